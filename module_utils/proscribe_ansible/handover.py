@@ -49,5 +49,4 @@ class Captured(BaseException):
     """
 
     def __init__(self, action: Any, command: str) -> None:
-        super().__init__()
         self.action, self.command = action, command

@@ -225,7 +225,7 @@ class Copy:
     def _noticed_at_once(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool | None:
         """Whether one of some loaded tests fails with a mistake, and only then; None where that cannot be said."""
         if self._answers is None:
-            self._ask(())  # loads them, while there is no mistake yet
+            self._ask(())  # while the texts are as they should be: else the tests would be loaded with the mistake
         while not self.known.ended:
             with self._mistaken(file, text, derived) as mistakes:
                 if mistakes is None:
@@ -233,8 +233,8 @@ class Copy:
                 answer = self._ask(tests, mistakes)
             if not answer.possible:
                 return None
-            if answer.code is None:  # it hangs, or took the process along
-                return True if self._ask(tests, seconds=LONGEST_LOADED / 4).code == 0 else None
+            if answer.code is None:  # it hangs, or took the process along; or they are slow by themselves
+                return self._ask(tests, seconds=LONGEST_LOADED / 4).code == 0
             if not answer.failed:
                 return False
             if self._ask([answer.failed]).code == 0:

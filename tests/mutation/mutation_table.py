@@ -116,6 +116,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         *_HOST,
     ),
     "model/words": (
+        "test_words.py",
         "report/test_report_answer.py",
         "test_reply_watched.py",
         "report/test_report_reconcile.py",

@@ -145,7 +145,7 @@ def test_the_child_has_no_input_of_this_process():
 
 def test_the_bounds_are_these():
     megabyte = 1024 * 1024
-    assert Limits() == Limits(20.0, 128 * megabyte, 32 * megabyte) == forked.LIMITS
+    assert forked.Limits() == forked.Limits(20.0, 128 * megabyte, 32 * megabyte) == forked.LIMITS
     assert (megabyte, 32 * megabyte) == (forked.MEGABYTE, forked.GROWN)
     assert (forked.KILL, forked.CPU_SPENT) == (signal.SIGKILL, signal.SIGXCPU)
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Annotated, NotRequired
 
 import pytest
-from derived import dns_backends, programs
+from derived import dns_backends, programs, schemas
 from derived.part import Part, StaleMarks, described, table
 from derived.schemas import SCHEMAS, schema
 from derived.schemas.service import shape_of as shape_of_kind
@@ -72,6 +72,12 @@ def test_a_name_of_the_code_has_its_row_and_no_row_is_of_nothing():
 
 def test_every_schema_is_written(project: Path):
     assert {path.name for path in (project / "docs/schema").iterdir()} == {f"{name}.schema.json" for name in SCHEMAS}
+
+
+@pytest.mark.parametrize("part", schemas.DERIVED, ids=lambda part: part.path)
+def test_a_schema_says_what_the_types_and_the_words_say(project: Path, part: Part):
+    text = (project / part.path).read_text(encoding="utf-8")
+    assert part.applied(text) == text
 
 
 class Piece(TypedDict):

@@ -131,7 +131,7 @@ def test_an_answer_that_cannot_be_used_fails_the_task() -> None:
 def test_a_host_over_its_limit_is_given_up_whatever_ansible_makes_of_it(
     error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended: list[list[str]] = []
+    ended: list[tuple[list[str], dict[str, Any]]] = []
 
     def answers() -> Any:
         one.leash.why = "it took longer than 5 minutes"
@@ -140,14 +140,16 @@ def test_a_host_over_its_limit_is_given_up_whatever_ansible_makes_of_it(
         return {"is": 1}
 
     one = Action(answers)
-    monkeypatch.setattr(action.subprocess, "run", lambda argv, **_: ended.append(argv))
+    monkeypatch.setattr(action.subprocess, "run", lambda argv, **how: ended.append((argv, how)))
     assert one.run(None, HOST) == {"of": "ansible", "failed": True, "msg": "it took longer than 5 minutes"}
-    assert ended == [["true"]]
+    [(argv, how)] = ended
+    assert argv == ["true"] and 1 < how["timeout"] < 60, "it may hang as well"
+    assert how["stdin"] == subprocess.DEVNULL and how["capture_output"], "it neither asks nor prints"
     assert one._connection.built == [("the-ssh", "ssh", "-O", "exit", "h1.example")]
 
 
 def test_a_connection_is_ended_over_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[str] = []
+    ended: list[Any] = []
 
     def answers() -> Any:
         one.leash.why = "it answered with more than 2 MiB"
@@ -155,10 +157,10 @@ def test_a_connection_is_ended_over_its_socket(monkeypatch: pytest.MonkeyPatch) 
 
     one = Action(answers)
     one._connection._build_command = lambda *_: ["ssh", "-o", 'ControlPath="/c/1"']
-    monkeypatch.setattr(action, "end_connection", lambda path, _: ended.append(path))
+    monkeypatch.setattr(action, "end_connection", lambda *given: ended.append(given))
     monkeypatch.setattr(action.subprocess, "run", lambda *_, **__: ended.append("by a program"))
     one.run(None, HOST)
-    assert ended == ["/c/1"]
+    assert ended == [("/c/1", action.GRACE)]
 
 
 def test_a_connection_whose_command_is_gone_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

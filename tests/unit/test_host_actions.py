@@ -73,3 +73,5 @@ def test_every_module_of_ours_has_an_action_that_reads_what_a_host_answers(name)
     assert on_the_controller != issubclass(action, HostAction)
     if not on_the_controller:
         assert callable(action.reader)
+        assert not action._supports_async, "what a job of Ansible's finds later no reader has read"
+        assert not action.TRANSFERS_FILES, "no directory is made for what is piped"

@@ -22,7 +22,7 @@ def hello(
     name: str, before: bytes = b"", session: bytes = b"", kind: int = 0, handshake: int = 1, suites: bytes = b"\x13\x01"
 ) -> bytes:
     """A TLS record with a client hello, as RFC 8446 has it."""
-    entry = b"\x00" + len(name).to_bytes(2, "big") + name.encode()
+    entry = b"\x00" + len(name.encode()).to_bytes(2, "big") + name.encode()
     extensions = before + extension(kind, len(entry).to_bytes(2, "big") + entry) + extension(23, b"")
     body = b"\x03\x03" + bytes(32) + bytes([len(session)]) + session
     body += len(suites).to_bytes(2, "big") + suites + b"\x01\x00"
@@ -38,6 +38,7 @@ def hello(
         pytest.param(hello("a.example", extension(10, b"12345") + extension(5, b"")), "a.example", id="behind others"),
         pytest.param(hello("a.example", session=bytes(32), suites=bytes(600)), "a.example", id="with a long session"),
         pytest.param(hello("a" * 200 + ".example"), "a" * 200 + ".example", id="a long name"),
+        pytest.param(hello("\u00e9.example"), "\ufffd\ufffd.example", id="no name of the DNS"),
         pytest.param(hello("a.example", kind=1), "", id="another extension"),
         pytest.param(hello("a.example", handshake=2), "", id="the hello of a server"),
         pytest.param(b"\x17" + hello("a.example")[1:], "", id="another record"),
@@ -54,6 +55,7 @@ def test_the_name_of_a_hello(said: bytes, name: str) -> None:
     [
         (HTTP % b"A.example:80", "A.example"),
         (b"GET / HTTP/1.1\r\nX-Host: b\r\nhOST :  a.example  \r\nHost: c\r\n\r\n", "a.example"),
+        (HTTP % b"\xff.example", "\ufffd.example"),
         (b"Host: a.example\r\n\r\n", ""),
     ],
 )

@@ -31,12 +31,17 @@ def test_what_does_not_answer_is_waited_for_no_longer_than_agreed(monkeypatch: p
 def test_it_has_no_rights_of_root_and_gives_none_away(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(
-        names, "_resolution", lambda name, family: seen.append((os.geteuid(), os.getegid())) or Resolution()
+        names, "_resolution", lambda *_: seen.append((os.geteuid(), os.getegid(), os.getgroups())) or Resolution()
     )
-    before = os.getresuid(), os.getresgid(), os.getgroups()
-    resolve("name.example", 0, 5)
-    assert seen == [(65534, 65534)]
-    assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+    groups = os.getgroups()
+    try:
+        os.setgroups([0, 7])
+        before = os.getresuid(), os.getresgid(), os.getgroups()
+        resolve("name.example", 0, 5)
+        assert seen == [(65534, 65534, [])]
+        assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+    finally:
+        os.setgroups(groups)
 
 
 @needs_root
@@ -72,6 +77,7 @@ def test_what_the_real_library_says(tmp_path: Path, order: str, mode: int, addre
     ("error", "resolution"),
     [
         (_socket.gaierror(_socket.EAI_NONAME, "no such name"), Resolution()),
+        (_socket.gaierror(_socket.EAI_NODATA, "no address"), Resolution()),
         (_socket.gaierror(_socket.EAI_AGAIN, "try again"), Resolution(failure="try again")),
         (OSError(24, "too many open files"), Resolution(failure="too many open files")),
     ],

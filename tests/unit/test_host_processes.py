@@ -211,3 +211,27 @@ def test_a_fork_and_a_start_are_distinguished() -> None:
             os.kill(pid, signal.SIGKILL)
         os.waitpid(forked, 0)
         started.wait()
+
+
+def test_no_question_leaves_a_descriptor_open(host: Host) -> None:
+    """The verifier of the watch asks them of every start, for months."""
+    link(host, "proc/7/root", f"{host.root}/view")
+    (Path(host.root) / "view/info").write_text("it")
+    before = len(os.listdir("/proc/self/fd"))
+    assert host.read_inside(SEVEN, "info") == b"it" and host.read_inside(SEVEN, "etc") == b""
+    assert host.read_inside(SEVEN, "none") == b"" and host.sees(SEVEN, "/etc/hosts") is False
+    assert not host.shares_root(SEVEN)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_process_may_have_any_name(host: Host) -> None:
+    (Path(host.root) / "proc/7/stat").write_bytes(b"7 (\xff\xfe) S 3 1")
+    assert (host.parent(SEVEN), host.state(SEVEN)) == (3, "S")
+
+
+@pytest.mark.parametrize(("flags", "forked"), [("64", True), ("4194560", False), ("4194624", True), ("0", False)])
+def test_which_was_forked_and_has_become_no_other_program(host: Host, flags: str, forked: bool) -> None:
+    stat(host, f"7 (x) S 3 7 7 0 -1 {flags}")
+    assert host.forked(SEVEN) is forked and not host.forked(GONE)
+    stat(host, "7 (x) S 3 7 7 0 -1")
+    assert not host.forked(SEVEN)

@@ -113,3 +113,33 @@ def test_what_is_no_turn_is_none(root: Path, text: bytes) -> None:
     with host.exclusive() as turns:
         turns.note()
     assert host.other_runs == [] and (root / LAST[1:]).read_text().splitlines()[-1].endswith(" a")
+
+
+@pytest.mark.parametrize(("by", "said"), [("", "another run"), ("\n", "another run"), ("x" * 300, "x" * 200)])
+def test_who_has_the_host_is_said_in_a_line_that_nobody_else_writes(root: Path, by: str, said: str) -> None:
+    with run_of(root, by, 0).exclusive() as turns:
+        turns.note()
+        for name in (LOCK, LAST):
+            assert re.fullmatch(f"{TIME} {said}\n", (root / name[1:]).read_text())
+            assert (root / name[1:]).stat().st_mode & 0o777 == 0o600
+
+
+def test_no_link_is_followed_to_a_file_that_would_be_emptied(root: Path) -> None:
+    (root / "file").write_text("2026-11-27T03:00:00Z a\n2026-11-27T03:00:00Z b\n")
+    (root / LAST[1:]).symlink_to("../file")
+    host = run_of(root, "a", 0)
+    with host.exclusive() as turns:
+        turns.note()
+    assert host.other_runs == []
+    (root / LOCK[1:]).symlink_to("../file")
+    with pytest.raises(ControlError, match=f"^cannot lock {LOCK}: "), run_of(root, "a", 0).exclusive():
+        pytest.fail("nobody has the host")
+    assert (root / "file").read_text().count("\n") == 2
+
+
+def test_nobody_waits_at_a_pipe_in_place_of_the_turns(root: Path) -> None:
+    os.mkfifo(root / LAST[1:])
+    before = len(os.listdir("/proc/self/fd"))
+    with run_of(root, "a", 0).exclusive() as turns:
+        turns.note()
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 from proscribe.host.controls.dns.observed import running
 from proscribe.host.system import Host, Result
-from proscribe.host.system.units import FOLDERS, INVOCATIONS, SYSTEMD_RUNS, evidently_absent, main_process
+from proscribe.host.system.units import (
+    CONTROL_GROUPS,
+    FOLDERS,
+    INVOCATIONS,
+    SYSTEMD_RUNS,
+    evidently_absent,
+    foreign_to,
+    held,
+    main_process,
+    masked,
+    unit_text,
+)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees all of it")
 
@@ -44,8 +55,8 @@ class Machine(Host):
         self.put(f"{INVOCATIONS}:{unit}", None)
         Path(f"{self.root}{INVOCATIONS}:{unit}").symlink_to("0123456789abcdef0123456789abcdef")
 
-    def process(self, pid: int, exe: str, parent: int, group: str) -> None:
-        self.put(f"/proc/{pid}/stat", f"{pid} (a name) S {parent} {pid} {pid} 0 -1 4194560 0 0\n")
+    def process(self, pid: int, exe: str, parent: int, group: str, state: str = "S") -> None:
+        self.put(f"/proc/{pid}/stat", f"{pid} (a name) {state} {parent} {pid} {pid} 0 -1 4194560 0 0\n")
         self.put(f"/proc/{pid}/cgroup", f"4:pids:/somewhere\n0::{group}\n")
         Path(f"{self.root}/proc/{pid}/exe").symlink_to(exe)
 
@@ -133,3 +144,66 @@ def test_systemd_is_asked_only_about_resolvers_of_which_nothing_shows(tmp_path: 
     machine.put("/usr/lib/systemd/system/unbound.service", "[Service]\n")  # installed, and it does not run
     assert running(machine, units) == {UNIT: 70, "unbound.service": 0}
     assert machine.called == [["unbound.service"]]
+
+
+MINE, MY_TIMER = "proscribe-x.service", "proscribe-x.timer"
+BEFORE = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/system")
+BEHIND = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+
+
+@pytest.mark.parametrize("folder", ("/etc/systemd/system", *BEFORE, *BEHIND))
+def test_what_somebody_put_before_or_beside_a_unit_is_foreign(machine: Machine, folder: str) -> None:
+    both = (MINE, MY_TIMER)
+    machine.put(f"{folder}/other.service", "")
+    machine.put(f"{folder}/other.service.d/a.conf", "")
+    machine.put(f"{folder}/{MINE}.wants/a.conf", "")
+    assert foreign_to(machine, both) == {}
+    machine.put(f"{folder}/{MINE}", "")
+    unit = [f"{folder}/{MINE}"] if folder in BEFORE else []
+    assert foreign_to(machine, both) == ({MINE: unit} if unit else {})
+    parts = [f"{folder}/{part}/a.conf" for part in (f"{MINE}.d", "proscribe-.service.d")]
+    for part in parts:
+        machine.put(part, "")
+    assert foreign_to(machine, both) == {MINE: [*unit, *parts]}
+    machine.put(f"{folder}/proscribe-.timer.d/b.conf", "")
+    assert foreign_to(machine, both) == {MINE: [*unit, *parts], MY_TIMER: [f"{folder}/proscribe-.timer.d/b.conf"]}
+
+
+def test_what_is_foreign_in_several_places_is_all_named(machine: Machine) -> None:
+    parts = [f"{folder}/{MINE}.d/a.conf" for folder in ("/etc/systemd/system", *BEFORE, *BEHIND)]
+    for part in parts:
+        machine.put(part, "")
+    assert foreign_to(machine, [MINE]) == {MINE: parts}
+
+
+@pytest.mark.parametrize("place", CONTROL_GROUPS)
+@pytest.mark.parametrize(
+    ("states", "events", "expected"),
+    [("SS", "", False), ("ST", "", True), ("tS", "populated 1\nfrozen 0\n", True), ("S", "frozen 1\n", True)]
+    + [("", "frozen 1\n", False)],
+)
+def test_a_service_is_held_by_a_signal_or_as_a_whole(
+    machine: Machine, place: str, states: str, events: str, expected: bool
+) -> None:
+    assert not held(machine, UNIT)
+    for pid, state in enumerate(states, 70):
+        machine.process(pid, "/usr/sbin/dnsmasq", 1, GROUP, state)
+    machine.put(f"{place}{GROUP}/cgroup.procs", "".join(f"{pid}\n" for pid in range(70, 70 + len(states))))
+    machine.put(f"{place}{GROUP}/cgroup.events", events)
+    assert held(machine, UNIT) is expected
+
+
+def test_the_groups_of_all_services_are_where_the_kernel_shows_them() -> None:
+    assert any(os.path.isdir(place) for place in CONTROL_GROUPS) and all(
+        place.startswith("/sys/fs/cgroup") for place in CONTROL_GROUPS
+    )
+
+
+def test_a_unit_that_leads_nowhere_or_is_empty_is_masked(machine: Machine) -> None:
+    for name, content in (("a.service", "[Service]\n"), ("b.service", "")):
+        machine.put(f"/etc/systemd/system/{name}", content)
+    Path(f"{machine.root}/etc/systemd/system/c.service").symlink_to("/dev/null")
+    Path(f"{machine.root}/etc/systemd/system/d.service").symlink_to("a.service")
+    texts = {name: unit_text(machine, f"/etc/systemd/system/{name}.service") for name in "abcde"}
+    assert texts == {"a": "[Service]\n", "b": "", "c": "", "d": "[Service]\n", "e": None}
+    assert [name for name in "abcde" if masked(machine, f"/etc/systemd/system/{name}.service")] == ["c"]

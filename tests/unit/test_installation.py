@@ -49,6 +49,8 @@ def test_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert list(installation.launcher("python3")) == [f"{PROJECT}/proscribe"]
     assert (PROJECT / "catalog", f"{PROJECT}/ansible.cfg") == (installation.CATALOGUE, installation.CONFIGURATION)
     assert installation.is_playbook("playbooks/audit.yml", str(PROJECT))
+    monkeypatch.chdir(PROJECT)
+    assert installation.is_playbook("playbooks/audit.yml")
     assert not installation.is_playbook("audit.yml", str(tmp_path)) and not installation.is_playbook("acme.ban.audit")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import proscribe
 import pytest
@@ -90,17 +91,54 @@ def test_a_kind_of_text_is_a_text(given_: object, text: str) -> None:
     assert json_text.written(given_) == text
 
 
+ROWS = [
+    ({"changed": False, "record": {"rules": [], "n": -5, "at": "2026-11-27T08:00:00Z", "last": None}}, False),
+    ((True, [], {}, ""), False),
+    (["a"] * 999, False),
+    (["a"] * 1000, True),
+    ("/home/josé", False),
+    ({"size": 1.5}, True),
+    ({"a": 1, 2: "b"}, True),
+    ({str(number): "" for number in range(999)}, False),
+    ({str(number): "" for number in range(1000)}, True),
+    (("a",) * 1000, True),
+    (None, False),
+]
+
+
+@pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))
+def test_only_what_is_not_plain_is_asked_for(monkeypatch: pytest.MonkeyPatch, value: object, loads: bool) -> None:
+    passed: list[object] = []
+    monkeypatch.setattr(json_text, "to_json", lambda value: passed.append(value) or json.dumps(value))
+    assert json_text.written(value) == json.dumps(value)
+    assert bool(passed) is loads
+
+
 @pytest.mark.parametrize(
-    ("value", "loads"),
+    ("text", "options", "by_json"),
     [
-        ({"changed": False, "record": {"rules": [], "n": -5, "at": "2026-11-27T08:00:00Z", "last": None}}, False),
-        ((True, [], {}, ""), False),
-        (["a"] * 999, False),
-        (["a"] * 1000, True),
-        ("/home/josé", False),
-        ({"size": 1.5}, True),
+        ('{"a": [1, null, "é"]}', {}, False),
+        (" [NaN]\r\n\t", {}, False),
+        (b'{"a": 2.5}\n', {}, False),
+        ('"\xed\xa0\x80"'.encode("latin-1"), {}, False),  # half a character, which json reads, too
+        ("[1] x", {}, True),
+        ("[1", {}, True),
+        ("", {}, True),
+        ("[1]".encode("utf-16"), {}, True),
+        ("[1]", {"parse_int": str}, True),
     ],
 )
+def test_only_what_is_not_read_at_once_is_left_to_json(
+    monkeypatch: pytest.MonkeyPatch, text: str | bytes, options: Any, by_json: bool
+) -> None:
+    loads, left = json.loads, []
+    monkeypatch.setattr(json, "loads", lambda text, **options: left.append(options) or loads(text, **options))
+    said = outcome(lambda text: json_text.from_json(text, **options), text)
+    assert said == outcome(lambda text: loads(text, **options), text)
+    assert left == [options] * by_json
+
+
+@pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))
 def test_only_what_is_not_plain_loads_it(value: object, loads: bool) -> None:
     path = str(Path(proscribe.__file__).parents[1])
     code = LOADED.replace("{value}", repr(value))

@@ -14,6 +14,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
 from loaded import NOT_POSSIBLE, REPLIES, REQUESTS, Answer, Answers, Mistake, Request, differing  # noqa: E402
+from mutated import Copy, Known  # noqa: E402
 
 MODULE = """
 import functools
@@ -129,3 +130,23 @@ def test_a_run_that_hangs_is_ended(answers: Answers, tmp_path: Path) -> None:
 def test_which_functions_differ(before: str, after: str, functions: list[str] | None) -> None:
     found = differing(compile(before, "m", "exec"), compile(after, "m", "exec"))
     assert (None if found is None else [one.co_name for one, _ in found if one.co_name != "<listcomp>"]) == functions
+
+
+def test_tests_are_loaded_before_a_mistake_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/module.py").write_text(MODULE)
+    texts = []
+
+    def load(copy: Copy) -> Answers:
+        texts.append((copy.directory / "module.py").read_text())
+        return copy  # type: ignore[return-value]
+
+    def run(copy: Copy, request: Request) -> Answer:
+        texts.append((copy.directory / "module.py").read_text())
+        return Answer(True, 0, "")
+
+    monkeypatch.setattr(Copy, "_load", load)
+    monkeypatch.setattr(Copy, "run", run)
+    copy = Copy(tmp_path / "project", tmp_path / "copy", Known(), ["test_it.py"])
+    assert not copy.notices("module.py", "LIMIT = 4", (), [["test_it.py"]])
+    assert texts == [MODULE, MODULE, "LIMIT = 4"]

@@ -18,6 +18,8 @@ def test_a_pattern_is_what_the_module_makes_of_it() -> None:
     lines = patterns.pattern(r"^a(.)$", patterns.MULTILINE | patterns.IGNORECASE)
     assert lines.findall("ab\nAc\nd") == ["b", "c"]
     assert lines.sub(r"\1", "ab") == "b" and lines.fullmatch("x") is None
+    assert patterns.pattern("a").flags == re.compile("a").flags
+    assert lines.findall is lines.findall, "it is looked up once"
     assert patterns.pattern(rb"\d").search(b"a1")[0] == b"1"  # type: ignore[index]
 
 

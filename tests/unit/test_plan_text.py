@@ -73,8 +73,18 @@ DNS = {**ONE, "allow": []}
             {"name": "Chat", "hosts": []},
             {"apps": {"mode": "waived", "waiver": "W-1"}, "firewall": {"networks": ["203.0.113.9"]}},
         ),
+        (
+            {
+                "apps": APPS,
+                "browser": {**BROWSER, "domains": []},
+                "firewall": {**ONE, "ports": []},
+                "dns": {**DNS, "domains": []},
+            },
+            {"name": "Chat", "hosts": []},
+            {"apps": {}, "browser": {}, "firewall": {}, "dns": {}},
+        ),
     ],
-    ids=["hosts of three controls", "an empty list of hosts", "another mode than the control's"],
+    ids=["hosts of three controls", "an empty list of hosts", "another mode than the control's", "all empty"],
 )
 def test_what_is_left_of_an_entry(entries: dict, service: dict, left: dict) -> None:
     controls = {

@@ -22,8 +22,14 @@ def test_a_worker_finds_everything_loaded(monkeypatch: pytest.MonkeyPatch) -> No
         set_threshold=lambda *n: done.append(n),
     )
     monkeypatch.setattr(preloading, "gc", collector)
+    queried: set[tuple[str, str]] = set()
+    for kind in ("filter", "test", "action", "connection", "become", "shell"):
+        loader = SimpleNamespace(get=lambda name, kind=kind, **_: queried.add((kind, name)))
+        monkeypatch.setattr(preloading, f"{kind}_loader", loader)
     preloading.load_once()
     assert done == ["frozen", (preloading.COLLECTED, 10, 10)]
+    usual = {("connection", "ssh"), ("become", "sudo"), ("shell", "sh")}
+    assert queried == {("filter", "default"), ("test", "defined"), ("action", "compliance_state"), *usual}
 
 
 def test_what_every_worker_needs_is_loaded() -> None:

@@ -164,7 +164,7 @@ def sources(kind: str) -> str:
 def test_this_ansible_has_each_name_on_what_is_said_to_have_it() -> None:
     seen = set()
     for uses in private_names.EVERY:
-        assert len(uses.part) < len(uses.without), "a few words, and then what follows"
+        assert 0 < len(uses.part) < len(uses.without), "a few words, and then what follows"
         for kind, names in uses.names.items():
             name, _, method = kind.removesuffix("()").removeprefix("ansible._internal._datatag.").partition(".")
             seen.add(name)
@@ -187,10 +187,43 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     [warning] = warnings
     assert "has no StrategyBase()._hosts_cache, StrategyBase()._results" in " ".join(warning.split())
     assert private_names.lacking(private_names.SWEEP, "TaskResult()", SimpleNamespace(utr=1)) == []
-    own = {"VariableManager.get_vars": lambda _hosts: None}
-    assert private_names.lacking(private_names.PLACES, *next(iter(own.items()))) == [
-        "VariableManager.get_vars._hosts_all"
-    ]
+
+
+@pytest.mark.parametrize(
+    ("uses", "kind", "names"),
+    [
+        (private_names.SWEEP, "StrategyBase", "_queue_task _wait_on_pending_results _process_pending_results"),
+        (
+            private_names.SWEEP,
+            "StrategyBase",
+            "_convert_wire_task_result_to_raw|_convert_wire_task_result_to_host_task_result",
+        ),
+        (private_names.SWEEP, "StrategyBase()", "_pending_results _results"),
+        (private_names.SWEEP, "WorkerProcess", "_run _term"),
+        (private_names.SWEEP, "WorkerProcess()", "_final_q _host _task _task_vars _play_context"),
+        (private_names.SWEEP, "FinalQueue", "send_display send_task_result"),
+        (private_names.SWEEP, "Task()", "_uuid"),
+        (private_names.SWEEP, "TaskResult()", "_return_data|utr"),
+        (private_names.SWEEP, "Connection()", "_run _play_context"),
+        (private_names.CUT_SHORT, "TaskQueueManager()", "_final_q _workers"),
+        (private_names.PLACES, "ansible._internal._datatag._tags", "Origin"),
+        (private_names.FOUND, "Task()", "_uuid"),
+        (private_names.FOUND, "CallbackBase()", "_display"),
+        (private_names.FOUND, "CallbackTaskResult()", "_return_data|utr"),
+    ],
+)
+def test_a_name_that_several_have_or_that_is_replaced_is_looked_for_on_each(
+    uses: private_names.Uses, kind: str, names: str
+) -> None:
+    missing = private_names.lacking(uses, kind, SimpleNamespace())
+    assert {f"{kind}.{name}" for name in names.split(" ")} <= set(missing)
+
+
+@pytest.mark.parametrize(("has", "lacks"), [("_hosts", "_hosts_all"), ("_hosts_all", "_hosts")])
+def test_a_parameter_is_looked_for_in_the_whole_of_its_name(has: str, lacks: str) -> None:
+    functions = {"_hosts": lambda _hosts: None, "_hosts_all": lambda _hosts_all: None}
+    kind = "VariableManager.get_vars"
+    assert private_names.lacking(private_names.PLACES, kind, functions[has]) == [f"{kind}.{lacks}"]
 
 
 @pytest.mark.parametrize("lacks", ["host", "task", "task_vars", "play_context"])

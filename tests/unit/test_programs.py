@@ -94,28 +94,45 @@ DELETED, ADDED = 0xA02, 0xA00
     [
         (event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
         (event(ADDED, b"....filter\0") + event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
+        (event(ADDED, b"....filters\0") + event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
         (event(DELETED, b"....proscribe2\0") + event(ADDED, b"....proscribe\0"), []),
         (event(DELETED, b"....x\0") + event(ADDED, b"proscribe\0"), []),  # names of one event are none of another's
         (b"\0" * 16 + event(DELETED, b"....proscribe\0"), ["delete table inet proscribe"]),
         (b"\0" * 64, []),  # a length of 0 would never get on
         (OSError(errno.ENOBUFS, "full"), ["events were lost"]),
     ],
-    ids=["ours", "ours behind another", "others", "two events", "ours behind nothing", "nothing", "lost"],
+    ids=[
+        "ours",
+        "ours behind another",
+        "behind whole words",
+        "others",
+        "two events",
+        "ours behind nothing",
+        "nothing",
+        "lost",
+    ],
 )
-def test_the_listener_reports_only_our_table(monkeypatch, capsys, heard: bytes | OSError, printed: list[str]):
+def test_the_listener_reports_only_our_table(monkeypatch, heard: bytes | OSError, printed: list[str]):
     answers = [heard, OSError(errno.EBADF, "the end of the test")]
+    opened: list[object] = []
+    said: list[tuple[str, bool]] = []
 
-    def recv(_most: int) -> bytes:
+    def recv(most: int) -> bytes:
         answer = answers.pop(0)
         if isinstance(answer, OSError):
             raise answer
-        return answer
+        return answer[:most]
 
-    made = SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: SimpleNamespace(bind=lambda _: None, recv=recv))
-    monkeypatch.setitem(sys.modules, "socket", made)
+    def opening(*words: int) -> SimpleNamespace:
+        opened.append(words)
+        return SimpleNamespace(bind=opened.append, recv=recv)
+
+    monkeypatch.setitem(sys.modules, "socket", SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=opening))
+    text = programs.TABLE_EVENTS.format(table="proscribe")
     with pytest.raises(OSError, match="end of the test"):
-        exec(programs.TABLE_EVENTS.format(table="proscribe"), {})  # noqa: S102 - the program under test
-    assert capsys.readouterr().out.splitlines() == printed
+        exec(text, {"print": lambda line, flush: said.append((line, flush))})  # noqa: S102 - the program under test
+    assert said == [(line, True) for line in printed], "at once: whoever reads it waits"
+    assert opened == [(16, 3, 12), (0, 64)], "the kernel's own socket, for what is done to tables"
 
 
 NETWORK = pytest.mark.skipif(

@@ -115,7 +115,9 @@ def test_the_last_object_is_the_answer_whatever_a_shell_prints_around_it(output:
     assert last_object(output) == value
 
 
-@pytest.mark.parametrize("output", ["", "Welcome!\n", "[1]\n", '{"a": 1}\n{broken'])
-def test_an_output_without_one_is_no_answer(output: str) -> None:
-    with pytest.raises(Unusable, match="^it is no JSON"):
+@pytest.mark.parametrize(
+    ("output", "why"), [("", "$"), ("Welcome!\n", "$"), ("[1]\n", "$"), ('{"a": 1}\n{broken', ": Expecting property")]
+)
+def test_an_output_without_one_is_no_answer(output: str, why: str) -> None:
+    with pytest.raises(Unusable, match=f"^it is no JSON{why}"):
         last_object(output)

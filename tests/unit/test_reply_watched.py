@@ -49,14 +49,21 @@ def test_a_host_without_any_of_it_has_no_such_keys():
         ({"stale": "no"}, "watch.stale is neither true nor false"),
         ({"renewed": 7}, "watch.renewed is a int, no UTC time"),
         ({"renewed": "yesterday"}, "watch.renewed is 'yesterday', no UTC time"),
-        ({"last": "2026-11-25T00:27:00+01:00"}, "no UTC time"),
+        ({"last": "2026-11-25T00:27:00+01:00"}, "^watch.last is .*, no UTC time"),
         ({"last": "2026-13-25T00:27:00Z"}, "no UTC time"),
         ({"last": "２026-11-25T00:27:00Z"}, "no UTC time"),
-        ({"since": ""}, "no UTC time"),
+        ({"since": ""}, "^watch.since is '', no UTC time"),
         ({"frozen": []}, "watch.frozen is no mapping"),
         ({"frozen": {**FROZEN, "until": None}}, "watch.frozen.until is a NoneType"),
         ({"frozen": {**FROZEN, "by": 0}}, "watch.frozen.by is no text"),
+        ({"frozen": {**FROZEN, "reason": 0}}, "^watch.frozen.reason is no text"),
         ({"incidents": {}}, "watch.incidents is no list"),
+        ({"incidents": [{**INCIDENT, "first": 7}]}, "^first is a int, no UTC time"),
+        ({"incidents": [{**INCIDENT, "last": ""}]}, "^last is '', no UTC time"),
+        ({"incidents": [{**INCIDENT, "corrected": -1}]}, "^corrected is no count"),
+        ({"ended": {}}, "^watch.ended is no list"),
+        ({"ended": [7]}, "^an ended program is no mapping"),
+        ({"ended": [{**ENDED, "rule": 7}]}, "^rule is no text"),
         ({"incidents": [7]}, "an incident is no mapping"),
         ({"incidents": [{**INCIDENT, "rules": ["no rule"]}]}, "'no rule' is no rule of a control"),
         ({"incidents": [{**INCIDENT, "rules": ["watch/"]}]}, "'watch/' is no rule of a control"),
@@ -106,7 +113,14 @@ def test_what_is_no_request(change, why):
         watched.requests([{**REQUEST, **change}], 0)
 
 
-@pytest.mark.parametrize(("value", "left_out", "why"), [({}, 0, "requests is no list"), ([], "3", "is no count")])
+@pytest.mark.parametrize(
+    ("value", "left_out", "why"),
+    [
+        ({}, 0, "^requests is no list"),
+        ([7], 0, "^a request is no mapping"),
+        ([], "3", "^requests_left_out is no count"),
+    ],
+)
 def test_what_is_no_list_of_requests(value, left_out, why):
     with pytest.raises(Unusable, match=why):
         watched.requests(value, left_out)

@@ -44,7 +44,17 @@ def test_batches_are_read(value: object, read_as: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "key"), [("10%", ""), ([], ""), ([0], "[0]"), ([1, "0%"], "[1]"), (["ten"], "[0]"), ([True], "[0]")]
+    ("value", "key"),
+    [
+        ("10%", ""),
+        ([], ""),
+        ([0], "[0]"),
+        ([1, "0%"], "[1]"),
+        (["ten"], "[0]"),
+        ([True], "[0]"),
+        (["\u0663"], "[0]"),
+        (["\xb2"], "[0]"),
+    ],
 )
 def test_invalid_batches_are_reported(value: object, key: str) -> None:
     with pytest.raises(Expected) as raised:
@@ -410,3 +420,13 @@ def test_removals_are_the_programs_that_correcting_would_take_away(drifted: list
     answer = {"record": {"plan": "sha256:1", "rules": rules}, "drifted": drifted, "privileged": True}
     # Which plan it was sent the controller knows; what it says of that puts it in no other place of the order.
     assert seen("web01", "sha256:2", answer) == Seen("web01", "sha256:2", tuple(drifted), removals)
+
+
+def test_what_a_user_has_for_himself_counts_once_for_each_rule() -> None:
+    def of(name: str, *scopes: str | None) -> dict[str, Any]:
+        found = [{"kind": "package", "scope": scope} for scope in scopes]
+        return {"rule": name, "state": "noncompliant", "findings": found}
+
+    rules = [of("apps/wechat", "user:al", "user:al", "user:bo", "system", "system", None), of("apps/line", "user:al")]
+    answer = {"record": {"plan": "p", "rules": rules}, "drifted": ["apps"], "privileged": True}
+    assert seen("web01", "p", answer).removals == 2 + 3 + 1

@@ -16,7 +16,7 @@ from ansible.playbook.handler import Handler
 from ansible.playbook.task import Task as AnsibleTask
 from ansible.template import trust_as_template
 from proscribe.wire import installation
-from proscribe_ansible import connection_groups, executor, suiting, sweep
+from proscribe_ansible import batch, connection_groups, executor, suiting, sweep
 from proscribe_ansible.handover import Member
 
 UTILS = Path(sweep.__file__).parents[1]
@@ -151,8 +151,9 @@ def test_a_batch_is_one_worker_and_callbacks_hear_of_every_host(ansible):
     sweep._wait_on_pending_results(strategy, None)
     assert (strategy.queued, strategy._pending_results) == (["h1"], 3)
     assert sorted(strategy.started) == [f"v2_runner_on_start h{number}" for number in (1, 2, 3)]
-    assert strategy._queued_task_cache.keys() == {("h2", "u"), ("h3", "u")}
     [batch] = sweep._making
+    fields = ("host", "task", "task_vars", "play_context")
+    assert strategy._queued_task_cache == {(one.name, "u"): dict(zip(fields, one)) for one in batch.members[1:]}
     assert ([one.name for one in batch.members], batch.width) == (["h1", "h2", "h3"], 20)
 
 
@@ -187,6 +188,83 @@ def test_batches_start_before_all_hosts_are_gathered_and_share_the_forks(ansible
     sweep._wait_on_pending_results(strategy, None)
     assert strategy.queued == ["h0", "h2", "h4"]
     assert [batch.width for batch in sweep._making] == [20 // 3] * 2
+
+
+def test_a_batch_waits_for_an_earlier_one_where_there_are_as_many_as_processors(ansible, monkeypatch):
+    class Process:
+        def __init__(self, turns):
+            self.turns = turns
+
+        def is_alive(self):
+            if self.turns is None:
+                raise ValueError("process object is closed")
+            self.turns -= 1
+            return self.turns > 0
+
+    pauses = []
+    monkeypatch.setattr(sweep, "PROCESSES", 2)
+    monkeypatch.setattr(sweep, "BATCH", 2)
+    monkeypatch.setattr(sweep, "_processes", [Process(None), Process(3), Process(1), Process(9)])
+    monkeypatch.setattr(sweep.time, "sleep", pauses.append)
+    queued(Linear(4), "h1", "h2")
+    assert (pauses, len(sweep._making), len(sweep._processes)) == ([sweep.PAUSE] * 2, 1, 1)
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """A worker that was forked for a batch of two, and what it sends and does."""
+    made = object.__new__(sweep.Worker)
+    made.done = []
+    made._final_q = SimpleNamespace(send_display=lambda *sent: made.done.append(sent))
+    made.batch = sweep._Batch(7, [member("h1"), member("h2")], 20)
+    monkeypatch.setattr(sweep.WorkerProcess, "_run", lambda self: self.done.append("as ever"))
+    monkeypatch.setattr(batch, "observe", lambda *given: made.done.append(given))
+    return made
+
+
+def test_a_worker_observes_its_batch_and_gives_up_who_has_no_result_then(worker):
+    worker._run()
+    assert worker.done == [(worker, worker.batch.members, 20), (sweep.GIVEN_UP, 7, ["h1", "h2"])]
+    worker.done.clear()
+    worker.answered("a result", [("h2", {})])
+    assert worker.done == [(sweep.ANSWERED, 7, "a result", [("h2", {})])]
+
+
+def test_a_worker_without_a_batch_is_ansibles(worker):
+    worker.batch = None
+    worker._run()
+    worker.give_up(["h1"])
+    worker.answered("a result", [])
+    assert worker.done == ["as ever"]
+
+
+def test_a_worker_takes_the_batch_that_was_just_made_and_only_its_fork_keeps_it(ansible, monkeypatch):
+    done = []
+    monkeypatch.setattr(sweep.WorkerProcess, "__init__", lambda self, **named: done.append(named))
+    monkeypatch.setattr(sweep.WorkerProcess, "start", lambda self: done.append(self.batch))
+    monkeypatch.setattr(sweep, "_freeze", lambda: done.append("frozen"))
+    monkeypatch.setattr(sweep, "_processes", [])
+    made = sweep._Batch(7, [], 20)
+    sweep._making.append(made)
+    one, other = sweep.Worker(host="h1"), sweep.Worker(host="h2")
+    assert (one.batch, other.batch, sweep._processes, sweep._making) == (made, None, [one], [])
+    one.start()
+    assert done == [{"host": "h1"}, {"host": "h2"}, "frozen", made] and one.batch is None
+
+
+@pytest.mark.parametrize("lacks", ["StrategyBase()", "TaskQueueManager()", "Task()", "WorkerProcess()", "TaskResult()"])
+@pytest.mark.parametrize("seen", [True, False])
+def test_where_one_kind_lacks_something_or_was_not_seen_every_host_has_a_worker(ansible, monkeypatch, lacks, seen):
+    """Of a worker and a result one has to be seen before."""
+    checks = []
+    monkeypatch.setattr(sweep, "complete", lambda uses, having: checks.extend(having) or lacks not in having)
+    checked = dict.fromkeys({"StrategyBase()", "TaskQueueManager()", "Task()", "WorkerProcess()", "TaskResult()"}, True)
+    del checked[lacks]
+    monkeypatch.setattr(sweep, "_checked", {**checked, lacks: False} if seen else checked)
+    strategy = Linear(2)
+    queued(strategy, "h1", "h2")
+    assert strategy.queued == ["h1", "h2"] and strategy._queued_task_cache == {}
+    assert checks == ([] if seen or lacks in ("WorkerProcess()", "TaskResult()") else [lacks])
 
 
 def test_who_has_no_result_when_the_batch_has_ended_gets_a_worker_and_no_second_start(ansible):
@@ -242,7 +320,11 @@ print(strategies.WorkerProcess.__name__, StrategyBase._queue_task.__module__)
 
 # -- what hosts have in common ----------------------------------------------------------------------------------------
 
-NAMES = connection_groups.names_of(*connection_groups.USUAL)
+
+@pytest.fixture
+def names():
+    connection_groups.names_of.cache_clear()
+    return connection_groups.names_of(*connection_groups.USUAL)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +347,7 @@ NAMES = connection_groups.names_of(*connection_groups.USUAL)
         ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "{{ who }}", "who": "b"}, False),
         ({"ansible_user": "{{ who }}", "who": "a"}, {"ansible_user": "a"}, True),
         ({"ansible_user": "{{ nosuch }}"}, {"ansible_user": "a"}, False),
+        ({"ansible_user": "{{ nosuch }}"}, {"ansible_user": None}, False),
         ({"ansible_ssh_host": "192.0.2.1"}, {}, True),
         ({"inventory_hostname": "h1"}, {"inventory_hostname": "h2"}, True),
         ({"ansible_become_method": "su"}, {}, False),
@@ -274,16 +357,23 @@ NAMES = connection_groups.names_of(*connection_groups.USUAL)
         ({"ansible_remote_tmp": "/a"}, {}, False),  # of the shell
     ],
 )
-def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike):
+def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike, names):
     hosts = [{name: trust_as_template(value) if isinstance(value, str) else value for name, value in given.items()}
              for given in (one, other)]  # fmt: skip
-    values = [connection_groups.values(member(**given), NAMES) for given in hosts]
+    values = [connection_groups.values(member(**given), names) for given in hosts]
     assert (values[0] == values[1]) is alike
+
+
+@pytest.mark.parametrize("value", [None, True, 22, "alice", "100 %"])
+def test_a_value_without_an_expression_is_not_evaluated(value, monkeypatch):
+    monkeypatch.setattr(connection_groups, "Templar", lambda *_, **__: pytest.fail("which takes long"))
+    assert connection_groups.value_of({"x": value}, "x") is value
 
 
 def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
     hosts = [member(name, ansible_user=user) for name, user in (("a", "x"), ("b", "y"), ("c", "x"))]
     assert [[one.name for one in group] for group in connection_groups.alike(hosts)] == [["a", "c"], ["b"]]
+    assert [len(group) for group in connection_groups.alike(hosts[:1])] == [1]
     each = [member(name, on=task(when=["x"])) for name in ("a", "b")]
     assert [[one.name for one in group] for group in connection_groups.alike(each)] == [["a"], ["b"]]
 
@@ -368,7 +458,9 @@ def test_a_result_as_another_one_has_the_host_and_its_answer():
     assert sweep._like(HostResult("h1", Unified({**FIRST})), "h2", ANSWER).utr.registered_values is None
 
 
-@pytest.mark.parametrize("rehydrate", sweep.REHYDRATES)
+@pytest.mark.parametrize(
+    "rehydrate", ["_convert_wire_task_result_to_raw", "_convert_wire_task_result_to_host_task_result"]
+)
 def test_answers_that_come_together_are_results_of_the_hosts_that_wait_for_them(ansible, rehydrate):
     strategy = Linear(4)
     queued(strategy, "h1", "h2", "h3", "h4")
@@ -379,13 +471,15 @@ def test_answers_that_come_together_are_results_of_the_hosts_that_wait_for_them(
     sweep._process_pending_results(strategy, None)
     setattr(strategy, rehydrate, lambda wire: Raw(hosts[wire.host_name], "task", wire.return_data, {}))
     answers = [("h1", ANSWER), ("h2", ANSWER), ("h4", ANSWER), ("somebody else", ANSWER)]
+    sweep._news.clear()
     sweep._take_answers(batch.number, Plain("h1", FIRST), answers)
+    assert sweep._news.is_set(), "whoever waits for results looks for them"
     assert [result.host.name for result in strategy._results] == ["h2", "h4"]  # h1 has one
     assert [result._return_data for result in strategy._results] == [SECOND, SECOND]
     assert sweep._given_up == []
 
 
-def test_answers_that_cannot_become_results_are_asked_for_again_one_by_one(ansible):
+def test_answers_that_cannot_become_results_are_asked_for_again_one_by_one(ansible, monkeypatch):
     strategy = Linear(2)
     queued(strategy, "h1", "h2")
     sweep._wait_on_pending_results(strategy, None)
@@ -395,8 +489,15 @@ def test_answers_that_cannot_become_results_are_asked_for_again_one_by_one(ansib
         raise TypeError("ansible-core is another")
 
     setattr(strategy, sweep.REHYDRATES[0], rehydrate)
+    warned = []
+    monkeypatch.setattr(sweep.Display, "warning", lambda _, text: warned.append(text))
+    sweep._news.clear()
     sweep._take_answers(batch.number, Plain("h1", FIRST), [("h2", ANSWER)])
-    assert (list(strategy._results), sweep._given_up) == ([], [(batch.number, ["h2"])])
+    assert (list(strategy._results), sweep._given_up) == ([], [(batch.number, ["h2"])]) and sweep._news.is_set()
+    why = "TypeError: ansible-core is another"
+    assert warned == [f"hosts are observed one by one, which takes longer: {why}"]
+    sweep._take_answers(batch.number, Plain("h1", FIRST), [("nobody here", ANSWER)])
+    assert len(warned) == 1 and len(sweep._given_up) == 1
 
 
 @pytest.mark.parametrize(

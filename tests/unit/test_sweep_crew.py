@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from patience import LONGEST
+from patience import LONGEST, until
 from proscribe.wire.sweep import thread_pool
 
 StepAside = Callable[[], None]
@@ -68,6 +68,27 @@ def test_who_waits_for_somebody_silent_holds_nobody_up():
     names = ["silent 1", "silent 2", "loud"]
     assert len(answers(((name, name) for name in names), do, 1, 2)) == 3
     assert order[0] == "loud"
+
+
+def test_who_has_stepped_aside_makes_room_when_he_is_done():
+    third = threading.Event()
+
+    def do(name: str, step_aside: StepAside) -> None:
+        if name == "second":
+            until(lambda: (step_aside(), third.is_set())[1])
+        elif name == "first":
+            step_aside()
+        else:
+            third.set()
+
+    assert len(answers(((name, name) for name in ("first", "second", "third")), do, 1, 1)) == 3
+
+
+def test_nobody_waits_for_more_where_nothing_is_left(monkeypatch):
+    monkeypatch.setattr(thread_pool, "TOGETHER", LONGEST)
+    assert len(answers([("a", 1), ("b", 2)], lambda task, _: task, 2, 0)) == 2
+    with pytest.raises(ZeroDivisionError):
+        answers([("a", 0), ("b", 2)], lambda task, _: 1 // task, 1, 0)
 
 
 def test_where_there_is_no_room_beside_the_others_wait():

@@ -24,16 +24,7 @@ from patience import until
 from proscribe.wire.replies.output_limits import Leash
 from proscribe.wire.sweep import exchange as exchanges
 from proscribe.wire.sweep.exchange import Ended, Limits, Password, Running, by_client, exchange, over_connection
-from proscribe.wire.sweep.multiplexing import (
-    EXIT,
-    HELLO,
-    LOST,
-    OPENED,
-    TERMINATE,
-    NoSession,
-    end_connection,
-    path_in,
-)
+from proscribe.wire.sweep.multiplexing import NoSession, Session, end_connection, path_in
 
 LIMITS = Limits(1 << 20, 30)
 SUDO = """
@@ -240,7 +231,9 @@ def test_a_host_that_says_nothing_is_called_silent_once(monkeypatch):
 
 Answers = Callable[[socket.socket], None]
 
-OK = 0x80000001
+# PROTOCOL.mux, 4
+HELLO, TERMINATE, OK, EXIT, OPENED = 0x00000001, 0x10000005, 0x80000001, 0x80000004, 0x80000006
+LOST = 255  # ssh(1): if an error occurred
 
 
 @contextlib.contextmanager
@@ -333,6 +326,8 @@ def test_a_command_runs_over_a_connection_and_ends_with_its_exit_code():
         (says(b"\xff\xff\xff\xff" + b"x" * 1000), "a packet of 4294967295 bytes"),
         (says(b"\0\0\0\3xyz"), "a packet of 3 bytes"),
         (says(b"\0\0\0\0"), "a packet of 0 bytes"),
+        (says(b"\0\4\0\1"), "a packet of 262145 bytes"),
+        (says(packet(HELLO, 4, rest=b"x" * (2**18 - 8)) + packet(OK, 1)), "it takes no command: message 0x80000001$"),
         (runs(packet(0x80000003, 1, rest=b"\0\0\0\2no")), "it takes no command: no$"),
         (runs(packet(0x80000002, 1, rest=b"\0\0\0\3n\xffo")), "it takes no command: n\ufffdo$"),
         (runs(packet(77, 1)), "it takes no command: message 0x4d$"),
@@ -341,6 +336,34 @@ def test_a_command_runs_over_a_connection_and_ends_with_its_exit_code():
 def test_a_connection_that_takes_no_command_is_none(answers, why):
     with connection(answers) as path, pytest.raises(NoSession, match=why):
         exchange(over_connection(path, "x"), b"", LIMITS)
+
+
+@pytest.mark.parametrize("beside", [b"", packet(77, 1, 2), packet(EXIT, 5)])
+def test_an_exit_code_comes_in_a_packet_of_its_own(beside):
+    with connection(runs(packet(OPENED, 1, 5), beside, packet(EXIT, 5, 9, rest=b"more"))) as path:
+        assert exchange(over_connection(path, "x"), b"", LIMITS) == Ended(9, b"", b"")
+
+
+def test_a_session_is_waited_for_as_long_as_one_says_and_ends_when_it_is_closed():
+    heard: list[bytes] = []
+
+    def answer(client: socket.socket) -> None:
+        for descriptor in taken(client)[1]:
+            os.close(descriptor)
+        client.sendall(packet(OPENED, 1, 5))
+        heard.append(client.recv(1))
+
+    with connection(answer) as path:
+        session = Session(path, "x", (0, 1, 2), 10)
+        with pytest.raises(TimeoutError):
+            session.exit_code(0.01)
+        session.close()
+    assert heard == [b""]
+    still = threading.Event()
+    with connection(lambda client: still.wait(10)) as path:
+        with pytest.raises(NoSession, match="timed out$"):
+            Session(path, "x", (0, 1, 2), 0.01)
+        still.set()
 
 
 def test_there_may_be_nothing_at_the_path(tmp_path):

@@ -17,13 +17,14 @@ def test_a_room_goes_when_nobody_holds_it(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(transient_user, "ROOM", str(tmp_path))
     room = tmp_path / f"{transient_user.PREFIX}999999999-x"
     (room / "home").mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
     held = transient_user._held(str(room))
     assert held is not None
     transient_user._sweep()
     assert room.exists()
     os.close(held)
     transient_user._sweep()
-    assert not room.exists()
+    assert not room.exists() and len(os.listdir("/proc/self/fd")) == before
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
@@ -40,8 +41,11 @@ class TestAUser:
     """A real one: a number that nobody has, and a home."""
 
     def test_it_is_nobody_with_a_home_of_its_own_that_goes(self, room: Path) -> None:
+        before = len(os.listdir("/proc/self/fd"))
         with transient_user.transient_user(Host()) as user, transient_user.transient_user(Host()) as other:
             seen = os.stat(user.home)
+            assert os.stat(os.path.dirname(user.home)).st_mode & 0o777 == 0o711, "it may pass to its home, and no more"
+            assert 61184 <= user.uid <= 65519, "as systemd numbers a DynamicUser="
             assert seen.st_uid == seen.st_gid == user.uid and seen.st_mode & 0o777 == 0o700
             assert user.uid in transient_user.NUMBERS and user.home != other.home
             with pytest.raises(KeyError):
@@ -49,7 +53,7 @@ class TestAUser:
             assert len(os.listdir(room)) == 2
             transient_user._sweep()
             assert os.path.isdir(user.home)
-        assert os.listdir(room) == []
+        assert os.listdir(room) == [] and len(os.listdir("/proc/self/fd")) == before
 
     def test_what_is_written_for_it_is_its_own(self, room: Path) -> None:
         with transient_user.transient_user(Host()) as user:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import runpy
+import sys
 import typing
+from collections.abc import Sequence
+from types import ModuleType
 
 import pytest
+from proscribe.base import hashing
 from proscribe.base.hashing import sha256
+from proscribe.base.mappings import TypedDict
 from proscribe.base.tuples import NamedTuple
 
 
@@ -85,3 +91,37 @@ def test_workers_can_hand_it_on() -> None:
 @pytest.mark.parametrize("content", [b"", b"wechat", bytes(1000)])
 def test_the_hash_is_sha_256(content: bytes) -> None:
     assert sha256(content).hexdigest() == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (["_sha2", "_sha256", "hashlib"], "_sha2"),  # since Python 3.12
+        (["_sha256", "hashlib"], "_sha256"),
+        (["hashlib"], "hashlib"),
+        ([], ""),
+    ],
+)
+def test_it_is_taken_from_the_quickest_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, there: Sequence[str], taken: str
+) -> None:
+    for name in ("_sha2", "_sha256", "hashlib"):
+        made = ModuleType(name)
+        made.sha256 = name  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, name, made if name in there else None)  # type: ignore[arg-type]
+    if taken:
+        assert runpy.run_path(hashing.__file__)["sha256"] == taken
+    else:
+        with pytest.raises(ImportError, match="_sha2"):
+            runpy.run_path(hashing.__file__)
+
+
+def test_a_mapping_is_no_class_of_typings() -> None:
+    class Whole(TypedDict):
+        name: str
+
+    class Part(TypedDict, total=False):
+        name: str
+
+    assert (Whole.__total__, Part.__total__) == (True, False)
+    assert TypedDict in Whole.__mro__ and NamedTuple in Ours.__mro__, "which compile each annotation"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pwd
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -47,6 +49,21 @@ def test_who_waits_says_for_whom_and_until_when(tmp_path: Path) -> None:
     assert re.fullmatch(expected, line), line
     assert locked(descriptor, LONGEST, said.append) and len(said) == 1
     os.close(descriptor)
+
+
+def test_it_is_said_on_stderr_once_where_nobody_else_wants_to_hear_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
+    assert locked(one, 0)
+    clock, own = itertools.count(), {"strftime": time.strftime, "gmtime": time.gmtime}
+    made = SimpleNamespace(time=lambda: 1000, monotonic=lambda: next(clock), sleep=lambda _: None, **own)
+    monkeypatch.setattr(waiting, "time", made)
+    monkeypatch.setattr(waiting, "holder", lambda descriptor: f"{descriptor == other}")
+    assert not locked(other, 3)
+    assert capsys.readouterr() == ("", "proscribe: waits for True, until 1970-01-01T00:16:43Z at the latest\n")
+    for descriptor in (one, other):
+        os.close(descriptor)
 
 
 def test_it_is_the_holder_of_this_file_and_of_no_other(tmp_path: Path) -> None:
@@ -108,6 +125,10 @@ UNSEEN = "a process that cannot be seen from here"
             ["1: FLOCK ADVISORY WRITE 5 08:01:{} 0 EOF", "2: FLOCK ADVISORY WRITE 8 08:01:{} 0 EOF"],
             f"process 8 of root, {BEGAN} (sh)",  # 5 has ended meanwhile
         ),
+        (
+            [f"{n}: FLOCK ADVISORY WRITE {n} 08:01:{{}} 0 EOF" for n in (3, 4, 8)],
+            f"process 8 of root, {BEGAN} (sh)",  # what is said of 3 and 4 is not as it should be
+        ),
         (["1: -> FLOCK ADVISORY WRITE 7 08:01:{} 0 EOF"], UNSEEN),  # it waits, too
         (["1: POSIX ADVISORY WRITE 7 08:01:{} 0 EOF"], UNSEEN),
         (["1: FLOCK ADVISORY WRITE 0 08:01:{} 0 EOF"], UNSEEN),  # in another namespace
@@ -123,6 +144,10 @@ def test_the_holder_is_whom_the_kernel_names(
     proc = Proc(monkeypatch, os.fstat(descriptor).st_ino)
     proc.has(7, b"python\0-m\0x\0")
     proc.has(8, b"sh\0")
+    proc.has(3, b"sh\0")
+    proc.files["/proc/3/stat"] = b"3 (sh) S 1\n"
+    proc.has(4, b"sh\0")
+    proc.files["/proc/4/stat"] = b"4 (sh) S" + b" x" * 20
     if locks is not None:
         proc.files["/proc/locks"] = "".join(f"{line.format(proc.inode)}\n" for line in locks).encode()
     assert holder(descriptor) == expected

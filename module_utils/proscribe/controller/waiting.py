@@ -55,14 +55,16 @@ def holder(descriptor: int) -> str:
 
 
 def _holders(inode: int) -> Iterator[int]:
-    """The processes that have a lock on a file of that number (proc_locks(5))."""
+    """The processes that have a lock on a file of that number (proc_locks(5)); 0, of which /proc has nothing, is one in
+    another namespace.
+    """
     try:
         with open("/proc/locks", encoding="ascii") as lines:
             words = [line.split() for line in lines]
     except OSError:  # another system has none
         return
     for word in words:
-        if len(word) > 5 and word[1] == "FLOCK" and word[5].rpartition(":")[2] == str(inode) and word[4] != "0":
+        if len(word) > 5 and word[1] == "FLOCK" and word[5].rpartition(":")[2] == str(inode):
             yield int(word[4])
 
 

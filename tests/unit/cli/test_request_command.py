@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import runpy
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from proscribe.host.controls.apps.requests import answers, reading
 
 program = importlib.import_module("proscribe.host.programs.request")
 KNOWN = {
@@ -35,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def place(home: Path) -> Path:
-    found = home.joinpath(*program.PLACE)
+    found = home / ".local/state/proscribe/requests"
     found.mkdir(parents=True, exist_ok=True)
     return found
 
@@ -145,6 +148,33 @@ def test_a_host_that_says_nothing(home: Path, content: str | None, said: str) ->
     path = home.parent / "KNOWN"
     path.unlink() if content is None else path.write_bytes(content.encode("latin-1"))
     assert said in refused(program.known)
+
+
+@pytest.mark.parametrize(("words", "reads"), [(["--services"], ["/etc/proscribe/requests.json"]), (["--help"], [])])
+def test_as_a_program_it_reads_what_the_host_wrote_for_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words: list[str], reads: list[str]
+) -> None:
+    paths: list[str] = []
+
+    def refuse(path: str, *_: object) -> None:
+        paths.append(path)
+        raise PermissionError(13, "not now", path)
+
+    monkeypatch.setattr(sys, "argv", ["proscribe-request", *words])
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(program.__file__, run_name="__main__")
+    said = capfd.readouterr()
+    assert (ended.value.code, paths) == (len(reads), reads)
+    assert (said.err == "This did not work: not now.\n") if reads else said.out.startswith("proscribe-request SERVICE")
+
+
+def test_the_host_reads_where_it_writes_and_it_reads_where_the_host_writes() -> None:
+    """A request that one takes and the other does not would never be answered."""
+    one = (program.ANSWERS, "/".join(program.PLACE), program.SCHEMA, program.MOST, program.LARGEST, program.LONGEST)
+    other = (answers.ANSWERS, reading.PLACE, reading.SCHEMA, reading.MOST, reading.LARGEST, reading.LONGEST)
+    assert one == other
 
 
 # -- a request

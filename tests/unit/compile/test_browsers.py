@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import service
+from made import catalogue, service
 from made_catalogue import OWN, Made
-from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.loading import Browser, Catalogue, load
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.plans.browsers import open_names, places, unlisted
 from proscribe.controller.compile.plans.compiling import compile_plan
@@ -88,6 +88,111 @@ def test_which_packagings_read_a_place_and_of_which_nobody_knows(
     own: dict[str, dict[str, object]], path: str, packaged: dict[str, list[str]]
 ) -> None:
     assert {key: own[path][key] for key in ("flatpaks", "snaps", "elsewhere") if key in own[path]} == packaged
+
+
+def browser(id_: str, support: str = "chromium", **keys: Any) -> Browser:
+    blank: dict[str, Any] = {key: {} for key in ("packages", "policy_dir", "policy_file", "unverified")}
+    blank |= dict.fromkeys(("processes", "paths", "policy_fallbacks"), ())
+    return Browser(**{**blank, "id": id_, "name": id_.title(), "policy_support": support, **keys})
+
+
+EXTENSION = "/var/lib/flatpak/extension/x"
+BROWSERS = [
+    browser(
+        "finch",
+        processes=("finch", "both"),
+        paths=("/opt/finch", "~/finch"),
+        packages={"apt": ("finch",), "flatpak": ("org.Finch",), "snap": ("finch", "finch-beta")},
+        policy_dir={"native": "/etc/finch", "snap": "/etc/finch"},
+    ),
+    browser(
+        "dove",
+        processes=("dove", "both"),
+        paths=("/opt/dove", "/opt/finch"),
+        packages={"flatpak": ("org.Dove",), "snap": ("dove",)},
+        policy_dir={"native": "/etc/finch"},
+        unverified={"policy_dir": {"flatpak": (EXTENSION, "/etc/dove")}},
+    ),
+    browser(
+        "fox",
+        "firefox",
+        processes=("fox",),
+        packages={"flatpak": ("org.Fox",)},
+        policy_file={"native": "/etc/fox.json", "flatpak": f"{EXTENSION}/fox.json"},
+        policy_fallbacks=("/usr/fox.json", "/usr/local/fox.json"),
+    ),
+    browser("vixen", "firefox", policy_file={"native": "/etc/fox.json"}, policy_fallbacks=("/usr/fox.json",)),
+    browser("wren", paths=("~/wren",), unverified={"policy_file": {"native": ("/etc/wren.json",)}}),
+    browser("robin", paths=("~/r", "/opt/robin"), unverified={"policy_file": {"native": ("/etc/robin.json",)}}),
+    browser("bird", "thunderbird", packages={"snap": ("bird",)}, policy_file={"native": "/etc/bird.json"}),
+    browser("tor", "none", processes=("tor",)),
+]
+
+
+PLACES = [
+    {
+        "id": "finch",
+        "family": "chromium",
+        "path": "/etc/finch/proscribe.json",
+        "browsers": ["finch", "dove"],
+        "programs": ["finch", "both", "dove"],
+        "paths": ["/opt/finch", "/opt/dove"],
+        "snaps": ["finch", "finch-beta"],
+        "elsewhere": ["flatpak org.Finch", "snap dove"],
+    },
+    {
+        "id": "fox",
+        "family": "firefox",
+        "path": "/etc/fox.json",
+        "browsers": ["fox", "vixen"],
+        "programs": ["fox"],
+        "fallbacks": ["/usr/fox.json", "/usr/local/fox.json"],
+    },
+    {
+        "id": "fox",
+        "family": "firefox",
+        "path": f"{EXTENSION}/fox.json",
+        "browsers": ["fox"],
+        "programs": ["fox"],
+        "flatpaks": ["org.Fox"],
+        "present": ["/var/lib/flatpak"],
+    },
+    {"id": "bird", "family": "thunderbird", "path": "/etc/bird.json", "browsers": ["bird"]},
+    {
+        "id": "dove",
+        "family": "chromium",
+        "path": f"{EXTENSION}/proscribe.json",
+        "browsers": ["dove"],
+        "programs": ["dove", "both"],
+        "paths": ["/opt/dove", "/opt/finch"],
+        "flatpaks": ["org.Dove"],
+        "present": ["/var/lib/flatpak/app/org.Dove"],
+    },
+    {
+        "id": "dove",
+        "family": "chromium",
+        "path": "/etc/dove/proscribe.json",
+        "browsers": ["dove"],
+        "programs": ["dove", "both"],
+        "paths": ["/opt/dove", "/opt/finch"],
+        "flatpaks": ["org.Dove"],
+        "present": ["/opt/dove", "/opt/finch"],
+    },
+    {
+        "id": "robin",
+        "family": "chromium",
+        "path": "/etc/robin.json",
+        "browsers": ["robin"],
+        "paths": ["/opt/robin"],
+        "present": ["/opt/robin"],
+    },
+]
+
+
+def test_all_places_of_a_catalogue() -> None:
+    made = catalogue()
+    made.browsers.update({one.id: one for one in BROWSERS})  # type: ignore[attr-defined]
+    assert places(made) == PLACES
 
 
 def section(blocked: int, *, tenants: bool = False, mode: str = "enforce") -> dict[str, Any]:

@@ -84,6 +84,12 @@ def test_a_file_that_is_not_text_is_reported(content: bytes, value: str, expecte
     assert (error.value, error.expected) == (value, expected)
 
 
+def test_a_file_that_cannot_be_read_hides_no_mistake_in_another(write: Made) -> None:
+    write("[", "instant_messaging/a.yml")
+    directory = write(GOOD.replace("enforce: true", "enforce: maybe"))
+    assert [error.expected.partition(",")[0] for error in errors_of(directory)] == ["valid YAML", "one of true"]
+
+
 def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     (error,) = errors_of(tmp_path / "nowhere")
     assert (error.where, error.value) == (str(tmp_path / "nowhere"), "No such file or directory")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.controller.compile.catalogue import schema
+from proscribe.controller.compile.catalogue import entries, schema
 from proscribe.controller.compile.catalogue.kinds import Group
 from proscribe.controller.compile.catalogue.schema import AMENDMENT, BROWSER, BROWSERS, FEED, SERVICE, check_service
 from proscribe.controller.compile.reading.yaml_file import KeyPath
@@ -220,3 +220,19 @@ def test_an_entry_says_whom_its_programs_serve_where_it_has_some() -> None:
 def test_an_amendment_changes_lists_and_what_is_unverified() -> None:
     amendable = {key for key in (FULL_SERVICE | FULL_UNVERIFIED) if schema.amendable(key)}
     assert amendable == {*read(NAMES, LISTS, ADDRESSES), "unverified"}
+
+
+@pytest.mark.parametrize(
+    ("known", "entry"),
+    [
+        (entries.Decision, FULL_AMENDMENT["decided"][0]),
+        (entries.Compared, FULL_FEED["compared"][0]),
+        (entries.FeedEntry, FULL_FEED),
+        (entries.Identifiers, FULL_UNVERIFIED["unverified"]),
+        (entries.TenantControl, FULL_SERVICE["tenant_control"]),
+        (entries.TenantHeader, FULL_SERVICE["tenant_control"]["headers"][0]),
+        (entries.UnverifiedOfBrowser, FULL_BROWSER["unverified"]),
+    ],
+)
+def test_the_types_of_entries_have_the_keys_of_the_schema(known: type, entry: dict[str, Any]) -> None:
+    assert set(known.__annotations__) == set(entry)

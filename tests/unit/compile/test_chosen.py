@@ -17,6 +17,14 @@ MADE = catalogue(
     service("work", audience="enterprise"),
     service("both", audience="both", programs="both", tenants="google"),
 )
+KNOWN = {"packages": {"apt": ("x",)}, "networks": ("192.0.2.0/24",)}  # of a service, to apps and to firewall
+SHARED = catalogue(
+    service("own", **KNOWN),
+    service("shared", **KNOWN, programs="both", tenants="google"),
+    service("page", urls=("a.example/x",), domains=("a.example",)),
+)
+TENANTS = {"tenants": {"google": ["example.org"]}}
+REMOVED = {"programs_for_both": "remove"}
 
 
 def restricted(**values: Any) -> Restrictions:
@@ -87,3 +95,33 @@ def test_what_the_catalogue_does_not_have(values: dict[str, Any], key: str, valu
 def test_what_permitted_accounts_share(id_: str, values: dict[str, Any], separated: bool, serves: bool) -> None:
     own, one = restricted(**values), MADE.services[id_]
     assert (separated_by_tenant(one, own), serves_both(one, own)) == (separated, serves)
+
+
+@pytest.mark.parametrize(
+    ("id_", "control", "values", "found"),
+    [
+        ("own", "apps", TENANTS, True),
+        ("own", "firewall", TENANTS, True),
+        ("own", "apps", {"controls": {"apps": "off"}}, False),
+        ("own", "firewall", {"controls": {"apps": "off"}}, True),
+        ("own", "firewall", {"controls": {"firewall": "off"}}, False),
+        ("shared", "apps", {}, False),  # its programs serve permitted accounts, too
+        ("shared", "apps", REMOVED, True),
+        ("shared", "apps", {**TENANTS, **REMOVED}, True),
+        ("shared", "firewall", {}, True),
+        ("shared", "firewall", TENANTS, False),  # business accounts use its networks, too
+        ("page", "apps", {}, False),
+        ("page", "firewall", {}, False),
+    ],
+)
+def test_what_a_control_could_find_for_some_users(id_: str, control: str, values: dict[str, Any], found: bool) -> None:
+    entry = {"services": [id_], "groups": ["guests"], "controls": [control]}
+    own = restricted(groups_restricted=[entry], **values)
+    if found:
+        assert (SHARED.services[id_], True) in chosen_services(SHARED, own)
+        return
+    with pytest.raises(PolicyErrors) as wrong:
+        chosen_services(SHARED, own)
+    (error,) = wrong.value.errors
+    assert (error.key, error.value) == ("proscribe_groups_restricted[0].services[0]", id_)
+    assert error.expected.startswith(f"a service of which {control} can find programs or networks on this host")

@@ -37,6 +37,8 @@ def question(inventory, hosts=("web1", "web2", "db1", "lap1"), groups=None):
         ({"all": {"a"}, "treasury": {"a"}, "treasury_desktops": {"a"}}, ["treasury"]),
         ({"a": {"1", "2"}, "b": {"2", "3"}, "c": {"2"}}, ["a", "b"]),
         ({"empty": set(), "press": {"1"}}, ["press"]),
+        ({"empty": set(), "void": set()}, []),
+        ({"site": {"1", "2"}, "press": {"1"}, "treasury": {"2"}, "empty": set()}, ["press", "treasury"]),
         ({"departments": {"1", "2", "3"}, "press": {"1", "2"}, "treasury": {"3"}}, ["press", "treasury"]),
         ({"site": {"1", "2"}, "departments": {"1", "2"}, "press": {"1"}, "treasury": {"2"}}, ["press", "treasury"]),
         # One that has hosts of its own as well is a department around a team.

@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 from made_catalogue import GOOD, Made, errors_of
-from proscribe.controller.compile.catalogue.feeds import LARGEST
+from proscribe.controller.compile.catalogue import feeds
+from proscribe.controller.compile.catalogue.feeds import (
+    LARGEST,
+    LONGEST,
+    Feed,
+    check,
+    numbered,
+    placed,
+    read_list,
+    values_of,
+    wrong_value,
+)
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -110,3 +121,74 @@ def test_a_feed_without_its_list_is_a_mistake(made: Made) -> None:
     (made.root / "catalog/feeds/birds.txt").unlink()
     (error,) = errors_of(made.root / "catalog")
     assert "a file that can be read" in error.expected
+
+
+def test_all_that_is_known_of_a_feed(made: Made) -> None:
+    record = f"{{with: x, day: 2026-11-01, sha256: {'a' * 64}, values: '5'}}"
+    accepted = "{day: 2026-11-02, until: 2027-01-01, why: nobody publishes it}"
+    made(f"{FEED}agreement: '3'\ncompared: [{record}]\nchecked_accepted: {accepted}\n", "feeds/birds.yml")
+    values = ("finch.example", "owl.example")
+    assert catalogue(made).feeds["birds"] == Feed(
+        id="birds",
+        service="parrot",
+        kind="domains",
+        checked="2026-01-02",
+        values=values,
+        file=str(made.root / "catalog/feeds/birds.yml"),
+        agreement=3,
+        compared=({"with": "x", "day": "2026-11-01", "sha256": "a" * 64, "values": "5"},),
+        accepted={"day": "2026-11-02", "until": "2027-01-01", "why": "nobody publishes it"},
+    )
+
+
+TEXT = "# birds\na.example # 2\n\n b.example\nc.example # 12\nd.example #3\ne.example # 100\nf.example # 0\ng # 1x\n"
+
+
+def test_the_lines_of_a_list() -> None:
+    lines = {"a.example": 2, "b.example": 4, "c.example": 5, "d.example": 6, "e.example": 7, "f.example": 8, "g": 9}
+    assert dict(values_of(TEXT)) == lines
+    assert numbered(TEXT) == {**dict.fromkeys(lines, 0), "a.example": 2, "c.example": 12}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("domains", "owl.example", ""),
+        ("domains", f"{'a' * 60}." * 4 + "example", ""),
+        ("domains", "x" * (LONGEST + 1), "at most 256 characters"),
+        ("domains", "x" * LONGEST, "a host name"),
+        ("domains", "google.com", "a name of this service alone: it carries search"),
+        ("hosts", "google.com", ""),  # which a list only speaks of
+        ("networks", "198.51.100.0/24", ""),
+        ("networks", "owl.example", "a network such as"),
+        ("networks", "104.16.0.0/24", "a network of this service alone, none of Cloudflare's content network"),
+        ("addresses", "104.16.0.0/24", ""),
+        ("addresses", "owl.example", "a network such as"),
+    ],
+)
+def test_what_a_value_of_a_list_may_be(kind: str, value: str, expected: str) -> None:
+    found = wrong_value(value, kind)
+    assert found.startswith(expected) and bool(found) == bool(expected)
+
+
+def test_a_list_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.txt").write_text("a.example\nb.example\n")
+    assert read_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
+    monkeypatch.setattr(feeds, "MOST", 1)
+    (error,) = read_list(tmp_path / "x.txt", "domains")[1]
+    assert (error.where, error.key, error.value) == (str(tmp_path / "x.txt"), "", "2 values")
+    assert error.expected == "at most 1"
+
+
+def test_an_agreement_is_one_of_names() -> None:
+    assert [*check({"agreement": "2", "kind": "domains"}), *check({"kind": "networks"})] == []
+    assert list(check({"agreement": "2", "kind": "networks"})) == [(("agreement",), "2", "kind: domains beside it")]
+
+
+def test_a_value_of_a_feed_is_placed_at_its_line(made: Made) -> None:
+    feed, file = catalogue(made).feeds["birds"], made.root / "catalog/feeds/birds.txt"
+    found = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
+    assert [(one.where, one.key, one.value, one.expected) for one in found] == [
+        (f"{file}:3", "", "owl.example", "x"),
+        (f"{file}:0", "", "gone.example", "x"),
+    ]

@@ -155,6 +155,9 @@ def test_a_release_is_that_of_the_projects_own_part(made: Made) -> None:
         (("2026.11.2", "latest"), "version", "a version such as 2026.11.1"),
         (("2026-11-25", "2026-13-25"), "released", "a day such as"),
         (("released: 2026-11-25\n", ""), "released", "a value: this key is required"),
+        (("version: 2026.11.2\n", ""), "version", "a value: this key is required"),
+        (("schema: proscribe/catalog/1\n", ""), "schema", "a value: this key is required"),
+        (("version: 2026.11.2", "version: 2026.11.2\nday: x"), "day", "a known key"),
     ],
 )
 def test_a_catalogue_of_a_form_that_is_not_known_is_refused(

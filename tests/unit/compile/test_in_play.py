@@ -33,7 +33,7 @@ class Run:
         inventory = {"all": {"hosts": {"h1": {"proscribe_a": "of h1"}, "h2": {}}}}
         for name, content in {"hosts.yml": inventory, "play.yml": [{"hosts": "all", **play}], **files}.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(yaml.safe_dump(content))
+            (root / name).write_text(content if isinstance(content, str) else yaml.safe_dump(content))
         self.loader = DataLoader()
         self.inventory = InventoryManager(loader=self.loader, sources=[str(root / "hosts.yml")])
         self.variables = VariableManager(loader=self.loader, inventory=self.inventory)
@@ -164,9 +164,13 @@ def test_what_an_include_gives_to_its_tasks_counts_for_them(tmp_path: Path) -> N
         "include_role": {"name": "own", "apply": {"vars": {"proscribe_y": 1}}},
         "vars": ONLY,
     }
-    run = Run(tmp_path, {"tasks": [including, task("plain", vars={"x": 1})]}, ROLE)
+    bare = [
+        {"name": f"bare {number}", "include_role": {"name": "own", **more}}
+        for number, more in enumerate(({}, {"apply": {}}, {"apply": {"tags": ["x"]}}))
+    ]
+    run = Run(tmp_path, {"tasks": [including, *bare, task("plain", vars={"x": 1})]}, ROLE)
     assert set(given_to(run.tasks["includes"])) == {BAN, "proscribe_y"}
-    assert given_to(run.tasks["plain"]) == {}
+    assert [given_to(run.tasks[name]) for name in ("bare 0", "bare 1", "bare 2", "plain")] == [{}] * 4
 
 
 def test_with_different_values_the_first_layer_counts(tmp_path: Path) -> None:
@@ -206,3 +210,32 @@ def test_where_a_variable_of_a_play_is_set(tmp_path: Path, places: Sequence[str]
     assert seen.raw_get("h1")[BAN] == where
     if Origin is not None:  # which Ansible says since 2.19
         assert set_in(seen, "h1", BAN) == f"{tmp_path}/{where}:1"
+
+
+PLAY = """\
+- hosts: all
+  vars:
+    proscribe_c: five
+    proscribe_d: true
+  roles:
+    - role: own
+      proscribe_x: [signal]
+      proscribe_y: true
+    - role: own
+"""
+
+
+def test_where_it_was_said_for_one_role_or_in_the_play_alone(tmp_path: Path) -> None:
+    run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
+    first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
+    of_role = {one.key: one.where for one in for_another_role(second, [first])}
+    of_play = {name: one.where for name, one in in_play_only(run.hostvars, second, ["h1"]).items()}
+    assert (set(of_role), set(of_play)) == (
+        {"proscribe_x", "proscribe_y"},
+        {"proscribe_b", "proscribe_c", "proscribe_d", BAN},
+    )
+    if Origin is not None:  # which Ansible says since 2.19; neither true nor false has a place
+        assert of_role == {"proscribe_x": f"{tmp_path}/play.yml:7", "proscribe_y": f"{tmp_path}/play.yml:8"}
+        assert of_play["proscribe_c"] == f"{tmp_path}/play.yml:3"
+        assert of_play[BAN] == f"{tmp_path}/roles/own/defaults/main.yml:2"
+        assert of_play["proscribe_d"] == f"{tmp_path}/roles/own/tasks/main.yml:1", "where the task is"

@@ -151,6 +151,18 @@ def test_a_mistake_in_one_rule_hides_none_in_a_later_one() -> None:
 
 
 @pytest.mark.usefixtures("controller")
+def test_rules_and_hosts_that_cut_nobody_hide_none_after_them() -> None:
+    harmless = [{**RULE, "verdict": "accept"}, {**RULE, "protocol": "udp"}, {**OUT, "direction": "forward"}]
+    (error,), _ = found(plan(rules=[*harmless, RULE]))
+    assert "proscribe_firewall_rules[3]" in error
+    without = plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {}})
+    hosts = [host("a"), host("b", WEB), host("c", DB)]
+    several = {"a": without, "b": plan("203.0.113.0/24"), "c": plan("2001:db8::/48")}
+    errors, _ = find(hosts, several)
+    assert [error.value for error in errors] == ["203.0.113.0/24", "2001:db8::/48"]
+
+
+@pytest.mark.usefixtures("controller")
 def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
     compiled = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
     assert found(compiled)[0] == []

@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed
+from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,29 @@ def test_a_network_of_a_table_is_found_by_any_of_its_addresses(
     due = [net for net in table if network.overlaps(ipaddress.ip_network(net))]
     assert NetworkTable(table).of(network) == (due[0] if due else "")
     assert NetworkTable(table).of(ipaddress.ip_network("2001:db8::/32")) == ""
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/24", "10.0.0.1", "2001:db8::/48", "::/0", "fe80::1", "0.0.0.0/0"])
+def test_what_is_a_network_of_a_rule(text: str) -> None:
+    assert packed(text) == ipaddress.ip_network(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        ("10.0.0.0/24", "10.0.0.0/24"),
+        ("10.0.0.1/32", "10.0.0.1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("2001:DB8::/48", "2001:db8::/48"),
+        ("fe80::1%x;accept", "fe80::1"),
+        ("fe80::%x;accept/64", "fe80::/64"),
+    ],
+)
+def test_a_network_is_spelled_anew(text: str, listed: str) -> None:
+    assert spelled(ipaddress.ip_network(text)) == listed
+
+
+def test_a_table_has_networks_of_both_families_in_any_order() -> None:
+    table = NetworkTable({"2001:db8:1::/48": "b", "192.0.2.0/25": "c", "2001:db8::/48": "a", "10.0.0.0/8": "d"})
+    searched = ("2001:db8::1", "2001:db8:1::/64", "192.0.2.127", "192.0.2.128", "10.0.0.0/7", "::/0", "11.0.0.0/8")
+    assert [table.of(ipaddress.ip_network(text)) for text in searched] == ["a", "b", "c", "", "d", "a", ""]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
+from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from proscribe.controller.compile.inventory.places import place_within
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+from proscribe.controller.compile.inventory.places import Origin, paths_of, place_within, set_in
 
 VARIABLES = """\
 proscribe_controls:
@@ -39,3 +43,54 @@ def test_the_nearest_place_that_is_known(tmp_path: Path, variable: str, steps: s
     values = DataLoader().load_from_file(str(file))
     (key,) = (key for key in values if key == variable)
     assert place_within(key, values[variable], steps, wrong) == f"{file}:{line}"
+
+
+X = "proscribe_x"
+OF_ALL, OF_GROUP, OF_HOST = (
+    "all: {{vars: {}}}",
+    "all: {{children: {{web: {{vars: {}}}}}}}",
+    "all: {{hosts: {{h1: {}}}}}",
+)
+# Where one variable can stand, the place with the last word last; in an inventory, with what is around it there.
+PLACES = {
+    "fleet/1.yml": OF_ALL,
+    "fleet/2.yml": OF_GROUP,
+    "fleet/group_vars/all.yml": "{}",
+    "second/group_vars/all.yml": "{}",
+    "play/group_vars/all.yml": "{}",
+    "fleet/group_vars/web.yml": "{}",
+    "second/group_vars/web.yml": "{}",
+    "play/group_vars/web.yml": "{}",
+    "fleet/3.yml": OF_HOST,
+    "fleet/host_vars/h1.yml": "{}",
+    "second/host_vars/h1.yml": "{}",
+    "play/host_vars/h1.yml": "{}",
+    "extra.yml": "{}",
+}
+HOSTS = "all: {children: {web: {hosts: {h1: , h2: }}, other: {hosts: {h2: }}}}"
+
+
+@pytest.mark.skipif(Origin is None, reason="Ansible says where since 2.19")
+@pytest.mark.parametrize(("one", "other"), [*itertools.pairwise(PLACES), ("fleet/1.yml", "extra.yml")])
+def test_the_place_with_the_last_word_is_named(one: str, other: str, tmp_path: Path) -> None:
+    loader = DataLoader()
+    files = {"fleet/hosts.yml": HOSTS, "second/hosts.yml": "all: {}", "play/play.yml": "[]"}
+    files |= {place: PLACES[place].format(f"{{{X}: {place}}}") for place in (one, other)}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"---\n{text}\n")
+    loader.set_basedir(str(tmp_path / "play"))
+    inventory = InventoryManager(loader=loader, sources=[str(tmp_path / name) for name in ("fleet", "second")])
+    variables = VariableManager(loader=loader, inventory=inventory)
+    if other == "extra.yml":
+        variables._extra_vars = loader.load_from_file(str(tmp_path / other))
+    hostvars = HostVars(inventory, variables, loader)
+    assert hostvars.raw_get("h1")[X] == other, "as Ansible has it"
+    assert set_in(hostvars, "h1", X) == f"{tmp_path}/{other}:2"
+    assert set_in(hostvars, "h1", "proscribe_y") == set_in(hostvars, "nobody", X) == ""
+
+
+def test_a_source_with_a_comma_is_a_path_where_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a, b").mkdir()
+    sources = [str(tmp_path / name) for name in ("a, b", "c, d", "e")]
+    assert paths_of(["web1,", *sources]) == [tmp_path / "a, b", tmp_path / "e"]

@@ -107,3 +107,4 @@ def test_a_server_needs_its_driver_before_any_host_is_touched(tmp_path, monkeypa
     monkeypatch.setattr(module, "DRIVER", "no_such_driver")
     with pytest.raises(PolicyErrors, match="proscribe_history: found 'postgresql://db/x', expected SQLAlchemy"):
         ask(tmp_path, {"web01": {"history": "postgresql://db/x"}})
+    assert [ask(tmp_path, {"web01": {"history": word}})["history"] for word in ("sqlite", "off")] == ["sqlite", "off"]

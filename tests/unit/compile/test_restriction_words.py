@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, read_restrictions
+from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Restrictions, read_restrictions
 from proscribe.controller.policy_errors import Expected
 
 DAY = 24 * 3600
@@ -75,9 +75,17 @@ def test_what_every_variable_is_when_nobody_sets_it() -> None:
     assert {type(found[name]) for name, value in OFF.items() if value is False} == {bool}
 
 
+def test_parts_of_the_restrictions_have_no_methods_whose_making_takes_time_at_each_start() -> None:
+    assert len(Restrictions.__bases__) > 5
+    for part in Restrictions.__bases__:
+        assert not vars(part).keys() & {"__init__", "__repr__", "__eq__"}, part
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read_restrictions({}, str).zone = "x"  # type: ignore[misc]
+
+
 WORDS = {
     "audit_with": "root stored",
-    "applocker": "enforce audit off",
+    "applocker": "off audit enforce",
     "compliance_gate": "never noncompliant incomplete",
     "dns_backend": "auto hosts",
     "exec_control": "fapolicyd off",
@@ -96,7 +104,7 @@ WORDS = {
 def test_each_word_that_a_variable_knows(name: str, words: str) -> None:
     assert [RESTRICTIONS[name].read(word) for word in words.split()] == words.split()
     for word in ("", "-", True):
-        with pytest.raises(Expected):
+        with pytest.raises(Expected, match=".*".join(words.split())):
             RESTRICTIONS[name].read(word)
 
 
@@ -112,6 +120,24 @@ def test_each_word_of_a_list(name: str, words: str) -> None:
     assert RESTRICTIONS[name].read(words.split()) == tuple(words.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("audiences", "audiences"),
+        *((name, "categories") for name in ("categories", "categories_reported")),
+        *((name, "service ids") for name in ("services_include", "services_exclude")),
+        ("catalog_dirs", "directories"),
+        ("browser_extensions_allowed", "ids of browser extensions"),
+        ("dns_upstreams", "addresses of name servers"),
+        ("management", "addresses or networks"),
+        ("exports", "exports"),
+    ],
+)
+def test_what_a_list_is_of(name: str, what: str) -> None:
+    with pytest.raises(Expected, match=f"^a list of {what}$"):
+        RESTRICTIONS[name].read("x")
+
+
 @pytest.mark.parametrize("control", ["apps", "browser", "firewall", "dns"])
 @pytest.mark.parametrize("mode", ["enforce", "audit", "off"])
 def test_each_mode_of_each_control(control: str, mode: str) -> None:
@@ -119,19 +145,19 @@ def test_each_mode_of_each_control(control: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least", "most"),
+    ("name", "unit", "least", "most"),
     [
-        ("end_grace", 0, 60),
-        ("firewall_confirm_within", 10, 900),
-        ("full_scan_every", 1, 1000),
-        ("waiver_max_days", 1, 3660),
+        ("end_grace", "seconds", 0, 60),
+        ("firewall_confirm_within", "seconds", 10, 900),
+        ("full_scan_every", "runs", 1, 1000),
+        ("waiver_max_days", "days", 1, 3660),
     ],
 )
-def test_the_bounds_of_a_number(name: str, least: int, most: int) -> None:
+def test_the_bounds_of_a_number(name: str, unit: str, least: int, most: int) -> None:
     read = RESTRICTIONS[name].read
     assert (read(least), read(most)) == (least, most)
     for outside in (least - 1, most + 1):
-        with pytest.raises(Expected, match=f"{least} to {most}"):
+        with pytest.raises(Expected, match=f"a whole number of {unit}, {least} to {most}"):
             read(outside)
 
 

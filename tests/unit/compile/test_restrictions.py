@@ -57,13 +57,19 @@ def test_nothing_set_is_the_whole_ban_enforced():
         ("events", {}, {}),
         ("events", {"journald": "true"}, {**EVENTS, "journald": True}),
         ("events", WITH_ALL, {**EVENTS, **WITH_ALL}),
+        ("events", {"file": f"/{'x' * 4094}"}, {**EVENTS, "file": f"/{'x' * 4094}"}),
+        ("events", {"syslog": True, "limit": 1}, {**EVENTS, "syslog": True, "limit": 1}),
+        *(
+            ("events", {"syslog": True, "facility": word}, {**EVENTS, "syslog": True, "facility": word})
+            for word in ("user", "auth", "authpriv", "local0", "local7")
+        ),
     ],
 )
 def test_a_good_value_is_read(name, value, read_as):
     assert getattr(read(**{name: value}), name) == read_as
 
 
-NO_FILES = ("events.jsonl", "/var/log/../x", "/var/log/", "/var/log/\n", f"/{'x' * 5000}", True)
+NO_FILES = ("events.jsonl", "/var/log/../x", "/var/log/", "/var/log/\n", f"/{'x' * 4095}", True, "/", "", 7)
 NO_URLS = ["http://portal.example.org/", f"{PORTAL}/\n", "https://user@portal.example.org/", "javascript:alert(1)"]
 NO_URLS += [f"{PORTAL}/'\"><script>", [PORTAL]]
 
@@ -123,8 +129,12 @@ def test_a_wrong_value_is_named_with_its_place_and_what_was_expected(name, value
 
 
 def test_a_mistyped_name_is_recognised():
-    with pytest.raises(PolicyErrors, match="did you mean 'proscribe_categories'"):
+    name = "proscribe_catagories"
+    with pytest.raises(PolicyErrors) as wrong:
         read(catagories=["webmail"])
+    (error,) = wrong.value.errors
+    assert (error.where, error.key, error.value) == (f"all.yml ({name})", name, name)
+    assert error.expected.startswith("a known variable, did you mean 'proscribe_categories'")
 
 
 def test_every_mistake_is_reported_at_once():
@@ -146,8 +156,35 @@ def test_allowed_extensions_need_a_setting_that_refuses_others():
 
 
 def test_a_service_both_included_and_excluded_is_a_mistake():
-    with pytest.raises(PolicyErrors, match="not in proscribe_services_include too"):
-        read(services_include=["slack"], services_exclude=["slack"])
+    with pytest.raises(PolicyErrors) as wrong:
+        read(services_include=["owl", "slack", "line"], services_exclude=["x", "x", "slack", "line"])
+    (error,) = wrong.value.errors
+    key = "proscribe_services_exclude[3]"
+    assert (error.where, error.key, error.value) == (f"all.yml ({key})", key, "line")
+    assert error.expected == "a service that is not in proscribe_services_include too"
+
+
+EXTENSION = {"browser_extensions_allowed": ["a" * 32]}
+OPEN = {"browser_settings": {"proxy_extensions": "unmanaged"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "keys"),
+    [
+        ({**EXTENSION, **OPEN}, ["browser_extensions_allowed[0]"]),
+        ({"browser_extensions_allowed": ["x"], **OPEN}, ["browser_extensions_allowed[0]"]),
+        ({**EXTENSION, "browser_settings": {"proxy_extensions": "x"}}, ["browser_settings.proxy_extensions"]),
+        ({"audit_with": "stored", "probe": True}, ["probe"]),
+        ({"audit_with": "stored", "probe": "x"}, ["probe"]),
+        ({"audit_with": "x", "probe": True}, ["audit_with"]),
+        ({"services_include": [7], "services_exclude": ["a"]}, ["services_include[0]"]),
+    ],
+)
+def test_what_is_wrong_alone_contradicts_nothing_else(values, keys):
+    with pytest.raises(PolicyErrors) as wrong:
+        read(**values)
+    assert [error.key for error in wrong.value.errors] == [f"proscribe_{key}" for key in keys]
+    assert all(error.where == f"all.yml ({error.key})" for error in wrong.value.errors)
 
 
 def test_variables_of_others_and_those_the_playbooks_register_are_left_alone():
@@ -194,3 +231,29 @@ def test_a_probe_needs_root_and_an_audit_with_what_is_stored_has_none():
     (mistake,) = wrong.value.errors
     assert (mistake.key, mistake.value, mistake.where) == ("proscribe_probe", True, "all.yml (proscribe_probe)")
     assert "false with proscribe_audit_with: stored" in mistake.expected
+
+
+RULE = {"direction": "out", "addresses": ("10.0.0.1",), "ports": (25,), "verdict": "reject"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batches", (2, "10%")),
+        ("exports_fed", ("rpz", "nft")),
+        ("firewall_rules", (RULE,)),
+        ("group_policy", ({"name": "Ours", "group": "press", "ous": ("DC=example,DC=com",)},)),
+        ("groups_restricted", ({"services": ("owl",), "groups": ("guests",)},)),
+        ("schedule_options", ("--forks", "50")),
+        ("schedule_signers", ("ops@example.org ssh-ed25519 AAAA",)),
+        ("services_include", ("owl", "dodo")),
+    ],
+)
+def test_what_a_template_makes_a_tuple_of_is_read_as_the_list_is(name, value):
+    as_list = [
+        {key: list(one) if isinstance(one, tuple) else one for key, one in item.items()}
+        if isinstance(item, dict)
+        else item
+        for item in value
+    ]
+    assert getattr(read(**{name: value}), name) == getattr(read(**{name: as_list}), name) != ()

@@ -55,3 +55,33 @@ def test_a_department_stands_in_one_register(tmp_path):
         (tmp_path / name / "approvers.yml").write_text("press: {head: chan}\n", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="each department in one register only"):
         read_register([tmp_path / "a", tmp_path / "b"], GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("entry", "key"),
+    [
+        ("pres: {head: a}", "pres"),
+        ("press: chan", "press"),
+        ("press: {deputies: [a]}", "press.head"),
+        ("press: {head: a, deputies: b}", "press.deputies"),
+        ("press: {head: a, deputies: [b, ' c']}", "press.deputies[1]"),
+        ("press: {head: a, mail: b}", "press.mail"),
+    ],
+)
+def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key):
+    (tmp_path / "approvers.yml").write_text(f"{entry}\nfinance: {{head: ''}}\n", encoding="utf-8")
+    with pytest.raises(PolicyErrors) as wrong:
+        read_register([tmp_path], GROUPS)
+    assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
+
+
+def test_a_register_that_cannot_be_read_hides_no_mistake_in_another(tmp_path):
+    for name, text in (("a", "[\n"), ("b", "pres: {head: chan}\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "approvers.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(PolicyErrors) as wrong:
+        read_register([tmp_path / "none", tmp_path / "a", tmp_path / "b"], GROUPS)
+    assert [error.expected.partition(",")[0] for error in wrong.value.errors] == [
+        "valid YAML",
+        "a group of the inventory",
+    ]

@@ -190,6 +190,8 @@ NO_TIMES = [
         ({"revoked": {"on": "2026-12-01", "by": "x", "why": "y"}}, "revoked.on", "a time with its zone"),
         ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x"}}, "revoked.why", "every revocation has one"),
         ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "wy": "y"}}, "revoked.wy", "did you mean 'why'?"),
+        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": ["x"], "why": "y"}}, "revoked.by", "one line of text"),
+        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "why": "a\nb"}}, "revoked.why", "one line of text"),
     ],
 )
 def test_a_wrong_waiver_is_named_with_its_place_and_what_was_expected(tmp_path, changes, key, expected):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from made_users import ALICE, put
-from proscribe.host.controls.apps.systems import as_owner
 from proscribe.host.controls.apps.systems.as_owner import OwnTools, not_whole, others_have, removals, uninstall
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.base import Action
@@ -63,7 +62,7 @@ def test_a_users_own_tool_is_tried_once_and_as_him(root: Path) -> None:
     tools = Tools("/opt/npm")
     of = OwnTools(Host(str(root), tools)).of
     assert [of(OF_ALICE, "npm", own=["/gone", *OWN]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
-    options = {"user": ALICE, "timeout": as_owner.PATIENCE}
+    options = {"user": ALICE, "timeout": 10}
     assert tools.ran == [(f"{path} --version", options) for path in ("/gone", "/home/alice/bin/npm", "/opt/npm")]
     assert of(OF_ALICE, "npm") == ""
 
@@ -126,7 +125,7 @@ class TestUninstalling:
         assert gone == Removed("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
         action.apply()
         action.apply()  # it went along with another one
-        assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": as_owner.LIMIT})]
+        assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
 
     def test_what_is_still_there_afterwards_is_an_error(self, root: Path) -> None:
         tools, there = Tools("npm"), [True, True]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,6 +110,23 @@ class TestSharedFile:
         assert (part.desired(host), part.left(host), part.in_place(host)) == (desired, left, bool(left_over))
         assert part.text(host) == (text or b"").decode("utf-8", "replace")
 
+    def test_what_others_have_in_it_stays_as_it_is_behind_a_link_too(self, host: MadeHost) -> None:
+        at(host, "/etc/real").write_bytes(b"a\xff\n")
+        at(host, "/etc/real").chmod(0o600)
+        at(host).symlink_to("real")
+        self.PART.enforce(host)
+        assert at(host, "/etc/real").read_bytes() == b"a\xff\nours\n" and at(host).is_symlink()
+        assert self.PART.wrong(host, True) == ""
+        self.PART.lift(host)
+        assert at(host, "/etc/real").read_bytes() == b"a\xff\n" and at(host).is_symlink()
+        assert at(host, "/etc/real").stat().st_mode & 0o777 == 0o600
+
+    def test_what_is_no_file_is_left_alone(self, host: MadeHost) -> None:
+        at(host).mkdir()
+        assert self.PART.wrong(host, True) == "not a regular file"
+        with pytest.raises(ControlError, match=f"^{PLACE} is left alone: not a regular file$"):
+            self.PART.enforce(host)
+
     def test_a_new_one_is_for_everybody_to_read(self, host: MadeHost) -> None:
         self.PART.enforce(host)
         assert at(host).stat().st_mode & 0o777 == 0o644
@@ -177,7 +194,8 @@ GONE = ("gate", "gate", "dpkg", "", MISSING)
 
 
 def test_a_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Ruled(host, monkeypatch, FILE, OTHER, OwnDirectory("/etc/own"), TRIAL)
+    of_others = BlockFile("/etc/third.conf", "", needs=("/none",))
+    here = Ruled(host, monkeypatch, FILE, OTHER, of_others, OwnDirectory("/etc/own"), TRIAL)
     assert here.observed() == [("noncompliant", True, "", [GONE])]
     OTHER.enforce(host)
     assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, MISSING)])]
@@ -280,6 +298,8 @@ class TestTrials:
             here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
             why = "whether the block of dpkg is in effect could not be tried: no apt"
             assert self.observed(here) == [("unknown", False, why, [])]
+        tried.answers[f"dpkg {rule.path}"] = Unseen("no node")
+        assert self.observed(here) == [("unknown", False, f"{why.removesuffix('apt')}node; {why}", [])]
 
     def test_nothing_is_tried_where_something_is_wrong_or_cannot_be_seen(
         self, host: MadeHost, monkeypatch: pytest.MonkeyPatch, tried: Any
@@ -301,13 +321,19 @@ def test_the_permissions_of_a_new_file(host: MadeHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "places"),
+    ("make", "places"),
     [
-        (polkit.packagekit("dpkg", ["owl"], ""), ["usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"]),
-        (polkit.rule("x", "why", "true"), ["etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d"]),
+        (
+            lambda: polkit.packagekit("dpkg", ["owl"], ""),
+            ["usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"],
+        ),
+        (lambda: polkit.rule("x", "why", "true"), ["etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d"]),
     ],
 )
-def test_a_rule_of_polkit_is_for_hosts_with_what_asks_it(host: MadeHost, rule: BlockFile, places: list[str]) -> None:
+def test_a_rule_of_polkit_is_for_hosts_with_what_asks_it(
+    host: MadeHost, make: Callable[[], BlockFile], places: list[str]
+) -> None:
+    rule = make()
     assert not rule.concerns(host)
     for place in places:
         at(host, f"/{place}").mkdir(parents=True)

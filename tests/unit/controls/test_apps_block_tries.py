@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from proscribe.host.controls.apps.blocks import tries
@@ -97,6 +100,35 @@ def test_what_changed_a_moment_ago_may_change_again_unseen(block: Block, monkeyp
 
 
 @ROOT
+@pytest.mark.parametrize(("later", "tries_of_two"), [(10**8, [1, 1]), (10**8 + 1, [1, 0])])
+def test_a_tenth_of_a_second_after_a_change_nothing_more_comes_unseen(
+    block: Block, monkeypatch: pytest.MonkeyPatch, later: int, tries_of_two: list[int]
+) -> None:
+    monkeypatch.undo()
+    last = max((block.root / path[1:]).stat().st_ctime_ns for path in ON[:2])
+    monkeypatch.setattr(tries.time, "time_ns", lambda: last + later)
+    assert [block.observed(), block.observed()] == tries_of_two
+
+
+@ROOT
+@pytest.mark.parametrize("field", ["st_dev", "st_ino", "st_mode", "st_uid", "st_size", "st_ctime_ns"])
+def test_each_thing_that_is_known_of_a_file_counts(block: Block, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    real, more = Host.stat, {"st_ctime_ns": 0}
+
+    def stat(host: Host, path: str) -> Any:
+        seen = real(host, path)
+        if path != ON[0] or seen is None:
+            return seen
+        fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
+        return SimpleNamespace(**{**fields, field: fields[field] + more.get(field, 0)})
+
+    monkeypatch.setattr(Host, "stat", stat)
+    assert [block.observed(), block.observed()] == [1, 0]
+    more[field] = 1
+    assert [block.observed(), block.observed()] == [1, 0]
+
+
+@ROOT
 def test_what_changes_during_a_try_is_no_state_that_was_tried(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     def changing(host: Host) -> str:
         (block.root / "etc/gate.conf").write_text("off")
@@ -113,6 +145,8 @@ def test_a_file_system_that_is_mounted_in_another_way_is_a_change_of_its_program
     block: Block, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queried: list[str] = []
+    (block.root / "usr/bin/gate").chmod(0o605)  # whoever may run it
+    monkeypatch.setattr(sys.modules[__name__], "ON", [*ON, "/usr"])
 
     class Seen:
         f_flag = 1
@@ -130,7 +164,8 @@ def test_what_is_not_what_was_saved_is_not_believed(block: Block, damage: str) -
     block.observed()
     place = block.root / TRIED.lstrip("/")
     if damage == "version":
-        place.write_text(tries.dumped({"version": tries.VERSION + 1, "tried": {"dpkg": []}}))
+        stored = tries.load(Host(str(block.root)), TRIED)
+        place.write_text(tries.dumped({**stored, "version": stored["version"] + 1}))
     elif damage == "content":
         place.write_text("nonsense!")
     else:
@@ -155,7 +190,7 @@ def test_what_a_try_cannot_see_is_not_seen(block: Block) -> None:
 def test_a_made_package_is_a_file_in_memory_while_it_is_needed() -> None:
     with in_memory(b"content") as path:
         assert Path(path).read_bytes() == b"content"
-        assert os.readlink(path).startswith(f"/memfd:{tries.TRIAL}")
+        assert os.readlink(path).startswith("/memfd:proscribe-trial")
     assert not os.path.lexists(path)
 
 
@@ -169,9 +204,9 @@ def test_of_each_tool_the_first_place_and_where_its_links_lead(tmp_path: Path) -
     (tmp_path / "usr/bin/awk").symlink_to("/etc/alternatives/awk")
     (tmp_path / "etc/alternatives/awk").symlink_to("/usr/bin/mawk")
     found = list(tools(Host(str(tmp_path)), ["awk", "none"]))
-    assert found[:2] == list(tries.COMMON)
+    assert found[:2] == ["/etc/ld.so.preload", "/etc/ld.so.cache"]
     awk = ["/usr/sbin/awk", "/usr/bin/awk", "/etc/alternatives/awk", "/usr/bin/mawk"]
-    assert found[2:] == [*awk, *(f"{folder}/none" for folder in tries.PROGRAMS)]
+    assert found[2:] == [*awk, *(f"{folder}/none" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))]
 
 
 def test_a_directory_and_what_is_in_it(tmp_path: Path) -> None:

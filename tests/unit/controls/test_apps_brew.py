@@ -63,6 +63,9 @@ def test_a_running_program_is_known_by_its_place_for_its_owner_alone(
     monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)
     assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "", ""]
     assert program(Process(7, f"{path}-extra/1/bin/x")) == ""
+    everybodys = [one._replace(owner=None) for one in brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]]
+    program = brew.FORMULAE.programs(host, {"rclone"}, everybodys)
+    assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
 
 
 def test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else(root: Path) -> None:

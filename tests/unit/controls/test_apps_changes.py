@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ import pytest
 from made_host import MadeHost, carry_out, plan, states
 from made_quarantine import restored
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps import user_notice
+from proscribe.host.controls.apps import removed, user_notice
+from proscribe.host.controls.apps.requests import command_text
+from proscribe.host.controls.apps.requests.answers import ANSWERS
+from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
+from proscribe.host.controls.base import Action, Refusal
 from proscribe.host.system import Host, Process
 from test_apps import GATE
 
@@ -58,6 +63,72 @@ def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     assert states(host, ban())["apps/telegram"] == "noncompliant"
 
 
+def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
+    return str(action), action.before, action.after, action.user, [*action.rules], [one.id for one in action.takes]
+
+
+def test_each_change_in_full(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_notice, "notify", lambda *_: None)
+    host.packages = {"wechat": "ii"}
+    for pid, exe in enumerate(("/opt/wechat/wechat", "/home/alice/Telegram/Telegram", "/tmp/Telegram"), 7):
+        host.program(pid, exe)
+    copy(host)
+    banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
+    made = apps.enforce(host, banned)
+    until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
+    shown = (
+        f'Ask IT. What is moved is kept until {until}.\nTo request an exception: proscribe-request SERVICE "reason"\n'
+    )
+    hers = "alice" if os.getuid() else ""
+    ends = [("Telegram", "/home/alice/Telegram/Telegram", 8), ("wechat", "/opt/wechat/wechat", 7)]
+    assert [in_full(action) for action in made.actions][:5] == [
+        ("tell logged-in users", "", shown, "", [], []),
+        *(
+            (f"end {name} of alice (pid {pid})", f"{exe}\n", "", "alice", [f"apps/{name.lower()}"], [])
+            for name, exe, pid in ends
+        ),
+        ("remove wechat", "wechat 1.0\n", "", "", [], ["wechat"]),
+        ("quarantine /home/alice/Telegram", "/home/alice/Telegram\n", "", hers, ["apps/telegram"], []),
+    ]
+    written = [(f"write {path}", "", Path(path).name) for path in (*GATE, KNOWN, COMMAND)]
+    assert [(str(one), one.before, Path(one.subject).name) for one in made.actions[5:]] == written
+    doubt = "known by its name alone, so it is not ended"
+    assert made.refused == [Refusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
+    assert made.independent and made.beforehand and made.afterwards
+    made.beforehand()
+    assert [(one.id, one.at[:4] > "2025") for one in removed.remembered(host)] == [("wechat", True)]
+    carry_out(made.actions)
+    made.afterwards()
+    assert host.list("/var/lib/proscribe/apps") == ["walk"]
+
+
+def test_a_lift_takes_back_all_of_it_in_reverse_and_names_what_stays_removed(host: MadeHost) -> None:
+    host.packages = {"wechat": "ii"}
+    copy(host)
+    made = apps.enforce(host, ban(requests=command_text.digest()))
+    assert made.beforehand and apps.enforce(host, plan()).beforehand is None
+    made.beforehand()
+    carry_out(made.actions)
+    broken = Path(host.root) / "var/lib/proscribe/quarantine/odd"
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{")
+    state = "/var/lib/proscribe/"
+    of_apps = [f"{state}apps/walk-1000", f"{state}apps/tried"]
+    forgotten = [*of_apps, ANSWERS, *(state + name for name in ("notified.json", "dpkg", "pacman", "removed.json"))]
+    for path in forgotten[:-1]:
+        host.write(path, "")
+    lifted = apps.lift(host, ban())
+    assert [(str(one), bool(one.before), one.after) for one in lifted.actions] == [
+        *((f"delete {path}", True, "") for path in (COMMAND, KNOWN, *reversed(GATE))),
+        ("restore /home/alice/Telegram", False, "/home/alice/Telegram\n"),
+        *((f"delete {path}", False, "") for path in forgotten),
+    ]
+    assert [(one.rule, one.subject) for one in lifted.refused] == [("apps/quarantine", "odd")]
+    assert lifted.independent and [one.id for one in lifted.removed] == ["wechat"]
+    carry_out(lifted.actions)
+    assert not any(host.traces(path) for path in (*forgotten, *GATE, COMMAND, KNOWN))
+
+
 def test_one_thing_given_back_and_the_ban_stays(host: MadeHost) -> None:
     tree = copy(host)
     carry_out(apps.enforce(host, ban()).actions)
@@ -84,8 +155,10 @@ def test_an_exception_for_the_path_keeps_the_copy(host: MadeHost) -> None:
     assert tree.exists() and made.refused == []
 
 
-@pytest.mark.parametrize("grace", [0, 17])
-def test_the_time_to_end(host: MadeHost, monkeypatch: pytest.MonkeyPatch, grace: int) -> None:
+@pytest.mark.parametrize(("settings", "expected"), [({}, 5), ({"grace": 0}, 0), ({"grace": 17}, 17)])
+def test_the_time_to_end(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], expected: int
+) -> None:
     host.program(7, "/opt/wechat/wechat")
     given: list[float] = []
 
@@ -93,8 +166,30 @@ def test_the_time_to_end(host: MadeHost, monkeypatch: pytest.MonkeyPatch, grace:
         given.append(grace)
 
     monkeypatch.setattr(host, "end", end)
-    apps.enforce(host, ban(grace=grace)).actions[0].apply()
-    assert given == [grace]
+    apps.enforce(host, ban(**settings)).actions[0].apply()
+    assert given == [expected]
+
+
+@pytest.mark.parametrize(
+    ("exe", "ends"),
+    [
+        ("/opt/wechat/wechat", True),
+        ("/opt/wechat/other", True),
+        ("/opt/owl/owl", False),  # reported, not restricted
+        ("/usr/bin/other", False),
+        ("/tmp/Telegram", False),  # known by its name alone
+    ],
+)
+def test_what_is_ended_is_what_the_process_is_by_then(host: MadeHost, exe: str, ends: bool) -> None:
+    host.program(7, "/opt/wechat/wechat")
+    of = ban()
+    of["controls"]["apps"]["services"] |= plan("audit", owl={"paths": ["/opt/owl"]})["controls"]["apps"]["services"]
+    (end,) = [action for action in apps.enforce(host, of).actions if action.verb == "end"]
+    link = Path(host.root) / "proc/7/exe"
+    link.unlink()
+    link.symlink_to(exe)
+    end.apply()
+    assert link.is_symlink() is not ends
 
 
 def test_a_plan_from_elsewhere_cannot_take_what_the_host_needs(host: MadeHost) -> None:

@@ -100,6 +100,11 @@ def test_of_any_list_of_files_only_programs_count_and_not_too_many(said: dict[st
     assert len(found) <= conda.MOST_PROGRAMS and all(file.startswith(conda.PROGRAMS) for file in found)
 
 
+def test_where_the_programs_of_a_package_are() -> None:
+    programs = ["bin/a", "sbin/a", "libexec/a", "lib/a/b", "opt/a", "share/a/b"]
+    assert conda.programs_in({"files": [*programs, "etc/a", "binary", "a/bin/a", 7]}) == programs
+
+
 @pytest.mark.parametrize(
     ("file", "found"),
     [
@@ -128,6 +133,10 @@ def test_a_running_program_is_known_by_the_files_of_its_package_for_its_owner_al
     assert program(Process(7, f"{prefix}/bin/python3.12")) == ""
     assert program(Process(8, f"{prefix}/bin/rclone")) == ""  # bob's: alice's word is none about his programs
     assert program(Process(9, f"{prefix}/bin/rclone")) == ""  # in a container
+    package(root, "/opt/conda", files=["bin/rclone"])
+    program = conda.programs(host, IDS, conda.query(host, IDS)[0])
+    found = [program(Process(pid, "/opt/conda/bin/rclone")) for pid in (7, 8, 9)]
+    assert found == ["rclone", "rclone", ""]  # the host's, of everybody
 
 
 def answer(*unlink: str, link: Sequence[str] = ()) -> str:

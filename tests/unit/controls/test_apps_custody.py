@@ -149,7 +149,10 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(tmp_path: Path)
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *((key, 5) for key in ("id", "path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing")),
+        *(
+            (key, 5)
+            for key in ("id", "path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing", "hold")
+        ),
         *(("services", value) for value in ("telegram", [1], None)),
         *((key, value) for key in ("size", "disk", "uid") for value in (-1, "1", None)),
     ],
@@ -429,6 +432,13 @@ def test_of_many_that_were_not_done_some_are_named(tmp_path: Path) -> None:
             "failed": True,
             "msg": f"not pruned: {'; '.join(f'{id_}: {why}' for id_ in ids[:5])}{rest}",
         }
+
+
+@pytest.mark.parametrize("do", ["list", "restore", "prune"])
+def test_an_ordinary_user_has_nothing_to_do_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do: str) -> None:
+    monkeypatch.setattr(Host, "privileged", False)
+    with pytest.raises(ControlError, match="needs root"):
+        in_quarantine(made_host(tmp_path), do, [])
 
 
 @as_root

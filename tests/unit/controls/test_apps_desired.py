@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import marshal
 from typing import Any
 
 import pytest
 from made_host import plan
-from proscribe.host.controls.apps.desired import EVIDENCE, UNMANAGED_BROWSERS, Desired
+from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.model.finding import Finding
+from proscribe.model.plan import Known
 
 HERS = {"waiver": "w1", "users": ["alice"]}
 VERSIONS = {"waiver": "w2", "versions": ["2", "10"]}
@@ -67,7 +69,7 @@ def test_whose_a_finding_is_where_a_waiver_covers_it_for_some() -> None:
     assert desired(ant=there, owl=SERVICES["owl"]).holders(["owl", "ant"], of_alice, "/opt/x") == ["ant"]
 
 
-@pytest.mark.parametrize("key", EVIDENCE)
+@pytest.mark.parametrize("key", ["processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies"])
 def test_a_service_is_known_by_its_packages_alone_where_nothing_else_is_named(key: str) -> None:
     sole: dict[str, Any] = {"packages": {"apt": ["a"], "rpm": ["a"], "pip": []}}
     found = desired(owl=sole, elk={**sole, key: ["x"]}, yak={})
@@ -85,6 +87,32 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order() -> None:
     assert len({stamp(a=one), *(stamp(a=other) for other in others), stamp(a=one, b=two)}) == 5
 
 
+def test_what_follows_from_a_plan_is_worked_out_once_and_can_be_cached() -> None:
+    def all_of(found: Desired) -> tuple[Any, ...]:
+        restricted = [found.restricted(manager) for manager in ("dpkg", "rpm")]
+        names = Names(found.services)
+        return (
+            found.packages,
+            found.paths,
+            found.names,
+            found.by_package_only,
+            found.closed_paths(),
+            restricted,
+            names.all,
+        )
+
+    known = Known(plan(**SERVICES)["controls"]["apps"], {})
+    first = Desired(known)  # type: ignore[arg-type]
+    stamp = first.stamp(Names(first.services))
+    assert all_of(first) == all_of(desired())
+    known.follows.update(marshal.loads(marshal.dumps(known.follows)))
+    again = Desired(known)  # type: ignore[arg-type]
+    assert all_of(again) == all_of(first) and again.stamp(Names({})) == stamp
+    restricted = {"apps/restricted dpkg", "apps/restricted rpm"}
+    others = {"apps/wanted", "apps/by package only", "apps/closed paths", "apps/stamp", "apps/copies"}
+    assert known.follows.keys() == restricted | others
+
+
 def test_the_settings() -> None:
     section: Any = plan(owl=SERVICES["owl"])["controls"]["apps"]
     plain = Desired(section)
@@ -93,4 +121,4 @@ def test_the_settings() -> None:
     section["settings"] = {"full_scan_every": 3, "network_homes": "scan", "unmanaged_browsers": browsers}
     given = Desired(section)
     assert (given.full_scan_every, given.network_homes) == (3, "scan")
-    assert [*given.services] == ["owl", UNMANAGED_BROWSERS] and given.names["fork"] == ["unmanaged-browsers"]
+    assert [*given.services] == ["owl", "unmanaged-browsers"] and given.names["fork"] == ["unmanaged-browsers"]

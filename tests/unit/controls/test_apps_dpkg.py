@@ -198,6 +198,36 @@ def test_another_running_package_manager_is_reported(tmp_path: Path) -> None:
         actions[0].apply()
 
 
+@pytest.mark.parametrize(
+    ("interrupted", "marked", "tool", "stays"),
+    [
+        (False, False, "apt-get", False),
+        (False, True, "apt-get", False),
+        (True, False, "apt-get", None),  # somebody else's, which apt reports
+        (True, True, "dpkg", True),  # ours, which dpkg itself completes
+    ],
+)
+def test_a_removal_that_was_cut_short_is_completed_where_it_was_ours(
+    tmp_path: Path, interrupted: bool, marked: bool, tool: str, stays: bool | None
+) -> None:
+    mark, seen = tmp_path / "var/lib/proscribe/dpkg", []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if options == {"timeout": 1800}:
+            seen.append((argv[0], mark.stat().st_mode & 0o777 if mark.exists() else 0))
+            return DONE
+        return Result(0, "Remv wechat [1]\n" if "--simulate" in argv else "amd64\n", "")
+
+    here = host(tmp_path)
+    here._run = run
+    for path, there in (("var/lib/dpkg/updates/0001", interrupted), ("var/lib/proscribe/dpkg", marked)):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch(0o600) if there else None
+    ((action,), _) = dpkg_removal.removal(here, [package("wechat")])
+    action.apply()
+    assert seen == [(tool, 0 if stays is None else 0o600)] and mark.exists() is bool(stays)
+
+
 def test_without_apt_dpkg_itself_says_what_would_break(tmp_path: Path) -> None:
     rows = (PLAIN, ("dpkg --simulate wechat", Result(1, "", recorded("dpkg-breaks-dependent"))))
     actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])

@@ -55,7 +55,7 @@ class Made(Host):
         self.answer = Result(2, printed, errors)
 
     def run(self, argv: Sequence[str], **options: object) -> Result:
-        assert argv[-2:] == ["--unpack", "/made.deb"]
+        assert argv[-2:] == ["--unpack", "/made.deb"] and options == {"timeout": 30}
         if not self.answer.err and not self.answer.out:
             raise ControlError("dpkg did not end within 30 s")
         return self.answer
@@ -118,7 +118,7 @@ class WithApt(Host):
             (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
     def run(self, argv: Sequence[str], **options: object) -> Result:
-        assert options == {"timeout": dpkg_trial.LIMIT}
+        assert options == {"timeout": 30}
         self.ran.append(argv)
         return Result(0, self.dumped, dpkg_trial.NOWHERE)
 
@@ -140,7 +140,7 @@ class WithApt(Host):
 def test_the_dpkg_that_apt_runs(tmp_path: Path, dumped: str, expected: tuple[str, list[str], str]) -> None:
     host = WithApt(tmp_path, dumped)
     assert dpkg_trial._of_apt(host) == expected
-    assert host.ran == [[dpkg_trial.APT_CONFIG, "dump"]]
+    assert host.ran == [["/usr/bin/apt-config", "dump"]]
 
 
 @pytest.fixture

@@ -28,9 +28,10 @@ def test_a_go_program_names_the_package_it_was_built_from() -> None:
 
 @pytest.mark.parametrize("width", [4, 8])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_go_before_1_18_points_to_its_texts(width: int, order: str) -> None:
+@pytest.mark.parametrize(("size", "package"), [(100, PACKAGE), (16 * 1024, PACKAGE), (16 * 1024 + 1, "")])
+def test_go_before_1_18_points_to_its_texts(width: int, order: str, size: int, package: str) -> None:
     """Two addresses of strings, each an address and a length, as wide as the machine has them (debug/buildinfo)."""
-    content = made.SENTINEL + f"path\t{PACKAGE}\n".encode() + made.SENTINEL
+    content = made.SENTINEL + f"path\t{PACKAGE}\n".encode().ljust(size - 32, b"\n") + made.SENTINEL
     blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})
     read = Read(blank)
     binary = elf.read(read)
@@ -40,7 +41,7 @@ def test_go_before_1_18_points_to_its_texts(width: int, order: str) -> None:
     pointers = struct.pack(two, address[".strings"], address[".strings"] + 2 * width)
     head = b"\xff Go buildinf:" + bytes([width, order == ">"]) + pointers.ljust(16, b"\0")
     strings = (struct.pack(two, 0, 0) + struct.pack(two, address[".text"], len(content))).ljust(32, b"\0")
-    assert go_package(made.elf({".go.buildinfo": head, ".strings": strings, ".text": content})) == PACKAGE
+    assert go_package(made.elf({".go.buildinfo": head, ".strings": strings, ".text": content})) == package
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_the_remotes_of_a_host(host: Host) -> None:
     assert flatpak.remotes(host) == REMOTES
     assert [flatpak.former(host, one) for one in REMOTES] == ["/etc/theirs", "", "/etc/before"]
     assert [flatpak.ours(one.filter) for one in REMOTES] == [False, False, True]
+    assert not flatpak.ours(f"{OURS}-of-others/own.filter")
     assert flatpak.former(host, Remote("usb", "gone", f"{OURS}/usb/gone.filter")) == ""
     assert flatpak.own_file(REMOTES[0]) == f"{OURS}/default/flathub.filter"
 

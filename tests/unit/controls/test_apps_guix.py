@@ -59,6 +59,7 @@ def test_what_a_user_installed_and_not_what_that_needs(root: Path, manifest: str
         ("package", "telegram-desktop", "guix", "4.9.1", "user:alice", TELEGRAM, (place, "profile"))
     ]
     assert unseen == ""
+    assert guix.query_of(Host(str(root)), ALICE, set()) == guix.query(Host(str(root)), IDS) == ([], "")
 
 
 def test_the_packages_of_a_whole_home(root: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ def test_what_is_saved_is_loaded_again_and_nobody_else_reads_it(host: MadeHost) 
     assert load(host, PLACE) == STORED
     assert os.stat(host.root + PLACE).st_mode & 0o777 == 0o600
     assert load(host, PLACE + "y") is None
+
+
+def test_it_is_in_the_form_that_every_python_reads() -> None:
+    """A host's Python may be replaced by an older or a newer one between two observations."""
+    assert base64.b64decode(dumped({"a": 0.5})) == b"{" + b"u\1\0\0\0a" + b"g" + struct.pack("<d", 0.5) + b"0"
 
 
 def test_what_others_can_write_is_not_loaded(host: MadeHost) -> None:

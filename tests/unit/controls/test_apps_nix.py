@@ -106,6 +106,15 @@ def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
     assert why == f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
 
 
+def test_a_profile_whose_store_is_nowhere_is_unknown(root: Path) -> None:
+    profile(root, f"{OWN}/profile", "")
+    (root / ENVIRONMENT.lstrip("/")).rename(root / "gone")
+    assert nix.query_of(Host(str(root)), ALICE, IDS) == (
+        [],
+        f"{OWN}/profile leads into a store of Nix that is nowhere here",
+    )
+
+
 def test_in_nix_env_the_manifest_is_a_link_into_the_store(root: Path) -> None:
     profile(root, f"{OWN}/profile", "", "unused")
     put(root, f"/nix/store/{DIGESTS[0]}-env-manifest.nix", env(TELEGRAM))
@@ -210,9 +219,13 @@ def test_nix_takes_out_the_store_path_as_the_owner_of_the_profile(root: Path) ->
         if argv[-1] == "--version" and "/home/alice" not in argv[0]:
             raise ControlError(f"{argv[0]} is not installed on this host")
         calls.append((argv, options["user"]))
+        assert argv[-1] == "--version" or options["environment"] == {
+            "NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"
+        }
         return Result(0, "", "")
 
     host = Host(str(root), run)
+    profile(root, f"{OWN}/other", version3(TELEGRAM))
     profile(root, f"{OWN}/profile", version3(TELEGRAM))
     profile(root, "/nix/var/nix/profiles/default", env(TELEGRAM), "manifest.nix", generation=7)
     (root / f"{ENVIRONMENT}/manifest.json".lstrip("/")).rename(root / "aside")
@@ -220,7 +233,7 @@ def test_nix_takes_out_the_store_path_as_the_owner_of_the_profile(root: Path) ->
     assert [why for _, why in nix.removal(host, system)[1]] == ["nix-env is not installed on this host"]
     put(root, "usr/bin/nix-env", mode=0o755)
     (root / "aside").rename(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"))
-    actions, refused = nix.removal(host, [*system, *nix.query_of(host, ALICE, IDS)[0]])
+    actions, refused = nix.removal(host, [*system, *nix.query_of(host, ALICE, IDS)[0][-1:]])
     assert refused == []
     calls.clear()
     assert [(one.scope, one.name, one.how, one.tool, one.place) for action in actions for one in action.takes] == [

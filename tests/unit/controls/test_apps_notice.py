@@ -28,14 +28,17 @@ def action(verb: str) -> Action:
     [
         ("Ask IT", ["end"], ["tell logged-in users"]),
         ("Ask IT", ["write", "quarantine"], ["tell logged-in users"]),
+        ("Ask IT", ["remove"], ["tell logged-in users"]),
         ("Ask IT", ["write"], []),
         ("Ask IT", [], []),
         ("", ["end"], []),
         (" \n", ["end"], []),
+        ("", ["quarantine"], []),
     ],
 )
 def test_when(text: str, verbs: list[str], actions: list[str]) -> None:
-    assert [str(one) for one in user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))] == actions
+    made = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))
+    assert [(str(one), one.before, one.after) for one in made] == [(one, "", f"{text}\n") for one in actions]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,10 @@ def test_when(text: str, verbs: list[str], actions: list[str]) -> None:
     [
         ("Ask IT.", ["quarantine"], "2027-02-24T02:30:00Z", "Ask IT. What is moved is kept until 2027-02-24.\n"),
         ("Ask IT.", ["end"], "2027-02-24T02:30:00Z", "Ask IT.\n"),  # nothing is moved
+        *(
+            ("Ask IT.", verbs, "2027-02-24T02:30:00Z", "Ask IT. What is moved is kept until 2027-02-24.\n")
+            for verbs in (["quarantine", "end"], ["end", "quarantine"])
+        ),
         ("Ask IT.", ["quarantine"], "", "Ask IT.\n"),  # kept for ever
         ("x" * 400, ["quarantine"], "2027-02-24T02:30:00Z", "x" * 340 + " What is moved is kept until 2027-02-24.\n"),
     ],
@@ -50,6 +57,7 @@ def test_when(text: str, verbs: list[str], actions: list[str]) -> None:
 def test_until_when_something_is_kept(text: str, verbs: list[str], until: str, said: str) -> None:
     (notification,) = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)), until)
     assert notification.after == said
+    assert user_notice.notifying(Host("/nonexistent"), "", list(map(action, verbs)), until) == []
 
 
 @given(st.text())
@@ -94,8 +102,20 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
         os.close(descriptor)
 
 
+def test_what_is_swapped_in_for_a_terminal_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    (tmp_path / "link").symlink_to(os.ttyname(theirs))
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter([f"{tmp_path}/{name}" for name in ("link", "file")]))
+    user_notice.notify(Terminals(Path("/")), "Ask IT")
+    assert not select.select([ours], [], [], 0)[0] and (tmp_path / "file").read_bytes() == b""
+    for descriptor in (ours, theirs):
+        os.close(descriptor)
+
+
 def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_notice, "run_apart", lambda work, limits: work())  # here, where the calls are noted
+    limits: list[Any] = []
+    monkeypatch.setattr(user_notice, "run_apart", lambda work, of: (limits.append(of), work()))  # the calls are noted
     calls: list[tuple[Sequence[str], Any]] = []
 
     def run(argv: Sequence[str], **options: Any) -> Result:
@@ -113,7 +133,8 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
     words = ["busctl", "--address=unix:path=/run/user/1000/bus", "--auto-start=no", "--timeout=4", "call"]
     words += [name, f"/{name.replace('.', '/')}", name, "Notify", "susssasa{sv}i", "proscribe", "0"]
     assert argv == [*words, "dialog-information", "Restricted software", "it's over", "0", "0", "-1"]
-    assert (options["user"].name, options["timeout"] <= 5) == ("alice", True)
+    assert (options["user"].name, 4 < options["timeout"] <= 5) == ("alice", True)
+    assert all(options["timeout"] < of.seconds <= 10 and of.memory == 0 for of in limits)
     for uid, times in ((1001, 1), (1000, 2)):
         user_notice.notify(Terminals(tmp_path, run), "it's over", uid)
         assert len(calls) == times
@@ -153,6 +174,8 @@ def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(
     user_notice.notify(Terminals(tmp_path), TWO)
     lines = [f"proscribe: {line}" for line in TWO.split("\n")]
     assert [message.decode() for message in written] == ["\r\n\r\n" + "\r\n".join(lines) + "\r\n\r\n"]
+    user_notice.notify(Terminals(tmp_path), "no text: \udc80")
+    assert written[1:] == [b"\r\n\r\nproscribe: no text: ?\r\n\r\n"]
 
 
 def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
@@ -165,6 +188,7 @@ def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
         "/dev/pts/4": (0o100620, 1000, 9),  # a file
         "/dev/pts/5": (0o020620, 1000, os.makedev(136, 300)),  # the one that this run talks to
         "/dev/pts/ptmx": (0o020620, 1000, 10),
+        "/dev/pts/6": (0o020620, 1000, 15),
         "/dev/tty1": (0o020620, 1000, 11),
         "/dev/tty2": (0o020620, 0, 12),  # which nobody uses
         "/dev/ttyS0": (0o020620, 1000, 13),
@@ -185,7 +209,7 @@ def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
             return SimpleNamespace(st_mode=mode, st_uid=uid, st_rdev=device) if mode else None
 
         def text(self, path: str) -> str | None:
-            return {"/proc/40/stat": f"40 (a) b) S 1 40 40 {number} 40", "/proc/41/stat": "41 (x) S 1"}.get(path)
+            return {"/proc/40/stat": f"40 (a) b) S 1 40 40 {number}", "/proc/41/stat": "41 (x) S 1 41 41"}.get(path)
 
     host = Devices(str(tmp_path))
 
@@ -194,8 +218,8 @@ def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
 
     assert user_notice._terminal(host, 40) == os.makedev(136, 300)
     assert user_notice._terminal(host, 41) == user_notice._terminal(host, 42) == 0
-    assert seen(None) == ["pts/0", "pts/1", "pts/2", "tty1", "7"]
-    assert seen(1000) == ["pts/0", "tty1", "7"]
+    assert seen(None) == ["pts/0", "pts/1", "pts/2", "pts/6", "tty1", "7"]
+    assert seen(1000) == ["pts/0", "pts/6", "tty1", "7"]
     assert seen(1001) == ["pts/1"]
 
 

@@ -242,11 +242,10 @@ def test_any_other_lock_stays_and_is_waited_for(root: Path, whose: str, monkeypa
         monkeypatch.setattr(pacman_removal, "SOON", -1)
     if whose == "one of before":
         until(lambda: one.touched("mark") > one.touched("lock"))
-    monkeypatch.setattr(pacman_removal, "PATIENCE", 0.0)
-    with pytest.raises(ControlError, match="another pacman has been at work"):
+    with monkeypatch.context() as impatient, pytest.raises(ControlError, match="another pacman has been at work"):
+        impatient.setattr(pacman_removal, "PATIENCE", 0.0)
         one.action.apply()
     assert one.has()[0] and not [argv for argv in one.calls if "--noconfirm" in argv]
-    monkeypatch.setattr(pacman_removal, "PATIENCE", 60.0)
     monkeypatch.setattr(pacman_removal.time, "sleep", lambda _: one.there("lock", False))
     one.action.apply()
     assert one.calls[-1][1:3] == ["--remove", "--noconfirm"]

@@ -453,8 +453,15 @@ def test_what_was_not_seen_of_a_user_is_always_reported(
 
     monkeypatch.setattr(per_user.scan, "scan_files", scan_files)
     host.learns = learns
-    seen = observed.observe_apps(host, plan(wechat={"processes": ["wechat"]})["controls"]["apps"])
-    assert seen.unseen == {"wechat": "alice: closed"}
+    of = plan(
+        wechat={"processes": ["wechat"]},
+        owl={"web_hosts": ["owl.example"]},
+        emu={"paths": ["/opt/emu"]},
+        ape={"packages": {"apt": ["ape"]}},
+        elk={"names": ["elk"]},  # of which no file is known
+    )
+    seen = observed.observe_apps(host, of["controls"]["apps"])
+    assert seen.unseen == dict.fromkeys(("wechat", "owl", "emu", "ape"), "alice: closed")
 
 
 def test_nothing_moves_out_of_what_a_package_system_of_the_host_or_of_roots_owns(

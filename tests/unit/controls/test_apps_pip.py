@@ -26,7 +26,7 @@ def distribution(
     path = f"{directory}/{entry}"
     put(
         root,
-        f"{path}/{site_packages.KINDS[entry.rpartition('.')[2]]}",
+        f"{path}/{'METADATA' if entry.endswith('.dist-info') else 'PKG-INFO'}",
         f"Name: {name}\nVersion: {version}\n\nName: no\n",
     )
     put(root, f"{path}/INSTALLER", f"{installer}\n")

@@ -69,6 +69,7 @@ def test_packagekit(contact: str) -> None:
         ("etc/polkit-1/rules.d/00-proscribe-flatpak.rules", False),
         ("usr/local/share/polkit-1/rules.d/00-proscribe-flatpak.rules", True),
         ("etc/polkit-1/rules.d/01-second.rules", False),
+        ("usr/share/polkit-1/rules.d/00-proscribe-snap.rules", False),  # the one of its name that polkit reads first
         ("usr/share/polkit-1/rules.d/50-default.rules", False),
     ],
 )
@@ -77,7 +78,8 @@ def test_what_a_rule_that_is_asked_before_permits_is_unknown(tmp_path: Path, pat
     (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
     (rule,) = snap.block_parts(Block({"telegram-desktop"}))
     effect = polkit.first(rule.path)
-    assert f"/{polkit.DIRECTORY[1:]}" in effect.depends(Host(str(tmp_path)))
+    folders = [f"{above}/polkit-1/rules.d" for above in ("/etc", "/run", "/usr/local/share", "/usr/share")]
+    assert list(effect.depends(Host(str(tmp_path)))) == [*folders, rule.path]
     if not before:
         assert effect.trial(Host(str(tmp_path))) == ""
         return

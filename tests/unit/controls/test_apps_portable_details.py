@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_apps import Read
-from proscribe.host.controls.apps.portable import appimage_contents, elf, program_parts, squashfs
+from proscribe.host.controls.apps.portable import appimage_contents, elf, evidence, program_parts, squashfs
+from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.system import Host, User
 
 PACKAGE = "github.com/jpillora/chisel"
@@ -57,6 +59,20 @@ def test_a_directory_that_vanishes_while_it_is_read_is_not_the_apps(
     monkeypatch.setattr(host, "stat", lambda path: None if path == "/app" else real(path))
     layout = program_parts.Own(["Telegram"], [], real("/").st_uid).layout(host, "/app")  # type: ignore[union-attr]
     assert layout == (False, ["/app/Telegram"], [])
+
+
+@pytest.mark.parametrize("name", ["chat", "tool"])
+def test_nobody_hides_what_lies_around_a_program_among_many_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    entry: dict[str, Any] = {"packages": {}, "paths": [], "processes": ["chat", "chat-gui"]}
+    names = Names({"chat": {**entry, "markers": {"programs": ["tool"]}}, "other": {**entry, "processes": ["other"]}})
+    signs = {"chat", "chat-gui", "tool", "resources", "icudtl.dat", "AppRun"}
+    made.put(tmp_path / "app", dict.fromkeys([*signs, "other", *(f"a{number}" for number in range(9))], b""))
+    for most, more in ((0, 0), (3, 3)):
+        monkeypatch.setattr(evidence, "MOST_AROUND", most)
+        around = evidence.around(Host(str(tmp_path)), "/app", names, name)
+        assert signs <= around <= {*os.listdir(tmp_path / "app")} and len(around - signs) <= more
 
 
 def test_a_piece_of_an_archive_with_nothing_in_it_ends_it() -> None:

@@ -27,7 +27,7 @@ def test_a_manifest_says_of_which_kind_it_is_and_how_it_is_lifted(tmp_path: Path
     host = made_host(tmp_path)
     enforced(host, FILE)
     text = json.loads((tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json").read_text())
-    assert text["schema"] == "proscribe/quarantine/1" and "lift" in text["written_by"]
+    assert text["schema"] == "proscribe/quarantine/1" and "lift" in text["written_by"] and text["kept"] is True
 
 
 def test_what_stands_on_a_disk_has_these_names(tmp_path: Path) -> None:

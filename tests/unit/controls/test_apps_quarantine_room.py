@@ -502,9 +502,11 @@ def test_what_a_quarantine_comes_to(tmp_path: Path) -> None:
         b={"disk": 0, "size": 5, "owner": "bob", "taken_at": WHEN.format(1)},
         c={"owner": "alice", "taken_at": "2026-11-20"},  # no time that we write
         d={"disk": 7, "owner": "bob"},  # without one it is none of ours
+        **{"e.unfinished": {"disk": 2, "owner": "alice", "taken_at": WHEN.format(3)}},
     )
-    held = {"items": 4, "bytes": 15, "oldest": WHEN.format(1), "owners": {"alice": 10, "bob": 5}}
-    assert unfinished.held(host, names)[0] == held
+    (tmp_path / ITEMS[1:] / "0.unfinished").mkdir()  # killed before anything was begun
+    held = {"items": 6, "bytes": 17, "oldest": WHEN.format(1), "owners": {"alice": 12, "bob": 5}}
+    assert unfinished.held(host, ["0.unfinished", *names]) == (held, ["d"])
     assert unfinished.held(host, ["README"]) == unfinished.held(host, []) == (None, [])
 
 

@@ -57,6 +57,8 @@ class TestMemory:
         note(host, [removed("owl", version="2.0", at="2026-11-02T00:00:00Z"), removed("owl", "user:ann")])
         found = [(one.id, one.version, one.scope) for one in remembered(host)]
         assert found == [("elf", "1.0", "system"), ("owl", "2.0", "system"), ("owl", "1.0", "user:ann")]
+        text = host.text(FILE) or ""
+        assert text.startswith('{\n "schema": "proscribe/removed/1",\n "packages": [\n  {') and text.endswith("]\n}\n")
         seen = host.stat(FILE)
         assert seen and stat.S_IMODE(seen.st_mode) == 0o600
 

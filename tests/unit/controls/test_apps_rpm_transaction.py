@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made_host import MadeHost
 from proscribe.host.controls.apps.systems import rpm_database, rpm_transaction
-from proscribe.host.controls.apps.systems.rpm_transaction import LIMIT, PATIENCE, patiently, said
+from proscribe.host.controls.apps.systems.rpm_transaction import patiently, said
 from proscribe.host.system import ControlError, Result, Unseen
 
 LOCKED = "Running transaction\nTransaction failed: Rpm transaction failed."
@@ -25,7 +25,7 @@ class Runs:
         patch.setattr(rpm_transaction.time, "sleep", self.sleep)
 
     def run(self, argv: Any, **options: Any) -> Result:
-        assert options == {"timeout": LIMIT}
+        assert options == {"timeout": 1800}
         self.times += 1
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -58,13 +58,13 @@ def test_a_busy_host_is_waited_for(
         ("rpm", FAILED, 1, "rpm could not: error: no"),
         ("dnf", Result(7, "", "error: no"), 1, "dnf could not: error: no"),
         ("zypper", Result(8, "", "error: no"), 1, "zypper could not: error: no"),
-        ("zypper", Result(7, "", "locked"), PATIENCE + 2, f"{BUSY} for {PATIENCE} s: locked"),
+        ("zypper", Result(7, "", "locked"), 62, f"{BUSY} for 60 s: locked"),
         (
             "dnf5",
             Result(1, "", LOCKED),
-            PATIENCE + 2,
+            62,
             "dnf5 could not begin, as it does when another package manager is at work, "
-            f"for {PATIENCE} s: Transaction failed: Rpm transaction failed.",
+            "for 60 s: Transaction failed: Rpm transaction failed.",
         ),
     ],
 )

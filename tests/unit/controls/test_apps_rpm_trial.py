@@ -24,8 +24,9 @@ class Made(Host):
         self.answer = answer
         self.requested: list[bytes] = []
 
-    def answers(self, argv: Sequence[str], **_: Any) -> Result:
+    def answers(self, argv: Sequence[str], **options: Any) -> Result:
         *words, path = argv
+        assert options == {"timeout": 30}
         assert words == ["rpm", "-i", "--test", "--nosignature"], "which changes nothing"
         self.requested.append(Path(path).read_bytes())
         if self.answer is None:

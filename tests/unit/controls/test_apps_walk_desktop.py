@@ -33,7 +33,10 @@ NOTHING = Launcher([], [], [], False)
         ('x"y z"w', ["xy zw"]),
         (r"a\ b", ["a\\", "b"]),
         (r'a\"b c"', ["a\\b c"]),
+        (r'"a b" c\ d e\f \"', ["a b", "c\\", "d", "e\\f", "\\"]),
         ("flatpak run x @@u %u @@", ["flatpak", "run", "x"]),
+        ("%1 %é a% %Ux %", ["%1", "%é", "a%", "%Ux", "%"]),
+        ('"@@" "@@u" "%u" "%1" "a%"', ["%1", "a%"]),
         ("", []),
         ('""', []),
     ],
@@ -51,7 +54,18 @@ def test_the_arguments_of_a_line(command, words):
         ("-/usr/bin/y", ("/usr/bin/y", "")),
         ("/usr/bin/flatpak run --branch=stable --command=y org.x.Y --z", ("/usr/bin/flatpak", "org.x.Y")),
         ("flatpak run", ("flatpak", "")),
+        ("flatpak update y", ("flatpak", "")),
         ("snap run y", ("y", "")),
+        ("/usr/bin/snap run --shell y z", ("y", "")),
+        ("snap run", ("", "")),
+        ("snap refresh y", ("snap", "")),
+        ("y run z", ("y", "")),
+        *(
+            (f"/usr/bin/{starter} -n A=b y", ("y", ""))
+            for starter in ("env", "nice", "ionice", "nohup", "setsid", "exec")
+        ),
+        ("é=1 y", ("é=1", "")),
+        ("a-b=1 y", ("a-b=1", "")),
         ("", ("", "")),
         ("env", ("", "")),
     ],
@@ -67,7 +81,10 @@ def test_what_a_line_starts(command, what):
         ("http://user:pw@a.example:8080/x", ("a.example", "/x")),
         ("https://good.example@bad.example", ("bad.example", "")),
         ("https://bad.example\\@good.example/", ("bad.example", "/@good.example/")),  # as browsers read it
+        ("https://a.example?x/y", ("a.example", "")),
+        ("https://a.example/x\\y#z?", ("a.example", "/x/y")),
         ("https://", ("", "")),
+        ("a.example/x", ("", "")),
     ],
 )
 def test_host_and_path_of_an_address(address, parts):
@@ -80,6 +97,52 @@ def test_an_entry_has_addresses_in_its_actions_too_and_not_elsewhere():
         "[Desktop Action New]\nExec=x https://d.example\n[Other]\nExec=x https://e.example\n"
     )
     assert parse(text).addresses == ["https://c.example", "https://d.example"]
+
+
+LONGEST = "夜" * 80
+
+
+def test_an_entry_in_full():
+    text = f"""
+Name=前
+[Desktop Entry]
+Type=Application
+;Exec=commented https://z.example
+ Name = 猫头鹰
+Name[en]=Owl
+Name[ja]={LONGEST}
+Name[ko]={LONGEST}夜
+Name[zh=鳥
+XName]=鳥
+GenericName=夜の鳥
+Comment=https://comment.example
+Icon=crx_{"p" * 32}
+Exec="owl one" --app=HTTPS://C.example %U
+Exec=x --app-id={"a" * 32}
+Exec=x --profile=crx_{"b" * 32} https://C2.example
+Exec=
+URL=https://f.example/\\sx
+X-WebApp-URL=https://e.example
+Hidden
+[Desktop Action New]
+Name=新
+URL=https://action.example
+Exec=owl --new
+[Other]
+Hidden=true
+"""
+    commands = [["owl one", "--app=HTTPS://C.example"], ["x", f"--app-id={'a' * 32}"]]
+    commands += [["x", f"--profile=crx_{'b' * 32}", "https://C2.example"], ["owl", "--new"]]
+    addresses = ["HTTPS://C.example", "https://C2.example", "https://f.example/", "https://e.example"]
+    assert parse(text) == Launcher(commands, addresses, ["a" * 32, "b" * 32], False, ("猫头鹰", LONGEST))
+
+
+@pytest.mark.parametrize(
+    ("line", "hidden"),
+    [("Hidden=true", True), ("Hidden=TRUE", True), ("Hidden=false", False), ("NoDisplay=true", False)],
+)
+def test_an_entry_that_its_user_has_switched_off(line, hidden):
+    assert parse(f"[Desktop Entry]\nType=Application\n{line}\n").hidden is hidden
 
 
 # Ids that Chromium gave to these web apps, as they stand in the names of the desktop entries that it makes.
@@ -101,6 +164,24 @@ def test_a_host_below_another_service_s_exception_is_nobody_s():
         assert web.services(f"https://{url}"), url
     for url in ("ok.a.example", "z.ok.a.example", "ba.example", "b.example/xy"):
         assert not web.services(f"https://{url}"), url
+
+
+def test_each_service_of_an_address_or_of_an_app_is_named_once():
+    web = WebHosts({"a": {"web_hosts": ["a.example", "x.a.example", "b.example/x/", "b.example/x"]}, "b": {}})
+    assert web.services("https://x.a.example") == ["a"] == web.services("https://b.example/x")
+    for address in ("https://a.example", "https://a.example/", "https://b.example/x", "https://b.example/x/"):
+        assert web.services_of_app(app_id(address)) == ["a"], address
+    assert web.services_of_app(app_id("https://b.example/")) == []
+
+
+@pytest.mark.parametrize(("length", "services"), [(253, ["a"]), (254, [])])
+def test_a_host_is_no_longer_than_a_name_may_be(length, services):
+    host = "x" * (length - len(".a.example")) + ".a.example"
+    assert WebHosts({"a": {"web_hosts": ["a.example"]}}).services(f"https://{host}/") == services
+
+
+def test_an_address_that_is_no_text_has_an_id():
+    assert app_id("https://\ud800/") == app_id("https://?/")
 
 
 LINES = st.lists(
@@ -148,4 +229,4 @@ def test_a_name_that_goes_on_in_letters_is_another_one(name, more):
 
 def test_nothing_is_a_launcher_of_nothing():
     assert parse("") == parse("[Desktop Entry]\n") == NOTHING
-    assert desktop_entries.unescaped(r"a\sb\\s") == r"a b\s"
+    assert desktop_entries.unescaped(r"a\sb\\s\n\t\r\x") == "a b\\s\n\t\r\\x"

@@ -209,3 +209,37 @@ def test_without_a_policy_to_set_nothing_else_is_said() -> None:
     plan = {"browsers": BROWSERS, "controls": {"browser": section()}}
     found = managed.verdicts(plan, Desired(plan), seen(CHROMIUM, WHOLE), [], "", "macOS")
     assert found == [Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
+
+
+@pytest.mark.parametrize(
+    ("observed", "opened"),
+    [
+        (Observed(), ["a.example", "b.example"]),
+        (Observed(unseen="x"), []),
+        (Observed(Blocking("a.example"), unseen="x"), ["b.example"]),
+        (
+            Observed(Blocking("a.example"), [Name("x.a.example"), Name("b.example"), Name("z.example")]),
+            ["b.example", "x.a.example"],
+        ),
+        (Observed(Blocking(*BOTH), [Name("a.example", "/in"), Name("xa.example")]), ["a.example/in"]),
+    ],
+)
+def test_what_of_a_service_is_open(observed: Observed, opened: list[str]) -> None:
+    names = [Name("b.example"), Name("a.example"), Name("b.example")]
+    assert [str(one) for one in observed.opened(names)] == opened
+
+
+@pytest.mark.parametrize(
+    ("why", "openers", "said"),
+    [
+        ("", [], ""),
+        ("all", ["a.example"], "all"),
+        ("", ["z.example", "a.example", "x.a.example"], "a.example"),
+        ("", ["x.a.example"], "x.a.example"),
+        ("", ["example"], "example"),
+        ("", ["b.example"], ""),
+    ],
+)
+def test_by_whom_a_name_is_open(why: str, openers: list[str], said: str) -> None:
+    observed = Observed(why=why, openers=[(Name(one), one) for one in openers])
+    assert observed.why_open(Name("a.example")) == said

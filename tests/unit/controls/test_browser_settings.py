@@ -168,11 +168,18 @@ def test_only_listed_extensions() -> None:
 
 
 def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
-    tenants = {"google": ["example.org"], "microsoft": ["tenant-1"]}
+    tenants = {"google": ["example.org", "b.example"], "microsoft": ["tenant-2", "tenant-1"]}
     policies = said(place("chromium"), {"sign_in": "blocked"}, tenants=tenants)
-    assert policies["RestrictSigninToPattern"] == ".*@(example[.]org)" and "BrowserSignin" not in policies
-    assert policies["AllowedDomainsForApps"] == "example.org"
-    assert {"login.live.com"} < {host for entry in policies["HttpHeaderInjection"] for host in entry["patterns"]}
+    assert policies["RestrictSigninToPattern"] == ".*@(b[.]example|example[.]org)" and "BrowserSignin" not in policies
+    assert policies["AllowedDomainsForApps"] == "b.example,example.org"
+    headers = {"Restrict-Access-To-Tenants": "tenant-2,tenant-1", "Restrict-Access-Context": "tenant-2"}
+    assert policies["HttpHeaderInjection"] == [
+        {"patterns": hosts, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
+        for hosts, headers in (
+            (["login.microsoftonline.com", "login.microsoft.com", "login.windows.net"], headers),
+            (["login.live.com"], {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"}),
+        )
+    ]
     desired = rules(section({}, tenants=tenants))
     # Firefox has no such headers: the host where private accounts sign in is blocked in it.
     assert firefox.lists(desired).block == ["*://*.login.live.com/*"]

@@ -118,6 +118,17 @@ def test_what_its_command_line_opens(tmp_path: Path, word: str, names: list[str]
     assert [name for _, _, name in dnsmasq.openers(made, [], ["dnsmasq", word])] == names
 
 
+def test_each_file_is_read_once_and_ours_never(tmp_path: Path) -> None:
+    again = "conf-file=/b.conf # why\nconf-dir=/d/,*.conf\nconf-file=/a.conf\nconf-file=d/x\nport=/d/x\nconf-file\n"
+    files = {"a.conf": f"server=/a.org/10.0.0.1\n{again}{again}", "b.conf": "server=/b.org/10.0.0.1"}
+    ours = {"d/proscribe.conf": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
+    assert dnsmasq.openers(host(tmp_path, {**files, **ours}), ["/a.conf"], []) == [
+        ("/a.conf", "server=/a.org/10.0.0.1", "a.org"),
+        ("/b.conf", "server=/b.org/10.0.0.1", "b.org"),
+        ("/d/x", "server=/d.org/10.0.0.1", "d.org"),
+    ]
+
+
 def test_what_it_answers_for_the_witness() -> None:
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "127.0.0.9")[1:] == ["host-record=w.internal,127.0.0.9"]

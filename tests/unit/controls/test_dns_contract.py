@@ -25,9 +25,11 @@ from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.rendering import Language
 from proscribe.host.controls.firewall.exemptions import collect
 from proscribe.host.controls.firewall.rule_text import spelled
+from proscribe.host.controls.forwarders import FORWARDERS
 from proscribe.host.system import Host
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT
 
+PROJECT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.parametrize("name", registry.FILTERS)
 DESIRED = Desired({"wechat": ["wechat.com", "wx.qq.com"]}, {}, frozenset(["work.wechat.com"]))
 NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fullmatch=True), max_size=6)
@@ -80,11 +82,18 @@ def test_it_is_listed_as_it_is_declared(name: str) -> None:
     declared = declaration(name)
     assert (declared.kind, declared.unit, tuple(declared.files)) == registry.FILTERS[name]
     assert declared.name == name and declared.kind in KINDS and declared.forwarders
+    read = [tuple(map(tuple, one)) for each in registry.FILTERS for one in declaration(each).forwarders]
+    assert read == list(FORWARDERS)
 
 
 def test_documents_say_of_it_what_is_so(name: str, host: Machine) -> None:
     declared = declaration(name)
     said = declared.documented
+    page = (PROJECT / "docs/dns.md").read_text().splitlines()
+    rows = [(server, has, f"`{name}`", written, said.tested or "no") for server, has, written in said.rows]
+    rows.append((f"`{name}`", said.hits or "none", f"`{said.journal}`"))
+    assert [row for row in rows if f"| {' | '.join(row)} |" not in page] == []
+    assert sum(f"| `{name}` |" in line for line in page) == len(rows)
     assert said.rows and bool(said.hits) is bool(said.journal) is (language(name).hit is not None)
     assert said.hits or not described(host, name).logs
     if declared.kind == SERVER:  # the others have tests of their own in test_dns_services.py

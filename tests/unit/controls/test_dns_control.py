@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from proscribe.host.controls import dns
+from proscribe.host.controls.applying import carry_out
 from proscribe.model.finding import NOT_APPLICABLE, Finding, Verdict
 from test_dns_choice import DNSMASQ_CONF, LOCAL, REMOTE, Machine, plan
 
@@ -14,7 +15,7 @@ LEFT = "/etc/unbound/local.d/proscribe.conf"
 EXACT = "not covered, nor are canaries: /etc/hosts has exact names and addresses only"
 
 
-def of(verdicts: list[Verdict], rule: str) -> Verdict:
+def verdict(verdicts: list[Verdict], rule: str) -> Verdict:
     return next(one for one in verdicts if one.rule == f"dns/{rule}")
 
 
@@ -28,15 +29,29 @@ def test_with_the_hosts_file_it_is_said_that_sub_domains_are_not_covered_and_why
     for settings, said in [({}, f"{EXACT}; {why}"), ({"backend": "hosts"}, EXACT)]:
         finding = Finding("coverage", "sub-domains", manager="hosts", path="/etc/hosts", detail=said)
         reason = "the hosts file cannot cover them"
-        found = of(dns.observe(host, plan(**settings)), "sub-domains")
+        found = verdict(dns.observe(host, plan(**settings)), "sub-domains")
         assert found == Verdict("dns/sub-domains", NOT_APPLICABLE, (finding,), reason=reason)
 
 
 def test_files_of_other_backends_are_left_over(tmp_path: Path) -> None:
     host = Machine(tmp_path, {"etc/resolv.conf": REMOTE, LEFT[1:]: "server:\n"})
-    assert left_over("unbound", LEFT) in of(dns.observe(host, plan()), "hosts-file").findings
+    assert left_over("unbound", LEFT) in verdict(dns.observe(host, plan()), "hosts-file").findings
     changes = dns.enforce(host, plan())
     assert [str(action) for action in changes.actions] == ["write /etc/hosts", f"delete {LEFT}"]
+
+
+def test_a_filter_blocks_canaries_too_and_the_block_of_the_hosts_file_is_left_over(tmp_path: Path) -> None:
+    host = Machine(tmp_path, {"etc/resolv.conf": LOCAL, **DNSMASQ_CONF}, "", ["dnsmasq.service"])
+    carry_out(dns.enforce(host, plan(backend="hosts")))
+    of = plan()
+    of["controls"]["dns"]["services"]["wechat"]["canaries"] = ["canary.example"]
+    block = Finding(
+        *("hosts_line", "block"), manager="hosts", path="/etc/hosts", detail="left over from another backend"
+    )
+    assert block in verdict(dns.observe(host, of), "resolver").findings
+    written, *others = dns.enforce(host, of).actions
+    assert "local=/canary.example/\nlocal=/wechat.com/\n" in written.after
+    assert [str(action) for action in others] == ["write /etc/hosts", "reload dnsmasq.service"]
 
 
 def test_where_nothing_is_blocked_every_file_of_ours_is_left_over(tmp_path: Path) -> None:
@@ -45,12 +60,12 @@ def test_where_nothing_is_blocked_every_file_of_ours_is_left_over(tmp_path: Path
     none = plan()
     none["controls"]["dns"]["services"]["wechat"]["domains"] = []
     none["controls"]["dns"]["services"]["wechat"]["mode"] = "report"
-    found = of(dns.observe(host, none), "resolver")
+    found = verdict(dns.observe(host, none), "resolver")
     assert (found.state, found.findings) == ("noncompliant", (left_over("dnsmasq", f"/{ours}"),))
     assert [str(action) for action in dns.enforce(host, none).actions] == [f"delete /{ours}"]
     Path(tmp_path, ours).unlink()
     reason = "no name is to be blocked"
-    assert of(dns.observe(host, none), "resolver") == Verdict("dns/resolver", NOT_APPLICABLE, reason=reason)
+    assert verdict(dns.observe(host, none), "resolver") == Verdict("dns/resolver", NOT_APPLICABLE, reason=reason)
 
 
 def test_a_dnsmasq_that_runs_reads_the_hosts_file_again_where_that_changes(tmp_path: Path) -> None:

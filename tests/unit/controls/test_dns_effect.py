@@ -5,6 +5,7 @@ A made C library answers here. What the real one does is in tests/integration/te
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,12 +39,15 @@ class Library(Host):
         super().__init__(str(root))
         self.witness, self.others = witness, others
         self.queried: list[str] = []
+        self.families: list[int] = []
         self.clock = lambda: 1.0
         (root / "etc").mkdir(exist_ok=True)
         (root / "var/lib").mkdir(parents=True, exist_ok=True)
 
     def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
+        assert patience > 1  # a busy host takes a while
         self.queried.append(name)
+        self.families.append(family)
         answer = self.witness if name.startswith(WITNESS) else self.others
         if answer is None:
             raise Unseen(f"no answer for {name}")
@@ -81,6 +85,7 @@ def test_what_is_tried_of_a_filter(
     host = Library(tmp_path, witness, others)
     assert effect.of_filter(host, NAMES, lambda: gives_up) == found
     assert host.queried == queried
+    assert {*host.families} == {socket.AF_INET}  # the witness has no other address
 
 
 def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path: Path) -> None:
@@ -106,6 +111,7 @@ def test_what_is_tried_of_the_hosts_file(
 ) -> None:
     host = Library(tmp_path, witness, others)
     assert (effect.of_file(host, NAMES), host.queried) == (found, queried)
+    assert host.families == [socket.AF_UNSPEC, socket.AF_INET][: len(queried)]
 
 
 def test_each_name_has_its_turn(tmp_path: Path) -> None:

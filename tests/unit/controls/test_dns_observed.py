@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host.controls.dns.observed import Observed, nameservers, observe_resolution, round_it
-from proscribe.host.system import Host
+from proscribe.host.controls.dns.observed import Observed, nameservers, observe_resolution, round_it, running
+from proscribe.host.system import Host, Result
 from proscribe.model.finding import Finding
 
 STUB, OWN, OTHER = "127.0.0.53", "127.0.0.1", "192.0.2.1"
@@ -101,3 +102,31 @@ def test_what_is_seen_of_a_host(tmp_path: Path, text: str, expected: Observed) -
 
 def test_the_lines_that_name_servers() -> None:
     assert nameservers("nameserver\nnameserver a b\n nameserver c\nserver d\n# nameserver e\n") == ("a", "c")
+
+
+def test_which_resolvers_run_or_are_to_run_as_systemd_says(tmp_path: Path) -> None:
+    tool = tmp_path / "usr/bin/systemctl"
+    tool.parent.mkdir(parents=True)
+    tool.touch(0o755)
+    said = {
+        "a": ("active", "disabled", "1"),
+        "b": ("activating", "", "2"),
+        "c": ("reloading", "disabled", "3"),
+        "d": ("inactive", "enabled", "0"),
+        "e": ("failed", "enabled-runtime", ""),
+        "f": ("inactive", "disabled", "4"),
+    }
+    fields = "Id={}\nActiveState={}\nUnitFileState={}\nMainPID={}"
+    calls: list[Sequence[str]] = []
+
+    def answer(argv: Sequence[str]) -> Result:
+        calls.append(argv)
+        blocks = [fields.format(unit, *state) for unit, state in said.items()]
+        return Result(0, "\n\n".join([*blocks, "Id=g\nnone", "ActiveState=active"]), "")
+
+    assert running(Host(str(tmp_path), answer), list(said)) == {"a": 1, "b": 2, "c": 3, "d": 0, "e": 0, "": 0}
+    assert observe_resolution(Host(str(tmp_path), answer), list(said)).units == {}
+    assert observe_resolution(Host(str(tmp_path), answer), list(said), every=True).units["c"] == 3
+    shown = "--property=Id,ActiveState,UnitFileState,MainPID"
+    assert calls == 2 * [["/usr/bin/systemctl", "show", shown, "--", *said]]
+    assert running(Host(str(tmp_path / "none"), answer), list(said)) == {}

@@ -229,6 +229,8 @@ def test_what_networkmanagers_dnsmasq_is_given_is_written_by_the_same_hand(tmp_p
 )
 def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
     assert [name for _, name in dnsmasq.overrides(f"\n{line}\nport=53")] == names
+    expected = ("cname= D.org ,e.org", "d.org")
+    assert dnsmasq.overrides(f"{line}\nserver=//10.0.0.1\ncname=.,e.org\n cname= D.org ,e.org # why")[-1] == expected
 
 
 @pytest.mark.parametrize(

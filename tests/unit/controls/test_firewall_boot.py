@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from proscribe.host.controls.firewall import boot, loaded_state, program
 from proscribe.host.system import Host, Result, units
+from proscribe.model.finding import Finding
 
 TEXT = "table inet proscribe {\n}\n"
 NFT = "/usr/sbin/nft"
@@ -46,6 +46,18 @@ def test_only_root_may_run_the_program_and_a_reboot_forgets_what_was_pending() -
     assert of_program < set(boot.program_text().splitlines())
 
 
+def file(path: str, detail: str) -> Finding:
+    return Finding("file", path, manager="nftables", path=path, detail=detail)
+
+
+def unit(name: str, detail: str, path: str = "") -> Finding:
+    return Finding("unit", name, manager="systemd", path=path, detail=detail)
+
+
+def change(detail: str) -> Finding:
+    return Finding("change", "proscribe", manager="nftables", path=program.TRACE, detail=detail)
+
+
 def test_a_host_as_it_should_be(tmp_path: Path) -> None:
     assert boot.wrong(BootHost(tmp_path), NFT, TEXT) == []
 
@@ -53,26 +65,26 @@ def test_a_host_as_it_should_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "content", "found"),
     [
-        (boot.FILE, "other", [(boot.FILE, "changed")]),
-        (boot.FILE, None, [(boot.FILE, "missing")]),
-        (program.PATH, "other", [(program.PATH, "changed")]),
-        (program.PATH, None, [(program.PATH, "missing")]),
-        (boot.UNIT_FILE, "other", [(boot.UNIT_FILE, "changed")]),
-        (boot.WATCH_FILE, "other", [(boot.WATCH_FILE, "changed")]),
-        (boot.WATCH_FILE, None, [(boot.WATCH_FILE, "missing")]),
-        (boot.ENABLED, None, [(boot.UNIT_NAME, "not enabled")]),
-        (boot.WATCH_ENABLED, None, [(boot.WATCH_NAME, "not enabled")]),
+        (boot.FILE, "other", [file(boot.FILE, "changed")]),
+        (boot.FILE, None, [file(boot.FILE, "missing")]),
+        (program.PATH, "other", [file(program.PATH, "changed")]),
+        (program.PATH, None, [file(program.PATH, "missing")]),
+        (boot.UNIT_FILE, "other", [unit(boot.UNIT_FILE, "changed", boot.UNIT_FILE)]),
+        (boot.WATCH_FILE, "other", [unit(boot.WATCH_FILE, "changed", boot.WATCH_FILE)]),
+        (boot.WATCH_FILE, None, [unit(boot.WATCH_FILE, "missing", boot.WATCH_FILE)]),
+        (boot.ENABLED, None, [unit(boot.UNIT_NAME, "not enabled", boot.ENABLED)]),
+        (boot.WATCH_ENABLED, None, [unit(boot.WATCH_NAME, "not enabled", boot.WATCH_ENABLED)]),
     ],
 )
 def test_each_part_that_is_missing_or_changed_is_named(
-    tmp_path: Path, path: str, content: str | None, found: list[tuple[str, str]]
+    tmp_path: Path, path: str, content: str | None, found: list[Finding]
 ) -> None:
     host = BootHost(tmp_path)
     if content is None:
         host.path(path).unlink()
     else:
         host.path(path).write_text(content)
-    assert [(finding.id, finding.detail) for finding in boot.wrong(host, NFT, TEXT)] == found
+    assert boot.wrong(host, NFT, TEXT) == found
 
 
 @pytest.mark.parametrize(("path", "masked"), [(boot.UNIT_FILE, True), (boot.WATCH_FILE, False)])
@@ -95,7 +107,7 @@ def test_a_program_that_cannot_be_run_is_changed(tmp_path: Path) -> None:
 def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path: Path) -> None:
     host = BootHost(tmp_path)
     host.watching = False
-    assert [(f.id, f.detail) for f in boot.wrong(host, NFT, TEXT)] == [(boot.WATCH_NAME, "not running")]
+    assert boot.wrong(host, NFT, TEXT) == [unit(boot.WATCH_NAME, "not running")]
     host.path("/run/systemd/system").rmdir()  # an image that is being made
     assert boot.wrong(host, NFT, TEXT) == []
 
@@ -142,7 +154,14 @@ def test_why_a_plan_is_not_in_force_is_said(tmp_path: Path, files: dict[str, str
         host.path(boot.UNIT_FILE).unlink()
     for path, content in files.items():
         host.lay(path, content)
-    assert boot.wrong(host, NFT, "another " + TEXT)[0].detail == detail
+    lacks = unit(boot.UNIT_NAME, "missing", boot.UNIT_FILE) if first else file(boot.FILE, "changed")
+    assert boot.wrong(host, NFT, "another " + TEXT) == [change(detail), lacks]
+
+
+def test_what_is_no_line_of_the_trace_is_passed_over(tmp_path: Path) -> None:
+    host = BootHost(tmp_path)
+    host.lay(program.TRACE, "2026-11-25T07:00:00Z cut\n\n" + BACK)
+    assert boot.taken_back(host) == [("2026-11-25T08:00:00Z", "unreached", "0")]
 
 
 def test_what_was_taken_back_counts_nothing_once_another_plan_is_in_force(tmp_path: Path) -> None:
@@ -152,9 +171,21 @@ def test_what_was_taken_back_counts_nothing_once_another_plan_is_in_force(tmp_pa
 
 
 def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
-    found: Any = boot.wrong(BootHost(tmp_path), NFT, "")
-    assert {finding.id for finding in found} == {boot.FILE, boot.UNIT_FILE, boot.WATCH_FILE, program.PATH}
-    assert {finding.detail for finding in found} == {"left over"}
+    host = BootHost(tmp_path)
+    units_ = [unit(path, "left over", path) for path in (boot.UNIT_FILE, boot.WATCH_FILE)]
+    assert boot.wrong(host, NFT, "") == [file(boot.FILE, "left over"), *units_, file(program.PATH, "left over")]
+    for path in (boot.FILE, boot.UNIT_FILE, boot.WATCH_FILE, program.PATH):
+        host.path(path).unlink()
+    assert boot.wrong(host, NFT, "") == []
+
+
+def test_without_systemd_nothing_loads_it_at_boot(tmp_path: Path) -> None:
+    host = BootHost(tmp_path)
+    host.path("/usr/sbin/systemctl").unlink()
+    host.path(boot.FILE).unlink()
+    host.path(boot.UNIT_FILE).unlink()
+    none = unit(boot.UNIT_NAME, "this host has no systemd: the table is not loaded at boot")
+    assert boot.wrong(host, NFT, TEXT) == [file(boot.FILE, "missing"), none]
 
 
 @pytest.mark.parametrize(
@@ -169,9 +200,8 @@ def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
 def test_what_somebody_puts_before_or_beside_a_unit_is_named(tmp_path: Path, path: str) -> None:
     host = BootHost(tmp_path)
     host.lay(path, "[Service]\nExecStart=\nExecStart=/bin/true\n")
-    assert [(finding.path, finding.detail) for finding in boot.wrong(host, NFT, TEXT)] == [
-        (path, f"overridden by {path}")
-    ]
+    name = boot.WATCH_NAME if boot.WATCH_NAME in path else boot.UNIT_NAME
+    assert boot.wrong(host, NFT, TEXT) == [unit(name, f"overridden by {path}", path)]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def test_without_nft_every_rule_is_noncompliant_and_enforcing_says_what_to_insta
     host = RecordedHost(tmp_path)
     verdicts = firewall.observe(host, plan(telegram={}))
     assert set(states(verdicts).values()) == {NONCOMPLIANT}
-    assert {finding.detail for verdict in verdicts for finding in verdict.findings} == {"nft is not installed"}
+    lacks = Finding("package", "nftables", manager="nftables", detail="nft is not installed")
+    assert {finding for verdict in verdicts for finding in verdict.findings} == {lacks}
     with pytest.raises(ControlError, match="install the package nftables"):
         firewall.enforce(host, plan(telegram={}))
 

@@ -32,7 +32,10 @@ def host(tmp_path: Path) -> Host:
 
 
 def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
-    monkeypatch.setattr(choice, "resolver_users", lambda host, plan: list(users))
+    def resolver_users(host: Host, plan: Any) -> list[str]:
+        return list(users) if plan["controls"]["dns"]["mode"] == "enforce" else []
+
+    monkeypatch.setattr(choice, "resolver_users", resolver_users)
 
 
 @pytest.mark.parametrize(
@@ -52,19 +55,36 @@ def test_they_are_the_accounts_of_the_resolver_that_this_host_knows(
     assert askers(host, plan(force=False)) == []
 
 
-@pytest.mark.parametrize("before", [[953], [101, 953]])
-@pytest.mark.parametrize(("backend", "remembers"), [("unbound", True), (choice.HOSTS, False)])
+@pytest.mark.parametrize(
+    ("backend", "users", "before", "numbers"),
+    [
+        ("unbound", [], [953], [953]),
+        ("unbound", [], [101, 953], [101, 953]),
+        ("unbound", [], None, []),
+        ("unbound", ["resolve"], [953], [101]),
+        (choice.HOSTS, [], [101, 953], []),
+    ],
+)
 def test_a_resolver_that_does_not_run_just_now_has_the_account_of_the_last_time(
-    host: Host, monkeypatch: pytest.MonkeyPatch, backend: str, remembers: bool, before: list[int]
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    users: list[str],
+    before: list[int] | None,
+    numbers: list[int],
 ) -> None:
-    filtered_by(monkeypatch)
-    monkeypatch.setattr(
-        choice, "choose", lambda host, settings: choice.Choice(backend, choice.observe_resolution(host, ()), ())
-    )
-    file = Path(host.root, boot.FILE.lstrip("/"))
-    file.parent.mkdir()
-    file.write_text(render(plan()["controls"]["firewall"], Exemptions(askers=before)))
-    assert askers(host, plan()) == (before if remembers else [])
+    def choose(host: Host, settings: Any) -> choice.Choice:
+        return choice.Choice(settings["backend"], choice.observe_resolution(host, ()), ())
+
+    filtered_by(monkeypatch, *users)
+    monkeypatch.setattr(choice, "choose", choose)
+    of = plan()
+    of["controls"]["dns"]["settings"]["backend"] = backend
+    if before:
+        file = Path(host.root, boot.FILE.lstrip("/"))
+        file.parent.mkdir()
+        file.write_text(render(of["controls"]["firewall"], Exemptions(askers=before)))
+    assert askers(host, of) == numbers
 
 
 def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(

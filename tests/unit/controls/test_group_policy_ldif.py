@@ -13,6 +13,7 @@ member: CN=one,
  DC=example
 member: CN=two
 Flags:0
+# comment: of nothing
 note::  TcO8bWU=
 odd:: /w==
 empty:

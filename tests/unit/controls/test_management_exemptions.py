@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from proscribe.host.controls.management_exemptions import (
@@ -17,7 +18,7 @@ from proscribe.host.controls.management_exemptions import (
     resolvers_need_tls,
     ssh_ports,
 )
-from proscribe.host.system import Host
+from proscribe.host.system import ControlError, Host, Unseen
 
 ZEROS = "0" * 32
 
@@ -50,6 +51,7 @@ def test_copies_that_editors_leave_and_files_of_others_name_none(tmp_path: Path)
     ("line", "found"),
     [
         ("eth0 00000000 {gateway} 0003 0 0 0 00000000", True),
+        ("eth0 00000000 {gateway} 0013 0 0 0 00000000", True),
         ("eth0 00000000 {gateway} 0001 0 0 0 00000000", False),
         ("eth0 00000001 {gateway} 0003 0 0 0 00000000", False),
         ("eth0 00000000 {gateway} 0003 0 0 0 000000FF", False),
@@ -66,6 +68,7 @@ def test_which_routes_lead_to_a_gateway(tmp_path: Path, line: str, found: bool) 
     ("to", "length", "flags", "found"),
     [
         (ZEROS, "00", "3", True),
+        (ZEROS, "00", "13", True),
         (ZEROS, "00", "1", False),
         (ZEROS, "40", "3", False),
         ("2" + ZEROS[1:], "00", "3", False),
@@ -154,6 +157,42 @@ def chain(*parents: str) -> dict[str, str]:
 )
 def test_over_which_connections_it_is_managed(tmp_path: Path, parents: list[str], found: list[tuple[str, int]]) -> None:
     assert control_connections(host(tmp_path, chain(*parents))) == found
+
+
+def test_what_cannot_be_read_of_a_process_ends_the_way_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = "SSH_CONNECTION=192.0.2.{} 5 192.0.2.9 22"
+    made = host(tmp_path, chain(connection.format(1), "", connection.format(2)))
+    (tmp_path / "proc/101/environ").write_bytes(b"A=\xff\0" + connection.format(3).encode())
+    assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 3, 2)]
+    (tmp_path / "proc/101/environ").unlink()
+    assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
+    (tmp_path / "proc/102/status").unlink()
+    assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 2)]
+    read = Host.read
+    for error in (Unseen("not yours"), OSError("gone")):
+        monkeypatch.setattr(Host, "read", refusing(error, lambda path: "101" in path, read))
+        assert control_connections(made) == [("192.0.2.1", 22)]
+
+
+def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(self: Host, path: str, *words: Any) -> Any:
+        if concerns(path):
+            raise error
+        return otherwise(self, path, *words)
+
+    return ask
+
+
+@pytest.mark.parametrize("error", [Unseen("not yours"), ControlError("a device")])
+@pytest.mark.parametrize("what", ["list", "text"])
+def test_a_file_or_folder_that_cannot_be_read_names_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
+) -> None:
+    files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}
+    made = host(tmp_path, files)
+    assert package_sources(made) == ["a.example", "b.example"]
+    monkeypatch.setattr(Host, what, refusing(error, lambda path: "apt" in path, getattr(Host, what)))
+    assert package_sources(made) == ["b.example"]
 
 
 def test_what_it_calls_itself(tmp_path: Path) -> None:

@@ -67,10 +67,12 @@ def test_it_belongs_where_something_is_closed(of: Any, due: bool) -> None:
 
 
 def observed(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
-    return [
-        (verdict.state, [(one.id, one.detail) for one in verdict.findings], verdict.reason)
-        for verdict in command.observe(host, of)
-    ]
+    verdicts = command.observe(host, of)
+    for verdict in verdicts:
+        found = [(one.kind, one.id, one.path) for one in verdict.findings]
+        assert verdict.rule == "apps/request-command"
+        assert {*found} <= {("command", "requests.json", LIST), ("command", "proscribe-request", COMMAND)}
+    return [(one.state, [(of.id, of.detail) for of in one.findings], one.reason) for one in verdicts]
 
 
 def test_what_is_observed_of_it(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:

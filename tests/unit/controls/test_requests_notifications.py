@@ -11,6 +11,7 @@ from made_host import MadeHost
 from proscribe.base.moments import seconds
 from proscribe.host.controls.apps.requests import notifications
 from proscribe.host.controls.apps.requests.notifications import DAY, deliver, due
+from proscribe.host.system import ControlError
 
 PLACE = "/var/lib/proscribe/notified.json"
 END = "2026-12-10T00:00:00Z"
@@ -179,12 +180,45 @@ def test_of_a_damaged_memory_nothing_is_known(here: Here, damaged: str) -> None:
     assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 
+@pytest.mark.parametrize("lost", ["waiver", "services", "users", "expires", "why", "notified"])
+def test_of_what_is_remembered_in_part_nothing_is_known(here: Here, lost: str) -> None:
+    here.due(waivers={"w0": WAIVER})
+    known = json.loads(here.host.text(PLACE) or "")
+    del known["waiver w0"][lost]
+    Path(here.host.root + PLACE).write_text(json.dumps(known))
+    assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
+    assert list(json.loads(here.host.text(PLACE) or "")) == ["waiver w1"]
+
+
 def test_so_many_are_remembered(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "MOST", 2)
     many = {f"w{number}": {**WAIVER, "users": []} for number in range(4)}
     here.present = ["ann", "bob", "cat"]
     assert len(here.due(waivers=many)) == 6
     assert list(json.loads(here.host.text(PLACE) or "")) == ["waiver w0", "waiver w1"]
+
+
+def test_of_requests_that_earlier_plans_refused_so_many_are_remembered(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "MOST", 2)
+    for number in range(7):
+        assert here.due(answers={f"f{number}": REFUSED}) == [("ann", "refused: owl")]
+    assert list(json.loads(here.host.text(PLACE) or "")) == [f"request f{number}" for number in range(3, 7)]
+
+
+def test_a_waiver_for_groups_that_are_not_here_hides_no_other(here: Here) -> None:
+    waivers = {"w1": {**WAIVER, "users": [], "posix_groups": ["press"]}, "w2": WAIVER}
+    assert here.due(waivers=waivers) == [("ann", "opened: owl")]
+
+
+def test_of_a_memory_that_cannot_be_read_nothing_is_known(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise ControlError("a link")
+
+    here.due(waivers={"w1": WAIVER})
+    monkeypatch.setattr(here.host, "read", refused)
+    assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 
 def test_each_is_shown_to_its_user_and_to_nobody_whom_this_host_does_not_know(

@@ -134,17 +134,41 @@ def test_only_a_users_own_plain_file_is_opened(host: MadeHost, kind: str) -> Non
     assert (len(rows), left_out) == (1, 1)
 
 
-def test_what_becomes_a_link_between_two_looks_is_not_followed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+SWAPPED = {"a link": PLANTED["a link"], "a pipe": os.mkfifo}
+
+
+@pytest.mark.parametrize("kind", SWAPPED)
+def test_what_becomes_something_else_between_two_looks_is_not_read(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     path = put(host)
     real = os.open
 
     def swap(file: Any, flags: int, *rest: Any, **more: Any) -> int:
         if file == name():
             path.unlink()
-            path.symlink_to("/etc/shadow")
+            SWAPPED[kind](path)
         return real(file, flags, *rest, **more)
 
     monkeypatch.setattr(os, "open", swap)
+    assert reading.of_user(host, ALICE) == ([], 1)
+
+
+def test_a_file_is_read_up_to_its_bound_though_it_grows_meanwhile(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = json.dumps(GOOD).encode().ljust(4096)
+    path = put(host, content)
+    assert len(reading.of_user(host, ALICE)[0]) == 1
+    real = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        seen = real(descriptor)
+        if os.path.samestat(seen, path.stat()):
+            path.write_bytes(content + b" ")
+        return seen
+
+    monkeypatch.setattr(os, "fstat", grow)
     assert reading.of_user(host, ALICE) == ([], 1)
 
 
@@ -167,6 +191,16 @@ def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.Mon
     rows, left_out = reading.of_user(host, ALICE)
     assert len(rows) == reading.MOST and len(rows) + left_out == 60
     assert len({file for file in opened if str(file).endswith(".json")}) <= 60
+
+
+def test_the_newest_come_first_and_the_oldest_are_left_out(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = {name(count): f"2026-11-{day}T08:00:00Z" for count, day in enumerate((20, 23, 21, 24, 21, 22))}
+    for file, at in days.items():
+        put(host, {**GOOD, "at": at}, file)
+    newest = sorted(((at, reading.number(ME, file)) for file, at in days.items()), reverse=True)
+    monkeypatch.setattr(reading, "MOST", 5)
+    rows, left_out = reading.of_user(host, ALICE)
+    assert ([(row[4], row[0]) for row in rows], left_out) == (newest[:5], 1)
 
 
 def test_a_budget_that_is_spent_ends_it_quietly(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +241,24 @@ def test_nobodys_many_requests_hide_another_users_one() -> None:
     found = reading.reported(plan(wechat=WECHAT), of_users)
     assert len(found["requests"]) == 100 and found["requests_left_out"] == 61
     assert "bob" in {one["user"] for one in found["requests"][:9]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"service": "wechat", "user": "bob"}, {"answer": "granted"}),
+        ({"service": "wechat", "user": ""}, {"answer": "granted"}),
+        ({"service": "wechat", "user": "ann"}, {}),
+        ({"service": "qq", "user": "bob"}, {}),
+    ],
+)
+def test_a_request_has_the_answer_of_the_plan_to_its_user_and_service(
+    answer: dict[str, str], said: dict[str, str]
+) -> None:
+    of = {**plan(wechat=WECHAT), "answers": {"bob0": {"answer": "granted", **answer}}}
+    (row,) = rows("bob", 1)
+    fields = dict(zip(("id", "user", "service", "reason", "at"), row))
+    assert reading.reported(of, [([row], 0)]) == {"requests": [{**fields, **said}], "requests_left_out": 0}
 
 
 def test_a_service_that_the_plan_does_not_have_is_left_out() -> None:

@@ -105,6 +105,33 @@ def test_the_log_before_it_counts_too(log: Path) -> None:
     assert seen(log) == {"192.0.2.2": "2026-11-30T13:00:00Z", "192.0.2.1": "2026-11-30T12:00:00Z"}
 
 
+def test_so_much_is_read_of_both_logs_together_and_only_whole_lines(log: Path, monkeypatch) -> None:
+    one = len(line())
+    monkeypatch.setattr(access_log, "MOST", 2 * one + one // 2)
+    log.with_name("access.log.1").write_bytes(line("192.0.2.1") + line("192.0.2.2"))
+    log.write_bytes(line("192.0.2.3"))
+    assert list(seen(log)) == ["192.0.2.2", "192.0.2.3"]
+    log.write_bytes(b"".join(line(f"192.0.2.{number}") for number in (3, 4, 5)))
+    assert list(seen(log)) == ["192.0.2.4", "192.0.2.5"]
+
+
+@pytest.mark.parametrize(("more", "counts"), [(0, True), (1, False)])
+def test_a_line_is_as_long_as_it_may_be_or_counts_for_nothing(log: Path, more: int, counts: bool) -> None:
+    short = line(status=304)
+    log.write_bytes(short.replace(b'"-"', b'"' + b"x" * (LONGEST - len(short) + 1 + more) + b'"'))
+    assert log.stat().st_size == LONGEST + more and bool(seen(log)) is counts
+
+
+def test_the_newest_is_named_first_and_the_first_request_says_since_when(log: Path) -> None:
+    hours = {7: 14, 8: 16, 9: 15}
+    log.write_bytes(line("x", path="/") + b"".join(line(f"::{n}", TIME.replace("12:", f"{hours[n]}:")) for n in hours))
+    found = fetches(log, "/guests", FILES)
+    assert [(one.address, one.at.hour, one.file) for one in found.last] == [
+        *(("::8", 16, "proscribe.rpz"), ("::9", 15, "proscribe.rpz"), ("::7", 14, "proscribe.rpz")),
+    ]
+    assert spelled(found.since) == "2026-11-30T12:00:00Z"
+
+
 def test_addresses_are_limited(log: Path) -> None:
     log.write_bytes(b"".join(line(f"10.0.{number // 256}.{number % 256}") for number in range(5000)))
     found = fetches(log, "/guests", FILES)

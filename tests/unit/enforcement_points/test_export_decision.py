@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_export import AT, HOURS, decision, plan
 from proscribe.controller.enforcement_points.decision import decide, join, waived
 from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
-from proscribe.model.plan import RESTRICTED, check
+from proscribe.model.plan import RESTRICTED, check, sealed
 
 WAIVED = {"mode": "waived", "waiver": "W-1"}
 AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
@@ -52,6 +52,48 @@ def test_what_waivers_come_to(first, second, mode, left_out):
     assert entry["mode"] == mode
     assert not {"hours", "otherwise", "opens", "exceptions"} & set(entry)
     assert sorted(said) == sorted(LeftOut("dns/chat", what, why) for what, why in left_out)
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "unknown"),
+    [
+        ({"users": ["alice"]}, "users"),
+        ({"posix_groups": ["it"]}, "groups of users"),
+        ({"versions": ["1"]}, "versions"),
+        ({"paths": ["/opt/x"]}, "paths"),
+        ({"hours": HOURS}, "hours"),
+        ({"hours": HOURS, "users": ["alice"], "paths": ["/x"]}, "users or paths or hours"),
+    ],
+)
+def test_why_a_waiver_does_not_count_is_said_with_its_hosts(narrowed, unknown):
+    made = chat({"exceptions": [{"waiver": "W-2", **narrowed}]})
+    _, [said] = join(dict.fromkeys("gfedcba", made), ("dns",))
+    why = f"This point does not know {unknown}, so the service stays blocked for all."
+    assert said == LeftOut("dns/chat", "waiver W-2 for hosts a, b, c, d, e and 2 more", why)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"later": {"at": "2027-01-01T00:00:00Z", "plan": "sha256:" + "0" * 64}},
+        {"waivers": [{"id": "W-1"}]},
+        {"answers": {"browser/chat": "no"}},
+        {"group_policy": {"x": 1}},
+    ],
+    ids=lambda own: "".join(own),
+)
+def test_hosts_may_differ_in_what_is_their_own(own):
+    joined, said = join({"a": plan(), "b": plan(**own)})
+    assert (joined["controls"], said) == (plan()["controls"], ())
+    other = plan(**own)
+    other["controls"]["dns"]["nothing_known"] = ["owl"]
+    assert join({"a": plan(), "b": sealed(other)}) == (joined, ())
+
+
+def test_programs_that_serve_permitted_accounts_too_are_only_reported():
+    made = plan({"apps": {"chat": {"mode": "report", "serves_both": True}}})
+    why = "They serve permitted accounts, too, so they are only reported."
+    assert decision(made).left_out == (LeftOut("apps/chat", "the programs", why),)
 
 
 def test_what_a_waiver_opens_below_another_service_stays_closed_too():

@@ -321,8 +321,9 @@ def test_a_waiver_that_is_taken_out_of_the_inventory_ends_then(past):
 
 
 def test_a_waiver_is_stored_again_only_where_its_terms_change(past):
-    for _ in range(3):
-        past.run({"web01": waived()}, waivers=[PRESS])
+    passing = [{"hosts": ["web01"]}, {"why": "x"}, {"waives": True, "review_overdue": True, "days_left": 3}]
+    for more in passing:
+        past.run({"web01": waived()}, waivers=[{**PRESS, **more}])
     past.run({"web01": waived()}, waivers=[{**PRESS, "expires": "2027-01-01T00:00:00Z"}])
     with past.history.database.reading() as session:
         stored = [(one.opened, one.seen) for one in exceptions.stretches(session, "")]

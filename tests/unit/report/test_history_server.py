@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
 import pytest
 from proscribe.controller.report.history import HistoryError
 from proscribe.controller.report.history.server import TOGETHER, Server, _ServerSession
+from proscribe.controller.report.history.tables import VERSION
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="needs SQLAlchemy: the extra `history` of pyproject.toml")
 pytest.importorskip("psycopg", reason="needs psycopg: the extra `history` of pyproject.toml")
@@ -44,6 +46,58 @@ def test_a_statement_that_inserts_nothing_is_run_for_each_row(session: Any) -> N
     session.many(change, [])
     rows = session.rows("SELECT host FROM t WHERE number > :least ORDER BY number", {"least": 1})
     assert [row[0] for row in rows] == ["a", "c"]
+
+
+class Made:
+    """A server that notes the statements, and knows some tables."""
+
+    def __init__(self, *tables: str) -> None:
+        self.tables, self.said = tables, list[Any]()
+
+    @contextlib.contextmanager
+    def begin(self) -> Any:
+        yield self
+        self.said.append("COMMIT")
+
+    @contextlib.contextmanager
+    def connect(self) -> Any:
+        yield self
+
+    def execute(self, text: Any, values: Any) -> list[Any]:
+        statement = str(text)
+        self.said.append((statement, values) if values else statement)
+        if "to_regclass" in statement:
+            named = values.get("table", "proscribe_history")
+            return [(1,)] if named in self.tables else []
+        return [(VERSION,)] if statement.startswith("SELECT version") else []
+
+
+def made(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[Server, Made]:
+    server, engine = Server(NOBODY), Made(*tables)
+    monkeypatch.setattr(server, "_engine", engine)
+    return server, engine
+
+
+def test_a_writer_waits_for_its_turn_by_a_lock_that_all_controllers_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, engine = made(monkeypatch)
+    with server.writing() as session:
+        session.run("DELETE")
+    wait, lock, *_, delete, commit = engine.said
+    assert wait == "SET LOCAL lock_timeout = '60s'"
+    assert lock == ("SELECT pg_advisory_xact_lock(:key)", {"key": 0x70726F73})
+    assert [one for one in engine.said if "CREATE TABLE" in one], "they are made where they are not there yet"
+    assert (delete, commit) == ("DELETE", "COMMIT")
+
+
+def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, engine = made(monkeypatch, "proscribe_history", "proscribe_run")
+    with server.reading() as session:
+        assert session.has("proscribe_run") and not session.has("proscribe_use")
+    assert engine.said[0] == "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    assert not [one for one in engine.said if "CREATE" in str(one)] and "COMMIT" not in engine.said
+    server, engine = made(monkeypatch)
+    with pytest.raises(HistoryError, match="there is no history yet"), server.reading():
+        pass
 
 
 @pytest.mark.parametrize("access", ["reading", "writing"])

@@ -31,7 +31,17 @@ def test_the_directory_of_a_history_is_made_for_owner_and_group(tmp_path):
     assert oct(stat.S_IMODE((tmp_path / "new" / "reports").stat().st_mode)) == "0o750"
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_session_waits_for_others_and_has_some_memory(tmp_path):
+    history = open_history("sqlite", tmp_path)
+    for session_of in (history.database.writing, history.database.reading):
+        with session_of() as session:
+            assert next(session.rows("PRAGMA busy_timeout"))[0] == 60_000
+            assert next(session.rows("PRAGMA cache_size"))[0] < -2_000  # KiB: more than its usual two megabytes
+    with pytest.raises(HistoryError, match="readonly"), history.database.reading() as session:
+        session.run("DELETE FROM proscribe_run")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("elsewhere")])
 def test_what_is_in_the_place_of_a_history_and_no_file_is_named(past, tmp_path, make):
     make(tmp_path / "history.db")
     with pytest.raises(HistoryError, match=r"history\.db is no file"):

@@ -486,6 +486,7 @@ def test_a_host_takes_no_more_memory_than_its_share_whatever_it_says():
         tracemalloc.stop()
         assert peak < MOST_MEMORY, number
         assert fleet.records[0]["state"] == ("unknown" if number else "noncompliant")
+        assert events.LEFT_OUT not in json.dumps(fleet.records[0]["rules"]), "there is room for one such host"
 
 
 def test_the_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monkeypatch):

@@ -76,6 +76,31 @@ def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
     assert "other" not in again.heard
 
 
+EACH = (
+    ("answered", "web01", RECORDS[0]),
+    ("answered", "web02", RECORDS[0]),
+    ("decided", {"hosts": ["web01", "web02"], "batches": [1, 1], "allow": {"apps": 3}, "set_aside": {"web03": "x"}}),
+    ("began", "web01", "apps"),
+    ("changed", "web01", "apps", {"actions": ["remove wechat"], "refused": RESULTS[1]["refused"]}, False),
+    ("failed", "web01", "watch", "it is locked"),
+    ("began", "web02", "browser"),
+    ("skipped", "web02", "browser"),
+    ("changed", "web02", "apps", {"actions": ["end 311"]}, True),
+    ("unreachable", "web02", "timed out"),
+    ("stopped", "after the canary batch"),
+)
+
+
+@pytest.mark.parametrize("events", [EACH[:number] for number in range(1, len(EACH) + 1)], ids=len)
+def test_a_run_in_which_each_event_happens_is_read_as_it_was_after_each(events):
+    noted = []
+    collector = Collector(run(["web01", "web02", "web03"], "enforce", id=ID))
+    collector.note = lambda *event: noted.append(json.loads(json.dumps(event)))
+    fed(collector, events)
+    assert seen(replayed(collector.run, noted)) == seen(collector)
+    assert [event[0] for event in noted] == [event[0] for event in events]
+
+
 @given(st.lists(EVENTS, max_size=6), st.integers(0, 3000))
 def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events, cut):
     """What is lost at its end may be any of it, and the rest is read as ever."""

@@ -113,11 +113,12 @@ def test_what_looks_like_a_secret(name: str, value: Any, secret: bool) -> None:
     assert seems_secret(name, value) is secret
 
 
-@pytest.mark.parametrize(("levels", "secret"), [(invocation.DEEPEST, False), (invocation.DEEPEST + 1, True)])
-def test_what_is_too_deep_to_be_looked_through_may_be_a_secret(levels: int, secret: bool) -> None:
+@pytest.mark.parametrize("within", [lambda value: [value], lambda value: {"b": value}, lambda value: (value,)])
+@pytest.mark.parametrize(("levels", "secret"), [(20, False), (21, True)])
+def test_what_is_too_deep_to_be_looked_through_may_be_a_secret(levels: int, secret: bool, within: Any) -> None:
     value: Any = "b"
     for _ in range(levels):
-        value = [value]
+        value = within(value)
     assert seems_secret("a", value) is secret
 
 

@@ -51,6 +51,8 @@ def test_what_is_no_complete_report_is_said_with_what_there_is(reports: Path, na
     with pytest.raises(NoSuchRun) as wrong:
         find_run(reports, f"{reports}/{name}")
     assert str(wrong.value) == f"{reports}/{name} is no complete report, which has report.json and hosts.jsonl"
+    with pytest.raises(NoSuchRun):
+        find_run(reports / "r1", name)  # that is a report, and no directory of them
 
 
 @pytest.mark.parametrize(

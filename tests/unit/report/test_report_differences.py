@@ -126,7 +126,8 @@ def test_the_whole_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewher
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
     second = files.write("../../etc/web01\n", "dns_filter", "digest2", ["+b\n"])
-    assert second != path and path.read_text() == "+a\n"
+    assert second == path.with_name(".._.._etc_web01_.dns_filter.2.diff") and path.read_text() == "+a\n"
+    assert files.write("../../etc/web01\n", "browser_policy", "digest2", ["+b\n"]) != second
     assert files.write("web02", "dns_filter", "digest2", ["+b\n"]) == second  # equal hosts share one
 
 
@@ -140,15 +141,35 @@ def test_a_write_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "diffs" / "r1") == []
 
 
-def test_files_are_bounded_each_and_all_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+CUT = "... cut here: it is larger than is kept\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [(["+aa\n"], "+aa\n"), (["+aaaa\n", "+bb\n"], "+aaaa\n+bb\n"), (["\n"], "\n"), ([], None)],
+        [(["+aaaa\n"] * 9, f"+aaaa\n{CUT}"), (["+aaa\n"], "+aaa\n"), (["+a\n"], None)],
+        [(["+aaaa\n"] * 9, f"+aaaa\n{CUT}"), (["+aaaa\n", "+a\n"], CUT), (["+a\n"], None)],
+    ],
+)
+def test_files_are_bounded_each_and_all_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[tuple[list[str], str | None]]
+) -> None:
     monkeypatch.setattr(difference_files, "OF_ONE", 10)
     monkeypatch.setattr(difference_files, "OF_ALL", 15)
-    files = DifferenceFiles(tmp_path, "r1")
-    path = files.write("web01", "dns_filter", "digest4", ["+aaaa\n"] * 9)
-    assert path.read_text() == "+aaaa\n... cut here: it is larger than is kept\n"
-    files.write("web02", "dns_filter", "digest5", ["+aaaa\n"] * 9)
-    with pytest.raises(OSError, match="this run has written"):
-        files.write("web03", "dns_filter", "digest6", ["+a\n"])
+    of_run = DifferenceFiles(tmp_path, "r1")
+    for number, (pieces, text) in enumerate(files):
+        if text is not None:
+            assert of_run.write(f"web{number}", "dns_filter", f"digest{number}", pieces).read_text() == text
+        else:
+            with pytest.raises(OSError, match="this run has written 0 MiB of them"):
+                of_run.write(f"web{number}", "dns_filter", f"digest{number}", pieces)
+
+
+def test_a_text_of_some_size_is_written_whole_whatever_the_name_of_the_host(tmp_path: Path) -> None:
+    text = ["+" + "a" * 4096 + "\n"]
+    path = DifferenceFiles(tmp_path, "r1").write("w" * 200, "dns_filter", "digest", text)
+    assert (path.name, path.read_text()) == (f"{'w' * 120}.dns_filter.diff", text[0])
 
 
 def test_they_are_taken_away_with_old_reports(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proscribe.controller import waiting
 from proscribe.controller.report.storage import journal
 from proscribe.controller.report.storage.journal import Journal, here, left
 
 NAME = "r1.partial"
+OF_ITS_TASKS = ("given", "packed", "selected", "task", "play")
 
 
 def made(reports: Path, first: Any = None, more: str = "", name: str = NAME) -> Path:
@@ -35,7 +37,7 @@ def over(reports: Path) -> list[Any]:
 def test_what_a_run_noted_is_read_up_to_what_was_not_written_whole(tmp_path: Path) -> None:
     place = tmp_path / NAME
     place.mkdir()
-    writer = Journal(place, {"id": "r1", "mode": "audit", **dict.fromkeys(journal.OWN, "x")})
+    writer = Journal(place, {"id": "r1", "mode": "audit", **dict.fromkeys(OF_ITS_TASKS, "x")})
     writer.note("answered", "web01", {"a": 1})
     assert over(tmp_path) == [], "while it runs"
     writer.note("began", "web01")
@@ -72,14 +74,31 @@ def test_what_changed_is_on_the_disk_within_a_while(tmp_path: Path, monkeypatch:
     one.note("changed", "web01")
     assert synced == [], "not each time"
     monkeypatch.setattr(journal, "EVERY", 0.0)
-    one.note("answered", "web01")
-    assert synced == []
-    one.note("changed", "web01")
-    assert synced == ["data"]
+    for event, on_disk in (("answered", 0), ("began", 0), ("changed", 1), ("decided", 1), ("stopped", 1)):
+        one.note(event, "web01")
+        assert synced == ["data"] * on_disk, event
+        synced.clear()
     monkeypatch.setattr(journal, "EVERY", 1e9)
     one.note("stopped", "x")
-    assert synced == ["data"]
+    assert synced == []
     one.close()
+
+
+def test_a_run_that_begins_waits_for_one_that_looks_whether_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / NAME).mkdir()
+    holding: list[int] = []
+
+    def hold(*_: int) -> None:
+        holding.append(os.open(tmp_path / NAME / journal.FILE, os.O_RDWR))
+        fcntl.flock(holding[0], fcntl.LOCK_EX)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal.os, "fchmod", hold)
+        patched.setattr(waiting.time, "sleep", lambda _: os.close(holding.pop()))
+        Journal(tmp_path / NAME, {}).close()
+    assert json.loads((tmp_path / NAME / journal.FILE).read_text()) == [{}, {**here(), "locked": True}]
 
 
 FIRST: dict[str, Any] = {
@@ -104,10 +123,25 @@ def test_a_journal_that_says_no_run_is_of_none(tmp_path: Path, first: str) -> No
 def test_a_first_line_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = made(tmp_path)
     length = len((place / journal.FILE).read_text())
-    monkeypatch.setattr(journal, "MOST_RUN", length)
+    monkeypatch.setattr(journal, "MOST_RUN", length - 1)  # the end of the line is not counted
     assert over(tmp_path) == [NAME]
     monkeypatch.setattr(journal, "MOST_RUN", length - 2)
     assert over(tmp_path) == []
+
+
+def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
+    long = "x" * 4096
+    path = made(tmp_path, [{"id": NAME, "said": long}, {**here(), "locked": True}]) / journal.FILE
+    path.write_bytes(path.read_bytes() + json.dumps(["answered", long]).encode() + b'\n["failed","caf\xe9"]\n')
+    (events,) = [list(one.events()) for one in left(tmp_path)]
+    assert events == [["answered", long], ["failed", "caf\N{REPLACEMENT CHARACTER}"]]
+
+
+def test_the_oldest_run_comes_first_and_a_complete_one_never(tmp_path: Path) -> None:
+    names = [f"r{number}.partial" for number in (4, 2, 9, 1, 7)]
+    for name in (*names, "r3"):
+        made(tmp_path, name=name)
+    assert over(tmp_path) == sorted(names)
 
 
 Said = Callable[[Mapping[str, str]], dict[str, Any]]
@@ -136,6 +170,18 @@ def test_a_run_that_nobody_holds_is_over_by_where_it_was(tmp_path: Path, said: S
         assert over(tmp_path) == ([NAME] if is_over else [])
 
 
+def test_a_machine_is_known_by_its_id_its_name_and_when_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert here()["kernel"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    id_ = Path("/etc/machine-id")
+    if id_.is_file() and id_.read_text().strip():
+        assert here()["machine"] == f"{id_.read_text().strip()} {os.uname().nodename}"
+    monkeypatch.setattr(journal, "MACHINE", tmp_path / "id")
+    (tmp_path / "id").write_bytes(b"\xe9" + b"x" * 200 + b"\n")
+    assert here()["machine"] == f"\N{REPLACEMENT CHARACTER}{'x' * 99} {os.uname().nodename}"
+
+
 def test_a_machine_without_an_id_is_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MACHINE", tmp_path / "none")
     assert here()["machine"] == ""
@@ -156,14 +202,19 @@ def test_who_runs_holds_its_journal_and_what_is_no_journal_is_left(tmp_path: Pat
     assert over(tmp_path) == [NAME] and over(tmp_path / "none") == []
 
 
-def test_a_journal_that_was_closed_meanwhile_is_of_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("another", [False, True])
+def test_a_journal_that_is_closed_while_it_is_locked_is_of_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another: bool
+) -> None:
     path = made(tmp_path) / journal.FILE
-    with path.open() as stream:
-        assert journal._is_still(path.parent, stream.fileno())
+
+    def close(*_: int) -> None:
         path.rename(path.with_suffix(".old"))
-        assert not journal._is_still(path.parent, stream.fileno())
-        path.write_text("")
-        assert not journal._is_still(path.parent, stream.fileno())
+        if another:
+            path.write_text(path.with_suffix(".old").read_text())
+
+    monkeypatch.setattr(journal.fcntl, "flock", close)
+    assert over(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -125,15 +125,19 @@ def test_what_cannot_be_removed_is_reported(reports, monkeypatch):
     report(reports, OLD)
     report(reports, "20260102T020000Z-audit-0000")
     original = type(reports).rename
+    error: OSError = PermissionError(13, "Permission denied")
 
     def refusing(self, target):
         if self.name == OLD:
-            raise PermissionError(13, "Permission denied", str(self))
+            raise error
         return original(self, target)
 
     monkeypatch.setattr(type(reports), "rename", refusing)
     (failure,) = prune(reports, NOW, DAY)
     assert failure.startswith(f"the old report {OLD} could not be removed: ")
     assert left(reports) == [OLD]
+    report(reports, "20260103T020000Z-audit-0000")
+    error = FileNotFoundError()  # another run that ends now is at it
+    assert (prune(reports, NOW, DAY), left(reports)) == ([], [OLD])
     (failure,) = prune(reports / "nosuch", NOW, DAY)
     assert failure.startswith("old reports could not be listed: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import random
 import time
 from textwrap import dedent
@@ -386,7 +387,12 @@ def test_a_lift_says_what_is_not_installed_again_and_how_it_is(tmp_path):
         collector.changed(host, "apps", results.change(answered))
     line = "  apt-get install telegram-desktop && apt-mark auto telegram-desktop"
     lifted = lifting.lifted_hosts(collector.expected, collector.heard)
-    file = lift_file.write(tmp_path, collector.run, collector.heard, lifted)
+    before = os.umask(0)
+    try:
+        file = lift_file.write(tmp_path / "new" / "reports", collector.run, collector.heard, lifted)
+    finally:
+        os.umask(before)
+    assert file.read_text().startswith('{\n "schema": "proscribe/lift/1",\n "run": {\n  "id": ')
     text = lifting.render(collector.expected, collector.heard, check=False, width=60, file=str(file))
     assert text.splitlines()[3:] == [
         "4 packages that the ban had removed are not installed again",
@@ -401,7 +407,8 @@ def test_a_lift_says_what_is_not_installed_again_and_how_it_is(tmp_path):
     assert [len(one["removed"]) for one in hosts.values()] == [1, 1, 2, 0]
     assert hosts["web03"]["command"] == line.strip() and hosts["web04"]["command"] is None
     assert hosts["web03"]["removed"][0] == {key: text for key, text in gone._asdict().items() if text}
-    assert file.stat().st_mode & 0o777 == 0o640 and file.parent.stat().st_mode & 0o777 == 0o750
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [place.stat().st_mode & 0o777 for place in (*file.parents,)[:3]] == [0o750] * 3
     check = lifting.render(collector.expected, collector.heard, check=True, width=60)
     assert "4 packages that the ban had removed would not be" in check
     with pytest.raises(Unusable, match="a field of a removed package"):

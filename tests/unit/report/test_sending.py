@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 import socket
 import stat
 import struct
 import time
+from logging.handlers import SysLogHandler
 
 import pytest
 from event_runs import SETTINGS
 from pasts import bad, good
-from proscribe.controller import waiting
+from proscribe.controller.compile.restrictions.event_values import read_events
+from proscribe.controller.policy_errors import Expected
 from proscribe.controller.report import sending
 from proscribe.controller.report.end.publishing import Beyond, publish
 from proscribe.controller.report.exports.event_kinds import Event
-from proscribe.controller.report.exports.event_texts import LONGEST
-from proscribe.controller.report.sending import datagrams, log_file
-from proscribe.controller.report.sending.log_file import LogFile
+from proscribe.controller.report.sending import datagrams
 from proscribe.controller.report.sending.transport import Failed
 from proscribe.controller.report.storage.complete import read_report
 from proscribe.controller.report.storage.files import ReportDirectory
@@ -88,6 +88,54 @@ def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(
     assert send(report, records, changes, {**SETTINGS, "file": str(file), "send": "all"}) == []
 
 
+def test_the_usual_settings_and_the_most_that_is_sent():
+    assert read_events({"syslog": True}) == {**SETTINGS, "syslog": True}
+    assert read_events({"syslog": True, "limit": 10_000_000})["limit"] == 10_000_000
+    with pytest.raises(Expected):
+        read_events({"syslog": True, "limit": 10_000_001})
+
+
+class Made:
+    """A transport that fails at some steps, and what is asked of it."""
+
+    def __init__(self, said, fails=()):
+        self.said, self.fails, self.sent = said, fails, 0
+
+    def step(self, name):
+        self.said.append(name)
+        if name in self.fails:
+            raise (Failed if self.sent else OSError)("no\nspace")
+
+    def send(self, event):
+        self.step(event.kind)
+        self.sent += 1
+
+    def close(self):
+        self.step("close")
+
+    def abandon(self):
+        self.step("abandon")
+
+
+@pytest.mark.parametrize(
+    ("fails", "steps", "before"),
+    [
+        ([], ["host", "rule", "run", "close"], None),
+        (["host"], ["host", "abandon"], "0 events"),
+        (["rule"], ["host", "rule", "abandon"], "1 event"),
+        (["close"], ["host", "rule", "run", "close", "abandon"], "3 events"),
+    ],
+)
+def test_a_transport_that_fails_is_abandoned_and_the_others_are_not(past, monkeypatch, fails, steps, before):
+    said, other = [], []
+    made = {"file": lambda _: Made(said, fails), "journald": lambda _: 1 / 0, "syslog": lambda _: Made(other)}
+    monkeypatch.setattr(sending, "TRANSPORTS", made)
+    warnings = send(*past.report({"web01": bad()}), {**SETTINGS, "file": "/x", "syslog": True})
+    assert (said, other) == (steps, ["host", "rule", "run", "close"])
+    starts = f"events could not be sent to file: no space; {before} sent before; the next run does not send them; "
+    assert [warning.startswith(starts) for warning in warnings] == ([True] if before else [])
+
+
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
@@ -118,64 +166,6 @@ def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past
     (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "file": str(file)})
     assert warning.startswith("events could not be sent to file: ") and why in warning and "0 events sent" in warning
     assert not (own / "place" / "elsewhere").exists()
-
-
-def test_a_batch_that_does_not_fit_leaves_no_half_line(own, monkeypatch):
-    file = own / "events.jsonl"
-    file.write_text('{"kind":"before"}\n')
-    write = os.write
-
-    def full(descriptor, data):
-        if file.stat().st_size > 30:
-            raise OSError(28, "No space left on device")
-        return write(descriptor, bytes(data)[:20])
-
-    log = LogFile(str(file))
-    log.send(EVENT)
-    log.send(EVENT)
-    monkeypatch.setattr(log_file.os, "write", full)
-    with pytest.raises(OSError, match="No space left"):
-        log.close()
-    log.abandon()
-    assert (file.read_text(), log.sent) == ('{"kind":"before"}\n', 0)
-
-
-def test_a_line_that_was_cut_by_a_power_failure_stays_a_line_of_its_own(own):
-    file = own / "events.jsonl"
-    file.write_text('{"kind":"ru')
-    log = LogFile(str(file))
-    log.send(EVENT)
-    log.close()
-    assert file.read_text() == '{"kind":"ru\n{"kind":"rule"}\n'
-
-
-def test_batches_are_written_while_events_come(own):
-    file = own / "events.jsonl"
-    log = LogFile(str(file))
-    large = EVENT._replace(line="x" * LONGEST)
-    for _ in range(log_file.BATCH // LONGEST):
-        log.send(large)
-    assert file.stat().st_size == log.sent == 0
-    log.send(large)
-    assert file.stat().st_size == log.sent * (LONGEST + 1) > log_file.BATCH
-    log.close()
-
-
-def test_another_run_that_has_the_file_is_waited_for_and_not_for_ever(own, monkeypatch):
-    file = own / "events.jsonl"
-    file.touch(0o600)
-    holder = os.open(file, os.O_RDWR)
-    fcntl.flock(holder, fcntl.LOCK_EX)
-    monkeypatch.setattr(log_file, "PATIENCE", 0.2)
-    log = LogFile(str(file))
-    log.send(EVENT)
-    with pytest.raises(Failed, match="another process had the file locked"):
-        log.close()
-    monkeypatch.setattr(log_file, "PATIENCE", 30)
-    monkeypatch.setattr(waiting.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
-    log.close()
-    assert (file.read_text(), log.sent) == ('{"kind":"rule"}\n', 1)
-    os.close(holder)
 
 
 # -- datagrams ---------------------------------------------------------------------------------------------------------
@@ -219,6 +209,11 @@ def test_a_message_of_syslog_is_as_the_c_library_writes_it():
     assert message == f'<{19 * 8 + 4}>Nov  5 08:01:02 proscribe[{os.getpid()}]: {{"kind":"rule"}}'
 
 
+def test_the_facilities_are_those_of_syslog():
+    names = ["user", "daemon", "auth", "authpriv", *(f"local{number}" for number in range(8))]
+    assert {name: SysLogHandler.facility_names[name] for name in names} == datagrams.FACILITIES
+
+
 @pytest.mark.parametrize("month", range(1, 13))
 def test_a_message_of_syslog_has_the_month_as_english_has_it(month):
     now = time.strptime(f"2026-{month:02}-15 23:59:00", "%Y-%m-%d %H:%M:%S")
@@ -236,6 +231,30 @@ def daemon(tmp_path, monkeypatch):
         monkeypatch.setattr(datagrams, "JOURNAL", path)
         monkeypatch.setattr(datagrams, "SYSLOG", path)
         yield listening
+
+
+@pytest.mark.parametrize(
+    ("transport", "place"),
+    [(datagrams.journal, "/run/systemd/journal/socket"), (datagrams.syslog, "/dev/log")],
+)
+@pytest.mark.parametrize("end", ["close", "abandon", "refused"])
+def test_a_daemon_is_asked_at_its_own_place_for_some_seconds(monkeypatch, transport, place, end):
+    said = []
+
+    class Socket:
+        def __init__(self, *_):
+            self.settimeout = said.append
+            self.close = lambda: said.append("closed")
+
+        def connect(self, address):
+            said.append(address)
+            if end == "refused":
+                raise ConnectionRefusedError
+
+    monkeypatch.setattr(datagrams.socket, "socket", Socket)
+    with pytest.raises(Failed) if end == "refused" else contextlib.nullcontext():
+        getattr(transport(SETTINGS), end)()
+    assert said[0] > 0 and said[1:] == [place, "closed"]
 
 
 @pytest.mark.parametrize("name", ["journald", "syslog"])
@@ -259,6 +278,16 @@ def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, o
             queued += 1
     assert f"; {queued:,} events sent before; " in warning and queued > 1
     assert len(lines(file)) == 4001
+
+
+def test_a_daemon_that_ends_takes_no_message_any_more(daemon):
+    transport = datagrams.journal(SETTINGS)
+    transport.send(EVENT)
+    daemon.close()
+    with pytest.raises(Failed, match=r"/socket: .*refused"):
+        transport.send(EVENT)
+    assert transport.sent == 1
+    transport.abandon()
 
 
 def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import runpy
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.programs.pulling import pull
+from proscribe.host.programs.pulling import commits, pull
 from proscribe.host.programs.pulling.commits import Problem
+from proscribe.host.schedule import timers
 
 NEW, OLD = "b" * 40, "a" * 40
 SETTINGS: Any = {"repository": "/r", "directory": "/d", "inventory": "inv", "host": "web01", "options": ["--tags", "x"]}
@@ -30,7 +33,7 @@ def test_how_the_projects_own_command_is_called(tmp_path: Path, monkeypatch: pyt
         "proscribe_history": "sqlite",
         "proscribe_exports": [],
     }
-    own = {"PATH": "/bin", "HOME": pull.STATE, "PROSCRIBE_REPORTS": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    own = {"PATH": "/bin", "HOME": "/var/lib/proscribe/pull", "PROSCRIBE_REPORTS": str(tmp_path), "LC_ALL": "C.UTF-8"}
     named = {"PROSCRIBE_ANSIBLE_PLAYBOOK": playbook} if playbook else {}
     assert how == {"env": {**own, **named}, "stdin": subprocess.DEVNULL}
 
@@ -97,6 +100,30 @@ def test_a_first_commit_is_said_to_be_trusted_for_that(
     monkeypatch.setattr(pull, "run", lambda *_: (0, None))
     assert pull.pulled(SETTINGS, "/reports") == (0 if good else pull.NO_REPORT, None)
     assert (f"commit {NEW[:12]} is the first that this host has seen" in capsys.readouterr().err) is trusted
+
+
+def test_it_finds_what_a_schedule_has_put_on_the_host() -> None:
+    assert (pull.SETTINGS, pull.STATE, pull.RECORD) == (timers.SETTINGS, timers.STATE, timers.RECORD)
+    assert commits.SIGNERS == timers.SIGNERS
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [([], "/etc/proscribe/pull.json"), (["/x.json"], "/x.json"), (["/x.json", "/y"], "/x.json")]
+)
+def test_as_a_program_it_stands_alone_and_reads_its_settings_first(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], read: str
+) -> None:
+    def refused(path: str, *_: object, **__: object) -> None:
+        raise PermissionError(13, "not now", path)
+
+    monkeypatch.setattr(sys, "argv", ["pull", *given])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "commits", raising=False)
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(PermissionError) as wrong:
+        runpy.run_path(pull.__file__, run_name="__main__")
+    assert (wrong.value.filename, sys.path[0]) == (read, os.path.dirname(pull.__file__))
+    del sys.modules["commits"]
 
 
 class TestMain:

@@ -97,6 +97,75 @@ def test_it_is_taken_away_whole(machine):
     assert machine.does(timers.lifted(machine.host)) == []
 
 
+UNITS = "/etc/systemd/system/proscribe-"
+MODES = {
+    timers.DRIFT: {
+        f"{UNITS}{name}": 0o644
+        for name in ("drift.service", "drift.timer", "drift-failed.service", "catalogue.service", "catalogue.timer")
+    },
+    timers.PULL: {
+        f"{UNITS}pull.service": 0o644,
+        f"{UNITS}pull.timer": 0o644,
+        "/usr/libexec/proscribe/pull": 0o755,
+        "/usr/libexec/proscribe/commits.py": 0o644,
+        "/etc/proscribe/pull.json": 0o600,
+        "/etc/proscribe/pull_signers": 0o644,
+        "/var/lib/proscribe/pull/about": 0o644,
+    },
+}
+
+
+@pytest.mark.parametrize("part", MODES)
+def test_all_files_of_a_part_and_who_may_read_them(machine, part):
+    texts = {path: f"of {path}\n" for path in MODES[part] if not path.endswith(".json")}
+    machine.does(timers.planned(machine.host, part, texts, {"host": "web01"} if part == timers.PULL else {}))
+    assert {path: (machine.root / path[1:]).stat().st_mode & 0o7777 for path in MODES[part]} == MODES[part]
+    assert {path: (machine.root / path[1:]).read_text() for path in texts} == texts
+    for place in ("record.json", "pull/checkout", "pull/reports"):
+        (machine.root / "var/lib/proscribe" / place).mkdir(parents=True)
+    stamps = [f"/var/lib/systemd/timers/stamp-{path.rpartition('/')[2]}" for path in MODES[part] if "timer" in path]
+    for stamp in [*stamps, "/var/lib/systemd/timers/stamp-other.timer"]:
+        (machine.root / stamp[1:]).touch()
+    stopped = [f"stop {stamp.partition('stamp-')[2]}" for stamp in stamps]
+    left = [f"delete {path}" for path in MODES[part]]
+    if part == timers.PULL:
+        stopped += [
+            "stop proscribe-pull.service",
+            *(f"delete /var/lib/proscribe/pull/{x}" for x in ("checkout", "reports")),
+        ]
+        left += ["delete /var/lib/proscribe/record.json"]
+    said = [str(action) for action in timers.lifted(machine.host, [part]).actions]
+    assert said == [*stopped, *left, "load systemd's units", *(f"delete {stamp}" for stamp in stamps)]
+
+
+def test_every_command_with_how_long_it_may_take(tmp_path):
+    ran = []
+
+    def run(argv, **options):
+        ran.append((" ".join(argv), options.get("timeout")))
+        return Result(0, "", "")
+
+    for place in ("run/systemd/system", "var/lib/proscribe/pull/checkout"):
+        (tmp_path / place).mkdir(parents=True)
+    host = Host(str(tmp_path), run)
+    for changes in (
+        lambda: timers.planned(host, timers.PULL, {TIMER: "x"}, {}),
+        lambda: timers.lifted(host, [timers.PULL]),
+    ):
+        for action in changes().actions:
+            action.apply()
+    assert ran == [
+        ("systemctl daemon-reload", 120),
+        ("systemctl enable --quiet proscribe-pull.timer", 120),
+        ("systemctl restart proscribe-pull.timer", 120),
+        ("systemctl disable --quiet proscribe-pull.timer", None),
+        ("systemctl stop proscribe-pull.timer", 120),
+        ("systemctl stop proscribe-pull.service", 120),
+        ("rm -rf --one-file-system -- /var/lib/proscribe/pull/checkout", 300),
+        ("systemctl daemon-reload", 120),
+    ]
+
+
 DRIFT_FILES = {f"{timers.UNITS}/{timers.DRIFT}{kind}": f"{kind}\n" for kind in (".service", ".timer")}
 REFRESH_FILES = {f"{timers.UNITS}/{timers.CATALOGUE}{kind}": f"{kind}\n" for kind in (".service", ".timer")}
 

@@ -68,6 +68,10 @@ REFUSED = [
     (schedule_values.read_inventory, "--help", "in the repository"),
     (schedule_values.read_repository, "ext::sh -c id", "a git URL"),
     (schedule_values.read_repository, "https::x", "a git URL"),
+    *(
+        (schedule_values.read_repository, url, "a git URL")
+        for url in ("https://git.example.org/a::b", "/srv/a::b", "git@git.example.org")
+    ),
     (schedule_values.read_repository, "--upload-pack=x", "a git URL"),
     (schedule_values.read_repository, "ssh://-oProxyCommand=x/y", "a git URL"),
     (schedule_values.read_repository, "http://git.example.org/x", "a git URL"),
@@ -136,8 +140,23 @@ def test_the_part_that_is_wrong_is_named(read, value, key, found):
 def test_a_secret_is_not_repeated():
     for read, value in (
         (schedule_values.read_repository, "https://u:secret@git.example.org/x"),
+        (schedule_values.read_repository, "https://u:secret@[git.example.org/x"),  # no URL, for some
         (channels.read_notify, {"webhook": "ftp://secret"}),
     ):
         with pytest.raises(Expected) as raised:
             read(value)
         assert "secret" not in str(raised.value.value)
+
+
+@pytest.mark.parametrize(
+    ("notify", "needed"),
+    [
+        ({}, False),
+        ({"mail": "it@example.org"}, True),
+        (WEBHOOK, False),
+        ({**WEBHOOK, "mail": "it@example.org"}, True),
+        ({"mail": ""}, False),
+    ],
+)
+def test_one_channel_that_needs_setgid_programs_is_enough(notify, needed):
+    assert channels.needs_setgid(notify) is needed

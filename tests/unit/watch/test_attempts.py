@@ -79,9 +79,11 @@ def test_who_comes_late_is_counted_with_others() -> None:
     attempts = Attempts(lines)
     for number in range(2 * MOST + 2):
         assert attempts.note("apps/viber", "Viber", f"u{number}", 1.0) is (number <= 2 * MOST)
+    assert not attempts.note("apps/viber", "Viber", "u0", 1.0)  # who was there before is not among them
     attempts.proceed(2.0, all_of_it=True)
-    assert [line[1:] for line in lines.written] == [
-        *(("Viber", f"u{number}", 1) for number in range(MOST)),
+    assert sorted(line[1:] for line in lines.written[-2:]) == [(OTHERS, OTHERS, 1), ("Viber", "u0", 1)]
+    assert [line[1:] for line in lines.written if line[1:] != ("Viber", "u0", 1)] == [
+        *(("Viber", f"u{number}", 1) for number in range(1, MOST)),
         *((OTHERS, f"u{number}", 1) for number in range(MOST, 2 * MOST)),
         (OTHERS, OTHERS, 1),
         (OTHERS, OTHERS, 1),
@@ -99,6 +101,7 @@ def test_after_a_minute_there_is_room_again(now: float, name: str) -> None:
     assert attempts.due() == (None if now >= EVERY else EVERY)
     attempts.note("apps/viber", "new", "alice", now)
     assert lines.written[-1] == ("apps/viber", name, "alice", 1)
+    assert lines.written.count(("apps/viber", "Viber0", "alice", 1)) == (2 if now >= EVERY else 1)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 200)), max_size=60))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 from patience import LONGEST, until
@@ -20,6 +23,22 @@ def deaf() -> subprocess.Popen[bytes]:
     assert process.stdout is not None
     process.stdout.readline()
     return process
+
+
+def held() -> int:
+    """How many processes are held by a descriptor."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one of the list itself
+            found += "pidfd" in os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_held_for_ever() -> Iterator[None]:
+    before = held()
+    yield
+    assert held() == before
 
 
 def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once() -> None:
@@ -54,17 +73,31 @@ def test_what_has_ended_meanwhile_is_nothing_to_end() -> None:
     assert not Endings().begin(Process(process.pid, "/x"), lambda: pytest.fail("nobody is there"))
 
 
+def test_what_ends_while_it_is_held_is_nothing_to_end() -> None:
+    process = subprocess.Popen(["sleep", "600"])
+    endings = Endings()
+
+    def ends() -> bool:
+        process.kill()
+        process.wait()
+        return True
+
+    assert not endings.begin(Process(process.pid, "/x"), ends) and not endings
+
+
 def test_what_not_even_kill_ends_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     endings = Endings()
     monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
     process = subprocess.Popen(["sleep", "600"])
     try:
         assert endings.begin(Process(process.pid, "/x"), lambda: True)
-        now = time.monotonic()
-        assert endings.proceed(now + 1) == []
-        assert endings.proceed(now + 2) == []
-        assert endings.proceed(now + 60) == [f"process {process.pid} (/x)"]
-        assert not endings
+        kill = endings.due()
+        assert kill is not None and endings.proceed(kill) == []
+        end = endings.due()
+        assert end is not None and kill + 1 < end < kill + 60
+        assert endings.proceed(end - 0.1) == []
+        assert endings.proceed(end) == [f"process {process.pid} (/x)"]
+        assert not endings and endings.due() is None
     finally:
         process.kill()
         process.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.system import ControlError, Unseen
+from proscribe.host.system import ControlError, Result, Unseen
 from proscribe.host.watch import installed, installing, units
 from proscribe.host.watch.starts.reported import HEARTBEAT
 from proscribe.host.watch.state import files, journal
@@ -164,6 +164,9 @@ def test_another_plan_is_a_change_of_the_plan_and_no_fault_of_the_hosts(watched:
     *faults, changed = installed.observe(host, other, CONTROLLER)
     assert {verdict.state for verdict in faults} == {"compliant"}
     assert (changed.rule, changed.state, changed.drifted) == ("watch/plan", "not_applicable", True), "a run brings it"
+    [held] = changed.findings
+    assert (held.kind, held.id, changed.reason) == ("plan", plan()["digest"], "the plan has changed")
+    assert held.detail == "this host holds the plan of an earlier run, until one brings this one"
     installing.change(host, other, given(other))
     assert {verdict.state for verdict in installed.observe(host, other, CONTROLLER)} == {"compliant"}
     assert list(host.list(files.PLANS)) == [f"{other['digest'].partition(':')[2]}.json"]
@@ -222,6 +225,59 @@ def test_a_command_that_cannot_be_put_where_people_find_it_is_an_error(
     monkeypatch.setattr(installing.os, "symlink", full)
     with pytest.raises(ControlError, match=f"cannot link {files.COMMAND}: No space left on device"):
         installing.change(made, plan(), given(plan()))
+
+    def test_of_the_plans_the_next_two_are_read_and_the_others_have_to_be_there(self, made: Made) -> None:
+        plans = chain_of(*self.MOMENTS)
+        installing.change(made, plans[0], given(*plans))
+        paths = [files.plan_file(one["digest"]) for one in plans]
+        for path in paths:
+            append(path)(made)
+        unsound = [f"{path}: is not what was installed" for path in paths]
+        assert wrong(made, plans[0]) == unsound[:2] and wrong(made, plans[2]) == unsound[2:]
+        for path in paths[2:]:
+            made.delete(path)
+        assert wrong(made, plans[0]) == [*unsound[:2], *(f"{path}: is missing" for path in paths[2:])]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("active", ""), ("activating", ""), ("reloading", ""), ("failed", "failed"), ("inactive", "inactive")]
+    + [("", "unknown")],
+)
+def test_a_timer_runs_in_these_states(watched: Watched, monkeypatch: pytest.MonkeyPatch, state: str, said: str) -> None:
+    host, mine = watched
+    monkeypatch.setattr(host, "_run", lambda argv, **_: Result(3, f"{state}\n", ""))
+    assert wrong(host, mine) == ([f"{units.TIMER}: does not run: {said}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("state", "silent"),
+    [
+        ({"last": AT, "up": 98_800, "boot": "this"}, 0),  # three times its interval, and five minutes
+        ({"last": AT, "up": 98_799, "boot": "this"}, 1_201),
+        ({"last": AT, "up": 99_999, "boot": "another"}, 100_000),  # since it was started
+        ({"last": AT, "boot": "this"}, 100_000),
+        ({"up": 0, "boot": "this"}, 0),  # none was ever due
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_host_that_does_not_observe_itself_is_silent_while_it_is_awake(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], silent: int, begun: bool
+) -> None:
+    host, mine = watched
+    monkeypatch.setattr(installed.clock, "awake", lambda: 100_000)
+    monkeypatch.setattr(installed.clock, "boot_id", lambda _: "this")
+    monkeypatch.setattr(installed.files, "state", lambda _: state)
+    monkeypatch.setattr(installed, "evidently_active", lambda _, name: begun and name == units.SERVICE)
+    said = [f"{units.SERVICE}: has not observed this host for {silent} s"] if silent and not begun else []
+    assert wrong(host, mine) == said and wrong(host, mine, None) == []
+
+
+def test_what_is_no_file_is_no_unit_of_ours(watched: Watched) -> None:
+    host, mine = watched
+    os.unlink(host.root + TIMER)
+    os.mkdir(host.root + TIMER)
+    assert wrong(host, mine) == [f"{units.TIMER}: edited"]
 
 
 class TestRemoval:
@@ -287,7 +343,9 @@ class TestRenewal:
         host.write(files.RENEWED, "2020-01-01T00:00:00Z\n")
         found = installed.observe(host, mine)[-1]
         assert (found.rule, found.state, found.drifted) == ("watch/plan", "noncompliant", False)
-        assert "2020-01-01T00:00:00Z" in found.findings[0].detail
+        [held] = found.findings
+        assert (held.kind, held.id) == ("plan", mine["digest"])
+        assert held.detail == "stale: no run has renewed it since 2020-01-01T00:00:00Z"
         installed.renew(host, plan(every=600), CONTROLLER)
         assert files.renewed(host) == "2020-01-01T00:00:00Z", "another plan is installed, and not renewed"
         installed.renew(host, mine, None)
@@ -297,7 +355,9 @@ class TestRenewal:
     def test_when_nobody_knows_when_it_is_stale(self, watched: Watched, text: str) -> None:
         host, mine = watched
         host.write(files.RENEWED, text)
-        assert installed.observe(host, mine)[-1].state == "noncompliant"
+        found = installed.observe(host, mine)[-1]
+        assert found.state == "noncompliant"
+        assert [one.detail for one in found.findings] == ["stale: when a run last renewed it is not known"]
 
 
 def test_who_is_not_root_sees_nothing(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from proscribe.base.moments import stamp
 from proscribe.host.system import DARWIN, ControlError
 from proscribe.host.watch import installing, restoring, units
 from proscribe.host.watch.starts import reported
-from proscribe.host.watch.state import files
+from proscribe.host.watch.state import files, journal
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -63,6 +65,10 @@ def test_from_nothing_all_of_it(made: Made) -> None:
     for name in units.ALL:
         assert made.stat(f"{units.FOLDER}/{name}").st_mode & 0o7777 == 0o644  # type: ignore[union-attr]
     assert os.readlink(made.root + files.COMMAND) == files.PROGRAM
+    place = made.root + "/etc/systemd/system"  # where systemd looks for them
+    assert {"proscribe-watch.timer", "proscribe-watch.service", "proscribe-launches.service"} < {*os.listdir(place)}
+    assert os.listdir(f"{place}/timers.target.wants") == ["proscribe-watch.timer"]
+    assert os.listdir(f"{place}/multi-user.target.wants") == ["proscribe-launches.service"]
 
 
 def edited(host: Made) -> None:
@@ -173,6 +179,37 @@ def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made: Made, monkey
     assert ran(made) == QUERIED
 
 
+def test_systemd_is_waited_for_whatever_it_is_called_for_and_not_for_ever(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: dict[str, Any] = {}
+    run = made._run
+    monkeypatch.setattr(
+        made, "_run", lambda argv, **how: called.update({argv[1]: how.get("timeout")}) or run(argv, **how)
+    )
+    installing.change(made, MINE, given(MINE))
+    deaf(made)
+    installing.change(made, MINE, given(MINE))
+    installing.change(made, MINE, None)
+    verbs = {"is-active", "daemon-reload", "reenable", "restart", "thaw", "kill", "stop", "reset-failed"}
+    assert called.keys() == verbs and all(60 <= seconds <= 600 for seconds in called.values())
+
+
+def test_of_a_file_that_others_could_have_written_it_is_not_said_what_it_was(made: Made) -> None:
+    installing.change(made, MINE, given(MINE))
+    os.chmod(made.root + files.CODE, 0o666)
+    done = installing.change(made, MINE, given(MINE), dry_run=True)
+    [code] = [one for one in done["diff"] if one["before_header"] == f"write {files.CODE}"]
+    assert (code["before"], code["after"]) == ("unreadable\n", f"{files.hash_of(b'code')}\n")
+
+
+@pytest.mark.parametrize("now", [None, "soon", 5])
+def test_without_a_moment_of_the_controllers_the_hosts_own_counts(made: Made, now: Any) -> None:
+    before = stamp(time.time())
+    installing.change(made, MINE, {**given(MINE), "now": now})
+    assert before <= (made.text(files.RENEWED) or "").strip() <= stamp(time.time())
+
+
 def test_a_lift_stops_what_runs_before_it_deletes_it(made: Made) -> None:
     installing.change(made, MINE, given(MINE))
     made.write(files.RECORD, "{}")
@@ -239,6 +276,22 @@ def test_a_host_restores_only_the_units_that_it_is_asked_for(made: Made) -> None
     assert ran(made) == [QUERIED[1], f"reenable --quiet {units.LAUNCHES}"]
     assert restoring.restore(made, known) == [f"enable {units.TIMER}"]
     assert restoring.restore(made, known) == []
+
+
+def test_of_the_units_that_are_named_it_is_written_down_what_was_wrong(made: Made) -> None:
+    installing.change(made, MINE, given(MINE))
+    known = files.settings(made)
+    assert known is not None
+    made.delete(units.ENABLED[units.LAUNCHES])
+    restoring.restored(made, known, (units.TIMER, units.SERVICE))
+    assert journal.read(made) == ([], 0) and made.stat(units.ENABLED[units.LAUNCHES]) is None
+    restoring.restored(made, known, (units.LAUNCHES,))
+    lines = [{name: said for name, said in line.items() if name != "at"} for line in journal.read(made)[0]]
+    cause = f"unit {units.FOLDER}/{units.LAUNCHES}: not enabled"
+    assert lines == [
+        {"event": "drift", "rules": ["watch/watcher"], "users": [], "cause": cause},
+        {"event": "corrected", "rules": ["watch/watcher"]},
+    ]
 
 
 def test_the_names_of_its_units_are_those_of_systemds_pairs() -> None:

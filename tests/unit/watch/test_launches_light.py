@@ -28,7 +28,8 @@ parts = launches._parts()
 assert [name for name, _, _ in parts][-1] == "proscribe.host.watch.starts.daemon"
 said = '''import json, sys
 def run(words):
-    print(json.dumps([words, sorted(n for n in sys.modules if n.startswith("proscribe"))]))
+    flags = sys.flags.isolated, sys.flags.no_site, sys.flags.utf8_mode
+    print(json.dumps([words, flags, sorted(n for n in sys.modules if n.startswith("proscribe"))]))
 '''
 parts.append(("proscribe.host.watch.last", compile(said, "x", "exec"), False))
 launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
@@ -39,8 +40,9 @@ PACKAGES = ("proscribe", "proscribe.base", "proscribe.host", "proscribe.host.wat
 def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
     environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, env=environment, check=True)
-    words, modules = json.loads(done.stdout)
+    words, flags, modules = json.loads(done.stdout)
     assert words == ["/usr/bin/python3", "the program", "launches"]
+    assert flags == [1, 1, 1], "it loads nothing that lies about, and reads names of any locale"
     own = [f"proscribe.{name}" for name in (*launches.LIGHT, launches.DAEMON)]
     assert modules == sorted([*own, *PACKAGES, "proscribe.host.watch.last"])
 

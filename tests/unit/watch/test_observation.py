@@ -174,9 +174,9 @@ class TestWatcher:
         place.unlink() if done is None else place.write_bytes(done)
         for _ in range(2):
             observe_once(host, WatchedBan())
-        assert [line["cause"] for line in journal.read(host)[0]] == [
-            f"file {journal.JOURNAL}: lines that were in it are gone"
-        ]
+        lines = [(line["event"], line["rules"], line["users"], line["cause"]) for line in journal.read(host)[0]]
+        cause = f"file {journal.JOURNAL}: lines that were in it are gone"
+        assert lines == [("drift", ["watch/watcher"], [], cause)]
 
 
 class WatchedBan(Ban):
@@ -261,6 +261,24 @@ class TestTime:
         found = [(line["event"], line["rules"]) for line in journal.read(made)[0] if "rules" in line]
         expected = [("drift", ["apps/wechat"]), ("corrected", ["apps/wechat"])]
         assert found == ([*expected, ("drift", ["dns/line"])] if refused else expected)
+
+    @pytest.mark.parametrize("error", [ControlError, Unseen, ValueError])
+    def test_what_nobody_can_see_by_the_earlier_plan_has_drifted(
+        self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        ban = Ban()
+        observe_once(made, ban)
+        ban.broken = {"dns/line"}
+
+        def seen(host: Made, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+            if plan_["digest"] == plans[0]["digest"]:
+                raise error("by this plan nothing can be seen")
+            return Ban.observe(ban, host, plan_)
+
+        monkeypatch.setattr(ban, "observe", seen)
+        self.at(monkeypatch, 61)
+        observe_once(made, ban)
+        assert [line["rules"] for line in journal.read(made)[0] if "rules" in line] == [["dns/line"], ["dns/line"]]
 
     def test_a_clock_that_goes_back_does_not_bring_the_earlier_plan_again(
         self, made: Made, plans: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
@@ -446,6 +464,17 @@ def test_the_plan_in_effect_is_one_that_is_stored(watched: Watched) -> None:
     host.delete(files.plan_file(mine["digest"]))
     with pytest.raises(files.Damaged, match="missing"):
         effective.plan_in_effect(host, known)
+
+
+def test_a_plan_is_cached_with_what_follows_from_it_and_once_more_for_more_of_that(watched: Watched) -> None:
+    host, mine = watched
+    known, cached = files.settings(host), []
+    assert known
+    for _ in range(4):
+        held = (cached[-1][0], dict(cached[-1][1])) if cached else None
+        observed(host, known, Ban().operations(), lambda _, held=held: held, lambda _, one: cached.append(one))
+    assert [dict(plan_) for plan_, _ in cached] == [mine, mine]
+    assert [sorted(follows) for _, follows in cached] == [[], ["has hours or groups"]]
 
 
 def test_nobody_but_root_can_read_it(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

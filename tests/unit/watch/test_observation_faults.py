@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 from proscribe.base.moments import stamp
-from proscribe.host.system import ControlError, Unseen
-from proscribe.host.watch import observation
+from proscribe.host.controls.apps.requests import notifications
+from proscribe.host.controls.firewall import confirm, program
+from proscribe.host.system import ControlError, Unseen, forked
+from proscribe.host.watch import installing, observation
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, summary
 from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, Finding, Verdict, host_record
-from watch_host import ROOT, Made
+from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
 
@@ -180,15 +182,16 @@ def test_what_is_not_seen_after_a_correction_is_not_written_down_as_corrected(
     assert REPAIRED not in {rule["state"] for rule in record(host)["rules"]}
 
 
+@pytest.mark.parametrize("error", [ControlError, Unseen])
 def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(
-    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     host, _ = watched
     ban = Ban(tmp_path / "ban")
     ban.breaks("dns/wechat")
 
     def full(*_: Any, **__: Any) -> None:
-        raise ControlError("the disk is full")
+        raise error("the disk is full")
 
     with monkeypatch.context() as patched:
         patched.setattr(journal, "write_down", full)
@@ -202,14 +205,86 @@ def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(
     assert "unwritten" not in files.state(host)
 
 
+@pytest.mark.parametrize("error", [ControlError, Unseen, ValueError, OSError])
+def test_whatever_a_correction_fails_by_is_reported_once_and_the_others_are_made(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    host, _ = watched
+    ban, why = Ban(tmp_path / "ban"), "full " * 200
+
+    def change(_: Made, __: Mapping[str, Any], name: str, **___: Any) -> dict[str, Any]:
+        if name == "apps":
+            raise error(why)
+        return Ban.change(ban, host, {}, name)
+
+    monkeypatch.setattr(ban, "change", change)
+    ban.breaks(*RULES)
+    for _ in range(2):
+        observe(host, ban)
+    failed = [line for line in journal.read(host)[0] if line["event"] == "failed"]
+    assert [(line["control"], line["message"][:100]) for line in failed] == [("apps", why[:100])]
+    assert ban.broken() == {"apps/wechat"}
+    [noted_] = files.state(host)["failed"]
+    assert f"apps: {why}".startswith(noted_) and 100 < len(noted_) < len(why)
+    assert files.state(host)["drifted"] == ["apps/wechat"]
+
+
+@pytest.mark.parametrize("error", [ControlError, Unseen])
+def test_what_keeps_the_time_or_caches_may_fail(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    host, _ = watched
+    ban, saved = Ban(tmp_path / "ban"), []
+
+    def refuse(*given: Any) -> int:
+        saved.append(given)
+        raise error("no")
+
+    monkeypatch.setattr(clock, "advance", refuse)
+    host.state_savers.append(refuse)
+    assert observe(host, ban) == [] and noted(host) == []
+    assert saved == [(host,), (False,)], "no run, which has all read anew"
+
+
+@pytest.mark.parametrize(
+    ("more", "remembers", "notified"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"answers": {"r1": {}}}, False, True),
+        ({"waivers": {"w1": {}}}, False, True),
+    ],
+)
+def test_users_are_notified_where_there_is_something_and_that_is_written_down(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], remembers: bool, notified: bool
+) -> None:
+    mine = plan(**more)
+    installing.change(made, mine, given(mine))
+    if remembers:
+        made.write(notifications.NOTIFIED, "{}", 0o600)
+    fields = [{"user": user, "waiver": "w1", "about": "opened: Owl"} for user in ("ann", "bob")]
+    messages = [(one["user"], "Owl is open.", one) for one in fields]
+    queried: list[Any] = []
+    shown: list[Any] = []
+    monkeypatch.setattr(notifications, "due", lambda *what: queried.append(what) or messages)
+    monkeypatch.setattr(notifications, "deliver", lambda *what: shown.append(what))
+    observe(made, Ban(tmp_path / "ban"))
+    lines = [{key: value for key, value in line.items() if key != "at"} for line in journal.read(made)[0]]
+    assert shown == [(made, [one]) for one in messages] * notified
+    assert lines == [{"event": "notified", **one} for one in fields] * notified
+    assert [(host, plan_["digest"]) for host, plan_, _ in queried] == [(made, mine["digest"])] * notified
+    assert all(abs(now - time.time()) < 60 for *_, now in queried)
+
+
 @pytest.mark.parametrize(
     "lines", [[{}], [{"event": "drift", "at": "x", "rules": ["a/b"], "users": []}], [{"at": "2026-01-01T00:00:00Z"}]]
 )
 def test_what_is_no_line_in_a_state_costs_itself_only(watched: Watched, tmp_path: Path, lines: Any) -> None:
     host, _ = watched
-    more = [{"event": "drift", "at": "2026-01-01T00:00:00Z", "rules": 5, "users": None}]
+    more = [{"event": "drift", "at": "2026-01-01T00:00:00Z", "rules": 5, "users": None, "cause": ""}]
+    more += [{"event": "thawed", "at": "2026-01-01T00:00:00Z"}]
     host.write(files.STATE, json.dumps({"unwritten": lines + more}), 0o600)
-    assert observe(host, Ban(tmp_path / "ban")) == [] and noted(host) == []
+    assert observe(host, Ban(tmp_path / "ban")) == [] and noted(host) == [("thawed", None)]
 
 
 def test_an_observation_that_cannot_save_what_it_saw_says_so(
@@ -230,3 +305,54 @@ def test_an_observation_that_cannot_save_what_it_saw_says_so(
     assert [files.STATE in wrong[0], files.RECORD in wrong[1]] == [True, True]
     assert ban.broken() == set() and record(host) == before
     assert observation.Observation(host, files.settings(host), Operations(ban.observe, ban.change)).before  # type: ignore[arg-type]
+
+
+class TestFirewall:
+    """A table that is new is tried out, and confirmed once it is loaded and the host still reaches what it did."""
+
+    @pytest.mark.parametrize(
+        ("answer", "seen", "confirmed"),
+        [
+            ({"changed": True}, "", False),
+            ({"changed": True, "pending": "another run's"}, "", False),
+            ({"pending": {"token": "t1", "within": 60}}, "loaded-t1", True),
+            ({"pending": {"token": "t1", "within": 60}}, "failed-t1", True),
+            ({"pending": {"token": "t1", "within": 60}}, "", True),
+        ],
+    )
+    def test_it_is_corrected_as_by_a_run(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], seen: str, confirmed: bool
+    ) -> None:
+        apart: list[forked.Limits] = []
+        clock_ = [100.0]
+        waited: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waited.append(seconds)
+            clock_[0] += seconds
+            if seen and len(waited) == 3:
+                made.write(f"{program.RUN}/{seen}", "")
+
+        def change(*given_: Any, doing: Any) -> dict[str, Any]:
+            return {**answer, "by": (*given_, doing)}
+
+        monkeypatch.setattr(forked, "run_apart", lambda work, limits: apart.append(limits) or work())
+        monkeypatch.setattr(confirm, "in_turn", lambda host, work: {**work(), "in turn of": host})
+        monkeypatch.setattr(confirm, "trying", lambda *given_: ("tried", *given_))
+        monkeypatch.setattr(confirm, "keep", lambda *given_: {"confirmed": given_})
+        monkeypatch.setattr(observation.time, "monotonic", lambda: clock_[0])
+        monkeypatch.setattr(observation.time, "sleep", wait)
+        mine = plan()
+        done = observation.corrected(made, mine, "firewall", change)
+        if confirmed:
+            assert done == {"confirmed": (made, "t1")}
+        else:
+            by = (made, mine, "firewall", ("tried", made, mine))
+            assert done == {"changed": True, "by": by, "in turn of": made}
+        assert sum(waited) == pytest.approx(0.0 if not confirmed else 0.6 if seen else 20.0, abs=0.3)
+        [limits] = apart
+        assert limits.seconds >= 60 and limits.memory == 0, "nft takes what it needs"
+
+    def test_another_control_is_corrected_within_the_limits_of_an_observation(self, made: Made) -> None:
+        found = observation.corrected(made, {}, "dns", lambda *given_, doing: (*given_, doing))  # type: ignore
+        assert found == (made, {}, "dns", observation.limited)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from proscribe.host.system import Host
+from proscribe.host.watch import restricted as restricted_module
 from proscribe.host.watch.restricted import Restricted, sets
 
 BARE: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
@@ -61,11 +63,52 @@ def test_of_a_path_the_last_part_that_says_something(tmp_path: Path) -> None:
         assert set(of(host, section(x={"paths": [path]}))["parts"]) - bare == part, path
 
 
+COMMON = "usr var etc home root .local .config .cache snap app nix gnu"
+
+
+def test_a_directory_that_every_host_has_says_nothing_of_an_app(tmp_path: Path) -> None:
+    host = Host(str(tmp_path))
+    bare = set(of(host, section(x={}))["parts"])
+    for part in COMMON.split():
+        assert set(of(host, section(x={"paths": [f"/opt/owl/{part}"]}))["parts"]) - bare == {"owl"}, part
+        assert set(of(host, section(x={"packages": {"apt": [part]}}))["parts"]) <= bare, part
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "requests"),
+    [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],
+)
+def test_the_notice_of_a_user_is_the_plans(tmp_path: Path, settings: dict[str, Any], text: str, requests: bool) -> None:
+    one = Restricted(Host(str(tmp_path)), {**section(), "settings": settings})
+    assert (one.text, one.requests) == (text, requests)
+    none = Restricted(Host(str(tmp_path)), None)
+    assert (none.text, none.requests) == ("", False)
+
+
 def test_of_several_plans_all_of_it(tmp_path: Path) -> None:
     host = Host(str(tmp_path))
     sections = [section(owl={"paths": ["/opt/owl"]}), section(elf={"paths": ["/opt/elf"]})]
     seen = of(host, *sections)
     assert seen["exact"] == ["/opt/elf", "/opt/owl"] and {"elf", "owl"} <= set(seen["parts"])
+
+
+def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
+    queried: list[Any] = []
+
+    def query_of(host: Host, user: Any, ids: Any) -> Any:
+        queried.append((user.name, [*ids]))
+        return [packages[user.name]], ""
+
+    system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), query_of=query_of)
+    none = SimpleNamespace(MANAGER="snap", DATABASE_FILES=(), query_of=lambda *_: pytest.fail("nothing is looked for"))
+    monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))
+    monkeypatch.setattr(restricted_module, "installed", lambda host, one, ids, *_: ([packages["all"]], ""))
+    one = Restricted(Host(str(tmp_path)), section(owl={"packages": {"flatpak": ["owl"]}}))
+    assert queried == [("root", ["owl"])]
+    assert one.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
 
 
 def test_names_of_installed_packages_and_where_new_ones_are_noted(tmp_path: Path) -> None:

@@ -43,6 +43,14 @@ def test_a_service_may_do_no_more_than_it_has_to(name: str) -> None:
     assert service["RestrictAddressFamilies"] and service["SystemCallFilter"] and service["CapabilityBoundingSet"]
 
 
+def test_what_runs_all_the_time_gains_no_right_and_reaches_nobody() -> None:
+    """An observation calls package managers; the daemon calls nothing but itself."""
+    daemon = read(units.LAUNCHES)["Service"]
+    for setting in ("NoNewPrivileges", "RestrictNamespaces", "RestrictSUIDSGID", "MemoryDenyWriteExecute"):
+        assert daemon[setting] == ["yes"]
+    assert daemon["IPAddressDeny"] == ["any"]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize("right", ["CAP_SYS_BOOT", "CAP_SYS_RAWIO", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG"])
 def test_no_service_has_the_right_to(name: str, right: str) -> None:

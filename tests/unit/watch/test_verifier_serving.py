@@ -17,7 +17,7 @@ import pytest
 from patience import until
 from proscribe.base.moments import stamp
 from proscribe.host.controls.apps.running import Identity, Running
-from proscribe.host.system import ControlError, Process, Result
+from proscribe.host.system import ControlError, Process, Result, Unseen
 from proscribe.host.watch import installing, serving, units, verifying
 from proscribe.host.watch.restricted import Verified
 from proscribe.host.watch.state import clock, files, journal, pause
@@ -277,6 +277,19 @@ class TestPrograms:
         assert one.forked_at == left and done == ([] if left else [now])
         assert one.due() == (left or None)
 
+    @pytest.mark.parametrize("error", [ControlError, Unseen])
+    def test_what_was_forked_and_cannot_be_seen_stays(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    ) -> None:
+        def fail(now: float) -> None:
+            raise error("no")
+
+        one = Verifying(lambda: made)
+        monkeypatch.setattr(one, "_end_forked", fail)
+        one.forked_at = 5.0
+        one.proceed(6.0)
+        assert one.forked_at == 0.0 and events(made) == []
+
     def test_attempts_are_written_when_they_are_due(self, made: Made) -> None:
         one = Verifying(lambda: made)
         for now in (10.0, 11.0, 12.0):
@@ -439,6 +452,20 @@ class TestServing:
         one = Stub(work=3)
         serving.serve(one, theirs)  # type: ignore[arg-type]
         assert one.work == 0 and one.written == [True]
+
+    def test_what_is_due_is_done_while_nobody_asks(self, channel: tuple[socket.socket, int]) -> None:
+        ours, theirs = channel
+        one = Stub(work=4)
+        proceed = one.proceed
+
+        def last(now: float, all_of_it: bool = False) -> None:
+            proceed(now, all_of_it)
+            if not one.work:
+                ours.close()
+
+        one.proceed = last  # type: ignore[method-assign]
+        serving.serve(one, theirs)  # type: ignore[arg-type]
+        assert len(one.at) == 4 and one.written == [True] and one.at[-1] < one.at[0] + serving.LINGERS
 
     @pytest.mark.parametrize("work", [0, 4])
     def test_it_ends_where_nobody_wants_anything(

@@ -107,6 +107,7 @@ def test_a_users_app_packages_that_cannot_be_read_are_said_where_the_device_does
 
 
 def test_a_finding_names_the_package_its_user_and_what_is_known_of_it() -> None:
+    assert packages.of(NAME) == packages.App("Corp.Chat", "Corp.Chat_abc", "1.2.0.0", account="", detail="")
     of_alice, of_all = an_app(detail="it waits").finding("by name"), an_app("")._replace(name="a\nb").finding()
     assert of_alice._asdict() == {
         "kind": "package",

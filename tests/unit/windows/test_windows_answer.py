@@ -77,6 +77,8 @@ def test_every_language_and_code_page_gives_the_same(named: dict[str, object], e
     ("name", "pages", "encoding", "read_as", "exact"),
     [
         ("微信", [65001], "utf-8", "微信", True),
+        ("Owl", [437, 65001], "utf-8", "Owl", True),  # the last number is the one in which it printed
+        ("Owl", [65001, 437], "utf-8", "Owl", False),
         ("微信", [936, 936], "gbk", "微信", False),
         ("微信", [437, 437], "cp437", "??", False),  # what the code page does not have, the host printed as "?"
         ("微信", [0, 0], "cp437", "??", False),
@@ -112,13 +114,14 @@ def test_what_a_value_holds_is_neither_a_key_nor_a_value(end: str) -> None:
         "harmless",
         "HKEY_LOCAL_MACHINE\\Software\\Policies\\Google\\Chrome",
         f"{MARK[:-1]} done",
+        "PROCESSOR_ARCHITECTURE=x86",
         "",
         f"HKEY_USERS\\{BOB}\\{UNINSTALL}\\{{2}}",
     ]
     found = answered(installed("{1}", f"HKU\\{ALICE}", DisplayName=end.join(lines)), users=(ALICE, BOB))
     registry = found.registry
     assert registry.there("HKLM\\Software\\Policies\\Google\\Chrome") is False
-    assert list(registry.names(f"HKU\\{BOB}\\{UNINSTALL}")) == []
+    assert list(registry.names(f"HKU\\{BOB}\\{UNINSTALL}")) == [] and found.architecture == "AMD64"
     data = str(registry.values(f"HKU\\{ALICE}\\{UNINSTALL}\\{{1}}")["displayname"].data)
     assert data.splitlines() == [text for text in lines if text]
 
@@ -154,8 +157,57 @@ def test_programs_that_cannot_be_listed_are_not_none() -> None:
     assert answered(tasks=()).registry.there("HKLM\\Software\\Policies") is True
 
 
+@pytest.mark.parametrize("end", [f"{MARK} failed\r\n", ""])
+def test_a_list_of_programs_that_did_not_end_well_says_nothing(end: str) -> None:
+    text = printed(applier=[("svchost.exe", 9)])
+    assert (read(text.encode(), MARK).tasks or [])[-1] == Task("explorer.exe", 4321)
+    assert read(text.encode(), MARK).applier is True
+    found = read(text.replace(f"{MARK} done\r\n", end, 2).encode(), MARK)
+    assert (found.tasks, found.applier) == (None, None)
+
+
+def test_a_program_is_a_line_with_an_image_and_a_number() -> None:
+    rows = [
+        "a.exe,99999999999",
+        "b.exe,100000000000",
+        "c.exe",
+        "d.exe,x",
+        "e.exe,²",
+        "",
+        f"{'f' * 260},1,x",
+        "g" * 261 + ",2",
+    ]
+    text = printed(tasks=()).replace(f"{MARK} tasks", "\r\n".join([f"{MARK} tasks", *rows]))
+    assert read(text.encode(), MARK).tasks == [
+        Task("a.exe", 99_999_999_999), Task("f" * 260, 1), Task(f"{'g' * 257}...", 2)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "architecture", "narrow"),
+    [
+        (["PROCESSOR_ARCHITECTURE=ARM64"], "ARM64", False),
+        (["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"], "AMD64", True),
+        ([f"PROCESSOR_ARCHITECTURE={'x' * 41}"], f"{'x' * 37}...", False),
+        (["PROCESSOR_ARCHITECTURE=a=b"], "a=b", False),
+        ([], "", False),
+    ],
+)
+def test_a_program_of_32_bits_says_that_its_host_has_64(lines: list[str], architecture: str, narrow: bool) -> None:
+    found = answered(architecture=lines)
+    assert (found.architecture, found.narrow) == (architecture, narrow)
+
+
+def test_a_shell_may_print_the_command_before_the_answer() -> None:
+    found = read(f"C:\\>for %m in ({MARK}) do @(echo %m begin)\r\n{printed(version='?')}".encode(), MARK)
+    assert (found.version, len(found.tasks or ())) == ("", 2)
+
+
 def test_an_answer_of_any_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_TASKS", 100)
+    assert len(answered(tasks=[("a.exe", number) for number in range(100)]).tasks or ()) == 100
+    with pytest.raises(Unusable, match="^its list of programs cannot be read"):
+        answered(tasks=[("x" * 200_000, 1)])
     with pytest.raises(Unusable, match="more than 100 programs"):
         answered(tasks=[("a.exe", number) for number in range(101)])
     with pytest.raises(Unusable, match="longer than the registry takes"):
@@ -166,8 +218,17 @@ def test_an_answer_of_any_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(Unusable, match="more than 50 values"):
         answered(installed("{1}", **{f"v{number}": "x" for number in range(60)}))
     monkeypatch.setattr(module, "MOST_LINES", 20)
-    with pytest.raises(Unusable, match="lines"):
-        answered()
+    with pytest.raises(Unusable, match="^it has more than 20 lines$"):
+        read("\n".join([f"{MARK} begin", *"x" * 19, f"{MARK} end", ""]).encode(), MARK)
+    assert read("\n".join([f"{MARK} begin", *"x" * 18, f"{MARK} end", ""]).encode(), MARK).tasks is None
+
+
+def test_what_is_too_much_is_unknown_where_a_user_wrote_it() -> None:
+    key = f"HKU\\{ALICE}\\{UNINSTALL}"
+    for much in (False, True):
+        text = "\n".join(["x" * 1000] * (1100 if much else 1))
+        registry = answered(installed("{1}", f"HKU\\{ALICE}", DisplayName=text)).registry
+        assert registry.complete(key) is not much
 
 
 def test_long_lines_of_a_hostile_host_are_read_in_linear_time() -> None:

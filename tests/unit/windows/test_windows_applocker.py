@@ -14,7 +14,7 @@ from proscribe.controller.windows.applocker import NOT_KNOWN, RULE
 from proscribe.controller.windows.command import APPLIER_KEY, APPLOCKER
 from proscribe.host.controls.group_policy.applocker import entries
 from proscribe.host.controls.group_policy.registry_pol import Entry, number, said_by, text
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 from proscribe.model.plan import sealed
 from proscribe.wire.replies import results
 from windows_answers import NOTHING, WECHAT, Registered, Values, answered, plan
@@ -85,6 +85,11 @@ def changed(*without: int, mode: int | None = 1, path: str = "") -> list[Entry]:
         (arrived(changed(mode=0)), {}, {"AppLocker Exe": "it only logs (AuditOnly), 2 rules"}),
         (arrived(changed(mode=7)), {}, {"AppLocker Exe": "its mode is none that is documented, 2 rules"}),
         (
+            arrived(policy()) | {f"{APPLOCKER}\\Exe": [("EnforcementMode", "REG_SZ", "often")]},
+            {},
+            {"AppLocker Exe": "its mode is none that is documented, 2 rules"},
+        ),
+        (
             arrived(changed(2)),
             {},
             {"AppLocker Exe": "it denies (Enabled), 1 rule; 1 of the plan's 2 are not there"},
@@ -105,6 +110,15 @@ def test_what_differs_is_named(values: Values, named: dict[str, Any], expected: 
     assert found.keys() - expected.keys() <= {"AppIDSvc"}
 
 
+def test_a_finding_says_where_in_the_registry_it_is() -> None:
+    [verdict] = verdicts(arrived(changed(3, 4), "0x3"), desired=policy())
+    appx = Finding("rules", "AppLocker Appx", "windows", path=f"{APPLOCKER}\\Appx", detail="no rule has arrived")
+    service = Finding("service", "AppIDSvc", "windows", path=APPLIER_KEY, detail=NO_START["AppIDSvc"])
+    assert verdict.findings == (appx, service)
+    [verdict] = verdicts(arrived([text(f"{KEY}\\{'x' * 41}\\{IDS[0]}", "Value", "")]), "off")
+    assert [one.id for one in verdict.findings] == [f"AppLocker {'x' * 40}"]
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -117,6 +131,11 @@ def test_what_differs_is_named(values: Values, named: dict[str, Any], expected: 
             key: [(name, type_, data.replace("Proscribe: wechat", "Own name")) for name, type_, data in said]
             for key, said in arrived(policy()).items()
         },
+        {
+            key: [(name, type_, data.replace('Description=""', 'Description="why"')) for name, type_, data in said]
+            for key, said in arrived(policy()).items()
+        },
+        arrived(policy()) | {f"{APPLOCKER}\\Exe\\{IDS[3]}": []},  # without a text it is no rule
     ],
 )
 def test_the_organisations_own_rules_and_names_are_no_difference(values: Values) -> None:
@@ -126,14 +145,22 @@ def test_the_organisations_own_rules_and_names_are_no_difference(values: Values)
 @pytest.mark.parametrize(
     ("values", "named", "why"),
     [
-        (arrived(policy()), {"refused": [APPLOCKER]}, f"{APPLOCKER} cannot be read"),
-        (arrived(policy()), {"refused": [APPLIER_KEY]}, f"{APPLIER_KEY} cannot be read"),
+        (arrived(policy()), {"refused": [APPLOCKER]}, f"{APPLOCKER} cannot be read there"),
+        (arrived(policy()), {"refused": [APPLIER_KEY]}, f"{APPLIER_KEY} cannot be read there"),
         (arrived(policy()), {"applier": [("System", 4), ("svchost.exe", 5)]}, NOT_KNOWN),
+        (
+            arrived(policy()),
+            {"refused": [APPLOCKER, APPLIER_KEY]},
+            f"{APPLOCKER} cannot be read there; {APPLIER_KEY} cannot be read there",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_unknown(values: Values, named: dict[str, Any], why: str) -> None:
     [verdict] = verdicts(values, desired=policy(), **named)
-    assert verdict.state == UNKNOWN and why in verdict.reason
+    assert (verdict.state, verdict.reason) == (UNKNOWN, why)
+
+
+NO_START = {"AppIDSvc": "it does not start with Windows"}
 
 
 @pytest.mark.parametrize(
@@ -142,15 +169,20 @@ def test_what_cannot_be_read_is_unknown(values: Values, named: dict[str, Any], w
         ("audit", policy(0), [], {"Exe": "no rule has arrived", "Appx": "no rule has arrived"}),
         (
             *("audit", policy(0), policy(0)),
-            {"Exe": "it only logs (AuditOnly), 2 rules", "Appx": "it only logs (AuditOnly), 1 rule"},
+            {"Exe": "it only logs (AuditOnly), 2 rules", "Appx": "it only logs (AuditOnly), 1 rule", **NO_START},
         ),
-        ("off", [], policy(), {"exe": "it denies (Enabled), 2 rules", "appx": "it denies (Enabled), 1 rule"}),
+        (
+            "off",
+            [],
+            policy(),
+            {"exe": "it denies (Enabled), 2 rules", "appx": "it denies (Enabled), 1 rule", **NO_START},
+        ),
     ],
 )
 def test_where_no_denial_is_asked_for_the_mode_is_reported_and_counts_for_nothing(
     desired_mode: str, desired: list[Entry], there: list[Entry], expected: dict[str, str]
 ) -> None:
-    [verdict] = verdicts(arrived(there), desired_mode, desired)
+    [verdict] = verdicts(arrived(there, "0x3"), desired_mode, desired)
     found = {name.removeprefix("AppLocker "): detail for name, detail in details(verdict).items()}
     assert (verdict.state, found) == (NOT_APPLICABLE, expected)
     assert verdict.reason == "report only: the plan does not ask AppLocker to deny"
@@ -159,7 +191,8 @@ def test_where_no_denial_is_asked_for_the_mode_is_reported_and_counts_for_nothin
 def test_where_nobody_asks_and_nothing_is_there_nothing_is_said() -> None:
     assert verdicts(NOTHING, "off") == verdicts(NOTHING, "") == []
     [verdict] = verdicts(arrived(policy()), "off", refused=[APPLOCKER])
-    assert (verdict.state, "cannot be read" in verdict.reason) == (NOT_APPLICABLE, True)
+    reason = f"report only: the plan does not ask AppLocker to deny; {APPLOCKER} cannot be read there"
+    assert (verdict.state, verdict.reason) == (NOT_APPLICABLE, reason)
 
 
 def made_plan(mode: str, **entry: Any) -> dict[str, Any]:

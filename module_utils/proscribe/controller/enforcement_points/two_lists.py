@@ -73,10 +73,12 @@ def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
 
 
 def _lists(blocked: Set[str], through: Set[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """The topmost blocked names, and the open names with nothing blocked below them."""
+    """The topmost blocked names, and the open names with nothing blocked below them. Each name of `through` lies below
+    a blocked one.
+    """
     nested = {upper for name in blocked for upper in _above(name) if upper in through}
     top = frozenset(name for name in blocked if not covering(name.partition(".")[2], blocked))
-    return top, frozenset(name for name in through - nested if covering(name, top))
+    return top, frozenset(through - nested)
 
 
 def _above(name: str) -> Iterator[str]:

@@ -93,8 +93,8 @@ class Catalogued:
         found.update(dict.fromkeys(self.keys.get(one.key.casefold(), ()), ""))
         package, there, _ = one.key.casefold().partition("_")
         found.update(dict.fromkeys(self.ids.get(package, ()) if there else (), ""))
-        if one.program and "\\" not in one.program:  # what a family's package has run
-            found.update(dict.fromkeys(self.apps.get(one.program.partition("!")[0].casefold(), ()), ""))
+        family, _, _ = one.program.partition("!")  # of what an app package has run; else it is a path
+        found.update(dict.fromkeys(self.apps.get(family.casefold(), ()), ""))
         for service in self._by_names(one):
             found.setdefault(service, BY_NAMES)
         for service in self.images.get(one.program.rpartition("\\")[2].casefold(), ()):

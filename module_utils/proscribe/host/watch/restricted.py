@@ -37,7 +37,7 @@ APART = Limits(seconds=1.0)  # for one start
 SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed
 IN_ALL = 3.0  # for all starts that are verified together: whoever asks waits for an answer
 NIX = ("nix", "guix")
-FLATPAK, SNAP = "flatpak", "snap"
+FLATPAK = "flatpak"
 BWRAP = "bwrap"  # begins a sandbox of flatpak's; what is in it becomes known a moment later
 # Names of directories that say nothing of an app.
 COMMON = SHARED | {"usr", "var", "etc", "home", "root", ".local", ".config", ".cache", "snap", "app", "nix", "gnu"}

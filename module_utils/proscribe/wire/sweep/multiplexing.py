@@ -43,7 +43,7 @@ class Session:
 
     def __init__(self, path: str, command: str, descriptors: tuple[int, int, int], timeout: float) -> None:
         self._received = b""  # and not yet taken
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._socket = socket.socket(socket.AF_UNIX)
         try:
             self._socket.settimeout(timeout)
             self._socket.connect(path)
@@ -115,7 +115,7 @@ def end_connection(path: str, timeout: float) -> None:
     """Have the process that keeps a connection open end it, with all its sessions, as `ssh -O exit` does. Raises
     OSError where it is not there, or does not take that in time.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as ours:
+    with socket.socket(socket.AF_UNIX) as ours:
         ours.settimeout(timeout)
         ours.connect(path)
         ours.sendall(_text(struct.pack(">II", HELLO, VERSION)) + _text(struct.pack(">II", TERMINATE, REQUEST)))

@@ -46,8 +46,8 @@ class _Pool(Generic[Key, Task, Result]):
         self, tasks: Iterable[tuple[Key, Task]], do: Callable[[Task, Callable[[], None]], Result], beside: int
     ) -> None:
         self._do = do
-        self._waiting = queue.SimpleQueue[tuple[Key, Task]]()
-        self._done = queue.SimpleQueue[tuple[Key, Result] | BaseException]()
+        self._waiting: queue.SimpleQueue[tuple[Key, Task]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Key, Result] | BaseException] = queue.SimpleQueue()
         self._places = threading.Semaphore(beside)
         for task in tasks:
             self._waiting.put(task)

@@ -7,6 +7,7 @@ one of Proscribe's, that is the playbook it stands in, and not the one that the 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,11 @@ def _with_imported(playbooks: Iterable[str], loader: Any) -> Iterator[Path]:
     waiting = [Path(one).absolute() for one in playbooks]  # Ansible would look for them beside other playbooks
     seen: set[Path] = set()
     while waiting and len(seen) < MOST_PLAYBOOKS:
-        playbook = waiting.pop()
-        if playbook in seen or not playbook.is_file():
+        named = waiting.pop()
+        if not os.path.isfile(named):  # Path.is_file() takes no name that is too long, as one with a template may be
+            continue
+        playbook = named.parent.resolve() / named.name  # a link to a playbook imports what is beside the link
+        if playbook in seen:
             continue
         seen.add(playbook)
         yield playbook

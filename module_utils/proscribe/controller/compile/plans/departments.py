@@ -30,7 +30,7 @@ def outermost(groups: Mapping[str, Set[str]]) -> list[str]:
     child, the one with the shortest name is taken. One group around all others (`[departments:children]`) distinguishes
     no departments: where those in it have all of its hosts, they are taken.
     """
-    sets = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
+    sets = {name: frozenset(hosts) for name, hosts in groups.items() if name not in NO_DEPARTMENT}
     while len(taken := _outermost(sets)) == 1:
         around = sets[taken[0]]
         inner = {name: hosts for name, hosts in sets.items() if hosts < around}

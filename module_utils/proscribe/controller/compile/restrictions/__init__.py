@@ -78,27 +78,25 @@ def read_in_part(values: Mapping[str, object], where: Callable[[str], str]) -> t
         if name.startswith(PREFIX) and name not in known | REGISTERED:
             note(name, name, f"a known variable{close_to(name, known)}")
     read: dict[str, Any] = {}
-    sound = set(RESTRICTIONS)
     for name, variable in RESTRICTIONS.items():
         try:
             read[name] = variable.read(values.get(PREFIX + name, variable.default))
         except Expected as wrong:
-            sound.remove(name)
             read[name] = variable.read(variable.default)
             place = where(PREFIX + name + wrong.key)
             expected = wrong.expected + written_right(PREFIX + name, wrong, place)
             errors.append(PolicyError(place, PREFIX + name + wrong.key, wrong.value, expected))
+    # What is wrong has its default here, and no default contradicts what is set.
     listed = read["browser_extensions_allowed"]
     chosen = read["browser_settings"]
     refusing = chosen.get(EXTENSIONS) == ALLOW_LIST or chosen.get(PROXY_EXTENSIONS) == BLOCKED
-    if listed and not refusing and sound >= {"browser_extensions_allowed", "browser_settings"}:
+    if listed and not refusing:
         expected = "extensions: allow_list or proxy_extensions: blocked in proscribe_browser_settings"
         note(PREFIX + "browser_extensions_allowed[0]", listed[0], expected)
-    if read["probe"] and read["audit_with"] == STORED and sound >= {"probe", "audit_with"}:
+    if read["probe"] and read["audit_with"] == STORED:
         note(f"{PREFIX}probe", True, "false with proscribe_audit_with: stored, since a probe needs root")
     if both := set(read["services_include"]) & set(read["services_exclude"]):
-        given = values[PREFIX + "services_exclude"]
-        at = given.index(min(both)) if isinstance(given, list | tuple) else 0
+        given: Any = values[PREFIX + "services_exclude"]
         expected = "a service that is not in proscribe_services_include too"
-        note(f"{PREFIX}services_exclude[{at}]", min(both), expected)
+        note(f"{PREFIX}services_exclude[{given.index(min(both))}]", min(both), expected)
     return Restrictions(**read), errors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from ...policy_errors import Described, Expected
 from ..reading.values import length
@@ -85,7 +84,7 @@ def read_repository(value: object) -> str:
         and "::" not in value
         and (value[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", value))
     ):
-        if "@" in value and ":" in (urlsplit(value).netloc.rpartition("@")[0]):
+        if re.match(r"\w+://[^/?#]*:[^/?#]*@", value):
             no_password = (
                 "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
             )

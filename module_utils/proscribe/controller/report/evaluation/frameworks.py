@@ -44,6 +44,8 @@ BAN = (
     ),
     Clause(NIST, "CM-7(4)", "Least functionality: unauthorized software, deny by exception", True, "cm-7.4"),
 )
+BOUNDARY = Clause(NIST, "SC-7", "Boundary protection", False, "sc-7")
+WEB_FILTERING = Clause(ISO, "A.8.23", "Web filtering", True)
 
 CLAUSES: dict[str, tuple[Clause, ...]] = {
     "apps": (
@@ -58,18 +60,18 @@ CLAUSES: dict[str, tuple[Clause, ...]] = {
         *BAN,
         Clause(NIST, "AC-20", "Use of external systems", True, "ac-20"),
         Clause(CIS, "9.3", "Maintain and enforce network-based URL filters", True),
-        Clause(ISO, "A.8.23", "Web filtering", True),
+        WEB_FILTERING,
     ),
     "firewall": (
         *BAN,
-        Clause(NIST, "SC-7", "Boundary protection", False, "sc-7"),
-        Clause(ISO, "A.8.23", "Web filtering", True),
+        BOUNDARY,
+        WEB_FILTERING,
     ),
     "dns": (
         *BAN,
-        Clause(NIST, "SC-7", "Boundary protection", False, "sc-7"),
+        BOUNDARY,
         Clause(CIS, "9.2", "Use DNS filtering services", True),
-        Clause(ISO, "A.8.23", "Web filtering", True),
+        WEB_FILTERING,
     ),
 }
 

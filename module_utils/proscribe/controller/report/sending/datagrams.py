@@ -31,7 +31,7 @@ class Datagrams:
 
     def __init__(self, address: str, encoded: Callable[[Event], bytes]) -> None:
         self._address, self._encoded, self.sent = address, encoded, 0
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(PATIENCE)
         try:
             self._socket.connect(address)

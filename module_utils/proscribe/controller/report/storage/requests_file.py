@@ -50,7 +50,7 @@ def read(reports: Path) -> list[Request]:
             return [Request(*(str(line[key]) for key in Request._fields)) for line in rest]
     except FileNotFoundError:
         return []
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"{reports / FILE} cannot be read ({type(error).__name__}: {error})") from None
 
 

@@ -261,7 +261,7 @@ def render(found: Exceptions, screen: Screen) -> str:
     listed, waiting = found.exceptions, found.requests
     period = f"since {moment(found.since)}" if found.since else "since the history began"
     head = f"{counted(len(listed), 'exception')} {period}, {counted(len(waiting), 'request')} without one"
-    lines = ["", paint(head, "bold", colours=screen.colours)]
+    lines = ["", *(paint(line, "bold", colours=screen.colours) for line in wrap(head, width))]
     for one in listed:
         title = f"{clean(one.waiver)}  {in_words(one.status)}"
         lines += ["", paint(title, "bold", colours=screen.colours)]

@@ -25,7 +25,7 @@ class Observed(NamedTuple):
     @property
     def stub(self) -> bool:
         """Whether systemd-resolved is queried first."""
-        return self.servers[:1] != () and self.servers[0] in STUBS
+        return bool(self.servers) and self.servers[0] in STUBS
 
     @property
     def queried(self) -> tuple[str, ...]:

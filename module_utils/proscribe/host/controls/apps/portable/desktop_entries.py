@@ -82,7 +82,7 @@ def unescaped(value: str) -> str:
 
 def arguments(command: str) -> list[str]:
     """The arguments of an `Exec` line, without its field codes (%U); a quotation that does not end, ends with it."""
-    if '"' not in command and "\\" not in command:
+    if '"' not in command:
         return [word for word in command.split() if not _is_field(word)]
     words: list[list[str]] = [[]]
     quoted = False
@@ -93,10 +93,10 @@ def arguments(command: str) -> list[str]:
             words[-1].append(piece[1:])
         elif not quoted and piece[0].isspace():
             words.append([])
-        elif not quoted and piece[0] == "\\" and piece[1:].isspace():
+        elif piece[0] == "\\" and piece[1:].isspace():
             words[-1].append("\\")
             words.append([])
-        elif not quoted and piece == '\\"':
+        elif piece == '\\"':
             words[-1].append("\\")
             quoted = True
         else:
@@ -195,7 +195,7 @@ def _above(host: str) -> Iterator[str]:
 
 def _begins(path: str, part: str) -> bool:
     part = part.rstrip("/")
-    return not part or path == part or path.startswith(part + "/")
+    return path == part or path.startswith(part + "/")
 
 
 def app_id(address: str) -> str:

@@ -149,7 +149,7 @@ def _pointed(content: Read, elf: Elf, data: bytes) -> bytes:
     if len(header) < 2 * width:
         return b""
     address, length = struct.unpack(code[0] + code[1] * 2, header)
-    return _at(content, elf, address, min(length, TEXT)) if length <= TEXT else b""
+    return _at(content, elf, address, length) if length <= TEXT else b""
 
 
 def _at(content: Read, elf: Elf, address: int, size: int) -> bytes:

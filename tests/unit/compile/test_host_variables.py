@@ -1,0 +1,193 @@
+"""A host's variables out of an inventory that Ansible reads: their values, where they are, and how it is reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+from proscribe.controller.compile.inventory.inventory import (
+    HostVariables,
+    inventory_folders,
+    place_of,
+    plain,
+    read_as_hosts,
+    variables_reader,
+    zones,
+)
+from proscribe.controller.compile.inventory.places import Origin
+from proscribe.controller.policy_errors import PolicyErrors
+
+HOSTS = """\
+all:
+  vars:
+    site: north
+    proscribe_contact: "{{ site }}@example.org"
+    proscribe_compiled: {}
+  hosts:
+    web1:
+      ansible_host: "[2001:db8::1]"
+      ansible_port: "{{ 2200 + 22 }}"
+      proscribe_zone: dmz
+      proscribe_categories:
+        - webmail
+        - chat
+    web2: {proscribe_zone: dmz, proscribe_categories: [webmail, chat], ansible_host: web2.example.org}
+    192.0.2.7: {ansible_port: ssh, ansible_connection: "{{ nowhere }}"}
+    bad:
+      proscribe_zone: "{{ nowhere }}"
+      proscribe_probe: true
+    desk: {ansible_connection: winrm, ansible_host: "fe80::1%eth0"}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fleet")
+    (folder / "hosts.yml").write_text(HOSTS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hostvars(folder: Path) -> HostVars:
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(folder / "hosts.yml")])
+    variables = VariableManager(loader=loader, inventory=inventory)
+    return HostVars(inventory=inventory, variable_manager=variables, loader=loader)
+
+
+CONTACT = {"proscribe_contact": "north@example.org"}
+WEB = {**CONTACT, "proscribe_zone": "dmz", "proscribe_categories": ["webmail", "chat"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "address", "port"),
+    [
+        ("web1", WEB, "2001:db8::1", 2222),
+        ("web2", WEB, "", 22),
+        ("192.0.2.7", CONTACT, "192.0.2.7", 22),
+        ("bad", {**CONTACT, "proscribe_probe": True}, "", 22),
+        ("desk", CONTACT, "fe80::1", 22),
+    ],
+)
+def test_what_is_read_of_a_host(
+    name: str, values: dict[str, Any], address: str, port: int, hostvars: HostVars, folder: Path
+) -> None:
+    host = HostVariables.of(name, hostvars)
+    assert (host.name, host.values, host.origins, host.folder) == (name, values, {}, str(folder))
+    assert (host.address, host.ssh_port) == (address, port)
+    assert (host.windows, host.unserved) == (
+        (True, "a Windows host (ansible_connection: winrm)") if name == "desk" else (False, "")
+    )
+    assert [error.key for error in host.wrong] == (["proscribe_zone"] if name == "bad" else [])
+
+
+def test_what_cannot_be_templated_is_reported_with_its_place(hostvars: HostVars, folder: Path) -> None:
+    (wrong,) = HostVariables.of("bad", hostvars).wrong
+    assert wrong.value == "{{ nowhere }}"
+    assert wrong.expected.startswith("a value that can be templated (") and "nowhere" in wrong.expected
+    assert wrong.where == (f"{folder}/hosts.yml:17" if Origin is not None else "host bad")
+
+
+@pytest.mark.skipif(Origin is None, reason="Ansible says where since 2.19")
+@pytest.mark.parametrize(
+    ("key", "wrong", "line"),
+    [
+        ("proscribe_contact", None, 4),
+        ("proscribe_categories", None, 11),
+        ("proscribe_categories[1]", None, 13),
+        ("proscribe_categories", "chat", 13),
+        ("proscribe_compiled", None, 0),
+        ("ansible_host", None, 0),
+        ("proscribe_nosuch", None, 0),
+    ],
+)
+def test_where_a_variable_was_written(key: str, wrong: object, line: int, hostvars: HostVars, folder: Path) -> None:
+    host = HostVariables.of("web1", hostvars)
+    assert host.where(key, wrong) == (f"{folder}/hosts.yml:{line}" if line else "host web1")
+
+
+@pytest.mark.skipif(Origin is None, reason="Ansible says where since 2.19")
+def test_true_has_the_place_of_the_source_that_sets_it(hostvars: HostVars, folder: Path) -> None:
+    assert HostVariables.of("bad", hostvars).where("proscribe_probe") == f"{folder}/hosts.yml:18"
+
+
+def test_what_is_known_already_is_not_looked_for() -> None:
+    host = HostVariables("h1", {}, {"proscribe_zone": "a.yml:3"}, ".")
+    assert (host.where("proscribe_zone.x"), host.where("proscribe_hosts")) == ("a.yml:3", "host h1")
+    assert (host.ssh_port, host.windows, host.wrong) == (22, False, ())
+
+
+def test_hosts_with_equal_variables_share_them(hostvars: HostVars) -> None:
+    shared: dict[str, Any] = {}
+    web1, web2, desk = (HostVariables.of(name, hostvars, shared=shared).values for name in ("web1", "web2", "desk"))
+    assert web1 is web2 and web1 != desk
+    assert HostVariables.of("web1", hostvars).values is not HostVariables.of("web1", hostvars).values
+    assert HostVariables.of("web1", hostvars, only=("proscribe_zone",)).values == {"proscribe_zone": "dmz"}
+
+
+def test_any_host_of_the_inventory_can_be_asked_for(hostvars: HostVars) -> None:
+    assert [zones(hostvars)(name) for name in ("web1", "desk")] == ["dmz", ""]
+    with pytest.raises(PolicyErrors, match="proscribe_zone"):
+        zones(hostvars)("bad")
+    assert variables_reader(hostvars)("web1").values == WEB
+
+
+def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars: HostVars, folder: Path) -> None:
+    def error(cause: BaseException | None, obj: object = None) -> Exception:
+        made = ValueError("x")
+        made.obj = obj  # type: ignore[attr-defined]
+        made.__cause__ = cause
+        return made
+
+    zone = hostvars.raw_get("web1")["proscribe_zone"]
+    there = f"{folder}/hosts.yml:10" if Origin is not None else ""
+    assert [place_of(error(None)), place_of(error(None, "x")), place_of(error(error(None, zone), "x"))] == [
+        "",
+        "",
+        there,
+    ]
+    during = error(None)
+    during.__context__ = error(None, zone)
+    assert place_of(during) == there
+
+
+def test_values_are_plain(hostvars: HostVars) -> None:
+    value = {1: ("a", ["b", None]), "c": hostvars.raw_get("web1")["proscribe_zone"]}
+    assert plain(value) == {"1": ["a", ["b", None]], "c": "dmz"}
+    assert type(plain(value)["c"]) is str
+
+
+def test_the_folders_of_sources(tmp_path: Path) -> None:
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "hosts").touch()
+    sources = [str(tmp_path / "fleet"), str(tmp_path / "hosts"), str(tmp_path / "fleet/x"), "a,b"]
+    assert inventory_folders(sources) == [tmp_path / "fleet", tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("fleet/more", True),
+        ("fleet/more/deep", True),
+        ("second/more", True),
+        ("fleet", False),
+        ("elsewhere", False),
+        ("fleet/.git", False),
+        ("fleet/more~/deep", False),
+        ("fleet/x.orig/deep", False),
+        ("linked/more", True),
+    ],
+)
+def test_a_folder_in_a_source_is_read_as_hosts(folder: str, expected: bool, tmp_path: Path) -> None:
+    for name in ("fleet", "second"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "hosts").touch()
+    (tmp_path / "linked").symlink_to("second")
+    sources = [str(tmp_path / name) for name in ("hosts", "fleet", "second", "missing")]
+    assert read_as_hosts(tmp_path / folder, sources) == expected
+    assert not read_as_hosts(tmp_path / folder, sources[:1])

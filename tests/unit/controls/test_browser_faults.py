@@ -1,0 +1,146 @@
+"""What is wrong with a policy file whatever it says: its mode, its kind, its directories, who else may change it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from made_browser import Tree
+from proscribe.host.controls.browser.observed import changeable, faults, leading_to, secret
+from proscribe.host.system import Host
+
+FILE, FOLDER = "/etc/x/own.json", "/etc/x"
+LINK_BETWEEN = "a link leads through it: put a directory there instead"
+
+
+def of(mode: int) -> str:
+    return f"uid {os.getuid()}, mode {mode:o}"
+
+
+def acl(hers: int) -> bytes:
+    """Of everybody and of one user more, by what she may (acl(5))."""
+    entries = ((1, 7, -1), (2, hers, 1000), (4, 5, -1), (0x10, 7, -1), (0x20, 5, -1))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path, {})
+    tree.put(FILE[1:], "{}")
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("modes", "file", "directories", "readable"),
+    [
+        ({}, [], [], True),
+        ({FILE: 0o600}, [f"{of(0o600)} instead of root's with mode 644"], [], False),
+        ({FILE: 0o664}, [f"{of(0o664)} instead of root's with mode 644"], [], True),
+        ({FOLDER: 0o777}, [], [f"{FOLDER} can be changed by others ({of(0o777)}): chown root, chmod 755"], True),
+        ({FOLDER: 0o750}, [], [f"{FOLDER} cannot be read by users ({of(0o750)}): chmod 755"], False),
+        (
+            *({FOLDER: 0o775, "/etc": 0o751}, []),
+            [
+                f"{FOLDER} can be changed by others ({of(0o775)}): chown root, chmod 755",
+                f"/etc cannot be read by users ({of(0o751)}): chmod 755",
+            ],
+            False,
+        ),
+    ],
+)
+def test_modes(tree: Tree, modes: dict[str, int], file: list[str], directories: list[str], readable: bool) -> None:
+    for path, mode in modes.items():
+        (tree.root / path[1:]).chmod(mode)
+    assert faults(tree.host, FILE) == (file, directories, readable)
+
+
+@pytest.mark.parametrize(
+    ("path", "hers", "file", "directories", "readable"),
+    [
+        (FILE, 5, [], [], True),
+        (FILE, 7, ["an ACL beside its mode"], [], True),
+        (FILE, 0, ["an ACL beside its mode"], [], False),
+        (FOLDER, 5, [], [], True),
+        (FOLDER, 7, [], [f"{FOLDER} can be changed by others (an ACL): setfacl -b"], True),
+        (FOLDER, 1, [], [f"{FOLDER} cannot be read by users (an ACL): setfacl -b"], False),
+    ],
+)
+def test_access_lists(
+    tree: Tree,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    hers: int,
+    file: list[str],
+    directories: list[str],
+    readable: bool,
+) -> None:
+    monkeypatch.setattr(Host, "acl", lambda self, at: acl(hers) if at == path else b"")
+    assert faults(tree.host, FILE) == (file, directories, readable)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "readable"),
+    [
+        ("none", [], True),
+        ("link", ["a link is in its place"], True),
+        ("folder", ["something other than a file is in its place"], False),
+    ],
+)
+def test_kinds(tree: Tree, kind: str, file: list[str], readable: bool) -> None:
+    place = tree.root / FILE[1:]
+    place.unlink()
+    if kind == "link":
+        place.symlink_to("other")
+    elif kind == "folder":
+        place.mkdir()
+    assert faults(tree.host, FILE) == (file, [], readable)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
+def test_what_a_link_on_the_way_leads_through_counts_too(tree: Tree) -> None:
+    (tree.root / "opt/real").mkdir(parents=True)
+    (tree.root / "etc/y").symlink_to("../opt/real")
+    steps = {path: seen.st_mode & 0o777 for path, seen in leading_to(tree.host, "/etc/y/own.json")}
+    assert steps == {"/etc": 0o755, "/opt/real": 0o755, "/opt": 0o755}
+    for path in ("opt", "opt/real"):
+        (tree.root / path).chmod(0o777 if path == "opt" else 0o750)
+    tree.put("etc/y/own.json", "{}")
+    assert faults(tree.host, "/etc/y/own.json").directories == [
+        f"/opt/real cannot be read by users ({of(0o750)}): {LINK_BETWEEN}",
+        f"/opt can be changed by others ({of(0o777)}): {LINK_BETWEEN}",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
+def test_who_else_can_change_what_is_read(tree: Tree) -> None:
+    def said(path: str) -> str:
+        return changeable(tree.host, path, (tree.root / path[1:]).lstat())
+
+    own, link = tree.root / FILE[1:], tree.root / "etc/link"
+    link.symlink_to("x/own.json")
+    assert (said(FILE), said("/etc/link")) == ("", "")
+    own.chmod(0o646)
+    loose = f"can be changed by others ({of(0o646)}): chown root, chmod 644"
+    assert (said(FILE), said("/etc/link")) == (loose, loose)
+    own.chmod(0o644)
+    (tree.root / "etc/x").chmod(0o777)
+    assert said("/etc/link") == f"is a link to {FILE}, and {FOLDER} can be changed by others ({of(0o777)})"
+    os.lchown(link, 1000, 1000)
+    assert said("/etc/link") == "is a link that others can change (uid 1000, mode 777)"
+    gone = tree.root / "etc/gone"
+    gone.symlink_to("nothing")
+    assert said("/etc/gone") == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "listed", "hidden"),
+    [(0o600, b"", True), (0o640, b"", False), (0o604, b"", False), (0o600, acl(4), False)],
+)
+def test_what_nobody_but_root_may_read(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: int, listed: bytes, hidden: bool
+) -> None:
+    (tree.root / FILE[1:]).chmod(mode)
+    monkeypatch.setattr(Host, "acl", lambda self, at: listed)
+    assert secret(tree.host, FILE, (tree.root / FILE[1:]).lstat()) is hidden

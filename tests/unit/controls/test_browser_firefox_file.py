@@ -1,0 +1,199 @@
+"""Firefox's one file: what it comes to, as a whole, and what is done to it, with what stands in the diff."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_browser import Tree, section
+from made_places import FIREFOX
+from proscribe.host.controls.base import Refusal
+from proscribe.host.controls.browser import firefox, firefox_changes
+from proscribe.host.controls.browser.firefox_file import PolicyFile
+from proscribe.host.controls.browser.rendering import NOTHING, Name, Rules, rules
+
+MAIL = {"domains": ["mail.example"], "extensions": {"firefox": ["vpn@example", "b@example"]}}
+CLOSED = dict.fromkeys(("dns_over_https", "extensions", "proxy_extensions", "quic"), "blocked")
+RULES = rules(section({"mail": MAIL}, browsers=CLOSED, tenants={"microsoft": ["t-1"]}))
+EVERY = (*CLOSED, "microsoft_tenants")
+PATH = FIREFOX.path[1:]
+NONE, NO_OBJECT = "no policy file", "not valid JSON: not an object"
+LOOSE = "not set, or not locked"
+FILTER = {"WebsiteFilter": {"Exceptions": ["*://mail.example/*", "*://*.x.mail.example/*", "<all_urls>", "nonsense"]}}
+TYPE = 'allowed_types of "*" in ExtensionSettings is of a wrong type, and costs all of it its effect'
+OPENED: dict[str, Any] = {
+    "openings": [Name("mail.example"), Name("x.mail.example")],
+    "openers": [
+        (Name("mail.example"), "the organisation's exception *://mail.example/* opens it"),
+        (Name("x.mail.example"), "the organisation's exception *://*.x.mail.example/* opens it"),
+        (Name("*"), "the organisation's exception <all_urls> opens it"),
+    ],
+}
+
+
+def own(**policies: Any) -> dict[str, Any]:
+    return {"policies": policies}
+
+
+def edited(tree: Tree, **policies: Any) -> None:
+    document = tree.read(PATH)
+    tree.put(PATH, {**document, "policies": {**document["policies"], **policies}})
+
+
+def carried_out(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str]]:
+    """What enforcing some rules does (None: the lift), as it stands in a diff."""
+    changes = (
+        firefox_changes.lift(tree.host, FIREFOX) if of is None else firefox_changes.enforce(tree.host, FIREFOX, of)
+    )
+    assert list(changes.refused) == []
+    for action in changes.actions:
+        action.apply()
+    return [(str(action), action.before, action.after) for action in changes.actions]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path, section())
+
+
+@pytest.mark.parametrize(
+    ("document", "enforced", "edit", "found"),
+    [
+        (
+            *(None, False, {}),
+            {
+                "why": NONE,
+                "wrong": [NONE],
+                "settings": dict.fromkeys(EVERY, NONE),
+                "unblocked": {"b@example", "vpn@example"},
+            },
+        ),
+        (None, True, {}, {}),
+        (
+            *("[1]", False, {}),
+            {
+                "why": NO_OBJECT,
+                "wrong": [f"it is the organisation's, and {NO_OBJECT}: correct or remove it"],
+                "settings": dict.fromkeys(EVERY, NO_OBJECT),
+                "unblocked": {"b@example", "vpn@example"},
+            },
+        ),
+        (
+            *(own(**FILTER, ExtensionSettings={"*": {"allowed_types": "x"}}), False, {}),
+            {
+                **OPENED,
+                "wrong": ["it is the organisation's alone"],
+                "settings": {
+                    "dns_over_https": f"DNSOverHTTPS: {LOOSE}",
+                    "extensions": f"ExtensionSettings: {LOOSE}",
+                    "microsoft_tenants": "login.live.com is not blocked",
+                    "proxy_extensions": TYPE,
+                    "quic": f"Preferences: {LOOSE}",
+                },
+                "unblocked": {"b@example", "vpn@example"},
+            },
+        ),
+        (
+            *(own(**FILTER, ExtensionSettings={"*": {"allowed_types": "x"}}), True, {}),
+            {
+                **OPENED,
+                "settings": {"microsoft_tenants": "login.live.com is not blocked", "proxy_extensions": TYPE},
+            },
+        ),
+        (
+            *(own(ExtensionSettings={"o@example": {}, "p@example": {"allowed_permissions": ["proxy"]}}), True, {}),
+            {
+                "settings": {
+                    "proxy_extensions": "the organisation's ExtensionSettings let o@example, and 1 more, have the"
+                    " permission proxy: refuse it there, or name it in proscribe_browser_extensions_allowed"
+                }
+            },
+        ),
+        (
+            *(None, True),
+            {"Preferences": {}, "WebsiteFilter": {}, "ExtensionSettings": {"*": {"installation_mode": "removed"}}},
+            {
+                "wrong": ["not as the plan has it: ExtensionSettings, Preferences, WebsiteFilter"],
+                "settings": {
+                    "extensions": f"ExtensionSettings: {LOOSE}",
+                    "microsoft_tenants": "login.live.com is not blocked",
+                    "proxy_extensions": 'the permission proxy is not blocked in "*" of ExtensionSettings',
+                    "quic": f"Preferences: {LOOSE}",
+                },
+                "unblocked": {"b@example", "vpn@example"},
+            },
+        ),
+    ],
+)
+def test_what_the_file_comes_to(
+    tree: Tree, document: Any, enforced: bool, edit: dict[str, Any], found: dict[str, Any]
+) -> None:
+    if document:
+        tree.put(PATH, document)
+    if enforced:
+        carried_out(tree)
+        edited(tree, **edit)
+    seen = PolicyFile(tree.host, FIREFOX, RULES).observed()._replace(effect=None)._asdict()
+    assert {name: value for name, value in seen.items() if value} == found
+
+
+OURS = (firefox.alone(RULES, FIREFOX) or b"").decode()
+STORED = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
+
+
+def test_without_a_file_ours_is_written_corrected_and_deleted(tree: Tree) -> None:
+    assert carried_out(tree) == [(f"write {FIREFOX.path}", "", OURS)]
+    assert carried_out(tree) == []
+    (tree.root / PATH).chmod(0o600)
+    assert carried_out(tree) == [(f"write {FIREFOX.path}", OURS, OURS)]
+    assert carried_out(tree, NOTHING) == [(f"delete {FIREFOX.path}", OURS, "")]
+    assert carried_out(tree, NOTHING) == carried_out(tree, None) == []
+    assert not (tree.root / "var/lib/proscribe/browser").exists()
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_the_organisations_file_comes_back_as_it_was(tree: Tree, edit: bool) -> None:
+    theirs = tree.put(PATH, '{"policies": {"A": 1}} ', 0o640).decode()
+    os.utime(tree.root / PATH, ns=(1, 1_600_000_000_000_000_000))
+    before = (tree.root / PATH).stat()
+    ((said, old, new),) = carried_out(tree)
+    assert (said, old, json.loads(new)["policies"]["A"]) == (f"write {FIREFOX.path}", theirs, 1)
+    assert tree.host.text(f"{STORED}.original") == theirs
+    modes = [(tree.root / f"{STORED[1:]}.{name}").stat().st_mode & 0o777 for name in ("original", "note")]
+    assert modes == [0o600, 0o600]
+    if edit:
+        edited(tree, B=2)
+        carried_out(tree, rules(section({"mail": MAIL})))
+    (restored,) = carried_out(tree, None)
+    now = (tree.root / PATH).stat()
+    assert (restored[0], now.st_mode, now.st_uid, now.st_gid) == (
+        *(f"restore {FIREFOX.path}", before.st_mode),
+        *(before.st_uid, before.st_gid),
+    )
+    if edit:
+        assert tree.read(PATH) == {"policies": {"A": 1, "B": 2}} and now.st_mtime_ns != before.st_mtime_ns
+    else:
+        assert (restored[1:], now.st_mtime_ns) == ((new, theirs), before.st_mtime_ns)
+
+
+def test_what_a_kill_left_is_cleared(tree: Tree) -> None:
+    left = f"{FIREFOX.path.rpartition('/')[0]}/.policies.json.proscribe~"
+    for unfinished in (True, False):
+        tree.host.make_directories(FIREFOX.path.rpartition("/")[0])
+        if unfinished:
+            tree.put(left[1:], "{")
+        tree.put(f"{STORED}.note"[1:], "{", 0o600)
+        assert carried_out(tree, None) == [(f"delete {FIREFOX.path}", "", ""), (f"delete {STORED}.note", "", "")]
+        assert carried_out(tree, None) == [] and not (tree.root / "etc/firefox").exists()
+
+
+def test_what_cannot_be_opened_without_more_is_refused(tree: Tree) -> None:
+    of = rules(
+        section({"mail": {"domains": ["mail.example"], "urls": ["ok.mail.example/in"], "allow": ["ok.mail.example"]}})
+    )
+    changes = firefox_changes.enforce(tree.host, FIREFOX, of)
+    reason = "Firefox cannot open it without opening ok.mail.example/in, which is blocked"
+    assert changes.refused == [Refusal("browser/policy-file", "ok.mail.example", reason)]

@@ -1,0 +1,141 @@
+"""What a browser's policies out of one table come to: as the plan has them, beside others, or weakened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_browser import section
+from made_places import BROWSERS, CHROMIUM, FIREFOX
+from proscribe.host.controls.browser import chromium, firefox, managed
+from proscribe.host.controls.browser.desired import Desired
+from proscribe.host.controls.browser.observed import Observed
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.rendering import Name
+
+A, B, FOX = "a" * 32, "b" * 32, "vpn@example"
+MAIL = {"domains": ["mail.example", "b.example"], "extensions": {"chrome": [A, B], "firefox": [FOX]}}
+CLOSED = dict.fromkeys(("dns_over_https", "quic", "extensions"), "blocked")
+DESIRED = Desired({"browsers": BROWSERS, "controls": {"browser": section({"mail": MAIL}, browsers=CLOSED)}})
+CHROME = {name: value for name, value in chromium.policies(DESIRED.rules, CHROMIUM).items() if name != "proscribe"}
+OURS = firefox.policies(DESIRED.rules, FIREFOX, firefox.lists(DESIRED.rules))
+BLOCK, ALLOW, MERGE, NO = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList", "no policy is set"
+NOT, LOOSE, ALONE = "not as the plan has it: ", "not set, or not locked", "it is the organisation's alone"
+LISTED = {"WebsiteFilter": {"Block": ["*://*.mail.example/*"]}}
+NONE_LOCKED = {
+    "dns_over_https": f"DNSOverHTTPS: {LOOSE}",
+    "extensions": f"ExtensionSettings: {LOOSE}",
+    "quic": f"Preferences: {LOOSE}",
+}
+
+
+def without(table: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in table.items() if key != name}
+
+
+def nothing(*extensions: str) -> dict[str, Any]:
+    return {"why": NO, "wrong": [NO], "settings": dict.fromkeys(CLOSED, NO), "unblocked": {*extensions}}
+
+
+def come_to(place: Place, due: dict[str, object], said: dict[str, object] | None) -> Observed:
+    return managed.check(DESIRED, place, due, said)
+
+
+@pytest.mark.parametrize(
+    ("said", "open_", "found"),
+    [
+        (CHROME, [], {"complete": True}),
+        (without(CHROME, MERGE), [], {"complete": True}),  # lists of one table are joined anyhow
+        ({**CHROME, BLOCK: list(reversed(CHROME[BLOCK]))}, [], {"complete": True}),  # type: ignore[call-overload]
+        (None, ["b.example", "mail.example"], nothing(A, B)),
+        (
+            *({}, ["b.example", "mail.example"]),
+            {
+                "wrong": [f"{NOT}{', '.join(sorted(without(CHROME, MERGE)))}"],
+                "settings": {
+                    "dns_over_https": "BuiltInDnsClientEnabled is not set",
+                    "extensions": "ExtensionInstallBlocklist is not set",
+                    "quic": "QuicAllowed is not set",
+                },
+                "unblocked": {A, B},
+            },
+        ),
+        ({**CHROME, "Own": 1}, [], {}),
+        ({**CHROME, BLOCK: ["mail.example", "x.example"]}, ["b.example"], {"wrong": [f"{NOT}{BLOCK}"]}),
+        (
+            *({**CHROME, "QuicAllowed": True, ALLOW: ["mail.example"]}, ["mail.example"]),
+            {
+                "wrong": [f"{NOT}QuicAllowed"],
+                "settings": {"quic": "another policy sets QuicAllowed to true"},
+                "openings": [Name("mail.example")],
+                "openers": [(Name("mail.example"), "another policy allows mail.example")],
+            },
+        ),
+        (
+            *({**CHROME, "ExtensionInstallBlocklist": [B]}, []),
+            {
+                "wrong": [f"{NOT}ExtensionInstallBlocklist"],
+                "settings": {"extensions": f"ExtensionInstallBlocklist is without {A}"},
+                "unblocked": {A},
+            },
+        ),
+        ({**CHROME, BLOCK: "x"}, ["b.example", "mail.example"], {"wrong": [f"{NOT}{BLOCK}"]}),
+    ],
+)
+def test_the_policies_of_chromium(said: dict[str, object] | None, open_: list[str], found: dict[str, Any]) -> None:
+    check(come_to(CHROMIUM, CHROME, said), open_, found)
+
+
+@pytest.mark.parametrize(
+    ("said", "open_", "found"),
+    [
+        (OURS, [], {"complete": True}),
+        (None, ["b.example", "mail.example"], nothing(FOX)),
+        ({}, ["b.example", "mail.example"], {"wrong": [ALONE], "settings": NONE_LOCKED, "unblocked": {FOX}}),
+        ({"Own": 1}, ["b.example", "mail.example"], {"wrong": [ALONE], "settings": NONE_LOCKED, "unblocked": {FOX}}),
+        ({**OURS, "Own": 1}, [], {}),
+        (
+            *({**OURS, "DNSOverHTTPS": {}}, []),
+            {
+                "wrong": [f"{NOT}DNSOverHTTPS"],
+                "settings": {"dns_over_https": NONE_LOCKED["dns_over_https"]},
+            },
+        ),
+        (
+            *(LISTED, ["b.example"]),
+            {
+                "wrong": [f"{NOT}{', '.join(sorted(OURS))}"],
+                "settings": NONE_LOCKED,
+                "unblocked": {FOX},
+            },
+        ),
+    ],
+)
+def test_the_policies_of_firefox(said: dict[str, object] | None, open_: list[str], found: dict[str, Any]) -> None:
+    check(come_to(FIREFOX._replace(fallbacks=("/usr/lib/x",)), OURS, said), open_, found)
+
+
+def check(seen: Observed, open_: list[str], found: dict[str, Any]) -> None:
+    said = {name: value for name, value in seen._replace(effect=None)._asdict().items() if value}
+    opened = [str(name) for name in seen.opened([Name("mail.example"), Name("b.example")])]
+    assert ([] if seen.complete else opened, said) == (open_, found)
+
+
+@pytest.mark.parametrize(
+    ("due", "found", "spelled"),
+    [
+        *((True, one, bool(one)) for one in (0, 1, False, True)),
+        *((False, one, one) for one in (2, "1", "", None)),
+        (1, 1, 1),
+        (
+            {"a": True, "b": {"c": False}},
+            {"a": 1, "b": {"c": 0, "d": 1}, "e": 1},
+            {"a": True, "b": {"c": False, "d": 1}, "e": 1},
+        ),
+        ({"a": True}, 1, 1),
+        (True, {"a": 1}, {"a": 1}),
+    ],
+)
+def test_numbers_are_booleans_where_the_plan_has_some(due: object, found: object, spelled: object) -> None:
+    now = managed.spelled_as(due, found)
+    assert (now, repr(now)) == (spelled, repr(spelled))

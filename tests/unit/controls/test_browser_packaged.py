@@ -1,0 +1,138 @@
+"""Whether flatpaks and snaps take over the policy of their place: all that is said of a host and its users."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from proscribe.host.controls.browser import packaged
+from proscribe.host.controls.browser.packaged import UNPLACED, check_packaged
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.system import Host
+from proscribe.model.finding import Finding
+
+MANAGED = "policies/managed/proscribe.json"
+ID, POINT = "org.edge", "org.chromium.Extension"
+EDGE = Place("edge", "chromium", f"/etc/opt/edge/{MANAGED}", flatpaks=(ID,))
+OURS = f"/var/lib/flatpak/extension/{POINT}.proscribe/x86_64/1/{MANAGED}"
+CHROMIUM = Place("chromium", "chromium", OURS, flatpaks=("org.chromium",))
+SNAP = Place("snapped", "chromium", f"/etc/chromium-browser/{MANAGED}", snaps=("chromium",))
+LOST = Place("lost", "firefox", "/etc/lost.json", elsewhere=("snap lost", "flatpak org.lost"))
+OTHER = LOST._replace(id="other", elsewhere=("flatpak org.other",))
+HIDDEN = f"it hides the host's /etc from the flatpak, and {EDGE.path} with it"
+SYSTEM, ALICE, ROOT = "/var/lib/flatpak", "/home/alice/.local/share/flatpak", "/root/.local/share/flatpak"
+SEES, HIDES = "[Context]\nfilesystems=host-etc;\n", "[Context]\nfilesystems=!host-etc;\n"
+INSTALLED = {f"{SYSTEM}/app/{ID}/current/active/metadata": SEES}
+PROFILES = "/var/lib/snapd/apparmor/profiles"
+
+
+def host(root: Path, files: dict[str, str]) -> Host:
+    passwd = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
+    for path, text in {"/etc/passwd": passwd, "/root/x": "", "/home/alice/x": "", **files}.items():
+        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (root / path[1:]).write_text(text)
+    return Host(str(root))
+
+
+def flatpak(place: Place, id_: str, scope: str, path: str, detail: str) -> Finding:
+    return Finding("flatpak", id_, manager=place.id, scope=scope, path=path, detail=detail)
+
+
+def beside(scope: str, path: str) -> Finding:
+    return flatpak(CHROMIUM, "org.chromium", scope, path, f"it brings policies of its own beside {OURS}")
+
+
+def snap(place: Place, name: str, path: str, detail: str) -> Finding:
+    return Finding("snap", name, manager=place.id, scope="system", path=path, detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (INSTALLED, []),
+        (
+            {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, f"{ALICE}/overrides/global": HIDES},
+            [
+                flatpak(EDGE, ID, "user:root", f"{ROOT}/overrides/{ID}", HIDDEN),
+                flatpak(EDGE, ID, "user:alice", f"{ALICE}/overrides/global", HIDDEN),
+            ],
+        ),
+        (
+            {**INSTALLED, f"{SYSTEM}/overrides/global": HIDES, f"{ALICE}/overrides/{ID}": SEES},
+            [flatpak(EDGE, ID, "system", f"{SYSTEM}/overrides/global", HIDDEN)],
+        ),
+        (
+            {f"{SYSTEM}/overrides/{ID}": HIDES, f"{ALICE}/app/{ID}/x": "", f"{ROOT}/app/other/x": ""},
+            [flatpak(EDGE, ID, "user:alice", f"{SYSTEM}/overrides/{ID}", HIDDEN)],
+        ),
+        (
+            {
+                f"{SYSTEM}/app/org.chromium/x": "",
+                f"{ROOT}/extension/{POINT}.a/x86_64/1/policies/a": "",
+                f"{ALICE}/runtime/{POINT}.b/x86_64/1/0/files/policies/b": "",
+                f"{ALICE}/extension/{POINT}x.c/x86_64/1/policies/c": "",
+                f"{ALICE}/extension/{POINT}.d/x86_64/1/lib/d": "",
+            },
+            [beside("user:root", f"{ROOT}/extension/{POINT}.a"), beside("user:alice", f"{ALICE}/runtime/{POINT}.b")],
+        ),
+        (
+            {f"{SYSTEM}/app/org.lost/x": "", f"{ALICE}/app/org.other/x": "", "/snap/lost/x": ""},
+            [
+                snap(LOST, "lost", "", UNPLACED),
+                flatpak(LOST, "org.lost", "system", f"{SYSTEM}/app/org.lost", UNPLACED),
+                flatpak(OTHER, "org.other", "user:alice", f"{ALICE}/app/org.other", UNPLACED),
+            ],
+        ),
+        (
+            {
+                "/var/lib/snapd/snap/chromium/x": "",
+                f"{PROFILES}/snap.chromium.a": '"/etc/chromium{,/,/**}" rk,\n  "/etc/chromium-browser{,/,/**}" r\n',
+                f"{PROFILES}/snap.other.a": '"/etc/chromium-browser{,/,/**}" rk,\n',
+            },
+            [
+                snap(
+                    *(SNAP, "chromium", f"{PROFILES}/snap.chromium.a"),
+                    f"no plug lets it see {SNAP.path}: snap connections chromium, then snap connect the one for"
+                    " /etc/chromium-browser/policies/managed",
+                )
+            ],
+        ),
+        ({"/snap/chromium/x": "", f"{PROFILES}/snap.chromium.a": '\n"/etc/chromium-browser/{,/,/**}" rk,\n'}, []),
+    ],
+)
+def test_what_is_said_of_a_host_and_of_each_user(tmp_path: Path, files: dict[str, str], found: list[Finding]) -> None:
+    assert check_packaged(host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST], [OTHER]) == (found, "")
+
+
+def test_what_cannot_be_seen_of_a_user_hides_nothing_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = host(tmp_path, {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, "/snap/chromium/x": ""})
+    (tmp_path / f"{ALICE}/overrides"[1:]).mkdir(parents=True)
+    (tmp_path / f"{ALICE}/overrides/{ID}"[1:]).mkdir()
+    (tmp_path / f"{ALICE}/app"[1:]).write_text("")
+    (finding,), unseen = check_packaged(made, [EDGE, SNAP], [])
+    assert finding.scope == "user:root"
+    snapd = f"whether the snap chromium sees {SNAP.path} is only known to snapd: snap connections chromium"
+    first, *others = unseen.split("; ")
+    assert first == snapd and [ALICE in one for one in others] == [True] * len(others) and others
+    monkeypatch.setattr(packaged, "each", lambda users, _: [(user, [], "it took too long") for user in users])
+    assert check_packaged(made, [EDGE, SNAP], []) == ([finding], f"{snapd}; alice: it took too long")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
+@pytest.mark.parametrize(
+    ("place", "link", "target", "detail"),
+    [
+        (EDGE, EDGE.path, "x", "it is a link, which the flatpak does not take over"),
+        (EDGE, "/etc/opt", "/elsewhere", "it leads to /elsewhere, which the flatpak does not see"),
+        (EDGE, "/etc/opt/edge", "../edge", ""),
+        (CHROMIUM, OURS, "x", "it is a link, which the flatpak does not take over"),
+        (CHROMIUM, f"{SYSTEM}/extension", "/elsewhere", ""),
+    ],
+)
+def test_links_on_the_way_to_a_policy(tmp_path: Path, place: Place, link: str, target: str, detail: str) -> None:
+    made = host(tmp_path, {f"{SYSTEM}/app/org.chromium/x": "", **INSTALLED})
+    (tmp_path / link[1:]).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link[1:]).symlink_to(target)
+    found = [flatpak(place, place.flatpaks[0], "system", link, detail)] if detail else []
+    assert check_packaged(made, [place], []) == (found, "")

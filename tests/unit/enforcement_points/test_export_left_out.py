@@ -1,0 +1,97 @@
+"""What an export says that a point does not get, and what of a plan is no part of an export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_export import decision, plan
+from proscribe.controller.enforcement_points import browsers, network_lists, web_names
+from proscribe.controller.enforcement_points.declaration import Decision, LeftOut, NotExportable
+from proscribe.host.controls.browser.rendering import Name
+from proscribe.host.controls.group_policy import policies
+
+TEAMS = "Teams: chats with people who have private accounts"
+BOTH = {
+    "onedrive_personal": ("microsoft", "OneDrive: accounts of other organisations"),
+    "teams_personal": ("microsoft", "Teams: private accounts, and those of other organisations"),
+    "google_drive": ("google", "Google Drive for desktop: all accounts"),
+}
+
+
+def of_browsers(services: dict[str, Any], **settings: Any) -> Decision:
+    made = plan({"browser": {id_: {"domains": [], "urls": [], "allow": [], **one} for id_, one in services.items()}})
+    made["controls"]["browser"]["settings"] |= settings
+    return decision(made)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit", "report"])
+@pytest.mark.parametrize("named", [(), ("google",), ("google", "microsoft")])
+@pytest.mark.parametrize("id_", [*BOTH, "owl"])
+def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(
+    id_: str, named: tuple[str, ...], mode: str
+) -> None:
+    found = browsers.accounts_left_out(of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"])))
+    provider, what = BOTH.get(id_, ("", ""))
+    said = [what] * (bool(what) and mode != "report" and provider not in named)
+    said += [TEAMS] * (id_ == "teams_personal" and mode != "report")
+    assert [(one.rule, one.what) for one in found] == [(f"browser/{id_}", one) for one in said]
+
+
+def test_what_browsers_do_not_get_is_said_by_service() -> None:
+    a_decision = of_browsers(
+        {
+            "wren": {"mode": "enforce"},
+            "tern": {"mode": "report"},
+            "owl": {"mode": "enforce", "extensions": {"firefox": ["o@o.example"]}},
+            "heron": {"mode": "audit", "domains": ["heron.example"], "unlisted": ["a.example", "b.example"]},
+            "egret": {"mode": "report", "unlisted": ["c.example"]},
+        }
+    )
+    full = "The lists of browsers take 1000 names. Exports for name servers and proxies have all of them."
+    chrome = [one for one in policies.PROGRAMS if one.id == "google_chrome"]
+    found = browsers.left_out(a_decision, "Mars", chrome)
+    assert found[0] == LeftOut("browser/wren", "the service", "The catalogue has no site and no extension of it.")
+    assert found[1] == LeftOut("browser/heron", "2 names", full)
+    unknown = "Nobody has verified where they read policies on Mars. This export is for Google Chrome."
+    assert found[2:] == [LeftOut("", "other browsers", unknown)]
+    assert browsers.left_out(a_decision, "", chrome)[-1].why == "This export is for Google Chrome."
+    assert [rule for rule in browsers.included(a_decision) if rule[8:] in ("wren", "tern", "owl", "heron")] == [
+        *("browser/heron", "browser/owl"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ports", "fit"),
+    [
+        ([], True), ([1, 65535], True), ([53, 53], True), ([0], False), ([65536], False), ([53, -1], False),
+        ([True], False), (["53"], False), ([53.0], False),
+    ],
+)  # fmt: skip
+def test_a_port_is_a_number_that_there_is(ports: list[Any], fit: bool) -> None:
+    made = decision(plan({"firewall": {"chat": {"ports": ports}}}))
+    if fit:
+        assert network_lists.services(made)[0].ports == tuple(sorted(set(ports)))
+    else:
+        with pytest.raises(NotExportable, match="^the plan has a port of chat that is none$"):
+            network_lists.services(made)
+
+
+@pytest.mark.parametrize("id_", ["Chat", "1chat", "c-t", "x" * 65])
+def test_a_service_of_a_packet_filter_is_called_as_it_may_be(id_: str) -> None:
+    with pytest.raises(NotExportable, match=f"^the plan has '{id_}' for a service"):
+        network_lists.services(
+            decision(plan({"firewall": {id_: {"mode": "enforce", "networks": ["192.0.2.9"], "ports": []}}}))
+        )
+
+
+def test_sites_of_a_proxy_decide_about_hosts_and_rules_have_names() -> None:
+    made = decision()
+    names = web_names.web_names(made)
+    blocked = {host: names.blocked(host) for host in ("a.chat.example", "a.help.chat.example", "example", "www.x")}
+    assert blocked == {"a.chat.example": True, "a.help.chat.example": False, "example": False, "www.x": False}
+    rules = {host: web_names.rule_of(made, Name(host, "")) for host in ("chat.example", "x.example")}
+    assert rules == {"chat.example": "browser/chat", "x.example": ""}
+    assert not web_names.blocks(made.plan, "example") and not web_names.blocks(made.plan, "chat")
+    both = web_names.with_left_out(made._replace(left_out=(LeftOut("a", "b", "c"),)), names)
+    assert both.left_out == (LeftOut("a", "b", "c"), *names.left_out)
