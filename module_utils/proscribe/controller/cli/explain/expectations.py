@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ...compile.reading.yaml_file import Document, KeyPath, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, close_to
-from ...report.text.layout import row, wrap
+from ...report.text.layout import indented, row
 from ...report.text.wording import clean, counted, some
 from .reasons.reason import OFF, STATUSES
 
@@ -108,7 +108,7 @@ def render(file: str, results: Sequence[Result], width: int) -> str:
         lines += row(clean(expectation.hosts), expectation.answer, clean(head), widths, width)
         for answer, hosts, why in differences:
             text = " on ".join(filter(None, (answer, some(hosts, MOST_HOSTS)))) + (f": {why}" if why else "")
-            lines += ["  " + line for line in wrap(clean(text), width - 2)]
+            lines += indented(clean(text), width)
     return "\n".join(lines)
 
 

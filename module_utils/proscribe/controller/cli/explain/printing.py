@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ....model.plan import CONTROLS
-from ...report.text.layout import paint, row, wrap
+from ...report.text.layout import indented, paint, row, wrap
 from ...report.text.wording import clean, counted, in_words, some
 from ...report.text.wording import moment as times
 from .answering import CONCERNED, MOST_HOSTS, Group
@@ -62,7 +62,7 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
     for group in groups:
         several = f"on {counted(len(group.hosts), 'host')}: " if len(group.hosts) > 1 else "on "
         lines += ["", *wrap(several + some(group.hosts, MOST_HOSTS), width)]
-        lines += wrap(f"  {_of_hosts(group)}", width) if about.kind != ADDRESS else []
+        lines += indented(_of_hosts(group), width) if about.kind != ADDRESS else []
         for control, answer in group.controls.items():
             decides_here = about.kind in (NAME, ADDRESS) and control in DECIDING[NAME]
             reasons = answer.reasons or [Reason(answer.status, _nothing(about))] * decides_here
@@ -75,8 +75,8 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
                 first = ""
         if group.given:
             also = ", ".join(map(str, group.given))
-            lines += wrap(f"  also given to: {clean(also)}", width)
-        lines += [line for note in group.notes for line in wrap(f"  {clean(note)}", width)]
+            lines += indented(f"also given to: {clean(also)}", width)
+        lines += [line for note in group.notes for line in indented(clean(note), width)]
     return "\n".join(lines)
 
 
@@ -85,7 +85,8 @@ def _of_hosts(group: Group) -> str:
     missing = len(group.hosts) - group.known
     since = f"package systems and browsers as of {times(group.oldest)}" if group.known and group.oldest else ""
     none = f"of {counted(missing, 'host')} no run has said which package systems and browsers it has" if missing else ""
-    return f"({'; '.join(filter(None, (since, f'{none}: answered for each' if none else '')))})"
+    known = "; ".join(filter(None, (since, f"{none}: answered for each" if none else "")))
+    return f"({known})" if known else ""
 
 
 def _nothing(about: Subject) -> str:

@@ -84,6 +84,11 @@ def wrap(text: str, width: int, most: int = 0) -> list[str]:
     return [*shown, *lines] or [""]
 
 
+def indented(text: str, width: int) -> list[str]:
+    """The lines of a text that lies below another one; none of an empty text."""
+    return [f"  {line}" for line in wrap(text, width - 2)] if text else []
+
+
 def _taken(line: str, width: int) -> int:
     """The lines of a screen that a line takes."""
     return max(1, -(-cells(line) // width))
