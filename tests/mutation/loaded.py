@@ -224,6 +224,8 @@ def same(one: CodeType, other: CodeType) -> bool:
 
 def _own(code: CodeType) -> tuple[object, ...]:
     constants = [(type(one), one) for one in code.co_consts if not isinstance(one, CodeType)]
+    if not code.co_flags & inspect.CO_OPTIMIZED and code.co_name != "<module>":
+        constants = [one for one in constants if one != (int, code.co_firstlineno)]  # Python 3.13 has a class keep it
     return (constants, code.co_name, *(getattr(code, name, None) for name in OWN))
 
 
