@@ -124,6 +124,7 @@ def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day:
         # ssh-keygen takes a key in the second that is named, and not after it
         ('valid-before="20261210080000Z"', [("now", "waived"), ("2026-12-10T08:00:01Z", "enforce")]),
         ('valid-after="202612010800Z"', [("now", "enforce"), ("2026-12-01T08:00:00Z", "waived"), CLOSED]),
+        ('valid-before="20261205Z"', [("now", "waived"), ("2026-12-05T00:00:01Z", "enforce")]),
         ('valid-before="20270101Z"', [("now", "waived"), CLOSED]),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 from pathlib import Path
@@ -209,6 +210,18 @@ def test_a_partial_run_misses_what_is_for_its_hosts_and_forgets_nothing_of_other
     else:
         compile_run(organisation.question(host), at(NOW))
     with pytest.raises(PolicyErrors):
+        compile_run(organisation.question(), at(NOW))
+
+
+@pytest.mark.parametrize(("removed", "missed"), [("w1", False), ("all", False), ("w9", True)])
+def test_what_a_partial_run_says_of_others_waivers_holds_for_the_next(organisation, removed, missed):
+    organisation.waiver()  # for press
+    compile_run(organisation.question(), at(NOW))
+    shutil.move(organisation.waivers, organisation.root / "elsewhere")
+    organisation.variables["waivers_removed"] = removed
+    compile_run(organisation.question("fin01"), at(NOW))
+    del organisation.variables["waivers_removed"]
+    with pytest.raises(PolicyErrors) if missed else contextlib.nullcontext():
         compile_run(organisation.question(), at(NOW))
 
 
