@@ -2,7 +2,7 @@
 
     python tests/mutation model/finding wire/store --sample 0      all mutants of two modules
     python tests/mutation host/watch controller/windows            40 of each module of two rooms
-    python tests/mutation --sample 3 --every 20 --seed 12          3 of each of 1 module in 20: seeds 0 to 19 take all
+    python tests/mutation --sample 3 --every 7 --seed 12           3 of each of 1 module in 7: seeds 0 to 6 take all
     python tests/mutation --worst                                  the mistakes of worst.toml, which must be noticed
     python tests/mutation --learn                                  first, which tests run which line (lines.py): then
                                                                    a mutant takes seconds, and else a minute

@@ -34,7 +34,7 @@ TESTS_ONLY = ("pytest", "hypothesis")  # packages
 # Of the tests, for pytest alone (conftest.py takes it away from what they start): without it each process compiles all.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(machine.CACHE / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
 # A night runs so many mutants of one module in so many, and so many of a hundred have to be noticed.
-MUTANTS, NIGHTS, NOTICED = 3, 20, 95
+MUTANTS, NIGHTS, NOTICED = 3, 7, 95
 LISTS = "PROSCRIBE_TESTS_LISTS"  # the folder of public lists, which are others' and not in the repository
 
 

@@ -271,6 +271,19 @@ def test_a_tables_own_rules_and_ports():
     assert "firewall/dns-over-tls" in [one.rule for one in export("cidr", made).left_out]
 
 
+@pytest.mark.parametrize(
+    ("services", "everywhere", "jumps"),
+    [(True, "blocked", 6), (True, "unmanaged", 5), (False, "blocked", 1), (False, "unmanaged", 0)],
+)
+def test_a_table_has_rules_of_services_and_of_all_hosts_and_is_empty_without(services, everywhere, jumps):
+    made = plan()
+    made["controls"]["firewall"]["settings"]["dns_over_tls"] = everywhere
+    if not services:
+        made["controls"]["firewall"]["services"] = {}
+    text = export("nft", made).files["proscribe.nft"].decode()
+    assert (text.count(" jump refuse"), text.count("chain forward {")) == (jumps, min(jumps, 1))
+
+
 @st.composite
 def plans(draw, control, **keys):
     """Plans of a control with a few services that have these keys."""
