@@ -181,6 +181,15 @@ def test_a_service_of_another_departments_catalogue_is_no_mistake_in_a_run_witho
         organisation.run(NOW, "press01")
 
 
+@pytest.mark.parametrize("place", [{"hosts": ["press1"]}, {"hosts": None, "groups": ["pres"]}], ids=str)
+def test_a_misspelled_place_hides_no_unknown_service(organisation, place):
+    organisation.waiver(services=["inhouse_chat"], **place)
+    with pytest.raises(PolicyErrors) as raised:
+        organisation.run(NOW, "fin01")
+    (misspelled,) = place.get("groups") or place["hosts"]
+    assert [error.value for error in raised.value.errors] == ["inhouse_chat", misspelled]
+
+
 def test_the_rules_for_waivers_are_the_same_for_all_hosts(organisation):
     question = organisation.question()
     question.hosts[1].values["proscribe_waiver_signatures"] = "off"  # type: ignore[index]
