@@ -27,14 +27,6 @@ from proscribe.controller.report.storage.files import ReportDirectory
 EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
 
-@pytest.fixture
-def own(tmp_path):
-    """A directory that nobody else can change, as pytest's are."""
-    path = tmp_path / "log"
-    path.mkdir(mode=0o750)
-    return path
-
-
 def lines(path):
     text = path.read_text()
     assert text.endswith("\n")

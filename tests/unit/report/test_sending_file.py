@@ -17,14 +17,6 @@ from proscribe.controller.report.sending.transport import Failed
 EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
 
-@pytest.fixture
-def own(tmp_path):
-    """A directory that nobody else can change, as pytest's are."""
-    path = tmp_path / "log"
-    path.mkdir(mode=0o750)
-    return path
-
-
 def is_open(path):
     """Whether this process has a file open."""
     links = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))

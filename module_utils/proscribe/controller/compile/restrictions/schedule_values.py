@@ -84,7 +84,7 @@ def read_repository(value: object) -> str:
         and "::" not in value
         and (value[0] == "/" or re.match(r"(https|ssh|file)://[^-]|[\w.-]+@[\w.-]+:", value))
     ):
-        if re.match(r"\w+://[^/?#]*:[^/?#]*@", value):
+        if re.match(r"\w+://[^/?#:]*:[^/?#]*@", value):
             no_password = (
                 "no password in the URL: it would stand in the hosts' files; use a deploy key or git's credentials"
             )
