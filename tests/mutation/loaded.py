@@ -186,7 +186,7 @@ def _exchange(functions: Functions, file: str, changes: Iterable[tuple[CodeType,
     """Give the functions of a file their other code; False where one cannot have it."""
     for before, after in changes:
         for one in functions.get((file, before.co_name), ()):
-            if one.__code__.co_firstlineno == before.co_firstlineno and same(one.__code__, before):
+            if one.__code__.co_firstlineno == before.co_firstlineno and differing(one.__code__, before) == []:
                 try:
                     one.__code__ = after
                 except ValueError:  # it closes over other names
@@ -199,9 +199,9 @@ def differing(before: CodeType, after: CodeType) -> list[tuple[CodeType, CodeTyp
     outside functions differs.
     """
     inside, inside_after = list(_nested(before)), list(_nested(after))
-    own = _own(before) == _own(after)
+    same = _own(before) == _own(after)
     is_function = bool(before.co_flags & inspect.CO_OPTIMIZED)
-    if not is_function and not (own and len(inside) == len(inside_after)):
+    if not is_function and not same:
         return None
     found: list[tuple[CodeType, CodeType]] = []
     for one, other in zip(inside, inside_after, strict=False) if len(inside) == len(inside_after) else ():
@@ -209,24 +209,14 @@ def differing(before: CodeType, after: CodeType) -> list[tuple[CodeType, CodeTyp
         if changes is None:
             return None if not is_function else [(before, after)]
         found += changes
-    return [(before, after), *found] if is_function and (found or not own) else found
-
-
-def same(one: CodeType, other: CodeType) -> bool:
-    """Whether two pieces of code do the same, wherever they stand."""
-    inside, inside_other = list(_nested(one)), list(_nested(other))
-    return (
-        _own(one) == _own(other)
-        and len(inside) == len(inside_other)
-        and all(same(*pair) for pair in zip(inside, inside_other, strict=True))
-    )
+    return [(before, after), *found] if is_function and (found or not same) else found
 
 
 def _own(code: CodeType) -> tuple[object, ...]:
     constants = [(type(one), one) for one in code.co_consts if not isinstance(one, CodeType)]
     if not code.co_flags & inspect.CO_OPTIMIZED and code.co_name != "<module>":
         constants = [one for one in constants if one != (int, code.co_firstlineno)]  # Python 3.13 has a class keep it
-    return (constants, code.co_name, *(getattr(code, name, None) for name in OWN))
+    return (constants, len(list(_nested(code))), code.co_name, *(getattr(code, name, None) for name in OWN))
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:
