@@ -12,6 +12,16 @@ from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import Restrictions, read_restrictions
 
 NOW = datetime.datetime(2026, 11, 25, 4, tzinfo=datetime.timezone.utc)
+WAIVER = {
+    "id": "w1",
+    "services": ["parrot"],
+    "hosts": ["press01"],
+    "reason": "r",
+    "requested_by": "a",
+    "approved_by": "b",
+    "approved_on": "2026-11-01T00:00:00Z",
+    "expires": "2026-12-31T18:00:00+08:00",
+}
 
 HEAD = "---\nid: {id}\nname: {name}\ncategory: {category}\nvendor: Example\nenforce: {enforce}\nsources: [a test]\n"
 ENTRIES = {

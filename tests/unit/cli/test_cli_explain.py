@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made_policy import NOW, question
+from made_policy import NOW, WAIVER, question
 from proscribe.controller.cli import Refused, explain, inventory
 from proscribe.controller.cli.explain import answering, printing
 from proscribe.controller.cli.explain.facts import Facts
@@ -25,17 +25,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}},
 }
 GROUPS = {"press": ["press01", "press02"], "finance": ["fin01"], "lab": ["lab01"]}
-WAIVER = {
-    "id": "w1",
-    "services": ["parrot"],
-    "hosts": ["press01"],
-    "reason": "r",
-    "requested_by": "a",
-    "approved_by": "b",
-    "approved_on": "2026-11-01T00:00:00Z",
-    "expires": "2026-12-31T18:00:00+08:00",
-    "review_by": "2026-12-30T00:00:00Z",
-}
+REVIEWED = {**WAIVER, "review_by": "2026-12-30T00:00:00Z"}
 
 
 def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subject, list[answering.Group]]:
@@ -103,7 +93,7 @@ def test_the_first_line_says_what_the_last_observations_said(
 
 
 def test_a_waiver_stands_with_who_approved_it_and_its_end(tmp_path: Path) -> None:
-    about, groups = explained(tmp_path, "parrot.example", WAIVER)
+    about, groups = explained(tmp_path, "parrot.example", REVIEWED)
     waived = next(group for group in groups if group.hosts == ("press01",))
     assert waived.controls["browser"].reasons[0].text == "waiver w1 of b, until 2026-12-31 10:00:00 UTC"
     assert waived.controls["browser"].reasons[0].waiver == "w1"
@@ -121,7 +111,7 @@ def test_a_waiver_stands_with_who_approved_it_and_its_end(tmp_path: Path) -> Non
 def test_a_waiver_that_somebody_may_count_on_in_vain_is_named(
     tmp_path: Path, changes: dict[str, str], note: str
 ) -> None:
-    _, groups = explained(tmp_path, "parrot.example", {**WAIVER, **changes})
+    _, groups = explained(tmp_path, "parrot.example", {**REVIEWED, **changes})
     assert any(note in text for group in groups if "press01" in group.hosts for text in group.notes)
     assert not any(group.notes for group in groups if "press01" not in group.hosts)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made_policy import NOW, question
+from made_policy import NOW, WAIVER, question
 from proscribe.controller.cli.explain import answering, printing
 from proscribe.controller.cli.explain.facts import Facts
 from proscribe.controller.cli.explain.question import read
@@ -43,16 +43,6 @@ KNOWN = {
         AT,
     ),
     "mac01": Facts("darwin"),
-}
-WAIVER = {
-    "id": "w1",
-    "services": ["parrot"],
-    "hosts": ["press01"],
-    "reason": "r",
-    "requested_by": "a",
-    "approved_by": "b",
-    "approved_on": "2026-11-01T00:00:00Z",
-    "expires": "2026-12-31T18:00:00+08:00",
 }
 
 
