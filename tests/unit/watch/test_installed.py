@@ -137,8 +137,11 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("how", CHANGED)
-def test_what_is_changed_is_named_and_the_next_run_repairs_it(watched: Watched, how: str) -> None:
+def test_what_is_changed_is_named_and_the_next_run_repairs_it(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     host, mine = watched
+    monkeypatch.setattr(installed.clock, "awake", lambda: 100_000)  # the machine may have booted just now
     change, named = CHANGED[how]
     change(host)
     assert any(named in found for found in wrong(host, mine)), wrong(host, mine)
@@ -257,7 +260,9 @@ def test_a_timer_runs_in_these_states(watched: Watched, monkeypatch: pytest.Monk
         ({"last": AT, "up": 98_799, "boot": "this"}, 1_201),
         ({"last": AT, "up": 99_999, "boot": "another"}, 100_000),  # since it was started
         ({"last": AT, "boot": "this"}, 100_000),
-        ({"up": 0, "boot": "this"}, 0),  # none was ever due
+        ({"up": 98_800, "boot": "this"}, 0),  # installed, and not due yet
+        ({"up": 0, "boot": "this"}, 100_000),  # installed, and never observed
+        ({}, 0),
     ],
 )
 @pytest.mark.parametrize("begun", [False, True])

@@ -228,7 +228,10 @@ def test_a_lift_stops_what_runs_before_it_deletes_it(made: Made) -> None:
         *(f"delete {path}" for path in (files.COMMAND, files.PROGRAM, reported.HEARTBEAT)),
         f"delete {reported.STATE}",
         f"delete {files.RECORD}",
-        *(f"delete {path}" for path in (PLAN_FILE, files.CODE, files.RENEWED, files.CLOCK, files.SETTINGS)),
+        *(
+            f"delete {path}"
+            for path in (PLAN_FILE, files.CODE, files.RENEWED, files.CLOCK, files.STATE, files.SETTINGS)
+        ),
         f"delete {files.PLACE}/unknown",
     ]
     assert ran(made) == [

@@ -98,12 +98,12 @@ def _wrong(host: Host, plan: Plan, known: files.Settings, controller: OfControll
 
 
 def _silent_for(host: Host, known: files.Settings) -> int:
-    """For how many seconds this host has not observed itself, of those that it was awake; 0 where that is no fault."""
+    """Return the seconds awake since the last own observation, or the watcher's start; 0 while that is no fault."""
     last = files.state(host)
     since = int(last["up"]) if last.get("boot") == clock.boot_id(host) and "up" in last else 0
     silent = clock.awake() - since
     late = silent > 3 * known.every + SLACK and not evidently_active(host, units.SERVICE)
-    return silent if late and "last" in last else 0
+    return silent if late and ("last" in last or "up" in last) else 0
 
 
 def _damaged(host: Host, known: files.Settings, digest: str) -> Iterator[Finding]:

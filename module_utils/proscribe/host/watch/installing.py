@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Collection, Iterable, Mapping, Sequence
 
+from ...base.json_text import written
 from ...base.moments import is_stamp, stamp
 from ...model.plan import canonical
 from ...model.plan import digest as digest_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.call import WatchGiven
     from ...model.types.plan import Plan
+    from ...model.types.watch import LastObservation
 
 RUNNING = (reported.STATE, f"{reported.STATE}.new")  # what the daemon reports of itself
 PULL = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
@@ -89,7 +91,11 @@ def linked(host: Host) -> list[Action]:
 
 
 def _note(host: Host, now: object) -> None:
+    """Store when the run brought the plan, and when a new watcher starts, so that a silent one is noticed."""
     clock.set_by_controller(host, now)
+    if not files.state(host):
+        start: LastObservation = {"up": clock.awake(), "boot": clock.boot_id(host)}
+        host.write(files.STATE, written(start), files.PRIVATE)
     host.write(files.RENEWED, (now if is_stamp(now) else stamp(clock.effective(host))) + "\n", files.PRIVATE)  # type: ignore[operator]
 
 
