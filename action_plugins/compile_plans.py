@@ -93,7 +93,7 @@ class ActionModule(ActionBase):
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no host was touched\n{wrong}") from None
-        for warning in result["proscribe_run"]["warnings"]:
+        for warning in result["proscribe_run"]["warnings_to_print"]:
             self._display.warning(in_lines(warning))
         return result
 

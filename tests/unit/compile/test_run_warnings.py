@@ -14,9 +14,10 @@ from proscribe.controller.compile.catalogue.retired_keys import MOST_NAMED, remo
 from proscribe.controller.compile.catalogue.retired_keys import warning as of_retired
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.hosts import Compiled
-from proscribe.controller.compile.plans.warnings import of_policy
+from proscribe.controller.compile.plans.warnings import of_catalogue_age, of_policy, select_not_printed_today
 from proscribe.controller.compile.reading.yaml_file import Document, read_yaml
 from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.wire.store import Store
 
 NOW = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.timezone.utc)
 DAY = 86400
@@ -47,7 +48,7 @@ def said(
     question = Question(Path("/"), mode, mode, [], "", [], hosts, {}, windows=windows)
     catalogues = {name: made for name, (made, _) in of.items()}
     compiled = Compiled(catalogues, own, [], {}, {name: f"plan of {name}" for name in of}, {}, [], [])
-    return list(of_policy(question, compiled, NOW, days * DAY))
+    return [*of_policy(question, compiled), *of_catalogue_age(question, compiled, NOW, days * DAY)]
 
 
 OPEN = "cannot tell users apart, and let the members of guests reach owl too"
@@ -74,6 +75,30 @@ def test_nothing_is_said_of_a_policy_that_is_as_usual() -> None:
 def test_what_was_not_checked_for_too_long(days: int, what: list[str]) -> None:
     found = said({"a": (FRESH, {}), "b": (OLD, {})}, days=days)
     assert [line.startswith(f"catalogue: {part}") for line, part in zip(found, what, strict=True)] == [True] * len(what)
+
+
+@pytest.mark.parametrize(
+    ("mode", "count"), [("audit", 1), ("check", 1), ("enforce", 1), ("lift", 0), ("quarantine", 0)]
+)
+def test_only_a_run_that_observes_the_ban_warns_of_the_age_of_the_catalogue(mode: str, count: int) -> None:
+    assert len([line for line in said({"a": (OLD, {})}, mode) if line.startswith("catalogue: ")]) == count
+
+
+def test_a_reminder_is_printed_once_a_day(tmp_path: Path) -> None:
+    store = Store(tmp_path / "reports/plans")
+    store.require()
+    evening, night = NOW.replace(hour=23, minute=59), NOW + datetime.timedelta(days=1)
+    printed = [
+        select_not_printed_today(store, texts, moment)
+        for texts, moment in (
+            (["old"], NOW),
+            (["old"], NOW),
+            (["old", "older"], evening),
+            (["older", "old"], evening),
+            (["old"], night),
+        )
+    ]
+    assert printed == [["old"], [], ["older"], [], ["old"]]
 
 
 def test_what_is_not_restricted_anywhere_may_be_old() -> None:

@@ -109,7 +109,7 @@ def test_all_that_a_run_has_compiled(organisation: Organisation) -> None:
         "rules": dict.fromkeys((press01, press02, finance), 6),
         "nothing_known": {press01: [], press02: [], finance: []},
     }
-    apart = ("id", "catalog_version", "code", "packed", "waivers")
+    apart = ("id", "catalog_version", "code", "packed", "waivers", "warnings_to_print")
     assert {key: value for key, value in run.items() if key not in apart} == whole
     assert re.fullmatch(r"20261125T080000Z-enforce-[0-9a-f]{4}", run["id"])
     assert run["catalog_version"] and run["code"] and set(run["packed"]) == set(plans)

@@ -186,6 +186,7 @@ class ReportFacts(TypedDict, total=False):
     nothing_known: dict[str, list[str]]
     departments: dict[str, list[str]]
     warnings: list[str]
+    warnings_to_print: NotRequired[list[str]]  # without those that an earlier run of the day has printed
 
 
 class Prepared(TypedDict):

@@ -63,9 +63,11 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     if question.mode != LIFT:  # it opens everything, so no approval can be missed
         folders = folders_of_waivers(question, compiled.restrictions)
         gone = waiver_log.require_found(store, question, compiled.restrictions, compiled.waivers, folders, id_, now)
-    said = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled, now, agreed.catalog_max_age)]
+    age = list(warnings.of_catalogue_age(question, compiled, now, agreed.catalog_max_age))
+    policy = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled)]
     asking.join()
-    run = _run(question, compiled, agreed, store, id_, spelled(now), said)
+    run = _run(question, compiled, agreed, store, id_, spelled(now), [*policy, *age])
+    run["warnings_to_print"] = [*policy, *warnings.select_not_printed_today(store, age, now)]
     return {**run, "points": points} if points else run
 
 

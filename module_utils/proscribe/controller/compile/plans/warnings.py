@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from ....wire.store import Store
 from ..catalogue import freshness, retired_keys
 from ..inventory.inventory import Question
 from ..restrictions import Restrictions, by_group
 from .chosen import chosen_services
 from .hosts import Compiled
 
+OBSERVING = ("audit", "check", "enforce")  # modes of a run
+PRINTED = "printed-warnings"  # in the plan store: a day, and the warnings that were printed on it
+MOST_PRINTED = 100
 
-def of_policy(question: Question, compiled: Compiled, now: datetime.datetime, max_age: int) -> Iterator[str]:
-    """The warnings about what was compiled. `max_age` is that of the catalogue, in seconds, 0 for any."""
+
+def of_policy(question: Question, compiled: Compiled) -> Iterator[str]:
+    """Yield the warnings about what was compiled; the age of the catalogue is apart (`of_catalogue_age`)."""
     if places := list(dict.fromkeys(place for one in compiled.catalogues.values() for place in one.retired)):
         yield retired_keys.warning(places)
-    if max_age and (found := _stale(compiled, now, max_age // 86400)):
-        yield freshness.warning(freshness.oldest_first(found), max_age // 86400)
     yield from _unseparated(compiled.restrictions)
     yield from _open_to_members(compiled.restrictions)
     if question.mode != "audit" and question.windows:
         hosts = _first(question.windows)
         yield f"Windows hosts are only observed, and nothing is corrected on them: {hosts}"
+
+
+def of_catalogue_age(question: Question, compiled: Compiled, now: datetime.datetime, max_age: int) -> Iterator[str]:
+    """Yield the warning about entries that nobody checked within `max_age` seconds; 0 is for ever.
+
+    Only runs that observe the ban depend on the entries: a lift, and the quarantine, do not.
+    """
+    if max_age and question.mode in OBSERVING and (found := _stale(compiled, now, max_age // 86400)):
+        yield freshness.warning(freshness.oldest_first(found), max_age // 86400)
+
+
+def select_not_printed_today(store: Store, texts: Sequence[str], now: datetime.datetime) -> list[str]:
+    """Return the warnings that no earlier run of this UTC day has returned here, and note them in the plan store."""
+    day = now.date().isoformat()
+    noted_day, *printed = store.noted(PRINTED).decode("utf-8", "replace").splitlines() or [""]
+    printed = printed if noted_day == day else []
+    new = [text for text in texts if text not in printed]
+    if new:
+        store.note_down(PRINTED, "\n".join([day, *[*printed, *new][-MOST_PRINTED:]]).encode())
+    return new
 
 
 def _first(hosts: list[str] | tuple[str, ...]) -> str:
