@@ -41,6 +41,7 @@ from proscribe.model.types.run import CompiledRun
 from proscribe_ansible.exit_code import ExitCode
 from proscribe_ansible.terminal import Terminal
 
+REPEATS_FAILURES = "proscribe_repeats_failures"  # variable of a task whose failure is that of controls before it
 LIFT, QUARANTINE = "lift", "quarantine"  # the modes of runs that observe nothing, and write no report
 
 
@@ -112,7 +113,9 @@ class ReportedRun:
             self.collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self.collector.failed(host, ENFORCING[action], why)
         elif action in OBSERVING or not ignored:
-            self.collector.failed(host, None, why)
+            repeats = bool(getattr(result.task, "vars", {}).get(REPEATS_FAILURES))
+            if not (repeats and self.collector.has_failed_control(host)):
+                self.collector.failed(host, None, why)
 
     def unreachable(self, result: Any) -> None:
         """Take that a host could not be reached, or not any more."""

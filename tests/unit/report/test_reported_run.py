@@ -37,9 +37,9 @@ def terminal(monkeypatch):
     deciding.begins(None)
 
 
-def result(action, host, *, dry=False, **said):
+def result(action, host, *, dry=False, task_vars=None, **said):
     """The result of a task, as Ansible hands it to a callback."""
-    task = SimpleNamespace(action=action, check_mode=dry)
+    task = SimpleNamespace(action=action, check_mode=dry, vars=task_vars or {})
     return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=said)
 
 
@@ -154,6 +154,20 @@ def test_what_was_done_to_a_host_and_what_went_wrong_is_in_its_record(terminal, 
         errors,
     )
     assert {one["control"] for one in record["actions"]} <= {"apps"}
+
+
+@pytest.mark.parametrize(
+    ("failures", "errors"),
+    [
+        ([bad("dns_filter", "web01", msg="disk full")], [("dns", "disk full")]),
+        ([], [("run", "Could not correct dns")]),  # its role failed outside of its module
+    ],
+)
+def test_a_failed_control_is_one_error(terminal, tmp_path, failures, errors):
+    last = bad("fail", "web01", msg="Could not correct dns", task_vars={"proscribe_repeats_failures": True})
+    _, hosts = enforced(terminal, tmp_path, seen(BAD), *failures, seen(BAD), last)
+    assert hosts["web01"]["state"] == "error"
+    assert [(error["control"], error["message"]) for error in hosts["web01"]["errors"]] == errors
 
 
 @pytest.mark.parametrize("how", [good, bad])

@@ -40,6 +40,7 @@ REGISTERED = frozenset(
         "proscribe_notice_file",
         "proscribe_notice_sent",
         "proscribe_observed",
+        "proscribe_repeats_failures",
         "proscribe_scheduled",
     }
 )

@@ -197,6 +197,11 @@ class Collector:
         if not heard.records:
             heard.reason = f"failed: {message}"
 
+    def has_failed_control(self, host: str) -> bool:
+        """Return True if a control failed on the host, so that its record has the reason."""
+        heard = self.heard.get(host)
+        return heard is not None and heard.failed and any(error["control"] != RUN for error in heard.errors)
+
     def unreachable(self, host: str, message: str) -> None:
         """A host could not be reached, or not any more."""
         self.note("unreachable", host, message)
