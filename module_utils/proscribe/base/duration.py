@@ -39,3 +39,9 @@ def moment_of(text: str) -> datetime.datetime:
 def spelled(moment: datetime.datetime) -> str:
     """A time of Python's, which has a zone, in our spelling: UTC, to the second, so that texts sort as times do."""
     return f"{moment.astimezone(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def calendar_days(start: datetime.datetime, end: datetime.datetime) -> int:
+    """Return the number of days from the day of `start` to the day of the last second before `end`, both UTC."""
+    last_second = end.astimezone(datetime.timezone.utc) - datetime.timedelta(seconds=1)
+    return (last_second.date() - start.astimezone(datetime.timezone.utc).date()).days

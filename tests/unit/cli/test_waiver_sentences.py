@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from proscribe.controller.cli.waiver.listing import SOON, sentence, soon, table
+from proscribe.controller.report.text.wording import left
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 END = NOW + datetime.timedelta(days=36, hours=6)
@@ -71,6 +72,23 @@ MAY = "36 days left, until 2026-12-31 18:00:00 UTC: everybody may use parrot, ow
 )
 def test_who_may_do_what_where_until_when(changes: dict[str, Any], said: str) -> None:
     assert sentence(judged(**changes), NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("now", "end", "remaining"),
+    [
+        # A waiver for 90 days has 90 left a second later, and still in the evening.
+        ("2026-11-25T10:54:33Z", "2027-02-23T10:54:32Z", "90 days left"),
+        ("2026-11-25T23:59:59Z", "2027-02-23T10:54:32Z", "90 days left"),
+        ("2026-11-26T00:00:00Z", "2027-02-23T10:54:32Z", "89 days left"),
+        ("2027-02-23T03:00:00Z", "2027-02-23T10:54:32Z", "7 hours left"),
+    ],
+)
+def test_list_and_report_count_the_same_days(now: str, end: str, remaining: str) -> None:
+    at, ends = datetime.datetime.fromisoformat(now), datetime.datetime.fromisoformat(end)
+    assert sentence(judged(ends=ends), at).startswith(f"{remaining}, until ")
+    of_report = left({"status": "active", "expires": end}, now)  # type: ignore[typeddict-item]
+    assert of_report == (remaining if "day" in remaining else "ends today")
 
 
 @pytest.mark.parametrize(

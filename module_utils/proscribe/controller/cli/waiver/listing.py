@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from ....base.duration import seconds_of, shown
+from ....base.duration import calendar_days, seconds_of, shown
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question
 from ...compile.plans.waivers import waivers_of
@@ -107,6 +107,12 @@ def _left(judged: Judged, now: datetime.datetime) -> int:
     return max(0, int((judged.waiver.ends - now).total_seconds()))
 
 
+def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> str:
+    """Return `90 days` as the report counts them; on the last day return `7 hours`."""
+    days = calendar_days(now, end)
+    return counted(days, "day") if days else shown((end - now).total_seconds())
+
+
 def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: bool) -> str:
     """The waivers as text, in the order given."""
     waiving = sum(judged.standing.waives for judged in found)
@@ -146,7 +152,7 @@ def sentence(judged: Judged, now: datetime.datetime) -> str:
     scope = f"{', '.join(what)} {where}"
     until = moment(waiver.ends)
     if worth.waives:
-        text = f"{shown(_left(judged, now))} left, until {until}: {who} may use {scope}"
+        text = f"{_describe_remaining_time(waiver.ends, now)} left, until {until}: {who} may use {scope}"
     else:  # nobody may, whatever the file says
         text = f"It is for {who} to use {scope}, from {moment(waiver.starts)} until {until}"
     return f"{problem}{text}; {parties}: {waiver.reason}"

@@ -6,12 +6,11 @@ written from right to left to look like something else.
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ....base.duration import moment_of
+from ....base.duration import calendar_days, moment_of
 from ....base.patterns import pattern
 from ....model.finding import NOT_APPLICABLE
 from ....model.types.record import Evidence
@@ -82,7 +81,7 @@ def days_left(waiver: RunWaiver, at: str) -> int | None:
     0 for one that ends on that day, None for one that has ended. Raises ValueError for what is no time of ours.
     """
     end, now = moment_of(end_of(waiver["expires"], waiver.get("revoked"))), moment_of(at)
-    return None if end <= now else ((end - datetime.timedelta(seconds=1)).date() - now.date()).days
+    return None if end <= now else calendar_days(now, end)
 
 
 def left(waiver: RunWaiver, at: str) -> str:
