@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import random
+import sys
 import time
 from textwrap import dedent
 
@@ -322,6 +323,16 @@ def test_a_thousand_hosts_fit_a_screen(width, height):
     assert "1,000 hosts" in text
     assert "see report.html" in text
     assert "@reports/r1/noncompliant.txt" in text
+
+
+def test_a_file_or_a_journal_gets_the_evidence_whole():
+    """Where nothing has to fit a screen, nothing is cut."""
+    collector = Collector(run(["web01"], "audit"))
+    paths = [f"/home/alice/Downloads/{number:02}-{'x' * 50}/telegram" for number in range(3)]
+    collector.answered("web01", answer(wechat(*(Finding("file", "telegram", path=path) for path in paths))))
+    report = shown(collector, width=80, height=sys.maxsize)
+    assert [path for path in paths if path not in report.replace("\n", "")] == [] and "..." not in report
+    assert not all(path in shown(collector, width=80, height=12) for path in paths)
 
 
 HOSTILE = st.text(

@@ -5,6 +5,7 @@ Nothing that came from a host reaches the terminal without `wording.clean`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -48,6 +49,7 @@ from ..text.wording import (
     without_name,
 )
 
+LONGEST_TABLE = 200  # rows of each kind in a file, a pipe or a journal, where nothing else is cut
 FEW_NAMED = 3  # services with nothing to look for that are named
 NOT_SERVED = "not served"
 HAPPENED = {FROZEN: "frozen", STALE: "stale plan", UNOBSERVED: "not observed", INCIDENT: "closed again", ENDED: "ended"}
@@ -91,7 +93,9 @@ def render(report: Report, records: Sequence[Record], screen: Screen, directory:
     groups, silent, happened = grouped(records), silences(records), together(records)
     lines: list[str] = []
     # A fleet of thousands has to fit a screen too: show less of each thing until it does.
-    for most, depth in ((16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
+    for most, depth in ((LONGEST_TABLE, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
+        if not depth and screen.height < sys.maxsize:
+            continue
         lines = [*head, *_table(report, groups, silent, happened, most, depth, width, screen.colours), *foot]
         if sum(max(-(-cells(line) // width), 1) for line in lines) < screen.height:
             break
