@@ -573,7 +573,8 @@ class TestNothingElseGoes:
         machine.install("wechat")
         machine.run("dpkg", "-i", "/debs/broken.deb", check=False)
         done = machine.verb("enforce", WECHAT)
-        assert done["refused"] == [["apps/wechat", "wechat", "would also configure broken"]]
+        why = "repair dpkg first: `dpkg --configure -a` (not configured: broken)"
+        assert done["refused"] == [["apps/wechat", "wechat", why]]
         assert {"wechat", "broken"} <= machine.installed()
 
     def test_a_dpkg_of_others_that_was_killed_is_reported_and_left(self, machine: Machine) -> None:

@@ -69,7 +69,7 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: 
     ]
     text = printing.render(about, groups, 200, colours=False)
     assert "(package systems and browsers as of 2026-11-25 08:00 UTC)" in text
-    assert "of 1 host no run has said which package systems and browsers it has: answered for each" in text
+    assert "No run has observed this host yet; the answer covers every package system and browser." in text
     undated = printing.render(about, [one._replace(known=1, oldest="") for one in groups], 200, colours=False)
     assert "()" not in undated and "package systems and browsers" not in undated
     groups_ = printing.as_json(about, groups)["answers"]

@@ -79,6 +79,9 @@ def test_what_is_made_of_a_value(read: Callable[..., Any], value: Any, made: Any
 LINE = "one line of at most 200 printable characters"
 FOLDER = "a directory's path of at most 1000 printable characters"
 LENGTH = "a length of time such as"
+LENGTH_IN_LIMITS = (
+    "a length of time such as 12h, 30d or 2w (m minutes, h hours, d days, w weeks), from 1 minute to 1 hour"
+)
 SERVER = "the address of a name server such as 10.20.0.53"
 NETWORK = "an address or a network such as 10.20.0.0/24"
 TENANT = "a domain or a tenant id: letters, digits, dots, hyphens"
@@ -106,8 +109,7 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     (values.day, "31.10.2024", "", "31.10.2024", "a day such as 2024-10-31"),
     (values.day, None, "", None, "a day such as 2024-10-31"),
     *((values.length, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
-    (SPAN, "59s", "", "59s", LENGTH),
-    (SPAN, "61m", "", "61m", "a length of time from 1 minute to 1 hour"),
+    *((SPAN, value, "", value, LENGTH_IN_LIMITS) for value in ("59s", "61m", None)),
     (values.networks, "10.0.0.1", "", "10.0.0.1", "a list of addresses or networks"),
     (values.networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
     (values.name_servers, "10.0.0.1", "", "10.0.0.1", "a list of addresses of name servers"),

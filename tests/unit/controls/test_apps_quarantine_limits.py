@@ -82,7 +82,7 @@ def test_of_two_things_of_one_place_the_later_one_goes_back(tmp_path: Path, olde
     changes = restoring.given_back(host)
     later = ids[1 - older]
     assert [refusal.reason for refusal in changes.refused] == [
-        f"what was there later goes back, {later}; it is kept as {ids[older]} in {ITEMS}"
+        f"not restored: a later copy, {later}, goes to that path; this one stays as {ids[older]} in {ITEMS}"
     ]
     carry_out(changes)
     assert list(folders(host)) == [ids[older]]

@@ -34,7 +34,7 @@ SAID = {
     "stale": ["no run has renewed its plan since Sunday 2026-11-01 00:00 UTC"],
     "unobserved": ["its watcher has not observed it yet"],
     "late": ["its watcher last observed it on Monday 2026-11-23 00:27 UTC, 2 days before this run"],
-    "open": ["open 3 times since Monday 2026-11-23 08:00 UTC, of which the host closed 2, and open now"],
+    "open": ["found open 3 times since Monday 2026-11-23 08:00 UTC; closed by the host 2 of 3 times; open now"],
     "quiet": [],
     "asking": [],
     "plain": [],

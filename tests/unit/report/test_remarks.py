@@ -55,10 +55,10 @@ SINCE = "since Tuesday 2026-11-24 08:00 UTC"
     [
         ({}, (), f"closed again 3 times {SINCE}"),
         ({"times": 1, "corrected": 1}, (), "closed again once, on Tuesday 2026-11-24 08:00 UTC"),
-        ({"times": 2000}, (), f"open 2,000 times {SINCE}, of which the host closed 3"),
-        ({}, ("apps/x",), f"closed again 3 times {SINCE}, and open now"),
+        ({"times": 2000}, (), f"found open 2,000 times {SINCE}; closed by the host 3 of 2,000 times"),
+        ({}, ("apps/x",), f"closed again 3 times {SINCE}; open now"),
         ({}, ("apps/y",), f"closed again 3 times {SINCE}"),
-        ({"rules": ["apps/x", "apps/y"]}, ("apps/y",), f"2 rules (policy) closed again 3 times {SINCE}, and open now"),
+        ({"rules": ["apps/x", "apps/y"]}, ("apps/y",), f"2 rules (policy) closed again 3 times {SINCE}; open now"),
         ({"rules_left_out": 1, "cause": "a\x1b"}, (), f"2 rules (a\ufffd) closed again 3 times {SINCE}"),
         ({"users": ["a\x1b", "b"]}, (), f"closed again 3 times {SINCE}; logged in: a\ufffd, b"),
         ({"users": list("abcdef")}, (), f"closed again 3 times {SINCE}; logged in: a, b, c, d, e and 1 more"),
@@ -71,7 +71,7 @@ def test_an_incident(change: Any, wrong: Any, said: str) -> None:
         said, "incident", "apps" if many else "apps/x", change.get("cause", "policy") if many else ""
     )  # fmt: skip
     assert (one.first, one.last, one.users) == (FIRST, NOW, tuple(change.get("users", ())))
-    is_open = said.endswith("and open now")
+    is_open = said.endswith("; open now")
     filed = ("watch/still-open", "not_applicable") if is_open else ("watch/closed-again", "repaired")
     assert (one.filed, one.open_now) == (filed, is_open)
 
@@ -83,6 +83,8 @@ def test_an_incident(change: Any, wrong: Any, said: str) -> None:
         ({"stale": True}, "no run has renewed its plan since Monday 2026-11-23 08:00 UTC", RENEWED),
         ({"stale": True, "renewed": None}, "no run has renewed its plan yet", ""),
         ({"last": None}, "its watcher has not observed it yet", ""),
+        ({"last": None, "renewed": "2026-11-25T11:30:00Z"}, "", ""),  # installed half an hour ago
+        ({"last": None, "renewed": None}, "its watcher has not observed it yet", ""),
         ({"last": "2026-11-25T11:00:00Z"}, "", ""),
         (
             {"last": "2026-11-25T10:59:59Z"},
@@ -144,10 +146,13 @@ def test_what_several_hosts_say_is_one() -> None:
         ("stale", "", ("a", "c"), f"{plans} since Sunday 2026-11-22 08:00 UTC or later", False),
         ("unobserved", "", ("b",), "its watcher has not observed it yet", False),
         ("incident", "apps", ("a", "b"), twice, False),
-        ("incident", "apps/x", ("a", "b"), f"open 5 times {SINCE}, of which the host closed 4; logged in: a, b", False),
+        (
+            "incident", "apps/x", ("a", "b"),
+            f"found open 5 times {SINCE}; closed by the host 4 of 5 times; logged in: a, b", False,
+        ),
         (
             "incident", "apps/x", ("c",),
-            "closed again 3 times since Monday 2026-11-23 08:00 UTC, and open now", True,
+            "closed again 3 times since Monday 2026-11-23 08:00 UTC; open now", True,
         ),
         ("ended", "apps/x", ("a", "b"), f"/opt/x and 1 more of al\ufffd ended 5 times {SINCE}", False),
     ]  # fmt: skip
@@ -171,7 +176,7 @@ def test_the_numbers_of_a_fleet() -> None:
     }  # fmt: skip
     assert headline({"watch": found}) == [  # type: ignore[typeddict-item]
         "1 host open in between and closed again", "restricted programs ended on 1 host", "1 host frozen",
-        "1 host with a stale plan", "1 host not observed by its own watcher",
+        "1 host with a stale plan", "1 host: watcher has not reported",
     ]  # fmt: skip
     assert (count(records[3:]), headline({"watch": None})) == (None, [])  # type: ignore[typeddict-item]
 

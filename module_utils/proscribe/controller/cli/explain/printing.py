@@ -84,9 +84,10 @@ def _of_hosts(group: Group) -> str:
     """How much is known of the hosts of a group, besides their plan."""
     missing = len(group.hosts) - group.known
     since = f"package systems and browsers as of {times(group.oldest)}" if group.known and group.oldest else ""
-    none = f"of {counted(missing, 'host')} no run has said which package systems and browsers it has" if missing else ""
-    known = "; ".join(filter(None, (since, f"{none}: answered for each" if none else "")))
-    return f"({known})" if known else ""
+    hosts = "this host" if len(group.hosts) == 1 else f"these {len(group.hosts):,} hosts"
+    hosts, there = (hosts, "") if missing == len(group.hosts) else (f"{missing:,} of {hosts}", "there ")
+    unobserved = f"No run has observed {hosts} yet; {there}the answer covers every package system and browser."
+    return " ".join(filter(None, (f"({since})" if since else "", unobserved if missing else "")))
 
 
 def _nothing(about: Subject) -> str:

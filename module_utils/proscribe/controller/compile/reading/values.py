@@ -139,10 +139,11 @@ def length_of(least: int, most: int) -> Callable[[object], int]:
     """A reader of a length of time, in seconds, with bounds in minutes."""
 
     def read(value: object) -> int:
-        seconds = length(value)
-        if not least * 60 <= seconds <= most * 60:
-            raise Expected("", value, f"a length of time from {shown(least * 60)} to {shown(most * 60)}")
-        return seconds
+        with contextlib.suppress(Expected):
+            seconds = length(value)
+            if least * 60 <= seconds <= most * 60:
+                return seconds
+        raise Expected("", value, f"{GRAMMAR}, from {shown(least * 60)} to {shown(most * 60)}")
 
     return read
 

@@ -98,15 +98,22 @@ def remarks(record: Record) -> list[Remark]:
 
 
 def _unobserved(record: Record, watch: Watched) -> str:
-    """That a host's watcher has not observed it, or not for long, both by the host's own clock; "" where it has."""
-    if not watch["last"]:
-        return "its watcher has not observed it yet"
+    """Describe a watcher that should have observed its host by now, by the host's own clock; else return "".
+
+    A watcher that was just installed is not late: its time begins when the run brought the plan.
+    """
+    never = "its watcher has not observed it yet"
+    begin = watch["last"] or watch["renewed"]
+    if not begin:
+        return never
     try:
-        late = (moment_of(record["checked_at"] or "") - moment_of(watch["last"])).total_seconds()
+        late = (moment_of(record["checked_at"] or "") - moment_of(begin)).total_seconds()
     except ValueError:
         return ""
     if late <= max(MISSED * watch["every"], AN_HOUR):
         return ""
+    if not watch["last"]:
+        return never
     return f"its watcher last observed it on {day(watch['last'])}, {shown(late)} before this run"
 
 
@@ -116,8 +123,8 @@ def _incident(one: Incident, open_now: bool) -> Remark:
     if corrected == times:
         text = f"closed again {_often(times, first)}"
     else:
-        text = f"open {_often(times, first)}, of which the host closed {corrected:,}"
-    text += ", and open now" if open_now else ""
+        text = f"found open {_often(times, first)}; {_describe_correction(times, corrected)}"
+    text += "; open now" if open_now else ""
     text += f"; logged in: {some(one['users'], FEW_USERS)}" if one["users"] else ""
     rule, reason = one["rules"][0], ""
     if number > 1:
@@ -125,6 +132,11 @@ def _incident(one: Incident, open_now: bool) -> Remark:
         text = f"{counted(number, 'rule')} ({clean(reason)}) {text}"
     users, last = tuple(one["users"]), one["last"]
     return Remark(INCIDENT, text, rule, "", "", users, first, last, times, corrected, reason=reason, open_now=open_now)
+
+
+def _describe_correction(times: int, corrected: int) -> str:
+    """Say how often the host corrected what was open, where that is not every time."""
+    return f"closed by the host {corrected:,} of {times:,} times" if corrected else "not closed by the host"
 
 
 def _often(times: int, first: str) -> str:
@@ -234,7 +246,7 @@ def headline(report: Report) -> list[str]:
         (watch["ended_on"], "restricted programs ended on {}"),
         (watch["frozen"], "{} frozen"),
         (watch["stale"], "{} with a stale plan"),
-        (watch["unobserved"], "{} not observed by its own watcher"),
+        (watch["unobserved"], "{}: watcher has not reported"),
     )
     return [text.format(counted(hosts, "host")) for hosts, text in parts if hosts]
 

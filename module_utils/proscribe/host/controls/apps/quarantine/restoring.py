@@ -73,7 +73,7 @@ def superseded(host: Host, item: Item, latest: str) -> str:
     """Why an item does not go back although its path is free: another one that was there later does."""
     if not item.at_rest or item.id == latest or is_placed(host, item):
         return ""
-    return f"what was there later goes back, {latest}; it is kept as {item.id} in {HOME}"
+    return f"not restored: a later copy, {latest}, goes to that path; this one stays as {item.id} in {HOME}"
 
 
 def restore(host: Host, item: Item) -> bool:

@@ -89,10 +89,13 @@ def _objection(host: Host, packages: Sequence[Package], allowed: Sequence[Packag
     native = host.must(["dpkg", "--print-architecture"]).strip()
     may_go = {_plain(package.handles[0], native) for package in allowed}
     steps = [(verb, _plain(name, native)) for verb, name in parse(result.out)]
-    for verb, what in (("Remv", "remove"), ("Purg", "purge"), ("Inst", "install"), ("Conf", "configure")):
+    for verb, what in (("Remv", "remove"), ("Purg", "purge"), ("Inst", "install")):
         harmed = sorted({name for step, name in steps if step == verb and (verb != "Remv" or name not in may_go)})
         if harmed:
             return f"would also {what} {', '.join(harmed)}"
+    unconfigured = sorted({name for step, name in steps if step == "Conf"})
+    if unconfigured:
+        return f"repair dpkg first: `dpkg --configure -a` (not configured: {', '.join(unconfigured)})"
     return ""
 
 
