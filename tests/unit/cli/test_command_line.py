@@ -145,6 +145,14 @@ def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(
     assert (tmp_path / "printed").read_text() == "said"
 
 
+def test_an_error_of_our_own_is_no_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Python ends with 1, with which `diff`, `explain` and `waiver verify` answer."""
+    monkeypatch.setattr(command_line, "read", lambda *_: (raising(RuntimeError("it broke")), None))
+    assert command_line.main(["diff"]) == 70
+    printed = capsys.readouterr()
+    assert "it broke" in printed.err and printed.out == ""
+
+
 @pytest.mark.parametrize("module", [started, command_line])
 def test_a_process_runs_the_command_of_its_first_word(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

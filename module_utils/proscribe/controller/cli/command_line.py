@@ -8,6 +8,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from ..policy_errors import PolicyErrors
@@ -20,6 +21,7 @@ COMMANDS = (
     *("quarantine", "init"),
 )
 
+BROKEN = 70  # EX_SOFTWARE of sysexits(3)
 MISTAKE = 2  # argparse's own code for a wrong option, too
 INTERRUPTED = 130  # what shells say of Ctrl-C
 LONGEST_NAME = 23  # beside it, each option of each command fits a line of 80 columns
@@ -30,8 +32,8 @@ def main(argv: Sequence[str]) -> int:
     command = argv[0] if argv else ""
     if command not in COMMANDS:
         return _wrong(f'there is no command "{clean(command)}" here; the commands are: {", ".join(COMMANDS)}')
-    run, arguments = read(command, argv[1:])
     try:
+        run, arguments = read(command, argv[1:])
         code = int(run(arguments))
         sys.stdout.flush()
         return code
@@ -47,6 +49,10 @@ def main(argv: Sequence[str]) -> int:
         return _wrong(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception:  # Python's own exit code is 1, which is an answer of several commands
+        traceback.print_exc()
+        say(f"proscribe: {command} ended with an error of its own; the lines above say where", error=True)
+        return BROKEN
 
 
 def read(command: str, options: Sequence[str]) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
