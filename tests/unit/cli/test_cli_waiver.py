@@ -487,6 +487,32 @@ def test_verify_reports_a_changed_file_and_its_revocation(
     assert "revoked: deputy revoked it on" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("case", "now", "code", "code_of_current"),
+    [
+        ("signed", NOW, 0, 0),
+        ("unsigned", NOW, 1, 1),
+        ("signed", datetime.datetime(2027, 1, 5, tzinfo=datetime.timezone.utc), 1, 0),  # it has ended
+        ("unsigned", datetime.datetime(2027, 1, 5, tzinfo=datetime.timezone.utc), 1, 0),
+        ("signed", datetime.datetime(2026, 11, 20, 2, tzinfo=datetime.timezone.utc), 1, 0),  # it begins later
+        ("unsigned", datetime.datetime(2026, 11, 20, 2, tzinfo=datetime.timezone.utc), 1, 1),
+        ("revoked", NOW, 1, 0),
+    ],
+)
+def test_a_pipeline_refuses_a_waiver_that_counts_for_nothing(
+    words: Words, key: Path, case: str, now: datetime.datetime, code: int, code_of_current: int
+) -> None:
+    for host in words.question.hosts:
+        host.values["proscribe_waiver_signatures"] = "required"
+    trusted(words, key)
+    words(*NEW, "--valid-from", "2026-11-20T12:00:00+08:00")
+    if case != "unsigned":
+        words("sign", "press01-parrot", "--key", str(key))
+    if case == "revoked":
+        words("revoke", "press01-parrot", "--by", "head.of.press", "--why", "over")
+    assert (words("verify", now=now), words("verify", "--current", now=now)) == (code, code_of_current)
+
+
 def test_a_missing_key_is_named(words: Words, tmp_path: Path) -> None:
     words(*NEW)
     with pytest.raises(Refused, match="there is no key"):
