@@ -254,6 +254,7 @@ def test_the_answer_names_hosts_departments_and_names(tmp_path: Path) -> None:
         "notes": ["a note"],
         "different": True,
         "hosts": {"compared": 2, "changed": 1, "without_earlier_plan": [], "gone": []},
+        "exceptions": [],
         "totals": diff.totals(found.groups[0].changes),
     }
     assert (group_["hosts"], group_["departments"]) == (["a"], {"press": {"hosts": 1, "of": 2}})

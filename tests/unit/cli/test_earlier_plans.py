@@ -67,6 +67,7 @@ class Policy:
         patch.setattr(inventory, "question", self.question)
         patch.setattr(inventory, "sources", lambda named: named)
         patch.setattr(earlier_plans, "compile_hosts", self.compile)
+        patch.setattr(earlier_plans, "read_exceptions", lambda question, compiled, now: None)
         patch.setattr(earlier_plans, "places_of", lambda folder, question, host: [Path("/p") / folder, root / folder])
 
     def at(self, *given: Any) -> Then:
@@ -104,7 +105,7 @@ def test_the_project_and_the_inventory_are_those_of_then(policy: Policy) -> None
     (policy.root / "then/other/hosts.yml").touch()
     sources = [str(policy.root / "inventory"), "h1,h2", str(policy.root / "other/hosts.yml")]
     found = policy.earlier(*sources, as_now=["/srv/now"])
-    assert found == (f"v1 ({ABC[:12]})", {"a": "sha256:1"}, {"sha256:1": {}}, (), policy.commits)
+    assert found == (f"v1 ({ABC[:12]})", {"a": "sha256:1"}, {"sha256:1": {}}, (), policy.commits, None)
     assert policy.then.name == "v1" and policy.then.as_now == ["/srv/now"]
     assert policy.then.paths == [
         (str(policy.root / "project/catalog"), "the catalogue"),

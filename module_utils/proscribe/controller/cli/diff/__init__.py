@@ -1,4 +1,4 @@
-"""`./proscribe diff`: what a change of the policy comes to, and on which hosts. No host is touched."""
+"""`./proscribe diff`: the effect of a change of the policy on hosts and on exceptions. No host is touched."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ...report.text.layout import paint, row, screen_width, wrap
 from ...report.text.wording import clean, counted, some
 from .. import inventory
 from .earlier_plans import Earlier, earlier
+from .exceptions import ExceptionChange, compare_exceptions, read_exceptions
 
 SCHEMA = "proscribe/plan-diff/1"
 SAME, DIFFERENT = 0, 1
@@ -31,8 +32,11 @@ proscribe_catalog_dirs are read at that revision, each from its own git reposito
 the current time; the answer names the commits. A path without that revision is an error, unless --as-now reads it as it
 is now. With a run, the plans of its hosts are compared with those that a run would give them now.
 
-Exit code 0: no host has another policy; 1: some hosts have; 2: the question or the policy has a mistake. A host without
-an earlier plan counts as having another policy.
+With a revision, it also compares who may approve waivers, whose signatures count, and all waivers. With --limit, it
+compares hosts only.
+
+Exit code 0: nothing changes; 1: some hosts have another policy, or exceptions change; 2: the question or the policy has
+a mistake. A host without an earlier plan counts as having another policy.
 
   ./proscribe diff HEAD~1
   ./proscribe diff v0.2.0 -i inventory/prod --limit finance
@@ -55,11 +59,12 @@ class Compared(NamedTuple):
     fresh: tuple[str, ...]
     gone: tuple[str, ...]
     compared: int  # hosts with a plan before and now
+    exceptions: tuple[ExceptionChange, ...] = ()
 
     @property
     def different(self) -> bool:
-        """Whether any host has another policy."""
-        return bool(self.groups or self.fresh or self.gone)
+        """Return True if any host has another policy, or an exception changes."""
+        return bool(self.groups or self.fresh or self.gone or self.exceptions)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
     before = earlier(arguments.old, arguments, now, reports_of(question.hosts, question.inventory))
     compiled = compile_hosts(question, now)
     found = compare(before, compiled, whole=not arguments.limit)
+    if before.exceptions is not None and not arguments.limit:
+        exceptions = compare_exceptions(before.exceptions, read_exceptions(question, compiled, now))
+        found = found._replace(exceptions=tuple(exceptions))
     departments = departments_of(question, compiled.restrictions)
     if arguments.json:
         print(json.dumps(as_json(before, found, departments), indent=2))
@@ -180,6 +188,14 @@ def render(
             yield from wrap(f"{counted(len(hosts), 'host')} {what}: {some(hosts, MOST_HOSTS)}", width)
     for note in before.notes:
         yield from wrap(f"note: {clean(note)}", width)
+    # First, so that no long list of hosts hides a new approver where the text is cut.
+    for change in found.exceptions:
+        yield from ("", clean(change.title))
+        for sign, colour, texts in (("-", "red", change.removed), ("+", "green", change.added)):
+            for text in texts:
+                first, *rest = wrap(clean(text), width - 4)
+                yield f"  {paint(sign, colour, colours=colours)} {first}"
+                yield from (f"    {line}" for line in rest)
     for group in found.groups:
         whose = ", ".join(
             f"{clean(name)} {part:,} of {whole:,}"
@@ -251,6 +267,7 @@ def as_json(before: Earlier, found: Compared, departments: Mapping[str, Sequence
             "without_earlier_plan": list(found.fresh),
             "gone": list(found.gone),
         },
+        "exceptions": [change._asdict() for change in found.exceptions],
         "totals": totals(change for group in found.groups for change in group.changes),
         "groups": [
             {

@@ -22,6 +22,7 @@ from ...report.storage.complete import NoSuchRun, UnreadableReport, find_run, re
 from ...report.text.wording import clean
 from .. import Refused, inventory
 from .at_revision import FilesAtRevision
+from .exceptions import Exceptions, read_exceptions
 
 PROJECT = inventory.PROJECT
 # The variables that name folders of files that a policy is made of.
@@ -36,6 +37,7 @@ class Earlier(NamedTuple):
     plans: Mapping[str, Plan]  # by digest
     notes: tuple[str, ...] = ()  # what else one should know
     commits: Mapping[Path, str] = {}  # of a revision: the commit that was compared, by the top of its repository
+    exceptions: Exceptions | None = None  # of a revision; a run has none
 
 
 def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime, reports: Path) -> Earlier:
@@ -87,7 +89,9 @@ def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetim
         earlier_arguments = argparse.Namespace(**{**vars(arguments), "inventory": sources, "limit": ""})
         try:
             question = inventory.question(earlier_arguments, catalogue.parent)
-            compiled = compile_hosts(replace(question, hosts=_with_folders(question, then)), now)
+            question = replace(question, hosts=_with_folders(question, then))
+            compiled = compile_hosts(question, now)
+            exceptions = read_exceptions(question, compiled, now)
         except (PolicyErrors, Refused) as wrong:
             reason = then.located(str(wrong))
             raise Refused(f"the policy of {clean(name)} cannot be compiled by the current code:\n{reason}") from None
@@ -95,7 +99,8 @@ def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetim
     several = [f"{top} at {commit[:12]}" for top, commit in commits.items()]
     where = next(iter(commits.values()))[:12] if len(commits) == 1 and not then.same else "; ".join(several)
     notes = [f"{path} is taken as it is now, as --as-now asks" for path in dict.fromkeys(then.same)]
-    return Earlier(f"{name} ({where})" if where else name, compiled.hosts, compiled.plans, tuple(notes), dict(commits))
+    named = f"{name} ({where})" if where else name
+    return Earlier(named, compiled.hosts, compiled.plans, tuple(notes), dict(commits), exceptions)
 
 
 def _sources(arguments: argparse.Namespace) -> list[str]:

@@ -1,0 +1,100 @@
+"""Changes of what decides on exceptions: approvers, their keys, and waivers, each in a text that a reviewer reads.
+
+No plan has an approver or a key. So a change of these alone changes no host, and still opens the way to a waiver.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ....base.hashing import sha256
+from ...compile.inventory.inventory import Question
+from ...compile.inventory.policy_folders import REGISTER, SIGNERS, folders_of_registers, folders_of_waivers
+from ...compile.plans.hosts import Compiled
+from ...compile.waivers.authority import read_register
+from ..waiver.listing import sentence
+
+LARGEST_SIGNERS = 1 << 20  # bytes of a file of allowed signers
+# ALLOWED SIGNERS in ssh-keygen(1): principals, options, the type of the key, the key.
+SIGNER = re.compile(r"(\S+) +(?:((?:[^\s\"]|\"[^\"]*\")+) +)?((?:ssh|sk|ecdsa)-\S+) +([A-Za-z0-9+/]+={0,2})(?: .*)?")
+
+
+class Exceptions(NamedTuple):
+    """Texts of all approvers, keys and waivers of an inventory."""
+
+    approvers: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    waivers: frozenset[str] = frozenset()
+
+
+class ExceptionChange(NamedTuple):
+    """The texts of one kind that come and go."""
+
+    kind: str
+    title: str
+    added: Sequence[str]
+    removed: Sequence[str]
+
+
+TITLES = {
+    "approvers": f"who may approve waivers ({REGISTER})",
+    "keys": f"whose signatures count ({SIGNERS})",
+    "waivers": "waivers",
+}
+
+
+def read_exceptions(question: Question, compiled: Compiled, now: datetime.datetime) -> Exceptions:
+    """Return the texts of what decides on exceptions in an inventory. Raises PolicyErrors."""
+    register = read_register(folders_of_registers(question, compiled.restrictions), question.groups)
+    approvers = [
+        f"{department}: {role} {name}"
+        for department, authority in register.items()
+        for role, name in (("head", authority.head), *(("deputy", deputy) for deputy in authority.deputies))
+    ]
+    folders = {folder.parent for folder in folders_of_waivers(question, compiled.restrictions)}
+    folders.update(folders_of_registers(question, compiled.restrictions))
+    keys = [text for folder in folders for text in _describe_keys(folder / SIGNERS)]
+    waivers = [f"{judged.waiver.id}: {sentence(judged, now)}" for judged in compiled.waivers]
+    return Exceptions(frozenset(approvers), frozenset(keys), frozenset(waivers))
+
+
+def compare_exceptions(before: Exceptions, now: Exceptions) -> list[ExceptionChange]:
+    """Return the texts that come and go, by kind."""
+    changes = []
+    for kind, title in TITLES.items():
+        old_texts, new_texts = getattr(before, kind), getattr(now, kind)
+        if old_texts != new_texts:
+            changes.append(ExceptionChange(kind, title, sorted(new_texts - old_texts), sorted(old_texts - new_texts)))
+    return changes
+
+
+def _describe_keys(file: Path) -> Iterator[str]:
+    """Yield each signer of a file: principals, options, the type and the fingerprint of the key."""
+    if not file.is_file():
+        return
+    with file.open("rb") as stream:
+        lines = stream.read(LARGEST_SIGNERS).decode("utf-8", "replace").splitlines()
+    for line in map(str.strip, lines):
+        if not line or line.startswith("#"):
+            continue
+        parts = SIGNER.fullmatch(line)
+        if parts is None:
+            yield f"a line that is no signer: {line}"
+            continue
+        principals, options, kind, key = parts.groups()
+        yield " ".join(filter(None, (principals, options, kind, _fingerprint(key))))
+
+
+def _fingerprint(key: str) -> str:
+    """Return the fingerprint of a public key as ssh-keygen prints it; the key itself where it is no base64."""
+    try:
+        content = base64.b64decode(key, validate=True)
+    except binascii.Error:
+        return key
+    return "SHA256:" + base64.b64encode(sha256(content).digest()).decode().rstrip("=")
