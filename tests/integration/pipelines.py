@@ -20,11 +20,14 @@ def filled(text: str, context: Mapping[str, str]) -> str:
 def github(policy: Repository, job: str, context: Mapping[str, str], code: int = 0, but: str = "none") -> str:
     """What the `run` steps of a job print, each in the shell that GitHub takes."""
     said = ""
-    steps = [step for step in document(policy, GITHUB)["jobs"][job]["steps"] if "run" in step and step["run"] != but]
-    for number, step in enumerate(steps, 1):
-        environment = {name: filled(str(value), context) for name, value in step.get("env", {}).items()}
+    whole = document(policy, GITHUB)["jobs"][job]
+    steps = [step for step in whole["steps"] if "run" in step and step["run"] != but]
+    last = [step for step in steps if "if" not in step][-1]
+    for step in steps:
+        variables = {**whole.get("env", {}), **step.get("env", {})}
+        environment = {name: filled(str(value), context) for name, value in variables.items()}
         assert "${{" not in step["run"]  # a text of others would become a part of the script
-        expected = code if number == len(steps) else 0
+        expected = code if step is last else 0
         said += policy.run("bash", "-e", "-c", step["run"], code=expected, **environment, **GITHUB_VARIABLES)
     return said
 
@@ -39,7 +42,8 @@ def gitlab(policy: Repository, job: str, variables: Mapping[str, str], code: int
     for name, value in pipeline[job].get("variables", {}).items():
         given[name] = re.sub(r"\$(\w+)", lambda found: variables[found[1]], str(value))
     script = "\n".join([*pipeline["default"]["before_script"], *pipeline[job]["script"]])
-    return policy.run("bash", "-eo", "pipefail", "-c", script, code=code, **given)
+    said = policy.run("bash", "-eo", "pipefail", "-c", script, code=code, **given)
+    return said + policy.run("bash", "-eo", "pipefail", "-c", "\n".join(pipeline[job].get("after_script", [])), **given)
 
 
 def document(policy: Repository, path: str) -> dict[str, Any]:

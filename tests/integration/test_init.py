@@ -39,13 +39,10 @@ def init(directory: Path, bin_directory: Path, *options: str) -> str:
 
 def installed(policy: Repository) -> Repository:
     """A repository with its collections: its own as its file says, and Molecule's from this disk."""
-    requirements = policy.directory / "requirements.yml"
-    named = requirements.read_text()
-    podman = collection_of_pypi("containers", "podman")
-    local = named.replace("name: containers.podman", f"{{name: {podman}, type: dir}}")
-    requirements.write_text(local)
     policy.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
-    requirements.write_text(named)
+    podman = collection_of_pypi("containers", "podman")
+    entry = f"---\ncollections:\n  - {{name: {podman}, type: dir}}\n"
+    policy.write({"molecule/default/collections.yml": entry})
     return policy
 
 

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machines import network, podman
@@ -50,9 +51,12 @@ def installed(bin_directory: Path, collection_repository: str, tmp_path_factory:
     place = tmp_path_factory.mktemp("policy")
     repository = Repository(place / "policy", bin_directory, place / "home")
     shutil.copytree(EXAMPLE, repository.directory, dirs_exist_ok=True)
-    podman = f"{{name: {collection_of_pypi('containers', 'podman')}, type: dir}}"
-    entries = f"  - {{name: '{collection_repository}', type: git, version: v0.1.0}}\n  - {podman}\n"
-    repository.write({"requirements.yml": f"---\ncollections:\n{entries}"})
+    podman = collection_of_pypi("containers", "podman")
+    for file, entry in (
+        ("requirements.yml", f"{{name: '{collection_repository}', type: git, version: v0.1.0}}"),
+        ("molecule/default/collections.yml", f"{{name: {podman}, type: dir}}"),
+    ):
+        repository.write({file: f"---\ncollections:\n  - {entry}\n"})
     repository.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
     return repository
 
@@ -134,14 +138,25 @@ class Comments(http.server.BaseHTTPRequestHandler):
     """A platform's API: remembers what is posted."""
 
     posted: list[tuple[str, str, str]] = []
+    comments: list[dict[str, Any]] = []  # that the API lists
     code = 201
+
+    def do_GET(self) -> None:
+        page = int(dict(re.findall(r"(\w+)=(\d+)", self.path)).get("page", 1))
+        answer = {"username": "bot"} if self.path == "/user" else self.comments[100 * page - 100 : 100 * page]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
-        self.posted.append((self.path, self.headers["Authorization"], body))
+        method = "" if self.command == "POST" else f"{self.command} "
+        self.posted.append((method + self.path, self.headers["Authorization"], body))
         self.send_response(self.code)
         self.send_header("Location", "http://127.0.0.1:9/elsewhere")
         self.end_headers()
+
+    do_PATCH = do_PUT = do_POST
 
     def log_message(self, *_: object) -> None:
         pass
@@ -151,6 +166,7 @@ class Comments(http.server.BaseHTTPRequestHandler):
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of such an API."""
     monkeypatch.setattr(Comments, "posted", [])
+    monkeypatch.setattr(Comments, "comments", [])
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Comments) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -199,11 +215,41 @@ def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(pol
     ]
     for _, _, body in Comments.posted:
         title, opening, *lines = [line for line in body.splitlines() if line]
-        assert title == "What this change comes to on the hosts:"
+        assert title == "The effect of this change:"
         assert opening == "```text" and lines[-1] == "```" and "```" not in lines[:-1]
         assert any("press01.example.org" in line for line in lines) and any("telegram" in line for line in lines)
     assert TOKEN not in said
     assert policy.git("status", "--porcelain") == ""
+
+
+def test_a_new_approver_is_in_the_comment(policy: Repository, api: str) -> None:
+    policy.git("switch", "--quiet", "--create", "change")
+    approvers = (policy.directory / "inventory/prod/approvers.yml").read_text()
+    policy.write({"inventory/prod/approvers.yml": approvers.replace("head.of.press", "chan.tai.man")})
+    policy.commit("another head")
+    hub = {"github.token": TOKEN, "github.api_url": api, "github.repository": "a/p", "github.event.number": "7"}
+    github(policy, "comment", hub)
+    ((_, _, body),) = Comments.posted
+    assert "- press: head head.of.press" in body and "+ press: head chan.tai.man" in body
+
+
+def test_an_error_of_the_comparison_fails_the_job(policy: Repository, api: str) -> None:
+    """Python ends with exit code 1, too, which means that something changes."""
+    broken = policy.directory / "collections/ansible_collections/proscribe/ban/plugins/module_utils"
+    for file in (broken / "proscribe/controller/cli/diff/__init__.py", broken / "proscribe_command.py"):
+        file.write_text("raise RuntimeError('broken')\n")
+        assert "broken" in policy.run("sh", "-c", "ci/diff HEAD > comment.txt", code=None)
+        assert (policy.directory / "comment.txt").read_text() == ""
+        policy.run("sh", "-c", "! ci/diff HEAD")
+
+
+def test_the_pipeline_fails_for_an_unsigned_waiver(policy: Repository) -> None:
+    new = "waiver_id=w1 waiver_service=whatsapp waiver_host=press01.example.org waiver_reason=enquiries"
+    parties = "waiver_requested_by=chan.tai.man waiver_approved_by=head.of.press waiver_approved_on=now"
+    policy.run("ansible-playbook", "proscribe.ban.waiver", "-e", f"waiver_do=new {new} {parties} waiver_expires=90d")
+    (verify,) = [line for line in document(policy, GITLAB)["test"]["script"] if "waiver_do=verify" in line]
+    said = policy.run("bash", "-c", verify, code=2)
+    assert "w1: not signed; unsigned" in said, said
 
 
 @pytest.fixture(scope="module")
@@ -215,19 +261,23 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_gate_fails_the_job_that_audits(policy: Repository, wheels: Path) -> None:
+def test_the_gate_fails_the_job_that_audits(policy: Repository, wheels: Path, tmp_path: Path) -> None:
     policy.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     hosts = policy.directory / "inventory/prod/hosts.yml"
     hosts.write_text("press: {hosts: {press01.example.org: {ansible_connection: local}}}\nfinance: {hosts: {}}\n")
     variables = policy.directory / "inventory/prod/group_vars/all.yml"
     variables.write_text(variables.read_text() + SHORT)
     policy.commit("this machine")
-    said = github(policy, "audit", {}, code=10)
+    said = github(policy, "audit", {"github.workspace": str(policy.directory)}, code=10)
     assert "1 host: 1 noncompliant" in said, said
     assert "the compliance gate (incomplete) is not met" in said
-    assert (policy.directory / "reports/latest/report.html").is_file()  # what the jobs keep
+    assert (policy.directory / "report/report.html").is_file()  # what the jobs keep
+    assert (tmp_path / "proscribe-reports/latest/report.html").is_file()  # what the next run compares with
+    shutil.rmtree(policy.directory / "report")
     variables.write_text(variables.read_text().replace("2024-10-31", "2099-01-01"))
     gitlab(policy, "audit", {})
+    assert (policy.directory / "report/report.html").is_file()
+    assert Path("/var/lib/proscribe-reports/latest/report.html").is_file()
 
 
 # -- comments ----------------------------------------------------------------------------------------------------------
@@ -235,12 +285,12 @@ def test_the_gate_fails_the_job_that_audits(policy: Repository, wheels: Path) ->
 HOSTILE = "```\n# heading\n@everyone <img src=x>\n~~~~\n``````` \u202eevil\u202c \x1b[2J \u200b\ud83d\n"
 
 
-def commented(text: str, api: str, code: int = 0) -> str:
-    argv = [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}/notes"]
+def commented(text: str, api: str, code: int = 0, path: str = "/notes", **environment: str) -> str:
+    argv = [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}{path}"]
     done = subprocess.run(
         argv,
         input=text.encode(errors="surrogatepass"),
-        env={**os.environ, "COMMENT_TOKEN": TOKEN},
+        env={**os.environ, "COMMENT_TOKEN": TOKEN, "COMMENT_USER": f"{api}/user", **environment},
         capture_output=True,
         timeout=LONGEST,
     )
@@ -263,6 +313,53 @@ def test_a_long_text_is_cut_and_says_so(api: str) -> None:
     assert len(body) < 65_536
     assert body.splitlines()[-1] == "The rest is left out: 40,000 characters. The job's log has it."
     assert commented("\n \n", api) == body and len(Comments.posted) == 1  # nothing to say: no comment
+
+
+OTHERS = [{"id": number, "body": "Title\n\nx", "author": {"username": "mallory"}} for number in range(120)]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "comments", "requests"),
+    [
+        ("text", "/merge_requests/3/notes", OTHERS, ["/merge_requests/3/notes"]),
+        (
+            "text",
+            "/merge_requests/3/notes",
+            [*OTHERS, {"id": 7, "body": "Title\n\nold", "author": {"username": "bot"}}],
+            ["PUT /merge_requests/3/notes/7"],
+        ),
+        (
+            "",  # a later push takes the effect away
+            "/merge_requests/3/notes",
+            [{"id": 7, "body": "Title\n\nold", "author": {"username": "bot"}}],
+            ["PUT /merge_requests/3/notes/7"],
+        ),
+        (
+            "text",
+            "/repos/a/p/issues/4/comments",
+            [{"id": 8, "body": "Title\n\nold", "user": {"login": "bot"}}],
+            ["PATCH /repos/a/p/issues/comments/8"],
+        ),
+        (
+            "text",
+            "/repos/a/p/issues/4/comments",
+            [{"id": 8, "body": "Another title\n\nTitle\n", "user": {"login": "bot"}}],
+            ["/repos/a/p/issues/4/comments"],
+        ),
+    ],
+)
+def test_one_comment_of_the_pipeline_is_written_anew_and_nobody_elses(
+    api: str,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    path: str,
+    comments: list[dict[str, Any]],
+    requests: list[str],
+) -> None:
+    monkeypatch.setattr(Comments, "comments", comments)
+    commented(text, api, path=path)
+    assert [request for request, _, _ in Comments.posted] == requests
+    assert Comments.posted[-1][2].startswith("Title\n\n```text\n" + (text or "Nothing: no host has another policy"))
 
 
 @pytest.mark.parametrize("code", [302, 403])

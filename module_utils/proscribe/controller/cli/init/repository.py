@@ -24,7 +24,7 @@ EXAMPLE = installation.ROOT / "examples/policy-repository"
 NAMED = "proscribe.ban"  # the collection, as the example has it
 AS_IT_IS = (
     *(".ansible-lint", ".gitignore", "requirements.txt"),
-    *(f"molecule/default/{name}.yml" for name in ("prepare", "converge", "verify")),
+    *(f"molecule/default/{name}.yml" for name in ("collections", "prepare", "converge", "verify")),
     "inventory/prod/waivers/.gitkeep",
 )
 PIPELINE = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
@@ -62,7 +62,7 @@ def files(answers: Answers, departments: Mapping[str, Sequence[str]], requiremen
     values: dict[str, object] = {
         "ansible.cfg": text_of("ansible.cfg").replace(HOSTS, ",".join(filter(None, (answers.inventory, HOSTS)))),
         "site.yml": [play for play in _data("site.yml") if "import_playbook" in play],
-        "requirements.yml": {"collections": [dict(requirement), *_data("requirements.yml")["collections"][1:]]},
+        "requirements.yml": {"collections": [dict(requirement)]},
         HOSTS: {name: {"hosts": dict.fromkeys(hosts)} if hosts else {} for name, hosts in departments.items()},
         VARIABLES: _restrictions(answers),
         "inventory/prod/approvers.yml": approvers,
@@ -155,7 +155,7 @@ def commands(answers: Answers) -> list[str]:
 
 COMMANDS_FOR = (
     "Ansible, ansible-lint and Molecule, in an environment of their own",
-    "the collection, and what Molecule needs",
+    "the collection",
     "compare the policy with the table; no host is touched",
     "report for every host; nothing is changed",
     "every night: audit; correct what is on enforce",
