@@ -146,7 +146,7 @@ def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(
 
 
 def test_an_error_of_our_own_is_no_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Python ends with 1, with which `diff`, `explain` and `waiver verify` answer."""
+    """Python has exit code 1 for it, with which `diff`, `explain` and `waiver verify` answer."""
     monkeypatch.setattr(command_line, "read", lambda *_: (raising(RuntimeError("it broke")), None))
     assert command_line.main(["diff"]) == 70
     printed = capsys.readouterr()
