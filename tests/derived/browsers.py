@@ -18,7 +18,7 @@ CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 MADE = {EXTENSIONS: ("`ExtensionInstallBlocklist`, `ExtensionInstallAllowlist`", "`ExtensionSettings`")}
 MORE = {
     PROXY_EXTENSIONS: ", `PolicyDictionaryMultipleSourceMergeList`",
-    SIGN_IN: "; with Google tenants `RestrictSigninToPattern` instead",
+    SIGN_IN: "; with Google tenants `RestrictSigninToPattern` instead, in Edge with Microsoft tenants",
 }
 
 

@@ -39,7 +39,10 @@ PACKAGES = (
 )
 # What keeps a browser from being asked for its policies is left out.
 ALL = {id_: BLOCKED for id_ in SETTINGS if id_ != "developer_tools"}
-TENANTS = {"google": ["corp.example"], "microsoft": ["11111111-2222-3333-4444-555555555555"]}
+TENANTS = {
+    "google": ["corp.example"],
+    "microsoft": [{"id": "11111111-2222-3333-4444-555555555555", "domains": ["corp.example", "hk.corp.example"]}],
+}
 # What Samba (4.22) does not know to have a type of its own: on Linux a domain's policy says these as a number, or as a
 # text, and Chromium takes neither. On Windows they are what Chromium expects.
 NUMBERS = {"EncryptedClientHelloEnabled", "WebAppInstallByUserEnabled"}

@@ -53,7 +53,7 @@ Settings:
                unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable apps: programs
                that count in homes, with the rest of a browser around them]; absent if not scanned for
     browser    browsers {<setting>: how it is managed, of host/controls/browser/settings.py}; extensions_allowed [ids];
-               tenants {google: [domains], microsoft: [tenant ids]}
+               tenants {google: [domains], microsoft: [of tenants.py, the organisation's own one first]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
                until new rules are taken back unless confirmed; rules: [the organisation's own, of
                organisation_rules.py]; management: [CIDR that must never be cut]; force_dns: whether only the host's

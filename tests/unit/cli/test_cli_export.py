@@ -337,3 +337,15 @@ def test_a_policy_with_nothing_for_any_format_is_refused(inventory, tmp_path, ca
     (tmp_path / "hosts.yml").write_text(INVENTORY.replace("proscribe_exports_fed: [rpz, nft]", off))
     assert all_of(inventory, tmp_path / "out", *AT) == 2
     assert "export all: the policy has nothing for any format" in capsys.readouterr().err
+
+
+def test_a_tenant_without_its_id_is_refused_before_any_file_where_a_format_takes_ids_only(inventory, tmp_path, capsys):
+    out, text = tmp_path / "all", (tmp_path / "hosts.yml").read_text()
+    tenants = "  vars:\n    proscribe_tenants: {microsoft: [dept.example]}"
+    (tmp_path / "hosts.yml").write_text(text.replace("  vars:", tenants))
+    assert all_of(inventory, out, *AT) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "proscribe_tenants.microsoft has 'dept.example' without the id of its tenant" in said
+    assert "https://login.microsoftonline.com/dept.example/v2.0/.well-known/openid-configuration" in said
+    refused = {"entra_tenant_restrictions", "gpo", "intune", "mobileconfig"}
+    assert {one.name for one in out.iterdir()} == FORMATS.keys() - refused

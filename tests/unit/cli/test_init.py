@@ -158,6 +158,8 @@ def test_what_is_not_answered_has_its_default() -> None:
         (["--category=mail"], "--category: found 'mail', expected one of instant_messaging"),
         (["--tenant=gogle=x"], "--tenant: found 'gogle', expected one of google, microsoft, did you mean"),
         (["--tenant=google=a b"], "--tenant: found 'a b', expected a domain or a tenant id"),
+        (["--tenant=microsoft=x:a.example"], "--tenant: found 'x', expected a tenant id: a GUID"),
+        (["--tenant=google=a.example:b.example"], "--tenant: found 'a.example:b.example', expected a domain"),
         (["--approver=a b"], "--approver: found 'a b', expected a name without spaces"),
         (["--approver=pres:chan"], "--approver: found 'pres', expected one of press"),
         (["--approver=chan=/dev/zero"], "--approver: found '/dev/zero', expected the file of one public SSH key"),
@@ -254,6 +256,14 @@ def test_the_gate_is_in_no_pipeline_of_what_only_audits() -> None:
         assert "proscribe.ban.audit\n" in text and "gate" not in text.partition("audit:")[2].partition("run:")[2]
 
 
+def test_a_tenant_of_microsoft_has_its_id_and_its_domains() -> None:
+    id_ = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
+    written = made(f"--tenant=microsoft={id_}:a.example:b.example")[repository.VARIABLES]
+    tenants = yaml.load(written.replace("!unsafe ", ""), yaml.BaseLoader)["proscribe_tenants"]
+    assert tenants == {"microsoft": [{"id": id_, "domains": ["a.example", "b.example"]}]}
+    assert "# A tenant of Microsoft" not in written
+
+
 def test_the_policy_is_what_was_answered() -> None:
     tenants = ["--tenant=google=a.example", "--tenant=microsoft=b.example", "--tenant=google=c.example"]
     written = made("--category=webmail", "--contact=desk {{ x }}", *tenants)[repository.VARIABLES]
@@ -265,6 +275,7 @@ def test_the_policy_is_what_was_answered() -> None:
         "proscribe_tenants": {"google": ["a.example", "c.example"], "microsoft": ["b.example"]},
         "proscribe_waiver_signatures": "required",
     }
+    assert "# A tenant of Microsoft has an id and domains" in written
     assert "proscribe_tenants" not in yaml.load(made()[repository.VARIABLES].replace("!unsafe ", ""), yaml.BaseLoader)
 
 

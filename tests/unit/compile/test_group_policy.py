@@ -19,10 +19,11 @@ from proscribe.controller.compile.restrictions.group_policy_values import (
     Object,
     read_group_policy,
 )
-from proscribe.controller.policy_errors import Expected, PolicyErrors
+from proscribe.controller.policy_errors import Expected, PolicyError, PolicyErrors
 from proscribe.model.plan import check
 
 NOW = at("2026-11-25T08:00:00+00:00")
+ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 OU = "OU=Desktops,DC=example,DC=com"
 UNITS = [f"OU=U{number},DC=example,DC=com" for number in range(MOST_UNITS)]
 ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
@@ -163,6 +164,38 @@ def test_a_group_without_one_policy_is_refused(
     (error,) = wrong.value.errors
     assert error.key == "proscribe_group_policy[0].group" and error.where == "host lab01"
     assert error.expected.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "service", "refused"),
+    [
+        ("dept.example", "onedrive_personal", True),
+        ({"id": ID, "domains": ["dept.example"]}, "onedrive_personal", False),
+        ("dept.example", "teams_personal", False),  # it has no value for a machine
+    ],
+)
+def test_a_tenant_without_the_id_that_onedrive_takes_is_refused(
+    organisation: Organisation, tenant: Any, service: str, refused: bool
+) -> None:
+    (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
+    entry = yaml.safe_load(file.read_text().replace("whatsapp", service.replace("_", "-")))
+    shared = ("category", "vendor", "audience", "enforce", "domains", "sources")
+    entry = {"id": service, "name": service, **{key: entry[key] for key in shared}}
+    file.with_name(f"{service}.yml").write_text(yaml.safe_dump(entry))
+    own = {"proscribe_tenants": {"microsoft": [tenant]}}
+
+    def variables_of(name: str) -> HostVariables:
+        (host,) = organisation.question(name).hosts
+        return dataclasses.replace(host, values={**host.values, **own})
+
+    try:
+        compiled(organisation, [ONE], "lab01", read=variables_of)
+        errors: tuple[PolicyError, ...] = ()
+    except PolicyErrors as wrong:
+        errors = wrong.errors
+    assert [error.key for error in errors] == ["proscribe_group_policy[0].group"] * refused
+    for error in errors:
+        assert error.value == "press" and "proscribe_tenants.microsoft has 'dept.example' without" in error.expected
 
 
 def test_a_group_with_two_policies_is_refused(organisation: Organisation) -> None:

@@ -24,6 +24,7 @@ EXTENSION = "a" * 32
 DATABASE = "postgresql://proscribe@db.example.org/proscribe"
 GOOGLE = {"google": ["example.org", "a-1.example"]}
 BOTH = {"google": (), "microsoft": ()}
+GUID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 
 TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (WORD, "audit", "audit"),
@@ -56,6 +57,12 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (readers.read_tenants, {}, BOTH),
     (readers.read_tenants, {"google": None}, BOTH),
     (readers.read_tenants, GOOGLE, {"google": ("example.org", "a-1.example"), "microsoft": ()}),
+    (readers.read_tenants, {"microsoft": [GUID, "Dept.example", GUID]}, {**BOTH, "microsoft": (GUID, "Dept.example")}),
+    (
+        readers.read_tenants,
+        {"microsoft": [{"id": GUID.upper(), "domains": ["Dept.example", "dept.example"]}, {"domains": ["b.example"]}]},
+        {**BOTH, "microsoft": ({"id": GUID, "domains": ["dept.example"]}, {"domains": ["b.example"]})},
+    ),
     (readers.read_extensions, [EXTENSION, "parrot@example.org"], (EXTENSION, "parrot@example.org")),
     *((readers.read_history, word, word) for word in ("sqlite", "off", DATABASE, "postgresql+psycopg://db/x")),
     (readers.read_history, False, "off"),
@@ -126,6 +133,36 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
         (readers.read_tenants, {"microsoft": ["a", name]}, ".microsoft[1]", name, TENANT)
         for name in ("b c", "bücher.example", "a_b", "²")
     ),
+    *(
+        (
+            readers.read_tenants,
+            {"microsoft": [name]},
+            ".microsoft[0]",
+            name,
+            "a domain such as example.org, or a tenant",
+        )
+        for name in ("contoso", GUID[:-1], f"{GUID}0", "a..example", "-a.example")
+    ),
+    *(
+        (readers.read_tenants, {"microsoft": [entry]}, f".microsoft[0]{key}", value, expected)
+        for entry, key, value, expected in (
+            ({"ids": GUID}, ".ids", "ids", "one of id, domains, did you mean 'id'?"),
+            ({"id": "dept.example"}, ".id", "dept.example", "a tenant id: a GUID such as"),
+            ({"id": 7}, ".id", 7, "a tenant id: a GUID such as"),
+            ({"id": GUID, "domains": "dept.example"}, ".domains", "dept.example", "a list of domains"),
+            ({"id": GUID, "domains": ["dept"]}, ".domains[0]", "dept", "a domain such as example.org"),
+            ({"id": GUID, "domains": [GUID]}, ".domains[0]", GUID, "a domain such as example.org"),
+            ({}, "", {}, "an id, domains, or both: {id: <tenant id>, domains: [example.org]}"),
+            (7, "", 7, "a domain, a tenant id, or a mapping such as {id: <tenant id>"),
+        )
+    ),
+    *(
+        (readers.read_tenants, {"microsoft": [both, other]}, ".microsoft[1]", twice, "each tenant once")
+        for both in ({"id": GUID, "domains": ["dept.example"]},)
+        for other, twice in ((GUID, GUID), ("dept.example", "dept.example"), ({"id": GUID}, GUID))
+    ),
+    (readers.read_tenants, {"microsoft": "a.example"}, ".microsoft", "a.example", "a list of at most 100 tenants"),
+    (readers.read_tenants, {"google": [{"id": GUID}]}, ".google[0]", {"id": GUID}, "tenant names"),
     (readers.read_browser_settings, [], "", [], "a mapping such as {private_windows: blocked"),
     (readers.read_browser_settings, {"proxys": "x"}, ".proxys", "proxys", "one of "),
     (readers.read_browser_settings, {"proxies": "x"}, ".proxies", "x", "one of "),

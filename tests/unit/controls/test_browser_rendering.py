@@ -182,8 +182,11 @@ def test_what_browsers_are_not_given_is_in_no_list_and_open_unless_the_dns_filte
     assert judge_policies(made, desired, [])[0].state == "compliant"
 
 
+ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
+
+
 def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of_others() -> None:
-    tenants = {"google": ["b.example", "a.example"], "microsoft": ["tenant-1", "tenant-2"]}
+    tenants = {"google": ["b.example", "a.example"], "microsoft": [ID, "tenant.example"]}
     desired = rendering.rules(
         section({"a": {"domains": ["x.example"]}}, browsers={"dns_over_https": "blocked"}, tenants=tenants)
     )
@@ -202,8 +205,8 @@ def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of
         "AllowedDomainsForApps": "a.example,b.example",
     }
     assert injected == {
-        "Restrict-Access-To-Tenants": "tenant-1,tenant-2",
-        "Restrict-Access-Context": "tenant-1",
+        "Restrict-Access-To-Tenants": f"{ID},tenant.example",
+        "Restrict-Access-Context": ID,
         "sec-Restrict-Tenant-Access-Policy": "restrict-msa",
     }
 

@@ -167,12 +167,15 @@ def test_only_listed_extensions() -> None:
     }
 
 
+ID, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
+
+
 def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
-    tenants = {"google": ["example.org", "b.example"], "microsoft": ["tenant-2", "tenant-1"]}
+    tenants = {"google": ["example.org", "b.example"], "microsoft": [ID, "tenant.example"]}
     policies = said(place("chromium"), {"sign_in": "blocked"}, tenants=tenants)
     assert policies["RestrictSigninToPattern"] == ".*@(b[.]example|example[.]org)" and "BrowserSignin" not in policies
     assert policies["AllowedDomainsForApps"] == "b.example,example.org"
-    headers = {"Restrict-Access-To-Tenants": "tenant-2,tenant-1", "Restrict-Access-Context": "tenant-2"}
+    headers = {"Restrict-Access-To-Tenants": f"{ID},tenant.example", "Restrict-Access-Context": ID}
     assert policies["HttpHeaderInjection"] == [
         {"patterns": hosts, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
         for hosts, headers in (
@@ -186,7 +189,8 @@ def test_with_tenants_their_accounts_sign_in_and_no_others() -> None:
 
 
 def test_where_tenants_are_distinguished_the_report_names_the_policy_and_browser(tmp_path: Path) -> None:
-    tenants = {"google": ["a.example", "b.example", "c.example", "d.example"], "microsoft": ["t-1", "t-2", "t-3"]}
+    partners = [{"id": ID, "domains": ["t.example", "u.example"]}, {"id": OTHER}]
+    tenants = {"google": ["a.example", "b.example", "c.example", "d.example"], "microsoft": partners}
     tree = Tree(tmp_path, section({}, tenants=tenants))
     assert {state for state, _ in tree.tenants().values()} == {"noncompliant"}
     tree.enforce()
@@ -203,13 +207,55 @@ def test_where_tenants_are_distinguished_the_report_names_the_policy_and_browser
         "browser/microsoft-tenants": (
             "compliant",
             {
-                ("chromium,google_chrome", "HttpHeaderInjection"): "Microsoft lets in accounts of t-1, t-2, t-3"
-                " only, and no personal ones at login.live.com",
+                ("chromium,google_chrome", "HttpHeaderInjection"): "Microsoft lets in accounts of t.example,"
+                f" u.example, {OTHER} only, and no personal ones at login.live.com",
                 ("firefox", "WebsiteFilter"): "personal accounts: login.live.com is blocked; business accounts of"
                 " others are let in",
             },
         ),
     }
+
+
+def test_without_an_id_the_report_says_which_header_is_not_sent(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, section({}, tenants={"microsoft": ["dept.example"]}))
+    tree.enforce()
+    state, found = tree.tenants()["browser/microsoft-tenants"]
+    said = found["chromium,google_chrome", "HttpHeaderInjection"]
+    assert state == "compliant" and said.startswith("Microsoft lets in accounts of dept.example only")
+    assert "Restrict-Access-Context is not sent: proscribe_tenants.microsoft has 'dept.example' without the id" in said
+
+
+EDGE = "etc/opt/edge/policies/managed/"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "installed", "theirs", "state"),
+    [
+        (ID, True, {}, "noncompliant"),
+        (ID, False, {}, "compliant"),  # no browser of the host signs in at Microsoft
+        (ID, True, {"RestrictSigninToPattern": "x"}, "compliant"),  # the organisation has decided it
+        ({"id": ID, "domains": ["dept.example"]}, True, {}, "compliant"),
+        ("dept.example", True, {}, "compliant"),
+    ],
+)
+def test_an_installed_edge_in_which_everybody_may_sign_in_is_reported_and_not_corrected(
+    tmp_path: Path, tenant: Any, installed: bool, theirs: dict[str, Any], state: str
+) -> None:
+    tree = Tree(tmp_path, section({"sign_in": "blocked"}, tenants={"microsoft": [tenant]}))
+    path = f"/{EDGE}proscribe.json"
+    edge = {"id": "microsoft_edge", "family": "chromium", "path": path, "browsers": ["microsoft_edge"]}
+    tree.plan["browsers"] = [*tree.plan["browsers"], {**edge, "paths": ["/opt/microsoft/msedge/msedge"]}]
+    if installed:
+        tree.put("opt/microsoft/msedge/msedge", mode=0o755)
+    if theirs:
+        tree.put(f"{EDGE}own.json", theirs)
+    tree.enforce()
+    assert "BrowserSignin" not in tree.read(f"{EDGE}proscribe.json")
+    verdict = tree.verdicts()["sign-in"]
+    assert (verdict.state, verdict.drifted) == (state, False)
+    said = [f"{one.manager}: {one.detail}" for one in verdict.findings]
+    expected = f"microsoft_edge: every account may sign in: proscribe_tenants.microsoft has '{ID}' without the domains"
+    assert [one.startswith(expected) for one in said] == ([True] if state == "noncompliant" else [])
 
 
 def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have() -> None:

@@ -207,10 +207,13 @@ def chosen(setting: str, *children: dict[str, object]) -> dict[str, object]:
     return typed("Setting", settingInstance=instance)
 
 
+ONE, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
+
+
 def test_intune_gets_which_accounts_programs_let_in() -> None:
     private = {id_: {"mode": "enforce", "domains": []} for id_ in ("onedrive_personal", "teams_personal")}
     one = plan({"browser": {id_: {"urls": [], "allow": [], **entry} for id_, entry in private.items()}})
-    one["controls"]["browser"]["settings"]["tenants"] = {"microsoft": ["t1", "t2"]}
+    one["controls"]["browser"]["settings"]["tenants"] = {"microsoft": [ONE, OTHER]}
     drive = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
     teams = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
     assert document(intune.render(decision(one)), "windows_accounts.json")["settings"] == [
@@ -220,7 +223,7 @@ def test_intune_gets_which_accounts_programs_let_in() -> None:
             typed(
                 "SimpleSettingCollectionInstance",
                 settingDefinitionId=f"device_{drive}_allowtenantlist_allowtenantlistbox",
-                simpleSettingCollectionValue=[typed("StringSettingValue", value=tenant) for tenant in ("t1", "t2")],
+                simpleSettingCollectionValue=[typed("StringSettingValue", value=tenant) for tenant in (ONE, OTHER)],
             ),
         ),
         chosen(
@@ -228,13 +231,13 @@ def test_intune_gets_which_accounts_programs_let_in() -> None:
             typed(
                 "SimpleSettingInstance",
                 settingDefinitionId=f"{teams}_restrictteamssignintoaccountsfromtenantlist",
-                simpleSettingValue=typed("StringSettingValue", value="t1,t2"),
+                simpleSettingValue=typed("StringSettingValue", value=f"{ONE},{OTHER}"),
             ),
         ),
     ]
 
 
-TENANTS = {"microsoft": ["t1"], "google": ["corp.example"]}
+TENANTS = {"microsoft": [ONE], "google": ["corp.example"]}
 CHATS = "Teams: chats with people who have private accounts"
 
 

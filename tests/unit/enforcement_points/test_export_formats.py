@@ -161,10 +161,13 @@ def test_the_rules_for_squid_are_of_what_is_restricted_and_has_names():
     assert list(export("squid", plan({"browser": own})).included) == ["browser/chat", "browser/drive", "browser/mail"]
 
 
+OWN = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
+
+
 def test_what_is_for_browsers_alone_is_said():
     extensions = {"extensions": {"chrome": ["a" * 32]}}
     made = plan({"browser": {"chat": extensions, "mail": {"mode": "waived", "waiver": "W-1", **extensions}}})
-    tenants = {"google": ["a.example"], "microsoft": ["b.example"]}
+    tenants = {"google": ["a.example"], "microsoft": [OWN]}
     made["controls"]["browser"]["settings"] = {"browsers": {"proxies": "blocked"}, "tenants": tenants}
     for name in ("squid", "pac"):
         said = {one.rule for one in FORMATS[name].render(decision(made)).left_out}
@@ -181,13 +184,13 @@ def of_tenants(*google, microsoft=()):
 
 
 def test_a_squid_that_opens_connections_says_whose_accounts_may_be_let_in():
-    made = export("squid_opening", of_tenants("example.org", "b.example", microsoft=["tenant-1", "tenant-2"]))
+    made = export("squid_opening", of_tenants("example.org", "b.example", microsoft=[OWN, "c.example"]))
     lines = only(made.files["proscribe.conf"])
     added = [line for line in lines if line.startswith("request_header_add ")]
     assert added == [
         'request_header_add X-GoogApps-Allowed-Domains "example.org,b.example" proscribe_tenants_1',
-        'request_header_add Restrict-Access-To-Tenants "tenant-1,tenant-2" proscribe_tenants_2',
-        'request_header_add Restrict-Access-Context "tenant-1" proscribe_tenants_2',
+        f'request_header_add Restrict-Access-To-Tenants "{OWN},c.example" proscribe_tenants_2',
+        f'request_header_add Restrict-Access-Context "{OWN}" proscribe_tenants_2',
         'request_header_add sec-Restrict-Tenant-Access-Policy "restrict-msa" proscribe_tenants_3',
     ]
     # what a client sends of it is lost, on every site

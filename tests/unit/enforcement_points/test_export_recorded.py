@@ -62,11 +62,12 @@ SERVICES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def made() -> dict[str, Any]:
+def made(*microsoft: Any) -> dict[str, Any]:
     found = plan(SERVICES, contact="IT & <help>", request_url="https://help.example/ask")
     controls = found["controls"]
     controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
-    controls["browser"]["settings"]["tenants"] = {"google": ["b.example"], "microsoft": [OWN, PARTNER, BY_NAME]}
+    tenants = {"google": ["b.example"], "microsoft": [*microsoft] or [OWN, PARTNER, BY_NAME]}
+    controls["browser"]["settings"]["tenants"] = tenants
     controls["firewall"]["settings"] |= {
         "dns_over_tls": "blocked",
         "quic": "blocked",
@@ -82,7 +83,9 @@ def made() -> dict[str, Any]:
 def recorded(name: str) -> str:
     """An export as one text: each file, and what the manifest says. What is no text is there by its digest."""
     format_ = FORMATS[name]
-    about = decision(made(), format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
+    # Entra takes a tenant by its id only.
+    one = made(OWN, {"id": PARTNER, "domains": [BY_NAME]}) if name == "entra_tenant_restrictions" else made()
+    about = decision(one, format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
     found = format_.render(about)
     parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(".pol")}
     parts[manifest.NAME] = manifest.text(manifest.manifest(format_, about, found)).decode()

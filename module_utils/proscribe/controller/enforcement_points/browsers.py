@@ -5,13 +5,16 @@ The policies themselves are host/controls/group_policy/policies.py, which a doma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ...host.controls.browser import firefox
+from ...host.controls.browser.chromium import CONTEXT
 from ...host.controls.browser.rendering import MOST_ENTRIES, Name, Verdicts, extensions, fitting, names, rules
-from ...host.controls.browser.settings import rule
+from ...host.controls.browser.settings import SIGN_IN, rule
+from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED
+from ...model.tenants import explain_missing_id, microsoft_tenants
 from ...model.types.plan import Entry, Plan, Section
 from .declaration import Decision, LeftOut
 
@@ -59,6 +62,7 @@ def left_out(
     ]
     if any(one.family == policies.FIREFOX for one in programs):
         found += _closed_in_firefox(section)
+    found += [*_open_sign_in(section, programs), *context_left_out(section)]
     names_ = ", ".join(one.name for one in programs)
     unknown = f"Nobody has verified where they read policies on {platform}. " if platform else ""
     found.append(LeftOut("", "other browsers", f"{unknown}This export is for {names_}."))
@@ -77,6 +81,19 @@ def accounts_left_out(decision: Decision) -> list[LeftOut]:
         if entry and entry["mode"] in RESTRICTED and id_ == "teams_personal":
             found.append(LeftOut(f"{CONTROL}/{id_}", "Teams: chats with people who have private accounts", _IN_TENANT))
     return found
+
+
+def context_left_out(section: Section) -> Iterator[LeftOut]:
+    """Yield the header that takes an id only, where the organisation's own tenant has none in the plan."""
+    if missing := explain_missing_id(microsoft_tenants(section["settings"])[:1], CONTEXT):
+        yield LeftOut("", f"the header {CONTEXT} at Microsoft's sign-in", missing)
+
+
+def _open_sign_in(section: Section, programs: Sequence[policies.Program]) -> Iterator[LeftOut]:
+    desired = rules(section)
+    for program in programs:
+        if missing := explain_open_sign_in(desired, program.place):
+            yield LeftOut(rule(SIGN_IN), f"{program.name}: which accounts sign in", missing)
 
 
 def _closed_in_firefox(section: Section) -> list[LeftOut]:

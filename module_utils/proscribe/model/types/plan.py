@@ -166,6 +166,13 @@ class OrganisationRule(TypedDict):
     comment: str
 
 
+class TenantEntry(TypedDict, total=False):
+    """A tenant of Microsoft Entra (tenants.py)."""
+
+    id: str
+    domains: list[str]
+
+
 class Settings(TypedDict, total=False):
     """The settings of a control. Each control has its own."""
 
@@ -181,7 +188,7 @@ class Settings(TypedDict, total=False):
     unmanaged_browsers: Entry
     browsers: dict[str, str]
     extensions_allowed: list[str]
-    tenants: dict[str, list[str]]
+    tenants: dict[str, list[str | TenantEntry]]
     dns_over_tls: str
     quic: str
     log: bool

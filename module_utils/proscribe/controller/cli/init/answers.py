@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...compile.catalogue.schema import CATEGORIES, TENANT_PROVIDERS
+from ....model.types.plan import TenantEntry
+from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.departments import NO_DEPARTMENT
 from ...compile.reading.plain_file import content_of
 from ...compile.reading.values import choice, day, line
 from ...compile.restrictions import RESTRICTIONS
-from ...compile.restrictions.readers import read_tenants
 from ...compile.restrictions.schedule_values import read_repository
+from ...compile.restrictions.tenant_values import read_tenants
 from ...policy_errors import Described, Expected, PolicyError, PolicyErrors
 from ...ssh_signatures import PATIENCE
 from .. import Refused, say
@@ -58,7 +59,7 @@ class Answers:
     department: tuple[Department, ...]
     inventory: str
     category: tuple[str, ...]
-    tenant: tuple[tuple[str, str], ...]
+    tenant: tuple[tuple[str, str | TenantEntry], ...]
     approver: tuple[Approver, ...]
     first_day: datetime.date
     ci: str
@@ -102,14 +103,16 @@ def inventory_file(value: str) -> str:
     return value
 
 
-def tenant(value: str) -> tuple[str, str]:
-    """`google=example.org`."""
+def tenant(value: str) -> tuple[str, str | TenantEntry]:
+    """Read `google=example.org` or `microsoft=<tenant id>:example.org`."""
     provider, _, name = value.partition("=")
+    id_, *domains = name.split(":")
+    entry = {"id": id_, "domains": domains} if domains and provider == "microsoft" else name
     try:
-        read_tenants({provider: [name]})
+        (read,) = read_tenants({provider: [entry]})[provider]
     except Expected as wrong:
         raise Expected("", wrong.value, wrong.expected) from None
-    return provider, name
+    return provider, read
 
 
 def approver(value: str) -> Approver:
@@ -144,6 +147,7 @@ def questions(today: datetime.date) -> Sequence[Question]:
     category, banned = choice(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
     some, none = "an empty line ends them", ""
     departments = f"A department and its hosts, such as press=press01,press02; {some}"
+    tenants = f"An own tenant, such as google=example.org or microsoft=TENANT_ID:example.org; {some}"
     approvers = f"Who approves waivers, such as press:chan.tai.man=chan.pub; {some}"
     return (
         Question("organisation", "The organisation", one_line, metavar="NAME"),
@@ -151,7 +155,7 @@ def questions(today: datetime.date) -> Sequence[Question]:
         Question("department", departments, department, none, True, "NAME=HOST,HOST"),
         Question("inventory", "An inventory that is in DIR already", inventory_file, none, metavar="FILE"),
         Question("category", f"A category that is banned; {some}", category, banned, True, "CATEGORY"),
-        Question("tenant", f"An own tenant, such as google=example.org; {some}", tenant, none, True, "PROVIDER=TENANT"),
+        Question("tenant", tenants, tenant, none, True, "PROVIDER=TENANT"),
         Question("approver", approvers, approver, none, True, "[DEPARTMENT:]NAME=KEYFILE"),
         Question("first-day", "The first day of the ban", day, today.isoformat(), metavar="DATE"),
         Question("ci", f"Pipelines for {', '.join(PIPELINES)}", choice(*PIPELINES), PIPELINES[0], metavar="WHERE"),
@@ -165,7 +169,7 @@ HELP: Mapping[str, str] = {
     "department": "a department with its hosts; repeatable",
     "inventory": "instead of hosts: an inventory that is in DIR, used as it is",
     "category": "a category that is banned; repeatable",
-    "tenant": f"an own tenant of {' or '.join(TENANT_PROVIDERS)}, which stays reachable; repeatable",
+    "tenant": "an own tenant, which stays reachable: google=DOMAIN, or microsoft=TENANT_ID:DOMAIN:...; repeatable",
     "approver": "who approves waivers, with a public SSH key; a department's first one is its head; repeatable",
     "first-day": "the first day of the ban (default: today)",
     "ci": f"{', '.join(PIPELINES)} (default: {PIPELINES[0]})",

@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 
 from ....model.plan import CONTROLS
+from ....model.tenants import read_tenant
+from ....model.types.plan import TenantEntry
 from ....wire import installation
 from ...compile.restrictions import PREFIX, RESTRICTIONS
 from ...compile.waivers.signatures import NAMESPACE
@@ -36,6 +38,9 @@ MOLECULE = "molecule/default/molecule.yml"
 GATE = " -e proscribe_compliance_gate=incomplete"  # what only audits would fail every morning
 MOST_PLATFORMS = 2  # throw-away hosts, as in the example
 AUDITS = "# Each control reports and changes nothing, until it is on enforce: the README says when.\n"
+INCOMPLETE_TENANT = (
+    "# A tenant of Microsoft has an id and domains: {id: <tenant id>, domains: [example.org]}. Exports need both.\n"
+)
 BECOMES = "# `audited` becomes `blocked` in the change that enforces, `upcoming` becomes `audited` on the first day.\n"
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
@@ -70,7 +75,7 @@ def files(answers: Answers, departments: Mapping[str, Sequence[str]], requiremen
         MOLECULE: _molecule(list(departments)),
     }
     for name, value in values.items():
-        more = AUDITS if name == VARIABLES else ""
+        more = AUDITS + _note_on_tenants(answers) if name == VARIABLES else ""
         made[name] = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + more)
     department, hosts = next(iter(departments.items()))
     made["README.md"] = _readme(
@@ -90,8 +95,13 @@ def names_of(name: str) -> list[str]:
     return [one for one in dict.fromkeys(found) if not one.endswith(".example")]
 
 
+def _note_on_tenants(answers: Answers) -> str:
+    own = [read_tenant(entry) for provider, entry in answers.tenant if provider == "microsoft"]
+    return "" if all(tenant.id and tenant.domains for tenant in own) else INCOMPLETE_TENANT
+
+
 def _restrictions(answers: Answers) -> Mapping[str, object]:
-    tenants: dict[str, list[str]] = {}
+    tenants: dict[str, list[str | TenantEntry]] = {}
     for provider, name in answers.tenant:
         tenants.setdefault(provider, []).append(name)
     values = {

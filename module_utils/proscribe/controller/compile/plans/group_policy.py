@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from ....host.controls.group_policy import applocker
+from ....host.controls.group_policy import accounts, applocker
 from ....model.plan import RESTRICTED
 from ....model.types.plan import Entry, GroupPolicy, GroupPolicyObject, Plan, Section, Settings
 from ...enforcement_points.decision import join
@@ -53,6 +53,9 @@ def section(
         if CONTROL not in plan["controls"]:
             expected = f"a group whose {PREFIX}controls has {CONTROL}: enforce or audit; it is off there"
             errors.append(PolicyError("", key, one.group, expected))
+            continue
+        if missing := accounts.explain_missing_ids(plan["controls"][CONTROL], for_users=False):
+            errors.append(PolicyError("", key, one.group, f"a group whose tenants have ids: {missing}"))
             continue
         found: GroupPolicyObject = {
             "name": one.name,

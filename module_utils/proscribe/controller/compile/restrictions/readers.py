@@ -12,9 +12,9 @@ from ....model.plan import CONTROLS
 from ....model.words import CONTROL_MODES, URL
 from ...policy_errors import Described, Expected
 from ...report import exports
-from ..catalogue.schema import TENANT_PROVIDERS
 from ..reading import grammar
 from ..reading.values import choice, length_of, line, list_of_names, one_of, within
+from .tenant_values import read_tenants as read_tenants
 
 # Each is shown to everybody, so more of them would be read by nobody.
 MOST_LANGUAGES = 6
@@ -33,22 +33,6 @@ def read_controls(value: object) -> Mapping[str, str]:
         within(f".{name}", one_of, name, CONTROLS, "a control, ")
         modes[str(name)] = within(f".{name}", choice(*CONTROL_MODES), mode)
     return modes
-
-
-def read_tenants(value: object) -> Mapping[str, tuple[str, ...]]:
-    """The tenants of each provider."""
-    if not isinstance(value, Mapping):
-        raise Expected("", value, "a mapping such as {google: [example.org], microsoft: [<tenant id>]}")
-    for name in value:
-        within(f".{name}", one_of, name, TENANT_PROVIDERS)
-    tenants: dict[str, tuple[str, ...]] = {}
-    for provider in TENANT_PROVIDERS:
-        tenants[provider] = within(f".{provider}", list_of_names(None, "tenant names"), value.get(provider) or [])
-        for index, name in enumerate(tenants[provider]):
-            # The name ends up in an HTTP header that browsers send.
-            if not all(character.isascii() and (character.isalnum() or character in ".-") for character in name):
-                raise Expected(f".{provider}[{index}]", name, "a domain or a tenant id: letters, digits, dots, hyphens")
-    return tenants
 
 
 def read_browser_settings(value: object) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 
+from ....model.types.plan import TenantEntry
 from ..catalogue.schema import AUDIENCES, BANNED, CATEGORIES
 from ..reading.values import choice, day, flag, length_or_forever, line, list_of_names, pattern, whole_number
 from .by_group import ByGroup, read_groups_restricted
@@ -61,8 +62,11 @@ class Selection:
         read_controls,
         "Per control: enforce, audit (report only) or off (not checked).",
     )
-    tenants: Mapping[str, tuple[str, ...]] = variable(
-        {"google": [], "microsoft": []}, read_tenants, "The organisation's own tenants, which stay reachable."
+    tenants: Mapping[str, tuple[str | TenantEntry, ...]] = variable(
+        {"google": [], "microsoft": []},
+        read_tenants,
+        "The organisation's own tenants, which stay reachable: at Google by domain, at Microsoft as {id: <tenant id>, "
+        "domains: [...]}, the own one first. See below.",
     )
     catalog: str = variable(
         "",

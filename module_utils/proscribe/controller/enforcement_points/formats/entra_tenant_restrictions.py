@@ -5,6 +5,9 @@
   organisation's own, the others are its partners. Windows, Global Secure Access or a proxy says which requests are
   subject to the policy. They need the id that Entra gives it.
 
+Both need the id (a GUID) of each tenant. The policy of a partner has it as its key, and the accounts of a partner
+without such a policy are refused. The header Restrict-Access-Context takes nothing else.
+
 Microsoft: with version 2, a proxy no longer adds the headers of version 1. It opens no host below the listed ones,
 such as device.login.microsoftonline.com.
 """
@@ -14,42 +17,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ....host.controls.browser.chromium import microsoft_headers
+from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
 from ....host.controls.browser.settings import MICROSOFT_TENANTS
 from ....model.plan import RESTRICTED
+from ....model.tenants import explain_missing_id, microsoft_tenants
 from ..declaration import NOTHING, Decision, Device, Format, LeftOut, Limit, NotExportable, Rendered
 from ..header import about, json_file
 from ..web_names import CONTROL, rule_of, web_names
 
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
 LIMIT = Limit(4_000, "characters of a header", "a figure of our own: Microsoft names none")
 ONLY = "Tenant restrictions distinguish Microsoft's accounts, and close no site."
-BY_ID = "A partner's policy needs the id of its tenant (a GUID), so version 2 refuses its accounts."
 
 
 def render(decision: Decision) -> Rendered:
     """The headers and the requests."""
-    tenants = tuple(decision.plan["controls"][CONTROL]["settings"].get("tenants", {}).get("microsoft", ()))
+    tenants = microsoft_tenants(decision.plan["controls"][CONTROL]["settings"])
     if not tenants:
         raise NotExportable(f"{NOTHING}: proscribe_tenants names no tenant of Microsoft's")
-    for one in tenants:
-        if not _TENANT.fullmatch(one):
-            raise NotExportable(f"{one!r} is no tenant, expected a domain or an id: letters, digits, dots, hyphens")
-    LIMIT.check(len(",".join(tenants)))
-    partners = [one for one in tenants[1:] if _GUID.fullmatch(one)]
+    for name in (name for tenant in tenants for name in (*filter(None, [tenant.id]), *tenant.domains)):
+        if not _TENANT.fullmatch(name):
+            raise NotExportable(f"{name!r} is no tenant, expected a domain or an id: letters, digits, dots, hyphens")
+    if missing := explain_missing_id(tenants, "the policy of a partner" if tenants[0].id else CONTEXT):
+        raise NotExportable(missing)
+    LIMIT.check(len(",".join(tenant.id for tenant in tenants)))
     headers = [{"hosts": one["patterns"], "headers": one["headers"]} for one in microsoft_headers(tenants)]
     files = {
         "headers.json": json_file(headers),
         "default.json": _request("PATCH", "default", {"tenantRestrictions": _restrictions("blocked")}),
     }
-    for number, one in enumerate(partners, 1):
-        body: dict[str, object] = {"tenantId": one, "tenantRestrictions": _restrictions("allowed")}
+    for number, partner in enumerate(tenants[1:], 1):
+        body: dict[str, object] = {"tenantId": partner.id, "tenantRestrictions": _restrictions("allowed")}
         files[f"partner_{number}.json"] = _request("POST", "partners", body)
     rule = f"{CONTROL}/{MICROSOFT_TENANTS}"
-    by_name = [LeftOut(rule, f"tenant {one}", BY_ID) for one in tenants[1:] if one not in partners]
     files |= about(decision, "entra_tenant_restrictions")
-    return Rendered(files, [rule], [*by_name, *_sites(decision)])
+    return Rendered(files, [rule], list(_sites(decision)))
 
 
 def _restrictions(access: str) -> dict[str, object]:

@@ -9,11 +9,14 @@ The headers of tenants take the place of any that a client sends:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from ....host.controls.browser.chromium import microsoft_headers
+from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
 from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
+from ....model.tenants import google_domains, microsoft_tenants
+from ....model.types.plan import Settings
+from ..browsers import context_left_out
 from ..declaration import BY_TENANT, HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
 from ..header import comment, text
 from ..web_names import blocks, web_names
@@ -29,19 +32,22 @@ def render(decision: Decision) -> Rendered:
     cannot stand in a header.
     """
     names = web_names(decision)
-    tenants = decision.plan["controls"]["browser"]["settings"].get("tenants", {})
-    lines = [*comment(decision, "squid_opening"), *rules(names), *_headers(tenants)]
+    section = decision.plan["controls"]["browser"]
+    lines = [*comment(decision, "squid_opening"), *rules(names), *_headers(section["settings"])]
     left_out = [one for one in names.left_out if one.why != BY_TENANT and one.rule.partition("/")[2] not in OF_TENANTS]
     left_out += [one for one in unseen(decision, names) if not one.rule]
+    left_out += context_left_out(section)
     left_out.append(LeftOut("", "connections that are not opened", "What Squid splices or tunnels has no paths."))
     return Rendered({"proscribe.conf": text(lines)}, names.included, left_out)
 
 
-def _headers(tenants: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    google, microsoft = tuple(tenants.get("google", ())), tuple(tenants.get("microsoft", ()))
+def _headers(settings: Settings) -> Iterator[str]:
+    google, microsoft = google_domains(settings), microsoft_tenants(settings)
     groups: list[dict[str, Any]] = microsoft_headers(microsoft) if microsoft else []
     if google:
         groups.insert(0, {"patterns": [GOOGLE], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google)}]})
+    if microsoft and not microsoft[0].id:
+        yield f"request_header_access {CONTEXT} deny all"  # what a client sends of it is lost all the same
     for number, group in enumerate(groups, 1):
         acl = f"proscribe_tenants_{number}"
         yield from (f"acl {acl} dstdomain -n {host}" for host in group["patterns"])

@@ -13,11 +13,12 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
 from ....model.plan import RESTRICTED
+from ....model.tenants import microsoft_tenants
 from ...system import Host
 from ..base import Changes
 from . import exact_match, forks, ignored_policy_paths
@@ -27,7 +28,8 @@ from .observed import Observed
 from .places import PACKAGERS, Place, places
 from .rendering import MOST_ENTRIES, extensions, listed
 from .running import check_running as running_browsers
-from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, rule
+from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, rule
+from .sign_in import explain_open_sign_in
 
 if TYPE_CHECKING:
     from ....model.types.plan import Entry, Plan, Section
@@ -49,10 +51,11 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
     known = places(host, plan)
     others = forks.find_forks(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
-    found_here = {place.id for place in places(host, plan, everywhere=True) if place.sites and place.there(host)}
+    installed = [place for place in places(host, plan, everywhere=True) if place.sites and place.there(host)]
+    found_here = {place.id for place in installed}
     host.record_fields["browsers"] = sorted({*found_here, *(fork.id[:100] for fork in others if fork.policies)})
     seen = [ObservedPlace(place, exact_match.check(host, place, desired)) for place in everywhere]
-    verdicts = judge_policies(section, desired, seen)
+    verdicts = judge_policies(section, desired, seen, installed=installed)
     mode: Entry = {"mode": section["mode"]}
     found = faulty(seen)
     if desired:
@@ -71,10 +74,14 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
 
 
 def judge_policies(
-    section: Section, desired: Desired, seen: Sequence[ObservedPlace], filtered: bool = True
+    section: Section,
+    desired: Desired,
+    seen: Sequence[ObservedPlace],
+    filtered: bool = True,
+    installed: Collection[Place] = (),
 ) -> list[Verdict]:
     """The verdicts of a plan's services, and of the bypasses that it closes. `filtered`: whether the host has the DNS
-    filter of the plan, too.
+    filter of the plan, too. `installed` are the places of browsers that are there.
     """
     unseen = _reasons(one.observed.unseen for one in seen)
     verdicts = [
@@ -87,13 +94,33 @@ def judge_policies(
             for one in seen
             if setting in one.observed.settings
         ]
-        verdict = judge(rule(setting), {"mode": section["mode"]}, found, unseen)
+        more: list[Finding] = []
+        if setting == SIGN_IN and (open_to_all := _open_sign_in(section, desired, seen)):
+            found = [finding for finding in found if finding.manager not in open_to_all]
+            more = [open_to_all[place.id] for place in installed if place.id in open_to_all]
+        verdict = judge(rule(setting), {"mode": section["mode"]}, [*found, *more], unseen)
+        if more and not found:
+            verdict = verdict._replace(drifted=False)  # no run can correct it
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
             from .tenants import mechanisms
 
             verdict = verdict._replace(findings=tuple(mechanisms(setting, desired.rules, [one.place for one in seen])))
         verdicts.append(verdict)
     return verdicts
+
+
+def _open_sign_in(section: Section, desired: Desired, seen: Sequence[ObservedPlace]) -> dict[str, Finding]:
+    """Return a finding for each place whose browsers let every account sign in, for want of a tenant's domains. The
+    organisation's own policy for sign-in counts before that.
+    """
+    if all(tenant.domains for tenant in microsoft_tenants(section["settings"])):
+        return {}  # without the rules, which a compliant host does not work out
+    return {
+        one.place.id: _finding(one.place, "sign-in", f"every account may sign in: {why}")
+        for one in seen
+        if (one.observed.complete or SIGN_IN in one.observed.settings)
+        and (why := explain_open_sign_in(desired.rules, one.place))
+    }
 
 
 def _of_service(rule: str, entry: Entry, found: Sequence[Finding], unseen: str, filtered: bool) -> Verdict:

@@ -8,7 +8,7 @@ because that setting itself is not joined. What other files change about it is w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Collection, Iterable
+from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
 from ....base.json_text import to_json
 from ...system import WRITTEN_BY
@@ -17,8 +17,10 @@ from .extension_settings import EXTENSION_SETTINGS, due
 from .observed import MARK
 from .places import Place
 from .rendering import Name, Rules
+from .sign_in import sign_in_policies
 
 if TYPE_CHECKING:
+    from ....model.tenants import Tenant
     from ..policy_tables import Policies
 
 BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
@@ -30,6 +32,7 @@ EDGE = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
 # site's name goes out. 2 is "never"; an organisation's own choice is left to it.
 PREDICTION, NEVER = "NetworkPredictionOptions", 2
 TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
+CONTEXT = "Restrict-Access-Context"
 
 # Where a Microsoft work account signs in, and the headers that tell Microsoft whom to refuse:
 # https://learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
@@ -44,8 +47,8 @@ def closing(rules: Rules, place: Place) -> dict[str, Policies]:
         said = dict(row.chromium)
         if not row.concerns(place.browsers):
             said = {}
-        elif id_ == settings.SIGN_IN and rules.google_domains:  # their accounts stay, and no other one may sign in
-            said = {"RestrictSigninToPattern": _accounts_of(rules.google_domains)}
+        elif id_ == settings.SIGN_IN:
+            said = dict(sign_in_policies(rules, place))
         elif id_ == settings.EXTENSIONS and value == settings.ALLOW_LIST:
             said = {NO_EXTENSIONS: ["*"], SOME_EXTENSIONS: list(rules.chrome_allowed)}
         elif id_ == settings.EXTENSIONS:
@@ -63,11 +66,6 @@ def closing(rules: Rules, place: Place) -> dict[str, Policies]:
     if rules.microsoft_tenants:
         found[settings.MICROSOFT_TENANTS] = {TENANT_HEADERS: microsoft_headers(rules.microsoft_tenants)}
     return found
-
-
-def _accounts_of(domains: Iterable[str]) -> str:
-    """A pattern of the accounts of some domains, which Chromium takes for the whole name."""
-    return ".*@(" + "|".join(domain.replace(".", "[.]") for domain in domains) + ")"
 
 
 def policies(
@@ -104,9 +102,13 @@ def policies(
     return said
 
 
-def microsoft_headers(tenants: tuple[str, ...]) -> list[dict[str, object]]:
-    """Which headers tell Microsoft whom to refuse, and at which hosts."""
-    work = {"Restrict-Access-To-Tenants": ",".join(tenants), "Restrict-Access-Context": tenants[0]}
+def microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]:
+    """Return the headers that tell Microsoft whom to refuse, and at which hosts. The context is the id of the tenant
+    that sets the restriction, the first one: with another one, Microsoft would log there who signs in.
+    """
+    work = {"Restrict-Access-To-Tenants": ",".join(name for tenant in tenants for name in tenant.names)}
+    if tenants[0].id:
+        work[CONTEXT] = tenants[0].id
     private = {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"}
     return [
         {"patterns": hosts, "headers": [{"name": name, "value": value} for name, value in headers.items()]}

@@ -30,7 +30,8 @@ from .matching import Closest, chromium_entry
 from .observed import MARK, Observed, faults
 from .places import Place
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
-from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS
+from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
+from .sign_in import PATTERN, explain_open_sign_in
 
 if TYPE_CHECKING:
     from ..policy_tables import Policies
@@ -43,7 +44,7 @@ CLOUD_FIRST = "CloudPolicyOverridesPlatformPolicy"
 _EVER_SAID = {
     *(MARK, BLOCK, ALLOW, MERGE, PREDICTION, TENANT_DOMAINS, TENANT_HEADERS, NO_EXTENSIONS, SOME_EXTENSIONS),
     *(name for row in SETTINGS.values() for name in row.chromium),
-    *("RestrictSigninToPattern", MERGE_DICTIONARIES, *EDGE.values()),
+    *(PATTERN, MERGE_DICTIONARIES, *EDGE.values()),
 }
 
 
@@ -268,6 +269,8 @@ class Folder:
         }
         if PROXY_EXTENSIONS in dict(self.rules.settings):
             wrong[PROXY_EXTENSIONS] = self._proxies()
+        if SIGN_IN not in decided:
+            wrong[SIGN_IN] = wrong.get(SIGN_IN) or explain_open_sign_in(self.rules, self.place)
         return {id_: why for id_, why in wrong.items() if why}
 
     def _open(self, policy: str, value: object) -> str:

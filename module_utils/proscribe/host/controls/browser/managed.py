@@ -45,7 +45,8 @@ def verdicts(
     installed browsers, `others` those of which no policies are known, `unseen` is why these may not be all.
     """
     section = plan["controls"]["browser"]
-    found = judge_policies(section, desired, seen, filtered=False)
+    installed = [one.place for one in seen]
+    found = judge_policies(section, desired, seen, filtered=False, installed=installed)
     if not any(one.place.sites for one in seen):
         state, why = (UNKNOWN, unseen) if unseen else (NOT_APPLICABLE, NONE_HERE)
         found = [Verdict(verdict.rule, state, reason=why) for verdict in found]

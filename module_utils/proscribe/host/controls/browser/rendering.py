@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Mapping
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
+from ....model.tenants import Tenant, google_domains, microsoft_tenants
 from ...system import ControlError
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 
@@ -56,7 +57,7 @@ class Rules(NamedTuple):
     allow: tuple[Name, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()  # what is managed of settings.SETTINGS, and how
     google_domains: tuple[str, ...] = ()
-    microsoft_tenants: tuple[str, ...] = ()
+    microsoft_tenants: tuple[Tenant, ...] = ()
     chrome_extensions: tuple[str, ...] = ()  # the ids to refuse, as Chrome's store has them
     firefox_extensions: tuple[str, ...] = ()  # and Mozilla's
     chrome_allowed: tuple[str, ...] = ()  # the ids that may be installed or have a proxy where others may not
@@ -189,15 +190,14 @@ def rules(section: Section) -> Rules:
     smallest = minimal(fitting(section["services"]))
     settings = section["settings"]
     managed = settings.get("browsers", {})
-    tenants = settings.get("tenants", {})
     return Rules(
         block=limited("blocked names", sorted(one for one, blocked in smallest.items() if blocked)),
         allow=limited("allowed names", sorted(one for one, blocked in smallest.items() if not blocked)),
         # In the order of the rows, so that one plan gives one file, in whatever order its own keys came.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
-        google_domains=tuple(sorted(tenants.get("google", ()))),
+        google_domains=tuple(sorted(google_domains(settings))),
         # Their order is the organisation's: the first one is sent to Microsoft as the tenant that sets the restriction.
-        microsoft_tenants=tuple(tenants.get("microsoft", ())),
+        microsoft_tenants=microsoft_tenants(settings),
         chrome_extensions=_refused(section["services"], "chrome"),
         firefox_extensions=_refused(section["services"], "firefox"),
         chrome_allowed=_allowed(section, "chrome"),

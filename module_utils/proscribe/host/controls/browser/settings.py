@@ -81,7 +81,7 @@ SETTINGS: Mapping[str, Setting] = {
     SIGN_IN: Setting(
         "Signing the browser in to a private account, and copying its data there; the organisation's tenants stay.",
         BLOCKED,
-        {"BrowserSignin": 0, "SyncDisabled": True},
+        {"BrowserSignin": 0, "SyncDisabled": True},  # where no tenant has accounts that the browser signs in with
         {"DisableFirefoxAccounts": True},
         left_to=("BrowserSignin", "RestrictSigninToPattern", "DisableAccounts"),
     ),

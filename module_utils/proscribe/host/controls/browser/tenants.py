@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Iterable, Iterator
 
 from ....model.finding import Finding
-from .chromium import TENANT_DOMAINS, TENANT_HEADERS
+from ....model.tenants import describe_missing_id
+from .chromium import CONTEXT, TENANT_DOMAINS, TENANT_HEADERS
 from .firefox import FILTER, TENANTS
 from .places import THUNDERBIRD, Place
 from .rendering import Rules
@@ -38,9 +39,15 @@ def _google(family: str, rules: Rules) -> tuple[str, str]:
 
 def _microsoft(family: str, rules: Rules) -> tuple[str, str]:
     if family == "chromium":
-        ours = f"Microsoft lets in accounts of {_some(rules.microsoft_tenants)} only"
-        return TENANT_HEADERS, f"{ours}, and no personal ones at {PRIVATE_LOGIN}"
+        names = tuple(name for tenant in rules.microsoft_tenants for name in tenant.domains or tenant.names)
+        ours = f"Microsoft lets in accounts of {_some(names)} only"
+        return TENANT_HEADERS, f"{ours}, and no personal ones at {PRIVATE_LOGIN}{_without_context(rules)}"
     return FILTER, f"personal accounts: {PRIVATE_LOGIN} is blocked; business accounts of others are let in"
+
+
+def _without_context(rules: Rules) -> str:
+    missing = describe_missing_id(rules.microsoft_tenants[:1])
+    return f"; {CONTEXT} is not sent: {missing}" if missing else ""
 
 
 def _some(names: tuple[str, ...]) -> str:

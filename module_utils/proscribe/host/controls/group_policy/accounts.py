@@ -3,7 +3,8 @@
 Where a service's private edition is restricted, its program stays (a catalogue says `programs: both`), and takes the
 organisation's accounts only. That has three forms: values of the registry for a machine, values for each of its users,
 and preferences on macOS. OneDrive and Teams on Windows read some of it for a user only. Without a tenant of the
-organisation, nothing is set that a business account could need.
+organisation, nothing is set that a business account could need. OneDrive and Teams take the ids of tenants only, and a
+list without the id of one tenant would refuse its accounts. So such a plan is refused.
 
 - OneDrive: learn.microsoft.com/sharepoint/use-group-policy, OneDrive.admx, and deploy-and-configure-on-macos
 - Teams: learn.microsoft.com/microsoftteams/sign-in-teams
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
+from ....model.tenants import explain_missing_id, google_domains, microsoft_tenants
+from ...system import ControlError
 from .registry_pol import Entry, number, text
 
 if TYPE_CHECKING:
@@ -52,17 +55,30 @@ class Accounts(NamedTuple):
     user: tuple[Entry, ...] = ()
 
 
-def of_programs(plan: Plan) -> list[Accounts]:
-    """The policies of all programs whose private accounts a plan restricts. Raises ValueError for a text that the
-    registry does not take.
+def explain_missing_ids(section: Section, for_users: bool = True) -> str:
+    """Say which tenant lacks the id that a program's policy takes; "" where none does. `for_users`: with the values of
+    users, which Teams has alone.
+    """
+    takers = [TENANTS + " of OneDrive"] if _restricted(section, "onedrive_personal") else []
+    if for_users and _restricted(section, "teams_personal"):
+        takers.append(SIGN_IN + " of Teams")
+    return explain_missing_id(microsoft_tenants(section["settings"]), takers[0]) if takers else ""
+
+
+def of_programs(plan: Plan, for_users: bool = True) -> list[Accounts]:
+    """The policies of all programs whose private accounts a plan restricts; without `for_users`, of those that have
+    values for a machine. Raises ValueError for a text that the registry does not take, and ControlError for a tenant
+    without the id that a program takes.
     """
     section = plan["controls"].get("browser")
     if section is None:
         return []
-    tenants = section["settings"].get("tenants", {})
-    microsoft, google = tenants.get("microsoft", ()), tenants.get("google", ())
+    if missing := explain_missing_ids(section, for_users):
+        raise ControlError(missing)
+    microsoft = [tenant.id for tenant in microsoft_tenants(section["settings"])]
+    google = google_domains(section["settings"])
     found = [_onedrive(microsoft)] if _restricted(section, "onedrive_personal") else []
-    if microsoft and _restricted(section, "teams_personal"):
+    if for_users and microsoft and _restricted(section, "teams_personal"):
         found.append(_teams(microsoft))
     # With a tenant, the service is none of those that are closed: its accounts are distinguished.
     if google and (_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
@@ -72,7 +88,7 @@ def of_programs(plan: Plan) -> list[Accounts]:
 
 def machine(plan: Plan) -> Iterator[Entry]:
     """The values below HKEY_LOCAL_MACHINE."""
-    for one in of_programs(plan):
+    for one in of_programs(plan, for_users=False):
         yield from one.machine
 
 

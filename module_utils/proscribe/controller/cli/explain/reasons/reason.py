@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .....model.finding import NOTHING_KNOWN, SERVES_BOTH
+from .....model.tenants import read_tenant
 from .....model.types.plan import Entry, Plan, Section
 from ....compile.catalogue.loading import Service
 from ....compile.plans.chosen import left_out, separated_by_tenant
@@ -109,7 +110,8 @@ def missing(policy: Policy, control: str, service: Service, nothing: str) -> Rea
         by = f"restricted by {' and '.join(groups)} alone, for the members of {who}"
         return Reason(OPEN, f"{by}: open to everybody here{why}", service.id)
     if control != "apps" and separated_by_tenant(service, policy.restrictions):
-        tenants = some(policy.restrictions.tenants[service.tenants], 3)
+        own = map(read_tenant, policy.restrictions.tenants[service.tenants])
+        tenants = some([name for tenant in own for name in tenant.domains or tenant.names], 3)
         how = "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"
         return Reason(TENANTS, f"{how} {tenants} only", service.id)
     section = policy.section(control)

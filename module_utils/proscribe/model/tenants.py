@@ -1,0 +1,90 @@
+"""The organisation's own tenants of Microsoft Entra: the id and the domains of each, as a plan has them.
+
+A plan has a text for a tenant that is named by its id or by one domain, else {id, domains}. The values that name a
+tenant to Microsoft take different forms:
+
+- `Restrict-Access-To-Tenants`: ids and domains (learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions)
+- `Restrict-Access-Context`: one id, that of the tenant that sets the restriction (same page)
+- `AllowTenantList` of OneDrive: ids (learn.microsoft.com/sharepoint/use-group-policy)
+- `RestrictTeamsSignInToAccountsFromTenantList`: ids (learn.microsoft.com/microsoftteams/sign-in-teams)
+- the policy of a partner in Microsoft Graph: an id (learn.microsoft.com/graph/api/resources/
+  crosstenantaccesspolicyconfigurationpartner)
+- `RestrictSigninToPattern` of Edge: names of accounts, so domains
+  (learn.microsoft.com/deployedge/microsoft-edge-policies/restrictsignintopattern)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Sequence
+
+from ..base.patterns import ASCII, IGNORECASE, pattern
+from ..base.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from .types.plan import Settings, TenantEntry
+
+VARIABLE = "proscribe_tenants.microsoft"
+GUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", ASCII | IGNORECASE)
+ADMIN_CENTER = "https://entra.microsoft.com"
+ENDPOINT = "https://login.microsoftonline.com/{}/v2.0/.well-known/openid-configuration"
+
+
+class Tenant(NamedTuple):
+    """A tenant. Either part may be missing, and then nothing that needs it is written."""
+
+    id: str = ""
+    domains: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What identifies it where ids and domains are taken."""
+        return (self.id,) if self.id else self.domains
+
+
+def read_tenant(entry: str | TenantEntry) -> Tenant:
+    """Read a tenant out of a plan. A text that is no id is a domain."""
+    if isinstance(entry, str):
+        return Tenant(id=entry) if GUID.fullmatch(entry) else Tenant(domains=(entry,))
+    return Tenant(entry.get("id", ""), tuple(entry.get("domains", ())))
+
+
+def microsoft_tenants(settings: Settings) -> tuple[Tenant, ...]:
+    """Return Microsoft's tenants of a plan's browser settings. The first one is the organisation's own."""
+    return tuple(map(read_tenant, settings.get("tenants", {}).get("microsoft", ())))
+
+
+def google_domains(settings: Settings) -> tuple[str, ...]:
+    """Return the domains of Google's tenants in a plan's browser settings."""
+    return tuple(map(str, settings.get("tenants", {}).get("google", ())))
+
+
+def describe_missing_id(tenants: Sequence[Tenant]) -> str:
+    """Say which tenant has no id; "" where each has its id."""
+    return next(
+        (f"{VARIABLE} has {tenant.domains[0]!r} without the id of its tenant" for tenant in tenants if not tenant.id),
+        "",
+    )
+
+
+def explain_missing_id(tenants: Sequence[Tenant], needed_for: str) -> str:
+    """Say which tenant has no id, what needs one, and how to find it; "" where each has its id."""
+    for tenant in tenants:
+        if not tenant.id:
+            listed = ", ".join(tenant.domains)
+            return (
+                f"{describe_missing_id([tenant])}, and {needed_for} takes ids (GUIDs) only. Write"
+                f" {{id: <tenant id>, domains: [{listed}]}} there. The id is the Tenant ID below Overview at"
+                f" {ADMIN_CENTER}; it is also in the issuer at {ENDPOINT.format(tenant.domains[0])}"
+            )
+    return ""
+
+
+def explain_missing_domains(tenants: Sequence[Tenant], needed_for: str) -> str:
+    """Say which tenant has no domain, and what needs one; "" where each has one."""
+    for tenant in tenants:
+        if not tenant.domains:
+            return (
+                f"{VARIABLE} has {tenant.id!r} without the domains of its accounts, and {needed_for} takes domains"
+                f" only. Write {{id: {tenant.id}, domains: [<all domains of its accounts>]}} there."
+            )
+    return ""

@@ -1,0 +1,334 @@
+"""The organisation's tenants in all that takes them: each value has the form that its vendor documents, permitted
+accounts sign in, and others do not.
+
+- Restrict-Access-To-Tenants takes domains and ids, Restrict-Access-Context one id:
+  learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
+- OneDrive's AllowTenantList and the list of Teams take ids: learn.microsoft.com/sharepoint/use-group-policy,
+  learn.microsoft.com/microsoftteams/sign-in-teams
+- RestrictSigninToPattern of Chromium fits a whole name, whatever its case (components/signin, identity_utils.cc). That
+  of Edge is case sensitive: learn.microsoft.com/deployedge/microsoft-edge-policies/restrictsignintopattern
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import functools
+import json
+import plistlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.enforcement_points.decision import decide
+from proscribe.controller.enforcement_points.declaration import NotExportable, Rendered
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.host.controls.browser.desired import Desired
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.group_policy.registry_pol import Entry, parse, said_by
+from proscribe.host.system import ControlError
+
+CATALOG = Path(__file__).resolve().parents[3] / "catalog"
+NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
+ID, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
+GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+WHOLE = {"id": ID, "domains": ["dept.example", "hk.dept.example"]}
+
+TENANTS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "google": {"google": ["corp.example"]},
+    "domain": {"microsoft": ["dept.example"]},
+    "id": {"microsoft": [ID]},
+    "whole": {"microsoft": [WHOLE]},
+    "both": {"google": ["corp.example"], "microsoft": [WHOLE]},
+    "partner": {"microsoft": [WHOLE, {"id": PARTNER, "domains": ["friend.example"]}]},
+    "half a partner": {"microsoft": [WHOLE, "friend.example"]},
+}
+# At Google, at Microsoft, and of others. Edge compares the case of letters, and a directory keeps the case of a name.
+ACCOUNTS = {
+    "google": ["a@corp.example"],
+    "dept": ["b@dept.example", "B.Chan@Dept.Example"],
+    "hk": ["b@hk.dept.example"],
+    "friend": ["c@friend.example"],
+    "others": [
+        *("d@gmail.com", "d@outlook.com", "d@deptxexample", "d@dept.example.evil.test", "d@xdept.example"),
+        *("d@x.dept.example", "d@corp.example.evil.test", "d@corpxexample", "d@xcorp.example"),
+    ],
+}
+NOBODY, EVERYBODY = frozenset[str](), frozenset(ACCOUNTS)
+
+# By point and tenants: the tenant whose id the point needs, and the policy lacks.
+NEEDED = {
+    (point, name): tenant
+    for point in ("gpo", "mobileconfig", "intune", "entra_tenant_restrictions")
+    for name, tenant in (("domain", "dept.example"), ("half a partner", "friend.example"))
+}
+
+
+def answered(*points: str) -> list[tuple[str, str]]:
+    """Each of some points with the tenants that it takes."""
+    return [(point, name) for point in points for name in TENANTS if (point, name) not in NEEDED]
+
+
+@functools.cache
+def own() -> Catalogue:
+    return load([CATALOG])
+
+
+@functools.cache
+def plan_of(name: str) -> Any:
+    variables = {"categories": ["webmail", "cloud_storage", "instant_messaging"], "tenants": TENANTS[name]}
+    read = read_restrictions({f"proscribe_{key}": value for key, value in variables.items()}, str)
+    return compile_plan(own(), read, (), NOW.date())
+
+
+@functools.cache
+def export(format_: str, name: str) -> Rendered:
+    one = FORMATS[format_]
+    return one.render(decide({"fin01": plan_of(name)}, NOW, "", one.controls))
+
+
+# -- the policies of browsers, as each point has them
+
+
+def on_linux(name: str) -> dict[str, dict[str, Any]]:
+    plan = plan_of(name)
+    places = [Place(one["id"], one["family"], one["path"], browsers=tuple(one["browsers"])) for one in plan["browsers"]]
+    files = {place.id: Desired(plan).file(place) for place in places if place.family == "chromium"}
+    return {id_: json.loads(content) for id_, content in files.items() if content}
+
+
+KEYS = {"google_chrome": "Google\\Chrome", "microsoft_edge": "Microsoft\\Edge", "brave": "BraveSoftware\\Brave"}
+DOMAINS = {"google_chrome": "com.google.Chrome", "microsoft_edge": "com.microsoft.Edge", "brave": "com.brave.Browser"}
+
+
+def registry(name: str, part: str = "Machine") -> list[Entry]:
+    files = export("gpo", name).files
+    found = [content for path, content in files.items() if path.startswith("sysvol/") and f"{part}/Reg" in path]
+    return [entry for content in found for entry in parse(content)]
+
+
+def in_group_policy(name: str) -> dict[str, dict[str, Any]]:
+    values = registry(name)
+    found: dict[str, dict[str, Any]] = {}
+    for id_, key in KEYS.items():
+        found[id_] = {one.value: said_by(one) for one in values if one.key == f"Software\\Policies\\{key}"}
+        found[id_] = {key: json.loads(value) if key == HEADERS else value for key, value in found[id_].items()}
+    return found
+
+
+def profile(content: bytes) -> dict[str, dict[str, Any]]:
+    return {one["PayloadType"]: one for one in plistlib.loads(content)["PayloadContent"]}
+
+
+def on_macs(name: str) -> dict[str, dict[str, Any]]:
+    payloads = profile(export("mobileconfig", name).files["browsers.mobileconfig"])
+    return {id_: payloads[domain] for id_, domain in DOMAINS.items()}
+
+
+def in_intune(name: str) -> dict[str, dict[str, Any]]:
+    payload = json.loads(export("intune", name).files["macos_browsers.json"])["payload"]
+    return {id_: profile(base64.b64decode(payload))[domain] for id_, domain in DOMAINS.items()}
+
+
+def in_the_console(name: str) -> dict[str, dict[str, Any]]:
+    return {id_: json.loads(export("chrome_enterprise", name).files[f"{id_}.json"]) for id_ in KEYS}
+
+
+HEADERS = "HttpHeaderInjection"
+BROWSERS = {
+    "Linux": on_linux,
+    "gpo": in_group_policy,
+    "mobileconfig": on_macs,
+    "intune": in_intune,
+    "chrome_enterprise": in_the_console,
+}
+
+
+def signs_in(browser: str, said: dict[str, Any]) -> frozenset[str]:
+    """Whose accounts may sign a browser in. Raises AssertionError for those of which some may and some may not."""
+    if said.get("BrowserSignin") == 0:
+        assert "RestrictSigninToPattern" not in said
+        return NOBODY
+    if "RestrictSigninToPattern" not in said:
+        return EVERYBODY
+    assert not said.get("SyncDisabled"), "the organisation's own accounts may synchronise"
+    in_edge = browser == "microsoft_edge"
+    pattern = re.compile(said["RestrictSigninToPattern"], 0 if in_edge else re.IGNORECASE)
+    found = set()
+    for group, accounts in ACCOUNTS.items():
+        taken = {bool(pattern.fullmatch(account)) for account in accounts}
+        if in_edge:  # its page does not say whether a pattern has to fit the whole name
+            taken |= {bool(pattern.search(account)) for account in accounts}
+        assert len(taken) == 1, group
+        found.update({group} if taken == {True} else ())
+    return frozenset(found)
+
+
+AT_GOOGLE = {"none": NOBODY, "google": {"google"}, "domain": NOBODY, "id": NOBODY, "whole": NOBODY, "both": {"google"}}
+AT_MICROSOFT = {
+    "none": NOBODY,
+    "google": NOBODY,  # its accounts are none of Edge's
+    "domain": {"dept"},
+    "id": EVERYBODY,  # an id says nothing of the names of its accounts, and these are permitted
+    "whole": {"dept", "hk"},
+    "both": {"dept", "hk"},
+    "partner": {"dept", "hk", "friend"},
+    "half a partner": {"dept", "hk", "friend"},
+}
+
+
+@pytest.mark.parametrize(("point", "name"), answered(*BROWSERS))
+def test_a_browser_signs_in_with_the_tenant_of_its_own_provider(point: str, name: str) -> None:
+    said = BROWSERS[point](name)
+    for browser in ("google_chrome", "brave"):
+        assert signs_in(browser, said[browser]) == AT_GOOGLE.get(name, NOBODY)
+    assert signs_in("microsoft_edge", said["microsoft_edge"]) == AT_MICROSOFT[name]
+    if point == "Linux":
+        assert signs_in("chromium", said["chromium"]) == AT_GOOGLE.get(name, NOBODY)
+        assert signs_in("yandex_browser", said["yandex_browser"]) == NOBODY
+
+
+# -- the headers, wherever they are
+
+CONTEXTS = {"domain": None, "id": ID, "whole": ID, "both": ID, "partner": ID, "half a partner": ID}
+LISTED = {
+    "domain": "dept.example",
+    "id": ID,
+    "whole": ID,
+    "both": ID,
+    "partner": f"{ID},{PARTNER}",
+    "half a partner": f"{ID},friend.example",
+}
+WORK = ("login.microsoftonline.com", "login.microsoft.com", "login.windows.net")
+
+
+def of_squid(name: str) -> dict[str, str]:
+    lines = export("squid_opening", name).files["proscribe.conf"].decode().splitlines()
+    if name in LISTED:  # what a client says is lost, also where nothing takes its place
+        assert "request_header_access Restrict-Access-Context deny all" in lines
+    found = (re.fullmatch(r'request_header_add (\S+) "(\S+)" proscribe_tenants_\d', line) for line in lines)
+    return {one[1]: one[2] for one in found if one}
+
+
+def of_entra(name: str) -> dict[str, str]:
+    rows = json.loads(export("entra_tenant_restrictions", name).files["headers.json"])
+    return {one["name"]: one["value"] for row in rows for one in row["headers"]}
+
+
+def of_browser(point: str, name: str) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for rule in BROWSERS[point](name)["microsoft_edge"].get(HEADERS, ()):
+        headers.update((one["name"], one["value"]) for one in rule["headers"])
+        assert tuple(rule["patterns"]) in (WORK, ("login.live.com",))
+    return headers
+
+
+NOTHING = [("entra_tenant_restrictions", name) for name in ("none", "google")]
+WITH_HEADERS = answered(*BROWSERS, "squid_opening", "entra_tenant_restrictions")
+
+
+@pytest.mark.parametrize(("point", "name"), [one for one in WITH_HEADERS if one not in NOTHING])
+def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point: str, name: str) -> None:
+    made = {"squid_opening": of_squid, "entra_tenant_restrictions": of_entra}
+    headers = made[point](name) if point in made else of_browser(point, name)
+    assert headers.get("Restrict-Access-Context") == CONTEXTS.get(name)
+    assert headers.get("Restrict-Access-To-Tenants") == LISTED.get(name)
+    assert headers.get("sec-Restrict-Tenant-Access-Policy") == ("restrict-msa" if name in LISTED else None)
+    if point in FORMATS and name == "domain":
+        (left_out,) = (one for one in export(point, name).left_out if "Restrict-Access-Context" in one.what)
+        assert "proscribe_tenants.microsoft" in left_out.why and "'dept.example'" in left_out.why
+
+
+# -- the programs that take ids only
+
+IDS = {"id": [ID], "whole": [ID], "both": [ID], "partner": [ID, PARTNER]}
+
+
+def instances(body: Any) -> list[dict[str, Any]]:
+    """All settings of a request body, with those below others."""
+    below = body.get("choiceSettingValue", {}).get("children", [])
+    return [body, *(one for child in below for one in instances(child))]
+
+
+def lists_of_intune(name: str) -> tuple[list[str], list[str]]:
+    body = json.loads(export("intune", name).files["windows_accounts.json"])
+    found = {one["settingDefinitionId"]: one for row in body["settings"] for one in instances(row["settingInstance"])}
+    onedrive = [one for id_, one in found.items() if id_.endswith("_allowtenantlistbox")]
+    teams = [one for id_, one in found.items() if id_.endswith("_restrictteamssignintoaccountsfromtenantlist")]
+    return (
+        [one["value"] for row in onedrive for one in row["simpleSettingCollectionValue"]],
+        [one for row in teams for one in row["simpleSettingValue"]["value"].split(",")],
+    )
+
+
+def lists_of_registry(name: str) -> tuple[list[str], list[str]]:
+    onedrive = [one for one in registry(name) if one.key.endswith("\\OneDrive\\AllowTenantList")]
+    assert [one.value for one in onedrive] == [said_by(one) for one in onedrive]
+    teams = [one for one in registry(name, "User") if one.value == "RestrictTeamsSignInToAccountsFromTenantList"]
+    return [str(said_by(one)) for one in onedrive], [id_ for one in teams for id_ in str(said_by(one)).split(",")]
+
+
+def lists_of_macs(name: str) -> tuple[list[str], list[str]]:
+    payloads = profile(export("mobileconfig", name).files["browsers.mobileconfig"])
+    listed = payloads.get("com.microsoft.teams2", {}).get("RestrictTeamsSignInToAccountsFromTenantList")
+    onedrive = payloads["com.microsoft.OneDrive"].get("AllowTenantList", {})
+    assert set(onedrive.values()) <= {True}
+    return list(onedrive), listed.split(",") if listed else []
+
+
+LISTS = {"gpo": lists_of_registry, "mobileconfig": lists_of_macs, "intune": lists_of_intune}
+
+
+@pytest.mark.parametrize(("point", "name"), answered(*LISTS))
+def test_onedrive_and_teams_get_the_ids_of_all_tenants_or_no_list(point: str, name: str) -> None:
+    onedrive, teams = LISTS[point](name)
+    assert onedrive == teams == IDS.get(name, [])
+    assert all(map(GUID.fullmatch, onedrive))
+
+
+@pytest.mark.parametrize(("point", "name"), NEEDED)
+def test_a_point_that_takes_ids_only_refuses_a_tenant_without_one(point: str, name: str) -> None:
+    with pytest.raises((NotExportable, ControlError)) as refused:
+        export(point, name)
+    said, tenant = str(refused.value), NEEDED[point, name]
+    for part in (
+        *("proscribe_tenants.microsoft", f"'{tenant}'", f"{{id: <tenant id>, domains: [{tenant}]}}"),
+        *("entra.microsoft.com", f"https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration"),
+    ):
+        assert part in said
+    assert not getattr(refused.value, "nothing", False)
+
+
+@pytest.mark.parametrize("name", ["id", "whole", "both", "partner"])
+def test_entra_has_a_policy_for_each_partner_by_its_id(name: str) -> None:
+    files = export("entra_tenant_restrictions", name).files
+    bodies = [json.loads(content)["body"] for path, content in files.items() if path.startswith("partner_")]
+    assert [body["tenantId"] for body in bodies] == ([PARTNER] if name == "partner" else [])
+
+
+@pytest.mark.parametrize(("point", "name"), NOTHING)
+def test_without_a_tenant_of_microsoft_there_is_nothing_for_entra(point: str, name: str) -> None:
+    with pytest.raises(NotExportable) as refused:
+        export(point, name)
+    assert refused.value.nothing
+
+
+@pytest.mark.parametrize("point", ["gpo", "mobileconfig", "intune", "chrome_enterprise"])
+def test_where_the_domains_of_a_tenant_are_not_named_an_export_says_what_stays_open_in_edge(point: str) -> None:
+    (left_out,) = (one for one in export(point, "id").left_out if one.rule == "browser/sign-in")
+    assert left_out.what == "Microsoft Edge: which accounts sign in"
+    assert "proscribe_tenants.microsoft" in left_out.why and f"'{ID}'" in left_out.why and "domains" in left_out.why
+    assert not [one for one in export(point, "whole").left_out if one.rule == "browser/sign-in"]
+
+
+def test_programs_that_need_no_id_are_exported_without_one() -> None:
+    """Where the private editions of OneDrive and Teams are permitted, nothing of them is managed."""
+    read = read_restrictions({"proscribe_categories": ["webmail"], "proscribe_tenants": TENANTS["domain"]}, str)
+    plan = compile_plan(own(), read, (), NOW.date())
+    for point in ("gpo", "mobileconfig", "intune"):
+        assert FORMATS[point].render(decide({"fin01": plan}, NOW, "", FORMATS[point].controls)).files
