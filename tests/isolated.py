@@ -6,17 +6,21 @@ network and a podman storage of their own, with /tmp and /var/tmp below DIRECTOR
 with it go the mounts and the network. Two runs, and two parts of one, never meet, whatever they call their hosts and
 networks.
 
+A checkout below one of these places stays at its path, and what is written there is kept.
+
 DIRECTORY/network is the network that the machine has, for downloads (`machine.outside`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 OUTSIDE = "PROSCRIBE_TESTS_OUTSIDE"  # the environment variable that names the network of the machine
@@ -61,32 +65,73 @@ def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> li
 
 def prepare(directory: Path) -> dict[str, str]:
     """Make the mounts, and return what the environment has to name."""
+    kept = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in _paths_to_keep(directory)}
     for place in LAID_OVER:
         _lay_over(place, directory)
+        _bind_back(kept)
     for place in ON_DISK:
         own = directory / place.strip("/").replace("/", "-")
         own.mkdir(parents=True, exist_ok=True)
         own.chmod(0o1777 if place.endswith("tmp") else 0o755)
         Path(place).mkdir(parents=True, exist_ok=True)
         _mount("--bind", str(own), place)
+        _bind_back(kept)
     for place in IN_MEMORY:
         Path(place).mkdir(parents=True, exist_ok=True)
         _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", place)
+        _bind_back(kept)
+    for descriptor in kept.values():
+        os.close(descriptor)
     network = directory / "network"
     network.touch()
     _mount("--bind", "/proc/self/ns/net", str(network))
     return {OUTSIDE: str(network), "TMPDIR": "/tmp"}
 
 
+def _paths_to_keep(directory: Path) -> list[Path]:
+    """Return the paths of which the tests read or write something, wherever they lie: the checkout, its cache and its
+    history, which a work tree shares with another one, and the directory of the run.
+    """
+    project = Path(__file__).resolve().parent.parent
+    question = ["git", "-C", str(project), "rev-parse", "--git-common-dir"]
+    history = ""
+    with contextlib.suppress(OSError):  # no git
+        history = subprocess.run(question, capture_output=True, text=True).stdout.removesuffix("\n")
+    paths = (project, project / ".cache", project / history, directory)
+    return [path for path in dict.fromkeys(path.resolve() for path in paths) if path.is_dir()]
+
+
+def _bind_back(kept: Mapping[Path, int]) -> None:
+    """Mount the directories again that the last mount has covered. `kept` has an open descriptor of each."""
+    for path, descriptor in kept.items():
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                continue
+        for step in (*reversed(path.parents), path):
+            if not step.exists():
+                step.mkdir()
+                step.chmod(0o755)  # some tests become an ordinary user
+        argv = ["mount", "--no-canonicalize", "--bind", f"/proc/self/fd/{descriptor}", str(path)]
+        subprocess.run(argv, check=True, pass_fds=[descriptor])
+
+
 def _lay_over(place: str, directory: Path) -> None:
     """Keep what is written below a place apart. What is mounted below it, such as a container's /etc/hosts, stays."""
+    points = [point for point in _mounted_below(place) if not Path(point).is_relative_to(directory)]
     name = place.strip("/").replace("/", "-")
-    own, upper, work = (directory / f"{name}{role}" for role in ("", "-written", "-work"))
-    for made in (own, upper, work):
+    own, written = directory / name, directory / f"{name}-written"
+    for made in (own, written):
         made.mkdir(parents=True, exist_ok=True)
-    shutil.copystat(place, upper)
-    _mount("-t", "overlay", "-o", f"lowerdir={place},upperdir={upper},workdir={work}", "overlay", str(own))
-    for point in _mounted_below(place):
+    # The kernel refuses layers that lie in one another, so a run below such a place writes into memory.
+    if any(directory.resolve().is_relative_to(Path(covered).resolve()) for covered in LAID_OVER):
+        _mount("-t", "tmpfs", "tmpfs", str(written))
+    for layer in ("upper", "work"):
+        (written / layer).mkdir(exist_ok=True)
+    shutil.copystat(place, written / "upper")
+    # Relative paths: a comma or a colon in the path of the checkout would end the option.
+    options = f"lowerdir={place},upperdir=upper,workdir=work"
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(own)], check=True, cwd=written)
+    for point in points:
         try:
             _mount("--bind", point, str(own) + point.removeprefix(place))
         except subprocess.CalledProcessError:
@@ -97,7 +142,8 @@ def _lay_over(place: str, directory: Path) -> None:
 
 def _mounted_below(place: str) -> list[str]:
     """What is mounted below a place, but for what a part has of its own: containers of others come and go."""
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    fields = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
     own = tuple(f"{one}/" for one in (*ON_DISK, *IN_MEMORY))
     return [point for point in points if point.startswith(f"{place}/") and not f"{point}/".startswith(own)]
 
@@ -109,6 +155,8 @@ def _mount(*words: str) -> None:
 def main(directory: str, *argv: str) -> int:
     """The first process of the tree: starts the command, and waits for all that the tree leaves to it."""
     environment = {**os.environ, **prepare(Path(directory))}
+    with contextlib.suppress(FileNotFoundError):
+        os.chdir(os.getcwd())  # the old directory is covered where the checkout is mounted again
     child = subprocess.Popen(argv, env=environment)
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group, or to this process alone by a person
         signal.signal(number, lambda number, frame: None)
