@@ -118,6 +118,7 @@ def pytest(
         environment.missing,
         waits=waits,
         isolated=isolated,
+        may_be_empty=bool(choice.options) or choice.near is not None,
     )
 
 

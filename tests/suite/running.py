@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,7 @@ LOGS = machine.CACHE / "logs"
 # Seconds that a part has to run its finalisers once it is interrupted, and once it is asked to end.
 PATIENCE = {signal.SIGINT: 60, signal.SIGTERM: 10, signal.SIGKILL: 10}
 NONE_SELECTED = 5  # the exit code of pytest when it has run no test
+NO_TEST = "no test"  # the state of a part that was allowed to run none
 RESULTS = (
     "PROSCRIBE_TESTS_RESULTS"  # the file in which pytest's processes name what failed or was skipped (conftest.py)
 )
@@ -50,13 +52,14 @@ class Part(NamedTuple):
     waits: bool = False  # it mostly waits for hosts: it starts at once, beside what needs the processors
     isolated: bool = True  # as root it runs in namespaces of its own
     downloads: bool = False  # these have the network of the machine
+    may_be_empty: bool = False  # its options, or what changed, may select none of its tests
 
 
 class Outcome(NamedTuple):
     """What became of a part."""
 
     part: Part
-    state: str  # passed, FAILED, NOT RUN
+    state: str  # passed, FAILED, NOT RUN, no test
     seconds: float = 0
     working: float = 0  # seconds of the processor
     note: str = ""
@@ -168,17 +171,16 @@ def run(part: Part, runs: Path) -> Outcome:
     results.news()
     if part.refuse and (refused := re.search(part.refuse, output)):
         note = note or f"its output says {refused[0]!r}"
-    if process.returncode != 0:
-        found_none = process.returncode == NONE_SELECTED and "pytest" in part.argv
-        note = note or ("no test is selected" if found_none else f"exit code {process.returncode}")
+    state = "FAILED" if note else "passed"
+    if process.returncode != 0 and not note:
+        is_empty = process.returncode == NONE_SELECTED and "pytest" in part.argv
+        state = NO_TEST if is_empty and part.may_be_empty else "FAILED"
+        note = "no test is selected" if is_empty else f"exit code {process.returncode}"
     lines = output.rstrip().splitlines()
     seconds = time.monotonic() - started
-    show(
-        f"\n=== {part.name}: {'FAILED' if note else 'passed'} in {seconds:.0f} s",
-        *(lines if note else lines[-part.tail :]),
-        "",
-    )
-    return Outcome(part, "FAILED" if note else "passed", seconds, working, note, results.failed, results.skipped)
+    shown = lines if state == "FAILED" else lines[-part.tail :]
+    show(f"\n=== {part.name}: {state} in {seconds:.0f} s", *shown, "")
+    return Outcome(part, state, seconds, working, note, results.failed, results.skipped)
 
 
 def watched(process: subprocess.Popen[str], part: Part, log: Path, results: Results) -> tuple[str, float]:
@@ -241,6 +243,19 @@ def run_all(parts: Sequence[Part], runs: Path) -> list[Outcome]:
                 os.killpg(process.pid, signal.SIGKILL)
         concurrent.futures.wait(begun, PATIENCE[signal.SIGKILL])  # or what they hold would still be in use
         raise
+
+
+def find_failure(outcomes: Sequence[Outcome], options: Sequence[str], complete: bool) -> str:
+    """Return why a run has failed; "" if it has passed. With options of pytest, at least one part has to run a test."""
+    states = {outcome.state for outcome in outcomes}
+    if "FAILED" in states:
+        return "a part has failed"
+    if complete and "NOT RUN" in states:
+        return "a part could not run"
+    with_tests = [outcome for outcome in outcomes if outcome.state == "passed" and "pytest" in outcome.part.argv]
+    if options and not with_tests:
+        return f"no part has run a test that these options select: {shlex.join(options)}"
+    return ""
 
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import isolated
 import machine
 import pytest
 import recall
@@ -180,10 +179,53 @@ def test_the_logs_of_python_are_written_at_once(
     assert run_part(sys.executable, "-c", script).state == "passed"
 
 
-def test_a_choice_of_no_test_has_failed(run_part: Callable[..., Outcome], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "near", "state"),
+    [
+        ([], None, "FAILED"),
+        (["-k", "nosuch"], None, "no test"),
+        ([], frozenset({"tests/unit/test_plan.py"}), "no test"),
+    ],
+    ids=["a part of the size", "options", "what changed"],
+)
+def test_a_part_may_run_no_test_only_where_options_or_a_change_select(
+    run_part: Callable[..., Outcome], tmp_path: Path, options: Sequence[str], near: frozenset[str] | None, state: str
+) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
-    outcome = run_part(sys.executable, "-m", "pytest", "-q", "-k", "nosuch", str(tmp_path))
-    assert (outcome.state, outcome.note) == ("FAILED", "no test is selected")
+    choice = Choice(DEFAULT, ["unit"], frozenset(), near, options)
+    part = parts.pytest(choice, "unit", machine.Environment("core 2.19", tmp_path), [])
+    argv = [sys.executable, "-m", "pytest", "-q", "-k", "nosuch", str(tmp_path)]
+    outcome = run_part(*argv, may_be_empty=part.may_be_empty)
+    assert (outcome.state, outcome.note) == (state, "no test is selected")
+    assert f"  {state:<7}  no test is selected" in running.table([outcome])[1]
+
+
+OPTIONS = ("-k", "quark or it's")
+
+
+@pytest.mark.parametrize(
+    ("states", "options", "complete", "failure"),
+    [
+        (["passed", "no test"], OPTIONS, True, ""),
+        (
+            ["no test", "no test"],
+            OPTIONS,
+            False,
+            "no part has run a test that these options select: -k 'quark or it'\"'\"'s'",
+        ),
+        (["NOT RUN"], ("-x",), False, "no part has run a test that these options select: -x"),
+        (["passed", "FAILED", "no test"], OPTIONS, False, "a part has failed"),
+        (["passed", "no test"], (), True, ""),
+        (["passed", "NOT RUN"], (), False, ""),
+        (["passed", "NOT RUN"], (), True, "a part could not run"),
+    ],
+)
+def test_a_run_with_options_fails_if_no_part_has_run_a_test(
+    states: Sequence[str], options: Sequence[str], complete: bool, failure: str
+) -> None:
+    outcomes = [Outcome(Part("ruff check", ["ruff", "check", "."]), "passed")]
+    outcomes += [Outcome(Part("unit", ["python", "-m", "pytest"]), state) for state in states]
+    assert running.find_failure(outcomes, options, complete) == failure
 
 
 # -- the sizes ---------------------------------------------------------------------------------------------------------
@@ -609,29 +651,3 @@ def test_parts_end_with_the_run_that_is_killed(tmp_path: Path) -> None:
     own.send_signal(signal.SIGKILL)
     own.wait()
     until(lambda: not alive(int((tmp_path / "pid").read_text())))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces")
-def test_what_a_part_of_root_writes_on_the_machine_goes_with_it(tmp_path: Path) -> None:
-    name = f"proscribe-written-{os.getpid()}"
-    places = ["/etc", "/var/lib", "/var/tmp", "/run/netns"]
-    (tmp_path / "hosts").write_text("192.0.2.1 mounted\n")
-    writing = [f"echo > {place}/{name}" for place in places]
-    inside = isolated.command(
-        tmp_path / "own", ["sh", "-ec", "; ".join([*writing, "cat /etc/hosts; test -s /etc/passwd"])]
-    )
-    # As in a container, where the machine's /etc/hosts is a mount of its own.
-    # And a container of somebody, which has its mounts below a place that the part has of its own.
-    script = """
-    mount --bind "$0" /etc/hosts
-    mkdir -p /var/lib/containers
-    mount -t tmpfs others /var/lib/containers
-    mkdir /var/lib/containers/shm
-    mount -t tmpfs shm /var/lib/containers/shm
-    exec "$@"
-    """
-    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, str(tmp_path / "hosts"), *inside]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "192.0.2.1 mounted\n"), done.stderr
-    assert [place for place in places if Path(place, name).exists()] == []
