@@ -6,7 +6,7 @@ network and a podman storage of their own, with /tmp and /var/tmp below DIRECTOR
 with it go the mounts and the network. Two runs, and two parts of one, never meet, whatever they call their hosts and
 networks.
 
-A checkout below one of these places stays at its path, and what is written there is kept.
+A checkout below one of these places is visible at its path, and files that are written there stay.
 
 DIRECTORY/network is the network that the machine has, for downloads (`machine.outside`).
 """
@@ -65,22 +65,22 @@ def command(directory: Path, argv: Sequence[str], downloads: bool = False) -> li
 
 def prepare(directory: Path) -> dict[str, str]:
     """Make the mounts, and return what the environment has to name."""
-    kept = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in _paths_to_keep(directory)}
+    open_paths = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in _find_paths_in_use(directory)}
     for place in LAID_OVER:
         _lay_over(place, directory)
-        _bind_back(kept)
+        _bind_back(open_paths)
     for place in ON_DISK:
         own = directory / place.strip("/").replace("/", "-")
         own.mkdir(parents=True, exist_ok=True)
         own.chmod(0o1777 if place.endswith("tmp") else 0o755)
         Path(place).mkdir(parents=True, exist_ok=True)
         _mount("--bind", str(own), place)
-        _bind_back(kept)
+        _bind_back(open_paths)
     for place in IN_MEMORY:
         Path(place).mkdir(parents=True, exist_ok=True)
         _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", place)
-        _bind_back(kept)
-    for descriptor in kept.values():
+        _bind_back(open_paths)
+    for descriptor in open_paths.values():
         os.close(descriptor)
     network = directory / "network"
     network.touch()
@@ -88,7 +88,7 @@ def prepare(directory: Path) -> dict[str, str]:
     return {OUTSIDE: str(network), "TMPDIR": "/tmp"}
 
 
-def _paths_to_keep(directory: Path) -> list[Path]:
+def _find_paths_in_use(directory: Path) -> list[Path]:
     """Return the paths of which the tests read or write something, wherever they lie: the checkout, its cache and its
     history, which a work tree shares with another one, and the directory of the run.
     """
@@ -101,9 +101,9 @@ def _paths_to_keep(directory: Path) -> list[Path]:
     return [path for path in dict.fromkeys(path.resolve() for path in paths) if path.is_dir()]
 
 
-def _bind_back(kept: Mapping[Path, int]) -> None:
-    """Mount the directories again that the last mount has covered. `kept` has an open descriptor of each."""
-    for path, descriptor in kept.items():
+def _bind_back(open_paths: Mapping[Path, int]) -> None:
+    """Mount the directories again that the last mount has covered. `open_paths` has an open descriptor of each."""
+    for path, descriptor in open_paths.items():
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(descriptor)):
                 continue

@@ -2,12 +2,12 @@
 """Debian roots for the tests: one made by mmdebstrap for each suite, and layers over it that apt-get installs.
 
 A root is a stack of directories for an overlay, the newest first. Each is made once, on first use, as root, and kept in
-`.cache/roots` under the hash of its recipe, its parent's with it. A half-made one is never used: it is made beside its
-place and gets its name last, under a lock of its suite.
+the directory of `root_directory.py` under the hash of its recipe, its parent's with it. A half-made one is never used:
+it is made beside its place and gets its name last, under a lock of its suite.
 
     tests/roots.py NAME...       makes these and prints their directories
     tests/roots.py --list        names all that the parts of a run need (--list integration: that one)
-    tests/roots.py --clean       removes those whose recipe is no more
+    tests/roots.py --clean       removes those whose recipe is no more, unless a host uses them
     tests/roots.py --mount NAME DIRECTORY
                                  mounts one to be written to, as DIRECTORY/root
     tests/roots.py --unmount DIRECTORY
@@ -32,8 +32,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import machine
+import root_directory
 
-ROOTS = machine.CACHE / "roots"
+ROOTS = root_directory.find_directory()
 LIMIT = 3600  # seconds for an installation
 
 
@@ -229,15 +230,16 @@ def stale() -> list[Path]:
 
 
 def remove(directories: Sequence[Path]) -> None:
-    """Remove layers, unless one is being made."""
+    """Remove layers, unless one is being made, or a test of another checkout uses it."""
     for directory in directories:
         with _locked(directory.name.strip(".").partition("-")[0]):
-            subprocess.run(["rm", "-rf", "--one-file-system", str(directory)], check=True)
+            if not root_directory.is_in_use(directory):
+                subprocess.run(["rm", "-rf", "--one-file-system", str(directory)], check=True)
 
 
 @contextlib.contextmanager
 def _locked(suite: str) -> Iterator[None]:
-    ROOTS.mkdir(parents=True, exist_ok=True)
+    root_directory.make(ROOTS)
     with (ROOTS / f".{suite}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

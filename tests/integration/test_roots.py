@@ -74,14 +74,20 @@ def test_another_recipe_is_another_root_and_so_are_all_above_it(
     assert roots.stale() == []
 
 
-def test_what_is_written_is_in_the_upper_layer_alone(tmp_path: Path, require_root: object) -> None:
+def test_what_is_written_is_in_the_upper_layer_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require_root: object
+) -> None:
     assert callable(require_root)
     require_root()
-    below = tmp_path / "below"
+    monkeypatch.setattr(roots, "ROOTS", tmp_path / "roots")
+    below = tmp_path / "roots/trixie a"
     (below / "etc").mkdir(parents=True)
     (below / "etc/machine-id").touch()
     with roots.mounted([below], tmp_path / "one") as root:
         assert len((root / "etc/machine-id").read_text().strip()) == 32
         (root / "new").touch()
+        roots.remove([below])  # another checkout, which has another recipe
     assert (tmp_path / "one/upper/new").exists() and not list((tmp_path / "one/root").iterdir())
     assert (below / "etc/machine-id").read_text() == ""
+    roots.remove([below])
+    assert not below.exists()

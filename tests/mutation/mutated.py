@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 import isolated
+import root_directory
 from imports import DERIVED
 from loaded import REPLIES, REQUESTS, Answer, Answers, Mistake, Request
 from machine import CACHE
@@ -119,6 +120,7 @@ class Copy:
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         environment |= {name: str(descriptor) for name, descriptor in descriptors.items()}
         if os.geteuid() == 0:
+            root_directory.make(ROOTS)
             if any(word.startswith(sizes.WITH_TABLE) for word in words):
                 command = isolated.command(Path(place), command)
                 tools = Path(sys.executable).parent

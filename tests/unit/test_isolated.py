@@ -69,16 +69,16 @@ def test_a_checkout_runs_its_tests_wherever_it_lies(
         subprocess.run(["git", "init", "-q", str(beside / "main")], check=True)
         (checkout / ".git").write_text(f"gitdir: {beside}/main/.git\n")
         script = (
-            'test "$(pwd -P)" = "$0"; test -r "$0/tests/machine.py"; echo kept >"$0/.cache/kept"; '
-            'echo kept >tests/kept; git rev-parse --git-dir >/dev/null; test -e "$PROSCRIBE_TESTS_OUTSIDE"; '
+            'test "$(pwd -P)" = "$0"; test -r "$0/tests/machine.py"; echo written >"$0/.cache/written"; '
+            'echo written >tests/written; git rev-parse --git-dir >/dev/null; test -e "$PROSCRIBE_TESTS_OUTSIDE"; '
             "touch /etc/gone /tmp/gone /var/lib/gone; if test -e ../other; then echo visible; fi"
         )
         (beside / "other").touch()
         argv = [sys.executable, "-I", "tests/isolated.py", "--own", "/bin/sh", "-ec", script, str(checkout)]
         done = subprocess.run(argv, cwd=checkout, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout) == (0, "" if is_covered else "visible\n"), done.stderr
-        kept = [checkout / "tests/kept", checkout / ".cache/kept"]
-        assert [path.read_text() for path in kept] == ["kept\n", "kept\n"]
+        files = [checkout / "tests/written", checkout / ".cache/written"]
+        assert [path.read_text() for path in files] == ["written\n", "written\n"]
         assert not Path("/etc/gone").exists() and list((checkout / ".cache/runs").iterdir()) == []
     finally:
         shutil.rmtree(beside)

@@ -9,6 +9,7 @@ from typing import Any
 
 import made_apps as made
 import pytest
+import root_directory
 from made_apps import lay as put
 from proscribe.host.controls.apps.portable import appimage, scan
 from proscribe.host.controls.apps.portable.names import Names
@@ -51,6 +52,28 @@ def scanned(host: Host, region: Region, packages: Any = (), **more: Any) -> Port
 
 def paths(found: PortableApps) -> list[tuple[str, str]]:
     return sorted((app.kind, app.path) for app in found.found)
+
+
+@pytest.mark.parametrize(
+    ("above", "is_reported"),
+    [
+        (root_directory.SHARED, False),
+        ("/home/alice/.cache/roots", True),
+        (f"/home/alice{root_directory.SHARED}", True),
+        (f"/opt{root_directory.SHARED}", True),
+        (f"/tmp{root_directory.SHARED}", True),
+    ],
+)
+def test_programs_in_the_roots_of_the_tests_are_reported_only_where_a_user_can_make_the_same(
+    host: Host, above: str, is_reported: bool
+) -> None:
+    """Everything in there is root's, as in a real root: no mark and no owner hides a program."""
+    root = f"{above}/trixie-desktop-0123456789ab"
+    put(host, f"{root}/etc/os-release", b"ID=debian\n", 0o644)
+    put(host, f"{root}/usr/bin/wechat")
+    found = scanned(host, Region(HOMES, [*scan.PLACES, *HOMES]))
+    assert paths(found) == ([("program", f"{root}/usr/bin/wechat")] if is_reported else [])
+    assert found.unseen == []
 
 
 def test_where_nothing_is_looked_for_nothing_is_scanned(host: Host) -> None:

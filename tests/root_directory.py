@@ -1,0 +1,65 @@
+"""The directory of the tests' Debian roots: one for all checkouts of a machine, which only root can enter.
+
+A root has whole programs, also some that the catalogue names. So it lies where no audit of this machine looks for
+programs, and where no user can start one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import machine
+
+SHARED = Path("/var/cache/proscribe-tests")
+FORMER = machine.CACHE / "roots"  # the directory of earlier versions, and still that of containers
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+def find_directory() -> Path:
+    """Return the directory of all roots.
+
+    In a container, /var/cache is an overlay, and no root can be made on an overlay. The checkout is none there.
+    """
+    types = {}
+    with contextlib.suppress(OSError):  # no Linux
+        for line in MOUNTS.read_text().splitlines():
+            fields = line.split(" ")
+            types[Path(fields[4])] = fields[fields.index("-") + 1]
+    mounted = next((types[path] for path in (SHARED, *SHARED.parents) if path in types), "")
+    return FORMER if mounted == "overlay" else SHARED
+
+
+def make(directory: Path) -> None:
+    """Make a directory of roots, which nobody but root can enter: a user could start the programs in there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+
+
+def is_in_use(directory: Path) -> bool:
+    """Return whether a host has a directory, or one below it, as a layer of its root.
+
+    Root sees the mounts of all tests, an ordinary user only those outside of namespaces.
+    """
+    name = str(directory).replace(" ", "\\040").encode()  # proc_pid_mountinfo(5)
+    for mounts in Path("/proc").glob("[0-9]*/mountinfo"):
+        with contextlib.suppress(OSError):  # the process has ended
+            if name in mounts.read_bytes():
+                return True
+    return False
+
+
+def remove_former(directory: Path) -> None:
+    """Remove the roots that an earlier version has left in the checkout. An audit would report programs in there."""
+    if directory == FORMER or not FORMER.is_dir():
+        return
+    remove = ["rm", "-rf", "--one-file-system", str(FORMER)]
+    root = machine.becoming_root()
+    if root is None:
+        print(f"An audit would report roots of an earlier version. Remove them: sudo {shlex.join(remove)}")
+    elif not is_in_use(FORMER):
+        print(f"Removing roots of an earlier version: {FORMER}", file=sys.stderr, flush=True)
+        subprocess.run([*root, *remove], check=True)

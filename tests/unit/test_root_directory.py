@@ -1,0 +1,74 @@
+"""The directory of the tests' Debian roots: where it is, and that nothing stays where an audit finds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import machine
+import pytest
+import root_directory
+
+MOUNT = "22 1 254:0 / {} rw - {} /dev/vda rw\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "shared"),
+    [
+        (MOUNT.format("/", "ext4"), True),
+        (MOUNT.format("/", "overlay") + MOUNT.format("/srv/checkout", "ext4"), False),
+        (MOUNT.format("/", "overlay") + MOUNT.format("/var", "ext4"), True),
+        (MOUNT.format("/", "ext4") + MOUNT.format("/var/cache", "overlay"), False),
+        (None, True),
+    ],
+    ids=["a machine", "a container", "a container with a volume", "an overlay of its own", "no Linux"],
+)
+def test_roots_are_in_the_checkout_only_where_the_machine_is_an_overlay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str | None, shared: bool
+) -> None:
+    monkeypatch.setattr(root_directory, "MOUNTS", tmp_path / "mountinfo")
+    if mounts is not None:
+        (tmp_path / "mountinfo").write_text(mounts)
+    expected = Path("/var/cache/proscribe-tests") if shared else machine.CACHE / "roots"
+    assert root_directory.find_directory() == expected
+
+
+def test_a_directory_of_roots_is_closed_to_users(tmp_path: Path) -> None:
+    """A user could start the programs in there, and no audit would find them."""
+    for _ in range(2):
+        root_directory.make(tmp_path / "cache/roots")
+        assert (tmp_path / "cache/roots").stat().st_mode & 0o777 == 0o700
+        (tmp_path / "cache/roots").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("root", "used", "stays", "printed"),
+    [
+        ([], False, False, ""),
+        ([], True, True, ""),
+        (None, False, True, "Remove them: sudo rm -rf --one-file-system '{}'\n"),
+    ],
+    ids=["as root", "a host runs", "no right to"],
+)
+def test_roots_of_an_earlier_version_are_removed_or_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    root: list[str] | None,
+    used: bool,
+    stays: bool,
+    printed: str,
+) -> None:
+    former = tmp_path / "a b/roots"
+    (former / "trixie/usr/bin").mkdir(parents=True)
+    monkeypatch.setattr(root_directory, "FORMER", former)
+    monkeypatch.setattr(machine, "becoming_root", lambda: root)
+    monkeypatch.setattr(root_directory, "is_in_use", lambda directory: used)
+    root_directory.remove_former(tmp_path / "new")
+    assert former.exists() is stays
+    assert capsys.readouterr().out.endswith(printed.format(former))
+
+
+def test_roots_that_a_container_still_has_in_the_checkout_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root_directory, "FORMER", tmp_path)
+    root_directory.remove_former(tmp_path)
+    assert tmp_path.is_dir()
