@@ -148,6 +148,7 @@ def run(part: Part, runs: Path) -> Outcome:
     results = Results(own / "results.jsonl", part.name)
     places = {
         "TMPDIR": str(own / "tmp"),
+        "GIT_CEILING_DIRECTORIES": str(own),  # what a test makes there is in no repository, though the checkout is one
         RESULTS: str(results.path),
         "PROSCRIBE_TESTS_LEDGER": str(runs / leftovers.LEDGER),
     }

@@ -55,6 +55,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
     place = tmp_path_factory.mktemp("loaded")
     (place / "module.py").write_text(MODULE)
     (place / "test_it.py").write_text(TESTS)
+    (place / "pytest.ini").write_text("[pytest]\n")  # for an ordinary user, the directory is below the checkout
     (incoming, requests), (replies, outgoing) = os.pipe(), os.pipe()
     process = subprocess.Popen(
         [sys.executable, str(PROJECT / "tests/mutation/loaded.py"), "-p", "no:cacheprovider", "test_it.py"],

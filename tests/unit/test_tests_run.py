@@ -228,6 +228,13 @@ def test_a_run_with_options_fails_if_no_part_has_run_a_test(
     assert running.find_failure(outcomes, options, complete) == failure
 
 
+def test_what_a_test_makes_is_in_no_repository(run_part: Callable[..., Outcome], tmp_path: Path) -> None:
+    """The temporary directories of an ordinary user are below the checkout."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    outcome = run_part("sh", "-c", 'cd "$TMPDIR" && ! git rev-parse --git-dir')
+    assert (outcome.state, outcome.note) == ("passed", "")
+
+
 # -- the sizes ---------------------------------------------------------------------------------------------------------
 
 
