@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -293,6 +294,22 @@ def test_a_revocation_is_added_and_the_rest_stays(
     assert words.file().stat().st_mode & 0o777 == 0o640
     with pytest.raises(Refused, match="revoked already"):
         words("revoke", "press01-parrot", "--by", "deputy", "--why", "again")
+
+
+@pytest.mark.parametrize(
+    ("by", "reason"),
+    [
+        ("mallory", "mallory may not approve for press (head head.of.press, deputies deputy), which owns press01"),
+        ("head.of.pres", "did you mean 'head.of.press'?"),
+        ("alice", "alice may not approve for press"),  # who requested it
+    ],
+)
+def test_only_those_who_may_approve_a_waiver_may_revoke_it(words: Words, by: str, reason: str) -> None:
+    words(*NEW)
+    before = words.file().read_bytes()
+    with pytest.raises(Refused, match=re.escape(reason)):
+        words("revoke", "press01-parrot", "--by", by, "--why", "over")
+    assert (words.file().read_bytes(), words.statuses) == (before, {"press01-parrot": "active"})
 
 
 @pytest.mark.parametrize("ending", [b"...\n", b"} \n"])

@@ -99,6 +99,23 @@ def test_a_revocation_takes_it_back_at_once(organisation):
     assert {host for host in open_ if open_[host] != shut[host]} == {"press01"}
 
 
+@pytest.mark.parametrize(
+    ("by", "now", "warned"),
+    [
+        ("head.of.press", NOW, False),
+        ("mallory", NOW, True),
+        ("head.of.finance", NOW, True),
+        ("mallory", "2026-12-31T10:00:00Z", False),  # the waiver would have ended anyway
+    ],
+)
+def test_a_revocation_by_somebody_who_may_not_closes_and_is_reported(organisation, by, now, warned):
+    organisation.waiver(revoked={**TAKEN_BACK, "by": by})
+    run = organisation.run(now)
+    (waiver,) = run["waivers"]
+    assert (waiver["status"], organisation.opened(now=now)) == ("revoked", {})
+    assert [f"{by} may not approve for press" in text for text in run["warnings"]] == [True] * warned
+
+
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     """A waiver, and what makes it a good one."""

@@ -6,7 +6,10 @@ import argparse
 import datetime
 from pathlib import Path
 
+from ...compile.plans.policy import read_all
 from ...compile.plans.waivers import waivers_of
+from ...compile.waivers.authority import objection
+from ...compile.waivers.reading import context_of
 from ...compile.waivers.signatures import signature_of
 from ...policy_errors import PolicyError, PolicyErrors
 from .. import Refused, inventory, say
@@ -23,14 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "signature: it counts although the old one no longer fits."
     )
     parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
-    parser.add_argument("--by", metavar="NAME", help="who revokes it")
+    parser.add_argument("--by", metavar="NAME", help="who revokes it, one who may approve it")
     parser.add_argument("--why", metavar="TEXT", help="one sentence")
     parser.add_argument("--on", metavar="TIME", default="now", help="from when on (default: now)")
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Append the revocation; all else in the file stays, comments too."""
-    judged = named(arguments.id, waivers_of(inventory.question(arguments), now))
+    question = inventory.question(arguments)
+    judged = named(arguments.id, waivers_of(question, now))
     waiver = judged.waiver
     if waiver.revoked:
         raise Refused(f"waiver {waiver.id} is revoked already: {judged.standing.why or waiver.revoked.why}")
@@ -39,6 +43,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     except PolicyError as wrong:
         raise Refused(str(wrong)) from None
     answers = ask_for(arguments, {"by": "who revokes it", "why": "why, in a sentence"})
+    context = context_of(question, read_all(question.hosts))
+    if reason := objection(answers["by"], frozenset(judged.standing.hosts), context.register, context.groups):
+        raise Refused(f"{reason}; only somebody who may approve the waiver may revoke it (--by)")
     path = Path(waiver.file)
     content = _appended(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
     try:

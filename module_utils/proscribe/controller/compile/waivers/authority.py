@@ -81,10 +81,10 @@ def disqualified(
 
 
 def objection(approver: str, hosts: Set[str], register: Register, groups: Mapping[str, Set[str]]) -> str:
-    """Why somebody may not approve a waiver for these hosts; "" if they may.
+    """Return why somebody may not approve or revoke a waiver for these hosts, or "" if they may.
 
     Every department that has one of the hosts has to be theirs, so for a host of two departments both have to be. A
-    host that no department has is nobody's to give away.
+    host that no department has is nobody's to give away. Without hosts, any approver may decide.
     """
     if not register:
         return (
@@ -98,6 +98,8 @@ def objection(approver: str, hosts: Set[str], register: Register, groups: Mappin
             near = close_to(approver, [authority.head, *authority.deputies])
             return f"{approver} may not approve for {department} ({authority}), which owns {_some(theirs)}{near}"
         owned |= theirs
+    if not hosts and not any(approver in authority for authority in register.values()):
+        return f"{approver} may not approve for any department of {REGISTER}"
     if hosts - owned:
         return f"{_some(hosts - owned)} not in any department of {REGISTER}, so nobody can approve"
     return ""

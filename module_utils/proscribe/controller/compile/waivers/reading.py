@@ -172,8 +172,11 @@ def _revoked(waiver: Waiver) -> Revoked | None:
 def warning(judged: Judged) -> str:
     """What every run says of a waiver that somebody may rely on in error, or should review; "" for others."""
     waiver, worth = judged
-    if worth.status == "revoked":  # as the organisation decided
+    if worth.status == "revoked" and not worth.disputed:  # as the organisation decided
         return ""
+    if worth.status == "revoked":
+        asks = "Ask an approver to revoke it (revoked.by), or remove the key revoked"
+        return f"waiver {waiver.id} waives nothing: {worth.why}. {asks} [{waiver.file}]"
     if not worth.waives:
         return f"waiver {waiver.id} waives nothing ({worth.status.replace('_', ' ')}): {worth.why} [{waiver.file}]"
     return f"waiver {waiver.id} still waives, but {worth.why} [{waiver.file}]" if worth.review_overdue else ""

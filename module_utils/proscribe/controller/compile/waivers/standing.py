@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....model.words import WAIVER_STATUSES
-from .authority import UNAUTHORISED, Register, disqualified
+from .authority import UNAUTHORISED, Register, disqualified, objection
 from .document import Named
 from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
@@ -45,6 +45,7 @@ class Standing(NamedTuple):
     review_overdue: bool = False
     key: str = ""  # the key that signed it, "" if none was checked
     unregistered: bool = False  # whether nobody could have approved it, since no register was found
+    disputed: bool = False  # whether somebody revoked it who may not
 
     @property
     def waives(self) -> bool:
@@ -69,7 +70,8 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
     # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.
     if waiver.revoked and now >= waiver.revoked.on:
         why = f"{waiver.revoked.by} revoked it on {day(waiver.revoked.on)}: {waiver.revoked.why}"
-        return Standing("revoked", why, ordered)
+        disputing = _objection_to_revocation(waiver.revoked.by, hosts, context) if now < waiver.expires else ""
+        return Standing("revoked", why + disputing, ordered, disputed=bool(disputing))
     if now >= waiver.expires:
         return Standing("expired", f"it ended on {moment(waiver.expires)}", ordered)
     status, why = _mistrust(waiver, hosts, context)
@@ -88,6 +90,14 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
 def worst_first(waiver: Waiver, standing: Standing) -> tuple[object, ...]:
     """For sorting: what waives nothing and should, then overdue reviews, then what ends first."""
     return (STATUSES.index(standing.status), not standing.review_overdue, waiver.ends, waiver.id)
+
+
+def _objection_to_revocation(name: str, hosts: Set[str], context: Context) -> str:
+    """Return, as the end of a clause, that somebody may not revoke a waiver of these hosts; "" if they may. Where
+    nobody is registered, no waiver waives, and there is nothing to revoke.
+    """
+    why = objection(name, hosts, context.register, context.groups) if context.register else ""
+    return f"; but {why}" if why else ""
 
 
 def _mistrust(waiver: Waiver, hosts: Set[str], context: Context) -> tuple[str, str]:
