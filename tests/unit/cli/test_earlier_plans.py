@@ -24,6 +24,7 @@ class Inventory:
     """What the inventory of then says."""
 
     hosts: list[HostVariables]
+    reports: Path | None = None
 
 
 class Then:
@@ -216,6 +217,7 @@ def test_the_folders_that_hosts_name_are_those_of_then(policy: Policy) -> None:
         {CATALOGUES: 7},
         {CATALOGUES: [own]},
     ]
+    assert question.reports == policy.root / "reports", "hosts that left are known to the runs of now"
     assert values[WAIVERS] == "waivers", "what is asked now stays"
     assert policy.then.paths[1:] == [
         (str(policy.root / "now-own"), CATALOGUES),

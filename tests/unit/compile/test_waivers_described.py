@@ -16,7 +16,8 @@ from proscribe.controller.compile.waivers.document import Malformed, read_waiver
 from proscribe.controller.compile.waivers.reading import described, warning
 from proscribe.controller.compile.waivers.refusals import Refusal
 from proscribe.controller.compile.waivers.request_answers import MOST, refused_by_host, with_answers
-from proscribe.controller.compile.waivers.waiver_log import FEW, NOTES
+from proscribe.controller.compile.waivers.seen_notes import NOTES
+from proscribe.controller.compile.waivers.waiver_log import FEW
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire.store import PLANS
 
@@ -160,7 +161,9 @@ def test_what_a_run_notes_of_its_waivers(organisation: Organisation) -> None:
         {"id": id_, "file": str(files[id_]), "ends": "2026-12-31T10:00:00Z", "hosts": [hosts[id_]]}
         for id_ in ("w1", "w2")
     ]
-    assert inventory == {"sources": [str(organisation.inventory)], "run": run["id"], "waivers": waivers}
+    names = {"hosts": dict.fromkeys(("press01", "press02"), "2026-11-25T08:00:00Z"), "groups": {}}
+    expected = {"sources": [str(organisation.inventory)], "run": run["id"], "waivers": waivers, "names": names}
+    assert inventory == expected
     assert notes(organisation)["schema"] == "proscribe/waivers-seen/1"
 
 

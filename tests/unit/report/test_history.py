@@ -179,6 +179,20 @@ def test_a_host_that_left_the_inventory_is_gone_after_a_run_of_all_of_it(past):
     assert past.story("web09") == [("noncompliant", "25T03", "", "")]
 
 
+def test_a_host_that_left_the_inventory_is_remembered_until_the_history_forgets_it(past):
+    past.run({"web01": good(), "web02": good()})
+    past.run({"web01": good()})
+    past.run({"web01": good()})
+    expected = [past.history.last_expected(name) for name in ("web01", "web02", "web03")]
+    assert expected == ["2026-11-25T03:01:00Z", "2026-11-25T01:01:00Z", None]
+    past.run({"web01": good(), "web02": good()})
+    assert past.history.last_expected("web02") == "2026-11-25T04:01:00Z"
+    past.run({"web01": good()})
+    with past.history.database.writing() as session:
+        prune(session, "2026-11-25T04:30:00Z")
+    assert past.history.last_expected("web02") is None
+
+
 def test_what_begins_together_on_many_hosts_is_kept_once_and_ends_rule_by_rule(past):
     everything = answer(*no_policy())
     half = answer(*no_policy(services=SERVICES[:50]), evaluated=[f"browser/{id_}" for id_ in SERVICES[50:]])

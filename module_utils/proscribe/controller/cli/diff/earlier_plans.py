@@ -49,7 +49,7 @@ def earlier(name: str, arguments: argparse.Namespace, now: datetime.datetime, re
     except NoSuchRun as none:
         if name == "latest":
             raise Refused(str(none)) from None
-        return _of_revision(name, arguments, now)
+        return _of_revision(name, arguments, now, reports)
     if arguments.old_inventory or arguments.as_now:
         option = "--old-inventory" if arguments.old_inventory else "--as-now"
         raise Refused(f"{option} goes with a git revision; a run has the plans that its hosts answered for")
@@ -75,7 +75,7 @@ def _plan(reports: Path, digest: str) -> Plan:
         raise Refused(str(wrong)) from None
 
 
-def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetime) -> Earlier:
+def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetime, reports: Path) -> Earlier:
     with tempfile.TemporaryDirectory(prefix="proscribe-diff-") as made:
         then = FilesAtRevision(name, Path(made).resolve(), arguments.as_now)
         # That of a collection is in no history, and is taken as it is installed.
@@ -89,7 +89,7 @@ def _of_revision(name: str, arguments: argparse.Namespace, now: datetime.datetim
         earlier_arguments = argparse.Namespace(**{**vars(arguments), "inventory": sources, "limit": ""})
         try:
             question = inventory.question(earlier_arguments, catalogue.parent)
-            question = replace(question, hosts=_with_folders(question, then))
+            question = replace(question, hosts=_with_folders(question, then), reports=reports)
             compiled = compile_hosts(question, now)
             exceptions = read_exceptions(question, compiled, now)
         except (PolicyErrors, Refused) as wrong:

@@ -23,7 +23,7 @@ from ...compile.plans.identifiers import programs_of
 from ...compile.waivers.authority import Register, read_register
 from ...compile.waivers.reading import Judged
 from ...compile.waivers.refusals import Refusal
-from ...compile.waivers.standing import moment
+from ...compile.waivers.standing import OVER, moment
 from ...compile.waivers.waiver import NARROWER
 from ...policy_errors import close_to
 from ...report.storage import requests_file
@@ -33,7 +33,6 @@ from .. import Refused, inventory
 OPEN, DRAFTED, WAIVED, REFUSED, ENDED = "open", "drafted", "waived", "refused", "ended"
 ORDER = (OPEN, DRAFTED, WAIVED, REFUSED, ENDED)
 BROWSER, FIREWALL, DNS = "browser", "firewall", "dns"
-OVER = ("expired", "revoked")  # statuses of waivers that answer nothing any more
 
 
 class Opens(NamedTuple):

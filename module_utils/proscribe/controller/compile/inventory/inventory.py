@@ -124,6 +124,7 @@ class Question:
 
     # Any host's variables, for what is decided by hosts that are not of the run (group_policy.py).
     variables_of: Callable[[str], HostVariables] | None = None
+    reports: Path | None = None  # that earlier runs wrote, where the hosts of this question do not name it
     audience: bool = False  # whether this is about such hosts
 
 

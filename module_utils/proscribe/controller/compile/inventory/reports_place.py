@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,13 @@ def reports_of(
     same place for each choice of hosts. Raises PolicyErrors for hosts that differ, and for a value that is no path.
     """
     return installation.reports(environment, _named(hosts, sources))
+
+
+def likely_reports(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path:
+    """As `reports_of`, for what only reads there: where the hosts differ, it is the usual place."""
+    with contextlib.suppress(PolicyErrors):
+        return reports_of(hosts, sources)
+    return installation.reports()
 
 
 def require_reports(

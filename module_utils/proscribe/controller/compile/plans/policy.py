@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ....wire import installation
 from ....wire.store import PLANS, Store
 from ...policy_errors import Mistakes, PolicyError, PolicyErrors
 from ..catalogue.cache import Catalogues
@@ -16,7 +15,7 @@ from ..inventory import retired
 from ..inventory.inventory import HostVariables, Question, read_as_hosts
 from ..inventory.nested import nested
 from ..inventory.policy_folders import catalogue_folders
-from ..inventory.reports_place import reports_of
+from ..inventory.reports_place import likely_reports
 from ..restrictions import PREFIX, Restrictions, read_in_part
 
 
@@ -35,10 +34,7 @@ class Policy(NamedTuple):
 
 def store_of(question: Question) -> Store:
     """The plan store, as far as it is known before the mistakes of the policy are."""
-    reports = installation.reports()
-    with contextlib.suppress(PolicyErrors):
-        reports = reports_of(question.hosts, question.inventory)
-    return Store(reports / PLANS)
+    return Store(likely_reports(question.hosts, question.inventory) / PLANS)
 
 
 def sound_policy(question: Question) -> Policy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -14,7 +15,9 @@ from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
 from ..inventory.reporting import one_for_all
 from ..restrictions import Restrictions
 from .authority import read_register
+from .departures import departures_of, reader_of_departures
 from .document import Known, Named, read_waivers, unknown_names
+from .seen_notes import GROUPS, HOSTS
 from .standing import Context, Rules, Standing, scope, standing
 from .waiver import Waiver
 
@@ -74,7 +77,9 @@ def wrong_names(
     services: Iterable[str] | None,
     now: datetime.datetime,
 ) -> Iterator[PolicyError]:
-    """What waivers name and nothing has, and hours that nothing ends. `services` is None where they are not known."""
+    """What waivers name and nothing has ever had, and hours that nothing ends. `services` is None where they are not
+    known.
+    """
     places = _places(question, restrictions)
     hosts, groups = frozenset(places.groups["all"]), frozenset(places.groups)
     in_run = {host.name for host in question.hosts}
@@ -83,10 +88,13 @@ def wrong_names(
     for waiver in checked:
         # A service may be in a catalogue that only hosts outside this run (--limit) have.
         covered = scope(waiver, places)
-        misspelled = not (hosts.issuperset(waiver.hosts) and groups.issuperset(waiver.groups))
+        departed = departures_of(waiver, places.groups, places.last_seen)
+        known_hosts = hosts.union(one.name for one in departed if one.kind == HOSTS)
+        known_groups = groups.union(one.name for one in departed if one.kind == GROUPS)
+        misspelled = not (known_hosts.issuperset(waiver.hosts) and known_groups.issuperset(waiver.groups))
         elsewhere = services is None or (covered.isdisjoint(in_run) and (bool(covered) or not misspelled))
         names = frozenset(waiver.services if elsewhere else services or ())
-        yield from unknown_names(waiver, Known(names, hosts, groups))
+        yield from unknown_names(waiver, Known(names, known_hosts, known_groups))
         if isinstance(waiver, Waiver):
             yield from _never_closed(waiver, covered, restrictions)
 
@@ -112,7 +120,7 @@ def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> 
     )
     places = _places(question, restrictions)
     register = read_register(folders_of_registers(question, restrictions), places.groups)
-    return Context(places.groups, register, rules, places.zone_of)
+    return dataclasses.replace(places, register=register, rules=rules)
 
 
 def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
@@ -124,7 +132,8 @@ def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Con
             return restrictions[host].zone
         return question.zone_of(host) if question.zone_of else ""
 
-    return Context({**question.groups, "all": frozenset(everywhere)}, {}, Rules(), zone_of)
+    groups = {**question.groups, "all": frozenset(everywhere)}
+    return Context(groups, {}, Rules(), zone_of, reader_of_departures(question, restrictions))
 
 
 def described(judged: Judged, question: Question) -> RunWaiver:
@@ -179,4 +188,4 @@ def warning(judged: Judged) -> str:
         return f"waiver {waiver.id} waives nothing: {worth.why}. {asks} [{waiver.file}]"
     if not worth.waives:
         return f"waiver {waiver.id} waives nothing ({worth.status.replace('_', ' ')}): {worth.why} [{waiver.file}]"
-    return f"waiver {waiver.id} still waives, but {worth.why} [{waiver.file}]" if worth.review_overdue else ""
+    return f"waiver {waiver.id} still waives, but {worth.why} [{waiver.file}]" if worth.why else ""

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from ....model.words import WAIVER_STATUSES
 from .authority import UNAUTHORISED, Register, disqualified, objection
+from .departures import Departure, LastSeen, departure_clause, departures_of
 from .document import Named
 from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
 
 *_, ACTIVE = STATUSES = WAIVER_STATUSES
+OVER = ("expired", "revoked")  # nothing that such a waiver names matters any more
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,19 @@ class Context:
     register: Register
     rules: Rules
     zone_of: Callable[[str], str]  # the network zone of a host, "" if it has none
+    last_seen: LastSeen = lambda kind, name: None
 
 
 class Standing(NamedTuple):
     """What a waiver is worth: it waives where it is `active`, and nothing otherwise."""
 
     status: str  # one of STATUSES
-    why: str  # a clause for people; "" for an active waiver that nobody has to review
+    why: str  # a clause for people; "" for an active waiver that nobody has to review and of which nothing is gone
     hosts: tuple[str, ...]  # of the inventory, in its scope
     review_overdue: bool = False
     key: str = ""  # the key that signed it, "" if none was checked
     unregistered: bool = False  # whether nobody could have approved it, since no register was found
+    departed: tuple[Departure, ...] = ()  # what it names and the inventory does not have any more
     disputed: bool = False  # whether somebody revoked it who may not
 
     @property
@@ -65,6 +69,16 @@ def scope(waiver: Waiver | Named, context: Context) -> frozenset[str]:
 
 def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standing:
     """What a waiver is worth at a moment."""
+    judged = _judged(waiver, context, now)
+    if judged.status in OVER:
+        return judged
+    departed = departures_of(waiver, context.groups, context.last_seen)
+    why = "; ".join(filter(None, (judged.why, departure_clause(departed))))
+    return judged._replace(why=why, departed=departed)
+
+
+def _judged(waiver: Waiver, context: Context, now: datetime.datetime) -> Standing:
+    """What a waiver is worth at a moment, whatever has left the inventory."""
     hosts = scope(waiver, context)
     ordered = tuple(sorted(hosts))
     # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.

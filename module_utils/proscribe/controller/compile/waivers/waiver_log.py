@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ....base.duration import spelled
 from ....wire.store import Store
@@ -22,38 +19,13 @@ from ..inventory.inventory import Question
 from ..inventory.policy_folders import SIGNERS, WAIVERS
 from ..restrictions import ALL, PREFIX, Restrictions
 from .reading import Judged
+from .seen_notes import GROUPS, HOSTS, KINDS, Notes, Seen, SeenNames, read_notes, write_notes
 from .signatures import signature_of, signers_of
+from .standing import OVER
 
-NOTES = "seen-waivers"  # in the plan store
-SCHEMA = "proscribe/waivers-seen/1"
-MOST = 100  # inventories that are noted, those of the last runs
 REMOVED = PREFIX + "waivers_removed"
 RELEVANT = ("active", "not_yet_valid")  # what somebody may rely on, now or soon
 FEW = 10  # ids that are named one by one
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A waiver as an earlier run had it."""
-
-    id: str
-    file: str
-    ends: str  # UTC, 2026-12-31T10:00:00Z
-    hosts: frozenset[str]
-
-    @property
-    def folder(self) -> str:
-        return str(Path(self.file).parent)
-
-
-@dataclass
-class Notes:
-    """What the last run of an inventory noted."""
-
-    sources: list[str]
-    hosts: str  # digest of the names of all its hosts
-    run: str = ""
-    waivers: list[Seen] = field(default_factory=list)
 
 
 def require_found(
@@ -70,7 +42,7 @@ def require_found(
     Returns warnings: which single waivers are gone. Raises PolicyErrors where none of a folder's is found any more, or
     where what they are judged by is not. Then nothing is noted. Those that proscribe_waivers_removed names are no loss.
     """
-    inventories = _read(store)
+    inventories = read_notes(store)
     here = _of(question)
     same = [notes for notes in inventories if _same(notes, here)]
     in_run = {host.name for host in question.hosts}
@@ -92,9 +64,25 @@ def require_found(
         carried = [seen for seen in others if not removed & {seen.id, ALL}]
     here.run = run
     here.waivers = sorted([*carried, *map(_seen, relevant.values())], key=lambda seen: seen.id)
-    if same or here.waivers:
-        _write(store, [*(notes for notes in inventories if notes not in same), here])
+    here.names = _seen_names(question, waivers, spelled(now))
+    if same or here.waivers or any(here.names.values()):
+        write_notes(store, [*(notes for notes in inventories if notes not in same), here])
     return warnings
+
+
+def _seen_names(question: Question, waivers: Iterable[Judged], now: str) -> SeenNames:
+    """Return the hosts and groups that waivers name, each with when a run last had it in its inventory. Those of
+    waivers that are over are forgotten.
+    """
+    present = {HOSTS: question.groups.get("all", frozenset()), GROUPS: question.groups.keys()}
+    last_seen: SeenNames = {kind: {} for kind in KINDS}
+    for waiver, standing in waivers:
+        if standing.status not in OVER:
+            for kind in KINDS:
+                last_seen[kind] |= {name: now for name in getattr(waiver, kind) if name in present[kind]}
+            for departure in standing.departed:
+                last_seen[departure.kind][departure.name] = departure.at
+    return last_seen
 
 
 def _missed(seen: Seen, waivers: Iterable[Judged], relevant: Collection[str], removed: Collection[str]) -> bool:
@@ -151,46 +139,3 @@ def _same(one: Notes, other: Notes) -> bool:
 def _seen(judged: Judged) -> Seen:
     waiver, worth = judged
     return Seen(waiver.id, waiver.file, spelled(waiver.ends), frozenset(worth.hosts))
-
-
-def _read(store: Store) -> list[Notes]:
-    content = store.noted(NOTES)
-    if not content:
-        return []
-    try:
-        return list(_parsed(json.loads(content)))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        place = f"{store.directory}/{NOTES}"
-        expected = "what the last runs noted of waivers; delete the file if no approval can have been lost"
-        raise PolicyErrors([PolicyError(place, "", Described("something else"), expected)]) from None
-
-
-def _parsed(data: Any) -> Iterator[Notes]:
-    if data["schema"] != SCHEMA:
-        raise ValueError(data["schema"])
-    for entry in data["inventories"]:
-        waivers = [
-            Seen(str(one["id"]), str(one["file"]), str(one["ends"]), frozenset(map(str, one["hosts"])))
-            for one in entry["waivers"]
-        ]
-        yield Notes([str(source) for source in entry["sources"]], str(entry["hosts"]), str(entry["run"]), waivers)
-
-
-def _write(store: Store, inventories: Sequence[Notes]) -> None:
-    data = {
-        "schema": SCHEMA,
-        "inventories": [
-            {
-                "sources": notes.sources,
-                "hosts": notes.hosts,
-                "run": notes.run,
-                "waivers": [
-                    {"id": seen.id, "file": seen.file, "ends": seen.ends, "hosts": sorted(seen.hosts)}
-                    for seen in notes.waivers
-                ],
-            }
-            for notes in inventories[-MOST:]
-            if notes.waivers
-        ],
-    }
-    store.note_down(NOTES, json.dumps(data, separators=(",", ":")).encode())

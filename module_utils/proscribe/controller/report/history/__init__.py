@@ -60,6 +60,11 @@ class History:
         with self.database.reading() as session:
             return Since(session)
 
+    def last_expected(self, host: str) -> str | None:
+        """See queries.last_expected."""
+        with self.database.reading() as session:
+            return queries.last_expected(session, host)
+
     def trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[PastRun]:
         """See queries.trend."""
         with self.database.reading() as session:

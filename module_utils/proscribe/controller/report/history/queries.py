@@ -17,7 +17,7 @@ from ....model.types.history import PastRun
 from ....model.types.report import Summary
 from .database import Session
 from .plans import Plans
-from .tables import HOST, HOST_COLUMNS, STORY, HostRow
+from .tables import DEPARTED, HOST, HOST_COLUMNS, STORY, HostRow
 
 WHOLE = (json.dumps(list(CONTROLS)), "[]", "null")  # how a run over all controls has them in the history
 FLAPS = 3  # so many drifts of one rule on one host within the period are reported as flapping
@@ -173,6 +173,17 @@ def hosts(session: Session, name: str = "") -> list[HostRow]:
     one = " WHERE name = :name" if name else ""
     query = f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host{one}"
     return [HostRow(*row) for row in session.rows(query, {"name": name})]
+
+
+def last_expected(session: Session, host: str) -> str | None:
+    """Return when a run last expected a host, also one that has left its inventory; None for an unknown host."""
+    tables = ["proscribe_host", *([DEPARTED] if session.has(DEPARTED) else [])]
+    found = [
+        row[0]
+        for table in tables
+        for row in session.rows(f"SELECT asked FROM {table} WHERE name = :host", {"host": host})
+    ]
+    return max(found, default=None)
 
 
 def has_past(session: Session, host: str) -> bool:

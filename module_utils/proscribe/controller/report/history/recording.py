@@ -23,7 +23,7 @@ from .database import Session
 from .incident_groups import Bundles
 from .plans import Plans
 from .said import Said
-from .tables import ADD_INCIDENT, ADD_RUN, DROP_INCIDENT, GONE, SET_HOST, RunRow
+from .tables import ADD_INCIDENT, ADD_RUN, DEPARTED, DROP_INCIDENT, GONE, SET_HOST, RunRow
 
 BATCH = 500  # hosts that are asked for in one query
 
@@ -95,6 +95,11 @@ def _gone(session: Session, run: RunRow) -> None:
         WHERE closed IS NULL AND host IN (SELECT name FROM proscribe_host WHERE {left})""",
         values,
     )
+    session.run(
+        f"""INSERT INTO {DEPARTED} (name, inventory, asked) SELECT name, inventory, asked FROM proscribe_host
+        WHERE {left} ON CONFLICT (name) DO UPDATE SET inventory = excluded.inventory, asked = excluded.asked""",
+        values,
+    )
     session.run(f"DELETE FROM proscribe_host WHERE {left}", values)
 
 
@@ -104,6 +109,7 @@ def prune(session: Session, before: str) -> None:
     lost = "SELECT name FROM proscribe_host WHERE asked < :before"
     session.run(f"DELETE FROM proscribe_episode WHERE closed < :before OR host IN ({lost})", values)
     session.run("DELETE FROM proscribe_host WHERE asked < :before", values)
+    session.run(f"DELETE FROM {DEPARTED} WHERE asked < :before", values)
     session.run("DELETE FROM proscribe_run WHERE finished < :before", values)
     session.run("DELETE FROM proscribe_bundle WHERE id NOT IN (SELECT bundle FROM proscribe_episode)")
     since_last_run.prune(session, before)

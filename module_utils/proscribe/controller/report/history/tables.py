@@ -15,6 +15,8 @@ from ....model.words import BESIDE_STATES
 
 VERSION = 1
 
+DEPARTED = "proscribe_departed_host"
+
 TABLES = (
     "CREATE TABLE IF NOT EXISTS proscribe_history (version INTEGER NOT NULL)",
     # One row a run, as its report says; `inventory` and `controls` are JSON lists, `summary` is the report's.
@@ -58,9 +60,11 @@ TABLES = (
         inventory TEXT NOT NULL, waiver TEXT NOT NULL, host TEXT NOT NULL, rule TEXT NOT NULL, id TEXT NOT NULL,
         what TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, attempts BIGINT NOT NULL,
         PRIMARY KEY (inventory, waiver, host, rule, id))""",
+    # One row for each host that has left its inventory, and when a run last asked it.
+    f"CREATE TABLE IF NOT EXISTS {DEPARTED} (name TEXT PRIMARY KEY, inventory TEXT NOT NULL, asked TEXT NOT NULL)",
 )
 
-# Tables that a history of an earlier version gets with the next run that is written into it.
+# Tables that a history of an earlier version gets with the next run that is written into it; DEPARTED is another one.
 BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use"
 
 HOST = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed

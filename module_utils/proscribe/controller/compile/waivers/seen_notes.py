@@ -1,0 +1,97 @@
+"""The note of the last runs about waivers: which there were, and when the inventory last had what they name.
+
+It lies in the plan store, for each inventory that had waivers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ....wire.store import Store
+from ...policy_errors import Described, PolicyError, PolicyErrors
+
+NOTES = "seen-waivers"  # in the plan store
+SCHEMA = "proscribe/waivers-seen/1"
+MOST = 100  # inventories that are noted, those of the last runs
+KINDS = HOSTS, GROUPS = "hosts", "groups"  # keys of a waiver
+
+# By kind and name: when a run last had it in its inventory (UTC).
+SeenNames = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A waiver as an earlier run had it."""
+
+    id: str
+    file: str
+    ends: str  # UTC, 2026-12-31T10:00:00Z
+    hosts: frozenset[str]
+
+    @property
+    def folder(self) -> str:
+        return str(Path(self.file).parent)
+
+
+@dataclass
+class Notes:
+    """What the last run of an inventory noted."""
+
+    sources: list[str]
+    hosts: str  # digest of the names of all its hosts
+    run: str = ""
+    waivers: list[Seen] = field(default_factory=list)
+    names: SeenNames = field(default_factory=dict)
+
+
+def read_notes(store: Store) -> list[Notes]:
+    """Read the note, the last run's inventory last. Raises PolicyErrors for a file that is no note."""
+    content = store.noted(NOTES)
+    if not content:
+        return []
+    try:
+        return list(_parsed(json.loads(content)))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        place = f"{store.directory}/{NOTES}"
+        expected = "what the last runs noted of waivers; delete the file if no approval can have been lost"
+        raise PolicyErrors([PolicyError(place, "", Described("something else"), expected)]) from None
+
+
+def _parsed(data: Any) -> Iterator[Notes]:
+    if data["schema"] != SCHEMA:
+        raise ValueError(data["schema"])
+    for entry in data["inventories"]:
+        waivers = [
+            Seen(str(one["id"]), str(one["file"]), str(one["ends"]), frozenset(map(str, one["hosts"])))
+            for one in entry["waivers"]
+        ]
+        named: Mapping[str, Mapping[str, str]] = entry.get("names", {})  # earlier versions noted none
+        names = {kind: {str(name): str(at) for name, at in named.get(kind, {}).items()} for kind in KINDS}
+        sources = [str(source) for source in entry["sources"]]
+        yield Notes(sources, str(entry["hosts"]), str(entry["run"]), waivers, names)
+
+
+def write_notes(store: Store, inventories: Sequence[Notes]) -> None:
+    """Replace the note."""
+    data = {
+        "schema": SCHEMA,
+        "inventories": [
+            {
+                "sources": notes.sources,
+                "hosts": notes.hosts,
+                "run": notes.run,
+                "waivers": [
+                    {"id": seen.id, "file": seen.file, "ends": seen.ends, "hosts": sorted(seen.hosts)}
+                    for seen in notes.waivers
+                ],
+                "names": {kind: dict(sorted(notes.names.get(kind, {}).items())) for kind in KINDS},
+            }
+            for notes in inventories[-MOST:]
+            if notes.waivers or any(notes.names.values())
+        ],
+    }
+    store.note_down(NOTES, json.dumps(data, separators=(",", ":")).encode())
