@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,14 +19,14 @@ from ansible.plugins.loader import connection_loader
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.controller.ansible_parts import identity, part_of
-from proscribe.controller.compile.inventory.ignored_variables import unread
+from proscribe.controller.compile.inventory.ignored_variables import find_ignored_policy
 from proscribe.controller.compile.inventory.in_play import InPlay, for_another_role, given_to, unlike
 from proscribe.controller.compile.inventory.inventory import Question, plain, variables_reader, zones
 from proscribe.controller.compile.inventory.places import TAGS
 from proscribe.controller.compile.inventory.selection import Selection, select
 from proscribe.controller.compile.inventory.tags import unknown_tags
 from proscribe.controller.compile.plans.run import compile_run
-from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.collection.active import objection
 from proscribe.controller.report.collection.plays import ENFORCING, included, of_our_roles, tasks_of
 from proscribe.controller.report.text.layout import warning as in_lines
@@ -76,10 +77,12 @@ class ActionModule(ActionBase):
             self._require_its_role_in(earlier, tags)
             return {**result, "proscribe_run": earlier}
         try:
-            self._require_one_policy(hostvars, names)
+            ignored = find_ignored_policy(hostvars, names, self._task)
+            self._require_one_policy(ignored.mistakes)
             seen = InPlay(hostvars, self._task, names)
             selection = select(names, seen, observes)
             question = _question(variables, seen, selection, arguments["mode"], mode, controls)
+            question = dataclasses.replace(question, warnings=tuple(ignored.warnings))
             result["proscribe_run"] = {
                 **compile_run(question),
                 # -b on the command line, which the plays' own `become` would hide
@@ -135,12 +138,14 @@ class ActionModule(ActionBase):
                 if mistake := unknown_tags(variables.get(given) or (), CONTROLS):
                     raise AnsibleError(f"{mistake}; no host was touched")
 
-    def _require_one_policy(self, hostvars: Any, names: list[str]) -> None:
-        """Refuse what this play would ignore of what was written. Raises PolicyErrors."""
+    def _require_one_policy(self, ignored: list[PolicyError]) -> None:
+        """Refuse what this play would ignore of what was written: `ignored`, and what stands for another role. Raises
+        PolicyErrors.
+        """
         play = self._task.get_play()
         mistakes = [
             *for_another_role(self._task, (task for task in tasks_of(play) if of_our_roles(task))),
-            *unread(hostvars, names, self._task),
+            *ignored,
         ]
         if mistakes:
             raise PolicyErrors({str(one): one for one in mistakes}.values())

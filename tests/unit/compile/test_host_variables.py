@@ -191,3 +191,15 @@ def test_a_folder_in_a_source_is_read_as_hosts(folder: str, expected: bool, tmp_
     sources = [str(tmp_path / name) for name in ("hosts", "fleet", "second", "missing")]
     assert read_as_hosts(tmp_path / folder, sources) == expected
     assert not read_as_hosts(tmp_path / folder, sources[:1])
+
+
+def test_a_variable_that_is_nearly_called_as_ours_is_a_mistake_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all:\n  hosts:\n    web1:\n      Proscribe_watch: true\n      proxy_env: {}\n")
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(tmp_path / "hosts.yml")])
+    variables = VariableManager(loader=loader, inventory=inventory)
+    host = HostVariables.of("web1", HostVars(inventory=inventory, variable_manager=variables, loader=loader))
+    (wrong,) = host.wrong
+    place = f"{tmp_path}/hosts.yml:4" if Origin is not None else "host web1"
+    expected = "Proscribe_watch: found 'Proscribe_watch', expected a known variable, did you mean 'proscribe_watch'?"
+    assert str(wrong) == f"{place}: {expected}"

@@ -106,9 +106,9 @@ def test_what_is_not_read_is_named(team: Team, files: dict[str, Any], playbooks:
     assert team.unread(*playbooks) == [(folder, BAN) for folder in found.split()]
 
 
-def test_beside_an_inventory_that_is_a_folder_is_in_it_too(team: Team) -> None:
+def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Team) -> None:
     team.write({f"fleet/{ALL}": BANS, "fleet/p.yml": "", ALL: BANS, "p.yml": ""})
-    assert team.unread("fleet/p.yml", "p.yml", source="fleet") == []
+    assert team.unread("fleet/p.yml", "p.yml", source="fleet") == [(".", BAN)]
 
 
 def test_it_is_reported_with_its_place_and_its_value(team: Team) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible import constants as C
 from ansible import context
@@ -21,42 +21,114 @@ from ansible.vars.plugins import get_vars_from_path
 
 from ...ansible_parts import part_of
 from ...policy_errors import PolicyError
-from .in_play import of_policy
+from ..restrictions.misspelled import is_of_policy
+from .ignored_files import KINDS, Folder, IgnoredFile, files_below, listed
 from .places import origin, paths_of, sources_of
 
 IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
 MOST_PLAYBOOKS = 1000  # that import each other
+SHOWN = 3  # names in a warning
 
 
-def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> Iterator[PolicyError]:
-    """The parts of the policy that are not read for these hosts in the play of this task, though they stand where
-    people put them. That is beside a playbook that the command names, beside one that these import, or where the
-    command was started. A file that cannot be read is left out, as Ansible itself leaves it out.
+class IgnoredPolicy(NamedTuple):
+    """What of the policy does not count: mistakes, and what is only reported."""
+
+    mistakes: list[PolicyError]
+    warnings: list[str]
+
+
+def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> list[PolicyError]:
+    """Return the mistakes of `find_ignored_policy`."""
+    return find_ignored_policy(hostvars, names, task).mistakes
+
+
+def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -> IgnoredPolicy:
+    """Find the parts of the policy that are not read for these hosts in the play of this task, though they stand where
+    people put them. A file that cannot be read is left out, as Ansible itself leaves it out.
     """
     loader = part_of(hostvars, "_loader", DataLoader)
     inventory = part_of(hostvars, "_inventory", InventoryManager)
     entities = [*inventory.groups.values(), *filter(None, map(inventory.get_host, names))]
-    read = {folder.resolve() for folder in (*_beside_plays(task, loader), *_beside_inventory(inventory))}
-    folders = [Path.cwd(), *(playbook.parent for playbook in _with_imported(context.CLIARGS.get("args") or (), loader))]
-    for folder in dict.fromkeys(one.resolve() for one in folders):
-        if folder in read:
+    read = list(dict.fromkeys(one.resolve() for one in (*_beside_plays(task, loader), *_beside_inventory(inventory))))
+    started = [Path.cwd(), *(playbook.parent for playbook in _with_imported(context.CLIARGS.get("args") or (), loader))]
+    unread_folders = [one for one in dict.fromkeys(one.resolve() for one in started) if one not in read]
+    mistakes = [error for folder in unread_folders for error in _of_unread_folder(folder, entities, loader)]
+    folders = [Folder(path, loader, inventory.groups, inventory.hosts) for path in read]
+    ignored = [one for folder in folders for one in folder.ignored()]
+    for file in ignored:
+        if not file.owner:
+            mistakes += [
+                PolicyError(origin(value) or str(file.path), variable, value, file.reason)
+                for variable, value in file.variables.items()
+            ]
+    warnings = [warning] if (warning := _warn_of_unknown_owners([file for file in ignored if file.owner])) else []
+    return IgnoredPolicy(
+        mistakes, [*warnings, *_around_inventory(inventory, loader, entities, (*read, *unread_folders))]
+    )
+
+
+def _of_unread_folder(folder: Path, entities: Sequence[Any], loader: Any) -> Iterator[PolicyError]:
+    """Yield the variables in a folder beside a playbook, or where the command was started, that Ansible does not read
+    in this play.
+    """
+    for variable, value in _variables_in(folder, entities, loader).items():
+        expected = (
+            f"nothing of Proscribe's there: in this play Ansible does not read what is beside {folder}. Set it "
+            "beside the inventory, or with vars of the play or of import_playbook"
+        )
+        yield PolicyError(origin(value) or str(folder), variable, value, expected)
+
+
+def _variables_in(folder: Path, entities: Sequence[Any], loader: Any) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for entity in entities:
+        with contextlib.suppress(AnsibleError):
+            variables = get_vars_from_path(loader, str(folder), [entity], "task")
+            found |= {str(name): value for name, value in variables.items() if is_of_policy(str(name))}
+    return found
+
+
+def _around_inventory(inventory: Any, loader: Any, entities: Sequence[Any], known: Sequence[Path]) -> Iterator[str]:
+    """Yield a warning for each folder around an inventory that is a folder itself. Ansible reads no variables there. It
+    may be an inventory of its own, and its files may be linked into those inside it.
+    """
+    for source in paths_of(sources_of(inventory)):
+        folder = source.resolve().parent
+        if not source.is_dir() or folder in known or any(map(_holds_hosts, listed(folder))):
             continue
-        found: dict[str, object] = {}
-        for entity in entities:
-            with contextlib.suppress(AnsibleError):
-                found |= of_policy(get_vars_from_path(loader, str(folder), [entity], "task"))
-        for variable, value in found.items():
-            expected = (
-                f"nothing of Proscribe's there: in this play Ansible does not read what is beside {folder}. Set it "
-                "beside the inventory, or with vars of the play or of import_playbook"
+        files = [file.resolve() for name in KINDS.values() for file in files_below(folder / name)]
+        linked = {
+            file.resolve() for one in known if files for name in KINDS.values() for file in files_below(one / name)
+        }
+        if linked.issuperset(files):
+            continue
+        if variables := _variables_in(folder, entities, loader):
+            named = ", ".join(list(variables)[:SHOWN])
+            yield (
+                f"Ansible does not read {named} in {folder}: for the inventory {source} it reads group_vars and"
+                " host_vars inside that folder. Move them there"
             )
-            yield PolicyError(origin(value) or str(folder), variable, value, expected)
+
+
+def _holds_hosts(entry: str) -> bool:
+    return entry.startswith("hosts") or entry.endswith(".ini")
+
+
+def _warn_of_unknown_owners(files: Sequence[IgnoredFile]) -> str:
+    """Return a warning about files of groups and hosts that the inventory does not have; "" for none. Inventories may
+    share their files, so it is no mistake.
+    """
+    if not files:
+        return ""
+    named = [f"{file.owner} ({', '.join(list(file.variables)[:SHOWN])} in {file.path})" for file in files[:SHOWN]]
+    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+    return f"variables of Proscribe count for no host, because the inventory does not have: {', '.join(named)}{more}"
 
 
 def _beside_inventory(inventory: Any) -> Iterator[Path]:
-    """The folders beside the sources of the inventory."""
+    """The folders in which Ansible reads what is beside the sources of the inventory."""
     for path in paths_of(sources_of(inventory)):
-        yield from (path, path.parent)
+        yield path if path.is_dir() else path.parent
 
 
 def _beside_plays(task: Any, loader: Any) -> list[Path]:

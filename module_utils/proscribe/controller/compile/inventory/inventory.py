@@ -18,6 +18,7 @@ from ansible.inventory.manager import IGNORED
 
 from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, REGISTERED
+from ..restrictions.misspelled import intended_variable
 from .places import origin, paths_of, place_within, set_in
 from .supported_hosts import CONNECTION_VARIABLES, is_windows, unserved
 
@@ -37,7 +38,8 @@ class HostVariables:
     ssh_port: int = 22
     unserved: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
     windows: bool = False  # whether that is because it is a Windows host, which can be observed
-    wrong: tuple[PolicyError, ...] = ()  # variables that cannot be templated, which `values` is without
+    # Variables that cannot be templated, and those whose names are misspelled; `values` is without both.
+    wrong: tuple[PolicyError, ...] = ()
 
     # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
     locate: Callable[[str, str, object], str] | None = None
@@ -66,6 +68,9 @@ class HostVariables:
                     message = str(error).splitlines()[0]
                     where = locate(str(key), "", None) or f"host {name}"
                     wrong.append(PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})"))
+            elif only is None and (intended := intended_variable(key)):
+                where = origin(raw[key]) or origin(key) or f"host {name}"
+                wrong.append(PolicyError(where, str(key), str(key), f"a known variable, did you mean {intended!r}?"))
         simple = functools.partial(_simple, raw, templated)
         address, port = _reached_at(name, simple("ansible_host"), simple("ansible_port"))
         folder = sys.intern(str(raw.get("inventory_dir") or "."))
@@ -125,6 +130,7 @@ class Question:
     # Any host's variables, for what is decided by hosts that are not of the run (group_policy.py).
     variables_of: Callable[[str], HostVariables] | None = None
     reports: Path | None = None  # that earlier runs wrote, where the hosts of this question do not name it
+    warnings: tuple[str, ...] = ()  # of what Ansible does not read of the policy
     audience: bool = False  # whether this is about such hosts
 
 

@@ -19,6 +19,7 @@ MOST_PRINTED = 100
 
 def of_policy(question: Question, compiled: Compiled) -> Iterator[str]:
     """Yield the warnings about what was compiled; the age of the catalogue is apart (`of_catalogue_age`)."""
+    yield from question.warnings
     if places := list(dict.fromkeys(place for one in compiled.catalogues.values() for place in one.retired)):
         yield retired_keys.warning(places)
     yield from _unseparated(compiled.restrictions)

@@ -1,0 +1,199 @@
+"""Files of `group_vars/` and `host_vars/` that Ansible passes over, though it reads the folder.
+
+For each group and host Ansible takes one entry: the first that is there of `name`, `name.yml`, `name.yaml` and
+`name.json`. In an entry that is a folder it takes what ends so, and searches folders without a dot in their name
+(`DataLoader.find_vars_files`). All else in there is ignored without a word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible import constants
+from ansible.errors import AnsibleError
+
+from ....base.edit_distance import edit_distance
+from ...policy_errors import Described
+from ..restrictions.misspelled import is_of_policy
+
+KINDS = {"group": "group_vars", "host": "host_vars"}
+# How copies are called that nobody expects to count, and files for people.
+COPIES = (
+    *("~", ".bak", ".backup", ".orig", ".old", ".save", ".rej", ".swp", ".tmp", ".disabled", ".off", ".sample"),
+    *(".example", ".template", ".dist", ".j2", ".md", ".rst", ".sig", ".rpmnew", ".rpmsave", ".dpkg-dist"),
+    *(".dpkg-old", ".dpkg-new", ".ucf-dist", ".ucf-old"),
+)
+LARGEST = 1024 * 1024  # bytes of a file that is looked into
+MOST_FILES = 100_000  # that are looked into in a run
+MOST_VAULTS = 50  # of these, encrypted ones: each takes a tenth of a second
+DEEPEST = 8  # folders in each other
+SHORTEST_WORD = 5  # letters: of shorter words, two that differ in one letter are two names
+KEY = re.compile(r"""(?:^|[{,\s"'])([A-Za-z][\w.-]{6,80})["']?\s*:""", re.MULTILINE)
+VAULT = b"$ANSIBLE_VAULT"
+NAME_PARTS = re.compile(r"[a-z]+|[^a-z]+")
+
+
+class IgnoredFile(NamedTuple):
+    """A file that Ansible does not read, with the variables of ours in it."""
+
+    path: Path
+    variables: Mapping[str, object]
+    reason: str  # what is read instead, and where the variables belong
+    owner: str = ""  # a name that the inventory does not have, where that is the only reason
+
+
+class Folder:
+    """A folder beside an inventory or a playbook, in which Ansible reads variables of these groups and hosts."""
+
+    def __init__(self, path: Path, loader: Any, groups: Collection[str], hosts: Collection[str]) -> None:
+        self.path, self._loader = path, loader
+        self._names = {"group": groups, "host": hosts}
+        self._alike: dict[str, dict[str, list[str]]] = {}
+        self._endings = ["", *constants.YAML_FILENAME_EXTENSIONS]
+        self._left, self._vaults_left = MOST_FILES, MOST_VAULTS
+
+    def ignored(self) -> Iterator[IgnoredFile]:
+        """Find the files with variables of ours that Ansible does not read."""
+        for kind, folder in KINDS.items():
+            for entry in listed(self.path / folder):
+                if not _is_copy(entry):
+                    yield from self._of_entry(kind, self.path / folder / entry)
+        for entry in listed(self.path):
+            folder = self._misspelled_folder(entry)
+            reason = f"a folder that is called {folder}: Ansible does not read {self.path / entry}"
+            yield from self._with_variables(files_below(self.path / entry), reason) if folder else ()
+
+    def _misspelled_folder(self, entry: str) -> str:
+        """Return the name that a folder was meant to have; "" for another folder, or a file."""
+        plain = entry.lower().replace("-", "_")
+        meant = next((folder for folder in KINDS.values() if edit_distance(plain, folder, 1) <= 1), "")
+        return meant if entry not in KINDS.values() and (self.path / entry).is_dir() else ""
+
+    def _of_entry(self, kind: str, path: Path) -> Iterator[IgnoredFile]:
+        """Find what is ignored of one entry of `group_vars/` or `host_vars/`."""
+        known = self._names[kind]
+        owners = self._owners(path.name)
+        owner = next((name for name in owners if name in known), "")
+        if owner:
+            first = next((p for p in (path.with_name(owner + end) for end in self._endings) if p.exists()), path)
+            if first != path:
+                reason = f"no variables there: Ansible reads {first} alone for the {kind} {owner}. Put them there"
+                yield from self._with_variables(files_below(path), reason)
+            elif path.is_dir():
+                yield from self._passed_over(path)
+            return
+        stem = os.path.splitext(path.name)[0]
+        if any(name in known for name in self._owners(stem)) and not path.is_dir():
+            yield from self._with_variables([path], self._ending_expected())
+            return
+        name = owners[-1]
+        where = f"the name of a {kind} of the inventory"
+        if meant := self._misspelled_owner(kind, name):
+            yield from self._with_variables(files_below(path), f"{where}, did you mean {meant!r}?")
+        else:
+            yield from self._with_variables(files_below(path), where, f"{kind} {name}")
+
+    def _owners(self, entry: str) -> list[str]:
+        """Return whose variables an entry may have: the name itself, and the one without an ending."""
+        return [entry.removesuffix(ending) for ending in self._endings if entry.endswith(ending)]
+
+    def _passed_over(self, folder: Path, depth: int = 0) -> Iterator[IgnoredFile]:
+        """Find what Ansible passes over in a folder that it reads."""
+        for entry in listed(folder):
+            path, ending = folder / entry, os.path.splitext(entry)[1]
+            if _is_copy(entry) or depth > DEEPEST:
+                continue
+            if path.is_dir() and not ending:
+                yield from self._passed_over(path, depth + 1)
+            elif path.is_dir():
+                reason = f"a folder without a dot in its name: Ansible does not search {path}"
+                yield from self._with_variables(files_below(path), reason)
+            elif ending not in self._endings:
+                yield from self._with_variables([path], self._ending_expected())
+
+    def _ending_expected(self) -> str:
+        return f"a file that ends with {', '.join(self._endings[1:])}: Ansible reads no other here"
+
+    def _misspelled_owner(self, kind: str, name: str) -> str:
+        """Return the known name that a name was likely meant to be, "" for none. Hosts are numbered, so names that
+        differ in a digit are two names; so are short words.
+        """
+        if kind not in self._alike:
+            alike = self._alike[kind] = {}
+            for known in self._names[kind]:
+                alike.setdefault(_shape(known), []).append(known)
+        words = NAME_PARTS.findall(_plain(name))
+        for known in self._alike[kind].get(_shape(name), ()):
+            pairs = [pair for pair in zip(words, NAME_PARTS.findall(_plain(known))) if pair[0] != pair[1]]
+            long = all(min(map(len, pair)) >= SHORTEST_WORD for pair in pairs)
+            if not pairs or (len(pairs) == 1 and long and edit_distance(*pairs[0], 1) <= 1):
+                return known
+        return ""
+
+    def _with_variables(
+        self, files: Iterator[Path] | Sequence[Path], reason: str, owner: str = ""
+    ) -> Iterator[IgnoredFile]:
+        for file in files:
+            if self._left and (variables := self._variables(file)):
+                yield IgnoredFile(file, variables, reason, owner)
+
+    def _variables(self, file: Path) -> Mapping[str, object]:
+        """Return the variables of ours in a file. One that is encrypted, and that no given password opens, has none."""
+        self._left -= 1
+        try:
+            if not file.is_file() or file.stat().st_size > LARGEST:
+                return {}
+            content = file.read_bytes()
+        except OSError:
+            return {}
+        if content.startswith(VAULT):
+            self._vaults_left -= 1
+            found = {}
+        else:
+            text = content.decode("utf-8", "replace")
+            found = {name: Described("a value there") for name in filter(is_of_policy, KEY.findall(text))}
+            if not found:
+                return {}
+        if self._vaults_left < 0:
+            return {}
+        with contextlib.suppress(AnsibleError):
+            data = self._loader.load_from_file(str(file), cache="none", unsafe=True)
+            known = data if isinstance(data, Mapping) else {}
+            return {str(name): value for name, value in known.items() if is_of_policy(str(name))}
+        return found
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")
+
+
+def _shape(name: str) -> str:
+    """Return what two names share of which one may be a typo of the other: all but the letters."""
+    return re.sub("[a-z]+", "a", _plain(name))
+
+
+def _is_copy(entry: str) -> bool:
+    return entry.startswith((".", "#")) or entry.lower().endswith(COPIES)
+
+
+def listed(folder: Path) -> list[str]:
+    """Return the names in a folder, in order; none for one that is not there."""
+    with contextlib.suppress(OSError):
+        return sorted(os.listdir(folder))
+    return []
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """Yield a file, or the files of a folder, without copies. Links to folders are not followed."""
+    if path.is_file():
+        yield path
+    for above, folders, files in os.walk(path):
+        folders.sort()
+        if len(Path(above).relative_to(path).parts) >= DEEPEST:
+            folders.clear()
+        yield from (Path(above, name) for name in sorted(files) if not _is_copy(name))
