@@ -232,7 +232,7 @@ def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Ma
             "--host: found 'pc18', expected a host of the inventory, did you mean",
         ),
         (("quarantine restor", "--all"), "invalid choice: 'restor'"),
-        (("lift", "-e", f"proscribe_restore={id_}"), f"`quarantine restore --id {id_}` with this run's other options"),
+        (("lift", "-e", f"proscribe_restore={id_}"), f"restore, --id {id_}, and this run's other options"),
         (("lift", "-e", f"proscribe_restor={id_}"), "expected a known variable"),
     ]
     for words, message in mistakes:

@@ -65,8 +65,7 @@ def test_the_last_day_still_counts(made: Made, days: int, found: bool) -> None:
     ],
 )
 def test_a_run_says_it_in_one_line(found: list[Stale], text: str) -> None:
-    command = "`catalog stale --max-age 180d` lists what to do for each"
-    assert freshness.warning(found, 180) == f"catalogue: {text}; {command}"
+    assert freshness.warning(found, 180) == f"catalogue: {text}"
 
 
 ACCEPTED = "checked_accepted: {day: 2026-11-01, until: 2027-05-01, why: nobody has a list}\n"

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _refuse(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     why = arguments.why.strip()
     if not (arguments.id and why):
-        raise Refused("found no reason, expected: requests refuse ID 'why'")
+        raise Refused("refuse: found no reason, expected the id of a request, and why")
     by = arguments.by.strip() or pwd.getpwuid(os.getuid()).pw_name
     for option, text in (("why", why), ("--by", by)):
         if not text.isprintable() or len(text) > LONGEST:

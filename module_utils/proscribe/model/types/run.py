@@ -152,6 +152,13 @@ class Interrupted(TypedDict):
     closed_by: Annotated[str | None, "The id of the later run that closed it; null where it closed itself"]
 
 
+class StaleCatalog(TypedDict):
+    """A catalogue with entries that nobody has checked for longer than proscribe_catalog_max_age."""
+
+    max_days: Annotated[int, "The longest age that proscribe_catalog_max_age permits, in days"]
+    directories: Annotated[list[str], "The directories of the catalogue, the project's own first"]
+
+
 class Run(TypedDict):
     """What compiling and the report both say of a run."""
 
@@ -172,6 +179,9 @@ class Run(TypedDict):
             "How the run was called, so that what is proposed next keeps its scope; null in a merged report whose "
             "parts were called differently",
         ]
+    ]
+    stale_catalog: NotRequired[
+        Annotated[StaleCatalog, "Where something restricted was not checked for too long: the command `catalog stale`"]
     ]
     interrupted: NotRequired[Annotated[Interrupted | None, "Only of a run that ended before its end; else null"]]
 

@@ -10,14 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ....base.duration import seconds_of, shown
+from ....wire.installation import CATALOGUE
 from ...compile.catalogue.entries import Compared
-from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, accepted, stale
+from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, accepted, stale
 from ...compile.catalogue.loading import Service
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.identifiers import IDENTIFIERS
+from ...report.text.command import Subcommand
 from ...report.text.layout import fitted, screen_width, table
 from ...report.text.wording import clean
 from .. import say
+from ..next_command import lines_of, propose
 from .chosen import Chosen
 from .publishers import all_publishers, of_item
 
@@ -161,7 +164,8 @@ def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
         print(json.dumps({"schema": STALE_SCHEMA, "stale": listed, "accepted": others}, indent=2))
         return FOUND if found else 0
     for one in found:
-        say(f"{one}; {_to_do(lists[one])}")
+        for line in _to_do(one, lists[one], arguments):
+            say(line)
     for one, word in left:
         say(f"{one}; accepted until {word['until']}: {word['why']}")
     if not found:
@@ -170,7 +174,14 @@ def list_stale(arguments: argparse.Namespace, chosen: Chosen) -> int:
     return FOUND if found else 0
 
 
-def _to_do(publishers: Sequence[str]) -> str:
-    if publishers:
-        return f"`catalog refresh {' '.join(publishers)}`"
-    return "no publisher has a list: compare it by hand, or accept it (checked_accepted)"
+def _to_do(one: Stale, publishers: Sequence[str], arguments: argparse.Namespace) -> list[str]:
+    """Return lines with what is stale, and the command that refreshes it where a publisher has a list."""
+    if not publishers:
+        return [f"{one}; no publisher has a list: compare it by hand, or accept it (checked_accepted)"]
+    options: dict[str, str | Sequence[str]] = {}
+    options |= {"catalog": arguments.catalog} if arguments.catalog != str(CATALOGUE) else {}
+    options |= {"dir": arguments.dir} if arguments.dir else {}
+    return [
+        f"{one}; this refreshes it:",
+        *lines_of(propose("catalog", Subcommand("refresh", options, {"list": publishers}))),
+    ]

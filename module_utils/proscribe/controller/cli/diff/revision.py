@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ....base.duration import seconds_of
 from ...git import git
+from ...report.text.command import Command
 from ...report.text.wording import clean
 from .. import Refused
 
@@ -56,7 +57,8 @@ class Repository(NamedTuple):
         if not done.returncode and commit:
             return commit
         cut = _git(self.top, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-        short = "; its history is cut off (a shallow clone): `git fetch --unshallow` brings the rest" if cut else ""
+        fetch = Command(("git", "-C", str(self.top), "fetch", "--unshallow")).line()
+        short = f"; its history is cut off (a shallow clone). This brings the rest:\n  {fetch}" if cut else ""
         if time is not None:
             raise Refused(f"{self.top} has no commit before {time.isoformat()}{short}")
         raise Refused(f"{clean(name)!r} is no revision of {self.top}, and no complete report of a run{short}")

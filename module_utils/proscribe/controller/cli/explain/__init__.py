@@ -12,9 +12,11 @@ from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question as Hosts
 from ...compile.inventory.reports_place import reports_of
 from ...compile.plans.hosts import Compiled, compile_hosts
+from ...report.text.command import Subcommand
 from ...report.text.layout import screen_width
 from ...report.text.wording import some
 from .. import Refused, inventory, say
+from ..next_command import lines_of, propose
 from . import expectations, facts
 from .answering import MOST_HOSTS, compare, explain
 from .printing import as_json, render
@@ -90,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         about, groups = explain(question, compiled, known)
     except Refused as refused:
-        raise Refused(f"{refused}{_of_another_kind(question.word, hosts, compiled)}") from None
+        raise Refused(f"{refused}{_of_another_kind(question.word, hosts, compiled, arguments)}") from None
     if arguments.json:
         print(json.dumps({**as_json(about, groups), "audience": bool(aside)}, indent=2))
     else:
@@ -113,7 +115,7 @@ def _hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
         return inventory.question(arguments, served=False), why
 
 
-def _of_another_kind(word: str, hosts: Hosts, compiled: Compiled) -> str:
+def _of_another_kind(word: str, hosts: Hosts, compiled: Compiled, arguments: argparse.Namespace) -> str:
     """What a word is, where it is known as something else, and how that is asked about; "" where it is not."""
     services = {service.id: service for one in compiled.catalogues.values() for service in one.services.values()}
     if word in hosts.groups or any(word == host.name for host in hosts.hosts):
@@ -124,5 +126,7 @@ def _of_another_kind(word: str, hosts: Hosts, compiled: Compiled) -> str:
     if word in CONTROLS:
         return ". It is a control: each explanation names what every control does"
     if any(word == waiver.id for waiver, _ in compiled.waivers):
-        return ". It is a waiver: waiver list shows it"
+        return "\n".join(
+            [". It is a waiver, and this lists it:", *lines_of(propose("waiver", Subcommand("list"), arguments))]
+        )
     return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,10 @@ from ...compile.waivers.document import LISTS, TIMES, Malformed
 from ...compile.waivers.reading import Judged
 from ...compile.waivers.waiver import NARROWER, Waiver
 from ...policy_errors import PolicyError, PolicyErrors
-from ...report.collection.invocation import repeated, where_we_are
-from ...report.text.command import Call, Suggestion
-from ...report.text.layout import fitted, screen_width
+from ...report.text.command import Subcommand
 from ...report.text.wording import in_words
-from .. import Refused, inventory, program, say
+from .. import Refused, inventory, say
+from ..next_command import lines_of, propose
 from . import text
 from .asking import answer, ask_for
 from .drafting import fill_in
@@ -146,9 +144,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
             say(f"next: correct {what.format(path)}, since no signature helps; then its approver signs it:")
         else:
             say(f"next: {waiver.approved_by} signs it, and it is committed:")
-        for step in _sign(arguments, waiver.id):
-            words = fitted(f"  {step.text}", screen_width())
-            print(f"  {step.command.line(step.command.cwd)}" if step.command else words)
+        for line in lines_of(propose("waiver", Subcommand("sign", values={"id": waiver.id}), arguments)):
+            say(line)
     return 0
 
 
@@ -178,13 +175,6 @@ def _of_option(error: PolicyError, path: str) -> PolicyError:
     key = error.key.partition("[")[0]
     expected = ELSEWHERE.sub(lambda match: f"--{LIST_OPTIONS[match[1]]} {match[2]}", error.expected)
     return PolicyError(f"--{LIST_OPTIONS.get(key, key).replace('_', '-')}", "", error.value, expected)
-
-
-def _sign(arguments: argparse.Namespace, id_: str) -> list[Suggestion]:
-    """How the waiver is signed, with the inventory that it was written for."""
-    options, withheld = repeated(inventory.inventory_options(arguments))
-    call = Call((*program(), "waiver"), "sign", "", options, where_we_are(os.environ), withheld)
-    return [*call.secrets(), Suggestion("", call.again(more=(id_,)))]
 
 
 def _values(

@@ -90,7 +90,7 @@ def _one(what: str, id_: str, checked: str, today: datetime.date) -> Stale:
 
 
 def warning(found: list[Stale], max_days: int) -> str:
-    """The line of a report about what is stale, with the one thing to do; there is at least one."""
+    """The line of a report about what is stale; there is at least one. The end of the run prints what to do."""
     services = len({one.id for one in found if one.what != FEED})
     lists = sum(one.what == FEED for one in found)
     counted = " and ".join(
@@ -100,5 +100,4 @@ def warning(found: list[Stale], max_days: int) -> str:
     )
     verb = "was" if services + lists == 1 else "were"
     oldest = f"{found[0].in_short}{' is the oldest' if len(found) > 1 else ''}"
-    command = f"`catalog stale --max-age {max_days}d` lists what to do for each"
-    return f"catalogue: {counted} restricted here {verb} not checked within {max_days} days: {oldest}; {command}"
+    return f"catalogue: {counted} restricted here {verb} not checked within {max_days} days: {oldest}"

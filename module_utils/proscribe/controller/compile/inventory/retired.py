@@ -16,12 +16,15 @@ def refuse(question: Question) -> None:
     for host in question.hosts:
         if RESTORE in host.values:
             value = host.values[RESTORE]
-            instead = " ".join(["quarantine restore", *(f"--id {id_}" for id_ in _ids(value))])
             expected = (
-                "no such variable any more; nothing was lifted. To restore from the quarantine, use the command "
-                f"`{instead}` with this run's other options"
+                "no such variable any more; nothing was lifted. To restore from the quarantine, use the command"
+                f" quarantine with its subcommand restore, {_options(value)}and this run's other options"
             )
             raise PolicyErrors([PolicyError(host.where(RESTORE), RESTORE, value, expected)])
+
+
+def _options(value: object) -> str:
+    return "".join(f"--id {id_}, " for id_ in _ids(value))
 
 
 def _ids(value: object) -> list[str]:

@@ -67,7 +67,10 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     policy = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled)]
     asking.join()
     run = _run(question, compiled, agreed, store, id_, spelled(now), [*policy, *age])
-    run["warnings_to_print"] = [*policy, *warnings.select_not_printed_today(store, age, now)]
+    reminders = warnings.select_not_printed_today(store, age, now)
+    run["warnings_to_print"] = [*policy, *reminders]
+    if reminders and (stale := warnings.stale_catalog(question, compiled, now, agreed.catalog_max_age)):
+        run["stale_catalog"] = stale
     return {**run, "points": points} if points else run
 
 

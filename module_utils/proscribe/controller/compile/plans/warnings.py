@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
+from ....model.types.run import StaleCatalog
 from ....wire.store import Store
 from ..catalogue import freshness, retired_keys
 from ..inventory.inventory import Question
+from ..inventory.policy_folders import catalogue_folders
 from ..restrictions import Restrictions, by_group
 from .chosen import chosen_services
 from .hosts import Compiled
@@ -34,7 +36,8 @@ def of_catalogue_age(question: Question, compiled: Compiled, now: datetime.datet
 
     Only runs that observe the ban depend on the entries: a lift, and the quarantine, do not.
     """
-    if max_age and question.mode in OBSERVING and (found := _stale(compiled, now, max_age // 86400)):
+    stale = _stale(compiled, now, max_age // 86400) if max_age and question.mode in OBSERVING else {}
+    if found := {item for items in stale.values() for item in items}:
         yield freshness.warning(freshness.oldest_first(found), max_age // 86400)
 
 
@@ -49,20 +52,32 @@ def select_not_printed_today(store: Store, texts: Sequence[str], now: datetime.d
     return new
 
 
+def stale_catalog(question: Question, compiled: Compiled, now: datetime.datetime, max_age: int) -> StaleCatalog | None:
+    """Return the first catalogue with something restricted that was not checked within `max_age` seconds (0 for any
+    age); None for none.
+    """
+    stale = _stale(compiled, now, max_age // 86400) if max_age else {}
+    for host in question.hosts:
+        if stale.get(host.name):
+            folders = catalogue_folders(question, host, compiled.restrictions[host.name])
+            return {"max_days": max_age // 86400, "directories": list(map(str, folders))}
+    return None
+
+
 def _first(hosts: list[str] | tuple[str, ...]) -> str:
     return f"{hosts[0]} (and {len(hosts) - 1} more)" if len(hosts) > 1 else hosts[0]
 
 
-def _stale(compiled: Compiled, now: datetime.datetime, max_days: int) -> set[freshness.Stale]:
-    """What is enforced and was not checked for too long."""
-    found: set[freshness.Stale] = set()
-    distinct = {
-        (compiled.hosts[name], id(catalogue)): (compiled.restrictions[name], catalogue)
-        for name, catalogue in compiled.catalogues.items()
-    }
-    for own, catalogue in distinct.values():
+def _stale(compiled: Compiled, now: datetime.datetime, max_days: int) -> dict[str, list[freshness.Stale]]:
+    """Return what is enforced and was not checked for too long, by host. One host stands for all that share its plan
+    and its catalogue.
+    """
+    distinct = {(compiled.hosts[name], id(catalogue)): name for name, catalogue in compiled.catalogues.items()}
+    found: dict[str, list[freshness.Stale]] = {}
+    for name in distinct.values():
+        own, catalogue = compiled.restrictions[name], compiled.catalogues[name]
         ids = {service.id for service, enforced in chosen_services(catalogue, own) if enforced}
-        found.update(freshness.stale(catalogue, ids, now.date(), max_days))
+        found[name] = freshness.stale(catalogue, ids, now.date(), max_days)
     return found
 
 

@@ -10,7 +10,8 @@ from ....base.patterns import pattern
 from ....model.finding import ERROR, NONCOMPLIANT, WAIVED
 from ....model.types.record import Record
 from ....model.types.report import Report, ReportRun, RolloutReport
-from ..text.command import CHECK, Call, Suggestion
+from ....wire import installation
+from ..text.command import CHECK, Call, Subcommand, Suggestion
 from ..text.wording import counted, not_in_force
 from . import since_last_run
 from .arithmetic import MET, covered
@@ -86,6 +87,13 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
         steps[:0] = call.secrets()
     if waiting := since_last_run.waiting(report):
         steps.append(Suggestion(f"{waiting}:", call.command("requests", run["inventory"] or ())))
+    if stale := run.get("stale_catalog"):
+        own, *others = stale["directories"]
+        options: dict[str, str | list[str]] = {"max-age": f"{stale['max_days']}d"}
+        options |= {"catalog": own} if own != str(installation.CATALOGUE) else {}
+        options |= {"dir": others} if others else {}
+        command = call.command("catalog", more=Subcommand("stale", options))
+        steps.append(Suggestion("see how to check what of the catalogue was not checked for too long:", command))
     if any(record["state"] == ERROR for record in records):
         steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
     return [*steps, *_in_order(report, records)]

@@ -198,6 +198,8 @@ def fleet_report(
         "interrupted": run.get("interrupted"),
         "verdict": None,
     }
+    if stale_catalog := run.get("stale_catalog"):
+        made["stale_catalog"] = stale_catalog
     return report_of(made, run, fleet, new, rollout)
 
 

@@ -8,6 +8,7 @@ comment follows it on its line: an interactive zsh takes a `#` for an argument.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -37,6 +38,35 @@ class Command(NamedTuple):
         """The command for somebody who is in the directory `here` ("" if that is not known): one line, printable."""
         words = " ".join(map(quoted, self.argv))
         return f"cd {quoted(self.cwd)} && {words}" if self.cwd and not _same(self.cwd, here) else words
+
+
+class Subcommand(NamedTuple):
+    """What a command is to do: its subcommand, its own options, and what has no option (by the names of the variables
+    that stand for it in a playbook, without their prefix).
+    """
+
+    name: str = ""
+    options: Mapping[str, str | Sequence[str]] = {}  # by the name without its hyphens: max-age
+    values: Mapping[str, str | Sequence[str]] = {}
+
+    def words(self, inventory: Sequence[str]) -> tuple[str, ...]:
+        """As they are typed after the command of the launcher; `inventory` are the options of the inventory."""
+        own = [(f"--{name}", text) for name, value in self.options.items() for text in _texts(value)]
+        values = [text for value in self.values.values() for text in _texts(value)]
+        # What begins with a hyphen would be an option.
+        ending = ["--"] if any(text.startswith("-") for text in values) else []
+        named = [self.name] if self.name else []
+        return (*named, *(word for option in own for word in option), *inventory, *ending, *values)
+
+    def variables(self, command: str) -> dict[str, str | list[str]]:
+        """As variables of the command's playbook."""
+        said = {"do": self.name, **self.options, **self.values}
+        named = {f"{command}_{name.replace('-', '_')}": value for name, value in said.items() if value}
+        return {name: value if isinstance(value, str) else list(value) for name, value in named.items()}
+
+
+def _texts(value: str | Sequence[str]) -> Sequence[str]:
+    return (value,) if isinstance(value, str) else value
 
 
 class Suggestion(NamedTuple):
@@ -117,12 +147,20 @@ class Call(NamedTuple):
             playbook = beside if _is_ours(beside, word, self.cwd) else _ours(word)
         return self._command(word, playbook, limit, (), dry)
 
-    def command(self, word: str, inventory: Sequence[str]) -> Command:
-        """A command that is about an inventory and touches no host."""
+    def command(self, word: str, inventory: Sequence[str] = (), more: Subcommand | None = None) -> Command:
+        """A command that is about an inventory, or about none, and touches no host."""
         sources = tuple(part for source in inventory for part in ("-i", str(source)))
-        if self.playbook or installation.COLLECTION:
-            return Command(("ansible-playbook", _ours(word), *sources), self.cwd)
-        return Command((*self.program, word, *sources), self.cwd)
+        return self.subcommand(word, sources, more or Subcommand())
+
+    def subcommand(self, word: str, options: Sequence[str], more: Subcommand) -> Command:
+        """The same, where `options` say how to read the inventory. A collection, and whoever started a playbook, has no
+        launcher: there the words of the subcommand are variables of the playbook.
+        """
+        if not (self.playbook or installation.COLLECTION):
+            return Command((*self.program, word, *more.words(options)), self.cwd)
+        variables = more.variables(word)
+        extra = ("-e", json.dumps(variables)) if variables else ()
+        return Command(("ansible-playbook", _ours(word), *options, *extra), self.cwd)
 
     def _command(self, word: str, playbook: str, limit: str, more: Sequence[str], dry: bool) -> Command:
         words = [*self.program, *([] if playbook else [word])]

@@ -1,0 +1,27 @@
+"""Commands that a command without a playbook proposes: with the same launcher, and the same inventory."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from ...wire import installation
+from ..report.collection.invocation import repeated, where_we_are
+from ..report.text.command import Call, Subcommand, Suggestion
+from . import inventory, program
+
+
+def propose(word: str, more: Subcommand, arguments: argparse.Namespace | None = None) -> list[Suggestion]:
+    """Return the command, below what has to be done before it works. `arguments` have the options of the inventory; a
+    command that reads none has none.
+    """
+    options, withheld = repeated(inventory.inventory_options(arguments)) if arguments else ((), ())
+    playbook = installation.playbook(word) if installation.COLLECTION else ""
+    call = Call(program(), playbook=playbook, cwd=where_we_are(os.environ), withheld=withheld)
+    return [*call.secrets(), Suggestion("", call.subcommand(word, options, more))]
+
+
+def lines_of(suggestions: list[Suggestion]) -> list[str]:
+    """Return suggestions as lines. Those with commands begin with blanks, so that nothing breaks them."""
+    here = where_we_are(os.environ)
+    return [f"  {step.command.line(here)}" if step.command else step.text for step in suggestions]
