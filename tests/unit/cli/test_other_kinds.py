@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from proscribe.controller.report.evaluation.verdict import judge_quarantine
 )
 def test_what_explain_is_asked_about_may_be_of_another_kind(tmp_path: Path, word: str, hint: str) -> None:
     hosts = question(tmp_path / "inventory", {"press01": {}}, press=["press01"])
-    said = explain._of_another_kind(word, hosts, compile_hosts(hosts, NOW))
+    said = explain._of_another_kind(word, hosts, compile_hosts(hosts, NOW), argparse.Namespace())
     assert hint in said and bool(hint) == bool(said)
 
 

@@ -22,8 +22,8 @@ from ...policy_errors import Described
 from ..restrictions.misspelled import is_of_policy
 
 KINDS = {"group": "group_vars", "host": "host_vars"}
-# How copies are called that nobody expects to count, and files for people.
-COPIES = (
+# How files end that nobody expects to count: older ones, and those for people.
+LEFT_OUT_ENDINGS = (
     *("~", ".bak", ".backup", ".orig", ".old", ".save", ".rej", ".swp", ".tmp", ".disabled", ".off", ".sample"),
     *(".example", ".template", ".dist", ".j2", ".md", ".rst", ".sig", ".rpmnew", ".rpmsave", ".dpkg-dist"),
     *(".dpkg-old", ".dpkg-new", ".ucf-dist", ".ucf-old"),
@@ -44,7 +44,7 @@ class IgnoredFile(NamedTuple):
     path: Path
     variables: Mapping[str, object]
     reason: str  # what is read instead, and where the variables belong
-    owner: str = ""  # a name that the inventory does not have, where that is the only reason
+    missing: str = ""  # a group or host that the inventory does not have, where that is the only reason
 
 
 class Folder:
@@ -61,7 +61,7 @@ class Folder:
         """Find the files with variables of ours that Ansible does not read."""
         for kind, folder in KINDS.items():
             for entry in listed(self.path / folder):
-                if not _is_copy(entry):
+                if not _is_left_out(entry):
                     yield from self._of_entry(kind, self.path / folder / entry)
         for entry in listed(self.path):
             folder = self._misspelled_folder(entry)
@@ -77,28 +77,28 @@ class Folder:
     def _of_entry(self, kind: str, path: Path) -> Iterator[IgnoredFile]:
         """Find what is ignored of one entry of `group_vars/` or `host_vars/`."""
         known = self._names[kind]
-        owners = self._owners(path.name)
-        owner = next((name for name in owners if name in known), "")
-        if owner:
-            first = next((p for p in (path.with_name(owner + end) for end in self._endings) if p.exists()), path)
+        names = self._possible_names(path.name)
+        known_name = next((name for name in names if name in known), "")
+        if known_name:
+            first = next((p for p in (path.with_name(known_name + end) for end in self._endings) if p.exists()), path)
             if first != path:
-                reason = f"no variables there: Ansible reads {first} alone for the {kind} {owner}. Put them there"
+                reason = f"no variables there: Ansible reads {first} alone for the {kind} {known_name}. Put them there"
                 yield from self._with_variables(files_below(path), reason)
             elif path.is_dir():
                 yield from self._passed_over(path)
             return
         stem = os.path.splitext(path.name)[0]
-        if any(name in known for name in self._owners(stem)) and not path.is_dir():
+        if any(name in known for name in self._possible_names(stem)) and not path.is_dir():
             yield from self._with_variables([path], self._ending_expected())
             return
-        name = owners[-1]
+        name = names[-1]
         where = f"the name of a {kind} of the inventory"
-        if meant := self._misspelled_owner(kind, name):
+        if meant := self._misspelled_name(kind, name):
             yield from self._with_variables(files_below(path), f"{where}, did you mean {meant!r}?")
         else:
             yield from self._with_variables(files_below(path), where, f"{kind} {name}")
 
-    def _owners(self, entry: str) -> list[str]:
+    def _possible_names(self, entry: str) -> list[str]:
         """Return whose variables an entry may have: the name itself, and the one without an ending."""
         return [entry.removesuffix(ending) for ending in self._endings if entry.endswith(ending)]
 
@@ -106,7 +106,7 @@ class Folder:
         """Find what Ansible passes over in a folder that it reads."""
         for entry in listed(folder):
             path, ending = folder / entry, os.path.splitext(entry)[1]
-            if _is_copy(entry) or depth > DEEPEST:
+            if _is_left_out(entry) or depth > DEEPEST:
                 continue
             if path.is_dir() and not ending:
                 yield from self._passed_over(path, depth + 1)
@@ -119,7 +119,7 @@ class Folder:
     def _ending_expected(self) -> str:
         return f"a file that ends with {', '.join(self._endings[1:])}: Ansible reads no other here"
 
-    def _misspelled_owner(self, kind: str, name: str) -> str:
+    def _misspelled_name(self, kind: str, name: str) -> str:
         """Return the known name that a name was likely meant to be, "" for none. Hosts are numbered, so names that
         differ in a digit are two names; so are short words.
         """
@@ -136,11 +136,11 @@ class Folder:
         return ""
 
     def _with_variables(
-        self, files: Iterator[Path] | Sequence[Path], reason: str, owner: str = ""
+        self, files: Iterator[Path] | Sequence[Path], reason: str, missing: str = ""
     ) -> Iterator[IgnoredFile]:
         for file in files:
             if self._left and (variables := self._variables(file)):
-                yield IgnoredFile(file, variables, reason, owner)
+                yield IgnoredFile(file, variables, reason, missing)
 
     def _variables(self, file: Path) -> Mapping[str, object]:
         """Return the variables of ours in a file. One that is encrypted, and that no given password opens, has none."""
@@ -177,8 +177,8 @@ def _shape(name: str) -> str:
     return re.sub("[a-z]+", "a", _plain(name))
 
 
-def _is_copy(entry: str) -> bool:
-    return entry.startswith((".", "#")) or entry.lower().endswith(COPIES)
+def _is_left_out(entry: str) -> bool:
+    return entry.startswith((".", "#")) or entry.lower().endswith(LEFT_OUT_ENDINGS)
 
 
 def listed(folder: Path) -> list[str]:
@@ -196,4 +196,4 @@ def files_below(path: Path) -> Iterator[Path]:
         folders.sort()
         if len(Path(above).relative_to(path).parts) >= DEEPEST:
             folders.clear()
-        yield from (Path(above, name) for name in sorted(files) if not _is_copy(name))
+        yield from (Path(above, name) for name in sorted(files) if not _is_left_out(name))

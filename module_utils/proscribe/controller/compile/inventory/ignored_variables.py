@@ -43,8 +43,8 @@ def unread(hostvars: Any, names: Iterable[str], task: Any = None) -> list[Policy
 
 
 def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -> IgnoredPolicy:
-    """Find the parts of the policy that are not read for these hosts in the play of this task, though they stand where
-    people put them. A file that cannot be read is left out, as Ansible itself leaves it out.
+    """Find the parts of the policy that are not read for these hosts in the play of this task. They stand where people
+    put them. A file that cannot be read is left out, as Ansible itself leaves it out.
     """
     loader = part_of(hostvars, "_loader", DataLoader)
     inventory = part_of(hostvars, "_inventory", InventoryManager)
@@ -56,12 +56,12 @@ def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -
     folders = [Folder(path, loader, inventory.groups, inventory.hosts) for path in read]
     ignored = [one for folder in folders for one in folder.ignored()]
     for file in ignored:
-        if not file.owner:
+        if not file.missing:
             mistakes += [
                 PolicyError(origin(value) or str(file.path), variable, value, file.reason)
                 for variable, value in file.variables.items()
             ]
-    warnings = [warning] if (warning := _warn_of_unknown_owners([file for file in ignored if file.owner])) else []
+    warnings = [warning] if (warning := _warn_of_missing_names([file for file in ignored if file.missing])) else []
     return IgnoredPolicy(
         mistakes, [*warnings, *_around_inventory(inventory, loader, entities, (*read, *unread_folders))]
     )
@@ -94,7 +94,7 @@ def _around_inventory(inventory: Any, loader: Any, entities: Sequence[Any], know
     """
     for source in paths_of(sources_of(inventory)):
         folder = source.resolve().parent
-        if not source.is_dir() or folder in known or any(map(_holds_hosts, listed(folder))):
+        if not source.is_dir() or folder in known or any(map(_is_hosts_file, listed(folder))):
             continue
         files = [file.resolve() for name in KINDS.values() for file in files_below(folder / name)]
         linked = {
@@ -110,17 +110,17 @@ def _around_inventory(inventory: Any, loader: Any, entities: Sequence[Any], know
             )
 
 
-def _holds_hosts(entry: str) -> bool:
+def _is_hosts_file(entry: str) -> bool:
     return entry.startswith("hosts") or entry.endswith(".ini")
 
 
-def _warn_of_unknown_owners(files: Sequence[IgnoredFile]) -> str:
+def _warn_of_missing_names(files: Sequence[IgnoredFile]) -> str:
     """Return a warning about files of groups and hosts that the inventory does not have; "" for none. Inventories may
     share their files, so it is no mistake.
     """
     if not files:
         return ""
-    named = [f"{file.owner} ({', '.join(list(file.variables)[:SHOWN])} in {file.path})" for file in files[:SHOWN]]
+    named = [f"{file.missing} ({', '.join(list(file.variables)[:SHOWN])} in {file.path})" for file in files[:SHOWN]]
     more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
     return f"variables of Proscribe count for no host, because the inventory does not have: {', '.join(named)}{more}"
 

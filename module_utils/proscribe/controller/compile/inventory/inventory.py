@@ -1,6 +1,7 @@
 """What compiling reads from Ansible: the hosts' variables, and where each was written.
 
-With `places.py`, `in_play.py` and `ignored_variables.py` all of `compile` that knows the internals of Ansible.
+With `places.py`, `in_play.py`, `ignored_variables.py` and `ignored_files.py` all of `compile` that knows the internals
+of Ansible.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ class HostVariables:
     ssh_port: int = 22
     unserved: str = ""  # why Proscribe cannot serve it, by how it is reached; "" if it can
     windows: bool = False  # whether that is because it is a Windows host, which can be observed
-    # Variables that cannot be templated, and those whose names are misspelled; `values` is without both.
-    wrong: tuple[PolicyError, ...] = ()
+    wrong: tuple[PolicyError, ...] = ()  # what cannot be templated, or is misspelled; `values` is without it
 
     # Where a part of a variable was written, by the variable, the steps to the part and the value that is wrong.
     locate: Callable[[str, str, object], str] | None = None

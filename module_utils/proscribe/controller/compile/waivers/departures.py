@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ....wire.store import PLANS, Store
 from ...policy_errors import PolicyErrors
-from ...report.history import HistoryError, open_history
+from ...report.history import History, HistoryError, open_history
 from ...report.storage import fleet_state_file
 from ..inventory.inventory import Question
 from ..inventory.reporting import one_for_all
@@ -63,6 +63,14 @@ def reader_of_departures(question: Question, restrictions: Mapping[str, Restrict
             for host in fleet_state.hosts.values()
         }
 
+    unreachable: list[str] = []
+
+    def history() -> History | None:
+        with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
+            where = "off" if unreachable else one_for_all("history", question.hosts, restrictions)
+            return open_history(where, reports())
+        return None
+
     @functools.cache
     def reports() -> Path:
         return question.reports or likely_reports(question.hosts, question.inventory)
@@ -70,19 +78,14 @@ def reader_of_departures(question: Question, restrictions: Mapping[str, Restrict
     @functools.cache
     def last_seen(kind: str, name: str) -> str | None:
         at = noted().get((kind, name))
-        if at is None and kind == HOSTS:
-            at = _in_history(name, question, restrictions, reports())
+        if at is None and kind == HOSTS and (past := history()):
+            try:
+                at = past.last_expected(name)
+            except HistoryError:  # each further name would wait for the same server
+                unreachable.append(name)
         return observed().get(name) if at is None and kind == HOSTS else at
 
     return last_seen
-
-
-def _in_history(host: str, question: Question, restrictions: Mapping[str, Restrictions], reports: Path) -> str | None:
-    """Return when a run of the history last expected a host; None for none, and where the history cannot be read."""
-    with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
-        history = open_history(one_for_all("history", question.hosts, restrictions), reports)
-        return history.last_expected(host) if history else None
-    return None
 
 
 def departures_of(waiver: Waiver | Named, groups: Mapping[str, Set[str]], last_seen: LastSeen) -> tuple[Departure, ...]:

@@ -41,8 +41,8 @@ class Command(NamedTuple):
 
 
 class Subcommand(NamedTuple):
-    """What a command is to do: its subcommand, its own options, and what has no option (by the names of the variables
-    that stand for it in a playbook, without their prefix).
+    """A subcommand with its own options, and with values that have no option. In a playbook, each of them is a variable
+    of that name.
     """
 
     name: str = ""
