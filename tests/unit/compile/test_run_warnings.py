@@ -61,7 +61,7 @@ APART = (
 def test_what_ansible_does_not_read_comes_first() -> None:
     question = Question(Path("/"), "audit", "audit", [], "", [], [], {}, warnings=("not read",))
     compiled = Compiled({"web01": OLD}, {"web01": read_restrictions({}, str)}, [], {}, {"web01": ""}, {}, [], [])
-    assert next(of_policy(question, compiled, NOW, 180 * DAY)) == "not read"
+    assert next(of_policy(question, compiled)) == "not read"
 
 
 def test_nothing_is_said_of_a_policy_that_is_as_usual() -> None:
