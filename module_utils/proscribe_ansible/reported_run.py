@@ -15,6 +15,7 @@ from proscribe.controller.custody import request, wording
 from proscribe.controller.custody.outcome import Course
 from proscribe.controller.enforcement_points.observed import points_of
 from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.collection.lift_results import lift_results
 from proscribe.controller.report.collection.plays import (
     CHOOSING,
     CUSTODY,
@@ -26,6 +27,7 @@ from proscribe.controller.report.collection.plays import (
 from proscribe.controller.report.collection.progress import Progress
 from proscribe.controller.report.end import closing
 from proscribe.controller.report.end.ending import ended
+from proscribe.controller.report.end.lifting import publish_lift
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.storage import lift_file
 from proscribe.controller.report.storage.files import ReportDirectory
@@ -180,6 +182,10 @@ class ReportedRun:
         back = Call.of(run).instead("enforce", run["limit"] or "", dry=False)
         lifted = lifting.lifted_hosts(collector.expected, collector.heard)
         where = "" if check else self._write_lift(lifted)
+        if not check:
+            results = lift_results(collector.expected, collector.heard)
+            for warning in publish_lift(run, stamp(time.time()), results):
+                self._terminal.warn(warning)
         self._terminal.print(
             lambda screen: lifting.render(
                 collector.expected,

@@ -45,6 +45,9 @@ SERVES_BOTH = "serves both: its programs are used with permitted accounts, too"
 # Rules that a run evaluates only on request: a run without the request does not list them and says nothing of them.
 ON_REQUEST = frozenset({"browser/probe"})
 
+# Instead of a state, of a control whose ban was lifted and that no run has observed since.
+_, _, LIFTED, _ = words.BESIDE_STATES
+
 GROUP_POLICY, WATCH = BESIDE = words.BESIDE
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.

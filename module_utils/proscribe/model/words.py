@@ -91,8 +91,9 @@ WAIVER_STATUSES = (
 
 EVENT_KINDS = ("host", "rule", "action", "between", "request", "gate", "run")
 # How the state of a rule ends that its plan does not have any more, and of a host that has left the
-# inventory. The last is instead of the state: a host that is not served.
-BESIDE_STATES = ("withdrawn", "gone", "not_served")
+# inventory. The others are instead of the state: the ban was lifted and no run has observed the host
+# since; a host that is not served.
+BESIDE_STATES = ("withdrawn", "gone", "lifted", "not_served")
 EVENT_STATES = (*STATES, *BESIDE_STATES)
 # What is to be known of a host between two runs, in the order in which it is reported.
 BETWEEN_RUNS = ("frozen", "stale", "unobserved", "incident", "ended")

@@ -16,6 +16,7 @@ import pytest
 from pasts import Past, bad, good, made_plan, waived
 from proscribe.controller.cli import Refused, command_line, report
 from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report.end import renewing
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.terminal.summary import Screen
 
@@ -131,7 +132,7 @@ def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(
     ask: Ask, reports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report.report_pages, "past_of", lambda history, run: {"days": [run["id"]]})
-    monkeypatch.setattr(report.document, "page", lambda _, records, **given: [json.dumps(given), str(len(records))])
+    monkeypatch.setattr(renewing.document, "page", lambda _, records, **given: [json.dumps(given), str(len(records))])
     ask("--write")
     given = {"directory": str(reports / SECOND), "days": [SECOND]}
     assert (reports / SECOND / "report.html").read_text() == f"{json.dumps(given)}2"

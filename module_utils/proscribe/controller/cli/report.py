@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ...base.duration import GRAMMAR, moment_of, seconds_of, shown, spelled
@@ -21,12 +21,13 @@ from ..compile.catalogue.loading import load
 from ..compile.inventory.reports_place import Place
 from ..report import exports
 from ..report.end.publishing import changes_of
-from ..report.evaluation.advice import host_lists, shorter
+from ..report.end.renewing import is_present, renew
+from ..report.evaluation.advice import shorter
+from ..report.evaluation.lifts import after_lifts
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
 from ..report.history import History, HistoryError, Scope, Transitions, open_history
 from ..report.history.names import NoSuchName
-from ..report.page import document
 from ..report.storage import fleet_state_file
 from ..report.storage.complete import (
     LATEST,
@@ -38,10 +39,10 @@ from ..report.storage.complete import (
     read_report,
     sharing,
 )
-from ..report.storage.files import SUFFIX, rewrite
+from ..report.storage.files import SUFFIX
 from ..report.terminal import exceptions, past_runs, summary
 from ..report.text.layout import fitted, screen_width, wrap
-from ..report.text.wording import in_words
+from ..report.text.wording import counted, in_words, some
 from . import Refused, merging, report_pages, say
 from .inventory import add_options, reports_place
 from .report_pages import HTML, SVG
@@ -231,8 +232,10 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     if (directory.parent / PLANS).is_dir():  # named by its path, it has the history of its own directory of reports
         reports = directory.parent
     report = whole = read_report(directory)
-    of_hosts = arguments.group or arguments.write or arguments.format not in (JSON, SVG)
-    records = sharing(read_records(directory)) if of_hosts else []
+    lifts = fleet_state_file.read_lifts(reports) if is_present(directory, reports) else {}
+    of_hosts = lifts or arguments.group or arguments.write or arguments.format not in (JSON, SVG)
+    records: Sequence[Record] = sharing(read_records(directory)) if of_hosts else []
+    report, records = after_lifts(report, records, lifts)
     if arguments.group:
         report, records = report_pages.department(report, records, arguments.group)
     if arguments.write:
@@ -242,7 +245,7 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
             text = summary.render(report, records, screen)
             return "\n".join([text, "", *wrap(department["left_out"], screen.width)])
         text = summary.render(report, records, screen, str(directory))
-        notes = _notes(report, directory, reports, not arguments.run)
+        notes = [*_lifted(report), *_notes(report, directory, reports, not arguments.run)]
         return "\n".join([text, *(fitted(f"note: {note}", screen.width) for note in notes)])
     if arguments.format == JSON:
         return json.dumps(report, indent=2)
@@ -270,6 +273,17 @@ def _notes(report: Report, directory: Path, reports: Path, latest: bool) -> list
     return notes
 
 
+def _lifted(report: Report) -> list[str]:
+    """Return a note on hosts that were lifted since the run."""
+    lifted = report.get("lifted") or ()
+    hosts = list(dict.fromkeys(one["host"] for one in lifted))
+    if not hosts:
+        return []
+    runs = list(dict.fromkeys(one["run"] for one in lifted))
+    where = f"{counted(len(hosts), 'host')} ({some(hosts, 5)})"
+    return [f"the ban was lifted on {where} after this run, by {some(runs, 3)}"]
+
+
 def _newer_parts(latest: Path, reports: Path) -> list[str]:
     """What the newest run has seen since the latest over the whole."""
     try:
@@ -285,20 +299,14 @@ def _newer_parts(latest: Path, reports: Path) -> list[str]:
 
 
 def _write(
-    directory: Path, report: Report, records: list[Record], arguments: argparse.Namespace, reports: Path
+    directory: Path, report: Report, records: Sequence[Record], arguments: argparse.Namespace, reports: Path
 ) -> None:
     """Write anew what is made from report.json and hosts.jsonl, which stay as they are."""
     past = report_pages.past(report["run"], arguments.history, reports)
-    page = document.page(report, records, directory=str(directory), **past)
-    rewrite(directory, page, host_lists(report["run"], records))
+    changes = _changes(report["run"].get("exports") or (), reports, report["run"], arguments.history)
     with fleet_state_file.turn(reports):
         fleet_state, _ = fleet_state_file.read(reports)
-        newest = any(directory == find_run(reports, name) for name in (LATEST, NEWEST))
-        # The metrics of an older run are those of that run; where they are looked for, they are of all that is known.
-        known = fleet_state if newest and fleet_state.hosts else None
-        names = report["run"].get("exports") or ()
-        changes = _changes(names, reports, report["run"], arguments.history)
-        exports.write(directory, report, records, names, known, changes)
+        renew(directory, reports, report, records, fleet_state, past, changes)
 
 
 def _changes(names: Collection[str], reports: Path, run: ReportRun, history: str) -> Transitions | None:

@@ -198,6 +198,15 @@ class NewProblem(TypedDict):
     what: str
 
 
+class LiftedHost(TypedDict):
+    """What a lift took back on a host after the run."""
+
+    host: str
+    controls: list[AnyControl]
+    at: Moment
+    run: Annotated[str, "The run that lifted them"]
+
+
 class OfDepartment(TypedDict):
     """The department that a report is about alone."""
 
@@ -229,6 +238,12 @@ class Report(TypedDict):
     departments: NotRequired[Annotated[dict[str, list[str]], "Hosts by department"]]
     department: NotRequired[
         Annotated[OfDepartment, "Only of what report --group shows: the department that it is about alone", CLOSED]
+    ]
+    lifted: NotRequired[
+        Annotated[
+            list[LiftedHost],
+            "Only of what report shows: the hosts that were lifted after the run, and that no run has observed since",
+        ]
     ]
     watch: NotRequired[
         Annotated[

@@ -18,13 +18,17 @@ from ...compile.inventory.places import paths_of
 from ...compile.inventory.policy_folders import CATALOGUES, REGISTER, SIGNERS, WAIVERS, places_of
 from ...compile.plans.hosts import compile_hosts
 from ...policy_errors import PolicyErrors
+from ...report.end.renewing import is_present
+from ...report.evaluation.lifts import in_words
+from ...report.storage import fleet_state_file
 from ...report.storage.complete import NoSuchRun, UnreadableReport, find_run, read_records, read_report
-from ...report.text.wording import clean
+from ...report.text.wording import clean, counted
 from .. import Refused, inventory
 from .at_revision import FilesAtRevision
 from .exceptions import Exceptions, read_exceptions
 
 PROJECT = inventory.PROJECT
+MOST_LIFTED = 5  # hosts that are named
 # The variables that name folders of files that a policy is made of.
 FOLDERS = (CATALOGUES, WAIVERS)
 
@@ -63,7 +67,14 @@ def _of_run(directory: Path, reports: Path) -> Earlier:
         plans = {digest: _plan(reports, digest) for digest in sorted(set(hosts.values()))}
     except UnreadableReport as wrong:
         raise Refused(str(wrong)) from None
-    return Earlier(f"run {directory.name}, catalogue {run.get('catalog_version')}", hosts, plans)
+    lifts = fleet_state_file.read_lifts(reports) if is_present(directory, reports) else {}
+    lifted = sorted(hosts.keys() & lifts.keys())
+    notes = [
+        f"{host} was {in_words(lifts[host])}; the next enforce writes its plan anew" for host in lifted[:MOST_LIFTED]
+    ]
+    if (more := len(lifted) - MOST_LIFTED) > 0:
+        notes.append(f"{counted(more, 'more host')} lifted since that run")
+    return Earlier(f"run {directory.name}, catalogue {run.get('catalog_version')}", hosts, plans, tuple(notes))
 
 
 def _plan(reports: Path, digest: str) -> Plan:

@@ -32,6 +32,7 @@ class Group(NamedTuple):
     oldest: str = ""  # when the oldest of that was seen: UTC
     given: tuple[points.Given, ...] = ()  # what the enforcement points that are fed do
     seen: tuple[tuple[str, str], ...] = ()  # of each host that has a record: when it was last observed, and its state
+    lifted: tuple[tuple[str, str], ...] = ()  # hosts of which controls were lifted and not observed since, with words
 
 
 def explain(
@@ -75,6 +76,7 @@ def explain(
             min(filter(None, (known[host].at for host in hosts if host in known)), default=""),
             fed,
             tuple((known[host].observed, known[host].state) for host in hosts if known.get(host, facts.NOTHING).state),
+            tuple((host, known[host].lifts) for host in hosts if known.get(host, facts.NOTHING).lifts),
         )
         for said, fed, hosts in groups.values()
     ]

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....host.controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYSTEMS
-from ....model.finding import UNKNOWN
+from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, UNKNOWN
+from ....model.plan import CONTROLS
 from ....model.types.record import Record
+from ...report.evaluation.lifts import Lift, in_words
 from ...report.evaluation.modes import ONLY_OBSERVED
+from ...report.storage import fleet_state_file
 from ...report.storage.complete import UnreadableReport, read_records, runs
 
 MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one.
@@ -26,8 +29,10 @@ class Facts(NamedTuple):
     brought: frozenset[str] | None = None  # of those that users have brought along: nix
     browsers: frozenset[str] | None = None  # by the id of the place that they read
     at: str = ""  # when the oldest of this was seen: UTC
-    state: str = ""  # what the newest record says of the host as a whole
+    state: str = ""  # what the newest record says of the host as a whole, or that it was lifted since
     observed: str = ""  # when that was: UTC
+    lifted: tuple[str, ...] = ()  # the controls that were lifted, and not observed since
+    lifts: str = ""  # the same in words, with the time and the run
 
     @property
     def known(self) -> bool:
@@ -53,7 +58,7 @@ class Facts(NamedTuple):
 
     def without_time(self) -> Facts:
         """The same, for comparing hosts."""
-        return self._replace(at="", state="", observed="")
+        return self._replace(at="", state="", observed="", lifted=(), lifts="")
 
 
 NOTHING = Facts()
@@ -78,7 +83,17 @@ def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
                         missing.discard(record["host"])
         except (UnreadableReport, OSError):
             continue
+    lifts = fleet_state_file.read_lifts(reports)
+    for host in lifts.keys() & {*hosts}:
+        found[host] = _after_lifts(found.get(host, NOTHING), lifts[host])
     return {host: facts for host, facts in found.items() if facts != NOTHING}
+
+
+def _after_lifts(facts: Facts, lifts: Mapping[str, Lift]) -> Facts:
+    """Return the facts of a host of which controls were lifted. What is known to be wrong in others stays."""
+    facts = facts._replace(lifted=(*lifts,), lifts=in_words(lifts))
+    others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
+    return facts if others_wrong else facts._replace(state=LIFTED, observed=max(lift.at for lift in lifts.values()))
 
 
 def _with(newer: Facts, record: Record) -> Facts:

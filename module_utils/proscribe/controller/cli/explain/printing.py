@@ -76,6 +76,7 @@ def render(about: Subject, groups: Sequence[Group], width: int, colours: bool) -
         if group.given:
             also = ", ".join(map(str, group.given))
             lines += indented(f"also given to: {clean(also)}", width)
+        lines += indented(_lifted(group), width) if group.lifted else []
         lines += [line for note in group.notes for line in indented(clean(note), width)]
     return "\n".join(lines)
 
@@ -88,6 +89,13 @@ def _of_hosts(group: Group) -> str:
     hosts, there = (hosts, "") if missing == len(group.hosts) else (f"{missing:,} of {hosts}", "there ")
     unobserved = f"No run has observed {hosts} yet; {there}the answer covers every package system and browser."
     return " ".join(filter(None, (f"({since})" if since else "", unobserved if missing else "")))
+
+
+def _lifted(group: Group) -> str:
+    """Say of which hosts of a group the ban was lifted, so that the policy is not in effect there."""
+    named = [f"{clean(host)}: {clean(words)}" for host, words in group.lifted[:MOST_HOSTS]]
+    more = [f"and {counted(len(group.lifted) - MOST_HOSTS, 'more host')}"] if len(group.lifted) > MOST_HOSTS else []
+    return f"not in effect there until the next enforce: {'; '.join([*named, *more])}"
 
 
 def _nothing(about: Subject) -> str:
@@ -129,6 +137,7 @@ def _answer(group: Group) -> dict[str, object]:
         "answer": group.answer,
         "hosts": list(group.hosts),
         "facts": {"hosts": group.known, "oldest": group.oldest or None},
+        "lifted": [{"host": host, "text": text} for host, text in group.lifted],
         "controls": {
             control: {
                 "answer": answer.status,

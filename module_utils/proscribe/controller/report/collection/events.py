@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
 from ....model import removed
-from ....model.finding import ERROR, NONCOMPLIANT, Finding, mark_repaired, worst
+from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, Finding, mark_repaired, worst
 from ....model.plan import canonical
 from ....model.quarantined import id_of
 from ....model.removed import Removed
@@ -72,7 +72,7 @@ class Heard:
     failed: bool = False  # something went wrong after the host had been seen
     reason: str = ""  # why there is no record
     touched: bool = False  # an enforcing module was started
-    # since the last record: {control: CORRECTED or BEGUN}, and the rules that were left as they are
+    # since the last record: {control: CORRECTED, BEGUN or LIFTED}, and the rules that were left as they are
     changes: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     removed: list[Removed] = field(default_factory=list)  # of a lift: what it does not install again
@@ -133,7 +133,7 @@ class Collector:
 
     def began(self, host: str, control: str) -> None:
         """An enforcing module starts on a host. Until it answers, nobody knows what it has done."""
-        if self.run["mode"] == "enforce":
+        if self.run["mode"] in ("enforce", "lift"):
             self.note("began", host, control)
             heard = self._of(host)
             heard.touched = True
@@ -157,6 +157,8 @@ class Collector:
         actions = [str(action) for action in _items(result, "actions")]
         if actions and not dry and self.run["mode"] == "enforce":
             heard.changes[control] = CORRECTED
+        elif not dry and self.run["mode"] == "lift":
+            heard.changes[control] = LIFTED
         elif "actions" in said and heard.changes.get(control) == BEGUN:  # a module that broke says nothing of them
             del heard.changes[control]
         for action in actions:
@@ -189,6 +191,8 @@ class Collector:
         heard = self._of(host)
         if control:
             heard.touched = True
+            if self.run["mode"] == "lift":
+                heard.changes[control] = BEGUN
         if control or heard.records:
             error: RecordError = {"control": control or RUN, "message": message}
             # A host that is set aside fails in a play with roles, too, with the same words.

@@ -23,6 +23,7 @@ FEW_HOSTS = 4  # so many are named in a command
 NOT_REACHED = "not_reached.txt"  # the hosts whose turn did not come, beside the report of a run that was stopped
 SET_ASIDE = "set_aside.txt"  # the hosts that were left as found, so that the others could be corrected
 NOT_DONE = "not_done.txt"  # the same of a run that was interrupted, with those that were not observed
+NONCOMPLIANT_LIST, UNKNOWN_LIST = LISTS = ("noncompliant.txt", "unknown.txt")  # of any run
 ENFORCING = "enforce"
 PLAIN = pattern(r"[A-Za-z0-9_.-]+")  # a host name that means only itself, to the shell and in a host pattern
 
@@ -39,8 +40,8 @@ def host_lists(run: ReportRun, records: Sequence[Record]) -> dict[str, list[str]
     """Files beside the report with the hosts to come back to, too many to name in a command; for `--limit @FILE`."""
     found = {
         NOT_DONE: not_done(run, records),
-        "noncompliant.txt": [record["host"] for record in records if record["state"] == NONCOMPLIANT],
-        "unknown.txt": [record["host"] for record in records if not covered(record)],
+        NONCOMPLIANT_LIST: [record["host"] for record in records if record["state"] == NONCOMPLIANT],
+        UNKNOWN_LIST: [record["host"] for record in records if not covered(record)],
     }
     return {name: hosts for name, hosts in found.items() if len(hosts) > FEW_HOSTS}
 
@@ -81,7 +82,7 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
             Suggestion("check as root what could not be observed (-K too if sudo asks for a password):", command)
         )
     if silent and not left:
-        command = call.again(_limit(run, silent, directory and f"{directory}/unknown.txt"))
+        command = call.again(_limit(run, silent, directory and f"{directory}/{UNKNOWN_LIST}"))
         steps.append(Suggestion(f"ask {_these(silent)} again{', once reachable' if away else ''}:", command))
     if any(step.command for step in steps):
         steps[:0] = call.secrets()
@@ -123,7 +124,7 @@ def shorter(path: str, here: str) -> str:
 
 
 def _correct(run: ReportRun, call: Call, bad: Sequence[str], directory: str, does: str) -> list[Suggestion]:
-    limit = _limit(run, bad, directory and f"{directory}/noncompliant.txt")
+    limit = _limit(run, bad, directory and f"{directory}/{NONCOMPLIANT_LIST}")
     if run["mode"] == CHECK:
         return [Suggestion("nothing was changed; to make these changes:", call.again(limit, dry=False))]
     if run["mode"] == "enforce":

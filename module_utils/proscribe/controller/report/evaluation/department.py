@@ -132,6 +132,8 @@ def _made(
     baseline = report.get("new")
     new = None if baseline is None else [New(**_without(names, one)) for one in baseline if one["host"] in known]
     made = report_of(_run(report["run"], len(records)), facts, Fleet(records, notes=notes), new, None)
+    if lifted := [one for one in report.get("lifted") or () if one["host"] in known]:
+        made["lifted"] = lifted
     made["department"] = {
         "name": name,
         "missing": [host for host in members if host not in {*hosts, *not_served}],

@@ -2,7 +2,8 @@
 
 A run over a part brings newer observations of its part. The rest stays as it was observed, with its age. What no run
 has observed is unknown. What was compliant becomes unknown if its observation is too old or of an earlier policy, or if
-the host did not answer last. What was wrong stays wrong until a run observes that it is right.
+the host did not answer last. What was wrong stays wrong until a run observes that it is right. What was lifted stays
+lifted until a run observes it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypedDict
 
-from ....model.finding import BESIDE, NOT_APPLICABLE, OPEN, UNKNOWN, worst
+from ....model.finding import BESIDE, ERROR, LIFTED, NONCOMPLIANT, NOT_APPLICABLE, OPEN, UNKNOWN, WATCH, worst
 from ....model.plan import CONTROLS
 from ....model.types.record import OfControl, Record, Rule
 from ....model.types.report import Report, ReportRun
-from ....model.types.run import Revoked, RunWaiver
+from ....model.types.run import Policy, Revoked, RunWaiver
 from . import since_last_run
 from .arithmetic import answered
+from .lifts import Lift, LiftResult
 from .modes import AUDIT, OFF
-from .scope import EXAMPLE, controls_of, is_whole
+from .observed import is_observed_since
+from .scope import EXAMPLE, Run, controls_of, is_whole
 from .unobserved import KEY as UNOBSERVED
 
 Rules = tuple[tuple[str, str], ...]  # (rule, state), of those that are not plainly compliant
@@ -51,7 +54,7 @@ class HostWatch(TypedDict, total=False):
 
 
 class Observation(NamedTuple):
-    """The last observation of a control of a host. `at` is "" where there was none."""
+    """The last observation of a control of a host, or its lift since then. `at` is "" where there was none."""
 
     mode: str = ""
     policy: str = ""  # the digest of what the control was then made from
@@ -66,8 +69,13 @@ class Observation(NamedTuple):
     def invalidated(self) -> Observation:
         """It, where it cannot be relied on any more: what was not wrong is not known."""
         rules = tuple((rule, state if state in OPEN else UNKNOWN) for rule, state in self.rules)
-        state = self.state if self.state in OPEN else UNKNOWN
+        state = self.state if self.state in (*OPEN, LIFTED) else UNKNOWN
         return self._replace(state=state, evaluated=len(rules), idle=0, counts=False, rules=rules)
+
+    @property
+    def checked_at(self) -> str:
+        """The time of the observation; "" where it was never observed, or was lifted since."""
+        return "" if self.state == LIFTED else self.at
 
 
 NEVER = dict.fromkeys(CONTROLS, Observation())
@@ -96,14 +104,21 @@ class Host(NamedTuple):
 
     @property
     def state(self) -> str:
-        """The worst state of its controls."""
-        observations = self.counting()
-        return worst(observation.state for observation in observations) if observations else NOT_APPLICABLE
+        """The worst state of its controls. A lifted control is milder than one that is known to be wrong only."""
+        states = {observation.state for observation in self.counting()}
+        if LIFTED in states and states.isdisjoint((ERROR, NONCOMPLIANT)):
+            return LIFTED
+        return worst(states - {LIFTED}) if states else NOT_APPLICABLE
+
+    @property
+    def lifts(self) -> dict[str, Lift]:
+        """Its lifted controls."""
+        return {name: Lift(one.at, one.run) for name, one in self.observations.items() if one.state == LIFTED}
 
     @property
     def checked_at(self) -> str:
         """The time of the oldest observation among its controls; "" if one was never observed."""
-        return min((observation.at for observation in self.counting()), default="")
+        return min((observation.checked_at for observation in self.counting()), default="")
 
 
 class FleetState:
@@ -165,6 +180,29 @@ class FleetState:
         self.whole = {name: when for name, when in self.whole.items() if name in left}
         self.waivers = {name: listed for name, listed in self.waivers.items() if name in left}
 
+    def lift(
+        self, run: Run, at: str, results: Mapping[str, LiftResult], policies: Mapping[str, Mapping[str, Policy]]
+    ) -> None:
+        """Take what a run has lifted by then (UTC). `policies` says by host what its plan has of each control."""
+        for name, result in results.items():
+            host = self.hosts.get(name) or Host(name, named(run))
+            observations = dict(host.observations)
+            for control in result.lifted:
+                policy = policies.get(name, {}).get(control)
+                before = observations.get(control) or Observation()
+                mode, digest = (policy["mode"], policy["policy"]) if policy else (before.mode, before.policy)
+                if mode != OFF:
+                    observations[control] = Observation(mode, digest or "", LIFTED, at, run["id"])
+            for control in result.unsure:
+                if control in observations:
+                    observations[control] = observations[control].invalidated()
+            gone = {*result.lifted}
+            self.hosts[name] = host._replace(
+                observations=observations,
+                attempts={r: times for r, times in host.attempts.items() if r.partition("/")[0] not in gone},
+                watch={} if WATCH in gone else host.watch,
+            )
+
     def at(self, oldest: Mapping[int, str]) -> Iterator[Host]:
         """The hosts as they count now. For a host with `stale_after` seconds, an observation before
         `oldest[stale_after]` (UTC) is not valid any more.
@@ -203,7 +241,7 @@ class FleetState:
                 observations[name] = Observation(state=NOT_APPLICABLE, at=at, run=run["id"], counts=True)
             elif not answered(record) or not state:
                 observations[name] = _under(earlier, mode, policy).invalidated()
-            elif at < earlier.at:  # a run that ends late may bring an older observation
+            elif _is_older(record, run, at, earlier):  # a run that ends late may bring an older observation
                 observations[name] = earlier
             else:
                 counted = control["evaluated"], control["not_applicable"]
@@ -238,7 +276,7 @@ class FleetState:
         return self._same[key][1]
 
 
-def named(run: ReportRun) -> str:
+def named(run: Run) -> str:
     """The inventory of a run as one text, whatever the order of its sources."""
     return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
 
@@ -273,6 +311,13 @@ def _under(earlier: Observation, mode: str, policy: str) -> Observation:
         return Observation(mode, policy)
     same = not earlier.at or not policy or earlier.policy == policy
     return (earlier if same else earlier.invalidated())._replace(mode=mode or earlier.mode)
+
+
+def _is_older(record: Record, run: ReportRun, at: str, earlier: Observation) -> bool:
+    """Tell whether a record is from before the last observation of a control, or from before its lift."""
+    if earlier.state == LIFTED:
+        return not is_observed_since(earlier.at, record, run["mode"], run["started"], run["finished"])
+    return at < earlier.at
 
 
 def _waiver(waiver: RunWaiver, earlier: KnownWaiver | None, in_run: set[str]) -> KnownWaiver:

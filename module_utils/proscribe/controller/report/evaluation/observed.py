@@ -7,6 +7,7 @@ import re
 
 from ....model.types.record import Record
 
+AUDIT = "audit"  # the mode of a run
 SPELLING = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
@@ -21,3 +22,15 @@ def observed_at(record: Record, started: str, finished: str) -> str:
     except ValueError:  # such as a second 75
         return finished
     return at
+
+
+def is_observed_since(moment: str, record: Record, mode: str, started: str, finished: str) -> bool:
+    """Tell whether a host was observed at that time (UTC) or later.
+
+    A run that corrects observes the host itself, so the host's clock counts only within the run. A run that audits
+    may bring a record that the host has stored before, so there the host's clock decides.
+    """
+    at = str(record["checked_at"] or "")
+    if mode != AUDIT or not SPELLING.fullmatch(at):
+        at = observed_at(record, started, finished)
+    return at >= moment

@@ -13,7 +13,7 @@ import re
 from types import SimpleNamespace
 from typing import TextIO
 
-from ....model.finding import Finding
+from ....model.finding import LIFTED, UNKNOWN, Finding
 from ....model.types.report import Report
 from ..text.wording import clean
 from .format import Format
@@ -55,12 +55,15 @@ class Export:
 
     def __init__(self, stream: TextIO, report: Report) -> None:
         self._run = report["run"]["id"]
+        self._lifted = {clean(one["host"]) for one in report.get("lifted") or ()}
         self._stream = stream
         stream.write(row(*COLUMNS) + END)
 
     def add(self, answer: Answer) -> None:
         record, platform = answer.record, answer.record["platform"]
-        head = row(self._run, answer.host, answer.state)
+        # The state has no word for a lift. A host that is known to be wrong in another control says so.
+        state = LIFTED if answer.state == UNKNOWN and answer.host in self._lifted else answer.state
+        head = row(self._run, answer.host, state)
         system = platform.get("os"), platform.get("version")
         counts = record["rules_evaluated"], answer.compliant, answer.idle
         tail = row(*counts, *system, record["plan"], record["checked_at"])

@@ -15,9 +15,10 @@ from itertools import chain
 from typing import TextIO
 
 from ....base.duration import moment_of, spelled
-from ....model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+from ....model.finding import COMPLIANT, LIFTED, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
 from ....model.types.report import Point, Report, ReportRun
 from ..evaluation.fleet_state import FleetState, Host, Rules
+from ..evaluation.lifts import LiftResult
 from ..evaluation.modes import OFF
 from ..evaluation.scope import controls_of, is_whole
 from ..text.wording import clean, end_of, nothing_known
@@ -42,6 +43,9 @@ class Export:
 
     def finish(self) -> None:
         self._fleet_state.close(self._report, self._in_run)
+        for one in self._report.get("lifted") or ():
+            by: ReportRun = {**self._report["run"], "id": one["run"]}
+            self._fleet_state.lift(by, one["at"], {one["host"]: LiftResult((*one["controls"],))}, {})
         write(self._stream, self._report, self._fleet_state)
 
 
@@ -52,7 +56,9 @@ OF_HOST = {
     "host_checked_timestamp_seconds": "When the host was checked: its control with the oldest check; absent if one was "
     "never checked.",
     "host_control_checked_timestamp_seconds": "When each control was checked, of hosts where the times differ; 0 for "
-    "never.",
+    "never, or for one that was lifted since.",
+    "host_lifted_timestamp_seconds": "When the ban was lifted from a control of the host, and by which run; no run has "
+    "observed it since.",
     "watch_last_observation_timestamp_seconds": "When a host that keeps itself in line last observed itself; 0 for "
     "never.",
     "watch_stale": "1 where no run has renewed the plan of such a host for too long.",
@@ -100,6 +106,9 @@ def _of_host(host: Host, state: str) -> Iterator[tuple[str, str, int]]:
         yield "host_checked_timestamp_seconds", name, moment
     for control, at in _apart(host):
         yield "host_control_checked_timestamp_seconds", f'{name},control="{control}"', seconds(at) or 0
+    for control, lift in host.lifts.items():
+        labels = f'{name},control="{control}",run="{_label(lift.run)}"'
+        yield "host_lifted_timestamp_seconds", labels, seconds(lift.at) or 0
     if host.watch:
         yield "watch_last_observation_timestamp_seconds", name, seconds(host.watch.get("last")) or 0
         yield "watch_stale", name, int(bool(host.watch.get("stale")))
@@ -119,7 +128,7 @@ class _Counts:
     """The numbers of the whole, host by host."""
 
     def __init__(self) -> None:
-        self.hosts = dict.fromkeys(STATES, 0)
+        self.hosts = dict.fromkeys((*STATES, LIFTED), 0)
         self.rules = dict.fromkeys(STATES, 0)
         self.seen = 0
         self.refused: Counter[str] = Counter()
@@ -269,7 +278,11 @@ def _oldest(fleet_state: FleetState, now: str) -> dict[int, str]:
 
 def _apart(host: Host) -> list[tuple[str, str]]:
     """When each control was observed; empty where that was at one time."""
-    times = [(control, observation.at) for control, observation in host.observations.items() if observation.mode != OFF]
+    times = [
+        (control, observation.checked_at)
+        for control, observation in host.observations.items()
+        if observation.mode != OFF
+    ]
     return times if len({at for _, at in times}) > 1 else []
 
 

@@ -8,7 +8,7 @@ server.py say how SQLite and PostgreSQL are spoken to.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ....base.duration import spelled
@@ -16,7 +16,9 @@ from ....model.types.history import PastRun
 from ....model.types.record import Record
 from ....model.types.report import Report
 from ....wire.store import PLANS
-from . import queries, recording
+from ..evaluation.lifts import LiftResult
+from ..evaluation.scope import Run
+from . import lifts, queries, recording
 from .database import Database, HistoryError, SQLite
 from .plans import Plans
 from .queries import Scope, Since
@@ -54,6 +56,11 @@ class History:
                 now = now or datetime.datetime.now(datetime.timezone.utc)
                 recording.prune(session, spelled(now - datetime.timedelta(seconds=keep)))
             return written
+
+    def record_lift(self, run: Run, at: str, results: Mapping[str, LiftResult]) -> None:
+        """Remember what a run has lifted by then (UTC); all of it or nothing."""
+        with self.database.writing() as session:
+            lifts.record(session, run, at, results)
 
     def first_seen(self) -> Since:
         """Since when what is wrong now has been wrong: a mapping of (host, rule) to a UTC time."""

@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ....model.finding import BESIDE, COMPLIANT, ERROR, NONCOMPLIANT, ON_REQUEST, OPEN, REPAIRED, WAIVED
+from ....model.finding import BESIDE, COMPLIANT, ERROR, LIFTED, NONCOMPLIANT, ON_REQUEST, OPEN, REPAIRED, WAIVED, worst
 from ....model.plan import CONTROLS
 from ....model.types.record import Record
 from ..evaluation.arithmetic import answered
-from ..evaluation.observed import observed_at
+from ..evaluation.lifts import rule_of
+from ..evaluation.observed import is_observed_since, observed_at
 from .database import Session
 from .incident_groups import Bundles, Rules
 from .plans import Plans
@@ -63,6 +64,9 @@ class Batch:
         fresh = [control for control in self.controls if at >= getattr(before, control)] if answered(record) else []
         if fresh:
             fresh += [name for name in BESIDE if self._about(name, record)]
+        going = list(going)
+        unobserved = self._lifted_since(record, going)
+        fresh = [control for control in fresh if control not in unobserved]
         expected = self.run.finished >= before.expected_at
         said = self.said.of(record, fresh, about_host=expected)
         about = {*fresh, HOST} if expected else set(fresh)
@@ -91,6 +95,16 @@ class Batch:
         if expected or fresh:
             self.hosts.append(self._host(record, before, fresh, at, expected))
 
+    def _lifted_since(self, record: Record, going: Iterable[Going]) -> set[str]:
+        """Return the controls that were lifted after a host was observed."""
+        lifted: set[str] = set()
+        for incident in going:
+            if incident.state == LIFTED and not is_observed_since(
+                incident.opened, record, self.run.mode, self.run.started, self.run.finished
+            ):
+                lifted.update(rule.partition("/")[0] for rule in self.bundles.rules(incident.bundle))
+        return lifted
+
     def _about(self, name: str, record: Record) -> bool:
         """Whether a record says how something beside the controls is: all of these were observed, or it was too."""
         return len(self.controls) == len(CONTROLS) or name in (record.get("controls") or {})
@@ -99,8 +113,12 @@ class Batch:
         self, rule: str, state: str, said: Mapping[str, tuple[str, str]], old: str, new: str, about: set[str]
     ) -> str:
         """How an incident of that rule and state ends by a record; "" where it goes on or was not observed."""
-        if rule.partition("/")[0] not in about:
+        control = rule.partition("/")[0]
+        if control not in about:
             return ""
+        if rule == rule_of(control):  # what is observed now takes its place
+            states = [now for named, (now, _) in said.items() if named.partition("/")[0] == control]
+            return worst(states) if states else COMPLIANT
         if rule not in said:
             if rule in ON_REQUEST:
                 return ""

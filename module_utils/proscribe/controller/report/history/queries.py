@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ....base.duration import moment_of
-from ....model.finding import COMPLIANT, NONCOMPLIANT, REPAIRED, STATES
+from ....model.finding import COMPLIANT, LIFTED, NONCOMPLIANT, REPAIRED, STATES
 from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
 from ....model.types.report import Summary
@@ -140,8 +140,10 @@ class Since(Mapping[tuple[str, str], str]):
 
 
 def wrong(session: Session, scope: Scope) -> list[Wrong]:
-    """What is not as it should be now, one row for each rule and state: worst state first, then most hosts."""
-    one = " AND host = :host" if scope.host else ""
+    """What is not as it should be now, one row for each rule and state: worst state first, then most hosts. What is
+    lifted is apart (lifts.py).
+    """
+    one = f" AND state <> '{LIFTED}'" + (" AND host = :host" if scope.host else "")
     query = f"""SELECT b.rule, g.state, g.hosts, g.opened, g.newest, g.host, b.evidence FROM (
             SELECT bundle, state, opened, host, COUNT(*) OVER same AS hosts, MAX(opened) OVER same AS newest,
                 ROW_NUMBER() OVER (PARTITION BY bundle, state ORDER BY opened, host) AS place

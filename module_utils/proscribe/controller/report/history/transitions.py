@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ....model.finding import LIFTED
 from . import since_last_run
 from .database import Session
 
@@ -24,11 +25,12 @@ class Span(NamedTuple):
 
 
 # What was going on when the run ended, or was changed by it. Also of an old run, although later ones ended it since.
-SPANS = """SELECT e.host, e.bundle, e.state, e.opened, CASE WHEN e.opened_run = :run THEN 1 ELSE 0 END,
+# A lift is no state of a rule, so its end is no change.
+SPANS = f"""SELECT e.host, e.bundle, e.state, e.opened, CASE WHEN e.opened_run = :run THEN 1 ELSE 0 END,
         CASE WHEN e.closed_run = :run THEN e.ended ELSE '' END
     FROM proscribe_episode e
     WHERE e.host IN (SELECT host FROM proscribe_episode WHERE opened_run = :run OR closed_run = :run)
-        AND (e.opened_run = :run OR e.closed_run = :run
+        AND e.state <> '{LIFTED}' AND (e.opened_run = :run OR e.closed_run = :run
             OR (e.opened < :finished AND (e.closed IS NULL OR e.closed > :finished)))
     ORDER BY e.host, e.opened, e.state"""
 BUNDLES = """SELECT id, rule FROM proscribe_bundle WHERE id IN (SELECT bundle FROM proscribe_episode

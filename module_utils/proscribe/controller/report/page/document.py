@@ -60,6 +60,7 @@ def page(
         tables=counts.tables(breakdown, report["summary"].get("controls") or {}),
         gaps=counts.gaps(breakdown),
         hosts=hosts.hosts(breakdown),
+        lifted=findings.lifted(report),
         not_served=findings.not_served(report),
         unexpected=findings.unexpected(report),
         attempts=findings.attempts(breakdown),

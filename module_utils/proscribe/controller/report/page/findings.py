@@ -141,6 +141,17 @@ def not_served(report: Report) -> Listing | None:
     return _hosts("not-served", "Not served", ("", "Why"), hosts, note)
 
 
+def lifted(report: Report) -> Listing | None:
+    """List the hosts that were lifted since the run."""
+    rows = [
+        (one["host"], ", ".join(one["controls"]), moment(one["at"]), one["run"]) for one in report.get("lifted") or ()
+    ]
+    columns = (("what", "Host"), ("", "Controls"), ("when", "Since"), ("", "By the run"))
+    note = "No run has observed these controls since. What runs observed there before does not count on this page."
+    more = beyond(rows, "row", "whole.jsonl beside the reports")
+    return Listing("lifted", "Lifted", "Lifted", columns, rows[:MOST], "row", note=note, more=more) if rows else None
+
+
 def unexpected(report: Report) -> Listing | None:
     """What hosts did that was not expected of them, such as to answer without being asked."""
     hosts = [(one["host"], one["detail"]) for one in report.get("unexpected") or ()] or [

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ....model.finding import ERROR, NONCOMPLIANT, STATES, UNKNOWN, WAIVED
+from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
 from ....model.types.report import Report, ReportRun, Share
 from ..evaluation import since_last_run
@@ -26,6 +27,8 @@ def title(report: Report) -> str:
     if not expected:
         return "No host was selected"
     bad = hosts[ERROR] + hosts[NONCOMPLIANT]
+    if report.get("lifted"):
+        return _lifted(report, bad)
     if expected == 1 and (bad or hosts[UNKNOWN]):
         return "This host is not compliant" if bad else "Whether the ban is in effect on this host is unknown"
     which = _which(report)
@@ -45,6 +48,19 @@ def title(report: Report) -> str:
     if which:
         return f"{held} the {counted(expected, 'host')}{which}{but}"
     return f"{held} {'this host' if expected == 1 else f'all {expected:,} hosts'}{but}"
+
+
+def _lifted(report: Report, bad: int) -> str:
+    """Say on how many hosts the ban was lifted since the run, and how the others are."""
+    expected = report["run"]["expected_hosts"]
+    lifted = {one["host"] for one in report["lifted"]}
+    whole = {one["host"] for one in report["lifted"] if set(CONTROLS) <= {*one["controls"]}}
+    part = "" if whole else " in part"
+    others = report["summary"]["hosts"][UNKNOWN]
+    where = "this host" if expected == 1 else f"{len(lifted):,} of {counted(expected, 'host')}{_which(report)}"
+    rest = f"; {bad:,} {_is(bad)} not compliant" if bad else ""
+    rest += f"; {others:,} {_is(others)} unknown, with these" if expected > 1 and others > len(lifted) else ""
+    return f"The ban is lifted{part} on {where}{rest}"
 
 
 def _which(report: Report) -> str:

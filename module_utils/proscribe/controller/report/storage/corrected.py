@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ....model.finding import BESIDE
@@ -83,6 +83,20 @@ def take(reports: Path, run: ReportRun, records: Sequence[Record]) -> None:
         for control in set(older).intersection(seen):
             mine.pop(control, None)
         mine |= dict.fromkeys(set(older).intersection(record.get(KEY, ())), run["id"])
+    _write(reports, before, after)
+
+
+def forget(reports: Path, lifted: Mapping[str, Collection[str]]) -> None:
+    """Forget what was corrected of controls that are lifted now, by host. Raises OSError."""
+    before = read(reports)
+    after = {
+        host: {control: run for control, run in controls.items() if control not in lifted.get(host, ())}
+        for host, controls in before.items()
+    }
+    _write(reports, before, after)
+
+
+def _write(reports: Path, before: Open, after: Open) -> None:
     after = {host: controls for host, controls in after.items() if controls}
     if not after:
         (reports / FILE).unlink(missing_ok=True)

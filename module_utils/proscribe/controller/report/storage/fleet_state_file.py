@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ....model.finding import BESIDE
+from ....model.finding import BESIDE, LIFTED
 from ....model.plan import CONTROLS
 from ...waiting import holder, locked
 from ..evaluation.fleet_state import FleetState, Host, Observation, Rules
+from ..evaluation.lifts import Lift
 from .files import FILE_MODE, opened, whole
 
 SCHEMA = "proscribe/whole/1"
@@ -59,7 +61,20 @@ def read(reports: Path) -> tuple[FleetState, str]:
     return fleet_state, ""
 
 
-def _line(fleet_state: FleetState, rules: dict[int, Rules], line: Mapping[str, Any], first: bool) -> None:
+def read_lifts(reports: Path) -> dict[str, dict[str, Lift]]:
+    """Return the lifted controls of each host; nothing where the file cannot be read. Other hosts cost no time."""
+    lifts: dict[str, dict[str, Lift]] = {}
+    mark = f'"{LIFTED}"'
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError), opened(reports / FILE) as lines:
+        state = FleetState()
+        for line in lines:
+            if mark in line and "looks" in (host := json.loads(line)):
+                _line(state, defaultdict(tuple), host, first=False)
+        lifts = {name: host.lifts for name, host in state.hosts.items() if host.lifts}
+    return lifts
+
+
+def _line(fleet_state: FleetState, rules: MutableMapping[int, Rules], line: Mapping[str, Any], first: bool) -> None:
     if first:
         if line["schema"] != SCHEMA:
             raise ValueError(f"schema is {line['schema']!r}, expected {SCHEMA!r}")
@@ -85,7 +100,7 @@ def _line(fleet_state: FleetState, rules: dict[int, Rules], line: Mapping[str, A
         )
 
 
-def _observation(fields: list[Any], rules: dict[int, Rules]) -> Observation:
+def _observation(fields: list[Any], rules: Mapping[int, Rules]) -> Observation:
     return Observation._make([*fields[:-1], rules[fields[-1]] if fields[-1] >= 0 else ()])
 
 

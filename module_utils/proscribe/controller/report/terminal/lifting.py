@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ....model.plan import CONTROLS
 from ..collection.events import Heard
+from ..evaluation.unobserved import BEGUN
 from ..text.layout import wrap
 from ..text.reinstalling import command, without_command
 from ..text.wording import clean, counted, some
@@ -15,8 +16,12 @@ MOST_NAMED = 3  # hosts that are named before a command
 
 
 def lifted_hosts(expected: Mapping[str, str], heard: Mapping[str, Heard]) -> list[str]:
-    """The hosts on which every control that was asked to lift did."""
-    return [host for host in expected if (one := heard.get(host)) and one.touched and not one.failed and not one.reason]
+    """Return the hosts on which no control failed to lift."""
+    return [host for host in expected if (one := heard.get(host)) and _is_lifted(one)]
+
+
+def _is_lifted(heard: Heard) -> bool:
+    return heard.touched and not heard.failed and not heard.reason and BEGUN not in heard.changes.values()
 
 
 def render(

@@ -9,10 +9,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from ....base.duration import moment_of, shown, spelled
-from ....model.finding import ERROR, OPEN, UNKNOWN, WAIVED
+from ....model.finding import ERROR, LIFTED, OPEN, UNKNOWN, WAIVED
+from ....model.plan import CONTROLS
 from ....model.types.history import PastRun
 from ..evaluation.since_last_run import ENDED, FROZEN
-from ..history import History, Scope, names, queries, since_last_run
+from ..history import History, Scope, lifts, names, queries, since_last_run
+from ..history.lifts import LiftedNow
 from ..history.queries import Flap, Incident, Repairs, Unseen, Wrong
 from ..text.layout import NARROWEST, cells, flow, paint, row, wrap
 from ..text.wording import clean, counted, in_words, moment, percent, ratio, some
@@ -34,6 +36,7 @@ class Past(NamedTuple):
     never: Mapping[str, int]  # by control: on how many hosts no run has checked it
     wrong: Sequence[Wrong]
     waived: Sequence[Wrong]
+    lifted: Sequence[LiftedNow]  # no run has observed it since
     repaired: Repairs
     flapping: Sequence[Flap]
     unseen: Sequence[Unseen]
@@ -51,6 +54,7 @@ class Past(NamedTuple):
             "looked": {"hosts": self.hosts, "never": self.never},
             "wrong": [one._asdict() for one in self.wrong],
             "waived": [one._asdict() for one in self.waived],
+            "lifted": [one._asdict() for one in self.lifted],
             "repaired": self.repaired._asdict(),
             "flapping": [one._asdict() for one in self.flapping],
             "unseen": [one._asdict() for one in self.unseen],
@@ -79,6 +83,7 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
             never=queries.never(hosts, history.plans, scope.rule.partition("/")[0]),
             wrong=[one for one in open_now if one.state != WAIVED],
             waived=[one for one in open_now if one.state == WAIVED],
+            lifted=lifts.lifted(session, scope),
             repaired=queries.repairs(session, scope),
             flapping=queries.flapping(session, scope),
             unseen=queries.unseen(session, scope, before),
@@ -104,6 +109,7 @@ def _lines(past: Past, width: int, most: int, colours: bool) -> list[str]:
     parts = [
         ("wrong now", _wrong(past, width, most, colours)),
         ("waived now", _table(_rows(past.waived, past.now), width, max(2, most // 2), colours, "item")),
+        ("lifted now", _table(_lifted(past), width, max(2, most // 2), colours, "item")),
         ("corrected", flow([_repaired(past.repaired)], width)),
         ("between two runs", _limited(map(_happened, past.between), width, max(2, most // 2), "more")),
         ("flapping", _limited(map(_flapping, past.flapping), width, max(2, most // 2), "more")),
@@ -132,7 +138,7 @@ def _wrong(past: Past, width: int, most: int, colours: bool) -> list[str]:
     if not rows and not past.hosts:
         lines = [f"not known: no run covers {'this host' if past.scope.host else 'any host'} any more"]
     elif not rows:
-        lines = ["nothing on what a run has checked" if never else "nothing"]
+        lines = ["nothing on what a run has checked" if never or past.lifted else "nothing"]
     return [*lines, *(wrap(f"not checked yet: {', '.join(never)}", width) if never else [])]
 
 
@@ -151,6 +157,17 @@ def _rows(found: Iterable[Wrong], now: str) -> list[tuple[str, str, str]]:
             text += f"; {clean(first.host)}: " if first.hosts > 1 else "; "
             text += clean(first.evidence)
         rows.append((clean(subject), first.state, text))
+    return rows
+
+
+def _lifted(past: Past) -> list[tuple[str, str, str]]:
+    """Return a row for each lift: the controls, the state, and where it was lifted, since when and by which run."""
+    rows = []
+    for one in past.lifted:
+        where = clean(one.host) if one.hosts == 1 else counted(one.hosts, "host")
+        subject = THE_HOST if set(CONTROLS) <= {*one.controls} else ", ".join(one.controls)
+        ago = _ago(past.now, one.oldest)
+        rows.append((clean(subject), LIFTED, f"{where}, since {moment(one.oldest)} ({ago}), by {clean(one.run)}"))
     return rows
 
 

@@ -1,0 +1,75 @@
+"""The end of a lift on disk: the fleet state, the history, and the reports that stand for the present say lifted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ....model.types.run import CompiledRun
+from .. import exports
+from ..evaluation.fleet_state import FleetState
+from ..evaluation.lifts import LiftResult, after_lifts
+from ..history import HistoryError, open_history
+from ..storage import corrected, fleet_state_file
+from ..storage.complete import LATEST, NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
+from ..storage.files import DIRECTORY_MODE
+from .publishing import Past, changes_of, past_of
+from .renewing import renew
+
+
+def publish_lift(run: CompiledRun, at: str, results: Mapping[str, LiftResult]) -> list[str]:
+    """Write that a run has lifted the ban by then (UTC). Return what could not be written, in sentences."""
+    if not results:
+        return []
+    reports = Path(run["directory"]).parent
+    warnings: list[str] = []
+    try:
+        history = open_history(run.get("history") or "off", reports)
+        if history is not None:
+            history.record_lift(run, at, results)
+    except (HistoryError, OSError) as error:
+        warnings.append(f"this lift is not in the history, which still shows the state before it: {error}")
+    try:
+        reports.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        with fleet_state_file.turn(reports):
+            fleet_state, wrong = fleet_state_file.read(reports)
+            warnings += [wrong] if wrong else []
+            plans = run.get("policies") or {}
+            policies = {host: plans.get(digest) or {} for host, digest in run["hosts"].items()}
+            fleet_state.lift(run, at, results, policies)
+            fleet_state_file.write(reports, fleet_state)
+            corrected.forget(reports, {host: result.lifted for host, result in results.items()})
+            for directory in _present(reports):
+                warnings += _renew(directory, reports, fleet_state)
+    except OSError as error:
+        warnings.append(f"this lift is not in the fleet state, which still shows the state before it: {error}")
+    return warnings
+
+
+def _present(reports: Path) -> list[Path]:
+    """Return the directories of the reports that stand for the present."""
+    found: list[Path] = []
+    for name in (LATEST, NEWEST):
+        with contextlib.suppress(NoSuchRun):
+            found.append(find_run(reports, name))
+    return list(dict.fromkeys(found))
+
+
+def _renew(directory: Path, reports: Path, fleet_state: FleetState) -> Iterator[str]:
+    """Write the page and the exports of a report again; yield what went wrong, in sentences."""
+    try:
+        report = read_report(directory)
+        lifts = {name: lifts for name, host in fleet_state.hosts.items() if (lifts := host.lifts)}
+        report, records = after_lifts(report, sharing(read_records(directory)), lifts)
+        past, changes = Past(), None
+        try:
+            opened = open_history(report["run"].get("history") or "off", reports)
+            past = past_of(opened, report["run"]) if opened else past
+            if exports.of_history(report["run"].get("exports") or ()):
+                changes = changes_of(reports, report["run"])
+        except HistoryError as error:
+            yield f"the page of {directory.name} has no history: {error}"
+        renew(directory, reports, report, records, fleet_state, past, changes)
+    except (OSError, UnreadableReport, KeyError, TypeError, ValueError) as error:
+        yield f"{directory} still shows the state before this lift: {type(error).__name__}: {error}"

@@ -1,0 +1,299 @@
+"""A host from which the ban was lifted is shown as lifted by every output, until a run observes it again."""
+
+from __future__ import annotations
+
+import argparse
+import calendar
+import csv
+import io
+import json
+import re
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fleets import DIGEST, WECHAT, answer, run, wechat
+from proscribe.base.duration import moment_of
+from proscribe.controller.cli import report as command
+from proscribe.controller.cli.explain import facts
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.end.publishing import Beyond, publish, remembered
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.history import Scope, open_history
+from proscribe.controller.report.storage import corrected
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.terminal import past_runs, summary
+from proscribe.model.plan import CONTROLS
+from proscribe_ansible import reported_run
+from proscribe_ansible.exit_code import FILE, ExitCode
+from proscribe_ansible.reported_run import ReportedRun
+from proscribe_ansible.terminal import Terminal
+
+MODULES = {"apps": "restricted_apps", "browser": "browser_policy", "firewall": "host_firewall", "dns": "dns_filter"}
+RULES = [f"{control}/wechat" for control in CONTROLS]
+ENFORCED = {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
+LIFT_ID = "20261125T050000Z-lift-0005"
+LIFTED_AT = "2026-11-25T05:01:00Z"
+
+MEETS = answer(evaluated=RULES)
+BREAKS = answer(wechat(WECHAT), evaluated=RULES[1:])
+
+
+class Fleet:
+    """Audits of web01 and web02, and lifts, one at each hour of a day."""
+
+    def __init__(self, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reports, self.monkeypatch = reports, monkeypatch
+
+    def audit(self, hour: int, answers: dict[str, Any], mode: str = "audit", **facts_: Any) -> Path:
+        """Publish a run in which hosts gave these answers (None: none)."""
+        began, ended = f"2026-11-25T{hour:02}:00:00Z", f"2026-11-25T{hour:02}:02:00Z"
+        at = facts_.pop("checked_at", f"2026-11-25T{hour:02}:00:30Z")
+        made = self._run(f"20261125T{hour:02}0000Z-{mode}-{hour:04x}", began, answers, mode, **facts_)
+        collector = Collector(made)
+        for host, said in answers.items():
+            if said:
+                collector.answered(host, {**said, "checked_at": at})
+        records = collector.fleet(ended).records
+        report = fleet_report(made, collector.fleet(ended), ended)
+        past = remembered(self.reports, report, records)
+        return publish(ReportDirectory(self.reports / f"{made['id']}.partial"), report, records, Beyond(past=past))
+
+    def lift(self, *events: Any, check: bool = False, hosts: Any = ("web01", "web02"), **facts_: Any) -> list[str]:
+        """End a lift with these events; returns what it printed."""
+        self.monkeypatch.delenv(FILE, raising=False)
+        self.monkeypatch.setattr(reported_run.context, "CLIARGS", {"check": check})
+        clock = SimpleNamespace(time=lambda: calendar.timegm((2026, 11, 25, 5, 1, 0)), monotonic=time.monotonic)
+        self.monkeypatch.setattr(reported_run, "time", clock)
+        terminal, said = Terminal(), []
+        terminal.display = SimpleNamespace(
+            verbosity=0, display=lambda text, **_: said.append(text), warning=said.append, error=said.append
+        )
+        made = self._run(LIFT_ID, "2026-11-25T05:00:00Z", dict.fromkeys(hosts), "lift", **facts_)
+        goes_on = ReportedRun(made, terminal, ExitCode(terminal))
+        for event in events:
+            event(goes_on)
+        goes_on.end(failed=False)
+        return said
+
+    def _run(self, id_: str, began: str, hosts: Any, mode: str, **facts_: Any) -> Any:
+        about = {"policies": {DIGEST: ENFORCED}, "history": "sqlite", "exports": ["csv", "prometheus"], **facts_}
+        place = {"id": id_, "started": began, "directory": str(self.reports / f"{id_}.partial")}
+        return run(tuple(hosts), mode, left_out=[], services=["wechat"], **place, **about)
+
+    # -- outputs -------------------------------------------------------------------------------------------------------
+
+    def metrics(self, name: str = "latest") -> dict[str, str]:
+        text = (self.reports / name / "metrics.prom").read_text()
+        return dict(re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', text, re.M))
+
+    def control_metrics(self) -> dict[str, str]:
+        """The state of each control, where all hosts have the same."""
+        text = (self.reports / "latest" / "metrics.prom").read_text()
+        return dict(re.findall(r'^proscribe_control_hosts\{control="(.*)",mode=".*",state="(.*)"\} 1$', text, re.M))
+
+    def history(self) -> dict[str, Any]:
+        history = open_history("sqlite", self.reports)
+        assert history is not None
+        now = moment_of("2026-11-25T09:00:00Z")
+        return json.loads(json.dumps(past_runs.gather(history, Scope(), now, 86400).as_dict()))
+
+    def shown(self, *options: str) -> str:
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        screen = summary.Screen(100, 200, False, "/")
+        return command.answer(parser.parse_args([*options]), screen, Place(self.reports, "made"))
+
+    def csv_states(self) -> dict[str, str]:
+        return {row["host"]: row["host_state"] for row in csv.DictReader(io.StringIO(self.shown("--format", "csv")))}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    return Fleet(tmp_path / "reports", monkeypatch)
+
+
+def done(host: str, *controls: str) -> Any:
+    """The event that these controls were lifted on a host."""
+
+    def happen(goes_on: ReportedRun) -> None:
+        for control in controls or CONTROLS:
+            goes_on.collector.began(host, control)
+            task = SimpleNamespace(action=MODULES[control], check_mode=False)
+            name = SimpleNamespace(get_name=lambda: host)
+            goes_on.succeeded(SimpleNamespace(task=task, host=name, result={"actions": ["removed"]}))
+
+    return happen
+
+
+def broke(host: str, control: str) -> Any:
+    """The event that a control could not be lifted."""
+
+    def happen(goes_on: ReportedRun) -> None:
+        goes_on.collector.began(host, control)
+        task = SimpleNamespace(action=MODULES[control], check_mode=False)
+        name = SimpleNamespace(get_name=lambda: host)
+        goes_on.failed(SimpleNamespace(task=task, host=name, result={"msg": "disk full"}), ignored=False)
+
+    return happen
+
+
+def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": MEETS, "web02": BREAKS})
+    fleet.lift(done("web01"), done("web02"))
+
+    assert fleet.metrics() == {"web01": "lifted", "web02": "lifted"}
+    text = (fleet.reports / "latest" / "metrics.prom").read_text()
+    for line in ('hosts{state="lifted"} 2', 'hosts{state="noncompliant"} 0', "coverage_hosts 0", "expected_hosts 2"):
+        assert f"proscribe_{line}\n" in text
+    assert f'proscribe_host_lifted_timestamp_seconds{{host="web01",control="dns",run="{LIFT_ID}"}} 1795582860\n' in text
+    assert "proscribe_rule_hosts{" not in text
+
+    history = fleet.history()
+    assert history["wrong"] == []
+    [lifted] = history["lifted"]
+    assert (lifted["hosts"], lifted["oldest"], lifted["run"]) == (2, LIFTED_AT, LIFT_ID)
+    assert lifted["controls"] == ["apps", "browser", "firewall", "dns"]
+
+    known = facts.known(fleet.reports, ["web01", "web02"])
+    assert [known[host].state for host in ("web01", "web02")] == ["lifted", "lifted"]
+    assert known["web01"].observed == LIFTED_AT
+
+    for page in ((fleet.reports / "latest" / "report.html").read_text(), fleet.shown("--format", "html")):
+        assert "The ban is lifted on 2 of 2 hosts" in page
+        assert LIFT_ID in page and "dpkg wechat 4.0" not in page.partition("<script")[0]
+    assert fleet.csv_states() == {"web01": "lifted", "web02": "lifted"}
+    assert json.loads(fleet.shown("--format", "json"))["lifted"][0]["host"] == "web01"
+    assert f"lifted 2026-11-25 05:01 UTC by {LIFT_ID}" in " ".join(fleet.shown().split())
+    # The run's own record stays as the run observed it.
+    assert '"state":"noncompliant"' in (fleet.reports / "latest" / "hosts.jsonl").read_text()
+
+    fleet.audit(6, {"web01": MEETS, "web02": BREAKS})
+    assert fleet.metrics() == {"web01": "compliant", "web02": "noncompliant"}
+    history = fleet.history()
+    assert [(one["rule"], one["state"]) for one in history["wrong"]] == [("apps/wechat", "noncompliant")]
+    assert history["lifted"] == []
+    assert facts.known(fleet.reports, ["web01"])["web01"].state == "compliant"
+    assert LIFT_ID not in fleet.shown("--format", "html")
+
+
+@pytest.mark.parametrize(
+    ("events", "options", "controls", "host"),
+    [
+        ([done("web01")], {}, dict.fromkeys(CONTROLS, "lifted"), "lifted"),
+        # --tags apps: the other controls are as they were observed.
+        (
+            [done("web01", "apps")],
+            {"controls": ["apps"]},
+            {"apps": "lifted", "browser": "compliant", "firewall": "compliant", "dns": "compliant"},
+            "lifted",
+        ),
+        # What could not be lifted is neither lifted nor compliant.
+        (
+            [done("web01", "apps"), broke("web01", "dns")],
+            {"controls": ["apps", "dns"]},
+            {"apps": "lifted", "browser": "compliant", "firewall": "compliant", "dns": "unknown"},
+            "lifted",
+        ),
+        ([broke("web01", "dns")], {"controls": ["dns"]}, {"dns": "unknown"}, "unknown"),
+        # The module began and gave no answer.
+        (
+            [lambda one: one.collector.began("web01", "dns")],
+            {"controls": ["dns"]},
+            {"dns": "unknown", "apps": "compliant"},
+            "unknown",
+        ),
+        ([lambda one: one.collector.unreachable("web01", "no route")], {}, {"apps": "compliant"}, "compliant"),
+        ([done("web01")], {"check": True}, dict.fromkeys(CONTROLS, "compliant"), "compliant"),
+    ],
+)
+def test_a_lift_counts_for_the_controls_that_it_lifted(
+    fleet: Fleet, events: Any, options: Any, controls: dict[str, str], host: str
+) -> None:
+    fleet.audit(4, {"web01": MEETS})
+    fleet.lift(*events, hosts=["web01"], **options)
+    assert controls.items() <= fleet.control_metrics().items()
+    assert fleet.metrics() == {"web01": host}
+    lifted = sorted(control for control, state in controls.items() if state == "lifted")
+    assert [sorted(one["controls"]) for one in fleet.history()["lifted"]] == [lifted] * bool(lifted)
+
+
+def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": BREAKS, "web02": MEETS})
+    fleet.lift(done("web01", "dns"), hosts=["web01"], controls=["dns"])
+    assert fleet.metrics() == {"web01": "noncompliant", "web02": "compliant"}
+    page = fleet.shown("--format", "html")
+    assert "The ban is lifted in part on 1 of 2 hosts; 1 is not compliant" in page
+    assert (
+        "dpkg wechat 4.0" in page.partition("<script")[0]
+        and f"lifted 2026-11-25 05:01 UTC by {LIFT_ID}; not observed since" in page
+    )
+    assert fleet.csv_states() == {"web01": "noncompliant", "web02": "compliant"}
+    assert [one["rule"] for one in fleet.history()["wrong"]] == ["apps/wechat"]
+    seen = facts.known(fleet.reports, ["web01"])["web01"]
+    assert (seen.state, seen.lifted) == ("noncompliant", ("dns",))
+
+
+@pytest.mark.parametrize(
+    ("hour", "answers", "options", "state"),
+    [
+        (6, {"web01": None}, {}, "lifted"),  # it did not answer
+        (6, {"web01": MEETS}, {"controls": ["dns"]}, "lifted"),  # three controls are as the lift left them
+        (6, {"web01": MEETS}, {"checked_at": "2026-11-25T04:30:00Z"}, "lifted"),  # from before the lift
+        (
+            6,
+            {"web01": MEETS},
+            {"checked_at": "2026-11-25T04:30:00Z", "mode": "enforce"},
+            "compliant",
+        ),  # its clock is late
+        (3, {"web01": MEETS}, {}, "lifted"),  # the run began before the lift, and is published after it
+        (6, {"web01": MEETS}, {}, "compliant"),
+    ],
+)
+def test_only_an_observation_after_the_lift_replaces_it(
+    fleet: Fleet, hour: int, answers: Any, options: Any, state: str
+) -> None:
+    fleet.audit(2, {"web01": MEETS})
+    fleet.lift(done("web01"), hosts=["web01"])
+    fleet.audit(hour, answers, **options)
+    assert fleet.metrics("newest") == {"web01": state}
+    assert bool(fleet.history()["lifted"]) == (state == "lifted")
+
+
+def test_a_changed_policy_and_time_leave_a_host_lifted(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": MEETS, "web02": MEETS})
+    fleet.lift(done("web01"), hosts=["web01"])
+    policies = {DIGEST: {control: {"mode": "enforce", "policy": "p2"} for control in CONTROLS}}
+    fleet.audit(6, {"web01": None, "web02": MEETS}, stale_after={"usual": 60, "hosts": {}}, policies=policies)
+    assert fleet.metrics()["web01"] == "lifted"
+
+
+def test_what_was_waived_is_lifted_in_the_history(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": answer(wechat(WECHAT, entry={"mode": "waived", "waiver": "press"}), evaluated=RULES[1:])})
+    assert [one["rule"] for one in fleet.history()["waived"]] == ["apps/wechat"]
+    fleet.lift(done("web01"), hosts=["web01"])
+    assert fleet.history()["waived"] == []
+    assert "lifted now" in fleet.shown("--since", "365d")
+
+
+def test_nothing_is_repaired_on_a_host_whose_correction_was_lifted(fleet: Fleet) -> None:
+    """A correction that no run could observe again is over with the lift."""
+    fleet.reports.mkdir(parents=True)
+    fleet.audit(4, {"web01": MEETS, "web02": MEETS})
+    file = fleet.reports / corrected.FILE
+    file.write_text(json.dumps(dict.fromkeys(("web01", "web02"), {"apps": "20261125T040000Z-audit-0004"})))
+    fleet.lift(done("web01"), hosts=["web01"])
+    assert json.loads(file.read_text()) == {"web02": {"apps": "20261125T040000Z-audit-0004"}}
+
+
+def test_a_history_and_a_state_that_cannot_be_written_are_warnings(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": MEETS})
+    (fleet.reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
+    (fleet.reports / "whole.jsonl").unlink()
+    (fleet.reports / "whole.jsonl").mkdir()
+    said = " ".join(fleet.lift(done("web01"), hosts=["web01"]))
+    assert "lifted on 1 of 1 host" in said
+    assert "this lift is not in the history" in said and "this lift is not in the fleet state" in said
