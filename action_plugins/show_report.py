@@ -27,7 +27,7 @@ from proscribe.model.types.run import Result, Variables
 
 PREFIX = "report_"  # of the variables that playbooks/report.yml takes, one for each option
 OPTIONS = {
-    **dict.fromkeys(("since", "host", "rule", "run", "group", "history"), {"type": "str", "default": ""}),
+    **dict.fromkeys(("since", "host", "rule", "run", "group", "history", "round"), {"type": "str", "default": ""}),
     "format": {"type": "str", "choices": ["", *word.formats()], "default": ""},
     **dict.fromkeys(("write", "json", "exceptions"), {"type": "bool", "default": False}),
     "merge": {"type": "list", "elements": "str", "default": []},

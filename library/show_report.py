@@ -47,6 +47,10 @@ options:
     type: list
     elements: str
     default: []
+  round:
+    description: With V(unmerged) for O(merge), the slices of this round; the newest round if left out.
+    type: str
+    default: ""
   write:
     description: Also write the run's page, host lists and exports anew.
     type: bool

@@ -12,9 +12,11 @@ import pytest
 from pasts import Past, bad, good, made_plan
 from proscribe.controller.cli import Refused, merging
 from proscribe.controller.report.evaluation.advice import NOT_REACHED, SET_ASIDE
+from proscribe.controller.report.evaluation.merge import Unmergeable
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.storage.complete import NoSuchRun, find_run, read_records, read_report
 
+WHOLE, OTHER, OLDER_SLICE = (f"20261120T0{hour}0000Z-audit-0001" for hour in (1, 4, 2))
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
 
 
@@ -24,12 +26,12 @@ def reports(tmp_path: Path) -> Path:
     reports = tmp_path / "reports"
     past = Past(open_history("sqlite", tmp_path))
     for day, (name, host) in enumerate([(FIRST, "a"), (SECOND, "b"), (THIRD, "c")], 21):
-        past.stored(reports, {host: bad() if host == "b" else good()}, name, day=day)
+        past.stored(reports, {host: bad() if host == "b" else good()}, name, day=day, round="r1")
     return reports
 
 
 def merge(reports: Path, *names: str, **more: Any) -> Path:
-    options = {"since": None, "inventory": [], "history": "", **more}
+    options = {"since": None, "inventory": [], "history": "", "round": "", **more}
     return merging.merge(argparse.Namespace(merge=list(names), **options), reports)
 
 
@@ -76,7 +78,7 @@ def test_what_is_merged_already_is_not_merged_again_unless_it_is_named(reports: 
     assert parts(merge(reports, "unmerged")) == [THIRD]
     with pytest.raises(NoSuchRun, match="since 2026-11-20"):
         merge(reports, "unmerged", since="2026-11-20")
-    with pytest.raises(NoSuchRun, match="no run in .* that is in no merged report yet") as error:
+    with pytest.raises(NoSuchRun, match="no slice in .* that is in no merged report yet") as error:
         merge(reports, "unmerged")
     assert "since" not in str(error.value)
     assert parts(merge(reports, FIRST)) == [FIRST] and first.is_dir()
@@ -94,7 +96,65 @@ def test_an_inventory_that_ansible_cannot_read_is_refused(reports: Path) -> None
         merge(reports, FIRST, inventory=[str(place)])
 
 
+class TestRounds:
+    """Of the runs that are in no merged report, only the slices of one round are merged."""
+
+    @pytest.fixture
+    def reports(self, tmp_path: Path) -> Path:
+        """A run over the whole, then a round of which the slice of c died, and one of another inventory."""
+        reports = tmp_path / "reports"
+        past = Past(open_history("sqlite", tmp_path))
+        past.stored(reports, {host: good() for host in "abc"}, WHOLE, hour=1)
+        past.stored(reports, {"z": good()}, OTHER, hour=4, inventory=["inventory/test"])
+        past.stored(reports, {"a": good()}, OLDER_SLICE, hour=2, round="r1")
+        past.stored(reports, {"a": bad()}, FIRST, hour=3, round="r2")
+        past.stored(reports, {"b": good()}, SECOND, hour=3, round="r2")
+        return reports
+
+    def test_a_host_of_a_slice_that_died_is_unknown(self, reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        made = merge(reports, "unmerged", inventory=["a,b,c,"])
+        assert parts(made) == [FIRST, SECOND]
+        assert hosts(made) == {"a": "noncompliant", "b": "compliant", "c": "unknown"}
+        printed = " ".join(capsys.readouterr().err.split())
+        assert f"{WHOLE} is not merged: it is a run over the whole" in printed
+        assert f"{OTHER} is not merged: it is of another inventory" in printed
+        assert f"{OLDER_SLICE} is not merged: it is not of the round r2" in printed
+
+    def test_the_round_that_is_named(self, reports: Path) -> None:
+        assert parts(merge(reports, "unmerged", round="r1", inventory=["a,b,c,"])) == [OLDER_SLICE]
+        with pytest.raises(NoSuchRun, match="no slice of the round r9 in"):
+            merge(reports, "unmerged", round="r9", inventory=["a,b,c,"])
+
+    def test_a_run_over_the_whole_is_refused_and_never_stands_for_a_round_that_died(self, reports: Path) -> None:
+        with pytest.raises(Unmergeable, match="run over the whole"):
+            merge(reports, WHOLE, inventory=["a,b,c,"])
+        merge(reports, "unmerged", inventory=["a,b,c,"])
+        merge(reports, "unmerged", inventory=["a,b,c,"])  # the older round
+        with pytest.raises(NoSuchRun):
+            merge(reports, "unmerged", inventory=["a,b,c,"])
+
+
 class TestHistory:
+    def test_slices_with_limits_that_come_to_the_whole_are_a_point_of_its_trend(self, tmp_path: Path) -> None:
+        reports, past = tmp_path / "reports", Past(open_history("sqlite", tmp_path / "reports"))
+        past.run({"a": good(), "b": good()}, number=1)
+        for name, host in ((FIRST, "a"), (SECOND, "b")):
+            past.stored(
+                reports, {host: good()}, name, hour=3, round="r1", limit=host, left_out=["a" if host == "b" else "b"]
+            )
+        made = merge(reports, FIRST, SECOND, inventory=["a,b,"], history="sqlite")
+        history = open_history("sqlite", reports)
+        assert history is not None
+        assert [point["run"] for point in history.trend()] == ["run1", made.name]
+
+    def test_that_it_is_in_none_is_reported(self, reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for name in (FIRST, SECOND):
+            path = reports / name / "report.json"
+            report = json.loads(path.read_text())
+            path.write_text(json.dumps({**report, "run": {**report["run"], "history": "off"}}))
+        merge(reports, FIRST, SECOND)
+        assert "in no history" in capsys.readouterr().err
+
     def test_the_run_is_in_the_one_that_is_named_and_on_its_page(self, reports: Path) -> None:
         made = merge(reports, FIRST, SECOND, history="sqlite")
         history = open_history("sqlite", reports)
@@ -130,7 +190,7 @@ class TestPlans:
 
     def test_those_of_another_controller_come_along(self, reports: Path, tmp_path: Path) -> None:
         other = tmp_path / "other"
-        Past(open_history("sqlite", tmp_path)).stored(other, {"d": good()}, FIRST)
+        Past(open_history("sqlite", tmp_path)).stored(other, {"d": good()}, FIRST, round="r1")
         digest = made_plan(other, apps=["wechat"]).removeprefix("sha256:")
         (other / "plans" / f"{'0' * 64}.json").write_text("{}")  # is not the plan of its name
         made = merge(reports, SECOND, str(other / FIRST))
@@ -146,7 +206,7 @@ class TestPlans:
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to give a directory away")
     def test_none_into_a_place_that_others_can_write_to(self, reports: Path, tmp_path: Path) -> None:
         other = tmp_path / "other"
-        Past(open_history("sqlite", tmp_path)).stored(other, {"d": good()}, FIRST)
+        Past(open_history("sqlite", tmp_path)).stored(other, {"d": good()}, FIRST, round="r1")
         made_plan(other, apps=["wechat"])
         (reports / "plans").mkdir()
         (reports / "plans").chmod(0o777)

@@ -89,11 +89,21 @@ OF_ITS_OWN = "--merge makes a report of its own"
         (("--exceptions", "--format", "html"), "--exceptions has the formats table, json and csv$"),
         (("--run", "nosuch"), r"nosuch.* \(reports are read from reports \(a test\)\)$"),
         (("--exceptions", "--history", "off"), "proscribe_history is off"),
+        (("--merge", FIRST, "--round", "r1"), "--round goes with --merge unmerged"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=message):
         report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
+
+
+def test_the_history_is_that_of_earlier_runs_where_the_latest_is_a_slice(ask: Ask, reports: Path) -> None:
+    """A slice writes into no history."""
+    changed(reports / SECOND, history="off")
+    assert json.loads(ask("--since", "2026-11-01", "--json"))["runs"]["number"] == 2
+    changed(reports / FIRST, history="off")
+    with pytest.raises(Refused, match=r"proscribe_history is off for the newest runs in .*; --history names"):
+        ask("--since", "2026-11-01")
 
 
 def test_json_is_a_format_and_may_be_named_twice(ask: Ask) -> None:
@@ -119,9 +129,11 @@ def test_exceptions_are_of_a_period(ask: Ask, reports: Path) -> None:
 
 
 def test_what_is_merged_is_shown_with_the_other_options(ask: Ask, reports: Path) -> None:
+    for run in (FIRST, SECOND):
+        changed(reports / run, round="r1")
     found = json.loads(ask("--merge", FIRST, SECOND, "--json"))
     assert found["run"]["parts"] == [FIRST, SECOND]
-    with pytest.raises(Refused, match=r"no run in .* \(reports are read from reports \(a test\)\)$"):
+    with pytest.raises(Refused, match=r"no slice in .* \(reports are read from reports \(a test\)\)$"):
         ask("--merge", "unmerged", "--since", "2026-11-20", "--format", "csv")
     shutil.copytree(reports / SECOND, reports / THIRD)
     text = ask("--merge", "unmerged", "--since", "2026-11-20", "--format", "csv")

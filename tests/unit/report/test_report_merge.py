@@ -22,6 +22,7 @@ RUN = {
     "baseline": None,
     "stale_after": 259200,
     "expected_hosts": 1,
+    "round": "r1",
 }
 ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
 
@@ -138,3 +139,85 @@ def test_rules_with_nothing_to_look_for_are_those_of_all_parts() -> None:
     idle = [{"rule": "apps/x", "hosts": 1}]
     report, _ = merged("id", [part(1, record("a"), nothing_known=idle), part(2, record("b"), nothing_known=idle)])
     assert report["nothing_known"] == [{"rule": "apps/x", "hosts": 2}]
+
+
+# -- one round ---------------------------------------------------------------------------------------------------------
+
+
+def none_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> Part:
+    """A run without a round."""
+    times = {"started": started, "finished": finished} if started else {}
+    return part(number, *map(record, hosts), run={"round": "", **times, **more})
+
+
+AT_TWO, TO_THREE = "2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected", "refused"),
+    [
+        # An older round, or a run of none, would stand for a slice that died.
+        (
+            [part(1, record("a")), part(2, record("b"), run={"round": "r2"})],
+            None,
+            "not of one round: .*-0001 has the round r1, and .*-0002 has the round r2",
+        ),
+        (
+            [none_round(1, "a"), part(2, record("b"))],
+            None,
+            "not of one round: .*-0001 has none, and .*-0002 has the round r1",
+        ),
+        ([part(1, record("a"), record("b"))], ["a", "b"], "-0001 is a run over the whole, and no slice"),
+        (
+            [part(1, record("a")), part(2, record("b"), record("a"))],
+            ["a", "b"],
+            "-0002 is a run over the whole, and no slice",
+        ),
+        ([part(1, record("a"), not_served=[{"host": "b", "why": "a switch"}])], ["a", "b"], "is a run over the whole"),
+        ([part(1, record("a")), part(2, record("z"))], ["a", "b", "c"], "-0002 is of another inventory: z is no host"),
+        (
+            [none_round(1, "a"), none_round(2, "b")],
+            None,
+            "-0002 began after .*-0001 had ended, and neither has a round",
+        ),
+        (
+            [
+                none_round(1, "a", started=AT_TWO, finished=TO_THREE),
+                none_round(2, "b", started=AT_TWO, finished=TO_THREE, inventory=["/other"]),
+            ],
+            None,
+            "-0001 and .*-0002 are of different inventories; -i names",
+        ),
+        (
+            [
+                none_round(1, "a", "b", started=AT_TWO, finished=TO_THREE),
+                none_round(2, "b", started=AT_TWO, finished=TO_THREE),
+            ],
+            None,
+            "-0001 is a run over the whole, and no slice",
+        ),
+    ],
+)
+def test_what_is_no_slice_of_one_round_is_refused(parts: list[Part], expected: Any, refused: str) -> None:
+    with pytest.raises(Unmergeable, match=refused):
+        merged("id", parts, expected)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([part(1, record("a")), part(2, record("b"))], ["a", "b"]),
+        ([part(1, record("a")), part(2, record("b"), run={"inventory": ["/slice2"]})], None),
+        (
+            [
+                none_round(1, "a", started=AT_TWO, finished="2026-11-21T02:10:00Z"),
+                none_round(2, "b", started="2026-11-21T02:10:00Z", finished="2026-11-21T02:20:00Z"),
+                none_round(3, "c", started="2026-11-21T02:15:00Z", finished=TO_THREE),
+            ],
+            None,
+        ),
+    ],
+)
+def test_slices_of_one_round_or_of_one_time_are_merged(parts: list[Part], expected: Any) -> None:
+    report, records = merged("id", parts, expected)
+    assert set(hosts(records).values()) == {COMPLIANT} and len(report["run"]["parts"]) == len(parts)

@@ -6,17 +6,19 @@ import argparse
 import contextlib
 import datetime
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
+from ...model.types.report import ReportRun
 from ...wire.store import PLANS, Store, Untrusted
 from ..report.end.publishing import Beyond, publish, remembered
 from ..report.evaluation.advice import NOT_REACHED, SET_ASIDE, host_lists
-from ..report.evaluation.merge import Part, merged
+from ..report.evaluation.merge import Part, has_all_hosts, merged, round_of
+from ..report.history import OFF
 from ..report.storage.complete import NoSuchRun, find_run, read_records, read_report, runs, sharing
 from ..report.storage.files import SUFFIX, ReportDirectory
 from . import Refused, say
@@ -30,15 +32,18 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
 
     Raises what reading and writing reports raises, Unmergeable, and Refused.
     """
-    directories = _named(arguments.merge, reports, arguments.since or "")
+    expected = _expected(arguments.inventory)
+    directories = _named(arguments, reports, expected)
     parts = [Part(read_report(directory), sharing(read_records(directory))) for directory in directories]
     now = datetime.datetime.now(datetime.timezone.utc)
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{parts[0].report['run']['mode']}-{secrets.token_hex(2)}"
-    report, records = merged(id_, parts, _expected(arguments.inventory))
+    report, records = merged(id_, parts, expected)
     for directory in directories:
         _bring_plans(directory.parent / PLANS, reports / PLANS)
     if arguments.history:
         report["run"]["history"] = arguments.history
+    elif report["run"].get("history") == OFF:
+        say("proscribe: the merged run is in no history, as its slices are in none; --history names one", error=True)
     known = len(report["warnings"])
     past = remembered(reports, report, records)
     for warning in report["warnings"][known:]:
@@ -51,17 +56,49 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
     return publish(made, report, records, Beyond(past=past, lists=lists))
 
 
-def _named(names: Sequence[str], reports: Path, since: str) -> list[Path]:
-    """The directories of the runs; `unmerged` stands for all since then that are no part of a merged report yet."""
-    found = [find_run(reports, name) for name in names if name != UNMERGED]
-    if UNMERGED in names:
+def _named(arguments: argparse.Namespace, reports: Path, expected: Collection[str] | None) -> list[Path]:
+    """Return the directories of the runs; `unmerged` stands for the slices of one round that are in no merged report.
+
+    That is the round that is named, or the newest one. Raises NoSuchRun.
+    """
+    since, wanted = arguments.since or "", arguments.round
+    found = [find_run(reports, name) for name in arguments.merge if name != UNMERGED]
+    if UNMERGED in arguments.merge:
         said = {name: read_report(reports / name)["run"] for name in runs(reports)}
         merged_already = {part for run in said.values() for part in run.get("parts", ())}
-        free = [name for name, run in said.items() if name not in merged_already and "parts" not in run]
-        found += [reports / name for name in free if said[name]["started"] >= since]
+        free = {name: run for name, run in said.items() if name not in merged_already and "parts" not in run}
+        free = {name: run for name, run in free.items() if run["started"] >= since and reports / name not in found}
+        rounds = [round_of(read_report(directory)["run"]) for directory in found]
+        slices, others = _slices(reports, free, wanted or next(iter(rounds), ""), expected)
+        found += [reports / name for name in slices]
+        for name, why in others.items():
+            say(f"proscribe: {name} is not merged: {why}", error=True)
     if not found:
-        raise NoSuchRun(f"no run in {reports}{f' since {since}' if since else ''} that is in no merged report yet")
+        of_round = f" of the round {wanted}" if wanted else ""
+        period = f" since {since}" if since else ""
+        raise NoSuchRun(f"no slice{of_round} in {reports}{period} that is in no merged report yet")
     return list(dict.fromkeys(found))
+
+
+def _slices(
+    reports: Path, free: Mapping[str, ReportRun], wanted: str, expected: Collection[str] | None
+) -> tuple[list[str], dict[str, str]]:
+    """Return the runs that are slices of a round (the newest one, if none is wanted), and why the others are not."""
+    others: dict[str, str] = {}
+    slices: list[str] = []
+    for name in free:
+        hosts = {record["host"] for record in read_records(reports / name)}
+        hosts.update(one["host"] for one in read_report(reports / name).get("not_served", ()))
+        if expected is not None and not hosts <= {*expected}:
+            others[name] = "it is of another inventory"
+        elif expected is not None and has_all_hosts(hosts, expected):
+            others[name] = "it is a run over the whole"
+        else:
+            slices.append(name)
+    rounds = [(free[name]["started"], round_of(free[name])) for name in slices if round_of(free[name])]
+    wanted = wanted or max(rounds, default=("", ""))[1]
+    others |= {name: f"it is not of the round {wanted}" for name in slices if round_of(free[name]) != wanted}
+    return [name for name in slices if name not in others], others
 
 
 def _expected(inventory: Sequence[str]) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import io
 import json
@@ -26,7 +27,7 @@ from ..report.evaluation.advice import shorter
 from ..report.evaluation.lifts import after_lifts
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
-from ..report.history import History, HistoryError, Scope, Transitions, open_history
+from ..report.history import OFF, SQLITE, History, HistoryError, Scope, Transitions, open_history
 from ..report.history.names import NoSuchName
 from ..report.storage import fleet_state_file
 from ..report.storage.complete import (
@@ -37,6 +38,7 @@ from ..report.storage.complete import (
     find_run,
     read_records,
     read_report,
+    runs,
     sharing,
 )
 from ..report.storage.files import SUFFIX
@@ -47,6 +49,7 @@ from . import Refused, merging, report_pages, say
 from .inventory import add_options, reports_place
 from .report_pages import HTML, SVG
 
+MOST_RUNS = 50  # the newest ones, that are asked for their history
 STALE_AFTER = 3 * 86400  # seconds; what proscribe_stale_after is where no report says otherwise
 
 TABLE, JSON, CSV = "table", "json", "csv"
@@ -65,8 +68,8 @@ repeatedly, which hosts no run has seen for longer than proscribe_stale_after, a
   ./proscribe report --group press --format html > press.html     the page for the head of a department
   ./proscribe report --exceptions --since 365d    all exceptions of a year; also with --format csv
 
-  ./proscribe report --merge RUN RUN -i inventory/prod    parts of one run, such as job slices, as one report
-  ./proscribe report --merge unmerged --since 12h         all since then that are in no such report yet
+  ./proscribe report --merge RUN RUN -i inventory/prod --history sqlite     slices of one run as one report
+  ./proscribe report --merge unmerged --since 12h -i inventory/prod --history sqlite     those of the newest round
 
 Reports are looked for in PROSCRIBE_REPORTS, else where proscribe_reports of the inventory (-i) says, else in the usual
 place, reports/ of the project. Without -i no inventory is read. With --merge, its hosts are expected, and unknown where
@@ -98,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--write", action="store_true", help="also write its report.html, host lists and exports anew")
     parser.add_argument("--merge", nargs="+", default=[], metavar="RUN", help="make one report of these, and show it")
+    parser.add_argument("--round", default="", metavar="ID", help="with --merge unmerged: the slices of this round")
     parser.add_argument(
         "--format",
         choices=formats(),
@@ -157,6 +161,8 @@ def answer(arguments: argparse.Namespace, screen: summary.Screen, place: Place) 
         raise Refused(f"--format {format_} is of one run; --since, --host and --rule ask the history of all runs")
     if arguments.merge and (arguments.host or arguments.rule or arguments.run or arguments.write):
         raise Refused("--merge makes a report of its own: only --since, --history and --format go with it")
+    if arguments.round and merging.UNMERGED not in arguments.merge:
+        raise Refused(f"--round goes with --merge {merging.UNMERGED}")
     if history_options and not arguments.merge and (arguments.run or arguments.write):
         raise Refused("--run and --write are about one run; --since, --host and --rule ask the history of all runs")
     reports = place.directory
@@ -203,16 +209,24 @@ def _opened(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]
     too old.
     """
     stale_after = STALE_AFTER
-    named = ""
-    try:
-        latest = read_report(find_run(reports))["run"]
-        named, stale_after = latest.get("history") or "", latest.get("stale_after") or STALE_AFTER
-    except NoSuchRun:  # another controller's runs may be in the history all the same
-        pass
-    history = open_history(arguments.history or named or "sqlite", reports)
+    with contextlib.suppress(NoSuchRun):  # another controller's runs may be in the history all the same
+        stale_after = read_report(find_run(reports))["run"].get("stale_after") or STALE_AFTER
+    history = open_history(arguments.history or _history_of_runs(reports), reports)
     if history is None:
-        raise Refused("proscribe_history is off: no run is remembered, so there is nothing to answer from")
+        why = "" if arguments.history else f" for the newest runs in {reports}; --history names another history"
+        raise Refused(f"proscribe_history is off{why}: no run is remembered, so there is nothing to answer from")
     return history, stale_after
+
+
+def _history_of_runs(reports: Path) -> str:
+    """Return the history that the latest run wrote into. Slices write into none, so a run before them may say it."""
+    latest = [find_run(reports).name] if (reports / LATEST).exists() else []
+    for name in dict.fromkeys([*latest, *reversed(runs(reports)[-MOST_RUNS:])]):
+        with contextlib.suppress(UnreadableReport, OSError):
+            history = read_report(reports / name)["run"].get("history") or SQLITE
+            if history != OFF:
+                return history
+    return OFF if latest else SQLITE
 
 
 def _history(arguments: argparse.Namespace, reports: Path, screen: summary.Screen) -> str:
@@ -279,9 +293,9 @@ def _lifted(report: Report) -> list[str]:
     hosts = list(dict.fromkeys(one["host"] for one in lifted))
     if not hosts:
         return []
-    runs = list(dict.fromkeys(one["run"] for one in lifted))
+    lifts = list(dict.fromkeys(one["run"] for one in lifted))
     where = f"{counted(len(hosts), 'host')} ({some(hosts, 5)})"
-    return [f"the ban was lifted on {where} after this run, by {some(runs, 3)}"]
+    return [f"the ban was lifted on {where} after this run, by {some(lifts, 3)}"]
 
 
 def _newer_parts(latest: Path, reports: Path) -> list[str]:

@@ -29,6 +29,7 @@ class ReportRun(Run):
     finished: Moment
     expected_hosts: Count
     history: NotRequired[Annotated[str | None, "Where the run is remembered"]]
+    round: NotRequired[Annotated[str, "The id of the round that the run is a slice of: proscribe_round"]]
     exports: NotRequired[Annotated[list[str] | None, "The exports that were asked for"]]
     exports_fed: NotRequired[
         Annotated[list[Fed] | None, "The exports to points that scheduled runs keep up to date: proscribe_exports_fed"]

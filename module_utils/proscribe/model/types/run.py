@@ -212,6 +212,7 @@ class Reporting(TypedDict):
     exports: list[str]
     exports_fed: list[Fed]  # those that scheduled runs write again
     events: EventSettings  # empty: none is sent
+    round: str  # the id of the round that the run is a slice of; "" for none
     history: str
     history_keep: int  # seconds; 0: forever
     reports_keep: int  # the same

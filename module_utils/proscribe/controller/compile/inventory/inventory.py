@@ -133,6 +133,8 @@ class Question:
     warnings: tuple[str, ...] = ()  # of what Ansible does not read of the policy
     audience: bool = False  # whether this is about such hosts
 
+    round: str = ""  # the id of the automation controller's workflow job, which its slices share
+
 
 def left_out(question: Question) -> list[str]:
     """The hosts that a run without `--limit` would observe, and that this one does not, by name."""

@@ -54,6 +54,7 @@ def reporting(
         "exports": list(one_for_all("exports", hosts, restrictions)),
         "exports_fed": _fed_again(restrictions.values()),
         "events": one_for_all("events", hosts, restrictions),
+        "round": one_for_all("round", hosts, restrictions),
         "history": history,
         "history_keep": one_for_all("history_keep", hosts, restrictions),
         "reports_keep": one_for_all("reports_keep", hosts, restrictions),

@@ -167,6 +167,7 @@ def _run(
         "exports": remembered["exports"],
         "exports_fed": remembered["exports_fed"],
         "events": remembered["events"],
+        "round": remembered["round"] or question.round,
         "history": remembered["history"],
         "history_keep": remembered["history_keep"],
         "reports_keep": remembered["reports_keep"],

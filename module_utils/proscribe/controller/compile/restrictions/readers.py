@@ -20,6 +20,7 @@ from .tenant_values import read_tenants as read_tenants
 MOST_LANGUAGES = 6
 LANGUAGE = pattern(r"(?!(?:true|false)\Z)[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.IGNORECASE)
 ALL_FEEDS = "all"
+ROUND = pattern(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 OFF = "off"
 LONGEST_URL = 500  # characters
 
@@ -136,3 +137,11 @@ def read_request_url(value: object) -> str:
         expected = f"a URL such as https://portal.example.org/ask, at most {LONGEST_URL} characters, or nothing"
         raise Expected("", value, expected)
     return str(value)
+
+
+def read_round(value: object) -> str:
+    """Read the id of a round; a number is one too. Raises Expected."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or (text and not ROUND.fullmatch(text)):
+        raise Expected("", value, "an id of letters, digits and the signs . _ : -, at most 64 characters")
+    return text

@@ -7,7 +7,7 @@ from ....model.types.run import EventSettings
 from ...report import exports as formats
 from ..reading.values import choice, directory, length, length_of, length_or_forever, line
 from .event_values import read_events
-from .readers import read_exports, read_history
+from .readers import read_exports, read_history, read_round
 from .variable import part, variable
 
 ROOT, STORED = "root", "stored"  # of proscribe_audit_with
@@ -43,6 +43,13 @@ class Reporting:
         choice(ROOT, STORED),
         "The right that an audit needs on a host: root, or stored, that is the one program of an enforcing run, which "
         "observes with the code and the plan that this run has stored; docs/least-privilege.md.",
+    )
+    round: str = variable(
+        "",
+        read_round,
+        "The id of the round that a run is a slice of, such as a date or a pipeline's number; only slices of one round "
+        "become one report. If empty, the id of the automation controller's workflow job; docs/scheduling.md. One for "
+        "all hosts.",
     )
     exports: tuple[str, ...] = variable(
         list(formats.usual()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from ....model.plan import canonical
@@ -10,11 +10,13 @@ from ....model.types.record import Record
 from ....model.types.report import NothingKnown, Report, ReportRun, ReportVerdict, RolloutReport
 from ....model.types.run import ReportFacts, RunWaiver
 from ....wire.replies.record import silent
+from ..text.wording import some
 from .baseline import New
 from .reconcile import DUPLICATE, Fleet, Note, report_of
-from .scope import is_whole, left_out
+from .scope import is_whole, left_out, same_inventory
 
 Item = TypeVar("Item")
+FEW = 3  # hosts that a message names
 
 # What the parts of one run have in common.
 ALIKE = ("playbook", "mode", "controls", "catalog_version", "baseline")
@@ -31,11 +33,12 @@ class Part(NamedTuple):
     records: Sequence[Record]
 
 
-def merged(id_: str, parts: Sequence[Part], expected: Iterable[str] | None = None) -> tuple[Report, list[Record]]:
+def merged(id_: str, parts: Sequence[Part], expected: Collection[str] | None = None) -> tuple[Report, list[Record]]:
     """The fleet report and the host records of all parts together, as the run `id_`.
 
     `expected` are the hosts that there should be; one that no part has is unknown (None: only the parts say). A host
-    may be in more than one part, if it was tried again. It counts once, by its last record. Raises Unmergeable.
+    may be in more than one part, if it was tried again. It counts once, by its last record. Raises Unmergeable, also
+    for parts that are not of one round.
     """
     parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
     runs = [part.report["run"] for part in parts]
@@ -46,6 +49,8 @@ def merged(id_: str, parts: Sequence[Part], expected: Iterable[str] | None = Non
             if run.get(key) != runs[0].get(key):
                 differ = f"{runs[0]['id']} has {key} {runs[0].get(key)!r}, and {run['id']} has {run.get(key)!r}"
                 raise Unmergeable(f"these are no parts of one run: {differ}")
+    hosts = None if expected is None else frozenset(expected)
+    require_one_round(parts, hosts)
     records, notes = _records(parts)
     not_served = {one["host"]: one["why"] for part in parts for one in part.report.get("not_served", ())}
     missing = [host for host in dict.fromkeys(expected or ()) if host not in records and host not in not_served]
@@ -71,6 +76,67 @@ def merged(id_: str, parts: Sequence[Part], expected: Iterable[str] | None = Non
     if found := {one["directory"]: one for part in parts for one in part.report.get("points", ())}:
         report["points"] = list(found.values())  # of several, what the last part found
     return report, answered
+
+
+def hosts_of(part: Part) -> set[str]:
+    """Return the hosts that a part has a record of, or that it says nobody serves."""
+    return {*(record["host"] for record in part.records), *(one["host"] for one in part.report.get("not_served", ()))}
+
+
+def require_one_round(parts: Sequence[Part], expected: Collection[str] | None) -> None:
+    """Raise Unmergeable for parts that are not slices of one round over one inventory.
+
+    A run that counts for another round would hide a slice that died. `parts` are in the order in which they began.
+    """
+    runs = [part.report["run"] for part in parts]
+    if len({round_of(run) for run in runs}) > 1:
+        other = next(run for run in runs if round_of(run) != round_of(runs[0]))
+        raise Unmergeable(f"these are not of one round: {_round_in_words(runs[0])}, and {_round_in_words(other)}")
+    hosts = [hosts_of(part) for part in parts]
+    for run, mine in zip(runs, hosts):
+        if expected is not None and (foreign := sorted(mine.difference(expected))):
+            raise Unmergeable(f"{run['id']} is of another inventory: {some(foreign, FEW)} is no host of this one")
+        if (
+            has_all_hosts(mine, expected)
+            if expected is not None
+            else not round_of(run) and _contains_others(mine, hosts)
+        ):
+            raise Unmergeable(f"{run['id']} is a run over the whole, and no slice of a round")
+    if not round_of(runs[0]):
+        _require_one_time(runs, expected is None)
+
+
+def has_all_hosts(hosts: Collection[str], expected: Collection[str]) -> bool:
+    """Tell whether a run is over a whole inventory, and so no slice."""
+    return bool(expected) and set(expected) <= set(hosts)
+
+
+def _contains_others(mine: set[str], hosts: Sequence[set[str]]) -> bool:
+    """Tell whether a run has all hosts of the others, and one of these has fewer."""
+    return all(other <= mine for other in hosts) and any(other < mine for other in hosts)
+
+
+def _require_one_time(runs: Sequence[ReportRun], one_inventory: bool) -> None:
+    """Raise Unmergeable for runs without a round that no moment connects, or that are of several inventories."""
+    ended, last = runs[0]["finished"], runs[0]["id"]
+    for run in runs[1:]:
+        if one_inventory and not same_inventory(run["inventory"], runs[0]["inventory"]):
+            different = f"{runs[0]['id']} and {run['id']} are of different inventories"
+            raise Unmergeable(f"{different}; -i names the inventory that all of them are parts of")
+        if run["started"] > ended:
+            text = f"{run['id']} began after {last} had ended, and neither has a round"
+            raise Unmergeable(f"these are no parts of one run: {text} (proscribe_round)")
+        ended, last = max((ended, last), (run["finished"], run["id"]))
+
+
+def round_of(run: ReportRun) -> str:
+    """Return the id of the round that a run is a slice of; "" for none."""
+    return run.get("round") or ""
+
+
+def _round_in_words(run: ReportRun) -> str:
+    id_ = round_of(run)
+    return f"{run['id']} has the round {id_}" if id_ else f"{run['id']} has none"
 
 
 def _run(id_: str, runs: Sequence[ReportRun], left: int | None, hosts: int) -> ReportRun:

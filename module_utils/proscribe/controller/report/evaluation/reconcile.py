@@ -200,6 +200,8 @@ def fleet_report(
     }
     if stale_catalog := run.get("stale_catalog"):
         made["stale_catalog"] = stale_catalog
+    if round_ := run.get("round"):
+        made["round"] = round_
     return report_of(made, run, fleet, new, rollout)
 
 

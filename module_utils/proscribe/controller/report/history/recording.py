@@ -72,7 +72,8 @@ def _row(report: Report) -> RunRow:
         run["finished"],
         inventory=json.dumps(run["inventory"]),
         # A run that left hosts out for another reason than a --limit is none of the whole either.
-        scope=run["limit"] or ("" if left_out(run) == 0 and not run.get("interrupted") else "part of the hosts"),
+        # The limits of slices are no limit of the run that they come to.
+        scope="" if left_out(run) == 0 and not run.get("interrupted") else run["limit"] or "part of the hosts",
         controls=json.dumps(run["controls"]),
         summary=json.dumps(report["summary"]),
     )

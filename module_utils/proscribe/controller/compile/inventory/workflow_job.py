@@ -1,0 +1,25 @@
+"""The workflow job of an automation controller, by the variables that AWX gives to each of its jobs.
+
+The slices of one launch of a sliced job template have the same one (awx/main/models/unified_jobs.py, awx_meta_vars).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...policy_errors import Expected, PolicyError, PolicyErrors
+from ..restrictions.readers import read_round
+
+VARIABLES = ("awx_workflow_job_id", "tower_workflow_job_id")  # the second is the older name of the first
+
+
+def workflow_job(variables: Mapping[str, object]) -> str:
+    """Return the id of the workflow job that a run belongs to; "" where there is none. Raises PolicyErrors."""
+    for name in VARIABLES:
+        value = variables.get(name)
+        try:
+            if id_ := read_round("" if value is None else value):
+                return id_
+        except Expected as mistake:
+            raise PolicyErrors([PolicyError("", name, value, mistake.expected)]) from None
+    return ""
