@@ -46,6 +46,7 @@ HOSTS = {**ANSWERS, **watched_hosts.HOSTS}
 FIRING = {
     "ProscribeBanBroken": ('proscribe_hosts{state="error"}', "0 2", "0h", "1h", "2 hosts are error"),
     "ProscribeHostsUnknown": ("proscribe_expected_hosts", "7x99", "23h", "24h", "Nothing is known of 7 hosts"),
+    "ProscribeLifted": ('proscribe_hosts{state="lifted"}', "2x99", "23h", "24h", "The ban is lifted on 2 hosts"),
     "ProscribeNoReport": (
         'proscribe_whole_run_finished_timestamp_seconds{inventory="prod"}',
         "0x99",

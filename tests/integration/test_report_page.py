@@ -18,15 +18,18 @@ from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.page.document import page as report_page
 from proscribe.model.finding import Finding, Verdict, host_record, judge
+from proscribe.model.plan import CONTROLS
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
 
+import rich_runs  # noqa: E402
 import watched_hosts  # noqa: E402
 
 pytestmark = pytest.mark.integration
 
 DIGEST = "sha256:" + "a" * 64
 ENFORCED = {"mode": "enforce"}
+FINISHED = "2026-11-25T00:31:00Z"
 EVIL = '"><img src=x onerror="document.title=1"><script>document.title=1</script></script><!--\u202e\x1b[2J{{1}}'
 DEPARTMENTS = {"press": "web", "treasury": "db"}  # by the first letters of its hosts
 
@@ -380,6 +383,44 @@ def test_nothing_is_wider_than_a_phone(browser, address):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     click(page, "#list tbody button")
     assert page.evaluate("document.getElementById('panel').scrollWidth") <= 390
+
+
+LONG = "Communications_and_Publications", "Infrastructure Procurement Directorate", "rechtswissenschaften-bibliothek"
+# Each word of letters and digits that goes on in another line, with what it is in.
+BROKEN_WORDS = """(() => {
+  const found = [], texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+    if (!node.parentElement.checkVisibility() || node.parentElement.closest(".unseen, code")) continue;
+    for (const word of node.data.matchAll(/(?<![:0-9])[A-Za-z]{2,24}/g)) {
+      if (/^(.)\\1+$/.test(word[0])) continue;  // made for the length of it
+      const range = new Range();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].filter(r => r.width).map(r => Math.round(r.top)));
+      const place = node.parentElement.closest("section, header, div, dialog");
+      if (lines.size > 1) found.push(`${place.id || place.className || place.tagName}: ${word[0]}`);
+    }
+  }
+  return [...new Set(found)];
+})()"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_no_word_is_broken_and_nothing_is_wider_than_the_screen(browser, tmp_path, width):
+    report, records = rich_runs.audited()
+    names = [record["host"] for record in records]
+    report["departments"] = {name: names[place::3] for place, name in enumerate(LONG)}
+    services = ["microsoft_teams_consumer", "google_messages", *(f"service{number}" for number in range(60))]
+    report["nothing_known"] = [{"rule": f"{control}/{id_}", "hosts": 3} for control in CONTROLS for id_ in services]
+    report["lifted"] = [
+        {"host": names[0], "controls": [*CONTROLS], "at": FINISHED, "run": "20261125T050000Z-lift-0005"}
+    ]
+    path = tmp_path / "report.html"
+    path.write_text("".join(report_page(report, records)), encoding="utf-8")
+    page = browser.open(path.as_uri(), width=width, height=900)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate(BROKEN_WORDS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_what_happened_between_two_runs_is_in_its_section_and_with_each_host(browser, tmp_path):

@@ -192,9 +192,24 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
     assert (rule["state"], rule["findings"][0]["path"]) == ("noncompliant", path)
     assert made("enforce").code == 0 and not app.exists()
 
+    # A dry lift changes no state, and after a lift no output has the state from before it.
+    metrics, page = made.directory / "reports/latest/metrics.prom", made.directory / "reports/latest/report.html"
+    assert made("lift", "--check").code == 0
+    assert 'proscribe_control_hosts{control="apps",mode="enforce",state="repaired"} 1\n' in metrics.read_text()
     ended = made("lift")
     assert ended.code == 0, ended.said
     assert made.picture() == before and not made.gate.exists() and not made.quarantine.exists()
+    assert 'proscribe_control_hosts{control="apps",mode="enforce",state="lifted"} 1\n' in metrics.read_text()
+    assert 'proscribe_host_state{host="pc17",state="lifted"} 1\n' in metrics.read_text()
+    assert "The ban is lifted in part on this host" in page.read_text()
+    reports = made.directory / "reports"
+    since = proscribe("report", "--since", "1d", "--json", "-i", "fleet", reports=reports, cwd=made.directory)
+    past = json.loads(since.said[since.said.index("{") : since.said.rindex("}") + 1])
+    assert [(one["host"], one["controls"]) for one in past["lifted"]] == [("pc17", ["apps"])] and past["wrong"] == []
+    told = proscribe("explain", "made_parrot", "-i", "fleet", reports=reports, cwd=made.directory)
+    assert ": lifted" in told.said and "pc17: lifted" in told.said and "repaired" not in told.said, told.said
+    assert made("audit").code == 0
+    assert 'proscribe_host_state{host="pc17",state="noncompliant"} 1\n' in metrics.read_text()
 
 
 def test_what_a_waiver_covers_is_restored_without_more_words_and_the_next_run_leaves_it(made: Made) -> None:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.controller.cli.waiver.listing import SOON, sentence, soon, table
+from proscribe.controller.cli.waiver.listing import SOON, lifted_hosts, sentence, soon, table
+from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.text.wording import left
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
@@ -138,3 +139,22 @@ def test_a_line_has_a_name_a_word_and_the_sentence() -> None:
     assert "\x1b[31mbad signature" in coloured[0] and "\x1b[32mactive" in coloured[1]
     narrow = table([active], NOW, 60, False).splitlines()
     assert max(map(len, narrow)) <= 60 and len(narrow) > 4
+
+
+def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted() -> None:
+    lift = Lift("2026-11-25T08:00:00Z", "20261125T075900Z-lift-0001")
+    lifts = {
+        "h1": dict.fromkeys(("apps", "browser", "firewall", "dns"), lift),
+        "h2": {"dns": lift},
+        "h3": {"dns": lift},
+    }
+    said = ". It has nothing to waive on {}, where the ban is lifted"
+    by = " (lifted 2026-11-25 08:00 UTC by 20261125T075900Z-lift-0001)"
+    for controls, hosts, where in (
+        (("apps", "dns"), ["h1", "h2"], said.format("h1, h2")),
+        (("apps",), ["h1"], said.format("h1") + by),
+        (("browser",), [], "Enquiries"),
+    ):
+        waiver = judged(controls=controls, hosts=("h1", "h2") if hosts else ("h2",))
+        assert lifted_hosts(waiver, lifts) == hosts
+        assert table([waiver], NOW, 500, False, lifts).splitlines()[-1].endswith(where)

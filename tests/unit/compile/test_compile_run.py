@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question, plain, waiver_folders
+from proscribe.controller.compile.inventory.workflow_job import workflow_job
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model import plan as plans
@@ -20,7 +21,7 @@ def ask(project, tmp_path, monkeypatch):
     """Compile for some hosts of an inventory in tmp_path: name -> its proscribe_* values."""
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
 
-    def compiled(hosts, groups=None, mode="audit"):
+    def compiled(hosts, groups=None, mode="audit", job=""):
         question = Question(
             project=project,
             mode=mode,
@@ -33,6 +34,7 @@ def ask(project, tmp_path, monkeypatch):
                 for name, values in hosts.items()
             ],
             groups={"all": frozenset(hosts), **(groups or {})},
+            round=job,
         )
         return compile_run(question, NOW)
 
@@ -159,3 +161,25 @@ def test_the_old_way_to_restore_stops_every_run_and_names_the_new_one(ask, tmp_p
         assert error.key == "proscribe_restore" and "nothing was lifted" in error.expected
         assert error.expected.endswith(f" {command} this run's other options")
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "variables", "round_"),
+    [
+        ({"round": 12}, {"awx_workflow_job_id": 7}, "12"),
+        ({}, {"awx_workflow_job_id": 7, "tower_workflow_job_id": 7}, "7"),
+        ({}, {"tower_workflow_job_id": "8"}, "8"),
+        ({}, {"awx_workflow_job_id": None, "awx_job_id": 9}, ""),
+    ],
+)
+def test_a_run_is_of_the_round_that_is_named_or_of_the_workflow_job(ask, named, variables, round_):
+    """The ids are those that AWX gives to the jobs of a workflow, also to the slices of one launch."""
+    assert ask({"web01": named}, job=workflow_job(variables))["round"] == round_
+
+
+@pytest.mark.parametrize("value", ["a b", "-x", "../x", "x" * 65, ["7"], True])
+def test_a_round_is_a_short_plain_word(ask, value):
+    with pytest.raises(PolicyErrors, match="proscribe_round.*an id of letters, digits"):
+        ask({"web01": {"round": value}})
+    with pytest.raises(PolicyErrors, match="awx_workflow_job_id.*an id of letters, digits"):
+        workflow_job({"awx_workflow_job_id": value})

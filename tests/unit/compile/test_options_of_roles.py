@@ -69,4 +69,4 @@ def test_a_wrong_value_is_refused_with_its_name(name: str, type_: str, wrong: ob
 
 def test_what_takes_several_kinds_of_value_is_of_no_one_type() -> None:
     raw = {name.removeprefix("proscribe_") for name, option in OPTIONS.items() if option["type"] == "raw"}
-    assert raw == {"feeds", "waivers_removed", "user_notice", "refusal_notice", "batches", "max_change"}
+    assert raw == {"feeds", "waivers_removed", "user_notice", "refusal_notice", "batches", "max_change", "round"}

@@ -44,6 +44,7 @@ def test_what_a_report_has_to_know(tmp_path: Path) -> None:
         "exports": ["csv"],
         "exports_fed": [SERVED],
         "events": {},
+        "round": "",
         "history": "off",
         "history_keep": 86400,
         "reports_keep": 2 * 86400,

@@ -30,6 +30,7 @@ UNSET = {
     "stale_after": 3 * DAY,
     "observe_timeout": 300,
     "audit_with": "root",
+    "round": "",
     "exports": ("csv", "junit", "oscal", "prometheus", "sarif"),
     "events": {},
     "history": "sqlite",

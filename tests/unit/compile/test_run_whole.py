@@ -74,6 +74,7 @@ SAID = {
     "exports": ["csv"],
     "exports_fed": [],
     "events": {},
+    "round": "",
     "history": "off",
     "history_keep": 86400,
     "reports_keep": 2 * 86400,

@@ -17,6 +17,7 @@ import pytest
 from fleets import DIGEST, WECHAT, answer, run, wechat
 from proscribe.base.duration import moment_of
 from proscribe.controller.cli import report as command
+from proscribe.controller.cli.diff import earlier_plans
 from proscribe.controller.cli.explain import facts
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.collection.events import Collector
@@ -107,6 +108,11 @@ class Fleet:
         screen = summary.Screen(100, 200, False, "/")
         return command.answer(parser.parse_args([*options]), screen, Place(self.reports, "made"))
 
+    def notes_of_diff(self) -> tuple[str, ...]:
+        self.monkeypatch.setattr(earlier_plans, "_plan", lambda reports, digest: {})
+        arguments = argparse.Namespace(old_inventory=[], as_now=False)
+        return earlier_plans.earlier("latest", arguments, moment_of("2026-11-25T09:00:00Z"), self.reports).notes
+
     def csv_states(self) -> dict[str, str]:
         return {row["host"]: row["host_state"] for row in csv.DictReader(io.StringIO(self.shown("--format", "csv")))}
 
@@ -171,8 +177,14 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fl
     # The run's own record stays as the run observed it.
     assert '"state":"noncompliant"' in (fleet.reports / "latest" / "hosts.jsonl").read_text()
 
+    assert (
+        len(fleet.notes_of_diff()) == 2
+        and f"web01 was lifted 2026-11-25 05:01 UTC by {LIFT_ID}" in fleet.notes_of_diff()[0]
+    )
+
     fleet.audit(6, {"web01": MEETS, "web02": BREAKS})
     assert fleet.metrics() == {"web01": "compliant", "web02": "noncompliant"}
+    assert fleet.notes_of_diff() == ()
     history = fleet.history()
     assert [(one["rule"], one["state"]) for one in history["wrong"]] == [("apps/wechat", "noncompliant")]
     assert history["lifted"] == []

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from ....base.duration import calendar_days, seconds_of, shown
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question
+from ...compile.inventory.reports_place import reports_of
 from ...compile.plans.waivers import waivers_of
 from ...compile.waivers.reading import Judged, described
 from ...compile.waivers.standing import moment, worst_first
+from ...report.evaluation.lifts import Lifts
+from ...report.evaluation.lifts import in_words as in_words_of_lifts
+from ...report.storage.fleet_state_file import read_lifts
 from ...report.text.layout import cells, paint, row, screen_width
 from ...report.text.wording import clean, counted, in_words, some
 from .. import inventory, say
@@ -90,14 +94,18 @@ def _in_order(question: Question, now: datetime.datetime, limited: bool) -> list
 
 
 def _describe(found: Sequence[Judged], question: Question, now: datetime.datetime, as_json: bool, none: str) -> None:
+    lifts = read_lifts(reports_of(question.hosts, question.inventory))
     if as_json:
-        listed = [{**described(judged, question), "seconds_left": _left(judged, now)} for judged in found]
+        listed = [
+            {**described(judged, question), "seconds_left": _left(judged, now), "lifted": lifted_hosts(judged, lifts)}
+            for judged in found
+        ]
         document: dict[str, object] = {"schema": SCHEMA, "at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "waivers": listed}
         print(json.dumps(document, indent=2))
     elif not found:
         say(none)
     else:
-        print(table(found, now, screen_width(), sys.stdout.isatty()))
+        print(table(found, now, screen_width(), sys.stdout.isatty(), lifts))
 
 
 def _left(judged: Judged, now: datetime.datetime) -> int:
@@ -113,7 +121,15 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
     return counted(days, "day") if days else shown((end - now).total_seconds())
 
 
-def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: bool) -> str:
+def lifted_hosts(judged: Judged, lifts: Lifts) -> list[str]:
+    """Return the hosts of a waiver on which a control that it is for was lifted, and not observed since."""
+    controls = set(judged.waiver.controls)
+    return [host for host in judged.standing.hosts if controls.intersection(lifts.get(host, ()))]
+
+
+def table(
+    found: Sequence[Judged], now: datetime.datetime, width: int, colours: bool, lifts: Lifts | None = None
+) -> str:
     """The waivers as text, in the order given."""
     waiving = sum(judged.standing.waives for judged in found)
     overdue = sum(judged.standing.review_overdue for judged in found)
@@ -126,12 +142,21 @@ def table(found: Sequence[Judged], now: datetime.datetime, width: int, colours: 
     names = [clean(judged.waiver.id) for judged in found]
     widths = (min(max(map(cells, names)), width // 3), max(map(cells, words)))
     for judged, name, word in zip(found, names, words):
-        first, *rest = row(name, word, clean(sentence(judged, now)), widths, width)
+        first, *rest = row(name, word, clean(sentence(judged, now) + _lifted(judged, lifts or {})), widths, width)
         lines += [
             first.replace(f" {word}", " " + paint(word, COLOUR[judged.standing.waives], colours=colours), 1),
             *rest,
         ]
     return "\n".join(lines)
+
+
+def _lifted(judged: Judged, lifts: Lifts) -> str:
+    """Say on which hosts of a waiver the ban is lifted, so that it waives nothing there; "" for none."""
+    hosts = lifted_hosts(judged, lifts)
+    if not hosts:
+        return ""
+    first = f" ({in_words_of_lifts(lifts[hosts[0]])})" if len(hosts) == 1 else ""
+    return f". It has nothing to waive on {some(hosts, 3)}, where the ban is lifted{first}"
 
 
 def sentence(judged: Judged, now: datetime.datetime) -> str:

@@ -57,7 +57,7 @@ def points(report: Report) -> Listing | None:
     columns = (("what", "Directory"), ("", "Export"), ("", "State"), ("", "Why"), ("", "Written"), ("", "Fetched by"))
     note = "As this run found them. A scheduled run then writes again those that are not current."
     name = "Enforcement points"
-    return Listing("points", name, name, columns, rows, "export", kind="story", note=note) if rows else None
+    return Listing("points", name, name, columns, rows, "export", note=note) if rows else None
 
 
 def unknown_rules(report: Report) -> Listing | None:

@@ -25,7 +25,7 @@ class Listing(NamedTuple):
     rows: Sequence[Sequence[object]]
     noun: str = ""  # what a row is
     few: int = AT_ONCE  # rows that are shown at first
-    kind: str = ""  # the class of the table
+    kind: str = "story"  # the class of the table
     note: str = ""
     more: str = ""  # what is not in the table, "" where all is
     nothing: str = ""  # what to say where there are no rows

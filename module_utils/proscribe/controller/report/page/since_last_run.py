@@ -35,9 +35,7 @@ def happened(report: Report, breakdown: Breakdown) -> Listing | None:
     columns = (("what", "Host"), ("", "About"), ("", "What happened"))
     more, nothing = beyond(found, "event", "hosts.jsonl"), "Nothing was open, and no program was ended."
     heading = "Between two runs"
-    return Listing(
-        "between", heading, heading, columns, rows, "event", FEW, "story", note=note, more=more, nothing=nothing
-    )
+    return Listing("between", heading, heading, columns, rows, "event", FEW, note=note, more=more, nothing=nothing)
 
 
 def _about(one: Remark) -> str:
@@ -61,4 +59,4 @@ def requests(report: Report, breakdown: Breakdown) -> Listing | None:
     columns = (("what", "Host"), ("", "User"), ("", "Service"), ("", "Reason"), ("", "Since"), ("", "Request"))
     note = f"{waiting(report)}. The command below, under Next, lists them; a waiver is made of one, or it is refused."
     more = beyond(found, "request", "hosts.jsonl")
-    return Listing("requests", "Requests", "Requests", columns, rows, "request", FEW, "story", note=note, more=more)
+    return Listing("requests", "Requests", "Requests", columns, rows, "request", FEW, note=note, more=more)

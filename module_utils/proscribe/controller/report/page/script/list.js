@@ -42,7 +42,7 @@ const row = index => {
     el("td", { class: "status" }, badge(host.state)),
     el("th", { scope: "row", class: "host" }, el("button", { type: "button", class: "link", "aria-haspopup": "dialog", onclick: () => openPanel(index) }, host.name)),
     el("td", { class: "what" }, ...saying(host)),
-    GROUPED ? el("td", { class: "department" }, host.departments.join(", ")) : null,
+    GROUPED ? el("td", { class: "department" }, ...flowing(host.departments.join(", "))) : null,
     DATED ? el("td", { class: "since" }, since === "~" ? "" : el("time", { datetime: since, title: moment(since) }, ago(since))) : null,
     el("td", { class: "system" }, system(index)),
     el("td", { class: "checked" }, moment(host.checked)));
