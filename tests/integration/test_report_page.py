@@ -406,7 +406,7 @@ BROKEN_WORDS = """(() => {
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
-def test_no_word_is_broken_and_nothing_is_wider_than_the_screen(browser, tmp_path, width):
+def test_words_stay_whole_and_nothing_is_wider_than_the_screen(browser, tmp_path, width):
     report, records = rich_runs.audited()
     names = [record["host"] for record in records]
     report["departments"] = {name: names[place::3] for place, name in enumerate(LONG)}

@@ -206,8 +206,8 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
     since = proscribe("report", "--since", "1d", "--json", "-i", "fleet", reports=reports, cwd=made.directory)
     past = json.loads(since.said[since.said.index("{") : since.said.rindex("}") + 1])
     assert [(one["host"], one["controls"]) for one in past["lifted"]] == [("pc17", ["apps"])] and past["wrong"] == []
-    told = proscribe("explain", "made_parrot", "-i", "fleet", reports=reports, cwd=made.directory)
-    assert ": lifted" in told.said and "pc17: lifted" in told.said and "repaired" not in told.said, told.said
+    answer = proscribe("explain", "made_parrot", "-i", "fleet", reports=reports, cwd=made.directory)
+    assert ": lifted" in answer.said and "pc17: lifted" in answer.said and "repaired" not in answer.said, answer.said
     assert made("audit").code == 0
     assert 'proscribe_host_state{host="pc17",state="noncompliant"} 1\n' in metrics.read_text()
 

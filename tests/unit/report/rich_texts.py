@@ -18,7 +18,7 @@ from proscribe.controller.report.collection.events import Heard
 from proscribe.controller.report.collection.progress import Progress
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.evaluation.baseline import Baseline, New
-from proscribe.controller.report.evaluation.merge import Part, merged
+from proscribe.controller.report.evaluation.merge import Part, hosts_of, merged
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import pour
 from proscribe.controller.report.page.days import picture, svg
@@ -129,14 +129,15 @@ def differences() -> Iterator[str]:
 
 def together() -> Iterator[str]:
     """Reports as one."""
-    for expected in (None, ["holds", "nobody", "sw1"]):
+    for more in (None, ["nobody", "sw1"]):
         runs = rich_runs.runs()
         parts = [Part(*runs[name]) for name in ("audit", "press", "none")]
         parts[1].report["run"].update(id="20261126T003000Z-audit-77c0", limit="press", command=None, version="1.3")
         for one in parts:
-            one.report["run"]["baseline"] = "20261124T003000Z-audit-0000"
+            one.report["run"].update(baseline="20261124T003000Z-audit-0000", round="7")
         parts[2].report["run"]["left_out"] = 7
         parts[1].report["run"].update(interrupted={"why": "killed", "closed_by": None}, verdict=None)
+        expected = more and [*more, *(host for part in parts for host in sorted(hosts_of(part)))]
         report, records = merged("all", parts, expected)
         yield rich_runs.compact({**report, "hosts": [(one["host"], one["state"], one["reason"]) for one in records]})
     enforced = rich_runs.enforced()

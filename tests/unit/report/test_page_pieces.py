@@ -49,7 +49,7 @@ def listed(section):
 def test_a_section_has_nothing_that_it_was_not_given():
     columns = [("what", "Host"), ("number", "Rules")]
     assert listed(Listing("id", "Heading", "Caption", columns, [("web01", 1200)])) == (
-        '<section id="id"><h2>Heading</h2><table class=""><caption class="unseen">Caption</caption><thead><tr>'
+        '<section id="id"><h2>Heading</h2><table class="story"><caption class="unseen">Caption</caption><thead><tr>'
         '<th scope="col" class="what">Host</th><th scope="col" class="number">Rules</th></tr></thead><tbody><tr>'
         '<th scope="row" class="what">web01</th><td class="number">1,200</td></tr></tbody></table></section>'
     )

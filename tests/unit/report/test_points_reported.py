@@ -164,7 +164,9 @@ def test_every_state_is_shown_and_hostile_text_is_shown_as_text(state: str) -> N
 
 def test_a_merged_report_has_what_the_last_part_found() -> None:
     parts = [
-        Part(*report({**CURRENT, "state": state}, id=f"run-{number}", started=f"2026-11-25T0{number}:00:00Z"))
+        Part(
+            *report({**CURRENT, "state": state}, id=f"run-{number}", started=f"2026-11-25T0{number}:00:00Z", round="7")
+        )
         for number, state in ((2, "current"), (1, "older"))
     ]
     together, _ = merged("all", parts)

@@ -25,6 +25,7 @@ from . import Refused, say
 from .inventory import sources
 
 UNMERGED = "unmerged"
+MOST_OTHERS = 20  # runs of which is said why they are not merged
 
 
 def merge(arguments: argparse.Namespace, reports: Path) -> Path:
@@ -61,29 +62,31 @@ def _named(arguments: argparse.Namespace, reports: Path, expected: Collection[st
 
     That is the round that is named, or the newest one. Raises NoSuchRun.
     """
-    since, wanted = arguments.since or "", arguments.round
-    found = [find_run(reports, name) for name in arguments.merge if name != UNMERGED]
+    since, chosen = arguments.since or "", arguments.round
+    directories = [find_run(reports, name) for name in arguments.merge if name != UNMERGED]
     if UNMERGED in arguments.merge:
-        said = {name: read_report(reports / name)["run"] for name in runs(reports)}
-        merged_already = {part for run in said.values() for part in run.get("parts", ())}
-        free = {name: run for name, run in said.items() if name not in merged_already and "parts" not in run}
-        free = {name: run for name, run in free.items() if run["started"] >= since and reports / name not in found}
-        rounds = [round_of(read_report(directory)["run"]) for directory in found]
-        slices, others = _slices(reports, free, wanted or next(iter(rounds), ""), expected)
-        found += [reports / name for name in slices]
-        for name, why in others.items():
+        all_runs = {name: read_report(reports / name)["run"] for name in runs(reports)}
+        merged_already = {part for run in all_runs.values() for part in run.get("parts", ())}
+        free = {name: run for name, run in all_runs.items() if name not in merged_already and "parts" not in run}
+        free = {
+            name: run for name, run in free.items() if run["started"] >= since and reports / name not in directories
+        }
+        rounds = [round_of(read_report(directory)["run"]) for directory in directories]
+        slices, others = _slices(reports, free, chosen or next(iter(rounds), ""), expected)
+        directories += [reports / name for name in slices]
+        for name, why in sorted(others.items(), reverse=True)[:MOST_OTHERS]:  # the newest ones
             say(f"proscribe: {name} is not merged: {why}", error=True)
-    if not found:
-        of_round = f" of the round {wanted}" if wanted else ""
+    if not directories:
+        of_round = f" of the round {chosen}" if chosen else ""
         period = f" since {since}" if since else ""
         raise NoSuchRun(f"no slice{of_round} in {reports}{period} that is in no merged report yet")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(directories))
 
 
 def _slices(
-    reports: Path, free: Mapping[str, ReportRun], wanted: str, expected: Collection[str] | None
+    reports: Path, free: Mapping[str, ReportRun], chosen: str, expected: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the runs that are slices of a round (the newest one, if none is wanted), and why the others are not."""
+    """Return the runs that are slices of a round (the newest one, if none is named), and why the others are not."""
     others: dict[str, str] = {}
     slices: list[str] = []
     for name in free:
@@ -96,8 +99,8 @@ def _slices(
         else:
             slices.append(name)
     rounds = [(free[name]["started"], round_of(free[name])) for name in slices if round_of(free[name])]
-    wanted = wanted or max(rounds, default=("", ""))[1]
-    others |= {name: f"it is not of the round {wanted}" for name in slices if round_of(free[name]) != wanted}
+    chosen = chosen or max(rounds, default=("", ""))[1]
+    others |= {name: f"it is not of the round {chosen}" for name in slices if round_of(free[name]) != chosen}
     return [name for name in slices if name not in others], others
 
 

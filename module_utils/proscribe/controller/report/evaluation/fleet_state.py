@@ -191,7 +191,7 @@ class FleetState:
                 policy = policies.get(name, {}).get(control)
                 before = observations.get(control) or Observation()
                 mode, digest = (policy["mode"], policy["policy"]) if policy else (before.mode, before.policy)
-                if mode != OFF:
+                if mode != OFF and before.state != LIFTED:  # else it is lifted since the earlier lift
                     observations[control] = Observation(mode, digest or "", LIFTED, at, run["id"])
             for control in result.unsure:
                 if control in observations:

@@ -61,7 +61,7 @@ class Export:
 
     def add(self, answer: Answer) -> None:
         record, platform = answer.record, answer.record["platform"]
-        # The state has no word for a lift. A host that is known to be wrong in another control says so.
+        # A lifted host is unknown to a report. One that is known to be wrong in another control stays so.
         state = LIFTED if answer.state == UNKNOWN and answer.host in self._lifted else answer.state
         head = row(self._run, answer.host, state)
         system = platform.get("os"), platform.get("version")
