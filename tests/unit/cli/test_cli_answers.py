@@ -427,6 +427,36 @@ def test_nothing_is_blocked_on_a_system_that_is_not_observed(catalogue: Catalogu
     assert {found[control].status for control in CONTROLS} == {"open"}
 
 
+OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "values", "status", "controls"),
+    [
+        # what names decide; no filter or firewall is observed there, so their rules stay unknown and count as well
+        ("windows", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited"}),
+        ("windows", "web.parrot.example", {"controls": OFF}, "off", {"browser": "off", "dns": "off"}),
+        ("windows", "web.parrot.example", {"effective_from": "2027-01-01"}, "upcoming", {"browser": "upcoming"}),
+        ("windows", "198.51.100.77", {}, "audited", {"firewall": "audited"}),
+        ("windows", "198.51.100.77", {"controls": {"firewall": "off"}}, "off", {"firewall": "off"}),
+        ("windows", "parrot", {}, "audited", {"apps": "audited"}),
+        ("windows", "Example.Parrot", {}, "audited", {"apps": "audited"}),  # winget's
+        ("windows", "parrot-desktop", {}, "open", {"apps": "open"}),  # apt's
+        ("windows", "Parrot.AppImage", {}, "open", {"apps": "open"}),
+        ("windows", "example.org", {}, "open", {"browser": "open", "dns": "open"}),
+        ("macos", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited", "apps": "open"}),
+        ("macos", "parrot-desktop", {}, "open", {"apps": "open"}),
+        ("macos", "Parrot.AppImage", {}, "open", {"apps": "open"}),
+    ],
+)
+def test_nothing_is_blocked_on_a_system_that_is_only_observed(
+    catalogue: Catalogue, system: str, text: str, values: dict[str, Any], status: str, controls: dict[str, str]
+) -> None:
+    found = said(catalogue, text, facts=Facts(system), **values)
+    assert found["all"] == status
+    assert {control: found[control].status for control in controls} == controls
+
+
 @pytest.mark.parametrize(
     ("text", "values", "status", "reason"),
     [

@@ -42,7 +42,7 @@ KNOWN = {
         "not_applicable",
         AT,
     ),
-    "mac01": Facts("darwin"),
+    "mac01": Facts("macos"),
 }
 
 

@@ -40,9 +40,9 @@ def test_which_controls_decide(kind: str, controls: str) -> None:
 
 
 def test_a_system_that_is_not_served_has_one_answer() -> None:
-    policy: Any = SimpleNamespace(facts=Facts("macos"))
+    policy: Any = SimpleNamespace(facts=Facts("darwin"))
     found = answers(SimpleNamespace(kind="name"), policy)  # type: ignore[arg-type]
-    assert found == dict.fromkeys(CONTROLS, Answer("open", (Reason("open", "no control is enforced on macos"),)))
+    assert found == dict.fromkeys(CONTROLS, Answer("open", (Reason("open", "no control is observed on darwin"),)))
 
 
 AT = "at mon 09:00-18:00 (the host's time)"
@@ -190,15 +190,17 @@ def test_what_is_done_with_a_file_of_a_name(how: str, kind: str, where: str, mov
 
 
 @pytest.mark.parametrize(
-    ("systems", "served"),
+    ("systems", "observed", "changed"),
     [
-        ("debian fedora arch linux", True),
-        ("darwin freebsd14 openbsd7 netbsd sunos5 aix cygwin win32 windows macos", False),
+        ("debian fedora arch linux", True, True),
+        ("windows macos", True, False),
+        ("darwin freebsd14 openbsd7 netbsd sunos5 aix cygwin win32", False, True),
     ],
 )
-def test_on_which_systems_the_ban_is_enforced(systems: str, served: bool) -> None:
-    assert {Facts(system).served for system in systems.split()} == {served}
-    assert Facts().served, "as far as anybody knows"
+def test_which_systems_are_observed_and_changed(systems: str, observed: bool, changed: bool) -> None:
+    for system in systems.split():
+        assert (Facts(system).observed_system, Facts(system).only_observed) == (observed, not changed)
+    assert Facts().observed_system and not Facts().only_observed, "as far as anybody knows"
 
 
 @pytest.mark.parametrize("managers", [None, frozenset[str]()])

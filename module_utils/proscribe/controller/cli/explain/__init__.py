@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ....model.plan import CONTROLS
 from ...compile.inventory.inventory import Question as Hosts
-from ...compile.inventory.reports_place import reports_of
 from ...compile.plans.hosts import Compiled, compile_hosts
 from ...report.text.command import Subcommand
 from ...report.text.layout import screen_width
@@ -80,8 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     hosts, aside = _hosts(arguments)
     compiled = compile_hosts(hosts, now)
-    known = facts.known(reports_of(hosts.hosts, hosts.inventory), compiled.hosts)
-    known.update(dict.fromkeys(hosts.windows, facts.Facts(os="windows")))
+    known = facts.known_of(hosts, compiled.hosts)
     if question is None:
         results = compare(Path(arguments.expect), hosts.groups, compiled, known)
         if arguments.json:

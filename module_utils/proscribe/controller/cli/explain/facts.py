@@ -10,15 +10,17 @@ from ....host.controls.apps.systems.registry import OF_THE_HOST, ON_DEMAND, SYST
 from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, UNKNOWN
 from ....model.plan import CONTROLS
 from ....model.types.record import Record
+from ...compile.inventory.inventory import Question
+from ...compile.inventory.reports_place import reports_of
 from ...report.evaluation.lifts import Lift, in_words
 from ...report.evaluation.modes import ONLY_OBSERVED
 from ...report.storage import fleet_state_file
 from ...report.storage.complete import UnreadableReport, read_records, runs
 
 MOST_RUNS = 10  # that are read, the newest first: what is known of a host may stand in an older one.
-# Systems on which nothing is enforced, as Python calls them (sys.platform), and systems that are only observed, as
-# records call them. A Linux host says its distribution.
-NOT_LINUX = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32", *ONLY_OBSERVED)
+# Systems that no run observes, as Python calls them (sys.platform). A Linux host says its distribution.
+NOT_OBSERVED = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
+WINDOWS = ONLY_OBSERVED[0]
 
 
 class Facts(NamedTuple):
@@ -40,9 +42,14 @@ class Facts(NamedTuple):
         return self.managers is not None and self.browsers is not None
 
     @property
-    def served(self) -> bool:
-        """Whether the ban is enforced on the host's system, as far as anybody knows."""
-        return not self.os.startswith(NOT_LINUX)
+    def only_observed(self) -> bool:
+        """Tell whether runs observe the host's system and change nothing on it."""
+        return self.os in ONLY_OBSERVED
+
+    @property
+    def observed_system(self) -> bool:
+        """Tell whether runs observe the host's system, as far as its records say."""
+        return not self.os.startswith(NOT_OBSERVED)
 
     def has(self, key: str) -> bool | None:
         """Whether the host, or one of its users, has a package system of the catalogue (`apt`); None where nobody
@@ -62,6 +69,13 @@ class Facts(NamedTuple):
 
 
 NOTHING = Facts()
+
+
+def known_of(question: Question, hosts: Collection[str]) -> dict[str, Facts]:
+    """Return what records and the inventory say of some hosts of a question. The inventory names Windows hosts."""
+    facts = known(reports_of(question.hosts, question.inventory), hosts)
+    facts.update({host: facts.get(host, NOTHING)._replace(os=WINDOWS) for host in question.windows})
+    return facts
 
 
 def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:

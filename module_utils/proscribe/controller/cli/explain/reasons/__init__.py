@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .....model.plan import CONTROLS
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
-from . import apps, browser, dns, firewall
+from . import apps, browser, dns, firewall, only_observed
 from .reason import OPEN, STATUSES, Answer, Policy, Reason
 
 # The controls that decide about each kind of subject; the answers of the others are printed beside theirs.
@@ -29,10 +29,13 @@ REASONS = {"apps": apps.reasons, "browser": browser.reasons, "firewall": firewal
 
 def answers(about: Subject, policy: Policy) -> dict[str, Answer]:
     """Every control's answer."""
-    if not policy.facts.served:
-        reason = Reason(OPEN, f"no control is enforced on {policy.facts.os}")
+    if not policy.facts.observed_system:
+        reason = Reason(OPEN, f"no control is observed on {policy.facts.os}")
         return dict.fromkeys(CONTROLS, Answer(OPEN, (reason,)))
-    return {control: _answer(list(REASONS[control](about, policy))) for control in CONTROLS}
+    by_control = {control: REASONS[control](about, policy) for control in CONTROLS}
+    if policy.facts.only_observed:
+        by_control = {name: only_observed.reasons(name, about, policy, on) for name, on in by_control.items()}
+    return {control: _answer(list(reasons)) for control, reasons in by_control.items()}
 
 
 def decided(about: Subject, said: Mapping[str, Answer]) -> str:

@@ -1,0 +1,74 @@
+"""The answers of the controls on a system that is only observed: Windows, macOS. Pure.
+
+Nothing is changed there. What a control closes on Linux is `audited`: it counts against the host. Programs have other
+names there than on Linux, so `apps` has reasons of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .....host.controls.apps.systems.brew import KINDS
+from .....model.types.plan import Entry
+from ....compile.plans.identifiers import OF_WINDOWS
+from ..relations import EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
+from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing
+
+NAMES = {"windows": "Windows", "macos": "macOS"}
+# The controls that a run observes there (docs/windows_and_macs.md). The rules of the others stay unknown.
+OBSERVED_CONTROLS = {"windows": ("apps", "browser"), "macos": ("apps", "browser", "dns")}
+PACKAGE_SYSTEMS = {"windows": OF_WINDOWS, "macos": KINDS}
+PROGRAM_KEYS = {
+    "windows": ("windows", "windows_processes", "windows_registered", "windows_packages"),
+    "macos": ("bundle_ids",),
+}
+
+
+def reasons(control: str, about: Subject, policy: Policy, on_linux: Iterable[Reason]) -> Iterator[Reason]:
+    """Return the reasons of a control. `on_linux` are those that it has on a Linux host of the same plan."""
+    system = policy.facts.os
+    own = _programs(about, policy) if control == "apps" and policy.section("apps") is not None else on_linux
+    note = f"{NAMES[system]} is only observed, nothing is changed"
+    if control not in OBSERVED_CONTROLS[system]:
+        note = f"{control} is not observed on {NAMES[system]}, so its rules are unknown"
+    for reason in own:
+        closes = reason.status in (BLOCKED, DEPENDS, AUDITED)
+        yield reason._replace(status=AUDITED, text=f"{reason.text}; {note}") if closes else reason
+
+
+def _programs(about: Subject, policy: Policy) -> Iterator[Reason]:
+    system, section = policy.facts.os, policy.section("apps")
+    if about.kind == FILE:
+        yield Reason(OPEN, f"no files are looked for on {NAMES[system]}")
+    if section is None or about.kind not in (NAME, PROGRAM, SERVICE):
+        return
+    for relation in about.relations:
+        service = relation.service
+        entry = section["services"].get(service.id)
+        if relation.how == "program":
+            kind, _, name = relation.what.partition(" ")
+            if name.startswith(EXTENSION):
+                continue
+            if entry is None:
+                yield missing(policy, "apps", service, "the catalogue has no program of it")
+            elif _is_observed_package(kind, name, entry, system):
+                yield from by_mode(policy, service.id, entry, f"{relation.what} belongs to {service.name}")
+            else:
+                yield Reason(OPEN, f"{relation.what} is not looked for on {NAMES[system]}", service.id)
+        elif relation.how in ("is", "blocks"):
+            if entry is not None and _has_program(entry, system):
+                yield from by_mode(policy, service.id, entry, f"its programs for {NAMES[system]}")
+            elif about.kind != NAME:
+                yield missing(policy, "apps", service, f"the catalogue has no program of it for {NAMES[system]}")
+
+
+def _is_observed_package(kind: str, name: str, entry: Entry, system: str) -> bool:
+    packages = entry.get("windows_packages", {}) if system == "windows" else entry["packages"]
+    by_process = system == "macos" and kind == "process" and name in entry["processes"]
+    return by_process or (kind in PACKAGE_SYSTEMS[system] and name in packages.get(kind, ()))
+
+
+def _has_program(entry: Entry, system: str) -> bool:
+    if system == "macos" and any(entry["packages"].get(kind) for kind in KINDS):
+        return True
+    return any(entry.get(key) for key in PROGRAM_KEYS[system])
