@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from made_waivers import GROUPS
-from proscribe.controller.compile.waivers.authority import Authority, read_register
+from made_waivers import GROUPS, NOW, Organisation, at
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.waivers.authority import Authority, objection, read_register
 from proscribe.controller.policy_errors import PolicyErrors
 
 
@@ -17,11 +20,36 @@ from proscribe.controller.policy_errors import PolicyErrors
             "finance: {head: lee.siu.ming, deputies: []}\n",
             {"press": Authority("chan.tai.man", ("lee.siu.ming", "陳大文")), "finance": Authority("lee.siu.ming")},
         ),
+        ("press: {}\n", {"press": Authority("")}),
     ],
 )
 def test_a_register_names_the_heads_and_deputies_of_departments(tmp_path, content, register):
     (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
     assert read_register([tmp_path], GROUPS) == register
+
+
+@pytest.mark.parametrize("approver", ["", "None", "null", "no head is named", "chan"])
+def test_an_empty_entry_lets_nobody_approve(approver: str) -> None:
+    why = objection(approver, frozenset({"press01"}), {"press": Authority("")}, {"press": frozenset({"press01"})})
+    assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
+
+
+@pytest.mark.parametrize(
+    ("register", "warning"),
+    [
+        ({"press": {"head": "chan"}}, []),
+        ({"press": {}}, ["nobody can approve a waiver for press: name the head in approvers.yml"]),
+        (
+            {"press": {}, "finance": {}},
+            ["nobody can approve a waiver for finance (and 1 more): name the head in approvers.yml"],
+        ),
+    ],
+)
+def test_every_run_says_for_whom_nobody_can_approve(
+    organisation: Organisation, register: dict[str, Any], warning: list[str]
+) -> None:
+    organisation.approvers(register)
+    assert compile_hosts(organisation.question(), at(NOW)).warnings == warning
 
 
 def test_without_a_register_nobody_is_named(tmp_path):

@@ -158,7 +158,7 @@ def _answers(judged: Judged, request: Request) -> bool:
 
 def _approvers(departments: Sequence[str], register: Register) -> tuple[str, ...]:
     authorities = [register[name] for name in departments if name in register]
-    heads = list(dict.fromkeys(authority.head for authority in authorities))
+    heads = list(dict.fromkeys(authority.head for authority in authorities if authority.head))
     return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
 
 

@@ -17,7 +17,7 @@ from ..catalogue.loading import Catalogue
 from ..inventory.inventory import Question
 from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
 from ..restrictions import Restrictions
-from ..waivers.authority import read_register
+from ..waivers.authority import Register, unnamed_warning, read_register
 from ..waivers.document import read_waivers
 from ..waivers.reading import Judged, context_of, judged_waivers, warning, wrong_names
 from ..waivers.refusals import Refusal, in_force, read_refusals
@@ -72,8 +72,9 @@ def compiled_in_part(
     else:
         with mistakes.noting():
             waivers = judged_waivers(question, restrictions, policy.services, now)
+    register: Register = {}
     with mistakes.noting():
-        read_register(folders_of_registers(question, restrictions), question.groups)
+        register = read_register(folders_of_registers(question, restrictions), question.groups)
     compiled = Compiled(policy.catalogues, restrictions, waivers, {}, {}, {}, [], [])
     if mistakes:
         for host in question.hosts:
@@ -88,7 +89,7 @@ def compiled_in_part(
             return body()
         return cache.body(catalogues.state(catalogue), text, state.day >= own.effective_from, body)
 
-    warnings = [text for judged in waivers if (text := warning(judged))]
+    warnings = [text for text in (unnamed_warning(register), *map(warning, waivers)) if text]
     with mistakes.noting():
         refusals = read_refusals(folders_of_waivers(question, restrictions))
         if refusals:

@@ -6,6 +6,7 @@ inventory:
     press:
       head: chan.tai.man
       deputies: [lee.siu.ming]
+    finance: {}            # nobody is named yet: nobody can approve there, and every run says so
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ MAIL = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,255}")
 
 @dataclass(frozen=True)
 class Authority:
-    """Who approves for a department."""
+    """Who approves for a department. An empty `head` is nobody's name."""
 
     head: str
     deputies: tuple[str, ...] = ()
     mail: str = ""  # where the head reads of new requests
 
     def __contains__(self, name: str) -> bool:
-        return name == self.head or name in self.deputies
+        return bool(name) and (name == self.head or name in self.deputies)
 
     def __str__(self) -> str:
         deputies = f", deputies {', '.join(self.deputies)}" if self.deputies else ""
-        return f"head {self.head}{deputies}"
+        return f"{f'head {self.head}' if self.head else 'no head is named'}{deputies}"
 
 
 Register = Mapping[str, Authority]  # by department
@@ -66,6 +67,15 @@ def read_register(folders: Sequence[Path], groups: Mapping[str, Set[str]]) -> Re
     if errors:
         raise PolicyErrors(errors)
     return register
+
+
+def unnamed_warning(register: Register) -> str:
+    """Return the warning about departments for which nobody is named; "" where there are none."""
+    departments = [name for name in sorted(register) if not register[name].head]
+    if not departments:
+        return ""
+    more = f" (and {len(departments) - 1} more)" if departments[1:] else ""
+    return f"nobody can approve a waiver for {departments[0]}{more}: name the head in {REGISTER}"
 
 
 def disqualified(
@@ -125,6 +135,9 @@ def _departments(
         for key in entry:
             if key not in KEYS:
                 wrong((department, key), key, f"one of {', '.join(KEYS)}{close_to(key, KEYS)}")
+        if not entry:
+            found.append((department, Authority("")))
+            continue
         if not _is_name(entry.get("head")):
             wrong((department, "head"), entry.get("head"), "the head's name, as approved_by gives it")
             continue
