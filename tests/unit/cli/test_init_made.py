@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -65,22 +68,180 @@ def test_a_repository_is_whole_and_says_what_comes_next(
     assert str(restrictions["proscribe_effective_from"]) in {str(today), str(day())}
 
 
+# Each form that Ansible reads: the path, its files, and what `--inventory` names.
+YAML = "press: {hosts: {press01: }}\nfinance: {hosts: {fin01: }}\n"
+SCRIPT = """#!/bin/sh
+echo '{"press": {"hosts": ["press01"]}, "finance": {"hosts": ["fin01"]}, "_meta": {"hostvars": {}}}'
+"""
+PLUGIN = "plugin: ansible.builtin.constructed\nstrict: true\ngroups: {finance: inventory_hostname is match('fin')}\n"
+LOADED = "press: {hosts: {press01: }}\nungrouped: {hosts: {fin01: }}\n"
+FORMS = {
+    "ini": ("hosts", {"hosts": HOSTS}),
+    "yaml where init writes its own": ("inventory/prod/hosts.yml", {"inventory/prod/hosts.yml": YAML}),
+    "with its own variables": (
+        "inventory/prod/hosts.yml",
+        {"inventory/prod/hosts.yml": YAML, "inventory/prod/group_vars/all.yml": "---\nours: 1\n"},
+    ),
+    "folder": ("inventory/prod", {"inventory/prod/a.ini": "[press]\npress01\n", "inventory/prod/b.yml": YAML}),
+    "folder around": ("inventory", {"inventory/prod/a.ini": HOSTS, "inventory/b.ini": "[press]\npress01\n"}),
+    "script": ("inventory/prod/hosts", {"inventory/prod/hosts": SCRIPT}),
+    "plugin": ("inventory", {"inventory/a.yml": LOADED, "inventory/b.constructed.yml": PLUGIN}),
+    "path with a space": ("our hosts/hosts.ini", {"our hosts/hosts.ini": HOSTS}),
+}
+
+
+def placed(directory: Path, files: Mapping[str, str]) -> dict[str, bytes]:
+    """Write files below a directory, scripts executable, and return their content."""
+    for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o755 if text.startswith("#!") else 0o644)
+    return contents(directory)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {name: (directory / name).read_bytes() for name in sorted(inside(directory))}
+
+
+def policy_folder(directory: Path) -> Path:
+    """Return the folder of the made policy: that of the last inventory in ansible.cfg."""
+    line = re.findall(r"(?m)^inventory = (.*)$", (directory / "ansible.cfg").read_text())[0]
+    return (directory / line.split(",")[-1]).parent
+
+
+def approvers(directory: Path) -> Any:
+    return yaml.safe_load((policy_folder(directory) / "approvers.yml").read_text())
+
+
+def expected_names(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Compare both tables with the policy, as the made repository names its inventory. Return the exit codes."""
+    line = re.findall(r"(?m)^inventory = (.*)$", (directory / "ansible.cfg").read_text())[0]
+    monkeypatch.chdir(directory)
+    options = [word for source in line.split(",") for word in ("-i", source)]
+    return {name: main(["explain", "--expect", name, *options]) for name in repository.TABLES}
+
+
+MET = dict.fromkeys(repository.TABLES, 0)
+
+
 @pytest.mark.parametrize(
-    ("hosts", "why"),
+    ("form", "inside_it"),
+    [*((form, True) for form in FORMS), *((form, False) for form in ("plugin", "path with a space"))],
+)
+def test_an_inventory_of_each_form_is_used_where_it_lies(
+    form: str, inside_it: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, files = FORMS[form]
+    directory, other = tmp_path / "the policy", tmp_path / "elsewhere"
+    place = directory if inside_it else other
+    before = placed(place, files)
+    monkeypatch.chdir(place)
+    assert main(["init", str(directory), SOURCE, "--inventory", name]) == 0
+    assert {file: content for file, content in contents(place).items() if file in before} == before
+    assert inside_it or contents(other) == before
+    assert approvers(directory) == {"press": {}, "finance": {}}
+    assert expected_names(directory, monkeypatch) == MET
+
+
+def test_an_inventory_that_nobody_names_is_used_where_init_would_write_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = placed(tmp_path, {"inventory/prod/hosts.yml": YAML})
+    assert main(["init", str(tmp_path), SOURCE]) == 0
+    assert contents(tmp_path)["inventory/prod/hosts.yml"] == before["inventory/prod/hosts.yml"]
+    assert set(approvers(tmp_path)) == {"press", "finance"}
+    assert expected_names(tmp_path, monkeypatch) == MET
+
+
+@pytest.mark.parametrize(
+    ("hosts", "options", "why"),
     [
-        (None, "--inventory: found 'hosts.ini', expected a file in "),
-        ("press01\n", "hosts.ini has no groups, expected one for each department"),
-        ("[a-b]\nx\n", "--inventory: found 'a-b', expected a group's name"),
+        (None, [], "--inventory: found 'hosts.ini', expected an inventory in "),
+        (HOSTS, ["--department=pres"], "--department: found 'pres', expected a group of the inventory: "),
+        (HOSTS, ["--approver=pres:chan"], "--approver: found 'pres', expected one of finance, press, did you mean"),
+        (
+            HOSTS,
+            ["--department=press=x"],
+            "--department: press: found hosts, expected none, since --inventory has them",
+        ),
+        ("x\n", ["--approver=press:chan"], "--approver: found 'press', expected a department that --department names"),
+        ("", [], "no host of the inventory ("),
     ],
 )
-def test_an_inventory_without_departments_is_refused(
-    hosts: str | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_inventory_or_an_answer_about_it_that_is_wrong_is_refused(
+    hosts: str | None, options: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if hosts is not None:
         (tmp_path / "hosts.ini").write_text(hosts)
     before = inside(tmp_path)
-    assert main(["init", str(tmp_path), "--organisation=Acme", SOURCE, "--inventory=hosts.ini"]) == 2
+    assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini", *options]) == 2
     assert why in capsys.readouterr().err.replace("\n", " ") and inside(tmp_path) == before
+
+
+SITES = "[berlin]\npress01\nfin01\n[hongkong]\npress02\n[press]\npress01\npress02\n[finance]\nfin01\n"
+NESTED = "[press]\npress01\n[finance]\nfin01\n[berlin:children]\npress\nfinance\n[lab]\nlab01\n"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "options", "departments"),
+    [
+        (HOSTS + "[hq:children]\npress\nfinance\n", [], {"press", "finance"}),
+        ("[human-resources]\nhr01\n[press]\npress01\n", [], {"human-resources", "press"}),
+        (SITES, [], {"all"}),
+        (NESTED, [], {"all"}),
+        ("x\n", [], {"all"}),
+        (SITES, ["--department=press", "--department=finance"], {"press", "finance"}),
+        (NESTED, ["--department=lab"], {"lab"}),
+    ],
+)
+def test_only_groups_that_are_clearly_departments_are_taken(
+    hosts: str, options: list[str], departments: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hosts.ini").write_text(hosts)
+    assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini", *options]) == 0
+    assert approvers(tmp_path) == {name: {} for name in departments}
+    assert set(yaml.safe_load((tmp_path / "exceptions.yml").read_text())) == departments
+    assert expected_names(tmp_path, monkeypatch) == MET
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hosts.ini").write_text(SITES)
+    answers = [
+        *("Acme", ""),
+        *("pres", "press", "finance", ""),
+        "",
+        "",
+        *("pres:chan", "press:chan", ""),
+        *("", "", ""),
+    ]
+    monkeypatch.setattr(sys, "stdin", Terminal("\n".join([*answers, ""])))
+    assert main(["init", str(tmp_path), "--inventory=hosts.ini", "--source", SOURCE.partition("=")[2]]) == 0
+    assert approvers(tmp_path) == {"press": {"head": "chan"}, "finance": {}}
+
+
+def test_without_any_answer_it_audits_this_machine_and_nobody_approves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(tmp_path / "policy"), SOURCE]) == 0
+    assert "inventory/prod/hosts.yml" in (message := capsys.readouterr().err) and "approvers.yml" in message
+    hosts = yaml.safe_load((tmp_path / "policy/inventory/prod/hosts.yml").read_text())
+    assert hosts == {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
+    assert approvers(tmp_path / "policy") == {"all": {}}
+    assert expected_names(tmp_path / "policy", monkeypatch) == MET
+
+
+def test_a_windows_host_meets_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hosts.ini").write_text(f"{HOSTS}desk01 ansible_connection=winrm\n")
+    assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini"]) == 0
+    rows = yaml.safe_load((tmp_path / "expectations.yml").read_text())["all"]
+    assert {"web.telegram.org", "https://drive.google.com/drive"} <= set(rows["audited"])
+    assert {"www.debian.org"} <= set(rows["open"])
+    assert expected_names(tmp_path, monkeypatch) == MET
 
 
 def test_a_collection_does_not_know_where_it_came_from(

@@ -18,7 +18,9 @@ from ansible.cli import CLI
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import trust_as_template
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.path import unfrackpath
 from ansible.vars.hostvars import HostVars
@@ -161,6 +163,8 @@ def _managers(arguments: argparse.Namespace, chosen: list[str], project: Path) -
             "verbosity": 0,
         }
     )
+    if AnsibleCollectionConfig.collection_finder is None:
+        init_plugin_loader()  # as a command of Ansible does it: an inventory may be the configuration of a plugin
     loader = DataLoader()
     loader.set_vault_secrets(
         _vault_secrets(

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import argparse
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ....wire import installation
 from ...compile.inventory.inventory import Question
-from ...compile.plans.departments import outermost
-from ...compile.plans.hosts import Compiled, compile_hosts
-from ...policy_errors import Expected, PolicyError, PolicyErrors
+from ...compile.plans.hosts import compile_hosts
+from ...report.text.command import Command
 from ...version import own
-from .. import Refused, inventory, say
+from .. import Refused, say
+from ..explain import facts
 from ..explain.answering import explain
 from ..explain.expectations import EVERY_HOST
 from ..explain.question import read
-from . import placing, repository
-from .answers import HELP, Answers, department, questions, read_answers
+from . import existing, placing, repository
+from .answers import HELP, Answers, questions, read_answers
+
+NO_DEPARTMENTS = (
+    "which of its groups are departments is not clear, so `all` stands for them. Name them with --department, or in"
+    " approvers.yml"
+)
 
 EPILOG = """\
 What no option answers is asked at a terminal. Without one, the rest has its default. The new repository has an
 inventory, the restrictions, approvers, waivers, tables of what is expected, pipelines and a Molecule scenario. Every
 control only audits at first. Nothing that is there is overwritten.
 
+An inventory that is there is used where it lies, and never changed. The policy then has a folder of its own.
+
   ./proscribe init policy
   ./proscribe init policy --organisation Acme --department press=press01,press02 --department finance=fin01
-  ./proscribe init . --organisation Acme --inventory inventory/hosts.ini --ci gitlab
+  ./proscribe init . --organisation Acme --inventory inventory/prod --department press --ci gitlab
 
 Exit code 2: an answer has a mistake or a file is there already, and nothing was written."""
 
@@ -53,48 +61,45 @@ def run(arguments: argparse.Namespace) -> int:
     directory = Path(arguments.directory).absolute()
     arguments.inventory = arguments.existing
     answers = read_answers(arguments, _today())
-    departments = {one.name: one.hosts for one in answers.department} or _departments(directory, answers)
+    departments = {department.name: department.hosts for department in answers.department}
+    folder = existing.policy_folder(directory, answers.inventory)
+    hosts = f"{folder}/hosts.yml"
     requirement, vendored = _requirement(answers)
-    made = repository.files(answers, departments, requirement)
+    made = repository.files(answers, departments, requirement, folder)
     placing.refuse_existing(directory, [*made, *vendored, *repository.TABLES])
     with placing.beside(directory) as place:
         placing.fill(place, {**{name: text.encode() for name, text in made.items()}, **vendored})
-        compiled, groups = _compiled([*_existing(directory, answers), place / repository.HOSTS])
-        placing.fill(place, {name: text.encode() for name, text in _tables(compiled, groups, list(departments))})
+        sources = [directory / answers.inventory] if answers.inventory else []
+        tables = _tables(existing.read_inventory([*sources, place / hosts]), list(departments))
+        placing.fill(place, {name: text.encode() for name, text in tables.texts.items()})
         placing.move(place, directory)
     say(f"made {directory}; every control only audits. README.md has what comes next:")
-    print(*(f"  {line}" for line in [f"cd {arguments.directory}", *repository.commands(answers)]), sep="\n")
+    command = Command(("cd", arguments.directory)).line()
+    print(*(f"  {line}" for line in [command, *repository.commands(answers, folder)]), sep="\n")
+    for line in _notes(answers, folder, tables.omitted):
+        say(f"proscribe: {line}", error=True)
     return 0
+
+
+def _notes(answers: Answers, folder: str, omitted: Sequence[str]) -> Iterator[str]:
+    """Yield what the operator has to know, or to fill in, because no answer says it."""
+    departments = [department.name for department in answers.department]
+    if answers.inventory:
+        outside = ", outside of the repository: pipelines need it at this path" if answers.inventory[0] == "/" else ""
+        yield f"the hosts are those of {answers.inventory}, which is used as it is{outside}"
+        yield f"the departments are its groups {', '.join(departments)}" if departments else NO_DEPARTMENTS
+    elif not departments:
+        yield f"no host was named, so {folder}/hosts.yml has this machine alone: put your departments and hosts there"
+    named = {approver.department for approver in answers.approver}
+    unnamed = [name for name in departments or [repository.NO_DEPARTMENTS] if not named & {"", name}]
+    if unnamed:
+        yield f"nobody can approve a waiver for {', '.join(unnamed)}: name the head in {folder}/approvers.yml"
+    if omitted:
+        yield f"not in the tables, since hosts answer differently: {', '.join(omitted)}"
 
 
 def _today() -> datetime.date:
     return datetime.datetime.now().astimezone().date()
-
-
-def _existing(directory: Path, answers: Answers) -> list[Path]:
-    return [directory / answers.inventory] if answers.inventory else []
-
-
-def _question(sources: Iterable[Path]) -> Question:
-    """What inventories say of all hosts. Raises Refused and PolicyErrors."""
-    options = argparse.ArgumentParser()
-    inventory.add_options(options)
-    return inventory.question(options.parse_args([word for source in sources for word in ("-i", str(source))]))
-
-
-def _departments(directory: Path, answers: Answers) -> dict[str, tuple[str, ...]]:
-    """The departments of the inventory that is there: its outermost groups. Raises Refused and PolicyErrors."""
-    (file,) = _existing(directory, answers)
-    if not file.is_file():
-        raise PolicyErrors([PolicyError("--inventory", "", answers.inventory, f"a file in {directory}")])
-    found = outermost(_question([file]).groups)
-    try:
-        departments: dict[str, tuple[str, ...]] = {department(name).name: () for name in found}
-    except Expected as wrong:
-        raise PolicyErrors([PolicyError("--inventory", "", wrong.value, wrong.expected)]) from None
-    if not departments:
-        raise Refused(f"--inventory: {file} has no groups, expected one for each department")
-    return departments
 
 
 def _requirement(answers: Answers) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
@@ -109,25 +114,34 @@ def _requirement(answers: Answers) -> tuple[Mapping[str, str], Mapping[str, byte
     return {"name": f"./vendor/{name}", "type": "file"}, {f"vendor/{name}": content}
 
 
-def _compiled(sources: Sequence[Path]) -> tuple[Compiled, Mapping[str, frozenset[str]]]:
-    """The policy as it is written, by every reader that a run has, and its groups. Raises Refused and PolicyErrors."""
-    question = _question(sources)
-    return compile_hosts(question, datetime.datetime.now(datetime.timezone.utc)), question.groups
+class Tables(NamedTuple):
+    """The tables of expectations."""
+
+    texts: Mapping[str, str]  # by file
+    omitted: Sequence[str]  # names that hosts of one row answer differently
 
 
-def _tables(
-    compiled: Compiled, groups: Mapping[str, frozenset[str]], departments: Sequence[str]
-) -> Iterable[tuple[str, str]]:
-    """The tables with what the policy answers today; what differs within a group is left out."""
+def _tables(question: Question, departments: Sequence[str]) -> Tables:
+    """The tables with what the policy answers today, by the same reader and the same facts as `explain --expect`; what
+    differs within a group is left out. A group without hosts has no row. Raises Refused and PolicyErrors.
+    """
+    compiled = compile_hosts(question, datetime.datetime.now(datetime.timezone.utc))
+    known = facts.known_of(question, compiled.hosts)
+    omitted: dict[str, None] = {}
 
     def answers(name: str, group: str) -> dict[str, list[str]]:
-        members = {one: plan for one, plan in compiled.hosts.items() if one in groups[group]}
-        found: dict[str, list[str]] = {}
-        for word in repository.names_of(name):
-            _, given = explain(read(word), compiled._replace(hosts=members))
-            if len({one.answer for one in given}) == 1:
-                found.setdefault(given[0].answer, []).append(word)
-        return found
+        members = {host: plan for host, plan in compiled.hosts.items() if host in question.groups[group]}
+        by_answer: dict[str, list[str]] = {}
+        for word in repository.names_of(name) if members else ():
+            _, groups = explain(read(word), compiled._replace(hosts=members), known)
+            if len({one.answer for one in groups}) == 1:
+                by_answer.setdefault(groups[0].answer, []).append(word)
+            else:
+                omitted[word] = None
+        return by_answer
 
+    texts = {}
     for name, rows in zip(repository.TABLES, ([EVERY_HOST], departments), strict=True):
-        yield name, repository.table(name, {group: answers(name, group) for group in rows})
+        by_group = {group: by_answer for group in rows if (by_answer := answers(name, group))}
+        texts[name] = repository.table(name, by_group or {EVERY_HOST: answers(name, EVERY_HOST)})
+    return Tables(texts, list(omitted))

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,18 +21,21 @@ from ...compile.reading.values import choice, day, line
 from ...compile.restrictions import RESTRICTIONS
 from ...compile.restrictions.schedule_values import read_repository
 from ...compile.restrictions.tenant_values import read_tenants
-from ...policy_errors import Described, Expected, PolicyError, PolicyErrors
+from ...policy_errors import Described, Expected, PolicyError, PolicyErrors, close_to
+from ...report.text.wording import some
 from ...ssh_signatures import PATIENCE
 from .. import Refused, say
 from ..waiver.asking import answer
+from . import existing
 
+ORGANISATION = "our organisation"  # where there is no terminal to ask for its name
 PIPELINES = ("github", "gitlab", "none")
 GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-FILE = re.compile(r"(?!/)[A-Za-z0-9._/-]{1,200}")  # part of a list with commas in ansible.cfg
 PRINCIPAL = re.compile(r"""(?!-)[^\s"'`,*?!:=#\\$<>|&;(){}\[\]]{1,64}""")  # a pattern of ssh-keygen(1), and of a shell
 PUBLIC_KEY = re.compile(r"((?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]{3,60}) ([A-Za-z0-9+/]{20,8000}={0,2})(?: [^\n]*)?\n?")
 LARGEST_KEY = 16 * 1024  # bytes
+MOST_GROUPS = 10  # named in a question
 
 
 class Department(NamedTuple):
@@ -72,9 +75,11 @@ class Question(NamedTuple):
     option: str
     text: str
     read: Callable[[str], Any]
-    default: str | None = None  # the answer where there is none; None: one is needed
+    default: str | None = None  # the answer where there is none; None: one is needed at a terminal
     many: bool = False
     metavar: str = "TEXT"
+    is_asked: bool = True  # at a terminal
+    are_words: bool = False  # one answer may have several values, with commas or spaces between them
 
 
 def one_line(value: str) -> str:
@@ -96,11 +101,20 @@ def department(value: str) -> Department:
     return Department(name, found)
 
 
-def inventory_file(value: str) -> str:
-    """The path of an inventory in the repository."""
-    if value and (not FILE.fullmatch(value) or ".." in value.split("/")):
-        raise Expected("", value, "the path of a file in DIR, from there, such as inventory/hosts.ini")
-    return value
+def group(value: str, groups: Mapping[str, object] | None) -> Department:
+    """Read a department that is a group of the inventory; `groups` is None where the inventory could not be read."""
+    name, has_hosts, _ = value.partition("=")
+    if has_hosts:
+        raise Expected(name, Described("hosts"), "none, since --inventory has them")
+    names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
+    if groups is not None and name not in names:
+        expected = (
+            f"a group of the inventory: {some(names, MOST_GROUPS)}" if names else "no department: it has no group"
+        )
+        raise Expected("", name, f"{expected}{close_to(name, names)}")
+    if not existing.GROUP.fullmatch(name):
+        raise Expected("", name, "a group whose name has letters, digits, and _ . - only")
+    return Department(name, ())
 
 
 def tenant(value: str) -> tuple[str, str | TenantEntry]:
@@ -115,12 +129,19 @@ def tenant(value: str) -> tuple[str, str | TenantEntry]:
     return provider, read
 
 
-def approver(value: str) -> Approver:
-    """`press:chan.tai.man=chan.pub`; without a department for all of them, without a file one with no key yet."""
+def approver(value: str, departments: Sequence[str] | None = None) -> Approver:
+    """`press:chan.tai.man=chan.pub`; without a department for all of them, without a file one with no key yet.
+
+    `departments` are those that there are; None if they have a mistake.
+    """
     who, _, file = value.partition("=")
     of, colon, name = who.rpartition(":")
-    if not PRINCIPAL.fullmatch(name) or not name.isprintable() or (colon and not GROUP.fullmatch(of)):
+    if not PRINCIPAL.fullmatch(name) or not name.isprintable() or (colon and not existing.GROUP.fullmatch(of)):
         raise Expected("", who, "a name without spaces and quotes, such as chan.tai.man or press:chan.tai.man")
+    if of and departments is not None and of not in departments:
+        none_named = f"a department that --department names; for all hosts only the name: {name}"
+        expected = f"one of {', '.join(departments)}{close_to(of, departments)}" if departments else none_named
+        raise Expected("", of, expected)
     return Approver(of, name, public_key(Path(file)) if file else "")
 
 
@@ -145,16 +166,16 @@ def public_key(file: Path) -> str:
 def questions(today: datetime.date) -> Sequence[Question]:
     """All questions, in their order."""
     category, banned = choice(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
-    some, none = "an empty line ends them", ""
-    departments = f"A department and its hosts, such as press=press01,press02; {some}"
-    tenants = f"An own tenant, such as google=example.org or microsoft=TENANT_ID:example.org; {some}"
-    approvers = f"Who approves waivers, such as press:chan.tai.man=chan.pub; {some}"
+    ends, none = "an empty line ends them", ""
+    departments = f"A department and its hosts, such as press=press01,press02; {ends}"
+    tenants = f"An own tenant, such as google=example.org or microsoft=TENANT_ID:example.org; {ends}"
+    approvers = f"Who approves waivers, such as press:chan.tai.man=chan.pub; {ends}"
     return (
         Question("organisation", "The organisation", one_line, metavar="NAME"),
         Question("contact", "Whom users ask", one_line, RESTRICTIONS["contact"].default),
         Question("department", departments, department, none, True, "NAME=HOST,HOST"),
-        Question("inventory", "An inventory that is in DIR already", inventory_file, none, metavar="FILE"),
-        Question("category", f"A category that is banned; {some}", category, banned, True, "CATEGORY"),
+        Question("inventory", "An inventory that is there already", one_line, none, metavar="INVENTORY"),
+        Question("category", f"A category that is banned; {ends}", category, banned, True, "CATEGORY", are_words=True),
         Question("tenant", tenants, tenant, none, True, "PROVIDER=TENANT"),
         Question("approver", approvers, approver, none, True, "[DEPARTMENT:]NAME=KEYFILE"),
         Question("first-day", "The first day of the ban", day, today.isoformat(), metavar="DATE"),
@@ -164,16 +185,20 @@ def questions(today: datetime.date) -> Sequence[Question]:
 
 
 HELP: Mapping[str, str] = {
-    "organisation": "its name",
+    "organisation": f"its name (default: {ORGANISATION})",
     "contact": "whom users ask; part of every refusal",
-    "department": "a department with its hosts; repeatable",
-    "inventory": "instead of hosts: an inventory that is in DIR, used as it is",
-    "category": "a category that is banned; repeatable",
+    "department": "a department with its hosts, or a group of --inventory; repeatable (default: groups that can only be"
+    " departments, else none)",
+    "inventory": "instead of hosts: an inventory of any form (file, folder, script, plugin), used where it lies"
+    " (default: inventory/prod/hosts.yml, inventory/prod or inventory in DIR, else this machine)",
+    "category": "categories that are banned, with commas or spaces between them; repeatable",
     "tenant": "an own tenant, which stays reachable: google=DOMAIN, or microsoft=TENANT_ID:DOMAIN:...; repeatable",
-    "approver": "who approves waivers, with a public SSH key; a department's first one is its head; repeatable",
+    "approver": "who approves waivers, with a public SSH key; a department's first one is its head; repeatable"
+    " (default: nobody, so nobody can approve)",
     "first-day": "the first day of the ban (default: today)",
     "ci": f"{', '.join(PIPELINES)} (default: {PIPELINES[0]})",
-    "source": "where the collection comes from; without it, a checkout puts the collection's file into vendor/",
+    "source": "where the collection comes from; without it, a checkout puts the collection's file into vendor/; a"
+    " collection needs it",
 }
 
 
@@ -183,16 +208,16 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> Answers
     """
     read: dict[str, Any] = {}
     errors: list[PolicyError] = []
-    for question in questions(today):
+    for question in _asked(arguments, today, read):
         name = question.option.replace("-", "_")
-        given = getattr(arguments, name) or []
+        options = getattr(arguments, name) or []
         try:
-            if given or not sys.stdin.isatty() or _answered(name, read):
-                values = [question.read(one) for one in (given if isinstance(given, list) else [given])]
-                values = values or _default(question)
+            if options or not question.is_asked or not sys.stdin.isatty():
+                texts = [options] if isinstance(options, str) else options
+                values = [value for text in texts for value in _read(question, text)] or _default(question)
             else:
                 values = _prompted(question)
-            read[name] = tuple(values) if question.many else values[0]
+            read[name] = tuple(dict.fromkeys(values) if question.are_words else values) if question.many else values[0]
         except Expected as wrong:
             errors.append(PolicyError(f"--{question.option}", wrong.key, wrong.value, wrong.expected))
     if errors or (errors := list(_across(read))):
@@ -200,16 +225,57 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> Answers
     return Answers(**read)
 
 
-def _answered(name: str, read: Mapping[str, Any]) -> bool:
-    """Whether another answer makes a question superfluous: the hosts are known, or an option has them."""
-    return name == "inventory" and bool(read.get("department"))
+def _asked(arguments: argparse.Namespace, today: datetime.date, read: Mapping[str, Any]) -> Iterator[Question]:
+    """Yield the questions in their order. `read` has the answers so far: some decide what the next question is."""
+    by_option = {question.option: question for question in questions(today)}
+    directory = Path(arguments.directory).absolute()
+    default = existing.default_source(directory)
+    inventory = by_option.pop("inventory")._replace(
+        read=lambda value: existing.read_source(value, directory), default=default
+    )
+    department = by_option.pop("department")
+    approvers = by_option.pop("approver")
+    yield by_option.pop("organisation")
+    yield by_option.pop("contact")
+    has_hosts = any("=" in text for text in arguments.department or ())
+    if arguments.inventory or (default and not has_hosts):
+        yield inventory
+    else:
+        yield department
+        yield inventory._replace(default="", is_asked=not read.get("department"))
+    if arguments.inventory or read.get("inventory"):
+        yield _of_groups(department, directory, read.get("inventory"))
+    yield by_option.pop("category")
+    yield by_option.pop("tenant")
+    departments = [one.name for one in read["department"]] if "department" in read else None
+    yield approvers._replace(read=lambda value: approver(value, departments))
+    yield from by_option.values()
+
+
+def _of_groups(department: Question, directory: Path, source: str | None) -> Question:
+    """The question which groups of an inventory are departments, which is asked where they do not show it."""
+    groups = existing.read_inventory([directory / source]).groups if source else None
+    clear = existing.clear_departments(groups or {})
+    names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
+    return department._replace(
+        text=f"Which groups are departments ({some(names, MOST_GROUPS)}); an empty line ends them",
+        read=lambda value: group(value, groups),
+        default=",".join(clear),
+        is_asked=bool(names) and not clear,
+        are_words=True,
+    )
+
+
+def _read(question: Question, text: str) -> list[Any]:
+    """The values of one answer. Raises Expected."""
+    words = re.split(r"[\s,]+", text.strip(", \t")) if question.are_words else [text]
+    return [question.read(word) for word in words]
 
 
 def _default(question: Question) -> list[Any]:
-    if question.default is None:
-        raise Expected("", "", f"an answer to: {question.text}")
-    words = question.default.split(",") if question.many else [question.default]
-    return [question.read(word) for word in words if word or not question.many]
+    default = ORGANISATION if question.default is None else question.default
+    words = [word for word in default.split(",") if word] if question.many else [default]
+    return [question.read(word) for word in words]
 
 
 def _prompted(question: Question) -> list[Any]:
@@ -221,7 +287,7 @@ def _prompted(question: Question) -> list[Any]:
             typed = answer(f"{question.text}{shown}")
             if not typed and (found or question.default is not None):
                 return found or _default(question)
-            found.append(question.read(typed))
+            found += _read(question, typed)
         except Expected as wrong:
             say(str(PolicyError("", "", wrong.value, wrong.expected)), error=True)
             continue
@@ -229,23 +295,12 @@ def _prompted(question: Question) -> list[Any]:
             return found
 
 
-def _across(read: Mapping[str, Any]) -> Sequence[PolicyError]:
+def _across(read: Mapping[str, Any]) -> Iterator[PolicyError]:
     """The mistakes of answers that do not go together."""
     departments: Sequence[Department] = read["department"]
     names = [one.name for one in departments]
-    errors = []
-    if not read["inventory"] and not departments:
-        expected = "the departments with their hosts, such as press=press01,press02, or --inventory"
-        errors.append(PolicyError("--department", "", "", expected))
     for one in departments:
-        if bool(one.hosts) == bool(read["inventory"]):
-            found = Described("hosts") if one.hosts else Described("no host")
-            expected = "none, since --inventory has them" if one.hosts else f"at least one: {one.name}=HOST"
-            errors.append(PolicyError("--department", one.name, found, expected))
+        if not one.hosts and not read["inventory"]:
+            yield PolicyError("--department", one.name, Described("no host"), f"at least one: {one.name}=HOST")
         if names.count(one.name) > 1 or any(one.name in other.hosts for other in departments):
-            errors.append(PolicyError("--department", "", one.name, "each name once, and no host of that name"))
-    for who in read["approver"]:
-        if who.department and names and who.department not in names:
-            expected = f"one of {', '.join(names)}"
-            errors.append(PolicyError("--approver", "", who.department, expected))
-    return errors
+            yield PolicyError("--department", "", one.name, "each name once, and no host of that name")

@@ -19,7 +19,9 @@ from ....model.types.plan import TenantEntry
 from ....wire import installation
 from ...compile.restrictions import PREFIX, RESTRICTIONS
 from ...compile.waivers.signatures import NAMESPACE
+from ...report.text.command import Command
 from .answers import Answers
+from .existing import FOLDER
 from .yaml_text import Literal, comments_of, document
 
 EXAMPLE = installation.ROOT / "examples/policy-repository"
@@ -33,55 +35,65 @@ PIPELINE = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.
 COMMENTS = ("ci/comment.py", "ci/diff")  # of any pipeline
 HOSTS = "inventory/prod/hosts.yml"
 VARIABLES = "inventory/prod/group_vars/all.yml"
+APPROVERS = "inventory/prod/approvers.yml"
 TABLES = ("expectations.yml", "exceptions.yml")
 MOLECULE = "molecule/default/molecule.yml"
 GATE = " -e proscribe_compliance_gate=incomplete"  # what only audits would fail every morning
 MOST_PLATFORMS = 2  # throw-away hosts, as in the example
+THIS_MACHINE = {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
+NO_DEPARTMENTS = "all"  # stands for the departments that nobody has named
 AUDITS = "# Each control reports and changes nothing, until it is on enforce: the README says when.\n"
 INCOMPLETE_TENANT = (
     "# A tenant of Microsoft has an id and domains: {id: <tenant id>, domains: [example.org]}. Exports need both.\n"
+)
+NAMED_LATER = (
+    "# `{}` names nobody yet, so nobody can approve there, and every run says so. Put a name there: `{head: NAME}`.\n"
 )
 BECOMES = "# `audited` becomes `blocked` in the change that enforces, `upcoming` becomes `audited` on the first day.\n"
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 
-def text_of(name: str) -> str:
-    """A file of the example, which names the collection as it is called here."""
-    text = (EXAMPLE / name).read_text(encoding="utf-8")
+def text_of(name: str, folder: str = FOLDER) -> str:
+    """A file of the example, which names the collection and the policy's folder as they are called here."""
+    text = (EXAMPLE / name).read_text(encoding="utf-8").replace(FOLDER, folder)
     here = installation.COLLECTION or NAMED
     return text.replace(NAMED, here).replace(NAMED.replace(".", "/"), here.replace(".", "/"))
 
 
-def _data(name: str) -> Any:
-    return yaml.safe_load(text_of(name))
+def _data(name: str, folder: str = FOLDER) -> Any:
+    return yaml.safe_load(text_of(name, folder))
 
 
-def files(answers: Answers, departments: Mapping[str, Sequence[str]], requirement: Mapping[str, str]) -> dict[str, str]:
+def files(
+    answers: Answers, departments: Mapping[str, Sequence[str]], requirement: Mapping[str, str], folder: str = FOLDER
+) -> dict[str, str]:
     """The text of each file by its name, but for the tables. `departments` are the groups with their hosts, as this
-    repository has them; `requirement` is what installs the collection.
+    repository has them; `requirement` is what installs the collection; `folder` is the policy's.
     """
     pipeline = PIPELINE[answers.ci]
-    made = {name: text_of(name) for name in (*AS_IT_IS, *(COMMENTS if pipeline else ()))}
-    made.update((name, text_of(name).replace(GATE, "")) for name in pipeline)
+    made = {name: text_of(name, folder) for name in (*AS_IT_IS, *(COMMENTS if pipeline else ()))}
+    made.update((name, text_of(name, folder).replace(GATE, "")) for name in pipeline)
     approvers = _approvers(answers, list(departments))
+    groups: dict[str, Any] = {
+        name: {"hosts": dict.fromkeys(hosts)} if hosts else {} for name, hosts in departments.items()
+    }
+    sources = ",".join(filter(None, (answers.inventory, f"{folder}/hosts.yml")))
     values: dict[str, object] = {
-        "ansible.cfg": text_of("ansible.cfg").replace(HOSTS, ",".join(filter(None, (answers.inventory, HOSTS)))),
+        "ansible.cfg": text_of("ansible.cfg").replace(HOSTS, sources),
         "site.yml": [play for play in _data("site.yml") if "import_playbook" in play],
         "requirements.yml": {"collections": [dict(requirement)]},
-        HOSTS: {name: {"hosts": dict.fromkeys(hosts)} if hosts else {} for name, hosts in departments.items()},
+        HOSTS: groups or ({NO_DEPARTMENTS: {}} if answers.inventory else THIS_MACHINE),
         VARIABLES: _restrictions(answers),
-        "inventory/prod/approvers.yml": approvers,
+        APPROVERS: approvers,
         "inventory/prod/allowed_signers": _signers(answers),
-        MOLECULE: _molecule(list(departments)),
+        MOLECULE: _molecule(list(departments), folder),
     }
+    comments = {VARIABLES: AUDITS + _note_on_tenants(answers), APPROVERS: NAMED_LATER if {} in approvers.values() else ""}
     for name, value in values.items():
-        more = AUDITS + _note_on_tenants(answers) if name == VARIABLES else ""
-        made[name] = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + more)
-    department, hosts = next(iter(departments.items()))
-    made["README.md"] = _readme(
-        answers, [*made, *TABLES], department, (*hosts, "HOST")[0], approvers[department]["head"]
-    )
-    return made
+        text = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + comments.get(name, ""))
+        made[name] = text
+    made = {name.replace(FOLDER, folder): text for name, text in made.items()}
+    return {**made, "README.md": _readme(answers, [*made, *TABLES], departments, approvers, folder)}
 
 
 def table(name: str, answers: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
@@ -116,11 +128,12 @@ def _restrictions(answers: Answers) -> Mapping[str, object]:
 
 
 def _approvers(answers: Answers, departments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The approver list. A department for which nobody was named has an empty entry, which grants nothing."""
     register: dict[str, dict[str, Any]] = {}
-    for department in departments:
-        named = [one.name for one in answers.approver if one.department in ("", department)]
-        head, *deputies = list(dict.fromkeys(named)) or [f"head.of.{department}"]
-        register[department] = {"head": head, **({"deputies": deputies} if deputies else {})}
+    for department in departments or [NO_DEPARTMENTS]:
+        named = dict.fromkeys(one.name for one in answers.approver if one.department in ("", department))
+        head, deputies = list(named)[:1], list(named)[1:]
+        register[department] = {**({"head": head[0]} if head else {}), **({"deputies": deputies} if deputies else {})}
     return register
 
 
@@ -130,13 +143,14 @@ def _signers(answers: Answers) -> str:
     return text_of("inventory/prod/allowed_signers") + "".join(lines)
 
 
-def _molecule(departments: Sequence[str]) -> object:
+def _molecule(departments: Sequence[str], folder: str) -> object:
     """Two throw-away hosts, on which the whole policy is enforced, also while the hosts of the inventory only audit."""
-    scenario = _data(MOLECULE)
+    scenario = _data(MOLECULE, folder)
     platform = scenario["platforms"][0]
+    names = departments[:MOST_PLATFORMS] or [NO_DEPARTMENTS]
     scenario["platforms"] = [
-        {**platform, "name": f"policy-{name.replace('_', '-')}", "groups": [name]}
-        for name in departments[:MOST_PLATFORMS]
+        {**platform, "name": f"policy-{name.replace('_', '-')}", "groups": [name] if departments else []}
+        for name in names
     ]
     options = scenario["provisioner"]["options"]
     variables = json.loads(options["extra-vars"])
@@ -147,12 +161,13 @@ def _molecule(departments: Sequence[str]) -> object:
     return scenario
 
 
-def commands(answers: Answers) -> list[str]:
+def commands(answers: Answers, folder: str = FOLDER) -> list[str]:
     """The next five commands, which are typed in the repository."""
     scheduled = f"ansible-playbook {installation.COLLECTION}.drift"
     if not installation.COLLECTION:
-        scheduled = f"sudo {installation.LAUNCHER} schedule -i {answers.inventory or HOSTS}"
-        scheduled += f" -i {HOSTS}" if answers.inventory else ""
+        sources = filter(None, (answers.inventory, f"{folder}/hosts.yml"))
+        options = [word for source in sources for word in ("-i", source)]
+        scheduled = Command(("sudo", installation.LAUNCHER, "schedule", *options)).line()
     collection = installation.COLLECTION or NAMED
     return [
         "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt",
@@ -172,26 +187,37 @@ COMMANDS_FOR = (
 )
 
 
-def _readme(answers: Answers, names: Sequence[str], department: str, host: str, head: str) -> str:
+def _readme(
+    answers: Answers,
+    names: Sequence[str],
+    departments: Mapping[str, Sequence[str]],
+    approvers: Mapping[str, Mapping[str, Any]],
+    folder: str,
+) -> str:
+    department = next((name for name, entry in approvers.items() if entry), next(iter(approvers)))
+    local = () if departments or answers.inventory else tuple(THIS_MACHINE["all"]["hosts"])
+    host = (*departments.get(department, ()), *local, "HOST")[0]
+    head = approvers[department].get("head", "HEAD")
     title = MARKDOWN.sub(r"\\\1", answers.organisation)
     sections = ["Molecule", *(["Pipelines"] if answers.ci != "none" else []), "Waivers"]
-    example = text_of("README.md")
+    example = text_of("README.md", folder)
     for_this = {"press01.example.org": host, "head.of.press": head, "press": department}
     lines = [
         f"# The policy of {title}\n\nWhat is banned where, who is excepted, who approves. Proscribe itself comes as a"
         " collection.\n",
         *_rows(example, names),
         "\n## The next five commands\n\n```sh",
-        *(f"{command}\n# ^ {why}" for command, why in zip(commands(answers), COMMANDS_FOR, strict=True)),
+        *(f"{command}\n# ^ {why}" for command, why in zip(commands(answers, folder), COMMANDS_FOR, strict=True)),
         "```\n",
-        ENFORCE,
+        ENFORCE.replace(FOLDER, folder),
     ]
     for section in sections:
         found = re.search(rf"^## {section}\n.*?(?=^## |\Z)", example, re.MULTILINE | re.DOTALL)
         if found is None:
             raise LookupError(f"{EXAMPLE}/README.md has no section {section}")
         words = "|".join(rf"\b{re.escape(word)}\b" for word in for_this)
-        lines.append(re.sub(words, lambda word: for_this[word[0]], found[0]).rstrip() + "\n")
+        unnamed = UNNAMED.replace(FOLDER, folder) if section == "Waivers" and {} in approvers.values() else ""
+        lines.append(re.sub(words, lambda word: for_this[word[0]], found[0]).rstrip() + "\n" + unnamed)
     return "\n".join(lines)
 
 
@@ -202,6 +228,10 @@ def _rows(example: str, names: Sequence[str]) -> Iterator[str]:
         if not of or any(name.startswith(one) for one in of for name in names):
             yield row
 
+
+UNNAMED = f"""
+`{APPROVERS}` has departments for which nobody can approve yet. Name their heads there first.
+"""
 
 ENFORCE = f"""\
 ## Enforce it

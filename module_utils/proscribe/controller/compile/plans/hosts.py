@@ -17,7 +17,7 @@ from ..catalogue.loading import Catalogue
 from ..inventory.inventory import Question
 from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
 from ..restrictions import Restrictions
-from ..waivers.authority import Register, unnamed_warning, read_register
+from ..waivers.authority import Register, read_register, unnamed_warning
 from ..waivers.document import read_waivers
 from ..waivers.reading import Judged, context_of, judged_waivers, warning, wrong_names
 from ..waivers.refusals import Refusal, in_force, read_refusals

@@ -1,0 +1,72 @@
+"""An inventory that exists already: where it lies, and which of its groups are departments. It is never changed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
+
+from ...compile.inventory.inventory import Question
+from ...compile.plans.departments import NO_DEPARTMENT, outermost
+from ...policy_errors import Expected
+from .. import inventory
+
+FOLDER = "inventory/prod"  # of the policy, as the example has it
+OTHER_FOLDER = "proscribe"  # where an inventory has the first one
+DEFAULT_SOURCES = (f"{FOLDER}/hosts.yml", FOLDER, "inventory")
+SOURCE = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")  # one of a list with commas in ansible.cfg
+GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # as Ansible reads it; `department` is stricter with new ones
+
+
+def default_source(directory: Path) -> str:
+    """Return the inventory that a directory has in a usual place; "" for none."""
+    return next((name for name in DEFAULT_SOURCES if (directory / name).exists()), "")
+
+
+def read_source(value: str, directory: Path) -> str:
+    """Return the path of an inventory as ansible.cfg in `directory` names it: from there, or absolute outside of it.
+
+    A relative path starts at `directory`, and where nothing is there, where the command was typed. Raises Expected.
+    """
+    if not value:
+        return ""
+    places = [Path(os.path.normpath(base / Path(value).expanduser())) for base in (directory, Path.cwd())]
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
+        raise Expected("", value, f"an inventory in {directory}, or a path from here: a file, a folder or a script")
+    if path.is_dir() and (directory / OTHER_FOLDER).resolve().is_relative_to(path.resolve()):
+        raise Expected("", value, f"a folder that has inventories only: it would have the policy of {directory}, too")
+    source = str(path.relative_to(directory) if path.is_relative_to(directory) else path)
+    if not SOURCE.fullmatch(source) or not source.isprintable() or source != source.strip():
+        raise Expected("", source, "a path that ansible.cfg can name: no comma, quote, or any of ; # $ % { } `")
+    return source
+
+
+def policy_folder(directory: Path, source: str) -> str:
+    """Return the folder for the policy's files: one that no inventory has, and that no inventory reads."""
+    folder = directory / FOLDER
+    is_taken = os.path.lexists(folder) or folder.resolve().is_relative_to((directory / source).resolve())
+    return OTHER_FOLDER if source and is_taken else FOLDER
+
+
+def read_inventory(sources: Iterable[Path]) -> Question:
+    """Return what inventories say of all hosts. Raises Refused and PolicyErrors."""
+    options = argparse.ArgumentParser()
+    inventory.add_options(options)
+    return inventory.question(options.parse_args([word for source in sources for word in ("-i", str(source))]))
+
+
+def clear_departments(groups: Mapping[str, Set[str]]) -> list[str]:
+    """Return the groups that can only be the departments: no host is in two, and no group lies within another one, but
+    for groups around all hosts. Return nothing where that is not so: sites, platforms and teams look alike.
+    """
+    sets = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
+    departments = outermost(sets)
+    others = [hosts for name, hosts in sets.items() if name not in departments]
+    everyone = frozenset().union(*sets.values())
+    is_flat = sum(len(sets[name]) for name in departments) == len(everyone)
+    if len(departments) == 1 and others or any(hosts != everyone for hosts in others):
+        return []
+    return departments if is_flat and all(map(GROUP.fullmatch, departments)) else []
