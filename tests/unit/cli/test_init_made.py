@@ -235,6 +235,17 @@ def test_without_any_answer_it_audits_this_machine_and_nobody_approves(
     assert expected_names(tmp_path / "policy", monkeypatch) == MET
 
 
+def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed(tmp_path, {"inventory/prod/hosts.yml": YAML})
+    assert main(["init", str(tmp_path), SOURCE, "--approver=press:chan"]) == 0
+    monkeypatch.chdir(tmp_path)
+    inventories = ["-i", "inventory/prod/hosts.yml", "-i", "proscribe/hosts.yml"]
+    waiver = ["--id=w1", "--service=whatsapp", "--host=press01", "--reason=r", "--requested-by=lee"]
+    approval = ["--approved-by=chan", "--approved-on=now", "--expires=9d"]
+    assert main(["waiver", "new", *inventories, *waiver, *approval]) == 0
+    assert (tmp_path / "proscribe/waivers/w1.yml").exists() and (tmp_path / "proscribe/allowed_signers").exists()
+
+
 def test_a_windows_host_meets_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hosts.ini").write_text(f"{HOSTS}desk01 ansible_connection=winrm\n")
     assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini"]) == 0

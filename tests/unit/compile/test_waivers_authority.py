@@ -38,10 +38,10 @@ def test_an_empty_entry_lets_nobody_approve(approver: str) -> None:
     ("register", "warning"),
     [
         ({"press": {"head": "chan"}}, []),
-        ({"press": {}}, ["nobody can approve a waiver for press: name the head in approvers.yml"]),
+        ({"press": {}}, ["nobody can approve a waiver for the group press: name the head in approvers.yml"]),
         (
             {"press": {}, "finance": {}},
-            ["nobody can approve a waiver for finance (and 1 more): name the head in approvers.yml"],
+            ["nobody can approve a waiver for the group finance (and 1 more): name the head in approvers.yml"],
         ),
     ],
 )

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         placing.move(place, directory)
     say(f"made {directory}; every control only audits. README.md has what comes next:")
     command = Command(("cd", arguments.directory)).line()
-    print(*(f"  {line}" for line in [command, *repository.commands(answers, folder)]), sep="\n")
+    print(*(f"  {line}" for line in [command, *repository.commands(answers, folder)]), sep="\n", flush=True)
     for line in _notes(answers, folder, tables.omitted):
         say(f"proscribe: {line}", error=True)
     return 0
@@ -93,7 +93,8 @@ def _notes(answers: Answers, folder: str, omitted: Sequence[str]) -> Iterator[st
     named = {approver.department for approver in answers.approver}
     unnamed = [name for name in departments or [repository.NO_DEPARTMENTS] if not named & {"", name}]
     if unnamed:
-        yield f"nobody can approve a waiver for {', '.join(unnamed)}: name the head in {folder}/approvers.yml"
+        which = f"the groups {', '.join(unnamed)}" if unnamed[1:] else f"the group {unnamed[0]}"
+        yield f"nobody can approve a waiver for {which}: name the head in {folder}/approvers.yml"
     if omitted:
         yield f"not in the tables, since hosts answer differently: {', '.join(omitted)}"
 

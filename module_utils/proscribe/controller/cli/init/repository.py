@@ -49,6 +49,7 @@ INCOMPLETE_TENANT = (
 NAMED_LATER = (
     "# `{}` names nobody yet, so nobody can approve there, and every run says so. Put a name there: `{head: NAME}`.\n"
 )
+NO_DEPARTMENTS_YET = "# `all` stands for your departments until you name them: groups of the inventory.\n"
 BECOMES = "# `audited` becomes `blocked` in the change that enforces, `upcoming` becomes `audited` on the first day.\n"
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
@@ -88,7 +89,9 @@ def files(
         "inventory/prod/allowed_signers": _signers(answers),
         MOLECULE: _molecule(list(departments), folder),
     }
-    comments = {VARIABLES: AUDITS + _note_on_tenants(answers), APPROVERS: NAMED_LATER if {} in approvers.values() else ""}
+    later = "" if departments else NO_DEPARTMENTS_YET
+    later += NAMED_LATER if {} in approvers.values() else ""
+    comments = {VARIABLES: AUDITS + _note_on_tenants(answers), APPROVERS: later}
     for name, value in values.items():
         text = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + comments.get(name, ""))
         made[name] = text
@@ -122,6 +125,8 @@ def _restrictions(answers: Answers) -> Mapping[str, object]:
         "contact": Literal(answers.contact),
         "controls": dict.fromkeys(CONTROLS, "audit"),
         "tenants": tenants,
+        # Else new waivers would go beside the inventory that was there, where no approver has a key.
+        "waivers_dir": "waivers" if answers.inventory else "",
         "waiver_signatures": "required",
     }
     return {PREFIX + name: value for name, value in values.items() if value}
@@ -216,8 +221,10 @@ def _readme(
         if found is None:
             raise LookupError(f"{EXAMPLE}/README.md has no section {section}")
         words = "|".join(rf"\b{re.escape(word)}\b" for word in for_this)
-        unnamed = UNNAMED.replace(FOLDER, folder) if section == "Waivers" and {} in approvers.values() else ""
-        lines.append(re.sub(words, lambda word: for_this[word[0]], found[0]).rstrip() + "\n" + unnamed)
+        text = re.sub(words, lambda word: for_this[word[0]], found[0]).rstrip() + "\n"
+        if section == "Waivers" and {} in approvers.values():
+            text = text.replace("\n\n", f"\n\n{UNNAMED.replace(FOLDER, folder)}\n\n", 1)
+        lines.append(text)
     return "\n".join(lines)
 
 
@@ -229,9 +236,7 @@ def _rows(example: str, names: Sequence[str]) -> Iterator[str]:
             yield row
 
 
-UNNAMED = f"""
-`{APPROVERS}` has departments for which nobody can approve yet. Name their heads there first.
-"""
+UNNAMED = f"`{APPROVERS}` does not name everybody who approves yet. Put a head there for each `{{}}` first."
 
 ENFORCE = f"""\
 ## Enforce it

@@ -75,7 +75,7 @@ def unnamed_warning(register: Register) -> str:
     if not departments:
         return ""
     more = f" (and {len(departments) - 1} more)" if departments[1:] else ""
-    return f"nobody can approve a waiver for {departments[0]}{more}: name the head in {REGISTER}"
+    return f"nobody can approve a waiver for the group {departments[0]}{more}: name the head in {REGISTER}"
 
 
 def disqualified(
