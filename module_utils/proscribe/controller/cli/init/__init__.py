@@ -123,8 +123,9 @@ class Tables(NamedTuple):
 
 
 def _tables(question: Question, departments: Sequence[str]) -> Tables:
-    """The tables with what the policy answers today, by the same reader and the same facts as `explain --expect`; what
-    differs within a group is left out. A group without hosts has no row. Raises Refused and PolicyErrors.
+    """Return the tables with what the policy answers today, by the reader and the facts of `explain --expect`.
+
+    What differs within a group is left out. A group without hosts has no row. Raises Refused and PolicyErrors.
     """
     compiled = compile_hosts(question, datetime.datetime.now(datetime.timezone.utc))
     known = facts.known_of(question, compiled.hosts)

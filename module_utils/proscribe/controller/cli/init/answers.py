@@ -78,7 +78,7 @@ class Question(NamedTuple):
     default: str | None = None  # the answer where there is none; None: one is needed at a terminal
     many: bool = False
     metavar: str = "TEXT"
-    is_asked: bool = True  # at a terminal
+    is_prompted: bool = True  # at a terminal
     are_words: bool = False  # one answer may have several values, with commas or spaces between them
 
 
@@ -173,7 +173,7 @@ def questions(today: datetime.date) -> Sequence[Question]:
     return (
         Question("organisation", "The organisation", one_line, metavar="NAME"),
         Question("contact", "Whom users ask", one_line, RESTRICTIONS["contact"].default),
-        Question("department", departments, department, none, True, "NAME=HOST,HOST"),
+        Question("department", departments, department, none, True, "NAME[=HOST,HOST]"),
         Question("inventory", "An inventory that is there already", one_line, none, metavar="INVENTORY"),
         Question("category", f"A category that is banned; {ends}", category, banned, True, "CATEGORY", are_words=True),
         Question("tenant", tenants, tenant, none, True, "PROVIDER=TENANT"),
@@ -208,11 +208,11 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> Answers
     """
     read: dict[str, Any] = {}
     errors: list[PolicyError] = []
-    for question in _asked(arguments, today, read):
+    for question in _ordered_questions(arguments, today, read):
         name = question.option.replace("-", "_")
         options = getattr(arguments, name) or []
         try:
-            if options or not question.is_asked or not sys.stdin.isatty():
+            if options or not question.is_prompted or not sys.stdin.isatty():
                 texts = [options] if isinstance(options, str) else options
                 values = [value for text in texts for value in _read(question, text)] or _default(question)
             else:
@@ -225,7 +225,9 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> Answers
     return Answers(**read)
 
 
-def _asked(arguments: argparse.Namespace, today: datetime.date, read: Mapping[str, Any]) -> Iterator[Question]:
+def _ordered_questions(
+    arguments: argparse.Namespace, today: datetime.date, read: Mapping[str, Any]
+) -> Iterator[Question]:
     """Yield the questions in their order. `read` has the answers so far: some decide what the next question is."""
     by_option = {question.option: question for question in questions(today)}
     directory = Path(arguments.directory).absolute()
@@ -242,7 +244,7 @@ def _asked(arguments: argparse.Namespace, today: datetime.date, read: Mapping[st
         yield inventory
     else:
         yield department
-        yield inventory._replace(default="", is_asked=not read.get("department"))
+        yield inventory._replace(default="", is_prompted=not read.get("department"))
     if arguments.inventory or read.get("inventory"):
         yield _of_groups(department, directory, read.get("inventory"))
     yield by_option.pop("category")
@@ -261,7 +263,7 @@ def _of_groups(department: Question, directory: Path, source: str | None) -> Que
         text=f"Which groups are departments ({some(names, MOST_GROUPS)}); an empty line ends them",
         read=lambda value: group(value, groups),
         default=",".join(clear),
-        is_asked=bool(names) and not clear,
+        is_prompted=bool(names) and not clear,
         are_words=True,
     )
 
