@@ -307,7 +307,7 @@ def test_approvers_and_their_keys(key: Path) -> None:
     lines = [line for line in found["inventory/prod/allowed_signers"].splitlines() if not line.startswith("#")]
     content = " ".join(public.read_text().split()[:2])
     assert lines == [f'chan namespaces="proscribe-waiver" {content}', f'lee namespaces="proscribe-waiver" {content}']
-    assert yaml.safe_load(made()["inventory/prod/approvers.yml"]) == {"press": {}, "finance": {}}
+    assert yaml.safe_load(made()["inventory/prod/approvers.yml"]) == {"press": None, "finance": None}
     assert "--host press01" in found["README.md"] and "--approved-by chan" in found["README.md"]
 
 

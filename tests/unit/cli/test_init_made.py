@@ -139,7 +139,7 @@ def test_an_inventory_of_each_form_is_used_where_it_lies(
     assert main(["init", str(directory), SOURCE, "--inventory", name]) == 0
     assert {file: content for file, content in contents(place).items() if file in before} == before
     assert inside_it or contents(other) == before
-    assert approvers(directory) == {"press": {}, "finance": {}}
+    assert approvers(directory) == {"press": None, "finance": None}
     assert expected_names(directory, monkeypatch) == MET
 
 
@@ -199,7 +199,7 @@ def test_only_groups_that_are_clearly_departments_are_taken(
 ) -> None:
     (tmp_path / "hosts.ini").write_text(hosts)
     assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini", *options]) == 0
-    assert approvers(tmp_path) == {name: {} for name in departments}
+    assert approvers(tmp_path) == dict.fromkeys(departments)
     assert set(yaml.safe_load((tmp_path / "exceptions.yml").read_text())) == departments
     assert expected_names(tmp_path, monkeypatch) == MET
 
@@ -221,7 +221,7 @@ def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path: Path, monk
     ]
     monkeypatch.setattr(sys, "stdin", Terminal("\n".join([*answers, ""])))
     assert main(["init", str(tmp_path), "--inventory=hosts.ini", "--source", SOURCE.partition("=")[2]]) == 0
-    assert approvers(tmp_path) == {"press": {"head": "chan"}, "finance": {}}
+    assert approvers(tmp_path) == {"press": {"head": "chan"}, "finance": None}
 
 
 def test_without_any_answer_it_audits_this_machine_and_nobody_approves(
@@ -231,7 +231,7 @@ def test_without_any_answer_it_audits_this_machine_and_nobody_approves(
     assert "inventory/prod/hosts.yml" in (message := capsys.readouterr().err) and "approvers.yml" in message
     hosts = yaml.safe_load((tmp_path / "policy/inventory/prod/hosts.yml").read_text())
     assert hosts == {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
-    assert approvers(tmp_path / "policy") == {"all": {}}
+    assert approvers(tmp_path / "policy") == {"all": None}
     assert expected_names(tmp_path / "policy", monkeypatch) == MET
 
 

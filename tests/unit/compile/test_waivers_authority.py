@@ -20,7 +20,7 @@ from proscribe.controller.policy_errors import PolicyErrors
             "finance: {head: lee.siu.ming, deputies: []}\n",
             {"press": Authority("chan.tai.man", ("lee.siu.ming", "陳大文")), "finance": Authority("lee.siu.ming")},
         ),
-        ("press: {}\n", {"press": Authority("")}),
+        ("press:\n", {"press": Authority("")}),
     ],
 )
 def test_a_register_names_the_heads_and_deputies_of_departments(tmp_path, content, register):
@@ -38,9 +38,9 @@ def test_an_empty_entry_lets_nobody_approve(approver: str) -> None:
     ("register", "warning"),
     [
         ({"press": {"head": "chan"}}, []),
-        ({"press": {}}, ["nobody can approve a waiver for the group press: name the head in approvers.yml"]),
+        ({"press": ""}, ["nobody can approve a waiver for the group press: name the head in approvers.yml"]),
         (
-            {"press": {}, "finance": {}},
+            {"press": "", "finance": ""},
             ["nobody can approve a waiver for the group finance (and 1 more): name the head in approvers.yml"],
         ),
     ],

@@ -47,7 +47,8 @@ INCOMPLETE_TENANT = (
     "# A tenant of Microsoft has an id and domains: {id: <tenant id>, domains: [example.org]}. Exports need both.\n"
 )
 NAMED_LATER = (
-    "# `{}` names nobody yet, so nobody can approve there, and every run says so. Put a name there: `{head: NAME}`.\n"
+    "# Nobody is named where the value is missing: nobody can approve there, and every run says so. Put `{head: NAME}`"
+    " there.\n"
 )
 NO_DEPARTMENTS_YET = "# `all` stands for your departments until you name them: groups of the inventory.\n"
 BECOMES = "# `audited` becomes `blocked` in the change that enforces, `upcoming` becomes `audited` on the first day.\n"
@@ -90,7 +91,7 @@ def files(
         MOLECULE: _molecule(list(departments), folder),
     }
     later = "" if departments else NO_DEPARTMENTS_YET
-    later += NAMED_LATER if {} in approvers.values() else ""
+    later += NAMED_LATER if None in approvers.values() else ""
     comments = {VARIABLES: AUDITS + _note_on_tenants(answers), APPROVERS: later}
     for name, value in values.items():
         text = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + comments.get(name, ""))
@@ -132,13 +133,13 @@ def _restrictions(answers: Answers) -> Mapping[str, object]:
     return {PREFIX + name: value for name, value in values.items() if value}
 
 
-def _approvers(answers: Answers, departments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The approver list. A department for which nobody was named has an empty entry, which grants nothing."""
-    register: dict[str, dict[str, Any]] = {}
+def _approvers(answers: Answers, departments: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+    """The approver list. A department for which nobody was named has no value, which grants nothing."""
+    register: dict[str, dict[str, Any] | None] = {}
     for department in departments or [NO_DEPARTMENTS]:
-        named = dict.fromkeys(one.name for one in answers.approver if one.department in ("", department))
-        head, deputies = list(named)[:1], list(named)[1:]
-        register[department] = {**({"head": head[0]} if head else {}), **({"deputies": deputies} if deputies else {})}
+        named = list(dict.fromkeys(one.name for one in answers.approver if one.department in ("", department)))
+        deputies = {"deputies": named[1:]} if named[1:] else {}
+        register[department] = {"head": named[0], **deputies} if named else None
     return register
 
 
@@ -196,13 +197,13 @@ def _readme(
     answers: Answers,
     names: Sequence[str],
     departments: Mapping[str, Sequence[str]],
-    approvers: Mapping[str, Mapping[str, Any]],
+    approvers: Mapping[str, Mapping[str, Any] | None],
     folder: str,
 ) -> str:
     department = next((name for name, entry in approvers.items() if entry), next(iter(approvers)))
     local = () if departments or answers.inventory else tuple(THIS_MACHINE["all"]["hosts"])
     host = (*departments.get(department, ()), *local, "HOST")[0]
-    head = approvers[department].get("head", "HEAD")
+    head = (approvers[department] or {"head": "HEAD"})["head"]
     title = MARKDOWN.sub(r"\\\1", answers.organisation)
     sections = ["Molecule", *(["Pipelines"] if answers.ci != "none" else []), "Waivers"]
     example = text_of("README.md", folder)
@@ -222,7 +223,7 @@ def _readme(
             raise LookupError(f"{EXAMPLE}/README.md has no section {section}")
         words = "|".join(rf"\b{re.escape(word)}\b" for word in for_this)
         text = re.sub(words, lambda word: for_this[word[0]], found[0]).rstrip() + "\n"
-        if section == "Waivers" and {} in approvers.values():
+        if section == "Waivers" and None in approvers.values():
             text = text.replace("\n\n", f"\n\n{UNNAMED.replace(FOLDER, folder)}\n\n", 1)
         lines.append(text)
     return "\n".join(lines)
@@ -236,7 +237,7 @@ def _rows(example: str, names: Sequence[str]) -> Iterator[str]:
             yield row
 
 
-UNNAMED = f"`{APPROVERS}` does not name everybody who approves yet. Put a head there for each `{{}}` first."
+UNNAMED = f"`{APPROVERS}` does not name everybody who approves yet. Put a head there for each department first."
 
 ENFORCE = f"""\
 ## Enforce it

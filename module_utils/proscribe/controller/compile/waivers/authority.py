@@ -6,7 +6,7 @@ inventory:
     press:
       head: chan.tai.man
       deputies: [lee.siu.ming]
-    finance: {}            # nobody is named yet: nobody can approve there, and every run says so
+    finance:               # nobody is named yet: nobody can approve there, and every run says so
 """
 
 from __future__ import annotations
@@ -129,15 +129,15 @@ def _departments(
         if department not in groups:
             wrong((department,), department, f"a group of the inventory{close_to(department, groups)}")
             continue  # what it holds is not printed: a link may have borrowed the file, as Document.error says
+        if entry == "":
+            found.append((department, Authority("")))
+            continue
         if not isinstance(entry, Mapping):
             wrong((department,), entry, "a mapping such as {head: chan.tai.man, deputies: [lee.siu.ming]}")
             continue
         for key in entry:
             if key not in KEYS:
                 wrong((department, key), key, f"one of {', '.join(KEYS)}{close_to(key, KEYS)}")
-        if not entry:
-            found.append((department, Authority("")))
-            continue
         if not _is_name(entry.get("head")):
             wrong((department, "head"), entry.get("head"), "the head's name, as approved_by gives it")
             continue
