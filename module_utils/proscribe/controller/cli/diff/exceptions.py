@@ -55,7 +55,7 @@ def read_exceptions(question: Question, compiled: Compiled, now: datetime.dateti
     approvers = [
         f"{department}: {role} {name}"
         for department, authority in register.items()
-        for role, name in (("head", authority.head), *(("deputy", deputy) for deputy in authority.deputies))
+        for role, name in (("head", authority.head or "(nobody)"), *(("deputy", name) for name in authority.deputies))
     ]
     folders = {folder.parent for folder in folders_of_waivers(question, compiled.restrictions)}
     folders.update(folders_of_registers(question, compiled.restrictions))
