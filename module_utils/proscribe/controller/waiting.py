@@ -11,12 +11,13 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 PAUSE = 0.05  # seconds until it is tried again
 LONGEST = 3600.0  # seconds that the launcher waits
 TICKS = os.sysconf("SC_CLK_TCK")
 SHOWN = 120  # characters of a command
+OWN_COMMANDS = "proscribe.controller.cli"  # the module that the launcher runs for a command
 
 
 def locked(descriptor: int, patience: float, say: Callable[[str], None] | None = None) -> bool:
@@ -45,13 +46,24 @@ def holder(descriptor: int) -> str:
         try:
             owner, began = os.stat(f"/proc/{pid}").st_uid, _began(pid)
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read(4096).decode(errors="replace").replace("\0", " ")
+                words = file.read(4096).decode(errors="replace").rstrip("\0").split("\0")
         except (OSError, ValueError, IndexError):
             continue
-        command = "".join(c if c.isprintable() else " " for c in words).strip()
+        command = "".join(c if c.isprintable() else " " for c in _describe_command(words)).strip()
         shorter = command if len(command) <= SHOWN else f"{command[: SHOWN - 3]}..."
         return f"process {pid} of {_name(owner)}, which began at {_clock(began)} ({shorter})"
     return "a process that cannot be seen from here"
+
+
+def _describe_command(words: Sequence[str]) -> str:
+    """Return a command line as a person would type it: without the source text behind `-c`, which the launcher uses."""
+    source = next((at + 1 for at, word in enumerate(words[:-1]) if word == "-c" and "\n" in words[at + 1]), 0)
+    if not source:
+        return " ".join(words)
+    arguments = words[source + 1 :]
+    if OWN_COMMANDS in arguments[1:2]:
+        return " ".join(["proscribe", *arguments[2:]])
+    return " ".join(arguments or [*words[:source], "..."])
 
 
 def _holders(inode: int) -> Iterator[int]:

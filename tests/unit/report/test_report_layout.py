@@ -197,6 +197,7 @@ def test_small_words():
     assert moment("yesterday\n") == "yesterday "
     assert shorter("/srv/ban/reports/r1", "/srv/ban") == "reports/r1"
     assert shorter("/srv/bantam", "/srv/ban") == "/srv/bantam"
+    assert shorter("/srv/ban/reports/r1", "/") == "/srv/ban/reports/r1", "a service runs in /, and its reader does not"
 
 
 def test_hosts_that_are_too_many_for_a_command_are_listed():

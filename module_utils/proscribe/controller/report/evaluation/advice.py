@@ -119,8 +119,11 @@ def _in_order(report: Report, records: Sequence[Record]) -> list[Suggestion]:
 
 
 def shorter(path: str, here: str) -> str:
-    """A path as one types it: relative where it lies below `here`."""
-    return os.path.relpath(path, here) if here and path.startswith(f"{here.rstrip('/')}/") else path
+    """Return a path as a user types it: relative where it lies below `here`. Services run in /: there it stays whole,
+    because a reader of the journal is in another directory.
+    """
+    top = here.rstrip("/")
+    return os.path.relpath(path, here) if top and path.startswith(f"{top}/") else path
 
 
 def _correct(run: ReportRun, call: Call, bad: Sequence[str], directory: str, does: str) -> list[Suggestion]:
