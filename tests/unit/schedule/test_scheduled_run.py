@@ -43,6 +43,7 @@ for last in "$@"; do :; done
 cp "$(printf '%s' "$last" | sed 's/.*: "//; s/".*//')" "{place}/notification"
 seq 100
 printf 'bad\\033[2J\\n'
+printf '[ERROR]: no inventory\\033[2J\\n' >&2
 exit {code}
 """
 
@@ -254,8 +255,8 @@ def test_why_it_could_not_be_sent_is_the_end_of_what_was_printed(
     said = capsys.readouterr()
     assert said.out == "Proscribe: drift\na line\n\n"
     head, *lines = said.err.splitlines()
-    assert "could not be sent" in head and lines[:-1] == [str(number) for number in range(90, 101)]
-    assert "bad" in lines[-1] and "\x1b" not in said.err
+    assert "could not be sent" in head and lines[:-2] == [str(number) for number in range(90, 101)]
+    assert "bad" in lines[-2] and "[ERROR]: no inventory" in lines[-1] and "\x1b" not in said.err
 
 
 # -- a run that did not end well

@@ -15,6 +15,8 @@ from ...report.notification import Notification
 from ...report.text.wording import clean
 from .. import inventory
 
+SHOWN_LINES = 12  # of each output of the playbook that could not send
+
 
 def send(notification: Notification, options: Sequence[str], heads: Sequence[Mapping[str, str]] = ()) -> bool:
     """Have the notice sent to where the inventory's proscribe_notify says, and mails to heads; if all went well."""
@@ -36,7 +38,9 @@ def send(notification: Notification, options: Sequence[str], heads: Sequence[Map
         done = subprocess.run(argv, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         print("proscribe: the notification could not be sent:", file=sys.stderr)
-        print(*(clean(line) for line in done.stdout.splitlines()[-12:]), sep="\n", file=sys.stderr)
+        # Ansible prints how a task failed on stdout, and why it could not start on stderr.
+        lines = [*done.stdout.splitlines()[-SHOWN_LINES:], *done.stderr.splitlines()[-SHOWN_LINES:]]
+        print(*(clean(line) for line in lines if line.strip()), sep="\n", file=sys.stderr)
     return done.returncode == 0
 
 
