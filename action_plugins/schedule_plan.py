@@ -31,6 +31,7 @@ from proscribe.wire import installation
 CONTROLLER = "proscribe_controller"  # the group that names another machine to run the schedule
 EXTRA = {"-e", "--extra-vars"}
 IN_UNITS = {VARIABLE, *(PREFIX + name for name in RESTRICTIONS if name.startswith("schedule"))}
+PULL = "pull"  # the method by which hosts run by themselves
 HANDED_ON = "PROSCRIBE_ANSIBLE_PLAYBOOK"
 
 
@@ -56,8 +57,15 @@ class ActionModule(ActionBase):
             elsewhere = ""
         sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
         try:
-            selection = select(names, InPlay(hostvars, self._task, names))
+            in_play = InPlay(hostvars, self._task, names)
+            selection = select(names, in_play)
+            set_up = selection.names
             restrictions = read_all(selection.hosts)
+            if any(one.schedule == PULL for one in restrictions.values()):
+                # The controller collects from every host, so its part does not depend on a --limit.
+                names = [str(name) for name in variables["groups"]["all"]]
+                selection = select(names, in_play)
+                restrictions = read_all(selection.hosts)
             self._require_what_runs_see(hostvars, names, restrictions.values())
             environment = {ENVIRONMENT: str(reports_of(selection.hosts, sources))}
             if program := os.environ.get(HANDED_ON):
@@ -72,7 +80,7 @@ class ActionModule(ActionBase):
             )
             local = any(self._is_here(hostvars, name) for name in selection.names)
             made = plan(selection.hosts, restrictions, here, elsewhere, local)
-            result["schedule"] = {**made, "selected": selection.names}
+            result["schedule"] = {**made, "selected": set_up}
         except PolicyErrors as wrong:
             count = f"{len(wrong.errors)} mistakes" if len(wrong.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no machine was touched\n{wrong}") from None

@@ -41,6 +41,11 @@ options:
         type: list
         elements: str
         default: []
+      needs:
+        description: Paths that have to be on the machine, or no run could begin.
+        type: list
+        elements: str
+        default: []
       starts:
         description: The programs among them.
         type: list
@@ -101,7 +106,7 @@ ARGUMENTS = {
         "default": {},
         "options": {
             "account": {"type": "str"},
-            **{name: {"type": "list", "elements": "str", "default": []} for name in ("paths", "starts", "writes")},
+            **{name: {"type": "list", "elements": "str", "default": []} for name in ("paths", "needs", "starts", "writes")},
         },
     },
     "host": {"type": "str", "default": ""},

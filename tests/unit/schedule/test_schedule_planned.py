@@ -48,6 +48,12 @@ def test_the_controller_runs_the_inventory_and_limit_that_the_schedule_was_set_u
         assert f"\n{line}\n" in timer
 
 
+def test_a_limit_of_hosts_that_pull_does_not_narrow_what_is_collected():
+    answer = planned(schedule="pull", schedule_repository="https://git.example.org/p.git", schedule_signers=[SIGNER])
+    service = answer["drift"]["files"][f"{UNITS}-drift.service"]
+    assert '"scheduled" "collect" "--" "-i" "/srv/proscribe/inventory/prod"\n' in service
+
+
 @pytest.mark.parametrize("schedule", ["controller", "pull"])
 def test_the_catalogue_is_refreshed_where_the_inventory_says_when(schedule):
     pull = {"schedule_repository": "https://git.example.org/p.git", "schedule_signers": [SIGNER]}
@@ -58,7 +64,7 @@ def test_the_catalogue_is_refreshed_where_the_inventory_says_when(schedule):
     assert "\nOnCalendar=*-*-* 02:30\n" in files[f"{UNITS}-drift.timer"]
     service = files[f"{UNITS}-catalogue.service"]
     command = '"/srv/proscribe/proscribe" "scheduled" "catalog" "--" "-i" "/srv/proscribe/inventory/prod"'
-    assert f"ExecStart={command} " in service and "\nNoNewPrivileges=yes\n" in service and "\nUser=ops\n" in service
+    assert f"ExecStart={command}" in service and "\nNoNewPrivileges=yes\n" in service and "\nUser=ops\n" in service
 
 
 @pytest.mark.parametrize(
@@ -118,6 +124,7 @@ def test_what_runs_are_made_of_is_named_for_the_machine_that_has_it():
     assert answer["drift"]["runs"] == {
         "account": "ops",
         "paths": ["/srv/proscribe", *paths, "/v/1", "/v/2", "/v/3"],
+        "needs": ["/srv/proscribe/proscribe", *paths[:3], "/v/1", "/v/2", "/v/3"],
         "starts": ["/srv/proscribe/proscribe"],
         "writes": [],
     }
@@ -126,26 +133,33 @@ def test_what_runs_are_made_of_is_named_for_the_machine_that_has_it():
     assert answer["drift"]["runs"] == {
         "account": "root",
         "paths": ["/opt/p", "/opt/p/inventory/prod", "/etc/ansible/hosts"],
+        "needs": ["/opt/p/proscribe", "/opt/p/inventory/prod", "/etc/ansible/hosts"],
         "starts": ["/opt/p/proscribe"],
         "writes": [],
     }
 
 
 @pytest.mark.parametrize(
-    ("settings", "paths"),
+    ("settings", "paths", "needs"),
     [
-        ({"repository": "https://git.example.org/p.git", "signers": [SIGNER]}, []),
-        ({"repository": "/srv/p.git", "signers": [SIGNER]}, []),  # the signatures are checked
-        ({"repository": "/srv/p.git"}, ["/srv/p.git"]),
-        ({"repository": "file:///srv/p.git", "ansible": "/opt/a"}, ["/opt/a", "/srv/p.git"]),
-        ({"directory": "/srv/p"}, ["/srv/p"]),
+        ({"repository": "https://git.example.org/p.git", "signers": [SIGNER]}, [], []),
+        ({"repository": "/srv/p.git", "signers": [SIGNER]}, [], []),  # the signatures are checked
+        ({"repository": "/srv/p.git"}, ["/srv/p.git"], []),
+        ({"repository": "file:///srv/p.git", "ansible": "/opt/a"}, ["/opt/a", "/srv/p.git"], ["/opt/a"]),
+        ({"directory": "/srv/p"}, ["/srv/p"], ["/srv/p/proscribe", "/srv/p/prod"]),
     ],
 )
-def test_so_it_is_on_hosts_that_pull(settings, paths):
+def test_so_it_is_on_hosts_that_pull(settings, paths, needs):
     message = {f"schedule_{name}": value for name, value in settings.items()}
     answer = planned(schedule="pull", schedule_inventory="prod", **message)
     starts = ["/srv/p/proscribe"] if "directory" in settings else []
-    assert answer["pull"]["runs"] == {"account": "root", "paths": paths, "starts": starts, "writes": []}
+    assert answer["pull"]["runs"] == {
+        "account": "root",
+        "paths": paths,
+        "needs": needs,
+        "starts": starts,
+        "writes": [],
+    }
     assert bool(answer["warnings"]) == ("repository" in settings and "signers" not in settings)
 
 

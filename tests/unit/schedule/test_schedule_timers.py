@@ -290,6 +290,13 @@ def test_what_is_run_has_to_be_its_accounts_own_and_visible_to_the_units(machine
     assert called == []
 
 
+def test_a_file_that_runs_need_and_the_machine_lacks_is_named_before_anything_is_written(machine, tmp_path):
+    runs = {"account": "root", "paths": [], "needs": ["/", f"{tmp_path}/fleet/prod"]}
+    with pytest.raises(ControlError, match=f"{tmp_path}/fleet/prod is not on .*, where scheduled runs need it"):
+        timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, runs)
+    assert machine.files == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
 def test_a_link_to_a_timer_that_is_gone_goes_too(machine):
     link = machine.root / "etc/systemd/system/timers.target.wants/proscribe-pull.timer"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict
 
 from ...host.programs import pulling
 from ...host.schedule.timers import ABOUT, ABOUT_TEXT, CATALOGUE, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
 from ...host.system import WRITTEN_BY
+from ...model.types.schedule import Runs
 from ...wire import installation
 from ..compile.inventory.inventory import HostVariables
 from ..compile.inventory.policy_folders import REGISTER
@@ -34,17 +35,8 @@ class Here(NamedTuple):
     account: str
     root: bool
     inventory: Sequence[str]  # as given to the run
-    limit: str
+    limit: str  # of the run that sets the schedule up
     environment: Mapping[str, str]  # PROSCRIBE_* that scheduled runs need too
-
-
-class Runs(TypedDict):
-    """What runs are made of, which nobody else may change."""
-
-    account: str
-    paths: list[str]
-    starts: list[str]  # of these, what they start
-    writes: list[str]  # and where they write
 
 
 class Part(TypedDict):
@@ -140,8 +132,9 @@ def plan(
 
 def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) -> Runs:
     checkout = said.directory if elsewhere else here.project
-    named = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
-    named += [*here.inventory, *policy, *_files_in(said.options)]
+    ansible = [] if elsewhere else [here.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
+    needed = [*ansible, *here.inventory, *_files_in(said.options)]
+    named = [*ansible, *here.inventory, *policy, *_files_in(said.options)]
     paths = [checkout, *(_moved(path, here.project, checkout) for path in named if path.startswith("/"))]
     reports = "" if elsewhere else here.environment.get(ENVIRONMENT, "")
     # A refresh makes a branch in the repository that the inventory is in.
@@ -150,9 +143,15 @@ def _drift_runs(said: _Said, here: Here, elsewhere: str, policy: Sequence[str]) 
     return {
         "account": said.account or here.account,
         "paths": list(dict.fromkeys(paths)),
+        "needs": _required([f"{checkout}/proscribe", *(_moved(path, here.project, checkout) for path in needed)]),
         "starts": [f"{checkout}/proscribe"],
         "writes": [*([reports] if reports else []), *repository],
     }
+
+
+def _required(paths: Iterable[str]) -> list[str]:
+    """Return the absolute paths, each one once. A list of hosts (`web01,`) and a command's name are no paths."""
+    return list(dict.fromkeys(path for path in paths if path.startswith("/")))
 
 
 def _policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
@@ -175,7 +174,8 @@ def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[s
     checkout = said.directory if elsewhere else here.project
     account = said.account or here.account
     options = [part for source in here.inventory for part in ("-i", _moved(source, here.project, checkout))]
-    options += ["--limit", here.limit] if here.limit else []
+    # Hosts that run by themselves are all collected. A limit selects those that are set up now.
+    options += ["--limit", here.limit] if here.limit and said.schedule != "pull" else []
     options += said.options
     environment = {} if elsewhere else here.environment
     launcher = f"{checkout}/proscribe"
@@ -240,7 +240,9 @@ def _pull(said: _Said, here: Here, refuse: Refuse) -> Part:
         own.append(said.repository.removeprefix("file://"))
     paths = [path for path in own if path.startswith("/")]
     starts = [] if said.repository else [f"{said.directory}/proscribe"]
-    runs: Runs = {"account": "root", "paths": paths, "starts": starts, "writes": []}
+    files_of_checkout = [] if said.repository else [*starts, str(Path(said.directory, inventory))]
+    needs = _required([*files_of_checkout, said.ansible])
+    runs: Runs = {"account": "root", "paths": paths, "needs": needs, "starts": starts, "writes": []}
     return {"files": files, "settings": settings, "runs": runs}
 
 

@@ -11,7 +11,7 @@ from ..controls.base import Action, Changes, differences
 from ..system import DARWIN, WRITTEN_BY, ControlError, Host
 from ..system.units import unit_text
 from .reach import require_own
-from .visible import require_visible
+from .visible import require_present, require_visible
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
@@ -61,6 +61,7 @@ def planned(
     """
     _require_systemd(host)
     if runs:
+        require_present(runs)
         require_own(runs["account"], runs["paths"])
         require_visible(host, files, runs)
     known = DRIFT_FILES if part == DRIFT else PULL_FILES

@@ -36,8 +36,9 @@ SETTINGS = (
     *("SystemCall", "Restrict", "LockPersonality"),
 )
 TRYING = 60  # seconds
+UNTOUCHED = "Nothing was touched."
 BETTER = (
-    "Nothing was touched. Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
+    f"{UNTOUCHED} Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
     " that the unit sees, such as /opt/proscribe and /var/lib/proscribe-reports (docs/scheduling.md)"
 )
 # Runs in the unit: what is wrong with each path, in words.
@@ -61,6 +62,17 @@ def unwritable(path):
 found = [[path, wrong(path, number)] for path, number in same.items()]
 print(json.dumps(found + [[path, unwritable(path)] for path in writes]))
 """
+
+
+def require_present(runs: Runs) -> None:
+    """Raise ControlError with the first path that runs need and that is not on this machine."""
+    for path in runs.get("needs", ()):
+        if not os.path.exists(path):
+            raise ControlError(
+                f"{path} is not on {os.uname().nodename}, where scheduled runs need it. {UNTOUCHED} Expected: the"
+                " checkout, its inventory, its Ansible and the files that proscribe_schedule_options name at these paths"
+                " on that machine (docs/scheduling.md)"
+            )
 
 
 def require_visible(host: Host, units: Mapping[str, str], runs: Runs) -> None:

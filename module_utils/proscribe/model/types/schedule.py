@@ -15,6 +15,7 @@ class Runs(TypedDict):
 
     account: str
     paths: list[str]
+    needs: NotRequired[list[str]]  # what has to be on the machine, or no run can begin
     starts: NotRequired[list[str]]  # of the paths, those that are run
     writes: NotRequired[list[str]]  # and those that are written to
 
