@@ -7,14 +7,15 @@ import os
 import pwd
 import stat
 import struct
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from proscribe.base import run_files
 from proscribe.base.others import acl_of, acl_rights, others, rights
 from proscribe.base.ownership import exposed, who_else
-from proscribe.host.schedule import reach
 from proscribe.host.schedule.reach import require_own
 from proscribe.host.system import ControlError, Host
 from proscribe.host.system.roots_own import changeable
@@ -408,6 +409,10 @@ def test_a_schedule_of_an_account_may_be_made_of_its_own_files(place: Path) -> N
         ControlError, match=r"roles \(of nobody, mode 0755\) can be changed by nobody, and scheduled runs"
     ):
         require_own("root", [str(place)])
+    os.chown(place / "roles", 0, 0)
+    (place / "roles").chmod(0o777)
+    with pytest.raises(ControlError, match=rf"run: chmod -R go-w {place}/roles$"):
+        require_own("root", [str(place)])
 
 
 def test_a_missing_account_is_reported(place: Path) -> None:
@@ -452,9 +457,9 @@ def test_a_program_goes_with_its_environment_and_what_runs_it(place: Path, tmp_p
 )
 def test_what_runs_a_program_is_named_in_its_first_line(tmp_path: Path, first: bytes, also: list[str]) -> None:
     (tmp_path / "program").write_bytes(first)
-    assert list(reach._with_what_runs_it(str(tmp_path / "program"))) == [str(tmp_path / "program"), *also]
-    assert list(reach._with_what_runs_it(str(tmp_path))) == [str(tmp_path)]
-    assert list(reach._with_what_runs_it(str(tmp_path / "gone"))) == [str(tmp_path / "gone")]
+    assert list(run_files._with_what_runs_it(str(tmp_path / "program"))) == [str(tmp_path / "program"), *also]
+    assert list(run_files._with_what_runs_it(str(tmp_path))) == [str(tmp_path)]
+    assert list(run_files._with_what_runs_it(str(tmp_path / "gone"))) == [str(tmp_path / "gone")]
 
 
 @pytest.mark.parametrize("mark", ["venv/pyvenv.cfg", "pyvenv.cfg", "venv/bin/pyvenv.cfg"])
@@ -464,7 +469,7 @@ def test_an_environment_is_one_by_its_mark(tmp_path: Path, mark: str) -> None:
     (tmp_path / mark).touch()
     environment = [str(tmp_path / "venv")] if mark == "venv/pyvenv.cfg" else []
     program = str(tmp_path / "venv/bin/program")
-    assert list(reach._with_what_runs_it(program)) == [program, *environment, "/opt/python"]
+    assert list(run_files._with_what_runs_it(program)) == [program, *environment, "/opt/python"]
 
 
 def test_what_cannot_be_checked_is_not_trusted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,9 +477,49 @@ def test_what_cannot_be_checked_is_not_trusted(place: Path, monkeypatch: pytest.
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reach, "exposed", closed)
+        patch.setattr(run_files, "exposed", closed)
         with pytest.raises(ControlError) as wrong:
             require_own("root", [str(place)])
     assert str(wrong.value) == f"it cannot be seen who can change {place}: [Errno 5] Input/output error"
-    monkeypatch.setattr(reach, "open", closed, raising=False)  # its first line: the file itself is checked anyhow
-    assert list(reach._with_what_runs_it(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]
+    monkeypatch.setattr(run_files, "open", closed, raising=False)  # its first line: the file itself is checked anyhow
+    assert list(run_files._with_what_runs_it(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]
+
+
+def closed_by_its_command(path: Path, trusted: set[int]) -> bool:
+    """Whether the command that a refusal names closes what it names."""
+    found = exposed(str(path), trusted)
+    assert found is not None
+    subprocess.run(["sh", "-euc", found.remedy.partition("run: ")[2]], check=True)
+    return exposed(str(path), trusted) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "trusted"),
+    [
+        ("chmod 1777 roles", set()),
+        ("chmod 0777 .", {NOBODY}),
+        ("chmod 0777 ..", set()),
+        (f"chown {NOBODY} roles/main.yml && chmod 0666 roles/main.yml", set()),
+        (f"chown -R {NOBODY} . && chmod -R 0777 .", {0}),
+        (f"chgrp {NOBODY} roles && chmod g+w roles", set()),
+        ("touch 'roles/a $HOME' && chmod 0666 'roles/a $HOME'", set()),
+    ],
+)
+def test_the_command_of_a_refusal_closes_what_it_names(place: Path, change: str, trusted: set[int]) -> None:
+    subprocess.run(["sh", "-euc", change], check=True, cwd=place)
+    assert closed_by_its_command(place, trusted)
+
+
+def test_a_clone_that_shares_files_with_another_place_is_to_be_cloned_anew(place: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.touch()
+    os.chown(theirs, NOBODY, NOBODY)
+    os.link(theirs, place / "object")
+    found = exposed(str(place), ())
+    assert found is not None and "--no-hardlinks" in found.remedy and "chown" not in found.remedy
+
+
+def test_nobody_is_told_to_take_a_home_away_from_its_user(place: Path) -> None:
+    os.chown(place.parent, NOBODY, NOBODY)
+    found = exposed(str(place), ())
+    assert found is not None and (found.path, found.remedy) == (str(place.parent), "")

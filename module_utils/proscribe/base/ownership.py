@@ -10,6 +10,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shlex
 import stat
 from typing import Collection, Iterable, Iterator
 
@@ -26,6 +27,7 @@ class Exposed(NamedTuple):
     owner: str
     mode: int
     who: str  # can change it
+    remedy: str = ""  # how to close it, as a sentence; "" for a link, and for another account's directory on the way
 
     def __str__(self) -> str:
         return f"{self.path} (of {self.owner}, mode {self.mode:04o}) can be changed by {self.who}"
@@ -41,12 +43,46 @@ def name_of(uid: int) -> str:
 
 def who_else(seen: os.stat_result, trusted: Collection[int], acl: bytes = b"", passed: bool = False) -> str:
     """Who can change a file, beside root and the accounts `trusted`, in words; "" for nobody."""
+    by = _how_open(seen, trusted, acl, passed)
+    return name_of(seen.st_uid) if by == OWNER else f"the group {_group_name(seen.st_gid)}" if by == GROUP else by
+
+
+def _how_open(seen: os.stat_result, trusted: Collection[int], acl: bytes, passed: bool) -> str:
+    """Return the right by which others can change a file, as `others` does."""
     accounts = {0, *trusted}
     if stat.S_ISLNK(seen.st_mode):  # a link has no mode of its own
-        return "" if seen.st_uid in accounts else name_of(seen.st_uid)
+        return "" if seen.st_uid in accounts else OWNER
     groups = {seen.st_gid} if seen.st_mode & stat.S_IWGRP and _only_theirs(seen.st_gid, trusted) else ()
-    by = others(seen, accounts, groups, acl, passed)
-    return name_of(seen.st_uid) if by == OWNER else f"the group {_group_name(seen.st_gid)}" if by == GROUP else by
+    return others(seen, accounts, groups, acl, passed)
+
+
+def closing_command(
+    path: str, seen: os.stat_result, trusted: Collection[int], owner: int, acl: bytes = b"", option: str = ""
+) -> str:
+    """Return the command that closes a file to others and gives it to `owner`, an account of `trusted`; "" for a file
+    that is closed. `option` is one of chown and chmod.
+    """
+    words: list[list[str]] = []
+    closed = seen
+    if _how_open(closed, trusted, acl, False) == OWNER:
+        words.append(["chown", option, f"{name_of(owner)}:", path])
+        closed = os.stat_result((*seen[:4], owner, *seen[5:]))
+    if _how_open(closed, trusted, acl, False):
+        # Without write rights of the group's class, the mask of an ACL lets nobody write either.
+        words.append(["chmod", option, "go-w", path])
+    return " && ".join(shlex.join(filter(None, command)) for command in words)
+
+
+def _remedy(path: str, seen: os.stat_result, by: str, trusted: Collection[int], passed: bool) -> str:
+    """Return how to close a file of a run, as a sentence."""
+    if stat.S_ISLNK(seen.st_mode) or (by == OWNER and passed):
+        return ""
+    if by == OWNER and stat.S_ISREG(seen.st_mode) and seen.st_nlink > 1:
+        # A chown here would take the file from the other place as well.
+        return "It is a hard link, as in a clone of a local repository: clone that anew with git clone --no-hardlinks."
+    option = "-R" if stat.S_ISDIR(seen.st_mode) and not passed else ""
+    owner = next(iter(trusted)) if len(trusted) == 1 else 0
+    return f"To close it, check its content and run: {closing_command(path, seen, trusted, owner, acl_of(path), option)}"
 
 
 def _only_theirs(gid: int, trusted: Collection[int]) -> bool:
@@ -105,8 +141,12 @@ def _in_path(path: str, trusted: Collection[int]) -> Exposed | None:
 
 
 def _judged(path: str, seen: os.stat_result, trusted: Collection[int], passed: bool = False) -> Exposed | None:
-    who = who_else(seen, trusted, acl_of(path), passed)
-    return Exposed(path, name_of(seen.st_uid), stat.S_IMODE(seen.st_mode), who) if who else None
+    acl = acl_of(path)
+    by = _how_open(seen, trusted, acl, passed)
+    if not by:
+        return None
+    who, remedy = who_else(seen, trusted, acl, passed), _remedy(path, seen, by, trusted, passed)
+    return Exposed(path, name_of(seen.st_uid), stat.S_IMODE(seen.st_mode), who, remedy)
 
 
 def _below(path: str, trusted: Collection[int]) -> Exposed | None:

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from ..base.others import acl_of
-from ..base.ownership import name_of, who_else
+from ..base.ownership import closing_command, name_of, who_else
 from ..model.plan import canonical
 from ..model.plan import digest as digest_of
 from ..model.plan_text import serialised
@@ -260,15 +260,15 @@ class Store:
 
     def _refuse(self, path: str, place: Path | int) -> None:
         """Raises Untrusted for a directory that others can change."""
-        seen = os.stat(place)
-        if who := who_else(seen, self._trusted, acl_of(place)):
+        seen, acl = os.stat(place), acl_of(place)
+        if who := who_else(seen, self._trusted, acl):
             raise Untrusted(
                 path,
                 f"a directory of {name_of(seen.st_uid)}'s (mode {stat.S_IMODE(seen.st_mode):04o}) that can be changed"
                 f" by {who}",
                 f"one that only {name_of(os.geteuid())} or root can change, since root on the hosts runs what is kept"
-                f" there: take the others' right to write away (chmod go-w), have {name_of(os.geteuid())} own it, or"
-                " name another place in PROSCRIBE_REPORTS or proscribe_reports",
+                f" there: `{closing_command(path, seen, self._trusted, os.geteuid(), acl)}`, or name another place in"
+                " PROSCRIBE_REPORTS or proscribe_reports",
             )
 
 

@@ -1,0 +1,53 @@
+"""The files of a run, and the first of them that others can change. Standard library only, on the controller and on
+hosts.
+
+Whoever can change a file that root runs at night is root. So what a run starts, and reads to know what to do, has to
+belong to root or to the account of the run. That goes for every directory on the way to it, too.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Collection, Iterable, Iterator
+
+from .ownership import Exposed, exposed
+
+MARK = "pyvenv.cfg"  # stands at the top of a virtual environment
+
+
+class Unreadable(Exception):
+    """The files of a run could not be checked, in words."""
+
+
+def find_exposed(paths: Iterable[str], trusted: Collection[int]) -> Exposed | None:
+    """Return the first file among these, below them, and among those that run them, which others than root and the
+    accounts `trusted` can change. Raise Unreadable for one that cannot be checked.
+
+    A path that does not exist belongs to nobody, unless others could create it.
+    """
+    for path in [file for named in paths for file in _with_what_runs_it(named)]:
+        try:
+            found = exposed(path, trusted)
+        except OSError as error:
+            raise Unreadable(f"it cannot be seen who can change {path}: {error}") from None
+        if found:
+            return found
+    return None
+
+
+def _with_what_runs_it(path: str) -> Iterator[str]:
+    """Yield a path; for a program also its virtual environment, and the interpreter that its first line names."""
+    yield path
+    real = os.path.realpath(path)
+    if not os.path.isfile(real):
+        return
+    environment = os.path.dirname(os.path.dirname(real))
+    if os.path.exists(os.path.join(environment, MARK)):
+        yield environment
+    try:
+        with open(real, "rb") as stream:
+            first = stream.readline(1000)
+    except OSError:
+        return
+    interpreter = first[2:].split()[:1] if first.startswith(b"#!") else []
+    yield from (os.fsdecode(word) for word in interpreter if word.startswith(b"/"))
