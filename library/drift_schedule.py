@@ -56,6 +56,12 @@ options:
         type: list
         elements: str
         default: []
+  alerts:
+    description:
+      - The channels by which C(proscribe-drift) sends an alert that Ansible cannot send, as in C(proscribe_notify).
+        Only C(mail) and C(webhook) are used. No difference shows them.
+    type: dict
+    default: {}
   host:
     description: The name of this host in the inventory, for O(settings).
     type: str
@@ -106,9 +112,13 @@ ARGUMENTS = {
         "default": {},
         "options": {
             "account": {"type": "str"},
-            **{name: {"type": "list", "elements": "str", "default": []} for name in ("paths", "needs", "starts", "writes")},
+            **{
+                name: {"type": "list", "elements": "str", "default": []}
+                for name in ("paths", "needs", "starts", "writes")
+            },
         },
     },
+    "alerts": {"type": "dict", "default": {}},
     "host": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
@@ -119,7 +129,7 @@ def main() -> None:
     module = Call(argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True)
     given = module.params
     files, settings, part = given.pop("files"), given.pop("settings"), given["part"]
-    runs = given.pop("runs")
+    runs, alerts = given.pop("runs"), given.pop("alerts")
     runs = runs if runs.get("account") else None
     if settings:
         settings = {**settings, "host": given["host"]}
@@ -128,7 +138,7 @@ def main() -> None:
     def work() -> Any:
         if given["state"] == "absent":
             return timers.lifted(host, [part] if part else (timers.DRIFT, timers.PULL))
-        return timers.planned(host, part, files, settings, runs)
+        return timers.planned(host, part, files, settings, runs, alerts)
 
     answer(module, lambda: timers.change(host, work, module.check_mode))
 

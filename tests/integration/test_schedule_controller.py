@@ -17,7 +17,7 @@ from tampering import TEN, named
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
-SERVICE, TIMER = "proscribe-drift.service", "proscribe-drift.timer"
+SERVICE, TIMER, FAILED = "proscribe-drift.service", "proscribe-drift.timer", "proscribe-drift-failed.service"
 REPORTS = f"{CHECKOUT}/reports"
 OBSERVE = "/var/lib/proscribe/observe"
 
@@ -181,6 +181,11 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     until(lambda: machine.succeeds("sh", "-c", f"grep -qs 'answered.*web01' {REPORTS}/*.partial/journal.jsonl"))
     refused = machine.run(f"{CHECKOUT}/proscribe", "scheduled", "drift", "--", "-i", f"{CHECKOUT}/fleet", check=False)
     assert "another scheduled run is under way" in refused
+    # Who is refused at night has no reader at the screen.
+    mail = " ".join(mails(machine).rpartition("to: ")[2].split())
+    assert "Subject: Proscribe: a scheduled run was refused" in mail and "(proscribe scheduled drift -- -i" in mail, (
+        mail
+    )
     # Its time is over now, however long it took so far: systemd counts from the start.
     machine.write(f"/etc/systemd/system/{SERVICE}.d/test.conf", "[Service]\nTimeoutStartSec=1\n")
     machine.run("systemctl", "daemon-reload")
@@ -196,6 +201,53 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     machine.run("rm", "-r", f"/etc/systemd/system/{SERVICE}.d")
     machine.run("systemctl", "daemon-reload")
     assert machine.start(SERVICE), machine.log(SERVICE)  # the next one finds nothing in its way
+
+
+def test_reports_that_others_can_write_refuse_the_run_and_are_reported_with_the_repair(machine: Scheduled) -> None:
+    before, sent = latest(machine), mails(machine)
+    machine.run("chmod", "1777", REPORTS)
+    assert not machine.start(SERVICE)
+    until(lambda: "a scheduled run was refused" in mails(machine))
+    until(lambda: not machine.succeeds("systemctl", "is-active", FAILED))
+    mail = " ".join(mails(machine).removeprefix(sent).split())
+    assert mail.count("Subject: ") == 1, mail
+    assert f"{REPORTS} (of root, mode 1777) can be changed by everybody" in mail
+    assert f"check its content and run: chmod -R go-w {REPORTS}" in mail
+    assert latest(machine) == before and "./proscribe drift" not in machine.log(SERVICE)
+    machine.script(f"chmod -R go-w {REPORTS}")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+
+
+def test_code_that_others_can_change_is_not_run_and_neither_is_its_alert(machine: Scheduled) -> None:
+    launcher = machine.read(f"{CHECKOUT}/proscribe")
+    machine.write(f"{CHECKOUT}/proscribe", "#!/bin/sh\ntouch /srv/was-here\n", "0755")
+    machine.script(f"chown alice {CHECKOUT}/proscribe")
+    assert not machine.start(SERVICE)
+    until(lambda: f"{CHECKOUT}/proscribe (of alice, mode 0755)" in " ".join(mails(machine).split()))
+    until(lambda: not machine.succeeds("systemctl", "is-active", FAILED))
+    assert not machine.there("/srv/was-here")
+    machine.write(f"{CHECKOUT}/proscribe", launcher, "0755")
+
+
+def test_an_alert_without_an_inventory_is_sent_all_the_same(machine: Scheduled) -> None:
+    machine.run("mv", f"{CHECKOUT}/fleet", "/srv/away")
+    assert not machine.start(SERVICE)
+    until(lambda: "its notification could not be sent in the usual way" in " ".join(mails(machine).split()))
+    assert f"{CHECKOUT}/fleet" in mails(machine).rpartition("to: ")[2]
+    machine.run("mv", "/srv/away", f"{CHECKOUT}/fleet")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+
+
+def test_another_controller_without_the_inventory_is_refused_with_the_path(fresh: Scheduled) -> None:
+    machine, there = fresh, "/opt/other"
+    machine.script(f"cp -r {CHECKOUT} {there}; rm -r {there}/fleet")
+    machine.write(f"{CHECKOUT}/fleet/controller.yml", "proscribe_controller: {hosts: {web01: }}\n")
+    own = ("-e", f"proscribe_schedule_directory={there}", "-e", "proscribe_schedule_account=root")
+    refused = " ".join(machine.proscribe("schedule", *own, check=False).split())
+    assert f"{there}/fleet is not on proscribe-schedule, where scheduled runs need it" in refused, refused
+    assert not machine.there(f"/etc/systemd/system/{SERVICE}")
+    machine.script(f"cp -r {CHECKOUT}/fleet {there}/fleet")
+    assert f"start {TIMER}" in machine.proscribe("schedule", *own)
 
 
 def test_a_mistake_in_the_policy_is_reported_and_touches_nothing(machine: Scheduled) -> None:

@@ -90,6 +90,15 @@ def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Schedu
     assert record["commit"] == machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
 
 
+def test_a_limit_changes_nothing_of_what_is_collected(machine: Scheduled) -> None:
+    assert "changed" not in machine.proscribe("schedule", "--limit", "web01")
+
+
+def test_the_hosts_journal_names_its_report_by_a_whole_path(machine: Scheduled) -> None:
+    log = machine.log(SERVICE)
+    assert " /var/lib/proscribe/pull/reports/" in log and " var/lib/" not in log, log
+
+
 def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Scheduled) -> None:
     for tampering in TEN.values():
         machine.script(tampering.done)
@@ -198,6 +207,17 @@ def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Schedul
     assert machine.start(SERVICE), machine.log(SERVICE)
     stored = machine.json(RECORD)
     assert stored["state"] == "repaired" and "commit" not in stored
+    # Each run checks its files again, and the controller learns of a refusal.
+    machine.script(f"chmod o+w {CHECKOUT}/roles; rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
+    assert not machine.start(SERVICE)
+    status = machine.run("systemctl", "show", SERVICE, "--property=ExecMainStatus", "--value")
+    assert status == "77\n" and not machine.there("/etc/dpkg/dpkg.cfg.d/proscribe")
+    record = collected(machine)
+    assert record["state"] == "error", record
+    assert f"chmod -R go-w {CHECKOUT}/roles" in record["errors"][0]["message"]
+    machine.script(f"chmod o-w {CHECKOUT}/roles")
+    assert machine.start(SERVICE), machine.log(SERVICE)
+    assert machine.json(RECORD)["errors"] == []
     assert not machine.there("/etc/proscribe/pull_signers")
 
 

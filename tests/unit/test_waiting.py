@@ -161,11 +161,15 @@ def test_the_holder_is_whom_the_kernel_names(
         (b"cat\0a\nb\x1b[2J\xff\0", 0, "root, {} (cat a b [2J\ufffd)"),
         # As the launcher starts a command, and a playbook: source text is for nobody to read.
         (
-            b"/v/bin/python\0-I\0-c\0\nimport runpy, sys\n\0/p/module_utils\0proscribe.controller.cli\0scheduled\0drift\0",
+            b"/v/python\0-I\0-c\0\nimport sys\n\0/p/module_utils\0proscribe.controller.cli\0scheduled\0drift\0",
             0,
             "root, {} (proscribe scheduled drift)",
         ),
-        (b"/v/bin/python\0-c\0\nimport os\n\0/v/bin/ansible-playbook\0-v\0", 0, "root, {} (/v/bin/ansible-playbook -v)"),
+        (
+            b"/v/bin/python\0-c\0\nimport os\n\0/v/bin/ansible-playbook\0-v\0",
+            0,
+            "root, {} (/v/bin/ansible-playbook -v)",
+        ),
         (b"sh\0-c\0a\nb\0", 0, "root, {} (sh -c ...)"),
         (b"x" * 120, 0, f"root, {{}} ({'x' * 120})"),
         (b"x" * 121, 0, f"root, {{}} ({'x' * 117}...)"),

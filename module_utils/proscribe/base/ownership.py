@@ -82,7 +82,9 @@ def _remedy(path: str, seen: os.stat_result, by: str, trusted: Collection[int], 
         return "It is a hard link, as in a clone of a local repository: clone that anew with git clone --no-hardlinks."
     option = "-R" if stat.S_ISDIR(seen.st_mode) and not passed else ""
     owner = next(iter(trusted)) if len(trusted) == 1 else 0
-    return f"To close it, check its content and run: {closing_command(path, seen, trusted, owner, acl_of(path), option)}"
+    return (
+        f"To close it, check its content and run: {closing_command(path, seen, trusted, owner, acl_of(path), option)}"
+    )
 
 
 def _only_theirs(gid: int, trusted: Collection[int]) -> bool:

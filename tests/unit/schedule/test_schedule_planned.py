@@ -12,6 +12,7 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.schedule import units
 from proscribe.controller.schedule.rendered import Here, plan, program
+from proscribe.host.programs import pulling
 
 HERE = Here("/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"})
 UNITS = "/etc/systemd/system/proscribe"
@@ -181,7 +182,7 @@ def test_hosts_that_pull_get_a_program_and_the_controller_collects():
     assert '"scheduled" "collect"' in answer["drift"]["files"][f"{UNITS}-drift.service"]
     files = answer["pull"]["files"]
     assert files["/usr/libexec/proscribe/pull"].startswith("#!/usr/bin/python3 -IB\n# ")
-    assert files["/usr/libexec/proscribe/commits.py"] == program("commits")
+    assert files["/usr/libexec/proscribe/commits.py"] == program(pulling, "commits")
     assert SIGNER in files["/etc/proscribe/pull_signers"]
     assert "FixedRandomDelay=yes" in files[f"{UNITS}-pull.timer"]
     assert answer["pull"]["settings"] == {
@@ -193,6 +194,7 @@ def test_hosts_that_pull_get_a_program_and_the_controller_collects():
         "inventory": "inventory/prod",
         "options": [],
         "ansible_playbook": "",
+        "paths": [],
     }
 
 

@@ -15,6 +15,7 @@ import pytest
 from proscribe.host.programs.pulling import commits, pull
 from proscribe.host.programs.pulling.commits import Problem
 from proscribe.host.schedule import timers
+from test_schedule_planned import planned
 
 NEW, OLD = "b" * 40, "a" * 40
 SETTINGS: Any = {"repository": "/r", "directory": "/d", "inventory": "inv", "host": "web01", "options": ["--tags", "x"]}
@@ -111,19 +112,28 @@ def test_it_finds_what_a_schedule_has_put_on_the_host() -> None:
     ("given", "read"), [([], "/etc/proscribe/pull.json"), (["/x.json"], "/x.json"), (["/x.json", "/y"], "/x.json")]
 )
 def test_as_a_program_it_stands_alone_and_reads_its_settings_first(
-    monkeypatch: pytest.MonkeyPatch, given: list[str], read: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], read: str
 ) -> None:
+    planned_for_a_host = planned(schedule="pull", schedule_directory="/srv/p", schedule_inventory="prod")
+    for path, text in planned_for_a_host["pull"]["files"].items():
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path[1:]).write_text(text)
+    program = tmp_path / "usr/libexec/proscribe/pull"
+
     def refused(path: str, *_: object, **__: object) -> None:
         raise PermissionError(13, "not now", path)
 
     monkeypatch.setattr(sys, "argv", ["pull", *given])
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "commits", raising=False)
+    own = ("commits", "base", "base.run_files", "base.ownership", "base.others", "base.tuples")
+    for name in own:
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr("builtins.open", refused)
     with pytest.raises(PermissionError) as wrong:
-        runpy.run_path(pull.__file__, run_name="__main__")
-    assert (wrong.value.filename, sys.path[0]) == (read, os.path.dirname(pull.__file__))
-    del sys.modules["commits"]
+        runpy.run_path(str(program), run_name="__main__")
+    assert (wrong.value.filename, sys.path[0]) == (read, str(program.parent))
+    for name in own:
+        del sys.modules[name]
 
 
 class TestMain:

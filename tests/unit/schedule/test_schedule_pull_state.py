@@ -22,7 +22,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_one_that_others_can_write_is_refused(state: Path, mode: int, capsys: pytest.CaptureFixture[str]) -> None:
     state.mkdir()
     state.chmod(mode)
-    assert pull.main(str(state.parent / "pull.json")) == pull.NO_REPORT
+    assert pull.main(str(state.parent / "pull.json")) == 77
     assert f"mode {mode:04o}) is no directory that only root can change; nothing was run" in capsys.readouterr().err
     assert list(state.iterdir()) == []
 
@@ -30,8 +30,30 @@ def test_one_that_others_can_write_is_refused(state: Path, mode: int, capsys: py
 def test_a_link_is_refused(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (state.parent / "elsewhere").mkdir(mode=0o700)
     state.symlink_to("elsewhere")
-    assert pull.main(str(state.parent / "pull.json")) == pull.NO_REPORT
+    assert pull.main(str(state.parent / "pull.json")) == 77
     assert list((state.parent / "elsewhere").iterdir()) == []
+
+
+def test_a_file_that_others_can_change_is_refused_and_the_record_has_the_reason(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkout, settings = state.parent / "checkout", state.parent / "pull.json"
+    (checkout / "roles").mkdir(parents=True)
+    (checkout / "roles").chmod(0o777)
+    content = {"repository": "", "directory": str(checkout), "host": "web01", "paths": [str(checkout)]}
+    settings.write_text(json.dumps(content))
+    record, error = state.parent / "record.json", {"control": "dns", "message": "an earlier one"}
+    assert pull.main(str(settings)) == 77
+    assert not record.exists(), "a host that has not reported yet is unknown"
+    record.write_text(json.dumps({"host": "web01", "checked_at": "2026-11-01T00:00:00Z", "errors": [error]}))
+    for _ in range(2):
+        assert pull.main(str(settings)) == 77
+    printed = capsys.readouterr().err
+    assert f"{checkout}/roles (of " in printed and "can be changed by everybody; nothing was run" in printed
+    stored = json.loads(record.read_text())
+    assert stored["checked_at"] == "2026-11-01T00:00:00Z" and stored["errors"][0] == error
+    (refusal,) = stored["errors"][1:]
+    assert refusal["control"] == "run" and f"chmod -R go-w {checkout}/roles" in refusal["message"]
 
 
 def test_one_of_its_own_is_used(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

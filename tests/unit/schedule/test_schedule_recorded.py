@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.schedule.timers import COMMITS, PROGRAM
+from proscribe.host.schedule.timers import BASE_OF_GUARD, BASE_OF_PULL, COMMITS, GUARD, PROGRAM
 from recording import compare, joined
 from test_schedule_planned import HERE, SIGNER, planned
 
@@ -41,6 +41,6 @@ ODD = HERE._replace(
 def test_a_schedule_is_as_it_was_recorded(name: str, settings: dict[str, Any]) -> None:
     answer = planned(**settings)
     files = {**answer["drift"].pop("files"), **answer["pull"].pop("files")}
-    for program in (PROGRAM, COMMITS):  # as they are in the source
+    for program in (PROGRAM, COMMITS, GUARD, *BASE_OF_PULL.values(), *BASE_OF_GUARD.values()):  # as in the source
         files.pop(program, None)
     compare(RECORDED / f"{name}.txt", joined({**files, "answer": json.dumps(answer, indent=1)}))

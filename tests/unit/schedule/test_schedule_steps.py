@@ -12,15 +12,19 @@ from proscribe.host.schedule import timers
 from proscribe.host.system import WRITTEN_BY, Host, Result
 
 UNITS = "/etc/systemd/system"
+MODULES = ("others", "ownership", "run_files", "tuples")
 DRIFT = {
     **{f"{UNITS}/proscribe-drift{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")},
     **{f"{UNITS}/proscribe-catalogue{kind}": 0o644 for kind in (".service", ".timer")},
+    "/usr/libexec/proscribe/schedule/guard": 0o755,
+    **{f"/usr/libexec/proscribe/schedule/base/{name}.py": 0o644 for name in MODULES},
 }
 PULL = {
     f"{UNITS}/proscribe-pull.service": 0o644,
     f"{UNITS}/proscribe-pull.timer": 0o644,
     "/usr/libexec/proscribe/pull": 0o755,
     "/usr/libexec/proscribe/commits.py": 0o644,
+    **{f"/usr/libexec/proscribe/base/{name}.py": 0o644 for name in MODULES},
     "/etc/proscribe/pull_signers": 0o644,
     "/var/lib/proscribe/pull/about": 0o644,
     "/etc/proscribe/pull.json": 0o600,

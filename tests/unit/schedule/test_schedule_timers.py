@@ -99,16 +99,21 @@ def test_it_is_taken_away_whole(machine):
 
 
 UNITS = "/etc/systemd/system/proscribe-"
+MODULES = ("others", "ownership", "run_files", "tuples")
 MODES = {
     timers.DRIFT: {
         f"{UNITS}{name}": 0o644
         for name in ("drift.service", "drift.timer", "drift-failed.service", "catalogue.service", "catalogue.timer")
-    },
+    }
+    | {"/usr/libexec/proscribe/schedule/guard": 0o755}
+    | {f"/usr/libexec/proscribe/schedule/base/{name}.py": 0o644 for name in MODULES}
+    | {"/etc/proscribe/schedule.json": 0o600},
     timers.PULL: {
         f"{UNITS}pull.service": 0o644,
         f"{UNITS}pull.timer": 0o644,
         "/usr/libexec/proscribe/pull": 0o755,
         "/usr/libexec/proscribe/commits.py": 0o644,
+        **{f"/usr/libexec/proscribe/base/{name}.py": 0o644 for name in MODULES},
         "/etc/proscribe/pull.json": 0o600,
         "/etc/proscribe/pull_signers": 0o644,
         "/var/lib/proscribe/pull/about": 0o644,
@@ -119,7 +124,8 @@ MODES = {
 @pytest.mark.parametrize("part", MODES)
 def test_all_files_of_a_part_and_who_may_read_them(machine, part):
     texts = {path: f"of {path}\n" for path in MODES[part] if not path.endswith(".json")}
-    machine.does(timers.planned(machine.host, part, texts, {"host": "web01"} if part == timers.PULL else {}))
+    settings = {"host": "web01"} if part == timers.PULL else {}
+    machine.does(timers.planned(machine.host, part, texts, settings, {"account": "root", "paths": []}))
     assert {path: (machine.root / path[1:]).stat().st_mode & 0o7777 for path in MODES[part]} == MODES[part]
     assert {path: (machine.root / path[1:]).read_text() for path in texts} == texts
     for place in ("record.json", "pull/checkout", "pull/reports"):
@@ -288,6 +294,27 @@ def test_what_is_run_has_to_be_its_accounts_own_and_visible_to_the_units(machine
     called.clear()
     timers.planned(machine.host, timers.PULL, FILES, {})
     assert called == []
+
+
+def test_where_alerts_go_is_installed_and_shown_in_no_difference(machine):
+    runs = {"account": "root", "paths": []}
+    for place in ("https://chat.example.org/token", "https://chat.example.org/newer"):
+        done = timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, runs, {"webhook": place})
+        assert not [action for action in done.actions if "example.org" in action.before + action.after]
+        machine.does(done)
+        settings = json.loads((machine.root / "etc/proscribe/schedule.json").read_text())
+        assert {name: settings[name] for name in ("account", "paths", "alerts")} == {
+            **runs,
+            "alerts": {"webhook": place},
+        }
+    assert not machine.does(timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, runs, {"webhook": place}))
+    assert not [action for action in timers.lifted(machine.host).actions if "example.org" in action.before]
+
+
+def test_a_machine_whose_python_cannot_check_the_runs_is_named(machine, monkeypatch):
+    monkeypatch.setattr(machine.host, "_run", lambda argv, **_: Result(1 if "python3" in argv[0] else 0, "", ""))
+    with pytest.raises(ControlError, match="/usr/bin/python3, and it is not there or older than Python 3.9"):
+        timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}, {"account": "root", "paths": []})
 
 
 def test_a_file_that_runs_need_and_the_machine_lacks_is_named_before_anything_is_written(machine, tmp_path):

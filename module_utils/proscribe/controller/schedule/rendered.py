@@ -5,10 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple, NotRequired, TypedDict
 
-from ...host.programs import pulling
-from ...host.schedule.timers import ABOUT, ABOUT_TEXT, CATALOGUE, COMMITS, DRIFT, PROGRAM, PULL, SIGNERS, UNITS
+from ... import base
+from ...host.programs import guarding, pulling
+from ...host.schedule.timers import (
+    ABOUT,
+    ABOUT_TEXT,
+    BASE_OF_GUARD,
+    BASE_OF_PULL,
+    CATALOGUE,
+    COMMITS,
+    DRIFT,
+    GUARD,
+    PROGRAM,
+    PULL,
+    PYTHON,
+    SIGNERS,
+    UNITS,
+)
 from ...host.system import WRITTEN_BY
 from ...model.types.schedule import Runs
 from ...wire import installation
@@ -81,6 +97,8 @@ class _Said(NamedTuple):
     def times(self) -> units.Times:
         return units.Times(self.calendar, self.spread, self.timeout)
 
+
+FIRST_LINE = f"#!{PYTHON} -IB\n"  # of a program that a machine runs by itself
 
 # A mistake of a variable of the schedule: its name, what was expected, and what is there.
 Refuse = Callable[[str, str], PolicyErrors]
@@ -156,10 +174,10 @@ def _required(paths: Iterable[str]) -> list[str]:
 
 def _policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
     """What a host's variables name, wherever it may be: catalogues, waivers, and who approves these."""
-    for base in (project, host.folder):
-        yield from (str(Path(base, name)) for name in restrictions.catalog_dirs)
+    for above in (project, host.folder):
+        yield from (str(Path(above, name)) for name in restrictions.catalog_dirs)
         if restrictions.waivers_dir:
-            folder = Path(base, restrictions.waivers_dir)
+            folder = Path(above, restrictions.waivers_dir)
             yield from map(str, (folder, folder.parent / REGISTER, folder.parent / SIGNERS_OF_WAIVERS))
 
 
@@ -186,6 +204,8 @@ def _drift_files(said: _Said, here: Here, elsewhere: str, local: bool) -> dict[s
     what = "collecting what the hosts found" if word == "collect" else "correcting what has drifted on the hosts"
     return {
         **_catalogue_files(said, [launcher, "scheduled", "catalog", "--", *options], checkout, account, environment),
+        GUARD: program(guarding, "guard", FIRST_LINE),
+        **{path: program(base, name) for name, path in BASE_OF_GUARD.items()},
         f"{UNITS}/{DRIFT}.service": units.drift_service(checkout, account, run, environment, said.times, hardening),
         f"{UNITS}/{DRIFT}-failed.service": units.failed_service(checkout, account, failed, environment, hardening),
         f"{UNITS}/{DRIFT}.timer": units.timer(what, said.times, fixed=False),
@@ -214,10 +234,17 @@ def _pull(said: _Said, here: Here, refuse: Refuse) -> Part:
         expected = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
         raise refuse("schedule_repository", expected)
     inventory = said.inventory or _inside(here, refuse)
+    own = [said.ansible]
+    if not said.repository:
+        own += [said.directory, inventory]
+    elif not said.signers:
+        own.append(said.repository.removeprefix("file://"))
+    paths = [path for path in own if path.startswith("/")]
     files = {
         ABOUT: ABOUT_TEXT,
-        PROGRAM: program("pull", "#!/usr/bin/python3 -IB\n"),
-        COMMITS: program("commits"),
+        PROGRAM: program(pulling, "pull", FIRST_LINE),
+        COMMITS: program(pulling, "commits"),
+        **{path: program(base, name) for name, path in BASE_OF_PULL.items()},
         f"{UNITS}/{PULL}.service": units.pull_service(said.times),
         f"{UNITS}/{PULL}.timer": units.timer("correcting what has drifted on this host", said.times, fixed=True),
     }
@@ -232,13 +259,8 @@ def _pull(said: _Said, here: Here, refuse: Refuse) -> Part:
         "inventory": inventory,
         "options": list(said.options),
         "ansible_playbook": said.ansible,
+        "paths": paths,
     }
-    own = [said.ansible]
-    if not said.repository:
-        own += [said.directory, inventory]
-    elif not said.signers:
-        own.append(said.repository.removeprefix("file://"))
-    paths = [path for path in own if path.startswith("/")]
     starts = [] if said.repository else [f"{said.directory}/proscribe"]
     files_of_checkout = [] if said.repository else [*starts, str(Path(said.directory, inventory))]
     needs = _required([*files_of_checkout, said.ansible])
@@ -255,9 +277,9 @@ def _inside(here: Here, refuse: Refuse) -> str:
     return str(Path(inside[0]).relative_to(here.project))
 
 
-def program(name: str, first: str = "") -> str:
-    """A part of the program that a host runs by itself, as it is there."""
-    source = (Path(pulling.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+def program(package: ModuleType, name: str, first: str = "") -> str:
+    """Return a module of a package as it is on the machine that runs it by itself."""
+    source = (Path(str(package.__file__)).parent / f"{name}.py").read_text(encoding="utf-8")
     return f"{first}# {WRITTEN_BY}\n{source}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ...host.schedule.timers import CATALOGUE, DRIFT, PROGRAM, PULL
+from ...host.schedule.timers import CATALOGUE, DRIFT, GUARD, PROGRAM, PULL
 from ...host.system import WRITTEN_BY
 
 _COMMON = """\
@@ -45,6 +45,9 @@ ProtectKernelTunables=yes
 RestrictNamespaces=yes
 RestrictSUIDSGID=yes
 """
+
+
+LIST_REFUSED = 1  # of the catalogue's refresh: a publisher's list was wrong, and a notification names it
 
 
 class Times(NamedTuple):
@@ -109,7 +112,7 @@ Wants=network-online.target
 After=network-online.target
 OnFailure={DRIFT}-failed.service
 
-{_service(DRIFT, checkout, account, command, environment)}TimeoutStartSec={times.limit}
+{_service(DRIFT, checkout, account, command, environment, "--alert")}TimeoutStartSec={times.limit}
 TimeoutStopSec=60
 {hardening}"""
 
@@ -121,7 +124,7 @@ def failed_service(checkout: str, account: str, command: str, environment: Mappi
 [Unit]
 Description=Proscribe: report a scheduled run that failed
 
-{_service(f"{DRIFT}-failed", checkout, account, command, environment)}TimeoutStartSec=300
+{_service(f"{DRIFT}-failed", checkout, account, command, environment)}{_alert(DRIFT)}TimeoutStartSec=300
 {hardening}"""
 
 
@@ -135,11 +138,23 @@ Documentation=file://{checkout.replace("%", "%%").replace(" ", "%%20")}/docs/how
 Wants=network-online.target
 After=network-online.target
 
-{_service(CATALOGUE, checkout, account, command, environment)}TimeoutStartSec=3h
+{_service(CATALOGUE, checkout, account, command, environment, "--alert")}\
+{_alert(CATALOGUE, LIST_REFUSED)}TimeoutStartSec=3h
 {hardening}"""
 
 
-def _service(name: str, checkout: str, account: str, command: str, environment: Mapping[str, str]) -> str:
+def _alert(name: str, *reported: int) -> str:
+    """Return what sends the alert of a unit that could not send it itself, but for codes that it has reported."""
+    command = " ".join([f"ExecStopPost=+{GUARD} alert {name}.service", *map(str, reported)])
+    return f"{command}\nTimeoutStopSec=180\n"
+
+
+def _service(
+    name: str, checkout: str, account: str, command: str, environment: Mapping[str, str], option: str = ""
+) -> str:
+    """Return the section of a service. `option` is for the check of its files, which root does outside of the unit's
+    restrictions ("+"). A checkout that is gone ("-") must not keep the alert from starting.
+    """
     # What a run needs only while it goes on lies where systemd clears it away, also after a run that was killed.
     passing = "/run/" + name
     places = {"TMPDIR": passing, "ANSIBLE_LOCAL_TEMP": passing, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{passing}/cp"}
@@ -147,11 +162,12 @@ def _service(name: str, checkout: str, account: str, command: str, environment: 
 [Service]
 Type=oneshot
 User={account}
-WorkingDirectory={checkout.replace("%", "%%")}
+WorkingDirectory=-{checkout.replace("%", "%%")}
 RuntimeDirectory={name}
 RuntimeDirectoryMode=0700
 {assignments({**places, **environment})}UMask=0027
 Nice=5
+ExecStartPre=+{" ".join([GUARD, "check", *filter(None, [option])])}
 ExecStart={command}
 """
 

@@ -15,18 +15,26 @@ from .visible import require_present, require_visible
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
-    from ...model.types.schedule import Runs
+    from ...model.types.schedule import GuardSettings, Runs
 
 DRIFT = "proscribe-drift"  # the controller's units
 CATALOGUE = "proscribe-catalogue"  # the controller's too, where it refreshes the catalogue
 PULL = "proscribe-pull"  # a host's own
 UNITS = "/etc/systemd/system"
+PYTHON = "/usr/bin/python3"
 ENABLED = f"{UNITS}/timers.target.wants"  # links to timers that are enabled
 STAMPS = "/var/lib/systemd/timers"  # when a persistent timer last fired
-PROGRAM = "/usr/libexec/proscribe/pull"
-COMMITS = "/usr/libexec/proscribe/commits.py"  # which it imports
+PROGRAMS = "/usr/libexec/proscribe"
+PROGRAM = f"{PROGRAMS}/pull"
+COMMITS = f"{PROGRAMS}/commits.py"  # which it imports
+GUARD = f"{PROGRAMS}/schedule/guard"  # what runs before each run of the controller
+BASE = ("others", "ownership", "run_files", "tuples")  # modules of base/ that both import, from beside themselves
+BASE_OF_PULL, BASE_OF_GUARD = (
+    {name: f"{place}/base/{name}.py" for name in BASE} for place in (PROGRAMS, f"{PROGRAMS}/schedule")
+)
 SETTINGS = "/etc/proscribe/pull.json"
 SIGNERS = "/etc/proscribe/pull_signers"
+GUARD_SETTINGS = "/etc/proscribe/schedule.json"
 STATE = "/var/lib/proscribe/pull"  # what the program stores there: a checkout, its Ansible's files, reports
 ABOUT = f"{STATE}/about"
 RECORD = "/var/lib/proscribe/record.json"
@@ -35,15 +43,20 @@ RECORD = "/var/lib/proscribe/record.json"
 DRIFT_FILES = {
     **{f"{UNITS}/{DRIFT}{kind}": 0o644 for kind in (".service", ".timer", "-failed.service")},
     **{f"{UNITS}/{CATALOGUE}{kind}": 0o644 for kind in (".service", ".timer")},
+    GUARD: 0o755,
+    **dict.fromkeys(BASE_OF_GUARD.values(), 0o644),
+    GUARD_SETTINGS: 0o600,  # the URL of a webhook is a secret
 }
 PULL_FILES = {
     **{f"{UNITS}/{PULL}{kind}": 0o644 for kind in (".service", ".timer")},
     PROGRAM: 0o755,
     COMMITS: 0o644,
+    **dict.fromkeys(BASE_OF_PULL.values(), 0o644),
     SETTINGS: 0o600,
     SIGNERS: 0o644,
     ABOUT: 0o644,  # also the reason that its directories are known as ours, and go when they are empty
 }
+HIDDEN = (RECORD, GUARD_SETTINGS)  # whose content no difference shows
 ABOUT_TEXT = f"Where this host keeps what it pulled, and the reports of its runs.\n{WRITTEN_BY}\n"
 
 
@@ -53,14 +66,16 @@ def planned(
     files: Mapping[str, str],
     settings: Mapping[str, object],
     runs: Runs | None = None,
+    alerts: Mapping[str, str] | None = None,
 ) -> Changes:
     """What brings one part (DRIFT or PULL) of a schedule in place: `files` are texts by path, `settings` (with the
-    host's own name in them) what its program reads, {} for none, `runs` {account, paths, starts, writes} what it runs,
-    by account. Raises ControlError for a host without systemd, where others could change what is run, and where the
-    units would not see it.
+    host's own name in them) what its program reads, {} for none, `runs` {account, paths, needs, starts, writes} what it
+    runs, by account, and `alerts` the channels of the controller's alerts. Raises ControlError for a host without
+    systemd, where others could change what is run, where the units would not see it, and where it is not there.
     """
     _require_systemd(host)
     if runs:
+        _require_python(host)
         require_present(runs)
         require_own(runs["account"], runs["paths"])
         require_visible(host, files, runs)
@@ -69,7 +84,10 @@ def planned(
         raise ControlError(f"{strange[0]} is no file of a schedule")
     texts = dict(files)
     if settings:
-        texts[SETTINGS] = json.dumps({"": WRITTEN_BY, **settings}, indent=2, sort_keys=True) + "\n"
+        texts[SETTINGS] = _settings_text(settings)
+    if runs and part == DRIFT:
+        own: GuardSettings = {"account": runs["account"], "paths": runs["paths"], "alerts": dict(alerts or {})}
+        texts[GUARD_SETTINGS] = _settings_text(own)
     actions = [_write(host, path, text, known[path]) for path, text in texts.items() if _text(host, path) != text]
     left_over = [path for path in known if path not in texts and host.stat(path)]
     actions += [Action("stop", timer, partial(_stop, host, timer)) for timer in _timers(left_over)]
@@ -85,6 +103,10 @@ def planned(
         if changed or not _runs(host, timer):
             actions.append(Action("start", timer, partial(_systemctl, host, "restart", timer)))
     return Changes(actions)
+
+
+def _settings_text(settings: Mapping[str, object]) -> str:
+    return json.dumps({"": WRITTEN_BY, **settings}, indent=2, sort_keys=True) + "\n"
 
 
 def _timers(paths: Iterable[str]) -> list[str]:
@@ -139,11 +161,12 @@ def change(host: Host, work: Callable[[], Changes], dry_run: bool) -> ChangeAnsw
 
 
 def _write(host: Host, path: str, text: str, mode: int) -> Action:
-    return Action("write", path, lambda: host.write(path, text, mode), _text(host, path) or "", text)
+    before, after = ("", "") if path in HIDDEN else (_text(host, path) or "", text)
+    return Action("write", path, lambda: host.write(path, text, mode), before, after)
 
 
 def _delete(host: Host, path: str) -> Action:
-    return Action("delete", path, lambda: host.delete(path), "" if path == RECORD else _text(host, path) or "")
+    return Action("delete", path, lambda: host.delete(path), "" if path in HIDDEN else _text(host, path) or "")
 
 
 def _text(host: Host, path: str) -> str | None:
@@ -168,6 +191,12 @@ def _runs(host: Host, unit: str) -> bool:
 
 def _systemctl(host: Host, *argv: str) -> None:
     host.must(["systemctl", *argv], timeout=120)
+
+
+def _require_python(host: Host) -> None:
+    """Raise ControlError unless the machine has the Python that the installed programs start with."""
+    if host.run([PYTHON, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).rc:
+        raise ControlError(f"scheduled runs are checked by {PYTHON}, and it is not there or older than Python 3.9")
 
 
 def _require_systemd(host: Host) -> None:

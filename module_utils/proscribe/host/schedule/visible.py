@@ -69,9 +69,9 @@ def require_present(runs: Runs) -> None:
     for path in runs.get("needs", ()):
         if not os.path.exists(path):
             raise ControlError(
-                f"{path} is not on {os.uname().nodename}, where scheduled runs need it. {UNTOUCHED} Expected: the"
-                " checkout, its inventory, its Ansible and the files that proscribe_schedule_options name at these paths"
-                " on that machine (docs/scheduling.md)"
+                f"{path} is not on {os.uname().nodename}, where scheduled runs need it. {UNTOUCHED} Expected on that"
+                " machine, at these paths: the checkout, its inventory, its Ansible and the files that"
+                " proscribe_schedule_options name (docs/scheduling.md)"
             )
 
 

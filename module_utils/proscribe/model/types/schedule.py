@@ -20,6 +20,14 @@ class Runs(TypedDict):
     writes: NotRequired[list[str]]  # and those that are written to
 
 
+class GuardSettings(TypedDict):
+    """/etc/proscribe/schedule.json: what is checked before each run of the controller, and where alerts go."""
+
+    account: str
+    paths: list[str]
+    alerts: dict[str, str]  # by channel, as in proscribe_notify
+
+
 class PullSettings(TypedDict):
     """/etc/proscribe/pull.json."""
 
@@ -32,3 +40,4 @@ class PullSettings(TypedDict):
     first_commit: NotRequired[str]
     signed: NotRequired[bool]
     ansible_playbook: NotRequired[str]
+    paths: NotRequired[list[str]]  # outside of what is fetched, and checked before each run

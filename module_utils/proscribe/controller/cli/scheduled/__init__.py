@@ -26,7 +26,7 @@ from ...report.storage.complete import read_records, read_report
 from ...report.text.command import Call
 from ...waiting import holder, locked
 from .. import Refused, inventory, say
-from .exit_codes import LIST_REFUSED, NO_REPORT, NOT_SENT, NOT_WRITTEN
+from .exit_codes import LIST_REFUSED, NO_REPORT, NOT_SENT, NOT_WRITTEN, REFUSED
 from .exports import renewed
 from .sending import inventory_arguments, send
 from .unended import closed_by, failed, newest
@@ -39,8 +39,9 @@ The units that `./proscribe schedule` sets up call it; by hand it does the same:
   ./proscribe scheduled catalog -- -i inventory/prod      proposes what publishers' lists change, on a branch
 
 Only one runs at a time. Exports with a directory in proscribe_exports_fed are written again where they are not up to
-date. The exit code is the run's own; 78 if the run produced no report; 74 if only an export could not be written; 76 if
-only the notification could not be sent."""
+date. The exit code is the run's own; 77 if the run was refused before any host was checked, which a notification
+reports; 78 if the run produced no report; 74 if only an export could not be written; 76 if only the notification could
+not be sent."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,11 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
     except (Refused, PolicyErrors) as wrong:
         if arguments.what == "failed":
             return failed(installation.reports(), arguments.options)
-        say(f"proscribe: no run is started, since its inventory does not say where reports go\n{wrong}", error=True)
-        return NO_REPORT
+        return refuse(f"Its inventory does not say where reports go.\n{wrong}", arguments.options)
     if arguments.what == "failed":
         return failed(reports, arguments.options)
-    with _alone(reports):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_alone(reports))
+        except Refused as wrong:
+            return refuse(str(wrong), arguments.options)
         before = newest(reports)
         code = subprocess.call(
             [*installation.launcher(sys.executable), arguments.what, *arguments.options], stdin=subprocess.DEVNULL
@@ -85,6 +89,16 @@ def run(arguments: argparse.Namespace) -> int:
             print(one.subject, one.text, sep="\n", flush=True)
             sent = send(one, arguments.options, mails) and sent
     return code if sent else code or NOT_SENT
+
+
+def refuse(reason: str, options: Sequence[str]) -> int:
+    """Report a run that was refused before any host was checked; the exit code. The unit that reports failed runs
+    tries again where the notification could not be sent.
+    """
+    lines = [*reason.splitlines(), "", "No host was checked, and none was changed."]
+    message = made("Proscribe: a scheduled run was refused", lines, refused=reason)
+    say(f"proscribe: {message.subject.partition(': ')[2]}\n{message.text}", error=True)
+    return REFUSED if send(message, options) else NO_REPORT
 
 
 def refresh_catalogue(options: Sequence[str]) -> int:
@@ -161,10 +175,7 @@ def _alone(reports: Path) -> Iterator[None]:
     descriptor = os.open(reports, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if not locked(descriptor, 0):
-            raise Refused(
-                f"another scheduled run is under way (it has the lock of {reports}): {holder(descriptor)}; nothing was"
-                " done"
-            )
+            raise Refused(f"another scheduled run is under way (it has the lock of {reports}): {holder(descriptor)}")
         yield
     finally:
         os.close(descriptor)

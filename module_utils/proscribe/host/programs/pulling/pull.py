@@ -8,11 +8,13 @@ A commit is good once a run with it has come to a report. One of the signers has
 It comes after the last good one; or it is the first one that is named, or comes after that.
 
 Ends with the run's own code, and with 75 where another run is under way. It ends with 78 where no run came to a report:
-the record then grows old, and the controller says `unknown`.
+the record then grows old, and the controller says `unknown`. It ends with 77 where others can change what it would run:
+nothing is run, and the record says so, which the controller reports.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     from ....model.types.schedule import PullSettings
 
 if __package__:
+    from ....base.run_files import Unreadable, find_exposed
     from .commits import Checkout, Problem, write
 else:  # on a host
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found, no-redef]
     from commits import Checkout, Problem, write  # type: ignore[import-not-found, no-redef]
 
 SETTINGS = "/etc/proscribe/pull.json"
@@ -37,6 +41,7 @@ STATE = "/var/lib/proscribe/pull"
 RECORD = "/var/lib/proscribe/record.json"
 
 BUSY = 75
+REFUSED = 77
 NO_REPORT = 78
 MOST_REPORTS = 14  # reports; the controller has the history
 
@@ -96,6 +101,29 @@ def say(text: str) -> None:
     print(f"proscribe: {text}", file=sys.stderr, flush=True)
 
 
+def refuse(reason: str) -> int:
+    """Report that nothing was run; the exit code. The host's record keeps its age and gets the reason as an error, so
+    the host is `error` when the record is collected.
+    """
+    say(reason)
+    with contextlib.suppress(OSError, ValueError, KeyError):  # a host that has not reported yet is unknown
+        with open(RECORD, encoding="utf-8") as stream:
+            record: Record = json.load(stream)
+        error: RecordError = {"control": "run", "message": reason}
+        others = [earlier for earlier in record["errors"] if earlier != error]
+        store({**record, "errors": [*others, error]}, RECORD)
+    return REFUSED
+
+
+def exposure(settings: PullSettings) -> str:
+    """Return which file of the run others can change, in words; "" for none."""
+    try:
+        found = find_exposed(settings.get("paths", ()), {os.geteuid()})
+    except Unreadable as error:
+        return f"the files of the run cannot be checked: {error}; nothing was run"
+    return f"{found}; nothing was run, because root would run or follow it. {found.remedy}".rstrip() if found else ""
+
+
 def attempts(checkout: Checkout) -> tuple[list[str], list[str]]:
     """The commits to try, in this order, and what was wrong on the way to them."""
     problems: list[str] = []
@@ -148,9 +176,8 @@ def main(settings_file: str = SETTINGS) -> int:
     with open(settings_file, encoding="utf-8") as stream:
         settings = json.load(stream)
     os.makedirs(STATE, mode=0o700, exist_ok=True)
-    if exposed := others_can_write(STATE):
-        say(exposed)
-        return NO_REPORT
+    if reason := others_can_write(STATE) or exposure(settings):
+        return refuse(reason)
     reports = os.path.join(STATE, "reports")
     os.makedirs(reports, mode=0o700, exist_ok=True)
     lock = os.open(STATE, os.O_RDONLY | os.O_DIRECTORY)

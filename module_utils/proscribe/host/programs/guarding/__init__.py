@@ -1,0 +1,1 @@
+"""What a controller runs before each scheduled run: a program outside of the checkout, which it installs."""
