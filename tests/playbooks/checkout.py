@@ -78,18 +78,22 @@ def made_ansible(where: Path, script: str) -> str:
     return str(where)
 
 
-def made_wheel(where: Path, version: str = "1") -> str:
-    """A requirement that pip satisfies without a network: a package whose ansible-playbook says its version."""
-    wheel = where / f"made_ansible-{version}-py3-none-any.whl"
-    info = f"made_ansible-{version}.dist-info"
+def made_wheel(where: Path, version: str = "1", package: str = "made-ansible") -> str:
+    """A requirement that pip satisfies without a network. Unless another `package` is wanted, it is one whose
+    ansible-playbook says its version.
+    """
+    module = package.replace("-", "_")
+    wheel = where / f"{module}-{version}-py3-none-any.whl"
+    info = f"{module}-{version}.dist-info"
     files = {
-        "made_ansible.py": f"def main():\n    print('made ansible {version}')\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: made-ansible\nVersion: {version}\n",
+        f"{module}.py": f"def main():\n    print('made ansible {version}')\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": "[console_scripts]\nansible-playbook = made_ansible:main\n",
     }
+    if package == "made-ansible":
+        files[f"{info}/entry_points.txt"] = "[console_scripts]\nansible-playbook = made_ansible:main\n"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
         archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"]))
-    return f"made-ansible @ {wheel.as_uri()}"
+    return f"{package} @ {wheel.as_uri()}"

@@ -63,6 +63,93 @@ def test_it_follows_the_requirements_and_the_place(launcher: Path, tmp_path: Pat
     assert SETTING_UP in ended.said and ended.said.endswith("made ansible 2\n")
 
 
+EXTRA = """\
+[project.optional-dependencies]
+history = ["{0}"]
+test = [
+    "pytest",
+]
+"""
+
+
+def packages(launcher: Path) -> list[str]:
+    """The packages of the environment but those that Python brings."""
+    site = (launcher.parent / ".venv").glob("lib/python3*/site-packages/*.dist-info")
+    return sorted(path.name for path in site if not path.name.startswith(("pip-", "setuptools-")))
+
+
+@pytest.fixture
+def with_extra(launcher: Path, tmp_path: Path) -> Path:
+    """A checkout that declares an extra of two packages."""
+    wheels = '", "'.join(made_wheel(tmp_path, "1", name) for name in ("Made_SQL", "made-driver"))
+    with (launcher.parent / "pyproject.toml").open("a") as stream:
+        stream.write(EXTRA.format(wheels))
+    return launcher
+
+
+ALL = ["Made_SQL-1.dist-info", "made_ansible-1.dist-info", "made_driver-1.dist-info"]
+
+
+def test_a_recorded_extra_is_installed_each_time_that_it_is_made(with_extra: Path) -> None:
+    audit(with_extra)
+    assert packages(with_extra) == ["made_ansible-1.dist-info"]
+    (with_extra.parent / ".venv-extras").write_text("# for the history\nhistory")
+    ended = audit(with_extra)
+    assert ended.code == 0 and SETTING_UP in ended.said, ended.said
+    assert packages(with_extra) == ALL
+    assert audit(with_extra).said == "made ansible 1\n"
+    shutil.rmtree(with_extra.parent / ".venv")
+    assert audit(with_extra).code == 0 and packages(with_extra) == ALL
+
+
+def test_an_extra_that_was_installed_by_hand_is_there_again_and_a_part_of_it_is_none(
+    with_extra: Path, tmp_path: Path
+) -> None:
+    audit(with_extra)
+    pip = [with_extra.parent / ".venv/bin/python", "-m", "pip", "install", "--quiet"]
+    for number, name in enumerate(("Made_SQL", "made-driver"), start=1):
+        subprocess.run([*pip, made_wheel(tmp_path, "1", name)], check=True)
+        (with_extra.parent / ".venv/made-by-proscribe").write_text("of an older checkout")
+        ended = audit(with_extra)
+        assert ended.code == 0 and SETTING_UP in ended.said, ended.said
+        assert packages(with_extra) == (ALL if number == 2 else ["made_ansible-1.dist-info"])
+        subprocess.run([*pip, made_wheel(tmp_path, "1", "Made_SQL")], check=True)
+    assert (with_extra.parent / ".venv-extras").read_text() == "history\n"
+    assert audit(with_extra).said == "made ansible 1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("histroy\n", 'a line names no extra of this project; expected "history"'),
+        ("test\n", "a line names no extra"),
+        ("history evil\n", "a line names no extra"),
+        ("evil @ file:///x.whl\n", "a line names no extra"),
+        ("dependencies\n", "a line names no extra"),
+    ],
+)
+def test_a_line_that_is_no_extra_is_refused_with_the_file(with_extra: Path, content: str, message: str) -> None:
+    (with_extra.parent / ".venv-extras").write_text(content)
+    ended = audit(with_extra)
+    assert ended.code == 2 and not (with_extra.parent / ".venv").exists()
+    assert message in ended.said and f"{with_extra.parent}/.venv-extras" in ended.said
+
+
+def test_a_record_that_others_can_change_is_refused(with_extra: Path) -> None:
+    record = with_extra.parent / ".venv-extras"
+    record.write_text("history\n")
+    record.chmod(0o666)
+    ended = audit(with_extra)
+    assert ended.code == 2 and "-rw-rw-rw-" in ended.said and not (with_extra.parent / ".venv").exists()
+
+
+def test_a_scheduled_run_that_cannot_start_does_not_end_like_one_that_reported(tmp_path: Path) -> None:
+    launcher = made_checkout(tmp_path / "checkout", f"made-ansible @ file://{tmp_path}/nowhere.whl")
+    (launcher.parent / "module_utils/proscribe/controller/cli/scheduled").mkdir(parents=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    assert launch(launcher, "scheduled", "drift", environment=clean_environment(PATH=path)).code == 78
+
+
 def test_two_first_runs_at_once_make_it_once(launcher: Path) -> None:
     python = Path(sys.executable).parent
     environment = clean_environment(PATH=f"{python}:{os.environ['PATH']}")

@@ -120,7 +120,10 @@ def test_a_run_that_was_killed_leaves_no_lock_for_the_next(tmp_path: Path, monke
 
     monkeypatch.setattr(of, "git", git)
     of.have("a1")
-    assert commands[:2] == ["checkout --quiet --force --detach a1", "clean --quiet -ffdx --exclude=/.venv"]
+    assert commands[:2] == [
+        "checkout --quiet --force --detach a1",
+        "clean --quiet -ffdx --exclude=/.venv --exclude=/.venv-extras",
+    ]
     of.have("a1")  # without one
 
 

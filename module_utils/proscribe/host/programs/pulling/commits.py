@@ -217,7 +217,7 @@ class Checkout:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.store, "index.lock"))  # a run that was killed
         self.git("checkout", "--quiet", "--force", "--detach", commit)
-        self.git("clean", "--quiet", "-ffdx", "--exclude=/.venv")
+        self.git("clean", "--quiet", "-ffdx", "--exclude=/.venv", "--exclude=/.venv-extras")
 
     def keep(self, commit: str) -> None:
         """From now on this is the last good commit."""
