@@ -519,7 +519,7 @@ def test_a_clone_that_shares_files_with_another_place_is_to_be_cloned_anew(place
     assert found is not None and "--no-hardlinks" in found.remedy and "chown" not in found.remedy
 
 
-def test_nobody_is_told_to_take_a_home_away_from_its_user(place: Path) -> None:
+def test_no_command_takes_a_home_away_from_its_user(place: Path) -> None:
     os.chown(place.parent, NOBODY, NOBODY)
     found = exposed(str(place), ())
     assert found is not None and (found.path, found.remedy) == (str(place.parent), "")

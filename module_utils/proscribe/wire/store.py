@@ -90,7 +90,8 @@ class Store:
             with contextlib.suppress(FileExistsError):
                 self.directory.mkdir(mode=0o700)
             if not os.access(reports, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                why = errno.EROFS if os.statvfs(reports).f_flag & os.ST_RDONLY else errno.EACCES
+                raise OSError(why, os.strerror(why))
         except Untrusted:
             raise
         except OSError as error:
