@@ -43,7 +43,6 @@ REASONS = {
     "./proscribe * --limit dc1": "test_group_policy.py runs it on a domain controller",
     "./proscribe export *": "needs a group of the reader's; test_cli_export.py has some",
     "node_exporter *": "another project's program, which runs until it is ended",
-    ".venv/bin/python -m pip install *": "needs a package index",
     "python3 -m pip download *": "needs a package index; test_without_the_internet.py does it",
     "apt-get install ansible-core": "needs a mirror; the machine has it",
     "./proscribe catalog refresh *": "reaches publishers; test_catalog_refresh.py has one of its own",

@@ -11,7 +11,7 @@ from proscribe.wire.stream import HOST_SIDE
 PACKAGE = Path(__file__).resolve().parents[2] / "module_utils" / "proscribe"
 FILES = sorted(path for room in HOST_SIDE for path in (PACKAGE / room).rglob("*.py"))
 NEWER = {"compression"}  # in the standard library of Python 3.14 (PEP 784), and asked for where it may be missing
-BESIDE = {"commits"}  # on a host that pulls, the two programs of the schedule lie in one directory
+BESIDE = {"base", "commits"}  # what the programs of a schedule import lies beside them
 
 
 def test_it_parses_as_python_3_9_and_imports_its_own_library_and_no_code_of_the_controllers() -> None:
