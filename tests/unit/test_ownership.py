@@ -288,6 +288,17 @@ def test_a_directory_that_is_gone_meanwhile_hides_no_other(
     assert in_reach(str(place)) == str(place / "z" / "open")
 
 
+def test_a_file_that_is_gone_meanwhile_hides_no_other_and_refuses_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each scheduled run checks the reports of its checkout, too, and other runs write there."""
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: ["gone", *real(path)])
+    assert exposed(str(place), ()) is None
+    (place / "roles" / "main.yml").chmod(0o666)
+    assert in_reach(str(place)) == str(place / "roles" / "main.yml")
+
+
 def test_a_sticky_directory_of_a_trusted_account_is_as_good_as_roots(place: Path) -> None:
     place.parent.chmod(0o1777)
     os.chown(place.parent, NOBODY, 0)

@@ -163,7 +163,10 @@ def _below(path: str, trusted: Collection[int]) -> Exposed | None:
         below: list[str] = []
         for name in names:
             entry = os.path.join(directory, name)
-            seen = os.lstat(entry)
+            try:
+                seen = os.lstat(entry)
+            except FileNotFoundError:  # other runs write and delete files meanwhile
+                continue
             entries += 1
             if entries > ENTRIES:
                 raise OSError(f"{path}: has more than {ENTRIES:,} files, too many to check")
