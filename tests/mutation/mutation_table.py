@@ -140,6 +140,7 @@ TESTS: Mapping[str, Sequence[str]] = {
         "report/test_report_passed.py",
         "report/test_report_baseline.py",
     ),
+    "base/run_files": ("test_ownership.py", "schedule/test_*.py"),
     "host/schedule/reach": ("test_ownership.py", "schedule/test_*.py"),
     "wire/stream": ("test_store_untrusted.py", "test_stream.py", "test_known_plan.py", "test_sources.py"),
 }
