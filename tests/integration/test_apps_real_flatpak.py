@@ -33,7 +33,7 @@ sys.path.insert(0, "/home/source")
 from proscribe.host.controls import apps
 from proscribe.host.system import ControlError, Host
 from proscribe.host.controls.applying import carry_out
-from proscribe.host.run import refusals
+from proscribe.host.controls.applying import refusals
 host, plan, error, left = Host(), json.load(sys.stdin), None, ()
 if sys.argv[1] == "observe":
     rule = "apps/reinstall-gate" if sys.argv[2:] else "apps/wechat"

@@ -208,3 +208,24 @@ def test_hours_and_a_plan_that_a_run_brings_are_no_drift(host: Machine) -> None:
     lines = [line for line in lines if line.get("rules") != ["watch/watcher"]]  # its timer
     assert [line["event"] for line in lines] == ["hours", "hours"], lines
     assert lines[0]["opened"] == lines[1]["closed"] == ["browser/wechat"]
+
+
+WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
+
+
+@pytest.mark.parametrize("controls", [(), ("browser",)], ids=["of all controls", "of one control"])
+def test_a_run_that_brings_a_waiver_is_not_undone_by_the_watch(host: Machine, controls: tuple[str, ...]) -> None:
+    no_observation_but_ours(host)
+    enforce(host, plan())
+    no_observation_but_ours(host)
+    observed(host)
+    noted = len(events(host))
+    assert "wechat.com" in host.run("cat", CHROMIUM)
+    enforce(host, plan(wechat=WAIVED), controls, between=[files.PROGRAM, "observe"])
+    opened = [host.run("cat", CHROMIUM)]
+    for _ in range(2):
+        observed(host)
+        opened.append(host.run("cat", CHROMIUM))
+    assert ["wechat.com" in text for text in opened] == [False] * 3
+    lines = [line for line in events(host, "drift", "corrected") if line in events(host)[noted:]]
+    assert [line for line in lines if not line["rules"][0].startswith("watch/")] == []

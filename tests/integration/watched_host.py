@@ -10,7 +10,7 @@ import io
 import json
 import subprocess
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,23 @@ from proscribe.wire.store import Store
 PROJECT = Path(__file__).resolve().parents[2]
 CODE = "/root/proscribe.zip"
 EVERY = 60  # seconds
-# Takes {plan, sent}, and does what an enforcing run does there; prints {control: its result}.
+# Takes {plan, sent, controls, between}, and does what an enforcing run does there: each control (all, or those named),
+# the command `between`, the watch where no control is named, and the observation at the end. Prints {control: changed}.
 ENFORCE = f"""\
-import base64, json, lzma, sys
+import base64, json, lzma, subprocess, sys
 sys.path.insert(0, "{CODE}")
 from proscribe.host import run
 from proscribe.host.system import Host
 from proscribe.host.watch.installing import change
 given = json.load(sys.stdin)
 plan = given["plan"]
-found = {{name: run.change(Host(), plan, name)["changed"] for name in plan["controls"]}}
-sent = json.loads(lzma.decompress(base64.b64decode(given["sent"])))
-found["watch"] = change(Host(), plan, {{**sent, "code": base64.b64decode(sent["code"])}})["changed"]
+found = {{name: run.change(Host(), plan, name)["changed"] for name in given["controls"] or plan["controls"]}}
+if given["between"]:
+    subprocess.run(given["between"], check=True, stdout=sys.stderr)
+if not given["controls"]:
+    sent = json.loads(lzma.decompress(base64.b64decode(given["sent"])))
+    found["watch"] = change(Host(), plan, {{**sent, "code": base64.b64decode(sent["code"])}})["changed"]
+run.compliance_state(Host(), plan, given["controls"], "never", False, remember=True)
 print(json.dumps(found))
 """
 # Takes {plan, watch}, and observes as an audit does; prints the answer.
@@ -69,10 +74,15 @@ def plan(**browser: Any) -> dict[str, Any]:
     return plans.sealed({key: value for key, value in made.items() if key != "digest"})
 
 
-def enforce(host: Machine, made: Mapping[str, Any]) -> dict[str, bool]:
-    """Enforce a plan; what changed, by control."""
+def enforce(
+    host: Machine, made: Mapping[str, Any], controls: Sequence[str] = (), between: Sequence[str] = ()
+) -> dict[str, bool]:
+    """Enforce a plan, or some controls of it; what changed, by control. `between` is a command that the host runs when
+    its controls are changed, and its watch is not yet.
+    """
     _send(host)
-    given = {"plan": made, "sent": watch_sent.packed(Store(), made)}
+    sent = watch_sent.packed(Store(), made)
+    given = {"plan": made, "sent": sent, "controls": list(controls), "between": list(between)}
     return dict(json.loads(_python(host, ENFORCE, given)))
 
 

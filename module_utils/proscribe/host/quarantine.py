@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Sequence
 
 from ..model.quarantined import DONE, LIST
-from .controls.applying import carry_out
+from .controls.applying import carry_out, done_of
 from .controls.base import Changes, differences
-from .run import done_of
 from .system import ControlError, Host, Unseen
 
 if TYPE_CHECKING:

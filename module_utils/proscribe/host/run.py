@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable
 
 from ..model import plan as plans
 from ..model.finding import (
@@ -13,7 +13,6 @@ from ..model.finding import (
     ERROR,
     GATES,
     GROUP_POLICY,
-    MOST_FINDINGS,
     NONCOMPLIANT,
     UNKNOWN,
     WATCH,
@@ -21,8 +20,8 @@ from ..model.finding import (
     Verdict,
     host_record,
 )
-from .controls.applying import carry_out
-from .controls.base import Action, Changes, Control, Refusal, differences
+from .controls.applying import answer_of_change, carry_out, refusals
+from .controls.base import Changes, Control, Refusal
 from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from .controls.base import Carried
 
 CONTROLS = plans.CONTROLS
-FAILED = "could not be changed"
+ALL = (*CONTROLS, *BESIDE)
 
 # The answer of a Mac to code that was not made for one: it lacks what it was sent (loader.LACKING).
 NOT_FOR_MACS: ObservationAnswer = {"lacking": True, "system": DARWIN}
@@ -129,7 +128,7 @@ def observe(
     )
     drifted = {verdict.rule.partition("/")[0] for verdict in seen.verdicts if verdict.drifted}
     _add_fields(record, host, plan, bool(drifted), watched)
-    return record, [name for name in (*CONTROLS, *BESIDE) if name in drifted]
+    return record, [name for name in ALL if name in drifted]
 
 
 def _add_fields(record: Observed, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
@@ -254,6 +253,11 @@ def compliance_state(
         for keep in host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 keep(will_correct)
+    if remember and host.privileged and has_watch(host, plan, ()):
+        from .watch.state.reservations import note_observation
+
+        with contextlib.suppress(ControlError, Unseen):  # reservations end at their deadline
+            note_observation(host, set(controls) or ALL, record, drifted, is_last=not will_correct)
     answer: ObservationAnswer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if remember and host.privileged and program is not None:
         from .audit_program import install
@@ -265,11 +269,6 @@ def compliance_state(
     return answer if drifted and will_correct else gated(answer, gate)
 
 
-def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:
-    """What `carry_out` left as it is, as what it is: not done, and why."""
-    return [Refusal(rule, a.subject, f"{a.user}'s, {FAILED}: {why}") for a, why in left for rule in a.rules]
-
-
 def change(
     host: Host,
     plan: Plan,
@@ -278,14 +277,17 @@ def change(
     lift: bool = False,
     dry_run: bool = False,
     doing: Callable[[Changes], Carried] = carry_out,
+    begin: Callable[[], None] | None = None,
 ) -> ChangeAnswer:
     """Remediate a control (or lift it), and report what was done: the result of the enforcing modules.
 
-    `doing` carries the changes out, and returns what the result says beyond them. Raises ControlError, which then names
-    in `done` the actions that were carried out before it.
+    `doing` carries the changes out, and returns what the result says beyond them. `begin` is called in this call's turn
+    before anything is observed. A run reserves the control there (watch/state/reservations.py). Raises ControlError,
+    which then names in `done` the actions that were carried out before it.
     """
     from .audit_program import PROGRAM
     from .cache import forget
+    from .watch.state.reservations import LIFTED, reserve_control
 
     plans.check(plan)
     host.require_root()
@@ -295,6 +297,10 @@ def change(
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     plan, missed = resolved_here(host, plan)
     with host.exclusive() as turns:
+        if begin:
+            begin()
+        elif not dry_run:
+            reserve_control(host, name, LIFTED if lift else plan["digest"])
         # What is beside the controls has its mode in each of its parts, and is also about what the plan has no longer.
         section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
         found: list[Finding] = []
@@ -316,31 +322,4 @@ def change(
             forget(host)
             host.delete(PROGRAM)
     missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
-    return _answer_of_change(changes, carried, [*refusals(carried.get("left", ())), *missed], found)
-
-
-def _answer_of_change(
-    changes: Changes, carried: Carried, refused: Iterable[Refusal], found: Sequence[Finding]
-) -> ChangeAnswer:
-    """What the enforcing modules answer. `refused` is beside what enforcing itself refused."""
-    acted = done_of(changes.actions, carried)
-    answer: ChangeAnswer = {
-        "changed": bool(acted),
-        "actions": carried.get("done", [str(action) for action in acted]),
-        "diff": differences(acted),
-        "refused": [one.as_dict() for one in (*changes.refused, *refused)],
-        "findings": [finding.as_dict() for finding in found[:MOST_FINDINGS]],
-    }
-    if "pending" in carried:
-        answer["pending"] = carried["pending"]
-    if acted and changes.notes:
-        answer["notes"] = list(changes.notes)
-    if changes.removed:
-        answer["removed"] = [one._asdict() for one in changes.removed]
-    return answer
-
-
-def done_of(planned: Iterable[Action], carried: Carried) -> list[Action]:
-    """The planned actions without those that were left as they are."""
-    undone = [id(action) for action, _ in carried.get("left", ())]
-    return [action for action in planned if id(action) not in undone]
+    return answer_of_change(changes, carried, [*refusals(carried.get("left", ())), *missed], found)

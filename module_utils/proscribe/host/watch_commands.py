@@ -12,6 +12,7 @@ from typing import Any, Callable, Sequence
 from . import run
 from .system import ControlError, Host, Unseen
 from .watch.state import files, journal, pause
+from .watch.state.reservations import Superseded, is_being_installed
 
 USAGE = """\
 proscribe-watch observe             observe this host now, and correct what has drifted
@@ -53,6 +54,8 @@ def main(words: Sequence[str], by: str, started_by: str, marshalled: Callable[[]
             print(status(host, known), end="")
             return 0
     except files.Damaged as damaged:
+        if is_being_installed(host):
+            return 0  # its files do not fit its settings for a moment
         with contextlib.suppress(ControlError, Unseen):
             last = journal.read(host)[0][-1:]
             if not last or (last[0]["event"], last[0].get("file")) != ("damaged", damaged.file):  # once
@@ -83,7 +86,11 @@ def _observe(host: Host, known: files.Settings, marshalled: Callable[[], bytes |
     def keep(digest: str, content: Any) -> None:
         parts[f"{named}-{digest.rpartition(':')[2]}"] = marshal.dumps(content)
 
-    unsaved = observed(host, known, Operations(run.observe, run.change), cached, keep)
+    try:
+        unsaved = observed(host, known, Operations(run.observe, run.change), cached, keep)
+    except Superseded as superseded:
+        print(f"proscribe-watch: {superseded}")
+        return 0
     if compiled := marshalled():
         parts[named] = compiled
     if parts:

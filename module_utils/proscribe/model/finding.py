@@ -5,7 +5,7 @@ Pure data and pure decisions; both the host and the controller speak it. Standar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Collection, Iterable, Mapping, Sequence
 
 from ..base.json_text import written
 from ..base.tuples import NamedTuple
@@ -49,6 +49,7 @@ ON_REQUEST = frozenset({"browser/probe"})
 _, _, LIFTED, _ = words.BESIDE_STATES
 
 GROUP_POLICY, WATCH = BESIDE = words.BESIDE
+WATCHER, WATCH_PLAN = "watch/watcher", "watch/plan"  # rules of the watch
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
 GATES = dict(zip(words.GATES, ((), (ERROR, NONCOMPLIANT), OPEN)))
@@ -281,6 +282,12 @@ def host_record(
         "errors": [*errors],
         "duration_ms": duration_ms,
     }
+
+
+def wrong_rules(record: Observed, drifted: Collection[str]) -> list[str]:
+    """Return the noncompliant rules of the controls that a correction is for. Only a run renews a stale plan."""
+    rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT and rule["rule"] != WATCH_PLAN]
+    return [rule for rule in rules if rule.partition("/")[0] in drifted]
 
 
 def _unseen(record: Observed) -> set[str]:

@@ -13,6 +13,7 @@ from proscribe.host.system import ControlError, Result, Unseen
 from proscribe.host.watch import installed, installing, units
 from proscribe.host.watch.starts.reported import HEARTBEAT
 from proscribe.host.watch.state import files, journal
+from proscribe.model.finding import WATCH_PLAN
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -23,7 +24,7 @@ CONTROLLER = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "no
 
 def wrong(host: Made, mine: dict[str, Any], controller: Any = CONTROLLER) -> list[str]:
     """What is found wrong of the watcher, and of the daemon that notices starts."""
-    found = [one for one in installed.observe(host, mine, controller) if one.rule != installed.PLAN]
+    found = [one for one in installed.observe(host, mine, controller) if one.rule != WATCH_PLAN]
     assert all(one.drifted == bool(one.findings) == (one.state == "noncompliant") for one in found)
     return [f"{finding.id}: {finding.detail}" for one in found for finding in one.findings]
 

@@ -230,7 +230,10 @@ def test_a_lift_stops_what_runs_before_it_deletes_it(made: Made) -> None:
         f"delete {files.RECORD}",
         *(
             f"delete {path}"
-            for path in (PLAN_FILE, files.CODE, files.RENEWED, files.CLOCK, files.STATE, files.SETTINGS)
+            for path in (
+                *(PLAN_FILE, files.CODE, files.RENEWED, files.CLOCK),
+                *(files.STATE, files.RESERVATIONS, files.SETTINGS),
+            )
         ),
         f"delete {files.PLACE}/unknown",
     ]

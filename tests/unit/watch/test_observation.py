@@ -15,8 +15,9 @@ from proscribe.host import run
 from proscribe.host.audit_program import installable
 from proscribe.host.controls.base import Action, Changes
 from proscribe.host.system import ControlError, Unseen
-from proscribe.host.watch import installed, installing, observation, restoring, units
-from proscribe.host.watch.observation import Operations, limited, observed
+from proscribe.host.watch import correcting, installed, installing, restoring, units
+from proscribe.host.watch.correcting import limited
+from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, effective, files, journal, pause
 from proscribe.host.watch.state.summary import summary
 from proscribe.model.finding import worst
@@ -438,15 +439,15 @@ class TestPause:
         host.write(clock.BOOT, "an id\n")
         pause.freeze(host, "1h", "x", "root")
         assert pause.active(host)
-        uptime = pause._uptime()
-        monkeypatch.setattr(pause, "_uptime", lambda: uptime + 3600)
+        uptime = clock._uptime()
+        monkeypatch.setattr(clock, "_uptime", lambda: uptime + 3600)
         assert pause.active(host) is None
 
 
 class TestLimits:
     def test_many_packages_are_not_removed_at_once(self) -> None:
         done = []
-        action = Action("remove", "packages", lambda: done.append(1), "a 1\n" * observation.MOST_REMOVALS)
+        action = Action("remove", "packages", lambda: done.append(1), "a 1\n" * correcting.MOST_REMOVALS)
         limited(Changes([action]))
         with pytest.raises(ControlError, match="the next run of the controller decides"):
             limited(Changes([action, Action("remove", "one more", lambda: done.append(2), "b 1\n")]))

@@ -17,7 +17,7 @@ from proscribe.base.moments import stamp
 from proscribe.host.controls.apps.requests import notifications
 from proscribe.host.controls.firewall import confirm, program
 from proscribe.host.system import ControlError, Unseen, forked
-from proscribe.host.watch import installing, observation
+from proscribe.host.watch import correcting, installing, observation
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, summary
 from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, Finding, Verdict, host_record
@@ -340,10 +340,10 @@ class TestFirewall:
         monkeypatch.setattr(confirm, "in_turn", lambda host, work: {**work(), "in turn of": host})
         monkeypatch.setattr(confirm, "trying", lambda *given_: ("tried", *given_))
         monkeypatch.setattr(confirm, "keep", lambda *given_: {"confirmed": given_})
-        monkeypatch.setattr(observation.time, "monotonic", lambda: clock_[0])
-        monkeypatch.setattr(observation.time, "sleep", wait)
+        monkeypatch.setattr(correcting.time, "monotonic", lambda: clock_[0])
+        monkeypatch.setattr(correcting.time, "sleep", wait)
         mine = plan()
-        done = observation.corrected(made, mine, "firewall", change)
+        done = correcting.corrected(made, mine, "firewall", change)
         if confirmed:
             assert done == {"confirmed": (made, "t1")}
         else:
@@ -354,5 +354,5 @@ class TestFirewall:
         assert limits.seconds >= 60 and limits.memory == 0, "nft takes what it needs"
 
     def test_another_control_is_corrected_within_the_limits_of_an_observation(self, made: Made) -> None:
-        found = observation.corrected(made, {}, "dns", lambda *given_, doing: (*given_, doing))  # type: ignore
-        assert found == (made, {}, "dns", observation.limited)
+        found = correcting.corrected(made, {}, "dns", lambda *given_, doing: (*given_, doing))  # type: ignore
+        assert found == (made, {}, "dns", correcting.limited)

@@ -21,7 +21,7 @@ DAY = 24 * 3600
 def host(made: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
     monkeypatch.setattr(clock, "effective", lambda _: NOW)
     monkeypatch.setattr(
-        pause.time, "clock_gettime", lambda which: UP + 0.9 if which == pause.time.CLOCK_BOOTTIME else 0
+        clock.time, "clock_gettime", lambda which: UP + 0.9 if which == clock.time.CLOCK_BOOTTIME else 0
     )
     made.write(clock.BOOT, "4f\n")
     return made

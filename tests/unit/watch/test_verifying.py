@@ -12,7 +12,7 @@ from proscribe.base.moments import stamp
 from proscribe.host.system import Process
 from proscribe.host.watch import installing, verifying
 from proscribe.host.watch.restricted import Verified
-from proscribe.host.watch.state import clock, files
+from proscribe.host.watch.state import clock, files, reservations
 from proscribe.host.watch.verifying import FORGOTTEN, RELOADED, REST, SLOW, SOON, Verifying
 from watch_host import ROOT, Made, given, plan
 
@@ -70,6 +70,28 @@ def test_nothing_is_read_again_as_long_as_nothing_changes(made: Made, monkeypatc
     for now, number in ((2 * RELOADED - 1.5, 3), (2 * RELOADED - 1, 4), (2 * RELOADED, 4)):
         verifier.reload(now)
         assert len(read) == number
+
+
+@pytest.mark.parametrize(("by", "ended"), [("the same plan", True), ("another plan", False), ("a lift", False)])
+def test_what_a_run_has_changed_by_another_plan_is_not_ended(
+    made: Made, monkeypatch: pytest.MonkeyPatch, by: str, ended: bool
+) -> None:
+    mine = of_apps(True)
+    installing.change(made, mine, given(mine))
+    digests = {"the same plan": mine["digest"], "another plan": of_apps(False)["digest"], "a lift": reservations.LIFTED}
+    reservations.reserve_control(made, "apps", digests[by])
+    verified: list[Any] = []
+
+    class Counting:
+        def __init__(self, *_: Any) -> None: ...
+
+        def verify(self, *of: Any) -> list[Any]:
+            verified.append(of)
+            return []
+
+    monkeypatch.setattr(verifying, "Restricted", Counting)
+    Verifying(lambda: made).starts([(71, "/x", ("/x", 7))], 1.0)
+    assert bool(verified) == ended
 
 
 class TestSlowUsers:

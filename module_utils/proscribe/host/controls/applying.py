@@ -1,17 +1,20 @@
-"""Changes of a control, carried out in their order."""
+"""Changes of a control, carried out in their order, and what came of them."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterable, Sequence
 
+from ...model.finding import MOST_FINDINGS, Finding
 from ..system import ControlError, Unseen
-from .base import Action, Changes
+from .base import Action, Changes, Refusal, differences
 
 if TYPE_CHECKING:
+    from ...model.types.answer import ChangeAnswer
     from .base import Carried
 
+FAILED = "could not be changed"
 PATIENCE = 600.0  # seconds for all that is changed of one user's
 
 
@@ -55,3 +58,35 @@ def _on_behalf(action: Action, patience: dict[str, float]) -> Any:
         return run_apart(action.apply, Limits(seconds=left, memory=0))
     finally:
         patience[action.user] -= time.monotonic() - started
+
+
+def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:
+    """What `carry_out` left as it is, as what it is: not done, and why."""
+    return [Refusal(rule, a.subject, f"{a.user}'s, {FAILED}: {why}") for a, why in left for rule in a.rules]
+
+
+def answer_of_change(
+    changes: Changes, carried: Carried, refused: Iterable[Refusal], found: Sequence[Finding]
+) -> ChangeAnswer:
+    """What the enforcing modules answer. `refused` is beside what enforcing itself refused."""
+    acted = done_of(changes.actions, carried)
+    answer: ChangeAnswer = {
+        "changed": bool(acted),
+        "actions": carried.get("done", [str(action) for action in acted]),
+        "diff": differences(acted),
+        "refused": [one.as_dict() for one in (*changes.refused, *refused)],
+        "findings": [finding.as_dict() for finding in found[:MOST_FINDINGS]],
+    }
+    if "pending" in carried:
+        answer["pending"] = carried["pending"]
+    if acted and changes.notes:
+        answer["notes"] = list(changes.notes)
+    if changes.removed:
+        answer["removed"] = [one._asdict() for one in changes.removed]
+    return answer
+
+
+def done_of(planned: Iterable[Action], carried: Carried) -> list[Action]:
+    """The planned actions without those that were left as they are."""
+    undone = [id(action) for action, _ in carried.get("left", ())]
+    return [action for action in planned if id(action) not in undone]

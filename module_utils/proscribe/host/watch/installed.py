@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ...base.moments import stamp
-from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict
+from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, WATCH_PLAN, WATCHER, Finding, Verdict
 from ..system import ControlError, Host, Unseen
 from ..system.units import SYSTEMD_RUNS as SYSTEMD_RUNS
 from ..system.units import evidently_active, foreign_to, unit_text
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ...model.types.call import OfController
     from ...model.types.plan import Plan
 
-WATCHER, PLAN = "watch/watcher", "watch/plan"
 RULES = ("watcher", "launches", "plan")
 RUNS = ("active", "activating", "reloading")
 SLACK = 300  # seconds that an own observation may be late by
@@ -73,12 +72,12 @@ def _plan(host: Host, known: files.Settings, digest: str) -> Verdict:
         held = Finding(
             "plan", known.plan, detail="this host holds the plan of an earlier run, until one brings this one"
         )
-        return Verdict(PLAN, NOT_APPLICABLE, (held,), reason="the plan has changed", drifted=True)
+        return Verdict(WATCH_PLAN, NOT_APPLICABLE, (held,), reason="the plan has changed", drifted=True)
     renewed = files.renewed(host)
     if not is_stale(host, known.max_age, renewed):
-        return Verdict(PLAN, COMPLIANT)
+        return Verdict(WATCH_PLAN, COMPLIANT)
     detail = f"no run has renewed it since {renewed}" if renewed else "when a run last renewed it is not known"
-    return Verdict(PLAN, NONCOMPLIANT, (Finding("plan", known.plan, detail=f"stale: {detail}"),))
+    return Verdict(WATCH_PLAN, NONCOMPLIANT, (Finding("plan", known.plan, detail=f"stale: {detail}"),))
 
 
 def _wrong(host: Host, plan: Plan, known: files.Settings, controller: OfController | None) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Collection, Iterable, Mapping, Sequence
 
 from ...base.json_text import written
 from ...base.moments import is_stamp, stamp
+from ...model.finding import WATCH
 from ...model.plan import canonical
 from ...model.plan import digest as digest_of
 from ..audit_program import interpreter
@@ -21,7 +22,7 @@ from . import units
 from .heartbeat import LATE, TEXT, Heartbeat
 from .installed import SYSTEMD_RUNS, release_of, text_of_unit
 from .starts import reported
-from .state import clock, files, journal
+from .state import clock, files, journal, reservations
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
@@ -36,11 +37,7 @@ READY_WITHIN = 120.0  # seconds in which a daemon that was started has read what
 
 
 def enforce(host: Host, plan: Plan, given: WatchGiven) -> Changes:
-    """What installs the watch, or removes it where the plan has none. `given` is what the controller sent. Raises
-    ControlError.
-    """
-    if "watch" not in plan:
-        return lift(host)
+    """What installs the watch. `given` is what the controller sent. Raises ControlError."""
     if host.stat(SYSTEMD_RUNS) is None:
         raise ControlError("this host does not run systemd, whose timers the watch needs: set proscribe_watch to off")
     chain = _chain(plan, given["plans"])
@@ -178,8 +175,14 @@ def change(
     if host.system == DARWIN and lift_it:  # nothing was ever changed there
         return {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
     with host.exclusive():
-        changes = lift(host) if lift_it or given is None else enforce(host, plan, given)
+        is_lift = lift_it or given is None or "watch" not in plan
+        changes = lift(host) if is_lift or given is None else enforce(host, plan, given)
+        if changes.actions and not is_lift and not dry_run:
+            # Meanwhile its files do not fit its settings.
+            reservations.reserve_control(host, WATCH, plan["digest"])
         done = [] if dry_run else list(carry_out(changes)["done"])
+        if given is not None and not is_lift and not dry_run:
+            reservations.note_plan(host, [one["digest"] for one in given["plans"]])
     diff = differences(changes.actions)
     actions = [str(action) for action in changes.actions] if dry_run else done
     return {"changed": bool(changes.actions), "actions": actions, "refused": [], "findings": [], "diff": diff}
@@ -194,7 +197,7 @@ def lift(host: Host) -> Changes:
     if host.stat(files.PLACE) and host.stat(PULL) is None:  # whose record it is too
         loose.append(files.RECORD)
     inside = [f"{folder}/{name}" for folder in (files.CACHE, files.PLANS) for name in host.list(folder)]
-    own = [files.CODE, files.RENEWED, files.CLOCK, files.FROZEN, files.STATE, files.SETTINGS]
+    own = [files.CODE, files.RENEWED, files.CLOCK, files.FROZEN, files.RESERVATIONS, files.STATE, files.SETTINGS]
     paths = [*loose, *inside, *own]
     actions += [_delete(host, path) for path in dict.fromkeys(paths) if host.stat(path) or host.unfinished(path)]
     folders = (files.CACHE, files.PLANS)

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from ...base.json_text import written
 from ...base.moments import stamp
 from ...base.tuples import NamedTuple
-from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, mark_repaired
+from ...model.finding import NONCOMPLIANT, REPAIRED, WATCH, WATCHER, mark_repaired, wrong_rules
 from ...model.plan import has_hours_or_groups, once
 from ...model.plan import known as known_plan
-from ..controls.applying import carry_out
 from ..controls.apps.requests.answers import NOTIFIED
-from ..controls.base import Changes
 from ..system import ControlError, Host, Unseen
 from .causes import by_cause
-from .installed import PLAN, WATCHER
-from .state import clock, effective, files, journal, pause
+from .correcting import corrected
+from .state import clock, effective, files, journal, pause, reservations
 from .state.summary import is_stale
 
 if TYPE_CHECKING:
@@ -30,12 +29,9 @@ if TYPE_CHECKING:
     from ...model.types.plan import Plan
     from ...model.types.record import Observed
     from ...model.types.watch import LastObservation, Line
-    from ..controls.base import Carried
 
     Change = Callable[..., ChangeAnswer]
 
-MOST_REMOVALS = 25  # packages that one observation removes
-LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
 MOST_FAILURES = 300  # characters of a message
 MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
 
@@ -53,6 +49,10 @@ class Observation:
     def __init__(self, host: Host, known: files.Settings, operations: Operations) -> None:
         self.host, self.known, self.operations = host, known, operations
         self.before = files.state(host)
+        self.generation = reservations.generation(host)
+        self.reservations = reservations.read_reservations(host)
+        self.reserved = self.reservations.in_force(host)
+        self.unmet = {*self.before.get("unmet", ()), *self.reservations.unmet}
         self.reported: list[str] = []  # what is wrong and need not be written down again
         self.unwritten: list[Line] = []  # lines that the journal could not take
         self.unsaved: list[str] = []  # why the record and the state of this observation are not on the disk
@@ -65,32 +65,57 @@ class Observation:
         self._note_time()
         self._note_lost_lines()
         earlier = self._note_change(plan, digest)
-        record, drifted = self.operations.observe(self.host, plan)
+        record, drifted = self._observe(plan)
         for save in self.host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 save(False)  # no run: homes are read whole once in so many runs of the controller
-        wrong = _wrong(record, drifted)
-        new = [rule for rule in wrong if rule not in self.before.get("drifted", ())]
+        wrong = wrong_rules(record, drifted)
+        if wrong:
+            self._require_current()
+        self._forgive_expired(wrong)
+        new = [rule for rule in wrong if rule not in self.before.get("drifted", ()) and rule not in self.unmet]
         # What only the plan forbids that has just taken effect has not drifted: it was as the one before had it.
         turned = set(new) - self._by_earlier_plan(earlier, new)
         self._note_drift(record, [rule for rule in new if rule not in turned])
         failed: dict[str, str] = {}
         if drifted and not pause.active(self.host):
             failed = self._correct(plan, drifted)
-            after, _ = self.operations.observe(self.host, plan)
-            was: Observed = {**record, "rules": [rule for rule in record["rules"] if rule["rule"] not in turned]}
-            right = set(wrong) - set(_wrong(after, drifted))
+            after, _ = self._observe(plan)
+            self._require_current()
+            no_drift = turned | self.unmet
+            was: Observed = {**record, "rules": [rule for rule in record["rules"] if rule["rule"] not in no_drift]}
+            right = set(wrong) - set(wrong_rules(after, drifted))
             record = mark_repaired(was, after)
             repaired = {rule["rule"] for rule in record["rules"] if rule["state"] == REPAIRED}
-            if corrected := [rule for rule in wrong if rule in repaired and rule not in turned]:
+            if corrected := [rule for rule in wrong if rule in repaired and rule not in no_drift]:
                 self._journal("corrected", rules=corrected)
-            wrong = [rule for rule in wrong if rule not in (right & turned) | repaired]
+            wrong = [rule for rule in wrong if rule not in (right & no_drift) | repaired]
         self._note_drift(record, [rule for rule in wrong if rule in turned])
         self._note_damage(record)
         self._notify(plan)
         reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
         self._store(record, digest, wrong, reported)
+        with contextlib.suppress(ControlError, Unseen):  # the next observation does it
+            reservations.take_over(self.host, self.generation)
         return record
+
+    def _observe(self, plan: Plan) -> tuple[Observed, list[str]]:
+        """Observe the host; of controls that a run has reserved, nothing is known and nothing has drifted."""
+        record, drifted = self.operations.observe(self.host, plan)
+        if not self.reserved:
+            return record, drifted
+        drifted = [name for name in drifted if name not in self.reserved]
+        return reservations.mark_reserved(record, self.reserved), drifted
+
+    def _require_current(self) -> None:
+        """Raise Superseded where a run has begun or ended to change this host since this observation began."""
+        if reservations.generation(self.host) != self.generation or files.settings(self.host) != self.known:
+            raise reservations.Superseded
+
+    def _forgive_expired(self, wrong: list[str]) -> None:
+        """Count rules as unmet that a run left as they are by another plan, and did not come to its end."""
+        expired = self.reservations.controls.keys() - self.reserved.keys()
+        self.unmet |= {rule for rule in wrong if rule.partition("/")[0] in expired}
 
     def _note_change(self, plan: Plan, digest: str) -> Plan | None:
         """Write down that since the last own observation another plan has taken effect, or an hour of a waiver has
@@ -130,7 +155,7 @@ class Observation:
         if not wrong or earlier is None:
             return set(wrong)
         try:
-            return set(_wrong(*self.operations.observe(self.host, earlier)))
+            return set(wrong_rules(*self.operations.observe(self.host, earlier)))
         except (ControlError, Unseen, ValueError):
             return set(wrong)
 
@@ -219,8 +244,9 @@ class Observation:
 
                     restore(self.host, self.known)
                 else:
-                    corrected(self.host, plan, name, self.operations.change)
+                    corrected(self.host, plan, name, partial(self.operations.change, begin=self._require_current))
             except (ControlError, Unseen, ValueError, OSError) as error:
+                self._require_current()  # it was refused for that, if so
                 failed[name] = str(error)
                 if f"{name}: {error}"[:MOST_FAILURES] not in self.before.get("failed", ()):
                     self._journal("failed", control=name, message=str(error))
@@ -242,8 +268,9 @@ class Observation:
         given: LastObservation = {
             "last": stamp(time.time()),
             "plan": digest,
-            "drifted": wrong,
+            "drifted": [*wrong, *(rule for rule in self.before.get("drifted", ()) if _control(rule) in self.reserved)],
             "failed": failed,
+            "unmet": [rule for rule in self.unmet if rule in wrong or _control(rule) in self.reserved],
             "reported": self.reported,
             "clock": int(self.host.clock()),
             "up": clock.awake(),
@@ -261,52 +288,8 @@ class Observation:
             self.unsaved.append(f"{len(self.unwritten)} lines cannot be written to {journal.JOURNAL}")
 
 
-def _wrong(record: Observed, drifted: list[str]) -> list[str]:
-    """The rules that were seen to be wrong, and that a correction is for: only a run renews a stale plan."""
-    rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT and rule["rule"] != PLAN]
-    return [rule for rule in rules if rule.partition("/")[0] in drifted]
-
-
-def corrected(host: Host, plan: Plan, name: str, change: Change) -> ChangeAnswer:
-    """Correct one control as a run does; the result of run.change. Raises ControlError, Unseen and ValueError."""
-    if name == "firewall":
-        return _firewall(host, plan, change)
-    return change(host, plan, name, doing=limited)
-
-
-def limited(changes: Changes) -> Carried:
-    """Carry changes out, but none of those that would remove very many packages. Raises ControlError."""
-    removed = sum(len(one.before.splitlines()) or 1 for one in changes.actions if one.verb == "remove")
-    if removed > MOST_REMOVALS:
-        raise ControlError(
-            f"{removed} packages would be removed, and the watch removes at most {MOST_REMOVALS} at once: the next run"
-            " of the controller decides"
-        )
-    return carry_out(changes)
-
-
-def _firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
-    """Correct the firewall. A table that was confirmed before is loaded at once. Another one is tried out as a run does
-    it, with the timer that takes it back. No controller connects anew, so only what the host can see by itself confirms
-    it: it still reaches the gateways and resolvers that it reached before.
-    """
-    from ..controls.firewall import confirm, program
-    from ..system.forked import Limits, run_apart
-
-    def tried() -> ChangeAnswer:
-        return change(host, plan, "firewall", doing=confirm.trying(host, plan))
-
-    # The candidate is loaded once the process that began it has ended, so that is not this one.
-    done: ChangeAnswer = run_apart(lambda: confirm.in_turn(host, tried), Limits(seconds=600, memory=0))
-    pending = done.pop("pending", None)
-    if not pending or isinstance(pending, str):
-        return done
-    token = pending["token"]
-    end = time.monotonic() + LOAD_TIME
-    names = [f"{program.RUN}/{outcome}-{token}" for outcome in ("loaded", "failed")]
-    while not any(map(host.stat, names)) and time.monotonic() < end:
-        time.sleep(0.2)
-    return confirm.keep(host, token)
+def _control(rule: str) -> str:
+    return rule.partition("/")[0]
 
 
 def observed(

@@ -24,7 +24,7 @@ from . import units
 from .attempts import Attempts
 from .ending import Endings
 from .restricted import BWRAP, Restricted, sets
-from .state import clock, effective, files, journal, pause
+from .state import clock, effective, files, journal, pause, reservations
 
 if TYPE_CHECKING:
     from ...model.types.plan import Plan, Section
@@ -129,6 +129,8 @@ class Verifying:
         if pause.active(self.host):
             return {}
         self.reload(now)
+        if self.known and reservations.changed_by_others(self.host, "apps", self.known):
+            return {}
         processes = {pid: process for pid, _, _ in given if (process := self.host.process(pid))}
         paths = {pid: path for pid, path, _ in given}
         held = {pid: self._state(process) for pid, process in processes.items()}

@@ -44,6 +44,7 @@ class LastObservation(TypedDict, total=False):
     plan: str
     drifted: list[str]
     failed: list[str]
+    unmet: list[str]  # of `drifted`, rules that were never in line by this plan
     reported: list[str]
     unwritten: list[Line]
     clock: int

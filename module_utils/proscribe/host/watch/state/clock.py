@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ....base.moments import is_stamp, seconds, stamp
 from ...system import ControlError, Host, Unseen
 from . import files
+
+if TYPE_CHECKING:
+    from typing import Mapping
 
 BOOT = "/proc/sys/kernel/random/boot_id"
 SLACK = 60  # seconds that a clock may be set back by, as time synchronisation does
@@ -41,6 +45,22 @@ def advance(host: Host) -> int:
     return 0
 
 
+def deadline_after(host: Host, length: int) -> dict[str, object]:
+    """Return the moment in `length` seconds as a file has it: {until, boot, uptime}."""
+    return {"until": stamp(effective(host) + length), "boot": boot_id(host), "uptime": _uptime() + length}
+
+
+def is_ahead(host: Host, deadline: Mapping[str, object], longest: int) -> bool:
+    """Return whether a stored deadline lies ahead, by at most `longest` seconds. A clock that was set back does not
+    move it, as long as the host does not start anew.
+    """
+    until, uptime = deadline.get("until"), deadline.get("uptime")
+    now = effective(host)
+    if not is_stamp(until) or not now < seconds(until) <= now + longest:
+        return False
+    return not (type(uptime) is int and deadline.get("boot") == boot_id(host) and _uptime() >= uptime)
+
+
 def set_by_controller(host: Host, now: object) -> None:
     """Have the stored time be the controller's, which also corrects a host that has seen a time too far ahead."""
     moment = now if is_stamp(now) else stamp(time.time())
@@ -59,3 +79,7 @@ def boot_id(host: Host) -> str:
 def awake() -> int:
     """For how many seconds the host has run since its start, without those that it slept: as its timers count."""
     return int(time.clock_gettime(time.CLOCK_MONOTONIC))
+
+
+def _uptime() -> int:
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME))

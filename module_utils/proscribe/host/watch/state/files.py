@@ -27,6 +27,7 @@ SETTINGS = f"{PLACE}/settings.json"
 RENEWED = f"{PLACE}/renewed"
 CLOCK = f"{PLACE}/clock"
 FROZEN = f"{PLACE}/frozen"
+RESERVATIONS = f"{PLACE}/reservations.json"
 STATE = f"{PLACE}/state.json"
 RECORD = f"{STATE_DIRECTORY}/record.json"  # as the pull schedule writes it, for `./proscribe collect`
 
@@ -201,6 +202,7 @@ _FITS = {
     "plan": _is_text,
     "drifted": _are_texts,
     "failed": _are_texts,
+    "unmet": _are_texts,
     "reported": _are_texts,
     "unwritten": _are_mappings,
     "clock": _is_count,

@@ -5,11 +5,10 @@ Meanwhile the host is still observed, and what drifts is written down; nothing i
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from ....base.json_text import to_json
-from ....base.moments import is_stamp, seconds, stamp
+from ....base.moments import is_stamp
 from ...system import Host, Unseen, one_line
 from . import clock, files, journal
 
@@ -28,12 +27,7 @@ def active(host: Host) -> Pause | None:
         return None
     if not is_stamp(given.get("until")) or not all(type(given.get(key)) is str for key in ("reason", "by")):
         return None
-    now = clock.effective(host)
-    if not now < seconds(given["until"]) <= now + LONGEST:
-        return None
-    # A clock that was set back does not make a pause longer, as long as the host does not start anew.
-    ends = given.get("uptime")
-    if type(ends) is int and given.get("boot") == clock.boot_id(host) and _uptime() >= ends:
+    if not clock.is_ahead(host, given, LONGEST):
         return None
     reason, by = (one_line(given[key])[:LONGEST_REASON] for key in ("reason", "by"))
     return {"until": given["until"], "reason": reason, "by": by}
@@ -45,10 +39,10 @@ def freeze(host: Host, duration: str, reason: str, by: str) -> str:
     reason = one_line(reason)
     if not reason or len(reason) > LONGEST_REASON:
         raise ValueError(f"a reason is needed, of at most {LONGEST_REASON} characters: it goes into the host's record")
-    until = stamp(clock.effective(host) + length)
+    deadline = clock.deadline_after(host, length)
+    until = str(deadline["until"])
     given = {"until": until, "reason": reason, "by": one_line(by)[:100]}
-    more = {"boot": clock.boot_id(host), "uptime": _uptime() + length}
-    host.write(files.FROZEN, to_json({**given, **more}) + "\n", 0o600)
+    host.write(files.FROZEN, to_json({**deadline, **given}) + "\n", 0o600)
     journal.append(host, "frozen", **given)
     return until
 
@@ -70,7 +64,3 @@ def _length(duration: str) -> int:
     if length > LONGEST:
         raise ValueError("a pause lasts at most 7d")
     return length
-
-
-def _uptime() -> int:
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME))

@@ -1,0 +1,210 @@
+"""Controls that runs have changed, or change now: the host's own watch leaves them alone.
+
+A run reserves a control before its first change, until the end of the run. Where the watch does not get the plan of
+that run (`--tags`, a lift of one control), the reservation stays until a run brings one. The reservation of a run that
+is killed ends after LONGEST seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Collection, Mapping
+
+from ....base.json_text import written
+from ....base.tuples import NamedTuple
+from ....model.finding import BESIDE, COMPLIANT, UNKNOWN, WATCH, worst, wrong_rules
+from ....model.plan import CONTROLS
+from ...system import ControlError, Host, Unseen, one_line
+from . import clock, files
+
+if TYPE_CHECKING:
+    from ....model.types.record import Observed, Rule
+
+LONGEST = 2 * 3600  # seconds: one change of a host may take an hour, and the hosts of a batch wait for each other
+PATIENCE = 60.0  # seconds that the end of a reservation waits for another run's change
+MOST_RULES = 5000  # that a run leaves unmet
+LIFTED = ""  # instead of a plan's digest
+
+
+class Superseded(ControlError):
+    """A run has changed this host, or its plan, since an own observation began."""
+
+    def __init__(self) -> None:
+        super().__init__("a run is changing this host: nothing more was corrected, and the next observation goes on")
+
+
+class Reservation(NamedTuple):
+    """A control that a run has reserved. A `deadline` (clock.deadline_after) of None is none."""
+
+    by: str
+    plan: str  # its digest; LIFTED where the run has lifted the control
+    deadline: Mapping[str, object] | None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the reservation as the file has it."""
+        return {"by": self.by, "plan": self.plan, **(self.deadline or {})}
+
+
+class Reservations(NamedTuple):
+    """All reservations of a host by control, and the rules that its last enforcing run could not bring in line."""
+
+    controls: Mapping[str, Reservation] = {}
+    unmet: tuple[str, ...] = ()
+
+    def in_force(self, host: Host) -> dict[str, Reservation]:
+        """Return the reservations whose deadline lies ahead, or that have none."""
+        return {
+            name: reservation
+            for name, reservation in self.controls.items()
+            if reservation.deadline is None or clock.is_ahead(host, reservation.deadline, LONGEST)
+        }
+
+
+def read_reservations(host: Host) -> Reservations:
+    """Return the reservations of a host; none for a file that is broken, or that others than root can write."""
+    try:
+        content = files.content_of(host, files.RESERVATIONS, files.LARGEST_OF_OURS)
+    except (files.Damaged, Unseen):
+        return Reservations()
+    if content is None:
+        return Reservations()
+    parts = files.given_in(content)
+    controls, unmet = parts.get("controls"), parts.get("unmet")
+    names = (*CONTROLS, *BESIDE)
+    entries = {name: controls[name] for name in names if name in controls} if type(controls) is dict else {}
+    rules = tuple(rule for rule in unmet if type(rule) is str) if type(unmet) is list else ()
+    return Reservations(
+        {name: reservation for name, entry in entries.items() if (reservation := _parse(entry))}, rules[:MOST_RULES]
+    )
+
+
+def _parse(entry: Any) -> Reservation | None:
+    if type(entry) is not dict or not all(type(entry.get(key)) is str for key in ("by", "plan")):
+        return None
+    deadline = {key: entry[key] for key in ("until", "boot", "uptime") if key in entry}
+    return Reservation(one_line(entry["by"]), entry["plan"], deadline or None)
+
+
+def reserve_control(host: Host, name: str, digest: str) -> None:
+    """Reserve a control for the run that has its turn, on a host with a watch. That of a lift has no deadline.
+
+    A reservation that cannot be written (a full disk) does not keep a run from correcting the host.
+    """
+    if host.stat(files.SETTINGS) is None:
+        return
+    deadline = clock.deadline_after(host, LONGEST) if digest != LIFTED else None
+    before = read_reservations(host)
+    with contextlib.suppress(ControlError):
+        _write(host, before._replace(controls={**before.controls, name: Reservation(host.by, digest, deadline)}))
+
+
+def note_plan(host: Host, plans: Collection[str]) -> None:
+    """End the reservations of runs that have ended, and of those whose plan the watch has received in this turn."""
+    before = read_reservations(host)
+    going_on = {
+        name: reservation
+        for name, reservation in before.in_force(host).items()
+        if name != WATCH and reservation.deadline is not None and reservation.plan not in plans
+    }
+    _write(host, Reservations(going_on))
+
+
+def note_observation(
+    host: Host, observed: Collection[str], record: Observed, drifted: Collection[str], is_last: bool
+) -> None:
+    """Take in what an enforcing run has observed of some controls, of which some have drifted.
+
+    The last observation of a run ends its reservations where the watch has its plan. Else they lose their deadline. The
+    first observation ends those of earlier runs, for controls that are in line by the plan that the watch has.
+    Raises ControlError and Unseen.
+    """
+    if host.stat(files.RESERVATIONS) is None:
+        return
+    digest, wrong = record["plan"], wrong_rules(record, drifted)
+    with host.exclusive(PATIENCE):
+        try:
+            settings = files.settings(host)
+        except files.Damaged:
+            return
+        has_plan = settings is not None and digest in settings.plans()
+        broken = {rule.partition("/")[0] for rule in wrong}
+        before = read_reservations(host)
+        in_force = before.in_force(host)
+        controls: dict[str, Reservation] = {}
+        for name, reservation in before.controls.items():
+            if is_last and reservation.plan == digest:
+                if not has_plan and name != WATCH:  # an installation that failed is over
+                    controls[name] = reservation._replace(deadline=None)
+            elif not (has_plan and name in observed and name not in broken and _has_ended(name, reservation, in_force)):
+                controls[name] = reservation
+        unmet = before.unmet
+        if is_last and has_plan:
+            unmet = (*(rule for rule in unmet if rule.partition("/")[0] not in observed), *wrong)
+        _write(host, Reservations(controls, unmet[:MOST_RULES]))
+
+
+def _has_ended(name: str, reservation: Reservation, in_force: Collection[str]) -> bool:
+    """Return whether the run of a reservation has ended."""
+    return reservation.deadline is None or name not in in_force
+
+
+def take_over(host: Host, since: tuple[object, ...]) -> None:
+    """Forget what the watch has taken into account: reservations past their deadline, and unmet rules. A run that has
+    written since then (`generation`) leaves it to the next observation. Raises ControlError and Unseen.
+    """
+    if not since:
+        return
+    with host.exclusive(PATIENCE):
+        if generation(host) != since:
+            return
+        if controls := read_reservations(host).in_force(host):
+            _write(host, Reservations(controls))
+        else:
+            host.delete(files.RESERVATIONS)
+
+
+def generation(host: Host) -> tuple[object, ...]:
+    """Return what changes when a run begins or ends a reservation."""
+    seen = host.stat(files.RESERVATIONS)
+    return (seen.st_ino, seen.st_ctime_ns) if seen else ()
+
+
+def changed_by_others(host: Host, name: str, settings: files.Settings) -> bool:
+    """Return whether a run has changed a control by a plan that the watch does not have, or has lifted it."""
+    reservation = read_reservations(host).in_force(host).get(name)
+    return reservation is not None and reservation.plan not in settings.plans()
+
+
+def is_being_installed(host: Host) -> bool:
+    """Return whether a run is installing the watch now: its files do not fit its settings meanwhile."""
+    return WATCH in read_reservations(host).in_force(host)
+
+
+def mark_reserved(record: Observed, reserved: Mapping[str, Reservation]) -> Observed:
+    """Return a record in which the rules of reserved controls are unknown: nobody has observed them by that plan."""
+    rules: list[Rule] = []
+    for rule in record["rules"]:
+        name = rule["rule"].partition("/")[0]
+        if name in reserved:
+            rule = {**rule, "state": UNKNOWN, "waiver": None, "reason": reason(name, reserved[name]), "findings": []}
+        rules.append(rule)
+    if rules == record["rules"]:
+        return record
+    return {**record, "rules": rules, "state": worst([COMPLIANT, *(rule["state"] for rule in rules)])}
+
+
+def reason(name: str, reservation: Reservation) -> str:
+    """Say why the watch leaves a control alone, for people."""
+    if reservation.plan == LIFTED:
+        return f"{reservation.by} has lifted {name}; the watch leaves it alone until a run enforces it again"
+    if reservation.deadline is None:
+        alone = "the watch leaves it alone until a run brings that plan"
+        return f"{reservation.by} has changed {name} by another plan; {alone}"
+    return f"{reservation.by} is changing {name}"
+
+
+def _write(host: Host, reservations: Reservations) -> None:
+    controls = {name: reservation.as_dict() for name, reservation in reservations.controls.items()}
+    host.write(
+        files.RESERVATIONS, written({"controls": controls, "unmet": list(reservations.unmet)}) + "\n", files.PRIVATE
+    )

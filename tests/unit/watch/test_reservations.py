@@ -1,0 +1,267 @@
+"""A run and the host's own watch on the same host: neither undoes the other, in every order of events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.host import run, watch_commands
+from proscribe.host.watch import installing
+from proscribe.host.watch.observation import Operations, observed
+from proscribe.host.watch.state import clock, files, journal, reservations
+from watch_host import ROOT, Made, given, plan
+
+pytestmark = ROOT
+
+OLD, NEW = plan(number=1), plan(number=2)
+
+
+class Fleet:
+    """A host with a watch, what its controls are by (a plan's number), and a controller. A control is wrong by every
+    other plan; `broken` ones are wrong by each.
+    """
+
+    def __init__(self, host: Made) -> None:
+        self.host = host
+        self.state = {"browser": 1, "dns": 1}
+        self.broken: set[str] = set()
+        self.during: Callable[[], None] | None = None  # what happens once, within the next observation of the host
+        self.by_watch: list[str] = []  # what the watch has corrected
+        installing.change(host, OLD, given(OLD))
+
+    def seen(self, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """What the host is by a plan."""
+        wrong = [name for name, by in self.state.items() if by != plan_["number"] or name in self.broken]
+        evidence = {"kind": "x", "id": "x", "path": None}
+        rules = [
+            {"rule": f"{name}/wechat", "state": "noncompliant", "waiver": None, "reason": None, "findings": [evidence]}
+            for name in wrong
+        ]
+        record = {"state": "noncompliant" if wrong else "compliant", "plan": plan_["digest"], "rules": rules}
+        return {**record, "checked_at": "2026-11-27T03:00:00Z", "logged_in": []}, wrong
+
+    def _observe(self, _: Made, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        answer = self.seen(plan_)
+        happens, self.during = self.during, None
+        if happens:
+            happens()
+        return answer
+
+    def _correct(self, host: Made, plan_: Mapping[str, Any], name: str, begin: Callable[[], None], **_: Any) -> Any:
+        with host.exclusive():
+            begin()
+            if name not in self.broken:
+                self.state[name] = plan_["number"]
+            self.by_watch.append(name)
+        return {}
+
+    def watch(self) -> dict[str, Any]:
+        """The watch observes, as its timer starts it; its record."""
+        known = files.settings(self.host)
+        assert known
+        try:
+            observed(self.host, known, Operations(self._observe, self._correct), lambda _: None, lambda *_: None)
+        except reservations.Superseded:
+            return {}
+        return dict(json.loads(self.host.text(files.RECORD) or "{}"))
+
+    def change(self, name: str, plan_: Mapping[str, Any] = NEW, lift: bool = False) -> None:
+        """A run changes a control: one call of its module."""
+        self.host.by = "run 1 of ann on ctl1"
+        with self.host.exclusive():
+            reservations.reserve_control(self.host, name, reservations.LIFTED if lift else plan_["digest"])
+            self.state[name] = 0 if lift else plan_["number"]
+
+    def deliver(self, plan_: dict[str, Any] = NEW) -> None:
+        """A run brings the watch its plan."""
+        installing.change(self.host, plan_, given(plan_))
+
+    def end(self, plan_: Mapping[str, Any] = NEW, controls: tuple[str, ...] = ("browser", "dns", "watch")) -> None:
+        """A run observes the host for the last time."""
+        reservations.note_observation(self.host, controls, *self.seen(plan_), is_last=True)  # type: ignore[arg-type]
+
+    def incidents(self) -> list[str]:
+        return [rule for line in journal.read(self.host)[0] for rule in line.get("rules", ())]
+
+
+@pytest.fixture
+def fleet(made: Made) -> Fleet:
+    return Fleet(made)
+
+
+def test_a_watch_that_observes_within_a_run_leaves_what_the_run_has_changed(fleet: Fleet) -> None:
+    fleet.change("browser")
+    record = fleet.watch()
+    assert fleet.state == {"browser": 2, "dns": 1}
+    assert [(rule["rule"], rule["state"]) for rule in record["rules"]] == [("browser/wechat", "unknown")]
+    assert record["state"] == "unknown" and "run 1 of ann on ctl1 is changing browser" in record["rules"][0]["reason"]
+    fleet.change("dns")
+    fleet.deliver()
+    fleet.end()
+    assert fleet.watch()["state"] == "compliant"
+    assert fleet.incidents() == [] and fleet.by_watch == []
+    assert fleet.host.stat(files.RESERVATIONS) is None
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(lambda one: one.change("browser"), id="the run has begun"),
+        pytest.param(lambda one: (one.change("browser"), one.change("dns"), one.deliver()), id="the plan is there"),
+        pytest.param(
+            lambda one: (one.change("browser"), one.change("dns"), one.deliver(), one.end()), id="the run has ended"
+        ),
+        pytest.param(lambda one: (one.change("browser", OLD), one.end(OLD)), id="a run by the same plan"),
+        pytest.param(lambda one: (one.change("browser"), one.end(controls=("browser",))), id="a run of one control"),
+        pytest.param(lambda one: one.change("browser", lift=True), id="a lift of one control"),
+        pytest.param(lambda one: installing.change(one.host, OLD, None, lift_it=True), id="a lift"),
+    ],
+)
+def test_an_observation_that_a_run_comes_into_changes_and_reports_nothing(
+    fleet: Fleet, steps: Callable[[Fleet], Any]
+) -> None:
+    """What it has seen is of the time before."""
+    fleet.state["dns"] = 7
+    fleet.during = lambda: steps(fleet)
+    fleet.watch()
+    after = dict(fleet.state)
+    assert fleet.by_watch == [] and fleet.incidents() == []
+    if fleet.host.stat(files.SETTINGS):
+        fleet.watch()
+        assert fleet.state["browser"] == after["browser"]
+
+
+def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.state["browser"] = 7
+
+    def correct(host: Made, plan_: Mapping[str, Any], name: str, begin: Callable[[], None], **more: Any) -> Any:
+        fleet.change("browser")
+        return Fleet._correct(fleet, host, plan_, name, begin, **more)
+
+    monkeypatch.setattr(fleet, "_correct", correct)
+    fleet.watch()
+    assert fleet.state["browser"] == 2
+    assert fleet.incidents() == ["browser/wechat"], "it had drifted"
+
+
+@pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])
+def test_a_run_of_one_control_is_not_undone_until_a_run_of_all_brings_a_plan(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, lift: bool
+) -> None:
+    fleet.change("browser", lift=lift)
+    if not lift:
+        fleet.end(controls=("browser",))
+    now = time.time() + 30 * 86400
+    monkeypatch.setattr(clock.time, "time", lambda: now)
+    fleet.state["dns"] = 7
+    record = fleet.watch()
+    assert fleet.state == {"browser": 0 if lift else 2, "dns": 1}, "the other control is corrected"
+    states = {rule["rule"]: rule["state"] for rule in record["rules"]}
+    assert states == {"browser/wechat": "unknown", "dns/wechat": "repaired"}
+    fleet.change("browser", OLD)
+    fleet.end(OLD)
+    fleet.state["browser"] = 7
+    fleet.watch()
+    assert fleet.state["browser"] == 1
+    assert fleet.incidents() == ["dns/wechat"] * 2 + ["browser/wechat"] * 2
+
+
+def test_a_run_of_all_that_finds_nothing_to_correct_ends_what_another_run_reserved(fleet: Fleet) -> None:
+    fleet.change("browser")
+    fleet.end(controls=("browser",))
+    fleet.state["browser"] = 1
+    reservations.note_observation(fleet.host, ("browser", "dns"), *fleet.seen(OLD), is_last=False)  # type: ignore[arg-type]
+    fleet.state["browser"] = 7
+    fleet.watch()
+    assert fleet.state["browser"] == 1
+
+
+def test_a_run_that_is_killed_reserves_a_control_for_two_hours(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.change("browser")
+    begin = time.time()
+    for after, number in ((7100, 2), (7300, 1)):
+        monkeypatch.setattr(clock.time, "time", lambda now=begin + after: now)
+        fleet.watch()
+        assert fleet.state["browser"] == number
+    assert fleet.incidents() == [], "what the run had changed is no drift"
+    assert fleet.host.stat(files.RESERVATIONS) is None
+    fleet.state["browser"] = 7
+    fleet.watch()
+    assert fleet.incidents() == ["browser/wechat"] * 2
+
+
+def test_the_end_of_a_run_leaves_what_another_run_is_changing(fleet: Fleet) -> None:
+    third = plan(number=3)
+    fleet.change("browser")
+    fleet.change("dns", third)
+    fleet.deliver()
+    fleet.end()
+    fleet.watch()
+    assert fleet.state == {"browser": 2, "dns": 3}
+
+
+def test_what_a_run_could_not_correct_has_not_drifted(fleet: Fleet) -> None:
+    """It was never in line by this plan."""
+    fleet.broken = {"dns"}
+    fleet.change("browser")
+    fleet.change("dns")
+    fleet.deliver()
+    fleet.end()
+    for _ in range(2):
+        assert fleet.watch()["state"] == "noncompliant"
+    fleet.broken = set()
+    fleet.state["dns"] = 7
+    fleet.watch()
+    assert fleet.state["dns"] == 2 and fleet.incidents() == []
+    fleet.state["dns"] = 7
+    fleet.watch()
+    assert fleet.incidents() == ["dns/wechat"] * 2, "this time it was"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"controls": 5, "unmet": {}}', '{"controls": {"browser": {"by": 1}}}'])
+def test_a_broken_file_of_reservations_is_none(fleet: Fleet, text: str) -> None:
+    fleet.host.write(files.RESERVATIONS, text, 0o600)
+    fleet.state["browser"] = 7
+    fleet.watch()
+    assert fleet.state["browser"] == 1
+
+
+def test_a_reservation_that_a_user_can_write_does_not_count(fleet: Fleet) -> None:
+    fleet.change("browser")
+    Path(fleet.host.root + files.RESERVATIONS).chmod(0o666)
+    fleet.watch()
+    assert fleet.state["browser"] == 1
+
+
+def test_a_host_without_a_watch_gets_no_file(made: Made) -> None:
+    reservations.reserve_control(made, "browser", NEW["digest"])
+    assert made.stat(files.PLACE) is None
+
+
+def test_a_damaged_file_that_a_run_is_replacing_is_no_incident(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_commands, "Host", lambda: fleet.host)
+    fleet.host.delete(files.plan_file(OLD["digest"]))
+    reservations.reserve_control(fleet.host, "watch", NEW["digest"])
+    assert watch_commands.main(["observe"], "root", "", lambda: None) == 0
+    assert journal.read(fleet.host)[0] == []
+    reservations.note_plan(fleet.host, [NEW["digest"]])
+    assert watch_commands.main(["observe"], "root", "", lambda: None) == 1
+    assert [line["event"] for line in journal.read(fleet.host)[0]] == ["damaged"]
+
+
+def test_an_installation_that_failed_leaves_the_watch_as_it_was(fleet: Fleet) -> None:
+    reservations.reserve_control(fleet.host, "watch", NEW["digest"])
+    fleet.end()
+    assert not reservations.is_being_installed(fleet.host)
+
+
+def test_a_dry_run_reserves_nothing(fleet: Fleet) -> None:
+    for dry_run in (True, False):
+        run.change(fleet.host, OLD, "dns", dry_run=dry_run)
+        assert ("dns" in reservations.read_reservations(fleet.host).controls) == (not dry_run)
