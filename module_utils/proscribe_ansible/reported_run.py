@@ -198,7 +198,7 @@ class ReportedRun:
                 file=where,
             )
         )
-        self._conclude(verdict.judge_lift(len(collector.expected), len(lifted), failed))
+        self._conclude(verdict.judge_lift(collector.expected, lifted, failed))
 
     def _write_lift(self, lifted: Sequence[str]) -> str:
         """Write down what stays removed; returns the file, "" where nothing does, or that cannot be written."""

@@ -55,7 +55,8 @@ OF_RUN = (
     ),
     (
         verdict.MISTAKE_EXIT,
-        "a tag that no task has, or an entry that `quarantine list` cannot read; of Ansible's own codes: a host failed",
+        "a host failed: it is `error`, or not lifted, even if a `rescue` lets Ansible go on; a tag that no task has; an"
+        " entry that `quarantine list` cannot read",
     ),
 )
 OF_QUESTION = (

@@ -111,7 +111,7 @@ GATE = ("-e", "proscribe_compliance_gate=noncompliant")
 NOT_ON_H1 = {"h1": "error", "h2": "repaired"}
 SHAPES = {
     "include_role in a loop": Shape(IN_A_LOOP),
-    "include_role in a loop, and rescue": Shape(IN_A_LOOP, 0, NOT_ON_H1, ("rescued h1",), breaks="h1"),
+    "include_role in a loop, and rescue": Shape(IN_A_LOOP, 2, NOT_ON_H1, ("rescued h1",), breaks="h1"),
     "the same with a gate": Shape(
         IN_A_LOOP, 10, NOT_ON_H1, ("rescued h1", "is not met"), words=("site.yml", *GATE), breaks="h1"
     ),

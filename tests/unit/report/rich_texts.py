@@ -277,8 +277,8 @@ EVIL = "killed\x1b"
 
 def verdicts() -> Iterator[str]:
     """How runs end, by what hosts say, by their gates, and by what is new."""
-    seen: dict[str, list[Any]] = {state: [{"state": state, "rules_evaluated": 3}] for state in STATES}
-    seen |= {"silent": [{"state": UNKNOWN, "rules_evaluated": 0}], "nobody": []}
+    seen: dict[str, list[Any]] = {state: [{"host": "web01", "state": state, "rules_evaluated": 3}] for state in STATES}
+    seen |= {"silent": [{"host": "web02", "state": UNKNOWN, "rules_evaluated": 0}], "nobody": []}
     seen["some"] = [*seen["compliant"], *seen["silent"]]
     causes = [[], ["never"], ["never", "noncompliant"], ["incomplete", "noncompliant"], ["strict"]]
     several = [New(f"web{n}", "apps/x", "unknown", "what\x1b") for n in range(6)]
@@ -295,7 +295,8 @@ def verdicts() -> Iterator[str]:
         yield f"{verdict.stopped(one, EVIL, 2)} {aside} {one.as_dict([], True, False)}"
     yield f"{verdict.interrupted(EVIL)} {verdict.worst_exit(verdict.EXITS)} {verdict.worst_exit(['x'])}"
     for expected, reached, failed in product((0, 2), (0, 1), (False, True)):
-        lift = verdict.judge_lift(expected, reached, failed)
+        hosts = ["web01", "web02"]
+        lift = verdict.judge_lift(hosts[:expected], hosts[:reached], failed)
         after = [verdict.judge_quarantine(expected, reached, failed, broken) for broken in (0, 1, 2000)]
         yield f"{expected} {reached} {failed}: {lift} {after}"
 

@@ -19,7 +19,7 @@ from proscribe.controller.report.evaluation.verdict import (
 def record(state):
     """A record in that state; `silent` is unknown for want of an answer, `no rules` compliant without one."""
     host_state = {"silent": "unknown", "no rules": "compliant"}.get(state, state)
-    return {"state": host_state, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
+    return {"host": "web01", "state": host_state, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,9 @@ def record(state):
             ["compliant", "noncompliant"], ["noncompliant"], False, "10", id="noncompliant, gate noncompliant"
         ),
         pytest.param(["error"], ["noncompliant"], True, "10", id="error, gate noncompliant"),
+        pytest.param(["error", "compliant"], [], False, "2", id="a host in error, though no task failed"),
+        pytest.param(["error", "compliant"], [], True, "ansible", id="a host in error, and Ansible's own code says so"),
+        pytest.param(["error", "unknown"], ["incomplete"], False, "10", id="a gate goes before a host in error"),
         pytest.param(["noncompliant", "silent"], ["incomplete"], True, "10", id="noncompliant goes before incomplete"),
         pytest.param(["compliant", "silent"], ["incomplete"], True, "11", id="one of two unreachable"),
         pytest.param(["compliant", "unknown"], ["incomplete"], False, "11", id="something unseen, gate incomplete"),
@@ -64,11 +67,12 @@ def test_exit(states, gate_levels, failed, exit_):
 @pytest.mark.parametrize(
     ("expected", "reached", "failed", "exit_", "reason"),
     [
-        (2, 2, False, "ansible", ""),
-        (2, 1, False, "ansible", ""),
-        (2, 0, True, "ansible", ""),
-        (2, 0, False, "12", "nothing was lifted: no host was reached"),
-        (0, 0, False, "12", "nothing was lifted: no host was selected"),
+        (["a", "b"], ["a", "b"], False, "ansible", ""),
+        (["a", "b"], ["a"], False, "2", "1 host failed: b"),
+        (["a", "b"], ["a"], True, "ansible", ""),
+        (["a", "b"], [], True, "ansible", ""),
+        (["a", "b"], [], False, "12", "nothing was lifted: no host was reached"),
+        ([], [], False, "12", "nothing was lifted: no host was selected"),
     ],
 )
 def test_exit_of_a_lift(expected, reached, failed, exit_, reason):
@@ -98,6 +102,8 @@ def test_strictest():
         (Verdict("ansible"), ["incomplete"], True, False, ("incomplete", True, None, None)),
         (Verdict("10", "why"), ["noncompliant"], False, False, ("noncompliant", False, 10, "why")),
         (Verdict("12", "why"), [], False, False, (None, False, 12, "why")),
+        (Verdict("2", "why"), [], False, False, (None, True, 2, "why")),
+        (Verdict("2", "why"), ["incomplete"], False, False, ("incomplete", False, 2, "why")),
     ],
 )
 def test_a_verdict_as_it_stands_in_the_report(verdict, gate_levels, compared, failed, values):
@@ -182,3 +188,10 @@ def test_what_is_new_is_named():
     verdict = judge_new([record("noncompliant")], [], False, [BAD] * 7).reason
     assert verdict.startswith("not there in the baseline: web01 apps/wechat dpkg wechat 4.0, ")
     assert verdict.endswith("and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("new", "exit_"), [([], "ansible"), ([New("web01", "", "error", "the disk is full")], "10")], ids=["known", "new"]
+)
+def test_a_host_in_error_is_accepted_where_the_baseline_has_it(new, exit_):
+    assert judge_new([record("error"), record("compliant")], [], False, new).exit == exit_

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from ....model.finding import ERROR, GATES, NONCOMPLIANT, UNKNOWN
@@ -18,7 +18,7 @@ INCOMPLETE_EXIT = "11"
 NOTHING_EXIT = "12"
 STOPPED_EXIT = "13"
 INTERRUPTED_EXIT = "14"
-MISTAKE_EXIT = "2"  # as where a host failed, or a command was called wrongly
+MISTAKE_EXIT = "2"  # a host failed, as Ansible's own code, or a command was called wrongly
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
 # The first that fits decides.
 EXITS = (BROKEN_EXIT, INTERRUPTED_EXIT, NOTHING_EXIT, STOPPED_EXIT, NONCOMPLIANT_EXIT, INCOMPLETE_EXIT, MISTAKE_EXIT)
@@ -37,9 +37,10 @@ class Verdict(NamedTuple):
         gate = strictest(gate_levels)
         if compared and gate == "never":
             gate = "noncompliant"
+        failed = ansible_failed or self.exit == MISTAKE_EXIT
         return {
             "gate": None if gate == "never" else gate,
-            "passed": self.exit == ANSIBLE and (gate == "never" or not ansible_failed),
+            "passed": self.exit in (ANSIBLE, MISTAKE_EXIT) and (gate == "never" or not failed),
             "exit": None if self.exit == ANSIBLE else int(self.exit),
             "reason": self.reason or None,
         }
@@ -73,7 +74,14 @@ def judge(records: Sequence[Record], gate_levels: Iterable[str], ansible_failed:
     if gate not in ("never", "noncompliant") and not_served:
         reason = f"{counted(not_served, 'host')} not served: leave them out by proscribe_hosts, if that is meant"
         return Verdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: {reason}")
-    return Verdict(ANSIBLE)
+    return _judge_failed([record["host"] for record in records if record["state"] == ERROR], ansible_failed)
+
+
+def _judge_failed(hosts: Sequence[str], ansible_failed: bool) -> Verdict:
+    """Return the verdict on failed hosts where nothing worse decides. Ansible itself knows only failed tasks."""
+    if not hosts or ansible_failed:
+        return Verdict(ANSIBLE)
+    return Verdict(MISTAKE_EXIT, f"{counted(len(hosts), 'host')} failed: {some([clean(host) for host in hosts], 5)}")
 
 
 def judge_new(
@@ -83,14 +91,14 @@ def judge_new(
     The gate is at least `noncompliant`, since comparing asks for a verdict.
     """
     ungated = judge(records, (), failed, not_served)
-    if ungated.exit != ANSIBLE:
+    if ungated.exit not in (ANSIBLE, MISTAKE_EXIT):
         return ungated
     gate = strictest(gate_levels)
     if broken := [one for one in new if one.state in (ERROR, NONCOMPLIANT)]:
         return Verdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_described(broken)}")
     if gate not in ("never", "noncompliant") and new:
         return Verdict(INCOMPLETE_EXIT, f"not unknown in the baseline: {_described(new)}")
-    return ungated
+    return Verdict(ANSIBLE)  # a host that was in error in the baseline is accepted, as all that was there
 
 
 def stopped(decided: Verdict, why: str, not_reached: int) -> Verdict:
@@ -120,10 +128,10 @@ def _described(new: Sequence[New]) -> str:
     return some([clean(" ".join(part for part in (one.host, one.rule, one.what) if part)) for one in new], 5)
 
 
-def judge_lift(expected: int, reached: int, ansible_failed: bool) -> Verdict:
-    """The verdict on a run that lifted: of the `expected` hosts, `reached` answered."""
-    if reached or ansible_failed:
-        return Verdict(ANSIBLE)
+def judge_lift(expected: Collection[str], lifted: Collection[str], ansible_failed: bool) -> Verdict:
+    """The verdict on a run that lifted the ban from hosts."""
+    if lifted or ansible_failed:
+        return _judge_failed([host for host in expected if host not in lifted], ansible_failed)
     return Verdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected else "selected"))
 
 
