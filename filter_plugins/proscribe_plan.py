@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from proscribe.model.plan import canonical
+from proscribe.wire.store import Store
 
 DOCUMENTATION = r"""
 name: proscribe_plan
@@ -50,7 +56,10 @@ def proscribe_plan(compiled: Mapping[str, Any], host: str) -> str:
             f"no plan was compiled for {host}: the play begins with a compile_plans task whose result is registered "
             "as proscribe_compiled (see playbooks/audit.yml)"
         ) from None
-    return Path(run["plans"], f"{digest.removeprefix('sha256:')}.json").read_text(encoding="utf-8")
+    try:
+        return Path(run["plans"], f"{digest.removeprefix('sha256:')}.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return canonical(Store(Path(run["plans"])).stored(digest))
 
 
 class FilterModule:

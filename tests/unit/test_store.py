@@ -121,6 +121,18 @@ def test_a_plan_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
     assert store.stored(DIGEST) == PLAN
 
 
+def test_a_missing_plan_is_made_again_of_the_packed_one(place: Path) -> None:
+    store, _ = ready(place)
+    path = place / f"{SHORT}.json"
+    before = path.read_bytes()
+    path.unlink()
+    assert store.stored(DIGEST) == PLAN and path.read_bytes() == before
+    path.unlink()
+    (place / f"{SHORT}.plan").write_bytes(zlib.compress(plans.canonical({**OTHER, "digest": DIGEST}).encode()))
+    with pytest.raises(FileNotFoundError, match="is gone"):
+        store.stored(DIGEST)
+
+
 def test_a_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(place: Path) -> None:
     store, run = ready(place)
     (place / f"{SHORT}.plan").unlink()

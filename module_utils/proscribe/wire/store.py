@@ -24,7 +24,7 @@ from ..base.others import acl_of
 from ..base.ownership import closing_command, name_of, who_else
 from ..model.plan import canonical
 from ..model.plan import digest as digest_of
-from ..model.plan_text import serialised
+from ..model.plan_text import serialised, whole
 from ..model.types.plan import Plan
 from ..model.types.run import Prepared
 from .stream import Part, packed_code, packed_macos
@@ -163,15 +163,21 @@ class Store:
         return Part(name, packed)
 
     def stored(self, digest: str) -> Plan:
-        """A plan, as `add` kept it. Raises FileNotFoundError, and Untrusted for one that does not fit its digest."""
+        """A plan, as `add` kept it; where that file is gone, made again of the packed plan. Raises FileNotFoundError,
+        and Untrusted for one that does not fit its digest.
+        """
         name = f"{_short(digest)}.json"
-        content = self._read(name) if _DIGEST.fullmatch(digest) else b""
+        is_digest = bool(_DIGEST.fullmatch(digest))
+        content = self._read(name) if is_digest else b""
+        if plan := _plan_of(content, digest):
+            return plan
         if not content:
-            raise FileNotFoundError(f"the plan {digest} is gone from {self.directory}")
-        with contextlib.suppress(ValueError, RecursionError):
-            plan: Plan = json.loads(content)
-            if isinstance(plan, dict) and digest == plan.get("digest") == digest_of(plan):
+            packed = self._read(f"{_short(digest)}.plan") if is_digest else b""
+            if plan := _plan_of(_unpacked(packed, LARGEST), digest):
+                with contextlib.suppress(OSError):
+                    self.add(plan, digest)
                 return plan
+            raise FileNotFoundError(f"the plan {digest} is gone from {self.directory}: run this again")
         raise Untrusted(f"{self.directory}/{name}", "something else", "the plan of that name; delete what is there")
 
     # -- what runs note for later ones ---------------------------------------------------------------------------------
@@ -283,6 +289,15 @@ def _mark(host: str) -> str:
 
 def _names(code: Part, plan: Part) -> bytes:
     return f"{code.name} {plan.name}\n".encode()
+
+
+def _plan_of(content: bytes, digest: str) -> Plan | None:
+    """Return the plan that some JSON is, whole or shortened; None where it is not that of the digest."""
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        plan = whole(json.loads(content))
+        if digest == plan.get("digest") == digest_of(plan):
+            return plan
+    return None
 
 
 def _unpacked(packed: bytes, length: int) -> bytes:
