@@ -298,6 +298,21 @@ def test_a_failed_run_is_reported_unless_it_has_reported_itself(place: Place, sa
         )
 
 
+def test_why_a_run_failed_is_in_its_notification(place: Place) -> None:
+    """A full disk, and a mistake in the policy: nobody reads the journal of a timer."""
+    invocation = "0" * 31 + "f"
+    systemd(place, f"Result=exit-code\nExecMainStatus={exit_codes.NO_REPORT}\nInvocationID={invocation}")
+    printed = "Compile\\n\\nthe report cannot be written: No space left on device\\n\\033[2Jx"
+    place.program("tools/journalctl", f'#!/bin/sh\necho "$@" >{{place}}/asked\nprintf "{printed}"\n')
+    partial(place, "2026-11-03", '["begun", 1]')
+    assert place.scheduled("failed") == 0
+    assert f"_SYSTEMD_INVOCATION_ID={invocation}" in place.read("asked")
+    text = json.loads((place.reports / "ended.json").read_text())["text"]
+    assert "  the report cannot be written: No space left on device" in text.splitlines()
+    assert "0 hosts had answered" not in text and "What its hosts answered could not be written" in text
+    assert "\x1b" not in text
+
+
 @pytest.mark.parametrize(
     ("codes", "sent"), [("2 4 10 11 13 14 74 76 77", False), ("0 1 3 5 9 12 15 73 75 78 79 130 250", True)]
 )

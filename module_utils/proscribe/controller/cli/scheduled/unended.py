@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -22,6 +23,10 @@ from .sending import send
 
 # By the exit code of a unit that has not reported it itself; any other is a failure.
 OUTCOMES = {str(NO_REPORT): "produced no report", NOTHING_EXIT: "evaluated nothing"}
+NOT_WRITTEN = "the report cannot be written"  # what such a run prints (reported_run.py)
+INVOCATION = re.compile(r"[0-9a-f]{32}")
+MOST_LINES = 25  # of the log
+LONGEST_LINE = 300  # characters
 MOMENT = 900  # seconds in which systemd starts the unit that reports a failed run
 
 
@@ -38,16 +43,17 @@ def failed(reports: Path, options: Sequence[str]) -> int:
     status = said.get("ExecMainStatus", "")
     if said.get("Result") == "exit-code" and status.isdigit() and int(status) in REPORTED:
         return 0
-    notification = failure(said, *_left(reports))
+    notification = failure(said, *_left(reports), _log(said.get("InvocationID", "")))
     with contextlib.suppress(OSError), whole(reports / "ended.json") as stream:
         json.dump(notification.facts, stream, indent=2)
     print(notification.subject, notification.text, sep="\n", flush=True)
     return 0 if send(notification, options) else NOT_SENT
 
 
-def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
+def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str] = ()) -> Notification:
     """The notification of a run that came to no end of its own. `unit` is what systemd says of it. `partial` is the
-    directory of the report that it began ("" for none), and `answered` how many hosts had answered in it.
+    directory of the report that it began ("" for none), and `answered` how many hosts had answered in it. `log` are the
+    last lines that it printed.
     """
     result, status = unit.get("Result", ""), unit.get("ExecMainStatus", "")
     reasons = {
@@ -59,9 +65,14 @@ def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
     why = reasons.get(result, f"failed ({result or 'systemd does not say how'})")
     begun = unit.get("ExecMainStartTimestamp", "")
     lines = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
-    if partial:
+    if partial and any(NOT_WRITTEN in line for line in log):
+        lines.append(f"What its hosts answered could not be written to {partial}.")
+        answered = 0
+    elif partial:
         lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
     lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT}.service"]
+    if log:
+        lines += ["", "The end of its log:", *(f"  {line}" for line in log)]
     facts = {
         "result": result,
         "status": status,
@@ -74,13 +85,25 @@ def failure(unit: dict[str, str], partial: str, answered: int) -> Notification:
 
 def _unit() -> dict[str, str]:
     """What systemd says of the drift unit's last run."""
-    properties = "Result,ExecMainStatus,ExecMainStartTimestamp"
+    properties = "Result,ExecMainStatus,ExecMainStartTimestamp,InvocationID"
     argv = ["systemctl", "show", f"{DRIFT}.service", f"--property={properties}"]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return {}
     return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _log(invocation: str) -> list[str]:
+    """Return the last lines that the drift unit printed in one of its runs; none where the journal cannot be read."""
+    if not INVOCATION.fullmatch(invocation):
+        return []
+    argv = ["journalctl", "--no-pager", "--output=cat", f"--lines={MOST_LINES}", f"_SYSTEMD_INVOCATION_ID={invocation}"]
+    try:
+        done = subprocess.run(argv, capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line.rstrip()[:LONGEST_LINE] for line in done.stdout.splitlines() if line.strip()]
 
 
 def _left(reports: Path) -> tuple[str, int]:
