@@ -68,7 +68,7 @@ def test_a_host_that_falls_silent_and_comes_back_is_reported_each_time(tmp_path:
     fleet.interpreter("h1")
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
-    assert "answers again" in chat.got[-1].facts["text"]
+    assert "observed again" in chat.got[-1].facts["text"]
 
 
 def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, chat: Loopback) -> None:

@@ -177,7 +177,7 @@ def test_the_same_report_gives_the_same_lines_and_no_id_twice(past):
     report, records, changes = past.report({"web01": answer(*no_policy()), "web02": answer(*no_policy())})
     events = made(report, records, changes)
     assert events == made(report, records, past.history.transitions(report["run"]["id"]))
-    assert len({event["id"] for event in events}) == len(events) == 2 * (1 + 118) + 1
+    assert len({event["id"] for event in events}) == len(events) == 2 * (1 + 1) + 1
 
 
 def test_before_takes_the_newest_state_that_ended():
@@ -271,3 +271,19 @@ def test_the_id_is_of_run_kind_host_and_rule(past):
     host, rule, _ = past.events({"web01": bad()})
     for event, kind, about in ((host, "host", ""), (rule, "rule", "apps/wechat")):
         assert event["id"] == hashlib.sha256(f"run1\0{kind}\0web01\0{about}\0".encode()).hexdigest()[:32]
+
+
+def test_a_deleted_file_of_policies_is_one_event_with_its_rules(past):
+    past.report({"web01": good()})
+    broken = [
+        event
+        for event in past.events({"web01": answer(*no_policy(), evaluated=["apps/wechat"])})
+        if event["kind"] == "rule"
+    ]
+    assert len(broken) == 1
+    rules = [broken[0]["rule"], *broken[0]["same_cause"]]
+    assert len(rules) + broken[0]["same_cause_left_out"] == len(no_policy()) and set(rules) <= {
+        one.rule for one in no_policy()
+    }
+    (mended,) = [event for event in past.events({"web01": good()}) if event["kind"] == "rule"]
+    assert (mended["state"], 1 + len(mended["same_cause"]) + mended["same_cause_left_out"]) == (RIGHT, len(no_policy()))

@@ -259,10 +259,10 @@ def test_time_to_repair(past):
 
 
 def test_what_drifts_again_and_again_is_flapping(past):
-    for day in range(1, 7):
+    for day in range(1, 9):  # what the first run finds is no drift
         past.run({"web01": (bad if day % 2 else good)(), "web02": bad()}, day=day, hour=8)
-    assert past.ask("flapping") == [("web01", "apps/wechat", 3, "2026-11-05T08:00:30Z")]
-    assert past.ask("flapping", since="2026-11-02T00:00:00Z") == []
+    assert past.ask("flapping") == [("web01", "apps/wechat", 3, "2026-11-07T08:00:30Z")]
+    assert past.ask("flapping", since="2026-11-04T00:00:00Z") == []
 
 
 def test_a_host_that_no_run_sees_any_more(past):

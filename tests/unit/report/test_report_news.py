@@ -6,7 +6,7 @@ import email
 
 import pytest
 from fleets import DIGEST, answer, no_policy, run, wechat
-from pasts import PACKAGE, Past, bad, good, repaired, unseen
+from pasts import PACKAGE, Past, bad, good, repaired, unseen, waived
 from proscribe.controller.report import notification
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.history import open_history
@@ -87,7 +87,7 @@ def test_a_host_that_becomes_silent_and_answers_again_is_reported(past):
     assert "  the host: unknown: unreachable: no route; since 2026-11-25 02:01 UTC" in sent.lines
     assert past.notification_of({"web01": None}) is None
     assert (
-        "  the host: compliant: answers again; since 2026-11-25 02:01 UTC"
+        "  the host: compliant: observed again: unreachable: no route; since 2026-11-25 02:01 UTC"
         in past.notification_of({"web01": good()}).lines
     )
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_observed_is_reported_once(past):
 
 
 def test_a_host_that_drifts_again_and_again_is_named(past):
-    for _ in range(2):
+    for _ in range(3):  # the first one brings it in line
         past.run({"web01": repaired(), "web02": good()})
     sent = past.notification_of({"web01": repaired(), "web02": good()})
     assert "Repeated drift, so something there reverts the correction: web01" in sent.lines
@@ -140,3 +140,54 @@ def test_a_mail_can_be_read_again_and_a_host_cannot_forge_its_headers():
     assert mail["Bcc"] is None
     assert "größer" in mail.get_payload(decode=True).decode()
     assert "\x1b" not in notification_.facts["text"]
+
+
+@pytest.mark.parametrize(
+    ("before", "subject"),
+    [
+        pytest.param(None, "Proscribe: 1 host corrected", id="its first run"),
+        pytest.param(good(digest="sha256:" + "b" * 64), "Proscribe: 1 host corrected", id="by another plan"),
+        pytest.param(good(), "Proscribe: 1 host corrected after drift", id="by the same plan"),
+        pytest.param(answer(evaluated=["dns/x"]), "Proscribe: 1 host corrected", id="another control alone"),
+    ],
+)
+def test_only_what_was_compliant_by_the_same_plan_has_drifted(past, before, subject):
+    controls = ["dns"] if before == answer(evaluated=["dns/x"]) else None
+    past.run({"web02": good(), **({"web01": before} if before else {})}, **({"controls": controls} if controls else {}))
+    assert past.notification_of({"web01": repaired(), "web02": good()}).subject == subject
+
+
+def test_corrections_after_changes_of_the_policy_are_no_repeated_drift(past):
+    for number in range(4):
+        sent = past.notification_of({"web01": repaired(digest=f"sha256:{number:064}")})
+        assert sent.facts["again_and_again"] == [] and "Repeated drift" not in sent.text
+    for times in range(1, 4):
+        sent = past.notification_of({"web01": repaired(digest=f"sha256:{3:064}")})
+        assert sent.facts["again_and_again"] == (["web01"] if times == 3 else [])
+
+
+def test_a_host_that_had_answered_is_not_said_to_answer_again(past):
+    errors = [{"control": "apps", "message": "No space left on device"}]
+    past.run({"web01": good()}, change=lambda record: {**record, "state": "error", "errors": errors})
+    lines = past.notification_of({"web01": good()}).lines
+    assert "  the host: compliant: no error any more: No space left on device; since 2026-11-25 01:00 UTC" in lines
+
+
+@pytest.mark.parametrize(
+    ("answered", "subject", "state"),
+    [
+        (repaired(), "Proscribe: 1 host closed at the end of a waiver", "corrected"),
+        (bad(), "Proscribe: 1 host newly not compliant", "noncompliant"),
+    ],
+)
+def test_the_end_of_a_waiver_is_no_drift(past, answered, subject, state):
+    past.run({"web01": waived(), "web02": good()})
+    ended = {"id": "press", "status": "expired", "hosts": ["web01"], "services": ["wechat"], "controls": ["apps"]}
+    other = {**ended, "id": "other", "hosts": ["web02"]}
+    past.run({"web01": answered, "web02": good()})
+    report, records = past.made({"web01": answered, "web02": good()}, number=past.number)
+    report["waivers"] = [other, ended]
+    sent = notification.notification(report, records, notification.known(past.history, report), "reports/x")
+    assert sent.subject == subject
+    assert f"apps/wechat: {state}: waiver press ended: dpkg wechat 4.0" in sent.text
+    assert sent.facts["hosts"][0]["changes"][0]["ended_waiver"] == "press"

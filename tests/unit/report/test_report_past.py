@@ -22,6 +22,7 @@ NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 
 def story(past):
     """Three weeks of three hosts: one flaps, one is repaired, one falls silent."""
+    past.run({"web01": good(), "web02": good(), "db\x1b[2J": good()}, day=1, hour=8)
     for day in range(3, 24, 4):
         hosts = {
             "web01": (bad if day % 8 == 3 else good)(),
@@ -41,7 +42,7 @@ def test_one_screen_says_what_is_wrong_what_was_repaired_what_comes_back_and_whe
     assert (
         printed(past)
         == """
-all hosts, since the history began   6 runs, the last 2026-11-23 08:01 UTC
+all hosts, since the history began   7 runs, the last 2026-11-23 08:01 UTC
 
 wrong now
 (the host)  unknown  db\ufffd[2J, since 2026-11-07 08:01 UTC (18 days); unreachable: no route
@@ -56,6 +57,7 @@ not seen any more
 db\ufffd[2J, for 22 days (since 2026-11-03 08:00 UTC)
 
 trend
+2026-11-01 08:01 UTC  0 of 3 hosts not meeting the ban   compliant 3 of 3 (100 %)   audit
 2026-11-03 08:01 UTC  2 of 3 hosts not meeting the ban   compliant 1 of 3 (33.3 %)   audit
 2026-11-07 08:01 UTC  2 of 3 hosts not meeting the ban   compliant 1 of 3 (33.3 %)   audit
 2026-11-11 08:01 UTC  2 of 3 hosts not meeting the ban   compliant 1 of 3 (33.3 %)   audit

@@ -6,12 +6,12 @@ What goes on as it was is no news: a notification reported it when it began, and
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from email.message import EmailMessage
 from typing import NamedTuple, TypedDict
 
 from ...base.duration import moment_of, spelled
-from ...model.finding import COMPLIANT, OPEN, REPAIRED
+from ...model.finding import COMPLIANT, ERROR, OPEN, REPAIRED
 from ...model.types.record import Record
 from ...model.types.report import Report
 from .evaluation.scope import cut_short
@@ -75,6 +75,7 @@ class Changed(NamedTuple):
     found: str | None = None
     repaired: str | None = None
     times: int = 0  # that it drifted in PERIOD
+    ended_waiver: str | None = None  # that had permitted it until now
 
 
 class Happened(NamedTuple):
@@ -91,6 +92,8 @@ class Known(NamedTuple):
     changes: Sequence[history_news.Change] = ()
     times: Mapping[tuple[str, str], int] = {}
     first: bool = False
+    new_plans: frozenset[tuple[str, str]] = frozenset()  # (host, control): what the run found wrong there is no drift
+    no_longer_waived: frozenset[tuple[str, str]] = frozenset()  # (host, rule)
     between: Mapping[str, frozenset[str]] = {}  # what the run brought of the time before it, by host
 
 
@@ -105,6 +108,8 @@ def known(history: History | None, report: Report) -> Known | None:
             history_news.changes(session, run),
             history_news.times(session, run, since),
             history_news.is_first(session, run),
+            history_news.under_new_plans(session, run),
+            history_news.no_longer_waived(session, run),
             history_between.changed(session, run),
         )
 
@@ -116,7 +121,8 @@ def notification(report: Report, records: Iterable[Record], known: Known | None,
     by_host: dict[str, Happened] = {}
     began = {(change.host, change.rule): change for change in (known.changes if known else ())}
     for record in records:
-        one = Happened(record, list(_of_record(record, began, known)), _between(record, known))
+        items = [_with_waiver(report, record["host"], item, known) for item in _of_record(record, began, known)]
+        one = Happened(record, items, _between(record, known))
         if one.items or one.between:
             by_host[record["host"]] = one
     broken = {(host, item.rule) for host, one in by_host.items() for item in one.items if item.state != COMPLIANT}
@@ -193,12 +199,26 @@ def _of_record(
     change = began.get((host, ""))
     if change is not None or (known is None and not record["rules_evaluated"]):
         ended = change.ended if change else ""
-        what = "answers again" if ended else record["reason"] or (change.evidence if change else "")
+        what = record["reason"] or (change.evidence if change else "")
+        if change and ended:
+            what = f"{'no error any more' if change.state == ERROR else 'observed again'}: {change.evidence}"
         yield Changed("", COMPLIANT if ended else record["state"], clean(what), change.opened if change else None)
     for (there, name), change in began.items() if known else ():
         if there == host and name and name not in listed and change.ended in (COMPLIANT, REPAIRED):
             what, number = clean(f"compliant again: {change.evidence}"), times.get((host, name), 0)
             yield Changed(name, COMPLIANT, what, change.opened, repaired=record["checked_at"], times=number)
+
+
+def _with_waiver(report: Report, host: str, item: Changed, known: Known | None) -> Changed:
+    """Return a change with the waiver whose end it follows from."""
+    control, _, service = item.rule.partition("/")
+    if known is None or (host, item.rule) not in known.no_longer_waived or item.state not in (*OPEN, REPAIRED):
+        return item
+    for waiver in report["waivers"]:
+        about = host in waiver["hosts"] and service in waiver["services"] and control in waiver["controls"]
+        if about and waiver["status"] in ("expired", "revoked"):
+            return item._replace(ended_waiver=waiver["id"], what=f"waiver {waiver['id']} ended: {item.what}")
+    return item
 
 
 def _still(one: Happened) -> list[str]:
@@ -211,8 +231,8 @@ def _subject(by_host: Mapping[str, Happened], stopped: str, known: Known | None)
     states = {host: {item.state for item in one.items} for host, one in by_host.items()}
     corrected = {host for host, found in states.items() if REPAIRED in found}
     repaired = {host for host in corrected if by_host[host].record["state"] not in OPEN}
-    # What was wrong in an earlier run already has not drifted since.
-    drifted = {host for host in repaired if any(map(_drifted, by_host[host].items))}
+    new_plans = known.new_plans if known else frozenset()
+    drifted = {host for host in repaired if any(_has_drifted(host, item, new_plans) for item in by_host[host].items)}
     wrong = sum(bool(found - {REPAIRED, COMPLIANT}) for found in states.values())
     happened = [one.between for one in by_host.values() if one.between]
     closed = sum(any(one.kind == INCIDENT and not one.open_now for one in found) for found in happened)
@@ -220,10 +240,14 @@ def _subject(by_host: Mapping[str, Happened], stopped: str, known: Known | None)
     frozen = sum(any(one.kind == FROZEN for one in found) for found in happened)
     mended = sum(found == {COMPLIANT} for found in states.values())
     first = bool(known and known.first)
+    waivers_ended = {
+        host for host in repaired if all(item.ended_waiver for item in by_host[host].items if item.state == REPAIRED)
+    }
     verbs = {
-        "corrected for the first time": repaired if first else (),
-        "corrected after drift": () if first else drifted,
-        "corrected": () if first else repaired - drifted,
+        "closed at the end of a waiver": waivers_ended,
+        "corrected for the first time": repaired - waivers_ended if first else (),
+        "corrected after drift": () if first else drifted - waivers_ended,
+        "corrected": () if first else repaired - drifted - waivers_ended,
         "partly corrected": corrected - repaired,
     }
     parts = [
@@ -238,8 +262,13 @@ def _subject(by_host: Mapping[str, Happened], stopped: str, known: Known | None)
     return "Proscribe: " + ", ".join(parts or [f"events between two runs on {counted(len(happened), 'host')}"])
 
 
-def _drifted(item: Changed) -> bool:
-    return item.state == REPAIRED and not _known_before(item)
+def _has_drifted(host: str, item: Changed, new_plans: Collection[tuple[str, str]]) -> bool:
+    """Return whether a corrected rule was compliant in the run before, by the same plan."""
+    return (
+        item.state == REPAIRED
+        and not _known_before(item)
+        and not (item.ended_waiver or (host, item.rule.partition("/")[0]) in new_plans)
+    )
 
 
 def _known_before(item: Changed) -> bool:

@@ -84,6 +84,8 @@ class RuleEvent(Event):
     """A rule that a host lists."""
 
     rule: RuleName
+    same_cause: Annotated[list[RuleName], "More rules that changed in the same way by the same files"]
+    same_cause_left_out: LeftOutOfLine
     control_mode: Annotated[ControlMode | None, "Of its control on this host"]
     state: Annotated[EventState, "withdrawn: the plan does not have the rule any more"]
     waiver: WaiverId | None

@@ -6,6 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..history.transitions import Span
+from .record_lines import Line
+
+
+def grouped(lines: Sequence[Line], before: Before) -> list[list[Line]]:
+    """Return the lines of a host in groups: rules that changed in the same way by the same files. A missing file of
+    policies is one group, however many rules it was for. An app is a thing of its own, and what did not change is too.
+    """
+    groups: dict[tuple[object, ...], list[Line]] = {}
+    for line in lines:
+        key: tuple[object, ...] = (line.rule,)
+        if line.rule in before.changed and line.control != "apps":
+            files = sorted({(one["kind"], one["path"]) for one in line.findings if one["path"]})
+            if files or line.rule in before.ended:
+                same = line.mode, line.state, line.waiver, line.reason, tuple(files)
+                key = line.control, *same, before.previous.get(line.rule), before.since.get(line.rule)
+        groups.setdefault(key, []).append(line)
+    return list(groups.values())
 
 
 class Before(NamedTuple):

@@ -21,7 +21,7 @@ from ..history.tables import GONE
 from ..history.transitions import Span, Transitions
 from ..text.wording import clean
 from . import event_kinds as kinds
-from .event_changes import Before
+from .event_changes import Before, grouped
 from .event_texts import (
     LISTED_MOST,
     NAME_MOST,
@@ -95,12 +95,14 @@ class Events:
         seen = Seen.of(answer.host, at, record["plan"])
         self._host(answer, before, seen)
         rules = answer.lines[: len(record["rules"])]
-        for line in rules:
-            self._rule(seen, line, before)
         listed = {line.rule for line in rules}
-        for rule in sorted(before.ended.keys() - listed - {""}):
-            state = before.ended[rule]
-            self._rule(seen, Line(rule, state if state in EVENT_STATES else UNKNOWN), before)
+        ended = [
+            Line(rule, state if (state := before.ended[rule]) in EVENT_STATES else UNKNOWN)
+            for rule in sorted(before.ended.keys() - listed - {""})
+        ]
+        for lines in (rules, ended):
+            for line, *same_cause in grouped(lines, before):
+                self._rule(seen, line, before, same_cause)
         for index, action in enumerate(actions):
             self._action(seen, index, action)
         for remark in remarks(record):
@@ -182,13 +184,16 @@ class Events:
         }
         self._put(event, kinds.SEVERITY.get(state, kinds.INFORMATION), seen.host, state=state)
 
-    def _rule(self, seen: Seen, line: Line, before: Before) -> None:
+    def _rule(self, seen: Seen, line: Line, before: Before, same_cause: Sequence[Line]) -> None:
         changed = True if line.rule in before.changed else self._unchanged
         if self._skipped(kinds.RULE, changed):
             return
+        more, left_out = names([one.rule for one in same_cause], SHORT_MOST)
         event: types.RuleEvent = {
             **self._common(kinds.RULE, seen, changed, line.rule),
             **line.once("events", state_of),
+            "same_cause": more,
+            "same_cause_left_out": left_out,
             "previous": before.previous.get(line.rule) if changed else None,
             "since": before.since.get(line.rule) if changed else None,
             "plan": seen.plan,

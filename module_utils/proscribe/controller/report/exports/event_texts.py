@@ -50,9 +50,9 @@ class Seen(NamedTuple):
         return cls(host, cut(time, SHORT_MOST), cut_or_none(plan, SHORT_MOST))
 
 
-def names(found: Sequence[str]) -> tuple[list[str], int]:
-    """Names for which there is room, and how many were left out."""
-    return _listed(found, cut, SHORT_MOST, SHORT_MOST)
+def names(found: Sequence[str], most: int = LISTED_MOST) -> tuple[list[str], int]:
+    """Names for which there is room, in a list of at most so many bytes, and how many were left out."""
+    return _listed(found, cut, SHORT_MOST, SHORT_MOST, most)
 
 
 def errors_of(found: Sequence[RecordError]) -> tuple[list[EventError], int]:
@@ -106,13 +106,15 @@ def state_of(line: Line) -> RuleState:
     }
 
 
-def _listed(found: Sequence[Item], make: Callable[[Item, int], Made], most: int, least: int) -> tuple[list[Made], int]:
-    """What fits into a list of LISTED_MOST bytes, with texts of at most `most` bytes, and how many were left out.
+def _listed(
+    found: Sequence[Item], make: Callable[[Item, int], Made], most: int, least: int, room: int = LISTED_MOST
+) -> tuple[list[Made], int]:
+    """What fits into a list of `room` bytes, with texts of at most `most` bytes, and how many were left out.
 
     The first one is always in it: where it does not fit, its texts have at most `least` bytes.
     """
     shown: list[Made] = []
-    left = LISTED_MOST - 2
+    left = room - 2
     for one in found:
         made = make(one, most)
         size = len(encoded(made))

@@ -35,8 +35,8 @@ class Going(NamedTuple):
 
 
 class Batch:
-    """The changes that some hosts' records make: rows for DROP_INCIDENT, ADD_INCIDENT and SET_HOST, in that order, and
-    how many rules began and ended.
+    """The changes that some hosts' records make: rows for DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN, in
+    that order, and how many rules began and ended.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Batch:
         self.dropping: list[dict[str, str]] = []
         self.adding: list[dict[str, str | None]] = []
         self.hosts: list[dict[str, str]] = []
+        self.new_plans: list[dict[str, str]] = []
         self.opened = self.closed = 0
         names = among([record["host"] for record in records])
         known = {row[0]: HostRow(*row) for row in session.rows(select_hosts(len(names)), names)}
@@ -92,6 +93,12 @@ class Batch:
         for (state, _, end), rules in beginning.items():
             self._add(record["host"], rules, Going("", state, at, self.run.id), end, at)
             self.opened += len(rules)
+        wrong = {rule.partition("/")[0] for (state, *_), rules in beginning.items() if state in OPEN for rule in rules}
+        self.new_plans += [
+            {"host": record["host"], "run": self.run.id, "control": control}
+            for control in sorted(wrong - {HOST})
+            if before.plan != (record["plan"] or "") or not getattr(before, control, before.plan)
+        ]
         if expected or fresh:
             self.hosts.append(self._host(record, before, fresh, at, expected))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ....model.finding import NONCOMPLIANT, OPEN
+from ....model.finding import NONCOMPLIANT, OPEN, WAIVED
 from .database import Session
 from .queries import FLAPS
-from .tables import STORY
+from .tables import DRIFTED, NEW_PLANS, STORY
 
 
 class Change(NamedTuple):
@@ -32,11 +32,26 @@ def changes(session: Session, run: str) -> list[Change]:
 
 
 def times(session: Session, run: str, since: str) -> Mapping[tuple[str, str], int]:
-    """How often the rules that a run saw break or mend have been broken since then, by (host, rule)."""
+    """Return how often the rules that a run saw break or mend have drifted since then, by (host, rule)."""
+    drift = f" AND {DRIFTED}" if session.has(NEW_PLANS) else ""
     here = "SELECT host FROM proscribe_episode WHERE opened_run = :run OR closed_run = :run"
     query = f"""SELECT e.host, b.rule, COUNT(*) FROM {STORY} WHERE e.state = '{NONCOMPLIANT}' AND e.opened >= :since
-        AND e.host IN ({here}) GROUP BY e.host, b.rule"""
+        AND e.host IN ({here}){drift} GROUP BY e.host, b.rule"""
     return {(host, rule): int(count) for host, rule, count in session.rows(query, {"run": run, "since": since})}
+
+
+def under_new_plans(session: Session, run: str) -> frozenset[tuple[str, str]]:
+    """Return the controls, as (host, control), on which a run opened incidents that are no drift."""
+    if not session.has(NEW_PLANS):
+        return frozenset()
+    rows = session.rows(f"SELECT host, control FROM {NEW_PLANS} WHERE run = :run", {"run": run})
+    return frozenset((host, control) for host, control in rows)
+
+
+def no_longer_waived(session: Session, run: str) -> frozenset[tuple[str, str]]:
+    """Return the rules, as (host, rule), that a waiver covered until this run."""
+    query = f"SELECT e.host, b.rule FROM {STORY} WHERE e.closed_run = :run AND e.state = '{WAIVED}'"
+    return frozenset((host, rule) for host, rule in session.rows(query, {"run": run}))
 
 
 def again_and_again(counts: Mapping[tuple[str, str], int], broken: set[tuple[str, str]]) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from ....model.types.history import PastRun
 from ....model.types.report import Summary
 from .database import Session
 from .plans import Plans
-from .tables import DEPARTED, HOST, HOST_COLUMNS, STORY, HostRow
+from .tables import DEPARTED, DRIFTED, HOST, HOST_COLUMNS, NEW_PLANS, STORY, HostRow
 
 WHOLE = (json.dumps(list(CONTROLS)), "[]", "null")  # how a run over all controls has them in the history
 FLAPS = 3  # so many drifts of one rule on one host within the period are reported as flapping
@@ -239,9 +239,10 @@ def repairs(session: Session, scope: Scope) -> Repairs:
 def flapping(session: Session, scope: Scope, most: int = 50) -> list[Flap]:
     """What drifted FLAPS times or more within the period, most often first."""
     within = f"state = '{NONCOMPLIANT}' AND opened >= :since"
+    drift = f" AND {DRIFTED}" if session.has(NEW_PLANS) else ""
     often = f"SELECT host FROM proscribe_episode WHERE {within} GROUP BY host HAVING COUNT(*) >= {FLAPS}"
     query = f"""SELECT e.host, b.rule, COUNT(*) AS times, MAX(e.opened) FROM {STORY}
-        WHERE e.host IN ({often}) AND {within}{scope.where()} GROUP BY e.host, b.rule
+        WHERE e.host IN ({often}) AND {within}{drift}{scope.where()} GROUP BY e.host, b.rule
         HAVING COUNT(*) >= {FLAPS} ORDER BY times DESC, e.host, b.rule LIMIT {most:d}"""
     return [Flap(*row) for row in session.rows(query, scope.values())]
 

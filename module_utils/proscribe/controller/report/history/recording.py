@@ -23,7 +23,7 @@ from .database import Session
 from .incident_groups import Bundles
 from .plans import Plans
 from .said import Said
-from .tables import ADD_INCIDENT, ADD_RUN, DEPARTED, DROP_INCIDENT, GONE, SET_HOST, RunRow
+from .tables import ADD_INCIDENT, ADD_NEW_PLAN, ADD_RUN, DEPARTED, DROP_INCIDENT, GONE, SET_HOST, RunRow
 
 BATCH = 500  # hosts that are asked for in one query
 
@@ -53,6 +53,7 @@ def record(session: Session, report: Report, records: Iterable[Record], plans: P
         session.many(DROP_INCIDENT, changes.dropping)
         session.many(ADD_INCIDENT, changes.adding)
         session.many(SET_HOST, changes.hosts)
+        session.many(ADD_NEW_PLAN, changes.new_plans)
         since_last_run.record(session, run.id, batch)
         uses.record(session, ((one, observed_at(one, run.started, run.finished)) for one in batch))
         opened, closed = opened + changes.opened, closed + changes.closed
@@ -111,6 +112,9 @@ def prune(session: Session, before: str) -> None:
     session.run(f"DELETE FROM proscribe_episode WHERE closed < :before OR host IN ({lost})", values)
     session.run("DELETE FROM proscribe_host WHERE asked < :before", values)
     session.run(f"DELETE FROM {DEPARTED} WHERE asked < :before", values)
+    session.run(
+        "DELETE FROM proscribe_new_plan WHERE run IN (SELECT id FROM proscribe_run WHERE finished < :before)", values
+    )
     session.run("DELETE FROM proscribe_run WHERE finished < :before", values)
     session.run("DELETE FROM proscribe_bundle WHERE id NOT IN (SELECT bundle FROM proscribe_episode)")
     since_last_run.prune(session, before)

@@ -62,10 +62,15 @@ TABLES = (
         PRIMARY KEY (inventory, waiver, host, rule, id))""",
     # One row for each host that has left its inventory, and when a run last asked it.
     f"CREATE TABLE IF NOT EXISTS {DEPARTED} (name TEXT PRIMARY KEY, inventory TEXT NOT NULL, asked TEXT NOT NULL)",
+    # One row for each run that opened incidents of a control on a host by another plan than the one it answered for
+    # before. What such a run finds wrong has not drifted: no run saw it compliant by that plan.
+    """CREATE TABLE IF NOT EXISTS proscribe_new_plan (
+        host TEXT NOT NULL, run TEXT NOT NULL, control TEXT NOT NULL, PRIMARY KEY (host, run, control))""",
 )
 
 # Tables that a history of an earlier version gets with the next run that is written into it; DEPARTED is another one.
 BETWEEN, WAIVERS, USES = "proscribe_between", "proscribe_waiver", "proscribe_use"
+NEW_PLANS = "proscribe_new_plan"
 
 HOST = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
 
@@ -108,6 +113,12 @@ class HostRow(NamedTuple):
     firewall: str = ""
     dns: str = ""
 
+
+# Of STORY, the incidents that are drift, where the history has NEW_PLANS.
+DRIFTED = f"""NOT EXISTS (SELECT 1 FROM {NEW_PLANS} n WHERE n.host = e.host AND n.run = e.opened_run
+    AND substr(b.rule, 1, length(n.control) + 1) = n.control || '/')"""
+
+ADD_NEW_PLAN = f"{insert(NEW_PLANS, ('host', 'run', 'control'))} ON CONFLICT (host, run, control) DO NOTHING"
 
 ADD_RUN = insert("proscribe_run", RunRow._fields)
 
