@@ -27,7 +27,8 @@ class Desk:
         hosts = "department: {hosts: {%s: {ansible_connection: local}}}\n"
         (self.directory / "our hosts" / "hosts.yml").write_text(hosts % "one")
         (self.directory / "more.yml").write_text(hosts % "two")
-        (self.directory / "more vars.yml").write_text("{}\n")
+        # An old catalogue would add a command that touches no host.
+        (self.directory / "more vars.yml").write_text("proscribe_catalog_max_age: forever\n")
         (self.directory / "pw").write_text("x\n")
         (directory / "bin").mkdir()
         (directory / "bin" / "proscribe").symlink_to(PROJECT / "proscribe")
