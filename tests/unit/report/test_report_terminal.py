@@ -288,6 +288,35 @@ def test_some_controls_only():
     assert "apps and dns only" in shown(collector)
 
 
+@pytest.mark.parametrize(
+    ("mode", "count", "missing", "line"),
+    [
+        ("enforce", 1, [], "programs on web01 reach names below blocked names: no resolver that filters there"),
+        (
+            "enforce",
+            2,
+            [],
+            "programs on 2 hosts (web01, web02) reach names below blocked names: no resolver that filters",
+        ),
+        ("audit", 2, [], ""),
+        ("enforce", 2, [Finding("hosts_line", "block", detail="missing")], ""),  # nothing is blocked
+    ],
+)
+def test_hosts_without_a_resolver_are_named_once(mode, count, missing, line):
+    hosts = ["web01", "web02"][:count]
+    collector = Collector(run(hosts))
+    reason = "the hosts file cannot cover them"
+    below = Verdict("dns/sub-domains", "not_applicable", (Finding("coverage", "sub-domains"),), reason=reason)
+    for host in hosts:
+        collector.answered(host, answer(below, judge("dns/hosts-file", {"mode": "enforce"}, missing)))
+    fleet = collector.fleet()
+    for record in fleet.records:
+        next(rule for rule in record["rules"] if rule["rule"] == "dns/sub-domains")["mode"] = mode
+    report = fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z")
+    text = " ".join(render(report, fleet.records, Screen(width=200)).split())
+    assert (line in text, text.count("below blocked names")) == (True, 1 if line else 0)
+
+
 def test_no_host():
     assert "no host was selected: check the inventory (-i)" in shown(Collector(run([])))
 

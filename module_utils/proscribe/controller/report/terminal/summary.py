@@ -50,6 +50,9 @@ from ..text.wording import (
 )
 
 LONGEST_TABLE = 200  # rows of each kind in a file, a pipe or a journal, where nothing else is cut
+SUB_DOMAINS = "dns/sub-domains"  # what a host reports that has no resolver of its own (host/controls/dns)
+HOSTS_FILE = "dns/hosts-file"  # whether its /etc/hosts blocks names at all
+AUDIT = "audit"
 FEW_NAMED = 3  # services with nothing to look for that are named
 NOT_SERVED = "not served"
 HAPPENED = {FROZEN: "frozen", STALE: "stale plan", UNOBSERVED: "not observed", INCIDENT: "closed again", ENDED: "ended"}
@@ -96,7 +99,8 @@ def render(report: Report, records: Sequence[Record], screen: Screen, directory:
     for most, depth in ((LONGEST_TABLE, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
         if not depth and screen.height < sys.maxsize:
             continue
-        lines = [*head, *_table(report, groups, silent, happened, most, depth, width, screen.colours), *foot]
+        table = _table(report, records, groups, silent, happened, most, depth, width, screen.colours)
+        lines = [*head, *table, *foot]
         if sum(max(-(-cells(line) // width), 1) for line in lines) < screen.height:
             break
     return "\n".join(lines)
@@ -130,6 +134,7 @@ def _headline(report: Report, records: Sequence[Record], width: int, colours: bo
 
 def _table(
     report: Report,
+    records: Sequence[Record],
     groups: Sequence[Group],
     silent: Sequence[Silent],
     happened: Sequence[Together],
@@ -149,6 +154,7 @@ def _table(
         *_limited(_of_waivers(report["waivers"], report["run"]["finished"]), max(2, most // 3), "waiver", _itself),
         *_limited(unserved, max(2, most // 4), "kind of host that is not served", _itself),
         *_of_nothing_known(report),
+        *_of_hosts_files(records),
         *_of_upcoming(report["upcoming"]),
         *_limited(points.points_of(report), max(2, most // 4), "export", _of_point),
         *_limited(report["unexpected_hosts"], 2, "host", _of_unexpected),
@@ -251,6 +257,21 @@ def _of_nothing_known(report: Report) -> list[Row]:
         for control, names in sorted(known.items(), key=lambda item: len(item[1]))
     ]
     return [Row(NOTHING_KNOWN.partition(" to ")[0], in_words(NOT_APPLICABLE), "; ".join(parts), "grey")]
+
+
+def _of_hosts_files(records: Iterable[Record]) -> list[Row]:
+    """The hosts whose /etc/hosts blocks exact names, and nothing below them, in one row."""
+    hosts = [
+        record["host"]
+        for record in records
+        if any(rule["rule"] == SUB_DOMAINS and rule.get("mode") != AUDIT for rule in record["rules"])
+        and not any(rule["rule"] == HOSTS_FILE and rule["state"] in OPEN for rule in record["rules"])
+    ]
+    if not hosts:
+        return []
+    where = clean(hosts[0]) if len(hosts) == 1 else f"{counted(len(hosts), 'host')} ({some(hosts, 3)})"
+    text = f"programs on {where} reach names below blocked names: no resolver that filters there, see docs/dns.md"
+    return [Row(SUB_DOMAINS, "open below", text, "yellow")]
 
 
 def _of_unserved(hosts: Iterable[HostWhy]) -> list[Row]:
