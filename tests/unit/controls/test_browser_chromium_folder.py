@@ -80,7 +80,10 @@ NOTHING: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.example
                 "gone": {"ProxyMode", "NetworkPredictionOptions"},
                 "block": ["mail.example", "ok.mail.example"],
                 "allow": ["ok.mail.example", "b.mail.example"],
-                "wrong": [f"not as the plan has it: NetworkPredictionOptions, {MERGE}, ProxyMode, {ALLOW}"],
+                "wrong": [
+                    "not as the plan has it: NetworkPredictionOptions is not the plan's;"
+                    f" {MERGE} is without 1 of 4 entries; ProxyMode is not the plan's; {ALLOW} has 1 more"
+                ],
                 "unblocked": {A},
                 "openings": [Name("b.mail.example")],
                 "openers": [(Name("b.mail.example"), "10.json allows b.mail.example")],

@@ -21,7 +21,8 @@ RULES = rules(section({"mail": MAIL}, browsers=CLOSED, tenants={"microsoft": ["t
 EVERY = (*CLOSED, "microsoft_tenants")
 PATH = FIREFOX.path[1:]
 NONE, NO_OBJECT = "no policy file", "not valid JSON: not an object"
-LOOSE = "not set, or not locked"
+UNSET, HTTP3 = "is not set", "network.http.http3.enable"
+REFUSALS = f"ExtensionSettings.b@example {UNSET}; ExtensionSettings.vpn@example {UNSET}"
 FILTER = {"WebsiteFilter": {"Exceptions": ["*://mail.example/*", "*://*.x.mail.example/*", "<all_urls>", "nonsense"]}}
 TYPE = 'allowed_types of "*" in ExtensionSettings is of a wrong type, and costs all of it its effect'
 OPENED: dict[str, Any] = {
@@ -87,11 +88,11 @@ def tree(tmp_path: Path) -> Tree:
                 **OPENED,
                 "wrong": ["it is the organisation's alone"],
                 "settings": {
-                    "dns_over_https": f"DNSOverHTTPS: {LOOSE}",
-                    "extensions": f"ExtensionSettings: {LOOSE}",
+                    "dns_over_https": f"DNSOverHTTPS {UNSET}",
+                    "extensions": REFUSALS,
                     "microsoft_tenants": "login.live.com is not blocked",
                     "proxy_extensions": TYPE,
-                    "quic": f"Preferences: {LOOSE}",
+                    "quic": f"Preferences {UNSET}",
                 },
                 "unblocked": {"b@example", "vpn@example"},
             },
@@ -116,12 +117,15 @@ def tree(tmp_path: Path) -> Tree:
             *(None, True),
             {"Preferences": {}, "WebsiteFilter": {}, "ExtensionSettings": {"*": {"installation_mode": "removed"}}},
             {
-                "wrong": ["not as the plan has it: ExtensionSettings, Preferences, WebsiteFilter"],
+                "wrong": [
+                    f"not as the plan has it: WebsiteFilter.Block {UNSET}; {REFUSALS}; Preferences.{HTTP3} {UNSET};"
+                    " and 1 more"
+                ],
                 "settings": {
-                    "extensions": f"ExtensionSettings: {LOOSE}",
+                    "extensions": REFUSALS,
                     "microsoft_tenants": "login.live.com is not blocked",
                     "proxy_extensions": 'the permission proxy is not blocked in "*" of ExtensionSettings',
-                    "quic": f"Preferences: {LOOSE}",
+                    "quic": f"Preferences.{HTTP3} {UNSET}",
                 },
                 "unblocked": {"b@example", "vpn@example"},
             },

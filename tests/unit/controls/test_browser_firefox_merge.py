@@ -245,7 +245,7 @@ def test_the_policies_of_the_installation_are_not_hidden(tree: Tree) -> None:
     tree.enforce()
     assert tree.policies()["DisableAppUpdate"] is True
     tree.put(INSTALLED, {"policies": {"DisableAppUpdate": False}})
-    assert tree.details("policy-file") == ["not as the plan has it: DisableAppUpdate"]
+    assert tree.details("policy-file") == ["not as the plan has it: DisableAppUpdate is true instead of false"]
     tree.enforce()
     assert tree.policies()["DisableAppUpdate"] is False
     tree.lift()

@@ -32,3 +32,14 @@ def same(one: object, other: object) -> bool:
 def all_texts(value: object) -> TypeGuard[list[str]]:
     """Whether a value is a list that Chromium takes for one of its lists of texts."""
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def distinct_entries(entries: list[object]) -> list[object]:
+    """Return each entry of a list once, in its order."""
+    return list({one if isinstance(one, str) else (canonical(one),): one for one in entries}.values())
+
+
+def missing_entries(required: list[object], entries: list[object]) -> list[object]:
+    """Return the required entries that a list does not have."""
+    present = set(map(canonical, entries))
+    return [one for one in required if canonical(one) not in present]

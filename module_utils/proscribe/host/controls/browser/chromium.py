@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
 from ....base.json_text import to_json
 from ...system import WRITTEN_BY
+from ..policy_tables import all_texts
 from . import settings
 from .extension_settings import EXTENSION_SETTINGS, due
 from .observed import MARK
@@ -20,6 +21,8 @@ from .rendering import Name, Rules
 from .sign_in import sign_in_policies
 
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
     from ....model.tenants import Tenant
     from ..policy_tables import Policies
 
@@ -114,6 +117,25 @@ def microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]:
         {"patterns": hosts, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
         for hosts, headers in ((WORK_LOGINS, work), ([settings.PRIVATE_LOGIN], private))
     ]
+
+
+def takes_list(policy: str, value: object) -> TypeGuard[list[object]]:
+    """Whether a value is a list that Chromium takes for a policy. One entry of a wrong type costs all its effect (156).
+    HttpHeaderInjection has tables in its list, the other lists have texts.
+    """
+    if policy != TENANT_HEADERS:
+        return all_texts(value)
+    return isinstance(value, list) and all(map(_is_header_rule, value))
+
+
+def _is_header_rule(entry: object) -> bool:
+    """Whether an entry of HttpHeaderInjection is complete. A key that Chromium does not know harms nothing."""
+    if not isinstance(entry, dict) or not all_texts(entry.get("patterns")):
+        return False
+    headers = entry.get("headers")
+    return isinstance(headers, list) and all(
+        isinstance(header, dict) and all_texts([header.get("name"), header.get("value")]) for header in headers
+    )
 
 
 def render(said: Policies) -> bytes:

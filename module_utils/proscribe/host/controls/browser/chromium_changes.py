@@ -25,7 +25,13 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
     if rendered is not None and (folder.content != rendered or folder.faults.file):
         write = functools.partial(host.write, place.path, rendered)
         actions.append(Action("write", place.path, write, _before(folder), _text(rendered)))
-    reasons = (*folder.faults.directories, *folder.overriding(), *folder.unfit(), *folder.loose())
+    reasons = (
+        *folder.faults.directories,
+        *folder.overriding(),
+        *folder.other_headers(),
+        *folder.unfit(),
+        *folder.loose(),
+    )
     refused = [Refusal(RULE, folder.directory, reason) for reason in reasons]
     return Changes(actions, refused)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING, Iterator
 
-from ....base.json_text import to_json
 from ...system import Host
-from ..policy_tables import all_texts, list_in, same
+from ..policy_tables import distinct_entries, list_in, missing_entries, same
 from .chromium import (
     ALLOW,
     BLOCK,
@@ -22,6 +21,7 @@ from .chromium import (
     closing,
     policies,
     render,
+    takes_list,
 )
 from .chromium_extensions import Fit, Lists, by_id, deciding, effective, fitted, flawed, openings, together
 from .chromium_file import File, check_file
@@ -29,6 +29,7 @@ from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, REF
 from .matching import Closest, chromium_entry
 from .observed import MARK, Observed, faults
 from .places import Place
+from .policy_differences import describe_differences, short_value
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
 from .sign_in import PATTERN, explain_open_sign_in
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # The browsers whose own folders are known to take CHROMIUM_ENTRIES, since Chromium was tried; of others with another
 # maker nobody knows it.
 TRIED = frozenset({"chromium", "google_chrome"})
+ENTRIES = {TENANT_HEADERS: "complete header rules"}  # what the entries of a list have to be, where they are no texts
 CLOUD_FIRST = "CloudPolicyOverridesPlatformPolicy"
 # Every key that Proscribe may have written: they distinguish a backup of its file from a file of the organisation's.
 _EVER_SAID = {
@@ -131,15 +133,19 @@ class Folder:
         return last
 
     def effective(self, setting: str) -> list[str]:
-        """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's. Where
-        what the last file has is no list, or an entry is no string, nothing is left of all the others either (156).
-        A joined list has each entry once, and begins with those of the last file.
+        """A list of texts as Chromium has it (`effective_entries`)."""
+        return [entry for entry in self.effective_entries(setting) if isinstance(entry, str)]
+
+    def effective_entries(self, setting: str) -> list[object]:
+        """A list as Chromium has it: joined if the setting that says so has the last word, else the last file's. It is
+        empty where the last file has no list, or where one entry of any file is of a wrong type (156). A joined list
+        has each entry once, and begins with those of the last file.
         """
         joined, value = self.source(MERGE)[1], self.source(setting)[1]
-        if isinstance(value, list) and isinstance(joined, list) and setting in joined:
-            value = [entry for file in sorted(self._read(), reverse=True) for entry in list_in(file.said, setting)]
-            return list(dict.fromkeys(value)) if all_texts(value) else []
-        return value if all_texts(value) else []
+        if not (isinstance(value, list) and isinstance(joined, list) and setting in joined):
+            return value if takes_list(setting, value) else []  # type: ignore[return-value] # mypy widens it
+        entries = [entry for file in sorted(self._read(), reverse=True) for entry in list_in(file.said, setting)]
+        return distinct_entries(entries) if takes_list(setting, entries) else []
 
     def overriding(self) -> list[str]:
         """Files of the organisation that take effect away from Proscribe's, and by what."""
@@ -155,7 +161,7 @@ class Folder:
                         found.append(
                             f"{file.name} sets {MERGE} without {', '.join(sorted(joined))}, after {self.own_name}"
                         )
-                elif value != self.expected[setting]:
+                elif not same(value, self.expected[setting]):
                     found.append(f"{file.name} overrides {setting} of {self.own_name}")
         return found + self._clouded()
 
@@ -179,11 +185,12 @@ class Folder:
     def _spoiling(self, joined: set[str]) -> list[str]:
         """Files whose part of a joined list is none that Chromium takes, and costs it the parts of all others."""
         return [
-            f"{file.name} sets {setting} to what is no list of texts: it has no effect in {self.own_name} either"
+            f"{file.name} sets {setting} to what is no list of {ENTRIES.get(setting, 'texts')}:"
+            f" it has no effect in {self.own_name} either"
             for file in sorted(self.foreign)
             for setting in sorted(joined & set(file.said))
             if isinstance(file.said[setting], list) or self.own_name < file.name == self.source(setting)[0]
-            if not all_texts(file.said[setting])
+            if not takes_list(setting, file.said[setting])
         ]
 
     def loose(self) -> list[str]:
@@ -224,7 +231,7 @@ class Folder:
         openings = [e.name for e in entries if e.name not in own_allow and required.blocked(e.name)]
         overriding = self.overriding()
         wrong = [*self.faults.file, *self.faults.directories, *self._differences()]
-        wrong += [*overriding, *self.unfit(), *self.loose()]
+        wrong += [*overriding, *self.other_headers(), *self.unfit(), *self.loose()]
         wrong += [f"{name} beside it is a copy of it, and counts" for name in self.backups]
         many = {name: entries for name, entries in ((BLOCK, block), (ALLOW, allow)) if self._too_many(name, entries)}
         cut = {name: self._too_many(name, many[name]) for name in many if len(many[name]) > CHROMIUM_ENTRIES}
@@ -255,9 +262,8 @@ class Folder:
             return ["no policy file"]
         if self.own.lost:
             return [self.own.lost]
-        said = self.own.said
-        different = sorted(k for k in {*said, *self.expected} if said.get(k) != self.expected.get(k))
-        return ["not as the plan has it: " + ", ".join(different)] if different else ["written in another format"]
+        different = describe_differences(self.own.said, self.expected)
+        return [f"not as the plan has it: {different}"] if different else ["written in another format"]
 
     def _settings(self) -> dict[str, str]:
         """By setting that is open: what is wrong."""
@@ -279,9 +285,22 @@ class Folder:
         if not name:
             return self._why() or f"{policy} is not set"
         if isinstance(value, list):
-            missing = [one for one in value if one not in self.effective(policy)]
-            return f"{policy} is without {missing[0]}" if missing else ""
-        return "" if same(found, value) else f"{name} sets {policy} to {to_json(found)}"
+            entries = self.effective_entries(policy)
+            missing = missing_entries(value, entries)
+            if not missing:
+                return next(iter(self.other_headers()), "") if policy == TENANT_HEADERS else ""
+            entry = missing[0] if isinstance(missing[0], str) else short_value(missing[0])
+            return next(iter(self._spoiling({policy})), "") or f"{policy} is without {entry}"
+        return "" if same(found, value) else f"{name} sets {policy} to {short_value(found)}"
+
+    def other_headers(self) -> list[str]:
+        """The file that has browsers send another value of a header than the plan's."""
+        from .tenants import overriding_header
+
+        required = list_in(self.expected, TENANT_HEADERS)
+        entry, header = overriding_header(required, self.effective_entries(TENANT_HEADERS))
+        files = (file.name for file in sorted(self.foreign) if entry in list_in(file.said, TENANT_HEADERS))
+        return [f"{next(files, self.own_name)} sets another value of the header {header}"] if header else []
 
     def _proxies(self) -> str:
         """Why extensions may have a proxy that should not; "" if none may."""

@@ -24,10 +24,11 @@ from ..policy_tables import list_in, same, table_in
 from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION
 from .extension_settings import closes as closes_proxies
 from .firefox import FILTER, closing, lists, policies, render
-from .firefox_merge import assumed_ours, closes, merge, parse, without_ours
+from .firefox_merge import assumed_ours, merge, parse, still_required, without_ours
 from .matching import Closest, Unless, firefox_entry
 from .observed import MARK, Observed, faults
 from .places import Place
+from .policy_differences import describe_differences
 from .rendering import MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, MICROSOFT_TENANTS, PRIVATE_LOGIN, PROXY_EXTENSIONS
 
@@ -229,10 +230,10 @@ class PolicyFile:
     def _open(self, said: Policies) -> dict[str, str]:
         """By setting that is open: what is wrong."""
         wrong = {
-            id_: self.lost or f"{', '.join(closed)}: not set, or not locked"
+            id_: self.lost or describe_differences(said, {**said, **required})
             for id_, closed in closing(self.rules, self.place).items()
             if id_ != PROXY_EXTENSIONS
-            if not all(closes(name, said.get(name), value) for name, value in closed.items())
+            if (required := still_required(said, closed))
         }
         if PROXY_EXTENSIONS in closing(self.rules, self.place) and (why := self._proxies(said)):
             wrong[PROXY_EXTENSIONS] = self.lost or why
@@ -278,8 +279,8 @@ class PolicyFile:
         if not self.marked:
             return ["it is the organisation's alone"]
         now, due = (table_in(one, "policies") for one in (self.document or {}, self.expected))
-        names = sorted(n for n in {*now, *due} if not same(now.get(n), due.get(n)))
-        return ["not as the plan has it: " + ", ".join(names)] if names else ["its notice differs"]
+        different = describe_differences(now, due)
+        return [f"not as the plan has it: {different}"] if different else ["its notice differs"]
 
 
 def _filter(policies: Policies, name: str) -> list[object]:

@@ -67,10 +67,19 @@ def merge(base: Policies, ours: Policies) -> dict[str, object]:
     for name, value in ours.items():
         if name == FILTER:
             policies[name] = _joined(table_in(policies, name), table_in(ours, name))
-        elif not closes(name, policies.get(name), value):
-            policies[name] = _joined_table(name, policies.get(name), value)
+        else:
+            policies.update(still_required(policies, {name: value}))
     rest = {key: value for key, value in base.items() if key not in (MARK, "policies")}
     return {MARK: WRITTEN_BY, **rest, "policies": policies}
+
+
+def still_required(policies: Policies, ours: Policies) -> dict[str, object]:
+    """Return the policies that have to change so that they close what Proscribe's would close, as they have to be."""
+    return {
+        name: _joined_table(name, policies.get(name), value)
+        for name, value in ours.items()
+        if not closes(name, policies.get(name), value)
+    }
 
 
 def _joined(theirs: Policies, ours: Policies) -> dict[str, object]:

@@ -49,10 +49,15 @@ class Observed(NamedTuple):
         below = [one for one in self.openings if one not in found and any(covers(upper, one) for upper in restricted)]
         return found + below
 
+    @property
+    def cause(self) -> str:
+        """Why something is open: the one reason, or else what is wrong with the file."""
+        return self.why or "; ".join(self.wrong)
+
     def why_open(self, name: Name) -> str:
         """Why a name is open: by whose exception, or else what applies to all."""
         said = (words for opener, words in self.openers if covers(opener, name) or covers(name, opener))
-        return self.why or next(said, "")
+        return self.why or next(said, "") or self.cause
 
 
 def lost(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> Observed:

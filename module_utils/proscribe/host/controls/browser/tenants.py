@@ -6,14 +6,16 @@ It is in the report beside the rule that is in effect: what one browser covers, 
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Sequence
 
 from ....model.finding import Finding
 from ....model.tenants import describe_missing_id
+from ..policy_tables import list_in
 from .chromium import CONTEXT, TENANT_DOMAINS, TENANT_HEADERS
 from .firefox import FILTER, TENANTS
+from .matching import chromium_entry
 from .places import THUNDERBIRD, Place
-from .rendering import Rules
+from .rendering import Name, Rules, covers
 from .settings import GOOGLE_TENANTS, PRIVATE_LOGIN
 
 MOST_NAMED = 3
@@ -53,3 +55,27 @@ def _without_context(rules: Rules) -> str:
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
+
+
+def overriding_header(required: Sequence[object], entries: Sequence[object]) -> tuple[object, str]:
+    """Return the entry of HttpHeaderInjection that gives a required header another value, and the header's name;
+    (None, "") for none. Of a header, the closest pattern counts, and of equal ones the last in the list (156).
+    """
+    ours = [(index, *header) for index, entry in enumerate(entries) if entry in required for header in _headers(entry)]
+    for index, entry in enumerate(entries):
+        for pattern, name, value in _headers(entry):
+            for place, own_pattern, own_name, own_value in ours:
+                if name.lower() != own_name.lower() or value == own_value or not covers(own_pattern, pattern):
+                    continue
+                if pattern != own_pattern or index > place:
+                    return entry, name
+    return None, ""
+
+
+def _headers(entry: object) -> Iterator[tuple[Name, str, str]]:
+    """The headers of an entry: the pattern of its sites, the name, and the value."""
+    rule = entry if isinstance(entry, dict) else {}
+    for pattern in filter(None, map(chromium_entry, list_in(rule, "patterns"))):
+        for header in list_in(rule, "headers"):
+            if isinstance(header, dict):
+                yield pattern.name, str(header.get("name")), str(header.get("value"))
