@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import put, visits
+from browser_setup import enforce, put, real_plan, unmet, visits
+from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.host.controls.browser.rendering import CHROMIUM_ENTRIES, MOST_ENTRIES
+from proscribe.model.plan_hours import at
 
 pytestmark = pytest.mark.integration
 
@@ -84,3 +87,26 @@ def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(
     }
     put(tree, {"/etc/firefox/policies/policies.json": {"policies": {"WebsiteFilter": filtered}}})
     assert blocked(tree, "firefox", [listed[-1], LAST, "shut.test"]) == {LAST, "shut.test"}
+
+
+@pytest.mark.parametrize(("hour", "is_open"), [(10, True), (20, False)])
+def test_every_category_closes_sites_outside_of_hours_and_reports_what_stays_open(
+    hour: int, is_open: bool, tree: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool("chromium")
+    plan = real_plan(categories=list(CATEGORIES), audiences=list(AUDIENCES), dns_backend="hosts")
+    services = plan["controls"]["browser"]["services"]
+    hours = {"mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
+    services["whatsapp"] |= hours
+    a_monday = datetime.datetime(2026, 11, 30, hour)  # noqa: DTZ001 - a clock without a zone
+    now = at(plan, a_monday.timetuple())
+    enforce(tree, now)
+    verdicts = unmet(tree, now)
+    left_open = [one.id for verdict in verdicts if verdict.state == "noncompliant" for one in verdict.findings]
+    assert 100 < len(left_open) < 300
+    assert not any(verdict.drifted for verdict in verdicts)
+    sites = ["web.whatsapp.com", "web.telegram.org", "drive.google.com"]
+    below = [f"x.{name}" for name in ("filebin.net", *left_open[:3], "anonfiles.com")]
+    closed = blocked(tree, "chromium", [*sites, *below])
+    assert closed.intersection(sites) == {*sites} - ({"web.whatsapp.com"} if is_open else set())
+    assert [name for name in below if (name not in closed) != (name.removeprefix("x.") in left_open)] == []

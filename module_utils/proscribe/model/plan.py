@@ -40,8 +40,8 @@ Identifiers by control:
                 ["team:identifier" of programs on macOS], team_ids [of makers, all of whose programs there are meant],
                 web_hosts [hosts, or host/path], web_allow [hosts below them that are no web app of the service]
     browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],
-               extensions {chrome: [ids], firefox: [ids]}; unlisted [those of the names that browsers are not given,
-               because their lists are full], open [those of them that the plan's DNS filter does not close]
+               extensions {chrome: [ids], firefox: [ids]}; front_doors [those of the names that people type: browsers
+               get them first where their lists are too short for all], absent where all names fit
     firewall   networks [CIDR, merged; one address without a length], ports [numbers; none means all]
     dns        domains [suffixes], allow [hosts], canaries [names that want NXDOMAIN and no address]
 Settings:

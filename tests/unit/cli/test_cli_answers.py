@@ -13,11 +13,12 @@ from made_policy import made_catalogue, plan, restrictions
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.explain.facts import NOTHING, Facts
 from proscribe.controller.cli.explain.question import Question, read
-from proscribe.controller.cli.explain.reasons import answers, decided
+from proscribe.controller.cli.explain.reasons import answers, browser, decided
 from proscribe.controller.cli.explain.reasons.reason import Policy
 from proscribe.controller.cli.explain.relations import Subject, remarks, subject
 from proscribe.controller.compile.catalogue.claims import SHARED, Claimant, check_claims
 from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.waivers.hours import windows
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.portable import scan
@@ -287,6 +288,56 @@ RESTRICTED_NAMES = [
     *("gmx.net", "wetransfer.com", "pastebin.com", "www.box.com"),
     *("web.skype.com", "mail.zoho.com"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "status"),
+    [
+        ("filebin.net", {"dns_backend": "dnsmasq"}, "open"),  # dns closes it, with all below it
+        ("filebin.net", {"controls": {"dns": "off"}}, "open"),
+        ("web.whatsapp.com", {"dns_backend": "hosts"}, "blocked"),  # what people type comes first
+    ],
+)
+def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(
+    own_catalogue: Catalogue, text: str, values: dict[str, Any], status: str
+) -> None:
+    every = {"categories": list(CATEGORIES), "audiences": list(AUDIENCES)}
+    found = said(own_catalogue, text, **{**every, **values})
+    assert found["browser"].status == status
+    assert ("browsers' lists take 1000 names" in texts(found, "browser")) == (status == "open")
+
+
+@pytest.mark.parametrize(
+    ("host", "backend", "status", "where"),
+    [
+        ("first.example", "dnsmasq", "blocked", ""),
+        ("first.example", "hosts", "open", ""),
+        ("first.example", "auto", "depends", " on a host without a resolver that filters"),
+        ("x.second.example", "auto", "depends", " on a host with a resolver that filters"),
+    ],
+)
+def test_which_names_have_room_may_depend_on_the_dns_backend(host: str, backend: str, status: str, where: str) -> None:
+    def control(domains: list[str], **settings: Any) -> dict[str, Any]:
+        entry = {"name": "One", "mode": "enforce", "domains": domains, "urls": [], "allow": []}
+        return {"mode": "enforce", "services": {"one": entry}, "settings": settings}
+
+    names = [*(f"a{number:03}.example" for number in range(999)), "first.example", "x.second.example"]
+    controls = {
+        "browser": control(names, browsers={"dns_over_https": "blocked"}),
+        "dns": control(["first.example", "second.example"]),
+    }
+    policy = SimpleNamespace(
+        plan={"controls": controls, "browsers": []},
+        restrictions=SimpleNamespace(dns_backend=backend),
+        section=controls.get,
+        facts=Facts(),
+        waivers={},
+    )
+    about = SimpleNamespace(
+        kind="name", relations=(), services=lambda _: (), question=SimpleNamespace(host=host, path="")
+    )
+    (reason,) = browser.reasons(about, policy)  # type: ignore[arg-type]
+    assert (reason.status, reason.text.endswith(where)) == (status, True)
 
 
 @pytest.fixture(scope="module")

@@ -156,6 +156,20 @@ ENTRIES = st.builds(entry, st.sampled_from(["enforce", "report"]), domains=NAMES
 PLANS = st.builds(dns, **dict.fromkeys(("parrot", "owl"), ENTRIES))
 
 
+def test_names_that_do_not_fit_into_the_lists_of_browsers_are_explained() -> None:
+    def of(count: int, **more: Any) -> dict[str, Any]:
+        names = [f"host{number}.example" for number in range(count)]
+        return made(browser=section(services={"a": entry(domains=names, **more)}))
+
+    earlier_version = of(1073, unlisted=["host9.example"], open=[])
+    assert difference(earlier_version, of(1073, front_doors=["host1.example"])) == ()
+    changes = {change.subject: change for change in difference(of(1000), of(1073))}
+    assert set(changes) == {"domains", "lists of browsers"}
+    lists = changes["lists of browsers"]
+    assert (lists.control, lists.kind, lists.before) == ("browser", "setting", "all names fit")
+    assert lists.after.startswith("73 of 1,073 names do not fit, since browsers take 1,000")
+
+
 @given(PLANS, PLANS)
 def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_ends(old: Any, new: Any) -> None:
     def compared_part(one: Any) -> Any:

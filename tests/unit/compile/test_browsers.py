@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from made import catalogue, service
 from made_catalogue import OWN, Made
+from made_waivers import WAIVER
 from proscribe.controller.compile.catalogue.loading import Browser, Catalogue, load
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.plans.browsers import open_names, places, unlisted
+from proscribe.controller.compile.plans.browsers import places
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.enforcement_points.decision import decide
 from proscribe.controller.enforcement_points.formats import rpz
-from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.controls.browser.desired import Desired
+from proscribe.host.controls.browser.name_closing import WITH_ALL_BELOW
+from proscribe.host.controls.browser.other_controls import HostControls
+from proscribe.host.controls.browser.rendering import Name, fit_names, rules
+from proscribe.model.plan_hours import at
 
 NOW = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
 MANAGED = "policies/managed/proscribe.json"
@@ -195,71 +204,39 @@ def test_all_places_of_a_catalogue() -> None:
     assert places(made) == PLACES
 
 
-def section(blocked: int, *, tenants: bool = False, mode: str = "enforce") -> dict[str, Any]:
-    entry = {"name": "Many", "mode": mode, "domains": [f"host{n}.example" for n in range(blocked)], "urls": []}
-    few = {"name": "Few", "mode": mode, "domains": ["host1.example", "www.host2.example"], "urls": [], "allow": []}
-    microsoft = {"microsoft": ["0" * 8]} if tenants else {}
-    return {"services": {"many": {**entry, "allow": []}, "few": few}, "settings": {"tenants": microsoft}}
-
-
-@pytest.mark.parametrize(
-    ("made", "count"),
-    [
-        (section(1000), 0),  # what another service's names cover is no entry of its own
-        (section(999, tenants=True), 0),
-        (section(1000, tenants=True), 1),  # Firefox needs one entry to refuse private accounts
-        (section(1001), 1),
-        (section(5000, mode="waived"), 0),
-        (section(5000, mode="audit"), 4001),
-    ],
-)
-def test_what_browsers_do_not_take_is_named_and_stops_nothing(made: dict[str, Any], count: int) -> None:
-    found = unlisted(made, {})
-    assert sum(map(len, found.values())) == count
-    for id_, texts in found.items():
-        made["services"][id_]["unlisted"] = texts
-    assert len(rules({**made, "settings": {**made["settings"], "browsers": {}}}).block) <= 1000
-
-
-def test_what_people_type_comes_first() -> None:
-    """Front doors, pages, then in turn one name of each service, the shorter ones before."""
-    typed, page = "a.very.long.name.example", "zoo.example/drive"
-    cdn = [f"{number}.cdn.example" for number in range(2000)]
-    zoo = {"mode": "enforce", "domains": [typed, *cdn, "zoo-cdn.example"], "urls": [page], "allow": []}
-    made = section(10)
-    made["services"]["zoo"] = zoo
-    found = unlisted(made, {"zoo": (f"www.{typed}",)})
-    assert set(found) == {"zoo"} and len(found["zoo"]) == 1013
-    assert not {typed, page, "zoo-cdn.example"}.intersection(found["zoo"])
-
-
-@pytest.mark.parametrize(
-    ("dns", "left"),
-    [
-        ({}, ["a.example", "b.c.example", "d.example/x"]),
-        ({"mode": "enforce", "domains": ["a.example", "c.example", "d.example"]}, ["d.example/x"]),
-        ({"mode": "audit", "domains": ["a.example", "c.example"]}, ["a.example", "b.c.example", "d.example/x"]),
-    ],
-)
-def test_the_dns_filter_closes_the_hosts_that_it_has_and_no_page(dns: dict[str, Any], left: list[str]) -> None:
-    assert open_names(["a.example", "b.c.example", "d.example/x"], {"services": {"one": dns}}, "one") == left
+def every_category(own_catalogue: Catalogue, waivers: Sequence[Waiver] = (), names: int = 100) -> dict[str, Any]:
+    """The plan of all categories, and of a service of the organisation with so many names."""
+    own = service("own", domains=tuple(f"host{number}.example" for number in range(names)))
+    both = dataclasses.replace(own_catalogue, services={**own_catalogue.services, "own": own})
+    chosen = {"proscribe_categories": list(CATEGORIES), "proscribe_audiences": list(AUDIENCES)}
+    return compile_plan(both, read_restrictions(chosen, str), list(waivers), datetime.date(2026, 11, 29))
 
 
 def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own_catalogue: Catalogue) -> None:
     """Before, this stopped every run and every export."""
-    own = service("own", domains=tuple(f"host{number}.example" for number in range(100)))
-    both = dataclasses.replace(own_catalogue, services={**own_catalogue.services, "own": own})
-    chosen = {"proscribe_categories": list(CATEGORIES), "proscribe_audiences": list(AUDIENCES)}
-    plan = compile_plan(both, read_restrictions(chosen, str), [], datetime.date(2026, 11, 29))
-    services = plan["controls"]["browser"]["services"]
-    beyond = {id_: entry["unlisted"] for id_, entry in services.items() if "unlisted" in entry}
-    assert sum(map(len, beyond.values())) >= 50
-    assert len(rules(plan["controls"]["browser"]).block) == 1000
-    assert not any(entry.get("open") for entry in services.values())  # the DNS filter has all of them
-    doors = {door for one in both.services.values() for door in one.front_doors}
-    assert not doors.intersection(*[set(texts) for texts in beyond.values()])
+    plan = every_category(own_catalogue)
+    of = fit_names(plan["controls"]["browser"], HostControls(plan, lambda: WITH_ALL_BELOW))
+    assert (sum(of.listed.names.values()), len(of.left_out) > 20) == (1000, True)
+    doors = {door for one in own_catalogue.services.values() for door in one.front_doors}
+    assert not doors.intersection(str(one) for names in of.left_out.values() for one in names)
+    assert Desired(plan, HostControls(plan, lambda: WITH_ALL_BELOW)).open_names() == {}  # the DNS filter has all
     left = rpz.render(decide({"host": plan}, NOW, "", ("dns",)))
     assert b"host99.example" in b"".join(left.files.values())
+
+
+@pytest.mark.parametrize(("hour", "blocked"), [(10, False), (12, True)])
+def test_a_waiver_with_hours_leaves_a_policy_at_all_times(
+    own_catalogue: Catalogue, tmp_path: Path, hour: int, blocked: bool
+) -> None:
+    """Before, the lists were cut for the hours of the waiver alone, and at other times there was no policy."""
+    file = tmp_path / "w1.yml"
+    file.write_text(yaml.safe_dump({**WAIVER, "services": ["own"], "controls": ["browser"]}), encoding="utf-8")
+    waiver = dataclasses.replace(read_waiver(file), hours=("mon 09:00-11:00",))
+    plan = every_category(own_catalogue, [waiver], names=900)
+    a_monday = datetime.datetime(2026, 11, 30, hour)  # noqa: DTZ001 - a clock without a zone
+    section = at(plan, a_monday.timetuple())["controls"]["browser"]
+    assert len(rules(section).block) == 1000
+    assert fit_names(section).listed.blocks(Name("host0.example")) is blocked
 
 
 def test_a_browser_of_the_organisation_is_one_entry(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from proscribe.host.controls.browser import ObservedPlace, faulty, judge_policie
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.observed import Observed
 from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import MOST_ENTRIES, Name
+from proscribe.host.controls.browser.rendering import Name
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, Verdict
 
 CHROME = CHROMIUM._replace(id="google_chrome", path="/etc/opt/chrome/policies/managed/proscribe.json")
@@ -35,9 +35,9 @@ def seen(*pairs: Any) -> list[ObservedPlace]:
     return [ObservedPlace(place, observed) for place, observed in zip(pairs[::2], pairs[1::2])]
 
 
-def judged(*pairs: Any, filtered: bool = True, **service: Any) -> Verdict:
+def judged(*pairs: Any, **service: Any) -> Verdict:
     of = section({"mail": {**MAIL, **service}})
-    (verdict,) = judge_policies(of, Desired({"controls": {"browser": of}}), seen(*pairs), filtered)
+    (verdict,) = judge_policies(of, Desired({"controls": {"browser": of}}), seen(*pairs))
     return verdict
 
 
@@ -98,28 +98,12 @@ def test_what_is_open_is_said_of_all_that_lack_the_same(pairs: tuple[Any, ...], 
     ("service", "expected"),
     [
         (
-            {"mode": "waived", "waiver": "w1", "open": ["c.example"]},
+            {"mode": "waived", "waiver": "w1"},
             Verdict("browser/mail", WAIVED, (policy("mail", detail="not blocked, by waiver"),), waiver="w1"),
         ),
         (
-            {"mode": "upcoming", "effective_from": "2030-01-01", "open": ["c.example"]},
+            {"mode": "upcoming", "effective_from": "2030-01-01"},
             Verdict("browser/mail", NOT_APPLICABLE, reason="upcoming: in force from 2030-01-01"),
-        ),
-        (
-            {"open": ["c.example"], "unlisted": ["d.example"]},
-            Verdict(
-                "browser/mail",
-                NONCOMPLIANT,
-                (policy("c.example", detail=f"open in browsers: their lists take {MOST_ENTRIES} names"),),
-            ),
-        ),
-        (
-            {"open": ["c.example"], "unlisted": ["d.example"], "filtered": False},
-            Verdict(
-                "browser/mail",
-                NONCOMPLIANT,
-                (policy("d.example", detail=f"open in browsers: their lists take {MOST_ENTRIES} names"),),
-            ),
         ),
     ],
 )

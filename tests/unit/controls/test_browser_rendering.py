@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_browser import section
 from made_places import CHROMIUM, FIREFOX
-from proscribe.host.controls.browser import chromium, firefox, judge_policies, rendering
-from proscribe.host.controls.browser.desired import Desired
+from proscribe.host.controls.browser import chromium, firefox, rendering
 from proscribe.host.controls.browser.rendering import Name
 from proscribe.host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
 from proscribe.host.system import WRITTEN_BY, ControlError
@@ -152,34 +151,6 @@ def test_block_and_allow_lists(services: dict[str, dict[str, Any]], block: list[
 def test_a_name_that_no_browser_understands_is_refused(text: str) -> None:
     with pytest.raises(ControlError, match="is not a host"):
         rendering.name(text)
-
-
-def test_too_many_names_are_refused_and_never_cut() -> None:
-    services = {"a": {"domains": [f"host{number}.example" for number in range(1001)]}}
-    with pytest.raises(ControlError, match="1001 blocked names.*at most 1000"):
-        lists(services)
-    services["a"]["domains"].pop()
-    assert len(lists(services)[0]) == 1000
-
-
-def test_what_browsers_are_not_given_is_in_no_list_and_open_unless_the_dns_filter_closes_it() -> None:
-    entry = {
-        "name": "A",
-        "mode": "enforce",
-        "domains": ["a.example", "b.example", "c.example"],
-        "urls": [],
-        "allow": [],
-    }
-    entry |= {"unlisted": ["b.example", "c.example"], "open": ["c.example"]}
-    made = section({"a": entry})
-    assert [str(one) for one in rendering.rules(made).block] == ["a.example"]
-    desired = Desired({"controls": {"browser": made}})
-    for filtered, expected in ((True, ["c.example"]), (False, ["b.example", "c.example"])):
-        (verdict,) = judge_policies(made, desired, [], filtered)
-        assert ([one.id for one in verdict.findings], verdict.state) == (expected, "noncompliant")
-        assert not verdict.drifted, "no run can correct it"
-    del made["services"]["a"]["open"]
-    assert judge_policies(made, desired, [])[0].state == "compliant"
 
 
 ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"

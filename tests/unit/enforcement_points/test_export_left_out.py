@@ -44,8 +44,8 @@ def test_what_browsers_do_not_get_is_said_by_service() -> None:
             "wren": {"mode": "enforce"},
             "tern": {"mode": "report"},
             "owl": {"mode": "enforce", "extensions": {"firefox": ["o@o.example"]}},
-            "heron": {"mode": "audit", "domains": ["heron.example"], "unlisted": ["a.example", "b.example"]},
-            "egret": {"mode": "report", "unlisted": ["c.example"]},
+            "heron": {"mode": "audit", "domains": [f"heron{number}.example" for number in range(998)]},
+            "egret": {"mode": "report", "domains": [f"egret{number}.example" for number in range(1002)]},
         }
     )
     full = "The lists of browsers take 1000 names. Exports for name servers and proxies have all of them."

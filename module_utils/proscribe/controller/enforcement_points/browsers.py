@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 
 from ...host.controls.browser import firefox
 from ...host.controls.browser.chromium import CONTEXT
-from ...host.controls.browser.rendering import MOST_ENTRIES, Name, Verdicts, extensions, fitting, names, rules
+from ...host.controls.browser.rendering import MOST_ENTRIES, Name, extensions, fit_names, names, rules
 from ...host.controls.browser.settings import SIGN_IN, rule
 from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED
 from ...model.tenants import explain_missing_id, microsoft_tenants
 from ...model.types.plan import Entry, Plan, Section
+from ..report.text.wording import counted
 from .declaration import Decision, LeftOut
 
 CONTROL = "browser"
@@ -56,9 +57,8 @@ def left_out(
         if entry["mode"] in RESTRICTED and not _known(entry)
     ]
     found += [
-        LeftOut(f"{CONTROL}/{id_}", f"{len(entry['unlisted'])} names", _FULL)
-        for id_, entry in sorted(section["services"].items())
-        if entry["mode"] in RESTRICTED and entry.get("unlisted")
+        LeftOut(f"{CONTROL}/{id_}", counted(len(left_out_names), "name"), _FULL)
+        for id_, left_out_names in sorted(fit_names(section).left_out.items())
     ]
     if any(one.family == policies.FIREFOX for one in programs):
         found += _closed_in_firefox(section)
@@ -107,7 +107,7 @@ def blocks(plan: Plan, host: str, port: int | None = None) -> bool:
     """Whether the page of a host is blocked, or what it has at a path."""
     section = plan["controls"].get(CONTROL)
     bare, slash, path = host.partition("/")
-    return section is not None and Verdicts(fitting(section["services"])).blocked(Name(bare, slash + path))
+    return section is not None and fit_names(section).listed.blocks(Name(bare, slash + path))
 
 
 def _known(entry: Entry) -> bool:

@@ -130,8 +130,7 @@ class OfBrowser(TypedDict, total=False):
 
     urls: list[str]
     extensions: dict[str, list[str]]
-    unlisted: Annotated[list[str], "Those of the names that browsers are not given, because their lists are full"]
-    open: Annotated[list[str], "Those of these that the plan's DNS filter does not close"]
+    front_doors: Annotated[list[str], "Those of the names that people type: the lists of browsers have them first"]
 
 
 class OfFirewall(TypedDict, total=False):

@@ -1,13 +1,11 @@
-"""The catalogue's browsers -> the places of their policy files on a host."""
+"""The catalogue's browsers -> the places of their policy files on a host, and which names their lists need first."""
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 
 from ....host.controls.browser.places import OWN_FILE, THUNDERBIRD
-from ....host.controls.browser.rendering import MOST_ENTRIES, Verdicts, above, covers, fitting, minimal, name
-from ....model.plan import RESTRICTED
+from ....host.controls.browser.rendering import covers, fit_names, name
 from ....model.types.plan import BrowserPlace, Entry, Section
 from ..catalogue.loading import Browser, Catalogue
 from .identifiers import filled
@@ -96,61 +94,21 @@ def _unconfirmed(browser: Browser) -> Iterator[tuple[str, str]]:
         yield from ((packaging, file) for file in files)
 
 
-def unlisted(section: Section, front_doors: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """By service of a plan's browser section: the names that do not fit into the lists that browsers take; {} where all
-    fit. Browsers ignore the rest of a list without a word, and not all of them the same part.
-
-    What is typed comes first: `front_doors` of a service. Then come pages, which the DNS filter does not have, then
-    names, in turn one of each service, the shorter ones before. Who uses what is in no source, so the length stands for
-    it: people type example.com, and pages load a7.cdn.example.com.
+def note_front_doors(section: Section, catalogue: Catalogue) -> None:
+    """Note which names of a plan's browser section people type, where the lists of browsers are too short. They come
+    first there (host/controls/browser/rendering.py).
     """
     services = section["services"]
-    restricted = {id_: entry for id_, entry in services.items() if entry["mode"] in RESTRICTED}
-    # Firefox: where private accounts sign in.
-    room = MOST_ENTRIES - (1 if section["settings"]["tenants"].get("microsoft") else 0)
-    sizes = [len(entry["domains"]) + len(entry["urls"]) + len(entry["allow"]) for entry in services.values()]
-    if sum(sizes) <= room or _fits(services, room):
-        return {}
-    ordered = sorted(
-        (rank, place, id_, text)
-        for id_, entry in restricted.items()
-        for place, (rank, _, text) in enumerate(_by_rank(entry, front_doors.get(id_, ())))
-    )
-
-    def without(count: int) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for _, _, id_, text in ordered[count:]:
-            found.setdefault(id_, []).append(text)
-        return found
-
-    def fit(count: int) -> bool:
-        more = without(count)
-        return _fits({id_: {**entry, "unlisted": more.get(id_, [])} for id_, entry in services.items()}, room)
-
-    most = bisect.bisect_left(range(len(ordered) + 1), True, key=lambda count: not fit(count))
-    beyond = without(max(most - 1, 0))
-    given = Verdicts(fitting({id_: {**entry, "unlisted": beyond.get(id_, [])} for id_, entry in services.items()}))
-    # What another name of the lists covers takes no room.
-    left = {id_: sorted(text for text in texts if not given.blocked(name(text))) for id_, texts in beyond.items()}
-    return {id_: texts for id_, texts in sorted(left.items()) if texts}
-
-
-def _by_rank(entry: Entry, doors: Collection[str]) -> list[tuple[int, int, str]]:
-    """The names of a service, those first that have to be listed most: rank, labels, name."""
-    found = {*((1, text) for text in entry["urls"]), *((2, text) for text in entry["domains"])}
-    least = {text: rank for rank, text in sorted(found, reverse=True)}
-    typed = {text for text in least if any(covers(name(text), name(door)) for door in doors)}
-    return sorted((0 if text in typed else rank, text.count("."), text) for text, rank in least.items())
-
-
-def _fits(services: Mapping[str, Entry], room: int) -> bool:
-    smallest = minimal(fitting(services))
-    blocked = sum(smallest.values())
-    return blocked <= room and len(smallest) - blocked <= MOST_ENTRIES
-
-
-def open_names(texts: Collection[str], dns: Section | None, id_: str) -> list[str]:
-    """Which of a service's names that browsers are not given the DNS filter of the same plan does not close."""
-    entry = dns["services"].get(id_) if dns else None
-    closed = entry.get("domains", ()) if entry and entry["mode"] == "enforce" else ()
-    return [text for text in texts if "/" in text or not set(above(text)) & set(closed)]
+    # Outside of the hours of waivers most is blocked.
+    closed: dict[str, Entry] = {
+        id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in services.items()
+    }
+    if not fit_names({**section, "services": closed}).left_out:
+        return
+    for id_, entry in services.items():
+        doors = [name(door) for door in catalogue.services[id_].front_doors]
+        typed = [
+            text for text in (*entry["domains"], *entry["urls"]) if any(covers(name(text), door) for door in doors)
+        ]
+        if typed:
+            entry["front_doors"] = typed

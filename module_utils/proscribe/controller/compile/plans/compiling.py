@@ -17,7 +17,7 @@ from ..catalogue.loading import Catalogue, Service
 from ..restrictions import Restrictions, by_group
 from ..waivers.limits import limited
 from ..waivers.waiver import Waiver
-from .browsers import open_names, places, unlisted
+from .browsers import note_front_doors, places
 from .chosen import chosen_services, separated_by_tenant, serves_both
 from .identifiers import identifiers_of, without_web
 from .unmanaged_browsers import unmanaged_browsers
@@ -45,7 +45,7 @@ def compile_body(
         if restrictions.controls[control] != "off"
     }
     if "browser" in controls:
-        _unlisted(controls, catalogue)
+        note_front_doors(controls["browser"], catalogue)
     body: Plan = {
         "schema": SCHEMA,
         "contact": restrictions.contact,
@@ -104,17 +104,6 @@ def _section(
         found = unmanaged_browsers(catalogue, mode, [service for service, _ in chosen])
         section["settings"]["unmanaged_browsers"] = found
     return section
-
-
-def _unlisted(controls: Mapping[str, Section], catalogue: Catalogue) -> None:
-    """Note in the browser's section which names do not fit into the lists that browsers take, and which of these no DNS
-    filter closes.
-    """
-    services = controls["browser"]["services"]
-    front_doors = {id_: catalogue.services[id_].front_doors for id_ in services}
-    for id_, texts in unlisted(controls["browser"], front_doors).items():
-        services[id_]["unlisted"] = texts
-        services[id_]["open"] = open_names(texts, controls.get("dns"), id_)
 
 
 def _waived(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Waiver]], dict[str, list[Waiver]]]:

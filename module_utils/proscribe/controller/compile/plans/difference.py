@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ....host.controls.browser.rendering import MOST_ENTRIES, minimal
 from ....model.finding import GROUP_POLICY
 from ....model.plan import CONTROLS, canonical, digest
 from ....model.types.plan import Entry, Exempted, Plan, Section
@@ -17,6 +18,9 @@ CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier"
 
 # Keys of a service's entry that say its standing, and not what it is made of.
 STANDING = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
+# Keys that follow from the names of all services, some in plans of earlier versions only (`_list_length`).
+OF_LISTS = ("front_doors", "unlisted", "open")
+NAME_LISTS = "lists of browsers"
 
 
 class Change(NamedTuple):
@@ -84,6 +88,22 @@ def _control(control: str, old: Section | None, new: Section | None) -> Iterator
     for service in sorted({*olds, *news}):
         yield from _service(control, service, olds.get(service), news.get(service), before != after)
     yield from _settings(control, "", old["settings"], new["settings"])
+    if control == "browser":
+        was, now = _list_length(old), _list_length(new)
+        if was != now:
+            yield Change(control, SETTING, subject=NAME_LISTS, before=was, after=now)
+
+
+def _list_length(section: Section) -> str:
+    """Describe how many names of a browser section do not fit into the lists of browsers, outside of hours."""
+    services: dict[str, Entry] = {
+        id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in section["services"].items()
+    }
+    blocked = sum(minimal(services).values())
+    if blocked <= MOST_ENTRIES:
+        return "all names fit"
+    more = f"{blocked - MOST_ENTRIES:,} of {blocked:,} names do not fit, since browsers take {MOST_ENTRIES:,}"
+    return f"{more}: a run reports those that nothing else closes on a host"
 
 
 def _service(control: str, id_: str, old: Entry | None, new: Entry | None, mode_changed: bool) -> Iterator[Change]:
@@ -160,7 +180,7 @@ def identifiers(entry: Entry) -> dict[str, frozenset[str]]:
     """What a service is made of in a plan, by kind: `domains`, `networks`, `packages.apt`, ..."""
     found: dict[str, frozenset[str]] = {}
     for key, value in entry.items():
-        if key in STANDING:
+        if key in STANDING or key in OF_LISTS:
             continue
         if isinstance(value, Mapping):
             found |= {f"{key}.{part}": frozenset(map(_shown, names)) for part, names in value.items()}

@@ -24,9 +24,10 @@ from ..base import Changes
 from . import exact_match, forks, ignored_policy_paths
 from .autoconfig import unsandboxed
 from .desired import Desired
+from .name_closing import ALONE
 from .observed import Observed
 from .places import PACKAGERS, Place, places
-from .rendering import MOST_ENTRIES, extensions, listed
+from .rendering import MOST_ENTRIES, extensions
 from .running import check_running as running_browsers
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SIGN_IN, rule
 from .sign_in import explain_open_sign_in
@@ -34,6 +35,8 @@ from .sign_in import explain_open_sign_in
 if TYPE_CHECKING:
     from ....model.types.plan import Entry, Plan, Section
 
+NO_ROOM = f"open in browsers: their lists take {MOST_ENTRIES} names"
+ONLY_BELOW = f"open below this name in browsers: their lists take {MOST_ENTRIES} names, and /etc/hosts closes it alone"
 UNKNOWN = "a browser that the catalogue does not have, and no policy folder is found in it: docs/browsers.md"
 
 
@@ -46,8 +49,10 @@ class ObservedPlace(NamedTuple):
 
 def observe(host: Host, plan: Plan) -> list[Verdict]:
     """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
+    from .other_controls import desired_on  # not for a Mac, which has none of them
+
     section = plan["controls"]["browser"]
-    desired = Desired(plan)
+    desired = desired_on(host, plan)
     known = places(host, plan)
     others = forks.find_forks(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
@@ -74,18 +79,18 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
 
 
 def judge_policies(
-    section: Section,
-    desired: Desired,
-    seen: Sequence[ObservedPlace],
-    filtered: bool = True,
-    installed: Collection[Place] = (),
+    section: Section, desired: Desired, seen: Sequence[ObservedPlace], installed: Collection[Place] = ()
 ) -> list[Verdict]:
-    """The verdicts of a plan's services, and of the bypasses that it closes. `filtered`: whether the host has the DNS
-    filter of the plan, too. `installed` are the places of browsers that are there.
+    """Return the verdicts of a plan's services, and of the bypasses that it closes.
+
+    `installed` are the places of browsers that are there.
     """
     unseen = _reasons(one.observed.unseen for one in seen)
+    left_open = desired.open_names()
     verdicts = [
-        _of_service(f"browser/{id_}", entry, list(_service_findings(seen, entry)), unseen, filtered)
+        _of_service(
+            f"browser/{id_}", entry, list(_service_findings(seen, entry, desired)), unseen, left_open.get(id_, ())
+        )
         for id_, entry in section["services"].items()
     ]
     for setting in desired.closed:
@@ -123,14 +128,11 @@ def _open_sign_in(section: Section, desired: Desired, seen: Sequence[ObservedPla
     }
 
 
-def _of_service(rule: str, entry: Entry, found: Sequence[Finding], unseen: str, filtered: bool) -> Verdict:
-    """The verdict of a service. What does not fit into the lists of browsers is open, unless the DNS filter closes it;
-    no run can correct that.
-    """
-    beyond = entry.get("open", ()) if filtered else entry.get("unlisted", ())
-    if entry["mode"] not in RESTRICTED:
-        beyond = ()
-    more = [Finding("policy", one, detail=f"open in browsers: their lists take {MOST_ENTRIES} names") for one in beyond]
+def _of_service(
+    rule: str, entry: Entry, found: Sequence[Finding], unseen: str, left_open: Sequence[tuple[str, int]]
+) -> Verdict:
+    """Return the verdict of a service. No run can close the names for which the lists of browsers have no room."""
+    more = [Finding("policy", name, detail=ONLY_BELOW if degree == ALONE else NO_ROOM) for name, degree in left_open]
     verdict = judge(rule, entry, [*found, *more], unseen)
     return verdict if found else verdict._replace(drifted=False)
 
@@ -159,7 +161,7 @@ def _packaged(host: Host, plan: Plan, known: Sequence[Place]) -> tuple[Sequence[
     return packaged.check_packaged(host, known, others)
 
 
-def _service_findings(seen: Sequence[ObservedPlace], entry: Entry) -> Iterator[Finding]:
+def _service_findings(seen: Sequence[ObservedPlace], entry: Entry, desired: Desired) -> Iterator[Finding]:
     """The evidence against one service: one finding for all places that lack the same for the same reason."""
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
@@ -168,8 +170,8 @@ def _service_findings(seen: Sequence[ObservedPlace], entry: Entry) -> Iterator[F
         for place, observed in seen:
             if observed.complete:
                 continue
-            named = observed.opened(listed(entry)) if place.sites else []
-            why = observed.why_open(named[0]) if named else observed.why
+            named = observed.opened(desired.listed(entry)) if place.sites else []
+            why = observed.why_open(named[0]) if named else observed.cause
             opened = [str(one) for one in named]
             store = "chrome" if place.family == "chromium" else "firefox"
             opened += [f"extension {one}" for one in extensions(entry, store) if one in observed.unblocked]

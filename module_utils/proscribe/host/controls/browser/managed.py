@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, Verdict, judge
 from ...system import WRITTEN_BY
-from ..policy_tables import all_texts, same
+from ..policy_tables import missing_entries, same
 from . import ObservedPlace, chromium, exact_match, faulty, firefox, judge_policies, unclear
 from .chromium import MERGE
 from .desired import Desired
@@ -45,8 +45,7 @@ def verdicts(
     installed browsers, `others` those of which no policies are known, `unseen` is why these may not be all.
     """
     section = plan["controls"]["browser"]
-    installed = [one.place for one in seen]
-    found = judge_policies(section, desired, seen, filtered=False, installed=installed)
+    found = judge_policies(section, desired, seen, installed=[observed.place for observed in seen])
     if not any(one.place.sites for one in seen):
         state, why = (UNKNOWN, unseen) if unseen else (NOT_APPLICABLE, NONE_HERE)
         found = [Verdict(verdict.rule, state, reason=why) for verdict in found]
@@ -119,16 +118,15 @@ def check(desired: Desired, place: Place, due: Policies, said: Policies | None) 
 
 
 def _shared_out(due: Policies, said: Policies) -> tuple[dict[str, object], dict[str, object]]:
-    """What is as the plan has it, and the rest. Of a list of texts, the entries that the plan has are ours."""
+    """What is as the plan has it, and the rest. Of a list, the entries that the plan has are ours."""
     ours: dict[str, object] = {}
     others: dict[str, object] = {}
     for name, value in said.items():
         desired = due.get(name)
-        if all_texts(desired) and all_texts(value):
-            present = set(value)
-            ours[name] = [one for one in desired if one in present]
-            rest = present.difference(desired)
-            others.update({name: [one for one in value if one in rest]} if rest else {})
+        if isinstance(desired, list) and isinstance(value, list):
+            rest = missing_entries(value, desired)
+            ours[name] = missing_entries(desired, missing_entries(desired, value))
+            others.update({name: rest} if rest else {})
         elif name in due and same(desired, value):
             ours[name] = value
         else:

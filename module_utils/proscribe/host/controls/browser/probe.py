@@ -21,8 +21,9 @@ from ...system.transient_user import TransientUser, transient_user
 from . import forks
 from .chromium_folder import Folder
 from .forks import PATH
+from .other_controls import desired_on
 from .places import Place, places
-from .rendering import NOTHING, Name, rules
+from .rendering import NOTHING, Name
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, Section
@@ -59,7 +60,7 @@ def check_by_probe(host: Host, plan: Plan) -> Verdict:
     The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
     """
     section = plan["controls"]["browser"]
-    refused = next(iter(rules(section).block), None)
+    refused = next(iter(desired_on(host, plan).rules.block), None)
     if refused is None:
         return Verdict(RULE, NOT_APPLICABLE, reason="no site is blocked")
     if not host.privileged:

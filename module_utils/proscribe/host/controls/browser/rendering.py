@@ -9,7 +9,7 @@ same name, or a longer one.
 
 `rules` turns this into the one list of a browser whose closest entry decides (Chromium): it asks of every name what
 has to happen there, and keeps the name only if the shorter ones would say otherwise. What is left is minimal and has
-one order.
+one order. Browsers take a limited number of names: `fit_names` chooses those that matter most.
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
 from ....model.tenants import Tenant, google_domains, microsoft_tenants
 from ...system import ControlError
+from .name_closing import OPEN
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 
 if TYPE_CHECKING:
     from ....model.types.plan import Entry, Section
+    from .name_closing import OtherControls
+
+    # How far other controls close it, its kind, its place in its service, whether the firewall has networks of that.
+    # The last two make it one order.
+    Rank = tuple[int, int, int, bool, str, str]
 
 # Entries per list that every browser takes, so what a plan may come to. Firefox (153) ignores what comes after 1000,
 # and counts an entry that is there twice as two.
@@ -34,6 +40,7 @@ MOST_ENTRIES = 1000
 # it does not understand counts. In a list that is not joined, doubles count.
 # tests/integration/test_browser_limits.py has all of it from real browsers.
 CHROMIUM_ENTRIES = 1500
+TYPED, PAGE, HOST = range(3)  # kinds of names, those first that browsers need most
 
 _HOST = pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 # "?" and "#" begin another part of an address, "*" is special to one of the browsers.
@@ -81,6 +88,7 @@ class Rules(NamedTuple):
 
 
 NOTHING = Rules()
+FIRST = (OPEN, TYPED, 0, False, "", "")  # the rank that is listed before all others
 
 
 def name(text: str) -> Name:
@@ -96,27 +104,6 @@ def name(text: str) -> Name:
 def names(entry: Entry) -> list[Name]:
     """What a service of the plan consists of."""
     return [name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
-
-
-def listed(entry: Entry) -> list[Name]:
-    """The names of a service that browsers are given: all, but for those that do not fit into their lists."""
-    return names(_fitted(entry))
-
-
-def fitting(services: Mapping[str, Entry]) -> dict[str, Entry]:
-    """The services with the names that browsers are given."""
-    return {id_: _fitted(entry) for id_, entry in services.items()}
-
-
-def _fitted(entry: Entry) -> Entry:
-    unlisted = set(entry.get("unlisted", ()))
-    if not unlisted:
-        return entry
-    return {
-        **entry,
-        "domains": [one for one in entry.get("domains", ()) if one not in unlisted],
-        "urls": [one for one in entry.get("urls", ()) if one not in unlisted],
-    }
 
 
 def above(host: str) -> Iterator[str]:
@@ -169,6 +156,10 @@ class Verdicts:
 
     def blocked(self, address: Name) -> bool:
         """Whether the host and path of an address are blocked."""
+        return bool(self.blocking(address))
+
+    def blocking(self, address: Name) -> set[str]:
+        """Return the ids of the services that block the host and path of an address at its closest blocked name."""
         opened: set[str] = set()
         for host in above(address.host):
             for path in self._paths.get(host, ()):
@@ -177,22 +168,138 @@ class Verdicts:
                 one = Name(host, path)
                 blockers = self._blockers.get(one)
                 if blockers and not blockers <= opened:
-                    return True
+                    return blockers - opened
                 openers = self._openers.get(one, opened)
                 if openers is None:
-                    return False
+                    return set()
                 opened = opened | openers
+        return set()
+
+
+class NameList:
+    """The names that a browser is given. The closest name decides about an address, as in Chromium."""
+
+    def __init__(self, decided: Iterable[tuple[Name, bool]]) -> None:
+        """Keep the names that say otherwise than the shorter ones. `decided` has each name after those that cover it,
+        with whether it is blocked.
+        """
+        self.names: dict[Name, bool] = {}
+        self._paths: dict[str, list[str]] = {}  # by host, the longest path first
+        for one, blocked in decided:
+            if blocked != self.blocks(one):
+                self.names[one] = blocked
+                self._paths.setdefault(one.host, []).insert(0, one.path)
+
+    def blocks(self, address: Name) -> bool:
+        """Whether the host and path of an address are blocked."""
+        for host in above(address.host):
+            for path in self._paths.get(host, ()):
+                if address.path.startswith(path):
+                    return self.names[Name(host, path)]
         return False
+
+    def fits(self, room: int) -> bool:
+        """Whether browsers take all of it, with `room` for blocked names."""
+        blocked = sum(self.names.values())
+        return blocked <= room and len(self.names) - blocked <= MOST_ENTRIES
+
+
+class FittedNames(NamedTuple):
+    """The names that browsers are given, and by service the uppermost names that their lists have no room for."""
+
+    listed: NameList
+    left_out: Mapping[str, list[Name]] = {}
+
+
+def fit_names(section: Section, others: OtherControls | None = None) -> FittedNames:
+    """Choose the names that browsers are given: all, or those that matter most where their lists are too short.
+
+    Names that the host's `others` close are listed last. Of the rest, addresses that people type come first, then
+    pages, then in turn one name of each service, the shorter ones before. Nobody publishes who uses which name, so the
+    length stands for it: people type example.com, and pages load a7.cdn.example.com. Raises ControlError for an
+    unusable name.
+    """
+    verdicts = Verdicts(section["services"])
+    whole = _whole_list(verdicts)
+    room = _room(section)
+    if whole.fits(room):
+        return FittedNames(whole)
+    ranks = _ranks(section["services"], others)
+    blocked = sorted((one for one, of in whole.names.items() if of), key=lambda one: _rank(ranks, one))
+
+    def first_names(count: int) -> NameList:
+        chosen = set(blocked[:count])
+        return NameList((one, of) for one, of in whole.names.items() if not of or one in chosen)
+
+    listed = first_names(room)
+    if not listed.fits(room):  # too many exceptions: those of a name that is not listed are not needed
+        fitting, too_many = 0, min(room, len(blocked))
+        while too_many - fitting > 1:
+            count = (fitting + too_many) // 2
+            fitting, too_many = (count, too_many) if first_names(count).fits(room) else (fitting, count)
+        listed = first_names(fitting)
+    return FittedNames(listed, _left_out(verdicts, listed))
+
+
+def _room(section: Section) -> int:
+    """Return the number of names that may be blocked. Firefox needs one entry to refuse private accounts."""
+    return MOST_ENTRIES - (1 if section["settings"].get("tenants", {}).get("microsoft") else 0)
+
+
+def _whole_list(verdicts: Verdicts) -> NameList:
+    return NameList((one, verdicts.blocked(one)) for one in verdicts.all_names())
+
+
+def _ranks(services: Mapping[str, Entry], others: OtherControls | None) -> dict[Name, Rank]:
+    """Return by name its place in the order in which names are listed. The lowest is listed first."""
+    by_network = others.by_network if others else frozenset()
+    ranks: dict[Name, Rank] = {}
+    for id_, entry in services.items():
+        if entry["mode"] not in RESTRICTED:
+            continue
+        kinds = {**dict.fromkeys(entry.get("domains", ()), HOST), **dict.fromkeys(entry.get("urls", ()), PAGE)}
+        kinds.update(dict.fromkeys(entry.get("front_doors", ()), TYPED))
+        ordered = sorted(
+            (others.degree(name(text).host) if others else OPEN, kind, text.count("."), text)
+            for text, kind in kinds.items()
+        )
+        for place, (degree, kind, _, text) in enumerate(ordered):
+            rank: Rank = (degree, kind, place, id_ in by_network, id_, text)
+            ranks[name(text)] = min(rank, ranks.get(name(text), rank))
+    return ranks
+
+
+def _rank(ranks: Mapping[Name, Rank], one: Name) -> Rank:
+    """Return the rank of a name; of a path that a longer host repeats (Verdicts), that of the service's own name."""
+    return next((ranks[upper] for host in above(one.host) if (upper := one._replace(host=host)) in ranks), FIRST)
+
+
+def _left_out(verdicts: Verdicts, listed: NameList) -> dict[str, list[Name]]:
+    """Return by service its names that browsers are not given, without those below another one of them."""
+    left_out: dict[str, list[Name]] = {}
+    reported: set[tuple[str, str, str]] = set()
+    for one in verdicts.all_names():
+        if listed.blocks(one):
+            continue
+        for id_ in verdicts.blocking(one):
+            if not any((id_, host, path) in reported for host in above(one.host) for path in ("", one.path)):
+                reported.add((id_, *one))
+                left_out.setdefault(id_, []).append(one)
+    return left_out
 
 
 def rules(section: Section) -> Rules:
-    """The rules of a plan's browser section. Raises ControlError for an unusable name or more than MOST_ENTRIES."""
-    smallest = minimal(fitting(section["services"]))
+    """Return the rules of a browser section beside no other control. Raises ControlError for an unusable name."""
+    return rules_of(section, fit_names(section).listed.names)
+
+
+def rules_of(section: Section, smallest: Mapping[Name, bool]) -> Rules:
+    """Return the rules of a plan's browser section, with these names."""
     settings = section["settings"]
     managed = settings.get("browsers", {})
     return Rules(
-        block=limited("blocked names", sorted(one for one, blocked in smallest.items() if blocked)),
-        allow=limited("allowed names", sorted(one for one, blocked in smallest.items() if not blocked)),
+        block=tuple(sorted(one for one, blocked in smallest.items() if blocked)),
+        allow=tuple(sorted(one for one, blocked in smallest.items() if not blocked)),
         # In the order of the rows, so that one plan gives one file, in whatever order its own keys came.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
         google_domains=tuple(sorted(google_domains(settings))),
@@ -207,15 +314,7 @@ def rules(section: Section) -> Rules:
 
 def minimal(services: Mapping[str, Entry]) -> dict[Name, bool]:
     """The names that have to be listed, each with whether it is blocked or opened. Raises ControlError for a name."""
-    verdicts = Verdicts(services)
-    smallest: dict[Name, bool] = {}
-    hosts: dict[str, list[str]] = {}  # the kept ones by host, the longest path first
-    for one in verdicts.all_names():
-        blocked = verdicts.blocked(one)
-        if blocked != _closest(smallest, hosts, one):
-            smallest[one] = blocked
-            hosts.setdefault(one.host, []).insert(0, one.path)
-    return smallest
+    return _whole_list(Verdicts(services)).names
 
 
 def _refused(services: Mapping[str, Entry], store: str) -> tuple[str, ...]:
@@ -238,22 +337,3 @@ def _allowed(section: Section, store: str) -> tuple[str, ...]:
 def extensions(entry: Entry, store: str) -> tuple[str, ...]:
     """The ids of a service's browser extensions."""
     return tuple(entry.get("extensions", {}).get(store, ()))
-
-
-def _closest(smallest: Mapping[Name, bool], hosts: Mapping[str, list[str]], one: Name) -> bool:
-    for host in above(one.host):
-        for path in hosts.get(host, ()):
-            if one.path.startswith(path):
-                return smallest[Name(host, path)]
-    return False
-
-
-def limited(what: str, entries: Iterable[Name]) -> tuple[Name, ...]:
-    """The entries as they are. Raises ControlError if a browser would drop some unsaid, being too many."""
-    listed = tuple(entries)
-    if len(listed) > MOST_ENTRIES:
-        raise ControlError(
-            f"browser: {len(listed)} {what}, but browsers take at most {MOST_ENTRIES} per list: restrict fewer"
-            " services, or leave some of them to the control dns"
-        )
-    return listed

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import functools
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from .....host.controls.browser import firefox
 from .....host.controls.browser.extension_settings import PERMISSION
 from .....host.controls.browser.matching import Closest, Unless
+from .....host.controls.browser.name_closing import ALONE, WITH_ALL_BELOW
+from .....host.controls.browser.name_closing import OPEN as NOT_CLOSED
+from .....host.controls.browser.other_controls import HostControls, closes_for_browsers
 from .....host.controls.browser.rendering import (
     MOST_ENTRIES,
     Name,
+    NameList,
     Verdicts,
     covers,
-    fitting,
-    listed,
+    fit_names,
     name,
     names,
     rules,
+    rules_of,
 )
 from .....host.controls.browser.settings import ALLOW_LIST, EXTENSIONS, PROXY_EXTENSIONS
 from .....host.system import ControlError
@@ -25,6 +31,7 @@ from .....model.types.plan import Section
 from ....compile.reading import grammar
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
+from .dns import FILTERS, HOSTS_FILE
 from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, Policy, Reason, by_mode, missing, off, within
 
 FAMILIES = ("chromium", "firefox")
@@ -116,26 +123,44 @@ def _by_switches(id_: str, store: str, policy: Policy, section: Section) -> Iter
         yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {PERMISSION}" + where)
 
 
+class _Family(NamedTuple):
+    """A family of browsers, and what it makes of a list of names."""
+
+    id: str
+    title: str
+    does: Closest | Unless
+    listed: NameList
+
+
 class _Reading:
     """What a section comes to, and what browsers make of it: the same for every question about a plan."""
 
-    def __init__(self, section: Section) -> None:
-        services = section["services"]
-        self.names = {id_: names(entry) for id_, entry in services.items()}
-        self.verdicts = Verdicts(fitting(services))
-        self.families: tuple[tuple[str, str, Closest | Unless], ...] = ()
-        self.error = ""
-        try:
-            desired_rules = rules(section)
-        except ControlError as error:
-            self.error = str(error)
-            return
-        listed = firefox.lists(desired_rules)
-        chromium = Closest(map(str, desired_rules.block), map(str, desired_rules.allow))
-        self.families = (
-            ("chromium", "Chromium and its relatives", chromium),
-            ("firefox", "Firefox", Unless(listed.block, listed.exceptions)),
-        )
+    def __init__(self, policy: Policy, section: Section) -> None:
+        self.names = {id_: names(entry) for id_, entry in section["services"].items()}
+        # One list for each DNS backend that the host may have, as far as the lists differ.
+        self.lists = [
+            fit_names(section, HostControls(policy.plan, functools.partial(int, degree))).listed
+            for degree in _degrees(policy, section)
+        ]
+        self.families = [family for listed in self.lists for family in _families_with(section, listed)]
+
+
+def _degrees(policy: Policy, section: Section) -> Sequence[int]:
+    """How far the DNS backend of a host may close the names that browsers have no room for."""
+    if not fit_names(section).left_out or not closes_for_browsers(policy.plan):
+        return (NOT_CLOSED,)
+    backend = policy.restrictions.dns_backend
+    if backend in FILTERS:
+        return (WITH_ALL_BELOW,)
+    return (ALONE,) if backend == HOSTS_FILE else (ALONE, WITH_ALL_BELOW)
+
+
+def _families_with(section: Section, listed: NameList) -> Iterator[_Family]:
+    desired_rules = rules_of(section, listed.names)
+    in_firefox = firefox.lists(desired_rules)
+    chromium = Closest(map(str, desired_rules.block), map(str, desired_rules.allow))
+    yield _Family("chromium", "Chromium and its relatives", chromium, listed)
+    yield _Family("firefox", "Firefox", Unless(in_firefox.block, in_firefox.exceptions), listed)
 
 
 _readings: dict[str, _Reading] = {}  # by the digest of the plan
@@ -144,11 +169,11 @@ _readings: dict[str, _Reading] = {}  # by the digest of the plan
 def _reading(policy: Policy, section: Section) -> _Reading:
     digest = policy.plan.get("digest")
     if digest is None:
-        return _Reading(section)
+        return _Reading(policy, section)
     if digest not in _readings:
         if len(_readings) >= MOST_READINGS:
             _readings.clear()
-        _readings[digest] = _Reading(section)
+        _readings[digest] = _Reading(policy, section)
     return _readings[digest]
 
 
@@ -169,9 +194,12 @@ def _site(about: Subject, policy: Policy, section: Section) -> Iterator[Reason]:
         where = f"{within(target.host, str(nearest))}, of {entry['name']}"
         allowed = [one for one in map(name, entry["allow"]) if covers(one, target)]
         # What blocks together is what at least one blocks; so each service is asked with the waived ones alone.
-        if entry["mode"] in RESTRICTED and not any(covers(one, target) for one in listed(entry)):
+        given = [any(one.blocks(its_name) for its_name in fits) for one in reading.lists]
+        if entry["mode"] in RESTRICTED and not all(given):
             text = f"{where}: browsers' lists take {MOST_ENTRIES} names, and this is not one of them"
-            yield Reason(OPEN, text, id_)
+            if any(given):
+                text += f" on a host {'without' if given[-1] else 'with'} a resolver that filters"
+            yield Reason(DEPENDS if any(given) else OPEN, text, id_)
         elif entry["mode"] not in RESTRICTED or Verdicts({**waived, id_: entry}).blocked(target):
             yield from by_mode(policy, id_, entry, where)
         elif allowed:
@@ -189,9 +217,10 @@ def _closeness(one: Name) -> tuple[int, int]:
 
 def _as_browsers_read_it(target: Name, reading: _Reading, families: Collection[str]) -> Iterator[Reason]:
     """Where a family of browsers that is here cannot do just what is wanted."""
-    if reading.error:
-        yield Reason(DEPENDS, f"browser policies cannot express this: {reading.error}")
-    blocked = reading.verdicts.blocked(target)
-    for family, title, does in reading.families:
-        if family in families and does.blocked(target) != blocked:
-            yield Reason(DEPENDS, f"{title} cannot tell it apart and {'opens' if blocked else 'blocks'} it")
+    reported: set[str] = set()
+    for family in reading.families:
+        blocked = family.listed.blocks(target)
+        text = f"{family.title} cannot tell it apart and {'opens' if blocked else 'blocks'} it"
+        if family.id in families and family.does.blocked(target) != blocked and text not in reported:
+            reported.add(text)
+            yield Reason(DEPENDS, text)

@@ -1,0 +1,92 @@
+"""The names that other controls close on the same host, so that browsers need them least.
+
+Only a control that enforces closes anything. A DNS filter closes a name and all below it, a hosts file that name alone.
+The firewall closes networks. Nobody knows on a host which names lead there, so such a name may give way, and counts as
+open all the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, AbstractSet, Callable
+
+from ....model.plan import RESTRICTED
+from ...system import ControlError, Host, Unseen
+from ..dns.desired import covering, of_plan
+from .desired import Desired
+from .name_closing import ALONE, OPEN, WITH_ALL_BELOW
+from .settings import BLOCKED
+
+if TYPE_CHECKING:
+    from ....model.types.plan import Plan, Section
+
+ENFORCE = "enforce"
+
+
+class HostControls:
+    """What the other controls of a plan close on a host. `backend` says how far its DNS backend closes a name; it is
+    asked once, and only where that matters.
+    """
+
+    def __init__(self, plan: Plan, backend: Callable[[], int]) -> None:
+        self._plan = plan
+        self._backend = backend
+        self._most: int | None = None
+        self._dns: tuple[AbstractSet[str], AbstractSet[str]] | None = None
+
+    @property
+    def most(self) -> int:
+        """How far the host's DNS backend closes a name."""
+        if self._most is None:
+            self._most = self._backend() if closes_for_browsers(self._plan) else OPEN
+        return self._most
+
+    @property
+    def by_network(self) -> AbstractSet[str]:
+        """The ids of the services whose networks the firewall closes."""
+        firewall = self._plan["controls"].get("firewall")
+        entries = firewall["services"].items() if firewall else ()
+        return frozenset(id_ for id_, entry in entries if entry["mode"] == ENFORCE and entry.get("networks"))
+
+    def degree(self, host: str) -> int:
+        """How far a name is closed."""
+        if self.most == OPEN:
+            return OPEN
+        if self._dns is None:
+            self._dns = _names_of_dns(self._plan["controls"]["dns"])
+        blocked, through = self._dns
+        if self.most == ALONE:
+            return ALONE if host in blocked else OPEN
+        return WITH_ALL_BELOW if len(covering(host, blocked)) > len(covering(host, through)) else OPEN
+
+
+def _names_of_dns(section: Section) -> tuple[AbstractSet[str], AbstractSet[str]]:
+    """The names that a plan's dns control blocks, and those that it lets through below them."""
+    # What is only audited is not closed, and its exceptions open nothing.
+    enforced = {
+        id_: one for id_, one in section["services"].items() if one["mode"] == ENFORCE or one["mode"] not in RESTRICTED
+    }
+    desired = of_plan({**section, "services": enforced}, {}, canaries=False)
+    return desired.names, desired.through
+
+
+def desired_on(host: Host, plan: Plan) -> Desired:
+    """Return what a plan asks of the browsers of a host that has its other controls too."""
+    return Desired(plan, HostControls(plan, functools.partial(_backend_degree, host, plan)))
+
+
+def closes_for_browsers(plan: Plan) -> bool:
+    """Whether a plan's dns control closes names for browsers: it enforces, and they ask no resolver of their own."""
+    controls = plan["controls"]
+    settings = controls["browser"]["settings"].get("browsers", {})
+    return "dns" in controls and controls["dns"]["mode"] == ENFORCE and settings.get("dns_over_https") == BLOCKED
+
+
+def _backend_degree(host: Host, plan: Plan) -> int:
+    from ..dns.choice import HOSTS, choose
+
+    section = plan["controls"]["dns"]
+    try:
+        return ALONE if choose(host, section["settings"]).name == HOSTS else WITH_ALL_BELOW
+    except (ControlError, Unseen):  # reported by dns, which closes nothing here as far as is known
+        return OPEN
