@@ -94,7 +94,8 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
         options |= {"catalog": own} if own != str(installation.CATALOGUE) else {}
         options |= {"dir": others} if others else {}
         command = call.command("catalog", more=Subcommand("stale", options))
-        steps.append(Suggestion("see how to check what of the catalogue was not checked for too long:", command))
+        why = f"list what nobody has checked for {stale['max_days']} days, with what to do:"
+        steps.append(Suggestion(why, command))
     if any(record["state"] == ERROR for record in records):
         steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
     return [*steps, *_in_order(report, records)]
