@@ -82,6 +82,7 @@ def test_who_may_do_what_where_until_when(changes: dict[str, Any], said: str) ->
         ("2026-11-25T10:54:33Z", "2027-02-23T10:54:32Z", "90 days left"),
         ("2026-11-25T23:59:59Z", "2027-02-23T10:54:32Z", "90 days left"),
         ("2026-11-26T00:00:00Z", "2027-02-23T10:54:32Z", "89 days left"),
+        ("2027-02-22T22:00:00Z", "2027-02-23T10:54:32Z", "12 hours left"),
         ("2027-02-23T03:00:00Z", "2027-02-23T10:54:32Z", "7 hours left"),
     ],
 )
@@ -89,7 +90,8 @@ def test_list_and_report_count_the_same_days(now: str, end: str, remaining: str)
     at, ends = datetime.datetime.fromisoformat(now), datetime.datetime.fromisoformat(end)
     assert sentence(judged(ends=ends), at).startswith(f"{remaining}, until ")
     of_report = left({"status": "active", "expires": end}, now)  # type: ignore[typeddict-item]
-    assert of_report == (remaining if "day" in remaining else "ends today")
+    on_last_day = "ends today" if now[:10] == end[:10] else "ends tomorrow"
+    assert of_report == (remaining if "day" in remaining else on_last_day)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_waiver_that_will_be_taken_back_ends_then_in_every_output(organisation
     assert '"deadline":"2026-11-26T08:00:00Z"' in texts["oscal.json"]
     assert "until 2026-11-26 08:00 UTC" in "".join(document.page(outputs.report, outputs.records))
     table = " ".join(summary.render(outputs.report, outputs.records, summary.Screen(200, 100)).split())
-    assert "waiver w1 active 1 day left, until 2026-11-26 08:00 UTC: whatsapp on press01" in table
+    assert "waiver w1 active ends tomorrow, until 2026-11-26 08:00 UTC: whatsapp on press01" in table
     arguments = parsed(waiver, ["list"])
     arguments.run_subcommand(arguments, at(NOW))
     assert "1 day left, until 2026-11-26 08:00:00 UTC" in " ".join(capsys.readouterr().out.split())

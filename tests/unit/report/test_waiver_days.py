@@ -28,9 +28,9 @@ def waiver(end, status="active", **more):
         ("2026-11-25T22:30:01Z", 0, "ends today"),
         ("2026-11-25T23:59:59Z", 0, "ends today"),
         ("2026-11-26T00:00:00Z", 0, "ends today"),  # its last second is today's
-        ("2026-11-26T00:00:01Z", 1, "1 day left"),  # in less than two hours, and tomorrow all the same
-        ("2026-11-26T23:00:00Z", 1, "1 day left"),
-        ("2026-11-27T00:00:00Z", 1, "1 day left"),
+        ("2026-11-26T00:00:01Z", 1, "ends tomorrow"),  # in less than two hours, and tomorrow all the same
+        ("2026-11-26T23:00:00Z", 1, "ends tomorrow"),
+        ("2026-11-27T00:00:00Z", 1, "ends tomorrow"),
         ("2026-12-25T22:30:00Z", 30, "30 days left"),
         ("2028-02-29T12:00:00Z", 461, "461 days left"),
         ("2030-11-26T12:00:00Z", 1462, "1,462 days left"),

@@ -116,9 +116,11 @@ def _left(judged: Judged, now: datetime.datetime) -> int:
 
 
 def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> str:
-    """Return `90 days` as the report counts them; on the last day return `7 hours`."""
-    days = calendar_days(now, end)
-    return counted(days, "day") if days else shown((end - now).total_seconds())
+    """Return `90 days` as the report counts them; within the last 24 hours return `7 hours`."""
+    remaining = end - now
+    if remaining < datetime.timedelta(days=1):
+        return shown(remaining.total_seconds())
+    return counted(calendar_days(now, end), "day")
 
 
 def lifted_hosts(judged: Judged, lifts: Lifts) -> list[str]:

@@ -85,14 +85,15 @@ def days_left(waiver: RunWaiver, at: str) -> int | None:
 
 
 def left(waiver: RunWaiver, at: str) -> str:
-    """The same in words: `12 days left`, `ends today`, `ended`; "" for a waiver that never was good for anything."""
+    """Return `days_left` in words; "" for a waiver that never was good for anything."""
     if waiver["status"] not in LASTING:
         return ""
     try:
         days = days_left(waiver, at)
     except ValueError:
         return ""
-    return "ended" if days is None else f"{counted(days, 'day')} left" if days else "ends today"
+    near = {None: "ended", 0: "ends today", 1: "ends tomorrow"}
+    return near.get(days) or f"{counted(days or 0, 'day')} left"
 
 
 def percent(share: Share) -> str:
