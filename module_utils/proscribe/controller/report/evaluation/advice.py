@@ -88,6 +88,9 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
         steps[:0] = call.secrets()
     if waiting := since_last_run.waiting(report):
         steps.append(Suggestion(f"{waiting}:", call.command("requests", run["inventory"] or ())))
+    if any(record["state"] == ERROR for record in records):
+        steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
+    steps += _in_order(report, records)
     if stale := run.get("stale_catalog"):
         own, *others = stale["directories"]
         options: dict[str, str | list[str]] = {"max-age": f"{stale['max_days']}d"}
@@ -96,9 +99,7 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
         command = call.command("catalog", more=Subcommand("stale", options))
         why = f"list what nobody has checked for {stale['max_days']} days, with what to do:"
         steps.append(Suggestion(why, command))
-    if any(record["state"] == ERROR for record in records):
-        steps.append(Suggestion("errors: correct what they name and run again; -v shows every task"))
-    return [*steps, *_in_order(report, records)]
+    return steps
 
 
 def _in_order(report: Report, records: Sequence[Record]) -> list[Suggestion]:
