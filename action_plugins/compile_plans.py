@@ -25,7 +25,7 @@ from proscribe.controller.compile.inventory.inventory import Question, plain, va
 from proscribe.controller.compile.inventory.places import TAGS
 from proscribe.controller.compile.inventory.selection import Selection, select
 from proscribe.controller.compile.inventory.tags import unknown_tags
-from proscribe.controller.compile.inventory.workflow_job import workflow_job
+from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.controller.report.collection.active import objection
@@ -208,7 +208,7 @@ def _question(
         windows=selection.windows,
         pattern=selection.pattern,
         about=selection.about,
-        round=workflow_job(variables),
+        round=read_workflow_job(variables),
     )
 
 

@@ -468,9 +468,9 @@ def test_a_program_goes_with_its_environment_and_what_runs_it(place: Path, tmp_p
 )
 def test_what_runs_a_program_is_named_in_its_first_line(tmp_path: Path, first: bytes, also: list[str]) -> None:
     (tmp_path / "program").write_bytes(first)
-    assert list(run_files._with_what_runs_it(str(tmp_path / "program"))) == [str(tmp_path / "program"), *also]
-    assert list(run_files._with_what_runs_it(str(tmp_path))) == [str(tmp_path)]
-    assert list(run_files._with_what_runs_it(str(tmp_path / "gone"))) == [str(tmp_path / "gone")]
+    assert list(run_files._list_with_interpreters(str(tmp_path / "program"))) == [str(tmp_path / "program"), *also]
+    assert list(run_files._list_with_interpreters(str(tmp_path))) == [str(tmp_path)]
+    assert list(run_files._list_with_interpreters(str(tmp_path / "gone"))) == [str(tmp_path / "gone")]
 
 
 @pytest.mark.parametrize("mark", ["venv/pyvenv.cfg", "pyvenv.cfg", "venv/bin/pyvenv.cfg"])
@@ -480,7 +480,7 @@ def test_an_environment_is_one_by_its_mark(tmp_path: Path, mark: str) -> None:
     (tmp_path / mark).touch()
     environment = [str(tmp_path / "venv")] if mark == "venv/pyvenv.cfg" else []
     program = str(tmp_path / "venv/bin/program")
-    assert list(run_files._with_what_runs_it(program)) == [program, *environment, "/opt/python"]
+    assert list(run_files._list_with_interpreters(program)) == [program, *environment, "/opt/python"]
 
 
 def test_what_cannot_be_checked_is_not_trusted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -493,7 +493,7 @@ def test_what_cannot_be_checked_is_not_trusted(place: Path, monkeypatch: pytest.
             require_own("root", [str(place)])
     assert str(wrong.value) == f"it cannot be seen who can change {place}: [Errno 5] Input/output error"
     monkeypatch.setattr(run_files, "open", closed, raising=False)  # its first line: the file itself is checked anyhow
-    assert list(run_files._with_what_runs_it(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]
+    assert list(run_files._list_with_interpreters(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]
 
 
 def closed_by_its_command(path: Path, trusted: set[int]) -> bool:

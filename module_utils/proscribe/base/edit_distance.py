@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def edit_distance(first: str, second: str, most: int) -> int:
+def count_edits(first: str, second: str, most: int) -> int:
     """Return how many letters to insert, delete, replace or swap with their neighbour make one word of the other. More
     than `most` is returned as most + 1.
     """

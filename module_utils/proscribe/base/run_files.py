@@ -25,7 +25,7 @@ def find_exposed(paths: Iterable[str], trusted: Collection[int]) -> Exposed | No
 
     A path that does not exist belongs to nobody, unless others could create it.
     """
-    for path in [file for named in paths for file in _with_what_runs_it(named)]:
+    for path in [file for named in paths for file in _list_with_interpreters(named)]:
         try:
             found = exposed(path, trusted)
         except OSError as error:
@@ -35,7 +35,7 @@ def find_exposed(paths: Iterable[str], trusted: Collection[int]) -> Exposed | No
     return None
 
 
-def _with_what_runs_it(path: str) -> Iterator[str]:
+def _list_with_interpreters(path: str) -> Iterator[str]:
     """Yield a path; for a program also its virtual environment, and the interpreter that its first line names."""
     yield path
     real = os.path.realpath(path)

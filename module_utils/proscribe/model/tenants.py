@@ -48,12 +48,12 @@ def read_tenant(entry: str | TenantEntry) -> Tenant:
     return Tenant(entry.get("id", ""), tuple(entry.get("domains", ())))
 
 
-def microsoft_tenants(settings: Settings) -> tuple[Tenant, ...]:
+def read_microsoft_tenants(settings: Settings) -> tuple[Tenant, ...]:
     """Return Microsoft's tenants of a plan's browser settings. The first one is the organisation's own."""
     return tuple(map(read_tenant, settings.get("tenants", {}).get("microsoft", ())))
 
 
-def google_domains(settings: Settings) -> tuple[str, ...]:
+def read_google_domains(settings: Settings) -> tuple[str, ...]:
     """Return the domains of Google's tenants in a plan's browser settings."""
     return tuple(map(str, settings.get("tenants", {}).get("google", ())))
 

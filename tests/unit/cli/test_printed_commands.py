@@ -15,7 +15,7 @@ import doc_commands
 import pytest
 from command_parsers import parsers
 from proscribe.controller.cli import command_line
-from proscribe.controller.cli.next_command import lines_of, propose
+from proscribe.controller.cli.next_command import format_suggestions, propose
 from proscribe.controller.cli.variables import arguments_of
 from proscribe.controller.report.evaluation.advice import advice
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
@@ -135,7 +135,9 @@ def test_what_a_command_prints_is_taken_by_the_parser_and_keeps_the_inventory(
     monkeypatch: pytest.MonkeyPatch, collection: str, word: str, more: Subcommand, scoped: bool, parsed: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(installation, "COLLECTION", collection)
-    secret, line = lines_of(propose(word, more, INVENTORY)) if scoped else ["", *lines_of(propose(word, more))]
+    secret, line = (
+        format_suggestions(propose(word, more, INVENTORY)) if scoped else ["", *format_suggestions(propose(word, more))]
+    )
     assert line.startswith("  ") and doc_commands.wrong_with(line) == []
     assert line.startswith(f"  ansible-playbook proscribe.ban.{word} ") is bool(collection)
     assert ("site_password" in secret, "secret" in line.replace("proscribe-secret-vars.yml", "")) == (scoped, False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question, plain, waiver_folders
-from proscribe.controller.compile.inventory.workflow_job import workflow_job
+from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model import plan as plans
@@ -174,7 +174,7 @@ def test_the_old_way_to_restore_stops_every_run_and_names_the_new_one(ask, tmp_p
 )
 def test_a_run_is_of_the_round_that_is_named_or_of_the_workflow_job(ask, named, variables, round_):
     """The ids are those that AWX gives to the jobs of a workflow, also to the slices of one launch."""
-    assert ask({"web01": named}, job=workflow_job(variables))["round"] == round_
+    assert ask({"web01": named}, job=read_workflow_job(variables))["round"] == round_
 
 
 @pytest.mark.parametrize("value", ["a b", "-x", "../x", "x" * 65, ["7"], True])
@@ -182,4 +182,4 @@ def test_a_round_is_a_short_plain_word(ask, value):
     with pytest.raises(PolicyErrors, match="proscribe_round.*an id of letters, digits"):
         ask({"web01": {"round": value}})
     with pytest.raises(PolicyErrors, match="awx_workflow_job_id.*an id of letters, digits"):
-        workflow_job({"awx_workflow_job_id": value})
+        read_workflow_job({"awx_workflow_job_id": value})

@@ -343,7 +343,7 @@ class TestFirewall:
         monkeypatch.setattr(correcting.time, "monotonic", lambda: clock_[0])
         monkeypatch.setattr(correcting.time, "sleep", wait)
         mine = plan()
-        done = correcting.corrected(made, mine, "firewall", change)
+        done = correcting.correct_control(made, mine, "firewall", change)
         if confirmed:
             assert done == {"confirmed": (made, "t1")}
         else:
@@ -354,5 +354,5 @@ class TestFirewall:
         assert limits.seconds >= 60 and limits.memory == 0, "nft takes what it needs"
 
     def test_another_control_is_corrected_within_the_limits_of_an_observation(self, made: Made) -> None:
-        found = correcting.corrected(made, {}, "dns", lambda *given_, doing: (*given_, doing))  # type: ignore
-        assert found == (made, {}, "dns", correcting.limited)
+        found = correcting.correct_control(made, {}, "dns", lambda *given_, doing: (*given_, doing))  # type: ignore
+        assert found == (made, {}, "dns", correcting.carry_out_limited)

@@ -21,7 +21,7 @@ def propose(word: str, more: Subcommand, arguments: argparse.Namespace | None = 
     return [*call.secrets(), Suggestion("", call.subcommand(word, options, more))]
 
 
-def lines_of(suggestions: list[Suggestion]) -> list[str]:
+def format_suggestions(suggestions: list[Suggestion]) -> list[str]:
     """Return suggestions as lines. Those with commands begin with blanks, so that nothing breaks them."""
     here = where_we_are(os.environ)
     return [f"  {step.command.line(here)}" if step.command else step.text for step in suggestions]

@@ -24,7 +24,7 @@ from ..report import exports
 from ..report.end.publishing import changes_of
 from ..report.end.renewing import is_present, renew
 from ..report.evaluation.advice import shorter
-from ..report.evaluation.lifts import after_lifts
+from ..report.evaluation.lifts import apply_lifts
 from ..report.evaluation.merge import Unmergeable
 from ..report.evaluation.scope import parts
 from ..report.history import OFF, SQLITE, History, HistoryError, Scope, Transitions, open_history
@@ -249,7 +249,7 @@ def _one_run(arguments: argparse.Namespace, reports: Path, screen: summary.Scree
     lifts = fleet_state_file.read_lifts(reports) if is_present(directory, reports) else {}
     of_hosts = lifts or arguments.group or arguments.write or arguments.format not in (JSON, SVG)
     records: Sequence[Record] = sharing(read_records(directory)) if of_hosts else []
-    report, records = after_lifts(report, records, lifts)
+    report, records = apply_lifts(report, records, lifts)
     if arguments.group:
         report, records = report_pages.department(report, records, arguments.group)
     if arguments.write:

@@ -14,7 +14,7 @@ from ...host.controls.browser.settings import SIGN_IN, rule
 from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED
-from ...model.tenants import explain_missing_id, microsoft_tenants
+from ...model.tenants import explain_missing_id, read_microsoft_tenants
 from ...model.types.plan import Entry, Plan, Section
 from ..report.text.wording import counted
 from .declaration import Decision, LeftOut
@@ -85,7 +85,7 @@ def accounts_left_out(decision: Decision) -> list[LeftOut]:
 
 def context_left_out(section: Section) -> Iterator[LeftOut]:
     """Yield the header that takes an id only, where the organisation's own tenant has none in the plan."""
-    if missing := explain_missing_id(microsoft_tenants(section["settings"])[:1], CONTEXT):
+    if missing := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT):
         yield LeftOut("", f"the header {CONTEXT} at Microsoft's sign-in", missing)
 
 

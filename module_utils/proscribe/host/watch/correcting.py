@@ -20,14 +20,14 @@ MOST_REMOVALS = 25  # packages that one observation removes
 LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
 
 
-def corrected(host: Host, plan: Plan, name: str, change: Change) -> ChangeAnswer:
+def correct_control(host: Host, plan: Plan, name: str, change: Change) -> ChangeAnswer:
     """Correct one control as a run does; the result of run.change. Raises ControlError, Unseen and ValueError."""
     if name == "firewall":
-        return _firewall(host, plan, change)
-    return change(host, plan, name, doing=limited)
+        return _correct_firewall(host, plan, change)
+    return change(host, plan, name, doing=carry_out_limited)
 
 
-def limited(changes: Changes) -> Carried:
+def carry_out_limited(changes: Changes) -> Carried:
     """Carry changes out, but none of those that would remove very many packages. Raises ControlError."""
     removed = sum(len(one.before.splitlines()) or 1 for one in changes.actions if one.verb == "remove")
     if removed > MOST_REMOVALS:
@@ -38,7 +38,7 @@ def limited(changes: Changes) -> Carried:
     return carry_out(changes)
 
 
-def _firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
+def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     """Correct the firewall. A table that was confirmed before is loaded at once. Another one is tried out as a run does
     it, with the timer that takes it back. No controller connects anew, so only what the host can see by itself confirms
     it: it still reaches the gateways and resolvers that it reached before.

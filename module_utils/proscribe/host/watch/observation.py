@@ -20,7 +20,7 @@ from ...model.plan import known as known_plan
 from ..controls.apps.requests.answers import NOTIFIED
 from ..system import ControlError, Host, Unseen
 from .causes import by_cause
-from .correcting import corrected
+from .correcting import correct_control
 from .state import clock, effective, files, journal, pause, reservations
 from .state.summary import is_stale
 
@@ -49,9 +49,9 @@ class Observation:
     def __init__(self, host: Host, known: files.Settings, operations: Operations) -> None:
         self.host, self.known, self.operations = host, known, operations
         self.before = files.state(host)
-        self.generation = reservations.generation(host)
+        self.generation = reservations.read_generation(host)
         self.reservations = reservations.read_reservations(host)
-        self.reserved = self.reservations.in_force(host)
+        self.reserved = self.reservations.list_in_force(host)
         self.unmet = {*self.before.get("unmet", ()), *self.reservations.unmet}
         self.reported: list[str] = []  # what is wrong and need not be written down again
         self.unwritten: list[Line] = []  # lines that the journal could not take
@@ -109,7 +109,7 @@ class Observation:
 
     def _require_current(self) -> None:
         """Raise Superseded where a run has begun or ended to change this host since this observation began."""
-        if reservations.generation(self.host) != self.generation or files.settings(self.host) != self.known:
+        if reservations.read_generation(self.host) != self.generation or files.settings(self.host) != self.known:
             raise reservations.Superseded
 
     def _forgive_expired(self, wrong: list[str]) -> None:
@@ -244,7 +244,7 @@ class Observation:
 
                     restore(self.host, self.known)
                 else:
-                    corrected(self.host, plan, name, partial(self.operations.change, begin=self._require_current))
+                    correct_control(self.host, plan, name, partial(self.operations.change, begin=self._require_current))
             except (ControlError, Unseen, ValueError, OSError) as error:
                 self._require_current()  # it was refused for that, if so
                 failed[name] = str(error)

@@ -8,7 +8,7 @@ from ...base.duration import shown
 from ..system import Host, escaped
 from . import launches
 from .state import effective, files
-from .state.reservations import read_reservations, reason
+from .state.reservations import explain_reservation, read_reservations
 from .state.summary import summary
 
 LAST = 5  # incidents that are shown
@@ -32,8 +32,8 @@ def _lines(host: Host, known: files.Settings) -> Iterator[str]:
     if "frozen" in seen:
         pause = seen["frozen"]
         yield f"frozen until {pause['until']} by {pause['by']}: {pause['reason']}"
-    for name, reservation in read_reservations(host).in_force(host).items():
-        yield reason(name, reservation)
+    for name, reservation in read_reservations(host).list_in_force(host).items():
+        yield explain_reservation(name, reservation)
     for one in reversed(seen["incidents"][-LAST:]):
         more = f" and {number - 1} more rules" if (number := len(one["rules"]) + one["rules_left_out"]) > 1 else ""
         times = f"drifted {one['times']} times, corrected {one['corrected']}, last {one['last']}"

@@ -129,7 +129,7 @@ class Verifying:
         if pause.active(self.host):
             return {}
         self.reload(now)
-        if self.known and reservations.changed_by_others(self.host, "apps", self.known):
+        if self.known and reservations.is_changed_by_run(self.host, "apps", self.known):
             return {}
         processes = {pid: process for pid, _, _ in given if (process := self.host.process(pid))}
         paths = {pid: path for pid, path, _ in given}

@@ -20,7 +20,7 @@ from ...report.text.command import Subcommand
 from ...report.text.layout import fitted, screen_width, table
 from ...report.text.wording import clean
 from .. import say
-from ..next_command import lines_of, propose
+from ..next_command import format_suggestions, propose
 from .chosen import Chosen
 from .publishers import all_publishers, of_item
 
@@ -183,5 +183,5 @@ def _to_do(one: Stale, publishers: Sequence[str], arguments: argparse.Namespace)
     options |= {"dir": arguments.dir} if arguments.dir else {}
     return [
         f"{one}; this refreshes it:",
-        *lines_of(propose("catalog", Subcommand("refresh", options, {"list": publishers}))),
+        *format_suggestions(propose("catalog", Subcommand("refresh", options, {"list": publishers}))),
     ]

@@ -19,7 +19,7 @@ from ...compile.inventory.policy_folders import CATALOGUES, REGISTER, SIGNERS, W
 from ...compile.plans.hosts import compile_hosts
 from ...policy_errors import PolicyErrors
 from ...report.end.renewing import is_present
-from ...report.evaluation.lifts import in_words
+from ...report.evaluation.lifts import describe_lifts
 from ...report.storage import fleet_state_file
 from ...report.storage.complete import NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ...report.text.wording import clean, counted
@@ -70,7 +70,8 @@ def _of_run(directory: Path, reports: Path) -> Earlier:
     lifts = fleet_state_file.read_lifts(reports) if is_present(directory, reports) else {}
     lifted = sorted(hosts.keys() & lifts.keys())
     notes = [
-        f"{host} was {in_words(lifts[host])}; the next enforce writes its plan anew" for host in lifted[:MOST_LIFTED]
+        f"{host} was {describe_lifts(lifts[host])}; the next enforce writes its plan anew"
+        for host in lifted[:MOST_LIFTED]
     ]
     if (more := len(lifted) - MOST_LIFTED) > 0:
         notes.append(f"{counted(more, 'more host')} lifted since that run")

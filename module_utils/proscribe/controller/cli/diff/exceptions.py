@@ -88,10 +88,10 @@ def _describe_keys(file: Path) -> Iterator[str]:
             yield f"a line that is no signer: {line}"
             continue
         principals, options, kind, key = parts.groups()
-        yield " ".join(filter(None, (principals, options, kind, _fingerprint(key))))
+        yield " ".join(filter(None, (principals, options, kind, _compute_fingerprint(key))))
 
 
-def _fingerprint(key: str) -> str:
+def _compute_fingerprint(key: str) -> str:
     """Return the fingerprint of a public key as ssh-keygen prints it; the key itself where it is no base64."""
     try:
         content = base64.b64decode(key, validate=True)

@@ -15,7 +15,7 @@ from ...report.text.command import Subcommand
 from ...report.text.layout import screen_width
 from ...report.text.wording import some
 from .. import Refused, inventory, say
-from ..next_command import lines_of, propose
+from ..next_command import format_suggestions, propose
 from . import expectations, facts
 from .answering import MOST_HOSTS, compare, explain
 from .printing import as_json, render
@@ -125,6 +125,9 @@ def _of_another_kind(word: str, hosts: Hosts, compiled: Compiled, arguments: arg
         return ". It is a control: each explanation names what every control does"
     if any(word == waiver.id for waiver, _ in compiled.waivers):
         return "\n".join(
-            [". It is a waiver, and this lists it:", *lines_of(propose("waiver", Subcommand("list"), arguments))]
+            [
+                ". It is a waiver, and this lists it:",
+                *format_suggestions(propose("waiver", Subcommand("list"), arguments)),
+            ]
         )
     return ""

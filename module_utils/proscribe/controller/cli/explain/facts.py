@@ -12,7 +12,7 @@ from ....model.plan import CONTROLS
 from ....model.types.record import Record
 from ...compile.inventory.inventory import Question
 from ...compile.inventory.reports_place import reports_of
-from ...report.evaluation.lifts import Lift, in_words
+from ...report.evaluation.lifts import Lift, describe_lifts
 from ...report.evaluation.modes import ONLY_OBSERVED
 from ...report.storage import fleet_state_file
 from ...report.storage.complete import UnreadableReport, read_records, runs
@@ -105,7 +105,7 @@ def known(reports: Path, hosts: Collection[str]) -> dict[str, Facts]:
 
 def _after_lifts(facts: Facts, lifts: Mapping[str, Lift]) -> Facts:
     """Return the facts of a host of which controls were lifted. What is known to be wrong in others stays."""
-    facts = facts._replace(lifted=(*lifts,), lifts=in_words(lifts))
+    facts = facts._replace(lifted=(*lifts,), lifts=describe_lifts(lifts))
     others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
     return facts if others_wrong else facts._replace(state=LIFTED, observed=max(lift.at for lift in lifts.values()))
 

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.inventory = arguments.existing
     answers = read_answers(arguments, _today())
     departments = {department.name: department.hosts for department in answers.department}
-    folder = existing.policy_folder(directory, answers.inventory)
+    folder = existing.choose_policy_folder(directory, answers.inventory)
     hosts = f"{folder}/hosts.yml"
     requirement, vendored = _requirement(answers)
     made = repository.files(answers, departments, requirement, folder)

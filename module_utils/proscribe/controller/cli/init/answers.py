@@ -231,7 +231,7 @@ def _ordered_questions(
     """Yield the questions in their order. `read` has the answers so far: some decide what the next question is."""
     by_option = {question.option: question for question in questions(today)}
     directory = Path(arguments.directory).absolute()
-    default = existing.default_source(directory)
+    default = existing.find_default_source(directory)
     inventory = by_option.pop("inventory")._replace(
         read=lambda value: existing.read_source(value, directory), default=default
     )

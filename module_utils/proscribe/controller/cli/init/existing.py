@@ -20,7 +20,7 @@ SOURCE = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")  # one of a list w
 GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # as Ansible reads it; `department` is stricter with new ones
 
 
-def default_source(directory: Path) -> str:
+def find_default_source(directory: Path) -> str:
     """Return the inventory that a directory has in a usual place; "" for none."""
     return next((name for name in DEFAULT_SOURCES if (directory / name).exists()), "")
 
@@ -44,7 +44,7 @@ def read_source(value: str, directory: Path) -> str:
     return source
 
 
-def policy_folder(directory: Path, source: str) -> str:
+def choose_policy_folder(directory: Path, source: str) -> str:
     """Return the folder for the policy's files: one that no inventory has, and that no inventory reads."""
     folder = directory / FOLDER
     is_taken = os.path.lexists(folder) or folder.resolve().is_relative_to((directory / source).resolve())

@@ -16,7 +16,7 @@ from ...compile.plans.waivers import waivers_of
 from ...compile.waivers.reading import Judged, described
 from ...compile.waivers.standing import moment, worst_first
 from ...report.evaluation.lifts import Lifts
-from ...report.evaluation.lifts import in_words as in_words_of_lifts
+from ...report.evaluation.lifts import describe_lifts as in_words_of_lifts
 from ...report.storage.fleet_state_file import read_lifts
 from ...report.text.layout import cells, paint, row, screen_width
 from ...report.text.wording import clean, counted, in_words, some

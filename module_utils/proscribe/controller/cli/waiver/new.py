@@ -19,7 +19,7 @@ from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.command import Subcommand
 from ...report.text.wording import in_words
 from .. import Refused, inventory, say
-from ..next_command import lines_of, propose
+from ..next_command import format_suggestions, propose
 from . import text
 from .asking import answer, ask_for
 from .drafting import fill_in
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
             say(f"next: correct {what.format(path)}, since no signature helps; then its approver signs it:")
         else:
             say(f"next: {waiver.approved_by} signs it, and it is committed:")
-        for line in lines_of(propose("waiver", Subcommand("sign", values={"id": waiver.id}), arguments)):
+        for line in format_suggestions(propose("waiver", Subcommand("sign", values={"id": waiver.id}), arguments)):
             say(line)
     return 0
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ansible import constants
 from ansible.errors import AnsibleError
 
-from ....base.edit_distance import edit_distance
+from ....base.edit_distance import count_edits
 from ...policy_errors import Described
 from ..restrictions.misspelled import is_of_policy
 
@@ -57,92 +57,92 @@ class Folder:
         self._endings = ["", *constants.YAML_FILENAME_EXTENSIONS]
         self._left, self._vaults_left = MOST_FILES, MOST_VAULTS
 
-    def ignored(self) -> Iterator[IgnoredFile]:
+    def find_ignored_files(self) -> Iterator[IgnoredFile]:
         """Find the files with variables of ours that Ansible does not read."""
         for kind, folder in KINDS.items():
-            for entry in listed(self.path / folder):
+            for entry in list_names(self.path / folder):
                 if not _is_left_out(entry):
-                    yield from self._of_entry(kind, self.path / folder / entry)
-        for entry in listed(self.path):
-            folder = self._misspelled_folder(entry)
+                    yield from self._check_entry(kind, self.path / folder / entry)
+        for entry in list_names(self.path):
+            folder = self._guess_folder_name(entry)
             reason = f"a folder that is called {folder}: Ansible does not read {self.path / entry}"
-            yield from self._with_variables(files_below(self.path / entry), reason) if folder else ()
+            yield from self._select_with_variables(list_files(self.path / entry), reason) if folder else ()
 
-    def _misspelled_folder(self, entry: str) -> str:
+    def _guess_folder_name(self, entry: str) -> str:
         """Return the name that a folder was meant to have; "" for another folder, or a file."""
         plain = entry.lower().replace("-", "_")
-        meant = next((folder for folder in KINDS.values() if edit_distance(plain, folder, 1) <= 1), "")
+        meant = next((folder for folder in KINDS.values() if count_edits(plain, folder, 1) <= 1), "")
         return meant if entry not in KINDS.values() and (self.path / entry).is_dir() else ""
 
-    def _of_entry(self, kind: str, path: Path) -> Iterator[IgnoredFile]:
+    def _check_entry(self, kind: str, path: Path) -> Iterator[IgnoredFile]:
         """Find what is ignored of one entry of `group_vars/` or `host_vars/`."""
         known = self._names[kind]
-        names = self._possible_names(path.name)
+        names = self._list_possible_names(path.name)
         known_name = next((name for name in names if name in known), "")
         if known_name:
             first = next((p for p in (path.with_name(known_name + end) for end in self._endings) if p.exists()), path)
             if first != path:
                 reason = f"no variables there: Ansible reads {first} alone for the {kind} {known_name}. Put them there"
-                yield from self._with_variables(files_below(path), reason)
+                yield from self._select_with_variables(list_files(path), reason)
             elif path.is_dir():
-                yield from self._passed_over(path)
+                yield from self._find_passed_over_files(path)
             return
         stem = os.path.splitext(path.name)[0]
-        if any(name in known for name in self._possible_names(stem)) and not path.is_dir():
-            yield from self._with_variables([path], self._ending_expected())
+        if any(name in known for name in self._list_possible_names(stem)) and not path.is_dir():
+            yield from self._select_with_variables([path], self._describe_endings())
             return
         name = names[-1]
         where = f"the name of a {kind} of the inventory"
-        if meant := self._misspelled_name(kind, name):
-            yield from self._with_variables(files_below(path), f"{where}, did you mean {meant!r}?")
+        if meant := self._guess_name(kind, name):
+            yield from self._select_with_variables(list_files(path), f"{where}, did you mean {meant!r}?")
         else:
-            yield from self._with_variables(files_below(path), where, f"{kind} {name}")
+            yield from self._select_with_variables(list_files(path), where, f"{kind} {name}")
 
-    def _possible_names(self, entry: str) -> list[str]:
+    def _list_possible_names(self, entry: str) -> list[str]:
         """Return whose variables an entry may have: the name itself, and the one without an ending."""
         return [entry.removesuffix(ending) for ending in self._endings if entry.endswith(ending)]
 
-    def _passed_over(self, folder: Path, depth: int = 0) -> Iterator[IgnoredFile]:
+    def _find_passed_over_files(self, folder: Path, depth: int = 0) -> Iterator[IgnoredFile]:
         """Find what Ansible passes over in a folder that it reads."""
-        for entry in listed(folder):
+        for entry in list_names(folder):
             path, ending = folder / entry, os.path.splitext(entry)[1]
             if _is_left_out(entry) or depth > DEEPEST:
                 continue
             if path.is_dir() and not ending:
-                yield from self._passed_over(path, depth + 1)
+                yield from self._find_passed_over_files(path, depth + 1)
             elif path.is_dir():
                 reason = f"a folder without a dot in its name: Ansible does not search {path}"
-                yield from self._with_variables(files_below(path), reason)
+                yield from self._select_with_variables(list_files(path), reason)
             elif ending not in self._endings:
-                yield from self._with_variables([path], self._ending_expected())
+                yield from self._select_with_variables([path], self._describe_endings())
 
-    def _ending_expected(self) -> str:
+    def _describe_endings(self) -> str:
         return f"a file that ends with {', '.join(self._endings[1:])}: Ansible reads no other here"
 
-    def _misspelled_name(self, kind: str, name: str) -> str:
+    def _guess_name(self, kind: str, name: str) -> str:
         """Return the known name that a name was likely meant to be, "" for none. Hosts are numbered, so names that
         differ in a digit are two names; so are short words.
         """
         if kind not in self._alike:
             alike = self._alike[kind] = {}
             for known in self._names[kind]:
-                alike.setdefault(_shape(known), []).append(known)
-        words = NAME_PARTS.findall(_plain(name))
-        for known in self._alike[kind].get(_shape(name), ()):
-            pairs = [pair for pair in zip(words, NAME_PARTS.findall(_plain(known))) if pair[0] != pair[1]]
+                alike.setdefault(_strip_letters(known), []).append(known)
+        words = NAME_PARTS.findall(_fold_name(name))
+        for known in self._alike[kind].get(_strip_letters(name), ()):
+            pairs = [pair for pair in zip(words, NAME_PARTS.findall(_fold_name(known))) if pair[0] != pair[1]]
             long = all(min(map(len, pair)) >= SHORTEST_WORD for pair in pairs)
-            if not pairs or (len(pairs) == 1 and long and edit_distance(*pairs[0], 1) <= 1):
+            if not pairs or (len(pairs) == 1 and long and count_edits(*pairs[0], 1) <= 1):
                 return known
         return ""
 
-    def _with_variables(
+    def _select_with_variables(
         self, files: Iterator[Path] | Sequence[Path], reason: str, missing: str = ""
     ) -> Iterator[IgnoredFile]:
         for file in files:
-            if self._left and (variables := self._variables(file)):
+            if self._left and (variables := self._read_variables(file)):
                 yield IgnoredFile(file, variables, reason, missing)
 
-    def _variables(self, file: Path) -> Mapping[str, object]:
+    def _read_variables(self, file: Path) -> Mapping[str, object]:
         """Return the variables of ours in a file. One that is encrypted, and that no given password opens, has none."""
         self._left -= 1
         try:
@@ -168,27 +168,27 @@ class Folder:
         return found
 
 
-def _plain(name: str) -> str:
+def _fold_name(name: str) -> str:
     return name.lower().replace("-", "_").replace(".", "_")
 
 
-def _shape(name: str) -> str:
+def _strip_letters(name: str) -> str:
     """Return what two names share of which one may be a typo of the other: all but the letters."""
-    return re.sub("[a-z]+", "a", _plain(name))
+    return re.sub("[a-z]+", "a", _fold_name(name))
 
 
 def _is_left_out(entry: str) -> bool:
     return entry.startswith((".", "#")) or entry.lower().endswith(LEFT_OUT_ENDINGS)
 
 
-def listed(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """Return the names in a folder, in order; none for one that is not there."""
     with contextlib.suppress(OSError):
         return sorted(os.listdir(folder))
     return []
 
 
-def files_below(path: Path) -> Iterator[Path]:
+def list_files(path: Path) -> Iterator[Path]:
     """Yield a file, or the files of a folder, without copies. Links to folders are not followed."""
     if path.is_file():
         yield path

@@ -22,7 +22,7 @@ from ansible.vars.plugins import get_vars_from_path
 from ...ansible_parts import part_of
 from ...policy_errors import PolicyError
 from ..restrictions.misspelled import is_of_policy
-from .ignored_files import KINDS, Folder, IgnoredFile, files_below, listed
+from .ignored_files import KINDS, Folder, IgnoredFile, list_files, list_names
 from .places import origin, paths_of, sources_of
 
 IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
@@ -54,7 +54,7 @@ def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -
     unread_folders = [one for one in dict.fromkeys(one.resolve() for one in started) if one not in read]
     mistakes = [error for folder in unread_folders for error in _of_unread_folder(folder, entities, loader)]
     folders = [Folder(path, loader, inventory.groups, inventory.hosts) for path in read]
-    ignored = [one for folder in folders for one in folder.ignored()]
+    ignored = [one for folder in folders for one in folder.find_ignored_files()]
     for file in ignored:
         if not file.missing:
             mistakes += [
@@ -94,11 +94,11 @@ def _around_inventory(inventory: Any, loader: Any, entities: Sequence[Any], know
     """
     for source in paths_of(sources_of(inventory)):
         folder = source.resolve().parent
-        if not source.is_dir() or folder in known or any(map(_is_hosts_file, listed(folder))):
+        if not source.is_dir() or folder in known or any(map(_is_hosts_file, list_names(folder))):
             continue
-        files = [file.resolve() for name in KINDS.values() for file in files_below(folder / name)]
+        files = [file.resolve() for name in KINDS.values() for file in list_files(folder / name)]
         linked = {
-            file.resolve() for one in known if files for name in KINDS.values() for file in files_below(one / name)
+            file.resolve() for one in known if files for name in KINDS.values() for file in list_files(one / name)
         }
         if linked.issuperset(files):
             continue

@@ -19,7 +19,7 @@ from ansible.inventory.manager import IGNORED
 
 from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, REGISTERED
-from ..restrictions.misspelled import intended_variable
+from ..restrictions.misspelled import guess_intended_variable
 from .places import origin, paths_of, place_within, set_in
 from .supported_hosts import CONNECTION_VARIABLES, is_windows, unserved
 
@@ -68,7 +68,7 @@ class HostVariables:
                     message = str(error).splitlines()[0]
                     where = locate(str(key), "", None) or f"host {name}"
                     wrong.append(PolicyError(where, str(key), raw[key], f"a value that can be templated ({message})"))
-            elif only is None and (intended := intended_variable(key)):
+            elif only is None and (intended := guess_intended_variable(key)):
                 where = origin(raw[key]) or origin(key) or f"host {name}"
                 wrong.append(PolicyError(where, str(key), str(key), f"a known variable, did you mean {intended!r}?"))
         simple = functools.partial(_simple, raw, templated)

@@ -13,7 +13,7 @@ from ..restrictions.readers import read_round
 VARIABLES = ("awx_workflow_job_id", "tower_workflow_job_id")  # the second is the older name of the first
 
 
-def workflow_job(variables: Mapping[str, object]) -> str:
+def read_workflow_job(variables: Mapping[str, object]) -> str:
     """Return the id of the workflow job that a run belongs to; "" where there is none. Raises PolicyErrors."""
     for name in VARIABLES:
         value = variables.get(name)

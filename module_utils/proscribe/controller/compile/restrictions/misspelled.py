@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 
-from ....base.edit_distance import edit_distance
+from ....base.edit_distance import count_edits
 from . import PREFIX, REGISTERED, RESTRICTIONS
 
 MISTAKES = 2  # typing mistakes in a whole name
@@ -20,18 +20,18 @@ SEPARATORS = re.compile(r"[-_. ]+")
 
 
 @functools.lru_cache(maxsize=100_000)
-def intended_variable(name: str) -> str:
+def guess_intended_variable(name: str) -> str:
     """Return the variable that a misspelled name was meant to be; "" for a name that is ours, or somebody else's."""
     if name.startswith(PREFIX):
         return ""
     plain = SEPARATORS.sub("_", name.lower())
     if plain.startswith(OTHER_WORDS) or not any(part in plain[: len(PREFIX) + MISTAKES] for part in PARTS):
         return ""
-    distances = {one: edit_distance(plain, one, MISTAKES) for one in (f"{PREFIX}{own}" for own in RESTRICTIONS)}
+    distances = {one: count_edits(plain, one, MISTAKES) for one in (f"{PREFIX}{own}" for own in RESTRICTIONS)}
     nearest = min(distances, key=distances.__getitem__)
     return nearest if distances[nearest] <= MISTAKES else ""
 
 
 def is_of_policy(name: str) -> bool:
     """Return whether a variable is ours, or was meant to be."""
-    return name not in REGISTERED and (name.startswith(PREFIX) or bool(intended_variable(name)))
+    return name not in REGISTERED and (name.startswith(PREFIX) or bool(guess_intended_variable(name)))

@@ -55,7 +55,7 @@ def _read_microsoft(value: object) -> tuple[str | TenantEntry, ...]:
     for index, entry in enumerate(read):
         if isinstance(entry, str) and not (GUID.fullmatch(entry) or _DOMAIN.fullmatch(entry)):
             raise Expected(f"[{index}]", entry, f"a domain such as example.org, or {_ID}")
-        for name in _names_of(entry):
+        for name in _list_names(entry):
             if owners.setdefault(name, entry) != entry:
                 raise Expected(f"[{index}]", name, f"each tenant once, with its id and all of its domains: {MAPPING}")
         if entry not in entries:
@@ -63,7 +63,7 @@ def _read_microsoft(value: object) -> tuple[str | TenantEntry, ...]:
     return tuple(entries)
 
 
-def _names_of(entry: str | TenantEntry) -> Iterator[str]:
+def _list_names(entry: str | TenantEntry) -> Iterator[str]:
     tenant = read_tenant(entry)
     yield from (name.lower() for name in (tenant.id, *tenant.domains) if name)
 

@@ -43,7 +43,7 @@ class Departure(NamedTuple):
         return f"{name} (last seen on {self.at[:10]})" if self.at else name
 
 
-def reader_of_departures(question: Question, restrictions: Mapping[str, Restrictions]) -> LastSeen:
+def make_departure_reader(question: Question, restrictions: Mapping[str, Restrictions]) -> LastSeen:
     """Return what looks a name up in the memories of earlier runs. It reads nothing until then."""
 
     @functools.cache
@@ -88,7 +88,9 @@ def reader_of_departures(question: Question, restrictions: Mapping[str, Restrict
     return last_seen
 
 
-def departures_of(waiver: Waiver | Named, groups: Mapping[str, Set[str]], last_seen: LastSeen) -> tuple[Departure, ...]:
+def find_departures(
+    waiver: Waiver | Named, groups: Mapping[str, Set[str]], last_seen: LastSeen
+) -> tuple[Departure, ...]:
     """Return what a waiver names that an earlier run had in its inventory and this one does not have. `groups` are the
     inventory's, `all` among them.
     """
@@ -97,7 +99,7 @@ def departures_of(waiver: Waiver | Named, groups: Mapping[str, Set[str]], last_s
     return tuple(Departure(kind, name, at) for kind, name in missing if (at := last_seen(kind, name)) is not None)
 
 
-def departure_clause(departed: Sequence[Departure]) -> str:
+def describe_departures(departed: Sequence[Departure]) -> str:
     """Return a clause for people about some departures; "" for none."""
     if not departed:
         return ""

@@ -15,7 +15,7 @@ from ..inventory.policy_folders import folders_of_registers, folders_of_waivers
 from ..inventory.reporting import one_for_all
 from ..restrictions import Restrictions
 from .authority import read_register
-from .departures import departures_of, reader_of_departures
+from .departures import find_departures, make_departure_reader
 from .document import Known, Named, read_waivers, unknown_names
 from .seen_notes import GROUPS, HOSTS
 from .standing import Context, Rules, Standing, scope, standing
@@ -88,7 +88,7 @@ def wrong_names(
     for waiver in checked:
         # A service may be in a catalogue that only hosts outside this run (--limit) have.
         covered = scope(waiver, places)
-        departed = departures_of(waiver, places.groups, places.last_seen)
+        departed = find_departures(waiver, places.groups, places.last_seen)
         known_hosts = hosts.union(one.name for one in departed if one.kind == HOSTS)
         known_groups = groups.union(one.name for one in departed if one.kind == GROUPS)
         misspelled = not (known_hosts.issuperset(waiver.hosts) and known_groups.issuperset(waiver.groups))
@@ -133,7 +133,7 @@ def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Con
         return question.zone_of(host) if question.zone_of else ""
 
     groups = {**question.groups, "all": frozenset(everywhere)}
-    return Context(groups, {}, Rules(), zone_of, reader_of_departures(question, restrictions))
+    return Context(groups, {}, Rules(), zone_of, make_departure_reader(question, restrictions))
 
 
 def described(judged: Judged, question: Question) -> RunWaiver:

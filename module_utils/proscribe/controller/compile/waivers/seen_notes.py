@@ -54,14 +54,14 @@ def read_notes(store: Store) -> list[Notes]:
     if not content:
         return []
     try:
-        return list(_parsed(json.loads(content)))
+        return list(_parse_notes(json.loads(content)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         place = f"{store.directory}/{NOTES}"
         expected = "what the last runs noted of waivers; delete the file if no approval can have been lost"
         raise PolicyErrors([PolicyError(place, "", Described("something else"), expected)]) from None
 
 
-def _parsed(data: Any) -> Iterator[Notes]:
+def _parse_notes(data: Any) -> Iterator[Notes]:
     if data["schema"] != SCHEMA:
         raise ValueError(data["schema"])
     for entry in data["inventories"]:

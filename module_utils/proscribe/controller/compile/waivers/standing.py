@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ....model.words import WAIVER_STATUSES
 from .authority import UNAUTHORISED, Register, disqualified, objection
-from .departures import Departure, LastSeen, departure_clause, departures_of
+from .departures import Departure, LastSeen, describe_departures, find_departures
 from .document import Named
 from .signatures import signature_of, signers_of, verify
 from .waiver import Waiver
@@ -72,8 +72,8 @@ def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standi
     judged = _judged(waiver, context, now)
     if judged.status in OVER:
         return judged
-    departed = departures_of(waiver, context.groups, context.last_seen)
-    why = "; ".join(filter(None, (judged.why, departure_clause(departed))))
+    departed = find_departures(waiver, context.groups, context.last_seen)
+    why = "; ".join(filter(None, (judged.why, describe_departures(departed))))
     return judged._replace(why=why, departed=departed)
 
 

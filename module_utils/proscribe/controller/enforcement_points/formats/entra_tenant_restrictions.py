@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
 from ....host.controls.browser.settings import MICROSOFT_TENANTS
 from ....model.plan import RESTRICTED
-from ....model.tenants import explain_missing_id, microsoft_tenants
+from ....model.tenants import explain_missing_id, read_microsoft_tenants
 from ..declaration import NOTHING, Decision, Device, Format, LeftOut, Limit, NotExportable, Rendered
 from ..header import about, json_file
 from ..web_names import CONTROL, rule_of, web_names
@@ -32,7 +32,7 @@ ONLY = "Tenant restrictions distinguish Microsoft's accounts, and close no site.
 
 def render(decision: Decision) -> Rendered:
     """The headers and the requests."""
-    tenants = microsoft_tenants(decision.plan["controls"][CONTROL]["settings"])
+    tenants = read_microsoft_tenants(decision.plan["controls"][CONTROL]["settings"])
     if not tenants:
         raise NotExportable(f"{NOTHING}: proscribe_tenants names no tenant of Microsoft's")
     for name in (name for tenant in tenants for name in (*filter(None, [tenant.id]), *tenant.domains)):

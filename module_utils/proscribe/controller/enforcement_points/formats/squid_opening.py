@@ -14,7 +14,7 @@ from typing import Any
 
 from ....host.controls.browser.chromium import CONTEXT, microsoft_headers
 from ....host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
-from ....model.tenants import google_domains, microsoft_tenants
+from ....model.tenants import read_google_domains, read_microsoft_tenants
 from ....model.types.plan import Settings
 from ..browsers import context_left_out
 from ..declaration import BY_TENANT, HTTPS, Decision, Format, LeftOut, NotExportable, Rendered
@@ -42,7 +42,7 @@ def render(decision: Decision) -> Rendered:
 
 
 def _headers(settings: Settings) -> Iterator[str]:
-    google, microsoft = google_domains(settings), microsoft_tenants(settings)
+    google, microsoft = read_google_domains(settings), read_microsoft_tenants(settings)
     groups: list[dict[str, Any]] = microsoft_headers(microsoft) if microsoft else []
     if google:
         groups.insert(0, {"patterns": [GOOGLE], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google)}]})

@@ -9,7 +9,7 @@ from pathlib import Path
 from ....model.types.run import CompiledRun
 from .. import exports
 from ..evaluation.fleet_state import FleetState
-from ..evaluation.lifts import LiftResult, after_lifts
+from ..evaluation.lifts import LiftResult, apply_lifts
 from ..history import HistoryError, open_history
 from ..storage import corrected, fleet_state_file
 from ..storage.complete import LATEST, NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report, sharing
@@ -61,7 +61,7 @@ def _renew(directory: Path, reports: Path, fleet_state: FleetState) -> Iterator[
     try:
         report = read_report(directory)
         lifts = {name: lifts for name, host in fleet_state.hosts.items() if (lifts := host.lifts)}
-        report, records = after_lifts(report, sharing(read_records(directory)), lifts)
+        report, records = apply_lifts(report, sharing(read_records(directory)), lifts)
         past, changes = Past(), None
         try:
             opened = open_history(report["run"].get("history") or "off", reports)

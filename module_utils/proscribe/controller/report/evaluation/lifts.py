@@ -35,14 +35,14 @@ class Lift(NamedTuple):
 Lifts = Mapping[str, Mapping[str, Lift]]  # by host and control
 
 
-def rule_of(control: str) -> str:
+def make_lift_rule(control: str) -> str:
     """Return the rule that stands for a lifted control, in the history and in a report."""
     return f"{control}/{LIFTED}"
 
 
-def in_words(lifts: Mapping[str, Lift]) -> str:
+def describe_lifts(lifts: Mapping[str, Lift]) -> str:
     """Describe the lifts of one host: `lifted 2026-11-25 08:00 UTC by RUN`, with the controls where they differ."""
-    groups = _by_lift(lifts)
+    groups = _group_by_lift(lifts)
     whole = len(groups) == 1 and set(CONTROLS) <= lifts.keys()
     texts = [
         f"lifted {moment(lift.at)} by {lift.run}" + ("" if whole else f" ({', '.join(controls)})")
@@ -51,12 +51,14 @@ def in_words(lifts: Mapping[str, Lift]) -> str:
     return "; ".join(texts)
 
 
-def after_lifts(report: Report, records: Sequence[Record], lifts: Lifts) -> tuple[Report, Sequence[Record]]:
+def apply_lifts(report: Report, records: Sequence[Record], lifts: Lifts) -> tuple[Report, Sequence[Record]]:
     """Return a report and its records without what was observed of controls that were lifted since."""
     concerned = [record["host"] for record in records if record["host"] in lifts]
     if not concerned:
         return report, records
-    after = [_without(record, lifts[record["host"]]) if record["host"] in lifts else record for record in records]
+    after = [
+        _drop_lifted_rules(record, lifts[record["host"]]) if record["host"] in lifts else record for record in records
+    ]
     services = {one["rule"].partition("/")[2] for one in report["rules"] if one.get("kind") == "service"}
     kinds_known = not report["rules"] or any("kind" in one for one in report["rules"])
     made: Report = {
@@ -68,13 +70,13 @@ def after_lifts(report: Report, records: Sequence[Record], lifts: Lifts) -> tupl
         "lifted": [
             {"host": host, "controls": controls, "at": lift.at, "run": lift.run}
             for host in concerned
-            for lift, controls in _by_lift(lifts[host]).items()
+            for lift, controls in _group_by_lift(lifts[host]).items()
         ],
     }
     return made, after
 
 
-def _by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
+def _group_by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
     """Return the controls of each lift of a host."""
     groups: dict[Lift, list[str]] = {}
     for control, lift in lifts.items():
@@ -82,24 +84,28 @@ def _by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
     return groups
 
 
-def _without(record: Record, lifts: Mapping[str, Lift]) -> Record:
+def _drop_lifted_rules(record: Record, lifts: Mapping[str, Lift]) -> Record:
     """Return a record without the rules of lifted controls."""
     controls = record.get("controls") or {}
     on = {name for name, control in controls.items() if control.get("mode") != OFF and control.get("state")}
     observed = on or set(CONTROLS)  # a report of an earlier version does not name them
-    return _all_lifted(record, lifts) if observed <= lifts.keys() else _partly_lifted(record, lifts, observed)
+    return (
+        _make_lifted_record(record, lifts)
+        if observed <= lifts.keys()
+        else _make_partly_lifted_record(record, lifts, observed)
+    )
 
 
-def _all_lifted(record: Record, lifts: Mapping[str, Lift]) -> Record:
+def _make_lifted_record(record: Record, lifts: Mapping[str, Lift]) -> Record:
     """Return the record of a host of which no observation counts any more."""
-    words = f"{in_words(lifts)}; not observed since"
+    words = f"{describe_lifts(lifts)}; not observed since"
     made: Record = {
         **record,
         "state": UNKNOWN,
         "reason": f"{record['reason']}; {words}" if record.get("reason") else words,
         "rules_evaluated": 0,
         "rules_not_applicable": 0,
-        "controls": {name: _unobserved(control) for name, control in (record.get("controls") or {}).items()},
+        "controls": {name: _forget_control(control) for name, control in (record.get("controls") or {}).items()},
         "rules": [],
         "attempts": {},
         "errors": [],
@@ -108,18 +114,18 @@ def _all_lifted(record: Record, lifts: Mapping[str, Lift]) -> Record:
     return made
 
 
-def _partly_lifted(record: Record, lifts: Mapping[str, Lift], observed: Collection[str]) -> Record:
+def _make_partly_lifted_record(record: Record, lifts: Mapping[str, Lift], observed: Collection[str]) -> Record:
     """Return the record of a host of which some controls were lifted. One unknown rule stands for each of them."""
     controls = dict(record.get("controls") or {})
     evaluated, idle = record["rules_evaluated"], record.get("rules_not_applicable", 0)
     rules = [rule for rule in record["rules"] if rule["rule"].partition("/")[0] not in lifts]
     for name in filter(observed.__contains__, lifts):
         reason = f"lifted {moment(lifts[name].at)} by {lifts[name].run}; not observed since"
-        rule: Rule = {"rule": rule_of(name), "state": UNKNOWN, "waiver": None, "reason": reason, "findings": []}
+        rule: Rule = {"rule": make_lift_rule(name), "state": UNKNOWN, "waiver": None, "reason": reason, "findings": []}
         if before := controls.get(name):
             evaluated += 1 - before["evaluated"]
             idle -= before["not_applicable"]
-            controls[name] = {**_unobserved(before), "evaluated": 1}
+            controls[name] = {**_forget_control(before), "evaluated": 1}
             rule["mode"] = before.get("mode")
         rules.append(rule)
     errors = [error for error in record["errors"] if error["control"] not in lifts]
@@ -136,7 +142,7 @@ def _partly_lifted(record: Record, lifts: Mapping[str, Lift], observed: Collecti
     }
 
 
-def _unobserved(control: OfControl) -> OfControl:
+def _forget_control(control: OfControl) -> OfControl:
     """Return what a record says of a control that nobody has observed; what is off stays so."""
     state = UNKNOWN if control.get("state") and control.get("mode") != OFF else control.get("state")
     return {**control, "state": state, "evaluated": 0, "not_applicable": 0}

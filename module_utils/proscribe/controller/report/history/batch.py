@@ -14,7 +14,7 @@ from ....model.finding import BESIDE, COMPLIANT, ERROR, LIFTED, NONCOMPLIANT, ON
 from ....model.plan import CONTROLS
 from ....model.types.record import Record
 from ..evaluation.arithmetic import answered
-from ..evaluation.lifts import rule_of
+from ..evaluation.lifts import make_lift_rule
 from ..evaluation.observed import is_observed_since, observed_at
 from .database import Session
 from .incident_groups import Bundles, Rules
@@ -123,7 +123,7 @@ class Batch:
         control = rule.partition("/")[0]
         if control not in about:
             return ""
-        if rule == rule_of(control):  # what is observed now takes its place
+        if rule == make_lift_rule(control):  # what is observed now takes its place
             states = [now for named, (now, _) in said.items() if named.partition("/")[0] == control]
             return worst(states) if states else COMPLIANT
         if rule not in said:

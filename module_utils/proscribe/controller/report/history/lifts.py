@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ....model.finding import LIFTED, UNKNOWN
 from ....model.plan import CONTROLS
-from ..evaluation.lifts import LiftResult, rule_of
+from ..evaluation.lifts import LiftResult, make_lift_rule
 from ..evaluation.scope import Run
 from .batch import Going
 from .database import Session
@@ -83,7 +83,7 @@ class _Changes:
                 self._add(host, over, incident, ended=LIFTED)
                 self._add(host, rest, incident)
         for controls, state, text in ((result.lifted, LIFTED, ""), (result.unsure, UNKNOWN, UNSURE)):
-            begun = {rule: text for rule in map(rule_of, controls) if (rule, state) not in open_rules}
+            begun = {rule: text for rule in map(make_lift_rule, controls) if (rule, state) not in open_rules}
             self._add(host, begun, Going("", state, self._at, self._run))
 
     def _add(self, host: str, rules: Rules, incident: Going, ended: str = "") -> None:
@@ -100,7 +100,7 @@ def _is_over(rule: str, result: LiftResult) -> bool:
     return rule.partition("/")[0] in result.lifted
 
 
-def lifted(session: Session, scope: Scope) -> list[LiftedNow]:
+def list_lifted_hosts(session: Session, scope: Scope) -> list[LiftedNow]:
     """Return what is lifted now, the newest lift first."""
     where = " AND e.host = :host" if scope.host else ""
     query = f"""SELECT e.host, e.opened_run, e.opened, b.rule FROM proscribe_episode e
@@ -109,10 +109,10 @@ def lifted(session: Session, scope: Scope) -> list[LiftedNow]:
     controls: dict[tuple[str, str, str], set[str]] = {}
     for host, run, opened, rule in session.rows(query, scope.values()):
         controls.setdefault((run, opened, host), set()).add(rule.partition("/")[0])
-    return list(_grouped(controls, scope.rule.partition("/")[0]))
+    return list(_group_hosts(controls, scope.rule.partition("/")[0]))
 
 
-def _grouped(controls: Mapping[tuple[str, str, str], set[str]], control: str) -> Iterator[LiftedNow]:
+def _group_hosts(controls: Mapping[tuple[str, str, str], set[str]], control: str) -> Iterator[LiftedNow]:
     groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for (run, opened, host), names in controls.items():
         if not control or control in names:

@@ -83,7 +83,7 @@ def gather(history: History, scope: Scope, now: datetime.datetime, stale_after: 
             never=queries.never(hosts, history.plans, scope.rule.partition("/")[0]),
             wrong=[one for one in open_now if one.state != WAIVED],
             waived=[one for one in open_now if one.state == WAIVED],
-            lifted=lifts.lifted(session, scope),
+            lifted=lifts.list_lifted_hosts(session, scope),
             repaired=queries.repairs(session, scope),
             flapping=queries.flapping(session, scope),
             unseen=queries.unseen(session, scope, before),

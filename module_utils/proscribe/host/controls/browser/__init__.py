@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Sequence
 from ....base.tuples import NamedTuple
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, Verdict, judge
 from ....model.plan import RESTRICTED
-from ....model.tenants import microsoft_tenants
+from ....model.tenants import read_microsoft_tenants
 from ...system import Host
 from ..base import Changes
 from . import exact_match, forks, ignored_policy_paths
@@ -49,10 +49,10 @@ class ObservedPlace(NamedTuple):
 
 def observe(host: Host, plan: Plan) -> list[Verdict]:
     """Whether every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
-    from .other_controls import desired_on  # not for a Mac, which has none of them
+    from .other_controls import make_desired  # not for a Mac, which has none of them
 
     section = plan["controls"]["browser"]
-    desired = desired_on(host, plan)
+    desired = make_desired(host, plan)
     known = places(host, plan)
     others = forks.find_forks(host, known).forks
     everywhere = [*known, *(fork.place for fork in others if fork.policies)]
@@ -118,7 +118,7 @@ def _open_sign_in(section: Section, desired: Desired, seen: Sequence[ObservedPla
     """Return a finding for each place whose browsers let every account sign in, for want of a tenant's domains. The
     organisation's own policy for sign-in counts before that.
     """
-    if all(tenant.domains for tenant in microsoft_tenants(section["settings"])):
+    if all(tenant.domains for tenant in read_microsoft_tenants(section["settings"])):
         return {}  # without the rules, which a compliant host does not work out
     return {
         one.place.id: _finding(one.place, "sign-in", f"every account may sign in: {why}")

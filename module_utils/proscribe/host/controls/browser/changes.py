@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 from ...system import ControlError, Host, Unseen
 from ..base import Action, Changes
 from . import chromium_changes, firefox_changes, forks
-from .other_controls import desired_on
+from .other_controls import make_desired
 from .places import Place, places
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LANGUAGES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderb
 
 def enforce(host: Host, plan: Plan) -> Changes:
     """The files to write so that every browser blocks what the plan restricts. Raises ControlError for the plan."""
-    desired = desired_on(host, plan)
+    desired = make_desired(host, plan)
     known = places(host, plan)
     others = forks.find_forks(host, known)
 

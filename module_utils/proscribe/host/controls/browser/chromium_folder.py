@@ -29,7 +29,7 @@ from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, REF
 from .matching import Closest, chromium_entry
 from .observed import MARK, Observed, faults
 from .places import Place
-from .policy_differences import describe_differences, short_value
+from .policy_differences import describe_differences, shorten_value
 from .rendering import CHROMIUM_ENTRIES, MOST_ENTRIES, Name, Rules
 from .settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
 from .sign_in import PATTERN, explain_open_sign_in
@@ -289,9 +289,9 @@ class Folder:
             missing = missing_entries(value, entries)
             if not missing:
                 return next(iter(self.other_headers()), "") if policy == TENANT_HEADERS else ""
-            entry = missing[0] if isinstance(missing[0], str) else short_value(missing[0])
+            entry = missing[0] if isinstance(missing[0], str) else shorten_value(missing[0])
             return next(iter(self._spoiling({policy})), "") or f"{policy} is without {entry}"
-        return "" if same(found, value) else f"{name} sets {policy} to {short_value(found)}"
+        return "" if same(found, value) else f"{name} sets {policy} to {shorten_value(found)}"
 
     def other_headers(self) -> list[str]:
         """The file that has browsers send another value of a header than the plan's."""

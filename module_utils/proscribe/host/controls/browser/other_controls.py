@@ -38,7 +38,7 @@ class HostControls:
     def most(self) -> int:
         """How far the host's DNS backend closes a name."""
         if self._most is None:
-            self._most = self._backend() if closes_for_browsers(self._plan) else OPEN
+            self._most = self._backend() if is_dns_effective_in_browsers(self._plan) else OPEN
         return self._most
 
     @property
@@ -53,14 +53,14 @@ class HostControls:
         if self.most == OPEN:
             return OPEN
         if self._dns is None:
-            self._dns = _names_of_dns(self._plan["controls"]["dns"])
+            self._dns = _list_dns_names(self._plan["controls"]["dns"])
         blocked, through = self._dns
         if self.most == ALONE:
             return ALONE if host in blocked else OPEN
         return WITH_ALL_BELOW if len(covering(host, blocked)) > len(covering(host, through)) else OPEN
 
 
-def _names_of_dns(section: Section) -> tuple[AbstractSet[str], AbstractSet[str]]:
+def _list_dns_names(section: Section) -> tuple[AbstractSet[str], AbstractSet[str]]:
     """The names that a plan's dns control blocks, and those that it lets through below them."""
     # What is only audited is not closed, and its exceptions open nothing.
     enforced = {
@@ -70,19 +70,19 @@ def _names_of_dns(section: Section) -> tuple[AbstractSet[str], AbstractSet[str]]
     return desired.names, desired.through
 
 
-def desired_on(host: Host, plan: Plan) -> Desired:
+def make_desired(host: Host, plan: Plan) -> Desired:
     """Return what a plan asks of the browsers of a host that has its other controls too."""
-    return Desired(plan, HostControls(plan, functools.partial(_backend_degree, host, plan)))
+    return Desired(plan, HostControls(plan, functools.partial(_measure_backend, host, plan)))
 
 
-def closes_for_browsers(plan: Plan) -> bool:
+def is_dns_effective_in_browsers(plan: Plan) -> bool:
     """Whether a plan's dns control closes names for browsers: it enforces, and they ask no resolver of their own."""
     controls = plan["controls"]
     settings = controls["browser"]["settings"].get("browsers", {})
     return "dns" in controls and controls["dns"]["mode"] == ENFORCE and settings.get("dns_over_https") == BLOCKED
 
 
-def _backend_degree(host: Host, plan: Plan) -> int:
+def _measure_backend(host: Host, plan: Plan) -> int:
     from ..dns.choice import HOSTS, choose
 
     section = plan["controls"]["dns"]

@@ -21,17 +21,17 @@ DEEPEST = 3  # tables in tables
 
 def describe_differences(current: Policies, desired: Policies) -> str:
     """Return how policies differ from the desired ones; "" where they do not."""
-    found = list(_differences("", current, desired, DEEPEST))
+    found = list(_compare_policies("", current, desired, DEEPEST))
     more = len(found) - MOST_DIFFERENCES
     return "; ".join([*found[:MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])])
 
 
-def short_value(value: object) -> str:
+def shorten_value(value: object) -> str:
     """Return a value as JSON, without what is beyond LONGEST_VALUE."""
     return _cut(canonical(value))
 
 
-def _differences(prefix: str, current: Policies, desired: Policies, depth: int) -> Iterator[str]:
+def _compare_policies(prefix: str, current: Policies, desired: Policies, depth: int) -> Iterator[str]:
     for key in sorted({*current, *desired}, key=lambda key: (key not in LISTS_OF_SITES, key)):
         name = prefix + _cut(key)
         if key not in current:
@@ -39,19 +39,19 @@ def _differences(prefix: str, current: Policies, desired: Policies, depth: int) 
         elif key not in desired:
             yield f"{name} is not the plan's"
         elif not same(current[key], desired[key]):
-            yield from _of_value(name, current[key], desired[key], depth)
+            yield from _compare_value(name, current[key], desired[key], depth)
 
 
-def _of_value(name: str, current: object, desired: object, depth: int) -> Iterator[str]:
+def _compare_value(name: str, current: object, desired: object, depth: int) -> Iterator[str]:
     if isinstance(current, dict) and isinstance(desired, dict) and depth:
-        yield from _differences(f"{name}.", current, desired, depth - 1)
+        yield from _compare_policies(f"{name}.", current, desired, depth - 1)
     elif isinstance(current, list) and isinstance(desired, list):
-        yield f"{name} {_of_list(current, desired)}"
+        yield f"{name} {_compare_lists(current, desired)}"
     else:
-        yield f"{name} is {short_value(current)} instead of {short_value(desired)}"
+        yield f"{name} is {shorten_value(current)} instead of {shorten_value(desired)}"
 
 
-def _of_list(current: list[object], desired: list[object]) -> str:
+def _compare_lists(current: list[object], desired: list[object]) -> str:
     present, required = set(map(canonical, current)), set(map(canonical, desired))
     missing, more = len(required - present), len(present - required)
     parts = [f"is without {missing:,} of {len(required):,} entries"] * bool(missing)

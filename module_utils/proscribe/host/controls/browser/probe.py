@@ -21,7 +21,7 @@ from ...system.transient_user import TransientUser, transient_user
 from . import forks
 from .chromium_folder import Folder
 from .forks import PATH
-from .other_controls import desired_on
+from .other_controls import make_desired
 from .places import Place, places
 from .rendering import NOTHING, Name
 
@@ -60,7 +60,7 @@ def check_by_probe(host: Host, plan: Plan) -> Verdict:
     The verdict has a finding for each browser, whatever came of it. It takes some seconds a browser.
     """
     section = plan["controls"]["browser"]
-    refused = next(iter(desired_on(host, plan).rules.block), None)
+    refused = next(iter(make_desired(host, plan).rules.block), None)
     if refused is None:
         return Verdict(RULE, NOT_APPLICABLE, reason="no site is blocked")
     if not host.privileged:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Mapping
 from ....base.patterns import pattern
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
-from ....model.tenants import Tenant, google_domains, microsoft_tenants
+from ....model.tenants import Tenant, read_google_domains, read_microsoft_tenants
 from ...system import ControlError
 from .name_closing import OPEN
 from .settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
@@ -302,9 +302,9 @@ def rules_of(section: Section, smallest: Mapping[Name, bool]) -> Rules:
         allow=tuple(sorted(one for one, blocked in smallest.items() if not blocked)),
         # In the order of the rows, so that one plan gives one file, in whatever order its own keys came.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
-        google_domains=tuple(sorted(google_domains(settings))),
+        google_domains=tuple(sorted(read_google_domains(settings))),
         # Their order is the organisation's: the first one is sent to Microsoft as the tenant that sets the restriction.
-        microsoft_tenants=microsoft_tenants(settings),
+        microsoft_tenants=read_microsoft_tenants(settings),
         chrome_extensions=_refused(section["services"], "chrome"),
         firefox_extensions=_refused(section["services"], "firefox"),
         chrome_allowed=_allowed(section, "chrome"),

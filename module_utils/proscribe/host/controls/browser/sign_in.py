@@ -27,7 +27,7 @@ def sign_in_policies(rules: Rules, place: Place) -> Policies:
     """Return the policies that let accounts of the tenants sign in a place's browsers, and no others. They are empty
     where these accounts are not known by name.
     """
-    providers = _providers_of(place)
+    providers = _list_providers(place)
     if explain_open_sign_in(rules, place):
         return {}
     domains = [*(rules.google_domains if GOOGLE in providers else ())]
@@ -35,33 +35,33 @@ def sign_in_policies(rules: Rules, place: Place) -> Policies:
         domains += sorted({domain for tenant in rules.microsoft_tenants for domain in tenant.domains})
     if not domains:
         return SETTINGS[SIGN_IN].chromium
-    return {PATTERN: _case_sensitive_pattern(domains) if MICROSOFT in providers else _pattern(domains)}
+    return {PATTERN: _make_case_sensitive_pattern(domains) if MICROSOFT in providers else _make_pattern(domains)}
 
 
 def explain_open_sign_in(rules: Rules, place: Place) -> str:
     """Say why every account may sign in a place's browsers although sign-in is managed; "" where it may not."""
-    if place.family != "chromium" or MICROSOFT not in _providers_of(place) or SIGN_IN not in dict(rules.settings):
+    if place.family != "chromium" or MICROSOFT not in _list_providers(place) or SIGN_IN not in dict(rules.settings):
         return ""
     return explain_missing_domains(rules.microsoft_tenants, PATTERN)
 
 
-def _providers_of(place: Place) -> set[str]:
+def _list_providers(place: Place) -> set[str]:
     return {PROVIDERS.get(browser, GOOGLE) for browser in place.browsers or (place.id,)}
 
 
-def _pattern(domains: Iterable[str]) -> str:
+def _make_pattern(domains: Iterable[str]) -> str:
     """Return a pattern of the accounts of some domains. Chromium compares it with the whole name, in any case."""
     return ".*@(" + "|".join(domain.replace(".", "[.]") for domain in domains) + ")"
 
 
-def _case_sensitive_pattern(domains: Iterable[str]) -> str:
+def _make_case_sensitive_pattern(domains: Iterable[str]) -> str:
     """Return a pattern of the accounts of some domains for Edge, which distinguishes upper and lower case. Anchors say
     that the whole name counts, since Edge's page does not.
     """
-    return "^[^@]+@(" + "|".join("".join(map(_letter, domain)) for domain in domains) + ")$"
+    return "^[^@]+@(" + "|".join("".join(map(_match_letter, domain)) for domain in domains) + ")$"
 
 
-def _letter(character: str) -> str:
+def _match_letter(character: str) -> str:
     if character.isalpha():
         return f"[{character.lower()}{character.upper()}]"
     return "[.]" if character == "." else character

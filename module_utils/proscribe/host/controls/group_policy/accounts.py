@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.plan import RESTRICTED
-from ....model.tenants import explain_missing_id, google_domains, microsoft_tenants
+from ....model.tenants import explain_missing_id, read_google_domains, read_microsoft_tenants
 from ...system import ControlError
 from .registry_pol import Entry, number, text
 
@@ -62,7 +62,7 @@ def explain_missing_ids(section: Section, for_users: bool = True) -> str:
     takers = [TENANTS + " of OneDrive"] if _restricted(section, "onedrive_personal") else []
     if for_users and _restricted(section, "teams_personal"):
         takers.append(SIGN_IN + " of Teams")
-    return explain_missing_id(microsoft_tenants(section["settings"]), takers[0]) if takers else ""
+    return explain_missing_id(read_microsoft_tenants(section["settings"]), takers[0]) if takers else ""
 
 
 def of_programs(plan: Plan, for_users: bool = True) -> list[Accounts]:
@@ -75,8 +75,8 @@ def of_programs(plan: Plan, for_users: bool = True) -> list[Accounts]:
         return []
     if missing := explain_missing_ids(section, for_users):
         raise ControlError(missing)
-    microsoft = [tenant.id for tenant in microsoft_tenants(section["settings"])]
-    google = google_domains(section["settings"])
+    microsoft = [tenant.id for tenant in read_microsoft_tenants(section["settings"])]
+    google = read_google_domains(section["settings"])
     found = [_onedrive(microsoft)] if _restricted(section, "onedrive_personal") else []
     if for_users and microsoft and _restricted(section, "teams_personal"):
         found.append(_teams(microsoft))

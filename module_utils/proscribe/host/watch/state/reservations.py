@@ -51,7 +51,7 @@ class Reservations(NamedTuple):
     controls: Mapping[str, Reservation] = {}
     unmet: tuple[str, ...] = ()
 
-    def in_force(self, host: Host) -> dict[str, Reservation]:
+    def list_in_force(self, host: Host) -> dict[str, Reservation]:
         """Return the reservations whose deadline lies ahead, or that have none."""
         return {
             name: reservation
@@ -103,7 +103,7 @@ def note_plan(host: Host, plans: Collection[str]) -> None:
     before = read_reservations(host)
     going_on = {
         name: reservation
-        for name, reservation in before.in_force(host).items()
+        for name, reservation in before.list_in_force(host).items()
         if name != WATCH and reservation.deadline is not None and reservation.plan not in plans
     }
     _write(host, Reservations(going_on))
@@ -129,7 +129,7 @@ def note_observation(
         has_plan = settings is not None and digest in settings.plans()
         broken = {rule.partition("/")[0] for rule in wrong}
         before = read_reservations(host)
-        in_force = before.in_force(host)
+        in_force = before.list_in_force(host)
         controls: dict[str, Reservation] = {}
         for name, reservation in before.controls.items():
             if is_last and reservation.plan == digest:
@@ -155,29 +155,29 @@ def take_over(host: Host, since: tuple[object, ...]) -> None:
     if not since:
         return
     with host.exclusive(PATIENCE):
-        if generation(host) != since:
+        if read_generation(host) != since:
             return
-        if controls := read_reservations(host).in_force(host):
+        if controls := read_reservations(host).list_in_force(host):
             _write(host, Reservations(controls))
         else:
             host.delete(files.RESERVATIONS)
 
 
-def generation(host: Host) -> tuple[object, ...]:
+def read_generation(host: Host) -> tuple[object, ...]:
     """Return what changes when a run begins or ends a reservation."""
     seen = host.stat(files.RESERVATIONS)
     return (seen.st_ino, seen.st_ctime_ns) if seen else ()
 
 
-def changed_by_others(host: Host, name: str, settings: files.Settings) -> bool:
+def is_changed_by_run(host: Host, name: str, settings: files.Settings) -> bool:
     """Return whether a run has changed a control by a plan that the watch does not have, or has lifted it."""
-    reservation = read_reservations(host).in_force(host).get(name)
+    reservation = read_reservations(host).list_in_force(host).get(name)
     return reservation is not None and reservation.plan not in settings.plans()
 
 
 def is_being_installed(host: Host) -> bool:
     """Return whether a run is installing the watch now: its files do not fit its settings meanwhile."""
-    return WATCH in read_reservations(host).in_force(host)
+    return WATCH in read_reservations(host).list_in_force(host)
 
 
 def mark_reserved(record: Observed, reserved: Mapping[str, Reservation]) -> Observed:
@@ -186,14 +186,20 @@ def mark_reserved(record: Observed, reserved: Mapping[str, Reservation]) -> Obse
     for rule in record["rules"]:
         name = rule["rule"].partition("/")[0]
         if name in reserved:
-            rule = {**rule, "state": UNKNOWN, "waiver": None, "reason": reason(name, reserved[name]), "findings": []}
+            rule = {
+                **rule,
+                "state": UNKNOWN,
+                "waiver": None,
+                "reason": explain_reservation(name, reserved[name]),
+                "findings": [],
+            }
         rules.append(rule)
     if rules == record["rules"]:
         return record
     return {**record, "rules": rules, "state": worst([COMPLIANT, *(rule["state"] for rule in rules)])}
 
 
-def reason(name: str, reservation: Reservation) -> str:
+def explain_reservation(name: str, reservation: Reservation) -> str:
     """Say why the watch leaves a control alone, for people."""
     if reservation.plan == LIFTED:
         return f"{reservation.by} has lifted {name}; the watch leaves it alone until a run enforces it again"

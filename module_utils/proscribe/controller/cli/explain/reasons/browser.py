@@ -11,7 +11,7 @@ from .....host.controls.browser.extension_settings import PERMISSION
 from .....host.controls.browser.matching import Closest, Unless
 from .....host.controls.browser.name_closing import ALONE, WITH_ALL_BELOW
 from .....host.controls.browser.name_closing import OPEN as NOT_CLOSED
-from .....host.controls.browser.other_controls import HostControls, closes_for_browsers
+from .....host.controls.browser.other_controls import HostControls, is_dns_effective_in_browsers
 from .....host.controls.browser.rendering import (
     MOST_ENTRIES,
     Name,
@@ -147,7 +147,7 @@ class _Reading:
 
 def _degrees(policy: Policy, section: Section) -> Sequence[int]:
     """How far the DNS backend of a host may close the names that browsers have no room for."""
-    if not fit_names(section).left_out or not closes_for_browsers(policy.plan):
+    if not fit_names(section).left_out or not is_dns_effective_in_browsers(policy.plan):
         return (NOT_CLOSED,)
     backend = policy.restrictions.dns_backend
     if backend in FILTERS:

@@ -27,7 +27,7 @@ PROGRAM_KEYS = {
 def reasons(control: str, about: Subject, policy: Policy, on_linux: Iterable[Reason]) -> Iterator[Reason]:
     """Return the reasons of a control. `on_linux` are those that it has on a Linux host of the same plan."""
     system = policy.facts.os
-    own = _programs(about, policy) if control == "apps" and policy.section("apps") is not None else on_linux
+    own = _explain_programs(about, policy) if control == "apps" and policy.section("apps") is not None else on_linux
     note = f"{NAMES[system]} is only observed, nothing is changed"
     if control not in OBSERVED_CONTROLS[system]:
         note = f"{control} is not observed on {NAMES[system]}, so its rules are unknown"
@@ -36,7 +36,7 @@ def reasons(control: str, about: Subject, policy: Policy, on_linux: Iterable[Rea
         yield reason._replace(status=AUDITED, text=f"{reason.text}; {note}") if closes else reason
 
 
-def _programs(about: Subject, policy: Policy) -> Iterator[Reason]:
+def _explain_programs(about: Subject, policy: Policy) -> Iterator[Reason]:
     system, section = policy.facts.os, policy.section("apps")
     if about.kind == FILE:
         yield Reason(OPEN, f"no files are looked for on {NAMES[system]}")
