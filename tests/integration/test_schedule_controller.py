@@ -261,6 +261,7 @@ def test_a_mistake_in_the_policy_is_reported_and_touches_nothing(machine: Schedu
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions + "proscribe_catagories: []\n")
     assert not machine.start(SERVICE)
     until(lambda: "produced no report (it ended with 78)" in mails(machine))
+    assert "proscribe_catagories" in mail_text(machine).rpartition("The end of its log:")[2]
     machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", restrictions)
 
 

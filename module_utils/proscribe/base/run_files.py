@@ -7,6 +7,7 @@ belong to root or to the account of the run. That goes for every directory on th
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import Collection, Iterable, Iterator
 
@@ -25,13 +26,14 @@ def find_exposed(paths: Iterable[str], trusted: Collection[int]) -> Exposed | No
 
     A path that does not exist belongs to nobody, unless others could create it.
     """
-    for path in [file for named in paths for file in _list_with_interpreters(named)]:
+    # A program is opened only after its own check. Otherwise others could have root open whatever they put there.
+    for path in itertools.chain.from_iterable(map(_list_with_interpreters, paths)):
         try:
-            found = exposed(path, trusted)
+            exposed_file = exposed(path, trusted)
         except OSError as error:
             raise Unreadable(f"it cannot be seen who can change {path}: {error}") from None
-        if found:
-            return found
+        if exposed_file:
+            return exposed_file
     return None
 
 

@@ -27,6 +27,14 @@ guard.PAUSE_SECONDS, guard.SENDMAIL = 0, sys.argv[2] + "/sendmail"
 sys.exit(guard.main(sys.argv[3:], sys.argv[2] + "/schedule.json"))
 """
 SENDMAIL = "#!/bin/sh\nid -un >{0}/mailed-by\n{{ echo to: $3; cat; }} >{0}/mail\n"
+SYSTEMCTL = """#!/bin/sh
+case $3 in
+    --property=ExecStartPre) cat {0}/check-of-$4 ;;
+    *) echo of-$4 ;;
+esac
+"""
+# As systemd prints how a command of a unit ended (systemctl(1), show).
+ENDED = "{{ path=/x ; argv[]=/x check --alert ; ignore_errors=no ; pid=7 ; code=exited ; status={} }}\n"
 LOG = "proscribe: could not set up /srv/.venv\\033[2J"
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -38,7 +46,7 @@ class Controller:
         self.root, self.server, self.checkout = root, server, root / "checkout"
         (self.checkout / "roles").mkdir(parents=True)
         self.program("sendmail", SENDMAIL.format(root))
-        self.program("systemctl", "#!/bin/sh\nshift 2\necho of-$2\n")
+        self.program("systemctl", SYSTEMCTL.format(root))
         self.program("journalctl", f"#!/bin/sh\nprintf '%s: {LOG}\\n' \"$6\"\n")
         self.settings(webhook=f"{server.url}/hook?token=secret")
 
@@ -76,6 +84,7 @@ def test_a_run_whose_files_others_can_change_is_refused_and_the_alert_has_the_re
     controller: Controller, alerts: bool
 ) -> None:
     (controller.checkout / "roles").chmod(0o777)
+    controller.settings(webhook=f"{controller.server.url}/hook", ntfy="only Ansible can")
     done = controller("check", *["--alert"] * alerts)
     reason = f"{controller.checkout}/roles (of {ME}, mode 0777) can be changed by everybody"
     command = f"chmod -R go-w {controller.checkout}/roles"
@@ -113,11 +122,21 @@ def test_a_failure_that_nobody_else_has_reported_is_sent_with_the_end_of_the_log
         assert "\x1b" not in alert["text"]
 
 
-def test_a_refusal_is_sent_once(controller: Controller) -> None:
-    """By the check of the run itself, and not by the unit that reports failed runs."""
+@pytest.mark.parametrize(("status", "sent"), [("77", False), ("78", True), ("0", True)])
+def test_a_refusal_is_sent_once_and_no_other_failure_passes_for_one(
+    controller: Controller, status: str, sent: bool
+) -> None:
+    """The check of the run has sent it. Files that others could change only later say nothing about that run."""
     controller.checkout.chmod(0o777)
+    (controller.root / "check-of-proscribe-drift.service").write_text(ENDED.format(status))
     assert controller("alert", "proscribe-drift.service", SERVICE_RESULT="exit-code", EXIT_STATUS="77").returncode == 0
-    assert controller.alerts == []
+    assert len(controller.alerts) == sent
+
+
+def test_a_refusal_that_nothing_took_is_left_to_the_unit_that_tries_again(controller: Controller) -> None:
+    controller.checkout.chmod(0o777)
+    controller.server.codes = [503, 503, 503]
+    assert controller("check", "--alert").returncode == 78
 
 
 def test_what_one_channel_does_not_take_the_other_does(controller: Controller) -> None:

@@ -4,7 +4,7 @@ Stands alone outside of the checkout: whoever can change the checkout must not d
 its alerts, and only the channels mail and webhook are known. Reads /etc/proscribe/schedule.json.
 
     guard check            end with 77 if others can change a file of the run
-    guard check --alert    the same, and send an alert
+    guard check --alert    the same, and send an alert; end with 78 if nothing took it
     guard alert UNIT CODE...
                            send an alert if the unit that calls this has failed, unless with one of these codes: then
                            the run itself has sent one (systemd.exec(5), SERVICE_RESULT). UNIT is the failed run.
@@ -36,6 +36,7 @@ else:  # on a controller
 
 SETTINGS = "/etc/proscribe/schedule.json"
 REFUSED = 77
+UNREPORTED = 78  # refused, and no channel took the alert: the unit that reports failed runs tries again
 SCHEMA = "proscribe/notice/1"
 NOBODY = 65534
 SENDMAIL = "/usr/sbin/sendmail"
@@ -44,40 +45,40 @@ TRIES, PAUSE_SECONDS = 3, 5
 LOG_LINES, LOG_LENGTH = 15, 4000  # of each unit, in lines and in characters
 
 
-def refusal(settings: GuardSettings) -> str:
+def find_refusal(settings: GuardSettings) -> str:
     """Return why the run must not start; "" if only root and its account can change its files."""
     account = settings["account"]
     try:
-        found = find_exposed(settings["paths"], {pwd.getpwnam(account).pw_uid})
+        exposed = find_exposed(settings["paths"], {pwd.getpwnam(account).pw_uid})
     except KeyError:
-        return f"There is no account {account}, as which the run is to be started. No host was checked."
+        return f"There is no account {account}, as which the run is to be started. Nothing was started."
     except Unreadable as error:
-        return f"The files of the run cannot be checked: {error}. No host was checked."
-    if not found:
+        return f"The files of the run cannot be checked: {error}. Nothing was started."
+    if not exposed:
         return ""
-    why = f"{found}, and this run would have {account} run or follow it. No host was checked."
-    return f"{why} {found.remedy}".rstrip()
+    reason = f"{exposed}, and this run would have {account} run or follow it. Nothing was started."
+    return f"{reason} {exposed.remedy}".rstrip()
 
 
-def check(settings: GuardSettings, alerts: bool) -> int:
+def check_run(settings: GuardSettings, alerts: bool) -> int:
     """Refuse a run whose files others can change; the exit code."""
-    reason = refusal(settings)
+    reason = find_refusal(settings)
     if not reason:
         return 0
     say(reason)
-    if alerts:
-        send(settings, "Proscribe: a scheduled run was refused", reason, refused=reason)
+    if alerts and not send(settings, "Proscribe: a scheduled run was refused", reason, refused=reason):
+        return UNREPORTED
     return REFUSED
 
 
-def alert(settings: GuardSettings, unit: str, reported: Sequence[str], environment: Mapping[str, str]) -> int:
+def report_failure(settings: GuardSettings, unit: str, reported: Sequence[str], environment: Mapping[str, str]) -> int:
     """Send the alert of a run that failed, where the run and its own alert could not."""
     result, code = environment.get("SERVICE_RESULT", ""), environment.get("EXIT_STATUS", "")
-    if result == "success" or code in reported or refusal(settings):  # a refusal has sent its alert
+    if result == "success" or code in reported or _was_refused(unit):  # a refusal has sent its alert
         return 0
-    invocations = [_output(["systemctl", "show", "--value", "--property=InvocationID", unit]).strip()]
+    invocations = [_read_output(["systemctl", "show", "--value", "--property=InvocationID", unit]).strip()]
     invocations += [environment.get("INVOCATION_ID", "")]
-    logs = [_log(invocation) for invocation in dict.fromkeys(filter(None, invocations))]
+    logs = [_read_log(invocation) for invocation in dict.fromkeys(filter(None, invocations))]
     text = "\n\n".join(
         [
             f"{unit} failed, and its notification could not be sent in the usual way. This does not show the state of"
@@ -90,12 +91,18 @@ def alert(settings: GuardSettings, unit: str, reported: Sequence[str], environme
     return 0 if sent else 1
 
 
-def _log(invocation: str) -> str:
+def _was_refused(unit: str) -> bool:
+    """Tell whether the check before the last run of a unit has refused it. Its files may be others by now."""
+    shown = _read_output(["systemctl", "show", "--value", "--property=ExecStartPre", unit])
+    return f"; code=exited ; status={REFUSED} " in shown
+
+
+def _read_log(invocation: str) -> str:
     argv = ["journalctl", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), f"_SYSTEMD_INVOCATION_ID={invocation}"]
-    return _output(argv)[-LOG_LENGTH:].strip()
+    return _read_output(argv)[-LOG_LENGTH:].strip()
 
 
-def _output(argv: Sequence[str]) -> str:
+def _read_output(argv: Sequence[str]) -> str:
     """Return what a program prints, without what a terminal would obey; "" if it cannot be run."""
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
@@ -106,11 +113,11 @@ def _output(argv: Sequence[str]) -> str:
 
 
 def send(settings: GuardSettings, subject: str, text: str, **facts: object) -> bool:
-    """Send an alert by each channel that is set, as the account of the run; whether all took it."""
-    mail = _mail(settings["alerts"].get("mail", ""), subject, text)
-    _become(settings["account"])
+    """Send an alert by each channel that is set, as the account of the run. Tell whether one took it, or none is set."""
+    mail = _make_mail(settings["alerts"].get("mail", ""), subject, text)
+    _drop_rights(settings["account"])
     content = {"schema": SCHEMA, "subject": subject, "text": f"{subject}\n\n{text}", **facts}
-    complete = True
+    sent = not settings["alerts"]
     for channel, place in settings["alerts"].items():
         try:
             if channel == "mail":
@@ -120,13 +127,13 @@ def send(settings: GuardSettings, subject: str, text: str, **facts: object) -> b
                 _post(place, json.dumps(content).encode())
             else:
                 raise OSError("this channel needs Ansible")
+            sent = True
         except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
-            complete = False
             say(f"the alert could not be sent by {channel}: {str(error).replace(place, '(its value)')}")
-    return complete
+    return sent
 
 
-def _become(account: str) -> None:
+def _drop_rights(account: str) -> None:
     """Give root's rights away for good: what follows reads answers from the network."""
     if os.geteuid():
         return
@@ -140,7 +147,7 @@ def _become(account: str) -> None:
     os.setuid(uid)
 
 
-def _mail(address: str, subject: str, text: str) -> bytes:
+def _make_mail(address: str, subject: str, text: str) -> bytes:
     mail = EmailMessage()
     mail["To"], mail["Subject"], mail["Auto-Submitted"] = address, subject, "auto-generated"
     mail.set_content(text)
@@ -178,8 +185,8 @@ def main(words: Sequence[str], settings_file: str = SETTINGS) -> int:
     with open(settings_file, encoding="utf-8") as stream:
         settings: GuardSettings = json.load(stream)
     if words[0] == "alert":
-        return alert(settings, words[1], words[2:], os.environ)
-    return check(settings, "--alert" in words)
+        return report_failure(settings, words[1], words[2:], os.environ)
+    return check_run(settings, "--alert" in words)
 
 
 if __name__ == "__main__":
