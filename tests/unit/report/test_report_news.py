@@ -87,7 +87,7 @@ def test_a_host_that_becomes_silent_and_answers_again_is_reported(past):
     assert "  the host: unknown: unreachable: no route; since 2026-11-25 02:01 UTC" in sent.lines
     assert past.notification_of({"web01": None}) is None
     assert (
-        "  the host: compliant: observed again: unreachable: no route; since 2026-11-25 02:01 UTC"
+        "  the host: compliant: observed again (before: unreachable: no route); since 2026-11-25 02:01 UTC"
         in past.notification_of({"web01": good()}).lines
     )
 
@@ -170,7 +170,7 @@ def test_a_host_that_had_answered_is_not_said_to_answer_again(past):
     errors = [{"control": "apps", "message": "No space left on device"}]
     past.run({"web01": good()}, change=lambda record: {**record, "state": "error", "errors": errors})
     lines = past.notification_of({"web01": good()}).lines
-    assert "  the host: compliant: no error any more: No space left on device; since 2026-11-25 01:00 UTC" in lines
+    assert "  the host: compliant: no error any more (before: No space left on device); since 2026-11-25 01:00 UTC" in lines
 
 
 @pytest.mark.parametrize(
@@ -191,3 +191,16 @@ def test_the_end_of_a_waiver_is_no_drift(past, answered, subject, state):
     assert sent.subject == subject
     assert f"apps/wechat: {state}: waiver press ended: dpkg wechat 4.0" in sent.text
     assert sent.facts["hosts"][0]["changes"][0]["ended_waiver"] == "press"
+
+
+def test_what_drifted_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
+    first, second = (verdict._replace(state=REPAIRED, drifted=False) for verdict in no_policy()[:2])
+    past.run({"web01": answer(first._replace(state="waived", waiver="press"), evaluated=[second.rule])})
+    past.run({"web01": answer(first, second)})
+    report, records = past.made({"web01": answer(first, second)}, number=past.number)
+    control, service = first.rule.split("/")
+    ended = {"id": "press", "status": "expired", "hosts": ["web01"], "services": [service], "controls": [control]}
+    report["waivers"] = [ended]
+    sent = notification.notification(report, records, notification.known(past.history, report), "reports/x")
+    assert f"  {first.rule}: corrected: waiver press ended: " in sent.text
+    assert f"  {second.rule}: corrected: chromium www." in sent.text

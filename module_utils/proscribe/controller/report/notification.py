@@ -201,7 +201,7 @@ def _of_record(
         ended = change.ended if change else ""
         what = record["reason"] or (change.evidence if change else "")
         if change and ended:
-            what = f"{'no error any more' if change.state == ERROR else 'observed again'}: {change.evidence}"
+            what = f"{'no error any more' if change.state == ERROR else 'observed again'} (before: {change.evidence})"
         yield Changed("", COMPLIANT if ended else record["state"], clean(what), change.opened if change else None)
     for (there, name), change in began.items() if known else ():
         if there == host and name and name not in listed and change.ended in (COMPLIANT, REPAIRED):
@@ -285,7 +285,8 @@ def _host(one: Happened) -> Iterable[str]:
         control = item.rule.partition("/")[0]
         # One missing policy file is a hundred rules; an app is a thing of its own.
         place = item.rule if control == "apps" else control
-        together.setdefault((place, item.state, str(item.since), str(item.times)), []).append(item)
+        cause = (place, item.state, str(item.since), str(item.times), str(item.ended_waiver))
+        together.setdefault(cause, []).append(item)
     for group in list(together.values())[:MOST_RULES]:
         yield f"  {_item(group)}"
     if len(together) > MOST_RULES:
