@@ -15,6 +15,8 @@ from proscribe.controller.report.evaluation.advice import NOT_REACHED, SET_ASIDE
 from proscribe.controller.report.evaluation.merge import Unmergeable
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.storage.complete import NoSuchRun, find_run, read_records, read_report
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.text.command import Call
 
 WHOLE, OTHER, OLDER_SLICE = (f"20261120T0{hour}0000Z-audit-0001" for hour in (1, 4, 2))
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
@@ -89,6 +91,21 @@ def test_hosts_of_the_inventory_that_no_part_has_are_unknown(reports: Path) -> N
     assert hosts(merge(reports, FIRST)) == {"a": "compliant"}
 
 
+def test_printed_commands_are_about_the_inventory_that_was_named(tmp_path: Path) -> None:
+    """A slice's own inventory has only its hosts, and its options are those of a slice."""
+    reports, past = tmp_path / "reports", Past(None)
+    typed = {"program": ["./proscribe"], "word": "audit", "playbook": "", "cwd": "", "withheld": []}
+    for name, host, day in ((FIRST, "a", 21), (SECOND, "b", 22)):
+        options = ["-i", f"{host},", "-e", "proscribe_round=r1"]
+        more = {"round": "r1", "inventory": [f"{host},"], "command": {**typed, "options": options}, "controls": ["dns"]}
+        directory = ReportDirectory(reports / f"{name}.partial")
+        report, records = past.made({host: good()}, id=name, day=day, **more)
+        directory.finish(records, report, ["old page"])
+    for names in ([FIRST, SECOND], [FIRST]):
+        made = read_report(merge(reports, *names, inventory=["a,b,c,"]))["run"]
+        assert Call.of(made).again("c").argv[1:] == ("audit", "--limit", "c", "-i", "a,b,c,", "--tags", "dns")
+
+
 def test_an_inventory_that_ansible_cannot_read_is_refused(reports: Path) -> None:
     place = reports.parent / "hosts.yml"
     place.write_text("all: [")
@@ -120,6 +137,13 @@ class TestRounds:
         assert f"{OTHER} is not merged: it is of another inventory" in printed
         assert f"{OLDER_SLICE} is not merged: it is not of the round r2" in printed
 
+    def test_a_slice_that_comes_late_names_those_that_a_report_already_has(
+        self, reports: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        merge(reports, FIRST, inventory=["a,b,c,"])
+        assert parts(merge(reports, "unmerged", inventory=["a,b,c,"])) == [SECOND]
+        assert f"{FIRST} is not merged: it is in a merged report already" in " ".join(capsys.readouterr().err.split())
+
     def test_the_round_that_is_named(self, reports: Path) -> None:
         assert parts(merge(reports, "unmerged", round="r1", inventory=["a,b,c,"])) == [OLDER_SLICE]
         with pytest.raises(NoSuchRun, match="no slice of the round r9 in"):
@@ -137,7 +161,7 @@ class TestRounds:
 class TestHistory:
     def test_slices_with_limits_that_come_to_the_whole_are_a_point_of_its_trend(self, tmp_path: Path) -> None:
         reports, past = tmp_path / "reports", Past(open_history("sqlite", tmp_path / "reports"))
-        past.run({"a": good(), "b": good()}, number=1)
+        past.run({"a": good(), "b": good()}, number=1, inventory=["a,b,"])
         for name, host in ((FIRST, "a"), (SECOND, "b")):
             past.stored(
                 reports, {host: good()}, name, hour=3, round="r1", limit=host, left_out=["a" if host == "b" else "b"]

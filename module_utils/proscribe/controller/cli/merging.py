@@ -38,13 +38,14 @@ def merge(arguments: argparse.Namespace, reports: Path) -> Path:
     parts = [Part(read_report(directory), sharing(read_records(directory))) for directory in directories]
     now = datetime.datetime.now(datetime.timezone.utc)
     id_ = f"{now:%Y%m%dT%H%M%SZ}-{parts[0].report['run']['mode']}-{secrets.token_hex(2)}"
-    report, records = merged(id_, parts, expected)
+    report, records = merged(id_, parts, expected, sources(arguments.inventory) if arguments.inventory else ())
     for directory in directories:
         _bring_plans(directory.parent / PLANS, reports / PLANS)
     if arguments.history:
         report["run"]["history"] = arguments.history
     elif report["run"].get("history") == OFF:
-        say("proscribe: the merged run is in no history, as its slices are in none; --history names one", error=True)
+        text = "the merged run is in no history, as its slices are in none"
+        say(f"proscribe: {text}. Name these again with --history: --merge RUN RUN --history sqlite", error=True)
     known = len(report["warnings"])
     past = remembered(reports, report, records)
     for warning in report["warnings"][known:]:
@@ -74,6 +75,12 @@ def _named(arguments: argparse.Namespace, reports: Path, expected: Collection[st
         rounds = [round_of(read_report(directory)["run"]) for directory in directories]
         slices, others = _slices(reports, free, chosen or next(iter(rounds), ""), expected)
         directories += [reports / name for name in slices]
+        round_ = next((round_of(all_runs[name]) for name in slices), "")
+        others |= {
+            name: "it is in a merged report already"
+            for name in merged_already.intersection(all_runs)
+            if round_ and round_of(all_runs[name]) == round_ and reports / name not in directories
+        }
         for name, why in sorted(others.items(), reverse=True)[:MOST_OTHERS]:  # the newest ones
             say(f"proscribe: {name} is not merged: {why}", error=True)
     if not directories:

@@ -33,12 +33,14 @@ class Part(NamedTuple):
     records: Sequence[Record]
 
 
-def merged(id_: str, parts: Sequence[Part], expected: Collection[str] | None = None) -> tuple[Report, list[Record]]:
+def merged(
+    id_: str, parts: Sequence[Part], expected: Collection[str] | None = None, inventory: Sequence[str] = ()
+) -> tuple[Report, list[Record]]:
     """The fleet report and the host records of all parts together, as the run `id_`.
 
-    `expected` are the hosts that there should be; one that no part has is unknown (None: only the parts say). A host
-    may be in more than one part, if it was tried again. It counts once, by its last record. Raises Unmergeable, also
-    for parts that are not of one round.
+    `expected` are the hosts that there should be, and `inventory` is where they are; one that no part has is unknown
+    (None: only the parts say). A host may be in more than one part, if it was tried again. It counts once, by its last
+    record. Raises Unmergeable, also for parts that are not of one round.
     """
     parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
     runs = [part.report["run"] for part in parts]
@@ -71,7 +73,8 @@ def merged(id_: str, parts: Sequence[Part], expected: Collection[str] | None = N
     }
     new = [New(**one) for part in parts for one in part.report.get("new") or ()] if runs[0].get("baseline") else None
     left = 0 if expected is not None else _left_out(runs, len(answered))
-    report = report_of(_run(id_, runs, left, len(answered)), facts, fleet, new, _rollout(parts))
+    run = _run(id_, runs, inventory, left, len(answered))
+    report = report_of(run, facts, fleet, new, _rollout(parts))
     report["nothing_known"] = _nothing_known(parts, report.get("nothing_known", ()), len(answered))
     if found := {one["directory"]: one for part in parts for one in part.report.get("points", ())}:
         report["points"] = list(found.values())  # of several, what the last part found
@@ -139,14 +142,17 @@ def _round_in_words(run: ReportRun) -> str:
     return f"{run['id']} has the round {id_}" if id_ else f"{run['id']} has none"
 
 
-def _run(id_: str, runs: Sequence[ReportRun], left: int | None, hosts: int) -> ReportRun:
+def _run(id_: str, runs: Sequence[ReportRun], inventory: Sequence[str], left: int | None, hosts: int) -> ReportRun:
     """The runs of all parts as one, over so many hosts."""
+    sources = list(inventory) or _distinct(run["inventory"] for run in runs)
     command = runs[0].get("command")
+    # A slice may have an inventory of its own, and its command reaches no other host.
+    alike = all(run.get("command") == command and same_inventory(run["inventory"], sources) for run in runs)
     run: ReportRun = {
         **runs[0],
         "id": id_,
-        "inventory": _distinct(run["inventory"] for run in runs),
-        "command": command if all(run.get("command") == command for run in runs) else None,
+        "inventory": sources,
+        "command": command if alike else None,
         "version": ", ".join(_distinct([said] for run in runs if (said := run.get("version")))) or None,
         "limit": ",".join(_distinct([run["limit"]] for run in runs if run["limit"])),
         "interrupted": next((run["interrupted"] for run in runs if run.get("interrupted")), None),

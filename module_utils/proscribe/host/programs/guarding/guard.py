@@ -113,7 +113,7 @@ def _read_output(argv: Sequence[str]) -> str:
 
 
 def send(settings: GuardSettings, subject: str, text: str, **facts: object) -> bool:
-    """Send an alert by each channel that is set, as the account of the run. Tell whether one took it, or none is set."""
+    """Send an alert by each channel that is set, as the account of the run. Tell if one took it, or none is set."""
     mail = _make_mail(settings["alerts"].get("mail", ""), subject, text)
     _drop_rights(settings["account"])
     content = {"schema": SCHEMA, "subject": subject, "text": f"{subject}\n\n{text}", **facts}
