@@ -93,7 +93,8 @@ ALL = ["Made_SQL-1.dist-info", "made_ansible-1.dist-info", "made_driver-1.dist-i
 def test_a_recorded_extra_is_installed_each_time_that_it_is_made(with_extra: Path) -> None:
     audit(with_extra)
     assert packages(with_extra) == ["made_ansible-1.dist-info"]
-    (with_extra.parent / ".venv-extras").write_text("# for the history\nhistory")
+    # Each line of a long file costs nothing, so a start stays quick.
+    (with_extra.parent / ".venv-extras").write_text("# for the history\n" + "history\n" * 20_000 + "history")
     ended = audit(with_extra)
     assert ended.code == 0 and SETTING_UP in ended.said, ended.said
     assert packages(with_extra) == ALL
@@ -135,12 +136,18 @@ def test_a_line_that_is_no_extra_is_refused_with_the_file(with_extra: Path, cont
     assert message in ended.said and f"{with_extra.parent}/.venv-extras" in ended.said
 
 
-def test_a_record_that_others_can_change_is_refused(with_extra: Path) -> None:
+def test_a_record_that_others_can_change_is_refused(with_extra: Path, tmp_path: Path) -> None:
     record = with_extra.parent / ".venv-extras"
+    (tmp_path / "elsewhere").write_text("history\n")
+    record.symlink_to(tmp_path / "elsewhere")
+    refusals = [audit(with_extra)]
+    record.unlink()
     record.write_text("history\n")
-    record.chmod(0o666)
-    ended = audit(with_extra)
-    assert ended.code == 2 and "-rw-rw-rw-" in ended.said and not (with_extra.parent / ".venv").exists()
+    record.chmod(0o664)
+    refusals.append(audit(with_extra))
+    for refused, mode in zip(refusals, ("lrwxrwxrwx", "-rw-rw-r--")):
+        assert refused.code == 2 and f"(chmod go-w): {mode}" in refused.said
+    assert not (with_extra.parent / ".venv").exists()
 
 
 def test_a_scheduled_run_that_cannot_start_does_not_end_like_one_that_reported(tmp_path: Path) -> None:
