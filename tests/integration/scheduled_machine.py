@@ -151,6 +151,16 @@ class Scheduled:
         assert done.returncode == 0, done.stderr
 
 
+def mails(machine: Scheduled) -> str:
+    """Return all mails of a controller as they were sent."""
+    return machine.read("/srv/mails") if machine.there("/srv/mails") else ""
+
+
+def mail_text(machine: Scheduled, earlier: str = "") -> str:
+    """Return the mails after `earlier` in one line: long lines are broken in a mail (RFC 2045, 6.7)."""
+    return " ".join(mails(machine).removeprefix(earlier).replace("=\n", "").split())
+
+
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """An entry of root's, without what Python has left there."""
     entry.uid = entry.gid = 0

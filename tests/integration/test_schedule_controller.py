@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from patience import until
-from scheduled_machine import CHECKOUT, Scheduled, frozen, scheduled_machine, thawed
+from scheduled_machine import CHECKOUT, Scheduled, frozen, mail_text, mails, scheduled_machine, thawed
 from tampering import TEN, named
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -61,15 +61,6 @@ def machine(made: Mapping[str, Sequence[Path]]) -> Iterator[Scheduled]:
 def first_run(machine: Scheduled) -> None:
     assert f"start {TIMER}" in machine.proscribe("schedule")
     assert machine.start(SERVICE), machine.log(SERVICE)
-
-
-def mails(machine: Scheduled) -> str:
-    return machine.read("/srv/mails") if machine.there("/srv/mails") else ""
-
-
-def mail_text(machine: Scheduled, earlier: str = "") -> str:
-    """What came by mail after `earlier`, in one line: long lines are broken in a mail (RFC 2045, 6.7)."""
-    return " ".join(mails(machine).removeprefix(earlier).replace("=\n", "").split())
 
 
 def latest(machine: Scheduled) -> str:

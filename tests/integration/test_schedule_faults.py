@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from patience import until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
+from scheduled_machine import mail_text
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -153,7 +154,7 @@ def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet
     until(lambda: ".partial" in controller.run("ls", REPORTS))
     controller.run("systemctl", "kill", "--signal=KILL", "--kill-whom=all", SERVICE)
     until(lambda: controller.succeeds("systemctl", "is-failed", SERVICE))
-    until(lambda: "was killed by signal 9" in controller.read("/srv/mails"))
+    until(lambda: "was killed by signal 9" in mail_text(controller))
     assert fleet.latest() == before
     assert controller.run("find", "/run/proscribe-drift", check=False).startswith("find: ")
     assert controller.start(SERVICE), controller.log(SERVICE)
@@ -166,8 +167,8 @@ def test_a_read_only_reports_folder_is_reported_and_no_host_is_touched(fleet: Fl
     controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")
     try:
         assert not controller.start(SERVICE)
-        until(lambda: "Subject: Proscribe: a scheduled run was refused" in controller.read("/srv/mails"))
-        assert "Read-only file system" in controller.read("/srv/mails").rpartition("to: ")[2]
+        until(lambda: "Subject: Proscribe: a scheduled run was refused" in mail_text(controller))
+        assert "Read-only file system" in mail_text(controller).rpartition("to: ")[2]
         assert fleet.latest() == before
         assert not fleet.hosts["fine"].there("/etc/dpkg/dpkg.cfg.d/proscribe")
     finally:
