@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import io
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -244,6 +246,23 @@ def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path: Path, monkeyp
     approval = ["--approved-by=chan", "--approved-on=now", "--expires=9d"]
     assert main(["waiver", "new", *inventories, *waiver, *approval]) == 0
     assert (tmp_path / "proscribe/waivers/w1.yml").exists() and (tmp_path / "proscribe/allowed_signers").exists()
+
+
+def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No revision of the repository has it."""
+    placed(tmp_path / "else where", {"hosts.ini": HOSTS})
+    made = tmp_path / "policy"
+    made.mkdir()
+    monkeypatch.chdir(made)
+    assert main(["init", ".", SOURCE, "--inventory=../else where/hosts.ini"]) == 0
+    identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@dept.example")
+    for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "made")):
+        subprocess.run(["git", *words], check=True)
+    command = re.findall(r'(?m)^ +(diff "\$1".*)\) ', (made / "ci/diff").read_text())[0]
+    inventories = ["-i", str(tmp_path / "else where/hosts.ini"), "-i", "inventory/prod/hosts.yml"]
+    assert main([*shlex.split(command.replace('"$1"', "HEAD")), *inventories]) == 0
 
 
 def test_a_windows_host_meets_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

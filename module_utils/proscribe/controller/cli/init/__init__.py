@@ -21,10 +21,7 @@ from ..explain.question import read
 from . import existing, placing, repository
 from .answers import HELP, Answers, questions, read_answers
 
-NO_DEPARTMENTS = (
-    "which of its groups are departments is not clear, so `all` stands for them. Name them with --department, or in"
-    " approvers.yml"
-)
+NO_DEPARTMENTS = "which of its groups are departments is not clear, so `all` stands for them: replace it with them in"
 
 EPILOG = """\
 What no option answers is asked at a terminal. Without one, the rest has its default. The new repository has an
@@ -84,17 +81,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _notes(answers: Answers, folder: str, omitted: Sequence[str]) -> Iterator[str]:
     """Yield what the operator has to know, or to fill in, because no answer says it."""
     departments = [department.name for department in answers.department]
+    approvers = f"{folder}/approvers.yml"
     if answers.inventory:
         outside = ", outside of the repository: pipelines need it at this path" if answers.inventory[0] == "/" else ""
         yield f"the hosts are those of {answers.inventory}, which is used as it is{outside}"
-        yield f"the departments are its groups {', '.join(departments)}" if departments else NO_DEPARTMENTS
+        groups = ", ".join(departments)
+        yield f"the departments are its groups {groups}" if groups else f"{NO_DEPARTMENTS} {approvers}"
     elif not departments:
         yield f"no host was named, so {folder}/hosts.yml has this machine alone: put your departments and hosts there"
     named = {approver.department for approver in answers.approver}
     unnamed = [name for name in departments or [repository.NO_DEPARTMENTS] if not named & {"", name}]
     if unnamed:
         which = f"the groups {', '.join(unnamed)}" if unnamed[1:] else f"the group {unnamed[0]}"
-        yield f"nobody can approve a waiver for {which}: name the head in {folder}/approvers.yml"
+        yield f"nobody can approve a waiver for {which}: name the head in {approvers}"
     if omitted:
         yield f"not in the tables, since hosts answer differently: {', '.join(omitted)}"
 

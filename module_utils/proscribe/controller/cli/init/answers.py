@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ....model.types.plan import TenantEntry
+from ....wire import installation
 from ...compile.catalogue.schema import CATEGORIES
 from ...compile.plans.departments import NO_DEPARTMENT
 from ...compile.reading.plain_file import content_of
@@ -139,7 +140,7 @@ def approver(value: str, departments: Sequence[str] | None = None) -> Approver:
     if not PRINCIPAL.fullmatch(name) or not name.isprintable() or (colon and not existing.GROUP.fullmatch(of)):
         raise Expected("", who, "a name without spaces and quotes, such as chan.tai.man or press:chan.tai.man")
     if of and departments is not None and of not in departments:
-        none_named = f"a department that --department names; for all hosts only the name: {name}"
+        none_named = f"a department that --department names, or the name alone for all hosts: {name}"
         expected = f"one of {', '.join(departments)}{close_to(of, departments)}" if departments else none_named
         raise Expected("", of, expected)
     return Approver(of, name, public_key(Path(file)) if file else "")
@@ -170,6 +171,8 @@ def questions(today: datetime.date) -> Sequence[Question]:
     departments = f"A department and its hosts, such as press=press01,press02; {ends}"
     tenants = f"An own tenant, such as google=example.org or microsoft=TENANT_ID:example.org; {ends}"
     approvers = f"Who approves waivers, such as press:chan.tai.man=chan.pub; {ends}"
+    source = "The git repository of the unpacked collection"
+    source += "" if installation.COLLECTION else "; an empty line puts the collection's file into vendor/"
     return (
         Question("organisation", "The organisation", one_line, metavar="NAME"),
         Question("contact", "Whom users ask", one_line, RESTRICTIONS["contact"].default),
@@ -180,7 +183,7 @@ def questions(today: datetime.date) -> Sequence[Question]:
         Question("approver", approvers, approver, none, True, "[DEPARTMENT:]NAME=KEYFILE"),
         Question("first-day", "The first day of the ban", day, today.isoformat(), metavar="DATE"),
         Question("ci", f"Pipelines for {', '.join(PIPELINES)}", choice(*PIPELINES), PIPELINES[0], metavar="WHERE"),
-        Question("source", "The git repository of the unpacked collection", read_repository, none, metavar="URL"),
+        Question("source", source, read_repository, none, metavar="URL"),
     )
 
 

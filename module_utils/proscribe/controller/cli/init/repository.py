@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -32,7 +34,9 @@ AS_IT_IS = (
     "inventory/prod/waivers/.gitkeep",
 )
 PIPELINE = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
-COMMENTS = ("ci/comment.py", "ci/diff")  # of any pipeline
+DIFF = "ci/diff"
+COMPARED = 'diff "$1"'  # the command in it
+COMMENTS = ("ci/comment.py", DIFF)  # of any pipeline
 HOSTS = "inventory/prod/hosts.yml"
 VARIABLES = "inventory/prod/group_vars/all.yml"
 APPROVERS = "inventory/prod/approvers.yml"
@@ -97,6 +101,9 @@ def files(
         text = value if isinstance(value, str) else document(value, comments_of(text_of(name)) + comments.get(name, ""))
         made[name] = text
     made = {name.replace(FOLDER, folder): text for name, text in made.items()}
+    if pipeline and (outside := Path(answers.inventory)).is_absolute():  # no revision of this repository has it
+        folder_outside = outside if outside.is_dir() else outside.parent
+        made[DIFF] = made[DIFF].replace(COMPARED, f"{COMPARED} --as-now {shlex.quote(str(folder_outside))}")
     return {**made, "README.md": _readme(answers, [*made, *TABLES], departments, approvers, folder)}
 
 
