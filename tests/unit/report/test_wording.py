@@ -95,6 +95,13 @@ def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text: str, name: str, 
         ([Cause("x", "firefox,librewolf", "/a"), Cause("x", "librewolf", "/a")], "x in /a (firefox, librewolf)"),
         ([Cause("firefox says x", "firefox", "")], "firefox says x"),
         ([Cause("x", "", "/a"), Cause("x", "", "/b")], "x"),
+        # As several rules of a host report them that an ordinary user observed.
+        ([Cause("a; b; c"), Cause("b; c"), Cause("b; d")], "a; b; c; d"),
+        (
+            [Cause(f"/{name} can only be read by root (and 1 more); run it as root") for name in "abcde"],
+            "/a, /b, /c and others can only be read by root; run it as root",
+        ),
+        ([Cause("/a can only be read by root (and 2 more)")], "/a can only be read by root (and 2 more)"),
     ],
 )
 def test_causes(shared: Any, said: str) -> None:

@@ -28,6 +28,9 @@ LASTING = ("active", "not_yet_valid", "expired", "revoked")
 # What `ansible` puts before a message; it does not help an operator.
 PREFIXES = pattern(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
 
+# What a host reports of a place that an ordinary user cannot read. There are many of them, for one cause.
+ROOT_ONLY = pattern(r"(/.+) can only be read by root(?: \(and \d+ more\))?")
+
 # What a name goes on with, to the left and to the right; a full stop may end a sentence.
 BEFORE, AFTER = pattern(r"[\w.-]"), pattern(r"[\w-]")
 
@@ -191,11 +194,24 @@ def without_name(text: str, name: str) -> str:
 
 
 def causes(shared: Sequence[Cause]) -> str:
-    """Causes in words, each text once: `no such file (chromium, firefox)`, `not valid in /etc/a.json (chromium)`."""
+    """Causes in words, each clause once: `no such file (chromium, firefox)`, `not valid in /etc/a.json (chromium)`."""
     places: dict[str, list[Cause]] = {}
     for one in shared:
         places.setdefault(one.text, []).append(one)
-    return cut("; ".join(_cause(text, found) for text, found in places.items()), MUCH)
+    clauses = dict.fromkeys(clause for text, found in places.items() for clause in _cause(text, found).split("; "))
+    return cut("; ".join(_with_places_merged(list(clauses))), MUCH)
+
+
+def _with_places_merged(clauses: Sequence[str]) -> list[str]:
+    """Return clauses with one for all places that only root can read. It names the first places."""
+    places = {clause: match[1] for clause in clauses if (match := ROOT_ONLY.fullmatch(clause))}
+    if len(places) < 2:
+        return list(clauses)
+    first = next(iter(places))
+    names = list(dict.fromkeys(places.values()))
+    rest = " and others" if len(names) > FEW or any(clause.endswith(")") for clause in places) else ""
+    merged = f"{', '.join(names[:FEW])}{rest} can only be read by root"
+    return [merged if clause == first else clause for clause in clauses if clause == first or clause not in places]
 
 
 def _cause(text: str, found: Sequence[Cause]) -> str:
