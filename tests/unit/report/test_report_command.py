@@ -328,7 +328,8 @@ def test_the_page_says_where_a_command_is_typed() -> None:
 
 def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_controls() -> None:
     made = run(HOSTS, inventory=["/srv/prod"], controls=["apps"], command=None)
-    assert Call.of(made).again("web01").line("/srv") == (f"{LAUNCHER} audit --limit web01 -i /srv/prod --tags apps")
+    options = "audit --limit web01 -i /srv/prod --tags apps"
+    assert Call.of(made).again("web01").line("/srv") == f"{quoted(LAUNCHER)} {options}"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ from proscribe.controller.report.text.wording import (
 )
 from proscribe.model.finding import Finding
 
-PRINTABLE = st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=80)
+# As str.isprintable has them. A filter would drop so many that Hypothesis now and then gives up.
+CHARACTERS = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
+PRINTABLE = st.text(CHARACTERS, max_size=80)
+NOT_BLANK = st.text(CHARACTERS, min_size=1, max_size=80).filter(str.split)
 
 
 @given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(0, 5))
@@ -50,14 +53,14 @@ def test_a_line_ends_between_words_and_a_path_is_whole(text, width, lines):
     assert wrap(text, width) == lines
 
 
-@given(text=PRINTABLE, first=PRINTABLE.filter(str.split), width=st.integers(40, 90))
+@given(text=PRINTABLE, first=NOT_BLANK, width=st.integers(40, 90))
 def test_a_row_fits_and_has_all_of_its_text(text, first, width):
     lines = row(first, "unknown", text, (20, 12), width)
     assert all(cells(line) <= width or len(line.split()) == 1 for line in lines)
     assert sorted("".join("".join(lines).split())) == sorted("".join(f"{first}unknown{text}".split()))
 
 
-@given(st.lists(st.tuples(*[PRINTABLE.filter(str.split)] * 3), min_size=2, max_size=4), st.integers(40, 90))
+@given(st.lists(st.tuples(*[NOT_BLANK] * 3), min_size=2, max_size=4), st.integers(40, 90))
 def test_a_table_fits_in_columns_or_row_by_row(rows, width):
     lines = list(table(rows, width))
     assert all(cells(line) <= width or len(line.split()) <= 2 for line in lines)
