@@ -82,7 +82,7 @@ class Folder:
         if known_name:
             first = next((p for p in (path.with_name(known_name + end) for end in self._endings) if p.exists()), path)
             if first != path:
-                reason = f"no variables there: Ansible reads {first} alone for the {kind} {known_name}. Put them there"
+                reason = f"no variables in this file: Ansible reads {first} alone for the {kind} {known_name}"
                 yield from self._select_with_variables(list_files(path), reason)
             elif path.is_dir():
                 yield from self._find_passed_over_files(path)
@@ -92,7 +92,7 @@ class Folder:
             yield from self._select_with_variables([path], self._describe_endings())
             return
         name = names[-1]
-        where = f"the name of a {kind} of the inventory"
+        where = f"a file that is named as a {kind} of the inventory"
         if meant := self._guess_name(kind, name):
             yield from self._select_with_variables(list_files(path), f"{where}, did you mean {meant!r}?")
         else:

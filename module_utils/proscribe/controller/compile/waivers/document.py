@@ -151,8 +151,8 @@ def unknown_names(waiver: Waiver | Named, known: Known) -> Iterator[PolicyError]
     """
     for key, names, what in (
         ("services", known.services, "a service of the catalogue"),
-        ("hosts", known.hosts, "a host of the inventory"),
-        ("groups", known.groups, "a group of the inventory"),
+        ("hosts", known.hosts, "a host of the inventory, now or in an earlier run"),
+        ("groups", known.groups, "a group of the inventory, now or in an earlier run"),
     ):
         for index, name in enumerate(getattr(waiver, key)):
             if name not in names:
