@@ -287,6 +287,8 @@ def test_a_text_is_printed_for_its_reader(
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # a path below the current directory is shorter
     monkeypatch.setattr(report, "answer", lambda arguments, screen, place: f"\u00e4 {place.directory}")
     assert report.run(arguments("--format", format_)) == 0
     text = f"\u00e4 {tmp_path}"
