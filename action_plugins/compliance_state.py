@@ -119,6 +119,13 @@ class ActionModule(HostAction[ObservationAnswer]):
         if reason := observed.noted(result).pop("not_installed", ""):
             why = f"{observed.host}: the program for audits without root is not installed: {reason}"
             self._display.warning(in_lines(why))
+        if names := result.pop("unwatched", []):  # without the host: one warning for all
+            self._display.warning(
+                in_lines(
+                    f"The watch of hosts that this run has changed leaves {' and '.join(names)} alone from now on."
+                    " It has another plan. Enforce all controls (without --tags) to bring it this one."
+                )
+            )
         return result
 
     def observation(self, run: CompiledRun, host: str, seconds: int) -> Observation:

@@ -21,6 +21,7 @@ from proscribe_ansible.handover import ANSWER, Member, handover
 
 # Keywords that make another result of what the action returns.
 JUDGING = ("changed_when", "failed_when", "notify", "no_log")
+WARNED_OF = frozenset({"failed", "not_installed", "unwatched"})  # keys of an answer that is reported by itself
 WHOLE = "_task.polymorphic_result"  # what `register: name` stands for since ansible-core 2.21
 
 
@@ -120,7 +121,7 @@ class Results:
             return
         handover.outcomes[member.name] = question.observation, outcome
         sent = run_inside(self._batch, member, question)
-        if plain and result.keys() >= ANSWER and not result.keys() & {"failed", "not_installed"} and not _warns(sent):
+        if plain and result.keys() >= ANSWER and not result.keys() & WARNED_OF and not _warns(sent):
             self._models.setdefault(route, (sent, result))  # what is gathered is as the first one
 
     def flush(self) -> None:

@@ -195,6 +195,19 @@ def test_a_run_of_one_control_leaves_the_watch_alone(machine: Scheduled) -> None
     assert machine.there(files.PROGRAM)
 
 
+def test_a_control_that_a_run_changed_by_another_plan_is_reported_until_a_run_of_all(machine: Scheduled) -> None:
+    restrictions = machine.read(GROUP)
+    machine.write(GROUP, f"{restrictions}proscribe_services_exclude: [signal]\n")
+    printed = machine.proscribe("enforce", "--tags", "dns")
+    assert "leaves dns alone" in " ".join(printed.split())
+    machine.proscribe("audit")
+    assert "has changed dns by another plan" in rule(machine.record())["findings"][0]["detail"]
+    machine.write(GROUP, restrictions)
+    machine.proscribe("enforce")
+    machine.proscribe("audit")
+    assert machine.record()["state"] == "compliant"
+
+
 def test_an_observation_without_drift_costs_about_what_an_audit_costs(machine: Scheduled) -> None:
     observed(machine)
     python = "import resource, subprocess; subprocess.run([%r, 'observe'], check=True);"

@@ -36,6 +36,10 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
             {"record": {"record of": 1}, "drifted": [], "privileged": False, "not_installed": "x\\x1b[2J"},
         ),
         (
+            {"record": 1, "unwatched": ["apps", "dns"]},
+            {"record": {"record of": 1}, "drifted": [], "privileged": False, "unwatched": ["apps", "dns"]},
+        ),
+        (
             {"record": 1, "cached": False},
             {"record": {"record of": 1}, "drifted": [], "privileged": False, "cached": False},
         ),

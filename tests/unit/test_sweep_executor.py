@@ -88,6 +88,7 @@ class TestResults:
             ({"record": {}}, {}),  # without a part of what is sent beside it
             ({**ANSWER, "failed": True}, {}),
             ({**ANSWER, "not_installed": True}, {}),
+            ({**ANSWER, "unwatched": ["apps"]}, {}),
             (ANSWER, {"warnings": ["of this host"]}),
         ],
     )

@@ -253,12 +253,13 @@ def compliance_state(
         for keep in host.state_savers:
             with contextlib.suppress(ControlError, Unseen):  # a host where that cannot be only loses time
                 keep(will_correct)
+    answer: ObservationAnswer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
     if remember and host.privileged and has_watch(host, plan, ()):
         from .watch.state.reservations import note_observation
 
         with contextlib.suppress(ControlError, Unseen):  # reservations end at their deadline
-            note_observation(host, set(controls) or ALL, record, drifted, is_last=not will_correct)
-    answer: ObservationAnswer = {"changed": False, "record": record, "drifted": drifted, "privileged": host.privileged}
+            if names := note_observation(host, set(controls) or ALL, record, drifted, is_last=not will_correct):
+                answer["unwatched"] = names
     if remember and host.privileged and program is not None:
         from .audit_program import install
 
@@ -297,16 +298,19 @@ def change(
         raise ControlError(f"{host.system} cannot be enforced yet; see docs/coverage.md")
     plan, missed = resolved_here(host, plan)
     with host.exclusive() as turns:
+        left_alone = ""
         if begin:
             begin()
         elif not dry_run:
-            reserve_control(host, name, LIFTED if lift else plan["digest"])
+            left_alone = reserve_control(host, name, LIFTED if lift else plan["digest"])
         # What is beside the controls has its mode in each of its parts, and is also about what the plan has no longer.
         section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
         found: list[Finding] = []
         changes = Changes()
         if lift:
             changes = control(name).lift(host, plan)
+            if left_alone:
+                changes = changes._replace(notes=[*changes.notes, left_alone])
         elif section is not None:
             seen = control(name).observe(host, plan)
             found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]

@@ -232,7 +232,7 @@ def test_a_lift_stops_what_runs_before_it_deletes_it(made: Made) -> None:
             f"delete {path}"
             for path in (
                 *(PLAN_FILE, files.CODE, files.RENEWED, files.CLOCK),
-                *(files.STATE, files.RESERVATIONS, files.SETTINGS),
+                *(files.RESERVATIONS, files.STATE, files.SETTINGS),
             )
         ),
         f"delete {files.PLACE}/unknown",

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from proscribe.host import run, watch_commands
-from proscribe.host.watch import installing
+from proscribe.host.watch import installed, installing
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, reservations
-from watch_host import ROOT, Made, given, plan
+from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
 
 OLD, NEW = plan(number=1), plan(number=2)
+CONTROLLER: Any = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "now": AT}
 
 
 class Fleet:
@@ -170,6 +171,40 @@ def test_a_run_of_one_control_is_not_undone_until_a_run_of_all_brings_a_plan(
     fleet.watch()
     assert fleet.state["browser"] == 1
     assert fleet.incidents() == ["dns/wechat"] * 2 + ["browser/wechat"] * 2
+
+
+@pytest.mark.parametrize(
+    ("lift", "left_alone"),
+    [
+        (False, "run 1 of ann on ctl1 has changed browser by another plan; the watch leaves it alone until a run of"),
+        (True, "run 1 of ann on ctl1 has lifted browser; the watch leaves it alone until a run enforces it again"),
+    ],
+    ids=["enforced", "lifted"],
+)
+def test_a_control_that_the_watch_leaves_alone_is_a_finding_until_a_run_of_all_brings_a_plan(
+    made: Made, lift: bool, left_alone: str
+) -> None:
+    section: Any = {"mode": "enforce", "services": {}, "settings": {}}
+    old, new = (plan(number=number, controls={"browser": section}) for number in (1, 2))
+    installing.change(made, old, given(old))
+
+    def findings(plan_: Any, controller: Any) -> list[str]:
+        verdicts = {verdict.rule: verdict for verdict in installed.observe(made, plan_, controller)}
+        assert verdicts["watch/watcher"].drifted == bool(verdicts["watch/watcher"].findings)
+        return [str(finding.detail) for finding in verdicts["watch/watcher"].findings]
+
+    made.by = "run 1 of ann on ctl1"
+    reservations.reserve_control(made, "browser", reservations.LIFTED if lift else new["digest"])
+    if not lift:
+        assert findings(new, CONTROLLER) == [], "the run goes on"
+        record: Any = {"plan": new["digest"], "rules": []}
+        assert reservations.note_observation(made, ("browser",), record, (), is_last=True) == ["browser"]
+    for plan_ in (old, new):
+        assert [detail[: len(left_alone)] for detail in findings(plan_, CONTROLLER)] == [left_alone]
+        assert findings(plan(number=3), CONTROLLER) == [], "that plan has no such control"
+        assert findings(plan_, None) == [], "the watch itself cannot correct that"
+    installing.change(made, new, given(new))
+    assert findings(new, CONTROLLER) == []
 
 
 def test_a_run_of_all_that_finds_nothing_to_correct_ends_what_another_run_reserved(fleet: Fleet) -> None:

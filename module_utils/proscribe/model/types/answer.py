@@ -38,6 +38,7 @@ class ObservationAnswer(Answer, total=False):
     drifted: list[str]
     privileged: bool
     not_installed: str  # why the program for audits without root is not
+    unwatched: list[str]  # controls that the host's own watch leaves alone after this run
     lacking: bool  # whether it has not got what was only named
     system: str  # of a Mac that was sent code for Linux
     cached: bool  # whether it has code and plan in its cache now; of a stream only

@@ -62,6 +62,10 @@ def observation(value: object) -> ObservationAnswer:
         result["cached"] = flag(answer["cached"], "cached")
     if "not_installed" in answer:
         result["not_installed"] = line(answer["not_installed"], "not_installed")
+    if "unwatched" in answer:
+        result["unwatched"] = listed(
+            lambda control: one_of(control, record.OBSERVED, "control"), answer["unwatched"], "unwatched", most
+        )
     return result
 
 

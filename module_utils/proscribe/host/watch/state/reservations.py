@@ -85,17 +85,20 @@ def _parse(entry: Any) -> Reservation | None:
     return Reservation(one_line(entry["by"]), entry["plan"], deadline or None)
 
 
-def reserve_control(host: Host, name: str, digest: str) -> None:
-    """Reserve a control for the run that has its turn, on a host with a watch. That of a lift has no deadline.
+def reserve_control(host: Host, name: str, digest: str) -> str:
+    """Reserve a control for the run that has its turn, on a host with a watch. That of a lift has no deadline. Return
+    why the watch leaves the control alone from now on; "" where it does not.
 
     A reservation that cannot be written (a full disk) does not keep a run from correcting the host.
     """
     if host.stat(files.SETTINGS) is None:
-        return
+        return ""
     deadline = clock.deadline_after(host, LONGEST) if digest != LIFTED else None
-    before = read_reservations(host)
+    before, reservation = read_reservations(host), Reservation(host.by, digest, deadline)
     with contextlib.suppress(ControlError):
-        _write(host, before._replace(controls={**before.controls, name: Reservation(host.by, digest, deadline)}))
+        _write(host, before._replace(controls={**before.controls, name: reservation}))
+        return reason(name, reservation)
+    return ""
 
 
 def note_plan(host: Host, plans: Collection[str]) -> None:
@@ -111,21 +114,21 @@ def note_plan(host: Host, plans: Collection[str]) -> None:
 
 def note_observation(
     host: Host, observed: Collection[str], record: Observed, drifted: Collection[str], is_last: bool
-) -> None:
+) -> list[str]:
     """Take in what an enforcing run has observed of some controls, of which some have drifted.
 
     The last observation of a run ends its reservations where the watch has its plan. Else they lose their deadline. The
     first observation ends those of earlier runs, for controls that are in line by the plan that the watch has.
-    Raises ControlError and Unseen.
+    Return the controls of a run that has ended which the watch leaves alone. Raises ControlError and Unseen.
     """
     if host.stat(files.RESERVATIONS) is None:
-        return
+        return []
     digest, wrong = record["plan"], wrong_rules(record, drifted)
     with host.exclusive(PATIENCE):
         try:
             settings = files.settings(host)
         except files.Damaged:
-            return
+            return []
         has_plan = settings is not None and digest in settings.plans()
         broken = {rule.partition("/")[0] for rule in wrong}
         before = read_reservations(host)
@@ -141,6 +144,7 @@ def note_observation(
         if is_last and has_plan:
             unmet = (*(rule for rule in unmet if rule.partition("/")[0] not in observed), *wrong)
         _write(host, Reservations(controls, unmet[:MOST_RULES]))
+        return [name for name, reservation in controls.items() if is_last and reservation.plan == digest]
 
 
 def _has_ended(name: str, reservation: Reservation, in_force: Collection[str]) -> bool:
@@ -175,6 +179,12 @@ def is_changed_by_run(host: Host, name: str, settings: files.Settings) -> bool:
     return reservation is not None and reservation.plan not in settings.plans()
 
 
+def describe_lasting(host: Host, names: Collection[str]) -> list[str]:
+    """Say of each of these controls that the watch leaves alone until another run why it does."""
+    controls = read_reservations(host).controls
+    return [reason(name, controls[name]) for name in controls if name in names and controls[name].deadline is None]
+
+
 def is_being_installed(host: Host) -> bool:
     """Return whether a run is installing the watch now: its files do not fit its settings meanwhile."""
     return WATCH in read_reservations(host).list_in_force(host)
@@ -204,7 +214,7 @@ def explain_reservation(name: str, reservation: Reservation) -> str:
     if reservation.plan == LIFTED:
         return f"{reservation.by} has lifted {name}; the watch leaves it alone until a run enforces it again"
     if reservation.deadline is None:
-        alone = "the watch leaves it alone until a run brings that plan"
+        alone = "the watch leaves it alone until a run of all controls enforces"
         return f"{reservation.by} has changed {name} by another plan; {alone}"
     return f"{reservation.by} is changing {name}"
 
