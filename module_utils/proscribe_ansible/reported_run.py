@@ -183,7 +183,7 @@ class ReportedRun:
         lifted = lifting.lifted_hosts(collector.expected, collector.heard)
         where = "" if check else self._write_lift(lifted)
         if not check:
-            results = lift_results(collector.expected, collector.heard)
+            results = lift_results(run, collector.expected, collector.heard)
             for warning in publish_lift(run, stamp(time.time()), results):
                 self._terminal.warn(warning)
         self._terminal.print(

@@ -33,7 +33,10 @@ from proscribe_ansible.exit_code import FILE, ExitCode
 from proscribe_ansible.reported_run import ReportedRun
 from proscribe_ansible.terminal import Terminal
 
-MODULES = {"apps": "restricted_apps", "browser": "browser_policy", "firewall": "host_firewall", "dns": "dns_filter"}
+MODULES = {
+    "apps": "restricted_apps", "browser": "browser_policy", "firewall": "host_firewall", "dns": "dns_filter",
+    "watch": "host_watch", "group_policy": "group_policy",
+}
 RULES = [f"{control}/wechat" for control in CONTROLS]
 ENFORCED = {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
 LIFT_ID = "20261125T050000Z-lift-0005"
@@ -135,6 +138,19 @@ def done(host: str, *controls: str) -> Any:
     return happen
 
 
+def idle(host: str, *controls: str) -> Any:
+    """The event that there was nothing to lift of these controls."""
+
+    def happen(goes_on: ReportedRun) -> None:
+        for control in controls:
+            goes_on.collector.began(host, control)
+            task = SimpleNamespace(action=MODULES[control], check_mode=False)
+            name = SimpleNamespace(get_name=lambda: host)
+            goes_on.succeeded(SimpleNamespace(task=task, host=name, result={"actions": []}))
+
+    return happen
+
+
 def broke(host: str, control: str) -> Any:
     """The event that a control could not be lifted."""
 
@@ -231,6 +247,34 @@ def test_a_lift_counts_for_the_controls_that_it_lifted(
     assert fleet.metrics() == {"web01": host}
     lifted = sorted(control for control, state in controls.items() if state == "lifted")
     assert [sorted(one["controls"]) for one in fleet.history()["lifted"]] == [lifted] * bool(lifted)
+
+
+@pytest.mark.parametrize(
+    ("event", "planned", "lifted"),
+    [
+        (idle("web01", "watch", "group_policy"), (), []),
+        (idle("web01", "watch", "group_policy"), ("watch",), ["watch"]),
+        (done("web01", "watch"), (), ["watch"]),  # the plan has none any more
+    ],
+    ids=["the host has neither", "planned", "removed"],
+)
+def test_of_the_watch_and_group_policy_only_what_a_host_has_is_lifted(
+    fleet: Fleet, event: Any, planned: tuple[str, ...], lifted: list[str]
+) -> None:
+    fleet.audit(4, {"web01": MEETS})
+    policies = {DIGEST: {**ENFORCED, **dict.fromkeys(planned, {"mode": "enforce", "policy": "p1"})}}
+    fleet.lift(event, done("web01"), hosts=["web01"], policies=policies)
+    assert set(fleet.control_metrics()) == {*CONTROLS, *lifted}
+    assert fleet.history()["lifted"][0]["controls"] == [*CONTROLS, *lifted]
+
+
+@pytest.mark.parametrize(
+    ("mode", "advice"), [("enforce", "enforce the ban again where it was lifted:"), ("audit", "ask it again:")]
+)
+def test_advice_for_a_lifted_host_says_what_its_command_does(fleet: Fleet, mode: str, advice: str) -> None:
+    fleet.audit(4, {"web01": MEETS}, mode=mode)
+    fleet.lift(done("web01"), hosts=["web01"])
+    assert f"next: {advice}" in fleet.shown()
 
 
 def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet: Fleet) -> None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ....model.finding import LIFTED
+from ....model.finding import BESIDE, LIFTED
+from ....model.types.run import CompiledRun
 from ..evaluation.lifts import LiftResult
 from ..evaluation.unobserved import BEGUN
 from .events import Heard
 
 
-def lift_results(hosts: Iterable[str], heard: Mapping[str, Heard]) -> dict[str, LiftResult]:
+def lift_results(run: CompiledRun, hosts: Iterable[str], heard: Mapping[str, Heard]) -> dict[str, LiftResult]:
     """Return the result of each host on which the lift of a control began."""
+    policies = run.get("policies") or {}
     results = {}
     for host in hosts:
         changes = heard[host].changes if host in heard else {}
-        if changes:
-            results[host] = LiftResult(
-                tuple(control for control, change in changes.items() if change == LIFTED),
-                tuple(control for control, change in changes.items() if change == BEGUN),
-            )
+        planned = policies.get(run["hosts"][host]) or {}
+        removed = {action["control"] for action in heard[host].actions} if changes else set()
+        absent = {*BESIDE}.difference(planned, removed)  # a lift looks for both on every host
+        result = LiftResult(
+            tuple(control for control, change in changes.items() if change == LIFTED and control not in absent),
+            tuple(control for control, change in changes.items() if change == BEGUN),
+        )
+        if any(result):
+            results[host] = result
     return results

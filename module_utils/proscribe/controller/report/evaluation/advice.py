@@ -83,7 +83,7 @@ def advice(report: Report, records: Sequence[Record], directory: str = "") -> li
         )
     if silent and not left:
         command = call.again(_limit(run, silent, directory and f"{directory}/{UNKNOWN_LIST}"))
-        steps.append(Suggestion(f"ask {_these(silent)} again{', once reachable' if away else ''}:", command))
+        steps.append(Suggestion(_ask_again(report, silent, away), command))
     if any(step.command for step in steps):
         steps[:0] = call.secrets()
     if waiting := since_last_run.waiting(report):
@@ -164,6 +164,15 @@ def _check_first(run: ReportRun, call: Call, rollout: RolloutReport, directory: 
     command = call.again(_limit(run, hosts, directory and f"{directory}/{SET_ASIDE}"), dry=True)
     which = "the host that was" if len(hosts) == 1 else f"the {counted(len(hosts), 'host')} that were"
     return [Suggestion(f"see what would change on {which} set aside:", command)]
+
+
+def _ask_again(report: Report, silent: Sequence[str], away: bool) -> str:
+    """Say what running a report's run again does on the hosts of which it knows nothing."""
+    lifted = {one["host"] for one in report.get("lifted") or ()}
+    if report["run"]["mode"] != ENFORCING or lifted.isdisjoint(silent):
+        return f"ask {_these(silent)} again{', once reachable' if away else ''}:"
+    others = "" if lifted.issuperset(silent) else ", and on hosts that did not answer"
+    return f"enforce the ban again where it was lifted{others}:"
 
 
 def _these(hosts: Sequence[str]) -> str:
