@@ -34,8 +34,12 @@ from proscribe_ansible.reported_run import ReportedRun
 from proscribe_ansible.terminal import Terminal
 
 MODULES = {
-    "apps": "restricted_apps", "browser": "browser_policy", "firewall": "host_firewall", "dns": "dns_filter",
-    "watch": "host_watch", "group_policy": "group_policy",
+    "apps": "restricted_apps",
+    "browser": "browser_policy",
+    "firewall": "host_firewall",
+    "dns": "dns_filter",
+    "watch": "host_watch",
+    "group_policy": "group_policy",
 }
 RULES = [f"{control}/wechat" for control in CONTROLS]
 ENFORCED = {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}

@@ -17,7 +17,7 @@ from ..system.units import evidently_active, foreign_to, unit_text
 from . import units
 from .heartbeat import Heartbeat, verdict
 from .starts.reported import HEARTBEAT
-from .state import clock, files, reservations
+from .state import clock, files
 from .state.summary import is_stale
 
 if TYPE_CHECKING:
@@ -94,8 +94,11 @@ def _wrong(host: Host, plan: Plan, known: files.Settings, controller: OfControll
     yield from wrong_units(host, units.texts(known.every))
     if controller and (silent := _silent_for(host, known)):
         yield Finding("unit", units.SERVICE, detail=f"has not observed this host for {silent} s")
-    if controller:  # the watch itself cannot correct it, and would count it as drift at each observation
-        for detail in reservations.describe_lasting(host, {*plan["controls"], *plan}):
+    # The watch itself cannot correct it, and would count it as drift at each observation.
+    if controller and host.stat(files.RESERVATIONS):
+        from .state.reservations import describe_lasting
+
+        for detail in describe_lasting(host, {*plan["controls"], *plan}):
             yield Finding("file", files.RESERVATIONS, detail=detail)
 
 
