@@ -97,7 +97,7 @@ def reserve_control(host: Host, name: str, digest: str) -> str:
     before, reservation = read_reservations(host), Reservation(host.by, digest, deadline)
     with contextlib.suppress(ControlError):
         _write(host, before._replace(controls={**before.controls, name: reservation}))
-        return reason(name, reservation)
+        return explain_reservation(name, reservation)
     return ""
 
 
@@ -182,7 +182,11 @@ def is_changed_by_run(host: Host, name: str, settings: files.Settings) -> bool:
 def describe_lasting(host: Host, names: Collection[str]) -> list[str]:
     """Say of each of these controls that the watch leaves alone until another run why it does."""
     controls = read_reservations(host).controls
-    return [reason(name, controls[name]) for name in controls if name in names and controls[name].deadline is None]
+    return [
+        explain_reservation(name, controls[name])
+        for name in controls
+        if name in names and controls[name].deadline is None
+    ]
 
 
 def is_being_installed(host: Host) -> bool:
