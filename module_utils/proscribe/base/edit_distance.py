@@ -1,4 +1,4 @@
-"""How many typing mistakes lie between two words."""
+"""Distance between two words in typing mistakes."""
 
 from __future__ import annotations
 

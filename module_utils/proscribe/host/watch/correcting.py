@@ -1,4 +1,4 @@
-"""One control corrected by the host itself: as a run does it, with the limits that a host has of its own."""
+"""Correction of one control by the host itself, as a run does it, within the limits of the host."""
 
 from __future__ import annotations
 

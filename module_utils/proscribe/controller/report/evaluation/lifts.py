@@ -19,7 +19,7 @@ from .modes import OFF, by_control
 
 
 class LiftResult(NamedTuple):
-    """What a lift did on one host."""
+    """The result of a lift on one host."""
 
     lifted: tuple[str, ...] = ()  # controls
     unsure: tuple[str, ...] = ()  # controls whose lift failed or gave no answer

@@ -1,4 +1,4 @@
-"""How far the other controls of a host close a name, as the lists of browsers have to know it."""
+"""Degrees in which the other controls of a host close a name, for the choice of names in browsers' lists."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ OPEN, ALONE, WITH_ALL_BELOW = range(3)
 
 
 class OtherControls(Protocol):
-    """What the other controls close on a host (other_controls.py)."""
+    """The other controls of a host (other_controls.py)."""
 
     @property
     def most(self) -> int:
-        """How far they close a name at most."""
+        """The highest degree in which they close a name."""
 
     @property
     def by_network(self) -> AbstractSet[str]:
         """The ids of the services whose networks they close."""
 
     def degree(self, host: str) -> int:
-        """How far they close a name."""
+        """Return the degree in which they close a name."""

@@ -24,8 +24,9 @@ ENFORCE = "enforce"
 
 
 class HostControls:
-    """What the other controls of a plan close on a host. `backend` says how far its DNS backend closes a name; it is
-    asked once, and only where that matters.
+    """The other controls of a plan on a host.
+
+    `backend` returns the degree in which the DNS backend closes a name. It is called once, and only if that matters.
     """
 
     def __init__(self, plan: Plan, backend: Callable[[], int]) -> None:
@@ -36,7 +37,7 @@ class HostControls:
 
     @property
     def most(self) -> int:
-        """How far the host's DNS backend closes a name."""
+        """The degree in which the host's DNS backend closes a name."""
         if self._most is None:
             self._most = self._backend() if is_dns_effective_in_browsers(self._plan) else OPEN
         return self._most
@@ -49,7 +50,7 @@ class HostControls:
         return frozenset(id_ for id_, entry in entries if entry["mode"] == ENFORCE and entry.get("networks"))
 
     def degree(self, host: str) -> int:
-        """How far a name is closed."""
+        """Return the degree in which a name is closed."""
         if self.most == OPEN:
             return OPEN
         if self._dns is None:
@@ -61,7 +62,7 @@ class HostControls:
 
 
 def _list_dns_names(section: Section) -> tuple[AbstractSet[str], AbstractSet[str]]:
-    """The names that a plan's dns control blocks, and those that it lets through below them."""
+    """Return the names that a plan's dns control blocks, and those that it lets through below them."""
     # What is only audited is not closed, and its exceptions open nothing.
     enforced = {
         id_: one for id_, one in section["services"].items() if one["mode"] == ENFORCE or one["mode"] not in RESTRICTED
@@ -76,7 +77,7 @@ def make_desired(host: Host, plan: Plan) -> Desired:
 
 
 def is_dns_effective_in_browsers(plan: Plan) -> bool:
-    """Whether a plan's dns control closes names for browsers: it enforces, and they ask no resolver of their own."""
+    """Return True if a plan's dns control enforces, and browsers ask no resolver of their own."""
     controls = plan["controls"]
     settings = controls["browser"]["settings"].get("browsers", {})
     return "dns" in controls and controls["dns"]["mode"] == ENFORCE and settings.get("dns_over_https") == BLOCKED

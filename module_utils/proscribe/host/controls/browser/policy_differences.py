@@ -1,4 +1,4 @@
-"""How the policies of a file differ from those of the plan, in words for an operator. Pure.
+"""Differences between the policies of a file and those of the plan, in words for an operator. Pure.
 
 The words name a policy and count the entries of its lists. They name no site: a hundred rules then share one cause.
 """

@@ -1,4 +1,4 @@
-"""Whose accounts a browser signs in with, and the policies that leave sign-in to an organisation's tenants.
+"""Providers of the accounts of browsers, and policies that leave sign-in to an organisation's tenants.
 
 A browser signs in at one provider, whatever accounts its pages use. Only a tenant at that provider has accounts to
 permit. Without such a tenant, nobody signs in.

@@ -1,1 +1,1 @@
-"""What a controller runs before each scheduled run: a program outside of the checkout, which it installs."""
+"""Program outside of the checkout, which a controller installs and runs before each scheduled run."""
