@@ -7,7 +7,10 @@ import re
 from proscribe.controller.report.text.layout import cells
 
 # A command is one line, however wide the screen is (controller/report/text/command.py).
-COMMAND = re.compile(r"\s*(?:next: )?(?:cd \S+ && )?(?:env (?:\S+=\S+ )+)?(?:\S+/)?(?:proscribe|ansible-\w+)\s")
+# A path with a blank is in quotes.
+COMMAND = re.compile(
+    r"\s*(?:next: )?(?:cd (?:\S+|'[^']+') && )?(?:env (?:\S+=\S+ )+)?(?:\S+/|'[^']+/)?(?:proscribe|ansible-\w+)'?\s"
+)
 
 
 def too_wide(printed: str, width: int) -> list[str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import IO, Any
 
@@ -77,7 +78,7 @@ def test_it_is_the_holder_of_this_file_and_of_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("held", [False, True])
 def test_the_launcher_waits_with_the_same_words(tmp_path: Path, held: bool) -> None:
-    command = f'{{ {sys.executable} -I {SCRIPT} 9; echo "ended with $?"; }} 9<{tmp_path}'
+    command = f'{{ {quote(sys.executable)} -I {quote(str(SCRIPT))} 9; echo "ended with $?"; }} 9<{quote(str(tmp_path))}'
     other = holding(tmp_path) if held else None
     waits = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if other is not None and waits.stderr is not None:

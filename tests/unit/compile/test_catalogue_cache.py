@@ -262,7 +262,7 @@ def test_all_code_that_a_load_runs_is_part_of_the_state() -> None:
         check=True,
     )
     hashed = {Path(path).resolve() for path in (*cache.code(), *stream.sources())}
-    run = {Path(line).resolve() for line in done.stdout.split()}
+    run = {Path(line).resolve() for line in done.stdout.splitlines()}
     # An empty package says nothing.
     assert {path for path in run - hashed if "\nimport" in path.read_text() or "def " in path.read_text()} == set()
     assert len(run) > 20

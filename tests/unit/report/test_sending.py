@@ -23,6 +23,8 @@ from proscribe.controller.report.sending import datagrams
 from proscribe.controller.report.sending.transport import Failed
 from proscribe.controller.report.storage.complete import read_report
 from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.text.command import quoted
+from proscribe.wire.installation import LAUNCHER
 
 EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
@@ -67,7 +69,7 @@ def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
     assert kinds(file) == ["host", "rule", "host", "gate", "run"]
     assert lines(file)[-1]["events_left_out"] == 7 and lines(file)[-1]["events"]["host"] == 5
     assert warning.startswith("above the limit of 3, 7 events not sent; the next run does not send them; all events ")
-    assert warning.endswith("/proscribe report --run /r/run1 --format events")
+    assert warning.endswith(f": {quoted(LAUNCHER)} report --run /r/run1 --format events")
 
 
 def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(past, own):
