@@ -18,8 +18,11 @@ from typing import Any
 
 from patience import BUSY, until
 
-# Notes how it was called, one JSON line each time.
-RECORDER = """#!{python}
+# Notes how it was called, one JSON line each time. Shell and Python read it: a first line takes no path with blanks.
+RECORDER = """#!/bin/sh
+''':'
+exec {python} "$0" "$@"
+'''
 import json, os, sys
 with open({log!r}, "a") as log:
     log.write(json.dumps([sys.argv[0], sys.argv[1:], os.getcwd()]) + "\\n")
@@ -41,7 +44,7 @@ COMMAND = re.compile(
 def recorder(path: Path, log: Path) -> Path:
     """A program at that path that notes how it is called."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(RECORDER.format(python=sys.executable, log=str(log)))
+    path.write_text(RECORDER.format(python=shlex.quote(sys.executable), log=str(log)))
     path.chmod(0o755)
     return path
 
