@@ -63,8 +63,11 @@ class Gate:
     def ask(self, *arguments: str | Path, action: str = "install", check: bool = True) -> tuple[int, str]:
         """How the script ends for a dpkg with these arguments, and what it says to whoever called that."""
         # A process with that command line, which the script reads in /proc; it waits until its input ends.
-        line = ["dpkg", "-c", "read x; :", *map(str, arguments)]
-        with subprocess.Popen(line, executable="/bin/sh", stdin=subprocess.PIPE, cwd=self.place) as caller:
+        line = ["dpkg", "-c", "echo; read x; :", *map(str, arguments)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(line, executable="/bin/sh", cwd=self.place, **pipes) as caller:
+            assert caller.stdout
+            caller.stdout.readline()  # a process that has just begun has no command line yet
             done = subprocess.run(
                 ["/bin/sh", self.script, *(["--check"] if check else []), str(caller.pid)],
                 env={**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}", "DPKG_HOOK_ACTION": action},
