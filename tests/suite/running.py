@@ -12,9 +12,10 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,10 +131,27 @@ def show(*lines: str) -> None:
         print(*lines, sep="\n", flush=True)
 
 
+def is_in_namespaces(part: Part) -> bool:
+    """Return whether a part runs in namespaces of its own, where its temporary directory is /tmp."""
+    return part.isolated and os.geteuid() == 0 and shutil.which("unshare") is not None
+
+
+@contextlib.contextmanager
+def temporary_directory(part: Part, own: Path) -> Iterator[Path]:
+    """Yield the temporary directory of a part: below `own`, or elsewhere if that path has a blank. Tests put programs
+    there and name them in first lines of scripts and in messages, which break at blanks.
+    """
+    if is_in_namespaces(part) or not re.search(r"\s", str(own)):
+        yield own / "tmp"
+        return
+    with tempfile.TemporaryDirectory(prefix="proscribe-tests-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
 def command(part: Part, own: Path) -> list[str]:
     """The command of a part: it ends with the process that runs it, and root's runs in namespaces of its own."""
     argv = list(part.argv)
-    if part.isolated and os.geteuid() == 0 and shutil.which("unshare"):
+    if is_in_namespaces(part):
         argv = isolated.command(own, argv, downloads=part.downloads)
     return [*(["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []), *argv]
 
@@ -147,13 +165,13 @@ def run(part: Part, runs: Path) -> Outcome:
     (own / "tmp").mkdir(parents=True)
     results = Results(own / "results.jsonl", part.name)
     places = {
-        "TMPDIR": str(own / "tmp"),
         "GIT_CEILING_DIRECTORIES": str(own),  # what a test makes there is in no repository, though the checkout is one
         RESULTS: str(results.path),
         "PROSCRIBE_TESTS_LEDGER": str(runs / leftovers.LEDGER),
     }
     started = time.monotonic()
-    with log.open("w+", encoding="utf-8", errors="replace") as stream:
+    with log.open("w+", encoding="utf-8", errors="replace") as stream, temporary_directory(part, own) as temporary:
+        places["TMPDIR"] = str(temporary)
         process = subprocess.Popen(
             command(part, own),
             cwd=machine.PROJECT,

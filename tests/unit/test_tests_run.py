@@ -235,6 +235,13 @@ def test_what_a_test_makes_is_in_no_repository(run_part: Callable[..., Outcome],
     assert (outcome.state, outcome.note) == ("passed", "")
 
 
+def test_the_temporary_directory_has_no_blank_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of an ordinary user is below the checkout otherwise."""
+    monkeypatch.setattr(running, "LOGS", tmp_path)
+    part = Part("made", ["sh", "-c", 'cd "$TMPDIR" && touch made && case "$PWD" in *" "*) false; esac'], isolated=False)
+    assert running.run(part, tmp_path / "a checkout/runs").state == "passed"
+
+
 # -- the sizes ---------------------------------------------------------------------------------------------------------
 
 
