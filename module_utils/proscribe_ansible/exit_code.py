@@ -7,6 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from proscribe.controller.files import naming
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.wording import clean
 
@@ -22,6 +23,7 @@ class ExitCode:
         self._terminal = terminal
         self._codes: list[str] = []
         self._broken = False
+        self._unwritten = False  # whether the file that the environment names has no code, since it cannot be written
         self.ends = False  # whether the report ends ansible-playbook
 
     def __bool__(self) -> bool:
@@ -63,8 +65,11 @@ class ExitCode:
         if not path:
             return
         try:
-            Path(path).write_text(self._worst() + "\n", encoding="utf-8")
+            with naming(path):
+                Path(path).write_text(self._worst() + "\n", encoding="utf-8")
+            self._unwritten = False
         except OSError as error:
+            self._unwritten = True
             self._terminal.display.error(f"cannot write the exit code: {clean(error)}")
 
     def leave(self) -> None:
@@ -74,5 +79,5 @@ class ExitCode:
         playbook either.
         """
         code = self.code()
-        if code is not None and self.ends and not os.environ.get(FILE):
+        if code is not None and self.ends and (self._unwritten or not os.environ.get(FILE)):
             raise SystemExit(code)

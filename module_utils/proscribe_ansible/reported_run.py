@@ -169,6 +169,8 @@ class ReportedRun:
         run = ended(
             self.collector, self._directory, stamp(time.time()), failed, self._exit_code.broken, points_of=points_of
         )
+        if self._journal is not None and not run.where:
+            self._journal.mark_unwritten()
         self._close_journal()
         # `compile_plans` has shown its own warnings already.
         for warning in run.report["warnings"][len(self.collector.run.get("warnings", ())) :]:

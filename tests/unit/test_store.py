@@ -252,11 +252,14 @@ def test_a_plan_goes_to_hosts_also_without_what_prepare_told_of_it(place: Path) 
     assert zlib.decompress(Store(place).plan(digest=DIGEST).packed()).decode() == TEXT
 
 
-def test_a_store_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
+def test_without_a_store_the_code_is_packed_again_and_a_plan_is_refused(tmp_path: Path) -> None:
+    """Each host would fail for a plan that is nowhere, after the run has begun."""
     for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
         store = Store(place)
-        run = store.prepare({DIGEST: PLAN})
+        run = store.prepare({})
         assert store.prepared(run["code"]).packed() == Store().code(probe=False).packed()
+        with pytest.raises(Untrusted, match="plans of this run cannot be written .No such file or directory"):
+            store.prepare({DIGEST: PLAN})
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
 
 

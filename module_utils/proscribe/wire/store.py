@@ -102,7 +102,8 @@ class Store:
 
     def prepare(self, plans: Mapping[str, Plan]) -> Prepared:
         """Keep what the hosts of a run need: the code, and these plans by digest. What the run has to know of it:
-        {code: the name of the observing code, packed: {digest: SHA-256 of the packed plan}}.
+        {code: the name of the observing code, packed: {digest: SHA-256 of the packed plan}}. Raises Untrusted where a
+        plan cannot be kept: each host would fail for it.
         """
         return {"code": self.code(probe=False).name, "packed": {key: self._prepared(key, plans[key]) for key in plans}}
 
@@ -112,7 +113,7 @@ class Store:
         packed = self._read(name)
         if _unpacked(packed, len(text)) != text:
             packed = zlib.compress(text, 9)
-            self._keep(name, packed)
+            self._require_kept(name, packed)
         return hashlib.sha256(packed).hexdigest()
 
     def add(self, plan: Plan, digest: str) -> None:
@@ -232,7 +233,24 @@ class Store:
 
     def _keep(self, name: str, content: bytes, below: str = "") -> None:
         """Keep a file, whole or not at all; where that cannot be, it only costs time."""
-        with contextlib.suppress(OSError), self._open(below, make=True) as directory:
+        with contextlib.suppress(OSError):
+            self._write(name, content, below)
+
+    def _require_kept(self, name: str, content: bytes) -> None:
+        """Keep a file without which hosts cannot be served. Raises Untrusted."""
+        if self.directory is None:
+            return
+        try:
+            self._write(name, content)
+        except Untrusted:
+            raise
+        except OSError as error:
+            found = f"a place in which the plans of this run cannot be written ({error.strerror})"
+            raise Untrusted(str(self.directory), found, f"room for a plan, and {WRITABLE}") from None
+
+    def _write(self, name: str, content: bytes, below: str = "") -> None:
+        """Write a file, whole or not at all. Raises Untrusted, and OSError."""
+        with self._open(below, make=True) as directory:
             beside = f".{name[:100]}.{secrets.token_hex(8)}"
             descriptor = os.open(beside, _NEW, 0o600, dir_fd=directory)
             try:

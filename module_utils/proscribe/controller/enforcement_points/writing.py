@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from ..files import naming
 from . import manifest
 from .declaration import NotExportable
 
@@ -50,7 +51,7 @@ def _fill(directory: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "xb") as stream:
+        with naming(path), open(path, "xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

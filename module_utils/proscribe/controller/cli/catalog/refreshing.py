@@ -7,6 +7,7 @@ taken as it is: nobody knows how much of it may change. Of later ones no more ma
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -217,8 +218,13 @@ class _Files:
     def take(self, change: Change) -> None:
         """Write a change. Raises Unreadable. To load takes longer than all the rest, so dates alone are loaded once."""
         before = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.text}
-        for path, text in change.text.items():
-            write(path, text)
+        try:
+            for path, text in change.text.items():
+                write(path, text)
+        except Refused:
+            with contextlib.suppress(Refused, OSError):  # the first error counts
+                _take_back(before)
+            raise
         if change.added or change.removed or None in before.values():
             self._load(before)
         else:
@@ -233,12 +239,17 @@ class _Files:
         try:
             self.chosen = self.chosen._replace(catalogue=load(self.chosen.directories))
         except PolicyErrors as wrong:
-            for path, old in before.items():
-                if old is None:
-                    path.unlink()
-                else:
-                    write(path, old)
+            _take_back(before)
             raise Unreadable(f"the catalogue would not load: {wrong.errors[0]}") from None
+
+
+def _take_back(before: Mapping[Path, str | None]) -> None:
+    """Write files as they were. Raises Refused, and OSError."""
+    for path, old in before.items():
+        if old is None:
+            path.unlink(missing_ok=True)
+        elif path.read_text(encoding="utf-8") != old:
+            write(path, old)
 
 
 def described(outcome: Outcome) -> Iterator[str]:

@@ -15,6 +15,7 @@ from ...compile.plans.policy import read_all
 from ...compile.waivers.document import Malformed, read_waiver
 from ...compile.waivers.reading import Judged
 from ...compile.waivers.waiver import Waiver
+from ...files import naming
 from ...policy_errors import PolicyError, close_to
 from .. import Refused
 
@@ -48,7 +49,8 @@ def checked(content: bytes, path: Path) -> Waiver:
     """The waiver that a content would be at that path. Raises Malformed, which names the path."""
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, path.name)
-        candidate.write_bytes(content)
+        with naming(candidate):
+            candidate.write_bytes(content)
         try:
             waiver = read_waiver(candidate)
         except Malformed as wrong:
@@ -84,7 +86,7 @@ def _beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix="~", dir=path.parent)
     beside = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with naming(path), os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             os.fchmod(stream.fileno(), mode)
             stream.flush()

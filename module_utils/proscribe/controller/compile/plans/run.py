@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,18 +123,26 @@ def _wrong(host: HostVariables) -> bool:
 def _store(reports: Path) -> Store:
     """The plan store of a run. Raises PolicyErrors where it is not to be trusted."""
     store = Store(reports / PLANS)
-    try:
+    with _refusing():
         store.require()
+    return store
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Have what is wrong with the plan store end the run before it touches a host. Raises PolicyErrors."""
+    try:
+        yield
     except Untrusted as wrong:
         raise PolicyErrors([PolicyError(wrong.path, "", Described(wrong.found), wrong.expected)]) from None
-    return store
 
 
 def _run(
     question: Question, compiled: Compiled, agreed: _Agreed, store: Store, id_: str, started: str, said: list[str]
 ) -> CompiledRun:
     catalogues, plans, remembered = compiled.catalogues.values(), compiled.plans, agreed.reporting
-    sent = store.prepare(plans)
+    with _refusing():
+        sent = store.prepare(plans)
     changed = {name: own for name, own in compiled.restrictions.items() if name not in question.windows}
     run: CompiledRun = {
         "id": id_,

@@ -18,15 +18,15 @@ from ....model.types.run import CompiledRun
 from ....wire.replies.record import RUN, Unusable, read
 from ..evaluation.modes import Modes
 from ..evaluation.reconcile import CHANGED, Clock, Fleet, Note, reconcile
-from ..evaluation.scope import NOT_REACHED, controls_of
+from ..evaluation.scope import NOT_KNOWN, NOT_REACHED, controls_of
 from ..evaluation.unobserved import BEGUN, CORRECTED, Earlier, marked, settled
 from ..text.wording import some
+from .known_rules import require_known_rules
 
 # What a run keeps of evidence that no other host reported, in rules and findings: so much of each host, and what more
 # there is of the first that come. A host with everything wrong lacks the same as others do, and has some of its own.
 SHARE = 200
 ROOM = 100_000
-MOST_OTHER_RULES = 200  # of a record, that are no service's of this run: settings, files; honest hosts have some forty
 LEFT_OUT = "left out: hosts of this run have more than a report has room for"
 
 
@@ -89,6 +89,7 @@ class Collector:
         self.run = run
         self.note: Callable[..., None] = lambda event, *values: None
         self.interrupted = ""  # in words: why the run ended before its end
+        self.lacks_events = False  # of a run whose journal could not be written
         self.earlier: Mapping[str, Sequence[Earlier]] = {}  # what earlier runs have left open, by host
         self.heard: dict[str, Heard] = {}
         self._notes: list[Note] = []
@@ -118,7 +119,8 @@ class Collector:
         heard = self._of(host)
         try:
             record = read(host, answer)
-            self._require_known(record["rules"])
+            if self._services is not None:
+                require_known_rules(record, self._services)
         except Unusable as wrong:
             self.failed(host, None, f"its answer is no host record: {wrong}")
             return None
@@ -268,7 +270,8 @@ class Collector:
     def fleet(self, now: str = "") -> Fleet:
         """Reconcile what was heard with what was expected; `now` (2026-11-25T08:00:00Z) makes old records stale."""
         records = [record for heard in self.heard.values() for record in self._settled(heard)]
-        reasons = dict.fromkeys(self.expected, NOT_REACHED) if self.interrupted else {}
+        unheard = NOT_KNOWN if self.lacks_events else NOT_REACHED
+        reasons = dict.fromkeys(self.expected, unheard) if self.interrupted else {}
         reasons |= {host: heard.reason for host, heard in self.heard.items() if heard.reason}
         clock = Clock.of(self.run, now) if now else None
         modes = Modes(self.run.get("policies") or {}, controls_of(self.run))
@@ -307,14 +310,6 @@ class Collector:
             return record
         state = worst([record["state"], ERROR]) if heard.failed else record["state"]
         return {**record, "state": state, "errors": [*record["errors"], *heard.errors]}
-
-    def _require_known(self, rules: Sequence[Rule]) -> None:
-        """Refuse rules by names that a host has made up: each would be a row of every report. Raises Unusable."""
-        if self._services is None:
-            return
-        others = sum(rule["rule"].partition("/")[2] not in self._services for rule in rules)
-        if others > MOST_OTHER_RULES:
-            raise Unusable(f"it lists {others:,} rules that are of no service of this run")
 
     def _shared(self, rules: Sequence[Rule]) -> list[Rule]:
         """The rules, with one copy of each that thousands of hosts list with the same evidence.

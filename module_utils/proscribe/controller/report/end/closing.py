@@ -19,6 +19,7 @@ from ..text.wording import counted, some
 from .ending import Ended, ended
 
 KILLED = "it was killed, or its machine went down"
+UNWRITTEN = "its journal or its report could not be written"
 
 
 class Closed(NamedTuple):
@@ -44,21 +45,26 @@ def close(reports: Path, by: str, wrong: Callable[[str], None]) -> Iterator[Clos
 
 
 def _closed(left: journal.Left, by: str, wrong: Callable[[str], None]) -> Closed:
+    if left.run is None:
+        raise Unusable("its journal could not be written, so nobody knows what it did")
     collector = replayed(left.run, left.events())
     if collector.run["id"] != left.directory.with_suffix("").name:
         raise Unusable(f"it is the journal of {collector.run['id']}")
-    collector.interrupted = KILLED
+    collector.interrupted = why = UNWRITTEN if left.is_unwritten else KILLED
+    collector.lacks_events = left.is_unwritten
     directory = ReportDirectory(left.directory, left=True)
     run = ended(collector, directory, stamp(left.ended), failed=True, broken=wrong, closed_by=by)
-    return Closed(f"the run {collector.run['id']} came to no end: {KILLED}. {described(run)}", run)
+    did = described(run, knows_all=not left.is_unwritten)
+    return Closed(f"the run {collector.run['id']} came to no end: {why}. {did}", run)
 
 
-def described(run: Ended) -> str:
-    """What a run that was interrupted did, in sentences."""
+def described(run: Ended, knows_all: bool = True) -> str:
+    """Describe in sentences what an interrupted run did. `knows_all`: its journal has all of it."""
+    begins = "Not done:" if knows_all else "Not known whether done:"
     sentences = [
-        _sentence("corrected", "It corrected", [one["host"] for one in run.records if one.get("actions")]),
+        _sentence("corrected" * knows_all, "It corrected", [one["host"] for one in run.records if one.get("actions")]),
         _sentence("", "Not observed again:", [one["host"] for one in run.records if one.get(KEY)]),
-        _sentence("", "Not done:", not_done(run.report["run"], run.records)),
+        _sentence("", begins, not_done(run.report["run"], run.records)),
     ]
     return " ".join(filter(None, [*sentences, f"Its report is {run.where}" if run.where else ""]))
 

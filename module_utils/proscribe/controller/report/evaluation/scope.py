@@ -20,6 +20,7 @@ EXAMPLE = str(installation.ROOT / "inventory")
 
 # Why a host has no record that nobody asked, or that had not answered: the run ended before its end.
 NOT_REACHED = "not reached: the run was interrupted"
+NOT_KNOWN = "not known whether it was reached: the journal or the report of the run could not be written"
 
 FEW_MISSING = 12  # hosts without a record that are named
 
@@ -55,7 +56,7 @@ def is_whole(run: Run) -> bool:
 
 def reached(records: Iterable[Record]) -> list[Record]:
     """The records of the hosts that a run asked before it was interrupted; of the others it says nothing."""
-    return [record for record in records if record["reason"] != NOT_REACHED]
+    return [record for record in records if record["reason"] not in (NOT_REACHED, NOT_KNOWN)]
 
 
 def cut_short(report: Report) -> str:

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from ....model.finding import LIFTED, UNKNOWN, Finding
 from ....model.types.report import Report
-from ..text.wording import clean
+from ..text.wording import clean, host_label
 from .format import Format
 from .record_lines import HOST, NOT_SERVED, Answer, Line
 
@@ -55,7 +55,7 @@ class Export:
 
     def __init__(self, stream: TextIO, report: Report) -> None:
         self._run = report["run"]["id"]
-        self._lifted = {clean(one["host"]) for one in report.get("lifted") or ()}
+        self._lifted = {host_label(one["host"]) for one in report.get("lifted") or ()}
         self._stream = stream
         stream.write(row(*COLUMNS) + END)
 
@@ -72,7 +72,7 @@ class Export:
 
     def not_served(self, host: str, why: str) -> None:
         cells = _cells(Line(HOST, NOT_SERVED, reason=why))[0]
-        self._stream.write(f"{row(self._run, host, NOT_SERVED)},{cells},{row(0, 0, 0, *[None] * 4)}{END}")
+        self._stream.write(f"{row(self._run, host_label(host), NOT_SERVED)},{cells},{row(0, 0, 0, *[None] * 4)}{END}")
 
     def finish(self) -> None:
         """Nothing comes after the last row."""

@@ -19,7 +19,7 @@ from ..history.since_last_run import identity
 from ..history.since_last_run import of as identity_of
 from ..history.tables import GONE
 from ..history.transitions import Span, Transitions
-from ..text.wording import clean
+from ..text.wording import clean, host_label
 from . import event_kinds as kinds
 from .event_changes import Before, grouped
 from .event_texts import (
@@ -112,7 +112,7 @@ class Events:
 
     def not_served(self, host: str, why: str) -> None:
         """The event of a host that is not served."""
-        self._put_host(Seen.of(clean(host), self._run["finished"]), NOT_SERVED, None, self._unchanged, why)
+        self._put_host(Seen.of(host_label(host), self._run["finished"]), NOT_SERVED, None, self._unchanged, why)
 
     def finish(self) -> None:
         """The events of hosts that have left the inventory, of the gate, and of the run."""
@@ -120,7 +120,7 @@ class Events:
             for host in self._changes.hosts():
                 if host not in self._seen:
                     previous = worst(span.state for span in self._changes.of(host))
-                    self._put_host(Seen.of(clean(host), self._run["finished"]), GONE, previous, True)
+                    self._put_host(Seen.of(host_label(host), self._run["finished"]), GONE, previous, True)
         self._gate()
         self._summary()
 

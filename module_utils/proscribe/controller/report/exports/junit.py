@@ -15,7 +15,7 @@ from typing import TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
 from ....model.types.report import Report
-from ..text.wording import clean
+from ..text.wording import clean, host_label
 from .format import Format
 from .record_lines import HOST, NOT_SERVED, Answer, Line
 
@@ -43,7 +43,7 @@ class Export:
 
     def not_served(self, host: str, why: str) -> None:
         cases = [("skipped", _case(HOST, "skipped", NOT_SERVED, why))]
-        self._stream.write(_suite(_text(host), cases, {"state": NOT_SERVED}))
+        self._stream.write(_suite(_text(host_label(host)), cases, {"state": NOT_SERVED}))
 
     def finish(self) -> None:
         self._stream.write("</testsuites>\n")

@@ -23,7 +23,7 @@ from ....model.types.run import RunWaiver
 from ..evaluation.frameworks import clauses, oscal_controls
 from ..evaluation.scope import parts
 from ..evaluation.since_last_run import headline
-from ..text.wording import clean, counted, end_of, in_words
+from ..text.wording import clean, counted, end_of, host_label, in_words
 from .format import Format, encoded
 from .record_lines import Answer, Line
 
@@ -85,7 +85,7 @@ class Export:
                 group.evidence[line.text] = None
 
     def not_served(self, host: str, why: str) -> None:
-        self._unserved.append(_prop("not-served", host, why))
+        self._unserved.append(_prop("not-served", host_label(host), why))
 
     def finish(self) -> None:
         report, write = self._report, self._stream.write

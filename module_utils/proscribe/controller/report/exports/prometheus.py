@@ -21,7 +21,7 @@ from ..evaluation.fleet_state import FleetState, Host, Rules
 from ..evaluation.lifts import LiftResult
 from ..evaluation.modes import OFF
 from ..evaluation.scope import controls_of, is_whole
-from ..text.wording import clean, end_of, nothing_known
+from ..text.wording import clean, end_of, host_label, nothing_known
 from .format import Format
 from .record_lines import NOT_SERVED, Answer
 from .spool import Spool
@@ -77,7 +77,9 @@ def write(stream: TextIO, report: Report, fleet_state: FleetState) -> None:
             spools[metric].add(f"proscribe_{metric}{{{labels}}} {value}\n")
     unserved = report.get("not_served") or ()
     for one in unserved:
-        spools["host_state"].add(f'proscribe_host_state{{host="{_label(one["host"])}",state="{NOT_SERVED}"}} 1\n')
+        spools["host_state"].add(
+            f'proscribe_host_state{{host="{_label(host_label(one["host"]))}",state="{NOT_SERVED}"}} 1\n'
+        )
     stream.writelines(_of_run(report["run"], fleet_state))
     meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
     stream.writelines(_gauge("not_served_hosts", meaning, [({}, len(unserved))]))
@@ -99,7 +101,7 @@ def write(stream: TextIO, report: Report, fleet_state: FleetState) -> None:
 
 def _of_host(host: Host, state: str) -> Iterator[tuple[str, str, int]]:
     """What is said of a host: a metric, its labels, its value."""
-    name = f'host="{_label(host.name)}"'
+    name = f'host="{_label(host_label(host.name))}"'
     yield "host_state", f'{name},state="{state}"', 1
     yield "host_info", f'{name},inventory="{_label(host.inventory)}"', 1
     if (moment := seconds(host.checked_at)) is not None:

@@ -16,7 +16,7 @@ from ..evaluation import since_last_run
 from ..evaluation.arithmetic import rule_states
 from ..evaluation.failures import failures
 from ..evaluation.modes import AUDIT
-from ..text.wording import clean, counted, evidences, in_words
+from ..text.wording import clean, counted, evidences, host_label, in_words
 
 # The rule of what is said of a host as a whole. No control is called so.
 HOST = "host/answer"
@@ -130,7 +130,7 @@ class Reader:
             listed = [rule["state"] for rule in record["rules"]]
             compliant = counts[COMPLIANT] - listed.count(COMPLIANT)
             idle = counts[NOT_APPLICABLE] - listed.count(NOT_APPLICABLE)
-        return Answer(clean(record["host"]), state, lines, compliant, idle, record, _between(record))
+        return Answer(host_label(record["host"]), state, lines, compliant, idle, record, _between(record))
 
     def _line(self, rule: Rule) -> Line:
         known = self._lines.get(id(rule))

@@ -16,7 +16,7 @@ from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, RE
 from ....model.types.report import Report
 from ..evaluation.frameworks import clauses
 from ..evaluation.since_last_run import RULES
-from ..text.wording import clean
+from ..text.wording import clean, host_label
 from .format import Format, encoded
 from .record_lines import HOST, NOT_SERVED, Answer, Line
 from .spool import Spool
@@ -71,9 +71,12 @@ class Export:
             self._unseen.add(f'{encoded(notification)[:-1]},"locations":[{place}]}}', ",\n")
 
     def not_served(self, host: str, why: str) -> None:
-        text, properties = f"{clean(host)} is not served: {clean(why)}", {"host": clean(host), "state": NOT_SERVED}
+        text, properties = (
+            f"{host_label(host)} is not served: {clean(why)}",
+            {"host": host_label(host), "state": NOT_SERVED},
+        )
         notification = {"level": "warning", "message": {"text": text}, "properties": properties}
-        self._unserved.append({**notification, "locations": [location(clean(host))]})
+        self._unserved.append({**notification, "locations": [location(host_label(host))]})
 
     def finish(self) -> None:
         run, summary = self._report["run"], self._report["summary"]

@@ -23,6 +23,7 @@ from .database import Database, HistoryError, SQLite
 from .plans import Plans
 from .queries import Scope, Since
 from .recording import Written
+from .said import storable_name, with_storable_name
 from .transitions import Transitions, transitions
 
 __all__ = ["History", "HistoryError", "Scope", "Since", "Transitions", "Written", "open_history"]
@@ -51,7 +52,7 @@ class History:
         nothing is).
         """
         with self.database.writing() as session:
-            written = recording.record(session, report, records, self.plans)
+            written = recording.record(session, report, map(with_storable_name, records), self.plans)
             if keep:
                 now = now or datetime.datetime.now(datetime.timezone.utc)
                 recording.prune(session, spelled(now - datetime.timedelta(seconds=keep)))
@@ -60,7 +61,7 @@ class History:
     def record_lift(self, run: Run, at: str, results: Mapping[str, LiftResult]) -> None:
         """Remember what a run has lifted by then (UTC); all of it or nothing."""
         with self.database.writing() as session:
-            lifts.record(session, run, at, results)
+            lifts.record(session, run, at, {storable_name(host): result for host, result in results.items()})
 
     def first_seen(self) -> Since:
         """Since when what is wrong now has been wrong: a mapping of (host, rule) to a UTC time."""

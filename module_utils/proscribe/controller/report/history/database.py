@@ -6,6 +6,7 @@ began and did not end (it was killed) never happened.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,7 +76,8 @@ class SQLite:
                     prepare(session, self.name)
                     yield session
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # SQLite itself rolls back where the disk is full
+                        connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
 
@@ -134,7 +136,21 @@ def _translated(name: str) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         if "locked" in str(error):
             raise HistoryError(f"{name} was in use by another run for {WAIT} seconds") from error
-        raise HistoryError(f"{name}: {error}") from error
+        lack = _describe_lack(Path(name)) if isinstance(error, sqlite3.OperationalError) else ""
+        raise HistoryError(f"{name}: {error}{lack}") from error
+
+
+def _describe_lack(path: Path) -> str:
+    """Describe what the file system of a file lacks; "" for nothing. SQLite does not say why it cannot make a file."""
+    try:
+        seen = os.statvfs(path.parent)
+    except OSError:
+        return ""
+    if seen.f_flag & os.ST_RDONLY:
+        return f" ({os.strerror(errno.EROFS)})"
+    if seen.f_files and not seen.f_favail:
+        return f" ({os.strerror(errno.ENOSPC)}: no inodes)"
+    return "" if seen.f_bavail else f" ({os.strerror(errno.ENOSPC)})"
 
 
 def prepare(session: Session, name: str) -> None:

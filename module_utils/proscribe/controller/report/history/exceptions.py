@@ -32,6 +32,7 @@ PASSING = (
 MOST_HOSTS = 1000  # names of a waiver
 MOST_USES = 20  # things found by one rule of a host
 LONGEST = 300  # characters of what was found
+LONGEST_INVENTORY = 400  # bytes of an inventory's name in a key: PostgreSQL takes 2,704 for all columns of one
 
 
 class Stretch(NamedTuple):
@@ -71,7 +72,7 @@ ADD_USE = f"""{insert(USES, ("id", *Use._fields))} ON CONFLICT (inventory, waive
 def waivers(session: Session, report: Report) -> None:
     """Store the waivers of a run where they changed."""
     run = report["run"]
-    inventory, finished, whole = named(run), run["finished"], run.get("whole")
+    inventory, finished, whole = _key_of_inventory(run), run["finished"], run.get("whole")
     newest = f"SELECT {STRETCH} FROM {WAIVERS} WHERE inventory = :inventory ORDER BY opened"
     known = {row[1]: Stretch(*row) for row in session.rows(newest, {"inventory": inventory})}
     adding: list[Stretch] = []
@@ -97,10 +98,13 @@ def waivers(session: Session, report: Report) -> None:
 
 
 class Uses:
-    """What the records of a run have under waivers. Thousands of hosts list the very same rule, which is read once."""
+    """What the records of a run have under its waivers. Thousands of hosts list the very same rule, which is read once.
+    A waiver that the run does not have is one host's claim, and so is left out.
+    """
 
-    def __init__(self, run: ReportRun) -> None:
-        self._inventory = named(run)
+    def __init__(self, report: Report) -> None:
+        self._inventory = _key_of_inventory(report["run"])
+        self._waivers = frozenset(waiver["id"] for waiver in report["waivers"])
         self._same: dict[int, tuple[Rule, list[tuple[str, str]]]] = {}
 
     def record(self, session: Session, records: Iterable[tuple[Record, str]]) -> None:
@@ -109,11 +113,11 @@ class Uses:
 
     def _of(self, record: Record, at: str) -> Iterable[dict[str, object]]:
         for rule in record["rules"]:
-            if rule["state"] != WAIVED or not rule["waiver"]:
+            if rule["state"] != WAIVED or rule["waiver"] not in self._waivers:
                 continue
             name, refused = clean(rule["rule"]), (record.get("attempts") or {}).get(rule["rule"], 0)
             for id_, what in self._found(rule):
-                use = Use(self._inventory, clean(rule["waiver"]), record["host"], name, what, at, at, refused)
+                use = Use(self._inventory, clean(rule["waiver"] or ""), record["host"], name, what, at, at, refused)
                 yield {"id": id_, **use._asdict()}
 
     def _found(self, rule: Rule) -> list[tuple[str, str]]:
@@ -125,6 +129,13 @@ class Uses:
             found = [(identity(text), text) for text in texts]
             known = self._same[id(rule)] = rule, found
         return known[1]
+
+
+def _key_of_inventory(run: ReportRun) -> str:
+    """The inventory of a run in keys; of many or long sources, the beginning with a digest of all."""
+    inventory = named(run)
+    beginning = inventory.encode()[:LONGEST_INVENTORY].decode(errors="ignore")
+    return inventory if inventory == beginning else f"{beginning}... ({identity(inventory)})"
 
 
 def stretches(session: Session, since: str) -> list[Stretch]:

@@ -45,7 +45,7 @@ def record(session: Session, report: Report, records: Iterable[Record], plans: P
     if list(session.rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
         return Written()
     opened = closed = 0
-    bundles, said, uses = Bundles(session), Said(), exceptions.Uses(report["run"])
+    bundles, said, uses = Bundles(session), Said(), exceptions.Uses(report)
     remaining = iter(records)
     while batch := list(islice(remaining, BATCH)):
         changes = Batch(session, run, batch, plans, bundles, said)

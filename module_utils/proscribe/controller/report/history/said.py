@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ....model.finding import ERROR, NOT_APPLICABLE, STATES, UNKNOWN, worst
 from ....model.types.record import Record, Rule
-from ..text.wording import clean, evidence
+from ..text.wording import clean, evidence, host_label
 from .tables import HOST
 
 BLIND = (ERROR, UNKNOWN)  # the states in which nobody could see how the rule stands
 REMEMBERED = 100_000  # rules, in the lists that hosts share
 LONGEST = 300  # characters of evidence that are kept
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # what a database does not take in a text
 
 
 class Said:
@@ -56,6 +58,17 @@ def _evidence(rule: Rule) -> str:
     first = evidence(rule["findings"][0]) if rule["findings"] else rule["reason"] or ""
     more = len(rule["findings"]) - 1
     return _printable(f"{first} and {more} more" if more > 0 else first)
+
+
+def storable_name(host: str) -> str:
+    """Return a host's name as the history keeps it. An inventory may have one that no database takes."""
+    return host_label(host) if UNSTORABLE.search(host) else host
+
+
+def with_storable_name(record: Record) -> Record:
+    """Return a record with the name that the history keeps."""
+    name = storable_name(record["host"])
+    return record if name == record["host"] else {**record, "host": name}
 
 
 def _printable(text: object) -> str:

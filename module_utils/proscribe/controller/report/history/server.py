@@ -57,6 +57,7 @@ class Server:
         with self._translated(), self._engine.connect() as connection:
             session = _ServerSession(connection, self._sql.text)
             session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            session.run(f"SET LOCAL lock_timeout = '{WAIT}s'")
             if not list(session.rows("SELECT 1 WHERE to_regclass('proscribe_history') IS NOT NULL")):
                 raise HistoryError(f"there is no history yet ({self.name}): it begins with the next audit or enforce")
             check_version(session, self.name)

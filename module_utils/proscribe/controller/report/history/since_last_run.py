@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ....model.types.record import Record
+from ....wire.replies.shapes import GREATEST
 from ..evaluation.since_last_run import ENDED, FROZEN, INCIDENT, Remark, remarks
 from .database import Session
 from .tables import BETWEEN, among, insert, places
@@ -109,8 +110,9 @@ def _merged(entry: Entry, before: list[Entry]) -> Entry:
     merged = before[-1]._replace(
         first=min(entry.first, *(one.first for one in before)),
         last=max(entry.last, last),
-        times=max(entry.times, sum(one.times for one in before) + later),
-        corrected=max(entry.corrected, sum(one.corrected for one in before)),
+        # A host may claim anything in each run, and a sum that no database takes would end the history of all.
+        times=min(GREATEST, max(entry.times, sum(one.times for one in before) + later)),
+        corrected=min(GREATEST, max(entry.corrected, sum(one.corrected for one in before))),
         users=json.dumps(list(dict.fromkeys(users))[:MOST_USERS]),
     )
     return merged if [merged] == before else merged._replace(run=entry.run)

@@ -21,7 +21,7 @@ from ....model.finding import STATES, Finding
 from ....model.types.record import OfControl, Rule
 from ..evaluation.groups import Group, Part
 from ..evaluation.modes import AUDIT, ENFORCE, OFF
-from ..text.wording import clean, in_words
+from ..text.wording import clean, host_label, in_words
 from .breakdown import Breakdown, Host
 from .since_last_run import sentence
 
@@ -127,7 +127,7 @@ def _controls(controls: Mapping[str, OfControl]) -> Iterator[tuple[str, str]]:
 def _host(host: Host, texts: Texts, departments: dict[str, int], lists: Mapping[str, Lists]) -> list[object]:
     record, actions = host.record, host.record.get("actions", ())
     row: list[object] = [
-        clean(host.name),
+        host_label(host.name),
         STATES.index(host.state),
         host.parts,
         [departments.setdefault(clean(name), len(departments)) for name in host.departments],

@@ -12,6 +12,7 @@ import stat
 
 from ....base.ownership import exposed
 from ....model.types.run import EventSettings
+from ...files import naming
 from ...waiting import locked
 from ..exports.event_kinds import Event
 from ..storage.files import FILE_MODE
@@ -28,6 +29,7 @@ class LogFile:
         found = exposed(path, {os.geteuid()})
         if found:
             raise Failed(f"{found}; the file, and every directory on its way, has to be this account's or root's alone")
+        self._path = path
         self._descriptor = _opened(path)
         self._lines: list[bytes] = []
         self._size = 0
@@ -42,7 +44,8 @@ class LogFile:
 
     def close(self) -> None:
         self._write()
-        os.fsync(self._descriptor)
+        with naming(self._path):
+            os.fsync(self._descriptor)
         self.abandon()
 
     def abandon(self) -> None:
@@ -59,8 +62,9 @@ class LogFile:
                 data = b"\n" + data  # a power failure has cut the last line
             done = 0
             try:
-                while done < len(data):
-                    done += os.write(self._descriptor, data[done:])
+                with naming(self._path):
+                    while done < len(data):
+                        done += os.write(self._descriptor, data[done:])
             except OSError:
                 if done:
                     os.ftruncate(self._descriptor, end)

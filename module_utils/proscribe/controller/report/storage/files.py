@@ -21,6 +21,7 @@ from typing import TextIO
 
 from ....model.types.record import Record
 from ....model.types.report import Report
+from ...files import naming, open_named
 
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
@@ -120,7 +121,7 @@ def opened(path: Path, access: int = os.O_RDONLY, errors: str = "strict") -> Tex
 def _create(path: Path, mode: int = FILE_MODE) -> TextIO:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(descriptor, mode)
-    return os.fdopen(descriptor, "w", encoding="utf-8")
+    return open_named(descriptor, path)
 
 
 @contextlib.contextmanager
@@ -133,7 +134,8 @@ def whole(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
         with _create(beside, mode) as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            with naming(beside):
+                os.fsync(stream.fileno())
         beside.rename(path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -149,6 +151,7 @@ def sync(directory: Path) -> None:
     """See to it that the names in a directory are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with naming(directory):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -13,17 +13,21 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from ....model.types.run import CompiledRun
+from ...files import naming, open_named
 from ...waiting import locked
 from .files import FILE_MODE, SUFFIX, opened, sync
 from .files import JOURNAL as FILE
 
 SILENT = 86_400  # seconds
+# The mode of a journal that lacks events, or whose report could not be written: a mark needs no room on a full disk.
+UNWRITTEN_MODE = FILE_MODE | stat.S_ISVTX
 PATIENCE = 5.0  # seconds that a new run waits for one that checks whether it is over
 EVERY = 1.0  # seconds between two moments at which what was changed is made sure to be on the disk
 CHANGING = "enforce"  # the mode of a run of which a machine that goes down should lose little
@@ -42,23 +46,44 @@ class Journal:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(directory / FILE, flags, FILE_MODE)
         os.fchmod(descriptor, FILE_MODE)
-        self._stream = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._path = directory / FILE
+        self._stream = open_named(descriptor, self._path)
         self._synced = time.monotonic()
+        try:
+            self._begin(run, descriptor)
+        except OSError:
+            self.mark_unwritten()
+            with contextlib.suppress(OSError):
+                self.close()
+            raise
+
+    def _begin(self, run: CompiledRun, descriptor: int) -> None:
         said = {key: value for key, value in run.items() if key not in OWN}
         self._write(said, {**here(), "locked": _lock(descriptor, PATIENCE)})
         if run.get("mode") == CHANGING:
-            os.fsync(descriptor)
-            sync(directory)
-            sync(directory.parent)
+            with naming(self._path):
+                os.fsync(descriptor)
+            sync(self._path.parent)
+            sync(self._path.parent.parent)
 
     def note(self, event: str, *values: Any) -> None:
-        """Write down an event; it is on its way to the disk when this returns."""
+        """Write down an event; it is on its way to the disk when this returns. Raises OSError."""
         if self._stream.closed:
             return
-        self._write(event, *values)
-        if event in CHANGES and time.monotonic() - self._synced >= EVERY:
-            os.fdatasync(self._stream.fileno())
-            self._synced = time.monotonic()
+        try:
+            self._write(event, *values)
+            if event in CHANGES and time.monotonic() - self._synced >= EVERY:
+                with naming(self._path):
+                    os.fdatasync(self._stream.fileno())
+                self._synced = time.monotonic()
+        except OSError:
+            self.mark_unwritten()
+            raise
+
+    def mark_unwritten(self) -> None:
+        """Mark the journal as one that lacks events, or whose report could not be written."""
+        with contextlib.suppress(OSError):
+            os.fchmod(self._stream.fileno(), UNWRITTEN_MODE)
 
     def close(self) -> None:
         """Let go of the file; what is written stays."""
@@ -93,12 +118,15 @@ def _lock(descriptor: int, patience: float) -> bool:
 
 class Left:
     """The journal of a run that has ended and has closed no report, locked for this process. `run` is what its first
-    line says, `ended` when it last wrote, in seconds since the epoch.
+    line says (None where that could not be written), `ended` when it last wrote, in seconds since the epoch.
+    `is_unwritten`: the journal lacks events, or the report could not be written.
     """
 
-    def __init__(self, directory: Path, stream: TextIO, run: CompiledRun) -> None:
+    def __init__(self, directory: Path, stream: TextIO, run: CompiledRun | None) -> None:
         self.directory, self.run = directory, run
-        self.ended = os.fstat(stream.fileno()).st_mtime
+        seen = os.fstat(stream.fileno())
+        self.ended = seen.st_mtime
+        self.is_unwritten = _is_unwritten(seen.st_mode)
         self._stream = stream
 
     def events(self) -> Iterator[list[Any]]:
@@ -114,7 +142,8 @@ class Left:
 def left(reports: Path) -> Iterator[Left]:
     """The runs in a directory of reports that have ended and closed no report, oldest first.
 
-    Each is held until the next one is asked for. What has no journal that says which run it is touched no host.
+    Each is held until the next one is asked for. What has no journal that says which run it is touched no host, unless
+    a mark says that the journal could not be written.
     """
     for name in _in_the_making(reports):
         if found := _left(reports / name):
@@ -140,13 +169,19 @@ def _left(directory: Path) -> Left | None:
             return None
         first = _line(stream, MOST_RUN)
         if first is None or len(first) != 2 or not all(isinstance(part, dict) for part in first):
-            return None
+            if not _is_unwritten(os.fstat(descriptor).st_mode):
+                return None
+            first = [None, {**here(), "locked": True}]
         run, where = first
         if not _is_over(where, time.time() - os.fstat(descriptor).st_mtime):
             return None
         stack.pop_all()
         return Left(directory, stream, run)
     return None
+
+
+def _is_unwritten(mode: int) -> bool:
+    return bool(mode & UNWRITTEN_MODE & ~FILE_MODE)
 
 
 def _free(descriptor: int) -> bool:

@@ -46,6 +46,16 @@ def clean(value: object) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def host_label(name: str) -> str:
+    """Return a host's name as a printable text that no other name has. `clean` makes one text of many names, and a
+    reader that knows hosts by their names would then take two for one.
+    """
+    replacement = "\N{REPLACEMENT CHARACTER}"
+    if name.isprintable() and replacement not in name:
+        return name
+    return "".join(c if c.isprintable() and c != replacement else f"{replacement}{{{ord(c):x}}}" for c in name)
+
+
 def message(text: object) -> str:
     """What Ansible says of a failure, in one line and without its standing prefixes."""
     return PREFIXES.sub("", " ".join(clean(cut(str(text), LINE)).split())) or "no message"

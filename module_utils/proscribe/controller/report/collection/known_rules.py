@@ -1,0 +1,39 @@
+"""The rules that a record may name: those of the run's services, and a few others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from ....model.finding import BESIDE
+from ....model.plan import CONTROLS
+from ....model.types.record import Record
+from ....wire.replies.shapes import Unusable
+
+# Of a record, that are no service's of this run: settings, files; honest hosts have some forty.
+MOST_OTHER_RULES = 200
+
+
+def require_known_rules(record: Record, services: Collection[str]) -> None:
+    """Refuse names and numbers of rules that a host has made up. Each name is a row of every report and a series of the
+    metrics, and each number is a part of a sum over all hosts. Raises Unusable.
+    """
+    others = sum(name.partition("/")[2] not in services for name in {*_names(record)})
+    if others > MOST_OTHER_RULES:
+        raise Unusable(f"it lists {others:,} rules that are of no service of this run")
+    most = len(services) * len((*CONTROLS, *BESIDE)) + MOST_OTHER_RULES
+    if record["rules_evaluated"] > most:
+        raise Unusable(
+            f"it says that it evaluated {record['rules_evaluated']:,} rules, and this run has at most {most:,}"
+        )
+
+
+def _names(record: Record) -> Iterator[str]:
+    """The rules that a record names, also those of refused packets and of the time between two runs."""
+    for rule in record["rules"]:
+        yield rule["rule"]
+    yield from record["attempts"]
+    watch = record.get("watch")
+    for incident in watch["incidents"] if watch else ():
+        yield from incident["rules"]
+    for program in watch["ended"] if watch else ():
+        yield program["rule"]

@@ -1,0 +1,405 @@
+"""The controller's disk is full, has no inodes left, is read-only, or takes no larger files: nothing is half-written,
+each error names its place and reason, and with room the next run and the next command work.
+
+Each place is tried with any amount of room, from none to enough: so each write of it fails once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from conftest import missing
+from prometheus_client.parser import text_string_to_metric_families
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "unit" / "report"), str(TESTS / "unit" / "cli"), str(TESTS / "unit" / "compile")]
+
+import fleets  # noqa: E402
+import watched_hosts  # noqa: E402
+from proscribe.controller.cli import Refused, inventory  # noqa: E402
+from proscribe.controller.cli.command_line import main  # noqa: E402
+from proscribe.controller.cli.scheduled import proposing  # noqa: E402
+from proscribe.controller.cli.whole_file import write_whole  # noqa: E402
+from proscribe.controller.compile.waivers.document import read_waiver  # noqa: E402
+from proscribe.controller.enforcement_points import manifest, writing  # noqa: E402
+from proscribe.controller.report import exports  # noqa: E402
+from proscribe.controller.report.evaluation import verdict  # noqa: E402
+from proscribe.controller.report.storage import fleet_state_file, requests_file  # noqa: E402
+from proscribe.controller.rollout import deciding  # noqa: E402
+from proscribe.model.words import EXPORT_SCHEMA  # noqa: E402
+from proscribe_ansible.exit_code import ExitCode  # noqa: E402
+from proscribe_ansible.reported_run import ReportedRun  # noqa: E402
+from test_cli_waiver import NEW, Words  # noqa: E402
+
+pytestmark = pytest.mark.integration
+
+SMALL_KIB, LARGE_KIB, MANY_INODES = 4, 32 * 1024, 10_000
+REASON = re.compile(
+    r"No space left on device|Read-only file system|File too large|disk is full|disk I/O error|readonly"
+)
+
+
+class Disk:
+    """A file system in memory, of which a test says how much room is left."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir()
+        self._mount(f"size={LARGE_KIB}k,nr_inodes={MANY_INODES}", "-t", "tmpfs", "tmpfs")
+
+    def _mount(self, options: str, *more: str) -> None:
+        subprocess.run(["mount", "-o", options, *more, str(self.place)], check=True, capture_output=True)
+
+    def leave_kib(self, room: int) -> None:
+        seen = os.statvfs(self.place)
+        used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize // 1024
+        self._mount(f"remount,size={used + room}k")
+
+    def leave_inodes(self, room: int) -> None:
+        seen = os.statvfs(self.place)
+        self._mount(f"remount,nr_inodes={seen.f_files - seen.f_ffree + room}")
+
+    def make_read_only(self) -> None:
+        self._mount("remount,ro")
+
+    def make_large(self) -> None:
+        self._mount(f"remount,rw,size={LARGE_KIB}k,nr_inodes={MANY_INODES}")
+
+    def end(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self.place)], check=True)
+        self.place.rmdir()
+
+
+@pytest.fixture
+def make_disk(tmp_path: Path) -> Iterator[Callable[[], Disk]]:
+    if os.geteuid() != 0:
+        missing("needs root, to mount a small file system")
+    made: list[Disk] = []
+
+    def make() -> Disk:
+        for disk in made:
+            disk.end()
+        made[:] = [Disk(tmp_path / "disk")]
+        return made[0]
+
+    yield make
+    for disk in made:
+        disk.end()
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file becomes larger, as where a quota or a file system has such a limit."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@contextlib.contextmanager
+def with_room(disk: Disk, kind: str, room: int) -> Iterator[None]:
+    """The disk with so much room of a kind; large again afterwards."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(disk.make_large)
+        if kind == "KiB":
+            disk.leave_kib(room)
+        elif kind == "inodes":
+            disk.leave_inodes(room)
+        elif kind == "read-only":
+            disk.make_read_only()
+        else:
+            stack.enter_context(files_of_at_most(room * 1024))
+        yield
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+HOSTS = [f"web{number:02}" for number in range(20)]
+DRIFTED = {
+    **fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"]),
+    "requests": [watched_hosts.REQUEST],
+    "requests_left_out": 0,
+}
+ROOMS = {"KiB": range(0, 200, 8), "inodes": range(16), "read-only": [0], "KiB a file": [0, 1, 4, 16, 24]}
+
+
+class Screen:
+    """What a run prints."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+        self.tables = 0
+        self.display = SimpleNamespace(error=self.errors.append, vvv=lambda text: None)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def print(self, render: Any) -> None:
+        self.tables += 1
+
+    def rewrites(self) -> bool:
+        return False
+
+    def take_line_away(self) -> None: ...
+
+    def progress(self, text: str) -> None: ...
+
+    def conclude(self, text: str) -> None: ...
+
+
+def enforce(reports: Path, day: int) -> tuple[Screen, int | None, str]:
+    """A run that corrects two hosts of twenty; what it printed, its exit code, and its id."""
+    id_ = f"202611{day}T003000Z-enforce-aaaa"
+    facts = {"id": id_, "directory": str(reports / f"{id_}.partial"), "history": "sqlite"}
+    facts |= {"exports": [*exports.usual()], "started": f"2026-11-{day}T00:30:00Z"}
+    screen = Screen()
+    codes = ExitCode(screen)  # type: ignore[arg-type]
+    run = ReportedRun(fleets.run(HOSTS, "enforce", **facts), screen, codes)  # type: ignore[arg-type]
+    for host in HOSTS:
+        run.succeeded(result("compliance_state", host, record=DRIFTED if host in HOSTS[:2] else fleets.clean_answer()))
+    for host in HOSTS[:2]:
+        run.collector.began(host, "apps")
+        run.succeeded(result("restricted_apps", host, actions=["remove wechat"], refused=[]))
+        run.succeeded(result("compliance_state", host, record=fleets.clean_answer()))
+    run.end(failed=False)
+    deciding.begins(None)
+    return screen, codes.code(), id_
+
+
+def result(action: str, host: str, **said: Any) -> Any:
+    task = SimpleNamespace(action=action, check_mode=False, vars={})
+    return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=said)
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    ".json": json.loads,
+    ".sarif": json.loads,
+    ".jsonl": lambda text: [json.loads(line) for line in text.splitlines()],
+    ".xml": ElementTree.fromstring,
+    ".csv": lambda text: [row["host"] for row in csv.DictReader(io.StringIO(text, newline=""), strict=True)],
+    ".prom": lambda text: list(text_string_to_metric_families(text)),
+    ".html": lambda text: text.rstrip().endswith("</html>") or pytest.fail("the page is torn"),
+    ".txt": lambda text: text.endswith("\n") or pytest.fail("the list is torn"),
+}
+
+
+def assert_whole(directory: Path) -> None:
+    """Each file of a report is complete, and there is none beside."""
+    assert {"report.json", "hosts.jsonl", "report.html"} <= {path.name for path in directory.iterdir()}
+    for path in directory.iterdir():
+        assert not path.name.startswith("."), path
+        READERS[path.suffix](path.read_text())
+    assert len((directory / "hosts.jsonl").read_text().splitlines()) == len(HOSTS)
+
+
+@pytest.mark.parametrize("kind", ROOMS)
+def test_no_write_of_a_run_leaves_anything_torn(make_disk: Callable[[], Disk], kind: str) -> None:
+    broken = 0
+    for room in ROOMS[kind]:
+        disk = make_disk()
+        reports = disk.place / "reports"
+        _, code, first = enforce(reports, 23)
+        assert code is None
+        with with_room(disk, kind, room):
+            screen, code, second = enforce(reports, 24)
+        assert screen.tables == 1, "the operator sees the result of the hosts"
+        for text in (*screen.errors, *screen.warnings):
+            assert REASON.search(text) and str(disk.place) in text, text
+        ended = (reports / second).is_dir()
+        if screen.errors:
+            broken += 1
+            assert code == int(verdict.BROKEN_EXIT)
+        else:
+            assert ended and code is None
+        for link in ("latest", "newest"):
+            assert os.readlink(reports / link) in (first, second)
+            assert_whole(reports / link)
+        if ended:
+            assert_whole(reports / second)
+        with contextlib.closing(sqlite3.connect(f"file:{reports}/history.db?mode=ro", uri=True)) as history:
+            assert history.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            runs = [id_ for (id_,) in history.execute("SELECT id FROM proscribe_run ORDER BY id")]
+            assert runs in ([first], [first, second])
+        state, wrong = fleet_state_file.read(reports)
+        assert (len(state.hosts), wrong) == (len(HOSTS), "")
+        assert {one.host for one in requests_file.read(reports)} <= {*HOSTS[:2]}
+
+        screen, code, third = enforce(reports, 25)  # there is room again
+        assert (screen.errors, code) == ([], None)
+        assert os.readlink(reports / "latest") == third
+        assert_whole(reports / third)
+        said = " ".join(screen.warnings)
+        assert "killed" not in said and "It corrected no host" not in said, said
+    assert broken, "there was room for each run"
+
+
+def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make_disk: Callable[[], Disk]) -> None:
+    """Its corrections came after the last event that the journal had room for."""
+    disk = make_disk()
+    reports = disk.place / "reports"
+    enforce(reports, 23)
+    with with_room(disk, "KiB", 8):
+        _, _, second = enforce(reports, 24)
+    screen, _, _ = enforce(reports, 25)
+    (said,) = screen.warnings
+    assert f"the run {second} came to no end: its journal or its report could not be written." in said
+    assert "Not known whether done: " in said
+    records = map(json.loads, (reports / second / "hosts.jsonl").read_text().splitlines())
+    reasons = {record["host"]: record["reason"] for record in records}
+    assert str(reasons[HOSTS[-1]]).startswith("not known whether it was reached")
+
+
+def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk: Callable[[], Disk]) -> None:
+    disk = make_disk()
+    reports = disk.place / "reports"
+    enforce(reports, 23)
+    with with_room(disk, "KiB", 0):
+        _, _, second = enforce(reports, 24)
+    screen, code, _ = enforce(reports, 25)
+    (said,) = screen.warnings
+    assert second in said and "nobody knows what it did" in said and code is None
+
+
+def test_an_ordinary_writer_would_leave_a_torn_report(make_disk: Callable[[], Disk]) -> None:
+    """The control: the same disk tears what is written in its place."""
+    disk = make_disk()
+    path = disk.place / "report.json"
+    path.write_text("{}\n")
+    with with_room(disk, "KiB", 4), contextlib.suppress(OSError):
+        path.write_text(json.dumps(dict.fromkeys(map(str, range(5_000)), "compliant")))
+    with pytest.raises(ValueError):
+        json.loads(path.read_text())
+
+
+# -- what commands write -----------------------------------------------------------------------------------------------
+
+REVOKE = ("revoke", "press01-parrot", "--by", "head.of.press", "--why", "over", "--on", "2026-11-25T09:00:00+08:00")
+MANIFEST = json.dumps(
+    {
+        **{"schema": EXPORT_SCHEMA, "format": "domains", "group": "", "valid_until": None, "plan": {"digest": "x"}},
+        **{"written": "2026-11-25T00:00:00Z", "files": [{"path": "list.txt"}, {"path": "more/list.txt"}]},
+    }
+).encode()
+KINDS = [("KiB", 0), ("inodes", 0), ("inodes", 1), ("read-only", 0), ("KiB a file", 0)]
+
+
+@pytest.fixture
+def waivers(make_disk: Callable[[], Disk], monkeypatch: pytest.MonkeyPatch) -> tuple[Disk, Words]:
+    disk = make_disk()
+    words = Words(disk.place / "inventory")
+    monkeypatch.setattr(inventory, "question", lambda arguments: words.question)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert words(*NEW) == 0
+    return disk, words
+
+
+@pytest.mark.parametrize(("kind", "room"), KINDS)
+def test_a_waiver_is_whole_before_and_after(
+    waivers: tuple[Disk, Words], capsys: pytest.CaptureFixture[str], kind: str, room: int
+) -> None:
+    """`waiver new` for another host, and `waiver revoke` of the one that is there, as the launcher runs them."""
+    disk, words = waivers
+    path = words.file()
+    before, listed = path.read_bytes(), sorted(os.listdir(path.parent))
+    new = [word.replace("press01", "press02") for word in NEW]
+    with with_room(disk, kind, room):
+        codes = [main(["waiver", *command]) for command in (new, REVOKE)]
+    error = capsys.readouterr().err
+    failed = codes.count(2)
+    assert codes == ([2, 0] if (kind, room) == ("inodes", 1) else [2, 2]), "a link needs another inode"
+    assert len(REASON.findall(error)) == failed and error.count("press0") >= failed and "Traceback" not in error
+    assert sorted(os.listdir(path.parent)) == listed
+    if failed == 2:
+        assert path.read_bytes() == before and words.statuses == {"press01-parrot": "active"}
+        assert main(["waiver", *REVOKE]) == 0
+    assert main(["waiver", *new]) == 0
+    assert read_waiver(path).revoked and read_waiver(words.file("press02-parrot")).hosts == ("press02",)
+
+
+@pytest.mark.parametrize(("kind", "room"), [*KINDS, ("KiB", 4), ("inodes", 2)])
+def test_an_export_is_the_earlier_one_or_the_new_one(make_disk: Callable[[], Disk], kind: str, room: int) -> None:
+    disk = make_disk()
+    directory = disk.place / "export"
+
+    def files(text: str) -> dict[str, bytes]:
+        return {"list.txt": text.encode() * 4_000, "more/list.txt": text.encode() * 4_000, manifest.NAME: MANIFEST}
+
+    writing.write(directory, files("a"))
+    with with_room(disk, kind, room), pytest.raises(OSError, match=REASON.pattern) as error:
+        writing.write(directory, files("b"))
+    assert str(disk.place) in str(error.value)
+    found = {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    assert found == files("a") and os.listdir(disk.place) == ["export"]
+    writing.write(directory, files("b"))
+    assert (directory / "list.txt").read_bytes() == files("b")["list.txt"]
+
+
+@pytest.mark.parametrize(("kind", "room"), KINDS)
+def test_a_file_of_the_catalogue_is_whole(make_disk: Callable[[], Disk], kind: str, room: int) -> None:
+    disk = make_disk()
+    path = disk.place / "parrot.yml"
+    write_whole(path, b"before\n")
+    with with_room(disk, kind, room), contextlib.suppress(Refused):
+        write_whole(path, b"after\n" * 2_000)
+        assert (kind, room) == ("inodes", 1)
+    assert path.read_bytes() in (b"before\n", b"after\n" * 2_000) and os.listdir(disk.place) == ["parrot.yml"]
+    if kind != "inodes":
+        with with_room(disk, kind, room), pytest.raises(Refused, match=REASON.pattern) as error:
+            write_whole(path, b"after\n" * 2_000)
+        assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["KiB", "inodes", "read-only"])
+def test_a_refreshed_catalogue_is_a_whole_commit_or_none(make_disk: Callable[[], Disk], kind: str) -> None:
+    """A scheduled refresh commits into the repository of the inventory, by git."""
+    for room in (0, 8) if kind == "KiB" else (0, 3):
+        disk = make_disk()
+        top = disk.place / "repository"
+        top.mkdir()
+        git(top, "init", "-q")
+        git(top, "commit", "-q", "--allow-empty", "-m", "x")
+        base, files = proposing.newest(top), {f"catalog/{number}.yml": os.urandom(9_000) for number in range(5)}
+        with with_room(disk, kind, room), pytest.raises(Refused, match=REASON.pattern) as error:
+            proposing.commit(top, base, files, "Catalogue", "proscribe/catalogue")
+        assert str(top) in str(error.value)
+        assert git(top, "branch", "--list", "proscribe/*") == "" and proposing.newest(top) == base
+        git(top, "fsck", "--strict")
+        proposing.commit(top, base, files, "Catalogue", "proscribe/catalogue")
+        assert len(git(top, "ls-tree", "-r", "--name-only", "proscribe/catalogue").split()) == 5
+
+
+def git(top: Path, *words: str) -> str:
+    command = [
+        "git",
+        "-c",
+        "maintenance.auto=false",
+        "-c",
+        "user.name=x",
+        "-c",
+        "user.email=x@example.org",
+        "-C",
+        str(top),
+        *words,
+    ]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
