@@ -297,8 +297,13 @@ def test_an_ordinary_writer_would_leave_a_torn_report(make_disk: Callable[[], Di
 REVOKE = ("revoke", "press01-parrot", "--by", "head.of.press", "--why", "over", "--on", "2026-11-25T09:00:00+08:00")
 MANIFEST = json.dumps(
     {
-        **{"schema": EXPORT_SCHEMA, "format": "domains", "group": "", "valid_until": None, "plan": {"digest": "x"}},
-        **{"written": "2026-11-25T00:00:00Z", "files": [{"path": "list.txt"}, {"path": "more/list.txt"}]},
+        "schema": EXPORT_SCHEMA,
+        "format": "domains",
+        "group": "",
+        "valid_until": None,
+        "plan": {"digest": "x"},
+        "written": "2026-11-25T00:00:00Z",
+        "files": [{"path": "list.txt"}, {"path": "more/list.txt"}],
     }
 ).encode()
 KINDS = [("KiB", 0), ("inodes", 0), ("inodes", 1), ("read-only", 0), ("KiB a file", 0)]

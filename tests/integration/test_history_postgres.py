@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import inspect
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import zlib
 from pathlib import Path
 
@@ -19,9 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "report"))
 
 import test_history
 import test_history_between
+import watched_hosts
 import writers
-from pasts import Past, bad
+from fleets import WAIVERS, answer
+from pasts import Past, bad, good
 from proscribe.controller.report.history import HistoryError, open_history
+from proscribe.controller.report.history import server as server_of_history
+from proscribe.model.finding import Finding, judge
 
 pytestmark = pytest.mark.integration
 
@@ -118,3 +125,123 @@ def test_a_server_that_is_not_there_is_reported_in_one_line(tmp_path):
         Past(history).run({"web01": bad()})
     assert "127.0.0.1" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+# -- what a hostile host says ------------------------------------------------------------------------------------------
+
+
+def dense(length, seed):
+    """A text that PostgreSQL cannot compress, of characters of four bytes."""
+    chosen = random.Random(seed)
+    return "".join(chr(chosen.randrange(0x20000, 0x2A000)) for _ in range(length))
+
+
+def largest(waiver):
+    """The answer of a host whose every text is as long as the reader lets through."""
+    texts = (dense(length, seed) for seed, length in enumerate((200, 500, 200, 200, 500, 4096, 2000)))
+    findings = [Finding(*texts)]
+    rule, user = f"apps/{dense(195, 11)}", dense(200, 12)
+    incident = {**watched_hosts.INCIDENT, "rules": [rule], "cause": dense(300, 13), "users": [user]}
+    ended = {**watched_hosts.ENDED, "rule": rule, "program": dense(4096, 14), "user": user}
+    frozen = {**watched_hosts.FROZEN, "reason": dense(300, 15), "by": user}
+    return {
+        **answer(
+            judge(rule, {"mode": "waived", "waiver": waiver}, findings), judge(f"dns/{rule[5:]}", ENFORCED, findings)
+        ),
+        "attempts": {rule: 2**53},
+        "watch": watched_hosts.watch(incident, ended=[ended], frozen=frozen),
+        "requests": [{**watched_hosts.REQUEST, "user": user, "service": user, "reason": dense(300, 16)}],
+        "requests_left_out": 0,
+    }
+
+
+ENFORCED = {"mode": "enforce"}
+SOURCES = [
+    f"/srv/{hashlib.sha512(bytes([n])).hexdigest()}{hashlib.sha512(bytes([n, n])).hexdigest()}" for n in range(6)
+]
+
+
+@pytest.mark.parametrize("waiver", ["press-office", dense(200, 20)], ids=["of the run", "made up"])
+def test_no_text_of_a_host_is_too_long_for_a_key(past, waiver):
+    """One row that the database refuses would cost all hosts of the run their history."""
+    for _ in range(2):
+        past.run({"h" * 250: largest(waiver), "web01": bad()}, inventory=SOURCES, waivers=WAIVERS)
+    past.run({"h" * 250: good(), "web01": bad()}, inventory=SOURCES, waivers=WAIVERS)
+    assert past.story() == [("noncompliant", "25T01", "", "")]
+    with past.history.database.reading() as session:
+        uses = {row[0] for row in session.rows("SELECT waiver FROM proscribe_use")}
+        assert uses == ({waiver} if waiver == "press-office" else set()), "no run has the other one"
+    with pytest.raises(HistoryError, match="index row size"), past.history.database.writing() as session:
+        session.run("INSERT INTO proscribe_host VALUES (:n, '', '', '', '', '', '', '', '')", {"n": dense(2000, 1)})
+
+
+NAMES = [
+    "web\x00",
+    "web\x00x",
+    "web\ud800",
+    "WEB",
+    "web",
+    "web ",
+    "we\u0301b",
+    "w\u00e9b",
+    "\u202eweb",
+    "../web",
+    "--limit",
+]
+
+
+@pytest.mark.parametrize("provider", ["libc", "icu"])
+def test_names_of_hosts_are_apart_and_none_ends_the_history(where, tmp_path, provider):
+    """Also in a database whose order takes letters with accents, cases and blanks for the same."""
+    if provider == "icu":
+        where = made_database(where, "ICU_LOCALE 'und-u-ks-level1-ka-shifted' LOCALE_PROVIDER icu TEMPLATE template0")
+    past = Past(open_history(where, tmp_path))
+    past.run({name: bad() for name in NAMES})
+    past.run({name: good() if name == "web" else bad() for name in NAMES})
+    with past.history.database.reading() as session:
+        rows = list(session.rows("SELECT host, closed FROM proscribe_episode"))
+    assert len({host for host, _ in rows}) == len(rows) == len(NAMES)
+    assert [host for host, closed in rows if closed] == ["web"]
+    assert past.story(host="WEB") == [("noncompliant", "25T01", "", "")]
+
+
+def made_database(url, options):
+    """Another database of the server, with these options; its URL."""
+    import sqlalchemy
+
+    name = f"{url.partition('@/')[2].partition('?')[0]}x"
+    engine = sqlalchemy.create_engine(url.replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name} {options}"))
+    engine.dispose()
+    return url.replace(name[:-1], name, 1)
+
+
+def test_a_lock_that_somebody_holds_ends_no_run(where, tmp_path, monkeypatch):
+    """A reader has waited for it without an end, and the report of its run with it."""
+    import sqlalchemy
+
+    monkeypatch.setattr(server_of_history, "WAIT", 1)
+    past = Past(open_history(where, tmp_path))
+    past.run({"web01": bad()})
+    engine = sqlalchemy.create_engine(where.replace("://", "+psycopg://"))
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("LOCK TABLE proscribe_run, proscribe_episode IN ACCESS EXCLUSIVE MODE"))
+        answers: list[str] = []
+
+        def ask() -> None:
+            for question in (past.history.trend, past.history.first_seen):
+                try:
+                    question()
+                except HistoryError as error:
+                    answers.append(str(error))
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(20)
+        assert len(answers) == 2 and all("lock timeout" in one for one in answers), answers
+        with pytest.raises(HistoryError, match="lock timeout"):
+            past.run({"web01": good()})
+    engine.dispose()
+    past.run({"web01": good()})
+    assert past.story() == [("noncompliant", "25T01", "25T03", "compliant")]

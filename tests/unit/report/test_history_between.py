@@ -126,6 +126,20 @@ def test_a_run_knows_what_it_brought(past):
     assert second.between("b")
 
 
+def test_no_sum_of_what_a_host_claims_ends_the_history(past):
+    """Neither database takes a number of 64 bits or more. Each run of the fleet would fail for it, for ever."""
+    greatest = 2**53
+    for day in range(1, 7):
+        times = [f"2026-11-{day:02}T{hour:02}:{minute:02}:00Z" for hour in range(20) for minute in range(0, 60, 6)]
+        claims = [
+            {**INCIDENT, "cause": at, "first": at, "last": at, "times": greatest, "corrected": greatest} for at in times
+        ]
+        past.run({"a": watched(*claims)}, day=25)
+    whole = {**INCIDENT, "first": "2026-11-01T00:00:00Z", "last": "2026-11-06T23:00:00Z"}
+    past.run({"a": watched(whole), "b": watched(incident(20, 20, 1))})
+    assert {one.host: one.times for one in entries(past)} == {"a": greatest, "b": 1}
+
+
 def test_what_is_old_is_forgotten(past):
     past.run({"a": watched(incident(1, 2, 1), incident(20, 21, 1, rule="dns/x"))})
     with past.history.database.writing() as session:

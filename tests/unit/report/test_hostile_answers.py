@@ -504,14 +504,47 @@ def test_the_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monk
     assert ["left out" in text for text in texts_of] == [False, False, True, True, True, False]
 
 
-def test_a_rule_of_no_service_is_not_made_up():
-    """Each name would be a row of every report, and in the history for ever."""
-    most = events.MOST_OTHER_RULES
-    for number, state in ((most, "noncompliant"), (most + 1, "unknown")):
-        said = observation(*((f"apps/x{n}", []) for n in range(number)), *((rule, []) for rule in RULES))
+MADE_UP = {
+    "rules": lambda names, record: {"rules": [{**record["rules"][0], "rule": name} for name in names]},
+    "attempts": lambda names, record: {"attempts": dict.fromkeys(names, 1)},
+    "incidents": lambda names, record: {
+        "watch": watched_hosts.watch(
+            *(
+                {**watched_hosts.INCIDENT, "cause": one, "rules": names[20 * at : 20 * at + 20]}
+                for at, one in enumerate(names[::20])
+            )
+        )
+    },
+    "ended": lambda names, record: {
+        "watch": watched_hosts.watch(ended=[{**watched_hosts.ENDED, "rule": name} for name in names[:200]]),
+        "attempts": dict.fromkeys(names[200:], 1),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", MADE_UP)
+def test_a_rule_of_no_service_is_not_made_up(kind):
+    """Each name would be a row of every report, a series of the metrics, and in the history for ever."""
+    for number, state in ((200, "noncompliant"), (201, "unknown")):
+        names = [f"apps/x{n}" for n in range(number)]
+        said = observation(*((rule, []) for rule in RULES))
+        record = said["record"]
+        changes = MADE_UP[kind](names, record)
+        rules = [*changes.get("rules", []), *record["rules"]]
+        record |= {**changes, "rules": rules, "rules_evaluated": len(rules)}
         (record,) = everything(texts([said])).records
         assert record["state"] == state
     assert (
         record["reason"]
         == "failed: its answer is no host record: it lists 201 rules that are of no service of this run"
     )
+
+
+def test_no_host_counts_more_rules_than_a_run_has():
+    """Their number is a part of sums over all hosts."""
+    most = 6 * len(SERVICES) + 200
+    for number, state in ((most, "noncompliant"), (most + 1, "unknown")):
+        said = observation(*((rule, []) for rule in RULES))
+        said["record"]["rules_evaluated"] = number
+        (record,) = everything(texts([said])).records
+        assert record["state"] == state
