@@ -24,7 +24,7 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "unit" / "report
 
 import machine  # noqa: E402
 import watched_hosts  # noqa: E402
-from export_fleet import ANSWERS, STATE, exported, hostile_answer, hostile_answers  # noqa: E402
+from export_fleet import ALIKE, ANSWERS, STATE, exported, hostile_answer, hostile_answers  # noqa: E402
 
 pytestmark = pytest.mark.integration
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -35,6 +35,7 @@ FLEETS = {
     "none": ({}, ()),
     "hostile": (HOSTILE, tuple(HOSTILE)),
     "watched": (WATCHED, tuple(WATCHED)),
+    "alike": (dict.fromkeys(ALIKE, ANSWERS["broken"]), tuple(ALIKE)),
 }
 
 

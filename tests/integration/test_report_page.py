@@ -504,6 +504,7 @@ TRICKS = [
     "__proto__",
     "constructor",
     "toString",
+    *("data", "list", "panel", "attributes"),  # names that the page, or its elements, have themselves
     "<plaintext>",
     "gnp.\u202etxt\u2066.exe",
 ]

@@ -113,7 +113,7 @@ class Store:
         packed = self._read(name)
         if _unpacked(packed, len(text)) != text:
             packed = zlib.compress(text, 9)
-            self._require_kept(name, packed)
+            self._require_stored(name, packed)
         return hashlib.sha256(packed).hexdigest()
 
     def add(self, plan: Plan, digest: str) -> None:
@@ -236,7 +236,7 @@ class Store:
         with contextlib.suppress(OSError):
             self._write(name, content, below)
 
-    def _require_kept(self, name: str, content: bytes) -> None:
+    def _require_stored(self, name: str, content: bytes) -> None:
         """Keep a file without which hosts cannot be served. Raises Untrusted."""
         if self.directory is None:
             return

@@ -70,3 +70,17 @@ def hostile_answer(text, state="noncompliant"):
     verdict = Verdict(f"apps/{text}", state, (finding, finding), text, text)
     answer = fleets.answer(verdict, errors=[{"control": "dns", "message": text}], checked_at=text)
     return {**answer, "platform": {"os": text, "version": text}}
+
+
+# Names of hosts that people cannot tell apart, and of which a cleaned text is sometimes the same.
+ALIKE = [
+    "web\u200b1",
+    "web\u200c1",
+    "web\ufffd1",
+    "web\x001",
+    "web\u00a01",
+    "web 1",
+    "Web 1",
+    "web\ufffd{200b}1",
+    "web\t1",
+]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fleets
 import pytest
-from export_fleet import FINISHED, STATE, exported
+from export_fleet import ALIKE, FINISHED, STATE, exported
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -22,6 +22,7 @@ from proscribe.controller.report.exports import formats, usual, write
 from proscribe.controller.report.exports.csv import COLUMNS, cell
 from proscribe.controller.report.exports.prometheus import seconds
 from proscribe.controller.report.exports.record_lines import HOST, Reader
+from proscribe.controller.report.text.wording import clean
 from proscribe.model.finding import STATES, Finding, Verdict
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read
@@ -518,6 +519,25 @@ def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory,
 
     kinds = assert_references_lead_somewhere((directory / "oscal.json").read_text())
     assert len(kinds["subject-uuid"]) == len(states)
+
+
+def test_hosts_with_names_that_look_alike_are_apart_everywhere(tmp_path):
+    """Two series of one name cost all others theirs: node_exporter leaves out the whole file."""
+    assert len({clean(name) for name in ALIKE}) < len(ALIKE), "shown to people, some look alike"
+    bad = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
+    unserved = {f"{name}z": "no agent" for name in ALIKE}
+    texts = exported(tmp_path, None, dict.fromkeys(ALIKE, bad), tuple(ALIKE), not_served=unserved)
+    both = 2 * len(ALIKE)
+    series = [line.rpartition(" ")[0] for line in texts["prometheus"].splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series)) and sum("host_state{" in one for one in series) == both
+    rows = list(csv.DictReader(io.StringIO(texts["csv"], newline="")))
+    assert len({row["host"] for row in rows}) == both
+    assert len(suites(texts["junit"])) == both
+    (sarif,) = json.loads(texts["sarif"])["runs"]
+    results = [one for one in sarif["results"] if one["ruleId"] == "apps/wechat"]
+    prints = [one["partialFingerprints"]["proscribe/v1"] for one in results]
+    assert len(set(prints)) == len({place(one) for one in results}) == len(ALIKE)
+    assert len(assert_references_lead_somewhere(texts["oscal"])["subject-uuid"]) == len(ALIKE)
 
 
 # -- frameworks --------------------------------------------------------------------------------------------------------

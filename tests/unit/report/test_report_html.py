@@ -20,7 +20,7 @@ from proscribe.controller.report.page.breakdown import break_down, natural
 from proscribe.controller.report.page.data import script_data
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.page.findings import ago
-from proscribe.controller.report.text.wording import clean
+from proscribe.controller.report.text.wording import clean, host_label
 from proscribe.model.finding import STATES, Finding
 from proscribe.wire.replies import shapes
 
@@ -35,10 +35,12 @@ class Reader(HTMLParser):
     def __init__(self):
         super().__init__()
         self.open, self.tags, self.attributes, self.words, self.data = [], [], [], [], ""
+        self.elements = []  # (tag, attributes) of each
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += attrs
+        self.elements.append((tag, attrs))
         if tag not in VOID:
             self.open.append(tag)
 
@@ -538,7 +540,7 @@ def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(tex
     written = "".join(script_data(break_down(collector.fleet().records, {text: [text]}, {}, FINISHED), FINISHED))
     assert not set("<>&") & set(written)
     data = json.loads(written)
-    assert data["hosts"][0][0] == clean(text)
+    assert data["hosts"][0][0] == host_label(text)
     assert [data["texts"][place] for place in data["findings"][0]][1] == shapes.name(text, "a name", 500)
     assert data["departments"] == [clean(text)]
 
@@ -554,27 +556,27 @@ def test_what_is_announced_is_listed_by_day() -> None:
 # -- hostile hosts -----------------------------------------------------------------------------------------------------
 
 
-def hostile():
+def hostile(evil=EVIL):
     """A run in which every text that can come from outside tries to become markup."""
-    finding = Finding("package", EVIL, manager=EVIL, version=EVIL, scope=f"user:{EVIL}", path=EVIL, detail=EVIL)
+    finding = Finding("package", evil, manager=evil, version=evil, scope=f"user:{evil}", path=evil, detail=evil)
     waiver = {
         **WAIVERS[0],
-        **dict.fromkeys(("id", "status", "reason", "approved_by", "why", EVIL), EVIL),
-        **dict.fromkeys(("hosts", "services", "controls"), [EVIL]),
-        "revoked": {EVIL: EVIL},
+        **dict.fromkeys(("id", "status", "reason", "approved_by", "why", evil), evil),
+        **dict.fromkeys(("hosts", "services", "controls"), [evil]),
+        "revoked": {evil: evil},
     }
-    upcoming = [{"service": EVIL, "control": "apps", "effective_from": EVIL}]
+    upcoming = [{"service": evil, "control": "apps", "effective_from": evil}]
     collector = Collector(
-        run([EVIL, "db01", "web03"], waivers=[waiver], upcoming=upcoming, warnings=[EVIL], limit=EVIL, id=EVIL)
+        run([evil, "db01", "web03"], waivers=[waiver], upcoming=upcoming, warnings=[evil], limit=evil, id=evil)
     )
     record = answer(
-        judge(f"apps/{EVIL}", {"mode": "enforce"}, [finding]),
-        judge(f"browser/{EVIL}", {"mode": "waived", "waiver": EVIL}, [finding]),
-        judge(f"dns/{EVIL}", {"mode": "enforce"}, [], unseen=EVIL),
-        errors=[{"control": EVIL, "message": EVIL}],
+        judge(f"apps/{evil}", {"mode": "enforce"}, [finding]),
+        judge(f"browser/{evil}", {"mode": "waived", "waiver": evil}, [finding]),
+        judge(f"dns/{evil}", {"mode": "enforce"}, [], unseen=evil),
+        errors=[{"control": evil, "message": evil}],
     )
-    collector.answered(EVIL, {**record, "platform": {"os": EVIL, EVIL: EVIL}, "checked_at": EVIL})
-    collector.unreachable("db01", EVIL)
+    collector.answered(evil, {**record, "platform": {"os": evil, evil: evil}, "checked_at": evil})
+    collector.unreachable("db01", evil)
     return collector
 
 
@@ -586,3 +588,47 @@ def test_nothing_from_outside_becomes_markup():
     assert reader.tags.count("script") == 2
     assert not {name for name, _ in reader.attributes} & {"onerror", "onclick", "src"}
     assert not {"\x1b", "\u202e"} & set(text)
+
+
+# What would take the place of a part of the page, or lead elsewhere, if it became an id, a class, a style or a link.
+PLACES = ["data", "words", "panel", "list", "record", "noncompliant", "hidden", "__proto__", "attributes", "body"]
+PLACES += [
+    "javascript:alert(1)",
+    "//example.org/x",
+    "data:text/html,x",
+    "../../etc/passwd",
+    "#record",
+    "-l all",
+    "%2e%2e",
+]
+PLACES += [
+    "x;background:url(//example.org)",
+    "}body{display:none",
+    "x' autofocus onfocus='x",
+    "x\tstyle=x",
+    "\u2028id=data",
+]
+OF_TEXT = {"aria-label", "title", "value", "datetime"} | {
+    f"data-{name}" for name in ("waiver", "department", "control", "service", "words")
+}
+
+
+def structure(evil):
+    """The elements of a page, each with those of its attributes that show no text; sorted, since names are."""
+    trend = [{**one, "mode": evil, "finished": evil} for one in runs(1, 2)]
+    text, reader = read(hostile(evil), {evil: [evil]}, trend=trend, since={(evil, f"apps/{evil}"): evil})
+    assert text.count("Content-Security-Policy") == 1
+    return sorted(
+        (tag, *(f"{name}={value}" for name, value in attributes if name not in OF_TEXT))
+        for tag, attributes in reader.elements
+        if tag != "wbr"
+    )
+
+
+@pytest.mark.parametrize("evil", [EVIL, *PLACES])
+def test_no_name_is_an_id_a_class_a_style_or_a_link(evil):
+    """The page is the same whatever hosts, users, services, departments and waivers are called, but for its words."""
+    found = structure(evil)
+    assert found == structure("harmless")
+    ids = [attribute for _, *attributes in found for attribute in attributes if attribute.startswith("id=")]
+    assert len(ids) == len(set(ids)) > 10

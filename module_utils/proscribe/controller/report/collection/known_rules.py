@@ -14,8 +14,9 @@ MOST_OTHER_RULES = 200
 
 
 def require_known_rules(record: Record, services: Collection[str]) -> None:
-    """Refuse names and numbers of rules that a host has made up. Each name is a row of every report and a series of the
-    metrics, and each number is a part of a sum over all hosts. Raises Unusable.
+    """Refuse names and numbers of rules that a host has made up. Raises Unusable.
+
+    Each name is a row of every report and a series of the metrics. Each number is a part of a sum over all hosts.
     """
     others = sum(name.partition("/")[2] not in services for name in {*_names(record)})
     if others > MOST_OTHER_RULES:
