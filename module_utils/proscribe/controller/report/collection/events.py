@@ -120,7 +120,7 @@ class Collector:
         try:
             record = read(host, answer)
             if self._services is not None:
-                require_known_rules(record, self._services)
+                require_known_rules(record, self._services, self.expected.get(host, ""))
         except Unusable as wrong:
             self.failed(host, None, f"its answer is no host record: {wrong}")
             return None
