@@ -116,7 +116,8 @@ def observe(
     if watched:
         from .watch import installed
 
-        seen.add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat))
+        drifted_here = [verdict for verdict in seen.verdicts if verdict.drifted]
+        seen.add(WATCH, installed.RULES, lambda: installed.observe(host, plan, watch, heartbeat, drifted_here))
     record = host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,

@@ -49,7 +49,9 @@ ON_REQUEST = frozenset({"browser/probe"})
 _, _, LIFTED, _ = words.BESIDE_STATES
 
 GROUP_POLICY, WATCH = BESIDE = words.BESIDE
-WATCHER, WATCH_PLAN = "watch/watcher", "watch/plan"  # rules of the watch
+WATCHER, WATCH_PLAN, WATCH_CORRECTIONS = "watch/watcher", "watch/plan", "watch/corrections"  # rules of the watch
+# What no correction of the watch changes: a run renews a stale plan, and what is not corrected is other rules'.
+_REPORTED_ONLY = (WATCH_PLAN, WATCH_CORRECTIONS)
 
 # What proscribe_compliance_gate can be, mildest first, and the states that make a host fail then.
 GATES = dict(zip(words.GATES, ((), (ERROR, NONCOMPLIANT), OPEN)))
@@ -285,8 +287,9 @@ def host_record(
 
 
 def wrong_rules(record: Observed, drifted: Collection[str]) -> list[str]:
-    """Return the noncompliant rules of the controls that a correction is for. Only a run renews a stale plan."""
-    rules = [rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT and rule["rule"] != WATCH_PLAN]
+    """Return the noncompliant rules that a correction of the drifted controls is for."""
+    wrong = (rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT)
+    rules = [rule for rule in wrong if rule not in _REPORTED_ONLY]
     return [rule for rule in rules if rule.partition("/")[0] in drifted]
 
 

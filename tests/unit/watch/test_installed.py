@@ -41,7 +41,7 @@ def test_a_missing_watch_is_reported_and_installed(made: Made) -> None:
     assert done["changed"] and f"write {files.PROGRAM}" in done["actions"]
     assert wrong(made, mine) == wrong(made, mine, None) == []
     assert made.read(files.PROGRAM) == b"#!/usr/bin/python3 -ISXutf8\n# x\n"
-    assert [verdict.state for verdict in installed.observe(made, mine, CONTROLLER)] == ["compliant"] * 3
+    assert [verdict.state for verdict in installed.observe(made, mine, CONTROLLER)] == ["compliant"] * 4
 
 
 def test_a_second_time_changes_nothing(watched: Watched) -> None:

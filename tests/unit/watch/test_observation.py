@@ -13,10 +13,8 @@ import pytest
 from proscribe.base.moments import stamp
 from proscribe.host import run
 from proscribe.host.audit_program import installable
-from proscribe.host.controls.base import Action, Changes
 from proscribe.host.system import ControlError, Unseen
-from proscribe.host.watch import correcting, installed, installing, restoring, units
-from proscribe.host.watch.correcting import carry_out_limited
+from proscribe.host.watch import installed, installing, restoring, units
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, effective, files, journal, pause
 from proscribe.host.watch.state.summary import summary
@@ -442,20 +440,6 @@ class TestPause:
         uptime = clock._uptime()
         monkeypatch.setattr(clock, "_uptime", lambda: uptime + 3600)
         assert pause.active(host) is None
-
-
-class TestLimits:
-    def test_many_packages_are_not_removed_at_once(self) -> None:
-        done = []
-        action = Action("remove", "packages", lambda: done.append(1), "a 1\n" * correcting.MOST_REMOVALS)
-        carry_out_limited(Changes([action]))
-        with pytest.raises(ControlError, match="the next run of the controller decides"):
-            carry_out_limited(Changes([action, Action("remove", "one more", lambda: done.append(2), "b 1\n")]))
-        assert done == [1]
-
-    def test_what_is_no_package_has_no_such_limit(self) -> None:
-        actions = [Action("delete", str(number), lambda: None, "x\n" * 1000) for number in range(100)]
-        assert len(carry_out_limited(Changes(actions))["done"]) == 100
 
 
 def test_the_plan_in_effect_is_one_that_is_stored(watched: Watched) -> None:

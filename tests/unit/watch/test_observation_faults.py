@@ -224,8 +224,9 @@ def test_whatever_a_correction_fails_by_is_reported_once_and_the_others_are_made
     failed = [line for line in journal.read(host)[0] if line["event"] == "failed"]
     assert [(line["control"], line["message"][:100]) for line in failed] == [("apps", why[:100])]
     assert ban.broken() == {"apps/wechat"}
-    [noted_] = files.state(host)["failed"]
-    assert f"apps: {why}".startswith(noted_) and 100 < len(noted_) < len(why)
+    [noted_] = files.state(host)["uncorrected"]
+    assert (noted_["control"], noted_["user"]) == ("apps", "")
+    assert why.startswith(noted_["reason"]) and 100 < len(noted_["reason"]) < len(why)
     assert files.state(host)["drifted"] == ["apps/wechat"]
 
 
@@ -343,7 +344,7 @@ class TestFirewall:
         monkeypatch.setattr(correcting.time, "monotonic", lambda: clock_[0])
         monkeypatch.setattr(correcting.time, "sleep", wait)
         mine = plan()
-        done = correcting.correct_control(made, mine, "firewall", change)
+        done = correcting.correct_control(made, mine, "firewall", change, correcting.LimitedChanges())
         if confirmed:
             assert done == {"confirmed": (made, "t1")}
         else:
@@ -354,5 +355,6 @@ class TestFirewall:
         assert limits.seconds >= 60 and limits.memory == 0, "nft takes what it needs"
 
     def test_another_control_is_corrected_within_the_limits_of_an_observation(self, made: Made) -> None:
-        found = correcting.correct_control(made, {}, "dns", lambda *given_, doing: (*given_, doing))  # type: ignore
-        assert found == (made, {}, "dns", correcting.carry_out_limited)
+        limited = correcting.LimitedChanges()
+        found = correcting.correct_control(made, {}, "dns", lambda *given_, doing: (*given_, doing), limited)  # type: ignore
+        assert found == (made, {}, "dns", limited)

@@ -131,7 +131,11 @@ def test_a_moment_of_a_file(made: Made, text: str, moment: str | None) -> None:
 LEFT: dict[str, tuple[list[Any], list[Any]]] = {
     "last": ([AT], ["soon", None]),
     "plan": (["p", ""], [5, None]),
-    **{name: ([[], ["x", "y"]], ["x", [5], ["x", None], {}]) for name in ("drifted", "failed", "reported")},
+    **{name: ([[], ["x", "y"]], ["x", [5], ["x", None], {}]) for name in ("drifted", "reported")},
+    "uncorrected": (
+        [[], [{"control": "apps", "user": "alice", "reason": "x"}]],
+        ["x", [5], [{}], [{"control": "apps", "user": "alice"}], [{"control": "apps", "user": 5, "reason": "x"}]],
+    ),
     "unwritten": ([[], [{}, {"a": 1}]], [{}, [5], [{}, "x"]]),
     **{name: ([0, 7], [-1, "7", True, 1.0]) for name in ("clock", "up")},
     "boot": ([""], [5]),

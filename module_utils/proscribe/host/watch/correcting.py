@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Callable
 
 from ..controls.applying import carry_out
-from ..controls.base import Changes
+from ..controls.base import Action, Changes
 from ..system import ControlError, Host
 
 if TYPE_CHECKING:
@@ -16,26 +16,63 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MOST_REMOVALS = 25  # packages that one observation removes
+MOST_REMOVALS = 25  # packages of the host, and of each user, that one observation removes
 LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
 
 
-def correct_control(host: Host, plan: Plan, name: str, change: Change) -> ChangeAnswer:
-    """Correct one control as a run does; the result of run.change. Raises ControlError, Unseen and ValueError."""
+def correct_control(
+    host: Host, plan: Plan, name: str, change: Change, doing: Callable[[Changes], Carried]
+) -> ChangeAnswer:
+    """Correct one control as a run does; the result of run.change. `doing` carries changes out, but not those of the
+    firewall. Raises ControlError, Unseen and ValueError.
+    """
     if name == "firewall":
         return _correct_firewall(host, plan, change)
-    return change(host, plan, name, doing=carry_out_limited)
+    return change(host, plan, name, doing=doing)
 
 
-def carry_out_limited(changes: Changes) -> Carried:
-    """Carry changes out, but none of those that would remove very many packages. Raises ControlError."""
-    removed = sum(len(one.before.splitlines()) or 1 for one in changes.actions if one.verb == "remove")
-    if removed > MOST_REMOVALS:
-        raise ControlError(
-            f"{removed} packages would be removed, and the watch removes at most {MOST_REMOVALS} at once: the next run"
-            " of the controller decides"
-        )
-    return carry_out(changes)
+class LimitedChanges:
+    """Carries changes out, but no removals of an owner who would lose more packages than one observation removes.
+
+    The host and each user are owners of their own: the many packages of one keep no other from being corrected. Of such
+    an owner all packages stay, since a mistake of the policy may be why there are so many. `left` has what was not
+    changed of users' things, with the reasons.
+    """
+
+    def __init__(self) -> None:
+        self.left: list[tuple[Action, str]] = []
+
+    def __call__(self, changes: Changes) -> Carried:
+        """Carry changes out within the limit. Raises ControlError as `carry_out` does, and for the host's own packages
+        once everything else is done.
+        """
+        counts: dict[str, int] = {}
+        for action in filter(_is_removal, changes.actions):
+            counts[action.user] = counts.get(action.user, 0) + (len(action.before.splitlines()) or 1)
+        large = {owner for owner, count in counts.items() if count > MOST_REMOVALS}
+        staying = [action for action in changes.actions if _is_removal(action) and action.user in large]
+        stays = set(map(id, staying))
+        self.left += [(action, _explain_share(action.user)) for action in staying if action.user]
+        carried = carry_out(changes._replace(actions=[one for one in changes.actions if id(one) not in stays]))
+        self.left += carried["left"]
+        if "" in large:
+            raise ControlError(
+                f"{counts['']} packages of the host would be removed, and the watch removes at most {MOST_REMOVALS} at"
+                " once: the next run of the controller decides",
+                done=carried["done"],
+            )
+        return {**carried, "left": self.left}
+
+
+def _is_removal(action: Action) -> bool:
+    return action.verb == "remove"
+
+
+def _explain_share(user: str) -> str:
+    return (
+        f"the watch removes at most {MOST_REMOVALS} packages of one user at once, and {user} has more: the next run of"
+        " the controller removes them"
+    )
 
 
 def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:

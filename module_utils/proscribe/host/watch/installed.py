@@ -1,13 +1,14 @@
 """The watcher itself, as an observed state; installing.py brings it in line.
 
-Rules: `watch/watcher`, whether all of it is there, is what the run would install, and runs. And `watch/plan`, whether a
-run has confirmed its plan in time.
+Rules: `watch/watcher`, whether all of it is there, is what the run would install, and runs. `watch/launches` and
+`watch/corrections`, whether it notices starts, and corrects what has drifted. And `watch/plan`, whether a run has
+confirmed its plan in time.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ...base.moments import stamp
 from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, WATCH_PLAN, WATCHER, Finding, Verdict
@@ -15,6 +16,7 @@ from ..system import ControlError, Host, Unseen
 from ..system.units import SYSTEMD_RUNS as SYSTEMD_RUNS
 from ..system.units import evidently_active, foreign_to, unit_text
 from . import units
+from .corrections import judge_corrections
 from .heartbeat import Heartbeat, verdict
 from .starts.reported import HEARTBEAT
 from .state import clock, files
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ...model.types.call import OfController
     from ...model.types.plan import Plan
 
-RULES = ("watcher", "launches", "plan")
+RULES = ("watcher", "launches", "corrections", "plan")
 RUNS = ("active", "activating", "reloading")
 SLACK = 300  # seconds that an own observation may be late by
 HEAD = " -ISXutf8\n"  # of the program, behind its interpreter
@@ -35,10 +37,11 @@ def observe(
     plan: Plan,
     controller: OfController | None = None,
     heartbeat: Heartbeat | None = None,
+    drifted: Sequence[Verdict] = (),
 ) -> list[Verdict]:
     """The verdicts of the watch, of a host that has one or should have. `controller` is what a run knows;
     None where nobody but the host itself says what is right. `heartbeat` is this observation's, which it began
-    with. Raises Unseen and ControlError.
+    with. `drifted` are the verdicts of the controls that a correction would change. Raises Unseen and ControlError.
     """
     if not host.privileged:
         raise Unseen("what keeps this host in line can only be read by root")
@@ -60,7 +63,9 @@ def observe(
     state = NONCOMPLIANT if wrong else COMPLIANT
     found = [Verdict(WATCHER, state, tuple(wrong), drifted=bool(wrong))]
     if known is not None:
-        found += [verdict(host, known, heartbeat or Heartbeat(host)), _plan(host, known, str(plan["digest"]))]
+        found.append(verdict(host, known, heartbeat or Heartbeat(host)))
+        found.append(judge_corrections(host, [*drifted, *(own for own in found if own.drifted)]))
+        found.append(_plan(host, known, str(plan["digest"])))
     return found
 
 

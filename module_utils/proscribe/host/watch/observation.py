@@ -1,7 +1,7 @@
 """One own observation: what the plan in effect calls for is compared with what is so, corrected, and written down.
 
 It has the limits of a run: the budgets of users, the lock, the firewall's take-back; and one of its own, since nobody
-reads along: where very much would be removed at once, nothing is, and the next run decides.
+reads along: of whoever would lose very many packages at once, none is removed, and the next run decides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ...model.plan import known as known_plan
 from ..controls.apps.requests.answers import NOTIFIED
 from ..system import ControlError, Host, Unseen
 from .causes import by_cause
-from .correcting import correct_control
+from .correcting import LimitedChanges, correct_control
+from .corrections import list_by_user, make_uncorrected
 from .state import clock, effective, files, journal, pause, reservations
 from .state.summary import is_stale
 
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.plan import Plan
     from ...model.types.record import Observed
-    from ...model.types.watch import LastObservation, Line
+    from ...model.types.watch import LastObservation, Line, Uncorrected
 
     Change = Callable[..., ChangeAnswer]
 
-MOST_FAILURES = 300  # characters of a message
 MOST_UNWRITTEN = 50  # lines of the journal that wait for it to be writable
 
 
@@ -77,9 +77,10 @@ class Observation:
         # What only the plan forbids that has just taken effect has not drifted: it was as the one before had it.
         turned = set(new) - self._by_earlier_plan(earlier, new)
         self._note_drift(record, [rule for rule in new if rule not in turned])
-        failed: dict[str, str] = {}
+        uncorrected: list[Uncorrected] = []
         if drifted and not pause.active(self.host):
-            failed = self._correct(plan, drifted)
+            uncorrected = self._correct(plan, drifted)
+            self._report_uncorrected(uncorrected)
             after, _ = self._observe(plan)
             self._require_current()
             no_drift = turned | self.unmet
@@ -93,8 +94,7 @@ class Observation:
         self._note_drift(record, [rule for rule in wrong if rule in turned])
         self._note_damage(record)
         self._notify(plan)
-        reported = [f"{name}: {message}"[:MOST_FAILURES] for name, message in failed.items()]
-        self._store(record, digest, wrong, reported)
+        self._store(record, digest, wrong, uncorrected)
         with contextlib.suppress(ControlError, Unseen):  # the next observation does it
             reservations.take_over(self.host, self.generation)
         return record
@@ -234,23 +234,37 @@ class Observation:
             except (ValueError, TypeError):  # no line, in what an earlier observation left
                 continue
 
-    def _correct(self, plan: Plan, names: list[str]) -> dict[str, str]:
-        """Correct controls, each by itself; the messages of those that failed."""
-        failed: dict[str, str] = {}
+    def _correct(self, plan: Plan, names: list[str]) -> list[Uncorrected]:
+        """Correct controls, each by itself. Return what was not corrected, with the reasons."""
+        uncorrected: list[Uncorrected] = []
         for name in names:
+            doing = LimitedChanges()
             try:
                 if name == WATCH:
                     from .restoring import restore
 
                     restore(self.host, self.known)
                 else:
-                    correct_control(self.host, plan, name, partial(self.operations.change, begin=self._require_current))
+                    change = partial(self.operations.change, begin=self._require_current)
+                    correct_control(self.host, plan, name, change, doing)
             except (ControlError, Unseen, ValueError, OSError) as error:
                 self._require_current()  # it was refused for that, if so
-                failed[name] = str(error)
-                if f"{name}: {error}"[:MOST_FAILURES] not in self.before.get("failed", ()):
-                    self._journal("failed", control=name, message=str(error))
-        return failed
+                uncorrected.append(make_uncorrected(name, "", str(error)))
+            uncorrected += list_by_user(name, doing.left)
+        return uncorrected
+
+    def _report_uncorrected(self, uncorrected: list[Uncorrected]) -> None:
+        """Write down what is not corrected and was so far, once. The rule watch/corrections has it until it is."""
+        before = self.before.get("uncorrected", [])
+        users = {(entry["control"], entry["user"]) for entry in before if entry["user"]}
+        for entry in uncorrected:
+            # What a user's own tool prints may differ each time.
+            if entry not in before and (entry["control"], entry["user"]) not in users:
+                message = f"{entry['user']}: {entry['reason']}" if entry["user"] else entry["reason"]
+                self._journal("failed", control=entry["control"], message=message)
+        if uncorrected != before:
+            with contextlib.suppress(ControlError, Unseen):  # the next observation tries again
+                self.host.write(files.STATE, written({**self.before, "uncorrected": uncorrected}), 0o600)
 
     def _notify(self, plan: Plan) -> None:
         """Notify users of answers to their requests, and of waivers that open, end soon, or have ended."""
@@ -262,14 +276,14 @@ class Observation:
                     deliver(self.host, [message])
                     self._journal("notified", **message[2])
 
-    def _store(self, record: Observed, digest: str, wrong: list[str], failed: list[str]) -> None:
+    def _store(self, record: Observed, digest: str, wrong: list[str], uncorrected: list[Uncorrected]) -> None:
         waiting, self.unwritten = self.unwritten, []
         self._write(waiting)  # what was corrected may have made room
         given: LastObservation = {
             "last": stamp(time.time()),
             "plan": digest,
             "drifted": [*wrong, *(rule for rule in self.before.get("drifted", ()) if _control(rule) in self.reserved)],
-            "failed": failed,
+            "uncorrected": uncorrected,
             "unmet": [rule for rule in self.unmet if rule in wrong or _control(rule) in self.reserved],
             "reported": self.reported,
             "clock": int(self.host.clock()),

@@ -37,13 +37,21 @@ class Line(TypedDict):
     about: NotRequired[str]
 
 
+class Uncorrected(TypedDict):
+    """What an own observation could not correct of a control."""
+
+    control: str
+    user: str  # whose it is; "" for the host's
+    reason: str
+
+
 class LastObservation(TypedDict, total=False):
     """What an own observation leaves for the next one (files.state)."""
 
     last: str
     plan: str
     drifted: list[str]
-    failed: list[str]
+    uncorrected: list[Uncorrected]
     unmet: list[str]  # of `drifted`, rules that were never in line by this plan
     reported: list[str]
     unwritten: list[Line]

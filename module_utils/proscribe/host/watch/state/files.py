@@ -192,6 +192,11 @@ def _are_mappings(value: object) -> bool:
     return type(value) is list and all(type(one) is dict for one in value)
 
 
+def _are_uncorrected(value: object) -> bool:
+    keys = {"control", "user", "reason"}
+    return _are_mappings(value) and all(one.keys() == keys and _are_texts([*one.values()]) for one in value)  # type: ignore[attr-defined]
+
+
 def _is_extent(value: object) -> bool:
     return type(value) is list and len(value) == 2 and all(map(_is_count, value))
 
@@ -201,7 +206,7 @@ _FITS = {
     "last": is_stamp,
     "plan": _is_text,
     "drifted": _are_texts,
-    "failed": _are_texts,
+    "uncorrected": _are_uncorrected,
     "unmet": _are_texts,
     "reported": _are_texts,
     "unwritten": _are_mappings,

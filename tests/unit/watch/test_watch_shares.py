@@ -1,0 +1,208 @@
+"""Many restricted packages of one user, on a watched host: they keep neither the host nor another user from being
+corrected, and every output says whose packages were left and why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports import usual, write
+from proscribe.controller.report.text.command import Call
+from proscribe.host import run
+from proscribe.host.controls.base import Action, Changes
+from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.watch import installed, installing
+from proscribe.host.watch.correcting import LimitedChanges
+from proscribe.host.watch.observation import Operations, observed
+from proscribe.host.watch.state import files, journal, pause
+from proscribe.wire.replies.record import read
+from watch_host import AT, ROOT, Made, given, plan
+
+pytestmark = ROOT
+
+ALICE, BOB = 61235, 61236  # numbers that no account of this machine has
+ENTRY = {"name": "WeChat", "mode": "enforce", "packages": {"npm": ["wechaty"]}, "processes": [], "paths": []}
+APPS = {"apps": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}
+CONTROLLER: Any = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code")}
+RUN: Any = {
+    "id": "20261127T030000Z-audit-1a2b",
+    "playbook": "audit",
+    "command": Call(("./proscribe",), "audit").as_dict(),
+    "mode": "audit",
+    "started": AT,
+    "catalog_version": "2026.11.1",
+    "inventory": ["inventory/prod"],
+    "limit": "",
+    "gate": {},
+    "upcoming": [],
+    "waivers": [],
+    "warnings": [],
+    "controls": ["apps"],
+}
+LEFT = (
+    "the watch removes at most 25 packages of one user at once, and alice has more: the next run of the controller"
+    " removes them"
+)
+
+
+class Homes(Made):
+    """A watched host with homes, in which npm removes what it is asked to."""
+
+    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+        if "uninstall" not in argv:
+            return super().answer(argv, **options)
+        prefix = argv[argv.index("--prefix") + 1]
+        shutil.rmtree(f"{self.root}{prefix}/lib/node_modules/{argv[-1]}")
+        return Result(0, "", "")
+
+    def install(self, name: str, uid: int, versions: int) -> list[Path]:
+        """Install a restricted package for a user in so many versions of Node."""
+        home = Path(self.root) / "home" / name
+        packages = [home / f".nvm/versions/node/v{version}/lib/node_modules/wechaty" for version in range(versions)]
+        for package in packages:
+            package.mkdir(parents=True)
+            (package / "package.json").write_text('{"name": "wechaty", "version": "1.20.2"}')
+            npm = package.parents[2] / "bin/npm"
+            npm.parent.mkdir()
+            npm.touch(0o755)
+        for place, directories, names in os.walk(home):
+            for path in (place, *(f"{place}/{entry}" for entry in (*directories, *names))):
+                os.chown(path, uid, uid)
+        return packages
+
+
+@pytest.fixture
+def host(made: Made) -> Homes:
+    """A watched host of alice and bob."""
+    homes = Homes(made.root)
+    accounts = [f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in (("alice", ALICE), ("bob", BOB))]
+    homes.write("/etc/passwd", "".join(accounts))
+    installing.change(homes, MINE, given(MINE))
+    return homes
+
+
+MINE = plan(controls=APPS)
+
+
+def observe_itself(host: Host) -> dict[str, Any]:
+    """Have the host observe and correct itself once, and return the record that it stored."""
+    known = files.settings(host)
+    assert known
+    observed(host, known, Operations(run.observe, run.change), lambda _: None, lambda *_: None)
+    return dict(json.loads(host.text(files.RECORD) or "{}"))
+
+
+def audit(host: Host) -> dict[str, Any]:
+    """Return the record of a run of the controller that observes the host."""
+    host.record_fields = {}  # a run is another process
+    return dict(run.observe(host, MINE, watch=CONTROLLER)[0])
+
+
+def corrections(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (rule["state"], finding["kind"], finding["scope"] or "", finding["detail"])
+        for rule in record["rules"]
+        if rule["rule"] == "watch/corrections"
+        for finding in rule["findings"]
+    ]
+
+
+def test_26_packages_of_one_user_leave_the_correction_of_all_others_and_are_reported(host: Homes) -> None:
+    hers, his = host.install("alice", ALICE, 26), host.install("bob", BOB, 1)
+    record = observe_itself(host)
+    assert not his[0].exists(), "bob's package went"
+    assert all(package.exists() for package in hers), "of alice's none went: a mistake of the policy may be the cause"
+    expected = [("noncompliant", "correction", "user:alice", LEFT)]
+    assert corrections(record) == expected
+    assert corrections(audit(host)) == expected
+    observe_itself(host)
+    failed = [(line["control"], line["message"]) for line in journal.read(host)[0] if line["event"] == "failed"]
+    assert failed == [("apps", f"alice: {LEFT}")], "the journal has it once"
+
+    shutil.rmtree(hers[0])  # 25 are within her share, so the next observation removes them
+    assert corrections(observe_itself(host)) == [("repaired", "correction", "user:alice", LEFT)]
+    assert not any(package.exists() for package in hers)
+    assert corrections(audit(host)) == []
+
+
+def test_a_correction_that_another_run_made_meanwhile_is_no_finding_any_more(host: Homes) -> None:
+    hers = host.install("alice", ALICE, 26)
+    observe_itself(host)
+    run.change(host, MINE, "apps")
+    assert not any(package.exists() for package in hers)
+    assert corrections(audit(host)) == []
+    [left_over] = host.install("bob", BOB, 1)
+    assert corrections(audit(host)) == [] and left_over.exists(), "what was left was alice's, and bob's is new"
+
+
+def test_a_watch_that_root_has_frozen_corrects_nothing_and_that_is_a_finding_while_something_drifts(
+    host: Homes,
+) -> None:
+    until = pause.freeze(host, "2h", "a printer", "mara")
+    assert corrections(audit(host)) == []
+    host.install("bob", BOB, 1)
+    expected = [("noncompliant", "pause", "", f"root has frozen the watch until {until} (by mara): a printer")]
+    assert corrections(observe_itself(host)) == expected
+    assert corrections(audit(host)) == expected
+
+
+def test_every_output_has_what_the_watch_did_not_correct_with_the_reason(host: Homes, tmp_path: Path) -> None:
+    host.install("alice", ALICE, 26)
+    observe_itself(host)
+    answer = audit(host)
+    fleet = reconcile({"web01": answer["plan"]}, [read("web01", answer)], {})
+    report = fleet_report({**RUN, "hosts": {"web01": answer["plan"]}}, fleet, "2026-11-27T03:10:00Z")
+    directory = tmp_path / "report"
+    directory.mkdir()
+    texts = {path.name: path.read_text() for path in write(directory, report, fleet.records, usual())}
+    texts["hosts.jsonl"] = json.dumps(fleet.records)
+    missing = [name for name, text in texts.items() if "watch/corrections" not in text]
+    assert missing == [], missing
+
+
+class TestLimits:
+    """What one observation removes, by the owner of the packages."""
+
+    @staticmethod
+    def remove(count: int, user: str, done: list[str], verb: str = "remove") -> Action:
+        rules = ["apps/wechat"]
+        return Action(verb, "packages", lambda: done.append(user or "host"), "a 1\n" * count, user=user, rules=rules)
+
+    @pytest.mark.parametrize(
+        ("counts", "removed", "left", "stopped"),
+        [
+            ({"": 25, "alice": 25, "bob": 25}, ["host", "alice", "bob"], [], False),
+            ({"": 25, "alice": 26, "bob": 25}, ["host", "bob"], ["alice"], False),
+            ({"": 26, "alice": 25, "bob": 26}, ["alice"], ["bob"], True),
+            ({"": 1, **{f"u{number}": 26 for number in range(50)}}, ["host"], [f"u{n}" for n in range(50)], False),
+        ],
+    )
+    def test_each_owner_has_a_share_of_its_own(
+        self, counts: dict[str, int], removed: list[str], left: list[str], stopped: bool, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr("proscribe.host.controls.applying._on_behalf", lambda action, _: action.apply())
+        done: list[str] = []
+        actions = [self.remove(count, user, done) for user, count in counts.items()]
+        actions += [self.remove(99, "alice", done, "end"), self.remove(99, "", done, "write")]
+        limited = LimitedChanges()
+        if stopped:
+            with pytest.raises(ControlError, match=r"^26 packages .* at most 25 .*: the next run of the controller"):
+                limited(Changes(actions))
+        else:
+            limited(Changes(actions))
+        assert done == [*removed, "alice", "host"], "programs are ended and blocks set all the same"
+        assert [action.user for action, _ in limited.left] == left
+
+    def test_each_part_of_a_removal_counts(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr("proscribe.host.controls.applying._on_behalf", lambda action, _: action.apply())
+        done: list[str] = []
+        limited = LimitedChanges()
+        limited(Changes([self.remove(13, "alice", done), self.remove(13, "alice", done)]))
+        assert done == [] and len(limited.left) == 2
