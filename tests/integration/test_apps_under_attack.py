@@ -160,6 +160,46 @@ def test_what_a_user_leaves_in_his_home_costs_a_bounded_amount(
     assert said in judged(report)
 
 
+def npm_package(home: Path, name: str, version: int) -> None:
+    put(home / f".nvm/versions/node/v{version}/lib/node_modules/{name}/package.json", '{"version": "1.0"}')
+
+
+def pip_package(home: Path, name: str, version: int) -> None:
+    place = home / f".local/lib/python3.{version}/site-packages/{name.replace('-', '_')}-1.0.dist-info"
+    put(place / "METADATA", f"Name: {name}\nVersion: 1.0\n")
+
+
+@pytest.mark.parametrize("copies", [1_600, 6_000])
+def test_made_up_packages_of_one_user_change_the_state_of_no_rule_and_are_one_finding(
+    root: Path, plan: Path, copies: int
+) -> None:
+    """The first 1,000 count. Every rule is as it would be with all of them."""
+    services = json.loads(plan.read_text())["controls"]["apps"]["services"].values()
+    named: dict[str, list[str]] = {}
+    for key in ("npm", "pip"):
+        named[key] = sorted({name for entry in services for name in entry["packages"].get(key, ())})
+        assert len(named[key]) > 1
+    home = root / "home/mallory"
+    for key, make in (("npm", npm_package), ("pip", pip_package)):
+        for name in named[key]:
+            make(home, name, 900_000)  # what mallory has, once each
+    honest = observe_root(root, plan)
+    for key, make in (("npm", npm_package), ("pip", pip_package)):
+        for version in range(copies):
+            make(home, named[key][0], version)
+    report = observe_root(root, plan)
+    assert judged(report) == ""
+    states = {rule: state for rule, (state, _, _) in report["rules"].items()}
+    added = states.pop("apps/too-many-findings", "")
+    assert states == {rule: state for rule, (state, _, _) in honest["rules"].items()}
+    assert added == "noncompliant" and "unknown" not in states.values()
+    (rule,) = (rule for rule in report["record"]["rules"] if rule["rule"] == "apps/too-many-findings")
+    (finding,) = rule["findings"]
+    assert (finding["kind"], finding["id"], finding["scope"]) == ("user", "mallory", "user:mallory")
+    more = int(finding["detail"].partition(" ")[0].replace(",", ""))
+    assert 2 * copies - 1_000 <= more <= 2 * copies, finding["detail"]
+
+
 def test_what_is_remembered_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, plan: Path) -> None:
     many_directories(root / "home/mallory")
     time.sleep(2.1)  # what has changed just now is not remembered at all

@@ -351,6 +351,21 @@ def test_a_record_has_as_much_evidence_as_the_controller_takes(rules):
         assert len(shown) + left_out == number
 
 
+def test_no_users_many_findings_hide_those_of_others_from_the_record():
+    made_up = [HERS._replace(scope="user:mallory", path=f"/home/mallory/{number}") for number in range(6_000)]
+    his, hosts = HIS._replace(path="/home/bob/app"), FOUND._replace(scope="system")
+    (rule,) = host_record(
+        plan_digest="",
+        checked_at="",
+        platform={},
+        verdicts=[Verdict("apps/wechat", NONCOMPLIANT, (*made_up, his, hosts))],
+        errors=[],
+        duration_ms=1,
+    )["rules"]
+    shown = {finding["scope"] for finding in rule["findings"]}
+    assert shown == {"user:mallory", "user:bob", "system", None}, "None is the one that counts the others"
+
+
 def test_what_is_too_long_keeps_its_end():
     """There a path has the file's name, and a reason what is wrong."""
     deep = "/home/mallory" + 2_000 * "/d"

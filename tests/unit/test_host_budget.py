@@ -13,7 +13,7 @@ from proscribe.host.system.budget import Budget
 def test_the_budget_is_this() -> None:
     """What docs/apps.md promises of one user."""
     before, one, after = time.monotonic(), Budget(), time.monotonic()
-    assert one.left == one.most == {"files": 3_000_000, "bytes read": 2**28, "findings": 1_000}
+    assert one.left == one.most == {"files": 3_000_000, "bytes read": 2**28}
     assert one.seconds == 15.0 and before + 15 <= one.end <= after + 15
 
 
@@ -28,9 +28,9 @@ def test_of_one_file_so_much_is_read_and_no_more(tmp_path: Path) -> None:
         host.read("/file")
 
 
-@pytest.mark.parametrize("what", ["files", "bytes read", "findings"])
+@pytest.mark.parametrize("what", ["files", "bytes read"])
 def test_the_last_of_it_may_be_spent_and_no_more(what: str) -> None:
-    one = Budget(1_200, 1_200, 60, 1_200)
+    one = Budget(1_200, 1_200, 60)
     one.take(what, 1_000)
     one.take(what, 200)
     assert one.left == {**dict.fromkeys(one.most, 1_200), what: 0}, "each is paid by itself"
@@ -42,7 +42,7 @@ def test_the_last_of_it_may_be_spent_and_no_more(what: str) -> None:
 
 
 def test_each_gets_its_own_number() -> None:
-    assert Budget(1, 2, 60, 3).most == {"files": 1, "bytes read": 2, "findings": 3}
+    assert Budget(1, 2, 60).most == {"files": 1, "bytes read": 2}
 
 
 def test_time_ends_it_whatever_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

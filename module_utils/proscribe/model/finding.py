@@ -208,7 +208,8 @@ def first_findings(findings: Sequence[Item], most: int) -> tuple[Sequence[Item],
 def _shortened(rule: Rule, most: int) -> Rule:
     """A rule with that many findings, and texts that go with their number."""
     longest = max(4 * most, 80)
-    first, more = first_findings(rule["findings"], most)
+    listed = rule["findings"]
+    first, more = first_findings(listed if len(listed) <= most else _take_turns(listed), most)
     findings = [finding.copy() for finding in first]
     for finding in findings:
         for key in FIELDS:
@@ -216,6 +217,18 @@ def _shortened(rule: Rule, most: int) -> Rule:
                 finding[key] = _cut(text, longest)
     reason = rule["reason"] and _cut(rule["reason"], min(longest, LONGEST_REASON))
     return {**rule, "reason": reason, "findings": [*findings, *more]}
+
+
+def _take_turns(findings: Sequence[Evidence]) -> list[Evidence]:
+    """Order findings so that each user has one in turn: the many of one user hide nobody's."""
+    turns: dict[str, int] = {}
+
+    def turn(finding: Evidence) -> int:
+        user = (finding["scope"] or "").partition("user:")[2]
+        turns[user] = turns.get(user, -1) + 1
+        return turns[user]
+
+    return sorted(findings, key=turn)
 
 
 def _cut(text: str, most: int) -> str:

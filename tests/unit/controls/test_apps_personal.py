@@ -21,8 +21,8 @@ from proscribe.host.controls.apps import observed, per_user, running
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.portable.scan import PortableApp
 from proscribe.host.controls.apps.systems.package import Package
+from proscribe.host.controls.apps.user_share import UserShare
 from proscribe.host.system import ControlError, Host, Process, Unseen, User
-from proscribe.host.system.budget import Budget
 from proscribe.host.system.mounts import not_entered
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -268,10 +268,43 @@ def test_every_failed_observation_of_a_user_gives_a_reason(host: MadeHost, error
     assert per_user._guarded(host, lambda: (("a",), "b")) == (["a"], ["b"])
 
 
-def test_findings_are_paid_from_the_budget(host: MadeHost) -> None:
-    host.budget = Budget(findings=2)
-    assert per_user._guarded(host, lambda: (["a", "b"], "")) == (["a", "b"], [])
-    assert per_user._guarded(host, lambda: (["c"], "")) == ([], ["over budget: more than 2 findings"])
+ENTRY = {"processes": [], "paths": []}
+SHARED = plan(
+    line={**ENTRY, "packages": {"npm": ["line", "both"]}},
+    excused={**ENTRY, "packages": {"npm": ["excused"]}, "exceptions": [{"waiver": "w1", "users": ["alice"]}]},
+    partly={**ENTRY, "packages": {"npm": ["partly"]}, "exceptions": [{"waiver": "w2", "paths": ["/1"]}]},
+    waived={**ENTRY, "packages": {"npm": ["waived"]}, "mode": "waived", "waiver": "w3"},
+    other={**ENTRY, "packages": {"npm": ["other", "both"]}},
+    members={**ENTRY, "packages": {"npm": ["members"]}, "only": {"users": ["bob"]}},
+)
+
+
+@pytest.mark.parametrize(
+    ("things", "kept", "counted"),
+    [
+        (["line", "line"], ["line", "line"], 0),  # the share of this test
+        (["line"] * 5, ["line", "line"], 3),
+        (["line", "line", "line", "other", "other"], ["line", "line", "other"], 2),
+        (["line", "other", "both"], ["line", "other"], 1),
+        (["line", "line", "both"], ["line", "line", "both"], 0),  # it is the first of another rule
+        (["line", "line", "excused", "excused"], ["line", "line", "excused"], 0),  # what is permitted does not count
+        (["line", "line", "waived", "waived"], ["line", "line", "waived"], 0),
+        (["line", "line", "members"], ["line", "line"], 0),  # it is not restricted for her
+        (["partly", "partly", "partly"], ["partly", "partly", "partly"], 0),  # the first of them is permitted
+    ],
+)
+def test_beyond_the_share_of_a_user_every_rule_has_its_state_and_the_rest_is_counted(
+    things: list[str], kept: list[str], counted: int
+) -> None:
+    desired = Desired(SHARED["controls"]["apps"])
+    packages = [Package("npm", id_, owner=ALICE, path=f"/{place}") for place, id_ in enumerate(things, start=1)]
+    if things[0] == "partly":  # two that a waiver permits, and one more
+        packages = [package._replace(path=path) for package, path in zip(packages, ("/1", "/1", "/2"))]
+    for pieces in ([packages], [packages[:1], packages[1:]], [[package] for package in packages]):
+        share = UserShare(desired, most=2)
+        taken = [share.take(piece) for piece in pieces]
+        assert [package.id for kept_, _ in taken for package in kept_] == kept
+        assert sum(cut for _, cut in taken) == counted
 
 
 @pytest.mark.parametrize(("unseen", "listed"), [("why", ["why"]), ("", []), ([], []), (["a", "b"], ["a", "b"])])

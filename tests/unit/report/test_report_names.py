@@ -145,7 +145,7 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
 
 
 OWN = {
-    "apps": "execution-control quarantine reinstall-gate request-command unmanaged-browsers",
+    "apps": "execution-control quarantine reinstall-gate request-command too-many-findings unmanaged-browsers",
     "browser": "about-config browser-vpn developer-tools dns-over-https encrypted-client-hello extensions"
     " google-tenants guest-windows microsoft-tenants packaged policy-file private-windows probe proxies"
     " proxy-extensions quic running sign-in tor-windows web-apps",

@@ -18,22 +18,19 @@ LARGEST = 1024 * 1024  # bytes that are read of any one file of a user's
 ENTRIES = 3_000_000  # names in directories
 SIZE = 256 * 1024 * 1024  # bytes of files, together
 SECONDS = 15.0
-FINDINGS = 1_000  # things of restricted apps; more of one user's add nothing new
 
 
 class Budget:
     """What is left for one user."""
 
-    def __init__(
-        self, entries: int = ENTRIES, size: int = SIZE, seconds: float = SECONDS, findings: int = FINDINGS
-    ) -> None:
-        self.most = {"files": entries, "bytes read": size, "findings": findings}
+    def __init__(self, entries: int = ENTRIES, size: int = SIZE, seconds: float = SECONDS) -> None:
+        self.most = {"files": entries, "bytes read": size}
         self.left = dict(self.most)
         self.seconds = seconds
         self.end = time.monotonic() + seconds
 
     def take(self, what: str, count: int) -> None:
-        """Pay for something: "files" (and directories), "bytes read", "findings". Raises Unseen when it is spent."""
+        """Pay for something: "files" (and directories), "bytes read". Raises Unseen when it is spent."""
         self.left[what] -= count
         if self.left[what] < 0:
             raise Unseen(f"over budget: more than {self.most[what]:,} {what}")

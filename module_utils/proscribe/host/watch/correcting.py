@@ -53,7 +53,7 @@ class LimitedChanges:
         staying = [action for action in changes.actions if _is_removal(action) and action.user in large]
         stays = set(map(id, staying))
         self.left += [(action, _explain_share(action.user)) for action in staying if action.user]
-        carried = carry_out(changes._replace(actions=[one for one in changes.actions if id(one) not in stays]))
+        carried = carry_out(changes._replace(actions=[action for action in changes.actions if id(action) not in stays]))
         self.left += carried["left"]
         if "" in large:
             raise ControlError(

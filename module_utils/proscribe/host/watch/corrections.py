@@ -23,10 +23,10 @@ def list_by_user(control: str, left: Iterable[tuple[Action, str]]) -> list[Uncor
     reasons: dict[str, str] = {}
     for action, reason in left:
         reasons.setdefault(action.user, reason)
-    found = [make_uncorrected(control, user, reason) for user, reason in list(reasons.items())[:MOST_USERS]]
+    uncorrected = [make_uncorrected(control, user, reason) for user, reason in list(reasons.items())[:MOST_USERS]]
     if len(reasons) > MOST_USERS:
-        found.append(make_uncorrected(control, "", f"and {len(reasons) - MOST_USERS:,} more users"))
-    return found
+        uncorrected.append(make_uncorrected(control, "", f"and {len(reasons) - MOST_USERS:,} more users"))
+    return uncorrected
 
 
 def make_uncorrected(control: str, user: str, reason: str) -> Uncorrected:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ....host.controls.apps import install_block
+from ....host.controls.apps import install_block, user_share
 from ....host.controls.apps.desired import UNMANAGED_BROWSERS
 from ....host.controls.apps.execution import fapolicyd
 from ....host.controls.apps.quarantine import unfinished
@@ -27,7 +27,17 @@ def _names(control: str, rules: set[str]) -> frozenset[str]:
 
 # By control: the name of each such rule, without its control. A test holds it against what the controls make.
 OF_CONTROL: Mapping[str, frozenset[str]] = {
-    "apps": _names("apps", {install_block.RULE, command.RULE, fapolicyd.RULE, unfinished.RULE, UNMANAGED_BROWSERS}),
+    "apps": _names(
+        "apps",
+        {
+            install_block.RULE,
+            command.RULE,
+            fapolicyd.RULE,
+            unfinished.RULE,
+            user_share.RULE,
+            UNMANAGED_BROWSERS,
+        },
+    ),
     "browser": _names("browser", {*_BROWSER, *ON_REQUEST, "running", "packaged", "policy-file"}),
     "firewall": _names(
         "firewall", {other_tables.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES, "ruleset", "boot", "exemptions"}

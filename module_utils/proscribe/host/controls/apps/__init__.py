@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Verdict, judge
 from ...system import Host
 from ..base import Changes
-from . import install_block
+from . import install_block, user_share
 from .execution import fapolicyd
 from .observed import observe_apps
 from .portable.scan_cache import keep
@@ -38,6 +38,7 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
             verdict = Verdict(f"apps/{service}", NOT_APPLICABLE, reason=observed.idle[service])
         # What is only known by its name is not ended, so enforcing would change nothing.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not observed.uncertain(service)))
+    verdicts += user_share.judge_shares(plan["controls"]["apps"]["mode"], observed.cut)
     verdicts += unfinished.observe(host, plan["controls"]["apps"]["mode"])
     verdicts += fapolicyd.observe(host, plan, observed.desired)
     verdicts += command.observe(host, plan)

@@ -43,6 +43,7 @@ class Observed(NamedTuple):
     memory: Memory | None = None  # for the next observation; None where nothing was scanned
     idle: Mapping[str, str] = {}  # by service that cannot be on this host: why
     requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()  # of each user: rows, and how many were left out
+    cut: Mapping[str, int] = {}  # by user: findings beyond his share
 
     def findings(self, service: str) -> list[tuple[Finding, str]]:
         """The evidence for a service, each piece with the waiver that covers it, "" if none does. What belongs to
@@ -121,9 +122,8 @@ def observe_apps(host: Host, section: Section) -> Observed:
     why = _unseen(host, desired, [*blind, *theirs.blind], [*scanned.unseen, *unread, *theirs.unseen], reasons)
     there = theirs.there.union(s.MANAGER for s in SYSTEMS if s.MANAGER in sole and _has(host, s, roots))
     updated = memory._replace(known=scanned.known, packages=queried, users=theirs.memory) if names.any else None
-    return Observed(
-        desired, packages, runs, identify, why, portable_apps, updated, _idle(desired, there), theirs.requests
-    )
+    idle = _idle(desired, there)
+    return Observed(desired, packages, runs, identify, why, portable_apps, updated, idle, theirs.requests, theirs.cut)
 
 
 def _installed_here(

@@ -25,6 +25,7 @@ from .running import below
 from .systems.installed import brought_by
 from .systems.package import Package, PackageSystem
 from .systems.registry import BY_NAME, ON_DEMAND, SYSTEMS
+from .user_share import UserShare
 
 if TYPE_CHECKING:
     from typing import TypedDict, TypeVar
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         unseen: list[str]
         there: list[str]
         systems: list[str]
+        cut: int
         memory: str
         requests: tuple[Sequence[reading.Row], int]
 
@@ -71,6 +73,7 @@ class Seen(NamedTuple):
     memory: dict[str, str | None]  # by number, as Memory.users: what the next observation need not read again
     systems: set[str]  # the package systems that some of them have brought along, by name
     requests: Sequence[tuple[Sequence[reading.Row], int]] = ()  # of each user: requests, and how many were left out
+    cut: Mapping[str, int] = {}  # by user: findings beyond his share
 
 
 class Common(NamedTuple):
@@ -89,6 +92,7 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
     seen = Seen([], [], [], [], set(), {}, set())
     room = MOST_REMEMBERED
     requests: list[tuple[Sequence[reading.Row], int]] = []
+    cut: dict[str, int] = {}
     for unit, parts, why in _each(host, common, others):
         for part in parts:
             seen.packages.extend(restored_package(row) for row in part.get("packages", ()))
@@ -97,6 +101,8 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
             seen.unseen.extend(f"{unit.user.name}: {reason}" for reason in part.get("unseen", ()))
             seen.there.update(part.get("there", ()))
             seen.systems.update(part.get("systems", ()))
+            if "cut" in part:
+                cut[unit.user.name] = cut.get(unit.user.name, 0) + part["cut"]
             if "requests" in part:
                 requests.append(part["requests"])
             if "memory" in part:
@@ -107,7 +113,7 @@ def observe_users(host: Host, common: Common, others: Mapping[int, Sequence[tupl
             seen.unseen.append(f"{unit.user.name}: {why}")
         else:  # of whom nothing new is said, what is remembered stays
             seen.memory.setdefault(str(unit.uid), None)
-    return seen._replace(requests=tuple(requests))
+    return seen._replace(requests=tuple(requests), cut=cut)
 
 
 def _each(
@@ -184,6 +190,7 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
             yield {"memory": DROPPED}
         return
     host.budget = budget = Budget()
+    share = UserShare(desired)
     home_users = [user for user in at_home if scan.is_home(user)]
     named = {user.home: user_dirs.of_user(host, user) for user in home_users}
     folders = {folder for own in named.values() for folder in own.values()}
@@ -198,14 +205,15 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
         all_of_them = SYSTEMS if user in at_home else BY_NAME
         systems[user.home] = [one for one in all_of_them if one.MANAGER in brought or one not in ON_DEMAND]
         for system in systems[user.home]:
-            yield from _packages(host, common, user, system)
+            yield from _packages(host, common, user, system, share)
     services_of = common_services_of(desired, common.homes)
     desktops = {home: own[user_dirs.DESKTOP] for home, own in named.items() if user_dirs.DESKTOP in own}
     started, unseen = _guarded(
         host, partial(launchers.find_launchers, host, desired.services, services_of, home_users, False, desktops)
     )
     if started or unseen:
-        yield {"portable_apps": started, "unseen": unseen}
+        started, cut = share.take(started)
+        yield {"portable_apps": started, "unseen": unseen, **_counted(cut)}
     owned, _ = _guarded(host, partial(_owned, host, [(user, systems[user.home]) for user in home_users]))
     homes = {user.home: user for user in home_users}
     roots = [*homes, *(directory for directory, files in unit.places if not files)]
@@ -224,14 +232,19 @@ def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
             yield {"requests": (requests, left_out)}
 
 
-def _packages(host: Host, common: Common, user: User, system: PackageSystem) -> Iterator[Part]:
+def _packages(host: Host, common: Common, user: User, system: PackageSystem, share: UserShare) -> Iterator[Part]:
     """What a user has installed with a package system, and whether he has that at all, where it matters."""
     ids = common.desired.packages[system.MANAGER].keys()
     found, blind = _guarded(host, partial(system.query_of, host, user, ids)) if ids else ([], [])
     if system.MANAGER in common.only_packages and _has(host, system, user):
         yield {"there": [system.MANAGER]}
     if found or blind:
-        yield {"packages": found, "blind": [(system.MANAGER, reason) for reason in blind]}
+        found, cut = share.take(found)
+        yield {"packages": found, "blind": [(system.MANAGER, reason) for reason in blind], **_counted(cut)}
+
+
+def _counted(cut: int) -> Part:
+    return {"cut": cut} if cut else {}
 
 
 def _has_home(host: Host, user: User) -> bool:
@@ -262,8 +275,6 @@ def _guarded(
     """The observation of something that a user controls, and why it is not all."""
     try:
         found, unseen = question()
-        if host.budget:
-            host.budget.take("findings", len(found))
     except (Unseen, ControlError, OSError, MemoryError) as error:
         return [], [str(error) or "over budget: memory"]
     return list(found), list(filter(None, [unseen] if isinstance(unseen, str) else unseen))

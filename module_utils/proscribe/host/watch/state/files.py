@@ -194,7 +194,7 @@ def _are_mappings(value: object) -> bool:
 
 def _are_uncorrected(value: object) -> bool:
     keys = {"control", "user", "reason"}
-    return _are_mappings(value) and all(one.keys() == keys and _are_texts([*one.values()]) for one in value)  # type: ignore[attr-defined]
+    return _are_mappings(value) and all(entry.keys() == keys and _are_texts([*entry.values()]) for entry in value)  # type: ignore[attr-defined]
 
 
 def _is_extent(value: object) -> bool:

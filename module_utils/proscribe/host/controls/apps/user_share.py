@@ -1,0 +1,88 @@
+"""What one user's things add to a record: the first ones, and of all others what the states of rules follow from.
+
+A user makes up as many packages as he likes. Beyond his share, each rule and each waiver gets one more finding of his
+at most. So every rule has the state that it would have with all of them. The rest is counted, and is a finding of that
+user alone: the rule `apps/too-many-findings`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence, Union
+
+from ....model.finding import Finding, Verdict, concerns, exception_for, judge
+from ....model.words import RESTRICTED
+from .portable.scan import PortableApp
+from .systems.package import Package
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from .desired import Desired
+
+    Thing = TypeVar("Thing", bound=Union[Package, PortableApp])
+
+RULE = "apps/too-many-findings"
+FINDINGS = 1_000  # packages and launchers of one user
+
+
+class UserShare:
+    """What is kept of one user's packages and launchers."""
+
+    def __init__(self, desired: Desired, most: int = FINDINGS) -> None:
+        self._desired = desired
+        self._most = most
+        self._kept: list[Package | PortableApp] = []
+        self._rules: set[tuple[str, str, bool]] | None = None  # what it means for rules, once that is too much
+
+    def take(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
+        """Return what is kept of some things, and how many others count against their user."""
+        room = max(self._most - len(self._kept), 0)
+        kept = list(things[:room])
+        self._kept += kept
+        if len(things) <= room:
+            return kept, 0
+        if self._rules is None:
+            self._rules = {key for thing in self._kept for key in self._rules_of(thing)}
+        cut = 0
+        for thing in things[room:]:
+            rules = set(self._rules_of(thing))
+            if rules <= self._rules:
+                cut += any(not waiver for _, waiver, _ in rules)
+            else:
+                self._rules |= rules
+                kept.append(thing)
+        return kept, cut
+
+    def _rules_of(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
+        """Return the services whose state a thing may change: each with what permits it, "" for nothing, and whether
+        the thing may be something else.
+        """
+        desired = self._desired
+        if isinstance(thing, Package):
+            claimed = desired.packages[thing.manager][thing.id]
+        else:
+            claimed = desired.claimed(thing.services)
+        finding = thing.finding()
+        for service in desired.holders(claimed, finding):
+            entry = desired.services[service]
+            if concerns(entry, finding):
+                restricted = entry["mode"] in RESTRICTED
+                permitted = exception_for(entry, finding) if restricted else entry["mode"]
+                yield service, permitted, isinstance(thing, PortableApp) and bool(thing.doubt)
+
+
+def judge_shares(mode: str, cut: Mapping[str, int]) -> list[Verdict]:
+    """Return a verdict on users with more things than their share, by name how many more; none where nobody has more.
+
+    No correction is made for it: those of the other rules are.
+    """
+    findings = [
+        Finding(
+            "user",
+            user,
+            scope=f"user:{user}",
+            detail=f"{count:,} more findings of restricted apps: {FINDINGS:,} are listed, and of each rule one more",
+        )
+        for user, count in sorted(cut.items())
+    ]
+    return [judge(RULE, {"mode": mode}, findings)._replace(drifted=False)] if findings else []
