@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from proscribe.controller.report.text.layout import warning as in_lines
 from proscribe.controller.rollout import Seen, objection, seen, where
-from proscribe.controller.rollout.deciding import decided, decision_on
+from proscribe.controller.rollout.deciding import decided, decision_on, hosts_set_aside
 from proscribe.model.types.run import Result, Variables
 from proscribe.wire.observation import registered
 
@@ -45,7 +45,8 @@ class ActionModule(ActionBase):
             going = decided()
             if going is None:
                 raise AnsibleError(f"{self._task.get_path()}: next expected hosts that proscribe_rollout('hosts') gave")
-            refusal = objection(going, str(variables["ansible_play_batch"][0]), frozenset(alive))
+            first = str(variables["ansible_play_batch"][0])
+            refusal = objection(going, first, frozenset(alive), hosts_set_aside())
         if refusal and not dry:
             # Not raised: the callbacks tell a run that stops from a step that fails.
             result.update(failed=True, stopped=True, msg=refusal)

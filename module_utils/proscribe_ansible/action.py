@@ -140,10 +140,10 @@ class HostAction(ActionBase, Generic[Read]):
         run = {"by": who_runs(compiled_run(variables)), "wait": TURN, **(self._task.args.get("run") or {})}
         began = time.monotonic()
         read = self._answer_of(variables, name, {**given, "run": {**run, "wait": SILENT}})
-        if busy := _without_busy(read):
+        if busy := _busy_with(read):
             self._report_waiting(host, busy, float(run["wait"]))
             read = self._answer_of(variables, name, {**given, "run": run})
-            if not _without_busy(read):
+            if not _busy_with(read):
                 _add_waited(read, {**busy, "waited": max(round(time.monotonic() - began), 1)})
         self._report_others(host, read)
         return read
@@ -262,9 +262,9 @@ class HostAction(ActionBase, Generic[Read]):
                 subprocess.run(exit_, stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
 
 
-def _without_busy(answer: Answer) -> Turn | None:
-    """Who has the host, taken out of an answer."""
-    return answer.pop("busy", None)
+def _busy_with(answer: Answer) -> Turn | None:
+    """Return who has the host, where an answer says that there was no more time to wait."""
+    return answer.get("busy")
 
 
 def _add_waited(answer: Answer, waited: Shared) -> None:

@@ -93,6 +93,8 @@ class ReportedRun:
             self.show_progress()
             if record:
                 deciding.answered(host, {"drifted": whole.get("drifted", []), "record": record})
+            if whole.get("set_aside"):
+                deciding.set_aside(host)
         elif action in ENFORCING:
             self.collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self.show_progress()
@@ -114,6 +116,8 @@ class ReportedRun:
         elif action in ENFORCING:
             self.collector.changed(host, ENFORCING[action], result.result, dry=result.task.check_mode)
             self.collector.failed(host, ENFORCING[action], why)
+            if result.result.get("busy"):
+                deciding.set_aside(host)
         elif action in OBSERVING or not ignored:
             repeats = bool(getattr(result.task, "vars", {}).get(REPEATS_FAILURES))
             if not (repeats and self.collector.has_failed_control(host)):

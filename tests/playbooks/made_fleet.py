@@ -35,6 +35,18 @@ for line in sys.stdin:
         line = mark + found + json.dumps(answer) + chr(10)
     sys.stdout.write(line)
 """
+# A host that another process is changing for as long as a run waits: it answers so to every change.
+BUSY = """import json, sys
+for line in sys.stdin:
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict) and answer.get("failed") and "refused" in answer:
+        answer["busy"] = {"by": "process 7 of root on h", "since": "2026-11-27T03:00:00Z"}
+        line = json.dumps({**answer, "msg": "this host is being changed by process 7"}) + chr(10)
+    sys.stdout.write(line)
+"""
 ETC = ("passwd", "group", "nsswitch.conf", "os-release", "ld.so.cache")
 BLOCK = "# BEGIN proscribe"
 
@@ -76,9 +88,17 @@ class Fleet:
 
     def claims(self, name: str, removals: int) -> None:
         """Let a host claim that it has so many programs to remove."""
+        self._changes_answers(name, LIES.format(claims=removals))
+
+    def is_busy(self, name: str) -> None:
+        """Let a host answer every change with that another process is changing it."""
+        self.breaks(name)
+        self._changes_answers(name, BUSY)
+
+    def _changes_answers(self, name: str, program: str) -> None:
         honest, lies = self.directory / name / "honest", self.directory / name / "lies.py"
         (self.directory / name / "py").rename(honest)
-        lies.write_text(LIES.format(claims=removals))
+        lies.write_text(program)
         path = self.directory / name / "py"
         path.write_text(f'#!/bin/sh\n{honest} "$@" | {sys.executable} {lies}\n')
         path.chmod(0o755)

@@ -81,6 +81,30 @@ def test_one_host_of_the_canary_that_fails_stops_nobody_and_two_stop_all(tmp_pat
     assert fleet.rollout["not_reached"] == 0
 
 
+def test_hosts_that_another_process_is_changing_stop_nobody_and_stay_reported(tmp_path: Path) -> None:
+    """Two users who held the lock of their hosts stopped the fleet's run, without being root."""
+    fleet = Fleet(tmp_path, 6)
+    fleet.is_busy("h1")
+    fleet.is_busy("h2")
+    ended = fleet.enforce()
+    assert fleet.corrected == {"h3", "h4", "h5", "h6"}, ended.said
+    assert fleet.rollout["batches"] == [2, 4] and fleet.rollout["not_reached"] == 0
+    assert fleet.states == {name: "error" if name in ("h1", "h2") else "repaired" for name in fleet.names}
+    assert ended.code == 2, ended.said
+    assert "2 hosts failed: h1, h2" in " ".join(ended.said.split())
+
+
+def test_where_more_hosts_are_set_aside_than_few_the_others_count_as_failed(tmp_path: Path) -> None:
+    """Also of hostile hosts that only claim it: what stops a run is no claim of theirs."""
+    fleet = Fleet(tmp_path, 6)
+    for name in fleet.names:
+        fleet.is_busy(name)
+    ended = fleet.enforce(batches=[2, 3, 1])
+    assert ended.code == 13, ended.said
+    assert "stopped after 5 hosts: 3 of 3 failed, and 1 may; 1 host left as found" in " ".join(ended.said.split())
+    assert fleet.states == {name: "noncompliant" if name == "h6" else "error" for name in fleet.names}
+
+
 def test_too_many_failures_stop_the_run_before_its_next_batch(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, 5)
     fleet.breaks("h3")

@@ -86,3 +86,15 @@ def test_a_users_own_uninstall_that_always_fails_stops_no_rollout(tmp_path: Path
         "apps/wechat: wechaty (user:alice) from /home/alice/.npm-global was left as it is"
     )
     assert "alice's, could not be changed: " in error["message"] and "npm is broken here" in error["message"]
+
+
+def test_users_alone_stop_no_rollout_where_a_gate_makes_hosts_fail(tmp_path: Path) -> None:
+    """Each host of the first batch has a user whose package stays. The hosts stay noncompliant, and so the gate."""
+    fleet = Homes(tmp_path, 3)
+    stay = [fleet.installs(name, FAILS) for name in ("h1", "h2")]
+    goes = fleet.installs("h3", WORKS)
+    ended = fleet.enforce(batches=[2, 1], compliance_gate="noncompliant")
+    assert all(package.exists() for package in stay) and not goes.exists(), ended.said
+    assert fleet.rollout["not_reached"] == 0 and "stopped" not in ended.said
+    assert fleet.states == {"h1": "noncompliant", "h2": "noncompliant", "h3": "repaired"}
+    assert ended.code == 10, ended.said

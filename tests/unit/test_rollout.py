@@ -17,6 +17,7 @@ from proscribe.controller.rollout.limits import (
     read_max_change,
     read_max_failures,
 )
+from proscribe.controller.rollout.shares import is_held_by_users
 
 DEFAULTS = {"batches": "auto", "max_change": {"hosts": "25%", "removals": "auto"}, "max_failures": "10%"}
 
@@ -398,6 +399,81 @@ def test_a_batch_begins_only_where_nothing_is_against_it(
 ) -> None:
     decision = GOING._replace(**changes)
     assert objection(decision, first, {host for host in decision.hosts if host not in lost}) == message
+
+
+TWO_FIRST = {"batches": (2, 10, 19)}  # of 31 hosts, three may be set aside
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "lost", "aside", "message"),
+    [
+        (TWO_FIRST, "d2", [], ["d0", "d1"], ""),  # nobody has tried anything, and the next batch does
+        (TWO_FIRST, "d2", [], ["d1"], ""),
+        # The one that tried it failed: that is no sign that the change is good.
+        (TWO_FIRST, "d2", ["d0"], ["d1"], "stopped after the canary batch (2 hosts): 1 of 1 failed, and none may"),
+        # The first batch that tries anything is the canary.
+        (TWO_FIRST, "d12", ["d5"], ["d0", "d1"], ""),
+        (TWO_FIRST, "d12", ["d5", "d6"], ["d0", "d1"], "stopped after 12 hosts: 2 of 10 failed, and 1 may"),
+        (
+            {**TWO_FIRST, "max_failures": "50%"},
+            "d12",
+            ["d5", "d6"],
+            ["d0", "d1"],
+            "stopped after 12 hosts: 2 of 10 failed, and 1 may",
+        ),
+        ({**TWO_FIRST, "max_failures": "50%"}, "d12", ["d5", "d6"], ["d0"], ""),
+        # More than few are no affair of single hosts: each further one has failed.
+        (TWO_FIRST, "d12", [], ["d0", "d4", "d5"], ""),
+        (TWO_FIRST, "d12", [], ["d0", "d4", "d5", "d6"], ""),
+        (
+            TWO_FIRST,
+            "d12",
+            [],
+            ["d0", "d4", "d5", "d6", "d7"],
+            "stopped after 12 hosts: 2 of 9 failed, and 10% (proscribe_max_failures) may",
+        ),
+        ({"batches": (5, 26)}, "d5", [], ["d0", "d1", "d2", "d3", "d4"], "stopped after the canary batch (5 hosts): 2"),
+        # One that failed too has failed.
+        (TWO_FIRST, "d2", ["d0", "d1"], ["d0", "d1"], "stopped after the canary batch (2 hosts): 2 of 2 failed, and 1"),
+        # A team that says none means none.
+        ({**TWO_FIRST, "max_failures": "0%"}, "d2", [], ["d0"], "stopped after the canary batch (2 hosts): 1 of 2 fai"),
+    ],
+)
+def test_hosts_that_are_set_aside_neither_fail_nor_pass_as_long_as_they_are_few(
+    changes: dict[str, Any], first: str, lost: list[str], aside: list[str], message: str
+) -> None:
+    decision = GOING._replace(**changes)
+    said = objection(decision, first, {host for host in decision.hosts if host not in lost}, aside)
+    assert said.startswith(message) and bool(said) == bool(message), said
+
+
+HERS, ROOTS, HOSTS = {"scope": "user:alice"}, {"scope": "pid:7 user:root"}, {"scope": "system"}
+
+
+@pytest.mark.parametrize(
+    ("gate", "rules", "errors", "held"),
+    [
+        ("noncompliant", {"apps/a": ("noncompliant", [HERS])}, [], True),
+        ("noncompliant", {"apps/a": ("noncompliant", [HERS, {"scope": "pid:9 user:bob"}])}, [], True),
+        ("noncompliant", {"apps/a": ("noncompliant", [HERS, {"kind": "more", "scope": None}])}, [], True),
+        ("noncompliant", {"apps/a": ("noncompliant", [HERS]), "apps/b": ("unknown", [])}, [], True),
+        ("incomplete", {"apps/a": ("noncompliant", [HERS]), "apps/b": ("unknown", [])}, [], False),
+        ("noncompliant", {"apps/a": ("noncompliant", [HERS]), "dns/b": ("noncompliant", [HOSTS])}, [], False),
+        ("noncompliant", {"apps/a": ("noncompliant", [HERS, {"scope": None}])}, [], False),
+        ("noncompliant", {"apps/a": ("noncompliant", [ROOTS])}, [], False),
+        ("noncompliant", {"apps/a": ("noncompliant", [])}, [], False),
+        ("noncompliant", {"apps/a": ("noncompliant", [{"kind": "more", "scope": None}])}, [], False),
+        ("noncompliant", {"apps/a": ("error", [HERS])}, [], False),
+        ("noncompliant", {"apps/a": ("noncompliant", [HERS])}, [{"control": "dns", "message": "x"}], False),
+        ("noncompliant", {}, [], False),
+    ],
+)
+def test_users_alone_keep_a_host_from_its_gate(gate: str, rules: Any, errors: list[Any], held: bool) -> None:
+    listed = [
+        {"rule": name, "state": state, "findings": [{"kind": "package", **finding} for finding in findings]}
+        for name, (state, findings) in rules.items()
+    ]
+    assert is_held_by_users({"rules": listed, "errors": errors}, gate) is held
 
 
 # -- what was observed -------------------------------------------------------------------------------------------------

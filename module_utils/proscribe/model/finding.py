@@ -31,6 +31,7 @@ MOST_RULES = 10_000
 MOST_FINDINGS = 4_000  # of a record
 MOST_FINDINGS_OF_RULE = 1_000
 LONGEST_REASON = 2_000  # characters
+MORE = "more"  # the kind of a finding that says how many others there are
 
 STATES = words.STATES  # worst first
 ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE = STATES
@@ -202,7 +203,7 @@ def first_findings(findings: Sequence[Item], most: int) -> tuple[Sequence[Item],
     """The first findings of too many, and one that says how many more there were."""
     if len(findings) <= most:
         return findings, []
-    return findings[: most - 1], [Finding("more", f"{len(findings) - most + 1:,} more findings").as_dict()]
+    return findings[: most - 1], [Finding(MORE, f"{len(findings) - most + 1:,} more findings").as_dict()]
 
 
 def _shortened(rule: Rule, most: int) -> Rule:

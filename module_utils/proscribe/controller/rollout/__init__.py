@@ -15,7 +15,7 @@ from ...model.types.record import Observed
 from ...model.types.run import Rolling
 from ..report.text.wording import counted
 from .limits import batch_sizes
-from .shares import enough, may_fail, may_fail_of_canary, over, set_aside
+from .shares import enough, may_be_set_aside, may_fail, may_fail_of_canary, over, set_aside
 
 # Evidence against an app that is a program which would be removed; a process is only ended.
 REMOVED = "package"
@@ -110,21 +110,27 @@ def decide(fleet: Sequence[Seen], limits: Rolling, dry: bool = False, before: Be
     )
 
 
-def objection(decision: Decision, first: str, alive: Collection[str]) -> str:
+def objection(decision: Decision, first: str, alive: Collection[str], aside: Collection[str] = ()) -> str:
     """Why the batch that begins with the host `first` must not begin; "" if it may.
 
-    `alive` are the hosts that have not failed so far.
+    `alive` are the hosts that have not failed so far. Those of `aside` were left as they are and have tried nothing:
+    the first batch of which a host has tried something is the canary.
     """
     done = decision.hosts.index(first)
     if done >= decision.reach:
         return f"stopped {where(done)}: {decision.stop}"
-    lost = sum(host not in alive for host in decision.hosts[:done])
-    canary = done == decision.batches[0]
-    may = (may_fail_of_canary if canary else may_fail)(decision.max_failures, done)
-    if lost > may:
+    began = list(decision.hosts[:done])
+    spared = [host for host in began if host in aside and host in alive]
+    spared = spared[: may_be_set_aside(decision.max_failures, len(decision.hosts))]
+    tried = [host for host in began if host not in spared]
+    lost = sum(host not in alive or host in aside for host in tried)
+    before = max(itertools.takewhile(lambda end: end < done, itertools.accumulate(decision.batches)), default=0)
+    canary = not set(tried).intersection(began[:before])
+    may = (may_fail_of_canary if canary else may_fail)(decision.max_failures, len(tried))
+    if tried and lost > may:
         allowed = str(may or "none") if canary else f"{decision.max_failures} (proscribe_max_failures)"
-        after = where(done) if canary else f"after {counted(done, 'host')}"
-        return f"stopped {after}: {lost:,} of {done:,} failed, and {allowed} may"
+        after = where(done) if done == decision.batches[0] else f"after {counted(done, 'host')}"
+        return f"stopped {after}: {lost:,} of {len(tried):,} failed, and {allowed} may"
     return ""
 
 

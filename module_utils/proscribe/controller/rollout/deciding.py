@@ -27,6 +27,7 @@ class _Run:
         self.run = run
         self.answers: dict[str, Seen] = {}
         self.decision: Decision | None = None
+        self.aside: set[str] = set()
 
 
 _now: _Run | None = None
@@ -46,6 +47,17 @@ def answered(host: str, observed: Answer) -> None:
     """
     if _now is not None and _now.decision is None:
         _now.answers[host] = seen(host, _now.run["hosts"].get(host, ""), observed)
+
+
+def set_aside(host: str) -> None:
+    """A host was left as it is, because of its users or of another process that was changing it."""
+    if _now is not None:
+        _now.aside.add(host)
+
+
+def hosts_set_aside() -> frozenset[str]:
+    """Return the hosts that were left as they are so far."""
+    return frozenset(_now.aside if _now is not None else ())
 
 
 def decided() -> Decision | None:

@@ -6,6 +6,8 @@ fleet's limits, and no more:
 - `max_change`: it counts as one of the hosts. If the whole is too much with one host and not without it, that host is
   set aside, and the others go on. Of several, only those are set aside that claim more removals than one host's share.
 - `max_failures`, and the first batch: one host that fails stops nobody, if another one was corrected.
+- A host that was left as it is because of its users, or because another process was changing it, has not tried the
+  change. It is set aside: it neither failed nor passed. Few hosts may be, and each further one has failed.
 
 What many hosts have is no host's fault, but a mistake of the policy: that stops the run, as `max_change` says. Whoever
 is set aside, what is changed is never more than `max_change` allows.
@@ -15,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .limits import AUTO, allowed_hosts, allowed_removals, share
+from ...model.finding import GATES, MORE, NONCOMPLIANT
+from ...model.types.record import Observed
+from .limits import AUTO, CANARY, allowed_hosts, allowed_removals, share
 
 NONE = "0%"  # of the hosts may fail
 
@@ -39,6 +43,26 @@ def may_fail(max_failures: str, of: int) -> int:
 def may_fail_of_canary(max_failures: str, of: int) -> int:
     """The same of the first batch: one, if another one was corrected."""
     return min(1, may_fail(max_failures, of), of - 1)
+
+
+def may_be_set_aside(max_failures: str, of: int) -> int:
+    """Return how many of so many hosts may be set aside during a run: a tenth, but a canary batch in any case. None
+    where none may fail.
+    """
+    return 0 if max_failures == NONE else max(CANARY, of // TENTH)
+
+
+def is_held_by_users(record: Observed, gate: str) -> bool:
+    """Return True if nothing but users' own things keeps a host from passing its gate, as the host says it."""
+    wrong = [rule for rule in record["rules"] if rule["state"] in GATES[gate]]
+    users = {
+        (finding["scope"] or "").partition("user:")[2]
+        for rule in wrong
+        for finding in rule["findings"]
+        if finding["kind"] != MORE
+    }
+    certain = all(rule["state"] == NONCOMPLIANT and rule["findings"] for rule in wrong)
+    return bool(users) and certain and not record["errors"] and users.isdisjoint(("", "root"))
 
 
 def set_aside(claims: Mapping[str, int], max_change: Mapping[str, int | str], answered: int) -> list[str]:

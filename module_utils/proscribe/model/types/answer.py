@@ -26,7 +26,7 @@ class Answer(TypedDict, total=False):
     changed: bool
     failed: bool
     msg: str
-    busy: Turn  # who has the host, for whom there was no more time to wait
+    busy: Turn  # who has the host, for whom there was no more time to wait; nothing was changed then
     other_runs: list[Shared]
     ansible_facts: dict[str, str]  # the interpreter that the action has found, which no host says
 
@@ -41,6 +41,7 @@ class ObservationAnswer(Answer, total=False):
     unwatched: list[str]  # controls that the host's own watch leaves alone after this run
     lacking: bool  # whether it has not got what was only named
     system: str  # of a Mac that was sent code for Linux
+    set_aside: bool  # whether users alone keep the host from its gate; of the controller, which then does not fail it
     cached: bool  # whether it has code and plan in its cache now; of a stream only
 
 

@@ -42,6 +42,7 @@ REGISTERED = frozenset(
         "proscribe_observed",
         "proscribe_repeats_failures",
         "proscribe_scheduled",
+        "proscribe_sets_aside",
     }
 )
 
