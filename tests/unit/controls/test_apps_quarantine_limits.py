@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, made_host
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, made_host
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.apps.quarantine import (
     capacity,
@@ -19,6 +20,7 @@ from proscribe.host.controls.apps.quarantine import (
     restoring,
     unfinished,
 )
+from proscribe.host.controls.base import Action, Changes
 from proscribe.host.system import ControlError, Host, Unseen
 
 
@@ -65,6 +67,59 @@ def test_files_of_users_are_restored_separately_and_files_of_root_are_not(tmp_pa
     listed = operator._listed(item, {"/home/bob": "bob"})
     assert listed["place_of"] == ("alice" if uid else "")
     assert operator._listed(item, {"/home/alice": "carol"})["place_of"] == "carol", "whose home it is comes first"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+def test_a_users_file_that_grew_while_it_was_moved_fails_no_later_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies on another file system. Who has it open can make it larger than what the quarantine has room for."""
+    host = made_host(tmp_path)
+    (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
+    os.chown(tmp_path / FILE[1:], 61235, 61235)
+    in_two_file_systems(monkeypatch, tmp_path)
+    assert killed_at(7, lambda: enforced(host, FILE)) == "moved"
+    monkeypatch.setattr(capacity, "free", lambda _: 100)  # bytes
+    done: list[str] = []
+    changes = Changes(
+        [*completing.unfinished(host), Action("write", "a block", lambda: done.append("a block"))], independent=True
+    )
+    carried = carry_out(changes)
+    assert done == ["a block"]
+    [(action, why)] = carried["left"]
+    assert (action.verb, action.user, action.rules) == ("complete", "alice", ["apps/quarantine"])
+    assert "cannot keep /home/alice/bin/WeChat.AppImage in the quarantine" in why
+    [verdict] = unfinished.observe(host, "enforce")
+    assert (verdict.state, [finding.scope for finding in verdict.findings]) == ("noncompliant", ["user:alice"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(tmp_path: Path) -> None:
+    host = made_host(tmp_path)
+    (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
+    os.chown(tmp_path / TREE[1:], 61235, 61235)
+    enforced(host, TREE)
+    (item,) = manifest.items(host)
+    content = tmp_path / ITEMS[1:] / item.id / "content"
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(content)
+        for _ in range(1_200):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.fchdir(here)
+        os.close(here)
+    place = tmp_path / ITEMS[1:] / item.id / "manifest.json"
+    past = {"taken_at": "2026-01-01T00:00:00Z", "kept_until": "2026-01-02T00:00:00Z"}
+    place.write_text(json.dumps({**json.loads(place.read_text()), **past}))
+    try:
+        [action] = capacity.pruning(host, 86400)
+        assert (action.user, action.rules) == ("alice", ["apps/quarantine"])
+        assert carry_out(Changes([action], independent=True))["left"] == []
+        assert list(folders(host)) == []
+    finally:  # what is so deep, Python does not delete
+        subprocess.run(["rm", "-rf", str(content)], check=True)
 
 
 @pytest.mark.parametrize("older", [0, 1])

@@ -244,25 +244,32 @@ def _copy_file(directory: int, name: str, target: int, new: str, allowance: Allo
 
 
 def remove(directory: int, name: str) -> None:
-    """Remove a file or a directory, where only root can reach it; nothing happens if it is gone. Never leaves its file
-    system. Raises OSError.
+    """Remove a file or a directory, where only root can reach it, however deep it is; nothing happens if it is gone.
+    Never leaves its file system. Raises OSError.
     """
     with contextlib.suppress(FileNotFoundError):
         seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
         _remove(directory, name, seen.st_dev)
 
 
-def _remove(directory: int, name: str, device: int) -> None:
+def _remove(directory: int, name: str, device: int, top: int = -1, depth: int = 0) -> None:
+    """Remove an entry. What is too deep below the directory `top` moves into it first; -1: this one is the top."""
     seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISDIR(seen.st_mode):
         os.unlink(name, dir_fd=directory)
         return
     if seen.st_dev != device:
         raise ControlError(f"another file system is mounted at {name} in it")
+    if depth > DEEPEST:
+        os.rename(name, f"deep-{os.urandom(8).hex()}", src_dir_fd=directory, dst_dir_fd=top)
+        return
     descriptor = os.open(name, _DIRECTORY, dir_fd=directory)
     try:
-        for base in os.listdir(descriptor):
-            _remove(descriptor, base, device)
+        while names := os.listdir(descriptor):
+            for base in names:
+                _remove(descriptor, base, device, descriptor if top < 0 else top, depth + 1)
+            if top >= 0:
+                break
     finally:
         os.close(descriptor)
     os.rmdir(name, dir_fd=directory)

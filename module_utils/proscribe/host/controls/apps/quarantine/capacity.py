@@ -14,8 +14,8 @@ from ....system import STATE_DIRECTORY, ControlError, Host, Unseen, escaped
 from ....system.directories import LARGEST, Extent, extent, remove
 from ...base import Action
 from . import manifest
-from .manifest import CONTENT, PRUNE, Item, drop, explained, folder, items, write
-from .unfinished import HOME
+from .manifest import CONTENT, PRUNE, Item, drop, explained, folder, items, owner_of, write
+from .unfinished import HOME, RULE
 
 RESERVE = 1024**3  # bytes that stay free on the file system of the quarantine, or a twentieth of it if that is more
 SHARE = 4  # of one user there is at most a quarter of that file system
@@ -107,7 +107,14 @@ def ends(taken_at: str, kept_until: str, keep: int) -> str:
 def pruning(host: Host, keep: int) -> list[Action]:
     """The actions that prune what was stored long enough. Without a date it is `keep` seconds; 0 is for ever."""
     return [
-        Action("prune", f"{item.id} ({escaped(item.path)})", partial(prune, host, item), escaped(item.path) + "\n")
+        Action(
+            "prune",
+            f"{item.id} ({escaped(item.path)})",
+            partial(prune, host, item),
+            escaped(item.path) + "\n",
+            user=owner_of(item),
+            rules=[RULE],
+        )
         for item in items(host)
         if expired(item, keep, time.time())
     ]

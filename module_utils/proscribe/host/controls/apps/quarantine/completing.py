@@ -36,6 +36,7 @@ from .manifest import (
     explained,
     folder,
     held,
+    owner_of,
     write,
 )
 from .unfinished import HOME, RULE, UNFINISHED
@@ -46,7 +47,14 @@ COPYING = "copying"
 def unfinished(host: Host) -> list[Action]:
     """What completes the moves that an earlier run could not, or did not live to, complete."""
     return [
-        Action("complete", f"{item.id} ({escaped(item.path)})", partial(complete, host, item)) for item in begun(host)
+        Action(
+            "complete",
+            f"{item.id} ({escaped(item.path)})",
+            partial(complete, host, item),
+            user=owner_of(item),
+            rules=[RULE],
+        )
+        for item in begun(host)
     ]
 
 

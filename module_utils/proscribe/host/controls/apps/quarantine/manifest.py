@@ -51,6 +51,11 @@ class Item(NamedTuple):
     at_rest: bool = False  # it came to rest in the quarantine once, so the attributes are those of the original
 
 
+def owner_of(item: Item) -> str:
+    """Return the account whose thing an item is; "" for root's."""
+    return item.owner if item.attributes.uid else ""
+
+
 def items(host: Host) -> list[Item]:
     """Everything in the quarantine that can be read, finished or not. One entry that cannot keeps no other from it."""
     return [item for _, item, _ in entries(host) if item]

@@ -16,7 +16,7 @@ from ....system import ControlError, Host, Unseen, escaped
 from ....system.forked import LIMITS, run_apart
 from ...base import Action
 from . import capacity
-from .manifest import Item, entries, items
+from .manifest import Item, entries, items, owner_of
 from .restoring import obstacle, restore, superseded
 from .unfinished import HOME
 
@@ -137,7 +137,7 @@ def _pruning(host: Host, item: Item) -> Chosen:
 def _action(verb: str, item: Item, apply: Callable[[], None]) -> Action:
     path = escaped(item.path)
     before, after = ("", path + "\n") if verb == RESTORE else (path + "\n", "")
-    user = item.owner if item.attributes.uid else ROOT
+    user = owner_of(item) or ROOT
     rules = [f"apps/{service}" for service in item.services]
     return Action(verb, f"{item.id} ({path})", apply, before, after, user=user, rules=rules)
 

@@ -33,13 +33,25 @@ def observe(host: Host, mode: str) -> list[Verdict]:
     if holding:
         host.record_fields["quarantine"] = holding
     begun = [name for name in names if name.endswith(UNFINISHED)]
-    found = [Finding("quarantine", name, path=f"{HOME}/{name}", detail="a move that was cut short") for name in begun]
+    found = [
+        Finding("quarantine", name, "", "", _scope(host, name), f"{HOME}/{name}", "a move that was cut short")
+        for name in begun
+    ]
     if not (found or broken):
         return []
     unread = (
         f"in {HOME}, look into it and delete it by hand: {', '.join(broken[:FEW])} cannot be read" if broken else ""
     )
     return [judge(RULE, {"mode": mode}, found, unread)]
+
+
+def _scope(host: Host, name: str) -> str:
+    """Return whose an item is; "" where nobody knows, and for root's."""
+    try:
+        manifest = from_json(host.read(f"{HOME}/{name}/manifest.json") or b"{}")
+        return f"user:{manifest['owner']}" if manifest["attributes"]["uid"] else ""
+    except (Unseen, ControlError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def held(host: Host, names: list[str]) -> tuple[Quarantine | None, list[str]]:
