@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import made_apps
 import pytest
 from made_host import MadeHost, carry_out, plan, states
 from made_quarantine import restored
+from made_users import ALICE, BOB
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps import removed, user_notice
+from proscribe.host.controls.apps import changes, removed, user_notice
 from proscribe.host.controls.apps.requests import command_text
 from proscribe.host.controls.apps.requests.answers import ANSWERS
 from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
 from proscribe.host.controls.base import Action, Refusal
-from proscribe.host.system import Host, Process
+from proscribe.host.system import Host, Process, Unseen
+from proscribe.host.system.forked import LIMITS, Limits
 from test_apps import GATE
 
+BOB_COPY = "home/bob/Telegram"
 TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
 
 
@@ -143,6 +147,37 @@ def test_an_unfinished_move_is_drift_and_is_completed_first(host: MadeHost) -> N
     assert states(host, ban())["apps/quarantine"] == "noncompliant"
     carry_out(apps.enforce(host, ban()).actions)
     assert "apps/quarantine" not in states(host, ban())
+
+
+def test_slow_checks_of_one_users_copies_hold_the_host_for_a_bounded_time_and_nobody_else(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run has the host's lock meanwhile: 20 seconds for each of many copies kept other runs waiting."""
+    host.has_accounts(ALICE, BOB)
+    for number in range(30):
+        copy(host, f"home/alice/{number}/Telegram")
+    his = copy(host, BOB_COPY)
+    for place, directories, files in os.walk(host.root + "/home"):
+        for name in (*directories, *files):
+            path = f"{place}/{name}"
+            uid = BOB.uid if "/home/bob" in path else ALICE.uid
+            os.chown(path, uid, uid)
+    now = [0.0]
+    real = changes.run_apart
+
+    def slow_for_alice(work: Any, limits: Limits = LIMITS) -> Any:
+        answer = real(work)
+        if "alice" in str(work.__closure__[0].cell_contents):
+            now[0] += limits.seconds
+            raise Unseen(f"over budget: not done within {limits.seconds:g} s")
+        return answer
+
+    monkeypatch.setattr(changes, "run_apart", slow_for_alice)
+    monkeypatch.setattr(changes, "time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+    made = apps.enforce(host, ban())
+    assert now[0] == 60.0, "seconds"
+    assert [str(action) for action in made.actions if action.verb == "quarantine"] == [f"quarantine /{BOB_COPY}"]
+    assert his.exists() and len(made.refused) == 30
 
 
 def test_an_exception_for_the_path_keeps_the_copy(host: MadeHost) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from ....base.moments import stamp
 from ...system import ControlError, Host, Process, Unseen, escaped
-from ...system.forked import run_apart
+from ...system.forked import LIMITS, run_apart
 from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
 from . import removed as memory
@@ -31,6 +31,7 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
+CHECKING_SECONDS = 60.0  # for all that is checked of one user's portable apps before they move
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
 
@@ -182,8 +183,9 @@ def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[A
             moving.setdefault(app.path, (app, []))[1].extend(services)
     names = Names(observed.desired.services) if moving else None
     actions = []
+    seconds_left: dict[int, float] = {}
     for app, services in moving.values():
-        reason, doubt = _certain(host, app, names, services[0])
+        reason, doubt = _certain(host, app, names, services[0], seconds_left)
         if reason:
             refused += [Refusal(f"apps/{service}", escaped(app.path), reason) for service in services]
             continue
@@ -194,12 +196,18 @@ def _portable_apps(host: Host, observed: Observed, seconds: int) -> tuple[list[A
 
 
 def _certain(
-    host: Host, app: PortableApp, names: Names | None, service: str
+    host: Host, app: PortableApp, names: Names | None, service: str, seconds_left: dict[int, float]
 ) -> tuple[str, Callable[[Host, str, str], str] | None]:
     """Why something stays after all, "" if it goes; and what sees once it has moved whether it is what was seen.
 
-    That reads what is its user's, so it is asked apart.
+    That reads what is its user's, so it is asked apart, in the seconds that are left for this user: the run has the
+    host meanwhile.
     """
+    uid = app.owner.uid if app.owner else app.uid
+    left = seconds_left.setdefault(uid, CHECKING_SECONDS)
+    if left <= 0:
+        return f"what was checked before of its owner's took {CHECKING_SECONDS:g} s", None
+    began = time.monotonic()
 
     def question() -> tuple[str, Mapping[str, int]]:
         known = evidence.listed(host, app.path) if app.kind == "tree" else {}
@@ -207,9 +215,12 @@ def _certain(
         return quarantine.refusal(host, paths[0]) or capacity.lacking(host, paths), known
 
     try:
-        reason, known = run_apart(question)
+        reason, known = run_apart(question, LIMITS._replace(seconds=min(left, LIMITS.seconds)))
     except (Unseen, ControlError) as error:
         return str(error), None
+    finally:
+        if uid > 0:  # the rest is the host's
+            seconds_left[uid] -= time.monotonic() - began
     if not names or app.uid < 0:
         return reason, None
     own = evidence.own(names, service, app.uid, known, pictures=app.kind == "web_app")
