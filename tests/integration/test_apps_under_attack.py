@@ -200,6 +200,29 @@ def test_made_up_packages_of_one_user_change_the_state_of_no_rule_and_are_one_fi
     assert 2 * copies - 1_000 <= more <= 2 * copies, finding["detail"]
 
 
+def test_what_a_user_owns_as_subordinate_numbers_is_that_users_and_on_one_budget(root: Path, plan: Path) -> None:
+    """A user has 65,536 of them (subuid(5)), and owns files as each in a namespace. Each had a budget of its own: as
+    many names as two of them may have are too many for one user.
+    """
+    (root / "etc/subuid").write_text("# made\nmallory:100000:65536\nbroken\n")
+    for uid in (100_000, 165_535):
+        for number in range(6_000):
+            put(root / f"tmp/{uid}/{number}/wechat", "no program")
+        image(root / f"tmp/QQ_3.2.{uid}_x86_64.AppImage", uid)
+        for place, directories, files in os.walk(root / f"tmp/{uid}"):
+            for path in (place, *(f"{place}/{name}" for name in (*directories, *files))):
+                os.chown(path, uid, uid)
+    image(root / "tmp/QQ_3.2.9_x86_64.AppImage", 165_536)  # nobody's subordinate number
+    report = observe_root(root, plan)
+    assert "mallory: over budget: more than 10,000 files" in judged(report)
+    assert sorted(finding for finding in report["findings"] if "QQ" in finding) == [
+        "user:165536 QQ_3.2.9_x86_64.AppImage",
+        "user:bob QQ_3.2.15_x86_64.AppImage",
+        "user:mallory QQ_3.2.100000_x86_64.AppImage",
+        "user:mallory QQ_3.2.165535_x86_64.AppImage",
+    ]
+
+
 def test_what_is_remembered_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, plan: Path) -> None:
     many_directories(root / "home/mallory")
     time.sleep(2.1)  # what has changed just now is not remembered at all

@@ -7,7 +7,7 @@ odd, huge or never answers at one of them is unseen there, with the reason. It h
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import ControlError, Host, Unseen, User
@@ -173,10 +173,28 @@ def units(
         elif not type_:
             his.append(user)
     found = []
-    for uid in sorted({*users, *others}):
+    places = _by_user(host, others, users)
+    for uid in sorted({*users, *places}):
         his = users.get(uid) or [host.account(uid)._replace(home="/nonexistent")]
-        found.append(Unit(uid, his, others.get(uid, ()), unseen.get(uid, ())))
+        found.append(Unit(uid, his, places.get(uid, ()), unseen.get(uid, ())))
     return found, networks
+
+
+def _by_user(
+    host: Host, others: Mapping[int, Sequence[tuple[str, Sequence[str]]]], users: Collection[int]
+) -> Mapping[int, Sequence[tuple[str, Sequence[str]]]]:
+    """Return what is to be scanned by the user to whom each number belongs: the many numbers of one user have one
+    budget.
+    """
+    if not others.keys() - users:
+        return others
+    from ...system.subordinate_ids import read_owners
+
+    owner_of = read_owners(host)
+    places: dict[int, list[tuple[str, Sequence[str]]]] = {}
+    for uid, listed in others.items():
+        places.setdefault(uid if uid in users else owner_of(uid), []).extend(listed)
+    return places
 
 
 def _parts(host: Host, common: Common, unit: Unit) -> Iterator[Part]:
