@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Iterable
 
 from ..controls.applying import carry_out
 from ..controls.base import Action, Changes
-from ..system import ControlError, Host
+from ..system import ControlError, Host, one_line
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.plan import Plan
+    from ...model.types.watch import Uncorrected
     from ..controls.base import Carried
 
     Change = Callable[..., ChangeAnswer]
 
 MOST_REMOVALS = 25  # packages of the host, and of each user, that one observation removes
+LONGEST = 300  # characters of a reason
+MOST_USERS = 20  # users of a control that are named
 LOAD_TIME = 20.0  # seconds for a new table of the firewall to be loaded
 
 
@@ -73,6 +76,24 @@ def _explain_share(user: str) -> str:
         f"the watch removes at most {MOST_REMOVALS} packages of one user at once, and {user} has more: the next run of"
         " the controller removes them"
     )
+
+
+def list_by_user(control: str, left: Iterable[tuple[Action, str]]) -> list[Uncorrected]:
+    """Return why changes of users' things were not made: the first reason of each user, and the number of users that
+    are not named.
+    """
+    reasons: dict[str, str] = {}
+    for action, reason in left:
+        reasons.setdefault(action.user, reason)
+    uncorrected = [make_uncorrected(control, user, reason) for user, reason in list(reasons.items())[:MOST_USERS]]
+    if len(reasons) > MOST_USERS:
+        uncorrected.append(make_uncorrected(control, "", f"and {len(reasons) - MOST_USERS:,} more users"))
+    return uncorrected
+
+
+def make_uncorrected(control: str, user: str, reason: str) -> Uncorrected:
+    """Describe what was not corrected of a control; `user` is "" for what is the host's."""
+    return {"control": control, "user": user, "reason": one_line(reason)[:LONGEST]}
 
 
 def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:

@@ -20,8 +20,7 @@ from ...model.plan import known as known_plan
 from ..controls.apps.requests.answers import NOTIFIED
 from ..system import ControlError, Host, Unseen
 from .causes import by_cause
-from .correcting import LimitedChanges, correct_control
-from .corrections import list_by_user, make_uncorrected
+from .correcting import LimitedChanges, correct_control, list_by_user, make_uncorrected
 from .state import clock, effective, files, journal, pause, reservations
 from .state.summary import is_stale
 
