@@ -53,6 +53,14 @@ def test_what_a_host_answers_once_it_is_decided_changes_nothing(tmp_path: Path, 
     assert deciding.decision(warned.append) == before
 
 
+def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path: Path, warned: list[str]) -> None:
+    begins(tmp_path)
+    deciding.set_aside("h1")
+    assert deciding.hosts_set_aside() == {"h1"}
+    begins(tmp_path)
+    assert deciding.hosts_set_aside() == frozenset()
+
+
 @pytest.mark.parametrize(
     ("mode", "answers"),
     [

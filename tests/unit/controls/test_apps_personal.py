@@ -280,7 +280,7 @@ SHARED = plan(
 
 
 @pytest.mark.parametrize(
-    ("things", "kept", "counted"),
+    ("things", "listed", "counted"),
     [
         (["line", "line"], ["line", "line"], 0),  # the share of this test
         (["line"] * 5, ["line", "line"], 3),
@@ -294,7 +294,7 @@ SHARED = plan(
     ],
 )
 def test_beyond_the_share_of_a_user_every_rule_has_its_state_and_the_rest_is_counted(
-    things: list[str], kept: list[str], counted: int
+    things: list[str], listed: list[str], counted: int
 ) -> None:
     desired = Desired(SHARED["controls"]["apps"])
     packages = [Package("npm", id_, owner=ALICE, path=f"/{place}") for place, id_ in enumerate(things, start=1)]
@@ -303,7 +303,7 @@ def test_beyond_the_share_of_a_user_every_rule_has_its_state_and_the_rest_is_cou
     for pieces in ([packages], [packages[:1], packages[1:]], [[package] for package in packages]):
         share = UserShare(desired, most=2)
         taken = [share.take(piece) for piece in pieces]
-        assert [package.id for kept_, _ in taken for package in kept_] == kept
+        assert [package.id for members, _ in taken for package in members] == listed
         assert sum(cut for _, cut in taken) == counted
 
 

@@ -26,23 +26,23 @@ FINDINGS = 1_000  # packages and launchers of one user
 
 
 class UserShare:
-    """What is kept of one user's packages and launchers."""
+    """What is listed of one user's packages and launchers."""
 
     def __init__(self, desired: Desired, most: int = FINDINGS) -> None:
         self._desired = desired
         self._most = most
-        self._kept: list[Package | PortableApp] = []
+        self._listed: list[Package | PortableApp] = []
         self._rules: set[tuple[str, str, bool]] | None = None  # what it means for rules, once that is too much
 
     def take(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
-        """Return what is kept of some things, and how many others count against their user."""
-        room = max(self._most - len(self._kept), 0)
-        kept = list(things[:room])
-        self._kept += kept
+        """Return what is listed of some things, and how many others count against their user."""
+        room = max(self._most - len(self._listed), 0)
+        listed = list(things[:room])
+        self._listed += listed
         if len(things) <= room:
-            return kept, 0
+            return listed, 0
         if self._rules is None:
-            self._rules = {key for thing in self._kept for key in self._rules_of(thing)}
+            self._rules = {key for thing in self._listed for key in self._rules_of(thing)}
         cut = 0
         for thing in things[room:]:
             rules = set(self._rules_of(thing))
@@ -50,8 +50,8 @@ class UserShare:
                 cut += any(not waiver for _, waiver, _ in rules)
             else:
                 self._rules |= rules
-                kept.append(thing)
-        return kept, cut
+                listed.append(thing)
+        return listed, cut
 
     def _rules_of(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
         """Return the services whose state a thing may change: each with what permits it, "" for nothing, and whether
