@@ -12,7 +12,7 @@ FILE = "/etc/subuid"
 MOST_RANGES = 10_000
 
 
-def read_file_owners(host: Processes) -> Callable[[int], int]:
+def read_subordinate_ids(host: Processes) -> Callable[[int], int]:
     """Return the function that gives the number of the user to whom a subordinate number belongs; the number itself
     where it is none, or root's.
     """

@@ -188,9 +188,9 @@ def _by_user(
     """
     if not others.keys() - users:
         return others
-    from ...system.subordinate_ids import read_file_owners
+    from ...system.subordinate_ids import read_subordinate_ids
 
-    owner_of = read_file_owners(host)
+    owner_of = read_subordinate_ids(host)
     places: dict[int, list[tuple[str, Sequence[str]]]] = {}
     for uid, listed in others.items():
         places.setdefault(uid if uid in users else owner_of(uid), []).extend(listed)
