@@ -45,6 +45,59 @@ def test_every_other_address_works(world: World, address: str) -> None:
     assert world.refused() == 0
 
 
+NAT64 = "2001:db8:64:64::/64"  # a translator's own prefix (RFC 6052)
+# Addresses by which a translator or a relay in the network reaches an IPv4 address: of BLOCKED, FREE and BLOCKED_HOST.
+CARRIED = {
+    "64:ff9b::cb00:7107": ("64:ff9b::c633:6450", "64:ff9b::c633:6407"),  # RFC 6052, the well-known prefix
+    "64:ff9b:1:2::cb00:7107": ("64:ff9b:1:2::c633:6450", "64:ff9b:1:2::c633:6407"),  # RFC 8215, a prefix of 96 bits
+    "2001:db8:64:64:cb:71:700::": ("2001:db8:64:64:c6:3364:5000::", "2001:db8:64:64:c6:3364:700::"),
+    # Translators need not look at bits 64 to 71, nor at what follows the address.
+    "2001:db8:64:64:1cb:71:700:1": ("2001:db8:64:64:1c6:3364:5000:1", "2001:db8:64:64:1c6:3364:700:1"),
+    "2002:cb00:7107::1": ("2002:c633:6450::1", "2002:c633:6407::1"),  # RFC 3056, 6to4
+    "2001:0:c000:201:0:f00:34ff:8ef8": ("2001:0:c000:201:0:f00:39cc:9baf", "2001:0:c000:201:0:f00:39cc:9bf8"),  # Teredo
+    "::203.0.113.7": ("::198.51.100.80", "::198.51.100.7"),  # RFC 4291, IPv4-compatible
+}
+
+
+@pytest.mark.parametrize("address", CARRIED)
+def test_an_ipv4_address_that_ipv6_carries_is_refused_as_the_address_itself(world: World, address: str) -> None:
+    free, exempt = CARRIED[address]
+    for other in (address, free, exempt):
+        subprocess.run(["ip", "-n", world.spaces.names["outside"], "addr", "add", other, "dev", "lo"], check=True)
+        assert world.send_command("local", "connect", other, 443) == "ok"
+    world.file("/proc/net/route", "Iface\nlocal\t00000000\t076433C6\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
+    world.enforce(plan("203.0.113.0/24", BLOCKED_HOST, nat64=[NAT64]))
+    for role in ("local", "inner"):
+        assert world.send_command(role, "connect", address, 443) == "ECONNREFUSED"
+        assert world.send_command(role, "connect", free, 443) == "ok"
+        assert world.send_command(role, "connect", exempt, 443) == "ok"
+    assert world.refused() >= 2
+
+
+def test_an_ipv4_address_in_a_socket_for_ipv6_is_refused(world: World) -> None:
+    world.enforce(BAN)
+    assert world.send_command("local", "connect", f"::ffff:{BLOCKED}", 443) == "ECONNREFUSED"
+
+
+def test_an_own_rule_for_ipv4_holds_for_addresses_that_carry_it(world: World) -> None:
+    for address in ("64:ff9b::c633:6450", "64:ff9b::c633:6407"):
+        subprocess.run(["ip", "-n", world.spaces.names["outside"], "addr", "add", address, "dev", "lo"], check=True)
+    accept = own_rule("out", "accept", protocol="tcp", addresses=[BLOCKED_HOST])
+    world.enforce(rules(accept, own_rule("out", "reject", protocol="tcp", addresses=["198.51.100.0/24"])))
+    assert world.send_command("local", "connect", "64:ff9b::c633:6450", 443) == "ECONNREFUSED"
+    assert world.send_command("local", "connect", "64:ff9b::c633:6407", 443) == "ok"
+
+
+def test_a_source_of_packages_behind_a_translator_stays_reachable(world: World) -> None:
+    """With DNS64 a mirror that has IPv4 alone gets such an address."""
+    mirror = "64:ff9b::cb00:7107"
+    subprocess.run(["ip", "-n", world.spaces.names["outside"], "addr", "add", mirror, "dev", "lo"], check=True)
+    world.file("/etc/apt/sources.list", f"deb http://[{mirror}]/debian x main\n")
+    world.enforce(BAN)
+    assert world.send_command("local", "connect", mirror, 443) == "ok"
+    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+
+
 def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world: World) -> None:
     world.enforce(BAN)
     assert world.send_command("local", "connect", FREE, 853) == "ECONNREFUSED"

@@ -9,7 +9,7 @@ import json
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,15 @@ FREE, FREE_6 = "198.51.100.80", "2001:db8:1::80"
 OUTSIDE = (BLOCKED, BLOCKED_HOST, BLOCKED_6, FREE, FREE_6)
 
 
-def plan(*networks: str, ports: tuple[int, ...] = (), management: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+def plan(
+    *networks: str,
+    ports: tuple[int, ...] = (),
+    management: tuple[str, ...] = (),
+    nat64: Sequence[str] = (),
+    **more: Any,
+) -> dict[str, Any]:
     services = {id_: {"networks": nets, "ports": list(ports)} for id_, nets in {"telegram": networks, **more}.items()}
-    return made_plan(services, management=list(management))
+    return made_plan(services, management=list(management), **({"nat64": [*nat64]} if nat64 else {}))
 
 
 BAN = plan("203.0.113.0/24", BLOCKED_HOST, "2001:db8::/48")

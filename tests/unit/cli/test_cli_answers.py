@@ -112,6 +112,9 @@ OWN_RULES = [
         ("198.51.0.0/16", {}, {"firewall": "blocked"}),
         ("198.51.101.1", {}, {"browser": "open", "dns": "open"}),
         ("[2001:db8::77]:443", {}, {"firewall": "blocked"}),
+        ("64:ff9b::c633:644d", {}, {"firewall": "blocked"}),  # carries 198.51.100.77 to a translator
+        ("64:ff9b::c633:6501", {}, {"browser": "open", "dns": "open"}),
+        ("2001:db8:6:4:c6:3364:4d00:0", {"firewall_nat64": ["2001:db8:6:4::/64"]}, {"firewall": "blocked"}),
         ("198.51.100.77", {"controls": {"firewall": "audit"}}, {"firewall": "audited"}),
         ("198.51.100.77", {"controls": {"firewall": "off"}}, {"firewall": "off"}),
         ("203.0.113.9", {}, {"firewall": "blocked"}),

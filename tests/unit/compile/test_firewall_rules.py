@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.reading.networks import merged
-from proscribe.controller.compile.restrictions.firewall_rules import MOST, read_rules
+from proscribe.controller.compile.restrictions.firewall_rules import MOST, MOST_PREFIXES, read_nat64, read_rules
 from proscribe.controller.policy_errors import Expected
 from proscribe.host.controls.firewall.exemptions import collect
 from proscribe.host.controls.firewall.rule_text import Exemptions
@@ -113,7 +113,9 @@ OURS = (
     "log prefix"
 )
 WORDS = frozenset(OURS.split())
-NAMED = re.compile(r"@?(?:refused?|drop|own\d+|hosts[46]|nets[46]|managed|exempt|resolvers)(?:[-_][a-z0-9_-]+)?")
+NAMED = re.compile(
+    r"@?(?:refused?|drop|own\d+|(?:host|net)s(?:[46]|4in\d\d)|carried|managed|exempt|resolvers)(?:[-_][a-z0-9_-]+)?"
+)
 ADDRESS = re.compile(r"(?=.*[\d:.])[0-9a-f:.]+(?:/\d{1,3})?|\d+-\d+")
 PLAIN = re.compile(r'"[A-Za-z0-9 .,:;/@()+=_#-]*"')
 
@@ -121,7 +123,7 @@ PLAIN = re.compile(r'"[A-Za-z0-9 .,:;/@()+=_#-]*"')
 def foreign(text: str) -> list[str]:
     """The words of a table that are none of ours."""
     lines = [line for line in text.split("\n") if not line.startswith("# Written by ")]
-    words = re.sub(r"[{},;&|()]|!=|=", " ", PLAIN.sub(" ", "\n".join(lines))).split()
+    words = re.sub(r"[{},;&|^()]|!=|=", " ", PLAIN.sub(" ", "\n".join(lines))).split()
     return [w for w in words if w not in WORDS and w != "-" and not NAMED.fullmatch(w) and not ADDRESS.fullmatch(w)]
 
 
@@ -201,3 +203,32 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names: list[
     }
     lets = collect(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
     assert foreign(render(section, lets)) == []
+
+
+def test_prefixes_of_translators_are_read_in_order() -> None:
+    given_prefixes = ["2001:db8:64::/96", "2001:DB8:100::/40", "64:ff9b:1:a::/64", "64:ff9b::/96"]
+    assert read_nat64(given_prefixes) == ("64:ff9b::/96", "64:ff9b:1:a::/64", "2001:db8:64::/96", "2001:db8:100::/40")
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "expected"),
+    [
+        ("64:ff9b::/96", "", "a list of at most 20 prefixes"),
+        (["2001:db8::/96"] * (MOST_PREFIXES + 1), "", "a list of at most 20 prefixes"),
+        (["2001:db8::/33"], "[0]", "of 32, 40, 48, 56, 64, 96 bits"),
+        (["2001:db8::"], "[0]", "of 32, 40, 48, 56, 64, 96 bits"),
+        (["10.0.0.0/8"], "[0]", "of 32, 40, 48, 56, 64, 96 bits"),
+        (["2001:db8::1/96"], "[0]", "of 32, 40, 48, 56, 64, 96 bits"),
+        ([{"a": 1}], "[0]", "of 32, 40, 48, 56, 64, 96 bits"),
+        (["fd00::/96", "2001:db8:0:0:100::/96"], "[1]", "bits 64 to 71 are zero"),
+        (["2002:cb00::/32"], "[0]", "does not overlap 2002::/16"),
+        (["64:ff9b::/32"], "[0]", "does not overlap 64:ff9b::/96"),
+        (["2001:db8::/40", "2001:db8:1::/96"], "[1]", "does not overlap 2001:db8::/40"),
+        (["2001:db8::/96", "2001:db8::/96"], "[1]", "does not overlap 2001:db8::/96"),
+    ],
+)
+def test_a_prefix_that_no_translator_has_is_refused(value: Any, key: str, expected: str) -> None:
+    with pytest.raises(Expected) as refused:
+        read_nat64(value)
+    assert refused.value.key == key
+    assert expected in refused.value.expected

@@ -54,3 +54,23 @@ def test_of_two_networks_that_begin_at_one_address_the_longer_prefix_lies_in_the
 def test_the_first_address_that_has_to_stay_reachable_is_named(network: str, spared: list[str], first: str) -> None:
     needed = Needed.of({"203.0.113.7": "b", "203.0.113.5": "a", "2001:db8::5": "c", "127.0.0.1": "d", "::1": "e"})
     assert needed.inside(ipaddress.ip_network(network), [ipaddress.ip_network(one) for one in spared]) == first
+
+
+@pytest.mark.parametrize(
+    ("address", "management", "refused"),
+    [
+        ("64:ff9b::cb00:7107", (), True),
+        ("2001:db8:64:64:cb:71:700:0", (), True),  # behind the organisation's own translator
+        ("64:ff9b::c633:6407", (), False),
+        ("64:ff9b::cb00:7107", ("203.0.113.7",), False),
+        ("64:ff9b::cb00:7107", ("64:ff9b::cb00:7107",), False),
+    ],
+)
+def test_a_managed_host_behind_a_translator_is_no_part_of_a_restricted_network(
+    address: str, management: tuple[str, ...], refused: bool
+) -> None:
+    made = plan("203.0.113.0/24", management=management)
+    made["controls"]["firewall"]["settings"]["nat64"] = ["2001:db8:64:64::/64"]
+    errors, _ = find([host("web", address)], {"web": made})
+    expected = [f"no network that contains {address}, the address of host web"] if refused else []
+    assert [error.expected.partition(": remove")[0] for error in errors] == expected

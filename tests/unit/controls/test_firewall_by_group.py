@@ -45,7 +45,21 @@ def test_the_members_alone_come_to_the_chain_that_refuses(host: Host) -> None:
         "ip daddr @hosts4_signal jump refuse_signal",
         "ip daddr @hosts4_telegram meta skuid @only_telegram jump refuse_telegram",
         "ip daddr @nets4_telegram meta skuid @only_telegram jump refuse_telegram",
+        "ip6 daddr 64:ff9b::/96 jump carried-96",
+        "ip6 daddr 2002::/16 jump carried-16",
+        "ip6 daddr 2001::/32 jump carried-96-inverted",
+        "ip6 daddr ::/96 jump carried-96",
+        "ip6 daddr 64:ff9b:1::/48 jump carried-96",
     ]
+    assert rules(text, "carried-16") == (
+        "ip6 daddr & 0:ffff:ffff:: == @hosts4in16_quad "
+        "meta l4proto { tcp, udp } th dport 53 meta skuid @only_quad jump refuse_quad",
+        "ip6 daddr & 0:ffff:ffff:: == @nets4in16_quad "
+        "meta l4proto { tcp, udp } th dport 53 meta skuid @only_quad jump refuse_quad",
+        "ip6 daddr & 0:ffff:ffff:: == @hosts4in16_signal jump refuse_signal",
+        "ip6 daddr & 0:ffff:ffff:: == @hosts4in16_telegram meta skuid @only_telegram jump refuse_telegram",
+        "ip6 daddr & 0:ffff:ffff:: == @nets4in16_telegram meta skuid @only_telegram jump refuse_telegram",
+    )
 
 
 def test_a_waiver_for_a_member_lets_that_one_through(host: Host) -> None:

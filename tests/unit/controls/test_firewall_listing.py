@@ -137,7 +137,11 @@ def test_of_a_table_that_has_not_changed_only_the_counters_are_listed(tmp_path: 
     more = text_of("203.0.113.7", "203.0.113.8")
     seen = observe_table(host, "nft", more, TEXT)
     assert seen.live == listing.take_apart(TEXT)
-    assert [one.detail for one in seen.wrong["telegram"]] == ["1 missing: 203.0.113.8"]
+    assert [finding.detail for finding in seen.wrong["telegram"]] == [
+        "1 missing: 203.0.113.8",
+        "1 missing: ::203.0.113.8",
+        "1 missing: 0:cb00:7108::",
+    ]
     host.counts, host.ran = "", []
     assert observe_table(host, "nft", TEXT, TEXT).right and host.ran == [counters, LIST]
     host.refuses = lambda *where: False  # type: ignore[method-assign]

@@ -49,7 +49,8 @@ def test_addresses_and_networks_of_both_families_lie_in_sets_of_their_own() -> N
 
 def test_nothing_is_written_for_an_empty_family_or_list() -> None:
     text = render(section(telegram=["203.0.113.7"]), Exemptions())
-    assert names(text, "set") == {"hosts4_telegram"}
+    assert names(text, "set") == {"hosts4_telegram", "hosts4in96_telegram", "hosts4in16_telegram"}
+    assert names(render(section(telegram=["2001:db8::1"]), Exemptions()), "set") == {"hosts6_telegram"}
     assert "{ }" not in text
 
 
@@ -88,9 +89,10 @@ def test_what_has_to_pass_stands_before_everything_that_is_refused() -> None:
     )
     listed = rules(render(section(telegram=["203.0.113.0/24"], dns_over_tls="blocked"), exemptions))
     verdicts = [line.split()[-1] if line.endswith("accept") else "refuse" for line in listed]
-    assert verdicts == ["accept"] * 5 + ["refuse"] * 4
+    assert verdicts == ["accept"] * 15 + ["refuse"] * 9
     assert listed[0] == "tcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept"
-    assert listed[4] == "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept"
+    assert listed[4] == "ip6 daddr 64:ff9b::/96 ip6 daddr & ::255.255.255.255 == @exempt-hosts4in96 accept"
+    assert listed[9] == "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept"
 
 
 def test_the_witness_is_refused_last_unless_it_is_exempt_with_all_that_is_around_it() -> None:
@@ -98,7 +100,7 @@ def test_the_witness_is_refused_last_unless_it_is_exempt_with_all_that_is_around
     assert rules(render(section(telegram=["203.0.113.7"]), Exemptions()))[-2:] == tuple(last)
     exemptions = Exemptions(exempt=[Exempt(ipaddress.ip_network("192.0.0.0/16"), "management")])
     assert rules(render(section(telegram=["203.0.113.7"]), exemptions))[-2:] == (
-        "ip daddr @hosts4_telegram jump refuse_telegram",
+        "ip6 daddr 64:ff9b:1::/48 jump carried-96",
         last[1],
     )
 
@@ -115,7 +117,7 @@ def test_only_the_output_of_the_host_itself_lets_loopback_pass() -> None:
 def test_only_the_askers_of_name_servers_get_to_port_53_the_hosts_own_resolvers_included() -> None:
     exemptions = Exemptions(resolvers=[Exempt(ipaddress.ip_network("203.0.113.53"), "resolver")], askers=(953, 101))
     text = render(section(), exemptions)
-    assert rules(text)[-4:-2] == (
+    assert rules(text)[-9:-7] == (
         "meta l4proto { tcp, udp } th dport 53 jump refuse-plain-dns",
         "ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport 53 accept",
     )
@@ -192,7 +194,8 @@ TYPED = "set foreign {\ntype ipv4_addr\n}\n"
 # What is replaced, by what, the rule that this counts against, what is said of it.
 CHANGES: list[tuple[str, str, str, list[str]]] = [
     ("203.0.113.7", "203.0.113.8", "telegram",
-     ["set hosts4_telegram: 1 missing: 203.0.113.7; 1 not of the plan: 203.0.113.8"]),
+     ["set hosts4_telegram: 1 missing: 203.0.113.7; 1 not of the plan: 203.0.113.8",
+      "set hosts4in96_telegram: 1 missing: ::203.0.113.7; 1 not of the plan: ::203.0.113.8"]),
     (f"{JUMP}\n", "", "telegram", [f"rule {JUMP}: missing in chain restricted"]),
     (REJECT, f"accept\n{REJECT}", "telegram", ["rule accept: not of the plan, in chain refuse_telegram"]),
     ("counter refused_telegram {\n\t}\n", "", "telegram", ["counter refused_telegram: missing"]),
@@ -216,7 +219,7 @@ def test_a_change_to_the_table_is_named_and_counts_against_its_rule(
 def test_many_differing_elements_are_counted_and_three_are_shown() -> None:
     few = render(section(telegram=["203.0.113.0"]), Exemptions())
     many = render(section(telegram=[f"203.0.113.{n}" for n in range(0, 20, 2)]), Exemptions())
-    (finding,) = differences(take_apart(many), take_apart(few))["telegram"]
+    finding, *_ = differences(take_apart(many), take_apart(few))["telegram"]
     assert finding.detail == "9 missing: 203.0.113.10, 203.0.113.12, 203.0.113.14, ..."
 
 
@@ -235,7 +238,7 @@ def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[s
         held = [
             ipaddress.ip_network(element)
             for (kind, name), part in parts.items()
-            if kind == "set" and name.partition("_")[2] == id_
+            if kind == "set" and name.partition("_")[2] == id_ and "4in" not in name
             for element in part.elements
         ]
         for family in (4, 6):
@@ -248,6 +251,17 @@ def own(direction: str, verdict: str = "accept", **more: Any) -> dict[str, Any]:
     """A rule of the organisation's own, as a plan has it."""
     usual = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
     return {"direction": direction, "verdict": verdict, **usual, **more}
+
+
+def carried(verdict: str, *kinds: str) -> list[str]:
+    """The rules of an own rule's IPv4 addresses, where IPv6 addresses carry them."""
+    low, high = "ip6 daddr & ::255.255.255.255", "ip6 daddr & 0:ffff:ffff::"
+    lines = []
+    for kind in kinds:
+        for prefix in ("64:ff9b::/96", "::/96", "64:ff9b:1::/48"):
+            lines.append(f"ip6 daddr {prefix} {low} == @own1-{kind}4in96 {verdict}")
+        lines.append(f"ip6 daddr 2001::/32 {low} ^ ::255.255.255.255 == @own1-{kind}4in96 {verdict}")
+    return [*lines, *(f"ip6 daddr 2002::/16 {high} == @own1-{kind}4in16 {verdict}" for kind in kinds)]
 
 
 BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
@@ -272,6 +286,7 @@ BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
                 "ip daddr @own1-hosts4 ip protocol icmp accept",
                 "ip daddr @own1-nets4 ip protocol icmp accept",
                 "ip6 daddr @own1-hosts6 meta l4proto ipv6-icmp accept",
+                *carried("meta l4proto ipv6-icmp accept", "hosts", "nets"),
             ],
             id="icmp by family",
         ),
@@ -280,7 +295,11 @@ BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
             ["ip saddr @own1-nets4 tcp dport 22 accept", "ip6 saddr @own1-hosts6 tcp dport 22 accept"],
             id="who comes in",
         ),
-        pytest.param(own("forward", addresses=BOTH[:1]), ["ip daddr @own1-hosts4 accept"], id="what is passed on"),
+        pytest.param(
+            own("forward", addresses=BOTH[:1]),
+            ["ip daddr @own1-hosts4 accept", *carried("accept", "hosts")],
+            id="what is passed on",
+        ),
     ],
 )
 def test_a_rule_of_the_organisations_own(rule: dict[str, Any], expected: list[str]) -> None:
@@ -289,7 +308,8 @@ def test_a_rule_of_the_organisations_own(rule: dict[str, Any], expected: list[st
     assert chain == f"own-{rule['direction']}"
     assert list(rules(text, chain))[-len(expected) :] == expected
     if rule["addresses"]:
-        assert {element for name in names(text, "set") for element in elements(text, name)} == set(rule["addresses"])
+        plain = [name for name in names(text, "set") if "4in" not in name]
+        assert {element for name in plain for element in elements(text, name)} == set(rule["addresses"])
     for refusal in ("reject", "drop"):
         there = {"reject": "refuse-own-rules", "drop": "drop-own-rules"}[refusal] in names(text, "chain")
         assert there is (rule["verdict"] == refusal)

@@ -32,12 +32,16 @@ WIDE, OTHER = "198.51.100.0/24", "192.0.2.0/24"
     ("before", "after", "commands"),
     [
         (table(ONE), table(ONE), ""),
-        (table(ONE), table(ONE, TWO), f"add element inet proscribe hosts4_telegram {{ {TWO} }}\n"),
         (
-            table(ONE, "2001:db8::1"),
-            table(TWO, "2001:db8::2"),
-            f"delete element inet proscribe hosts4_telegram {{ {ONE} }}\n"
+            table(ONE),
+            table(ONE, TWO),
             f"add element inet proscribe hosts4_telegram {{ {TWO} }}\n"
+            "add element inet proscribe hosts4in96_telegram { ::203.0.113.2 }\n"
+            "add element inet proscribe hosts4in16_telegram { 0:cb00:7102:: }\n",
+        ),
+        (
+            table("2001:db8::1"),
+            table("2001:db8::2"),
             "delete element inet proscribe hosts6_telegram { 2001:db8::1 }\n"
             "add element inet proscribe hosts6_telegram { 2001:db8::2 }\n",
         ),

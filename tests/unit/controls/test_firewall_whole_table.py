@@ -87,6 +87,14 @@ TABLE = """\
         type ipv4_addr
         elements = { 203.0.113.5 }
     }
+    set hosts4in96_audited {
+        type ipv6_addr
+        elements = { ::203.0.113.5 }
+    }
+    set hosts4in16_audited {
+        type ipv6_addr
+        elements = { 0:cb00:7105:: }
+    }
     set only_members {
         type uid
         elements = { 1003,
@@ -103,6 +111,14 @@ TABLE = """\
     set hosts4_members {
         type ipv4_addr
         elements = { 203.0.113.2 }
+    }
+    set hosts4in96_members {
+        type ipv6_addr
+        elements = { ::203.0.113.2 }
+    }
+    set hosts4in16_members {
+        type ipv6_addr
+        elements = { 0:cb00:7102:: }
     }
     counter refused_telegram {
     }
@@ -132,6 +148,44 @@ TABLE = """\
         type ipv6_addr
         flags interval
         elements = { 2001:db8:1::/48 }
+    }
+    set hosts4in96_telegram {
+        type ipv6_addr
+        elements = { ::203.0.113.1,
+                 ::203.0.113.6 }
+    }
+    set nets4in96_telegram {
+        type ipv6_addr
+        flags interval
+        elements = { ::198.51.100.0/120 }
+    }
+    set hosts4in16_telegram {
+        type ipv6_addr
+        elements = { 0:cb00:7101::,
+                 0:cb00:7106:: }
+    }
+    set nets4in16_telegram {
+        type ipv6_addr
+        flags interval
+        elements = { 0:c633:6400::/40 }
+    }
+    chain carried-96 {
+        ip6 daddr & ::255.255.255.255 == @hosts4in96_audited jump refuse_audited
+        ip6 daddr & ::255.255.255.255 == @hosts4in96_members meta skuid @only_members jump refuse_members
+        ip6 daddr & ::255.255.255.255 == @hosts4in96_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
+        ip6 daddr & ::255.255.255.255 == @nets4in96_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
+    }
+    chain carried-96-inverted {
+        ip6 daddr & ::255.255.255.255 ^ ::255.255.255.255 == @hosts4in96_audited jump refuse_audited
+        ip6 daddr & ::255.255.255.255 ^ ::255.255.255.255 == @hosts4in96_members meta skuid @only_members jump refuse_members
+        ip6 daddr & ::255.255.255.255 ^ ::255.255.255.255 == @hosts4in96_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
+        ip6 daddr & ::255.255.255.255 ^ ::255.255.255.255 == @nets4in96_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
+    }
+    chain carried-16 {
+        ip6 daddr & 0:ffff:ffff:: == @hosts4in16_audited jump refuse_audited
+        ip6 daddr & 0:ffff:ffff:: == @hosts4in16_members meta skuid @only_members jump refuse_members
+        ip6 daddr & 0:ffff:ffff:: == @hosts4in16_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
+        ip6 daddr & 0:ffff:ffff:: == @nets4in16_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
     }
     counter refused-plain-dns {
     }
@@ -211,9 +265,35 @@ TABLE = """\
         flags interval
         elements = { 192.0.0.0/24 comment "gateway" }
     }
+    set exempt-hosts4in96 {
+        type ipv6_addr
+        elements = { ::203.0.113.9 }
+    }
+    set exempt-nets4in96 {
+        type ipv6_addr
+        flags interval
+        elements = { ::192.0.0.0/120 }
+    }
+    set exempt-hosts4in16 {
+        type ipv6_addr
+        elements = { 0:cb00:7109:: }
+    }
+    set exempt-nets4in16 {
+        type ipv6_addr
+        flags interval
+        elements = { 0:c000::/40 }
+    }
     set resolvers-hosts4 {
         type ipv4_addr
         elements = { 203.0.113.53 comment "name server" }
+    }
+    set resolvers-hosts4in96 {
+        type ipv6_addr
+        elements = { ::203.0.113.53 }
+    }
+    set resolvers-hosts4in16 {
+        type ipv6_addr
+        elements = { 0:cb00:7135:: }
     }
     chain restricted {
         tcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept
@@ -221,8 +301,23 @@ TABLE = """\
         icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
         ip daddr @exempt-hosts4 accept
         ip daddr @exempt-nets4 accept
+        ip6 daddr 64:ff9b::/96 ip6 daddr & ::255.255.255.255 == @exempt-hosts4in96 accept
+        ip6 daddr ::/96 ip6 daddr & ::255.255.255.255 == @exempt-hosts4in96 accept
+        ip6 daddr 64:ff9b:1::/48 ip6 daddr & ::255.255.255.255 == @exempt-hosts4in96 accept
+        ip6 daddr 2001::/32 ip6 daddr & ::255.255.255.255 ^ ::255.255.255.255 == @exempt-hosts4in96 accept
+        ip6 daddr 64:ff9b::/96 ip6 daddr & ::255.255.255.255 == @exempt-nets4in96 accept
+        ip6 daddr ::/96 ip6 daddr & ::255.255.255.255 == @exempt-nets4in96 accept
+        ip6 daddr 64:ff9b:1::/48 ip6 daddr & ::255.255.255.255 == @exempt-nets4in96 accept
+        ip6 daddr 2001::/32 ip6 daddr & ::255.255.255.255 ^ ::255.255.255.255 == @exempt-nets4in96 accept
+        ip6 daddr 2002::/16 ip6 daddr & 0:ffff:ffff:: == @exempt-hosts4in16 accept
+        ip6 daddr 2002::/16 ip6 daddr & 0:ffff:ffff:: == @exempt-nets4in16 accept
         meta l4proto { tcp, udp } th dport 53 jump refuse-plain-dns
         ip daddr @resolvers-hosts4 meta l4proto { tcp, udp } th dport { 53, 853 } accept
+        ip6 daddr 64:ff9b::/96 ip6 daddr & ::255.255.255.255 == @resolvers-hosts4in96 meta l4proto { tcp, udp } th dport { 53, 853 } accept
+        ip6 daddr ::/96 ip6 daddr & ::255.255.255.255 == @resolvers-hosts4in96 meta l4proto { tcp, udp } th dport { 53, 853 } accept
+        ip6 daddr 64:ff9b:1::/48 ip6 daddr & ::255.255.255.255 == @resolvers-hosts4in96 meta l4proto { tcp, udp } th dport { 53, 853 } accept
+        ip6 daddr 2001::/32 ip6 daddr & ::255.255.255.255 ^ ::255.255.255.255 == @resolvers-hosts4in96 meta l4proto { tcp, udp } th dport { 53, 853 } accept
+        ip6 daddr 2002::/16 ip6 daddr & 0:ffff:ffff:: == @resolvers-hosts4in16 meta l4proto { tcp, udp } th dport { 53, 853 } accept
         meta l4proto { tcp, udp } th dport 853 jump refuse-dns-over-tls
         udp dport 443 jump refuse-quic
         ip daddr @hosts4_audited jump refuse_audited
@@ -231,6 +326,11 @@ TABLE = """\
         ip daddr @nets4_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
         ip6 daddr @hosts6_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
         ip6 daddr @nets6_telegram meta l4proto { tcp, udp } th dport { 80, 443 } jump refuse_telegram
+        ip6 daddr 64:ff9b::/96 jump carried-96
+        ip6 daddr 2002::/16 jump carried-16
+        ip6 daddr 2001::/32 jump carried-96-inverted
+        ip6 daddr ::/96 jump carried-96
+        ip6 daddr 64:ff9b:1::/48 jump carried-96
         ip6 daddr 100::8 reject with icmpx type admin-prohibited
     }
     chain output {
@@ -274,11 +374,16 @@ def test_without_anything_to_refuse_there_is_none() -> None:
 def test_what_lets_nobody_through_by_itself() -> None:
     """What every table has, whatever the host."""
     text = render({"mode": "enforce", "services": {"audited": SERVICES["audited"]}, "settings": {}}, Exemptions())
-    assert [line.strip() for line in text.partition("chain restricted {")[2].splitlines()[1:7]] == [
+    assert [line.strip() for line in text.partition("chain restricted {")[2].splitlines()[1:12]] == [
         "tcp sport 22 tcp flags & (syn | ack) != syn accept",
         "ct direction reply meta l4proto { tcp, udp } th sport != 32768-60999 accept",
         "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
         "ip daddr @hosts4_audited jump refuse_audited",
+        "ip6 daddr 64:ff9b::/96 jump carried-96",
+        "ip6 daddr 2002::/16 jump carried-16",
+        "ip6 daddr 2001::/32 jump carried-96-inverted",
+        "ip6 daddr ::/96 jump carried-96",
+        "ip6 daddr 64:ff9b:1::/48 jump carried-96",
         "ip daddr 192.0.0.8 reject with icmpx type admin-prohibited",
         "ip6 daddr 100::8 reject with icmpx type admin-prohibited",
     ]

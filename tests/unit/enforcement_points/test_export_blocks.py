@@ -34,7 +34,11 @@ def test_lists_leave_out_the_networks_of_the_management():
     assert [str(one) for one in whole(made)] == [
         "192.0.2.0/32",
         *("192.0.2.2/31", "192.0.2.4/30", "192.0.2.8/29", "192.0.2.16/28", "192.0.2.32/27", "192.0.2.128/25"),
+        *("64:ff9b::c000:200/128", "64:ff9b::c000:202/127", "64:ff9b::c000:204/126", "64:ff9b::c000:208/125"),
+        *("64:ff9b::c000:210/124", "64:ff9b::c000:220/123", "64:ff9b::c000:280/121"),
         "2001:db8:8000::/33",
+        *("2002:c000:200::/48", "2002:c000:202::/47", "2002:c000:204::/46", "2002:c000:208::/45"),
+        *("2002:c000:210::/44", "2002:c000:220::/43", "2002:c000:280::/41"),
     ]
     assert (
         "add p4_chat_new 192.0.2.128/25\n" in FORMATS["ipset"].render(decision(made)).files["proscribe.ipset"].decode()
@@ -76,6 +80,10 @@ def test_an_address_is_in_a_list_unless_it_is_the_managements(networks, exempt, 
         ("nft", "203.0.113.9", 8443, False),
         ("nft", "203.0.113.9", None, True),  # on some port
         ("nft", "192.0.2.7", 8443, True),
+        ("nft", "64:ff9b::c000:207", 8443, True),  # 192.0.2.7, by a translator
+        ("ipset", "2002:c000:207::1", 8443, True),
+        ("cidr", "64:ff9b::c000:241", 8443, False),  # 192.0.2.65, of the management
+        ("cidr", "64:ff9b::c633:6401", 8443, False),
         ("nft", "100.64.0.1", 853, True),  # DNS over TLS, wherever to
         ("ipset", "100.64.0.1", 853, False),  # a list of networks has no such rule
         ("nft", "192.0.2.65", 853, False),  # of the management

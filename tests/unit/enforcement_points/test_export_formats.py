@@ -229,9 +229,14 @@ def test_of_what_has_no_networks_only_the_restricted_is_said():
 
 def test_networks():
     files = export("cidr").files
-    assert only(files["networks.txt"]) == ["192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32"]
+    assert only(files["networks.txt"]) == [
+        *("192.0.2.0/24", "198.51.100.7/32", "64:ff9b::c000:200/120", "64:ff9b::c633:6407/128"),
+        *("2001:db8::/32", "2002:c000:200::/40", "2002:c633:6407::/48"),
+    ]
     assert only(files["networks/chat.txt"]) == only(files["networks.txt"])
-    assert only(files["ports/resolver.txt"]) == ["203.0.113.9/32", "2001:db9::9/128"]
+    assert only(files["ports/resolver.txt"]) == [
+        *("203.0.113.9/32", "64:ff9b::cb00:7109/128", "2001:db9::9/128", "2002:cb00:7109::/48"),
+    ]
     assert "# resolver: TCP and UDP ports 53, 443, 853 only" in files["ports/resolver.txt"].decode()
     sets = export("ipset").files["proscribe.ipset"].decode()
     assert "create p4_chat hash:net family inet maxelem 65536 -exist\n" in sets
@@ -276,7 +281,7 @@ def test_a_tables_own_rules_and_ports():
 
 @pytest.mark.parametrize(
     ("services", "everywhere", "jumps"),
-    [(True, "blocked", 6), (True, "unmanaged", 5), (False, "blocked", 1), (False, "unmanaged", 0)],
+    [(True, "blocked", 8), (True, "unmanaged", 7), (False, "blocked", 1), (False, "unmanaged", 0)],
 )
 def test_a_table_has_rules_of_services_and_of_all_hosts_and_is_empty_without(services, everywhere, jumps):
     made = plan()

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
 
+from ...host.controls.firewall.carried import listable
 from ...host.controls.firewall.rule_text import Network, spelled
 from ...host.controls.firewall.ruleset import DNS_OVER_TLS, refused, refused_everywhere
 from ...model.plan import RESTRICTED
-from ...model.types.plan import Plan
+from ...model.types.plan import Plan, Section
 from .declaration import Decision, LeftOut, NotExportable
 
 CONTROL = "firewall"
@@ -25,7 +26,7 @@ class Service(NamedTuple):
     """A restricted service of a decision."""
 
     id: str
-    networks: tuple[Network, ...]  # none within another
+    networks: tuple[Network, ...]  # none within another; with the IPv6 networks that carry the IPv4 ones
     ports: tuple[int, ...]  # none: all
 
     def of(self, version: int) -> list[str]:
@@ -43,10 +44,11 @@ def services(decision: Decision, but: Sequence[Network] = ()) -> list[Service]:
     id, a network or a port that is none.
     """
     found = []
-    for id_, entry in refused(decision.plan["controls"][CONTROL]).items():
+    section = decision.plan["controls"][CONTROL]
+    for id_, entry in refused(section).items():
         if not _ID.fullmatch(id_):
             raise NotExportable(f"the plan has {ascii(id_)} for a service, expected lower case letters, digits and _")
-        networks = tuple(_without(_networks(id_, entry["networks"]), but))
+        networks = tuple(_without(_networks(id_, entry["networks"], section), but))
         if networks:
             found.append(Service(id_, networks, _ports(id_, entry["ports"])))
     return found
@@ -54,7 +56,8 @@ def services(decision: Decision, but: Sequence[Network] = ()) -> list[Service]:
 
 def management(decision: Decision) -> tuple[Network, ...]:
     """The networks of the management, which nobody is cut off from."""
-    return _networks("the management", decision.plan["controls"][CONTROL]["settings"].get("management", ()))
+    section = decision.plan["controls"][CONTROL]
+    return _networks("the management", section["settings"].get("management", ()), section)
 
 
 def included(found: list[Service]) -> list[str]:
@@ -88,19 +91,25 @@ def blocks(plan: Plan, host: str, port: int | None = None, everywhere: bool = Fa
     except ValueError:
         return None
     section = plan["controls"].get(CONTROL)
-    if section is None or _within(address, section["settings"].get("management", ())):
+    if section is None or _within(address, section["settings"].get("management", ()), section):
         return False
     if everywhere and port == OVER_TLS and DNS_OVER_TLS in refused_everywhere(section):
         return True
     return any(
-        _within(address, entry["networks"])
+        _within(address, entry["networks"], section)
         for entry in refused(section).values()
         if port is None or not entry["ports"] or port in entry["ports"]
     )
 
 
-def _within(address: IPv4Address | IPv6Address, texts: Iterable[str]) -> bool:
-    return any(address in ipaddress.ip_network(text) for text in texts)
+def _within(address: IPv4Address | IPv6Address, texts: Sequence[str], section: Section) -> bool:
+    carrying = _carrying(texts, section) if address.version == 6 else ()
+    return any(address in ipaddress.ip_network(text) for text in (*texts, *carrying))
+
+
+def _carrying(texts: Sequence[str], section: Section) -> list[str]:
+    """Return the IPv6 networks by which translators reach some networks."""
+    return listable(texts, section["settings"].get("nat64", ()))
 
 
 def _without(networks: Iterable[Network], others: Sequence[Network]) -> Iterator[Network]:
@@ -113,11 +122,12 @@ def _without(networks: Iterable[Network], others: Sequence[Network]) -> Iterator
             yield from _without(sorted(one.address_exclude(other)), others)
 
 
-def _networks(id_: str, texts: Iterable[str]) -> tuple[Network, ...]:
+def _networks(id_: str, texts: Iterable[str], section: Section) -> tuple[Network, ...]:
     try:
         parsed = [ipaddress.ip_network(str(text)) for text in texts]
     except ValueError as wrong:
         raise NotExportable(f"the plan has a network of {id_} that is none: {ascii(str(wrong))}") from None
+    parsed += map(ipaddress.ip_network, _carrying([str(network) for network in parsed], section))
     both = [[one for one in parsed if one.version == version] for version in (4, 6)]
     return tuple(one for family in both for one in ipaddress.collapse_addresses(family))  # type: ignore[type-var]
 

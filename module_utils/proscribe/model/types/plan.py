@@ -194,6 +194,7 @@ class Settings(TypedDict, total=False):
     confirm_within: int
     rules: list[OrganisationRule]
     management: list[str]
+    nat64: list[str]
     force_dns: bool
     backend: str
     upstreams: list[str]

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from ....base.folding import folded
 from ....host.controls.browser.rendering import Name, above, covers, name
+from ....host.controls.firewall.carried import carried_in, carriers
+from ....host.controls.firewall.rule_text import Network
 from ...compile.catalogue.claims import SHARED
 from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.loading import Catalogue, Service
@@ -169,8 +171,9 @@ def _of_feeds(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
         ):
             yield Relation(service, "blocks", name)
         elif feed.kind == "networks" and question.network is not None:
+            asked = _asked(question)
             for text in feed.values:
-                if ipaddress.ip_network(text).overlaps(question.network):
+                if any(ipaddress.ip_network(text).overlaps(network) for network in asked):
                     yield Relation(service, "address", text)
 
 
@@ -181,10 +184,15 @@ def _above_in(host: str, feed: Feed) -> list[str]:
 
 
 def _of_address(question: Question, service: Service) -> Iterator[Relation]:
+    asked = _asked(question)
     for text in service.networks:
-        network = ipaddress.ip_network(text)
-        if question.network is not None and network.overlaps(question.network):
+        if any(ipaddress.ip_network(text).overlaps(network) for network in asked):
             yield Relation(service, "address", text)
+
+
+def _asked(question: Question) -> list[Network]:
+    """Return the network of a question, and those that it carries to translators whose prefix everybody uses."""
+    return [question.network, *carried_in(question.network, carriers(()))] if question.network is not None else []
 
 
 def _of_program(word: str, service: Service) -> Iterator[Relation]:

@@ -209,7 +209,9 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> Setti
             "tenants": tenants,
         }
     if control == "firewall":
+        nat64: Settings = {"nat64": list(restrictions.firewall_nat64)} if restrictions.firewall_nat64 else {}
         return {
+            **nat64,
             "dns_over_tls": "unmanaged" if upcoming else "blocked",
             "quic": "unmanaged" if upcoming else restrictions.firewall_quic,
             "log": restrictions.firewall_log,

@@ -26,6 +26,8 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ....host.controls.firewall.carried import carried_in
+from ....host.controls.firewall.ruleset import carried_by
 from ....model.plan import RESTRICTED
 from ....model.types.plan import OrganisationRule, Plan, Section
 from ...policy_errors import PolicyError
@@ -63,6 +65,23 @@ class Needed(NamedTuple):
             if not any(n.version == network.version and _contains(n, number) for n in spared):
                 return owner
         return ""
+
+    def carried(self, section: Section, spared: Sequence[Network]) -> Needed:
+        """Return the IPv4 addresses that lie in those IPv6 addresses that no network of `spared` contains.
+
+        A host behind a translator has such an address.
+        """
+        listed = self.addresses[6]
+        carried: list[tuple[int, str]] = []
+        among = carried_by(section)
+        for outer in map(parsed, among):
+            first = bisect.bisect_left(listed, (int(outer.network_address), ""))
+            last = bisect.bisect_left(listed, (int(outer.broadcast_address) + 1, ""))
+            for number, owner in listed[first:last]:
+                if not any(network.version == 6 and _contains(network, number) for network in spared):
+                    inner = carried_in(ipaddress.IPv6Network(number), among)
+                    carried += [(int(network.network_address), owner) for network in inner]
+        return Needed({4: sorted(set(carried)), 6: []})
 
 
 def find(
@@ -121,8 +140,9 @@ def controller_addresses(hosts: Iterable[str]) -> set[str]:
 
 
 def _services(section: Section, needed: Needed, spared: Sequence[Network]) -> Iterator[PolicyError]:
+    carried = needed.carried(section, spared)
     for id_, text, network in _restricted(section):
-        if owner := needed.inside(network, spared):
+        if owner := needed.inside(network, spared) or carried.inside(network, spared):
             expected = f"no network that contains {owner}: remove it, exclude the service, {_OR_NAME}"
             yield PolicyError(f"service {id_}", "networks", text, expected)
         for wider in spared:
@@ -134,6 +154,7 @@ def _services(section: Section, needed: Needed, spared: Sequence[Network]) -> It
 def _own_rules(
     section: Section, controller: Needed, spared: Sequence[Network], host: HostVariables
 ) -> Iterator[PolicyError]:
+    carried = controller.carried(section, spared)
     for index, rule in enumerate(section["settings"]["rules"]):
         if rule["verdict"] == "accept" or rule["direction"] == "forward":
             continue
@@ -148,7 +169,8 @@ def _own_rules(
                 continue
         everywhere = ("0.0.0.0/0", "::/0") if rule["direction"] == "in" else ()
         for text in rule["addresses"] or everywhere:
-            if owner := controller.inside(parsed(text), spared):
+            going = carried if rule["direction"] == "out" else Needed.of({})
+            if owner := controller.inside(parsed(text), spared) or going.inside(parsed(text), spared):
                 expected = f"addresses without {owner}, {_OR_NAME}"
                 yield PolicyError(host.where(_RULES), f"{_RULES}[{index}].addresses", text, expected)
 

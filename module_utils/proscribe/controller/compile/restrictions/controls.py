@@ -8,7 +8,7 @@ from ....host.controls.dns.backends.registry import FILTERS
 from ....host.controls.group_policy.applocker import AUDIT, MODES
 from ....model.types.plan import OrganisationRule
 from ..reading.values import choice, flag, length_or_forever, line, name_servers, networks, whole_number
-from .firewall_rules import read_rules
+from .firewall_rules import read_nat64, read_rules
 from .readers import read_browser_settings, read_extensions, read_texts
 from .variable import part, variable
 
@@ -128,6 +128,12 @@ class Network:
         choice("blocked", "unmanaged"),
         "Whether UDP port 443 is refused (blocked), so that browsers use TCP and can be filtered, or stays open "
         "(unmanaged).",
+    )
+    firewall_nat64: tuple[str, ...] = variable(
+        [],
+        read_nat64,
+        "The NAT64 prefixes of the organisation's own translators, by which IPv4 networks are refused too; "
+        "64:ff9b::/96 needs no entry; docs/firewall.md.",
     )
     firewall_log: bool = variable(
         True,

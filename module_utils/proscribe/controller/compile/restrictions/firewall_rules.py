@@ -1,4 +1,5 @@
-"""The organisation's own firewall rules, `proscribe_firewall_rules`: a list of mappings, checked word by word.
+"""The organisation's own firewall rules, `proscribe_firewall_rules`: a list of mappings, checked word by word. And the
+prefixes of its translators, `proscribe_firewall_nat64`.
 
 What is here reaches a file that root loads, so nothing gets through that was not spelled here: protocols, verdicts
 and directions out of lists, numbers and networks parsed and written anew, comments out of plain characters.
@@ -6,9 +7,11 @@ and directions out of lists, numbers and networks parsed and written anew, comme
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 
+from ....host.controls.firewall.carried import carriers
 from ....model.types.plan import OrganisationRule
 from ...policy_errors import Expected, close_to
 from ..reading.networks import merged, packed
@@ -17,9 +20,11 @@ KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment")
 DIRECTIONS = ("in", "out", "forward")
 PROTOCOLS = ("tcp", "udp", "icmp", "any")
 VERDICTS = ("accept", "reject", "drop")
+MOST_PREFIXES = 20  # each costs the firewall another set, and each list of networks another length
 MOST = 500  # rules of a host; long lists of addresses belong into one rule
 
 _COMMENT = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
+_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
 _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
@@ -32,6 +37,26 @@ def read_rules(value: object) -> tuple[OrganisationRule, ...]:
     if len(value) > MOST:
         raise Expected("", f"{len(value)} rules", f"at most {MOST}: one rule can have many addresses and ports")
     return tuple(_rule(item, f"[{index}]") for index, item in enumerate(value))
+
+
+def read_nat64(value: object) -> tuple[str, ...]:
+    """The prefixes of translators, in the order of their addresses. Raises Expected with the place of the mistake."""
+    if not isinstance(value, list | tuple) or len(value) > MOST_PREFIXES:
+        raise Expected("", value, f"a list of at most {MOST_PREFIXES} prefixes such as 2001:db8:64::/96")
+    prefixes: list[ipaddress.IPv6Network] = []
+    for index, item in enumerate(value):
+        prefix = packed(item) if isinstance(item, str) else None
+        if not isinstance(prefix, ipaddress.IPv6Network) or prefix.prefixlen not in _NAT64_LENGTHS:
+            lengths = ", ".join(map(str, _NAT64_LENGTHS))
+            raise Expected(f"[{index}]", item, f"an IPv6 prefix of {lengths} bits (RFC 6052), such as 2001:db8:64::/96")
+        if prefix.prefixlen == 96 and prefix.network_address.packed[8]:
+            raise Expected(f"[{index}]", item, "a prefix whose bits 64 to 71 are zero (RFC 6052)")
+        fixed = carriers([str(prefix)]).keys() - {str(prefix)}
+        for other in (*map(ipaddress.IPv6Network, sorted(fixed)), *prefixes):
+            if prefix.overlaps(other):
+                raise Expected(f"[{index}]", item, f"a prefix that does not overlap {other}")
+        prefixes.append(prefix)
+    return tuple(map(str, sorted(prefixes)))
 
 
 def _rule(value: object, key: str) -> OrganisationRule:

@@ -22,8 +22,9 @@ from ....base.patterns import MULTILINE, pattern
 from ....base.tuples import NamedTuple
 from ...system import Host
 from .. import management_exemptions
+from . import carried
 from .rule_text import MANAGEMENT, MEMBERS, OWN_RULES, Exempt, Exemptions, Network, spelled
-from .ruleset import own_rules, refused
+from .ruleset import carried_by, own_rules, refused
 
 if TYPE_CHECKING:
     from ....model.types.plan import Entry, Section
@@ -43,25 +44,33 @@ class Blocked(NamedTuple):
     """The networks that are refused, as they are spelled, by service; the organisation's own rules are one of them."""
 
     networks: Mapping[str, frozenset[str]]
+    among: carried.Carriers = {}
 
     @classmethod
     def by(cls, section: Section) -> Blocked:
         """What a plan's section refuses."""
-        return cls({id_: frozenset(networks) for id_, networks in _refused(section)})
+        return cls({id_: frozenset(networks) for id_, networks in _refused(section)}, carried_by(section))
 
     def of(self, network: Network) -> tuple[str, ...]:
         """The services in one of whose networks an address, or all of a network, lies.
 
         Searches only the few networks that can contain it, not all of them.
         """
-        wider = {spelled(network.supernet(new_prefix=length)) for length in range(network.prefixlen + 1)}
+        wider = {
+            spelled(inner.supernet(new_prefix=length))
+            for inner in (network, *carried.carried_in(network, self.among))
+            for length in range(inner.prefixlen + 1)
+        }
         return tuple(id_ for id_, spellings in self.networks.items() if not wider.isdisjoint(spellings))
 
     def met_by(self, network: Network) -> tuple[str, ...]:
         """The services one of whose networks has an address in common with a network."""
         within = self.of(network)
+        inner = (network, *carried.carried_in(network, self.among))
         parts = (
-            id_ for id_, texts in self.networks.items() if any(map(network.overlaps, map(ipaddress.ip_network, texts)))
+            id_
+            for id_, texts in self.networks.items()
+            if any(one.overlaps(refused) for refused in map(ipaddress.ip_network, texts) for one in inner)
         )
         return within if network.prefixlen == network.max_prefixlen else tuple(dict.fromkeys([*within, *parts]))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, Sequence
 
+from . import carried
 from .rule_text import DIRECTIONS, MANAGEMENT, OWN_RULES, Exemptions, block_of, refusing, sets, spelled
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ _PROTOCOLS = {"tcp": "meta l4proto tcp", "udp": "meta l4proto udp", "icmp": "met
 
 
 def render(
-    rules: Sequence[OrganisationRule], exemptions: Exemptions, blocks: list[str], logged: bool
+    rules: Sequence[OrganisationRule],
+    exemptions: Exemptions,
+    blocks: list[str],
+    logged: bool,
+    among: carried.Carriers,
 ) -> dict[str, list[str]]:
     """What the base chains do for them, by hook; their sets and chains are added to `blocks`."""
     verdicts = {rule["verdict"] for rule in rules}
@@ -45,7 +50,7 @@ def render(
             line
             for number, rule in enumerate(rules, 1)
             if rule["direction"] == direction
-            for line in _rule(rule, number, blocks)
+            for line in _rule(rule, number, blocks, among)
         ]
         if lines:
             first = list(_first(hook, exemptions, blocks))
@@ -70,16 +75,16 @@ def _first(hook: str, exemptions: Exemptions, blocks: list[str]) -> Iterator[str
             yield f'{family} saddr {spelled(network)} tcp dport {port} accept comment "{CONTROLLER}"'
 
 
-def _rule(rule: OrganisationRule, number: int, blocks: list[str]) -> Iterator[str]:
+def _rule(rule: OrganisationRule, number: int, blocks: list[str], among: carried.Carriers) -> Iterator[str]:
     """The lines of one rule: one, or one for each set of its addresses."""
     verdict = {"accept": "accept", "reject": f"jump refuse-{OWN_RULES}", "drop": f"jump drop-{OWN_RULES}"}
     comment = f' comment "{rule["comment"]}"' if rule.get("comment") else ""
-    for match in _addresses(rule, number, blocks):
+    for match in _addresses(rule, number, blocks, among):
         words = [match, _protocol(rule, match), verdict[rule["verdict"]]]
         yield " ".join(word for word in words if word) + comment
 
 
-def _addresses(rule: OrganisationRule, number: int, blocks: list[str]) -> Iterator[str]:
+def _addresses(rule: OrganisationRule, number: int, blocks: list[str], among: carried.Carriers) -> Iterator[str]:
     if not rule["addresses"]:
         yield ""
         return
@@ -87,6 +92,8 @@ def _addresses(rule: OrganisationRule, number: int, blocks: list[str]) -> Iterat
     for match, block in sets(rule["addresses"], f"own{number}-nets", field=field):
         blocks.append(block)
         yield match
+    if rule["direction"] != "in":  # what comes in may carry any address: an accept would believe it
+        yield from carried.matches_with_prefix(rule["addresses"], f"own{number}-nets", among, blocks)
 
 
 def _protocol(rule: OrganisationRule, match: str) -> str:

@@ -1,6 +1,7 @@
 """The nftables table that a plan calls for, as text, in the very spelling in which nft lists it.
 
     output, forward -> restricted -> refuse_<service>
+                                  -> carried-<bits> -> refuse_<service>   (IPv6 addresses that carry an IPv4 address)
     input           ->                                    (only where the organisation has rules of its own for it)
                     -> own-in, own-out, own-forward
 
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
 
 from ....model.plan import RESTRICTED
 from ...system import WRITTEN_BY
+from . import carried
 from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
 
 if TYPE_CHECKING:
@@ -47,6 +49,11 @@ def refused(section: Section) -> dict[str, Entry]:
 def own_rules(section: Section) -> Sequence[OrganisationRule]:
     """The organisation's own rules of a plan's section."""
     return section["settings"].get("rules") or ()
+
+
+def carried_by(section: Section) -> carried.Carriers:
+    """Return the prefixes of IPv6 addresses that carry IPv4 addresses in a plan's section."""
+    return carried.carriers(section["settings"].get("nat64", ()))
 
 
 def refused_everywhere(section: Section) -> dict[str, str]:
@@ -75,6 +82,8 @@ def render(section: Section, exemptions: Exemptions) -> str:
     logged = bool(section["settings"].get("log"))
     blocks: list[str] = []
     rules: list[str] = []
+    among = carried_by(section)
+    carrying: dict[carried.Shape, list[str]] = {}
     for rule, match in refused_everywhere(section).items():
         blocks += refusing(f"-{rule}", logged)
         rules.append(f"{match} jump refuse-{rule}")
@@ -90,6 +99,11 @@ def render(section: Section, exemptions: Exemptions) -> str:
         for match, block in sets(entry["networks"], f"nets_{id_}"):
             blocks.append(block)
             rules.append(f"{match} {ports}jump refuse_{id_}")
+        for shape, match in carried.matches(entry["networks"], f"nets_{id_}", among, blocks):
+            carrying.setdefault(shape, []).append(f"{match} {ports}jump refuse_{id_}")
+    for shape, lines in carrying.items():
+        blocks.append(block_of(f"chain {shape.chain}", lines))
+    rules += [f"ip6 daddr {prefix} jump {shape.chain}" for prefix, shape in among.items() if shape in carrying]
     forced = []
     if exemptions.askers:
         blocks += refusing(f"-{PLAIN_DNS}", logged, let=exemptions.askers)
@@ -100,11 +114,11 @@ def render(section: Section, exemptions: Exemptions) -> str:
             organisation_rules,  # most organisations have none, and an audit pays for every line that a host compiles
         )
 
-        for hook, lines in organisation_rules.render(own_rules(section), exemptions, blocks, logged).items():
+        for hook, lines in organisation_rules.render(own_rules(section), exemptions, blocks, logged, among).items():
             hooks.setdefault(hook, []).extend(lines)
     elif not rules and not forced:
         return ""
-    passing = list(_passing(exemptions, blocks, forced))
+    passing = list(_passing(exemptions, blocks, forced, among))
     blocks.append(block_of("chain restricted", [*passing, *rules, *_witness(exemptions)]))
     for hook, lines in hooks.items():
         # What a host says to itself, its own outer addresses included, leaves through the loopback device. Any other
@@ -115,7 +129,9 @@ def render(section: Section, exemptions: Exemptions) -> str:
     return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
 
 
-def _passing(exemptions: Exemptions, blocks: list[str], forced: Sequence[str]) -> Iterator[str]:
+def _passing(
+    exemptions: Exemptions, blocks: list[str], forced: Sequence[str], among: carried.Carriers
+) -> Iterator[str]:
     """The rules that come first, and the sets they need.
 
     `forced` says who may ask name servers at all; what this host asks is let pass for them only.
@@ -138,6 +154,8 @@ def _passing(exemptions: Exemptions, blocks: list[str], forced: Sequence[str]) -
         reasons = {spelled(entry.network): entry.reason for entry in exempt}
         for match, block in sets(list(reasons), f"{name}-nets", reasons=reasons):
             blocks.append(block)
+            yield f"{match} {ports}accept"
+        for match in carried.matches_with_prefix(reasons, f"{name}-nets", among, blocks):
             yield f"{match} {ports}accept"
 
 

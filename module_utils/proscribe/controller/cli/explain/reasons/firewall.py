@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 
 from .....host.controls.firewall import rule_text, ruleset
+from .....host.controls.firewall.carried import carried_in
 from .....model.types.plan import Entry, Section
 from ....report.text.wording import counted, some
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
@@ -46,7 +47,9 @@ def _address(about: Subject, policy: Policy, section: Section) -> Iterator[Reaso
     network, port = about.question.network, about.question.port
     if network is None:  # an ADDRESS has one
         return
-    exempt = [text for text in section["settings"].get("management", ()) if _inside(network, text)]
+    carried = carried_in(network, ruleset.carried_by(section))
+    networks = [network, *carried]
+    exempt = [text for text in section["settings"].get("management", ()) if _inside(networks, text)]
     if exempt:
         yield Reason(OPEN, f"inside {exempt[0]} of proscribe_management, which is never cut")
         return
@@ -56,17 +59,20 @@ def _address(about: Subject, policy: Policy, section: Section) -> Iterator[Reaso
         if service.id not in section["services"]:
             yield missing(policy, "firewall", service, f"{service.name} is not refused by address")
     for id_, entry in section["services"].items():
-        inside = [one for one in ruleset.networks(entry) if one.overlaps(network)]
-        if not inside:
+        pairs = [(asked, one) for one in ruleset.networks(entry) for asked in networks if one.overlaps(asked)]
+        if not pairs:
             continue
-        whole = inside[0].prefixlen <= network.prefixlen
+        inside = [one for _, one in pairs]
+        whole = inside[0].prefixlen <= pairs[0][0].prefixlen
         where = f"in {inside[0]}" if whole else f"in part, {some([*map(str, inside)], 3)}"
+        if pairs[0][0] in carried:
+            where = f"carries {rule_text.spelled(pairs[0][0])} to a translator, {where}"
         text = f"{where}, of {entry['name']}{_ports(entry)}"
         if port is not None and entry["ports"] and port not in entry["ports"]:
             yield Reason(OPEN, f"port {port} is not refused; it lies {text}", id_)
         else:
             yield from by_mode(policy, id_, entry, text)
-    yield from _own_rules(network, port, section)
+    yield from _own_rules(networks, port, section)
 
 
 def _everywhere(port: int, policy: Policy, section: Section) -> Iterator[Reason]:
@@ -82,14 +88,14 @@ def _everywhere(port: int, policy: Policy, section: Section) -> Iterator[Reason]
         yield Reason(OPEN, "QUIC (UDP) is refused everywhere, and programs go on over TCP")
 
 
-def _own_rules(network: rule_text.Network, port: int | None, section: Section) -> Iterator[Reason]:
+def _own_rules(networks: Sequence[rule_text.Network], port: int | None, section: Section) -> Iterator[Reason]:
     """What the organisation's own rules do: the first that fits decides, for the host itself and for guests behind it.
 
     What guests may do is printed but does not count: the answer is the host's.
     """
     for direction, sender in (("out", "from this host"), ("forward", "from guests behind it")):
         for number, rule in enumerate(section["settings"].get("rules", ()), 1):
-            inside = not rule["addresses"] or any(_inside(network, text) for text in rule["addresses"])
+            inside = not rule["addresses"] or any(_inside(networks, text) for text in rule["addresses"])
             if rule["direction"] != direction or not inside or not _has_port(rule["ports"], port):
                 continue
             closes = rule["verdict"] != "accept" and direction == "out"
@@ -112,6 +118,6 @@ def _ports(entry: Entry) -> str:
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 
 
-def _inside(network: rule_text.Network, text: str) -> bool:
+def _inside(networks: Sequence[rule_text.Network], text: str) -> bool:
     outer = ipaddress.ip_network(text)
-    return outer.overlaps(network) and outer.prefixlen <= network.prefixlen
+    return any(outer.overlaps(network) and outer.prefixlen <= network.prefixlen for network in networks)
