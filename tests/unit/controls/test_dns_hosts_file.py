@@ -199,7 +199,7 @@ def test_the_record_says_that_sub_domains_are_not_covered(host: Host) -> None:
     assert (note.rule, note.state, note.drifted) == ("dns/sub-domains", NOT_APPLICABLE, False)
     assert "install and use dnsmasq or unbound" in note.findings[0].detail
     chosen = {"controls": {"dns": {**WECHAT["controls"]["dns"], "settings": {"backend": "hosts"}}}}
-    assert dns.observe(host, chosen)[-1].findings[0].detail.endswith("exact names and addresses only")
+    assert dns.observe(host, chosen)[-1].findings[0].detail.endswith("pass it with HOSTALIASES or LOCALDOMAIN")
     assert [verdict.rule for verdict in dns.observe(host, plan())] == ["dns/hosts-file"]
 
 

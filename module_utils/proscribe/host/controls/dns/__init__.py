@@ -114,7 +114,8 @@ def _left_over(host: Host, choice: Choice, all_of_them: bool = False) -> list[Fi
 
 def _sub_domains(choice: Choice) -> Verdict:
     detail = (
-        f"not covered, nor are canaries: /etc/hosts has exact names and addresses only{choice.why and '; '}{choice.why}"
+        "not covered, nor are canaries: /etc/hosts has exact names and addresses only, "
+        f"and programs pass it with HOSTALIASES or LOCALDOMAIN{choice.why and '; '}{choice.why}"
     )
     finding = Finding("coverage", "sub-domains", manager="hosts", path=hosts_file.PATH, detail=detail)
     return Verdict("dns/sub-domains", NOT_APPLICABLE, (finding,), reason="the hosts file cannot cover them")
