@@ -56,6 +56,7 @@ systemctl --quiet mask systemd-modules-load.service systemd-sysctl.service syste
     proc-sys-fs-binfmt_misc.automount dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
     sys-kernel-config.mount sys-fs-fuse-connections.mount
 """
+RESOLVERS = ("dnsmasq", "unbound", "network-manager", "systemd-resolved", "libnss-resolve")
 LAYERS = {
     # Whole hosts: they boot with systemd and answer SSH. What a test wants to run it starts itself.
     "host": Layer(
@@ -76,7 +77,10 @@ LAYERS = {
     ),
     "shells": Layer("host", ("csh", "tcsh", "fish", "zsh", "ksh", "mksh", "busybox")),
     "docker": Layer("managed", ("docker.io",), "systemctl --quiet disable docker.socket docker containerd"),
-    "resolvers": Layer("host", ("dnsmasq", "unbound", "network-manager", "systemd-resolved", "libnss-resolve"), ""),
+    "resolvers": Layer("host", RESOLVERS),
+    # Users may ask NetworkManager and systemd-resolved for changes. Nothing goes over `resolvers`, whose resolv.conf is a
+    # link that leads nowhere yet.
+    "seats": Layer("host", (*RESOLVERS, "polkitd")),
     "snap": Layer("host", ("snapd", "polkitd")),
     "wine": Layer("host", ("wine", "wine64")),
     "chromium": Layer("host", ("chromium",)),
@@ -97,7 +101,7 @@ LAYERS = {
 }
 USUAL = {
     "integration": (
-        *("trixie", "trixie-host", "trixie-managed", "trixie-resolvers", "trixie-snap", "trixie-wine"),
+        *("trixie", "trixie-host", "trixie-managed", "trixie-resolvers", "trixie-seats", "trixie-snap", "trixie-wine"),
         *("trixie-domain", "trixie-systems", "trixie-appliances", "trixie-shells"),
     ),
     "nightly": ("sid-managed", "sid-dnf5", "trixie-builder"),

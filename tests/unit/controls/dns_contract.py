@@ -95,6 +95,8 @@ class Machine(Host):
             return Result(
                 0, "\n".join(f"Id={unit}\nActiveState={how}\nMainPID={pid}\n" for unit, how, pid in units), ""
             )
+        if argv[0].endswith("/busctl"):  # no link has a domain of its own
+            return Result(0, '{"type":"aa{sv}","data":[]}', "")
         link = Path(self.root, SYSTEM, "multi-user.target.wants", argv[-1])
         if "enable" in argv and not link.is_symlink():
             link.symlink_to(f"/{SYSTEM}/{argv[-1]}")

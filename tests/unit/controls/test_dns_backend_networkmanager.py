@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
 from proscribe.host.controls.dns.backends import networkmanager
 from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.system import WRITTEN_BY, Host
+from proscribe.host.system import WRITTEN_BY, Host, Result
 
 SAMPLE = Sample(
     files={
@@ -20,7 +21,7 @@ SAMPLE = Sample(
         "proc/80/status": "Name:\tdnsmasq\nPPid:\t77\nUid:\t7\t7\t7\t7\n",
     },
     refusal=f"dnsmasq[301]: config {OPENED} is NXDOMAIN",
-    tools=("dnsmasq", "nmcli"),
+    tools=("dnsmasq", "nmcli", "busctl"),
     links={"proc/80/exe": "/usr/sbin/dnsmasq"},
 )
 
@@ -107,3 +108,37 @@ def test_what_an_earlier_run_could_have_left(tmp_path: Path) -> None:
     for units, left in [({networkmanager.UNIT: 77}, [RELOAD]), ({networkmanager.UNIT: 0}, []), ({}, [])]:
         found = networkmanager.standing(Host(str(tmp_path)), RUNS._replace(units=units))
         assert found == [({FILE: "", SWITCH: ""}, (), (), (), left, ())]
+
+
+def configuration(*domains: str) -> str:
+    """What busctl prints of NetworkManager's DNS configuration, as version 1.52 gives it."""
+    link = {
+        "nameservers": {"type": "as", "data": ["198.51.100.53"]},
+        "domains": {"type": "as", "data": list(domains)},
+        "interface": {"type": "s", "data": "link0"},
+        "priority": {"type": "i", "data": 100},
+        "vpn": {"type": "b", "data": False},
+    }
+    return json.dumps({"type": "aa{sv}", "data": [link]})
+
+
+@pytest.mark.parametrize(
+    ("answer", "lent", "unseen"),
+    [
+        (Result(0, configuration("~a.WeChat.com", "corp.example"), ""), ["a.wechat.com", "corp.example"], ""),
+        (Result(0, configuration("~.", "."), ""), [], ""),  # for every name, and dnsmasq has our names for wider ones
+        (Result(0, '{"type":"aa{sv}","data":[]}', ""), [], ""),
+        (Result(0, '{"type":"aa{sv}","data":[{"nameservers":{"type":"as","data":[]}}]}', ""), [], ""),
+        (Result(1, "", "Failed to get property: access denied"), [], "Failed to get property: access denied"),
+        (Result(0, '{"data": [7]}', ""), [], '{"data": [7]}'),
+        (Result(0, "[]", ""), [], "[]"),
+        (None, [], "busctl is not installed"),
+    ],
+)
+def test_which_domains_a_link_is_asked_for(tmp_path: Path, answer: Result | None, lent: list[str], unseen: str) -> None:
+    made = host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
+    made.run = lambda argv, **_: answer if argv[0].endswith("/busctl") else Result(0, "", "")  # type: ignore[method-assign]
+    found = networkmanager.describe(made, RUNS, {})
+    assert list(found.lent) == [("link0", domain) for domain in lent]
+    assert unseen in found.unseen
+    assert bool(found.unseen) is bool(unseen)

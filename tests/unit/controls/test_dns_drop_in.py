@@ -36,6 +36,8 @@ def test_it_answers_where_programs_ask_it(tmp_path: Path, servers: list[str], ad
         "logs": "",
         "bypasses": past,
         "routed": (),
+        "lent": (),
+        "unseen": "",
         "openers": (),
         "more": "",
     }

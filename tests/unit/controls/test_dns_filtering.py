@@ -193,3 +193,25 @@ def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path: Pa
     _, whole = observed(Machine(tmp_path), made(routed=[("tun0", domain)]))
     said = [(finding.id, finding.detail) for finding in whole.findings]
     assert (said, whole.drifted) == ([("tun0", f"its own name servers are asked for {domain}")] * counts, False)
+
+
+@pytest.mark.parametrize(
+    ("domain", "opens"),
+    [
+        ("wechat.com", True),
+        ("photos.wechat.com", True),
+        ("open.wechat.com", False),
+        ("wx.qq.com", False),  # left alone
+        ("com", False),  # the filter's own line is for a narrower name
+    ],
+)
+def test_a_domain_for_which_the_filter_asks_a_link_opens_its_names(tmp_path: Path, domain: str, opens: bool) -> None:
+    wechat, whole = observed(Machine(tmp_path), made(lent=[("link0", domain)]))
+    said = [(finding.id, finding.detail) for finding in wechat.findings if finding != LEFT]
+    assert said == [("link0", f"its own name servers are asked for {domain}")] * opens
+    assert (wechat.drifted, whole.state) == (False, "compliant")
+
+
+def test_a_filter_that_does_not_say_for_which_domains_it_asks_a_link_is_unknown(tmp_path: Path) -> None:
+    _, whole = observed(Machine(tmp_path), made(unseen="NetworkManager does not say"))
+    assert (whole.state, whole.reason) == ("unknown", "NetworkManager does not say")

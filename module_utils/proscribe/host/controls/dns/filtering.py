@@ -57,6 +57,9 @@ class Filter(NamedTuple):
     logs: str = ""  # the unit in whose journal it logs hits; "" if it logs none
     bypasses: Sequence[Finding] = ()  # bypasses that enforcing does not close
     routed: Sequence[tuple[str, str]] = ()  # (link, domain): what systemd-resolved asks a link's own servers
+    # (link, domain): for these the filter itself asks a link's own servers, whatever its file has for wider names.
+    lent: Sequence[tuple[str, str]] = ()
+    unseen: str = ""  # why that is not known
     openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
     more: str = ""  # further lines of the file
 
@@ -90,7 +93,7 @@ def observe(
     is_stub = any(address in STUBS for stage in stages for address, _ in stage.answers)
     effect = of_filter(host, desired, partial(_gives_up, host, stages), not is_stub) if served else Tried()
     blocked = (names if current == text else set(filter_.language.blocked.findall(current))) - {effect.opened}
-    unseen = unseen or effect.unseen
+    unseen = unseen or effect.unseen or filter_.unseen
     verdicts = service_verdicts(section, desired, blocked, pattern, idle or effect.idle, unseen)
     if served:  # a restart corrects nothing of what is wrong all the same
         verdicts = [verdict._replace(drifted=False) for verdict in verdicts]
@@ -198,7 +201,7 @@ def _beside(host: Host, text: str) -> list[Finding]:
 
 
 def _with_openers(verdict: Verdict, section: Section, desired: Desired, filter_: Filter) -> Verdict:
-    """The verdict, with the organisation's own lines that open what the service's rule blocks."""
+    """The verdict, with the organisation's own lines that open what the service's rule blocks, and links that do."""
     id_ = verdict.rule.partition("/")[2]
     names = set(desired.services.get(id_, ())) - set(desired.left)
     found = [
@@ -207,6 +210,11 @@ def _with_openers(verdict: Verdict, section: Section, desired: Desired, filter_:
         )
         for path, line, name in filter_.openers
         if covering(name, names) and not covering(name, desired.through)
+    ]
+    found += [
+        Finding("link", link, manager=filter_.manager, detail=f"its own name servers are asked for {domain}")
+        for link, domain in filter_.lent
+        if covering(domain, names | desired.through) in names
     ]
     if not found:
         return verdict

@@ -7,6 +7,7 @@ file switches it on.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ....system import WRITTEN_BY, Host
@@ -45,6 +46,12 @@ DECLARED = Declared(
     ),
 )
 RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
+_MANAGER = "org.freedesktop.NetworkManager"
+CONFIGURED = (
+    *("--json=short", "get-property", _MANAGER, "/org/freedesktop/NetworkManager/DnsManager"),
+    *(f"{_MANAGER}.DnsManager", "Configuration"),
+)
+CANNOT_SAY = "NetworkManager does not say for which domains it asks the servers of a link"
 # In the order in which NetworkManager reads them (NetworkManager.conf(5)): a later one wins.
 CONFIGURATION = (
     "/usr/lib/NetworkManager/conf.d",
@@ -87,6 +94,8 @@ def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
     switched = mode(host) == "dnsmasq"
     switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
     others = [f"{FOLDER}/{name}" for name in host.list(FOLDER) if f"{FOLDER}/{name}" != FILE]
+    there = host.stat(FILE) is not None
+    lent, unseen = _lent(host) if there else ([], "")
     led = switched or any(map(loopback, observed.servers))  # else it leads there as soon as it is switched on
     return Filter(
         manager=NAME,
@@ -97,8 +106,33 @@ def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
         units=(UNIT,),
         logs=UNIT if logs_queries(content(host, path) for path in others) else "",
         bypasses=round_it(host, observed, NAME) if led or host.stat(SWITCH) is not None else (),
+        lent=lent,
+        unseen=unseen,
         openers=openers(host, others, ()),
     )
+
+
+def _lent(host: Host) -> tuple[list[tuple[str, str]], str]:
+    """Return (link, domain) for the domains that NetworkManager has its dnsmasq ask a link's own servers, and why they
+    are not known.
+
+    A user at the desktop may add a connection with such a domain. For dnsmasq it counts more than our file, which has
+    the same name or a wider one.
+    """
+    busctl = host.tool("busctl")
+    if busctl is None:
+        return [], f"{CANNOT_SAY}: busctl is not installed"
+    answer = host.run([busctl, *CONFIGURED])
+    try:
+        links = json.loads(answer.out)["data"]
+        return [
+            (str(link.get("interface", {}).get("data", "")), domain.strip("~.").lower())
+            for link in links
+            for domain in link.get("domains", {}).get("data", ())
+            if domain.strip("~.")
+        ], ""
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return [], f"{CANNOT_SAY}: busctl says {' '.join((answer.err or answer.out).split())[-200:]!r}"
 
 
 def standing(host: Host, observed: Observed) -> list[Stage]:
