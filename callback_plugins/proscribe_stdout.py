@@ -60,7 +60,7 @@ from proscribe.controller.report.storage.difference_files import DifferenceFiles
 from proscribe.controller.report.terminal import differences
 from proscribe.controller.report.terminal.dry_run import DryRun
 from proscribe.controller.report.text.layout import fitted, screen_width
-from proscribe.controller.report.text.wording import PREFIXES, clean, message
+from proscribe.controller.report.text.wording import PREFIXES, clean, message, unreachable
 
 Difference = Mapping[str, Any]  # of a file, as its module reports it
 
@@ -154,7 +154,7 @@ class CallbackModule(Default):
             super().v2_runner_on_unreachable(result)
             return
         self._warn(result)
-        what = f"unreachable: {self._host(result)}: {message(result.result.get('msg'))}"
+        what = f"unreachable: {self._host(result)}: {unreachable(result.result.get('msg'))}"
         self._say(what, C.COLOR_UNREACHABLE, failure=True)
 
     def v2_on_file_diff(self, result: Any) -> None:

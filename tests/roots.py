@@ -78,8 +78,8 @@ LAYERS = {
     "shells": Layer("host", ("csh", "tcsh", "fish", "zsh", "ksh", "mksh", "busybox")),
     "docker": Layer("managed", ("docker.io",), "systemctl --quiet disable docker.socket docker containerd"),
     "resolvers": Layer("host", RESOLVERS),
-    # Users may ask NetworkManager and systemd-resolved for changes. Nothing goes over `resolvers`, whose resolv.conf is a
-    # link that leads nowhere yet.
+    # Users may ask NetworkManager and systemd-resolved for changes. It cannot go over `resolvers`, whose resolv.conf is
+    # a link that leads nowhere yet.
     "seats": Layer("host", (*RESOLVERS, "polkitd")),
     "snap": Layer("host", ("snapd", "polkitd")),
     "wine": Layer("host", ("wine", "wine64")),

@@ -34,7 +34,7 @@ from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.journal import Journal
 from proscribe.controller.report.terminal import lifting, summary
 from proscribe.controller.report.text.command import Call
-from proscribe.controller.report.text.wording import clean, message
+from proscribe.controller.report.text.wording import clean, message, unreachable
 from proscribe.controller.rollout import Decision, deciding
 from proscribe.model.quarantined import LIST
 from proscribe.model.types.answer import ObservationAnswer
@@ -125,7 +125,7 @@ class ReportedRun:
 
     def unreachable(self, result: Any) -> None:
         """Take that a host could not be reached, or not any more."""
-        host, why = result.host.get_name(), message(result.result.get("msg"))
+        host, why = result.host.get_name(), unreachable(result.result.get("msg"))
         if self.course is not None:
             self.course.failed(host, f"unreachable: {why}")
         self.collector.unreachable(host, why)

@@ -92,8 +92,10 @@ def answers(directory: Path, server: str, name: str, environment: dict[str, str]
     return {line.split()[0] for line in done.stdout.splitlines()}
 
 
-@pytest.mark.parametrize("way", BY_ENVIRONMENT)
-def test_variables_pass_the_hosts_file_and_the_record_says_so(tmp_path: Path, upstream: NameServer, way: str) -> None:
+@pytest.mark.parametrize("variables", BY_ENVIRONMENT)
+def test_variables_pass_the_hosts_file_and_the_record_says_so(
+    tmp_path: Path, upstream: NameServer, variables: str
+) -> None:
     os.chmod(tmp_path, 0o755)
     for directory in ("etc", "var/lib"):
         (tmp_path / directory).mkdir(parents=True)
@@ -102,7 +104,7 @@ def test_variables_pass_the_hosts_file_and_the_record_says_so(tmp_path: Path, up
     for action in dns.enforce(host, PLAN).actions:
         action.apply()
     assert answers(tmp_path, UPSTREAM, "wechat.com", {}) == {"0.0.0.0"}
-    assert answers(tmp_path, UPSTREAM, *BY_ENVIRONMENT[way]) == {ADDRESS}
+    assert answers(tmp_path, UPSTREAM, *BY_ENVIRONMENT[variables]) == {ADDRESS}
     (verdict,) = (verdict for verdict in dns.observe(host, PLAN) if verdict.rule == "dns/sub-domains")
     (finding,) = verdict.findings
     assert "HOSTALIASES" in finding.detail

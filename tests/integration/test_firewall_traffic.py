@@ -46,12 +46,12 @@ def test_every_other_address_works(world: World, address: str) -> None:
 
 
 NAT64 = "2001:db8:64:64::/64"  # a translator's own prefix (RFC 6052)
-# Addresses by which a translator or a relay in the network reaches an IPv4 address: of BLOCKED, FREE and BLOCKED_HOST.
+# Addresses by which a translator or a tunnel in the network reaches an IPv4 address: of BLOCKED, FREE and BLOCKED_HOST.
 CARRIED = {
     "64:ff9b::cb00:7107": ("64:ff9b::c633:6450", "64:ff9b::c633:6407"),  # RFC 6052, the well-known prefix
     "64:ff9b:1:2::cb00:7107": ("64:ff9b:1:2::c633:6450", "64:ff9b:1:2::c633:6407"),  # RFC 8215, a prefix of 96 bits
     "2001:db8:64:64:cb:71:700::": ("2001:db8:64:64:c6:3364:5000::", "2001:db8:64:64:c6:3364:700::"),
-    # Translators need not look at bits 64 to 71, nor at what follows the address.
+    # Translators need not check bits 64 to 71, nor at what follows the address.
     "2001:db8:64:64:1cb:71:700:1": ("2001:db8:64:64:1c6:3364:5000:1", "2001:db8:64:64:1c6:3364:700:1"),
     "2002:cb00:7107::1": ("2002:c633:6450::1", "2002:c633:6407::1"),  # RFC 3056, 6to4
     "2001:0:c000:201:0:f00:34ff:8ef8": ("2001:0:c000:201:0:f00:39cc:9baf", "2001:0:c000:201:0:f00:39cc:9bf8"),  # Teredo

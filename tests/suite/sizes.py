@@ -194,6 +194,7 @@ TABLE = (
     Row("integration/test_launches.py", CHANGED, _WATCH),
     Row("integration/test_launches_connector.py", ALWAYS, _WATCH),
     Row("integration/test_tampering.py", NIGHTLY, (*_WATCH, *_APPS, *_BROWSER, *_FIREWALL, *_DNS)),
+    Row("integration/test_ssh_startups.py", CHANGED, (*_FIREWALL, "module_utils/proscribe/host/watch/ssh_startups.py")),
     Row("integration/test_watch.py", CHANGED, _WATCH),
     Row("integration/test_watch_day.py", ALWAYS, _WATCH),
     Row("integration/test_watch_faults.py", CHANGED, _WATCH),

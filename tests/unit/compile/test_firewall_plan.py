@@ -55,6 +55,7 @@ RULE = {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject
         ({}, {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": []}),
         ({"firewall_quic": "blocked", "firewall_log": False}, {"quic": "blocked", "log": False}),
         ({"firewall_nat64": ["2001:db8:64::/96"]}, {"nat64": ["2001:db8:64::/96"]}),
+        ({"firewall_local_ssh": 8}, {"local_ssh": 8}),
         ({"firewall_rules": [RULE]}, {"rules": [{**RULE, "ports": ["25"], "addresses": [], "comment": ""}]}),
         (
             {"firewall_rules": [RULE], "firewall_quic": "blocked", "effective_from": "2027-01-01"},

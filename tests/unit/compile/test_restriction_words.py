@@ -62,11 +62,20 @@ UNSET = {
     "notify": {},
 }
 LISTS = "services_include services_exclude groups_restricted catalog_dirs waivers_removed browser_extensions_allowed "
-LISTS += "management firewall_rules dns_upstreams group_policy exports_fed schedule_options schedule_signers"
+LISTS += (
+    "management firewall_rules firewall_nat64 dns_upstreams group_policy exports_fed schedule_options schedule_signers"
+)
 TEXTS = "catalog zone waivers_dir gate_baseline reports user_notice refusal_notice request_url exports_key "
 TEXTS += "schedule_refresh schedule_account schedule_directory schedule_repository schedule_first_commit "
 TEXTS += "schedule_inventory schedule_ansible"
-OFF = {"waiver_blanket": False, "probe": False, "dns_force": False, "watch": 0, "reports_keep": 0}
+OFF = {
+    "waiver_blanket": False,
+    "probe": False,
+    "dns_force": False,
+    "firewall_local_ssh": 0,
+    "watch": 0,
+    "reports_keep": 0,
+}
 
 
 def test_what_every_variable_is_when_nobody_sets_it() -> None:

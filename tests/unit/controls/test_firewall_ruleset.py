@@ -138,6 +138,16 @@ def test_quic_is_refused_where_the_plan_says_so_and_counts_for_itself() -> None:
     assert render(with_settings(section(), quic="unmanaged"), Exemptions()) == ""
 
 
+def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_passes() -> None:
+    text = render(with_settings(section(), local_ssh=8), Exemptions(ssh_ports=(22, 2222)))
+    limit = "tcp dport { 22, 2222 } ct state new meta skuid != 0 ct count over 8 jump refuse-local-ssh"
+    assert rules(text, "output")[1:3] == (f"meta oiftype loopback {limit}", "meta oiftype loopback accept")
+    assert not any("local-ssh" in line for line in rules(text, "forward"))
+    assert changed(text, "over 8", "over 9000")["local-ssh"] == [
+        f"rule meta oiftype loopback {limit}: missing in chain output"
+    ]
+
+
 def test_a_log_line_names_the_service_and_the_user_and_is_limited() -> None:
     text = render(with_settings(section(telegram=["203.0.113.7"]), log=True), Exemptions())
     logging = [line for line in rules(text, "refuse_telegram") if " log " in line]

@@ -188,3 +188,21 @@ def test_services_of_which_nothing_is_known() -> None:
     found = [{"rule": "apps/a"}, {"rule": "dns/b"}, {"rule": "apps/c"}]
     assert wording.nothing_known({"nothing_known": found}) == {"apps": ["a", "c"], "dns": ["b"]}  # type: ignore[typeddict-item]
     assert wording.nothing_known({}) == {}  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("text", "closed"),
+    [
+        ("Failed to connect to the host via ssh: kex_exchange_identification: read: Connection reset by peer", True),
+        ("Failed to connect to the host via ssh: Connection closed by 192.0.2.7 port 22", True),
+        ("Connection timed out during banner exchange", True),
+        ("kex_exchange_identification: banner line 0: Exceeded MaxStartups", True),
+        ("ssh: connect to host 192.0.2.7 port 22: No route to host", False),
+        ("admin@192.0.2.7: Permission denied (publickey).", False),
+        ("Shared connection to 192.0.2.7 closed.", False),
+    ],
+)
+def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text: str, closed: bool) -> None:
+    said = wording.unreachable(text)
+    assert ("MaxStartups. See it on the host: ps -C sshd -o args=" in said) is closed
+    assert said.startswith(wording.message(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -468,3 +469,41 @@ def test_nobody_but_root_can_read_it(watched: Watched, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Made, "read", unseen)
     assert pause.active(watched[0]) is None and files.renewed(watched[0]) is None and files.state(watched[0]) == {}
+
+
+def listening_sshd(host: Made, number: int, owner: int = 0) -> None:
+    """sshd's listener as OpenSSH 10 titles it, and two connections of user 1004 to it from this host."""
+    place = Path(host.root, "proc/9")
+    place.mkdir(parents=True, exist_ok=True)
+    if not (place / "exe").is_symlink():
+        (place / "exe").symlink_to("/usr/sbin/sshd")
+    (place / "cmdline").write_text(f"sshd: /usr/sbin/sshd -D [listener] {number} of 10-100 startups\0")
+    os.chown(place, owner, owner)
+    pairs = [("0100007F:C350", "0100007F:0016", 1004), ("0100007F:0016", "0100007F:C350", 0)]
+    pairs += [("0100007F:C351", "0100007F:0016", 1004), ("0100007F:0016", "0100007F:C351", 0)]
+    pairs += [("0A00000A:C352", "0B00000A:0016", 1005)]  # to another host
+    lines = [f"{n}: {near} {far} 01 0:0 0:0 0 {uid} 0" for n, (near, far, uid) in enumerate(pairs)]
+    Path(host.root, "proc/net").mkdir(parents=True, exist_ok=True)
+    Path(host.root, "proc/net/tcp").write_text("\n".join(["sl local remote st", *lines, ""]))
+
+
+def test_an_sshd_that_refuses_connections_is_written_down_once_with_whose_they_are(watched: Watched) -> None:
+    host, made = watched
+    listening_sshd(host, 9)
+    observe_once(host, Ban())
+    listening_sshd(host, 100, owner=1004)  # a title that a user gave
+    observe_once(host, Ban())
+    assert events(host) == []
+    for _ in range(2):
+        listening_sshd(host, 67)
+        observe_once(host, Ban())
+    assert events(host) == ["drift"]
+    listening_sshd(host, 0)
+    observe_once(host, Ban())
+    assert events(host) == ["drift", "corrected"]
+    (incident,) = summary(host, made)["incidents"]
+    assert (incident["rules"], incident["users"]) == (["watch/ssh"], ["1004"])
+    assert incident["cause"] == (
+        "sshd refuses some of the others: 67 connections have not logged in (MaxStartups 10-100); "
+        "2 from this host by 1004"
+    )

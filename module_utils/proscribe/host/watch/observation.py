@@ -19,6 +19,7 @@ from ...model.plan import has_hours_or_groups, once
 from ...model.plan import known as known_plan
 from ..controls.apps.requests.answers import NOTIFIED
 from ..system import ControlError, Host, Unseen
+from . import ssh_startups
 from .causes import by_cause
 from .correcting import LimitedChanges, correct_control, list_by_user, make_uncorrected
 from .state import clock, effective, files, journal, pause, reservations
@@ -92,6 +93,7 @@ class Observation:
             wrong = [rule for rule in wrong if rule not in (right & no_drift) | repaired]
         self._note_drift(record, [rule for rule in wrong if rule in turned])
         self._note_damage(record)
+        self._note_full_sshd()
         self._notify(plan)
         self._store(record, digest, wrong, uncorrected)
         with contextlib.suppress(ControlError, Unseen):  # the next observation does it
@@ -188,6 +190,17 @@ class Observation:
                 for finding in rule["findings"]:
                     if self._fresh(f"damaged {finding['path'] or finding['id']}"):
                         self._journal("damaged", file=finding["path"] or finding["id"])
+
+    def _note_full_sshd(self) -> None:
+        """Write down that sshd refuses connections, and that it takes them again: no run gets through to see it."""
+        message = ""
+        users: list[str] = []
+        with contextlib.suppress(ControlError, Unseen):
+            message, users = ssh_startups.find_full_sshd(self.host)
+        if message and self._fresh(ssh_startups.RULE):
+            self._journal("drift", rules=[ssh_startups.RULE], users=users, cause=message)
+        elif not message and ssh_startups.RULE in self.before.get("reported", ()):
+            self._journal("corrected", rules=[ssh_startups.RULE])
 
     def _fresh(self, what: str) -> bool:
         """Whether something that is so was not so the last time."""

@@ -195,6 +195,7 @@ class Settings(TypedDict, total=False):
     rules: list[OrganisationRule]
     management: list[str]
     nat64: list[str]
+    local_ssh: int
     force_dns: bool
     backend: str
     upstreams: list[str]

@@ -171,9 +171,9 @@ def _of_feeds(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
         ):
             yield Relation(service, "blocks", name)
         elif feed.kind == "networks" and question.network is not None:
-            asked = _asked(question)
+            networks = _networks_of(question)
             for text in feed.values:
-                if any(ipaddress.ip_network(text).overlaps(network) for network in asked):
+                if any(ipaddress.ip_network(text).overlaps(network) for network in networks):
                     yield Relation(service, "address", text)
 
 
@@ -184,13 +184,13 @@ def _above_in(host: str, feed: Feed) -> list[str]:
 
 
 def _of_address(question: Question, service: Service) -> Iterator[Relation]:
-    asked = _asked(question)
+    networks = _networks_of(question)
     for text in service.networks:
-        if any(ipaddress.ip_network(text).overlaps(network) for network in asked):
+        if any(ipaddress.ip_network(text).overlaps(network) for network in networks):
             yield Relation(service, "address", text)
 
 
-def _asked(question: Question) -> list[Network]:
+def _networks_of(question: Question) -> list[Network]:
     """Return the network of a question, and those that it carries to translators whose prefix everybody uses."""
     return [question.network, *carried_in(question.network, carriers(()))] if question.network is not None else []
 

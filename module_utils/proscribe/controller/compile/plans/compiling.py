@@ -209,9 +209,13 @@ def _settings(control: str, restrictions: Restrictions, upcoming: bool) -> Setti
             "tenants": tenants,
         }
     if control == "firewall":
-        nat64: Settings = {"nat64": list(restrictions.firewall_nat64)} if restrictions.firewall_nat64 else {}
+        chosen: Settings = {}  # what few organisations set: a plan without it stays as it is
+        if restrictions.firewall_nat64:
+            chosen["nat64"] = list(restrictions.firewall_nat64)
+        if restrictions.firewall_local_ssh and not upcoming:
+            chosen["local_ssh"] = restrictions.firewall_local_ssh
         return {
-            **nat64,
+            **chosen,
             "dns_over_tls": "unmanaged" if upcoming else "blocked",
             "quic": "unmanaged" if upcoming else restrictions.firewall_quic,
             "log": restrictions.firewall_log,

@@ -135,6 +135,13 @@ class Network:
         "The NAT64 prefixes of the organisation's own translators, by which IPv4 networks are refused too; "
         "64:ff9b::/96 needs no entry; docs/firewall.md.",
     )
+    # The standard sshd refuses some connections as soon as ten have not logged in.
+    firewall_local_ssh: int = variable(
+        0,
+        whole_number(0, 1000, "connections"),
+        "How many connections to the host's own sshd all accounts of the host together, except root, may have open at "
+        "once; 0 for no limit; docs/firewall.md.",
+    )
     firewall_log: bool = variable(
         True,
         flag,

@@ -13,7 +13,7 @@ from ....host.controls.browser import settings
 from ....host.controls.dns import private_view
 from ....host.controls.firewall import other_tables
 from ....host.controls.firewall.rule_text import OWN_RULES
-from ....host.controls.firewall.ruleset import DNS_OVER_TLS, PLAIN_DNS, QUIC
+from ....host.controls.firewall.ruleset import DNS_OVER_TLS, LOCAL_SSH, PLAIN_DNS, QUIC
 from ....model.finding import ON_REQUEST
 
 _BROWSER = {settings.rule(setting) for setting in settings.SETTINGS} | {
@@ -40,7 +40,8 @@ OF_CONTROL: Mapping[str, frozenset[str]] = {
     ),
     "browser": _names("browser", {*_BROWSER, *ON_REQUEST, "running", "packaged", "policy-file"}),
     "firewall": _names(
-        "firewall", {other_tables.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES, "ruleset", "boot", "exemptions"}
+        "firewall",
+        {other_tables.RULE, DNS_OVER_TLS, QUIC, PLAIN_DNS, LOCAL_SSH, OWN_RULES, "ruleset", "boot", "exemptions"},
     ),
     "dns": _names("dns", {private_view.RULE, "resolver", "sub-domains", "hosts-file"}),
 }

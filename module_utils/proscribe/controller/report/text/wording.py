@@ -28,6 +28,16 @@ LASTING = ("active", "not_yet_valid", "expired", "revoked")
 # What `ansible` puts before a message; it does not help an operator.
 PREFIXES = pattern(r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+")
 
+# What `ssh` says where sshd closes a new connection before anybody logs in. Who logs in sees none of it.
+CLOSED_BY_SSHD = pattern(
+    r"kex_exchange_identification|ssh_exchange_identification|banner exchange"
+    r"|Exceeded MaxStartups|Not allowed at this time|Connection (?:closed|reset) by \S+ port \d+"
+)
+SSHD_REFUSES = (
+    "sshd there may refuse new connections, because others that have not logged in fill MaxStartups. "
+    "See it on the host: ps -C sshd -o args="
+)
+
 # What a host reports of a place that an ordinary user cannot read. There are many of them, for one cause.
 ROOT_ONLY = pattern(r"(/.+) can only be read by root(?: \(and \d+ more\))?")
 
@@ -59,6 +69,12 @@ def host_label(name: str) -> str:
 def message(text: object) -> str:
     """What Ansible says of a failure, in one line and without its standing prefixes."""
     return PREFIXES.sub("", " ".join(clean(cut(str(text), LINE)).split())) or "no message"
+
+
+def unreachable(text: object) -> str:
+    """What Ansible says of a host that it cannot reach, and the likely cause where sshd closed the connection."""
+    said = message(text)
+    return f"{said}. {SSHD_REFUSES}" if CLOSED_BY_SSHD.search(str(text)[:MUCH]) else said
 
 
 def in_words(key: object) -> str:

@@ -6,6 +6,7 @@ Its rules:
     firewall/dns-over-tls    whether port 853 is, where it has to be
     firewall/quic            whether UDP port 443 is, where it has to be
     firewall/plain-dns       whether only the host's own filter may ask name servers, where that is desired
+    firewall/local-ssh       whether the host's own accounts can open only so many connections to its sshd
     firewall/own-rules       whether the organisation's own rules are there
     firewall/ruleset         the table as a whole: what is in it and not of the plan, the exemptions, the order
     firewall/boot            whether it comes back after a reboot
@@ -24,7 +25,7 @@ from ...system import Generation, Host, Unseen
 from ..base import Changes
 from . import boot, exemptions, forced_dns, listing, loaded_state, other_tables
 from .rule_text import MANAGEMENT, OWN_RULES, Exemptions, spelled
-from .ruleset import PLAIN_DNS, own_rules, refused, refused_everywhere, render
+from .ruleset import LOCAL_SSH, PLAIN_DNS, local_ssh_limit, own_rules, refused, refused_everywhere, render
 
 if TYPE_CHECKING:
     from ....model.types.plan import Entry, Plan, Section
@@ -43,7 +44,12 @@ def observe(host: Host, plan: Plan) -> list[Verdict]:
     unseen = unseen_boot = ""
     nft = host.tool("nft")
     askers = forced_dns.askers(host, plan)
-    settings = [*refused_everywhere(section), *[PLAIN_DNS] * bool(askers), *[OWN_RULES] * bool(own_rules(section))]
+    settings = [
+        *refused_everywhere(section),
+        *[PLAIN_DNS] * bool(askers),
+        *[LOCAL_SSH] * bool(local_ssh_limit(section)),
+        *[OWN_RULES] * bool(own_rules(section)),
+    ]
     needed = bool(refused(section)) or bool(settings)
     if nft is None and needed:
         wrong = dict.fromkeys([*refused(section), *settings, "ruleset"], [listing.NO_NFT])

@@ -1,4 +1,4 @@
-"""IPv4 addresses that lie in IPv6 addresses, by which a translator or a relay in the network reaches them.
+"""IPv4 addresses that lie in IPv6 addresses, by which a translator or a tunnel in the network reaches them.
 
 A rule compares the bits of the IPv4 address alone. The set of a service holds them with all other bits zero. So
 translators that ignore bits 64 to 71, or what follows the address, are no way around the rule.

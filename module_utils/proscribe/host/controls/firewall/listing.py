@@ -13,7 +13,7 @@ from ...programs import LOAD_AND_LIST
 from ...system import ControlError, Generation, Host, Unseen
 from . import loaded_state
 from .rule_text import OWN_RULES
-from .ruleset import DNS_OVER_TLS, PLAIN_DNS, QUIC, TABLE, WITNESSES
+from .ruleset import DNS_OVER_TLS, LOCAL_SSH, PLAIN_DNS, QUIC, TABLE, WITNESSES
 
 WHERE = f"inet {TABLE}"
 NOT_LOADED = Finding("table", TABLE, manager="nftables", path=WHERE, detail="not loaded")
@@ -204,7 +204,7 @@ def shown(parts: Parts, beside: Parts | None = None) -> str:
 def owner(key: tuple[str, str]) -> str:
     """The rule that a part of the desired table belongs to."""
     name = key[1]
-    for rule in (DNS_OVER_TLS, QUIC, PLAIN_DNS, OWN_RULES):
+    for rule in (DNS_OVER_TLS, QUIC, PLAIN_DNS, LOCAL_SSH, OWN_RULES):
         if name.endswith(f"-{rule}"):
             return rule
     return name.partition("_")[2] or (OWN_RULES if name.startswith(("own", "managed-")) else "ruleset")

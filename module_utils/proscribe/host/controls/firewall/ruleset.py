@@ -33,6 +33,7 @@ TABLE = "proscribe"
 DNS_OVER_TLS = "dns-over-tls"
 QUIC = "quic"
 PLAIN_DNS = "plain-dns"
+LOCAL_SSH = "local-ssh"
 # The dummy address of RFC 7600, to which nothing is ever sent, and one that is discarded (RFC 6666).
 WITNESSES = ("192.0.0.8", "100::8")
 
@@ -108,7 +109,13 @@ def render(section: Section, exemptions: Exemptions) -> str:
     if exemptions.askers:
         blocks += refusing(f"-{PLAIN_DNS}", logged, let=exemptions.askers)
         forced = [f"{_over_tcp_and_udp('dport', [53])} jump refuse-{PLAIN_DNS}"]
-    hooks = {"output": ["meta oiftype loopback accept", "jump restricted"], "forward": ["jump restricted"]}
+    local_ssh = _local_ssh(section, exemptions)
+    if local_ssh:
+        blocks += refusing(f"-{LOCAL_SSH}", logged)
+    hooks = {
+        "output": [*local_ssh, "meta oiftype loopback accept", "jump restricted"],
+        "forward": ["jump restricted"],
+    }
     if own_rules(section):
         from . import (
             organisation_rules,  # most organisations have none, and an audit pays for every line that a host compiles
@@ -116,7 +123,7 @@ def render(section: Section, exemptions: Exemptions) -> str:
 
         for hook, lines in organisation_rules.render(own_rules(section), exemptions, blocks, logged, among).items():
             hooks.setdefault(hook, []).extend(lines)
-    elif not rules and not forced:
+    elif not rules and not forced and not local_ssh:
         return ""
     passing = list(_passing(exemptions, blocks, forced, among))
     blocks.append(block_of("chain restricted", [*passing, *rules, *_witness(exemptions)]))
@@ -165,6 +172,22 @@ def _witness(exemptions: Exemptions) -> Iterator[str]:
         if not any(address in entry.network for entry in exemptions.exempt):
             family = "ip" if address.version == 4 else "ip6"
             yield f"{family} daddr {address} reject with icmpx type admin-prohibited"
+
+
+def local_ssh_limit(section: Section) -> int:
+    """Return how many connections to its own sshd a host's accounts may have open, all together; 0 for no limit."""
+    return section["settings"].get("local_ssh", 0)
+
+
+def _local_ssh(section: Section, exemptions: Exemptions) -> list[str]:
+    """Return the rule that limits what a host's own accounts open to its sshd.
+
+    Otherwise the idle connections of one account keep everybody from the host, who manages it included. sshd itself can
+    only count by source address, and on a host every address in 127.0.0.0/8 is another source.
+    """
+    limit = local_ssh_limit(section)
+    where = f"meta oiftype loopback tcp dport {either(exemptions.ssh_ports)}"
+    return [f"{where} ct state new meta skuid != 0 ct count over {limit} jump refuse-{LOCAL_SSH}"] if limit else []
 
 
 def _over_tcp_and_udp(field: str, ports: Iterable[int]) -> str:

@@ -59,7 +59,7 @@ def _address(about: Subject, policy: Policy, section: Section) -> Iterator[Reaso
         if service.id not in section["services"]:
             yield missing(policy, "firewall", service, f"{service.name} is not refused by address")
     for id_, entry in section["services"].items():
-        pairs = [(asked, one) for one in ruleset.networks(entry) for asked in networks if one.overlaps(asked)]
+        pairs = [(subject, one) for one in ruleset.networks(entry) for subject in networks if one.overlaps(subject)]
         if not pairs:
             continue
         inside = [one for _, one in pairs]
