@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
 from ....model.plan import RESTRICTED
 from ...system import WRITTEN_BY
@@ -102,8 +102,7 @@ def render(section: Section, exemptions: Exemptions) -> str:
             rules.append(f"{match} {ports}jump refuse_{id_}")
         for shape, match in carried.matches(entry["networks"], f"nets_{id_}", among, blocks):
             carrying.setdefault(shape, []).append(f"{match} {ports}jump refuse_{id_}")
-    for shape, lines in carrying.items():
-        blocks.append(block_of(f"chain {shape.chain}", lines))
+    blocks += [block_of(f"chain {shape.chain}", lines) for shape, lines in carrying.items()]
     rules += [f"ip6 daddr {prefix} jump {shape.chain}" for prefix, shape in among.items() if shape in carrying]
     forced = []
     if exemptions.askers:
@@ -112,10 +111,8 @@ def render(section: Section, exemptions: Exemptions) -> str:
     local_ssh = _local_ssh(section, exemptions)
     if local_ssh:
         blocks += refusing(f"-{LOCAL_SSH}", logged)
-    hooks = {
-        "output": [*local_ssh, "meta oiftype loopback accept", "jump restricted"],
-        "forward": ["jump restricted"],
-    }
+    output = [*local_ssh, "meta oiftype loopback accept", "jump restricted"]
+    hooks = {"output": output, "forward": ["jump restricted"]}
     if own_rules(section):
         from . import (
             organisation_rules,  # most organisations have none, and an audit pays for every line that a host compiles
@@ -127,13 +124,18 @@ def render(section: Section, exemptions: Exemptions) -> str:
         return ""
     passing = list(_passing(exemptions, blocks, forced, among))
     blocks.append(block_of("chain restricted", [*passing, *rules, *_witness(exemptions)]))
-    for hook, lines in hooks.items():
-        # What a host says to itself, its own outer addresses included, leaves through the loopback device. Any other
-        # device can be given its name, lo.
-        kind = f"type filter hook {hook} priority filter - 10; policy accept;"
-        blocks.append(block_of(f"chain {hook}", [kind, *lines]))
+    blocks += _base_chains(hooks)
     head = [f"# {WRITTEN_BY}", f"table inet {TABLE}", f"delete table inet {TABLE}"]  # `destroy` would need Linux 6.3
     return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
+
+
+def _base_chains(hooks: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the chains that the kernel calls. What a host sends to itself, its own outer addresses included, leaves
+    through the loopback device. Any other device can be given its name, lo.
+    """
+    for hook, lines in hooks.items():
+        kind = f"type filter hook {hook} priority filter - 10; policy accept;"
+        yield block_of(f"chain {hook}", [kind, *lines])
 
 
 def _passing(
