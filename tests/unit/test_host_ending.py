@@ -3,96 +3,127 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from proscribe.host.system import ControlError, Host, Process
+from proscribe.host.system import ControlError, Ending, Host, Process, ending
 
-SEVEN = Process(7, "/opt/x")
+SEVEN, EIGHT = Process(7, "/opt/x"), Process(8, "/opt/y")
+TERM, KILL, STOP = signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP
 
 
-class Ending:
-    """A host whose process 7 ends after so many signals, and what was done to it."""
+class Machine:
+    """A host on which each process ends after so many signals, its clock, and the signals with the time of each."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, ends_after: int) -> None:
-        (root / "proc/7").mkdir(parents=True)
-        (root / "proc/7/exe").symlink_to("/opt/x (deleted)")
-        self.host = Host(str(root))
-        self.done: list[tuple[object, ...]] = []
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, ends_after: dict[Process, int]) -> None:
+        for process in ends_after:
+            (root / f"proc/{process.pid}").mkdir(parents=True)
+            (root / f"proc/{process.pid}/exe").symlink_to(f"{process.exe} (deleted)")
+        self.root, self.host, self.ends_after = root, Host(str(root)), {p.pid: n for p, n in ends_after.items()}
+        self.done: list[tuple[int, int, float]] = []
         self.refusal: OSError | None = None
-        self.descriptor = os.open(root, os.O_RDONLY)
-        ending = self
+        self.now = 0.0
+        self.held: dict[int, int] = {}
+        machine = self
 
         class Poll:
-            watched: tuple[int, int] | None = None
+            pid = 0
 
             def register(self, descriptor: int, events: int) -> None:
-                self.watched = (descriptor, events)
+                self.pid = machine.held[descriptor]
 
-            def poll(self, milliseconds: float) -> list[tuple[int, int]]:
-                assert self.watched == (ending.descriptor, select.POLLIN)
-                ending.done.append(("wait", milliseconds))
-                signals = sum(what == "signal" for what, *_ in ending.done)
-                return [(ending.descriptor, select.POLLIN)] if signals >= ends_after else []
+            def poll(self, milliseconds: float) -> bool:
+                return machine.has_ended(self.pid)
+
+        def hold(pid: int) -> int:
+            descriptor = os.open(root, os.O_RDONLY)
+            self.held[descriptor] = pid
+            return descriptor
 
         def send(descriptor: int, number: int) -> None:
-            assert descriptor == self.descriptor
-            self.done.append(("signal", number))
+            self.done.append((self.held[descriptor], number, round(self.now)))
             if self.refusal:
                 raise self.refusal
 
-        monkeypatch.setattr(os, "pidfd_open", lambda pid: self.descriptor if pid == 7 else pytest.fail("another"))
+        def sleep(seconds: float) -> None:
+            self.now += seconds
+
+        monkeypatch.setattr(os, "pidfd_open", hold)
         monkeypatch.setattr(signal, "pidfd_send_signal", send)
-        monkeypatch.setattr(select, "poll", Poll)
+        monkeypatch.setattr(ending.select, "poll", Poll)
+        monkeypatch.setattr(ending, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=sleep))
 
-    def end(self, still: Callable[[Process], bool] = lambda process: process == SEVEN, **options: float) -> None:
+    def has_ended(self, pid: int) -> bool:
+        return sum(number == pid for number, _, _ in self.done) >= self.ends_after[pid]
+
+    def end(
+        self, still: Callable[[Process], bool] = lambda process: process in (SEVEN, EIGHT), grace: float = 5
+    ) -> None:
+        """End process 7, whose user has all the others too."""
+        opened = set(os.listdir("/proc/self/fd"))
+        programs = [Ending([process], still) for process in (SEVEN, EIGHT) if process.pid in self.ends_after]
         try:
-            self.host.end(SEVEN, still, **options)
+            self.host.end(programs[0], programs, tuple, grace)
         finally:
-            with pytest.raises(OSError, match="Bad file descriptor"):
-                os.fstat(self.descriptor)  # closed, whatever came of it
-
-
-TERM, KILL = ("signal", signal.SIGTERM), ("signal", signal.SIGKILL)
+            assert len(os.listdir("/proc/self/fd")) == len(opened)
 
 
 @pytest.mark.parametrize(
-    ("ends_after", "options", "done"),
+    ("ends_after", "grace", "done"),
     [
-        (1, {}, [TERM, ("wait", 5000)]),  # five seconds to write down what its user was at
-        (2, {}, [TERM, ("wait", 5000), KILL, ("wait", 5000)]),
-        (2, {"grace": 0.5}, [TERM, ("wait", 500), KILL, ("wait", 5000)]),
+        (1, 5, [(7, TERM, 0)]),  # five seconds to write down what its user was at
+        (2, 5, [(7, TERM, 0), (7, KILL, 5)]),
+        (2, 2, [(7, TERM, 0), (7, KILL, 2)]),
     ],
 )
 def test_a_program_is_asked_first_and_killed_if_it_stays(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    ends_after: int,
-    options: dict[str, float],
-    done: list[tuple[object, ...]],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_after: int, grace: float, done: list[tuple[int, int, float]]
 ) -> None:
-    one = Ending(tmp_path, monkeypatch, ends_after)
-    one.end(**options)
-    assert one.done == done
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: ends_after})
+    machine.end(grace=grace)
+    assert machine.done == done
+
+
+def test_all_programs_of_a_user_end_side_by_side_and_nobody_waits_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 2, EIGHT: 3})
+    machine.end()  # 8 outlives KILL, and is the other program's
+    assert machine.done == [(7, TERM, 0), (8, TERM, 0), (7, KILL, 5), (8, KILL, 5)]
+    assert round(machine.now) == 10
+    (tmp_path / "proc/8/status").write_text("SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n")
+    machine.ends_after[8] = 9
+    with pytest.raises(ControlError, match=r"^process 8 \(/opt/y\) does not end, not even by KILL$"):
+        machine.host.end(Ending([EIGHT], lambda process: True), (), tuple, 5)
+    assert round(machine.now) == 10 and len(machine.done) == 4
 
 
 def test_one_that_outlives_kill_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It hangs in the kernel, on a dead network file system; the ban does not hold as long as it runs."""
-    one = Ending(tmp_path, monkeypatch, 3)
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 3})
     with pytest.raises(ControlError, match=r"^process 7 \(/opt/x\) does not end, not even by KILL$"):
-        one.end()
-    assert one.done == [TERM, ("wait", 5000), KILL, ("wait", 5000)]
+        machine.end()
+    assert machine.done == [(7, TERM, 0), (7, KILL, 5)] and round(machine.now) == 10
+
+
+def test_what_it_has_forked_is_stopped_before_any_of_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1, EIGHT: 2})
+    program = Ending([SEVEN], lambda process: True)
+    machine.host.end(program, [program], lambda: [(EIGHT, program)], 5)
+    assert machine.done == [(7, TERM, 0), (8, STOP, 0), (8, KILL, 0)]
 
 
 def test_what_the_process_is_by_now_is_asked_once_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its number may be another program's by now: an editor's, with unsaved work."""
-    one = Ending(tmp_path, monkeypatch, 1)
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
     checked: list[Process] = []
-    one.end(lambda process: checked.append(process) or False)
-    assert (checked, one.done) == ([SEVEN], [])
+    machine.end(lambda process: checked.append(process) or False)
+    assert (checked, machine.done) == ([SEVEN], [])
 
 
 @pytest.mark.parametrize(
@@ -105,21 +136,21 @@ def test_what_the_process_is_by_now_is_asked_once_it_is_held(tmp_path: Path, mon
 def test_one_that_ends_meanwhile_is_no_error_and_one_that_may_not_be_ended_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: OSError, message: str
 ) -> None:
-    one = Ending(tmp_path, monkeypatch, 1)
-    one.refusal = refusal
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
+    machine.refusal = refusal
     if message:
         with pytest.raises(ControlError) as wrong:
-            one.end()
+            machine.end()
         assert str(wrong.value) == message
     else:
-        one.end()
-    assert one.done == [TERM]
+        machine.end()
+    assert machine.done == [(7, TERM, 0)]
 
 
 def test_one_that_is_gone_before_it_is_asked_what_it_is_gets_no_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = Ending(tmp_path, monkeypatch, 1)
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
     (tmp_path / "proc/7/exe").unlink()
-    one.end()
-    assert one.done == []
+    machine.end()
+    assert machine.done == []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import Host, Process, User, run_tool, tool_ending, tools, transient_user
+from proscribe.host.system import Ending, Host, Process, User, run_tool, tool_ending, tools, transient_user
 from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -115,7 +115,7 @@ def test_of_a_transient_user_only_what_is_still_his(given_away: GivenAway, monke
 
 def test_an_enforcing_run_ends_no_other_program(given_away: GivenAway) -> None:
     seen, _, _ = given_away(["sleep", "600"])
-    Host().end(seen, lambda process: process == seen)
+    Host().end(Ending([seen], lambda process: process == seen))
     assert unharmed(seen.pid)
 
 

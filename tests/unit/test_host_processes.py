@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host.system import ControlError, Host, Process, Unseen, processes
+from proscribe.host.system import ControlError, Ending, Host, Process, Unseen, processes
 from proscribe.host.system.processes import RootNotRead
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -172,6 +172,7 @@ def test_the_root_is_the_hosts_by_device_and_number(
     host: Host, monkeypatch: pytest.MonkeyPatch, its: tuple[int, int], same: bool
 ) -> None:
     """Roots of file systems often have the same number."""
+    link(host, "proc/7/root", "/elsewhere")
     numbers = {f"{host.root}/proc/7/root": its, host.root: (1, 2)}
     monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_dev=numbers[path][0], st_ino=numbers[path][1]))
     assert host.shares_root(SEVEN) is same
@@ -189,10 +190,10 @@ def test_what_cannot_be_ended_is_reported_with_its_program(
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     if not message:
-        host.end(SEVEN, lambda process: True)
+        host.end(Ending([SEVEN], lambda process: True))
         return
     with pytest.raises(ControlError) as wrong:
-        host.end(SEVEN, lambda process: True)
+        host.end(Ending([SEVEN], lambda process: True))
     assert str(wrong.value) == f"cannot end process 7 (/opt/x): {message}"
 
 

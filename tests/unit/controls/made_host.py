@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg
 from proscribe.host.controls.base import Action
-from proscribe.host.system import Host, Process, Result, User
+from proscribe.host.system import Ending, Host, Result, User
 
 
 def plan(mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
@@ -79,10 +79,11 @@ class MadeHost(Host):
         (place / "status").write_text(f"Name:\tx\nUid:\t{os.getuid()}\t0\t0\t0\n")
         (place / "root").mkdir() if contained else (place / "root").symlink_to(self.root)
 
-    def end(self, process: Process, still: Callable[[Process], bool], grace: float = 5) -> None:
-        exe = Path(self.root) / "proc" / str(process.pid) / "exe"
-        if still(process._replace(exe=os.readlink(exe))):
-            exe.unlink()
+    def end(self, program: Ending, *_: Any) -> None:
+        for process in program.processes:
+            exe = Path(self.root) / "proc" / str(process.pid) / "exe"
+            if program.still(process._replace(exe=os.readlink(exe))):
+                exe.unlink()
 
 
 def states(host: Host, of: dict[str, Any]) -> dict[str, str]:

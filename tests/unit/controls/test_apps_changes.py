@@ -19,7 +19,7 @@ from proscribe.host.controls.apps.requests import command_text
 from proscribe.host.controls.apps.requests.answers import ANSWERS
 from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
 from proscribe.host.controls.base import Action, Refusal
-from proscribe.host.system import Host, Process, Unseen
+from proscribe.host.system import Ending, Host, Unseen
 from proscribe.host.system.forked import LIMITS, Limits
 from test_apps import GATE
 
@@ -197,7 +197,7 @@ def test_the_time_to_end(
     host.program(7, "/opt/wechat/wechat")
     given: list[float] = []
 
-    def end(process: Process, still: Any, grace: float = 5) -> None:
+    def end(program: Ending, of_user: Any, again: Any, grace: float) -> None:
         given.append(grace)
 
     monkeypatch.setattr(host, "end", end)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from made_host import plan
 from patience import until
-from proscribe.host.system import Host, Process
+from proscribe.host.system import Ending, Host, Process
 from proscribe.host.watch.restricted import Restricted, Verified
 
 MALLORY = 12345
@@ -65,7 +65,7 @@ def test_a_restricted_program_on_a_file_system_that_only_it_has_is_ended(place: 
     try:
         found = verified(place, process)
         assert [one.pid for running in found.restricted for one in running.processes] == [process.pid]
-        Host().end(program(process), lambda one: True)
+        Host().end(Ending([program(process)], lambda one: True))
         assert process.wait() < 0
     finally:
         process.kill()

@@ -17,7 +17,7 @@ from .files import LARGEST_FILE, LEDGER, LIFT, SIGNED, STATE_DIRECTORY, WRITTEN_
 from .netfilter import Generation, generation, refuses
 from .processes import Processes
 from .tools import Runner, run_tool
-from .types import ControlError, Process, Result, Unseen, User, escaped, one_line
+from .types import ControlError, Ending, Process, Result, Unseen, User, escaped, one_line
 
 if TYPE_CHECKING:
     from ...model.types.record import OtherTurn, Reported
@@ -35,6 +35,7 @@ __all__ = [
     "LIFT",
     "WRITTEN_BY",
     "ControlError",
+    "Ending",
     "Generation",
     "Host",
     "Process",

@@ -6,7 +6,7 @@ import contextlib
 import os
 import pwd
 import stat
-from typing import Callable, List
+from typing import Callable, Iterable, List, Sequence
 
 from ...base.moments import stamp
 from .files import Files
@@ -14,10 +14,11 @@ from .forked import Limits, run_apart
 from .links import PLACE
 from .mounts import here, mount_of
 from .tools import Runner, Tools, run_tool
-from .types import ControlError, Process, Unseen, User
+from .types import ControlError, Ending, Process, Unseen, User
 
 NOBODY = 65534  # the number of an account that is not known
 ROOT_LIMITS = Limits(seconds=5)  # for a view from within a process
+ONE_THREAD = 3  # links of the directory of threads of a process with one thread
 
 
 def _identity(seen: os.stat_result | None) -> tuple[int, int] | None:
@@ -132,8 +133,39 @@ class Processes(Tools):
             return None
 
     def _executable(self, pid: int) -> str:
-        exe = os.readlink(self._real(f"/proc/{pid}/exe"))
+        exe = self._link(pid, "exe")
         return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe
+
+    def _link(self, pid: int, name: str) -> str:
+        """Read a link of a process in /proc. Raises OSError."""
+        try:
+            return os.readlink(self._real(f"/proc/{pid}/{name}"))
+        except FileNotFoundError:
+            return os.readlink(f"{self._of_living_thread(pid)}/{name}")
+
+    def _of_living_thread(self, pid: int) -> str:
+        """The directory in /proc of a thread that lives on in a process whose first thread has ended. Then the links of
+        the process itself lead nowhere. Raises FileNotFoundError where no thread lives, as in the kernel's own.
+        """
+        threads = self._real(f"/proc/{pid}/task")
+        if os.stat(threads).st_nlink > ONE_THREAD:
+            for thread in os.listdir(threads):
+                with contextlib.suppress(FileNotFoundError):
+                    os.readlink(f"{threads}/{thread}/exe")
+                    return f"{threads}/{thread}"
+        raise FileNotFoundError(threads)
+
+    def _root_of(self, process: Process) -> str:
+        """Where the root that a process has can be opened; its path in /proc alone where the process has ended."""
+        root = self._real(f"/proc/{process.pid}/root")
+        try:
+            os.readlink(root)
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):
+                return f"{self._of_living_thread(process.pid)}/root"
+        except OSError:  # whoever opens it says so
+            pass
+        return root
 
     def owner(self, process: Process) -> User | None:
         """The account that a process runs for (its real user id); None if it has ended."""
@@ -193,7 +225,7 @@ class Processes(Tools):
         RootNotRead.
         """
         ours = self.stat(path)
-        root = self._real(f"/proc/{process.pid}/root")
+        root = self._root_of(process)
         if ours is not None and (self._at_home(process) or self._same_root(root)):
             return True
         self._may_ask()
@@ -210,8 +242,7 @@ class Processes(Tools):
         try:
             if not self._mounts:
                 self._mounts = os.readlink(self._real("/proc/self/ns/mnt"))
-            its = self._real(f"/proc/{process.pid}")
-            return os.readlink(f"{its}/root") == "/" and os.readlink(f"{its}/ns/mnt") == self._mounts
+            return self._link(process.pid, "root") == "/" and self._link(process.pid, "ns/mnt") == self._mounts
         except OSError:
             return False
 
@@ -257,7 +288,7 @@ class Processes(Tools):
             return True
         self._may_ask()
         try:
-            return os.path.samestat(os.stat(self._real(f"/proc/{process.pid}/root")), os.stat(self.root))
+            return os.path.samestat(os.stat(self._root_of(process)), os.stat(self.root))
         except OSError:
             return False
 
@@ -272,7 +303,7 @@ class Processes(Tools):
             return b""
         self._may_ask()
         try:
-            root = os.open(self._real(f"/proc/{process.pid}/root"), PLACE)
+            root = os.open(self._root_of(process), PLACE)
         except OSError:
             return b""
         try:
@@ -288,39 +319,14 @@ class Processes(Tools):
         finally:
             os.close(descriptor)
 
-    def end(self, process: Process, still: Callable[[Process], bool], grace: float = 5) -> None:
-        """End a process: TERM, then KILL after `grace` seconds. Raises ControlError if it survives.
+    def end(
+        self,
+        program: Ending,
+        of_user: Sequence[Ending] = (),
+        again: Callable[[], Iterable[tuple[Process, Ending]]] = tuple,
+        grace: float = 5,
+    ) -> None:
+        """See end_program in ending.py, which only enforcing needs."""
+        from .ending import end_program
 
-        `still` says whether a program is one that is to be ended. It is asked once the process is held by a descriptor.
-        So nothing happens to another program that has the number by now, or that the process has turned into.
-        """
-        import signal
-
-        try:
-            descriptor = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            return
-        except OSError as error:
-            raise ControlError(f"cannot end process {process.pid} ({process.exe}): {error.strerror}") from None
-        try:
-            if not still(Process(process.pid, self._executable(process.pid))):
-                return
-            for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-                signal.pidfd_send_signal(descriptor, number)
-                if self._ended(descriptor, patience):
-                    return
-        except (FileNotFoundError, ProcessLookupError):
-            return  # it ended by itself
-        except OSError as error:
-            raise ControlError(f"cannot end process {process.pid} ({process.exe}): {error.strerror}") from None
-        finally:
-            os.close(descriptor)
-        raise ControlError(f"process {process.pid} ({process.exe}) does not end, not even by KILL")
-
-    @staticmethod
-    def _ended(descriptor: int, patience: float) -> bool:
-        import select
-
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(patience * 1000))
+        end_program(self, program, of_user or [program], again, grace)

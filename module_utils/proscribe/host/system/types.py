@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Callable, Sequence
 
 from ...base.tuples import NamedTuple
 
@@ -62,3 +62,12 @@ class Process(NamedTuple):
 
     pid: int
     exe: str  # as /proc/PID/exe shows it, without " (deleted)"
+
+
+class Ending(NamedTuple):
+    """Processes of one program that are to be ended, in this order."""
+
+    processes: Sequence[Process]
+    # Whether a process is to be ended. It is asked while a descriptor holds the process. So no signal reaches another
+    # program that has the number by now, or that the process has turned into.
+    still: Callable[[Process], bool]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Sequence
 
 from ....base.moments import stamp
-from ...system import ControlError, Host, Process, Unseen, escaped
+from ...system import ControlError, Ending, Host, Process, Unseen, escaped
 from ...system.forked import LIMITS, run_apart
 from ..base import Action, Changes, Refusal
 from . import install_block, protected, user_notice
@@ -88,6 +88,7 @@ def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], l
     actions: list[Action] = []
     refused: list[Refusal] = []
     lineage = host.lineage()
+    endings: dict[str, list[Ending]] = {}  # by user
 
     def restricted(running: Running, process: Process) -> bool:
         identity = observed.identify(process)
@@ -106,16 +107,26 @@ def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], l
         if reason:
             refused += [Refusal(f"apps/{service}", subject, reason) for service in services]
         elif services:
-            apply = partial(_end, host, running.processes, partial(restricted, running), grace)
+            program = Ending(running.processes, partial(restricted, running))
+            of_user = endings.setdefault(running.user, [])
+            of_user.append(program)
+            uid = host.user_of(running.processes[0])
+            apply = partial(host.end, program, of_user, partial(_list_again, host, of_user, uid, lineage), grace)
             user = "" if running.user == "root" else running.user
             rules = [f"apps/{service}" for service in services]
             actions.append(Action("end", subject, apply, running.processes[0].exe + "\n", user=user, rules=rules))
     return actions, refused
 
 
-def _end(host: Host, processes: Sequence[Process], restricted: Callable[[Process], bool], grace: float) -> None:
-    for process in processes:
-        host.end(process, restricted, grace)
+def _list_again(
+    host: Host, programs: Sequence[Ending], uid: int, lineage: Collection[int]
+) -> Iterator[tuple[Process, Ending]]:
+    """List what runs of some programs of a user by now."""
+    by_path = {process.exe: program for program in programs for process in program.processes}
+    for process in host.processes()[0]:
+        program = by_path.get(process.exe)
+        if program and process.pid not in lineage and host.user_of(process) == uid:
+            yield process, program
 
 
 def _removals(host: Host, observed: Observed) -> tuple[list[Action], list[Refusal], dict[str, set[str]]]:
