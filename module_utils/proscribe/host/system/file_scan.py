@@ -2,7 +2,8 @@
 
 What is remembered of a directory is its inode, the time of its last change (ctime), and the names in it that matter.
 The kernel sets that time at every change of its entries, and no user can set it back. A directory whose two numbers are
-the same has the same entries. Of the files in it that says nothing, so these are checked each time.
+the same has the same entries. Of the files in it that says nothing, so these are checked each time. On btrfs every user
+makes subvolumes, whose inodes have the same numbers. So a directory in one has the number of its subvolume, too.
 
 A scan of the host's own places enters what is root's alone. What belongs to somebody else there is handed over
 to be scanned on his behalf (`Scanned.others`): his directories, and in directories that others may write to also his
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Callable, Collection, Mapping, Sequence
 
 from ...base.tuples import NamedTuple
 from .files import Files
-from .mounts import Mount, here, is_image, mounts, not_entered, remote
+from .mounts import Mount, here, is_image, mounts, not_entered, remote, subvolume_of
 from .types import ControlError, Unseen, joined
 
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -139,6 +140,7 @@ class _Scan:
         self.matter = 0  # how many names
         self.room = ROOM  # bytes, for a user; the host's own places are as large as root made them
         self.keep: dict[str, Known] = {}
+        self.subvolumes: dict[int, int] = {}  # by device
         self.entries = self.read = 0
         self.end = time.monotonic() + limits.seconds
         self.settled = time.time_ns() - SETTLED
@@ -173,7 +175,7 @@ class _Scan:
                 self.refused.append(not_entered(path, type_))
             else:
                 descriptor = os.open(".", FLAGS, dir_fd=start)
-                self.top, self.prefix = start, len(path) + 1
+                self.top, self.prefix, self.device = start, len(path) + 1, os.fstat(descriptor).st_dev
                 self._visit(_Place(None, path, descriptor), path, 0)
         except OSError as error:
             self._refuse(path, error)
@@ -222,13 +224,25 @@ class _Scan:
         try:
             # By its path: a link that somebody put into the path leads to another inode, or to this very directory.
             seen = os.stat(path[self.prefix :] or ".", dir_fd=self.top, follow_symlinks=False)
+            number = self._number(seen, path[self.prefix :], self.top)
         except OSError:
             return None
-        if seen.st_ino != node[0] or seen.st_ctime_ns != node[1]:
+        if number != node[0] or seen.st_ctime_ns != node[1]:
             return None
         self._pay(1, len(node[3]))
         self._remember(path, node)
         return node
+
+    def _number(self, seen: os.stat_result, path: str, top: int) -> int:
+        """What tells a directory from all others below this root; 0 where nothing does. Raises OSError."""
+        if seen.st_dev == self.device:
+            return seen.st_ino
+        if seen.st_dev not in self.subvolumes:
+            descriptor = os.open(path, FLAGS, dir_fd=top)
+            self.subvolumes[seen.st_dev] = subvolume_of(descriptor)
+            os.close(descriptor)
+        subvolume = self.subvolumes[seen.st_dev]
+        return subvolume and subvolume << 64 | seen.st_ino
 
     def _pay(self, files: int, matter: int) -> None:
         """Raises Unseen when a user's budget is spent."""
@@ -283,8 +297,8 @@ class _Scan:
             raise
         if self.apart and seen.st_mode & SHARED:
             return (0, 0, *self._shared_out(descriptor, path, directories, matter))
-        node = (seen.st_ino, seen.st_ctime_ns, directories, matter)
-        if self.remember and seen.st_ctime_ns < self.settled:
+        node = (self._number(seen, ".", descriptor), seen.st_ctime_ns, directories, matter)
+        if self.remember and node[0] and seen.st_ctime_ns < self.settled:
             self._remember(path, node)
         return node
 

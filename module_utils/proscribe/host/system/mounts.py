@@ -20,6 +20,8 @@ REMOTE = frozenset(
 # Where an AppImage that runs has its own archive mounted (type2-runtime, src/runtime/runtime.c: /tmp/.mount_QQaBcDeF).
 # Nothing new is in there: the AppImage is a file of its own, and what runs out of it is seen running.
 IMAGES = "/tmp/.mount_"
+SUBVOLUME_LOOKUP = 0xD0009412
+SUBVOLUME_ROOT = 256  # the inode of the root of every subvolume
 _OCTAL = pattern(r"\\([0-7]{3})")
 
 
@@ -98,3 +100,18 @@ def here(directory: int, name: str) -> os.stat_result | None:
         return os.fstat(descriptor) if mount_of(descriptor) == mount_of(directory) else None
     finally:
         os.close(descriptor)
+
+
+def subvolume_of(directory: int) -> int:
+    """The number of the btrfs subvolume that an open directory is in; 0 on another file system. btrfs never gives it
+    to another subvolume (BTRFS_IOC_INO_LOOKUP, linux/btrfs.h).
+    """
+    import fcntl
+
+    answer = bytearray(4096)  # which subvolume (0: that of the directory), which inode, its name
+    answer[8:16] = SUBVOLUME_ROOT.to_bytes(8, "little")
+    try:
+        fcntl.ioctl(directory, SUBVOLUME_LOOKUP, answer)
+    except OSError:
+        return 0
+    return int.from_bytes(answer[:8], "little")

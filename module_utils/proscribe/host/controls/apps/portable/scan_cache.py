@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MEMORY = FOLDER + "/walk"  # of the host's own places
 OF_USER = "walk-{}"  # beside it, by the number of the user
-VERSION = 6  # of what is remembered, and of how names are chosen
+VERSION = 7  # of what is remembered, and of how names are chosen
 DROPPED = ""  # in place of what is too much to be remembered
 
 
