@@ -46,10 +46,21 @@ def read(content: Read) -> Asar | None:
         entry = files["package.json"]
         place = 8 + pickle + int(entry["offset"])
         package = json.loads(content(place, max(0, min(int(entry["size"]), MANIFEST))))
-        names = [package[key] for key in ("name", "productName", "desktopName") if isinstance(package.get(key), str)]
-        return Asar(names, dict(_unpacked(files, "", 0)))
+        return Asar(_names(package), dict(_unpacked(files, "", 0)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):  # a size may be Infinity
         return None
+
+
+def read_package(content: Read) -> list[str]:
+    """Read the names in a package.json that is a file of its own; none for what is no such file."""
+    try:
+        return _names(json.loads(content(0, MANIFEST)))
+    except (ValueError, AttributeError, RecursionError):
+        return []
+
+
+def _names(package: Mapping[str, Any]) -> list[str]:
+    return [package[key] for key in ("name", "productName", "desktopName") if isinstance(package.get(key), str)]
 
 
 def _unpacked(files: Mapping[str, Any], above: str, depth: int) -> Iterator[tuple[str, int]]:

@@ -20,6 +20,7 @@ from .names import Names
 from .program_parts import ENTRY, FRAME, HEAD, LIBRARY, Own, Test, TooLarge, is_program
 
 ALONE = "known by its name alone, so it is not moved"
+NAMED = "known by the name in its package.json alone, so it is not moved"
 PATH_ALONE = "known by its path alone, so it is not moved"
 MOST_NAMES = 200  # of a directory that are checked
 MOST_AROUND = 2_000  # names of a directory that are read for one program in it; an app has some hundred there
@@ -89,6 +90,33 @@ def program(
             return Known(why, "its application.ini is of another vendor, so it is not moved")
         return Known(f"{why}, and its application.ini says so", own=True)
     return Known(why, own=own or at_a_path)
+
+
+def electron_app(host: Host, path: str, names: Names, shared: Collection[str]) -> dict[str, Known]:
+    """Return the services that the code of an Electron app is of, whatever its program is called: by the names in the
+    package.json of the archive at `path`, or at `path` itself. Nothing moves out of a directory that is `shared`.
+    """
+    directory = path.rpartition("/resources/")[0]
+    packed = path.endswith(".asar")
+    archive = asar.read(content(host, path)) if packed else None
+    words = archive.names if archive else [] if packed else asar.read_package(content(host, path))
+    called = {(word[: -len(".desktop")] if word.endswith(".desktop") else word).lower() for word in words}
+    services = {service: called & own for service, own in names.called.items() if not called.isdisjoint(own)}
+    beside = host.list(directory) if services else []
+    signs = signs_in(host, directory, beside)
+    certain = packed and directory not in (*shared, *names.program_folders)
+    known: dict[str, Known] = {}
+    for service, words_of in services.items() if signs else ():
+        own = [name for name in beside if service in names.programs.get(name, ())]
+        if packed or not any(_is(host, f"{directory}/{name}", is_elf) for name in own):  # else it is known by that one
+            why = f"an Electron app whose package.json calls it {min(words_of)}, beside {signs[0]}"
+            known[service] = Known(why, "" if certain and _is_particular(words_of) else NAMED, own=True)
+    return known
+
+
+def _is_particular(words: Collection[str]) -> bool:
+    """Whether no other app has such names by chance: two of them, or one of several words."""
+    return len(words) > 1 or any(not word.isalnum() for word in words)
 
 
 def tool(host: Host, path: str, names: Names, service: str) -> Known | None:

@@ -17,6 +17,8 @@ SYSTEM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm")
 DISTINCT = 5  # letters that a name has at least which is compared without more; `box` and `line` are also other things
 WEB_APPS = "Web Applications"  # a browser's folder of installed web apps
 WEB_APP = "_crx_"
+# Where the code of an Electron app is, below the directory of its program, and the file that says what it is called.
+ELECTRON = {"/resources": "app.asar", "/resources/app": "package.json"}
 # Directories of many programs: that a catalogue's path has one says nothing of an app's own directory.
 SHARED = frozenset(
     ("bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps")
@@ -69,6 +71,8 @@ class Names:
             chosen |= {name for name in names if name.startswith(WEB_APP)}
         elif directory in self.program_folders:
             chosen |= {name for name in names if self.images(name)}
+        elif "/resources" in directory:
+            chosen |= {file for place, file in ELECTRON.items() if directory.endswith(place) and file in names}
         return chosen
 
     def beside(self, folders: Collection[str]) -> Names:

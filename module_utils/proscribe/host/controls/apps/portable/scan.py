@@ -18,7 +18,7 @@ from ....system import ControlError, Host, Unseen, User, escaped
 from .. import file_owner
 from ..systems.package import Package
 from . import appimage
-from .names import WEB_APP, Names
+from .names import ELECTRON, WEB_APP, Names
 
 if TYPE_CHECKING:
     from .....model.types.plan import Entry
@@ -213,6 +213,8 @@ class _Search:
                 continue
             if name in self.names.desktop_files:
                 self._unpacked(directory, name, present)
+            elif name in ELECTRON.values():
+                self._electron(path)
             elif name in self.names.windows:
                 self._windows(path, name)
             elif name.lower().endswith(appimage.SUFFIX) or (self._is_no_program(name) and seen.st_mode & 0o111):
@@ -268,6 +270,12 @@ class _Search:
             if sign := evidence.sign(self.host, path.rpartition("/")[0]):
                 for service in self.names.portable_apps[name]:
                     self._add(service, "program", path, evidence.Known(f"a copy of a browser, beside {sign}"))
+
+    def _electron(self, path: str) -> None:
+        from . import evidence
+
+        for service, known in evidence.electron_app(self.host, path, self.names, (*self.homes, *PLACES)).items():
+            self._add(service, "tree", path.rpartition("/resources/")[0], known)
 
     def _windows(self, path: str, name: str) -> None:
         drive, found, inside = path.rpartition(f"/{DRIVE}/")
