@@ -183,6 +183,8 @@ def _labour(
     items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: Limits, user: User | None, writing: int
 ) -> None:
     """All that the child does."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as stream:
+        stream.write(b"1000")  # where memory is out, the kernel ends this process, and no program of the host
     silent = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(silent, descriptor)
