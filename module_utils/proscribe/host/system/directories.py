@@ -79,12 +79,14 @@ def open_entry(directory: int, name: str) -> int:
 
 
 def attributes(descriptor: int) -> Attributes:
+    """Read what an open entry has beside its content; it may be open as a place (O_PATH)."""
     seen = os.fstat(descriptor)
+    opened = f"/proc/self/fd/{descriptor}"
     xattrs: dict[str, str] = {}
     with contextlib.suppress(OSError):  # a file system without them
-        for name in os.listxattr(descriptor):
+        for name in os.listxattr(opened):
             with contextlib.suppress(OSError):  # gone meanwhile
-                xattrs[name] = base64.b64encode(os.getxattr(descriptor, name)).decode()
+                xattrs[name] = base64.b64encode(os.getxattr(opened, name)).decode()
     return Attributes(seen.st_mode, seen.st_uid, seen.st_gid, seen.st_atime_ns, seen.st_mtime_ns, xattrs)
 
 

@@ -29,7 +29,8 @@ class Mount(NamedTuple):
     """A place where a file system is mounted."""
 
     type: str
-    whole: bool  # a disk of its own from its root on, and no second view of something
+    whole: bool  # a disk or a subvolume of its own from its root on, and no second view of something
+    by_user: bool = False  # a user's own program answers for it (FUSE)
 
 
 def mounts(host: Files) -> Mapping[str, Mount]:
@@ -55,8 +56,11 @@ def _mounts(content: bytes) -> dict[str, Mount]:
     for line in os.fsdecode(content).split("\n"):
         fields = line.split(" ")
         if "-" in fields[6:]:
-            kind, source = fields[fields.index("-", 6) + 1 :][:2]
-            found[mount_point(fields[4])] = Mount(kind, fields[3] == "/" and source.startswith("/dev/"))
+            kind, source, *options = fields[fields.index("-", 6) + 1 :]
+            # A subvolume of btrfs is a disk of its own. Of a directory in it that is mounted again, the root is longer.
+            whole = fields[3] == "/" or (kind == "btrfs" and f"subvol={fields[3]}" in ",".join(options).split(","))
+            by_user = kind.startswith("fuse") and "user_id=0" not in ",".join(options).split(",")
+            found[mount_point(fields[4])] = Mount(kind, whole and source.startswith("/dev/"), by_user)
     return found
 
 
@@ -65,6 +69,13 @@ def remote(path: str, table: Mapping[str, Mount]) -> str:
     while path and path not in table:
         path = path.rpartition("/")[0]
     return table[path].type if path and is_remote(table[path].type) else ""
+
+
+def mounted_by_user(path: str, table: Mapping[str, Mount]) -> str:
+    """Which FUSE file system of a user's own a path is on; "" for none."""
+    while path and path not in table:
+        path = path.rpartition("/")[0]
+    return table[path].type if path and table[path].by_user else ""
 
 
 def is_remote(type_: str) -> bool:

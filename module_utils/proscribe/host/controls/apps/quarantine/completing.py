@@ -21,6 +21,7 @@ from ....system.directories import (
     remove,
     sum_up,
 )
+from ....system.links import PATH
 from ...base import Action, Refusal
 from . import capacity, manifest
 from .manifest import (
@@ -45,7 +46,9 @@ COPYING = "copying"
 
 
 def unfinished(host: Host) -> list[Action]:
-    """What completes the moves that an earlier run could not, or did not live to, complete."""
+    """What completes the moves that an earlier run could not, or did not live to, complete. Each is its owner's, who
+    may keep the file held or the place hanging.
+    """
     return [
         Action(
             "complete",
@@ -107,7 +110,8 @@ def _gather(host: Host, item: Item, place: int) -> bool:
     drop_hold(host, item)
     if moved:
         item = _seal(place, item, original=not copied)
-        with contextlib.suppress(ControlError):  # too deep or too large to be read: it is kept all the same
+        # Too deep or too large to be read, or held by a lease: it is kept all the same.
+        with contextlib.suppress(ControlError, BlockingIOError):
             item = item._replace(disk=extent(place, CONTENT).disk)
             item = item._replace(**(known or sum_up(place, CONTENT))._asdict())
         write(place, item._replace(doing="", hold="", placed=[], at_rest=True))
@@ -167,18 +171,22 @@ def copy_over(source: int, target: int, allowance: Allowance | None = None) -> S
 def _seal(place: int, item: Item, original: bool) -> Item:
     """Shut out whoever still has the directory or the file open. The manifest knows what it was before.
 
-    A file with more names is left as it is: those names are not ours to change.
+    A file with more names is left as it is: those names are not ours to change. The file is not opened for reading:
+    with a lease (fcntl(2)), its owner could refuse that again and again. Root's file has no lease of anybody else's.
     """
-    descriptor = open_entry(place, CONTENT)
+    descriptor = os.open(CONTENT, PATH | os.O_NOFOLLOW, dir_fd=place)
     try:
         seen = os.fstat(descriptor)
+        if not (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
+            raise ControlError("its content is neither a file nor a directory")
         if original and not item.at_rest and [seen.st_dev, seen.st_ino] != item.identity:
             # Killed between the move and the second check: it is kept as it is.
             item = item._replace(identity=[seen.st_dev, seen.st_ino], attributes=attributes(descriptor))
             write(place, item)
         if stat.S_ISDIR(seen.st_mode) or seen.st_nlink == 1:
-            os.chown(descriptor, os.geteuid(), os.getegid())
-            os.chmod(descriptor, 0o700 if stat.S_ISDIR(seen.st_mode) else 0o600)
+            opened = f"/proc/self/fd/{descriptor}"
+            os.chown(opened, os.geteuid(), os.getegid())
+            os.chmod(opened, 0o700 if stat.S_ISDIR(seen.st_mode) else 0o600)
             manifest.reached("sealed")
     finally:
         os.close(descriptor)

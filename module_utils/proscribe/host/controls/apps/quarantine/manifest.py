@@ -19,6 +19,12 @@ CONTENT = "content"  # the name of the thing itself in its folder
 HOLD = ".proscribe-quarantine-"  # begins the name of a root-only folder beside what was taken
 TAKE, RESTORE, PRUNE = "take", "restore", "prune"
 _KEYS = {"at_rest": "kept"}  # fields of an item that have another name in the file
+_FULL = "; what was taken is kept, and the next run goes on"
+_HINTS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EAGAIN: "; a program of its user holds the file (a lease)",
+}
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -225,7 +231,4 @@ def explained(what: str) -> Iterator[None]:
     except Unseen as unseen:
         raise ControlError(f"{what}: {unseen}") from None
     except OSError as error:
-        hint = (
-            "; what was taken is kept, and the next run goes on" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        )
-        raise ControlError(f"{what}: {error.strerror}{hint}") from None
+        raise ControlError(f"{what}: {error.strerror}{_HINTS.get(error.errno or 0, '')}") from None

@@ -23,7 +23,7 @@ from .....base.tuples import NamedTuple
 from .....model.quarantined import VERB, moved
 from ....system import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
 from ....system.directories import attributes, extent, open_entry
-from ....system.mounts import mounts
+from ....system.mounts import mounted_by_user, mounts, not_entered
 from ....system.types import joined
 from ...base import Action
 from .. import protected
@@ -74,9 +74,12 @@ def refusal(host: Host, path: str) -> str:
     if why := protected.path(path, [user.home for user in host.users()]):
         return f"never taken: {why}"
     try:
-        inside = [mount for mount in mounts(host) if f"{mount}/".startswith(f"{path}/")]
+        table = mounts(host)
     except (Unseen, ControlError):
         return ""
+    if kind := mounted_by_user(path, table):  # mounted since it was observed: whoever enters it may wait for ever
+        return not_entered(escaped(path), kind)
+    inside = [mount for mount in table if f"{mount}/".startswith(f"{path}/")]
     return f"a file system is mounted in it, at {escaped(inside[0])}" if inside else ""
 
 
@@ -85,7 +88,7 @@ def _take_all(host: Host, one: Taking) -> str:
     nothing moved, since its owner was faster.
     """
     paths = one.parts or [one.path]
-    if why := capacity.lacking(host, paths):
+    if why := refusal(host, paths[0]) or capacity.lacking(host, paths):
         raise ControlError(why)
     group = ""  # the first id; what has no parts is alone
     failed: list[str] = []
