@@ -7,9 +7,8 @@ import os
 import select
 import signal
 import time
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable, Protocol, Sequence
 
-from .processes import Processes
 from .types import ControlError, Ending, Process, joined
 
 AHEAD = 1.0  # seconds that the first process of a program has before the others: it mostly takes them along
@@ -17,6 +16,14 @@ KILL_PATIENCE = 5.0  # seconds after KILL; then the process waits for something 
 FORKS_PATIENCE = 5.0  # seconds in which programs that fork all the time are stopped
 PAUSE = 0.02  # seconds between two checks
 PENDING_KILL = 1 << (signal.SIGKILL - 1)  # in a set of signals (proc_pid_status(5))
+
+
+class Processes(Protocol):
+    """What ending a program asks of a host (processes.py)."""
+
+    def process(self, pid: int) -> Process | None: ...
+
+    def of_process(self, pid: int, name: str) -> str: ...
 
 
 def end_program(

@@ -234,7 +234,7 @@ class _Scan:
         return node
 
     def _number(self, seen: os.stat_result, path: str, top: int) -> int:
-        """What tells a directory from all others below this root; 0 where nothing does. Raises OSError."""
+        """Return the number that no other directory below this root has; 0 where there is none. Raises OSError."""
         if seen.st_dev == self.device:
             return seen.st_ino
         if seen.st_dev not in self.subvolumes:

@@ -22,6 +22,7 @@ from ....system.directories import (
     sum_up,
 )
 from ....system.links import PATH
+from ....system.mounts import mounted_by_user, mounts, not_entered
 from ...base import Action, Refusal
 from . import capacity, manifest
 from .manifest import (
@@ -72,6 +73,9 @@ def complete(host: Host, item: Item) -> None:
     Raises ControlError; whatever happens, the content stays in one place at least.
     """
     with explained(f"cannot keep {escaped(item.path)} in the quarantine"):
+        elsewhere = item.hold or (item.path if item.doing == RESTORE else "")
+        if kind := mounted_by_user(elsewhere, mounts(host)) if elsewhere else "":
+            raise ControlError(not_entered(escaped(elsewhere), kind))
         with folder(host, item) as place:
             if item.doing == RESTORE:
                 _take_back(host, item, place)
