@@ -30,8 +30,8 @@ ROUTES = (
         route="unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, `/tmp`, media, homes",
         seen=Claim(
             (
-                "the file scan, by the program's name with the rest of an app around it, or a path where only "
-                "root can write"
+                "the file scan, by the program's name with the rest of an app around it, by what the code of an "
+                "Electron app says of itself, or a path where only root can write"
             ),
             "integration/test_apps_walk_real::test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else",
         ),
@@ -44,8 +44,8 @@ ROUTES = (
             "integration/test_apps_fapolicyd::test_rules_are_compiled_in_order_and_taken_away",
         ),
         left=(
-            "what is known by a name, a path or a desktop entry alone is reported and stays; renamed "
-            "directories are not recognised"
+            "what is known by a name, a path or a desktop entry alone is reported and stays; renamed programs and "
+            "directories are recognised only where the archive of an Electron app is there"
         ),
     ),
     Route(

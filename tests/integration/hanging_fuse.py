@@ -23,10 +23,10 @@ INIT_OUT = struct.Struct("<IIIIHHIIHHI28x")  # major, minor, max_readahead, flag
 ATTRIBUTES = struct.Struct("<QQQQQQIIIIIIIIII")  # ino, size, blocks, a/m/ctime, their nsec, mode, nlink, uid, gid, rdev
 
 
-def mounted(place: str, uid: int, mode: int) -> int:
+def mounted(place: str, uid: int, mode: int, more: str = ",allow_other") -> int:
     """The descriptor that the kernel asks on."""
     device = os.open("/dev/fuse", os.O_RDWR)
-    options = f"fd={device},rootmode={mode:o},user_id={uid},group_id={uid},allow_other"
+    options = f"fd={device},rootmode={mode:o},user_id={uid},group_id={uid}{more}"
     library = ctypes.CDLL(None, use_errno=True)
     if library.mount(b"hanging", os.fsencode(place), b"fuse.hanging", 2 | 4, options.encode()):  # nosuid, nodev
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), place)

@@ -74,6 +74,24 @@ os.write(go[1], b"x")
 os.waitpid(maker, 0)
 """
 
+# Services of a user's own manager that start the program as soon as it has ended, and a timer of theirs.
+UNITS = """\
+set -eu
+place=/home/frida/.config/systemd/user
+mkdir -p $place
+cat >$place/again@.service <<'END'
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=%h/viber/Viber 600
+Restart=always
+RestartSec=50ms
+END
+printf '[Timer]\\nOnActiveSec=1\\nOnUnitActiveSec=1\\nAccuracySec=100ms\\n' >$place/again@.timer
+chown -R frida:frida /home/frida
+chmod 755 /home/frida
+"""
+
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
@@ -193,6 +211,25 @@ def test_a_user_with_many_ids_takes_nobodys_turn(host: Machine) -> None:
     print(f"\nbeside 300 ids of another user: ended after {seconds:.3f} s")
     assert code is not None
     host.run("pkill", "-x", "Viber", check=False)
+
+
+def test_units_of_a_user_that_start_a_program_again_and_again_take_nobodys_turn(host: Machine) -> None:
+    """Ten services of frida's own manager that never give up, two with a timer, and one program of dieter's between."""
+    host.run("sh", "-c", UNITS)
+    host.run("systemctl", "start", f"user@{FRIDA}.service")
+    as_frida = ("runuser", "-u", "frida", "--", "env", f"XDG_RUNTIME_DIR=/run/user/{FRIDA}", "systemctl", "--user")
+    try:
+        before = sum(line["times"] for line in launches.ended(host))
+        host.run(*as_frida, "start", *(f"again@{number}.service" for number in range(10)), "again@t.timer")
+        until(lambda: "Viber" in host.run(*as_frida, "show", "-P", "ExecStart", "again@1.service"))
+        for _ in range(5):
+            (code, seconds) = launches.starts(host, "/home/frida/viber/Viber", BERTHA, 1, 20.0)[0]
+            assert code is not None and seconds < 10, seconds
+        until(lambda: sum(line["times"] for line in launches.ended(host)) > before + 50, BUSY)
+        assert "frida" in {line["user"] for line in launches.ended(host)}
+    finally:
+        host.run("systemctl", "stop", f"user@{FRIDA}.service", check=False)
+    until(lambda: not host.run("pgrep", "-u", "frida", "Viber", check=False).strip())
 
 
 def test_another_plan_counts_from_when_it_is_there(host: Machine) -> None:

@@ -127,6 +127,11 @@ TABLE = (
         CHANGED,
         (f"{_CONTROLS}apps/portable/*", "module_utils/proscribe/host/system/*"),
     ),
+    Row(
+        "integration/test_host_untried_attacks.py",
+        CHANGED,
+        (*_APPS, "module_utils/proscribe/host/system/*", "module_utils/proscribe/host/controls/applying.py"),
+    ),
     Row("integration/test_apps_walk_real.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
     Row("integration/test_apps_what_moves.py", ALWAYS, _APPS),
     # browsers

@@ -1,0 +1,104 @@
+"""A file system that a user's own program answers for (FUSE), and that lies.
+
+    lying_fuse.py PLACE UID HOW [private]        mounts at the directory PLACE
+
+HOW says what it answers. `error`: EIO to all. `endless`: a directory whose list of names never ends, each a program of
+a restricted app. `changing`: each name is a file once and a directory the next time. `sizes`: files of a negative size,
+and content without end. All that it has is said to be root's. With `private`, nobody but UID may enter it, not even
+root. Prints "mounted" once it is. Ends when its standard input is closed. See linux/fuse.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+import struct
+import sys
+
+from hanging_fuse import ATTRIBUTES, IN_HEADER, INIT, INIT_OUT, OUT_HEADER, mounted
+
+LOOKUP, GETATTR, OPEN, READ, OPENDIR, READDIR = 1, 3, 14, 15, 27, 28
+HUGE = (1 << 64) - 1
+NAME = b"QQ_%d.AppImage"
+COUNT = 40  # names of a directory that has an end
+DIRECTORY, FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o755
+
+
+def attributes(node: int, mode: int, size: int) -> bytes:
+    return ATTRIBUTES.pack(node, size, 8, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+
+
+class Liar:
+    """The answers of the file system."""
+
+    def __init__(self, how: str) -> None:
+        self.how, self.turn = how, 0
+
+    def answer(self, opcode: int, node: int, body: bytes) -> bytes | int:
+        """The answer to a question, or the number of an error."""
+        if self.how == "error" and not (opcode == GETATTR and node == 1):
+            return errno.EIO
+        if opcode in (GETATTR, LOOKUP):
+            mode, size = (DIRECTORY, 4096) if node == 1 and opcode == GETATTR else self.entry()
+            found = attributes(node if opcode == GETATTR else 1000 + self.turn, mode, size)
+            entry = struct.pack("<QQQQII", 1000 + self.turn, 0, 0, 0, 0, 0)
+            return struct.pack("<QII", 0, 0, 0) + found if opcode == GETATTR else entry + found
+        if opcode in (OPEN, OPENDIR):
+            return struct.pack("<QII", 7, 0, 0)
+        if opcode == READ:
+            return b"\x7fELF" + b"x" * (struct.unpack_from("<QQI", body)[2] - 4)  # as much as is asked for, for ever
+        if opcode == READDIR:
+            _, offset, size = struct.unpack_from("<QQI", body)
+            return self.names(offset, size)
+        return errno.ENOSYS
+
+    def entry(self) -> tuple[int, int]:
+        self.turn += 1
+        if self.how == "changing":
+            return (DIRECTORY, 4096) if self.turn % 2 else (FILE, self.turn)
+        return FILE, HUGE if self.how == "sizes" else 4096
+
+    def names(self, offset: int, size: int) -> bytes:
+        found = b""
+        while self.how == "endless" or offset < COUNT:
+            offset += 1
+            name = NAME % offset
+            entry = struct.pack("<QQII", 1000 + offset, offset, len(name), 0) + name
+            entry += bytes(-len(entry) % 8)
+            if len(found) + len(entry) > size:
+                break
+            found += entry
+        return found
+
+
+def serve(device: int, liar: Liar) -> None:
+    while True:
+        ready, _, _ = select.select([device, 0], [], [])
+        if 0 in ready and not os.read(0, 1):
+            return
+        if device not in ready:
+            continue
+        request = os.read(device, 1 << 20)
+        _, opcode, unique, node, *_ = IN_HEADER.unpack(request[: IN_HEADER.size])
+        if opcode == INIT:
+            answer: bytes | int = INIT_OUT.pack(7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, 0)
+        else:
+            answer = liar.answer(opcode, node, request[IN_HEADER.size :])
+        body, error = (b"", -answer) if isinstance(answer, int) else (answer, 0)
+        try:
+            os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(body), error, unique) + body)
+        except OSError:  # who asked has gone, or does not take such an answer
+            continue
+
+
+def main() -> None:
+    place, uid, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    device = mounted(place, uid, DIRECTORY, "" if "private" in sys.argv else ",allow_other")
+    print("mounted", flush=True)
+    serve(device, Liar(how))
+
+
+if __name__ == "__main__":
+    main()

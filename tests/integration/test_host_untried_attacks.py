@@ -1,0 +1,594 @@
+"""Attacks of an ordinary user on what root does with his things: leases, FUSE, memory, full disks, btrfs, processes
+that do not end, and apps under other names. Where it is cheap, a control shows that the attack works on others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import restricted_programs
+from attacked_host import BOB, HERE, MALLORY, MODULES, SECONDS, made_host, observe_root, put, whole_plan
+from conftest import open_to_others, require_tool
+from patience import BUSY, LONGEST
+from proscribe.host.controls import applying, apps
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving
+from proscribe.host.controls.base import Changes
+from proscribe.host.system import Host
+from proscribe.host.system.forked import Limits, run_apart
+
+sys.path.insert(0, str(HERE.parent / "unit/controls"))
+import made_apps as made
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own"),
+]
+needs_fuse = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
+IMAGE = "WeChat.AppImage"
+# Holds a write lease on each of some files, until the kernel takes it away. Files that are open already are named by
+# their descriptor: of these it lets go when the lease is broken, and takes it again at once.
+LEASE = """\
+import contextlib, fcntl, os, signal, sys
+uid = int(sys.argv[1])
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+held = [int(word) if word.isdigit() else os.open(word, os.O_RDWR) for word in sys.argv[2:]]
+ready, taken_once = False, not sys.argv[2].isdigit()
+while True:
+    for descriptor in held:
+        try:
+            if fcntl.fcntl(descriptor, fcntl.F_GETLEASE) != fcntl.F_WRLCK and not (ready and taken_once):
+                with contextlib.suppress(OSError):  # there is none yet
+                    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+                fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError:
+            pass
+    if not ready and all(fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_WRLCK for descriptor in held):
+        ready = True
+        print("held", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return whole_plan(tmp_path_factory.mktemp("plan"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    host = tmp_path / "host"
+    host.mkdir()
+    open_to_others(host)
+    made_host(host)
+    (host / "proc/self/mountinfo").touch()
+    yield host
+    unmount(host)
+
+
+def unmount(place: Path) -> None:
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        where = line.split(" ")[4]
+        if f"{where}/".startswith(f"{place}/"):
+            subprocess.run(["umount", "--lazy", where], check=False)
+
+
+@contextlib.contextmanager
+def running(argv: list[str], first: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the attack that has said its first line, for as long as the block."""
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+    assert process.stdin and process.stdout
+    try:
+        assert select.select([process.stdout], [], [], BUSY)[0], "the attack does not begin"
+        assert process.stdout.readline() == first.encode() + b"\n"
+        yield process
+    finally:
+        process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.kill()
+        process.wait()
+
+
+def leased(*files: str | Path, **options: Any) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    return running([sys.executable, "-c", LEASE, str(MALLORY), *map(str, files)], "held", **options)
+
+
+def fuse(script: str, place: Path, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    return running([sys.executable, str(HERE / script), str(place), str(MALLORY), *words], "mounted")
+
+
+def list_mounts(root: Path) -> None:
+    """Write the made host's list of mounts."""
+    lines = [line for line in Path("/proc/self/mountinfo").read_text().splitlines(True) if f" {root}/" in line]
+    (root / "proc/self/mountinfo").write_text("".join(line.replace(str(root), "") for line in lines))
+
+
+def reasons(report: Mapping[str, Any]) -> str:
+    """What an observation says of mallory, which is right about bob and cost no more than mallory's share."""
+    assert report["errors"] == []
+    assert any(finding.startswith("user:bob QQ") for finding in report["findings"]), report["findings"]
+    assert report["seconds"] < SECONDS + BUSY
+    parts = {part for _, why, _ in report["rules"].values() for part in why.split("; ")}
+    assert not any(part.startswith("bob") for part in parts)
+    return " | ".join(sorted(part for part in parts if "mallory" in part))
+
+
+def images(root: Path) -> dict[str, Path]:
+    """A restricted AppImage of each user's, which its content shows to be one."""
+    paths = {}
+    for name, uid in (("mallory", MALLORY), ("bob", BOB)):
+        made.put(root / "home" / name / "apps", {IMAGE: made.image("wechat"), "thesis.odt": b"PK"}, uid)
+        paths[name] = root / "home" / name / "apps" / IMAGE
+    return paths
+
+
+def taking(root: Path) -> list[Any]:
+    """The moves of both into the quarantine, planned but not done."""
+    return [
+        moving.take(Host(str(root)), moving.Taking(f"/home/{name}/apps/{IMAGE}", ["wechat"], "appimage"))._replace(
+            user=name, rules=["apps/wechat"]
+        )
+        for name in ("mallory", "bob")
+    ]
+
+
+def change(actions: list[Any]) -> tuple[list[str], list[tuple[str, str]], float]:
+    """What was done, what was left of whom and why, and how long that took. It may take no longer than an hour."""
+    began = time.monotonic()
+
+    def carried() -> Any:
+        result = carry_out(Changes(actions, independent=True))
+        return result["done"], [[action.user, why] for action, why in result["left"]]
+
+    done, left = run_apart(carried, Limits(seconds=BUSY, memory=0))
+    return done, [(user, why) for user, why in left], time.monotonic() - began
+
+
+# -- leases ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root: Path, plan: Path) -> None:
+    home = root / "home/mallory"
+    entry = home / ".config/autostart/a.desktop"
+    put(home / ".npmrc", "prefix=~/a\n")
+    put(entry, "[Desktop Entry]\nExec=wechat\n")
+    put(home / ".local/lib/python3.9/site-packages/telethon-1.0.dist-info/METADATA", "Name: telethon\n")
+    files = [images(root)["mallory"], home / ".npmrc", entry]
+    for path in home.rglob("*"):
+        os.chown(path, MALLORY, MALLORY)
+    with leased(*files):
+        # The control: who opens such a file and waits, waits for the time of the kernel (45 s), again and again.
+        naive = subprocess.Popen(["cat", str(files[1])], stdout=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            naive.wait(2)
+        naive.kill()
+        naive.wait()
+        said = reasons(observe_root(root, plan))
+        assert "WeChat.AppImage: Resource temporarily unavailable" in said and ".npmrc" in said, said
+        done, left, seconds = change(taking(root))
+    assert len(done) == 1 and seconds < BUSY
+    assert left == [
+        (
+            "mallory",
+            "cannot take /home/mallory/apps/WeChat.AppImage: Resource temporarily unavailable; a program of its user"
+            " holds the file (a lease)",
+        )
+    ]
+
+
+def test_a_lease_on_what_has_moved_fails_no_later_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mallory has the file open while it moves, and the run is killed there."""
+    path = images(root)["mallory"]
+    descriptor = os.open(path, os.O_RDWR)
+
+    def killed(step: str) -> None:
+        if step == "moved":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(manifest, "reached", killed)
+        taking(root)[0].apply()
+    with leased(descriptor, pass_fds=(descriptor,)):
+        os.close(descriptor)
+        host = Host(str(root))
+        done, left, _ = change(completing.unfinished(host))
+        assert (len(done), left) == (1, [])
+    (item,) = manifest.items(host)
+    assert item.doing == "" and item.owner == "mallory" and item.attributes.uid == MALLORY
+    content = root / f"var/lib/proscribe/quarantine/{item.id}/content"
+    assert (content.stat().st_uid, content.stat().st_mode & 0o777) == (0, 0o600)
+
+
+# -- FUSE --------------------------------------------------------------------------------------------------------------
+
+
+@needs_fuse
+@pytest.mark.parametrize("private", [False, True], ids=["for all", "for its user alone"])
+@pytest.mark.parametrize("place", ["home/mallory/.config", "tmp/mallory's"])
+@pytest.mark.parametrize("how", ["error", "endless", "changing", "sizes"])
+def test_a_file_system_that_lies_costs_its_user_alone(
+    root: Path, plan: Path, how: str, place: str, private: bool
+) -> None:
+    """No list of mounts has it: it was mounted after that was read. It says that all in it is root's."""
+    where = root / place
+    where.mkdir(parents=True)
+    os.chown(where, MALLORY, MALLORY)
+    with fuse("lying_fuse.py", where, how, *(["private"] * private)):
+        report = observe_root(root, plan, 120, "--hurry")
+        said = reasons(report)
+        assert not any(finding.startswith("system") for finding in report["findings"]), report["findings"]
+    everything = " ".join(why for _, why, _ in report["rules"].values())
+    if private or how == "error":
+        assert "mallory" in said or "mallory" in everything
+    unmount(root)
+
+
+@needs_fuse
+@pytest.mark.parametrize("of", ["a move", "its completion"])
+def test_a_file_system_mounted_after_the_observation_holds_no_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """After a notice, or the end of a program, mallory expects a move."""
+    if of == "its completion":
+        home = root / "home/mallory"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=8m,uid={MALLORY}", "home", str(home)], check=True)
+    path = images(root)["mallory"]
+    actions = taking(root)
+    if of == "its completion":
+        monkeypatch.setattr(capacity, "RESERVE", 0)
+
+        def killed(step: str) -> None:
+            if step == "moved":
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(manifest, "reached", killed)
+            actions[0].apply()
+        actions = [*completing.unfinished(Host(str(root))), *actions]
+    where = root / "home/mallory" if of == "its completion" else path.parent
+    with fuse("hanging_fuse.py", where, "0"):
+        list_mounts(root)
+        done, left, seconds = change(actions)
+    unmount(root / "home")
+    assert len(done) == 1 and "/home/bob/" in done[0] and {user for user, _ in left} == {"mallory"}, left
+    assert "not entered" in left[-1][1] and seconds < BUSY / 2
+
+
+# -- memory and disks --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def group() -> Iterator[tuple[Path, str]]:
+    """A control group for 100 MB, and the file of its limit."""
+    for above, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        place = Path(above) / f"proscribe-test-{os.getpid()}"
+        if not Path(above, "cgroup.procs").exists():
+            continue
+        place.mkdir()
+        try:
+            if (place / limit).exists():
+                (place / limit).write_text(str(100 << 20))
+                yield place, limit
+                return
+        finally:
+            place.rmdir()
+    pytest.skip("needs control groups for memory")
+
+
+GROWING = """\
+import json, os, sys, time
+sys.path.insert(0, sys.argv[1])
+from proscribe.host.system.forked import Limits, each
+with open(sys.argv[2], "w") as stream:
+    stream.write(str(os.getpid()))
+def work(item):
+    yield bytes([1]) * (80 << 20 if item == "mallory" else 1) and item
+found = [[item, parts, why] for item, parts, why in each(["mallory", "bob"], work, Limits(memory=0))]
+print(json.dumps(found))
+"""
+
+
+def test_where_memory_is_out_the_observation_of_that_user_ends_and_nothing_else(group: tuple[Path, str]) -> None:
+    """A larger program in the same group is the one that the kernel would end."""
+    tasks = group[0] / "cgroup.procs"
+    innocent = subprocess.Popen(
+        [sys.executable, "-c", "import sys; held = bytes([1]) * (60 << 20); print(flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: tasks.write_text(str(os.getpid())) and None,
+    )
+    try:
+        assert innocent.stdout and innocent.stdout.readline()
+        argv = [sys.executable, "-c", GROWING, MODULES, str(tasks)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=BUSY)
+        assert innocent.poll() is None and done.returncode == 0, (innocent.returncode, done.stderr)
+        assert json.loads(done.stdout) == [
+            ["mallory", [], "the observation was ended by signal 9"],
+            ["bob", ["bob"], ""],
+        ]
+    finally:
+        innocent.kill()
+        innocent.communicate()
+        while tasks.read_text():
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("what", ["blocks", "inodes"])
+@pytest.mark.parametrize("begun", [False, True], ids=["nothing there yet", "a quarantine there"])
+def test_a_disk_that_a_user_has_filled_loses_nothing_and_the_next_run_goes_on(
+    tmp_path: Path, plan: Path, what: str, begun: bool
+) -> None:
+    root = tmp_path / "host"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=500,mode=755", "disk", str(root)], check=True)
+    try:
+        made_host(root)
+        (root / "proc/self/mountinfo").touch()
+        everything = json.loads(plan.read_text())
+        if begun:
+            carry_out(apps.enforce(Host(str(root)), everything))
+        paths = images(root)
+        fill(root / "tmp", what)
+        for _ in range(2):
+            with contextlib.suppress(applying.ControlError):
+                carry_out(apps.enforce(Host(str(root)), everything))
+            assert all(path.read_bytes() == made.image("wechat") for path in paths.values())
+            assert [path for path in root.rglob("*") if path.name.endswith("~")] == []
+        for path in (root / "tmp").iterdir():
+            path.unlink()
+        carry_out(apps.enforce(Host(str(root)), everything))
+        states = {verdict.rule: verdict.state for verdict in apps.observe(Host(str(root)), everything)}
+        assert states["apps/wechat"] == "compliant" and "apps/quarantine" not in states
+        assert {item.path for item in manifest.items(Host(str(root)))} == {f"/home/{n}/apps/{IMAGE}" for n in paths}
+        assert all((path.parent / "thesis.odt").exists() for path in paths.values())
+    finally:
+        unmount(root)
+
+
+def fill(place: Path, what: str) -> None:
+    """Fill the file system of a place."""
+    with contextlib.suppress(OSError), open(place / "fill", "wb", buffering=0) as stream:
+        for number in range(100_000):
+            if what == "inodes":
+                (place / str(number)).touch()
+            else:
+                stream.write(bytes(4096))
+
+
+# -- btrfs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def btrfs(tmp_path: Path) -> Iterator[Path]:
+    """A made host on btrfs, which is mounted at the directory above it."""
+    require_tool("mkfs.btrfs")
+    disk, place = tmp_path / "disk", tmp_path / "mounted"
+    place.mkdir()
+    with open(disk, "wb") as stream:
+        stream.truncate(200 << 20)
+    subprocess.run(["mkfs.btrfs", "--quiet", str(disk)], check=True)
+    if subprocess.run(["mount", "-o", "loop", str(disk), str(place)], capture_output=True).returncode:
+        pytest.skip("needs a kernel with btrfs and loop devices")
+    try:
+        host = place / "host"
+        host.mkdir()
+        open_to_others(host)
+        made_host(host)
+        (host / "proc/self/mountinfo").touch()
+        yield host
+    finally:
+        unmount(place)
+
+
+def as_mallory(*argv: str) -> str:
+    options: dict[str, Any] = {"user": MALLORY, "group": MALLORY, "extra_groups": []}
+    return subprocess.run(argv, check=True, capture_output=True, text=True, **options).stdout
+
+
+# Makes two subvolumes whose last changes are in one tick of the clock; the second one has the program.
+TWINS = """\
+import os, subprocess, sys
+home, program = sys.argv[1], sys.argv[2]
+for _ in range(100):
+    for name in ("one", "two"):
+        os.makedirs(f"{home}/{name}", exist_ok=True)
+        if os.path.exists(f"{home}/{name}/sub"):
+            os.rename(f"{home}/{name}/sub", f"{home}/{name}/{os.urandom(4).hex()}")
+        subprocess.run(["btrfs", "subvolume", "create", f"{home}/{name}/sub"], check=True, stdout=subprocess.DEVNULL)
+    one, two = (os.open(f"{home}/{name}/sub", os.O_PATH) for name in ("one", "two"))
+    os.close(os.open("x", os.O_CREAT, dir_fd=one))
+    descriptor = os.open(program, os.O_CREAT | os.O_WRONLY, 0o755, dir_fd=two)
+    if os.stat(f"{home}/one/sub").st_ctime_ns == os.stat(f"{home}/two/sub").st_ctime_ns:
+        break
+os.write(descriptor, sys.stdin.buffer.read())
+for place in (f"{home}/one", f"{home}/two"):
+    print(os.stat(f"{place}/sub").st_ino, os.stat(f"{place}/sub").st_ctime_ns)
+"""
+
+
+def test_a_subvolume_that_takes_the_place_of_another_is_read(btrfs: Path, plan: Path) -> None:
+    home = btrfs / "home/mallory"
+    program = (btrfs / "home/bob/Downloads/QQ_3.2.15_x86_64.AppImage").read_bytes()
+    argv = ["/usr/bin/python3", "-c", TWINS, str(home), "QQ_9_x86_64.AppImage"]
+    made_twins = subprocess.run(argv, input=program, user=MALLORY, group=MALLORY, extra_groups=[], capture_output=True)
+    assert made_twins.returncode == 0, made_twins.stderr
+    first, second = made_twins.stdout.split(b"\n")[:2]
+    assert first == second  # the control: for a scan of another file system they are the same
+    hidden = btrfs / "var/hidden"
+    (home / "two").rename(hidden)
+    time.sleep(2.1)  # what has changed just now is not remembered at all
+    assert "user:mallory QQ_9_x86_64.AppImage" not in observe_root(btrfs, plan, 120, "--keep")["findings"]
+    (home / "one").rename(btrfs / "var/other")
+    hidden.rename(home / "one")
+    report = observe_root(btrfs, plan)
+    assert "user:mallory QQ_9_x86_64.AppImage" in report["findings"] and reasons(report) == ""
+
+
+def test_what_lies_in_subvolumes_goes_and_what_nobody_can_move_stays_and_is_reported(
+    btrfs: Path, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "RESERVE", 1 << 20)
+    home = btrfs / "home/mallory"
+    everything = json.loads(plan.read_text())
+    as_mallory("btrfs", "subvolume", "create", str(home / "own"))
+    made.put(home / "own", {IMAGE: made.image("wechat"), "thesis.odt": b"PK"}, MALLORY)
+    as_mallory("btrfs", "subvolume", "snapshot", "-r", str(home / "own"), str(home / "snapshot"))
+    as_mallory("cp", "--reflink=always", str(home / "own" / IMAGE), str(home / "own/WeChat-4.AppImage"))
+    made.put(home / "signal", made.electron("signal-desktop", "signal-desktop"), MALLORY)
+    as_mallory("btrfs", "subvolume", "create", str(home / "signal/locales/mine"))
+    for _ in range(2):
+        carried = carry_out(apps.enforce(Host(str(btrfs)), everything))
+        reason = "cannot take /home/mallory/snapshot/WeChat.AppImage: Read-only file system"
+        assert [(action.user, why) for action, why in carried["left"]] == [("mallory", reason)]
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir()) == [
+        "own/thesis.odt",
+        "snapshot/WeChat.AppImage",
+        "snapshot/thesis.odt",
+    ]
+    verdicts = {verdict.rule: verdict for verdict in apps.observe(Host(str(btrfs)), everything)}
+    assert [finding.path for finding in verdicts["apps/wechat"].findings] == ["/home/mallory/snapshot/WeChat.AppImage"]
+    assert "apps/quarantine" not in verdicts
+    back = [manifest.read(Host(str(btrfs)), item.id) for item in manifest.items(Host(str(btrfs)))]
+    assert all(item and item.doing == "" for item in back)
+
+
+@pytest.mark.parametrize("mounted", ["a subvolume", "a directory of it"])
+def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs: Path, plan: Path, mounted: str) -> None:
+    """As installers lay out their disks. A directory that is mounted a second time is scanned where it lies."""
+    device = subprocess.run(
+        ["findmnt", "-no", "SOURCE", "--target", str(btrfs)], check=True, capture_output=True, text=True
+    ).stdout.partition("[")[0]
+    other = btrfs.parent / "other"
+    subprocess.run(["btrfs", "subvolume", "create", str(other)], check=True, capture_output=True)
+    made.put(other / "deep", {"QQ_9_x86_64.AppImage": made.image("qq")}, MALLORY)
+    place = btrfs / "srv/team"
+    place.mkdir(parents=True)
+    if mounted == "a subvolume":
+        subprocess.run(["mount", "-o", "subvol=/other", device.strip(), str(place)], check=True)
+    else:
+        subprocess.run(["mount", "--bind", str(other / "deep"), str(place)], check=True)
+    list_mounts(btrfs)
+    found = "user:mallory QQ_9_x86_64.AppImage" in observe_root(btrfs, plan)["findings"]
+    assert found is (mounted == "a subvolume")
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+def enforced(*evasions: str) -> dict[str, Any]:
+    """One enforcing run on a host where mallory runs a restricted program by these evasions, and bob does, too."""
+    script = [sys.executable, "-ISB", restricted_programs.__file__, MODULES, *evasions]
+    python = os.path.realpath("/usr/bin/python3")
+    argv = [*restricted_programs.COMMAND, restricted_programs.SETUP, python, *script]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=LONGEST)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="needs the Python of the host")
+@pytest.mark.parametrize(
+    ("evasions", "least", "seconds"),
+    [
+        (("deaf", "stopped", "headless"), 13, 20),  # each waited for by itself: 36 s, and one not seen
+        (("forking",), 40, BUSY),  # each by itself: two minutes
+    ],
+    ids=["waiting", "forking"],
+)
+def test_a_program_that_does_not_want_to_end_ends_and_takes_nobodys_time(
+    evasions: tuple[str, ...], least: int, seconds: float
+) -> None:
+    report = enforced(*evasions)
+    assert report["before"]["mallory"] >= least and report["before"]["bob"] == 1, report
+    assert report["after"] == {"mallory": 0, "bob": 0} and report["left"] == [], report
+    assert report["seconds"] < seconds, report["seconds"]
+
+
+@needs_fuse
+@pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="needs the Python of the host")
+def test_programs_that_not_even_kill_ends_are_waited_for_once(plan: Path) -> None:
+    """They wait for an answer of their user's own file system; four of two programs, 32 s each by itself."""
+    report = enforced("hanging", "hanging elsewhere")
+    assert report["after"]["bob"] == 0 and report["seconds"] < 25, report
+    assert {user for user, _ in report["left"]} == {"mallory"} and len(report["left"]) == 2, report
+    assert all("does not end, not even by KILL (and 1 more)" in why for _, why in report["left"]), report
+
+
+# -- apps under other names --------------------------------------------------------------------------------------------
+
+
+def electron(program: str) -> dict[str, bytes]:
+    """Signal, with its program under another name."""
+    files = made.electron("signal-desktop", "signal-desktop")
+    return {program if name == "signal-desktop" else name: content for name, content in files.items()}
+
+
+def unpacked(program: str, name: str = "signal-desktop") -> dict[str, bytes]:
+    package = json.dumps({"name": name, "main": "main.js"}).encode()
+    return {
+        **{program if n == "signal-desktop" else n: c for n, c in made.electron("signal-desktop").items()},
+        "resources/app/package.json": package,
+        "resources/app/main.js": b"//",
+    }
+
+
+METADATA = {"telethon-1.0.dist-info/METADATA": b"Name: telethon\nVersion: 1.0\n"}
+SEEN_AND_MOVED, SEEN, NOT_SEEN = "moved", "seen", "not seen"
+FORMS: list[tuple[str, dict[str, bytes], str]] = [
+    ("Notes", electron("notes"), SEEN_AND_MOVED),  # Electron with the archive of the app
+    ("Notes", unpacked("electron"), SEEN),  # the same, unpacked
+    ("Notes", unpacked("electron", "notes"), NOT_SEEN),  # an app of his own
+    ("bin", {"node_modules/wechaty/package.json": b'{"name": "wechaty"}'}, NOT_SEEN),  # node /home/u/app
+    (".npm/_npx/0a", {"node_modules/wechaty/package.json": b'{"name": "wechaty"}'}, NOT_SEEN),  # npx
+    ("venv/lib/python3.11/site-packages", METADATA, NOT_SEEN),  # python -m of a virtual environment
+    (".local/pipx/.cache/0a/lib/python3.11/site-packages", METADATA, NOT_SEEN),  # pipx run
+    (".local/lib/python3.11/site-packages", METADATA, SEEN),  # python -m of what pip --user installed
+    ("bin", {"telethon.pyz": b"#!/usr/bin/env python3\nPK\x03\x04"}, NOT_SEEN),
+    ("bin", {"signal-cli.jar": b"PK\x03\x04"}, NOT_SEEN),
+    ("bin", {"Telegram.dll": made.windows()}, NOT_SEEN),
+    (
+        "squashfs-root",
+        {"AppRun": b"#!/bin/sh\n", "opt/wechat/wechat": made.elf(), "opt/wechat/icudtl.dat": made.icu()},
+        SEEN_AND_MOVED,
+    ),  # --appimage-extract
+    (
+        "Games/drive_c/Program Files/Tencent/WeChat",
+        {"WeChat.exe": made.windows(), "WeChatWin.dll": made.windows()},
+        SEEN_AND_MOVED,
+    ),  # another prefix of Wine
+    ("Games", {"WeChat.exe": made.windows(), "WeChatWin.dll": made.windows()}, NOT_SEEN),  # wine, and no prefix around
+    (
+        ".local/share/containers/storage/overlay/0a/diff/opt/wechat",
+        {"wechat": made.elf(), "icudtl.dat": made.icu()},
+        SEEN_AND_MOVED,
+    ),  # the layers of a rootless image
+]
+
+
+@pytest.mark.parametrize(("place", "files", "outcome"), FORMS)
+def test_forms_of_an_app_are_seen_as_the_coverage_says(
+    root: Path, plan: Path, place: str, files: Mapping[str, bytes], outcome: str
+) -> None:
+    home = root / "home/mallory"
+    made.put(home / place, files, MALLORY)
+    for path in (home / place, *(home / place).parents):
+        if home in path.parents:
+            os.chown(path, MALLORY, MALLORY)
+    everything = json.loads(plan.read_text())
+    found = [f for verdict in apps.observe(Host(str(root)), everything) for f in verdict.findings]
+    assert any(finding.scope == "user:mallory" for finding in found) is (outcome != NOT_SEEN), found
+    before = {path for path in home.rglob("*") if path.is_file()}
+    changes = apps.enforce(Host(str(root)), everything)
+    own = [action for action in changes.actions if action.verb == "quarantine" and action.user == "mallory"]
+    carry_out(Changes(own, independent=True))
+    assert ({path for path in home.rglob("*") if path.is_file()} < before) is (outcome == SEEN_AND_MOVED)
