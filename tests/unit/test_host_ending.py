@@ -66,7 +66,7 @@ class Machine:
         opened = set(os.listdir("/proc/self/fd"))
         programs = [Ending([process], still) for process in (SEVEN, EIGHT) if process.pid in self.ends_after]
         try:
-            self.host.end(programs[0], programs, tuple, grace)
+            self.host.end_program(programs[0], programs, tuple, grace)
         finally:
             assert len(os.listdir("/proc/self/fd")) == len(opened)
 
@@ -97,7 +97,7 @@ def test_all_programs_of_a_user_end_side_by_side_and_nobody_waits_twice(
     (tmp_path / "proc/8/status").write_text("SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n")
     machine.ends_after[8] = 9
     with pytest.raises(ControlError, match=r"^process 8 \(/opt/y\) does not end, not even by KILL$"):
-        machine.host.end(Ending([EIGHT], lambda process: True), (), tuple, 5)
+        machine.host.end_program(Ending([EIGHT], lambda process: True), (), tuple, 5)
     assert round(machine.now) == 10 and len(machine.done) == 4
 
 
@@ -114,7 +114,7 @@ def test_what_it_has_forked_is_stopped_before_any_of_it_is_killed(
 ) -> None:
     machine = Machine(tmp_path, monkeypatch, {SEVEN: 1, EIGHT: 2})
     program = Ending([SEVEN], lambda process: True)
-    machine.host.end(program, [program], lambda: [(EIGHT, program)], 5)
+    machine.host.end_program(program, [program], lambda: [(EIGHT, program)], 5)
     assert machine.done == [(7, TERM, 0), (8, STOP, 0), (8, KILL, 0)]
 
 

@@ -115,7 +115,7 @@ def test_of_a_transient_user_only_what_is_still_his(given_away: GivenAway, monke
 
 def test_an_enforcing_run_ends_no_other_program(given_away: GivenAway) -> None:
     seen, _, _ = given_away(["sleep", "600"])
-    Host().end(Ending([seen], lambda process: process == seen))
+    Host().end_program(Ending([seen], lambda process: process == seen))
     assert unharmed(seen.pid)
 
 

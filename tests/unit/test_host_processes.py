@@ -190,10 +190,10 @@ def test_what_cannot_be_ended_is_reported_with_its_program(
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     if not message:
-        host.end(Ending([SEVEN], lambda process: True))
+        host.end_program(Ending([SEVEN], lambda process: True))
         return
     with pytest.raises(ControlError) as wrong:
-        host.end(Ending([SEVEN], lambda process: True))
+        host.end_program(Ending([SEVEN], lambda process: True))
     assert str(wrong.value) == f"cannot end process 7 (/opt/x): {message}"
 
 

@@ -79,7 +79,7 @@ class MadeHost(Host):
         (place / "status").write_text(f"Name:\tx\nUid:\t{os.getuid()}\t0\t0\t0\n")
         (place / "root").mkdir() if contained else (place / "root").symlink_to(self.root)
 
-    def end(self, program: Ending, *_: Any) -> None:
+    def end_program(self, program: Ending, *_: Any) -> None:
         for process in program.processes:
             exe = Path(self.root) / "proc" / str(process.pid) / "exe"
             if program.still(process._replace(exe=os.readlink(exe))):

@@ -200,7 +200,7 @@ def test_the_time_to_end(
     def end(program: Ending, of_user: Any, again: Any, grace: float) -> None:
         given.append(grace)
 
-    monkeypatch.setattr(host, "end", end)
+    monkeypatch.setattr(host, "end_program", end)
     apps.enforce(host, ban(**settings)).actions[0].apply()
     assert given == [expected]
 

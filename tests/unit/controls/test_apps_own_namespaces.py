@@ -65,7 +65,7 @@ def test_a_restricted_program_on_a_file_system_that_only_it_has_is_ended(place: 
     try:
         found = verified(place, process)
         assert [one.pid for running in found.restricted for one in running.processes] == [process.pid]
-        Host().end(Ending([program(process)], lambda one: True))
+        Host().end_program(Ending([program(process)], lambda one: True))
         assert process.wait() < 0
     finally:
         process.kill()

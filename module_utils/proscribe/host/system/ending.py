@@ -26,7 +26,7 @@ class Processes(Protocol):
     def of_process(self, pid: int, name: str) -> str: ...
 
 
-def end_program(
+def end_programs(
     host: Processes,
     program: Ending,
     of_user: Sequence[Ending],

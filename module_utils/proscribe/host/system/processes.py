@@ -319,14 +319,14 @@ class Processes(Tools):
         finally:
             os.close(descriptor)
 
-    def end(
+    def end_program(
         self,
         program: Ending,
         of_user: Sequence[Ending] = (),
         again: Callable[[], Iterable[tuple[Process, Ending]]] = tuple,
         grace: float = 5,
     ) -> None:
-        """See end_program in ending.py, which only enforcing needs."""
-        from .ending import end_program
+        """See end_programs in ending.py, which only enforcing needs."""
+        from .ending import end_programs
 
-        end_program(self, program, of_user or [program], again, grace)
+        end_programs(self, program, of_user or [program], again, grace)

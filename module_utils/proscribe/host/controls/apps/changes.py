@@ -111,7 +111,9 @@ def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], l
             of_user = endings.setdefault(running.user, [])
             of_user.append(program)
             uid = host.user_of(running.processes[0])
-            apply = partial(host.end, program, of_user, partial(_list_again, host, of_user, uid, lineage), grace)
+            apply = partial(
+                host.end_program, program, of_user, partial(_list_again, host, of_user, uid, lineage), grace
+            )
             user = "" if running.user == "root" else running.user
             rules = [f"apps/{service}" for service in services]
             actions.append(Action("end", subject, apply, running.processes[0].exe + "\n", user=user, rules=rules))
