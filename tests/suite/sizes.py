@@ -194,6 +194,14 @@ TABLE = (
     Row("integration/test_login_shells.py", CHANGED, _SWEEP),
     Row("integration/test_stream_connections.py", CHANGED, _SWEEP),
     Row("integration/test_sweep.py", CHANGED, _SWEEP),
+    Row(
+        "integration/test_tools_on_hosts.py",
+        CHANGED,
+        (
+            *(f"module_utils/proscribe/host/system/{name}.py" for name in ("tools", "tool_*")),
+            *(f"module_utils/proscribe/controller/report/text/{name}.py" for name in ("reinstalling", "other_account")),
+        ),
+    ),
     Row("integration/test_two_runs.py", CHANGED, (*_SWEEP, "module_utils/proscribe/host/system/file_lock.py")),
     Row("integration/test_unchanged_audit.py", ALWAYS, _SWEEP),
     Row("integration/test_launches.py", CHANGED, _WATCH),

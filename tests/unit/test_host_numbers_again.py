@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import Ending, Host, Process, User, run_tool, tool_ending, tools, transient_user
+from proscribe.host.system import Ending, Host, Process, run_tool, tool_ending, tool_scope, transient_user, User
 from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -86,13 +86,14 @@ def test_the_number_of_a_users_tool_is_nobodys_until_all_of_it_has_ended(
     monkeypatch: pytest.MonkeyPatch, innocent: Innocent, end: str
 ) -> None:
     numbers: list[int] = []
-    real = tools.end_session
+    real = tool_scope.KeptTool.end_scope
 
-    def attacked(leader: int) -> None:
-        numbers.append(innocent(leader))
-        real(leader)
+    def attacked(scope: tool_scope.KeptTool) -> bool:
+        numbers.append(innocent(scope.pid))
+        return real(scope)
 
-    monkeypatch.setattr(tools, "end_session", attacked)
+    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
+    monkeypatch.setattr(tool_scope.KeptTool, "end_scope", attacked)
     run_tool(["sh", "-c", end], user=NOBODY)
     assert len(numbers) == 1 and unharmed(numbers[0])
 

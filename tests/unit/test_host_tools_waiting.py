@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from patience import BUSY, LONGEST, alive, until
-from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tool_scope, tools
 
 
 def sh(code: str) -> list[str]:
@@ -67,14 +66,14 @@ def test_a_tool_has_all_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_tool(sh("echo x; exec >&- 2>&-; sleep 0.1; exit 5"), timeout=0.001) == Result(5, "x\n", "")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
 def test_a_tool_that_cannot_become_its_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*what: Any, **how: Any) -> None:
-        raise subprocess.SubprocessError("no such number")
-
-    monkeypatch.setattr(subprocess, "Popen", refused)
+    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
+    before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(ControlError) as wrong:
         run_tool(["/bin/x", "y"], user=User("x", 1 << 40, 1 << 40, "/"))
-    assert str(wrong.value) == "/bin/x cannot be run: no such number"
+    assert str(wrong.value) == "/bin/x cannot be run: Invalid argument"
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_its_last_words_are_is_taken_although_somebody_holds_its_output() -> None:

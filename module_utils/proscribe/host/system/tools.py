@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found] # the module signal costs more than a tool
 import contextlib
 import os
 import select
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .files import Files
 from .roots_own import changeable
 from .tool_ending import end_session
+from .tool_process import ToolProcess
 from .types import ControlError, Result, User
 
 if TYPE_CHECKING:
     import subprocess
     from typing import Union
 
-    Started = Union["_Tool", subprocess.Popen[bytes]]
+    from .tool_scope import Scope
+
+    Started = Union[ToolProcess, Scope, subprocess.Popen[bytes]]
 
 NOT_ENDED = -9  # the code of a tool that does not end, not even by KILL
 # The distribution's own come first: a tool of the same name in /usr/local, which no package brought, is not asked.
@@ -43,122 +46,68 @@ def run_tool(
     """Run a tool with an argument list, as root or as a user of the host, and return what it answered. Root runs
     nothing that others can change, and its tools look for programs only where nobody else can put one.
 
-    What a user's tool leaves running is ended with it. Raises ControlError when the tool is missing, does not end
-    within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
+    A user's tool runs in a scope of its own (tool_scope.py), and all of it ends with the tool. Raises ControlError when
+    the tool is missing, does not end within `timeout` seconds, or prints more than `MOST` (`MOST_OF_USER`) bytes.
     """
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
+    scope: Scope | None = None
+    process: Started
     try:
-        path = ""
         if user is None:
             env["PATH"] = ":".join(_searched(env["PATH"]))
-            path = _found(argv[0], env["PATH"])
-        process = _started(path, list(argv), env, user, stdin is not None)
+            process = _started(_found(argv[0], env["PATH"]), list(argv), env, stdin is not None)
+        else:
+            from .tool_scope import start_in_scope  # a host that runs no tool as a user does not pay for it
+
+            find = partial(_found, places=TOOL_PATH)
+            process = scope = start_in_scope(list(argv), env, user, talks=stdin is not None, timeout=timeout, find=find)
     except FileNotFoundError:
         raise ControlError(f"{argv[0]} is not installed on this host") from None
     except OSError as error:
         raise ControlError(f"{argv[0]} cannot be run: {error.strerror}") from None
     most = MOST if user is None else MOST_OF_USER
-    ended = False
+    ended, is_empty = False, True
     try:
         out, err = _conversation(process, (stdin or "").encode(), most, timeout)
         ended = True
     except _Spent as spent:
         raise ControlError(f"{' '.join(argv)} {spent}") from None
     finally:
-        if user is not None or not ended:
+        if scope:
+            is_empty = scope.end_scope()
+        elif not ended:
             end_session(process.pid)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
         _wait(process)
+    if not is_empty:
+        raise ControlError(f"{argv[0]} has left processes that do not end")
     code = process.poll()
     return Result(NOT_ENDED if code is None else code, _text(out), _text(err))
 
 
-def _started(path: str, argv: list[str], env: Mapping[str, str], user: User | None, talks: bool) -> Started:
-    """A tool that runs, in a session of its own; `talks` where it gets an input. `path`: of one that root runs. Raises
-    OSError and ControlError.
-    """
-    if user is None:
-        pipe = os.pipe()
-        if min(pipe) > 2 and hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
-            with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
-                return _Tool(path, argv, env, talks, pipe)
-        else:  # a caller whose standard files are closed
-            for descriptor in pipe:
-                os.close(descriptor)
-    import subprocess  # a host that runs no tool as a user does not pay for it
+def _started(path: str, argv: list[str], env: Mapping[str, str], talks: bool) -> Started:
+    """A tool of root's that runs, in a session of its own; `talks` where it gets an input. Raises OSError."""
+    pipe = os.pipe()
+    if min(pipe) > 2 and hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
+        with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
+            return ToolProcess(path, argv, env, talks, pipe)
+    else:  # a caller whose standard files are closed
+        for descriptor in pipe:
+            os.close(descriptor)
+    import subprocess  # hosts that have the other way do not pay for it
 
-    if user is not None:
-        env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
-    try:
-        return subprocess.Popen(
-            argv,
-            executable=path or None,
-            stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
-            start_new_session=True,
-            user=user.uid if user else None,
-            group=user.gid if user else None,
-            extra_groups=[user.gid] if user else None,
-            cwd="/" if user else None,
-        )
-    except subprocess.SubprocessError as error:  # the user's number cannot be taken on
-        raise ControlError(f"{argv[0]} cannot be run: {error}") from None
-
-
-class _Tool:
-    """A tool that runs as root, as subprocess.Popen would run it. Loading that takes longer than most tools, and most
-    observations run some.
-    """
-
-    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
-        err = os.pipe()
-        given = os.pipe() if talks else None
-        ours, theirs = [out[0], err[0]], [out[1], err[1]]
-        if given:
-            ours.append(given[1])
-            theirs.append(given[0])
-        inherited = [int(name) for name in os.listdir("/proc/self/fd")]
-        actions: list[Any] = [(os.POSIX_SPAWN_DUP2, end, to) for end, to in zip(theirs, (1, 2, 0))]
-        if not given:
-            actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
-        actions += [(os.POSIX_SPAWN_CLOSE, one) for one in inherited if one > 2 and _is_inherited(one)]
-        try:
-            default = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
-            self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default)
-        except BaseException:
-            for end in ours:
-                os.close(end)
-            raise
-        finally:
-            for end in theirs:
-                os.close(end)
-        self.returncode: int | None = None
-        self.stdout, self.stderr = os.fdopen(out[0], "rb", 0), os.fdopen(err[0], "rb", 0)
-        self.stdin = os.fdopen(given[1], "wb", 0) if given else None
-
-    def poll(self) -> int | None:
-        """How it ended, as subprocess says it; None while it runs."""
-        if self.returncode is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # a caller that ignores the ends of its children
-                pid, status = self.pid, 0
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-
-def _is_inherited(descriptor: int) -> bool:
-    """Whether programs that this process starts have a descriptor, too. Those that Python opens they have not."""
-    try:
-        return os.get_inheritable(descriptor)
-    except OSError:  # that of the listing itself
-        return False
+    return subprocess.Popen(
+        argv,
+        executable=path,
+        stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        start_new_session=True,
+    )
 
 
 def _searched(places: str) -> list[str]:

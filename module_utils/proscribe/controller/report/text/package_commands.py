@@ -9,7 +9,7 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
     "brew": ("[a-z0-9][a-z0-9@._+-]{0,99}", "{id}", "", {"": "{tool} install --formula {names}"}, {}),
     "brew_cask": ("[a-z0-9][a-z0-9@._+-]{0,99}", "{id}", "", {"": "{tool} install --cask {names}"}, {}),
-    "conda": ("[a-z0-9_][a-z0-9._-]{0,99}", "{id}", "=", {"": "{tool} install --prefix {place} {names}"}, {}),
+    "conda": ("[a-z0-9_][a-z0-9._-]{0,99}", "{id}", "=", {"": "{tool} install --yes --prefix {place} {names}"}, {}),
     "dpkg": (
         "[a-z0-9][a-z0-9+.-]{1,99}",
         "{id}(?<!-)(?::[a-z0-9-]+)?",
@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
         "(?=.{5,255}\\Z)[A-Za-z_][A-Za-z0-9_]*(?:\\.[A-Za-z_][A-Za-z0-9_]*)+\\.[A-Za-z_][A-Za-z0-9_-]*",
         "app/{id}/[A-Za-z0-9_]+/[A-Za-z0-9._-]+",
         "",
-        {"": "flatpak install {where} {source} {names}"},
+        {"": "flatpak install --assumeyes {where} {source} {names}"},
         {},
     ),
     "guix": ("[a-z0-9][a-z0-9+._-]{0,99}", "{id}", "", {"": "{tool} package --profile={place} --install={name}"}, {}),

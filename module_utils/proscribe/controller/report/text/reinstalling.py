@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ....model.removed import Removed
 from .command import quoted
+from .other_account import build_line_for_account
 from .package_commands import COMMANDS
 
 NAMES, NAME = "{names}", "{name}"
@@ -83,8 +84,8 @@ def _words(package: Removed) -> Iterator[str]:
 
 def _line(user: str, words: Sequence[str], packages: Sequence[Removed], pinned: bool = True) -> str:
     names = list(dict.fromkeys(_named(one, pinned) for one in packages))
-    before = ["runuser", "-u", user, "--"] if user else []
-    return " ".join(map(quoted, [*before, *_with_names(words, names)]))
+    named_words = [*_with_names(words, names)]
+    return build_line_for_account(user, named_words) if user else " ".join(map(quoted, named_words))
 
 
 def _with_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:

@@ -220,7 +220,7 @@ DECLARED = (
             good="telegram-send",
             bad=("conda-forge::x", "X", "-x", "a/b", "a b"),
         ),
-        reinstall=Reinstall({"": "{tool} install --prefix {place} {names}"}, pin="="),
+        reinstall=Reinstall({"": "{tool} install --yes --prefix {place} {names}"}, pin="="),
         routes=(
             Route(
                 route=(

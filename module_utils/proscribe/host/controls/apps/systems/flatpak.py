@@ -151,7 +151,7 @@ DECLARED = (
             bad=("telegram", "org.telegram.desktop//stable"),
         ),
         reinstall=Reinstall(
-            {"": "flatpak install {where} {source} {names}"},
+            {"": "flatpak install --assumeyes {where} {source} {names}"},
             name=r"app/{id}/[A-Za-z0-9_]+/[A-Za-z0-9._-]+",
         ),
         routes=(

@@ -1,0 +1,26 @@
+"""The line that runs a program as another account, for root to paste on a host with systemd.
+
+The account controls its program. A program on root's terminal can type into that terminal (TIOCSTI), or stay there and
+ask for a password. So the program gets a transient service: no terminal, no file of root's but a pipe, and an end of
+all that it starts. `cat -v` shows control characters as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .command import quoted
+
+SERVICE = (
+    *("systemd-run", "--quiet", "--pipe", "--wait", "--collect"),
+    *("--property=KillSignal=SIGKILL", "--property=RuntimeMaxSec=3600"),
+)
+ON_NO_TERMINAL = "</dev/null 2>&1 | cat -v"
+
+
+def build_line_for_account(account: str, words: Sequence[str]) -> str:
+    """Return the line that runs a program with its arguments as an account of the host."""
+    # systemd replaces variables in the words. SELinux lets it start env, and nothing in a home.
+    program = words if words[:1] == ["env"] else ["env", *words]
+    literal = [word.replace("$", "$$") for word in program]
+    return f"{' '.join(map(quoted, [*SERVICE, f'--uid={account}', '--', *literal]))} {ON_NO_TERMINAL}"

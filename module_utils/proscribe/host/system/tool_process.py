@@ -1,0 +1,58 @@
+"""A tool of root's as a process: started without the module subprocess, which takes longer to load than most tools."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found] # the module signal costs more than a tool
+import os
+from typing import Any, Mapping
+
+
+class ToolProcess:
+    """A tool that runs as root, as subprocess.Popen would run it. Loading that takes longer than most tools, and most
+    observations run some.
+    """
+
+    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
+        err = os.pipe()
+        given = os.pipe() if talks else None
+        ours, theirs = [out[0], err[0]], [out[1], err[1]]
+        if given:
+            ours.append(given[1])
+            theirs.append(given[0])
+        inherited = [int(name) for name in os.listdir("/proc/self/fd")]
+        actions: list[Any] = [(os.POSIX_SPAWN_DUP2, end, to) for end, to in zip(theirs, (1, 2, 0))]
+        if not given:
+            actions.append((os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0))
+        actions += [(os.POSIX_SPAWN_CLOSE, one) for one in inherited if one > 2 and _is_inherited(one)]
+        try:
+            default = (_signal.SIGPIPE, _signal.SIGXFSZ)  # which Python ignores
+            self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default)
+        except BaseException:
+            for end in ours:
+                os.close(end)
+            raise
+        finally:
+            for end in theirs:
+                os.close(end)
+        self.returncode: int | None = None
+        self.stdout, self.stderr = os.fdopen(out[0], "rb", 0), os.fdopen(err[0], "rb", 0)
+        self.stdin = os.fdopen(given[1], "wb", 0) if given else None
+
+    def poll(self) -> int | None:
+        """How it ended, as subprocess says it; None while it runs."""
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # a caller that ignores the ends of its children
+                pid, status = self.pid, 0
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def _is_inherited(descriptor: int) -> bool:
+    """Whether programs that this process starts have a descriptor, too. Those that Python opens they have not."""
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:  # that of the listing itself
+        return False

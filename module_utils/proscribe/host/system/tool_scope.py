@@ -1,0 +1,277 @@
+"""The scope in which a tool runs as a user of the host: it shares no session with root, and ends as a whole.
+
+Where systemd runs, the scope is a transient service: systemd starts it from its own clean state, and in its own control
+group. Elsewhere it is a process-id namespace below a keeper, a process of root's that is forked here. The kernel ends
+all processes of a namespace with its first one. Where no namespace can be made, the keeper adopts what the tool leaves
+behind (PR_SET_CHILD_SUBREAPER) and ends that.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found] # the module signal costs more than a tool
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NoReturn, Sequence
+
+from .tool_ending import descendants, end_session, kill, since
+from .tool_process import ToolProcess
+
+if TYPE_CHECKING:
+    from typing import Union
+
+    from .types import User
+
+    Scope = Union["Unit", "KeptTool"]
+
+ENDING_SECONDS = 5.0  # in which all of a scope has ended
+PAUSE_SECONDS = 0.005
+NOT_EMPTY = 1  # how a keeper ends that could not end all
+KILL = 9
+# linux/prctl.h, linux/sched.h
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+CLONE_NEWPID = 0x20000000
+
+
+def start_in_scope(
+    argv: list[str],
+    env: Mapping[str, str],
+    user: User,
+    *,
+    talks: bool,
+    timeout: float,
+    find: Callable[[str], str],
+) -> Scope:
+    """Start a tool as a user, in a scope of its own; `talks` where it gets an input. `find` gives the path of a tool of
+    root's. Raises OSError.
+    """
+    env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
+    if is_systemd_here():
+        with contextlib.suppress(FileNotFoundError):
+            return Unit(find("systemd-run"), argv, env, user, talks, timeout)
+    return KeptTool(argv, env, user, talks)
+
+
+def is_systemd_here() -> bool:
+    """Return whether systemd and its bus serve this process's own root directory, and no other one around it."""
+    try:
+        same = os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
+    except OSError:
+        return False
+    return same and os.path.isdir("/run/systemd/system") and os.path.exists("/run/dbus/system_bus_socket")
+
+
+class Unit(ToolProcess):
+    """A tool that runs as a transient service of systemd. The process of this object is systemd-run, run by root."""
+
+    def __init__(
+        self, path: str, argv: Sequence[str], env: Mapping[str, str], user: User, talks: bool, timeout: float
+    ) -> None:
+        self.name = f"proscribe-tool-{os.getpid()}-{time.monotonic_ns()}.service"
+        properties = ("KillSignal=SIGKILL", f"RuntimeMaxSec={int(timeout) + 5}", "WorkingDirectory=/")
+        words = [
+            *(path, "--quiet", "--pipe", "--wait", "--collect", "--slice=system.slice", f"--unit={self.name}"),
+            *(f"--description=Proscribe: a tool of user {user.uid}", f"--uid={user.uid}", f"--gid={user.gid}"),
+            *(f"--property={value}" for value in properties),
+            # The service would get variables of systemd's own. SELinux lets systemd start env, and nothing in a home.
+            *("--", "/usr/bin/env", "-i"),
+            *(word.replace("$", "$$") for word in (*(f"{key}={value}" for key, value in env.items()), *argv)),
+        ]
+        super().__init__(path, words, {"PATH": env["PATH"], "LC_ALL": "C.UTF-8"}, talks, _pipe())
+
+    def end_scope(self) -> bool:
+        """End what still runs of the service, and return whether nothing does."""
+        end = time.monotonic() + ENDING_SECONDS
+        while members := self._members():
+            for pid in members:
+                kill(pid, self._has, True)
+            if time.monotonic() > end:
+                return False
+            time.sleep(PAUSE_SECONDS)
+        end_session(self.pid)
+        return True
+
+    def _members(self) -> list[int]:
+        """List the processes of the service, wherever the tree of control groups is mounted."""
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return [pid for pid in pids if self._has(pid)]
+
+    def _has(self, pid: int) -> bool:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
+            return any(self.name in line.rstrip("\n").split("/") for line in stream)
+        return False
+
+
+class KeptTool:
+    """A tool that runs in a process-id namespace below a keeper. The process of this object is the keeper."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, talks: bool) -> None:
+        import ctypes
+
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.returncode: int | None = None
+        self.is_empty = False
+        given = _pipe() if talks else None
+        out, err, started, ended = _pipe(), _pipe(), _pipe(), _pipe()
+        theirs = [out[1], err[1], started[1], ended[1], *(given[:1] if given else ())]
+        ours = [out[0], err[0], started[0], ended[0], *(given[1:] if given else ())]
+        try:
+            self.pid = os.fork()
+            if not self.pid:
+                try:
+                    standard = (given[0] if given else os.open(os.devnull, os.O_RDONLY), out[1], err[1])
+                    self._keep(standard, argv, env, user, started[1], ended[1])
+                finally:
+                    os._exit(NOT_EMPTY)
+        except OSError:
+            for descriptor in ours:
+                os.close(descriptor)
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        self.stdout, self.stderr = os.fdopen(out[0], "rb", 0), os.fdopen(err[0], "rb", 0)
+        self.stdin = os.fdopen(given[1], "wb", 0) if given else None
+        self.ended = os.fdopen(ended[0], "rb", 0)
+        self._require_start(started[0])
+
+    def poll(self) -> int | None:
+        """Return how the tool ended, as subprocess says it; None while something of its scope runs."""
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # a caller that ignores the ends of its children
+                pid, status = self.pid, 0
+            if pid:
+                self.is_empty = os.waitstatus_to_exitcode(status) == 0
+                with self.ended:
+                    message = self.ended.read(16)
+                self.returncode = os.waitstatus_to_exitcode(int(message)) if message else -KILL
+        return self.returncode
+
+    def end_scope(self) -> bool:
+        """End what still runs below the keeper, and return whether nothing does. The keeper ends by itself then."""
+        end = time.monotonic() + 2 * ENDING_SECONDS
+        while self.poll() is None:
+            if time.monotonic() > end:
+                return False
+            for pid, start in descendants(self.pid).items():
+                if pid != self.pid:
+                    kill(pid, since, start)
+            time.sleep(PAUSE_SECONDS)
+        return self.is_empty
+
+    def _require_start(self, started: int) -> None:
+        """Wait until the tool has been started. Raises OSError where it cannot be."""
+        with os.fdopen(started, "rb", 0) as stream:
+            message = stream.read(16)
+        if message:
+            self.end_scope()
+            for pipe in (self.stdin, self.stdout, self.stderr):
+                if pipe:
+                    pipe.close()
+            number = int(message)
+            raise OSError(number, os.strerror(number))
+
+    # -- in the keeper, and below it
+
+    def _keep(
+        self,
+        standard: Sequence[int],
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        user: User,
+        started: int,
+        ended: int,
+    ) -> NoReturn:
+        """Be the keeper: run the tool, and end when nothing runs below it."""
+        os.setsid()
+        self._begin((_signal.SIGCHLD, _signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM), standard, (started, ended))
+        self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        make_namespace(self.libc)
+        first = os.fork()
+        if not first:
+            self.libc.prctl(PR_SET_PDEATHSIG, KILL, 0, 0, 0)
+            tool = os.fork()
+            if not tool:
+                _become(user, argv, env, started)
+            _close((0, 1, 2, started))
+            os.write(ended, b"%d" % _wait_for(tool))
+            os._exit(0)
+        _close((0, 1, 2, started, ended))
+        _wait_for(first)  # the kernel has ended all of the namespace before this returns
+        os._exit(0 if _end_children() else NOT_EMPTY)
+
+    def _begin(self, signals: Sequence[int], standard: Sequence[int], kept: Sequence[int]) -> None:
+        """Leave behind what root's process has open, ignores and handles."""
+        self.libc.prctl(PR_SET_PDEATHSIG, KILL, 0, 0, 0)
+        for number in (*signals, _signal.SIGPIPE, _signal.SIGXFSZ):
+            _signal.signal(number, _signal.SIG_DFL)
+        for descriptor, source in enumerate(standard):
+            os.dup2(source, descriptor)
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) > 2 and int(name) not in kept:
+                _close((int(name),))
+
+
+def make_namespace(libc: Any) -> None:
+    """Have the next child of this process be the first of a process-id namespace, where that can be."""
+    libc.unshare(CLONE_NEWPID)
+
+
+def _become(user: User, argv: Sequence[str], env: Mapping[str, str], started: int) -> NoReturn:
+    """Be the tool. `started` gets the number of the error where that fails, and is closed where it does not."""
+    try:
+        os.setsid()
+        os.setgroups([user.gid])
+        os.setresgid(user.gid, user.gid, user.gid)
+        os.setresuid(user.uid, user.uid, user.uid)
+        os.chdir("/")
+        os.execvpe(argv[0], list(argv), dict(env))
+    except OSError as error:
+        os.write(started, b"%d" % (error.errno or 0))
+    except (OverflowError, ValueError):  # a number that no user can have
+        os.write(started, b"22")
+    os._exit(127)
+
+
+def _wait_for(pid: int) -> int:
+    """Wait for a child, and for others that end before it; return its status."""
+    while True:
+        ended, status = os.wait()
+        if ended == pid:
+            return status
+
+
+def _end_children() -> bool:
+    """End all that this process has adopted, and return whether nothing of it runs."""
+    end = time.monotonic() + ENDING_SECONDS
+    while time.monotonic() < end:
+        for pid in descendants(os.getpid()):
+            if pid != os.getpid():
+                with contextlib.suppress(OSError):
+                    os.kill(pid, KILL)  # nobody else has its number before this process has waited for it
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return True
+        time.sleep(PAUSE_SECONDS)
+    return False
+
+
+def _pipe() -> tuple[int, int]:
+    """Make a pipe of which no end is a standard file, also for a caller that has closed his."""
+    ends = os.pipe()
+    if min(ends) > 2:
+        return ends
+    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
+    _close(ends)
+    return high[0], high[1]
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
