@@ -25,16 +25,16 @@ def paste(line: str) -> str:
     os.write(terminal, f"stty -echo; {line}\n".encode())
     shown = b""
     end = time.monotonic() + SECONDS
-    asked = False
+    has_ended = False
     while END not in shown and time.monotonic() < end:
         if select.select([terminal], [], [], 0.2)[0]:
             try:
                 shown += os.read(terminal, 65536)
             except OSError:
                 break
-        elif not asked and shown.endswith(b"# "):  # the line has ended, and nothing follows it
+        elif not has_ended and shown.endswith(b"# "):  # the line has ended, and nothing follows it
             os.write(terminal, b"echo END-$((1 + 1))-OF-LINE\n")
-            asked = True
+            has_ended = True
     os.write(terminal, b"exit\n")
     os.close(terminal)
     os.waitpid(pid, 0)

@@ -40,6 +40,7 @@ from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg_removal
 from proscribe.host.system import ControlError, Host
 from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.users_tools import run_users_tools
 from proscribe.host.run import refusals
 dpkg_removal.PATIENCE = 1
 host, plan, error = Host(), json.load(sys.stdin), None
@@ -51,7 +52,7 @@ else:
     changes = getattr(apps, sys.argv[1])(host, plan)
     refused = list(changes.refused)
     try:
-        refused += refusals(carry_out(changes).get("left", ()))
+        refused += refusals(run_users_tools(host, carry_out(changes)).get("left", ()))
     except ControlError as failed:
         error = str(failed)
     removed = [one._asdict() for one in changes.removed]

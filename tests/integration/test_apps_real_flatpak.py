@@ -35,6 +35,7 @@ from proscribe.host.controls import apps
 from proscribe.host.system import ControlError, Host
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.applying import refusals
+from proscribe.host.controls.users_tools import run_users_tools
 host, plan, error, left = Host(), json.load(sys.stdin), None, ()
 if sys.argv[1] == "observe":
     rule = "apps/reinstall-gate" if sys.argv[2:] else "apps/wechat"
@@ -42,7 +43,7 @@ if sys.argv[1] == "observe":
 else:
     changes = getattr(apps, sys.argv[1])(host, plan)
     try:
-        left = carry_out(changes).get("left", ())
+        left = run_users_tools(host, carry_out(changes)).get("left", ())
     except ControlError as failed:
         error = str(failed)
     removed = [one._asdict() for one in changes.removed]

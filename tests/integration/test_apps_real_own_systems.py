@@ -237,7 +237,9 @@ def test_environments_of_conda(machine: TwoUsers) -> None:
     script = tool({"rclone": ["rclone", "backup-suite"], "megatools": ["megatools"]})
     machine.as_user("alice", f"cat >~/miniforge3/bin/conda <<'END'\n{script}END\nchmod +x ~/miniforge3/bin/conda")
     done = machine.verb("enforce", banned)
-    assert (done["error"], done["refused"]) == (None, [["apps/rclone", "rclone", "it would take along backup-suite"]])
+    reason = "alice's, could not be changed: it would take along backup-suite"
+    subject = "rclone (user:alice) from /home/alice/miniforge3/envs/chat"
+    assert (done["error"], done["refused"]) == (None, [["apps/rclone", subject, reason]])
     assert running.wait() != 0
     states = {rule: verdict["state"] for rule, verdict in machine.verb("observe", banned).items()}
     assert (states["apps/mega"], states["apps/rclone"]) == ("compliant", "noncompliant")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import Ending, Host, Process, run_tool, tool_ending, tool_scope, transient_user, User
+from proscribe.host.system import Ending, Host, Process, User, run_tool, tool_ending, tool_scope, transient_user
 from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -86,14 +86,14 @@ def test_the_number_of_a_users_tool_is_nobodys_until_all_of_it_has_ended(
     monkeypatch: pytest.MonkeyPatch, innocent: Innocent, end: str
 ) -> None:
     numbers: list[int] = []
-    real = tool_scope.KeptTool.end_scope
+    real = tool_scope.NamespacedTool.end_scope
 
-    def attacked(scope: tool_scope.KeptTool) -> bool:
+    def attacked(scope: tool_scope.NamespacedTool) -> bool:
         numbers.append(innocent(scope.pid))
         return real(scope)
 
     monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
-    monkeypatch.setattr(tool_scope.KeptTool, "end_scope", attacked)
+    monkeypatch.setattr(tool_scope.NamespacedTool, "end_scope", attacked)
     run_tool(["sh", "-c", end], user=NOBODY)
     assert len(numbers) == 1 and unharmed(numbers[0])
 

@@ -20,7 +20,7 @@ from ..model.finding import (
     Verdict,
     host_record,
 )
-from .controls.applying import answer_of_change, carry_out, refusals
+from .controls.applying import ChangesFailed, answer_of_change, carry_out, refusals
 from .controls.base import Changes, Control, Refusal
 from .system import DARWIN, STATE_DIRECTORY, ControlError, Host, Unseen
 
@@ -271,6 +271,14 @@ def compliance_state(
     return answer if drifted and will_correct else gated(answer, gate)
 
 
+def _carry_out(changes: Changes, doing: Callable[[Changes], Carried]) -> tuple[Carried, str]:
+    """Carry changes out; what they came to, and what failed of the host's ("" for nothing). Raises ControlError."""
+    try:
+        return doing(changes), ""
+    except ChangesFailed as error:
+        return error.carried, str(error)
+
+
 def change(
     host: Host,
     plan: Plan,
@@ -283,7 +291,8 @@ def change(
 ) -> ChangeAnswer:
     """Remediate a control (or lift it), and report what was done: the result of the enforcing modules.
 
-    `doing` carries the changes out, and returns what the result says beyond them. `begin` is called in this call's turn
+    `doing` carries the changes out, and returns what the result says beyond them. Actions that run a user's tool come
+    last, when other runs may change the host again (controls/users_tools.py). `begin` is called in this call's turn
     before anything is observed. A run reserves the control there (watch/state/reservations.py). Raises ControlError,
     which then names in `done` the actions that were carried out before it.
     """
@@ -317,14 +326,21 @@ def change(
             found = [finding for verdict in seen if verdict.state == NONCOMPLIANT for finding in verdict.findings]
             if section["mode"] == "enforce":  # an audited control is only observed
                 changes = control(name).enforce(host, plan)
-        carried: Carried = {} if dry_run else doing(changes)
-        if changes.afterwards and not dry_run:
-            changes.afterwards()
-        if changes.actions and not dry_run:
-            turns.note()
-        if lift and not dry_run:
-            turns.forget()
-            forget(host)
-            host.delete(PROGRAM)
+        carried, failed = ({}, "") if dry_run else _carry_out(changes, doing)
+        if not dry_run and not failed:
+            if changes.afterwards:
+                changes.afterwards()
+            if changes.actions:
+                turns.note()
+            if lift:
+                turns.forget()
+                forget(host)
+                host.delete(PROGRAM)
+    if carried.get("later"):
+        from .controls.users_tools import run_users_tools
+
+        carried = run_users_tools(host, carried)
+    if failed:
+        raise ControlError(failed, done=carried["done"])
     missed = [one for one in missed if one.rule.partition("/")[0] == name and not lift]
     return answer_of_change(changes, carried, [*refusals(carried.get("left", ())), *missed], found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls import applying
-from proscribe.host.controls.applying import PATIENCE, carry_out
+from proscribe.host.controls.applying import PATIENCE, ChangesFailed, carry_out
 from proscribe.host.controls.base import Action, Changes
 from proscribe.host.system import ControlError, Unseen
 
@@ -70,11 +70,29 @@ def test_what_cannot_be_changed_of_a_users_is_left_to_him() -> None:
     }
 
 
+def test_all_users_together_have_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other runs wait for the host meanwhile."""
+    moments = iter(range(0, 10_000, 50))
+    monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    carried = carry_out(Changes([write(name, user=name) for name in "abcdef"]))
+    assert carried["done"] == ["write /a", "write /b", "write /c", "write /d"]
+    reason = "over budget: what was changed before of users' took 200 s"
+    assert [(str(action), why) for action, why in carried["left"]] == [("write /e", reason), ("write /f", reason)]
+
+
+def test_what_runs_a_users_tool_is_left_for_later_also_where_the_hosts_own_fails() -> None:
+    hers = write("b", user="alice")._replace(has_users_tool=True)
+    assert carry_out(Changes([hers, write("a")])) == {"done": ["write /a"], "left": [], "later": [hers]}
+    with pytest.raises(ChangesFailed) as failed:
+        carry_out(Changes([hers, write("a"), DENIED]))
+    assert failed.value.carried == {"done": ["write /a"], "left": [], "later": [hers]}
+
+
 def test_each_user_has_some_time_for_all_that_is_changed_of_his(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0, PATIENCE, 1000, 1000, 1010, 1020, 1030])  # before and after each, but for what is refused
     monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     names = [("a", "alice"), ("b", "bob"), ("c", "alice"), ("d", "bob")]
     carried = carry_out(Changes([write(name, user=user) for name, user in names]))
     assert carried["done"] == ["write /a", "write /b", "write /d"]
-    reason = f"what was changed before of alice's took {PATIENCE:g} s"
+    reason = f"over budget: what was changed before of alice's took {PATIENCE:g} s"
     assert [(str(action), why) for action, why in carried["left"]] == [("write /c", reason)]

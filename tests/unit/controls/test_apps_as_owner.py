@@ -35,8 +35,9 @@ class Tools:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: its own tools are what it runs")
 def test_the_hosts_tool_then_a_common_one_then_the_users_own(root: Path) -> None:
-    tools = Tools("/home/alice/bin/npm", "/opt/npm")
+    tools = Tools()
     host = Host(str(root), tools)
+    put(root, "/home/alice/bin/npm", mode=0o755)
 
     def of(package: Package, name: str = "npm") -> str:
         return OwnTools(host).of(package, name, common=["", "/usr/local/npm"], own=OWN)
@@ -46,6 +47,7 @@ def test_the_hosts_tool_then_a_common_one_then_the_users_own(root: Path) -> None
     assert (of(OF_HOST), of(OF_ALICE)) == ("/usr/local/npm", "/usr/local/npm")
     put(root, "/usr/bin/npm", mode=0o755)
     assert (of(OF_HOST), of(OF_ALICE), of(OF_HOST, "")) == ("/usr/bin/npm", "/usr/bin/npm", "/usr/local/npm")
+    assert tools.ran == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
@@ -58,13 +60,16 @@ def test_root_runs_no_tool_of_a_users(root: Path) -> None:
     assert tools.of(OF_ALICE, "npm", ["/home/alice/link/bin/npm", "/usr/local/npm"]) == "/usr/local/npm"
 
 
-def test_a_users_own_tool_is_tried_once_and_as_him(root: Path) -> None:
-    tools = Tools("/opt/npm")
+def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root: Path) -> None:
+    """What it does takes time of others who wait for the host's lock."""
+    tools = Tools()
     of = OwnTools(Host(str(root), tools)).of
+    put(root, "/opt/npm", mode=0o755)
     assert [of(OF_ALICE, "npm", own=["/gone", *OWN]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
-    options = {"user": ALICE, "timeout": 10}
-    assert tools.ran == [(f"{path} --version", options) for path in ("/gone", "/home/alice/bin/npm", "/opt/npm")]
-    assert of(OF_ALICE, "npm") == ""
+    (root / "home/alice/profile").symlink_to("/nix")
+    os.lchown(root / "home/alice/profile", ALICE.uid, ALICE.gid)
+    assert of(OF_ALICE, "npm", own=["~/profile/bin/npm"]) == "/home/alice/profile/bin/npm"  # of nix and guix
+    assert of(OF_ALICE, "npm") == "" and tools.ran == []
 
 
 def test_each_package_has_an_action_or_a_reason() -> None:
@@ -126,6 +131,14 @@ class TestUninstalling:
         action.apply()
         action.apply()  # it went along with another one
         assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
+
+    def test_what_the_tool_says_against_it_just_before_keeps_it(self, root: Path) -> None:
+        tools = Tools("npm")
+        put(root, OF_ALICE.path)
+        action = uninstall(Host(str(root), tools), OF_ALICE, ["npm"], "/opt", why_not=lambda: "more would go")
+        with pytest.raises(ControlError, match="^more would go$"):
+            action.apply()
+        assert tools.ran == []
 
     def test_what_is_still_there_afterwards_is_an_error(self, root: Path) -> None:
         tools, there = Tools("npm"), [True, True]

@@ -5,6 +5,7 @@ the network, or takes more away.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,6 @@ def test_how_it_is_called(
     ran: list[Any] = []
 
     def run(argv: Sequence[str], **options: Any) -> Result:
-        if argv[-1] == "--version":
-            return Result(int(argv[0] != tool), "", "")
         ran.append(([*argv], options))
         return Result(0, json.dumps({"actions": {"UNLINK": [{"name": "owl"}]}}), "")
 
@@ -148,7 +147,10 @@ def test_so_much_of_what_would_go_along_is_named(root: Path, listed: list[str], 
     rows = {"UNLINK": [{"name": name} for name in ["owl", *listed]], "LINK": [{"name": name} for name in come]}
 
     def run(argv: Sequence[str], **_: Any) -> Result:
-        return Result(int(argv[-1] == "--version" and argv[0] != tool), "x\n" + json.dumps({"actions": rows}), "")
+        return Result(0, "x\n" + json.dumps({"actions": rows}), "")
 
-    assert conda.removal(Host(str(root), run), [package]) == ([], [(package, why)])
+    put(root, package.path)
+    ((action,), _) = conda.removal(Host(str(root), run), [package])
+    with pytest.raises(ControlError, match=f"^{re.escape(why)}$"):
+        action.apply()
     assert conda.parse_dry_run('{"actions": {"UNLINK": [5, {}], "LINK": 5}}') == (["?", "?"], [])

@@ -181,7 +181,7 @@ def test_pip_asks_nobody_and_does_not_wait_for_ever(root: Path) -> None:
     ((action,), _) = pip.removal(host, pip.query(host, IDS)[0])
     with pytest.raises(ControlError, match="is still there"):
         action.apply()
-    assert said[0] == {"user": None, "timeout": pip_removal.PATIENCE}
+    assert said[0] == {"timeout": pip_removal.PATIENCE}
     assert said[1]["environment"] == {
         "PIP_BREAK_SYSTEM_PACKAGES": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

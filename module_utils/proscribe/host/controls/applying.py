@@ -15,13 +15,24 @@ if TYPE_CHECKING:
     from .base import Carried
 
 FAILED = "could not be changed"
-PATIENCE = 600.0  # seconds for all that is changed of one user's
+# Seconds for all that is changed of one user's, and of all users' together: other runs wait 300 s for the host's lock.
+PATIENCE = 60.0
+PATIENCE_FOR_ALL = 200.0
+
+
+class ChangesFailed(ControlError):
+    """Actions of the host that failed, with what was `carried` out all the same."""
+
+    def __init__(self, message: str, carried: Carried) -> None:
+        super().__init__(message, done=carried["done"])
+        self.carried = carried
 
 
 def carry_out(changes: Changes) -> Carried:
-    """Do the actions in their order. Raises ControlError with what failed, and with what was done in `done`.
+    """Do the actions in their order. Raises ChangesFailed with what failed, and with what was done in `done`.
 
-    What is a user's is changed apart (system/forked.py). Where that fails it is his finding and nobody's failure.
+    What is a user's is changed apart (system/forked.py). Where that fails it is his finding and nobody's failure. An
+    action that runs a user's tool is not done here: it is in `later`.
     """
     if changes.beforehand:
         with contextlib.suppress(ControlError, Unseen):
@@ -29,8 +40,12 @@ def carry_out(changes: Changes) -> Carried:
     done: list[str] = []
     failed: list[str] = []
     left: list[tuple[Action, str]] = []
+    later: list[Action] = []
     patience: dict[str, float] = {}
     for action in changes.actions:
+        if action.has_users_tool:
+            later.append(action)
+            continue
         try:
             ended = _on_behalf(action, patience) if action.user else action.apply()
             done.append(f"{action} {ended}" if isinstance(ended, str) and ended else str(action))
@@ -41,9 +56,12 @@ def carry_out(changes: Changes) -> Carried:
             failed.append(f"{action}: {error}")
             if not changes.independent:
                 break
+    carried: Carried = {"left": left, "done": done}
+    if later:
+        carried["later"] = later
     if failed:
-        raise ControlError("; ".join(failed), done=done)
-    return {"left": left, "done": done}
+        raise ChangesFailed("; ".join(failed), carried)
+    return carried
 
 
 def _on_behalf(action: Action, patience: dict[str, float]) -> Any:
@@ -51,13 +69,18 @@ def _on_behalf(action: Action, patience: dict[str, float]) -> Any:
     from ..system.forked import Limits, run_apart
 
     started = time.monotonic()
-    left = patience.setdefault(action.user, PATIENCE)
-    if left <= 0:
-        raise ControlError(f"what was changed before of {action.user}'s took {PATIENCE:g} s")
+    of_user = patience.setdefault(action.user, PATIENCE)
+    of_all = patience.setdefault("", PATIENCE_FOR_ALL)
+    if of_user <= 0:
+        raise ControlError(f"over budget: what was changed before of {action.user}'s took {PATIENCE:g} s")
+    if of_all <= 0:
+        raise ControlError(f"over budget: what was changed before of users' took {PATIENCE_FOR_ALL:g} s")
     try:
-        return run_apart(action.apply, Limits(seconds=left, memory=0))
+        return run_apart(action.apply, Limits(seconds=min(of_user, of_all), memory=0))
     finally:
-        patience[action.user] -= time.monotonic() - started
+        seconds = time.monotonic() - started
+        patience[action.user] -= seconds
+        patience[""] -= seconds
 
 
 def refusals(left: Iterable[tuple[Action, str]]) -> list[Refusal]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
         left: list[tuple[Action, str]]  # what is a user's and could not be changed, and why
         done: list[str]  # each action that was carried out, with how it ended
+        later: list[Action]  # those that run once the host's lock is released
         pending: Pending  # what the firewall waits for
 
 
@@ -48,6 +49,8 @@ class Action(NamedTuple):
     user: str = ""
     rules: Sequence[str] = ()
     takes: Sequence[Removed] = ()  # packages that go with it, and that no lift brings back
+    # Whether it runs a program that its user controls. Such an action runs without the host's lock (users_tools.py).
+    has_users_tool: bool = False
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject}"

@@ -110,6 +110,14 @@ class Host(Processes):
         finally:
             self.other_runs += turns.others
 
+    @contextlib.contextmanager
+    def runs_users_tools(self, patience: float) -> Iterator[None]:
+        """Keep a second run from running tools of users. Raises Busy when another one does for too long."""
+        from .file_lock import USERS_TOOLS_LOCK, Turns
+
+        with Turns(self._real, self.by, patience, USERS_TOOLS_LOCK).taken():
+            yield
+
     def scan(
         self,
         roots: Sequence[str],

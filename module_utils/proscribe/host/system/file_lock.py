@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ...model.types.record import OtherTurn
 
 LOCK = "/run/proscribe.lock"
+USERS_TOOLS_LOCK = "/run/proscribe-users-tools.lock"  # of the run that has users' tools run
 LAST = "/run/proscribe.turns"  # who has changed this host since it was started, the last one last
 SOMEBODY = "another run"
 PAUSE = 0.2  # seconds until a lock is tried again
@@ -53,10 +54,10 @@ class Busy(ControlError):
 
 
 class Turns:
-    """The turns of one process on a host. `path` makes a path of the host one of this machine's."""
+    """The turns of one process on a host, of a `lock`. `path` makes a path of the host one of this machine's."""
 
-    def __init__(self, path: Callable[[str], str], by: str, patience: float) -> None:
-        self.path, self.by, self.patience = path, one_line(by)[:200] or SOMEBODY, patience
+    def __init__(self, path: Callable[[str], str], by: str, patience: float, lock: str = LOCK) -> None:
+        self.path, self.by, self.patience, self.lock = path, one_line(by)[:200] or SOMEBODY, patience, lock
         self.others: list[OtherTurn] = []  # who was waited for, or came in between
 
     @contextlib.contextmanager
@@ -69,7 +70,7 @@ class Turns:
             self._find_between()
             yield
         finally:
-            os.unlink(self.path(LOCK))
+            os.unlink(self.path(self.lock))
             os.close(descriptor)
 
     def note(self) -> None:
@@ -91,7 +92,7 @@ class Turns:
     def _wait(self) -> int:
         began, until = time.monotonic(), _now(self.patience)
         while (descriptor := self._lock()) is None:
-            holder = next(iter(_turns(self.path(LOCK))), Turn(SOMEBODY, "a moment ago"))
+            holder = next(iter(_turns(self.path(self.lock))), Turn(SOMEBODY, "a moment ago"))
             waited = time.monotonic() - began
             if waited > self.patience:
                 raise Busy(holder, until)
@@ -103,11 +104,11 @@ class Turns:
 
     def _lock(self) -> int | None:
         """The descriptor of the lock file, locked; None while another run has it."""
-        path = self.path(LOCK)
+        path = self.path(self.lock)
         try:
             descriptor = os.open(path, CREATE, 0o600)
         except OSError as error:
-            raise ControlError(f"cannot lock {LOCK}: {error.strerror}") from None
+            raise ControlError(f"cannot lock {self.lock}: {error.strerror}") from None
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):

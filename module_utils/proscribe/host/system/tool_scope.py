@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .types import User
 
-    Scope = Union["Unit", "KeptTool"]
+    Scope = Union["Unit", "NamespacedTool"]
 
 ENDING_SECONDS = 5.0  # in which all of a scope has ended
 PAUSE_SECONDS = 0.005
@@ -50,7 +50,7 @@ def start_in_scope(
     if is_systemd_here():
         with contextlib.suppress(FileNotFoundError):
             return Unit(find("systemd-run"), argv, env, user, talks, timeout)
-    return KeptTool(argv, env, user, talks)
+    return NamespacedTool(argv, env, user, talks)
 
 
 def is_systemd_here() -> bool:
@@ -103,7 +103,7 @@ class Unit(ToolProcess):
         return False
 
 
-class KeptTool:
+class NamespacedTool:
     """A tool that runs in a process-id namespace below a keeper. The process of this object is the keeper."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, talks: bool) -> None:
@@ -203,7 +203,7 @@ class KeptTool:
         _wait_for(first)  # the kernel has ended all of the namespace before this returns
         os._exit(0 if _end_children() else NOT_EMPTY)
 
-    def _begin(self, signals: Sequence[int], standard: Sequence[int], kept: Sequence[int]) -> None:
+    def _begin(self, signals: Sequence[int], standard: Sequence[int], open_descriptors: Sequence[int]) -> None:
         """Leave behind what root's process has open, ignores and handles."""
         self.libc.prctl(PR_SET_PDEATHSIG, KILL, 0, 0, 0)
         for number in (*signals, _signal.SIGPIPE, _signal.SIGXFSZ):
@@ -211,7 +211,7 @@ class KeptTool:
         for descriptor, source in enumerate(standard):
             os.dup2(source, descriptor)
         for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and int(name) not in kept:
+            if int(name) > 2 and int(name) not in open_descriptors:
                 _close((int(name),))
 
 

@@ -30,6 +30,7 @@ TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DE
 
 MOST = 16 * 1024 * 1024  # bytes that a tool of the host may print
 MOST_OF_USER = 256 * 1024  # and one that is run as a user, who may have put anything in its place
+TIMEOUT_SECONDS = 60.0
 AWAKE = 0.05  # seconds after which it is seen that a tool has ended although its output is still held open
 
 Runner = Callable[..., Result]
@@ -41,7 +42,7 @@ def run_tool(
     user: User | None = None,
     stdin: str | None = None,
     environment: Mapping[str, str] | None = None,
-    timeout: float = 60,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Result:
     """Run a tool with an argument list, as root or as a user of the host, and return what it answered. Root runs
     nothing that others can change, and its tools look for programs only where nobody else can put one.
@@ -226,6 +227,7 @@ class Tools(Files):
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root)
         self._run = run
+        self.users_tools_until: float | None = None  # when the time of users' tools ends (time.monotonic)
 
     def tool(self, name: str) -> str | None:
         """The path of a tool on this host, searched in the system's own directories only; None if it is not there. One
@@ -243,6 +245,9 @@ class Tools(Files):
 
     def run(self, argv: Sequence[str], **options: Any) -> Result:
         """Run a tool of the host; options as for `run_tool`. A non-zero end is the caller's to judge."""
+        if self.users_tools_until is not None and options.get("user"):
+            rest = max(self.users_tools_until - time.monotonic(), 0)
+            options["timeout"] = min(options.get("timeout", TIMEOUT_SECONDS), rest)
         return self._run(argv, **options)
 
     def must(self, argv: Sequence[str], **options: Any) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Callable, Iterable
 
-from ..controls.applying import carry_out
+from ..controls.applying import ChangesFailed, carry_out
 from ..controls.base import Action, Changes
-from ..system import ControlError, Host, one_line
+from ..system import Host, one_line
 
 if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
@@ -39,14 +39,14 @@ class LimitedChanges:
 
     The host and each user are owners of their own: the many packages of one keep no other from being corrected. Of such
     an owner all packages stay, since a mistake of the policy may be why there are so many. `left` has what was not
-    changed of users' things, with the reasons.
+    changed of users' things, with the reasons. What users' tools leave is added to it when they have run.
     """
 
     def __init__(self) -> None:
         self.left: list[tuple[Action, str]] = []
 
     def __call__(self, changes: Changes) -> Carried:
-        """Carry changes out within the limit. Raises ControlError as `carry_out` does, and for the host's own packages
+        """Carry changes out within the limit. Raises ChangesFailed as `carry_out` does, and for the host's own packages
         once everything else is done.
         """
         counts: dict[str, int] = {}
@@ -56,15 +56,22 @@ class LimitedChanges:
         staying = [action for action in changes.actions if _is_removal(action) and action.user in large]
         stays = set(map(id, staying))
         self.left += [(action, _explain_share(action.user)) for action in staying if action.user]
-        carried = carry_out(changes._replace(actions=[action for action in changes.actions if id(action) not in stays]))
+        failures = []
+        try:
+            carried = carry_out(changes._replace(actions=[act for act in changes.actions if id(act) not in stays]))
+        except ChangesFailed as error:
+            carried = error.carried
+            failures.append(str(error))
         self.left += carried["left"]
+        carried["left"] = self.left
         if "" in large:
-            raise ControlError(
+            failures.append(
                 f"{counts['']} packages of the host would be removed, and the watch removes at most {MOST_REMOVALS} at"
-                " once: the next run of the controller decides",
-                done=carried["done"],
+                " once: the next run of the controller decides"
             )
-        return {**carried, "left": self.left}
+        if failures:
+            raise ChangesFailed("; ".join(failures), carried)
+        return carried
 
 
 def _is_removal(action: Action) -> bool:

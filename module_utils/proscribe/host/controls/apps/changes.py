@@ -10,6 +10,7 @@ from ....base.moments import stamp
 from ...system import ControlError, Ending, Host, Process, Unseen, escaped
 from ...system.forked import LIMITS, run_apart
 from ..base import Action, Changes, Refusal
+from ..users_tools import SPENT
 from . import install_block, protected, user_notice
 from . import removed as memory
 from .blocks.parts import BlockPart
@@ -78,7 +79,7 @@ def lift(host: Host) -> Changes:
     blocking = [*fapolicyd_changes.lift(host), *(_down(host, part) for part in reversed(parts) if part.in_place(host))]
     back = restoring.given_back(host)
     stays = memory.still_removed(host, SYSTEMS)
-    files = (TRIED, ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK, memory.FILE)
+    files = (TRIED, ANSWERS, NOTIFIED, dpkg_removal.MARK, pacman_removal.MARK, memory.FILE, SPENT)
     marks = [path for path in files if host.traces(path)]
     forgotten = [Action("delete", path, partial(host.delete, path)) for path in [*traces(host), *marks]]
     return Changes([*blocking, *back.actions, *forgotten], back.refused, independent=True, removed=stays)
@@ -150,7 +151,7 @@ def _removals(host: Host, observed: Observed) -> tuple[list[Action], list[Refusa
         stays: set[str] = set()
         for user, rules, packages in _by_user(doomed, services_of):
             planned, left = system.removal(host, packages)
-            actions += [action._replace(user=user, rules=rules) for action in planned]
+            actions += [action._replace(user=user, rules=rules, has_users_tool=bool(user)) for action in planned]
             refused += [
                 Refusal(f"apps/{service}", package.id, reason)
                 for package, reason in left

@@ -10,11 +10,10 @@ from ....system import ControlError, Host, Unseen, User
 from ...base import Action
 from ..file_owner import owner
 from .as_removed import as_removed
-from .package import Package
+from .package import Package, on_behalf
 from .site_packages import normal
 
 LIMIT = 300  # seconds
-PATIENCE = 10  # until a user's tool has to say which version it is
 
 
 def removals(
@@ -38,11 +37,11 @@ def removals(
 
 
 class OwnTools:
-    """The tools of one removal: what was read once about one is not read again, since a user's own may not answer."""
+    """The tools of one removal. None is run to choose it: a user's own may not answer, and the host's lock is held."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.runs: dict[tuple[str, str], bool] = {}
+        self.has_tool: dict[tuple[str, str], bool] = {}
 
     def of(self, package: Package, name: str, common: Sequence[str] = (), own: Sequence[str] = ()) -> str:
         """The tool that removes a package: the host's own, one at another place of root's (`common`), or one of its
@@ -57,17 +56,17 @@ class OwnTools:
                 return path
         if user := package.owner:
             paths = (user.home + path[1:] if path[0] == "~" else path for path in own)
-            return next((path for path in paths if self._runs(path, user)), "")
+            return next((path for path in paths if self._has_tool(path, user)), "")
         return ""
 
-    def _runs(self, path: str, user: User) -> bool:
+    def _has_tool(self, path: str, user: User) -> bool:
         key = path, user.name
-        if key not in self.runs:
+        if key not in self.has_tool:
             try:
-                self.runs[key] = self.host.run([path, "--version"], user=user, timeout=PATIENCE).rc == 0
-            except ControlError:
-                self.runs[key] = False
-        return self.runs[key]
+                self.has_tool[key] = on_behalf(user, lambda: self.host.stat(path) is not None)
+            except (ControlError, Unseen):  # behind a link of the user's, whose own rights count when it runs
+                self.has_tool[key] = True
+        return self.has_tool[key]
 
 
 def others_have(host: Host, package: Package, path: str, places: Sequence[str] = ()) -> str:
@@ -103,23 +102,31 @@ def uninstall(
     environment: Mapping[str, str] | None = None,
     gone: Removed | None = None,
     still: Callable[[], object] | None = None,
+    why_not: Callable[[], str] = lambda: "",
 ) -> Action:
     """The action that runs a tool as the owner of a package; `place` is where it is installed, for people.
 
     `gone` is what it takes to install it there again, where that is more than the place. `still` asks whether it is
-    there, where its path does not say it.
+    there, where its path does not say it. `why_not` asks the tool just before for a reason against it; "" for none.
     """
-    apply = partial(_run, host, package, argv, still or partial(host.stat, package.path), environment or {})
+    apply = partial(_run, host, package, argv, still or partial(host.stat, package.path), environment or {}, why_not)
     subject = f"{package.id} ({package.scope}) from {place}"
     gone = gone or as_removed(package, package.id, tool=argv[0], place=place)
     return Action("remove", subject, apply, f"{package.id} {package.version}\n", takes=(gone,))
 
 
 def _run(
-    host: Host, package: Package, argv: Sequence[str], still: Callable[[], object], environment: Mapping[str, str]
+    host: Host,
+    package: Package,
+    argv: Sequence[str],
+    still: Callable[[], object],
+    environment: Mapping[str, str],
+    why_not: Callable[[], str],
 ) -> None:
     if not still():
         return  # it went along with another one
+    if reason := why_not():
+        raise ControlError(reason)
     host.must(argv, user=package.owner, environment=environment, timeout=LIMIT)
     if still():  # another copy came first, or a user's own tool only said that it did it
         raise ControlError(f"{argv[0]} ended well, and {package.id} is still there")

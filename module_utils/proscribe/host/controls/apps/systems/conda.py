@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from functools import partial
 from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
 
 from ....system import ControlError, Host, Process, User
@@ -155,8 +156,11 @@ def removal(host: Host, packages: Sequence[Package]) -> tuple[list[Action], list
         if silent:
             return silent[0]
         argv = [tool, "remove", "--prefix", prefix, "--yes", "--offline"]
+        more = partial(_more, host, package, argv, {p.id for p in packages if p.handles[0] == prefix})
+        if package.owner:  # whose tool runs without the host's lock
+            return uninstall(host, package, [*argv, package.id], prefix, ENVIRONMENT, why_not=more)
         try:
-            reason = _more(host, package, argv, {p.id for p in packages if p.handles[0] == prefix})
+            reason = more()
         except ControlError as error:
             silent.append(str(error))
             raise

@@ -59,7 +59,9 @@ def interpreter(path: str) -> tuple[str, str]:
 def _reason(host: Host, package: Package, argv: Sequence[str]) -> str:
     # Where root's Python looks first for its pip.
     places = [f"/usr/local/lib/{interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site")]
-    return others_have(host, package, package.path, places) or _not_pips(host, package) or _no_pip(host, package, argv)
+    reason = others_have(host, package, package.path, places) or _not_pips(host, package)
+    # A user's own pip is his program, which runs without the host's lock: it says so itself there.
+    return reason or ("" if package.owner else _no_pip(host, argv))
 
 
 def _not_pips(host: Host, package: Package) -> str:
@@ -70,9 +72,9 @@ def _not_pips(host: Host, package: Package) -> str:
     return f"pip did not install it ({shown}), so it is not pip's to remove"
 
 
-def _no_pip(host: Host, package: Package, argv: Sequence[str]) -> str:
+def _no_pip(host: Host, argv: Sequence[str]) -> str:
     try:
-        result = host.run([*argv, "--version"], user=package.owner, timeout=PATIENCE)
+        result = host.run([*argv, "--version"], timeout=PATIENCE)
     except ControlError as error:
         return str(error)
     return "" if result.rc == 0 else f"{argv[0]} has no pip to remove it with"

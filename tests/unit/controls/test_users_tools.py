@@ -1,0 +1,196 @@
+"""A user's tool runs without the host's lock and within a budget, which the host remembers. Nobody else waits for it.
+
+The tools are real programs, which run as users without an account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from patience import until
+from proscribe.host import run
+from proscribe.host.controls import users_tools
+from proscribe.host.system import Host, Result, User, run_tool
+from proscribe.host.watch import correcting
+from proscribe.model import plan as plans
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs tools as somebody else")
+MALLORY = User("mallory", 61235, 61235, "/home/mallory")
+BOB = User("bob", 61236, 61236, "/home/bob")
+IDS = [f"banned{number:02}" for number in range(20)]
+NOON = 1_800_000_000
+# Notes that it runs and whether the host's lock is held meanwhile.
+NOTES = """#!/bin/sh
+[ -e {root}/run/proscribe.lock ] && echo held >> {root}{home}/notes
+echo "$@" >> {root}{home}/notes
+"""
+SLEEPS = NOTES + "exec sleep 600\n"
+WORKS = NOTES + 'rm -r "$UV_TOOL_DIR/$3"\n'
+
+
+class UvHost(Host):
+    """A host whose users have packages of uv, and each a uv of his own."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), self.run_inside)
+        self.clock = lambda: NOON
+        self.by = "test"
+        for directory in ("etc", "proc", "run", "var/lib", "home"):
+            (root / directory).mkdir(parents=True)
+        (root / "proc/stat").write_text("btime 1700000000\n")
+        lines = [f"{user.name}:x:{user.uid}:{user.gid}::{user.home}:/bin/sh\n" for user in (MALLORY, BOB)]
+        (root / "etc/passwd").write_text("".join(lines))
+
+    def run_inside(self, argv: Sequence[str], **options: Any) -> Result:
+        if not options.get("user"):
+            return Result(1, "", "no tool of root's is here")
+        environment = {
+            name: self.root + value if value.startswith("/") else value
+            for name, value in options.pop("environment", {}).items()
+        }
+        return run_tool([self.root + argv[0], *argv[1:]], environment=environment, **options)
+
+    def installs(self, user: User, uv: str, ids: Sequence[str]) -> None:
+        home = Path(self.root + user.home)
+        for id_ in ids:
+            about = home / f".local/share/uv/tools/{id_}/lib/python3.13/site-packages/{id_}-1.0.dist-info"
+            about.mkdir(parents=True)
+            (about / "METADATA").write_text(f"Name: {id_}\nVersion: 1.0\n")
+        tool = home / ".local/bin/uv"
+        tool.parent.mkdir(parents=True)
+        tool.write_text(uv.format(root=self.root, home=user.home))
+        tool.chmod(0o755)
+        for place, directories, files in os.walk(home):
+            for path in (place, *(f"{place}/{name}" for name in (*directories, *files))):
+                os.chown(path, user.uid, user.gid)
+
+    def notes(self, user: User) -> list[str]:
+        path = Path(self.root + user.home) / "notes"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def has(self, user: User) -> list[str]:
+        return sorted(os.listdir(self.root + user.home + "/.local/share/uv/tools"))
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[UvHost]:
+    monkeypatch.setattr(users_tools, "USER_SECONDS", 3.0)
+    monkeypatch.setattr(users_tools, "ALL_SECONDS", 5.0)
+    place = Path(tempfile.mkdtemp())  # pytest's own directories are closed to others
+    place.chmod(0o755)
+    yield UvHost(place)
+    shutil.rmtree(place)
+
+
+def plan() -> Any:
+    service = {"name": "Banned", "mode": "enforce", "packages": {"pip": IDS}, "processes": [], "paths": []}
+    section = {"mode": "enforce", "services": {"banned": service}, "settings": {}}
+    return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "controls": {"apps": section}})
+
+
+def refused_of(answer: Any, user: User) -> list[str]:
+    subjects = [(row["subject"], row["reason"]) for row in answer["refused"]]
+    return [reason for subject, reason in subjects if f"(user:{user.name})" in subject]
+
+
+@pytest.mark.parametrize("make_doing", [lambda: run.carry_out, correcting.LimitedChanges], ids=["run", "watch"])
+def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host: UvHost, make_doing: Any) -> None:
+    doing = make_doing()
+    host.installs(MALLORY, SLEEPS, IDS)
+    host.installs(BOB, WORKS, IDS[:3])
+    began = time.monotonic()
+    answer = run.change(host, plan(), "apps", doing=doing)
+    assert time.monotonic() - began < 60
+    assert host.notes(MALLORY) == [f"tool uninstall {IDS[0]}"]
+    assert host.notes(BOB) == [f"tool uninstall {id_}" for id_ in IDS[:3]]
+    assert (host.has(BOB), host.has(MALLORY)) == ([], IDS)
+    assert len(answer["actions"]) == 3 and answer["changed"]
+    reasons = refused_of(answer, MALLORY)
+    again = "over budget: tools of mallory took 3 s; they run again from 2027-01-16T08:00:00Z on"
+    assert len(reasons) == len(IDS) and all(again in reason for reason in reasons), reasons
+    assert refused_of(answer, BOB) == []
+    if isinstance(doing, correcting.LimitedChanges):
+        assert [row["user"] for row in correcting.list_by_user("apps", doing.left)] == ["mallory"]
+
+
+def test_who_has_spent_his_budget_is_not_served_again_for_a_day(host: UvHost) -> None:
+    host.installs(MALLORY, SLEEPS, IDS[:2])
+    host.installs(BOB, WORKS, IDS[:1])
+    run.change(host, plan(), "apps")
+    served = len(host.notes(MALLORY))
+    assert served == 1
+    for later, count in ((1, 1), (86_399, 1), (86_401, 2)):
+        after = Host(host.root, host.run_inside)
+        after.clock = lambda later=later: NOON + later  # type: ignore[misc]
+        answer = run.change(after, plan(), "apps")
+        assert len(host.notes(MALLORY)) == count, later
+        assert all("over budget: tools of mallory took 3 s" in reason for reason in refused_of(answer, MALLORY))
+
+
+def test_a_run_that_is_killed_has_charged_the_user(host: UvHost) -> None:
+    host.installs(MALLORY, SLEEPS, IDS[:1])
+    pid = os.fork()
+    if not pid:
+        run.change(host, plan(), "apps")
+        os._exit(0)
+    until(lambda: host.notes(MALLORY))
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    answer = run.change(host, plan(), "apps")
+    assert len(host.notes(MALLORY)) == 1 and "over budget" in refused_of(answer, MALLORY)[0]
+
+
+def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_who_had_nothing(
+    host: UvHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users_tools, "USER_SECONDS", 6.0)
+    monkeypatch.setattr(users_tools, "ALL_SECONDS", 3.0)
+    host.installs(BOB, SLEEPS, IDS[:1])
+    host.installs(MALLORY, WORKS, IDS[:1])
+    answer = run.change(host, plan(), "apps")
+    assert (len(host.notes(BOB)), host.notes(MALLORY)) == (1, [])
+    assert refused_of(answer, MALLORY)[0].endswith(
+        "over budget: tools of users took 3 s in this observation; the next one goes on"
+    )
+    run.change(host, plan(), "apps")
+    assert (len(host.notes(BOB)), len(host.notes(MALLORY)), host.has(MALLORY)) == (2, 1, [])
+
+
+def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host: UvHost, monkeypatch: Any) -> None:
+    host.installs(BOB, WORKS, IDS[:1])
+    Path(host.root + users_tools.SPENT).mkdir(parents=True)
+    answer = run.change(host, plan(), "apps")
+    assert host.notes(BOB) == [] and len(refused_of(answer, BOB)) == 1
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": "x"}', '{"schema": "proscribe/users_tools/1", "users": 3}'])
+def test_a_damaged_memory_serves_everybody(host: UvHost, content: str) -> None:
+    host.installs(BOB, WORKS, IDS[:1])
+    host.write(users_tools.SPENT, content, 0o600)
+    run.change(host, plan(), "apps")
+    assert host.has(BOB) == []
+    users = json.loads(Path(host.root + users_tools.SPENT).read_text())["users"]
+    assert list(users) == ["bob"] and users["bob"]["since"] == NOON
+
+
+def test_a_dry_run_runs_no_tool_of_a_user(host: UvHost) -> None:
+    host.installs(BOB, WORKS, IDS[:1])
+    answer = run.change(host, plan(), "apps", dry_run=True)
+    assert host.notes(BOB) == [] and [str(action) for action in answer["actions"]] == [
+        f"remove {IDS[0]} (user:bob) from /home/bob/.local/share/uv/tools/{IDS[0]}"
+    ]
+
+
+def test_a_lift_forgets_what_users_have_spent(host: UvHost) -> None:
+    host.installs(BOB, WORKS, IDS[:1])
+    run.change(host, plan(), "apps")
+    run.change(host, plan(), "apps", lift=True)
+    assert not Path(host.root + users_tools.SPENT).exists()
