@@ -148,6 +148,6 @@ ROUTES = (
         ),
         removed=None,
         prevented=None,
-        left="reported only, by default (`proscribe_unmanaged_browsers`); dns and firewall still block",
+        left="reported; they count where dns and firewall are not both enforced (`proscribe_unmanaged_browsers`)",
     ),
 )

@@ -45,7 +45,12 @@ def made_tree(where: Path) -> Iterator[Path]:
 
 
 def real_plan(**restrictions: Any) -> dict[str, Any]:
-    """The plan that the project's own catalogue and some restrictions come to."""
+    """Return the plan of the project's own catalogue and some restrictions.
+
+    Tests control browsers by remote debugging. So it stays open, unless `browser_settings` has it.
+    """
+    settings = {"remote_debugging": "unmanaged", **restrictions.get("browser_settings", {})}
+    restrictions = {**restrictions, "browser_settings": settings}
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
     return compile_plan(load([PROJECT / "catalog"]), read, [], datetime.date(2026, 11, 25))
 

@@ -73,13 +73,14 @@ class Controller(Machine):
         desktops = {"hosts": {"pc1": {}}}  # stands for them: no run connects to it
         others = {name: {"hosts": {f"pc-{name}": {}}, "vars": dict(said)} for name, said in self.audiences.items()}
         left_out = "".join(f":!{name}" for name in ("windows_desktops", *others))
+        driven = {"remote_debugging": "unmanaged"}  # tests control the browsers of desktops
         inventory = self.directory / "inventory.yml"
         inventory.write_text(
             json.dumps(
                 {
                     "windows_desktops": desktops,
                     **others,
-                    "all": {"vars": {"proscribe_hosts": f"all{left_out}"}},
+                    "all": {"vars": {"proscribe_hosts": f"all{left_out}", "proscribe_browser_settings": driven}},
                     "controllers": {"hosts": {"dc1": {**of_host, "proscribe_controls": off, **variables}}},
                 }
             )

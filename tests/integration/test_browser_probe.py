@@ -76,7 +76,7 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
 ) -> None:
     for tool in ("chromium", "firefox-esr"):
         require_tool(tool)
-    plan, plan_file = real_plan(), tree / "plan.json"
+    plan, plan_file = real_plan(browser_settings={"remote_debugging": "blocked"}), tree / "plan.json"
     plan_file.write_text(json.dumps(plan))
     (tree / "look.py").write_text(ON_THE_HOST)
 

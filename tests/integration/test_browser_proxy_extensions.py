@@ -111,7 +111,10 @@ def test_settings_of_the_organisation_keep_their_effect_beside_ours(
     enforce(tree, of)
     assert refused("chromium", tree) == {PROXY, REFUSED, NOTES}
     policies = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"]
-    assert policies[EXTENSION_SETTINGS]["value"]["*"] == {**OF_ALL, "blocked_permissions": ["downloads", "proxy"]}
+    assert policies[EXTENSION_SETTINGS]["value"]["*"] == {
+        **OF_ALL,
+        "blocked_permissions": ["downloads", "proxy", "debugger"],
+    }
     assert not [
         policies[policy] for policy in (EXTENSION_SETTINGS, MERGE_DICTIONARIES) if "error" in policies.get(policy, {})
     ]

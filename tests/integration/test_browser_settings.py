@@ -25,8 +25,8 @@ CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscri
 FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
 
 # What would keep a browser from being asked about its policies is tried by itself.
-MUTE = "developer_tools"
-ALL = {id_: BLOCKED for id_ in SETTINGS if id_ != MUTE}
+MUTE = ("remote_debugging", "developer_tools")
+ALL = {id_: BLOCKED for id_ in SETTINGS if id_ not in MUTE}
 TENANTS = {"google": ["corp.example", "corp.test"], "microsoft": ["11111111-2222-3333-4444-555555555555"]}
 UBLOCK = {"chrome": "cjpalhdlnbpafiamejdnhcphjbkeiagm", "firefox": "uBlock0@raymondhill.net"}
 PRIVATE = "resource://gre/modules/PrivateBrowsingUtils.sys.mjs"
@@ -69,7 +69,9 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
     enforce(tree, plan)
     desired = rules(plan["controls"]["browser"])
     rows = [id_ for id_ in ALL if firefox.closing(desired, FIREFOX).get(id_)]
-    assert rows == [id_ for id_ in ALL if id_ not in ("tor_windows", "guest_windows", "web_apps")]
+    assert rows == [
+        id_ for id_ in ALL if id_ not in ("tor_windows", "guest_windows", "web_apps", "unpacked_extensions")
+    ]
 
     refused = desired.firefox_extensions[0]
     effects: dict[str, Any] = {
@@ -102,6 +104,6 @@ def test_without_developer_tools_a_browser_cannot_be_driven_any_more(
     name: str, tool: str, answer: str, tree: Path, require_tool: Callable[[str], str]
 ) -> None:
     require_tool(tool)
-    enforce(tree, real_plan(browser_settings={MUTE: BLOCKED}))
+    enforce(tree, real_plan(browser_settings={"developer_tools": BLOCKED}))
     with pytest.raises(AssertionError, match=answer):
         in_place_of_etc(tree, SCRIPT, "--browser", name, "--seconds", "6")

@@ -38,7 +38,7 @@ PACKAGES = (
     "libwbclient0",
 )
 # What keeps a browser from being asked for its policies is left out.
-ALL = {id_: BLOCKED for id_ in SETTINGS if id_ != "developer_tools"}
+ALL = {id_: BLOCKED for id_ in SETTINGS if id_ not in ("developer_tools", "remote_debugging")}
 TENANTS = {
     "google": ["corp.example"],
     "microsoft": [{"id": "11111111-2222-3333-4444-555555555555", "domains": ["corp.example", "hk.corp.example"]}],

@@ -608,8 +608,13 @@ OTHER_ID = "p" * 32
 @pytest.mark.parametrize(
     ("text", "values", "status", "reason"),
     [
-        (OTHER_ID, {}, "depends", "refused if it wants the permission proxy"),
-        ("{01234567-89ab-cdef-0123-456789abcdef}", {}, "depends", "refused if it wants the permission proxy"),
+        (OTHER_ID, {}, "depends", "refused if it wants the permission proxy or debugger"),
+        (
+            "{01234567-89ab-cdef-0123-456789abcdef}",
+            {},
+            "depends",
+            "refused if it wants the permission proxy or debugger",
+        ),
         (OTHER_ID, {"browser_settings": {"extensions": "allow_list"}}, "blocked", "refuses all but those of"),
         (OTHER_ID, {"browser_extensions_allowed": [OTHER_ID]}, "open", "proscribe_browser_extensions_allowed names it"),
         (OTHER_ID, {"browser_settings": {"proxy_extensions": "unmanaged"}}, "open", "leaves other extensions alone"),
@@ -619,7 +624,7 @@ OTHER_ID = "p" * 32
             "abcdefghijklmnop" * 2,
             {"services_exclude": ["parrot"]},
             "depends",
-            "refused if it wants the permission proxy",
+            "refused if it wants the permission proxy or debugger",
         ),
     ],
 )

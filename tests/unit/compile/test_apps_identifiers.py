@@ -65,7 +65,15 @@ def test_no_two_services_have_one_name_on_windows(own_catalogue: Catalogue) -> N
 
 @pytest.mark.parametrize(
     ("today", "chosen", "mode"),
-    [(AFTER, {}, "report"), (AFTER, {"unmanaged_browsers": "audit"}, "audit"), (BEFORE, {}, "report")],
+    [
+        (AFTER, {}, "report"),
+        (AFTER, {"controls": {"dns": "audit"}}, "audit"),
+        (AFTER, {"controls": {"firewall": "off"}}, "audit"),
+        (AFTER, {"controls": {"browser": "off"}}, "report"),
+        (AFTER, {"controls": {"dns": "off"}, "unmanaged_browsers": "report"}, "report"),
+        (AFTER, {"unmanaged_browsers": "audit"}, "audit"),
+        (BEFORE, {"controls": {"dns": "off"}}, "report"),
+    ],
 )
 def test_browsers_without_policies(apps, today, chosen, mode):
     browsers = apps(today, **chosen)["settings"]["unmanaged_browsers"]
@@ -87,5 +95,5 @@ def test_browsers_are_not_looked_for_where_that_is_off(apps, off):
 
 
 def test_another_word_is_refused_with_the_words_that_are_known(apps):
-    with pytest.raises(PolicyErrors, match="proscribe_unmanaged_browsers.*'delete'.*report, audit, off"):
+    with pytest.raises(PolicyErrors, match="proscribe_unmanaged_browsers.*'delete'.*auto, report, audit, off"):
         apps(unmanaged_browsers="delete")

@@ -62,7 +62,7 @@ def settings(**more: Any) -> dict[str, dict[str, Any]]:
     return {control: section["settings"] for control, section in compiled(**more)["controls"].items()}
 
 
-BLOCKED = "dns_over_https extensions proxy_extensions sign_in browser_vpn tor_windows"
+BLOCKED = "dns_over_https extensions proxy_extensions sign_in browser_vpn tor_windows remote_debugging"
 UNMANAGED = {"name": "Browsers that no policy reaches", "packages": {}, "processes": [], "paths": [], "copies": []}
 IN_FORCE = {
     "apps": {

@@ -12,7 +12,7 @@ from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS, Rest
 from proscribe.controller.policy_errors import Expected
 
 DAY = 24 * 3600
-BLOCKED = "dns_over_https proxies extensions proxy_extensions sign_in browser_vpn tor_windows"
+BLOCKED = "dns_over_https proxies extensions proxy_extensions sign_in browser_vpn tor_windows remote_debugging"
 ENFORCED = dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")
 UNSET = {
     "hosts": "all",
@@ -44,7 +44,7 @@ UNSET = {
     "full_scan_every": 7,
     "network_homes": "unknown",
     "programs_for_both": "report",
-    "unmanaged_browsers": "report",
+    "unmanaged_browsers": "auto",
     "browser_settings": dict.fromkeys(BLOCKED.split(), "blocked"),
     "firewall_quic": "unmanaged",
     "firewall_log": True,
@@ -105,7 +105,7 @@ WORDS = {
     "network_homes": "unknown scan",
     "programs_for_both": "report remove",
     "schedule": "controller pull awx off",
-    "unmanaged_browsers": "report audit off",
+    "unmanaged_browsers": "auto report audit off",
     "waiver_signatures": "required optional off",
 }
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from proscribe.host.controls.browser.extension_settings import blocking, closes, due, excepting
 
-BLOCKS, ALLOWS = {"blocked_permissions": ["x", "proxy"]}, {"allowed_permissions": ["x", "proxy"]}
+BLOCKS, ALLOWS = (
+    {"blocked_permissions": ["x", "proxy", "debugger"]},
+    {"allowed_permissions": ["x", "proxy", "debugger"]},
+)
 
 
 @pytest.mark.parametrize(
@@ -38,27 +41,33 @@ def test_an_entry_for_all_keeps_what_it_says_and_an_exception_repeats_what_it_hi
         "installation_mode": "blocked",
         "minimum_version_required": "1",
     }
-    assert blocking(default) == {**default, "blocked_permissions": ["x", "proxy"]}
+    assert blocking(default) == {**default, "blocked_permissions": ["x", "proxy", "debugger"]}
     repeated = {name: default[name] for name in list(default)[:4]}
-    assert excepting(default) == {**repeated, "allowed_permissions": ["proxy"]}
-    assert excepting({}) == {"allowed_permissions": ["proxy"]}
+    assert excepting(default) == {**repeated, "allowed_permissions": ["proxy", "debugger"]}
+    assert excepting({}) == {"allowed_permissions": ["proxy", "debugger"]}
 
 
 @pytest.mark.parametrize(
     ("theirs", "expected"),
     [
-        ({}, {"*": {"blocked_permissions": ["proxy"]}, "mine": {"allowed_permissions": ["proxy"]}}),
+        (
+            {},
+            {
+                "*": {"blocked_permissions": ["proxy", "debugger"]},
+                "mine": {"allowed_permissions": ["proxy", "debugger"]},
+            },
+        ),
         (
             {"*": {"blocked_permissions": ["x"]}, "other": {}},
             {
-                "*": {"blocked_permissions": ["x", "proxy"]},
+                "*": {"blocked_permissions": ["x", "proxy", "debugger"]},
                 "other": {},
-                "mine": {"blocked_permissions": ["x"], "allowed_permissions": ["proxy"]},
+                "mine": {"blocked_permissions": ["x"], "allowed_permissions": ["proxy", "debugger"]},
             },
         ),
         (
             {"mine": {"installation_mode": "allowed"}},
-            {"*": {"blocked_permissions": ["proxy"]}, "mine": {"installation_mode": "allowed"}},
+            {"*": {"blocked_permissions": ["proxy", "debugger"]}, "mine": {"installation_mode": "allowed"}},
         ),
         ({"*": {**BLOCKS, **ALLOWS}}, {"*": {**BLOCKS, **ALLOWS}}),
         ({"*": {"installation_mode": "blocked"}}, {"*": {"installation_mode": "blocked"}}),

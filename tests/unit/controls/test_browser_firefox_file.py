@@ -105,11 +105,15 @@ def tree(tmp_path: Path) -> Tree:
             },
         ),
         (
-            *(own(ExtensionSettings={"o@example": {}, "p@example": {"allowed_permissions": ["proxy"]}}), True, {}),
+            *(
+                own(ExtensionSettings={"o@example": {}, "p@example": {"allowed_permissions": ["proxy", "debugger"]}}),
+                True,
+                {},
+            ),
             {
                 "settings": {
                     "proxy_extensions": "the organisation's ExtensionSettings let o@example, and 1 more, have the"
-                    " permission proxy: refuse it there, or name it in proscribe_browser_extensions_allowed"
+                    " permission proxy or debugger: refuse it there, or name it in proscribe_browser_extensions_allowed"
                 }
             },
         ),
@@ -124,7 +128,7 @@ def tree(tmp_path: Path) -> Tree:
                 "settings": {
                     "extensions": REFUSALS,
                     "microsoft_tenants": "login.live.com is not blocked",
-                    "proxy_extensions": 'the permission proxy is not blocked in "*" of ExtensionSettings',
+                    "proxy_extensions": 'the permission proxy or debugger is not blocked in "*" of ExtensionSettings',
                     "quic": f"Preferences.{HTTP3} {UNSET}",
                 },
                 "unblocked": {"b@example", "vpn@example"},

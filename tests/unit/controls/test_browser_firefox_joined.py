@@ -14,7 +14,7 @@ OFF = {"Enabled": False, "Locked": True}
 LINK = {"Title": "Request an exception", "URL": "https://ask.example"}
 LOCKED = {"Mode": "system", "Locked": True}
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
-BLOCK, EXCEPTION = {"blocked_permissions": ["proxy"]}, {"allowed_permissions": ["proxy"]}
+BLOCK, EXCEPTION = {"blocked_permissions": ["proxy", "debugger"]}, {"allowed_permissions": ["proxy", "debugger"]}
 ENTRY = {"Value": False, "Status": "locked"}
 
 
@@ -79,7 +79,7 @@ JOINED = [
             {"*": BLOCK, "a": EXCEPTION, "b": EXCEPTION},
         ),
         {
-            "*": {"blocked_permissions": ["x", "proxy"], "y": 1},
+            "*": {"blocked_permissions": ["x", "proxy", "debugger"], "y": 1},
             "a": {"blocked_permissions": ["x"], **EXCEPTION},
             "b": {},
         },
@@ -106,7 +106,7 @@ WRITTEN = {
         DNS: OFF,
         FILTER: {"Block": ["a", "b"], "Exceptions": ["c"]},
         PREFERENCES: {"p": ENTRY, "q": ENTRY},
-        SETTINGS: {"*": {"blocked_permissions": ["x", "proxy"], **REFUSED}, "a": REFUSED, "b": EXCEPTION},
+        SETTINGS: {"*": {"blocked_permissions": ["x", "proxy", "debugger"], **REFUSED}, "a": REFUSED, "b": EXCEPTION},
     }
 }
 
@@ -135,14 +135,22 @@ WRITTEN = {
             {"policies": {PREFERENCES: {"p": 5, "r": 1}}},
         ),
         (
-            *({}, {SETTINGS: {"*": {"blocked_permissions": ["x", "proxy", "z"], **REFUSED, "y": 1}, "a": ALLOWED}}),
+            *(
+                {},
+                {
+                    SETTINGS: {
+                        "*": {"blocked_permissions": ["x", "proxy", "debugger", "z"], **REFUSED, "y": 1},
+                        "a": ALLOWED,
+                    }
+                },
+            ),
             {"policies": {SETTINGS: {"*": {"blocked_permissions": ["z"], "y": 1}, "a": ALLOWED}}},
         ),
-        ({}, {SETTINGS: {"*": {"blocked_permissions": ["proxy"], **REFUSED}, "b": EXCEPTION}}, {}),
+        ({}, {SETTINGS: {"*": {"blocked_permissions": ["proxy", "debugger"], **REFUSED}, "b": EXCEPTION}}, {}),
         (
             *(
                 {"policies": {SETTINGS: {"*": {"blocked_permissions": [], **ALLOWED}}}},
-                {SETTINGS: {"*": {"blocked_permissions": ["proxy"], **REFUSED}}},
+                {SETTINGS: {"*": {"blocked_permissions": ["proxy", "debugger"], **REFUSED}}},
             ),
             {"policies": {SETTINGS: {"*": {"blocked_permissions": [], **ALLOWED}}}},
         ),
@@ -157,7 +165,7 @@ def test_what_is_theirs_after_an_edit(base: dict[str, Any], edit: dict[str, Any]
 def test_where_it_is_lost_what_was_written_all_that_is_managed_is_taken_for_ours() -> None:
     speculation = "network.http.speculative-parallel-limit"
     extensions = {
-        "*": {"blocked_permissions": ["x", "proxy"], "y": 1},
+        "*": {"blocked_permissions": ["x", "proxy", "debugger"], "y": 1},
         "a": REFUSED,
         "b": EXCEPTION,
         "c": {**ALLOWED, **EXCEPTION},

@@ -21,7 +21,7 @@ from test_browser_settings import BIRD, CHROMIUM, FIREFOX, FOX, LISTS, MERGE, Tr
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
-BLOCK, EXCEPTION = {"blocked_permissions": ["proxy"]}, {"allowed_permissions": ["proxy"]}
+BLOCK, EXCEPTION = {"blocked_permissions": ["proxy", "debugger"]}, {"allowed_permissions": ["proxy", "debugger"]}
 OWN = "proscribe.json"
 VPN = {"extensions": {"chrome": [A], "firefox": ["vpn@example"]}}
 WAIVED = {"mode": "waived", "extensions": {"chrome": [B], "firefox": ["waived@example"]}}
@@ -239,7 +239,7 @@ def test_alone_in_its_folder_the_file_is_the_same_as_beside_files_that_say_nothi
             {"10.json": of({"*": {"blocked_permissions": ["debugger"], "blocked_install_message": "No"}})},
             of(
                 {
-                    "*": {"blocked_permissions": ["debugger", "proxy"], "blocked_install_message": "No"},
+                    "*": {"blocked_permissions": ["proxy", "debugger"], "blocked_install_message": "No"},
                     C: {"blocked_permissions": ["debugger"], "blocked_install_message": "No", **EXCEPTION},
                 }
             ),
@@ -280,10 +280,10 @@ def test_which_file_decides(given_: list[dict[str, Any]], name: str) -> None:
 RULE, FILE = "proxy-extensions", "policy-file"
 SERVICES = {"vpn": VPN, "waived": {**WAIVED, "waiver": "w1"}}
 NO_ROOM = (
-    "10.json, zz.json: proscribe.json cannot block the permission proxy beside their ExtensionSettings without changing"
-    ' their effect: add it to blocked_permissions of "*" there'
+    "10.json, zz.json: proscribe.json cannot block the permission proxy or debugger beside their ExtensionSettings"
+    ' without changing their effect: add it to blocked_permissions of "*" there'
 )
-NAME_IT = "have the permission proxy: refuse it there, or name it in proscribe_browser_extensions_allowed"
+NAME_IT = "have the permission proxy or debugger: refuse it there, or name it in proscribe_browser_extensions_allowed"
 ON_A_HOST = [
     pytest.param({}, {}, id="nothing else"),
     pytest.param({"zz.json": of({"*": {}, A: REFUSED})}, {}, id="a later file"),
@@ -339,7 +339,11 @@ def test_what_is_reported_beside_files_of_the_organisation(
     ("file", "content", "why"),
     [
         ("proscribe.json", None, "no policy file"),
-        ("zz.json", of({"*": {}}, "X"), 'zz.json does not block the permission proxy in "*" of ExtensionSettings'),
+        (
+            "zz.json",
+            of({"*": {}}, "X"),
+            'zz.json does not block the permission proxy or debugger in "*" of ExtensionSettings',
+        ),
         (
             "zz.json",
             of({A: 3}),
@@ -379,7 +383,7 @@ def test_firefox_settings_of_the_organisation_stay_and_its_own_extensions_are_re
     tree.enforce()
     merged = tree.read(FIREFOX)["policies"][EXTENSION_SETTINGS]
     assert merged == {
-        "*": {"install_sources": ["https://x.example/*"], "blocked_permissions": ["debugger", "proxy"]},
+        "*": {"install_sources": ["https://x.example/*"], "blocked_permissions": ["proxy", "debugger"]},
         "vpn@example": REFUSED,
         "theirs@example": FORCED,
         "own@example": {"blocked_permissions": ["debugger"], **EXCEPTION},
@@ -399,7 +403,7 @@ def test_firefox_settings_of_the_organisation_stay_and_its_own_extensions_are_re
 @pytest.mark.parametrize(
     ("default", "why"),
     [
-        ({}, 'the permission proxy is not blocked in "*" of ExtensionSettings'),
+        ({}, 'the permission proxy or debugger is not blocked in "*" of ExtensionSettings'),
         ({**BLOCK, "install_sources": 3}, 'install_sources of "*" in ExtensionSettings is of a wrong type'),
         ({"installation_mode": "removed"}, "is not blocked"),
     ],

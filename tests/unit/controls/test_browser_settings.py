@@ -122,9 +122,15 @@ def test_all_at_once() -> None:
         "DisableEncryptedClientHello": True,
         "DisableFirefoxAccounts": True,
         "DisablePrivateBrowsing": True,
-        "ExtensionSettings": {"*": {"blocked_permissions": ["proxy"]}, "vpn@example": BLOCKED},
+        "ExtensionSettings": {"*": {"blocked_permissions": ["proxy", "debugger"]}, "vpn@example": BLOCKED},
         "IPProtectionAvailable": False,
-        "Preferences": {"network.http.http3.enable": SWITCHED_OFF, **firefox.NO_SPECULATION},
+        "Preferences": {
+            "devtools.chrome.enabled": SWITCHED_OFF,
+            "devtools.debugger.remote-enabled": SWITCHED_OFF,
+            "extensions.experiments.enabled": SWITCHED_OFF,
+            "network.http.http3.enable": SWITCHED_OFF,
+            **firefox.NO_SPECULATION,
+        },
     }
     assert said(place("brave"), managed, {"vpn": VPN}) == {
         "BraveVPNDisabled": True,
@@ -134,13 +140,16 @@ def test_all_at_once() -> None:
         "DeveloperToolsAvailability": 2,
         "DnsOverHttpsMode": "off",
         "EncryptedClientHelloEnabled": False,
+        "ExtensionDeveloperModeSettings": 1,
         "ExtensionInstallBlocklist": [A, B],
-        "ExtensionSettings": {"*": {"blocked_permissions": ["proxy"]}},
+        "ExtensionInstallTypeBlocklist": ["command_line"],
+        "ExtensionSettings": {"*": {"blocked_permissions": ["proxy", "debugger"]}},
         "IncognitoModeAvailability": 1,
         "PolicyDictionaryMultipleSourceMergeList": ["ExtensionSettings"],
-        "PolicyListMultipleSourceMergeList": ["ExtensionInstallBlocklist", *LISTS],
+        "PolicyListMultipleSourceMergeList": ["ExtensionInstallBlocklist", "ExtensionInstallTypeBlocklist", *LISTS],
         "ProxyMode": "system",
         "QuicAllowed": False,
+        "RemoteDebuggingAllowed": False,
         "SyncDisabled": True,
         "TorDisabled": True,
         "WebAppInstallByUserEnabled": False,
@@ -285,7 +294,7 @@ class Tree(made_browser.Tree):
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:
     tree = Tree(tmp_path, section(dict.fromkeys(SETTINGS, "blocked"), {"vpn": VPN}))
     assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
-    assert len(tree.enforce().actions) == 3
+    assert len(tree.enforce().actions) == 4
     assert tree.wrong() == {}
     assert len(tree.enforce().actions) == 0
     tree.lift()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from ...host.controls.browser import firefox
 from ...host.controls.browser.chromium import CONTEXT
 from ...host.controls.browser.rendering import MOST_ENTRIES, Name, extensions, fit_names, names, rules
-from ...host.controls.browser.settings import SIGN_IN, rule
+from ...host.controls.browser.settings import DEVELOPER_TOOLS, REMOTE_DEBUGGING, SIGN_IN, rule
 from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED
@@ -30,6 +30,7 @@ _OF_ACCOUNTS = (
 _IN_TENANT = (
     "The tenant decides this, and no device: AllowTeamsConsumer and AllowTeamsConsumerInbound of its federation."
 )
+_NO_POLICY = "Only developer_tools: blocked closes it there, which also takes the developer tools of pages away."
 _FULL = f"The lists of browsers take {MOST_ENTRIES} names. Exports for name servers and proxies have all of them."
 
 
@@ -61,7 +62,7 @@ def left_out(
         for id_, left_out_names in sorted(fit_names(section).left_out.items())
     ]
     if any(one.family == policies.FIREFOX for one in programs):
-        found += _closed_in_firefox(section)
+        found += [*_closed_in_firefox(section), *_open_webdriver(section)]
     found += [*_open_sign_in(section, programs), *context_left_out(section)]
     names_ = ", ".join(one.name for one in programs)
     unknown = f"Nobody has verified where they read policies on {platform}. " if platform else ""
@@ -94,6 +95,13 @@ def _open_sign_in(section: Section, programs: Sequence[policies.Program]) -> Ite
     for program in programs:
         if missing := explain_open_sign_in(desired, program.place):
             yield LeftOut(rule(SIGN_IN), f"{program.name}: which accounts sign in", missing)
+
+
+def _open_webdriver(section: Section) -> Iterator[LeftOut]:
+    """Yield what locks Firefox' WebDriver on Linux and is no policy (host/controls/browser/firefox_preferences.py)."""
+    closed = rules(section).closed
+    if REMOTE_DEBUGGING in closed and DEVELOPER_TOOLS not in closed:
+        yield LeftOut(rule(REMOTE_DEBUGGING), "Firefox: WebDriver (--marionette, --remote-debugging-port)", _NO_POLICY)
 
 
 def _closed_in_firefox(section: Section) -> list[LeftOut]:

@@ -20,7 +20,7 @@ from ..waivers.waiver import Waiver
 from .browsers import note_front_doors, places
 from .chosen import chosen_services, separated_by_tenant, serves_both
 from .identifiers import identifiers_of, without_web
-from .unmanaged_browsers import unmanaged_browsers
+from .unmanaged_browsers import choose_mode, unmanaged_browsers
 
 
 def compile_plan(
@@ -100,7 +100,7 @@ def _section(
     if control != "firewall":
         _allow_permitted(section["services"], catalogue, control)
     if control == "apps" and restrictions.unmanaged_browsers != "off":
-        mode = "report" if upcoming else restrictions.unmanaged_browsers
+        mode = "report" if upcoming else choose_mode(restrictions)
         found = unmanaged_browsers(catalogue, mode, [service for service, _ in chosen])
         section["settings"]["unmanaged_browsers"] = found
     return section

@@ -6,6 +6,17 @@ from collections.abc import Iterable
 
 from ....model.types.plan import Entry
 from ..catalogue.loading import Catalogue, Service
+from ..restrictions import Restrictions
+
+NETWORK_CONTROLS = ("firewall", "dns")
+
+
+def choose_mode(restrictions: Restrictions) -> str:
+    """Return how such browsers count. Where the network is not closed as well, one of them opens blocked sites."""
+    if restrictions.unmanaged_browsers != "auto":
+        return restrictions.unmanaged_browsers
+    closed = all(restrictions.controls.get(control) == "enforce" for control in NETWORK_CONTROLS)
+    return "report" if closed else "audit"
 
 
 def unmanaged_browsers(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> Entry:

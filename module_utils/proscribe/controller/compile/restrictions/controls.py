@@ -83,10 +83,10 @@ class Apps:
         "stay) or remove, for an organisation that has no such accounts; docs/catalogue.md.",
     )
     unmanaged_browsers: str = variable(
-        "report",
-        choice("report", "audit", "off"),
+        "auto",
+        choice("auto", "report", "audit", "off"),
         "Browsers that no policy reaches, and the others as portable apps in homes: report, audit (counts against the "
-        "host), or off (not scanned for).",
+        "host), auto (audit where firewall and dns are not both enforced, else report), or off (not scanned for).",
     )
 
 

@@ -25,7 +25,7 @@ from .chromium import (
 )
 from .chromium_extensions import Fit, Lists, by_id, deciding, effective, fitted, flawed, openings, together
 from .chromium_file import File, check_file
-from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION, REFUSING
+from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, NAMED, REFUSING
 from .matching import Closest, chromium_entry
 from .observed import MARK, Observed, faults
 from .places import Place
@@ -178,7 +178,7 @@ class Folder:
             file.name for file in sorted(self.foreign) if {EXTENSION_SETTINGS, MERGE_DICTIONARIES} & set(file.said)
         )
         return [
-            f"{names}: {self.own_name} cannot block the permission {PERMISSION} beside their {EXTENSION_SETTINGS}"
+            f"{names}: {self.own_name} cannot block the permission {NAMED} beside their {EXTENSION_SETTINGS}"
             f' without changing their effect: add it to blocked_permissions of "*" there'
         ]
 
@@ -317,9 +317,7 @@ class Folder:
         more = f", and {len(open_) - 1} more" if len(open_) > 1 else ""
         where = name or "a list of the organisation's"
         allowed = "proscribe_browser_extensions_allowed"
-        return (
-            f"{where} lets {open_[0]}{more} have the permission {PERMISSION}: refuse it there, or name it in {allowed}"
-        )
+        return f"{where} lets {open_[0]}{more} have the permission {NAMED}: refuse it there, or name it in {allowed}"
 
     def _undecided(self, files: list[File]) -> str:
         if key := flawed(together(files)):
@@ -327,7 +325,7 @@ class Folder:
                 f'{deciding(files, key)}: the entry "{key}" is not valid, and costs all {EXTENSION_SETTINGS} its effect'
             )
         name = deciding(files, EVERY)
-        return f'{name or self.own_name} does not block the permission {PERMISSION} in "*" of {EXTENSION_SETTINGS}'
+        return f'{name or self.own_name} does not block the permission {NAMED} in "*" of {EXTENSION_SETTINGS}'
 
     def _forced(self) -> list[str]:
         return [one.partition(";")[0] for one in self.effective("ExtensionInstallForcelist")]

@@ -6,13 +6,32 @@ Most files are. What differs is for the files that know the whole language, whic
 from __future__ import annotations
 
 from ...system import ControlError, Host, Unseen
+from . import firefox_preferences
 from .desired import LANGUAGES, Desired
 from .observed import Observed, faults, lost
 from .places import Place
+from .settings import REMOTE_DEBUGGING
 
 
 def check(host: Host, place: Place, desired: Desired) -> Observed:
-    """What is in effect of the policy at a place. Raises ControlError for a plan that no browser could follow."""
+    """Return what is in effect at a place. Raises ControlError for a plan that no browser could follow."""
+    observed = _check_policy(host, place, desired)
+    content = firefox_preferences.render(REMOTE_DEBUGGING in desired.closed)
+    try:
+        beside = firefox_preferences.check(host, place, content)
+    except Unseen as unseen:
+        if content is None or observed.unseen:
+            return observed
+        if observed.complete:
+            return observed._replace(unseen=str(unseen))
+        return observed._replace(unclear=observed.unclear or str(unseen))
+    except ControlError as error:
+        beside = firefox_preferences.Faults(others=[str(error)] if content is not None else [])
+    return firefox_preferences.add_faults(observed, beside)
+
+
+def _check_policy(host: Host, place: Place, desired: Desired) -> Observed:
+    """Return what is in effect of the policy file of a place."""
     of_chromium = place.family == "chromium"
     content = desired.file(place)
     try:

@@ -1,4 +1,7 @@
-"""The permission `proxy` in ExtensionSettings, which Chromium and Firefox read alike. Pure.
+"""The permissions `proxy` and `debugger` in ExtensionSettings, which Chromium and Firefox read alike. Pure.
+
+With `debugger`, an extension of Chromium has a page request another address than the one that the list allows. Firefox
+has no such permission, and ignores its name.
 
 "*" speaks for every extension without an entry of its own. An entry hides all of "*", even an empty one. So an
 exception is an entry: one without `installation_mode` that repeats what else "*" says, and permits nothing else.
@@ -19,36 +22,38 @@ if TYPE_CHECKING:
 
 EXTENSION_SETTINGS, EVERY = "ExtensionSettings", "*"
 # `vpnProvider` is of ChromeOS alone: with it blocked, Chromium loads an extension that wants it all the same.
-PERMISSION = "proxy"
+PERMISSIONS = ("proxy", "debugger")
+NAMED = " or ".join(PERMISSIONS)  # in messages
 MODE, BLOCKED_PERMISSIONS, ALLOWED_PERMISSIONS = "installation_mode", "blocked_permissions", "allowed_permissions"
-EXCEPTION: Policies = {ALLOWED_PERMISSIONS: [PERMISSION]}
+EXCEPTION: Policies = {ALLOWED_PERMISSIONS: list(PERMISSIONS)}
 _REPEATED = (BLOCKED_PERMISSIONS, "blocked_install_message", "runtime_allowed_hosts", "runtime_blocked_hosts")
 REFUSING = ("blocked", "removed")
 
 
 def closes(entry: Policies, of_all: bool = False) -> bool:
-    """Whether extensions of an entry cannot have the permission. In "*", `allowed_permissions` has no effect."""
+    """Whether extensions of an entry have none of the permissions. In "*", `allowed_permissions` has no effect."""
     if entry.get(MODE) in REFUSING:
         return True
-    opened = not of_all and PERMISSION in list_in(entry, ALLOWED_PERMISSIONS)
-    return PERMISSION in list_in(entry, BLOCKED_PERMISSIONS) and not opened
+    opened = [] if of_all else list_in(entry, ALLOWED_PERMISSIONS)
+    blocked = list_in(entry, BLOCKED_PERMISSIONS)
+    return all(permission in blocked and permission not in opened for permission in PERMISSIONS)
 
 
 def blocking(default: Policies) -> dict[str, object]:
-    """The entry "*" with the permission blocked as well."""
-    listed = [one for one in list_in(default, BLOCKED_PERMISSIONS) if one != PERMISSION]
-    return {**default, BLOCKED_PERMISSIONS: [*listed, PERMISSION]}
+    """The entry "*" with the permissions blocked as well."""
+    listed = [one for one in list_in(default, BLOCKED_PERMISSIONS) if one not in PERMISSIONS]
+    return {**default, BLOCKED_PERMISSIONS: [*listed, *PERMISSIONS]}
 
 
 def excepting(default: Policies) -> dict[str, object]:
-    """The entry of an extension that may have the permission, where "*" is as given without Proscribe's part."""
+    """The entry of an extension that may have the permissions, where "*" is as given without Proscribe's part."""
     return {**{field: default[field] for field in _REPEATED if field in default}, **EXCEPTION}
 
 
 def due(theirs: Policies, excepted: Sequence[str], taken: Sequence[str] = ()) -> dict[str, object]:
     """The organisation's settings with Proscribe's part in them. `taken` are ids that have an entry there.
 
-    If theirs block the permission for all, nothing is added: what the organisation blocks is not opened.
+    If theirs block the permissions for all, nothing is added: what the organisation blocks is not opened.
     """
     default = table_in(theirs, EVERY)
     if closes(default, of_all=True):

@@ -7,6 +7,7 @@ import json
 
 from ...system import Host
 from ..base import Action, Changes, Refusal
+from . import firefox_preferences
 from .firefox import render
 from .firefox_file import Note, PolicyFile
 from .places import Place
@@ -17,6 +18,15 @@ PRIVATE = 0o600
 
 
 def enforce(host: Host, place: Place, rules: Rules) -> Changes:
+    """Return the changes to the policy file of a place, and to the preferences beside it."""
+    return _both(_enforce_policy(host, place, rules), firefox_preferences.list_changes(host, place, rules))
+
+
+def _both(one: Changes, other: Changes) -> Changes:
+    return Changes([*one.actions, *other.actions], [*one.refused, *other.refused])
+
+
+def _enforce_policy(host: Host, place: Place, rules: Rules) -> Changes:
     """The file written anew if it is not what it has to be; first the organisation's own is put away.
 
     Where the plan has nothing to say any more, the organisation gets its file back.
@@ -37,7 +47,8 @@ def enforce(host: Host, place: Place, rules: Rules) -> Changes:
 
 def lift(host: Host, place: Place) -> Changes:
     """The organisation's file restored, with its later edits if there are any; or Proscribe's deleted."""
-    return Changes(_give_back(host, PolicyFile(host, place, NOTHING)))
+    changes = Changes(_give_back(host, PolicyFile(host, place, NOTHING)))
+    return _both(changes, firefox_preferences.list_changes(host, place, NOTHING))
 
 
 def _write(host: Host, file: PolicyFile) -> None:

@@ -21,7 +21,7 @@ from ....base.json_text import from_json
 from ....base.tuples import NamedTuple
 from ...system import SIGNED, STATE_DIRECTORY, ControlError, Host, Unseen
 from ..policy_tables import list_in, same, table_in
-from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, PERMISSION
+from .extension_settings import EVERY, EXTENSION_SETTINGS, MODE, NAMED
 from .extension_settings import closes as closes_proxies
 from .firefox import FILTER, closing, lists, policies, render
 from .firefox_merge import assumed_ours, merge, parse, still_required, without_ours
@@ -251,7 +251,7 @@ class PolicyFile:
         ]:
             return f'{wrong[0]} of "*" in {EXTENSION_SETTINGS} is of a wrong type, and costs all of it its effect'
         if default.get(MODE) == "removed" or not closes_proxies(default, of_all=True):
-            return f'the permission {PERMISSION} is not blocked in "*" of {EXTENSION_SETTINGS}'
+            return f'the permission {NAMED} is not blocked in "*" of {EXTENSION_SETTINGS}'
         others = (id_ for id_ in sorted(settings) if id_ != EVERY and id_ not in self.rules.firefox_allowed)
         open_ = [id_ for id_ in others if not closes_proxies(table_in(settings, id_))]
         if not open_:
@@ -259,7 +259,7 @@ class PolicyFile:
         more = f", and {len(open_) - 1} more," if len(open_) > 1 else ""
         allowed = "proscribe_browser_extensions_allowed"
         return (
-            f"the organisation's {EXTENSION_SETTINGS} let {open_[0]}{more} have the permission {PERMISSION}: refuse it"
+            f"the organisation's {EXTENSION_SETTINGS} let {open_[0]}{more} have the permission {NAMED}: refuse it"
             f" there, or name it in {allowed}"
         )
 

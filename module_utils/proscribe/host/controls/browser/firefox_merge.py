@@ -25,7 +25,7 @@ from .extension_settings import (
     EXCEPTION,
     EXTENSION_SETTINGS,
     MODE,
-    PERMISSION,
+    PERMISSIONS,
     blocking,
     excepting,
 )
@@ -238,10 +238,22 @@ def assumed_ours(current: Policies) -> list[Policies]:
         mine = {key: value for key, value in table.items() if same(value, refused) or key in locked}
         for key in table if name == EXTENSION_SETTINGS else ():
             entry = table_in(table, key)
-            if key == EVERY and PERMISSION in list_in(entry, BLOCKED_PERMISSIONS):
-                mine.setdefault(key, {BLOCKED_PERMISSIONS: [PERMISSION]})
-            elif list_in(entry, ALLOWED_PERMISSIONS) == [PERMISSION] and set(entry) <= {MODE, ALLOWED_PERMISSIONS}:
+            if key == EVERY and (blocked := _permissions_in(entry, BLOCKED_PERMISSIONS)):
+                mine.setdefault(key, {BLOCKED_PERMISSIONS: blocked})
+            elif _is_exception(entry):
                 mine[key] = entry
         if isinstance(policies.get(name), dict):
             ours[name] = mine
     return [{"policies": ours}]
+
+
+def _permissions_in(entry: Policies, field: str) -> list[str]:
+    """The permissions of a field that Proscribe may have written there."""
+    listed = list_in(entry, field)
+    return [permission for permission in PERMISSIONS if permission in listed]
+
+
+def _is_exception(entry: Policies) -> bool:
+    """Whether an entry is an exception as Proscribe writes it, or an earlier version of it did."""
+    mine = _permissions_in(entry, ALLOWED_PERMISSIONS)
+    return bool(mine) and entry.get(ALLOWED_PERMISSIONS) == mine and set(entry) <= {MODE, ALLOWED_PERMISSIONS}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BLOCKED, UNMANAGED, ALLOW_LIST = "blocked", "unmanaged", "allow_list"
 EXTENSIONS, PROXY_EXTENSIONS = "extensions", "proxy_extensions"
 SIGN_IN = "sign_in"
+REMOTE_DEBUGGING, DEVELOPER_TOOLS = "remote_debugging", "developer_tools"
 # Not switches, but rules of the report all the same: they follow from `proscribe_tenants`.
 GOOGLE_TENANTS, MICROSOFT_TENANTS = "google_tenants", "microsoft_tenants"
 PRIVATE_LOGIN = "login.live.com"  # where a private Microsoft account signs in
@@ -44,10 +45,9 @@ class Setting(NamedTuple):
         return not self.only or any(browser in self.only for browser in browsers)
 
 
-def _locked(**preferences: bool) -> Policies:
+def _locked(preferences: Mapping[str, bool]) -> Policies:
     """Firefox preferences that users cannot change."""
-    said = {name.replace("__", "."): {"Value": value, "Status": "locked"} for name, value in preferences.items()}
-    return {"Preferences": said}
+    return {"Preferences": {name: {"Value": value, "Status": "locked"} for name, value in preferences.items()}}
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -72,8 +72,8 @@ SETTINGS: Mapping[str, Setting] = {
         values=(BLOCKED, ALLOW_LIST, UNMANAGED),
     ),
     PROXY_EXTENSIONS: Setting(
-        "Every extension that wants to set the browser's proxy, as VPNs do; those of "
-        "`proscribe_browser_extensions_allowed` and of waived services stay.",
+        "Every extension that wants to set the browser's proxy, as VPNs do, or to control its pages by the debugger; "
+        "those of `proscribe_browser_extensions_allowed` and of waived services stay.",
         BLOCKED,
         {EXTENSION_SETTINGS: {EVERY: blocking({})}},
         {EXTENSION_SETTINGS: {EVERY: blocking({})}},
@@ -93,6 +93,20 @@ SETTINGS: Mapping[str, Setting] = {
         only=("brave", "firefox", "firefox_esr"),
     ),
     "tor_windows": Setting("Brave's windows through Tor.", BLOCKED, {"TorDisabled": True}, only=("brave",)),
+    REMOTE_DEBUGGING: Setting(
+        "Control of a browser by another program, which opens blocked sites: remote debugging, WebDriver; in Firefox "
+        "also tools and extensions with the browser's own rights. Developer tools of pages stay.",
+        BLOCKED,
+        {"RemoteDebuggingAllowed": False},
+        # WebDriver itself: firefox_preferences.py
+        _locked(
+            {
+                "devtools.chrome.enabled": False,
+                "devtools.debugger.remote-enabled": False,
+                "extensions.experiments.enabled": False,
+            }
+        ),
+    ),
     "guest_windows": Setting(
         "Windows without a profile; the block list holds in them, extensions and history do not.",
         UNMANAGED,
@@ -113,7 +127,7 @@ SETTINGS: Mapping[str, Setting] = {
         "HTTP/3, which filters on the network cannot look into.",
         UNMANAGED,
         {"QuicAllowed": False},
-        _locked(network__http__http3__enable=False),
+        _locked({"network.http.http3.enable": False}),
     ),
     "encrypted_client_hello": Setting(
         "Encrypted names in TLS, which filters on the network cannot read.",
@@ -121,13 +135,19 @@ SETTINGS: Mapping[str, Setting] = {
         {"EncryptedClientHelloEnabled": False},
         {"DisableEncryptedClientHello": True},
     ),
+    "unpacked_extensions": Setting(
+        "Extensions that a user loads from a folder, which no store has checked; scripts of extensions reach blocked "
+        "sites, as those of pages do.",
+        UNMANAGED,
+        {"ExtensionInstallTypeBlocklist": ["command_line"], "ExtensionDeveloperModeSettings": 1},
+    ),
     "about_config": Setting(
         "Firefox's page of all preferences; what a policy locks stays locked there.",
         UNMANAGED,
         firefox={"BlockAboutConfig": True},
         thunderbird=True,
     ),
-    "developer_tools": Setting(
+    DEVELOPER_TOOLS: Setting(
         "Developer tools, which also the organisation's own checks use.",
         UNMANAGED,
         {"DeveloperToolsAvailability": 2},

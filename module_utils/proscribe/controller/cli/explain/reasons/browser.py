@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from .....host.controls.browser import firefox
-from .....host.controls.browser.extension_settings import PERMISSION
+from .....host.controls.browser.extension_settings import NAMED
 from .....host.controls.browser.matching import Closest, Unless
 from .....host.controls.browser.name_closing import ALONE, WITH_ALL_BELOW
 from .....host.controls.browser.name_closing import OPEN as NOT_CLOSED
@@ -120,7 +120,7 @@ def _by_switches(id_: str, store: str, policy: Policy, section: Section) -> Iter
         text = f"{EXTENSIONS}: {ALLOW_LIST} refuses all but those of proscribe_browser_extensions_allowed"
         yield Reason(BLOCKED if here else DEPENDS, text + where)
     else:
-        yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {PERMISSION}" + where)
+        yield Reason(DEPENDS, f"{PROXY_EXTENSIONS}: refused if it wants the permission {NAMED}" + where)
 
 
 class _Family(NamedTuple):

@@ -1,0 +1,59 @@
+"""The doors of real browsers by which a user opens a blocked site: each works without a policy, and which ones do not
+with it.
+
+What stays open with it is a row of docs/coverage.md, and a finding of `apps/unmanaged-browsers` or `browser/running`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from browser_setup import HERE, enforce, in_place_of_etc, real_plan
+
+pytestmark = pytest.mark.integration
+
+BLOCKED = "0x0.st"
+PATIENCE, REFUSED_WITHIN = 60, 10  # seconds for remote control to answer, without and with a policy
+# By attack: whether it opens the blocked site in spite of the policy.
+DOORS: Mapping[str, Mapping[str, bool]] = {
+    "chromium": {
+        "pipe": False,
+        "port": False,
+        "extension with the debugger": False,
+        "extension that redirects": False,
+        "extension with a frame": False,
+        "app window": False,
+        "app installed": False,
+        "app offline": False,
+    },
+    "firefox": {
+        "marionette": False,
+        "marionette of a copy": False,
+        "port": False,
+        "server": False,
+        "extension of the browser": False,
+        "copy with a script": True,
+        "own application": True,
+    },
+}
+
+
+@pytest.mark.parametrize(("browser", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
+def test_a_user_opens_a_blocked_site_by_a_door_of_the_browser_only_where_no_policy_closes_it(
+    browser: str, tool: str, tree: Path, tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
+    require_tool(tool)
+    prepared = ["prepare"] if browser == "chromium" else []
+
+    def attack(patience: float, *first: str) -> dict[str, bool]:
+        words = ["--browser", browser, "--blocked", BLOCKED, "--home", str(tmp_path), "--patience", str(patience)]
+        opened: dict[str, bool] = in_place_of_etc(
+            tree, HERE / "browser_doors.py", *words, *first, *DOORS[browser], seconds=600
+        )
+        return opened
+
+    assert attack(PATIENCE, *prepared) == dict.fromkeys([*prepared, *DOORS[browser]], True)
+    enforce(tree, real_plan(browser_settings={"remote_debugging": "blocked"}))
+    assert attack(REFUSED_WITHIN) == DOORS[browser]

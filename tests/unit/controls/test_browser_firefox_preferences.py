@@ -1,0 +1,90 @@
+"""The file of Firefox' default preferences that keeps it from being controlled by another program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_browser import Tree, section
+from proscribe.host.system import Host, Unseen
+
+FOLDER = "etc/firefox/defaults/pref"
+FILE = f"{FOLDER}/proscribe.js"
+CLOSED = section(browsers={"remote_debugging": "blocked"})
+OPEN = section(browsers={"dns_over_https": "blocked"})
+LOCK = 'pref("remote.policy.disabled", true, locked);'
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path, CLOSED)
+    tree.enforce()
+    return tree
+
+
+def reported(tree: Tree) -> tuple[str, str, bool]:
+    verdict = tree.verdicts()["remote-debugging"]
+    return verdict.state, next((finding.detail for finding in verdict.findings), ""), verdict.drifted
+
+
+def test_the_file_is_written_seen_and_taken_back(tree: Tree) -> None:
+    assert (tree.root / FILE).read_text().splitlines()[1:] == [LOCK]
+    assert reported(tree) == ("compliant", "", False)
+    assert tree.enforce().actions == []
+    tree.lift()
+    assert not [path for path in tree.root.rglob("*") if path.is_file()]
+    assert not (tree.root / "etc/firefox").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda file: file.unlink(), f"/{FILE} is missing"),
+        (lambda file: file.write_text("// nothing"), f"/{FILE} is not as the plan has it"),
+        (lambda file: file.chmod(0o600), f"/{FILE}: "),
+    ],
+    ids=["missing", "changed", "closed to users"],
+)
+def test_a_changed_file_is_noncompliant_and_written_again(
+    tree: Tree, change: Callable[[Path], object], why: str
+) -> None:
+    change(tree.root / FILE)
+    state, detail, drifted = reported(tree)
+    assert (state, drifted) == ("noncompliant", True)
+    assert detail.startswith(why)
+    assert [str(action) for action in tree.enforce().actions] == [f"write /{FILE}"]
+    assert reported(tree)[0] == "compliant"
+
+
+def test_another_file_with_the_preference_is_reported_and_stays(tree: Tree) -> None:
+    content = tree.put(f"{FOLDER}/own.js", 'pref("remote.policy.disabled", false, locked);\n')
+    assert reported(tree)[:2] == (
+        "noncompliant",
+        f"/{FOLDER}/own.js has the preference remote.policy.disabled, too: remove it there",
+    )
+    changes = tree.enforce()
+    assert changes.actions == []
+    assert [refusal.rule for refusal in changes.refused] == ["browser/remote-debugging"]
+    tree.lift()
+    assert (tree.root / FOLDER / "own.js").read_bytes() == content
+
+
+def test_a_file_that_the_plan_no_longer_has_is_reported_and_deleted(tree: Tree) -> None:
+    tree.plan["controls"]["browser"] = OPEN
+    assert "not in the plan any more" in tree.verdicts()["policy-file"].findings[-1].detail
+    tree.enforce()
+    assert not (tree.root / FILE).exists()
+    assert tree.verdicts()["policy-file"].state == "compliant"
+
+
+def test_a_file_that_cannot_be_seen_is_unknown(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Host.read
+
+    def refuse(host: Host, path: str) -> bytes | None:
+        if path == f"/{FILE}":
+            raise Unseen("it cannot be read")
+        return read(host, path)
+
+    monkeypatch.setattr(Host, "read", refuse)
+    assert reported(tree)[0] == "unknown"
