@@ -21,6 +21,8 @@ LIST = "a list with at least one item (leave the key out where there is none)"
 PUBLIC = "a network of the public Internet, not a private, local or multicast one"
 WIDE = "a network of one service: at least"
 SUFFIX = f"{HOST}: this one is a public suffix"
+RESERVED = "in-addr.arpa 168.192.in-addr.arpa ip6.arpa ipv4only.arpa home.arpa nas.home.arpa app.localhost"
+RESERVED += " a.invalid b.alt"
 WITHOUT = "without scheme and path (a page has its place under urls)"
 URL = "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard"
 OTHER_NETWORKS = "10.20.0.0/16 127.0.0.0/24 169.254.169.254/32 224.0.0.0/24 255.255.255.255/32 fe80::/64 fd00::/48 "
@@ -52,6 +54,12 @@ BAD_ITEMS = [
     ("domains", "example.com.", f"{HOST}, without a dot at its end"),
     ("domains", "b\u00fccher.de", f"{HOST}, international names in their xn-- form"),
     *(("domains", text, SUFFIX) for text in ("com", "co.uk", "com.cn", "plc.uk")),
+    *(
+        ("domains", text, f"{HOST}: .{text.rpartition('.')[2]} is reserved, no service has a name there")
+        for text in RESERVED.split()
+    ),
+    ("mail_hosts", "mail.home.arpa", f"{HOST}: .arpa is reserved, no service has a name there"),
+    ("urls", "wiki.home.arpa/mail", URL),
     *(("domains", text, HOST) for text in ("192.0.2.1", "under_score.example.com", "-a.example.com")),
     *(
         ("domains", text, HOST)

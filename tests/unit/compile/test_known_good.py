@@ -138,6 +138,44 @@ def test_an_organisation_has_lists_of_its_own(lists: Lists) -> None:
     assert "ours/known_good.txt:1: found 'no name'" in lists.refused()
 
 
+def test_an_organisation_names_what_is_reserved_for_its_own_networks(lists: Lists) -> None:
+    lists.write("ours/known_good.txt", "wiki.corp.internal\nnas.home.arpa\nprinter.local\n")
+    assert lists.refused() == ""
+
+
+@pytest.mark.parametrize("name", ["chat.corp.internal", "corp.internal", "printer.local", "build.test"])
+def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_it_is_meant(
+    lists: Lists, name: str
+) -> None:
+    lists.feed("ours", "domains", "duck.example", name)
+    zone = name.rpartition(".")[2]
+    assert f"found '{name}', expected a name of the Internet: those below .{zone} " in lists.refused()
+    meant = f"decided:\n  - names: [{name}]\n    as: blocked\n    why: the old chat\n"
+    lists.write("ours/amends/parrot.yml", AMENDED.format(what=f"add:\n  domains: [{name}]\n{meant}"))
+    assert lists.refused() == ""
+
+
+@pytest.mark.parametrize(
+    ("domain", "needs"),
+    [
+        ("blogspot.com", "blogspot.com"),
+        ("herokuapp.com", "herokuapp.com"),
+        ("uk.com", "uk.com"),
+        ("a-customer.blogspot.com", ""),
+        ("a-customer.herokuapp.com", ""),
+    ],
+)
+def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customers_is_not(
+    lists: Lists, domain: str, needs: str
+) -> None:
+    lists.write("catalog/known_good.txt", KNOWN_GOOD.read_text())
+    lists.entry(domain=domain)
+    assert bool(needs) == (f"found '{domain}', expected a name of this service alone: {needs}" in lists.refused())
+    lists.entry()
+    lists.feed("ours", "domains", "duck.example", domain)
+    assert bool(needs) == (f"found '{domain}'" in lists.refused())
+
+
 def test_the_list_is_sorted_below_its_headings_and_has_each_name_once() -> None:
     found = sections()
     assert [one.title for one in found if one.names != sorted(one.names) or not one.source] == []

@@ -31,7 +31,7 @@ MOST_MISTAKES = 20  # of one list: what is wrong with the rest is wrong in the s
 KINDS: Mapping[str, Callable[[str], str]] = {
     "domains": grammar.domain,
     "networks": grammar.network,
-    "hosts": grammar.domain,  # names that a list only speaks of
+    "hosts": grammar.host_name,  # names that a list only speaks of
     "addresses": grammar.network,  # the same of networks
 }
 

@@ -1,10 +1,11 @@
 """What nobody may block: the guard that every list passes, before a catalogue is loaded.
 
 `known_good.txt` of a catalogue has names: updates, certificate authorities, time, identity, public bodies, the front
-pages of the most used sites. `known_good_networks.txt` has networks in which such names have their addresses. Entries,
-amendments, feeds, refreshed lists and an organisation's own directories are all refused where they would block one. An
-entry, or an amendment of it, can say that it is meant: `decided`, with `as: blocked` and the reason. The guard is a net
-below the rules of claims.py and shared_networks.py. Pure but for the reading of the lists.
+pages of the most used sites, and domains below which each customer has a name. `known_good_networks.txt` has networks
+in which such names have their addresses. Entries, amendments, feeds, refreshed lists and an organisation's own
+directories are all refused where they would block one. An entry, or an amendment of it, can say that it is meant:
+`decided`, with `as: blocked` and the reason. The guard is a net below the rules of claims.py and shared_networks.py.
+Pure but for the reading of the lists.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from .schema import decisions
 MOST_SHOWN = 3  # names that need one
 MEANT = "to block it all the same, name it in `decided` with `as: blocked` and the reason (docs/catalogue.md)"
 _NAMES = ("domains", "urls", "mail_hosts")
+# Zones of organisations' own networks (RFC 6761, RFC 6762, and ICANN's of 2024-07-29): a name there is somebody's
+# printer or directory server, and another thing in each network.
+OWN_ZONES = (".internal", ".local", ".test")
 
 
 class Lists(NamedTuple):
@@ -70,7 +74,8 @@ def blocked(entries: Mapping[str, Mapping[str, object]], feeds: Iterable[Feed], 
 
     def needing(value: str, permitted: set[str]) -> tuple[str, ...]:
         if "/" not in value:
-            return tuple(name for name in needed.get(value, ()) if not permitted.intersection(above(name)))
+            own = tuple(zone for zone in OWN_ZONES if value.endswith(zone) and value not in permitted)
+            return own or tuple(name for name in needed.get(value, ()) if not permitted.intersection(above(name)))
         listed = "" if value in permitted else table.of(parsed(value))
         return (listed,) if listed else ()
 
@@ -89,6 +94,9 @@ def expected(found: Blocked) -> str:
     """What was expected instead, in words."""
     if "/" in found.value:
         return f"a network of this service alone, with no address of {found.needed_by[0]}; {MEANT}"
+    if found.needed_by[0] in OWN_ZONES:
+        own = f"those below {found.needed_by[0]} are of the organisation's own network"
+        return f"a name of the Internet: {own}; {MEANT}"
     shown = ", ".join(found.needed_by[:MOST_SHOWN])
     more = len(found.needed_by) - MOST_SHOWN
     needed = f"{shown}{f' and {more} more' if more > 0 else ''} of {KNOWN_GOOD}"

@@ -29,6 +29,9 @@ _HOST = pattern(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_TOP_LABEL}")
 # Second-level names under which everybody registers, in nearly every country that has them. The rest of the Public
 # Suffix List is not worth its 300 kB here.
 _PUBLIC_SUFFIX = pattern(r"(?:(?:ac|co|com|edu|gov|mil|ne|net|or|org)\.[a-z]{2}|(?:ltd|me|plc|sch)\.uk)")
+# Reserved for what DNS itself, a host or no resolver at all answers: reverse zones, networks of homes, localhost (RFC
+# 6761, 8375, 9476, 3172). No service has a name there. known_good.py has the zones of organisations' own networks.
+_RESERVED = ("alt", "arpa", "invalid", "localhost")
 _URL_PATH = pattern(r"/[A-Za-z0-9._~/-]+")
 
 HOST = "a host name such as mail.example.com"
@@ -40,6 +43,14 @@ MOST_GROUPS = 20  # of one waiver, or of one restriction: a host resolves each
 
 def domain(text: str) -> str:
     """A host name in lower case (RFC 1123), of two labels or more, not a public suffix. All below it is meant."""
+    last = text.rpartition(".")[2]
+    if wrong := host_name(text):
+        return wrong
+    return f"{HOST}: .{last} is reserved, no service has a name there" if last in _RESERVED else ""
+
+
+def host_name(text: str) -> str:
+    """A host name in lower case (RFC 1123), which nothing has to block: reserved names are well formed, too."""
     if "://" in text or "/" in text:
         return f"{HOST}, without scheme and path (a page has its place under urls)"
     if text.startswith(("*", ".")):
