@@ -59,6 +59,8 @@ class Words:
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Words:
     made = Words(tmp_path / "inventory")
+    (tmp_path / "reports/plans").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
     monkeypatch.setattr(inventory, "question", lambda arguments: made.question)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     return made
@@ -294,6 +296,18 @@ def test_a_revocation_is_added_and_the_rest_stays(
     assert words.file().stat().st_mode & 0o777 == 0o640
     with pytest.raises(Refused, match="revoked already"):
         words("revoke", "press01-parrot", "--by", "deputy", "--why", "again")
+
+
+def test_a_revocation_is_remembered_after_the_file_was_put_back(
+    words: Words, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words(*NEW)
+    before = words.file().read_bytes()
+    words("revoke", "press01-parrot", "--by", "deputy", "--why", "over")
+    words.file().write_bytes(before)
+    assert words.statuses == {"press01-parrot": "revoked"}
+    words("list")
+    assert "deputy revoked it on 2026-11-25: over. The file was put back" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

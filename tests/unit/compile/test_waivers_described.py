@@ -163,6 +163,7 @@ def test_what_a_run_notes_of_its_waivers(organisation: Organisation) -> None:
     ]
     names = {"hosts": dict.fromkeys(("press01", "press02"), "2026-11-25T08:00:00Z"), "groups": {}}
     expected = {"sources": [str(organisation.inventory)], "run": run["id"], "waivers": waivers, "names": names}
+    expected |= {"revoked": [], "commits": {}}
     assert inventory == expected
     assert notes(organisation)["schema"] == "proscribe/waivers-seen/1"
 

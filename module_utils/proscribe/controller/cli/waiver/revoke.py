@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 from pathlib import Path
 
-from ...compile.plans.policy import read_all
+from ....base.duration import spelled
+from ...compile.plans.policy import read_all, store_of
 from ...compile.plans.waivers import waivers_of
 from ...compile.waivers.authority import objection
 from ...compile.waivers.reading import context_of
+from ...compile.waivers.revocations import note_revocation
+from ...compile.waivers.seen_notes import Revoked
 from ...compile.waivers.signatures import signature_of
 from ...policy_errors import PolicyError, PolicyErrors
 from .. import Refused, inventory, say
@@ -23,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
     parser.epilog = (
         "The waiver ends at that time, and the next enforcing run closes what it had opened. A revocation needs no\n"
-        "signature: it counts although the old one no longer fits."
+        "signature: it counts although the old one no longer fits. It is remembered: an old copy of the file waives\n"
+        "nothing. To grant the same again, a new approval is needed, with a later approved_on."
     )
     parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
     parser.add_argument("--by", metavar="NAME", help="who revokes it, one who may approve it")
@@ -56,6 +61,10 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if after.revoked is None:
         raise Refused(f"{path} reads as if nothing had been added; add the revocation by hand")
     replace(path, content)
+    block = after.revoked
+    with contextlib.suppress(PolicyErrors):  # the next run notes it anyhow
+        revoked = Revoked(waiver.id, block.by, spelled(block.on), block.why)
+        note_revocation(store_of(question), question, revoked, spelled(now))
     say(f"waiver {waiver.id} is revoked as of {on}; commit {path}")
     if signature_of(path).exists():
         say(f"{signature_of(path).name} no longer fits the file; that does not matter, and it may be deleted")

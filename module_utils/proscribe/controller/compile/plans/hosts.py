@@ -23,6 +23,7 @@ from ..waivers.reading import Judged, context_of, judged_waivers, warning, wrong
 from ..waivers.refusals import Refusal, in_force, read_refusals
 from ..waivers.refusals import warning as disregarding
 from ..waivers.request_answers import refused_by_host, with_answers
+from ..waivers.revocations import RevocationMemory
 from ..waivers.signatures import signature_of
 from ..waivers.waiver import Waiver
 from . import group_policy, timeline
@@ -46,6 +47,7 @@ class Compiled(NamedTuple):
     refusals: list[Refusal]  # of requests, those that count, the oldest first
     warnings: list[str]
     signing: Signing = Signing()  # of exports, as points.py reads it
+    memory: RevocationMemory | None = None
 
 
 def compile_hosts(question: Question, now: datetime.datetime) -> Compiled:
@@ -64,6 +66,7 @@ def compiled_in_part(
     policy = read_policy(question, mistakes, catalogues)
     restrictions = policy.restrictions
     waivers: list[Judged] = []
+    memory = RevocationMemory(question, restrictions)
     if mistakes:
         # Services and restrictions are not all known, so no more of waivers and approvers is checked.
         with mistakes.noting():
@@ -71,11 +74,11 @@ def compiled_in_part(
             mistakes.note(*errors, *wrong_names(read, malformed, question, restrictions, None, now))
     else:
         with mistakes.noting():
-            waivers = judged_waivers(question, restrictions, policy.services, now)
+            waivers = judged_waivers(question, restrictions, policy.services, now, memory)
     register: Register = {}
     with mistakes.noting():
         register = read_register(folders_of_registers(question, restrictions), question.groups)
-    compiled = Compiled(policy.catalogues, restrictions, waivers, {}, {}, {}, [], [])
+    compiled = Compiled(policy.catalogues, restrictions, waivers, {}, {}, {}, [], [], memory=memory)
     if mistakes:
         for host in question.hosts:
             if host.name in policy.catalogues:
@@ -93,9 +96,9 @@ def compiled_in_part(
     with mistakes.noting():
         refusals = read_refusals(folders_of_waivers(question, restrictions))
         if refusals:
-            refusals, disregarded = in_force(refusals, context_of(question, restrictions))
+            refusals, disregarded = in_force(refusals, context_of(question, restrictions, memory))
             warnings += [disregarding(disregarded)] if disregarded else []
-        plans = _Plans(question, policy, waivers, refusals, now, made).compiled(mistakes)
+        plans = _Plans(question, policy, waivers, memory, refusals, now, made).compiled(mistakes)
         compiled = compiled._replace(refusals=refusals, plans=plans.plans, hosts=plans.hosts, later=plans.later)
     return compiled._replace(warnings=warnings)
 
@@ -118,6 +121,7 @@ class _Plans:
         question: Question,
         policy: Policy,
         waivers: Sequence[Judged],
+        memory: RevocationMemory,
         refusals: Sequence[Refusal],
         now: datetime.datetime,
         made: MakeBody,
@@ -125,7 +129,7 @@ class _Plans:
         self._question, self._now, self._made = question, now, made
         self._restrictions, self._catalogues = policy.restrictions, policy.catalogues
         watched = {host.name for host in question.hosts if policy.restrictions[host.name].watch}
-        self._turns = _turns(question, policy.restrictions, waivers, now) if watched else {}
+        self._turns = _turns(question, policy.restrictions, waivers, memory, now) if watched else {}
         self._waiving = {judged.waiver.id for judged in waivers if judged.standing.waives}
         self._concern = self._concerning(waivers, watched)
         self._refused = refused_by_host(refusals)
@@ -242,10 +246,14 @@ def _answering(waivers: Sequence[Judged], restrictions: Mapping[str, Restriction
 
 
 def _turns(
-    question: Question, restrictions: Mapping[str, Restrictions], waivers: Sequence[Judged], now: datetime.datetime
+    question: Question,
+    restrictions: Mapping[str, Restrictions],
+    waivers: Sequence[Judged],
+    memory: RevocationMemory,
+    now: datetime.datetime,
 ) -> dict[str, Sequence[timeline.Turn]]:
     """When each waiver that is not over begins to waive, or ends."""
     if not waivers:
         return {}
-    context = context_of(question, restrictions)
+    context = context_of(question, restrictions, memory)
     return {one.waiver.id: timeline.turns(one, context, now) for one in waivers if now < one.waiver.ends}

@@ -63,7 +63,9 @@ def compile_run(question: Question, now: datetime.datetime | None = None) -> Com
     gone: list[str] = []
     if question.mode != LIFT:  # it opens everything, so no approval can be missed
         folders = folders_of_waivers(question, compiled.restrictions)
-        gone = waiver_log.require_found(store, question, compiled.restrictions, compiled.waivers, folders, id_, now)
+        gone = waiver_log.require_found(
+            store, question, compiled.restrictions, compiled.waivers, folders, compiled.memory, id_, now
+        )
     age = list(warnings.of_catalogue_age(question, compiled, now, agreed.catalog_max_age))
     policy = [*compiled.warnings, *gone, *exempted, *warnings.of_policy(question, compiled)]
     asking.join()

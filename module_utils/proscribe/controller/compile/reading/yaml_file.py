@@ -73,8 +73,12 @@ class Document:
 
 def read_yaml(path: Path) -> Document:
     """Read a file. Raises PolicyError when it is not readable, not YAML, or holds a key twice."""
+    return parse_yaml(content_of(path, LARGEST), path)
+
+
+def parse_yaml(content: bytes, path: Path) -> Document:
+    """Read what a file has, or had. Raises PolicyError when it is not YAML, or holds a key twice."""
     try:
-        content = content_of(path, LARGEST)
         root = yaml.compose(content.decode("utf-8"), Loader=_LOADER)
     except RecursionError:  # PyYAML without libyaml; libyaml has a limit of its own
         raise PolicyError(

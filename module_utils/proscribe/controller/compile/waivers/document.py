@@ -145,6 +145,15 @@ def read_waiver(path: Path) -> Waiver:
     return waiver
 
 
+def read_revocation(document: Document) -> tuple[str, Revocation] | None:
+    """Return the id and the revocation of a waiver, whatever else is wrong with it; None where it has none."""
+    if not isinstance(document.data, Mapping):
+        return None
+    reader = _Reader(document)
+    revocation = reader.revoked()
+    return (reader.text("id"), revocation) if revocation and not reader.errors else None
+
+
 def unknown_names(waiver: Waiver | Named, known: Known) -> Iterator[PolicyError]:
     """The services, hosts and groups that a waiver names and nothing has; with where one belongs that is of another
     kind.

@@ -17,6 +17,7 @@ from ..restrictions import Restrictions
 from .authority import read_register
 from .departures import find_departures, make_departure_reader
 from .document import Known, Named, read_waivers, unknown_names
+from .revocations import RevocationMemory
 from .seen_notes import GROUPS, HOSTS
 from .standing import Context, Rules, Standing, scope, standing
 from .waiver import Waiver
@@ -34,6 +35,7 @@ def judged_waivers(
     restrictions: Mapping[str, Restrictions],
     services: Iterable[str],
     now: datetime.datetime,
+    memory: RevocationMemory | None = None,
 ) -> list[Judged]:
     """Every waiver of the question's folders, by id, with its standing at `now`. Compiles no plan.
 
@@ -45,7 +47,7 @@ def judged_waivers(
     mistakes.note(*errors)
     judged: list[Judged] = []
     with mistakes.noting():
-        judged = judge_all(waivers, question, restrictions, services, now, malformed)
+        judged = judge_all(waivers, question, restrictions, services, now, malformed, memory)
     mistakes.settle()
     return judged
 
@@ -57,6 +59,7 @@ def judge_all(
     services: Iterable[str],
     now: datetime.datetime,
     malformed: Sequence[Named] = (),
+    memory: RevocationMemory | None = None,
 ) -> list[Judged]:
     """Some waivers, each with its standing at `now`. Raises PolicyErrors as `judged_waivers` does: of what `malformed`
     ones name, too.
@@ -64,7 +67,7 @@ def judge_all(
     mistakes = Mistakes()
     mistakes.note(*wrong_names(waivers, malformed, question, restrictions, services, now))
     with mistakes.noting():
-        context = context_of(question, restrictions)
+        context = context_of(question, restrictions, memory)
     mistakes.settle()
     return [Judged(waiver, standing(waiver, context, now)) for waiver in waivers]
 
@@ -111,7 +114,9 @@ def _never_closed(
         yield waiver.document.error(("hours",), ", ".join(waiver.hours), expected)
 
 
-def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
+def context_of(
+    question: Question, restrictions: Mapping[str, Restrictions], memory: RevocationMemory | None = None
+) -> Context:
     """What the waivers of a question are judged by. Raises PolicyErrors, also where the rules differ between hosts."""
     rules = Rules(
         one_for_all("waiver_max_days", question.hosts, restrictions),
@@ -120,7 +125,8 @@ def context_of(question: Question, restrictions: Mapping[str, Restrictions]) -> 
     )
     places = _places(question, restrictions)
     register = read_register(folders_of_registers(question, restrictions), places.groups)
-    return dataclasses.replace(places, register=register, rules=rules)
+    memory = memory or RevocationMemory(question, restrictions)
+    return dataclasses.replace(places, register=register, rules=rules, revoked_before=memory.find)
 
 
 def _places(question: Question, restrictions: Mapping[str, Restrictions]) -> Context:
@@ -181,8 +187,10 @@ def _revoked(waiver: Waiver) -> Revoked | None:
 def warning(judged: Judged) -> str:
     """What every run says of a waiver that somebody may rely on in error, or should review; "" for others."""
     waiver, worth = judged
-    if worth.status == "revoked" and not worth.disputed:  # as the organisation decided
+    if worth.status == "revoked" and not (worth.disputed or worth.put_back):  # as the organisation decided
         return ""
+    if worth.put_back:
+        return f"waiver {waiver.id} waives nothing: {worth.why} [{waiver.file}]"
     if worth.status == "revoked":
         asks = "Ask an approver to revoke it (revoked.by), or remove the key revoked"
         return f"waiver {waiver.id} waives nothing: {worth.why}. {asks} [{waiver.file}]"

@@ -1,22 +1,26 @@
-"""The note of the last runs about waivers: which there were, and when the inventory last had what they name.
+"""The note of the last runs about waivers: which there were, when the inventory last had what they name, and which were
+revoked.
 
 It lies in the plan store, for each inventory that had waivers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ....wire.store import Store
 from ...policy_errors import Described, PolicyError, PolicyErrors
+from ..inventory.inventory import Question
 
 NOTES = "seen-waivers"  # in the plan store
 SCHEMA = "proscribe/waivers-seen/1"
 MOST = 100  # inventories that are noted, those of the last runs
+MOST_REVOKED = 5000  # revocations of an inventory that are noted, the newest
 KINDS = HOSTS, GROUPS = "hosts", "groups"  # keys of a waiver
 
 # By kind and name: when a run last had it in its inventory (UTC).
@@ -37,6 +41,15 @@ class Seen:
         return str(Path(self.file).parent)
 
 
+class Revoked(NamedTuple):
+    """A revocation as an earlier run, the history or a commit had it. `on` is UTC."""
+
+    id: str
+    by: str
+    on: str
+    why: str
+
+
 @dataclass
 class Notes:
     """What the last run of an inventory noted."""
@@ -46,6 +59,23 @@ class Notes:
     run: str = ""
     waivers: list[Seen] = field(default_factory=list)
     names: SeenNames = field(default_factory=dict)
+    revoked: list[Revoked] = field(default_factory=list)
+    commits: dict[str, str] = field(default_factory=dict)  # by folder of waivers, the newest that was searched
+
+
+def make_notes(question: Question) -> Notes:
+    """Return an empty note of the inventory of a run."""
+    names = {host.name for host in question.hosts} | set(question.groups.get("all", ()))
+    digest = hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()
+    # Every controller's own machine is called so, in inventories that have nothing else in common.
+    return Notes(list(question.inventory), "" if names == {"localhost"} else digest)
+
+
+def is_same_inventory(one: Notes, other: Notes) -> bool:
+    """Return whether two runs were of one inventory: of the same sources, or of the very same hosts, which an
+    automation controller writes to another file.
+    """
+    return one.sources == other.sources or bool(one.hosts) and one.hosts == other.hosts
 
 
 def read_notes(store: Store) -> list[Notes]:
@@ -72,7 +102,14 @@ def _parse_notes(data: Any) -> Iterator[Notes]:
         named: Mapping[str, Mapping[str, str]] = entry.get("names", {})  # earlier versions noted none
         names = {kind: {str(name): str(at) for name, at in named.get(kind, {}).items()} for kind in KINDS}
         sources = [str(source) for source in entry["sources"]]
-        yield Notes(sources, str(entry["hosts"]), str(entry["run"]), waivers, names)
+        revoked = [Revoked(*map(str, row)) for row in entry.get("revoked", ())]
+        commits = {str(folder): str(commit) for folder, commit in entry.get("commits", {}).items()}
+        yield Notes(sources, str(entry["hosts"]), str(entry["run"]), waivers, names, revoked, commits)
+
+
+def has_content(notes: Notes) -> bool:
+    """Return whether a note has anything that a later run needs."""
+    return bool(notes.waivers or any(notes.names.values()) or notes.revoked or notes.commits)
 
 
 def write_notes(store: Store, inventories: Sequence[Notes]) -> None:
@@ -89,9 +126,11 @@ def write_notes(store: Store, inventories: Sequence[Notes]) -> None:
                     for seen in notes.waivers
                 ],
                 "names": {kind: dict(sorted(notes.names.get(kind, {}).items())) for kind in KINDS},
+                "revoked": sorted(notes.revoked, key=lambda one: (one.on, one))[-MOST_REVOKED:],
+                "commits": dict(sorted(notes.commits.items())),
             }
             for notes in inventories[-MOST:]
-            if notes.waivers or any(notes.names.values())
+            if has_content(notes)
         ],
     }
     store.note_down(NOTES, json.dumps(data, separators=(",", ":")).encode())

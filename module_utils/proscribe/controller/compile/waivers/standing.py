@@ -12,8 +12,9 @@ from ....model.words import WAIVER_STATUSES
 from .authority import UNAUTHORISED, Register, disqualified, objection
 from .departures import Departure, LastSeen, describe_departures, find_departures
 from .document import Named
+from .revocations import RevokedBefore
 from .signatures import signature_of, signers_of, verify
-from .waiver import Waiver
+from .waiver import Revocation, Waiver
 
 *_, ACTIVE = STATUSES = WAIVER_STATUSES
 OVER = ("expired", "revoked")  # nothing that such a waiver names matters any more
@@ -37,6 +38,7 @@ class Context:
     rules: Rules
     zone_of: Callable[[str], str]  # the network zone of a host, "" if it has none
     last_seen: LastSeen = lambda kind, name: None
+    revoked_before: RevokedBefore = lambda id_, now: None
 
 
 class Standing(NamedTuple):
@@ -50,6 +52,7 @@ class Standing(NamedTuple):
     unregistered: bool = False  # whether nobody could have approved it, since no register was found
     departed: tuple[Departure, ...] = ()  # what it names and the inventory does not have any more
     disputed: bool = False  # whether somebody revoked it who may not
+    put_back: bool = False  # whether it was revoked, and its file does not say so any more
 
     @property
     def waives(self) -> bool:
@@ -83,7 +86,7 @@ def _judged(waiver: Waiver, context: Context, now: datetime.datetime) -> Standin
     ordered = tuple(sorted(hosts))
     # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.
     if waiver.revoked and now >= waiver.revoked.on:
-        why = f"{waiver.revoked.by} revoked it on {day(waiver.revoked.on)}: {waiver.revoked.why}"
+        why = _describe_revocation(waiver.revoked)
         disputing = _objection_to_revocation(waiver.revoked.by, hosts, context) if now < waiver.expires else ""
         return Standing("revoked", why + disputing, ordered, disputed=bool(disputing))
     if now >= waiver.expires:
@@ -94,11 +97,19 @@ def _judged(waiver: Waiver, context: Context, now: datetime.datetime) -> Standin
     status, why, key = _signed(waiver, context.rules.signatures, now)
     if status:
         return Standing(status, why, ordered)
+    revocation = None if waiver.revoked else context.revoked_before(waiver.id, now)
+    if revocation and waiver.approved_on <= revocation.on:
+        why = f"{_describe_revocation(revocation)}. The file was put back without that; to grant it again, the"
+        return Standing("revoked", f"{why} approver gives it an approved_on after that", ordered, put_back=True)
     if now < waiver.starts:
         return Standing("not_yet_valid", f"it begins on {moment(waiver.starts)}", ordered, key=key)
     overdue = now >= waiver.review_by
     why = f"its review was due on {day(waiver.review_by)}: is the need still there?" if overdue else ""
     return Standing(ACTIVE, why, ordered, overdue, key)
+
+
+def _describe_revocation(revocation: Revocation) -> str:
+    return f"{revocation.by} revoked it on {day(revocation.on)}: {revocation.why}"
 
 
 def worst_first(waiver: Waiver, standing: Standing) -> tuple[object, ...]:

@@ -8,7 +8,6 @@ is revoked, or that has ended, is not missed.
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +18,21 @@ from ..inventory.inventory import Question
 from ..inventory.policy_folders import SIGNERS, WAIVERS
 from ..restrictions import ALL, PREFIX, Restrictions
 from .reading import Judged
-from .seen_notes import GROUPS, HOSTS, KINDS, Notes, Seen, SeenNames, read_notes, write_notes
+from .revocations import Memories, RevocationMemory, merge_revocations
+from .seen_notes import (
+    GROUPS,
+    HOSTS,
+    KINDS,
+    Notes,
+    Revoked,
+    Seen,
+    SeenNames,
+    has_content,
+    is_same_inventory,
+    make_notes,
+    read_notes,
+    write_notes,
+)
 from .signatures import signature_of, signers_of
 from .standing import OVER
 
@@ -34,17 +47,20 @@ def require_found(
     restrictions: Mapping[str, Restrictions],
     waivers: Sequence[Judged],
     folders: Sequence[Path],
+    memory: RevocationMemory | None,
     run: str,
     now: datetime.datetime,
 ) -> list[str]:
     """Compare the waivers of a run with those that the last run of the same inventory had, and note them in its place.
 
-    Returns warnings: which single waivers are gone. Raises PolicyErrors where none of a folder's is found any more, or
-    where what they are judged by is not. Then nothing is noted. Those that proscribe_waivers_removed names are no loss.
+    Returns warnings: which single waivers are gone, and which memories could not be read. Raises PolicyErrors where
+    none of a folder's is found any more, or where what they are judged by is not. Then nothing is noted. Those that
+    proscribe_waivers_removed names are no loss.
     """
     inventories = read_notes(store)
-    here = _of(question)
-    same = [notes for notes in inventories if _same(notes, here)]
+    memories = memory.content_if_read if memory else Memories({}, {})
+    here = make_notes(question)
+    same = [notes for notes in inventories if is_same_inventory(notes, here)]
     in_run = {host.name for host in question.hosts}
     removed = {id_ for own in restrictions.values() for id_ in own.waivers_removed}
     relevant = {judged.waiver.id: judged for judged in waivers if judged.standing.status in RELEVANT}
@@ -65,9 +81,24 @@ def require_found(
     here.run = run
     here.waivers = sorted([*carried, *map(_seen, relevant.values())], key=lambda seen: seen.id)
     here.names = _seen_names(question, waivers, spelled(now))
-    if same or here.waivers or any(here.names.values()):
+    here.commits = {**(same[-1].commits if same else {}), **memories.commits}
+    here.revoked = _revoked(waivers, memories, same, spelled(now))
+    if same or has_content(here):
         write_notes(store, [*(notes for notes in inventories if notes not in same), here])
-    return warnings
+    return [*warnings, *memories.problems]
+
+
+def _revoked(waivers: Iterable[Judged], memories: Memories, same: Sequence[Notes], now: str) -> list[Revoked]:
+    """Return the revocations that the next run has to know."""
+    remembered = [one for listed in memories.revoked.values() for one in listed]
+    noted = [one for notes in same[-1:] for one in notes.revoked]
+    files = [
+        Revoked(waiver.id, waiver.revoked.by, spelled(waiver.revoked.on), waiver.revoked.why)
+        for waiver, _ in waivers
+        if waiver.revoked
+    ]
+    kept = merge_revocations([*noted, *remembered, *files], now)
+    return [one for listed in kept.values() for one in listed]
 
 
 def _seen_names(question: Question, waivers: Iterable[Judged], now: str) -> SeenNames:
@@ -120,20 +151,6 @@ def _error(notes: Notes, lost: Sequence[Seen], folders: Sequence[Path], there: C
         f" folder, or, if they were removed on purpose, add: -e {REMOVED}={option}"
     )
     return PolicyError(places, "", Described(found), expected)
-
-
-def _of(question: Question) -> Notes:
-    names = {host.name for host in question.hosts} | set(question.groups.get("all", ()))
-    digest = hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()
-    # Every controller's own machine is called so, in inventories that have nothing else in common.
-    return Notes(list(question.inventory), "" if names == {"localhost"} else digest)
-
-
-def _same(one: Notes, other: Notes) -> bool:
-    """Whether two runs were of one inventory: of the same sources, or of the very same hosts, which an automation
-    controller writes to another file.
-    """
-    return one.sources == other.sources or bool(one.hosts) and one.hosts == other.hosts
 
 
 def _seen(judged: Judged) -> Seen:

@@ -278,7 +278,12 @@ class FleetState:
 
 def named(run: Run) -> str:
     """The inventory of a run as one text, whatever the order of its sources."""
-    return ",".join(sorted(source.rstrip("/") or "/" for source in run.get("inventory") or ()))
+    return name_inventory(run.get("inventory") or ())
+
+
+def name_inventory(sources: Iterable[str]) -> str:
+    """Return the sources of an inventory as one text, whatever their order."""
+    return ",".join(sorted(source.rstrip("/") or "/" for source in sources))
 
 
 def _of_watch(record: Record) -> HostWatch:

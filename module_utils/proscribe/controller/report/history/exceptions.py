@@ -147,6 +147,15 @@ def stretches(session: Session, since: str) -> list[Stretch]:
     return [Stretch(*row) for row in session.rows(query, {"since": since})]
 
 
+def revoked(session: Session, inventory: str) -> list[tuple[str, str, str, str]]:
+    """Return the revocations that runs of an inventory had in waivers: id, by whom, from when on (UTC), why."""
+    if not session.has(WAIVERS):
+        return []
+    query = f"SELECT id, facts FROM {WAIVERS} WHERE inventory = :inventory AND facts NOT LIKE '%\"revoked\":null%'"
+    rows = [(row[0], json.loads(row[1]).get("revoked")) for row in session.rows(query, {"inventory": inventory})]
+    return [(id_, clean(block["by"]), clean(block["on"]), clean(block["why"])) for id_, block in rows if block]
+
+
 def uses(session: Session, since: str) -> list[Use]:
     """What was found under waivers since then, oldest first."""
     if not session.has(USES):

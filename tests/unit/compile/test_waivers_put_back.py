@@ -1,0 +1,173 @@
+"""A revocation is remembered: by the plan store, the history and git. The old signed bytes waive nothing any more."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from made_waivers import NOW, OURS, Keys, Organisation, at
+from proscribe.base.duration import spelled
+from proscribe.controller.report.history import exceptions, open_history
+from proscribe.model.types.report import Report
+from proscribe.wire.store import PLANS
+from waiver_cases import OPEN, SHUT
+
+REVOKED = {"on": "2026-11-20T09:00:00+08:00", "by": "head.of.press", "why": "no longer needed"}
+LATER = "2026-11-26T08:00:00+00:00"
+ENVIRONMENT = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+WHY = "head.of.press revoked it on 2026-11-20: no longer needed. The file was put back without that"
+
+
+class Signed:
+    """The made waiver, signed by the head of press, and its bytes as they were signed."""
+
+    def __init__(self, organisation: Organisation, keys: Keys) -> None:
+        self.organisation, self.keys = organisation, keys
+        organisation.variables = {"waiver_signatures": "required"}
+        self.key = keys.make("head")
+        keys.allow("head.of.press", self.key, OURS)
+        self.file = organisation.waiver()
+        keys.sign(self.file, self.key)
+        self._old = self.file.read_bytes(), Path(f"{self.file}.sig").read_bytes()
+
+    def revoke(self, **changes: str) -> None:
+        self.organisation.waiver(revoked={**REVOKED, **changes})
+
+    def put_back(self) -> None:
+        for path, content in zip((self.file, Path(f"{self.file}.sig")), self._old, strict=True):
+            path.write_bytes(content)
+
+    def approve_anew(self, approved_on: str) -> None:
+        self.organisation.waiver(approved_on=approved_on, valid_from=None)
+        self.keys.sign(self.file, self.key)
+
+    def git(self, *words: str) -> None:
+        settings = ("user.name=a", "user.email=a@example.org", "commit.gpgSign=false", "init.defaultBranch=main")
+        argv = ["git", *(part for setting in settings for part in ("-c", setting)), *words]
+        subprocess.run(argv, cwd=self.organisation.inventory, env=ENVIRONMENT, check=True, capture_output=True)
+
+    def commit(self, message: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+
+    @property
+    def reports(self) -> Path:
+        return self.organisation.root / "reports"
+
+    def record(self, now: str) -> None:
+        """Remember the waivers of a run in the history, as its end does."""
+        found: Any = self.organisation.run(now)
+        run = {"inventory": [str(self.organisation.inventory)], "finished": spelled(at(now)), "whole": True}
+        history = open_history("sqlite", self.reports)
+        assert history is not None
+        with history.database.writing() as session:
+            exceptions.waivers(session, cast("Report", {"run": run, "waivers": found["waivers"]}))
+
+
+@pytest.fixture
+def signed(organisation: Organisation, key_folder: Path) -> Signed:
+    return Signed(organisation, Keys(key_folder, organisation.inventory))
+
+
+def refused(signed: Signed, now: str = LATER) -> str:
+    """What a run says of the waiver, which has to waive nothing."""
+    assert signed.organisation.opened(now=now) == SHUT
+    run = signed.organisation.run(now)
+    (waiver,) = run["waivers"]
+    assert waiver["status"] == "revoked" and not waiver["waives"]
+    (warning,) = [text for text in run["warnings"] if "w1" in text]
+    assert warning.startswith(f"waiver w1 waives nothing: {waiver['why']}")
+    return str(waiver["why"])
+
+
+def test_a_revocation_that_a_run_has_seen_is_remembered_after_the_old_bytes_came_back(signed: Signed) -> None:
+    assert signed.organisation.opened() == OPEN
+    signed.revoke()
+    signed.organisation.run()
+    signed.put_back()
+    assert refused(signed).startswith(WHY)
+    assert refused(signed, "2026-12-20T08:00:00+00:00").startswith(WHY)  # each run remembers it again
+
+
+def test_the_history_remembers_where_the_plan_store_is_new(signed: Signed) -> None:
+    signed.revoke()
+    signed.record(NOW)
+    shutil.rmtree(signed.reports / PLANS)
+    signed.put_back()
+    assert refused(signed).startswith(WHY)
+
+
+@pytest.mark.parametrize("hidden", ["", "reset file", "merge", "replace", "graft"])
+def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, hidden: str) -> None:
+    signed.git("init", "-q")
+    signed.commit("a waiver")
+    signed.revoke()
+    signed.commit("revoke it")
+    if (
+        hidden == "merge"
+    ):  # its result is the file before the revocation, so git leaves the revocation out of a short log
+        signed.git("checkout", "-q", "-b", "side", "HEAD~1")
+        signed.git("commit", "-q", "--allow-empty", "-m", "nothing")
+        signed.git("merge", "-q", "-s", "ours", "-m", "merge", "main")
+    elif hidden == "replace":
+        signed.git("replace", "--graft", "HEAD")
+    elif hidden == "graft":
+        info = signed.organisation.inventory / ".git/info"
+        info.mkdir(exist_ok=True)
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=signed.organisation.inventory, capture_output=True, text=True, check=True
+        ).stdout
+        (info / "grafts").write_text(head)
+    signed.put_back()
+    if hidden != "reset file":  # there the old bytes are not committed
+        signed.git("add", "-A")
+        signed.git("commit", "-q", "--allow-empty", "-m", "put it back")
+    assert refused(signed).startswith(WHY)
+
+
+def test_what_git_said_is_remembered_when_its_history_was_rewritten(signed: Signed) -> None:
+    signed.git("init", "-q")
+    signed.commit("a waiver")
+    signed.revoke()
+    signed.commit("revoke it")
+    signed.put_back()
+    assert refused(signed).startswith(WHY)
+    signed.git("reset", "-q", "--hard", "HEAD~1")
+    assert refused(signed).startswith(WHY)
+
+
+def test_an_approval_after_the_revocation_counts(signed: Signed) -> None:
+    signed.revoke()
+    signed.organisation.run()
+    signed.approve_anew("2026-11-19T00:00:00Z")
+    assert "approved_on after" in refused(signed)
+    signed.approve_anew("2026-11-21T00:00:00Z")
+    assert signed.organisation.opened(now=LATER) == OPEN
+
+
+def test_a_revocation_counts_from_its_day_on_and_by_whomever_as_one_in_the_file_does(signed: Signed) -> None:
+    signed.revoke(by="mallory", on="2026-12-20T00:00:00Z")
+    signed.organisation.run()
+    signed.put_back()
+    assert signed.organisation.opened(now=LATER) == OPEN
+    assert signed.organisation.opened(now="2026-12-20T00:00:00+00:00") == SHUT
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda git: (git / "HEAD").write_text("nonsense"),
+        lambda git: shutil.rmtree(git / "objects"),
+        lambda git: (git / "config").write_text("[core\n"),
+    ],
+)
+def test_a_repository_that_git_cannot_read_stops_no_run(signed: Signed, spoil: Callable[[Path], object]) -> None:
+    signed.git("init", "-q")
+    signed.commit("a waiver")
+    spoil(signed.organisation.inventory / ".git")
+    assert signed.organisation.opened() == OPEN
