@@ -298,7 +298,7 @@ def test_a_revocation_is_added_and_the_rest_stays(
         words("revoke", "press01-parrot", "--by", "deputy", "--why", "again")
 
 
-def test_a_revocation_is_remembered_after_the_file_was_put_back(
+def test_a_revocation_is_remembered_after_the_file_was_restored(
     words: Words, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words(*NEW)
@@ -307,7 +307,7 @@ def test_a_revocation_is_remembered_after_the_file_was_put_back(
     words.file().write_bytes(before)
     assert words.statuses == {"press01-parrot": "revoked"}
     words("list")
-    assert "deputy revoked it on 2026-11-25: over. The file was put back" in " ".join(capsys.readouterr().out.split())
+    assert "deputy revoked it on 2026-11-25: over. The file was restored" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

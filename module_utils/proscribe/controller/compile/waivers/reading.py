@@ -187,9 +187,9 @@ def _revoked(waiver: Waiver) -> Revoked | None:
 def warning(judged: Judged) -> str:
     """What every run says of a waiver that somebody may rely on in error, or should review; "" for others."""
     waiver, worth = judged
-    if worth.status == "revoked" and not (worth.disputed or worth.put_back):  # as the organisation decided
+    if worth.status == "revoked" and not (worth.disputed or worth.restored):  # as the organisation decided
         return ""
-    if worth.put_back:
+    if worth.restored:
         return f"waiver {waiver.id} waives nothing: {worth.why} [{waiver.file}]"
     if worth.status == "revoked":
         asks = "Ask an approver to revoke it (revoked.by), or remove the key revoked"

@@ -1,4 +1,4 @@
-"""Revocations that earlier runs saw, so that a waiver whose old bytes were put back waives nothing.
+"""Revocations that earlier runs saw, so that a waiver whose old bytes were restored waives nothing.
 
 A signature says nothing of its own time. Whoever can write to an inventory can put a revoked waiver back as it was
 signed. Three memories are out of their reach: the note in the plan store, the history of the runs, and the commits of
@@ -85,12 +85,12 @@ def merge_revocations(revocations: Iterable[Revoked], now: str) -> dict[str, lis
     of_waiver: dict[str, list[Revoked]] = {}
     for one in revocations:
         of_waiver.setdefault(one.id, []).append(one)
-    kept: dict[str, list[Revoked]] = {}
+    selected: dict[str, list[Revoked]] = {}
     for id_, listed in of_waiver.items():
         listed.sort(key=lambda one: one.on)
         begun = [one for one in listed if one.on <= now]
-        kept[id_] = [*begun[-1:], *listed[len(begun) :][:1]]
-    return kept
+        selected[id_] = [*begun[-1:], *listed[len(begun) :][:1]]
+    return selected
 
 
 def _read_memories(question: Question, restrictions: Mapping[str, Restrictions]) -> Memories:

@@ -52,7 +52,7 @@ class Standing(NamedTuple):
     unregistered: bool = False  # whether nobody could have approved it, since no register was found
     departed: tuple[Departure, ...] = ()  # what it names and the inventory does not have any more
     disputed: bool = False  # whether somebody revoked it who may not
-    put_back: bool = False  # whether it was revoked, and its file does not say so any more
+    restored: bool = False  # whether it was revoked, and its file does not say so any more
 
     @property
     def waives(self) -> bool:
@@ -99,8 +99,8 @@ def _judged(waiver: Waiver, context: Context, now: datetime.datetime) -> Standin
         return Standing(status, why, ordered)
     revocation = None if waiver.revoked else context.revoked_before(waiver.id, now)
     if revocation and waiver.approved_on <= revocation.on:
-        why = f"{_describe_revocation(revocation)}. The file was put back without that; to grant it again, the"
-        return Standing("revoked", f"{why} approver gives it an approved_on after that", ordered, put_back=True)
+        why = f"{_describe_revocation(revocation)}. The file was restored without that; to grant it again, the"
+        return Standing("revoked", f"{why} approver gives it an approved_on after that", ordered, restored=True)
     if now < waiver.starts:
         return Standing("not_yet_valid", f"it begins on {moment(waiver.starts)}", ordered, key=key)
     overdue = now >= waiver.review_by

@@ -97,8 +97,8 @@ def _revoked(waivers: Iterable[Judged], memories: Memories, same: Sequence[Notes
         for waiver, _ in waivers
         if waiver.revoked
     ]
-    kept = merge_revocations([*noted, *remembered, *files], now)
-    return [one for listed in kept.values() for one in listed]
+    merged = merge_revocations([*noted, *remembered, *files], now)
+    return [one for listed in merged.values() for one in listed]
 
 
 def _seen_names(question: Question, waivers: Iterable[Judged], now: str) -> SeenNames:

@@ -20,7 +20,7 @@ from waiver_cases import OPEN, SHUT
 REVOKED = {"on": "2026-11-20T09:00:00+08:00", "by": "head.of.press", "why": "no longer needed"}
 LATER = "2026-11-26T08:00:00+00:00"
 ENVIRONMENT = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-WHY = "head.of.press revoked it on 2026-11-20: no longer needed. The file was put back without that"
+WHY = "head.of.press revoked it on 2026-11-20: no longer needed. The file was restored without that"
 
 
 class Signed:
@@ -38,7 +38,7 @@ class Signed:
     def revoke(self, **changes: str) -> None:
         self.organisation.waiver(revoked={**REVOKED, **changes})
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         for path, content in zip((self.file, Path(f"{self.file}.sig")), self._old, strict=True):
             path.write_bytes(content)
 
@@ -89,7 +89,7 @@ def test_a_revocation_that_a_run_has_seen_is_remembered_after_the_old_bytes_came
     assert signed.organisation.opened() == OPEN
     signed.revoke()
     signed.organisation.run()
-    signed.put_back()
+    signed.restore()
     assert refused(signed).startswith(WHY)
     assert refused(signed, "2026-12-20T08:00:00+00:00").startswith(WHY)  # each run remembers it again
 
@@ -98,7 +98,7 @@ def test_the_history_remembers_where_the_plan_store_is_new(signed: Signed) -> No
     signed.revoke()
     signed.record(NOW)
     shutil.rmtree(signed.reports / PLANS)
-    signed.put_back()
+    signed.restore()
     assert refused(signed).startswith(WHY)
 
 
@@ -123,10 +123,10 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, 
             ["git", "rev-parse", "HEAD"], cwd=signed.organisation.inventory, capture_output=True, text=True, check=True
         ).stdout
         (info / "grafts").write_text(head)
-    signed.put_back()
+    signed.restore()
     if hidden != "reset file":  # there the old bytes are not committed
         signed.git("add", "-A")
-        signed.git("commit", "-q", "--allow-empty", "-m", "put it back")
+        signed.git("commit", "-q", "--allow-empty", "-m", "restore it")
     assert refused(signed).startswith(WHY)
 
 
@@ -135,7 +135,7 @@ def test_what_git_said_is_remembered_when_its_history_was_rewritten(signed: Sign
     signed.commit("a waiver")
     signed.revoke()
     signed.commit("revoke it")
-    signed.put_back()
+    signed.restore()
     assert refused(signed).startswith(WHY)
     signed.git("reset", "-q", "--hard", "HEAD~1")
     assert refused(signed).startswith(WHY)
@@ -153,7 +153,7 @@ def test_an_approval_after_the_revocation_counts(signed: Signed) -> None:
 def test_a_revocation_counts_from_its_day_on_and_by_whomever_as_one_in_the_file_does(signed: Signed) -> None:
     signed.revoke(by="mallory", on="2026-12-20T00:00:00Z")
     signed.organisation.run()
-    signed.put_back()
+    signed.restore()
     assert signed.organisation.opened(now=LATER) == OPEN
     assert signed.organisation.opened(now="2026-12-20T00:00:00+00:00") == SHUT
 
