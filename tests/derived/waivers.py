@@ -24,6 +24,11 @@ KEY = (
         "narrows hosts and groups to those whose `proscribe_zone` is named; alone, it stands for all hosts of these "
         "zones",
     ),
+    (
+        "signed_hosts",
+        "the hosts that groups and zones came to when it was signed; `waiver sign` writes it, so that the signature "
+        "covers it",
+    ),
     ("users", f"only for these login names; {only('users')}"),
     (
         "posix_groups",
@@ -67,7 +72,11 @@ STATUS = (
         "`approvers.yml` does not let `approved_by` approve for every host in scope",
         "the right approver",
     ),
-    ("self_approved", "`requested_by` and `approved_by` are one person", "two people"),
+    (
+        "self_approved",
+        "`requested_by` and `approved_by` are one person, or may be: by name, address or login, however spelled",
+        "two people",
+    ),
     ("unsigned", "`proscribe_waiver_signatures: required`, and there is no signature", "sign it"),
     (
         "bad_signature",

@@ -484,6 +484,31 @@ def test_a_signature_is_made_and_verified(words: Words, key: Path, capsys: pytes
     assert "signed by head.of.press already" in capsys.readouterr().out
 
 
+def test_a_signature_covers_the_hosts_that_a_group_comes_to(
+    words: Words, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sign = ("sign", "press-parrot", "--key", str(key))
+    trusted(words, key)
+    words(*(word for word in NEW if word not in ("--host", "press01")), "--group", "press", "--id", "press-parrot")
+    words(*sign)
+    assert read_waiver(words.file("press-parrot")).signed_hosts == ("press01", "press02")
+    assert "for 2 hosts (press01, press02) with ED25519 key" in capsys.readouterr().out
+    assert words("verify", "press-parrot") == 0
+    inventory_of(words, "press01", "press02", "press03")
+    words("list")
+    assert "it was signed for 2 hosts, now 3: press03 is new" in " ".join(capsys.readouterr().out.split())
+    words(*sign)
+    words(*sign)
+    assert "signed by head.of.press already" in capsys.readouterr().out
+    assert read_waiver(words.file("press-parrot")).signed_hosts == ("press01", "press02", "press03")
+    assert words.file("press-parrot").read_text().count("signed_hosts") == 1
+
+
+def inventory_of(words: Words, *press: str) -> None:
+    """Give the group press other hosts."""
+    words.question = question(words.where, {name: {} for name in (*press, "fin01")}, press=[*press])
+
+
 @pytest.mark.parametrize(
     ("who", "message"),
     [("", "needs this line:\n  head.of.press namespaces="), ("deputy", "it is by deputy, not by head.of.press")],

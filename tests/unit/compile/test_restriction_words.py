@@ -26,6 +26,7 @@ UNSET = {
     "feeds": "all",
     "waiver_max_days": 365,
     "waiver_signatures": "optional",
+    "waiver_groups": "growing",
     "compliance_gate": "never",
     "stale_after": 3 * DAY,
     "observe_timeout": 300,
@@ -107,6 +108,7 @@ WORDS = {
     "schedule": "controller pull awx off",
     "unmanaged_browsers": "auto report audit off",
     "waiver_signatures": "required optional off",
+    "waiver_groups": "growing frozen",
 }
 
 

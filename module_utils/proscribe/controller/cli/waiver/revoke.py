@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if reason := objection(answers["by"], frozenset(judged.standing.hosts), context.register, context.groups):
         raise Refused(f"{reason}; only somebody who may approve the waiver may revoke it (--by)")
     path = Path(waiver.file)
-    content = _appended(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
+    content = text.append_lines(waiver.document.content, text.revocation(on, answers["by"], answers["why"]))
     try:
         after = checked(content, path)
     except PolicyErrors as wrong:
@@ -69,9 +69,3 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if signature_of(path).exists():
         say(f"{signature_of(path).name} no longer fits the file; that does not matter, and it may be deleted")
     return 0
-
-
-def _appended(content: bytes, lines: str) -> bytes:
-    end = b"\r\n" if b"\r\n" in content else b"\n"
-    start = content if content.endswith(b"\n") else content + end
-    return start + lines.encode().replace(b"\n", end)

@@ -6,6 +6,7 @@ import argparse
 import datetime
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from ....base.duration import spelled
@@ -14,17 +15,23 @@ from ...compile.inventory.policy_folders import SIGNERS
 from ...compile.plans.waivers import waivers_of
 from ...compile.waivers.signatures import NAMESPACE, approver, signature_of, signers_of, verify
 from ...compile.waivers.waiver import Waiver
+from ...policy_errors import PolicyErrors
+from ...report.text.wording import counted, some
 from .. import Refused, inventory, say
+from . import text
 from .folder import checked, named, replace
 
 KEY = Path("~/.ssh/id_ed25519")
+SIGNED_HOSTS = re.compile(rb"(?m)^signed_hosts: .*\r?\n?")
+FEW = 3  # hosts that are named
 APPROVED_ON = re.compile(rb"(?m)^approved_on: .*$")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the step."""
     parser.epilog = (
-        f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. Nothing is written unless the signature\n"
+        f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. A waiver for groups or zones first gets the\n"
+        "hosts that they come to now (signed_hosts), so that the signature covers them. Nothing is written unless it\n"
         f"would count: the key has to be the approver's in the file {SIGNERS} beside the directory of waivers."
     )
     parser.add_argument("id", metavar="ID", help="the waiver's id, or its file")
@@ -39,11 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     """Sign, and write the signature if it counts."""
-    waiver, _ = named(arguments.id, waivers_of(inventory.question(arguments), now))
+    waiver, worth = named(arguments.id, waivers_of(inventory.question(arguments), now))
     file = Path(waiver.file)
     signers = signers_of(file)
+    hosts = sorted({*worth.hosts, *worth.grown, *worth.frozen})
+    covers_all = not (waiver.groups or waiver.zones) or sorted(waiver.signed_hosts) == hosts
     if (
-        signature_of(file).exists()
+        covers_all
+        and signature_of(file).exists()
         and not verify(waiver.document.content, file, signers, waiver.approved_by, now).problem
     ):
         say(f"waiver {waiver.id} is signed by {waiver.approved_by} already")
@@ -52,6 +62,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if waiver.request:  # an operator drafted it, and now it is approved
         approved = f"approved_on: {spelled(now)}".encode()
         waiver = checked(APPROVED_ON.sub(approved, waiver.document.content, count=1), file)
+    if not covers_all:
+        waiver = _with_hosts(waiver, hosts)
     signature = _signature(waiver, key)
     with tempfile.TemporaryDirectory() as folder:  # where it does no harm if it does not count
         candidate = Path(folder, file.name)
@@ -61,11 +73,29 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         raise Refused(
             f"that signature would not count, so nothing was written: {seen.problem}{_line(waiver, key, signers)}"
         )
-    if waiver.request:
+    changed = waiver.request or not covers_all
+    if changed:
         replace(file, waiver.document.content)
     replace(signature_of(file), signature)
-    say(f"waiver {waiver.id} is signed by {waiver.approved_by} with {seen.key}; commit {signature_of(file)}")
+    for_hosts = "" if covers_all else f" for {counted(len(hosts), 'host')} ({some(hosts, FEW)})"
+    files = f"{file} and {signature_of(file)}" if changed else f"{signature_of(file)}"
+    say(f"waiver {waiver.id} is signed by {waiver.approved_by}{for_hosts} with {seen.key}; commit {files}")
     return 0
+
+
+def _with_hosts(waiver: Waiver, hosts: Sequence[str]) -> Waiver:
+    """Return a waiver whose file says which hosts its groups and zones come to. Raises Refused where the lines of its
+    file do not allow that.
+    """
+    path, content = Path(waiver.file), SIGNED_HOSTS.sub(b"", waiver.document.content)
+    line = f"signed_hosts: {text.in_flow(hosts)}\n"
+    try:
+        changed = checked(text.append_lines(content, line), path)
+    except PolicyErrors as wrong:
+        raise Refused(f"the line does not fit the end of {path}; write it by hand:\n{line}{wrong}") from None
+    if sorted(changed.signed_hosts) != list(hosts):
+        raise Refused(f"{path} reads as if nothing had been added; write this line by hand:\n{line}")
+    return changed
 
 
 def _signature(waiver: Waiver, key: Path) -> bytes:

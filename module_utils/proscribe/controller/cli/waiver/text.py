@@ -46,3 +46,10 @@ def render(values: Mapping[str, str | Sequence[str]]) -> str:
 def revocation(on: str, by: str, why: str) -> str:
     """The lines that take a waiver back."""
     return f"revoked:\n  on: {scalar(on)}\n  by: {scalar(by)}\n  why: {scalar(why)}\n"
+
+
+def append_lines(content: bytes, lines: str) -> bytes:
+    """Return a file's content with lines at its end, in the line breaks that it has."""
+    end = b"\r\n" if b"\r\n" in content else b"\n"
+    start = content if content.endswith(b"\n") else content + end
+    return start + lines.encode().replace(b"\n", end)

@@ -13,6 +13,7 @@ from .readers import ALL_FEEDS, read_controls, read_feeds, read_removed, read_te
 from .variable import part, variable
 
 SIGNATURE_MODES = ("required", "optional", "off")
+GROWING, FROZEN = GROUP_MODES = ("growing", "frozen")  # what new hosts of a group are to a waiver
 
 
 @part
@@ -116,4 +117,10 @@ class Waivers:
     )
     waiver_blanket: bool = variable(
         False, flag, "Whether a waiver may cover every host of the inventory. One for all hosts."
+    )
+    waiver_groups: str = variable(
+        "growing",
+        choice(*GROUP_MODES),
+        "What a waiver for a group or a zone is on hosts that joined after it was signed: growing (it opens them, and "
+        "each run names them), or frozen (it does not). One for all hosts.",
     )

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ....base.folding import folded
 from ....model.words import WAIVER_STATUSES
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..inventory.policy_folders import REGISTER
 from ..reading.yaml_file import Document, read_yaml
+from .people import are_one_person
 
 SELF_APPROVED, UNAUTHORISED = WAIVER_STATUSES[2:4]
 KEYS = ("head", "deputies", "mail")
@@ -84,7 +84,7 @@ def disqualified(
     """The status and the reason why somebody's answer to a need, an approval or a refusal, does not count; ("", "") if
     it does.
     """
-    if folded(requester) == folded(name):
+    if are_one_person(requester, name):
         return SELF_APPROVED, f"{requester} requested and decided it; these have to be two people"
     why = objection(name, hosts, register, groups)
     return (UNAUTHORISED, why) if why else ("", "")

@@ -13,14 +13,13 @@ from typing import NamedTuple
 from ....base.duration import spelled
 from ...git import git
 from ...policy_errors import PolicyError
-from ..reading.yaml_file import parse_yaml
+from ..reading.yaml_file import LARGEST, parse_yaml
 from .document import SUFFIXES, read_revocation
 from .seen_notes import Revoked
 
 PATIENCE = 30  # seconds for each question
 MOST_COMMITS = 20_000
 MOST_VERSIONS = 20_000  # of files
-LARGEST = 64 * 1024  # bytes of a version
 DIGESTS = (40, 64)  # characters
 
 

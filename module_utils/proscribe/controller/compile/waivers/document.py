@@ -29,6 +29,7 @@ LISTS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "hosts": (NAMES, "a host's name"),
     "groups": (NAMES, "a group's name"),
     "zones": (NAMES, "a zone, as proscribe_zone names it"),
+    "signed_hosts": (NAMES, "a host's name"),
     # As the user database has it: what a finding names, and what the packet filter's host resolves. Not a number, which
     # would be another user on another host.
     "users": (pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),

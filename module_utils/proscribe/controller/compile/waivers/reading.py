@@ -122,6 +122,7 @@ def context_of(
         one_for_all("waiver_max_days", question.hosts, restrictions),
         one_for_all("waiver_signatures", question.hosts, restrictions),
         one_for_all("waiver_blanket", question.hosts, restrictions),
+        one_for_all("waiver_groups", question.hosts, restrictions),
     )
     places = _places(question, restrictions)
     register = read_register(folders_of_registers(question, restrictions), places.groups)

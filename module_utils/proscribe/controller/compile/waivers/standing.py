@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....model.words import WAIVER_STATUSES
-from .authority import UNAUTHORISED, Register, disqualified, objection
-from .departures import Departure, LastSeen, describe_departures, find_departures
+from ...report.text.wording import counted, some
+from ..restrictions.selection import FROZEN, GROWING
+from .authority import SELF_APPROVED, UNAUTHORISED, Register, disqualified, objection
+from .departures import SHOWN, Departure, LastSeen, describe_departures, find_departures
 from .document import Named
+from .people import describe_other_script
 from .revocations import RevokedBefore
 from .signatures import signature_of, signers_of, verify
 from .waiver import Revocation, Waiver
@@ -27,6 +30,7 @@ class Rules:
     max_days: int = 365
     signatures: str = "optional"
     blanket: bool = False
+    groups: str = GROWING
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Standing(NamedTuple):
     unregistered: bool = False  # whether nobody could have approved it, since no register was found
     departed: tuple[Departure, ...] = ()  # what it names and the inventory does not have any more
     disputed: bool = False  # whether somebody revoked it who may not
+    grown: tuple[str, ...] = ()  # hosts of its groups and zones that it was not signed for
+    frozen: tuple[str, ...] = ()  # hosts of its groups and zones that it does not open
     restored: bool = False  # whether it was revoked, and its file does not say so any more
 
     @property
@@ -72,17 +78,44 @@ def scope(waiver: Waiver | Named, context: Context) -> frozenset[str]:
 
 def standing(waiver: Waiver, context: Context, now: datetime.datetime) -> Standing:
     """What a waiver is worth at a moment."""
-    judged = _judged(waiver, context, now)
+    covered = scope(waiver, context)
+    grown = _find_grown(waiver, covered)
+    frozen = context.rules.groups == FROZEN
+    closed = (grown if waiver.signed_hosts else covered.difference(waiver.hosts)) if frozen else frozenset[str]()
+    judged = _judged(waiver, covered - closed, context, now)
+    judged = judged._replace(grown=tuple(sorted(grown)), frozen=tuple(sorted(closed)))
     if judged.status in OVER:
         return judged
     departed = find_departures(waiver, context.groups, context.last_seen)
-    why = "; ".join(filter(None, (judged.why, describe_departures(departed))))
+    growth = _describe_growth(waiver, covered, grown, closed)
+    if judged.status == "no_hosts" and growth:
+        judged = judged._replace(why="")
+    why = "; ".join(filter(None, (judged.why, growth, describe_departures(departed))))
     return judged._replace(why=why, departed=departed)
 
 
-def _judged(waiver: Waiver, context: Context, now: datetime.datetime) -> Standing:
-    """What a waiver is worth at a moment, whatever has left the inventory."""
-    hosts = scope(waiver, context)
+def _find_grown(waiver: Waiver, covered: Set[str]) -> frozenset[str]:
+    """Return the hosts that a waiver covers and was not signed for; none where its file does not say."""
+    return frozenset(covered).difference(waiver.signed_hosts, waiver.hosts) if waiver.signed_hosts else frozenset()
+
+
+def _describe_growth(waiver: Waiver, covered: Set[str], grown: Set[str], closed: Set[str]) -> str:
+    """Return a clause about hosts that a waiver was not signed for, and those that it does not open; "" for none."""
+    if grown:
+        before = counted(len({*waiver.signed_hosts, *waiver.hosts}), "host")
+        text = f"it was signed for {before}, now {len(covered)}: "
+        if closed:
+            return f"{text}it does not open {some(sorted(grown), SHOWN)} (proscribe_waiver_groups: {FROZEN})"
+        return f"{text}{some(sorted(grown), SHOWN)} {'is' if len(grown) == 1 else 'are'} new"
+    unknown = "its file does not say for which hosts of its groups and zones it was signed"
+    if not closed:
+        return ""
+    places = f"it does not open {some(sorted(closed), SHOWN)}: " if covered - closed else ""
+    return f"{places}{unknown} (proscribe_waiver_groups: {FROZEN}); sign it again"
+
+
+def _judged(waiver: Waiver, hosts: Set[str], context: Context, now: datetime.datetime) -> Standing:
+    """What a waiver is worth on some hosts at a moment, whatever has left the inventory."""
     ordered = tuple(sorted(hosts))
     # A revocation counts whatever else is wrong, so that nobody has to sign anew to take something back.
     if waiver.revoked and now >= waiver.revoked.on:
@@ -132,6 +165,9 @@ def _mistrust(waiver: Waiver, hosts: Set[str], context: Context) -> tuple[str, s
     status, why = disqualified(waiver.requested_by, waiver.approved_by, hosts, context.register, context.groups)
     if status:
         return status, why
+    approvers = [name for one in context.register.values() for name in (one.head, *one.deputies)]
+    if why := describe_other_script(waiver.requested_by, approvers):
+        return SELF_APPROVED, f"whether two people requested and approved it is not sure: {why}"
     everywhere = context.groups.get("all", frozenset())
     # In an inventory of one host, to name that host is as narrow as it gets.
     if not context.rules.blanket and ("all" in waiver.groups or (hosts >= everywhere and len(everywhere) > 1)):

@@ -45,6 +45,7 @@ class Waiver:
     hosts: tuple[str, ...]
     groups: tuple[str, ...]
     zones: tuple[str, ...]
+    signed_hosts: tuple[str, ...]  # which hosts these came to when it was signed; () where the file does not say
     users: tuple[str, ...]
     posix_groups: tuple[str, ...]
     versions: tuple[str, ...]

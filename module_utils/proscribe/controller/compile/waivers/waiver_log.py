@@ -14,6 +14,7 @@ from pathlib import Path
 from ....base.duration import spelled
 from ....wire.store import Store
 from ...policy_errors import Described, PolicyError, PolicyErrors
+from ...report.text.wording import counted, some
 from ..inventory.inventory import Question
 from ..inventory.policy_folders import SIGNERS, WAIVERS
 from ..restrictions import ALL, PREFIX, Restrictions
@@ -76,6 +77,9 @@ def require_found(
         warnings = [
             f"waiver {one.id} is gone since run {notes.run}: what it opened is closed [{one.file}]" for one in gone
         ]
+        warnings += [
+            text for seen in open_ if seen.id in relevant and (text := _growth(relevant[seen.id], seen, notes))
+        ]
         others = [seen for seen in open_ if seen.id not in relevant and not seen.hosts & in_run]
         carried = [seen for seen in others if not removed & {seen.id, ALL}]
     here.run = run
@@ -86,6 +90,20 @@ def require_found(
     if same or has_content(here):
         write_notes(store, [*(notes for notes in inventories if notes not in same), here])
     return [*warnings, *memories.problems]
+
+
+def _growth(judged: Judged, seen: Seen, notes: Notes) -> str:
+    """Return the warning about a waiver that opens more hosts than in the run before; "" where it does not.
+
+    A waiver whose file says for which hosts it was signed has its own warning.
+    """
+    waiver, worth = judged
+    new = sorted({*worth.hosts} - seen.hosts - {*waiver.hosts})
+    if waiver.signed_hosts or not new:
+        return ""
+    more = f"opens {counted(len(new), 'host')} more than in run {notes.run}: {some(new, FEW)}"
+    why = "The file does not say for which hosts it was signed; sign it again, if these are meant"
+    return f"waiver {waiver.id} {more}. {why} [{waiver.file}]"
 
 
 def _revoked(waivers: Iterable[Judged], memories: Memories, same: Sequence[Notes], now: str) -> list[Revoked]:

@@ -1,0 +1,84 @@
+"""Names of people as they are compared: a person has a name, an address and a login, each in many spellings."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ....base.folding import folded
+
+_ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
+# Letters that look like Latin ones, folded: Latin, Cyrillic, Armenian, Greek.
+_LOOK_ALIKES = str.maketrans(
+    "ɑıɡʟ" "авсԁеһіјӏкмнорԛѕтуѵԝхѡ" "սոցհօ" "αγικνορτυχ",
+    "aigl" "abcdehijlkmhopqstyvwxw" "ungho" "ayikvoptux",
+)  # fmt: skip
+_UNSEEN = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters without a picture
+# What Chinese, Japanese and Korean names are written in; no letter of it looks like a Latin word.
+_EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")
+
+
+class Person(NamedTuple):
+    """What identifies a person: folded, and without what a reader does not notice."""
+
+    names: frozenset[str]
+    addresses: frozenset[str]
+    logins: frozenset[str]  # without a domain
+
+
+def are_one_person(one: str, other: str) -> bool:
+    """Return whether two texts may name one person: `Alice Wong <alice@example.org>` and `ALICE`."""
+    first, second = _parse_person(one), _parse_person(other)
+    if not first.names.isdisjoint(second.names) or not first.addresses.isdisjoint(second.addresses):
+        return True
+    if first.addresses and second.addresses:
+        return False
+    return not first.logins.isdisjoint(second.logins)
+
+
+def describe_other_script(name: str, approvers: Iterable[str]) -> str:
+    """Return why a name cannot be told from those of approvers: it has letters of another alphabet; "" if it can."""
+    for word in re.findall(r"[^\W\d_]+", name):
+        scripts = {_script_of(letter): None for letter in word}
+        if len(scripts) > 1:
+            return f"{name} mixes letters of {' and '.join(sorted(scripts))} in a word"
+    others = {_script_of(letter) for letter in name if letter.isalpha()} - {"LATIN", "CJK"}
+    if others and all(approver.isascii() for approver in approvers):
+        return f"{name} has letters of {min(others)}, which no approver's name has: write it in Latin letters"
+    return ""
+
+
+def _parse_person(text: str) -> Person:
+    addresses = _ADDRESS.findall(text)
+    name = _ADDRESS.sub("", text).strip(" <>\"'()")
+    logins = [address.partition("@")[0].partition("+")[0] for address in addresses]
+    if not addresses:
+        logins = [name.rpartition("\\")[2].partition("+")[0]]  # DOMAIN\login
+    whole = [
+        f"{_skeleton(login)}@{_skeleton(address.partition('@')[2])}"
+        for login, address in zip(logins, addresses, strict=False)
+    ]
+    names = frozenset({_skeleton(name)} if name else ())
+    return Person(names, frozenset(whole), frozenset(map(_skeleton, logins)))
+
+
+def _skeleton(text: str) -> str:
+    """Return a text without case, width, accents, unseen letters and punctuation, and each look-alike as its letter."""
+    if text.isascii():
+        letters = text.lower()
+    else:
+        marked = unicodedata.normalize("NFD", folded(text))
+        letters = "".join(c for c in marked if c not in _UNSEEN).translate(_LOOK_ALIKES)
+    return "".join(filter(str.isalnum, letters)) or folded(text)
+
+
+def _script_of(letter: str) -> str:
+    """Return the script of a letter, by the first word of its name."""
+    if letter.isascii():
+        return "LATIN"
+    script = unicodedata.name(letter, "UNKNOWN").partition(" ")[0]
+    if script.startswith(_EAST_ASIAN):
+        return "CJK"
+    return "LATIN" if script in ("FULLWIDTH", "MODIFIER", "FEMININE", "MASCULINE") else script
