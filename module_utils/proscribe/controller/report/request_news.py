@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .notification import Notification, made
+from .notification import Notification, Quoted, made
 from .storage.requests_file import Request
 from .text.wording import counted, moment, some
 
@@ -25,14 +25,15 @@ def new_requests(stored: Sequence[Request], run: str) -> list[Request]:
 
 
 def notification(requests: Sequence[Request], departments: Mapping[str, Department], command: str) -> Notification:
-    """The notification of new requests; `command` lists all. Users wrote the reasons, each is shown as one line."""
+    """The notification of new requests; `command` lists all. Users wrote the reasons: each is one marked line."""
     hosts = sorted({one.host for one in requests})
     subject = f"Proscribe: {counted(len(requests), 'new request')} for an exception on {some(hosts, 3)}"
-    lines = []
+    quoted: list[str] = []
     for one in requests[:MOST]:
         whose = some(_of(one, departments), 3) or "no department"
-        lines.append(f"{one.user} on {one.host} ({whose}) requests {one.service} since {moment(one.at)}: {one.reason}")
-        lines.append(f"  its id: {one.id}")
+        quoted.append(f"{one.user} on {one.host} ({whose}) requests {one.service} since {moment(one.at)}. The reason:")
+        quoted += [f"  | {one.reason}", f"  its id: {one.id}"]
+    lines: list[str | Quoted] = [Quoted(quoted)]
     if len(requests) > MOST:
         lines.append(f"... and {counted(len(requests) - MOST, 'more request')}")
     lines += ["", f"All of them, and how one is granted or refused: {command}"]

@@ -29,9 +29,8 @@ PROGRAM = f"{PROGRAMS}/pull"
 COMMITS = f"{PROGRAMS}/commits.py"  # which it imports
 GUARD = f"{PROGRAMS}/schedule/guard"  # what runs before each run of the controller
 BASE = ("others", "ownership", "run_files", "tuples")  # modules of base/ that both import, from beside themselves
-BASE_OF_PULL, BASE_OF_GUARD = (
-    {name: f"{place}/base/{name}.py" for name in BASE} for place in (PROGRAMS, f"{PROGRAMS}/schedule")
-)
+BASE_OF_PULL = {name: f"{PROGRAMS}/base/{name}.py" for name in BASE}
+BASE_OF_GUARD = {name: f"{PROGRAMS}/schedule/base/{name}.py" for name in (*BASE, "chat_text")}
 SETTINGS = "/etc/proscribe/pull.json"
 SIGNERS = "/etc/proscribe/pull_signers"
 GUARD_SETTINGS = "/etc/proscribe/schedule.json"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ....base.chat_text import PRINTED
 from ....wire import installation
 from ....wire.store import PLANS, Store, Untrusted
 from ...compile.inventory.policy_folders import folders_of_registers
@@ -20,7 +21,7 @@ from ...compile.waivers.authority import read_register
 from ...policy_errors import PolicyErrors
 from ...report import request_news
 from ...report.history import HistoryError, open_history
-from ...report.notification import Notification, known, made, notification
+from ...report.notification import Notification, Quoted, known, made, notification
 from ...report.storage import requests_file
 from ...report.storage.complete import read_records, read_report
 from ...report.text.command import Call
@@ -95,7 +96,7 @@ def refuse(reason: str, options: Sequence[str]) -> int:
     """Report a run that was refused before any host was checked; the exit code. The unit that reports failed runs
     tries again where the notification could not be sent.
     """
-    lines = [*reason.splitlines(), "", "No host was checked, and none was changed."]
+    lines: list[str | Quoted] = [Quoted(reason.splitlines(), PRINTED), "", "No host was checked, and none was changed."]
     message = made("Proscribe: a scheduled run was refused", lines, refused=reason)
     say(f"proscribe: {message.subject.partition(': ')[2]}\n{message.text}", error=True)
     return REFUSED if send(message, options) else NO_REPORT
@@ -108,7 +109,8 @@ def refresh_catalogue(options: Sequence[str]) -> int:
     try:
         message, complete = catalogue.refresh(options)
     except (Refused, PolicyErrors) as wrong:  # nobody reads the journal of a timer
-        lines = [*str(wrong).splitlines(), "", "No list was read, and the catalogue stays as it is."]
+        lines: list[str | Quoted] = [Quoted(str(wrong).splitlines(), PRINTED), ""]
+        lines.append("No list was read, and the catalogue stays as it is.")
         message, complete = made("Proscribe: the catalogue was not refreshed", lines, refreshed=False), False
     if message is None:
         return 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from ...compile.catalogue.loading import load
 from ...compile.inventory.policy_folders import catalogue_folders
 from ...compile.plans.policy import read_all
-from ...report.notification import Notification, made
+from ...report.notification import Notification, Quoted, made
 from ...report.text.wording import counted
 from .. import Refused, inventory
 from ..catalog.chosen import Chosen
@@ -127,7 +127,7 @@ def _notification(outcomes: list[Outcome], top: Path, branch: str, files: Sequen
     if not branch and not refused:
         return None
     said = [f"{counted(len(changed), 'list')} changed", *([f"{len(refused)} refused"] if refused else [])]
-    lines = _lines(outcomes)
+    lines: list[str | Quoted] = [Quoted(_lines(outcomes), "Publishers list:")]
     if branch:
         lines += ["", f"The branch {branch} of {top} has the change; nothing is in effect before somebody merges it:"]
         here = f"git -C {shlex.quote(str(top))}"

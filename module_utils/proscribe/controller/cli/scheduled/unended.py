@@ -10,11 +10,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ....base.chat_text import PRINTED
 from ....host.schedule.timers import DRIFT
 from ....model.types.run import Interrupted
 from ...report.evaluation.arithmetic import answered
 from ...report.evaluation.verdict import NOTHING_EXIT
-from ...report.notification import Notification, made
+from ...report.notification import Notification, Quoted, made
 from ...report.storage.complete import NEWEST, NoSuchRun, UnreadableReport, find_run, read_records, read_report
 from ...report.storage.files import JOURNAL, SUFFIX, opened, whole
 from ...report.text.wording import counted
@@ -64,7 +65,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
     }
     why = reasons.get(result, f"failed ({result or 'systemd does not say how'})")
     begun = unit.get("ExecMainStartTimestamp", "")
-    lines = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
+    lines: list[str | Quoted] = [f"The scheduled run{f' of {begun}' if begun else ''} {why}.", ""]
     if partial and any(NOT_WRITTEN in line for line in log):
         lines.append(f"What its hosts answered could not be written to {partial}.")
         answered = 0
@@ -72,7 +73,7 @@ def failure(unit: dict[str, str], partial: str, answered: int, log: Sequence[str
         lines.append(f"Until then {counted(answered, 'host')} had answered; what they said is in {partial}.")
     lines += ["It does not show the state of the hosts.", f"Its log: journalctl -u {DRIFT}.service"]
     if log:
-        lines += ["", "The end of its log:", *(f"  {line}" for line in log)]
+        lines += ["", "The end of its log:", Quoted([f"  {line}" for line in log], PRINTED)]
     facts = {
         "result": result,
         "status": status,

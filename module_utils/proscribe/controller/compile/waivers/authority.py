@@ -21,7 +21,7 @@ from ....model.words import WAIVER_STATUSES
 from ...policy_errors import PolicyError, PolicyErrors, close_to
 from ..inventory.policy_folders import REGISTER
 from ..reading.yaml_file import Document, read_yaml
-from .people import are_one_person
+from .persons import are_one_person
 
 SELF_APPROVED, UNAUTHORISED = WAIVER_STATUSES[2:4]
 KEYS = ("head", "deputies", "mail")

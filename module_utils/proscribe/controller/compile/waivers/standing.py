@@ -14,7 +14,7 @@ from ..restrictions.selection import FROZEN, GROWING
 from .authority import SELF_APPROVED, UNAUTHORISED, Register, disqualified, objection
 from .departures import SHOWN, Departure, LastSeen, describe_departures, find_departures
 from .document import Named
-from .people import describe_other_script
+from .persons import describe_other_script
 from .revocations import RevokedBefore
 from .signatures import signature_of, signers_of, verify
 from .waiver import Revocation, Waiver

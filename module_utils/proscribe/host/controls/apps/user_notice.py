@@ -60,7 +60,11 @@ def cleaned(text: str) -> str:
 
 
 def notify(host: Host, text: str, uid: int | None = None) -> None:
-    """Notify everybody who is logged in, or the user of that number. Never raises, never blocks for long."""
+    """Notify everybody who is logged in, or the user of that number. Never raises, never blocks for long.
+
+    Each line is cleaned here, whoever wrote it: the answer to a request, too.
+    """
+    text = "\n".join(filter(None, map(cleaned, text.split("\n"))))
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
     message = f"\r\n\r\n{lines}\r\n\r\n".encode("utf-8", "replace")
     with contextlib.suppress(Unseen, ControlError):

@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from ....model.types.schedule import GuardSettings
 
 if __package__:
+    from ....base.chat_text import PRINTED, escape_facts, make_block
     from ....base.run_files import Unreadable, find_exposed
 else:  # on a controller
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from base.chat_text import PRINTED, escape_facts, make_block  # type: ignore[import-not-found, no-redef]
     from base.run_files import Unreadable, find_exposed  # type: ignore[import-not-found, no-redef]
 
 SETTINGS = "/etc/proscribe/schedule.json"
@@ -116,7 +118,13 @@ def send(settings: GuardSettings, subject: str, text: str, **facts: object) -> b
     """Send an alert by each channel that is set, as the account of the run. Tell if one took it, or none is set."""
     mail = _make_mail(settings["alerts"].get("mail", ""), subject, text)
     _drop_rights(settings["account"])
-    content = {"schema": SCHEMA, "subject": subject, "text": f"{subject}\n\n{text}", **facts}
+    escaped = {key: escape_facts(value) for key, value in facts.items()}
+    content = {
+        "schema": SCHEMA,
+        "subject": subject,
+        **escaped,
+        "text": f"{subject}\n\n{make_block(PRINTED, text.splitlines())}",
+    }
     sent = not settings["alerts"]
     for channel, place in settings["alerts"].items():
         try:

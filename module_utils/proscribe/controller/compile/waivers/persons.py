@@ -1,4 +1,4 @@
-"""Names of people as they are compared: a person has a name, an address and a login, each in many spellings."""
+"""Names of persons as they are compared: a person has a name, an address and a login, each in many spellings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ....base.folding import folded
 
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 # Letters that look like Latin ones, folded: Latin, Cyrillic, Armenian, Greek.
-_LOOK_ALIKES = str.maketrans(
+_LATIN_TWINS = str.maketrans(
     "ɑıɡʟ" "авсԁеһіјӏкмнорԛѕтуѵԝхѡ" "սոցհօ" "αγικνορτυχ",
     "aigl" "abcdehijlkmhopqstyvwxw" "ungho" "ayikvoptux",
 )  # fmt: skip
@@ -39,7 +39,7 @@ def are_one_person(one: str, other: str) -> bool:
 
 
 def describe_other_script(name: str, approvers: Iterable[str]) -> str:
-    """Return why a name cannot be told from those of approvers: it has letters of another alphabet; "" if it can."""
+    """Return why a name may be another spelling of an approver by letters of another alphabet; "" if it may not."""
     for word in re.findall(r"[^\W\d_]+", name):
         scripts = {_script_of(letter): None for letter in word}
         if len(scripts) > 1:
@@ -70,7 +70,7 @@ def _skeleton(text: str) -> str:
         letters = text.lower()
     else:
         marked = unicodedata.normalize("NFD", folded(text))
-        letters = "".join(c for c in marked if c not in _UNSEEN).translate(_LOOK_ALIKES)
+        letters = "".join(c for c in marked if c not in _UNSEEN).translate(_LATIN_TWINS)
     return "".join(filter(str.isalnum, letters)) or folded(text)
 
 

@@ -1,4 +1,4 @@
-"""Whether who requested a waiver and who approved it are two people, however their names are spelled."""
+"""Whether who requested a waiver and who approved it are two persons, however their names are spelled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE_PERSON = [
     ("nikos", "\u03bdik\u03bfs"),  # Greek nu and omicron
     ("陳大文", "陳大文 <chan@example.org>"),
 ]
-TWO_PEOPLE = [
+TWO_PERSONS = [
     (ALICE, "Bob Wong <bob@example.org>"),
     ("alice", "alicia"),
     ("alice@example.org", "alice@example.net"),
@@ -58,8 +58,8 @@ def test_nobody_approves_their_own_request_by_another_spelling(
     assert judged(organisation, approver, requester)[0] == "self_approved"
 
 
-@pytest.mark.parametrize(("approver", "requester"), TWO_PEOPLE)
-def test_two_people_are_two(organisation: Organisation, approver: str, requester: str) -> None:
+@pytest.mark.parametrize(("approver", "requester"), TWO_PERSONS)
+def test_two_persons_are_two(organisation: Organisation, approver: str, requester: str) -> None:
     assert judged(organisation, approver, requester) == ("active", "")
 
 
