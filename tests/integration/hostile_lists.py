@@ -20,6 +20,7 @@ def cut_short(request: Requests) -> None:
 
 def without_end(request: Requests) -> None:
     request.send_response(200)
+    request.send_header("Content-Length", str(1 << 34))
     request.end_headers()
     try:
         while True:
@@ -60,16 +61,50 @@ def drips(request: Requests, head: bytes) -> None:
             time.sleep(0.05)
 
 
+def answering(status: int, *headers: tuple[str, str], names: int = 90, length: str = "") -> Callable[[Requests], None]:
+    """Most of a list, so that the limits of a change permit it, with a status and headers that say otherwise."""
+
+    def answer(request: Requests) -> None:
+        content = "\n".join(NAMES[:names]).encode()[:-4]  # within a name, which is another one then
+        request.send_response(status)
+        for name, value in headers:
+            request.send_header(name, value)
+        if length != "none":
+            request.send_header("Content-Length", length or str(len(content)))
+        request.end_headers()
+        with contextlib.suppress(OSError):
+            request.wfile.write(content)
+
+    return answer
+
+
 NAMED = "\n".join(NAMES)
 HOSTILE = {
     "cut short": ("birds", cut_short, "could not be fetched|ended after"),
     "without an end": ("birds", without_end, "larger than"),
-    "drips a list": ("birds", lambda request: drips(request, b"\r\n"), "took longer than 2 seconds"),
+    "a part": ("birds", answering(206, ("Content-Range", "bytes 0-1430/1600")), "206, expected the whole list"),
+    "not the origin's": ("birds", answering(203), "203, expected the whole list"),
+    "nothing new": ("birds", answering(304), "304"),
+    "no length": ("birds", answering(200, length="none"), "does not say where it ends"),
+    "a length of another script": ("birds", answering(200, length="\xb2"), "does not say where it ends"),
+    "a name that looks permitted": ("birds", f"{NAMED}\n\u0441dn.example", "expected a host name"),
+    "a mark before the list": ("birds", f"\ufeff{NAMED}", "expected a host name"),
+    "another alphabet of bytes": ("birds", NAMED.encode("utf-16"), "is not UTF-8"),
+    "compressed by another program": (
+        "birds",
+        answering(200, ("Content-Encoding", "br")),
+        "compressed (br)",
+    ),
+    "drips a list": (
+        "birds",
+        lambda request: drips(request, b"Content-Length: 4000000\r\n\r\n"),
+        "took longer than 2 seconds",
+    ),
     "drips a header": ("birds", lambda request: drips(request, b"x-"), "took longer than 2 seconds"),
     "a file": ("birds", to("file:///etc/passwd"), "not allowed"),
     "no address": ("birds", to("https://[::1"), "could not be fetched"),
     "a circle": ("birds", in_a_circle, "could not be fetched"),
-    "a little that becomes much": ("birds", compressed, "is not UTF-8"),
+    "a little that becomes much": ("birds", compressed, "compressed (gzip)"),
     "a name that is a rule": ("birds", "\n".join([*NAMES, "x.example^$important"]), "expected a host name"),
     "a name that is YAML": ("v2fly", "parrot.example\nfull:x.example: [a]\n", "expected a host name"),
     "too many": ("birds", "".join(f"x{number}.example\n" for number in range(100_001)), "more than 100,000 values"),

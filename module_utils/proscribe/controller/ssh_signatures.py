@@ -8,6 +8,7 @@ could distinguish what it signed then from what somebody signs with it today.
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import shutil
 import subprocess
@@ -64,17 +65,17 @@ def verify(content: bytes, signature: Path, signers: Path, signer: Signer, now: 
     if not signature.is_file():  # a pipe would keep ssh-keygen waiting
         return Signature("it is no file")
     # In the system's own zone, because a suffix for UTC is only known to OpenSSH 9.1 and newer.
-    moment = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}"
+    moment, zone = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}", _find_zone(now)
     file = ["-s", str(signature)]
     arguments = ["-Y", "verify", "-f", str(signers), "-I", signer.name, "-n", signer.namespace, *file, moment]
-    code, said, complaint = _run([tool, *arguments], content)
+    code, said, complaint = _run([tool, *arguments], content, zone)
     if code == 0:
         key = KEY.search(said)
         return Signature("", key[1] if key else "")
     if _run([tool, "-Y", "check-novalidate", "-n", signer.namespace, *file], content)[0] != 0:
         why = "it does not fit the file, which was changed after it was signed, or it is no such signature"
     else:
-        code, whose, _ = _run([tool, "-Y", "find-principals", "-f", str(signers), *file, moment], b"")
+        code, whose, _ = _run([tool, "-Y", "find-principals", "-f", str(signers), *file, moment], b"", zone)
         names = whose.splitlines() if code == 0 else []
         why = f"{signers.name} has no such key of {signer.name} for {signer.purpose} now"
         if names and signer.name not in names:
@@ -93,10 +94,25 @@ def line_of(key: Path, signer: Signer) -> str:
     return f'{who} namespaces="{signer.namespace}" {kind} {blob}'
 
 
-def _run(command: Sequence[str], content: bytes) -> tuple[int, str, str]:
-    """The exit code, the output, and the first line of what went wrong."""
+def _find_zone(now: datetime.datetime) -> str:
+    """Return the zone in which ssh-keygen reads the local time of a moment; "" for the system's own.
+
+    When clocks go back, an hour comes twice. There only a zone with the offset of that moment says which it is.
+    """
+    local = now.astimezone().replace(tzinfo=None)
+    if local.replace(fold=0).astimezone() == local.replace(fold=1).astimezone():
+        return ""
+    minutes = int((now.astimezone().utcoffset() or datetime.timedelta()).total_seconds()) // 60
+    return (
+        f"<now>{'-' if minutes >= 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"  # POSIX counts to the west
+    )
+
+
+def _run(command: Sequence[str], content: bytes, zone: str = "") -> tuple[int, str, str]:
+    """The exit code, the output, and the first line of what went wrong. `zone` is that of the program."""
+    environment = {**os.environ, "TZ": zone} if zone else None
     try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=PATIENCE)
+        done = subprocess.run(command, input=content, capture_output=True, timeout=PATIENCE, env=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         return -1, "", str(error)
     complaints = done.stderr.decode("utf-8", "replace").strip().splitlines()

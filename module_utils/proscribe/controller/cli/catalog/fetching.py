@@ -13,10 +13,12 @@ from email.message import Message
 from typing import IO, NamedTuple
 
 from ....base.patterns import pattern
+from ...report.text.wording import clean
 
 LARGEST = 16 << 20  # bytes of a list
 SILENT = 30  # seconds without a byte
 LONGEST = 180  # seconds for a list
+_LENGTH = pattern(r"[0-9]{1,12}")
 _SHORT = pattern(r"[ -~]{1,80}")  # a version that is written down
 
 
@@ -78,6 +80,7 @@ def _fetch(url: str, ca_file: str) -> Fetched:
     request = urllib.request.Request(url, headers={"User-Agent": "proscribe", "Accept-Encoding": "identity"})
     try:
         with opener.open(request, timeout=SILENT) as answer:
+            _require_whole(answer)
             content = answer.read(LARGEST + 1)
             length = answer.headers.get("Content-Length", "")
             version = _version(answer.headers)
@@ -86,9 +89,24 @@ def _fetch(url: str, ca_file: str) -> Fetched:
         raise NotFetched(f"it could not be fetched: {reason}") from None
     if len(content) > LARGEST:
         raise NotFetched(f"it is larger than {LARGEST} bytes")
-    if length.isdigit() and int(length) != len(content):
+    if _LENGTH.fullmatch(length) and int(length) != len(content):
         raise NotFetched(f"it ended after {len(content)} of {length} bytes")
     return decoded(content, datetime.datetime.now(datetime.timezone.utc).date(), version)
+
+
+def _require_whole(answer: http.client.HTTPResponse) -> None:
+    """Raises NotFetched for an answer that is a part of a list, or whose end somebody on the way could move.
+
+    A name that is cut off is another name.
+    """
+    if answer.status != 200:
+        raise NotFetched(f"it was answered with {answer.status}, expected the whole list (200)")
+    encoding = answer.headers.get("Content-Encoding", "").strip() or "identity"
+    if encoding.lower() != "identity":
+        raise NotFetched(f"it is compressed ({clean(encoding[:20])}), which was not asked for")
+    chunked = answer.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
+    if not chunked and not _LENGTH.fullmatch(answer.headers.get("Content-Length", "")):
+        raise NotFetched("the answer does not say where it ends (Content-Length)")
 
 
 def _version(headers: Message) -> str:
