@@ -240,6 +240,24 @@ def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) 
     assert refresh("birds") == (0, "birds: unchanged\n")
 
 
+@pytest.mark.parametrize(
+    ("id_", "file"),
+    [("nets", "instant_messaging/parrot.yml"), ("birds", "feeds/birds.txt"), ("birds", "feeds/birds.yml")],
+)
+def test_what_somebody_edits_while_a_list_is_fetched_is_not_lost(
+    refresh: Any, catalog: Path, publisher: Publisher, id_: str, file: str
+) -> None:
+    def slow(request: Requests) -> None:
+        (catalog / file).write_text((catalog / file).read_text() + "# an operator's remark\n")
+        publisher.answers[id_] = PUBLISHED[id_] + ("8.34.208.0/20\n" if id_ == "nets" else "wren.example\n")
+        request.do_GET()
+
+    publisher.answers[id_] = slow
+    code, printed = refresh(id_)
+    assert "# an operator's remark" in (catalog / file).read_text(), printed
+    assert code in (0, 1)
+
+
 LATER = ("much of it gone", "much that is new")  # the first list of a publisher is taken as it is
 
 

@@ -460,6 +460,81 @@ def test_a_tree_that_would_write_elsewhere_is_refused(repository: Repository, na
     assert not (repository.state / "config").exists() and not (repository.state / "checkout" / ".git").exists()
 
 
+@pytest.mark.parametrize("first", ["link", "folder"])
+def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository: Repository, first: str) -> None:
+    """Made by hand: the link leads out of the checkout, and the file of the folder would be written through it."""
+    good = begun(repository)
+    outside = repository.directory / "outside"
+    outside.mkdir()
+    (repository.directory / "target").write_text(str(outside))
+    link = repository.git("hash-object", "-w", str(repository.directory / "target"))
+    blob = repository.git("hash-object", "-w", str(repository.tree / "policy"))
+    folder = repository._run("sh", "-c", f"printf '100644 blob {blob}\tfile\n' | git -C {repository.tree} mktree")
+    entries = [b"120000 x\0" + bytes.fromhex(link), b"40000 x\0" + bytes.fromhex(folder)]
+    (repository.directory / "raw").write_bytes(b"".join(entries if first == "link" else entries[::-1]))
+    words = ("hash-object", "-t", "tree", "-w", "--literally", str(repository.directory / "raw"))
+    commit = repository.git(
+        "commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", repository.git(*words)
+    )
+    repository.push(commit)
+    assert "could not be fetched" in repository.refuses()
+    assert list(outside.iterdir()) == []
+
+
+def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository: Repository) -> None:
+    """A symbolic branch, objects of another repository, a list of bundles and a promisor: its own choices, and the
+    commit that comes of them is judged like any other.
+    """
+    begun(repository)
+    mark = repository.directory / "asked"
+    (repository.directory / "helper").write_text(f"#!/bin/sh\ntouch {mark}\n")
+    (repository.directory / "helper").chmod(0o755)
+    for name, value in (
+        ("uploadpack.advertiseBundleURIs", "true"),
+        ("bundle.version", "1"),
+        ("bundle.mode", "all"),
+        ("bundle.x.uri", f"ext::{repository.directory}/helper"),
+        ("uploadpack.allowFilter", "true"),
+        ("promisor.advertise", "true"),
+        ("remote.lop.promisor", "true"),
+        ("remote.lop.url", f"ext::{repository.directory}/helper"),
+    ):
+        repository._run("git", "--git-dir", str(repository.bare), "config", name, value)
+    repository.commit("stranger")
+    repository.push(to="refs/heads/evil")
+    repository._run("git", "--git-dir", str(repository.bare), "symbolic-ref", "refs/heads/main", "refs/heads/evil")
+    assert "none of the signers" in repository.refuses()
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    newer = repository.commit()
+    repository.push(to="refs/heads/evil")
+    assert repository.takes() == newer and not mark.exists()
+    config = (repository.state / "repository/config").read_text()
+    assert "promisor" not in config and "lop" not in config
+
+
+@pytest.mark.parametrize(
+    "branch", ["--upload-pack=touch was-here", "main:refs/proscribe/good", "../../x", "ma*n", "HEAD"]
+)
+def test_a_branch_of_an_odd_name_leads_to_nothing(
+    repository: Repository, branch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = begun(repository)
+    repository.commit("stranger")
+    repository.push()
+    monkeypatch.chdir(repository.directory)
+    assert "could not be fetched" in repository.refuses(branch=branch) and repository.host().good() == good
+    assert not (repository.directory / "was-here").exists()
+
+
+@pytest.mark.parametrize("line", ['ops@example.org valid-after="20990101Z"', 'ops@example.org namespaces="file"'])
+def test_a_key_that_is_not_good_yet_or_for_something_else_signs_nothing(repository: Repository, line: str) -> None:
+    begun(repository)
+    repository.allow(f"{line} {repository.public('ops')}")
+    repository.commit("ops", "2099-06-01T12:00:00Z")
+    repository.push()
+    assert "has no good signature" in repository.refuses()
+
+
 def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(repository: Repository) -> None:
     """A shallow clone in place of the repository: whether a commit comes after the last good one is not in it."""
     good = begun(repository)

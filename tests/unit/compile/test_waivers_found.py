@@ -237,3 +237,15 @@ def test_a_note_that_is_none_stops_the_run_and_is_named(ran):
     note.write_text("{}", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="seen-waivers"):
         ran.run(NOW)
+
+
+def test_a_clock_that_goes_back_is_reported_where_ended_waivers_count_again(organisation: Organisation) -> None:
+    organisation.waiver()
+    run = organisation.run("2027-01-05T00:00:00+00:00")
+    assert [one["status"] for one in run["waivers"]] == ["expired"]
+    again = organisation.run(NOW)
+    assert [one["status"] for one in again["waivers"]] == ["active"]
+    (warning,) = [text for text in again["warnings_to_print"] if "clock" in text]
+    assert warning.startswith(f"the clock of this machine is behind run {run['id']}: waivers and keys")
+    organisation.run("2026-11-25T07:55:00+00:00")
+    assert not [text for text in organisation.run(NOW)["warnings_to_print"] if "clock" in text]

@@ -107,11 +107,6 @@ def _parse_notes(data: Any) -> Iterator[Notes]:
         yield Notes(sources, str(entry["hosts"]), str(entry["run"]), waivers, names, revoked, commits)
 
 
-def has_content(notes: Notes) -> bool:
-    """Return whether a note has anything that a later run needs."""
-    return bool(notes.waivers or any(notes.names.values()) or notes.revoked or notes.commits)
-
-
 def write_notes(store: Store, inventories: Sequence[Notes]) -> None:
     """Replace the note."""
     data = {
@@ -130,7 +125,6 @@ def write_notes(store: Store, inventories: Sequence[Notes]) -> None:
                 "commits": dict(sorted(notes.commits.items())),
             }
             for notes in inventories[-MOST:]
-            if has_content(notes)
         ],
     }
     store.note_down(NOTES, json.dumps(data, separators=(",", ":")).encode())

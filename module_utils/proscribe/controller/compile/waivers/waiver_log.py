@@ -28,7 +28,6 @@ from .seen_notes import (
     Revoked,
     Seen,
     SeenNames,
-    has_content,
     is_same_inventory,
     make_notes,
     read_notes,
@@ -39,6 +38,7 @@ from .standing import OVER
 
 REMOVED = PREFIX + "waivers_removed"
 RELEVANT = ("active", "not_yet_valid")  # what somebody may rely on, now or soon
+CLOCKS_DIFFER = datetime.timedelta(minutes=10)
 FEW = 10  # ids that are named one by one
 
 
@@ -82,14 +82,23 @@ def require_found(
         ]
         others = [seen for seen in open_ if seen.id not in relevant and not seen.hosts & in_run]
         carried = [seen for seen in others if not removed & {seen.id, ALL}]
+    warnings += [_clock(notes, now) for notes in same[-1:] if _clock(notes, now)]
     here.run = run
     here.waivers = sorted([*carried, *map(_seen, relevant.values())], key=lambda seen: seen.id)
     here.names = _seen_names(question, waivers, spelled(now))
     here.commits = {**(same[-1].commits if same else {}), **memories.commits}
     here.revoked = _revoked(waivers, memories, same, spelled(now))
-    if same or has_content(here):
+    if same or waivers or here.waivers or here.revoked:
         write_notes(store, [*(notes for notes in inventories if notes not in same), here])
     return [*warnings, *memories.problems]
+
+
+def _clock(notes: Notes, now: datetime.datetime) -> str:
+    """Return the warning about a clock that is behind the last run; "" for one that is not."""
+    if notes.run[:16] <= f"{now + CLOCKS_DIFFER:%Y%m%dT%H%M%SZ}":
+        return ""
+    behind = f"the clock of this machine is behind run {notes.run}"
+    return f"{behind}: waivers and keys that had ended then may count again. Set the clock, and run again"
 
 
 def _growth(judged: Judged, seen: Seen, notes: Notes) -> str:
