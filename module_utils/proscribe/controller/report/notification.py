@@ -67,10 +67,7 @@ class Notification(NamedTuple):
 
 
 def made(subject: str, lines: Sequence[str | Quoted], **facts: object) -> Notification:
-    """Make a notification; `text` among its facts is what chat webhooks show.
-
-    What hosts and their users wrote is in Quoted.
-    """
+    """Make a notification; `text` among its facts is what chat webhooks show. What others wrote is in Quoted."""
     subject = clean(subject)
     shown: list[str] = []
     chat: list[str] = []
