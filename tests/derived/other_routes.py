@@ -130,7 +130,8 @@ ROUTES = (
     Route(
         route="programs that run",
         seen=Claim(
-            "`/proc/PID/exe`: by path, package or sandbox, also of removed files",
+            "`/proc/PID/exe`: by path, package, sandbox, or a mark in the file; also deleted, in memory, or through a "
+            "loader",
             "integration/test_apps_real_flatpak::test_a_running_app_that_was_removed_behind_its_back_is_still_seen",
         ),
         removed=Claim(

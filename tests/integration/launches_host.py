@@ -8,12 +8,17 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
+
+sys.path.append(str(Path(__file__).parents[1] / "unit/controls"))
 
 import pytest
 from machines import Machine
+from made_starts import RCLONE
 from patience import until
 from proscribe.host.audit_program import installable
 from proscribe.host.watch import heartbeat, units
@@ -87,6 +92,7 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
     viber["paths"] = ["/opt/viber", "~/viber"]
     if exceptions:
         viber["exceptions"] = [dict(one) for one in exceptions]
+    rclone = {"name": "rclone", "mode": mode, "packages": {}, "processes": [], "paths": [], **RCLONE}
     settings = {
         "user_notice": NOTIFICATION,
         "grace": 5,
@@ -94,7 +100,7 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
         "exec_control": "off",
         "full_scan_every": 7,
     }
-    apps = {"mode": "enforce", "services": {"viber": viber}, "settings": settings}
+    apps = {"mode": "enforce", "services": {"viber": viber, "rclone": rclone}, "settings": settings}
     return plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
 
 

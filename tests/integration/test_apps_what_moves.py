@@ -222,7 +222,7 @@ def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
 def test_what_go_itself_wrote_is_read(tool: str, require_tool: Callable[[str], str]) -> None:
-    from proscribe.host.controls.apps.portable import elf
+    from proscribe.base import elf
 
     read = evidence.content(Host(), require_tool(tool))
     binary = elf.read(read)

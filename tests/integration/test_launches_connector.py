@@ -1,15 +1,26 @@
-"""The proc connector of a machine's own kernel. Nothing is ended here: what starts is only listened to."""
+"""Starts as a machine's own kernel reports them. Nothing is ended here: what starts is only listened to."""
 
 from __future__ import annotations
 
 import os
 import select
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "unit/controls"))
+
+import made_starts as starts
 import pytest
 from conftest import require_root
-from patience import BUSY
+from made_host import plan
+from patience import BUSY, until
+from proscribe.host.system import Host
+from proscribe.host.watch.restricted import Restricted, sets
+from proscribe.host.watch.starts import daemon as noticing
+from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.proc_events import ProcEvents
 
 pytestmark = pytest.mark.integration
@@ -41,3 +52,45 @@ def test_a_start_is_reported_and_forks_are_not() -> None:
         assert process.pid in seen
     finally:
         events.close()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[noticing.Noticing]:
+    """A daemon that knows of a marked program, and hears of this machine's starts."""
+    require_root()
+    if not starts.may():
+        pytest.skip("needs glibc for x86-64, and user namespaces for users")  # nothing to install
+    monkeypatch.setattr(noticing, "STATE", str(tmp_path / "state"))
+    one = noticing.Noticing([])
+    section = plan(rclone=starts.RCLONE)["controls"]["apps"]
+    one.prefilter = Prefilter(sets(Host(), [section], Restricted(Host(), section)))
+    assert one.sources.fanotify or one.sources.proc_events
+    yield one
+    for source in (one.sources.fanotify, one.sources.proc_events):
+        if source:
+            os.close(source.fileno())
+    os.close(one.sources.mountinfo)
+    os.close(one.inotify.descriptor)
+
+
+ELSEWHERE = ("on an own file system", "over another program")  # the timer's observation finds what has such a path
+
+
+@pytest.mark.parametrize("attack", [name for name in starts.ATTACKS if name not in ELSEWHERE])
+def test_a_marked_program_goes_to_the_verifier_however_it_is_started(daemon: noticing.Noticing, attack: str) -> None:
+    def is_waiting(pid: int) -> bool:
+        daemon.take_starts()
+        if daemon.scan_due is None and not daemon.sources.proc_events:
+            daemon._scan(0.0)  # which the daemon does each half minute there
+        return any(pid in own for own in daemon.waiting.of.values())
+
+    with starts.place_of_user() as place, starts.started(place, starts.ATTACKS[attack]) as process:
+        until(lambda: is_waiting(process.pid), BUSY)
+
+
+def test_programs_without_a_mark_cost_the_verifier_nothing(daemon: noticing.Noticing) -> None:
+    with starts.place_of_user("example.org/owl") as place:
+        for command in (["./notes", "600"], [starts.SLEEP, "600"]):
+            with starts.started(place, command):
+                daemon.take_starts()
+                assert starts.MALLORY not in daemon.waiting.of

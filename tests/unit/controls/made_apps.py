@@ -64,6 +64,23 @@ def go(package: str) -> bytes:
     return elf({".text": bytes(100), ".go.buildinfo": build_info(package)})
 
 
+def marked(program: bytes, package: str) -> bytes:
+    """Add to a real program (64 bits, little-endian) what Go writes into one of that package. It runs as before."""
+    place, count, names = *struct.unpack_from("<Q", program, 40), *struct.unpack_from("<HH", program, 60)
+    table = [program[at : at + 64] for at in range(place, place + 64 * count, 64)]
+    offset, size = struct.unpack_from("<QQ", table[names], 24)
+    strings = program[offset : offset + size] + b".go.buildinfo\0"
+    info_at = len(program) + -len(program) % 16
+    info = build_info(package)
+    strings_at = info_at + len(info)
+    table[names] = table[names][:24] + struct.pack("<QQ", strings_at, len(strings)) + table[names][40:]
+    table.append(struct.pack("<IIQQQQIIQQ", size, 1, 0, 0, info_at, len(info), 0, 0, 16, 0))
+    head = bytearray(program[:64])
+    struct.pack_into("<Q", head, 40, strings_at + len(strings))
+    struct.pack_into("<H", head, 60, count + 1)
+    return bytes(head) + program[64:].ljust(info_at, b"\0")[: info_at - 64] + info + strings + b"".join(table)
+
+
 def pak() -> bytes:
     return struct.pack("<IBxxxHH", 5, 1, 1, 0) + bytes(100)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import made_apps as made
 import pytest
 from made_apps import Read
-from proscribe.host.controls.apps.portable import elf
+from proscribe.base import elf
 
 PACKAGE = "github.com/jpillora/chisel"
 

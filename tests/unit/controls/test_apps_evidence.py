@@ -19,7 +19,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from made_apps import Read
 from properties import examples
-from proscribe.host.controls.apps.portable import appimage_contents, asar, elf, evidence, program_parts, squashfs
+from proscribe.base import elf
+from proscribe.host.controls.apps.portable import appimage_contents, asar, evidence, program_parts, squashfs
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.system import Host
 

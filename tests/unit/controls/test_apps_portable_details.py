@@ -10,7 +10,8 @@ from typing import Any
 import made_apps as made
 import pytest
 from made_apps import Read
-from proscribe.host.controls.apps.portable import appimage_contents, elf, evidence, program_parts, squashfs
+from proscribe.base import elf
+from proscribe.host.controls.apps.portable import appimage_contents, evidence, program_parts, squashfs
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.system import Host, User
 

@@ -39,7 +39,7 @@ def identify(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Callable[[Proce
     monkeypatch.setattr(running, "SYSTEMS", [*map(system, IDS)])
     monkeypatch.setattr(host, "shares_root", lambda process: process.pid < 100)
     desired = Desired(plan(wechat=WECHAT, qq={"processes": ["qq"]})["controls"]["apps"])  # type: ignore[arg-type]
-    return running.identifier(host, desired, PACKAGES, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
+    return running.Identifier(host, desired, PACKAGES, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]})
 
 
 CONTAINED = "in a container, where the path says little, so it is not ended"

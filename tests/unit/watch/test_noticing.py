@@ -33,6 +33,11 @@ class Quiet(Noticing):
     def _note(self) -> None:
         pass
 
+    def of_process(self, pid: int, *more: Any, **named: Any) -> None:
+        """Leave out what others run on this machine."""
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+            super().of_process(pid, *more, **named)
+
 
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Quiet, socket.socket]]:

@@ -193,7 +193,8 @@ def test_what_is_marked_stays_so_where_nothing_can_be_opened_any_more(machine: M
     one = machine.daemon()
     machine.fanotify.refuses = errno.ENOMEM
     for _ in range(2):
-        one._mark()
+        one.sources.mark()
+        one._note()
         assert machine.reported()["by"] == BOTH
 
 

@@ -42,3 +42,24 @@ def test_many_are_remembered() -> None:
     assert len(one.innocent) == 1001
     assert [one.matters(f"/{number}", None) for number in range(1000)] == [False] * 1000
     assert len(one.matter) == 1000
+
+
+@pytest.mark.parametrize(
+    ("shown", "at_its_start", "in_a_scan"),
+    [
+        pytest.param("/memfd:x (deleted)", 0.0, 600.0, id="in memory"),
+        pytest.param("/home/u/x (deleted)", 0.0, 600.0, id="deleted"),
+        pytest.param("/usr/lib/ld-linux-x86-64.so.2", 0.0, 600.0, id="a loader"),
+        pytest.param("/opt/owl/x", 5.0, 5.0, id="a path that says something"),
+        pytest.param("/usr/bin/owl (deleted)", 5.0, 5.0, id="an updated package"),
+    ],
+)
+def test_a_start_whose_path_says_nothing_makes_no_other_one_innocent(
+    shown: str, at_its_start: float, in_a_scan: float
+) -> None:
+    one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    matters = one.matters(shown, prefilter)
+    for running, seconds in ((False, at_its_start), (True, in_a_scan)):
+        key = (*programs.key_of(shown, 7, matters, running), 1000)
+        one.note_innocent([key], 10.0)
+        assert [one.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]

@@ -25,7 +25,7 @@ def of(host: Host, *sections: Any) -> dict[str, Any]:
     return dict(sets(host, sections, Restricted(host, None)))
 
 
-NOTHING = {"parts": [], "exact": [], "stems": [], "store": [], "sandboxes": False, "files": []}
+NOTHING = {"parts": [], "exact": [], "stems": [], "store": [], "modules": [], "sandboxes": False, "files": []}
 
 
 def test_of_no_plan_nothing(tmp_path: Path) -> None:
@@ -41,6 +41,10 @@ def test_of_no_plan_nothing(tmp_path: Path) -> None:
         ({"packages": {"nix": ["owl"], "guix": ["owl-g"]}}, {"store": ["owl", "owl-g"]}),
         ({"packages": {"flatpak": ["org.Owl"]}}, {"parts": ["bwrap"], "sandboxes": True}),
         ({"packages": {"flatpak": []}}, {}),
+        (
+            {"markers": {"go": ["example.org/owl"], "programs": ["owl"]}},
+            {"parts": ["owl"], "modules": ["example.org/owl"]},
+        ),
         ({"mode": "audit"}, {}),
         ({"mode": "waived", "waiver": "w", "packages": {"apt": ["owl"]}}, {}),
         ({"mode": "audit", "otherwise": "enforce", "packages": {"apt": ["owl"]}}, {"parts": ["owl"]}),

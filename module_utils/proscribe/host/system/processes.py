@@ -38,6 +38,7 @@ class Processes(Tools):
         super().__init__(root, run)
         self._users: List[User] | None = None
         self._mounts = ""  # which this process has
+        self._accounts_here = ""  # the user namespace of this process
         self._boot: int | None = None  # when the host booted, in seconds since the epoch; 0 if unknown
 
     def users(self) -> List[User]:
@@ -243,6 +244,17 @@ class Processes(Tools):
             if not self._mounts:
                 self._mounts = os.readlink(self._real("/proc/self/ns/mnt"))
             return self._link(process.pid, "root") == "/" and self._link(process.pid, "ns/mnt") == self._mounts
+        except OSError:
+            return False
+
+    def has_own_accounts(self, process: Process) -> bool:
+        """Return whether a process is in a user namespace that is not this one's. There a user mounts what he likes at
+        any path.
+        """
+        try:
+            if not self._accounts_here:
+                self._accounts_here = os.readlink(self._real("/proc/self/ns/user"))
+            return os.readlink(self._real(f"/proc/{process.pid}/ns/user")) != self._accounts_here
         except OSError:
             return False
 

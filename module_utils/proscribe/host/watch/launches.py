@@ -19,10 +19,11 @@ from .state import files
 
 # What the daemon consists of, each after those that it needs.
 NAMES = (
-    *("fanotify", "inotify", "mounts", "prefilter", "proc_events", "process_users"),
+    *("fanotify", "inotify", "mounts", "prefilter", "marks", "proc_events", "process_users"),
     *("programs", "reported", "sources", "verifier", "waiting"),
 )
-LIGHT = ("base.tuples", *(f"host.watch.starts.{name}" for name in NAMES))
+BELOW = ("base.tuples", "base.elf", "base.program_places")
+LIGHT = (*BELOW, *(f"host.watch.starts.{name}" for name in NAMES))
 DAEMON = "host.watch.starts.daemon"
 PACKAGES = ("base", "host", "host.watch", "host.watch.starts")
 # Loads these modules out of an unnamed file, and runs the last one: what its process needs, and nothing else.

@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Collection, Iterator, Mapping, Sequence
 
+from ...base.program_places import is_starter_name
 from ...base.tuples import NamedTuple
 from ..controls.apps.desired import Desired
 from ..controls.apps.observed import RUNNABLE, Observed
@@ -19,7 +20,7 @@ from ..controls.apps.portable import scan, user_dirs
 from ..controls.apps.portable.names import SHARED, Names
 from ..controls.apps.portable.scan import PortableApp, Region
 from ..controls.apps.portable.scan_cache import remembered, stamped
-from ..controls.apps.running import Running, identifier, restored, running
+from ..controls.apps.running import Identifier, Running, restored, running
 from ..controls.apps.systems.installed import installed
 from ..controls.apps.systems.package import Package
 from ..controls.apps.systems.registry import ON_DEMAND, SYSTEMS
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 APART = Limits(seconds=1.0)  # for one start
 SECONDS = 0.4  # of it for what lies around a program, and as many for what its user has installed
 IN_ALL = 3.0  # for all starts that are verified together: whoever asks waits for an answer
+MOST_PROGRAMS = 8  # of one process, around which is looked
 NIX = ("nix", "guix")
 FLATPAK = "flatpak"
 BWRAP = "bwrap"  # begins a sandbox of flatpak's; what is in it becomes known a moment later
@@ -70,7 +72,7 @@ class Restricted:
         self.home_users = {user.home: user for user in self.users if scan.is_home(user)}
         self.names = Names(self.desired.services, self.home_users)
         self.packages = [(self.desired.packages[p.manager][p.id], p) for p in self._packages()]
-        self.identify = identifier(host, self.desired, self.packages, self.homes, {})
+        self.identify = Identifier(host, self.desired, self.packages, self.homes, {})
 
     def _packages(self) -> Iterator[Package]:
         """What is installed for the host, and for root."""
@@ -160,9 +162,10 @@ class Restricted:
         found = running(self.host, self.identify, [process])
         own: list[Package] = []
         unseen: list[str] = []
-        if _is_open(found) and self._in_a_place_of_users(process.exe):
+        paths = [path for path in self._paths(process) if self._in_a_place_of_users(path)] if _is_open(found) else []
+        if paths:
             with self._budget(unseen):
-                found = self._as_a_portable_app(process)
+                found = self._as_a_portable_app(process, paths)
             if _is_open(found):
                 with self._budget(unseen):
                     own = self._packages_of(self.host.owner(process), unseen)
@@ -170,6 +173,15 @@ class Restricted:
             if unseen and _is_open(found):
                 raise Unseen(unseen[0])
         yield found, own
+
+    def _paths(self, process: Process) -> list[str]:
+        """Return the paths of a process's programs. Raises Unseen for a dynamic loader that has not mapped one yet."""
+        if not self.identify.needs_content(process):
+            return [process.exe]
+        paths = [program.path for program in self.identify.contents.programs(process)]
+        if paths == [process.exe] and is_starter_name(process.exe.rpartition("/")[2]):
+            raise Unseen(f"{process.exe} has no program mapped yet")
+        return paths
 
     def _in_a_place_of_users(self, path: str) -> bool:
         below = self._home_of(path) or path.startswith(tuple(f"{place}/" for place in scan.PLACES))
@@ -188,11 +200,11 @@ class Restricted:
 
     def _identified(self, process: Process, own: Sequence[Package], certain: Mapping[str, list[str]]) -> list[Running]:
         packages = [*self.packages, *self._with_services(own)]
-        return running(self.host, identifier(self.host, self.desired, packages, self.homes, certain), [process])
+        return running(self.host, Identifier(self.host, self.desired, packages, self.homes, certain), [process])
 
-    def _as_a_portable_app(self, process: Process) -> list[Running]:
-        """What a process is by its file and what lies beside it."""
-        apps = self._portable_apps(process.exe)
+    def _as_a_portable_app(self, process: Process, paths: Sequence[str]) -> list[Running]:
+        """What a process is by its files and what lies beside them."""
+        apps = [app for path in paths[:MOST_PROGRAMS] for app in self._portable_apps(path)]
         certain = {app.path: app.services for app in apps if not app.doubt and app.kind in RUNNABLE}
         return self._identified(process, (), certain)
 
@@ -247,6 +259,7 @@ def sets(host: Host, sections: Sequence[Section], restricted: Restricted) -> Set
     exact: set[str] = set()
     stems: set[str] = set()
     store: set[str] = set()
+    modules: set[str] = set()
     flatpaks = False
     for section in sections:
         services = {id_: entry for id_, entry in section["services"].items() if _may_be_enforced(entry)}
@@ -254,6 +267,7 @@ def sets(host: Host, sections: Sequence[Section], restricted: Restricted) -> Set
         names = Names(services)
         parts.update(names.programs, names.marked)
         stems.update(names.stems)
+        modules.update(module for of in names.markers.values() for module in of.get("go", ()))
         for path in desired.paths:
             particular = [part for part in path.split("/") if part and part not in COMMON and part != "~"]
             parts.update(particular[-1:])
@@ -275,6 +289,7 @@ def sets(host: Host, sections: Sequence[Section], restricted: Restricted) -> Set
         "exact": sorted(exact),
         "stems": sorted(stems),
         "store": sorted(store),
+        "modules": sorted(modules),
         "sandboxes": flatpaks,
         "files": databases,
     }

@@ -67,6 +67,7 @@ class Sets(TypedDict, total=False):
     parts: list[str]  # names of programs and directories, anywhere in a path
     exact: list[str]  # whole paths
     stems: list[str]  # how the names of portable apps begin, folded
+    modules: list[str]  # of Go, from which restricted programs are built
     store: list[str]  # names of packages of Nix and Guix
     sandboxes: bool  # whether apps of flatpak's matter
     files: list[str]  # what a change of calls for new sets

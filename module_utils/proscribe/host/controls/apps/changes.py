@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Collection, Iterator, Mapping, Seque
 
 from ....base.moments import stamp
 from ...system import ControlError, Ending, Host, Process, Unseen, escaped
-from ...system.forked import LIMITS, run_apart
+from ...system.forked import LIMITS, Limits, run_apart
 from ..base import Action, Changes, Refusal
 from ..users_tools import SPENT
 from . import install_block, protected, user_notice
@@ -16,7 +16,7 @@ from . import removed as memory
 from .blocks.parts import BlockPart
 from .blocks.tries import TRIED
 from .execution import fapolicyd_changes
-from .observed import Observed, Running, observe_apps
+from .observed import Identity, Observed, Running, observe_apps
 from .portable import evidence
 from .portable.names import Names
 from .portable.scan import PortableApp
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 CHECKING_SECONDS = 60.0  # for all that is checked of one user's portable apps before they move
+READ = Limits(seconds=5)  # for what one process runs
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # whose packages make up the system itself
 
 
@@ -92,7 +93,7 @@ def _ends(host: Host, observed: Observed, grace: float) -> tuple[list[Action], l
     endings: dict[str, list[Ending]] = {}  # by user
 
     def restricted(running: Running, process: Process) -> bool:
-        identity = observed.identify(process)
+        identity = _identify(observed, process)
         if identity is None or identity.doubt:
             return False
         now = running._replace(identity=identity, processes=[process])  # it may be another program by now
@@ -130,6 +131,17 @@ def _list_again(
         program = by_path.get(process.exe)
         if program and process.pid not in lineage and host.user_of(process) == uid:
             yield process, program
+
+
+def _identify(observed: Observed, process: Process) -> Identity | None:
+    """Identify a process; apart, where something of it has to be read, which its user may have made to hang."""
+    if not observed.identify.needs_content(process):
+        return observed.identify(process)
+    try:
+        row = run_apart(lambda: observed.identify(process), READ)
+    except (Unseen, ControlError):
+        return None
+    return Identity(*row) if row else None
 
 
 def _removals(host: Host, observed: Observed) -> tuple[list[Action], list[Refusal], dict[str, set[str]]]:

@@ -5,7 +5,7 @@ The host's own part is observed here; that of users in a process of its own, one
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import NOTHING_KNOWN, Finding, concerns, exception_for
@@ -18,9 +18,9 @@ from .portable import launchers, scan, user_dirs
 from .portable.names import Names
 from .portable.scan import PortableApp, Region
 from .portable.scan_cache import Memory, remembered, stamped
+from .running import Identifier, placed, running
 from .running import Identity as Identity
 from .running import Running as Running
-from .running import identifier, placed, restored, running
 from .systems.installed import brought_by, installed, present
 from .systems.package import Package, PackageSystem
 from .systems.registry import SYSTEMS
@@ -28,6 +28,7 @@ from .systems.registry import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import Section
 
+ROOTS_READ = -1  # in place of root's number, for processes of which something has to be read
 RUNNABLE = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
 
@@ -37,7 +38,7 @@ class Observed(NamedTuple):
     desired: Desired
     packages: list[tuple[list[str], Package]]
     running: list[Running]
-    identify: Callable[[Process], Identity | None]
+    identify: Identifier
     unseen: dict[str, str]
     portable_apps: Sequence[PortableApp] = ()
     memory: Memory | None = None  # for the next observation; None where nothing was scanned
@@ -116,7 +117,7 @@ def observe_apps(host: Host, section: Section) -> Observed:
     for app in [*scanned.found, *started, *web_apps, *theirs.portable_apps]:
         services = desired.claimed(app.services)
         portable_apps.append(app._replace(services=desired.holders(services, app.finding())))
-    identify = identifier(host, desired, packages, homes, _certain(portable_apps))
+    identify = Identifier(host, desired, packages, homes, _certain(portable_apps))
     runs, reasons = _running(host, identify)
     runs = [placed(program, desired, [package for _, package in packages]) for program in runs]
     why = _unseen(host, desired, [*blind, *theirs.blind], [*scanned.unseen, *unread, *theirs.unseen], reasons)
@@ -199,17 +200,18 @@ def _owner(path: str, homes: Mapping[str, User]) -> User | None:
     return next((user for home, user in homes.items() if path.startswith(home + "/")), None)
 
 
-def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tuple[list[Running], list[str]]:
-    """What runs, and why that may not be all. Programs of users are observed in a process of its own."""
+def _running(host: Host, identify: Identifier) -> tuple[list[Running], list[str]]:
+    """What runs, and why that may not be all. Programs of users are observed in a process of its own, and so is what
+    has to be read of any program.
+    """
     processes, hidden = host.processes()
-    by_user: dict[int, list[Process]] = {}
-    for process in _candidates(host, identify, processes):
-        by_user.setdefault(host.user_of(process), []).append(process)
-    found = running(host, identify, by_user.pop(0, []))
+    candidates = _candidates(host, identify, processes)
+    identities = {process.pid: identify(process) for process in candidates.pop(0, ())}
     reasons = []
-    for uid, parts, why in each(sorted(by_user), lambda uid: running(host, identify, by_user[uid])):
-        found += [restored(row) for row in parts]
-        reasons += [f"{host.account(uid).name}: {why}"] if why else []
+    for uid, rows, why in each(sorted(candidates), lambda uid: _identities(identify, candidates[uid])):
+        identities.update((pid, Identity(*row)) for pid, row in rows)
+        reasons += [f"{host.account(max(uid, 0)).name}: {why}"] if why else []
+    found = running(host, lambda process: identities.get(process.pid), processes)
     # Without root, a host may even hide that there are other users' processes (hidepid, see proc(5)).
     if not host.privileged:
         return found, [*reasons, "the programs of other users cannot be seen"]
@@ -217,21 +219,39 @@ def _running(host: Host, identify: Callable[[Process], Identity | None]) -> tupl
     return found, [*reasons, *more]
 
 
-def _candidates(
-    host: Host, identify: Callable[[Process], Identity | None], processes: Sequence[Process]
-) -> list[Process]:
+def _identities(identify: Identifier, processes: Sequence[Process]) -> Iterator[tuple[int, Identity]]:
+    """What some processes are, with their numbers: first by their paths, then those of which more has to be read."""
+    more: list[Process] = []
+    for process in processes:
+        if identity := identify.by_path(process):
+            yield process.pid, identity
+        if (identity is None or identity.doubt) and identify.needs_content(process):
+            more.append(process)
+    for process in more:
+        if identity := identify.by_content(process):
+            yield process.pid, identity
+
+
+def _candidates(host: Host, identify: Identifier, processes: Sequence[Process]) -> dict[int, list[Process]]:
     """The processes that may be something, by what the kernel alone says of them: nearly all are nothing, and cost
-    nothing more.
+    nothing more. By user; root's of which something has to be read are by `ROOTS_READ`.
     """
+    found: dict[int, list[Process]] = {}
     host.asks_roots = False
     try:
-        return [process for process in processes if _may_be(identify, process)]
+        for process in processes:
+            may_be, reads = _may_be(identify, process)
+            if may_be:
+                uid = host.user_of(process)
+                found.setdefault(uid if uid or not reads else ROOTS_READ, []).append(process)
     finally:
         host.asks_roots = True
+    return found
 
 
-def _may_be(identify: Callable[[Process], Identity | None], process: Process) -> bool:
+def _may_be(identify: Identifier, process: Process) -> tuple[bool, bool]:
+    """Whether a process may be something, and whether that has to be read."""
     try:
-        return identify(process) is not None
+        return identify(process) is not None, False
     except RootNotRead:
-        return True
+        return True, identify.needs_content(process)

@@ -7,16 +7,22 @@ making, which answers when it likes.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
+from ....base.program_places import is_starter_name, is_system_place
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
 from ...system import Host, Process, escaped
+from ...system.processes import RootNotRead
 from .desired import Desired
 from .systems.package import Package
 from .systems.registry import SYSTEMS
 
+if TYPE_CHECKING:
+    from .content import Contents, Program
+
 SANDBOXING = ("flatpak", "snap")  # a program of theirs is known by its sandbox, whichever its executable is
+CONTAINED = "in a container, {}so it is not ended"
 LONGEST_PATH = 4096  # bytes that the kernel takes for one
 
 
@@ -28,6 +34,8 @@ class Identity(NamedTuple):
     manager: str = ""  # the package system that says so
     package: str = ""  # and the package that it belongs to
     doubt: str = ""  # why it may be something else, so that it is not ended; "" if it is certain
+    path: str = ""  # of the program, where the process has another executable
+    how: str = ""  # in words: by which mark it is known, and how it was started
 
 
 class Running(NamedTuple):
@@ -43,11 +51,11 @@ class Running(NamedTuple):
     def finding(self) -> Finding:
         first, *others = self.processes
         more = f" and {len(others)} more" if others else ""
-        details = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.doubt]
+        details = [f"pid {first.pid}{more}", f"started {self.started}", self.identity.how, self.identity.doubt]
         detail = ", ".join(filter(None, details))
         scope = f"user:{self.user}"
-        id_, exe = escaped(self.identity.id), escaped(first.exe)  # its user may have given it any name
-        return Finding("process", id_, self.identity.manager, self.version, scope, exe, detail)
+        id_, path = escaped(self.identity.id), escaped(self.identity.path or first.exe)  # its user may have named it
+        return Finding("process", id_, self.identity.manager, self.version, scope, path, detail)
 
 
 def restored(row: Sequence[Any]) -> Running:
@@ -56,33 +64,92 @@ def restored(row: Sequence[Any]) -> Running:
     return Running(Identity(*identity), user, started, [Process(*process) for process in processes], *rest)
 
 
-def identifier(
-    host: Host,
-    desired: Desired,
-    packages: Sequence[tuple[list[str], Package]],
-    homes: set[str],
-    certain: Mapping[str, list[str]],
-) -> Callable[[Process], Identity | None]:
-    """What identifies a process. `certain` are paths of portable apps that programs run from, with their services."""
-    programs: list[tuple[str, Callable[[Process], str]]] = []
-    for system in SYSTEMS:
-        found = [package for _, package in packages if package.manager == system.MANAGER]
-        programs.append((system.MANAGER, system.programs(host, desired.packages[system.MANAGER].keys(), found)))
+class Identifier:
+    """What identifies processes of a host."""
 
-    def identify(process: Process) -> Identity | None:
-        base = process.exe.rpartition("/")[2]
-        for manager, program in programs:
+    def __init__(
+        self,
+        host: Host,
+        desired: Desired,
+        packages: Sequence[tuple[list[str], Package]],
+        homes: set[str],
+        certain: Mapping[str, list[str]],
+    ) -> None:
+        self.host = host
+        self.desired = desired
+        self.homes = homes
+        self.certain = certain
+        self.markers = {service: entry["markers"] for service, entry in desired.services.items() if "markers" in entry}
+        self.marked = {name for of in self.markers.values() for name in of.get("programs", ())}
+        self._contents: Contents | None = None
+        self.programs: list[tuple[str, Callable[[Process], str]]] = []
+        for system in SYSTEMS:
+            installed = [package for _, package in packages if package.manager == system.MANAGER]
+            ids = desired.packages[system.MANAGER].keys()
+            self.programs.append((system.MANAGER, system.programs(host, ids, installed)))
+
+    def __call__(self, process: Process) -> Identity | None:
+        """Identify a process by its path, and where that is not certain by what it runs. Raises RootNotRead where the
+        host may not read that, and Unseen.
+        """
+        identity = self.by_path(process)
+        if (identity and not identity.doubt) or not self.needs_content(process):
+            return identity
+        if not self.host.asks_roots:
+            raise RootNotRead
+        return self.by_content(process) or identity
+
+    def needs_content(self, process: Process) -> bool:
+        """Return whether a process's path says too little, by what the kernel alone says of it."""
+        name = process.exe.rpartition("/")[2]
+        outside = not is_system_place(process.exe)
+        return outside or is_starter_name(name) or name in self.marked or self.host.has_own_accounts(process)
+
+    @property
+    def contents(self) -> Contents:
+        """What reads the programs of processes."""
+        if self._contents is None:
+            from .content import Contents  # only a host with such a process pays for it
+
+            self._contents = Contents(self.host, self.markers)
+        return self._contents
+
+    def by_path(self, process: Process) -> Identity | None:
+        """Identify a process by the path of its executable."""
+        desired, base = self.desired, process.exe.rpartition("/")[2]
+        for manager, program in self.programs:
             if id_ := program(process):
                 return Identity(desired.packages[manager][id_], id_ if manager in SANDBOXING else base, manager, id_)
-        if services := below(process.exe, homes, desired.paths) or below(process.exe, set(), certain):
-            if host.shares_root(process):
-                return Identity(services, base)
-            return Identity(services, base, doubt="in a container, where the path says little, so it is not ended")
+        if services := below(process.exe, self.homes, desired.paths) or below(process.exe, set(), self.certain):
+            doubt = "" if self.host.shares_root(process) else CONTAINED.format("where the path says little, ")
+            return Identity(services, base, doubt=doubt)
         if services := desired.names.get(base, []):
             return Identity(services, base, doubt="known by its name alone, so it is not ended")
         return None
 
-    return identify
+    def by_content(self, process: Process) -> Identity | None:
+        """Identify a process by the marks in what it runs, and by the path of what its executable has started."""
+        doubtful: Identity | None = None
+        for program in self.contents.programs(process):
+            identity = None if program.path == process.exe else self._started(process, program)
+            if services := self.contents.services(program):
+                identity = identity if identity and not identity.doubt else self._marked(process, program, services)
+            if identity and not identity.doubt:
+                return identity
+            doubtful = doubtful or identity
+        return doubtful
+
+    def _started(self, process: Process, program: Program) -> Identity | None:
+        identity = self.by_path(process._replace(exe=program.path))
+        return identity and identity._replace(path=program.path, how=program.how)
+
+    def _marked(self, process: Process, program: Program, services: list[str]) -> Identity:
+        from .content import built_from
+
+        how = ", ".join(filter(None, [escaped(built_from(program.package)), program.how]))
+        path = "" if program.path == process.exe else program.path
+        doubt = "" if self.host.shares_root(process) else CONTAINED.format("")
+        return Identity(self.desired.claimed(services), program.name, doubt=doubt, path=path, how=how)
 
 
 def running(host: Host, identify: Callable[[Process], Identity | None], processes: Iterable[Process]) -> list[Running]:

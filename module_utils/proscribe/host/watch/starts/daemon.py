@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from . import reported
 from .fanotify import is_loader
 from .inotify import OPENED, Inotify
-from .prefilter import Prefilter, link
+from .prefilter import Prefilter, link, plain
 from .process_users import observes, owner_of, user_of
-from .programs import Programs
+from .programs import CONTENT, HIDDEN, PASSES, Programs, key_of
 from .reported import HEARTBEAT, STATE
 from .sources import Sources
 from .verifier import ANSWERS_WITHIN, Verifier
@@ -37,6 +37,7 @@ SETTLE = 0.01  # seconds after the first event: then its process is the new prog
 PAUSE = 0.04  # seconds between two bundles: a thousand events cost one wake-up
 LONGEST = 500  # characters of the path of each: its end
 SCAN_EVERY = 5.0  # seconds between two scans of /proc, which follow lost events
+SCAN_ANYWAY = 30.0  # and where no kernel reports processes: a program that a loader starts is no file that is run
 MOUNTS_EVERY = 0.5
 CHANGED = 2.0  # seconds after a change of the plan or of what is installed, until it is read
 READ_EVERY = 10.0  # and between two of these
@@ -83,10 +84,6 @@ class Noticing:
         self.sources.open(self.poll)
         if not self.sources.fanotify:  # nobody reports whose heartbeat it is, but that there was one
             self.inotify.watch(HEARTBEAT.rpartition("/")[0], OPENED)
-        self._note()
-
-    def _mark(self) -> None:
-        self.sources.mark()
         self._note()
 
     def _note(self) -> None:
@@ -148,9 +145,10 @@ class Noticing:
         if self.mounts_due is not None and self.mounts_due <= now:
             self.mounts_due = None
             self.poll.register(self.sources.mountinfo, select.POLLPRI)
-            self._mark()
+            self.sources.mark()
+            self._note()
         if self.scan_due is not None and self.scan_due <= now and self.prefilter:
-            self.scan_due = None
+            self.scan_due = None if self.sources.proc_events else now + SCAN_ANYWAY
             self.scanned_at = now
             self._scan(now)
         if self.verifier and self.verifier.busy_until:
@@ -170,23 +168,21 @@ class Noticing:
 
     def take_starts(self) -> None:
         """Take all events that are there."""
-        seen: set[int] = set()
+        seen: dict[int, str] = {}
         beats = self.beats
         now = time.monotonic()
         for files, lost in self.sources.files():
             for descriptor, pid in files:
                 try:
-                    if pid > 0:
-                        seen.add(pid)
-                        self._of_file(descriptor, pid, now)
+                    if pid > 0 and (shown := self._of_file(descriptor, pid, now)):
+                        seen[pid] = shown
                 finally:
                     os.close(descriptor)
             if lost:
                 self._lost(now)
         for processes, lost in self.sources.processes():
             for pid in processes:
-                if pid not in seen:
-                    self.of_process(pid, now)
+                self.of_process(pid, now, seen.get(pid))
             if lost:
                 self._lost(now)
         if self.beats is not beats:
@@ -198,43 +194,47 @@ class Noticing:
         if self.every and observes(pid):
             self.missed_due = time.monotonic() + self.every + MISSED
 
-    def _of_file(self, descriptor: int, pid: int, now: float) -> None:
-        path = link(f"/proc/self/fd/{descriptor}")
-        if path == HEARTBEAT and (seen := os.fstat(descriptor)).st_uid == 0 and not seen.st_mode & 0o077:
+    def _of_file(self, descriptor: int, pid: int, now: float) -> str:
+        """Take the start of a file; its path as the kernel shows it, "" for what is no program of the process."""
+        shown = link(f"/proc/self/fd/{descriptor}")
+        if shown == HEARTBEAT and (seen := os.fstat(descriptor)).st_uid == 0 and not seen.st_mode & 0o077:
             self._beat(pid)
-            return
-        new = path not in self.programs.matter
-        matters = self.programs.matters(path, self.prefilter)
-        if new and not matters and self.sources.fanotify and is_loader(path) and os.fstat(descriptor).st_uid == 0:
-            try:  # noqa: SIM105 - contextlib takes more memory than all of this
-                self.sources.fanotify.leave_out(f"/proc/self/fd/{descriptor}")
-            except OSError:
-                pass
-        if matters:
+            return ""
+        new = shown not in self.programs.matter
+        matters = self.programs.matters(shown, self.prefilter)
+        if (matters == HIDDEN or new) and is_loader(shown) and os.fstat(descriptor).st_uid == 0:
+            if new:
+                self.sources.leave_out(descriptor)
+            return ""
+        if matters and self.prefilter:
             seen = os.fstat(descriptor)
-            self._may_be(pid, path, (seen.st_dev, seen.st_ino, seen.st_ctime_ns), now)
+            file = (seen.st_dev, seen.st_ino, seen.st_ctime_ns)
+            if matters != CONTENT or not self.programs.is_unmarked(file, descriptor, self.prefilter):
+                self._may_be(pid, plain(shown), file, now)
+        return shown
 
-    def of_process(self, pid: int, now: float) -> None:
-        """A process of which only its number is known."""
-        path = link(f"/proc/{pid}/exe")
-        if path and self.programs.matters(path, self.prefilter):
-            self._may_be(pid, path, (path,), now)
+    def of_process(self, pid: int, now: float, seen: str | None = None, running: bool = False) -> None:
+        """Take a process of which only its number is known, beside the path of a file that it was seen to start."""
+        shown = link(f"/proc/{pid}/exe")
+        if shown and shown != seen:
+            matters = self.programs.matters(shown, self.prefilter)
+            if matters not in (PASSES, CONTENT):
+                self._may_be(pid, plain(shown), key_of(shown, pid, matters, running), now)
 
     def _may_be(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
         user = user_of(pid)
         if user is None:  # it has ended
             return
         key = (*file, user)
-        if self.programs.is_innocent(key, now):
-            return
-        if not self.waiting.add(Start(pid, path, key, owner_of(pid, user), now)):
+        innocent = self.programs.is_innocent(key, now)
+        if not innocent and not self.waiting.add(Start(pid, path, key, owner_of(pid, user), now)):
             self._lost(now)
 
     def _lost(self, now: float) -> None:
         """Something was not seen: /proc has all that runs."""
         self.lost += 1
-        if self.scan_due is None:
-            self.scan_due = max(now, self.scanned_at + SCAN_EVERY)
+        due = max(now, self.scanned_at + SCAN_EVERY)
+        self.scan_due = due if self.scan_due is None else min(due, self.scan_due)
 
     def _scan(self, now: float) -> None:
         try:
@@ -244,7 +244,7 @@ class Noticing:
             return
         for name in names:
             if name.isdigit():
-                self.of_process(int(name), now)
+                self.of_process(int(name), now, running=True)
 
     # -- the verifier
 

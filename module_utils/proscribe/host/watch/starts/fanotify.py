@@ -14,6 +14,8 @@ import ctypes
 import os
 import struct
 
+from ....base.program_places import is_loader_name
+
 CLOEXEC, NONBLOCK, CLASS_NOTIF = 0x1, 0x2, 0x0
 ADD, IGNORED, IGNORED_SURVIVES, FILESYSTEM = 0x1, 0x20, 0x40, 0x100
 OPEN_EXEC, OVERFLOW = 0x1000, 0x4000
@@ -22,8 +24,6 @@ HEAD = struct.Struct("=IBBHQii")  # length, version, reserved, length of the hea
 LARGE_FILE = 0o100000  # O_LARGEFILE, which Python has as 0 where it is the default
 BUFFER = 4096  # bytes: at most 170 events, each with a descriptor, of the 1,024 that a process has by default
 AT_FDCWD = -100
-# The dynamic loader is opened for every start. What has such a name, and is root's alone, the kernel leaves out.
-LOADERS = ("ld-linux", "ld-musl", "ld64.so", "ld.so", "ld-2.")
 
 
 def parsed(content: bytes) -> tuple[list[tuple[int, int]], bool]:
@@ -88,5 +88,7 @@ class Fanotify:
 
 
 def is_loader(path: str) -> bool:
-    """Whether a path is a dynamic loader's, where nobody but root can have put it."""
-    return path.rpartition("/")[2].startswith(LOADERS) and path.startswith(("/lib", "/usr/lib"))
+    """Whether a path is a dynamic loader's, where nobody but root can have put it. Each start opens the loader, so the
+    kernel leaves it out.
+    """
+    return is_loader_name(path.rpartition("/")[2]) and path.startswith(("/lib", "/usr/lib"))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ....base.elf import is_built_from
+from ....base.program_places import DELETED, is_system_place
+
 if TYPE_CHECKING:
     from ....model.types.watch import Sets
 
-DELETED = " (deleted)"
-SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")  # where only packages put anything: no portable app is there
-LOCAL = "/usr/local/"  # but there
 STORES = ("/nix/store/", "/gnu/store/")
 SANDBOX = "/app/"  # where an app of flatpak's is, as it sees itself
 BWRAP = "bwrap"  # which begins every sandbox of flatpak's
@@ -30,20 +30,26 @@ class Prefilter:
         self.exact = frozenset(sets.get("exact", ()))
         self.stems = frozenset(sets.get("stems", ()))
         self.store = tuple(sets.get("store", ()))
+        self.modules = tuple(sets.get("modules", ()))
         self.sandboxes = bool(sets.get("sandboxes"))
+        self.restricts = bool(self.parts or self.exact or self.stems or self.store or self.modules)
         self.shortest = min(map(len, self.stems), default=LONGEST_STEM + 1)
 
     def may_be(self, path: str) -> bool:
         """Whether a program of that path may be restricted. It costs about a microsecond."""
         if path in self.exact or not self.parts.isdisjoint(path.split("/")):
             return True
-        if path.startswith(SYSTEM) and not path.startswith(LOCAL):
+        if is_system_place(path):
             return False
         if self.sandboxes and path.startswith(SANDBOX):
             return True
         if self.store and path.startswith(STORES):
             return path.split("/", 4)[3][DIGEST:].startswith(self.store)
         return self._begins_like_one(path.rpartition("/")[2])
+
+    def is_marked(self, package: str) -> bool:
+        """Whether a program that was built from a Go package is restricted."""
+        return is_built_from(package, self.modules)
 
     def _begins_like_one(self, name: str) -> bool:
         if not self.stems:
@@ -60,8 +66,8 @@ def plain(path: str) -> str:
 
 
 def link(path: str) -> str:
-    """Where a link of /proc leads, by the kernel's own word; "" if it is gone."""
+    """Where a link of /proc leads, by the kernel's own word, with its " (deleted)"; "" if it is gone."""
     try:
-        return plain(os.readlink(path))
+        return os.readlink(path)
     except OSError:
         return ""

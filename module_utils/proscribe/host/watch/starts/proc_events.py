@@ -25,6 +25,7 @@ HEAD = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, number, sender
 CONNECTOR = struct.Struct("=IIIIHH")  # cn_msg: index, value, number, acknowledged, length, flags
 EVENT = struct.Struct("=IIQ")  # kind, processor, time
 PIDS = struct.Struct("=ii")  # of an exec: thread, process
+ALONE = struct.Struct("=IHHIIIIIIHHIIQii")  # all of that, of an exec: as the kernel sends each start
 FIRST = HEAD.size + CONNECTOR.size  # where the event begins
 BUFFER = 8192
 ROOM = 4 * 1024 * 1024  # bytes for events that are not yet read
@@ -50,6 +51,10 @@ def parsed(content: bytes) -> list[tuple[int, bytes]]:
 
 def started(content: bytes) -> list[int]:
     """The numbers of the processes that became another program, in what was read."""
+    if len(content) >= ALONE.size:
+        length, _, _, _, _, index, value, _, _, _, _, kind, _, _, _, pid = ALONE.unpack_from(content)
+        if length == len(content) and (index, value, kind) == (GROUP, GROUP, EXEC):
+            return [pid]
     execs = (body for kind, body in parsed(content) if kind == EXEC and len(body) >= PIDS.size)
     return [PIDS.unpack_from(body)[1] for body in execs]
 

@@ -87,6 +87,14 @@ class Sources:
         finally:
             os.close(descriptor)
 
+    def leave_out(self, descriptor: int) -> None:
+        """Have an open file no more reported, where the kernel permits that."""
+        try:
+            if self.fanotify:
+                self.fanotify.leave_out(f"/proc/self/fd/{descriptor}")
+        except OSError:
+            pass
+
     def files(self) -> Iterator[tuple[list[tuple[int, int]], bool]]:
         """The files that were run, open, each with its process; and whether something was lost."""
         yield from _read(self.fanotify.read, MOST_READS) if self.fanotify else ()

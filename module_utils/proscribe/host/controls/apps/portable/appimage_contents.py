@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Collection, Sequence
 
-from . import asar, elf
+from .....base import elf
+from .....base.elf import Read
+from . import asar
 from .desktop_entries import parse, started
-from .elf import Read
 from .squashfs import Archive, Unreadable
 
 ENTRY = 64 * 1024  # bytes of a desktop entry

@@ -10,8 +10,8 @@ import json
 import struct
 from typing import Any, Iterator, Mapping
 
+from .....base.elf import Read
 from .....base.tuples import NamedTuple
-from .elf import Read
 
 LARGEST = 1024 * 1024  # bytes of a header; a larger one is not read
 MANIFEST = 256 * 1024  # bytes of a package.json

@@ -12,10 +12,12 @@ import struct
 from functools import partial
 from typing import Collection, Mapping
 
+from .....base import elf
+from .....base.elf import Read, is_elf
 from .....base.tuples import NamedTuple
 from ....system import Host, escaped
-from . import appimage_contents, asar, elf
-from .elf import Read, is_elf
+from ..content import built_from
+from . import appimage_contents, asar
 from .names import Names
 from .program_parts import ENTRY, FRAME, HEAD, LIBRARY, Own, Test, TooLarge, is_program
 
@@ -124,9 +126,7 @@ def tool(host: Host, path: str, names: Names, service: str) -> Known | None:
     modules = names.markers.get(service, {}).get("go", ())
     binary = elf.read(content(host, path)) if modules else None
     package = elf.go_package(content(host, path), binary) if binary else ""
-    if package and any(f"{package}/".startswith(f"{module}/") for module in modules):
-        return Known(f"a program built from {package[:120]}")
-    return None
+    return Known(built_from(package)) if elf.is_built_from(package, modules) else None
 
 
 def around(host: Host, directory: str, names: Names, name: str) -> set[str]:

@@ -13,9 +13,10 @@ import stat
 import struct
 from typing import Callable, Collection, FrozenSet, Mapping
 
+from .....base import elf
 from .....base.tuples import NamedTuple
 from ....system import Host
-from . import asar, elf
+from . import asar
 
 HEAD = 512  # bytes of a file that are checked
 MOST = 5_000  # files of a directory, with all below it

@@ -11,8 +11,8 @@ import struct
 import zlib
 from typing import Callable, Iterator
 
+from .....base.elf import Read
 from .....base.tuples import NamedTuple
-from .elf import Read
 
 MAGIC = b"hsqs"
 BLOCK = 8192  # bytes of inodes and names in one piece

@@ -7,9 +7,9 @@ read: tables of at most some hundred entries, texts of at most some kilobytes.
 from __future__ import annotations
 
 import struct
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Iterable, Mapping, Sequence
 
-from .....base.tuples import NamedTuple
+from .tuples import NamedTuple
 
 Read = Callable[[int, int], bytes]  # offset and size: the bytes that a file has there, fewer or none at its end
 
@@ -18,7 +18,8 @@ MOST = 512  # sections or segments; large programs have fifty
 NAMES = 64 * 1024  # bytes of their names
 TEXT = 16 * 1024  # bytes of a text that is read
 GO = b"\xff Go buildinf:"
-_KINDS = (2, 3)  # a program at a fixed address, and one (or a library) at any
+FIXED, MOVABLE = 2, 3  # a program at a fixed address, and one (or a library) at any
+_INTERPRETER = 3  # the kind of segment that names the dynamic loader
 _WRITABLE = 2
 
 
@@ -30,6 +31,8 @@ class Elf(NamedTuple):
     sections: Mapping[str, tuple[int, int]]  # offset and size by name
     segments: Sequence[tuple[int, int, int, bool]]  # offset, address, size in the file, whether it is writable
     end: int  # of all that belongs to it: an AppImage has its archive there
+    kind: int = MOVABLE
+    interpreted: bool = False  # the kernel starts it with a dynamic loader
 
 
 def is_elf(head: bytes) -> bool:
@@ -37,7 +40,7 @@ def is_elf(head: bytes) -> bool:
     if len(head) < 20 or head[:4] != b"\x7fELF" or head[4] not in (1, 2) or head[5] not in (1, 2) or head[6] != 1:
         return False
     kind, machine = struct.unpack_from("<>"[head[5] - 1] + "HH", head, 16)
-    return kind in _KINDS and machine != 0
+    return kind in (FIXED, MOVABLE) and machine != 0
 
 
 def read(content: Read) -> Elf | None:
@@ -49,9 +52,10 @@ def read(content: Read) -> Elf | None:
     try:
         _, programs, sections = struct.unpack_from(order + ("QQQ" if wide else "III"), head, 24)
         sizes = struct.unpack_from(order + "HHHHH", head, 54 if wide else 42)
-        segments = [
-            _segment(entry, order, wide) for entry in _table(content, programs, sizes[0], sizes[1], 56 if wide else 32)
-        ]
+        headers = _table(content, programs, sizes[0], sizes[1], 56 if wide else 32)
+        segments = [_segment(entry, order, wide) for entry in headers]
+        interpreted = any(struct.unpack_from(order + "I", entry)[0] == _INTERPRETER for entry in headers)
+        kind = struct.unpack_from(order + "H", head, 16)[0]
         entries = [
             struct.unpack_from(order + ("IIQQQQ" if wide else "IIIIII"), entry)
             for entry in _table(content, sections, sizes[2], sizes[3], 64 if wide else 40)
@@ -68,7 +72,7 @@ def read(content: Read) -> Elf | None:
     }
     # The table of the sections is last in the files that AppImages begin with, as its own runtime works it out too.
     end = max([sections + sizes[2] * sizes[3], *(entry[4] + entry[5] for entry in entries if entry[1] not in (0, 8))])
-    return Elf(order, wide, found, segments, end)
+    return Elf(order, wide, found, segments, end, kind, interpreted)
 
 
 def _table(content: Read, offset: int, size: int, count: int, expected: int) -> list[bytes]:
@@ -110,6 +114,19 @@ def go_package(content: Read, elf: Elf) -> str:
         if key == b"path":
             return value.partition(b"\t")[0].decode("utf-8", "replace")
     return ""
+
+
+def is_built_from(package: str, modules: Iterable[str]) -> bool:
+    """Return whether a package is one of some Go modules, or below one."""
+    return bool(package) and any(f"{package}/".startswith(f"{module}/") for module in modules)
+
+
+def may_start_others(elf: Elf, package: str) -> bool:
+    """Return whether a program may be a dynamic loader, or an emulator without one.
+
+    Such a program can lie at any address, and needs no loader itself.
+    """
+    return elf.kind == MOVABLE and not elf.interpreted and not package
 
 
 def _build_info(content: Read, elf: Elf) -> bytes:

@@ -1,0 +1,41 @@
+"""A first check of the content of a started file, for programs outside of the places of packages: under any name, a
+program has its maker's mark in it.
+
+The daemon never waits for a disk, which may be a user's own making. It reads what is in memory already, as a program is
+that has just been written or started. All else is left to the verifier.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ....base import elf
+
+if TYPE_CHECKING:
+    from .prefilter import Prefilter
+
+WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", 0)
+
+
+def may_be_restricted(descriptor: int, prefilter: Prefilter) -> bool:
+    """Return whether an open file has a mark of the catalogue, or starts other programs; also where nobody can tell."""
+
+    def content(offset: int, size: int) -> bytes:
+        piece = bytearray(max(0, min(size, elf.NAMES)))
+        view, length = memoryview(piece), 0
+        while length < len(piece):
+            number = os.preadv(descriptor, [view[length:]], offset + length, WITHOUT_WAITING)
+            if not number:
+                break
+            length += number
+        return bytes(view[:length])
+
+    try:
+        binary = elf.read(content)
+        if binary is None:
+            return False
+        package = elf.go_package(content, binary)
+    except (OSError, OverflowError):
+        return True
+    return prefilter.is_marked(package) or elf.may_start_others(binary, package)

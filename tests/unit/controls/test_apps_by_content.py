@@ -1,0 +1,162 @@
+"""A program is its file, not its path: what real processes run, by audit and at their start, however they were started.
+
+Each attack is a start by a user of this machine. The program is a real one that carries a mark of the catalogue.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import made_apps as made
+import made_starts as starts
+import pytest
+from made_host import plan
+from made_starts import ATTACKS, LOADER, MALLORY, PACKAGE, RCLONE, SLEEP, started
+from patience import BUSY, until
+from proscribe.host.controls.apps import observed
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.running import Identifier, Running
+from proscribe.host.system import Host, Process
+from proscribe.host.watch.restricted import Restricted, Verified
+
+BUILT = f"a program built from {PACKAGE}"
+
+pytestmark = pytest.mark.skipif("not starts.may()", reason="needs root, glibc for x86-64, user namespaces for users")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with starts.place_of_user() as directory:
+        yield directory
+
+
+def audited(of: Mapping[str, Any], process: Process) -> list[Running]:
+    """Return what an audit says that a process is."""
+    host = Host()
+    desired = Desired(of["controls"]["apps"])
+    homes = {user.home for user in host.users()}
+    programs, reasons = observed._running(host, Identifier(host, desired, [], homes, {}))
+    assert reasons == []
+    return [program for program in programs if process.pid in [one.pid for one in program.processes]]
+
+
+def ended(of: Mapping[str, Any], process: Process) -> list[Running]:
+    """Return what is ended of a process at its start; on a busy machine it is verified again, as the daemon does."""
+    parts: list[Verified] = []
+
+    def is_clear() -> bool:
+        parts[:] = Restricted(Host(), of["controls"]["apps"]).verify([process])
+        return not any(part.unclear for part in parts)
+
+    until(is_clear, BUSY)
+    return [program for part in parts for program in part.restricted]
+
+
+@pytest.mark.parametrize("attack", [pytest.param(command, id=name) for name, command in ATTACKS.items()])
+def test_a_marked_program_is_reported_and_ended_however_it_is_started(place: Path, attack: list[str]) -> None:
+    of = plan(rclone=RCLONE)
+    with started(place, attack) as process:
+        (program,) = audited(of, process)
+        assert (program.identity.services, program.identity.doubt, program.user) == (["rclone"], "", str(MALLORY))
+        assert BUILT in program.finding().detail
+        assert [one.user for one in ended(of, process)] == [str(MALLORY)]
+
+
+@pytest.mark.parametrize(
+    ("attack", "id_", "path", "how"),
+    [
+        ("under another name", "notes", "{0}/notes", BUILT),
+        ("a deleted file by its descriptor", "notes", "{0}/notes", f"{BUILT}, deleted file"),
+        ("a sealed memfd", "memfd:../usr/bin/true", "/memfd:../usr/bin/true", f"{BUILT}, a file in memory alone"),
+        ("through the loader", "notes", "{0}/notes", f"{BUILT}, started through {LOADER}"),
+        ("through the loader, deleted", "notes", "{0}/notes", f"{BUILT}, deleted file, started through {LOADER}"),
+        ("through a copied loader", "notes", "{0}/notes", f"{BUILT}, started through {{0}}/mine"),
+    ],
+)
+def test_the_finding_says_where_the_program_is_and_how_it_was_started(
+    place: Path, attack: str, id_: str, path: str, how: str
+) -> None:
+    with started(place, ATTACKS[attack]) as process:
+        (program,) = audited(plan(rclone=RCLONE), process)
+        finding = program.finding()
+        assert (finding.id, finding.path) == (id_, path.format(place))
+        assert finding.detail.endswith(f", {how.format(place)}")
+
+
+@pytest.mark.parametrize(
+    ("service", "found_by_audit"),
+    [
+        pytest.param({"paths": ["{0}/owl"]}, True, id="a path of the catalogue"),
+        pytest.param({"processes": ["owl"]}, False, id="a portable app, with its app around it"),
+    ],
+)
+def test_what_a_loader_starts_is_known_as_if_it_was_started_itself(
+    place: Path, service: dict[str, list[str]], found_by_audit: bool
+) -> None:
+    """Of a portable app, the audit's file scan says what it is."""
+    made.put(place / "owl", {"icudtl.dat": made.icu()})
+    shutil.copy(SLEEP, place / "owl/owl")
+    of = plan(owl={key: [text.format(place) for text in texts] for key, texts in service.items()})
+    with started(place, [LOADER, "./owl/owl", "600"]) as process:
+        assert [bool(one.identity.doubt) for one in audited(of, process)] == [not found_by_audit]
+        (program,) = ended(of, process)
+        assert program.finding().path == f"{place}/owl/owl"
+
+
+INNOCENT = {
+    "another program in memory": ["sh", "-c", f"cp {SLEEP} notes; exec {starts.PYTHON} -ISc '{starts.IN_MEMORY}'"],
+    "another program through the loader": [LOADER, SLEEP, "600"],
+    "an updated program": [
+        *("sh", "-c"),
+        f"cp {SLEEP} firefox; (sleep 0.2; cp {SLEEP} new; mv new firefox) & exec ./firefox 600",
+    ],
+    "a library of a restricted app": [LOADER, "--preload", "./owl/libm.so.6", SLEEP, "600"],
+    "a restricted program as data": ["sh", "-c", "exec 9<notes; exec sleep 600"],
+}
+
+
+@pytest.mark.parametrize("command", [pytest.param(command, id=name) for name, command in INNOCENT.items()])
+def test_what_runs_nothing_restricted_stays(place: Path, command: list[str]) -> None:
+    (place / "owl").mkdir()
+    libraries = Path(os.path.realpath(LOADER)).parent
+    shutil.copy(libraries / "libm.so.6", place / "owl")
+    of = plan(rclone=RCLONE, owl={"paths": [f"{place}/owl"]})
+    with started(place, command) as process:
+        assert audited(of, process) == [] and ended(of, process) == []
+
+
+def test_a_mark_that_a_user_has_written_prints_no_control_characters() -> None:
+    with starts.place_of_user(f"{PACKAGE}/\x1b[2J") as place, started(place, ["./notes", "600"]) as process:
+        (program,) = audited(plan(rclone=RCLONE), process)
+        assert program.finding().detail.endswith(f"{BUILT}/\\x1b[2J")
+
+
+def test_a_program_of_another_module_stays() -> None:
+    with starts.place_of_user(f"{PACKAGE}-mover") as place, started(place, ["./notes", "600"]) as process:
+        assert audited(plan(rclone=RCLONE), process) == [] and ended(plan(rclone=RCLONE), process) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "goes"),
+    [
+        pytest.param({"exceptions": [{"waiver": "w", "users": [str(MALLORY)]}]}, False, id="this user's waiver"),
+        pytest.param({"exceptions": [{"waiver": "w", "users": ["frida"]}]}, True, id="another user's waiver"),
+        pytest.param({"exceptions": [{"waiver": "w", "paths": ["{0}/notes"]}]}, False, id="a waiver for the path"),
+        pytest.param({"mode": "audit"}, False, id="audited alone"),
+    ],
+)
+@pytest.mark.parametrize("attack", ["deleted while it runs", "through the loader"])
+def test_what_is_permitted_stays_however_it_is_started(
+    place: Path, attack: str, entry: dict[str, Any], goes: bool
+) -> None:
+    exceptions = [
+        {key: [text.format(place) for text in value] if key == "paths" else value for key, value in exception.items()}
+        for exception in entry.get("exceptions", ())
+    ]
+    entry = {**RCLONE, **entry, **({"exceptions": exceptions} if exceptions else {})}
+    with started(place, ATTACKS[attack]) as process:
+        assert bool(ended(plan(rclone=entry), process)) is goes
