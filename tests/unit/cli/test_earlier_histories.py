@@ -54,13 +54,13 @@ STATES = st.fixed_dictionaries(
     {
         "exclude": st.sets(st.sampled_from(["parrot", "gull"])),
         "hosts": st.sets(st.sampled_from("abc"), min_size=1).map(lambda names: {"a", *names}),
-        "domain": st.sampled_from(["crow.example", "crow.test"]),
+        "domain": st.sampled_from(["crow.example", "crow.example.org"]),
         "waiver": st.booleans(),
         "own": st.sampled_from(["absolute", "relative", "templated", "called as the project's"]),
     }
 )
 
-CALLED_ALIKE = {"exclude": set(), "hosts": {"a"}, "domain": "crow.test", "waiver": False}
+CALLED_ALIKE = {"exclude": set(), "hosts": {"a"}, "domain": "crow.example.org", "waiver": False}
 CALLED_ALIKE["own"] = "called as the project's"
 
 

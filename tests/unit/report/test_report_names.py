@@ -148,8 +148,8 @@ OWN = {
     "apps": "execution-control quarantine reinstall-gate request-command too-many-findings unmanaged-browsers",
     "browser": "about-config browser-vpn developer-tools dns-over-https encrypted-client-hello extensions"
     " google-tenants guest-windows microsoft-tenants packaged policy-file private-windows probe proxies"
-    " proxy-extensions quic running sign-in tor-windows web-apps",
-    "firewall": "boot dns-over-tls exemptions neighbours own-rules plain-dns quic ruleset",
+    " proxy-extensions quic remote-debugging running sign-in tor-windows unpacked-extensions web-apps",
+    "firewall": "boot dns-over-tls exemptions local-ssh neighbours own-rules plain-dns quic ruleset",
     "dns": "hosts-file private-view resolver sub-domains",
 }
 

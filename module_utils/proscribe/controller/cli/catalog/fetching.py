@@ -55,12 +55,12 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
 
 def fetch(url: str, ca_file: str = "") -> Fetched:
     """Fetch a list; a proxy is that of the environment (https_proxy, no_proxy). Raises NotFetched."""
-    done: list[Fetched | NotFetched] = []
+    done: list[Fetched | Exception] = []
 
     def work() -> None:
         try:
             done.append(_fetch(url, ca_file))
-        except NotFetched as error:
+        except Exception as error:  # it is raised below
             done.append(error)
 
     # Whoever sends a byte now and then is never silent, in the handshake, in a header or in the list. So somebody else
@@ -68,10 +68,10 @@ def fetch(url: str, ca_file: str = "") -> Fetched:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(LONGEST)
-    found = done[0] if done else NotFetched(f"it took longer than {LONGEST} seconds")
-    if isinstance(found, NotFetched):
-        raise found
-    return found
+    outcome = done[0] if done else NotFetched(f"it took longer than {LONGEST} seconds")
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _fetch(url: str, ca_file: str) -> Fetched:

@@ -48,7 +48,10 @@ CORRECTED = {
 }
 # What stands in a waiver only if it is given, with the name of its option.
 SCOPES = ("hosts", "groups", "zones")
-LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LISTS} | {"hours": "hours"}
+ONLY_SIGNED = "signed_hosts"  # `waiver sign` writes it
+LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LISTS if key != ONLY_SIGNED} | {
+    "hours": "hours"
+}
 TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
