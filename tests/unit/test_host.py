@@ -17,7 +17,7 @@ import proscribe
 import pytest
 from patience import LONGEST
 from proscribe.host import system as host_module
-from proscribe.host.system import LEDGER, ControlError, Host, Process, Unseen
+from proscribe.host.system import LEDGER, ControlError, Ending, Host, Process, Unseen
 
 NOBODY = 65534
 
@@ -425,7 +425,7 @@ class TestProcesses:
 
 class TestEnding:
     def test_a_program_is_ended(self, sleeper: subprocess.Popen[bytes]) -> None:
-        Host().end(like(sleeper), lambda process: process == like(sleeper))
+        Host().end_program(Ending([like(sleeper)], lambda process: process == like(sleeper)))
         assert sleeper.wait(timeout=LONGEST) == -signal.SIGTERM
 
     def test_one_that_does_not_listen_is_killed(self) -> None:
@@ -433,7 +433,7 @@ class TestEnding:
         deaf = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
         assert deaf.stdout is not None
         deaf.stdout.readline()
-        Host().end(like(deaf), lambda process: True, grace=0.2)
+        Host().end_program(Ending([like(deaf)], lambda process: True), grace=0.2)
         assert deaf.wait(timeout=LONGEST) == -signal.SIGKILL
         deaf.stdout.close()
 

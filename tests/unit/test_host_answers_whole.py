@@ -177,7 +177,7 @@ def test_a_watch_is_observed_with_its_heartbeat_and_summed_up(
     monkeypatch.setattr(summary, "summary", lambda host, plan: {"of": plan["digest"]})
     compiled = plan("apps", watch={})
     said, _ = run.observe(made.host, compiled, watch={"a": 1})  # type: ignore[typeddict-item]
-    assert called == [(made.host, compiled, {"a": 1}, "beats" if privileged else None)]
+    assert called == [(made.host, compiled, {"a": 1}, "beats" if privileged else None, [])]
     assert said.get("watch") == ({"of": compiled["digest"]} if privileged else None)
     assert said["controls"]["watch"] == {"evaluated": 1, "not_applicable": 0}
     made.seen = {"apps": Unseen("closed")}

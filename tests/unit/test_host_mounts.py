@@ -31,7 +31,7 @@ def test_what_is_mounted_where_and_whether_it_is_a_disk(tmp_path: Path) -> None:
         "/tmp": Mount("tmpfs", False),
         "/media/a disk": Mount("vfat", True),
         "/srv/nfs": Mount("nfs4", False),
-        "-": Mount("fuse.sshfs", False),
+        "-": Mount("fuse.sshfs", False, by_user=True),
     }
     assert host.budget is budget and budget.left["bytes read"] == 0
     assert mounts(Host(str(tmp_path / "proc"))) == {}
