@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import require_tool
+from patience import until
 from proscribe.host.programs.pulling import commits
 from proscribe.host.programs.pulling.commits import GOOD, Checkout, Problem
 
@@ -575,7 +576,7 @@ def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(
     assert "did not end within 3 s" in repository.refuses(repository="ssh://git.example.org/x")
     pid = (programs / "pid").read_text().strip()
     state = Path(f"/proc/{pid}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    until(lambda: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 @pytest.mark.parametrize("url", ["ext::touch was-here", "http://127.0.0.1:1/x", "git://127.0.0.1:1/x", "/x::y", "-x"])

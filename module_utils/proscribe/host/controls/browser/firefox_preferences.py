@@ -8,7 +8,6 @@ start, as DisableDeveloperTools does, and leaves the developer tools alone.
 from __future__ import annotations
 
 import functools
-import json
 from typing import Sequence
 
 from ....base.tuples import NamedTuple
@@ -43,7 +42,7 @@ def render(closed: bool) -> bytes | None:
     """Return the content that the file should have; None if there should be none."""
     if not closed:
         return None
-    return f"// {WRITTEN_BY}\npref({json.dumps(NO_REMOTE_CONTROL)}, true, locked);\n".encode()
+    return f'// {WRITTEN_BY}\npref("{NO_REMOTE_CONTROL}", true, locked);\n'.encode()
 
 
 def check(host: Host, place: Place, content: bytes | None) -> Faults:

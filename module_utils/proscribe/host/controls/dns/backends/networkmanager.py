@@ -7,9 +7,9 @@ file switches it on.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+from .....base.json_text import from_json
 from ....system import WRITTEN_BY, Host
 from ..filtering import Filter, Stage
 from ..observed import Observed, content, loopback, round_it
@@ -124,7 +124,7 @@ def _lent(host: Host) -> tuple[list[tuple[str, str]], str]:
         return [], f"{CANNOT_SAY}: busctl is not installed"
     answer = host.run([busctl, *CONFIGURED])
     try:
-        links = json.loads(answer.out)["data"]
+        links = from_json(answer.out)["data"]
         return [
             (str(link.get("interface", {}).get("data", "")), domain.strip("~.").lower())
             for link in links
