@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from ...base.patterns import pattern
 from ..controls import management_exemptions
-from ..system import Host
+from ..system import Host, Process
 
 RULE = "watch/ssh"
+SSHD = "/sshd"
+PID_FILE = "/run/sshd.pid"
 MOST_LINES = 20_000  # of a table of connections
 _TITLE = pattern(r"^sshd: .*\[listener\] (\d{1,6}) of (\d{1,6})-(\d{1,6}) startups")
 _ESTABLISHED = "01"
@@ -20,9 +22,9 @@ def find_full_sshd(host: Host) -> tuple[str, list[str]]:
     """Return what sshd's full places are about, and which of this host's users have connections to it. "" where sshd
     takes every connection.
     """
-    for process in host.processes()[0]:
+    for process in _list_candidates(host):
         # Only root's processes count: a user can give any title to a program.
-        if process.exe.endswith("/sshd") and host.user_of(process) == 0:
+        if process.exe.endswith(SSHD) and host.user_of(process) == 0:
             title = _TITLE.match(host.of_process(process.pid, "cmdline"))
             if title and int(title[1]) >= int(title[2]):
                 number, first, last = map(int, title.groups())
@@ -34,6 +36,13 @@ def find_full_sshd(host: Host) -> tuple[str, list[str]]:
                 )
                 return f"{message}{of_users and '; '}{of_users}", list(users)
     return "", []
+
+
+def _list_candidates(host: Host) -> list[Process]:
+    """List sshd by its file in /run; where that does not lead to it, all processes, which costs more."""
+    number = (host.text(PID_FILE) or "").strip()
+    process = host.process(int(number)) if number.isdecimal() and len(number) < 10 else None
+    return [process] if process and process.exe.endswith(SSHD) else host.processes()[0]
 
 
 def _count_by_user(host: Host) -> dict[str, int]:
