@@ -7,23 +7,26 @@ import os
 import select
 import signal
 import time
-from typing import Callable, Iterable, Protocol, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Sequence
 
 from .types import ControlError, Ending, Process, joined
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Processes(Protocol):
+        """What ending a program asks of a host (processes.py)."""
+
+        def process(self, pid: int) -> Process | None: ...
+
+        def of_process(self, pid: int, name: str) -> str: ...
+
 
 AHEAD = 1.0  # seconds that the first process of a program has before the others: it mostly takes them along
 KILL_PATIENCE = 5.0  # seconds after KILL; then the process waits for something in the kernel
 FORKS_PATIENCE = 5.0  # seconds in which programs that fork all the time are stopped
 PAUSE = 0.02  # seconds between two checks
 PENDING_KILL = 1 << (signal.SIGKILL - 1)  # in a set of signals (proc_pid_status(5))
-
-
-class Processes(Protocol):
-    """What ending a program asks of a host (processes.py)."""
-
-    def process(self, pid: int) -> Process | None: ...
-
-    def of_process(self, pid: int, name: str) -> str: ...
 
 
 def end_programs(

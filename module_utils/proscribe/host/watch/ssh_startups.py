@@ -6,15 +6,14 @@ their number in its title: "sshd: /usr/sbin/sshd -D [listener] 67 of 10-100 star
 
 from __future__ import annotations
 
-from ...base.patterns import pattern
-from ..controls import management_exemptions
 from ..system import Host, Process
 
 RULE = "watch/ssh"
 SSHD = "/sshd"
 PID_FILE = "/run/sshd.pid"
 MOST_LINES = 20_000  # of a table of connections
-_TITLE = pattern(r"^sshd: .*\[listener\] (\d{1,6}) of (\d{1,6})-(\d{1,6}) startups")
+LISTENER = "[listener] "
+MOST_DIGITS = 6
 _ESTABLISHED = "01"
 
 
@@ -25,9 +24,8 @@ def find_full_sshd(host: Host) -> tuple[str, list[str]]:
     for process in _list_candidates(host):
         # Only root's processes count: a user can give any title to a program.
         if process.exe.endswith(SSHD) and host.user_of(process) == 0:
-            title = _TITLE.match(host.of_process(process.pid, "cmdline"))
-            if title and int(title[1]) >= int(title[2]):
-                number, first, last = map(int, title.groups())
+            number, first, last = _parse_title(host.of_process(process.pid, "cmdline"))
+            if number >= first > 0:
                 refused = "all others" if number >= last else "some of the others"
                 users = _count_by_user(host)
                 of_users = "; ".join(f"{count} from this host by {name}" for name, count in users.items())
@@ -36,6 +34,20 @@ def find_full_sshd(host: Host) -> tuple[str, list[str]]:
                 )
                 return f"{message}{of_users and '; '}{of_users}", list(users)
     return "", []
+
+
+def _parse_title(title: str) -> tuple[int, int, int]:
+    """Return how many connections have not logged in, and from which numbers on some and all others are refused. Zeros
+    for another title. Regular expressions would cost more than all else here.
+    """
+    words = title.partition(LISTENER)[2].rstrip("\0").split()
+    if not title.startswith("sshd: ") or len(words) != 4 or words[1::2] != ["of", "startups"]:
+        return 0, 0, 0
+    numbers = [words[0], *words[2].split("-")]
+    if len(numbers) != 3 or not all(number.isdecimal() and len(number) <= MOST_DIGITS for number in numbers):
+        return 0, 0, 0
+    number, first, last = map(int, numbers)
+    return number, first, last
 
 
 def _list_candidates(host: Host) -> list[Process]:
@@ -47,6 +59,8 @@ def _list_candidates(host: Host) -> list[Process]:
 
 def _count_by_user(host: Host) -> dict[str, int]:
     """Return how many connections to sshd each user of this host has open from it, most first; root's left out."""
+    from ..controls import management_exemptions  # only a host whose sshd is full pays for it
+
     ports = {f"{port:04X}" for port in management_exemptions.ssh_ports(host)}
     numbers: dict[int, int] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

@@ -7,7 +7,7 @@ user alone: the rule `apps/too-many-findings`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, Mapping, Sequence, Union
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ....model.finding import Finding, Verdict, concerns, exception_for, judge
 from ....model.words import RESTRICTED
@@ -15,7 +15,7 @@ from .portable.scan import PortableApp
 from .systems.package import Package
 
 if TYPE_CHECKING:
-    from typing import TypeVar
+    from typing import TypeVar, Union
 
     from .desired import Desired
 

@@ -8,15 +8,17 @@ start, as DisableDeveloperTools does, and leaves the developer tools alone.
 from __future__ import annotations
 
 import functools
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ....base.tuples import NamedTuple
 from ...system import SIGNED, WRITTEN_BY, ControlError, Host, Unseen
-from ..base import Action, Changes, Refusal
 from .observed import Observed, faults
 from .places import Place
 from .rendering import Rules
 from .settings import REMOTE_DEBUGGING, rule
+
+if TYPE_CHECKING:
+    from ..base import Changes
 
 POLICIES = "/policies/policies.json"
 FOLDER, OWN = "/defaults/pref", "proscribe.js"
@@ -85,6 +87,8 @@ def add_faults(observed: Observed, found: Faults) -> Observed:
 
 def list_changes(host: Host, place: Place, rules: Rules) -> Changes:
     """Return the write or the deletion that the file needs. Raises Unseen and ControlError."""
+    from ..base import Action, Changes, Refusal  # an observation does not pay for it
+
     path, content = find_path(place), render(REMOTE_DEBUGGING in dict(rules.settings))
     found = check(host, place, content)
     refused = [Refusal(rule(REMOTE_DEBUGGING), path, reason) for reason in found.others]
