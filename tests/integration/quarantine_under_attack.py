@@ -10,6 +10,7 @@ back, and how many rounds the user made.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -25,6 +26,7 @@ from proscribe.host.system import ControlError, Host
 MALLORY = 12345
 NAME = "program"
 HOME = "home/mallory"
+AT_FDCWD = -100
 LONGEST = 200.0  # seconds
 
 
@@ -53,7 +55,20 @@ def attack(root: Path, rounds: int) -> None:
         count += 1
         os.pwrite(rounds, b"%12d" % count, 0)
         with contextlib.suppress(OSError):
-            chance.choice([parent_is_link, parent_is_real, file, link, hard_link, folder, exchanged, nothing])(victim)
+            chance.choice(
+                [
+                    parent_is_link,
+                    parent_is_real,
+                    file,
+                    link,
+                    hard_link,
+                    folder,
+                    exchanged,
+                    parent_at_once,
+                    at_once,
+                    nothing,
+                ]
+            )(victim)
 
 
 def parent_is_link(victim: str) -> None:
@@ -120,6 +135,28 @@ def exchanged(victim: str) -> None:
     os.symlink(f"{victim}/tree", f"apps/{NAME}/deep")
 
 
+def parent_at_once(victim: str) -> None:
+    """Exchange the directory for a link, so that there is never neither."""
+    with contextlib.suppress(FileExistsError):
+        os.symlink(victim, "swapped")
+    exchange("swapped", "apps")
+
+
+def at_once(victim: str) -> None:
+    """Exchange the program for a link to a file of root's."""
+    parent_is_real(victim)
+    with contextlib.suppress(FileExistsError):
+        os.symlink(f"{victim}/shadow", "swapped-file")
+    exchange("swapped-file", f"apps/{NAME}")
+
+
+def exchange(first: str, second: str) -> None:
+    """Exchange two names in one step (RENAME_EXCHANGE of renameat2(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, first.encode(), AT_FDCWD, second.encode(), 2):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def enough(done: dict[str, int], tries: int) -> bool:
     return done["tries"] >= tries and done["taken"] >= 5 and done["refused"] + done["not_restored"] >= 5
 
@@ -143,7 +180,7 @@ def defend(root: Path, tries: int) -> dict[str, int]:
         for item in known[-20:]:  # also where something was there a moment ago
             done["tries"] += 1
             try:
-                done["restored"] += restoring.restore(host, item)
+                done["restored"] += restoring.restore(host, item) is not None
             except ControlError:
                 done["not_restored"] += 1
         for action in completing.unfinished(host):  # what could not go back

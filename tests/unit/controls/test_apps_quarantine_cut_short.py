@@ -208,10 +208,10 @@ def test_what_had_not_moved_is_not_restored_and_its_folder_goes(
     host = made_host(tmp_path)
     before = picture(tmp_path, "home")
     cut_short(monkeypatch, "written", lambda: enforced(host, FILE))
-    assert restoring.restore(host, item_of(host, FILE)) is False
+    assert restoring.restore(host, item_of(host, FILE)) is None
     assert list(folders(host)) == [] and picture(tmp_path, "home") == before
     enforced(host, FILE)
-    assert restoring.restore(host, item_of(host, FILE)) is True
+    assert restoring.restore(host, item_of(host, FILE)) == ""
 
 
 # -- rests of a copy ---------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 # What a file system that has no owners, modes or extended attributes answers (vfat).
 _NO_SUCH_THING = (errno.ENOTSUP, errno.EPERM, errno.ENODATA)
+_ACCESS_LISTS = {"system.posix_acl_access", "system.posix_acl_default"}
 
 
 class Attributes(NamedTuple):
@@ -94,6 +95,9 @@ def give_attributes(descriptor: int, desired: Attributes) -> None:
     """Owner first, since a change of it takes set-user-id bits and capabilities away; times last."""
     with _tolerant():
         os.chown(descriptor, desired.uid, desired.gid)
+    for name in _ACCESS_LISTS - desired.xattrs.keys():  # a new file has its directory's, which its mode would open
+        with _tolerant():
+            os.removexattr(descriptor, name)
     with _tolerant():
         os.chmod(descriptor, stat.S_IMODE(desired.mode))
     for name, value in desired.xattrs.items():

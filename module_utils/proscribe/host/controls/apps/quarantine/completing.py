@@ -24,9 +24,10 @@ from ....system.directories import (
 from ....system.links import PATH
 from ....system.mounts import mounted_by_user, mounts, not_entered
 from ...base import Action, Refusal
-from . import capacity, manifest
+from . import capacity, manifest, privileges
 from .manifest import (
     CONTENT,
+    COPYING,
     PRUNE,
     RESTORE,
     TAKE,
@@ -42,8 +43,6 @@ from .manifest import (
     write,
 )
 from .unfinished import HOME, RULE, UNFINISHED
-
-COPYING = "copying"
 
 
 def unfinished(host: Host) -> list[Action]:
@@ -118,7 +117,7 @@ def _gather(host: Host, item: Item, place: int) -> bool:
         with contextlib.suppress(ControlError, BlockingIOError):
             item = item._replace(disk=extent(place, CONTENT).disk)
             item = item._replace(**(known or sum_up(place, CONTENT))._asdict())
-        write(place, item._replace(doing="", hold="", placed=[], at_rest=True))
+        write(place, item._replace(doing="", hold="", hold_identity=[], placed=[], at_rest=True))
     return moved
 
 
@@ -185,23 +184,36 @@ def _seal(place: int, item: Item, original: bool) -> Item:
             raise ControlError("its content is neither a file nor a directory")
         if original and not item.at_rest and [seen.st_dev, seen.st_ino] != item.identity:
             # Killed between the move and the second check: it is kept as it is.
-            item = item._replace(identity=[seen.st_dev, seen.st_ino], attributes=attributes(descriptor))
+            item = item._replace(identity=[seen.st_dev, seen.st_ino], attributes=attributes(descriptor), privileged="")
             write(place, item)
         if stat.S_ISDIR(seen.st_mode) or seen.st_nlink == 1:
             opened = f"/proc/self/fd/{descriptor}"
             os.chown(opened, os.geteuid(), os.getegid())
             os.chmod(opened, 0o700 if stat.S_ISDIR(seen.st_mode) else 0o600)
+            if _has_other_names(os.fstat(descriptor)):  # whoever had it open gave it one meanwhile
+                os.chown(opened, seen.st_uid, seen.st_gid)
+                os.chmod(opened, stat.S_IMODE(seen.st_mode) & 0o777)
             manifest.reached("sealed")
     finally:
         os.close(descriptor)
     return item
 
 
-def unseal(place: int, name: str, item: Item) -> None:
-    """Give what stands at a name everything back that it had when it was taken."""
-    descriptor = open_entry(place, name)
+def _has_other_names(seen: os.stat_result) -> bool:
+    return stat.S_ISREG(seen.st_mode) and seen.st_nlink > 1
+
+
+def unseal(place: int, source: int, item: Item) -> None:
+    """Give the content of a folder, `source`, everything back that it had when it was taken into the folder `place`.
+
+    A file with more names was never sealed. What its owner has made of it since is as he wants it.
+    """
+    kept = os.stat(CONTENT, dir_fd=place, follow_symlinks=False)
+    is_sealed = (kept.st_uid, stat.S_IMODE(kept.st_mode)) == (os.geteuid(), 0o600)
+    descriptor = open_entry(source, CONTENT)
     try:
-        give_attributes(descriptor, item.attributes)
+        if is_sealed or not _has_other_names(kept):
+            give_attributes(descriptor, privileges.returned(descriptor, item))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from typing import Any, Iterator
 
 from .....base.tuples import NamedTuple
@@ -16,6 +17,7 @@ from .unfinished import HOME, UNFINISHED
 SCHEMA = "proscribe/quarantine/1"
 MANIFEST, BESIDE = "manifest.json", ".manifest.json~"
 CONTENT = "content"  # the name of the thing itself in its folder
+COPYING = "copying"  # the name of a copy of it, until that is complete and compared
 HOLD = ".proscribe-quarantine-"  # begins the name of a root-only folder beside what was taken
 TAKE, RESTORE, PRUNE = "take", "restore", "prune"
 _KEYS = {"at_rest": "kept"}  # fields of an item that have another name in the file
@@ -54,6 +56,9 @@ class Item(NamedTuple):
     group: str = ""  # what was taken in several pieces has the name of the first; they come back together
     kept_until: str = ""  # as taken_at; "" for ever
     whole: str = ""  # the path of the app that a part was taken of, which a waiver may name
+    hold_identity: list[int] = []  # device and inode of `hold`: its path is one that a user may change
+    parent_owner: int = -1  # account of the directory that it stood in; -1: not recorded
+    privileged: str = ""  # SHA-256 of a file that had privileges, read before they were
     at_rest: bool = False  # it came to rest in the quarantine once, so the attributes are those of the original
 
 
@@ -116,7 +121,8 @@ def _sound(item: Item) -> bool:
     texts = [item.id, item.path, item.kind, item.taken_at, item.owner, item.kept_until, item.group, item.whole]
     sizes = [item.size, item.disk, item.attributes.uid]
     return (
-        all(isinstance(text, str) for text in (*texts, item.doing, item.hold))
+        all(isinstance(text, str) for text in (*texts, item.doing, item.hold, item.privileged))
+        and isinstance(item.parent_owner, int)
         and isinstance(item.services, list)
         and all(isinstance(service, str) for service in item.services)
         and all(isinstance(size, int) and size >= 0 for size in sizes)
@@ -175,10 +181,30 @@ def make_hold(above: int, item: Item) -> int:
         os.mkdir(HOLD + item.id, 0o700, dir_fd=above)
         reached("hold made")
     descriptor = os.open(HOLD + item.id, _FOLDER, dir_fd=above)
-    if os.fstat(descriptor).st_uid != os.geteuid():
+    # One that was just made is empty. Whoever may change its path may put another directory of root's there.
+    if not _is_hold(descriptor, item, empty=True):
         os.close(descriptor)
-        raise ControlError(f"{item.hold} is somebody else's")
+        raise ControlError(f"{item.hold} is somebody else's; move it away, and the next run goes on")
     return descriptor
+
+
+def identified(place: int, item: Item, hold: int) -> Item:
+    """Record which directory the item's root-only folder is. Raises OSError."""
+    seen = os.fstat(hold)
+    item = item._replace(hold_identity=[seen.st_dev, seen.st_ino])
+    write(place, item)
+    return item
+
+
+def _is_hold(descriptor: int, item: Item, empty: bool) -> bool:
+    """Whether an open directory is the item's root-only folder."""
+    seen = os.fstat(descriptor)
+    if seen.st_uid != os.geteuid() or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return False
+    if item.hold_identity:
+        return item.hold_identity == [seen.st_dev, seen.st_ino]
+    # A run was killed before it recorded that.
+    return set(os.listdir(descriptor)) <= (set() if empty else {CONTENT, COPYING})
 
 
 @contextlib.contextmanager
@@ -188,7 +214,7 @@ def held(host: Host, item: Item) -> Iterator[int | None]:
     if item.hold:
         with contextlib.suppress(OSError, ControlError), host.directory(item.hold.rpartition("/")[0]) as above:
             descriptor = os.open(HOLD + item.id, _FOLDER, dir_fd=above)
-            if os.fstat(descriptor).st_uid != os.geteuid():
+            if not _is_hold(descriptor, item, empty=False):
                 os.close(descriptor)
                 descriptor = None
     try:

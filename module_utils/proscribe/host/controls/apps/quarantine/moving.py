@@ -27,9 +27,9 @@ from ....system.mounts import mounted_by_user, mounts, not_entered
 from ....system.types import joined
 from ...base import Action
 from .. import protected
-from . import capacity, manifest
+from . import capacity, manifest, privileges
 from .completing import complete, put
-from .manifest import CONTENT, Item, drop, explained, folder, held, hold_of, make_hold, write
+from .manifest import CONTENT, Item, drop, explained, folder, held, hold_of, identified, make_hold, write
 from .unfinished import HOME
 
 README = HOME + "/README"
@@ -120,6 +120,7 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
             seen = os.fstat(descriptor)
             if one.identity and (seen.st_dev, seen.st_ino) != one.identity:
                 raise ControlError("something else is there by now; the next run checks again")
+            privileged = privileges.sum_before(descriptor)  # before the attributes; see there
             id_ = f"{one.services[0] if one.services else one.kind}-{os.urandom(4).hex()}"
             item = Item(
                 id=id_,
@@ -133,6 +134,8 @@ def _take(host: Host, one: Taking, path: str, group: str) -> str:
                 group=group or (id_ if one.parts else ""),
                 kept_until=capacity.until(one.keep),
                 whole=one.path if one.parts else "",
+                parent_owner=os.fstat(directory).st_uid,
+                privileged=privileged,
             )
             _open_quarantine(host)
             with folder(host, item, make=True) as place:
@@ -179,11 +182,12 @@ def _move_in(host: Host, item: Item, directory: int, name: str, place: int) -> I
         if why := capacity.too_much(extent(directory, name, capacity.MOST_FILES), os.fstatvfs(home)):
             raise ControlError(why)
     for parent in _ancestors(item.path):
-        item = item._replace(hold=hold_of(parent, item))
+        item = item._replace(hold=hold_of(parent, item), hold_identity=[])
         write(place, item)
         with host.directory(parent) as above:
             hold = make_hold(above, item)
             try:
+                item = identified(place, item, hold)
                 os.rename(name, CONTENT, src_dir_fd=directory, dst_dir_fd=hold)
                 manifest.reached("moved")
                 return item

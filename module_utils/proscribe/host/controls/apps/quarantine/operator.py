@@ -123,9 +123,11 @@ def _restoring(host: Host, item: Item, latest: Mapping[str, str]) -> Chosen:
     return Chosen(item.id, _action(RESTORE, item, partial(_restored, host, item)))
 
 
-def _restored(host: Host, item: Item) -> None:
-    if not restore(host, item):
+def _restored(host: Host, item: Item) -> str:
+    without = restore(host, item)
+    if without is None:
         raise ControlError("an earlier run had not moved it, or had begun to prune it; nothing is left of it here")
+    return without
 
 
 def _pruning(host: Host, item: Item) -> Chosen:
@@ -134,7 +136,7 @@ def _pruning(host: Host, item: Item) -> Chosen:
     return Chosen(item.id, _action(PRUNE, item, partial(capacity.prune, host, item)))
 
 
-def _action(verb: str, item: Item, apply: Callable[[], None]) -> Action:
+def _action(verb: str, item: Item, apply: Callable[[], object]) -> Action:
     path = escaped(item.path)
     before, after = ("", path + "\n") if verb == RESTORE else (path + "\n", "")
     user = owner_of(item) or ROOT

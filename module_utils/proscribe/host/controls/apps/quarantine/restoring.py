@@ -10,7 +10,7 @@ from functools import partial
 from ....system import ControlError, Host, Unseen, escaped
 from ....system.directories import remove
 from ...base import Action, Changes, Refusal
-from . import manifest
+from . import manifest, privileges
 from .completing import complete, copy_over, in_place, is_placed, put, unread, unseal
 from .manifest import (
     CONTENT,
@@ -23,6 +23,7 @@ from .manifest import (
     folder,
     held,
     hold_of,
+    identified,
     items,
     make_hold,
     write,
@@ -61,12 +62,24 @@ def obstacle(host: Host, item: Item) -> str:
     try:
         if host.stat(item.path):
             return f"something is there now; it is kept as {item.id} in {HOME}"
-        gone = bool(parent) and host.stat(parent) is None
+        seen = host.stat(parent or "/")
+        gone, parent_uid = seen is None, seen.st_uid if seen else -1
     except (Unseen, ControlError) as error:
         return f"{escaped(str(error))}; it is kept as {item.id} in {HOME}"
+    if why := "" if gone else _foreign(host, parent_uid, item):
+        return f"{why}; it is kept as {item.id} in {HOME}"
     if gone:
         return f"{escaped(parent)} is not there any more; make it, and restore {item.id} again"
     return ""
+
+
+def _foreign(host: Host, uid: int, item: Item) -> str:
+    """Why an item does not go into a directory of this account: its user may have exchanged it. "" if it may go."""
+    if item.parent_owner < 0 or uid in (item.parent_owner, item.attributes.uid):
+        return ""
+    parent = escaped(item.path.rpartition("/")[0])
+    was, now = host.account(item.parent_owner).name, host.account(uid).name
+    return f"{parent} belongs to {now}, and belonged to {was} when it was taken; give it to {was}, and restore again"
 
 
 def superseded(host: Host, item: Item, latest: str) -> str:
@@ -76,17 +89,19 @@ def superseded(host: Host, item: Item, latest: str) -> str:
     return f"not restored: a later copy, {latest}, goes to that path; this one stays as {item.id} in {HOME}"
 
 
-def restore(host: Host, item: Item) -> bool:
-    """Restore an item, and go on where an earlier run was cut short; False where it had never moved, or was being
-    deleted for good. Raises ControlError; the item then stays.
+def restore(host: Host, item: Item) -> str | None:
+    """Restore an item, and go on where an earlier run was cut short: what it came back without, "" for nothing. None
+    where it had never moved, or was being deleted for good. Raises ControlError; the item then stays.
     """
     if item.doing in (TAKE, PRUNE):  # an earlier run had begun to take or to delete it
         complete(host, item)
         found = next((known for known in items(host) if known.id == item.id), None)
         if found is None or not found.at_rest:
-            return False
+            return None
         item = found
     with explained(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
+        if why := _foreign(host, os.fstat(directory).st_uid, item):
+            raise ControlError(why)
         if host.stat(f"{HOME}/{item.id}"):
             manifest.reopen(host, item)
         with folder(host, item) as place:
@@ -100,7 +115,7 @@ def restore(host: Host, item: Item) -> bool:
             remove(place, CONTENT)
             manifest.reached("content gone")
         drop(host, item)
-    return True
+        return privileges.lost(directory, item.path.rpartition("/")[2], item)
 
 
 def _place(host: Host, item: Item, place: int, directory: int) -> Item:
@@ -116,10 +131,13 @@ def _place(host: Host, item: Item, place: int, directory: int) -> Item:
         if error.errno != errno.EXDEV:
             raise
     parent = item.path.rpartition("/")[0]
-    item = item._replace(hold=hold_of(parent, item), placed=[])
+    if item.hold != hold_of(parent, item):
+        item = item._replace(hold=hold_of(parent, item), hold_identity=[])
+    item = item._replace(placed=[])
     write(place, item)
     hold = make_hold(directory, item)
     try:
+        item = identified(place, item, hold)
         copy_over(place, hold)
         return _put(item, place, hold, directory, name)
     finally:
@@ -129,7 +147,7 @@ def _place(host: Host, item: Item, place: int, directory: int) -> Item:
 def _put(item: Item, place: int, source: int, directory: int, name: str) -> Item:
     if not in_place(source, CONTENT):
         raise ControlError("its content is gone from the quarantine")
-    unseal(source, CONTENT, item)
+    unseal(place, source, item)
     manifest.reached("unsealed")
     seen = os.stat(CONTENT, dir_fd=source, follow_symlinks=False)
     item = item._replace(placed=[seen.st_dev, seen.st_ino])

@@ -1,0 +1,385 @@
+"""The quarantine's moves while a real user links, exchanges, writes and shares what moves, at the worst moment of each.
+
+The user acts in a process of his own, with his own rights, at a step that the test chooses. So each attempt is certain
+where a loop would be lucky.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_quarantine import ITEMS, enforced, in_two_file_systems
+from proscribe.host.controls.apps.quarantine import completing, manifest, moving
+from proscribe.host.quarantine import in_quarantine
+from proscribe.host.system import ControlError, Host
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act with the rights of several users")
+
+MALLORY, BOB = 12345, 23456
+APPS, PROGRAM = "/home/mallory/apps", "/home/mallory/apps/program"
+CONTENT = b"\x7fELF" + b"program" * 900
+EVIL = b"\x7fELF" + b"hostile" * 900
+CAPABILITY = "security.capability"
+BIND_SERVICE = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)  # cap_net_bind_service=ep
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
+AT_FDCWD, AT_SYMLINK_FOLLOW = -100, 0x400
+
+Act = Callable[[], object]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    for above in [tmp_path, *tmp_path.parents]:
+        if above.stat().st_uid == 0 and "pytest" in str(above):
+            above.chmod(above.stat().st_mode | 0o011)  # the users have to reach what is theirs
+    for folder in ("etc", "run", "var/lib", "home/mallory/apps", "home/bob"):
+        (tmp_path / folder).mkdir(parents=True)
+    users = {"mallory": MALLORY, "bob": BOB}
+    lines = [f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in users.items()]
+    (tmp_path / "etc/passwd").write_text("".join(lines))
+    for name, uid in users.items():
+        os.chown(tmp_path / "home" / name, uid, uid)
+    os.chown(tmp_path / APPS[1:], MALLORY, MALLORY)
+    put(tmp_path / PROGRAM[1:], MALLORY, 0o755)
+    return Host(str(tmp_path), lambda argv, **options: None)
+
+
+@pytest.fixture(params=["one file system", "two file systems"])
+def two(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> bool:
+    if request.param == "two file systems":
+        in_two_file_systems(monkeypatch, tmp_path)
+    return bool(request.param == "two file systems")
+
+
+def put(path: Path, owner: int, mode: int, content: bytes = CONTENT) -> None:
+    path.write_bytes(content)
+    os.chown(path, owner, owner)
+    path.chmod(mode)
+
+
+def owner_and_mode(path: Path) -> tuple[int, int]:
+    seen = path.lstat()
+    return seen.st_uid, stat.S_IMODE(seen.st_mode)
+
+
+def has_privileges(path: Path) -> bool:
+    return CAPABILITY in os.listxattr(path) or bool(path.stat().st_mode & stat.S_ISGID)
+
+
+def as_user(uid: int, act: Act) -> None:
+    """Do something with a user's rights alone. The test fails where the user cannot: then it would show nothing."""
+    child = os.fork()
+    if not child:
+        try:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
+            act()
+            os._exit(0)
+        except BaseException as error:
+            os.write(2, f"{error!r}\n".encode())
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def at(monkeypatch: pytest.MonkeyPatch, step: str, act: Act) -> None:
+    """Have it done once, when the quarantine has come to that step."""
+    waiting = [act]
+
+    def reached(name: str) -> None:
+        if name == step and waiting:
+            waiting.pop()()
+
+    monkeypatch.setattr(manifest, "reached", reached)
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Exchange two names in one step."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, bytes(first), AT_FDCWD, bytes(second), EXCHANGE):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def link_open(descriptor: int, path: Path) -> None:
+    """Give a file that is open one more name, wherever it is by now."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    opened = f"/proc/self/fd/{descriptor}".encode()
+    if libc.linkat(AT_FDCWD, opened, AT_FDCWD, bytes(path), AT_SYMLINK_FOLLOW):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    """An access list as the kernel has it: entries of tag, permissions and id."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def shared_with(uid: int) -> bytes:
+    nobody = 0xFFFFFFFF
+    return acl((1, 7, nobody), (2, 7, uid), (4, 5, nobody), (0x10, 7, nobody), (0x20, 0, nobody))
+
+
+def restore_all(host: Host) -> list[str]:
+    """Restore all that is kept, as an operator does: why it was not."""
+    answer = in_quarantine(host, "restore", [item.id for item in manifest.items(host)])
+    return [outcome["why"] for outcome in answer["outcomes"] if not outcome["done"]]
+
+
+@pytest.mark.parametrize("moment", ["before", "just before it is sealed"])
+def test_another_name_of_what_moves_keeps_its_owner_and_its_mode(
+    host: Host, monkeypatch: pytest.MonkeyPatch, moment: str, two: bool
+) -> None:
+    """A user gives the program one more name. That name is not ours; the manifest counts it."""
+    root = Path(host.root)
+    other = root / "home/mallory/other"
+    descriptor = os.open(root / PROGRAM[1:], os.O_RDONLY)
+    chown = os.chown
+
+    def link_first(*arguments: object, **options: object) -> None:
+        if not other.exists():
+            as_user(MALLORY, lambda: link_open(descriptor, other))
+        chown(*arguments, **options)  # type: ignore[arg-type]
+
+    if moment == "before":
+        as_user(MALLORY, lambda: link_open(descriptor, other))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "chown", link_first)
+        enforced(host, PROGRAM)
+    os.close(descriptor)
+    assert owner_and_mode(other) == (MALLORY, 0o755)
+    (item,) = manifest.items(host)
+    assert item.shared == (0 if two else 1) and not host.stat(PROGRAM)
+    assert restore_all(host) == []
+    assert owner_and_mode(root / PROGRAM[1:]) == owner_and_mode(other) == (MALLORY, 0o755)
+
+
+def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host: Host) -> None:
+    """Bob's file could be written by all, so mallory could link it as a program. Bob has closed it since."""
+    root = Path(host.root)
+    letter = root / "home/bob/letter"
+    put(letter, BOB, 0o666, b"dear")
+    (root / PROGRAM[1:]).unlink()
+    as_user(MALLORY, lambda: os.link(letter, root / PROGRAM[1:]))
+    enforced(host, PROGRAM)
+    as_user(BOB, lambda: letter.chmod(0o600))
+    assert restore_all(host) == []
+    assert owner_and_mode(letter) == (BOB, 0o600)
+    assert os.path.samefile(letter, root / PROGRAM[1:])
+
+
+@pytest.mark.parametrize(
+    ("written", "comes_back"),
+    [
+        ("nothing", True),
+        ("before it is moved", False),
+        ("before it is sealed", False),
+        ("after it is sealed", False),
+        ("while it is restored", False),
+    ],
+)
+@pytest.mark.parametrize("privilege", ["capability", "group"])
+def test_privileges_come_back_to_what_had_them_alone(
+    host: Host, two: bool, monkeypatch: pytest.MonkeyPatch, privilege: str, written: str, comes_back: bool
+) -> None:
+    """Root gave them to a program. The kernel takes them from a file that is written to, and so does a restore."""
+    root = Path(host.root)
+    program = root / PROGRAM[1:]
+    own = root / "home/mallory/own"  # the same, where Proscribe does nothing
+    for path in (program, own):
+        put(path, MALLORY, 0o755)
+        if privilege == "capability":
+            os.setxattr(path, CAPABILITY, BIND_SERVICE)
+        else:
+            os.chown(path, MALLORY, BOB)
+            path.chmod(0o2755)
+    descriptors = [os.open(path, os.O_RDWR) for path in (program, own)]
+
+    def write() -> None:
+        as_user(MALLORY, lambda: [os.pwrite(descriptor, EVIL, 0) for descriptor in descriptors])
+
+    steps = {"before it is moved": "written", "before it is sealed": "moved", "after it is sealed": "sealed"}
+    with monkeypatch.context() as patch:
+        at(patch, steps.get(written, ""), write)
+        enforced(host, PROGRAM)
+    with monkeypatch.context() as patch:
+        at(patch, "unsealed" if written == "while it is restored" else "", write)
+        if written != "while it is restored":
+            os.close(descriptors.pop(0))
+        answer = in_quarantine(host, "restore", [item.id for item in manifest.items(host)])
+    if two and written == "while it is restored":  # what is open is the original, and a copy comes back
+        comes_back = program.read_bytes() == CONTENT
+    assert has_privileges(program) is comes_back
+    assert ("without its privileges" not in answer["actions"][0]) is comes_back
+    assert has_privileges(own) is (written == "nothing")
+    for descriptor in descriptors:
+        os.close(descriptor)
+    assert program.read_bytes() == (CONTENT if comes_back else EVIL)
+    assert owner_and_mode(program)[0] == MALLORY and program.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("shares", ["file", "directory", "directory of a group"])
+def test_what_comes_back_is_shared_with_nobody_it_was_not_shared_with(host: Host, two: bool, shares: str) -> None:
+    """A directory's default access list gives a copy what its original never had."""
+    root = Path(host.root)
+    program = root / PROGRAM[1:]
+    program.chmod(0o660)
+    as_user(MALLORY, lambda: os.setxattr(program, "user.note", b"mine"))
+    if shares == "file":
+        as_user(MALLORY, lambda: os.setxattr(program, ACCESS, shared_with(BOB)))
+    elif shares == "directory of a group":
+        (root / APPS[1:]).chmod(0o2775)
+    else:
+        as_user(MALLORY, lambda: os.setxattr(root / APPS[1:], DEFAULT, shared_with(BOB)))
+        shutil.copy(program, root / "home/mallory/apps/naive")
+        assert ACCESS in os.listxattr(root / "home/mallory/apps/naive")  # it happens to an ordinary copy
+    before = {name: os.getxattr(program, name) for name in os.listxattr(program)}
+    mode = program.stat().st_mode
+    enforced(host, PROGRAM)
+    (item,) = manifest.items(host)
+    kept = root / ITEMS[1:] / item.id / manifest.CONTENT
+    assert owner_and_mode(kept) == (0, 0o600)  # of a list nothing counts but the mask, which is the mode's group
+    assert restore_all(host) == []
+    assert {name: os.getxattr(program, name) for name in os.listxattr(program)} == before
+    assert program.stat().st_mode == mode and program.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o777])
+def test_no_directory_of_roots_is_taken_for_the_one_of_a_copy(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    """A user may rename what stands in a directory of his, and root's directory with it."""
+    root = Path(host.root)
+    in_two_file_systems(monkeypatch, tmp_path)
+    enforced(host, PROGRAM)
+    (item,) = manifest.items(host)
+    data = root / "home/mallory/apps/data"
+    (data / completing.COPYING).mkdir(parents=True)
+    (data / completing.COPYING / "page").write_text("root's own")
+    (data / manifest.CONTENT).write_text("root's own")
+    data.chmod(mode)
+    hold = root / APPS[1:] / (manifest.HOLD + item.id)
+    as_user(MALLORY, lambda: data.rename(hold))
+    (why,) = restore_all(host)
+    assert "is somebody else's" in why
+    assert (hold / completing.COPYING / "page").read_text() == "root's own"
+    assert (hold / manifest.CONTENT).read_text() == "root's own"
+    as_user(MALLORY, lambda: hold.rename(data))
+    enforced(host)  # completes what was begun
+    assert (data / manifest.CONTENT).read_text() == "root's own"
+    assert restore_all(host) == [] and (root / PROGRAM[1:]).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("owner", [0, BOB, MALLORY])
+@pytest.mark.parametrize("moment", ["before", "while it is open"])
+def test_a_directory_that_was_exchanged_gets_nothing_unless_it_is_the_users(
+    host: Host, monkeypatch: pytest.MonkeyPatch, two: bool, owner: int, moment: str
+) -> None:
+    root = Path(host.root)
+    apps, theirs = root / APPS[1:], root / "home/mallory/theirs"
+    theirs.mkdir()
+    os.chown(theirs, owner, owner)
+    enforced(host, PROGRAM)
+
+    def act() -> None:
+        as_user(MALLORY, lambda: exchange(apps, theirs))
+
+    with monkeypatch.context() as patch:
+        act() if moment == "before" else at(patch, "opened", act)
+        reasons = restore_all(host)
+    if moment == "before" and owner != MALLORY:
+        (why,) = reasons
+        assert "mallory" in why and os.listdir(apps) == []
+        act()
+        assert restore_all(host) == []
+    found = [path.read_bytes() for path in (root / "home/mallory").glob("*/program")]
+    assert found == [CONTENT] and (moment == "before" or os.listdir(apps) == [])
+
+
+@pytest.mark.parametrize("target", ["bob's directory", "a link to /etc", "another program of bob's"])
+def test_what_is_exchanged_while_it_is_taken_stays(
+    host: Host, monkeypatch: pytest.MonkeyPatch, two: bool, target: str
+) -> None:
+    root = Path(host.root)
+    apps, theirs = root / APPS[1:], root / "home/mallory/theirs"
+    first, second = apps, theirs
+    if target == "a link to /etc":
+        as_user(MALLORY, lambda: theirs.symlink_to(root / "etc"))
+        put(root / "etc/program", 0, 0o755, b"root's own")
+    elif target == "bob's directory":
+        theirs.mkdir()
+        put(theirs / "program", BOB, 0o755, b"bob's own")
+        os.chown(theirs, BOB, BOB)
+    else:
+        first, second = root / PROGRAM[1:], apps / "other"
+        put(second, BOB, 0o755, b"bob's own")
+    seen = (root / PROGRAM[1:]).stat()
+    taking = moving.Taking(PROGRAM, ["made"], "file", identity=(seen.st_dev, seen.st_ino))
+    before = sorted((path.name, path.stat().st_ino, *owner_and_mode(path)) for path in root.glob("**/*program*"))
+    as_user(MALLORY, lambda: exchange(first, second))
+    with pytest.raises(ControlError):
+        moving.take(host, taking).apply()
+    as_user(MALLORY, lambda: exchange(first, second))
+    with monkeypatch.context() as patch:
+        at(patch, "written", lambda: as_user(MALLORY, lambda: exchange(first, second)))
+        if first == apps:
+            moving.take(host, taking).apply()  # by its directory, which is open: the right one moves
+            (item,) = manifest.items(host)
+            as_user(MALLORY, lambda: exchange(first, second))
+            assert not host.stat(PROGRAM) and restore_all(host) == []
+        else:
+            with pytest.raises(ControlError, match="exchanged while it was being taken"):
+                moving.take(host, taking).apply()
+            as_user(MALLORY, lambda: exchange(first, second))
+    after = sorted((path.name, path.stat().st_ino, *owner_and_mode(path)) for path in root.glob("**/*program*"))
+    assert two or after == before
+    assert (root / PROGRAM[1:]).read_bytes() == CONTENT and manifest.items(host) == []
+
+
+def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host: Host) -> None:
+    """Two operators and an enforcing run on the same path, again and again, while another one lists."""
+    root = Path(host.root)
+    rest = root / "home/mallory/rest"
+    put(rest, MALLORY, 0o755, b"rest")
+    enforced(host, PROGRAM, "/home/mallory/rest")
+    resting = next(item.id for item in manifest.items(host) if item.path != PROGRAM)
+
+    def restore() -> None:
+        fresh = Host(host.root, lambda argv, **options: None)
+        ids = [item.id for item in manifest.items(fresh) if item.id != resting]
+        in_quarantine(fresh, "restore", ids)
+
+    def take() -> None:
+        fresh = Host(host.root, lambda argv, **options: None)
+        with fresh.exclusive():
+            enforced(fresh, PROGRAM)
+
+    def look() -> None:
+        listed = in_quarantine(Host(host.root, lambda argv, **options: None), "list", [])
+        ids = [item["id"] for item in listed["items"]]
+        assert resting in ids and listed["broken"] == [] and len(ids) <= 2, listed
+
+    children = []
+    for act in (restore, restore, take, look):
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                for _ in range(25):
+                    act()
+                status = 0
+            except BaseException as error:
+                os.write(2, f"{act.__name__}: {error!r}\n".encode())
+            os._exit(status)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0, 0]
+    kept = [item for item in manifest.items(host) if item.path == PROGRAM]
+    assert len(kept) + (root / PROGRAM[1:]).exists() == 1
+    assert restore_all(host) == [] and not completing.unfinished(host)
+    assert (root / PROGRAM[1:]).read_bytes() == CONTENT and rest.read_bytes() == b"rest"
