@@ -55,20 +55,7 @@ def attack(root: Path, rounds: int) -> None:
         count += 1
         os.pwrite(rounds, b"%12d" % count, 0)
         with contextlib.suppress(OSError):
-            chance.choice(
-                [
-                    parent_is_link,
-                    parent_is_real,
-                    file,
-                    link,
-                    hard_link,
-                    folder,
-                    exchanged,
-                    parent_at_once,
-                    at_once,
-                    nothing,
-                ]
-            )(victim)
+            chance.choice(TURNS)(victim)
 
 
 def parent_is_link(victim: str) -> None:
@@ -157,6 +144,12 @@ def exchange(first: str, second: str) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+TURNS = [
+    *(parent_is_link, parent_is_real, file, link, hard_link, folder, exchanged, nothing),
+    *(parent_at_once, at_once),
+]
+
+
 def enough(done: dict[str, int], tries: int) -> bool:
     return done["tries"] >= tries and done["taken"] >= 5 and done["refused"] + done["not_restored"] >= 5
 
@@ -202,6 +195,7 @@ def given_back_in_peace(host: Host, root: Path) -> list[str]:
         apps.unlink()
     shutil.rmtree(apps, ignore_errors=True)
     apps.mkdir()
+    os.chown(apps, MALLORY, MALLORY)
     item = manifest.items(host)[-1]
     restoring.restore(host, item)
     back = apps / NAME

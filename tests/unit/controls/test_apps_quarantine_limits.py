@@ -78,7 +78,7 @@ def test_a_users_file_that_grew_while_it_was_moved_fails_no_later_run(
     (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
     os.chown(tmp_path / FILE[1:], 61235, 61235)
     in_two_file_systems(monkeypatch, tmp_path)
-    assert killed_at(8, lambda: enforced(host, FILE)) == "moved"
+    assert killed_at(9, lambda: enforced(host, FILE)) == "moved"
     monkeypatch.setattr(capacity, "free", lambda _: 100)  # bytes
     done: list[str] = []
     changes = Changes(

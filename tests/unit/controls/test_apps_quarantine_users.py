@@ -127,7 +127,7 @@ def shared_with(uid: int) -> bytes:
 
 
 def restore_all(host: Host) -> list[str]:
-    """Restore all that is kept, as an operator does: why it was not."""
+    """Restore all that is stored, as an operator does: why it was not."""
     answer = in_quarantine(host, "restore", [item.id for item in manifest.items(host)])
     return [outcome["why"] for outcome in answer["outcomes"] if not outcome["done"]]
 
@@ -160,17 +160,18 @@ def test_another_name_of_what_moves_keeps_its_owner_and_its_mode(
     assert owner_and_mode(root / PROGRAM[1:]) == owner_and_mode(other) == (MALLORY, 0o755)
 
 
-def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host: Host) -> None:
-    """Bob's file could be written by all, so mallory could link it as a program. Bob has closed it since."""
+@pytest.mark.parametrize("owner", [BOB, 0])
+def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host: Host, owner: int) -> None:
+    """The file could be written by all, so mallory could link it as a program. Its owner has closed it since."""
     root = Path(host.root)
     letter = root / "home/bob/letter"
-    put(letter, BOB, 0o666, b"dear")
+    put(letter, owner, 0o666, b"dear")
     (root / PROGRAM[1:]).unlink()
     as_user(MALLORY, lambda: os.link(letter, root / PROGRAM[1:]))
     enforced(host, PROGRAM)
-    as_user(BOB, lambda: letter.chmod(0o600))
+    as_user(owner, lambda: letter.chmod(0o600))
     assert restore_all(host) == []
-    assert owner_and_mode(letter) == (BOB, 0o600)
+    assert owner_and_mode(letter) == (owner, 0o600)
     assert os.path.samefile(letter, root / PROGRAM[1:])
 
 
@@ -243,8 +244,8 @@ def test_what_comes_back_is_shared_with_nobody_it_was_not_shared_with(host: Host
     mode = program.stat().st_mode
     enforced(host, PROGRAM)
     (item,) = manifest.items(host)
-    kept = root / ITEMS[1:] / item.id / manifest.CONTENT
-    assert owner_and_mode(kept) == (0, 0o600)  # of a list nothing counts but the mask, which is the mode's group
+    stored = root / ITEMS[1:] / item.id / manifest.CONTENT
+    assert owner_and_mode(stored) == (0, 0o600)  # of a list nothing counts but the mask, which is the mode's group
     assert restore_all(host) == []
     assert {name: os.getxattr(program, name) for name in os.listxattr(program)} == before
     assert program.stat().st_mode == mode and program.read_bytes() == CONTENT
@@ -360,13 +361,13 @@ def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host:
         with fresh.exclusive():
             enforced(fresh, PROGRAM)
 
-    def look() -> None:
+    def list_all() -> None:
         listed = in_quarantine(Host(host.root, lambda argv, **options: None), "list", [])
         ids = [item["id"] for item in listed["items"]]
         assert resting in ids and listed["broken"] == [] and len(ids) <= 2, listed
 
     children = []
-    for act in (restore, restore, take, look):
+    for act in (restore, restore, take, list_all):
         child = os.fork()
         if not child:
             status = 1
@@ -379,7 +380,7 @@ def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host:
             os._exit(status)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0, 0]
-    kept = [item for item in manifest.items(host) if item.path == PROGRAM]
-    assert len(kept) + (root / PROGRAM[1:]).exists() == 1
+    stored = [item for item in manifest.items(host) if item.path == PROGRAM]
+    assert len(stored) + (root / PROGRAM[1:]).exists() == 1
     assert restore_all(host) == [] and not completing.unfinished(host)
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and rest.read_bytes() == b"rest"

@@ -113,6 +113,8 @@ def _gather(host: Host, item: Item, place: int) -> bool:
     drop_hold(host, item)
     if moved:
         item = _seal(place, item, original=not copied)
+        seen = os.stat(CONTENT, dir_fd=place, follow_symlinks=False)
+        item = item._replace(shared=int(_has_other_names(seen)))
         # Too deep or too large to be read, or held by a lease: it is kept all the same.
         with contextlib.suppress(ControlError, BlockingIOError):
             item = item._replace(disk=extent(place, CONTENT).disk)
@@ -208,11 +210,11 @@ def unseal(place: int, source: int, item: Item) -> None:
 
     A file with more names was never sealed. What its owner has made of it since is as he wants it.
     """
-    kept = os.stat(CONTENT, dir_fd=place, follow_symlinks=False)
-    is_sealed = (kept.st_uid, stat.S_IMODE(kept.st_mode)) == (os.geteuid(), 0o600)
+    content = os.stat(CONTENT, dir_fd=place, follow_symlinks=False)
+    is_sealed = not item.shared and (content.st_uid, stat.S_IMODE(content.st_mode)) == (os.geteuid(), 0o600)
     descriptor = open_entry(source, CONTENT)
     try:
-        if is_sealed or not _has_other_names(kept):
+        if is_sealed or not _has_other_names(content):
             give_attributes(descriptor, privileges.returned(descriptor, item))
         os.fsync(descriptor)
     finally:

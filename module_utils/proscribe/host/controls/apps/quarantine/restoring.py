@@ -62,14 +62,14 @@ def obstacle(host: Host, item: Item) -> str:
     try:
         if host.stat(item.path):
             return f"something is there now; it is kept as {item.id} in {HOME}"
-        seen = host.stat(parent or "/")
-        gone, parent_uid = seen is None, seen.st_uid if seen else -1
+        directory = host.stat(parent or "/")
     except (Unseen, ControlError) as error:
         return f"{escaped(str(error))}; it is kept as {item.id} in {HOME}"
-    if why := "" if gone else _foreign(host, parent_uid, item):
+    if directory is None:
+        owner = f" for {host.account(item.parent_owner).name}" if item.parent_owner >= 0 else ""
+        return f"{escaped(parent)} is not there any more; make it{owner}, and restore {item.id} again"
+    if why := _foreign(host, directory.st_uid, item):
         return f"{why}; it is kept as {item.id} in {HOME}"
-    if gone:
-        return f"{escaped(parent)} is not there any more; make it, and restore {item.id} again"
     return ""
 
 
