@@ -17,7 +17,7 @@ from proscribe.host.controls.apps.quarantine import manifest, moving, operator
 from proscribe.host.controls.base import Changes
 from proscribe.host.quarantine import in_quarantine
 from proscribe.host.system import ControlError, Host, Unseen
-from proscribe.host.system.directories import Attributes
+from proscribe.host.system.file_attributes import Attributes
 from proscribe.host.system.forked import Limits, run_apart
 from proscribe.model.quarantined import ID, id_of
 

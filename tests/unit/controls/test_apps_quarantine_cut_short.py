@@ -25,7 +25,7 @@ from made_quarantine import (
 )
 from proscribe.host.controls.apps.quarantine import completing, manifest, moving, restoring
 from proscribe.host.system import ControlError, Host
-from proscribe.host.system.directories import Attributes
+from proscribe.host.system.file_attributes import Attributes
 
 
 def item_of(host: Host, path: str) -> manifest.Item:

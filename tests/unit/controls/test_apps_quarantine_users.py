@@ -384,3 +384,29 @@ def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host:
     assert len(stored) + (root / PROGRAM[1:]).exists() == 1
     assert restore_all(host) == [] and not completing.unfinished(host)
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and rest.read_bytes() == b"rest"
+
+
+def test_attributes_of_any_size_fill_nothing_and_fail_no_later_run(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A tmpfs takes hundreds of MiB of them, and the file system of the quarantine a few KiB."""
+    root = Path(host.root)
+    in_two_file_systems(monkeypatch, tmp_path)
+    inode = (root / PROGRAM[1:]).stat().st_ino
+    listed, read = os.listxattr, os.getxattr
+
+    def many(path: str) -> list[str]:
+        """As if the program were on a tmpfs."""
+        return [f"user.{count}" for count in range(2_000)] if os.stat(path).st_ino == inode else listed(path)
+
+    def large(path: str, name: str) -> bytes:
+        return b"x" * 60_000 if os.stat(path).st_ino == inode else read(path, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listxattr", many)
+        patch.setattr(os, "getxattr", large)
+        enforced(host, PROGRAM)
+    (item,) = manifest.items(host)
+    assert (root / ITEMS[1:] / item.id / "manifest.json").stat().st_size < 1024**2
+    assert item.at_rest and in_quarantine(host, "list", [])["broken"] == []
+    assert restore_all(host) == [] and (root / PROGRAM[1:]).read_bytes() == CONTENT

@@ -6,7 +6,6 @@ that has the entry, and its name there: what users do to the path meanwhile chan
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
 import hashlib
@@ -15,6 +14,7 @@ import stat
 from typing import Callable, Iterator
 
 from ...base.tuples import NamedTuple
+from .file_attributes import attributes, give_attributes, tolerant
 from .types import ControlError
 
 DEEPEST = 200  # levels of directories; each holds descriptors open
@@ -25,20 +25,6 @@ _ZEROS = bytes(_PIECE)
 _BLOCK = 4096  # the smallest hole that counts as one
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-# What a file system that has no owners, modes or extended attributes answers (vfat).
-_NO_SUCH_THING = (errno.ENOTSUP, errno.EPERM, errno.ENODATA)
-_ACCESS_LISTS = {"system.posix_acl_access", "system.posix_acl_default"}
-
-
-class Attributes(NamedTuple):
-    """What a file has beside its content."""
-
-    mode: int  # as in st_mode, with the kind of file
-    uid: int
-    gid: int
-    atime_ns: int
-    mtime_ns: int
-    xattrs: dict[str, str]  # values in base64
 
 
 class Sum(NamedTuple):
@@ -77,33 +63,6 @@ def open_entry(directory: int, name: str) -> int:
     if not (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
         raise ControlError(f"{name} is neither a file nor a directory")
     return os.open(name, _DIRECTORY if stat.S_ISDIR(seen.st_mode) else _FILE, dir_fd=directory)
-
-
-def attributes(descriptor: int) -> Attributes:
-    """Read what an open entry has beside its content; it may be open as a place (O_PATH)."""
-    seen = os.fstat(descriptor)
-    opened = f"/proc/self/fd/{descriptor}"
-    xattrs: dict[str, str] = {}
-    with contextlib.suppress(OSError):  # a file system without them
-        for name in os.listxattr(opened):
-            with contextlib.suppress(OSError):  # gone meanwhile
-                xattrs[name] = base64.b64encode(os.getxattr(opened, name)).decode()
-    return Attributes(seen.st_mode, seen.st_uid, seen.st_gid, seen.st_atime_ns, seen.st_mtime_ns, xattrs)
-
-
-def give_attributes(descriptor: int, desired: Attributes) -> None:
-    """Owner first, since a change of it takes set-user-id bits and capabilities away; times last."""
-    with _tolerant():
-        os.chown(descriptor, desired.uid, desired.gid)
-    for name in _ACCESS_LISTS - desired.xattrs.keys():  # a new file has its directory's, which its mode would open
-        with _tolerant():
-            os.removexattr(descriptor, name)
-    with _tolerant():
-        os.chmod(descriptor, stat.S_IMODE(desired.mode))
-    for name, value in desired.xattrs.items():
-        with _tolerant():
-            os.setxattr(descriptor, name, base64.b64decode(value))
-    os.utime(descriptor, ns=(desired.atime_ns, desired.mtime_ns))
 
 
 def extent(directory: int, name: str, most: int = 1_000_000) -> Extent:
@@ -225,7 +184,7 @@ def _copy(directory: int, name: str, target: int, new: str, one: _Copying, path:
         os.symlink(os.readlink(name, dir_fd=directory), new, dir_fd=target)
     else:
         os.mknod(new, seen.st_mode, seen.st_rdev, dir_fd=target)
-    with _tolerant():
+    with tolerant():
         os.chown(new, seen.st_uid, seen.st_gid, dir_fd=target, follow_symlinks=False)
     os.utime(new, ns=(seen.st_atime_ns, seen.st_mtime_ns), dir_fd=target, follow_symlinks=False)
 
@@ -338,12 +297,3 @@ def _data(descriptor: int, size: int, allowance: Allowance) -> Iterator[tuple[in
                 if block != _ZEROS[: len(block)]:
                     yield at + begin, block
         at += len(piece)
-
-
-@contextlib.contextmanager
-def _tolerant() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_SUCH_THING:
-            raise

@@ -13,14 +13,13 @@ from ....system.directories import (
     LARGEST,
     Allowance,
     Sum,
-    attributes,
     copy,
     extent,
-    give_attributes,
     open_entry,
     remove,
     sum_up,
 )
+from ....system.file_attributes import attributes, give_attributes
 from ....system.links import PATH
 from ....system.mounts import mounted_by_user, mounts, not_entered
 from ...base import Action, Refusal

@@ -11,7 +11,7 @@ from typing import Any, Iterator
 
 from .....base.tuples import NamedTuple
 from ....system import WRITTEN_BY, ControlError, Host, Unseen
-from ....system.directories import Attributes
+from ....system.file_attributes import Attributes
 from .unfinished import HOME, UNFINISHED
 
 SCHEMA = "proscribe/quarantine/1"

@@ -22,7 +22,8 @@ from .....base.moments import stamp
 from .....base.tuples import NamedTuple
 from .....model.quarantined import VERB, moved
 from ....system import LIFT, STATE_DIRECTORY, WRITTEN_BY, ControlError, Host, Unseen, escaped
-from ....system.directories import attributes, extent, open_entry
+from ....system.directories import extent, open_entry
+from ....system.file_attributes import attributes
 from ....system.mounts import mounted_by_user, mounts, not_entered
 from ....system.types import joined
 from ...base import Action

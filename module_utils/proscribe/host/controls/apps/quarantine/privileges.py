@@ -14,7 +14,8 @@ import os
 import stat
 
 from ....system import ControlError
-from ....system.directories import Attributes, attributes, open_entry
+from ....system.directories import open_entry
+from ....system.file_attributes import Attributes, attributes
 from .manifest import Item
 
 CAPABILITY = "security.capability"
