@@ -6,6 +6,7 @@ where a loop would be lucky.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from made_quarantine import ITEMS, enforced, in_two_file_systems
-from proscribe.host.controls.apps.quarantine import completing, manifest, moving
+from proscribe.host.controls.apps.quarantine import completing, manifest, moving, restoring
 from proscribe.host.quarantine import in_quarantine
 from proscribe.host.system import ControlError, Host
 
@@ -223,6 +224,37 @@ def test_privileges_come_back_to_what_had_them_alone(
         os.close(descriptor)
     assert program.read_bytes() == (CONTENT if comes_back else EVIL)
     assert owner_and_mode(program)[0] == MALLORY and program.stat().st_mode & 0o777 == 0o755
+
+
+def test_nobody_writes_to_a_program_while_it_is_summed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had one more name as it was taken, so it still is its user's, who opens it again at that moment."""
+    root = Path(host.root)
+    program, other = root / PROGRAM[1:], root / "home/mallory/other"
+    os.setxattr(program, CAPABILITY, BIND_SERVICE)
+    as_user(MALLORY, lambda: os.link(program, other))
+    enforced(host, PROGRAM)
+    place = os.open(other, os.O_PATH)
+    as_user(MALLORY, other.unlink)
+    pread, tries = os.pread, 0
+
+    def write() -> None:
+        with contextlib.suppress(PermissionError):
+            descriptor = os.open(f"/proc/self/fd/{place}", os.O_WRONLY)
+            os.pwrite(descriptor, EVIL, 0)
+
+    def write_then(*arguments: int) -> bytes:
+        nonlocal tries
+        content, tries = pread(*arguments), tries + 1
+        if tries == 1:
+            as_user(MALLORY, write)
+        return content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", write_then)
+        restored = manifest.items(host)
+        assert [restoring.restore(host, item) for item in restored] == [""] and tries
+    os.close(place)
+    assert has_privileges(program) and program.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("shares", ["file", "directory", "directory of a group"])

@@ -19,7 +19,7 @@ from ....system.directories import (
     remove,
     sum_up,
 )
-from ....system.file_attributes import attributes, give_attributes
+from ....system.file_attributes import attributes, give_attributes, tolerant
 from ....system.links import PATH
 from ....system.mounts import mounted_by_user, mounts, not_entered
 from ...base import Action, Refusal
@@ -189,8 +189,7 @@ def _seal(place: int, item: Item, original: bool) -> Item:
             write(place, item)
         if stat.S_ISDIR(seen.st_mode) or seen.st_nlink == 1:
             opened = f"/proc/self/fd/{descriptor}"
-            os.chown(opened, os.geteuid(), os.getegid())
-            os.chmod(opened, 0o700 if stat.S_ISDIR(seen.st_mode) else 0o600)
+            _shut(opened, seen.st_mode)
             if _has_other_names(os.fstat(descriptor)):  # whoever had it open gave it one meanwhile
                 os.chown(opened, seen.st_uid, seen.st_gid)
                 os.chmod(opened, stat.S_IMODE(seen.st_mode) & 0o777)
@@ -198,6 +197,11 @@ def _seal(place: int, item: Item, original: bool) -> Item:
     finally:
         os.close(descriptor)
     return item
+
+
+def _shut(opened: str | int, mode: int) -> None:
+    os.chown(opened, os.geteuid(), os.getegid())
+    os.chmod(opened, 0o700 if stat.S_ISDIR(mode) else 0o600)
 
 
 def _has_other_names(seen: os.stat_result) -> bool:
@@ -214,6 +218,8 @@ def unseal(place: int, source: int, item: Item) -> None:
     descriptor = open_entry(source, CONTENT)
     try:
         if is_sealed or not _has_other_names(content):
+            with tolerant():
+                _shut(descriptor, content.st_mode)  # it may have had more names, and be its user's still
             give_attributes(descriptor, privileges.returned(descriptor, item))
         os.fsync(descriptor)
     finally:
