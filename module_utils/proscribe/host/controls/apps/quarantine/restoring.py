@@ -100,7 +100,7 @@ def restore(host: Host, item: Item) -> str | None:
             return None
         item = found
     with explained(f"cannot restore {escaped(item.path)}"), host.directory(item.path.rpartition("/")[0]) as directory:
-        if why := _foreign(host, os.fstat(directory).st_uid, item):
+        if not is_placed(host, item) and (why := _foreign(host, os.fstat(directory).st_uid, item)):
             raise ControlError(why)
         if host.stat(f"{HOME}/{item.id}"):
             manifest.reopen(host, item)
