@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ....base.tuples import NamedTuple
 from ....model.finding import NOTHING_KNOWN, Finding, concerns, exception_for
-from ...system import Host, Process, User, escaped
+from ...system import Host, Process, Unseen, User, escaped
 from ...system.forked import each
 from ...system.processes import RootNotRead
 from . import per_user
@@ -254,4 +254,10 @@ def _may_be(identify: Identifier, process: Process) -> tuple[bool, bool]:
     try:
         return identify(process) is not None, False
     except RootNotRead:
-        return True, identify.needs_content(process)
+        reads = identify.needs_content(process)
+    try:
+        if reads and identify.reads_at_once(process):
+            return (identify.by_path(process) or identify.by_content(process)) is not None, False
+    except (RootNotRead, Unseen):
+        pass
+    return True, reads

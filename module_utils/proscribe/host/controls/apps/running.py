@@ -13,6 +13,7 @@ from ....base.program_places import is_starter_name, is_system_place
 from ....base.tuples import NamedTuple
 from ....model.finding import Finding
 from ...system import Host, Process, escaped
+from ...system.mounts import mounts, remote
 from ...system.processes import RootNotRead
 from .desired import Desired
 from .systems.package import Package
@@ -82,6 +83,7 @@ class Identifier:
         self.markers = {service: entry["markers"] for service, entry in desired.services.items() if "markers" in entry}
         self.marked = {name for of in self.markers.values() for name in of.get("programs", ())}
         self._contents: Contents | None = None
+        self._roots_own: dict[str, bool] = {}  # by path: whether root alone can change what is there, on a disk here
         self.programs: list[tuple[str, Callable[[Process], str]]] = []
         for system in SYSTEMS:
             installed = [package for _, package in packages if package.manager == system.MANAGER]
@@ -104,6 +106,18 @@ class Identifier:
         name = process.exe.rpartition("/")[2]
         outside = not is_system_place(process.exe)
         return outside or is_starter_name(name) or name in self.marked or self.host.has_own_accounts(process)
+
+    def reads_at_once(self, process: Process) -> bool:
+        """Return whether the content of a process's executable is read here and not in a process of its own: it lies on
+        a disk of the host at a place that root alone can change, so nobody has made it to hang.
+        """
+        exe = process.exe
+        if is_starter_name(exe.rpartition("/")[2]) or not self.host.shares_root(process):
+            return False
+        if exe not in self._roots_own:
+            far = remote(exe, mounts(self.host))
+            self._roots_own[exe] = not far and not self.host.changeable(exe)
+        return self._roots_own[exe]
 
     @property
     def contents(self) -> Contents:

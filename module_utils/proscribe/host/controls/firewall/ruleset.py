@@ -21,7 +21,7 @@ import functools
 import ipaddress
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
-from ....model.plan import RESTRICTED
+from ....model.plan import RESTRICTED, once
 from ...system import WRITTEN_BY
 from . import carried
 from .rule_text import MEMBERS, Exemptions, Network, block_of, either, numbered, refusing, sets, spelled
@@ -100,7 +100,10 @@ def render(section: Section, exemptions: Exemptions) -> str:
         for match, block in sets(entry["networks"], f"nets_{id_}"):
             blocks.append(block)
             rules.append(f"{match} {ports}jump refuse_{id_}")
-        for shape, match in carried.matches(entry["networks"], f"nets_{id_}", among, blocks):
+        carried_blocks, matches = _carry(section, id_, among)
+        blocks += carried_blocks
+        for bits_before, inverted, match in matches:
+            shape = carried.Shape(bits_before, inverted)
             carrying.setdefault(shape, []).append(f"{match} {ports}jump refuse_{id_}")
     blocks += [block_of(f"chain {shape.chain}", lines) for shape, lines in carrying.items()]
     rules += [f"ip6 daddr {prefix} jump {shape.chain}" for prefix, shape in among.items() if shape in carrying]
@@ -127,6 +130,21 @@ def render(section: Section, exemptions: Exemptions) -> str:
     blocks += _base_chains(hooks)
     head = [f"# {WRITTEN_BY}", f"table inet {TABLE}", f"delete table inet {TABLE}"]  # `destroy` would need Linux 6.3
     return "\n".join([*head, f"table inet {TABLE} {{", f'\tcomment "{WRITTEN_BY}"', *blocks, "}", ""])
+
+
+def _carry(section: Section, id_: str, among: carried.Carriers) -> tuple[list[str], list[tuple[int, bool, str]]]:
+    """Return the sets of a service's networks in addresses that carry them, and the matches by shape. A host works them
+    out once for a plan.
+    """
+
+    def work_out() -> tuple[list[str], list[tuple[int, bool, str]]]:
+        blocks: list[str] = []
+        by_shape = carried.matches(section["services"][id_]["networks"], f"nets_{id_}", among, blocks)
+        matches = [(shape.bits_before, shape.inverted, match) for shape, match in by_shape]
+        return blocks, matches
+
+    blocks, matches = once(section, f"firewall/carried {id_}", work_out)
+    return blocks, matches
 
 
 def _base_chains(hooks: Mapping[str, Sequence[str]]) -> Iterator[str]:
