@@ -48,7 +48,7 @@ WELL = ("compliant", "repaired")
 EVERY = 600  # seconds between two runs
 FIRST_RUN = 90  # seconds until the first one
 WITHIN = 240  # seconds for a correction: the watch's minute, its observation, and the load of this machine
-ROUND = 20  # seconds between two looks at all hosts
+ROUND = 20  # seconds between two checks of what waits
 
 # Makes `$1` packages of uv below a home. Each Python version is a copy of its own.
 PACKAGES = """\
@@ -241,7 +241,7 @@ class Hour:
     def wait_for(self, host: str, how: str, right: str) -> None:
         self.waiting.append(Tampered(host, how, right, time.monotonic()))
 
-    def look(self) -> None:
+    def check_waiting(self) -> None:
         """See which tampering is corrected by now, and which is late."""
         for tampered in list(self.waiting):
             took = time.monotonic() - tampered.since
@@ -293,7 +293,7 @@ class Hour:
 
 
 def spend_hour(hour: Hour, minutes: float) -> None:
-    """Attack, tamper and look every round, and run every ten minutes, for some minutes."""
+    """Attack, tamper and check every round, and run every ten minutes, for some minutes."""
     end = hour.began + minutes * 60
     until_limited = hour.began + minutes * 20
     next_attack, next_run = hour.began, hour.began + FIRST_RUN
@@ -312,7 +312,7 @@ def spend_hour(hour: Hour, minutes: float) -> None:
         if now >= next_run:
             hour.run(must_name=is_limited)
             next_run = now + EVERY
-        hour.look()
+        hour.check_waiting()
         hour.see_what_stays()
         time.sleep(ROUND)
     hour.run(must_name=True)
