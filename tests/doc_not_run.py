@@ -17,6 +17,7 @@ REASONS = {
     "*python tests/mutation *": "minutes of processor time; tests/mutation has tests of its own",
     "*tests/bench/fleet *": "minutes of processor time and many hosts; test_bench_fleet.py has its parts",
     "*tests/bench/compile_scale.py *": "minutes of processor time; test_bench_compile.py has its parts",
+    "python tests/bench/hostile_users.py *": "an hour",
     "python tests/bench/soak.py *": "hours",
     "proscribe-watch *": "of a host that observes itself: tests/integration/test_watch.py",
     "./proscribe requests*": "no user of a made host has requested anything; test_requests_story.py runs it",
