@@ -74,7 +74,8 @@ def test_of_the_host_and_of_users_seen_removed_seen_again(machine: TwoUsers) -> 
     machine.as_user("alice", f"{NPM} --prefix ~/.npm-packages /debs/wechaty.tgz")  # no install block
     assert machine.verb("observe", PLAN)["apps/wechat"]["findings"][0]["scope"] == "user:alice"
     machine.verb("enforce", PLAN)
-    assert machine.verb("lift", PLAN)["actions"] == [f"delete {removed.FILE}"]
+    lifted = [f"delete {removed.FILE}", "delete /var/lib/proscribe/users_tools.json"]
+    assert machine.verb("lift", PLAN)["actions"] == lifted
     machine.sh("npm uninstall --global --offline weechat-js >/dev/null; rmdir /usr/local/lib/node_modules")
     assert machine.sh(TREE).stdout == before
 
