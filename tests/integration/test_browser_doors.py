@@ -1,7 +1,7 @@
 """The doors of real browsers by which a user opens a blocked site: each works without a policy, and which ones do not
 with it.
 
-What stays open with it is a row of docs/coverage.md, and a finding of `apps/unmanaged-browsers` or `browser/running`.
+What stays open with it is a row of docs/coverage.md. A copy of a browser is a finding of `apps/unmanaged-browsers`.
 """
 
 from __future__ import annotations
