@@ -117,11 +117,13 @@ print(json.dumps([os.getsid(0) == os.getpid(), status["SigIgn"], status["SigBlk"
 def test_a_users_tool_has_no_terminal_and_nothing_that_root_has_open() -> None:
     inherited = os.dup(0)
     os.set_inheritable(inherited, True)
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ignored = (signal.SIGHUP, signal.SIGQUIT)  # as nohup and a shell's background leave them
+    before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
     try:
         seen = json.loads(run_tool(python(SEEN), user=NOBODY).out)
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in zip(ignored, before, strict=True):
+            signal.signal(number, handler)
         os.close(inherited)
     assert seen[:5] == [
         True,

@@ -187,7 +187,7 @@ class NamespacedTool:
     ) -> NoReturn:
         """Be the keeper: run the tool, and end when nothing runs below it."""
         os.setsid()
-        self._begin((_signal.SIGCHLD, _signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM), standard, (started, ended))
+        self._begin(standard, (started, ended))
         self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         make_namespace(self.libc)
         first = os.fork()
@@ -203,11 +203,12 @@ class NamespacedTool:
         _wait_for(first)  # the kernel has ended all of the namespace before this returns
         os._exit(0 if _end_children() else NOT_EMPTY)
 
-    def _begin(self, signals: Sequence[int], standard: Sequence[int], open_descriptors: Sequence[int]) -> None:
+    def _begin(self, standard: Sequence[int], open_descriptors: Sequence[int]) -> None:
         """Leave behind what root's process has open, ignores and handles."""
         self.libc.prctl(PR_SET_PDEATHSIG, KILL, 0, 0, 0)
-        for number in (*signals, _signal.SIGPIPE, _signal.SIGXFSZ):
-            _signal.signal(number, _signal.SIG_DFL)
+        for number in range(1, _signal.NSIG):
+            with contextlib.suppress(OSError, ValueError):  # KILL, STOP, and those of the C library
+                _signal.signal(number, _signal.SIG_DFL)
         for descriptor, source in enumerate(standard):
             os.dup2(source, descriptor)
         for name in os.listdir("/proc/self/fd"):
