@@ -329,9 +329,7 @@ def main() -> int:
     arguments = parser.parse_args()
     hosts = [f"web{number:02}" for number in range(1, arguments.hosts + 1)]
     with arguments.log.open("w") as log, scheduled_fleet("hostile", hosts, RESTRICTIONS) as fleet:
-        fleet.controller.proscribe("schedule")
-        fleet.controller.write(f"/etc/systemd/system/{SERVICE}.d/nice.conf", f"[Service]\nNice={arguments.nice}\n")
-        fleet.controller.run("systemctl", "daemon-reload")
+        fleet.schedule(arguments.nice)
         assert fleet.controller.start(SERVICE), fleet.controller.log(SERVICE)
         hour = Hour(fleet, hosts[0], arguments.seed, log)
         hour.add_users()

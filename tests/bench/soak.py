@@ -301,9 +301,7 @@ def main() -> int:
         fleet.hosts[hosts[-1]].script(
             "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
         )
-        fleet.controller.proscribe("schedule")
-        fleet.controller.write(f"/etc/systemd/system/{SERVICE}.d/nice.conf", f"[Service]\nNice={arguments.nice}\n")
-        fleet.controller.run("systemctl", "daemon-reload")
+        fleet.schedule(arguments.nice)
         soak = Soak(fleet, arguments.seed, log)
         soak.settle()
         began = time.monotonic()

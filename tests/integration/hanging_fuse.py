@@ -9,12 +9,14 @@ See linux/fuse.h, and https://docs.kernel.org/filesystems/fuse.html.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
 import stat
 import struct
 import sys
+from collections.abc import Callable
 
 GETATTR, INIT = 3, 26
 IN_HEADER = struct.Struct("<IIQQIIII")  # len, opcode, unique, nodeid, uid, gid, pid, padding
@@ -33,7 +35,10 @@ def mounted(place: str, uid: int, mode: int, more: str = ",allow_other") -> int:
     return device
 
 
-def serve(device: int, uid: int, mode: int, answers: int) -> None:
+def serve(device: int, answer: Callable[[int, int, bytes], bytes | int | None]) -> None:
+    """Answer what the kernel asks, until the standard input is closed. `answer` takes an opcode, a node and the rest of
+    a request, and returns the answer, the number of an error, or None for no answer at all.
+    """
     while True:
         ready, _, _ = select.select([device, 0], [], [])
         if 0 in ready and not os.read(0, 1):
@@ -43,14 +48,27 @@ def serve(device: int, uid: int, mode: int, answers: int) -> None:
         request = os.read(device, 1 << 20)
         _, opcode, unique, node, *_ = IN_HEADER.unpack(request[: IN_HEADER.size])
         if opcode == INIT:
-            answer = INIT_OUT.pack(7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, 0)
-        elif opcode == GETATTR and node == 1 and answers > 0:
-            answers -= 1
-            facts = (1, 4096, 8, 0, 0, 0, 0, 0, 0, mode, 1, uid, uid, 0, 4096, 0)
-            answer = struct.pack("<QII", 0, 0, 0) + ATTRIBUTES.pack(*facts)
+            reply: bytes | int | None = INIT_OUT.pack(7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, 0)
         else:
+            reply = answer(opcode, node, request[IN_HEADER.size :])
+        if reply is None:
             continue
-        os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(answer), 0, unique) + answer)
+        body, error = (b"", -reply) if isinstance(reply, int) else (reply, 0)
+        with contextlib.suppress(OSError):  # who asked has gone, or does not take such an answer
+            os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(body), error, unique) + body)
+
+
+def answer_then_hang(uid: int, mode: int, answers: int) -> Callable[[int, int, bytes], bytes | None]:
+    """Return what says so many times what the root is, and answers nothing else."""
+    left = iter(range(answers))
+
+    def answer(opcode: int, node: int, _: bytes) -> bytes | None:
+        if opcode != GETATTR or node != 1 or next(left, None) is None:
+            return None
+        facts = (1, 4096, 8, 0, 0, 0, 0, 0, 0, mode, 1, uid, uid, 0, 4096, 0)
+        return struct.pack("<QII", 0, 0, 0) + ATTRIBUTES.pack(*facts)
+
+    return answer
 
 
 def main() -> None:
@@ -58,7 +76,7 @@ def main() -> None:
     mode = (stat.S_IFDIR | 0o755) if os.path.isdir(place) else (stat.S_IFREG | 0o755)
     device = mounted(place, uid, mode)
     print("mounted", flush=True)
-    serve(device, uid, mode, int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    serve(device, answer_then_hang(uid, mode, int(sys.argv[3]) if len(sys.argv) > 3 else 0))
 
 
 if __name__ == "__main__":

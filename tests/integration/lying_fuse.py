@@ -11,13 +11,11 @@ root. Prints "mounted" once it is. Ends when its standard input is closed. See l
 from __future__ import annotations
 
 import errno
-import os
-import select
 import stat
 import struct
 import sys
 
-from hanging_fuse import ATTRIBUTES, IN_HEADER, INIT, INIT_OUT, OUT_HEADER, mounted
+from hanging_fuse import ATTRIBUTES, mounted, serve
 
 LOOKUP, GETATTR, OPEN, READ, OPENDIR, READDIR = 1, 3, 14, 15, 27, 28
 HUGE = (1 << 64) - 1
@@ -73,31 +71,11 @@ class Liar:
         return found
 
 
-def serve(device: int, liar: Liar) -> None:
-    while True:
-        ready, _, _ = select.select([device, 0], [], [])
-        if 0 in ready and not os.read(0, 1):
-            return
-        if device not in ready:
-            continue
-        request = os.read(device, 1 << 20)
-        _, opcode, unique, node, *_ = IN_HEADER.unpack(request[: IN_HEADER.size])
-        if opcode == INIT:
-            answer: bytes | int = INIT_OUT.pack(7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, 0)
-        else:
-            answer = liar.answer(opcode, node, request[IN_HEADER.size :])
-        body, error = (b"", -answer) if isinstance(answer, int) else (answer, 0)
-        try:
-            os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(body), error, unique) + body)
-        except OSError:  # who asked has gone, or does not take such an answer
-            continue
-
-
 def main() -> None:
     place, uid, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     device = mounted(place, uid, DIRECTORY, "" if "private" in sys.argv else ",allow_other")
     print("mounted", flush=True)
-    serve(device, Liar(how))
+    serve(device, Liar(how).answer)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,12 @@ class Fleet:
         known = self.hosts[host].read("/etc/ssh/ssh_host_ed25519_key.pub")
         self.controller.script(f"echo '{self.addresses[host]} {known.strip()}' >>/root/.ssh/known_hosts")
 
+    def schedule(self, nice: int) -> None:
+        """Set up the scheduled run. The test starts it, and others use the machine too."""
+        self.controller.proscribe("schedule")
+        self.controller.write(f"/etc/systemd/system/{SERVICE}.d/nice.conf", f"[Service]\nNice={nice}\n")
+        self.controller.run("systemctl", "daemon-reload")
+
     @property
     def key(self) -> str:
         return self.controller.script(KEY).strip()

@@ -18,7 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, image, made_host, observe_root, put, whole_plan
+from attacked_host import (
+    BOB,
+    HERE,
+    MALLORY,
+    MEGABYTES,
+    SECONDS,
+    image,
+    made_host,
+    mounts_in,
+    observe_root,
+    put,
+    whole_plan,
+)
 from conftest import open_to_others
 from patience import BUSY
 from proscribe.model.plan import sealed
@@ -43,12 +55,6 @@ def root(tmp_path: Path) -> Iterator[Path]:
     made_host(host)
     yield host
     subprocess.run(["umount", "--lazy", *reversed(mounts_in(host))], check=True)
-
-
-def mounts_in(root: Path) -> list[str]:
-    """The mounts on a directory and below it, in the order in which they were made."""
-    places = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return [place for place in places if f"{place}/".startswith(f"{root}/")]
 
 
 def judged(report: dict[str, Any], seconds: float = SECONDS) -> str:

@@ -254,14 +254,21 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk: Callable[[], Disk], k
     assert broken, "there was room for each run"
 
 
-def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make_disk: Callable[[], Disk]) -> None:
-    """Its corrections came after the last event that the journal had room for."""
-    disk = make_disk()
+def run_with_room_in_between(disk: Disk, room: int) -> tuple[Path, str, Screen, int | None]:
+    """Run three times, the second time with so many KiB. Return the reports, the second run, and how the third one
+    ended.
+    """
     reports = disk.place / "reports"
     enforce(reports, 23)
-    with with_room(disk, "KiB", 8):
+    with with_room(disk, "KiB", room):
         _, _, second = enforce(reports, 24)
-    screen, _, _ = enforce(reports, 25)
+    screen, code, _ = enforce(reports, 25)
+    return reports, second, screen, code
+
+
+def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make_disk: Callable[[], Disk]) -> None:
+    """Its corrections came after the last event that the journal had room for."""
+    reports, second, screen, _ = run_with_room_in_between(make_disk(), 8)
     (said,) = screen.warnings
     assert f"the run {second} came to no end: its journal or its report could not be written." in said
     assert "Not known whether done: " in said
@@ -271,12 +278,7 @@ def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make
 
 
 def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk: Callable[[], Disk]) -> None:
-    disk = make_disk()
-    reports = disk.place / "reports"
-    enforce(reports, 23)
-    with with_room(disk, "KiB", 0):
-        _, _, second = enforce(reports, 24)
-    screen, code, _ = enforce(reports, 25)
+    _, second, screen, code = run_with_room_in_between(make_disk(), 0)
     (said,) = screen.warnings
     assert second in said and "nobody knows what it did" in said and code is None
 

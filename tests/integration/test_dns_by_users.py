@@ -6,15 +6,13 @@ bring them up (`allow_active` of NetworkManager's actions); a rule of polkit giv
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machines import booting
 from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
-from test_dns_services import BOOTED, NETWORK, PROJECT, UPSTREAM, Container, plan
+from test_dns_services import UPSTREAM, Container, booted_desk, plan
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -55,25 +53,25 @@ EVERY_NAME = "its own name servers are asked for every name too"
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Container]:
-    container = Container(f"proscribe-seat-{os.getpid()}")
-    here = ("--volume", f"{PROJECT}/module_utils:/proscribe:ro", "--volume", f"{PROJECT}/tests/integration:/tests:ro")
-    with booting(container.name, "trixie-seats", tmp_path, "--network", "none", *here, hostname="desk"):
-        container.until(BOOTED)
-        container.sh(NETWORK)
+    with booted_desk("trixie-seats", tmp_path) as container:
         yield container
+
+
+AS_ALICE = ("setpriv", "--reuid=alice", "--regid=alice", "--clear-groups")
 
 
 def as_alice(host: Container, command: str, check: bool = False) -> str:
     """What a command of hers prints; "" where it fails, which `check` makes an error."""
-    words = ["setpriv", "--reuid=alice", "--regid=alice", "--clear-groups", *command.split()]
     script = 'out=$("$@") && printf "%s\\n" "$out"'
-    return host.run("sh", "-c", script, "sh", *words, check=check)
+    return host.run("sh", "-c", script, "sh", *AS_ALICE, *command.split(), check=check)
 
 
 def may(host: Container, command: str) -> bool:
     """Whether a command of hers succeeds."""
-    words = ["setpriv", "--reuid=alice", "--regid=alice", "--clear-groups", *command.split()]
-    return host.run("sh", "-c", '"$@" </dev/null >/dev/null && echo done', "sh", *words, check=False) == "done\n"
+    return (
+        host.run("sh", "-c", '"$@" </dev/null >/dev/null && echo done', "sh", *AS_ALICE, *command.split(), check=False)
+        == "done\n"
+    )
 
 
 def connect(host: Container, kind: str, settings: str) -> None:

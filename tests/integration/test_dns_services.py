@@ -7,6 +7,7 @@ are not answered at once are asked for again: a busy machine is no finding. An a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -250,13 +251,20 @@ class Container:
         assert self.files() == self.before
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Container]:
+@contextlib.contextmanager
+def booted_desk(root: str, directory: Path) -> Iterator[Container]:
+    """A desk of a root, with the project's code and a network of its own."""
     container = Container(f"proscribe-dns-{os.getpid()}-{next(NUMBERS)}")
     here = ("--volume", f"{PROJECT}/module_utils:/proscribe:ro", "--volume", f"{PROJECT}/tests/integration:/tests:ro")
-    with booting(container.name, "trixie-resolvers", tmp_path, "--network", "none", *here, hostname="desk"):
+    with booting(container.name, root, directory, "--network", "none", *here, hostname="desk"):
         container.until(BOOTED)
         container.sh(NETWORK)
+        yield container
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Container]:
+    with booted_desk("trixie-resolvers", tmp_path) as container:
         yield container
 
 

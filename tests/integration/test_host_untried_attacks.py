@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import restricted_programs
-from attacked_host import BOB, HERE, MALLORY, MODULES, SECONDS, made_host, observe_root, put, whole_plan
+from attacked_host import BOB, HERE, MALLORY, MODULES, SECONDS, made_host, mounts_in, observe_root, put, whole_plan
 from conftest import open_to_others, require_tool
 from patience import BUSY, LONGEST
 from proscribe.host.controls import applying, apps
@@ -67,20 +67,24 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    host = tmp_path / "host"
-    host.mkdir()
-    open_to_others(host)
-    made_host(host)
-    (host / "proc/self/mountinfo").touch()
+    host = make_open_host(tmp_path)
     yield host
     unmount(host)
 
 
+def make_open_host(place: Path) -> Path:
+    """Make a host in a directory, for mallory to enter."""
+    host = place / "host"
+    host.mkdir()
+    open_to_others(host)
+    made_host(host)
+    (host / "proc/self/mountinfo").touch()
+    return host
+
+
 def unmount(place: Path) -> None:
-    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
-        where = line.split(" ")[4]
-        if f"{where}/".startswith(f"{place}/"):
-            subprocess.run(["umount", "--lazy", where], check=False)
+    for where in reversed(mounts_in(place)):
+        subprocess.run(["umount", "--lazy", where], check=False)
 
 
 @contextlib.contextmanager
@@ -381,12 +385,7 @@ def btrfs(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(["mount", "-o", "loop", str(disk), str(place)], capture_output=True).returncode:
         pytest.skip("needs a kernel with btrfs and loop devices")
     try:
-        host = place / "host"
-        host.mkdir()
-        open_to_others(host)
-        made_host(host)
-        (host / "proc/self/mountinfo").touch()
-        yield host
+        yield make_open_host(place)
     finally:
         unmount(place)
 

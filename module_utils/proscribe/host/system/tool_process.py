@@ -7,14 +7,36 @@ import os
 from typing import Any, Mapping
 
 
-class ToolProcess:
+class Child:
+    """A process that this one has started."""
+
+    pid: int
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return how it ended, as subprocess says it; None while it runs."""
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # a caller that ignores the ends of its children
+                pid, status = self.pid, 0
+            if pid:
+                self.returncode = self.read_end(os.waitstatus_to_exitcode(status))
+        return self.returncode
+
+    def read_end(self, code: int) -> int:
+        """Return how the tool ended, of which this is the process, or which this process keeps."""
+        return code
+
+
+class ToolProcess(Child):
     """A tool that runs as root, as subprocess.Popen would run it. Loading that takes longer than most tools, and most
     observations run some.
     """
 
-    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], talks: bool, out: tuple[int, int]) -> None:
-        err = os.pipe()
-        given = os.pipe() if talks else None
+    def __init__(self, path: str, argv: list[str], env: Mapping[str, str], talks: bool) -> None:
+        out, err = make_pipe(), make_pipe()
+        given = make_pipe() if talks else None
         ours, theirs = [out[0], err[0]], [out[1], err[1]]
         if given:
             ours.append(given[1])
@@ -34,20 +56,21 @@ class ToolProcess:
         finally:
             for end in theirs:
                 os.close(end)
-        self.returncode: int | None = None
         self.stdout, self.stderr = os.fdopen(out[0], "rb", 0), os.fdopen(err[0], "rb", 0)
         self.stdin = os.fdopen(given[1], "wb", 0) if given else None
 
-    def poll(self) -> int | None:
-        """How it ended, as subprocess says it; None while it runs."""
-        if self.returncode is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # a caller that ignores the ends of its children
-                pid, status = self.pid, 0
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
+
+def make_pipe() -> tuple[int, int]:
+    """Make a pipe of which no end is a standard file, also for a caller whose own are closed."""
+    ends = os.pipe()
+    if min(ends) > 2:
+        return ends
+    import fcntl
+
+    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
+    for end in ends:
+        os.close(end)
+    return high[0], high[1]
 
 
 def _is_inherited(descriptor: int) -> bool:

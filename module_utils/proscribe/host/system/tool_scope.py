@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # the module signal costs more than a tool
 import contextlib
-import fcntl
 import os
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NoReturn, Sequence
 
 from .tool_ending import descendants, end_session, kill, since
-from .tool_process import ToolProcess
+from .tool_process import Child, ToolProcess, make_pipe
 
 if TYPE_CHECKING:
     from typing import Union
@@ -78,7 +77,7 @@ class Unit(ToolProcess):
             *("--", "/usr/bin/env", "-i"),
             *(word.replace("$", "$$") for word in (*(f"{key}={value}" for key, value in env.items()), *argv)),
         ]
-        super().__init__(path, words, {"PATH": env["PATH"], "LC_ALL": "C.UTF-8"}, talks, _pipe())
+        super().__init__(path, words, {"PATH": env["PATH"], "LC_ALL": "C.UTF-8"}, talks)
 
     def end_scope(self) -> bool:
         """End what still runs of the service, and return whether nothing does."""
@@ -103,17 +102,16 @@ class Unit(ToolProcess):
         return False
 
 
-class NamespacedTool:
+class NamespacedTool(Child):
     """A tool that runs in a process-id namespace below a keeper. The process of this object is the keeper."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, talks: bool) -> None:
         import ctypes
 
         self.libc = ctypes.CDLL(None, use_errno=True)
-        self.returncode: int | None = None
         self.is_empty = False
-        given = _pipe() if talks else None
-        out, err, started, ended = _pipe(), _pipe(), _pipe(), _pipe()
+        given = make_pipe() if talks else None
+        out, err, started, ended = make_pipe(), make_pipe(), make_pipe(), make_pipe()
         theirs = [out[1], err[1], started[1], ended[1], *(given[:1] if given else ())]
         ours = [out[0], err[0], started[0], ended[0], *(given[1:] if given else ())]
         try:
@@ -136,19 +134,12 @@ class NamespacedTool:
         self.ended = os.fdopen(ended[0], "rb", 0)
         self._require_start(started[0])
 
-    def poll(self) -> int | None:
-        """Return how the tool ended, as subprocess says it; None while something of its scope runs."""
-        if self.returncode is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # a caller that ignores the ends of its children
-                pid, status = self.pid, 0
-            if pid:
-                self.is_empty = os.waitstatus_to_exitcode(status) == 0
-                with self.ended:
-                    message = self.ended.read(16)
-                self.returncode = os.waitstatus_to_exitcode(int(message)) if message else -KILL
-        return self.returncode
+    def read_end(self, code: int) -> int:
+        """Return how the tool ended; `code` is how its keeper did."""
+        self.is_empty = code == 0
+        with self.ended:
+            message = self.ended.read(16)
+        return os.waitstatus_to_exitcode(int(message)) if message else -KILL
 
     def end_scope(self) -> bool:
         """End what still runs below the keeper, and return whether nothing does. The keeper ends by itself then."""
@@ -260,16 +251,6 @@ def _end_children() -> bool:
             return True
         time.sleep(PAUSE_SECONDS)
     return False
-
-
-def _pipe() -> tuple[int, int]:
-    """Make a pipe of which no end is a standard file, also for a caller that has closed his."""
-    ends = os.pipe()
-    if min(ends) > 2:
-        return ends
-    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
-    _close(ends)
-    return high[0], high[1]
 
 
 def _close(descriptors: Sequence[int]) -> None:

@@ -91,13 +91,9 @@ def run_tool(
 
 def _started(path: str, argv: list[str], env: Mapping[str, str], talks: bool) -> Started:
     """A tool of root's that runs, in a session of its own; `talks` where it gets an input. Raises OSError."""
-    pipe = os.pipe()
-    if min(pipe) > 2 and hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
+    if hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
         with contextlib.suppress(NotImplementedError):  # a C library that does not begin a session for it
-            return ToolProcess(path, argv, env, talks, pipe)
-    else:  # a caller whose standard files are closed
-        for descriptor in pipe:
-            os.close(descriptor)
+            return ToolProcess(path, argv, env, talks)
     import subprocess  # hosts that have the other way do not pay for it
 
     return subprocess.Popen(

@@ -225,7 +225,7 @@ def _identities(identify: Identifier, processes: Sequence[Process]) -> Iterator[
     for process in processes:
         if identity := identify.by_path(process):
             yield process.pid, identity
-        if (identity is None or identity.doubt) and identify.needs_content(process):
+        if not identify.says_enough(identity, process):
             more.append(process)
     for process in more:
         if identity := identify.by_content(process):
@@ -252,12 +252,11 @@ def _candidates(host: Host, identify: Identifier, processes: Sequence[Process]) 
 def _may_be(identify: Identifier, process: Process) -> tuple[bool, bool]:
     """Whether a process may be something, and whether that has to be read."""
     try:
-        return identify(process) is not None, False
-    except RootNotRead:
-        reads = identify.needs_content(process)
-    try:
-        if reads and identify.reads_at_once(process):
-            return (identify.by_path(process) or identify.by_content(process)) is not None, False
+        identity = identify.by_path(process)
+        if identify.says_enough(identity, process):
+            return identity is not None, False
+        if identify.reads_at_once(process):
+            return (identity or identify.by_content(process)) is not None, False
     except (RootNotRead, Unseen):
         pass
-    return True, reads
+    return True, identify.needs_content(process)

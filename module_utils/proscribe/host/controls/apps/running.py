@@ -95,11 +95,15 @@ class Identifier:
         host may not read that, and Unseen.
         """
         identity = self.by_path(process)
-        if (identity and not identity.doubt) or not self.needs_content(process):
+        if self.says_enough(identity, process):
             return identity
         if not self.host.asks_roots:
             raise RootNotRead
         return self.by_content(process) or identity
+
+    def says_enough(self, identity: Identity | None, process: Process) -> bool:
+        """Return whether nothing has to be read of a process beyond what its path says."""
+        return bool(identity and not identity.doubt) or not self.needs_content(process)
 
     def needs_content(self, process: Process) -> bool:
         """Return whether a process's path says too little, by what the kernel alone says of it."""
