@@ -217,14 +217,16 @@ def test_nobody_is_asked_about_a_program_that_is_nothing_for_certain(
 def test_a_process_that_only_its_root_directory_identifies_is_a_candidate(host: MadeHost) -> None:
     """A container's program: that look may hang, so it is not made where the whole run would."""
 
-    def identify(process: Process) -> Any:
+    def by_path(process: Process) -> Any:
         assert not host.asks_roots
         if process.pid == 8:
             raise observed.RootNotRead
         return "something" if process.pid == 7 else None
 
+    identify: Any = SimpleNamespace(
+        by_path=by_path, says_enough=lambda identity, process: True, needs_content=lambda process: False
+    )
     processes = [Process(pid, "/x") for pid in (7, 8, 9)]
-    identify.needs_content = lambda process: False  # type: ignore[attr-defined]
     candidates = observed._candidates(host, identify, processes)
     assert [process.pid for listed in candidates.values() for process in listed] == [7, 8]
     assert host.asks_roots
@@ -232,8 +234,9 @@ def test_a_process_that_only_its_root_directory_identifies_is_a_candidate(host: 
     def failing(process: Process) -> Any:
         raise OSError
 
+    identify.by_path = failing
     with pytest.raises(OSError):
-        observed._candidates(host, failing, processes)
+        observed._candidates(host, identify, processes)
     assert host.asks_roots, "whatever comes, the next ones ask"
 
 

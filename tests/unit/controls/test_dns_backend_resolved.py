@@ -167,6 +167,7 @@ def test_what_goes_round_it_once_it_is_in_place(tmp_path: Path) -> None:
     ]
     assert found.routed == [("eth0", "corp.example"), ("eth0", "lab.example")]
     assert resolved.describe(host(tmp_path, tools="dnsmasq"), RUNS, {}).units == (OWN, resolved.UNIT)
+    assert found.is_raced
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,16 @@ def test_a_resolver_that_has_not_read_its_file_is_started_again(host: Resolver) 
     assert (action.verb, action.subject, action.before, action.after) == ("restart", "made.service", "", "")
 
 
+@pytest.mark.parametrize(("address", "restarted"), [("127.0.0.53", False), ("127.0.0.1", True)])
+def test_a_stub_whose_links_answer_every_name_too_is_not_restarted_for_a_foreign_answer(
+    host: Resolver, address: str, restarted: bool
+) -> None:
+    host.write(NAMES, TEXT)
+    host.deaf = {(address, 53)}
+    stage = Stage({NAMES: TEXT}, restarting("made.service"), [(address, 53)])
+    assert bool(switching.put(host, made(stage)._replace(is_raced=True), DESIRED)) is restarted
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_a_resolver_that_is_only_silent_is_left_to_it_unless_it_is_stopped(
     host: Resolver, held: bool, monkeypatch: pytest.MonkeyPatch

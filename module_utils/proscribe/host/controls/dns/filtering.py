@@ -59,6 +59,9 @@ class Filter(NamedTuple):
     routed: Sequence[tuple[str, str]] = ()  # (link, domain): what systemd-resolved asks a link's own servers
     # (link, domain): for these the filter itself asks a link's own servers, whatever its file has for wider names.
     lent: Sequence[tuple[str, str]] = ()
+    # A link's own servers are asked for every name too, and the first answer counts. A foreign answer of a stub shows
+    # nothing then, and a restart corrects nothing.
+    is_raced: bool = False
     unseen: str = ""  # why that is not known
     openers: Sequence[tuple[str, str, str]] = ()  # lines of the organisation's own: (path, line, the name it opens)
     more: str = ""  # further lines of the file

@@ -105,6 +105,7 @@ def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
     drop_in = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={ADDRESS}:{PORT}\nDomains=~.\n"
     own, front = standing(host, observed)
     links = _links(host)
+    every_name = _for_all(links)
     # A line for systemd-resolved counts from its next start, an older answer stays cached until it is flushed.
     return Filter(
         manager=NAME,
@@ -126,7 +127,8 @@ def describe(host: Host, observed: Observed, settings: Settings) -> Filter:
         check=(dnsmasq, "--test", "-C"),
         units=(OWN_UNIT, UNIT),
         logs=OWN_UNIT,
-        bypasses=[*round_it(host, observed, NAME), *_for_all(links), *_later_servers(host)],
+        bypasses=[*round_it(host, observed, NAME), *every_name, *_later_servers(host)],
+        is_raced=bool(every_name),
         routed=[(link, domain.strip("~.").lower()) for link, domain in links if domain.strip("~.")],
     )
 
