@@ -37,6 +37,7 @@ def test_it_answers_where_programs_ask_it(tmp_path: Path, servers: list[str], ad
         "bypasses": past,
         "routed": (),
         "lent": (),
+        "is_raced": False,
         "unseen": "",
         "openers": (),
         "more": "",
