@@ -1,24 +1,38 @@
-"""What code makes of one rich input, compared to the byte with a file that was recorded. What differs is meant, or a
-mistake. Who means it removes the file: the test writes it again, and fails that once.
+"""Comparison of an output with a recorded file, byte for byte. Remove the file to record it again: the test writes it
+and fails once. A recorded file is small, so that people read its differences.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+MOST_LINES, MOST_COLUMNS = 300, 200
 
-def compare(file: Path, found: str) -> None:
-    """Fails where a text is not as it was recorded."""
+
+def compare(file: Path, text: str) -> None:
+    """Fail where a text differs from its recorded file, or is too large for one."""
+    lines = text.split("\n")
+    columns = max(map(len, lines))
+    if len(lines) > MOST_LINES + 1 or columns > MOST_COLUMNS:
+        pytest.fail(f"{file.name} would have {len(lines)} lines and {columns} columns: assert by field, or show less")
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
-        file.write_text(found, encoding="utf-8", newline="")
+        file.write_text(text, encoding="utf-8", newline="")
         pytest.fail(f"{file.name} is written now: read it")
-    assert found == file.read_bytes().decode("utf-8")
+    assert text == file.read_bytes().decode("utf-8")
 
 
-def joined(parts: Mapping[str, str]) -> str:
-    """Files as one text, each below its name."""
+def join_files(parts: Mapping[str, str]) -> str:
+    """Join files to one text, each below its name."""
     return "".join(f"==> {path}\n{text}\n" for path, text in parts.items())
+
+
+def fold(text: str, columns: int = MOST_COLUMNS) -> str:
+    """Break long lines at blanks; mark what follows."""
+    folding = textwrap.TextWrapper(columns, subsequent_indent="  > ", break_on_hyphens=False, expand_tabs=False)
+    parts = (folding.wrap(line) if len(line) > columns else [line] for line in text.splitlines())
+    return "".join(f"{part}\n" for line in parts for part in line)

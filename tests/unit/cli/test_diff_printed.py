@@ -12,7 +12,7 @@ from proscribe.controller.cli import command_line, diff
 from proscribe.controller.cli.diff import Compared, Group
 from proscribe.controller.cli.diff.earlier_plans import Earlier
 from proscribe.controller.compile.plans.difference import CONTROL, IDENTIFIER, PLAN, SERVICE, SETTING, Change
-from recording import compare, joined
+from recording import compare, fold, join_files
 
 RECORDED = Path(__file__).parent / "recorded"
 MANY = tuple(f"n{number}.example" for number in range(diff.MOST_NAMES + 2))
@@ -48,9 +48,9 @@ def test_all_of_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         "all": "\n".join(diff.render(BEFORE, FOUND, DEPARTMENTS, 100, False)),
         "narrow": "\n".join(diff.render(BEFORE, first, DEPARTMENTS, 40, False)),
         "colours": "\n".join(diff.render(BEFORE, first._replace(fresh=(), gone=()), {}, 100, True)),
-        "JSON": json.dumps(diff.as_json(BEFORE, first, DEPARTMENTS), indent=1),
+        "JSON": fold(json.dumps(diff.as_json(BEFORE, first, DEPARTMENTS)).replace("}, {", "},\n{"), 120),
     }
-    compare(RECORDED / "diff.printed.txt", joined(shown))
+    compare(RECORDED / "diff.printed.txt", join_files(shown))
 
 
 class Plans(dict[str, Any]):

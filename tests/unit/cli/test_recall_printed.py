@@ -11,7 +11,7 @@ from proscribe.controller.cli.catalog import recall
 from proscribe.controller.cli.catalog.recall.measure import Found, Result
 from proscribe.controller.cli.catalog.recall.reading import Lists
 from proscribe.controller.cli.catalog.recall.standing import STATES, Standing
-from recording import compare, joined
+from recording import compare, join_files
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -59,7 +59,7 @@ def test_all_of_a_comparison(run: Recalled) -> None:
         "nothing": run("--missing", found=nothing)[1],
         "JSON": run("--json", "--at-least", "vpn=1")[1],
     }
-    compare(RECORDED / "recall.printed.txt", joined(shown))
+    compare(RECORDED / "recall.printed.txt", join_files(shown))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ HOSTS = ("web01", "web02", "web03", "web04")
 BAD = answer(wechat(WECHAT), evaluated=["apps/line", "dns/line"])
 GOOD = answer(evaluated=["apps/wechat", "browser/gmail", "firewall/telegram", "dns/line"])
 EVENTS = {"journald": False, "syslog": False, "facility": "daemon", "send": "all", "limit": 12}
-LEFT_OUT = ("report.html", "history.db")  # the page has files of its own, and a database is no text
 REMOVED = [
     Removed("dpkg", "wechat", "4.0", "system", "wechat", "apt-get"),
     Removed("dpkg", "libwechat", "4.0", "system", "libwechat:i386", "apt-get", mark="auto"),
@@ -157,31 +156,28 @@ def lifted(ends: Ends) -> str:
 def said(done: Ended) -> Iterator[str]:
     """How a run ended, in short, and what is beside the reports then."""
     where = Path(done.where)
-    yield f"{where.name} {done.verdict}\n{done.report['warnings']}\n{done.report['run']['verdict']}"
-    for path in sorted(where.parent.glob("*.json*")):
-        yield f"{path.name}\n{path.read_text(encoding='utf-8')}"
+    beside = [path.name for path in sorted(where.parent.glob("*.json*"))]
+    yield f"{where.name} {done.verdict}\n{done.report['warnings']}\n{done.report['run']['verdict']}\n{beside}"
 
 
 def files(reports: Path) -> Iterator[str]:
-    """All that stands in a directory, each file with its mode."""
+    """List a directory with the modes of its files, and with the texts of those that are not a run's."""
     for path in sorted(reports.rglob("*")):
         name, mode = path.relative_to(reports), stat.S_IMODE(path.lstat().st_mode)
         if path.is_symlink():
             yield f"{name} -> {path.readlink()}"
-        elif path.is_dir():
-            yield f"{name}/ {mode:o}"
-        elif path.name in LEFT_OUT:
+        elif path.is_dir() or path.suffix == ".db" or (path.parent != reports and path.suffix != ".txt"):
             yield f"{name} {mode:o}"
         elif path.suffix != ".lock":
             yield f"{name} {mode:o}\n{path.read_text(encoding='utf-8')}"
 
 
 def texts() -> dict[str, str]:
-    """All of it, by the name of its file."""
+    """Return the recorded text by the name of its file."""
     umask = os.umask(0o022)
     try:
         with tempfile.TemporaryDirectory() as reports:
-            text = "\n====\n".join(story(Path(reports))).replace(reports, "REPORTS")
+            text = "\n".join(story(Path(reports))).replace(reports, "REPORTS")
     finally:
         os.umask(umask)
     return {"ends": re.sub(r"\},\s*\{", "},\n{", re.sub(r"\n +", " ", text))}

@@ -1,4 +1,4 @@
-"""Whole outputs of runs in which a bit of everything happens are as they were recorded (tests/recording.py)."""
+"""Whole outputs of the report, compared with recorded files (tests/recording.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import rich_ends
 import rich_pasts
 import rich_runs
 import rich_texts
-from recording import compare
+from recording import compare, fold
 
 RECORDED = Path(__file__).parent / "recorded"
 STORIES = {
@@ -22,11 +22,11 @@ STORIES = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_it_is_written_as_before(story: str) -> None:
+def test_outputs_are_as_recorded(story: str) -> None:
     for name, text in STORIES[story]().items():
-        compare(RECORDED / f"{name}.txt", "\n".join([*text.splitlines(), ""]))
+        compare(RECORDED / f"{name}.txt", fold(text))
 
 
-def test_nothing_is_recorded_that_is_not_written() -> None:
+def test_recorded_files_have_an_output() -> None:
     written = {f"{name}.txt" for texts in STORIES.values() for name in texts()}
     assert {path.name for path in RECORDED.iterdir()} == written
