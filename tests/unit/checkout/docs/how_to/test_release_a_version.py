@@ -1,0 +1,125 @@
+"""A release, by the commands of docs/how-to/release-a-version.md: built, signed, checked, and refused where changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from doc_blocks import commands
+
+PROJECT = Path(__file__).resolve().parents[5]
+PAGE = "docs/how-to/release-a-version.md"
+WHO = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+VERSION = "7.8.9"
+
+pytestmark = pytest.mark.slow  # it packs the observing code
+
+
+def typed(first: str) -> list[str]:
+    """The commands of the page, from the first that begins so, up to the next block of another kind."""
+    every = [command.text for command in commands(PAGE, (PROJECT / PAGE).read_text())]
+    found = next(number for number, text in enumerate(every) if text.startswith(first))
+    return every[found:]
+
+
+def run(script: str, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    bin_directory = Path(sys.executable).parent
+    own = {
+        "HOME": str(home),
+        "PATH": f"{bin_directory}:{os.environ['PATH']}",
+        "PROSCRIBE_ANSIBLE_PLAYBOOK": str(bin_directory / "ansible-playbook"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    argv = ["bash", "-euo", "pipefail", "-c", script]
+    return subprocess.run(argv, cwd=cwd, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the key of the releases."""
+    made = tmp_path_factory.mktemp("home")
+    (made / ".ssh").mkdir(mode=0o700)
+    key = made / ".ssh/proscribe_release"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def released(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone at the tag of a release, after the commands that build and sign it."""
+    source, clone = tmp_path_factory.mktemp("source") / "proscribe", tmp_path_factory.mktemp("clone") / "proscribe"
+    subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(source)], check=True)
+    for name, pattern, new in (
+        ("pyproject.toml", r'^version = ".*"$', f'version = "{VERSION}"'),
+        ("CHANGELOG.md", r"^## \[.*\] - .*$", f"## [{VERSION}] - 2026-12-24"),
+    ):
+        text = (source / name).read_text()
+        (source / name).write_text(re.sub(pattern, new, text, count=1, flags=re.MULTILINE))
+    subprocess.run(["git", *WHO, "commit", "--quiet", "--all", "--message", "release"], cwd=source, check=True)
+    subprocess.run(["git", "tag", f"v{VERSION}"], cwd=source, check=True)
+    subprocess.run(["git", "clone", "--quiet", "--branch", f"v{VERSION}", str(source), str(clone)], check=True)
+    script = [text for text in typed("./proscribe --version") if not text.startswith("ssh-keygen -Y verify")][:5]
+    done = run("\n".join(script), clone, home)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"proscribe {VERSION}\n")
+    return clone / "dist"
+
+
+def checked(directory: Path, home: Path) -> bool:
+    done = run("\n".join(typed("ssh-keygen -Y verify")), directory, home)
+    return done.returncode == 0
+
+
+@pytest.fixture
+def download(released: Path, home: Path, tmp_path: Path) -> Path:
+    """What a team has got: the published files, and the line of the signer."""
+    for path in released.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    key = (home / ".ssh/proscribe_release.pub").read_text()
+    (tmp_path / "allowed_signers").write_text(f'release@example.org namespaces="proscribe-release" {key}')
+    return tmp_path
+
+
+def test_a_release_is_checked_and_installed(download: Path, home: Path) -> None:
+    names = {path.name for path in download.iterdir()}
+    archive = f"proscribe-ban-{VERSION}.tar.gz"
+    assert names == {archive, "SHA256SUMS", "SHA256SUMS.sig", "allowed_signers"}
+    assert checked(download, home)
+    done = run(f"ansible-galaxy collection install --offline -p collections {archive}", download, home)
+    assert f"proscribe.ban:{VERSION} was installed successfully" in done.stdout, done.stderr
+
+
+def other_bytes(download: Path) -> None:
+    with next(download.glob("*.tar.gz")).open("ab") as file:
+        file.write(b"x")
+
+
+def other_sums(download: Path) -> None:
+    other_bytes(download)
+    done = subprocess.run("sha256sum *.tar.gz", shell=True, cwd=download, capture_output=True, check=True)  # noqa: S602
+    (download / "SHA256SUMS").write_bytes(done.stdout)
+
+
+def other_purpose(download: Path) -> None:
+    """Signed by the same key, as something else."""
+    line = (download / "allowed_signers").read_text().replace("proscribe-release", "git")
+    (download / "allowed_signers").write_text(line)
+
+
+@pytest.mark.parametrize("change", [other_bytes, other_sums, other_purpose])
+def test_what_somebody_changed_is_refused(download: Path, home: Path, change: object) -> None:
+    change(download)  # type: ignore[operator]
+    assert not checked(download, home)
+
+
+def test_another_version_than_that_of_the_tag_is_not_built(released: Path, home: Path) -> None:
+    clone = released.parent
+    subprocess.run(["git", "tag", "v7.9.0"], cwd=clone, check=True)
+    subprocess.run(["git", "tag", "--delete", f"v{VERSION}"], cwd=clone, check=True, capture_output=True)
+    done = run("./proscribe collection --output elsewhere", clone, home)
+    assert done.returncode == 2 and not (clone / "elsewhere").exists()
+    assert f"pyproject.toml: version: found '{VERSION}', expected 7.9.0 as the tag" in " ".join(done.stderr.split())

@@ -1,0 +1,116 @@
+"""The guides that add something are followed: what they show is put into a copy of the checkout, and works there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import doc_blocks
+import pytest
+from checkouts import FOR_DERIVED, copied, run
+from doc_blocks import Command, File
+from proscribe.controller.cli.scheduled import exports
+from proscribe.controller.cli.scheduled.unended import failure
+from proscribe.controller.report import notification, request_news
+from proscribe.controller.report.exports.record_lines import Answer, Line
+from proscribe.controller.report.notification import Sendable, made
+
+pytestmark = pytest.mark.slow
+
+PROJECT = Path(__file__).resolve().parents[4]
+SHOWN = {
+    path: list(doc_blocks.parts(path, text))
+    for path, text in doc_blocks.read(PROJECT).items()
+    if path.startswith("docs/how-to/add-")
+}
+GUIDES = {path: parts for path, parts in SHOWN.items() if any(isinstance(part, File) for part in parts)}
+TESTS = ("tests/unit/controls", "tests/unit/enforcement_points", "tests/unit/schedule", "tests/unit/report")
+PARTS = (
+    *(*FOR_DERIVED, "pyproject.toml", "tests/conftest.py", "tests/properties.py", "tests/suite"),
+    *TESTS,
+)
+CODE = ("module_utils/", "playbooks/")
+PYTEST = "tests/tool pytest "
+# What a service and a channel are read by.
+READ = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "module_utils")
+from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.restrictions.channels import channels
+load([Path("catalog")])
+channels()
+"""
+
+
+def test_there_are_guides_to_follow() -> None:
+    assert len(GUIDES) >= 6
+
+
+@pytest.mark.parametrize("path", GUIDES)
+def test_a_guide_shows_one_file_and_its_test(path: str) -> None:
+    names = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith(CODE)]
+    tests = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith("tests/unit/")]
+    assert len(names) <= 1 and all(len(tests) == 1 for _ in names)
+
+
+def test_the_guide_to_exports_has_all_that_an_export_gets() -> None:
+    of_answer = {*Answer._fields, "rows", "summary"}
+    of_line = {*(name for name in Line.__slots__ if not name.startswith("_")), "control", "text", "once"}
+    text = (PROJECT / "docs/how-to/add-an-export.md").read_text()
+    described = {
+        kind: set(re.findall(rf"`{kind}\.(\w+)", "".join(re.findall(rf"^\| `{kind}\..*", text, re.MULTILINE))))
+        for kind in ("answer", "line")
+    }
+    assert described == {"answer": of_answer, "line": of_line}
+
+
+def test_the_guide_to_channels_has_all_keys_of_a_notification() -> None:
+    keys = {*Sendable.__annotations__, "heads", *made("", ()).facts, *failure({}, "", 0).facts}
+    for module in (exports, notification, request_news):
+        calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
+        named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "made"]
+        assert named
+        keys |= {keyword.arg for one in named for keyword in one.keywords if keyword.arg}
+    text = (PROJECT / "docs/how-to/add-a-notification-channel.md").read_text()
+    assert sorted(key for key in keys if f"`{key}`" not in text and f"`proscribe_notice.{key}`" not in text) == []
+
+
+@pytest.mark.parametrize("path", GUIDES)
+def test_what_a_guide_shows_is_all_that_has_to_be_written(path: str, tmp_path: Path) -> None:
+    checkout = copied(PROJECT, tmp_path / "checkout", PARTS)
+    files = [part for part in GUIDES[path] if isinstance(part, File)]
+    for file in files:
+        assert not (checkout / file.name).exists(), f"{file.name} is in the project by now: take another example"
+        (checkout / file.name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / file.name).write_text(file.content)
+    (shown,) = [part for part in GUIDES[path] if isinstance(part, Command) and "tests/derived" in part.text]
+    assert run(checkout, "tests/derived").splitlines() == list(shown.output)
+    run(checkout, "-c", READ)
+    # What starts a playbook is not run: it needs an Ansible, and the rest of the checkout.
+    tests = [file.name for file in files if file.name.startswith("tests/unit/")]
+    contracts = [part.text.split()[2:] for part in GUIDES[path] if isinstance(part, Command) and PYTEST in part.text]
+    for arguments in (tests, *contracts):
+        if arguments and not arguments[0].startswith("tests/playbooks/"):
+            run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments)
+
+
+def test_what_the_guides_show_has_the_types_that_the_code_expects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test of a guide may replace a tool by a function that takes any argument. mypy compares each call."""
+    pytest.importorskip("mypy", reason="only the environment of the oldest Ansible has it")
+    checkout = copied(PROJECT, tmp_path / "checkout", PARTS)
+    parts = [part for parts in GUIDES.values() for part in parts]
+    shown = [part for part in parts if isinstance(part, File) and part.name.endswith(".py")]
+    shown = [file for file in shown if not file.name.startswith("tests/playbooks/")]  # their helpers are not copied
+    for file in shown:
+        (checkout / file.name).write_text(file.content)
+    written = [line.partition(":")[0] for line in run(checkout, "tests/derived").splitlines()]
+    names = [*(file.name for file in shown), *(name for name in written if name.endswith(".py"))]
+    assert len(names) >= 12
+    monkeypatch.setenv("MYPYPATH", ":".join(("module_utils", "tests", *TESTS)))
+    # Helpers of the tests have no types everywhere. What the files import is checked by `./proscribe test lint`.
+    run(checkout, "-m", "mypy", "--allow-untyped-calls", "--follow-imports=silent", *names)

@@ -1,0 +1,135 @@
+"""Whatever there are several of is added with one file.
+
+`tests/tool python tests/derived` finds it, and everything knows it then.
+
+A fictitious one of each is added to a copy of the checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from checkouts import FOR_DERIVED, copied, derived, run
+
+pytestmark = pytest.mark.slow
+
+ADDED = Path(__file__).parent / "added"
+PARTS = (*FOR_DERIVED, "tests/unit/helpers/fleets.py")
+SYSTEMS = "module_utils/proscribe/host/controls/apps/systems"
+BACKENDS = "module_utils/proscribe/host/controls/dns/backends"
+FORMATS = "module_utils/proscribe/controller/enforcement_points/formats"
+MEANT_FOR = "whatever takes a list of names: firewalls, DNS services, mail gateways"
+COURIER = """\
+id: courier
+name: Courier
+category: instant_messaging
+vendor: its test
+audience: consumer
+enforce: true
+packages:
+  acme_store: [telegram]
+sources:
+  - its test, 2026-11-25
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with one of each more, whose derived files are written."""
+    checkout = copied(project, tmp_path_factory.mktemp("checkout"), PARTS)
+    shutil.copy(ADDED / "acme.py", checkout / SYSTEMS)
+    like(checkout / BACKENDS / "unbound.py", "knot", ('"unbound"', '"knot"'), ("unbound.service", "kresd.service"))
+    like(checkout / FORMATS / "domains.py", "carrier", ('"domains"', '"carrier"'), (MEANT_FOR, "pigeons"))
+    like(checkout / "playbooks/tasks/notify/mail.yml", "pager", ("proscribe_notify.mail", "proscribe_notify.pager"))
+    written = derived(checkout)
+    for path in (f"{SYSTEMS}/registry.py", f"{BACKENDS}/registry.py", "docs/enforcement_points.md"):
+        assert path in written
+    return checkout
+
+
+def like(path: Path, name: str, *changes: tuple[str, str]) -> None:
+    """Add a file that is like another one but for some of its words."""
+    text = path.read_text()
+    for word, other in changes:
+        assert word in text
+        text = text.replace(word, other)
+    path.with_stem(name).write_text(text)
+
+
+def test_a_package_system(checkout: Path, tmp_path: Path) -> None:
+    assert "| acme: packages of the Acme store |" in (checkout / "docs/coverage.md").read_text()
+    root = tmp_path / "root"
+    (root / "opt/acme/telegram").mkdir(parents=True)
+    (root / "opt/acme/another").mkdir()
+    (root / "etc").mkdir()
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    courier = tmp_path / "catalog/instant_messaging/courier.yml"
+    courier.parent.mkdir(parents=True)
+    courier.write_text(COURIER)
+    (tmp_path / "exports").mkdir()
+    shutil.copy(checkout / "catalog/browsers.yml", tmp_path / "catalog")
+    seen = json.loads(
+        run(checkout, str(ADDED / "acme_seen.py"), str(root), str(tmp_path / "exports"), str(courier.parents[1]))
+    )
+    assert "an Acme name: 2 to 20 lower case letters" in seen["mistake"]
+    assert seen["plan"] == {"acme_store": ["telegram"]}
+    (rule,) = [rule for rule in seen["record"] if rule["rule"] == "apps/courier"]
+    assert [(one["manager"], one["id"], one["path"]) for one in rule["findings"]] == [
+        ("acme", "telegram", "/opt/acme/telegram")
+    ]
+    assert seen["package systems"] == ["acme"]
+    command = ["write /etc/proscribe/requests.json", "write /usr/local/bin/proscribe-request"]
+    assert seen["actions"] == ["remove telegram", *command]
+    assert [name for name, text in seen["exports"].items() if "apps/courier" not in text] == []
+
+
+def test_a_filter_of_names(checkout: Path) -> None:
+    page = (checkout / "docs/restrictions.md").read_text()
+    (row,) = re.findall(r"^\| `proscribe_dns_backend` .*", page, re.MULTILINE)
+    assert "knot" in row
+    script = """
+import sys
+sys.path.insert(0, "module_utils")
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.controls.dns.backends.registry import FILTERS, backend
+print(read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend, FILTERS["knot"][:2], backend("knot").UNIT)
+"""
+    assert run(checkout, "-c", script) == "knot ('server', 'kresd.service') kresd.service\n"
+
+
+def test_a_channel_of_notifications(checkout: Path) -> None:
+    script = """
+import sys
+sys.path.insert(0, "module_utils")
+from proscribe.controller.compile.restrictions.channels import needs_setgid
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.policy_errors import PolicyErrors
+read = read_restrictions({"proscribe_notify": {"pager": "ops@example.org"}}, str).notify
+print(dict(read), needs_setgid(read))
+try:
+    read_restrictions({"proscribe_notify": {"pagr": "ops@example.org"}}, str)
+except PolicyErrors as errors:
+    print("did you mean 'pager'" in str(errors))
+"""
+    assert run(checkout, "-c", script) == "{'pager': 'ops@example.org'} True\nTrue\n"
+    assert "by channel: mail, pager or webhook;" in (checkout / "docs/restrictions.md").read_text()
+    assert "| `pager` | one mail address |" in (checkout / "docs/scheduling.md").read_text()
+
+
+def test_a_format_for_enforcement_points(checkout: Path, tmp_path: Path) -> None:
+    assert "| `carrier` | pigeons | dns |" in (checkout / "docs/enforcement_points.md").read_text()
+    script = """
+import sys
+sys.path.insert(0, "module_utils")
+from proscribe.controller.cli.command_line import main, read
+from proscribe.controller.compile.restrictions import read_restrictions
+print(read_restrictions({"proscribe_exports_fed": ["carrier"]}, str).exports_fed[0].format)
+run, arguments = read("export", ["carrier", "-o", sys.argv[1]])
+from proscribe.controller.enforcement_points.registry import FORMATS
+print(arguments.format, FORMATS["carrier"].meant_for)
+"""
+    assert run(checkout, "-c", script, str(tmp_path)) == "carrier\ncarrier pigeons\n"

@@ -1,0 +1,72 @@
+"""What roles say that they take: Ansible shows it, checks it first, and refuses nothing that the compiler takes."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from proscribe.controller.compile.restrictions import RESTRICTIONS
+from proscribe.controller.policy_errors import Expected
+
+ROLES = Path(__file__).resolve().parents[4] / "roles"
+OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load((ROLES / "compliance/meta/argument_specs.yml").read_text())[
+    "argument_specs"
+]["main"]["options"]
+VALUES = (
+    *(True, False, "true", "false", "off", None),
+    *(0, 1, 7, 60, "7", "7d", "30m", "25%", datetime.date(2026, 1, 1), "2026-01-01"),
+    *("", "a text", "/srv/a", "https://git.example.org/a.git", "sqlite", "auto", "all", "weekly"),
+    *([], ["a"], [2, "25%"], {}, {"en": "a"}, {"hosts": 5}, {"apps": "audit"}, {"google": ["example.org"]}),
+)
+
+
+def refused(name: str, value: object) -> list[str]:
+    """What Ansible says before a role that gets this value."""
+    checked = ArgumentSpecValidator(
+        {name: {key: OPTIONS[name][key] for key in ("type", "choices") if key in OPTIONS[name]}}
+    )
+    return [str(message) for message in checked.validate({name: value}).error_messages]
+
+
+def takes(name: str, value: object) -> bool:
+    try:
+        RESTRICTIONS[name].read(value)
+    except Expected:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", RESTRICTIONS)
+def test_ansible_takes_whatever_the_compiler_takes(name: str) -> None:
+    option = f"proscribe_{name}"
+    choices = OPTIONS[option].get("choices", [])
+    values = [RESTRICTIONS[name].default, *VALUES, *choices, choices]
+    taken = [value for value in values if takes(name, value)]
+    assert taken
+    assert [(value, said) for value in taken if (said := refused(option, value))] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "wrong"),
+    [
+        ("compliance_gate", "str", "never mind"),
+        ("waiver_signatures", "str", "offf"),
+        ("categories", "list", ["chat"]),
+        ("controls", "dict", ["apps"]),
+        ("waiver_blanket", "bool", "perhaps"),
+        ("end_grace", "int", "soon"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name(name: str, type_: str, wrong: object) -> None:
+    assert OPTIONS[f"proscribe_{name}"]["type"] == type_
+    (said,) = refused(f"proscribe_{name}", wrong)
+    assert f"proscribe_{name}" in said and not takes(name, wrong)
+
+
+def test_what_takes_several_kinds_of_value_is_of_no_one_type() -> None:
+    raw = {name.removeprefix("proscribe_") for name, option in OPTIONS.items() if option["type"] == "raw"}
+    assert raw == {"feeds", "waivers_removed", "user_notice", "refusal_notice", "batches", "max_change", "round"}

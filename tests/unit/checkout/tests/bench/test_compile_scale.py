@@ -1,0 +1,42 @@
+"""The parts of the bench of compiling: each kind of inventory is the same fleet, and a run stops before any host."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+
+sys.path.append(str(Path(__file__).resolve().parents[4] / "bench"))
+
+from compile_scale import DEPARTMENTS, KINDS, SITES, _fleet, _playbooks
+
+HOSTS = DEPARTMENTS + 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_inventory_has_the_same_hosts_groups_and_variables(kind: str, tmp_path: Path) -> None:
+    fleet = _fleet(HOSTS)
+    inventory = InventoryManager(DataLoader(), sources=[str(KINDS[kind](tmp_path, fleet))])
+    groups = {
+        name: sorted(hosts) for name, hosts in inventory.get_groups_dict().items() if name.startswith("department")
+    }
+    assert groups == {name: sorted(group["hosts"]) for name, group in fleet.items() if name.startswith("department")}
+    assert inventory.groups["all"].get_vars() == fleet["all"]["vars"]
+    assert inventory.groups["department1"].get_vars() == fleet["department1"]["vars"] != {}
+    for name, variables in fleet["_meta"]["hostvars"].items():
+        own = inventory.get_host(name).vars
+        assert {key: own[key] for key in variables} == variables
+    assert len({json.dumps(one["site"]) for one in fleet["_meta"]["hostvars"].values()}) == SITES
+
+
+def test_both_playbooks_have_two_plays_and_one_has_the_first_play_of_an_audit(tmp_path: Path) -> None:
+    plays = {name: yaml.safe_load(path.read_text()) for name, path in _playbooks(tmp_path).items()}
+    audit = yaml.safe_load((Path(__file__).resolve().parents[5] / "playbooks" / "audit.yml").read_text())
+    assert plays["compile"][0] == audit[0]
+    assert [play["hosts"] for play in plays["compile"]] == [play["hosts"] for play in audit]
+    assert [len(both) for both in plays.values()] == [2, 2]

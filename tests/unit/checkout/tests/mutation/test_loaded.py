@@ -1,0 +1,153 @@
+"""Tests that are loaded once notice mistakes that are put into functions, and say where they cannot tell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[5]
+sys.path.append(str(PROJECT / "tests/mutation"))
+
+from loaded import NOT_POSSIBLE, REPLIES, REQUESTS, Answer, Answers, Mistake, Request, differing  # noqa: E402
+from mutated import Copy, Known  # noqa: E402
+
+MODULE = """
+import functools
+LIMIT = 3
+def small(number):
+    return number < LIMIT
+class Sum:
+    @functools.cached_property
+    def of(self):
+        return sum(map(lambda one: one + 1, self.parts))
+    def __init__(self, *parts):
+        self.parts = parts
+def times(factor):
+    def by(number):
+        return number * factor
+    return by
+double = times(2)
+"""
+TESTS = """
+import os, signal
+from module import Sum, double, small
+def test_small(tmp_path):
+    (tmp_path / "file").touch()
+    assert small(2) and not small(3)
+def test_sum():
+    assert Sum(1, 2).of == 5
+def test_double():
+    assert double(4) == 8
+def test_not_alone():
+    assert os.environ["HOME"].endswith("broken")
+"""
+SMALL, SUM, DOUBLE, BROKEN = (f"test_it.py::test_{name}" for name in ("small", "sum", "double", "not_alone"))
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
+    """The loaded tests of a directory."""
+    place = tmp_path_factory.mktemp("loaded")
+    (place / "module.py").write_text(MODULE)
+    (place / "test_it.py").write_text(TESTS)
+    (place / "pytest.ini").write_text("[pytest]\n")  # for an ordinary user, the directory is below the checkout
+    (incoming, requests), (replies, outgoing) = os.pipe(), os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / "tests/mutation/loaded.py"), "-p", "no:cacheprovider", "test_it.py"],
+        cwd=place,
+        env={**os.environ, REQUESTS: str(incoming), REPLIES: str(outgoing)},
+        pass_fds=(incoming, outgoing),
+        stdin=subprocess.DEVNULL,
+    )
+    os.close(incoming)
+    os.close(outgoing)
+    asking = Answers(requests, replies)
+    yield asking
+    asking.end()
+    assert process.wait(60) == 0
+
+
+PASSED = Answer(True, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tests", "answer"),
+    [
+        ("", "", [SMALL, SUM, DOUBLE], PASSED),
+        ("< LIMIT", "<= LIMIT", [SUM, SMALL], Answer(True, 1, SMALL)),
+        ("< LIMIT", "<= LIMIT", ["test_it.py"], Answer(True, 1, SMALL)),
+        ("< LIMIT", "<= LIMIT", [SUM], PASSED),
+        ("one + 1", "one - 1", ["test_it.py"], Answer(True, 1, SUM)),  # inside a function, and behind a decorator
+        ("number * factor", "(\n\n number + factor)", ["test_it.py"], Answer(True, 1, DOUBLE)),  # made by an import
+        ("return number <", "while True: pass\n    return number <", [SUM], PASSED),
+        ("return number <", "import os; os._exit(0)\n    return number <", [SMALL], Answer(True, None, "")),
+        ("return by", "return lambda number: 0", [DOUBLE], PASSED),  # what was made before the fork stays
+        ("LIMIT = 3", "LIMIT = 4", [SMALL], NOT_POSSIBLE),
+        ("double = times(2)", "double = lambda number: 0", [DOUBLE], NOT_POSSIBLE),
+        ("return number * factor", "return number", [DOUBLE], NOT_POSSIBLE),  # it closes over nothing any more
+        ("< LIMIT", "<= LIMIT", ["test_other.py"], NOT_POSSIBLE),
+    ],
+)
+def test_what_loaded_tests_say(
+    answers: Answers, tmp_path: Path, before: str, after: str, tests: list[str], answer: Answer
+) -> None:
+    mistake = Mistake("module.py", MODULE, MODULE.replace(before, after) if before else MODULE)
+    assert answers.run(Request([mistake], tests, [BROKEN], str(tmp_path), 60)) == answer
+    assert answers.run(Request([], tests[:1], [BROKEN], str(tmp_path), 60)).code != 1  # nothing is left of it
+
+
+def test_a_test_may_fail_without_any_mistake(answers: Answers, tmp_path: Path) -> None:
+    assert answers.run(Request([], ["test_it.py"], [], str(tmp_path), 60)) == Answer(True, 1, BROKEN)
+    (tmp_path / "broken").mkdir()
+    assert answers.run(Request([], ["test_it.py"], [], str(tmp_path / "broken"), 60)) == PASSED
+
+
+def test_a_run_that_hangs_is_ended(answers: Answers, tmp_path: Path) -> None:
+    mistake = Mistake("module.py", MODULE, MODULE.replace("return number <", "while True: pass\n    return number <"))
+    assert answers.run(Request([mistake], [SMALL], [], str(tmp_path), 0.5)) == Answer(True, None, "")
+    assert answers.run(Request([], [SMALL], [], str(tmp_path), 60)) == PASSED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "functions"),
+    [
+        ("a = 1", "a = 1\n\n# a word more", []),
+        ("a = 1", "a = True", None),
+        ("def f(): return 1", "def f():\n\n  return 1", []),
+        ("def f(): return 1", "def f(): return True", ["f"]),
+        ("def f(): return [x for x in y]", "def f(): return [x for x in z]", ["f"]),
+        ("class A:\n  b = 1\n  def c(self): return 1", "class A:\n  b = 2\n  def c(self): return 1", None),
+        ("class A:\n  b = 1\n  def c(self): return 1", "class A:\n  b = 1\n  def c(self): return 2", ["c"]),
+        ("def f():\n  class A: b = 1", "def f():\n  class A: b = 2", ["f"]),
+        ("def f(a=1): return a", "def f(a=2): return a", None),
+        ("def f():\n  def g(): return 1\n  return g", "def f():\n  def g(): return 2\n  return g", ["f", "g"]),
+    ],
+)
+def test_which_functions_differ(before: str, after: str, functions: list[str] | None) -> None:
+    found = differing(compile(before, "m", "exec"), compile(after, "m", "exec"))
+    assert (None if found is None else [one.co_name for one, _ in found if one.co_name != "<listcomp>"]) == functions
+
+
+def test_tests_are_loaded_before_a_mistake_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/module.py").write_text(MODULE)
+    texts = []
+
+    def load(copy: Copy) -> Answers:
+        texts.append((copy.directory / "module.py").read_text())
+        return copy  # type: ignore[return-value]
+
+    def run(copy: Copy, request: Request) -> Answer:
+        texts.append((copy.directory / "module.py").read_text())
+        return Answer(True, 0, "")
+
+    monkeypatch.setattr(Copy, "_load", load)
+    monkeypatch.setattr(Copy, "run", run)
+    copy = Copy(tmp_path / "project", tmp_path / "copy", Known(), ["test_it.py"])
+    assert not copy.notices("module.py", "LIMIT = 4", (), [["test_it.py"]])
+    assert texts == [MODULE, MODULE, "LIMIT = 4"]

@@ -1,0 +1,163 @@
+"""Every command of the documents is one that there is; what reads and judges them finds what is not."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import doc_blocks
+import doc_commands
+import doc_not_run
+import pytest
+from doc_blocks import Block, Command, File, Wrong
+
+PROJECT = Path(__file__).resolve().parents[4]
+DOCUMENTS = doc_blocks.read(PROJECT)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_every_word_option_tag_and_variable_of_the_commands_of_a_document_is_one_that_there_is(path: str) -> None:
+    assert doc_commands.mistakes(path, DOCUMENTS[path]) == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_every_block_says_what_is_in_it(path: str) -> None:
+    languages = {block.language for block in doc_blocks.blocks(path, DOCUMENTS[path])}
+    assert languages <= {None, *doc_blocks.LANGUAGES}
+
+
+def test_what_writes_derived_texts_is_spelled_one_way() -> None:
+    every = [command for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
+    found = [command for command in every if "tests/derived" in command.text]
+    assert [one.where for one in found if not one.text.startswith("tests/tool python tests/derived")] == []
+    assert found
+
+
+def test_no_command_is_left_out_that_no_document_has_any_more() -> None:
+    every = [command.text for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
+    plain = list(map(doc_not_run.without_comment, every))
+    assert len(plain) >= 80
+    gone = [pattern for pattern in doc_not_run.REASONS if not any(fnmatchcase(one, pattern) for one in plain)]
+    assert gone == []
+
+
+# -- what reads them ------------------------------------------------------------
+
+DOCUMENT = """\
+Text with `./proscribe audit`.
+
+```console
+$ one --first   # a comment
+printed
+...
+$ two \\
+    --second
+```
+
+- in a list
+
+  ```yaml
+  # inventory/prod/hosts.yml
+  all:
+    hosts: {}
+  ```
+
+````text
+```
+no fence
+```
+````
+"""
+
+
+def test_commands_and_files_are_read_with_their_lines() -> None:
+    assert list(doc_blocks.parts("a.md", DOCUMENT)) == [
+        Command("a.md", 4, "one --first   # a comment", ("printed", "...")),
+        Command("a.md", 7, "two --second", ()),
+        File("a.md", 14, "inventory/prod/hosts.yml", "# inventory/prod/hosts.yml\nall:\n  hosts: {}\n"),
+    ]
+    assert Block("a.md", 20, "text", ("```", "no fence", "```")) in doc_blocks.blocks("a.md", DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("```console\n$ one\n", "a.md:1: found a block without an end"),
+        ("```console\none\n```\n", "a.md:2: found 'one', expected a command behind '$ '"),
+        ("\n```console\n$ one \\\n```\n", "a.md:3: found a backslash at the end"),
+    ],
+)
+def test_a_block_that_cannot_be_read_is_reported_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(Wrong, match=message.replace("$", r"\$")):
+        list(doc_blocks.parts("a.md", text))
+    assert message in doc_commands.mistakes("a.md", text)[0]
+
+
+# -- what judges them ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("./proscribe adit -i inventory", "there is no command 'adit'"),
+        ("sudo ./proscribe audit --lmit web01", "unrecognized arguments: --lmit"),
+        ("./proscribe audit --lim web01", "unrecognized arguments: --lim"),
+        ("./proscribe audit web01", "found 'web01', expected options only"),
+        ("cd x && /opt/proscribe/proscribe enforce --tags appz", "did you mean 'apps'?"),
+        ("./proscribe enforce -e proscribe_controlls=off", "there is no variable proscribe_controlls"),
+        (
+            """./proscribe enforce -e '{"proscribe_max_chang": {}}'""",
+            "there is no variable proscribe_max_chang",
+        ),
+        ("./proscribe report --sinc 30d", "unrecognized arguments: --sinc 30d"),
+        ("./proscribe report --format pdf | cat", "pdf"),
+        ("./proscribe waiver sing press01", "invalid choice: 'sing'"),
+        ("./proscribe waiver new --service x --hots y", "unrecognized arguments: --hots y"),
+        ("./proscribe explain", "one of the arguments NAME --expect is required"),
+        ("./proscribe quarantine lst", "invalid choice: 'lst'"),
+        ("./proscribe quarantine list --olderthan 3d", "unrecognized arguments: --olderthan 3d"),
+        ("./proscribe test units", "there is no part 'units'"),
+        ("true; ansible-playbook playbooks/adit.yml", "there is no playbooks/adit.yml"),
+        ("python tests/bench/soak.py --runz 3", "tests/bench/soak.py has no option --runz"),
+        ("python tests/bench/soap.py", "there is no tests/bench/soap.py"),
+    ],
+)
+def test_what_there_is_not_is_found(command: str, message: str) -> None:
+    found = doc_commands.mistakes("a.md", f"# A\n\n```console\n$ {command}\n```\n")
+    assert len(found) == 1 and found[0].startswith(f"a.md:4: {command}: ") and message in found[0], found
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "./proscribe audit   -i inventory/prod  # with --a comment",
+        "sudo ./proscribe enforce --check --diff --limit @reports/latest/noncompliant.txt -e @vars.yml -vv",
+        "PROSCRIBE_REPORTS=/srv/x ./proscribe audit -l '!a' -t apps,dns -u ops --vault-password-file pw > out 2>&1",
+        "./proscribe quarantine list --host pc17 -i inventory/prod --check",
+        './proscribe audit -e proscribe_gate_baseline="$(readlink reports/latest)"; echo $?',
+        "git clone <this repository> proscribe && cd proscribe",
+    ],
+)
+def test_what_there_is_passes(command: str) -> None:
+    assert doc_commands.wrong_with(command) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Type `./proscribe adit`.", "a.md:1: ./proscribe adit: there is no command"),
+        ("`./proscribe waiver new | sing`", "invalid choice: 'sing'"),
+        ("`./proscribe lift --tag <control>`", "unrecognized arguments: --tag"),
+        ("x\n\n    ./proscribe audit\n", "a.md:3: found a command './proscribe audit', expected it in a block"),
+        ("```yaml\n./proscribe audit\n```", "a.md:2: found a command"),
+        ("```text\nnext:\n      ./proscribe audit --limt a\n```", "a.md:3: ./proscribe audit --limt a: unrecognized"),
+    ],
+)
+def test_a_command_in_the_text_and_one_that_is_printed_is_judged_too(text: str, message: str) -> None:
+    found = doc_commands.mistakes("a.md", text)
+    assert len(found) == 1 and message in found[0], found
+
+
+def test_what_the_text_leaves_out_is_nothing_wrong() -> None:
+    text = "`./proscribe explain NAME`, `./proscribe waiver new | sign`, `./proscribe lift --tags <control> ...`"
+    assert doc_commands.mistakes("a.md", text) == []

@@ -1,0 +1,216 @@
+"""Which file reaches which: the import graph that selects tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from imports import DERIVED, circles, distances, floors, graph, reaches
+from suite import changed
+
+PROJECT = Path(__file__).resolve().parents[4]
+FILES = {
+    "module_utils/proscribe/__init__.py": "",
+    "module_utils/proscribe/base.py": "VALUE = 1\n",
+    "module_utils/proscribe/room/__init__.py": "from .inner import inner\n\n\ndef own(): ...\n",
+    "module_utils/proscribe/room/inner.py": "def inner(): ...\n",
+    "module_utils/proscribe/room/other.py": "",
+    "module_utils/proscribe/formats/__init__.py": "",
+    "module_utils/proscribe/formats/one.py": "",
+    "module_utils/proscribe/formats/two/__init__.py": "",
+    "module_utils/proscribe_beside.py": "",
+    "library/a_plugin.py": "",
+    "action_plugins/a_plugin.py": "",
+    "playbooks/audit.yml": "",
+    "tests/run": "#!/usr/bin/python3\nimport helper\n",
+    "tests/helper.py": "",
+    "tests/unit/near/made.py": "",
+    "tests/integration/far.py": "",
+}
+BASE, ROOM, INNER = (f"module_utils/proscribe/{name}.py" for name in ("base", "room/__init__", "room/inner"))
+
+
+def made(project: Path, **files: str) -> Path:
+    for name, text in {**FILES, **files}.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return project
+
+
+def direct(project: Path, name: str, text: str) -> frozenset[str]:
+    """What a file with this text imports in the fixture directory."""
+    return graph(made(project, **{name: text}))[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import proscribe.base", {BASE}),
+        ("import proscribe.base as base", {BASE}),
+        ("from proscribe import base", {BASE}),
+        ("from proscribe.base import VALUE", {BASE}),
+        ("from proscribe.room import own", {ROOM}),
+        ("from proscribe.room import inner", {ROOM, INNER}),  # the function hides the module of its name
+        ("from proscribe.room import other", {"module_utils/proscribe/room/other.py"}),  # no name of the package
+        ("from proscribe.room.inner import inner", {INNER}),
+        ("import proscribe.room", {ROOM}),
+        ("from ansible.module_utils.proscribe.base import VALUE", {BASE}),
+        ("from ansible.module_utils.proscribe_beside import x", {"module_utils/proscribe_beside.py"}),
+        ("import proscribe_beside", {"module_utils/proscribe_beside.py"}),
+        ("def f():\n    try:\n        pass\n    except E:\n        from proscribe import base", {BASE}),
+        ("match x:\n    case 1:\n        import proscribe.base", {BASE}),
+        (
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import proscribe.base\nelse:\n    import json",
+            set(),
+        ),
+        ("import typing\nif typing.TYPE_CHECKING:\n    import proscribe.base", set()),
+        ("import json\nfrom yaml import load", set()),
+        ("from importlib import import_module\nimport_module('proscribe.base')", {BASE}),
+        (
+            "import importlib\nfrom proscribe import formats\nimportlib.import_module(f'{formats.__name__}.{name}')",
+            {f"module_utils/proscribe/formats/{name}.py" for name in ("__init__", "one", "two/__init__")},
+        ),
+    ],
+)
+def test_a_file_imports(tmp_path: Path, text: str, found: set[str]):
+    assert direct(tmp_path, "filter_plugins/some.py", text) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("room/third", "from .inner import inner", {INNER}),
+        ("room/third", "from . import inner", {ROOM, INNER}),
+        ("room/third", "from ..base import VALUE", {BASE}),
+        ("room/third", "def f():\n    from .. import base", {BASE}),
+        ("third", "from .room import own", {ROOM}),
+        ("third", "from importlib import import_module\nimport_module('.base', __package__)", {BASE}),
+        ("third", "TEXT = '''\nif True:\n    from proscribe.base import VALUE\n'''", {BASE}),
+        ("third", "PATH = 'playbooks/audit.yml'", set()),  # only a test names what it reads
+    ],
+)
+def test_a_module_imports(tmp_path: Path, name: str, text: str, found: set[str]):
+    assert direct(tmp_path, f"module_utils/proscribe/{name}.py", text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import made, helper, far", {"tests/unit/near/made.py", "tests/helper.py", "tests/integration/far.py"}),
+        ("RUN = 'tests/run'", {"tests/run"}),
+        ("RUN = PROJECT / 'tests' / 'run'", {"tests/run"}),
+        ("play = project / 'playbooks/audit.yml'", {"playbooks/audit.yml"}),
+        ("at = PROJECT / 'library' / f'{name}.py'", {"library/a_plugin.py"}),
+        ("all = (PROJECT / 'action_plugins').glob('*.py')", {"action_plugins/a_plugin.py"}),
+        ("beside = Path(__file__).with_name('made.py')", {"tests/unit/near/made.py"}),
+        ("monkeypatch.setattr('proscribe.base.VALUE', 2)", {BASE}),
+        ("code = 'import sys\\nfrom proscribe.base import VALUE\\n'", {BASE}),
+        ("words = 'helper', 'a.yml', '', '.', '/', 'tests/nothing.py', 'proscribe', 'proscribe.nothing'", set()),
+    ],
+)
+def test_a_test_reaches(tmp_path: Path, text: str, found: set[str]):
+    assert direct(tmp_path, "tests/unit/near/test_it.py", text) == found
+
+
+def test_a_test_reaches_what_its_fixtures_import(tmp_path: Path):
+    shared = """
+import pytest
+import helper
+from proscribe.base import VALUE
+from made import ready
+
+
+@pytest.fixture
+def first(second): ...
+
+
+@pytest.fixture
+def second():
+    return VALUE
+
+
+def pytest_configure():
+    helper
+"""
+    files = {
+        "tests/unit/near/conftest.py": shared,
+        "tests/unit/near/test_both.py": "def test(first): ...",
+        "tests/unit/near/test_named.py": "pytestmark = pytest.mark.usefixtures('ready')",
+        "tests/unit/near/test_none.py": "def test(): ...",
+        "tests/unit/test_above.py": "def test(first): ...",
+    }
+    found = graph(made(tmp_path, **files))
+    conftest = "tests/unit/near/conftest.py"
+    assert found[conftest] == {"tests/helper.py"}
+    assert found["tests/unit/near/test_both.py"] == {conftest, BASE}
+    assert found["tests/unit/near/test_named.py"] == {conftest, "tests/unit/near/made.py"}
+    assert found["tests/unit/near/test_none.py"] == {conftest}
+    assert found["tests/unit/test_above.py"] == set()
+
+
+def test_distances_and_what_is_reached():
+    files = {"a": {"b", "x"}, "b": {"c"}, "c": {"a", "d"}, "e": {"d"}, "f": set()}
+    assert distances(files, ["d"]) == {"d": 0, "c": 1, "e": 1, "b": 2, "a": 3}
+    assert distances(files, ["x", "f"]) == {"x": 0, "f": 0, "a": 1, "c": 2, "b": 3}
+    assert reaches(files, "a") == {"a", "b", "c", "d", "x"} and reaches(files, "f") == {"f"}
+
+
+ROOM_OF, BESIDE, PLUGIN = "module_utils/proscribe/room", "module_utils/proscribe_beside", "action_plugins/a_plugin"
+
+
+@pytest.mark.parametrize(
+    ("files", "circle"),
+    [
+        ({f"{ROOM_OF}/other": "from . import third", f"{ROOM_OF}/third": "def f():\n    from .other import x"}, True),
+        (
+            {
+                f"{ROOM_OF}/other": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .third import x",
+                f"{ROOM_OF}/third": "from . import other",
+            },
+            True,
+        ),
+        ({f"{ROOM_OF}/__init__": "from . import third\nown = 1", f"{ROOM_OF}/third": "from . import own"}, True),
+        ({f"{ROOM_OF}/__init__": "from . import other, third", f"{ROOM_OF}/third": "from . import other"}, False),
+        ({BESIDE: "import proscribe_next", "module_utils/proscribe_next": "from proscribe_beside import x"}, True),
+        ({PLUGIN: "import proscribe_beside", BESIDE: "import proscribe.base"}, False),
+        ({"tests/helper": "import other", "tests/other": "import helper"}, False),
+    ],
+)
+def test_circles(tmp_path: Path, files: dict[str, str], circle: bool):
+    named = {f"{name}.py": text for name, text in files.items()}
+    assert circles(made(tmp_path, **named)) == ([sorted(named)] if circle else [])
+
+
+def test_no_file_imports_itself_in_a_circle():
+    assert circles(PROJECT) == []
+
+
+def test_floors_are_the_longest_chain_between_what_is_in_a_room(tmp_path: Path):
+    room = "module_utils/proscribe/room"
+    texts = {"top": "from . import other\nfrom .deep import one\n", "deep/one": "from ..inner import inner\n"}
+    files = {f"{room}/{name}.py": text for name, text in texts.items()}
+    found = floors(made(tmp_path, **files, **{f"{room}/deep/__init__.py": "", f"{room}/deep/two.py": "import json\n"}))
+    assert (found[room], found[f"{room}/deep"]) == (3, 1)  # top, deep, inner
+    (tmp_path / room / "inner.py").write_text("from .deep import two\n")
+    with pytest.raises(ValueError, match="room: (top -> )?(deep -> inner -> deep|inner -> deep -> inner)$"):
+        floors(tmp_path)
+
+
+def test_no_room_has_more_than_nine_floors():
+    found = floors(PROJECT)
+    assert found["module_utils/proscribe"] == 5
+    assert {room: count for room, count in found.items() if count > 9} == {}
+
+
+def test_the_whole_checkout():
+    """Every module of the product is reached by a unit test, but for what only another process runs."""
+    found = changed.graph(PROJECT)
+    assert {file for names in found.values() for file in names if not (PROJECT / file).is_file()} == set()
+    assert all((PROJECT / name).is_file() and found[name] for name in DERIVED)
+    product = [path for path in found if path.startswith("module_utils/") and not path.endswith("/__init__.py")]
+    own = Path(__file__).relative_to(PROJECT).as_posix()  # names files of the checkout, and reads none
+    tests = [path for path in found if path.startswith("tests/unit/") and "/test_" in path and path != own]
+    unreached = set(product).difference(*(reaches(found, path) for path in tests))
+    unreached = {path for path in unreached if "/model/types/" not in path}  # only type checkers read them
+    assert unreached <= {"module_utils/proscribe_command.py"}  # tests/playbooks/test_launcher.py runs it

@@ -1,0 +1,44 @@
+"""tests/observe.py runs the observing code by hand, over a directory and with what a host has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from proscribe.model import plan as plans
+
+PROJECT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    service = {"name": "Made", "mode": "enforce", "domains": ["made.example"], "allow": []}
+    section = {"mode": "enforce", "services": {"made": service}, "settings": {}}
+    body = {"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"dns": section}}
+    path = tmp_path / "plan.json"
+    path.write_text(plans.canonical(plans.sealed(body)))
+    return path
+
+
+def test_a_directory_is_observed_as_a_host_and_nothing_is_written_to_it(plan: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    # As on a host: without what is installed beside Python's own library.
+    argv = [sys.executable, "-I", "-S", str(PROJECT / "tests/observe.py"), "--root", str(root), str(plan), "dns"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["plan"], record["drifted"]) == (json.loads(plan.read_text())["digest"], ["dns"])
+    assert "dns/made" in [rule["rule"] for rule in record["rules"]]
+    assert sorted(str(path.relative_to(root)) for path in root.rglob("*")) == ["etc", "etc/hosts"]
+
+
+def test_a_control_that_there_is_not_is_a_mistake(plan: Path) -> None:
+    argv = [sys.executable, str(PROJECT / "tests/observe.py"), str(plan), "dsn"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "found control 'dsn', expected some of apps, browser, firewall, dns" in done.stderr

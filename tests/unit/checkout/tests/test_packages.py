@@ -1,0 +1,217 @@
+"""tests/packages finds packages of an archive that nobody has decided: its readers, its words, its decisions."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+from proscribe.controller.compile.catalogue.loading import Catalogue
+
+PROJECT = Path(__file__).resolve().parents[4]
+sys.path.append(str(PROJECT / "tests/packages"))
+
+import judging  # noqa: E402
+import metadata  # noqa: E402
+from metadata import Package  # noqa: E402
+
+INDEX = """\
+Package: vpnc
+Version: 0.5.3
+Description: Cisco-compatible VPN client
+Tag: network::vpn, role::program,
+ scope::utility
+Section: net
+
+Package: nicotine
+Provides: something,
+ something-else
+Section: contrib/net
+Description: graphical client for the Soulseek peer-to-peer network
+"""
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
+WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_characters="\x7f\x85\u2028\u2029"))
+TAGS = st.frozensets(st.from_regex(r"[a-z]{1,8}::[a-z]{1,8}", fullmatch=True))
+PACKAGES = st.builds(Package, NAMES, WORDS.filter(lambda text: bool(text.strip())), NAMES, TAGS)
+
+
+def read(text: str) -> list[Package]:
+    return list(metadata.debian(metadata.lines_of(io.StringIO(text)), "index"))
+
+
+def written(package: Package) -> str:
+    fields = {"Section": package.section, "Tag": ",\n ".join(sorted(package.tags)), "Description": package.summary}
+    return "".join(f"{key}: {value}\n" for key, value in {"Package": package.name, **fields}.items())
+
+
+def test_an_index_is_read_as_debian_writes_it() -> None:
+    assert read(INDEX) == [
+        Package(
+            "vpnc", "Cisco-compatible VPN client", "net", frozenset(["network::vpn", "role::program", "scope::utility"])
+        ),
+        Package("nicotine", "graphical client for the Soulseek peer-to-peer network", "net"),
+    ]
+    assert read("") == read("\n \n\n") == []
+
+
+@given(st.lists(PACKAGES, max_size=5))
+@examples(300)
+def test_what_is_written_is_read(packages: list[Package]) -> None:
+    assert read("\n".join(map(written, packages))) == packages
+
+
+@given(st.text())
+@examples(1000)
+def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
+    try:
+        assert all(package.name and package.summary for package in read(text))
+    except metadata.Malformed as error:
+        assert str(error).startswith("index:")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    (
+        ("Package: vpnc\n", "index:1: found a package without Description, expected one with it"),
+        ("\nDescription: x\n", "index:2: found a package without Package, expected one with it"),
+        ("Package: vpnc\nPackage: tor\n", "index:2: found Package again, expected it once for a package"),
+        ("Package: vpnc\n<html>\n", "index:2: found '<html>', expected a field such as Package: NAME"),
+        (
+            "Package: Vpnc\nDescription: x\n",
+            "index:1: found 'Vpnc', expected a Debian package name: lower case letters, digits, + . -",
+        ),
+        (
+            "X: " + "a" * metadata.LINE,
+            f"index:1: found {metadata.LINE + 2} characters, expected at most {metadata.LINE}",
+        ),
+    ),
+)
+def test_an_index_without_its_form_is_refused(text: str, error: str) -> None:
+    with pytest.raises(metadata.Malformed) as found:
+        read(text)
+    assert str(found.value) == error
+
+
+def test_a_package_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "LINE", 100)
+    with pytest.raises(metadata.Malformed, match=r"^index:11: found 10\d characters, expected at most 100$"):
+        read("Package: vpnc\nTag: a::b\n" + " c::d,eeeee\n" * 20)
+    monkeypatch.setattr(metadata, "MOST", 1)
+    with pytest.raises(metadata.Malformed, match="^index:8: found more than 1 packages"):
+        read(INDEX)
+
+
+@pytest.mark.parametrize(
+    ("package", "topics"),
+    (
+        (Package("webext-foxyproxy", "Advanced proxy management for Firefox", "web"), ["proxy"]),
+        (Package("vpnc", "Cisco-compatible VPN client", "net"), ["vpn"]),
+        (Package("network-manager-vpnc", "network management framework (VPNC plugin core)", "net"), ["vpn"]),
+        (Package("x", "a program", "net", frozenset(["network::vpn"])), ["vpn"]),
+        (Package("openfortivpn", "Fortinet client for PPP+SSL tunnel services", "net"), ["vpn"]),
+        (Package("sstp-client", "Connect to a server", "net"), ["vpn"]),
+        (Package("linphone-cli", "SIP softphone - console-only client", "sound"), ["messaging"]),
+        (Package("nicotine", "graphical client for the Soulseek peer-to-peer network", "net"), ["storage"]),
+        (Package("s4cmd", "Super Amazon S3 command line tool", "utils"), ["storage"]),
+        (Package("x", "send INSTANT-MESSAGES to people", "net"), ["messaging"]),
+        # Other meanings, servers, and what nobody starts
+        (Package("dbus", "simple interprocess messaging system", "admin"), []),
+        (Package("storm", "a torrential rain of anonymised data", "net"), []),
+        (Package("hitch", "scalable TLS proxy", "web"), []),
+        (Package("ngircd", "lightweight IRC server", "net"), []),
+        (Package("libpurple0t64", "multi-protocol instant messaging library", "libs"), []),
+        (Package("vpnc-doc", "Cisco-compatible VPN client, manual", "doc"), []),
+    ),
+    ids=lambda value: value.name if isinstance(value, Package) else "",
+)
+def test_words_select(package: Package, topics: list[str]) -> None:
+    assert judging.words_of().topics_of(package) == topics
+
+
+ARCHIVE = {
+    name: Package(name, summary, "net")
+    for name, summary in {
+        "vpnc": "a VPN client",
+        "own-vpn": "the office's VPN",
+        "dns-vpn-a": "VPN over DNS",
+        "dns-vpn-b": "VPN over DNS",
+        "kept": "a calendar",
+    }.items()
+}
+
+
+def decisions(decided: list[str], elsewhere: list[str]) -> judging.Decisions:
+    return judging.Decisions((judging.Group(tuple(decided), "why"),), (judging.Group(tuple(elsewhere), "why"),))
+
+
+@pytest.mark.parametrize(
+    ("decided", "elsewhere", "catalogue", "expected"),
+    (
+        (["own-vpn", "dns-vpn-*"], [], ["vpnc"], []),
+        (["own-vpn", "dns-vpn-*", "kept"], ["of-a-vendor"], ["vpnc", "of-a-vendor"], []),
+        (["own-vpn", "dns-vpn-a"], [], ["vpnc"], ["undecided: dns-vpn-b (vpn): VPN over DNS"]),
+        (
+            ["dns-*", "own-vpn", "gone", "g*"],
+            [],
+            ["vpnc"],
+            ["decided: gone: the archive has none", "decided: g*: the archive has none"],
+        ),
+        (["own-vpn", "dns-*"], [], ["vpnc", "dns-vpn-b"], ["decided: dns-*: is in the catalogue"]),
+        (["own-vpn", "dns-*"], [], ["vpnc", "lost"], [f"catalogue: lost: {judging.ABSENT}"]),
+        (
+            ["own-vpn", "dns-*"],
+            ["vpnc", "old"],
+            ["vpnc"],
+            ["elsewhere: old: is not in the catalogue", "elsewhere: vpnc: the archive has it"],
+        ),
+    ),
+)
+def test_what_is_to_be_done(
+    decided: list[str], elsewhere: list[str], catalogue: list[str], expected: list[str]
+) -> None:
+    assert judging.mistakes(ARCHIVE, judging.words_of(), decisions(decided, elsewhere), catalogue) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    (
+        ("decided: []\n", "expected the keys decided, elsewhere"),
+        ("decided: [{names: [a], why: ' '}]\nelsewhere: []\n", "expected names and a reason"),
+        ("decided: [{names: [], why: b}]\nelsewhere: []\n", "expected names and a reason"),
+        ("decided: [{names: [a]}]\nelsewhere: []\n", "expected names and a reason"),
+        ("decided: [a]\nelsewhere: []\n", "expected names and a reason"),
+        ("decided: [{names: [a, b], why: c}]\nelsewhere: [{names: [b], why: c}]\n", "elsewhere: found b again"),
+    ),
+)
+def test_a_file_of_decisions_is_checked(text: str, error: str, tmp_path: Path) -> None:
+    (tmp_path / "apt.yml").write_text(text)
+    with pytest.raises(judging.Mistake, match=error):
+        judging.decisions_of(tmp_path / "apt.yml")
+
+
+def test_the_catalogue_contradicts_no_decision(own_catalogue: Catalogue) -> None:
+    named = {name for service in own_catalogue.services.values() for name in service.packages.get("apt", ())}
+    assert judging.against_catalogue(judging.decisions_of(judging.DECISIONS / "apt.yml"), named) == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "code", "printed"),
+    (
+        (None, 0, "Nothing is undecided"),
+        ("a-b\nsome-thing\t1.0\n", 1, "catalogue: magic-wormhole: the list has none"),
+    ),
+)
+def test_a_list_of_names_is_compared(
+    listed: str | None, code: int, printed: str, own_catalogue: Catalogue, tmp_path: Path
+) -> None:
+    named = {name for service in own_catalogue.services.values() for name in service.packages.get("pip", ())}
+    own = "".join(f"{name.upper().replace('-', '__')}\t1.0\n" for name in sorted(named))
+    (tmp_path / "names").write_text(own if listed is None else listed)
+    command = [sys.executable, str(PROJECT / "tests/packages"), "--names", "pip", str(tmp_path / "names")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, printed in done.stdout.splitlines(), done.stderr) == (code, True, "")

@@ -1,0 +1,670 @@
+"""`./proscribe test`: what is run in which size, and how: what fails is named at once, and nothing stays behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import machine
+import pytest
+import recall
+from own_scripts import script_of_tests
+from patience import alive, until
+from suite import changed, leftovers, parts, running, sizes
+from suite.parts import Choice
+from suite.running import Outcome, Part
+from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
+
+TESTS = Path(__file__).resolve().parents[3]
+PROJECT = TESTS.parent
+
+
+@pytest.fixture
+def run_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs a command as a part, with its log elsewhere, and not in namespaces."""
+    monkeypatch.setattr(running, "LOGS", tmp_path)
+    monkeypatch.setattr(running, "POLL", 0.01)
+
+    def run_it(*argv: str, **more: Any) -> Outcome:
+        return running.run(Part("made", argv, isolated=False, **more), tmp_path / "runs")
+
+    return run_it
+
+
+# -- a part that hangs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes_of_log", "within", "ended"),
+    [
+        pytest.param([(minute * 60, minute) for minute in range(240)], 0, None, id="four hours, a line each minute"),
+        pytest.param([(minute * 60, minute // 29) for minute in range(240)], 0, None, id="a line every 29 minutes"),
+        pytest.param([(minute * 60, 7) for minute in range(240)], 0, 31, id="nothing after the first"),
+        pytest.param([(minute * 60, min(minute, 90)) for minute in range(240)], 0, 121, id="nothing after 90 minutes"),
+        pytest.param([(minute * 60, minute) for minute in range(240)], 100, 101, id="what the CI allows is over"),
+    ],
+)
+def test_a_part_is_ended_when_it_does_not_get_on(
+    monkeypatch: pytest.MonkeyPatch, sizes_of_log: Sequence[tuple[int, int]], within: int, ended: int | None
+) -> None:
+    monkeypatch.setattr(running, "WITHIN", within)
+    monkeypatch.setattr(running, "STARTED", 0)
+    progress = running.Progress(0)
+    given_up = [at // 60 for at, size in sizes_of_log if progress.given_up(size, at)]
+    assert (given_up[0] if given_up else None) == ended
+
+
+# Python, which says that it could clean up, and how it was ended; and its child, which nothing but the end of all ends.
+STORY = """
+import pathlib, signal, subprocess, sys, time
+child = subprocess.Popen(["sleep", "900"])
+pathlib.Path(sys.argv[1], "child").write_text(str(child.pid))
+try:
+    pathlib.Path(sys.argv[1], "begun").touch()
+    time.sleep(900)
+finally:
+    pathlib.Path(sys.argv[1], "finalised").touch()
+    if sys.argv[2] == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(900)
+"""
+
+
+@pytest.mark.parametrize("kind", ["orderly", "stubborn"])
+@pytest.mark.parametrize("why", ["hangs", "interrupted"])
+def test_one_that_is_ended_finalises_first_and_leaves_no_process(
+    run_part: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, why: str
+) -> None:
+    monkeypatch.setattr(running, "PATIENCE", dict.fromkeys(running.PATIENCE, 0.5 if kind == "stubborn" else 60))
+    if why == "hangs":
+        monkeypatch.setattr(running, "QUIET", 1)
+    else:  # as Ctrl-C does it, once it has begun
+        monkeypatch.setattr(running.interrupted, "is_set", lambda: (tmp_path / "begun").exists())
+    outcome = run_part(sys.executable, "-c", STORY, str(tmp_path), kind)
+    note = "it printed nothing for 0 minutes" if why == "hangs" else "interrupted"
+    assert (outcome.state, outcome.note) == ("FAILED", note)
+    assert (tmp_path / "finalised").exists()
+    child = int((tmp_path / "child").read_text())
+    until(lambda: not alive(child))
+
+
+def test_an_interrupted_run_ends_though_parts_of_it_never_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "LOGS", tmp_path)
+    monkeypatch.setattr(running, "interrupted", threading.Event())
+    monkeypatch.setattr(machine, "processors", lambda: 1)
+    parts_of_it = [Part(f"part {number}", ["sleep", "900"], isolated=False) for number in range(3)]
+
+    def interrupt() -> None:
+        until(lambda: running.running)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        running.run_all(parts_of_it, tmp_path / "runs")
+    assert not running.running
+    assert "Interrupted" in capsys.readouterr().out
+
+
+def test_one_that_is_slow_says_how_far_it_is(
+    run_part: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def show(*lines: str) -> None:
+        shown.extend(lines)
+        if "42%" in lines[0]:
+            (tmp_path / "shown").touch()
+
+    monkeypatch.setattr(running, "show", show)
+    monkeypatch.setattr(running, "REPORT_EVERY", -1)
+    outcome = run_part("sh", "-c", 'echo "... [ 42%]"; until [ -e "$0/shown" ]; do sleep 0.05; done', str(tmp_path))
+    assert (outcome.state, outcome.note) == ("passed", "")
+    assert "... made: 0 min, 42%" in shown
+
+
+@pytest.mark.parametrize(("text", "far"), [("", ""), ("... [  7%]\n.. [ 14%]\n...", ", 14%"), ("no share", "")])
+def test_the_last_share_that_pytest_printed_is_how_far_it_is(tmp_path: Path, text: str, far: str) -> None:
+    (tmp_path / "log").write_text("x" * 2000 + text)
+    assert running.far(tmp_path / "log") == far
+
+
+# -- what fails --------------------------------------------------------------------------------------------------------
+
+FAILING = """\
+import pytest
+
+def test_good(): pass
+def test_bad(): assert 1 == 2, "first line\\nsecond line"
+def test_left_out(): pytest.skip("no such tool")
+def test_left_out_too(): pytest.skip("no such tool")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [(), ("--numprocesses=2",)], ids=["one process", "two"])
+def test_what_fails_is_named_at_once_and_what_is_skipped_in_one_line(
+    run_part: Callable[..., Outcome], tmp_path: Path, capsys: pytest.CaptureFixture[str], processes: Sequence[str]
+) -> None:
+    (tmp_path / "test_it.py").write_text(FAILING)
+    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    place = {"PYTHONPATH": f"{PROJECT / 'module_utils'}:{TESTS}"}
+    argv = [sys.executable, "-m", "pytest", "-q", "-c", str(tmp_path / "pytest.ini"), *processes, str(tmp_path)]
+    outcome = run_part(*argv, environment=place)
+    assert (outcome.state, outcome.note) == ("FAILED", "exit code 1")
+    ((failed, why),) = outcome.failed
+    assert failed.endswith("test_it.py::test_bad") and why == "AssertionError: first line"
+    printed = capsys.readouterr().out
+    assert printed.index("FAILED in made") < printed.index("=== made: FAILED")
+    last = running.table([outcome])
+    assert f"    {failed}: {why}" in last and "    2 skipped: no such tool (2)" in last
+
+
+def test_the_logs_of_python_are_written_at_once(
+    run_part: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    script = "import os; raise SystemExit(os.environ['PYTHONUNBUFFERED'] != '1')"
+    assert run_part(sys.executable, "-c", script).state == "passed"
+
+
+@pytest.mark.parametrize(
+    ("options", "near", "state"),
+    [
+        ([], None, "FAILED"),
+        (["-k", "nosuch"], None, "no test"),
+        ([], frozenset({"tests/unit/model/test_plan.py"}), "no test"),
+    ],
+    ids=["a part of the size", "options", "what changed"],
+)
+def test_a_part_may_run_no_test_only_where_options_or_a_change_select(
+    run_part: Callable[..., Outcome], tmp_path: Path, options: Sequence[str], near: frozenset[str] | None, state: str
+) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
+    choice = Choice(DEFAULT, ["unit"], frozenset(), near, options)
+    part = parts.pytest(choice, "unit", machine.Environment("core 2.19", tmp_path), [])
+    argv = [sys.executable, "-m", "pytest", "-q", "-k", "nosuch", str(tmp_path)]
+    outcome = run_part(*argv, may_be_empty=part.may_be_empty)
+    assert (outcome.state, outcome.note) == (state, "no test is selected")
+    assert f"  {state:<7}  no test is selected" in running.table([outcome])[1]
+
+
+OPTIONS = ("-k", "quark or it's")
+
+
+@pytest.mark.parametrize(
+    ("states", "options", "complete", "failure"),
+    [
+        (["passed", "no test"], OPTIONS, True, ""),
+        (
+            ["no test", "no test"],
+            OPTIONS,
+            False,
+            "no part has run a test that these options select: -k 'quark or it'\"'\"'s'",
+        ),
+        (["NOT RUN"], ("-x",), False, "no part has run a test that these options select: -x"),
+        (["passed", "FAILED", "no test"], OPTIONS, False, "a part has failed"),
+        (["passed", "no test"], (), True, ""),
+        (["passed", "NOT RUN"], (), False, ""),
+        (["passed", "NOT RUN"], (), True, "a part could not run"),
+    ],
+)
+def test_a_run_with_options_fails_if_no_part_has_run_a_test(
+    states: Sequence[str], options: Sequence[str], complete: bool, failure: str
+) -> None:
+    outcomes = [Outcome(Part("ruff check", ["ruff", "check", "."]), "passed")]
+    outcomes += [Outcome(Part("unit", ["python", "-m", "pytest"]), state) for state in states]
+    assert running.find_failure(outcomes, options, complete) == failure
+
+
+def test_what_a_test_makes_is_in_no_repository(run_part: Callable[..., Outcome], tmp_path: Path) -> None:
+    """The temporary directories of an ordinary user are below the checkout."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    outcome = run_part("sh", "-c", 'cd "$TMPDIR" && ! git rev-parse --git-dir')
+    assert (outcome.state, outcome.note) == ("passed", "")
+
+
+def test_the_temporary_directory_has_no_blank_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of an ordinary user is below the checkout otherwise."""
+    monkeypatch.setattr(running, "LOGS", tmp_path)
+    part = Part("made", ["sh", "-c", 'cd "$TMPDIR" && touch made && case "$PWD" in *" "*) false; esac'], isolated=False)
+    assert running.run(part, tmp_path / "a checkout/runs").state == "passed"
+
+
+# -- the sizes ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_file_of_tests_has_one_smallest_size_and_no_row_is_empty() -> None:
+    """A file that no size runs, or that two rows are about, is a mistake; so is a row for nothing."""
+    files = list(sizes.files(PROJECT))
+    of_rows = [sizes.row(path) for path in files]
+    assert [row for row in sizes.TABLE if row not in of_rows] == []
+    below = {str(path.relative_to(PROJECT)) for path in TESTS.rglob("test_*.py")}
+    assert below == set(files), "files of tests where no part looks for them"
+    assert all(sizes.chosen(NIGHTLY, path, ()) for path in files)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["integration", "playbooks"])
+def test_each_file_of_tests_can_be_imported_whatever_its_size(kind: str) -> None:
+    """Nightly files, too: one that cannot is not missed by a size that does not run it."""
+    pytest.importorskip("jsonschema", reason="only the environment of the oldest Ansible has all that they import")
+    argv = [sys.executable, "-m", "pytest", "-qq", "--collect-only", "--size=nightly", "-p", "no:cacheprovider"]
+    done = subprocess.run([*argv, f"tests/{kind}"], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("path", ["tests/integration/test_nowhere.py", "tests/playbooks/test_nowhere.py"])
+def test_a_file_without_a_row_is_a_mistake_that_names_it(path: str) -> None:
+    with pytest.raises(LookupError, match=f"{path}: found no row of tests/suite/sizes.py, expected one row"):
+        sizes.row(path)
+
+
+NPM = "module_utils/proscribe/host/controls/apps/systems/npm.py"
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "expected"),
+    [
+        ("unit/test_plan.py", "", (True, True, True)),
+        ("integration/test_apps_real_dpkg.py", "", (False, True, True)),
+        ("integration/test_apps_real_npm.py", "", (False, False, True)),
+        ("integration/test_apps_real_npm.py", NPM, (False, True, True)),
+        ("integration/test_apps_real_npm.py", "tests/integration/test_apps_real_npm.py", (False, True, True)),
+        ("integration/test_apps_real_pip.py", NPM, (False, False, True)),
+        ("integration/test_sid.py", NPM, (False, False, True)),
+    ],
+)
+def test_a_room_is_represented_and_run_where_it_changed(path: str, change: str, expected: tuple[bool, ...]) -> None:
+    assert tuple(sizes.chosen(size, f"tests/{path}", [change]) for size in SIZES) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_a_mark_says_the_smallest_size_of_one_test(tmp_path: Path, size: str) -> None:
+    text = "import pytest\n\ndef test_quick(): pass\n\n@pytest.mark.slow\ndef test_slow(): pass\n"
+    (tmp_path / "test_it.py").write_text(f"{text}\n@pytest.mark.nightly\n@pytest.mark.slow\ndef test_long(): pass\n")
+    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  nightly\naddopts = --strict-markers\n")
+    argv = [sys.executable, "-m", "pytest", "-v", f"--size={size}", "-c", str(tmp_path / "pytest.ini"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": f"{PROJECT / 'module_utils'}:{TESTS}"}
+    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+    expected = ["quick", "slow", "long"][: SIZES.index(size) + 1]
+    assert set(re.findall(r"test_it\.py::test_(\w+) PASSED", said)) == set(expected)
+
+
+@pytest.mark.slow
+def test_the_steps_of_one_host_stay_in_order_where_a_run_shuffles(tmp_path: Path) -> None:
+    steps = (
+        "import pytest\npytestmark = pytest.mark.steps\ndef test_b(): pass\n"
+        "@pytest.mark.parametrize('to', [2, 1])\ndef test_a(to): pass\n"
+    )
+    (tmp_path / "test_steps.py").write_text(steps)
+    (tmp_path / "test_others.py").write_text("def test_one(): pass\ndef test_two(): pass\n")
+    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  steps\n  slow\n  nightly\n")
+    hook = "@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items): items.reverse()\n"
+    (tmp_path / "backwards.py").write_text(f"import pytest\n{hook}")
+    argv = [sys.executable, "-m", "pytest", "-v", "-p", "backwards", "-c", str(tmp_path / "pytest.ini"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT / 'module_utils'}:{TESTS}"}
+    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+    ran = re.findall(r"::test_(\S+) PASSED", said)
+    assert [one for one in ran if one[0] in "ab"] == ["b", "a[2]", "a[1]"]
+    assert sorted(ran) == ["a[1]", "a[2]", "b", "one", "two"]
+
+
+# -- which parts are run -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[str]]]:
+    """The command of each part of a choice, by the part's name. No environment is made or checked."""
+    monkeypatch.setattr(machine, "find_pythons", lambda: {11: "python3.11", 12: "python3.12", 13: "python3.13"})
+
+    def environment(end: machine.End, pythons: object, requirements: object) -> machine.Environment:
+        return machine.Environment(f"core {end.core}", Path(f"/{end.core}"))
+
+    monkeypatch.setattr(machine, "environment", environment)
+    monkeypatch.setattr(machine, "next_core", lambda *_: None)
+    monkeypatch.setattr(machine, "made", lambda label, directory, *_: machine.Environment(label, directory))
+    monkeypatch.setattr(machine, "processors", lambda: 2)
+
+    def parts_of(size: str = DEFAULT, *words: str, changes: Sequence[str] = (), **more: Any) -> dict[str, list[str]]:
+        chosen_words = words or sizes.words(size, changes, parts.WORDS)
+        choice = Choice(size, chosen_words, frozenset(changes), **more)
+        return {part.name: list(part.argv) for part in parts.chosen(choice)}
+
+    return parts_of
+
+
+def files_of(argv: Sequence[str]) -> set[str]:
+    return {word for word in argv if word.startswith("tests/") and word.endswith(".py")}
+
+
+def test_options_behind_the_dashes_go_to_pytest(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+    made = made_parts(DEFAULT, "unit", options=["-k", "brew", "--", "-x"])
+    assert list(made)[0] == "unit (core 2.19)"
+    assert all(argv[-4:] == ["-k", "brew", "--", "-x"] for argv in made.values())
+
+
+def test_a_file_behind_the_dashes_takes_the_place_of_the_whole_part(
+    made_parts: Callable[..., dict[str, list[str]]],
+) -> None:
+    made = made_parts(DEFAULT, "unit", options=["tests/unit/model/test_plan.py::test_it"])
+    assert [word for word in made["unit (core 2.19)"] if word.startswith("tests/")] == [
+        "tests/unit/model/test_plan.py::test_it"
+    ]
+
+
+def test_with_options_no_part_of_pytest_is_divided(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+    """Of two halves one might have nothing of what was chosen, which would be a mistake nobody made."""
+    assert list(made_parts(DEFAULT, "integration", options=["-k", "x"])) == ["integration (core 2.19)"]
+    assert len(made_parts(DEFAULT, "integration")) == 3
+
+
+@pytest.mark.parametrize("size", [DEFAULT, NIGHTLY])
+def test_every_file_of_a_size_is_in_one_of_its_parts(
+    made_parts: Callable[..., dict[str, list[str]]], size: str
+) -> None:
+    made = [argv for name, argv in made_parts(size).items() if "2.19" in name]
+    found = [path for argv in made for path in sorted(files_of(argv))]
+    assert sorted(found) == sorted(path for path in sizes.files(PROJECT) if sizes.chosen(size, path, ()))
+
+
+def test_fast_is_quick_checks_and_unit_tests_on_one_end(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+    made = made_parts(FAST, near=frozenset({"tests/unit/model/test_plan.py", "tests/playbooks/test_runs.py"}))
+    assert list(made) == ["ruff check", "ruff format", "mypy --strict", "unit (core 2.19)"]
+    assert {"--size=fast", "--hypothesis-profile=fast"} < set(made["unit (core 2.19)"])
+    assert files_of(made["unit (core 2.19)"]) == {"tests/unit/model/test_plan.py"}
+    assert "unit (core 2.19)" not in made_parts(FAST, near=frozenset())
+
+
+def test_by_day_the_other_ends_have_what_can_differ_there(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+    by_day = files_of(made_parts(DEFAULT)["unit (core 2.21)"])
+    assert {"tests/unit/checkout/test_library.py", "tests/unit/proscribe_ansible/test_sweep.py"} < by_day
+    assert not {"tests/unit/base/test_moments.py", "tests/unit/model/test_finding.py"} & by_day
+    nightly = made_parts(NIGHTLY)
+    for end in ("2.20", "2.21"):
+        assert files_of(nightly[f"unit (core {end})"]) == files_of(nightly["unit (core 2.19)"])
+
+
+def test_the_core_between_the_ends_is_tested_where_it_is_called_for(
+    made_parts: Callable[..., dict[str, list[str]]],
+) -> None:
+    assert not [name for name in made_parts(DEFAULT) if "2.20" in name]
+    made = made_parts(DEFAULT, "unit", "playbooks", every_core=True)
+    assert [name for name in made if "2.20" in name] == ["playbooks (core 2.20)", "unit (core 2.20)"]
+
+
+def test_by_night_the_next_core_has_what_reaches_ansible(
+    made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [name for name in made_parts(NIGHTLY) if "next" in name]  # there is none
+    monkeypatch.setattr(machine, "next_core", lambda *_: machine.Environment("next", Path("/next")))
+    made = {name: files_of(argv) for name, argv in made_parts(NIGHTLY).items() if "next" in name}
+    assert list(made) == ["unit (next)", "playbooks (next)"]
+    assert (
+        "tests/unit/proscribe_ansible/test_sweep.py" in made["unit (next)"]
+        and "tests/unit/base/test_moments.py" not in made["unit (next)"]
+    )
+    assert "tests/playbooks/test_renamed_names.py" in made["playbooks (next)"]
+    assert not [name for name in [*made_parts(DEFAULT), *made_parts(NIGHTLY, "lint")] if "next" in name]
+
+
+@pytest.mark.parametrize(
+    ("code", "version", "made"),
+    [
+        (0, "2.22.0b1", "core 2.22.0b1, Python 3.13"),
+        (0, "2.21.9", None),  # the newest is a release that is supported
+        (1, "", None),  # no index can be asked
+    ],
+)
+def test_the_next_core_is_the_newest_pre_release(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, version: str, made: str | None
+) -> None:
+    report = json.dumps({"install": [{"metadata": {"version": version}}]})
+    pip = tmp_path / "pip"
+    pip.write_text(f"#!/bin/sh\necho '{report}'\nexit {code}\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr(machine, "made", lambda label, *_: machine.Environment(label, tmp_path))
+    found = machine.next_core({13: str(pip)}, [])
+    assert (found and found.label) == made
+    assert machine.next_core({9: str(pip)}, []) is None
+
+
+def test_the_checks_of_collections_are_nightly_and_where_something_concerns_them(
+    made_parts: Callable[..., dict[str, list[str]]],
+) -> None:
+    def checked(*words: str, **more: Any) -> bool:
+        return "collection: sanity" in made_parts(*words, **more)
+
+    assert (checked(DEFAULT), checked(NIGHTLY), checked(DEFAULT, changes=["library/dns_filter.py"])) == (
+        False,
+        True,
+        True,
+    )
+
+
+def test_recall_needs_a_folder_of_lists(
+    made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(parts.LISTS, raising=False)
+    tools = machine.Environment("core", Path("/core"))
+    assert parts.recall(tools).missing == "PROSCRIBE_TESTS_LISTS names no folder of public lists"
+    monkeypatch.setenv(parts.LISTS, "/lists")
+    part = parts.recall(tools)
+    assert not part.missing and part.name in made_parts(NIGHTLY) and part.name not in made_parts(DEFAULT)
+    assert part.argv[-1] == "/lists"
+
+
+def test_recall_without_lists_reaches_no_goal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose goals are about categories that there are."""
+    assert recall.main(str(tmp_path)) == 1
+    said = capsys.readouterr()
+    assert all(f"{name}={shares[0]:g}: not reached" in said.err for name, shares in recall.GOALS.items())
+
+
+# -- what is typed -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "size", "since", "words"),
+    [
+        ((), DEFAULT, None, []),
+        (("fast",), "fast", None, []),
+        (("nightly", "unit", "lint"), NIGHTLY, None, ["unit", "lint"]),
+        (("lint", "unit"), DEFAULT, None, ["lint", "unit"]),
+        (("changed",), "changed", "", []),
+        (("changed", "HEAD~3"), "changed", "HEAD~3", []),
+        (("changed", "v0.1.0", "unit"), "changed", "v0.1.0", ["unit"]),
+        (("changed", "unit"), "changed", "", ["unit"]),
+        (("clean",), "clean", None, []),
+    ],
+)
+def test_a_size_a_revision_and_parts_are_read(
+    typed: Sequence[str], size: str, since: str | None, words: Sequence[str]
+) -> None:
+    read = script_of_tests().read(typed)
+    assert (read.size, read.since, read.part) == (size, since, words)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (("lint", "molecule", "--", "-k", "x"), "found options of pytest and lint and molecule without pytest"),
+        (("--", "-k", "x"), "found options of pytest and no part, expected one of unit, integration"),
+        (("uint",), "there is no part 'uint'"),
+        (("fast", "nightly"), "found the sizes fast and nightly, expected at most one"),
+        (("unit", "fast"), "expected at most one, before the parts"),
+        (("changed", "HEAD", "HEAD"), "there is no part 'HEAD'"),
+    ],
+)
+def test_a_mistake_is_named(capsys: pytest.CaptureFixture[str], typed: Sequence[str], message: str) -> None:
+    with pytest.raises(SystemExit):
+        script_of_tests().read(typed)
+    assert message in capsys.readouterr().err
+
+
+# -- what changed ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs git in a repository of two commits, the first of which is its upstream's."""
+    monkeypatch.delenv(changed.SINCE, raising=False)
+    for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    place = tmp_path / "work"
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
+
+    def git(*words: str) -> str:
+        return changed.git(place, *who, *words).strip()
+
+    place.mkdir()
+    git("init", "--quiet", "--initial-branch=main")
+    for name in ("first", "second"):
+        (place / name).write_text(name)
+        git("add", ".")
+        git("commit", "--quiet", "--message", name)
+        if name == "first":
+            git("branch", "theirs")
+    return git
+
+
+def test_what_is_compared_with(repository: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, first = tmp_path / "work", repository("rev-parse", "theirs")
+    assert changed.revision(place) == first, "the commit before, without an upstream"
+    repository("branch", "--quiet", "--set-upstream-to=theirs")
+    (place / "third").write_text("third")
+    repository("add", ".")
+    repository("commit", "--quiet", "--message", "third")
+    assert changed.revision(place) == first, "where the branch left its upstream"
+    repository("branch", "--quiet", "--force", "theirs", "main")
+    assert changed.revision(place) == repository("rev-parse", "HEAD~1"), "the commit before, on the upstream itself"
+    monkeypatch.setenv(changed.SINCE, "main~2")
+    assert changed.revision(place) == "main~2"
+    for unknown in ("0" * 40, "removed", "--all"):  # what CI systems name where there is none any more
+        monkeypatch.setenv(changed.SINCE, unknown)
+        assert changed.revision(place) == repository("rev-parse", "HEAD~1")
+    repository("checkout", "--quiet", "--orphan", "new")
+    assert changed.revision(place) is None
+    assert changed.revision(tmp_path) is None, "no repository"
+
+
+def test_what_differs_is_committed_or_not(repository: Callable[..., str], tmp_path: Path) -> None:
+    place = tmp_path / "work"
+    (place / "first").write_text("other")
+    (place / "a new\nname").touch()
+    (place / ".gitignore").write_text("ignored\n")
+    (place / "ignored").touch()
+    assert changed.paths(place, "theirs") == {"first", "second", "a new\nname", ".gitignore"}
+
+
+@pytest.mark.parametrize("named", ["nosuch", "--output=x", "HEAD:first", ""])
+def test_a_revision_that_git_does_not_know_is_a_mistake(
+    repository: Callable[..., str], tmp_path: Path, named: str
+) -> None:
+    with pytest.raises(changed.UnknownRevision):
+        changed.paths(tmp_path / "work", named)
+    assert not (tmp_path / "work/x").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "near", "far"),
+    [
+        ("module_utils/proscribe/base/duration.py", "unit/test_duration.py", "unit/test_tuples.py"),
+        (
+            "module_utils/proscribe/host/controls/dns/observed.py",
+            "integration/test_dns_late.py",
+            "unit/test_duration.py",
+        ),
+        ("catalog/webmail/gmail.yml", "unit/compile/test_catalogue_entries.py", "unit/test_duration.py"),
+        ("docs/waivers.md", "unit/test_doc_commands.py", "unit/test_duration.py"),
+        ("roles/dns_filter/tasks/main.yml", "playbooks/test_runs.py", "unit/test_duration.py"),
+        ("proscribe", "playbooks/test_launcher.py", "unit/test_duration.py"),
+        ("tests/unit/base/test_duration.py", "unit/test_duration.py", "unit/test_plan.py"),
+    ],
+)
+def test_a_change_reaches_tests(reached: Callable[[str], dict[str, int]], change: str, near: str, far: str) -> None:
+    found = reached(change)
+    assert f"tests/{near}" in found and f"tests/{far}" not in found
+
+
+@pytest.fixture(scope="module")
+def reached() -> Callable[[str], dict[str, int]]:
+    return lambda change: changed.reached(PROJECT, [change])
+
+
+def test_what_the_table_of_changes_names_is_there(reached: object) -> None:
+    for pattern, tests in changed.REACHES.items():
+        assert list(PROJECT.glob(pattern)), f"nothing is called {pattern}"
+        for each in tests:
+            assert list(PROJECT.glob(each)), f"{pattern}: there is no {each}"
+
+
+# -- what a run leaves -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_nothing_and_one_that_was_killed_is_cleaned_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path / "sys")
+    monkeypatch.setattr(leftovers, "CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
+    for group in ("pids/libpod_parent/libpod-1/init.scope", "unified/proscribe-test-1", "pids/libpod_parent/libpod-2"):
+        (tmp_path / "groups" / group).mkdir(parents=True)
+    limit = tmp_path / "sys/fs/inotify/max_user_instances"
+    limit.parent.mkdir(parents=True)
+    limit.write_text("1024")
+    killed = tmp_path / leftovers.RUNS / "1"
+    (killed / "part/tmp").mkdir(parents=True)
+    lines = [{"sysctl": "fs.inotify.max_user_instances", "value": value} for value in ("128", "512")]
+    lines += [{"cgroup": "libpod-1"}, {"cgroup": "proscribe-test-1"}]
+    (killed / leftovers.LEDGER).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with leftovers.directory(tmp_path) as own:
+        assert not killed.exists() and limit.read_text() == "128"
+        assert leftovers.clean(tmp_path) == [] and own.is_dir(), "one that goes on keeps its own"
+    assert list((tmp_path / leftovers.RUNS).iterdir()) == []
+    assert [path.name for path in sorted((tmp_path / "groups").glob("*/**/*-*"))] == ["libpod-2"]
+
+
+def test_a_limit_that_another_run_needs_stays_until_that_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path)
+    monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
+    (tmp_path / "fs").mkdir()
+    (tmp_path / "fs/limit").write_text("1024")
+    killed = tmp_path / leftovers.RUNS / "1"
+    killed.mkdir(parents=True)
+    (killed / leftovers.LEDGER).write_text('{"sysctl": "fs.limit", "value": "128"}\n')
+    with (tmp_path / "in-use").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert leftovers.clean(tmp_path) == ["1"]
+    assert (tmp_path / "fs/limit").read_text() == "1024"
+
+
+@pytest.mark.slow
+def test_parts_end_with_the_run_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from suite import running;"
+        " running.LOGS = Path(sys.argv[1]);"
+        " argv = ['sh', '-c', 'echo $$ >\"$0/pid\"; exec sleep 900', sys.argv[1]];"
+        " running.run(running.Part('made', argv, isolated=False), Path(sys.argv[1], 'runs'))"
+    )
+    own = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(TESTS)})
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+    own.send_signal(signal.SIGKILL)
+    own.wait()
+    until(lambda: not alive(int((tmp_path / "pid").read_text())))

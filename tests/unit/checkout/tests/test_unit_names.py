@@ -1,0 +1,72 @@
+"""Tests of every size name what is there: a nightly one is not found to be wrong in the night alone."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[3]
+FILES = sorted(str(path.relative_to(TESTS)) for path in TESTS.rglob("*.py"))
+PACKAGES = ("proscribe", "proscribe_ansible")
+
+
+def modules(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ModuleType]]:
+    """Our modules that a file imports, by the names that they have there. Raises ImportError."""
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in PACKAGES:
+            for alias in node.names:
+                module = importlib.import_module(node.module or "")
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+                one = getattr(module, alias.name)
+                if isinstance(one, ModuleType):
+                    yield alias.asname or alias.name, one
+
+
+def missing(text: str) -> list[str]:
+    """What a file of tests names of our modules, and is not there. A name that something else has there, too, is none
+    of a module.
+    """
+    nodes = list(ast.walk(ast.parse(text)))
+    known = dict(modules(nodes))
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            known.pop(node.id, None)
+        elif isinstance(node, ast.arg):
+            known.pop(node.arg, None)
+    return [
+        f"{node.value.id}.{node.attr}"
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if node.value.id in known and not hasattr(known[node.value.id], node.attr)
+    ]
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_names_what_is_there(path: str) -> None:
+    assert missing((TESTS / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from proscribe.model import plan\nplan.SCHEMA", []),
+        ("from proscribe.model import plan\nplan.NOTHING", ["plan.NOTHING"]),
+        ("from proscribe.model import plan as made\nmade.NOTHING()", ["made.NOTHING"]),
+        ("from proscribe.model import plan\nplan = {}\nplan.copy()", []),
+        ("from proscribe.model.plan import SCHEMA\nSCHEMA.nothing", []),
+        ("import json\njson.nothing", []),
+    ],
+)
+def test_what_is_not_there_is_found(text: str, found: list[str]) -> None:
+    assert missing(text) == found
+
+
+def test_an_import_of_nothing_is_an_error() -> None:
+    with pytest.raises(ImportError):
+        missing("from proscribe.model import nothing")

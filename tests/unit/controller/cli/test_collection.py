@@ -1,0 +1,322 @@
+"""The collection that this checkout makes: whole, with full names only, and the same bytes each time."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import configparser
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from proscribe.controller.cli import Refused, collection
+from proscribe.controller.cli.collection import building, layout, placing
+from proscribe.controller.cli.collection.full_names import Names
+from proscribe.controller.version import version
+from proscribe.wire import stream
+
+PROJECT = Path(__file__).resolve().parents[4]
+MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
+FILTERS = {path.stem for path in (PROJECT / "filter_plugins").glob("*.py")}
+GALAXY = "namespace: proscribe\nname: ban\nversion: {version}\nreadme: README.md\nauthors: [x]\n"
+
+
+def built(output: Path, **options: str) -> tuple[Path, dict[str, bytes]]:
+    """The collection's file, in a directory that is made for it, and what is in it."""
+    given = {"directory": "", "namespace": "proscribe", "name": "ban", "repository": "", **options}
+    assert collection.run(argparse.Namespace(output=str(output), **given)) == 0
+    (path,) = output.iterdir()
+    with tarfile.open(path) as tar:
+        return path, {one.name: stream.read() for one in tar if (stream := tar.extractfile(one))}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    return built(tmp_path_factory.mktemp("built") / "here")
+
+
+pytestmark = pytest.mark.slow  # it packs the observing code
+
+
+def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    first = {path.partition("/")[0] for path in tracked.splitlines() if "/" in path}
+    left_out = {".ci", ".github", "inventory", "tests"}
+    assert first - left_out == layout.DIRECTORIES.keys(), "a new directory is either in the collection or named here"
+    for path in tracked.splitlines():
+        if path.partition("/")[0] in layout.DIRECTORIES and not path.startswith(layout.LEFT_OUT):
+            link = (PROJECT / path).is_symlink()  # says where Ansible finds the plugins of a checkout
+            assert link != (layout.place_of(path) in here[1]), path
+    config = configparser.ConfigParser()
+    config.read(PROJECT / "ansible.cfg")
+    plugins = {value for key, value in config["defaults"].items() if key.endswith(("_plugins", "library", "_path"))}
+    assert plugins <= layout.DIRECTORIES.keys()
+
+
+def test_it_holds_nothing_else(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    sources = {layout.place_of(path) for path in layout.source_files(PROJECT)}
+    made = {"README.md", "galaxy.yml", "meta/runtime.yml", "MANIFEST.json", "FILES.json"}
+    made |= {"changelogs/changelog.yaml", "changelogs/config.yaml"}
+    packed = {f"plugins/module_utils/proscribe/wire/stream.{kind}" for kind in (*stream.KINDS, "watch", "macos")}
+    assert here[1].keys() - sources == (made | packed) - {"galaxy.yml"}  # MANIFEST.json is what becomes of that
+
+
+def test_no_short_name_is_left(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    """By other means than those that make the names full."""
+    short = re.compile(rf"(?<![\w.])(?:{'|'.join(FILTERS)})\(")
+    seen = 0
+    for path, content in here[1].items():
+        text = content.decode() if path.endswith((".yml", ".py")) else ""
+        if path.startswith(("playbooks/", "roles/")) and text:
+            assert not short.search(text), path
+            seen += len(list(keys(yaml.safe_load(text))))
+            assert not MODULES.intersection(keys(yaml.safe_load(text))), path
+        if path.startswith("plugins/") and path.endswith(".py"):
+            assert [one for one in imported(text) if re.match(r"(ansible\.module_utils\.)?proscribe", one)] == [], path
+            assert "module_utils/" in path or not re.search(r"\bsys\.path\b", text), path
+    assert seen > 100
+
+
+def imported(text: str) -> Iterator[str]:
+    """The modules that a file imports; a program that is a string in it is none of them."""
+    for node in ast.walk(ast.parse(text) if text.strip() else ast.Module([], [])):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+def keys(value: Any) -> Iterator[str]:
+    """The keys in a document, but for those of variables."""
+    for key, item in value.items() if isinstance(value, dict) else ():
+        yield str(key)
+        yield from keys(item if key != "vars" else None)
+    for item in value if isinstance(value, list) else ():
+        yield from keys(item)
+
+
+def test_its_checksums_are_those_of_its_files(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    listing = json.loads(here[1]["FILES.json"])["files"]
+    files = {one["name"]: one["chksum_sha256"] for one in listing if one["ftype"] == "file"}
+    assert files == {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in here[1].items()
+        if name not in ("MANIFEST.json", "FILES.json")
+    }
+    manifest = json.loads(here[1]["MANIFEST.json"])
+    assert manifest["file_manifest_file"]["chksum_sha256"] == hashlib.sha256(here[1]["FILES.json"]).hexdigest()
+
+
+def test_no_trace_of_this_machine_is_in_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    with tarfile.open(here[0]) as tar:
+        assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", building.EPOCH)}
+    assert not any(str(PROJECT).encode() in content for content in here[1].values())
+
+
+def test_ansible_takes_it_for_an_installed_collection_of_the_same_bytes(
+    here: tuple[Path, Mapping[str, bytes]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Built anew, and placed straight in a collections path; it is its own the second time."""
+    archives: list[bytes] = []
+
+    def packed(*what: Any) -> bytes:
+        archives.append(building.packed(*what))
+        return archives[0]
+
+    monkeypatch.setattr(collection, "packed", packed)
+    parser = argparse.ArgumentParser()
+    collection.add_arguments(parser)
+    assert collection.run(parser.parse_args(["--directory", str(tmp_path)])) == 0
+    assert archives == [here[0].read_bytes()]
+    target = tmp_path / "ansible_collections/proscribe/ban"
+    assert capsys.readouterr().out == f"{target}\n"
+    placing.place(archives[0], target)
+    verify = ["-m", "ansible", "galaxy", "collection", "verify", "--offline", "-p", str(tmp_path), "proscribe.ban"]
+    done = subprocess.run([sys.executable, *verify], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Successfully verified" in done.stdout, done.stdout + done.stderr
+
+
+def galaxy(*words: str) -> tuple[int, str]:
+    argv = [sys.executable, "-m", "ansible", "galaxy", "collection", *words]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def with_changes(archive: Path, into: Path, change: str) -> Path:
+    """The collection's file as somebody on its way has changed it."""
+    path = into / archive.name
+    with tarfile.open(archive) as old, tarfile.open(path, "w:gz") as new:
+        for member in old:
+            stream = old.extractfile(member)
+            content = stream.read() if stream else b""
+            if (member.name, change) == ("plugins/filter/proscribe_hosts.py", "another content"):
+                content += b"\nimport evil\n"
+            elif (member.name, change) == ("FILES.json", "another list"):
+                content = content.replace(b"plugins/filter/", b"plugins/evil/")
+            elif (member.name, change) == ("plugins/filter/proscribe_hosts.py", "a link"):
+                member.type, member.linkname, content = tarfile.SYMTYPE, "/etc/passwd", b""
+            member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
+        if change == "a file that no list has":
+            for name in ("plugins/action/evil.py", "../../evil.py"):
+                new.addfile(tarfile.TarInfo(name), io.BytesIO())
+    return path
+
+
+@pytest.mark.parametrize("change", ["another content", "another list", "a link", "a file that no list has"])
+def test_what_somebody_changed_on_its_way_is_not_installed(
+    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, change: str
+) -> None:
+    archive = with_changes(here[0], tmp_path, change)
+    code, said = galaxy("install", "--offline", "--no-deps", "-p", str(tmp_path / "in" / "here"), str(archive))
+    found = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*evil*")]
+    assert not found and (code != 0 or change == "a file that no list has"), said
+
+
+@pytest.mark.parametrize("name", ["plugins/filter/proscribe_hosts.py", "FILES.json", "plugins/action/evil.py"])
+def test_what_somebody_changed_where_it_is_installed_is_found(
+    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, name: str
+) -> None:
+    """By ansible-galaxy, and before another version takes its place."""
+    target = tmp_path / "ansible_collections/proscribe/ban"
+    placing.place(here[0].read_bytes(), target)
+    with (target / name).open("ab") as file:
+        file.write(b"\n# changed\n")
+    code, said = galaxy("verify", "--offline", "-p", str(tmp_path), "proscribe.ban")
+    assert code != 0, said
+    with pytest.raises(Refused, match="as it was installed; nothing was written"):
+        placing.target_of(tmp_path, Names("proscribe.ban", *[frozenset[str]()] * 4))
+
+
+def test_another_name(tmp_path: Path) -> None:
+    path, files = built(tmp_path / "other", namespace="acme", name="no_chat", repository="https://git.example/x")
+    assert path.name.startswith("acme-no_chat-")
+    assert b"acme.no_chat.compile_plans" in files["playbooks/audit.yml"]
+    assert json.loads(files["MANIFEST.json"])["collection_info"]["repository"] == "https://git.example/x"
+    code = {name: content for name, content in files.items() if name.endswith((".py", ".yml", ".yaml"))}
+    named = {name for name, content in code.items() if b"proscribe.ban." in content}
+    # `init` gives the example the collection's name; the changelog is what was written at that time.
+    assert {name for name in named if not name.startswith(("examples/", "changelogs/"))} == set()
+
+
+def test_it_says_its_version(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    information = json.loads(here[1]["MANIFEST.json"])["collection_info"]
+    assert information["version"] == version(PROJECT) and here[0].name == f"proscribe-ban-{version(PROJECT)}.tar.gz"
+    newest = next(iter(yaml.safe_load(here[1]["changelogs/changelog.yaml"])["releases"]))
+    assert newest == information["version"]
+
+
+def test_the_readmes_of_its_roles_are_about_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    readmes = {path: text.decode() for path, text in here[1].items() if re.fullmatch(r"roles/\w+/README.md", path)}
+    assert len(readmes) == len(list((PROJECT / "roles").iterdir()))
+    for path, text in readmes.items():
+        assert not re.search(r"checkout|roles_path|ansible-doc -t module \w+\W*`", text), path
+
+
+def test_the_code_that_goes_to_hosts_is_that_of_the_checkout(here: tuple[Path, Mapping[str, bytes]]) -> None:
+    for kind, probe in stream.KINDS.items():
+        packed = here[1][f"plugins/module_utils/proscribe/wire/stream.{kind}"]
+        assert packed.endswith(stream.packed_code(probe))
+    for path in map(Path, stream._files().values()):
+        relative = path.relative_to(PROJECT / "module_utils")
+        assert here[1][f"plugins/module_utils/{relative}"] == path.read_bytes(), "hosts get the same"
+
+
+@pytest.mark.parametrize("url", ["http://x", "https://x y", "file:///etc", "-x"])
+def test_a_repository_that_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(Refused, match="--repository: found .*, expected an https:// URL"):
+        built(tmp_path, repository=url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    arguments = argparse.Namespace(
+        output=str(tmp_path / "file"), directory="", namespace="a1", name="b1", repository=""
+    )
+    with pytest.raises(Refused, match="--output: found '.*/file', expected a directory, or nothing there"):
+        collection.run(arguments)
+
+
+def test_a_build_of_another_commit_replaces_the_installed_one(tmp_path: Path) -> None:
+    """Later and earlier ones, and the release between them; a second build of one commit is the same."""
+    names = Names("proscribe.ban", *[frozenset[str]()] * 4)
+    versions = [
+        "0.1.0-dev.20261129235959+gffffffff",
+        "0.1.0-dev.20261130000000+g00000000",
+        "0.1.0-dev.20261130000000+g00000000.changed",
+        "0.1.0",
+        "0.1.1-dev.20261201000000+g11111111",
+        "0.1.0",
+    ]
+    said = []
+    for one in versions:
+        files = {"README.md": one.encode(), "galaxy.yml": GALAXY.format(version=one).encode()}
+        archive = building.build(files, names, one, tmp_path)
+        code, _ = galaxy("install", "--offline", "-p", str(tmp_path / "in"), str(archive))
+        said.append((code, (tmp_path / "in/ansible_collections/proscribe/ban/README.md").read_text()))
+    installed = [versions[1] if one.endswith(".changed") else one for one in versions]
+    assert said == [(0, one) for one in installed]
+
+
+def checkout(place: Path, git: bool) -> Path:
+    """A small checkout."""
+    for path in ("library/one.py", "playbooks/two.yml", "docs/__pycache__/x.pyc", "tests/x.py"):
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(path)
+    if git:
+        subprocess.run(["git", "init", "--quiet", place], check=True)
+        subprocess.run(["git", "-C", place, "add", "library", "playbooks"], check=True)
+    return place
+
+
+def test_only_what_git_tracks_is_taken(tmp_path: Path) -> None:
+    place = checkout(tmp_path, git=True)
+    (place / "library" / "organisation_rules.py").write_text("not tracked")
+    (place / "library" / "one.py").write_text("changed")
+    assert layout.source_files(place) == {"library/one.py": b"changed", "playbooks/two.yml": b"playbooks/two.yml"}
+
+
+def test_an_archive_without_git_is_taken_whole(tmp_path: Path) -> None:
+    assert sorted(layout.source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
+
+
+def test_a_link_to_the_plugins_is_left_out(tmp_path: Path) -> None:
+    (checkout(tmp_path, git=False) / "playbooks" / "library").symlink_to("../library")
+    assert sorted(layout.source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_a_link_is_refused(tmp_path: Path, git: bool) -> None:
+    place = checkout(tmp_path, git)
+    (place / "library" / "link.py").symlink_to("/etc/passwd")
+    if git:
+        subprocess.run(["git", "-C", place, "add", "library"], check=True)
+    with pytest.raises(Refused, match="library/link.py: found a link, expected a file"):
+        layout.source_files(place)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(checkout(tmp_path, git=False) / "library" / "pipe.py")
+    with pytest.raises(Refused, match="library/pipe.py: found no plain file"):
+        layout.source_files(tmp_path)
+
+
+def test_what_galaxy_refuses_leaves_nothing(tmp_path: Path) -> None:
+    names = Names("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
+    with pytest.raises(Refused, match="ansible-galaxy cannot build the collection"):
+        building.build({"README.md": b"x"}, names, "1.0.0", tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,539 @@
+"""From refused to granted, on a made host: refusal, request, record, list, draft, signature, in force, warning, end.
+
+The command is the real one, run as its user; root's part reads what it wrote; the controller compiles the answer, and
+the host shows it. Each step is held against the ones before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import datetime
+import importlib
+import io
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import fleets
+import pytest
+import yaml
+from made_policy import NOW, question
+from proscribe.base.duration import spelled
+from proscribe.controller.cli import Refused, inventory, requests, waiver
+from proscribe.controller.cli.waiver import new, requested
+from proscribe.controller.cli.waiver.drafting import fill_in
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.waivers import refusals
+from proscribe.controller.compile.waivers.limits import limited
+from proscribe.controller.compile.waivers.refusals import read_refusals
+from proscribe.controller.report import request_news
+from proscribe.controller.report.storage import requests_file
+from proscribe.host.controls import apps
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.requests import answers, command, command_text, notifications
+from proscribe.host.controls.apps.requests.notifications import due
+from proscribe.host.system import Host, Result
+from proscribe.wire.replies import results
+
+CLEAN = fleets.clean_answer()
+WONG = 1000 if os.getuid() == 0 else os.getuid()
+program = importlib.import_module("proscribe.host.programs.request")
+
+
+class MadeHost(Host):
+    """A made host with one user, wong, who is logged in where `present` says so."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), self.answer)
+        for directory in ("etc", "proc", "home/wong", "usr/bin", "run/systemd/sessions", "var/lib"):
+            (root / directory).mkdir(parents=True)
+        (root / "etc/passwd").write_text(f"wong:x:{WONG}:{WONG}::/home/wong:/bin/sh\n")
+        (root / "proc/stat").write_text("btime 1700000000\n")
+        os.chown(root / "home/wong", WONG, -1)
+
+    privileged = True  # type: ignore[assignment]
+
+    def answer(self, argv: Any, **options: Any) -> Result:
+        return Result(1, "", "")
+
+    def logs_in(self, user: str = "wong") -> None:
+        path = Path(self.root, "run/systemd/sessions", user)
+        path.write_text(f"USER={user}\nCLASS=user\nLEADER=77\n")
+
+
+@contextlib.contextmanager
+def as_user() -> Iterator[None]:
+    """This process with the rights of wong for files."""
+    if os.getuid():
+        yield
+        return
+    os.seteuid(WONG)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class Story:
+    """One host of the press, its controller, and the people around them."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.now = NOW
+        self.host = MadeHost(folder / "host")
+        self.where = folder / "inventory"
+        self.reports = folder / "reports"
+        self.reports.mkdir()
+        self.question = question(self.where, {"press01": {}, "fin01": {}}, press=["press01"], finance=["fin01"])
+        (self.where / "approvers.yml").write_text(
+            "press: {head: head.of.press, mail: head.press@example.org}\nfinance: {head: head.of.finance}\n"
+        )
+        patch.setattr(inventory, "question", lambda arguments: self.question)
+        patch.setattr(inventory, "reports_place", lambda arguments: Place(self.reports, ""))
+        root = self.host.root
+        patch.setattr(program, "KNOWN", root + command.KNOWN)
+        patch.setattr(program, "ANSWERS", root + answers.ANSWERS)
+        entry = SimpleNamespace(pw_dir=root + "/home/wong", pw_name="wong")
+        patch.setattr(program, "pwd", SimpleNamespace(getpwuid=lambda uid: entry))
+        real = {name: getattr(os, name) for name in dir(os) if not name.startswith("__")}
+        patch.setattr(program, "os", SimpleNamespace(**{**real, "getuid": lambda: WONG}))
+        self.spoken: list[str] = []
+        patch.setattr(program, "say", lambda text, where=1: self.spoken.append(text))
+        self.shown: list[tuple[str, int | None]] = []
+        patch.setattr(notifications, "notify", lambda host, text, uid=None: self.shown.append((text, uid)))
+        patch.setattr(notifications, "logged_in", lambda host: sorted(host.list("/run/systemd/sessions")))
+        self.runs = 0
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        compiled = compile_hosts(self.question, self.now)
+        return compiled.plans[compiled.hosts["press01"]]
+
+    def types(self, *words: str) -> str:
+        """What the command says to the user."""
+        self.spoken.clear()
+        with as_user():
+            program.main(list(words))
+        return "\n".join(self.spoken)
+
+    def run(self) -> dict[str, Any]:
+        """An enforcing run over the host, and its part of the record."""
+        plan = self.plan
+        carry_out(apps.enforce(self.host, plan))
+        self.host.record_fields.clear()
+        self.host.state_savers.clear()
+        verdicts = apps.observe(self.host, plan)
+        assert not [v for v in verdicts if v.rule == command.RULE and v.state != "compliant"]
+        for saver in self.host.state_savers:
+            saver(False)
+        self.runs += 1
+        record = {"host": "press01", "rules_evaluated": 1, **self.host.record_fields}
+        report = {"run": {"id": f"run{self.runs}", "inventory": [str(self.where)], "controls": ["apps"]}}
+        assert requests_file.take(self.reports, report, [record]) == ""
+        return record
+
+    def __call__(self, module: Any, *words: str, raw: bool = False) -> str:
+        """What a command of the controller prints, in one line unless it is wanted as it is."""
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        module.add_arguments(parser)
+        arguments = parser.parse_args(words)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            code = arguments.run_subcommand(arguments, self.now) if module is waiver else module.run(arguments)
+        assert code == 0
+        return out.getvalue() if raw else " ".join(out.getvalue().split())
+
+    def listed(self) -> dict[str, Any]:
+        (one,) = json.loads(self(requests, "--json"))["requests"]
+        return dict(one)
+
+
+@pytest.fixture
+def story(monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    with tempfile.TemporaryDirectory(prefix="proscribe-story-") as folder:
+        os.chmod(folder, 0o755)  # the user has to get to the home
+        made = Story(Path(folder), monkeypatch)
+        yield made
+
+
+def test_from_refused_to_granted_to_closed(story: Story) -> None:
+    host = story.host
+    assert "There is nothing" not in story.types("parrot", "Press calls") and "nothing to request" in story.spoken[0]
+
+    # The ban comes with the command.
+    story.run()
+    assert Path(host.root + command.COMMAND).read_text() == command_text.text()
+    assert "Did you mean: parrot" in story.types("parot", "Press calls")
+
+    # The user requests. What is typed twice is one request.
+    said = story.types("Parrot", "Press", "calls \x1b[31m")
+    assert "is written down" in said
+    assert "already" in story.types("parrot", "again")
+    record = story.run()
+    (request,) = record["requests"]
+    id_ = request["id"]
+    assert id_ in said and request["user"] == "wong" and request["reason"] == "Press calls [31m"
+    assert record["requests_left_out"] == 0
+    assert f"{id_}" in story.types("--list") and "not answered yet" in story.spoken[0]
+
+    # The head of the department reads of it, once.
+    stored = requests_file.read(story.reports)
+    departments = {"press": request_news.Department(frozenset({"press01"}), "head.press@example.org")}
+    assert [one.id for one in request_news.new_requests(stored, "run2")] == [id_]
+    (mail,) = request_news.for_heads(stored, departments, "./proscribe requests -i inv")
+    assert mail["mail"] == "head.press@example.org" and id_ in mail["message"]
+    assert mail["message"].endswith("./proscribe requests -i inv\n")
+    story.run()
+    assert request_news.new_requests(requests_file.read(story.reports), "run3") == []
+
+    # The controller lists it, with what a waiver would open.
+    one = story.listed()
+    assert (one["state"], one["departments"], one["user"]) == ("open", ["press"], "wong")
+    assert one["opens"]["user"] == ["apps", "firewall"] and set(one["opens"]["host"]) == {
+        "apps",
+        "browser",
+        "firewall",
+        "dns",
+    }
+    assert "browser and dns would stay closed" in story(requests)
+
+    # The draft is for this user on this host, and waives nothing until its approver has signed it.
+    said = story(waiver, "new", "--request", id_, "--expires", "30d")
+    assert "it waives nothing (unsigned)" in said and "head.of.press signs it" in said
+    (file,) = (story.where / "waivers").glob("*.yml")
+    one = story.listed()
+    assert (one["state"], one["waiver"]) == ("drafted", file.stem)
+    assert "waiver" not in story.plan["controls"]["apps"]["services"]["parrot"] and "answers" not in story.plan
+    with pytest.raises(Refused, match="has a waiver already"):
+        story(waiver, "new", "--request", id_)
+
+    # It is signed, and in force for exactly that.
+    key = story.where.parent / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text().split()
+    (story.where / "allowed_signers").write_text(
+        f'head.of.press namespaces="proscribe-waiver" {public[0]} {public[1]}\n'
+    )
+    story.now += datetime.timedelta(days=1)
+    story(waiver, "sign", file.stem, "--key", str(key))
+    assert f"approved_on: {spelled(story.now)}" in file.read_text()
+    compiled = compile_hosts(story.question, story.now)
+    assert "answers" not in compiled.plans[compiled.hosts["fin01"]]
+    (exception,) = story.plan["controls"]["apps"]["services"]["parrot"]["exceptions"]
+    assert (exception["waiver"], exception["users"]) == (file.stem, ["wong"])
+    assert story.plan["answers"][id_]["answer"] == "granted"
+
+    # The host opens, the user is notified when there, and reads it in the list.
+    story.run()
+    assert story.shown == []
+    host.logs_in()
+    story.run()
+    story.run()
+    ((text, uid),) = story.shown
+    limits = "open: programs, network addresses; closed to everybody on this host: pages in browsers, names (DNS)"
+    assert text == f"Exception {file.stem} for parrot on this host until 2026-12-25 04:00:00 UTC: {limits}."
+    assert uid == WONG
+    assert f"granted until 2026-12-25 04:00:00 UTC ({limits})" in story.types("--list")
+
+    # With a watch, the host's own observations notify: 7 days and 1 day before, and at the end.
+    (granted,) = story.plan["answers"].values()
+    waived = {"expires": granted["until"], "users": ["wong"], "services": ["Parrot"], "request": id_}
+    plan = {**story.plan, "watch": {"every": 300}, "waivers": {file.stem: waived}}
+    end = datetime.datetime(2026, 12, 25, 4, tzinfo=datetime.timezone.utc).timestamp()
+    sent = []
+    for days in (20, 8, 6.9, 6, 3, 0.9, 0.5, 0, -1):
+        sent += [fields["about"] for _, _, fields in due(host, plan, end - days * 86400)]
+    assert sent == ["7 days: Parrot", "1 day: Parrot", "ended: Parrot"]
+
+    # It ends without anybody's doing: closed, and the request is over.
+    story.now = datetime.datetime(2026, 12, 26, tzinfo=datetime.timezone.utc)
+    assert "exceptions" not in story.plan["controls"]["apps"]["services"]["parrot"]
+    assert story.plan["answers"][id_]["answer"] == "ended"
+    (request,) = story.run()["requests"]
+    assert request["answer"] == "ended"
+    assert "granted, and ended on 2026-12-25" in story.types("--list")
+
+    # Whoever needs it for longer requests it anew.
+    assert "is written down" in story.types("parrot", "Press calls go on")
+    assert ["answer" in one for one in story.run()["requests"]].count(False) == 1
+
+    # A lift takes all of it away.
+    carry_out(apps.lift(host, story.plan))
+    for path in (
+        command.COMMAND,
+        command.KNOWN,
+        answers.ANSWERS,
+        answers.NOTIFIED,
+        "/etc/proscribe",
+        "/var/lib/proscribe",
+    ):
+        assert host.stat(path) is None, path
+
+
+def test_a_refusal_reaches_its_user(story: Story) -> None:
+    story.run()
+    story.types("parrot", "for fun")
+    (request,) = story.run()["requests"]
+    story.host.logs_in()
+    said = story(requests, "refuse", request["id"], "use the press desk's own", "--by", "head.of.press")
+    assert f"is refused; commit {story.where / 'waivers' / refusals.FILE}" in said and "the draft" not in said
+    (refusal,) = read_refusals([story.where / "waivers"])
+    assert (refusal.id, refusal.user, refusal.by) == (request["id"], "wong", "head.of.press")
+    assert story.listed()["state"] == "refused"
+    story.run()
+    ((text, _),) = story.shown
+    assert text == "Your request for parrot was refused: use the press desk's own"
+    assert "refused on" in story.types("--list") and "use the press desk's own" in story.spoken[0]
+    content = Path(story.host.root + answers.ANSWERS).read_text()
+    assert "wong" not in content  # everybody may read it
+    for plan in ({**story.plan, "answers": {}}, story.plan):  # a plan without it, and the next one with it
+        assert due(story.host, plan, story.now.timestamp()) == []
+    with pytest.raises(Refused, match="is refused already"):
+        story(requests, "refuse", request["id"], "again", "--by", "head.of.press")
+    # The same user may request again, and that is another request.
+    assert "is written down" in story.types("parrot", "for the elections")
+
+
+def test_a_draft_of_what_is_refused_is_left_and_named(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    story.run()
+    story.types("parrot", "Press calls")
+    (request,) = story.run()["requests"]
+    story(waiver, "new", "--request", request["id"])
+    (file,) = (story.where / "waivers").glob("*.yml")
+    account = SimpleNamespace(pw_name="head.of.press")
+    monkeypatch.setattr(requests, "pwd", SimpleNamespace(getpwuid=lambda uid: account))  # whose command it is
+    said = story(requests, "refuse", request["id"], "no")
+    assert f"the draft {file.stem} is left as it is: delete it" in said and file.exists()
+    assert [one.by for one in read_refusals([story.where / "waivers"])] == ["head.of.press"]
+
+
+def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
+    """mallory on fin01 makes a host's record say that wong's request is his own."""
+    story.run()
+    story.types("parrot", "Press calls")
+    (request,) = story.run()["requests"]
+    copied = {"host": "fin01", "rules_evaluated": 1, "requests": [{**request, "user": "mallory"}]}
+    run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
+    requests_file.take(story.reports, {"run": run}, [copied])
+    with pytest.raises(Refused, match="2 requests have this id"):
+        story(waiver, "new", "--request", request["id"])
+    whole = story.question
+    story.question = dataclasses.replace(
+        whole, hosts=[host for host in whole.hosts if host.name == "press01"]
+    )  # --limit
+    story(requests, "refuse", request["id"], "no", "--by", "head.of.press")
+    story.question = whole
+    states = {one["host"]: one["state"] for one in json.loads(story(requests, "--json"))["requests"]}
+    assert states == {"press01": "refused", "fin01": "open"}
+
+
+def test_what_a_hostile_host_requests_is_one_row_and_drafts_nothing_for_anybody_else(story: Story) -> None:
+    nasty = "\x1b[2J\u202egnp\r\n- {services: [owl]}\n# '\" \ud800 *&!|>%@`"
+    request = {"id": "f" * 16, "user": "wong", "service": "parrot", "reason": nasty, "at": "2026-11-24T08:00:00Z"}
+    changes: list[dict[str, Any]] = [{}, {"user": nasty}, {"service": nasty}, {"user": "wong,root"}]
+    changes += [{"user": ""}, {"service": ""}, {"reason": ""}, {"service": "parrot,owl"}]
+    changes += [
+        {"at": "9999-12-31T23:59:59Z"},
+        {"at": "0001-01-01T00:00:00Z"},
+        {"user": "*"},
+        {"service": "*"},
+        {"host": "fin01"},
+    ]
+    said = [{**request, "id": f"{number:016x}", **change} for number, change in enumerate(changes)]
+    record = results.stored_record({**CLEAN, "requests": said, "requests_left_out": 0, "host": "fin01"})["record"]
+    run = {"id": "run9", "inventory": [str(story.where)], "controls": ["apps"]}
+    requests_file.take(story.reports, {"run": run}, [{"host": "press01", **record}])
+    listed = json.loads(story(requests, "--json"))["requests"]
+    assert [one["host"] for one in listed] == ["press01"] * len(changes)
+    assert story(requests).isprintable()
+    drafted = 0
+    for one in listed:
+        try:
+            draft = yaml.safe_load(story(waiver, "new", "--print", "--request", one["id"], raw=True))
+        except Refused as refused:
+            assert str(refused).replace("\n", "").isprintable()
+            continue
+        assert (draft["hosts"], draft["services"], draft["users"]) == (["press01"], ["parrot"], [one["user"]])
+        drafted += 1
+    assert drafted >= 3
+    (commas,) = (one["id"] for one in listed if one["user"] == "wong,root")
+    with pytest.raises(Refused, match="expected one user"):
+        story(waiver, "new", "--request", commas)
+
+
+def test_what_stays_closed_for_one_user_is_said_and_a_whole_host_can_have_it(story: Story) -> None:
+    """Browsers and DNS filters refuse to everybody on a host, so an exception for one user leaves them closed."""
+    story.run()
+    story.types("parrot", "Press calls")
+    (request,) = story.run()["requests"]
+    said = story(waiver, "new", "--request", request["id"])
+    assert "browser and dns stay closed for wong" in said and "--whole-host" in said
+    (file,) = (story.where / "waivers").glob("*.yml")
+    assert "users: [wong]" in file.read_text() and "controls: [apps, firewall]" in file.read_text()
+    file.unlink()
+    story(waiver, "new", "--request", request["id"], "--whole-host")
+    assert "users:" not in file.read_text() and "hosts: [press01]" in file.read_text()
+
+
+OUT_OF_REACH = "would leave it out of reach. --whole-host opens it for everybody there"
+
+
+@pytest.mark.parametrize(
+    ("user", "host", "closed", "web_only", "controls", "expected"),
+    [
+        ((), ("browser", "dns"), ("browser", "dns"), True, [], OUT_OF_REACH),  # Gmail, whose programs are permitted
+        (("apps",), ("apps", "browser", "dns"), ("browser", "dns"), False, [], f"{OUT_OF_REACH}; --control apps"),
+        (("apps",), ("apps", "browser"), ("browser",), True, [], OUT_OF_REACH),  # AOL Mail without a DNS filter
+        (("apps",), ("apps", "browser"), ("browser",), False, [], ""),  # a program that finds its names
+        (("apps", "firewall"), ("apps", "firewall", "dns"), ("dns",), False, [], ""),  # Telegram knows addresses
+        (("apps",), ("apps", "browser", "dns"), ("browser",), False, [], ""),  # another waiver has opened its names
+        (("apps",), ("apps", "browser", "dns"), ("browser", "dns"), False, ["apps,firewall"], ""),  # as typed
+        (("apps",), ("apps", "dns"), ("dns",), False, ["firewall"], OUT_OF_REACH),  # where nothing closes it
+        ((), (), (), False, [], "nothing restricts parrot on press01"),
+    ],
+)
+def test_a_draft_opens_what_its_user_asked_for_or_is_refused(
+    story: Story,
+    user: tuple[str, ...],
+    host: tuple[str, ...],
+    closed: tuple[str, ...],
+    web_only: bool,
+    controls: list[str],
+    expected: str,
+) -> None:
+    story.run()
+    story.types("parrot", "Press calls")
+    story.run()
+    parser = argparse.ArgumentParser()
+    new.add_arguments(parser)
+    inventory.add_options(parser)
+    arguments = parser.parse_args([word for one in controls for word in ("--control", one)])
+    (one,) = requested.found(arguments, story.now)
+    one = one._replace(opens=requested.Opens("wong", user, host, closed, web_only))
+    with pytest.raises(Refused, match=re.escape(expected)) if expected else contextlib.nullcontext():
+        remarks = fill_in(arguments, one, story.now)
+        assert arguments.users == ["wong"] and set(arguments.controls) <= {"apps", "firewall"}
+        assert "stays closed for wong" in remarks[0] or "stay closed for wong" in remarks[0]
+    if expected.startswith(OUT_OF_REACH):
+        assert "One for wong alone would leave it out of reach" in str(one.opens) or controls
+        arguments.whole_host, arguments.controls = True, []
+        assert fill_in(arguments, one, story.now) == [] and arguments.users == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "limits"),
+    [
+        ({"apps": {"mode": "waived", "waiver": "w"}, "dns": {"mode": "waived", "waiver": "w"}}, ""),
+        ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "w"}]}, "dns": {"mode": "audit"}}, ""),
+        (
+            {"apps": {"mode": "enforce", "exceptions": [{"waiver": "w"}]}, "dns": {"mode": "enforce"}},
+            "open: programs; closed to everybody on this host: names (DNS)",
+        ),
+        ({"browser": {"mode": "enforce"}}, "open: nothing; closed to everybody on this host: pages in browsers"),
+        (
+            {"browser": {"mode": "waived", "waiver": "w", "hours": [[0, 5]], "otherwise": "enforce"}},
+            "open: pages in browsers, at set hours only",
+        ),
+        (  # another waiver has no hours
+            {"apps": {"mode": "enforce", "exceptions": [{"waiver": "w", "versions": ["4.0"]}], "paths": ["/opt/p"]}},
+            "open: programs, some versions only",
+        ),
+        ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "other"}]}}, "open: nothing; "),
+    ],
+)
+def test_a_user_reads_what_is_open_and_what_is_not(plan: dict[str, Any], limits: str) -> None:
+    controls = {control: {"mode": "enforce", "services": {"parrot": entry}} for control, entry in plan.items()}
+    said = limited(controls, "w", ["parrot"])
+    assert said == limits or (limits.endswith("; ") and said.startswith(limits))
+
+
+def test_who_refuses_is_one_who_may_approve(story: Story) -> None:
+    """A refusal of another department's head is not accepted, and one that is in the file stops no right one."""
+    story.run()
+    story.types("parrot", "Press calls")
+    (request,) = story.run()["requests"]
+    for by, why in (("head.of.finance", "may not approve for press (head head.of.press)"), ("wong", "have to be two")):
+        with pytest.raises(Refused, match=re.escape(why)):
+            story(requests, "refuse", request["id"], "no", "--by", by)
+    file = story.where / "waivers" / refusals.FILE
+    assert not file.exists()
+    wrong = {key: request[key] for key in ("id", "user", "service")}
+    line = {**wrong, "host": "press01", "why": "no", "by": "head.of.finance", "on": "2027-01-01T00:00:00Z"}
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(line) + "\n")
+    assert story.listed()["state"] == "open" and "answers" not in story.plan
+    (warning,) = compile_hosts(story.question, story.now).warnings
+    assert f"the refusal of request {request['id']} on press01 counts for nothing: head.of.finance may not" in warning
+    story(requests, "refuse", request["id"], "use the desk", "--by", "head.of.press")
+    assert story.listed()["why"].startswith("refused by head.of.press") and len(file.read_text().splitlines()) == 2
+    # A later line of the wrong person takes nothing of the right one's answer away.
+    assert story.plan["answers"][request["id"]]["why"] == "use the desk"
+    assert compile_hosts(story.question, story.now).warnings == []
+
+
+@pytest.mark.parametrize("path", [command.COMMAND, command.KNOWN])
+def test_an_edited_or_removed_file_is_a_finding_and_comes_back(story: Story, path: str) -> None:
+    story.run()
+    file = Path(story.host.root + path)
+    good = file.read_bytes()
+    for spoil in (lambda: file.write_bytes(good + b"\n"), file.unlink, lambda: file.chmod(0o777)):
+        spoil()
+        (wrong,) = [v for v in apps.observe(story.host, story.plan) if v.rule == command.RULE]
+        assert (wrong.state, [one.path for one in wrong.findings], wrong.drifted) == ("noncompliant", [path], True)
+        story.run()
+        assert file.read_bytes() == good
+
+
+def test_an_organisation_may_do_without(story: Story) -> None:
+    plan = story.plan
+    del plan["controls"]["apps"]["settings"]["requests"]
+    story.run()
+    carry_out(apps.enforce(story.host, plan))
+    assert story.host.stat(command.COMMAND) is None and story.host.stat(command.KNOWN) is None
+
+
+@pytest.mark.parametrize("shell", [["sh"], ["bash", "--posix"]])
+def test_the_file_is_a_program_for_sh_and_for_python(tmp_path: Path, shell: list[str]) -> None:
+    file = tmp_path / "proscribe-request"
+    file.write_text(command_text.text())
+    done = subprocess.run([*shell, str(file), "--help"], capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert "Root cannot request anything" in said if os.getuid() == 0 else "proscribe-request SERVICE" in said
+
+
+def linked(home: Path) -> None:
+    (home / ".local").mkdir()
+    (home / ".local/state").symlink_to("/tmp")
+
+
+def full(home: Path) -> None:
+    place = home.joinpath(*program.PLACE)
+    place.mkdir(parents=True)
+    for number in range(20):
+        one = {"schema": program.SCHEMA, "service": f"s{number}", "reason": "r", "at": "2026-11-25T08:00:00Z"}
+        (place / f"{number:016x}.json").write_text(json.dumps(one))
+
+
+@pytest.mark.parametrize(
+    ("reason", "prepare", "said"),
+    [
+        ("Press calls", linked, "is a link or a file"),
+        ("Press calls", lambda home: (home / ".local").write_text(""), "is a link or a file"),
+        ("Press calls", full, "which are the most"),
+        ("x" * 301, lambda home: None, "301 characters"),
+        ("\x07", lambda home: None, "Give the reason"),
+    ],
+)
+def test_the_command_says_plainly_what_it_cannot_do(story: Story, reason: str, prepare: Any, said: str) -> None:
+    story.run()
+    with as_user():
+        prepare(Path(story.host.root, "home/wong"))
+    assert said in story.types("parrot", reason)

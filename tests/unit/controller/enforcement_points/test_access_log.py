@@ -1,0 +1,185 @@
+"""Who fetched an export, by the log of the server: what nginx wrote of real and of hostile requests, and what strangers
+might make of a log.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.base.duration import spelled
+from proscribe.controller.enforcement_points import access_log
+from proscribe.controller.enforcement_points.access_log import LONGEST, MOST, MOST_FETCHES, Unreadable, fetches
+
+# nginx 1.26.3 of Debian wrote it, with its format `combined`. curl and a bare socket sent the requests: escape
+# sequences, quotation marks and whole lines of a log as agent, user and referrer, a request without a version, bytes of
+# TLS, a path with a percent sign, HEAD, 206, 304 and 404.
+REAL = Path(__file__).parents[2] / "recorded/enforcement_points/nginx_1.26_access.log"
+FILES = {"proscribe.rpz"}
+LINE = '{} - - [{}] "GET {} HTTP/1.1" {} 7 "-" "curl/8.14.1"\n'
+TIME = "30/Nov/2026:12:00:00 +0000"
+
+
+def line(address="192.0.2.1", at=TIME, path="/guests/proscribe.rpz", status=200) -> bytes:
+    return LINE.format(address, at, path, status).encode("latin-1")
+
+
+def seen(log: Path, url: str = "/guests"):
+    return {one.address: spelled(one.at) for one in fetches(log, url, FILES).last}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "access.log"
+
+
+def test_what_a_real_server_wrote() -> None:
+    """127.0.0.2 to .8 tried what is no fetch of the file, but .3 (with a query) and .8 (with %70) fetched it."""
+    assert seen(REAL) == {
+        "127.0.0.1": "2026-11-30T12:33:20Z",
+        "127.0.0.3": "2026-11-30T12:33:21Z",
+        "127.0.0.8": "2026-11-30T12:33:21Z",
+        "::1": "2026-11-30T12:33:21Z",
+        "127.0.0.9": "2026-11-30T12:33:22Z",
+        "127.0.0.10": "2026-11-30T12:33:22Z",
+    }
+    found = fetches(REAL, "/guests/", FILES)
+    assert (found.addresses, spelled(found.since)) == (6, "2026-11-30T12:33:20Z")
+    assert seen(REAL, "/other") == {} and fetches(REAL, "/guests", set()).last == []
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("an escape sequence as address", line("\x1b[31m")),
+        ("an address with a zone that is a text", line("fe80::1%\x1b[31m")),
+        ("a name as address", line("evil.example")),
+        ("no time", line(at="now")),
+        ("no day", line(at="32/Nov/2026:12:00:00 +0000")),
+        ("no month", line(at="30/Foo/2026:12:00:00 +0000")),
+        ("a year before all", line(at="01/Jan/0001:00:00:00 +2359")),
+        ("the time of another server", line(at="30/Nov/2026 12:00:00")),
+        ("a status that failed", line(status=403)),
+        ("another file", line(path="/guests/proscribe.rpz.bak")),
+        ("a path that leads there", line(path="/guests/../guests/proscribe.rpz")),
+        ("a user that is a request, as Apache escapes it", b'192.0.2.1 - x [' + TIME.encode()
+         + b'] \\"GET /guests/proscribe.rpz HTTP/1.1\\" 200 1 [' + TIME.encode() + b'] "GET /x HTTP/1.1" 200 7\n'),
+        ("a line that is too long", line(path="/guests/proscribe.rpz?" + "x" * LONGEST)),
+        ("nothing", b""),
+        ("zero bytes", b"\0" * 100 + b"\n"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_what_is_no_fetch(log: Path, what: str, text: bytes) -> None:
+    log.write_bytes(text)
+    assert seen(log) == {}, what
+    log.write_bytes(text + b"\n" + line("198.51.100.7"))
+    assert list(seen(log)) == ["198.51.100.7"], "the next line counts"
+
+
+def test_a_line_that_is_being_written_waits(log: Path) -> None:
+    log.write_bytes(line("192.0.2.2") + line()[:-1])
+    assert list(seen(log)) == ["192.0.2.2"]
+
+
+@pytest.mark.parametrize(
+    ("at", "utc"),
+    [
+        ("30/Nov/2026:08:00:00 +0800", "2026-11-30T00:00:00Z"),
+        ("30/Nov/2026:20:00:00 -0530", "2026-12-01T01:30:00Z"),
+        ("28/Feb/2027:23:59:59 +0000", "2027-02-28T23:59:59Z"),
+    ],
+)
+def test_times_have_a_zone(log: Path, at: str, utc: str) -> None:
+    log.write_bytes(line(at=at))
+    assert seen(log) == {"192.0.2.1": utc}
+
+
+def test_the_log_before_it_counts_too(log: Path) -> None:
+    log.with_name("access.log.1").write_bytes(line("192.0.2.1") + line("192.0.2.2"))
+    log.write_bytes(line("192.0.2.2", "30/Nov/2026:13:00:00 +0000"))
+    assert seen(log) == {"192.0.2.2": "2026-11-30T13:00:00Z", "192.0.2.1": "2026-11-30T12:00:00Z"}
+
+
+def test_so_much_is_read_of_both_logs_together_and_only_whole_lines(log: Path, monkeypatch) -> None:
+    one = len(line())
+    monkeypatch.setattr(access_log, "MOST", 2 * one + one // 2)
+    log.with_name("access.log.1").write_bytes(line("192.0.2.1") + line("192.0.2.2"))
+    log.write_bytes(line("192.0.2.3"))
+    assert list(seen(log)) == ["192.0.2.2", "192.0.2.3"]
+    log.write_bytes(b"".join(line(f"192.0.2.{number}") for number in (3, 4, 5)))
+    assert list(seen(log)) == ["192.0.2.4", "192.0.2.5"]
+
+
+@pytest.mark.parametrize(("more", "counts"), [(0, True), (1, False)])
+def test_a_line_is_as_long_as_it_may_be_or_counts_for_nothing(log: Path, more: int, counts: bool) -> None:
+    short = line(status=304)
+    log.write_bytes(short.replace(b'"-"', b'"' + b"x" * (LONGEST - len(short) + 1 + more) + b'"'))
+    assert log.stat().st_size == LONGEST + more and bool(seen(log)) is counts
+
+
+def test_the_newest_is_named_first_and_the_first_request_says_since_when(log: Path) -> None:
+    hours = {7: 14, 8: 16, 9: 15}
+    log.write_bytes(line("x", path="/") + b"".join(line(f"::{n}", TIME.replace("12:", f"{hours[n]}:")) for n in hours))
+    found = fetches(log, "/guests", FILES)
+    assert [(one.address, one.at.hour, one.file) for one in found.last] == [
+        *(("::8", 16, "proscribe.rpz"), ("::9", 15, "proscribe.rpz"), ("::7", 14, "proscribe.rpz")),
+    ]
+    assert spelled(found.since) == "2026-11-30T12:00:00Z"
+
+
+def test_addresses_are_limited(log: Path) -> None:
+    log.write_bytes(b"".join(line(f"10.0.{number // 256}.{number % 256}") for number in range(5000)))
+    found = fetches(log, "/guests", FILES)
+    assert (len(found.last), found.addresses) == (MOST_FETCHES, 5000)
+
+
+def test_a_gigabyte_on_one_line_costs_its_end_alone(log: Path) -> None:
+    with open(log, "wb") as stream:
+        stream.write(line("192.0.2.9"))
+        stream.truncate(1 << 30)
+    begin = time.process_time()
+    assert seen(log) == {}
+    assert time.process_time() - begin < 5
+    with open(log, "ab") as stream:
+        stream.write(b"\n" + line("192.0.2.1"))
+    assert list(seen(log)) == ["192.0.2.1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [b"\n", b'"', b'" "GET /' * 3 + b"\n", line(path="/" + "%41" * 600)])
+def test_the_time_is_linear(log: Path, text: bytes) -> None:
+    log.write_bytes(text * (MOST // len(text)))
+    begin = time.process_time()
+    assert seen(log) == {}
+    assert time.process_time() - begin < 30
+
+
+@pytest.mark.parametrize("kind", ["a link", "a directory", "a pipe", "a device", "absent", "below a file"])
+def test_what_is_no_log(tmp_path: Path, log: Path, kind: str) -> None:
+    (tmp_path / "secret").write_bytes(line())
+    if kind == "a link":
+        log.symlink_to(tmp_path / "secret")
+    elif kind == "a directory":
+        log.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(log)
+    place = {"a device": Path("/dev/zero"), "below a file": tmp_path / "secret/x"}.get(kind, log)
+    with pytest.raises(Unreadable, match=r"cannot be read: |is no file"):
+        fetches(place, "/guests", FILES)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=80))
+def test_no_line_makes_up_an_address_or_ends_the_reading(tmp_path_factory, text: bytes, user: bytes) -> None:
+    log = tmp_path_factory.mktemp("log") / "access.log"
+    escaped = user.replace(b'"', b"\\x22").replace(b"\n", b"\\n")  # as servers do
+    head = b"192.0.2.7 - " + escaped + b" [" + TIME.encode() + b"] "
+    log.write_bytes(text + b"\n" + head + b'"GET /guests/proscribe.rpz HTTP/1.1" 200 1\n')
+    found = fetches(log, "/guests", FILES)
+    assert "192.0.2.7" in [one.address for one in found.last]
+    assert all(one.file in FILES and one.address.isascii() and one.address.isprintable() for one in found.last)
+    assert len(found.last) <= access_log.MOST_FETCHES

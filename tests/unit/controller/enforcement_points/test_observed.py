@@ -1,0 +1,203 @@
+"""The rows of a report for the exports that an organisation feeds to its points: what each directory is found to be, by
+the plan that the policy of the run has for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.controller.cli import export, inventory
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.points import due_points
+from proscribe.controller.compile.restrictions.points import Fed
+from proscribe.controller.enforcement_points.observed import points_of
+
+from unit.controller.cli.test_export import INVENTORY
+
+AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
+WAIVER = (
+    "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
+    " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-24T18:00:00Z}\n"
+)
+
+
+class Points:
+    """An organisation that feeds one export of its office, or of another group."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.out = root, root / "out"
+        (root / "waivers").mkdir()
+        (root / "waivers/w1.yml").write_text(WAIVER)
+        (root / "approvers.yml").write_text("office: {head: head}\n")
+        self.feeds()
+
+    def feeds(self, group: str = "office", format_: str = "rpz", variables: str = "", **more: str) -> None:
+        fed = {"format": format_, "directory": str(self.out), "group": group, **more}
+        text = INVENTORY.replace("proscribe_exports_fed: [rpz, nft]", f"proscribe_exports_fed: [{json.dumps(fed)}]")
+        (self.root / "hosts.yml").write_text(text.replace("  vars:\n", f"  vars:\n{variables}", 1))
+        self.fed = Fed(format_, str(self.out), group)
+
+    def question(self, group: str = "", served: bool = True, limit: str = "") -> Any:
+        parser = argparse.ArgumentParser()
+        inventory.add_options(parser)
+        arguments = parser.parse_args(["-i", str(self.root / "hosts.yml"), "--limit", limit])
+        return inventory.question(arguments, group=group, served=served)
+
+    def write(self, now: datetime.datetime = AT) -> None:
+        export.renew(self.fed, compile_hosts(self.question(self.fed.group, served=False), now), now)
+
+    def row(self, now: datetime.datetime = AT, limit: str = "") -> dict[str, Any]:
+        """As a run over the hosts that Proscribe serves has it."""
+        question = self.question(limit=limit)
+        points = due_points(question, compile_hosts(question, now), now)
+        (found,) = points_of({"points": points}, now.strftime("%Y-%m-%dT%H:%M:%SZ"))  # type: ignore[typeddict-item]
+        return dict(found)
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Points:
+    return Points(tmp_path)
+
+
+def edited(points: Points, **changes: object) -> None:
+    file = points.out / "manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def linked(points: Points) -> None:
+    points.out.rename(points.root / "elsewhere")
+    points.out.symlink_to(points.root / "elsewhere")
+
+
+def without_manifest(points: Points, kind: str = "") -> None:
+    file = points.out / "manifest.json"
+    file.unlink()
+    if kind == "directory":
+        file.mkdir()
+    if kind == "pipe":
+        os.mkfifo(file)
+
+
+FOUND: dict[str, tuple[Callable[[Points], object], str, str]] = {
+    "as it was written": (lambda p: None, "current", ""),
+    "a link to an export": (linked, "unknown", "is no directory (links are not followed)"),
+    "a file": (lambda p: (p.out.rename(p.root / "x"), p.out.write_text("x")), "unknown", "is no directory"),
+    "nothing": (lambda p: p.out.rename(p.root / "x"), "missing", "there is no "),
+    "no manifest": (without_manifest, "unknown", "manifest.json in"),
+    "a directory as manifest": (lambda p: without_manifest(p, "directory"), "unknown", "manifest.json in"),
+    "a pipe as manifest": (lambda p: without_manifest(p, "pipe"), "unknown", "manifest.json in"),
+    "a manifest of nobody's": (lambda p: (p.out / "manifest.json").write_text("[" * 10**5), "unknown", "is none of an"),
+    "a plan without end": (lambda p: edited(p, plan="x" * 10**6), "unknown", "is none of an export"),
+    "a changed file": (lambda p: (p.out / "proscribe.rpz").write_text(""), "changed", "proscribe.rpz was changed"),
+    "a file less": (lambda p: (p.out / "proscribe.rpz").unlink(), "changed", "proscribe.rpz was changed, or is gone"),
+    "another format": (lambda p: edited(p, format="nft"), "changed", "it has an export nft of group office"),
+    "another group": (lambda p: edited(p, group="\x1b[31m"), "changed", "it has an export rpz of group ??31m"),
+    "another plan": (lambda p: edited(p, plan="sha256:" + "0" * 64), "older", "it is from plan sha256:000000000000"),
+    "another service": (
+        lambda p: p.feeds(variables="    proscribe_services_exclude: [line]\n"),
+        "older",
+        "that of thi",
+    ),
+    "one that nobody signed": (
+        lambda p: p.feeds(variables="    proscribe_exports_key: /key\n"),
+        "not_signed",
+        "there is no manifest.json.sig",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FOUND)
+def test_what_a_directory_is_found_to_be(points: Points, what: str) -> None:
+    do, state, why = FOUND[what]
+    points.write()
+    do(points)
+    row = points.row()
+    assert (row["state"], why in "; ".join(row["why"])) == (state, True), row
+    assert bool(row["why"]) == (state != "current")
+    if state in ("unknown", "missing"):
+        assert (row["written"], row["plan"], row["older"], row["expired"]) == (None, None, None, None)
+    else:
+        assert (row["written"], row["valid_until"]) == ("2026-11-27T08:00:00Z", "2026-12-24T18:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [("iterdir", PermissionError(13, "Permission denied")), ("lstat", OSError(116, "Stale file handle"))],
+)
+def test_a_directory_that_may_not_be_read_is_unknown(points: Points, monkeypatch, place: str, error: OSError) -> None:
+    """As for another account than root, or on a share whose server has forgotten it."""
+    points.write()
+
+    real = getattr(Path, place)
+
+    def refused(path: Path) -> object:
+        if path == points.out:
+            raise error
+        return real(path)
+
+    monkeypatch.setattr(Path, place, refused)
+    row = points.row()
+    assert (row["state"], row["written"], row["plan"]) == ("unknown", None, None)
+    assert row["why"] == [f"{points.out} cannot be read: {error.strerror}"]
+
+
+def test_an_end_makes_it_expired_and_older(points: Points) -> None:
+    points.write()
+    end = datetime.datetime(2026, 12, 24, 18, tzinfo=datetime.timezone.utc)
+    before = points.row(end - datetime.timedelta(seconds=1))
+    assert (before["state"], before["older"], before["expired"]) == ("current", False, False)
+    after = points.row(end)
+    assert (after["state"], after["older"], after["expired"]) == ("expired", True, True)
+    assert after["why"][0] == "it was valid until 2026-12-24T18:00:00Z"
+    points.write(end)
+    assert points.row(end)["state"] == "current"
+
+
+@pytest.mark.parametrize(
+    ("group", "format_", "limit"),
+    [("guests", "rpz", ""), ("kiosks", "domains", ""), ("office", "squid", "kiosk1"), ("guests", "nft", "desk1")],
+)
+def test_its_hosts_need_not_be_of_the_run(points: Points, group: str, format_: str, limit: str) -> None:
+    """`guests` is left out of all runs by proscribe_hosts."""
+    points.feeds(group, format_)
+    points.write()
+    row = points.row(limit=limit)
+    assert (row["state"], row["older"]) == ("current", False)
+
+
+@pytest.mark.parametrize(
+    ("group", "variables", "why"),
+    [
+        ("", "", "the hosts desk1 and kiosk1 have different policies"),
+        ("nobody", "", "expected a group of the inventory"),
+        ("empty", "", "no host was chosen"),
+        ("office", "    proscribe_controls: {dns: 'off'}\n", "nothing to export: dns is off"),
+    ],
+)
+def test_what_is_no_decision_is_unknown_and_stops_no_run(points: Points, group: str, variables: str, why: str) -> None:
+    points.write()
+    points.feeds(group, variables=variables)
+    if group != "office":
+        edited(points, group=group)
+    row = points.row()
+    assert (row["state"], row["older"]) == ("unknown", None), row
+    assert why in row["why"][0] and "this run has no plan to compare it with" in row["why"][0]
+
+
+def test_a_log_that_cannot_be_read_is_said_and_changes_no_state(points: Points) -> None:
+    points.write()
+    assert points.row()["fetched_by_unknown"].startswith("no access_log is named")
+    points.feeds(access_log=str(points.root / "access.log"), url="/guests")
+    row = points.row()
+    assert (row["state"], row["fetched_by"]) == ("current", None)
+    assert row["fetched_by_unknown"].endswith("access.log cannot be read: No such file or directory")
+    (points.root / "access.log").write_text("")
+    row = points.row()
+    assert (row["fetched_by"], row["fetched_by_unknown"]) == ({"since": None, "addresses": 0, "last": []}, "")

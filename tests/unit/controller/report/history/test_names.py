@@ -1,0 +1,208 @@
+"""A name that `./proscribe report` does not know is a mistake: an answer about nothing reads as an all-clear."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import string
+from pathlib import Path
+
+import pytest
+from fleets import answer, wechat
+from hypothesis import given
+from hypothesis import strategies as st
+from pasts import PACKAGE, Past, bad, good, made_plan
+from properties import examples
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli import report as word
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report import exports
+from proscribe.controller.report.end.publishing import changes_of
+from proscribe.controller.report.evaluation.rules import OF_CONTROL
+from proscribe.controller.report.history import Scope, names, open_history
+from proscribe.controller.report.storage.complete import read_records, read_report, sharing
+from proscribe.controller.report.terminal.summary import Screen
+from proscribe.model.plan import CONTROLS
+
+CONTROLS_OF_THE_HOST = Path(__file__).parents[5] / "module_utils" / "proscribe/host/controls"
+
+
+class ReportCommand:
+    """`./proscribe report` over the runs of two hosts: one with WeChat, one whose plan has no apps at all."""
+
+    def __init__(self, reports: Path) -> None:
+        self.reports = reports
+        self.past = Past(open_history("sqlite", reports))
+        self.plan = made_plan(reports, apps=["wechat", "signal"], dns=["x"])
+        self.names_only = made_plan(reports, dns=["x"])
+        self.run({"web01": {**bad(), "plan": self.plan}, "db01": {**good(), "plan": self.names_only}})
+
+    def run(self, hosts, name="20261125T080000Z-audit-1a2b", **changes) -> None:
+        self.past.stored(self.reports, hosts, name, **changes)
+
+    def __call__(self, *options: str) -> str:
+        parser = argparse.ArgumentParser()
+        word.add_arguments(parser)
+        return word.answer(parser.parse_args(options), Screen(100, 60), Place(self.reports, "a test"))
+
+
+@pytest.fixture
+def ask(tmp_path):
+    return ReportCommand(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--host", "nosuch"), "no run of the history has a host 'nosuch'"),
+        (("--host", "web1"), "did you mean 'web01'"),
+        (("--rule", "wechat"), "is no rule.*did you mean 'apps/wechat'"),
+        (("--rule", "apps/wechatt"), "did you mean 'apps/wechat'"),
+        (("--rule", "aps/wechat"), "did you mean 'apps/wechat'"),
+        (("--rule", "apps/nothing-like-it"), "no plan .* has a rule 'apps/nothing-like-it'"),
+        (("--rule", "apps/telegram"), "telegram is a service of the catalogue, but no plan"),
+        (("--rule", "browser/dns-over-https"), "no plan .* has the control browser"),
+        (("--rule", "apps/wechat", "--host", "db01"), "the plan of db01 does not have the control apps"),
+        (("--rule", "apps/"), "is no rule"),
+        (("--run", "nosuch"), "no complete report nosuch"),
+    ],
+)
+def test_a_name_that_no_run_knows_is_refused_and_not_answered_with_nothing_wrong(ask, options, message):
+    with pytest.raises(Refused, match=f"(?s){message}"):
+        ask(*options)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (("--rule", "apps/wechat"), "apps/wechat  noncompliant  web01"),
+        (("--rule", "apps/signal"), "wrong now\nnothing"),  # in the plan, and never broken
+        (("--rule", "apps/reinstall-gate"), "wrong now\nnothing"),  # no plan lists it
+        (("--rule", "apps/wechat", "--host", "web01"), "noncompliant"),
+        (("--host", "db01"), "wrong now\nnothing"),
+    ],
+)
+def test_a_name_that_a_run_knows_is_answered_also_where_nothing_was_ever_wrong(ask, options, found):
+    assert found in ask(*options)
+
+
+def test_a_rule_that_no_run_has_checked_is_not_reported_as_compliant(ask, tmp_path, monkeypatch):
+    ask.run({"new01": {**good(), "plan": ask.plan}}, name="20261125T090000Z-audit-77c0", controls=["dns"])
+    assert "not checked yet: apps on 1 host" in ask("--rule", "apps/signal", "--host", "new01")
+    assert "not checked yet: apps on 1 host" in ask("--host", "new01")
+    document = json.loads(ask("--rule", "apps/signal", "--json"))
+    assert document["looked"]["never"] == {"apps": 1}
+    assert "not checked yet" not in ask("--rule", "dns/x")
+
+
+def test_a_host_that_is_in_no_run_any_more_is_not_said_to_be_right(ask):
+    ask.run({"db01": {**good(), "plan": ask.names_only}}, name="20261125T100000Z-audit-77c0")
+    assert "wrong now\nnot known: no run covers this host any more" in ask("--host", "web01")
+
+
+def test_a_plan_that_is_gone_makes_no_rule_of_it_right(ask):
+    for plan in (ask.reports / "plans").glob("*.json"):
+        plan.unlink()
+    with pytest.raises(Refused, match="not kept any more"):
+        ask("--rule", "apps/signal")
+    assert "noncompliant" in ask("--rule", "apps/wechat")  # the history knows it
+
+
+@pytest.mark.slow
+@examples(30)  # each one is a history of its own
+@given(
+    st.one_of(
+        st.sampled_from(["apps/wechat", "apps/signal", "dns/x", "apps/x", "dns/wechat", "browser/wechat", "wechat"]),
+        st.tuples(st.sampled_from(CONTROLS), st.text(string.ascii_lowercase + "-_/", max_size=9)).map("/".join),
+    )
+)
+def test_nothing_wrong_is_only_ever_said_of_rules_that_a_plan_has(tmp_path_factory, rule):
+    ask = ReportCommand(tmp_path_factory.mktemp("names"))
+    control, _, about = rule.partition("/")
+    in_a_plan = rule in ("apps/wechat", "apps/signal", "dns/x")
+    a_setting = control in ("apps", "dns") and about in OF_CONTROL[control]
+    try:
+        answer = ask("--rule", rule)
+    except Refused:
+        assert not in_a_plan and not a_setting
+    else:
+        assert in_a_plan or a_setting
+        assert answer
+
+
+def test_every_rule_that_a_control_makes_of_its_own_is_known():
+    """Verdicts are made with a literal, a constant or a table. This test reports an added rule that is not known."""
+    made = set()
+    for path in CONTROLS_OF_THE_HOST.rglob("*.py"):
+        text = path.read_text()
+        made |= set(re.findall(r'(?:judge|Verdict)\(\s*"((?:apps|browser|firewall|dns)/[a-z-]+)"', text))
+        made |= set(re.findall(r'^(?:RULE) = "((?:apps|browser|firewall|dns)/[a-z-]+)"', text, re.MULTILINE))
+    assert len(made) > 8
+    known = {f"{control}/{name}" for control, names in OF_CONTROL.items() for name in names}
+    assert made - known == set()
+    assert {"browser/dns-over-https", "firewall/quic", "firewall/ruleset", "apps/unmanaged-browsers"} <= known
+
+
+OWN = {
+    "apps": "execution-control quarantine reinstall-gate request-command too-many-findings unmanaged-browsers",
+    "browser": "about-config browser-vpn developer-tools dns-over-https encrypted-client-hello extensions"
+    " google-tenants guest-windows microsoft-tenants packaged policy-file private-windows probe proxies"
+    " proxy-extensions quic remote-debugging running sign-in tor-windows unpacked-extensions web-apps",
+    "firewall": "boot dns-over-tls exemptions local-ssh neighbours own-rules plain-dns quic ruleset",
+    "dns": "hosts-file private-view resolver sub-domains",
+}
+
+
+def test_the_rules_of_its_own_that_each_control_has_can_be_asked_for(tmp_path):
+    history = open_history("sqlite", tmp_path)
+    plan = made_plan(tmp_path, **dict.fromkeys(OWN, ["x"]))
+    Past(history).run({"web01": {**good(), "plan": plan}})
+    with history.database.reading() as session:
+        for control, about in OWN.items():
+            for one in about.split():
+                names.check(session, history.plans, Scope(rule=f"{control}/{one}"))
+            with pytest.raises(names.NoSuchName):
+                names.check(session, history.plans, Scope(rule=f"{control}/"))
+    assert {control: set(about.split()) for control, about in OWN.items()} == OF_CONTROL
+
+
+@pytest.mark.parametrize("name", [*exports.formats()])
+def test_every_export_can_be_had_on_standard_output_and_is_the_file(ask, name, tmp_path):
+    directory = ask.reports / "latest"
+    report, records = read_report(directory), sharing(read_records(directory))
+    (path,) = exports.write(tmp_path, report, records, [name], changes=changes_of(ask.reports, report["run"]))
+    assert ask("--format", name) == path.read_bytes().decode()
+    assert ask("--run", "20261125T080000Z-audit-1a2b", "--format", name) == path.read_bytes().decode()
+
+
+def test_table_and_json_are_formats_too(ask):
+    assert ask("--format", "table") == ask()
+    assert ask("--format", "json") == ask("--json")
+    # What the history says has its own time, which may have gone on by a second.
+    of_host = [json.loads(ask("--host", "web01", *words)) for words in (("--format", "json"), ("--json",))]
+    assert {**of_host[0], "now": ""} == {**of_host[1], "now": ""}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--format", "csv", "--host", "web01"), "--format csv is of one run"),
+        (("--format", "csv", "--json"), "--json is --format json"),
+    ],
+)
+def test_a_format_that_does_not_go_with_the_question_is_refused(ask, options, message):
+    with pytest.raises(Refused, match=message):
+        ask(*options)
+
+
+def test_an_unknown_format_is_reported_with_the_known_ones(ask, capsys):
+    with pytest.raises(SystemExit):
+        ask("--format", "xml")
+    error = capsys.readouterr().err
+    assert all(name in error for name in ("table", "json", *exports.formats()))
+
+
+def test_a_rule_of_the_history_alone_is_known(ask):
+    ask.run({"web01": answer(wechat(PACKAGE)._replace(rule="apps/old_one"))}, name="20261125T110000Z-audit-77c0")
+    assert "apps/old_one" in ask("--rule", "apps/old_one")

@@ -1,0 +1,558 @@
+"""The exports: what each says of a host in each state, that no host is lost or made milder, that no text breaks out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import stat
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import fleets
+import pytest
+from export_fleet import ALIKE, FINISHED, STATE, exported
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+from proscribe.controller.report.evaluation.frameworks import BAN, CLAUSES, clauses
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports import formats, usual, write
+from proscribe.controller.report.exports.csv import COLUMNS, cell
+from proscribe.controller.report.exports.prometheus import seconds
+from proscribe.controller.report.exports.record_lines import HOST, Reader
+from proscribe.controller.report.text.wording import clean
+from proscribe.model.finding import STATES, Finding, Verdict
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.replies.record import read
+
+BAD = ("error", "noncompliant", "unknown")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    return exported(tmp_path_factory.mktemp("exports"))
+
+
+# -- together ----------------------------------------------------------------------------------------------------------
+
+
+def test_they_are_whole_files_for_owner_and_group(tmp_path):
+    exported(tmp_path)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys((formats()[name].file for name in usual()), 0o640)
+
+
+def test_one_that_fails_leaves_none(tmp_path):
+    run = fleets.run(["web01"])
+    fleet = reconcile(run["hosts"], [read("web01", fleets.clean_answer())], {})
+    report = fleet_report(run, fleet, FINISHED)
+
+    def records():
+        yield fleet.records[0]
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        write(tmp_path, report, records(), usual())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["csv", "excel"], "there is no export 'excel'"), (["sarif", "sarif_open"], "two exports would be one file")],
+)
+def test_a_wrong_name_is_refused(tmp_path, names, message):
+    with pytest.raises(ValueError, match=message):
+        write(tmp_path, {}, [], names)
+
+
+def test_the_records_are_gone_through_once(tmp_path):
+    run = fleets.run(["web01"])
+    fleet = reconcile(run["hosts"], [read("web01", fleets.clean_answer())], {})
+    write(tmp_path, fleet_report(run, fleet, FINISHED), iter(fleet.records), usual())
+    assert all("web01" in (tmp_path / formats()[name].file).read_text() for name in usual())
+
+
+def test_no_hosts_at_all(tmp_path):
+    texts = exported(tmp_path, answers={}, hosts=())
+    assert rows(texts["csv"]) == []
+    assert ET.fromstring(texts["junit"]).findall("testsuite") == []
+    assert json.loads(texts["sarif"])["runs"][0]["results"] == []
+    assert "inventory-items" not in texts["oscal"]
+    assert "proscribe_expected_hosts 0\n" in texts["prometheus"]
+    assert "_ratio" not in texts["prometheus"]
+
+
+# -- CSV ---------------------------------------------------------------------------------------------------------------
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_csv_has_a_row_for_each_finding_and_one_at_least_for_each_host(texts):
+    found = [(row["host"], row["host_state"], row["rule"], row["state"], row["kind"]) for row in rows(texts["csv"])]
+    assert found == [
+        ("holds", "compliant", HOST, "compliant", ""),
+        ("broken", "noncompliant", "apps/wechat", "noncompliant", "package"),
+        ("broken", "noncompliant", "apps/wechat", "noncompliant", "process"),
+        ("blind", "unknown", "apps/wechat", "unknown", ""),
+        ("failed", "error", "dns/error", "error", ""),
+        ("excused", "waived", "apps/wechat", "waived", "package"),
+        ("mended", "repaired", "apps/wechat", "repaired", "package"),
+        ("early", "not_applicable", "apps/wechat", "not_applicable", "package"),
+        ("idle", "not_applicable", HOST, "not_applicable", ""),
+        ("other", "unknown", HOST, "unknown", ""),
+        ("gone", "unknown", HOST, "unknown", ""),
+    ]
+    broken = rows(texts["csv"])[2]
+    assert broken == {
+        **dict.fromkeys(COLUMNS, ""),
+        "run": "20261125T003000Z-audit-1a2b",
+        "host": "broken",
+        "host_state": "noncompliant",
+        "rule": "apps/wechat",
+        "control": "apps",
+        "state": "noncompliant",
+        "kind": "process",
+        "id": "wechat",
+        "scope": "pid:311 user:alice",
+        "path": "/opt/wechat/wechat",
+        "rules_evaluated": "3",
+        "rules_held": "2",
+        "rules_not_applicable": "0",
+        "os": "debian",
+        "os_version": "13",
+        "plan": fleets.DIGEST,
+        "checked_at": "2026-11-25T00:30:05Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("wechat", "wechat"),
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "' =1"),
+        ("\r=1", "' =1"),
+        ("\n=1", "' =1"),
+        ("  =1", "'  =1"),
+        ("\N{NO-BREAK SPACE}=1", "' =1"),
+        ("＝1", "'＝1"),
+        ("a=1", "a=1"),
+        ("a;=1", "a;'=1"),
+        ('a; "=1"|-1', "a; \"'=1\"|'-1"),
+        ("a;b;", "a;b;"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_no_cell_is_a_formula(value, shown):
+    assert cell(value) == shown
+
+
+# -- JUnit -------------------------------------------------------------------------------------------------------------
+
+
+def suites(text):
+    return {suite.get("name"): suite for suite in ET.fromstring(text).findall("testsuite")}
+
+
+@pytest.mark.parametrize(
+    ("host", "cases"),
+    [
+        ("holds", [("rules that hold", "", "3 rules hold")]),
+        (
+            "broken",
+            [
+                ("apps/wechat", "failure", "dpkg wechat 4.0; process /opt/wechat/wechat (alice)"),
+                ("rules that hold", "", "2 rules hold"),
+            ],
+        ),
+        ("blind", [("apps/wechat", "error", "needs root"), ("rules that hold", "", "1 rule holds")]),
+        ("failed", [("dns/error", "error", "it broke"), ("rules that hold", "", "1 rule holds")]),
+        (
+            "excused",
+            [
+                ("apps/wechat", "skipped", "dpkg wechat 4.0; waiver press-office"),
+                ("rules that hold", "", "1 rule holds"),
+            ],
+        ),
+        ("mended", [("apps/wechat", "", "repaired: dpkg wechat 4.0"), ("rules that hold", "", "1 rule holds")]),
+        ("early", [("apps/wechat", "skipped", "dpkg wechat 4.0; upcoming: in force from 2027-01-01")]),
+        ("idle", [("rules", "skipped", "1 rule does not apply")]),
+        ("gone", [(HOST, "error", "unreachable: no route to host")]),
+    ],
+)
+def test_junit_says_of_each_state(texts, host, cases):
+    suite = suites(texts["junit"])[host]
+    found = []
+    for case in suite.findall("testcase"):
+        child = case[0]
+        passed = child.tag == "system-out"
+        found.append((case.get("name"), "" if passed else child.tag, child.text if passed else child.get("message")))
+        assert case.get("classname") == host
+    assert found == cases
+    results = [result for _, result, _ in found]
+    counts = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+    assert {name: int(suite.get(name)) for name in counts} == {n: results.count(r) for n, r in counts.items()}
+    assert int(suite.get("tests")) == len(cases)
+
+
+# -- Prometheus --------------------------------------------------------------------------------------------------------
+
+
+def test_prometheus_has_each_host_in_one_state(texts):
+    series = re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', texts["prometheus"], re.M)
+    assert dict(series) == STATE
+    assert len(series) == len(STATE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'proscribe_hosts{state="unknown"} 3',
+        'proscribe_hosts{state="noncompliant"} 1',
+        "proscribe_expected_hosts 10",
+        "proscribe_coverage_hosts 8",
+        "proscribe_coverage_ratio 0.8",
+        "proscribe_report_finished_timestamp_seconds 1795566660",
+        'proscribe_rule_hosts{rule="apps/wechat",state="waived"} 1',
+        'proscribe_waiver_expiry_timestamp_seconds{waiver="press-office",status="active"} 1806487200',
+        'proscribe_waiver_hosts{waiver="press-office",status="active"} 1',
+        'proscribe_host_checked_timestamp_seconds{host="holds"} 1795566605',
+        'proscribe_refused_packets{rule="firewall/telegram"} 42',
+    ],
+)
+def test_prometheus_has_the_numbers_of_the_report(texts, line):
+    assert line in texts["prometheus"].splitlines()
+
+
+def test_prometheus_names_each_metric_once(texts):
+    helped = re.findall(r"^# HELP (\S+)", texts["prometheus"], re.M)
+    assert len(helped) == len(set(helped))
+    order = [re.split(r"[{ ]", line)[0] for line in texts["prometheus"].splitlines() if not line.startswith("#")]
+    assert list(dict.fromkeys(order)) == helped  # the series of a metric stand together, below its name
+
+
+@pytest.mark.parametrize(
+    ("time", "since"),
+    [
+        ("1970-01-01T00:01:00Z", 60),
+        ("1970-01-01T08:01:00+08:00", 60),
+        ("1970-01-01T00:01:00", None),  # no zone: another moment for every reader
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_seconds(time, since):
+    assert seconds(time) == since
+
+
+# -- SARIF -------------------------------------------------------------------------------------------------------------
+
+
+def place(item):
+    return item["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
+
+
+def test_sarif_has_results_for_what_was_seen_and_notifications_for_what_was_not(texts):
+    (run,) = json.loads(texts["sarif"])["runs"]
+    results = {place(result): (result["ruleId"], result["kind"], result["level"]) for result in run["results"]}
+    assert results == {
+        "holds": (HOST, "pass", "none"),
+        "broken": ("apps/wechat", "fail", "error"),
+        "excused": ("apps/wechat", "fail", "error"),
+        "mended": ("apps/wechat", "pass", "none"),
+        "early": ("apps/wechat", "notApplicable", "none"),
+        "idle": (HOST, "notApplicable", "none"),
+    }
+    (invocation,) = run["invocations"]
+    unseen = {place(one): one["message"]["text"] for one in invocation["toolExecutionNotifications"]}
+    assert unseen == {
+        "blind": "blind: needs root",
+        "failed": "failed: it broke",
+        "gone": "gone: unreachable: no route to host",
+        "other": f"other: answered for another plan ({fleets.OTHER_DIGEST[:19]}), not for its own "
+        f"({fleets.DIGEST[:19]})",
+    }
+    assert invocation["executionSuccessful"] is False
+    assert {result["ruleId"] for result in run["results"]} <= {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+
+
+def test_sarif_marks_what_is_waived_as_suppressed_or_leaves_it_out(texts, tmp_path):
+    waived = [one for one in json.loads(texts["sarif"])["runs"][0]["results"] if place(one) == "excused"]
+    assert [one["suppressions"] for one in waived] == [
+        [
+            {
+                "kind": "external",
+                "status": "accepted",
+                "justification": "press-office: answers readers of the ministry",
+            }
+        ]
+    ]
+    results = json.loads(exported(tmp_path, ["sarif_open"])["sarif_open"])["runs"][0]["results"]
+    assert {place(one) for one in results} == {"holds", "broken", "mended", "early", "idle"}
+
+
+def test_a_waiver_that_waives_nothing_is_exported_too(texts):
+    waivers = json.loads(texts["sarif"])["runs"][0]["properties"]["waivers"]
+    assert {waiver["id"]: waiver["status"] for waiver in waivers} == {
+        "press-office": "active",
+        "old-project": "expired",
+    }
+    props = results_of(texts["oscal"])[1]["props"]
+    assert {prop["value"]: prop["class"] for prop in props if prop["name"] == "waiver"} == {
+        "press-office": "active",
+        "old-project": "expired",
+    }
+    assert 'proscribe_waiver_hosts{waiver="old-project",status="expired"} 1' in texts["prometheus"]
+
+
+def test_sarif_knows_a_result_again_in_the_next_run(texts, tmp_path):
+    again = exported(tmp_path, ["sarif"], id="20261126T003000Z-audit-77c0")["sarif"]
+
+    def prints(text):
+        return [one["partialFingerprints"]["proscribe/v1"] for one in json.loads(text)["runs"][0]["results"]]
+
+    assert prints(again) == prints(texts["sarif"])
+    assert len(set(prints(again))) == len(prints(again))
+
+
+# -- OSCAL -------------------------------------------------------------------------------------------------------------
+
+
+def results_of(text):
+    document = json.loads(text)["assessment-results"]
+    return document, document["results"][0]
+
+
+def properties(part):
+    return {prop["name"]: prop["value"] for prop in part.get("props", ())}
+
+
+def assert_references_lead_somewhere(text):
+    """Every identifier is there once, and every reference names one: validators do not look."""
+    document, result = results_of(text)
+    made: list[str] = []
+    used: dict[str, set[str]] = {}
+
+    def check_value(value):
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if key == "uuid":
+                    made.append(item)
+                elif key.endswith("-uuid"):
+                    used.setdefault(key, set()).add(item)
+                elif key == "href" and item.startswith("#"):
+                    used.setdefault(key, set()).add(item[1:])
+                check_value(item)
+        elif isinstance(value, list):
+            for item in value:
+                check_value(item)
+
+    check_value(document)
+    assert len(made) == len(set(made))
+    kinds = {
+        "subject-uuid": {item["uuid"] for item in result.get("local-definitions", {}).get("inventory-items", ())},
+        "observation-uuid": {item["uuid"] for item in result.get("observations", ())},
+        "risk-uuid": {item["uuid"] for item in result.get("risks", ())},
+        "party-uuid": {item["uuid"] for item in document["metadata"]["parties"]},
+        "href": {item["uuid"] for item in document["back-matter"]["resources"]},
+    }
+    assert used.keys() <= kinds.keys()
+    for kind, names in used.items():
+        assert names <= kinds[kind]
+    return kinds
+
+
+def test_oscal_observes_each_rule_in_each_state_with_its_hosts(texts):
+    _, result = results_of(texts["oscal"])
+    names = {item["uuid"]: properties(item)["hostname"] for item in result["local-definitions"]["inventory-items"]}
+    observed = {
+        (properties(one)["rule"], properties(one)["state"]): [names[s["subject-uuid"]] for s in one["subjects"]]
+        for one in result["observations"]
+    }
+    assert observed == {
+        ("dns/error", "error"): ["failed"],
+        ("apps/wechat", "noncompliant"): ["broken"],
+        ("apps/wechat", "unknown"): ["blind"],
+        (HOST, "unknown"): ["other", "gone"],
+        ("apps/wechat", "waived"): ["excused"],
+        ("apps/wechat", "repaired"): ["mended"],
+        (HOST, "compliant"): ["holds"],
+        ("apps/wechat", "not_applicable"): ["early"],
+        (HOST, "not_applicable"): ["idle"],
+    }
+    by_id = {one["uuid"]: properties(one) for one in result["observations"]}
+    status = {
+        tuple(by_id[finding["related-observations"][0]["observation-uuid"]].get(key) for key in ("rule", "state")): (
+            finding["target"]["status"]["state"],
+            finding["target"]["status"]["reason"],
+        )
+        for finding in result["findings"]
+    }
+    assert status == {
+        ("dns/error", "error"): ("not-satisfied", "other"),
+        ("apps/wechat", "noncompliant"): ("not-satisfied", "fail"),
+        ("apps/wechat", "unknown"): ("not-satisfied", "other"),
+        (HOST, "unknown"): ("not-satisfied", "other"),
+        ("apps/wechat", "waived"): ("not-satisfied", "other"),
+        ("apps/wechat", "repaired"): ("satisfied", "pass"),
+        (HOST, "compliant"): ("satisfied", "pass"),
+    }
+
+
+def test_oscal_makes_an_approved_risk_of_a_waiver_in_use(texts):
+    document, result = results_of(texts["oscal"])
+    (risk,) = result["risks"]
+    assert (risk["title"], risk["status"], risk["deadline"]) == (
+        "Waiver press-office",
+        "deviation-approved",
+        "2027-03-31T10:00:00Z",
+    )
+    parties = {party["uuid"]: party["name"] for party in document["metadata"]["parties"]}
+    assert [parties[by["party-uuid"]] for by in risk["risk-log"]["entries"][0]["logged-by"]] == ["mei.chan"]
+    related = [one for one in result["findings"] if "related-risks" in one]
+    assert [one["related-risks"] for one in related] == [[{"risk-uuid": risk["uuid"]}]]
+
+
+def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
+    assert exported(tmp_path, ["oscal"])["oscal"] == texts["oscal"]
+    another = exported(tmp_path, ["oscal"], id="20261126T003000Z-audit-77c0")["oscal"]
+    hosts = [results_of(text)[1]["local-definitions"] for text in (texts["oscal"], another)]
+    assert hosts[0] == hosts[1]  # a host is the same in every run
+    assert results_of(texts["oscal"])[0]["uuid"] != results_of(another)[0]["uuid"]
+
+
+# -- whatever hosts say ------------------------------------------------------------------------------------------------
+
+TEXTS = st.text(max_size=12) | st.sampled_from(
+    [
+        "=1+1",
+        "a;=1+1",
+        "\x00",
+        "\x1b[31m",
+        "]]>",
+        "</script>",
+        "a\r\nb",
+        "\ud800",
+        "\u202eb",
+        "\ufffe",
+        '"',
+        "\\",
+        "'",
+        "{}",
+        " ",
+    ]
+)
+FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
+VERDICTS = st.builds(
+    Verdict,
+    TEXTS.filter(bool).map("apps/".__add__),
+    st.sampled_from(STATES),
+    st.lists(FINDINGS, max_size=3).map(tuple),
+    TEXTS,
+    TEXTS,
+)
+
+
+@st.composite
+def answers(draw):
+    verdicts = draw(st.lists(VERDICTS, max_size=4, unique_by=lambda verdict: verdict.rule))
+    errors = draw(st.lists(st.fixed_dictionaries({"control": st.sampled_from(CONTROLS), "message": TEXTS}), max_size=2))
+    answer = fleets.answer(*verdicts, evaluated=draw(st.sampled_from([(), ("dns/x", "dns/y")])), errors=errors)
+    if draw(st.booleans()):
+        answer["state"] = draw(st.sampled_from(STATES))
+    return {
+        **answer,
+        "checked_at": draw(st.just("2026-11-25T00:30:05Z") | TEXTS),
+        "platform": {"os": draw(TEXTS)},
+        "attempts": draw(st.dictionaries(TEXTS, st.integers(0, 99), max_size=2)),
+    }
+
+
+@examples(50)
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=8), answers() | st.none(), max_size=4).map(
+        lambda hosts: {f"{number}{host}": answer for number, (host, answer) in enumerate(hosts.items())}
+    )
+)
+def test_no_host_is_lost_or_made_milder_and_no_text_breaks_out(tmp_path_factory, said):
+    directory = tmp_path_factory.mktemp("said", numbered=True)
+    run = fleets.run(list(said))
+    records = [read(host, answer) for host, answer in said.items() if answer is not None]
+    fleet = reconcile(run["hosts"], records, {})
+    report = fleet_report(run, fleet, FINISHED)
+    write(directory, report, fleet.records, usual())
+    states = {Reader().read(record).host: record["state"] for record in fleet.records}
+    bad = {host for host, state in states.items() if state in BAD}
+
+    text = (directory / "report.csv").read_bytes().decode()
+    table = list(csv.reader(io.StringIO(text, newline="")))
+    assert all(len(row) == len(COLUMNS) for row in table)
+    pieces = [piece for row in table for value in row for piece in value.split(";")]
+    assert not any(piece.lstrip().startswith(tuple("=+-@\t\r")) for piece in pieces)
+    assert {(row[1].removeprefix("'"), row[2]) for row in table[1:]} == set(states.items())
+
+    for host, suite in suites((directory / "junit.xml").read_text()).items():
+        found = {child.tag for case in suite.findall("testcase") for child in case}
+        assert bool(found & {"failure", "error"}) or host not in bad
+        assert suite.findall("testcase")
+    assert suites((directory / "junit.xml").read_text()).keys() == states.keys()
+
+    metrics = (directory / "metrics.prom").read_text()
+    line = r'(# (HELP|TYPE) .*|[a-z_]+(\{([a-z_]+="([^"\\\n]|\\["\\n])*",?)*\})? [0-9.e+-]+)'
+    assert all(re.fullmatch(line, one) for one in metrics.removesuffix("\n").split("\n"))
+    assert metrics.count("proscribe_host_state{") == len(states)
+
+    (sarif,) = json.loads((directory / "report.sarif").read_text())["runs"]
+    unseen = {place(one) for one in sarif["invocations"][0]["toolExecutionNotifications"]}
+    results = {place(one): one for one in sarif["results"]}
+    assert unseen | results.keys() == states.keys()
+    assert all(host in unseen or states[host] == "noncompliant" for host in bad)
+    assert sarif["invocations"][0]["executionSuccessful"] is not bool(unseen)
+
+    kinds = assert_references_lead_somewhere((directory / "oscal.json").read_text())
+    assert len(kinds["subject-uuid"]) == len(states)
+
+
+def test_hosts_with_names_that_look_alike_are_apart_everywhere(tmp_path):
+    """Two series of one name cost all others theirs: node_exporter leaves out the whole file."""
+    assert len({clean(name) for name in ALIKE}) < len(ALIKE), "shown to people, some look alike"
+    bad = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
+    unserved = {f"{name}z": "no agent" for name in ALIKE}
+    texts = exported(tmp_path, None, dict.fromkeys(ALIKE, bad), tuple(ALIKE), not_served=unserved)
+    both = 2 * len(ALIKE)
+    series = [line.rpartition(" ")[0] for line in texts["prometheus"].splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series)) and sum("host_state{" in one for one in series) == both
+    rows = list(csv.DictReader(io.StringIO(texts["csv"], newline="")))
+    assert len({row["host"] for row in rows}) == both
+    assert len(suites(texts["junit"])) == both
+    (sarif,) = json.loads(texts["sarif"])["runs"]
+    results = [one for one in sarif["results"] if one["ruleId"] == "apps/wechat"]
+    prints = [one["partialFingerprints"]["proscribe/v1"] for one in results]
+    assert len(set(prints)) == len({place(one) for one in results}) == len(ALIKE)
+    assert len(assert_references_lead_somewhere(texts["oscal"])["subject-uuid"]) == len(ALIKE)
+
+
+# -- frameworks --------------------------------------------------------------------------------------------------------
+
+
+def test_every_control_serves_some_clause_that_oscal_knows():
+    assert all(any(clause.oscal for clause in clauses(control)) for control in (*CLAUSES, "host"))
+
+
+def test_an_unverified_clause_says_so_wherever_it_is_named():
+    named = [clause for listed in CLAUSES.values() for clause in listed]
+    assert all(clause.name.endswith("(unverified)") is not clause.verified for clause in named)
+    assert clauses("host") == BAN
+
+
+def test_the_page_names_every_column_of_the_csv():
+    page = (Path(__file__).resolve().parents[4] / "docs" / "exports.md").read_text(encoding="utf-8")
+    assert [column for column in COLUMNS if f"`{column}`" not in page] == []

@@ -1,0 +1,56 @@
+"""What a checkout with acme.py makes of a host that has a package of Acme's: in JSON, for test_one_file_each.py.
+
+Arguments: the host's root directory, a folder for the exports, a folder of the catalogue.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from pathlib import Path
+
+checkout = Path.cwd()
+sys.path[:0] = [str(checkout / "module_utils"), str(checkout / "tests/unit/helpers")]
+
+import fleets  # noqa: E402
+from proscribe.controller.compile.catalogue.loading import load  # noqa: E402
+from proscribe.controller.compile.plans.compiling import compile_plan  # noqa: E402
+from proscribe.controller.compile.restrictions import read_restrictions  # noqa: E402
+from proscribe.controller.policy_errors import PolicyErrors  # noqa: E402
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile  # noqa: E402
+from proscribe.controller.report.exports import usual, write  # noqa: E402
+from proscribe.host.controls.apps import changes  # noqa: E402
+from proscribe.host.run import compliance_state  # noqa: E402
+from proscribe.host.system import Host  # noqa: E402
+from proscribe.wire.replies import results  # noqa: E402
+from proscribe.wire.replies.record import read  # noqa: E402
+
+root, exports, catalog = sys.argv[1:]
+entry = Path(catalog, "instant_messaging/courier.yml")
+try:
+    entry.write_text(entry.read_text().replace("telegram", "-x"))
+    load([Path(catalog)])
+    mistake = ""
+except PolicyErrors as errors:
+    mistake = str(errors)
+entry.write_text(entry.read_text().replace("-x", "telegram"))
+settings = read_restrictions({"proscribe_controls": {"apps": "enforce"}}, str)
+plan = compile_plan(load([Path(catalog)]), settings, (), datetime.date(2026, 11, 25))
+host = Host(root)
+answer = results.observation(compliance_state(host, plan, ["apps"], "never", False))
+record = read("web01", answer["record"])
+run = fleets.run() | {"hosts": {"web01": plan["digest"]}}
+fleet = reconcile(run["hosts"], [record], {})
+paths = write(Path(exports), fleet_report(run, fleet, "2026-11-25T00:31:00Z"), fleet.records, usual())
+json.dump(
+    {
+        "mistake": mistake,
+        "plan": plan["controls"]["apps"]["services"]["courier"]["packages"],
+        "record": record["rules"],
+        "package systems": record["package_systems"],
+        "exports": {path.name: path.read_text() for path in paths},
+        "actions": [str(action) for action in changes.enforce(host, plan).actions],
+    },
+    sys.stdout,
+)

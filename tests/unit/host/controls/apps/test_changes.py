@@ -1,0 +1,259 @@
+"""What enforcing and lifting do around packages and gates: users told, copies moved and given back, what never goes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import made_apps
+import pytest
+from made_host import MadeHost, carry_out, plan, states
+from made_quarantine import restored
+from made_users import ALICE, BOB
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps import changes, removed, user_notice
+from proscribe.host.controls.apps.requests import command_text
+from proscribe.host.controls.apps.requests.answers import ANSWERS
+from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
+from proscribe.host.controls.base import Action, Refusal
+from proscribe.host.system import Ending, Host, Unseen
+from proscribe.host.system.forked import LIMITS, Limits
+
+from unit.host.controls.test_apps import GATE
+
+BOB_COPY = "home/bob/Telegram"
+TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
+
+
+def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
+    tree = Path(host.root) / place
+    made_apps.put(tree, dict.fromkeys(("Telegram", "Updater"), made_apps.elf()))
+    return tree
+
+
+def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
+    made = plan(mode, wechat={"packages": {"apt": ["wechat"]}, "paths": ["/opt/wechat"]}, telegram=TELEGRAM)
+    made["controls"]["apps"]["settings"] = settings
+    return made
+
+
+def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    notified: list[str] = []
+    monkeypatch.setattr(user_notice, "notify", lambda host, text: notified.append(text))
+    host.packages = {"wechat": "ii"}
+    host.program(7, "/home/alice/Telegram/Telegram")
+    tree = copy(host)
+    made = apps.enforce(host, ban(user_notice="Ask IT."))
+    assert [str(action) for action in made.actions] == [
+        "tell logged-in users",
+        "end Telegram of alice (pid 7)",
+        "remove wechat",
+        "quarantine /home/alice/Telegram",
+        *(f"write {path}" for path in GATE),
+    ]
+    assert made.refused == []
+    carry_out(made.actions)
+    assert notified == ["Ask IT."] and not tree.exists()
+    assert set(states(host, ban()).values()) == {"compliant"}
+    lifted = apps.lift(host, ban())
+    assert [str(action) for action in lifted.actions][-2:] == [
+        "restore /home/alice/Telegram",
+        "delete /var/lib/proscribe/quarantine/README",
+    ]
+    carry_out(lifted.actions)
+    assert (tree / "Telegram").read_bytes() == made_apps.elf()
+    assert states(host, ban())["apps/telegram"] == "noncompliant"
+
+
+def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
+    return str(action), action.before, action.after, action.user, [*action.rules], [one.id for one in action.takes]
+
+
+def test_each_change_in_full(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_notice, "notify", lambda *_: None)
+    host.packages = {"wechat": "ii"}
+    for pid, exe in enumerate(("/opt/wechat/wechat", "/home/alice/Telegram/Telegram", "/tmp/Telegram"), 7):
+        host.program(pid, exe)
+    copy(host)
+    banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
+    made = apps.enforce(host, banned)
+    until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
+    shown = (
+        f'Ask IT. What is moved is kept until {until}.\nTo request an exception: proscribe-request SERVICE "reason"\n'
+    )
+    hers = "alice" if os.getuid() else ""
+    ends = [("Telegram", "/home/alice/Telegram/Telegram", 8), ("wechat", "/opt/wechat/wechat", 7)]
+    assert [in_full(action) for action in made.actions][:5] == [
+        ("tell logged-in users", "", shown, "", [], []),
+        *(
+            (f"end {name} of alice (pid {pid})", f"{exe}\n", "", "alice", [f"apps/{name.lower()}"], [])
+            for name, exe, pid in ends
+        ),
+        ("remove wechat", "wechat 1.0\n", "", "", [], ["wechat"]),
+        ("quarantine /home/alice/Telegram", "/home/alice/Telegram\n", "", hers, ["apps/telegram"], []),
+    ]
+    written = [(f"write {path}", "", Path(path).name) for path in (*GATE, KNOWN, COMMAND)]
+    assert [(str(one), one.before, Path(one.subject).name) for one in made.actions[5:]] == written
+    doubt = "known by its name alone, so it is not ended"
+    assert made.refused == [Refusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
+    assert made.independent and made.beforehand and made.afterwards
+    made.beforehand()
+    assert [(one.id, one.at[:4] > "2025") for one in removed.remembered(host)] == [("wechat", True)]
+    carry_out(made.actions)
+    made.afterwards()
+    assert host.list("/var/lib/proscribe/apps") == ["walk"]
+
+
+def test_a_lift_takes_back_all_of_it_in_reverse_and_names_what_stays_removed(host: MadeHost) -> None:
+    host.packages = {"wechat": "ii"}
+    copy(host)
+    made = apps.enforce(host, ban(requests=command_text.digest()))
+    assert made.beforehand and apps.enforce(host, plan()).beforehand is None
+    made.beforehand()
+    carry_out(made.actions)
+    broken = Path(host.root) / "var/lib/proscribe/quarantine/odd"
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{")
+    state = "/var/lib/proscribe/"
+    of_apps = [f"{state}apps/walk-1000", f"{state}apps/tried"]
+    forgotten = [*of_apps, ANSWERS, *(state + name for name in ("notified.json", "dpkg", "pacman", "removed.json"))]
+    for path in forgotten[:-1]:
+        host.write(path, "")
+    lifted = apps.lift(host, ban())
+    assert [(str(one), bool(one.before), one.after) for one in lifted.actions] == [
+        *((f"delete {path}", True, "") for path in (COMMAND, KNOWN, *reversed(GATE))),
+        ("restore /home/alice/Telegram", False, "/home/alice/Telegram\n"),
+        *((f"delete {path}", False, "") for path in forgotten),
+    ]
+    assert [(one.rule, one.subject) for one in lifted.refused] == [("apps/quarantine", "odd")]
+    assert lifted.independent and [one.id for one in lifted.removed] == ["wechat"]
+    carry_out(lifted.actions)
+    assert not any(host.traces(path) for path in (*forgotten, *GATE, COMMAND, KNOWN))
+
+
+def test_one_thing_given_back_and_the_ban_stays(host: MadeHost) -> None:
+    tree = copy(host)
+    carry_out(apps.enforce(host, ban()).actions)
+    (id_,) = (name for name in host.list("/var/lib/proscribe/quarantine") if name != "README")
+    assert restored(host, id_) == {id_: ""}
+    assert tree.exists() and all(host.stat(path) for path in GATE)
+
+
+def test_an_unfinished_move_is_drift_and_is_completed_first(host: MadeHost) -> None:
+    carry_out(apps.enforce(host, ban()).actions)
+    (Path(host.root) / "var/lib/proscribe/quarantine/made-1.unfinished").mkdir(parents=True)
+    assert states(host, ban())["apps/quarantine"] == "noncompliant"
+    carry_out(apps.enforce(host, ban()).actions)
+    assert "apps/quarantine" not in states(host, ban())
+
+
+def test_slow_checks_of_one_users_copies_hold_the_host_for_a_bounded_time_and_nobody_else(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run has the host's lock meanwhile: 20 seconds for each of many copies kept other runs waiting."""
+    host.has_accounts(ALICE, BOB)
+    for number in range(30):
+        copy(host, f"home/alice/{number}/Telegram")
+    his = copy(host, BOB_COPY)
+    for place, directories, files in os.walk(host.root + "/home"):
+        for name in (*directories, *files):
+            path = f"{place}/{name}"
+            uid = BOB.uid if "/home/bob" in path else ALICE.uid
+            os.chown(path, uid, uid)
+    now = [0.0]
+    real = changes.run_apart
+
+    def slow_for_alice(work: Any, limits: Limits = LIMITS) -> Any:
+        answer = real(work)
+        if "alice" in str(work.__closure__[0].cell_contents):
+            now[0] += limits.seconds
+            raise Unseen(f"over budget: not done within {limits.seconds:g} s")
+        return answer
+
+    monkeypatch.setattr(changes, "run_apart", slow_for_alice)
+    monkeypatch.setattr(changes, "time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+    made = apps.enforce(host, ban())
+    assert now[0] == 60.0, "seconds"
+    assert [str(action) for action in made.actions if action.verb == "quarantine"] == [f"quarantine /{BOB_COPY}"]
+    assert his.exists() and len(made.refused) == 30
+
+
+def test_an_exception_for_the_path_keeps_the_copy(host: MadeHost) -> None:
+    tree = copy(host)
+    excepted = ban()
+    entry = excepted["controls"]["apps"]["services"]["telegram"]
+    entry["exceptions"] = [{"waiver": "w1", "paths": ["/home/alice/Telegram"]}]
+    made = apps.enforce(host, excepted)
+    carry_out(made.actions)
+    assert tree.exists() and made.refused == []
+
+
+@pytest.mark.parametrize(("settings", "expected"), [({}, 5), ({"grace": 0}, 0), ({"grace": 17}, 17)])
+def test_the_time_to_end(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], expected: int
+) -> None:
+    host.program(7, "/opt/wechat/wechat")
+    given: list[float] = []
+
+    def end(program: Ending, of_user: Any, again: Any, grace: float) -> None:
+        given.append(grace)
+
+    monkeypatch.setattr(host, "end_program", end)
+    apps.enforce(host, ban(**settings)).actions[0].apply()
+    assert given == [expected]
+
+
+@pytest.mark.parametrize(
+    ("exe", "ends"),
+    [
+        ("/opt/wechat/wechat", True),
+        ("/opt/wechat/other", True),
+        ("/opt/owl/owl", False),  # reported, not restricted
+        ("/usr/bin/other", False),
+        ("/tmp/Telegram", False),  # known by its name alone
+    ],
+)
+def test_what_is_ended_is_what_the_process_is_by_then(host: MadeHost, exe: str, ends: bool) -> None:
+    host.program(7, "/opt/wechat/wechat")
+    of = ban()
+    of["controls"]["apps"]["services"] |= plan("audit", owl={"paths": ["/opt/owl"]})["controls"]["apps"]["services"]
+    (end,) = [action for action in apps.enforce(host, of).actions if action.verb == "end"]
+    link = Path(host.root) / "proc/7/exe"
+    link.unlink()
+    link.symlink_to(exe)
+    end.apply()
+    assert link.is_symlink() is not ends
+
+
+def test_a_plan_from_elsewhere_cannot_take_what_the_host_needs(host: MadeHost) -> None:
+    """The compile step refuses such a service; so does the host."""
+    host.packages = {"openssh-server": "ii", "wechat": "ii"}
+    copy(host, "home/alice/.ssh/Telegram")
+    made = plan(
+        odd={"packages": {"apt": ["openssh-server", "wechat"]}, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
+    )
+    changes = apps.enforce(host, made)
+    assert [str(action) for action in changes.actions if action.verb in ("remove", "quarantine")] == ["remove wechat"]
+    assert {(refusal.subject, refusal.reason) for refusal in changes.refused} >= {
+        ("openssh-server", "never removed: reaches the host")
+    }
+    assert any(refusal.reason.startswith("never taken: ") for refusal in changes.refused)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+@pytest.mark.parametrize("manager", ["npm", "pip"])
+@pytest.mark.parametrize("users", [True, False])
+def test_root_removes_nothing_where_users_may_write(host: MadeHost, manager: str, users: bool) -> None:
+    """They could have root run their own, or remove what they put a link to."""
+    place = {"npm": "lib/node_modules/wechaty", "pip": "lib/python3.11/site-packages/wechaty-1.0.dist-info"}[manager]
+    made_apps.put(Path(host.root) / "usr/local" / place, {"package.json": b"{}", "METADATA": b"Name: wechaty\n"})
+    os.chown(Path(host.root) / "usr/local/lib", 12345 * users, 0)
+    made = plan(wechaty={"packages": {manager: ["wechaty"]}})
+    assert states(host, made)["apps/wechaty"] == "noncompliant"
+    changes = apps.enforce(host, made)
+    reason = "users may write to /usr/local/lib, and root runs nothing there"
+    assert (reason in {one.reason for one in changes.refused}) is users
+    assert not host.calls if users else True

@@ -1,0 +1,166 @@
+"""What a controller runs before and after each scheduled run: refuses what others can change, and sends the last alert.
+
+The program gives root's rights away, so each test has a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import Loopback
+
+PROJECT = Path(__file__).resolve().parents[4]
+CALL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.host.programs.guarding import guard
+guard.PAUSE_SECONDS, guard.SENDMAIL = 0, sys.argv[2] + "/sendmail"
+sys.exit(guard.main(sys.argv[3:], sys.argv[2] + "/schedule.json"))
+"""
+SENDMAIL = "#!/bin/sh\nid -un >{0}/mailed-by\n{{ echo to: $3; cat; }} >{0}/mail\n"
+SYSTEMCTL = """#!/bin/sh
+case $3 in
+    --property=ExecStartPre) cat {0}/check-of-$4 ;;
+    *) echo of-$4 ;;
+esac
+"""
+# As systemd prints how a command of a unit ended (systemctl(1), show).
+ENDED = "{{ path=/x ; argv[]=/x check --alert ; ignore_errors=no ; pid=7 ; code=exited ; status={} }}\n"
+LOG = "proscribe: could not set up /srv/.venv\\033[2J"
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+class Controller:
+    """A checkout with its guard, a journal, and places that take alerts."""
+
+    def __init__(self, root: Path, server: Loopback) -> None:
+        self.root, self.server, self.checkout = root, server, root / "checkout"
+        (self.checkout / "roles").mkdir(parents=True)
+        self.program("sendmail", SENDMAIL.format(root))
+        self.program("systemctl", SYSTEMCTL.format(root))
+        self.program("journalctl", f"#!/bin/sh\nprintf '%s: {LOG}\\n' \"$6\"\n")
+        self.settings(webhook=f"{server.url}/hook?token=secret")
+
+    def program(self, name: str, text: str) -> None:
+        (self.root / name).write_text(text)
+        (self.root / name).chmod(0o755)
+
+    def settings(self, account: str = ME, **alerts: str) -> None:
+        content = {"account": account, "paths": [str(self.checkout)], "alerts": alerts}
+        (self.root / "schedule.json").write_text(json.dumps(content))
+
+    def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        own = {**os.environ, "PATH": f"{self.root}:{os.environ['PATH']}", **environment}
+        argv = [sys.executable, "-IB", "-c", CALL, str(PROJECT / "module_utils"), str(self.root), *words]
+        return subprocess.run(argv, env=own, capture_output=True, text=True, timeout=120)
+
+    @property
+    def alerts(self) -> list[Any]:
+        return [sent.facts for sent in self.server.got]
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[Controller]:
+    with Loopback() as server:
+        yield Controller(tmp_path, server)
+
+
+def test_a_run_whose_files_only_its_account_can_change_starts(controller: Controller) -> None:
+    done = controller("check", "--alert")
+    assert (done.returncode, done.stderr, controller.alerts) == (0, "", [])
+
+
+@pytest.mark.parametrize("alerts", [True, False])
+def test_a_run_whose_files_others_can_change_is_refused_and_the_alert_has_the_reason(
+    controller: Controller, alerts: bool
+) -> None:
+    (controller.checkout / "roles").chmod(0o777)
+    controller.settings(webhook=f"{controller.server.url}/hook", ntfy="only Ansible can")
+    done = controller("check", *["--alert"] * alerts)
+    reason = f"{controller.checkout}/roles (of {ME}, mode 0777) can be changed by everybody"
+    command = f"chmod -R go-w {controller.checkout}/roles"
+    assert done.returncode == 77 and reason in done.stderr and command in done.stderr
+    assert len(controller.alerts) == alerts
+    for alert in controller.alerts:
+        assert (alert["schema"], alert["subject"]) == ("proscribe/notice/1", "Proscribe: a scheduled run was refused")
+        assert reason in alert["refused"] and command in alert["text"]
+
+
+def test_an_account_that_is_gone_is_a_refusal_with_an_alert(controller: Controller) -> None:
+    controller.settings("nosuch", webhook=f"{controller.server.url}/hook")
+    assert controller("check", "--alert").returncode == 77
+    assert ["no account nosuch" in alert["text"] for alert in controller.alerts] == [True]
+
+
+@pytest.mark.parametrize(
+    ("environment", "reported", "sent"),
+    [
+        ({"SERVICE_RESULT": "success", "EXIT_STATUS": "0"}, (), False),
+        ({"SERVICE_RESULT": "exit-code", "EXIT_STATUS": "76"}, (), True),
+        ({"SERVICE_RESULT": "timeout"}, (), True),
+        ({"SERVICE_RESULT": "exit-code", "EXIT_STATUS": "1"}, ("1",), False),
+        ({"SERVICE_RESULT": "exit-code", "EXIT_STATUS": "78"}, ("1",), True),
+    ],
+)
+def test_a_failure_that_nobody_else_has_reported_is_sent_with_the_end_of_the_log(
+    controller: Controller, environment: dict[str, str], reported: tuple[str, ...], sent: bool
+) -> None:
+    done = controller("alert", "proscribe-drift.service", *reported, INVOCATION_ID="own", **environment)
+    assert done.returncode == 0 and len(controller.alerts) == sent
+    for alert in controller.alerts:
+        for invocation in ("of-proscribe-drift.service", "own"):
+            assert f"_SYSTEMD_INVOCATION_ID={invocation}: proscribe: could not set up /srv/.venv" in alert["text"]
+        assert "\x1b" not in alert["text"]
+
+
+@pytest.mark.parametrize(("status", "sent"), [("77", False), ("78", True), ("0", True)])
+def test_a_refusal_is_sent_once_and_no_other_failure_passes_for_one(
+    controller: Controller, status: str, sent: bool
+) -> None:
+    """The check of the run has sent it. Files that others could change only later say nothing about that run."""
+    controller.checkout.chmod(0o777)
+    (controller.root / "check-of-proscribe-drift.service").write_text(ENDED.format(status))
+    assert controller("alert", "proscribe-drift.service", SERVICE_RESULT="exit-code", EXIT_STATUS="77").returncode == 0
+    assert len(controller.alerts) == sent
+
+
+def test_a_refusal_that_nothing_took_is_left_to_the_unit_that_tries_again(controller: Controller) -> None:
+    controller.checkout.chmod(0o777)
+    controller.server.codes = [503, 503, 503]
+    assert controller("check", "--alert").returncode == 78
+
+
+def test_what_one_channel_does_not_take_the_other_does(controller: Controller) -> None:
+    controller.checkout.chmod(0o777)
+    controller.server.codes = [302, 503, 503]
+    url = f"{controller.server.url}/hook?token=secret"
+    controller.settings(webhook=url, ntfy="https://ntfy.example.org/secret", mail="it@example.org")
+    done = controller("check", "--alert")
+    assert done.returncode == 77 and len(controller.alerts) == 3
+    assert "by webhook: HTTP Error 503" in done.stderr and "by ntfy: this channel needs Ansible" in done.stderr
+    assert "secret" not in done.stderr
+    mail = (controller.root / "mail").read_text()
+    assert mail.startswith("to: it@example.org\n") and "Subject: Proscribe: a scheduled run was refused" in mail
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have rights to give away")
+def test_alerts_are_sent_without_roots_rights() -> None:
+    with tempfile.TemporaryDirectory() as place, Loopback() as server:
+        os.chmod(place, 0o755)
+        controller = Controller(Path(place), server)
+        for name in ("mail", "mailed-by"):
+            (controller.root / name).touch()
+            (controller.root / name).chmod(0o666)
+        controller.checkout.chmod(0o777)
+        controller.settings("nobody", mail="it@example.org")
+        assert controller("check", "--alert").returncode == 77
+        assert (controller.root / "mailed-by").read_text() == "nobody\n"

@@ -1,0 +1,207 @@
+"""A call of a module that changes a host: what it answers, what the host's own log keeps of it, and that nothing is
+written in check mode. The module itself, on a fixture of a host.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import ansible.module_utils
+import pytest
+from ansible.module_utils import basic
+from proscribe.model.plan import sealed
+
+PROJECT = Path(__file__).resolve().parents[3]
+ENTRY = {"name": "Owl", "mode": "enforce", "domains": ["owl.example"], "allow": []}
+CONTROLS = {"dns": {"mode": "enforce", "services": {"owl": ENTRY}, "settings": {}}}
+PLAN = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": CONTROLS})
+BY = "run 7 of alice on ctl"
+DIGEST = PLAN["digest"]
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """proscribe_ansible.module as Ansible sends it."""
+    monkeypatch.setattr(
+        ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PROJECT / "module_utils")]
+    )
+    before = set(sys.modules)
+    yield importlib.import_module("ansible.module_utils.proscribe_ansible.module")
+    for name in set(sys.modules) - before:
+        if name.startswith("ansible.module_utils.proscribe"):
+            del sys.modules[name]
+
+
+class Made:
+    """A host whose names resolve by its hosts file, and whose log is in `log`."""
+
+    def __init__(self, root: Path, module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+        self.root, self.module, self.monkeypatch, self.capsys = root, module, monkeypatch, capsys
+        self.log: list[str] = []
+        for directory in ("etc", "var/lib", "run"):
+            (root / directory).mkdir(parents=True)
+        (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        host = module.Host
+        monkeypatch.setattr(module, "Host", lambda: host(str(root)))
+        monkeypatch.setattr(host, "require_root", lambda self: None)
+        monkeypatch.setattr(module.Call, "log", lambda _, text: self.log.append(text))
+
+    def files(self) -> dict[str, bytes]:
+        """All files of the host but the lock, which every run takes."""
+        paths = [path for path in sorted(self.root.rglob("*")) if path.is_file() and path.name != "proscribe.lock"]
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in paths}
+
+    def call(self, work: Any = None, **arguments: Any) -> dict[str, Any]:
+        """What the module prints for a call; or one that does this `work` instead. What is None is not said."""
+        said = {key: value for key, value in {"plan": PLAN, **arguments}.items() if value is not None}
+        if "inject_invocation" in basic.PASS_VARS:  # since 2.21 an answer has its invocation only if that is asked for
+            said["_ansible_inject_invocation"] = True
+        self.monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": said}).encode())
+        self.monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(SystemExit):
+            if work is None:
+                self.module.answer_for("dns")
+            call = self.module.Call(argument_spec={"plan": {"type": "dict"}})
+            self.module.taken_plan(call)
+            self.module.answer(call, lambda: work(call))
+        return dict(json.loads(self.capsys.readouterr().out))
+
+
+@pytest.fixture
+def host(
+    tmp_path: Path, module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Made:
+    return Made(tmp_path, module, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_check_mode_changes_nothing_and_says_what_the_run_would_do(host: Made, state: str) -> None:
+    if state == "absent":
+        host.call()
+    before = host.files()
+    checked = host.call(state=state, _ansible_check_mode=True)
+    assert host.files() == before
+    done = host.call(state=state)
+    assert host.files() != before
+    assert checked["changed"] is done["changed"] is True and checked["diff"] == done["diff"]
+    assert ("owl.example" in (host.root / "etc/hosts").read_text()) == (state == "present")
+
+
+def test_the_log_has_who_sent_which_plan_and_what_was_done(host: Made) -> None:
+    invoked = f"Invoked with plan={DIGEST} state=present by={BY}"
+    host.call(run={"by": BY}, _ansible_check_mode=True)
+    assert host.log == [invoked]
+    done = host.call(run={"by": BY})
+    assert done["actions"] and host.log[1:] == [invoked, f"Did {'; '.join(done['actions'])}"]
+    host.call()
+    assert host.log[3:] == [f"Invoked with plan={DIGEST} state=present"], "nothing was to do"
+
+
+def test_what_is_done_is_one_line_of_the_log_whatever_users_call_their_files(host: Made) -> None:
+    host.call(lambda _: {"changed": True, "actions": ["moved /home/a\nroot: did nothing", "moved \x1b[2J"]})
+    assert host.log[1:] == ["Did moved /home/a root: did nothing; moved [2J"]
+
+
+@pytest.mark.parametrize(
+    ("run", "by", "wait"),
+    [
+        ({"by": BY, "wait": 7.5}, BY, 7.5),
+        ({"by": BY}, BY, None),
+        ({"wait": "7.5"}, "", 7.5),
+        ({}, "", None),
+        (None, "", None),
+    ],
+)
+def test_a_call_changes_the_host_in_the_name_of_its_run_and_waits_as_long_as_that_says(
+    host: Made, run: dict[str, Any] | None, by: str, wait: float | None
+) -> None:
+    usual = host.module.Host().patience
+    answer = host.call(lambda call: {"changed": False, "said": [call.host.by, call.host.patience]}, run=run)
+    assert answer["said"] == [by, usual if wait is None else wait]
+    assert "run" not in answer["invocation"]["module_args"]
+
+
+@pytest.mark.parametrize(("plan", "left"), [(PLAN, DIGEST), (None, None), ({}, None)])
+def test_no_answer_carries_the_plan_back(host: Made, plan: dict[str, Any] | None, left: str | None) -> None:
+    answer = host.call(lambda _: {"changed": False}, plan=plan)
+    assert answer["invocation"]["module_args"]["plan"] == left and host.log == [
+        f"Invoked with plan={left}" if left else "Invoked with"
+    ]
+
+
+OTHER = {"by": "run 8 of bob on ctl", "since": "2026-11-25T00:30:00Z"}
+SHARED = [{**OTHER, "waited": 3}]
+
+
+@pytest.mark.parametrize("shared", [[], SHARED])
+@pytest.mark.parametrize(
+    ("kind", "done"),
+    [("ControlError", []), ("ControlError", ["removed wechat", "closed ports"]), ("ValueError", []), ("Busy", [])],
+)
+def test_what_goes_wrong_is_the_answer_with_what_was_done_before(
+    host: Made, kind: str, done: list[str], shared: list[dict[str, Any]]
+) -> None:
+    def work(call: Any) -> dict[str, Any]:
+        call.host.other_runs = shared
+        if kind == "ValueError":
+            raise ValueError("the disk is full")
+        if kind == "Busy":
+            turn = sys.modules[host.module.Busy.__module__].Turn
+            raise host.module.Busy(turn(**OTHER), "2026-11-25T00:35:00Z")
+        raise host.module.ControlError("the disk is full", done=done)
+
+    answer = host.call(work)
+    why = (
+        f"this host is being changed by {OTHER['by']}, since {OTHER['since']}; waited for it until 2026-11-25T00:35:00Z"
+    )
+    others = {"busy": OTHER} if kind == "Busy" else {"other_runs": shared} if shared else {}
+    assert {key: said for key, said in answer.items() if key != "invocation"} == {
+        "failed": True,
+        "msg": why if kind == "Busy" else "the disk is full",
+        "changed": bool(done),
+        "actions": done,
+        "refused": [],
+        **others,
+    }
+    assert host.log[1:] == (["Did removed wechat; closed ports"] if done else [])
+
+
+def test_a_mistake_of_ours_is_no_answer(host: Made) -> None:
+    def work(_: Any) -> dict[str, Any]:
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        host.call(work)
+
+
+@pytest.mark.parametrize("shared", [[], SHARED])
+def test_with_whom_a_run_shared_the_host_is_in_its_answer(host: Made, shared: list[dict[str, Any]]) -> None:
+    def work(call: Any) -> dict[str, Any]:
+        call.host.other_runs = shared
+        return {"changed": False}
+
+    answer = host.call(work)
+    assert answer.get("other_runs", []) == shared and ("other_runs" in answer) == bool(shared)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"plan": None}, "missing required arguments: plan"),
+        ({"plan": "all"}, "dictionary"),
+        ({"state": "gone"}, "present, absent"),
+        ({"run": {"by": BY, "wait": "long"}}, "wait"),
+        ({"run": {"for": BY}}, "for"),
+        ({"run": "mine"}, "dictionary"),
+    ],
+)
+def test_what_is_no_call_is_refused_and_changes_nothing(host: Made, arguments: dict[str, Any], why: str) -> None:
+    before = host.files()
+    answer = host.call(**arguments)
+    assert answer["failed"] and why in answer["msg"] and host.files() == before

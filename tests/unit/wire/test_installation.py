@@ -1,0 +1,109 @@
+"""The one module that knows where the code is: in a checkout, or in a collection."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from proscribe.wire import installation
+
+PROJECT = Path(__file__).resolve().parents[3]
+INSIDE = "ansible_collections/acme/no_chat/plugins/module_utils/proscribe/wire"
+
+
+def loaded(directory: Path) -> ModuleType:
+    """The module, as it is in that directory."""
+    directory.mkdir(parents=True)
+    place = shutil.copy(installation.__file__, directory / "installation.py")
+    spec = importlib.util.spec_from_file_location("elsewhere", place)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("file", "collection"),
+    [
+        (f"/x/{INSIDE}/installation.py", "acme.no_chat"),
+        ("/x/module_utils/proscribe/wire/installation.py", ""),
+        (f"/x/{INSIDE.replace('plugins', 'other')}/installation.py", ""),
+        (f"/x/{INSIDE}/deeper/installation.py", ""),
+        ("installation.py", ""),
+    ],
+)
+def test_a_collection_is_known_by_its_path(file: str, collection: str) -> None:
+    assert installation.collection_of(file) == collection
+
+
+def test_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (installation.COLLECTION, installation.ROOT) == ("", PROJECT)
+    assert installation.reports({}) == PROJECT / "reports" and installation.user_project() is None
+    assert installation.called("dns_filter") == "dns_filter"
+    assert installation.playbook("audit") == f"{PROJECT}/playbooks/audit.yml"
+    assert list(installation.launcher("python3")) == [f"{PROJECT}/proscribe"]
+    assert (PROJECT / "catalog", f"{PROJECT}/ansible.cfg") == (installation.CATALOGUE, installation.CONFIGURATION)
+    assert installation.is_playbook("playbooks/audit.yml", str(PROJECT))
+    monkeypatch.chdir(PROJECT)
+    assert installation.is_playbook("playbooks/audit.yml")
+    assert not installation.is_playbook("audit.yml", str(tmp_path)) and not installation.is_playbook("acme.ban.audit")
+
+
+def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = loaded(tmp_path / "checkout/module_utils/proscribe/wire")
+    assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
+    assert here.reports({}, tmp_path / "named") == tmp_path / "named"
+    assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
+    seen: list[tuple[Path, int]] = []
+    monkeypatch.setattr(here.os, "access", lambda *words: seen.append(words))  # says None
+    assert here.reports({"XDG_STATE_HOME": "/state", "HOME": "/home/a"}) == Path("/state/proscribe/reports")
+    assert here.reports({"HOME": "/home/a"}) == Path("/home/a/.local/state/proscribe/reports")
+    for home in ("/home/b", ""):
+        accounts = {os.getuid(): SimpleNamespace(pw_dir=home)} if home else {}
+        monkeypatch.setattr(here, "pwd", SimpleNamespace(getpwuid=accounts.__getitem__))
+        assert here.reports({}) == Path(f"{home or '/'}/.local/state/proscribe/reports")
+    (here.ROOT / "reports").symlink_to("nowhere")
+    here.reports({"HOME": "/home/a"})
+    assert seen == [(here.ROOT, os.W_OK)] * 4 + [(here.ROOT / "reports", os.W_OK)]
+    assert here.reports({}, tmp_path / "named") == tmp_path / "named"
+
+
+def test_a_collection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = loaded(tmp_path / INSIDE)
+    root = tmp_path / "ansible_collections/acme/no_chat"
+    user = tmp_path / "team"
+    user.mkdir()
+    monkeypatch.chdir(user)
+    assert ("acme.no_chat", root, root / "catalog") == (here.COLLECTION, here.ROOT, here.CATALOGUE)
+    assert here.reports({}) == user / "reports" and here.user_project() == user, "never in the collection"
+    assert here.reports({"PROSCRIBE_REPORTS": "elsewhere"}) == user / "elsewhere"
+    assert here.called("dns_filter") == "acme.no_chat.dns_filter"
+    assert here.playbook("audit") == "acme.no_chat.audit"
+    assert here.launcher("python3") == ("python3", f"{root}/plugins/module_utils/proscribe_command.py")
+    assert here.is_playbook("acme.no_chat.audit.yaml") and here.is_playbook(f"{root}/playbooks/own.yml")
+    assert here.is_playbook("acme.no_chat.audit") and here.is_playbook("acme.no_chat.audit.yml")
+    assert not here.is_playbook("acme.other.audit") and not here.is_playbook("site.yml", str(user))
+
+
+def test_a_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) -> None:
+    source = loaded(tmp_path / "checkout/plugins/module_utils/proscribe/wire")
+    assert source.COLLECTION == ""
+    place = tmp_path / "ansible_collections/acme"
+    place.mkdir(parents=True)
+    (place / "ban").symlink_to(tmp_path / "checkout")
+    assert source.collection_of(str(place / "ban/plugins/module_utils/proscribe/wire/installation.py")) == "acme.ban"
+
+
+def test_what_is_below_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real").mkdir()
+    assert installation.is_below(f"{tmp_path}/link/x.yml:3", tmp_path / "link")
+    assert installation.is_below(f"{tmp_path}/real/x.yml:3", tmp_path / "link")
+    assert not installation.is_below(f"{tmp_path}/linked/x.yml:3", tmp_path / "link")
