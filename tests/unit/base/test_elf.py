@@ -62,16 +62,6 @@ def test_a_program_with_malformed_build_info_has_no_package(info: bytes) -> None
     assert go_package(made.elf({".go.buildinfo": info})) == ""
 
 
-@pytest.mark.parametrize("size", [127, 128, 129, 255, 256, 16383, 16384])
-def test_a_text_of_any_length_is_read_whole(size: int) -> None:
-    """As long as a byte of its length says; the next one has seven bits more."""
-    content = f"path\t{PACKAGE}\n".encode()
-    module = (made.SENTINEL + content).ljust(size - 16, b"x") + made.SENTINEL
-    info = b"\xff Go buildinf:\x08\x02" + bytes(16) + made.counted(b"go1.22.4") + made.counted(module)
-    assert go_package(made.elf({".go.buildinfo": info})) == PACKAGE
-    assert elf._counted(made.counted(module) + b"rest") == (module, b"rest")
-
-
 def laid(order: str, wide: bool, sizes: Mapping[int, int] = {}, name: int = 1, kind: int = 1) -> bytes:
     """A program of any machine with a section `.x` and two segments, whose table of sections is its end. `sizes` takes
     the place of the header's sizes and counts; the name of `.x` is at `name` in the names, and `kind` is its type.
@@ -126,38 +116,6 @@ def test_a_table_that_cannot_be_is_none_and_takes_nothing_from_the_other(
     found = elf.read(Read(laid(order, wide, sizes) + bytes(10**5)))
     assert found is not None
     assert (len(found.segments), len([name for name in found.sections if name])) == (segments, sections)
-
-
-def test_a_section_of_any_type_is_found_by_its_name() -> None:
-    """GNU's own types are large numbers."""
-    found = elf.read(Read(laid("<", True, kind=0x6FFFFFF6)))
-    assert found is not None and set(found.sections) == {"", ".x", ".names"}
-
-
-def test_a_section_whose_name_is_nowhere_has_none() -> None:
-    found = elf.read(Read(laid("<", True, name=10**6)))
-    assert found is not None and set(found.sections) == {"", ".names"}
-    assert found.sections[""] == (10**6, 10**6), "the first section, which has an empty name"
-
-
-@pytest.mark.parametrize(
-    ("at", "value", "is_one"),
-    [
-        pytest.param(0, 0x7F, True, id="as it is"),
-        *(pytest.param(at, 0, False, id=f"{what} that is none") for at, what in ((1, "a mark"), (4, "a width"))),
-        *(pytest.param(at, 3, False, id=f"another {what}") for at, what in ((4, "width"), (5, "order"))),
-        pytest.param(6, 2, False, id="another version"),
-        pytest.param(16, 1, False, id="an object that is no program yet"),
-        pytest.param(16, 3, True, id="a library"),
-        pytest.param(16, 4, False, id="a core that was dumped"),
-        pytest.param(18, 0, False, id="of no machine"),
-    ],
-)
-def test_what_linux_would_load(at: int, value: int, is_one: bool) -> None:
-    head = bytearray(made.elf()[:20])
-    head[at] = value
-    assert elf.is_elf(bytes(head)) is is_one
-    assert not elf.is_elf(bytes(head[:19]))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import proscribe
 import pytest
@@ -74,23 +73,6 @@ def test_an_answer_is_one_line_that_no_name_in_it_can_end(value: object) -> None
     assert len(json_text.written(value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("value", [object(), {"a": {1, 2}}, b"bytes"])
-def test_what_json_cannot_write_is_an_error_here_too(value: object) -> None:
-    with pytest.raises(TypeError):
-        json_text.written(value)
-
-
-class Text(str):
-    """As Ansible's own kinds of texts."""
-
-
-@pytest.mark.parametrize(
-    ("given_", "text"), [(Text('a"b'), '"a\\"b"'), ([Text("a")], '["a"]'), ({Text("a"): 1}, '{"a": 1}')]
-)
-def test_a_kind_of_text_is_a_text(given_: object, text: str) -> None:
-    assert json_text.written(given_) == text
-
-
 ROWS = [
     ({"changed": False, "record": {"rules": [], "n": -5, "at": "2026-11-27T08:00:00Z", "last": None}}, False),
     ((True, [], {}, ""), False),
@@ -104,38 +86,6 @@ ROWS = [
     (("a",) * 1000, True),
     (None, False),
 ]
-
-
-@pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))
-def test_only_what_is_not_plain_is_asked_for(monkeypatch: pytest.MonkeyPatch, value: object, loads: bool) -> None:
-    passed: list[object] = []
-    monkeypatch.setattr(json_text, "to_json", lambda value: passed.append(value) or json.dumps(value))
-    assert json_text.written(value) == json.dumps(value)
-    assert bool(passed) is loads
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "by_json"),
-    [
-        ('{"a": [1, null, "é"]}', {}, False),
-        (" [NaN]\r\n\t", {}, False),
-        (b'{"a": 2.5}\n', {}, False),
-        ('"\xed\xa0\x80"'.encode("latin-1"), {}, False),  # half a character, which json reads, too
-        ("[1] x", {}, True),
-        ("[1", {}, True),
-        ("", {}, True),
-        ("[1]".encode("utf-16"), {}, True),
-        ("[1]", {"parse_int": str}, True),
-    ],
-)
-def test_only_what_is_not_read_at_once_is_left_to_json(
-    monkeypatch: pytest.MonkeyPatch, text: str | bytes, options: Any, by_json: bool
-) -> None:
-    loads, left = json.loads, []
-    monkeypatch.setattr(json, "loads", lambda text, **options: left.append(options) or loads(text, **options))
-    said = outcome(lambda text: json_text.from_json(text, **options), text)
-    assert said == outcome(lambda text: loads(text, **options), text)
-    assert left == [options] * by_json
 
 
 @pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))

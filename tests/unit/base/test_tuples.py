@@ -70,19 +70,6 @@ def test_what_does_not_fit_is_refused_by_both(given: tuple[typing.Any, ...], nam
             kind(*given, **named)
 
 
-def test_it_is_a_tuple_that_cannot_be_changed() -> None:
-    one = Ours("a")
-    name, *rest = one
-    assert (name, rest, one.double, str(one)) == ("a", [7, ()], 14, "a")
-    assert sorted([Ours("b"), Ours("a", 9), one]) == [one, Ours("a", 9), Ours("b")]
-    with pytest.raises(AttributeError):
-        one.size = 8  # type: ignore[misc]
-    with pytest.raises(AttributeError):
-        one.more = 8  # type: ignore[attr-defined]
-    with pytest.raises(TypeError):
-        one._replace(other=1)
-
-
 def test_workers_can_hand_it_on() -> None:
     again = pickle.loads(pickle.dumps(Ours("a", 2)))
     assert again == Ours("a", 2) and type(again) is Ours

@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from made_policy import question
 from printed import too_wide
 from proscribe.controller.cli import command_line, inventory, say
-from proscribe.controller.report.text import layout
 
-ROOT = Path(__file__).resolve().parents[3]
-LAUNCHER = ROOT / "proscribe"
-SHOWN = [
-    ["catalog", "list"],
-    ["catalog", "stats"],
-    ["catalog", "show", "whatsapp"],
-    ["catalog", "stale", "--max-age", "1d"],
-    ["catalog", "check"],
-    ["explain", "parrot"],
-    ["explain", "web.parrot.example"],
-    ["explain", "nobody.example"],
-    ["waiver", "list"],
-    ["waiver", "verify"],
-    ["waiver", "new", "--service", "parrot"],
-    ["requests"],
-    ["report", "--run", "nosuch"],
-    ["export", "rpz", "-o", "/dev/null/nowhere"],
-    ["nosuch"],
-]
 HELPED = [
     *([command] for command in command_line.COMMANDS),
     *(["catalog", name] for name in ("list", "show", "check", "stats", "stale", "refresh", "propose")),
@@ -60,18 +38,6 @@ def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
 
 
-@pytest.mark.parametrize("columns", ["", "40", "80", "7"])
-@pytest.mark.parametrize("argv", SHOWN, ids=" ".join)
-def test_a_command_fits_the_screen(
-    argv: list[str], columns: str, policy: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", columns)
-    command_line.main(argv)
-    printed = capsys.readouterr()
-    assert too_wide(printed.out + printed.err, max(int(columns or 80), 40)) == []
-    assert printed.out + printed.err
-
-
 @pytest.mark.parametrize("place", [".", "/srv/infra/proscr", "/srv/policy/main", f"/srv/{'deep/' * 20}proscribe"])
 @pytest.mark.parametrize("argv", HELPED, ids=" ".join)
 def test_help_fits_the_screen(
@@ -82,14 +48,6 @@ def test_help_fits_the_screen(
     with pytest.raises(SystemExit):
         command_line.main([*argv, "--help"])
     assert too_wide(capsys.readouterr().out, 80) == []
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["audti"]])
-def test_the_launcher_fits_the_screen(argv: list[str]) -> None:
-    done = subprocess.run(
-        [LAUNCHER, *argv], capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "80"}
-    )
-    assert too_wide(done.stdout + done.stderr, 80) == []
 
 
 def test_what_is_to_be_copied_out_of_a_message_stays_whole(
@@ -105,10 +63,3 @@ def test_what_is_to_be_copied_out_of_a_message_stays_whole(
         "  needs this line:",
         key,
     ]
-
-
-def test_a_warning_has_room_for_the_label_that_ansible_puts_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    assert layout.warning("few") == "few"
-    said = f"[WARNING]: {layout.warning('a catalogue that nobody has checked for long ' * 3)}"
-    assert max(map(len, said.splitlines())) <= 40 and len(said.splitlines()) > 2

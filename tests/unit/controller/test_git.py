@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,12 +64,6 @@ def test_it_has_nothing_of_what_surrounds_it_and_runs_nothing_of_the_repository(
     environment = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("argument "))
     concerning = {name: value for name, value in environment.items() if name.startswith(("GIT_", "SSH_ASK", "LC_ALL"))}
     assert environment["HOME"] == "/home/a" and concerning == {**ALWAYS, **own, **more}
-
-
-def test_nobody_waits_for_it_longer_than_they_have_patience(tmp_path: Path) -> None:
-    (tmp_path / "bin/git").write_text("#!/bin/sh\nexec sleep 600\n")
-    with pytest.raises(subprocess.TimeoutExpired):
-        git(tmp_path, "log", patience=0.1)
 
 
 def test_without_git_that_is_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

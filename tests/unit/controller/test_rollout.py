@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from proscribe.controller.policy_errors import Expected
 from proscribe.controller.rollout import Before, Decision, Seen, decide, objection, seen
 from proscribe.controller.rollout.limits import (
     allowed_hosts,
     allowed_removals,
     batch_sizes,
-    read_batches,
     read_max_change,
-    read_max_failures,
 )
 from proscribe.controller.rollout.shares import is_held_by_users
 
@@ -30,37 +27,6 @@ def fleet(drifted: int, compliant: int = 0, removals: int = 0, plans: int = 1) -
 
 
 # -- what may be written -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "read_as"),
-    [
-        ("auto", "auto"),
-        ([1, "10%", "100%"], (1, "10%", "100%")),
-        (["5"], (5,)),  # as -e gives it
-    ],
-)
-def test_batches_are_read(value: object, read_as: object) -> None:
-    assert read_batches(value) == read_as
-
-
-@pytest.mark.parametrize(
-    ("value", "key"),
-    [
-        ("10%", ""),
-        ([], ""),
-        ([0], "[0]"),
-        ([1, "0%"], "[1]"),
-        (["ten"], "[0]"),
-        ([True], "[0]"),
-        (["\u0663"], "[0]"),
-        (["\xb2"], "[0]"),
-    ],
-)
-def test_invalid_batches_are_reported(value: object, key: str) -> None:
-    with pytest.raises(Expected) as raised:
-        read_batches(value)
-    assert raised.value.key == key
 
 
 @pytest.mark.parametrize(
@@ -79,53 +45,7 @@ def test_max_change_is_read(value: object, hosts: object, removals: object) -> N
     assert read_max_change(value) == {"hosts": hosts, "removals": removals}
 
 
-@pytest.mark.parametrize(
-    ("value", "key", "message"),
-    [
-        ({"host": 3}, ".host", "did you mean 'hosts'?"),
-        ({"hosts": "101%"}, "", "a share such as '25%'"),
-        ({"hosts": -1}, "", "a number of hosts"),
-        ({"hosts": "auto"}, "", "unlimited"),
-        ({"removals": "10%"}, ".removals", "a number of removals"),
-        ({"hosts": "101%", "removals": 3}, ".hosts", "a share such as '25%'"),  # of two it is said which one
-        ("much", "", "unlimited"),
-        (None, "", "unlimited"),
-    ],
-)
-def test_an_invalid_max_change_is_reported(value: object, key: str, message: str) -> None:
-    with pytest.raises(Expected) as raised:
-        read_max_change(value)
-    assert (raised.value.key, message in raised.value.expected) == (key, True)
-
-
-@pytest.mark.parametrize("value", [3, "ten", "110%", None])
-def test_max_failures_is_a_share(value: object) -> None:
-    assert read_max_failures("10%") == "10%"
-    with pytest.raises(Expected):
-        read_max_failures(value)
-
-
 # -- batches -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("batches", "total", "sizes"),
-    [
-        ("auto", 0, []),
-        ("auto", 1, [1]),
-        ("auto", 5, [5]),  # a canary would only take time
-        ("auto", 6, [2, 4]),
-        ("auto", 20, [2, 10, 8]),
-        ("auto", 1000, [2, 10, 50, 250, 688]),
-        ("auto", 100_000, [2, 10, 50, 250, 1250, 6250, 31250, 60938]),
-        ((1, "10%", "100%"), 200, [1, 20, 179]),
-        ((1, "10%"), 25, [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]),  # the last one repeats
-        (("10%",), 3, [1, 1, 1]),  # never empty
-        ((50,), 20, [20]),
-    ],
-)
-def test_hosts_are_corrected_in_growing_batches(batches: Any, total: int, sizes: list[int]) -> None:
-    assert batch_sizes(batches, total) == sizes
 
 
 AMOUNT = st.one_of(st.integers(1, 50), st.integers(1, 100).map("{}%".format))
@@ -139,49 +59,6 @@ def test_batches_are_never_empty_and_hold_every_host_once(batches: Any, total: i
 
 
 # -- how much may change -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("hosts", "answered", "allowed"),
-    [("25%", 2, 10), ("25%", 40, 10), ("25%", 1000, 250), ("0%", 1000, 10), (3, 1000, 3), ("unlimited", 9, None)],
-)
-def test_a_share_of_the_fleet_is_never_less_than_ten_hosts(hosts: Any, answered: int, allowed: int | None) -> None:
-    assert allowed_hosts({"hosts": hosts}, answered) == allowed
-
-
-@pytest.mark.parametrize(
-    ("removals", "changing", "allowed"), [("auto", 10, None), ("auto", 11, 200), (5, 1, 5), ("unlimited", 99, None)]
-)
-def test_removals_count_by_themselves_from_eleven_hosts_on(removals: Any, changing: int, allowed: int | None) -> None:
-    assert allowed_removals({"removals": removals}, changing) == allowed
-
-
-@pytest.mark.parametrize(
-    ("hosts", "limits", "batches", "reach", "allow"),
-    [
-        (fleet(2), {}, (2,), 2, {}),  # a newcomer's first run
-        (fleet(10), {}, (2, 8), 10, {}),
-        (fleet(12), {}, (2, 10), 2, {"hosts": 12}),
-        (fleet(12, 38), {}, (2, 10), 12, {}),  # a quarter of 50
-        # The value takes the place of the one before: it needs the hosts, too, and keeps what else a team wrote.
-        (fleet(12), {"max_change": {"hosts": 2, "removals": 7}}, (2, 10), 2, {"hosts": 12, "removals": 7}),
-        (fleet(12, 36, removals=20), {}, (2, 10), 2, {"hosts": 12, "removals": 240}),
-        (fleet(12, removals=20), {}, (2, 10), 2, {"hosts": 12, "removals": 240}),
-        (fleet(4, removals=1), {"max_change": {"hosts": 4, "removals": 0}}, (1, 3), 0, {"hosts": 4, "removals": 4}),
-        (fleet(5), {"max_change": {"hosts": 3, "removals": "auto"}}, (1, 4), 1, {"hosts": 5}),
-        (fleet(4), {"max_change": {"hosts": 0, "removals": "auto"}}, (1, 3), 0, {"hosts": 4}),  # a freeze
-        (fleet(1), {"max_change": {"hosts": 0, "removals": "auto"}}, (1,), 0, {"hosts": 1}),
-        (fleet(40), {"max_change": {"hosts": 12, "removals": "auto"}, "batches": (20,)}, (20, 20), 0, {"hosts": 40}),
-        (fleet(0, 5000), {}, (), 0, {}),
-    ],
-    ids=str,
-)
-def test_a_run_that_would_change_too_much_stops_after_a_canary_that_is_within(
-    hosts: list[Seen], limits: dict[str, Any], batches: tuple[int, ...], reach: int, allow: dict[str, int]
-) -> None:
-    decision = decide(hosts, {**DEFAULTS, **limits})
-    assert (decision.batches, decision.reach, decision.allow) == (batches, reach, allow)
-    assert bool(decision.stop) == bool(allow)
 
 
 def test_what_would_have_happened_is_said_in_words() -> None:
@@ -199,11 +76,6 @@ def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop() -> None:
     assert (decision.batches, decision.reach, bool(decision.stop)) == ((12,), 2, True)
     decision = decide(fleet(11), DEFAULTS, dry=True)  # it shows all of the changes, and whom a real one would leave out
     assert (decision.batches, len(decision.hosts), [*decision.set_aside]) == ((11,), 11, ["d10"])
-
-
-def test_hosts_of_different_plans_come_in_pairs_by_turns_the_most_common_kind_first() -> None:
-    hosts = [Seen(name, plan, ("dns",), 0) for name, plan in [("a", "x"), ("b", "y"), ("c", "y"), ("d", "z")]]
-    assert decide(hosts, DEFAULTS).hosts == ("b", "c", "a", "d")
 
 
 FLEETS = st.lists(
@@ -238,57 +110,6 @@ def test_whatever_the_fleet_no_more_is_changed_than_is_allowed(hosts: Any, max_c
 def claiming(*removals: int, plan: str = "p") -> list[Seen]:
     """Hosts c0, c1, ... that differ, each with so many programs to remove."""
     return [Seen(f"c{n}", plan, ("apps",), many) for n, many in enumerate(removals)]
-
-
-MANY: dict[str, Any] = {"max_change": {"hosts": "unlimited", "removals": "auto"}}
-FIVE: dict[str, Any] = {"max_change": {"hosts": "unlimited", "removals": 5}}
-
-
-@pytest.mark.parametrize(
-    ("removals", "limits", "aside", "allow"),
-    [
-        # Who claims more than the whole may is set aside alone, whatever he claims, and wherever he stands.
-        ((201, *[1] * 39), MANY, {"c0"}, {}),
-        ((*[1] * 39, 10**9), MANY, {"c39"}, {}),
-        ((3, 3, 9, *[1] * 30), {"max_change": {"hosts": "unlimited", "removals": 40}}, {"c2"}, {}),
-        ((4, 2, 2), FIVE, {"c0"}, {}),
-        ((6, *[5] * 12), {"max_change": {"hosts": "unlimited", "removals": 60}}, {"c0"}, {}),  # none but he is enough
-        ((3, 3), FIVE, {"c1"}, {}),  # one of two with as much
-        ((500, *[500] * 4, *[1] * 95), MANY, {"c0", "c1", "c2", "c3", "c4"}, {}),  # a twentieth of the fleet
-        ((190, *[0] * 20), MANY, set(), {}),  # the whole is within: an honest host may have much
-        # What many hosts have is no host's fault: it stops, and nobody is set aside but who stands out.
-        ((30,) * 100, MANY, set(), {"hosts": 100, "removals": 3000}),
-        ((2, 2, 2, 2), FIVE, set(), {"hosts": 4, "removals": 8}),
-        ((3, 3, 3), FIVE, set(), {"hosts": 3, "removals": 9}),
-        ((6, 6), FIVE, set(), {"hosts": 2, "removals": 12}),
-        ((20,) * 12, MANY, set(), {"hosts": 12, "removals": 240}),  # each exactly at its share
-        ((10**9, *[30] * 99), MANY, {"c0"}, {"hosts": 99, "removals": 2970}),
-        ((500, 400, 1, 1), FIVE, {"c0"}, {"hosts": 3, "removals": 402}),  # of few hosts one, and no more
-        ((*[500] * 20, *[1] * 80), MANY, set(), {"hosts": 100, "removals": 10080}),  # a fifth of the fleet
-        ((1, 0, 0), {"max_change": {"hosts": "unlimited", "removals": 0}}, {"c0"}, {}),
-        # No printed limit is what one host claims.
-        ((201,), FIVE, set(), {"hosts": 1}),
-        ((201, 7), FIVE, {"c0"}, {"hosts": 1}),
-        # One host more than may change waits; a freeze is a freeze.
-        ((0,) * 11, {}, {"c10"}, {}),
-        ((0,) * 12, {}, set(), {"hosts": 12}),
-        ((0, 0), {"max_change": {"hosts": 0, "removals": "auto"}}, set(), {"hosts": 2}),
-    ],
-    ids=lambda value: str(value)[:30] if isinstance(value, tuple) else "",
-)
-def test_a_host_that_claims_more_than_its_share_is_set_aside_alone(
-    removals: tuple[int, ...], limits: dict[str, Any], aside: set[str], allow: dict[str, Any]
-) -> None:
-    decision = decide(claiming(*removals), {**DEFAULTS, **limits})
-    assert (bool(decision.stop), decision.allow) == (bool(allow), allow)
-    assert decision.set_aside.keys() == aside
-    assert {*decision.hosts} == {f"c{n}" for n in range(len(removals))} - aside
-
-
-def test_where_none_may_fail_a_host_that_is_set_aside_stops_the_others_and_raises_no_limit() -> None:
-    decision = decide(claiming(201, *[1] * 39), {**DEFAULTS, **MANY, "max_failures": "0%"})
-    assert (decision.reach, [*decision.set_aside], decision.allow) == (2, ["c0"], {})
-    assert "remove 240 programs, and proscribe_max_change allows 200 removals" in decision.stop
 
 
 CLAIMS = st.lists(st.integers(0, 60), min_size=1, max_size=50)
@@ -481,22 +302,6 @@ def test_users_alone_keep_a_host_from_its_gate(gate: str, rules: Any, errors: li
 
 def rule(name: str, state: str, *kinds: str) -> dict[str, Any]:
     return {"rule": name, "state": state, "findings": [{"kind": kind} for kind in kinds]}
-
-
-@pytest.mark.parametrize(
-    ("drifted", "removals"), [(["apps"], 3), (["dns"], 0)], ids=["apps are corrected", "apps are only audited"]
-)
-def test_removals_are_the_programs_that_correcting_would_take_away(drifted: list[str], removals: int) -> None:
-    rules = [
-        rule("apps/wechat", "noncompliant", "package", "package", "process"),
-        rule("apps/signal", "noncompliant", "package"),
-        rule("apps/line", "waived", "package"),
-        rule("apps/gate", "noncompliant", "gate"),
-        rule("dns/wechat", "noncompliant", "hosts_line"),
-    ]
-    answer = {"record": {"plan": "sha256:1", "rules": rules}, "drifted": drifted, "privileged": True}
-    # Which plan it was sent the controller knows; what it says of that puts it in no other place of the order.
-    assert seen("web01", "sha256:2", answer) == Seen("web01", "sha256:2", tuple(drifted), removals)
 
 
 def test_what_a_user_has_for_himself_counts_once_for_each_rule() -> None:

@@ -17,23 +17,6 @@ from proscribe.controller.version import Commit, version, version_of
 from proscribe.wire import installation
 
 NOON = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.timezone.utc)
-DEV = "0.2.0-dev.20261130120000+gabcdef01"
-
-
-@pytest.mark.parametrize(
-    ("declared", "tag", "released", "changed", "expected"),
-    [
-        ("0.2.0", "v0.2.0", True, False, "0.2.0"),
-        ("0.2.0", "v0.2.0", True, True, "0.2.0+gabcdef01.changed"),
-        ("0.2.0", "", False, False, DEV),  # no tag yet, or a clone without tags
-        ("0.2.0", "", False, True, f"{DEV}.changed"),
-        ("0.2.0", "", True, False, DEV.replace("0.2.0", "0.2.1")),  # nobody has said what comes next
-        ("0.2.0-rc.1", "", True, False, DEV),
-        ("0.2.0", "v0.2.0-rc.1", False, False, "0.2.0-rc.1"),
-    ],
-)
-def test_the_version_of_a_commit(declared: str, tag: str, released: bool, changed: bool, expected: str) -> None:
-    assert version_of(declared, Commit("abcdef01", NOON, tag, released, changed)) == expected
 
 
 def test_versions_rise_with_time_as_ansible_galaxy_orders_them() -> None:
@@ -72,35 +55,6 @@ def checkout(tmp_path: Path) -> Path:
     git(tmp_path, "add", "--all")
     git(tmp_path, "commit", "--quiet", "--message", "one")
     return tmp_path
-
-
-def test_a_checkout_from_commit_to_release(checkout: Path) -> None:
-    between = version(checkout)
-    assert between.startswith("0.2.0-dev.20261130120000+g")
-    (checkout / "inventory/hosts.yml").write_text("all: {}\n")  # a fleet of its own
-    (checkout / "library/untracked.py").touch()
-    assert version(checkout) == between
-    (checkout / "library/one.py").write_text("2")
-    assert version(checkout) == f"{between}.changed"
-    git(checkout, "checkout", "--quiet", "library")
-    git(checkout, "tag", "collection-v9.9.9")
-    assert version(checkout) == between, "a tag of something else"
-    git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
-    assert version(checkout) == "0.2.0"
-    git(checkout, "tag", "v0.2.0-rc.1")
-    assert version(checkout) == "0.2.0", "of several tags the one that pyproject.toml names"
-    git(checkout, "commit", "--quiet", "--allow-empty", "--message", "two")
-    assert version(checkout).startswith("0.2.1-dev.20261130120000+g")
-
-
-def test_a_shallow_clone_says_the_same(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A pipeline's: one commit, with its tags where there are some."""
-    clones = tmp_path_factory.mktemp("clones")
-    for name, tag in (("between", False), ("tagged", True)):
-        if tag:
-            git(checkout, "tag", "--annotate", "v0.2.0", "--message", "0.2.0")
-        git(clones, "clone", "--quiet", "--depth=1", f"file://{checkout}", name)
-        assert version(clones / name) == version(checkout)
 
 
 def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout: Path) -> None:

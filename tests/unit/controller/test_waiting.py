@@ -67,15 +67,6 @@ def test_it_is_said_on_stderr_once_where_nobody_else_wants_to_hear_it(
         os.close(descriptor)
 
 
-def test_it_is_the_holder_of_this_file_and_of_no_other(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    descriptor = os.open(tmp_path / "other", os.O_RDONLY)
-    with holding(tmp_path) as other:
-        assert holder(descriptor) == "a process that cannot be seen from here"
-        other.kill()
-    os.close(descriptor)
-
-
 @pytest.mark.parametrize("held", [False, True])
 def test_the_launcher_waits_with_the_same_words(tmp_path: Path, held: bool) -> None:
     command = f'{{ {quote(sys.executable)} -I {quote(str(SCRIPT))} 9; echo "ended with $?"; }} 9<{quote(str(tmp_path))}'

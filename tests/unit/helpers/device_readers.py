@@ -11,7 +11,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 from xml.etree import ElementTree
 
 from readers import Blocks, uppers
@@ -209,40 +208,6 @@ def jamf(files: Files) -> set[str]:
         assert general["process_name"].endswith(".app") and general["process_name"] not in found
         found.add(general["process_name"])
     return found
-
-
-def entra(files: Files) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
-    """Whether an account of a tenant is let in: by the headers, and by the policy. The first tenant is the own one."""
-    work, private = json.loads(files["headers.json"])
-    headers = {one["name"]: one["value"] for one in work["headers"]}
-    assert work["hosts"] == ["login.microsoftonline.com", "login.microsoft.com", "login.windows.net"]
-    assert set(headers) == {"Restrict-Access-To-Tenants", "Restrict-Access-Context"}
-    assert private["hosts"] == ["login.live.com"]
-    assert private["headers"] == [{"name": "sec-Restrict-Tenant-Access-Policy", "value": "restrict-msa"}]
-    listed_ = headers["Restrict-Access-To-Tenants"].split(",")
-    assert listed_[0] == headers["Restrict-Access-Context"]
-    requests = {name: json.loads(content) for name, content in files.items() if name.endswith(".json")}
-    default = requests["default.json"]
-    assert (default["method"], default["path"]) == ("PATCH", "/policies/crossTenantAccessPolicy/default")
-    assert _access(default["body"]) == "blocked"
-    partners = set()
-    for name, request in requests.items():
-        if name.startswith("partner_"):
-            assert (request["method"], request["path"]) == ("POST", "/policies/crossTenantAccessPolicy/partners")
-            assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", request["body"].pop("tenantId").lower())
-            assert _access(request["body"]) == "allowed"
-            partners.add(json.loads(files[name])["body"]["tenantId"])
-    return (lambda tenant: tenant in listed_), (lambda tenant: tenant == listed_[0] or tenant in partners)
-
-
-def _access(body: Any) -> str:
-    assert set(body) == {"tenantRestrictions"} and set(body["tenantRestrictions"]) == {"usersAndGroups", "applications"}
-    users, apps = body["tenantRestrictions"]["usersAndGroups"], body["tenantRestrictions"]["applications"]
-    assert users["targets"] == [{"target": "AllUsers", "targetType": "user"}]
-    assert apps["targets"] == [{"target": "AllApplications", "targetType": "application"}]
-    assert users["accessType"] == apps["accessType"]
-    access: str = users["accessType"]
-    return access
 
 
 # The devices that know names, each with what it does with a host.

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from patience import LONGEST
-
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[2]
 
@@ -31,29 +29,3 @@ def written(history):
             next(session.rows(f"SELECT COUNT(*) FROM proscribe_{of}"))[0]
             for of in ("run", "episode", "episode WHERE closed IS NULL", "host")
         )
-
-
-def several_writers(history, where, reports):
-    """Four processes write at once into what none of them has made yet; every run of each is there, whole."""
-    writers = [start(where, reports, f"w{number}", 5, 40) for number in range(4)]
-    for writer in writers:
-        _, said = writer.communicate(timeout=LONGEST)
-        assert writer.returncode == 0, said
-    # Each: 5 runs of bad, good, bad, good, bad; 3 incidents on each of 40 hosts, of which the last is open.
-    assert written(history) == (20, 480, 160, 160)
-
-
-def a_killed_writer(history, where, reports):
-    """A process is killed in the middle of its second run: it never happened, and the next one goes on."""
-    first = start(where, reports, "w", 1, 1200)
-    assert first.wait(120) == 0, first.communicate()
-    before = written(history)
-    assert before == (1, 1200, 1200, 1200)
-    killed = start(where, reports, "k", 1, 1200, 1100)
-    assert killed.stdout.readline() == "half way\n"
-    killed.kill()
-    killed.communicate()
-    assert written(history) == before
-    last = start(where, reports, "k", 1, 1200)
-    assert last.wait(120) == 0, last.communicate()
-    assert written(history) == (2, 2400, 2400, 2400)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.compile.waivers.hours import DAYS, windows
 from proscribe.host import run
-from proscribe.host.controls.browser.rendering import Verdicts
-from proscribe.host.controls.browser.rendering import name as name_of
 from proscribe.host.controls.firewall.exemptions import exempted_users
 from proscribe.host.plan_groups import resolved
 from proscribe.host.system import Host, User, groups
 from proscribe.model import plan as plans
 from proscribe.model.finding import Finding, concerns, exception_for, judge
-from proscribe.model.plan import Known
-from proscribe.model.plan_hours import at, difference
+from proscribe.model.plan_hours import at
 
 OFFICE = [[day, 540, 1080] for day in range(5)]  # mon-fri 09:00-18:00
 
@@ -47,36 +43,11 @@ def entry(found: Any, id_: str = "a", control: str = "browser") -> dict[str, Any
 WAIVED = {"mode": "waived", "waiver": "w1", "hours": OFFICE, "otherwise": "audit"}
 
 
-@pytest.mark.parametrize(
-    ("moment", "mode"),
-    [
-        ("2026-11-27 08:59", "audit"),
-        ("2026-11-27 09:00", "waived"),
-        ("2026-11-27 17:59", "waived"),
-        ("2026-11-27 18:00", "audit"),
-        ("2026-11-28 12:00", "audit"),  # Saturday
-        ("2026-11-30 12:00", "waived"),
-    ],
-)
-def test_a_service_is_open_in_its_hours_and_has_its_mode_at_others(moment: str, mode: str) -> None:
-    found = plan(a=WAIVED)
-    assert entry(at(found, clock(moment))) == ({"mode": mode, "waiver": "w1"} if mode == "waived" else {"mode": mode})
-    assert at(found, clock(moment))["digest"] == found["digest"]
-
-
 def test_what_was_resolved_was_checked_as_it_was_compiled() -> None:
     found = plan(a=WAIVED)
     plans.check(at(found, clock("2026-11-27 12:00")))
     with pytest.raises(ValueError, match="the digest does not match"):
         plans.check({**at(found, clock("2026-11-27 12:00"))})
-
-
-@pytest.mark.parametrize("without", [{}, {"exceptions": [{"waiver": "w1", "users": ["alice"]}]}])
-def test_a_plan_without_hours_is_the_same_object(without: dict[str, Any]) -> None:
-    found = Known(plan(a=without), {})
-    assert at(found, clock("2026-11-27 12:00")) is found
-    assert run.resolved_here(Host("/nonexistent"), found) == (found, [])
-    assert found.follows == {"has hours or groups": False}  # which the host remembers
 
 
 CLOSED, OPEN = "2026-11-27 20:00", "2026-11-27 12:00"
@@ -103,66 +74,7 @@ def test_exceptions_have_hours_too(moment: str, exceptions: list[dict[str, Any]]
     assert both == ({"mode": "waived", "waiver": "w1"} if moment == OPEN else {"mode": "enforce", **expected})
 
 
-@pytest.mark.parametrize(("moment", "blocked"), [(OPEN, False), (CLOSED, True)])
-def test_what_lies_below_another_services_name_opens_with_its_own_service(moment: str, blocked: bool) -> None:
-    """example.com is b's, chat.example.com is a's: b alone would block it while a is open."""
-    found = plan(
-        a={**WAIVED, "otherwise": "enforce", "domains": ["chat.example.com"], "opens": {"b": ["chat.example.com"]}},
-        b={"domains": ["example.com"], "allow": ["www.example.com"]},
-    )
-    now = at(found, clock(moment))
-    assert entry(now, "b")["allow"] == [*([] if blocked else ["chat.example.com"]), "www.example.com"]
-    services = now["controls"]["browser"]["services"]
-    assert Verdicts(services).blocked(name_of("chat.example.com")) is blocked
-    assert Verdicts(services).blocked(name_of("example.com"))
-    assert "opens" not in services["a"] and entry(found, "b")["allow"] == ["www.example.com"]  # nothing was changed
-
-
-def test_what_opens_and_what_closes_from_one_moment_to_another() -> None:
-    whole, part = WAIVED, {"exceptions": [{"waiver": "w2", "users": ["a"], "hours": OFFICE}]}
-    night = {"mode": "waived", "waiver": "w3", "hours": [[4, 1080, 1440]], "otherwise": "enforce"}
-    policy = plan(a=whole, b=part, c={}, d=night)
-    by_day, in_the_evening = at(policy, clock(OPEN)), at(policy, clock(CLOSED))
-    assert difference(by_day, in_the_evening) == (["browser/d"], ["browser/a", "browser/b"])
-    assert difference(in_the_evening, by_day) == (["browser/a", "browser/b"], ["browser/d"])
-    assert difference(by_day, by_day) == ([], [])
-
-
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Hong_Kong", "Pacific/Apia")
-
-
-@pytest.fixture
-def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    def put(zone: str) -> None:
-        monkeypatch.setenv("TZ", zone)
-        time.tzset()
-
-    yield put
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.parametrize(
-    ("begin", "length", "hours", "minutes"),
-    [
-        # 2027-03-28: 02:00 becomes 03:00, so that an hour of the night is not there
-        (1806188400, 23, "sun 01:00-04:00", 120),
-        (1806188400, 23, "sun 02:00-03:00", 0),
-        (1806188400, 23, "daily 00:00-24:00", 23 * 60),
-        # 2027-10-31: 03:00 becomes 02:00, so that an hour is there twice
-        (1824933600, 25, "sun 01:00-04:00", 240),
-        (1824933600, 25, "sun 02:00-03:00", 120),
-        (1824933600, 25, "daily 00:00-24:00", 25 * 60),
-    ],
-)
-def test_so_many_minutes_are_open_when_the_clock_is_put_forward_or_back(
-    in_zone: Any, begin: int, length: int, hours: str, minutes: int
-) -> None:
-    in_zone("Europe/Berlin")
-    assert time.localtime(begin)[3:5] == (0, 0)
-    found = plan(a={**WAIVED, "hours": [list(window) for window in windows([hours])]})
-    moments = [time.localtime(begin + 60 * minute) for minute in range(length * 60)]
-    assert sum(entry(at(found, moment))["mode"] == "waived" for moment in moments) == minutes
 
 
 @given(
@@ -222,30 +134,6 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("group", "expected"),
-    [
-        ("press", ["alice", "bob"]),  # bob's own group, and nobody who has no account
-        ("alice", ["alice"]),
-        ("empty", []),
-        ("nosuch", "this host has no such group"),
-        ("broken", "this host has no such group"),
-        ("pre", "this host has no such group"),
-        ("word", "this host has no such group"),
-        ("just", []),  # as many as there may be, of whom none has an account
-        ("nested", "its member 'press' is a group, and groups within groups are not followed"),
-        ("huge", "it has more than 1000 members"),
-    ],
-)
-def test_a_group_is_whom_it_lists_and_whose_own_it_is(host: Host, group: str, expected: list[str] | str) -> None:
-    if isinstance(expected, list):
-        assert groups.members(host, group) == expected
-    else:
-        with pytest.raises(LookupError) as raised:
-            groups.members(host, group)
-        assert raised.value.args == (expected,)
-
-
 def test_the_name_service_of_this_machine_is_asked_where_it_is_the_host() -> None:
     assert "root" in groups.members(Host(), "root")
     with pytest.raises(LookupError, match="no such group"):
@@ -270,16 +158,6 @@ def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[d
     return list(run.change(host, policy, "apps")["refused"])
 
 
-def test_members_are_waived_and_nobody_else(host: Host) -> None:
-    exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
-    found, missed = resolved(host, plan("apps", a={"exceptions": [exception]}))
-    (now,) = entry(found, control="apps")["exceptions"]
-    assert "waivers" not in found  # where there is nobody to notify
-    assert (now, missed) == ({"waiver": "w1", "users": ["alice", "bob", "carol"]}, [])
-    who = {user: exception_for(entry(found, control="apps"), of(user)) for user in ("alice", "bob", "carol", "dave")}
-    assert who == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
-
-
 def test_what_people_read_goes_to_the_members_too(host: Host) -> None:
     reported = {"users": ["carol"], "posix_groups": ["press"]}
     compiled = plan("apps", a={"exceptions": [{"waiver": "w1", **reported}]})
@@ -294,12 +172,6 @@ def test_the_packets_of_members_pass_and_at_their_hours_only(host: Host) -> None
     for moment, users in ((OPEN, ["alice", "bob"]), (CLOSED, [])):
         now, _ = resolved(host, at(found, clock(moment)))
         assert exempted_users(entry(now, control="firewall")) == users
-
-
-def test_whoever_does_not_resolve_groups_lets_nobody_in_for_them() -> None:
-    """As a controller that says what becomes of a thing, or an older host."""
-    exception = {"waiver": "w1", "users": [], "posix_groups": ["press"]}
-    assert exception_for({"mode": "enforce", "exceptions": [exception]}, of("alice")) == ""
 
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
@@ -317,30 +189,6 @@ def test_a_group_of_nobody_waives_nobody_and_is_named(host: Host, group: str, mo
 
 
 # -- restricted for the members of groups only
-
-
-@pytest.mark.parametrize(
-    ("groups", "members"),
-    [
-        (["press"], ["alice", "bob"]),
-        (["empty", "press"], ["alice", "bob"]),
-        (["empty"], []),  # nobody is in it: that is known
-        (["staff"], ["alice", "ally"]),  # root serves everybody; ally and alice are one account
-    ],
-)
-def test_it_is_restricted_for_the_members_on_this_host(host: Host, groups: list[str], members: list[str]) -> None:
-    (Path(host.root) / "etc/passwd").write_text(f"{PASSWD}ally:x:1000:1000::/home/ally:/bin/sh\n")
-    (Path(host.root) / "etc/group").write_text(f"{GROUP}staff:x:2005:root,ally\n")
-    policy = plan("apps", a={"only": {"posix_groups": groups}}, b={})
-    found, missed = resolved(host, policy)
-    assert (entry(found, control="apps")["only"], missed) == ({"users": members}, [])
-    who = {
-        user for user in ("root", "alice", "ally", "bob", "carol") if concerns(entry(found, control="apps"), of(user))
-    }
-    assert who == set(members)
-    assert not concerns(entry(found, control="apps"), Finding("package", "wechat", scope="system"))
-    assert "only" not in entry(found, "b", "apps")
-    assert plans.has_hours_or_groups(policy) and not plans.has_hours_or_groups(plan("apps", b={}))
 
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])

@@ -47,39 +47,6 @@ def test_every_sh_can_read_what_hosts_get(shell: list[str], text: str):
     assert not derived.NAME.search(text) and text.startswith("#!/bin/sh\n# Written by Proscribe")
 
 
-@shells
-def test_pacman_is_stopped_and_says_what_and_whom_to_ask(shell: list[str], tmp_path: Path):
-    (tmp_path / "logger").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/log\n')
-    (tmp_path / "logger").chmod(0o755)
-    script = hook("o'neil {x} @HOOK@ $HOME", ["it's {over} @WHOM@", "$(reboot) \\n"])
-    done = subprocess.run(
-        [*shell, "-c", script],
-        input="wechat\nqq\n",
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        text=True,
-        capture_output=True,
-    )
-    assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.splitlines() == [
-        "proscribe: the policy of this organisation does not allow wechat on this host",
-        "proscribe: the policy of this organisation does not allow qq on this host",
-        "proscribe: nothing was installed; ask o'neil {x} @HOOK@ $HOME",
-        "proscribe: it's {over} @WHOM@",
-        "proscribe: $(reboot) \\n",
-    ]
-    assert [line.rpartition(" ")[2] for line in (tmp_path / "log").read_text().splitlines()] == ["wechat", "qq"]
-
-
-@shells
-def test_the_firewalls_program_prints_its_usage(shell: list[str], tmp_path: Path):
-    path = tmp_path / "firewall"
-    path.write_text(boot.program_text())
-    done = subprocess.run([*shell, str(path)], text=True, capture_output=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    commands = [line.split()[1] for line in done.stderr.splitlines() if line]
-    assert commands == ["watch", "try", "take-back", "later"]
-
-
 def event(kind: int, rest: bytes) -> bytes:
     """A message as netlink has it, filled up to four bytes."""
     length = 16 + len(rest)

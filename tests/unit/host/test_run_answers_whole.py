@@ -115,13 +115,6 @@ def test_all_that_an_observation_says(made: Scripted, monkeypatch: pytest.Monkey
     assert (drifted, made.called) == (["apps"], ["apps", "firewall", "dns"])
 
 
-def test_a_host_in_line_says_no_more_than_that(made: Scripted) -> None:
-    compiled = plan("apps", "dns")
-    said, drifted = run.observe(made.host, compiled, ["dns"])
-    assert said == record(compiled, [Verdict("dns/wechat", COMPLIANT)], ["dns"])
-    assert (drifted, made.called) == ([], ["dns"])
-
-
 @pytest.mark.parametrize(("only", "probed"), [([], True), (["browser"], True), (["dns"], False)])
 def test_browsers_are_started_on_request_alone(
     made: Scripted, monkeypatch: pytest.MonkeyPatch, only: list[str], probed: bool
@@ -133,62 +126,12 @@ def test_browsers_are_started_on_request_alone(
     assert "browser/probe" not in [rule["rule"] for rule in run.observe(made.host, plan("browser"), only)[0]["rules"]]
 
 
-STATE = {"watch": "watch", "group_policy": "group_policy/state.json"}
-ALL = ["apps", "browser", "firewall", "dns"]
-
-
-@pytest.mark.parametrize("name", STATE)
-@pytest.mark.parametrize(
-    ("only", "due", "there", "expected"),
-    [
-        ([], True, False, True),
-        ([], False, True, True),
-        ([], False, False, False),
-        (ALL, True, False, True),
-        (["apps"], True, True, False),
-        (ALL[:3], True, True, False),
-    ],
-)
-def test_what_is_beside_the_controls_is_observed_with_all_of_them(
-    host: Host, name: str, only: list[str], due: bool, there: bool, expected: bool
-) -> None:
-    has = {"watch": run.has_watch, "group_policy": run.has_group_policy}[name]
-    if there:
-        (Path(host.root) / "var/lib/proscribe" / STATE[name]).mkdir(parents=True)
-    assert has(host, plan("apps", **({name: {}} if due else {})), only) is expected
-
-
 def test_what_cannot_be_seen_beside_them_is_none(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     def unseen(*_: object) -> None:
         raise Unseen("closed")
 
     monkeypatch.setattr(Host, "stat", unseen)
     assert not run.has_watch(host, plan("apps"), []) and run.has_watch(host, plan("apps", watch={}), [])
-
-
-@pytest.mark.parametrize("privileged", [True, False])
-def test_a_watch_is_observed_with_its_heartbeat_and_summed_up(
-    made: Scripted, monkeypatch: pytest.MonkeyPatch, privileged: bool
-) -> None:
-    called: list[Any] = []
-    monkeypatch.setattr(Host, "privileged", privileged)
-    monkeypatch.setattr(heartbeat, "Heartbeat", lambda host: "beats")
-    monkeypatch.setattr(installed, "observe", lambda *words: called.append(words) or [Verdict("watch/a", COMPLIANT)])
-    monkeypatch.setattr(summary, "summary", lambda host, plan: {"of": plan["digest"]})
-    compiled = plan("apps", watch={})
-    said, _ = run.observe(made.host, compiled, watch={"a": 1})  # type: ignore[typeddict-item]
-    assert called == [(made.host, compiled, {"a": 1}, "beats" if privileged else None, [])]
-    assert said.get("watch") == ({"of": compiled["digest"]} if privileged else None)
-    assert said["controls"]["watch"] == {"evaluated": 1, "not_applicable": 0}
-    made.seen = {"apps": Unseen("closed")}
-
-    def unseen(*_: object) -> None:
-        raise Unseen("closed, too")
-
-    monkeypatch.setattr(installed, "observe", unseen)
-    said, _ = run.observe(made.host, compiled)
-    reasons = {rule["rule"]: rule["reason"] for rule in said["rules"]}
-    assert reasons == {"apps/wechat": "closed", **{f"watch/{rule}": "closed, too" for rule in installed.RULES}}
 
 
 @pytest.mark.parametrize("objects", [["A", "B c"], None])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 from binascii import crc32
 from collections.abc import Sequence
 from importlib._bootstrap_external import MAGIC_NUMBER
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import run, watch_commands
-from proscribe.host.system import ControlError
+from proscribe.host import watch_commands
 from proscribe.host.watch import launches, observation
 from proscribe.host.watch.state import files, journal, pause
 from watch_host import ROOT, Made
@@ -92,18 +90,6 @@ def test_what_notices_starts_runs_on_this_host(call: Called, monkeypatch: pytest
     assert call("launches") == 0 and ran == [call.host]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [(("freeze", "8d", "x"), "at most 7d"), (("freeze", "soon", "x"), "soon"), (("freeze", "1h", ""), "a reason")],
-)
-def test_what_is_refused_is_said_in_a_line(
-    call: Called, words: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(*words) == 1
-    err = capsys.readouterr().err
-    assert err.startswith("proscribe-watch: ") and said in err and err.count("\n") == 1
-
-
 def test_a_host_without_the_watch_says_how_it_is_installed(
     made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,15 +116,6 @@ def test_damage_is_written_down_once_and_again_after_something_else(
 
 
 # -- observing
-
-
-def test_an_observation_is_of_this_host_by_its_settings_and_in_its_name(call: Called) -> None:
-    assert call("observe") == 0
-    ((host, known, operations),) = call.observed
-    assert host is call.host and known == files.settings(call.host)
-    assert (operations.observe, operations.change) == (run.observe, run.change)
-    assert (host.started_by, host.by) == ("proscribe-watch.timer", "this host's own observation (proscribe-watch)")
-    assert call.cached() == {}
 
 
 def test_what_is_not_on_the_disk_is_printed_and_is_its_code(call: Called, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,30 +146,3 @@ def test_what_was_cached_is_found_by_the_next_one_and_what_is_old_goes(call: Cal
     assert call("observe") == 0
     assert set(call.cached()) == {named, f"{named}-aa", f"{named}-cc"}
     assert call.cached()[f"{named}-aa"] == first[f"{named}-aa"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"%08x" % (crc32(marshal.dumps(5)) ^ 1) + marshal.dumps(5), id="another checksum"),
-        pytest.param(b"%08x" % crc32(b"nonsense") + b"nonsense", id="no content"),
-        pytest.param(b"%08x" % crc32(b"") + b"", id="cut off"),
-    ],
-)
-def test_what_is_not_what_was_cached_is_nothing(call: Called, content: bytes) -> None:
-    call.host.write(f"{files.CACHE}/x", content, 0o600)
-    assert watch_commands._cached(call.host, "x") is None
-    call.host.write(f"{files.CACHE}/x", b"%08x" % crc32(marshal.dumps(5)) + marshal.dumps(5), 0o600)
-    assert watch_commands._cached(call.host, "x") == 5
-    Path(f"{call.host.root}{files.CACHE}/x").chmod(0o666)
-    assert watch_commands._cached(call.host, "x") is None, "anybody can have put it there"
-
-
-def test_a_host_that_cannot_cache_only_loses_time(call: Called, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise ControlError("read-only")
-
-    call.caches = {"sha256:aa": [1]}
-    monkeypatch.setattr(Made, "write", refuse)
-    assert call("observe") == 0

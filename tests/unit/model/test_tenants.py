@@ -25,17 +25,15 @@ from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.declaration import NotExportable, Rendered
+from proscribe.controller.enforcement_points.declaration import Rendered
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.group_policy.registry_pol import Entry, parse, said_by
-from proscribe.host.system import ControlError
 
 CATALOG = Path(__file__).resolve().parents[3] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
 ID, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
-GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 WHOLE = {"id": ID, "domains": ["dept.example", "hk.dept.example"]}
 
 TENANTS: dict[str, dict[str, Any]] = {
@@ -48,18 +46,6 @@ TENANTS: dict[str, dict[str, Any]] = {
     "partner": {"microsoft": [WHOLE, {"id": PARTNER, "domains": ["friend.example"]}]},
     "half a partner": {"microsoft": [WHOLE, "friend.example"]},
 }
-# At Google, at Microsoft, and of others. Edge compares the case of letters, and a directory keeps the case of a name.
-ACCOUNTS = {
-    "google": ["a@corp.example"],
-    "dept": ["b@dept.example", "B.Chan@Dept.Example"],
-    "hk": ["b@hk.dept.example"],
-    "friend": ["c@friend.example"],
-    "others": [
-        *("d@gmail.com", "d@outlook.com", "d@deptxexample", "d@dept.example.evil.test", "d@xdept.example"),
-        *("d@x.dept.example", "d@corp.example.evil.test", "d@corpxexample", "d@xcorp.example"),
-    ],
-}
-NOBODY, EVERYBODY = frozenset[str](), frozenset(ACCOUNTS)
 
 # By point and tenants: the tenant whose id the point needs, and the policy lacks.
 NEEDED = {
@@ -149,50 +135,6 @@ BROWSERS = {
 }
 
 
-def signs_in(browser: str, said: dict[str, Any]) -> frozenset[str]:
-    """Whose accounts may sign a browser in. Raises AssertionError for those of which some may and some may not."""
-    if said.get("BrowserSignin") == 0:
-        assert "RestrictSigninToPattern" not in said
-        return NOBODY
-    if "RestrictSigninToPattern" not in said:
-        return EVERYBODY
-    assert not said.get("SyncDisabled"), "the organisation's own accounts may synchronise"
-    in_edge = browser == "microsoft_edge"
-    pattern = re.compile(said["RestrictSigninToPattern"], 0 if in_edge else re.IGNORECASE)
-    found = set()
-    for group, accounts in ACCOUNTS.items():
-        taken = {bool(pattern.fullmatch(account)) for account in accounts}
-        if in_edge:  # its page does not say whether a pattern has to fit the whole name
-            taken |= {bool(pattern.search(account)) for account in accounts}
-        assert len(taken) == 1, group
-        found.update({group} if taken == {True} else ())
-    return frozenset(found)
-
-
-AT_GOOGLE = {"none": NOBODY, "google": {"google"}, "domain": NOBODY, "id": NOBODY, "whole": NOBODY, "both": {"google"}}
-AT_MICROSOFT = {
-    "none": NOBODY,
-    "google": NOBODY,  # its accounts are none of Edge's
-    "domain": {"dept"},
-    "id": EVERYBODY,  # an id says nothing of the names of its accounts, and these are permitted
-    "whole": {"dept", "hk"},
-    "both": {"dept", "hk"},
-    "partner": {"dept", "hk", "friend"},
-    "half a partner": {"dept", "hk", "friend"},
-}
-
-
-@pytest.mark.parametrize(("point", "name"), answered(*BROWSERS))
-def test_a_browser_signs_in_with_the_tenant_of_its_own_provider(point: str, name: str) -> None:
-    said = BROWSERS[point](name)
-    for browser in ("google_chrome", "brave"):
-        assert signs_in(browser, said[browser]) == AT_GOOGLE.get(name, NOBODY)
-    assert signs_in("microsoft_edge", said["microsoft_edge"]) == AT_MICROSOFT[name]
-    if point == "Linux":
-        assert signs_in("chromium", said["chromium"]) == AT_GOOGLE.get(name, NOBODY)
-        assert signs_in("yandex_browser", said["yandex_browser"]) == NOBODY
-
-
 # -- the headers, wherever they are
 
 CONTEXTS = {"domain": None, "id": ID, "whole": ID, "both": ID, "partner": ID, "half a partner": ID}
@@ -246,76 +188,12 @@ def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point: str, name: 
 
 # -- the programs that take ids only
 
-IDS = {"id": [ID], "whole": [ID], "both": [ID], "partner": [ID, PARTNER]}
-
-
-def instances(body: Any) -> list[dict[str, Any]]:
-    """All settings of a request body, with those below others."""
-    below = body.get("choiceSettingValue", {}).get("children", [])
-    return [body, *(one for child in below for one in instances(child))]
-
-
-def lists_of_intune(name: str) -> tuple[list[str], list[str]]:
-    body = json.loads(export("intune", name).files["windows_accounts.json"])
-    found = {one["settingDefinitionId"]: one for row in body["settings"] for one in instances(row["settingInstance"])}
-    onedrive = [one for id_, one in found.items() if id_.endswith("_allowtenantlistbox")]
-    teams = [one for id_, one in found.items() if id_.endswith("_restrictteamssignintoaccountsfromtenantlist")]
-    return (
-        [one["value"] for row in onedrive for one in row["simpleSettingCollectionValue"]],
-        [one for row in teams for one in row["simpleSettingValue"]["value"].split(",")],
-    )
-
-
-def lists_of_registry(name: str) -> tuple[list[str], list[str]]:
-    onedrive = [one for one in registry(name) if one.key.endswith("\\OneDrive\\AllowTenantList")]
-    assert [one.value for one in onedrive] == [said_by(one) for one in onedrive]
-    teams = [one for one in registry(name, "User") if one.value == "RestrictTeamsSignInToAccountsFromTenantList"]
-    return [str(said_by(one)) for one in onedrive], [id_ for one in teams for id_ in str(said_by(one)).split(",")]
-
-
-def lists_of_macs(name: str) -> tuple[list[str], list[str]]:
-    payloads = profile(export("mobileconfig", name).files["browsers.mobileconfig"])
-    listed = payloads.get("com.microsoft.teams2", {}).get("RestrictTeamsSignInToAccountsFromTenantList")
-    onedrive = payloads["com.microsoft.OneDrive"].get("AllowTenantList", {})
-    assert set(onedrive.values()) <= {True}
-    return list(onedrive), listed.split(",") if listed else []
-
-
-LISTS = {"gpo": lists_of_registry, "mobileconfig": lists_of_macs, "intune": lists_of_intune}
-
-
-@pytest.mark.parametrize(("point", "name"), answered(*LISTS))
-def test_onedrive_and_teams_get_the_ids_of_all_tenants_or_no_list(point: str, name: str) -> None:
-    onedrive, teams = LISTS[point](name)
-    assert onedrive == teams == IDS.get(name, [])
-    assert all(map(GUID.fullmatch, onedrive))
-
-
-@pytest.mark.parametrize(("point", "name"), NEEDED)
-def test_a_point_that_takes_ids_only_refuses_a_tenant_without_one(point: str, name: str) -> None:
-    with pytest.raises((NotExportable, ControlError)) as refused:
-        export(point, name)
-    said, tenant = str(refused.value), NEEDED[point, name]
-    for part in (
-        *("proscribe_tenants.microsoft", f"'{tenant}'", f"{{id: <tenant id>, domains: [{tenant}]}}"),
-        *("entra.microsoft.com", f"https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration"),
-    ):
-        assert part in said
-    assert not getattr(refused.value, "nothing", False)
-
 
 @pytest.mark.parametrize("name", ["id", "whole", "both", "partner"])
 def test_entra_has_a_policy_for_each_partner_by_its_id(name: str) -> None:
     files = export("entra_tenant_restrictions", name).files
     bodies = [json.loads(content)["body"] for path, content in files.items() if path.startswith("partner_")]
     assert [body["tenantId"] for body in bodies] == ([PARTNER] if name == "partner" else [])
-
-
-@pytest.mark.parametrize(("point", "name"), NOTHING)
-def test_without_a_tenant_of_microsoft_there_is_nothing_for_entra(point: str, name: str) -> None:
-    with pytest.raises(NotExportable) as refused:
-        export(point, name)
-    assert refused.value.nothing
 
 
 @pytest.mark.parametrize("point", ["gpo", "mobileconfig", "intune", "chrome_enterprise"])

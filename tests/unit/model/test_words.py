@@ -59,37 +59,3 @@ def test_what_else_a_document_can_say_is_described(parts: list[dict[str, Any]]) 
     assert f"{last}, or why it waives nothing: {', '.join(others)}" in described
     assert ", ".join(words.UNEXPECTED) in described and ", ".join(words.QUARANTINED_KINDS) in described
     assert [*words.PLATFORM] in [[*part["properties"]] for part in parts if "properties" in part]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "fits", "not_"),
-    [
-        (words.DIGEST, ["sha256:" + "0a" * 32], ["", "0a" * 32, "sha256:" + "0A" * 32, "sha256:" + "0" * 63]),
-        (words.REQUEST_ID, ["0123456789abcdef"], ["", "0123456789abcde", "0123456789abcdefa", "0123456789ABCDEF"]),
-        (
-            words.URL,
-            [
-                "https://a",
-                "https://a.example:8443/x?y=1#z",
-                "https://[2001:db8::1]/",
-                "https://1.2.3.4?a",
-                "https://a/%41",
-            ],
-            [
-                "",
-                "http://a",
-                "https://",
-                "https://a@b",
-                "https://a b",
-                "https://-a",
-                "https://a.",
-                "https://a/'",
-                "https://a:x",
-            ],
-        ),
-    ],
-    ids=["digest", "id of a request", "address"],
-)
-def test_what_is_well_formed(pattern: Any, fits: list[str], not_: list[str]) -> None:
-    assert [text for text in fits if not pattern.fullmatch(text)] == []
-    assert [text for text in not_ if pattern.fullmatch(text)] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +20,6 @@ from proscribe_ansible.action import HostAction
 
 ESCAPE = "\x1b[2J"
 HOST = {"inventory_hostname": "h1", "ansible_play_hosts_all": ["h1", "h2"]}
-COMPILED = {"proscribe_compiled": {"proscribe_run": {"id": "r1"}}}
 
 
 class Connection:
@@ -93,14 +91,6 @@ def plain_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ActionBase, "run", lambda *_: {"of": "ansible"})
 
 
-def test_the_answer_comes_as_its_reader_lets_it_through() -> None:
-    one = Action({"is": 1, "add_host": {"name": "evil"}})
-    assert one.run(None, HOST) == {"of": "ansible", "is": 1}
-    assert one.called[0]["module_name"] is None and one.called[0]["task_vars"] == HOST
-    assert (one.leash.most, one.leash.seconds) == (action.MOST, action.LONGEST + action.GRACE)
-    assert Action({"is": 1}).run() == {"of": "ansible", "is": 1}, "without a variable"
-
-
 @pytest.mark.parametrize(
     ("raised", "kind", "message"),
     [
@@ -123,53 +113,6 @@ def test_an_answer_that_cannot_be_used_fails_the_task() -> None:
         "failed": True,
         "msg": "its answer cannot be used: no record",
     }
-
-
-@pytest.mark.parametrize(
-    "error", [AnsibleConnectionFailure("x"), AnsibleError("x"), KeyError("x"), Unusable("x"), None]
-)
-def test_a_host_over_its_limit_is_given_up_whatever_ansible_makes_of_it(
-    error: Exception | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended: list[tuple[list[str], dict[str, Any]]] = []
-
-    def answers() -> Any:
-        one.leash.why = "it took longer than 5 minutes"
-        if error:
-            raise error
-        return {"is": 1}
-
-    one = Action(answers)
-    monkeypatch.setattr(action.subprocess, "run", lambda argv, **how: ended.append((argv, how)))
-    assert one.run(None, HOST) == {"of": "ansible", "failed": True, "msg": "it took longer than 5 minutes"}
-    [(argv, how)] = ended
-    assert argv == ["true"] and 1 < how["timeout"] < 60, "it may hang as well"
-    assert how["stdin"] == subprocess.DEVNULL and how["capture_output"], "it neither asks nor prints"
-    assert one._connection.built == [("the-ssh", "ssh", "-O", "exit", "h1.example")]
-
-
-def test_a_connection_is_ended_over_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[Any] = []
-
-    def answers() -> Any:
-        one.leash.why = "it answered with more than 2 MiB"
-        return {}
-
-    one = Action(answers)
-    one._connection._build_command = lambda *_: ["ssh", "-o", 'ControlPath="/c/1"']
-    monkeypatch.setattr(action, "end_connection", lambda *given: ended.append(given))
-    monkeypatch.setattr(action.subprocess, "run", lambda *_, **__: ended.append("by a program"))
-    one.run(None, HOST)
-    assert ended == [("/c/1", action.GRACE)]
-
-
-def test_a_connection_whose_command_is_gone_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answers() -> Any:
-        one.leash.why, one.leash.gone = "it answered with more than 2 MiB", True
-        return {}
-
-    one = Action(answers)
-    assert one.run(None, HOST)["failed"] and one._connection.built == []
 
 
 def test_an_answer_in_time_ends_no_connection() -> None:
@@ -227,15 +170,6 @@ def test_a_module_that_only_reads_takes_no_turn() -> None:
     assert (one.called[0]["module_name"], one.called[0]["module_args"]) == ("a.b.module", {"stream": "x"})
 
 
-def test_a_module_takes_its_turn_in_the_name_of_its_run() -> None:
-    one = Action({"is": 1})
-    assert one.module({**HOST, **COMPILED}) == {"is": 1}
-    run = one.called[0]["module_args"]["run"]
-    assert run["by"].startswith("run r1 of ") and run["by"].endswith(f" on {os.uname().nodename}")
-    assert run["wait"] == action.SILENT and one.called[0]["module_args"]["plan"] == "p"
-    assert one.said == one.warned == []
-
-
 def test_who_has_the_host_is_waited_for_as_long_as_the_task_says_and_named() -> None:
     one = Action({"busy": BUSY}, {"is": 1, "other_runs": [{**BUSY, "by": "x"}, {**BUSY, "waited": 7}]})
     one._task.args = {"plan": "p", "run": {"wait": 44}}
@@ -248,12 +182,6 @@ def test_who_has_the_host_is_waited_for_as_long_as_the_task_says_and_named() -> 
     assert "x changed it at" in " ".join(one.warned[1].split())
 
 
-def test_who_is_still_busy_then_is_not_said_to_have_been_waited_for() -> None:
-    one = Action({"busy": BUSY}, {"busy": BUSY, "is": 1})
-    assert one.module(dict(HOST)) == {"busy": BUSY, "is": 1}, "the run sets the host aside"
-    assert one.warned == []
-
-
 @pytest.mark.parametrize(
     ("found", "passes"),
     [("/usr/bin/python3.11", True), ("/usr/bin/python3; rm -r /", False), ("python3", False), ("", False)],
@@ -263,20 +191,6 @@ def test_the_interpreter_that_ansible_finds_is_kept_if_it_is_a_path(found: str, 
     one._discovered_interpreter_key, one._discovered_interpreter = "discovered_interpreter_python", found
     fact = {"ansible_facts": {"discovered_interpreter_python": found}} if passes else {}
     assert one.module(dict(HOST)) == {"is": 1, **fact}
-
-
-@pytest.mark.parametrize(
-    ("sudo_user", "run", "begin"),
-    [
-        ("", {"id": "r1"}, "run r1 of {me} on "),
-        ("nina", {"id": "r1"}, "run r1 of {me} (sudo: nina) on "),
-        ("{me}", {}, "process {parent} of {me} on "),
-    ],
-)
-def test_who_runs(monkeypatch: pytest.MonkeyPatch, sudo_user: str, run: dict[str, Any], begin: str) -> None:
-    me = action.name_of(os.getuid())
-    monkeypatch.setenv("SUDO_USER", sudo_user.format(me=me))
-    assert action.who_runs(run).startswith(begin.format(me=me, parent=os.getppid()))
 
 
 def test_how_long_an_observation_may_take_is_what_was_compiled() -> None:
@@ -298,17 +212,6 @@ def answered(one: Low, seconds: float = 600) -> Any:
 
 def printed(one: dict[str, Any]) -> str:
     return f"motd\n{MARK}{json.dumps(one)}\n"
-
-
-def test_the_audit_program_is_asked_through_sudo_and_with_no_other_become() -> None:
-    one = Low(printed({"is": 1}))
-    assert answered(one) == {"is": 1}
-    ((command, named),) = one.commands
-    assert named == {"sudoable": False}
-    script = command.replace(f"sudo -n {action.PROGRAM}", "cat")
-    assert script != command
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {"code": "it's"} and done.stdout.endswith("}\n")
 
 
 def test_while_another_audit_runs_the_program_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,25 +290,6 @@ def test_ansible_parses_only_what_the_reader_lets_through(monkeypatch: pytest.Mo
     result, more, named = parsed(monkeypatch, stdout='motd\n{"is": 1, "add_host": {}}\n', stderr="x", extra=2)
     assert json.loads(result.pop("stdout")) == {"is": 1}
     assert (result, more, named) == ({"rc": 0, "stderr": "", "extra": 2}, ("p",), {"q": 1})
-
-
-@pytest.mark.parametrize(
-    ("rc", "stderr", "no_python"),
-    [
-        (127, "sh: python3: not found", True),
-        (126, "python3: denied", True),
-        (1, "python3: x", False),
-        (127, "x", False),
-    ],
-)
-def test_a_host_without_python_is_distinguished_from_one_that_answers_nonsense(
-    monkeypatch: pytest.MonkeyPatch, rc: int, stderr: str, no_python: bool
-) -> None:
-    with pytest.raises(Unusable) as failed:
-        parsed(monkeypatch, rc=rc, stdout=f"{ESCAPE}\n", stderr=stderr)
-    said = str(failed.value)
-    assert said.startswith(action.NO_PYTHON) is no_python
-    assert f"(exit code {rc})" in said and stderr in said and "\x1b" not in said
 
 
 def test_a_host_that_prints_nothing_at_all_has_nothing_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from ansible.template import trust_as_template
 from proscribe.wire.loader import LACKING
 from proscribe.wire.replies.shapes import Unusable
 from proscribe.wire.sweep.exchange import Ended
@@ -146,10 +145,6 @@ class TestAnswers:
         with pytest.raises(raised, match=why):
             outcome(leash)  # type: ignore[arg-type]
 
-    def test_another_outcome_holds_no_answer(self) -> None:
-        assert proscribe_batch._answer_in(partial(dict, {"record": 1})) is None
-        assert proscribe_batch._answer_in(lambda leash: {}) is None
-
     def test_a_connection_that_serves_nobody_is_not_used(self, tmp_path: Path) -> None:
         path = tmp_path / "left"
         path.touch()
@@ -193,20 +188,6 @@ class TestAnswers:
         proscribe_batch._answer(question("", path=""), lambda: done.append(2))
         assert done[-1] == 2
 
-    def test_the_limits_are_the_hosts_and_go_down_from_stream_to_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        now, left = 100.0, []
-        monkeypatch.setattr(proscribe_batch.time, "monotonic", lambda: now)
-
-        def exchanged(_question: Any, _stream: bytes, seconds: float, _silent: Any) -> Ended:
-            nonlocal now
-            left.append(seconds - proscribe_batch.GRACE)
-            now += 7
-            return Ended(0, b"", b"")
-
-        monkeypatch.setattr(proscribe_batch, "_exchanged", exchanged)
-        proscribe_batch._answer(question("a", "b", "c", seconds=20), aside)
-        assert left == [20, 13, 6]
-
 
 def member(name: str, **variables: Any) -> Member:
     return Member(SimpleNamespace(name=name), SimpleNamespace(), variables, None)
@@ -238,40 +219,6 @@ def route(become: str = "", client: tuple[bytes, ...] = (), refuses: str = "") -
 
 
 class TestQuestions:
-    @pytest.mark.parametrize(
-        ("variables", "address"),
-        [
-            ({}, "h1"),
-            ({"ansible_host": "h2"}, "h2"),
-            ({"ansible_host": "h2", "ansible_ssh_host": "h3"}, "h3"),
-            ({"ansible_host": "{{ a }}.example", "a": "b"}, "b.example"),
-        ],
-    )
-    def test_a_host_is_asked_at_its_address(self, variables: dict[str, Any], address: str) -> None:
-        run = {"proscribe_run": {"mode": "audit"}}
-        variables = {name: trust_as_template(value) for name, value in variables.items()}
-        one = member("h1", proscribe_compiled=run, **variables)
-        made = proscribe_batch._question(route(), one, one)
-        assert made is not None and made.address == address and made.client[-1] == address.encode()
-        assert made.observation[:2] == ({"mode": "audit"}, "h1")
-
-    @pytest.mark.parametrize(
-        ("client", "path"),
-        [
-            ((), ""),
-            ((b"ControlPath=/run/x",), "/run/x"),
-            ((b'-oControlPath="/run/x"',), ""),  # it is an option of its own
-            ((b'controlpath "/run/a b"',), "/run/a b"),
-            ((b"ControlPath=/run/%C",), ""),  # which only `ssh` knows
-            ((b"ControlPath=none",), ""),
-            ((b"ControlPath=/run/x", b"ControlPath=/run/y"), "/run/x"),
-        ],
-    )
-    def test_the_connection_that_is_kept_open_is_known_by_its_path(self, client: tuple[bytes, ...], path: str) -> None:
-        one = member("h1")
-        made = proscribe_batch._question(route(client=client), one, one)
-        assert made is not None and made.path == path
-
     @pytest.mark.parametrize(
         ("become", "given", "together"),
         [
@@ -354,19 +301,6 @@ class TestRoutes:
         assert (found.login, found.retries) == (False, False)
         assert b"become python3" in found.client("h1.example") and b"h1.example" in found.client("h1.example")
         assert "exec_command" not in vars(captured.action._connection)  # it is as it was
-
-    @pytest.mark.parametrize(
-        ("variables", "login", "retries"),
-        [
-            ({"password": "x"}, True, False),
-            ({"ansible_password": "x"}, True, False),
-            ({"ansible_ssh_pkcs11_provider": "/lib/x"}, True, False),
-            ({"ansible_ssh_retries": 2}, False, True),
-        ],
-    )
-    def test_what_a_new_connection_needs(self, variables: dict[str, Any], login: bool, retries: bool) -> None:
-        found = proscribe_batch._route(self.captured(**variables))
-        assert found is not None and (found.login, found.retries) == (login, retries)
 
     def test_none_for_an_action_that_cannot_stream_and_for_another_plugin(self) -> None:
         assert proscribe_batch._route(self.captured(streams=False)) is None

@@ -10,10 +10,8 @@ from ansible.executor.process import worker as workers
 from ansible.executor.task_executor import TaskExecutor
 from proscribe_ansible import executor as proscribe_executor
 from proscribe_ansible.connection_groups import KEYWORDS
-from proscribe_ansible.executor import JUDGING, WHOLE, Results, run_inside
+from proscribe_ansible.executor import Results, run_inside
 from proscribe_ansible.handover import Member, handover
-
-ANSWER = {"record": {"host": 1}, "drifted": [], "privileged": True}
 
 
 class Batch:
@@ -58,81 +56,12 @@ def record(number: int) -> dict[str, Any]:
 
 
 class TestResults:
-    def test_the_first_is_made_and_the_others_go_with_it(self, batch: Batch) -> None:
-        results, one, routes = Results(batch), task(), [object(), object()]
-        for number in range(5):
-            results.send(member(f"h{number}", one), question(routes[number % 2]), record(number), f"o{number}")
-        assert batch.log == [("h0", "o0"), ("h1", "o1")]  # one of each route
-        results.flush()
-        assert batch.log[2:] == [
-            ("h0", [("h2", record(2)), ("h4", record(4))]),
-            ("h1", [("h3", record(3))]),
-        ]
-        results.flush()
-        assert len(batch.log) == 4
-        results.send(member("h6", one), question(routes[0]), record(6), "o6")
-        results.flush()
-        assert batch.log[4:] == [("h0", [("h6", record(6))])]
-
     def test_an_answer_that_differs_in_more_has_a_result_of_its_own(self, batch: Batch) -> None:
         results, one, route = Results(batch), task(), object()
         for number, more in enumerate([{}, {}, {"more": 1}, {"more": 1}, {}]):
             results.send(member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
         results.flush()
         assert batch.log == [("h0", "o0"), ("h2", "o2"), ("h3", "o3"), ("h0", [("h1", record(1)), ("h4", record(4))])]
-
-    @pytest.mark.parametrize(
-        ("first", "warns"),
-        [
-            (None, {}),
-            ({"record": {}}, {}),  # without a part of what is sent beside it
-            ({**ANSWER, "failed": True}, {}),
-            ({**ANSWER, "not_installed": True}, {}),
-            ({**ANSWER, "unwatched": ["apps"]}, {}),
-            (ANSWER, {"warnings": ["of this host"]}),
-        ],
-    )
-    def test_what_is_of_one_host_is_no_model(self, batch: Batch, first: Any, warns: dict[str, Any]) -> None:
-        results, one, route = Results(batch), task(), object()
-        results.send(member("h0", one, **warns), question(route), first, "o0")
-        results.send(member("h1", one), question(route), record(1), "o1")
-        results.send(member("h2", one), question(route), record(2), "o2")
-        results.send(member("h3", one), question(route), None, "o3")
-        results.flush()
-        assert batch.log == [("h0", "o0"), ("h1", "o1"), ("h3", "o3"), ("h1", [("h2", record(2))])]
-
-    @pytest.mark.parametrize(
-        ("keywords", "plain"),
-        [
-            ({}, True),
-            ({"register": "seen"}, True),
-            ({"register": {"seen": WHOLE}}, True),
-            ({"register": {"seen": WHOLE, "host": "_task.result.record"}}, False),
-            ({"name": "Observe {{ inventory_hostname }}"}, False),
-            *(({keyword: ["x"]}, False) for keyword in JUDGING),
-            *(({keyword: []}, True) for keyword in JUDGING),
-        ],
-    )
-    def test_a_task_that_says_more_of_its_result_has_each_made(
-        self, batch: Batch, keywords: dict[str, Any], plain: bool
-    ) -> None:
-        results, one, route = Results(batch), task(**keywords), object()
-        for number in range(3):
-            results.send(member(f"h{number}", one), question(route), record(number), "o")
-        results.flush()
-        assert [name for name, _ in batch.log] == (["h0", "h0"] if plain else ["h0", "h1", "h2"])
-
-    def test_each_task_is_asked_for_itself(self, batch: Batch) -> None:
-        results, plain, judging, routes = Results(batch), task(), task(no_log=True), [object(), object()]
-        for number in range(4):
-            one, route = [(plain, routes[0]), (judging, routes[1])][number % 2]
-            results.send(member(f"h{number}", one), question(route), record(number), "o")
-        results.flush()
-        assert [name for name, _ in batch.log] == ["h0", "h1", "h3", "h0"]
-
-    @pytest.mark.parametrize("warnings", [[], ["x"]])
-    def test_warnings_are_where_this_ansible_has_them(self, warnings: list[str]) -> None:
-        assert proscribe_executor._warns(SimpleNamespace(utr=SimpleNamespace(warnings=warnings))) is bool(warnings)
 
 
 class Queue:

@@ -80,19 +80,6 @@ def host(
     return Made(tmp_path, module, monkeypatch, capsys)
 
 
-@pytest.mark.parametrize("state", ["present", "absent"])
-def test_check_mode_changes_nothing_and_says_what_the_run_would_do(host: Made, state: str) -> None:
-    if state == "absent":
-        host.call()
-    before = host.files()
-    checked = host.call(state=state, _ansible_check_mode=True)
-    assert host.files() == before
-    done = host.call(state=state)
-    assert host.files() != before
-    assert checked["changed"] is done["changed"] is True and checked["diff"] == done["diff"]
-    assert ("owl.example" in (host.root / "etc/hosts").read_text()) == (state == "present")
-
-
 def test_the_log_has_who_sent_which_plan_and_what_was_done(host: Made) -> None:
     invoked = f"Invoked with plan={DIGEST} state=present by={BY}"
     host.call(run={"by": BY}, _ansible_check_mode=True)
@@ -106,33 +93,6 @@ def test_the_log_has_who_sent_which_plan_and_what_was_done(host: Made) -> None:
 def test_what_is_done_is_one_line_of_the_log_whatever_users_call_their_files(host: Made) -> None:
     host.call(lambda _: {"changed": True, "actions": ["moved /home/a\nroot: did nothing", "moved \x1b[2J"]})
     assert host.log[1:] == ["Did moved /home/a root: did nothing; moved [2J"]
-
-
-@pytest.mark.parametrize(
-    ("run", "by", "wait"),
-    [
-        ({"by": BY, "wait": 7.5}, BY, 7.5),
-        ({"by": BY}, BY, None),
-        ({"wait": "7.5"}, "", 7.5),
-        ({}, "", None),
-        (None, "", None),
-    ],
-)
-def test_a_call_changes_the_host_in_the_name_of_its_run_and_waits_as_long_as_that_says(
-    host: Made, run: dict[str, Any] | None, by: str, wait: float | None
-) -> None:
-    usual = host.module.Host().patience
-    answer = host.call(lambda call: {"changed": False, "said": [call.host.by, call.host.patience]}, run=run)
-    assert answer["said"] == [by, usual if wait is None else wait]
-    assert "run" not in answer["invocation"]["module_args"]
-
-
-@pytest.mark.parametrize(("plan", "left"), [(PLAN, DIGEST), (None, None), ({}, None)])
-def test_no_answer_carries_the_plan_back(host: Made, plan: dict[str, Any] | None, left: str | None) -> None:
-    answer = host.call(lambda _: {"changed": False}, plan=plan)
-    assert answer["invocation"]["module_args"]["plan"] == left and host.log == [
-        f"Invoked with plan={left}" if left else "Invoked with"
-    ]
 
 
 OTHER = {"by": "run 8 of bob on ctl", "since": "2026-11-25T00:30:00Z"}
@@ -170,38 +130,3 @@ def test_what_goes_wrong_is_the_answer_with_what_was_done_before(
         **others,
     }
     assert host.log[1:] == (["Did removed wechat; closed ports"] if done else [])
-
-
-def test_a_mistake_of_ours_is_no_answer(host: Made) -> None:
-    def work(_: Any) -> dict[str, Any]:
-        raise KeyError("ours")
-
-    with pytest.raises(KeyError):
-        host.call(work)
-
-
-@pytest.mark.parametrize("shared", [[], SHARED])
-def test_with_whom_a_run_shared_the_host_is_in_its_answer(host: Made, shared: list[dict[str, Any]]) -> None:
-    def work(call: Any) -> dict[str, Any]:
-        call.host.other_runs = shared
-        return {"changed": False}
-
-    answer = host.call(work)
-    assert answer.get("other_runs", []) == shared and ("other_runs" in answer) == bool(shared)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ({"plan": None}, "missing required arguments: plan"),
-        ({"plan": "all"}, "dictionary"),
-        ({"state": "gone"}, "present, absent"),
-        ({"run": {"by": BY, "wait": "long"}}, "wait"),
-        ({"run": {"for": BY}}, "for"),
-        ({"run": "mine"}, "dictionary"),
-    ],
-)
-def test_what_is_no_call_is_refused_and_changes_nothing(host: Made, arguments: dict[str, Any], why: str) -> None:
-    before = host.files()
-    answer = host.call(**arguments)
-    assert answer["failed"] and why in answer["msg"] and host.files() == before

@@ -98,10 +98,6 @@ class TestRegistering:
         Strategy(manager).run(iterator, Path("/x"))
         assert manager._callback_plugins == []
 
-    def test_none_outside_of_a_run(self, loaded: Any) -> None:
-        register("compile_plans", Path("/x"))
-        assert loaded.names == []
-
 
 class TestManager:
     def test_of_an_event_that_is_sent_now(self) -> None:
@@ -110,11 +106,6 @@ class TestManager:
         assert manager.sends(callback) is manager
         assert manager.sends(Callback()) is None  # it is sent to others
         assert manager_of(callback) is None  # nobody sends
-
-    def test_none_without_its_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(registration, "complete", lambda uses, having: False)
-        callback = Callback()
-        assert Manager(callback).sends(callback) is None
 
 
 class TestLast:
@@ -170,10 +161,6 @@ class TestShorterFailures:
         shortened = screen.v2_runner_on_failed
         shorten_failures(manager, lambda result: True, "plan")
         assert screen.v2_runner_on_failed is shortened
-
-    @pytest.mark.parametrize("manager", [None, SimpleNamespace(_callback_plugins=None), Manager()])
-    def test_not_without_a_screen(self, manager: Any) -> None:
-        shorten_failures(manager, lambda result: True, "plan")
 
 
 def test_failures_are_those_of_all_hosts() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from proscribe.controller.compile.restrictions import PREFIX, REGISTERED
-from proscribe_ansible.action import HostAction
 
 PROJECT = Path(__file__).resolve().parents[3]
 # These run on the controller, whatever host they are for.
@@ -61,17 +58,3 @@ def test_no_variable_that_our_playbooks_register_is_taken_for_one_of_the_policy(
         if task.get("register", "").startswith(PREFIX)
     }
     assert {"proscribe_compiled", "proscribe_notice_sent"} < found <= REGISTERED
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_every_module_of_ours_has_an_action_that_reads_what_a_host_answers(name):
-    spec = importlib.util.spec_from_file_location(f"action_{name}", PROJECT / "action_plugins" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    action = module.ActionModule
-    on_the_controller = action._requires_connection is False
-    assert on_the_controller != issubclass(action, HostAction)
-    if not on_the_controller:
-        assert callable(action.reader)
-        assert not action._supports_async, "what a job of Ansible's finds later no reader has read"
-        assert not action.TRANSFERS_FILES, "no directory is made for what is piped"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import time
 from types import SimpleNamespace
 
 import pytest
 from fleets import WECHAT, answer, clean_answer, run, wechat
-from proscribe.controller.report.collection.progress import CLEAR
 from proscribe.controller.report.evaluation import verdict
-from proscribe.controller.report.text.command import Call
 from proscribe.controller.rollout import deciding
 from proscribe_ansible import reported_run
 from proscribe_ansible.exit_code import FILE, ExitCode
@@ -43,21 +39,6 @@ def result(action, host, *, dry=False, task_vars=None, **said):
     return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=said)
 
 
-def test_a_run_ends_with_its_report(terminal, tmp_path):
-    codes = ExitCode(terminal)
-    facts = run(directory=str(tmp_path / "20261125T003000Z-audit-1a2b.partial"), gate={"web01": "complete"})
-    goes_on = ReportedRun(facts, terminal, codes)
-    goes_on.succeeded(result("compliance_state", "web01", record=clean_answer(), drifted=[]))
-    goes_on.unreachable(result("compliance_state", "web02", msg="no route"))
-    goes_on.end(failed=False)
-    records = (tmp_path / "20261125T003000Z-audit-1a2b" / "hosts.jsonl").read_text().splitlines()
-    states = {one["host"]: (one["state"], one["reason"]) for one in map(json.loads, records)}
-    assert states == {"web01": ("compliant", None), "web02": ("unknown", "unreachable: no route")}
-    assert codes.code() == int(verdict.INCOMPLETE_EXIT)
-    *_, summary, why = terminal.said
-    assert "web02" in summary and "hosts are unknown" in why
-
-
 def test_a_report_that_cannot_be_written_proves_nothing(terminal, tmp_path):
     codes = ExitCode(terminal)
     (tmp_path / "a.partial").mkdir()
@@ -87,7 +68,6 @@ def test_the_worst_code_ends_the_playbook(terminal, tmp_path, monkeypatch):
 
 # -- what happens, in the records --------------------------------------------------------------------------------------
 
-DONE = {"changed": True, "actions": ["removed wechat"], "refused": []}
 BAD = answer(wechat(WECHAT), evaluated=["dns/x"])
 LIMITS = {"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {}}
 
@@ -137,26 +117,6 @@ def test_a_host_is_what_it_answers_and_unknown_where_it_does_not(terminal, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("event", "actions", "errors"),
-    [
-        (good("restricted_apps", "web01", **DONE), ["removed wechat"], []),
-        (bad("restricted_apps", "web01", msg="disk full", **DONE), ["removed wechat"], ["disk full"]),
-        (bad("restricted_apps", "web01", msg="disk full"), [], ["disk full"]),
-        (good("debug", "web01", **DONE), [], []),
-        (bad("debug", "web01", msg="theirs", **DONE), [], ["theirs"]),
-    ],
-)
-def test_what_was_done_to_a_host_and_what_went_wrong_is_in_its_record(terminal, tmp_path, event, actions, errors):
-    _, hosts = enforced(terminal, tmp_path, seen(BAD), event, seen(clean_answer()))
-    record = hosts["web01"]
-    assert ([one["action"] for one in record["actions"]], [one["message"] for one in record["errors"]]) == (
-        actions,
-        errors,
-    )
-    assert {one["control"] for one in record["actions"]} <= {"apps"}
-
-
-@pytest.mark.parametrize(
     ("failures", "errors"),
     [
         ([bad("dns_filter", "web01", msg="disk full")], [("dns", "disk full")]),
@@ -168,15 +128,6 @@ def test_a_failed_control_is_one_error(terminal, tmp_path, failures, errors):
     _, hosts = enforced(terminal, tmp_path, seen(BAD), *failures, seen(BAD), last)
     assert hosts["web01"]["state"] == "error"
     assert [(error["control"], error["message"]) for error in hosts["web01"]["errors"]] == errors
-
-
-@pytest.mark.parametrize("how", [good, bad])
-@pytest.mark.parametrize("dry", [False, True])
-def test_what_an_audit_would_change_is_no_change(terminal, tmp_path, how, dry):
-    event = how("restricted_apps", "web01", dry=dry, **DONE)
-    _, hosts = enforced(terminal, tmp_path, seen(BAD), event, mode="audit")
-    found = [one["message"] for one in hosts["web01"]["errors"] if "only audits" in one["message"]]
-    assert found == ([] if dry else ["changed in a run that only audits: removed wechat"])
 
 
 @pytest.mark.parametrize(
@@ -212,35 +163,6 @@ def test_warnings_of_the_end_are_printed_and_no_earlier_ones_again(terminal, tmp
     assert [" ".join(text.split()) for text in terminal.warned] == [late]
 
 
-def test_what_hosts_answer_is_what_the_correction_is_decided_by(terminal, tmp_path):
-    enforced(terminal, tmp_path, seen(BAD))
-    found = deciding.decision(terminal.warn)
-    assert found and list(found.hosts) == ["web01"] and found.changes["removals"] == 1
-    enforced(terminal, tmp_path / "audit", seen(BAD), mode="audit")
-    assert deciding.decision(terminal.warn) is None
-
-
-def test_a_result_of_an_older_ansible_is_not_copied():
-    whole = {"record": {}}
-    assert reported_run._whole(SimpleNamespace(_return_data=whole, result={})) is whole
-    assert reported_run._whole(SimpleNamespace(result=whole)) is whole
-
-
-def test_progress_is_printed_as_hosts_come(terminal, tmp_path, monkeypatch):
-    seconds = itertools.count(0, 100)
-    monkeypatch.setattr(reported_run, "time", SimpleNamespace(monotonic=lambda: next(seconds), time=time.time))
-    monkeypatch.setattr(terminal, "rewrites", lambda: True)
-    events = [
-        seen(BAD, "web01"),
-        lambda one: one.unreachable(result("ping", "web02", msg="no route")),
-        good("restricted_apps", "web03", **DONE),
-    ]
-    enforced(terminal, tmp_path, *events, hosts=("web01", "web02", "web03"))
-    shown = [text.partition("enforce")[2].strip() for text in terminal.said if text.endswith("\r")]
-    assert shown == [f"{number} of 3 hosts  1 noncompliant" for number in (1, 2, 3)]
-    assert terminal.said[3] == CLEAR, "the report is not printed behind it"
-
-
 # -- a lift ------------------------------------------------------------------------------------------------------------
 
 WECHAT_IS = {"manager": "dpkg", "id": "wechat", "version": "4.1", "scope": "system", "name": "wechat", "how": "apt-get"}
@@ -259,41 +181,6 @@ def lift(terminal, tmp_path, *events, failed=False, **changes):
 
 LIFTED = good("dns_filter", "web01", actions=["removed the filter"])
 GONE = good("restricted_apps", "web01", actions=[], removed=[WECHAT_IS])
-OWN = Call(("ansible-playbook",), playbook="/srv/own.yml").as_dict()
-
-
-@pytest.mark.parametrize(
-    ("changes", "lines"),
-    [
-        (
-            {},
-            ["the ban is not in force there", "this enforces it again:", "  ./proscribe enforce -i inventory/prod"],
-        ),
-        (
-            {"limit": "web*"},
-            [
-                "the ban is not in force there",
-                "this enforces it again:",
-                "  ./proscribe enforce --limit 'web*' -i inventory/prod",
-            ],
-        ),
-        ({"command": OWN}, ["the ban is not in force there"]),
-        (
-            {"command": OWN, "controls": ["dns"], "not_served": {"web09": "its system"}},
-            ["the ban is not in force there for dns", "not served, and left alone: web09, its system"],
-        ),
-        ({"command": OWN, "controls": None}, ["the ban is not in force there for"]),
-    ],
-)
-def test_a_lift_says_where_the_ban_is_no_more_and_what_brings_it_back(terminal, tmp_path, changes, lines):
-    said, code = lift(terminal, tmp_path, LIFTED, **changes)
-    head, rest = f"lifted on 1 of 2 hosts (1 action); {lines[0]}".rstrip(), lines[1:]
-    silent = "not lifted on web02: no answer"
-    aside = [line for line in rest if line.startswith("not served")]
-    failed = ["", "1 host failed: web02"]  # it did not answer, and Ansible takes that for no failure
-    assert said == [head, *(line for line in rest if line not in aside), silent, *aside, *failed]
-    assert code == int(verdict.MISTAKE_EXIT)
-    assert not list((tmp_path / "reports").glob("*/*")), "it writes no report"
 
 
 def test_a_dry_lift_and_one_that_reaches_nobody_lift_nothing(terminal, tmp_path, monkeypatch):
@@ -308,25 +195,11 @@ def test_a_dry_lift_and_one_that_reaches_nobody_lift_nothing(terminal, tmp_path,
     assert not any("all of it" in line for line in said) and not (tmp_path / "reports").exists()
 
 
-def test_what_a_lift_leaves_removed_is_in_a_file(terminal, tmp_path):
-    said, _ = lift(terminal, tmp_path, LIFTED, GONE)
-    file = tmp_path / "reports/lifts" / run(mode="lift")["id"] / "lift.json"
-    assert "".join(" ".join(said).split()).count("".join(f"all of it: {file}".split())) == 1
-    hosts = {one["host"]: one for one in json.loads(file.read_text())["hosts"]}
-    assert [hosts[name]["lifted"] for name in ("web01", "web02")] == [True, False]
-    assert [one["name"] for one in hosts["web01"]["removed"]] == ["wechat"]
-
-
 def test_a_file_that_cannot_be_written_is_a_warning_and_no_name(terminal, tmp_path):
     (tmp_path / "reports").touch()
     said, code = lift(terminal, tmp_path, LIFTED, GONE)
     assert any("what this run lifted is in no file" in line for line in said) and code == int(verdict.MISTAKE_EXIT)
     assert not any("all of it" in line for line in said)
-
-
-def test_a_lift_that_was_interrupted_says_so(terminal, tmp_path):
-    said, code = lift(terminal, tmp_path, LIFTED, lambda one: setattr(one.collector, "interrupted", "by Ctrl-C"))
-    assert said[-1] == "the run was interrupted: by Ctrl-C" and code == int(verdict.INTERRUPTED_EXIT)
 
 
 # -- what is kept in quarantine ----------------------------------------------------------------------------------------
@@ -400,15 +273,3 @@ def test_a_list_for_machines_is_one_document(terminal, tmp_path):
     document = json.loads("\n".join(said))
     assert [one["state"] for one in document["hosts"]] == ["listed", "unknown"] and document["items"] == [ROW]
     assert said[1].startswith('  "'), "people read it too"
-
-
-@pytest.mark.parametrize("check", [False, True])
-def test_what_was_restored_is_said(terminal, tmp_path, monkeypatch, check):
-    monkeypatch.setitem(reported_run.context.CLIARGS, "check", check)
-    events = [
-        good("quarantine", "web01", **LISTED),
-        good("quarantine", "web01", outcomes=[{"id": ROW["id"], "done": True, "why": ""}]),
-    ]
-    said, _ = custody(terminal, tmp_path, *events, do="restore")
-    done = "restored 1 of 1 item on 1 host"
-    assert said[0] == (f"would have {done}; nothing was changed" if check else f"{done}; the ban was not lifted")

@@ -12,11 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.playbook.handler import Handler
-from ansible.playbook.task import Task as AnsibleTask
 from ansible.template import trust_as_template
 from proscribe.wire import installation
-from proscribe_ansible import batch, connection_groups, executor, suiting, sweep
+from proscribe_ansible import batch, connection_groups, suiting, sweep
 from proscribe_ansible.handover import Member
 
 UTILS = Path(sweep.__file__).parents[1]
@@ -92,72 +90,6 @@ def queued(strategy: Linear, *names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "suits"),
-    [
-        (member(), True),
-        (member(ansible_connection="ansible.builtin.ssh"), True),
-        (member(ansible_connection="local"), False),
-        (member(ansible_connection="{{ way }}"), False),
-        (member(on=task(connection="winrm")), False),
-        (member(on=task(action="ping")), False),
-        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h1"]}}), False),
-        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "audit_stored": ["h2"]}}), True),
-        (member(proscribe_compiled={"proscribe_run": {"mode": "enforce", "audit_stored": ["h1"]}}), True),
-        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "windows": ["h1"]}}), False),
-        (member(proscribe_compiled={"proscribe_run": {"mode": "audit", "windows": ["h2"]}}), True),
-        (member(proscribe_compiled={"failed": True}), True),
-        (member(on=Handler()), False),
-    ],
-)
-def test_what_is_usual_may_be_observed_with_others(one, suits):
-    if isinstance(one.task, Handler):
-        one.task.action = "compliance_state"
-    assert suiting.suits(Linear(1), one) is suits
-
-
-@pytest.mark.parametrize(
-    "keywords",
-    [
-        {},
-        {"loop": ["x"]},
-        {"loop_with": "items"},
-        {"until": ["x"]},
-        {"retries": 3},
-        {"delegate_to": "h2"},
-        {"run_once": True},
-        {"async_val": 5},
-        {"throttle": 2},
-        {"timeout": 5},
-        {"debugger": "always"},
-    ],
-    ids=str,
-)
-def test_a_task_that_is_more_than_a_question_is_asked_for_each_host(keywords):
-    made = AnsibleTask()
-    for keyword, value in {"action": "compliance_state", "connection": "ssh", **keywords}.items():
-        setattr(made, keyword, value)
-    for _ in range(2):  # the second host of it
-        assert suiting.suits(Linear(1), member(on=made)) is not bool(keywords)
-
-
-def test_a_strategy_of_somebody_else_has_a_worker_for_each_host():
-    assert not suiting.suits(SimpleNamespace(), member())
-
-
-def test_a_batch_is_one_worker_and_callbacks_hear_of_every_host(ansible):
-    strategy = Linear(3)
-    queued(strategy, "h1", "h2", "h3")
-    assert (strategy.queued, strategy._pending_results) == ([], 3)
-    sweep._wait_on_pending_results(strategy, None)
-    assert (strategy.queued, strategy._pending_results) == (["h1"], 3)
-    assert sorted(strategy.started) == [f"v2_runner_on_start h{number}" for number in (1, 2, 3)]
-    [batch] = sweep._making
-    fields = ("host", "task", "task_vars", "play_context")
-    assert strategy._queued_task_cache == {(one.name, "u"): dict(zip(fields, one)) for one in batch.members[1:]}
-    assert ([one.name for one in batch.members], batch.width) == (["h1", "h2", "h3"], 20)
-
-
-@pytest.mark.parametrize(
     ("action", "pending", "ours"),
     [("compile_plans", 1, True), ("compliance_state", 1, True), ("rollout", 1, True), ("ping", 1, False)]
     + [("compliance_state", 0, False), ("", 1, False)],
@@ -170,13 +102,6 @@ def test_only_while_a_task_of_ours_runs_results_are_waited_for_here(ansible, act
     strategy._pending_results = pending
     assert sweep._wait_on_pending_results(strategy, None) == []
     assert dead == [action] * ours
-
-
-def test_one_host_alone_is_no_batch(ansible):
-    strategy = Linear(1)
-    queued(strategy, "h1")
-    sweep._wait_on_pending_results(strategy, None)
-    assert (strategy.queued, strategy._pending_results, sweep._making) == (["h1"], 1, [])
 
 
 def test_batches_start_before_all_hosts_are_gathered_and_share_the_forks(ansible, monkeypatch):
@@ -364,12 +289,6 @@ def test_hosts_are_alike_if_everything_but_their_address_is(one, other, alike, n
     assert (values[0] == values[1]) is alike
 
 
-@pytest.mark.parametrize("value", [None, True, 22, "alice", "100 %"])
-def test_a_value_without_an_expression_is_not_evaluated(value, monkeypatch):
-    monkeypatch.setattr(connection_groups, "Templar", lambda *_, **__: pytest.fail("which takes long"))
-    assert connection_groups.value_of({"x": value}, "x") is value
-
-
 def test_hosts_that_are_reached_alike_are_a_group_in_their_order():
     hosts = [member(name, ansible_user=user) for name, user in (("a", "x"), ("b", "y"), ("c", "x"))]
     assert [[one.name for one in group] for group in connection_groups.alike(hosts)] == [["a", "c"], ["b"]]
@@ -424,14 +343,6 @@ class Unified:
     result_data: dict[str, Any]
     registered_values: dict[str, Any] | None = None
     warnings: list[str] | None = None
-
-
-@dataclass(frozen=True)
-class Wire:
-    """And since 2.21."""
-
-    host_name: str
-    utr: Unified
 
 
 @dataclass(frozen=True)
@@ -498,45 +409,3 @@ def test_answers_that_cannot_become_results_are_asked_for_again_one_by_one(ansib
     assert warned == [f"hosts are observed one by one, which takes longer: {why}"]
     sweep._take_answers(batch.number, Plain("h1", FIRST), [("nobody here", ANSWER)])
     assert len(warned) == 1 and len(sweep._given_up) == 1
-
-
-@pytest.mark.parametrize(
-    ("wire", "warns"),
-    [
-        (Plain("h1", FIRST), False),
-        (Plain("h1", {**FIRST, "warnings": ["x"]}), True),
-        (Wire("h1", Unified(FIRST)), False),
-        (Wire("h1", Unified(FIRST, warnings=["x"])), True),
-    ],
-)
-def test_a_result_with_a_warning_is_no_model(wire, warns):
-    assert executor._warns(wire) is warns
-
-
-@pytest.mark.parametrize(
-    ("keywords", "plain"),
-    [
-        ({}, True),
-        ({"register": "seen"}, True),
-        ({"register": {"seen": "_task.polymorphic_result"}}, True),
-        ({"register": {"seen": "_task.result.record"}}, False),
-        ({"failed_when": ["x"]}, False),
-        ({"changed_when": ["x"]}, False),
-        ({"notify": ["x"]}, False),
-        ({"no_log": True}, False),
-        ({"name": "Observe {{ inventory_hostname }}"}, False),
-    ],
-)
-def test_a_task_that_says_more_of_its_result_is_run_for_each_host(keywords, plain):
-    usual = {"register": None, "name": "Observe the host"}
-    assert executor._is_plain(task(**{**usual, **keywords})) is plain
-
-
-def test_hosts_whose_results_differ_in_more_than_the_answer_are_distinguished():
-    assert executor._differ_in(FIRST, SECOND) == {"record", "drifted"}
-    assert executor._differ_in(FIRST, {**SECOND, "failed": True, "msg": "x"}) == {
-        "record",
-        "drifted",
-        "failed",
-        "msg",
-    }

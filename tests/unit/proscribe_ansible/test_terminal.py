@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from proscribe.controller.report.collection.invocation import where_we_are
 from proscribe.controller.report.collection.progress import CLEAR, Line
-from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe_ansible import terminal as of_ansible
 from proscribe_ansible.exit_code import FILE, ExitCode
@@ -164,54 +163,6 @@ def test_warnings_and_mistakes_steer_no_terminal_and_are_said_once(made: Made) -
 
 
 # -- the exit code -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("ends", "file", "said"),
-    [
-        (False, "", "\nwhy"),
-        (True, "", "\nexit 2: why"),
-        (False, "code", "\nexit 2: why"),
-        (True, "code", "\nexit 2: why"),
-    ],
-)
-def test_a_code_is_named_where_somebody_gets_it(
-    made: Made, monkeypatch: pytest.MonkeyPatch, ends: bool, file: str, said: str
-) -> None:
-    monkeypatch.setenv(FILE, file)
-    codes = ExitCode(made.terminal)
-    codes.ends = ends
-    codes.conclude(verdict.Verdict("2", "why"))
-    codes.conclude(verdict.Verdict(verdict.ANSIBLE))
-    assert [text for text, _ in made.shown.log] == [said] and codes.code() == 2
-
-
-def test_a_code_of_ansibles_own_ends_nothing(made: Made) -> None:
-    codes = ExitCode(made.terminal)
-    codes.add(verdict.ANSIBLE)
-    codes.ends = True
-    codes.leave()
-    assert codes.code() is None
-
-
-def test_a_report_that_fails_is_said_and_the_code_is_written_at_once(
-    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    file = tmp_path / "code"
-    monkeypatch.setenv(FILE, str(file))
-    codes = ExitCode(made.terminal)
-    made.terminal.progress("1 of 2\r")
-    codes.broken("it is full")
-    assert file.read_text() == f"{verdict.BROKEN_EXIT}\n" and codes.code() == int(verdict.BROKEN_EXIT)
-    file.unlink()
-    try:
-        raise KeyError("ours")
-    except KeyError:
-        codes.broken("a mistake")
-    assert not file.exists(), "once is enough"
-    (taken_away, _), error, _, again, traceback = made.shown.log[1:]
-    assert taken_away == CLEAR and error.endswith("it is full") and again.endswith("a mistake")
-    assert traceback == "vvv: KeyError: 'ours'"
 
 
 def test_a_code_that_cannot_be_written_is_an_error_that_is_said(

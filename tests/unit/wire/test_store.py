@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import lzma
 import os
 import zlib
 from collections.abc import Callable
@@ -16,16 +14,14 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.model import plan as plans
 from proscribe.model.plan_text import serialised
-from proscribe.wire import stream
 from proscribe.wire.store import Store, Untrusted
-from proscribe.wire.stream import Part, packed_code, payload
+from proscribe.wire.stream import Part, packed_code
 
 PLAN = plans.sealed({"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {}})
 OTHER = plans.sealed({"schema": plans.SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
 DIGEST = PLAN["digest"]
 SHORT = DIGEST.removeprefix("sha256:")
 TEXT = serialised(PLAN)
-EVIL = lzma.compress(json.dumps({"packages": [], "texts": {"proscribe.host.run": "evil"}}).encode())
 NOBODY = 65534
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
@@ -44,20 +40,6 @@ def ready(place: Path) -> tuple[Store, dict]:
     return Store(place, run["packed"]), run
 
 
-def test_what_is_the_same_for_many_hosts_is_made_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packed_code(probe=False)
-    store, run = ready(place)
-    made = {path.name: path.stat().st_ino for path in place.iterdir()}
-    assert set(made) == {f"{run['code']}.code", f"{SHORT}.json", f"{SHORT}.plan"}
-    first = payload(store.prepared(run["code"]), store.plan(digest=DIGEST), {})
-    monkeypatch.setattr(stream, "_put_together", lambda probe: pytest.fail("put together again"))
-    monkeypatch.setattr("proscribe.wire.store.zlib.compress", lambda *_: pytest.fail("packed again"))
-    again, run_again = ready(place)
-    assert run_again == run
-    assert payload(again.prepared(run["code"]), again.plan(digest=DIGEST), {}) == first
-    assert {path.name: path.stat().st_ino for path in place.iterdir()} == made
-
-
 def test_it_is_for_its_owner_only(place: Path) -> None:
     store, run = ready(place)
     store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
@@ -67,27 +49,6 @@ def test_it_is_for_its_owner_only(place: Path) -> None:
 
 
 # -- what somebody has put there ---------------------------------------------------------------------------------------
-
-
-def test_code_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
-    store, run = ready(place)
-    (place / f"{run['code']}.code").write_bytes(EVIL)
-    assert store.prepared(run["code"]).packed() == packed_code(probe=False)
-    _, again = ready(place)
-    assert again == run
-    assert hashlib.sha256((place / f"{run['code']}.code").read_bytes()).hexdigest() == run["code"]
-
-
-def test_a_name_that_was_planted_chooses_no_code(place: Path) -> None:
-    """What older versions kept: which code goes with which sources."""
-    store, run = ready(place)
-    evil = hashlib.sha256(EVIL).hexdigest()
-    (place / f"{evil}.code").write_bytes(EVIL)
-    for kind in ("observe", "probe"):
-        for name in (run["code"], *[path.stem for path in place.iterdir()]):
-            (place / f"{kind}-{name}.name").write_text(evil)
-    assert ready(place)[1]["code"] == run["code"]
-    assert store.code(probe=True).packed() == packed_code(probe=True)
 
 
 @pytest.mark.slow
@@ -108,17 +69,6 @@ def test_a_packed_plan_that_was_edited_does_not_go_to_hosts(place: Path, packed:
     path.write_bytes(packed())
     assert store.plan(digest=DIGEST).packed() == before
     assert ready(place)[1] == run and path.read_bytes() == before
-
-
-def test_a_plan_that_was_edited_does_not_go_to_hosts(place: Path) -> None:
-    store, _ = ready(place)
-    path = place / f"{SHORT}.json"
-    for wrong in (plans.canonical(OTHER), plans.canonical({**OTHER, "digest": DIGEST}), "[" * 100_000, "{}", "1"):
-        path.write_text(wrong)
-        with pytest.raises(Untrusted, match="something else, expected the plan of that name"):
-            store.stored(DIGEST)
-    ready(place)
-    assert store.stored(DIGEST) == PLAN
 
 
 def test_a_missing_plan_is_made_again_of_the_packed_one(place: Path) -> None:
@@ -146,47 +96,6 @@ def test_a_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(pl
         store.prepared("0" * 64).packed()
 
 
-@pytest.mark.parametrize("what", ["a pipe", "a link", "a directory"])
-def test_what_is_no_file_is_not_read(place: Path, what: str) -> None:
-    """A pipe would hold the run, a link may lead anywhere."""
-    store, run = ready(place)
-    for name in (f"{run['code']}.code", f"{SHORT}.plan"):
-        path = place / name
-        content = path.read_bytes()
-        path.unlink()
-        if what == "a pipe":
-            os.mkfifo(path)
-        elif what == "a link":
-            aside = place.parent / name
-            aside.write_bytes(content)
-            path.symlink_to(aside)
-        else:
-            path.mkdir()
-    assert store.prepared(run["code"]).packed() == packed_code(probe=False)
-    assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
-
-
-OTHER_GROUP = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a folder to another group")
-
-
-@pytest.mark.parametrize("mode", [0o702, pytest.param(0o720, marks=OTHER_GROUP), 0o777, 0o1777])
-@pytest.mark.parametrize("which", ["reports", "plans", "kept"])
-def test_a_folder_that_others_can_write_is_refused(place: Path, which: str, mode: int) -> None:
-    store, run = ready(place)
-    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
-    store.note("web01", code, plan, has=True)
-    folder = {"reports": place.parent, "plans": place, "kept": place / "kept"}[which]
-    os.chown(folder, os.getuid(), NOBODY) if os.geteuid() == 0 else None
-    folder.chmod(mode)
-    if which == "kept":  # it only saves time: as if it were not there
-        assert not store.has("web01", code, plan)
-        return
-    with pytest.raises(Untrusted) as raised:
-        store.require()
-    assert raised.value.path == str(folder)
-    assert f"mode {mode:04o}" in raised.value.found and "chmod go-w" in raised.value.expected
-
-
 @as_root
 @pytest.mark.parametrize("which", ["reports", "plans"])
 def test_a_folder_of_somebody_elses_is_refused(place: Path, which: str) -> None:
@@ -204,52 +113,6 @@ def test_a_file_of_somebody_elses_is_made_anew(place: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
     ready(place)
     assert {path.stat().st_uid for path in place.iterdir()} == {0}
-
-
-@pytest.mark.parametrize("which", ["plans", "kept"])
-def test_a_link_in_a_folders_place_is_not_written_through(tmp_path: Path, place: Path, which: str) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    if which == "plans":
-        place.parent.mkdir()
-        place.symlink_to(elsewhere)
-        with pytest.raises(Untrusted, match="found a link, expected a directory"):
-            Store(place).require()
-    else:
-        store, run = ready(place)
-        (place / "kept").symlink_to(elsewhere)
-        store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
-    assert list(elsewhere.iterdir()) == []
-
-
-def test_a_mark_that_is_a_link_is_not_written_through(tmp_path: Path, place: Path) -> None:
-    store, run = ready(place)
-    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
-    target = tmp_path / "precious"
-    target.write_text("precious")
-    store.note("web01", code, plan, has=True)
-    mark = place / "kept" / "host-web01"
-    mark.unlink()
-    mark.symlink_to(target)
-    store.note("web01", code, plan, has=True)
-    assert target.read_text() == "precious"
-    assert not mark.is_symlink() and store.has("web01", code, plan)
-
-
-def test_what_is_written_goes_into_no_file_that_is_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has it open would change it after it was checked."""
-    store, run = ready(place)
-    monkeypatch.setattr("proscribe.wire.store.secrets.token_hex", lambda size: "guessed")
-    (place / "kept").mkdir(mode=0o700)
-    planted = place / "kept" / ".host-web01.guessed"
-    planted.write_text("planted")
-    store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
-    assert planted.read_text() == "planted" and list((place / "kept").iterdir()) == [planted]
-
-
-def test_a_plan_goes_to_hosts_also_without_what_prepare_told_of_it(place: Path) -> None:
-    ready(place)
-    assert zlib.decompress(Store(place).plan(digest=DIGEST).packed()).decode() == TEXT
 
 
 def test_without_a_store_the_code_is_packed_again_and_a_plan_is_refused(tmp_path: Path) -> None:
@@ -276,27 +139,8 @@ def test_what_could_not_be_put_in_place_leaves_nothing(place: Path, monkeypatch:
     assert sorted(path.name for path in place.iterdir()) == before and store.noted("figures") == b""
 
 
-def test_a_run_sends_all_hosts_the_code_that_it_began_with(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the checkout is updated meanwhile."""
-    store, run = ready(place)
-    began = packed_code(probe=False)
-    monkeypatch.setattr("proscribe.wire.store.packed_code", lambda probe: b"the new code")
-    assert store.prepared(run["code"]).packed() == began
-
-
 def test_a_plan_is_small_on_its_way_to_a_host() -> None:
     assert len(Store().plan(text="x" * 100_000).packed()) < 1_000
-
-
-def test_what_is_noted_already_is_not_written_again(place: Path) -> None:
-    """Every run notes every host of the fleet."""
-    store, run = ready(place)
-    code, plan = store.prepared(run["code"]), store.plan(digest=DIGEST)
-    mark = place / "kept" / "host-web01"
-    store.note("web01", code, plan, has=True)
-    before = mark.stat()
-    store.note("web01", code, plan, has=True)
-    assert os.path.samestat(mark.stat(), before)
 
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
@@ -330,14 +174,3 @@ def test_whatever_stands_in_a_file_only_what_fits_its_name_is_sent(tmp_path_fact
     assert hashlib.sha256(store.prepared(run["code"]).packed()).hexdigest() == run["code"]
     with pytest.raises(OSError):
         store.plan(digest=DIGEST).packed()
-
-
-# -- the code, put together once ---------------------------------------------------------------------------------------
-
-
-def test_what_a_run_notes_is_what_a_later_one_reads(place: Path) -> None:
-    store, _ = ready(place)
-    assert store.noted("waivers") == b""
-    store.note_down("waivers", b"press01")
-    store.note_down("waivers", b"press02")
-    assert ready(place)[0].noted("waivers") == b"press02"

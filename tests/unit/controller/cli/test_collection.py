@@ -22,13 +22,10 @@ import yaml
 from proscribe.controller.cli import Refused, collection
 from proscribe.controller.cli.collection import building, layout, placing
 from proscribe.controller.cli.collection.full_names import Names
-from proscribe.controller.version import version
-from proscribe.wire import stream
 
 PROJECT = Path(__file__).resolve().parents[4]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
 FILTERS = {path.stem for path in (PROJECT / "filter_plugins").glob("*.py")}
-GALAXY = "namespace: proscribe\nname: ban\nversion: {version}\nreadme: README.md\nauthors: [x]\n"
 
 
 def built(output: Path, **options: str) -> tuple[Path, dict[str, bytes]]:
@@ -61,14 +58,6 @@ def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, byte
     config.read(PROJECT / "ansible.cfg")
     plugins = {value for key, value in config["defaults"].items() if key.endswith(("_plugins", "library", "_path"))}
     assert plugins <= layout.DIRECTORIES.keys()
-
-
-def test_it_holds_nothing_else(here: tuple[Path, Mapping[str, bytes]]) -> None:
-    sources = {layout.place_of(path) for path in layout.source_files(PROJECT)}
-    made = {"README.md", "galaxy.yml", "meta/runtime.yml", "MANIFEST.json", "FILES.json"}
-    made |= {"changelogs/changelog.yaml", "changelogs/config.yaml"}
-    packed = {f"plugins/module_utils/proscribe/wire/stream.{kind}" for kind in (*stream.KINDS, "watch", "macos")}
-    assert here[1].keys() - sources == (made | packed) - {"galaxy.yml"}  # MANIFEST.json is what becomes of that
 
 
 def test_no_short_name_is_left(here: tuple[Path, Mapping[str, bytes]]) -> None:
@@ -123,32 +112,6 @@ def test_no_trace_of_this_machine_is_in_it(here: tuple[Path, Mapping[str, bytes]
     assert not any(str(PROJECT).encode() in content for content in here[1].values())
 
 
-def test_ansible_takes_it_for_an_installed_collection_of_the_same_bytes(
-    here: tuple[Path, Mapping[str, bytes]],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Built anew, and placed straight in a collections path; it is its own the second time."""
-    archives: list[bytes] = []
-
-    def packed(*what: Any) -> bytes:
-        archives.append(building.packed(*what))
-        return archives[0]
-
-    monkeypatch.setattr(collection, "packed", packed)
-    parser = argparse.ArgumentParser()
-    collection.add_arguments(parser)
-    assert collection.run(parser.parse_args(["--directory", str(tmp_path)])) == 0
-    assert archives == [here[0].read_bytes()]
-    target = tmp_path / "ansible_collections/proscribe/ban"
-    assert capsys.readouterr().out == f"{target}\n"
-    placing.place(archives[0], target)
-    verify = ["-m", "ansible", "galaxy", "collection", "verify", "--offline", "-p", str(tmp_path), "proscribe.ban"]
-    done = subprocess.run([sys.executable, *verify], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "Successfully verified" in done.stdout, done.stdout + done.stderr
-
-
 def galaxy(*words: str) -> tuple[int, str]:
     argv = [sys.executable, "-m", "ansible", "galaxy", "collection", *words]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -201,38 +164,11 @@ def test_what_somebody_changed_where_it_is_installed_is_found(
         placing.target_of(tmp_path, Names("proscribe.ban", *[frozenset[str]()] * 4))
 
 
-def test_another_name(tmp_path: Path) -> None:
-    path, files = built(tmp_path / "other", namespace="acme", name="no_chat", repository="https://git.example/x")
-    assert path.name.startswith("acme-no_chat-")
-    assert b"acme.no_chat.compile_plans" in files["playbooks/audit.yml"]
-    assert json.loads(files["MANIFEST.json"])["collection_info"]["repository"] == "https://git.example/x"
-    code = {name: content for name, content in files.items() if name.endswith((".py", ".yml", ".yaml"))}
-    named = {name for name, content in code.items() if b"proscribe.ban." in content}
-    # `init` gives the example the collection's name; the changelog is what was written at that time.
-    assert {name for name in named if not name.startswith(("examples/", "changelogs/"))} == set()
-
-
-def test_it_says_its_version(here: tuple[Path, Mapping[str, bytes]]) -> None:
-    information = json.loads(here[1]["MANIFEST.json"])["collection_info"]
-    assert information["version"] == version(PROJECT) and here[0].name == f"proscribe-ban-{version(PROJECT)}.tar.gz"
-    newest = next(iter(yaml.safe_load(here[1]["changelogs/changelog.yaml"])["releases"]))
-    assert newest == information["version"]
-
-
 def test_the_readmes_of_its_roles_are_about_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
     readmes = {path: text.decode() for path, text in here[1].items() if re.fullmatch(r"roles/\w+/README.md", path)}
     assert len(readmes) == len(list((PROJECT / "roles").iterdir()))
     for path, text in readmes.items():
         assert not re.search(r"checkout|roles_path|ansible-doc -t module \w+\W*`", text), path
-
-
-def test_the_code_that_goes_to_hosts_is_that_of_the_checkout(here: tuple[Path, Mapping[str, bytes]]) -> None:
-    for kind, probe in stream.KINDS.items():
-        packed = here[1][f"plugins/module_utils/proscribe/wire/stream.{kind}"]
-        assert packed.endswith(stream.packed_code(probe))
-    for path in map(Path, stream._files().values()):
-        relative = path.relative_to(PROJECT / "module_utils")
-        assert here[1][f"plugins/module_utils/{relative}"] == path.read_bytes(), "hosts get the same"
 
 
 @pytest.mark.parametrize("url", ["http://x", "https://x y", "file:///etc", "-x"])
@@ -251,27 +187,6 @@ def test_an_output_that_is_no_directory_is_refused(tmp_path: Path) -> None:
         collection.run(arguments)
 
 
-def test_a_build_of_another_commit_replaces_the_installed_one(tmp_path: Path) -> None:
-    """Later and earlier ones, and the release between them; a second build of one commit is the same."""
-    names = Names("proscribe.ban", *[frozenset[str]()] * 4)
-    versions = [
-        "0.1.0-dev.20261129235959+gffffffff",
-        "0.1.0-dev.20261130000000+g00000000",
-        "0.1.0-dev.20261130000000+g00000000.changed",
-        "0.1.0",
-        "0.1.1-dev.20261201000000+g11111111",
-        "0.1.0",
-    ]
-    said = []
-    for one in versions:
-        files = {"README.md": one.encode(), "galaxy.yml": GALAXY.format(version=one).encode()}
-        archive = building.build(files, names, one, tmp_path)
-        code, _ = galaxy("install", "--offline", "-p", str(tmp_path / "in"), str(archive))
-        said.append((code, (tmp_path / "in/ansible_collections/proscribe/ban/README.md").read_text()))
-    installed = [versions[1] if one.endswith(".changed") else one for one in versions]
-    assert said == [(0, one) for one in installed]
-
-
 def checkout(place: Path, git: bool) -> Path:
     """A small checkout."""
     for path in ("library/one.py", "playbooks/two.yml", "docs/__pycache__/x.pyc", "tests/x.py"):
@@ -283,20 +198,8 @@ def checkout(place: Path, git: bool) -> Path:
     return place
 
 
-def test_only_what_git_tracks_is_taken(tmp_path: Path) -> None:
-    place = checkout(tmp_path, git=True)
-    (place / "library" / "organisation_rules.py").write_text("not tracked")
-    (place / "library" / "one.py").write_text("changed")
-    assert layout.source_files(place) == {"library/one.py": b"changed", "playbooks/two.yml": b"playbooks/two.yml"}
-
-
 def test_an_archive_without_git_is_taken_whole(tmp_path: Path) -> None:
     assert sorted(layout.source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
-
-
-def test_a_link_to_the_plugins_is_left_out(tmp_path: Path) -> None:
-    (checkout(tmp_path, git=False) / "playbooks" / "library").symlink_to("../library")
-    assert sorted(layout.source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
 
 
 @pytest.mark.parametrize("git", [True, False])

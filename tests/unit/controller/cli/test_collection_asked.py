@@ -20,7 +20,6 @@ license = "GPL-3.0-or-later"
 dependencies = ["{needs}"]
 {urls}
 """
-ITS_OWN = '[project.urls]\nrepository = "https://own.example/x"'
 NEEDS = "ansible-core>=2.19,<2.22"
 
 
@@ -62,34 +61,6 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 
 
 USUAL = (collection.NAMESPACE, collection.NAME)
-OWN = ("acme", "restrictions")
-
-
-@pytest.mark.parametrize(
-    ("options", "names", "output"),
-    [
-        ((), USUAL, "."),
-        (("--output", "dist/new", "--namespace", "acme", "--name", "restrictions"), OWN, "dist/new"),
-    ],
-)
-def test_a_file_is_built(
-    checkout: Checkout, options: tuple[str, ...], names: Any, output: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checkout.says(ITS_OWN)
-    checkout.run(*options)
-    release = collection.Release(
-        names,
-        "1.2.0+5",
-        "1.2.0",
-        "2026-11-05",
-        "A ban",
-        "GPL-3.0-or-later",
-        ">=2.19.0,<2.22.0",
-        "https://own.example/x",
-    )
-    assert checkout.made["collection_files"] == ("source", names, release)
-    assert checkout.made["build"] == ("files", names, "1.2.0+5", Path(output)) and Path(output).is_dir()
-    assert capsys.readouterr() == ("built\n", "") and "place" not in checkout.made
 
 
 def test_it_is_placed_in_a_collections_path(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,26 +78,6 @@ def test_it_is_packed_for_a_new_repository(checkout: Checkout, capsys: pytest.Ca
     source, names, release = checkout.made["collection_files"]
     assert (source, names, release.repository) == ("source", USUAL, "")
     assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5") and capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("given", "urls", "cloned", "named"),
-    [
-        (["--repository", "https://git.example/a"], ITS_OWN, "https://clone.example", "https://git.example/a"),
-        ([], ITS_OWN, "https://clone.example", "https://own.example/x"),
-        ([], "[project.urls]", "https://clone.example", "https://clone.example"),
-        ([], "", "https://clone.example", "https://clone.example"),
-        ([], "", "", ""),
-    ],
-)
-def test_where_its_sources_are(
-    checkout: Checkout, given: list[str], urls: str, cloned: str, named: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checkout.says(urls)
-    checkout.cloned = cloned
-    checkout.run(*given)
-    assert checkout.made["collection_files"][2].repository == named
-    assert capsys.readouterr().err == ("" if named else f"{collection.NO_REPOSITORY}\n")
 
 
 @pytest.mark.parametrize(
@@ -153,21 +104,3 @@ def test_it_is_not_built_from_a_collection(checkout: Checkout, monkeypatch: pyte
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     with pytest.raises(Refused, match="this is the collection acme.ban; it is built from a checkout"):
         checkout.run()
-
-
-@pytest.mark.parametrize("place", ["file", "broken"])
-def test_only_a_directory_is_an_output(checkout: Checkout, place: str) -> None:
-    Path("file").touch()
-    Path("broken").symlink_to("nowhere")
-    with pytest.raises(Refused, match=f"--output: found '{place}', expected a directory"):
-        checkout.run("--output", place)
-    assert checkout.made == {}
-
-
-@pytest.mark.parametrize(("url", "taken"), [("https://" + "a" * 300, True), ("https://" + "a" * 301, False)])
-def test_an_address_has_a_form_and_a_length(checkout: Checkout, url: str, taken: bool) -> None:
-    if taken:
-        checkout.run("--repository", url)
-        return
-    with pytest.raises(Refused, match="--repository: found .*, expected an https:// URL"):
-        checkout.run("--repository", url)

@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from proscribe.controller import cli
 from proscribe.controller.cli import Refused, command_line
-from proscribe.controller.cli import __main__ as started
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
-from proscribe.wire import installation
 
 ONE = PolicyError("a.yml:3", "mode", "x", "y")
 OTHER = PolicyError("b.yml:5", "mode", "z", "y")
@@ -61,77 +57,6 @@ def test_an_unknown_command_names_those_that_there_are(argv: list[str], capsys: 
     assert "there is no command" in said and "explain" in said and "\x1b" not in said
 
 
-def test_lines_that_belong_to_a_mistake_are_below_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(command_line, "read", lambda *_: (raising(Refused("two hosts\n  one\n  two")), None))
-    assert command_line.main(["explain"]) == 2
-    assert capsys.readouterr() == ("", "proscribe: two hosts\n  one\n  two\n")
-
-
-def test_a_command_gets_the_words_behind_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(command_line, "read", lambda command, options: (lambda _: print(command, options) or 0, None))
-    assert command_line.main(["explain", "diff", "-i"]) == 0
-    assert capsys.readouterr().out == "explain ['diff', '-i']\n"
-
-
-@pytest.mark.parametrize(
-    ("collection", "called", "words"),
-    [
-        ("", "../x", ["../x"]),
-        ("", "", [installation.LAUNCHER]),
-        ("acme.ban", "../x", [sys.executable, str(installation.COMMAND)]),
-    ],
-)
-def test_the_program_is_named_as_it_was_called(
-    collection: str, called: str, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(installation, "COLLECTION", collection)
-    monkeypatch.setenv("PROSCRIBE_CALLED", called)
-    monkeypatch.setattr(cli, "typed", lambda word, where: (word, *where))
-    monkeypatch.setattr(cli, "where_we_are", lambda environment: [environment["PROSCRIBE_CALLED"]])
-    assert cli.program() == (words[0], called, *words[1:])
-
-
-HELP = """\
-A sentence that goes on
-in the next line.
-And one more.
-
-  ./proscribe explain whatsapp.com    what it is
-  ./proscribe x    short
-  proscribes    what is no example but as long as it can be
-   further in, and longer than the screen has room for
- one blank before it, and longer than the screen
-./proscribe ends it"""
-
-
-SHOWN = """\
-A sentence that goes on in the next
-line. And one more.
-
-  python3 'a b' explain whatsapp.com
-      what it is
-  python3 'a b' x    short
-  proscribes
-      what is no example but as long
-        as it can be
-   further in, and longer than the
-     screen has room for
- one blank before it, and longer than
-   the screen
-python3 'a b' ends it"""
-
-
-def test_help_fills_prose_and_leaves_examples_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "42")
-    monkeypatch.setattr(cli, "program", lambda: ("python3", "a b"))
-    parser = argparse.ArgumentParser(prog="x", formatter_class=cli.Help, epilog=HELP, add_help=False)
-    assert parser.format_help() == f"usage: x\n\n{SHOWN}\n"
-
-
 def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -153,17 +78,6 @@ def test_an_error_of_our_own_is_no_answer(monkeypatch: pytest.MonkeyPatch, capsy
     assert "it broke" in printed.err and printed.out == ""
 
 
-@pytest.mark.parametrize("module", [started, command_line])
-def test_a_process_runs_the_command_of_its_first_word(
-    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["explain", "audi", "explain"])
-    monkeypatch.delitem(sys.modules, module.__name__)
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module(module.__name__, run_name="__main__")
-    assert ended.value.code == 2 and 'no command "audi"' in capsys.readouterr().err
-
-
 def test_every_module_with_options_and_a_run_is_a_command() -> None:
     modules = [importlib.import_module(f"{cli.__name__}.{one.name}") for one in pkgutil.iter_modules(cli.__path__)]
     found = [
@@ -180,25 +94,3 @@ def test_what_no_option_is_goes_to_ansible_where_a_command_starts_that(
     with pytest.raises(SystemExit) as ended:
         command_line.read("explain", ["x.example", option])
     assert ended.value.code == 2 and f"unrecognized arguments: {option}\n" in capsys.readouterr().err
-
-
-LONG = "p" * (command_line.LONGEST_NAME - 1)
-
-
-@pytest.mark.parametrize(
-    ("words", "name"),
-    [
-        (("./proscribe",), "./proscribe"),
-        ((f"/{LONG}",), f"/{LONG}"),
-        ((f"/{LONG}p",), f"{LONG}p"),
-        (("python", "a b"), "python 'a b'"),
-        ((f"/{LONG}", "/x/command.py"), "command.py"),
-    ],
-)
-def test_a_command_is_named_as_it_was_called_where_that_is_short(
-    words: tuple[str, ...], name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(command_line, "program", lambda: words)
-    with pytest.raises(SystemExit):
-        command_line.read("requests", ["--help"])
-    assert capsys.readouterr().out.startswith(f"usage: {name} requests ")

@@ -6,12 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from command_parsers import described, options, parsers
+from command_parsers import options, parsers
 from proscribe.controller.cli import command_line
-from recording import compare, fold, join_files
 
 PROJECT = Path(__file__).resolve().parents[4]
-RECORDED = Path(__file__).parents[2] / "recorded/cli"
 NOTHING = ("", None, False, [], (), 0)
 SAID = re.compile(r"\(default: ([^),;]+)")
 
@@ -33,11 +31,3 @@ def test_what_an_option_is_where_nobody_gave_it(name: str) -> None:
         assert default == str(PROJECT / "catalog")
     elif default not in NOTHING:
         assert said and said[1] == str(default), "its help says another default, or none"
-
-
-@pytest.mark.parametrize("command", command_line.COMMANDS)
-def test_the_options_of_a_command_are_as_recorded(command: str) -> None:
-    shown = {words: "\n".join(described(parser)) for words, parser in parsers(command).items()}
-    lines = join_files(shown).replace(str(PROJECT), "<project>").splitlines()
-    short = [f"{line.partition(':')[0]}: as above" if line in lines[:at] else line for at, line in enumerate(lines)]
-    compare(RECORDED / f"{command}.options.txt", fold("\n".join(short)))

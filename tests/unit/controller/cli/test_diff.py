@@ -185,17 +185,6 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
     ]
 
 
-def test_plans_of_the_compiler_are_compared(catalogue: Catalogue) -> None:
-    old = plan(catalogue, [], services_exclude=["parrot"], controls={"browser": "off"})
-    changes = difference(old, plan(catalogue, [], controls={"browser": "off"}))
-    counts = {change.control: dict(change.counts) for change in changes if change.kind == "service"}
-    assert {change.service for change in changes} == {"parrot"}
-    assert counts["apps"].items() >= {"packages.apt": 1, "packages.flatpak": 1, "processes": 1, "paths": 1}.items()
-    assert counts["firewall"] == {"networks": 2}
-    assert counts["dns"]["domains"] == 3
-    assert difference(old, old) == ()
-
-
 # -- hosts -------------------------------------------------------------------------------------------------------------
 
 
@@ -214,70 +203,6 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
     assert [group.hosts for group in found.groups] == [("a", "b")]
     assert {change.service for change in found.groups[0].changes} == {"owl"}
     assert (found.fresh, found.gone, found.compared, found.different) == (("fresh",), ("gone",), 3, True)
-
-
-def test_hosts_that_a_limit_leaves_out_are_not_gone(tmp_path: Path) -> None:
-    found = compared(tmp_path, {"a": {}, "b": {}}, {"a": {}}, whole=False)
-    assert (found.gone, found.different) == ((), False)
-
-
-def test_a_host_without_an_earlier_plan_is_a_difference(tmp_path: Path) -> None:
-    assert compared(tmp_path, {"a": {}}, {"a": {}, "b": {}}).different
-
-
-@pytest.mark.parametrize(
-    ("changes", "totals"),
-    [
-        ([], {}),
-        (
-            [Change("dns", "service", "a", after="enforce", counts=(("domains", 2),))] * 2,
-            {"services": {"added": 1}, "domains": {"added": 2}},
-        ),
-        (
-            [Change("apps", "identifier", "a", "packages.apt", added=("x", "y"), removed=("z",))],
-            {"packages": {"added": 2, "removed": 1}},
-        ),
-        (
-            [Change("dns", "service", "a", before="enforce", after="audit"), Change("dns", "setting", "", "backend")],
-            {"services": {"changed": 1}, "settings": {"changed": 1}},
-        ),
-    ],
-)
-def test_totals_count_what_many_hosts_share_once(changes: list[Change], totals: dict[str, Any]) -> None:
-    assert diff.totals(changes) == totals
-
-
-def test_the_answer_names_hosts_departments_and_names(tmp_path: Path) -> None:
-    found = compared(tmp_path, {"a": {}, "b": {}}, {"a": {"services_exclude": ["owl"]}, "b": {}})
-    (group,) = found.groups
-    change = Change("", "plan", "", "contact", before="desk", after="\x1b[2J")
-    found = found._replace(groups=(group._replace(changes=(*group.changes, change)),))
-    lines = diff.render(Earlier("v1 (abc)", {}, {}, ("a note",)), found, {"press": ["a", "b"], "it": ["c"]}, 90, False)
-    text = "\n".join(lines)
-    assert text.startswith("v1 (abc) -> now: 1 of 2 hosts have another policy\nservices -1; ")
-    assert "note: a note\n\n1 host (press 1 of 2): a\n" in text
-    assert "\n  dns       owl      - no longer enforce: domains 2\n" in text
-    assert "contact  ~ desk -> \N{REPLACEMENT CHARACTER}[2J" in text
-    document = diff.as_json(Earlier("v1", {}, {}, ("a note",)), found, {"press": ["a", "b"]})
-    document = json.loads(json.dumps(document))
-    (group_,) = document.pop("groups")
-    assert document == {
-        "schema": diff.SCHEMA,
-        "old": "v1",
-        "commits": [],
-        "notes": ["a note"],
-        "different": True,
-        "hosts": {"compared": 2, "changed": 1, "without_earlier_plan": [], "gone": []},
-        "exceptions": [],
-        "totals": diff.totals(found.groups[0].changes),
-    }
-    assert (group_["hosts"], group_["departments"]) == (["a"], {"press": {"hosts": 1, "of": 2}})
-    assert group_["changes"] == [change.as_dict() for change in found.groups[0].changes]
-
-
-def test_no_difference_is_said_too(tmp_path: Path) -> None:
-    found = compared(tmp_path, {"a": {}}, {"a": {}})
-    assert list(diff.render(Earlier("v1", {}, {}), found, {}, 90, False)) == ["v1 -> now: nothing changes on 1 host"]
 
 
 # -- where the earlier plans come from ---------------------------------------------------------------------------------
@@ -313,11 +238,6 @@ def test_a_plan_that_is_not_stored_any_more_is_refused(stored: Path) -> None:
     stored.unlink()
     with pytest.raises(Refused, match="not kept any more"):
         earlier("latest", arguments(), NOW, stored.parents[1])
-
-
-def test_a_run_takes_no_other_inventory(stored: Path) -> None:
-    with pytest.raises(Refused, match="goes with a git revision"):
-        earlier("latest", arguments(["elsewhere"]), NOW, stored.parents[1])
 
 
 def test_latest_without_any_run_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from made_policy import NOW, question
 from proscribe.controller.cli import explain
 from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.report.evaluation.verdict import judge_quarantine
 
 
 @pytest.mark.parametrize(
@@ -26,8 +25,3 @@ def test_what_explain_is_asked_about_may_be_of_another_kind(tmp_path: Path, word
     hosts = question(tmp_path / "inventory", {"press01": {}}, press=["press01"])
     said = explain._of_another_kind(word, hosts, compile_hosts(hosts, NOW), argparse.Namespace())
     assert hint in said and bool(hint) == bool(said)
-
-
-@pytest.mark.parametrize(("broken", "code"), [(0, "ansible"), (1, "2"), (3, "2")])
-def test_a_list_with_an_entry_that_cannot_be_read_is_no_success(broken: int, code: str) -> None:
-    assert judge_quarantine(2, 2, False, broken).exit == code

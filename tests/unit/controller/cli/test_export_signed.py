@@ -10,14 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from proscribe.controller.cli.command_line import main
-from proscribe.controller.enforcement_points import writing
 
 from unit.controller.cli.test_export import INVENTORY
 
@@ -25,7 +23,6 @@ pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="need
 
 NAMESPACE = "proscribe-export"
 AT = ["--at", "2026-11-27T08:00:00Z"]
-ENDED = ["--at", "2026-12-24T18:00:00Z"]
 WAIVER = (
     "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
     " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-24T18:00:00Z, risk: r, compensating_controls: [c],"
@@ -144,73 +141,6 @@ def test_what_an_attacker_writes_does_not_count(ours: Organisation, capsys: pyte
     assert ours.export(*AT) == 0 and ours.export("--check", *AT) == 0, "it is written again"
 
 
-@pytest.mark.parametrize(
-    ("what", "more", "code", "said"),
-    [
-        ("nothing", AT, 0, "up to date"),
-        ("a file", AT, 1, "proscribe.rpz was changed, or is gone"),
-        ("the end of a waiver", ENDED, 3, "it was valid until 2026-12-24T18:00:00Z"),
-        ("both", ENDED, 3, "proscribe.rpz was changed, or is gone"),
-        ("both, and the signature", ENDED, 4, "it was valid until 2026-12-24T18:00:00Z"),
-        ("the directory", AT, 2, "has no export to check"),
-    ],
-)
-def test_a_check_says_which_it_is(ours, capsys, what: str, more: list[str], code: int, said: str) -> None:
-    assert ours.export(*AT) == 0
-    if what in ("a file", "both", "both, and the signature"):
-        (ours.out / "proscribe.rpz").write_text("")
-    if "signature" in what:
-        (ours.out / "manifest.json.sig").unlink()
-    if what == "the directory":
-        shutil.rmtree(ours.out)
-    capsys.readouterr()
-    assert ours.export("--check", *more) == code
-    printed = capsys.readouterr()
-    assert said in printed.out + printed.err
-
-
-def test_a_key_that_nobody_knows_writes_nothing_and_the_line_that_is_printed_helps(ours, capsys) -> None:
-    assert ours.export(*AT, "--key", str(ours.key("new"))) == 2
-    printed = capsys.readouterr().err
-    assert "that signature would not count, so nothing was written" in printed and not ours.out.exists()
-    place, line = ours.inventory / "allowed_signers", printed.splitlines()[-1].strip()
-    assert f"{place} needs this line:" in printed
-    with place.open("a") as stream:
-        stream.write(line + "\n")
-    assert ours.export(*AT, "--key", str(ours.key("new"))) == 0
-    assert ours.export(*AT, "--check") == 0
-
-
-def test_who_signs_nothing_needs_no_signature_and_one_that_is_there_has_to_count(ours, capsys) -> None:
-    ours.signs("")
-    assert ours.export(*AT) == 0 and not (ours.out / "manifest.json.sig").exists()
-    assert ours.export(*AT, "--check") == 0
-    assert ours.export(*AT, "--check", "--key", str(ours.key("controller"))) == 4
-    ours.sign("stranger")
-    assert ours.export(*AT, "--check") == 4
-    ours.sign("controller")
-    assert ours.export(*AT, "--check") == 0
-    ours.signs("export_key")
-    assert ours.export(*AT, "--check") == 2
-    assert "proscribe_exports_key: found 'export_key', expected an absolute path" in capsys.readouterr().err
-
-
-def test_where_no_signers_are_the_first_place_is_named(ours, capsys) -> None:
-    ours.export(*AT)
-    (ours.inventory / "allowed_signers").unlink()
-    capsys.readouterr()
-    assert ours.export("--check", *AT) == 4
-    assert f"{ours.inventory / 'allowed_signers'}" in " ".join(capsys.readouterr().out.split())
-
-
-def test_a_key_that_has_expired_signs_nothing_any_more(ours, capsys) -> None:
-    ours.export(*AT)
-    (ours.inventory / "allowed_signers").unlink()
-    ours.allow(NAMESPACE, "controller", f'namespaces="{NAMESPACE}",valid-before="20261130"')
-    assert ours.export("--check", *AT) == 0
-    assert ours.export("--check", "--at", "2026-12-02T00:00:00Z") == 4
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """A real web server over the directory."""
@@ -248,32 +178,3 @@ def test_a_device_that_fetches_it_checks_it_without_proscribe(ours: Organisation
         (fetched / "proscribe.rpz").write_bytes(answer.read())
     (fetched / "manifest.json").write_text((fetched / "manifest.json").read_text() + "\n")
     assert not verified()
-
-
-def test_whoever_fetches_while_it_is_written_gets_the_one_or_the_other(ours: Organisation, server: str) -> None:
-    """An export before and after the end of a waiver, written over one another as scheduled runs do."""
-    exports = []
-    for moment in (AT, ENDED):
-        assert ours.export(*moment) == 0
-        exports.append({path.name: path.read_bytes() for path in ours.out.iterdir()})
-    assert exports[0]["proscribe.rpz"] != exports[1]["proscribe.rpz"]
-    written = threading.Event()
-
-    def write() -> None:
-        for number in range(60):
-            writing.write(ours.out, exports[number % 2])
-        written.set()
-
-    whole = {name: {one[name] for one in exports} for name in exports[0]}
-    seen: set[bytes] = set()
-    thread = threading.Thread(target=write)
-    thread.start()
-    while not written.is_set():
-        for name in whole:
-            with urllib.request.urlopen(f"{server}/{name}") as answer:
-                content = answer.read()
-            assert content in whole[name], name
-            seen.add(content)
-    thread.join()
-    assert seen & whole["proscribe.rpz"]
-    assert sorted(path.name for path in ours.root.iterdir()) == ["inventory", "out"], "nothing is left beside it"

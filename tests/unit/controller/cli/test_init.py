@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import re
 import shlex
@@ -17,7 +16,6 @@ import yaml
 from proscribe.controller.cli import collection
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.cli.init import repository
-from proscribe.controller.version import own
 from proscribe.wire import installation
 
 SOURCE = "--source=https://git.example/proscribe.git"
@@ -33,63 +31,8 @@ def inside(directory: Path) -> set[str]:
     return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
 
 
-def day() -> datetime.date:
-    return datetime.datetime.now().astimezone().date()
-
-
-@pytest.mark.parametrize("there", [False, True])
-def test_a_repository_is_whole_and_says_what_comes_next(
-    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With an inventory of its own, or with the one that is there and the departments that are its groups."""
-    monkeypatch.chdir(tmp_path)
-    options = ["--department=press=press01", "--department=finance=fin01"]
-    before = set()
-    if there:
-        (tmp_path / "policy/mine").mkdir(parents=True)
-        (tmp_path / "policy/mine/hosts.ini").write_text(HOSTS)
-        options, before = ["--inventory=mine/hosts.ini"], {"mine/hosts.ini"}
-    today = day()
-    assert main(["init", "policy", "--organisation=Acme", SOURCE, *options]) == 0
-    first, then, *commands = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"made {tmp_path}/policy; ") and then == "  cd policy"
-    assert commands and all(line.startswith("  ") for line in commands)
-
-    made = tmp_path / "policy"
-    listed = {name for name in inside(repository.EXAMPLE) if name.startswith(("molecule/", "inventory/", "ci/"))}
-    assert before | {*repository.TABLES, "README.md", "requirements.yml"} <= inside(made)
-    assert {name for name in listed if name not in inside(made)} <= {"inventory/prod/hosts.yml"}
-    (entry,) = yaml.safe_load((made / "requirements.yml").read_text())["collections"][:1]
-    assert entry == {"name": SOURCE.partition("=")[2], "type": "git", "version": f"v{own()}"}
-
-    everybody, departments = (yaml.safe_load((made / name).read_text()) for name in repository.TABLES)
-    assert departments == dict.fromkeys(("press", "finance"), {"audited": ["web.whatsapp.com"]})
-    assert everybody.keys() == {"all"} and everybody["all"].keys() == {"audited", "open"}
-    assert "nordvpn.com" in everybody["all"]["audited"] and "www.example.org" in everybody["all"]["open"]
-    restrictions = yaml.safe_load((made / repository.VARIABLES).read_text())
-    assert str(restrictions["proscribe_effective_from"]) in {str(today), str(day())}
-
-
 # Each form that Ansible reads: the path, its files, and what `--inventory` names.
 YAML = "press: {hosts: {press01: }}\nfinance: {hosts: {fin01: }}\n"
-SCRIPT = """#!/bin/sh
-echo '{"press": {"hosts": ["press01"]}, "finance": {"hosts": ["fin01"]}, "_meta": {"hostvars": {}}}'
-"""
-PLUGIN = "plugin: ansible.builtin.constructed\nstrict: true\ngroups: {finance: inventory_hostname is match('fin')}\n"
-LOADED = "press: {hosts: {press01: }}\nungrouped: {hosts: {fin01: }}\n"
-FORMS = {
-    "ini": ("hosts", {"hosts": HOSTS}),
-    "yaml where init writes its own": ("inventory/prod/hosts.yml", {"inventory/prod/hosts.yml": YAML}),
-    "with its own variables": (
-        "inventory/prod/hosts.yml",
-        {"inventory/prod/hosts.yml": YAML, "inventory/prod/group_vars/all.yml": "---\nours: 1\n"},
-    ),
-    "folder": ("inventory/prod", {"inventory/prod/a.ini": "[press]\npress01\n", "inventory/prod/b.yml": YAML}),
-    "folder around": ("inventory", {"inventory/prod/a.ini": HOSTS, "inventory/b.ini": "[press]\npress01\n"}),
-    "script": ("inventory/prod/hosts", {"inventory/prod/hosts": SCRIPT}),
-    "plugin": ("inventory", {"inventory/a.yml": LOADED, "inventory/b.constructed.yml": PLUGIN}),
-    "path with a space": ("our hosts/hosts.ini", {"our hosts/hosts.ini": HOSTS}),
-}
 
 
 def placed(directory: Path, files: Mapping[str, str]) -> dict[str, bytes]:
@@ -126,84 +69,7 @@ def expected_names(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
 MET = dict.fromkeys(repository.TABLES, 0)
 
 
-@pytest.mark.parametrize(
-    ("form", "inside_it"),
-    [*((form, True) for form in FORMS), *((form, False) for form in ("plugin", "path with a space"))],
-)
-def test_an_inventory_of_each_form_is_used_where_it_lies(
-    form: str, inside_it: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name, files = FORMS[form]
-    directory, other = tmp_path / "the policy", tmp_path / "elsewhere"
-    place = directory if inside_it else other
-    before = placed(place, files)
-    monkeypatch.chdir(place)
-    assert main(["init", str(directory), SOURCE, "--inventory", name]) == 0
-    assert {file: content for file, content in contents(place).items() if file in before} == before
-    assert inside_it or contents(other) == before
-    assert approvers(directory) == {"press": None, "finance": None}
-    assert expected_names(directory, monkeypatch) == MET
-
-
-def test_an_inventory_that_nobody_names_is_used_where_init_would_write_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = placed(tmp_path, {"inventory/prod/hosts.yml": YAML})
-    assert main(["init", str(tmp_path), SOURCE]) == 0
-    assert contents(tmp_path)["inventory/prod/hosts.yml"] == before["inventory/prod/hosts.yml"]
-    assert set(approvers(tmp_path)) == {"press", "finance"}
-    assert expected_names(tmp_path, monkeypatch) == MET
-
-
-@pytest.mark.parametrize(
-    ("hosts", "options", "why"),
-    [
-        (None, [], "--inventory: found 'hosts.ini', expected an inventory in "),
-        (HOSTS, ["--department=pres"], "--department: found 'pres', expected a group of the inventory: "),
-        (HOSTS, ["--approver=pres:chan"], "--approver: found 'pres', expected one of finance, press, did you mean"),
-        (
-            HOSTS,
-            ["--department=press=x"],
-            "--department: press: found hosts, expected none, since --inventory has them",
-        ),
-        ("x\n", ["--approver=press:chan"], "--approver: found 'press', expected a department that --department names"),
-        ("", [], "no host of the inventory ("),
-    ],
-)
-def test_an_inventory_or_an_answer_about_it_that_is_wrong_is_refused(
-    hosts: str | None, options: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if hosts is not None:
-        (tmp_path / "hosts.ini").write_text(hosts)
-    before = inside(tmp_path)
-    assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini", *options]) == 2
-    assert why in capsys.readouterr().err.replace("\n", " ") and inside(tmp_path) == before
-
-
 SITES = "[berlin]\npress01\nfin01\n[hongkong]\npress02\n[press]\npress01\npress02\n[finance]\nfin01\n"
-NESTED = "[press]\npress01\n[finance]\nfin01\n[berlin:children]\npress\nfinance\n[lab]\nlab01\n"
-
-
-@pytest.mark.parametrize(
-    ("hosts", "options", "departments"),
-    [
-        (HOSTS + "[hq:children]\npress\nfinance\n", [], {"press", "finance"}),
-        ("[human-resources]\nhr01\n[press]\npress01\n", [], {"human-resources", "press"}),
-        (SITES, [], {"all"}),
-        (NESTED, [], {"all"}),
-        ("x\n", [], {"all"}),
-        (SITES, ["--department=press", "--department=finance"], {"press", "finance"}),
-        (NESTED, ["--department=lab"], {"lab"}),
-    ],
-)
-def test_only_groups_that_are_clearly_departments_are_taken(
-    hosts: str, options: list[str], departments: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "hosts.ini").write_text(hosts)
-    assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini", *options]) == 0
-    assert approvers(tmp_path) == dict.fromkeys(departments)
-    assert set(yaml.safe_load((tmp_path / "exceptions.yml").read_text())) == departments
-    assert expected_names(tmp_path, monkeypatch) == MET
 
 
 class Terminal(io.StringIO):

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from proscribe.controller.cli import Refused, inventory
 from proscribe.controller.compile.inventory.inventory import Question
-from proscribe.model.plan import CONTROLS
-from proscribe.wire import installation
 
 HOSTS = """\
 all:
@@ -56,28 +54,6 @@ def names(question: Question) -> list[str]:
     return [host.name for host in question.hosts]
 
 
-def test_a_question_is_that_of_an_audit(ask: Ask, tmp_path: Path) -> None:
-    found = ask()
-    assert names(found) == ["press01", "press02", "win01"]
-    assert (found.project, found.playbook_folder) == (tmp_path, tmp_path / "playbooks")
-    assert (found.mode, found.playbook, found.controls, found.limit) == ("audit", "audit", list(CONTROLS), "")
-    assert found.inventory == [str(tmp_path / "inventory/hosts.yml")]
-    assert found.groups["press"] == {"press01", "press02"} and found.groups["nobody"] == frozenset()
-    assert list(found.not_served) == ["switch01"] and found.windows == ("win01",)
-    assert found.pattern == "all:!kiosks" and found.about == {"press01", "press02", "win01", "switch01"}
-    assert found.audience is False
-    assert found.zone_of is not None and [found.zone_of(host) for host in ("press01", "kiosk01")] == ["office", ""]
-    first = found.hosts[0].values
-    assert (first["proscribe_contact"], first["proscribe_request_url"]) == ("helpdesk", "https://x.example")
-    assert found.variables_of is not None and found.variables_of("kiosk01").name == "kiosk01"
-
-
-def test_a_part_of_it(ask: Ask) -> None:
-    found = ask("--limit", "press*:!press02")
-    assert (names(found), found.limit) == (["press01"], "press*:!press02")
-    assert found.groups["press"] == {"press01", "press02"}, "waivers for a group are for all of it"
-
-
 @pytest.mark.parametrize(("group", "hosts"), [("kiosks", ["kiosk01"]), ("press", ["press01", "press02"])])
 def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask: Ask, group: str, hosts: list[str]) -> None:
     found = ask(group=group, served=False)
@@ -99,12 +75,6 @@ def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask: Ask, group
 def test_what_has_no_host_is_refused(ask: Ask, words: tuple[str, ...], how: dict[str, str], why: str) -> None:
     with pytest.raises(Refused, match=f"^{why}"):
         ask(*words, **how)
-
-
-def test_only_what_no_run_serves_is_an_audience(ask: Ask) -> None:
-    with pytest.raises(inventory.NoneServed):
-        ask("--limit", "kiosks")
-    assert names(ask("--limit", "kiosks", served=False)) == ["kiosk01"]
 
 
 def test_what_ansible_cannot_read_is_refused_with_its_place(ask: Ask, tmp_path: Path) -> None:
@@ -137,14 +107,6 @@ def test_sources_are_those_that_ansible_takes(tmp_path: Path, monkeypatch: pytes
     assert inventory.sources(["link", "a,b", "~/x"]) == [f"{tmp_path}/link", "a,b", str(Path("~/x").expanduser())]
     monkeypatch.setattr(inventory.constants, "DEFAULT_HOST_LIST", ["/etc/hosts.yml"])
     assert inventory.sources([]) == ["/etc/hosts.yml"]
-
-
-@pytest.mark.parametrize(("collection", "folder"), [("", True), ("acme.ban", False)])
-def test_a_collection_has_no_folder_of_playbooks(
-    ask: Ask, collection: str, folder: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(installation, "COLLECTION", collection)
-    assert (ask("--limit", "press01").playbook_folder is not None) is folder
 
 
 def test_reports_are_where_the_inventory_says_unless_the_environment_does(

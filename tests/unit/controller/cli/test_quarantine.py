@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, command_line
-from proscribe.wire import installation
 
 NOTHING = {
     "quarantine_do": "list",
@@ -36,28 +34,6 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         return became.pop()
 
     return run
-
-
-@pytest.mark.parametrize(
-    ("words", "rest", "chosen"),
-    [
-        ("list", "", {}),
-        ("list -i x,y --check -K", "-i x,y --check -K", {}),
-        ("list --user a,b --user c --host h", "", {"user": ["a", "b", "c"], "host": ["h"]}),
-        ("restore --service s,t --accept-loss", "", {"do": "restore", "service": ["s", "t"], "accept_loss": True}),
-        ("restore --id s-3fa4b2c1 -e x=y", "-e x=y", {"do": "restore", "id": ["s-3fa4b2c1"]}),
-        ("prune --all --older-than 30d", "", {"do": "prune", "all": True, "older_than": "30d"}),
-    ],
-)
-def test_what_was_chosen_is_behind_all_that_was_given(
-    call: Call, words: str, rest: str, chosen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, *argv, flag, extra = call(*words.split())
-    assert (file, flag) == ("ansible-playbook", "-e")
-    assert argv == ["ansible-playbook", installation.playbook("quarantine"), *rest.split()]
-    assert json.loads(extra) == NOTHING | {f"quarantine_{name}": value for name, value in chosen.items()}
-    monkeypatch.setenv("PROSCRIBE_ANSIBLE_PLAYBOOK", "/own/playbook")
-    assert call(*words.split())[:2] == ["/own/playbook"] * 2
 
 
 @pytest.mark.parametrize(

@@ -97,21 +97,6 @@ def test_what_does_not_go_together_is_refused(options: tuple[str, ...], message:
         report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
 
 
-def test_the_history_is_that_of_earlier_runs_where_the_latest_is_a_slice(ask: Ask, reports: Path) -> None:
-    """A slice writes into no history."""
-    changed(reports / SECOND, history="off")
-    assert json.loads(ask("--since", "2026-11-01", "--json"))["runs"]["number"] == 2
-    changed(reports / FIRST, history="off")
-    with pytest.raises(Refused, match=r"proscribe_history is off for the newest runs in .*; --history names"):
-        ask("--since", "2026-11-01")
-
-
-def test_json_is_a_format_and_may_be_named_twice(ask: Ask) -> None:
-    assert ask("--json") == ask("--format", "json") == ask("--json", "--format", "json")
-    assert json.loads(ask("--json"))["run"]["id"] == SECOND
-    assert json.loads(ask("--rule", "apps/wechat", "--json"))["rule"] == "apps/wechat"
-
-
 def test_json_and_the_trend_need_no_record_of_a_host(ask: Ask, reports: Path) -> None:
     (reports / SECOND / "hosts.jsonl").write_text("{")
     assert ask("--json") and "<svg" in ask("--format", "svg")
@@ -153,36 +138,6 @@ def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(
 # -- notes -------------------------------------------------------------------------------------------------------------
 
 READ_FROM = "reports are read from reports (a test)"
-OLD = "this run ended {} ago; the state of the hosts may have changed"
-
-
-@pytest.mark.parametrize(
-    ("hours", "stale_after", "said"),
-    [
-        (71, None, []),
-        (73, None, [OLD.format("3 days")]),
-        (73, 0, [OLD.format("3 days")]),
-        (73, 74 * 3600, []),
-        (3, 2 * 3600, [OLD.format("3 hours")]),
-    ],
-)
-def test_a_run_is_old_after_the_time_that_it_names(
-    ask: Ask, reports: Path, hours: int, stale_after: int | None, said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = report.moment_of("2026-11-22T00:00:00Z") + report.datetime.timedelta(hours=hours)
-    monkeypatch.setattr(report, "_now", lambda: now)
-    changed(reports / SECOND, finished="2026-11-22T00:00:00Z", stale_after=stale_after)
-    assert notes(ask()) == [*said, READ_FROM]
-
-
-@pytest.mark.parametrize("stale_after", [None, 2 * 86400])
-def test_a_host_is_unseen_after_the_time_that_the_latest_run_names(
-    ask: Ask, reports: Path, stale_after: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "_now", lambda: report.moment_of("2026-11-24T12:00:00Z"))
-    changed(reports / SECOND, stale_after=stale_after)
-    found = json.loads(ask("--since", "2026-11-01", "--json"))
-    assert [one["host"] for one in found["unseen"]] == (["web01", "web02"] if stale_after else [])
 
 
 @pytest.fixture
@@ -239,16 +194,6 @@ def test_the_place_is_not_named_to_machines(ask: Ask) -> None:
 # -- another history ---------------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_is_named_by_its_path_has_the_history_beside_it(ask: Ask, reports: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    made_plan(other, apps=["wechat"])
-    past = Past(open_history("sqlite", other))
-    past.run({"web09": good()}, day=20)
-    directory = past.stored(other, {"web09": bad()}, FIRST, day=21)
-    assert '"web09"' in ask("--run", str(directory), "--format", "events")
-    assert ask("--run", str(directory), "--format", "svg").startswith("<svg")
-
-
 def test_without_a_history_an_export_has_no_changes_and_that_is_said(
     ask: Ask, reports: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,27 +242,3 @@ def test_a_text_is_printed_for_its_reader(
     assert said == (
         f"proscribe: reports are read from {tmp_path} (PROSCRIBE_REPORTS)" if terminal and format_ != "table" else ""
     )
-
-
-@pytest.mark.parametrize(
-    ("terminal", "environment", "coloured"),
-    [
-        (True, {}, True),
-        (False, {}, False),
-        (True, {"NO_COLOR": "1"}, False),
-        (True, {"NO_COLOR": ""}, True),
-        (True, {"TERM": "dumb"}, False),
-    ],
-)
-def test_a_terminal_has_colours_and_an_end(
-    terminal: bool, environment: dict[str, str], coloured: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = {"COLUMNS": "70", "LINES": "33", "PROSCRIBE_REPORTS": str(tmp_path), "TERM": "xterm", "NO_COLOR": ""}
-    for name, value in (given | environment).items():
-        monkeypatch.setenv(name, value)
-    screens: list[Screen] = []
-    monkeypatch.setattr(sys, "stdout", Stream(terminal))
-    monkeypatch.setattr(report, "answer", lambda arguments, screen, place: screens.append(screen) or "")
-    monkeypatch.chdir(tmp_path)
-    report.run(arguments())
-    assert screens == [Screen(70, 33 if terminal else sys.maxsize, coloured, str(tmp_path))]

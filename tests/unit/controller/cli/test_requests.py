@@ -28,12 +28,9 @@ import yaml
 from made_policy import NOW, question
 from proscribe.base.duration import spelled
 from proscribe.controller.cli import Refused, inventory, requests, waiver
-from proscribe.controller.cli.waiver import new, requested
-from proscribe.controller.cli.waiver.drafting import fill_in
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.waivers import refusals
-from proscribe.controller.compile.waivers.limits import limited
 from proscribe.controller.compile.waivers.refusals import read_refusals
 from proscribe.controller.report import request_news
 from proscribe.controller.report.storage import requests_file
@@ -369,92 +366,6 @@ def test_what_a_hostile_host_requests_is_one_row_and_drafts_nothing_for_anybody_
         story(waiver, "new", "--request", commas)
 
 
-def test_what_stays_closed_for_one_user_is_said_and_a_whole_host_can_have_it(story: Story) -> None:
-    """Browsers and DNS filters refuse to everybody on a host, so an exception for one user leaves them closed."""
-    story.run()
-    story.types("parrot", "Press calls")
-    (request,) = story.run()["requests"]
-    said = story(waiver, "new", "--request", request["id"])
-    assert "browser and dns stay closed for wong" in said and "--whole-host" in said
-    (file,) = (story.where / "waivers").glob("*.yml")
-    assert "users: [wong]" in file.read_text() and "controls: [apps, firewall]" in file.read_text()
-    file.unlink()
-    story(waiver, "new", "--request", request["id"], "--whole-host")
-    assert "users:" not in file.read_text() and "hosts: [press01]" in file.read_text()
-
-
-OUT_OF_REACH = "would leave it out of reach. --whole-host opens it for everybody there"
-
-
-@pytest.mark.parametrize(
-    ("user", "host", "closed", "web_only", "controls", "expected"),
-    [
-        ((), ("browser", "dns"), ("browser", "dns"), True, [], OUT_OF_REACH),  # Gmail, whose programs are permitted
-        (("apps",), ("apps", "browser", "dns"), ("browser", "dns"), False, [], f"{OUT_OF_REACH}; --control apps"),
-        (("apps",), ("apps", "browser"), ("browser",), True, [], OUT_OF_REACH),  # AOL Mail without a DNS filter
-        (("apps",), ("apps", "browser"), ("browser",), False, [], ""),  # a program that finds its names
-        (("apps", "firewall"), ("apps", "firewall", "dns"), ("dns",), False, [], ""),  # Telegram knows addresses
-        (("apps",), ("apps", "browser", "dns"), ("browser",), False, [], ""),  # another waiver has opened its names
-        (("apps",), ("apps", "browser", "dns"), ("browser", "dns"), False, ["apps,firewall"], ""),  # as typed
-        (("apps",), ("apps", "dns"), ("dns",), False, ["firewall"], OUT_OF_REACH),  # where nothing closes it
-        ((), (), (), False, [], "nothing restricts parrot on press01"),
-    ],
-)
-def test_a_draft_opens_what_its_user_asked_for_or_is_refused(
-    story: Story,
-    user: tuple[str, ...],
-    host: tuple[str, ...],
-    closed: tuple[str, ...],
-    web_only: bool,
-    controls: list[str],
-    expected: str,
-) -> None:
-    story.run()
-    story.types("parrot", "Press calls")
-    story.run()
-    parser = argparse.ArgumentParser()
-    new.add_arguments(parser)
-    inventory.add_options(parser)
-    arguments = parser.parse_args([word for one in controls for word in ("--control", one)])
-    (one,) = requested.found(arguments, story.now)
-    one = one._replace(opens=requested.Opens("wong", user, host, closed, web_only))
-    with pytest.raises(Refused, match=re.escape(expected)) if expected else contextlib.nullcontext():
-        remarks = fill_in(arguments, one, story.now)
-        assert arguments.users == ["wong"] and set(arguments.controls) <= {"apps", "firewall"}
-        assert "stays closed for wong" in remarks[0] or "stay closed for wong" in remarks[0]
-    if expected.startswith(OUT_OF_REACH):
-        assert "One for wong alone would leave it out of reach" in str(one.opens) or controls
-        arguments.whole_host, arguments.controls = True, []
-        assert fill_in(arguments, one, story.now) == [] and arguments.users == []
-
-
-@pytest.mark.parametrize(
-    ("plan", "limits"),
-    [
-        ({"apps": {"mode": "waived", "waiver": "w"}, "dns": {"mode": "waived", "waiver": "w"}}, ""),
-        ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "w"}]}, "dns": {"mode": "audit"}}, ""),
-        (
-            {"apps": {"mode": "enforce", "exceptions": [{"waiver": "w"}]}, "dns": {"mode": "enforce"}},
-            "open: programs; closed to everybody on this host: names (DNS)",
-        ),
-        ({"browser": {"mode": "enforce"}}, "open: nothing; closed to everybody on this host: pages in browsers"),
-        (
-            {"browser": {"mode": "waived", "waiver": "w", "hours": [[0, 5]], "otherwise": "enforce"}},
-            "open: pages in browsers, at set hours only",
-        ),
-        (  # another waiver has no hours
-            {"apps": {"mode": "enforce", "exceptions": [{"waiver": "w", "versions": ["4.0"]}], "paths": ["/opt/p"]}},
-            "open: programs, some versions only",
-        ),
-        ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "other"}]}}, "open: nothing; "),
-    ],
-)
-def test_a_user_reads_what_is_open_and_what_is_not(plan: dict[str, Any], limits: str) -> None:
-    controls = {control: {"mode": "enforce", "services": {"parrot": entry}} for control, entry in plan.items()}
-    said = limited(controls, "w", ["parrot"])
-    assert said == limits or (limits.endswith("; ") and said.startswith(limits))
-
-
 def test_who_refuses_is_one_who_may_approve(story: Story) -> None:
     """A refusal of another department's head is not accepted, and one that is in the file stops no right one."""
     story.run()
@@ -479,61 +390,9 @@ def test_who_refuses_is_one_who_may_approve(story: Story) -> None:
     assert compile_hosts(story.question, story.now).warnings == []
 
 
-@pytest.mark.parametrize("path", [command.COMMAND, command.KNOWN])
-def test_an_edited_or_removed_file_is_a_finding_and_comes_back(story: Story, path: str) -> None:
-    story.run()
-    file = Path(story.host.root + path)
-    good = file.read_bytes()
-    for spoil in (lambda: file.write_bytes(good + b"\n"), file.unlink, lambda: file.chmod(0o777)):
-        spoil()
-        (wrong,) = [v for v in apps.observe(story.host, story.plan) if v.rule == command.RULE]
-        assert (wrong.state, [one.path for one in wrong.findings], wrong.drifted) == ("noncompliant", [path], True)
-        story.run()
-        assert file.read_bytes() == good
-
-
 def test_an_organisation_may_do_without(story: Story) -> None:
     plan = story.plan
     del plan["controls"]["apps"]["settings"]["requests"]
     story.run()
     carry_out(apps.enforce(story.host, plan))
     assert story.host.stat(command.COMMAND) is None and story.host.stat(command.KNOWN) is None
-
-
-@pytest.mark.parametrize("shell", [["sh"], ["bash", "--posix"]])
-def test_the_file_is_a_program_for_sh_and_for_python(tmp_path: Path, shell: list[str]) -> None:
-    file = tmp_path / "proscribe-request"
-    file.write_text(command_text.text())
-    done = subprocess.run([*shell, str(file), "--help"], capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert "Root cannot request anything" in said if os.getuid() == 0 else "proscribe-request SERVICE" in said
-
-
-def linked(home: Path) -> None:
-    (home / ".local").mkdir()
-    (home / ".local/state").symlink_to("/tmp")
-
-
-def full(home: Path) -> None:
-    place = home.joinpath(*program.PLACE)
-    place.mkdir(parents=True)
-    for number in range(20):
-        one = {"schema": program.SCHEMA, "service": f"s{number}", "reason": "r", "at": "2026-11-25T08:00:00Z"}
-        (place / f"{number:016x}.json").write_text(json.dumps(one))
-
-
-@pytest.mark.parametrize(
-    ("reason", "prepare", "said"),
-    [
-        ("Press calls", linked, "is a link or a file"),
-        ("Press calls", lambda home: (home / ".local").write_text(""), "is a link or a file"),
-        ("Press calls", full, "which are the most"),
-        ("x" * 301, lambda home: None, "301 characters"),
-        ("\x07", lambda home: None, "Give the reason"),
-    ],
-)
-def test_the_command_says_plainly_what_it_cannot_do(story: Story, reason: str, prepare: Any, said: str) -> None:
-    story.run()
-    with as_user():
-        prepare(Path(story.host.root, "home/wong"))
-    assert said in story.types("parrot", reason)

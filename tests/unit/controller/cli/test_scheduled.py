@@ -106,43 +106,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 NEWS = made("Proscribe: drift", ["a line"], a=1)
-EXPORTS = made("Proscribe: exports", ["written"], not_written=[])
-NOT_WRITTEN = made("Proscribe: exports", ["none"], not_written=[{"directory": "/srv"}])
-
-
-def test_a_run_gets_its_options_and_nothing_to_read_and_is_quiet_where_nothing_changed(
-    place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert place.scheduled("collect", *ARGUMENTS) == 0
-    assert place.read("started").split("\n") == ["collect", *ARGUMENTS, ""]
-    assert capsys.readouterr().out == "" and place.read("sent") == ""
-
-
-@pytest.mark.parametrize(
-    ("code", "sent", "sender", "expected"),
-    [
-        pytest.param(0, (NEWS, None, None), 0, 0, id="sent"),
-        pytest.param(2, (NEWS, None, None), 0, 2, id="the run's own code"),
-        pytest.param(0, (NEWS, None, None), 1, exit_codes.NOT_SENT, id="not sent"),
-        pytest.param(2, (NEWS, None, None), 1, 2, id="not sent, and the run's own code"),
-        pytest.param(0, (None, NEWS, EXPORTS), 0, 0, id="exports written"),
-        pytest.param(0, (None, None, NOT_WRITTEN), 0, exit_codes.NOT_WRITTEN, id="exports not written"),
-        pytest.param(4, (None, None, NOT_WRITTEN), 0, 4, id="exports not written, and the run's own code"),
-        pytest.param(0, (NEWS, None, NOT_WRITTEN), 1, exit_codes.NOT_WRITTEN, id="neither written nor sent"),
-    ],
-)
-def test_how_a_run_ends(place: Place, code: int, sent: Any, sender: int, expected: int) -> None:
-    place.run_is(code=code)
-    place.sender_is(sender)
-    place.reports_that(*sent)
-    assert place.scheduled() == expected
-
-
-def test_what_could_not_be_sent_is_not_forgotten_for_what_could(place: Place) -> None:
-    sent: list[str] = []
-    place.monkeypatch.setattr(scheduled, "send", lambda one, *_: not sent.append(one.subject) and len(sent) > 1)
-    place.reports_that(NEWS, EXPORTS, EXPORTS)
-    assert place.scheduled() == exit_codes.NOT_SENT and len(sent) == 3
 
 
 @pytest.mark.parametrize(
@@ -162,11 +125,6 @@ def test_a_run_without_a_report_of_its_own_is_said_so(
     place.reports_that(NEWS, None, None)
     assert place.scheduled() == exit_codes.NO_REPORT
     assert "produced no report (it ended with 5)" in capsys.readouterr().err and place.read("sent") == ""
-
-
-def test_a_report_that_its_own_run_closed_early_counts_as_its_report(place: Place) -> None:
-    place.run_is(interrupted={"why": "a signal"}, code=2)
-    assert place.scheduled() == 2
 
 
 def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place: Place) -> None:
@@ -229,39 +187,10 @@ def test_reports_are_where_the_inventory_says(place: Place, tmp_path: Path) -> N
 # -- sending
 
 
-def test_a_notification_goes_to_the_playbook_in_a_file_and_never_on_its_command_line(place: Place) -> None:
-    place.reports_that(None, NEWS, None, heads=[{"mail": "h@example.org"}])
-    assert place.scheduled("drift", *ARGUMENTS) == 0
-    words = place.read("sent").split("\n")
-    assert words[:5] == ["-EP", "-m", "ansible", "playbook", installation.playbook("notify")]
-    assert "/srv/inventory" in words and "--limit" not in words and "--ask-vault-pass" not in words
-    assert "drift" not in " ".join(words[words.index("-e") :])
-    notification = json.loads(place.read("notification"))
-    assert notification["facts"]["a"] == 1 and notification["heads"] == [{"mail": "h@example.org"}]
-    assert "Proscribe: drift" in notification["message"]
-    assert "ANSIBLE_NO_TARGET_SYSLOG=1" in place.read("environment").split("\n")
-    assert f"{ENVIRONMENT}={place.reports}" in place.read("environment").split("\n")
-    file = json.loads(words[words.index("-e") + 1])["proscribe_notice_file"]
-    assert not os.path.exists(file)
-
-
 def test_news_is_for_no_head(place: Place) -> None:
     place.reports_that(NEWS, None, None, heads=[{"mail": "h@example.org"}])
     place.scheduled()
     assert json.loads(place.read("notification"))["heads"] == []
-
-
-def test_why_it_could_not_be_sent_is_the_end_of_what_was_printed(
-    place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
-    place.reports_that(NEWS, None, None)
-    place.sender_is(1)
-    place.scheduled()
-    said = capsys.readouterr()
-    assert said.out == "Proscribe: drift\na line\n\n"
-    head, *lines = said.err.splitlines()
-    assert "could not be sent" in head and lines[:-2] == [str(number) for number in range(90, 101)]
-    assert "bad" in lines[-2] and "[ERROR]: no inventory" in lines[-1] and "\x1b" not in said.err
 
 
 # -- a run that did not end well
@@ -272,30 +201,6 @@ def systemd(place: Place, text: str, code: int = 0) -> None:
     tools.mkdir(exist_ok=True)
     place.program("tools/systemctl", f'#!/bin/sh\necho "$@" >{{place}}/shown\ncat <<END\n{text}\nEND\nexit {code}\n')
     place.monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-
-
-@pytest.mark.parametrize(
-    ("said", "sent"),
-    [
-        pytest.param(f"Result=exit-code\nExecMainStatus={exit_codes.REPORTED[0]}", False, id="it has sent its news"),
-        pytest.param(f"Result=exit-code\nExecMainStatus={exit_codes.NO_REPORT}", True, id="no report"),
-        pytest.param(f"Result=signal\nExecMainStatus={exit_codes.REPORTED[0]}", True, id="a signal of that number"),
-        pytest.param("Result=exit-code\nExecMainStatus=", True, id="no code"),
-        pytest.param("no line of systemd's", True, id="nothing"),
-    ],
-)
-def test_a_failed_run_is_reported_unless_it_has_reported_itself(place: Place, said: str, sent: bool) -> None:
-    systemd(place, said)
-    assert place.scheduled("failed", *ARGUMENTS) == 0
-    assert bool(place.read("sent")) is sent
-    assert (place.reports / "ended.json").exists() is sent
-    assert place.read("shown").split()[:2] == ["show", f"{unended.DRIFT}.service"]
-    if sent:
-        assert "/srv/inventory" in place.read("sent").split("\n")
-        facts = json.loads((place.reports / "ended.json").read_text())
-        assert facts["result"] == dict(line.split("=", 1) for line in said.splitlines() if "=" in line).get(
-            "Result", ""
-        )
 
 
 def test_why_a_run_failed_is_in_its_notification(place: Place) -> None:
@@ -369,12 +274,6 @@ def test_why_a_run_came_to_no_end(unit: dict[str, str], why: str) -> None:
         "report": "/r/x.partial",
         "answered": 3,
     }
-
-
-def test_of_a_run_that_began_nothing_no_report_is_named() -> None:
-    notification = unended.failure({}, "", 0)
-    assert (notification.facts["begun"], notification.facts["report"]) == (None, None)
-    assert "host had answered" not in notification.text and "hosts had answered" not in notification.text
 
 
 def partial(place: Place, name: str, *lines: str) -> Path:

@@ -69,17 +69,6 @@ def test_each_catalogue_with_a_directory_in_the_inventorys_repository_is_refresh
     assert (repository, base) == (calls.repository, f"newest of {calls.top}")
 
 
-@pytest.mark.parametrize(
-    ("sources", "place"),
-    [([], "."), (["inventory"], "inventory"), (["inventory/hosts.yml", "."], "inventory"), (["gone/hosts"], "gone")],
-)
-def test_the_repository_is_that_of_the_first_source(calls: Inventory, sources: list[str], place: str) -> None:
-    calls.question.inventory = [str(calls.top / source) for source in sources]
-    calls.catalogues = {"a": [calls.top / "catalog"]}
-    calls.refresh()
-    assert calls.sources == [calls.top / place]
-
-
 def test_where_no_list_could_be_written_that_is_said(calls: Inventory) -> None:
     calls.catalogues = {"a": [calls.root / "release"]}
     with pytest.raises(Refused, match=f"no directory of the catalogue lies in {calls.top}; expected one of"):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_parsers import options, parsers
 from proscribe.controller.cli import Refused, command_line
 from proscribe.controller.cli.command_line import read
-from proscribe.controller.cli.variables import COMMANDS, OF_THE_RUN, arguments_of, variables_of
-from proscribe.controller.custody.request import VARIABLES
+from proscribe.controller.cli.variables import COMMANDS, arguments_of
 
 PROJECT = Path(__file__).resolve().parents[4]
 
@@ -85,40 +82,6 @@ def test_what_was_typed_and_is_no_option_is_refused_with_those_that_are(
     arguments_of(command, variables)
     with pytest.raises(Refused, match=f"{wrong}: found an unknown variable, expected .*{known}"):
         arguments_of(command, variables, list(variables))
-
-
-@pytest.mark.parametrize("command", [*COMMANDS, "report", "quarantine"])
-def test_each_variable_is_named_as_its_option_is(command: str) -> None:
-    for parser in parsers(command).values():
-        named = variables_of(command, parser)
-        assert len(named) == len([one for one in options(parser) if one.dest not in OF_THE_RUN]), "no two have one name"
-        for name, action in named.items():
-            given = name.removeprefix(f"{command}_").replace("_", "-")
-            assert f"--{given}" in action.option_strings or given == (action.metavar or action.dest).lower()
-
-
-def test_the_playbooks_with_variables_of_their_own_have_the_same_rule() -> None:
-    for command in ("report", "quarantine"):
-        text = (PROJECT / f"playbooks/{command}.yml").read_text(encoding="utf-8")
-        used = set(re.findall(rf"{{{{ ({command}_\w+)", text))
-        assert used == set(variables_of(command, parsers(command)[command]))
-    assert set(VARIABLES.values()) == set(variables_of("quarantine", parsers("quarantine")["quarantine"]))
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_inventory_is_that_of_the_run(command: str) -> None:
-    """No variable replaces what ansible-playbook was given."""
-    chosen = {"waiver_do": "list", "catalog_do": "list"}
-    given = {f"{command}_{name}": "/x" for name in ("extra_vars", "vault_ids", "ask_vault_pass")}
-    assert "/x" not in " ".join(arguments_of(command, {**chosen, **given}))
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_variable_stands_for_an_option_of_the_run(command: str) -> None:
-    of_the_run = {"--inventory", "--extra-vars", "--vault-id", "--vault-password-file", "--ask-vault-pass", "--help"}
-    for parser in parsers(command).values():
-        for action in variables_of(command, parser).values():
-            assert of_the_run.isdisjoint(action.option_strings) or action.dest == "existing"
 
 
 def test_every_command_with_a_playbook_has_variables() -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
 from proscribe.controller.cli import Refused, whole_file
 from proscribe.controller.cli.catalog import files
-from proscribe.controller.cli.waiver import folder
 from proscribe.controller.cli.whole_file import write_whole
 from proscribe.wire import installation
 
@@ -38,11 +36,6 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatc
     assert place.read_bytes() == b"before" and os.listdir(tmp_path) == ["w1.yml"]
 
 
-def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="nowhere/w1.yml: No such file or directory"):
-        write_whole(tmp_path / "nowhere/w1.yml", b"x")
-
-
 @pytest.mark.parametrize(
     ("collection", "place", "written"),
     [("", "root", True), ("acme.ban", "own", True), ("acme.ban", "root", False)],
@@ -66,26 +59,3 @@ def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path: Path)
     (tmp_path / "webmail").write_text("")
     with pytest.raises(Refused, match="webmail/owl.yml: File exists"):
         files.write(tmp_path / "webmail/owl.yml", "x")
-
-
-@pytest.mark.parametrize("there", [False, True])
-def test_a_waivers_file_is_on_the_disk_before_it_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
-) -> None:
-    place = tmp_path / "inventory/waivers/w1.yml"
-    if there:
-        folder.create(place, b"before")
-        place.chmod(0o640)
-    synced: list[tuple[str, int, bytes]] = []
-
-    def fsync(descriptor: int) -> None:
-        one = os.fstat(descriptor)
-        kind = "directory" if stat.S_ISDIR(one.st_mode) else f"{one.st_size} bytes"
-        synced.append((kind, one.st_mode & 0o777, place.read_bytes() if place.exists() else b""))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    (folder.replace if there else folder.create)(place, b"content")
-    file, directory = synced
-    assert file == ("7 bytes", 0o640 if there else folder.MODE, b"before" if there else b"")
-    assert directory[::2] == ("directory", b"content")
-    assert os.listdir(place.parent) == ["w1.yml"] and place.stat().st_mode & 0o777 == file[1]

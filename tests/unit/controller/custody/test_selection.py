@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made_custody import DAY, item, plan, request
 from proscribe.controller.custody.request import Wrong
-from proscribe.controller.custody.restore_effect import outlook, retained_until
+from proscribe.controller.custody.restore_effect import outlook
 from proscribe.controller.custody.selection import choose
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
@@ -84,13 +84,6 @@ def test_parts_have_the_name_of_the_first_of_them_although_that_one_is_gone() ->
     assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
 
 
-def test_what_has_the_same_time_stands_in_the_order_of_what_it_is_a_part_of() -> None:
-    listed = {"b": [item("x-00000002")], "a": [item("x-00000004", group="x-00000003"), item("x-00000005"),
-              item("x-00000003", group="x-00000003")]}  # fmt: skip
-    rows = choose(request(), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
-    assert [row.item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
-
-
 @pytest.mark.parametrize(("answered", "silent", "where"), [
     (1, 0, "the 1 host that answered"), (0, 2, "the 0 hosts that answered (2 did not)"),
     (1200, 1100, "the 1,200 hosts that answered (1,100 did not)"),
@@ -101,36 +94,6 @@ def test_a_mistake_says_of_how_many_hosts_that_is_known(answered: int, silent: i
         choose(request(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
     expected = f"--user: found 'zoe', expected a user with an item in a quarantine of {where}"
     assert wrong.value.mistakes == (expected,)
-
-
-OF_HOSTS = "the 2 hosts that answered (3 did not)"
-A_USER = f"a user with an item in a quarantine of {OF_HOSTS}"
-A_SERVICE = f"a service that is restricted, or in quarantine, on {OF_HOSTS}"
-
-
-@pytest.mark.parametrize(
-    ("selectors", "mistake", "close"),
-    [
-        ({"users": ["alicia"]}, f"--user: found 'alicia', expected {A_USER}", ", did you mean 'alice'?"),
-        ({"services": ["wechatt"]}, f"--service: found 'wechatt', expected {A_SERVICE}", ", did you mean 'wechat'?"),
-        (
-            {"ids": ["signal-00000009"]},
-            f"--id: found 'signal-00000009', expected an id in a quarantine of {OF_HOSTS}",
-            ", did you mean 'signal-00000006' or 'signal-00000005'?",
-        ),
-        ({"users": ["zoe"]}, f"--user: found 'zoe', expected {A_USER}", ""),
-    ],
-)
-def test_what_nothing_is_known_by_is_a_mistake_with_what_is_close(
-    selectors: dict[str, Any], mistake: str, close: str
-) -> None:
-    with pytest.raises(Wrong) as wrong:
-        choose(request(do="restore", **selectors), LISTED, 3, lambda host: PLAN, {}, NOW)
-    assert wrong.value.mistakes == (mistake + close,)
-
-
-def test_a_service_that_is_restricted_is_known_although_nothing_of_it_is_kept() -> None:
-    assert choose(request(services=["signal"]), {"web01": []}, 0, lambda host: PLAN, {}, NOW) == []
 
 
 NO_WAIVER = "no waiver covers wechat there"
@@ -198,21 +161,3 @@ def test_the_next_enforcing_run_is_never_said_to_be_milder_than_the_plan(
     found = outlook(of, item(**thing), {"w1": "2027-01-01T00:00:00Z"})
     assert (found.state, found.why) == (state, why)
     assert found.waiver == (why.split()[3] if state == "waived" else "")
-
-
-@pytest.mark.parametrize(
-    ("times", "keep", "until"),
-    [
-        ({"kept_until": "2027-02-18T08:00:00Z"}, 86400, "2027-02-18T08:00:00Z"),
-        ({"kept_until": ""}, 86400, "2026-11-21T08:00:00Z"),
-        ({"kept_until": ""}, 0, ""),
-        ({"kept_until": "", "taken_at": "yesterday"}, 86400, ""),
-    ],
-)
-def test_until_when_it_is_kept_is_what_enforcing_prunes_by(times: dict[str, str], keep: int, until: str) -> None:
-    assert retained_until(plan(keep=keep), item(**times)) == until
-
-
-@pytest.mark.parametrize("controls", [{}, {"apps": {"mode": "enforce", "services": {}, "settings": {}}}])
-def test_what_no_plan_limits_is_kept_for_ever(controls: dict[str, Any]) -> None:
-    assert retained_until({"controls": controls}, item(kept_until="")) == ""

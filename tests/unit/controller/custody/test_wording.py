@@ -11,7 +11,6 @@ from made_custody import item, plan, request
 from proscribe.controller.custody import wording
 from proscribe.controller.custody.outcome import Course
 from proscribe.controller.custody.selection import choose
-from proscribe.model.words import QUARANTINE_LIST_SCHEMA
 
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
 PLAN = plan(wechat="enforce", telegram={"mode": "waived", "waiver": "w1"})
@@ -70,25 +69,6 @@ def test_the_table_has_every_column_and_the_hosts_that_nobody_saw() -> None:
     ]
 
 
-def test_nobody_answered_is_never_an_empty_quarantine() -> None:
-    made = course(listed=False)
-    made.failed("web01", "unreachable: x")
-    text = wording.table(made, 200)
-    assert "0 items, 0 B; 0 of 2 hosts answered" in text
-    assert "unknown: web01: unreachable: x" in text and "unknown: web02: no answer" in text
-    document = made.document()
-    assert [host["state"] for host in document["hosts"]] == ["unknown", "unknown"] and document["items"] == []
-
-
-def test_what_was_taken_in_parts_is_one_line() -> None:
-    paths = {f"wechat-0000000{number}": f"/home/alice/W/{number}" for number in (1, 2, 3)}
-    parts = rows(*(item(id_, group="wechat-00000001", path=path, kind="tree") for id_, path in paths.items()))
-    made = course()
-    made.chose({"rows": parts})
-    (line,) = [line for line in wording.table(made, 200).splitlines() if "wechat-0000000" in line]
-    assert "directory (3 parts)" in line and line.endswith("/home/alice/W/1 and 2 more parts") and "14 KiB" in line
-
-
 @pytest.mark.parametrize(
     ("do", "results", "check", "summary"),
     [
@@ -114,12 +94,6 @@ def test_after_a_run_what_is_said_is_true(do: str, results: dict[str, str], chec
     assert "in force" not in " ".join(lines)
 
 
-def test_a_host_that_was_lost_on_the_way_is_not_said_to_be_done() -> None:
-    made = course("restore")
-    made.failed("web01", "unreachable: gone")
-    assert [(fate.done, fate.why) for fate in made.fates()] == [(False, "unreachable: gone")] * 2
-
-
 def test_what_a_host_says_steers_no_terminal() -> None:
     nasty = rows(item(path=f"/x{HOSTILE}", owner=HOSTILE, kind=HOSTILE, services=[HOSTILE], taken_at=HOSTILE))
     made = course(broken=[{"id": HOSTILE, "why": HOSTILE}])
@@ -132,88 +106,3 @@ def test_what_a_host_says_steers_no_terminal() -> None:
         *wording.before("prune", nasty, True),
     ]
     assert not set("".join(texts)) & set(HOSTILE[:1] + "\u202e")
-
-
-def test_before_the_first_task_nothing_is_known() -> None:
-    made = Course(["a"])
-    assert (made.hosts, made.do, made.format, made.rows, made.listed) == (["a"], "list", "", [], {})
-    assert (made.silent, made.fates()) == ({"a": "no answer"}, [])
-
-
-def test_the_list_for_machines_has_every_host_and_every_row() -> None:
-    made = course(broken=[{"id": "odd", "why": "no JSON"}], left_out=3)
-    made.failed("web02", "unreachable: no route")
-    unknown = {"state": "unknown", "reason": "unreachable: no route", "broken": [], "left_out": 0}
-    listed = {"state": "listed", "reason": None, "broken": [{"id": "odd", "why": "no JSON"}], "left_out": 3}
-    assert made.document() == {
-        "schema": QUARANTINE_LIST_SCHEMA,
-        "hosts": [{"host": "web01", **listed}, {"host": "web02", **unknown}],
-        "items": BOTH,
-    }
-
-
-def test_what_became_of_each_thing_is_what_its_own_host_said_of_it() -> None:
-    made = course("restore")
-    made.failed("web01", "unreachable: gone")
-    lost = {"id": "wechat-00000001", "done": False, "why": "something stands there"}
-    made.answered("web01", {"outcomes": [lost]})
-    made.answered("web02", {"outcomes": [{"id": "telegram-00000002", "done": True, "why": ""}]})
-    assert [(fate.row["id"], fate.done, fate.why) for fate in made.fates()] == [
-        ("telegram-00000002", False, "unreachable: gone"),
-        ("wechat-00000001", False, "something stands there"),
-    ]
-
-
-def test_what_is_kept_for_ever_not_finished_or_of_an_unknown_kind_is_said() -> None:
-    things = [item(finished=False, kept_until="", kind="odd"), item("wechat-00000002", group="wechat-00000001")]
-    made = course()
-    made.chose({"rows": rows(*things, item("wechat-00000009", group="", path="/x", finished=False, bytes=1))})
-    lines = wording.table(made, 200).splitlines()
-    when = "2026-11-20 08:00 UTC"
-    assert [re.split(r" {2,}", line)[1:] for line in lines[2:4]] == [
-        [
-            *("wechat-00000001", when, "alice", "wechat", "odd (2 parts), unfinished", "9 KiB"),
-            *("forever", "/home/alice/WeChat.AppImage and 1 more part"),
-        ],
-        ["wechat-00000009", when, "alice", "wechat", "AppImage, unfinished", "1 B", "2027-02-18", "/x"],
-    ]
-
-
-@pytest.mark.parametrize(("number", "more"), [(10, ""), (11, "1 more"), (13, "3 more")])
-def test_of_many_ten_are_named(number: int, more: str) -> None:
-    hosts = [f"web{one:02}" for one in range(1, number + 2)]
-    made = Course(hosts)
-    broken = [{"id": f"odd{one}", "why": "no JSON"} for one in range(number)]
-    made.answered("web01", {"items": [], "broken": broken, "left_out": 0})
-    lines = wording.table(made, 200).splitlines()[3:]
-    unknown = [f"unknown: {host}: no answer" for host in hosts[1:11]]
-    unread = [f"cannot be read: web01: odd{one}: no JSON" for one in range(10)]
-    silent = [f"... and {more} host{'' if more == '1 more' else 's'}"] if more else []
-    assert lines == [*unknown, *silent, *unread, *([f"web01: {more} that cannot be read"] if more else [])]
-    ids = [f"wechat-{one:08x}" for one in range(number)]
-    said = wording.not_accepted([{**BOTH[1], "id": one} for one in ids])
-    assert f"run takes {', '.join(ids[:10])}{f' and {more}' if more else ''} again. " in said
-
-
-def test_before_anything_moves_it_is_said_whether_it_will() -> None:
-    waived = BOTH[:1]
-    assert wording.before("restore", waived, check=True)[0] == "1 item would be restored; the ban is not lifted:"
-    (head, line) = wording.before("prune", waived, check=False)
-    assert head == "1 item (3,072 MiB) will be deleted and cannot be restored:"
-    assert line == "  web01  telegram-00000002  /home/alice/T (alice, 3,072 MiB)"
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (9_999, "9,999 B"),
-        (10_000, "9 KiB"),
-        (10_000 * 1024 - 1, "9,999 KiB"),
-        (10_000 * 1024, "9 MiB"),
-        (10_000 * 1024**2, "9 GiB"),
-        (1024**5, "1,048,576 GiB"),
-    ],
-)
-def test_sizes(size: int, text: str) -> None:
-    assert wording.sized(size) == text

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.base.duration import spelled
 from proscribe.controller.enforcement_points import access_log
-from proscribe.controller.enforcement_points.access_log import LONGEST, MOST, MOST_FETCHES, Unreadable, fetches
+from proscribe.controller.enforcement_points.access_log import LONGEST, MOST, Unreadable, fetches
 
 # nginx 1.26.3 of Debian wrote it, with its format `combined`. curl and a bare socket sent the requests: escape
 # sequences, quotation marks and whole lines of a log as agent, user and referrer, a request without a version, bytes of
@@ -79,63 +79,6 @@ def test_what_is_no_fetch(log: Path, what: str, text: bytes) -> None:
     assert seen(log) == {}, what
     log.write_bytes(text + b"\n" + line("198.51.100.7"))
     assert list(seen(log)) == ["198.51.100.7"], "the next line counts"
-
-
-def test_a_line_that_is_being_written_waits(log: Path) -> None:
-    log.write_bytes(line("192.0.2.2") + line()[:-1])
-    assert list(seen(log)) == ["192.0.2.2"]
-
-
-@pytest.mark.parametrize(
-    ("at", "utc"),
-    [
-        ("30/Nov/2026:08:00:00 +0800", "2026-11-30T00:00:00Z"),
-        ("30/Nov/2026:20:00:00 -0530", "2026-12-01T01:30:00Z"),
-        ("28/Feb/2027:23:59:59 +0000", "2027-02-28T23:59:59Z"),
-    ],
-)
-def test_times_have_a_zone(log: Path, at: str, utc: str) -> None:
-    log.write_bytes(line(at=at))
-    assert seen(log) == {"192.0.2.1": utc}
-
-
-def test_the_log_before_it_counts_too(log: Path) -> None:
-    log.with_name("access.log.1").write_bytes(line("192.0.2.1") + line("192.0.2.2"))
-    log.write_bytes(line("192.0.2.2", "30/Nov/2026:13:00:00 +0000"))
-    assert seen(log) == {"192.0.2.2": "2026-11-30T13:00:00Z", "192.0.2.1": "2026-11-30T12:00:00Z"}
-
-
-def test_so_much_is_read_of_both_logs_together_and_only_whole_lines(log: Path, monkeypatch) -> None:
-    one = len(line())
-    monkeypatch.setattr(access_log, "MOST", 2 * one + one // 2)
-    log.with_name("access.log.1").write_bytes(line("192.0.2.1") + line("192.0.2.2"))
-    log.write_bytes(line("192.0.2.3"))
-    assert list(seen(log)) == ["192.0.2.2", "192.0.2.3"]
-    log.write_bytes(b"".join(line(f"192.0.2.{number}") for number in (3, 4, 5)))
-    assert list(seen(log)) == ["192.0.2.4", "192.0.2.5"]
-
-
-@pytest.mark.parametrize(("more", "counts"), [(0, True), (1, False)])
-def test_a_line_is_as_long_as_it_may_be_or_counts_for_nothing(log: Path, more: int, counts: bool) -> None:
-    short = line(status=304)
-    log.write_bytes(short.replace(b'"-"', b'"' + b"x" * (LONGEST - len(short) + 1 + more) + b'"'))
-    assert log.stat().st_size == LONGEST + more and bool(seen(log)) is counts
-
-
-def test_the_newest_is_named_first_and_the_first_request_says_since_when(log: Path) -> None:
-    hours = {7: 14, 8: 16, 9: 15}
-    log.write_bytes(line("x", path="/") + b"".join(line(f"::{n}", TIME.replace("12:", f"{hours[n]}:")) for n in hours))
-    found = fetches(log, "/guests", FILES)
-    assert [(one.address, one.at.hour, one.file) for one in found.last] == [
-        *(("::8", 16, "proscribe.rpz"), ("::9", 15, "proscribe.rpz"), ("::7", 14, "proscribe.rpz")),
-    ]
-    assert spelled(found.since) == "2026-11-30T12:00:00Z"
-
-
-def test_addresses_are_limited(log: Path) -> None:
-    log.write_bytes(b"".join(line(f"10.0.{number // 256}.{number % 256}") for number in range(5000)))
-    found = fetches(log, "/guests", FILES)
-    assert (len(found.last), found.addresses) == (MOST_FETCHES, 5000)
 
 
 def test_a_gigabyte_on_one_line_costs_its_end_alone(log: Path) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from made_export import decision, plan
-from proscribe.controller.enforcement_points import browsers, network_lists, web_names
-from proscribe.controller.enforcement_points.declaration import Decision, LeftOut, NotExportable
-from proscribe.host.controls.browser.rendering import Name
+from proscribe.controller.enforcement_points import browsers
+from proscribe.controller.enforcement_points.declaration import Decision, LeftOut
 from proscribe.host.controls.group_policy import policies
 
 TEAMS = "Teams: chats with people who have private accounts"
@@ -59,39 +58,3 @@ def test_what_browsers_do_not_get_is_said_by_service() -> None:
     assert [rule for rule in browsers.included(a_decision) if rule[8:] in ("wren", "tern", "owl", "heron")] == [
         *("browser/heron", "browser/owl"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("ports", "fit"),
-    [
-        ([], True), ([1, 65535], True), ([53, 53], True), ([0], False), ([65536], False), ([53, -1], False),
-        ([True], False), (["53"], False), ([53.0], False),
-    ],
-)  # fmt: skip
-def test_a_port_is_a_number_that_there_is(ports: list[Any], fit: bool) -> None:
-    made = decision(plan({"firewall": {"chat": {"ports": ports}}}))
-    if fit:
-        assert network_lists.services(made)[0].ports == tuple(sorted(set(ports)))
-    else:
-        with pytest.raises(NotExportable, match="^the plan has a port of chat that is none$"):
-            network_lists.services(made)
-
-
-@pytest.mark.parametrize("id_", ["Chat", "1chat", "c-t", "x" * 65])
-def test_a_service_of_a_packet_filter_is_called_as_it_may_be(id_: str) -> None:
-    with pytest.raises(NotExportable, match=f"^the plan has '{id_}' for a service"):
-        network_lists.services(
-            decision(plan({"firewall": {id_: {"mode": "enforce", "networks": ["192.0.2.9"], "ports": []}}}))
-        )
-
-
-def test_sites_of_a_proxy_decide_about_hosts_and_rules_have_names() -> None:
-    made = decision()
-    names = web_names.web_names(made)
-    blocked = {host: names.blocked(host) for host in ("a.chat.example", "a.help.chat.example", "example", "www.x")}
-    assert blocked == {"a.chat.example": True, "a.help.chat.example": False, "example": False, "www.x": False}
-    rules = {host: web_names.rule_of(made, Name(host, "")) for host in ("chat.example", "x.example")}
-    assert rules == {"chat.example": "browser/chat", "x.example": ""}
-    assert not web_names.blocks(made.plan, "example") and not web_names.blocks(made.plan, "chat")
-    both = web_names.with_left_out(made._replace(left_out=(LeftOut("a", "b", "c"),)), names)
-    assert both.left_out == (LeftOut("a", "b", "c"), *names.left_out)

@@ -161,18 +161,6 @@ def test_an_end_makes_it_expired_and_older(points: Points) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "format_", "limit"),
-    [("guests", "rpz", ""), ("kiosks", "domains", ""), ("office", "squid", "kiosk1"), ("guests", "nft", "desk1")],
-)
-def test_its_hosts_need_not_be_of_the_run(points: Points, group: str, format_: str, limit: str) -> None:
-    """`guests` is left out of all runs by proscribe_hosts."""
-    points.feeds(group, format_)
-    points.write()
-    row = points.row(limit=limit)
-    assert (row["state"], row["older"]) == ("current", False)
-
-
-@pytest.mark.parametrize(
     ("group", "variables", "why"),
     [
         ("", "", "the hosts desk1 and kiosk1 have different policies"),

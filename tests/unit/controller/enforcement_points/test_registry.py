@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_export import decision, plan
 from properties import examples
-from proscribe.controller.enforcement_points.declaration import BY_TENANT, LeftOut, NotExportable
+from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.rendering import Name, Verdicts
 from proscribe.host.controls.dns.desired import covering, of_plan
@@ -40,66 +40,6 @@ def export(name, made=None):
 
 def only(text, sign="#"):
     return readers.lines(text, sign)
-
-
-def test_two_lists():
-    files = export("domains").files
-    assert only(files["blocked.txt"]) == ["bad.help.chat.example", "canary.example", "chat.example", "mail.example"]
-    assert only(files["allowed.txt"]) == ["help.chat.example"]
-
-
-def test_a_hosts_file():
-    made = export("hosts")
-    names = ["bad.help.chat.example", "chat.example", "mail.example", "web.chat.example"]
-    assert only(made.files["hosts"]) == [f"{sink} {name}" for name in names for sink in ("0.0.0.0", "::")]
-    assert LeftOut("", "all names below the listed ones", "A hosts file has exact names only.") in made.left_out
-    assert [one.what for one in made.left_out if one.rule == "dns/chat"] == ["name canary.example"]
-
-
-def test_a_policy_zone():
-    assert only(export("rpz").files["proscribe.rpz"], ";") == [
-        "$TTL 300",
-        "@ SOA localhost. root.localhost. 1795766400 3600 600 86400 300",
-        "@ NS localhost.",
-        f'export.proscribe.internal TXT "plan={plan()["digest"]} at=2026-11-27T08:00:00Z"',
-        *("bad.help.chat.example CNAME .", "*.bad.help.chat.example CNAME ."),
-        *("canary.example CNAME .", "*.canary.example CNAME ."),
-        *("chat.example CNAME .", "*.chat.example CNAME ."),
-        *("help.chat.example CNAME rpz-passthru.", "*.help.chat.example CNAME rpz-passthru."),
-        *("mail.example CNAME .", "*.mail.example CNAME ."),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("dnsmasq", 'txt-record=export.proscribe.internal,"{}"'),
-        ("unbound", "  local-data: 'export.proscribe.internal. 0 IN TXT \"{}\"'"),
-    ],
-)
-def test_a_resolver_answers_which_plan_it_has(name, line):
-    said = line.format(f"plan={plan()['digest']} at=2026-11-27T08:00:00Z")
-    assert said in export(name).files["proscribe.conf"].decode().splitlines()
-
-
-def test_a_service_without_a_name_of_its_own_is_left_out_if_it_had_any():
-    own = {
-        "chat": {"domains": ["chat.example"], "allow": ["chat.example"], "canaries": []},
-        "owl": {"mode": "enforce", "domains": [], "allow": []},
-    }
-    why = "Each of its names is a waived or permitted service's too."
-    assert LeftOut("dns/chat", "the service", why) in export("rpz", plan({"dns": own})).left_out
-    assert [one for one in export("rpz", plan({"dns": own})).left_out if one.rule == "dns/owl"] == []
-
-
-def test_a_filter_list():
-    assert only(export("adguard").files["proscribe.txt"], "!") == [
-        "||bad.help.chat.example^$important",
-        "||canary.example^",
-        "||chat.example^",
-        "||mail.example^",
-        "@@||help.chat.example^",
-    ]
 
 
 NESTED = ["d.example", "c.d.example", "b.c.d.example", "a.b.c.d.example", "z.a.b.c.d.example"]
@@ -130,166 +70,16 @@ def test_a_filter_list_opens_a_name_below_one_that_is_blocked_again():
     assert blocked == [True, False, True, False, False] and made.left_out == []
 
 
-def test_rules_for_squid():
-    made = export("squid")
-    assert only(made.files["proscribe.conf"]) == [
-        "acl proscribe_blocked_0 dstdomain -n .chat.example",
-        "acl proscribe_blocked_0 dstdomain -n .mail.example",
-        "acl proscribe_open_1 dstdomain -n .help.chat.example",
-        "acl proscribe_blocked_2 dstdomain -n .bad.help.chat.example",
-        "http_access deny proscribe_blocked_0 !proscribe_open_1",
-        "http_access deny proscribe_blocked_2",
-        "acl proscribe_path_1_host dstdomain -n .www.corp.example",
-        "acl proscribe_path_1_path urlpath_regex ^/drive",
-        "http_access deny proscribe_path_1_host proscribe_path_1_path",
-    ]
-    why = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."
-    assert made.left_out == [LeftOut("browser/drive", "path www.corp.example/drive", why)]
-
-
-@pytest.mark.parametrize("name", ["squid", "pac"])
-def test_a_blocked_path_of_a_host_that_is_refused_is_not_said_to_stay_open(name):
-    paths = {"urls": ["chat.example/open/bad"], "allow": ["chat.example/open"]}
-    left_out = export(name, plan({"browser": {"chat": paths}})).left_out
-    said = [one.what for one in left_out if "chat.example" in one.what]
-    assert said == ["path chat.example/open, open on a blocked host"]
-
-
-def test_the_rules_for_squid_are_of_what_is_restricted_and_has_names():
-    more = {"heron": {"mode": "report", "domains": ["heron.example"]}, "owl": {"mode": "enforce", "domains": []}}
-    own = {id_: {"urls": [], "allow": [], **entry} for id_, entry in more.items()}
-    assert list(export("squid", plan({"browser": own})).included) == ["browser/chat", "browser/drive", "browser/mail"]
-
-
-OWN = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
-
-
-def test_what_is_for_browsers_alone_is_said():
-    extensions = {"extensions": {"chrome": ["a" * 32]}}
-    made = plan({"browser": {"chat": extensions, "mail": {"mode": "waived", "waiver": "W-1", **extensions}}})
-    tenants = {"google": ["a.example"], "microsoft": [OWN]}
-    made["controls"]["browser"]["settings"] = {"browsers": {"proxies": "blocked"}, "tenants": tenants}
-    for name in ("squid", "pac"):
-        said = {one.rule for one in FORMATS[name].render(decision(made)).left_out}
-        assert said >= {"browser/chat", "browser/proxies", "browser/google_tenants", "browser/microsoft_tenants"}
-        assert "browser/mail" not in said
-    opening = {one.rule for one in FORMATS["squid_opening"].render(decision(made)).left_out}  # it has the tenants
-    assert opening >= {"browser/chat", "browser/proxies"} and not any("tenants" in rule for rule in opening)
-
-
 def of_tenants(*google, microsoft=()):
     made = plan()
     made["controls"]["browser"]["settings"]["tenants"] = {"google": [*google], "microsoft": [*microsoft]}
     return made
 
 
-def test_a_squid_that_opens_connections_says_whose_accounts_may_be_let_in():
-    made = export("squid_opening", of_tenants("example.org", "b.example", microsoft=[OWN, "c.example"]))
-    lines = only(made.files["proscribe.conf"])
-    added = [line for line in lines if line.startswith("request_header_add ")]
-    assert added == [
-        'request_header_add X-GoogApps-Allowed-Domains "example.org,b.example" proscribe_tenants_1',
-        f'request_header_add Restrict-Access-To-Tenants "{OWN},c.example" proscribe_tenants_2',
-        f'request_header_add Restrict-Access-Context "{OWN}" proscribe_tenants_2',
-        'request_header_add sec-Restrict-Tenant-Access-Policy "restrict-msa" proscribe_tenants_3',
-    ]
-    # what a client sends of it is lost, on every site
-    assert {f"request_header_access {line.split()[1]} deny all" for line in added} <= set(lines)
-    sites = [line.split() for line in lines if line.startswith("acl proscribe_tenants_")]
-    assert {(acl, host) for _, acl, _, _, host in sites} == {
-        ("proscribe_tenants_1", ".google.com"),
-        ("proscribe_tenants_2", "login.microsoftonline.com"),
-        ("proscribe_tenants_2", "login.microsoft.com"),
-        ("proscribe_tenants_2", "login.windows.net"),
-        ("proscribe_tenants_3", "login.live.com"),
-    }
-    assert "proscribe_tenants" not in export("squid_opening").files["proscribe.conf"].decode()
-
-
 @pytest.mark.parametrize("tenant", ['a"b', "a b", "a\nb", "", "x" * 5000])
 def test_a_tenant_that_cannot_stand_in_a_header_is_an_error(tenant):
     with pytest.raises(NotExportable, match="is no value of a header of tenants"):
         export("squid_opening", of_tenants(tenant))
-
-
-TEXTS = ["adguard", "cidr", "dnsmasq", "domains", "hosts", "ipset", "nft", "pac", "rpz", "squid", "squid_opening"]
-
-
-@pytest.mark.parametrize("name", [*TEXTS, "unbound"])
-def test_each_text_says_which_export_wrote_it(name):
-    assert [file for file, content in export(name).files.items() if f"export {name}".encode() not in content] == []
-
-
-def test_of_what_has_no_networks_only_the_restricted_is_said():
-    none = {"networks": [], "ports": []}
-    own = {"owl": {"mode": "enforce", **none}, "heron": {"mode": "waived", "waiver": "W-1", **none}}
-    said = [one.rule for one in export("cidr", plan({"firewall": own})).left_out if one.why == "It has no networks."]
-    assert said == ["firewall/owl"]
-
-
-def test_networks():
-    files = export("cidr").files
-    assert only(files["networks.txt"]) == [
-        *("192.0.2.0/24", "198.51.100.7/32", "64:ff9b::c000:200/120", "64:ff9b::c633:6407/128"),
-        *("2001:db8::/32", "2002:c000:200::/40", "2002:c633:6407::/48"),
-    ]
-    assert only(files["networks/chat.txt"]) == only(files["networks.txt"])
-    assert only(files["ports/resolver.txt"]) == [
-        *("203.0.113.9/32", "64:ff9b::cb00:7109/128", "2001:db9::9/128", "2002:cb00:7109::/48"),
-    ]
-    assert "# resolver: TCP and UDP ports 53, 443, 853 only" in files["ports/resolver.txt"].decode()
-    sets = export("ipset").files["proscribe.ipset"].decode()
-    assert "create p4_chat hash:net family inet maxelem 65536 -exist\n" in sets
-    assert [line for line in sets.splitlines() if line.startswith("add p4_") and "::" in line] == []
-    assert [line for line in sets.splitlines() if line.startswith("add p6_") and "." in line] == []
-    assert "add p6_resolver_new 2001:db9::9,tcp:853\n" in sets
-    assert "add proscribe_new p4_chat\n" in sets
-
-
-def test_the_sets_of_services_with_long_ids_stay_apart():
-    """The kernel takes 31 characters of a name."""
-    made = plan()
-    services = made["controls"]["firewall"]["services"]
-    chat = services.pop("chat")
-    ids = ["a_service_with_a_long_name_of_its_own", "a_service_with_a_long_name_of_another"]
-    services.update(dict.fromkeys(ids, chat))
-    sets = only(export("ipset", made).files["proscribe.ipset"])
-    names = {line.split()[1] for line in sets if line.startswith("create p4_a")}
-    assert len(names) == 4 and all(len(name) <= 31 for name in names)
-    assert {name.removesuffix("_new") for name in names} == {name for name in names if not name.endswith("_new")}
-
-
-def test_a_tables_own_rules_and_ports():
-    made = plan()
-    made["controls"]["firewall"]["settings"] |= {
-        "dns_over_tls": "blocked",
-        "rules": [{"direction": "in"}],
-        "force_dns": True,
-        "management": ["192.0.2.5"],
-    }
-    found = export("nft", made)
-    text = found.files["proscribe.nft"].decode()
-    assert "\t\tip daddr @management-hosts4 accept\n" in text
-    assert "th dport 853 jump refuse-dns-over-tls\n" in text
-    assert (
-        "ip daddr @hosts4_resolver meta l4proto { tcp, udp } th dport { 53, 443, 853 } jump refuse_resolver\n" in text
-    )
-    assert found.included == ["firewall/chat", "firewall/resolver", "firewall/dns-over-tls"]
-    assert [one.rule for one in found.left_out] == ["firewall/own-rules", "firewall/plain-dns"]
-    assert "firewall/dns-over-tls" in [one.rule for one in export("cidr", made).left_out]
-
-
-@pytest.mark.parametrize(
-    ("services", "everywhere", "jumps"),
-    [(True, "blocked", 8), (True, "unmanaged", 7), (False, "blocked", 1), (False, "unmanaged", 0)],
-)
-def test_a_table_has_rules_of_services_and_of_all_hosts_and_is_empty_without(services, everywhere, jumps):
-    made = plan()
-    made["controls"]["firewall"]["settings"]["dns_over_tls"] = everywhere
-    if not services:
-        made["controls"]["firewall"]["services"] = {}
-    text = export("nft", made).files["proscribe.nft"].decode()
-    assert (text.count(" jump refuse"), text.count("chain forward {")) == (jumps, min(jumps, 1))
 
 
 @st.composite
@@ -344,30 +134,6 @@ def test_squid_answers_as_browsers_do_where_it_sees_the_path(made, addresses):
             assert refuses(host, path) == blocked, (host, path)
         else:
             assert refuses(host, path) or not blocked, (host, path)  # never wider
-
-
-@pytest.mark.parametrize(
-    ("address", "refused"),
-    [
-        (("corp.example", "/drive/a"), True),
-        (("www.corp.example", "/drive/a"), True),
-        (("corp.example", "/other"), False),
-        (("corp.example", ""), False),
-        (("help.corp.example", "/drive/a"), False),  # a host below it that stays open
-        (("a.help.corp.example", "/drive/a"), False),
-        (("bad.help.corp.example", "/drive/a"), True),
-        (("corp.example", "/drive/open/a"), False),  # a part of it that stays open
-        (("corp.example", "/drive/open/not/a"), True),
-        (("deep.corp.example", "/drive/a"), False),  # open on a host below it, by a shorter path
-    ],
-)
-def test_a_path_that_squid_refuses_has_parts_that_stay_open(address, refused):
-    own = {
-        "urls": ["corp.example/drive", "corp.example/drive/open/not"],
-        "allow": ["help.corp.example", "corp.example/drive/open", "deep.corp.example/dr", "corp.example/d"],
-    }
-    rendered = export("squid", plan({"browser": {"drive": own, "mail": {"domains": ["bad.help.corp.example"]}}}))
-    assert readers.squid(rendered.files["proscribe.conf"])(*address) is refused
 
 
 HOSTILE = st.text(
@@ -489,20 +255,6 @@ def sites(value):
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         yield from item if key in SITES else sites(item)
-
-
-@pytest.mark.parametrize("name", ["rpz", "unbound", "domains", "hosts", "squid", "pac", "squid_opening"])
-def test_what_is_open_for_tenants_is_named_in_the_manifest_and_in_the_head(name):
-    made = plan()
-    for control in ("dns", "browser"):
-        made["controls"][control]["by_tenant"] = ["gmail", "google_drive"]
-    about = decision(made, FORMATS[name].controls)
-    found = FORMATS[name].render(about)
-    left_out = {one.rule for one in (*about.left_out, *found.left_out) if one.why == BY_TENANT}
-    head = "for the organisation's tenants: gmail google_drive" in b"".join(found.files.values()).decode()
-    control = FORMATS[name].controls[0]
-    expected = set() if name == "squid_opening" else {f"{control}/gmail", f"{control}/google_drive"}
-    assert (left_out, head) == (expected, bool(expected))
 
 
 def test_the_documents_have_an_example_for_each_format(project: Path) -> None:

@@ -6,9 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from made_export import AT, decision, plan
-from proscribe.controller.enforcement_points import manifest
-from proscribe.controller.enforcement_points.decision import decide
+from made_export import decision, plan
 from proscribe.controller.enforcement_points.declaration import (
     BY_TENANT,
     HTTP,
@@ -22,7 +20,6 @@ from proscribe.model.plan import CONTROLS, RESTRICTED, sealed
 
 pytestmark = pytest.mark.parametrize("name", sorted(FORMATS))
 GUID = re.compile(r"\{[0-9A-F-]{36}\}")  # of the group, in names of files
-BY_ACCOUNT = ("entra_tenant_restrictions",)  # formats that close a service to some accounts, and no address
 TENANTS = ["2fd6bb84-ad40-4ec5-9369-a215b25c9952", "7a5d1c0e-3b52-4f0c-9c55-1d1f7c0f6a11"]
 # A service that every control knows, so that each format has something to write.
 CHAT = {
@@ -57,30 +54,6 @@ def test_it_declares_itself(name: str) -> None:
     assert declared.name == name and declared.meant_for and "\n" not in declared.meant_for
     assert declared.controls and set(declared.controls) <= set(CONTROLS)
     assert declared.paths in (NO_PATHS, HTTP, HTTPS)
-
-
-def pattern_of(declared: str) -> str:
-    """A pattern of the files that a declared name is for: `<number>.csv`, `{GUID}/a.pol`, `{chrome,edge}.json`."""
-    pattern = re.escape(declared).replace(r"\{GUID\}", GUID.pattern)
-    pattern = re.sub(r"<\w+>", "[a-z0-9]+", pattern)
-    return re.sub(r"\\\{([\w,]+)\\\}", lambda found: f"({found[1].replace(',', '|')})", pattern)
-
-
-def test_its_files_are_those_that_it_declares(name: str) -> None:
-    files = export(name, made()).files
-    assert files and all(files.values())
-    for path in files:
-        manifest.checked(path)
-    for declared in FORMATS[name].main.split(", "):
-        assert any(re.fullmatch(pattern_of(declared), path) for path in files), declared
-
-
-def test_one_decision_gives_one_set_of_bytes(name: str) -> None:
-    shuffled = made()
-    for section in shuffled["controls"].values():
-        section["services"] = dict(reversed(section["services"].items()))
-    assert export(name, made()) == export(name, made())
-    assert export(name, shuffled).files == export(name, made()).files
 
 
 def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name: str) -> None:
@@ -129,23 +102,6 @@ def test_what_is_waived_is_not_in_it(name: str) -> None:
     assert [rule for rule in found.included if rule.endswith("/chat")] == []
     if FORMATS[name].blocks:
         assert not FORMATS[name].blocks(waived, "chat.example")
-
-
-def test_explain_knows_that_it_blocks(name: str) -> None:
-    blocks = FORMATS[name].blocks
-    if blocks is None:
-        assert FORMATS[name].controls == ("apps",) or name in BY_ACCOUNT
-        pytest.skip("explain says that it depends")
-    assert blocks(made(), "chat.example") or blocks(made(), "192.0.2.1")
-    assert not blocks(made(), "other.example") and not blocks(made(), "203.0.113.200")
-
-
-def test_without_its_controls_there_is_nothing_to_export(name: str) -> None:
-    a_plan = made()
-    for control in FORMATS[name].controls:
-        del a_plan["controls"][control]
-    with pytest.raises(NotExportable, match="nothing to export"):
-        decide({"host1": sealed(a_plan)}, AT, "", FORMATS[name].controls)
 
 
 @pytest.mark.parametrize("text", ["a\nb", "*/", "-->", '"; x', "\u2028x", "a\r\nb", "\0"])

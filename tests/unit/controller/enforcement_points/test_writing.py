@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 
 import pytest
 from made_export import decision
 from proscribe.controller.enforcement_points import manifest, writing
 from proscribe.controller.enforcement_points.declaration import NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
-from proscribe.model.words import EXPORT_SCHEMA
 
 
 def files(format_="domains", **more):
@@ -40,39 +37,6 @@ def test_it_is_written_whole(tmp_path, before):
     assert {oct(path.stat().st_mode)[-3:] for path in directory.iterdir()} == {"644"}
 
 
-def test_files_that_the_new_export_has_not_are_gone(tmp_path):
-    directory = tmp_path / "export"
-    old = {
-        "sub/old.txt": b"old",
-        manifest.NAME: json.dumps({"schema": EXPORT_SCHEMA, "files": [{"path": "sub/old.txt"}]}).encode(),
-    }
-    writing.write(directory, old)
-    writing.write(directory, files())
-    assert within(directory) == files()
-
-
-@pytest.mark.parametrize(
-    ("there", "why"),
-    [
-        ({"notes.txt": b"mine"}, "no earlier export"),
-        ({"manifest.json": b"{}"}, "no earlier export"),
-        ({"manifest.json": b"[" * 100_000}, "no earlier export"),
-        ({"manifest.json": b'{"schema": "proscribe/export/1", "files": 7}'}, "no earlier export"),
-        ({**files(), "notes.txt": b"mine"}, "'notes.txt'"),
-        ({**files(), "deep/notes.txt": b"mine"}, "'deep/notes.txt'"),
-    ],
-)
-def test_what_is_somebody_elses_stays(tmp_path, there, why):
-    directory = tmp_path / "export"
-    for name, content in there.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_bytes(content)
-    with pytest.raises(NotExportable, match=re.escape(why)):
-        writing.write(directory, files())
-    assert within(directory) == there
-    assert os.listdir(tmp_path) == ["export"]
-
-
 def test_links_are_not_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     writing.write(elsewhere, files())
@@ -92,38 +56,6 @@ def test_a_pipe_in_place_of_a_manifest_is_no_export_and_holds_nobody(tmp_path):
     os.mkfifo(tmp_path / manifest.NAME)
     with pytest.raises(NotExportable, match="no earlier export"):  # waits for ever for a writer, if it is opened
         writing.write(tmp_path, files())
-
-
-def test_what_somebody_adds_at_the_last_moment_is_not_deleted(tmp_path, monkeypatch):
-    directory = tmp_path / "export"
-    writing.write(directory, files())
-    exchange = writing._exchange
-
-    def late(one, other):
-        (other / "late.txt").write_bytes(b"mine")
-        exchange(one, other)
-
-    monkeypatch.setattr(writing, "_exchange", late)
-    writing.write(directory, files())
-    assert within(directory) == files()
-    assert [path.read_bytes() for path in tmp_path.rglob("late.txt")] == [b"mine"]
-
-
-@pytest.mark.parametrize("without", ["the system call", "nothing"])
-def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch, without):
-    directory = tmp_path / "export"
-    writing.write(directory, files())
-    if without == "the system call":
-        monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
-
-    def fails(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(writing, "_fill" if without == "nothing" else "_sync", fails)
-    with pytest.raises(OSError, match="No space"):
-        writing.write(directory, {**files(), "more.txt": b"more"})
-    assert within(directory) == files()
-    assert os.listdir(tmp_path) == ["export"]
 
 
 def test_two_renames_do_where_the_system_call_is_missing(tmp_path, monkeypatch):
@@ -148,21 +80,3 @@ def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_pat
     with pytest.raises(OSError, match="No space"):
         writing.write(directory, {**files(), "more.txt": b"more"})
     assert within(directory) == files()
-
-
-@pytest.mark.parametrize(
-    "name", ["/etc/passwd", "../up", "a/../../up", "", "a//b", ".hidden", "a\nb", "a b", "é", "a/", "/".join("a" * 11)]
-)
-def test_no_file_is_outside_of_it(tmp_path, name):
-    with pytest.raises(ValueError, match="no name for a file of an export"):
-        writing.write(tmp_path / "export", {**files(), name: b""})
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_manifest_says_what_is_in_it(tmp_path):
-    writing.write(tmp_path / "export", files())
-    said = json.loads((tmp_path / "export" / manifest.NAME).read_bytes())
-    assert said["schema"] == "proscribe/export/1"
-    assert (said["format"], said["at"], said["plan"]) == ("domains", "2026-11-27T08:00:00Z", decision().digest)
-    assert said["included"] == ["dns/chat", "dns/mail"]
-    assert [one["path"] for one in said["files"]] == ["allowed.txt", "blocked.txt"]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import sys
 
-import fleets
 import pytest
 import watched_hosts
-from derived.exports import all_formats
-from export_fleet import ANSWERS, HOSTILE, STATE, exported, hostile_answers
-from proscribe.controller.compile.restrictions import PREFIX, PolicyErrors, read_restrictions
+from export_fleet import ANSWERS, STATE, exported
 from proscribe.controller.report import exports
 from proscribe.controller.report.exports import formats
 from proscribe.controller.report.exports.record_lines import HOST, Reader
@@ -38,15 +33,6 @@ def lost(directory, name):
     return [host for host in (*expected, *UNSERVED) if host not in text]
 
 
-def test_names_and_files_of_exports_are_distinct():
-    modules = {module.name for module in pkgutil.iter_modules(exports.__path__)} - exports.SHARED
-    declared = [one for name in modules for one in importlib.import_module(f"{exports.__name__}.{name}").FORMATS]
-    assert sorted(one.name for one in declared) == sorted(formats())  # no name is another module's too
-    files = [formats()[name].file for name in exports.usual()]
-    assert len(set(files)) == len(files)  # or they could not be written together
-    assert all(one.name.isidentifier() and one.meant_for for one in declared)
-
-
 @pytest.mark.parametrize("name", formats())
 def test_no_host_is_lost(tmp_path, name):
     assert lost(tmp_path, name) == []
@@ -64,21 +50,6 @@ def test_no_rule_is_lost(tmp_path, name):
         rules = {rule for rule in rules if not OTHER_RULES.fullmatch(rule)}
     text = exported(tmp_path, [name], answers, tuple(answers))[name]
     assert sorted(rule for rule in rules if rule not in text) == []
-
-
-@pytest.mark.parametrize("name", formats())
-def test_a_host_that_is_silent_does_not_read_like_one_that_is_compliant(tmp_path, name):
-    silent = exported(tmp_path, [name], {}, ("web01",))
-    assert exported(tmp_path, [name], {"web01": fleets.clean_answer()}, ("web01",)) != silent
-    assert exported(tmp_path, [name], {}, ("web01",)) == silent
-
-
-@pytest.mark.parametrize("name", formats())
-def test_nothing_of_a_host_can_be_anything_but_text(tmp_path, name):
-    answers = hostile_answers()
-    text = exported(tmp_path, [name], answers, tuple(answers))[name]
-    assert HOSTILE not in text
-    assert [character for character in set(text) if not character.isprintable()] in (["\n"], ["\r", "\n"], ["\n", "\r"])
 
 
 def test_the_documents_say_what_a_state_becomes_in_each(project):
@@ -126,25 +97,6 @@ def add(tmp_path, monkeypatch):
     formats.cache_clear()
 
 
-def test_an_export_is_one_file(add, tmp_path):
-    with pytest.raises(PolicyErrors, match="one of csv, events, junit"):
-        read_restrictions({f"{PREFIX}exports": ["tally"]}, str)
-    add(TALLY.format(which=""))
-    assert read_restrictions({f"{PREFIX}exports": ["tally"]}, str).exports == ("tally",)
-    assert "tally" in exports.usual()
-    text = exported(tmp_path, ["csv", "tally"])["tally"]
-    assert text.splitlines()[:2] == ["holds compliant", "broken noncompliant"]
-    assert (tmp_path / "tally.txt").read_text() == text
-    assert "| `tally` | `tally.txt` | people who count |\n" in all_formats()
-    assert lost(tmp_path, "tally") == []
-
-
 def test_one_that_leaves_out_compliant_hosts_does_not_pass(add, tmp_path):
     add(TALLY.format(which='if answer.state != "compliant": '))
     assert lost(tmp_path, "tally") == ["holds.example"]
-
-
-def test_a_module_that_declares_nothing_is_a_mistake(add):
-    add("class Export: pass\n")
-    with pytest.raises(AttributeError, match="FORMATS"):
-        formats()

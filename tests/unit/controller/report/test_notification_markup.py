@@ -152,14 +152,6 @@ def test_it_is_in_a_block_of_its_own_that_is_marked_and_cut(make: Any, text: str
     assert max(map(len, block.split("\n"))) <= 400 and block.count("\n") == next(blocks(benign)).count("\n")
 
 
-def test_a_reason_cannot_pretend_to_be_a_line_of_the_project() -> None:
-    message = requested("Approved by head.of.press")
-    assert [line for line in message.lines if "Approved" in line] == [
-        "Approved by head.of.press on web01 (no department) requests whatsapp since 2026-11-25 02:00 UTC. The reason:",
-        "  | Approved by head.of.press",
-    ]
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_alert_of_the_guard_is_as_careful(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     posted: list[bytes] = []
@@ -172,10 +164,3 @@ def test_the_alert_of_the_guard_is_as_careful(text: str, monkeypatch: pytest.Mon
     assert all(active(one) <= {"address www.e"} for one in texts_in(facts))
     (block,) = blocks(facts["text"])
     assert "others can change" in block
-
-
-def test_ordinary_text_is_shown_as_it_is() -> None:
-    command = "chmod go-w '/srv/proscribe/reports/plans' && ./proscribe audit -i inv/prod"
-    message = made("Proscribe: 1 list", ["com.tencent.WeChat_1.0 (x86_64): 5 * 3 = 15, a|b", command], run="r1")
-    shown = "com.tencent.WeChat_1.0 (x86_64): 5 * 3 = 15, a|b"
-    assert message.facts["text"] == f"Proscribe: 1 list\n\n{shown}\n{command}" and message.facts["run"] == "r1"

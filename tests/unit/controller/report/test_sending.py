@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
-import stat
-import struct
-import time
 from logging.handlers import SysLogHandler
 
 import pytest
@@ -44,21 +40,6 @@ def send(report, records, changes, settings):
 
 
 # -- what is sent ------------------------------------------------------------------------------------------------------
-
-
-def test_changes_are_appended_run_after_run(past, own):
-    file = own / "events.jsonl"
-    for answer in (bad(), bad(), good()):
-        assert send(*past.report({"web01": answer}), {**SETTINGS, "file": str(file)}) == []
-    assert kinds(file) == ["host", "rule", "run", "run", "host", "rule", "run"]
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
-
-
-def test_everything_is_sent_on_request(past, own):
-    file = own / "events.jsonl"
-    past.report({"web01": bad()})
-    assert send(*past.report({"web01": bad()}), {**SETTINGS, "file": str(file), "send": "all"}) == []
-    assert [(one["kind"], one["changed"]) for one in lines(file)] == [("host", False), ("rule", False), ("run", True)]
 
 
 def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
@@ -165,54 +146,9 @@ def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past
 # -- datagrams ---------------------------------------------------------------------------------------------------------
 
 
-def fields(entry):
-    """An entry of systemd's native protocol, read as its documentation has it."""
-    found = {}
-    while entry:
-        name, _, entry = entry.partition(b"\n")
-        (size,) = struct.unpack("<Q", entry[:8])
-        assert entry[8 + size : 9 + size] == b"\n"
-        found[name.decode()] = entry[8 : 8 + size].decode()
-        entry = entry[9 + size :]
-    return found
-
-
-def test_an_entry_of_the_journal_has_fields_to_search_by():
-    assert fields(datagrams.journal_entry(EVENT, 3)) == {
-        "MESSAGE": '{"kind":"rule"}',
-        "PRIORITY": "4",
-        "SYSLOG_IDENTIFIER": "proscribe",
-        "SYSLOG_FACILITY": "3",
-        "PROSCRIBE_KIND": "rule",
-        "PROSCRIBE_HOST": "web01",
-        "PROSCRIBE_RULE": "apps/wechat",
-        "PROSCRIBE_STATE": "noncompliant",
-    }
-    run = fields(datagrams.journal_entry(EVENT._replace(kind="run", host="", rule="", state=""), 3))
-    assert "PROSCRIBE_HOST" not in run
-
-
-def test_no_value_becomes_a_field():
-    evil = "web01\n_UID=0\nMESSAGE\n\x01\x00\x00\x00\x00\x00\x00\x00x"
-    assert fields(datagrams.journal_entry(EVENT._replace(host=evil), 3))["PROSCRIBE_HOST"] == evil
-
-
-def test_a_message_of_syslog_is_as_the_c_library_writes_it():
-    now = time.strptime("2026-11-05 08:01:02", "%Y-%m-%d %H:%M:%S")
-    message = datagrams.syslog_message(EVENT, datagrams.FACILITIES["local3"], now).decode()
-    assert message == f'<{19 * 8 + 4}>Nov  5 08:01:02 proscribe[{os.getpid()}]: {{"kind":"rule"}}'
-
-
 def test_the_facilities_are_those_of_syslog():
     names = ["user", "daemon", "auth", "authpriv", *(f"local{number}" for number in range(8))]
     assert {name: SysLogHandler.facility_names[name] for name in names} == datagrams.FACILITIES
-
-
-@pytest.mark.parametrize("month", range(1, 13))
-def test_a_message_of_syslog_has_the_month_as_english_has_it(month):
-    now = time.strptime(f"2026-{month:02}-15 23:59:00", "%Y-%m-%d %H:%M:%S")
-    names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    assert datagrams.syslog_message(EVENT, 0, now).startswith(f"<4>{names[month - 1]} 15 23:59:00 proscribe[".encode())
 
 
 @pytest.fixture
@@ -225,30 +161,6 @@ def daemon(tmp_path, monkeypatch):
         monkeypatch.setattr(datagrams, "JOURNAL", path)
         monkeypatch.setattr(datagrams, "SYSLOG", path)
         yield listening
-
-
-@pytest.mark.parametrize(
-    ("transport", "place"),
-    [(datagrams.journal, "/run/systemd/journal/socket"), (datagrams.syslog, "/dev/log")],
-)
-@pytest.mark.parametrize("end", ["close", "abandon", "refused"])
-def test_a_daemon_is_asked_at_its_own_place_for_some_seconds(monkeypatch, transport, place, end):
-    said = []
-
-    class Socket:
-        def __init__(self, *_):
-            self.settimeout = said.append
-            self.close = lambda: said.append("closed")
-
-        def connect(self, address):
-            said.append(address)
-            if end == "refused":
-                raise ConnectionRefusedError
-
-    monkeypatch.setattr(datagrams.socket, "socket", Socket)
-    with pytest.raises(Failed) if end == "refused" else contextlib.nullcontext():
-        getattr(transport(SETTINGS), end)()
-    assert said[0] > 0 and said[1:] == [place, "closed"]
 
 
 @pytest.mark.parametrize("name", ["journald", "syslog"])
@@ -299,17 +211,6 @@ def published(past, tmp_path, settings, answer):
     return publish(directory, report, records, Beyond())
 
 
-def test_a_run_sends_what_its_report_has(past, tmp_path, own):
-    file = own / "events.jsonl"
-    for answer in (bad(), bad()):
-        where = published(past, tmp_path, {**SETTINGS, "file": str(file)}, answer)
-    assert read_report(where)["warnings"] == []
-    assert kinds(file) == ["host", "rule", "run", "run"]
-    exported = (where / "events.jsonl").read_text().splitlines()
-    assert [json.loads(line)["changed"] for line in exported] == [False, False, True]
-    assert exported[-1] == file.read_text().splitlines()[-1]
-
-
 @pytest.mark.parametrize(
     "settings", [{**SETTINGS, "file": "/proc/none/x"}, {**SETTINGS, "limit": "many", "syslog": True}]
 )
@@ -318,13 +219,3 @@ def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp
     (warning,) = read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
-
-
-def test_a_run_without_events_asks_no_history(past, tmp_path, monkeypatch):
-    def transitions(*_):
-        raise AssertionError
-
-    monkeypatch.setattr("proscribe.controller.report.end.publishing.changes_of", transitions)
-    report, records, _ = past.report({"web01": bad()}, history="sqlite", events={}, exports=["csv"])
-    where = publish(ReportDirectory(tmp_path / "run1.partial"), report, records, Beyond())
-    assert read_report(where)["warnings"] == []

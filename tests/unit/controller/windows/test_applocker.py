@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.windows import applocker, observing
-from proscribe.controller.windows.applocker import NOT_KNOWN, RULE
+from proscribe.controller.windows.applocker import RULE
 from proscribe.controller.windows.command import APPLIER_KEY, APPLOCKER
 from proscribe.host.controls.group_policy.applocker import entries
 from proscribe.host.controls.group_policy.registry_pol import Entry, number, said_by, text
@@ -119,73 +119,7 @@ def test_a_finding_says_where_in_the_registry_it_is() -> None:
     assert [one.id for one in verdict.findings] == [f"AppLocker {'x' * 40}"]
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        arrived(changed(mode=None)),  # rules of a collection whose mode is not configured are enforced
-        arrived([*policy(), text(f"{KEY}\\Exe\\{IDS[3]}", "Value", rule(IDS[3], "*\\own.exe"))]),
-        arrived([*policy(), text(f"{KEY}\\Script\\{IDS[3]}", "Value", rule(IDS[3], "*"))]),
-        arrived([number(one.key.upper(), one.value, 1) if one.value != "Value" else one for one in policy()]),
-        {key.replace(IDS[1], f"{{{IDS[1].upper()}}}"): said for key, said in arrived(policy()).items()},
-        {
-            key: [(name, type_, data.replace("Proscribe: wechat", "Own name")) for name, type_, data in said]
-            for key, said in arrived(policy()).items()
-        },
-        {
-            key: [(name, type_, data.replace('Description=""', 'Description="why"')) for name, type_, data in said]
-            for key, said in arrived(policy()).items()
-        },
-        arrived(policy()) | {f"{APPLOCKER}\\Exe\\{IDS[3]}": []},  # without a text it is no rule
-    ],
-)
-def test_the_organisations_own_rules_and_names_are_no_difference(values: Values) -> None:
-    assert [one.state for one in verdicts(values, desired=policy())] == [COMPLIANT]
-
-
-@pytest.mark.parametrize(
-    ("values", "named", "why"),
-    [
-        (arrived(policy()), {"refused": [APPLOCKER]}, f"{APPLOCKER} cannot be read there"),
-        (arrived(policy()), {"refused": [APPLIER_KEY]}, f"{APPLIER_KEY} cannot be read there"),
-        (arrived(policy()), {"applier": [("System", 4), ("svchost.exe", 5)]}, NOT_KNOWN),
-        (
-            arrived(policy()),
-            {"refused": [APPLOCKER, APPLIER_KEY]},
-            f"{APPLOCKER} cannot be read there; {APPLIER_KEY} cannot be read there",
-        ),
-    ],
-)
-def test_what_cannot_be_read_is_unknown(values: Values, named: dict[str, Any], why: str) -> None:
-    [verdict] = verdicts(values, desired=policy(), **named)
-    assert (verdict.state, verdict.reason) == (UNKNOWN, why)
-
-
 NO_START = {"AppIDSvc": "it does not start with Windows"}
-
-
-@pytest.mark.parametrize(
-    ("desired_mode", "desired", "there", "expected"),
-    [
-        ("audit", policy(0), [], {"Exe": "no rule has arrived", "Appx": "no rule has arrived"}),
-        (
-            *("audit", policy(0), policy(0)),
-            {"Exe": "it only logs (AuditOnly), 2 rules", "Appx": "it only logs (AuditOnly), 1 rule", **NO_START},
-        ),
-        (
-            "off",
-            [],
-            policy(),
-            {"exe": "it denies (Enabled), 2 rules", "appx": "it denies (Enabled), 1 rule", **NO_START},
-        ),
-    ],
-)
-def test_where_no_denial_is_asked_for_the_mode_is_reported_and_counts_for_nothing(
-    desired_mode: str, desired: list[Entry], there: list[Entry], expected: dict[str, str]
-) -> None:
-    [verdict] = verdicts(arrived(there, "0x3"), desired_mode, desired)
-    found = {name.removeprefix("AppLocker "): detail for name, detail in details(verdict).items()}
-    assert (verdict.state, found) == (NOT_APPLICABLE, expected)
-    assert verdict.reason == "report only: the plan does not ask AppLocker to deny"
 
 
 def test_where_nobody_asks_and_nothing_is_there_nothing_is_said() -> None:

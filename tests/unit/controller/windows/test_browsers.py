@@ -8,7 +8,7 @@ import pytest
 from proscribe.controller.windows import installed
 from proscribe.controller.windows.browsers import Browsers, find_browsers, table
 from proscribe.controller.windows.command import POLICIES
-from windows_answers import ALICE, BOB, Registered, Values, answered, app_path
+from windows_answers import Registered, Values, answered, app_path
 from windows_answers import installed as with_key
 
 
@@ -26,30 +26,11 @@ IMAGES = {
     "brave.exe": "brave", "chrome.exe": "google_chrome", "firefox.exe": "firefox", "msedge.exe": "microsoft_edge",
     "thunderbird.exe": "thunderbird",
 }  # fmt: skip
-OTHERS = [
-    "360chrome.exe", "360se.exe", "duckduckgo.exe", "floorp.exe", "librewolf.exe", "maxthon.exe",
-    "mullvadbrowser.exe", "opera.exe", "palemoon.exe", "qqbrowser.exe", "qutebrowser.exe", "seamonkey.exe",
-    "thorium.exe", "vivaldi.exe", "waterfox.exe", "whale.exe", "zen.exe",
-]  # fmt: skip
-NAMES = [
-    "Ablaze Floorp", "Comodo Dragon", "C\u1ed1c C\u1ed1c", "DuckDuckGo", "LibreWolf", "Mullvad Browser", "Naver Whale",
-    "Opera", "Opera Air", "Opera beta", "Opera developer", "Opera GX Stable", "Opera Stable", "Pale Moon", "SeaMonkey",
-    "SRWare Iron", "Thorium", "Vivaldi", "Vivaldi (Snapshot)", "Waterfox", "Yandex Browser", "Zen Browser",
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_browser_that_policies_reach_is_known_by_its_image(image: str) -> None:
     assert known({}, tasks=[(image.upper(), 4)]) == ([IMAGES[image]], [])
-
-
-def test_other_browsers_are_known_by_their_images_and_by_their_names() -> None:
-    running = [(image.title(), 4) for image in reversed(OTHERS)]
-    assert known({}, tasks=[*running, ("notes.exe", 5)]) == ([], OTHERS)
-    keys: Registered = {}
-    for number, name in enumerate(NAMES):
-        keys |= with_key(f"k{number:02}", DisplayName=f"{name} 128.0")
-    assert known(keys | with_key("x", DisplayName="Opera Guide")) == ([], [f"{name} 128.0" for name in NAMES])
 
 
 def registered(name: str, *values: tuple[str, str, str]) -> Registered:
@@ -85,21 +66,6 @@ CHROMIUM = "C:\\Users\\a\\Chromium\\Application\\chrome.exe"
 )
 def test_a_browser_is_known_by_what_starts_it(values: Values, expected: Any) -> None:
     assert known(values) == expected
-
-
-def test_why_there_may_be_more_browsers_is_said_once() -> None:
-    assert found({}).unseen == ""
-    narrow = ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]
-    clients = [f"{top}\\Software\\Clients" for top in ("HKLM", f"HKU\\{ALICE}", f"HKU\\{BOB}")]
-    closed = [f"{key}\\StartMenuInternet" for key in clients] + [f"HKU\\{one}\\Software" for one in (ALICE, BOB)]
-    profiles = (ALICE, BOB, f"{BOB}1")
-    unseen = found({}, users=(ALICE, BOB), profiles=profiles, architecture=narrow, refused=[*clients, *closed]).unseen
-    assert unseen.split("; ") == [
-        "a program of 32 bits answered there, which does not see those of 64",
-        "the list of browsers cannot be read there",
-        "the list of browsers of a user cannot be read there",
-        "what a user who is not logged in installed for themselves cannot be read",
-    ]
 
 
 def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them() -> None:

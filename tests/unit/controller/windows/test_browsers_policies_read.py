@@ -12,25 +12,6 @@ from windows_answers import answered
 KEY = f"{POLICIES}\\Google\\Chrome"
 
 
-@pytest.mark.parametrize(
-    ("names", "read"),
-    [
-        (["1", "2"], ["of 1", "of 2"]),
-        (["10", "9", "1"], ["of 1", "of 9", "of 10"]),  # by number, and not by text
-        (["999999999"], ["of 999999999"]),
-        ([], []),
-        (["1", "name"], {"1": "of 1", "name": "of name"}),
-        (["1234567890"], {"1234567890": "of 1234567890"}),
-        (["-1"], {"-1": "of -1"}),
-        (["\u00b2"], {"\u00b2": "of \u00b2"}),  # a digit that is no number
-        (["\u0663"], {"\u0663": "of \u0663"}),
-    ],
-)
-def test_a_key_of_numbered_values_is_a_list(names: list[str], read: Any) -> None:
-    values = {KEY: [("Name", "REG_SZ", "x")], f"{KEY}\\Sites": [(name, "REG_SZ", f"of {name}") for name in names]}
-    assert browsers.table(answered(values).registry, KEY, {}) == {"Name": "x", "Sites": read}
-
-
 def test_keys_are_read_down_to_a_depth() -> None:
     """A host could answer with keys without end."""
     deep = [KEY + "\\A" * number for number in range(browsers.DEEPEST + 3)]

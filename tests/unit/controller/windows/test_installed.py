@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from proscribe.controller.windows import installed as module
 from proscribe.controller.windows.command import APP_PATHS, SHELL, STARTED, STARTED_LATELY, UNINSTALL, UNINSTALL_32
-from proscribe.controller.windows.installed import Installed, below_volume, find
+from proscribe.controller.windows.installed import Installed, find
 from proscribe.model.finding import Finding
 from windows_answers import ALICE, BOB, Registered, answered, app_path, device_package, installed, started_lately
 
@@ -92,28 +92,6 @@ def test_what_apps_of_the_store_have_run_is_in_the_devices_list() -> None:
 )
 def test_why_there_may_be_more_is_said(named: dict[str, Any], unseen: list[str]) -> None:
     assert find(answered(**named)).unseen == unseen
-
-
-def test_as_many_notes_of_a_user_as_are_compared_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_STARTED", 3)
-    for count, unseen in ((2, []), (3, [module.MANY_TRACES])):
-        notes: Registered = {f"{STARTED_LATELY}\\{ALICE}": [(f"C:\\{n}.exe", "REG_BINARY", "0") for n in range(count)]}
-        notes[f"{STARTED_LATELY}\\{ALICE}"].insert(0, ("Version", "REG_DWORD", "0x1"))
-        seen = find(answered(notes))
-        assert ([one.program for one in seen.started], seen.unseen) == (["C:\\0.exe", "C:\\1.exe"], unseen)
-
-
-@pytest.mark.parametrize(
-    ("path", "below"),
-    [
-        ("C:\\A\\B.exe", "\\a\\b.exe"),
-        ("\\Device\\HarddiskVolume3\\A", "\\a"),
-        ("\\\\server\\C:\\A", "\\\\server\\c:\\a"),
-        ("C:C:\\A", "c:\\a"),
-    ],
-)
-def test_a_path_is_compared_without_its_volume(path: str, below: str) -> None:
-    assert below_volume(path) == below
 
 
 def test_a_finding_names_a_program_by_what_is_known_of_it() -> None:

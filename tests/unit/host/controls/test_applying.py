@@ -29,45 +29,11 @@ def write(name: str, apply: Callable[[], Any] = nothing, user: str = "") -> Acti
 
 
 DENIED = write("b", failing(ControlError("denied")))
-UNSEEN = write("c", failing(Unseen("out of reach")))
-
-
-def test_how_an_action_ended_is_logged_after_it() -> None:
-    actions = [write("a", lambda: "again"), write("b", lambda: ""), write("c", lambda: 3), write("d")]
-    assert carry_out(Changes(actions)) == {"done": ["write /a again", "write /b", "write /c", "write /d"], "left": []}
-
-
-@pytest.mark.parametrize(
-    ("independent", "said", "done"),
-    [
-        (False, "write /b: denied", ["write /a"]),
-        (True, "write /b: denied; write /c: out of reach", ["write /a", "write /d"]),
-    ],
-)
-def test_what_fails_ends_the_rest_unless_they_are_independent(independent: bool, said: str, done: list[str]) -> None:
-    with pytest.raises(ControlError) as failed:
-        carry_out(Changes([write("a"), DENIED, UNSEEN, write("d")], independent=independent))
-    assert (str(failed.value), list(failed.value.done)) == (said, done)
 
 
 @pytest.mark.parametrize("error", [ControlError("no room"), Unseen("no room")])
 def test_what_cannot_be_saved_before_keeps_no_action_back(error: Exception) -> None:
     assert carry_out(Changes([write("a")], beforehand=failing(error)))["done"] == ["write /a"]
-
-
-def test_what_is_saved_before_is_saved_before() -> None:
-    order: list[str] = []
-    carry_out(Changes([write("a", lambda: order.append("action"))], beforehand=lambda: order.append("beforehand")))
-    assert order == ["beforehand", "action"]
-
-
-def test_what_cannot_be_changed_of_a_users_is_left_to_him() -> None:
-    hers = write("b", failing(ControlError("denied")), user="alice")
-    large = write("d", lambda: f"{len(bytes(256 << 20)) >> 20} MB", user="alice")  # no limit of memory
-    assert carry_out(Changes([write("a"), hers, write("c"), large])) == {
-        "done": ["write /a", "write /c", "write /d 256 MB"],
-        "left": [(hers, "denied")],
-    }
 
 
 def test_all_users_together_have_some_time(monkeypatch: pytest.MonkeyPatch) -> None:

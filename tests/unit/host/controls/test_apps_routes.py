@@ -10,7 +10,7 @@ import pytest
 from derived.app_routes import HEAD, routes, table
 from derived.package_systems import declared
 from proscribe.host.controls.apps import systems
-from proscribe.host.controls.apps.systems.declaration import Claim, Route
+from proscribe.host.controls.apps.systems.declaration import Route
 
 ROUTES = routes()
 # Where a package system's own name is not the word that people use for it.
@@ -63,18 +63,6 @@ def test_what_is_not_seen_is_neither_removed_nor_silently_open() -> None:
     for row in ROUTES:
         assert row.seen or not (row.removed or row.prevented), row.route
         assert row.left or (row.removed and row.prevented), row.route
-
-
-def test_a_claim_without_a_test_is_noticed(project: Path) -> None:
-    row = ROUTES[0]
-    assert missing(project, row) == []
-    for claim in (
-        Claim("kept out", "integration/test_apps_real_dpkg::test_that_is_not_there"),
-        Claim("kept out", "integration/test_apps_that_are_not_there::test_the_gate_on_every_road"),
-        Claim("kept out", ""),
-        Claim("", "integration/test_apps_real_dpkg::test_the_gate_on_every_road"),
-    ):
-        assert len(missing(project, row._replace(prevented=claim))) == 1
 
 
 def test_the_table_stays_one() -> None:

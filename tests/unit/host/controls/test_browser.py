@@ -4,13 +4,11 @@ foreign lost, and what goes wrong at one place left to that place.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,6 @@ from made_browser import section
 from made_places import BROWSERS
 from properties import examples
 from proscribe.host.controls import browser
-from proscribe.host.controls.applying import carry_out
-from proscribe.host.controls.browser import forks, packaged
-from proscribe.host.system import ControlError, Unseen
 
 MANAGED = "etc/chromium/policies/managed"
 EDGE = "etc/opt/edge/policies/managed"
@@ -177,42 +172,7 @@ def test_a_conflict_with_a_file_of_the_organisation_is_reported_and_the_lift_lea
     assert tree.foreign() == before
 
 
-SAME = [f"h{n}.example" for n in range(659)]
 JOINED = {"PolicyListMultipleSourceMergeList": ["URLAllowlist", "URLBlocklist"]}
-HARMLESS = [
-    pytest.param(
-        {f"{MANAGED}/{name}.json": {"URLBlocklist": SAME, **JOINED} for name in ("10", "zz")},
-        id="the same 659 entries in two files, which are joined",
-    ),
-    pytest.param(
-        {f"{MANAGED}/10.json": {"URLBlocklist": [f"h{n}.example" for n in range(1201)]}},
-        id="1,201 distinct entries, which Chromium takes",
-    ),
-    pytest.param({f"{MANAGED}/zz.json": {"urlblocklist": [], "URLALLOWLIST": ["mail.example"]}}, id="another case"),
-    pytest.param({f"{MANAGED}/zz.json": {"URLBlocklist": ["a.example"]}}, id="a list of its own"),
-    pytest.param({f"{MANAGED}/10.json": {"URLBlocklist": "a.example"}}, id="no list, in an earlier file"),
-    pytest.param({f"{MANAGED}/sub/zz.json": {"DnsOverHttpsMode": "secure"}}, id="a folder below"),
-    pytest.param(
-        {f"{MANAGED[:-7]}recommended/zz.json": {"URLAllowlist": ["mail.example"]}}, id="what is only recommended"
-    ),
-]
-
-
-@pytest.mark.parametrize("files", HARMLESS)
-def test_what_takes_nothing_away_is_no_conflict(files: dict[str, Any], tree: Tree) -> None:
-    for path, content in files.items():
-        tree.put(path, content)
-    assert tree.enforce().refused == []
-    assert tree.states() == {"compliant"}
-
-
-def test_of_a_relative_of_chromium_it_is_not_known_that_it_takes_1201_entries(tree: Tree) -> None:
-    edge = [place("microsoft_edge", "chromium", f"{EDGE}/proscribe.json")]
-    tree.put(f"{EDGE}/10.json", {"URLBlocklist": [f"h{n}.example" for n in range(1200)]})
-    tree.enforce(plan(edge))
-    verdict = tree.verdicts(plan(edge))["policy-file"]
-    assert verdict.state == "unknown"
-    assert "1201 entries in URLBlocklist" in verdict.reason and "only 1000 are known" in verdict.reason
 
 
 def test_what_is_cut_off_of_a_list_is_not_blocked(tree: Tree) -> None:
@@ -220,15 +180,6 @@ def test_what_is_cut_off_of_a_list_is_not_blocked(tree: Tree) -> None:
     tree.put(f"{MANAGED}/zz.json", {"URLBlocklist": [f"h{n}.example" for n in range(1500)], **JOINED})
     tree.enforce()
     assert tree.verdicts()["mail"].state == "noncompliant"
-
-
-@pytest.mark.parametrize("mode", [0o646, 0o664])
-def test_a_file_of_the_organisation_that_others_can_change_is_reported_and_left_alone(mode: int, tree: Tree) -> None:
-    tree.put(f"{MANAGED}/10.json", {}, mode)
-    said = f"10.json beside it can be changed by others (uid {os.getuid()}, mode {mode:o}): chown root, chmod 644"
-    assert [refusal.reason for refusal in tree.enforce().refused] == [said]
-    assert said in tree.reported(plan(), "policy-file")[0]
-    assert (tree.root / MANAGED / "10.json").stat().st_mode & 0o777 == mode
 
 
 UNSANDBOXED = 'pref("general.config.sandbox_enabled"'
@@ -413,122 +364,6 @@ def test_a_policy_behind_a_link_is_nothing_to_a_flatpak(tree: Tree) -> None:
     assert "compliant" in tree.reported(plan(PACKAGED), "packaged")[0]
 
 
-@pytest.mark.parametrize(
-    ("granted", "text", "sees"),
-    [
-        ({}, override("host"), True),
-        ({"host-etc": True}, override("!host-etc;host:ro"), True),
-        ({"host": True}, override("!host:reset;host-etc"), True),
-        ({"host-etc": True}, "[Other]\nfilesystems=!host-etc;\n", True),
-        ({"host-etc": True}, "[Context]\nfilesystems=host;\n[Context]\nfilesystems = !host-etc;\n", False),
-        ({"host-etc": True}, "filesystems", True),
-    ],
-)
-def test_what_overrides_come_to(granted: dict[str, bool], text: str, sees: bool) -> None:
-    assert packaged.sees_etc(packaged.applied(granted, text)) is sees
-
-
-# -- one place that fails ----------------------------------------------------------------------------------------------
-
-
-def directory(path: Path) -> None:
-    path.mkdir(parents=True)
-    (path / "kept").write_text("kept")
-
-
-def link_to(target: str) -> Callable[[Path], None]:
-    def make(path: Path) -> None:
-        path.parent.mkdir(parents=True)
-        path.symlink_to(target)
-
-    return make
-
-
-def link_of_a_user(path: Path) -> None:
-    path.parents[1].mkdir(parents=True)
-    (path.parents[3] / "elsewhere").mkdir()
-    path.parent.symlink_to(path.parents[3] / "elsewhere")
-    os.lchown(path.parent, 1000, 1000)
-
-
-PLANTED = [
-    pytest.param(f"{MANAGED}/proscribe.json", directory, "cannot write /", id="a directory at Chromium's file"),
-    pytest.param(f"{MANAGED}/proscribe.json", link_to("/etc/shadow"), "", id="a link to /etc/shadow"),
-    pytest.param(f"{MANAGED}/proscribe.json", link_to("nothing"), "", id="a link to nothing"),
-    pytest.param(FIREFOX, directory, "is not a regular file", id="a directory at Firefox's file"),
-    pytest.param(FIREFOX, link_to("/etc/shadow"), "a link is in its place", id="a link at Firefox's file"),
-    pytest.param(FIREFOX, link_to("nothing"), "a link is in its place", id="a link to nothing at Firefox's file"),
-    pytest.param(
-        f"{MANAGED}/proscribe.json",
-        link_of_a_user,
-        "is a link that uid 1000 made: not followed",
-        id="a user's link at Chromium's folder",
-        marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make another user's link"),
-    ),
-]
-
-
-@pytest.mark.parametrize(("path", "plant", "said"), PLANTED)
-def test_what_is_planted_at_one_place_is_reported_and_the_others_get_their_policy(
-    path: str, plant: Callable[[Path], None], said: str, tree: Tree
-) -> None:
-    plant(tree.root / path)
-    assert "noncompliant" in tree.reported(plan(), "mail")[0]
-    changes = browser.enforce(tree.host, plan())
-    assert "root:" not in "".join(action.before for action in changes.actions)  # nothing of what a link leads to
-    reasons = [refusal.reason for refusal in changes.refused]
-    try:
-        carry_out(changes)
-    except ControlError as error:
-        reasons.append(str(error))
-    assert said in "; ".join(reasons)
-    written = (f"{MANAGED}/proscribe.json", "etc/opt/chrome/policies/managed/proscribe.json", FIREFOX)
-    for other in written:
-        if other != path or not said:
-            assert (tree.root / other).is_file() and not (tree.root / other).is_symlink(), other
-    managers = {one.manager for v in browser.observe(tree.host, plan()) for one in v.findings}
-    assert managers == ({"firefox" if path == FIREFOX else "chromium"} if said else set())
-    try:
-        tree.lift()
-    except ControlError as error:
-        assert said in str(error)
-    assert not (tree.root / "etc/opt").exists()  # nothing is left of the others
-
-
-def test_a_folder_that_cannot_be_read_is_reported_and_the_others_get_their_policy(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listed = tree.host.list
-
-    def dead(path: str) -> list[str]:
-        if path == f"/{MANAGED}":
-            raise Unseen(f"{path} cannot be read: Stale file handle")
-        return listed(path)
-
-    monkeypatch.setattr(tree.host, "list", dead)
-    with pytest.raises(ControlError, match=rf"observe /{MANAGED}/proscribe\.json: .*Stale file handle") as failed:
-        tree.enforce()
-    assert list(failed.value.done) == [
-        "write /etc/opt/chrome/policies/managed/proscribe.json",
-        f"write /{FIREFOX}",
-    ]
-    assert "browser/mail unknown" in tree.reported(plan(), "mail")[0]
-    with pytest.raises(ControlError, match="Stale file handle"):
-        tree.lift()
-    assert not (tree.root / FIREFOX).exists()
-
-
-def test_a_fork_gets_no_policy_that_a_lift_would_not_find(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forks, "LEAST", 100)
-    tree.put("opt/owl/owl", "x" * 200 + "\0/etc/owl/policies\0", 0o755)
-    tree.put("usr/share/applications/owl.desktop", "Exec=/opt/owl/owl\nMimeType=x-scheme-handler/http;\n")
-    (tree.root / "var/lib/proscribe/browser/forks.json").mkdir(parents=True)
-    with pytest.raises(ControlError, match=r"forks\.json.*; write /etc/owl"):
-        tree.enforce()
-    assert not (tree.root / "etc/owl").exists()
-    assert (tree.root / FIREFOX).exists()
-
-
 # -- nothing foreign is lost -------------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(
@@ -604,108 +439,3 @@ def test_enforce_and_lift_leave_every_foreign_file_as_it_was(
     tree.enforce(plan(BROWSERS, "chat.example"))
     tree.lift()
     assert tree.foreign() == before
-
-
-# -- killed at any point -----------------------------------------------------------------------------------------------
-
-OWN = {
-    "policies": {
-        "DisableTelemetry": True,
-        "WebsiteFilter": {"Block": ["*://*.games.example/*"]},
-        "DNSOverHTTPS": {"Enabled": True, "ProviderURL": "https://dns.corp.example/"},
-    }
-}
-STEPS = ("mkdir", "rename", "unlink", "rmdir", "fsync", "write")
-
-
-def killed_at(step: int, act: Callable[[], object]) -> bool:
-    """Do something in a process that is killed before its n-th change to the disk. Whether it came to that."""
-    child = os.fork()
-    if not child:
-        try:
-            left = [step]
-
-            def deadly(call: Callable[..., Any]) -> Callable[..., Any]:
-                def one(*arguments: Any, **more: Any) -> Any:
-                    if not left[0]:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    left[0] -= 1
-                    return call(*arguments, **more)
-
-                return one
-
-            for name in STEPS:
-                setattr(os, name, deadly(getattr(os, name)))
-            act()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-def with_a_fork(scratch: Path) -> Tree:
-    tree = fresh(scratch)
-    tree.put(FIREFOX, OWN)
-    tree.put(f"{MANAGED}/10.json", {"URLBlocklist": ["a.example"]})
-    tree.put("opt/owl/owl", "x" * 200 + "\0/etc/owl/policies\0", 0o755)
-    tree.put("usr/share/applications/owl.desktop", "Exec=/opt/owl/owl\nMimeType=x-scheme-handler/http;\n")
-    return tree
-
-
-def without_state(found: dict[str, Any]) -> dict[str, Any]:
-    """All but what a kill in the very first steps may leave of Proscribe's own state until the next run and lift."""
-    first = ("var/lib/proscribe", "var/lib/proscribe/.directories.proscribe~")
-    return {path: seen for path, seen in found.items() if path not in first}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("earlier", [False, True], ids=["the first run", "a later run with an edit before it"])
-def test_a_kill_at_any_point_loses_nothing_and_the_next_run_completes(
-    scratch: Path, monkeypatch: pytest.MonkeyPatch, earlier: bool
-) -> None:
-    monkeypatch.setattr(forks, "LEAST", 100)
-    edited = {**OWN["policies"], **({"NewSetting": 1} if earlier else {})}
-    step = 0
-    died = True
-    while died:
-        for then in ("enforce", "lift"):
-            tree = with_a_fork(scratch)
-            before = tree.foreign()
-            if earlier:
-                tree.enforce(plan(BROWSERS, "old.example"))
-                document = tree.read(FIREFOX)
-                document["policies"]["NewSetting"] = 1
-                tree.put(FIREFOX, document)
-            died = killed_at(step, tree.enforce)
-            said = tree.read(FIREFOX)["policies"]
-            assert said["DisableTelemetry"] is True and ("NewSetting" in said) == earlier, step
-            if then == "enforce":
-                tree.enforce()
-                assert tree.states() == {"compliant"}, step
-                assert browser.enforce(tree.host, plan()).actions == [], step
-                assert not [path for path in tree.foreign() if path.endswith("~") and path.startswith("etc")], step
-            tree.lift()
-            after = without_state(tree.foreign())
-            if earlier:
-                assert json.loads(after.pop(FIREFOX)[4])["policies"] == edited, step
-                before.pop(FIREFOX)
-            assert after == before, step
-        step += 1
-    assert step > 20
-
-
-@pytest.mark.slow
-def test_a_lift_that_is_killed_at_any_point_is_finished_by_the_next_one(
-    scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forks, "LEAST", 100)
-    step = 0
-    died = True
-    while died:
-        tree = with_a_fork(scratch)
-        before = tree.foreign()
-        tree.enforce()
-        died = killed_at(step, tree.lift)
-        tree.lift()
-        assert without_state(tree.foreign()) == before, step
-        step += 1
-    assert step > 10

@@ -54,27 +54,6 @@ def test_a_change_of_something_else_says_nothing_of_the_headers(tree: Tree, chan
 
 
 @pytest.mark.parametrize(
-    ("change", "wrong"),
-    [
-        (
-            lambda rules: rules[1:],
-            f'{POLICY} is without {{"headers":[{{"name":"Restrict-Access-To-Tenants","value":"t-...',
-        ),
-        (lambda rules: None, f"{POLICY} is not set"),
-        (lambda rules: [*rules, {"patterns": ["x.example"]}], f"{POLICY} is without"),
-        (lambda rules: [*rules, header("login.live.com", "none")], "proscribe.json sets another value of the header"),
-    ],
-    ids=["a rule less", "none", "a rule that costs all others their effect", "a rule that comes later"],
-)
-def test_a_change_of_the_headers_is_described(tree: Tree, change: Callable[..., Any], wrong: str) -> None:
-    own = tree.read(OWN)
-    value = change(own.pop(POLICY))
-    tree.put(OWN, own if value is None else {**own, POLICY: value})
-    state, details = of_tenants(tree)
-    assert (state, [detail[: len(wrong)] for detail in details]) == ("noncompliant", [wrong])
-
-
-@pytest.mark.parametrize(
     ("name", "rule", "wrong"),
     [
         ("10.json", header("one.example", "1", "X-One"), ""),

@@ -11,7 +11,7 @@ from proscribe.host.controls.firewall import boot, loaded_state, other_tables, p
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import ControlError, Host, Result
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 
 NOT_LOADED = Result(1, "", "Error: No such file or directory")
 
@@ -83,25 +83,6 @@ def test_a_container_without_the_capability_is_unknown(tmp_path: Path) -> None:
     assert firewall.lift(host, plan(telegram={})).actions == []
 
 
-def test_another_failure_of_nft_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ControlError, match="core dumped"):
-        firewall.observe(RecordedHost(tmp_path, Result(139, "", "core dumped")).install("nft"), plan(telegram={}))
-
-
-def test_a_table_that_is_not_loaded_is_said_once_for_each_service(tmp_path: Path) -> None:
-    host = RecordedHost(tmp_path).install("nft", "systemctl")
-    verdicts = firewall.observe(host, plan(telegram={}, other={"mode": "waived", "waiver": "w1"}))
-    assert states(verdicts) == {
-        "telegram": NONCOMPLIANT,
-        "other": WAIVED,
-        "dns-over-tls": NONCOMPLIANT,
-        "ruleset": NONCOMPLIANT,
-        "boot": NONCOMPLIANT,
-    }
-    assert [len(verdict.findings) for verdict in verdicts][:4] == [1, 1, 1, 1]
-    assert [argv for argv in host.ran if argv[0] == "unshare"] == []  # there is nothing to compare
-
-
 @pytest.mark.parametrize(
     ("entry", "state"),
     [({"mode": "upcoming", "effective_from": "2030-01-01"}, NOT_APPLICABLE), ({"mode": "report"}, NOT_APPLICABLE)],
@@ -140,24 +121,6 @@ def test_a_host_without_systemd_is_reported(tmp_path: Path) -> None:
     assert [refusal.rule for refusal in changes.refused] == ["firewall/boot"]
 
 
-def test_where_no_namespace_may_be_made_elements_are_compared_and_rules_are_unknown(tmp_path: Path) -> None:
-    respelled = desired().replace("jump restricted", "goto restricted")
-    host = RecordedHost(tmp_path, Result(0, respelled, "")).install("nft", "systemctl")
-    assert states(firewall.observe(host, plan(telegram={})))["telegram"] == UNKNOWN
-    host.listing = Result(0, respelled.replace("203.0.113.0/24", "203.0.113.0/25"), "")
-    seen = states(firewall.observe(host, plan(telegram={})))
-    assert (seen["telegram"], seen["dns-over-tls"]) == (NONCOMPLIANT, UNKNOWN)
-    host.listing = Result(0, desired().replace("203.0.113.0/24", "203.0.113.0/25"), "")
-    seen = states(firewall.observe(host, plan(telegram={})))
-    assert (seen["telegram"], seen["dns-over-tls"]) == (NONCOMPLIANT, COMPLIANT)
-
-
-def test_a_control_that_only_audits_has_not_drifted(tmp_path: Path) -> None:
-    verdicts = firewall.observe(RecordedHost(tmp_path).install("nft"), plan(mode="audit", telegram={}))
-    assert states(verdicts)["telegram"] == NONCOMPLIANT
-    assert not any(verdict.drifted for verdict in verdicts)
-
-
 @pytest.mark.parametrize(
     ("connection", "said"), [("203.0.113.5 50000 192.0.2.2 2222", ["203.0.113.5"]), ("UNKNOWN 65535 UNKNOWN 65535", [])]
 )
@@ -168,11 +131,6 @@ def test_a_control_connection_from_a_refused_network_is_mentioned(
     (tmp_path / "proc/self/environ").write_text(f"SSH_CONNECTION={connection}\0")
     changes = firewall.enforce(RecordedHost(tmp_path).install("nft", "systemctl"), plan(telegram={}))
     assert [refusal.subject for refusal in changes.refused] == said
-
-
-def test_lifting_a_clean_host_does_nothing(tmp_path: Path) -> None:
-    assert firewall.lift(RecordedHost(tmp_path).install("nft"), plan(telegram={})).actions == []
-    assert firewall.lift(RecordedHost(tmp_path), plan(telegram={})).actions == []
 
 
 LATE = """\
@@ -252,28 +210,6 @@ def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
 HEAD = "table inet t {\n\tchain c {\n\t\ttype filter hook "
 
 
-@pytest.mark.parametrize(
-    ("chain", "named"),
-    [
-        ("output priority -9; policy accept;\n\t\tip daddr set 192.0.2.1", True),
-        ("output priority -10; policy accept;\n\t\tip daddr set 192.0.2.1", False),
-        ("postrouting priority -300; policy accept;\n\t\tip6 daddr set 2001:db8::1", True),
-        ('egress device "x" priority 0; policy accept;\n\t\tfwd to "x"', True),
-        ('egress device "x" priority 0; policy accept;\n\t\tfwd ip to 192.0.2.1 device "x"', True),
-        ('egress device "x" priority 0; policy accept;\n\t\tfwd ip6 to 2001:db8::1 device "x"', True),
-        ('ingress device "x" priority 0; policy accept;\n\t\tfwd to "x"', False),  # of inet: before ours
-        ("input priority 100; policy accept;\n\t\tip daddr set 192.0.2.1", False),
-        ("postrouting priority 0; policy accept;\n\t\tip daddr 192.0.2.1 accept", False),
-    ],
-)
-def test_which_chains_lead_packets_elsewhere(tmp_path: Path, chain: str, named: bool) -> None:
-    rule = chain.rpartition("\t")[2]
-    detail = f"a rule that comes after ours leads packets elsewhere: {rule}"
-    finding = Finding("rule", "c", manager="nftables", path="inet t", detail=detail)
-    found = other_tables.observe(RecordedHost(tmp_path, Result(0, f"{HEAD}{chain}\n\t}}\n}}\n", "")), "nft")
-    assert found == ([Verdict("firewall/neighbours", NONCOMPLIANT, (finding,))] if named else [])
-
-
 def test_of_a_long_rule_the_beginning_is_shown(tmp_path: Path) -> None:
     rule = "ip daddr set " + 99 * "192.0.2.1 "
     listing = f"{HEAD}postrouting priority 0; policy accept;\n\t\t{rule}\n\t}}\n}}\n"
@@ -286,21 +222,6 @@ def test_neighbours_that_do_nothing_make_no_rule_and_those_that_cannot_be_listed
     tmp_path: Path, answer: Result, states_: list[str]
 ) -> None:
     assert [verdict.state for verdict in other_tables.observe(RecordedHost(tmp_path, answer), "nft")] == states_
-
-
-@pytest.mark.parametrize(
-    ("refused", "right", "found"),
-    [(True, True, []), (None, True, []), (False, True, ["effect"]), (False, False, ["table"])],
-)
-def test_a_table_that_is_loaded_and_refuses_nothing_is_drift(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool | None, right: bool, found: list[str]
-) -> None:
-    host = RecordedHost(tmp_path, Result(0, desired(), "") if right else NOT_LOADED).install("nft", "systemctl")
-    tried = []
-    monkeypatch.setattr(host, "refuses", lambda *where: tried.append(where) or refused)
-    verdict = next(v for v in firewall.observe(host, plan(telegram={})) if v.rule == "firewall/ruleset")
-    assert ([finding.kind for finding in verdict.findings], verdict.drifted) == (found, bool(found))
-    assert tried == [("192.0.0.8", 9), ("100::8", 9)][: 2 if refused is None else 1]  # one of them has a way
 
 
 @pytest.mark.parametrize(
@@ -327,23 +248,6 @@ def test_what_the_files_of_a_host_open_is_reported_by_every_audit(
     found = [v for v in firewall.observe(host, plan(telegram={})) if v.rule == "firewall/exemptions"]
     assert [(v.state, v.findings[0].id) for v in found] == ([(NOT_APPLICABLE, named)] if named else [])
     assert all("stays reachable, in a network of telegram" in v.findings[0].detail for v in found)
-
-
-def test_attempts_are_reported_with_the_rule_that_refused_them(tmp_path: Path) -> None:
-    counted = desired().replace("counter refused_telegram {\n", "counter refused_telegram {\n\t\tpackets 9 bytes 540\n")
-    host = RecordedHost(tmp_path, Result(0, counted, "")).install("nft", "systemctl")
-    verdicts = {verdict.rule: verdict for verdict in firewall.observe(host, plan(telegram={}))}
-    assert (verdicts["firewall/telegram"].state, verdicts["firewall/telegram"].attempts) == (COMPLIANT, 9)
-    assert verdicts["firewall/dns-over-tls"].attempts == 0
-
-
-def test_an_unknown_user_of_a_waiver_is_reported_and_let_through_nowhere(tmp_path: Path) -> None:
-    exceptions = [{"waiver": "w1", "users": ["nobody-here"]}]
-    host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
-    exempting = plan(telegram={"exceptions": exceptions})
-    refusals = {refusal.subject: refusal.reason for refusal in firewall.enforce(host, exempting).refused}
-    assert "no such user" in refusals["user:nobody-here"]
-    assert states(firewall.observe(host, exempting))["telegram"] == COMPLIANT
 
 
 class TestLifting:
@@ -375,27 +279,6 @@ class TestLifting:
         assert all(action.before for action in disabled)
         assert host.ran == []  # there is no systemctl
         assert firewall.lift(host, plan(telegram={})).actions == []
-
-    @pytest.mark.parametrize("running", [True, False])
-    def test_units_are_disabled_by_systemctl_and_stopped_where_systemd_runs(
-        self, host: RecordedHost, running: bool
-    ) -> None:
-        host.install("nft", "systemctl")
-        if running:
-            Path(host.root + boot.SYSTEMD_RUNS).mkdir(parents=True)
-        changes = firewall.lift(host, plan(telegram={}))
-        host.ran.clear()
-        host.listing = Result(0, "", "")
-        assert changes.refused == []
-        for action in changes.actions:
-            action.apply()
-        verbs = [words[1:] for words in host.ran if words[0] == "systemctl"]
-        each = [["stop"], ["disable"], ["daemon-reload"]] if running else [["disable"]]
-        names = [unit.name for unit in reversed(boot.units("/usr/sbin/nft"))]
-        assert verbs == [
-            [*verb, *([] if verb == ["daemon-reload"] else [name])] for name in names for verb in each
-        ]  # fmt: skip
-        assert self.files(host) == set()
 
     def test_a_unit_that_is_masked_is_disabled_all_the_same(self, tmp_path: Path) -> None:
         host = RecordedHost(tmp_path).install("systemctl")

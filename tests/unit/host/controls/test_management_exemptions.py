@@ -31,23 +31,6 @@ def host(root: Path, files: Mapping[str, str]) -> Host:
 
 
 @pytest.mark.parametrize(
-    "file",
-    [
-        *("apt/sources.list", "apt/sources.list.d/a.list", "apt/apt.conf", "apt/apt.conf.d/10proxy", "dnf/dnf.conf"),
-        *("yum.repos.d/a.repo", "zypp/repos.d/a.repo", "pacman.d/mirrorlist", "apk/repositories", "environment"),
-    ],
-)
-def test_where_package_managers_name_their_mirrors(tmp_path: Path, file: str) -> None:
-    lines = "# http://no.example\n// http://no.example\n  https://b.example/x http://a.example/x ftp://b.example/x\n"
-    assert package_sources(host(tmp_path, {f"etc/{file}": lines})) == ["b.example", "a.example"]
-
-
-def test_copies_that_editors_leave_and_files_of_others_name_none(tmp_path: Path) -> None:
-    files = {"etc/apt/sources.list.d/a.list~": "http://a.example", "etc/apt/a.conf": "http://b.example"}
-    assert package_sources(host(tmp_path, files)) == []
-
-
-@pytest.mark.parametrize(
     ("line", "found"),
     [
         ("eth0 00000000 {gateway} 0003 0 0 0 00000000", True),
@@ -140,23 +123,6 @@ def chain(*parents: str) -> dict[str, str]:
         files[f"proc/{name}/environ"] = environment
         files[f"proc/{name}/status"] = f"Name:\tx\nPPid:\t{101 + number if name != names[-1] else 0}\n"
     return files
-
-
-@pytest.mark.parametrize(
-    ("parents", "found"),
-    [
-        ([], []),
-        (["A=b\0SSH_CONNECTION=192.0.2.1 5 192.0.2.2 22\0C=d"], [("192.0.2.1", 22)]),
-        (["SSH_CONNECTION=192.0.2.1 5 192.0.2.2"], []),
-        (["SSH_CONNECTION=192.0.2.1 5 192.0.2.2 x"], []),
-        (["XSSH_CONNECTION=192.0.2.1 5 192.0.2.2 22"], []),
-        (2 * ["SSH_CONNECTION=192.0.2.1 5 192.0.2.2 22"], [("192.0.2.1", 22)]),
-        ([*31 * [""], "SSH_CONNECTION=192.0.2.1 5 192.0.2.2 22"], [("192.0.2.1", 22)]),
-        ([*32 * [""], "SSH_CONNECTION=192.0.2.1 5 192.0.2.2 22"], []),
-    ],
-)
-def test_over_which_connections_it_is_managed(tmp_path: Path, parents: list[str], found: list[tuple[str, int]]) -> None:
-    assert control_connections(host(tmp_path, chain(*parents))) == found
 
 
 def test_what_cannot_be_read_of_a_process_ends_the_way_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

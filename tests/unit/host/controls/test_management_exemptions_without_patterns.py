@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from proscribe.host.controls import management_exemptions
 from proscribe.host.controls.apps.portable import desktop_entries
 from proscribe.host.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
-from proscribe.host.controls.dns import desired, rendering
-from proscribe.host.controls.dns.backends import dnsmasq, unbound
-from proscribe.host.controls.firewall import exemptions, listing
+from proscribe.host.controls.dns import desired
+from proscribe.host.controls.firewall import listing
 from proscribe.host.system import ControlError, Host
-from proscribe.host.system.mounts import is_remote
 
 BLOCK = re.compile(
     rf"(?ms)^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\n|\n?^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\Z"
@@ -60,28 +58,6 @@ def test_what_was_refused(counters: list[tuple[str, int, str]]) -> None:
     assert listing.refusals(text) == found
 
 
-@pytest.mark.parametrize(
-    "end", ["", " {", " {\n\tpackets", " {\n\tpackets 2 bytes", " {\n\tpackets 2 bytes x\n}", " { }"]
-)
-def test_a_counter_that_is_cut_short_is_none(end: str) -> None:
-    assert listing.refusals(f"counter refused_telegram{end}") == {}
-
-
-@pytest.mark.parametrize(
-    ("rules", "ports"),
-    [
-        ("\t\ttcp sport { 22, 2222 } tcp flags & (syn | ack) != syn accept", [22, 2222]),
-        ("\t\ttcp sport 22 tcp flags != syn / syn,ack accept", [22]),
-        ("\t\ttcp sport { 22, ssh } tcp flags x", [22]),  # somebody has edited it
-        ("\t\ttcp sport 22 accept\n\t\tmeta x tcp flags", []),
-        ("\t\tmeta x tcp sport 22 tcp flags", []),
-        ("", []),
-    ],
-)
-def test_the_ports_that_an_earlier_run_left_open(rules: str, ports: list[int]) -> None:
-    assert exemptions._Remembered.in_file(f"\tchain out {{\n{rules}\n\t}}\n").ports == ports
-
-
 @given(st.text("a %U@=/\t\u3000-", max_size=20))
 def test_the_arguments_of_a_command_without_quotations(command: str) -> None:
     assert desktop_entries.arguments(command) == desktop_entries.arguments(f'"" {command}')
@@ -91,18 +67,6 @@ def test_the_arguments_of_a_command_without_quotations(command: str) -> None:
 def test_a_remotes_names_that_can_be_parts_of_a_path(one: str, other: str) -> None:
     good = [re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in (one, other)]
     assert flatpak_remotes.odd(flatpak_remotes.Remote(one, other, "")) is not all(good)
-
-
-@pytest.mark.parametrize(
-    ("type_", "is_one"),
-    [
-        *((type_, True) for type_ in ("fuse", "fuse.sshfs", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "9p", "gfs2")),
-        ("ocfs2", True),
-        *((type_, False) for type_ in ("ext4", "xfs", "btrfs", "tmpfs", "overlay", "iso9660", "p", "fs2", "", "4")),
-    ],
-)
-def test_file_systems_whose_answers_may_never_come(type_: str, is_one: bool) -> None:
-    assert is_remote(type_) is is_one
 
 
 def host(root: Path, files: dict[str, str]) -> Host:
@@ -144,13 +108,6 @@ def test_a_list_of_servers_may_have_lines_of_its_own(lines: list[str], found: li
 
 
 @pytest.mark.parametrize(
-    "line", ["address=/x/192.0.2.1", "servers=192.0.2.1", "FallbackDNS=192.0.2.1", "server=/a.example/#", "server="]
-)
-def test_lines_that_name_no_server(line: str) -> None:
-    assert servers(line) == []
-
-
-@pytest.mark.parametrize(
     ("line", "hosts"),
     [
         ("deb [arch=amd64] https://Deb.example.org/debian x", ["deb.example.org"]),
@@ -166,22 +123,3 @@ def test_lines_that_name_no_server(line: str) -> None:
 )
 def test_where_packages_come_from(line: str, hosts: list[str]) -> None:
     assert list(management_exemptions._hosts_of_urls(line)) == hosts
-
-
-def test_folders_that_resolvers_read(tmp_path: Path) -> None:
-    text = "#conf-dir=/no\nconf-dir = /etc/a.d,*.conf\n conf-dir=/etc/b.d/\nconf-dir=\nconf-directory=/no\n"
-    assert dnsmasq._folders(host(tmp_path, {dnsmasq.CONF: text}), 0) == ["/etc/a.d", "/etc/b.d"]
-    text = (
-        'include: "/etc/u/a.d/*.conf"\n  include-toplevel: /etc/u/b.d/*\ninclude: /etc/u/one.conf\n'
-        "#include: /no/*.conf\n"
-        'include: "/etc/u/c d/*.conf"\n    include:/etc/u/e.d/*.conf\n'
-    )
-    assert unbound._folders(host(tmp_path, {unbound.CONF: text})) == ["/etc/u/a.d", "/etc/u/b.d", "/etc/u/e.d"]
-
-
-@pytest.mark.parametrize("language", [dnsmasq.LANGUAGE, unbound.LANGUAGE])
-def test_the_digest_of_a_filter_is_the_one_in_it(language: rendering.Language) -> None:
-    text = rendering.text(language, desired.Desired({"a": ["a.example"]}, {}, frozenset()))
-    digest = rendering.digest_in(text)
-    assert re.fullmatch("[0-9a-f]{32}", digest) and text.count(digest) == 1
-    assert rendering.digest_in(text.replace(digest, "x")) == rendering.digest_in("") == ""

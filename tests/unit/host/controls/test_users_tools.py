@@ -5,7 +5,6 @@ The tools are real programs, which run as users without an account.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -169,28 +168,3 @@ def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host: UvHos
     Path(host.root + users_tools.SPENT).mkdir(parents=True)
     answer = run.change(host, plan(), "apps")
     assert host.notes(BOB) == [] and len(refused_of(answer, BOB)) == 1
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"schema": "x"}', '{"schema": "proscribe/users_tools/1", "users": 3}'])
-def test_a_damaged_memory_serves_everybody(host: UvHost, content: str) -> None:
-    host.installs(BOB, WORKS, IDS[:1])
-    host.write(users_tools.SPENT, content, 0o600)
-    run.change(host, plan(), "apps")
-    assert host.has(BOB) == []
-    users = json.loads(Path(host.root + users_tools.SPENT).read_text())["users"]
-    assert list(users) == ["bob"] and users["bob"]["since"] == NOON
-
-
-def test_a_dry_run_runs_no_tool_of_a_user(host: UvHost) -> None:
-    host.installs(BOB, WORKS, IDS[:1])
-    answer = run.change(host, plan(), "apps", dry_run=True)
-    assert host.notes(BOB) == [] and [str(action) for action in answer["actions"]] == [
-        f"remove {IDS[0]} (user:bob) from /home/bob/.local/share/uv/tools/{IDS[0]}"
-    ]
-
-
-def test_a_lift_forgets_what_users_have_spent(host: UvHost) -> None:
-    host.installs(BOB, WORKS, IDS[:1])
-    run.change(host, plan(), "apps")
-    run.change(host, plan(), "apps", lift=True)
-    assert not Path(host.root + users_tools.SPENT).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import plistlib
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 
 import pytest
 from made_mac import BARE, RUNNING, SITES, WECHAT, Mac, plan
-from proscribe.host.macos import applications, apps, names, observing, preferences, programs, property_list
-from proscribe.host.macos.programs import Program
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.host.macos import applications, apps, names, observing, preferences, programs
+from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 
 
@@ -24,40 +22,6 @@ def mac(tmp_path: Path) -> Mac:
 # -- programs
 
 
-def test_the_lines_of_ps(mac: Mac) -> None:
-    longest = "/" + "x" * (programs.LONGEST - 1)
-    mac.running = [
-        "  1 0 /sbin/launchd",
-        "601    -2 /usr/libexec/nobodys helper  ",
-        "  123456789 1234567890 /x",
-        "  1234567890 0 /too many digits",
-        "1 12345678901 /too many digits",
-        "700 501 relative",
-        "x 501 /x",
-        f"702 501 {longest}",
-        f"703 501 {longest}x",
-    ]
-    assert programs.listed(mac.host) == [
-        (1, 0, "/sbin/launchd"),
-        (601, -2, "/usr/libexec/nobodys helper"),
-        (123456789, 1234567890, "/x"),
-        (702, 501, longest),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("path", "bundle"),
-    [
-        ("/Applications/A.app/Contents/B.app/Contents/MacOS/b", "/Applications/A.app"),
-        ("/Applications/A.app", ""),
-        ("/Applications/A.application/x", ""),
-        ("/usr/bin/x", ""),
-    ],
-)
-def test_the_application_that_a_program_is_of(path: str, bundle: str) -> None:
-    assert Program(1, 0, path).bundle == bundle
-
-
 def test_more_programs_than_are_read_are_no_list(mac: Mac, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "MOST", len(RUNNING))
     assert len(programs.listed(mac.host)) == len(RUNNING)
@@ -67,69 +31,6 @@ def test_more_programs_than_are_read_are_no_list(mac: Mac, monkeypatch: pytest.M
 
 
 # -- property lists
-
-
-def nested(depth: int) -> Any:
-    return {"a": [nested(depth - 1)]} if depth else "end"
-
-
-def ends(value: Any) -> int:
-    """How many tables and lists are above the end; of what is cut off, it is None."""
-    depth = 0
-    while isinstance(value, (dict, list)):
-        value, depth = (value["a"] if isinstance(value, dict) else value[0]), depth + 1
-    assert value is None
-    return depth
-
-
-@pytest.mark.parametrize("form", [plistlib.FMT_BINARY, plistlib.FMT_XML])
-def test_a_property_list_has_the_types_of_json(mac: Mac, form: Any) -> None:
-    said = {"s": "x", "i": 5, "f": 2.5, "b": False, "l": [1, b"x", ["y"]], "d": {"k": {"v": True}}}
-    others = {"date": datetime.datetime.fromisoformat("2026-01-01"), "data": b"x"}
-    mac.file("/x.plist", plistlib.dumps({**said, **others}, fmt=form))
-    assert property_list.read(mac.host, "/x.plist") == {
-        **said,
-        "l": [1, None, ["y"]],
-        "date": None,
-        "data": None,
-    }
-
-
-def test_what_is_nested_too_deeply_is_left_out(mac: Mac) -> None:
-    mac.file("/x.plist", plistlib.dumps({"a": nested(7)}))
-    assert (property_list.read(mac.host, "/x.plist") or {})["a"] == nested(7)
-    mac.file("/x.plist", plistlib.dumps({"a": nested(9)}))
-    assert ends((property_list.read(mac.host, "/x.plist") or {})["a"]) == property_list.DEEPEST
-
-
-@pytest.mark.parametrize(
-    "beginning",
-    [
-        b"<plist>",
-        b'<plist version="1.0">',
-        b'<?xml version="1.0"?><plist>',
-        b'\xef\xbb\xbf<?xml version="1.0"?><plist>',
-        b'<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://x"><plist>',
-    ],
-)
-def test_a_property_list_as_editors_begin_it(mac: Mac, beginning: bytes) -> None:
-    content = beginning + b"<dict><key>a</key><string>b</string></dict></plist>"
-    mac.file("/x.plist", content.ljust(property_list.LARGEST))
-    assert property_list.read(mac.host, "/x.plist") == {"a": "b"}
-    mac.file("/x.plist", content.ljust(property_list.LARGEST + 1))
-    with pytest.raises((ControlError, Unseen)):
-        property_list.read(mac.host, "/x.plist")
-    assert property_list.read(mac.host, "/y.plist") is None
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b" <plist><dict/></plist>", b"<plist><!ENTITY><dict/></plist>", b"<plist><string>x</string></plist>", b"<plist>"],
-)
-def test_what_is_none_names_its_file(mac: Mac, content: bytes) -> None:
-    mac.file("/x.plist", content)
-    with pytest.raises(ControlError, match=r"^/x\.plist is no "):
-        property_list.read(mac.host, "/x.plist")
 
 
 # -- names
@@ -247,15 +148,6 @@ def test_a_version_that_somebody_else_could_write_is_none(mac: Mac, part: str) -
     assert [one.version for one in applications.find(mac.host).applications] == [""]
 
 
-def test_homes_that_are_nobodys_are_left_out(mac: Mac) -> None:
-    for name in ("Guest", "Deleted Users", "Shared", ".localized", "bob"):
-        mac.bundle(f"/Users/{name}/Applications/x.app", name)
-    mac.file("/Users/file", b"")
-    unseen: list[str] = []
-    assert sorted(applications.homes(mac.host, unseen)) == [("/Users/alice", "alice"), ("/Users/bob", "bob")]
-    assert [one.id for one in applications.find(mac.host).applications] == ["bob"] and unseen == []
-
-
 def test_a_mac_without_homes_says_so(mac: Mac) -> None:
     (mac.root / "Users").rename(mac.root / "Homes")
     (mac.root / "Users").mkdir()
@@ -264,25 +156,6 @@ def test_a_mac_without_homes_says_so(mac: Mac) -> None:
     (mac.root / "Users").write_text("")
     found = applications.find(mac.host)
     assert found.applications == [] and len(found.unseen) == 1
-
-
-def test_a_home_may_cost_so_much_and_the_next_one_as_much(mac: Mac, monkeypatch: pytest.MonkeyPatch) -> None:
-    budgets: list[Any] = []
-
-    def seen(host: Host, folder: str, user: str) -> applications.Found:
-        budgets.append((folder, user, host.budget and host.budget.seconds))
-        return applications.Found([], [folder])
-
-    monkeypatch.setattr(applications, "_of_folder", seen)
-    host = mac.host
-    (mac.root / "Users/bob").mkdir()
-    found = applications.find(host)
-    assert sorted(budgets) == [
-        ("/Applications", "", None),
-        ("/Users/alice/Applications", "alice", 10.0),
-        ("/Users/bob/Applications", "bob", 10.0),
-    ]
-    assert host.budget is None and len(found.unseen) == 3
 
 
 # -- the record
@@ -305,14 +178,6 @@ def test_the_release_in_the_record(mac: Mac, content: bytes | None, version: str
         place.write_bytes(content)
     platform = observing.record_of(mac.host, plan(), ["dns"])["platform"]  # type: ignore[arg-type]
     assert (platform["os"], platform["version"]) == ("macos", version)
-
-
-def test_only_what_is_asked_for_is_read(mac: Mac, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[int] = []
-    monkeypatch.setattr(applications, "find", lambda _: found.append(1) or applications.Found([], []))
-    for only, times in ((["dns"], 0), (["apps"], 1), (["browser"], 2), ([], 3)):
-        observing.record_of(mac.host, plan(), only)  # type: ignore[arg-type]
-        assert len(found) == times
 
 
 # -- preferences

@@ -58,14 +58,6 @@ def test_each_program_is_named_and_never_compliant(
     assert not SERVICES & found.keys()
 
 
-@pytest.mark.parametrize("one", [one for one in WELL_KNOWN if one.cask], ids=lambda one: one.service)
-def test_each_that_homebrew_has_is_named(tmp_path: Path, plan: dict[str, Any], one: WellKnown) -> None:
-    mac = Mac(tmp_path)
-    (tmp_path / "opt/homebrew/Caskroom" / one.cask).mkdir(parents=True)
-    rule = rules(mac.host, plan)[one.service]
-    assert (rule["state"], rule["findings"][0]["id"]) == (NONCOMPLIANT, one.cask)
-
-
 @pytest.mark.parametrize("closed", ["/Applications", "/Users", "/Users/alice/Applications", "ps"])
 def test_where_not_all_can_be_seen_none_is_compliant(tmp_path: Path, plan: dict[str, Any], closed: str) -> None:
     mac = Mac(tmp_path)

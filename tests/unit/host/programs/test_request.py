@@ -127,11 +127,6 @@ def test_a_reader_that_is_gone_is_the_end(monkeypatch: pytest.MonkeyPatch) -> No
 # -- which service
 
 
-@pytest.mark.parametrize("word", ["owl", "OWL", " night\tbird ", "Night Bird"])
-def test_a_service_by_its_id_or_a_name(word: str) -> None:
-    assert program.named(word, KNOWN) == "owl"
-
-
 def test_what_is_none_is_said_with_what_is_near() -> None:
     assert refused(lambda: program.named("owll\x1b", KNOWN)) == (
         "owll is not restricted on this host. Did you mean: owl?"
@@ -249,13 +244,6 @@ def test_each_with_its_answer_the_newest_first(home: Path, capfd: pytest.Capture
     program.listing()
     lines = [f"{number}  2026-11-{n + 10}  owl: {given[n][1]}" for n, number in enumerate(numbers)]
     assert capfd.readouterr().out.splitlines() == lines[::-1]
-
-
-@pytest.mark.parametrize("content", ["", "{}", "[", "\xff"])
-def test_answers_that_are_none(home: Path, content: str) -> None:
-    assert program.answers() == {}
-    (home.parent / "ANSWERS").write_bytes(content.encode("latin-1"))
-    assert program.answers() == {}
 
 
 def test_a_request_is_withdrawn_by_its_id(home: Path, capfd: pytest.CaptureFixture[str]) -> None:

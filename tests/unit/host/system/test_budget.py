@@ -10,13 +10,6 @@ from proscribe.host.system import Host, Unseen
 from proscribe.host.system.budget import Budget
 
 
-def test_the_budget_is_this() -> None:
-    """What docs/apps.md promises of one user."""
-    before, one, after = time.monotonic(), Budget(), time.monotonic()
-    assert one.left == one.most == {"files": 3_000_000, "bytes read": 2**28}
-    assert one.seconds == 15.0 and before + 15 <= one.end <= after + 15
-
-
 def test_of_one_file_so_much_is_read_and_no_more(tmp_path: Path) -> None:
     """docs/apps.md has this figure, too."""
     host = Host(str(tmp_path))
@@ -39,10 +32,6 @@ def test_the_last_of_it_may_be_spent_and_no_more(what: str) -> None:
         one.take(what, 1)
     with pytest.raises(Unseen, match="over budget"):
         one.take(what, 0)
-
-
-def test_each_gets_its_own_number() -> None:
-    assert Budget(1, 2, 60).most == {"files": 1, "bytes read": 2}
 
 
 def test_time_ends_it_whatever_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

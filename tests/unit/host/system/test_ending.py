@@ -71,22 +71,6 @@ class Machine:
             assert len(os.listdir("/proc/self/fd")) == len(opened)
 
 
-@pytest.mark.parametrize(
-    ("ends_after", "grace", "done"),
-    [
-        (1, 5, [(7, TERM, 0)]),  # five seconds to write down what its user was at
-        (2, 5, [(7, TERM, 0), (7, KILL, 5)]),
-        (2, 2, [(7, TERM, 0), (7, KILL, 2)]),
-    ],
-)
-def test_a_program_is_asked_first_and_killed_if_it_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_after: int, grace: float, done: list[tuple[int, int, float]]
-) -> None:
-    machine = Machine(tmp_path, monkeypatch, {SEVEN: ends_after})
-    machine.end(grace=grace)
-    assert machine.done == done
-
-
 def test_all_programs_of_a_user_end_side_by_side_and_nobody_waits_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,15 +91,6 @@ def test_one_that_outlives_kill_is_reported(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ControlError, match=r"^process 7 \(/opt/x\) does not end, not even by KILL$"):
         machine.end()
     assert machine.done == [(7, TERM, 0), (7, KILL, 5)] and round(machine.now) == 10
-
-
-def test_what_it_has_forked_is_stopped_before_any_of_it_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1, EIGHT: 2})
-    program = Ending([SEVEN], lambda process: True)
-    machine.host.end_program(program, [program], lambda: [(EIGHT, program)], 5)
-    assert machine.done == [(7, TERM, 0), (8, STOP, 0), (8, KILL, 0)]
 
 
 def test_what_the_process_is_by_now_is_asked_once_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,12 +120,3 @@ def test_one_that_ends_meanwhile_is_no_error_and_one_that_may_not_be_ended_is_re
     else:
         machine.end()
     assert machine.done == [(7, TERM, 0)]
-
-
-def test_one_that_is_gone_before_it_is_asked_what_it_is_gets_no_signal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
-    (tmp_path / "proc/7/exe").unlink()
-    machine.end()
-    assert machine.done == []

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -59,18 +58,6 @@ def test_a_timed_out_wait_reports_the_other_run_its_start_and_the_end_of_the_wai
         other.kill()
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_was_ended_holds_nobody_up(root: Path, how: signal.Signals) -> None:
-    """What it has left behind is no lock, whatever stands in it."""
-    with holding(root, "run 7 of alice on ctl") as other:
-        other.send_signal(how)
-    assert (root / LOCK[1:]).exists()
-    host = run_of(root, "run 8 of bob on spare", 0)
-    with host.exclusive():
-        assert re.fullmatch(rf"{TIME} run 8 of bob on spare\n", (root / LOCK[1:]).read_text())
-    assert host.other_runs == [] and not (root / LOCK[1:]).exists()
-
-
 def test_a_lock_that_cannot_be_made_is_an_error(root: Path) -> None:
     (root / LOCK[1:]).mkdir()
     with pytest.raises(ControlError, match=f"^cannot lock {LOCK}: Is a directory$"), run_of(root, "a", 0).exclusive():
@@ -103,38 +90,6 @@ def test_two_runs_that_change_a_host_in_turns_know_of_each_other(root: Path) -> 
     with run_of(root, "lift").exclusive() as turns:
         turns.forget()
     assert list((root / "run").iterdir()) == []
-
-
-@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"no", b"x" * 100_000, b"\n\n\n"])
-def test_what_is_no_turn_is_none(root: Path, text: bytes) -> None:
-    for name in (LOCK, LAST):
-        (root / name[1:]).write_bytes(text)
-    host = run_of(root, "a", 0)
-    with host.exclusive() as turns:
-        turns.note()
-    assert host.other_runs == [] and (root / LAST[1:]).read_text().splitlines()[-1].endswith(" a")
-
-
-@pytest.mark.parametrize(("by", "said"), [("", "another run"), ("\n", "another run"), ("x" * 300, "x" * 200)])
-def test_who_has_the_host_is_said_in_a_line_that_nobody_else_writes(root: Path, by: str, said: str) -> None:
-    with run_of(root, by, 0).exclusive() as turns:
-        turns.note()
-        for name in (LOCK, LAST):
-            assert re.fullmatch(f"{TIME} {said}\n", (root / name[1:]).read_text())
-            assert (root / name[1:]).stat().st_mode & 0o777 == 0o600
-
-
-def test_no_link_is_followed_to_a_file_that_would_be_emptied(root: Path) -> None:
-    (root / "file").write_text("2026-11-27T03:00:00Z a\n2026-11-27T03:00:00Z b\n")
-    (root / LAST[1:]).symlink_to("../file")
-    host = run_of(root, "a", 0)
-    with host.exclusive() as turns:
-        turns.note()
-    assert host.other_runs == []
-    (root / LOCK[1:]).symlink_to("../file")
-    with pytest.raises(ControlError, match=f"^cannot lock {LOCK}: "), run_of(root, "a", 0).exclusive():
-        pytest.fail("nobody has the host")
-    assert (root / "file").read_text().count("\n") == 2
 
 
 def test_nobody_waits_at_a_pipe_in_place_of_the_turns(root: Path) -> None:

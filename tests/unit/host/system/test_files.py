@@ -19,50 +19,6 @@ def made(tmp_path: Path) -> Host:
     return Host(str(tmp_path))
 
 
-def test_a_name_is_on_the_disk_too(made: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a loss of power a manifest without its name, or a block that is only half there, would be none."""
-    steps: list[str] = []
-    real = {"fsync": os.fsync, "rename": os.rename, "unlink": os.unlink}
-
-    def fsync(descriptor: int) -> None:
-        steps.append(f"fsync {os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))}")
-        real["fsync"](descriptor)
-
-    def rename(source: str, target: str, **how: int) -> None:
-        steps.append(f"rename {target}")
-        real["rename"](source, target, **how)
-
-    def unlink(name: str, **how: int) -> None:
-        real["unlink"](name, **how)
-        steps.append(f"unlink {name}")
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "rename", rename)
-    monkeypatch.setattr(os, "unlink", unlink)
-    made.write("/etc/a", "text")
-    assert steps == ["fsync .a.proscribe~", "rename a", "fsync etc"]
-    steps.clear()
-    made.delete("/etc/a")
-    assert steps == ["unlink a", "fsync etc"]
-    steps.clear()
-    made.delete("/etc/a")
-    assert steps == [], "nothing is there to be taken away"
-
-
-@pytest.mark.parametrize(
-    ("path", "mode"),
-    [
-        pytest.param("/etc/new", 0o755, id="where programs of users read what is there"),
-        pytest.param("/var/lib/proscribe", 0o755, id="our own, where who may not read sees that we are here"),
-        pytest.param("/var/lib/proscribe/browser", 0o700, id="below it"),
-        pytest.param("/var/lib/proscribe/watch/plans", 0o700, id="deeper"),
-    ],
-)
-def test_what_is_below_our_own_directory_nobody_else_lists(made: Host, path: str, mode: int) -> None:
-    made.make_directories(path)
-    assert os.stat(made.root + path).st_mode & 0o777 == mode
-
-
 def test_traces_are_what_delete_would_take_away(made: Host) -> None:
     """A file, what a killed write left of it, or the empty directories that were made for it: and then nothing."""
     path = "/etc/new/deep/file"
@@ -84,18 +40,6 @@ def test_traces_are_what_delete_would_take_away(made: Host) -> None:
     assert made.traces("/etc/file") and made.unfinished("/etc/file")
     made.clear("/etc/file")
     assert not made.traces("/etc/file")
-
-
-def test_a_state_directory_that_somebody_else_has_made_is_no_trace(made: Host) -> None:
-    """It is there before and after; the ledger in it is of what is gone already."""
-    (Path(made.root) / "var/lib/proscribe").mkdir()
-    made.write("/etc/new/file", "text")
-    os.unlink(f"{made.root}/etc/new/file")
-    os.rmdir(f"{made.root}/etc/new")
-    assert made.list("/var/lib/proscribe") == ["directories"]
-    assert not made.traces("/var/lib/proscribe/report.json")
-    made.delete("/etc/new/file")
-    assert made.list("/var/lib/proscribe") == []
 
 
 def test_a_state_directory_with_something_else_in_it_is_no_trace_of_one_file(made: Host) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import ControlError, Host, Unseen, User, forked, links
+from proscribe.host.system import ControlError, Host, Unseen, links
 
 USER = 61235
 SWAP = """
@@ -39,53 +39,10 @@ def link(path: Path, to: str, uid: int = 0) -> None:
     os.lchown(path, uid, uid)
 
 
-@needs_root
-@pytest.mark.parametrize(
-    ("made", "path"),
-    [
-        ({"lib": "usr/lib"}, "/lib/file"),
-        ({"lib": "/usr/lib"}, "/lib/file"),  # of this host, and not of the one that looks
-        ({"lib": "./usr//lib/"}, "/lib/file"),
-        ({"etc/x": "../usr/lib/file"}, "/etc/x"),
-        ({"etc/x": "/etc/alternatives/x", "etc/alternatives/x": "../../lib/file", "lib": "usr/lib"}, "/etc/x"),
-        ({"etc/x": "../../../../../usr/lib/file"}, "/etc/x"),
-    ],
-)
-def test_links_of_root_are_followed(root, made, path):
-    if "../../../../.." in str(made):  # above the top there is only the top, on a host that is one
-        made = {name: os.path.relpath(root / "usr/lib/file", root / "etc") for name in made}
-    for name, to in made.items():
-        link(root / name, to)
-    assert Host(str(root)).text(path) == "it"
-
-
-@needs_root
-@pytest.mark.parametrize(
-    "made",
-    [
-        {"home/a/x": ("/usr/lib/file", USER)},
-        {"etc/x": ("/home/a/y", 0), "home/a/y": ("/usr/lib/file", USER)},  # root's leads to a user's
-        {"etc/x": ("/home/a/y/file", 0), "home/a/y": ("/usr/lib", USER)},
-        {"etc/x": ("x", 0)},  # and one that leads nowhere
-        {"etc/x": ("y/file", 0), "etc/y": ("z", 0), "etc/z": ("y", 0)},
-    ],
-)
-def test_links_of_users_are_not_wherever_they_stand(root, made):
-    for name, (to, uid) in made.items():
-        link(root / name, to, uid)
-    with pytest.raises((ControlError, Unseen)):
-        Host(str(root)).text("/" + next(iter(made)))
-
-
 def test_what_a_link_leads_to_may_be_missing(root):
     (root / "etc/x").symlink_to("/nowhere/x")
     with contextlib.nullcontext() if os.geteuid() == 0 else pytest.raises(ControlError):  # who is not root made it
         assert Host(str(root)).text("/etc/x") is None
-
-
-def test_what_is_no_link_and_missing_is_missing(root):
-    with Host(str(root)).directory("/etc") as directory, pytest.raises(FileNotFoundError):
-        links.Traversal(str(root)).file(directory, "none", "/etc/none")
 
 
 def test_nothing_is_below_a_file(root):
@@ -103,45 +60,6 @@ def test_as_many_links_are_followed_as_there_may_be_and_no_more(root, more, foun
         link(root / name, f"/{to}")
     with contextlib.nullcontext() if found else pytest.raises((ControlError, Unseen)):
         assert Host(str(root)).text(f"/{names[-1]}") == found
-
-
-@needs_root
-def test_no_descriptor_is_left_open_whatever_a_link_is(root):
-    """An audit follows thousands; with one left of each, it ends for want of descriptors."""
-    link(root / "etc/good", "/usr/lib/file")
-    link(root / "etc/nowhere", "/usr/none/file")
-    link(root / "etc/bad", "/usr/lib/file", USER)
-    link(root / "etc/within", "/usr/lib/file/file")
-    host = Host(str(root))
-
-    def lookups() -> int:
-        for name in ("good", "nowhere", "bad", "within", "good/x"):
-            with contextlib.suppress(ControlError, Unseen):
-                host.text(f"/etc/{name}")
-        return len(os.listdir("/proc/self/fd"))
-
-    assert lookups() == lookups()
-
-
-@needs_root
-def test_who_may_only_pass_a_directory_passes_it_by_a_link_too(root):
-    """Proscribe reads homes on a network as their users, to whom /home itself may be closed (0711)."""
-    for place in (root, *root.parents):
-        if place.stat().st_mode & 0o011 != 0o011:
-            place.chmod(place.stat().st_mode | 0o011)
-    (root / "usr").chmod(0o711)
-    link(root / "etc/x", "/usr/lib/file")
-    user = User("somebody", USER, USER, "/")
-    assert forked.run_apart(lambda: Host(str(root)).text("/etc/x"), user=user) == "it"
-
-
-@needs_root
-def test_nobody_waits_at_a_pipe_that_a_link_leads_to(root):
-    os.mkfifo(root / "home/a/pipe")
-    link(root / "etc/x", "/home/a/pipe")
-    for path in ("/etc/x", "/home/a/pipe"):
-        with pytest.raises(ControlError):
-            forked.run_apart(lambda path=path: Host(str(root)).text(path), forked.Limits(seconds=5))
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Sequence
 
 import pytest
 from patience import LONGEST, until
@@ -73,34 +71,6 @@ def said_to(one: Listener, *pieces: bytes) -> bytes:
 
 
 HELLO = hello("Mail.Example")
-
-
-@pytest.mark.parametrize(
-    ("pieces", "counted"),
-    [
-        pytest.param([HELLO], 1, id="a hello"),
-        pytest.param([HELLO[:3], HELLO[3:40], HELLO[40:]], 1, id="in pieces"),
-        pytest.param([hello("mail.example.")], 1, id="a dot at its end"),
-        pytest.param([HTTP % b"MAIL.example:8080"], 1, id="a request"),
-        pytest.param([HTTP % b"another.example"], 0, id="another name"),
-        pytest.param([b"nonsense"], 0, id="nonsense"),
-    ],
-)
-def test_a_connection_for_a_name_is_counted_and_gets_nothing(pieces: Sequence[bytes], counted: int) -> None:
-    with Listener("127.0.0.7") as one:
-        assert one.address == "127.0.0.7"
-        assert said_to(one, *pieces) == b""
-        assert (one.hits("mail.EXAMPLE."), one.hits("example"), one.hits("")) == (counted, 0, 0)
-
-
-def test_many_at_once_are_all_counted() -> None:
-    with Listener() as one:
-        clients = [threading.Thread(target=said_to, args=(one, HELLO)) for _ in range(20)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join(LONGEST)
-        assert one.hits("mail.example") == 20
 
 
 def test_who_says_nothing_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

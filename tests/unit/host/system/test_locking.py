@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,23 +27,6 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path))
 
 
-def test_who_has_it_keeps_others_out_until_he_lets_go(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    now, pauses = [100.0], []
-    monkeypatch.setattr(locking.time, "monotonic", lambda: now[0])
-    with opened(host) as one, opened(host) as other:
-        assert locked(host, "/file", one, deadline())
-
-        def wait(seconds: float) -> None:
-            pauses.append(seconds)
-            now[0] += seconds
-            if len(pauses) == 3:
-                fcntl.flock(one, fcntl.LOCK_UN)
-
-        monkeypatch.setattr(locking.time, "sleep", wait)
-        assert locked(host, "/file", other, deadline())
-        assert len(pauses) == 3 and max(pauses) < 0.1, "who waits has it soon"
-
-
 def test_it_is_waited_for_until_the_end_and_no_longer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(locking.time, "monotonic", lambda: now[0])
@@ -54,13 +36,3 @@ def test_it_is_waited_for_until_the_end_and_no_longer(host: Host, monkeypatch: p
         with pytest.raises(ControlError, match=f"^another process has held /file for {PATIENCE:g} s$"):
             locked(host, "/file", other, deadline())
     assert 100.0 + PATIENCE < now[0] < 100.1 + PATIENCE
-
-
-def test_a_file_that_is_not_the_one_at_its_path_is_not_locked(host: Host) -> None:
-    path = Path(host.root, "file")
-    with opened(host) as one:
-        path.rename(path.with_name("older"))
-        assert not locked(host, "/file", one, deadline())
-        with opened(host) as other:
-            assert not locked(host, "/file", one, deadline())
-            assert locked(host, "/file", other, deadline())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from proscribe.host.system import Host
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.mounts import Mount, here, is_image, is_remote, mount_of, mount_point, mounts, remote
+from proscribe.host.system.mounts import Mount, here, is_image, mount_of, mounts, remote
 
 MOUNTINFO = r"""28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 29 28 254:1 /@home /home rw - ext4 /dev/vda1 rw
@@ -35,33 +35,6 @@ def test_what_is_mounted_where_and_whether_it_is_a_disk(tmp_path: Path) -> None:
     }
     assert host.budget is budget and budget.left["bytes read"] == 0
     assert mounts(Host(str(tmp_path / "proc"))) == {}
-
-
-@pytest.mark.parametrize(
-    ("field", "point"),
-    [
-        (r"/a\040b\011c", "/a b\tc"),
-        (r"/\134040", r"/\040"),
-        (r"/\777", "/\xff"),
-        (r"/\048", r"/\048"),
-        (r"/\04", r"/\04"),
-        ("/plain", "/plain"),
-    ],
-)
-def test_a_place_in_a_table_of_mounts(field: str, point: str) -> None:
-    assert mount_point(field) == point
-
-
-OF_OTHERS = (
-    "nfs nfs3 nfs4 cifs smb smb3 smbfs 9p afs autofs ceph coda gfs2 glusterfs gpfs lustre ncpfs ocfs2 "
-    "fuse fuse.sshfs fuseblk"
-)
-OWN = "ext4 xfs btrfs tmpfs overlay vfat proc f2fs"
-
-
-def test_what_another_machine_or_a_program_answers_for() -> None:
-    assert [type_ for type_ in OF_OTHERS.split() if not is_remote(type_)] == []
-    assert [type_ for type_ in OWN.split() if is_remote(type_)] == []
 
 
 def test_which_of_these_a_path_is_on() -> None:

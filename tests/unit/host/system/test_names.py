@@ -28,23 +28,6 @@ def test_what_does_not_answer_is_waited_for_no_longer_than_agreed(monkeypatch: p
 
 
 @needs_root
-def test_it_has_no_rights_of_root_and_gives_none_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(
-        names, "_resolution", lambda *_: seen.append((os.geteuid(), os.getegid(), os.getgroups())) or Resolution()
-    )
-    groups = os.getgroups()
-    try:
-        os.setgroups([0, 7])
-        before = os.getresuid(), os.getresgid(), os.getgroups()
-        resolve("name.example", 0, 5)
-        assert seen == [(65534, 65534, [])]
-        assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
-    finally:
-        os.setgroups(groups)
-
-
-@needs_root
 @pytest.mark.parametrize(
     ("order", "mode", "addresses"),
     [
@@ -71,25 +54,6 @@ def test_what_the_real_library_says(tmp_path: Path, order: str, mode: int, addre
         addresses,
         addresses[::-1],
     )
-
-
-@pytest.mark.parametrize(
-    ("error", "resolution"),
-    [
-        (_socket.gaierror(_socket.EAI_NONAME, "no such name"), Resolution()),
-        (_socket.gaierror(_socket.EAI_NODATA, "no address"), Resolution()),
-        (_socket.gaierror(_socket.EAI_AGAIN, "try again"), Resolution(failure="try again")),
-        (OSError(24, "too many open files"), Resolution(failure="too many open files")),
-    ],
-)
-def test_a_missing_name_is_distinguished_from_a_failure(
-    monkeypatch: pytest.MonkeyPatch, error: OSError, resolution: Resolution
-) -> None:
-    def fail(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(_socket, "getaddrinfo", fail)
-    assert resolve("a.example", 0, 600) == resolution
 
 
 def test_the_library_is_asked_for_the_name_and_the_family(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,14 +28,6 @@ from proscribe.host.system import netfilter
 def nft(text):
     subprocess.run(["nft", "-f", "-"], input=text.encode(), check=True)
 """
-CHANGED = """
-seen = [netfilter.generation(), netfilter.generation()]
-nft("table inet one {}")
-seen.append(netfilter.generation())
-nft("table inet two {}; table inet three {}")
-seen.append(netfilter.generation())
-print(json.dumps(seen))
-"""
 REFUSED = """
 for line in (
     "link set lo up", "link add there type veth peer other", "link set there up", "link set other up",
@@ -54,16 +46,6 @@ def in_a_network(script: str) -> Any:
     command = ["unshare", "--net", sys.executable, "-c", IMPORTED + script]
     done = subprocess.run(command, capture_output=True, env=environment, timeout=LONGEST, check=True)
     return json.loads(done.stdout)
-
-
-@NETWORK
-def test_each_transaction_is_the_next_state_of_its_network() -> None:
-    first, same, second, third = (Generation(*one) for one in in_a_network(CHANGED))
-    assert (same, second, third) == (first, first.next(), first.next().next())
-    elsewhere = Generation(*in_a_network(CHANGED)[0])
-    assert elsewhere.place != first.place
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert {one.place.split()[0] for one in (first, elsewhere)} == {boot}
 
 
 def test_the_number_goes_on_after_its_last_without_0() -> None:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proscribe.host.system import ControlError, Ending, Host, Process, Unseen, processes
 from proscribe.host.system.processes import RootNotRead
 
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 SEVEN = Process(7, "/opt/x")
 GONE = Process(8, "/opt/x")
 
@@ -64,12 +59,6 @@ def test_since_when_it_runs(host: Host, fields: int, boot: str | None, since: fl
     assert host.start_time(SEVEN) == (None if since is None else 1_700_000_000 + since)
     assert host.started(SEVEN) == ("" if since is None else "2023-11-14T22:13:22Z")
     assert (host.start_time(GONE), host.started(GONE)) == (None, "")
-
-
-@pytest.mark.parametrize(("text", "parent"), [("7 (x) S 3 1", 3), ("7 (a) S 9 ) S 3", 3), ("7 (x) S", 0), ("", 0)])
-def test_what_it_descends_from(host: Host, text: str, parent: int) -> None:
-    stat(host, text)
-    assert (host.parent(SEVEN), host.parent(GONE)) == (parent, 0)
 
 
 @pytest.mark.parametrize(
@@ -129,27 +118,6 @@ def test_which_process_has_the_files_of_this_one(host: Host, root: str, namespac
                 ask()
 
 
-@pytest.mark.parametrize(
-    ("view", "sees"),
-    [
-        ("same", True),  # another name of the very file
-        ("copy", False),
-        ("none", False),
-        ("link", False),  # a user's, which nobody follows
-    ],
-)
-def test_whether_it_gets_the_file_that_the_host_has(host: Host, view: str, sees: bool) -> None:
-    link(host, "proc/7/root", f"{host.root}/view")
-    place = Path(host.root) / "view/etc/hosts"
-    if view == "same":
-        os.link(f"{host.root}/etc/hosts", place)
-    elif view == "copy":
-        place.write_text("ours")
-    elif view == "link":
-        place.symlink_to(f"{host.root}/etc/hosts")
-    assert host.sees(SEVEN, "/etc/hosts") is sees
-
-
 @pytest.mark.parametrize("error", [Unseen("not done within 5 s"), ControlError("a link")])
 @pytest.mark.parametrize(("privileged", "sees"), [(True, False), (False, None)])
 def test_a_root_that_does_not_answer_is_not_the_hosts(
@@ -165,17 +133,6 @@ def test_a_root_that_does_not_answer_is_not_the_hosts(
     monkeypatch.setattr(processes, "run_apart", refuse)
     monkeypatch.setattr(Host, "privileged", property(lambda self: privileged))
     assert host.sees(SEVEN, "/etc/hosts") is sees
-
-
-@pytest.mark.parametrize(("its", "same"), [((1, 2), True), ((1, 3), False), ((9, 2), False)])
-def test_the_root_is_the_hosts_by_device_and_number(
-    host: Host, monkeypatch: pytest.MonkeyPatch, its: tuple[int, int], same: bool
-) -> None:
-    """Roots of file systems often have the same number."""
-    link(host, "proc/7/root", "/elsewhere")
-    numbers = {f"{host.root}/proc/7/root": its, host.root: (1, 2)}
-    monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_dev=numbers[path][0], st_ino=numbers[path][1]))
-    assert host.shares_root(SEVEN) is same
 
 
 @pytest.mark.parametrize(
@@ -195,23 +152,6 @@ def test_what_cannot_be_ended_is_reported_with_its_program(
     with pytest.raises(ControlError) as wrong:
         host.end_program(Ending([SEVEN], lambda process: True))
     assert str(wrong.value) == f"cannot end process 7 (/opt/x): {message}"
-
-
-def test_a_fork_and_a_start_are_distinguished() -> None:
-    """By the kernel's own word: a fork of this very process, and a program that was started."""
-    forked = os.fork()
-    if not forked:
-        time.sleep(600)
-    started = subprocess.Popen(["sleep", "600"])
-    try:
-        assert Host().forked(Process(forked, ""))
-        assert not Host().forked(Process(started.pid, ""))
-        assert not Host().forked(Process(2**22 + 1, ""))
-    finally:
-        for pid in (forked, started.pid):
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(forked, 0)
-        started.wait()
 
 
 def test_no_question_leaves_a_descriptor_open(host: Host) -> None:

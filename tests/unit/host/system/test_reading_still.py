@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,42 +55,3 @@ def test_each_answer_is_the_one_that_it_would_be(host: Host) -> None:
         with pytest.MonkeyPatch.context() as patched, host.still():
             patched.setattr(reading, "MOST_OPEN", most)
             assert [answer(read, host) for read in (*READS, *READS)] == [*plainly, *plainly]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only links of root's are followed")
-def test_nothing_is_asked_twice(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: Counter[tuple[Any, ...]] = Counter()
-    for name in ("open", "stat"):
-        real = getattr(os, name)
-
-        def counting(path: Any, *rest: Any, name: str = name, real: Any = real, **options: Any) -> Any:
-            calls[(name, path, *rest, *options.items())] += 1
-            return real(path, *rest, **options)
-
-        monkeypatch.setattr(os, name, counting)
-    with host.still():
-        for read in READS[:9]:
-            answer(read, host)
-        once = Counter(calls)
-        for read in READS[:9]:
-            answer(read, host)
-    assert once and calls == once
-    assert max(count for (name, *_), count in calls.items() if name == "open") == 1
-
-
-def test_what_was_held_is_let_go_and_forgotten(host: Host) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(KeyError), host.still():
-        for read in READS:
-            answer(read, host)
-        assert len(os.listdir("/proc/self/fd")) > before
-        raise KeyError
-    assert len(os.listdir("/proc/self/fd")) == before
-    host.write("/etc/missing", b"there now")
-    assert (host.text("/etc/missing"), "missing" in host.list("/etc")) == ("there now", True)
-
-
-def test_a_caller_that_changes_an_answer_changes_only_its_own(host: Host) -> None:
-    with host.still():
-        host.list("/etc").clear()
-        assert host.list("/etc") == ["by-root", "hosts"]

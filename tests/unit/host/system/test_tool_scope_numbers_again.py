@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import Ending, Host, Process, User, run_tool, tool_ending, tool_scope, transient_user
+from proscribe.host.system import Ending, Host, Process, User, run_tool, tool_ending, tool_scope
 from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -106,14 +106,6 @@ def test_what_descends_from_a_users_tool_is_ended_and_not_what_has_its_number_by
     os.waitid(os.P_PID, seen.pid, os.WEXITED | os.WNOWAIT)  # what is still the same is ended
 
 
-def test_of_a_transient_user_only_what_is_still_his(given_away: GivenAway, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, _, _ = given_away()
-    listed = [[seen.pid], []]
-    monkeypatch.setattr(transient_user, "_processes", lambda uid: listed.pop(0))
-    transient_user.end_all_of(65000)
-    assert unharmed(seen.pid)
-
-
 def test_an_enforcing_run_ends_no_other_program(given_away: GivenAway) -> None:
     seen, _, _ = given_away(["sleep", "600"])
     Host().end_program(Ending([seen], lambda process: process == seen))
@@ -126,11 +118,3 @@ def test_a_watch_ends_not_even_the_same_program_where_it_was_started_since(given
     watch = Verifying(Host)
     assert not watch._begin([seen], {seen.pid: noted}) and unharmed(seen.pid)
     assert watch._begin([seen], {seen.pid: watch._state(seen)})
-
-
-def test_a_process_is_known_by_its_start_alone() -> None:
-    """What it uses changes all the time."""
-    after_its_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    assert tool_ending.since(os.getpid()) == after_its_name[19]
-    with pytest.raises(OSError):
-        tool_ending.since(2**22 + 1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +14,7 @@ from types import SimpleNamespace
 import proscribe
 import pytest
 from patience import LONGEST, alive, until
-from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tools
 
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 USERS = [None, pytest.param(NOBODY, marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))]
@@ -71,13 +69,6 @@ def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(monkeypatch,
     until(lambda: not any(map(alive, numbers)))  # killed they are, and the kernel has yet to say so
 
 
-def test_nobody_waits_for_what_a_tool_has_left_behind():
-    code = "import os, time\npid = os.fork()\nprint(pid) if pid else time.sleep(600)"
-    done = run_tool(python(code), timeout=LONGEST)
-    os.kill(int(done.out), signal.SIGKILL)  # it is there
-    assert (done.rc, done.err) == (0, "")
-
-
 def test_what_a_tool_is_given_and_what_it_answers():
     code = "import sys\ntext = sys.stdin.read()\nsys.stderr.write('e\\r\\nf')\nprint(len(text))\nsys.exit(3)"
     assert run_tool(python(code), stdin="x" * 1_000_000) == Result(3, "1000000\n", "e\nf")
@@ -89,54 +80,6 @@ def test_a_tool_that_closes_its_output_and_works_on_is_waited_for():
     assert run_tool(python(code)).rc == 4
     with pytest.raises(ControlError, match="did not end within 0.2 s"):
         run_tool(python(code.replace("0.3", "30")), timeout=0.2)
-
-
-PRINT_SELF = (
-    "import json, os\n"
-    "who = os.getcwd(), os.getuid(), os.getgid(), os.getgroups()\n"
-    "print(json.dumps([dict(os.environ), *who, os.getsid(0) == os.getpid()]))\n"
-)
-
-
-@pytest.mark.parametrize("user", USERS)
-def test_a_tool_has_nothing_of_the_runs_surroundings(user, monkeypatch):
-    """No variable of a caller's steers it; a user's tool has his name, his home and none of root's groups."""
-    monkeypatch.setenv("LD_PRELOAD_OF_A_CALLER", "x")
-    result = run_tool(python(PRINT_SELF), user=user, environment={"MORE": "1"})
-    environment, where, uid, gid, groups, leads = json.loads(result.out)
-    environment.pop("__CF_USER_TEXT_ENCODING", None)
-    path = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
-    expected = {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "MORE": "1"}
-    if user:
-        expected |= {"HOME": user.home, "USER": user.name, "LOGNAME": user.name}
-        assert (where, uid, gid, groups) == ("/", user.uid, user.gid, [user.gid])
-    assert environment == expected and leads, "it leads a session of its own, which can be ended whole"
-
-
-@pytest.mark.parametrize("stream", [1, 2])
-def test_as_much_as_a_tool_may_print_is_taken_and_no_more(stream, monkeypatch):
-    monkeypatch.setattr(tools, "MOST", 200_000)
-    code = f"import os\nleft = 200_000 + %d\nwhile left: left -= os.write({stream}, b'x' * left)"
-    assert len(run_tool(python(code % 0))[stream]) == 200_000
-    with pytest.raises(ControlError, match="printed more than 200000 bytes"):
-        run_tool(python(code % 1))
-
-
-def test_what_cannot_be_run_says_why(tmp_path):
-    (tmp_path / "none").write_text("x")
-    with pytest.raises(ControlError) as wrong:
-        run_tool([str(tmp_path / "none")])
-    assert str(wrong.value) == f"{tmp_path}/none cannot be run: Permission denied"
-    with pytest.raises(ControlError) as wrong:
-        run_tool(["/nowhere/tool", "--x"])
-    assert str(wrong.value) == "/nowhere/tool is not installed on this host"
-
-
-@pytest.mark.parametrize(
-    ("said", "text"), [(b"a\r\nb\rc\n", "a\nb\nc\n"), (b"\xffx", "\ufffdx"), (b"", ""), (b"\xe5\xbe\xae", "微")]
-)
-def test_what_a_tool_says_is_text_with_lines_of_one_kind(said, text):
-    assert run_tool(python(f"import os\nos.write(1, {said!r})\nos.write(2, {said!r})")) == Result(0, text, text)
 
 
 @pytest.mark.parametrize(
@@ -164,72 +107,6 @@ def test_options_reach_the_tool():
     assert calls == [(["x"], {"user": NOBODY, "timeout": 3}), (["y"], {"stdin": "z"})]
 
 
-def test_no_descriptor_is_left_open_while_somebody_holds_the_error():
-    before = sorted(os.listdir("/proc/self/fd"))
-    with pytest.raises(ControlError) as wrong:
-        run_tool(python("import time\ntime.sleep(60)"), stdin="x" * 1_000_000, timeout=0.3)
-    assert wrong.tb and sorted(os.listdir("/proc/self/fd")) == before
-
-
-def test_a_tool_that_works_on_is_looked_after_now_and_then(monkeypatch):
-    pauses = []
-
-    def sleep(length):
-        pauses.append(length)
-        time.sleep(length)
-
-    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
-    assert run_tool(python("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(0.5)\nos._exit(4)")).rc == 4
-    assert pauses[:3] == [0.001, 0.002, 0.004] and max(pauses) <= 0.05
-
-
-def test_a_tool_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch):
-    """The run has other things to do."""
-    now = [0.0]
-
-    def sleep(length):
-        now[0] += length
-
-    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    tools._wait(SimpleNamespace(poll=lambda: None))
-    assert 5 <= now[0] < 5.1
-
-
-# What a tool sees of how it was started, but for its number.
-SEEN = """\
-import json, os
-status = dict(line.split(":", 1) for line in open("/proc/self/status") if line.startswith("Sig"))
-names = sorted(name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
-print(json.dumps([os.getsid(0) == os.getpid(), status["SigIgn"], status["SigBlk"], names, os.getcwd(), dict(os.environ),
-    os.path.realpath("/proc/self/fd/0") == "/dev/null", os.read(0, 9).decode(), os.stat("/proc/self/fd/1").st_mode]))
-"""
-
-
-@pytest.mark.parametrize("given", [None, "", "words"])
-def test_a_tool_of_roots_is_started_as_subprocess_would_start_it(given):
-    """Beside a descriptor that this process got from whoever started it, and passes on to nobody."""
-    inherited = os.dup(0)
-    os.set_inheritable(inherited, True)
-    try:
-        known = subprocess.run(
-            python(SEEN),
-            env=tools.TOOL_ENVIRONMENT,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            **({"stdin": subprocess.DEVNULL} if given is None else {"input": given.encode()}),
-            check=True,
-        )
-        assert json.loads(run_tool(python(SEEN), stdin=given).out) == json.loads(known.stdout)
-    finally:
-        os.close(inherited)
-
-
-@pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 13)"])
-def test_how_a_tool_ended_is_what_subprocess_says(end):
-    code = f"import os\n{end}"
-    assert run_tool(python(code)).rc == subprocess.run(python(code), check=False).returncode
-
-
 def test_a_caller_without_standard_files_starts_tools_too():
     code = (
         "import os, sys\nsys.path.insert(0, sys.argv[1])\nfrom proscribe.host.system import run_tool\n"
@@ -247,36 +124,6 @@ def test_what_cannot_be_run_leaves_no_descriptor(name):
     with pytest.raises(ControlError, match="is not installed|cannot be run: Permission denied"):
         run_tool([name], stdin="x")
     assert sorted(os.listdir("/proc/self/fd")) == before
-
-
-@pytest.mark.parametrize(
-    ("alive", "killed"),
-    [
-        ([[11, 12], [13], []], ["stop 10", "kill 11", "kill 12", "session", "kill 13", "session", "session"]),
-        ([[]], ["stop 10", "session"]),
-        ([[11]] * 9, ["stop 10", *["kill 11", "session"] * 5]),
-    ],
-)
-def test_what_a_tool_starts_while_it_is_ended_is_ended_too(monkeypatch, alive, killed):
-    """Where it starts more and more, five times; and nothing that cannot be ended keeps the others."""
-    done, left = [], iter(alive)
-
-    def kill(pid, number):
-        assert number == 19
-        done.append(f"stop {pid}")
-        raise ProcessLookupError
-
-    def killpg(pid, number):
-        assert (pid, number) == (10, 9)
-        done.append("session")
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", kill)
-    monkeypatch.setattr(os, "killpg", killpg)
-    monkeypatch.setattr(tool_ending, "kill", lambda pid, of, seen: done.append(f"kill {pid}"))
-    monkeypatch.setattr(tool_ending, "descendants", lambda leader: dict.fromkeys(next(left), "0"))
-    tool_ending.end_session(10)
-    assert done == killed
 
 
 def test_what_a_tool_does_not_take_now_it_gets_later():

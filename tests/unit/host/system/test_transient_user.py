@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
 
 import pytest
@@ -40,21 +39,6 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class TestAUser:
     """A real one: a number that nobody has, and a home."""
 
-    def test_it_is_nobody_with_a_home_of_its_own_that_goes(self, room: Path) -> None:
-        before = len(os.listdir("/proc/self/fd"))
-        with transient_user.transient_user(Host()) as user, transient_user.transient_user(Host()) as other:
-            seen = os.stat(user.home)
-            assert os.stat(os.path.dirname(user.home)).st_mode & 0o777 == 0o711, "it may pass to its home, and no more"
-            assert 61184 <= user.uid <= 65519, "as systemd numbers a DynamicUser="
-            assert seen.st_uid == seen.st_gid == user.uid and seen.st_mode & 0o777 == 0o700
-            assert user.uid in transient_user.NUMBERS and user.home != other.home
-            with pytest.raises(KeyError):
-                pwd.getpwuid(user.uid)
-            assert len(os.listdir(room)) == 2
-            transient_user._sweep()
-            assert os.path.isdir(user.home)
-        assert os.listdir(room) == [] and len(os.listdir("/proc/self/fd")) == before
-
     def test_what_is_written_for_it_is_its_own(self, room: Path) -> None:
         with transient_user.transient_user(Host()) as user:
             user.write(".config/app/settings", "Grüße")
@@ -90,10 +74,6 @@ class TestAUser:
             assert process.returncode is not None and transient_user._processes(user.uid) == []
             assert not transient_user._known(user.uid) and transient_user._known(0)
 
-    def test_a_program_has_its_time_and_no_more(self, room: Path) -> None:
-        with transient_user.transient_user(Host()) as user, user.running(["sleep", "1000"], 1, {}) as process:
-            assert process.wait(60) != 0
-
     def test_what_cannot_be_run_is_said(self, room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(transient_user.subprocess, "Popen", refused)
         with (
@@ -120,13 +100,6 @@ def refused(*_: object, **__: object) -> None:
     raise PermissionError(13, "Permission denied")
 
 
-def test_an_ordinary_user_makes_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host()
-    monkeypatch.setattr(type(host), "privileged", False)
-    with pytest.raises(ControlError), transient_user.transient_user(host):
-        pass
-
-
 def test_one_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
     monkeypatch.setattr(transient_user, "_processes", lambda uid: [7, 8])
@@ -135,24 +108,6 @@ def test_one_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ControlError, match="process 7 of .* 65000 does not end"):
         transient_user.end_all_of(65000)
     assert set(sent) == {7, 8}
-
-
-@pytest.mark.parametrize(
-    ("text", "noise", "said"),
-    [
-        ("", "", ""),
-        ("\n \n", "", ""),
-        ("a\nb\n\n", "", "b"),
-        ("[12:00/x] why\n", "", "why"),
-        ("why\nnoise: b\n", "noise", "why"),
-        ("noise: a\nnoise: b\n", "noise", "noise: b"),
-        ("x" * 300, "", "x" * 200),
-        ("\udcff", "", "\ufffd"),
-    ],
-)
-def test_what_it_said_last(tmp_path: Path, text: str, noise: str, said: str) -> None:
-    (tmp_path / "said").write_bytes(text.encode(errors="surrogateescape"))
-    assert transient_user.TransientUser(65000, str(tmp_path)).said(noise) == said
 
 
 @needs_root
@@ -171,15 +126,3 @@ def test_what_a_killed_run_left_is_taken_away_with_its_processes(
     transient_user._sweep()
     assert left.exists() is stays and killed == ([owner] if ended and owner else [])
     assert len(os.listdir(room)) == 2 + stays
-
-
-@needs_root
-def test_no_room_that_is_somebody_elses_or_a_link(room: Path) -> None:
-    theirs = room / f"{transient_user.PREFIX}999999999-x"
-    (theirs / "home").mkdir(parents=True)
-    os.chown(theirs, 1000, 1000)
-    target = room / "target"
-    (target / "home").mkdir(parents=True)
-    (room / f"{transient_user.PREFIX}999999998-x").symlink_to(target)
-    transient_user._sweep()
-    assert theirs.exists() and (target / "home").exists()

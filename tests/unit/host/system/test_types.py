@@ -9,24 +9,6 @@ from proscribe.host.system import ControlError, escaped, one_line
 from proscribe.host.system.types import joined
 
 
-@pytest.mark.parametrize(
-    ("text", "expected", "line"),
-    [
-        ("WeChat 4.1", "WeChat 4.1", "WeChat 4.1"),
-        ("grün", "grün", "grün"),
-        ("a\nJun 1 root: did nothing", "a\\x0aJun 1 root: did nothing", "a Jun 1 root: did nothing"),
-        ("\x1b[2Ja", "\\x1b[2Ja", "[2Ja"),
-        ("a\udcffb", "a\\xffb", "a b"),
-        ("a\u202eb", "a\\u202eb", "a b"),
-        ("a\xadb\x80", "a\\xadb\\x80", "a b"),
-        ("\udc7f\udc80\udd00", "\\udc7f\\x80\\udd00", ""),
-        ("", "", ""),
-    ],
-)
-def test_nothing_commands_a_terminal_or_begins_a_line(text: str, expected: str, line: str) -> None:
-    assert (escaped(text), one_line(text)) == (expected, line)
-
-
 @given(st.text())
 def test_all_of_it_is_printable(text: str) -> None:
     assert escaped(text).isprintable() and one_line(text).isprintable()

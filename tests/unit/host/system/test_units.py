@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from proscribe.host.controls.dns.observed import running
 from proscribe.host.system import Host, Result
 from proscribe.host.system.units import (
     CONTROL_GROUPS,
@@ -72,44 +71,10 @@ def test_units_are_looked_for_where_systemd_reads_them() -> None:
     assert read.stdout.split() == [folder for folder in FOLDERS if folder != "/lib/systemd/system"]  # an old place
 
 
-def test_the_main_process_is_systemds_own_child_in_the_services_own_group(machine: Machine) -> None:
-    machine.noted()
-    machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
-    machine.process(71, "/usr/sbin/dnsmasq", 70, GROUP)  # what it has forked
-    machine.process(72, "/bin/sh", 1, GROUP)  # what systemd runs to reload it
-    assert main_process(machine, UNIT) == 70
-
-
-@pytest.mark.parametrize(
-    ("exe", "parent", "group"),
-    [
-        ("/usr/sbin/dnsmasq", 70, GROUP),
-        ("/usr/sbin/other", 1, GROUP),
-        ("/usr/sbin/dnsmasq", 1, "/machine/a/system.slice/other.service"),
-        # A user may have a group of that name in his own part of the tree, and a container a whole tree.
-        ("/home/a/dnsmasq", 1, "/machine/a/user.slice/user-1000.slice/user@1000.service/system.slice/dnsmasq.service"),
-        ("/home/a/dnsmasq", 1, f"/machine/a/user.slice/user-1000.slice/user@1000.service{GROUP}"),
-        ("/home/a/dnsmasq", 1, f"/machine/a/user.slice/user-1000.slice/user@1000.service/x0::{GROUP}"),
-        ("/usr/sbin/dnsmasq", 1, "/machine.slice/b/system.slice/dnsmasq.service"),
-        ("/usr/sbin/dnsmasq", 1, "/"),
-        ("/usr/sbin/dnsmasq", 1, ""),
-    ],
-)
-def test_no_other_process_is_taken_for_it(machine: Machine, exe: str, parent: int, group: str) -> None:
-    machine.noted()
-    machine.process(70, exe, parent, group)
-    assert main_process(machine, UNIT) == 0
-
-
 def test_of_two_that_could_be_it_none_is(machine: Machine) -> None:
     machine.noted()
     for pid in (70, 71):
         machine.process(pid, "/usr/sbin/dnsmasq", 1, GROUP)
-    assert main_process(machine, UNIT) == 0
-
-
-def test_a_process_without_systemds_note_is_none(machine: Machine) -> None:
-    machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
     assert main_process(machine, UNIT) == 0
 
 
@@ -120,11 +85,6 @@ def test_a_unit_is_absent_where_systemd_has_neither_a_file_nor_a_note_of_it(mach
     assert not evidently_absent(machine, UNIT)
 
 
-def test_a_unit_that_runs_without_a_file_is_not_absent(machine: Machine) -> None:
-    machine.noted()
-    assert not evidently_absent(machine, UNIT)
-
-
 def test_nothing_shows_where_systemd_does_not_run(machine: Machine) -> None:
     machine.noted()
     machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
@@ -132,41 +92,9 @@ def test_nothing_shows_where_systemd_does_not_run(machine: Machine) -> None:
     assert main_process(machine, UNIT) == 0 and not evidently_absent(machine, "unbound.service")
 
 
-SHOWN = "Id=unbound.service\nActiveState=inactive\nUnitFileState=enabled\nMainPID=0\n"
-
-
-def test_systemd_is_asked_only_about_resolvers_of_which_nothing_shows(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, SHOWN)
-    machine.noted()
-    machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
-    units = (UNIT, "unbound.service", "NetworkManager.service")
-    assert running(machine, units) == {UNIT: 70} and machine.called == []
-    machine.put("/usr/lib/systemd/system/unbound.service", "[Service]\n")  # installed, and it does not run
-    assert running(machine, units) == {UNIT: 70, "unbound.service": 0}
-    assert machine.called == [["unbound.service"]]
-
-
 MINE, MY_TIMER = "proscribe-x.service", "proscribe-x.timer"
 BEFORE = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/system")
 BEHIND = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
-
-
-@pytest.mark.parametrize("folder", ("/etc/systemd/system", *BEFORE, *BEHIND))
-def test_what_somebody_put_before_or_beside_a_unit_is_foreign(machine: Machine, folder: str) -> None:
-    both = (MINE, MY_TIMER)
-    machine.put(f"{folder}/other.service", "")
-    machine.put(f"{folder}/other.service.d/a.conf", "")
-    machine.put(f"{folder}/{MINE}.wants/a.conf", "")
-    assert foreign_to(machine, both) == {}
-    machine.put(f"{folder}/{MINE}", "")
-    unit = [f"{folder}/{MINE}"] if folder in BEFORE else []
-    assert foreign_to(machine, both) == ({MINE: unit} if unit else {})
-    parts = [f"{folder}/{part}/a.conf" for part in (f"{MINE}.d", "proscribe-.service.d")]
-    for part in parts:
-        machine.put(part, "")
-    assert foreign_to(machine, both) == {MINE: [*unit, *parts]}
-    machine.put(f"{folder}/proscribe-.timer.d/b.conf", "")
-    assert foreign_to(machine, both) == {MINE: [*unit, *parts], MY_TIMER: [f"{folder}/proscribe-.timer.d/b.conf"]}
 
 
 def test_what_is_foreign_in_several_places_is_all_named(machine: Machine) -> None:

@@ -56,17 +56,6 @@ def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once() -> None:
     until(lambda: endings.proceed(time.monotonic()) == [] and not endings)
 
 
-def test_what_is_another_program_by_now_stays() -> None:
-    endings = Endings()
-    process = subprocess.Popen(["sleep", "600"])
-    try:
-        assert not endings.begin(Process(process.pid, "/x"), lambda: False)
-        assert not endings and process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_what_has_ended_meanwhile_is_nothing_to_end() -> None:
     process = subprocess.Popen(["true"])
     process.wait()

@@ -149,41 +149,6 @@ def test_a_heartbeat_that_cannot_be_executed_is_untried(watched: Watched, monkey
     assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {reported.HEARTBEAT}: Permission denied")
 
 
-@pytest.mark.parametrize("late", [1, 3, 8])
-def test_a_daemon_that_is_late_is_waited_for_and_asked_again(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch, late: int
-) -> None:
-    host, _ = watched
-    monkeypatch.setattr(heartbeat, "PATIENCE", 60.0)
-    monkeypatch.setattr(heartbeat, "AGAIN", 0.0)
-    host.refused_execution(reported.HEARTBEAT)
-    beats: list[int] = []
-    beat = Made.refused_execution
-
-    def dropped(self: Made, path: str) -> int:
-        beats.append(1)
-        return beat(self, path) if len(beats) > late else errno.ENOEXEC
-
-    monkeypatch.setattr(Made, "refused_execution", dropped)
-    pauses: list[float] = []
-    monkeypatch.setattr(heartbeat.time, "sleep", pauses.append)
-    known = files.settings(host)
-    assert known is not None and Heartbeat(host).heard(known).state == NOTICED
-    assert len(beats) == late + 1 and pauses == [0.005, 0.01, 0.02, 0.04, 0.08, 0.1, 0.1, 0.1][:late]
-
-
-@pytest.mark.parametrize("change", [stopped, no_daemon])
-def test_what_will_not_come_is_not_waited_for(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch, change: Callable[[Made], None]
-) -> None:
-    host, _ = watched
-    change(host)
-    monkeypatch.setattr(heartbeat, "PATIENCE", 600.0)
-    monkeypatch.setattr(heartbeat.time, "sleep", lambda _: pytest.fail("it is waited for"))
-    known = files.settings(host)
-    assert known is not None and Heartbeat(host).heard(known).state == DEAF
-
-
 def test_a_daemon_that_systemd_has_begun_to_start_is_waited_for(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

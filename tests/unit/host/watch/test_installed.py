@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.system import ControlError, Result, Unseen
+from proscribe.host.system import ControlError, Unseen
 from proscribe.host.watch import installed, installing, units
 from proscribe.host.watch.starts.reported import HEARTBEAT
-from proscribe.host.watch.state import files, journal
+from proscribe.host.watch.state import files
 from proscribe.model.finding import WATCH_PLAN
 from watch_host import AT, ROOT, Made, given, plan
 
@@ -27,34 +27,6 @@ def wrong(host: Made, mine: dict[str, Any], controller: Any = CONTROLLER) -> lis
     found = [one for one in installed.observe(host, mine, controller) if one.rule != WATCH_PLAN]
     assert all(one.drifted == bool(one.findings) == (one.state == "noncompliant") for one in found)
     return [f"{finding.id}: {finding.detail}" for one in found for finding in one.findings]
-
-
-def tree(host: Made) -> set[str]:
-    root = Path(host.root)
-    return {str(path.relative_to(root)) for path in root.rglob("*") if "proc" not in path.relative_to(root).parts}
-
-
-def test_a_missing_watch_is_reported_and_installed(made: Made) -> None:
-    mine = plan()
-    assert wrong(made, mine) == [f"{files.SETTINGS}: the watch is not installed"]
-    done = installing.change(made, mine, given(mine))
-    assert done["changed"] and f"write {files.PROGRAM}" in done["actions"]
-    assert wrong(made, mine) == wrong(made, mine, None) == []
-    assert made.read(files.PROGRAM) == b"#!/usr/bin/python3 -ISXutf8\n# x\n"
-    assert [verdict.state for verdict in installed.observe(made, mine, CONTROLLER)] == ["compliant"] * 4
-
-
-def test_a_second_time_changes_nothing(watched: Watched) -> None:
-    host, mine = watched
-    before = tree(host)
-    assert installing.change(host, mine, given(mine))["actions"] == []
-    assert tree(host) == before
-
-
-def test_check_mode_changes_nothing(made: Made) -> None:
-    before, mine = tree(made), plan()
-    assert installing.change(made, mine, given(mine), dry_run=True)["changed"]
-    assert tree(made) - {"run/proscribe.lock"} == before
 
 
 def append(path: str) -> Callable[[Made], None]:
@@ -151,17 +123,6 @@ def test_what_is_changed_is_named_and_the_next_run_repairs_it(
     assert left == []
 
 
-def test_a_program_with_new_hashes_is_not_that_of_this_run(watched: Watched) -> None:
-    host, mine = watched
-    append(files.PROGRAM)(host)
-    known = files.settings(host)
-    assert known
-    hashes = {**known.files, files.PROGRAM: files.hash_of(host.read(files.PROGRAM) or b"")}
-    host.write(files.SETTINGS, files.settings_text(known._replace(files=hashes)), 0o600)
-    assert wrong(host, mine, None) == [], "a host alone cannot know"
-    assert wrong(host, mine) == [f"{files.PROGRAM}: its program or its code are not those of this run"]
-
-
 def test_another_plan_is_a_change_of_the_plan_and_no_fault_of_the_hosts(watched: Watched) -> None:
     host, _ = watched
     other = plan(every=600)
@@ -243,42 +204,6 @@ def test_a_command_that_cannot_be_put_where_people_find_it_is_an_error(
         assert wrong(made, plans[0]) == [*unsound[:2], *(f"{path}: is missing" for path in paths[2:])]
 
 
-@pytest.mark.parametrize(
-    ("state", "said"),
-    [("active", ""), ("activating", ""), ("reloading", ""), ("failed", "failed"), ("inactive", "inactive")]
-    + [("", "unknown")],
-)
-def test_a_timer_runs_in_these_states(watched: Watched, monkeypatch: pytest.MonkeyPatch, state: str, said: str) -> None:
-    host, mine = watched
-    monkeypatch.setattr(host, "_run", lambda argv, **_: Result(3, f"{state}\n", ""))
-    assert wrong(host, mine) == ([f"{units.TIMER}: does not run: {said}"] if said else [])
-
-
-@pytest.mark.parametrize(
-    ("state", "silent"),
-    [
-        ({"last": AT, "up": 98_800, "boot": "this"}, 0),  # three times its interval, and five minutes
-        ({"last": AT, "up": 98_799, "boot": "this"}, 1_201),
-        ({"last": AT, "up": 99_999, "boot": "another"}, 100_000),  # since it was started
-        ({"last": AT, "boot": "this"}, 100_000),
-        ({"up": 98_800, "boot": "this"}, 0),  # installed, and not due yet
-        ({"up": 0, "boot": "this"}, 100_000),  # installed, and never observed
-        ({}, 0),
-    ],
-)
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_host_that_does_not_observe_itself_is_silent_while_it_is_awake(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], silent: int, begun: bool
-) -> None:
-    host, mine = watched
-    monkeypatch.setattr(installed.clock, "awake", lambda: 100_000)
-    monkeypatch.setattr(installed.clock, "boot_id", lambda _: "this")
-    monkeypatch.setattr(installed.files, "state", lambda _: state)
-    monkeypatch.setattr(installed, "evidently_active", lambda _, name: begun and name == units.SERVICE)
-    said = [f"{units.SERVICE}: has not observed this host for {silent} s"] if silent and not begun else []
-    assert wrong(host, mine) == said and wrong(host, mine, None) == []
-
-
 def test_what_is_no_file_is_no_unit_of_ours(watched: Watched) -> None:
     host, mine = watched
     os.unlink(host.root + TIMER)
@@ -287,60 +212,12 @@ def test_what_is_no_file_is_no_unit_of_ours(watched: Watched) -> None:
 
 
 class TestRemoval:
-    def test_a_lift_leaves_nothing(self, made: Made) -> None:
-        before = tree(made)
-        mine = plan()
-        installing.change(made, mine, given(mine))
-        journal.append(made, "thawed")
-        for path in (files.RECORD, files.FROZEN, files.STATE, f"{files.CACHE}/x", f"{files.PLACE}/unknown"):
-            made.write(path, "{}")
-        installing.change(made, mine, {}, lift_it=True)
-        assert tree(made) == before
-        stopped = [text for text in made.ran if text.startswith("systemctl stop")]
-        assert stopped == [f"systemctl stop {unit}" for unit in (units.TIMER, units.LAUNCHES, units.SERVICE)]
-
-    def test_a_host_without_a_watch_is_not_touched(self, made: Made) -> None:
-        before = tree(made)
-        assert installing.change(made, plan(), {}, lift_it=True)["actions"] == []
-        assert tree(made) == before and made.ran == []
-
-    def test_the_record_of_a_host_that_pulls_stays(self, watched: Watched) -> None:
-        host, mine = watched
-        host.write(files.RECORD, "{}")
-        host.write(installing.PULL, "")
-        installing.change(host, mine, {}, lift_it=True)
-        assert host.stat(files.RECORD)
-
     def test_a_plan_that_has_no_watch_any_more_removes_it(self, watched: Watched) -> None:
         host, mine = watched
         body = {key: value for key, value in mine.items() if key not in ("watch", "digest")}
         assert wrong(host, body) == [f"{files.PLACE}: the plan has no watch, and the host still has one"]
         installing.change(host, body, {})
         assert not host.stat(files.PLACE)
-
-    @pytest.mark.parametrize("lift", [False, True])
-    def test_a_kill_after_any_action_leaves_what_the_next_run_finishes(self, made: Made, lift: bool) -> None:
-        before = tree(made)
-        mine = plan()
-        for count in range(100):
-            if lift:
-                installing.change(made, mine, given(mine))
-            changes = installing.lift(made) if lift else installing.enforce(made, mine, given(mine))
-            for action in changes.actions[:count]:
-                action.apply()
-            if count < len(changes.actions):
-                states = {verdict.state for verdict in installed.observe(made, mine, CONTROLLER)}
-                assert lift or states != {"compliant"}, "what is half there is not compliant"
-            if lift:
-                installing.change(made, mine, {}, lift_it=True)
-                assert tree(made) == before
-            else:
-                installing.change(made, mine, given(mine))
-                assert wrong(made, mine) == []
-                installing.change(made, mine, {}, lift_it=True)
-            if count >= len(changes.actions):
-                return
-        raise AssertionError("it never ended")
 
 
 class TestRenewal:
@@ -357,14 +234,6 @@ class TestRenewal:
         installed.renew(host, mine, None)
         assert installed.observe(host, mine)[-1].state == "compliant"
 
-    @pytest.mark.parametrize("text", ["", "never", "2026-11-27", "\0" * 64, "x" * 100_000])
-    def test_when_nobody_knows_when_it_is_stale(self, watched: Watched, text: str) -> None:
-        host, mine = watched
-        host.write(files.RENEWED, text)
-        found = installed.observe(host, mine)[-1]
-        assert found.state == "noncompliant"
-        assert [one.detail for one in found.findings] == ["stale: when a run last renewed it is not known"]
-
 
 def test_who_is_not_root_sees_nothing(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Made, "privileged", False)
@@ -378,13 +247,3 @@ def test_a_host_without_systemd_is_reported_and_nothing_is_tried(made: Made) -> 
     assert (verdict.state, verdict.drifted) == ("noncompliant", False)
     with pytest.raises(ControlError, match="systemd"):
         installing.change(made, plan(), given(plan()))
-
-
-def test_an_observation_that_its_timer_had_started_calls_no_tool(made: Made) -> None:
-    mine = plan()
-    installing.change(made, mine, given(mine))
-    made.started_by = units.TIMER
-    made.ran.clear()
-    assert {verdict.state for verdict in installed.observe(made, mine)} == {"compliant"} and made.ran == []
-    made.started_by, made.stopped = "", {units.TIMER}
-    assert any(finding.id == units.TIMER for one in installed.observe(made, mine) for finding in one.findings)

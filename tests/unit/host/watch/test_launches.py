@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import marshal
 import os
 import socket
 import subprocess
@@ -47,21 +46,6 @@ def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
     assert modules == sorted([*own, *PACKAGES, "proscribe.host.watch.last"])
 
 
-@pytest.mark.parametrize("compiled", [marshal.dumps(compile("5", "x", "eval")), compile("5", "x", "eval")])
-def test_so_it_is_with_the_loader_that_a_host_has(monkeypatch: pytest.MonkeyPatch, compiled: Any) -> None:
-    loader = SimpleNamespace(compiled=lambda name: {"proscribe.x": (compiled, False)}[name])
-    monkeypatch.setattr(importlib, "import_module", lambda _: SimpleNamespace(__spec__=SimpleNamespace(loader=loader)))
-    assert launches._code("proscribe.x") == compile("5", "x", "eval")
-
-
-def test_packages_are_made_before_what_is_in_them_and_modules_are_none() -> None:
-    parts = launches._parts()
-    packages = {name for name, _, package in parts if package}
-    assert packages == {*PACKAGES}
-    names = [name for name, _, _ in parts]
-    assert all(names.index(name) > names.index(name.rpartition(".")[0]) for name in names if "." in name)
-
-
 @pytest.mark.parametrize(
     "loader",
     [None, SimpleNamespace(), SimpleNamespace(get_code=lambda _: None), SimpleNamespace(compiled=lambda _: [None])],
@@ -95,16 +79,6 @@ def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch: pyte
     standard_input_is(monkeypatch, os.stat(os.devnull))
     launches.main(Host("/nowhere"))
     assert ran == [launches._command()]
-
-
-def test_code_that_is_not_to_be_had_is_run_here_without_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[Sequence[str]] = []
-    monkeypatch.setattr(daemon, "run", ran.append)
-    monkeypatch.setattr(launches, "_parts", list)
-    monkeypatch.setattr(launches, "_become_light", lambda *_: pytest.fail("of nothing, nothing becomes"))
-    standard_input_is(monkeypatch, os.stat(os.devnull))
-    launches.main(Host("/nowhere"))
-    assert len(ran) == 1
 
 
 def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.MonkeyPatch) -> None:

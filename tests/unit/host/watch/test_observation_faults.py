@@ -20,7 +20,7 @@ from proscribe.host.system import ControlError, Unseen, forked
 from proscribe.host.watch import correcting, installing, observation
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, summary
-from proscribe.model.finding import COMPLIANT, ERROR, NONCOMPLIANT, REPAIRED, UNKNOWN, Finding, Verdict, host_record
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, REPAIRED, Finding, Verdict, host_record
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -170,18 +170,6 @@ def test_what_a_killed_observation_has_not_done_the_next_one_does_and_nothing_st
     assert not died and killed > 10
 
 
-@pytest.mark.parametrize("state", [UNKNOWN, ERROR])
-def test_what_is_not_seen_after_a_correction_is_not_written_down_as_corrected(
-    watched: Watched, tmp_path: Path, state: str
-) -> None:
-    host, _ = watched
-    ban = Ban(tmp_path / "ban", seen=state)
-    ban.breaks("dns/wechat")
-    observe(host, ban)
-    assert noted(host) == [("drift", ["dns/wechat"])]
-    assert REPAIRED not in {rule["state"] for rule in record(host)["rules"]}
-
-
 @pytest.mark.parametrize("error", [ControlError, Unseen])
 def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
@@ -203,31 +191,6 @@ def test_lines_that_the_journal_cannot_take_are_written_by_a_later_observation(
     assert noted(host) == [("drift", ["dns/wechat"]), ("corrected", ["dns/wechat"])]
     assert all(line["at"] <= began for line in journal.read(host)[0]), "of when it was"
     assert "unwritten" not in files.state(host)
-
-
-@pytest.mark.parametrize("error", [ControlError, Unseen, ValueError, OSError])
-def test_whatever_a_correction_fails_by_is_reported_once_and_the_others_are_made(
-    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
-) -> None:
-    host, _ = watched
-    ban, why = Ban(tmp_path / "ban"), "full " * 200
-
-    def change(_: Made, __: Mapping[str, Any], name: str, **___: Any) -> dict[str, Any]:
-        if name == "apps":
-            raise error(why)
-        return Ban.change(ban, host, {}, name)
-
-    monkeypatch.setattr(ban, "change", change)
-    ban.breaks(*RULES)
-    for _ in range(2):
-        observe(host, ban)
-    failed = [line for line in journal.read(host)[0] if line["event"] == "failed"]
-    assert [(line["control"], line["message"][:100]) for line in failed] == [("apps", why[:100])]
-    assert ban.broken() == {"apps/wechat"}
-    [noted_] = files.state(host)["uncorrected"]
-    assert (noted_["control"], noted_["user"]) == ("apps", "")
-    assert why.startswith(noted_["reason"]) and 100 < len(noted_["reason"]) < len(why)
-    assert files.state(host)["drifted"] == ["apps/wechat"]
 
 
 @pytest.mark.parametrize("error", [ControlError, Unseen])
@@ -353,8 +316,3 @@ class TestFirewall:
         assert sum(waited) == pytest.approx(0.0 if not confirmed else 0.6 if seen else 20.0, abs=0.3)
         [limits] = apart
         assert limits.seconds >= 60 and limits.memory == 0, "nft takes what it needs"
-
-    def test_another_control_is_corrected_within_the_limits_of_an_observation(self, made: Made) -> None:
-        limited = correcting.LimitedChanges()
-        found = correcting.correct_control(made, {}, "dns", lambda *given_, doing: (*given_, doing), limited)  # type: ignore
-        assert found == (made, {}, "dns", limited)

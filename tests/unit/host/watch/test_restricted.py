@@ -25,59 +25,6 @@ def of(host: Host, *sections: Any) -> dict[str, Any]:
     return dict(sets(host, sections, Restricted(host, None)))
 
 
-NOTHING = {"parts": [], "exact": [], "stems": [], "store": [], "modules": [], "sandboxes": False, "files": []}
-
-
-def test_of_no_plan_nothing(tmp_path: Path) -> None:
-    assert of(Host(str(tmp_path))) == NOTHING
-
-
-@pytest.mark.parametrize(
-    ("entry", "found"),
-    [
-        ({}, {}),
-        ({"paths": ["/opt/owl"]}, {"exact": ["/opt/owl"], "parts": ["owl"]}),
-        ({"packages": {"apt": ["owl"], "snap": ["owl-s"]}}, {"parts": ["owl", "owl-s"]}),
-        ({"packages": {"nix": ["owl"], "guix": ["owl-g"]}}, {"store": ["owl", "owl-g"]}),
-        ({"packages": {"flatpak": ["org.Owl"]}}, {"parts": ["bwrap"], "sandboxes": True}),
-        ({"packages": {"flatpak": []}}, {}),
-        (
-            {"markers": {"go": ["example.org/owl"], "programs": ["owl"]}},
-            {"parts": ["owl"], "modules": ["example.org/owl"]},
-        ),
-        ({"mode": "audit"}, {}),
-        ({"mode": "waived", "waiver": "w", "packages": {"apt": ["owl"]}}, {}),
-        ({"mode": "audit", "otherwise": "enforce", "packages": {"apt": ["owl"]}}, {"parts": ["owl"]}),
-    ],
-)
-def test_of_what_a_service_is_known_by(tmp_path: Path, entry: dict[str, Any], found: dict[str, Any]) -> None:
-    assert {**of(Host(str(tmp_path)), section(owl=entry)), "stems": []} == {**NOTHING, **found}
-
-
-def test_of_a_path_the_last_part_that_says_something(tmp_path: Path) -> None:
-    host = Host(str(tmp_path))
-    bare = set(of(host, section(x={}))["parts"])
-    for path, part in {
-        "/opt/owl": {"owl"},
-        "/home/~/.config": set(),
-        "~/owl/.local": {"owl"},
-        "/opt/owl/": {"owl"},
-        "/usr/var/etc": set(),
-    }.items():
-        assert set(of(host, section(x={"paths": [path]}))["parts"]) - bare == part, path
-
-
-COMMON = "usr var etc home root .local .config .cache snap app nix gnu"
-
-
-def test_a_directory_that_every_host_has_says_nothing_of_an_app(tmp_path: Path) -> None:
-    host = Host(str(tmp_path))
-    bare = set(of(host, section(x={}))["parts"])
-    for part in COMMON.split():
-        assert set(of(host, section(x={"paths": [f"/opt/owl/{part}"]}))["parts"]) - bare == {"owl"}, part
-        assert set(of(host, section(x={"packages": {"apt": [part]}}))["parts"]) <= bare, part
-
-
 @pytest.mark.parametrize(
     ("settings", "text", "requests"),
     [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],

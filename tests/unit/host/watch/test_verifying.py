@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proscribe.base.moments import stamp
-from proscribe.host.system import Process
 from proscribe.host.watch import installing, verifying
-from proscribe.host.watch.restricted import Verified
-from proscribe.host.watch.state import clock, files, reservations
-from proscribe.host.watch.verifying import FORGOTTEN, RELOADED, REST, SLOW, SOON, Verifying
+from proscribe.host.watch.state import files, reservations
+from proscribe.host.watch.verifying import RELOADED, REST, SLOW, Verifying
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -24,35 +20,6 @@ def of_apps(waived: bool, **more: Any) -> dict[str, Any]:
     entry = {"name": "A", "mode": "enforce", **({"exceptions": [{"waiver": "w1", "users": ["ann"]}]} if waived else {})}
     section = {"mode": "enforce", "services": {"a": entry}, "settings": {}}
     return plan(controls={"apps": section}, **more)
-
-
-@pytest.mark.parametrize(
-    ("passed", "read", "waived"),
-    [
-        pytest.param(0, 0, True, id="while the waiver lasts"),
-        pytest.param(29, 1, True, id="a second before its end"),
-        pytest.param(31, 1, False, id="a second after it, with a plan that was read a moment ago"),
-        pytest.param(31, RELOADED + 1, False, id="after it, with a plan that is read anew"),
-        pytest.param(-3600, RELOADED + 1, True, id="by a clock that went back before its end"),
-    ],
-)
-def test_a_start_is_verified_by_the_plan_of_its_own_moment(
-    made: Made, monkeypatch: pytest.MonkeyPatch, passed: float, read: float, waived: bool
-) -> None:
-    """A waiver ends in thirty seconds, and no run and no own observation comes by."""
-    sections: list[Any] = []
-    monkeypatch.setattr(verifying, "Restricted", lambda host, section: sections.append(section))
-    later, begun = of_apps(False, number=1), time.time()
-    monkeypatch.setattr(clock.time, "time", lambda: begun)
-    now = of_apps(True, later={"at": stamp(begun + 30), "plan": later["digest"]})
-    installing.change(made, now, {**given(now, later), "now": stamp(begun)})
-    verifier = Verifying(lambda: made)
-    verifier.reload(0.0)
-    assert "exceptions" in sections[-1]["services"]["a"]
-
-    monkeypatch.setattr(clock.time, "time", lambda: begun + passed)
-    verifier.reload(read)
-    assert ("exceptions" in sections[-1]["services"]["a"]) == waived
 
 
 def test_nothing_is_read_again_as_long_as_nothing_changes(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,27 +82,3 @@ class TestSlowUsers:
         one._account(7, 2.0)
         one._account(7, SLOW / 2)
         assert one._put_off({71: 7, 72: 7}, time.monotonic()) == {}
-
-    def test_who_was_slow_long_ago_is_like_any_other(self, one: Verifying, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(verifying.time, "monotonic", lambda: 100.0)
-        one._account(7, 2.0)
-        assert one._put_off({71: 7, 72: 7}, 107.0 + FORGOTTEN) == {}
-
-    def test_what_was_not_tried_is_asked_again_and_what_was_tried_counts(
-        self, one: Verifying, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Of four starts of a slow user one has its turn, and there is no time for one of another user."""
-        processes = {pid: Process(pid, "/home/x/y") for pid in (71, 72, 73, 74, 81)}
-        monkeypatch.setattr(one, "reload", lambda now: None)
-        monkeypatch.setattr(one.host, "process", processes.get)
-        monkeypatch.setattr(one.host, "start_time", lambda process: 1.0)
-
-        def verify(of: list[Process], later: dict[int, float]) -> Iterator[Verified]:
-            yield Verified([], [], [], [pid for pid in later if pid != 74], [])  # the kernel alone says what 74 is
-            yield Verified([], [], [71], [81], [(71, 2.0)])
-
-        monkeypatch.setattr(one.restricted, "verify", verify)
-        one.slow = {7: 1.0}
-        said = one.starts([(pid, "/home/x/y", ("/home/x/y", pid // 10)) for pid in processes], 10.0)
-        assert said["again"] == [71] and said["innocent"] == []
-        assert said["later"] == {72: REST * SLOW, 73: REST * SLOW, 81: SOON}

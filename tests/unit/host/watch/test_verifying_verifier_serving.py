@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ import pytest
 from patience import until
 from proscribe.base.moments import stamp
 from proscribe.host.controls.apps.running import Identity, Running
-from proscribe.host.system import ControlError, Process, Result, Unseen
+from proscribe.host.system import ControlError, Process, Unseen
 from proscribe.host.watch import installing, serving, units, verifying
 from proscribe.host.watch.restricted import Verified
 from proscribe.host.watch.state import clock, files, journal, pause
-from proscribe.host.watch.verifying import MOST_NOTIFIERS, RELOADED, SUCCESSORS, Verifying
+from proscribe.host.watch.verifying import MOST_NOTIFIERS, SUCCESSORS, Verifying
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -50,29 +50,6 @@ def install(made: Made, modes: list[str], begun: float) -> None:
 class TestSets:
     """What the daemon lets through: all that the present plan and the next ones enforce."""
 
-    @pytest.mark.parametrize(
-        ("modes", "exact", "again"),
-        [
-            (["enforce"], [0], 0.0),
-            (["audit"], [], 0.0),
-            (["audit", "enforce"], [1], 0.0),
-            (["enforce"] * (SUCCESSORS + 1), list(range(SUCCESSORS + 1)), 0.0),
-            (["enforce"] * (SUCCESSORS + 2), list(range(SUCCESSORS + 1)), 100.0 * SUCCESSORS),
-        ],
-    )
-    def test_of_the_plans_that_are_next(
-        self, made: Made, monkeypatch: pytest.MonkeyPatch, modes: list[str], exact: list[int], again: float
-    ) -> None:
-        begun = int(time.time())
-        monkeypatch.setattr(clock.time, "time", lambda: begun)
-        install(made, modes, begun)
-        found = Verifying(lambda: made).sets(0.0)
-        assert found["exact"] == [f"/opt/owl{number}" for number in exact]
-        assert found["again"] == again
-        known = files.settings(made)
-        assert known and found["read"] == files.identity(known) and found["files"][0] == files.SETTINGS
-        assert known.every < found["every"] < 2 * known.every  # a timer may be late, and not by a whole turn
-
     def test_what_has_passed_is_let_through_no_more(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
         begun = int(time.time())
         monkeypatch.setattr(clock.time, "time", lambda: begun)
@@ -86,11 +63,6 @@ class TestSets:
             last_named = min(first + SUCCESSORS, SUCCESSORS + 2)
             assert found["exact"] == [f"/opt/owl{number}" for number in range(first, last_named + 1)]
             assert found["again"] == again
-
-    def test_where_nothing_is_installed(self, made: Made) -> None:
-        found = Verifying(lambda: made).sets(0.0)
-        assert found["exact"] == [] and found["again"] == 0.0
-        assert "read" not in found and "every" not in found
 
 
 class TestTheTimer:
@@ -111,25 +83,6 @@ class TestTheTimer:
         Verifying(lambda: stopped).answer(("timer",))
         assert not any(line.split()[1] in ("start", "restart", "reenable") for line in stopped.ran)
         assert len(events(stopped)) == 2
-
-    def test_what_does_not_begin_again_is_not_corrected(self, stopped: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-        def started(argv: Sequence[str], **more: Any) -> Result:
-            done = Made.answer(stopped, argv, **more)
-            stopped.stopped.add(units.TIMER)
-            return done
-
-        monkeypatch.setattr(stopped, "_run", started)
-        Verifying(lambda: stopped).answer(("timer",))
-        assert [one["event"] for one in events(stopped)] == ["drift"]
-
-    def test_where_nothing_is_installed_nothing_begins(self, made: Made) -> None:
-        assert Verifying(lambda: made).answer(("timer",)).keys() == {"used"}
-        assert made.ran == [] and events(made) == []
-
-    def test_in_a_pause_it_does_not(self, stopped: Made) -> None:
-        pause.freeze(stopped, "1h", "works on it", "ann")
-        Verifying(lambda: stopped).answer(("timer",))
-        assert stopped.stopped == {units.TIMER}
 
 
 def test_in_a_pause_no_start_is_verified(watched: tuple[Made, dict[str, Any]]) -> None:
@@ -153,24 +106,6 @@ def test_a_waiver_with_hours_is_asked_for_the_present_hour(made: Made, monkeypat
 
 
 class TestAnswers:
-    def test_what_is_damaged_ends_nothing_and_is_written_once_in_a_while(
-        self, watched: tuple[Made, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        host, _ = watched
-        now = 1000.0
-        monkeypatch.setattr(verifying.time, "monotonic", lambda: now)
-        host.write(files.SETTINGS, "{}", 0o600)
-        one = Verifying(lambda: host)
-        for _ in range(3):
-            found = one.answer(("starts", []))
-            assert files.SETTINGS in found["failed"] and found.keys() == {"failed", "used"}
-        assert events(host) == [{"event": "damaged", "file": files.SETTINGS}]
-        now += RELOADED
-        one.answer(("sets",))
-        assert len(events(host)) == 2
-        host.delete(files.SETTINGS)
-        assert "failed" not in one.answer(("starts", []))
-
     def test_what_cannot_be_read_is_said(
         self, watched: tuple[Made, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -263,20 +198,6 @@ class TestPrograms:
             ("failed", "apps", "process 8"),
         ]
 
-    @pytest.mark.parametrize(("now", "left"), [(4.9, 5.0), (5.0, 0.0), (6.0, 0.0)])
-    def test_what_was_forked_is_ended_when_it_is_due(
-        self, made: Made, monkeypatch: pytest.MonkeyPatch, now: float, left: float
-    ) -> None:
-        one, done = Verifying(lambda: made), []
-        monkeypatch.setattr(one, "_end_forked", done.append)
-        one.forked_at = 5.0
-        one.notifiers = {1: 7.0}
-        assert one.due() == 5.0
-        one.notifiers.clear()
-        one.proceed(now)
-        assert one.forked_at == left and done == ([] if left else [now])
-        assert one.due() == (left or None)
-
     @pytest.mark.parametrize("error", [ControlError, Unseen])
     def test_what_was_forked_and_cannot_be_seen_stays(
         self, made: Made, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
@@ -289,15 +210,6 @@ class TestPrograms:
         one.forked_at = 5.0
         one.proceed(6.0)
         assert one.forked_at == 0.0 and events(made) == []
-
-    def test_attempts_are_written_when_they_are_due(self, made: Made) -> None:
-        one = Verifying(lambda: made)
-        for now in (10.0, 11.0, 12.0):
-            one.attempts.note("apps/owl", "owl", "ann", now)
-        due = one.due()
-        assert due and [line["times"] for line in events(made)] == [1]
-        one.proceed(due)
-        assert [line["times"] for line in events(made)] == [1, 2]
 
 
 class TestNotes:
@@ -338,26 +250,6 @@ class TestNotes:
         self.ended(one, 10.0)
         assert one.due() is None
         assert self.noted(tmp_path) == [r"True 1000 True 'Not here.\nNicht hier.'"]
-
-    def test_with_how_to_ask_for_an_exception(self, one: Verifying, tmp_path: Path) -> None:
-        one.restricted.requests = True
-        one._notify(self.running("ann"), "owl", 10.0)
-        self.ended(one, 10.0)
-        [line] = self.noted(tmp_path)
-        assert "owl" in line
-
-    def test_the_same_once_a_minute(self, one: Verifying, tmp_path: Path) -> None:
-        for user, program, now in [("ann", "owl", 10), ("ann", "owl", 30), ("bob", "owl", 30), ("ann", "elf", 30)]:
-            one._notify(self.running(user), program, float(now))
-            self.ended(one, float(now))
-        assert [line.split()[1] for line in self.noted(tmp_path)] == ["1000", "1001", "1000"]
-        one._notify(self.running("ann"), "owl", 71.0)
-        self.ended(one, 71.0)
-        assert len(self.noted(tmp_path)) == 4
-        assert one.notified.keys() == {("ann", "owl"), ("bob", "owl"), ("ann", "elf")}
-        one._notify(self.running("ann"), "owl", 1000.0)
-        assert one.notified.keys() == {("ann", "owl")}  # what is over is not remembered
-        self.ended(one, 1000.0)
 
     @pytest.mark.parametrize(("text", "user"), [("", "ann"), ("Not here.", "nobody-known")])
     def test_none_without_a_text_or_a_user(self, one: Verifying, tmp_path: Path, text: str, user: str) -> None:
@@ -452,20 +344,6 @@ class TestServing:
         one = Stub(work=3)
         serving.serve(one, theirs)  # type: ignore[arg-type]
         assert one.work == 0 and one.written == [True]
-
-    def test_what_is_due_is_done_while_nobody_asks(self, channel: tuple[socket.socket, int]) -> None:
-        ours, theirs = channel
-        one = Stub(work=4)
-        proceed = one.proceed
-
-        def last(now: float, all_of_it: bool = False) -> None:
-            proceed(now, all_of_it)
-            if not one.work:
-                ours.close()
-
-        one.proceed = last  # type: ignore[method-assign]
-        serving.serve(one, theirs)  # type: ignore[arg-type]
-        assert len(one.at) == 4 and one.written == [True] and one.at[-1] < one.at[0] + serving.LINGERS
 
     @pytest.mark.parametrize("work", [0, 4])
     def test_it_ends_where_nobody_wants_anything(

@@ -8,8 +8,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 from patience import until
@@ -52,18 +50,6 @@ BOTH = pytest.mark.parametrize("run_program", [as_local, as_ssh])
 
 
 @BOTH
-@pytest.mark.parametrize("size", [0, 1, 100_000, 1_000_000])
-def test_an_honest_program_is_heard_in_full(run_program, size):
-    with Leash(1_000_000, 60) as leash:
-        process, out = run_program(["cat"], b"x" * min(size, 60_000))
-        assert (process.returncode, out) == (0, b"x" * min(size, 60_000))
-    with Leash(1_000_000, 60) as leash:
-        assert len(run_program([sys.executable, "-c", f"print('x' * {size}, end='')"])[1]) == size
-    assert leash.why == ""
-    assert not isinstance(subprocess.Popen, Leash) and subprocess.Popen.__name__ == "Popen"
-
-
-@BOTH
 @pytest.mark.parametrize(
     "argv", [FLOOD, ["sh", "-c", "exec >&2; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"]]
 )
@@ -73,16 +59,6 @@ def test_a_flood_is_cut_and_its_program_ended(run_program, argv):
         assert process.returncode == -signal.SIGKILL
         assert len(out) <= 2**20
     assert leash.why == "it answered with more than 1 MiB"
-
-
-@pytest.mark.slow
-@BOTH
-def test_a_silent_program_is_ended_when_the_time_is_over_with_what_it_started(run_program):
-    with Leash(100, 1) as leash:
-        process, out = run_program(["sh", "-c", "sleep 1000 & echo $!; wait"])
-        assert (process.returncode, len(out.split())) == (-signal.SIGKILL, 1)
-    assert leash.why == "it took longer than 1 second"
-    until(lambda: ended(int(out)))  # killed it is, and the kernel has yet to say so
 
 
 def test_what_is_no_program_is_given_up_too():
@@ -104,23 +80,6 @@ def test_nothing_is_left_when_the_block_ends_otherwise():
     assert process.returncode == -signal.SIGKILL
 
 
-def test_a_timer_of_the_task_itself_still_rings():
-    rung = []
-    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-        with Leash(100, 60):
-            time.sleep(1)
-        signal.setitimer(signal.ITIMER_REAL, 6000)
-        with Leash(100, 30):
-            pass
-        assert 5000 < signal.getitimer(signal.ITIMER_REAL)[0] <= 6000
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert rung
-
-
 @pytest.mark.parametrize("others", [0, 30])
 def test_a_leash_leaves_no_timer_and_no_handler_of_its_own(others):
     """The task goes on after it; an alarm that rings then ends it."""
@@ -140,17 +99,6 @@ def test_a_program_that_is_heard_as_text_is_heard():
         assert subprocess.run(["cat"], input="text", capture_output=True, text=True, check=True).stdout == "text"
 
 
-def test_a_program_that_prints_before_it_listens_is_heard_and_given_all():
-    """Its pipe has room for a part only of what is given next: to wait for that would be to wait for each other."""
-    prints_first = (
-        "import sys; i = sys.stdin.buffer.raw; i.read(8192); print('x' * 10**6, end=''); print(len(i.readall()))"
-    )
-    with Leash(2**21, 60) as leash:
-        process = subprocess.Popen([sys.executable, "-c", prints_first], **PIPES)
-        out, _ = process.communicate(b"y" * 10**6)
-    assert (leash.why, len(out), out[-7:]) == ("", 10**6 + 7, b"991808\n")
-
-
 def test_a_caller_that_waits_for_so_long_waits_no_longer(monkeypatch):
     """An honest program is heard; of a silent one he hears when his own time is over."""
     timeouts = []
@@ -163,10 +111,3 @@ def test_a_caller_that_waits_for_so_long_waits_no_longer(monkeypatch):
             process.communicate(timeout=0.2)
     assert max(timeouts) <= 0.2 and leash.why == ""
     assert process.returncode == -signal.SIGKILL
-
-
-def ended(pid):
-    try:
-        return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True

@@ -20,17 +20,6 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_nothing_evaluated_is_unknown_whatever_the_host_says():
-    assert read("web01", {**answer(), "state": "compliant"})["state"] == "unknown"
-
-
-@pytest.mark.parametrize("name", ["", "apps", "apps/", "printers/laser", "/wechat", "Apps/wechat", "host/answer"])
-def test_a_rule_of_no_control_is_no_answer(name):
-    record = answer(wechat(WECHAT))
-    with pytest.raises(Unusable, match=f"'{name}' is no rule of a control"):
-        read("web01", {**record, "rules": [{**record["rules"][0], "rule": name}]})
-
-
 def test_a_rule_counts_once():
     record = answer(wechat(WECHAT), evaluated=["apps/x"])
     with pytest.raises(Unusable, match="twice"):
@@ -58,19 +47,6 @@ def test_any_answer_is_a_whole_record_or_refused(data):
         return
     assert checked.keys() == KEYS
     assert json.loads(json.dumps(checked)) == checked
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "evaluated", "state"),
-    [((), ["dns/x"], "error"), ((wechat(WECHAT),), [], "error"), ((), (), "unknown")],
-    ids=["all else holds", "something is broken too", "nothing was evaluated"],
-)
-def test_a_host_with_an_error_is_in_error_though_it_says_otherwise(verdicts, evaluated, state):
-    """A control without rules of its own in the plan has none to say that it could not look."""
-    errors = [{"control": "dns", "message": "dnsmasq ended with 2"}]
-    record = answer(*verdicts, evaluated=evaluated, errors=errors)
-    assert record["state"] != "error"
-    assert read("web01", record)["state"] == state
 
 
 # -- every key of a record: what comes through, what is cut, and what makes the answer none ---------------------------
@@ -108,8 +84,6 @@ WHOLE = {
     "full_scan": {"at": "2026-11-24T00:30:05Z", "runs": 3},
     "quarantine": {"items": 2, "bytes": 5000, "oldest": "2026-11-25T00:30:05Z", "owners": {"alice": 5000}},
 }
-OPTIONAL = ("found_at", "commit", "commit_trust", "logged_in", "package_systems", "user_package_systems", "browsers",
-            "full_scan", "quarantine")  # fmt: skip
 
 
 def changed(path, value):
@@ -120,20 +94,6 @@ def changed(path, value):
         place = place[step]
     place[path[-1]] = value
     return record
-
-
-def test_every_key_of_a_record_comes_through_and_no_other():
-    assert read("web01", {**WHOLE, "add_host": 5}) == {**WHOLE, "host": "web01", "reason": None}
-    for key in OPTIONAL:
-        assert read("web01", {**WHOLE, key: None}) == {
-            **{known: value for known, value in WHOLE.items() if known != key}, "host": "web01", "reason": None
-        }  # fmt: skip
-    without = {
-        key: value for key, value in WHOLE.items() if key not in ("controls", "attempts", "rules_not_applicable")
-    }
-    assert read("web01", without) == {
-        **WHOLE, "host": "web01", "reason": None, "controls": {}, "attempts": {}, "rules_not_applicable": 0
-    }  # fmt: skip
 
 
 FIELD = ("rules", 0, "findings", 0)
@@ -197,58 +157,6 @@ def test_a_value_of_another_type_makes_an_answer_none_and_is_named(path, value, 
     assert str(wrong.value) == message
 
 
-@pytest.mark.parametrize(
-    ("path", "most"),
-    [
-        *(((*FIELD, key), most) for key, most in {**dict.fromkeys(FOUND, 200), "path": 4096, "detail": 2000}.items()
-          if key not in ("id", "scope")),
-        *(((*FIELD, key), 500) for key in ("id", "scope")),
-        *(((key,), 200) for key in ("plan", "checked_at", "found_at", "commit", "commit_trust")),
-        *((("platform", key), 200) for key in WHOLE["platform"]),
-        *(((key, 0), 200) for key in ("logged_in", *SOFTWARE)),
-        (("rules", 0, "waiver"), 200),
-        (("rules", 0, "reason"), 2000),
-        (("errors", 0, "message"), 2000),
-        (("full_scan", "at"), 200),
-        (("quarantine", "oldest"), 200),
-    ],
-)  # fmt: skip
-def test_a_text_is_cut_where_it_is_too_long(path, most):
-    """The users of an honest host can make some so; a report has room for so much of each."""
-    for length in (most, most + 1):
-        found = read("web01", changed(path, "x" * length))
-        for step in path:
-            found = found[step]
-        assert (len(found), found.endswith("...")) == (most, length > most)
-
-
-def listing(path, items):
-    """The record with so many items in a list or a mapping, each of its own."""
-    if path == ("quarantine", "owners"):
-        return changed(path, {f"user{number}": 1 for number in range(items)})
-    if path == ("rules",):
-        rules = [{**RULE, "rule": f"apps/{number}", "findings": []} for number in range(items)]
-        return {**WHOLE, "rules": rules, "rules_evaluated": items, "controls": {}}
-    return changed(path, [WHOLE[path[0]][0]] * items)
-
-
-@pytest.mark.parametrize(
-    ("path", "most"),
-    [(("rules",), 10_000), (("errors",), 100), (("quarantine", "owners"), 20), *(((key,), 100) for key in SOFTWARE)],
-)
-def test_so_many_of_a_thing_are_believed(path, most):
-    assert read("web01", listing(path, most))
-    with pytest.raises(Unusable, match=rf"{path[-1]} has {most + 1:,} (items|keys), {most:,} are the most"):
-        read("web01", listing(path, most + 1))
-
-
-@pytest.mark.parametrize(("number", "shown", "more"), [(1000, 1000, ""), (1001, 999, "2 more findings")])
-def test_of_too_many_findings_the_first_are_kept_and_the_rest_is_counted(number, shown, more):
-    findings = read("web01", changed(("rules", 0, "findings"), [FOUND] * number))["rules"][0]["findings"]
-    assert findings[:shown] == [FOUND] * shown
-    assert [(one["kind"], one["id"]) for one in findings[shown:]] == ([("more", more)] if more else [])
-
-
 def test_of_too_many_people_the_first_are_named():
     users = [f"user{number}" for number in range(1001)]
     assert read("web01", {**WHOLE, "logged_in": users})["logged_in"] == users[:1000]
@@ -267,39 +175,6 @@ def test_a_record_has_so_many_findings(rules, of_each):
     findings[-1] = [*findings[-1], "no finding"]
     with pytest.raises(Unusable, match="^it has 4,001 findings, 4,000 are the most$"):
         read("web01", record())
-
-
-@pytest.mark.parametrize("key", ["kind", "id"])
-@pytest.mark.parametrize("gone", [False, True], ids=["null", "missing"])
-def test_a_finding_says_what_it_is(key, gone):
-    found = {name: value for name, value in FOUND.items() if name != key} if gone else {**FOUND, key: None}
-    with pytest.raises(Unusable, match=f"^a finding has no {key}$"):
-        read("web01", changed(FIELD, found))
-
-
-@pytest.mark.parametrize("key", sorted(FOUND.keys() - {"kind", "id"}))
-def test_what_a_finding_does_not_say_is_none(key):
-    assert read("web01", changed((*FIELD, key), None))["rules"][0]["findings"] == [{**FOUND, key: None}]
-
-
-@pytest.mark.parametrize(
-    ("state", "rule", "errors", "evaluated", "worst"),
-    [
-        ("compliant", "noncompliant", [], 9, "noncompliant"),
-        ("unknown", "compliant", [], 9, "unknown"),
-        ("compliant", "compliant", WHOLE["errors"], 9, "error"),
-        ("compliant", "waived", [], 9, "waived"),
-    ],
-)
-def test_a_host_is_as_bad_as_the_worst_that_it_says(state, rule, errors, evaluated, worst):
-    record = {
-        **WHOLE,
-        "state": state,
-        "errors": errors,
-        "rules": [{**RULE, "state": rule}],
-        "rules_evaluated": evaluated,
-    }
-    assert read("web01", record)["state"] == worst
 
 
 def test_a_host_that_did_not_answer_has_nothing_to_tell():

@@ -391,15 +391,6 @@ def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
     assert time.process_time() - started < 20  # of the processor, which is quadratic no more: minutes before
 
 
-def test_more_findings_than_anybody_reads_are_counted():
-    rule = {"rule": "apps/x", "state": "noncompliant", "findings": [{"kind": "file", "id": "x"}] * 2500}
-    answer_ = {**fleets.answer(), "rules_evaluated": 1, "state": "noncompliant", "rules": [rule]}
-    observation = results.observation({"record": answer_, "drifted": [], "privileged": True})
-    (rule,) = observation["record"]["rules"]
-    assert len(rule["findings"]) == 1000 and rule["findings"][-1]["id"] == "1,501 more findings"
-    assert results.observation(observation) == observation
-
-
 # -- what a host may cost ----------------------------------------------------------------------------------------------
 
 SERVICES = [f"service{number}" for number in range(275)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from proscribe.wire.replies import shapes
@@ -20,30 +19,10 @@ def test_a_text_that_is_too_long_is_cut_where_one_sees_it(text: str, most: int, 
         assert read(text, "it", most) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "name", "lines"),
-    [
-        ("plain", "plain", "plain", "plain"),
-        ("two\twords\n", "two words", "two\\x09words\\x0a", "two\twords\n"),
-        ("\x1b[2Jx", "\\x1b[2Jx", "\\x1b[2Jx", "\\x1b[2Jx"),
-        ("a\n\x07\tb\n", "a \\x07 b", "a\\x0a\\x07\\x09b\\x0a", "a\n\\x07\tb\n"),
-    ],
-)
-def test_nothing_that_steers_a_terminal_comes_through(text: str, line: str, name: str, lines: str) -> None:
-    assert (shapes.line(text, "it"), shapes.name(text, "it"), shapes.lines(text, "it", 99)) == (line, name, lines)
-
-
 @pytest.mark.parametrize("read", [shapes.line, shapes.name, lambda text, what: shapes.lines(text, what, 4096)])
 def test_escapes_do_not_make_it_longer_than_it_may_be(read: Callable[[str, str], str]) -> None:
     text = read("\x1b" * 4096, "it")
     assert text.endswith("...") and len(text) == (2000 if read is shapes.line else 4096)
-
-
-@pytest.mark.parametrize("value", [None, 1, b"x", ["x"], {"x": 1}, True])
-def test_what_is_no_text_is_unusable(value: object) -> None:
-    for read in (shapes.line, shapes.name, lambda text, what: shapes.lines(text, what, 9)):
-        with pytest.raises(Unusable, match="^it is no text$"):
-            read(value, "it")
 
 
 def test_a_text_or_none() -> None:
@@ -103,14 +82,3 @@ def test_a_mapping_and_a_list_have_as_many_items_as_they_may() -> None:
             shapes.mapping(value, "it")
         with pytest.raises(Unusable, match="^it is no list$"):
             shapes.listed(str, value, "it")
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("word", "'word'"), ("x" * 40, repr("x" * 40)), ("x" * 41, repr("x" * 37 + "...")),
-        ("\x1b" * 500, repr(("\\x1b" * 10)[:37] + "...")), ({"deep": {}}, "a dict"), (None, "a NoneType"), (7, "a int"),
-    ],
-)  # fmt: skip
-def test_a_value_in_a_message_is_short_and_harmless(value: Any, expected: str) -> None:
-    assert shapes.said(value) == expected

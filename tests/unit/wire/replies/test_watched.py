@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fleets
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,13 +9,7 @@ from properties import examples
 from proscribe.wire.replies import watched
 from proscribe.wire.replies.record import taken
 from proscribe.wire.replies.shapes import GREATEST, MANY, Unusable
-from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, POLICY, REQUEST, asking, watch
-
-HOSTILE = "a\x1b[31m\u202e\r\nb"
-
-
-def read_watch(*incidents, **changes):
-    return watched.watch(watch(*incidents, **changes))
+from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, watch
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -24,15 +17,6 @@ def test_what_our_own_hosts_say_comes_through_whole(host):
     record = taken(HOSTS[host])
     for key in ("watch", "requests", "requests_left_out"):
         assert record.get(key) == HOSTS[host].get(key)
-
-
-def test_an_incident_of_many_rules_comes_through_whole():
-    mine = watch(POLICY, left_out={"browser": 2, "journal": 1})
-    assert watched.watch(mine) == mine
-
-
-def test_a_host_without_any_of_it_has_no_such_keys():
-    assert {"watch", "requests", "requests_left_out"}.isdisjoint(taken(fleets.clean_answer()))
 
 
 @pytest.mark.parametrize(
@@ -107,41 +91,6 @@ def test_what_is_no_request(change, why):
         watched.requests([{**REQUEST, **change}], 0)
 
 
-@pytest.mark.parametrize(
-    ("value", "left_out", "why"),
-    [
-        ({}, 0, "^requests is no list"),
-        ([7], 0, "^a request is no mapping"),
-        ([], "3", "^requests_left_out is no count"),
-    ],
-)
-def test_what_is_no_list_of_requests(value, left_out, why):
-    with pytest.raises(Unusable, match=why):
-        watched.requests(value, left_out)
-
-
-def test_what_is_too_long_is_cut_and_what_is_too_many_is_counted():
-    rules = [f"apps/r{number}" for number in range(30)]
-    incidents = [
-        {**INCIDENT, "rules": [f"apps/a{number}", *rules], "users": ["u" * 900] * 50, "cause": "c" * 900}
-        for number in range(250)
-    ]
-    ended = [{**ENDED, "user": f"u{number}", "program": "/" + "p" * 9000} for number in range(201)]
-    read = read_watch(*incidents, ended=ended, left_out={"apps": 4}, frozen={**FROZEN, "reason": "r" * 5000})
-    assert (len(read["incidents"]), len(read["ended"]), read["left_out"]) == (200, 200, {"apps": 4 + 1, "journal": 50})
-    assert {len(one["users"]) for one in read["incidents"]} == {20}
-    assert {(len(one["rules"]), one["rules_left_out"], len(one["cause"])) for one in read["incidents"]} == {
-        (20, 11, 300)
-    }
-    assert len(read["incidents"][0]["users"][0]) == 200
-    assert len(read["ended"][0]["program"]) == 4096
-    assert len(read["frozen"]["reason"]) == 300
-    requests = [{**REQUEST, "id": f"{number:016x}", "reason": "r" * 400} for number in range(130)]
-    found, left_out = watched.requests(requests, 2)
-    assert (len(found), left_out) == (100, 32)
-    assert len(found[0]["reason"]) == 300
-
-
 def test_what_is_just_within_its_bounds_comes_through_whole():
     others = ("apps", "browser", "firewall", "dns", "group_policy", "watch", "journal")
     left_out = {name: number for number, name in enumerate(others, 1)}
@@ -155,34 +104,6 @@ def test_what_is_just_within_its_bounds_comes_through_whole():
     for answer in ("granted", "refused", "ended"):
         assert watched.requests([{**REQUEST, "answer": answer}], None) == ([{**REQUEST, "answer": answer}], 0)
     assert watched.requests([REQUEST] * MANY, GREATEST) == ([REQUEST], GREATEST)
-
-
-def test_a_request_twice_costs_neither_the_host_nor_the_first_one():
-    assert watched.requests([REQUEST, {**REQUEST, "user": "mallory"}], 0) == ([REQUEST], 1)
-
-
-def test_nothing_that_is_said_can_steer_a_terminal():
-    said = read_watch(
-        {**INCIDENT, "rules": [f"apps/{HOSTILE}"], "cause": HOSTILE, "users": [HOSTILE]},
-        ended=[{**ENDED, "program": HOSTILE, "user": HOSTILE}],
-        frozen={**FROZEN, "reason": HOSTILE, "by": HOSTILE},
-    )
-    request = watched.requests([{**REQUEST, **dict.fromkeys(("user", "service", "reason"), HOSTILE)}], 0)
-    assert str(said).isprintable() and str(request).isprintable()
-
-
-def test_a_clock_that_went_back_loses_no_incident():
-    (incident,) = read_watch({**INCIDENT, "first": INCIDENT["last"], "last": INCIDENT["first"]})["incidents"]
-    assert (incident["first"], incident["last"]) == (INCIDENT["first"], INCIDENT["last"])
-
-
-def test_the_rules_of_the_watch_are_rules_like_others():
-    answer = fleets.clean_answer()
-    rule = {"rule": "watch/watcher", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
-    counts = {"watch": {"evaluated": 2, "not_applicable": 0}}
-    record = taken({**answer, "rules": [rule], "rules_evaluated": 5, "controls": {**answer["controls"], **counts}})
-    assert record["state"] == "noncompliant"
-    assert record["controls"]["watch"] == counts["watch"]
 
 
 json_values = st.recursive(
@@ -206,7 +127,3 @@ def test_any_value_anywhere_is_read_or_refused(key, value):
             watched.requests(requests, value)
         except Unusable:
             continue
-
-
-def test_a_record_of_a_host_with_requests_only():
-    assert taken(asking(REQUEST, left_out=3))["requests_left_out"] == 3

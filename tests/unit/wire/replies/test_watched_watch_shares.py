@@ -21,7 +21,7 @@ from proscribe.host.system import ControlError, Host, Result
 from proscribe.host.watch import installed, installing
 from proscribe.host.watch.correcting import LimitedChanges
 from proscribe.host.watch.observation import Operations, observed
-from proscribe.host.watch.state import files, journal, pause
+from proscribe.host.watch.state import files, journal
 from proscribe.wire.replies.record import read
 from watch_host import AT, ROOT, Made, given, plan
 
@@ -132,27 +132,6 @@ def test_26_packages_of_one_user_leave_the_correction_of_all_others_and_are_repo
     assert corrections(audit(host)) == []
 
 
-def test_a_correction_that_another_run_made_meanwhile_is_no_finding_any_more(host: Homes) -> None:
-    hers = host.install("alice", ALICE, 26)
-    observe_itself(host)
-    run.change(host, MINE, "apps")
-    assert not any(package.exists() for package in hers)
-    assert corrections(audit(host)) == []
-    [left_over] = host.install("bob", BOB, 1)
-    assert corrections(audit(host)) == [] and left_over.exists(), "what was left was alice's, and bob's is new"
-
-
-def test_a_watch_that_root_has_frozen_corrects_nothing_and_that_is_a_finding_while_something_drifts(
-    host: Homes,
-) -> None:
-    until = pause.freeze(host, "2h", "a printer", "mara")
-    assert corrections(audit(host)) == []
-    host.install("bob", BOB, 1)
-    expected = [("noncompliant", "pause", "", f"root has frozen the watch until {until} (by mara): a printer")]
-    assert corrections(observe_itself(host)) == expected
-    assert corrections(audit(host)) == expected
-
-
 def test_every_output_has_what_the_watch_did_not_correct_with_the_reason(host: Homes, tmp_path: Path) -> None:
     host.install("alice", ALICE, 26)
     observe_itself(host)
@@ -199,10 +178,3 @@ class TestLimits:
             limited(Changes(actions))
         assert done == [*removed, "alice", "host"], "programs are ended and blocks set all the same"
         assert [action.user for action, _ in limited.left] == left
-
-    def test_each_part_of_a_removal_counts(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr("proscribe.host.controls.applying._on_behalf", lambda action, _: action.apply())
-        done: list[str] = []
-        limited = LimitedChanges()
-        limited(Changes([self.remove(13, "alice", done), self.remove(13, "alice", done)]))
-        assert done == [] and len(limited.left) == 2

@@ -20,11 +20,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from patience import until
-from proscribe.wire.replies.output_limits import Leash
 from proscribe.wire.sweep import exchange as exchanges
-from proscribe.wire.sweep.exchange import Ended, Limits, Password, Running, by_client, exchange, over_connection
-from proscribe.wire.sweep.multiplexing import NoSession, Session, end_connection, path_in
+from proscribe.wire.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
+from proscribe.wire.sweep.multiplexing import NoSession, Session, end_connection
 
 LIMITS = Limits(1 << 20, 30)
 SUDO = """
@@ -62,18 +60,6 @@ def known(text: bytes) -> Password:
 )
 def test_what_a_command_prints_and_how_it_ends(script, data, expected):
     assert shell(script, data) == expected
-
-
-def test_what_fits_into_its_pipe_is_there_with_its_end_when_a_command_starts():
-    read = list[bytes]()
-
-    def start(descriptors: tuple[int, int, int]) -> Running:
-        os.set_blocking(descriptors[0], False)
-        read.extend([os.read(descriptors[0], 100), os.read(descriptors[0], 100)])
-        return by_client([b"/bin/true"])(descriptors)
-
-    assert exchange(start, b"all of it", LIMITS).code == 0
-    assert read == [b"all of it", b""]
 
 
 @given(st.binary(max_size=200_000))
@@ -212,14 +198,6 @@ def test_a_host_that_goes_on_in_crumbs_is_read_in_pieces():
     assert len([one for one in pauses if one]) >= exchanges.AT_ONCE
 
 
-@pytest.mark.parametrize("cut", range(1, 25, 4))
-def test_what_is_asked_is_found_wherever_its_pieces_end(cut):
-    """A prompt that comes in two pieces, after other lines."""
-    text = "Welcome\nand more\nprompt:"
-    script = f"printf '{text[:cut]}' >&2; sleep 0.05; printf '{text[cut:]}' >&2; read -r word; echo accepted; cat"
-    assert shell(script, b"data", LIMITS, known(b"secret")).stdout == b"accepted\ndata"
-
-
 def test_a_host_that_says_nothing_is_called_silent_once(monkeypatch):
     monkeypatch.setattr(exchanges, "QUIET", 0.01)
     calls: list[int] = []
@@ -297,25 +275,6 @@ def runs(*answers: bytes, prints: bytes = b"") -> Answers:
     return answer
 
 
-def test_a_command_runs_over_a_connection_and_ends_with_its_exit_code():
-    commands: list[bytes] = []
-
-    def answer(client: socket.socket) -> None:
-        command, (stdin, stdout, stderr) = taken(client)
-        commands.append(command)
-        client.sendall(packet(OPENED, 1, 5))
-        os.write(stdout, os.read(stdin, 100).upper())
-        os.write(stderr, b"oops")
-        for descriptor in (stdin, stdout, stderr):
-            os.close(descriptor)
-        client.sendall(packet(EXIT, 5, 9))
-
-    with connection(answer) as path:
-        assert exchange(over_connection(path, "do \udcff"), b"data", LIMITS) == Ended(9, b"DATA", b"oops")
-    # PROTOCOL.mux, 2: the request, nothing reserved; no terminal, X11, agent or subsystem; no escape; "", the command
-    assert commands == [struct.pack(">9I", 0x10000002, 1, 0, 0, 0, 0, 0, 0xFFFFFFFF, 0) + b"\0\0\0\x04do \xff"]
-
-
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
@@ -366,11 +325,6 @@ def test_a_session_is_waited_for_as_long_as_one_says_and_ends_when_it_is_closed(
         still.set()
 
 
-def test_there_may_be_nothing_at_the_path(tmp_path):
-    with pytest.raises(NoSession, match="No such file"):
-        exchange(over_connection(str(tmp_path / "nosuch"), "x"), b"", LIMITS)
-
-
 @pytest.mark.parametrize("rest", [b"", b"\0\0\0\1x", packet(EXIT), packet(77, 1)])
 def test_a_connection_that_is_lost_is_reported_as_ssh_does(rest):
     with connection(runs(packet(OPENED, 1, 5), rest, prints=b"half")) as path:
@@ -394,40 +348,3 @@ def test_a_connection_that_is_open_is_ended():
     with connection(answer) as path:
         end_connection(path, 10)
     assert heard == [packet(HELLO, 4) + packet(TERMINATE, 1)]
-
-
-def test_a_connection_that_is_not_there_or_does_not_end_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        end_connection(str(tmp_path / "nosuch"), 10)
-    still = threading.Event()
-    with connection(lambda client: still.wait(10)) as path, pytest.raises(TimeoutError):
-        end_connection(path, 0.01)
-    still.set()
-
-
-@pytest.mark.parametrize(
-    ("command", "path"),
-    [
-        ([b"ssh", b"-o", b'ControlPath="/c/1 2"', b"h"], "/c/1 2"),
-        ([b"ssh", b"-o", b"controlpath /c/1", b"-o", b"ControlPath=/c/2"], "/c/1"),  # as ssh: the first one
-        ([b"ssh", b"-o", b"ControlPath=none"], ""),
-        ([b"ssh", b"-o", b"ControlPath=/c/%C"], ""),
-        ([b"ssh", b"-S", b"/c/1"], ""),
-    ],
-)
-def test_the_socket_of_a_connection_is_in_the_command(command, path):
-    assert path_in(command) == path
-
-
-def test_the_leash_of_another_host_does_not_end_this_one(tmp_path):
-    """The executor of one host is on a leash while threads ask others."""
-    done: list[Ended] = []
-    started, go_on = tmp_path / "started", tmp_path / "go-on"
-    script = f"touch {started}; while ! [ -e {go_on} ]; do sleep 0.01; done; echo x"
-    thread = threading.Thread(target=lambda: done.append(shell(script)))
-    with Leash(1 << 20, 30):
-        thread.start()
-        until(started.exists)
-    go_on.touch()
-    thread.join()
-    assert done == [Ended(0, b"x\n", b"")]

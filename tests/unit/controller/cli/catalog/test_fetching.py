@@ -7,10 +7,9 @@ import hashlib
 import http.client
 import io
 import ssl
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.message import Message
 from types import SimpleNamespace
 from typing import Any
@@ -124,31 +123,6 @@ def test_a_list_has_a_largest_size(serve: Serve, monkeypatch: pytest.MonkeyPatch
         return
     with pytest.raises(NotFetched, match="it is larger than 9 bytes"):
         fetch(URL)
-
-
-@pytest.fixture
-def never() -> Iterator[Callable[[], Any]]:
-    """An answer that does not come."""
-    ended = threading.Event()
-
-    def wait() -> Answer:
-        ended.wait()
-        return Answer(b"")
-
-    yield wait
-    ended.set()
-
-
-def test_nobody_is_waited_for_without_end(
-    serve: Serve, never: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetching, "LONGEST", 0.01)
-    serve(never)
-    before = threading.enumerate()
-    with pytest.raises(NotFetched, match="it took longer than 0.01 seconds"):
-        fetch(URL)
-    (left,) = [one for one in threading.enumerate() if one not in before]
-    assert left.daemon, "it keeps no process from ending"
 
 
 def redirected(handler: Any, to: str) -> Any:

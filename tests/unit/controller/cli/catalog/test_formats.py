@@ -5,24 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.cli.catalog.believing import SMALL
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.catalog.formats import Unreadable, network
 from proscribe.controller.cli.catalog.obtaining import once
 from proscribe.controller.cli.catalog.publishers import FORMATS, Publisher
-from proscribe.controller.cli.catalog.refreshing import MOST_SHOWN, _share
+from proscribe.controller.cli.catalog.refreshing import _share
 
 ENTRY = """\
 ---
@@ -39,10 +36,8 @@ sources:
   - a test
 """
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
-COMPARED = f"compared:\n  - with: birds\n    day: 2026-01-02\n    sha256: {'a' * 64}\n    values: 100\nsources:"
 NAMES = [f"bird{number:03}.example" for number in range(100)]
 MORE = [f"wren{number:03}.example" for number in range(100)]
-OTHERS = [f"stork{number:03}.example" for number in range(100)]
 Refresh = Callable[..., tuple[int, list[str]]]
 
 
@@ -176,84 +171,12 @@ def refresh(catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     return call
 
 
-def compared_before(catalog: Path) -> None:
-    """The feed was compared with its publisher's list once, so changes have a limit."""
-    (catalog / "feeds/birds.yml").write_text(FEED.replace("sources:", COMPARED))
-
-
-def test_the_first_list_of_a_publisher_is_taken_as_it_is_and_the_next_one_is_not(
-    refresh: Refresh, catalog: Path
-) -> None:
-    feed = yaml.safe_load((catalog / "feeds/birds.yml").read_text())
-    assert refresh("birds", MORE + OTHERS)[0] == 0
-    described = yaml.load((catalog / "feeds/birds.yml").read_text(), yaml.BaseLoader)
-    digest = hashlib.sha256("\n".join(MORE + OTHERS).encode()).hexdigest()
-    record = {"with": "birds", "day": "2026-09-21", "sha256": digest, "values": "200"}
-    assert described == {**feed, "checked": "2026-09-21", "compared": [record]}
-    code, [line] = refresh("birds", NAMES)
-    assert code == 1 and "100 values are new, 50 % of 200: more than --max-change 25" in line
-    listed = (catalog / "feeds/birds.txt").read_text()
-    assert listed == "\n".join(["# what sings", *sorted(MORE + OTHERS), ""])
-
-
 def test_a_list_that_is_older_than_the_last_one_is_refused(refresh: Refresh, catalog: Path) -> None:
     assert refresh("birds", NAMES)[0] == 0
     before = (catalog / "feeds/birds.yml").read_text()
     code, printed = refresh("birds", MORE, day=1_789_000_000)
     assert code == 1 and "it is of 2026-09-10, expected one that is not older" in " ".join(" ".join(printed).split())
     assert (catalog / "feeds/birds.yml").read_text() == before
-
-
-def test_an_older_list_of_another_publisher_turns_no_day_back(refresh: Refresh, catalog: Path) -> None:
-    entry = catalog / "instant_messaging/parrot.yml"
-    entry.write_text(entry.read_text().replace("checked: 2026-01-02", "checked: 2026-11-20"))
-    assert refresh("names", ["new.example"])[0] == 0
-    assert "\nchecked: 2026-11-20\n" in entry.read_text() and "    day: 2026-09-21\n" in entry.read_text()
-
-
-@pytest.mark.parametrize(
-    ("values", "words", "taken"),
-    [
-        pytest.param(NAMES + MORE[:SMALL], ("--max-change", "0"), True, id="few are new"),
-        pytest.param(NAMES[SMALL:], ("--max-change", "0"), True, id="few are gone"),
-        pytest.param(NAMES + MORE[: SMALL + 1], ("--max-change", "0"), False, id="one more than few is new"),
-        pytest.param(NAMES[SMALL + 1 :], ("--max-change", "0"), False, id="one more than few is gone"),
-        pytest.param(NAMES + MORE[:40], ("--max-change", "40"), True, id="as much as is asked for is new"),
-        pytest.param(NAMES + MORE[:40], ("--max-change", "39"), False, id="more than is asked for is new"),
-        pytest.param(NAMES[40:], ("--max-change", "40"), True, id="as much as is asked for is gone"),
-        pytest.param(NAMES[40:], ("--max-change", "39"), False, id="more than is asked for is gone"),
-        pytest.param(NAMES[:50], ("--max-change", "100"), True, id="as many as there are at least"),
-        pytest.param([*NAMES[:49], NAMES[0]], ("--max-change", "100"), False, id="fewer, though there are 50 lines"),
-        pytest.param(NAMES * 2, ("--max-change", "100"), False, id="each twice"),
-        pytest.param(sorted((NAMES + MORE[:20]) * 3), ("--max-change", "100"), False, id="each three times"),
-        pytest.param([*NAMES, *NAMES[1:], *MORE[:20]], (), True, id="some twice"),
-        pytest.param(NAMES + MORE, (), False, id="twice as many"),
-        pytest.param(NAMES + MORE, ("--max-change", "100"), True, id="twice as many, where that is meant"),
-        pytest.param(NAMES + MORE + OTHERS, ("--max-change", "200"), True, id="more than all of it"),
-    ],
-)
-def test_how_much_of_a_list_may_change(
-    refresh: Refresh, catalog: Path, values: list[str], words: tuple[str, ...], taken: bool
-) -> None:
-    compared_before(catalog)
-    before = (catalog / "feeds/birds.txt").read_text()
-    code, printed = refresh("birds", values, *words)
-    assert code == (0 if taken else 1), printed
-    assert ((catalog / "feeds/birds.txt").read_text() != before) is taken
-    assert printed[0].startswith("birds: refused") is not taken
-
-
-def test_the_same_names_in_another_spelling_are_no_change(refresh: Refresh) -> None:
-    assert refresh("birds", [f"{name.upper()}." for name in NAMES]) == (0, ["birds: unchanged"])
-
-
-@pytest.mark.parametrize("more", [0, 1, 3])
-def test_of_many_values_the_first_are_shown(refresh: Refresh, more: int) -> None:
-    _, printed = refresh("birds", NAMES[MOST_SHOWN + more :] + MORE[: MOST_SHOWN + more])
-    for sign, values in (("+", MORE), ("-", NAMES)):
-        rest = [f"  {sign} and {more} more"] if more else []
-        shown = [f"  {sign} {name}" for name in values[:MOST_SHOWN]]
-        assert [line for line in printed if line.startswith(f"  {sign}")] == [*shown, *rest]
 
 
 def test_what_the_catalogue_does_not_load_with_is_taken_back(refresh: Refresh, catalog: Path) -> None:
@@ -284,31 +207,10 @@ def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found:
     assert reached == ["one", "three"]
 
 
-@pytest.mark.parametrize(("ago", "day"), [(-10, 0), (10, 10)])
-def test_a_list_is_of_the_day_of_its_file_and_never_of_a_day_to_come(
-    refresh: Refresh, catalog: Path, ago: int, day: int
-) -> None:
-    today = datetime.datetime.now(datetime.timezone.utc)
-    written = today - datetime.timedelta(days=ago)
-    assert refresh("names", ["new.example"], day=int(written.timestamp()))[0] == 0
-    entry = (catalog / "instant_messaging/parrot.yml").read_text()
-    assert f"checked: {(today - datetime.timedelta(days=day)).date()}\n" in entry
-
-
 def test_all_lists_where_none_is_named(refresh: Refresh, catalog: Path) -> None:
     code, printed = refresh("names", [])
     assert code == 1 and [line.partition(":")[0] for line in printed] == ["birds", "names", "brds"]
     assert all("refused, nothing is changed" in line for line in printed)
-
-
-def test_a_list_of_a_feed_that_is_not_there_says_which_is_meant(refresh: Refresh) -> None:
-    code, [line] = refresh("brds", NAMES)
-    assert code == 1 and "birds" in line
-
-
-def test_a_list_that_nobody_publishes_is_refused(refresh: Refresh) -> None:
-    code, printed = refresh("brids", NAMES)
-    assert code not in (0, 1) and "birds" in " ".join(printed)
 
 
 @pytest.mark.parametrize(

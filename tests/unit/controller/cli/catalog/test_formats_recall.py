@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import processor
 from proscribe.controller.cli.catalog.formats import FORMATS, INCLUDES, Unreadable
-from proscribe.controller.cli.catalog.public_lists import LONGEST, name_of
+from proscribe.controller.cli.catalog.public_lists import name_of
 from proscribe.controller.compile.reading import grammar
 
 
@@ -97,77 +97,6 @@ def test_a_list_in_its_form(form: str, text: str, part: str, found: list[str]) -
     assert [value.removesuffix(".example") for value in FORMATS[form](text, part)] == list(found)
 
 
-ODD_NDPI = """\
-    { "a.example", "A", NDPI_PROTOCOL_X, NDPI_PROTOCOL_Y, NDPI_PROTOCOL_VPN }
-    { "b.example", "B", NDPI_PROTOCOL_X,NDPI_PROTOCOL_VPN, 0 }
-    { "c.example", "C", NDPI_PROTOCOL_VPN, NDPI_PROTOCOL_Y }
-    { "d-", "D", NDPI_PROTOCOL_VPN, NDPI_PROTOCOL_Y }
-    { "e.example", "E"
-"""
-ODD_PAGE = """\
-* [A](https://a.example)
-#► X ##
-* [B](https://b.example/y)
-### ►▷ X
-text [C](https://c.example)
-  * [D](http://d.example)
-* 🌐 [E](https://e.example)
--[F](https://f.example)
-"""
-ODD_TABLE = "<td>https://a.example/<strong> B </strong><td>https://b.example</td><td>http://c.example/x<strong>C"
-WHOLE = stamp(4, b"a.example", b"/b").removeprefix("sdns://")
-CUT = base64.urlsafe_b64encode(bytes([5]) + bytes(8) + bytes([0x89]) + b"a.example" + bytes([9]) + b"c\xff.").decode()
-
-
-@pytest.mark.parametrize(
-    ("form", "text", "part", "found"),
-    [
-        ("adblock", "  ||a.example^  \n|b.example^\n||c.example", "", ["a"]),
-        ("ranks", " 7,a.example \n-1,b.example\n,c.example\n2 d.example\n", "", ["a"]),
-        ("ndpi", ODD_NDPI, "VPN", ["b", "c"]),
-        ("ndpi", ODD_NDPI, "X", ["a", "b"]),
-        ("clash", "  DOMAIN,a.example,x\nDOMAIN\nAND,b.example\nDOMAIN-SUFFIX,c.example", "", ["a", "", "c"]),
-        ("zeek_intel", "DOMAIN\na.example\tIntel::DOMAIN\nDOMAIN.example\tIntel::ADDR\tDOMAIN", "", ["a"]),
-        ("typed_rows", "x,domain\n x,domain,a.example \ndomain,x,b.example\nx,domain,c.example,d", "", ["a", "c"]),
-        (
-            "lolrmm",
-            '- a.example\n  Domains:\n  - "b.example"\n  X:\n  - c.example\nDomains: []\n- d.example\n',
-            "",
-            ["b"],
-        ),
-        ("gluetun", '{"a": {"servers": [{"hostname": "a.example"}, {"hostname": ""}, {}]}, "b": 5}', "", ["a"]),
-        ("gluetun", '{"a": {"servers": [{"hostname": "one"}, {"hostname": "x.b.example"}]}}', "", ["one", "b"]),
-        ("gluetun", '[{"servers": [{"hostname": "a.example"}]}]', "", []),
-        ("links", "<https://a.example>|http://b.example|https:///c 'https://d.example'", "", ["a", "b", "d"]),
-        ("resolver_links", "`h3://a.example` `https://b.example:8/x` `sdns://c.example` ``tls://d.example", "", "abd"),
-        ("item_links", ODD_PAGE, "X", ["d"]),
-        ("item_links", ODD_PAGE, "X ##", ["b"]),
-        ("table_links", ODD_TABLE, "B", ["b", "c"]),
-        ("dns_stamps", f"sdns://{WHOLE}", "", ["a", "/b"]),
-        ("dns_stamps", f"sdns://{CUT.rstrip('=')}", "", ["a", "c."]),
-        ("dns_stamps", stamp(6, b"a.example"), "", []),
-        *(("dns_stamps", stamp(protocol, b"a.example"), "", ["a"]) for protocol in (2, 3, 4, 5)),
-    ],
-)
-def test_what_is_odd_in_a_form(form: str, text: str, part: str, found: list[str]) -> None:
-    assert [value.removesuffix(".example") for value in FORMATS[form](text, part)] == list(found)
-
-
-@pytest.mark.parametrize(
-    ("form", "text"),
-    [
-        ("json_names", "{}"),
-        ("json_names", "[5]"),
-        ("json_names", "[" * 100_000),
-        ("gluetun", "nothing"),
-        ("gluetun", '{"owl": {"servers": 5}}'),
-    ],
-)
-def test_a_list_without_its_form(form: str, text: str) -> None:
-    with pytest.raises(Unreadable):
-        list(FORMATS[form](text, ""))
-
-
 def test_what_a_file_of_v2fly_includes() -> None:
     assert list(INCLUDES["v2fly"]("a.example\ninclude:birds @x # y\ndomain:b.example\n")) == ["birds"]
 
@@ -198,31 +127,6 @@ def test_reading_is_linear(unit: str) -> None:
                 for value in form(text, "X"):
                     name_of(value)
     assert processor() - began < 5  # ten times what it takes
-
-
-@pytest.mark.parametrize(
-    ("value", "name"),
-    [
-        (" *.Owl.Example. ", "owl.example"),
-        ("'www.owl.example',", "owl.example"),
-        (".owl.example:8443", "owl.example"),
-        ("owl.example/path", "owl.example"),
-        ("bücher.example", "xn--bcher-kva.example"),
-        ("www.example", ""),
-        ("owl", ""),
-        ("co.uk", ""),
-        ("1.2.3.4", ""),
-        ("[2001:db8::1]", ""),
-        ("ow l.example", ""),
-        ("<html>", ""),
-        ("\x1b[31m.example", ""),
-        ("ü" * 80 + ".example", ""),
-        ("a." * LONGEST + "example", ""),
-        ("", ""),
-    ],
-)
-def test_a_name_of_a_list(value: str, name: str) -> None:
-    assert name_of(value) == name
 
 
 @given(st.text(max_size=300))

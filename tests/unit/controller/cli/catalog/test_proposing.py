@@ -19,20 +19,6 @@ from proscribe.controller.cli.catalog.recall.proposals import Proposed
 from proscribe.controller.cli.catalog.recall.standing import Standing
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("a.example\n  B.Example  # c.example\n\n#d.example\na.example", ["a.example", "b.example"]),
-        ("domain:a.example\nfull:b.example:@ads\n||c.example^\n*.d.example\n.e.example.", [*"abcde"]),
-        ("0.0.0.0 a.example\n127.0.0.1\tb.example\n:: c.example\n::1 d.example\n1.2.3.4 e.example", [*"abc"]),
-        ("a.example b.example\n0.0.0.0 c.example d.example\n0.0.0.0\nno_name\n-\nhttps://e.example", ["a"]),
-        ("a.example\r\nb.example\r\n", [*"ab"]),
-    ],
-)
-def test_the_names_of_a_list_in_any_of_its_forms(text: str, names: list[str]) -> None:
-    assert names_of(text) == [name if "." in name else f"{name}.example" for name in names]
-
-
 def test_a_longer_list_is_a_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposing, "MOST", 2)
     assert len(names_of("a.example\nb.example\na.example")) == 2
@@ -82,13 +68,6 @@ sources:
 """
 
 
-def test_an_amendment_accepts_what_was_unverified_and_adds_the_rest() -> None:
-    assert amendment(OWL, ["new.example", "perhaps.example"], ["it's a list", "another"]) == TEXT
-    of_one = amendment(SimpleNamespace(id="owl", unverified={}), ["new.example"], ["x"])  # type: ignore[arg-type]
-    assert of_one == "---\namends: owl\nadd:\n  domains:\n    - new.example\nsources:\n  - 'x'\n"
-    assert "add" not in amendment(OWL, ["perhaps.example"], ["x"])
-
-
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -119,14 +98,6 @@ SOURCE = ("--source", "a test")
 def test_it_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     command("owl", "list", *SOURCE)
     assert capsys.readouterr() == (ADDED, f"left out said.example: {SAID}\n")
-
-
-def test_a_list_may_come_from_the_standard_input(
-    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"new.example\n\xff\n")))
-    command("owl", "-", *SOURCE)
-    assert capsys.readouterr() == (ADDED, "")
 
 
 def test_it_is_written_into_the_last_directory_and_over_nothing(

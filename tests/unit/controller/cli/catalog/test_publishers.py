@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.controller.cli.catalog.public_lists import CATEGORIES, Source, read_sources
+from proscribe.controller.cli.catalog.public_lists import read_sources
 from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
 from proscribe.controller.policy_errors import PolicyErrors
 
@@ -50,23 +50,6 @@ def written(folder: Path, **tables: list[dict[str, Any]]) -> Path:
     return folder
 
 
-def test_a_public_list_says_all_of_its_row(tmp_path: Path) -> None:
-    found = read_sources([written(tmp_path, recall=[ALL, TOP]), tmp_path / "nowhere"])
-    listed = {key: tuple(value) if isinstance(value, list) else value for key, value in ALL.items() if key != "notes"}
-    assert found["birds"] == Source(**{**listed, "least": 25, "popular": ""})
-    assert found["birds"].categories == ("vpn", "tor") and list(found) == ["birds", "top"]
-    nothing = dict.fromkeys(("about", "mixed", "named", "takes_from", "without"), ()) | {"url": "", "only_popular": ""}
-    of_top = {**TOP, **nothing, "paths": tuple(TOP["paths"]), "least": 25}
-    assert found["top"] == Source(**of_top)
-
-
-@pytest.mark.parametrize("key", [key for key in LEAST if key != "about"])
-def test_what_a_public_list_has_to_say(tmp_path: Path, key: str) -> None:
-    row = {name: value for name, value in LEAST.items() if name != key}
-    with pytest.raises(PolicyErrors, match=f"{key}: found nothing, expected a value"):
-        read_sources([written(tmp_path, recall=[row])])
-
-
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -90,11 +73,6 @@ def test_what_a_public_list_has_to_say(tmp_path: Path, key: str) -> None:
 def test_a_mistake_in_a_row_of_a_public_list(tmp_path: Path, change: dict[str, Any], why: str) -> None:
     with pytest.raises(PolicyErrors, match=why):
         read_sources([written(tmp_path, recall=[{**LEAST, **change}])])
-
-
-def test_every_category_has_lists_of_the_projects_own(project: Path) -> None:
-    found = read_sources([project / "catalog"]).values()
-    assert {category for one in found for category in one.categories} == set(CATEGORIES)
 
 
 def test_a_publisher_says_all_of_its_row(tmp_path: Path) -> None:

@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import list_files
-from proscribe.controller.cli.catalog.chosen import Chosen
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
 from proscribe.controller.cli.catalog.recall import reading
-from proscribe.controller.cli.catalog.recall.measure import Found, Result
-from proscribe.controller.cli.catalog.recall.proposals import proposed
-from proscribe.controller.cli.catalog.recall.standing import Standing
-from proscribe.controller.compile.catalogue.loading import load
 
 ENTRY = """\
 ---
@@ -103,68 +97,11 @@ def result(call: Call, folder: Path, *words: str) -> Any:
     return found
 
 
-def test_what_the_catalogue_makes_of_each_name(call: Call, folder: Path) -> None:
-    (folder / "first/list").write_text("\n".join(name for name in NAMES if name != "owlmail.example"))
-    found = result(call, folder)["categories"]["vpn"]
-    assert found["states"] == {
-        "blocked": 3,  # below owlmail.example, a page that is a whole host, and of a feed
-        "reported": 1,
-        "shared": 2,  # also an exception below what is blocked
-        "decided": 1,
-        "known good": 1,
-        "page": 1,
-        "part": 1,
-        "unverified": 1,
-        "missing": 1,
-    }
-    assert found["shares"]["popular"] == {"handled": 10, "of": 12, "share": 10 / 12}
-    missing = [(one["name"], one["rank"], one["standing"]) for one in found["missing"]]
-    assert missing == [("missing.example", 2, "missing"), ("unverified.example", 9, "unverified")]
-
-
-def test_what_is_printed(call: Call, folder: Path) -> None:
-    code, printed = call("recall", str(folder), "--category", "vpn", "--missing")
-    lines = printed.splitlines()
-    assert code == 0
-    assert lines[0].split() == ["category", "lists", "families", "names", "handled", "popular", "handled"]
-    # An exception below a blocked name, and a name below one, go with the name.
-    assert lines[1].split() == ["vpn", "2", "2", "11", "9", "(81", "%)", "11", "9", "(81", "%)"]
-    assert (
-        "vpn: 3 blocked, 1 reported, 1 shared, 1 decided, 1 known good, 1 page, 1 part, 1 unverified, 1 missing"
-        in lines
-    )
-    assert "vpn\t2\tmissing.example\tmissing\tfirst second" in lines
-    assert lines[-1] == "3 lists read, 0 missing"
-
-
-@pytest.mark.parametrize(
-    ("goals", "below"),
-    [
-        (["vpn=0.8"], []),
-        (["vpn=0.9"], ["vpn=0.9: not reached, 9 of 11 names are handled (0.818)"]),
-        (["vpn:all=0.8", "vpn=1"], ["vpn=1: not reached, 9 of 11 names are handled (0.818)"]),
-        (["tor=0"], ["tor=0: not reached, nothing was measured: lists of 0 publishers, expected at least 2"]),
-    ],
-)
-def test_goals(call: Call, folder: Path, goals: list[str], below: list[str]) -> None:
-    words = [word for goal in goals for word in ("--at-least", goal)]
-    code, printed = call("recall", str(folder), *words)
-    assert code == (1 if below else 0)
-    assert [line for line in printed.splitlines() if "not reached" in line] == below
-    data = json.loads(call("recall", str(folder), "--json", *words)[1].partition("\n}\n")[0] + "\n}")
-    assert data["below_goal"] == below
-
-
 @pytest.mark.parametrize("goal", ["vpn", "vpn=95", "vpn=1.1", "vpn=-1", "vpn=.9", "birds=0.9", "vpn:most=0.9", "=0.9"])
 def test_a_goal_that_is_none_is_refused(call: Call, folder: Path, goal: str) -> None:
     with pytest.raises(SystemExit) as ended:
         call("recall", str(folder), "--at-least", goal)
     assert ended.value.code == 2
-
-
-def test_a_goal_of_a_category_that_is_left_out_is_refused(call: Call, folder: Path) -> None:
-    code, printed = call("recall", str(folder), "--category", "tor", "--at-least", "vpn=0.9")
-    assert code == 2 and "vpn=0.9 is about a category that --category leaves out" in printed
 
 
 def test_without_a_list_of_what_is_asked_for_a_goal_fails(call: Call, folder: Path) -> None:
@@ -272,15 +209,6 @@ def test_all_files_with_an_ending_and_names_that_another_list_has(call: Call, ca
     assert "third" not in data["lists"] and "those of first are not known" in str(data["missing_lists"]["third"])
 
 
-def test_an_organisations_own_lists_are_read_too(call: Call, folder: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.mkdir()
-    (own / "recall.yml").write_text(ROW.format(id="third", about="about: [tor], takes_from: [first]", least=1))
-    (folder / "third").mkdir()
-    (folder / "third/list").write_text("x.example\n")
-    assert result(call, folder, "--dir", str(own))["categories"]["tor"]["lists"] == {"third": 1}
-
-
 @pytest.mark.parametrize(
     ("row", "line"),
     [
@@ -373,99 +301,6 @@ def new_names(folder: Path) -> None:
     ]
     for id_ in ("first", "second", "top"):
         (folder / id_ / "list").write_text("\n".join(names))
-
-
-@pytest.mark.usefixtures("new_names")
-def test_new_names_make_proposals(call: Call, catalog: Path, folder: Path, tmp_path: Path) -> None:
-    entry = catalog / "webmail/owl.yml"
-    entry.write_text(entry.read_text().replace("[owlmail.example", "[owlmail.com, owlmail.example"))
-    for id_ in ("first", "second", "top"):
-        path = folder / id_ / "list"
-        path.write_text(path.read_text().replace("owlmail.test.com", "owlmail.net"))
-    code, printed = call("propose", "--from-recall", str(folder))
-    amendment = printed.partition("# No entry")[0]
-    found = yaml.safe_load(amendment)
-    assert code == 0 and found["amends"] == "owl"
-    assert found["add"] == {"domains": ["owlmail.net"]} and found["accept"] == {"domains": ["unverified.example"]}
-    assert [source.partition(": ")[2] for source in found["sources"]] == [
-        "owlmail.net, rank 1: first, second",
-        "unverified.example, rank 2: first, second",
-    ]
-    assert "\n# vpn: nothing.example, rank 3: first, second\n" in printed
-    assert (
-        "left out needed.example, rank 4: first, second: a name of this service alone: login.needed.example" in printed
-    )
-    assert "3 names proposed, 1 of them without an entry" in printed and "partly.example" not in printed
-
-    own = tmp_path / "own"
-    own.mkdir()
-    code, printed = call("propose", "owl", "--from-recall", str(folder), "--dir", str(own))
-    assert code == 0 and yaml.safe_load((own / "amends/owl.yml").read_text()) == found
-    assert "nothing.example" not in printed
-    assert "0 names proposed" in call("propose", "--from-recall", str(folder), "--dir", str(own), "owl")[1]
-
-
-UNKNOWN = Standing("missing")
-
-
-def missing_one(name: str, rank: int | None, standing: Standing = UNKNOWN, popular: bool = True) -> Found:
-    return Found(name, standing, popular, rank, ("first", "second"))
-
-
-def test_a_name_is_of_the_only_entry_that_has_names_with_its_vendors_label(catalog: Path) -> None:
-    """The most asked for first; those without a rank last, by name."""
-    wren = catalog / "webmail/wren.yml"
-    wren.write_text(wren.read_text().replace("[reported.example", "[reported.example, wrens.co.uk, deep.robin.com"))
-    owl = catalog / "webmail/owl.yml"
-    owl.write_text(owl.read_text().replace("[owlmail.example", "[owlmail.example, robin.org, tits.com"))
-    unverified = Standing("unverified", "wren")
-    results = [
-        Result(
-            "vpn",
-            {},
-            2,
-            9,
-            [missing_one("b.owlmail.net", None), missing_one("a.owlmail.org", None), missing_one("x.com", 9)],
-            True,
-        ),
-        Result(
-            "tor",
-            {},
-            2,
-            9,
-            [missing_one("x.com", 9), missing_one("wrens.com", 3), missing_one("quiet.com", 1, popular=False)],
-            True,
-        ),
-        Result(
-            "tor",
-            {},
-            2,
-            9,
-            [missing_one("chat.wrens.org.uk", 7), missing_one("robin.net", 8), missing_one("tits.net", 6)],
-            True,
-        ),
-        Result(
-            "tor",
-            {},
-            2,
-            9,
-            [missing_one("blocked.com", 5, Standing("blocked", "owl")), missing_one("y.com", 4, unverified)],
-            True,
-        ),
-    ]
-    given = proposed(results, Chosen([catalog], load([catalog])))
-    assert [(one.found.name, one.category, one.service) for one in given] == [
-        ("wrens.com", "tor", "wren"),
-        ("y.com", "tor", "wren"),
-        ("tits.net", "tor", ""),  # a word of four letters says little
-        ("chat.wrens.org.uk", "tor", "wren"),
-        ("robin.net", "tor", ""),  # two entries have it
-        ("x.com", "vpn", ""),
-        ("a.owlmail.org", "vpn", "owl"),
-        ("b.owlmail.net", "vpn", "owl"),
-    ]
-    assert given[0].evidence == "wrens.com, rank 3: first, second"
-    assert given[-1].evidence == "b.owlmail.net: first, second" and {one.closes for one in given} == {""}
 
 
 @pytest.mark.usefixtures("new_names")

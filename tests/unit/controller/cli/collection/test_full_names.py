@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from proscribe.controller.cli import Refused
-from proscribe.controller.cli.collection import documents, full_names, layout, metadata, python_source
+from proscribe.controller.cli.collection import full_names, layout, metadata, python_source
 from proscribe.controller.cli.collection.full_names import Names
 
 SOURCE = {
@@ -43,28 +42,6 @@ MARKED = """\
         name: "{{ table[control] }}"
 """
 TASKS, FULL = MARKED.replace("@", ""), MARKED.replace("@", "acme.ban.")
-
-
-@pytest.mark.parametrize(
-    ("path", "place"),
-    [
-        ("library/one.py", "plugins/modules/one.py"),
-        *((f"{kind}_plugins/one.py", f"plugins/{kind}/one.py") for kind in ("action", "callback", "filter", "test")),
-        ("doc_fragments/one.py", "plugins/doc_fragments/one.py"),
-        ("module_utils/proscribe/one.py", "plugins/module_utils/proscribe/one.py"),
-        *((f"{name}/a/one.yml", f"{name}/a/one.yml") for name in ("playbooks", "roles", "catalog", "docs", "examples")),
-        *((name, name) for name in ("LICENSE", "CHANGELOG.md", "SECURITY.md")),
-        *((name, "") for name in ("README.md", "tests/one.py", "docs", "x/LICENSE", "pyproject.toml")),
-        ("module_utils/proscribe/controller/cli/collection/building.py", ""),
-        ("module_utils/proscribe/controller/cli/__main__.py", ""),
-        (
-            "module_utils/proscribe/controller/cli/merging.py",
-            "plugins/module_utils/proscribe/controller/cli/merging.py",
-        ),
-    ],
-)
-def test_where_a_collection_has_a_file(path: str, place: str) -> None:
-    assert layout.place_of(path) == place
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -208,11 +185,6 @@ def test_a_plugin_imports_by_the_full_name() -> None:
     assert python_source.plugin(PLUGIN, NAMES, "x.py") == PLUGIN_FULL
 
 
-def test_what_is_used_elsewhere_stays() -> None:
-    text = python_source.plugin(PLUGIN + "    print(sys.argv, PROJECT)\n", NAMES, "x.py")
-    assert "import sys\nfrom pathlib import Path\n\nPROJECT = Path(" in text and "sys.path" not in text
-
-
 @pytest.mark.parametrize(
     "line", ["import proscribe.model.plan", "from \\\n  proscribe.model.plan import x", "import (", 'EXAMPLES = ""']
 )
@@ -221,40 +193,8 @@ def test_what_cannot_be_rewritten_is_refused(line: str) -> None:
         python_source.plugin(line, NAMES, "x.py")
 
 
-def test_links_of_documents_lead_to_what_the_collection_has() -> None:
-    text = "[a](page.md#x) [b](../library/quarantine.py) [c](../roles/dns_filter) [d](../tests/x.py) [e](https://x)"
-    text += " [f](#g)"
-    expected = "[a](page.md#x) [b](../plugins/modules/quarantine.py) [c](../roles/dns_filter) d [e](https://x) [f](#g)"
-    assert documents.document(text, NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
-    assert documents.document("[a](page.md)", NAMES, "docs/o.md", "README.md", SOURCE) == "[a](docs/page.md)"
-
-
-def test_a_readme_of_a_role_is_about_the_collection() -> None:
-    text = "# R\n\nIn a checkout, say\nthis.\n\n![p](../../docs/page.md#x) ![q](q.png)\n"
-    text += "`ansible-doc -t module quarantine` `ansible-doc -t module copy`\n"
-    of_role = text.replace("In a checkout, say\nthis.\n\n", "").replace("module q", "module acme.ban.q")
-    place = "roles/dns_filter/README.md"
-    assert documents.document(text, NAMES, place, place, SOURCE) == of_role.replace("![q](q.png)", "q")
-    assert "In a checkout" in documents.document(text, NAMES, "docs/a.md", "docs/a.md", SOURCE)
-
-
-def test_examples_of_documents_have_full_names_where_they_are_tasks() -> None:
-    text = "```yaml\n- quarantine:\n```\n```yaml\nquarantine: yes\n```\n```yaml\n- some: thing\n```\n"
-    expected = text.replace("- quarantine", "- acme.ban.quarantine")
-    assert documents.document(text, NAMES, "docs/o.md", "docs/o.md", SOURCE) == expected
-
-
 def release(declared: str, version: str = "", day: str = "") -> metadata.Release:
     return metadata.Release(NAMES, version or declared, declared, day, "", "", "", "")
-
-
-def test_what_is_not_released_is_in_the_changelog_of_a_build_under_its_own_version() -> None:
-    text = "## [1.1.0] - unreleased\n### Added\n- one\n## [1.0.0] - 2026-01-02\n### Added\n- two\n"
-    found = yaml.safe_load(metadata.changelog(text, release("1.1.0", "1.1.0-dev.20260203+g1", "2026-02-03")))
-    assert list(found["releases"]) == ["1.1.0-dev.20260203+g1", "1.0.0"]
-    assert [one["release_date"] for one in found["releases"].values()] == ["2026-02-03", "2026-01-02"]
-    without = yaml.safe_load(metadata.changelog(text, release("1.1.0", "1.1.0-dev")))
-    assert "release_date" not in without["releases"]["1.1.0-dev"]
 
 
 def test_names_of_tests() -> None:
@@ -265,19 +205,6 @@ def test_names_of_tests() -> None:
     assert full_names.tasks(text.replace("quarantine", "acme.ban.quarantine").replace("@", ""), names, "x.yml") == full
     with pytest.raises(Refused, match="x.yml:2: found the test 'failing', expected one of the project's"):
         full_names.tasks(TEXT_WITH_A_TEST, NAMES, "x.yml")
-
-
-def test_the_changelog_in_the_form_of_collections() -> None:
-    text = "# C\n\n## [1.0.0] - 2026-01-02\n\n### Added\n\n- `one`\n  [more](x.md)\n- two\n\n### Fixed\n\n- three\n"
-    assert metadata.changelog(text, release("1.0.0")) == (
-        "---\nancestor: null\nreleases:\n  1.0.0:\n    changes:\n      minor_changes:\n"
-        "        - '``one`` more'\n        - two\n"
-        "      bugfixes:\n        - three\n    release_date: '2026-01-02'\n"
-    )
-    with pytest.raises(Refused, match="found no heading of version 2.0.0"):
-        metadata.changelog(text, release("2.0.0"))
-    with pytest.raises(Refused, match="CHANGELOG.md:2: found '### News'"):
-        metadata.changelog("## [1.0.0] - unreleased\n### News\n", release("1.0.0"))
 
 
 PROJECT = Path(__file__).resolve().parents[5]

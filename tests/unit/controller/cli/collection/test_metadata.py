@@ -23,21 +23,6 @@ SECTIONS = {
 }
 
 
-def test_galaxy_yml() -> None:
-    text = metadata.galaxy(RELEASE)
-    assert text.startswith("---\nnamespace: acme\nname: ban\nversion: 1.1.0\nreadme: README.md\nauthors:\n  - The ")
-    found = yaml.safe_load(text)
-    assert {key: found.pop(key) for key in ("description", "license", "dependencies", "repository")} == {
-        "description": "a ban of é",
-        "license": ["GPL-3.0-or-later"],
-        "dependencies": {},
-        "repository": "https://x/y",
-    }
-    assert "é" in text and {"security", "linux", "compliance"} < {*found.pop("tags")}
-    assert found.pop("authors") and [*found] == ["namespace", "name", "version", "readme"]
-    assert "repository" not in yaml.safe_load(metadata.galaxy(RELEASE._replace(repository="")))
-
-
 @pytest.mark.parametrize(
     ("version", "taken"),
     [
@@ -106,23 +91,6 @@ def test_what_was_added_and_what_was_changed_stand_together_and_versions_in_thei
 def test_a_changelog_of_another_form_is_refused(text: str, why: str) -> None:
     with pytest.raises(Refused, match=why):
         metadata.changelog(text, RELEASE)
-
-
-def test_what_reads_the_changelog_finds_it() -> None:
-    found = yaml.safe_load(metadata.changelog_settings(RELEASE))
-    sections = found.pop("sections")
-    assert len(sections) == len(SECTIONS) - 1
-    assert found == {
-        "changelog_filename_template": "../CHANGELOG.md",
-        "changelog_filename_version_depth": 0,
-        "changes_file": "changelog.yaml",
-        "changes_format": "combined",
-        "keep_fragments": False,
-        "notesdir": "fragments",
-        "output_formats": ["md"],
-        "title": "acme.ban",
-        "use_fqcn": True,
-    }
 
 
 @pytest.mark.parametrize(

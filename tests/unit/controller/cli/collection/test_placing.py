@@ -70,16 +70,6 @@ def test_it_is_placed_and_replaced_whole(tmp_path: Path, monkeypatch: pytest.Mon
     assert os.listdir(target.parent) == ["ban"], "nothing stays beside it"
 
 
-def test_everybody_can_read_it_whoever_has_placed_it(tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        target = place(tmp_path, FIRST)
-    finally:
-        os.umask(before)
-    modes = {(one.is_dir(), oct(one.stat().st_mode & 0o777)) for one in (target, *target.rglob("*"))}
-    assert modes == {(True, "0o755"), (False, "0o644")}
-
-
 def exchanges(folder: Path) -> bool:
     """Whether this system exchanges two directories in one step."""
     one, other = folder / "one", folder / "other"
@@ -87,22 +77,6 @@ def exchanges(folder: Path) -> bool:
     other.mkdir()
     exchange = getattr(ctypes.CDLL(None), "renameat2", None)
     return exchange is not None and exchange(-100, bytes(one), -100, bytes(other), 1 << 1) == 0  # linux/fs.h
-
-
-def test_it_is_built_beside_its_place_and_takes_it_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    renamed, rename = [], os.rename
-
-    def noted(source: Path, to: Path) -> None:
-        renamed.append((source, to))
-        rename(source, to)
-
-    monkeypatch.setattr(placing.os, "rename", noted)
-    target = place(tmp_path, FIRST)
-    ((source, to),) = renamed
-    assert source.parent.parent == target.parent and source.parent.name.startswith(".") and to == target
-    renamed.clear()
-    assert contents(place(tmp_path, SECOND)) == SECOND
-    assert len(renamed) == (0 if exchanges(tmp_path) else 2)
 
 
 @pytest.mark.parametrize(

@@ -59,44 +59,12 @@ def into(tmp_path: Path) -> Path:
     return tmp_path / "into"
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("HEAD~1", "one"), ("HEAD", "two"), ("2026-11-05", "one"), ("2026-11-10T13:00:00+00:00", "two")],
-)
-def test_a_relative_revision_or_a_day_is_one_in_each_repository(two, into: Path, name: str, said: str) -> None:
-    then = FilesAtRevision(name, into)
-    for made in two:
-        assert (then.path(made.top / "in", "the inventory") / "a.yml").read_text() == said
-        assert (made.top / "in" / "a.yml").read_text() == "of the working tree"
-    expected = {"one": "HEAD~1", "two": "HEAD"}[said]
-    assert then.commits == {made.top: made.git("rev-parse", expected) for made in two}
-
-
-def test_what_has_no_such_revision_is_refused_and_not_taken_as_it_is_now(two, into: Path) -> None:
-    policy, catalogue = two
-    commit = policy.git("rev-parse", "HEAD~1")
-    then = FilesAtRevision(commit, into)
-    assert (then.path(policy.top / "in", "the inventory") / "a.yml").read_text() == "one"
-    with pytest.raises(Refused, match=f"is no revision of {catalogue.top}.*--as-now {catalogue.top}"):
-        then.path(catalogue.top / "in", "the catalogue")
-
-
 def test_what_is_taken_as_it_is_now_has_to_be_named_and_is_recorded(two, into: Path) -> None:
     policy, catalogue = two
     then = FilesAtRevision("HEAD~1", into, [str(catalogue.top)])
     assert then.path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
     assert then.same == [catalogue.top / "in"]
     assert then.path(policy.top / "in", "the inventory") != policy.top / "in"
-
-
-def test_as_now_does_not_reach_into_another_repository_below_it(tmp_path: Path, into: Path) -> None:
-    outer = Made(tmp_path / "outer")
-    inner = Made(tmp_path / "outer" / "inventory")
-    for text in WHEN:
-        inner.file("a.yml", text)
-        inner.commit()
-    then = FilesAtRevision("HEAD~1", into, [str(outer.top)])
-    assert (then.path(inner.top, "the inventory") / "a.yml").read_text() == "one"
 
 
 @pytest.mark.parametrize(
@@ -117,14 +85,6 @@ def test_a_repository_inside_another_has_its_own_history(two, into: Path) -> Non
         waivers.commit()
     found = FilesAtRevision("HEAD~1", into).path(two[0].top / "in", "the inventory")
     assert [(found / name).read_text() for name in ("a.yml", "waivers/w.yml")] == ["one", "one"]
-
-
-def test_a_repository_that_had_no_file_yet_is_one(tmp_path: Path, into: Path) -> None:
-    made = Made(tmp_path / "waivers")
-    made.commit()
-    made.file("w.yml", "x")
-    made.commit()
-    assert list(FilesAtRevision("HEAD~1", into).path(made.top, "the waivers").iterdir()) == []
 
 
 def test_links_lead_to_what_was_there_then(two, into: Path) -> None:
@@ -162,24 +122,6 @@ def test_a_shallow_clone_says_so(two, into: Path, tmp_path: Path) -> None:
             FilesAtRevision(name, into).path(cut / "in", "the inventory")
 
 
-def test_nothing_that_a_repository_names_is_run_and_none_of_its_files_is_left_out(two, into: Path) -> None:
-    policy = two[0]
-    ran = policy.top.parent / "ran"
-    policy.file(".gitattributes", "* export-subst filter=x ident\nin/waiver.yml export-ignore\n")
-    policy.file("in/waiver.yml", "x")
-    policy.file("in/$Format:%H$.yml", "$Format:%H$ $Id$\n")
-    policy.commit()
-    for key in ("core.fsmonitor", "filter.x.smudge", "filter.x.process", "tar.tar.command", "core.sshCommand"):
-        policy.git("config", key, f"touch {ran}; false")
-    policy.git("config", "filter.x.required", "true")
-    policy.file(".git/hooks/post-checkout", f"#!/bin/sh\ntouch {ran}\n")
-    (policy.top / ".git" / "hooks" / "post-checkout").chmod(0o755)
-    found = FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
-    assert (found / "waiver.yml").read_text() == "x"
-    assert (found / "$Format:%H$.yml").read_text() == "$Format:%H$ $Id$\n"
-    assert not ran.exists()
-
-
 def test_a_missing_object_is_fetched_from_nowhere(two, into: Path, tmp_path: Path) -> None:
     """What a partial clone lacks, git would get by whatever the repository's configuration names."""
     policy = two[0]
@@ -205,25 +147,12 @@ def test_a_day_of_no_calendar_is_refused(name: str) -> None:
         before(name)
 
 
-@pytest.mark.parametrize("name", ["HEAD~1", "v1.0", "1234d", "main", "30days", "20261101T080000Z-audit-1a2b"])
-def test_the_name_of_a_revision_is_no_time(name: str) -> None:
-    assert before(name) is None
-
-
 def test_a_length_is_that_long_ago(two) -> None:
     assert before("7d") is not None
     found = repository_of(two[0].top)
     assert found is not None
     with pytest.raises(Refused, match="has no commit before"):
         found.revision("2026-10-01")
-
-
-@pytest.mark.parametrize("name", ["nonsense", "--output=/tmp/x", "HEAD~9", "HEAD:in"])
-def test_what_is_no_revision_is_refused(two, name: str) -> None:
-    found = repository_of(two[0].top)
-    assert found is not None
-    with pytest.raises(Refused, match="is no revision of"):
-        found.revision(name)
 
 
 def test_without_git_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from proscribe.controller.cli import Refused, inventory
 from proscribe.controller.cli.diff import earlier_plans
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
-from proscribe.wire import installation
 
 ABC, DEF = "abc" * 14, "def" * 14
 
@@ -125,12 +124,6 @@ def test_the_project_and_the_inventory_are_those_of_then(policy: Policy) -> None
     assert project == then and policy.compiled[1] == NOW
 
 
-def test_an_inventory_of_then_may_be_named(policy: Policy) -> None:
-    policy.commits = {}
-    assert policy.earlier("gone", old_inventory=["there"]).name == "v1"
-    assert policy.calls[0].inventory == ["there"]
-
-
 @pytest.mark.parametrize(
     ("source", "why"),
     [
@@ -146,32 +139,6 @@ def test_an_inventory_that_is_or_was_not_there_is_refused(
     Path("there/hosts.yml").touch()
     with pytest.raises(Refused, match=f"^{why}"):
         policy.earlier(source)
-
-
-def test_in_a_collection_the_catalogue_is_the_installed_one(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
-    monkeypatch.setattr(installation, "CATALOGUE", Path("/installed/catalog"))
-    policy.earlier()
-    assert policy.then.paths == [] and policy.calls[1] == Path("/installed")
-
-
-A, B = Path("/srv/a"), Path("/srv/b")
-
-
-@pytest.mark.parametrize(
-    ("commits", "same", "name", "notes"),
-    [
-        ({A: ABC}, [], f"v1 ({ABC[:12]})", ()),
-        ({A: ABC, B: DEF}, [], f"v1 (/srv/a at {ABC[:12]}; /srv/b at {DEF[:12]})", ()),
-        ({A: ABC}, [B, B], f"v1 (/srv/a at {ABC[:12]})", ("/srv/b is taken as it is now, as --as-now asks",)),
-    ],
-)
-def test_the_answer_names_commits_and_what_is_taken_as_now(
-    policy: Policy, commits: dict[Path, str], same: list[Path], name: str, notes: tuple[str, ...]
-) -> None:
-    policy.commits, policy.same = commits, same
-    found = policy.earlier("a,b")
-    assert (found.name, found.notes, found.commits) == (name, notes, commits)
 
 
 @pytest.mark.parametrize("error", [Refused("no host"), PolicyErrors([PolicyError("a.yml:3", "mode", "x", "y")])])

@@ -10,7 +10,7 @@ import pytest
 from made_policy import NOW, question
 from proscribe.controller.cli import explain, inventory
 from proscribe.controller.cli.explain import answering, expectations
-from proscribe.controller.cli.explain.expectations import Difference, Expectation, Result
+from proscribe.controller.cli.explain.expectations import Difference, Result
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 
@@ -23,22 +23,6 @@ def compared(folder: Path, text: str, only: tuple[str, ...] = tuple(HOSTS)) -> l
     file = folder / "expectations.yml"
     file.write_text(text)
     return answering.compare(file, question_.groups, compile_hosts(question_, NOW))
-
-
-def test_each_row_is_what_explain_answers_on_its_hosts(tmp_path: Path) -> None:
-    results = compared(
-        tmp_path,
-        """
-all:
-  open: [www.example.org, google.com]
-press:
-  blocked: [parrot.example, https://pages.example/parrot, 198.51.100.7]
-lab01:
-  audited: [parrot.example]
-""",
-    )
-    assert [result.expectation.name for result in results if result.differences] == []
-    assert len(results) == 6
 
 
 @pytest.mark.parametrize(
@@ -109,47 +93,3 @@ def test_the_table_and_the_exit_code(
     printed = json.loads(capsys.readouterr().out)
     assert (printed["schema"], printed["met"]) == (expectations.SCHEMA, False)
     assert printed["results"][0]["differences"][0]["hosts"] == ["press01"]
-
-
-@pytest.mark.parametrize("options", [[], ["example.org", "--expect", "x.yml"]])
-def test_it_is_one_name_or_a_file(options: list[str]) -> None:
-    parser = argparse.ArgumentParser()
-    explain.add_arguments(parser)
-    with pytest.raises(SystemExit, match="2"):
-        parser.parse_args(options)
-
-
-ROWS = [
-    Result(Expectation("all", "blocked", "owl.example", ("all", "blocked", 0)), ()),
-    Result(
-        Expectation("press\x1b", "open", "a\x1b.example", ("press", "open", 0)),
-        (Difference("blocked", ("h1", "h2", "h3", "h4", "h5"), "a\x1b reason"), Difference("audited", ("h6",), "")),
-    ),
-    Result(Expectation("empty", "waived", "b.example", ("empty", "waived", 0)), (Difference("no answer", (), "why"),)),
-]
-
-
-def test_a_table_says_who_answers_otherwise_and_why() -> None:
-    assert expectations.render("a\x1b.yml", ROWS, 80).splitlines() == [
-        "a\N{REPLACEMENT CHARACTER}.yml: 1 of 3 names as expected",
-        "",
-        "all     blocked  owl.example",
-        "press\N{REPLACEMENT CHARACTER}  open     a\N{REPLACEMENT CHARACTER}.example: not as expected",
-        "  blocked on h1, h2, h3 and 2 more: a\N{REPLACEMENT CHARACTER} reason",
-        "  audited on h6",
-        "empty   waived   b.example: not as expected",
-        "  no answer: why",
-    ]
-    assert max(map(len, expectations.render("a.yml", ROWS, 40).splitlines())) <= 40
-    assert expectations.render("a.yml", ROWS[:1], 80).splitlines()[0] == "a.yml: 1 of 1 name as expected"
-
-
-def test_programs_read_the_same() -> None:
-    said = expectations.as_json("a.yml", ROWS[1:2])
-    different = [
-        {"answer": "blocked", "hosts": ["h1", "h2", "h3", "h4", "h5"], "why": "a\x1b reason"},
-        {"answer": "audited", "hosts": ["h6"], "why": ""},
-    ]
-    row = {"hosts": "press\x1b", "expected": "open", "name": "a\x1b.example", "differences": different}
-    assert said == {"schema": expectations.SCHEMA, "file": "a.yml", "met": False, "results": [row]}
-    assert expectations.as_json("a.yml", ROWS[:1])["met"] is True

@@ -11,9 +11,6 @@ from proscribe.controller.cli.explain import answering, printing
 from proscribe.controller.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
 from proscribe.controller.cli.explain.question import read
 from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.host.controls.apps.systems import installed, registry
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.system import Host
 
 DEBIAN = {"os": "debian", "version": "13"}
 
@@ -78,16 +75,3 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: 
         {"hosts": 0, "oldest": None},
         {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
     ]
-
-
-def test_a_host_says_which_package_systems_and_browsers_it_has(tmp_path: Path) -> None:
-    host = Host(str(tmp_path))
-    systems = [system for system in registry.OF_THE_HOST if system.DATABASE_FILES]
-    assert [system.MANAGER for system in systems if system.there(host, None)] == []
-    (tmp_path / "var/lib/rpm").mkdir(parents=True)
-    (tmp_path / "var/lib/rpm/rpmdb.sqlite").touch()
-    assert "rpm" in installed.present(host)
-    place = Place("firefox", "firefox", "/etc/x", paths=("/usr/bin/firefox",), flatpaks=("org.mozilla.firefox",))
-    assert not place.there(host)
-    (tmp_path / "var/lib/flatpak/app/org.mozilla.firefox").mkdir(parents=True)
-    assert place.there(host)

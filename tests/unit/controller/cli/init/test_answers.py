@@ -23,10 +23,9 @@ from properties import examples
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.init import add_arguments, existing, placing, repository
 from proscribe.controller.cli.init.answers import Answers, public_key, read_answers
-from proscribe.controller.cli.init.yaml_text import Literal, comments_of, document
+from proscribe.controller.cli.init.yaml_text import Literal, document
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import Expected, PolicyErrors
-from proscribe.model.plan import CONTROLS
 
 TODAY = datetime.date(2026, 11, 30)
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
@@ -89,10 +88,6 @@ def test_any_text_arrives_in_ansible_as_the_text_that_it_is(
     assert templated(document({"contact": Literal(text)}), tmp_path_factory.getbasetemp()) == text
 
 
-def test_another_text_would_be_filled_in(tmp_path: Path) -> None:
-    assert templated(document({"contact": "{{ 1 + 1 }}"}), tmp_path) in (2, "2")
-
-
 @given(text=PRINTABLE.filter(lambda text: text == text.strip() and text))
 @examples(300)
 def test_any_name_arrives_in_the_reader_of_the_policy(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -101,64 +96,7 @@ def test_any_name_arrives_in_the_reader_of_the_policy(text: str, tmp_path_factor
     assert read_yaml(file).data == {"press": {"head": text}}
 
 
-def test_files_are_as_people_write_them() -> None:
-    value = {"hosts": {"press01": None}, "first": TODAY, "list": ["a b", "yes", 'say "a"', "Zürich"], "none": {}}
-    assert document(value, "# Why.\n") == (
-        "---\n# Why.\nhosts:\n  press01:\nfirst: 2026-11-30\n"
-        'list:\n  - a b\n  - "yes"\n  - \'say "a"\'\n  - "Zürich"\nnone: {}\n'
-    )
-
-
-def test_a_list_that_stands_in_two_places_is_written_in_both() -> None:
-    hosts = ["press01"]
-    assert document({"one": hosts, "other": hosts}) == "---\none:\n  - press01\nother:\n  - press01\n"
-
-
-@pytest.mark.parametrize(("words", "lines"), [(20, 1), (40, 2)])
-def test_a_sentence_is_one_line_and_a_long_one_goes_on_in_the_next(words: int, lines: int) -> None:
-    assert len(document({"contact": " ".join(["word"] * words)}).splitlines()) == 1 + lines
-
-
-@pytest.mark.parametrize(
-    ("text", "comments"),
-    [
-        ("---\n# Who.\n# Why.\n\n# Of the value.\npress: {}  # all\n", "# Who.\n# Why.\n"),
-        ("# Who.\npress: {}\n", "# Who.\n"),
-        ("---\npress: {}\n# At the end.\n", ""),
-    ],
-)
-def test_the_comments_of_a_file_are_the_lines_before_its_value(text: str, comments: str) -> None:
-    assert comments_of(text) == comments
-
-
 # -- answers -----------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_not_answered_has_its_default() -> None:
-    assert (answers().organisation, answers().department) == ("our organisation", ())
-    found = answers(*ENOUGH)
-    assert (found.contact, found.ci, found.first_day) == ("your IT service desk", "github", TODAY)
-    assert found.category == ("instant_messaging", "webmail", "cloud_storage", "circumvention")
-    assert (found.tenant, found.approver, found.inventory, found.source) == ((), (), "", "")
-    assert found.department == (("press", ("press01",)),)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--category=webmail,cloud_storage"],
-        ["--category", "webmail, cloud_storage"],
-        ["--category", " webmail cloud_storage,"],
-        ["--category=webmail", "--category=cloud_storage,webmail"],
-    ],
-)
-def test_categories_stand_with_commas_or_spaces_between_them(
-    options: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert answers(*options).category == ("webmail", "cloud_storage")
-    typed = [option.removeprefix("--category=") for option in options if option != "--category"]
-    monkeypatch.setattr(sys, "stdin", Terminal("\n".join(["Acme", "", "", "", *typed, *[""] * 7])))
-    assert answers().category == ("webmail", "cloud_storage")
 
 
 @pytest.mark.parametrize(
@@ -200,12 +138,6 @@ def test_a_mistake_names_option_value_and_what_was_expected(options: list[str], 
     assert mistake.replace("\\\\", "\\") in str(wrong.value).replace("\\\\", "\\")
 
 
-def test_all_mistakes_come_at_once() -> None:
-    with pytest.raises(PolicyErrors) as wrong:
-        answers("--ci=x", "--first-day=y", "--category=z")
-    assert len(wrong.value.errors) == 3
-
-
 def test_only_a_public_key_is_one_and_no_other_file_is_shown(key: Path, tmp_path: Path) -> None:
     assert public_key(key.with_suffix(".pub")).startswith("ssh-ed25519 AAAA") and "comment" not in public_key(
         key.with_suffix(".pub")
@@ -243,35 +175,11 @@ def test_an_input_that_ends_early_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
-LEFT_OUT = {
-    "catalog/amends/telegram.yml",  # services of the example's organisation alone
-    "catalog/webmail/heron_mail.yml",
-    "execution-environment.yml",  # needed only where a controller does not install requirements.yml
-}
-
 
 def made(*options: str) -> Mapping[str, str]:
     found = answers(*ENOUGH, "--department=finance=fin01", *options)
     departments = {one.name: one.hosts for one in found.department}
     return repository.files(found, departments, {"name": "./vendor/x.tar.gz", "type": "file"})
-
-
-def test_every_file_of_the_example_is_taken_or_left_out_by_name() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=repository.EXAMPLE, capture_output=True, text=True, check=True
-    ).stdout.split()
-    both = {*made(), *made("--ci=gitlab"), *repository.TABLES}
-    assert both | LEFT_OUT == set(listed) and not both & LEFT_OUT
-    assert ".gitlab-ci.yml" not in made() and not [
-        name for name in made("--ci=none") if name.startswith(("ci/", ".gi")) and name != ".gitignore"
-    ]
-
-
-def test_the_gate_is_in_no_pipeline_of_what_only_audits() -> None:
-    for name, options in ((".github/workflows/policy.yml", ()), (".gitlab-ci.yml", ("--ci=gitlab",))):
-        assert repository.GATE in repository.text_of(name)
-        text = made(*options)[name]
-        assert "proscribe.ban.audit\n" in text and "gate" not in text.partition("audit:")[2].partition("run:")[2]
 
 
 def test_a_tenant_of_microsoft_has_its_id_and_its_domains() -> None:
@@ -280,54 +188,6 @@ def test_a_tenant_of_microsoft_has_its_id_and_its_domains() -> None:
     tenants = yaml.load(written.replace("!unsafe ", ""), yaml.BaseLoader)["proscribe_tenants"]
     assert tenants == {"microsoft": [{"id": id_, "domains": ["a.example", "b.example"]}]}
     assert "# A tenant of Microsoft" not in written
-
-
-def test_the_policy_is_what_was_answered() -> None:
-    tenants = ["--tenant=google=a.example", "--tenant=microsoft=b.example", "--tenant=google=c.example"]
-    written = made("--category=webmail", "--contact=desk {{ x }}", *tenants)[repository.VARIABLES]
-    assert yaml.load(written.replace("!unsafe ", ""), yaml.BaseLoader) == {
-        "proscribe_categories": ["webmail"],
-        "proscribe_effective_from": "2026-11-30",
-        "proscribe_contact": "desk {{ x }}",
-        "proscribe_controls": dict.fromkeys(CONTROLS, "audit"),
-        "proscribe_tenants": {"google": ["a.example", "c.example"], "microsoft": ["b.example"]},
-        "proscribe_waiver_signatures": "required",
-    }
-    assert "# A tenant of Microsoft has an id and domains" in written
-    assert "proscribe_tenants" not in yaml.load(made()[repository.VARIABLES].replace("!unsafe ", ""), yaml.BaseLoader)
-
-
-def test_approvers_and_their_keys(key: Path) -> None:
-    public = key.with_suffix(".pub")
-    found = made(f"--approver=press:chan={public}", f"--approver=lee={public}", "--approver=press:ho")
-    assert yaml.safe_load(found["inventory/prod/approvers.yml"]) == {
-        "press": {"head": "chan", "deputies": ["lee", "ho"]},
-        "finance": {"head": "lee"},
-    }
-    lines = [line for line in found["inventory/prod/allowed_signers"].splitlines() if not line.startswith("#")]
-    content = " ".join(public.read_text().split()[:2])
-    assert lines == [f'chan namespaces="proscribe-waiver" {content}', f'lee namespaces="proscribe-waiver" {content}']
-    assert yaml.safe_load(made()["inventory/prod/approvers.yml"]) == {"press": None, "finance": None}
-    assert "--host press01" in found["README.md"] and "--approved-by chan" in found["README.md"]
-
-
-def test_molecule_enforces_what_the_hosts_only_audit() -> None:
-    found = made("--department=human_resources=hr1")
-    assert set(yaml.safe_load(found[repository.VARIABLES])["proscribe_controls"].values()) == {"audit"}
-    scenario = yaml.safe_load(found[repository.MOLECULE])
-    assert [(one["name"], one["groups"]) for one in scenario["platforms"]] == [
-        ("policy-press", ["press"]),
-        ("policy-finance", ["finance"]),
-    ]
-    variables: dict[str, Any] = yaml.safe_load(scenario["provisioner"]["options"]["extra-vars"])
-    assert set(variables["proscribe_controls"].values()) == {"enforce"}
-
-
-def test_the_organisation_is_no_markup() -> None:
-    text = repository.files(answers("--organisation=<b> [x](y) `z`", ENOUGH[1]), {"press": ["press01"]}, {})[
-        "README.md"
-    ]
-    assert text.splitlines()[0] == r"# The policy of \<b\> \[x\]\(y\) \`z\`"
 
 
 # -- its place ---------------------------------------------------------------------------------------------------------
@@ -347,18 +207,6 @@ def inside(directory: Path) -> set[str]:
 FILES = {"README.md": b"text\n", "ci/diff": b"#!/bin/sh\n", "a/b/c": b""}
 
 
-@pytest.mark.parametrize("before", [None, {}, {".git/HEAD": b"x", "a/other": b"y"}])
-def test_it_is_there_whole(tmp_path: Path, before: Mapping[str, bytes] | None) -> None:
-    directory = tmp_path / "policy"
-    if before is not None:
-        directory.mkdir()
-        placing.fill(directory, before)
-    placed(directory, FILES)
-    assert inside(directory) == {*FILES, *(before or {})} and os.listdir(tmp_path) == ["policy"]
-    assert (directory / "ci/diff").stat().st_mode & 0o777 == 0o755
-    assert (directory / "a").stat().st_mode & 0o777 == 0o755
-
-
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -375,15 +223,6 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path, name: str, content: 
     assert inside(tmp_path) == {name} and (tmp_path / name).read_text() == content
 
 
-def test_no_link_is_followed(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "policy").mkdir()
-    (tmp_path / "policy/a").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Refused, match="found a link"):
-        placed(tmp_path / "policy", FILES)
-    assert inside(tmp_path) == set()
-
-
 def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path: Path) -> None:
     with placing.beside(tmp_path) as place:
         placing.fill(place, FILES)
@@ -392,25 +231,6 @@ def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path: Path)
         with pytest.raises(Refused, match=f"^{tmp_path}/ci/diff: File exists; nothing was written"):
             placing.move(place, tmp_path)
     assert inside(tmp_path) == {"ci/diff"} and os.listdir(tmp_path) == ["ci"]
-
-
-def test_a_new_directory_can_be_written_by_its_user_alone_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0)
-    try:
-        placed(tmp_path / "policy", FILES)
-    finally:
-        os.umask(before)
-    assert (tmp_path / "policy").stat().st_mode & 0o777 == 0o755
-
-
-def test_of_many_files_that_are_there_some_are_named(tmp_path: Path) -> None:
-    for name in "abcd":
-        (tmp_path / name).write_text("mine")
-    with pytest.raises(Refused) as refused:
-        placing.refuse_existing(tmp_path, [*"abcd", "e"])
-    named = [name for name in "abcde" if f"{tmp_path}/{name}" in str(refused.value)]
-    assert named == [*"abc"] and "1 more" in str(refused.value)
-    placing.refuse_existing(tmp_path, ["e", "f/g"])
 
 
 @pytest.mark.parametrize(

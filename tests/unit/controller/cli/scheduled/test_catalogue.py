@@ -37,8 +37,6 @@ sources:
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 BRANCH = f"proscribe/catalogue-{TODAY}"
-HOOK = "#!/bin/sh\ntouch ../ran\n"
-HOOKS = ("pre-commit", "post-commit", "post-checkout", "reference-transaction", "post-index-change", "fsmonitor")
 
 
 class Place:
@@ -98,61 +96,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path, monkeypatch)
 
 
-def test_lists_become_a_commit_on_a_branch_and_nothing_else_changes(place: Place) -> None:
-    for name in HOOKS:
-        place.write(place.top / ".git/hooks" / name, HOOK)
-        (place.top / ".git/hooks" / name).chmod(0o755)
-    place.write(place.top / "notes.txt", "not committed\n")
-    place.write(place.top / "catalog/feeds/birds.txt", "a.example\nmine.example\n")
-    before, base = place.state(), place.git("rev-parse", "HEAD")
-    (place.root / "ran").unlink(missing_ok=True)
-    notification, complete = place.refresh(birds="b.example\n", nets="9.9.9.0/24\n")
-    assert complete and notification and place.state() == before and not (place.root / "ran").exists()
-    assert place.git("rev-parse", f"{BRANCH}^") == base
-    assert place.git("diff", "--name-only", "HEAD", BRANCH).split() == [
-        "catalog/amends/parrot.yml",
-        "catalog/feeds/birds.txt",
-        "catalog/feeds/birds.yml",
-    ]
-    assert place.git("show", f"{BRANCH}:catalog/feeds/birds.txt") == "b.example"
-    assert place.git("log", "-1", "--format=%an %ae %cn %ce %s", BRANCH) == (
-        f"Proscribe proscribe@localhost Proscribe proscribe@localhost Catalogue: lists of {TODAY}"
-    )
-    assert (place.release / "circumvention/parrot.yml").read_text() == ENTRY
-
-
-def test_a_notification_says_what_to_do(place: Place) -> None:
-    notification, _ = place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
-    assert notification and notification.subject == "Proscribe: catalogue, 1 list changed"
-    assert notification.lines == (
-        "birds: 1 new, 1 gone in catalog/feeds/birds.txt",
-        "  + b.example",
-        "  - a.example",
-        "1 list unchanged: only the days of checking are new",
-        "",
-        f"The branch {BRANCH} of {place.top} has the change; nothing is in effect before somebody merges it:",
-        f"  git -C {place.top} diff HEAD...{BRANCH}",
-        f"  git -C {place.top} push origin {BRANCH}",
-    )
-    assert notification.facts["branch"] == BRANCH and notification.facts["changed"] == ["birds"]
-
-
-def test_a_list_that_is_wrong_is_reported_and_keeps_no_other_back(place: Place) -> None:
-    notification, complete = place.refresh(nets="9.9.9.0/24\n")
-    assert not complete and notification and notification.facts["refused"] == ["birds"]
-    assert "birds: refused, nothing is changed: it could not be fetched" in notification.lines
-    notification, complete = place.refresh(birds="<html>\n")
-    assert not complete and notification and notification.facts["branch"] is None
-    assert place.git("branch", "--list", "proscribe/*").split() == [BRANCH]
-
-
-def test_a_branch_of_somebody_is_never_moved(place: Place) -> None:
-    place.git("branch", BRANCH)
-    place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
-    assert place.git("rev-parse", BRANCH) == place.git("rev-parse", "HEAD")
-    assert place.git("rev-parse", f"{BRANCH}-2^") == place.git("rev-parse", "HEAD")
-
-
 def test_there_are_only_so_many_branches_of_a_day(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposing, "MOST", 1)
     place.git("branch", BRANCH)
@@ -164,20 +107,6 @@ def test_what_is_merged_is_no_news_on_the_same_day(place: Place) -> None:
     place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
     place.git("merge", "--quiet", "--ff-only", BRANCH)
     assert place.refresh(birds="b.example\n", nets="8.8.4.0/24\n") == (None, True)
-
-
-def test_programs_of_the_repositorys_configuration_are_not_run(place: Place) -> None:
-    place.git("config", "filter.bad.clean", "touch ../ran")
-    place.git("config", "filter.bad.smudge", "touch ../ran")
-    place.git("config", "core.fsmonitor", "touch ../ran")
-    place.write(place.top / ".gitattributes", "*.txt text eol=crlf\n")
-    place.commit()
-    place.write(place.top / ".gitattributes", "* filter=bad\n")
-    place.write(place.top / ".git/info/attributes", "* filter=bad\n")
-    (place.root / "ran").unlink(missing_ok=True)
-    place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
-    assert not (place.root / "ran").exists()
-    assert place.git("cat-file", "blob", f"{BRANCH}:catalog/feeds/birds.txt") == "b.example"
 
 
 def test_a_directory_that_is_not_committed_is_refused(place: Place) -> None:

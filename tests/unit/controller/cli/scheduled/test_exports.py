@@ -48,26 +48,6 @@ def renew(tmp_path: Path) -> Callable[..., list[str]]:
     return renewed
 
 
-def test_an_export_is_written_where_it_is_not_up_to_date(renew: Callable[..., list[str]], tmp_path: Path) -> None:
-    fed = Fed("rpz", str(tmp_path / "out"), "office")
-    zone = tmp_path / "out/proscribe.rpz"
-    assert renew(fed) == ["there was none"]
-    assert "whatsapp.com CNAME" not in zone.read_text()
-    written = zone.stat().st_mtime_ns
-    assert renew(fed, NOW + datetime.timedelta(hours=1)) == []
-    assert zone.stat().st_mtime_ns == written, "it is left alone"
-
-    ended = renew(fed, NOW + datetime.timedelta(days=2))
-    assert ended[0] == "it was valid until 2026-11-28T18:00:00Z"
-    assert "whatsapp.com CNAME" in zone.read_text()
-
-    zone.write_text("")
-    assert renew(fed, NOW + datetime.timedelta(days=3)) == [
-        "proscribe.rpz was changed, or is gone, since it was written"
-    ]
-    assert "whatsapp.com CNAME" in zone.read_text()
-
-
 def test_what_is_somebody_elses_stays(renew: Callable[..., list[str]], tmp_path: Path) -> None:
     renew(Fed("unbound", str(tmp_path / "out"), "office"))
     with pytest.raises(Refused, match="has an export unbound of group office; expected another directory"):
@@ -97,25 +77,6 @@ def test_a_run_says_which_exports_it_renews(
     if notification:
         assert notification.facts["not_written"] == []
         assert f"  {tmp_path}/out (rpz of group office): there was none" in notification.lines
-
-
-def test_each_export_is_named_with_what_came_of_it() -> None:
-    about = {"format": "nft", "group": ""}
-    written = [
-        {**about, "directory": f"/srv/{name}", "why": "it", "differences": number}
-        for name, number in (("a", 1), ("b", 3))
-    ]
-    failed = [{**about, "directory": "/srv/c", "group": "guests", "why": "no room"}]
-    notification = exports.export_news(written, failed)
-    assert notification.subject == "Proscribe: 1 export not written, 2 exports written again"
-    assert notification.lines == (
-        "Not written:",
-        "  /srv/c (nft of group guests): no room",
-        "Written again; whoever is fed with them has to load them:",
-        "  /srv/a (nft): it",
-        "  /srv/b (nft): it, and 2 more",
-    )
-    assert [one["directory"] for one in notification.facts["written"]] == ["/srv/a", "/srv/b"]
 
 
 def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from made_policy import NOW
 from proscribe.controller.cli import Refused, inventory
 from proscribe.controller.cli.waiver import requested
-from proscribe.controller.cli.waiver.drafting import DAYS, fill_in
+from proscribe.controller.cli.waiver.drafting import fill_in
 from proscribe.controller.cli.waiver.requested import Opens, Standing
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.compile.waivers.authority import Authority
@@ -40,50 +40,6 @@ def options(**given: Any) -> argparse.Namespace:
     """The options of `waiver new`."""
     lists: dict[str, Any] = {name: [] for name in LISTS}
     return argparse.Namespace(**{**lists, **dict.fromkeys(TEXTS), "whole_host": False, **given})
-
-
-DRAFT: dict[str, Any] = {
-    "services": ["parrot"],
-    "hosts": ["press01"],
-    "groups": [],
-    "zones": [],
-    "users": ["wong"],
-    "controls": ["apps", "firewall"],
-    "reason": "Press calls",
-    "requested_by": "wong",
-    "requested_on": AT,
-    "approved_by": "head",
-    "approved_on": TODAY,
-    "expires": f"{DAYS}d",
-    "id": "press01-wong-parrot-0f3a",
-    "whole_host": False,
-}
-GIVEN = {name: f"a {name}" for name in TEXTS}
-CUT = f"{'x' * 89}._-{'y' * 93}"  # where an id of a hundred characters would begin with a dot
-
-
-@pytest.mark.parametrize(
-    ("given", "request_", "draft"),
-    [
-        ({}, {}, {}),
-        (GIVEN, {}, GIVEN),
-        ({"whole_host": True}, {}, {"users": [], "controls": []}),
-        ({"controls": ["apps,dns"]}, {}, {"controls": ["apps", "dns"]}),
-        ({"controls": ["apps,dns"], "whole_host": True}, {}, {"users": [], "controls": ["apps,dns"]}),
-        ({}, {"at": "2027-01-01T00:00:00Z"}, {"requested_on": TODAY}),
-        ({}, {"approvers": ()}, {"approved_by": ""}),
-        ({}, {"max_days": 7}, {"expires": "7d"}),
-        ({}, {"host": "--._p+\u00fc1"}, {"hosts": ["--._p+\u00fc1"], "id": "p-1-wong-parrot-0f3a"}),
-        ({}, {"service": CUT}, {"services": [CUT], "id": f"{'y' * 93}-0f3a"}),
-        ({}, {"service": "x" * 99}, {"services": ["x" * 99], "id": f"{'x' * 95}-0f3a"}),
-    ],
-)
-def test_what_no_option_says_is_as_the_request_has_it(
-    given: dict[str, Any], request_: dict[str, Any], draft: dict[str, Any]
-) -> None:
-    arguments = options(**given)
-    fill_in(arguments, standing(**request_), NOW)
-    assert vars(arguments) == {**DRAFT, "whole_host": arguments.whole_host, **draft}
 
 
 BOTH = Opens("wong", ("apps",), ("apps", "browser", "firewall"), ("browser", "firewall"))
@@ -159,7 +115,6 @@ def judged(id_: str = "W-1", **changed: Any) -> Any:
     return SimpleNamespace(**waiver), SimpleNamespace(**worth)
 
 
-UNTIL = "until 2026-11-25 04:00:00 UTC"
 NO = Refusal(ID, "press01", "wong", "parrot", "use the desk", "head", TODAY)
 UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
 REVOKED, EXPIRED = ({"waives": False, "status": status, "why": "over"} for status in ("revoked", "expired"))
@@ -216,42 +171,6 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize(
-    ("waivers", "refusals", "answer"),
-    [
-        ([], [], ("open", "", "")),
-        ([judged()], [NO], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
-        ([judged("W-0", **UNSIGNED), judged()], [], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
-        ([judged(**UNSIGNED)], [], ("drafted", "W-1 is bad signature: no key", "W-1")),
-        ([judged(**UNSIGNED)], [NO], ("refused", "refused by head on 2026-11-25: use the desk", "")),
-        ([], [NO._replace(service="owl")], ("open", "", "")),
-        *(([], [NO._replace(**other)], ("open", "", "")) for other in ({"host": "fin01"}, {"user": "x"}, {"id": "x"})),
-        *(([judged(**over)], [], ("ended", "W-1: over", "W-1")) for over in (REVOKED, EXPIRED)),
-        ([judged("W-0", **REVOKED), judged(**UNSIGNED)], [], ("drafted", "W-1 is bad signature: no key", "W-1")),
-        ([judged(users=())], [], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
-        ([judged(posix_groups=("g",))], [], ("waived", f"waived by W-1 {UNTIL}", "W-1")),
-        *(
-            ([judged(**other)], [], ("open", "", ""))
-            for other in (
-                {"request": "x"},
-                {"hosts": ("fin01",)},
-                {"services": ("owl",)},
-                {"users": ("x",)},
-                {"users": (), "posix_groups": ("g",)},
-            )
-        ),
-    ],
-)
-def test_a_request_is_answered_by_what_is_about_it(
-    fleet: Fleet, waivers: list[Any], refusals: list[Refusal], answer: tuple[str, str, str]
-) -> None:
-    fleet.waivers, fleet.refusals = waivers, refusals
-    (one,) = fleet.found()
-    assert (one.state, one.why, one.waiver) == answer
-    assert (one.request, one.departments, one.max_days) == (REQUEST, ("press", "all"), 30)
-    assert one.time == NOW.replace(day=22)
-
-
 def test_what_waits_comes_first_and_only_chosen_hosts_are_compiled(fleet: Fleet) -> None:
     states = {"1": "waived", "2": "refused", "3": "open", "4": "drafted", "5": "ended", "6": "open", "7": "open"}
     fleet.waivers = [judged(request="1"), judged(request="4", **UNSIGNED), judged(request="5", **REVOKED)]
@@ -266,46 +185,6 @@ def test_what_waits_comes_first_and_only_chosen_hosts_are_compiled(fleet: Fleet)
     assert fleet.compiled_hosts == ["press01"]
     fleet.requests = fleet.requests[6:7]
     assert fleet.found() == []
-
-
-@pytest.mark.parametrize(
-    ("register", "approvers"),
-    [
-        ({}, ()),
-        ({"finance": Authority("x")}, ()),
-        ({"press": Authority("a"), "all": Authority("b", ("c",))}, ("a", "b")),
-        ({"press": Authority("a"), "all": Authority("b", ("a",))}, ("a", "b")),
-        ({"press": Authority("a", ("b",)), "all": Authority("b")}, ("b", "a")),
-        ({"press": Authority("a"), "all": Authority("a")}, ("a",)),
-    ],
-)
-def test_who_may_approve_for_all_departments_of_a_host_comes_first(
-    fleet: Fleet, register: dict[str, Authority], approvers: tuple[str, ...]
-) -> None:
-    fleet.register = register
-    assert [one.approvers for one in fleet.found()] == [approvers]
-
-
-ALL = ("apps", "browser", "firewall", "dns")
-
-
-@pytest.mark.parametrize(
-    ("modes", "services", "opens"),
-    [
-        (dict.fromkeys(ALL, "enforce"), {"parrot": 1}, (("apps", "firewall"), ALL, ("browser", "dns"), False)),
-        (dict.fromkeys(ALL, "upcoming"), {"parrot": 1}, (("apps", "firewall"), ALL, ("browser", "dns"), False)),
-        (dict.fromkeys(ALL, "audit"), {"parrot": 1}, (("apps", "firewall"), ALL, (), False)),
-        (dict.fromkeys(ALL, "waived"), {"parrot": 1}, (("apps", "firewall"), ALL, (), False)),
-        (dict.fromkeys(ALL, "report"), {"parrot": 1}, ((), (), (), False)),
-        ({"dns": "enforce"}, {"parrot": 0}, ((), ("dns",), ("dns",), True)),
-        ({"apps": "enforce"}, {}, (("apps",), ("apps",), (), True)),
-    ],
-)
-def test_what_a_waiver_would_open(
-    fleet: Fleet, modes: dict[str, str], services: dict[str, Any], opens: tuple[Any, ...]
-) -> None:
-    fleet.modes, fleet.services = modes, services
-    assert [one.opens for one in fleet.found()] == [("wong", *opens)]
 
 
 FOR_ALL = "A waiver would open apps and dns for everybody on the host. One for wong alone would leave it out of reach"

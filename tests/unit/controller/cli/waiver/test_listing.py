@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.controller.cli.waiver.listing import SOON, lifted_hosts, sentence, soon, table
+from proscribe.controller.cli.waiver.listing import lifted_hosts, sentence, soon, table
 from proscribe.controller.report.evaluation.lifts import Lift
 from proscribe.controller.report.text.wording import left
 
@@ -41,38 +41,6 @@ def judged(**changes: Any) -> Any:
         waiver, standing = property(lambda self: self[0]), property(lambda self: self[1])
 
     return Judged((waiver, worth))
-
-
-PARTIES = "; for alice, approved by head"
-MAY = "36 days left, until 2026-12-31 18:00:00 UTC: everybody may use parrot, owl on 2 hosts (h1, h2)"
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({}, f"{MAY}{PARTIES}: Enquiries"),
-        ({"ticket": "T-1"}, f"{MAY}{PARTIES}, T-1: Enquiries"),
-        ({"users": ("a", "b")}, f"{MAY}{PARTIES}: Enquiries".replace("everybody", "a, b")),
-        ({"posix_groups": ("g",)}, f"{MAY}{PARTIES}: Enquiries".replace("everybody", "the members of g")),
-        (
-            {"users": ("a",), "posix_groups": ("g", "h")},
-            f"{MAY}{PARTIES}: Enquiries".replace("everybody", "a and the members of g, h"),
-        ),
-        (
-            {"versions": ("4",), "paths": ("/x",), "hours": ("mon 09:00-18:00",), "controls": ("apps", "dns")},
-            f"{MAY}{PARTIES}: Enquiries".replace(
-                "owl on", "owl, only version 4, only path /x, at mon 09:00-18:00, by apps and dns on"
-            ),
-        ),
-        (
-            {"waives": False, "why": "x may not approve", "hosts": ()},
-            "x may not approve. It is for everybody to use parrot, owl on no host, from 2026-11-25 12:00:00 UTC until"
-            f" 2026-12-31 18:00:00 UTC{PARTIES}: Enquiries",
-        ),
-    ],
-)
-def test_who_may_do_what_where_until_when(changes: dict[str, Any], said: str) -> None:
-    assert sentence(judged(**changes), NOW) == said
 
 
 @pytest.mark.parametrize(
@@ -110,23 +78,7 @@ def test_what_somebody_has_to_see_to(changes: dict[str, Any], days: int, due: bo
     assert soon(judged(**changes), NOW, datetime.timedelta(days=days)) is due
 
 
-NEAR = {"ends": NOW + SOON}
 WRONG = {"waives": False, "status": "bad_signature"}
-
-
-@pytest.mark.parametrize(
-    ("waivers", "head"),
-    [
-        ([{}], "1 waiver: 1 in force"),
-        ([{}, WRONG], "2 waivers: 1 in force"),
-        ([NEAR, {}], "2 waivers: 2 in force, 1 ends within 30 days"),
-        ([NEAR, NEAR], "2 waivers: 2 in force, 2 end within 30 days"),
-        ([{"review_overdue": True}, NEAR], "2 waivers: 2 in force, 1 to be reviewed, 1 ends within 30 days"),
-    ],
-)
-def test_the_head_of_the_list_counts(waivers: list[dict[str, Any]], head: str) -> None:
-    lines = table([judged(**one) for one in waivers], NOW, 400, False).splitlines()
-    assert lines[:2] == [head, ""] and len(lines) == 2 + len(waivers)
 
 
 def test_a_line_has_a_name_a_word_and_the_sentence() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from made_catalogue import GOOD, Made, errors_of
-from proscribe.controller.compile.catalogue.loading import load
 
 OURS = "ours"
 BASE = GOOD.replace(
@@ -25,43 +24,6 @@ def made(tmp_path: Path) -> Made:
 
 def amend(made: Made, text: str, name: str = "amends/parrot.yml") -> list[Path]:
     return [made.root / "catalog", made(f"---\namends: parrot\n{text}sources: [our desk]\n", name, OURS)]
-
-
-def test_values_are_added_accepted_and_removed_and_the_id_stays(made: Made) -> None:
-    folders = amend(
-        made,
-        "add: {domains: [parrot.org.example], names: [鹦鹉]}\naccept: {domains: [parrot.test.example],"
-        " packages: {apt: [parrot-beta]}}\nremove: {domains: [parrot.example.com]}\naudience: enterprise\n"
-        "enforce: 'false'\nchecked: 2026-11-02\n",
-    )
-    (service,) = load(folders).services.values()
-    assert (service.id, service.audience, service.enforce, service.checked) == (
-        "parrot", "enterprise", False, "2026-11-02",
-    )  # fmt: skip
-    assert service.domains == ("parrot.example", "parrot.test.example", "parrot.org.example")
-    assert service.packages == {"apt": ("parrot", "parrot-beta")} and service.names == ("鹦鹉",)
-    assert service.unverified == {} and service.sources == ("a test", "our desk")
-
-
-def test_it_is_known_which_file_brought_a_value(made: Made) -> None:
-    folders = amend(made, "add: {domains: [parrot.org.example]}\naccept: {domains: [parrot.test.example]}\n")
-    (service,) = load(folders).services.values()
-    assert service.origins == dict.fromkeys(
-        ["parrot.org.example", "parrot.test.example"], str(folders[1] / "amends/parrot.yml")
-    )
-
-
-def test_the_version_of_the_catalogue_changes_with_an_amendment(made: Made) -> None:
-    alone = load([made.root / "catalog"]).version
-    assert load(amend(made, "enforce: 'false'\n")).version != alone
-
-
-def test_a_later_folder_amends_what_an_earlier_one_amended(made: Made) -> None:
-    folders = amend(made, "add: {domains: [parrot.org.example]}\n")
-    text = "---\namends: parrot\nremove: {domains: [parrot.org.example]}\nsources: [another desk]\n"
-    folders.append(made(text, "amends/parrot.yml", "theirs"))
-    (service,) = load(folders).services.values()
-    assert "parrot.org.example" not in service.domains and service.origins == {}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from proscribe.controller.compile.catalogue import feeds
 from proscribe.controller.compile.catalogue.feeds import (
     LARGEST,
     LONGEST,
-    Feed,
     check,
     numbered,
     placed,
@@ -48,33 +47,15 @@ def controls(made: Made, **values: Any) -> dict[str, Any]:
     return {name: section["services"].get("parrot", {}) for name, section in plan.items()}
 
 
-def test_a_feed_goes_to_the_dns_filter_and_to_no_browser(made: Made) -> None:
-    found = controls(made)
-    assert found["dns"]["domains"] == ["parrot.example.com", "parrot.example", "finch.example", "owl.example"]
-    assert found["browser"]["domains"] == ["parrot.example.com", "parrot.example"] and not found["firewall"]
-
-
 def test_networks_go_to_the_firewall_merged(made: Made) -> None:
     made(FEED.replace("birds", "nests").replace("kind: domains", "kind: networks"), "feeds/nests.yml")
     made("8.8.8.0/25\n8.8.8.128/25\n", "feeds/nests.txt")
     assert controls(made)["firewall"] == {"name": "Parrot", "mode": "enforce", "networks": ["8.8.8.0/24"], "ports": []}
 
 
-@pytest.mark.parametrize(
-    ("value", "there"), [("all", True), ("off", False), (False, False), (["birds"], True), ([], False)]
-)
-def test_the_owner_switches_feeds(made: Made, value: object, there: bool) -> None:
-    assert ("owl.example" in controls(made, feeds=value)["dns"]["domains"]) is there
-
-
 def test_a_feed_that_is_not_there_is_a_mistake(made: Made) -> None:
     with pytest.raises(PolicyErrors, match=r"proscribe_feeds\[0\].*did you mean 'birds'"):
         controls(made, feeds=["brids"])
-
-
-def test_a_service_that_is_only_reported_gets_no_feed(made: Made) -> None:
-    made(GOOD.replace("enforce: true", "enforce: false"))
-    assert "owl.example" not in controls(made)["dns"]["domains"]
 
 
 @pytest.mark.parametrize(
@@ -94,51 +75,6 @@ def test_a_wrong_list_is_refused_with_its_line(made: Made, values: bytes, where:
     (made.root / "catalog/feeds/birds.txt").write_bytes(values)
     (error,) = errors_of(made.root / "catalog")
     assert error.where.endswith(f"feeds/{where}") and expected in error.expected
-
-
-def test_no_more_mistakes_of_one_list_are_shown_than_people_read(made: Made) -> None:
-    (made.root / "catalog/feeds/birds.txt").write_text("".join(f"wrong {number}\n" for number in range(1000)))
-    assert len(errors_of(made.root / "catalog")) == 20
-
-
-@pytest.mark.parametrize(
-    ("change", "key", "expected"),
-    [
-        (("service: parrot", "service: parot"), "service", "the id of a service, did you mean 'parrot'?"),
-        (("id: birds", "id: bird"), "id", "birds, the name of its file"),
-        (("kind: domains", "kind: urls"), "kind", "one of domains, networks"),
-        (("checked: 2026-01-02", "checked: 2999-01-02"), "checked", "not in the future"),
-        (("checked: 2026-01-02\n", ""), "checked", "a value: this key is required"),
-    ],
-)
-def test_what_describes_a_feed_is_checked(made: Made, change: tuple[str, str], key: str, expected: str) -> None:
-    made(FEED.replace(*change), "feeds/birds.yml")
-    (error,) = errors_of(made.root / "catalog")
-    assert (error.key, expected in error.expected) == (key, True)
-
-
-def test_a_feed_without_its_list_is_a_mistake(made: Made) -> None:
-    (made.root / "catalog/feeds/birds.txt").unlink()
-    (error,) = errors_of(made.root / "catalog")
-    assert "a file that can be read" in error.expected
-
-
-def test_all_that_is_known_of_a_feed(made: Made) -> None:
-    record = f"{{with: x, day: 2026-11-01, sha256: {'a' * 64}, values: '5'}}"
-    accepted = "{day: 2026-11-02, until: 2027-01-01, why: nobody publishes it}"
-    made(f"{FEED}agreement: '3'\ncompared: [{record}]\nchecked_accepted: {accepted}\n", "feeds/birds.yml")
-    values = ("finch.example", "owl.example")
-    assert catalogue(made).feeds["birds"] == Feed(
-        id="birds",
-        service="parrot",
-        kind="domains",
-        checked="2026-01-02",
-        values=values,
-        file=str(made.root / "catalog/feeds/birds.yml"),
-        agreement=3,
-        compared=({"with": "x", "day": "2026-11-01", "sha256": "a" * 64, "values": "5"},),
-        accepted={"day": "2026-11-02", "until": "2027-01-01", "why": "nobody publishes it"},
-    )
 
 
 TEXT = "# birds\na.example # 2\n\n b.example\nc.example # 12\nd.example #3\ne.example # 100\nf.example # 0\ng # 1x\n"

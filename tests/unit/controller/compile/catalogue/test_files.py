@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -35,38 +34,6 @@ def test_a_misplaced_file_is_reported(name: str, value: str, expected: str, writ
     assert expected in error.expected
 
 
-def test_hidden_files_markdown_and_backups_are_left_alone(write: Made) -> None:
-    directory = write(GOOD)
-    for name in (".git/config", "README.md", "instant_messaging/parrot.yml~", "webmail/.gitkeep"):
-        write("not a service", name)
-    assert errors_of(directory) == []
-
-
-def test_a_link_out_of_the_directory_is_refused(write: Made, tmp_path: Path) -> None:
-    directory = write(GOOD)
-    (tmp_path / "secret.yml").write_text("root: x", encoding="utf-8")
-    (directory / "instant_messaging" / "owl.yml").symlink_to(tmp_path / "secret.yml")
-    (error,) = errors_of(directory)
-    assert (error.value, error.expected) == ("owl.yml", "a file of this directory, not a link out of it")
-
-
-def test_a_category_that_links_out_of_the_directory_is_refused(write: Made, tmp_path: Path) -> None:
-    directory = write(GOOD)
-    write(GOOD.replace("instant_messaging", "webmail"), "webmail/parrot.yml", "elsewhere")
-    (directory / "webmail").symlink_to(tmp_path / "elsewhere" / "webmail")
-    (error,) = errors_of(directory)
-    assert error.expected == "a file of this directory, not a link out of it"
-
-
-def test_a_pipe_and_a_dangling_link_do_not_hang_the_load(write: Made) -> None:
-    directory = write(GOOD)
-    os.mkfifo(directory / "instant_messaging" / "owl.yml")
-    (directory / "instant_messaging" / "rook.yml").symlink_to("nowhere.yml")
-    assert [error.value for error in errors_of(directory)] == ["owl.yml", "rook.yml"]
-    os.mkfifo(directory / "browsers.yml")
-    assert [error.value for error in errors_of(directory)] == ["browsers.yml", "owl.yml", "rook.yml"]
-
-
 @pytest.mark.parametrize(
     ("content", "value", "expected"),
     [
@@ -82,12 +49,6 @@ def test_a_file_that_is_not_text_is_reported(content: bytes, value: str, expecte
     (directory / "instant_messaging" / "parrot.yml").write_bytes(content)
     (error,) = errors_of(directory)
     assert (error.value, error.expected) == (value, expected)
-
-
-def test_a_file_that_cannot_be_read_hides_no_mistake_in_another(write: Made) -> None:
-    write("[", "instant_messaging/a.yml")
-    directory = write(GOOD.replace("enforce: true", "enforce: maybe"))
-    assert [error.expected.partition(",")[0] for error in errors_of(directory)] == ["valid YAML", "one of true"]
 
 
 def test_a_missing_directory_is_reported(tmp_path: Path) -> None:

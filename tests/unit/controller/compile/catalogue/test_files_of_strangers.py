@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from made_catalogue import GOOD
 from patience import processor
-from proscribe.controller.cli.catalog import fetching, obtaining
 from proscribe.controller.cli.catalog.public_lists import read_sources
-from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
+from proscribe.controller.cli.catalog.publishers import read_publishers
 from proscribe.controller.cli.explain.expectations import read as read_expectations
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.reading.yaml_file import MOST
@@ -131,26 +130,6 @@ def test_no_id_is_a_path(root: Path, file: str, id_: str) -> None:
     (root / file).write_text(NAMED[file].format(id=id_ if id_[0] == '"' else f"'{id_}'"))
     assert f"{file}:" in refused(root, file)
     assert set(root.parent.rglob("*")) <= before
-
-
-def test_a_link_in_a_circle_is_refused(root: Path) -> None:
-    (root / "feeds/birds.txt").unlink()
-    (root / "feeds/birds.txt").symlink_to("birds.txt")
-    assert "expected a file" in refused(root, "feeds/birds.txt")
-
-
-def test_a_list_that_was_fetched_elsewhere_is_a_plain_file(tmp_path: Path) -> None:
-    publisher = Publisher("birds", "https://a.example/", "lines", "feed", "birds", ("birds",), 1)
-    folder = tmp_path / "fetched"
-    folder.mkdir()
-    (tmp_path / "borrowed").write_text(SECRET)
-    (folder / "birds").symlink_to(tmp_path / "borrowed")
-    with pytest.raises(fetching.NotFetched, match="not a link out of it"):
-        obtaining.from_folder(publisher, folder)
-    (folder / "birds").unlink()
-    os.mkfifo(folder / "birds")
-    with pytest.raises(fetching.NotFetched, match="expected a file"):
-        obtaining.from_folder(publisher, folder)
 
 
 def test_a_signature_that_never_ends_is_none(tmp_path: Path) -> None:

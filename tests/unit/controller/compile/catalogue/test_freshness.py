@@ -6,14 +6,12 @@ import datetime
 from pathlib import Path
 
 import pytest
-from made_catalogue import GOOD, Made, errors_of
+from made_catalogue import GOOD, Made
 from proscribe.controller.compile.catalogue import freshness
 from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, stale
 from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.catalogue.release import Release
 
 TODAY = datetime.date(2026, 11, 26)
-RELEASE = "---\nschema: proscribe/catalog/1\nversion: 2026.11.2\nreleased: 2026-11-25\n"
 
 
 @pytest.fixture
@@ -106,61 +104,3 @@ def test_an_age_can_be_accepted_for_a_time(
     assert found == (left if counts else ["parrot", "f", "owl"])
     accepted = freshness.accepted(catalogue, {"parrot", "owl"}, today, 180)
     assert {word["why"] for _, word in accepted} == ({"nobody has a list"} if counts else set())
-
-
-@pytest.mark.parametrize(
-    ("words", "key", "expected"),
-    [
-        ("day: 2026-11-01, until: 2027-11-03, why: x", "checked_accepted.until", "a year at most"),
-        ("day: 2026-11-01, until: 2026-10-31, why: x", "checked_accepted.until", "a day from 2026-11-01"),
-        ("day: 2027-11-01, until: 2027-11-02, why: x", "checked_accepted.day", "not in the future"),
-        ("day: 2026-11-01, until: soon, why: x", "checked_accepted.until", "a day such as"),
-        ("day: 2026-11-01, until: 2027-01-01", "checked_accepted.why", "this key is required"),
-    ],
-)
-@pytest.mark.parametrize("file", ["instant_messaging/owl.yml", "feeds/f.yml", "amends/parrot.yml"])
-def test_an_age_is_accepted_for_a_year_at_most_and_with_a_reason(
-    made: Made, file: str, words: str, key: str, expected: str
-) -> None:
-    made("finch.example\n", "feeds/f.txt")
-    texts = {
-        "instant_messaging/owl.yml": GOOD.replace("parrot", "owl"),
-        "feeds/f.yml": "---\nid: f\nname: F\nservice: parrot\nkind: domains\nchecked: 2025-01-01\nsources: [x]\n",
-        "amends/parrot.yml": "---\namends: parrot\nsources: [x]\n",
-    }
-    for name, text in texts.items():
-        made(text + (f"checked_accepted: {{{words}}}\n" if name == file else ""), name)
-    (error,) = errors_of(made.root / "catalog")
-    assert (error.key, expected in error.expected) == (key, True), error
-
-
-def test_a_publisher_is_recorded_once(made: Made) -> None:
-    record = f"{{with: x, day: 2026-11-01, sha256: {'a' * 64}, values: '5'}}"
-    made(f"---\namends: parrot\ncompared: [{record}, {record[:-4]}'6'}}]\nsources: [x]\n", "amends/parrot.yml")
-    (error,) = errors_of(made.root / "catalog")
-    assert (error.key, error.expected) == ("compared[1].with", "each publisher once")
-
-
-def test_a_release_is_that_of_the_projects_own_part(made: Made) -> None:
-    folder = made(RELEASE, "release.yml")
-    other = made(RELEASE.replace("11.2", "12.9"), "release.yml", "ours")
-    assert load([folder, other]).release == Release("2026.11.2", "2026-11-25")
-
-
-@pytest.mark.parametrize(
-    ("change", "key", "expected"),
-    [
-        (("catalog/1", "catalog/2"), "schema", "one of proscribe/catalog/1"),
-        (("2026.11.2", "latest"), "version", "a version such as 2026.11.1"),
-        (("2026-11-25", "2026-13-25"), "released", "a day such as"),
-        (("released: 2026-11-25\n", ""), "released", "a value: this key is required"),
-        (("version: 2026.11.2\n", ""), "version", "a value: this key is required"),
-        (("schema: proscribe/catalog/1\n", ""), "schema", "a value: this key is required"),
-        (("version: 2026.11.2", "version: 2026.11.2\nday: x"), "day", "a known key"),
-    ],
-)
-def test_a_catalogue_of_a_form_that_is_not_known_is_refused(
-    made: Made, change: tuple[str, str], key: str, expected: str
-) -> None:
-    (error,) = errors_of(made(RELEASE.replace(*change), "release.yml"))
-    assert (error.key, expected in error.expected) == (key, True)

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from made_catalogue import OWN
-from proscribe.controller.compile.catalogue.feeds import read_list
-from proscribe.controller.compile.catalogue.known_good import read_lists
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
-from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.host.controls.browser.rendering import Name, Verdicts
-from proscribe.model.plan import RESTRICTED
-from published_lists import KNOWN_GOOD, LeftOut, Section, blocked_on_purpose, left_out, patterns, sections
+from published_lists import KNOWN_GOOD, left_out, patterns, sections
 
 PARROT = """\
 ---
@@ -81,29 +71,6 @@ def lists(tmp_path: Path) -> Lists:
     return Lists(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("entry", "place", "needs"),
-    [
-        ({"domain": "www.gov.example"}, "domains[0]: found 'www.gov.example'", "www.gov.example"),
-        ({"domain": "gov.example"}, "domains[0]: found 'gov.example'", "www.gov.example"),
-        ({"domain": "gov.example", "enforce": "false"}, "domains[0]: found 'gov.example'", "www.gov.example"),
-        ({"network": "198.51.100.7/32"}, "networks[0]: found '198.51.100.7/32'", "known_good_networks.txt"),
-        ({"network": "2001:4860:4860::/48"}, "networks[0]: found '2001:4860:4860::/48'", "known_good_networks.txt"),
-    ],
-)
-def test_an_entry_is_refused_with_its_line_and_what_needs_the_name(
-    lists: Lists, entry: dict[str, str], place: str, needs: str
-) -> None:
-    lists.entry(**entry)
-    said = lists.refused()
-    assert re.search(rf"parrot.yml:\d+: {re.escape(place)}", said) and needs in said and "as: blocked" in said
-
-
-def test_names_that_nobody_needs_and_those_that_an_entry_lets_through_are_blocked(lists: Lists) -> None:
-    lists.write("catalog/known_good.txt", "time.finch.example\na.time.finch.example\n")
-    assert lists.refused() == ""
-
-
 @pytest.mark.parametrize("where", ["catalog", "ours"])
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
@@ -117,30 +84,11 @@ def test_a_feed_is_refused_with_its_line(lists: Lists, where: str, kind: str, go
     assert f"{where}/feeds/birds.txt:{number}: found '{bad}'" in lists.refused()
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("domains", "gov.example"), ("networks", "198.51.100.0/24"), ("networks", "2001:4860:7::/48")]
-)
-def test_an_amendment_is_refused_where_it_adds_the_value_and_can_say_that_it_is_meant(
-    lists: Lists, key: str, value: str
-) -> None:
-    adds = f"add:\n  {key}: [{value}]\n"
-    lists.write("ours/amends/parrot.yml", AMENDED.format(what=adds))
-    assert f"ours/amends/parrot.yml:5: add.{key}[0]: found '{value}'" in lists.refused()
-    meant = f"decided:\n  - names: ['{value}']\n    as: blocked\n    why: Ministry order 7\n"
-    lists.write("ours/amends/parrot.yml", AMENDED.format(what=adds + meant))
-    assert lists.refused() == ""
-
-
 def test_an_organisation_has_lists_of_its_own(lists: Lists) -> None:
     lists.write("ours/known_good.txt", "www.finch.example\n")
     assert "www.finch.example of known_good.txt" in lists.refused()
     lists.write("ours/known_good.txt", "no name\n")
     assert "ours/known_good.txt:1: found 'no name'" in lists.refused()
-
-
-def test_an_organisation_names_what_is_reserved_for_its_own_networks(lists: Lists) -> None:
-    lists.write("ours/known_good.txt", "wiki.corp.internal\nnas.home.arpa\nprinter.local\n")
-    assert lists.refused() == ""
 
 
 @pytest.mark.parametrize("name", ["chat.corp.internal", "corp.internal", "printer.local", "build.test"])
@@ -176,24 +124,6 @@ def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customer
     assert bool(needs) == (f"found '{domain}'" in lists.refused())
 
 
-def test_the_list_is_sorted_below_its_headings_and_has_each_name_once() -> None:
-    found = sections()
-    assert [one.title for one in found if one.names != sorted(one.names) or not one.source] == []
-    names = [name for one in found for name in one.names]
-    assert len(names) == len(set(names)) and names == read_list(KNOWN_GOOD, "hosts")[0]
-
-
-@pytest.mark.parametrize("one", left_out(), ids=lambda one: f"{one.service} {one.names[0]}")
-def test_what_was_left_out_is_blocked_by_the_service_that_is_named(own_catalogue: Catalogue, one: LeftOut) -> None:
-    service = own_catalogue.services[one.service]
-    hosts = {*service.mail_hosts, *_whole(service.urls)}
-    for name in one.names:
-        above = {name.split(".", count)[-1] for count in range(name.count(".") + 1)}
-        assert above & set(service.domains) or name in hosts
-        assert not one.below or name.endswith(one.below.removeprefix("*"))
-    assert service.enforce and not set(one.names) & set(read_lists([OWN])[0].names)
-
-
 def test_nothing_below_a_pattern_of_a_publisher_is_blocked_but_what_was_left_out(own_catalogue: Catalogue) -> None:
     enforced = [one for one in own_catalogue.services.values() if one.enforce]
     hosts = {host for one in enforced for host in (*one.domains, *one.mail_hosts, *_whole(one.urls))}
@@ -201,40 +131,6 @@ def test_nothing_below_a_pattern_of_a_publisher_is_blocked_but_what_was_left_out
     ends = tuple(pattern.removeprefix("*") for pattern in patterns())
     decided = {name for one in left_out() for name in one.names}
     assert len(ends) > 100 and sorted(host for host in hosts - decided if host.endswith(ends)) == []
-
-
-class Everything:
-    """A plan that restricts whatever the catalogue has, and what each of its services closes by name."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        restrictions = {
-            "proscribe_categories": list(CATEGORIES),
-            "proscribe_audiences": list(AUDIENCES),
-            "proscribe_services_include": [id_ for id_, one in catalogue.services.items() if not one.enforce],
-        }
-        plan = compile_plan(catalogue, read_restrictions(restrictions, str), (), datetime.date(2026, 11, 29))
-        sections = [plan["controls"][control]["services"] for control in ("browser", "dns")]
-        modes = {id_: entry["mode"] for section in sections for id_, entry in section.items()}
-        assert {one.id for one in catalogue.services.values() if one.domains or one.urls} <= set(modes)
-        assert set(modes.values()) <= set(RESTRICTED)
-        self._each = [(id_, Verdicts({id_: entry})) for section in sections for id_, entry in section.items()]
-
-    def closed_by(self, host: str) -> set[str]:
-        return {id_ for id_, verdicts in self._each if verdicts.blocked(Name(host))}
-
-
-@pytest.fixture(scope="module")
-def everything(own_catalogue: Catalogue) -> Everything:
-    return Everything(own_catalogue)
-
-
-@pytest.mark.parametrize("vendor", BUILDING_BLOCKS, ids=lambda one: one.title.removeprefix(BLOCK))
-def test_what_other_sites_load_is_open_with_everything_restricted_or_the_entry_says_why(
-    own_catalogue: Catalogue, everything: Everything, vendor: Section
-) -> None:
-    meant = blocked_on_purpose(own_catalogue)
-    said = {name: meant.get(name, set()) for name in vendor.names}
-    assert said and {name: everything.closed_by(name) for name in vendor.names} == said
 
 
 def test_the_list_has_the_building_blocks_of_every_vendor_that_was_closed_whole() -> None:

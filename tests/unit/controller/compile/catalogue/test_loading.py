@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from made_catalogue import GOOD, OWN, Made
-from proscribe.controller.compile.catalogue import files as catalogue_files
-from proscribe.controller.compile.catalogue import loading
+from made_catalogue import OWN, Made
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
 
@@ -93,40 +90,6 @@ def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader(written: dict[
     for path, document in written.items():
         types = {type(value) for value in values(document)}
         assert types <= {str, bool, date}, path
-
-
-@pytest.mark.slow
-def test_loading_takes_half_a_second_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each run of ours waits for it. Twice and a half as much is room for a processor that many share."""
-    monkeypatch.setattr(loading, "read_entries", catalogue_files.read_entries)
-
-    def cost() -> float:
-        started = time.process_time()
-        load([OWN])
-        return time.process_time() - started
-
-    assert any(cost() < 1.25 for _ in range(3))
-
-
-def test_the_version_follows_the_content_and_nothing_else(tmp_path: Path) -> None:
-    write = Made(tmp_path)
-    first = load([write(GOOD)]).version
-    assert load([write("# a comment\n" + GOOD)]).version == first
-    assert load([write(GOOD, directory="elsewhere")]).version == first
-    assert load([write(GOOD.replace("apt: [parrot]", "apt: [parrot, parrot-beta]"))]).version != first
-
-
-def test_what_loads_is_what_was_written(own: Catalogue, tmp_path: Path, written: dict[Path, Any]) -> None:
-    """A service's data, written by an ordinary YAML writer and read again, is the same service."""
-    for path, document in written.items():
-        copy = tmp_path / "copy" / path.relative_to(OWN)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper), encoding="utf-8")
-        if path.parent.name == "feeds":
-            copy.with_suffix(".txt").write_bytes(path.with_suffix(".txt").read_bytes())
-    again = load([tmp_path / "copy"])
-    assert again.version == own.version
-    assert again.browsers.keys() == own.browsers.keys()
 
 
 def keys_of(page: str, heading: str) -> set[str]:

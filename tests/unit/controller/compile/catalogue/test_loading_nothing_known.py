@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 from made import catalogue, service
-from proscribe.controller.cli.explain.reasons.reason import Policy, missing
-from proscribe.controller.compile.inventory.reporting import nothing_known, rule_count
+from proscribe.controller.compile.inventory.reporting import nothing_known
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import pour
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.terminal import summary
-from proscribe.model.finding import NOT_APPLICABLE, host_record
+from proscribe.model.finding import host_record
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read
 
@@ -39,23 +38,6 @@ def answered(plan: dict[str, Any], **counts: int) -> dict[str, Any]:
     facts: dict[str, Any] = {"platform": {}, "verdicts": [], "errors": [], "duration_ms": 1}
     at = "2026-11-25T08:00:00Z"
     return host_record(plan_digest=plan["digest"], checked_at=at, nothing_known=counts, **facts)
-
-
-def test_a_plan_names_what_it_has_nothing_to_look_for_by_control() -> None:
-    controls = compiled(services_exclude=["crane"])["controls"]
-    assert {name: part.get("nothing_known") for name, part in controls.items()} == {
-        "apps": ["parrot"],
-        "browser": ["parrot"],
-        "firewall": ["heron", "parrot"],
-        "dns": ["parrot"],
-    }
-
-
-def test_they_are_rules_that_a_host_evaluates_and_none_of_them_is_compliant() -> None:
-    plan = compiled(services_exclude=["crane", "heron"])
-    assert rule_count(plan, ["apps"]) == 1 and nothing_known(plan, ["apps"]) == ["apps/parrot"]
-    record = answered(plan, apps=1)
-    assert (record["state"], record["rules_evaluated"], record["rules_not_applicable"]) == (NOT_APPLICABLE, 1, 1)
 
 
 @pytest.fixture
@@ -86,18 +68,3 @@ def test_the_report_counts_and_shows_them_for_the_hosts_that_answered(report: tu
     poured = io.StringIO()
     pour(poured, result, records, "prometheus")
     assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in poured.getvalue()
-
-
-def test_explain_says_that_nothing_is_known() -> None:
-    plan = compiled(services_exclude=["crane"])
-    policy = Policy(plan, read_restrictions({}, str), {})
-    result = missing(policy, "apps", service("parrot"), "Parrot has no app")
-    assert result.text == "Parrot has no app; nothing known to look for, so it is not applicable"
-
-
-def test_what_the_own_tenants_keep_open_is_nothing_that_is_not_known() -> None:
-    plan = compiled(tenants={"google": ["example.org"]}, services_exclude=["parrot", "heron"])
-    made = catalogue(service("crane", tenants="google", domains=("crane.example",)))
-    read_ = read_restrictions({"proscribe_tenants": {"google": ["example.org"]}}, str)
-    assert "nothing_known" not in compile_plan(made, read_, [], DAY)["controls"]["browser"]
-    assert plan["controls"]["browser"]["nothing_known"] == ["crane"]

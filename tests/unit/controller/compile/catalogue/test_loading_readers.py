@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from made_catalogue import GOOD, Made, errors_of
-from proscribe.controller.cli.catalog.checking import problems
-from proscribe.controller.cli.catalog.chosen import Chosen
-from proscribe.controller.cli.catalog.stats import counts
-from proscribe.controller.cli.explain.question import read
-from proscribe.controller.cli.explain.relations import remarks, subject
-from proscribe.controller.compile.catalogue.freshness import stale
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.retired_keys import warning
 from proscribe.controller.compile.catalogue.schema import BROWSER, FEED, SERVICE
-from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.restrictions import read_restrictions
 
-TODAY = datetime.date(2026, 11, 26)
-RESTRICTIONS = read_restrictions({"proscribe_tenants": {"google": ["example.org"]}}, str)
-OTHER = GOOD.replace("parrot", "magpie").replace("domains:", "domains:\n  - shared.example")
-LISTS = {"domains": "finch.example.org\n", "networks": "198.51.100.0/24\n"}
 CONTROL = {"headers": [{"name": "X-Parrot-Tenant"}]}
 EXTENSION = "a" * 32
 ACCEPTED = {"day": "2026-11-20", "until": "2027-05-01", "why": "nobody has a list"}
@@ -101,54 +87,6 @@ FEEDS: dict[str, tuple[dict[str, Any], Any]] = {
 }
 FEED_SHOWN = {"name", "notes", "sources"}
 BY_REFRESH = {"compared", "agreement", "replaces"}  # test_catalog_agreement.py, test_catalog_directories.py
-BIRDS = {
-    "id": "birds",
-    "name": "Birds",
-    "service": "parrot",
-    "kind": "domains",
-    "checked": "2026-01-02",
-    "sources": ["a test"],
-}
-
-
-def outcome(root: Path, service: dict[str, Any], browser: dict[str, Any], feed: dict[str, Any]) -> object:
-    """What becomes of a catalogue with these entries, but for the printing of all their keys."""
-    write = Made(root)
-    write(f"{OTHER}overlaps_with: [{service['id']}]\n", "instant_messaging/magpie.yml")
-    of = service["id"] if feed["service"] == "parrot" else feed["service"]
-    write(yaml.safe_dump(feed | {"service": of}), f"feeds/{feed['id']}.yml")
-    write(LISTS[feed["kind"]], f"feeds/{feed['id']}.txt")
-    write(yaml.safe_dump({"browsers": [browser]}), "browsers.yml")
-    directory = write(yaml.safe_dump(service), f"{service['category']}/{service['id']}.yml")
-    if errors := errors_of(directory):
-        return [error.key for error in errors]
-    catalogue = load([directory])
-    return (
-        compile_plan(catalogue, RESTRICTIONS, [], TODAY),
-        {id_: counts(one, catalogue) for id_, one in catalogue.services.items()},
-        stale(catalogue, catalogue.services, TODAY, 180),
-        [(one.service, one.what) for one in problems(Chosen([directory], catalogue))],
-        remarks(subject(read("files.example"), catalogue)),
-    )
-
-
-def changed(root: Path, kind: str, more: dict[str, Any], key: str, value: Any) -> bool:
-    """Whether another value of a key of one of the entries makes a difference."""
-    entries = {"service": yaml.safe_load(GOOD) | {"enforce": "true"}, "browser": OWL, "feed": BIRDS}
-    before = entries | {kind: entries[kind] | more}
-    after = entries | {kind: before[kind] | {key: value}}
-    made = outcome(root / "after", **after)
-    assert isinstance(made, tuple), made  # it loads
-    return outcome(root / "before", **before) != made
-
-
-@pytest.mark.parametrize(
-    ("kind", "key"),
-    [(kind, key) for kind, keys in (("service", SERVICES), ("browser", BROWSERS), ("feed", FEEDS)) for key in keys],
-)
-def test_a_key_has_a_reader(tmp_path: Path, kind: str, key: str) -> None:
-    more, value = {"service": SERVICES, "browser": BROWSERS, "feed": FEEDS}[kind][key]
-    assert changed(tmp_path, kind, more, key, value)
 
 
 def test_every_key_is_tried_or_is_for_people() -> None:

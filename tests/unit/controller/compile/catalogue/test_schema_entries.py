@@ -205,21 +205,6 @@ def test_a_broken_entry_is_reported_with_line_key_value_and_what_was_expected(
     assert expected in error.expected
 
 
-def test_a_whole_message_is_one_line_that_says_it_all(write: Made) -> None:
-    directory = write(GOOD.replace("parrot.example.com", "mail google.com"))
-    (error,) = errors_of(directory)
-    assert str(error) == (
-        f"{directory}/instant_messaging/parrot.yml:9: domains[0]: found 'mail google.com', "
-        "expected a host name such as mail.example.com"
-    )
-
-
-def test_all_mistakes_of_all_files_are_reported_at_once(write: Made) -> None:
-    write(GOOD.replace("parrot.example\n", "Parrot\n").replace("[parrot]", "[-x]"))
-    directory = write("a: [\n", "webmail/owl.yml")
-    assert [error.key for error in errors_of(directory)] == ["domains[1]", "packages.apt[0]", ""]
-
-
 BROWSER_TEXT = """\
 browsers:
   - id: owl
@@ -249,14 +234,6 @@ def test_a_broken_browser_is_reported(old: str, new: str, key: str, value: objec
     error = errors_of(write(BROWSER_TEXT.replace(old, new), "browsers.yml"))[0]
     assert (error.key, error.value) == (f"browsers[0].{key}", value)
     assert expected in error.expected
-
-
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [("browser: []\n", "browsers"), ("browsers: []\n", "browsers"), ("[]\n", ""), ("browsers: x\n", "browsers")],
-)
-def test_a_file_of_browsers_without_a_list_is_reported(text: str, key: str, write: Made) -> None:
-    assert errors_of(write(text, "browsers.yml"))[0].key == key
 
 
 def test_a_browser_s_id_is_used_once(write: Made) -> None:

@@ -185,12 +185,6 @@ def test_a_misspelled_variable_in_such_a_file_is_one_of_ours(fleet: Fleet) -> No
     assert [error.key for error in fleet.ask().mistakes] == ["Proscribe_watch"]
 
 
-def test_a_file_that_no_yaml_reader_reads_is_judged_by_its_keys(fleet: Fleet) -> None:
-    fleet.write({"group_vars/all/main.yml": {"a": 1}, "group_vars/all.yml": "proscribe_controls: {apps: audit\n"})
-    (error,) = fleet.ask().mistakes
-    assert (error.where, error.key) == (str(fleet.folder / "group_vars/all.yml"), CONTROLS)
-
-
 @pytest.mark.parametrize(("password", "mistakes"), [(b"right", [CONTROLS]), (b"wrong", [])])
 def test_an_encrypted_file_is_judged_where_its_password_is_given(
     fleet: Fleet, password: bytes, mistakes: list[str]
@@ -199,13 +193,6 @@ def test_an_encrypted_file_is_judged_where_its_password_is_given(
     fleet.loader.set_vault_secrets([("default", VaultSecret(password))])
     fleet.write({"group_vars/all/main.yml": {"a": 1}, "group_vars/all.yml": content})
     assert [error.key for error in fleet.ask().mistakes] == mistakes
-
-
-def test_beside_a_playbook_the_same_is_refused(fleet: Fleet) -> None:
-    place = fleet.root / "base" / "group_vars"
-    (place / "all").mkdir(parents=True)
-    (place / "all.yml").write_text("proscribe_watch: 5m\n")
-    assert [error.where.partition(":")[0] for error in fleet.ask().mistakes] == [str(place / "all.yml")]
 
 
 @pytest.mark.parametrize(
@@ -224,12 +211,3 @@ def test_variables_around_an_inventory_that_is_a_folder_are_reported(
         (fleet.root / file).write_text("proscribe_watch: 5m\n")
     assert [f"does not read {WATCH} in {fleet.root}" in one for one in fleet.ask("fleet").warnings] == [True] * named
     assert fleet.read("gateway") == {}
-
-
-def test_files_that_are_linked_into_the_inventory_are_read_there(fleet: Fleet) -> None:
-    (fleet.root / "group_vars").mkdir()
-    (fleet.root / "group_vars" / "all.yml").write_text("proscribe_watch: 5m\n")
-    fleet.write({"group_vars/.keep": ""})
-    (fleet.folder / "group_vars" / "all.yml").symlink_to(fleet.root / "group_vars" / "all.yml")
-    assert fleet.ask("fleet") == ([], [])
-    assert fleet.read("gateway") == {WATCH: "5m"}

@@ -111,14 +111,6 @@ def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Team) 
     assert team.unread("fleet/p.yml", "p.yml", source="fleet") == [(".", BAN)]
 
 
-def test_it_is_reported_with_its_place_and_its_value(team: Team) -> None:
-    team.write({f"here/{ALL}": BANS, f"here/{ONE}": {"proscribe_zone": "lab"}})
-    assert sorted(team.unread()) == [("here", BAN), ("here", "proscribe_zone")]
-    values = {error.key: error.value for error in team.errors}
-    assert values == {**BANS, "proscribe_zone": "lab"}
-    assert all(error.where.startswith(str(team.root / "here")) for error in team.errors)
-
-
 @pytest.mark.parametrize(
     ("root", "found"), [("top", ["here", "a", "b"]), ("bottom", ["here", "b", "base"]), ("all", ["here", "base"])]
 )

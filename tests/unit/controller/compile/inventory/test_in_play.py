@@ -16,10 +16,7 @@ from ansible.vars.manager import VariableManager
 from proscribe.controller.compile.inventory.in_play import (
     InPlay,
     for_another_role,
-    given_to,
     in_play_only,
-    of_policy,
-    unlike,
 )
 from proscribe.controller.compile.inventory.places import Origin, set_in
 
@@ -56,7 +53,6 @@ ROLE = {
     "roles/own/defaults/main.yml": {BAN: "default", "proscribe_b": "default"},
     "roles/other/tasks/main.yml": [task("in the other role")],
 }
-IMPORTED = {"import_role": {"name": "own"}}
 
 
 def first(seen: InPlay, host: str) -> Any:
@@ -109,90 +105,6 @@ def test_what_is_said_of_where_the_task_runs_is_said_of_no_host(tmp_path: Path) 
     assert "ansible_connection" not in seen.raw_get("h1") and seen.raw_get("h1")[BAN] == "x"
     assert run.tasks["compiles"].vars == said, "the task itself stays as it is"
     assert seen["h1"]["proscribe_a"] == "of h1" and seen["h2"][BAN] == "x"
-
-
-def test_ansible_does_not_search_for_the_hosts_of_the_play_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Run(tmp_path, {"tasks": [task("compiles")]}, {})
-    given: list[Any] = []
-    get_vars = run.variables.get_vars
-
-    def noted(play: Any = None, _hosts: Any = None, _hosts_all: Any = None, **named: Any) -> Any:
-        given.append((_hosts, _hosts_all, named["include_hostvars"]))
-        return get_vars(play=play, _hosts=_hosts, _hosts_all=_hosts_all, **named)
-
-    monkeypatch.setattr(run.variables, "get_vars", noted)
-    run.seen("compiles", ["h1"]).raw_get("h1")
-    assert given == [(["h1"], ["h1"], False)]
-
-
-def test_of_a_policy_is_what_has_its_prefix_but_for_what_our_own_tasks_register() -> None:
-    given = {BAN: 1, "proscribe_compiled": 2, "other": 3}
-    assert of_policy(given) == {BAN: 1}
-
-
-ONLY = {BAN: ["signal"]}
-
-
-@pytest.mark.parametrize(
-    ("roles", "wrong"),
-    [
-        pytest.param(["own", "own"], [], id="the same"),
-        pytest.param([{"role": "own", **ONLY}, {"role": "own", **ONLY}], [], id="the same parameters"),
-        pytest.param([{"role": "own", **ONLY}, {"role": "own", BAN: ["slack"]}], [(BAN, ["slack"])], id="other values"),
-        pytest.param(["own", {"role": "own", "proscribe_x": 5}], [("proscribe_x", 5)], id="only the other"),
-        pytest.param([{"role": "own", "proscribe_x": 5}, "own"], [("proscribe_x", 5)], id="only this one"),
-        pytest.param(["own", {"role": "own", "of_nobody": 5}], [], id="no matter of the policy"),
-    ],
-)
-def test_what_is_said_for_one_role_alone_is_refused(tmp_path: Path, roles: Sequence[Any], wrong: Any) -> None:
-    run = Run(tmp_path, {"roles": roles}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}})
-    first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
-    found = list(for_another_role(first, [second]))
-    assert [(one.key, one.value) for one in found] == wrong
-    for one in found:
-        assert "play.yml" in one.where or "main.yml" in one.where
-        assert "the same for all roles of the play" in one.expected
-    assert unlike(given_to(first), given_to(second)) == [name for name, _ in wrong]
-    assert given_to(first)["proscribe_b"] == given_to(second)["proscribe_b"] != "default"
-
-
-def test_what_an_include_gives_to_its_tasks_counts_for_them(tmp_path: Path) -> None:
-    including = {
-        "name": "includes",
-        "include_role": {"name": "own", "apply": {"vars": {"proscribe_y": 1}}},
-        "vars": ONLY,
-    }
-    bare = [
-        {"name": f"bare {number}", "include_role": {"name": "own", **more}}
-        for number, more in enumerate(({}, {"apply": {}}, {"apply": {"tags": ["x"]}}))
-    ]
-    run = Run(tmp_path, {"tasks": [including, *bare, task("plain", vars={"x": 1})]}, ROLE)
-    assert set(given_to(run.tasks["includes"])) == {BAN, "proscribe_y"}
-    assert [given_to(run.tasks[name]) for name in ("bare 0", "bare 1", "bare 2", "plain")] == [{}] * 4
-
-
-def test_with_different_values_the_first_layer_counts(tmp_path: Path) -> None:
-    files = {**ROLE, "roles/own/vars/main.yml": {BAN: "role"}}
-    run = Run(tmp_path, {"roles": ["own"]}, files)
-    other = Run(tmp_path / "other", {"roles": ["own"]}, {**files, "roles/own/defaults/main.yml": {BAN: "x"}})
-    one, two = given_to(run.tasks["in the role"]), given_to(other.tasks["in the role"])
-    assert one[BAN] == two[BAN] and unlike(one, two) == ["proscribe_b"]
-
-
-def test_what_only_the_play_says_is_named_for_what_reads_the_inventory_alone(tmp_path: Path) -> None:
-    said = {"proscribe_a": "of h1", "proscribe_c": 5, "no_policy": 6}
-    run = Run(tmp_path, {"vars": said, "tasks": [task("starts")]}, {})
-    found = in_play_only(run.hostvars, run.tasks["starts"], ["h1"])
-    assert list(found) == ["proscribe_c"], "h1 has the other in the inventory"
-    assert (found["proscribe_c"].key, found["proscribe_c"].value) == ("proscribe_c", 5)
-    assert "play.yml" in found["proscribe_c"].where
-    both = in_play_only(run.hostvars, run.tasks["starts"], ["h1", "h2"])
-    assert sorted(both) == ["proscribe_a", "proscribe_c"]
-    run = Run(tmp_path, {"tasks": [task("starts", vars={"proscribe_a": "another"})]}, {})
-    changed = in_play_only(run.hostvars, run.tasks["starts"], ["h1"])
-    assert {name: one.value for name, one in changed.items()} == {"proscribe_a": "another"}
 
 
 @pytest.mark.parametrize(

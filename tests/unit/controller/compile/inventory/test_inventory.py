@@ -12,7 +12,6 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from proscribe.controller.compile.inventory.inventory import (
     HostVariables,
-    inventory_folders,
     place_of,
     plain,
     read_as_hosts,
@@ -86,13 +85,6 @@ def test_what_is_read_of_a_host(
     assert [error.key for error in host.wrong] == (["proscribe_zone"] if name == "bad" else [])
 
 
-def test_what_cannot_be_templated_is_reported_with_its_place(hostvars: HostVars, folder: Path) -> None:
-    (wrong,) = HostVariables.of("bad", hostvars).wrong
-    assert wrong.value == "{{ nowhere }}"
-    assert wrong.expected.startswith("a value that can be templated (") and "nowhere" in wrong.expected
-    assert wrong.where == (f"{folder}/hosts.yml:17" if Origin is not None else "host bad")
-
-
 @pytest.mark.skipif(Origin is None, reason="Ansible says where since 2.19")
 @pytest.mark.parametrize(
     ("key", "wrong", "line"),
@@ -114,20 +106,6 @@ def test_where_a_variable_was_written(key: str, wrong: object, line: int, hostva
 @pytest.mark.skipif(Origin is None, reason="Ansible says where since 2.19")
 def test_true_has_the_place_of_the_source_that_sets_it(hostvars: HostVars, folder: Path) -> None:
     assert HostVariables.of("bad", hostvars).where("proscribe_probe") == f"{folder}/hosts.yml:18"
-
-
-def test_what_is_known_already_is_not_looked_for() -> None:
-    host = HostVariables("h1", {}, {"proscribe_zone": "a.yml:3"}, ".")
-    assert (host.where("proscribe_zone.x"), host.where("proscribe_hosts")) == ("a.yml:3", "host h1")
-    assert (host.ssh_port, host.windows, host.wrong) == (22, False, ())
-
-
-def test_hosts_with_equal_variables_share_them(hostvars: HostVars) -> None:
-    shared: dict[str, Any] = {}
-    web1, web2, desk = (HostVariables.of(name, hostvars, shared=shared).values for name in ("web1", "web2", "desk"))
-    assert web1 is web2 and web1 != desk
-    assert HostVariables.of("web1", hostvars).values is not HostVariables.of("web1", hostvars).values
-    assert HostVariables.of("web1", hostvars, only=("proscribe_zone",)).values == {"proscribe_zone": "dmz"}
 
 
 def test_any_host_of_the_inventory_can_be_asked_for(hostvars: HostVars) -> None:
@@ -160,13 +138,6 @@ def test_values_are_plain(hostvars: HostVars) -> None:
     value = {1: ("a", ["b", None]), "c": hostvars.raw_get("web1")["proscribe_zone"]}
     assert plain(value) == {"1": ["a", ["b", None]], "c": "dmz"}
     assert type(plain(value)["c"]) is str
-
-
-def test_the_folders_of_sources(tmp_path: Path) -> None:
-    (tmp_path / "fleet").mkdir()
-    (tmp_path / "hosts").touch()
-    sources = [str(tmp_path / "fleet"), str(tmp_path / "hosts"), str(tmp_path / "fleet/x"), "a,b"]
-    assert inventory_folders(sources) == [tmp_path / "fleet", tmp_path]
 
 
 @pytest.mark.parametrize(

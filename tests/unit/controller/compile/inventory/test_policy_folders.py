@@ -44,21 +44,6 @@ def restrictions(**values: Any) -> Restrictions:
     return read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
 
 
-@pytest.mark.parametrize(
-    ("named", "more", "places"),
-    [
-        ("own", {}, ["fleet/own", "second/own", "project/own"]),
-        ("own", {"playbook_folder": "plays"}, ["fleet/own", "second/own", "project/own", "plays/own"]),
-        ("own", {"user_project": "user"}, ["fleet/own", "second/own", "user/own"]),
-        ("own", {"user_project": "fleet"}, ["fleet/own", "second/own"]),
-        ("catalog", {}, ["fleet/catalog", "second/catalog"]),  # the project's own is read anyhow
-    ],
-)
-def test_where_a_folder_may_be(named: str, more: dict[str, str], places: list[str], tmp_path: Path) -> None:
-    made = Made(tmp_path)
-    assert made.shown(places_of(named, made.question(**more), made.host)) == places
-
-
 def test_an_absolute_path_means_one_place(tmp_path: Path) -> None:
     made = Made(tmp_path)
     assert places_of("/own", made.question(), made.host) == [Path("/own")]

@@ -18,17 +18,6 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.plan import digest
 
-SERVED = {"format": "rpz", "directory": "/srv/rpz", "group": "lab"}
-SAID = {
-    "exports": ["csv"],
-    "exports_fed": ["nft", SERVED],
-    "history": "off",
-    "history_keep": "1d",
-    "reports_keep": "2d",
-    "stale_after": "1h",
-    "observe_timeout": "2m",
-}
-
 
 def known(tmp_path: Path, **variables: dict[str, Any]) -> Any:
     hosts = [HostVariables(name, {}, {}, ".") for name in variables]
@@ -37,21 +26,6 @@ def known(tmp_path: Path, **variables: dict[str, Any]) -> Any:
         for name, values in variables.items()
     }
     return reporting(hosts, read, tmp_path)
-
-
-def test_what_a_report_has_to_know(tmp_path: Path) -> None:
-    assert known(tmp_path, a=SAID, b=SAID, c={**SAID, "stale_after": "2h", "exports_fed": []}) == {
-        "exports": ["csv"],
-        "exports_fed": [SERVED],
-        "events": {},
-        "round": "",
-        "history": "off",
-        "history_keep": 86400,
-        "reports_keep": 2 * 86400,
-        "baseline": "",
-        "stale_after": {"usual": 3600, "hosts": {"c": 7200}},
-        "observe_timeout": {"usual": 120, "hosts": {}},
-    }
 
 
 def test_without_hosts_it_is_as_usual(tmp_path: Path) -> None:

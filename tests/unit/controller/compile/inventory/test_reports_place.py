@@ -11,7 +11,7 @@ from made_waivers import Organisation, at
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.inventory.reports_place import VARIABLE, place_of_reports, reports_of, require_reports
 from proscribe.controller.compile.plans.run import compile_run
-from proscribe.controller.policy_errors import PolicyError, PolicyErrors
+from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire import installation
 
 USUAL = installation.ROOT / "reports"
@@ -66,23 +66,6 @@ def test_the_place_does_not_depend_on_where_one_starts(
     assert place_of_reports(hosts(inventory, value), sources, environment=given) == (where, named_by)
 
 
-def test_with_several_inventories_it_starts_at_the_first_whichever_hosts_are_chosen(inventory: Path) -> None:
-    lab = inventory.parent / "lab"
-    lab.mkdir()
-    sources = [str(inventory / "hosts.yml"), "web9,", str(lab)]
-    for chosen in (hosts(inventory, "state"), hosts(lab, "state"), [*hosts(inventory, "state"), *hosts(lab, "state")]):
-        assert reports_of(chosen, sources, {}) == inventory / "state"
-
-
-@pytest.mark.parametrize("collection", [False, True])
-def test_hosts_without_a_file_start_at_the_project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collection: bool
-) -> None:
-    monkeypatch.setattr(installation, "user_project", lambda: tmp_path if collection else None)
-    place = reports_of(hosts(tmp_path, "state"), ["web1,"], {})
-    assert place == (tmp_path if collection else installation.ROOT) / "state"
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -102,13 +85,6 @@ def test_hosts_without_a_file_start_at_the_project(
 def test_what_is_no_place_is_refused(inventory: Path, values: tuple[object, ...], message: str) -> None:
     with pytest.raises(PolicyErrors, match=message):
         reports_of(hosts(inventory, *values), [str(inventory)], {})
-
-
-def test_what_cannot_be_templated_is_refused(inventory: Path) -> None:
-    (host,) = hosts(inventory, None)
-    wrong = PolicyError("all.yml:1", VARIABLE, "{{ x }}", "a value that can be templated ('x' is undefined)")
-    with pytest.raises(PolicyErrors, match="all.yml:1: proscribe_reports: found .*templated"):
-        reports_of([dataclasses.replace(host, wrong=(wrong,))], [str(inventory)], {})
 
 
 def test_a_run_needs_a_place_in_which_it_can_write(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

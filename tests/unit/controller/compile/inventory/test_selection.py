@@ -12,26 +12,11 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from proscribe.controller.compile.inventory.inventory import HostVariables, Question, left_out
+from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.inventory.selection import Selection, audience, chosen
 from proscribe.controller.compile.inventory.selection import select as select_of_inventory
-from proscribe.controller.compile.inventory.supported_hosts import is_windows, unserved
+from proscribe.controller.compile.inventory.supported_hosts import unserved
 from proscribe.controller.policy_errors import PolicyErrors
-
-WHY = {
-    "network_cli": "a network device (ansible_connection: network_cli)",
-    "ansible.netcommon.httpapi": "a network device (ansible_connection: ansible.netcommon.httpapi)",
-    "ansible.netcommon.netconf": "a network device (ansible_connection: ansible.netcommon.netconf)",
-    **{name: f"a network device (ansible_connection: {name})" for name in ("grpc", "napalm", "persistent")},
-    " netconf ": "a network device (ansible_connection:  netconf )",
-    "winrm": "a Windows host (ansible_connection: winrm)",
-    "ansible.builtin.psrp": "a Windows host (ansible_connection: ansible.builtin.psrp)",
-}
-
-
-@pytest.mark.parametrize("connection", WHY)
-def test_a_host_that_is_no_linux_host_is_recognised_by_its_connection(connection: str) -> None:
-    assert unserved({"ansible_connection": connection}) == WHY[connection]
 
 
 @pytest.mark.parametrize("shell", ["powershell", "cmd", "ansible.builtin.PowerShell"])
@@ -44,11 +29,6 @@ def test_an_old_network_device_is_recognised_by_its_system() -> None:
     found = unserved({"ansible_connection": "local", "ansible_network_os": "ios"})
     assert found == "a network device (ansible_network_os: ios)"
     assert unserved({"ansible_connection": "ssh", "ansible_network_os": "ios"}) == ""
-
-
-@pytest.mark.parametrize("connection", ["", "ssh", "local", "community.docker.docker", "containers.podman.podman"])
-def test_other_hosts_are_served(connection: str) -> None:
-    assert unserved({"ansible_connection": connection, "ansible_shell_type": "sh"}) == ""
 
 
 def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
@@ -76,58 +56,6 @@ def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
 def test_what_the_pattern_leaves_out_is_no_part_of_the_run_and_what_it_takes_may_not_be_served() -> None:
     found = select(("web1", "web*", ""), ("web2", "web*", "a Windows host"), ("db1", "web*", "a network device"))
     assert (found.names, found.not_served, found.pattern) == (["web1"], {"web2": "a Windows host"}, "web*")
-
-
-def test_windows_hosts_are_among_the_hosts_where_a_run_observes() -> None:
-    fleet = (("web1", None, ""), ("desk1", None, "a Windows host"), ("switch1", None, "a network device"))
-    found = select(*fleet, observes=True)
-    assert (found.names, found.windows) == (["web1", "desk1"], ("desk1",))
-    assert found.not_served == {"switch1": "a network device"}
-    lift = select(*fleet)
-    assert (lift.names, lift.windows, set(lift.not_served)) == (["web1"], (), {"desk1", "switch1"})
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"ansible_connection": "winrm"}, True),
-        ({"ansible_connection": "ansible.builtin.psrp"}, True),
-        ({"ansible_shell_type": "cmd"}, True),
-        ({"ansible_connection": "ssh", "ansible_shell_type": "PowerShell"}, True),
-        ({"ansible_connection": "local", "ansible_shell_type": "cmd"}, False),  # it would be the controller
-        ({"ansible_connection": "network_cli", "ansible_shell_type": "cmd"}, False),
-        ({"ansible_connection": "ssh"}, False),
-        ({}, False),
-    ],
-)
-def test_a_windows_host_is_one_that_can_be_observed(variables: dict[str, str], expected: bool) -> None:
-    assert is_windows(variables) == expected
-    assert not expected or unserved(variables).startswith("a Windows host")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "in_run", "left"),
-    [
-        ("web*", ["web1", "web2"], []),  # what the inventory has beside them is no gap
-        ("web*", ["web1"], ["web2"]),
-        (None, ["web1", "web2"], ["db1"]),
-    ],
-)
-def test_a_run_without_a_limit_leaves_nothing_out(pattern: str | None, in_run: list[str], left: list[str]) -> None:
-    """Else no run would ever be over the whole, and `latest` stand still."""
-    whole = select(*((name, pattern, "") for name in ("web1", "web2", "db1")))
-    groups = {"all": frozenset(("web1", "web2", "db1"))}
-    hosts = [host for host in whole.hosts if host.name in in_run]
-    question = Question(Path(), "audit", "audit", [], "", [], hosts, groups, about=whole.about)
-    assert left_out(question) == left
-
-
-@pytest.mark.parametrize("value", [None, "all", "", "  ", 5, ["web1"]])
-def test_where_no_pattern_is_written_every_host_is_taken(value: Any) -> None:
-    """One that is no pattern is a mistake of the restrictions, told there with its place; no host goes uncounted."""
-    found = select(("web1", value, ""), ("db1", value, ""))
-    assert (found.names, found.pattern, found.about) == (["web1", "db1"], "all", frozenset())
-    assert select().pattern == "all"
 
 
 def managers(text: str, file: Path) -> tuple[InventoryManager, HostVars]:

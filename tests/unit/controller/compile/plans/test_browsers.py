@@ -5,28 +5,22 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from made import catalogue, service
-from made_catalogue import OWN, Made
-from made_waivers import WAIVER
-from proscribe.controller.compile.catalogue.loading import Browser, Catalogue, load
+from made import service
+from proscribe.controller.compile.catalogue.loading import Browser, Catalogue
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.plans.browsers import places
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.enforcement_points.decision import decide
 from proscribe.controller.enforcement_points.formats import rpz
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.name_closing import WITH_ALL_BELOW
 from proscribe.host.controls.browser.other_controls import HostControls
-from proscribe.host.controls.browser.rendering import Name, fit_names, rules
-from proscribe.model.plan_hours import at
+from proscribe.host.controls.browser.rendering import fit_names
 
 NOW = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
 MANAGED = "policies/managed/proscribe.json"
@@ -105,105 +99,6 @@ def browser(id_: str, support: str = "chromium", **keys: Any) -> Browser:
     return Browser(**{**blank, "id": id_, "name": id_.title(), "policy_support": support, **keys})
 
 
-EXTENSION = "/var/lib/flatpak/extension/x"
-BROWSERS = [
-    browser(
-        "finch",
-        processes=("finch", "both"),
-        paths=("/opt/finch", "~/finch"),
-        packages={"apt": ("finch",), "flatpak": ("org.Finch",), "snap": ("finch", "finch-beta")},
-        policy_dir={"native": "/etc/finch", "snap": "/etc/finch"},
-    ),
-    browser(
-        "dove",
-        processes=("dove", "both"),
-        paths=("/opt/dove", "/opt/finch"),
-        packages={"flatpak": ("org.Dove",), "snap": ("dove",)},
-        policy_dir={"native": "/etc/finch"},
-        unverified={"policy_dir": {"flatpak": (EXTENSION, "/etc/dove")}},
-    ),
-    browser(
-        "fox",
-        "firefox",
-        processes=("fox",),
-        packages={"flatpak": ("org.Fox",)},
-        policy_file={"native": "/etc/fox.json", "flatpak": f"{EXTENSION}/fox.json"},
-        policy_fallbacks=("/usr/fox.json", "/usr/local/fox.json"),
-    ),
-    browser("vixen", "firefox", policy_file={"native": "/etc/fox.json"}, policy_fallbacks=("/usr/fox.json",)),
-    browser("wren", paths=("~/wren",), unverified={"policy_file": {"native": ("/etc/wren.json",)}}),
-    browser("robin", paths=("~/r", "/opt/robin"), unverified={"policy_file": {"native": ("/etc/robin.json",)}}),
-    browser("bird", "thunderbird", packages={"snap": ("bird",)}, policy_file={"native": "/etc/bird.json"}),
-    browser("tor", "none", processes=("tor",)),
-]
-
-
-PLACES = [
-    {
-        "id": "finch",
-        "family": "chromium",
-        "path": "/etc/finch/proscribe.json",
-        "browsers": ["finch", "dove"],
-        "programs": ["finch", "both", "dove"],
-        "paths": ["/opt/finch", "/opt/dove"],
-        "snaps": ["finch", "finch-beta"],
-        "elsewhere": ["flatpak org.Finch", "snap dove"],
-    },
-    {
-        "id": "fox",
-        "family": "firefox",
-        "path": "/etc/fox.json",
-        "browsers": ["fox", "vixen"],
-        "programs": ["fox"],
-        "fallbacks": ["/usr/fox.json", "/usr/local/fox.json"],
-    },
-    {
-        "id": "fox",
-        "family": "firefox",
-        "path": f"{EXTENSION}/fox.json",
-        "browsers": ["fox"],
-        "programs": ["fox"],
-        "flatpaks": ["org.Fox"],
-        "present": ["/var/lib/flatpak"],
-    },
-    {"id": "bird", "family": "thunderbird", "path": "/etc/bird.json", "browsers": ["bird"]},
-    {
-        "id": "dove",
-        "family": "chromium",
-        "path": f"{EXTENSION}/proscribe.json",
-        "browsers": ["dove"],
-        "programs": ["dove", "both"],
-        "paths": ["/opt/dove", "/opt/finch"],
-        "flatpaks": ["org.Dove"],
-        "present": ["/var/lib/flatpak/app/org.Dove"],
-    },
-    {
-        "id": "dove",
-        "family": "chromium",
-        "path": "/etc/dove/proscribe.json",
-        "browsers": ["dove"],
-        "programs": ["dove", "both"],
-        "paths": ["/opt/dove", "/opt/finch"],
-        "flatpaks": ["org.Dove"],
-        "present": ["/opt/dove", "/opt/finch"],
-    },
-    {
-        "id": "robin",
-        "family": "chromium",
-        "path": "/etc/robin.json",
-        "browsers": ["robin"],
-        "paths": ["/opt/robin"],
-        "present": ["/opt/robin"],
-    },
-]
-
-
-def test_all_places_of_a_catalogue() -> None:
-    made = catalogue()
-    made.browsers.update({one.id: one for one in BROWSERS})  # type: ignore[attr-defined]
-    assert places(made) == PLACES
-
-
 def every_category(own_catalogue: Catalogue, waivers: Sequence[Waiver] = (), names: int = 100) -> dict[str, Any]:
     """The plan of all categories, and of a service of the organisation with so many names."""
     own = service("own", domains=tuple(f"host{number}.example" for number in range(names)))
@@ -222,37 +117,3 @@ def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own
     assert Desired(plan, HostControls(plan, lambda: WITH_ALL_BELOW)).open_names() == {}  # the DNS filter has all
     left = rpz.render(decide({"host": plan}, NOW, "", ("dns",)))
     assert b"host99.example" in b"".join(left.files.values())
-
-
-@pytest.mark.parametrize(("hour", "blocked"), [(10, False), (12, True)])
-def test_a_waiver_with_hours_leaves_a_policy_at_all_times(
-    own_catalogue: Catalogue, tmp_path: Path, hour: int, blocked: bool
-) -> None:
-    """Before, the lists were cut for the hours of the waiver alone, and at other times there was no policy."""
-    file = tmp_path / "w1.yml"
-    file.write_text(yaml.safe_dump({**WAIVER, "services": ["own"], "controls": ["browser"]}), encoding="utf-8")
-    waiver = dataclasses.replace(read_waiver(file), hours=("mon 09:00-11:00",))
-    plan = every_category(own_catalogue, [waiver], names=900)
-    a_monday = datetime.datetime(2026, 11, 30, hour)  # noqa: DTZ001 - a clock without a zone
-    section = at(plan, a_monday.timetuple())["controls"]["browser"]
-    assert len(rules(section).block) == 1000
-    assert fit_names(section).listed.blocks(Name("host0.example")) is blocked
-
-
-def test_a_browser_of_the_organisation_is_one_entry(tmp_path: Path) -> None:
-    folder = Made(tmp_path)(
-        """\
-browsers:
-  - id: owl
-    name: Owl
-    packages: {apt: [owl]}
-    processes: [owl]
-    policy_support: chromium
-    policy_dir: {native: /etc/owl/policies/managed}
-    sources: [a test]
-""",
-        "browsers.yml",
-    )
-    owl: dict[str, object] = {"id": "owl", "family": "chromium", "path": f"/etc/owl/{MANAGED}"}
-    owl |= {"browsers": ["owl"], "programs": ["owl"]}
-    assert owl in places(load([OWN, folder]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from made import catalogue, service
-from proscribe.controller.compile.plans.chosen import chosen_services, left_out, separated_by_tenant, serves_both
+from proscribe.controller.compile.plans.chosen import chosen_services
 from proscribe.controller.compile.restrictions import Restrictions, read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 
@@ -49,20 +49,6 @@ def test_what_is_restricted_and_what_is_only_reported(values: dict[str, Any], ch
 
 
 @pytest.mark.parametrize(
-    ("id_", "values", "why"),
-    [
-        ("owl", {}, ""),
-        ("owl", {"services_exclude": ["owl"]}, "proscribe_services_exclude names it"),
-        ("crow", {"categories_reported": []}, "its category, social_media, is not among proscribe_categories"),
-        ("work", {}, "its audience, enterprise, is not among proscribe_audiences"),
-        ("work", {"services_include": ["work"]}, ""),
-    ],
-)
-def test_why_a_service_is_left_alone(id_: str, values: dict[str, Any], why: str) -> None:
-    assert left_out(MADE.services[id_], restricted(**values)) == why
-
-
-@pytest.mark.parametrize(
     ("values", "key", "value", "expected"),
     [
         ({"services_include": ["owel"]}, "services_include", "owel", "a service of the catalogue, did you mean 'owl'?"),
@@ -81,20 +67,6 @@ def test_what_the_catalogue_does_not_have(values: dict[str, Any], key: str, valu
         chosen_services(MADE, restricted(**values))
     (error,) = wrong.value.errors
     assert (error.where, error.key, error.value, error.expected) == ("", f"proscribe_{key}", value, expected)
-
-
-@pytest.mark.parametrize(
-    ("id_", "values", "separated", "serves"),
-    [
-        ("both", {}, False, True),
-        ("both", {"tenants": {"google": ["example.org"]}, "programs_for_both": "remove"}, True, False),
-        ("both", {"tenants": {"microsoft": ["example.org"]}}, False, True),
-        ("owl", {"tenants": {"google": ["example.org"]}}, False, False),
-    ],
-)
-def test_what_permitted_accounts_share(id_: str, values: dict[str, Any], separated: bool, serves: bool) -> None:
-    own, one = restricted(**values), MADE.services[id_]
-    assert (separated_by_tenant(one, own), serves_both(one, own)) == (separated, serves)
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_catalogue import GOOD, OWN, Made
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.inventory import inventory
+from made_catalogue import OWN
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans import compiling, identifiers
 from proscribe.controller.compile.plans import hosts as plans_of_hosts
 from proscribe.controller.compile.plans.hosts import compile_hosts
-from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.model.plan import CONTROLS, RESTRICTED
 from proscribe.model.plan_hours import at
 
@@ -94,34 +90,6 @@ def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], tim
 # -- plans of one catalogue
 
 
-SAID: list[dict[str, Any]] = [
-    {},
-    {"proscribe_feeds": "off"},
-    {"proscribe_feeds": ["birds"]},
-    {"proscribe_categories": ["webmail"], "proscribe_services_include": ["parrot"]},
-    {"proscribe_categories": ["webmail"], "proscribe_categories_reported": ["instant_messaging"]},
-    {"proscribe_controls": {"dns": "audit", "browser": "off"}},
-]
-
-
-def test_a_plan_is_the_same_whatever_was_compiled_before(tmp_path: Path) -> None:
-    write = Made(tmp_path)
-    write(
-        "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-11-01\nsources: [a test]\n",
-        "feeds/birds.yml",
-    )
-    write("a.example.org\n", "feeds/birds.txt")
-    folders = (OWN, write(GOOD))
-    shared = load(folders)
-    read = [read_restrictions(values, str) for values in SAID]
-    alone = [compiling.compile_plan(load(folders), own, [], NOW.date()) for own in read]
-    assert [compiling.compile_plan(shared, own, [], NOW.date()) for own in (*read, *reversed(read))] == [
-        *alone,
-        *alone[::-1],
-    ]
-    assert len({plan["digest"] for plan in alone}) == len(SAID)
-
-
 # -- hosts
 
 
@@ -179,17 +147,3 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(tmp_path,
     assert compiled.restrictions["h1"] is compiled.restrictions["h4"] is not compiled.restrictions["h2"]
     assert compiled.plans[compiled.hosts["h0"]]["contact"] == "north@example.org"
     assert len({compiled.hosts[name] for name in fleet if name != "h0"}) == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "asks_ansible"),
-    [("10.0.0.1", False), (None, False), ("", False), ("{{ site }}", True), (22, True)],
-    ids=str,
-)
-def test_a_connection_variable_is_templated_only_where_it_may_hold_a_template(value, asks_ansible) -> None:
-    templated = Templated({"ansible_host": value})
-    times = []
-    templated.get = lambda key: times.append(key) or dict.get(templated, key)  # type: ignore[method-assign]
-    said = inventory._simple(templated._vars, templated, "ansible_host")
-    assert said == str(value or "").replace("{{ site }}", "north")
-    assert bool(times) is asks_ansible

@@ -17,7 +17,6 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.host.controls.apps.requests.command_text import digest
-from proscribe.model.plan import SCHEMA
 
 BEGINS = datetime.date(2026, 11, 25)
 KNOWN = {"packages": {"apt": ("x",)}, "networks": ("192.0.2.0/24",), "domains": ("owl.example",)}
@@ -93,7 +92,6 @@ IN_FORCE = {
     },
     "dns": {"backend": "hosts", "upstreams": ["192.0.2.53"]},
 }
-LEFT = {key: value for key, value in IN_FORCE["apps"].items() if key != "unmanaged_browsers"}
 APPS = {key: value for key, value in IN_FORCE["apps"].items() if key != "requests"}
 UPCOMING = {
     "apps": {**APPS, "exec_control": "off", "unmanaged_browsers": {**UNMANAGED, "mode": "report"}},
@@ -112,33 +110,6 @@ UPCOMING = {
 def test_the_settings_of_each_control_in_force_and_before() -> None:
     assert settings() == IN_FORCE
     assert settings(today=BEGINS - datetime.timedelta(days=1)) == UPCOMING
-
-
-@pytest.mark.parametrize(
-    ("more", "control", "changed"),
-    [
-        ({"requests": False}, "apps", APPS),
-        (
-            {"unmanaged_browsers": "off"},
-            "apps",
-            LEFT,
-        ),
-        ({"dns_force": False}, "firewall", {**IN_FORCE["firewall"], "force_dns": False}),
-        ({"controls": {"dns": "audit"}}, "firewall", {**IN_FORCE["firewall"], "force_dns": False}),
-        ({"tenants": {}}, "browser", {**IN_FORCE["browser"], "tenants": {}}),
-    ],
-)
-def test_what_one_word_changes(more: dict[str, Any], control: str, changed: dict[str, Any]) -> None:
-    assert settings(**more) == {**IN_FORCE, control: changed}
-
-
-def test_a_plan_beside_its_controls() -> None:
-    whole = {"schema": SCHEMA, "contact": "the desk", "browsers": [], "catalog": "2026.11.1"}
-    whole |= {"request_url": "https://ask.example.org/", "watch": {"every": 300, "max_age": 2 * 86400}}
-    plan = compiled()
-    assert {key: value for key, value in plan.items() if key != "controls"} == whole
-    bare = compiled(made=catalogue(), request_url="", watch="off")
-    assert set(bare) == {"schema", "contact", "browsers", "controls"}
 
 
 @pytest.fixture

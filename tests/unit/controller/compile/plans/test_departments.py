@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.departments import departments_of, outermost
-from proscribe.controller.policy_errors import PolicyErrors
 
 GROUPS = {
     "all": {"web1", "web2", "db1", "lap1"},
@@ -49,20 +48,5 @@ def test_the_outermost_groups_lie_within_no_other(groups, expected):
     assert outermost(groups) == expected
 
 
-def test_without_a_register_the_outermost_groups_are_the_departments(tmp_path):
-    assert departments_of(question(tmp_path)) == {"press": ["web1", "web2"], "treasury": ["db1"]}
-
-
-def test_a_register_names_the_departments(tmp_path):
-    (tmp_path / "approvers.yml").write_text("press_desktops: {head: mei.chan}\ntreasury: {head: bo.li}\n")
-    assert departments_of(question(tmp_path)) == {"press_desktops": ["web1"], "treasury": ["db1"]}
-
-
 def test_only_hosts_of_the_run_count(tmp_path):
     assert departments_of(question(tmp_path, hosts=("web2",))) == {"press": ["web2"]}
-
-
-def test_a_mistake_in_the_register_stops_the_run(tmp_path):
-    (tmp_path / "approvers.yml").write_text("pres: {head: mei.chan}\n")
-    with pytest.raises(PolicyErrors, match="a group of the inventory"):
-        departments_of(question(tmp_path))

@@ -11,12 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_waivers import Organisation, at
 from proscribe.controller.compile.inventory.inventory import HostVariables
-from proscribe.controller.compile.plans.difference import difference
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import (
     MOST_OBJECTS,
     MOST_UNITS,
-    Object,
     read_group_policy,
 )
 from proscribe.controller.policy_errors import Expected, PolicyError, PolicyErrors
@@ -27,32 +25,6 @@ ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 OU = "OU=Desktops,DC=example,DC=com"
 UNITS = [f"OU=U{number},DC=example,DC=com" for number in range(MOST_UNITS)]
 ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
-
-
-@pytest.mark.parametrize(
-    ("value", "read"),
-    [
-        ([], ()),
-        ([ONE], (Object("Ours", "press", (OU,)),)),
-        (
-            [{**ONE, "ous": [OU, "ou=desktops, dc=example,dc=com".replace(", ", ",")], "enforced": "true"}],
-            (Object("Ours", "press", (OU,), True),),
-        ),
-        (
-            [{**ONE, "ous": ["DC=example,DC=com", "OU=A\\, B,CN=Büro,DC=example,DC=com"]}],
-            (Object("Ours", "press", ("DC=example,DC=com", "OU=A\\, B,CN=Büro,DC=example,DC=com")),),
-        ),
-    ],
-)
-def test_what_may_be_said(value: object, read: object) -> None:
-    assert read_group_policy(value) == read
-
-
-def test_as_many_objects_and_units_as_there_may_be() -> None:
-    objects = tuple({**ONE, "name": f"Ours {number} "} for number in range(MOST_OBJECTS))
-    read = read_group_policy(objects)
-    assert [one.name for one in read] == [f"Ours {number}" for number in range(MOST_OBJECTS)]
-    assert read_group_policy([{**ONE, "name": "x" * 64, "ous": tuple(UNITS)}])[0].ous == tuple(UNITS)
 
 
 @pytest.mark.parametrize(
@@ -113,34 +85,6 @@ def of_controller(found: Compiled) -> dict[str, Any]:
     plan = found.plans[found.hosts["lab01"]]
     check(plan)
     return plan["group_policy"]["objects"][0]  # type: ignore[no-any-return]
-
-
-def test_the_policy_is_that_of_the_group_and_only_the_controller_has_it(organisation: Organisation) -> None:
-    found = compiled(organisation, [ONE])
-    one = of_controller(found)
-    audience = found.plans[found.hosts["press01"]]
-    assert one == {**ONE, "enforced": False, "browser": audience["controls"]["browser"]}
-    assert "group_policy" not in audience and "group_policy" not in found.plans[found.hosts["fin01"]]
-
-
-def test_hosts_of_the_group_need_not_be_of_the_run_nor_be_served(organisation: Organisation) -> None:
-    """Windows machines, and a run with --limit."""
-    read: list[str] = []
-
-    def variables_of(name: str) -> HostVariables:
-        read.append(name)
-        (host,) = organisation.question(name).hosts
-        return dataclasses.replace(host, unserved="a Windows host (ansible_connection: winrm)")
-
-    assert "whatsapp" in of_controller(compiled(organisation, [ONE], "lab01", read=variables_of))["browser"]["services"]
-    assert read == ["press01", "press02", "shared01"]
-
-
-def test_a_waiver_opens_only_where_the_whole_group_has_it(organisation: Organisation) -> None:
-    organisation.waiver(controls=["browser"])
-    assert of_controller(compiled(organisation, [ONE]))["browser"]["services"]["whatsapp"]["mode"] == "enforce"
-    organisation.waiver(controls=["browser"], hosts=["press01", "press02", "shared01"], approved_by="head.of.both")
-    assert of_controller(compiled(organisation, [ONE]))["browser"]["services"]["whatsapp"]["mode"] == "waived"
 
 
 def test_a_controller_may_be_in_its_own_audience(organisation: Organisation) -> None:
@@ -208,27 +152,6 @@ def test_a_group_with_two_policies_is_refused(organisation: Organisation) -> Non
         compiled(organisation, [ONE], "lab01", read=variables_of)
 
 
-def test_a_mistake_in_the_variables_of_the_group_is_reported_where_it_is(organisation: Organisation) -> None:
-    def variables_of(name: str) -> HostVariables:
-        (host,) = organisation.question(name).hosts
-        return dataclasses.replace(host, values={**host.values, "proscribe_categories": ["nope"]})
-
-    with pytest.raises(PolicyErrors) as wrong:
-        compiled(organisation, [ONE], "lab01", read=variables_of)
-    assert "host press01" in str(wrong.value)
-
-
-def test_a_difference_names_the_objects(organisation: Organisation) -> None:
-    plans = []
-    for value in ([], [ONE], [{**ONE, "ous": [OU, "DC=example,DC=com"]}]):
-        found = compiled(organisation, value)
-        plans.append(found.plans[found.hosts["lab01"]])
-    (added,) = difference(plans[0], plans[1])
-    assert (added.subject, added.removed) == ("group_policy", ()) and added.added[0].startswith("Ours for press (")
-    (changed,) = difference(plans[1], plans[2])
-    assert len(changed.added) == len(changed.removed) == 1
-
-
 # -- AppLocker
 
 WINDOWS = {
@@ -246,51 +169,6 @@ def with_programs(organisation: Organisation, **keys: Any) -> None:
     """Give WhatsApp programs on Windows."""
     (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS, **keys}))
-
-
-def test_an_object_has_what_applocker_needs_of_the_groups_programs_and_nothing_else(organisation: Organisation) -> None:
-    with_programs(organisation)
-    publisher = WINDOWS["publishers"]["appx"][0]
-    assert of_controller(compiled(organisation, [ONE]))["apps"] == {
-        "mode": "enforce",
-        "settings": {"applocker": "audit"},
-        "services": {
-            "whatsapp": {
-                "mode": "enforce",
-                "name": "whatsapp",
-                "windows_processes": ["WhatsApp.exe"],
-                "windows_installers": ["WhatsAppSetup*.exe"],
-                "windows_publishers": {
-                    "programs": WINDOWS["publishers"]["programs"],
-                    "appx": [f"{publisher}\\Chat", f"{publisher}\\Chat.Old"],
-                },
-            }
-        },
-    }
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [{"applocker": "off"}, {"controls": {"apps": "off"}}, {"services_exclude": ["whatsapp"]}],
-    ids=["off", "no apps", "not restricted"],
-)
-def test_an_object_without_applocker(organisation: Organisation, variables: dict[str, Any]) -> None:
-    with_programs(organisation)
-
-    def variables_of(name: str) -> HostVariables:
-        (host,) = organisation.question(name).hosts
-        own = {f"proscribe_{key}": value for key, value in variables.items()}
-        return dataclasses.replace(host, values={**host.values, **own})
-
-    assert "apps" not in of_controller(compiled(organisation, [ONE], "lab01", read=variables_of))
-
-
-def test_a_waiver_of_the_whole_group_takes_the_rules_away(organisation: Organisation) -> None:
-    with_programs(organisation)
-    organisation.waiver(controls=["apps"])
-    assert "whatsapp" in of_controller(compiled(organisation, [ONE]))["apps"]["services"]
-    organisation.waiver(controls=["apps"], hosts=["press01", "press02", "shared01"], approved_by="head.of.both")
-    assert "apps" not in of_controller(compiled(organisation, [ONE]))
 
 
 def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation: Organisation) -> None:

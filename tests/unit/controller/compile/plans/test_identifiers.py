@@ -10,7 +10,6 @@ import pytest
 from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.policy_errors import PolicyErrors
 
 AFTER, BEFORE = datetime.date(2026, 1, 1), datetime.date(2024, 1, 1)
 
@@ -25,27 +24,6 @@ def apps(own_catalogue: Catalogue) -> Callable[..., dict[str, Any]]:
         return section
 
     return made
-
-
-def test_a_service_without_programs_is_looked_for_as_a_web_app(apps):
-    whatsapp = apps()["services"]["gmx"]
-    assert (whatsapp["packages"], whatsapp["processes"], whatsapp["paths"]) == ({}, [], [])
-    assert "gmx.net" in whatsapp["web_hosts"]
-
-
-def test_web_apps_of_a_provider_whose_tenants_are_distinguished_are_left_alone(apps):
-    def hosts(section: dict[str, Any]) -> bool:
-        return bool(section["services"].get("gmail", {}).get("web_hosts"))
-
-    assert hosts(apps()) and not hosts(apps(tenants={"google": ["example.org"]}))
-
-
-def test_names_below_that_stay_open_stay_open_as_web_apps_too(apps):
-    assert "work.weixin.qq.com" in apps()["services"]["wechat"]["web_allow"]
-
-
-def test_windows_programs_are_named_below_the_folder_of_programs(apps):
-    assert "Tencent/WeChat/WeChat.exe" in apps()["services"]["wechat"]["windows"]
 
 
 def test_no_two_services_have_one_name_on_windows(own_catalogue: Catalogue) -> None:
@@ -80,20 +58,3 @@ def test_browsers_without_policies(apps, today, chosen, mode):
     assert browsers["mode"] == mode
     assert "dillo" in browsers["packages"]["apt"] and "qutebrowser" in browsers["processes"]
     assert "firefox" in browsers["copies"] and "firefox" not in browsers["processes"]
-
-
-def test_what_a_restricted_service_is_known_by_is_left_to_it(apps):
-    browsers = apps()["settings"]["unmanaged_browsers"]
-    assert "start-tor-browser" not in browsers["processes"]  # the service `tor` has it
-    without = apps(services_exclude=["tor", "mullvad_vpn"])["settings"]["unmanaged_browsers"]
-    assert "start-tor-browser" in without["processes"]
-
-
-@pytest.mark.parametrize("off", ["off", False])
-def test_browsers_are_not_looked_for_where_that_is_off(apps, off):
-    assert "unmanaged_browsers" not in apps(unmanaged_browsers=off)["settings"]
-
-
-def test_another_word_is_refused_with_the_words_that_are_known(apps):
-    with pytest.raises(PolicyErrors, match="proscribe_unmanaged_browsers.*'delete'.*auto, report, audit, off"):
-        apps(unmanaged_browsers="delete")

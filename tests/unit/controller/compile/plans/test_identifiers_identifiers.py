@@ -97,28 +97,6 @@ def test_what_is_known_of_programs_alone() -> None:
     assert programs_of(service("pages", names=("鹦鹉",), domains=("a.example",))) == {}
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("domains", ("a.example",)), ("urls", ("a.example/b",)), ("browser_extensions", {"chrome": ("a" * 32,)})],
-)
-def test_browsers_have_what_there_is(key: str, value: Any) -> None:
-    found: Any = {"domains": [], "urls": [], "allow": [], **({} if key == "browser_extensions" else {key: list(value)})}
-    more = {"extensions": {"chrome": ["a" * 32]}} if key == "browser_extensions" else {}
-    assert IDENTIFIERS["browser"](service("one", **{key: value})) == {**found, **more}
-
-
-def test_a_resolver_is_closed_by_its_name_and_the_ports_of_name_resolution() -> None:
-    resolver = dataclasses.replace(FULL, service_class="encrypted_dns")
-    assert IDENTIFIERS["browser"](resolver) == {**EXPECTED["browser"], "domains": []}
-    assert IDENTIFIERS["firewall"](resolver) == {"networks": ["192.0.2.0/24"], "ports": [53, 443, 853]}
-    assert IDENTIFIERS["dns"](resolver) == EXPECTED["dns"]
-
-
-def test_only_a_canary_is_something_to_answer() -> None:
-    found = IDENTIFIERS["dns"](service("one", nxdomain_canaries=("canary.example",)))
-    assert found == {"domains": [], "allow": [], "canaries": ["canary.example"]}
-
-
 def feed(id_: str, kind: str, *values: str, of: str = "parrot") -> Feed:
     return Feed(id_, of, kind, "2026-01-02", values, f"{id_}.yml")
 

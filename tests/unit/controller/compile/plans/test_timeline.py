@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_waivers import OURS, Keys, Organisation, at
 from properties import examples
-from proscribe.controller.compile.plans import compiling, hosts, timeline
+from proscribe.controller.compile.plans import timeline
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
-from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.plan import canonical, check
 from proscribe.wire.store import Store
 
 NOW = at("2026-11-25T08:00:00+00:00")
 HOUR = datetime.timedelta(hours=1)
 CLOSED = ("2026-12-31T10:00:00Z", "enforce")  # at the end of the made waiver
-START = "2026-12-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -58,58 +54,6 @@ def chain(found: Compiled, host: str = "press01") -> list[tuple[str, str]]:
 # -- what changes, and when
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        # it waives now, and ends
-        ({}, [("now", "waived"), CLOSED]),
-        # it begins first
-        ({"valid_from": START}, [("now", "enforce"), (START, "waived"), CLOSED]),
-        # it will be revoked before its end, and is no longer a waiver then
-        ({"revoked": {"on": START, "by": "x", "why": "y"}}, [("now", "waived"), (START, "enforce")]),
-        # it is over, or never counts
-        ({"expires": "2026-11-25T08:00:00Z"}, [("now", "enforce")]),
-        ({"approved_by": "somebody.else"}, [("now", "enforce")]),
-        ({"approved_by": "somebody.else", "valid_from": START}, [("now", "enforce")]),
-        # of another host, or of a service that nobody restricts here
-        ({"hosts": ["press02"]}, [("now", "enforce")]),
-        ({"services": ["slack"], "controls": ["firewall"]}, [("now", "enforce"), CLOSED]),
-    ],
-)
-def test_a_waiver_begins_and_ends_by_itself(
-    organisation: Organisation, changes: Mapping[str, Any], expected: list[tuple[str, str]]
-) -> None:
-    organisation.waiver(**changes)
-    assert chain(compiled(organisation, NOW)) == expected
-
-
-def test_a_waiver_that_changes_nothing_of_a_plan_is_no_moment_of_it(organisation: Organisation) -> None:
-    organisation.variables["services_exclude"] = ["slack"]
-    organisation.waiver(services=["slack"])
-    assert chain(compiled(organisation, NOW)) == [("now", "enforce")]
-
-
-def test_the_ban_comes_into_force_at_the_midnight_of_the_controllers_day(
-    organisation: Organisation, zone_of_the_controller: str
-) -> None:
-    organisation.variables["effective_from"] = "2026-12-01"
-    moments = {
-        "UTC": "2026-12-01T00:00:00Z",
-        "Asia/Hong_Kong": "2026-11-30T16:00:00Z",
-        "EST5EDT": "2026-12-01T05:00:00Z",
-    }
-    assert chain(compiled(organisation, NOW)) == [("now", "upcoming"), (moments[zone_of_the_controller], "enforce")]
-
-
-@pytest.fixture(params=["UTC", "Asia/Hong_Kong", "EST5EDT"])
-def zone_of_the_controller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("TZ", request.param)
-    time.tzset()
-    yield request.param
-    monkeypatch.undo()
-    time.tzset()
-
-
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
 def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day: str) -> None:
     organisation.variables["effective_from"] = day
@@ -136,16 +80,6 @@ def test_a_key_that_ceases_to_be_valid_ends_what_it_signed(
     keys.allow("head.of.press", key, *filter(None, [OURS, option]))
     keys.sign(organisation.waiver(), key)
     assert chain(compiled(organisation, NOW)) == expected
-
-
-def test_a_host_without_the_watch_has_no_successors_and_the_plan_that_it_always_had(organisation: Organisation) -> None:
-    organisation.waiver()
-    organisation.variables["effective_from"] = "2026-12-01"
-    watched = compiled(organisation, NOW)
-    del organisation.variables["watch"]
-    found = compiled(organisation, NOW)
-    assert watched.later and not found.later
-    assert all({"watch", "later", "waivers"}.isdisjoint(plan) for plan in found.plans.values())
 
 
 def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organisation) -> None:
@@ -228,37 +162,6 @@ def test_whoever_follows_has_what_a_run_would_compile_then(
 # -- how far it goes, and what it costs
 
 
-def test_a_chain_has_an_end_and_every_host_that_shares_it_has_it_for_one(
-    organisation: Organisation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(40):
-        begin = NOW + datetime.timedelta(days=number)
-        organisation.waiver(
-            f"w{number:02}.yml",
-            id=f"w{number:02}",
-            hosts=["press01", "press02"],
-            valid_from=begin.isoformat(),
-            expires=(begin + 12 * HOUR).isoformat(),
-        )
-    times: list[int] = []
-    compile_body = compiling.compile_body
-    monkeypatch.setattr(hosts, "compile_body", lambda *given: times.append(1) or compile_body(*given))
-    found = compiled(organisation, NOW)
-    assert len(chain(found)) == 1 + timeline.MOST
-    assert found.hosts["press01"] == found.hosts["press02"]
-    assert len(found.later) == timeline.MOST
-    assert len(times) == 41  # each waiver, and none
-
-
-def test_hosts_with_waivers_of_their_own_share_what_comes_after_them(organisation: Organisation) -> None:
-    organisation.groups["press"] = frozenset(f"press{number:03}" for number in range(200))
-    for number in range(200):
-        organisation.waiver(f"w{number}.yml", id=f"w{number}", hosts=[f"press{number:03}"])
-    found = compiled(organisation, NOW)
-    assert len(found.plans) > 200
-    assert len(found.later) == 1
-
-
 def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation: Organisation, tmp_path: Path) -> None:
     organisation.waiver(valid_from="2026-12-01T00:00:00Z")
     made = organisation.run()
@@ -277,18 +180,3 @@ def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation: Orga
 
 
 # -- hours need somebody who closes
-
-
-def test_hours_are_refused_where_nothing_would_close_again(organisation: Organisation) -> None:
-    hours = {"hours": "mon-fri 09:00-18:00", "controls": ["browser", "dns"]}
-    organisation.waiver(**hours)
-    assert compiled(organisation, NOW).plans
-    del organisation.variables["watch"]
-    with pytest.raises(PolicyErrors) as raised:
-        compiled(organisation, NOW)
-    (error,) = raised.value.errors
-    assert (error.key, error.value) == ("hours", "mon-fri 09:00-18:00")
-    assert "no hours, or proscribe_watch on press01: it is off there" in error.expected
-    assert ".yml:" in error.where
-    organisation.waiver(**hours, expires="2026-11-20T00:00:00Z")  # it is over, and opens nothing
-    assert compiled(organisation, NOW).plans

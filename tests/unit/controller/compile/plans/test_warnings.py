@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 from made import catalogue, service
 from proscribe.controller.compile.catalogue.loading import Catalogue
-from proscribe.controller.compile.catalogue.retired_keys import MOST_NAMED, removed
 from proscribe.controller.compile.catalogue.retired_keys import warning as of_retired
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.hosts import Compiled
 from proscribe.controller.compile.plans.warnings import of_catalogue_age, of_policy, select_not_printed_today
-from proscribe.controller.compile.reading.yaml_file import Document, read_yaml
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.wire.store import Store
 
@@ -56,38 +54,6 @@ APART = (
     "proscribe_tenants keeps what private and business accounts share open on {}, and with the control browser off "
     "nothing there distinguishes these accounts: enforce browser, or remove the tenants"
 )
-
-
-def test_what_ansible_does_not_read_comes_first() -> None:
-    question = Question(Path("/"), "audit", "audit", [], "", [], [], {}, warnings=("not read",))
-    compiled = Compiled({"web01": OLD}, {"web01": read_restrictions({}, str)}, [], {}, {"web01": ""}, {}, [], [])
-    assert next(of_policy(question, compiled)) == "not read"
-
-
-def test_nothing_is_said_of_a_policy_that_is_as_usual() -> None:
-    assert said({"a": (FRESH, {}), "b": (FRESH, TENANTS), "c": (FRESH, {"controls": {"browser": "off"}})}) == []
-
-
-@pytest.mark.parametrize(
-    ("days", "what"),
-    [
-        (208, []),
-        (207, ["1 service restricted here was not checked within 207 days: the networks of parrot (208 days ago)"]),
-        (176, ["1 service restricted here was not checked within 176 days: the networks of parrot (208 days ago) is"]),
-        (4, ["2 services restricted here were not checked within 4 days: the networks of parrot (208 days ago) is"]),
-        (0, []),  # for ever
-    ],
-)
-def test_what_was_not_checked_for_too_long(days: int, what: list[str]) -> None:
-    found = said({"a": (FRESH, {}), "b": (OLD, {})}, days=days)
-    assert [line.startswith(f"catalogue: {part}") for line, part in zip(found, what, strict=True)] == [True] * len(what)
-
-
-@pytest.mark.parametrize(
-    ("mode", "count"), [("audit", 1), ("check", 1), ("enforce", 1), ("lift", 0), ("quarantine", 0)]
-)
-def test_only_a_run_that_observes_the_ban_warns_of_the_age_of_the_catalogue(mode: str, count: int) -> None:
-    assert len([line for line in said({"a": (OLD, {})}, mode) if line.startswith("catalogue: ")]) == count
 
 
 def test_a_reminder_is_printed_once_a_day(tmp_path: Path) -> None:
@@ -151,33 +117,3 @@ def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once() -> No
     first, second = said({"a": (retired, {}), "b": (retired, {})})
     assert first == of_retired(["x.yml:1: engine", "x.yml:2: user_data"])
     assert second.startswith("catalogue: 1 service")
-
-
-def document(root: Path, text: str) -> Document:
-    (root / "x.yml").write_text(text)
-    return read_yaml(root / "x.yml")
-
-
-def test_keys_of_earlier_versions_are_removed_with_the_groups_that_are_empty_then(tmp_path: Path) -> None:
-    read = document(
-        tmp_path,
-        "id: x\nengine: blink\nlists: [{user_data: [a], engine: b}, {name: y}]\n"
-        "unverified: {user_data: [a]}\nadd: {packages: {engine: c}, names: [z]}\nempty: {}\n",
-    )
-    assert list(removed(read)) == [
-        f"{tmp_path}/x.yml:2: engine",
-        f"{tmp_path}/x.yml:3: user_data",
-        f"{tmp_path}/x.yml:3: engine",
-        f"{tmp_path}/x.yml:4: user_data",
-        f"{tmp_path}/x.yml:5: engine",
-    ]
-    assert read.data == {"id": "x", "lists": [{}, {"name": "y"}], "add": {"names": ["z"]}, "empty": {}}
-
-
-@pytest.mark.parametrize(
-    ("count", "end"),
-    [(1, "p0"), (MOST_NAMED, "p0, p1, p2, p3, p4"), (MOST_NAMED + 2, "p0, p1, p2, p3, p4 and 2 more")],
-)
-def test_the_first_places_of_such_keys_are_named(count: int, end: str) -> None:
-    text = "catalogue: nothing reads the keys engine and user_data any more, delete them"
-    assert of_retired([f"p{number}" for number in range(count)]) == f"{text}: {end}"

@@ -10,21 +10,6 @@ from hypothesis import strategies as st
 from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
 
 
-@pytest.mark.parametrize(
-    ("networks", "expected"),
-    [
-        (["10.0.0.0/25", "10.0.0.128/25"], ["10.0.0.0/24"]),
-        (["10.0.0.0/24", "10.0.0.7/32"], ["10.0.0.0/24"]),
-        (["10.0.0.7", "10.0.0.7/32"], ["10.0.0.7"]),
-        (["10.0.0.6/32", "10.0.0.7/32"], ["10.0.0.6/31"]),
-        (["2001:db8:1::/48", "2001:db8::/32", "192.0.2.1/32"], ["192.0.2.1", "2001:db8::/32"]),
-        ([], []),
-    ],
-)
-def test_duplicates_overlaps_and_neighbours_are_merged(networks: list[str], expected: list[str]) -> None:
-    assert merged(networks) == expected
-
-
 @pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "x", ""])
 def test_what_is_no_network_of_a_rule(text: str) -> None:
     assert packed(text) is None
@@ -71,9 +56,3 @@ def test_what_is_a_network_of_a_rule(text: str) -> None:
 )
 def test_a_network_is_spelled_anew(text: str, listed: str) -> None:
     assert spelled(ipaddress.ip_network(text)) == listed
-
-
-def test_a_table_has_networks_of_both_families_in_any_order() -> None:
-    table = NetworkTable({"2001:db8:1::/48": "b", "192.0.2.0/25": "c", "2001:db8::/48": "a", "10.0.0.0/8": "d"})
-    searched = ("2001:db8::1", "2001:db8:1::/64", "192.0.2.127", "192.0.2.128", "10.0.0.0/7", "::/0", "11.0.0.0/8")
-    assert [table.of(ipaddress.ip_network(text)) for text in searched] == ["a", "b", "c", "", "d", "a", ""]

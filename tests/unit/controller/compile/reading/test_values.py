@@ -191,16 +191,3 @@ def test_forever_is_offered_where_it_may_be_and_off_too() -> None:
         with pytest.raises(Expected) as wrong:
             read("soon")
         assert wrong.value.expected.endswith(end)
-
-
-def test_browser_settings_are_those_that_are_managed() -> None:
-    usual = readers.read_browser_settings({})
-    assert readers.read_browser_settings({"proxies": "unmanaged"}) == {k: v for k, v in usual.items() if k != "proxies"}
-    assert readers.read_browser_settings({"private_windows": "blocked"}) == {**usual, "private_windows": "blocked"}
-
-
-def test_what_is_wrong_in_a_part_is_named_by_the_path_to_it() -> None:
-    assert values.within(".a", values.line, "x") == "x"
-    with pytest.raises(Expected) as wrong:
-        values.within(".a", IDS, ["x", 7])
-    assert (wrong.value.key, wrong.value.value, wrong.value.expected) == (".a[1]", 7, "ids")

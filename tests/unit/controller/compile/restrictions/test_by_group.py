@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from proscribe.controller.compile.restrictions.by_group import ByGroup, groups_of, mistakes, open_elsewhere
+from proscribe.controller.compile.restrictions.by_group import ByGroup, mistakes, open_elsewhere
 
 BOTH = ("apps", "firewall")
 # What each control finds of a service.
@@ -65,12 +65,6 @@ def test_each_mistake_has_its_place() -> None:
 
 
 ENTRIES = [ByGroup(("chat", "mail"), ("guests",), BOTH), ByGroup(("chat",), ("board", "guests"), ("apps",))]
-
-
-def test_the_groups_of_all_entries_of_a_service_add_up() -> None:
-    assert groups_of(ENTRIES, "chat") == {"apps": ["board", "guests"], "firewall": ["guests"]}
-    assert groups_of(ENTRIES, "mail") == {"apps": ["guests"], "firewall": ["guests"]}
-    assert groups_of(ENTRIES, "pages") == {}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.reading.networks import merged
-from proscribe.controller.compile.restrictions.firewall_rules import MOST, MOST_PREFIXES, read_nat64, read_rules
+from proscribe.controller.compile.restrictions.firewall_rules import MOST_PREFIXES, read_nat64, read_rules
 from proscribe.controller.policy_errors import Expected
 from proscribe.host.controls.firewall.exemptions import collect
 from proscribe.host.controls.firewall.rule_text import Exemptions
@@ -23,44 +23,12 @@ OUT = {"direction": "out", "verdict": "reject"}
 WRONG_PORTS = ("80-70", 65536, "1-65536", "0-5", "-1", "123456", "", 2.5, "80-", "a80")
 
 
-def test_what_is_left_out_means_all() -> None:
-    assert read_rules([OUT]) == (
-        {"direction": "out", "protocol": "any", "addresses": [], "ports": [], "verdict": "reject", "comment": ""},
-    )
-
-
 def test_addresses_and_ports_are_merged_and_in_order() -> None:
     addresses = ["10.0.0.128/25", "10.0.0.0/25", "2001:db8::1"]
     rule = {**OUT, "addresses": addresses, "ports": [465, "25", "1000-2000", 2001]}
     (read,) = read_rules([rule])
     assert read["addresses"] == ["10.0.0.0/24", "2001:db8::1"]
     assert read["ports"] == ["25", "465", "1000-2001"]
-
-
-@pytest.mark.parametrize(
-    ("ports", "read"),
-    [
-        ([1, 65535], ["1", "65535"]),
-        (["80-80", 79, "81"], ["79-81"]),
-        (["10-20", "15-17", 22], ["10-20", "22"]),
-        (["10-20", "15-30", 9], ["9-30"]),
-        (None, []),
-    ],
-)
-def test_ports_that_touch_are_one_range(ports: Any, read: list[str]) -> None:
-    assert read_rules([{**OUT, "protocol": "tcp", "ports": ports}])[0]["ports"] == read
-
-
-def test_every_word_of_a_rule_is_kept() -> None:
-    comment = "A rule, of ours: a.b;c/d@e(f)+g=h_i#j-k"
-    rules = [
-        {**OUT, "direction": direction, "protocol": protocol, "verdict": verdict, "comment": comment}
-        for direction in ("in", "out", "forward")
-        for protocol in ("tcp", "udp", "icmp", "any")
-        for verdict in ("accept", "reject", "drop")
-    ]
-    assert read_rules(tuple(rules)) == tuple({**rule, "addresses": [], "ports": []} for rule in rules)
-    assert len(read_rules([OUT] * MOST)) == MOST
 
 
 @pytest.mark.parametrize(
@@ -148,17 +116,6 @@ GOOD = {
 def rendered(services: dict[str, Any], rules: list[Any]) -> str:
     settings = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
     return render({"mode": "enforce", "services": services, "settings": settings}, Exemptions(users={"x": [1]}))
-
-
-def test_the_words_of_an_ordinary_table_are_all_known() -> None:
-    rules = [
-        {**OUT, "direction": direction, "verdict": verdict}
-        for direction in ("in", "out")
-        for verdict in ("drop", "reject")
-    ]
-    services = {"x": {"mode": "enforce", "networks": ["10.0.0.0/8", "2001:db8::1"], "ports": [53]}}
-    assert foreign(rendered(services, list(read_rules(rules)))) == []
-    assert foreign("table inet proscribe { include }") == ["include"]
 
 
 @given(st.fixed_dictionaries({}, optional={key: st.one_of(good, ANY) for key, good in GOOD.items()}))

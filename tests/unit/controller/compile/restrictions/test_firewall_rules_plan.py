@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made import catalogue, service
-from proscribe.controller.compile.catalogue.loading import Catalogue
-from proscribe.controller.compile.catalogue.schema import CATEGORIES
-from proscribe.controller.compile.catalogue.shared_networks import shared_by
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.plans.run import compile_run
@@ -31,19 +27,6 @@ MADE = catalogue(
 def section(**values: Any) -> dict[str, Any]:
     restrictions = read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
     return compile_plan(MADE, restrictions, (), TODAY)["controls"]["firewall"]
-
-
-def test_networks_are_merged_and_spelled_as_the_packet_filter_lists_them() -> None:
-    assert section()["services"]["chat"]["networks"] == ["198.51.100.0/24", "203.0.113.7", "2001:db8::/32"]
-
-
-def test_a_service_of_which_only_names_are_known_is_left_to_the_names() -> None:
-    assert set(section()["services"]) == {"chat", "quad9"}
-
-
-def test_resolvers_are_refused_for_name_resolution_only() -> None:
-    assert section()["services"]["quad9"]["ports"] == [53, 443, 853]
-    assert section()["services"]["chat"]["ports"] == []
 
 
 RULE = {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject"}
@@ -66,20 +49,6 @@ RULE = {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject
 def test_the_restrictions_become_settings(values: dict[str, Any], settings: dict[str, Any]) -> None:
     found = section(**values)["settings"]
     assert {name: found[name] for name in settings} == settings
-
-
-def test_no_plan_of_the_whole_catalogue_has_a_shared_or_unverified_network(own_catalogue: Catalogue) -> None:
-    restrictions = read_restrictions({"proscribe_categories": list(CATEGORIES)}, str)
-    services = compile_plan(own_catalogue, restrictions, (), TODAY)["controls"]["firewall"]["services"]
-    assert len(services) > 10
-    for id_, entry in services.items():
-        feeds = [one for one in own_catalogue.feeds.values() if (one.service, one.kind) == (id_, "networks")]
-        texts = [*own_catalogue.services[id_].networks, *(text for feed in feeds for text in feed.values)]
-        published = [ipaddress.ip_network(text) for text in texts]
-        for text in entry["networks"]:
-            assert shared_by(text) == ""
-            network = ipaddress.ip_network(text)
-            assert any(network.version == one.version and one.subnet_of(network) for one in published)
 
 
 SHARED = """\
@@ -115,14 +84,3 @@ def ask(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_an_entry_with_addresses_of_a_content_network_stops_the_run(ask: Any) -> None:
     with pytest.raises(PolicyErrors, match=r"networks\[1\]: found '172.67.1.0/24'.*Cloudflare"):
         ask(SHARED)
-
-
-def test_an_entry_with_the_address_of_a_managed_host_stops_the_run_before_anything_is_written(
-    ask: Any, tmp_path: Path
-) -> None:
-    entry = SHARED.replace(", 172.67.1.0/24", "")
-    with pytest.raises(PolicyErrors, match="contains 198.51.100.9, the address of host web01"):
-        ask(entry)
-    assert not (tmp_path / "reports").exists()
-    (warning,) = ask(entry, management=["198.51.100.9"], catalog_max_age="forever")["warnings"]
-    assert "198.51.100.9/32 lies in 198.51.100.0/24 of parrot: it stays reachable" in warning

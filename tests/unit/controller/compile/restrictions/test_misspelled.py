@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS
 from proscribe.controller.compile.restrictions.misspelled import guess_intended_variable
 
 # Variables of roles and collections that are widely used, and others that only look alike.
@@ -53,8 +52,3 @@ def test_a_name_close_to_one_of_ours_is_a_misspelled_one(written: str, meant: st
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_variable_of_another_product_is_none_of_ours(name: str) -> None:
     assert guess_intended_variable(name) == ""
-
-
-@pytest.mark.parametrize("name", sorted(RESTRICTIONS))
-def test_each_variable_is_recognised_without_one_letter_of_its_prefix(name: str) -> None:
-    assert guess_intended_variable(f"{PREFIX.replace('r', '', 1)}{name}") == f"{PREFIX}{name}"

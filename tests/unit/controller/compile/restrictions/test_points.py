@@ -65,13 +65,6 @@ def test_what_cannot_be_fed(value: object, key: str, found: object, expected: st
     assert wrong.value.expected.startswith(expected)
 
 
-@pytest.mark.parametrize(("value", "key"), [(["rpzz"], "[0]"), ([{"format": "rpzz"}], "[0].format")])
-def test_a_format_that_is_none_is_named(value: object, key: str) -> None:
-    with pytest.raises(Expected, match="one of .*did you mean 'rpz'") as wrong:
-        read_fed(value)
-    assert (wrong.value.key, wrong.value.value) == (key, "rpzz")
-
-
 @pytest.mark.parametrize("path", ["", "/etc/proscribe/export_key", "~/.ssh/export"])
 def test_the_key_that_signs(path: str) -> None:
     assert read_key(path) == path

@@ -135,28 +135,3 @@ def test_the_part_that_is_wrong_is_named(read, value, key, found):
     with pytest.raises(Expected) as raised:
         read(value)
     assert (raised.value.key, raised.value.value) == (key, found)
-
-
-def test_a_secret_is_not_repeated():
-    for read, value in (
-        (schedule_values.read_repository, "https://u:secret@git.example.org/x"),
-        (schedule_values.read_repository, "https://u:secret@[git.example.org/x"),  # no URL, for some
-        (channels.read_notify, {"webhook": "ftp://secret"}),
-    ):
-        with pytest.raises(Expected) as raised:
-            read(value)
-        assert "secret" not in str(raised.value.value)
-
-
-@pytest.mark.parametrize(
-    ("notify", "needed"),
-    [
-        ({}, False),
-        ({"mail": "it@example.org"}, True),
-        (WEBHOOK, False),
-        ({**WEBHOOK, "mail": "it@example.org"}, True),
-        ({"mail": ""}, False),
-    ],
-)
-def test_one_channel_that_needs_setgid_programs_is_enough(notify, needed):
-    assert channels.needs_setgid(notify) is needed

@@ -11,23 +11,6 @@ from proscribe.controller.compile.waivers.authority import Authority, objection,
 from proscribe.controller.policy_errors import PolicyErrors
 
 
-@pytest.mark.parametrize(
-    ("content", "register"),
-    [
-        ("press: {head: chan.tai.man}\n", {"press": Authority("chan.tai.man")}),
-        (
-            "press:\n  head: chan.tai.man\n  deputies: [lee.siu.ming, 陳大文]\n"
-            "finance: {head: lee.siu.ming, deputies: []}\n",
-            {"press": Authority("chan.tai.man", ("lee.siu.ming", "陳大文")), "finance": Authority("lee.siu.ming")},
-        ),
-        ("press:\n", {"press": Authority("")}),
-    ],
-)
-def test_a_register_names_the_heads_and_deputies_of_departments(tmp_path, content, register):
-    (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
-    assert read_register([tmp_path], GROUPS) == register
-
-
 @pytest.mark.parametrize("approver", ["", "None", "null", "no head is named", "chan"])
 def test_an_empty_entry_lets_nobody_approve(approver: str) -> None:
     why = objection(approver, frozenset({"press01"}), {"press": Authority("")}, {"press": frozenset({"press01"})})
@@ -50,10 +33,6 @@ def test_every_run_says_for_whom_nobody_can_approve(
 ) -> None:
     organisation.approvers(register)
     assert compile_hosts(organisation.question(), at(NOW)).warnings == warning
-
-
-def test_without_a_register_nobody_is_named(tmp_path):
-    assert read_register([tmp_path, tmp_path / "nosuch"], GROUPS) == {}
 
 
 @pytest.mark.parametrize(
@@ -101,15 +80,3 @@ def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key
     with pytest.raises(PolicyErrors) as wrong:
         read_register([tmp_path], GROUPS)
     assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
-
-
-def test_a_register_that_cannot_be_read_hides_no_mistake_in_another(tmp_path):
-    for name, text in (("a", "[\n"), ("b", "pres: {head: chan}\n")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "approvers.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(PolicyErrors) as wrong:
-        read_register([tmp_path / "none", tmp_path / "a", tmp_path / "b"], GROUPS)
-    assert [error.expected.partition(",")[0] for error in wrong.value.errors] == [
-        "valid YAML",
-        "a group of the inventory",
-    ]

@@ -10,11 +10,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from made_waivers import WAIVER, at
+from made_waivers import WAIVER
 from proscribe.controller.compile.waivers.document import MOMENT, load_waivers, read_waiver
-from proscribe.controller.compile.waivers.waiver import Revocation
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.model.plan import CONTROLS
 
 
 def written(folder: Path, name: str = "w1.yml", **changes: object) -> Path:
@@ -22,90 +20,6 @@ def written(folder: Path, name: str = "w1.yml", **changes: object) -> Path:
     path = folder / name
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
-
-
-def test_every_key_is_read_and_times_become_utc(tmp_path):
-    waiver = read_waiver(
-        written(
-            tmp_path,
-            controls=["apps"],
-            groups=["press"],
-            zones=["internet"],
-            users=["alice", "EXAMPLE\\bob"],
-            versions=["1:4.0~rc1-1"],
-            paths=["/opt/whatsapp/whatsapp"],
-            request="00c0ffee00c0ffee",
-            review_by="2026-11-20T00:00:00Z",
-            reviewed_on="2026-11-10 08:00+08:00",
-            revoked={"on": "2026-12-01T00:00:00-05:00", "by": "head.of.press", "why": "not needed"},
-        )
-    )
-    assert waiver.controls == ("apps",)
-    assert waiver.starts == at("2026-11-01T16:00:00+00:00")
-    assert waiver.expires == at("2026-12-31T10:00:00+00:00")
-    assert waiver.ends == at("2026-12-01T05:00:00+00:00")
-    assert waiver.review_by == at("2026-11-20T00:00:00+00:00")
-    assert waiver.revoked == Revocation(at("2026-12-01T05:00:00+00:00"), "head.of.press", "not needed")
-    assert waiver.partial == {
-        "users": ["alice", "EXAMPLE\\bob"],
-        "versions": ["1:4.0~rc1-1"],
-        "paths": ["/opt/whatsapp/whatsapp"],
-    }
-    assert waiver.request == "00c0ffee00c0ffee"
-    assert waiver.document.content == Path(waiver.file).read_bytes()
-
-
-def test_groups_of_users_are_read_beside_users_who_are_there_then_too(tmp_path):
-    apps = {"controls": ["apps"], "posix_groups": ["press", "EXAMPLE\\domain_users"]}
-    assert read_waiver(written(tmp_path, **apps)).partial == {"users": [], "posix_groups": apps["posix_groups"]}
-    both = read_waiver(written(tmp_path, **apps, users=["alice"]))
-    assert both.partial == {"users": ["alice"], "posix_groups": apps["posix_groups"]}
-
-
-@pytest.mark.parametrize(
-    ("hours", "windows"),
-    [
-        ("mon-fri 09:00-18:00", [(day, 540, 1080) for day in range(5)]),
-        ("weekdays 09:00-18:00", [(day, 540, 1080) for day in range(5)]),
-        ("weekends 10:00-12:30", [(5, 600, 750), (6, 600, 750)]),
-        ("sun 00:00-24:00", [(6, 0, 1440)]),
-        ("daily 00:00-24:00", [(day, 0, 1440) for day in range(7)]),  # the whole week
-        ("sat-mon 08:00-09:00", [(0, 480, 540), (5, 480, 540), (6, 480, 540)]),
-        ("mon,wed-thu 08:00-09:00", [(0, 480, 540), (2, 480, 540), (3, 480, 540)]),
-        # over midnight, and over the end of the week
-        ("fri 22:00-06:00", [(4, 1320, 1440), (5, 0, 360)]),
-        ("sun 22:00-06:00", [(0, 0, 360), (6, 1320, 1440)]),
-        ("mon 22:00-00:00", [(0, 1320, 1440)]),
-        ("mon 24:00-06:00", [(1, 0, 360)]),
-        # what touches is one
-        (["mon 09:00-12:00", "mon 12:00-13:00", "mon 10:00-11:00"], [(0, 540, 780)]),
-        (["mon 14:00-18:00", "mon 09:00-12:00"], [(0, 540, 720), (0, 840, 1080)]),
-    ],
-)
-def test_hours_are_openings_of_a_week(tmp_path, hours, windows):
-    waiver = read_waiver(written(tmp_path, hours=hours, controls=["browser", "firewall", "dns"]))
-    assert waiver.windows == windows
-    assert waiver.partial == {}  # they say when, and not what
-
-
-def test_what_is_left_out_has_its_default(tmp_path):
-    waiver = read_waiver(written(tmp_path, valid_from=None, risk=None, compensating_controls=None, ticket=None))
-    assert waiver.controls == CONTROLS
-    assert waiver.starts == waiver.approved_on
-    assert waiver.review_by == waiver.approved_on + datetime.timedelta(days=31)
-    assert (waiver.risk, waiver.ticket, waiver.compensating_controls, waiver.partial) == ("", "", (), {})
-
-
-@pytest.mark.parametrize(
-    ("changes", "review_by"),
-    [
-        ({"reviewed_on": "2026-11-15T00:00:00Z"}, "2026-12-16T00:00:00+00:00"),
-        ({"expires": "2026-11-10T00:00:00Z"}, "2026-11-10T00:00:00+00:00"),  # it does not outlive the waiver
-        ({"review_by": "2026-11-05T00:00:00Z"}, "2026-11-05T00:00:00+00:00"),
-    ],
-)
-def test_a_review_is_due_a_month_after_the_last_look_unless_the_file_says_otherwise(tmp_path, changes, review_by):
-    assert read_waiver(written(tmp_path, **changes)).review_by == at(review_by)
 
 
 NO_TIMES = [

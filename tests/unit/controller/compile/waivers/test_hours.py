@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from proscribe.controller.compile.waivers.hours import HOURS, windows
-from proscribe.controller.compile.waivers.limits import limited
 
 NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
 
@@ -59,58 +56,3 @@ def test_no_time_at_all_is_a_mistake(times: str) -> None:
 )
 def test_what_is_no_time_of_a_week(text: str) -> None:
     assert not HOURS.fullmatch(text)
-
-
-ENFORCED = {"mode": "enforce"}
-OURS = {"mode": "waived", "waiver": "W"}
-OTHERS = {"mode": "waived", "waiver": "X"}
-AT_HOURS = {"mode": "waived", "waiver": "W", "hours": [[0, NINE, SIX]]}
-
-
-def part(waiver: str = "W", **limits: Any) -> dict[str, Any]:
-    return {"mode": "enforce", "exceptions": [{"waiver": waiver, **limits}]}
-
-
-@pytest.mark.parametrize(
-    ("entries", "said"),
-    [
-        ({"apps": OURS, "browser": OURS, "firewall": OURS, "dns": OURS}, ""),
-        ({"apps": OURS, "dns": OTHERS}, ""),
-        ({"apps": OURS, "dns": {"mode": "audit"}}, ""),
-        ({}, ""),
-        (
-            {"apps": OURS, "browser": ENFORCED},
-            "open: programs; closed to everybody on this host: pages in browsers",
-        ),
-        (
-            {"apps": ENFORCED, "browser": OURS, "firewall": OURS, "dns": ENFORCED},
-            "open: pages in browsers, network addresses; closed to everybody on this host: programs, names (DNS)",
-        ),
-        (
-            {"firewall": ENFORCED, "dns": part("X")},
-            "open: nothing; closed to everybody on this host: network addresses, names (DNS)",
-        ),
-        ({"browser": AT_HOURS, "dns": OURS}, "open: pages in browsers, names (DNS), at set hours only"),
-        (
-            {"apps": part(versions=["1"], paths=["/a"]), "dns": ENFORCED},
-            "open: programs, some paths only, some versions only; closed to everybody on this host: names (DNS)",
-        ),
-        ({"apps": part(users=["wong"])}, ""),
-        # a part without a limit opens what one with a limit does not
-        ({"apps": {"mode": "enforce", "exceptions": [{"waiver": "W", "paths": ["/a"]}, {"waiver": "W"}]}}, ""),
-        ({"apps": {**OURS, "exceptions": [{"waiver": "W", "paths": ["/a"]}]}}, ""),
-        ({"apps": {**AT_HOURS, "exceptions": [{"waiver": "W"}]}}, ""),
-        ({"apps": {**AT_HOURS, "exceptions": [{"waiver": "X"}]}}, "open: programs, at set hours only"),
-    ],
-)
-def test_what_a_waiver_leaves_closed(entries: dict[str, Any], said: str) -> None:
-    controls: Any = {control: {"services": {"owl": entry, "other": ENFORCED}} for control, entry in entries.items()}
-    assert limited(controls, "W", ["owl", "unknown"]) == said
-
-
-def test_a_control_is_closed_where_one_of_several_services_is() -> None:
-    controls: Any = {"apps": {"services": {"owl": ENFORCED, "crow": OURS}}, "dns": {"services": {"owl": OURS}}}
-    assert limited(controls, "W", ["crow", "owl"]) == "open: names (DNS); closed to everybody on this host: programs"
-    assert limited(controls, "W", ["crow"]) == ""
-    audited: Any = {"apps": {"services": {"owl": {"mode": "audit"}, "crow": AT_HOURS}}}
-    assert limited(audited, "W", ["owl", "crow"]) == "open: programs, at set hours only"

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from proscribe.controller.compile.waivers.authority import Authority, disqualified, objection, read_register
+from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.refusals import (
     FILE,
     LARGEST,
@@ -33,80 +33,10 @@ REGISTER = {
     "finance": Authority("head.of.finance", ("head.of.both",)),
 }
 CONTEXT = Context(GROUPS, REGISTER, Rules(), lambda host: "")
-PRESS = "head head.of.press, deputies deputy, head.of.both"
-
-
-@pytest.mark.parametrize(
-    ("approver", "hosts", "why"),
-    [
-        ("head.of.press", "press01", ""),
-        ("deputy", "press01 press02", ""),
-        ("head.of.both", "press01 fin01 shared01", ""),
-        ("head.of.finance", "press01", f"head.of.finance may not approve for press ({PRESS}), which owns press01"),
-        (
-            "head.of.press",
-            "press01 shared01 fin01",
-            "head.of.press may not approve for finance (head head.of.finance, deputies head.of.both), which owns fin01 "
-            "and 1 more",
-        ),
-        ("depty", "press01", f"depty may not approve for press ({PRESS}), which owns press01, did you mean 'deputy'?"),
-        ("deputy", "lab01", "lab01 not in any department of approvers.yml, so nobody can approve"),
-        ("deputy", "press01 lab02 lab01", "lab01 and 1 more not in any department of approvers.yml, so nobody can"),
-        ("deputy", "", ""),
-    ],
-)
-def test_who_may_approve(approver: str, hosts: str, why: str) -> None:
-    found = objection(approver, frozenset(hosts.split()), REGISTER, GROUPS)
-    assert found.startswith(why) and bool(found) is bool(why)
-
-
-def test_a_department_that_has_no_group_any_more_owns_nothing() -> None:
-    assert objection("head", frozenset({"lab01"}), {"gone": Authority("head")}, GROUPS).startswith("lab01 not in any")
-    assert objection("head", frozenset({"lab01"}), {}, GROUPS).startswith("nobody is registered to approve")
-
-
-@pytest.mark.parametrize(
-    ("requester", "name", "status"),
-    [
-        ("wong", "deputy", ""),
-        ("Deputy", "deputy", "self_approved"),
-        ("wong", "head.of.finance", "unauthorised"),
-    ],
-)
-def test_whose_answer_counts(requester: str, name: str, status: str) -> None:
-    found, why = disqualified(requester, name, frozenset({"press01"}), REGISTER, GROUPS)
-    assert (found, bool(why)) == (status, bool(status))
-
-
-def test_a_register_may_be_called_yaml_and_each_mistake_in_it_is_listed(tmp_path: Path) -> None:
-    (tmp_path / "approvers.yaml").write_text(
-        "press: {head: chan, mail: chan@example.org}\n"
-        "finance: {head: ' lee', mail: x}\n"
-        "nosuch: {head: a}\n"
-        "all: {head: lee, deputies: [7, ok], mail: x}\n"
-    )
-    with pytest.raises(PolicyErrors) as wrong:
-        read_register([tmp_path], GROUPS)
-    assert [(error.key, error.value) for error in wrong.value.errors] == [
-        ("finance.head", " lee"),
-        ("nosuch", "nosuch"),
-        ("all.mail", "x"),
-    ]
-    (tmp_path / "approvers.yaml").write_text("press: {head: chan, mail: chan@example.org}\n")
-    assert read_register([tmp_path], GROUPS) == {"press": Authority("chan", (), "chan@example.org")}
 
 
 def line(refusal: Refusal) -> str:
     return json.dumps(refusal._asdict()) + "\n"
-
-
-def test_the_refusals_of_all_folders_the_oldest_first(tmp_path: Path) -> None:
-    later, earlier = ONE._replace(id="2", on="2026-11-26T08:00:00Z"), ONE._replace(id="9", on="2026-11-24T08:00:00Z")
-    same = ONE._replace(host="fin01")
-    for name, listed in (("a", (later, ONE)), ("b", (earlier, same))):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / FILE).write_text("".join(map(line, listed)))
-    assert read_refusals([tmp_path / "a", tmp_path / "b"]) == [earlier, same, ONE, later]
 
 
 @pytest.mark.parametrize("key", Refusal._fields)

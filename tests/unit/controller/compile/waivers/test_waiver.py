@@ -141,23 +141,6 @@ def test_what_git_said_is_remembered_when_its_history_was_rewritten(signed: Sign
     assert refused(signed).startswith(WHY)
 
 
-def test_an_approval_after_the_revocation_counts(signed: Signed) -> None:
-    signed.revoke()
-    signed.organisation.run()
-    signed.approve_anew("2026-11-19T00:00:00Z")
-    assert "approved_on after" in refused(signed)
-    signed.approve_anew("2026-11-21T00:00:00Z")
-    assert signed.organisation.opened(now=LATER) == OPEN
-
-
-def test_a_revocation_counts_from_its_day_on_and_by_whomever_as_one_in_the_file_does(signed: Signed) -> None:
-    signed.revoke(by="mallory", on="2026-12-20T00:00:00Z")
-    signed.organisation.run()
-    signed.restore()
-    assert signed.organisation.opened(now=LATER) == OPEN
-    assert signed.organisation.opened(now="2026-12-20T00:00:00+00:00") == SHUT
-
-
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -7,8 +7,8 @@ import datetime
 from typing import Any
 
 import pytest
-from proscribe.controller.compile.waivers.request_answers import MOST, with_answers
-from proscribe.controller.compile.waivers.waiver import NARROWER, Revocation, Waiver
+from proscribe.controller.compile.waivers.request_answers import with_answers
+from proscribe.controller.compile.waivers.waiver import NARROWER, Waiver
 from proscribe.model.plan import CONTROLS
 
 
@@ -24,20 +24,6 @@ BLANK |= {"id": "w1", "services": ("owl", "crow"), "revoked": None, "approved_on
 
 def waiver(**keys: Any) -> Waiver:
     return Waiver(**{**BLANK, "expires": day(20), **keys})
-
-
-@pytest.mark.parametrize(
-    ("keys", "first", "last"),
-    [
-        ({}, 2, 20),
-        ({"valid_from": day(5)}, 5, 20),
-        ({"revoked": Revocation(day(7), "head", "x")}, 2, 7),
-        ({"revoked": Revocation(day(27), "head", "x")}, 2, 20),
-    ],
-)
-def test_from_when_until_when(keys: dict[str, Any], first: int, last: int) -> None:
-    one = waiver(**keys)
-    assert (one.starts, one.ends) == (day(first), day(last))
 
 
 @pytest.mark.parametrize(
@@ -75,28 +61,6 @@ BODY: Any = {"controls": {"apps": {"services": {"owl": {"mode": "enforce"}}}, "d
 def answers(*waivers: Waiver, refused: Any = None, over: tuple[Waiver, ...] = ()) -> dict[str, Any]:
     found: dict[str, Any] = with_answers(BODY, refused or {}, waivers, over).get("answers", {})
     return found
-
-
-ENDS = "2026-11-20T08:00:00Z"
-GRANTED = {"answer": "granted", "user": "", "service": "owl", "waiver": "w1", "until": ENDS}
-CLOSED = {"limits": "open: nothing; closed to everybody on this host: programs"}
-
-
-def test_what_a_host_can_show() -> None:
-    assert answers(waiver(request="r1")) == {"r1": {**GRANTED, **CLOSED}}
-    assert answers(waiver(request="r1", users=("wong", "chan"))) == {"r1": {**GRANTED, **CLOSED, "user": "wong"}}
-    assert answers(waiver(request="r1", services=("crow",))) == {"r1": {**GRANTED, "service": "crow"}}
-    assert answers(waiver(request="")) == answers(waiver(request="r1", posix_groups=("staff",))) == {}
-    both = waiver(request="r1", posix_groups=("staff",), users=("wong",), services=("crow",))
-    assert answers(both) == {"r1": {**GRANTED, "service": "crow", "user": "wong"}}
-
-
-def test_what_has_ended() -> None:
-    ended = {"answer": "ended", "user": "wong", "service": "owl", "waiver": "w1", "on": ENDS}
-    assert answers(over=(waiver(request="r1", users=("wong",)),)) == {"r1": ended}
-    assert answers(over=(waiver(request="r1"),)) == {"r1": {**ended, "user": ""}}
-    many = tuple(waiver(request=f"r{number}") for number in range(MOST + 2))
-    assert list(answers(over=many)) == [one.request for one in many[2:]]
 
 
 def test_what_is_granted_counts_before_what_was_refused_and_that_before_what_has_ended() -> None:

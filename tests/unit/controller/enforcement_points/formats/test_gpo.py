@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import configparser
-import copy
 import re
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_export import AT, decision, plan
+from made_export import decision, plan
 from properties import examples
 from proscribe.controller.enforcement_points.declaration import NotExportable
 from proscribe.controller.enforcement_points.formats.gpo import render
 from proscribe.controller.enforcement_points.group_policy import registry_file
-from proscribe.host.controls.group_policy.policies import entries
 from proscribe.host.controls.group_policy.registry_pol import (
     BINARY,
-    DWORD,
     EMPTY_KEY,
     SZ,
     Entry,
@@ -29,31 +25,9 @@ from proscribe.host.controls.group_policy.registry_pol import (
     text,
 )
 
-BACKUP = "{http://www.microsoft.com/GroupPolicy/GPOOperations}"
-MANIFEST = "{http://www.microsoft.com/GroupPolicy/GPOOperations/Manifest}"
-GUID = r"\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}"
-
 
 def files(**changes: Any) -> dict[str, bytes]:
     return dict(render(decision()._replace(**changes)).files)
-
-
-def test_the_files_of_an_export_are_these() -> None:
-    made = files()
-    names = [re.sub(GUID, "{GUID}", name) for name in made]
-    assert names == [
-        "sysvol/{GUID}/GPT.INI",
-        "sysvol/{GUID}/Machine/Registry.pol",
-        "backup/manifest.xml",
-        "backup/{GUID}/bkupInfo.xml",
-        "backup/{GUID}/Backup.xml",
-        "backup/{GUID}/DomainSysvol/GPO/Machine/registry.pol",
-        "registry/proscribe.reg",
-        "registry/remove.reg",
-    ]
-    policies = [content for name, content in made.items() if name.lower().endswith("registry.pol")]
-    assert policies[0] == policies[1]
-    assert parse(policies[0]) == entries(plan())
 
 
 def test_what_a_program_reads_of_its_user_is_in_the_users_part_of_the_object() -> None:
@@ -71,65 +45,10 @@ def test_what_a_program_reads_of_its_user_is_in_the_users_part_of_the_object() -
     assert any("private accounts" in one.what for one in found.left_out)  # a .reg file is of a machine
 
 
-def test_an_object_is_the_same_one_with_every_export_and_of_a_version_that_follows_from_the_plan() -> None:
-    other = plan({"browser": {"more": {"mode": "enforce", "domains": ["more.example"]}}})
-    first, again, changed = files(), files(at=AT.replace(year=2027)), dict(render(decision(other)).files)
-    objects = [[name for name in one if name.endswith("GPT.INI")] for one in (first, again, changed)]
-    assert objects[0] == objects[1] == objects[2]
-    (path,) = objects[0]
-    assert first[path] == again[path] != changed[path]
-    ini = configparser.ConfigParser()
-    ini.read_string(first[path].decode("ascii"))
-    assert ini["General"]["displayName"] == "Proscribe"
-    assert 0 < int(ini["General"]["Version"]) <= 0xFFFF  # the upper half is the version of users' policies
-    assert [name for name in files(group="finance") if name.endswith("GPT.INI")] != objects[0]
-
-
-def test_a_backup_names_its_object_its_policy_and_the_extension_that_reads_it() -> None:
-    made = files(group="R&D <all>")
-    by_name = {re.sub(GUID, "*", name): content for name, content in made.items()}
-    core = ElementTree.fromstring(by_name["backup/*/Backup.xml"]).find(f".//{BACKUP}GroupPolicyCoreSettings")
-    assert core is not None
-    info = ElementTree.fromstring(by_name["backup/*/bkupInfo.xml"])
-    listed = ElementTree.fromstring(by_name["backup/manifest.xml"]).find(f"{MANIFEST}BackupInst")
-    assert listed is not None
-    object_ = next(name.split("/")[1] for name in made if name.startswith("sysvol"))
-    directory = next(name.split("/")[1] for name in made if name.endswith("Backup.xml"))
-    for one in (info, listed):
-        assert [part.tag.removeprefix(MANIFEST) for part in one] == [
-            *("GPOGuid", "GPODomain", "GPODomainGuid", "GPODomainController"),
-            *("BackupTime", "ID", "Comment", "GPODisplayName"),
-        ]
-        assert one.findtext(f"{MANIFEST}GPOGuid") == object_
-        assert one.findtext(f"{MANIFEST}ID") == directory
-        assert one.findtext(f"{MANIFEST}BackupTime") == "2026-11-27T08:00:00"
-        assert one.findtext(f"{MANIFEST}GPODisplayName") == "Proscribe R?D ?all?"
-    assert core.findtext(f"{BACKUP}ID") == object_
-    assert "{35378EAC-683F-11D2-A89A-00C04FBBCFA2}" in str(core.findtext(f"{BACKUP}MachineExtensionGuids"))
-    file = ElementTree.fromstring(by_name["backup/*/Backup.xml"]).find(f".//{BACKUP}FSObjectFile")
-    assert file is not None
-    location = file.attrib["{http://www.microsoft.com/GroupPolicy/GPOOperations}Location"].replace("\\", "/")
-    assert f"backup/{directory}/{location}" in made
-
-
 def test_a_plan_without_a_policy_is_not_exported() -> None:
     nothing = plan({"browser": {id_: {"mode": "report"} for id_ in ("chat", "drive", "mail")}})
     with pytest.raises(NotExportable, match="nothing to export"):
         render(decision(nothing))
-
-
-def test_what_is_in_it_and_what_is_not() -> None:
-    services = {
-        "nameless": {"mode": "enforce", "domains": [], "urls": []},
-        "half": {"mode": "audit", "urls": ["a.b/c"]},
-    }
-    made = copy.deepcopy(
-        plan({"browser": {**services, "mail": {"mode": "waived", "waiver": "W-1", "domains": ["mail.example"]}}})
-    )
-    made["controls"]["browser"]["settings"]["browsers"] = {"dns_over_https": "blocked", "quic": "unmanaged"}
-    rendered = render(decision(made))
-    assert rendered.included == ("browser/chat", "browser/drive", "browser/half", "browser/dns-over-https")
-    assert [one.rule for one in rendered.left_out] == ["browser/nameless", ""]
 
 
 def test_what_firefox_cannot_open_is_said() -> None:
@@ -148,46 +67,6 @@ def lines(content: bytes) -> list[str]:
     said = content[2:].decode("utf-16-le")
     assert said.endswith("\r\n")
     return said.split("\r\n")
-
-
-def test_a_registry_file_sets_the_values_and_another_one_removes_them() -> None:
-    chosen = [
-        text("Software\\Policies\\A", "Plain", 'c:\\a "b"'),
-        Entry("Software\\Policies\\A", "Number", DWORD, b"\2\0\0\0"),
-        emptied("Software\\Policies\\A\\List"),
-        text("Software\\Policies\\A\\List", "1", "x"),
-        text("Software\\Policies\\A", "Lines", "a\r\n[-HKEY_LOCAL_MACHINE]"),
-    ]
-    assert lines(registry_file.setting(chosen, ["Written."])) == [
-        "Windows Registry Editor Version 5.00",
-        "; Written.",
-        "",
-        "[HKEY_LOCAL_MACHINE\\Software\\Policies\\A]",
-        '"Plain"="c:\\\\a \\"b\\""',
-        '"Number"=dword:00000002',
-        "",
-        "[-HKEY_LOCAL_MACHINE\\Software\\Policies\\A\\List]",
-        "",
-        "[HKEY_LOCAL_MACHINE\\Software\\Policies\\A\\List]",
-        '"1"="x"',
-        "",
-        "[HKEY_LOCAL_MACHINE\\Software\\Policies\\A]",
-        '"Lines"=hex(1):' + "a\r\n[-HKEY_LOCAL_MACHINE]\0".encode("utf-16-le").hex(","),
-        "",
-        "",
-    ]
-    assert lines(registry_file.removing(chosen, [])) == [
-        "Windows Registry Editor Version 5.00",
-        "",
-        "[-HKEY_LOCAL_MACHINE\\Software\\Policies\\A\\List]",
-        "",
-        "[HKEY_LOCAL_MACHINE\\Software\\Policies\\A]",
-        '"Plain"=-',
-        '"Number"=-',
-        '"Lines"=-',
-        "",
-        "",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -235,15 +114,3 @@ def test_no_text_becomes_a_line_of_its_own(one: str, other: str, data: bytes) ->
     assert len(set_) == 12
     assert sum(line.startswith('"') for line in set_) == len([one for one in chosen if one.value != EMPTY_KEY])
     assert chosen[0].type == SZ
-
-
-def test_nothing_of_a_group_or_a_release_gets_into_a_file() -> None:
-    hostile = 'x"]\r\n[-HKEY_LOCAL_MACHINE]\r\n<!--]]>&'
-    made = files(group=hostile, catalogue=hostile, digest="sha256:" + "a" * 64)
-    for name, content in made.items():
-        if name.endswith(".reg"):
-            assert "[-HKEY_LOCAL_MACHINE]" not in lines(content)
-        elif name.endswith(".xml"):
-            assert ElementTree.fromstring(content).tag
-        elif name.endswith(".INI"):
-            assert content.count(b"\r\n") == 3

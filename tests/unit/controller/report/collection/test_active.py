@@ -42,24 +42,6 @@ def test_of_two_callbacks_the_first_collects_a_playbook() -> None:
     assert active.objection("", "") == ""
 
 
-@pytest.mark.parametrize(
-    ("made", "objects"),
-    [
-        pytest.param(play("a"), False, id="one task after the other"),
-        pytest.param(play("a", "free"), True, id="each host by itself"),
-        pytest.param(play("a", "free", active.DECIDING), True, id="with the other task for all hosts"),
-        pytest.param(play("a", "free", "debug"), False, id="none of our tasks for all hosts"),
-        pytest.param(play("a", "{{ x }}"), False, id="not known yet"),
-    ],
-)
-def test_a_play_of_a_playbook_is_objected_to_for_its_strategy(made: Any, objects: bool) -> None:
-    active.begins(object(), [made], suits, COLLECTOR)
-    said = active.objection("", "")
-    assert bool(said) is objects
-    if objects:
-        assert said.split("\n")[1].startswith('a.yml:1: strategy is "free"') and said.count("\n") == 1
-
-
 def test_the_play_that_runs_is_objected_to_too_and_once() -> None:
     bad, worse = play("a", "free"), play("b", "host_pinned", "debug")
     active.begins(object(), [bad], suits, COLLECTOR)

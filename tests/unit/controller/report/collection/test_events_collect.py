@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from fleets import DIGEST, OTHER_DIGEST, PROCESS, WECHAT, answer, clean_answer, no_policy, run, wechat
+from fleets import DIGEST, PROCESS, WECHAT, answer, clean_answer, no_policy, run, wechat
 from proscribe.controller.report.collection.events import Collector
 
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
@@ -43,31 +42,6 @@ def test_with_whom_a_run_shared_the_host_is_in_its_record():
     assert "other_runs" not in one("enforce", ("answered", BAD), ("changed", "apps", {}), ("answered", GOOD))
 
 
-REMOVED, LOCKED = ("changed", "apps", {"actions": ["remove wechat"]}), ("failed", "apps", "apt is locked")
-OTHER = clean_answer(digest=OTHER_DIGEST, checked_at="2026-11-26")
-
-
-@pytest.mark.parametrize(
-    ("mode", "events", "state"),
-    [
-        pytest.param("enforce", [("answered", BAD), REMOVED], "unknown", id="no second look says nothing"),
-        pytest.param("enforce", [("answered", BAD)] * 2, "noncompliant", id="a repair that did not hold"),
-        pytest.param("enforce", [("answered", BAD), LOCKED, ("answered", GOOD)], "error", id="a failure is kept"),
-        pytest.param("audit", [("unreachable", "x"), ("answered", GOOD)], "compliant", id="a record after a failure"),
-        pytest.param("enforce", [("answered", BAD), ("answered", OTHER)], "unknown", id="records for two plans"),
-    ],
-)
-def test_the_state_after_some_events(mode, events, state):
-    assert one(mode, *events)["state"] == state
-
-
-def test_a_failed_correction_keeps_the_first_record_and_its_error():
-    record = one("enforce", ("answered", BAD), ("failed", "apps", "apt is locked"))
-    assert record["state"] == "error"
-    assert record["errors"] == [{"control": "apps", "message": "apt is locked"}]
-    assert [(rule["rule"], rule["state"]) for rule in record["rules"]] == [("apps/wechat", "noncompliant")]
-
-
 def test_a_host_that_is_lost_after_the_first_look_is_an_error():
     record = one("enforce", ("answered", BAD), ("unreachable", "connection timed out"))
     assert record["state"] == "error"
@@ -91,22 +65,6 @@ def test_a_refused_removal_stands_in_the_record():
     ]
 
 
-@pytest.mark.parametrize(
-    ("event", "reason"),
-    [
-        (("failed", None, "sudo: a password is required"), "failed: sudo: a password is required"),
-        (("unreachable", "no route to host"), "unreachable: no route to host"),
-        (
-            ("answered", {"schema": "x"}),
-            "failed: its answer is no host record: schema is 'x', expected 'proscribe/host/1'",
-        ),
-    ],
-)
-def test_without_a_record_the_host_is_unknown_with_the_reason(event, reason):
-    record = one("audit", event)
-    assert (record["state"], record["reason"]) == ("unknown", reason)
-
-
 def test_progress_counts_expected_hosts_once():
     collector = Collector(run(["web01", "web02", "web03"], "enforce"))
     collector.answered("web01", BAD)
@@ -115,20 +73,6 @@ def test_progress_counts_expected_hosts_once():
     assert collector.progress() == (2, 1)
     collector.answered("web01", GOOD)
     assert collector.progress() == (2, 0)
-
-
-def test_progress_after_each_answer_does_not_go_through_all_hosts():
-    class NotToBeIterated(dict):
-        def __iter__(self):
-            pytest.fail("all hosts are gone through for the answer of one")
-
-        items = values = keys = __iter__
-
-    collector = Collector(run(["web01", "web02", "web03"], "enforce"))
-    collector.run["hosts"], collector.heard = NotToBeIterated(collector.run["hosts"]), NotToBeIterated()
-    for count, host in enumerate(("web01", "web02", "web03"), 1):
-        collector.answered(host, BAD)
-        assert collector.progress() == (count, count)
 
 
 def test_hosts_that_say_the_same_share_one_copy():

@@ -122,20 +122,6 @@ def test_what_is_too_deep_to_be_looked_through_may_be_a_secret(levels: int, secr
     assert seems_secret("a", value) is secret
 
 
-# What Ansible reads of the environment that another run would have to have, too.
-OF_THE_SCOPE = (
-    "CONFIG INVENTORY RUN_TAGS SKIP_TAGS REMOTE_USER BECOME BECOME_METHOD BECOME_USER PRIVATE_KEY_FILE"
-    " VAULT_PASSWORD_FILE VAULT_IDENTITY_LIST"
-)
-
-
-@pytest.mark.parametrize("name", [f"ANSIBLE_{name}" for name in OF_THE_SCOPE.split()])
-def test_what_the_environment_says_of_the_scope_is_said_again(name: str) -> None:
-    environment = {**dict.fromkeys(invocation.FROM_ENVIRONMENT, ""), name: "a b", "ANSIBLE_FORKS": "5"}
-    call = called(["ansible-playbook", "site.yml"], environment, OPTIONS, "/srv")
-    assert call == Call(("env", f"{name}=a b", "ansible-playbook"), "", "site.yml", (), "/srv")
-
-
 def test_the_configuration_of_the_project_need_not_be_said() -> None:
     environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION, "ANSIBLE_BECOME": installation.CONFIGURATION}
     call = called(["ansible-playbook"], environment, OPTIONS, "/srv")
@@ -164,18 +150,6 @@ def test_python_runs_ansible_as_a_module() -> None:
     argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
     assert called(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
     assert called(argv, {}, OPTIONS, "/srv").options == ("-b",)
-
-
-@pytest.mark.parametrize(
-    ("command", "user", "sudo"),
-    [("/usr/bin/a -b", 0, True), ("/usr/bin/a", 0, True), ("/usr/bin/b a", 0, False), ("", 0, False), ("a", 5, False)],
-)
-def test_sudo_is_said_again_where_it_started_this(
-    monkeypatch: pytest.MonkeyPatch, command: str, user: int, sudo: bool
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: user)
-    call = called(["./a", "site.yml"], {"SUDO_COMMAND": command}, OPTIONS, "/srv")
-    assert call.program == (("sudo",) if sudo else ()) + ("./a",)
 
 
 def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

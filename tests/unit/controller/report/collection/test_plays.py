@@ -97,44 +97,6 @@ def test_a_play_that_sets_up_scheduled_runs(action: str, schedules: bool) -> Non
 ROLE = sorted(plays.ENFORCING)[0]
 
 
-@pytest.mark.parametrize(
-    ("one", "ours"),
-    [
-        (PLANS, True),
-        (PING, False),
-        (task("include_role", name=ROLE), True),
-        (task("ansible.builtin.include_role", name=f"{COLLECTION}.{ROLE}"), True),
-        (task("include_role", role=ROLE), True),
-        (task("include_role", name=ROLE, tasks_from="lift.yml"), True),
-        (task("include_role", name=ROLE, tasks_from="main"), True),
-        (task("include_role", name=ROLE, tasks_from="notify"), False),
-        (task("include_role", name=f"others.things.{ROLE}"), False),
-        (task("include_role", name="others"), False),
-        (task("include_role"), False),
-        (task("include_tasks", name=ROLE), False),
-    ],
-)
-def test_a_task_that_compiles_or_includes_a_role_that_does(one: Any, ours: bool) -> None:
-    assert plays.of_our_roles(one) is ours
-
-
-@pytest.mark.parametrize(
-    ("installed", "name", "ours"),
-    [
-        ("", ROLE, True),
-        ("", f"a.b.{ROLE}", False),
-        ("a.b", ROLE, True),
-        ("a.b", f"a.b.{ROLE}", True),
-        ("a.b", f"a.c.{ROLE}", False),
-    ],
-)
-def test_a_role_of_ours_by_where_it_is_installed(
-    monkeypatch: pytest.MonkeyPatch, installed: str, name: str, ours: bool
-) -> None:
-    monkeypatch.setattr(plays, "COLLECTION", installed)
-    assert plays.of_our_roles(task("include_role", name=name)) is ours
-
-
 @pytest.mark.parametrize(("entry", "names"), [("main", ["dns_filter", f"{COLLECTION}.{ROLE}"]), ("lift", [ROLE])])
 def test_the_roles_that_a_play_includes_while_it_runs(entry: str, names: list[str]) -> None:
     one = play(

@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.collection.replay import replayed
 from proscribe.controller.report.end import closing
-from proscribe.controller.report.end.ending import ended
 from proscribe.controller.report.storage import journal
 from proscribe.controller.report.storage.files import ReportDirectory
-from proscribe.wire.replies.shapes import Unusable
 
 HOSTS = ["web01", "web02", "other"]
 ID, BY = "20261125T003000Z-enforce-1a2b", "20261125T013000Z-audit-77c0"
@@ -156,31 +154,6 @@ def test_reading_ends_with_the_first_event_that_is_none(event, values):
     assert again.rollout() is None
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        *(({key: 5}, key) for key in ("id", "playbook", "mode", "started", "catalog_version")),
-        *(({key: "x"}, key) for key in ("inventory", "controls", "waivers", "upcoming")),
-        ({"mode": "lift"}, "mode of a run with a report"),
-        ({"hosts": []}, "hosts"),
-        ({"hosts": {"web01": 5}}, "a plan"),
-        ({"hosts": {5: "x"}}, "a host"),
-        ({"gate": []}, "gate"),
-    ],
-)
-def test_a_journal_of_something_that_is_no_run_is_refused(change, said):
-    with pytest.raises(Unusable, match=said):
-        replayed({**run(["web01"], "enforce", id=ID), **change}, [])
-
-
-@pytest.mark.parametrize("mode", ["audit", "enforce", "check"])
-def test_a_run_is_read_with_its_decision(mode):
-    decided = {"hosts": ["web01"], "batches": [1, 0], "allow": {"hosts": 3, "removals": "auto"}}
-    events = [["decided", decided], ["stopped", None], ["stopped", "why"]]
-    rollout = replayed(run(["web01"], mode, id=ID), events).rollout()
-    assert (rollout.batches, rollout.allow, rollout.why) == ((1, 0), decided["allow"], "why")
-
-
 def left(reports: Path, **changes) -> Path:
     """A run that was killed."""
     made = run(["web01", "web02"], "enforce", id=ID, **changes)
@@ -197,16 +170,6 @@ def closed(reports: Path) -> tuple[list[str], list[str]]:
     return [one.text for one in closing.close(reports, BY, wrong.append)], wrong
 
 
-def test_what_was_left_is_closed_once(tmp_path):
-    left(tmp_path)
-    (text,), wrong = closed(tmp_path)
-    assert text == (
-        f"the run {ID} came to no end: it was killed, or its machine went down. It corrected no host. Not observed "
-        f"again: 1 host (web01). Not done: 2 hosts (web01, web02). Its report is {tmp_path / ID}"
-    )
-    assert (wrong, closed(tmp_path)) == ([], ([], []))
-
-
 WRONG = {
     "its report is there already": lambda path: (path.with_suffix("") / "in the way").mkdir(parents=True),
     "it is another run's": lambda path: path.rename(path.with_name(f"{BY}.partial")),
@@ -220,9 +183,3 @@ def test_what_cannot_be_closed_stays_and_is_reported(tmp_path, name):
     assert (len(texts), len(list(tmp_path.glob("*.partial/journal.jsonl")))) == (1 if wrong == [] else 0, 1) or wrong
     assert any(("cannot be closed" in one or "cannot be written" in one) for one in wrong)
     assert list(tmp_path.glob("*.partial/journal.jsonl"))
-
-
-def test_a_run_without_a_directory_ends_all_the_same():
-    collector = fed(Collector(run(["web01"], "audit", id=ID)), [("answered", "web01", RECORDS[1])])
-    done = ended(collector, None, "2026-11-25T01:00:00Z", False, print)
-    assert (done.where, done.verdict.exit, done.report["run"]["interrupted"]) == ("", "ansible", None)

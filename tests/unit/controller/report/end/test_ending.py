@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from fleets import WECHAT, answer, clean_answer, run, wechat
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end import publishing
 from proscribe.controller.report.end.ending import Ended, ended
-from proscribe.controller.report.history import HistoryError
 from proscribe.controller.report.storage.files import ReportDirectory
 
 FINISHED = "2026-11-25T01:00:00Z"
@@ -41,13 +39,6 @@ def reports(tmp_path: Path) -> Reports:
 GATED = {"gate": {"web01": "noncompliant", "web02": "noncompliant"}}
 
 
-def test_a_report_is_where_it_is_said_to_be(reports: Reports) -> None:
-    done = reports.ended(clean_answer(), clean_answer(), **GATED)
-    assert done.where == str(reports.place / "r1")
-    assert json.loads((reports.place / "r1/report.json").read_text())["run"]["verdict"] == done.report["run"]["verdict"]
-    assert (reports.broken, done.report["warnings"]) == ([], [])
-
-
 def test_with_a_baseline_what_was_there_fails_nothing_and_what_is_new_does(reports: Reports) -> None:
     first = reports.ended(DRIFTED, clean_answer(), name="r1", **GATED)
     again = reports.ended(DRIFTED, clean_answer(), name="r2", baseline=first.where, **GATED)
@@ -65,38 +56,6 @@ def test_a_baseline_that_cannot_be_read_proves_nothing(reports: Reports, content
     done = reports.ended(DRIFTED, clean_answer(), baseline=str(old), **GATED)
     assert len(reports.broken) == 1 and "the baseline cannot be read" in reports.broken[0]
     assert done.where
-
-
-def test_a_history_has_every_run_and_the_page_its_trend(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
-    past: list[Any] = []
-    publish = publishing.publish
-
-    def noted(directory: Any, report: Any, records: Any, beyond: Any) -> Any:
-        past.append(beyond.past)
-        return publish(directory, report, records, beyond)
-
-    monkeypatch.setattr(publishing, "publish", noted)
-    for name in ("r1", "r2"):
-        done = reports.ended(DRIFTED, clean_answer(), name=name, history="sqlite", history_keep=10**9)
-        assert done.report["warnings"] == []
-    assert [len(one["trend"]) for one in past] == [1, 2] and all(one["since"] for one in past)
-    reports.ended(DRIFTED, clean_answer(), name="r3", history="off")
-    assert past[-1] == {}
-
-
-@pytest.mark.parametrize(
-    ("error", "said"), [(HistoryError("no database"), "shown with it: no database"), (KeyError("x"), "KeyError: 'x'")]
-)
-def test_a_history_that_fails_costs_a_warning(
-    reports: Reports, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
-) -> None:
-    def fail(*_: Any) -> Any:
-        raise error
-
-    monkeypatch.setattr(publishing, "open_history", fail)
-    done = reports.ended(clean_answer(), clean_answer(), history="sqlite", history_keep=10**9)
-    (warning,) = done.report["warnings"]
-    assert said in warning and done.where and reports.broken == []
 
 
 @pytest.mark.parametrize(("keep", "left"), [(0, True), (1, False)])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from proscribe.controller.report.evaluation import fleet_state
-from proscribe.controller.report.evaluation.fleet_state import EXAMPLE, NEVER, FleetState, Host, Observation
+from proscribe.controller.report.evaluation.fleet_state import NEVER, FleetState, Host, Observation
 from proscribe.model.plan import CONTROLS
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
@@ -61,16 +61,6 @@ WRONG = [
 ]
 
 
-def test_an_observation_has_all_that_a_record_says_of_its_control() -> None:
-    found = observation(run(), record(rules=WRONG, apps=control("noncompliant", 5, 2)))
-    rules = (("apps/x", "noncompliant"), ("apps/z", "waived"))
-    assert found == Observation("enforce", "p", "noncompliant", T1, "r-02", 5, 2, True, rules)
-    assert observation(run(), record(), name="firewall") == Observation(
-        "enforce", "p", "compliant", T1, "r-02", 3, 1, True, ()
-    )
-    assert Observation() == Observation("", "", "unknown", "", "", 0, 0, False, ())
-
-
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
 def test_an_observation_is_never_later_than_its_run(at: str | None, when: str) -> None:
     """A host's clock is the host's."""
@@ -95,22 +85,6 @@ def test_what_a_control_is_worth_by_its_record(control_: dict[str, Any], expecte
     assert observation(run(), record(apps=control_)) == expected
 
 
-@pytest.mark.parametrize(
-    ("state", "apps", "expected"),
-    [
-        ("error", "compliant", "error"),  # a task failed that is no control's
-        ("noncompliant", "noncompliant", "noncompliant"),
-        ("noncompliant", "compliant", "noncompliant"),
-        ("waived", "compliant", "compliant"),
-        ("unknown", "compliant", "unknown"),
-    ],
-)
-def test_no_control_is_better_than_a_host_that_is_worse_than_all_of_them(state: str, apps: str, expected: str) -> None:
-    assert observation(run(), record(state=state, apps=control(apps))).state == expected
-    dns = "compliant" if apps == state else expected
-    assert observation(run(), record(state=state, apps=control(apps)), name="dns").state == dns
-
-
 def seen(state: str = "noncompliant", **more: Any) -> FleetState:
     """After a run at two o'clock, whose look was at one."""
     of = FleetState()
@@ -122,29 +96,6 @@ EARLIER = Observation(
     "enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (("apps/x", "noncompliant"), ("apps/z", "waived"))
 )
 DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown")))
-
-
-@pytest.mark.parametrize(
-    ("report", "record_", "expected"),
-    [
-        # A later run that does not observe the control leaves the observation, under its mode and policy of now.
-        (run(T3, controls=["dns"]), record(apps=control(None)), EARLIER),
-        (run(T3, controls=["dns"]), record(apps=control(None, mode="audit")), EARLIER._replace(mode="audit")),
-        (run(T3, controls=["dns"]), record(apps=control(None, policy="q")), DOUBTED),
-        (run(T3, controls=["dns"]), record(apps=control(None, mode=None, policy="")), EARLIER),
-        (run(T3, controls=["dns"]), record(apps=control(None, mode="off")), SWITCHED_OFF),
-        # A run that includes the control, but gets no answer for it, leaves what was wrong.
-        (run(T3), record(apps=control(None)), DOUBTED),
-        (run(T3), {**record(apps=control(None)), "rules_evaluated": 0}, DOUBTED),
-        # A run that ends late brings an older observation.
-        (run(T3), record(at="2026-11-24T00:00:00Z"), EARLIER),
-        (run(T3), record(at=T2), Observation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
-    ],
-)  # fmt: skip
-def test_what_becomes_of_an_earlier_look(
-    report: dict[str, Any], record_: dict[str, Any], expected: Observation
-) -> None:
-    assert observation(report, record_, seen()) == expected
 
 
 def test_what_was_off_was_never_observed() -> None:
@@ -166,44 +117,10 @@ def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]
 # -- a host ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("observations", "state", "is_seen", "checked"),
-    [
-        ({}, "not_applicable", False, ""),
-        ({"apps": SWITCHED_OFF}, "not_applicable", False, ""),
-        ({"apps": Observation(state="compliant", at=T1, counts=True)}, "compliant", True, T1),
-        ({"apps": Observation(state="compliant", at=T2, counts=True), "dns": Observation(at=T1)}, "unknown", False, T1),
-        ({"apps": Observation(state="compliant", at=T2, counts=True), "dns": Observation()}, "unknown", False, ""),
-        (
-            {"apps": Observation(state="compliant", at=T2, counts=True), "dns": Observation("off", at=T1)},
-            "compliant",
-            True,
-            T2,
-        ),
-    ],
-)
-def test_a_host_is_what_its_controls_are(
-    observations: dict[str, Observation], state: str, is_seen: bool, checked: str
-) -> None:
-    host = Host("web01", "inv", observations)
-    assert (host.state, host.seen, host.checked_at) == (state, is_seen, checked)
-
-
 def test_a_host_that_nobody_has_seen() -> None:
     host = Host("web01", "inv")
     assert host == Host("web01", "inv", NEVER, {}, 0) and list(NEVER) == list(CONTROLS)
     assert (host.state, host.seen, host.checked_at) == ("unknown", False, "")
-
-
-@pytest.mark.parametrize(
-    ("usual", "own", "good_for"),
-    [(3600, None, 3600), (None, None, 7), (3600, {"web01": 60}, 60), (3600, {"web02": 60}, 3600), (None, {}, 7)],
-)
-def test_for_how_long_an_observation_is_valid(usual: int | None, own: dict[str, int] | None, good_for: int) -> None:
-    of = FleetState()
-    of.take(run(T1, stale_after=7), [record()])
-    of.take(run(**({"stale_after": usual} if usual else {})), [record()], (), own)
-    assert of.hosts["web01"].stale_after == good_for
 
 
 @pytest.mark.parametrize(
@@ -242,58 +159,9 @@ def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory()
     assert everyone(of) == {"a": "inv", "x": "lab"}
 
 
-@pytest.mark.parametrize(
-    ("sources", "text"),
-    [(["b/", "a"], "a,b"), (["a", "b"], "a,b"), (["/"], "/"), ([], ""), (None, "")],
-)
-def test_an_inventory_is_its_sources_in_any_order(sources: list[str] | None, text: str) -> None:
-    assert fleet_state.named({"inventory": sources}) == text
-
-
-@pytest.mark.parametrize(("mode", "used"), [("audit", False), ("enforce", True)])
-def test_the_example_inventory_is_over_with_the_first_run_over_another(mode: str, used: bool) -> None:
-    of = FleetState()
-    of.take(run(inventory=[EXAMPLE], mode=mode, waivers=[SHORT]), [record("localhost")])
-    assert of.used is used
-    of.take(run(mode="enforce"), [record("a")])
-    assert set(of.hosts) == {"a", *(["localhost"] if used else [])}
-    assert set(of.whole) == set(of.waivers) == {"inv", *([EXAMPLE] if used else [])}, "with its waivers, too"
-    assert of.used is used
-
-
-@pytest.mark.parametrize("used", [False, True])
-def test_a_host_that_left_goes_whether_or_not_the_example_inventory_is_in_use(used: bool) -> None:
-    of = FleetState()
-    of.used = used
-    of.take(run(), [record("a"), record("b")])
-    of.take(run(T3), [record("a")])
-    assert set(of.hosts) == {"a"}
-
-
 def test_an_inventory_without_a_host_is_known_all_the_same() -> None:
     of = FleetState().take(run(waivers=[SHORT]), [])
     assert (of.hosts, of.whole, [one["id"] for one in of.waivers["inv"]]) == ({}, {"inv": T2}, ["w2"])
-
-
-def test_when_the_whole_fleet_was_last_observed() -> None:
-    of = FleetState()
-    for report in (run(T2), run(T1), run(T3, left_out=["b"])):
-        of.take(report, [record()])
-    assert of.whole == {"inv": T2}
-    of.take(run(T3), [record()])
-    assert of.whole == {"inv": T3}
-
-
-def test_a_waiver_is_kept_with_the_hosts_that_a_later_run_did_not_ask() -> None:
-    waiver = {"id": "w1", "status": "active", "expires": T3, "review_by": T2, "revoked": None, "reason": "long"}
-    of = FleetState()
-    of.take(run(waivers=[{**waiver, "hosts": ["a", "b"]}, SHORT]), [record("a"), record("b")])
-    assert of.waivers["inv"][1] == {**SHORT, "review_by": None, "revoked": None}
-    of.take(run(left_out=["b"], waivers=[{**waiver, "status": "expired", "hosts": ["a"]}]), [record("a")])
-    fields = {key: waiver[key] for key in ("id", "expires", "review_by", "revoked")}
-    assert of.waivers == {"inv": [{**fields, "status": "expired", "hosts": ["b", "a"]}]}
-    of.take(run(), [record("a"), record("b")])
-    assert of.waivers == {"inv": []}
 
 
 # -- thousands of hosts ------------------------------------------------------------------------------------------------

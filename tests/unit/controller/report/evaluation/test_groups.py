@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences, worst_first
+from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
 from proscribe.controller.report.text.wording import Cause
 from proscribe.model.finding import Finding
 
@@ -135,15 +135,6 @@ def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:
     assert len(grouping.add(record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
     first, second, _ = grouping.groups()
     assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
-
-
-def test_groups_are_in_the_order_in_which_one_acts() -> None:
-    ordered = [
-        group(state="error"), group(hosts="a b"), group("dns/a"), group("dns/a", why="up"), group("dns/b"),
-        group(audited=True, hosts="a b c"), group(state="unknown", hosts="a b c d"),
-    ]  # fmt: skip
-    mixed = [*ordered[3:], *ordered[:3]]
-    assert sorted(mixed, key=worst_first) == ordered
 
 
 def test_hosts_that_gave_no_answer_by_the_kind_of_reason() -> None:

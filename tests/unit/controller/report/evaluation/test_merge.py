@@ -50,17 +50,6 @@ def hosts(records: Any) -> dict[str, str]:
     return {one["host"]: one["state"] for one in records}
 
 
-def test_the_hosts_of_all_parts_are_in_one_report() -> None:
-    report, records = merged("id", [part(1, record("a")), part(2, record("b", NONCOMPLIANT), record("c"))])
-    assert hosts(records) == {"a": COMPLIANT, "b": NONCOMPLIANT, "c": COMPLIANT}
-    assert report["summary"]["coverage"] == {"numerator": 3, "denominator": 3, "percent": 100.0}
-    assert report["run"]["expected_hosts"] == 3
-    assert (report["run"]["started"], report["run"]["finished"]) == ("2026-11-21T02:00:00Z", "2026-11-22T02:01:00Z")
-    assert report["run"]["parts"] == ["20261121T020000Z-enforce-0001", "20261122T020000Z-enforce-0002"]
-    assert report["rollout"] == {**ROLLOUT, "to_correct": 2, "batches": [1, 1]}
-    assert report["run"]["events"] == {"journald": True}
-
-
 def test_a_host_that_no_part_has_is_unknown() -> None:
     report, records = merged("id", [part(1, record("a"))], ["a", "b"])
     assert hosts(records) == {"a": COMPLIANT, "b": UNKNOWN}
@@ -109,13 +98,6 @@ def test_parts_that_were_stopped_say_why_and_how_many_are_left() -> None:
     assert rollout["allow"] == {"hosts": 9}
 
 
-def test_what_is_new_is_that_of_all_parts() -> None:
-    new = {"host": "b", "rule": "apps/x", "state": NONCOMPLIANT, "what": "dpkg x"}
-    of = {"baseline": "20261101T000000Z-audit-0000"}
-    report, _ = merged("id", [part(1, record("a"), run=of, new=[]), part(2, record("b"), run=of, new=[new])])
-    assert report["new"] == [new]
-
-
 @pytest.mark.parametrize("key", ["playbook", "mode", "controls", "catalog_version", "baseline"])
 def test_runs_of_other_kinds_are_refused(key: str) -> None:
     with pytest.raises(Unmergeable, match=f"has {key}"):
@@ -125,14 +107,6 @@ def test_runs_of_other_kinds_are_refused(key: str) -> None:
 def test_nothing_is_no_report() -> None:
     with pytest.raises(Unmergeable):
         merged("id", [])
-
-
-def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing() -> None:
-    switch = {"host": "switch", "why": "a network device"}
-    parts = [part(1, record("a"), not_served=[switch]), part(2, record("b"), not_served=[switch])]
-    report, records = merged("id", parts, ["a", "b", "switch"])
-    assert report["not_served"] == [switch] and "switch" not in hosts(records)
-    assert report["summary"]["coverage"] == {"numerator": 2, "denominator": 3, "percent": 66.6}
 
 
 def test_rules_with_nothing_to_look_for_are_those_of_all_parts() -> None:

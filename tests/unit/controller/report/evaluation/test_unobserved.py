@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wechat
+from fleets import DIGEST, WECHAT, answer, clean_answer, run, wechat
 from proscribe.controller.report.collection.events import Collector
-from proscribe.controller.report.evaluation.advice import advice
 from proscribe.controller.report.evaluation.arithmetic import summarise
-from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.evaluation.unobserved import BEGUN, CORRECTED, Earlier, settled
-from proscribe.controller.report.page.breakdown import break_down
-from proscribe.controller.report.page.facts import suggestions
-from proscribe.controller.report.storage import corrected, journal
+from proscribe.controller.report.storage import corrected
 from proscribe.model.finding import Finding, judge
 
 GMAIL = judge("browser/gmail", {"mode": "enforce"}, [Finding("policy", "mail.google.com", manager="chromium")])
@@ -92,13 +88,6 @@ def test_what_was_corrected_and_not_observed_again_is_unknown(events, state, exp
     assert [note.kind for note in fleet.notes] == []
 
 
-def test_it_is_asked_again_by_a_printed_command():
-    collector = collected(OBSERVED, BEGINS, REMOVED, WRITTEN)
-    fleet = collector.fleet()
-    steps = advice(fleet_report(collector.run, fleet, "2026-11-25T01:00:00Z"), fleet.records)
-    assert [step.command.line("") for step in steps if step.command] == ["./proscribe enforce -i inventory/prod"]
-
-
 def test_a_dry_run_corrects_nothing():
     events = [OBSERVED, BEGINS, ("changed", "apps", {"actions": ["remove wechat"]}, True)]
     (record,) = collected(*events, mode="check").fleet().records
@@ -120,100 +109,12 @@ def published(reports, collector):
 
 
 LATER = "20261126T003000Z-audit-77c0"
-OTHER = {DIGEST: {"apps": {"mode": "enforce", "policy": "sha256:other"}}}
-
-
-@pytest.mark.parametrize(
-    ("events", "changes", "expected", "left"),
-    [
-        pytest.param([("answered", GOOD)], {}, "repaired", False, id="compliant now"),
-        pytest.param([("answered", BAD)], {}, "noncompliant", False, id="open again"),
-        pytest.param([LOST], {}, None, True, id="it does not answer"),
-        pytest.param([("answered", GOOD)], {"controls": ["dns"]}, None, True, id="another control"),
-        pytest.param([("answered", GOOD)], {"policies": OTHER}, None, False, id="another policy"),
-        pytest.param(
-            [("answered", clean_answer(digest=OTHER_DIGEST))],
-            {"hosts": {"web01": OTHER_DIGEST}, "policies": {OTHER_DIGEST: POLICIES[DIGEST]}},
-            "repaired",
-            False,
-            id="another plan with the same policy of the control",
-        ),
-        pytest.param([("answered", GOOD)], {"hosts": {"web02": DIGEST}}, None, True, id="another host"),
-    ],
-)
-def test_the_next_run_says_what_the_one_before_repaired(tmp_path, events, changes, expected, left):
-    record = published(tmp_path, collected(OBSERVED, BEGINS, REMOVED, id=EARLIER))
-    assert rules(record)["apps/wechat"] == "unknown"
-    assert corrected.read(tmp_path) == {"web01": {"apps": EARLIER}}
-    collector = Collector({**run(["web01"], "audit", policies=POLICIES, id=LATER), **changes})
-    for name, *arguments in events:
-        getattr(collector, name)("web01", *arguments)
-    record = published(tmp_path, collector)
-    assert rules(record).get("apps/wechat") == expected
-    if expected == "repaired":
-        (rule,) = record["rules"]
-        assert rule["reason"] == f"{CORRECTED} by {EARLIER}; compliant now"
-        assert (rule["findings"][0]["id"], record["found_at"]) == ("wechat", "2026-11-25T00:30:05Z")
-    assert (corrected.read(tmp_path) == {"web01": {"apps": EARLIER}}) == left
-    assert (tmp_path / corrected.FILE).exists() == left
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[", "[1]", '{"web01": 1}', '{"web01": {"apps": "../../etc"}}', '{"web01": {"apps": 5}}', "[" * 100_000],
-)
-def test_a_broken_list_of_what_is_open_opens_nothing(tmp_path, text):
-    (tmp_path / corrected.FILE).write_text(text)
-    assert corrected.read(tmp_path) == {}
-    assert rules(published(tmp_path, collected(OBSERVED, BEGINS, id=EARLIER)))["apps/wechat"] == "unknown"
-    assert corrected.read(tmp_path) == {"web01": {"apps": EARLIER}}
-
-
-def test_a_run_that_is_closed_late_says_nothing_of_what_a_later_one_left_open(tmp_path):
-    published(tmp_path, collected(OBSERVED, BEGINS, REMOVED, id="20261127T003000Z-enforce-0001"))
-    for events in ([("answered", GOOD)], [OBSERVED, BEGINS]):
-        collector = collected(*events, id=EARLIER)
-        corrected.take(tmp_path, collector.run, collector.fleet().records)
-        assert corrected.read(tmp_path) == {"web01": {"apps": "20261127T003000Z-enforce-0001"}}
 
 
 def test_begun_is_named_as_such_by_the_next_run(tmp_path):
     published(tmp_path, collected(OBSERVED, BEGINS, id=EARLIER))
     record = published(tmp_path, collected(("answered", GOOD), mode="audit", id=LATER))
     assert record["rules"][0]["reason"] == f"{BEGUN} by {EARLIER}; compliant now"
-
-
-def test_the_page_proposes_what_the_terminal_does_for_a_host_that_was_not_observed_again():
-    fleet = collected(OBSERVED, BEGINS, REMOVED).fleet()
-    report = fleet_report(run(["web01"], "enforce", policies=POLICIES), fleet, "2026-11-25T00:31:00Z")
-    parts = break_down(iter(fleet.records), {}, {}, "2026-11-25T00:31:00Z", ())
-    assert fleet.records[0]["not_observed_again"] == ["apps"]
-    assert suggestions(report, parts, "") == advice(report, fleet.records)
-    assert "ask it again:" in [one.text for one in advice(report, fleet.records)]
-
-
-HERE = journal.here()
-OTHER_START = {**HERE, "kernel": "another start of this machine"}
-ELSEWHERE = {"kernel": "another machine", "machine": "another machine"}
-
-
-@pytest.mark.parametrize(
-    ("where", "silent", "over"),
-    [
-        ({**HERE, "locked": True}, 1, True),
-        ({**HERE, "locked": False}, 1, False),  # a directory without locks
-        ({**HERE, "locked": False}, 2 * journal.SILENT, True),
-        ({**OTHER_START, "locked": True}, 1, True),
-        ({**OTHER_START, "locked": False}, 1, True),
-        ({**ELSEWHERE, "locked": True}, 1, False),  # its lock may not reach here
-        ({**ELSEWHERE, "locked": True}, 2 * journal.SILENT, True),
-        ({}, 1, False),
-    ],
-)
-def test_when_a_run_that_nobody_holds_is_over(where, silent, over, monkeypatch):
-    monkeypatch.setattr(journal, "here", lambda: {**HERE, "machine": "this machine"})
-    where = {**where, **({"machine": "this machine"} if where.get("machine") == HERE["machine"] else {})}
-    assert journal._is_over(where, silent) == over
 
 
 LEFT = {"rule": "apps/wechat", "state": "unknown", "waiver": None, "reason": f"{CORRECTED}; x", "findings": []}
@@ -253,11 +154,3 @@ def test_what_an_earlier_run_left_open_is_repaired_where_it_is_compliant_now(lef
         }
     else:
         assert record == {**NOW, **now}
-
-
-def test_a_repaired_rule_is_among_the_others_in_their_order():
-    others = [{**OTHERS, "rule": "apps/zoom"}, {**OTHERS, "rule": "apps/a", "state": "error"}]
-    now = {**NOW, "rules": others, "state": "error", "rules_evaluated": 2}
-    record = settled(now, [Earlier("r1", THEN, ["apps"])], SAME)
-    assert [rule["rule"] for rule in record["rules"]] == ["apps/a", "apps/wechat", "apps/zoom"]
-    assert (record["state"], record["rules_evaluated"]) == ("error", 3)

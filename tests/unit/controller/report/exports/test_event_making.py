@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import fleets
 import pytest
 from event_runs import made, reported
-from export_fleet import HOSTILE, exported, hostile_answers
-from fleets import answer, no_policy, wechat
+from export_fleet import exported
+from fleets import answer
 from hypothesis import given
 from hypothesis import strategies as st
 from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.controller.report.evaluation.observed import observed_at
-from proscribe.controller.report.exports.event_changes import Before
 from proscribe.controller.report.exports.event_kinds import ACTION, GATE, RUN
-from proscribe.controller.report.exports.event_texts import LONGEST, cut
-from proscribe.controller.report.history.transitions import Span
-from proscribe.model.finding import STATES, Finding, Verdict
+from proscribe.controller.report.exports.event_texts import LONGEST
+from proscribe.model.finding import Finding, Verdict
 from proscribe.model.types.event import EventCounts
 
 COUNTED = EventCounts.__annotations__
@@ -66,44 +63,6 @@ def test_a_change_is_reported_with_the_state_before(past, story):
     }
 
 
-def test_all_that_was_observed_is_there_on_request_and_what_changed_is_the_same_line(past):
-    fleet = {"web01": bad(), "web02": good(), "web03": waived()}
-    past.report(fleet)
-    report, records, changes = past.report({**fleet, "web02": bad()})
-    everything = made(report, records, changes, only_changed=False)
-    assert [event["changed"] for event in everything] == [False, False, True, True, False, False, True]
-    assert [event for event in everything if event["changed"]] == made(report, records, changes)
-    unchanged = [event for event in everything if event["changed"] is False]
-    assert {(event["previous"], event.get("since")) for event in unchanged} == {(None, None)}
-
-
-def test_the_events_of_an_old_run_stay_as_they_were(past):
-    past.report({"web01": bad(), "web02": bad()})
-    report, records, changes = past.report({"web01": unseen(), "web02": good()})
-    before = made(report, records, changes)
-    assert ("web01", "apps/wechat", WRONG, BLIND) in reported(before)
-    past.report({"web01": good(), "web02": bad()})
-    assert made(report, records, past.history.transitions(report["run"]["id"])) == before
-
-
-def test_without_a_history_nothing_is_said_to_have_changed(past):
-    past.report({"web01": good()})
-    report, records, changes = past.report({"web01": bad()}, record=False)
-    assert changes is None
-    assert [event["kind"] for event in made(report, records, changes)] == [RUN]
-    everything = made(report, records, changes, only_changed=False)
-    assert [event["changed"] for event in everything] == [None, None, True]
-    assert everything[-1]["events"] is None
-
-
-def test_a_waiver_is_named_and_the_beginning_of_the_incident(past):
-    past.report({"web01": bad()})
-    past.report({"web01": bad()})
-    (_, rule, _) = past.events({"web01": waived()})
-    assert (rule["waiver"], rule["since"]) == ("press", "2026-11-25T01:00:30Z")
-    assert rule["findings"] == [Finding("package", "wechat", "dpkg", "4.0", "system").as_dict()]
-
-
 def test_a_rule_that_the_plan_does_not_have_any_more_is_withdrawn_and_not_compliant(past, tmp_path):
     both, one = (made_plan(tmp_path, apps=apps, dns=["x"]) for apps in (["wechat"], []))
     past.report({"web01": bad(digest=both)})
@@ -114,31 +73,6 @@ def test_a_rule_that_the_plan_does_not_have_any_more_is_withdrawn_and_not_compli
 def test_a_host_that_left_the_inventory_is_gone(past):
     past.report({"web01": bad(), "web02": good()})
     assert reported(past.events({"web02": good()}, left_out=[])) == [("web01", "", WRONG, "gone")]
-
-
-def test_a_run_over_one_control_says_nothing_of_the_others(past):
-    past.report({"web01": answer(wechat(fleets.WECHAT), Verdict("dns/x", WRONG, reason="open"))})
-    only = answer(evaluated=["apps/wechat"])
-    host, rule, run = past.events({"web01": only}, controls=["apps"])
-    assert (host["previous"], host["state"], host["controls"]) == (WRONG, RIGHT, ["apps"])
-    assert rule["rule"] == "apps/wechat" and run["controls"] == ["apps"]
-
-
-def test_actions_are_events_where_they_were_done(past):
-    actions = [
-        {"control": "apps", "action": "remove wechat"},
-        {"control": "apps", "action": "move", "quarantine_id": "w-1"},
-    ]
-    done = [one for one in past.events({"web01": repaired()}, mode="enforce", actions=actions) if one["kind"] == ACTION]
-    assert [(one["action"], one["quarantine_id"], one["changed"]) for one in done] == [
-        ("remove wechat", None, True),
-        ("move", "w-1", True),
-    ]
-    assert len({one["id"] for one in done}) == 2
-    checked = past.events({"web01": bad()}, mode="check", actions=actions)
-    assert ACTION not in [one["kind"] for one in checked]
-    everything = past.events({"web01": bad()}, mode="check", actions=actions, only_changed=False)
-    assert [one["changed"] for one in everything if one["kind"] == ACTION] == [False, False]
 
 
 def test_the_parts_of_a_merged_run_have_told_their_actions(past):
@@ -165,61 +99,7 @@ def test_the_gate_is_an_event_where_there_was_one_or_the_run_failed(past, verdic
     assert [(one["passed"], one["exit"]) for one in events if one["kind"] == GATE] == expected
 
 
-def test_an_unchanged_fleet_is_one_event(past):
-    fleet = {f"web{number:03}": (bad if number % 3 else good)() for number in range(60)}
-    assert len(past.events(fleet)) == 40 * 2 + 1
-    (run,) = past.events(fleet)
-    assert run["hosts"] == {**dict.fromkeys(STATES, 0), WRONG: 40, RIGHT: 20}
-    assert run["events"] == dict.fromkeys(COUNTED, 0)
-
-
-def test_the_same_report_gives_the_same_lines_and_no_id_twice(past):
-    report, records, changes = past.report({"web01": answer(*no_policy()), "web02": answer(*no_policy())})
-    events = made(report, records, changes)
-    assert events == made(report, records, past.history.transitions(report["run"]["id"]))
-    assert len({event["id"] for event in events}) == len(events) == 2 * (1 + 1) + 1
-
-
-def test_before_takes_the_newest_state_that_ended():
-    wrong, blind = Span(("a",), WRONG, "1", False, RIGHT), Span(("a",), BLIND, "2", False, RIGHT)
-    before = Before.of([wrong, blind])
-    assert (before.previous["a"], before.since["a"], before.ended["a"]) == (BLIND, "1", RIGHT)
-
-
 # -- lines -------------------------------------------------------------------------------------------------------------
-
-
-def test_findings_that_have_no_room_are_counted(past):
-    many = [
-        Finding("process", "wechat", scope=f"pid:{number} user:u", path=f"/opt/{'x' * 200}") for number in range(300)
-    ]
-    rule = past.events({"web01": answer(wechat(*many))})[1]
-    assert rule["findings"] == [one.as_dict() for one in many[: len(rule["findings"])]]
-    assert len(rule["findings"]) > 5 and rule["findings_left_out"] == 300 - len(rule["findings"])
-
-
-def test_a_finding_that_is_too_long_is_cut_and_not_lost(past):
-    long = Finding("package", "é" * 4000, path="/" + "ü" * 4000, detail="\U0001f600" * 1900)
-    rule = past.events({"web01": answer(wechat(long, fleets.WECHAT))})[1]
-    assert [found["id"][-3:] for found in rule["findings"]] == ["...", "hat"][: len(rule["findings"])]
-    assert rule["findings_left_out"] == 2 - len(rule["findings"])
-
-
-@pytest.mark.parametrize("text", ["", "a", '"' * 400, "\\" * 400, "é" * 400, "\U0001f600" * 400, "a" * 299, "a" * 298])
-def test_a_text_is_whole_or_cut_with_dots_within_its_bytes(text):
-    read = cut(text, 300)
-    assert len(json.dumps(read)) <= 300
-    assert read == text if len(json.dumps(text)) <= 300 else read.endswith("...") and text.startswith(read[:-3])
-
-
-def test_hostile_texts_stay_texts(tmp_path):
-    answers = hostile_answers()
-    lines = exported(tmp_path, ["events"], answers, tuple(answers))["events"].split("\n")
-    assert lines.pop() == ""
-    events = [json.loads(line) for line in lines]
-    assert len([event for event in events if event["kind"] == "host"]) == len(answers)
-    assert max(map(len, lines)) <= LONGEST
-    assert HOSTILE not in "".join(lines) and all(line.isascii() and line.isprintable() for line in lines)
 
 
 ANY = st.text(max_size=300)
@@ -265,25 +145,3 @@ def test_whatever_a_host_says_is_one_line_within_the_limit(tmp_path_factory, hos
 )
 def test_no_host_dates_its_events_out_of_the_run(said, taken):
     assert observed_at({"checked_at": said}, "2026-11-25T00:30:00Z", "2026-11-25T00:31:00Z") == taken
-
-
-def test_the_id_is_of_run_kind_host_and_rule(past):
-    host, rule, _ = past.events({"web01": bad()})
-    for event, kind, about in ((host, "host", ""), (rule, "rule", "apps/wechat")):
-        assert event["id"] == hashlib.sha256(f"run1\0{kind}\0web01\0{about}\0".encode()).hexdigest()[:32]
-
-
-def test_a_deleted_file_of_policies_is_one_event_with_its_rules(past):
-    past.report({"web01": good()})
-    broken = [
-        event
-        for event in past.events({"web01": answer(*no_policy(), evaluated=["apps/wechat"])})
-        if event["kind"] == "rule"
-    ]
-    assert len(broken) == 1
-    rules = [broken[0]["rule"], *broken[0]["same_cause"]]
-    assert len(rules) + broken[0]["same_cause_left_out"] == len(no_policy()) and set(rules) <= {
-        one.rule for one in no_policy()
-    }
-    (mended,) = [event for event in past.events({"web01": good()}) if event["kind"] == "rule"]
-    assert (mended["state"], 1 + len(mended["same_cause"]) + mended["same_cause_left_out"]) == (RIGHT, len(no_policy()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.controller.report.exports.event_texts import Seen, cut, cut_or_none, errors_of, names, state_of
+from proscribe.controller.report.exports.event_texts import Seen, cut, errors_of, names, state_of
 from proscribe.controller.report.exports.format import encoded
 from proscribe.controller.report.exports.record_lines import Line
 from proscribe.model.finding import Finding
@@ -14,31 +14,6 @@ LONG = Finding(*(character * 9000 for character in "kimvspd")).as_dict()
 SHORT = Finding("package", "wechat", "dpkg", "4.0").as_dict()
 ERROR: Any = {"control": "apps", "message": "m" * 50, "refused": None}
 ENDLESS: Any = {"control": "c" * 9000, "message": "m" * 9000, "refused": "r" * 9000}
-
-
-@pytest.mark.parametrize(
-    ("character", "number", "most", "left"),
-    [
-        ("a", 24, 300, 24),
-        ("a", 298, 300, 298),  # with two quotes
-        ("a", 299, 300, 294),
-        ("a", 5000, 300, 294),
-        ('"', 149, 300, 149),
-        ('"', 150, 300, 145),
-        ("é", 49, 300, 49),
-        ("é", 150, 300, 45),
-        ("\U0001f600", 75, 300, 20),
-        ("a", 9, 8, 2),
-    ],
-)
-def test_a_text_is_cut_where_it_is_longer_than_there_is_room(character: str, number: int, most: int, left: int) -> None:
-    shown = character * number if left == number else f"{character * left}..."
-    assert cut(character * number, most) == cut_or_none(character * number, most) == shown
-    assert len(encoded(shown)) <= most
-
-
-def test_what_is_missing_or_empty_is_none() -> None:
-    assert (cut_or_none("", 300), cut_or_none(None, 300), cut("", 300)) == (None, None, "")
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,15 @@ import string
 from pathlib import Path
 
 import pytest
-from fleets import answer, wechat
 from hypothesis import given
 from hypothesis import strategies as st
-from pasts import PACKAGE, Past, bad, good, made_plan
+from pasts import Past, bad, good, made_plan
 from properties import examples
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli import report as word
 from proscribe.controller.compile.inventory.reports_place import Place
-from proscribe.controller.report import exports
-from proscribe.controller.report.end.publishing import changes_of
 from proscribe.controller.report.evaluation.rules import OF_CONTROL
-from proscribe.controller.report.history import Scope, names, open_history
-from proscribe.controller.report.storage.complete import read_records, read_report, sharing
+from proscribe.controller.report.history import open_history
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.plan import CONTROLS
 
@@ -71,20 +67,6 @@ def ask(tmp_path):
 def test_a_name_that_no_run_knows_is_refused_and_not_answered_with_nothing_wrong(ask, options, message):
     with pytest.raises(Refused, match=f"(?s){message}"):
         ask(*options)
-
-
-@pytest.mark.parametrize(
-    ("options", "found"),
-    [
-        (("--rule", "apps/wechat"), "apps/wechat  noncompliant  web01"),
-        (("--rule", "apps/signal"), "wrong now\nnothing"),  # in the plan, and never broken
-        (("--rule", "apps/reinstall-gate"), "wrong now\nnothing"),  # no plan lists it
-        (("--rule", "apps/wechat", "--host", "web01"), "noncompliant"),
-        (("--host", "db01"), "wrong now\nnothing"),
-    ],
-)
-def test_a_name_that_a_run_knows_is_answered_also_where_nothing_was_ever_wrong(ask, options, found):
-    assert found in ask(*options)
 
 
 def test_a_rule_that_no_run_has_checked_is_not_reported_as_compliant(ask, tmp_path, monkeypatch):
@@ -142,67 +124,3 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
     known = {f"{control}/{name}" for control, names in OF_CONTROL.items() for name in names}
     assert made - known == set()
     assert {"browser/dns-over-https", "firewall/quic", "firewall/ruleset", "apps/unmanaged-browsers"} <= known
-
-
-OWN = {
-    "apps": "execution-control quarantine reinstall-gate request-command too-many-findings unmanaged-browsers",
-    "browser": "about-config browser-vpn developer-tools dns-over-https encrypted-client-hello extensions"
-    " google-tenants guest-windows microsoft-tenants packaged policy-file private-windows probe proxies"
-    " proxy-extensions quic remote-debugging running sign-in tor-windows unpacked-extensions web-apps",
-    "firewall": "boot dns-over-tls exemptions local-ssh neighbours own-rules plain-dns quic ruleset",
-    "dns": "hosts-file private-view resolver sub-domains",
-}
-
-
-def test_the_rules_of_its_own_that_each_control_has_can_be_asked_for(tmp_path):
-    history = open_history("sqlite", tmp_path)
-    plan = made_plan(tmp_path, **dict.fromkeys(OWN, ["x"]))
-    Past(history).run({"web01": {**good(), "plan": plan}})
-    with history.database.reading() as session:
-        for control, about in OWN.items():
-            for one in about.split():
-                names.check(session, history.plans, Scope(rule=f"{control}/{one}"))
-            with pytest.raises(names.NoSuchName):
-                names.check(session, history.plans, Scope(rule=f"{control}/"))
-    assert {control: set(about.split()) for control, about in OWN.items()} == OF_CONTROL
-
-
-@pytest.mark.parametrize("name", [*exports.formats()])
-def test_every_export_can_be_had_on_standard_output_and_is_the_file(ask, name, tmp_path):
-    directory = ask.reports / "latest"
-    report, records = read_report(directory), sharing(read_records(directory))
-    (path,) = exports.write(tmp_path, report, records, [name], changes=changes_of(ask.reports, report["run"]))
-    assert ask("--format", name) == path.read_bytes().decode()
-    assert ask("--run", "20261125T080000Z-audit-1a2b", "--format", name) == path.read_bytes().decode()
-
-
-def test_table_and_json_are_formats_too(ask):
-    assert ask("--format", "table") == ask()
-    assert ask("--format", "json") == ask("--json")
-    # What the history says has its own time, which may have gone on by a second.
-    of_host = [json.loads(ask("--host", "web01", *words)) for words in (("--format", "json"), ("--json",))]
-    assert {**of_host[0], "now": ""} == {**of_host[1], "now": ""}
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--format", "csv", "--host", "web01"), "--format csv is of one run"),
-        (("--format", "csv", "--json"), "--json is --format json"),
-    ],
-)
-def test_a_format_that_does_not_go_with_the_question_is_refused(ask, options, message):
-    with pytest.raises(Refused, match=message):
-        ask(*options)
-
-
-def test_an_unknown_format_is_reported_with_the_known_ones(ask, capsys):
-    with pytest.raises(SystemExit):
-        ask("--format", "xml")
-    error = capsys.readouterr().err
-    assert all(name in error for name in ("table", "json", *exports.formats()))
-
-
-def test_a_rule_of_the_history_alone_is_known(ask):
-    ask.run({"web01": answer(wechat(PACKAGE)._replace(rule="apps/old_one"))}, name="20261125T110000Z-audit-77c0")
-    assert "apps/old_one" in ask("--rule", "apps/old_one")

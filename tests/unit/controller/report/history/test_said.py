@@ -30,16 +30,6 @@ class Queried:
         self.written.append(list(rows))
 
 
-def test_a_bundle_is_asked_for_once_many_in_one_query() -> None:
-    session: Any = Queried({f"b{number:04}": {"apps/x": str(number)} for number in range(1200)})
-    bundles = Bundles(session)
-    bundles.load([*session.bundles, *session.bundles])
-    assert [len(ids) for ids in session.queries] == [500, 500, 200]
-    bundles.load([*session.bundles, "none"])
-    assert session.queries[3:] == [["none"]]
-    assert [bundles.rules(id_) for id_ in ("b0000", "b1199", "none")] == [{"apps/x": "0"}, {"apps/x": "1199"}, {}]
-
-
 def test_what_is_too_much_is_forgotten_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incident_groups, "MOST", 2)
     session: Any = Queried({"a": {"apps/x": "1"}, "b": {}, "c": {}})
@@ -49,19 +39,6 @@ def test_what_is_too_much_is_forgotten_and_asked_for_again(monkeypatch: pytest.M
     assert session.queries == [["a", "b"], ["c"], ["a"]]
     with pytest.raises(KeyError):
         bundles.rules("c")
-
-
-def test_new_bundles_are_written_once_by_what_is_in_them() -> None:
-    session: Any = Queried({})
-    bundles = Bundles(session)
-    one, same = bundles.of({"apps/x": "1", "apps/y": "2"}), bundles.of({"apps/y": "2", "apps/x": "1"})
-    other = bundles.of({"apps/x": "1"})
-    assert one == same != other and len(one) == len(other) == 32
-    assert bundles.rules(one) == {"apps/x": "1", "apps/y": "2"}
-    bundles.save()
-    bundles.save()
-    rows = [(one, "apps/x", "1"), (one, "apps/y", "2"), (other, "apps/x", "1")]
-    assert session.written == [[dict(zip(("id", "rule", "evidence"), row, strict=True)) for row in rows], []]
 
 
 def record(*rules: Any, state: str = "noncompliant", **more: Any) -> Any:

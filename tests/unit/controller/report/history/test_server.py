@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from proscribe.controller.report.history import HistoryError
-from proscribe.controller.report.history.server import TOGETHER, Server, _ServerSession
+from proscribe.controller.report.history.server import Server, _ServerSession
 from proscribe.controller.report.history.tables import VERSION
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="needs SQLAlchemy: the extra `history` of pyproject.toml")
@@ -23,20 +23,6 @@ def session() -> Any:
         made = _ServerSession(connection, sqlalchemy.text)
         made.run("CREATE TABLE t (host TEXT, host_name TEXT, number INTEGER)")
         yield made
-
-
-@pytest.mark.parametrize("number", [0, 1, 2, TOGETHER, TOGETHER + 1, 2 * TOGETHER + 3])
-def test_many_rows_are_written_each_once(session: Any, number: int) -> None:
-    rows = [{"host": f"h{one}", "host_name": f"n{one}", "number": one} for one in range(number)]
-    statements: list[str] = []
-    text = session._text
-    session._text = lambda statement: statements.append(statement) or text(statement)
-    insert = "INSERT INTO t (host, host_name, number) VALUES (:host, :host_name, :number) ON CONFLICT DO NOTHING"
-    session.many(insert, rows)
-    session.many(insert, rows[:0])
-    assert len(statements) <= 2, "one for whole groups, and one for the rest"
-    found = [tuple(row) for row in session.rows("SELECT host, host_name, number FROM t ORDER BY number")]
-    assert found == [(f"h{one}", f"n{one}", one) for one in range(number)]
 
 
 def test_a_statement_that_inserts_nothing_is_run_for_each_row(session: Any) -> None:
@@ -108,25 +94,6 @@ def test_a_server_that_is_not_there_is_named_without_the_password(access: str) -
     said = str(error.value)
     assert said.startswith(server.name) and "127.0.0.1" in said and "secret" not in said and "\n" not in said
     assert "refused" in said
-
-
-def test_what_the_caller_raises_stays_that() -> None:
-    with pytest.raises(ZeroDivisionError), Server(NOBODY)._translated():
-        raise ZeroDivisionError
-
-
-@pytest.mark.parametrize("url", ["postgresql://h/x", "postgresql+psycopg://h/x"])
-def test_the_driver_is_psycopg_and_its_patience_is_limited(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    made: list[Any] = []
-    create = sqlalchemy.create_engine
-
-    def noted(*words: Any, **options: Any) -> Any:
-        made.append(options)
-        return create(*words, **options)
-
-    monkeypatch.setattr(sqlalchemy, "create_engine", noted)
-    assert Server(url)._engine.dialect.driver == "psycopg"
-    assert made[0]["connect_args"]["connect_timeout"] > 0
 
 
 @pytest.mark.parametrize("url", ["postgresql+nosuchdriver://h/x", "history"])

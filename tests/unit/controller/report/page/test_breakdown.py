@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-from proscribe.controller.report.page.breakdown import break_down, natural
+from proscribe.controller.report.page.breakdown import break_down
 from proscribe.controller.report.page.data import script_data
 from proscribe.controller.report.page.hosts import hosts
 from proscribe.model.finding import STATES, Finding
@@ -34,25 +33,6 @@ def data(breakdown: Any, **more: Any) -> Any:
     return json.loads("".join(script_data(breakdown, FINISHED, **more)))
 
 
-@pytest.mark.parametrize(("number", "more"), [(400, ""), (402, "2 hosts more in hosts.jsonl beside this page.")])
-def test_the_worst_hosts_have_a_row(number: int, more: str) -> None:
-    found = hosts(broken(*(record(f"web{one}", "unknown") for one in range(number)), record("bad", "noncompliant")))
-    assert [row.name for row in found.rows] == ["bad", *(f"web{one}" for one in range(399))]
-    assert found.more == (more.replace("2 hosts", "3 hosts") or "1 host more in hosts.jsonl beside this page.")
-    assert found.names == []
-
-
-@pytest.mark.parametrize(("number", "more"), [(2000, ""), (2001, "1 host more in hosts.jsonl beside this page.")])
-def test_hosts_with_nothing_to_say_are_names(number: int, more: str) -> None:
-    quiet = [record(f"web{one}") for one in range(number)]
-    found = hosts(
-        broken(*quiet, record("off", "not_applicable"), record("broke", errors=[{"control": "apps", "message": "x"}]))
-    )
-    names = [f"web{one}" for one in range(2000)]
-    assert found.names == [("compliant", number, names, more), ("not_applicable", 1, ["off"], "")]
-    assert ([row.name for row in found.rows], found.more) == (["broke"], "")
-
-
 def test_a_row_says_why_and_what_stands_beside_it() -> None:
     platform = {"os": "debian", "version": "12"}
     rules = (rule("apps/wechat", "noncompliant", None, FOUND), rule("dns/x", "unknown", "needs root"))
@@ -62,14 +42,6 @@ def test_a_row_says_why_and_what_stands_beside_it() -> None:
     assert row.side == ["press, it", "debian 12", "2026-11-25 00:31 UTC"]
     (row,) = hosts(broken(record("web01", "unknown", checked_at=None))).rows
     assert (row.why, row.side) == ([], [])
-
-
-@pytest.mark.parametrize(("number", "more"), [(5, []), (6, ["and 1 more event between two runs"])])
-def test_a_row_has_the_newest_events_between_two_runs(number: int, more: list[str]) -> None:
-    ended = [{**ENDED, "program": f"/opt/p{one}"} for one in range(number)]
-    one = record("web01", watch=watched(ended=ended)["watch"])
-    (row,) = hosts(broken(one)).rows
-    assert len(row.why) == 5 + len(more) and row.why[5:] == more
 
 
 def test_the_data_of_a_host_that_says_much_has_an_end() -> None:
@@ -137,9 +109,3 @@ def test_evidence_beyond_what_the_page_has_room_for_is_left_out_and_no_rule() ->
         found = data(broken(record("web01", "noncompliant", *rules)), most=most)["rules"]
         assert [one[4] is not None for one in found] == [True] * left + [False] * (3 - left)
     assert len(data(broken(record("web01", "noncompliant", *rules)))["findings"]) == 3
-
-
-def test_numbers_in_names_are_in_their_order() -> None:
-    names = ["a", "web", "web1", "web01", "web2", "web10", "web10a", "web010b", "1", "02", "10"]
-    expected = ["1", "02", "10", "a", "web", "web01", "web1", "web2", "web10", "web10a", "web010b"]
-    assert sorted(names, key=natural) == expected

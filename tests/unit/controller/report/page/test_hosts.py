@@ -142,31 +142,6 @@ def done(host: str, *controls: str) -> Any:
     return happen
 
 
-def idle(host: str, *controls: str) -> Any:
-    """The event that there was nothing to lift of these controls."""
-
-    def happen(goes_on: ReportedRun) -> None:
-        for control in controls:
-            goes_on.collector.began(host, control)
-            task = SimpleNamespace(action=MODULES[control], check_mode=False)
-            name = SimpleNamespace(get_name=lambda: host)
-            goes_on.succeeded(SimpleNamespace(task=task, host=name, result={"actions": []}))
-
-    return happen
-
-
-def broke(host: str, control: str) -> Any:
-    """The event that a control could not be lifted."""
-
-    def happen(goes_on: ReportedRun) -> None:
-        goes_on.collector.began(host, control)
-        task = SimpleNamespace(action=MODULES[control], check_mode=False)
-        name = SimpleNamespace(get_name=lambda: host)
-        goes_on.failed(SimpleNamespace(task=task, host=name, result={"msg": "disk full"}), ignored=False)
-
-    return happen
-
-
 def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fleet) -> None:
     fleet.audit(4, {"web01": MEETS, "web02": BREAKS})
     fleet.lift(done("web01"), done("web02"))
@@ -210,66 +185,6 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fl
     assert history["lifted"] == []
     assert facts.known(fleet.reports, ["web01"])["web01"].state == "compliant"
     assert LIFT_ID not in fleet.shown("--format", "html")
-
-
-@pytest.mark.parametrize(
-    ("events", "options", "controls", "host"),
-    [
-        ([done("web01")], {}, dict.fromkeys(CONTROLS, "lifted"), "lifted"),
-        # --tags apps: the other controls are as they were observed.
-        (
-            [done("web01", "apps")],
-            {"controls": ["apps"]},
-            {"apps": "lifted", "browser": "compliant", "firewall": "compliant", "dns": "compliant"},
-            "lifted",
-        ),
-        # What could not be lifted is neither lifted nor compliant.
-        (
-            [done("web01", "apps"), broke("web01", "dns")],
-            {"controls": ["apps", "dns"]},
-            {"apps": "lifted", "browser": "compliant", "firewall": "compliant", "dns": "unknown"},
-            "lifted",
-        ),
-        ([broke("web01", "dns")], {"controls": ["dns"]}, {"dns": "unknown"}, "unknown"),
-        # The module began and gave no answer.
-        (
-            [lambda one: one.collector.began("web01", "dns")],
-            {"controls": ["dns"]},
-            {"dns": "unknown", "apps": "compliant"},
-            "unknown",
-        ),
-        ([lambda one: one.collector.unreachable("web01", "no route")], {}, {"apps": "compliant"}, "compliant"),
-        ([done("web01")], {"check": True}, dict.fromkeys(CONTROLS, "compliant"), "compliant"),
-    ],
-)
-def test_a_lift_counts_for_the_controls_that_it_lifted(
-    fleet: Fleet, events: Any, options: Any, controls: dict[str, str], host: str
-) -> None:
-    fleet.audit(4, {"web01": MEETS})
-    fleet.lift(*events, hosts=["web01"], **options)
-    assert controls.items() <= fleet.control_metrics().items()
-    assert fleet.metrics() == {"web01": host}
-    lifted = sorted(control for control, state in controls.items() if state == "lifted")
-    assert [sorted(one["controls"]) for one in fleet.history()["lifted"]] == [lifted] * bool(lifted)
-
-
-@pytest.mark.parametrize(
-    ("event", "planned", "lifted"),
-    [
-        (idle("web01", "watch", "group_policy"), (), []),
-        (idle("web01", "watch", "group_policy"), ("watch",), ["watch"]),
-        (done("web01", "watch"), (), ["watch"]),  # the plan has none any more
-    ],
-    ids=["the host has neither", "planned", "removed"],
-)
-def test_of_the_watch_and_group_policy_only_what_a_host_has_is_lifted(
-    fleet: Fleet, event: Any, planned: tuple[str, ...], lifted: list[str]
-) -> None:
-    fleet.audit(4, {"web01": MEETS})
-    policies = {DIGEST: {**ENFORCED, **dict.fromkeys(planned, {"mode": "enforce", "policy": "p1"})}}
-    fleet.lift(event, done("web01"), hosts=["web01"], policies=policies)
-    assert set(fleet.control_metrics()) == {*CONTROLS, *lifted}
-    assert fleet.history()["lifted"][0]["controls"] == [*CONTROLS, *lifted]
 
 
 @pytest.mark.parametrize(

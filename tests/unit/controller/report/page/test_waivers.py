@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from proscribe.controller.report.page.waivers import waivers
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -92,23 +91,6 @@ def test_few_hosts_are_not_counted_and_many_have_an_end() -> None:
         assert panel.facts[0] == ("Hosts of this run", said)
     (panel,) = waivers([SHORT], FINISHED)
     assert panel.scope == "nothing on no host of this run"
-
-
-@pytest.mark.parametrize(
-    ("change", "sign", "standing"),
-    [
-        ({}, "waived", "active"),
-        ({"review_overdue": True}, "unknown", "active, review overdue"),
-        ({"status": "not_yet_valid"}, "not_applicable", "not yet valid"),
-        ({"status": "revoked", "review_overdue": True}, "not_applicable", "revoked"),
-        ({"status": "expired", "why": "it is over"}, "noncompliant", "expired"),
-        ({"status": "unsigned"}, "noncompliant", "unsigned"),
-    ],
-)
-def test_how_a_waiver_stands(change: Any, sign: str, standing: str) -> None:
-    (panel,) = waivers([{**SHORT, **change}], FINISHED)
-    assert (panel.sign, panel.standing, panel.waives) == (sign, standing, change.get("status", "active") == "active")
-    assert ("Standing" in dict(panel.facts)) is ("why" in change)
 
 
 def test_what_should_waive_and_does_not_comes_first_and_then_by_its_end() -> None:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from proscribe.controller.report.evaluation.unobserved import Earlier
 from proscribe.controller.report.storage.corrected import earlier, read, take
 
@@ -23,31 +22,6 @@ def write(reports: Path, value: object) -> Path:
     file = reports / "corrected.json"
     file.write_text(json.dumps(value, indent=1))
     return file
-
-
-@pytest.mark.parametrize(
-    ("run", "records", "expected"),
-    [
-        pytest.param(R3, [], BEFORE, id="nobody was asked"),
-        pytest.param(R3, [record("web03")], BEFORE, id="another host"),
-        pytest.param(R3, [record("web01", rules=0), record("web02", rules=0)], BEFORE, id="no answer"),
-        pytest.param(R3, [record("web01")], {"web02": BEFORE["web02"]}, id="observed again"),
-        pytest.param(R3, [record("web02")], {"web01": BEFORE["web01"]}, id="with what is beside the controls"),
-        pytest.param(R3, [record("web01"), record("web02")], None, id="all observed again"),
-        pytest.param(R1, [record("web01")], {**BEFORE, "web01": {"browser": R2}}, id="closed late"),
-        pytest.param(
-            R3,
-            [record("web01", "apps"), record("web03", "dns", "firewall", rules=0)],
-            {"web01": {"apps": R3}, "web02": BEFORE["web02"], "web03": {"dns": R3, "firewall": R3}},
-            id="left open anew",
-        ),
-    ],
-)
-def test_what_a_run_leaves_open(tmp_path: Path, run: str, records: Any, expected: Any) -> None:
-    file = write(tmp_path, BEFORE)
-    take(tmp_path, {"id": run}, records)  # type: ignore[typeddict-item]
-    assert (json.loads(file.read_text()) if file.exists() else None) == expected
-    assert read(tmp_path) == (expected or {})
 
 
 def test_a_run_over_some_controls_says_nothing_of_others(tmp_path: Path) -> None:
@@ -72,14 +46,6 @@ def test_the_file_is_written_only_where_something_changes(tmp_path: Path) -> Non
     take(tmp_path, run, [record("web02")])
     take(tmp_path, run, [record("web02")])
     assert not file.exists()
-
-
-def test_what_is_no_run_of_a_control_is_left_out(tmp_path: Path) -> None:
-    write(tmp_path, {"web01": {"apps": R1, "dns": "../r1", "browser": 5}, "web02": {}, "web03": [R1], "web04": None})
-    assert read(tmp_path) == {"web01": {"apps": R1}}
-    (tmp_path / "corrected.json").unlink()
-    (tmp_path / "corrected.json").mkdir()
-    assert read(tmp_path) == {}
 
 
 def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_path: Path) -> None:

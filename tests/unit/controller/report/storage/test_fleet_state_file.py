@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controller import waiting
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, KnownWaiver, Observation
-from proscribe.controller.report.storage import fleet_state_file
-from proscribe.controller.report.storage.fleet_state_file import Busy, read, turn, write
+from proscribe.controller.report.storage.fleet_state_file import read
 
 T1, T2 = "2026-11-25T01:00:00Z", "2026-11-25T02:00:00Z"
 OPEN = (("apps/wechat", "noncompliant"), ("apps/line", "waived"))
@@ -54,11 +50,6 @@ def text(lines: Any) -> str:
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
-def test_each_list_of_rules_is_written_once_before_the_first_host_that_has_it(tmp_path: Path) -> None:
-    write(tmp_path, fleet())
-    assert (tmp_path / "whole.jsonl").read_text() == text(LINES)
-
-
 def test_what_was_written_is_read_with_every_control(tmp_path: Path) -> None:
     (tmp_path / "whole.jsonl").write_text(text(LINES))
     state, wrong = read(tmp_path)
@@ -71,11 +62,6 @@ def test_what_was_written_is_read_with_every_control(tmp_path: Path) -> None:
     }
     (tmp_path / "whole.jsonl").write_text(text([{**LINES[0], "used": "yes"}]))
     assert not read(tmp_path)[0].used
-
-
-def test_without_a_file_nothing_is_known_and_nothing_wrong(tmp_path: Path) -> None:
-    state, wrong = read(tmp_path)
-    assert (state.hosts, state.whole, state.used, wrong) == ({}, {}, False, "")
 
 
 SHORT = {**LINES[4], "looks": [NEVER] * 3}
@@ -108,22 +94,3 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line_and_nothing_of_it_cou
 def test_a_place_that_is_no_file_is_wrong_before_its_first_line(tmp_path: Path) -> None:
     (tmp_path / "whole.jsonl").mkdir()
     assert read(tmp_path)[1].startswith(f"{tmp_path}/whole.jsonl:0 cannot be read (OSError: ")
-
-
-def test_runs_have_the_fleet_state_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with turn(tmp_path):
-        with pytest.raises(Busy) as busy, turn(tmp_path, patience=0):
-            pass
-        assert f"{os.getpid()} of " in str(busy.value)
-        assert str(busy.value).endswith(f" has had {tmp_path}/.whole.lock for 0 s")
-    first = turn(tmp_path)
-    first.__enter__()
-    monkeypatch.setattr(waiting.time, "sleep", lambda _: first.__exit__(None, None, None))
-    with turn(tmp_path):  # it waits, however long it may take
-        lock = tmp_path / fleet_state_file.LOCK
-        assert stat.S_IMODE(lock.stat().st_mode) & ~0o640 == 0
-    lock.unlink()
-    lock.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"), turn(tmp_path):
-        pass
-    assert not (tmp_path / "elsewhere").exists()

@@ -20,7 +20,6 @@ from proscribe.controller.report.end.publishing import Beyond, publish
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.evaluation.arithmetic import covered
 from proscribe.controller.report.evaluation.reconcile import fleet_report
-from proscribe.controller.report.evaluation.scope import EXAMPLE
 from proscribe.controller.report.exports import usual
 from proscribe.controller.report.history import Scope as About
 from proscribe.controller.report.history import open_history, queries
@@ -148,73 +147,6 @@ def no_better(said, true):
 # -- one thing at a time -----------------------------------------------------------------------------------------------
 
 
-def test_an_audit_of_one_host_and_control_does_not_stand_for_the_fleet_in_latest_and_metrics(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("noncompliant"))
-    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
-    links = {name: (fleet.reports / name).readlink().name[-4:] for name in ("latest", "newest")}
-    assert links == {"latest": "0001", "newest": "0002"}
-    for name in links:
-        assert fleet.metric_states(name) == dict.fromkeys(("web01", "web02", "ops1"), "noncompliant")
-    lines = fleet.latest().splitlines()
-    assert "proscribe_expected_hosts 3" in lines
-    assert 'proscribe_control_hosts{control="dns",mode="enforce",state="compliant"} 1' in lines
-    (info,) = [line for line in lines if line.startswith("proscribe_run_info")]
-    for label in ('limit="ops1"', 'inventory="inventory/prod"', 'controls="dns"', 'whole="false"'):
-        assert label in info
-
-
-def test_metrics_tell_the_age_of_each_host_and_control(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("compliant"))
-    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
-    text = fleet.latest()
-    assert set(fleet.metric_states().values()) == {"compliant"}  # what was not observed again has the state of before
-    ages = dict(re.findall(r'^proscribe_host_checked_timestamp_seconds\{host="(.*)"\} (\d+)$', text, re.M))
-    assert len(set(ages.values())) == 1  # a host is as old as the oldest observation of its controls
-    apart = re.findall(
-        r'^proscribe_host_control_checked_timestamp_seconds\{host="(.*)",control="(.*)"\} (\d+)$', text, re.M
-    )
-    assert {(host, control) for host, control, _ in apart} == {("ops1", control) for control in CONTROLS}
-    assert {control for _, control, at in apart if at != ages["ops1"]} == {"dns"}
-    whole_run = re.findall(r"^proscribe_whole_run_finished_timestamp_seconds\{.*\} (\d+)$", text, re.M)
-    finished = re.findall(r"^proscribe_report_finished_timestamp_seconds (\d+)$", text, re.M)
-    assert int(whole_run[0]) < int(finished[0])
-
-
-def test_what_a_partial_run_finds_broken_is_in_the_metrics_of_latest_at_once(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("compliant"))
-    fleet.run(all_are("noncompliant"), hosts=["ops1"], controls=["dns"])
-    assert fleet.metric_states()["ops1"] == "noncompliant"
-    assert 'proscribe_rule_hosts{rule="dns/wechat",state="noncompliant"} 1' in fleet.latest()
-
-
-def test_another_inventory_takes_latest_only_where_it_has_all_hosts_and_is_in_the_metrics_beside(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("noncompliant"))
-    report, _ = fleet.run(all_are("compliant"), inventory="inventory/lab")
-    assert (fleet.reports / "latest").readlink().name.endswith("0001")
-    assert any("latest stays" in warning for warning in report["warnings"])
-    assert fleet.metric_states() == {
-        "web01": "noncompliant", "web02": "noncompliant", "ops1": "compliant", "lab1": "compliant",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(("mode", "left"), [("audit", set()), ("enforce", {"localhost"})])
-def test_what_the_first_audit_of_the_example_inventory_found_is_no_alert_for_ever(tmp_path, monkeypatch, mode, left):
-    monkeypatch.setitem(INVENTORIES, EXAMPLE, ("localhost",))
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("noncompliant"), inventory=EXAMPLE, mode=mode)
-    fleet.run(all_are("noncompliant"), inventory=EXAMPLE)
-    fleet.run(all_are("compliant"), hosts=["ops1"])
-    assert fleet.metric_states("newest")["localhost"] == "noncompliant"
-    fleet.run(all_are("compliant"))
-    assert set(fleet.metric_states("newest")) == {*INVENTORIES["inventory/prod"], *left}
-    fleet.run(all_are("noncompliant"), inventory=EXAMPLE)
-    assert fleet.metric_states("newest")["localhost"] == "noncompliant"
-
-
 def test_an_unreadable_fleet_state_is_reported_and_leaves_hosts_unknown(tmp_path):
     fleet = Fleet(tmp_path)
     fleet.run(all_are("compliant"))
@@ -235,25 +167,6 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     assert any("not in the fleet state" in warning for warning in report["warnings"])
     assert fleet.latest() == before
     assert not (fleet.reports / "newest" / "metrics.prom").exists()
-
-
-def test_the_trend_under_all_hosts_is_of_runs_over_the_whole(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("noncompliant"))
-    fleet.run(all_are("noncompliant"))
-    fleet.run(all_are("compliant"), hosts=["ops1"])
-    history = open_history("sqlite", fleet.reports)
-    assert [sum(point["hosts"].values()) for point in history.trend()] == [3, 3]
-
-
-def test_hosts_left_out_without_a_limit_are_not_gone_from_the_history(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("noncompliant"))
-    fleet.run(all_are("noncompliant"), hosts=["web01", "web02"], limited=False)
-    history = open_history("sqlite", fleet.reports)
-    with history.database.reading() as session:
-        wrong = [one for one in queries.wrong(session, About()) if one.rule == "apps/wechat"]
-    assert wrong[0].hosts == 3
 
 
 # -- any runs ----------------------------------------------------------------------------------------------------------
@@ -368,23 +281,3 @@ def what_outlives_the_runs_is_no_better(fleet):
             assert (host, f"{control}/wechat") in going
     whole_ids = {run_["id"] for run_ in every if run_["whole"]}
     assert {point["run"] for point in history.trend()} <= whole_ids
-
-
-def test_the_picture_is_the_same_after_it_was_written_and_read(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("noncompliant"))
-    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
-    first, wrong = fleet_state_file.read(fleet.reports)
-    assert wrong == ""
-    fleet_state_file.write(fleet.reports, first)
-    again, _ = fleet_state_file.read(fleet.reports)
-    assert again.hosts == first.hosts
-    assert (again.whole, again.waivers) == (first.whole, first.waivers)
-
-
-def test_the_page_of_a_run_over_a_part_says_so(tmp_path):
-    fleet = Fleet(tmp_path)
-    fleet.run(all_are("compliant"), hosts=["ops1"], controls=["dns"])
-    page = (fleet.reports / "newest" / "report.html").read_text()
-    assert re.search(r"<h1>(.*)</h1>", page)[1] == "The ban&#39;s dns is in effect on the 1 host that was selected"
-    assert "2 hosts not selected (--limit ops1)" in page

@@ -5,13 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controller import waiting
 from proscribe.controller.report.storage import journal
 from proscribe.controller.report.storage.journal import Journal, here, left
 
@@ -84,23 +81,6 @@ def test_what_changed_is_on_the_disk_within_a_while(tmp_path: Path, monkeypatch:
     one.close()
 
 
-def test_a_run_that_begins_waits_for_one_that_looks_whether_it_is_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / NAME).mkdir()
-    holding: list[int] = []
-
-    def hold(*_: int) -> None:
-        holding.append(os.open(tmp_path / NAME / journal.FILE, os.O_RDWR))
-        fcntl.flock(holding[0], fcntl.LOCK_EX)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(journal.os, "fchmod", hold)
-        patched.setattr(waiting.time, "sleep", lambda _: os.close(holding.pop()))
-        Journal(tmp_path / NAME, {}).close()
-    assert json.loads((tmp_path / NAME / journal.FILE).read_text()) == [{}, {**here(), "locked": True}]
-
-
 FIRST: dict[str, Any] = {
     "empty": "",
     "half": '[{"id": "r1"}, {',
@@ -120,66 +100,12 @@ def test_a_journal_that_says_no_run_is_of_none(tmp_path: Path, first: str) -> No
     assert over(tmp_path) == ["r2.partial"]
 
 
-def test_a_first_line_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = made(tmp_path)
-    length = len((place / journal.FILE).read_text())
-    monkeypatch.setattr(journal, "MOST_RUN", length - 1)  # the end of the line is not counted
-    assert over(tmp_path) == [NAME]
-    monkeypatch.setattr(journal, "MOST_RUN", length - 2)
-    assert over(tmp_path) == []
-
-
 def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
     long = "x" * 4096
     path = made(tmp_path, [{"id": NAME, "said": long}, {**here(), "locked": True}]) / journal.FILE
     path.write_bytes(path.read_bytes() + json.dumps(["answered", long]).encode() + b'\n["failed","caf\xe9"]\n')
     (events,) = [list(one.events()) for one in left(tmp_path)]
     assert events == [["answered", long], ["failed", "caf\N{REPLACEMENT CHARACTER}"]]
-
-
-def test_the_oldest_run_comes_first_and_a_complete_one_never(tmp_path: Path) -> None:
-    names = [f"r{number}.partial" for number in (4, 2, 9, 1, 7)]
-    for name in (*names, "r3"):
-        made(tmp_path, name=name)
-    assert over(tmp_path) == sorted(names)
-
-
-Said = Callable[[Mapping[str, str]], dict[str, Any]]
-
-
-@pytest.mark.parametrize(
-    ("said", "old", "is_over"),
-    [
-        pytest.param(lambda now: {**now, "locked": True}, False, True, id="here"),
-        pytest.param(lambda now: {**now, "locked": False}, False, False, id="here, where nothing can be locked"),
-        pytest.param(lambda now: {**now, "locked": False}, True, True, id="the same, long silent"),
-        pytest.param(lambda now: {**now, "locked": "yes"}, False, False, id="here, and nothing of ours"),
-        pytest.param(lambda now: {**now, "kernel": "x"}, False, True, id="before this machine started"),
-        pytest.param(lambda now: {"kernel": "x", "machine": "y"}, False, False, id="another machine"),
-        pytest.param(lambda now: {"kernel": "x", "machine": "y"}, True, True, id="another machine, long silent"),
-        pytest.param(lambda now: {}, False, False, id="nobody knows"),
-    ],
-)
-def test_a_run_that_nobody_holds_is_over_by_where_it_was(tmp_path: Path, said: Said, old: bool, is_over: bool) -> None:
-    now = {"kernel": here()["kernel"], "machine": "this machine"}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(journal, "here", lambda: now)
-        path = made(tmp_path, [{"id": NAME}, said(now)]) / journal.FILE
-        age = time.time() - (2 * journal.SILENT if old else 60)
-        os.utime(path, (age, age))
-        assert over(tmp_path) == ([NAME] if is_over else [])
-
-
-def test_a_machine_is_known_by_its_id_its_name_and_when_it_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert here()["kernel"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    id_ = Path("/etc/machine-id")
-    if id_.is_file() and id_.read_text().strip():
-        assert here()["machine"] == f"{id_.read_text().strip()} {os.uname().nodename}"
-    monkeypatch.setattr(journal, "MACHINE", tmp_path / "id")
-    (tmp_path / "id").write_bytes(b"\xe9" + b"x" * 200 + b"\n")
-    assert here()["machine"] == f"\N{REPLACEMENT CHARACTER}{'x' * 99} {os.uname().nodename}"
 
 
 def test_a_machine_without_an_id_is_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,9 +65,3 @@ def test_over_a_part_or_nothing_any_run_counts(tmp_path: Path) -> None:
     assert stays(tmp_path, run(**PART), HOSTS) == ""
     there(tmp_path, **PART)
     assert stays(tmp_path, run(**PART), ("web01",)) == ""
-
-
-def test_over_a_report_that_cannot_be_read_any_run_counts(tmp_path: Path) -> None:
-    there(tmp_path)
-    (tmp_path / "r1/report.json").write_text("{")
-    assert stays(tmp_path, run(**PART), HOSTS) == ""

@@ -54,15 +54,6 @@ def test_only_what_is_a_report_of_ours_and_old_goes(reports, name, goes):
     assert left(reports) == ([] if goes else [name])
 
 
-def test_the_latest_the_baseline_and_what_else_is_wanted_stay(reports):
-    retained = report(reports, "20260102T020000Z-audit-0000")
-    report(reports, OLD)
-    report(reports, "20260103T020000Z-audit-0000")
-    (reports / "latest").symlink_to("20260103T020000Z-audit-0000")
-    assert prune(reports, NOW, DAY, [retained]) == []
-    assert left(reports) == ["20260102T020000Z-audit-0000", "20260103T020000Z-audit-0000", "latest"]
-
-
 def test_what_is_beside_old_reports_goes_and_stays_with_them(reports):
     """Differences and lifts; those of a report that stays, too."""
     older, newest = "20260102T020000Z-check-0000", "20260103T020000Z-audit-0000"
@@ -75,16 +66,6 @@ def test_what_is_beside_old_reports_goes_and_stays_with_them(reports):
     retained = [older, newest, NEW]
     assert left(reports) == [*retained, "diffs", "lifts", "newest"]
     assert (left(reports / "diffs"), left(reports / "lifts")) == (retained, retained)
-
-
-def test_a_link_in_the_place_of_what_is_beside_reports_is_not_followed(reports, tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    report(elsewhere, OLD)
-    (reports / "diffs").symlink_to(elsewhere)
-    (reports / "lifts").write_text("a file")
-    assert prune(reports, NOW, DAY) == []
-    assert left(elsewhere) == [OLD]
 
 
 def test_what_comes_after_a_report_that_is_no_longer_there_goes_all_the_same(reports):
@@ -103,16 +84,6 @@ def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(repor
     os.utime(folder / "journal.jsonl", (heard, heard))
     prune(reports, NOW, DAY)
     assert left(reports) == ([] if goes else [f"{OLD}.partial"])
-
-
-def test_a_link_is_no_report_and_where_it_leads_stays(reports, tmp_path):
-    elsewhere = report(tmp_path, "elsewhere")
-    (reports / OLD).symlink_to(elsewhere)
-    inside = report(reports, "20260102T020000Z-audit-0000")
-    (inside / "link").symlink_to(elsewhere)
-    assert prune(reports, NOW, DAY) == []
-    assert left(reports) == [OLD]
-    assert sorted(path.name for path in elsewhere.iterdir()) == ["hosts.jsonl", "report.html", "report.json"]
 
 
 def test_what_a_killed_run_had_begun_to_take_away_goes(reports):

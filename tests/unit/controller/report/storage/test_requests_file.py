@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ from proscribe.controller.report.storage.requests_file import Request, read, tak
 
 EMPTY = '{"schema":"proscribe/requested/1"}\n'
 FIRST = Request("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
-SECOND = Request("web02", "a1", "bob", "line", "", "2026-11-25T07:00:00Z", "inv", "run1")
-SAME_TIME = FIRST._replace(host="web02", service="zoom")
 
 
 def record(host: str, *requests: Request, rules: int = 1) -> Any:
@@ -22,45 +19,6 @@ def record(host: str, *requests: Request, rules: int = 1) -> Any:
 
 def run(id_: str = "run2", **more: Any) -> Any:
     return {"run": {"id": id_, "inventory": ["inv/"], "left_out": 0, **more}}
-
-
-def text(*requests: Request) -> str:
-    return EMPTY + "".join(json.dumps(one._asdict(), separators=(",", ":")) + "\n" for one in requests)
-
-
-@pytest.mark.parametrize(
-    ("report", "records", "expected"),
-    [
-        pytest.param(run(), [], [], id="both hosts are gone from the inventory"),
-        pytest.param(run(left_out=1), [], [SECOND, FIRST], id="a run over a part says nothing of others"),
-        pytest.param(run(inventory=["other"]), [], [SECOND, FIRST], id="nor does one of another inventory"),
-        pytest.param(run(), [record("web01")], [], id="it answered and requests nothing any more"),
-        pytest.param(run(), [record("web01", rules=0)], [FIRST], id="it did not answer"),
-        pytest.param(run(), [record("web01", SECOND, rules=0)], [FIRST], id="what it says then counts for nothing"),
-        pytest.param(run(controls=["dns"]), [record("web01"), record("web02")], [SECOND, FIRST], id="without apps"),
-        pytest.param(
-            run("run2"),
-            [record("web02", SECOND, SAME_TIME), record("web01", FIRST._replace(reason="more calls"))],
-            [SECOND, FIRST._replace(reason="more calls"), SAME_TIME._replace(run="run2")],
-            id="known ones keep the run that brought them, and new ones come by their time",
-        ),
-    ],
-)
-def test_what_becomes_of_known_requests(tmp_path: Path, report: Any, records: Any, expected: list[Request]) -> None:
-    file = tmp_path / "requests.jsonl"
-    file.write_text(text(SECOND, FIRST))
-    assert take(tmp_path, report, records) == ""
-    assert file.read_text() == text(*expected)
-    assert read(tmp_path) == expected
-
-
-def test_nothing_is_written_where_nothing_has_changed(tmp_path: Path) -> None:
-    file = tmp_path / "requests.jsonl"
-    assert (take(tmp_path, run(), [record("web01")]), file.exists(), read(tmp_path)) == ("", False, [])
-    assert take(tmp_path, run("run1"), [record("web02"), record("web01", FIRST)]) == ""
-    before = file.stat().st_ino
-    take(tmp_path, run(), [record("web01", FIRST)])
-    assert (read(tmp_path), file.stat().st_ino) == ([FIRST], before)
 
 
 @pytest.mark.parametrize(

@@ -45,31 +45,6 @@ def said(one: Chain) -> dict[str, str]:
     return {line[:12].strip(): line[14:] for line in lines}
 
 
-def test_every_link_of_a_chain_in_words() -> None:
-    assert said(CHAIN) == {
-        "for": "wechat, line (apps, dns) on web01, web02, only users alice, posix groups press, hours 08:00-18:00, "
-        "versions 4: answers readers",
-        "requested": "al\ufffdice on 2026-11-21 08:00 UTC; request 0123 of bob on web01, 2026-11-21 08:00 UTC: it is "
-        "needed",
-        "approved": "mei on 2026-11-22 08:00 UTC, signed with SHA256:abc",
-        "opened": "2026-11-22 08:00 UTC; in effect in the run of 2026-11-23 08:00 UTC",
-        "used": "2026-11-22 08:00 UTC to 2026-11-23 08:00 UTC on web01: dpkg wechat 4.0, dpkg line 7; "
-        "2 attempts refused; 1 start ended",
-        "ended": "2026-11-23 08:00 UTC (not valid)",
-    }
-
-
-def test_links_that_nobody_has_recorded() -> None:
-    assert said(SHORT) == {
-        "for": "s0, s1, s2, s3, s4, s5, s6, s7 and 1 more (apps) on no host of the last run:",
-        "requested": "not recorded",
-        "approved": "not recorded",
-        "opened": "not recorded; in effect in no run",
-        "used": "no run has found anything that it covers",
-        "ended": "not yet",
-    }
-
-
 @pytest.mark.parametrize(
     ("change", "link", "words"),
     [
@@ -92,24 +67,6 @@ def test_a_link_of_which_some_is_known(change: Any, link: str, words: str) -> No
 WAITING = {
     "id": "0123", "host": "web\x1b1", "user": "bob", "service": "line", "reason": "calls\nfor the press", "at": T1
 }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("since", "requests", "first", "last"),
-    [
-        ("", [], "1 exception since the history began, 0 requests without one", None),
-        (
-            T1,
-            [WAITING],
-            "1 exception since 2026-11-21 08:00 UTC, 1 request without one",
-            "0123, 2026-11-21 08:00 UTC, bob on web\ufffd1: line; calls for the press",
-        ),
-    ],
-)
-def test_the_period_and_what_waits(since: str, requests: Any, first: str, last: str | None) -> None:
-    lines = render(Exceptions(T3, since, [CHAIN], requests), SCREEN).splitlines()
-    assert lines[:4] == ["", first, "", "press  active"]
-    assert lines[10:] == (["", "requests without an exception", last] if last else [])
 
 
 def test_a_narrow_screen_has_all_of_it() -> None:

@@ -63,19 +63,6 @@ def test_no_command_is_written_by_hand_in_a_message() -> None:
     assert all(any(path.endswith(name) for path in found) for name in ALLOWED), "an exception that nothing needs"
 
 
-def examples() -> list[str]:
-    """The examples of all help texts, each without what it is for."""
-    texts = [text for path in sorted((PROJECT / SOURCES[0] / "cli").rglob("*.py")) for text in literals(path)]
-    joined = [re.sub(r"\\\n *", "", text) for text in texts]
-    lines = [line[2:] for text in joined for line in text.splitlines() if line.startswith("  ./proscribe ")]
-    return [re.split(r"\s{3,}|\s+#", line)[0] for line in lines]
-
-
-def test_the_examples_of_every_help_are_commands_that_there_are() -> None:
-    assert len(examples()) >= 30
-    assert {line: wrong for line in examples() if (wrong := doc_commands.wrong_with(line))} == {}
-
-
 INVENTORY = argparse.Namespace(
     inventory=["our hosts"], extra_vars=["@more.yml", "site_password=secret"], vault_ids=[], vault_password_files=[]
 )
@@ -152,15 +139,3 @@ def test_what_a_command_prints_is_taken_by_the_parser_and_keeps_the_inventory(
     arguments = vars(command_line.read(word, words)[1])
     assert arguments["subcommand"] == more.name
     assert {key: arguments[key] for key in parsed} == parsed
-
-
-def test_what_a_run_proposes_for_a_stale_catalogue_reads_and_prints_commands_that_there_are(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(RUN, "stale_catalog", {"max_days": 1, "directories": [str(installation.CATALOGUE)]})
-    (line,) = [line for line in printed_by_a_run(Call(("./proscribe",), "audit")) if "catalog" in line]
-    assert command_line.main(shlex.split(line)[1:]) == 1
-    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    refreshing = [line for line in printed if " catalog refresh " in line]
-    assert refreshing and refreshing == printed
-    assert {line: wrong for line in refreshing if (wrong := doc_commands.wrong_with(line))} == {}

@@ -110,27 +110,6 @@ def test_a_hosts_word_is_a_name_or_nothing(hostile: Removed) -> None:
     assert command([hostile]) == "" and without_command([hostile]) == [hostile]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        [],
-        {},
-        {**WECHAT._asdict(), "scope": "user:"},
-        {**WECHAT._asdict(), "scope": "user:-x"},
-        {**WECHAT._asdict(), "scope": "user:a b"},
-        {**WECHAT._asdict(), "mark": "held"},
-        {**WECHAT._asdict(), "name": "-o"},
-        {**WECHAT._asdict(), "name": "a\nb"},
-        {**WECHAT._asdict(), "name": "a\u202eb"},
-        {**WECHAT._asdict(), "name": 501 * "a"},
-        {**WECHAT._asdict(), "version": 4},
-    ],
-)
-def test_what_is_no_removed_package_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="removed package"):
-        read(value)
-
-
 @given(st.dictionaries(st.sampled_from(Removed._fields), st.text(max_size=30)), st.sampled_from(sorted(COMMANDS)))
 def test_no_answer_becomes_another_command(given_: dict[str, str], manager: str) -> None:
     """Whatever a host answers: the line has the words of one command, and no shell sees any other."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from proscribe.controller.report.text import wording
-from proscribe.controller.report.text.layout import paint
 from proscribe.controller.report.text.wording import (
     Cause,
     causes,
@@ -115,34 +114,9 @@ def test_causes_and_messages_have_an_end() -> None:
     assert 100 < len(one) < len(many)
 
 
-@pytest.mark.parametrize(
-    "prefix", ["Task failed", "Module failed", "Action failed", "Failed to connect to the host via ssh"]
-)
-def test_what_ansible_puts_before_a_message_is_left_out(prefix: str) -> None:
-    assert message(f"{prefix}: {prefix}:x {prefix}: y") == f"x {prefix}: y"
-    assert message(f"{prefix}: ") == "no message"
-
-
 def test_what_does_not_print() -> None:
     assert clean("a\x1b[2Jb\n\u2028c\u200bd") == "a\ufffd[2Jb  c\ufffdd"
     assert [in_words(state) for state in STATES if "_" in state] == ["not applicable"]
-
-
-@pytest.mark.parametrize(
-    ("styles", "painted"),
-    [
-        (("red",), "\x1b[31mx\x1b[0m"),
-        (("yellow", "bold"), "\x1b[33;1mx\x1b[0m"),
-        (("green", ""), "\x1b[32mx\x1b[0m"),
-        (("blue",), "\x1b[34mx\x1b[0m"),
-        (("grey",), "\x1b[90mx\x1b[0m"),
-        (("",), "x"),
-        ((), "x"),
-    ],
-)
-def test_colours_are_those_that_every_theme_has(styles: Any, painted: str) -> None:
-    assert paint("x", *styles, colours=True) == painted
-    assert paint("x", *styles, colours=False) == "x"
 
 
 def finding(**more: Any) -> Any:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_users import put
-from proscribe.host.controls.apps.blocks.parts import BlockFile
 from proscribe.host.controls.apps.systems import dpkg, dpkg_trial, pacman, rpm, rpm_trial, snap
 from proscribe.host.controls.apps.systems.package import Block, PackageSystem
 from proscribe.host.system import Host, Result
@@ -87,26 +85,6 @@ def named(system: Any) -> str:
     return name.rpartition(".")[2]
 
 
-@pytest.mark.parametrize("system", PARTS, ids=named)
-def test_where_the_parts_of_a_block_are(system: PackageSystem) -> None:
-    parts = system.block_parts(Block({"owl"}))
-    assert [(part.path, getattr(part, "needs", ())) for part in parts] == PARTS[system]
-    modes = {part.path: part.mode for part in parts if isinstance(part, BlockFile)}
-    assert modes == {path: 0o755 if path.endswith("-gate") else 0o644 for path in modes}
-
-
-def test_the_script_of_dpkg_is_tried_as_dpkg_runs_it(tmp_path: Path) -> None:
-    ran: list[Any] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        ran.append((argv, options))
-        return Result(0, "", "")
-
-    dpkg.block_parts(Block({"owl"}))[4].enforce(Host(str(tmp_path), run))
-    command = ("/usr/libexec/proscribe/dpkg-gate", "--check", "self")
-    assert ran == [(command, {"environment": {"DPKG_HOOK_ACTION": "install"}, "timeout": 30})]
-
-
 @pytest.mark.parametrize("system", DEPENDS, ids=named)
 def test_all_that_a_try_depends_on(tmp_path: Path, system: PackageSystem) -> None:
     folders = "/etc/pacman.d/hooks/\n/usr/share/libalpm/hooks/\nnone\n/opt\n"
@@ -170,30 +148,3 @@ def test_what_takes_the_place_of_a_hook_goes(tmp_path: Path) -> None:
     assert (part.wrong(host, True), part.wrong(host, False)) == (f"takes the place of {HOOK}", "")
     part.enforce(host)
     assert host.stat(part.path) is None
-
-
-def test_all_that_a_hook_says() -> None:
-    script, hook, *_ = pacman.block_parts(Block({"owl", "elk", "yak"}, "it", {"yak": ["1"]}))
-    lines = [line for line in hook.desired(Host()).splitlines() if not line.startswith("#")]
-    assert lines == [
-        "[Trigger]",
-        "Operation = Install",
-        "Type = Package",
-        "Target = elk",
-        "Target = owl",
-        "",
-        "[Action]",
-        "Description = Proscribe: looking for restricted packages",
-        "When = PreTransaction",
-        "Exec = /usr/libexec/proscribe/pacman-gate",
-        "NeedsTargets",
-        "AbortOnFail",
-    ]
-    assert script.desired(Host()) and not pacman.block_parts(Block())[0].desired(Host())
-
-
-@pytest.mark.parametrize("lacking", ["", "usr/bin/pacman", "var/lib/pacman/local"])
-def test_a_block_is_for_a_host_with_pacman_and_its_database(tmp_path: Path, lacking: str) -> None:
-    for path in {"usr/bin/pacman", "var/lib/pacman/local"} - {lacking}:
-        put(tmp_path, path, mode=0o755)
-    assert pacman.gated(Host(str(tmp_path))) is not bool(lacking)

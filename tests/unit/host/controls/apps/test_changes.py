@@ -11,15 +11,13 @@ from typing import Any
 import made_apps
 import pytest
 from made_host import MadeHost, carry_out, plan, states
-from made_quarantine import restored
 from made_users import ALICE, BOB
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps import changes, removed, user_notice
 from proscribe.host.controls.apps.requests import command_text
-from proscribe.host.controls.apps.requests.answers import ANSWERS
 from proscribe.host.controls.apps.requests.command import COMMAND, KNOWN
 from proscribe.host.controls.base import Action, Refusal
-from proscribe.host.system import Ending, Host, Unseen
+from proscribe.host.system import Host, Unseen
 from proscribe.host.system.forked import LIMITS, Limits
 
 from unit.host.controls.test_apps import GATE
@@ -107,41 +105,6 @@ def test_each_change_in_full(host: MadeHost, monkeypatch: pytest.MonkeyPatch) ->
     assert host.list("/var/lib/proscribe/apps") == ["walk"]
 
 
-def test_a_lift_takes_back_all_of_it_in_reverse_and_names_what_stays_removed(host: MadeHost) -> None:
-    host.packages = {"wechat": "ii"}
-    copy(host)
-    made = apps.enforce(host, ban(requests=command_text.digest()))
-    assert made.beforehand and apps.enforce(host, plan()).beforehand is None
-    made.beforehand()
-    carry_out(made.actions)
-    broken = Path(host.root) / "var/lib/proscribe/quarantine/odd"
-    broken.mkdir()
-    (broken / "manifest.json").write_text("{")
-    state = "/var/lib/proscribe/"
-    of_apps = [f"{state}apps/walk-1000", f"{state}apps/tried"]
-    forgotten = [*of_apps, ANSWERS, *(state + name for name in ("notified.json", "dpkg", "pacman", "removed.json"))]
-    for path in forgotten[:-1]:
-        host.write(path, "")
-    lifted = apps.lift(host, ban())
-    assert [(str(one), bool(one.before), one.after) for one in lifted.actions] == [
-        *((f"delete {path}", True, "") for path in (COMMAND, KNOWN, *reversed(GATE))),
-        ("restore /home/alice/Telegram", False, "/home/alice/Telegram\n"),
-        *((f"delete {path}", False, "") for path in forgotten),
-    ]
-    assert [(one.rule, one.subject) for one in lifted.refused] == [("apps/quarantine", "odd")]
-    assert lifted.independent and [one.id for one in lifted.removed] == ["wechat"]
-    carry_out(lifted.actions)
-    assert not any(host.traces(path) for path in (*forgotten, *GATE, COMMAND, KNOWN))
-
-
-def test_one_thing_given_back_and_the_ban_stays(host: MadeHost) -> None:
-    tree = copy(host)
-    carry_out(apps.enforce(host, ban()).actions)
-    (id_,) = (name for name in host.list("/var/lib/proscribe/quarantine") if name != "README")
-    assert restored(host, id_) == {id_: ""}
-    assert tree.exists() and all(host.stat(path) for path in GATE)
-
-
 def test_an_unfinished_move_is_drift_and_is_completed_first(host: MadeHost) -> None:
     carry_out(apps.enforce(host, ban()).actions)
     (Path(host.root) / "var/lib/proscribe/quarantine/made-1.unfinished").mkdir(parents=True)
@@ -181,31 +144,6 @@ def test_slow_checks_of_one_users_copies_hold_the_host_for_a_bounded_time_and_no
     assert his.exists() and len(made.refused) == 30
 
 
-def test_an_exception_for_the_path_keeps_the_copy(host: MadeHost) -> None:
-    tree = copy(host)
-    excepted = ban()
-    entry = excepted["controls"]["apps"]["services"]["telegram"]
-    entry["exceptions"] = [{"waiver": "w1", "paths": ["/home/alice/Telegram"]}]
-    made = apps.enforce(host, excepted)
-    carry_out(made.actions)
-    assert tree.exists() and made.refused == []
-
-
-@pytest.mark.parametrize(("settings", "expected"), [({}, 5), ({"grace": 0}, 0), ({"grace": 17}, 17)])
-def test_the_time_to_end(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], expected: int
-) -> None:
-    host.program(7, "/opt/wechat/wechat")
-    given: list[float] = []
-
-    def end(program: Ending, of_user: Any, again: Any, grace: float) -> None:
-        given.append(grace)
-
-    monkeypatch.setattr(host, "end_program", end)
-    apps.enforce(host, ban(**settings)).actions[0].apply()
-    assert given == [expected]
-
-
 @pytest.mark.parametrize(
     ("exe", "ends"),
     [
@@ -226,21 +164,6 @@ def test_what_is_ended_is_what_the_process_is_by_then(host: MadeHost, exe: str, 
     link.symlink_to(exe)
     end.apply()
     assert link.is_symlink() is not ends
-
-
-def test_a_plan_from_elsewhere_cannot_take_what_the_host_needs(host: MadeHost) -> None:
-    """The compile step refuses such a service; so does the host."""
-    host.packages = {"openssh-server": "ii", "wechat": "ii"}
-    copy(host, "home/alice/.ssh/Telegram")
-    made = plan(
-        odd={"packages": {"apt": ["openssh-server", "wechat"]}, "processes": ["Telegram"], "paths": ["~/.ssh/Telegram"]}
-    )
-    changes = apps.enforce(host, made)
-    assert [str(action) for action in changes.actions if action.verb in ("remove", "quarantine")] == ["remove wechat"]
-    assert {(refusal.subject, refusal.reason) for refusal in changes.refused} >= {
-        ("openssh-server", "never removed: reaches the host")
-    }
-    assert any(refusal.reason.startswith("never taken: ") for refusal in changes.refused)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")

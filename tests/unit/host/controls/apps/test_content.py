@@ -67,27 +67,6 @@ def test_a_marked_program_is_reported_and_ended_however_it_is_started(place: Pat
 
 
 @pytest.mark.parametrize(
-    ("attack", "id_", "path", "how"),
-    [
-        ("under another name", "notes", "{0}/notes", BUILT),
-        ("a deleted file by its descriptor", "notes", "{0}/notes", f"{BUILT}, deleted file"),
-        ("a sealed memfd", "memfd:../usr/bin/true", "/memfd:../usr/bin/true", f"{BUILT}, a file in memory alone"),
-        ("through the loader", "notes", "{0}/notes", f"{BUILT}, started through {LOADER}"),
-        ("through the loader, deleted", "notes", "{0}/notes", f"{BUILT}, deleted file, started through {LOADER}"),
-        ("through a copied loader", "notes", "{0}/notes", f"{BUILT}, started through {{0}}/mine"),
-    ],
-)
-def test_the_finding_says_where_the_program_is_and_how_it_was_started(
-    place: Path, attack: str, id_: str, path: str, how: str
-) -> None:
-    with started(place, ATTACKS[attack]) as process:
-        (program,) = audited(plan(rclone=RCLONE), process)
-        finding = program.finding()
-        assert (finding.id, finding.path) == (id_, path.format(place))
-        assert finding.detail.endswith(f", {how.format(place)}")
-
-
-@pytest.mark.parametrize(
     ("service", "found_by_audit"),
     [
         pytest.param({"paths": ["{0}/owl"]}, True, id="a path of the catalogue"),
@@ -127,36 +106,3 @@ def test_what_runs_nothing_restricted_stays(place: Path, command: list[str]) -> 
     of = plan(rclone=RCLONE, owl={"paths": [f"{place}/owl"]})
     with started(place, command) as process:
         assert audited(of, process) == [] and ended(of, process) == []
-
-
-def test_a_mark_that_a_user_has_written_prints_no_control_characters() -> None:
-    with starts.place_of_user(f"{PACKAGE}/\x1b[2J") as place, started(place, ["./notes", "600"]) as process:
-        (program,) = audited(plan(rclone=RCLONE), process)
-        assert program.finding().detail.endswith(f"{BUILT}/\\x1b[2J")
-
-
-def test_a_program_of_another_module_stays() -> None:
-    with starts.place_of_user(f"{PACKAGE}-mover") as place, started(place, ["./notes", "600"]) as process:
-        assert audited(plan(rclone=RCLONE), process) == [] and ended(plan(rclone=RCLONE), process) == []
-
-
-@pytest.mark.parametrize(
-    ("entry", "goes"),
-    [
-        pytest.param({"exceptions": [{"waiver": "w", "users": [str(MALLORY)]}]}, False, id="this user's waiver"),
-        pytest.param({"exceptions": [{"waiver": "w", "users": ["frida"]}]}, True, id="another user's waiver"),
-        pytest.param({"exceptions": [{"waiver": "w", "paths": ["{0}/notes"]}]}, False, id="a waiver for the path"),
-        pytest.param({"mode": "audit"}, False, id="audited alone"),
-    ],
-)
-@pytest.mark.parametrize("attack", ["deleted while it runs", "through the loader"])
-def test_what_is_permitted_stays_however_it_is_started(
-    place: Path, attack: str, entry: dict[str, Any], goes: bool
-) -> None:
-    exceptions = [
-        {key: [text.format(place) for text in value] if key == "paths" else value for key, value in exception.items()}
-        for exception in entry.get("exceptions", ())
-    ]
-    entry = {**RCLONE, **entry, **({"exceptions": exceptions} if exceptions else {})}
-    with started(place, ATTACKS[attack]) as process:
-        assert bool(ended(plan(rclone=entry), process)) is goes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from made_host import plan
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.model.finding import Finding
-from proscribe.model.plan import Known
 
 HERS = {"waiver": "w1", "users": ["alice"]}
 VERSIONS = {"waiver": "w2", "versions": ["2", "10"]}
@@ -28,27 +26,6 @@ SERVICES: dict[str, Any] = {
 
 def desired(**services: Any) -> Desired:
     return Desired(plan(**(services or SERVICES))["controls"]["apps"])  # type: ignore[arg-type]
-
-
-def test_every_name_has_the_services_that_have_it_and_of_a_waived_one_that_one_alone() -> None:
-    found = desired()
-    assert {manager: index for manager, index in found.packages.items() if index} == {
-        "dpkg": {
-            "owl": ["owl"],
-            "birds": ["owl", "elk"],
-            "elk": ["elk"],
-            "yak": ["yak"],
-            "emu": ["emu"],
-            "gnu": ["gnu"],
-            "ape": ["ape", "ant"],
-            "bee": ["bee"],
-        },
-        "rpm": {"elk": ["elk"]},
-        "flatpak": {"org.yak": ["yak"]},
-    }
-    singles = {f"/opt/{name}": [name] for name in ("yak", "emu", "gnu", "ape", "ant", "bee")}
-    assert found.paths == {"/opt/owl": ["owl", "elk"], "~/owl": ["owl"], **singles}
-    assert found.names == {"owl": ["owl", "elk"], "elk": ["elk"]}
 
 
 def test_what_enforcing_keeps_off_a_host() -> None:
@@ -85,40 +62,3 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order() -> None:
     assert stamp(a=one, b=two) == stamp(b=two, a=one)
     others = [{**one, "packages": {"apt": ["b"]}}, {**one, "packages": {"snap": ["a"]}}, {**one, "processes": ["new"]}]
     assert len({stamp(a=one), *(stamp(a=other) for other in others), stamp(a=one, b=two)}) == 5
-
-
-def test_what_follows_from_a_plan_is_worked_out_once_and_can_be_cached() -> None:
-    def all_of(found: Desired) -> tuple[Any, ...]:
-        restricted = [found.restricted(manager) for manager in ("dpkg", "rpm")]
-        names = Names(found.services)
-        return (
-            found.packages,
-            found.paths,
-            found.names,
-            found.by_package_only,
-            found.closed_paths(),
-            restricted,
-            names.all,
-        )
-
-    known = Known(plan(**SERVICES)["controls"]["apps"], {})
-    first = Desired(known)  # type: ignore[arg-type]
-    stamp = first.stamp(Names(first.services))
-    assert all_of(first) == all_of(desired())
-    known.follows.update(marshal.loads(marshal.dumps(known.follows)))
-    again = Desired(known)  # type: ignore[arg-type]
-    assert all_of(again) == all_of(first) and again.stamp(Names({})) == stamp
-    restricted = {"apps/restricted dpkg", "apps/restricted rpm"}
-    others = {"apps/wanted", "apps/by package only", "apps/closed paths", "apps/stamp", "apps/copies"}
-    assert known.follows.keys() == restricted | others
-
-
-def test_the_settings() -> None:
-    section: Any = plan(owl=SERVICES["owl"])["controls"]["apps"]
-    plain = Desired(section)
-    assert (plain.full_scan_every, plain.network_homes, [*plain.services]) == (7, "unknown", ["owl"])
-    browsers = {"name": "x", "mode": "audit", "packages": {}, "processes": ["fork"], "paths": []}
-    section["settings"] = {"full_scan_every": 3, "network_homes": "scan", "unmanaged_browsers": browsers}
-    given = Desired(section)
-    assert (given.full_scan_every, given.network_homes) == (3, "scan")
-    assert [*given.services] == ["owl", "unmanaged-browsers"] and given.names["fork"] == ["unmanaged-browsers"]

@@ -16,7 +16,6 @@ ANSWERS = {
     f"rpm --query --file --queryformat %{{NAME}}\n -- {PATH}": "chat-stable\nchat-beta\n",
     f"pacman --query --owns --quiet -- {PATH}": "chat-stable\n",
 }
-OF_NONE = [Result(1, "", "no path found"), Result(0, "\n", ""), Result(1, f"chat-stable: {PATH}\n", "")]
 
 
 def host(root: Path, tools: Sequence[str], answers: Any) -> Host:
@@ -33,17 +32,6 @@ def answered(question: str) -> Result:
 @pytest.mark.parametrize(("tool", "manager"), [("dpkg-query", "dpkg"), ("rpm", "rpm"), ("pacman", "pacman")])
 def test_a_path_of_a_package(tmp_path: Path, tool: str, manager: str) -> None:
     assert owner(host(tmp_path, [tool], answered), PATH) == f"the {manager} package chat-stable"
-
-
-def test_the_next_system_is_asked_where_one_knows_of_no_package(tmp_path: Path) -> None:
-    tools = ["dpkg-query", "rpm", "pacman"]
-    made = host(tmp_path, tools, lambda question: OF_NONE[0] if question.startswith("dpkg") else answered(question))
-    assert owner(made, PATH) == "the rpm package chat-stable"
-
-
-@pytest.mark.parametrize("answer", OF_NONE, ids=["unknown", "empty", "an error with words"])
-def test_a_path_of_no_package(tmp_path: Path, answer: Result) -> None:
-    assert owner(host(tmp_path, ["dpkg-query", "rpm"], lambda _: answer), PATH) == ""
 
 
 def test_a_host_without_package_systems(tmp_path: Path) -> None:

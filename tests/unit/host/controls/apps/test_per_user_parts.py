@@ -114,31 +114,6 @@ def test_each_part_that_comes_of_a_user(made: Made) -> None:
     assert (made.launchers_of, made.desktops, made.owner) == ([ALICE], {"/home/alice": "/home/alice/Bureau"}, ALICE)
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({}, []),
-        ({"started": (["a"], [])}, [{"portable_apps": ["a"], "unseen": []}]),
-        ({"started": ([], ["a"])}, [{"portable_apps": [], "unseen": ["a"]}]),
-        ({"scanned": PortableApps(["a"], [], [], {}, {})}, [{"portable_apps": ["a"], "unseen": []}]),  # type: ignore[list-item]
-        ({"scanned": PortableApps([], ["a"], [], {}, {})}, [{"portable_apps": [], "unseen": ["a"]}]),
-        ({"web_apps": ["a"]}, [{"portable_apps": ["a"], "unseen": []}]),
-        ({"memory": ""}, [{"memory": ""}]),
-        ({"requests": (["a"], 0)}, [{"requests": (["a"], 0)}]),
-        ({"requests": ([], 1)}, [{"requests": ([], 1)}]),
-    ],
-)
-def test_a_part_comes_where_there_is_something_to_say(
-    made: Made, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], expected: list[Any]
-) -> None:
-    monkeypatch.setattr(per_user, "SYSTEMS", [])
-    monkeypatch.setattr(per_user, "brought_by", lambda *_: [])
-    nothing = {"started": ([], []), "scanned": PortableApps([], [], [], {}, {}), "web_apps": [], "memory": None}
-    for name, value in {**nothing, "requests": ([], 0), **change}.items():
-        setattr(made, name, value)
-    assert made.parts(ALICE) == expected
-
-
 def test_who_has_nothing_here_is_not_observed_and_nothing_stays_remembered(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,25 +42,6 @@ def test_when(text: str, verbs: list[str], actions: list[str]) -> None:
     assert [(str(one), one.before, one.after) for one in made] == [(one, "", f"{text}\n") for one in actions]
 
 
-@pytest.mark.parametrize(
-    ("text", "verbs", "until", "said"),
-    [
-        ("Ask IT.", ["quarantine"], "2027-02-24T02:30:00Z", "Ask IT. What is moved is kept until 2027-02-24.\n"),
-        ("Ask IT.", ["end"], "2027-02-24T02:30:00Z", "Ask IT.\n"),  # nothing is moved
-        *(
-            ("Ask IT.", verbs, "2027-02-24T02:30:00Z", "Ask IT. What is moved is kept until 2027-02-24.\n")
-            for verbs in (["quarantine", "end"], ["end", "quarantine"])
-        ),
-        ("Ask IT.", ["quarantine"], "", "Ask IT.\n"),  # kept for ever
-        ("x" * 400, ["quarantine"], "2027-02-24T02:30:00Z", "x" * 340 + " What is moved is kept until 2027-02-24.\n"),
-    ],
-)
-def test_until_when_something_is_kept(text: str, verbs: list[str], until: str, said: str) -> None:
-    (notification,) = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)), until)
-    assert notification.after == said
-    assert user_notice.notifying(Host("/nonexistent"), "", list(map(action, verbs)), until) == []
-
-
 @given(st.text())
 def test_a_notice_commands_nothing(text: str) -> None:
     cleaned = user_notice.cleaned(text)
@@ -129,17 +110,6 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
         os.close(descriptor)
 
 
-def test_what_is_swapped_in_for_a_terminal_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = pty.openpty()
-    (tmp_path / "link").symlink_to(os.ttyname(theirs))
-    (tmp_path / "file").touch()
-    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter([f"{tmp_path}/{name}" for name in ("link", "file")]))
-    user_notice.notify(Terminals(Path("/")), "Ask IT")
-    assert not select.select([ours], [], [], 0)[0] and (tmp_path / "file").read_bytes() == b""
-    for descriptor in (ours, theirs):
-        os.close(descriptor)
-
-
 def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[Any] = []
     monkeypatch.setattr(user_notice, "run_apart", lambda work, of: (limits.append(of), work()))  # the calls are noted
@@ -167,20 +137,6 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
         assert len(calls) == times
 
 
-@pytest.mark.parametrize(
-    ("rules", "named"),
-    [(["apps/owl"], "owl"), (["apps/owl", "apps/elk"], "SERVICE"), ([], "SERVICE")],
-)
-def test_a_notice_ends_with_how_to_request_what_goes(rules: list[str], named: str) -> None:
-    actions = [action("end")._replace(rules=rules), action("write")._replace(rules=["apps/yak"])]
-    (notification,) = user_notice.notifying(Host("/nonexistent"), "Ask IT", actions, requests=True)
-    assert (notification.before, notification.after) == (
-        "",
-        f'Ask IT\nTo request an exception: proscribe-request {named} "reason"\n',
-    )
-    assert user_notice.notifying(Host("/nonexistent"), "Ask IT", actions)[0].after == "Ask IT\n"
-
-
 TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
 
 
@@ -190,19 +146,6 @@ def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
     assert notification.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
     (notification,) = user_notice.notifying(Host("/nonexistent"), "\x1b[2J\n \n<b>x</b>", [action("end")])
     assert notification.after == "[2J\n(b)x(/b)\n"
-
-
-def test_each_language_stands_on_a_line_of_its_own_on_a_terminal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written: list[bytes] = []
-    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
-    monkeypatch.setattr(user_notice, "_write", lambda host, name, message: written.append(message))
-    user_notice.notify(Terminals(tmp_path), TWO)
-    lines = [f"proscribe: {line}" for line in TWO.split("\n")]
-    assert [message.decode() for message in written] == ["\r\n\r\n" + "\r\n".join(lines) + "\r\n\r\n"]
-    user_notice.notify(Terminals(tmp_path), "no text: \udc80")
-    assert written[1:] == [b"\r\n\r\nproscribe: no text:\r\n\r\n"]
 
 
 def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:

@@ -36,22 +36,6 @@ def done(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str, str]
     return [(one.verb, one.subject.rpartition("/")[2], one.before, one.after) for one in changes.actions]
 
 
-def test_it_is_written_corrected_and_deleted(tree: Tree) -> None:
-    own = tree.root / CHROMIUM.path[1:]
-    assert done(tree) == [("write", "proscribe.json", "", OURS)]
-    assert (own.read_text(), own.stat().st_mode & 0o777) == (OURS, 0o644)
-    assert done(tree) == []
-    own.chmod(0o600)
-    assert done(tree) == [("write", "proscribe.json", OURS, OURS)]
-    own.write_bytes(b"caf\xe9")
-    assert done(tree) == [("write", "proscribe.json", "caf\ufffd", OURS)]
-    own.unlink()
-    own.symlink_to("/etc/passwd")
-    assert done(tree) == [("write", "proscribe.json", "a link\n", OURS)]
-    assert done(tree, NOTHING) == [("delete", "proscribe.json", OURS, "")]
-    assert done(tree, NOTHING) == [] == done(tree, None)
-
-
 def test_copies_of_it_go_and_with_the_lift_it_goes_too(tree: Tree) -> None:
     done(tree)
     tree.put(f"{FOLDER}/proscribe.json.bak"[1:], COPY)

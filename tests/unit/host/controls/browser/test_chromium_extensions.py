@@ -19,15 +19,9 @@ from proscribe.host.controls.browser.rendering import Rules, rules
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 
 from unit.host.controls.test_browser_settings import (
-    BIRD,
     CHROMIUM,
-    FIREFOX,
     FOX,
-    LISTS,
-    MERGE,
     Tree,
-    place,
-    said,
     section,
 )
 
@@ -47,54 +41,6 @@ def files(*said: Mapping[str, Any], names: str = "abcdef") -> list[File]:
 
 def of(settings: Any, *joined: Any) -> dict[str, Any]:
     return {EXTENSION_SETTINGS: settings, **({MERGE_DICTIONARIES: list(joined)} if joined else {})}
-
-
-def test_the_permission_is_blocked_for_all_but_the_allowed_and_the_waived() -> None:
-    services = {"vpn": VPN, "waived": WAIVED}
-    assert said(place("chromium"), MANAGED, services, extensions_allowed=ORGANISATIONS) == {
-        "ExtensionInstallBlocklist": [A],
-        EXTENSION_SETTINGS: {"*": BLOCK, B: EXCEPTION, C: EXCEPTION},
-        MERGE_DICTIONARIES: [EXTENSION_SETTINGS],
-        MERGE: ["ExtensionInstallBlocklist", *LISTS],
-    }
-    assert said(FOX, MANAGED, services, extensions_allowed=ORGANISATIONS) == {
-        EXTENSION_SETTINGS: {
-            "vpn@example": REFUSED,
-            "*": BLOCK,
-            "own@example": EXCEPTION,
-            "waived@example": EXCEPTION,
-        }
-    }
-
-
-def test_with_an_allow_list_the_permission_is_blocked_too() -> None:
-    managed, services = {**MANAGED, EXTENSIONS: ALLOW_LIST}, {"vpn": VPN, "waived": WAIVED}
-    of_chromium = said(place("chromium"), managed, services, extensions_allowed=ORGANISATIONS)
-    assert of_chromium["ExtensionInstallBlocklist"] == ["*"]
-    assert of_chromium["ExtensionInstallAllowlist"] == [C, B]
-    assert of_chromium[EXTENSION_SETTINGS] == {"*": BLOCK, B: EXCEPTION, C: EXCEPTION}
-    assert said(FOX, managed, services, extensions_allowed=ORGANISATIONS) == {
-        EXTENSION_SETTINGS: {
-            "*": {**REFUSED, **BLOCK},
-            "own@example": {**ALLOWED, **EXCEPTION},
-            "waived@example": {**ALLOWED, **EXCEPTION},
-        }
-    }
-
-
-def test_an_allowed_extension_of_a_restricted_service_stays_refused() -> None:
-    managed = said(FOX, MANAGED, {"vpn": VPN}, extensions_allowed=["vpn@example"])
-    assert managed == {EXTENSION_SETTINGS: {"vpn@example": REFUSED, "*": BLOCK}}
-    managed = said(place("chromium"), MANAGED, {"vpn": VPN}, extensions_allowed=[A])
-    assert managed["ExtensionInstallBlocklist"] == [A]
-    assert managed[EXTENSION_SETTINGS] == {"*": BLOCK, A: EXCEPTION}  # which leaves the refusal by its id alone
-
-
-def test_thunderbird_and_hosts_that_leave_it_alone_get_nothing() -> None:
-    assert said(BIRD, MANAGED, {"vpn": VPN}) == {}
-    left = {**MANAGED, PROXY_EXTENSIONS: "unmanaged"}
-    assert EXTENSION_SETTINGS not in said(place("chromium"), left, {"vpn": VPN})
-    assert said(FOX, left, {"vpn": VPN}) == {EXTENSION_SETTINGS: {"vpn@example": REFUSED}}
 
 
 # -- what several files come to; tests/integration/test_browser_proxy_extensions.py has the same from Chromium ---------
@@ -238,42 +184,6 @@ def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign:
     assert fitted(others, OWN, [C]) == fit
 
 
-def test_alone_in_its_folder_the_file_is_the_same_as_beside_files_that_say_nothing_of_it() -> None:
-    assert fitted([], OWN, [B, C]) == fitted(files({"SyncDisabled": True}), OWN, [B, C])
-    assert fitted([], OWN, [C]).policies == of({"*": BLOCK, C: EXCEPTION}, EXTENSION_SETTINGS)
-
-
-@pytest.mark.parametrize(
-    ("foreign", "ours"),
-    [
-        ({"zz.json": of({A: FORCED})}, of({"*": BLOCK, C: EXCEPTION}, EXTENSION_SETTINGS)),
-        (
-            {"10.json": of({"*": {"blocked_permissions": ["debugger"], "blocked_install_message": "No"}})},
-            of(
-                {
-                    "*": {"blocked_permissions": ["proxy", "debugger"], "blocked_install_message": "No"},
-                    C: {"blocked_permissions": ["debugger"], "blocked_install_message": "No", **EXCEPTION},
-                }
-            ),
-        ),
-        ({"10.json": of({"*": BLOCK})}, {}),  # what the organisation blocks is not opened for an exception
-        ({"10.json": of({"*": REFUSED, A: ALLOWED})}, {}),
-        (
-            {"10.json": of({"*": {}, A: ALLOWED}, EXTENSION_SETTINGS, "X")},
-            {**of({"*": BLOCK, A: ALLOWED, C: EXCEPTION}), MERGE_DICTIONARIES: ["X"]},
-        ),
-        ({"10.json": of({"*": 3})}, of({"*": BLOCK, C: EXCEPTION})),
-        ({"zz.json": of({"*": {}}), "10.json": of({A: ALLOWED})}, None),
-        ({"zz.json": of({"*": 3})}, of({"*": BLOCK, C: EXCEPTION}, EXTENSION_SETTINGS)),  # which hides theirs
-        ({"zz.json": of({A: 3})}, None),
-    ],
-)
-def test_what_ours_says_beside_files_of_the_organisation(foreign: dict[str, Any], ours: dict[str, Any] | None) -> None:
-    fit = fitted([File(name, content) for name, content in foreign.items()], OWN, [C])
-    assert fit.policies == (ours or {})
-    assert fit.fits == (ours is not None)
-
-
 @pytest.mark.parametrize(
     ("given_", "name"),
     [
@@ -347,32 +257,6 @@ def test_what_is_reported_beside_files_of_the_organisation(
     assert left == foreign
 
 
-@pytest.mark.parametrize(
-    ("file", "content", "why"),
-    [
-        ("proscribe.json", None, "no policy file"),
-        (
-            "zz.json",
-            of({"*": {}}, "X"),
-            'zz.json does not block the permission proxy or debugger in "*" of ExtensionSettings',
-        ),
-        (
-            "zz.json",
-            of({A: 3}),
-            f'zz.json: the entry "{A}" is not valid, and costs all ExtensionSettings its effect',
-        ),
-    ],
-)
-def test_what_comes_after_the_run_is_reported_as_it_is(file: str, content: Any, why: str, tmp_path: Path) -> None:
-    tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
-    tree.enforce()
-    if content is None:
-        (tmp_path / CHROMIUM / file).unlink()
-    else:
-        tree.put(CHROMIUM + file, content)
-    assert f"chromium proxy-extensions: {why}" in tree.wrong()[RULE][0] or NO_ROOM[12:] in tree.wrong()[RULE][0]
-
-
 def test_a_copy_of_our_file_with_extension_settings_is_still_known_as_one(tmp_path: Path) -> None:
     tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
     tree.enforce()
@@ -381,52 +265,6 @@ def test_a_copy_of_our_file_with_extension_settings_is_still_known_as_one(tmp_pa
 
 
 # -- firefox -----------------------------------------------------------------------------------------------------------
-
-
-def test_firefox_settings_of_the_organisation_stay_and_its_own_extensions_are_reported(tmp_path: Path) -> None:
-    theirs: dict[str, Any] = {
-        "*": {"install_sources": ["https://x.example/*"], "blocked_permissions": ["debugger"]},
-        "vpn@example": {**FORCED, "install_url": "https://x.example/vpn.xpi"},
-        "theirs@example": dict(FORCED),
-    }
-    own = {"policies": {EXTENSION_SETTINGS: theirs}}
-    tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
-    tree.put(FIREFOX, own)
-    tree.enforce()
-    merged = tree.read(FIREFOX)["policies"][EXTENSION_SETTINGS]
-    assert merged == {
-        "*": {"install_sources": ["https://x.example/*"], "blocked_permissions": ["proxy", "debugger"]},
-        "vpn@example": REFUSED,
-        "theirs@example": FORCED,
-        "own@example": {"blocked_permissions": ["debugger"], **EXCEPTION},
-        "waived@example": {"blocked_permissions": ["debugger"], **EXCEPTION},
-    }
-    words = f"the organisation's ExtensionSettings let theirs@example {NAME_IT}"
-    assert tree.wrong() == {RULE: [f"firefox proxy-extensions: {words}"]}
-    assert len(tree.enforce().actions) == 0
-    merged["*"]["blocked_install_message"] = "Ask IT"
-    merged["*"]["blocked_permissions"].append("history")
-    tree.put(FIREFOX, {**tree.read(FIREFOX), "policies": {EXTENSION_SETTINGS: merged}})
-    tree.lift()
-    theirs["*"] = {**theirs["*"], "blocked_install_message": "Ask IT", "blocked_permissions": ["debugger", "history"]}
-    assert tree.read(FIREFOX) == own
-
-
-@pytest.mark.parametrize(
-    ("default", "why"),
-    [
-        ({}, 'the permission proxy or debugger is not blocked in "*" of ExtensionSettings'),
-        ({**BLOCK, "install_sources": 3}, 'install_sources of "*" in ExtensionSettings is of a wrong type'),
-        ({"installation_mode": "removed"}, "is not blocked"),
-    ],
-)
-def test_what_firefox_does_not_take_counts_as_open(default: dict[str, Any], why: str, tmp_path: Path) -> None:
-    tree = Tree(tmp_path, section({PROXY_EXTENSIONS: BLOCKED}))
-    tree.enforce()
-    document = tree.read(FIREFOX)
-    document["policies"][EXTENSION_SETTINGS]["*"] = default
-    tree.put(FIREFOX, document)
-    assert why in tree.wrong()[RULE][0]
 
 
 FIELDS: Mapping[str, Any] = {
@@ -463,11 +301,3 @@ def test_firefox_settings_come_back_from_a_merge_with_later_edits(
         back = firefox_merge.without_ours(changed, base, [merged])["policies"][EXTENSION_SETTINGS]
         before = theirs["*"] if theirs and isinstance(theirs.get("*"), dict) else {}
         assert back["*"] == {**before, "blocked_permissions": [*before.get("blocked_permissions", []), "history"]}
-
-
-def test_without_its_note_what_is_ours_alone_is_known() -> None:
-    merged = firefox_merge.merge({"policies": {}}, ours(MANAGED))
-    assert firefox_merge.without_ours(merged, {}, firefox_merge.assumed_ours(merged)) == {}
-    merged = firefox_merge.merge({"policies": {EXTENSION_SETTINGS: {"*": {"install_sources": []}}}}, ours(MANAGED))
-    left = firefox_merge.without_ours(merged, {}, firefox_merge.assumed_ours(merged))
-    assert left == {"policies": {EXTENSION_SETTINGS: {"*": {"install_sources": []}}}}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from made_browser import section
 from made_places import BROWSERS, CHROMIUM, FIREFOX
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import Rules
-from proscribe.model.plan import Known
 
 BIRD = Place("thunderbird", "thunderbird", "/etc/thunderbird/policies/policies.json")
 MAIL = section({"mail": {"domains": ["mail.example"]}}, browsers={"about_config": "blocked"})
@@ -18,24 +16,6 @@ MAIL = section({"mail": {"domains": ["mail.example"]}}, browsers={"about_config"
 
 def plan(of: dict[str, Any] = MAIL, **more: Any) -> dict[str, Any]:
     return {"browsers": BROWSERS, "controls": {"browser": of}, **more}
-
-
-def test_what_is_known_of_a_plan_is_not_worked_out_again() -> None:
-    known = Known(plan(), {})
-    desired = Desired(known)
-    files = {place: desired.file(place) for place in (CHROMIUM, FIREFOX, BIRD)}
-    assert known.follows == {f"browser/file {place.id} {place.path}": content for place, content in files.items()}
-    assert (bool(desired), desired.closed) == (True, ["about_config"])
-    assert known.follows["browser/anything"] is True and known.follows["browser/closed"] == ["about_config"]
-    known.follows.update({name: b"x" for name in known.follows if "file" in name})
-    known.follows.update({"browser/anything": False, "browser/closed": ("quic",)})
-    again = Desired(known)
-    assert (again.file(FIREFOX), bool(again), again.closed) == (b"x", False, ["quic"])
-
-
-@pytest.mark.parametrize(("url", "said"), [("https://ask.example", "https://ask.example"), (None, ""), ("", "")])
-def test_the_page_of_requests_comes_from_the_plan(url: str | None, said: str) -> None:
-    assert Desired(plan(request_url=url)).rules.request_url == said
 
 
 def test_a_place_without_sites_has_the_settings_alone() -> None:

@@ -43,35 +43,6 @@ def seen(tree: Tree, place: Place, of: dict = SECTION) -> Observed:
 
 
 @BOTH
-def test_what_is_just_ours_is_as_it_should_be(tree: Tree, place: Place) -> None:
-    assert seen(tree, place) == WHOLE
-
-
-@BOTH
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda file: file.write_bytes(file.read_bytes() + b" "),
-        lambda file: file.chmod(0o600),
-        lambda file: file.chmod(0o666),
-        lambda file: file.parent.chmod(0o777),
-        lambda file: file.unlink(),
-    ],
-    ids=["content", "closed", "open", "open directory", "missing"],
-)
-def test_what_is_changed_is_looked_into(tree: Tree, place: Place, change: Callable[[Path], None]) -> None:
-    change(tree.root / place.path[1:])
-    assert seen(tree, place) == place.family
-
-
-def test_what_is_beside_it_is_looked_into(tree: Tree) -> None:
-    tree.put("etc/chromium/policies/managed/own.json", {})
-    assert seen(tree, CHROMIUM) == "chromium"
-    tree.put(FALLBACKS[1][1:], {})
-    assert seen(tree, FIREFOX) == "firefox"
-
-
-@BOTH
 def test_where_there_is_nothing_to_say_nothing_should_be_there(tree: Tree, place: Place) -> None:
     assert seen(tree, place, NOTHING) == place.family
     (tree.root / place.path[1:]).unlink()

@@ -20,7 +20,7 @@ from proscribe.host.controls import browser
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.browser import firefox, firefox_merge
 from proscribe.host.controls.browser.rendering import Name, Rules
-from proscribe.host.system import ControlError, Unseen
+from proscribe.host.system import Unseen
 
 PATH = "etc/firefox/policies/policies.json"
 INSTALLED = "usr/lib/firefox-esr/distribution/policies.json"
@@ -77,32 +77,6 @@ OWN = {
 }
 
 
-def test_the_merge_keeps_what_the_organisation_has_and_replaces_only_what_is_weaker(tree: Tree) -> None:
-    tree.put(PATH, OWN)
-    tree.enforce()
-    assert tree.policies() == {
-        "DisableTelemetry": True,
-        "WebsiteFilter": {
-            "Block": ["*://*.games.example/*", "*://*.mail.example/*"],
-            "Exceptions": ["*://chess.games.example/*"],
-        },
-        "DNSOverHTTPS": {"Enabled": False, "ProviderURL": "https://dns.corp.example/", "Locked": True},
-        "AllowedDomainsForApps": "corp.example",
-        "Preferences": firefox.NO_SPECULATION,
-    }
-    assert tree.states() == {"compliant"}
-
-
-def test_a_stricter_setting_of_the_organisation_stays(tree: Tree) -> None:
-    strict = {
-        "DNSOverHTTPS": {"Enabled": False, "Locked": True, "Fallback": False},
-        "AllowedDomainsForApps": "CORP.example",
-    }
-    tree.put(PATH, {"policies": strict})
-    tree.enforce()
-    assert {name: tree.policies()[name] for name in strict} == strict
-
-
 STATE = "var/lib/proscribe/browser/etc-firefox-policies-policies.json"
 
 
@@ -115,12 +89,6 @@ def test_lift_gives_back_every_byte_and_the_mode(tree: Tree, original: bytes) ->
     tree.lift()
     assert tree.content() == original
     assert (tree.root / PATH).stat().st_mode & 0o777 == 0o640
-
-
-def test_where_there_was_nothing_nothing_is_left(tree: Tree) -> None:
-    tree.enforce()
-    tree.lift()
-    assert sorted(str(path.relative_to(tree.root)) for path in tree.root.rglob("*")) == ["etc", "var", "var/lib"]
 
 
 def test_an_edit_of_the_merged_file_survives_the_next_run_and_the_lift(tree: Tree) -> None:
@@ -140,70 +108,6 @@ def test_an_edit_of_the_merged_file_survives_the_next_run_and_the_lift(tree: Tre
         "WebsiteFilter": {"Block": ["*://*.shop.example/*"], "Exceptions": ["*://chess.games.example/*"]},
         "DNSOverHTTPS": {"Enabled": True, "ProviderURL": "https://dns.corp.example/"},
     }
-
-
-def test_an_edit_is_kept_when_the_lift_comes_right_after_it(tree: Tree) -> None:
-    tree.put(PATH, OWN)
-    tree.enforce()
-    tree.edit(NewSetting=1)
-    tree.lift()
-    assert tree.policies() == {**OWN["policies"], "NewSetting": 1}
-
-
-def test_an_edit_of_proscribes_file_becomes_the_organisations_file(tree: Tree) -> None:
-    tree.enforce()
-    tree.edit(NewSetting=1)
-    assert tree.verdicts()["policy-file"].state == "compliant"
-    tree.enforce(plan("chat.example"))
-    assert tree.policies()["WebsiteFilter"] == {"Block": ["*://*.chat.example/*"]}
-    tree.lift()
-    assert tree.read(PATH) == {"policies": {"NewSetting": 1}}
-
-
-def test_another_spelling_of_the_same_is_no_edit(tree: Tree) -> None:
-    original = tree.put(PATH, OWN)
-    tree.enforce()
-    tree.put(PATH, json.dumps(tree.read(PATH), indent=8, sort_keys=True).encode())
-    tree.enforce()
-    tree.lift()
-    assert tree.content() == original
-
-
-def test_a_file_that_replaces_the_merged_one_is_the_new_original(tree: Tree) -> None:
-    tree.put(PATH, OWN)
-    tree.enforce()
-    replaced = tree.put(PATH, b'{"policies": {"DisableTelemetry": false}}')
-    assert tree.verdicts()["service"].state == "noncompliant"
-    assert tree.details("policy-file") == ["it is the organisation's alone"]
-    tree.enforce()
-    tree.lift()
-    assert tree.content() == replaced
-
-
-def test_a_replaced_file_stays_when_the_lift_comes_right_after_it(tree: Tree) -> None:
-    tree.put(PATH, OWN)
-    tree.enforce()
-    replaced = tree.put(PATH, b"{}")
-    tree.lift()
-    assert tree.content() == replaced
-
-
-@pytest.mark.parametrize("left", [None, b"", b'{"proscribe": "', b"  \n"])
-def test_what_somebody_left_of_the_merged_file_is_written_anew_with_the_organisations_part(
-    tree: Tree, left: bytes | None
-) -> None:
-    original = tree.put(PATH, OWN)
-    tree.enforce()
-    merged = tree.content() or b""
-    if left is None:
-        (tree.root / PATH).unlink()
-    else:
-        tree.put(PATH, left if not left.startswith(b"{") else merged[:-40])
-    assert tree.verdicts()["service"].state == "noncompliant"
-    tree.enforce()
-    assert tree.content() == merged
-    tree.lift()
-    assert tree.content() == original
 
 
 @pytest.mark.parametrize(
@@ -228,36 +132,6 @@ def test_a_broken_file_of_the_organisation_is_reported_and_not_touched(tree: Tre
     assert tree.content() == original
     tree.lift()
     assert tree.content() == original
-
-
-def test_a_link_is_left_alone(tree: Tree) -> None:
-    tree.put("etc/organisation.json", OWN)
-    (tree.root / "etc/firefox/policies").mkdir(parents=True)
-    (tree.root / PATH).symlink_to("../../organisation.json")
-    assert "a link is in its place" in tree.enforce().refused[0].reason
-    assert tree.verdicts()["service"].state == "noncompliant"
-    tree.lift()
-    assert (tree.root / PATH).is_symlink()
-
-
-def test_the_policies_of_the_installation_are_not_hidden(tree: Tree) -> None:
-    tree.put(INSTALLED, {"policies": {"DisableAppUpdate": True}})
-    tree.enforce()
-    assert tree.policies()["DisableAppUpdate"] is True
-    tree.put(INSTALLED, {"policies": {"DisableAppUpdate": False}})
-    assert tree.details("policy-file") == ["not as the plan has it: DisableAppUpdate is true instead of false"]
-    tree.enforce()
-    assert tree.policies()["DisableAppUpdate"] is False
-    tree.lift()
-    assert tree.content() is None
-
-
-def test_policies_of_an_installation_that_comes_later_are_taken_in(tree: Tree) -> None:
-    tree.enforce()
-    tree.put(INSTALLED, {"policies": {"DisableAppUpdate": True}})
-    assert tree.verdicts()["policy-file"].state == "noncompliant"
-    tree.enforce()
-    assert tree.policies()["DisableAppUpdate"] is True
 
 
 def test_an_edit_on_top_of_the_installations_policies_keeps_both(tree: Tree) -> None:
@@ -285,17 +159,6 @@ def test_more_than_firefox_takes_is_reported(tree: Tree) -> None:
         " are distinct): shorten the organisation's, or restrict fewer services"
     ]
     assert tree.verdicts()["service"].state == "noncompliant"
-
-
-def test_a_plan_with_nothing_to_say_any_more_gives_the_file_back(tree: Tree) -> None:
-    original = tree.put(PATH, OWN)
-    tree.enforce()
-    nothing = plan()
-    nothing["controls"]["browser"]["settings"] = {}
-    assert tree.verdicts(nothing)["policy-file"].state == "noncompliant"
-    tree.enforce(nothing)
-    assert tree.content() == original
-    assert tree.verdicts(nothing)["policy-file"].state == "not_applicable"
 
 
 def test_an_ordinary_user_sees_the_effect_but_not_whose_is_what(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,11 +201,6 @@ def said(**rules: Any) -> dict[str, Any]:
     made = Rules(block=(Name("parrot.example"),), **rules)
     place: Any = None  # no setting is managed, so none is about a place
     return firefox.policies(made, place, firefox.lists(made))
-
-
-@pytest.mark.parametrize(("url", "expected"), [(URL, MENU), ("", None)])
-def test_it_is_there_where_the_organisation_has_a_page(url: str, expected: Any) -> None:
-    assert said(request_url=url).get("SupportMenu") == expected
 
 
 @pytest.mark.parametrize(
@@ -425,41 +283,3 @@ def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(
     edited = {**merged, "policies": {**merged["policies"], **edits}}
     expected = {**base, "policies": {**base.get("policies", {}), **edits}} if edits else base
     assert firefox_merge.same(firefox_merge.without_ours(edited, base, [merged]), expected)
-
-
-@pytest.mark.parametrize("survived", range(5))
-def test_a_kill_between_any_two_writes_loses_nothing(
-    tree: Tree, survived: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tree.put(PATH, OWN)
-    tree.enforce()
-    tree.edit(NewSetting=1)
-    write, left = tree.host.write, [survived]
-
-    def dying(path: str, content: bytes | str, mode: int = 0o644) -> None:
-        if not left[0]:
-            raise ControlError("killed")
-        left[0] -= 1
-        write(path, content, mode)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(tree.host, "write", dying)
-        for action in browser.enforce(tree.host, plan("chat.example")).actions[2:]:
-            if survived < 4:
-                with pytest.raises(ControlError):
-                    action.apply()
-            else:
-                action.apply()
-    tree.enforce(plan("chat.example"))
-    assert "*://*.mail.example/*" not in tree.policies()["WebsiteFilter"]["Block"]
-    tree.lift()
-    assert tree.policies() == {**OWN["policies"], "NewSetting": 1}
-
-
-@pytest.mark.parametrize("original", [OWN, None], ids=["merged", "Proscribe's alone"])
-def test_lift_after_somebody_deleted_the_file_is_the_original(tree: Tree, original: object) -> None:
-    before = tree.put(PATH, original) if original else None
-    tree.enforce()
-    (tree.root / PATH).unlink()
-    tree.lift()
-    assert tree.content() == before

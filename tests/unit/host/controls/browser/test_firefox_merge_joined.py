@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.host.controls.browser.firefox_merge import assumed_ours, closes, merge, without_ours
+from proscribe.host.controls.browser.firefox_merge import assumed_ours, merge, without_ours
 from proscribe.host.system import WRITTEN_BY
 
 TENANTS, MENU, PROXY, DNS = "AllowedDomainsForApps", "SupportMenu", "Proxy", "DNSOverHTTPS"
@@ -16,37 +16,6 @@ LOCKED = {"Mode": "system", "Locked": True}
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
 BLOCK, EXCEPTION = {"blocked_permissions": ["proxy", "debugger"]}, {"allowed_permissions": ["proxy", "debugger"]}
 ENTRY = {"Value": False, "Status": "locked"}
-
-
-@pytest.mark.parametrize(
-    ("name", "theirs", "ours", "enough"),
-    [
-        (TENANTS, "a.org", "a.org,b.org", True),
-        (TENANTS, " B.org ,a.org", "a.org,b.org", True),
-        (TENANTS, "a.org,c.org", "a.org,b.org", False),
-        (TENANTS, "", "a.org", False),
-        (TENANTS, ["a.org"], "a.org", False),
-        (MENU, {"Title": "Ours"}, LINK, True),
-        (MENU, {}, LINK, False),
-        (MENU, "x", LINK, False),
-        (PROXY, {"Mode": "none", "Locked": True}, LOCKED, True),
-        (PROXY, {"Mode": "none", "Locked": 1}, LOCKED, False),
-        (PROXY, {"Locked": True}, LOCKED, False),
-        (PROXY, "x", LOCKED, False),
-        (DNS, {**OFF, "Fallback": False}, OFF, True),
-        (DNS, {**OFF, "Enabled": 0}, OFF, False),
-        (DNS, {"Enabled": False}, OFF, False),
-        (DNS, "x", OFF, False),
-        (SETTINGS, {"*": BLOCK, "a": REFUSED, "b": {}}, {"*": BLOCK, "a": REFUSED}, True),
-        (SETTINGS, {"*": BLOCK}, {"*": BLOCK, "a": REFUSED}, False),
-        (SETTINGS, "x", {"a": REFUSED}, False),
-        ("BlockAboutConfig", True, True, True),
-        ("BlockAboutConfig", 1, True, False),
-        ("BlockAboutConfig", None, True, False),
-    ],
-)
-def test_what_of_theirs_is_enough(name: str, theirs: Any, ours: Any, enough: bool) -> None:
-    assert closes(name, theirs, ours) is enough
 
 
 JOINED = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ FOLDER = "etc/firefox/defaults/pref"
 FILE = f"{FOLDER}/proscribe.js"
 CLOSED = section(browsers={"remote_debugging": "blocked"})
 OPEN = section(browsers={"dns_over_https": "blocked"})
-LOCK = 'pref("remote.policy.disabled", true, locked);'
 
 
 @pytest.fixture
@@ -26,35 +24,6 @@ def tree(tmp_path: Path) -> Tree:
 def reported(tree: Tree) -> tuple[str, str, bool]:
     verdict = tree.verdicts()["remote-debugging"]
     return verdict.state, next((finding.detail for finding in verdict.findings), ""), verdict.drifted
-
-
-def test_the_file_is_written_seen_and_taken_back(tree: Tree) -> None:
-    assert (tree.root / FILE).read_text().splitlines()[1:] == [LOCK]
-    assert reported(tree) == ("compliant", "", False)
-    assert tree.enforce().actions == []
-    tree.lift()
-    assert not [path for path in tree.root.rglob("*") if path.is_file()]
-    assert not (tree.root / "etc/firefox").exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (lambda file: file.unlink(), f"/{FILE} is missing"),
-        (lambda file: file.write_text("// nothing"), f"/{FILE} is not as the plan has it"),
-        (lambda file: file.chmod(0o600), f"/{FILE}: "),
-    ],
-    ids=["missing", "changed", "closed to users"],
-)
-def test_a_changed_file_is_noncompliant_and_written_again(
-    tree: Tree, change: Callable[[Path], object], why: str
-) -> None:
-    change(tree.root / FILE)
-    state, detail, drifted = reported(tree)
-    assert (state, drifted) == ("noncompliant", True)
-    assert detail.startswith(why)
-    assert [str(action) for action in tree.enforce().actions] == [f"write /{FILE}"]
-    assert reported(tree)[0] == "compliant"
 
 
 def test_another_file_with_the_preference_is_reported_and_stays(tree: Tree) -> None:

@@ -8,14 +8,13 @@ whatever the block. That the documents say what the browsers do is tested in tes
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from proscribe.host.controls.browser import firefox
 from proscribe.host.controls.browser.matching import Closest, Entry, Unless, chromium_entry, firefox_entry
-from proscribe.host.controls.browser.rendering import MOST_ENTRIES, Name, Rules, Verdicts, rules
+from proscribe.host.controls.browser.rendering import Name, Rules, Verdicts, rules
 
 LABELS = ("a", "b", "com", "xn--a")
 HOSTS = st.lists(st.sampled_from(LABELS), min_size=2, max_size=4).map(".".join)
@@ -132,59 +131,6 @@ def test_an_entry_of_chromiums(text: object, entry: Entry | None) -> None:
 )
 def test_an_entry_of_firefoxs(text: object, entry: Entry | None) -> None:
     assert firefox_entry(text) == entry
-
-
-@pytest.mark.parametrize(
-    ("block", "allow", "address", "blocked"),
-    [
-        (["a.com"], [], Name("b.a.com"), True),
-        (["a.com"], [".a.com"], Name("a.com"), False),
-        (["a.com"], [".a.com"], Name("b.a.com"), True),
-        (["a.com"], [".a.com/x"], Name("a.com", "/x/y"), False),
-        (["a.com"], [".a.com/x"], Name("a.com", "/y"), True),
-        (["a.com"], ["a.com"], Name("a.com"), False),
-        (["a.com/x"], ["a.com"], Name("a.com", "/x"), True),
-        (["a.com/x"], ["a.com"], Name("a.com", "/y"), False),
-        (["a.com"], ["https://a.com"], Name("a.com"), False),  # what opens in part, opens
-        (["*.a.com", 5, "a.com"], [5], Name("a.com"), True),  # what Chromium would not take
-        (["*"], ["a.com"], Name("b.com"), True),
-        (["*"], ["*"], Name("b.com"), False),
-        (["*"], ["*", ".b.com"], Name("b.com"), False),
-        *(([text], [], Name("a.com"), None) for text in (".a.com", "https://a.com", "a.com:443")),
-    ],
-)
-def test_what_chromium_makes_of_two_lists(block: list[Any], allow: list[Any], address: Name, blocked: bool) -> None:
-    """None: only where what blocks in part is taken for a block."""
-    answers = [Closest(block, allow, in_part).blocked(address) for in_part in (False, True)]
-    assert answers == ([False, True] if blocked is None else [blocked, blocked])
-
-
-@pytest.mark.parametrize(
-    ("block", "exceptions", "address", "blocked"),
-    [
-        (["*://*.a.com/*"], [], Name("b.a.com"), True),
-        (["*://*.a.com/X*"], [], Name("a.com", "/xY"), True),
-        (["*://*.a.com/x*"], [], Name("a.com", "/y"), False),
-        (["*://*.a.com/*"], ["*://a.com/*"], Name("a.com"), False),
-        (["*://*.a.com/*"], ["*://a.com/*"], Name("b.a.com"), True),
-        (["*://*.a.com/*"], ["*://*.a.com/*"], Name("b.a.com"), False),
-        (["*://*.a.com/x/*"], ["*://*.a.com/*"], Name("a.com", "/x/y"), False),  # an exception wins, however close
-        (["*://*.a.com/*"], ["https://a.com/x"], Name("a.com", "/x"), False),
-        (["*://*.a.com/*"], ["*://*/*"], Name("a.com"), False),
-        (["<all_urls>"], ["*://*.a.com/x*"], Name("b.com"), True),
-        *(([text], [], Name("a.com"), False) for text in ("*://a.com/*", "https://*.a.com/*", "*://*.a.com/x*y")),
-    ],
-)
-def test_what_firefox_makes_of_two_lists(block: list[str], exceptions: list[str], address: Name, blocked: bool) -> None:
-    assert Unless(block, exceptions).blocked(address) is blocked
-
-
-def test_so_many_entries_of_a_list_count_in_firefox() -> None:
-    others = [f"*://*.h{number}.com/*" for number in range(MOST_ENTRIES)]
-    for before, counts in ((MOST_ENTRIES - 1, True), (MOST_ENTRIES, False)):
-        listed = [*others[:before], "*://*.a.com/*"]
-        assert Unless(listed, []).blocked(Name("a.com")) is counts
-        assert Unless(["*://*.a.com/*"], listed).blocked(Name("a.com")) is not counts
 
 
 SERVICE = st.fixed_dictionaries(

@@ -197,8 +197,3 @@ def test_relatives_of_which_a_policy_folder_is_known_are_started_too(
     verdict = probe.check_by_probe(host, made)
     assert started == [(host, one, Name("mail.example")) for one in found]
     assert verdict == probe.verdict(made["controls"]["browser"], [(one, REFUSED) for one in found])
-
-
-def test_all_that_are_silent_are_named() -> None:
-    verdict = probe.verdict(plan()["controls"]["browser"], [(CHROMIUM, SILENT), (FIREFOX, SILENT)])
-    assert verdict.reason == f"/opt/c/c: {SILENT.detail}; /opt/f/f: {SILENT.detail}"

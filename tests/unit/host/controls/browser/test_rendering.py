@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_browser import section
-from made_places import CHROMIUM, FIREFOX
+from made_places import CHROMIUM
 from proscribe.host.controls.browser import chromium, firefox, rendering
 from proscribe.host.controls.browser.rendering import Name
 from proscribe.host.controls.browser.settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
-from proscribe.host.system import WRITTEN_BY, ControlError
+from proscribe.host.system import ControlError
 
 Address = tuple[str, str]  # host, path
 
@@ -22,27 +21,6 @@ Address = tuple[str, str]  # host, path
 def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
     said = chromium.policies(rendering.rules(section(services)), CHROMIUM)
     return said.get("URLBlocklist", []), said.get("URLAllowlist", [])
-
-
-@pytest.mark.parametrize(
-    ("services", "settings", "anything"),
-    [
-        pytest.param({}, {}, False, id="nothing"),
-        pytest.param({"a": {"domains": ["a.example"]}}, {}, True, id="a name to block"),
-        pytest.param({}, {"browsers": {"dns_over_https": "blocked"}}, True, id="a setting"),
-        pytest.param({}, {"tenants": {"google": ["example.org"]}}, True, id="the tenants at Google alone"),
-        pytest.param({}, {"tenants": {"microsoft": ["example.org"]}}, True, id="the tenants at Microsoft alone"),
-        pytest.param({}, {"tenants": {"google": [], "microsoft": []}}, False, id="no tenant"),
-        pytest.param({"a": {"extensions": {"chrome": ["x"]}}}, {}, True, id="an extension of Chrome alone"),
-        pytest.param({"a": {"extensions": {"firefox": ["x"]}}}, {}, True, id="an extension of Firefox alone"),
-        pytest.param({}, {"browsers": {"dns_over_https": "unmanaged"}}, False, id="a setting that is left alone"),
-    ],
-)
-def test_whether_there_is_anything_to_tell_a_browser(
-    services: dict[str, Any], settings: dict[str, Any], anything: bool
-) -> None:
-    """Where there is nothing, no policy is written and none is missed: what is forgotten here is never enforced."""
-    assert bool(rendering.rules(section(services, **settings))) is anything
 
 
 EVERYTHING = rendering.Rules(
@@ -69,152 +47,12 @@ def test_what_is_closed_has_the_ids_of_its_rules(key: str) -> None:
     assert EVERYTHING._replace(**{key: ()}).closed == [id_ for of, id_ in ids.items() if of != key]
 
 
-@pytest.mark.parametrize("store", ["chrome", "firefox"])
-@pytest.mark.parametrize(
-    ("modes", "refused"),
-    [
-        (("enforce", "enforce"), ["a", "b"]),
-        (("audit", "report"), ["a"]),
-        (("report", "upcoming"), []),
-        (("enforce", "waived"), []),  # `b` is of both
-        (("waived", "enforce"), ["b"]),
-    ],
-)
-def test_an_extension_is_refused_for_what_is_restricted(store: str, modes: tuple[str, str], refused: list[str]) -> None:
-    """One that two services share stays where one of them is permitted."""
-    own = {"x": ["a"], "y": ["b"]} if modes[1] != "waived" else {"x": ["b"], "y": ["b"]}
-    services = {id_: {"mode": mode, "extensions": {store: own[id_]}} for id_, mode in zip(("x", "y"), modes)}
-    desired = rendering.rules(section(services))
-    assert list(desired.chrome_extensions + desired.firefox_extensions) == refused
-
-
-WECHAT = {"domains": ["weixin.qq.com", "wx.qq.com"], "urls": ["wx.qq.com"], "allow": ["work.weixin.qq.com"]}
-
-
-@pytest.mark.parametrize(
-    ("services", "block", "allow"),
-    [
-        pytest.param({"a": {"domains": ["b.example", "a.example"]}}, ["a.example", "b.example"], [], id="in one order"),
-        pytest.param(
-            {"a": {"domains": ["mail.example"], "urls": ["www.mail.example/inbox"]}},
-            ["mail.example"],
-            [],
-            id="what lies below a blocked name is not named again",
-        ),
-        pytest.param({"a": {"urls": ["proton.example/drive"]}}, ["proton.example/drive"], [], id="a path"),
-        pytest.param(
-            {"wechat": WECHAT}, ["weixin.qq.com", "wx.qq.com"], ["work.weixin.qq.com"], id="a permitted name below"
-        ),
-        pytest.param(
-            {"wechat": {**WECHAT, "allow": []}, "wecom": {"mode": "waived", "domains": ["work.weixin.qq.com"]}},
-            ["weixin.qq.com", "wx.qq.com"],
-            ["work.weixin.qq.com"],
-            id="waived below a restricted one",
-        ),
-        pytest.param(
-            {"wecom": {"domains": ["work.weixin.qq.com"]}, "wechat": {**WECHAT, "mode": "waived"}},
-            ["work.weixin.qq.com"],
-            [],
-            id="restricted below a waived one",
-        ),
-        pytest.param(
-            {"a": {"domains": ["x.example"]}, "b": {"mode": "waived", "domains": ["x.example"]}},
-            ["x.example"],
-            [],
-            id="a waiver for one of two services with one name",
-        ),
-        pytest.param(
-            {
-                "a": {"domains": ["x.example"], "allow": ["ok.x.example"]},
-                "b": {"urls": ["x.example/files"]},
-            },
-            ["ok.x.example/files", "x.example"],
-            ["ok.x.example"],
-            id="a blocked path holds below a permitted host too",
-        ),
-        *(
-            pytest.param({"a": {"mode": mode, "domains": ["x.example"]}}, [], [], id=f"not blocked: {mode}")
-            for mode in ("waived", "upcoming", "report")
-        ),
-        pytest.param(
-            {"a": {"mode": "audit", "domains": ["x.example"]}}, ["x.example"], [], id="audit: blocked if there"
-        ),
-    ],
-)
-def test_block_and_allow_lists(services: dict[str, dict[str, Any]], block: list[str], allow: list[str]) -> None:
-    assert lists(services) == (block, allow)
-
-
 @pytest.mark.parametrize(
     "text", ["", "example", "*.example.com", "exa mple.com", "a.com:80", "a.com/x?q", "a.com/*", "-a.com"]
 )
 def test_a_name_that_no_browser_understands_is_refused(text: str) -> None:
     with pytest.raises(ControlError, match="is not a host"):
         rendering.name(text)
-
-
-ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
-
-
-def test_the_chromium_file_is_json_that_says_who_wrote_it_and_joins_the_lists_of_others() -> None:
-    tenants = {"google": ["b.example", "a.example"], "microsoft": [ID, "tenant.example"]}
-    desired = rendering.rules(
-        section({"a": {"domains": ["x.example"]}}, browsers={"dns_over_https": "blocked"}, tenants=tenants)
-    )
-    said = json.loads(chromium.render(chromium.policies(desired, CHROMIUM)))
-    injected = {
-        header["name"]: header["value"] for rule in said.pop("HttpHeaderInjection") for header in rule["headers"]
-    }
-    assert said == {
-        "proscribe": WRITTEN_BY,
-        "URLBlocklist": ["x.example"],
-        "URLAllowlist": [],
-        "PolicyListMultipleSourceMergeList": ["HttpHeaderInjection", "URLAllowlist", "URLBlocklist"],
-        "DnsOverHttpsMode": "off",
-        "BuiltInDnsClientEnabled": False,
-        "NetworkPredictionOptions": 2,
-        "AllowedDomainsForApps": "a.example,b.example",
-    }
-    assert injected == {
-        "Restrict-Access-To-Tenants": f"{ID},tenant.example",
-        "Restrict-Access-Context": ID,
-        "sec-Restrict-Tenant-Access-Policy": "restrict-msa",
-    }
-
-
-def test_the_firefox_file() -> None:
-    desired = rendering.rules(
-        section({"wechat": WECHAT, "d": {"urls": ["p.example/Drive"]}}, browsers={"dns_over_https": "blocked"})
-    )
-    assert json.loads(firefox.alone(desired, FIREFOX) or b"") == {
-        "proscribe": WRITTEN_BY,
-        "policies": {
-            "WebsiteFilter": {
-                "Block": ["*://*.p.example/drive*", "*://*.weixin.qq.com/*", "*://*.wx.qq.com/*"],
-                "Exceptions": ["*://*.work.weixin.qq.com/*"],
-            },
-            "Preferences": {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}},
-            "DNSOverHTTPS": {"Enabled": False, "Locked": True},
-        },
-    }
-
-
-@pytest.mark.parametrize(
-    ("deeper", "exceptions", "closed"),
-    [
-        pytest.param([], ["*://*.open.x.example/*"], [], id="nothing blocked below: open with all below"),
-        pytest.param(["bad.open.x.example"], ["*://open.x.example/*"], [], id="a blocked host below: open alone"),
-        pytest.param(["open.x.example/files"], [], ["open.x.example"], id="a blocked path within: stays closed"),
-    ],
-)
-def test_firefox_opens_nothing_that_has_to_stay_blocked(
-    deeper: list[str], exceptions: list[str], closed: list[str]
-) -> None:
-    services = {"a": {"domains": ["x.example"], "allow": ["open.x.example"]}, "b": {"urls": deeper}}
-    listed = firefox.lists(rendering.rules(section(services)))
-    assert listed.block == ["*://*.x.example/*"]
-    assert listed.exceptions == exceptions
-    assert [str(name) for name, _ in listed.closed] == closed
 
 
 def test_firefox_does_not_open_what_the_organisation_blocks() -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from patience import until
 from proscribe.host.controls.browser import running
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.system import Host
@@ -94,53 +93,3 @@ def test_chromium_may_miss_what_was_written_in_the_moment_of_its_start(
 
 def test_a_missing_policy_is_reported_by_its_place_alone(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:
     assert found(tmp_path / "not-there.json") == []
-
-
-# In mounts of its own: the folder of policies hidden; a folder of its own with our very file in it, and others beside
-# that; a root of its own in which Firefox takes itself for one in a flatpak.
-HIDE = "mount -t tmpfs none {folder} && exec {program} 60"
-BESIDE = """
-mkdir {folder}/../real && mount --bind {folder} {folder}/../real && mount -t tmpfs none {folder}
-touch {folder}/proscribe.json && mount --bind {folder}/../real/proscribe.json {folder}/proscribe.json
-echo '{{}}' >{folder}/zz.json && exec {program} 60
-"""
-FLATPAK = """
-root={folder}/../root && mkdir $root && mount -t tmpfs none $root && touch $root/.flatpak-info
-echo '[Application]' >$root/.flatpak-info
-for each in /*; do
-    [ -d "$each" ] && [ ! -h "$each" ] && mkdir $root$each && mount --rbind $each $root$each || cp -P $each $root
-done 2>/dev/null
-exec chroot $root {program} 60
-"""
-ANOTHER = "it sees another {path} than the host has"
-BELOW_APP = "its user has given it a .flatpak-info, so that it reads its policies below /app instead of {path}"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
-@pytest.mark.parametrize(
-    ("family", "script", "said"),
-    [
-        ("firefox", HIDE, ANOTHER),
-        ("chromium", HIDE, ANOTHER),
-        ("chromium", BESIDE, ANOTHER),
-        ("firefox", BESIDE, ""),  # which reads this one file
-        ("firefox", FLATPAK, BELOW_APP),
-    ],
-)
-def test_a_browser_with_another_view_of_the_disk_is_reported(
-    tmp_path: Path, written: dict[str, float], family: str, script: str, said: str
-) -> None:
-    path = policy(tmp_path / "policies" / "proscribe.json", 60, written)
-    # Another place of that program, which it sees as the host has it: nobody knows which of the two it reads.
-    other = Place("snap", "chromium", str(policy(tmp_path / "other.json", 60, written)), programs=("firefox-esr",))
-    program = tmp_path / "firefox-esr"
-    shutil.copy(SLEEP, program)
-    inside = script.format(folder=path.parent, program=program)
-    process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", inside])
-    try:
-        until(lambda: os.readlink(f"/proc/{process.pid}/exe").endswith("/firefox-esr"))
-        detail = said.format(path=path)
-        assert found(path, family, other) == ([f"firefox-esr pid {process.pid}, {detail}"] if said else [])
-    finally:
-        process.kill()
-        process.wait()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proscribe.host.controls import dns
-from proscribe.host.controls.dns.backends import networkmanager, resolved
 from proscribe.host.controls.dns.backends.registry import FILTERS
 from proscribe.host.controls.dns.choice import choose, resolver_users
 from proscribe.host.controls.dns.observed import observe_resolution
@@ -106,12 +104,6 @@ def test_what_fits_a_host(
     assert why in choice.why if why else choice.why == ""
 
 
-def test_observing_a_host_with_a_remote_name_server_starts_no_program(tmp_path: Path) -> None:
-    host = Machine(tmp_path, {"etc/resolv.conf": REMOTE})
-    dns.observe(host, plan())
-    assert host.calls == []
-
-
 @pytest.mark.parametrize(
     ("backend", "said"),
     [
@@ -136,108 +128,6 @@ def test_a_chosen_backend_that_programs_do_not_query_is_reported(tmp_path: Path)
     assert "programs do not ask dnsmasq: the first name server is 10.0.0.53" in details
 
 
-@pytest.mark.parametrize(
-    ("resolv_conf", "files", "details"),
-    [
-        (LOCAL, {}, []),
-        (LOCAL + "nameserver ::1\n", {}, [("::1", "asked besides the filter")]),  # where nothing of ours answers
-        (LOCAL + REMOTE, {}, [("10.0.0.53", "asked besides the filter")]),
-        (LOCAL, {"etc/nsswitch.conf": "hosts: files mdns4_minimal [NOTFOUND=return] dns\n"}, []),
-        (LOCAL, {"etc/nsswitch.conf": "hosts: files resolve [!UNAVAIL=return] dns\n"}, [("nsswitch.conf", "resolve")]),
-        (
-            STUB,
-            {"run/systemd/resolve/resolv.conf": LOCAL + REMOTE},
-            [("10.0.0.53", "systemd-resolved asks it besides")],
-        ),
-    ],
-)
-def test_what_goes_round_a_resolver_of_the_host(
-    tmp_path: Path, resolv_conf: str, files: dict[str, str], details: list[tuple[str, str]]
-) -> None:
-    units = ["dnsmasq.service", "systemd-resolved.service"]
-    host = Machine(tmp_path, {"etc/resolv.conf": resolv_conf, **DNSMASQ_CONF, **files}, "", units)
-    verdict = dns.observe(host, plan())[-1]
-    found = [
-        finding
-        for finding in verdict.findings
-        if finding.kind in ("nameserver", "file") and finding.path[:8] != "/etc/dns"
-    ]
-    assert [finding.id for finding in found] == [id_ for id_, _ in details]
-    assert all(detail in finding.detail for finding, (_, detail) in zip(found, details))
-
-
-@pytest.mark.parametrize(
-    ("files", "mode"),
-    [
-        ({}, ""),
-        (PLUGIN, "dnsmasq"),
-        ({**PLUGIN, "etc/NetworkManager/conf.d/a.conf": "[main]\ndns=none\n"}, "none"),
-        ({"usr/lib/NetworkManager/conf.d/a.conf": "[main]\ndns = systemd-resolved\n", **PLUGIN}, "dnsmasq"),
-        ({"etc/NetworkManager/conf.d/a.conf": "[connection]\ndns=none\n#dns=x\n"}, ""),
-        ({"etc/NetworkManager/conf.d/a.bak": "[main]\ndns=none\n"}, ""),
-        ({"etc/NetworkManager/conf.d/zz-proscribe.conf": "[main]\ndns=dnsmasq\n"}, ""),
-    ],
-)
-def test_the_dns_mode_of_networkmanager_comes_from_its_files(tmp_path: Path, files: dict[str, str], mode: str) -> None:
-    assert networkmanager.mode(Machine(tmp_path, files)) == mode
-
-
-@pytest.mark.parametrize(
-    ("files", "servers"),
-    [
-        ({}, []),
-        ({RESOLVED: "[Resolve]\n#DNS=10.0.0.1\n"}, []),
-        ({RESOLVED: "[Resolve]\nDNS=10.0.0.1 10.0.0.2:54#dns.example\n"}, ["10.0.0.1", "10.0.0.2#54"]),
-        ({RESOLVED: "[Resolve]\nDNS=2001:db8::1 [2001:db8::2]:54%eth0\n"},
-         ["2001:db8::1", "2001:db8::2#54"]),
-        ({RESOLVED: "DNS=10.0.0.1\n", f"{RESOLVED}.d/a.conf": "DNS=10.0.0.2\n"},
-         ["10.0.0.1", "10.0.0.2"]),
-        ({RESOLVED: "DNS=10.0.0.1\n", "run/systemd/resolved.conf.d/a.conf": "DNS=\nDNS=10.0.0.3\n"},
-         ["10.0.0.3"]),
-        ({"usr/lib/systemd/resolved.conf.d/a.conf": "DNS=10.0.0.8\n", f"{RESOLVED}.d/a.conf": "DNS=10.0.0.9\n"},
-         ["10.0.0.9"]),
-        ({f"{RESOLVED}.d/zz-proscribe.conf": "DNS=\nDNS=127.0.0.153:153\n"}, []),
-        ({RESOLVED: "DNS=nonsense server=/x/\n"}, []),
-    ],
-)  # fmt: skip
-def test_the_name_servers_that_the_organisation_gave_systemd_resolved(
-    tmp_path: Path, files: dict[str, str], servers: list[str]
-) -> None:
-    assert resolved.global_servers(Machine(tmp_path, files)) == servers
-
-
-@pytest.mark.parametrize(
-    ("files", "upstreams", "lines"),
-    [
-        ({}, [], ["resolv-file=/run/systemd/resolve/resolv.conf"]),
-        ({RESOLVED: "DNS=10.0.0.1\n"}, [], ["no-resolv", "server=10.0.0.1"]),
-        ({RESOLVED: "DNS=10.0.0.1\n"}, ["10.9.9.9"], ["no-resolv", "server=10.9.9.9"]),
-    ],
-)
-def test_whom_the_filter_behind_systemd_resolved_asks(
-    tmp_path: Path, files: dict[str, str], upstreams: list[str], lines: list[str]
-) -> None:
-    passwd = {"etc/passwd": "dnsmasq:x:7:7::/:/bin/false\n"}
-    host = Machine(tmp_path, {"etc/resolv.conf": STUB, **files, **passwd}, "dnsmasq", ["systemd-resolved.service"])
-    action = dns.enforce(host, plan(upstreams=upstreams)).actions[0]
-    said = action.after.splitlines()
-    assert [line for line in said if line.startswith(("resolv-file", "no-resolv", "server="))] == lines
-    assert {"local=/wechat.com/", "user=dnsmasq", "port=153", "listen-address=127.0.0.153"} <= set(said)
-    assert "DNS=127.0.0.153:153" in said
-    assert not any("proscribe" in path.name for path in tmp_path.rglob("*"))  # nothing is done yet
-
-
-def test_links_and_later_drop_ins_that_bypass_the_filter_are_reported(tmp_path: Path) -> None:
-    ours = {f"{RESOLVED}.d/zz-proscribe.conf": "DNS=\nDNS=127.0.0.153:153\n"}
-    later = {f"{RESOLVED}.d/zzz.conf": "DNS=10.0.0.9\n"}
-    files = {"etc/resolv.conf": STUB, **ours, **later}
-    host = Machine(tmp_path, files, "dnsmasq resolvectl", ["systemd-resolved.service"])
-    details = {finding.id: finding.detail for finding in dns.observe(host, plan())[-1].findings}
-    assert details["tun0"] == "its own name servers are asked for every name too"
-    assert details["10.0.0.9"] == "systemd-resolved asks it besides the filter"
-    assert "eth0" not in details
-
-
 def test_the_folder_of_drop_ins_may_stand_on_the_command_line(tmp_path: Path) -> None:
     command = "/usr/sbin/dnsmasq\0-x\0/run/x.pid\0-7\0/etc/other.d,.dpkg-dist,.dpkg-old\0"
     files = {"etc/resolv.conf": LOCAL, "proc/77/cmdline": command}
@@ -257,27 +147,6 @@ def test_who_may_ask_name_servers_where_the_host_filters(tmp_path: Path) -> None
     audited["controls"]["dns"]["mode"] = "audit"
     assert resolver_users(stub, audited) == []
     assert resolver_users(stub, {"controls": {}}) == []
-
-
-def test_the_dnsmasq_of_networkmanager_may_ask_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NetworkManager is process 77; a process is a link to its program, and its parent is in its status."""
-    passwd = "".join(f"user{number}:x:{number}:{number}::/:/bin/false\n" for number in (7, 8, 9))
-    files = {"etc/passwd": passwd}
-    programs = {
-        "80": ("/usr/sbin/dnsmasq", 77, 7),
-        "81": ("/usr/sbin/dnsmasq", 1, 8),
-        "82": ("/usr/sbin/other", 77, 9),
-        "83": ("/usr/sbin/dnsmasq", 770, 9),
-    }
-    for pid, (_, parent, user) in programs.items():
-        files[f"proc/{pid}/status"] = f"Name:\tx\nPPid:\t{parent}\nUid:\t{user}\t{user}\t{user}\t{user}\n"
-    host = Machine(tmp_path, files)
-    for pid, (program, _, _) in programs.items():
-        (tmp_path / f"proc/{pid}/exe").symlink_to(program)
-    observed = SimpleNamespace(units={"NetworkManager.service": 77})
-    chosen = SimpleNamespace(name="networkmanager", observed=observed)
-    monkeypatch.setattr("proscribe.host.controls.dns.choice.choose", lambda *_: chosen)
-    assert resolver_users(host, plan()) == ["user7"]
 
 
 def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path: Path) -> None:

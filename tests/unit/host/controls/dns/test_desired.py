@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.controls.dns.desired import Desired, collect, everywhere, plain, service_verdicts
+from proscribe.host.controls.dns.desired import Desired, collect, service_verdicts
 from proscribe.host.system import Host
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, WAIVED, Finding, Verdict
-from proscribe.model.plan import Known
 
 A, B, C = "a.org", "b.org", "c.org"
 FOUND = Finding("name", "", manager="made", path="/etc/made.conf")
@@ -88,17 +87,6 @@ def test_what_is_said_of_a_service(
     assert service_verdicts(section, desired, blocked, FOUND, *reasons) == [expected]
 
 
-def test_what_follows_from_a_plan_is_known_with_canaries_and_without() -> None:
-    entry = {"name": "S", "mode": "enforce", "domains": [A, A], "canaries": [B], "allow": []}
-    plan = Known({"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}, {})
-    assert everywhere(plan, canaries=True).services == {"s": [A, B]}
-    assert everywhere(plan, canaries=False).services == {"s": [A]}
-    assert plan.follows == {
-        "dns/desired True": ({"s": [A, B]}, {}, frozenset()),
-        "dns/desired False": ({"s": [A]}, {}, frozenset()),
-    }
-
-
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -115,9 +103,3 @@ def test_which_lines_of_the_hosts_file_lead_somewhere(
     plan = {"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}
     left = collect(Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False).left
     assert left == {name: f"a line of the host's own says {address}" for name, address in found}
-
-
-def test_the_longest_names() -> None:
-    labels = [63 * "a", 63 * "b", 63 * "c", 61 * "d"]
-    assert plain([B, A, ".".join(labels)]) == [A, ".".join(labels), B]
-    assert plain([]) == []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,35 +92,6 @@ def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path: Path) -> None:
     assert (effect.of_filter(host, NAMES, lambda: False, same_letters=False), host.queried) == (Tried(), [W])
 
 
-@pytest.mark.parametrize(
-    ("witness", "others", "found", "queried"),
-    [
-        (None, SINK, Tried(), ["B.COM"]),  # which nobody but the file says
-        (None, Resolution(("::",)), Tried(), ["B.COM"]),
-        (OURS, NOBODY_KNOWS, Tried(), ["B.COM", WITNESS]),  # as systemd-resolved says it of such a line
-        (OURS, OPEN, Tried(opened="b.com", leads="203.0.113.7"), ["B.COM", WITNESS]),
-        (OURS, Resolution(("0.0.0.0", "203.0.113.7")), Tried(opened="b.com", leads="203.0.113.7"), ["B.COM", WITNESS]),
-        (NOBODY_KNOWS, NOBODY_KNOWS, Tried(idle=f"{IDLE}no such name"), ["B.COM", WITNESS]),
-        (GAVE_UP, OPEN, Tried(idle=f"{IDLE}{GAVE_UP.failure}"), ["B.COM", WITNESS]),
-        (OURS, None, Tried(unseen="no answer for B.COM"), ["B.COM"]),
-    ],
-)
-def test_what_is_tried_of_the_hosts_file(
-    tmp_path: Path, witness: Resolution | None, others: Resolution | None, found: Tried, queried: list[str]
-) -> None:
-    host = Library(tmp_path, witness, others)
-    assert (effect.of_file(host, NAMES), host.queried) == (found, queried)
-    assert host.families == [socket.AF_UNSPEC, socket.AF_INET][: len(queried)]
-
-
-def test_each_name_has_its_turn(tmp_path: Path) -> None:
-    host = Library(tmp_path, OURS)
-    for second in range(6):
-        host.clock = lambda now=second: float(now)  # type: ignore[misc]
-        effect.of_file(host, NAMES)
-    assert host.queried == ["A.COM", "B.COM", "A.COM", "C.COM", "A.COM", "B.COM"]
-
-
 def test_nothing_is_claimed_of_a_fixture(tmp_path: Path) -> None:
     assert effect.of_file(Host(str(tmp_path)), NAMES) == Tried()
     assert effect.of_filter(Host(str(tmp_path)), NAMES, lambda: False) == Tried()
@@ -193,38 +163,6 @@ def test_whatever_the_line_says_ours_comes_first_and_theirs_comes_back(content: 
         assert nsswitch.with_files_first(split.foreign, made) == rendered
 
 
-@pytest.mark.parametrize("gone", [0, 1, 2, 3])
-def test_of_a_damaged_line_of_ours_nothing_that_follows_is_lost(gone: int) -> None:
-    theirs = b"passwd: files\nhosts: dns\n# END\n"
-    lines = nsswitch.with_files_first(theirs, False).splitlines(keepends=True)
-    del lines[gone]
-    foreign = nsswitch.split(b"".join(lines)).foreign
-    assert foreign.endswith(theirs)
-
-
-@pytest.mark.parametrize("content", [b"passwd: files\nhosts:\tdns\n", b"hosts: dns files", None])
-def test_an_order_that_bypasses_the_file_is_corrected_and_restored_by_the_lift(
-    tmp_path: Path, content: bytes | None
-) -> None:
-    """None is a host without the file, whose C library asks name servers first then."""
-    host = Library(tmp_path, NOBODY_KNOWS, NOBODY_KNOWS)
-    (tmp_path / "etc/hosts").write_text("127.0.0.1 localhost\n")
-    order = tmp_path / "etc/nsswitch.conf"
-    if content is not None:
-        order.write_bytes(content)
-        assert apply(dns.enforce(host, PLAN)) == ["write /etc/hosts", "write /etc/nsswitch.conf"]
-    else:
-        assert apply(dns.enforce(host, PLAN)) == ["write /etc/hosts"]
-        states, said, drifted = seen(host)
-        assert (states, drifted) == ({NONCOMPLIANT}, True) and "programs do not go by it" in said
-        assert apply(dns.enforce(host, PLAN)) == ["write /etc/nsswitch.conf"]
-    host.witness, host.others = OURS, SINK
-    assert seen(host) == ({COMPLIANT}, "", False)
-    assert apply(dns.enforce(host, PLAN)) == []
-    apply(dns.lift(host, PLAN))
-    assert (order.read_bytes() if order.exists() else None) == content
-
-
 @pytest.mark.parametrize(
     ("tampering", "said"),
     [
@@ -245,32 +183,6 @@ def test_a_file_that_is_right_and_has_no_effect_is_drift(tmp_path: Path, tamperi
     apply(dns.enforce(host, PLAN))
     host.witness, host.others = OURS, SINK
     assert seen(host) == ({COMPLIANT}, "", False)
-
-
-@pytest.mark.parametrize(
-    ("order", "state"), [("hosts: dns", COMPLIANT), ("hosts: resolve [!UNAVAIL=return] dns", COMPLIANT)]
-)
-def test_systemd_resolved_goes_by_the_file_itself(tmp_path: Path, order: str, state: str) -> None:
-    host = Library(tmp_path, OURS)
-    apply(dns.enforce(host, PLAN))
-    (tmp_path / "etc/nsswitch.conf").write_text(f"{order}\n")
-    assert seen(host)[0] == {NONCOMPLIANT}
-    (tmp_path / "etc/resolv.conf").write_text("nameserver 127.0.0.53\n")
-    assert seen(host) == ({state}, "", False)
-    host.witness = host.others = NOBODY_KNOWS  # ReadEtcHosts=no
-    assert seen(host)[0] == {NONCOMPLIANT}
-
-
-def test_an_access_list_that_keeps_one_user_out_is_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Library(tmp_path, OURS)
-    apply(dns.enforce(host, PLAN))
-
-    def entries(*of: Sequence[int]) -> bytes:
-        return b"\2\0\0\0" + b"".join(tag.to_bytes(2, "little") + bytes([rights, 0]) + bytes(4) for tag, rights in of)
-
-    for listed, closed in ((entries((1, 6), (2, 4), (4, 4), (32, 4)), False), (entries((1, 6), (2, 0), (32, 4)), True)):
-        monkeypatch.setattr(host, "attribute", lambda path, name, listed=listed: listed)
-        assert (seen(host)[0] == {NONCOMPLIANT}) is closed
 
 
 def test_a_library_that_does_not_answer_leaves_it_unknown(tmp_path: Path) -> None:

@@ -76,14 +76,6 @@ def observed(
 LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it is needed")
 
 
-def test_a_filter_that_stands_and_answers_is_fine_and_each_of_its_addresses_is_asked(tmp_path: Path) -> None:
-    host = Machine(tmp_path)
-    wechat, whole = observed(host)
-    assert (wechat.state, wechat.findings, wechat.drifted) == ("noncompliant", (LEFT,), False), "what is left is told"
-    assert (whole.state, whole.drifted) == ("compliant", False)
-    assert host.queried == [("127.0.0.2", 53), ("127.0.0.3", 5353)]
-
-
 @pytest.mark.parametrize(
     ("answers", "state", "reason"),
     [
@@ -129,23 +121,6 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path: P
     assert whole.findings == (Finding("file", FILE, "made", path=FILE, detail="changed"),)
     assert wechat.findings[0] == Finding("name", "wechat.com", "made", path=FILE, detail="not blocked")
     assert wechat.drifted and host.queried == []
-
-
-def test_a_name_that_a_changed_file_still_blocks_is_blocked(tmp_path: Path) -> None:
-    """The file is reported as noncompliant. The names that it still blocks are read from it, without a query."""
-    host, desired = Machine(tmp_path), Desired({"wechat": ["wechat.com"]}, {}, frozenset())
-    (tmp_path / FILE[1:]).write_text(TEXT + "# a line of somebody's\n")
-    wechat, whole = observed(host, desired=desired)
-    assert (wechat.state, wechat.findings, wechat.reason) == ("compliant", (), "")
-    assert (whole.state, len(whole.findings), whole.reason) == ("noncompliant", 1, "")
-
-
-def test_bypasses_are_noncompliant_and_leftovers_are_drift(tmp_path: Path) -> None:
-    bypass, leftover = Finding("line", "server=192.0.2.1"), Finding("file", "/etc/old")
-    _, whole = observed(Machine(tmp_path), made(bypasses=[bypass]))
-    assert (whole.state, whole.findings, whole.drifted) == ("noncompliant", (bypass,), False), "enforcing leaves it"
-    _, whole = observed(Machine(tmp_path), made(bypasses=[bypass]), leftovers=[leftover])
-    assert (whole.findings, whole.drifted) == ((leftover, bypass), True)
 
 
 def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:

@@ -15,38 +15,6 @@ from proscribe.host.system import ControlError, Host, Result
 SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
 
 
-@pytest.mark.parametrize(
-    ("line", "name"),
-    [
-        # unbound 1.22 of Debian 13
-        ("[177:0] info: wechat.com. always_nxdomain 127.0.0.1@39478 photos.wechat.com. A IN", "wechat.com"),
-        ("[177:0] info: wechat.com. always_nxdomain ::1@39478 wechat.com. HTTPS IN", "wechat.com"),
-        ("[177:0] info: work.wechat.com. transparent 127.0.0.1@39478 work.wechat.com. A IN", None),
-        ("[177:0] info: generate keytag query _ta-4f66-9728. NULL IN", None),
-        # dnsmasq 2.91: to the journal, to its standard error, and with log-queries=extra
-        ("config photos.wechat.com is NXDOMAIN", "photos.wechat.com"),
-        ("dnsmasq[301]: config Photos.WeChat.com is NXDOMAIN", "Photos.WeChat.com"),
-        ("3 127.0.0.1/47211 config wechat.com is NXDOMAIN", "wechat.com"),
-        # as an observation spells what it asks for
-        ("config WECHAT.COM is NXDOMAIN", None),
-        ("[177:0] info: wechat.com. always_nxdomain 127.0.0.1@39478 WECHAT.COM. A IN", None),
-        ("config wechat.com is NODATA-IPv6", None),
-        ("config wechat.com is 192.0.2.1", None),
-        ("query[A] photos.wechat.com from 127.0.0.1", None),
-        ("reply nowhere.example is NXDOMAIN", None),
-        ("cached nowhere.example is NXDOMAIN", None),
-        ("query[A] config from 127.0.0.1", None),
-    ],
-)
-def test_which_lines_tell_a_hit(line: str, name: str | None) -> None:
-    language = unbound.LANGUAGE if "info:" in line else dnsmasq.LANGUAGE
-    assert list(hits.named(f"Started.\n{line}\n", language.hit)) == ([] if name is None else [name])
-
-
-def test_a_language_without_lines_about_refusals_has_no_hits() -> None:
-    assert list(hits.named("config wechat.com is NXDOMAIN\n", None)) == []
-
-
 def journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
     """A host with that journal, or (None) with a journalctl that does not end; and how it was asked."""
     calls = []
@@ -101,19 +69,3 @@ def test_an_unreadable_journal_has_no_hits(tmp_path: Path, monkeypatch: pytest.M
 @given(st.text(max_size=300))
 def test_reading_a_log_never_fails(text: str) -> None:
     assert all(name for language in (dnsmasq, unbound) for name in hits.named(text, language.LANGUAGE.hit))
-
-
-@pytest.mark.parametrize(
-    ("text", "logs"),
-    [
-        ("log-queries\n", True),
-        ("port=53\n log-queries=extra\n", True),
-        ("# log-queries\n", False),
-        ("no-log-queries\n", False),
-        ("a\n log-queries=extra # all", True),
-        ("xlog-queries", False),
-        ("", False),
-    ],
-)
-def test_only_the_log_queries_option_makes_dnsmasq_log(text: str, logs: bool) -> None:
-    assert dnsmasq.logs_queries(["port=53\n", text]) is logs

@@ -11,20 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.dns.filtering import serves
-from proscribe.host.controls.dns.question import NS, TXT, Answer, ask
+from proscribe.host.controls.dns.question import TXT, ask
 from proscribe.host.system import Host, Unseen
 
 QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
 HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
 RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
-SEVERAL = b"".join(  # a name that points, one that is written out, one that points after its first part
-    [
-        b"\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x02\x01a",
-        b"\x01x\x02yz\0\0\x02\0\x01\0\0\0\0\0\x02\xc0\x0c",  # NS
-        b"\x02yz\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x02\x01\xff",
-        b"\x01x\x02yz\0\0\x10\0\x01\0\0\0\0\0\x02\x01c",
-    ]
-)
 
 
 class Canned(Host):
@@ -46,29 +38,6 @@ class Canned(Host):
 
 
 @pytest.mark.parametrize(
-    ("reply", "answer"),
-    [
-        (HEADER + QUESTION + RECORD + b"\0\x06\x05abcde", Answer(0, ("abcde",))),
-        (HEADER + QUESTION + RECORD + b"\0\x06\x02ab\x02cd", Answer(0, ("abcd",))),
-        (HEADER + QUESTION + b"\0\0\x05\0\x01\0\0\0\0\0\x03\x01a\0" * 1, Answer(0, ())),
-        (b"PR\x81\x83\0\1\0\0\0\0\0\0" + QUESTION, Answer(3, ())),
-        (b"PR\x81\x80\0\2\0\1\0\0\0\0" + 2 * QUESTION + RECORD + b"\0\x04\x03abc", Answer(0, ("abc",))),
-        (b"PR\x81\x80\0\1\0\4\0\0\0\0" + QUESTION + SEVERAL, Answer(0, ("a", "\ufffd", "c"))),
-        (b"PR\x81\x85\0\0\0\0\0\0\0\0", Answer(5, ())),
-        (HEADER + QUESTION + RECORD, None),
-        (HEADER, None),
-        (b"PR", None),
-        (b"", None),
-        (ConnectionRefusedError(), None),
-    ],
-)
-def test_what_an_answer_says(reply: bytes | OSError, answer: Answer | None) -> None:
-    host = Canned(reply)
-    assert ask(host, "127.0.0.1", 5353, "filter.proscribe.internal", TXT) == answer
-    assert host.sent == ("127.0.0.1", 5353, b"PR\x01\0\0\1\0\0\0\0\0\0" + QUESTION)
-
-
-@pytest.mark.parametrize(
     ("address", "reply", "fine"),
     [
         ("127.0.0.1", HEADER + QUESTION + RECORD + b"\0\x06\x05abcde", True),
@@ -84,34 +53,6 @@ def test_what_an_answer_says(reply: bytes | OSError, answer: Answer | None) -> N
 def test_whether_a_resolver_answers_out_of_the_file(address: str, reply: bytes | OSError, fine: bool) -> None:
     text = 'txt-record=filter.proscribe.internal,"abcde"\n'
     assert serves(Canned(reply), address, 53, text) is fine
-
-
-def test_the_root_of_all_names_is_asked_for() -> None:
-    host = Canned(b"")
-    ask(host, "::1", 53, "", NS)
-    assert host.sent == ("::1", 53, b"PR\x01\0\0\1\0\0\0\0\0\0" + b"\0\0\x02\0\x01")
-
-
-NOTHING = b"PR\x81\x83\0\0\0\0\0\0\0\0"
-
-
-@pytest.mark.parametrize(
-    ("replies", "answer", "attempts"),
-    [
-        ([NOTHING], Answer(3, ()), 1),
-        ([None, NOTHING], Answer(3, ()), 2),
-        ([None, None, NOTHING], Answer(3, ()), 3),
-        ([None, b""], None, 2),
-        ([None, ConnectionRefusedError()], None, 2),  # it ended while it was asked
-        ([PermissionError()], None, 1),
-    ],
-)
-def test_who_is_late_is_asked_again(
-    replies: list[bytes | None | OSError], answer: Answer | None, attempts: int
-) -> None:
-    host = Canned(*replies)
-    assert ask(host, "127.0.0.1", 53, "x.org", TXT) == answer
-    assert host.waited == [1, 2, 3][:attempts]
 
 
 def test_who_is_silent_is_not_seen_and_it_costs_six_seconds_at_most() -> None:

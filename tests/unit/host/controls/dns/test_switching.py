@@ -14,7 +14,7 @@ import pytest
 from proscribe.host.controls.dns import rendering, switching
 from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
 from proscribe.host.controls.dns.desired import Desired
-from proscribe.host.controls.dns.filtering import Filter, Stage, restarting
+from proscribe.host.controls.dns.filtering import Filter, Stage
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.question import NS
 from proscribe.host.system import ControlError, Host, Result
@@ -94,59 +94,6 @@ def put(host: Resolver, *stages: Stage) -> list[Any]:
     return switching.put(host, made(*stages), DESIRED)
 
 
-def test_a_filter_is_checked_written_started_and_in_place(host: Resolver) -> None:
-    (action,) = put(host)
-    assert (action.verb, action.subject) == ("write", f"{UNIT_FILE}, {NAMES}")
-    assert (action.before, action.after) == ("", f"[Service]\n{TEXT}")
-    action.apply()
-    assert host.ran[0] == f"/usr/bin/check --test {switching.CANDIDATE}" and host.candidate == TEXT
-    assert host.text(switching.CANDIDATE) is None
-    assert host.started() == ["start unit", "start names"]
-    assert (host.text(UNIT_FILE), host.text(NAMES)) == ("[Service]\n", TEXT)
-    assert put(host) == []
-
-
-@pytest.mark.parametrize(
-    ("there", "expected"),
-    [
-        pytest.param({UNIT_FILE: "[Service]\n"}, (NAMES, TEXT, ["start names"]), id="the first stage is there"),
-        pytest.param({NAMES: TEXT}, (UNIT_FILE, "[Service]\n", ["start unit", "start names"]), id="only the second"),
-    ],
-)
-def test_what_is_there_is_not_done_again_and_what_comes_after_a_change_is(
-    host: Resolver, there: dict[str, str], expected: Any
-) -> None:
-    for path, text in there.items():
-        host.write(path, text)
-    (action,) = put(host)
-    action.apply()
-    assert (action.subject, action.after, host.started()) == expected
-
-
-def test_the_text_before_is_shown(host: Resolver) -> None:
-    host.write(NAMES, "old\n")
-    (action,) = put(host, Stage({NAMES: TEXT}, [("start", "names")], []))
-    assert (action.before, action.after) == ("old\n", TEXT)
-
-
-def test_a_resolver_that_has_not_read_its_file_is_started_again(host: Resolver) -> None:
-    host.write(NAMES, TEXT)
-    host.deaf = {SECOND}
-    stage = Stage({NAMES: TEXT}, restarting("made.service"), [FIRST, SECOND])
-    (action,) = put(host, stage)
-    assert (action.verb, action.subject, action.before, action.after) == ("restart", "made.service", "", "")
-
-
-@pytest.mark.parametrize(("address", "restarted"), [("127.0.0.53", False), ("127.0.0.1", True)])
-def test_a_stub_whose_links_answer_every_name_too_is_not_restarted_for_a_foreign_answer(
-    host: Resolver, address: str, restarted: bool
-) -> None:
-    host.write(NAMES, TEXT)
-    host.deaf = {(address, 53)}
-    stage = Stage({NAMES: TEXT}, restarting("made.service"), [(address, 53)])
-    assert bool(switching.put(host, made(stage)._replace(is_raced=True), DESIRED)) is restarted
-
-
 @pytest.mark.parametrize("held", [True, False])
 def test_a_resolver_that_is_only_silent_is_left_to_it_unless_it_is_stopped(
     host: Resolver, held: bool, monkeypatch: pytest.MonkeyPatch
@@ -155,15 +102,6 @@ def test_a_resolver_that_is_only_silent_is_left_to_it_unless_it_is_stopped(
     host.silent = {FIRST}
     monkeypatch.setattr(switching, "is_held", lambda *_: held)
     assert bool(put(host, Stage({NAMES: TEXT}, [("start", "names")], [FIRST]))) is held
-
-
-def test_a_file_that_the_resolvers_own_tool_refuses_is_not_written(host: Resolver) -> None:
-    host.refuses = "check"
-    (action,) = put(host)
-    with pytest.raises(ControlError, match="check --test .* ended with 1: no"):
-        action.apply()
-    assert (host.text(NAMES), host.text(UNIT_FILE), host.text(switching.CANDIDATE)) == (None, None, None)
-    assert host.started() == []
 
 
 def test_a_tool_may_want_the_file_before_its_options(host: Resolver) -> None:
@@ -233,12 +171,6 @@ def test_a_stage_that_was_not_begun_is_not_taken_back(host: Resolver) -> None:
     assert host.started() == ["start unit", "leave unit", "left unit"] and host.text(NAMES) == "old\n"
 
 
-def test_other_names_have_to_resolve_only_if_they_did(host: Resolver) -> None:
-    host.resolves = False
-    put(host)[0].apply()
-    assert host.text(NAMES) == TEXT
-
-
 def test_a_resolver_has_a_while_to_answer(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switching, "PATIENCE", 60.0)
     host.silent = {SECOND}
@@ -253,17 +185,6 @@ def test_a_resolver_has_a_while_to_answer(host: Resolver, monkeypatch: pytest.Mo
     assert host.text(NAMES) == TEXT
     host.resolves = False
     assert switching._resolves_again(host)
-
-
-def test_a_unit_that_somebody_has_masked_is_masked_again_after_a_failure(host: Resolver) -> None:
-    place = Path(host.root) / UNIT_FILE.lstrip("/")
-    place.symlink_to("/dev/null")
-    host.refuses = "start names"
-    (action,) = put(host)
-    assert action.before == ""
-    with pytest.raises(ControlError):
-        action.apply()
-    assert host.text(UNIT_FILE) == ""
 
 
 def test_what_somebody_put_beside_our_unit_goes(host: Resolver) -> None:
@@ -316,23 +237,6 @@ def filtered(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> Resolver:
 
 
 OBSERVED = Observed((), (), "", {})
-
-
-def test_what_is_left_of_a_filter_is_taken_away_the_last_first(filtered: Resolver) -> None:
-    actions = switching.take_away(filtered, OBSERVED, ["made"])
-    assert [(one.verb, one.subject, one.before) for one in actions] == [
-        ("delete", NAMES, TEXT),
-        ("delete", UNIT_FILE, "[Service]\n"),
-    ]
-    for one in actions:
-        one.apply()
-    assert filtered.ran == ["leave names", "left names", "leave unit", "left unit"]
-    assert {path: filtered.text(path) for path in (NAMES, UNIT_FILE, LINK)} == {
-        NAMES: None,
-        UNIT_FILE: None,
-        LINK: None,
-    }
-    assert switching.take_away(filtered, OBSERVED, ["made"]) == []
 
 
 def test_what_would_be_stopped_first_may_be_gone(filtered: Resolver) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proscribe.host.controls.firewall import boot, loaded_state, program
+from proscribe.host.controls.firewall import boot, program
 from proscribe.host.system import Host, Result, units
 from proscribe.model.finding import Finding
 
@@ -35,15 +35,6 @@ class BootHost(Host):
         real.parent.mkdir(parents=True, exist_ok=True)
         real.write_text(text)
         real.chmod(mode)
-
-
-def test_only_root_may_run_the_program_and_a_reboot_forgets_what_was_pending() -> None:
-    assert (program.MODE & 0o100, program.MODE & 0o077) == (0o100, 0)
-    assert program.PATH.startswith("/usr/libexec/")
-    assert all(path.startswith("/run/proscribe/") for path in (program.RUN, loaded_state.STATE))
-    assert (f"{program.RUN}/candidate.nft", f"{program.RUN}/previous.nft") == (program.CANDIDATE, program.PREVIOUS)
-    of_program = {"confirmed=/etc/proscribe/firewall.nft", f"run={program.RUN}", f"trace={program.TRACE}"}
-    assert of_program < set(boot.program_text().splitlines())
 
 
 def file(path: str, detail: str) -> Finding:
@@ -112,17 +103,6 @@ def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path: Path)
     assert boot.wrong(host, NFT, TEXT) == []
 
 
-def test_no_tool_is_called_for_a_watcher_whose_invocation_systemd_has_noted(tmp_path: Path) -> None:
-    host = BootHost(tmp_path)
-    host.watching = False  # what systemctl would answer
-    host.path("/run/systemd/units").mkdir()
-    noted = host.path(f"{units.INVOCATIONS}:{boot.WATCH_NAME}")
-    noted.symlink_to("0123456789abcdef0123456789abcdef")
-    assert boot.wrong(host, NFT, TEXT) == []
-    noted.unlink()
-    assert [finding.detail for finding in boot.wrong(host, NFT, TEXT)] == ["not running"]
-
-
 PENDING = f"{program.RUN}/pending-0123456789ab"
 BACK = "2026-11-25T08:00:00Z unreached 0 0\n"
 LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
@@ -156,18 +136,6 @@ def test_why_a_plan_is_not_in_force_is_said(tmp_path: Path, files: dict[str, str
         host.lay(path, content)
     lacks = unit(boot.UNIT_NAME, "missing", boot.UNIT_FILE) if first else file(boot.FILE, "changed")
     assert boot.wrong(host, NFT, "another " + TEXT) == [change(detail), lacks]
-
-
-def test_what_is_no_line_of_the_trace_is_passed_over(tmp_path: Path) -> None:
-    host = BootHost(tmp_path)
-    host.lay(program.TRACE, "2026-11-25T07:00:00Z cut\n\n" + BACK)
-    assert boot.taken_back(host) == [("2026-11-25T08:00:00Z", "unreached", "0")]
-
-
-def test_what_was_taken_back_counts_nothing_once_another_plan_is_in_force(tmp_path: Path) -> None:
-    host = BootHost(tmp_path)
-    host.lay(program.TRACE, BACK)
-    assert boot.wrong(host, NFT, TEXT) == []
 
 
 def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import LONGEST, until
 from proscribe.host.controls.base import Action, Changes
 from proscribe.host.controls.firewall import boot, confirm, listing, loading, pending, program
 from proscribe.host.system import ControlError, Host, Result
@@ -106,33 +103,10 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, setting
     assert (host.text(program.DESIRED_TABLE), host.text(boot.FILE)) == (TEXT, None)
 
 
-def test_it_is_for_those_who_ask_them_that_resolvers_have_to_stay_reachable(tmp_path: Path) -> None:
-    host = TrialHost(tmp_path)
-    candidate = load(host)
-    candidate.askers = [953, 101]
-    host.sent = ["192.0.2.1 9", "192.0.2.53 53 953"]
-    confirm.begin(host, candidate, 60)
-    assert [argv[-2:] for argv in host.commands(sys.executable)] == [host.sent]
-    assert host.text(pending.METHODS) == "192.0.2.1 9\n192.0.2.53 53 953\n"
-
-
 def test_without_a_table_the_way_back_leads_to_none(tmp_path: Path) -> None:
     host = TrialHost(tmp_path, live="")
     confirm.begin(host, load(host), 60)
     assert host.text(program.PREVIOUS) == "table inet proscribe\ndelete table inet proscribe\n"
-
-
-def test_a_listing_that_nft_does_not_take_back_is_replaced_by_what_was_confirmed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = TrialHost(tmp_path)
-    host.lay(boot.FILE, "confirmed")
-    real = host.answer
-    monkeypatch.setattr(
-        host, "_run", lambda argv, **o: Result(1, "", "") if LIVE in (o.get("stdin") or "") else real(argv, **o)
-    )
-    confirm.begin(host, load(host), 60)
-    assert host.text(program.PREVIOUS) == "confirmed"
 
 
 def test_without_systemd_the_program_detaches_itself(tmp_path: Path) -> None:
@@ -156,14 +130,6 @@ def test_other_changes_are_carried_out_at_once(
         "done": ["write before", "load inet proscribe", "write after"],
     }
     assert did == ["before", "load", "after"]
-
-
-@pytest.mark.parametrize("fails", ["-c", "take-back", "try"])
-def test_what_cannot_be_armed_is_not_tried(tmp_path: Path, fails: str) -> None:
-    host = TrialHost(tmp_path, fails=fails)
-    with pytest.raises(ControlError):
-        confirm.begin(host, load(host), 60)
-    assert host.names() == []
 
 
 def test_one_change_at_a_time(tmp_path: Path) -> None:
@@ -196,22 +162,6 @@ def test_what_is_not_loaded_yet_cannot_be_confirmed(tmp_path: Path) -> None:
     assert boot.pending(host) == [token]
 
 
-def test_what_the_kernel_refused_is_said_and_forgotten(tmp_path: Path) -> None:
-    host = TrialHost(tmp_path)
-    token = confirm.begin(host, load(host), 60)
-    host.lay(f"{program.RUN}/failed-{token}", "Error: conflicting\n  intervals")
-    with pytest.raises(ControlError, match="not loaded: Error: conflicting intervals"):
-        confirm.keep(host, token)
-    assert (host.names(), host.text(boot.FILE)) == ([], None)
-
-
-def test_what_was_taken_back_is_said_with_its_time(tmp_path: Path) -> None:
-    host = TrialHost(tmp_path)
-    host.lay(program.TRACE, f"2026-11-25T08:00:00Z unreached {DIGEST} 1060\n")
-    with pytest.raises(ControlError, match="taken back at 2026-11-25T08:00:00Z, because no controller reached"):
-        confirm.keep(host, "0123456789ab")
-
-
 def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(tmp_path: Path) -> None:
     host = TrialHost(tmp_path)
     token = confirm.begin(host, load(host), 60)
@@ -221,17 +171,6 @@ def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(tmp
         confirm.keep(host, token)
     assert host.commands(program.PATH)[-1] == [program.PATH, "take-back", token, "cut"]
     assert host.text(boot.FILE) is None
-
-
-@pytest.mark.parametrize(("state", "taken_back"), [(f"{DIGEST} 985", True), ("", True), (f"{DIGEST} 995", False)])
-def test_a_change_that_lost_its_timer_is_taken_back_by_the_next_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, taken_back: bool
-) -> None:
-    host = TrialHost(tmp_path)
-    name = host.lay(f"{program.RUN}/pending-0123456789ab", state)
-    monkeypatch.setattr(time, "sleep", lambda seconds: name.unlink())  # meanwhile its controller confirmed it
-    confirm.settle(host)
-    assert (host.commands(program.PATH) != []) is taken_back
 
 
 def moment(ago: float) -> str:
@@ -271,79 +210,3 @@ def test_lifting_forgets_what_was_pending(tmp_path: Path) -> None:
     changes.actions[0].apply()
     assert (host.names(), boot.pending(host)) == ([], [])
     assert ["systemctl", "stop", f"proscribe-rollback-{token}.timer"] in host.ran
-
-
-# -- the program that stays on the host, run by the real sh with an nft that only notes how it is called ---------------
-
-
-@pytest.fixture
-def placed(tmp_path: Path) -> Path:
-    """The program, in a tree of its own."""
-    for directory in ("bin", "run", "state"):
-        (tmp_path / directory).mkdir()
-    nft = tmp_path / "bin/nft"
-    nft.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n! grep -qs broken "$2"\n')
-    nft.chmod(0o755)
-    text = boot.program_text().replace("PATH=", f"PATH={tmp_path}/bin:")
-    text = text.replace(program.RUN, f"{tmp_path}/run").replace(program.TRACE, f"{tmp_path}/state/trace")
-    path = tmp_path / "program"
-    path.write_text(text)
-    path.chmod(0o700)
-    return path
-
-
-def call(placed: Path, *words: str) -> list[str]:
-    subprocess.run([str(placed), *words], check=True, timeout=LONGEST)
-    called = placed.parent / "called"
-    return called.read_text().splitlines() if called.exists() else []
-
-
-def test_a_change_is_taken_back_once_and_leaves_a_trace(placed: Path) -> None:
-    run = placed.parent / "run"
-    for name in ("pending-t0", "candidate.nft", "previous.nft", "loaded-t0"):
-        (run / name).write_text(f"{DIGEST} 1060")
-    assert call(placed, "take-back", "t0") == [f"-f {run}/previous.nft"]
-    assert list(run.iterdir()) == []
-    words = (placed.parent / "state/trace").read_text().split()
-    assert words[1:] == ["unreached", DIGEST, "1060"]
-    assert len(call(placed, "take-back", "t0")) == 1
-
-
-def test_a_confirmed_change_is_not_taken_back(placed: Path) -> None:
-    (placed.parent / "run/previous.nft").touch()
-    assert call(placed, "take-back", "t0") == []
-    assert not (placed.parent / "state/trace").exists()
-
-
-def test_where_the_previous_table_does_not_load_any_more_the_host_is_opened(placed: Path) -> None:
-    run = placed.parent / "run"
-    (run / "pending-t0").touch()
-    (run / "previous.nft").write_text("broken")
-    assert call(placed, "take-back", "t0") == [f"-f {run}/previous.nft", "delete table inet proscribe"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("candidate", "outcome"), [("good", "loaded-t0"), ("broken", "failed-t0")])
-def test_a_candidate_is_loaded_once_the_module_has_ended(placed: Path, candidate: str, outcome: str) -> None:
-    run = placed.parent / "run"
-    (run / "pending-t0").touch()
-    (run / "candidate.nft").write_text(candidate)
-    module = subprocess.Popen(["sleep", "1"])
-    started = time.monotonic()
-    trial = subprocess.Popen([str(placed), "try", "t0", str(module.pid)])
-    module.wait()
-    assert trial.wait(LONGEST) == 0
-    assert time.monotonic() - started > 1
-    assert (run / outcome).exists()
-
-
-def test_the_program_detaches_itself(placed: Path) -> None:
-    run = placed.parent / "run"
-    (run / "pending-t0").touch()
-    sleep = placed.parent / "bin/sleep"
-    sleep.write_text(f"#!/bin/sh\nuntil test -e {run}/time-is-up; do /bin/sleep 0.05; done\n")
-    sleep.chmod(0o755)
-    call(placed, "later", "1", "take-back", "t0")
-    assert (run / "pending-t0").exists()
-    (run / "time-is-up").touch()
-    until(lambda: not (run / "pending-t0").exists())

@@ -19,7 +19,6 @@ __all__ = ["routes"]  # a fixture of every test
 NFT, TOKEN = "/usr/sbin/nft", "0123456789ab"
 ASK = [sys.executable, "-I", "-S", "-c", SEND]
 BOTH = ["192.0.2.1 9", "192.0.2.53 53"]
-CHECK = [NFT, "-c", "-f", "-"]
 STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
 
 
@@ -27,34 +26,6 @@ STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrialHost:
     monkeypatch.setattr(os, "urandom", lambda size: bytes.fromhex(TOKEN[: 2 * size]))
     return TrialHost(tmp_path)
-
-
-def later(unit: str, *words: str) -> list[str]:
-    start = ["systemd-run", "--quiet", "--collect", "--no-block", f"--unit=proscribe-{unit}-{TOKEN}"]
-    return [*start, *words]
-
-
-def test_all_that_a_trial_begins_with(host: TrialHost) -> None:
-    assert confirm.begin(host, load(host), 60) == TOKEN
-    timer = ["--on-active=60", "--timer-property=AccuracySec=100ms", program.PATH, "take-back", TOKEN]
-    assert host.ran == [
-        CHECK,
-        [NFT, "list", "table", "inet", "proscribe"],
-        CHECK,
-        [*ASK, *BOTH],
-        later("rollback", *timer),
-        later("try", program.PATH, "try", TOKEN, str(os.getpid())),
-    ]
-    assert {name: host.text(f"{program.RUN}/{name}") for name in host.names()} == {
-        "candidate.nft": TEXT,
-        f"pending-{TOKEN}": f"{DIGEST} 1060",
-        "previous.nft": f"table inet proscribe\ndelete table inet proscribe\n{LIVE}",
-        "wanted.nft": TEXT,
-        "ways": "".join(f"{route}\n" for route in BOTH),
-    }
-    assert {(host.path(program.RUN) / name).stat().st_mode & 0o777 for name in host.names()} == {0o600}
-    with pytest.raises(confirm.Busy):
-        confirm.begin(host, load(host), 60)
 
 
 def test_without_a_gateway_nobody_is_asked(host: TrialHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,18 +63,6 @@ def test_what_is_answered_once_it_is_confirmed(host: TrialHost, monkeypatch: pyt
     assert host.ran[:2] == [[*ASK, *BOTH], STOP]
     assert (host.text(boot.FILE), host.names(), loaded_state.unchanged(host, TEXT)) == (TEXT, [], right)
     assert host.text(loaded_state.STATE) != "an earlier one"
-
-
-def test_all_that_is_cut_off_is_named(host: TrialHost) -> None:
-    host.sent = ["192.0.2.1 9", "192.0.2.53 53 953", "192.0.2.54 53 953"]
-    confirm.begin(host, load(host), 60)
-    host.lay(f"{program.RUN}/loaded-{TOKEN}", "")
-    host.sent = host.sent[:1]
-    with pytest.raises(ControlError) as error:
-        confirm.keep(host, TOKEN)
-    said = "the new rules cut this host off from 192.0.2.53 port 53, 192.0.2.54 port 53; they are taken back"
-    assert str(error.value) == said
-    assert host.ran[-2:] == [[program.PATH, "take-back", TOKEN, "cut"], STOP]
 
 
 def test_what_was_taken_back_while_it_was_tried_is_not_kept(host: TrialHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,23 +39,6 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "numbers"),
-    [
-        (["unbound"], [953]),
-        (["unbound", "resolve"], [101, 953]),
-        (["nobody-here"], []),
-        ([], []),
-    ],
-)
-def test_they_are_the_accounts_of_the_resolver_that_this_host_knows(
-    host: Host, monkeypatch: pytest.MonkeyPatch, users: list[str], numbers: list[int]
-) -> None:
-    filtered_by(monkeypatch, *users)
-    assert askers(host, plan()) == numbers
-    assert askers(host, plan(force=False)) == []
-
-
-@pytest.mark.parametrize(
     ("backend", "users", "before", "numbers"),
     [
         ("unbound", [], [953], [953]),

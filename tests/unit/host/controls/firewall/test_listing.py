@@ -9,31 +9,12 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.firewall import listing, loaded_state
-from proscribe.host.controls.firewall.listing import MANY, Part, Parts, observe_table, refusals, shown
+from proscribe.host.controls.firewall.listing import MANY, Part, Parts, observe_table, shown
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.programs import LOAD_AND_LIST
 from proscribe.host.system import ControlError, Generation, Host, Result, Unseen
 from proscribe.model.finding import Finding
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("\tcounter refused_telegram {\n\t\tpackets 2 bytes 120\n\t}\n", {"telegram": (2, 120)}),
-        ("counter refused_a { packets 1 bytes 60 } counter refused-quic { packets 3 bytes 9 }",
-         {"a": (1, 60), "quic": (3, 9)}),
-        ("counter refused_a { packets 0 bytes 0", {}),
-        ("counter refused_a { packets x bytes 1", {}),
-        ("counter refused_a { packets 1 bytes x", {}),
-        ("counter refused_a { bytes 1 packets 1", {}),
-        ("counter refused_a packets 1 bytes 1 {", {}),
-        ("counter refused_a { packets 1 bytes", {}),
-        ("counter other_a { packets 1 bytes 1", {}),
-    ],
-)  # fmt: skip
-def test_what_was_refused(text: str, found: dict[str, tuple[int, int]]) -> None:
-    assert refusals(text) == found
 
 
 def test_of_a_large_set_only_what_differs_is_shown() -> None:

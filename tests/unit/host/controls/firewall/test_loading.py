@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from proscribe.host.controls import firewall
 from proscribe.host.controls.base import Refusal
 from proscribe.host.controls.firewall import boot, loaded_state, loading, program
@@ -132,18 +131,6 @@ def test_what_others_changed_is_restored_and_the_watcher_starts_anew(tmp_path: P
     assert (host.stat(BESIDE), enforced(host).actions) == (None, [])
     host.delete(WATCH.enabled)
     assert [str(action) for action in enforced(host).actions] == [f"enable {WATCH.name}"]
-
-
-@pytest.mark.parametrize("gone", [True, False])
-def test_only_a_table_that_was_not_confirmed_is_loaded_on_trial(tmp_path: Path, gone: bool) -> None:
-    host = Machine(tmp_path, "nft", "systemctl")
-    host.whole(TEXT)
-    host.table = "" if gone else TEXT.replace("/24", "/25")
-    (load,) = enforced(host).actions
-    assert (load.subject, load.apply.confirmed, load.apply.text, load.apply.nft) == (WHERE, True, TEXT, NFT)
-    assert (load.before == "", load.after) == (gone, SHOWN)
-    load, *_ = enforced(host, networks=["203.0.113.0/26"]).actions
-    assert (load.subject, load.apply.confirmed) == (WHERE, False)
 
 
 def test_what_stays_open_and_why_is_refused(tmp_path: Path) -> None:

@@ -358,33 +358,3 @@ def test_the_whole_table() -> None:
     listed = "\n".join([*head, f'    comment "{WRITTEN_BY}"', f"{TABLE}}}", ""])
     assert text.replace("\t", "    ").splitlines() == listed.splitlines()
     assert text.endswith("}\n")
-
-
-def test_without_anything_to_refuse_there_is_none() -> None:
-    for settings in ({}, {"dns_over_tls": "unmanaged", "quic": "unmanaged", "rules": []}):
-        assert (
-            render(
-                {"mode": "enforce", "services": {"nobody": SERVICES["nobody"]}, "settings": settings},
-                LETS._replace(askers=()),
-            )
-            == ""
-        )
-
-
-def test_what_lets_nobody_through_by_itself() -> None:
-    """What every table has, whatever the host."""
-    text = render({"mode": "enforce", "services": {"audited": SERVICES["audited"]}, "settings": {}}, Exemptions())
-    assert [line.strip() for line in text.partition("chain restricted {")[2].splitlines()[1:12]] == [
-        "tcp sport 22 tcp flags & (syn | ack) != syn accept",
-        "ct direction reply meta l4proto { tcp, udp } th sport != 32768-60999 accept",
-        "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
-        "ip daddr @hosts4_audited jump refuse_audited",
-        "ip6 daddr 64:ff9b::/96 jump carried-96",
-        "ip6 daddr 2002::/16 jump carried-16",
-        "ip6 daddr 2001::/32 jump carried-96-inverted",
-        "ip6 daddr ::/96 jump carried-96",
-        "ip6 daddr 64:ff9b:1::/48 jump carried-96",
-        "ip daddr 192.0.0.8 reject with icmpx type admin-prohibited",
-        "ip6 daddr 100::8 reject with icmpx type admin-prohibited",
-    ]
-    assert "label" not in text and "log" not in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -29,29 +28,6 @@ WIDE, OTHER = "198.51.100.0/24", "192.0.2.0/24"
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "commands"),
-    [
-        (table(ONE), table(ONE), ""),
-        (
-            table(ONE),
-            table(ONE, TWO),
-            f"add element inet proscribe hosts4_telegram {{ {TWO} }}\n"
-            "add element inet proscribe hosts4in96_telegram { ::203.0.113.2 }\n"
-            "add element inet proscribe hosts4in16_telegram { 0:cb00:7102:: }\n",
-        ),
-        (
-            table("2001:db8::1"),
-            table("2001:db8::2"),
-            "delete element inet proscribe hosts6_telegram { 2001:db8::1 }\n"
-            "add element inet proscribe hosts6_telegram { 2001:db8::2 }\n",
-        ),
-    ],
-)
-def test_single_addresses_are_exchanged_in_place(before: str, after: str, commands: str) -> None:
-    assert update.transaction(take_apart(before), {}, after) == commands
-
-
-@pytest.mark.parametrize(
     ("before", "after"),
     [
         ("", table(ONE)),
@@ -64,15 +40,6 @@ def test_single_addresses_are_exchanged_in_place(before: str, after: str, comman
 )
 def test_anything_else_replaces_the_table(before: str, after: str) -> None:
     assert update.transaction(take_apart(before), {}, after) == after
-
-
-def test_a_replaced_table_goes_on_counting() -> None:
-    counts = {"telegram": (7, 420), "dns-over-tls": (1, 60), "gone": (5, 300)}
-    said = update.transaction(take_apart(table(WIDE)), counts, table(OTHER, signal=[ONE]))
-    assert "counter refused_telegram {\n\t\tpackets 7 bytes 420\n\t}" in said
-    assert "counter refused-dns-over-tls {\n\t\tpackets 1 bytes 60\n\t}" in said
-    assert "counter refused_signal {\n\t}" in said
-    assert take_apart(said) == take_apart(table(OTHER, signal=[ONE]))
 
 
 class Kernel(Host):
@@ -108,31 +75,6 @@ def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
     assert not loaded_state.unchanged(host, table(ONE, TWO))
 
 
-def test_the_same_number_after_another_boot_or_in_another_namespace_says_nothing(root: Path) -> None:
-    host = Kernel(root)
-    loaded_state.remember(host, "text", host.now)
-    host.now = host.now._replace(place="another boot net:[1]")
-    assert not loaded_state.unchanged(host, "text")
-
-
-def test_what_is_saved_is_gone_once_it_is_forgotten_or_the_kernel_does_not_count(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = Kernel(root)
-    options: list[tuple[dict[str, bool], str]] = [({}, ""), ({"alone": True}, " alone")]
-    for option, end in options:
-        loaded_state.remember(host, "text", host.now, **option)
-        assert host.text(loaded_state.STATE) == f"boot net:[1] 4 {hashlib.sha256(b'text').hexdigest()}{end}\n"
-        assert (root / loaded_state.STATE[1:]).stat().st_mode & 0o777 == 0o600
-        assert (loaded_state.unchanged(host, "text"), loaded_state.alone(host, "text")) == (True, bool(end))
-        assert (loaded_state.unchanged(host, "other"), loaded_state.alone(host, "other")) == (False, False)
-    monkeypatch.setattr(host, "ruleset_generation", lambda: None)
-    assert (loaded_state.unchanged(host, "text"), loaded_state.alone(host, "text")) == (False, False)
-    monkeypatch.undo()
-    loaded_state.forget(host)
-    assert (loaded_state.unchanged(host, "text"), host.stat(loaded_state.STATE)) == (False, None)
-
-
 def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is_replaced_whole(root: Path) -> None:
     host = Kernel(root, others=1)
     loaded_state.remember(host, table(ONE), host.now)
@@ -145,10 +87,6 @@ def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is
 def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
     with pytest.raises(ControlError, match="ended with 1: no"):
         update.load(Kernel(root, rc=1), "nft", Observed({}, {}), table(ONE))
-
-
-def test_a_generation_wraps_as_the_kernels_does() -> None:
-    assert Generation(2**32 - 1, "here").next() == Generation(1, "here")
 
 
 def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,33 +56,6 @@ def test_the_values_of_the_registry(made: dict[str, Any], machine: list[Any], us
         assert [entry for entry in entries(made) if entry in list(accounts.machine(made))] == list(
             accounts.machine(made)
         )
-
-
-def test_the_preferences_on_macos() -> None:
-    found = accounts.of_programs(plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["example.org"]))
-    assert [one.name for one in found] == ["OneDrive", "Teams", "Google Drive"]
-    onedrive = {"DisablePersonalSync": True, "AllowTenantList": {ONE: True}}
-    assert {domain: one.preferences for one in found for domain in one.domains} == {
-        "com.microsoft.OneDrive": onedrive,
-        "com.microsoft.OneDrive-mac": onedrive,
-        "com.microsoft.teams2": {accounts.SIGN_IN: ONE},
-        "com.google.drivefs.settings": {accounts.PATTERN: r"^[^@]+@(example\.org)$"},
-    }
-
-
-@pytest.mark.parametrize(
-    ("address", "taken"),
-    [
-        ("a@example.org", True),
-        ("a@examplexorg", False),
-        ("a@example.org.evil.example", False),
-        ("a@evil.example@example.org", False),
-        ("a@gmail.com", False),
-    ],
-)
-def test_the_pattern_takes_addresses_of_the_tenant_alone(address: str, taken: bool) -> None:
-    (drive,) = accounts.of_programs(plan(google=["example.org"]))
-    assert bool(re.search(drive.preferences[accounts.PATTERN], address)) is taken
 
 
 # What the vendors publish: by name, whose part of the registry has it, the key, the name of the value, its type, and

@@ -5,34 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from made_controller import DESKTOPS, none, plan
-from proscribe.host.controls.group_policy.applocker import template
+from made_controller import plan
 from proscribe.host.controls.group_policy.desired import Desired, attributes, desired, ini
 from proscribe.host.controls.group_policy.domain import Domain
-from proscribe.host.controls.group_policy.identity import LONGEST_NAME, slug
-from proscribe.host.controls.group_policy.registry_pol import parse
 from proscribe.host.system import WRITTEN_BY, ControlError
 
 APPS = {"mode": "enforce", "services": {}, "settings": {}}
 PROGRAMS = {**APPS, "services": {"chat": {"mode": "enforce", "windows_processes": ["chat.exe"]}}}
-BROWSER = plan()["group_policy"]["objects"][0]["browser"]
 # [MS-GPREG] 1.9 and [MS-GPSB] 1.9: what reads Registry.pol, and security templates; then the editors.
 READS_POLICIES, READS_TEMPLATES = "{35378EAC-683F-11D2-A89A-00C04FBBCFA2}", "{827D319E-6EAC-11D2-A4EA-00C04F79F83A}"
 EDITS_POLICIES, EDITS_TEMPLATES = "{D02B1F72-3407-48AE-BA88-E8213C6761F1}", "{803E14A0-B4FB-11D0-A0D0-00A0C90F574B}"
 EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
-
-
-def test_the_objects_of_a_plan() -> None:
-    audited = {"name": "Two", "enforced": True, "browser": {**BROWSER, "mode": "audit"}, "apps": PROGRAMS}
-    one, two = desired(plan({}, audited))
-    assert one._replace(policy=b"") == ("Ours", [DESKTOPS], False, True, b"", b"")
-    assert two._replace(policy=b"") == ("Two", [DESKTOPS], True, False, b"", template())
-    of_browsers = parse(one.policy)
-    of_programs = parse(two.policy)[len(of_browsers) :]
-    assert of_browsers and {entry.key.split("\\")[4] for entry in of_programs} == {"SrpV2"}
-    bare = [("Ours", [DESKTOPS], False, True, b"", b""), ("Two", [DESKTOPS], True, False, b"", b"")]
-    assert desired(plan({}, audited), whole=False) == bare
-    assert desired(none()) == []
 
 
 def test_the_page_of_requests_is_the_groups() -> None:
@@ -72,7 +55,3 @@ def test_what_the_directory_has_of_one(rules: bytes, extensions: list[str]) -> N
 
 def test_the_file_by_which_a_client_sees_a_change() -> None:
     assert ini(3) == f"; {WRITTEN_BY}\r\n[General]\r\nVersion=3\r\n".encode()
-
-
-def test_a_name_as_a_part_of_a_rule() -> None:
-    assert slug("-\u00c4 Desktops: 2+3 (x)!") == "desktops-2-3-x" and len("Proscribe") < LONGEST_NAME

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -27,28 +26,3 @@ def test_it_is_written_read_and_deleted(host: Host) -> None:
     assert read(host) == (WHOLE["names"], WHOLE["right"])
     write(host, State({}, ["a"]))
     assert host.stat(FILE) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "state"),
-    [
-        (json.dumps({"names": {"1": "Ours", "2": 3}, "right": ["a", 4], "more": 1}), State({"1": "Ours"}, ["a"])),
-        ("", NONE),
-        ("{", NONE),
-        ("[" * 100_000, NONE),
-        ("[]", NONE),
-        ("{}", NONE),
-        (json.dumps({"names": {"1": "Ours"}}), NONE),
-        (json.dumps({"names": ["1"], "right": []}), NONE),
-        (json.dumps({"names": {}, "right": 3}), NONE),
-        (json.dumps({**WHOLE, "more": "x" * (1 << 20)}), NONE),
-    ],
-)
-def test_what_somebody_else_has_written_is_no_state(host: Host, text: str, state: State) -> None:
-    host.write(FILE, text)
-    assert read(host) == state
-
-
-def test_what_is_no_file_is_no_state(host: Host) -> None:
-    Path(host.root, FILE[1:]).mkdir(parents=True)
-    assert read(host) == NONE

@@ -13,8 +13,6 @@ from proscribe.host.programs.pulling import commits
 from proscribe.host.programs.pulling.commits import Checkout, Problem
 
 COMMIT = "a1" * 20
-FETCH = "fetch --quiet --force --no-tags --no-recurse-submodules --no-write-fetch-head -- https://x/y"
-BRANCH = "refs/heads/main:refs/proscribe/fetched"
 PARSED = "rev-parse --verify --quiet refs/proscribe/{}^{{commit}}"
 
 
@@ -43,20 +41,6 @@ class Ran:
 
 def checkout(state: Path, **more: Any) -> Checkout:
     return Checkout(str(state), {"repository": "https://x/y", "branch": "main", "signed": False, **more})
-
-
-def test_a_fetch_begins_a_repository_and_names_what_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = Ran(monkeypatch, tmp_path, ("fetched^", 0, COMMIT.encode() + b"\n"), ("good^", 1, b""))
-    monkeypatch.setattr(commits, "write", lambda path, content: None)
-    assert checkout(tmp_path).fetch() == COMMIT
-    assert ran.lines == [
-        (f"git init --quiet --bare --template= {tmp_path}/repository", 120),
-        ("update-ref -d refs/proscribe/fetched", 120),
-        (f"{FETCH} {BRANCH}", 600),
-        (PARSED.format("fetched"), 120),
-        (PARSED.format("good"), 120),
-    ]
-    assert ran.bounded == ["fetch"], "as it alone talks to somebody that nobody knows"
 
 
 @pytest.mark.parametrize("good", [True, False])
@@ -160,15 +144,6 @@ def test_what_no_signer_made_is_refused(
 
 
 # -- files
-
-
-def test_a_file_is_of_this_account_alone_and_takes_the_place_of_another(tmp_path: Path) -> None:
-    path = tmp_path / "config"
-    path.write_text("old")
-    (tmp_path / "config~").symlink_to(path)
-    commits.write(str(path), b"new")
-    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
-    assert [one.name for one in tmp_path.iterdir()] == ["config"]
 
 
 def test_whatever_it_is_is_removed_and_no_link_is_followed(tmp_path: Path) -> None:

@@ -72,48 +72,6 @@ def test_a_commit_is_run_or_refused(commit: str, good: str, more: dict[str, Any]
         assert not refused
 
 
-@pytest.mark.parametrize(
-    ("ended", "message"),
-    [
-        ((128, "fatal: no such branch", b""), "git fetch: fatal: no such branch"),
-        ((1, "", b""), "git fetch: ended with 1"),
-        ((0, "warning: slow", b"printed"), None),
-    ],
-)
-def test_what_git_could_not_do_is_a_problem(
-    ended: tuple[int, str, bytes], message: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[tuple[list[str], float, bool]] = []
-
-    def run(argv: list[str], timeout: float, bounded: bool) -> tuple[int, str, bytes]:
-        calls.append((argv, timeout, bounded))
-        return ended
-
-    monkeypatch.setattr(commits, "ended", run)
-    one = Checkout("/nowhere", {"repository": "/r", "branch": "main", "signed": False})
-    if message is None:
-        assert one.git("fetch", "origin") == one.git("fetch", timeout=9, bounded=True) == b"printed"
-        git = ["git", "--git-dir=/nowhere/repository", "--work-tree=/nowhere/checkout", "fetch"]
-        assert calls == [([*git, "origin"], 120, False), (git, 9, True)]
-        return
-    with pytest.raises(Problem) as wrong:
-        one.git("fetch", "origin")
-    assert str(wrong.value) == message
-
-
-def test_a_commit_that_is_refused_is_named_by_its_first_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    old, new = "a1b2c3d4e5f6" + "7" * 28, "0f1e2d3c4b5a" + "9" * 28
-    monkeypatch.setitem(PAST, old, {old})
-    with pytest.raises(Problem) as wrong:
-        Made(new)._judge(old)
-    assert str(wrong.value).startswith("commit a1b2c3d4e5f6 goes back") and "good one, 0f1e2d3c4b5a, or" in str(
-        wrong.value
-    )
-    with pytest.raises(Problem) as wrong:
-        Made("", first=new)._judge(old)
-    assert "commit a1b2c3d4e5f6 is not, and does not come after, 0f1e2d3c4b5a, the" in str(wrong.value)
-
-
 def test_what_is_refused_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every night more of it would fill the disk."""
     one = Made("two")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import runpy
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,6 @@ import pytest
 from proscribe.host.programs.pulling import commits, pull
 from proscribe.host.programs.pulling.commits import Problem
 from proscribe.host.schedule import timers
-
-from unit.controller.schedule.test_rendered import planned
 
 NEW, OLD = "b" * 40, "a" * 40
 SETTINGS: Any = {"repository": "/r", "directory": "/d", "inventory": "inv", "host": "web01", "options": ["--tags", "x"]}
@@ -61,39 +57,6 @@ class Repository:
         self.good_now.append(commit)
 
 
-def test_what_was_wrong_on_the_way_stands_in_the_record(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    one = Repository()
-    monkeypatch.setattr(pull, "Checkout", lambda *given: one if given == (pull.STATE, SETTINGS) else None)
-    ran: list[Any] = []
-    made = {"host": "web01", "errors": [{"control": "dns", "message": "no"}], "x": 1}
-    monkeypatch.setattr(pull, "run", lambda *given: ran.append(given) or (3, made))
-    assert pull.pulled(SETTINGS, "/reports") == (
-        3,
-        {
-            "host": "web01",
-            "errors": [
-                {"control": "dns", "message": "no"},
-                {
-                    "control": "run",
-                    "message": f"a run with commit {NEW[:12]} came to no report (it ended with 78); "
-                    f"commit {OLD[:12]} is kept",
-                },
-            ],
-            "x": 1,
-            "commit": OLD,
-        },
-    )
-    assert ran == [("/checkout", SETTINGS, "/reports")] and one.good_now == []
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
-        "proscribe: it cannot be laid out",
-        f"proscribe: a run with commit {NEW[:12]} came to no report (it ended with 78)",
-        f"proscribe: going on with commit {OLD[:12]}",
-    ]
-
-
 @pytest.mark.parametrize(("good", "first", "trusted"), [("", "", True), (OLD, "", False), ("", NEW, False)])
 def test_a_first_commit_is_said_to_be_trusted_for_that(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], good: str, first: str, trusted: bool
@@ -109,34 +72,6 @@ def test_it_finds_what_a_schedule_has_put_on_the_host() -> None:
     assert commits.SIGNERS == timers.SIGNERS
 
 
-@pytest.mark.parametrize(
-    ("given", "read"), [([], "/etc/proscribe/pull.json"), (["/x.json"], "/x.json"), (["/x.json", "/y"], "/x.json")]
-)
-def test_as_a_program_it_stands_alone_and_reads_its_settings_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], read: str
-) -> None:
-    planned_for_a_host = planned(schedule="pull", schedule_directory="/srv/p", schedule_inventory="prod")
-    for path, text in planned_for_a_host["pull"]["files"].items():
-        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path[1:]).write_text(text)
-    program = tmp_path / "usr/libexec/proscribe/pull"
-
-    def refused(path: str, *_: object, **__: object) -> None:
-        raise PermissionError(13, "not now", path)
-
-    monkeypatch.setattr(sys, "argv", ["pull", *given])
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    own = ("commits", "base", "base.run_files", "base.ownership", "base.others", "base.tuples")
-    for name in own:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setattr("builtins.open", refused)
-    with pytest.raises(PermissionError) as wrong:
-        runpy.run_path(str(program), run_name="__main__")
-    assert (wrong.value.filename, sys.path[0]) == (read, str(program.parent))
-    for name in own:
-        del sys.modules[name]
-
-
 class TestMain:
     @pytest.fixture
     def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -149,17 +84,6 @@ class TestMain:
     def main(self, place: Path, **settings: Any) -> int:
         (place / "pull.json").write_text(json.dumps({**SETTINGS, **settings}))
         return pull.main(str(place / "pull.json"))
-
-    def test_with_a_repository(self, place: Path) -> None:
-        reports = str(place / "lib/pull/reports")
-        before = os.umask(0)
-        try:
-            assert self.main(place) == 0
-        finally:
-            os.umask(before)
-        text = json.dumps({"by": "pulled", "reports": reports}, separators=(",", ":"))
-        assert (place / "record.json").read_text() == text
-        assert [(place / name).stat().st_mode & 0o777 for name in ("lib/pull", "lib/pull/reports")] == [0o700, 0o700]
 
     def test_without_one_and_with_older_reports(self, place: Path) -> None:
         reports = place / "lib/pull/reports"

@@ -129,12 +129,3 @@ def test_a_first_commit_that_is_named_is_not_trusted_for_being_first(monkeypatch
     monkeypatch.setattr(pull, "run", repository.run)
     record = pull.pulled(SETTINGS, "/reports")[1]
     assert record is not None and "commit_trust" not in record
-
-
-def test_the_newest_reports_stay(tmp_path: Path) -> None:
-    names = [f"202611{day:02}T020000Z" for day in range(1, pull.MOST_REPORTS + 4)]
-    for name in (*names, "history"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "20250101-file").touch()
-    pull.forget(str(tmp_path))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["20250101-file", *names[3:], "history"]

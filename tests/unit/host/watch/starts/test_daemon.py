@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from patience import until
 from proscribe.host.watch.starts import daemon as noticing
-from proscribe.host.watch.starts import mounts, programs, reported, sources
+from proscribe.host.watch.starts import mounts, reported, sources
 from proscribe.host.watch.starts.daemon import Noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
 from watch_host import ROOT
@@ -104,10 +104,6 @@ def no_fanotify(machine: Machine) -> None:
     machine.fanotify = refused(errno.EMFILE)
 
 
-def no_connector(machine: Machine) -> None:
-    machine.connector = refused(errno.EPERM)
-
-
 def neither(machine: Machine) -> None:
     machine.fanotify, machine.connector = refused(errno.EPERM), refused(errno.ENOMEM)
 
@@ -122,52 +118,6 @@ def two_places(machine: Machine) -> None:
     machine.has(once, once, other, ("0", "8:3", machine.mounted, "ext4"), ("1", "0:8", "/n", "nfs4"))
 
 
-NO_CONNECTOR = "the proc connector: Operation not permitted"
-BOTH = "fanotify on 1 file systems, the proc connector"
-
-
-@pytest.mark.parametrize(
-    ("change", "by", "unseen", "why", "limited", "marked"),
-    [
-        pytest.param(lambda _: None, BOTH, "", "", "", "1", id="all"),
-        pytest.param(two_places, BOTH.replace("1", "2"), "", "", "", "2", id="each file system once"),
-        pytest.param(no_connector, "fanotify on 1 file systems", "fuse.a, nfs4", NO_CONNECTOR, "", "1", id="fanotify"),
-        pytest.param(
-            no_fanotify, "the proc connector", "", "fanotify: Too many open files", "yes", "", id="a limit is said so"
-        ),
-        pytest.param(
-            neither,
-            "",
-            "fuse.a, nfs4",
-            "fanotify: Operation not permitted; the proc connector: Cannot allocate memory",
-            "yes",
-            "",
-            id="nothing",
-        ),
-        pytest.param(no_mark, "the proc connector", "", "fanotify: Invalid argument", "", "", id="an older kernel"),
-    ],
-)
-def test_what_starts_are_seen_by_is_written_down(
-    machine: Machine, change: Callable[[Machine], None], by: str, unseen: str, why: str, limited: str, marked: str
-) -> None:
-    change(machine)
-    one = machine.daemon()
-    said = machine.reported()
-    assert {name: said[name] for name in ("pid", "by", "unseen", "refused", "limited", "marked")} == {
-        "pid": str(os.getpid()),
-        "by": by,
-        "unseen": unseen,
-        "refused": why,
-        "limited": limited,
-        "marked": marked,
-    }
-    assert said["fanotify"] == (str(one.sources.fanotify.descriptor) if one.sources.fanotify else "")
-    assert bool(one.sources.fanotify) is bool(marked)
-    if isinstance(machine.fanotify, Listener):
-        assert machine.fanotify.marks == [str(machine.mounted)] * int(marked or "0")
-    assert machine.state.stat().st_mode & 0o777 == 0o600
-
-
 @pytest.mark.parametrize("change", [no_fanotify, neither, no_mark])
 def test_without_fanotify_a_heartbeat_is_heard_by_its_file(machine: Machine, change: Callable[[Machine], None]) -> None:
     machine.heartbeat.write_text("")
@@ -178,24 +128,6 @@ def test_without_fanotify_a_heartbeat_is_heard_by_its_file(machine: Machine, cha
     machine.heartbeat.read_text()
     one.step(0)
     assert reported.noted(machine.reported(), 7, 0)
-
-
-def test_with_fanotify_who_opens_the_heartbeat_is_no_matter(machine: Machine) -> None:
-    machine.heartbeat.write_text("")
-    one = machine.daemon()
-    one.read_due = None
-    machine.heartbeat.read_text()
-    one.step(0)
-    assert not one.beats
-
-
-def test_what_is_marked_stays_so_where_nothing_can_be_opened_any_more(machine: Machine) -> None:
-    one = machine.daemon()
-    machine.fanotify.refuses = errno.ENOMEM
-    for _ in range(2):
-        one.sources.mark()
-        one._note()
-        assert machine.reported()["by"] == BOTH
 
 
 def test_a_new_mount_is_marked_after_a_while(machine: Machine) -> None:
@@ -263,16 +195,6 @@ def test_starts_are_taken_until_there_are_no_more(machine: Machine, tmp_path: Pa
             os.fstat(descriptor)
 
 
-def test_a_process_that_only_the_connector_reports_is_known_by_its_path(
-    machine: Machine, tmp_path: Path, program: Any
-) -> None:
-    one = machine.daemon()
-    one.prefilter = Prefilter({"parts": [NAME]})
-    machine.connector.events = [([program.pid], False)]
-    one.take_starts()
-    assert waiting(one) == [(program.pid, (str(tmp_path / NAME), os.getuid()))]
-
-
 @pytest.mark.parametrize("which", ["fanotify", "connector"])
 def test_what_was_lost_is_scanned_for(machine: Machine, which: str) -> None:
     one = machine.daemon()
@@ -289,20 +211,6 @@ def test_a_heartbeat_that_fanotify_reports_is_written_down(machine: Machine) -> 
     machine.fanotify.events = [([(file_of(machine.heartbeat)[0], 77)], False)]
     one.take_starts()
     assert reported.noted(machine.reported(), 77, 0) and not reported.noted(machine.reported(), 78, 0)
-
-
-def test_what_matters_not_is_remembered_and_only_so_much_of_it(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(programs, "MOST_PATHS", 3)
-    one = machine.daemon()
-    one.prefilter = Prefilter({"parts": [NAME]})
-    for number in range(10):
-        assert not one.programs.matters(f"/opt/{number}", one.prefilter)
-        assert f"/opt/{number}" in one.programs.matter and len(one.programs.matter) <= 3
-    one.prefilter = Prefilter({"parts": ["9"]})
-    assert not one.programs.matters("/opt/9", one.prefilter)
-    assert one.programs.matters("/srv/9", one.prefilter)
 
 
 @ROOT
@@ -352,36 +260,6 @@ def test_a_step_waits_for_starts_to_settle_and_takes_them(machine: Machine, monk
     assert slept == [noticing.SETTLE, noticing.PAUSE] and one.lost == 1
 
 
-@pytest.mark.parametrize(
-    ("dues", "expected"),
-    [
-        pytest.param({}, None, id="nothing"),
-        pytest.param({"read_due": 130.0}, 30.0, id="what is restricted"),
-        pytest.param({"missed_due": 107.0, "read_due": 130.0}, 7.0, id="the first one"),
-        pytest.param({"mounts_due": 101.0, "missed_due": 107.0}, 1.0, id="mounts"),
-        pytest.param({"scan_due": 99.0}, 0.0, id="overdue"),
-    ],
-)
-def test_it_wakes_for_what_is_due_first(machine: Machine, dues: dict[str, float], expected: float | None) -> None:
-    one = machine.daemon()
-    one.read_due = None
-    for name, due in dues.items():
-        setattr(one, name, due)
-    one.budget.at = 100.0
-    assert one.timeout(100.0) == expected
-
-
-def test_while_nothing_may_be_spent_what_costs_waits_and_the_rest_does_not(machine: Machine) -> None:
-    one = machine.daemon()
-    one.budget.at = 100.0
-    one.budget.spend(1e9)
-    one.read_due = 100.0
-    assert one.timeout(100.0) == pytest.approx(one.budget.wait())
-    assert one.budget.wait() > 0
-    one.mounts_due = 100.0
-    assert one.timeout(100.0) == 0.0
-
-
 # -- the verifier, a real process
 
 ANSWERS = """
@@ -393,7 +271,6 @@ while head := os.read(0, 4):
     time.sleep(0.05)
     os.write(0, content[3:])
 """
-HANGS = "import time; time.sleep(600)"
 
 
 def answer_of(one: noticing.Verifier) -> Any:
@@ -419,20 +296,6 @@ def test_a_verifier_answers_one_request_after_the_other_and_ends_when_it_is_left
     one.end()
 
 
-def test_a_verifier_that_hangs_is_ended_with_it() -> None:
-    one = noticing.Verifier([sys.executable, "-c", HANGS])
-    one.request(("sets",), 100.0)
-    one.end()
-    assert not running(one.pid)
-
-
-def test_a_verifier_that_cannot_be_started_leaves_nothing_open() -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
-    with pytest.raises(OSError):
-        noticing.Verifier(["/nonexistent/program"])
-    assert sorted(os.listdir("/proc/self/fd")) == before
-
-
 def test_a_program_that_cannot_be_started_is_why_nothing_is_verified(machine: Machine) -> None:
     one = machine.daemon("/nonexistent/program")
     one.step(0)
@@ -456,15 +319,6 @@ def test_a_verifier_that_does_not_answer_is_lost(machine: Machine) -> None:
     until(lambda: one.step(0) or one.verifier is None)
     assert verifier is not None and not running(verifier.pid)
     assert machine.reported()["failing"] == "it ends without an answer"
-
-
-def test_a_verifier_that_had_nothing_to_do_may_end(machine: Machine) -> None:
-    one = machine.daemon()
-    one.verifier = noticing.Verifier([sys.executable, "-c", ""])
-    one.poll.register(one.verifier, noticing.select.POLLIN)
-    one.read_due = None
-    until(lambda: one.step(0) or one.verifier is None)
-    assert (one.failing, one.lost) == ("", 0)
 
 
 # -- who it is, and how it ends

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.watch.starts import daemon as noticing
-from proscribe.host.watch.starts import reported, waiting
+from proscribe.host.watch.starts import reported
 from proscribe.host.watch.starts.daemon import Noticing
 from proscribe.host.watch.starts.waiting import Start
 
@@ -107,20 +107,6 @@ def test_the_first_thing_is_to_read_what_is_restricted_and_the_next_to_scan(daem
     assert requested(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
 
 
-def test_an_innocent_one_is_verified_once_and_again_after_a_change_of_the_plan(daemon, program, tmp_path: Path) -> None:
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.step(0)
-    _, starts = requested(channel)
-    answers(channel, innocent=[key for _, _, key in starts])
-    one.step(1)
-    one.of_process(program.pid, noticing.time.monotonic())
-    assert not one.waiting.of
-    one._use({**SETS, "files": []}, noticing.time.monotonic())
-    one.of_process(program.pid, noticing.time.monotonic())
-    assert one.waiting.of
-
-
 def test_what_verifying_took_is_taken_from_what_it_may_cost_once(daemon) -> None:
     one, _ = daemon
     starts = [Start(2**22 + number, "/x", ("/x", 1), 1, 0.0) for number in (1, 2)]
@@ -133,18 +119,6 @@ def test_what_verifying_took_is_taken_from_what_it_may_cost_once(daemon) -> None
     assert one.budget.left == pytest.approx(left - 0.1)
 
 
-def test_a_quiet_host_has_a_daemon_that_waits_for_ever(daemon, tmp_path: Path) -> None:
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.read_due = None  # what changed while it was not watched has been read
-    one.waiting.of.clear()
-    one.scan_due = None
-    if one.verifier and one.verifier.busy_until:
-        answers(channel)
-        one.step(1)
-    assert one.timeout(noticing.time.monotonic()) is None
-
-
 def test_a_changed_file_is_read_again_and_others_beside_it_are_not(daemon, tmp_path: Path) -> None:
     one, channel = daemon
     read_sets(one, channel, tmp_path)
@@ -155,28 +129,6 @@ def test_a_changed_file_is_read_again_and_others_beside_it_are_not(daemon, tmp_p
     (tmp_path / "settings.json").write_text("another plan")
     one._changed()
     assert one.read_due is not None
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        pytest.param(b"\x04\0\0\0????", id="no answer"),
-        pytest.param(b"", id="it ended"),
-    ],
-)
-def test_a_verifier_that_breaks_is_replaced_and_what_it_lost_is_scanned_for(
-    daemon, tmp_path: Path, said: bytes
-) -> None:
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.scan_due = None
-    one.waiting.of.clear()
-    now = noticing.time.monotonic()
-    if one.verifier and not one.verifier.busy_until:
-        one._request(("starts", []), [], now)
-    channel.sendall(said) if said else channel.shutdown(socket.SHUT_WR)
-    one.step(1)
-    assert one.verifier is None and one.lost == 1 and one.scan_due is not None
 
 
 def test_a_daemon_that_can_open_nothing_goes_on_and_says_why(
@@ -213,68 +165,6 @@ def test_a_verifier_that_hangs_is_killed(daemon, tmp_path: Path) -> None:
     assert one.verifier is None
     with pytest.raises(ProcessLookupError):
         os.kill(verifier.pid, 0)
-
-
-def test_what_there_was_no_time_for_waits_and_has_lost_no_try(daemon, tmp_path: Path) -> None:
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.waiting.of.clear()
-    start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
-    for _ in range(len(waiting.AGAIN) + 3):
-        one.verifier.busy_until = 0.0
-        one._request(("starts", []), [start], noticing.time.monotonic())
-        assert requested(channel) == ("starts", [])
-        answers(channel, later={start.pid: 2.5}, again=[start.pid])
-        one.step(1)
-        assert start.due > noticing.time.monotonic() + 1 and start.tries == 0
-        assert one.waiting.of.pop(0) == {start.pid: start}
-
-
-def test_a_process_that_is_not_yet_what_it_will_be_is_verified_again(daemon, tmp_path: Path) -> None:
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.waiting.of.clear()
-    start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
-    for times in range(len(waiting.AGAIN) + 1):
-        if one.verifier and one.verifier.busy_until:
-            answers(channel)
-            one.step(1)
-        one.verifier.starts = [start]  # type: ignore[union-attr]
-        one.verifier.busy_until = noticing.time.monotonic() + 5  # type: ignore[union-attr]
-        one.waiting.of.clear()
-        answers(channel, again=[start.pid])
-        one._take_answer(one.verifier)  # type: ignore[arg-type]
-        assert bool(one.waiting.of) is (times < len(waiting.AGAIN))
-
-
-@pytest.mark.parametrize(
-    ("mode", "noted"), [pytest.param(0o700, True, id="root's alone"), pytest.param(0o755, False, id="anybody's")]
-)
-def test_a_heartbeat_is_noted_and_is_no_start(
-    daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, noted: bool
-) -> None:
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.waiting.of.clear()
-    place = tmp_path / NAME  # of a name that matters
-    place.write_text("no program")
-    place.chmod(mode)
-    monkeypatch.setattr(noticing, "HEARTBEAT", str(place))
-    before = noticing.time.monotonic_ns()
-    with place.open("rb") as file:
-        one._of_file(file.fileno(), os.getpid(), noticing.time.monotonic())
-    by_root = noted and os.geteuid() == 0
-    assert reported.noted({"beats": " ".join(one.beats)}, os.getpid(), before) is by_root
-    assert bool(one.waiting.of) is not by_root
-
-
-def test_heartbeats_without_end_take_no_memory(daemon) -> None:
-    one, _ = daemon
-    for pid in range(10_000):
-        one._beat(pid)
-    assert len(one.beats) == reported.MOST_BEATS
-    assert reported.noted({"beats": " ".join(one.beats)}, 9_999, 0)
-    assert not reported.noted({"beats": " ".join(one.beats)}, 9_999, noticing.time.monotonic_ns())
 
 
 def test_an_observation_that_does_not_come_is_missed_once_in_a_while(daemon, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.watch.starts import proc_events
-from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, answer, message, parsed, started
+from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, message
 
 KERNEL, OTHER = (0, 1), (4711, 1)
 
@@ -29,33 +29,6 @@ def start(pid: int) -> bytes:
 
 def said(error: int) -> bytes:
     return event(NOTHING, struct.pack("=I", error))
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (b"", []),
-        (event(5, b""), [(5, b"")]),
-        (event(5, b"abc") + event(6, b"12345678"), [(5, b"abc"), (6, b"12345678")]),
-        (event(5, b"abcd", more=1), []),
-        (event(5, b"", more=-1) + event(6, b""), []),
-        (event(5, b"x", (1, 2)) + event(5, b"x", (2, 1)) + event(6, b"y"), [(6, b"y")]),
-        (event(5, b"abcd")[:-1], []),
-    ],
-)
-def test_events_one_behind_the_other(content: bytes, found: list[tuple[int, bytes]]) -> None:
-    assert parsed(content) == found
-
-
-def test_starts_and_answers_among_other_events() -> None:
-    half = event(EXEC, struct.pack("=i", 7)), event(NOTHING, b"abc")
-    content = half[0] + start(8) + event(4, struct.pack("=ii", 1, 2)) + half[1] + said(13) + start(9)
-    assert started(content) == [8, 9]
-    assert answer(content) == 13 and answer(half[1] + start(8)) is None
-
-
-def test_what_is_said_is_a_whole_message() -> None:
-    assert message(LISTEN) == struct.pack("=IHHII", 40, 3, 0, 0, 0) + struct.pack("=IIIIHHI", 1, 1, 0, 0, 4, 0, 1)
 
 
 class Kernel:

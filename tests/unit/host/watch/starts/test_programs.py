@@ -8,16 +8,6 @@ from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.programs import Programs
 
 
-@pytest.mark.parametrize(("key", "until"), [((8, 1, 5, 1000), 40.0), (("/opt/x", 1000), 15.0)])
-def test_who_was_verified_is_innocent_for_a_while(key: tuple[int | str, ...], until: float) -> None:
-    """For longer, where the file is known, and not only its path."""
-    one = Programs()
-    assert not one.is_innocent(key, 10.0)
-    one.note_innocent([list(key)], 10.0)
-    assert [one.is_innocent(key, at) for at in (10.0, until - 0.1, until, until + 1)] == [True, True, False, False]
-    assert not one.is_innocent(key[:-1], 10.0)
-
-
 def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "MOST_INNOCENT", 2)
     monkeypatch.setattr(programs, "MOST_PATHS", 2)
@@ -33,15 +23,6 @@ def test_what_matters_is_what_the_prefilter_says_once() -> None:
     one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
     assert [one.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
     assert [one.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
-
-
-def test_many_are_remembered() -> None:
-    one = Programs()
-    one.note_innocent([(number,) for number in range(1000)], 0.0)
-    one.note_innocent([("/x",)], 0.0)
-    assert len(one.innocent) == 1001
-    assert [one.matters(f"/{number}", None) for number in range(1000)] == [False] * 1000
-    assert len(one.matter) == 1000
 
 
 @pytest.mark.parametrize(

@@ -76,19 +76,6 @@ def test_a_limit_is_said_whichever_of_the_two_has_met_it(
     }
 
 
-def test_the_types_of_what_is_not_seen_each_once_and_in_order(one: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ("nfs4", "ext4", "fuse.a", "nfs4", "cifs")
-    content = "".join(f"{n} 1 0:{n} / /m{n} rw - {type_} x rw\n" for n, type_ in enumerate(lines)) * 2000
-    os.close(one.mountinfo)
-    one.mountinfo = os.memfd_create("mountinfo")
-    os.write(one.mountinfo, content.encode())
-    for _ in range(2):
-        one.mark()
-        assert one.fields()["unseen"] == "cifs, fuse.a, nfs4"
-    one.proc_events = reading(None)
-    assert one.fields()["unseen"] == ""
-
-
 def test_what_is_marked_is_not_kept_open(one: Sources) -> None:
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     fields = next(line for line in lines if line.split(" ")[4] == "/proc").partition(" - ")[0]

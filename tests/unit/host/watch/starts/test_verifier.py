@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
-import pytest
 from patience import until
 from proscribe.host.watch.starts.verifier import Verifier
 
@@ -27,16 +25,6 @@ while True:
     for piece in (head[:2], head[2:], content[:1], content[1:]):
         os.write(0, piece)
         time.sleep(0.02)
-"""
-# Says where its standard input leads, and what its environment has; then it takes its time to end.
-ENDS = """
-import os, stat, sys, time
-seen = os.fstat(0)
-while os.read(0, 4):
-    pass
-time.sleep(0.2)
-with open(sys.argv[1], "w") as file:
-    file.write(f"{stat.S_ISSOCK(seen.st_mode)} {os.environ['SAID']}")
 """
 
 
@@ -67,14 +55,6 @@ def test_an_answer_is_heard_once_it_is_whole() -> None:
         assert heard(one) == what and one.busy_until == 0.0
     one.end()
     assert descriptors() == before
-
-
-def test_one_that_has_nothing_to_do_comes_to_its_own_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAID", "so")
-    one = Verifier([sys.executable, "-c", ENDS, str(tmp_path / "ended")])
-    one.end()
-    assert (tmp_path / "ended").read_text() == "True so"
-    assert not os.path.lexists(f"/proc/{one.pid}")
 
 
 def test_one_that_has_ended_is_heard_of_by_an_error() -> None:

@@ -47,15 +47,6 @@ def test_what_is_written_is_roots_alone(made: Made) -> None:
         assert made.stat(files.CLOCK).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("said", "after"), [(stamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
-def test_a_run_sets_it_also_back(made: Made, monkeypatch: pytest.MonkeyPatch, said: object, after: int) -> None:
-    made.write(files.CLOCK, stamp(NOW + 9000))
-    clock.set_by_controller(made, said)
-    assert files.clock_mark(made) == stamp(after)
-    monkeypatch.setattr(made, "write", lambda *_: pytest.fail("it is there"))
-    clock.set_by_controller(made, said)
-
-
 def test_a_start_of_the_host_has_a_name(made: Made) -> None:
     assert clock.boot_id(made) == ""
     made.write("/proc/sys/kernel/random/boot_id", "4f\n")

@@ -39,36 +39,10 @@ def test_the_plan_of_a_moment(now: str, digest: str) -> None:
     assert files.plan_file(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
 
 
-ONE = {"at": AT, "plan": "p"}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({name: wrong} for name in ("release", "plan") for wrong in (None, 5, ["x"])),
-        *({name: wrong} for name in ("every", "max_age") for wrong in (None, "5", 0, -1, 1.0, True)),
-        *(
-            {"chain": wrong}
-            for wrong in (None, {}, [5], [{}], [ONE, {}], [{**ONE, "at": "soon"}], [{**ONE, "plan": 5}], [ONE] * 64)
-        ),
-        *({"files": wrong} for wrong in (None, [], {"/x": 5})),
-    ],
-)
-def test_settings_of_another_form_are_damage(made: Made, change: dict[str, Any]) -> None:
-    with pytest.raises(Damaged) as raised:
-        has(made, {**GIVEN, **change})
-    assert (raised.value.file, str(raised.value)) == (files.SETTINGS, f"{files.SETTINGS}: is not what was installed")
-
-
 @pytest.mark.parametrize("given", ["", "[]", "{", "5", "[" * 100_000, "{}"])
 def test_what_are_no_settings_is_damage(made: Made, given: str) -> None:
     with pytest.raises(Damaged):
         has(made, given)
-
-
-def test_as_many_plans_as_there_may_be(made: Made) -> None:
-    found = has(made, {**GIVEN, "chain": [ONE] * 63, "every": 1, "max_age": 1, "files": {}})
-    assert found is not None and len(found.plans()) == 64 and (found.every, found.max_age) == (1, 1)
 
 
 def test_what_differs_has_another_name() -> None:

@@ -93,11 +93,6 @@ def test_a_pause_that_counts(host: Made, change: dict[str, Any], counts: bool) -
     assert [one["event"] for one in events(host)] == ["thawed"] * counts
 
 
-def test_what_is_said_in_it_is_one_line_of_an_end(host: Made) -> None:
-    host.write(files.FROZEN, json.dumps({**GIVEN, "reason": "a\nb" + "x" * 400, "by": "y" * 400}), 0o600)
-    assert pause.active(host) == {"until": GIVEN["until"], "reason": "a b" + "x" * 297, "by": "y" * 300}
-
-
 def test_what_anybody_can_write_or_nobody_can_see_is_none(host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     host.write(files.FROZEN, json.dumps(GIVEN), 0o666)
     assert pause.active(host) is None

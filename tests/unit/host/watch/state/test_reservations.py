@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import run, watch_commands
+from proscribe.host import watch_commands
 from proscribe.host.watch import installed, installing
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, reservations
@@ -108,34 +108,6 @@ def test_a_watch_that_observes_within_a_run_leaves_what_the_run_has_changed(flee
     assert fleet.host.stat(files.RESERVATIONS) is None
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        pytest.param(lambda one: one.change("browser"), id="the run has begun"),
-        pytest.param(lambda one: (one.change("browser"), one.change("dns"), one.deliver()), id="the plan is there"),
-        pytest.param(
-            lambda one: (one.change("browser"), one.change("dns"), one.deliver(), one.end()), id="the run has ended"
-        ),
-        pytest.param(lambda one: (one.change("browser", OLD), one.end(OLD)), id="a run by the same plan"),
-        pytest.param(lambda one: (one.change("browser"), one.end(controls=("browser",))), id="a run of one control"),
-        pytest.param(lambda one: one.change("browser", lift=True), id="a lift of one control"),
-        pytest.param(lambda one: installing.change(one.host, OLD, None, lift_it=True), id="a lift"),
-    ],
-)
-def test_an_observation_that_a_run_comes_into_changes_and_reports_nothing(
-    fleet: Fleet, steps: Callable[[Fleet], Any]
-) -> None:
-    """What it has seen is of the time before."""
-    fleet.state["dns"] = 7
-    fleet.during = lambda: steps(fleet)
-    fleet.watch()
-    after = dict(fleet.state)
-    assert fleet.by_watch == [] and fleet.incidents() == []
-    if fleet.host.stat(files.SETTINGS):
-        fleet.watch()
-        assert fleet.state["browser"] == after["browser"]
-
-
 def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,28 +121,6 @@ def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(
     fleet.watch()
     assert fleet.state["browser"] == 2
     assert fleet.incidents() == ["browser/wechat"], "it had drifted"
-
-
-@pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])
-def test_a_run_of_one_control_is_not_undone_until_a_run_of_all_brings_a_plan(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, lift: bool
-) -> None:
-    fleet.change("browser", lift=lift)
-    if not lift:
-        fleet.end(controls=("browser",))
-    now = time.time() + 30 * 86400
-    monkeypatch.setattr(clock.time, "time", lambda: now)
-    fleet.state["dns"] = 7
-    record = fleet.watch()
-    assert fleet.state == {"browser": 0 if lift else 2, "dns": 1}, "the other control is corrected"
-    states = {rule["rule"]: rule["state"] for rule in record["rules"]}
-    assert states == {"browser/wechat": "unknown", "dns/wechat": "repaired"}
-    fleet.change("browser", OLD)
-    fleet.end(OLD)
-    fleet.state["browser"] = 7
-    fleet.watch()
-    assert fleet.state["browser"] == 1
-    assert fleet.incidents() == ["dns/wechat"] * 2 + ["browser/wechat"] * 2
 
 
 @pytest.mark.parametrize(
@@ -241,24 +191,6 @@ def test_the_end_of_a_run_leaves_what_another_run_is_changing(fleet: Fleet) -> N
     assert fleet.state == {"browser": 2, "dns": 3}
 
 
-def test_what_a_run_could_not_correct_has_not_drifted(fleet: Fleet) -> None:
-    """It was never in line by this plan."""
-    fleet.broken = {"dns"}
-    fleet.change("browser")
-    fleet.change("dns")
-    fleet.deliver()
-    fleet.end()
-    for _ in range(2):
-        assert fleet.watch()["state"] == "noncompliant"
-    fleet.broken = set()
-    fleet.state["dns"] = 7
-    fleet.watch()
-    assert fleet.state["dns"] == 2 and fleet.incidents() == []
-    fleet.state["dns"] = 7
-    fleet.watch()
-    assert fleet.incidents() == ["dns/wechat"] * 2, "this time it was"
-
-
 @pytest.mark.parametrize("text", ["", "[]", '{"controls": 5, "unmet": {}}', '{"controls": {"browser": {"by": 1}}}'])
 def test_a_broken_file_of_reservations_is_none(fleet: Fleet, text: str) -> None:
     fleet.host.write(files.RESERVATIONS, text, 0o600)
@@ -274,11 +206,6 @@ def test_a_reservation_that_a_user_can_write_does_not_count(fleet: Fleet) -> Non
     assert fleet.state["browser"] == 1
 
 
-def test_a_host_without_a_watch_gets_no_file(made: Made) -> None:
-    reservations.reserve_control(made, "browser", NEW["digest"])
-    assert made.stat(files.PLACE) is None
-
-
 def test_a_damaged_file_that_a_run_is_replacing_is_no_incident(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_commands, "Host", lambda: fleet.host)
     fleet.host.delete(files.plan_file(OLD["digest"]))
@@ -288,15 +215,3 @@ def test_a_damaged_file_that_a_run_is_replacing_is_no_incident(fleet: Fleet, mon
     reservations.note_plan(fleet.host, [NEW["digest"]])
     assert watch_commands.main(["observe"], "root", "", lambda: None) == 1
     assert [line["event"] for line in journal.read(fleet.host)[0]] == ["damaged"]
-
-
-def test_an_installation_that_failed_leaves_the_watch_as_it_was(fleet: Fleet) -> None:
-    reservations.reserve_control(fleet.host, "watch", NEW["digest"])
-    fleet.end()
-    assert not reservations.is_being_installed(fleet.host)
-
-
-def test_a_dry_run_reserves_nothing(fleet: Fleet) -> None:
-    for dry_run in (True, False):
-        run.change(fleet.host, OLD, "dns", dry_run=dry_run)
-        assert ("dns" in reservations.read_reservations(fleet.host).controls) == (not dry_run)

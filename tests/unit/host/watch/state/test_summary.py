@@ -70,22 +70,6 @@ def test_a_rule_that_was_closed_again_says_how_often_by_what_and_who_was_there(w
     assert "frozen" not in seen
 
 
-def test_one_file_of_policies_is_one_incident_with_its_rules(watched: Watched) -> None:
-    host, mine = watched
-    rules = [f"browser/{number:03}" for number in range(196)]
-    parts = [rules[first : first + 20] for first in range(0, 196, 20)]
-    for day in (1, 2):
-        lines = [drift(day, *part, cause="policy /etc/x.json") for part in parts]
-        lines += [corrected(day, *part) for part in parts]
-        for line in lines:
-            journal.write_down(
-                host, line["event"], {k: v for k, v in line.items() if k not in ("at", "event")}, at(day)
-            )
-    (one,) = summary(host, mine)["incidents"]
-    assert (one["control"], one["cause"], one["times"], one["corrected"]) == ("browser", "policy /etc/x.json", 2, 2)
-    assert (one["rules"], one["rules_left_out"]) == (rules[:20], 176)
-
-
 def test_what_is_too_much_leaves_the_newest_of_each_control_and_user(watched: Watched) -> None:
     host, mine = watched
     lines = [drift(1, "dns/x"), drift(1, "watch/launches"), ended(1, "/viber", "mara", 1)]
@@ -123,24 +107,6 @@ def test_users_of_an_incident_are_bounded(watched: Watched) -> None:
     assert len(summary(host, mine)["incidents"][0]["users"]) == 20
 
 
-def test_a_host_that_should_have_one_and_has_none(made: Made) -> None:
-    seen = summary(made, plan())
-    assert (seen["renewed"], seen["last"], seen["since"], seen["incidents"], seen["stale"]) == (
-        None,
-        None,
-        None,
-        [],
-        False,
-    )
-
-
-def test_a_directory_for_a_journal_is_no_end(watched: Watched) -> None:
-    host, mine = watched
-    host.write(f"{journal.JOURNAL}/x", "")
-    assert summary(host, mine)["left_out"] == {"journal": 1}
-    assert files.settings(host)
-
-
 class TestInWords:
     """`proscribe-watch status`."""
 
@@ -148,14 +114,6 @@ class TestInWords:
         known = files.settings(host)
         assert known
         return status(host, known).splitlines()
-
-    def test_of_a_host_on_which_nothing_has_happened(self, watched: Watched) -> None:
-        host, mine = watched
-        first, second, third, *more = self.lines(host)
-        assert first == "observes this host every 5 minutes; last never"
-        assert second == f"plan {mine['digest']}"
-        assert third.removeprefix("stale: ").startswith("renewed by a run 2026-11-27T03:00:00Z, ")
-        assert more == ["starts of programs are noticed by fanotify"]
 
     def test_with_what_drifted_and_was_ended_the_last_first(self, watched: Watched) -> None:
         host, _ = watched
@@ -179,15 +137,6 @@ class TestInWords:
         assert [line.partition(":")[0] for line in events[1:5]] == [f"apps/s{day}" for day in (7, 6, 5, 4)]
         assert events[5] == f"apps/wechat: /p16 of tom ended 16 times, last {at(16)}"
         assert len(events) == 10
-
-    def test_with_how_many_rules_one_cause_has(self, watched: Watched) -> None:
-        host, _ = watched
-        many = [f"browser/{number:02}" for number in range(25)]
-        written(host, drift(1, "dns/a", "dns/b"), drift(2, *many[:20], cause="y"), drift(2, *many[20:], cause="y"))
-        assert [line.partition(":")[0] for line in self.lines(host)[-2:]] == [
-            "browser/00 and 24 more rules",
-            "dns/a and 1 more rules",
-        ]
 
     def test_with_plans_that_are_to_come(self, made: Made) -> None:
         later = plan(number=2)

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.controller.cli.explain import file_names
 from proscribe.controller.cli.explain.facts import Facts
-from proscribe.controller.cli.explain.reasons import answers, decided
+from proscribe.controller.cli.explain.reasons import answers
 from proscribe.controller.cli.explain.reasons.reason import Answer, Reason, by_mode, missing, off
 from proscribe.controller.compile.restrictions.by_group import ByGroup
 from proscribe.model.finding import NOTHING_KNOWN
 from proscribe.model.plan import CONTROLS
-
-CLOSED_FIRST = ["blocked", "depends", "audited", "waived", "tenants", "upcoming", "reported", "open", "off"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "controls"),
-    [
-        ("service", "apps browser dns firewall"),
-        ("program", "apps browser"),
-        ("name", "browser dns firewall"),
-        ("address", "firewall"),
-        ("file", "apps"),
-        ("extension", "browser"),
-    ],
-)
-def test_which_controls_decide(kind: str, controls: str) -> None:
-    about: Any = SimpleNamespace(kind=kind)
-    unsaid = dict.fromkeys(CONTROLS, Answer("off", ()))
-    deciding = [one for one in CONTROLS if decided(about, {**unsaid, one: Answer("blocked", ())}) == "blocked"]
-    assert sorted(deciding) == controls.split()
-    for closed, open_ in pairwise(CLOSED_FIRST):
-        said = {**dict.fromkeys(CONTROLS, Answer(open_, ())), deciding[-1]: Answer(closed, ())}
-        assert decided(about, said) == closed
 
 
 def test_a_system_that_is_not_served_has_one_answer() -> None:
@@ -150,62 +125,4 @@ def test_why_a_service_has_no_entry(control: str, restrictions: dict[str, Any], 
 # -- files
 
 
-@pytest.mark.parametrize(
-    ("word", "file", "scanned"),
-    [
-        ("owl", False, True),
-        ("owl.AppImage", True, True),
-        ("OWL.EXE", True, True),
-        ("owl.example", False, True),
-        ("owl/x", False, False),
-        ("~/owl", True, True),
-        *((f"{place}/x/owl", True, True) for place in ("/opt", "/srv", "/tmp", "/var/tmp", "/media", "/run/media")),
-        *((f"{place}/owl", True, True) for place in ("/home/a", "/usr/local", "/dev/shm", "/optional", "/var")),
-        *((f"{place}/owl", True, False) for place in ("/usr", "/usr/bin", "/bin", "/etc", "/run/user", "/dev")),
-    ],
-)
-def test_where_a_file_is_looked_for(word: str, file: bool, scanned: bool) -> None:
-    assert (file_names.is_file(word), file_names.scanned(word)) == (file, scanned)
-
-
-@pytest.mark.parametrize(
-    ("how", "kind", "where", "moved"),
-    [
-        ("appimage", "an AppImage", "homes, /opt, ", "what is in it shows that"),
-        ("program", "a program", "homes, /opt, ", "what is in it and around it shows that"),
-        ("desktop", "a desktop entry", "directories of the app's name", ""),
-        ("name", "an AppImage or a tool", "Downloads, ", "what is in it shows that"),
-        ("windows", "a Windows program", "Wine prefixes", "it lies where that one's does"),
-    ],
-)
-def test_what_is_done_with_a_file_of_a_name(how: str, kind: str, where: str, moved: str) -> None:
-    for mode in ("enforce", "audit"):
-        said = file_names.does(how, "owl", "Owl", mode)
-        assert said.startswith(f"{kind} called owl is looked for in {where}") and ": it is reported as Owl's" in said
-        closed = f", and moved to quarantine where {moved}" if moved and mode == "enforce" else "; it is not moved"
-        assert said.endswith(f"Owl's{closed}")
-
-
 # -- hosts
-
-
-@pytest.mark.parametrize(
-    ("systems", "observed", "changed"),
-    [
-        ("debian fedora arch linux", True, True),
-        ("windows macos", True, False),
-        ("darwin freebsd14 openbsd7 netbsd sunos5 aix cygwin win32", False, True),
-    ],
-)
-def test_which_systems_are_observed_and_changed(systems: str, observed: bool, changed: bool) -> None:
-    for system in systems.split():
-        assert (Facts(system).observed_system, Facts(system).only_observed) == (observed, not changed)
-    assert Facts().observed_system and not Facts().only_observed, "as far as anybody knows"
-
-
-@pytest.mark.parametrize("managers", [None, frozenset[str]()])
-@pytest.mark.parametrize("browsers", [None, frozenset[str]()])
-def test_a_host_is_known_when_both_are(managers: frozenset[str] | None, browsers: frozenset[str] | None) -> None:
-    facts = Facts("debian", managers, None, browsers, "t", "s", "o")
-    assert facts.known is (managers is not None and browsers is not None)
-    assert facts.without_time() == Facts("debian", managers, None, browsers)

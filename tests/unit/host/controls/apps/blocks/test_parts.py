@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from made_host import MadeHost, plan
 from made_tools import package_system
 from proscribe.host.controls.apps import install_block
-from proscribe.host.controls.apps.blocks import parts, polkit
+from proscribe.host.controls.apps.blocks import polkit
 from proscribe.host.controls.apps.blocks.parts import (
     DIFFERS,
     LEFT_OVER,
@@ -23,7 +23,6 @@ from proscribe.host.controls.apps.blocks.parts import (
     Trial,
 )
 from proscribe.host.controls.apps.desired import Desired
-from proscribe.host.controls.apps.request_hint import hints
 from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.system import ControlError, Unseen
 
@@ -156,7 +155,6 @@ def test_what_has_no_text_is_never_taken_away(host: MadeHost, part: Any) -> None
 
 # -- the rule over all of them -----------------------------------------------------------------------------------------
 
-OTHER = BlockFile("/etc/other.conf", "more\n")
 TRIAL = Trial("/etc/made.conf", lambda _: ["/etc"], lambda _: "")
 
 
@@ -190,28 +188,6 @@ class Ruled:
         ]
 
 
-GONE = ("gate", "gate", "dpkg", "", MISSING)
-
-
-def test_a_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    of_others = BlockFile("/etc/third.conf", "", needs=("/none",))
-    here = Ruled(host, monkeypatch, FILE, OTHER, of_others, OwnDirectory("/etc/own"), TRIAL)
-    assert here.observed() == [("noncompliant", True, "", [GONE])]
-    OTHER.enforce(host)
-    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, MISSING)])]
-    FILE.enforce(host)
-    at(host).write_text("x")
-    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, DIFFERS)])]
-    FILE.enforce(host)
-    assert here.observed() == [("compliant", False, "", [])]
-    assert here.observed(here.plan("audit")) == []
-
-
-def test_one_file_that_is_missing_is_named(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Ruled(host, monkeypatch, FILE, TRIAL)
-    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, MISSING)])]
-
-
 def test_what_cannot_be_seen_is_unknown_though_nothing_is_called_for(
     host: MadeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,28 +197,6 @@ def test_what_cannot_be_seen_is_unknown_though_nothing_is_called_for(
     here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
     monkeypatch.setattr(BlockFile, "wrong", unseen)
     assert here.observed() == [("unknown", False, "a dead mount", [])]
-
-
-def test_what_is_left_over_is_named_by_file(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Ruled(host, monkeypatch, FILE, OTHER, gated=False)
-    assert here.observed() == []
-    FILE.enforce(host)
-    assert here.observed() == [("noncompliant", True, "", [("gate", "made.conf", "dpkg", PLACE, LEFT_OVER)])]
-    assert here.blocks[-1] == Block()
-
-
-def test_what_the_block_is_made_of(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    needing = FILE._replace(needs=("/none",))
-    here = Ruled(host, monkeypatch, needing, OTHER)
-    of = here.plan(refusal_notice="Ask IT.\n請洽資訊處。", requests="digest")
-    found = list(install_block.expected(host, of, Desired(of["controls"]["apps"])))
-    assert found == [("dpkg", needing, False), ("dpkg", OTHER, True)]
-    said = ["Ask IT.", "請洽資訊處。"]
-    block = Block({"owl"}, "it-security@example.org", {}, ["/opt/owl"], (*said, *hints("請洽")))
-    assert here.blocks == [block] and len(block.messages) == 4
-    del of["contact"], of["controls"]["apps"]["settings"]["requests"]
-    list(install_block.expected(host, of, Desired(of["controls"]["apps"])))
-    assert (here.blocks[-1].contact, list(here.blocks[-1].messages)) == ("", said)
 
 
 class TestTrials:
@@ -300,42 +254,3 @@ class TestTrials:
             assert self.observed(here) == [("unknown", False, why, [])]
         tried.answers[f"dpkg {rule.path}"] = Unseen("no node")
         assert self.observed(here) == [("unknown", False, f"{why.removesuffix('apt')}node; {why}", [])]
-
-    def test_nothing_is_tried_where_something_is_wrong_or_cannot_be_seen(
-        self, host: MadeHost, monkeypatch: pytest.MonkeyPatch, tried: Any
-    ) -> None:
-        host.root_user = False
-        here = Ruled(host, monkeypatch, FILE, TRIAL)
-        assert here.observed()[0][0] == "noncompliant"
-
-        def unseen(*_: Any) -> str:
-            raise Unseen("a dead mount")
-
-        monkeypatch.setattr(BlockFile, "wrong", unseen)
-        assert here.observed() == [("unknown", False, "a dead mount", [])]
-        assert (tried.names, host.state_savers) == ([], [])
-
-
-def test_the_permissions_of_a_new_file(host: MadeHost) -> None:
-    assert parts.mode_of(host, "/none") == 0o644 and parts.text_of(host, "/none") == parts.text_of(host, "/etc") == ""
-
-
-@pytest.mark.parametrize(
-    ("make", "places"),
-    [
-        (
-            lambda: polkit.packagekit("dpkg", ["owl"], ""),
-            ["usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"],
-        ),
-        (lambda: polkit.rule("x", "why", "true"), ["etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d"]),
-    ],
-)
-def test_a_rule_of_polkit_is_for_hosts_with_what_asks_it(
-    host: MadeHost, make: Callable[[], BlockFile], places: list[str]
-) -> None:
-    rule = make()
-    assert not rule.concerns(host)
-    for place in places:
-        at(host, f"/{place}").mkdir(parents=True)
-        assert rule.concerns(host)
-        at(host, f"/{place}").rmdir()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.apps.blocks import polkit
-from proscribe.host.controls.apps.systems import flatpak, snap
+from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.system import Host, Unseen
 
@@ -113,19 +113,3 @@ def test_snap(contact: str) -> None:
     login, connect = "io.snapcraft.snapd.login", "io.snapcraft.snapd.manage-interfaces"
     questions = ((manage, {}, "alice"), (manage, {}, "root"), (login, {}, "alice"), (connect, {}, "alice"))
     assert answers(rule.content, *questions) == ["no", "-", "no", "-"]
-
-
-@pytest.mark.parametrize("contact", CONTACTS)
-def test_flatpak(contact: str) -> None:
-    rule = flatpak.block_parts(Block({"com.tencent.WeChat"}, contact))[1]
-    install = "org.freedesktop.Flatpak.app-install"
-    wechat, like = ({"ref": f"app/com.tencent.{name}/x86_64/stable"} for name in ("WeChat", "WeChatter"))
-    assert answers(
-        rule.content,
-        (install, wechat, "alice"),
-        ("org.freedesktop.Flatpak.install-bundle", {}, "alice"),
-        (install, like, "alice"),
-        (install, {}, "alice"),
-        ("org.freedesktop.Flatpak.app-update", wechat, "alice"),
-        (install, wechat, "root"),
-    ) == ["no", "no", *"----"]

@@ -71,27 +71,6 @@ def host(tmp_path: Path) -> Fapolicyd:
     return Fapolicyd(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("rule", "open_"),
-    [
-        ("allow perm=any all : all", True),
-        ("allow_log perm=execute all : all", True),
-        ("allow perm=open all : all", False),
-        ("allow perm=any uid=0 : all", False),
-        ("allow perm=any all : dir=/opt/", False),
-    ],
-)
-def test_a_rule_before_ours_that_lets_all_pass_is_reported_and_left(host: Fapolicyd, rule: str, open_: bool) -> None:
-    (Path(host.root) / "etc/fapolicyd/rules.d/10-first.rules").write_text(f"{rule}\n")
-    part = section(wechat=WECHAT)
-    enforce(host, part)
-    (verdict,) = observe(host, part)
-    assert verdict.state == ("noncompliant" if open_ else "compliant") and not verdict.drifted
-    assert [finding.detail for finding in verdict.findings] == (
-        [f"an earlier rule lets everything start: {rule}"] if open_ else []
-    )
-
-
 def observe(host: Host, part: dict[str, Any]) -> list[Any]:
     return fapolicyd.observe(host, {"controls": {"apps": part}}, Desired(part))
 
@@ -101,32 +80,6 @@ def enforce(host: Host, part: dict[str, Any]) -> list[str]:
     for action in actions:
         action.apply()
     return list(map(str, actions))
-
-
-def test_the_rules(host: Fapolicyd) -> None:
-    exception = {"waiver": "w1", "users": ["bob", "nobody-here"]}
-    part = section(
-        wechat={**WECHAT, "exceptions": [exception]},
-        tor={"paths": ["/usr/bin/tor"], "mode": "waived", "waiver": "w2"},
-        odd={"paths": ["/opt/we chat", "/usr/bin/sudo", "/opt/x\nallow perm=any all : all"]},
-    )
-    rules = list(fapolicyd.rules(host, Desired(part)))
-    assert rules == [
-        "# cannot be written as a rule: '/opt/we chat'",
-        r"# cannot be written as a rule: '/opt/x\nallow perm=any all : all'",
-        "allow perm=execute uid=1001 : path=/opt/wechat",
-        "allow perm=execute uid=1001 : dir=/opt/wechat/",
-        "allow perm=execute uid=1001 : path=/home/alice/WeChat",
-        "allow perm=execute uid=1001 : dir=/home/alice/WeChat/",
-        "allow perm=execute uid=1001 : path=/home/bob/WeChat",
-        "allow perm=execute uid=1001 : dir=/home/bob/WeChat/",
-        "deny_syslog perm=execute all : path=/opt/wechat",
-        "deny_syslog perm=execute all : dir=/opt/wechat/",
-        "deny_syslog perm=execute all : path=/home/alice/WeChat",
-        "deny_syslog perm=execute all : dir=/home/alice/WeChat/",
-        "deny_syslog perm=execute all : path=/home/bob/WeChat",
-        "deny_syslog perm=execute all : dir=/home/bob/WeChat/",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -164,37 +117,6 @@ def test_no_path_makes_a_rule_of_its_own(paths: list[str]) -> None:
         assert "\n" not in line and line.isascii()
         assert line.startswith("#") or line.split()[:4] == ["deny_syslog", "perm=execute", "all", ":"]
         assert line.startswith("#") or len(line.split()) == 5
-
-
-def test_there_and_back(host: Fapolicyd, tmp_path: Path) -> None:
-    part = section(wechat=WECHAT)
-    (verdict,) = observe(host, part)
-    assert (verdict.state, verdict.drifted) == ("noncompliant", True)
-    assert enforce(host, part) == ["load fapolicyd rules"]
-    assert host.calls.index("fagenrules --check") < host.calls.index("fagenrules --load")
-    assert [v.state for v in observe(host, part)] == ["compliant"]
-    assert enforce(host, part) == []
-    assert host.text(REST) is not None and "allow perm=any all : all" in str(host.text(REST))
-    for action in fapolicyd_changes.lift(host):
-        action.apply()
-    assert host.list("/etc/fapolicyd/rules.d") == []
-    assert host.text("/etc/fapolicyd/compiled.rules") is None
-    assert fapolicyd_changes.lift(host) == []
-
-
-def test_the_hosts_own_rules_come_after_and_end_as_they_did(host: Fapolicyd, tmp_path: Path) -> None:
-    (tmp_path / "etc/fapolicyd/rules.d/90-deny-execute.rules").write_text("deny_audit perm=execute all : all\n")
-    enforce(host, section(wechat=WECHAT))
-    assert host.list("/etc/fapolicyd/rules.d") == ["15-proscribe.rules", "90-deny-execute.rules"]
-
-
-def test_switched_off_again(host: Fapolicyd) -> None:
-    enforce(host, section(wechat=WECHAT))
-    off = section("off", wechat=WECHAT)
-    (verdict,) = observe(host, off)
-    assert verdict.drifted and "left over" in verdict.findings[0].detail
-    assert enforce(host, off) == ["load fapolicyd rules"]
-    assert observe(host, off) == [] and not host.stat(RULES)
 
 
 def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host: Fapolicyd) -> None:
@@ -236,49 +158,6 @@ def test_what_stops_starting_takes_the_rules_back(host: Fapolicyd, tmp_path: Pat
         enforce(host, section(wechat=WECHAT))
     assert host.list("/etc/fapolicyd/rules.d") == ["50-own.rules"]
     assert host.text("/etc/fapolicyd/compiled.rules") == before
-
-
-PROBES = ["sshd -V", "sudo -V", "python3 -I -c ", "sh -c :", "systemctl --version", "dpkg --version", "rpm --version"]
-
-
-@pytest.mark.parametrize("probe", PROBES)
-def test_what_repairs_a_host_is_started_before_and_after(host: Fapolicyd, tmp_path: Path, probe: str) -> None:
-    (tmp_path / "usr/sbin" / probe.partition(" ")[0]).touch(0o755)
-    enforce(host, section(wechat=WECHAT))
-    loading = host.calls.index("fagenrules --load")
-    assert [probe in calls for calls in (host.calls[:loading], host.calls[loading:])] == [True, True]
-
-
-@pytest.mark.parametrize(("rc", "stay"), [(0, True), (1, True), (125, True), (126, False), (127, False)])
-def test_what_a_program_answers_is_its_own_matter_unless_it_did_not_start(host: Fapolicyd, rc: int, stay: bool) -> None:
-    real = host._run
-    host._run = lambda argv, **how: Result(rc, "", "") if argv[0] == "sudo" and host.loaded else real(argv, **how)
-    if stay:
-        enforce(host, section(wechat=WECHAT))
-    else:
-        with pytest.raises(ControlError, match="sudo did not start any more"):
-            enforce(host, section(wechat=WECHAT))
-    assert bool(host.stat(RULES)) is stay
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (lambda host, root: setattr(host, "active", False), "fapolicyd does not run"),
-        (lambda host, root: (root / "etc/fapolicyd/fapolicyd.conf").write_text("permissive = 1\n"), "only watches"),
-        (lambda host, root: (root / "etc/fapolicyd/fapolicyd.rules").touch(), "an old rules file is beside"),
-        (lambda host, root: (root / "usr/sbin/fagenrules").unlink(), "fapolicyd is not installed"),
-    ],
-)
-def test_what_is_not_ours_to_correct_is_reported_and_is_no_drift(
-    host: Fapolicyd, tmp_path: Path, spoil: Any, said: str
-) -> None:
-    part = section(wechat=WECHAT)
-    enforce(host, part)
-    spoil(host, tmp_path)
-    (verdict,) = observe(host, part)
-    assert (verdict.state, verdict.drifted) == ("noncompliant", False)
-    assert said in verdict.findings[0].detail
 
 
 def test_compiled_without_them(host: Fapolicyd, tmp_path: Path) -> None:

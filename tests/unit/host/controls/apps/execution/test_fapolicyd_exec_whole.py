@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host.controls.apps.execution.fapolicyd import COMPILED, FOLDER, OLD, REST, RULES
-from proscribe.host.system import WRITTEN_BY, ControlError, Process, Result, Unseen
+from proscribe.host.system import WRITTEN_BY, Unseen
 
 from unit.host.controls.apps.execution.test_fapolicyd import Fapolicyd, enforce, observe, section
 
@@ -27,39 +27,12 @@ def host(tmp_path: Path) -> Fapolicyd:
     return Fapolicyd(tmp_path)
 
 
-def files(host: Fapolicyd, part: dict[str, Any] = ON) -> list[tuple[str, str]]:
-    return fapolicyd.files(host, part, Desired(part))  # type: ignore[arg-type]
-
-
 def found(host: Fapolicyd, part: dict[str, Any] = ON) -> list[tuple[str, ...]]:
     """What an observation finds, each time in this control's own words."""
     (verdict,) = observe(host, part)
     assert verdict.rule == "apps/execution-control"
     assert {(finding.kind, finding.id) for finding in verdict.findings} <= {("rules", "fapolicyd")}
     return [(finding.path, finding.detail) for finding in verdict.findings]
-
-
-@pytest.mark.parametrize(
-    ("beside", "rest"),
-    [("", HEAD + ALL), ("notes.txt", HEAD + ALL), ("99-proscribe.rules", HEAD + ALL), ("50-own.rules", "")],
-)
-def test_all_else_passes_where_the_host_has_no_rules_of_its_own(host: Fapolicyd, beside: str, rest: str) -> None:
-    if beside:
-        Path(host.root + FOLDER, beside).touch()
-    assert files(host) == [(RULES, HEAD + OURS), (REST, rest)]
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        OFF,
-        section(),
-        section(odd={"paths": ["/opt/we chat"]}),
-        section(odd={"paths": ["/opt/we chat"], "mode": "waived", "waiver": "w1"}),
-    ],
-)
-def test_there_is_no_file_without_a_rule(host: Fapolicyd, part: dict[str, Any]) -> None:
-    assert files(host, part) == [(RULES, ""), (REST, "")]
 
 
 def test_a_path_of_a_waived_service_is_not_mentioned(host: Fapolicyd) -> None:
@@ -148,53 +121,7 @@ def test_what_cannot_be_seen_is_unknown(host: Fapolicyd, monkeypatch: pytest.Mon
     assert (verdict.rule, verdict.state, verdict.reason) == ("apps/execution-control", "unknown", "a dead mount")
 
 
-def test_fapolicyd_is_one_of_many_processes(host: Fapolicyd, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [Process(1, "/usr/lib/systemd/systemd"), Process(9, "/usr/sbin/fapolicyd-cli")]
-    for processes, runs in ((others, False), ([*others, Process(7, "/usr/sbin/fapolicyd")], True)):
-        monkeypatch.setattr(host, "processes", lambda processes=processes: (processes, 3))
-        assert fapolicyd.runs(host) is runs
-
-
 TRIED = ["sshd -V", "sudo -V", "systemctl --version"]
-LOADED = ["fagenrules --check", "fagenrules --load"]
-CHECKED = ["fapolicyd-cli --help", f"fapolicyd-cli --check-rules {fapolicyd_changes.STAGED}"]
-
-
-def test_each_action_and_each_call(host: Fapolicyd, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits: list[bool] = []
-    real = host._run
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        if argv[0] in ("sshd", "sudo", "systemctl"):
-            limits.append(0 < options["timeout"] <= 30)
-        if "--check-rules" in argv:
-            assert Path(host.root + argv[2]).stat().st_mode & 0o777 == 0o600
-        result: Result = real(argv, **options)
-        return result._replace(out=result.err, err="")  # wherever it prints what it can do
-
-    monkeypatch.setattr(host, "_run", run)
-    host.cli = "--check-rules"
-    (load,) = fapolicyd_changes.enforce(host, ON, Desired(ON))  # type: ignore[arg-type]
-    assert (str(load), load.before, load.after) == ("load fapolicyd rules", "", HEAD + OURS + HEAD + ALL)
-    load.apply()
-    assert host.calls == [*TRIED, *CHECKED, *LOADED, *TRIED] and all(limits)
-    other = section(qq={"paths": ["/opt/qq"]})
-    (again,) = fapolicyd_changes.enforce(host, other, Desired(other))  # type: ignore[arg-type]
-    assert (again.before, again.after) == (load.after, load.after.replace("wechat", "qq"))
-    host.calls.clear()
-    (delete,) = fapolicyd_changes.lift(host)
-    assert (str(delete), delete.before, delete.after) == (f"delete {RULES}", load.after, "")
-    delete.apply()
-    assert host.calls == [*TRIED, *LOADED, *TRIED], "without rules there is nothing to check"
-    assert host.list(FOLDER) == []
-
-
-def test_rules_that_are_taken_back_leave_those_before_them(host: Fapolicyd) -> None:
-    enforce(host, ON)
-    host.denies = "fapolicyd"
-    with pytest.raises(ControlError, match="taken back: fapolicyd itself ended over them"):
-        enforce(host, section(qq={"paths": ["/opt/qq"]}))
-    assert [host.text(path) for path in (RULES, REST)] == [HEAD + OURS, HEAD + ALL]
 
 
 @pytest.mark.parametrize("rest", [RULES, REST])
@@ -213,12 +140,3 @@ def test_without_its_tool_rules_go_and_none_come(host: Fapolicyd) -> None:
     assert enforce(host, section(qq={"paths": ["/opt/qq"]})) == []
     assert enforce(host, OFF) == ["load fapolicyd rules"]
     assert host.list(FOLDER) == [] and host.calls == [*TRIED, *TRIED]
-
-
-def test_what_did_not_run_before_takes_no_rules_back(host: Fapolicyd, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.active = False
-    real = host._run
-    monkeypatch.setattr(
-        host, "_run", lambda argv, **how: Result(127, "", "") if argv[0] == "sudo" else real(argv, **how)
-    )
-    assert enforce(host, ON) == ["load fapolicyd rules"] and host.text(RULES) == HEAD + OURS

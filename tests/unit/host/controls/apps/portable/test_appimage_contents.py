@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,87 +9,10 @@ import made_apps as made
 import pytest
 from made_apps import Read
 from made_squashfs import Maker
-from proscribe.host.controls.apps.portable import appimage_contents, asar
+from proscribe.host.controls.apps.portable import appimage_contents
 
 WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 OTHER = "does not say that it is this app"
-
-
-def test_an_electron_archive_names_its_app_and_what_lies_beside_it() -> None:
-    archive = asar.read(Read(made.asar({"name": "signal-desktop", "productName": "Signal"}, {"a.node": 5})))
-    assert archive == asar.Asar(["signal-desktop", "Signal"], {"a.node": 5})
-
-
-def packed(files: Any, before: bytes = b"", content: bytes = b"") -> bytes:
-    """An app.asar with that tree of `files`, behind whose header comes `before`, and then a content."""
-    text = json.dumps({"files": files}).encode()
-    padded = text.ljust(-(-len(text) // 4) * 4, b"\0")
-    return struct.pack("<IIII", 4, len(padded) + 8, len(padded) + 4, len(text)) + padded + before + content
-
-
-MANIFEST = json.dumps({"name": "a", "productName": "b", "desktopName": "c.desktop", "version": "d"}).encode()
-
-
-def test_a_package_json_is_read_where_its_archive_says() -> None:
-    content = packed({"package.json": {"size": len(MANIFEST), "offset": "10"}}, bytes(10), MANIFEST + b"more")
-    assert asar.read(Read(content)) == asar.Asar(["a", "b", "c.desktop"], {})
-
-
-@pytest.mark.parametrize(
-    ("files", "unpacked"),
-    [
-        ({"a": {"size": 3, "unpacked": True}, "b": {"size": 4, "offset": "0"}}, {"a": 3}),
-        ({"d": {"files": {"e": {"files": {"f": {"size": 5, "unpacked": True}}}}}}, {"d/e/f": 5}),
-        ({"d": {"files": {}, "unpacked": True}}, {}),
-        ({"..": {"files": {"a": {"size": 3, "unpacked": True}}}, "a/b": {"size": 3, "unpacked": True}}, {}),
-        ({".": {"size": 3, "unpacked": True}, "": {"size": 3, "unpacked": True}}, {}),
-        ({"a": {"size": 3, "unpacked": "yes"}}, {}),
-    ],
-)
-def test_what_lies_beside_an_archive_is_called_by_its_path_and_never_leads_out(files: Any, unpacked: Any) -> None:
-    """Of that, an app's own parts are known: a path that led elsewhere would move what is not the app's."""
-    archive = asar.read(Read(packed({"package.json": {"size": len(MANIFEST), "offset": "0"}, **files}, b"", MANIFEST)))
-    assert archive is not None and archive.unpacked == unpacked
-
-
-@pytest.mark.parametrize(("levels", "found"), [(40, 1), (41, 0)])
-def test_a_tree_of_an_archive_is_gone_down_so_far(levels: int, found: int) -> None:
-    files: Any = {"a": {"size": 3, "unpacked": True}}
-    for _ in range(levels):
-        files = {"d": {"files": files}}
-    archive = asar.read(Read(packed({"package.json": {"size": len(MANIFEST), "offset": "0"}, **files}, b"", MANIFEST)))
-    assert archive is not None and len(archive.unpacked) == found
-
-
-@pytest.mark.parametrize(
-    ("at", "value", "is_one"),
-    [
-        (0, 4, True),
-        (0, 5, False),
-        (4, 10**6, True),  # a larger pickle than it needs
-        (4, 17, False),
-        (8, 17, False),
-        (12, 10**6, False),
-        (16, ord("["), False),
-    ],
-)
-def test_what_begins_as_an_archive_does(at: int, value: int, is_one: bool) -> None:
-    head = bytearray(packed({"package.json": {"size": 1, "offset": "0"}})[:20])
-    head[at : at + 4] = struct.pack("<I", value)
-    assert asar.is_asar(bytes(head[:17])) is is_one
-    assert not asar.is_asar(bytes(head[:16]))
-
-
-def test_the_bounds_of_an_electron_archive_are_these() -> None:
-    """A larger header is not read, and of a larger package.json the beginning, which is no JSON."""
-    entry = {"package.json": {"size": len(MANIFEST), "offset": "0"}}
-    long = 2**20 - len(json.dumps({"files": {**entry, "": ""}}))
-    for more, found in ((0, True), (1, False)):
-        assert bool(asar.read(Read(packed({**entry, "x" * (long + more): {}}, b"", MANIFEST)))) is found
-    for more, found in ((0, True), (1, False)):
-        large = json.dumps({"name": "a"}).encode().ljust(2**18 + more - 1) + b"}"
-        large = large.replace(b"}", b" ", 1)
-        assert bool(asar.read(Read(packed({"package.json": {"size": len(large), "offset": "0"}}, b"", large)))) is found
 
 
 @pytest.mark.parametrize(
@@ -162,40 +83,6 @@ def test_an_appimage_is_an_app_that_is_named_in_two_places(
     assert (reason == "") is is_one and (OTHER in reason) is not is_one
 
 
-@pytest.mark.parametrize(
-    ("entry", "category"),
-    [
-        *(
-            (f"Categories={one};", one)
-            for one in ["Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video"]
-        ),
-        ("Categories=Development;Utility", "Development"),
-        ("Categories=Game;Education;", "Education"),
-        ("Categories=Utility;", ""),
-        ("Categories=;", ""),
-        ("Categories=Network;Game;", ""),
-        ("Categories", ""),
-        ("Categories\nCategories = Game;", "Game"),
-        ("Categories=Utility;\nCategories=Game;", ""),
-        ("[Desktop Action x]\nCategories=Game;", ""),
-        ("[Desktop Action x]\nName=x\n[Desktop Entry]\nCategories=Game;", "Game"),
-    ],
-)
-def test_a_category_that_none_of_ours_has_is_anothers(entry: str, category: str) -> None:
-    text = f"[Desktop Entry]\nExec=wechat\n{entry}\n".encode()
-    image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": text}).archive()
-    reason = appimage_contents.doubt(Read(image), WECHAT)
-    assert (f"something else ({category})" in reason) is bool(category) and bool(reason) is bool(category)
-
-
 def test_an_entry_that_names_no_category_has_none() -> None:
     image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": b"[Desktop Entry]\nExec=wechat\n"}).archive()
     assert appimage_contents._said(Read(image), WECHAT) == (2, set())
-
-
-@pytest.mark.parametrize(("others", "is_one"), [(19, True), (20, False)])
-def test_at_most_20_commands_of_a_desktop_entry_are_checked(others: int, is_one: bool) -> None:
-    actions = [f"[Desktop Action {number}]\nExec={number}\n" for number in range(others)]
-    text = "[Desktop Entry]\nType=Application\n" + "".join([*actions, "[Desktop Action z]\nExec=wechat\n"])
-    image = made.elf({}, b"AI\x02") + Maker({"wechat.desktop": text.encode()}).archive()
-    assert bool(appimage_contents.doubt(Read(image), WECHAT)) is not is_one

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from made_apps import Read
 from proscribe.host.controls.apps.portable import asar
-from proscribe.host.controls.apps.portable.asar import Asar, is_asar
 
 PACKAGE = {"productName": "Owl", "name": "owl", "desktopName": "owl.desktop", "version": "1"}
 TREE: dict[str, Any] = {
@@ -37,12 +36,6 @@ def deep(depth: int) -> dict[str, Any]:
     for _ in range(depth):
         tree = {"d": {"files": tree}}
     return tree
-
-
-def test_its_names_and_what_lies_beside_it() -> None:
-    beside = {"a.node": 5, "d/e/f": 8, "d/g": 2}
-    assert asar.read(Read(archive())) == Asar(["owl", "Owl", "owl.desktop"], beside)
-    assert asar.read(Read(archive({"name": "owl", "productName": 5}, {}, 300))) == Asar(["owl"], {})
 
 
 def test_so_deep_is_looked() -> None:
@@ -81,20 +74,3 @@ def test_a_header_or_a_package_that_is_too_large(monkeypatch: pytest.MonkeyPatch
     for most, is_read in ((len(json.dumps(PACKAGE)), True), (len(json.dumps(PACKAGE)) - 1, False)):
         monkeypatch.setattr(asar, "MANIFEST", most)
         assert (asar.read(Read(content)) is not None) is is_read
-
-
-@pytest.mark.parametrize(
-    ("numbers", "rest", "found"),
-    [
-        ((4, 24, 20, 16), b"{", True),
-        ((4, 16, 16, 16), b"{", True),
-        ((5, 24, 20, 16), b"{", False),
-        ((3, 24, 20, 16), b"{", False),
-        ((4, 24, 20, 21), b"{", False),
-        ((4, 24, 25, 16), b"{", False),
-        ((4, 24, 20, 16), b"[{", False),
-        ((4, 24, 20, 16), b"", False),
-    ],
-)
-def test_how_one_begins(numbers: tuple[int, ...], rest: bytes, found: bool) -> None:
-    assert is_asar(struct.pack("<IIII", *numbers) + rest) is found

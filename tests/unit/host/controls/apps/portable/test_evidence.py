@@ -9,7 +9,7 @@ import sys
 import time
 import types
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,19 +82,6 @@ def test_a_hostile_header_of_an_electron_archive(header: Any) -> None:
     )
 
 
-def test_a_header_that_nests_for_ever_is_none() -> None:
-    text = b'{"files":' * 100_000
-    content = struct.pack("<IIII", 4, len(text) + 8, len(text) + 4, len(text)) + text
-    assert asar.read(Read(content)) is None
-
-
-def test_an_unknown_compression_method_is_reported() -> None:
-    archive = bytearray(made.squashfs({"a.desktop": b""}))
-    struct.pack_into("<H", archive, 20, 3)
-    doubt = appimage_contents.doubt(Read(made.elf({}, b"AI\x02") + bytes(archive)), WECHAT)
-    assert doubt == ("known by its name alone, since its archive is packed with an unknown method, so it is not moved")
-
-
 def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
     """On any Python: this stands for the module of 3.14, with zlib in place of zstd. test_sid.py has the real one."""
     lengths: list[int] = []
@@ -156,11 +143,6 @@ def test_what_has_moved_is_asked_again(tmp_path: Path) -> None:
     assert evidence.unlike(door, "/content", "/x", kind="tree", names=names, service="telegram", of=own) == "it is gone"
 
 
-def test_an_absent_file_has_nothing_in_it(tmp_path: Path) -> None:
-    read: Callable[[int, int], bytes] = evidence.content(Host(str(tmp_path)), "/none")
-    assert read(0, 10) == b"" and elf.read(read) is None
-
-
 # -- how a program is known for certain --------------------------------------------------------------------------------
 
 
@@ -205,17 +187,6 @@ def test_a_word_that_is_no_program_of_the_services_is_none(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("package", "is_one"),
-    [(PACKAGE, True), (f"{PACKAGE}/cmd/x", True), (f"{PACKAGE}2", False), (f"x/{PACKAGE}", False), ("x", False)],
-)
-def test_what_go_has_written_into_it_says_whose_it_is(tmp_path: Path, package: str, is_one: bool) -> None:
-    made.put(tmp_path, {"x": made.go(package)})
-    names = named(tunnels={"markers": {"go": [PACKAGE], "programs": ["chisel"]}}, other={})
-    assert bool(evidence.tool(Host(str(tmp_path)), "/x", names, "tunnels")) is is_one
-    assert evidence.tool(Host(str(tmp_path)), "/x", names, "other") is None
-
-
-@pytest.mark.parametrize(
     ("beside", "certain"),
     [
         ({}, False),
@@ -236,26 +207,6 @@ def test_a_windows_program_has_others_of_its_kind_beside_it(
     host = Host(str(tmp_path))
     known, foreign = (evidence.windows(host, "/x/W.exe", named_) for named_ in (True, False))
     assert known and foreign and foreign.doubt and bool(known.doubt) is not certain
-
-
-@pytest.mark.parametrize(
-    ("content", "is_one"),
-    [
-        (made.windows(), True),
-        (b"", False),
-        (made.windows()[:63], False),
-        (b"NZ" + made.windows()[2:], False),
-        (made.windows().replace(b"PE\0\0", b"PE\0\1"), False),
-        (made.windows()[: 128 + 23], False),
-        (made.windows()[: 128 + 24], True),
-        (b"MZ".ljust(60, b"\0") + b"\xff\xff\xff\xff" + bytes(60), False),
-    ],
-)
-def test_a_file_of_windows_has_two_headers(tmp_path: Path, content: bytes, is_one: bool) -> None:
-    made.put(tmp_path, {"x": content, "d/x": b""})
-    host = Host(str(tmp_path))
-    assert evidence.is_windows(host, "/x") is is_one
-    assert not evidence.is_windows(host, "/d") and not evidence.is_windows(host, "/none")
 
 
 @pytest.mark.parametrize(
@@ -353,21 +304,6 @@ def test_at_most_200_names_of_a_directory_are_checked(tmp_path: Path, before: in
     (tmp_path / "x/a000").unlink()  # the entry is one of the names
     listed = host.list("/x")[::-1]
     assert bool(evidence.unpacked(host, "/x", "a.desktop", listed)) is found
-
-
-@pytest.mark.parametrize("odd", ["libcef.so", "Updater", "libx.so"])
-@pytest.mark.parametrize("kind", ["pipe", "directory", "link to nothing"])
-def test_what_is_no_file_beside_a_program_is_no_sign_and_hides_nothing(tmp_path: Path, kind: str, odd: str) -> None:
-    """A user can put a pipe there, which root could wait for, or whose error would hide the program."""
-    made.put(tmp_path / "Telegram", {"Telegram": made.elf()})
-    place = tmp_path / "Telegram" / odd
-    {"pipe": os.mkfifo, "directory": os.mkdir, "link to nothing": lambda at: os.symlink("/none", at)}[kind](place)
-    names = named(telegram={"processes": ["Telegram"]})
-    host = Host(str(tmp_path))
-    known = evidence.program(host, "/Telegram/Telegram", names, "telegram", ["Telegram", odd])
-    assert known == evidence.Known("a program of that name", evidence.ALONE)
-    assert evidence.sign(host, "/Telegram") == ""
-    assert evidence.named(host, f"/Telegram/{odd}", own=True) is None
 
 
 def test_the_first_sign_of_an_app_is_named(tmp_path: Path) -> None:
@@ -477,17 +413,6 @@ def test_what_an_archive_lists_beside_it_is_the_apps_own_with_that_size(tmp_path
     assert stays.endswith("own: resources/app.asar.unpacked/native.bin")
 
 
-def test_a_folder_of_many_programs_never_moves_as_a_whole(tmp_path: Path) -> None:
-    """What is put there later would go with it."""
-    made.put(tmp_path / "opt", {"wechat": made.elf(), "liba.so": made.elf()})
-    host, names, me = Host(str(tmp_path)), named(wechat={"processes": ["wechat"]}), os.getuid()
-    assert evidence.moving(host, "/opt", "/opt/wechat", names, "wechat", me) == (
-        ["/opt/wechat", "/opt/liba.so"],
-        "",
-        "",
-    )
-
-
 def test_an_empty_directory_in_an_app_is_reported_by_its_path(tmp_path: Path) -> None:
     host, names, me = Host(str(tmp_path)), named(wechat={"processes": ["wechat"]}), os.getuid()
     made.put(tmp_path / "x", {"wechat": made.elf()})
@@ -502,21 +427,3 @@ def test_of_a_browsers_folder_only_pictures_are_its_own_and_of_an_apps_none(tmp_
     assert (app.programs, app.entries, app.uid, app.listed) == (["wechat"], ["w.desktop"], me, {"/x": 1})
     assert (browsers.programs, browsers.entries, browsers.uid, browsers.listed) == ((), (), me, {})
     assert (app.pictures, browsers.pictures, evidence.own(names, "wechat", me, {}).pictures) == (False, True, False)
-
-
-def test_a_web_apps_folder_is_asked_again_once_it_has_moved(tmp_path: Path) -> None:
-    host, names = Host(str(tmp_path)), named(wechat={"processes": ["wechat"]})
-    own = program_parts.Own((), (), os.getuid(), pictures=True)
-    made.put(tmp_path / "app", {"i.png": b"\x89PNG\r\n\x1a\n"})
-    assert evidence.unlike(host, "/app", "/home/a/_crx_x", "web_app", names, "wechat", own) == ""
-    made.put(tmp_path / "app", {"thesis.odt": b"text"})
-    assert "thesis.odt" in evidence.unlike(host, "/app", "/home/a/_crx_x", "web_app", names, "wechat", own)
-
-
-def test_the_smallest_program_of_windows_and_its_last_byte(tmp_path: Path) -> None:
-    """Both headers may share bytes; a program of 64 bytes runs there."""
-    head = bytearray(b"MZ".ljust(60, b"\0") + struct.pack("<I", 40))
-    head[40:44] = b"PE\0\0"
-    made.put(tmp_path, {"x": bytes(head), "y": bytes(head[:63])})
-    host = Host(str(tmp_path))
-    assert evidence.is_windows(host, "/x") and not evidence.is_windows(host, "/y")

@@ -11,7 +11,6 @@ from made_users import ALICE, BOB, put, tree
 from proscribe.host.controls.apps.portable import evidence, launchers
 from proscribe.host.controls.apps.portable.desktop_entries import app_id
 from proscribe.host.system import ControlError, Host, Result, Unseen
-from proscribe.model.plan import Known
 
 WECHAT: dict[str, Any] = {
     "packages": {"flatpak": ["com.tencent.WeChat"]},
@@ -30,7 +29,6 @@ QQ: dict[str, Any] = {
 }
 SERVICES = {"wechat": WECHAT, "qq": QQ}
 OPENS = "[Desktop Entry]\nType=Application\nExec=firefox https://wechat.example/\n"
-UNIT = "[Service]\nExecStart=/usr/bin/firefox https://wechat.example/\n"
 ADDRESS = "it opens https://wechat.example/"
 APP = app_id("https://wechat.example/")
 MENU = "/home/alice/.local/share/applications"
@@ -57,36 +55,6 @@ def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **de
         for copy in found
         for service in copy.services
     ]
-
-
-@pytest.mark.parametrize(
-    ("directory", "kind", "user"),
-    [
-        (MENU, "web_app", "alice"),
-        ("/home/bob/.local/share/applications", "web_app", "bob"),
-        ("/home/alice/Desktop", "web_app", "alice"),
-        ("/home/alice/Bureau", "web_app", "alice"),  # as she calls her desktop
-        (AUTOSTART, "autostart", "alice"),
-        ("/home/alice/.config/systemd/user", "autostart", "alice"),
-        ("/home/alice/.local/share/systemd/user", "autostart", "alice"),
-        ("/usr/share/applications", "web_app", ""),
-        ("/usr/local/share/applications", "web_app", ""),
-        ("/etc/xdg/autostart", "autostart", ""),
-        ("/etc/systemd/user", "autostart", ""),
-        ("/home/bob/Bureau", "", ""),
-        ("/home/alice", "", ""),
-    ],
-)
-def test_where_launchers_are(tmp_path: Path, directory: str, kind: str, user: str) -> None:
-    """A place that is left out starts a restricted app in each session, and the host is compliant."""
-    root = tree(tmp_path)
-    units = "systemd" in directory
-    for name in ("a.desktop", "a.service", "a.txt"):
-        put(root, f"{directory}/{name}", UNIT if name == "a.service" else OPENS)
-    path = f"{directory}/{'a.service' if units else 'a.desktop'}"
-    found = [("wechat", kind, path, user, ADDRESS, "")] if kind else []
-    assert observe(root, alice="/home/alice/Bureau") == found
-    assert observe(root, system=False, alice="/home/alice/Bureau") == (found if user else [])
 
 
 def test_a_desktop_with_the_usual_name_is_scanned_once(tmp_path: Path) -> None:
@@ -168,36 +136,6 @@ def test_each_service_that_a_file_opens_is_reported_once_and_each_file_separatel
     assert sorted((service, path) for service, _, path, *_ in observe(root)) == sorted(both)
 
 
-def test_what_is_called_as_an_app_is_the_package_that_is_there_but_not_in_a_home(tmp_path: Path) -> None:
-    """The entry of an installed package is removed with it; a user's own of the same name is not."""
-    root = tree(tmp_path)
-    for directory in ("/usr/share/applications", MENU):
-        put(root, f"{directory}/a.desktop", f"{ENTRY}Name=微信\n")
-    found_for = {(service, user) for service, _, _, user, *_ in observe(root, installed=["wechat"])}
-    assert found_for == {("wechat", "alice"), ("qq", "alice"), ("qq", "")}
-
-
-@pytest.mark.parametrize("packaged", [True, False])
-def test_what_belongs_to_a_package_of_the_host_is_not_moved(tmp_path: Path, packaged: bool) -> None:
-    root = tree(tmp_path)
-    put(root, "/usr/bin/dpkg-query", "", 0o755)
-    queried: list[str] = []
-
-    def run(argv: Sequence[str], *rest: Any, **more: Any) -> Result:
-        queried.append(argv[-1])
-        return Result(0, f"firefox: {argv[-1]}\n", "") if packaged else Result(1, "", "no path found")
-
-    for directory in ("/usr/share/applications", MENU):
-        put(root, f"{directory}/a.desktop", OPENS)
-    found, _ = launchers.find_launchers(Host(str(root), run), SERVICES, services_of, [ALICE], True)
-    doubt = "it belongs to the dpkg package firefox, so it is not moved"
-    assert [(copy.path, copy.doubt) for copy in found] == [
-        (f"{MENU}/a.desktop", ""),
-        ("/usr/share/applications/a.desktop", doubt if packaged else ""),
-    ]
-    assert queried == ["/usr/share/applications/a.desktop"], "whose a user's file is no package says"
-
-
 @pytest.mark.parametrize(
     ("error", "directory", "entry"),
     [(Unseen("no"), ["no"], ["no"]), (ControlError("odd"), ["odd"], [])],  # a pipe or a link is no launcher
@@ -224,31 +162,6 @@ def test_what_cannot_be_read_is_reported(
     assert refuse("list", MENU) == ([], directory)
     assert refuse("read", f"{MENU}/a.desktop") == (["b.desktop"], entry)
     assert refuse("list", "/home/alice/.local/bin") == (["a.desktop", "b.desktop"], []), "the file scan tells that"
-
-
-def test_what_is_gone_by_now_or_is_no_text_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a", "b"):
-        put(tree(tmp_path / name), f"{MENU}/a.desktop")
-        (tmp_path / name / MENU[1:] / "a.desktop").write_bytes(OPENS.encode() + b"Name=\xff\n")
-    assert len(observe(tmp_path / "a")) == 1
-    monkeypatch.setattr(Host, "read", lambda *_: None)
-    assert observe(tmp_path / "b") == []
-
-
-def test_what_is_seldom_there_costs_other_hosts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is what follows from the plan alone worked out by each look."""
-    monkeypatch.setattr(launchers._Search, "contained", lambda self: pytest.fail("read as a container's launcher"))
-    put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
-    known = Known(SERVICES, {})
-    for _ in range(2):
-        assert launchers.find_launchers(Host(str(tmp_path)), known, services_of, [ALICE], True)[0]
-    assert "apps/launchers" in known.follows
-
-
-@pytest.mark.parametrize(("size", "found"), [(0, 1), (1, 0)])
-def test_so_much_of_an_entry_is_read(tmp_path: Path, size: int, found: int) -> None:
-    put(tree(tmp_path), f"{MENU}/a.desktop", OPENS.ljust(1024 * 1024 + size, "\n"))
-    assert len(observe(tmp_path)) == found
 
 
 NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.apps.portable.names import Names
-from proscribe.model.plan import Known
 
 # Made so that each key has names of its own; a key that is lost takes its names with it.
 WECHAT: dict[str, Any] = {
@@ -58,12 +57,6 @@ def test_each_key_of_an_entry_gives_names_of_its_kind() -> None:
     assert NAMES.all == {"wx", "WeChatAppEx", "box-sync", "Box", "WeChat.exe", "Wechat-Entry.desktop", "WxTool"}
 
 
-def test_what_is_worked_out_once_for_a_plan_is_worked_out_the_same() -> None:
-    known = Known(SERVICES, {})
-    assert vars(Names(known)) == vars(Names(known)) == vars(NAMES)
-    assert list(known.follows) == ["apps/copies"]
-
-
 def test_the_names_of_one_app() -> None:
     assert NAMES.programs_of("wechat") == ["wx", "WeChatAppEx", "WxTool"]
     assert NAMES.programs_of("boxapp") == ["box-sync"]
@@ -84,47 +77,6 @@ def test_the_names_of_one_app() -> None:
 )
 def test_a_directory_that_is_an_apps_own(directory: str, service: str, own: bool) -> None:
     assert NAMES.own(directory, service) is own
-
-
-@pytest.mark.parametrize(
-    "shared",
-    ["bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps"],
-)
-def test_a_directory_of_many_programs_is_no_apps_own(shared: str) -> None:
-    """Else all that lies in somebody's ~/bin would be parts of one app, and move with it."""
-    names = Names({"chat": {**CHAT, "paths": [f"/srv/chat/{shared}/x", f"/srv/{shared}/chat"]}})
-    assert names.folders["chat"] == {"x", "chat"}
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        *({"processes": ["x"]}, {"copies": ["x"]}, {"windows": ["A/x.exe"]}, {"desktop_files": ["x.desktop"]}),
-        *({"names": ["x"]}, {"markers": {"programs": ["x"]}}, {"packages": {"apt": ["telegram"]}}),
-        *({"paths": ["/opt/x"]}, {"web_hosts": ["x.example"]}),
-    ],
-)
-def test_whatever_an_app_is_known_by_is_looked_for(entry: dict[str, Any]) -> None:
-    empty: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
-    assert not Names({"tg": empty}).any
-    assert Names({"tg": {**empty, **entry}}).any
-
-
-@pytest.mark.parametrize("folder", ["/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/shm"])
-def test_an_image_without_its_suffix_is_checked_in_shared_program_directories(folder: str) -> None:
-    """`/tmp` and `/dev/shm` belong to nobody, so what lies there has no home that it could be found by."""
-    assert set(NAMES.choose(folder, ["wechat-apt", "chess"])) == {"wechat-apt"}
-
-
-@pytest.mark.parametrize(
-    "folder",
-    ["", "/bin", "/.local/bin", "/opt", "/Applications", "/AppImages", "/Apps", "/Desktop", "/Downloads"],
-)
-def test_an_image_without_its_suffix_is_checked_in_program_directories_of_homes(folder: str) -> None:
-    names = Names(SERVICES, ["/home/alice", "/home/bob"])
-    for home in ("/home/alice", "/home/bob"):
-        assert set(names.choose(home + folder, ["wechat-apt", "微信", "chess"])) == {"wechat-apt", "微信"}
-    assert not names.choose("/home/carol" + folder, ["wechat-apt"])
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,6 @@ have under the same name: a mistake in either direction leaves a program, or tak
 from __future__ import annotations
 
 import os
-import struct
-from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import made_apps as made
@@ -102,40 +99,6 @@ def test_a_part_counts_wherever_it_lies_and_a_program_by_its_name_alone(tmp_path
     assert layout == program_parts.Layout(False, ["/app/locales"], ["a.out"])
 
 
-@pytest.mark.parametrize(
-    ("test", "head", "is_one"),
-    [
-        (program_parts.is_pak, struct.pack("<IB", 4, 0) + bytes(4), True),
-        (program_parts.is_pak, struct.pack("<IB", 5, 2) + bytes(4), True),
-        (program_parts.is_pak, struct.pack("<IB", 5, 3) + bytes(4), False),
-        (program_parts.is_pak, struct.pack("<IB", 3, 1) + bytes(4), False),
-        (program_parts.is_pak, struct.pack("<IB", 6, 1) + bytes(4), False),
-        (program_parts.is_pak, struct.pack("<IB", 5, 1) + bytes(3), False),
-        (program_parts.is_pak, b"", False),
-        (program_parts.is_icu, b"\x90\x00\xda\x27" + bytes(8) + b"CmnD", True),
-        (program_parts.is_icu, b"\x90\x00\xda\x27" + bytes(8) + b"CmnX", False),
-        (program_parts.is_icu, b"\x90\x00\xda\x28" + bytes(8) + b"CmnD", False),
-        (program_parts.is_icu, b"\x90\x00\xda\x27" + bytes(9) + b"CmnD", False),
-        (program_parts.is_jar, b"PK\x03\x04", True),
-        (program_parts.is_jar, b"\0\0\0\0PK\x01\x02", True),
-        (program_parts.is_jar, b"\0\0\0PK\x01\x02", False),
-        (program_parts.is_snapshot, b"1.2.3\0", True),
-        (program_parts.is_snapshot, bytes(150) + b"1.2.3\0", True),
-        (program_parts.is_snapshot, bytes(156) + b"1.2.3\0", False),
-        (program_parts.is_snapshot, b"1.2\0", False),
-        (program_parts.is_picture, b"\x89PNG\r\n", True),
-        (program_parts.is_picture, b"\0\0\1\0", True),
-        (program_parts.is_picture, b"icns", True),
-        (program_parts.is_picture, b"GIF89a", False),
-        (program_parts.is_program, b"#!/bin/sh", True),
-        (program_parts.is_program, b"#! a note", False),
-        (program_parts.is_program, made.elf(), True),
-    ],
-)
-def test_a_header_is_read_as_its_maker_writes_it(test: Callable[[bytes], bool], head: bytes, is_one: bool) -> None:
-    assert test(head) is is_one
-
-
 @pytest.mark.parametrize("name", ["icon.png", "icon.ico", "icon.icns", "icon.jpg", "icon.png.txt"])
 def test_of_a_web_apps_folder_only_pictures_are_the_browsers(tmp_path: Path, name: str) -> None:
     made.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
@@ -177,29 +140,11 @@ def test_what_is_another_owners_stays_wherever_it_is(tmp_path: Path, theirs: str
         assert layout.stays == [theirs.removeprefix("app/")]
 
 
-@pytest.mark.parametrize(("files", "fine"), [(3, True), (4, False)])
-def test_exactly_so_many_files_are_looked_through(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, fine: bool
-) -> None:
-    monkeypatch.setattr(program_parts, "MOST", 3)
-    made.put(tmp_path / "app", {f"lib{number}.so": ELF for number in range(files)})
-    with nullcontext() if fine else pytest.raises(program_parts.TooLarge):
-        assert program_parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app").whole
-
-
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
 def test_exactly_so_deep_is_looked(tmp_path: Path, levels: int, fine: bool) -> None:
     made.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
     own = program_parts.Own([], [], os.getuid())
     assert bool(own.unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
-
-
-def test_asked_again_each_time_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same question for each part that has moved: what was counted for one does not count for the next."""
-    monkeypatch.setattr(program_parts, "MOST", 3)
-    made.put(tmp_path / "app", {"liba.so": ELF, "libb.so": ELF})
-    own = program_parts.Own([], [], os.getuid())
-    assert [own.unlike(Host(str(tmp_path)), "/app", "/app") for _ in range(3)] == ["", "", ""]
 
 
 def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
@@ -230,23 +175,3 @@ def test_a_frame_consists_of_these() -> None:
         *("AppRun", "Updater", "chrome-sandbox", "chrome_100_percent.pak", "icudtl.dat", "libcef.so"),
         *("libffmpeg.so", "libxul.so", "omni.ja", "resources.pak", "snapshot_blob.bin", "v8_context_snapshot.bin"),
     }
-
-
-@pytest.mark.parametrize(
-    ("files", "moved", "stays"),
-    [
-        pytest.param(["x.so", "deep/y.so"], ["x.so", "deep"], [], id="all of it"),
-        pytest.param(["notes", "deep/y.so"], ["deep"], ["notes"], id="a whole directory beside notes"),
-        pytest.param(["x.so", "deep/y.so", "deep/notes"], ["x.so", "deep/y.so"], ["deep/notes"], id="notes in one"),
-        pytest.param(["deep/er/y.so", "deep/notes"], ["deep/er"], ["deep/notes"], id="a whole one in one with notes"),
-        pytest.param(["notes", "deep/notes"], [], ["notes", "deep/notes"], id="nothing"),
-    ],
-)
-def test_a_directory_moves_whole_or_in_its_parts(
-    tmp_path: Path, files: list[str], moved: list[str], stays: list[str]
-) -> None:
-    """The layout lists exactly what moves: no part is missing, and no part takes along what is not in it."""
-    made.put(tmp_path / "app", {name: ELF if name.endswith(".so") else b"notes" for name in files})
-    layout = program_parts.Own([], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
-    assert (layout.whole, sorted(layout.parts)) == (not stays, sorted(f"/app/{name}" for name in moved))
-    assert sorted(layout.stays) == sorted(stays)

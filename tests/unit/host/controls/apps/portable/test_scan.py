@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import made_apps as made
 import pytest
-import root_directory
 from made_apps import lay as put
 from proscribe.host.controls.apps.portable import appimage, scan
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
-from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import Host, Result, User
 from proscribe.model.finding import Finding
 
@@ -54,28 +51,6 @@ def paths(found: PortableApps) -> list[tuple[str, str]]:
     return sorted((app.kind, app.path) for app in found.found)
 
 
-@pytest.mark.parametrize(
-    ("above", "is_reported"),
-    [
-        (root_directory.SHARED, False),
-        ("/home/alice/.cache/roots", True),
-        (f"/home/alice{root_directory.SHARED}", True),
-        (f"/opt{root_directory.SHARED}", True),
-        (f"/tmp{root_directory.SHARED}", True),
-    ],
-)
-def test_programs_in_the_roots_of_the_tests_are_reported_only_where_a_user_can_make_the_same(
-    host: Host, above: str, is_reported: bool
-) -> None:
-    """Everything in there is root's, as in a real root: no mark and no owner hides a program."""
-    root = f"{above}/trixie-desktop-0123456789ab"
-    put(host, f"{root}/etc/os-release", b"ID=debian\n", 0o644)
-    put(host, f"{root}/usr/bin/wechat")
-    found = scanned(host, Region(HOMES, [*scan.PLACES, *HOMES]))
-    assert paths(found) == ([("program", f"{root}/usr/bin/wechat")] if is_reported else [])
-    assert found.unseen == []
-
-
 def test_where_nothing_is_looked_for_nothing_is_scanned(host: Host) -> None:
     host.scan = None  # type: ignore[assignment]  # what calls it fails
     nothing = {"a": {"packages": {}, "processes": [], "paths": []}}
@@ -111,18 +86,6 @@ def test_what_cannot_be_read_is_reported_and_hides_nothing_else(host: Host, monk
     assert sorted(found.unseen) == ["cannot read /home/alice/a", "cannot read /home/alice/b"]
 
 
-@pytest.mark.parametrize(("files", "seen"), [([], False), (["other"], True)])
-def test_only_a_directory_that_is_others_as_a_whole_is_left_to_them(host: Host, files: list[str], seen: bool) -> None:
-    """Of /tmp, only single files are another user's: the scan still checks what the catalogue names there."""
-    put(host, "/tmp/tool")
-    others = {1000: [("/tmp", files)]}
-    scan_result = SimpleNamespace(hits=[], unseen=["a place"], known={"k": 1}, others=others)
-    host.scan = lambda *_, **__: scan_result  # type: ignore[assignment, method-assign]
-    found = scanned(host, Region(HOMES, ["/opt"]), signal={"paths": ["/tmp/tool"]})
-    assert paths(found) == ([("program", "/tmp/tool")] if seen else [])
-    assert (found.unseen, found.known, found.others) == (["a place"], {"k": 1}, others)
-
-
 def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Host) -> None:
     """Beside them may lie what somebody else has put there to have it moved."""
     put(host, "/tmp/wechat")
@@ -130,28 +93,6 @@ def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Hos
     put(host, "/tmp/libffmpeg.so")
     found = scanned(host, Region({}, [], [("/tmp", ["wechat"])], ALICE))
     assert [(app.path, bool(app.doubt), app.owner) for app in found.found] == [("/tmp/wechat", True, ALICE)]
-
-
-@pytest.mark.parametrize(
-    ("path", "user", "is_one"),
-    [
-        ("/opt/tool", None, True),
-        ("/srv/tool", None, True),
-        ("/optional/tool", None, False),  # no place where software of nobody's package is
-        ("/var/tool", None, False),
-        ("/opt/tool", ALICE, False),
-        ("/home/alice/tool", ALICE, True),
-        ("/home/alice2/tool", ALICE, False),
-    ],
-)
-def test_a_path_of_the_catalogue_is_checked_only_in_scanned_places(
-    host: Host, path: str, user: User | None, is_one: bool
-) -> None:
-    put(host, path)
-    host.scan = lambda *_, **__: SimpleNamespace(hits=[], unseen=[], known={}, others={})  # type: ignore[assignment, method-assign]
-    region = Region(HOMES, ["/home/alice"] if user else ["/opt"], user=user)
-    found = scanned(host, region, wechat={"paths": [path], "processes": ["wechat"]})
-    assert paths(found) == ([("program", path)] if is_one else [])
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "empty", "pipe", "link", "none"])
@@ -172,19 +113,6 @@ def test_what_stands_at_a_path_below_a_home_is_a_file_or_a_directory_with_a_prog
     assert paths(found) == [(kind_, path.removeprefix(host.root)) for kind_, path in expected] and not found.unseen
 
 
-def test_a_service_whose_package_is_installed_is_reported_in_homes_only(host: Host) -> None:
-    """What lies in the system's places is the package's; what lies in a home its user has put there."""
-    for place in ("/opt/x", "/home/alice/x"):
-        put(host, f"{place}/wechat")
-    both = [("program", "/home/alice/x/wechat"), ("program", "/opt/x/wechat")]
-    region = Region(HOMES, ["/opt", "/home"])
-    of_host = Package("apt", "wechat", "1", None)
-    assert paths(scanned(host, region)) == both
-    assert paths(scanned(host, region, [(["wechat"], of_host)])) == both[:1]
-    assert paths(scanned(host, region, [(["signal"], of_host)])) == both
-    assert paths(scanned(host, region, [(["wechat"], of_host._replace(owner=ALICE))])) == both
-
-
 # -- files that say what they are --------------------------------------------------------------------------------------
 
 
@@ -202,19 +130,6 @@ def test_a_small_file_with_the_mark_of_an_appimage_is_neither_that_nor_a_tool(
     assert paths(scanned(host, region)) == []
     put(host, f"/home/alice/bin/{name}", content.ljust(appimage.SMALLEST))
     assert paths(scanned(host, region)) == [("appimage", f"/home/alice/bin/{name}")]
-
-
-def test_a_program_that_two_services_name_is_checked_for_each_of_them(host: Host) -> None:
-    put(host, "/home/alice/x/wechat")
-    put(host, "/home/alice/y/chisel", made.go(CHISEL))
-    more = {
-        "other": {"processes": ["wechat", "chisel"]},
-        "third": {"markers": {"go": [CHISEL], "programs": ["chisel", "wechat"]}},
-    }
-    found = scanned(host, Region(HOMES, ["/home/alice"], user=ALICE), **more)
-    services_of = {app.path: app.services for app in found.found}
-    assert services_of["/home/alice/x/wechat"] == ["other", "wechat"]
-    assert services_of["/home/alice/y/chisel"] == ["third", "tunnels", "other"]
 
 
 def test_each_service_of_a_file_is_reported_once_and_in_order() -> None:
@@ -246,24 +161,6 @@ def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host: Host) ->
     found = scanned(host, Region(HOMES, ["/home"])).found
     assert sorted(app.version for app in found) == ["3.1", "4.2", "7.1"]
     assert {(app.name.lower()[:6], app.owner) for app in found} == {("signal", ALICE)}
-
-
-@pytest.mark.parametrize(
-    ("path", "at_one"),
-    [
-        ("/home/alice/.dropbox-dist/d/dropbox", True),
-        ("/home/alice/.dropbox-dist2/d/dropbox", False),
-        ("/home/alice2/.dropbox-dist/d/dropbox", False),
-        ("/opt/.dropbox-dist/d/dropbox", False),
-    ],
-)
-def test_below_a_path_of_the_catalogue_libraries_beside_a_program_are_enough(
-    host: Host, path: str, at_one: bool
-) -> None:
-    put(host, path)
-    put(host, f"{path.rpartition('/')[0]}/liba.so")
-    (app,) = scanned(host, Region(HOMES, ["/home", "/opt"])).found
-    assert bool(app.doubt) is not at_one
 
 
 def test_what_is_found_says_whose_it_is_and_how_it_is_known(host: Host) -> None:

@@ -2,60 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
 from made_host import MadeHost
-from proscribe.host.controls.apps import memory_files
-from proscribe.host.controls.apps.memory_files import dumped, load, replace
 from proscribe.host.controls.apps.portable import scan_cache
 from proscribe.host.controls.apps.portable.scan_cache import Memory, keep, of_user, remembered
 from proscribe.host.system import ControlError, Unseen
-
-PLACE = "/var/lib/proscribe/apps/x"
-STORED = {"a": (1, b"\xff", None, "ü"), "b": {"c": [2]}}
-
-
-def test_what_is_saved_is_loaded_again_and_nobody_else_reads_it(host: MadeHost) -> None:
-    assert "\n" not in dumped(STORED)
-    replace(host, PLACE, dumped(STORED))
-    assert load(host, PLACE) == STORED
-    assert os.stat(host.root + PLACE).st_mode & 0o777 == 0o600
-    assert load(host, PLACE + "y") is None
-
-
-def test_it_is_in_the_form_that_every_python_reads() -> None:
-    """A host's Python may be replaced by an older or a newer one between two observations."""
-    assert base64.b64decode(dumped({"a": 0.5})) == b"{" + b"u\1\0\0\0a" + b"g" + struct.pack("<d", 0.5) + b"0"
-
-
-def test_what_others_can_write_is_not_loaded(host: MadeHost) -> None:
-    replace(host, PLACE, dumped(STORED))
-    os.chmod(host.root + PLACE, 0o666)
-    assert load(host, PLACE) is None
-
-
-@pytest.mark.parametrize("odd", ["", "no marshal", "!"])
-def test_what_is_damaged_is_an_error(host: MadeHost, odd: str) -> None:
-    replace(host, PLACE, odd or "\n")
-    with pytest.raises((ValueError, EOFError, TypeError)):
-        load(host, PLACE)
-
-
-def test_a_file_is_written_where_it_differs_and_is_not_too_large(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory_files, "LARGEST", 3)
-    written = []
-    for text in ("abc", "abc", "abcd", "ab"):
-        before = os.stat(host.root + PLACE).st_ino if written else 0
-        replace(host, PLACE, text)
-        written.append((Path(host.root + PLACE).read_text(), os.stat(host.root + PLACE).st_ino != before))
-    assert written == [("abc", True), ("abc", False), ("abc", False), ("ab", True)]
 
 
 @pytest.mark.parametrize("error", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), KeyError(), TypeError()])

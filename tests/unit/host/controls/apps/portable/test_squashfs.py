@@ -98,13 +98,6 @@ def test_a_path_leads_where_the_kernel_would_go(
     assert content_of(opened(made_in(method, packed, long)), path) == content
 
 
-def test_what_is_no_directory_lists_nothing_and_an_empty_one_neither() -> None:
-    archive = opened(Maker(TREE).archive())
-    for path in ("small", "usr/none"):
-        node = archive.find(path)
-        assert node and list(archive.listed(node)) == []
-
-
 @pytest.mark.parametrize(
     ("other", "why"),
     [
@@ -153,12 +146,6 @@ def test_so_many_names_are_read_of_a_directory(monkeypatch: pytest.MonkeyPatch, 
     archive = opened(Maker({f"a{number}": b"" for number in range(10)}).archive())
     with nullcontext() if fine else pytest.raises(Unreadable, match="a directory of its archive is too large"):
         assert len(list(archive.listed(archive.node(archive.root)))) == 10
-
-
-@pytest.mark.parametrize(("links", "content"), [(8, b"it"), (9, None)])
-def test_so_many_links_are_followed(links: int, content: bytes | None) -> None:
-    tree = {"l0": b"it", **{f"l{number + 1}": f"l{number}" for number in range(links)}}
-    assert content_of(opened(Maker(tree).archive()), f"l{links}") == content
 
 
 @pytest.mark.parametrize(("steps", "content"), [(32, b"it"), (33, None)])

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, made_host
@@ -16,20 +15,11 @@ from proscribe.host.controls.apps.quarantine import (
     completing,
     manifest,
     moving,
-    operator,
     restoring,
     unfinished,
 )
 from proscribe.host.controls.base import Action, Changes
-from proscribe.host.system import ControlError, Host, Unseen
-
-
-def test_a_manifest_says_of_which_kind_it_is_and_how_it_is_lifted(tmp_path: Path) -> None:
-    """Scripts and later versions read it by its kind."""
-    host = made_host(tmp_path)
-    enforced(host, FILE)
-    text = json.loads((tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json").read_text())
-    assert text["schema"] == "proscribe/quarantine/1" and "lift" in text["written_by"] and text["kept"] is True
+from proscribe.host.system import ControlError
 
 
 def test_what_stands_on_a_disk_has_these_names(tmp_path: Path) -> None:
@@ -38,35 +28,6 @@ def test_what_stands_on_a_disk_has_these_names(tmp_path: Path) -> None:
     assert (manifest.MANIFEST, manifest.BESIDE, manifest.CONTENT) == ("manifest.json", ".manifest.json~", "content")
     assert (manifest.HOLD, unfinished.HOME, unfinished.UNFINISHED) == (".proscribe-quarantine-", ITEMS, ".unfinished")
     assert ("copying", f"{ITEMS}/README") == (completing.COPYING, moving.README)
-
-
-@pytest.mark.parametrize(("room", "left_out"), [(len(FILE) + len(TREE), 0), (len(FILE) + len(TREE) - 1, 1)])
-def test_paths_are_listed_up_to_a_number_of_characters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, left_out: int
-) -> None:
-    host = made_host(tmp_path)
-    enforced(host, FILE, TREE)
-    monkeypatch.setattr(operator, "ANSWER", room)
-    assert (len(operator.listed(host)["items"]), operator.listed(host)["left_out"]) == (2 - left_out, left_out)
-
-
-@pytest.mark.parametrize(("uid", "user"), [(1000, "alice"), (0, "root")])
-def test_files_of_users_are_restored_separately_and_files_of_root_are_not(tmp_path: Path, uid: int, user: str) -> None:
-    """Else his home could hold the whole run; or what is root's waits for the process of somebody who is none."""
-    host = made_host(tmp_path)
-    enforced(host, FILE)
-    (item,) = manifest.items(host)
-    item = item._replace(owner="alice", attributes=item.attributes._replace(uid=uid))
-    restore = operator._action("restore", item, lambda: None)
-    prune = operator._action("prune", item, lambda: None)
-    assert (restore.user, prune.user) == (user, user)
-    assert [(one.verb, one.before, one.after) for one in (restore, prune)] == [
-        ("restore", "", f"{FILE}\n"), ("prune", f"{FILE}\n", "")
-    ]  # fmt: skip
-    assert restore.rules == ["apps/telegram"]
-    listed = operator._listed(item, {"/home/bob": "bob"})
-    assert listed["place_of"] == ("alice" if uid else "")
-    assert operator._listed(item, {"/home/alice": "carol"})["place_of"] == "carol", "whose home it is comes first"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
@@ -122,41 +83,6 @@ def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(tmp_pat
         subprocess.run(["rm", "-rf", str(content)], check=True)
 
 
-@pytest.mark.parametrize("older", [0, 1])
-def test_of_two_things_of_one_place_the_later_one_goes_back(tmp_path: Path, older: int) -> None:
-    """Whatever their names are, which are by chance."""
-    host = made_host(tmp_path)
-    enforced(host, FILE)
-    (tmp_path / FILE[1:]).write_text("another")
-    enforced(host, FILE)
-    ids = sorted(folders(host))
-    for number, id_ in enumerate(ids):
-        path = tmp_path / ITEMS[1:] / id_ / "manifest.json"
-        at = f"2026-01-0{1 if number == older else 2}T00:00:00Z"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "taken_at": at}))
-    changes = restoring.given_back(host)
-    later = ids[1 - older]
-    assert [refusal.reason for refusal in changes.refused] == [
-        f"not restored: a later copy, {later}, goes to that path; this one stays as {ids[older]} in {ITEMS}"
-    ]
-    carry_out(changes)
-    assert list(folders(host)) == [ids[older]]
-
-
-@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ControlError("a link"), Unseen("a dead mount")])
-def test_what_cannot_be_measured_is_not_taken_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    host = made_host(tmp_path)
-
-    def refuse(path: str) -> Any:
-        raise error
-
-    assert capacity.lacking(host, [FILE]) == ""
-    monkeypatch.setattr(host, "directory", refuse)
-    assert capacity.lacking(host, [FILE]) == f"it cannot be measured: {error}"
-
-
 def test_an_unfinished_restoration_without_services_is_reported_by_kind(tmp_path: Path) -> None:
     """Of what no service is known any more, the record still has a rule to name."""
     host = made_host(tmp_path)
@@ -166,36 +92,6 @@ def test_an_unfinished_restoration_without_services_is_reported_by_kind(tmp_path
     os.mkdir(tmp_path / FILE[1:])
     (refusal,) = restoring.given_back(host).refused
     assert (refusal.rule, refusal.subject) == ("apps/tree", FILE)
-
-
-def test_a_host_without_a_quarantine_has_nothing_to_give_back(tmp_path: Path) -> None:
-    host: Host = made_host(tmp_path)
-    changes = restoring.given_back(host)
-    assert (list(changes.actions), list(changes.refused), changes.independent) == ([], [], True)
-
-
-def test_each_folder_is_roots_alone_from_its_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever umask the run has. What lies in it is still its user's then, in a directory of his."""
-    host = made_host(tmp_path)
-    in_two_file_systems(monkeypatch, tmp_path)
-    modes: dict[str, int] = {}
-
-    def reached(step: str) -> None:
-        places = {"folder made": f"{ITEMS[1:]}/*.unfinished", "hold made": f"**/{manifest.HOLD}*"}
-        if step in places:
-            (place,) = tmp_path.glob(places[step])
-            modes[step] = place.stat().st_mode & 0o7777
-
-    monkeypatch.setattr(manifest, "reached", reached)
-    before = os.umask(0)
-    try:
-        enforced(host, FILE)
-        assert modes == {"folder made": 0o700, "hold made": 0o700}
-        modes.clear()
-        carry_out(restoring.given_back(host))
-        assert modes == {"hold made": 0o700}
-    finally:
-        os.umask(before)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
 import errno
 import json
 import os
 import shutil
-import stat
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,67 +37,6 @@ def two(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pat
     return bool(request.param == "two file systems")
 
 
-def test_there_and_back(tmp_path: Path, two: bool) -> None:
-    host = made_host(tmp_path)
-    before = picture(tmp_path)
-    enforced(host, TREE, FILE)
-    assert not host.stat(TREE) and not host.stat(FILE)
-    assert (tmp_path / "home/alice/Documents/letter").read_text() == "dear"
-    assert sorted(os.listdir(tmp_path / "home/alice")) == ["Documents", "bin"]
-    assert stat.S_IMODE((tmp_path / ITEMS[1:]).stat().st_mode) == 0o700
-    assert unfinished.observe(host, "enforce") == []
-    changes = lifted(host)
-    assert changes.refused == []
-    assert picture(tmp_path) == before
-
-
-def test_out_of_reach_while_it_is_kept(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
-    inside = os.open(tmp_path / TREE[1:], os.O_RDONLY)
-    held = os.open(tmp_path / FILE[1:], os.O_RDONLY)
-    enforced(host, TREE, FILE)
-    assert stat.S_IMODE(os.fstat(inside).st_mode) == 0o700
-    assert stat.S_IMODE(os.fstat(held).st_mode) == 0o600
-    lifted(host)
-    assert stat.S_IMODE(os.fstat(held).st_mode) == 0o755
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
-def test_what_is_kept_is_not_its_users_any_more_until_it_comes_back(tmp_path: Path, two: bool) -> None:
-    """Who owns a file may always open it to himself again, by a descriptor that he has held on to."""
-    host = made_host(tmp_path)
-    for path in (TREE, FILE):
-        os.chown(tmp_path / path[1:], 12345, 12345)
-    enforced(host, TREE, FILE)
-    contents = [tmp_path / ITEMS[1:] / name / manifest.CONTENT for name in folders(host)]
-    assert [(one.stat().st_uid, one.stat().st_gid) for one in contents] == [(0, 0)] * 2
-    lifted(host)
-    assert [(tmp_path / path[1:]).stat().st_uid for path in (TREE, FILE)] == [12345] * 2
-
-
-def test_a_file_with_another_name_keeps_its_mode(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
-    os.link(tmp_path / FILE[1:], tmp_path / "home/alice/other")
-    enforced(host, FILE)
-    assert stat.S_IMODE((tmp_path / "home/alice/other").stat().st_mode) == 0o755
-    (item,) = manifest.items(host)
-    assert item.shared == 1
-
-
-def test_never_over_what_stands_there_now(tmp_path: Path, two: bool) -> None:
-    host = made_host(tmp_path)
-    enforced(host, FILE)
-    (tmp_path / FILE[1:]).write_text("a new one")
-    changes = lifted(host)
-    (refusal,) = changes.refused
-    assert refusal.rule == "apps/telegram" and "something is there now" in refusal.reason
-    assert (tmp_path / FILE[1:]).read_text() == "a new one"
-    (tmp_path / FILE[1:]).unlink()
-    assert lifted(host).refused == []
-    assert (tmp_path / FILE[1:]).read_bytes().startswith(b"\x7fELF")
-    assert not (tmp_path / "var/lib/proscribe").exists()
-
-
 def test_a_directory_that_is_gone_is_not_made_up(tmp_path: Path) -> None:
     host = made_host(tmp_path)
     enforced(host, FILE)
@@ -116,60 +52,6 @@ def test_what_is_guarded_is_never_taken(tmp_path: Path, path: str) -> None:
     with pytest.raises(ControlError, match="never taken: "):
         moving.take(host, moving.Taking(path, ["wechat"], "tree")).apply()
     assert host.list(ITEMS) == []
-
-
-def test_exchanged_in_the_last_moment(tmp_path: Path, two: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the look and the move the user puts something else there: it goes back to where it was."""
-    host = made_host(tmp_path)
-    path = tmp_path / FILE[1:]
-
-    def exchange(step: str) -> None:
-        if step == "written" and not path.with_suffix(".old").exists():
-            path.rename(path.with_suffix(".old"))
-            path.write_text("a thesis")
-
-    monkeypatch.setattr(manifest, "reached", exchange)
-    with pytest.raises(ControlError, match="exchanged while it was being taken"):
-        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage")).apply()
-    assert path.read_text() == "a thesis"
-    assert list(folders(host)) == []
-    assert not list((tmp_path / "home").glob("**/.proscribe*"))
-
-
-def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_two_file_systems(monkeypatch, tmp_path)
-    host = made_host(tmp_path)
-    before = picture(tmp_path)
-
-    def write(descriptor: int, data: bytes, at: int) -> int:
-        raise OSError(28, os.strerror(28))
-
-    with monkeypatch.context() as full:
-        full.setattr(os, "pwrite", write)
-        with pytest.raises(ControlError, match="No space left on device; what was taken is kept, and the next run"):
-            enforced(host, FILE)
-    (verdict,) = unfinished.observe(host, "enforce")
-    assert (verdict.rule, verdict.state, verdict.drifted) == ("apps/quarantine", "noncompliant", True)
-    assert not host.stat(FILE)
-    enforced(host)
-    assert unfinished.observe(host, "enforce") == []
-    assert not list((tmp_path / "home").glob("**/.proscribe*"))
-    lifted(host)
-    assert picture(tmp_path) == before
-
-
-def test_too_deep_to_be_measured_stays(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
-    descriptor = os.open(tmp_path / TREE[1:], os.O_RDONLY)
-    for _ in range(300):
-        os.mkdir("d", dir_fd=descriptor)
-        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = below
-    os.close(descriptor)
-    with pytest.raises(ControlError, match="more than 200 deep"):
-        enforced(host, TREE)
-    assert host.stat(f"{TREE}/deep/er/data") and list(folders(host)) == []
 
 
 @pytest.mark.parametrize("manifest_text", ["", "{", "[]", '{"taken_at": 3}', None])
@@ -189,18 +71,6 @@ def test_a_broken_manifest_is_reported_and_blocks_no_other_item(tmp_path: Path, 
     assert [action.subject for action in back.actions] == [TREE]  # and what it holds stays
     back.actions[0].apply()
     assert list(folders(host)) == [name] and host.stat(TREE)
-
-
-def test_the_diff_of_giving_back_shows_each_thing_and_what_goes_with_the_last(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
-    enforced(host, FILE)
-    actions = restoring.given_back(host).actions
-    assert [(one.verb, one.subject, one.before, one.after) for one in actions] == [
-        ("restore", FILE, "", f"{FILE}\n"),
-        ("delete", moving.README, moving.SAID, ""),
-    ]
-    (tmp_path / moving.README[1:]).write_text("")
-    assert restoring.given_back(host).actions[-1].before == ""
 
 
 def test_what_is_gone_by_then(tmp_path: Path) -> None:
@@ -253,85 +123,6 @@ def test_any_name_there_and_back(name: bytes) -> None:
         assert not host.stat(path)
         lifted(host)
         assert picture(root) == before
-
-
-@pytest.mark.parametrize(
-    ("escape", "character", "said"),
-    [
-        (r"\040", " ", " "),
-        (r"\011", "\t", r"\x09"),
-        (r"\012", "\n", r"\x0a"),
-        (r"\134", "\\", "\\"),
-        (r"\134040", r"\040", r"\040"),
-    ],
-)
-def test_a_mount_point_is_known_whatever_its_name(tmp_path: Path, escape: str, character: str, said: str) -> None:
-    """The kernel writes four characters as escapes; a tree with such a mount in it must stay as any other."""
-    host = made_host(tmp_path)
-    (tmp_path / "proc/self").mkdir(parents=True)
-    point = f"/home/alice/x{character}y"
-    (tmp_path / "proc/self/mountinfo").write_text(
-        f"36 35 98:0 /home/alice/other /home/alice/x{escape}y/z rw - ext4 /dev/sdb1 rw\n"
-    )
-    reason = f"a file system is mounted in it, at /home/alice/x{said}y/z"
-    assert moving.refusal(host, point) == moving.refusal(host, f"{point}/z") == reason
-    assert moving.refusal(host, f"{point}2") == moving.refusal(host, "/home/alice/other") == ""
-
-
-@pytest.mark.parametrize("error", [Unseen("closed"), ControlError("odd"), None])
-def test_without_a_table_of_mounts_the_move_itself_shows_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
-) -> None:
-    host = made_host(tmp_path)
-
-    def text(self: Any, path: str, *rest: Any) -> str | None:
-        if error and path == "/proc/self/mountinfo":
-            raise error
-        return None
-
-    monkeypatch.setattr(type(host), "text", text)
-    assert moving.refusal(host, TREE) == ""
-
-
-def test_where_a_copy_waits_on_its_own_file_system() -> None:
-    """The highest directory first, where a user can do least to it, and the one that it stands in last."""
-    assert list(moving._ancestors("/home/alice/bin/x")) == ["", "/home", "/home/alice", "/home/alice/bin"]
-    assert list(moving._ancestors("/x")) == [""]
-
-
-def test_what_a_manifest_says_is_when_whose_what_and_until_when(tmp_path: Path, two: bool) -> None:
-    """The manifest is all that is known of an item once nobody can inspect the item itself any more."""
-    host = made_host(tmp_path)
-    seen = os.stat(tmp_path / FILE[1:])
-    before = time.time()
-    action = moving.take(host, moving.Taking(FILE, ["wechat", "qq"], "appimage", keep=1000))
-    assert (str(action), action.before) == (f"quarantine {FILE}", f"{FILE}\n")
-    action.apply()
-    (item,) = manifest.items(host)
-    taken_at, end = (
-        calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) for text in (item.taken_at, item.kept_until)
-    )
-    assert before - 2 <= taken_at <= time.time() + 1 and before + 998 <= end <= time.time() + 1001
-    assert (item.services, item.kind, item.owner) == (["wechat", "qq"], "appimage", host.account(seen.st_uid).name)
-    assert item.identity == [seen.st_dev, seen.st_ino]
-    assert (item.attributes.mode, item.attributes.mtime_ns) == (seen.st_mode, seen.st_mtime_ns)
-    assert (item.group, item.doing, item.hold, item.at_rest) == ("", "", "", True)
-    assert (item.path, item.files, item.shared, len(item.sha256)) == (FILE, 1, 0, 64)
-    assert list(folders(host)) == [item.id] and item.id.startswith("wechat-")
-    readme = (tmp_path / ITEMS[1:] / "README").stat()
-    assert stat.S_IMODE(readme.st_mode) == 0o600
-
-
-def test_of_parts_that_stay_the_first_says_why_and_how_many_more(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
-    for name in ("a", "b", "c"):
-        os.symlink("/etc/shadow", tmp_path / TREE[1:] / name)
-    for names, ends in (("a", "nor a directory"), ("ab", "(and 1 more)"), ("abc", "(and 2 more)")):
-        taking = moving.Taking(TREE, ["telegram"], "tree", [f"{TREE}/{name}" for name in names])
-        with pytest.raises(ControlError) as raised:
-            moving.take(host, taking).apply()
-        assert str(raised.value).endswith(ends)
-    assert list(folders(host)) == []
 
 
 def test_only_what_was_seen_is_taken_and_what_was_seen_is(tmp_path: Path, two: bool) -> None:
@@ -450,35 +241,6 @@ def test_only_what_is_seen_at_its_place_is_there(tmp_path: Path, monkeypatch: py
         with monkeypatch.context() as patch:
             patch.setattr(host, "stat", refuse)
             assert not completing.is_placed(host, item)
-
-
-def test_what_appears_in_its_place_just_after_the_check_is_not_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("ours", "new"):
-        (tmp_path / name).write_text(name)
-    monkeypatch.setattr(completing, "in_place", lambda directory, name: False)
-    with pytest.raises(FileExistsError):
-        put(tmp_path, "ours", "new")
-    assert (tmp_path / "new").read_text() == "new"
-
-
-def test_what_stands_there_again_is_not_written_over_by_what_goes_back(tmp_path: Path, two: bool) -> None:
-    """Then it stays in the quarantine, from where it comes back."""
-    host = made_host(tmp_path)
-    content = (tmp_path / FILE[1:]).read_bytes()
-
-    def doubt(*what: Any) -> str:
-        (tmp_path / FILE[1:]).write_text("a new one")
-        return "it is a thesis"
-
-    with pytest.raises(ControlError, match="it is a thesis"):
-        moving.take(host, moving.Taking(FILE, ["wechat"], "appimage", doubt=doubt)).apply()
-    assert (tmp_path / FILE[1:]).read_text() == "a new one"
-    enforced(host)
-    (tmp_path / FILE[1:]).unlink()
-    assert lifted(host).refused == []
-    assert (tmp_path / FILE[1:]).read_bytes() == content
 
 
 @pytest.mark.parametrize("swapped", ["link", "pipe"])

@@ -19,7 +19,6 @@ from made_quarantine import (
     made_host,
     picture,
 )
-from proscribe.host.controls.apps.quarantine import manifest, unfinished
 from proscribe.host.system import Host
 
 pytestmark = pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
@@ -57,24 +56,6 @@ def completed(host: Host, path: str, name: str) -> None:
     assert host.stat(path) is None, name
     assert [folder.endswith(".unfinished") for folder in folders(host)] == [False], name
     assert not list((Path(host.root) / "home").glob("**/.proscribe*")), name
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", [TREE, FILE], ids=["tree", "file"])
-def test_taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, path: str) -> None:
-    steps = set()
-    for host, before, name in killed_at_each_step(
-        tmp_path, monkeypatch, two, lambda host: lambda: enforced(host, path)
-    ):
-        assert host.stat(path) is not None or list(folders(host)), name
-        for item in manifest.begun(host):
-            assert unfinished.observe(host, "enforce")[0].drifted, item
-        completed(host, path, name)
-        lifted(host)
-        assert picture(Path(host.root)) == before, name
-        steps.add(name)
-    assert {"folder made", "written", "moved", "sealed", "kept"} <= steps
-    assert not two or {"hold made", "copied", "compared", "original gone", "hold gone"} <= steps
 
 
 @pytest.mark.slow

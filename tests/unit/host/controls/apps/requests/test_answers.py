@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from made_host import MadeHost
 from made_host import plan as made_plan
 from proscribe.host.controls.apps.requests import answers
-from proscribe.host.system import WRITTEN_BY
 
 PLACE, NOTIFIED = "/etc/proscribe/answers.json", "/var/lib/proscribe/notified.json"
 SHOWN = {"answer": "granted", "on": "2026-11-25", "why": "press", "until": "2026-12-25", "limits": "apps alone"}
@@ -22,14 +19,6 @@ GIVEN = {
 
 def plan(given: dict[str, Any] | None, mode: str = "enforce") -> Any:
     return {**made_plan(mode), **({} if given is None else {"answers": given})}
-
-
-def test_the_file_says_all_that_the_command_shows_and_nobodys_name(host: MadeHost) -> None:
-    answers.bring(host, plan(GIVEN))
-    content = Path(host.root + PLACE).read_text()
-    assert list(json.loads(content)["answers"].items()) == [("a1", {"answer": "refused"}), ("f0", SHOWN)]
-    assert json.loads(content)["written_by"] == WRITTEN_BY
-    assert content.startswith('{\n "') and content.endswith("}\n")
 
 
 def test_it_is_written_where_it_differs_and_goes_with_the_last_answer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from made_host import MadeHost
 from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING
 from proscribe.host.controls.apps.requests import command, command_text
 from proscribe.host.controls.apps.requests.command import Program
-from proscribe.host.system import WRITTEN_BY, Unseen
+from proscribe.host.system import Unseen
 
 DIGEST = command_text.digest()
 COMMAND, LIST = "/usr/local/bin/proscribe-request", "/etc/proscribe/requests.json"
@@ -25,45 +24,6 @@ def entry(name: str = "", mode: str = "enforce", names: list[str] | None = None)
 def plan(mode: str = "enforce", digest: str = DIGEST, **services: dict[str, Any]) -> Any:
     apps = {"mode": mode, "services": services or {"owl": entry("Owl")}, "settings": {"requests": digest}}
     return {"contact": "it@example.org", "controls": {"apps": apps}}
-
-
-def test_the_list_has_every_restricted_service_with_all_its_names() -> None:
-    of: Any = plan(owl=entry("Owl", "waived", ["Snowy", "Owl"]), elk=entry(mode="audit"), yak=entry("Yak", "report"))
-    of["controls"]["dns"] = {"mode": "audit", "services": {"owl": entry("Owl!"), "ant": entry("Ant")}}
-    text = command.known(of)
-    assert json.loads(text) == {
-        "schema": "proscribe/requests/1",
-        "written_by": WRITTEN_BY,
-        "contact": "it@example.org",
-        "request_url": "",
-        "services": [
-            {"id": "ant", "names": ["Ant"]},
-            {"id": "elk", "names": ["elk"]},
-            {"id": "owl", "names": ["Owl", "Snowy", "Owl!"]},
-        ],
-    }
-    assert text.startswith('{\n "') and text.endswith("}\n")
-    address = json.loads(command.known({**of, "contact": None, "request_url": "https://x"}))
-    assert (address["contact"], address["request_url"]) == ("", "https://x")
-
-
-DNS = {"mode": "enforce", "services": {"owl": entry()}, "settings": {}}
-
-
-@pytest.mark.parametrize(
-    ("of", "due"),
-    [
-        (plan(), True),
-        (plan(digest=""), False),
-        (plan("audit"), False),
-        (plan(owl=entry(mode="waived")), False),
-        ({"controls": {**plan(owl=entry(mode="waived"))["controls"], "dns": DNS}}, True),
-        ({"controls": {**plan(owl=entry(mode="waived"))["controls"], "dns": {**DNS, "mode": "audit"}}}, False),
-        ({"controls": {"dns": DNS}}, False),
-    ],
-)
-def test_it_belongs_where_something_is_closed(of: Any, due: bool) -> None:
-    assert command.required(of) is due
 
 
 def observed(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
@@ -90,12 +50,6 @@ def test_what_is_observed_of_it(host: MadeHost, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(host, "stat", unseen)
     assert observed(host, plan()) == [("unknown", [], "a dead mount")]
-
-
-def test_what_is_taken_away_without_a_plan() -> None:
-    listed, program = command.parts(None)
-    assert (listed.path, program) == (LIST, Program("", COMMAND))
-    assert command.parts(plan())[1] == Program(DIGEST)
 
 
 class TestTheProgram:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -17,7 +16,6 @@ from made_host import WECHAT, MadeHost, plan
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.requests import reading
 from proscribe.host.system import Host, User
-from proscribe.host.system.budget import Budget
 from proscribe.wire.replies import shapes
 
 ME = os.getuid()
@@ -41,17 +39,6 @@ def put(host: Host, content: Any = GOOD, file: str = name()) -> Path:
     path = Path(host.root, PLACE, file)
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return path
-
-
-def test_a_request_is_read_with_the_user_whose_home_it_is_in(host: MadeHost) -> None:
-    put(host, {**GOOD, "user": "root", "id": "f" * 16, "host": "other"})
-    (row,), left_out = reading.of_user(host, ALICE)
-    own = hashlib.sha256(b"%d %s" % (ME, b"0" * 16)).hexdigest()[:16]
-    assert (list(row), left_out) == ([own, "alice", "wechat", "Press calls", "2026-11-25T08:00:00Z"], 0)
-
-
-def test_a_file_of_one_name_is_another_request_in_another_home() -> None:
-    assert reading.number(1000, name()) != reading.number(1001, name())
 
 
 ODD: dict[str, Any] = {
@@ -101,12 +88,6 @@ def test_whatever_is_read_is_what_a_record_may_have(content: bytes) -> None:
         assert shapes.line(reason, "reason", 300) == reason and time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_time_to_come_is_now(host: MadeHost) -> None:
-    put(host, {**GOOD, "at": "2999-01-01T00:00:00Z"})
-    (row,), _ = reading.of_user(host, ALICE)
-    assert row[4] <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
 def outside(path: Path) -> Path:
     """A request that lies somewhere else."""
     secret = path.parents[5] / "secret"
@@ -154,34 +135,6 @@ def test_what_becomes_something_else_between_two_looks_is_not_read(
     assert reading.of_user(host, ALICE) == ([], 1)
 
 
-def test_a_file_is_read_up_to_its_bound_though_it_grows_meanwhile(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = json.dumps(GOOD).encode().ljust(4096)
-    path = put(host, content)
-    assert len(reading.of_user(host, ALICE)[0]) == 1
-    real = os.fstat
-
-    def grow(descriptor: int) -> os.stat_result:
-        seen = real(descriptor)
-        if os.path.samestat(seen, path.stat()):
-            path.write_bytes(content + b" ")
-        return seen
-
-    monkeypatch.setattr(os, "fstat", grow)
-    assert reading.of_user(host, ALICE) == ([], 1)
-
-
-def test_a_link_in_the_way_is_not_followed_and_not_counted(host: MadeHost, tmp_path: Path) -> None:
-    put(host)
-    state = tmp_path / "home/alice/.local/state"
-    state.rename(tmp_path / "elsewhere")
-    state.symlink_to(tmp_path / "elsewhere")
-    if ME == 0:
-        os.lchown(state, 1000, 1000)
-    assert reading.of_user(host, ALICE) == ([], 0)
-
-
 def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_NAMES", 60)
     for count in range(200):
@@ -193,27 +146,10 @@ def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.Mon
     assert len({file for file in opened if str(file).endswith(".json")}) <= 60
 
 
-def test_the_newest_come_first_and_the_oldest_are_left_out(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    days = {name(count): f"2026-11-{day}T08:00:00Z" for count, day in enumerate((20, 23, 21, 24, 21, 22))}
-    for file, at in days.items():
-        put(host, {**GOOD, "at": at}, file)
-    newest = sorted(((at, reading.number(ME, file)) for file, at in days.items()), reverse=True)
-    monkeypatch.setattr(reading, "MOST", 5)
-    rows, left_out = reading.of_user(host, ALICE)
-    assert ([(row[4], row[0]) for row in rows], left_out) == (newest[:5], 1)
-
-
 def test_a_budget_that_is_spent_ends_it_quietly(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     put(host)
     monkeypatch.setattr(reading, "SECONDS", -1.0)
     assert reading.of_user(host, ALICE) == ([], 0)
-
-
-def test_what_the_rest_of_a_home_has_cost_hides_no_request(host: MadeHost) -> None:
-    put(host)
-    host.budget = spent = Budget(entries=0, size=0)
-    assert len(reading.of_user(host, ALICE)[0]) == 1
-    assert host.budget is spent
 
 
 def test_a_home_that_another_machine_answers_for_is_not_entered(
@@ -259,21 +195,6 @@ def test_a_request_has_the_answer_of_the_plan_to_its_user_and_service(
     (row,) = rows("bob", 1)
     fields = dict(zip(("id", "user", "service", "reason", "at"), row))
     assert reading.reported(of, [([row], 0)]) == {"requests": [{**fields, **said}], "requests_left_out": 0}
-
-
-def test_a_service_that_the_plan_does_not_have_is_left_out() -> None:
-    found = reading.reported(plan(wechat=WECHAT), [(rows("bob", 1, "made_up"), 2)])
-    assert found == {"requests": [], "requests_left_out": 3}
-    assert reading.reported(plan(wechat=WECHAT), [([], 0)]) == {}
-
-
-@pytest.mark.skipif(ME != 0, reason="only root can give files away")
-def test_the_record_has_them(host: MadeHost) -> None:
-    Path(host.root, "etc/passwd").write_text("alice:x:1000:0::/home/alice:/bin/sh\n")
-    os.chown(put(host), 1000, 0)
-    apps.observe(host, plan(wechat=WECHAT))
-    (one,) = host.record_fields["requests"]
-    assert (one["user"], one["service"], host.record_fields["requests_left_out"]) == ("alice", "wechat", 0)
 
 
 def test_a_record_without_requests_says_nothing_of_them(host: MadeHost) -> None:

@@ -33,23 +33,6 @@ class Tools:
         return Result(0 if argv[0] in self.good else 1, "", "")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: its own tools are what it runs")
-def test_the_hosts_tool_then_a_common_one_then_the_users_own(root: Path) -> None:
-    tools = Tools()
-    host = Host(str(root), tools)
-    put(root, "/home/alice/bin/npm", mode=0o755)
-
-    def of(package: Package, name: str = "npm") -> str:
-        return OwnTools(host).of(package, name, common=["", "/usr/local/npm"], own=OWN)
-
-    assert (of(OF_HOST), of(OF_ALICE)) == ("", "/home/alice/bin/npm")
-    put(root, "/usr/local/npm", mode=0o755)
-    assert (of(OF_HOST), of(OF_ALICE)) == ("/usr/local/npm", "/usr/local/npm")
-    put(root, "/usr/bin/npm", mode=0o755)
-    assert (of(OF_HOST), of(OF_ALICE), of(OF_HOST, "")) == ("/usr/bin/npm", "/usr/bin/npm", "/usr/local/npm")
-    assert tools.ran == []
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
 def test_root_runs_no_tool_of_a_users(root: Path) -> None:
     os.chown(put(root, "/usr/local/npm", mode=0o755), ALICE.uid, -1)

@@ -5,16 +5,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from made_tools import absent
 from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import brew, waydroid
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.host.system import Host, Process
 
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 COMMON = "/home/linuxbrew/.linuxbrew"
@@ -66,38 +64,6 @@ def test_a_running_program_is_known_by_its_place_for_its_owner_alone(
     everybodys = [one._replace(owner=None) for one in brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]]
     program = brew.FORMULAE.programs(host, {"rclone"}, everybodys)
     assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
-
-
-def test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else(root: Path) -> None:
-    calls: list[tuple[Sequence[str], Any]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append((argv[1:], options["user"]))
-        assert {name for name, value in options["environment"].items() if value == "1"} >= {
-            "HOMEBREW_NO_ANALYTICS",  # nothing is asked of the network
-            "HOMEBREW_NO_AUTO_UPDATE",
-            "HOMEBREW_NO_INSTALL_FROM_API",
-            "HOMEBREW_NO_AUTOREMOVE",  # and what the formula needed stays
-        }
-        return Result(0, "", "")
-
-    prefix = "/home/alice/.linuxbrew"
-    formula(root, prefix)
-    formula(root, prefix, "telegram", room="Caskroom")
-    put(root, f"{prefix}/bin/brew", mode=0o755)
-    host = Host(str(root), run)
-    ids = {"rclone", "telegram"}
-    found = [*brew.FORMULAE.query_of(host, ALICE, ids)[0], *brew.CASKS.query_of(host, ALICE, ids)[0]]
-    for package in found:
-        ((action,), refused) = brew.FORMULAE.removal(host, [package])
-        with pytest.raises(ControlError, match="is still there"):
-            action.apply()
-        assert refused == []
-        assert [(one.name, one.tool) for one in action.takes] == [(package.id, f"{prefix}/bin/brew")]
-    assert calls == [
-        (["uninstall", "--formula", "--force", "rclone"], ALICE),
-        (["uninstall", "--cask", "telegram"], ALICE),
-    ]
 
 
 def test_what_is_roots_or_has_no_brew_stays(root: Path) -> None:

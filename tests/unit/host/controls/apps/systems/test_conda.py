@@ -15,12 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import absent
-from made_users import ALICE, everywhere, put
+from made_users import ALICE, put
 from proscribe.host.controls.apps.systems import conda
-from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import ControlError, Host, Process, Result
 
-ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"rclone", "telegram-desktop"}
 
 
@@ -28,30 +26,6 @@ def package(root: Path, prefix: str, name: str = "rclone", version: str = "1.70.
     path = f"{prefix}/conda-meta/{name}-{version}-h1_0.json"
     put(root, path, json.dumps({"name": name, "version": version, "build": "h1_0", "files": [f"bin/{name}"], **said}))
     return path
-
-
-@pytest.mark.parametrize(
-    ("prefix", "scope"),
-    [
-        ("/opt/conda", "system"),
-        ("/opt/miniforge3/envs/shared", "system"),
-        ("/home/alice/miniconda3", "user:alice"),
-        ("/home/alice/miniconda3/envs/chat", "user:alice"),
-        ("/home/alice/micromamba/envs/chat", "user:alice"),
-        ("/home/alice/.local/share/mamba/envs/chat", "user:alice"),
-        ("/home/alice/.conda/envs/chat", "user:alice"),
-        ("/home/alice/.pixi/envs/rclone", "user:alice"),
-    ],
-)
-def test_where_environments_lie(root: Path, prefix: str, scope: str) -> None:
-    path = package(root, prefix)
-    package(root, prefix, "python", "3.12.1")
-    put(root, f"{prefix}/conda-meta/history", "==> now <==\n+conda-forge::telegram-desktop-1-0\n")
-    found, unseen = everywhere(ROWS["conda"], Host(str(root)), IDS)
-    assert [(*one.finding()[:6], one.handles) for one in found] == [
-        ("package", "rclone", "conda", "1.70.0", scope, path, (prefix, "bin/rclone"))
-    ]
-    assert unseen == ""
 
 
 def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root: Path) -> None:
@@ -80,14 +54,6 @@ def test_a_list_of_environments_never_leaves_the_home(lines: list[bytes]) -> Non
         assert path.startswith("/home/alice/") and path == os.path.normpath(path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '{"name": 5}', '{"version": {}, "files": 7}'])
-def test_what_cannot_be_read_goes_by_the_name_of_its_file(root: Path, content: str) -> None:
-    path = package(root, "/home/alice/miniconda3")
-    put(root, path, content)
-    found = conda.query_of(Host(str(root)), ALICE, IDS)[0]
-    assert [(one.id, one.version) for one in found] == ([] if '"name"' in content else [("rclone", "1.70.0")])
-
-
 def test_a_huge_file_is_not_read(root: Path) -> None:
     path = package(root, "/home/alice/miniconda3")
     with (root / path.lstrip("/")).open("r+b") as stream:
@@ -99,25 +65,6 @@ def test_a_huge_file_is_not_read(root: Path) -> None:
 def test_of_any_list_of_files_only_programs_count_and_not_too_many(said: dict[str, Any]) -> None:
     found = conda.programs_in(said)
     assert len(found) <= conda.MOST_PROGRAMS and all(file.startswith(conda.PROGRAMS) for file in found)
-
-
-def test_where_the_programs_of_a_package_are() -> None:
-    programs = ["bin/a", "sbin/a", "libexec/a", "lib/a/b", "opt/a", "share/a/b"]
-    assert conda.programs_in({"files": [*programs, "etc/a", "binary", "a/bin/a", 7]}) == programs
-
-
-@pytest.mark.parametrize(
-    ("file", "found"),
-    [
-        ("rclone-1.70.0-h1_0.json", ("rclone", "1.70.0")),
-        ("telegram-desktop-5.2-0.json", ("telegram-desktop", "5.2")),
-        ("history", ("", "")),
-        ("a-b.json", ("", "")),
-        ("rclone-1.70.0-h1_0.json.c~", ("", "")),
-    ],
-)
-def test_the_name_of_a_file(file: str, found: tuple[str, str]) -> None:
-    assert conda.parse_name(file) == found
 
 
 def test_a_running_program_is_known_by_the_files_of_its_package_for_its_owner_alone(
@@ -184,28 +131,6 @@ def test_a_removal_is_simulated_and_refused_where_more_would_go(root: Path, said
     assert [(one.name, one.tool, one.place) for one in actions[0].takes] == [("rclone", tool, prefix)]
     assert calls == [([tool, "remove", "--prefix", prefix, "--yes", "--offline", "rclone"], ALICE)]
     assert refused == []
-
-
-def test_what_goes_anyway_may_go_along(root: Path) -> None:
-    """Two restricted packages of one environment, of which one needs the other; the second removal finds nothing."""
-    ran: list[str] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        if "--dry-run" in argv:
-            return Result(0, answer("rclone", "telegram-desktop"), "")
-        ran.append(argv[-1])
-        for path in paths:
-            (root / path.lstrip("/")).unlink()
-        return Result(0, "", "")
-
-    paths = [package(root, "/home/alice/work/env", name) for name in sorted(IDS)]
-    put(root, "/home/alice/.conda/environments.txt", "/home/alice/work/env\n")
-    put(root, "/home/alice/bin/micromamba", mode=0o755)
-    host = Host(str(root), run)
-    actions, refused = conda.removal(host, conda.query_of(host, ALICE, IDS)[0])
-    for action in actions:
-        action.apply()
-    assert (refused, ran) == ([], ["rclone"])
 
 
 def test_the_hosts_own_conda_is_asked_before_and_once_where_it_does_not_answer(root: Path) -> None:

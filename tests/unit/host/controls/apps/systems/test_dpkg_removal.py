@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import DONE, Tools
 from proscribe.host.controls.apps.systems import dpkg, dpkg_removal
-from proscribe.host.controls.apps.systems.package import Block, Package, place
+from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.system import ControlError, Host, Process, Result
 from proscribe.model.removed import Removed
 
@@ -38,26 +38,6 @@ def host(tmp_path: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("apt
 
 def package(name: str, **fields: Any) -> Package:
     return Package("dpkg", name.partition(":")[0], "1.0", (name,), **fields)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("wechat", [("4.0", "wechat", False)]),
-        ("linuxqq", []),  # rc: removed, its configuration is left
-        ("pidgin", [("2:2.14", "pidgin", True)]),  # hi: on hold
-        ("signal-desktop", [("7.0", "signal-desktop", False)]),  # iF: its postinst failed
-        ("viber", [("1", "viber", False)]),  # iU: unpacked
-        ("skypeforlinux", [("8.0", "skypeforlinux:i386", False)]),
-        ("libpurple0t64", [("2.14", "libpurple0t64:amd64", False), ("2.14", "libpurple0t64:i386", False)]),
-        ("chat", []),  # part of a name is no name
-        ("wecha", []),
-    ],
-)
-def test_which_states_of_a_recorded_listing_are_installed(name: str, expected: list[tuple[str, str, bool]]) -> None:
-    found = dpkg.parse(recorded("dpkg-query"), {name})
-    assert [(p.version, p.handles[0], p.held) for p in found] == expected
-    assert {p.id for p in found} <= {name}
 
 
 @given(st.lists(st.tuples(st.sampled_from("uihrp"), st.sampled_from("ncHUFWti"), NAMES)), st.sets(NAMES))
@@ -202,36 +182,6 @@ def test_another_running_package_manager_is_reported(tmp_path: Path) -> None:
         actions[0].apply()
 
 
-@pytest.mark.parametrize(
-    ("interrupted", "marked", "tool", "stays"),
-    [
-        (False, False, "apt-get", False),
-        (False, True, "apt-get", False),
-        (True, False, "apt-get", None),  # somebody else's, which apt reports
-        (True, True, "dpkg", True),  # ours, which dpkg itself completes
-    ],
-)
-def test_a_removal_that_was_cut_short_is_completed_where_it_was_ours(
-    tmp_path: Path, interrupted: bool, marked: bool, tool: str, stays: bool | None
-) -> None:
-    mark, seen = tmp_path / "var/lib/proscribe/dpkg", []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        if options == {"timeout": 1800}:
-            seen.append((argv[0], mark.stat().st_mode & 0o777 if mark.exists() else 0))
-            return DONE
-        return Result(0, "Remv wechat [1]\n" if "--simulate" in argv else "amd64\n", "")
-
-    here = host(tmp_path)
-    here._run = run
-    for path, there in (("var/lib/dpkg/updates/0001", interrupted), ("var/lib/proscribe/dpkg", marked)):
-        (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).touch(0o600) if there else None
-    ((action,), _) = dpkg_removal.removal(here, [package("wechat")])
-    action.apply()
-    assert seen == [(tool, 0 if stays is None else 0o600)] and mark.exists() is bool(stays)
-
-
 def test_without_apt_dpkg_itself_says_what_would_break(tmp_path: Path) -> None:
     rows = (PLAIN, ("dpkg --simulate wechat", Result(1, "", recorded("dpkg-breaks-dependent"))))
     actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
@@ -264,24 +214,3 @@ def test_dpkg_reads_the_gates_configuration() -> None:
     assert directory == "/etc/dpkg/dpkg.cfg.d"
     assert re.fullmatch(r"[A-Za-z0-9_-]+", name)  # dpkg.cfg(5)
     assert max(map(len, dpkg.HOOK.splitlines())) < 1000  # longer lines are cut
-
-
-def test_every_file_of_the_gate_says_who_wrote_it_and_how_to_lift_it() -> None:
-    for file in dpkg.block_parts(Block({"wechat"}, "it@example.org"))[:6]:
-        assert "Written by Proscribe" in file.content and "./proscribe lift" in file.content
-
-
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        (["/usr/share/doc/x", "/opt/wechat/files/wechat", "/opt/other/x"], "/opt/wechat"),
-        (["/usr/bin/wechat", "/opt/wechat/wechat"], "/opt/wechat"),  # a program in /usr/bin may only start it
-        (["/usr/bin/wechat-bin", "/usr/bin/wechat"], "/usr/bin/wechat"),
-        (["/usr/sbin/tor"], "/usr/sbin/tor"),
-        (["/usr/games/x"], "/usr/games/x"),
-        (["/usr/share/x", "/usr/lib/opt/x", "/optional/x"], ""),
-        ([], ""),
-    ],
-)
-def test_a_package_has_a_place(files: list[str], found: str) -> None:
-    assert place(files) == found

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,37 +12,6 @@ from proscribe.host.controls.apps.blocks.tries import PROGRAMS
 from proscribe.host.controls.apps.systems import dpkg_trial
 from proscribe.host.system import ControlError, Host, Unseen
 from proscribe.host.system.types import Result
-
-NAMES = ["wechat", "w" * 700]  # of one block of the archive, and of more
-
-
-def members(package: bytes) -> dict[str, bytes]:
-    """The members of a package (ar(5)), by name."""
-    assert package.startswith(b"!<arch>\n")
-    found, at = {}, 8
-    while at < len(package):
-        head = package[at : at + 60].decode("ascii")
-        size = int(head[48:58])
-        assert head.endswith("`\n")
-        found[head[:16].strip()] = package[at + 60 : at + 60 + size]
-        at += 60 + size + size % 2
-    return found
-
-
-@pytest.mark.parametrize("restricted", NAMES)
-def test_the_package_provides_what_is_restricted_and_has_nothing_in_it(restricted: str) -> None:
-    package = members(dpkg_trial.archive(restricted))
-    assert list(package) == ["debian-binary", "control.tar", "data.tar"] and package["debian-binary"] == b"2.0\n"
-    with tarfile.open(fileobj=io.BytesIO(package["control.tar"])) as control:
-        (file,) = control.getmembers()
-        content = control.extractfile(file)
-        fields = ["Package: proscribe-trial", "Version: 0", "Architecture: all", f"Provides: {restricted}"]
-        assert content is not None and {*fields} <= {*content.read().decode().splitlines()}
-        assert (file.name, file.mode, file.uid, file.gid, file.isreg()) == ("./control", 0o644, 0, 0, True)
-    blocks = -(-file.size // 512)
-    assert len(package["control.tar"]) == 512 * (blocks + 3), "a head, whole blocks, and two empty ones"
-    with tarfile.open(fileobj=io.BytesIO(package["data.tar"])) as data:
-        assert data.getmembers() == []
 
 
 class Made(Host):
@@ -96,17 +63,6 @@ def test_a_try_depends_on_every_program_that_the_script_runs() -> None:
     assert {"dpkg-deb", "logger", "tar"} <= runs <= set(dpkg_trial.TOOLS)
 
 
-DUMPED = """\
-Dir::Bin "";
-Dir::Bin::dpkg "/opt/dpkg";
-DPkg::Options "";
-DPkg::Options:: "--force-confold";
-DPkg::Options:: "--foo bar";
-DPkg::Options:: half";
-DPkg::Chroot-Directory "half
-"""
-
-
 class WithApt(Host):
     """A host whose apt is configured so."""
 
@@ -129,20 +85,6 @@ class WithApt(Host):
         return self
 
 
-@pytest.mark.parametrize(
-    ("dumped", "expected"),
-    [
-        pytest.param("", ("/usr/bin/dpkg", [], ""), id="nothing of its own"),
-        pytest.param(DUMPED, ("/opt/dpkg", ["--force-confold", "--foo bar", ""], ""), id="another one, with options"),
-        pytest.param('DPkg::Chroot-Directory "/srv/x";\n', ("/usr/bin/dpkg", [], "/srv/x"), id="somewhere else"),
-    ],
-)
-def test_the_dpkg_that_apt_runs(tmp_path: Path, dumped: str, expected: tuple[str, list[str], str]) -> None:
-    host = WithApt(tmp_path, dumped)
-    assert dpkg_trial._of_apt(host) == expected
-    assert host.ran == [["/usr/bin/apt-config", "dump"]]
-
-
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two directories that a shell searches, in which there can be a dpkg."""
@@ -153,20 +95,6 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(dpkg_trial, "PROGRAMS", (str(second), str(tmp_path / "none")))
     (second / "dpkg").touch(mode=0o755)
     return tmp_path
-
-
-def test_each_dpkg_is_tried_once_however_many_names_it_has(programs: Path) -> None:
-    host = WithApt(programs / "root")
-    usual = str(programs / "bin/dpkg")
-    assert list(dpkg_trial._roads(host)) == [(usual, [usual])]
-    (programs / "local/dpkg").symlink_to(usual)
-    linked = str(programs / "local/dpkg")
-    assert list(dpkg_trial._roads(host)) == [(linked, [linked])]
-    (programs / "local/dpkg").unlink()
-    (programs / "local/dpkg").touch(mode=0o644)
-    assert list(dpkg_trial._roads(host)) == [(usual, [usual])]
-    (programs / "local/dpkg").chmod(0o755)
-    assert list(dpkg_trial._roads(host)) == [(linked, [linked]), (usual, [usual])]
 
 
 @pytest.mark.parametrize(

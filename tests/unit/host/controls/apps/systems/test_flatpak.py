@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import DONE, Tools
-from made_users import ALICE, BOB, everywhere, put
+from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import flatpak
 from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
-from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, groups, installations
+from proscribe.host.controls.apps.systems.flatpak_remotes import DIRECTORY, groups
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Process, Result
 from proscribe.model.removed import Removed
@@ -38,76 +38,9 @@ def deploy(
     return place
 
 
-def test_an_app_of_the_system_and_one_of_a_user(root: Path) -> None:
-    deploy(root, SYSTEM)
-    deploy(root, SYSTEM, branch="aarch64/beta")
-    deploy(root, ALICE.home + PERSONAL)
-    deploy(root, BOB.home + PERSONAL, "org.example.Innocent")
-    found, unseen = everywhere(flatpak, Host(str(root)), {WECHAT})
-    assert unseen == ""
-    assert [(p.scope, p.version, p.path, p.handles) for p in found] == [
-        (scope, COMMIT[:12], f"{place}/{WECHAT}/{branch}", (f"app/{WECHAT}/{branch}",))
-        for scope, place, branch in (
-            ("system", SYSTEM, "aarch64/beta"),
-            ("system", SYSTEM, "x86_64/stable"),
-            ("user:alice", "/home/alice" + PERSONAL, "x86_64/stable"),
-        )
-    ]
-
-
-@pytest.mark.parametrize(
-    ("detail", "version"),
-    [
-        (b"\0\0appdata-version\0\0\0\0004.1.0\0\0s\x17", "4.1.0"),
-        (b"\0\0appdata-version\0\x1b[31m\0", COMMIT[:12]),
-        (b"\0appdata-version\0", COMMIT[:12]),
-        (b"\xff" * 40, COMMIT[:12]),
-    ],
-)
-def test_the_version_of_a_deployment_is_its_appdata_version_or_commit(root: Path, detail: bytes, version: str) -> None:
-    deploy(root, SYSTEM, detail=detail)
-    assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [version]
-
-
 def test_two_deployments_of_a_branch_are_one_app_of_no_certain_version(root: Path) -> None:
     (deploy(root, SYSTEM) / "x86_64/stable" / ("ab" * 32)).mkdir()
     assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [""]
-
-
-def test_an_app_of_another_installation(root: Path) -> None:
-    conf = '[Installation "extra"]\nPath=/srv/flatpak/\n[Other "x"]\nPath=/no\n[Installation "odd"]\nPath=relative\n'
-    put(root, "/etc/flatpak/installations.d/extra.conf", conf)
-    put(root, "/etc/flatpak/installations.d/old.conf.bak", conf.replace("/srv", "/mnt"))
-    deploy(root, "/srv/flatpak/app")
-    assert installations(Host(str(root))) == {"default": "/var/lib/flatpak", "extra": "/srv/flatpak"}
-    assert [package.path for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [
-        f"/srv/flatpak/app/{WECHAT}/x86_64/stable"
-    ]
-
-
-@pytest.mark.parametrize("left", ["", "x86_64", "x86_64/stable", f"x86_64/stable/{COMMIT}"])
-def test_what_is_left_of_an_app_without_a_deployed_branch_is_not_installed(root: Path, left: str) -> None:
-    (root / SYSTEM.lstrip("/") / WECHAT / left).mkdir(parents=True)
-    assert everywhere(flatpak, Host(str(root)), {WECHAT}) == ([], "")
-
-
-def test_a_host_without_flatpak_has_nothing_to_see(root: Path) -> None:
-    assert everywhere(flatpak, Host(str(root)), {WECHAT}) == ([], "")
-    assert everywhere(flatpak, Host(str(root)), set()) == ([], "")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-@pytest.mark.parametrize("link", [".local", ".local/share/flatpak", f".local/share/flatpak/app/{WECHAT}"])
-def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path, link: str) -> None:
-    deploy(root, "/elsewhere")
-    place = root / "home/alice" / link
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(root / "elsewhere")
-    os.lchown(place, ALICE.uid, ALICE.gid)
-    deploy(root, BOB.home + PERSONAL)
-    found, unseen = everywhere(flatpak, Host(str(root)), {WECHAT})
-    assert [package.scope for package in found] == ["user:bob"]
-    assert unseen == f"/home/alice/{link} is a link that uid 1000 made: not followed"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
@@ -119,50 +52,6 @@ def test_a_link_at_one_app_hides_only_that_app(root: Path) -> None:
     found, unseen = everywhere(flatpak, Host(str(root)), {WECHAT, "com.qq.QQ"})
     assert [package.id for package in found] == ["com.qq.QQ"]
     assert "is a link" in unseen
-
-
-def test_several_unseen_homes_are_reported_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(str(root))
-    real = host.list
-
-    def refuse(path: str) -> list[str]:
-        if path.startswith("/home/"):
-            raise ControlError(f"{path} is odd")
-        return real(path)
-
-    monkeypatch.setattr(host, "users", lambda: [ALICE, BOB])
-    monkeypatch.setattr(host, "list", refuse)
-    _, unseen = everywhere(flatpak, host, {WECHAT})
-    assert unseen == "/home/alice/.local/share/flatpak/app is odd (and 1 more)"
-
-
-def test_a_home_that_vanishes_while_it_is_read_is_no_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    deploy(root, ALICE.home + PERSONAL)
-    host = Host(str(root))
-    real = host.list
-
-    def vanish(path: str) -> list[str]:
-        names = real(path)
-        if names == [WECHAT]:
-            (root / path.lstrip("/")).rename(root / "gone")
-        return names
-
-    monkeypatch.setattr(host, "list", vanish)
-    assert everywhere(flatpak, host, {WECHAT}) == ([], "")
-
-
-@pytest.mark.parametrize(
-    ("info", "id_"),
-    [
-        (f"[Application]\nname={WECHAT}\nruntime=runtime/org.example.Platform/x86_64/1\n", WECHAT),
-        (f"[Runtime]\nname={WECHAT}\n", ""),  # a shell in a runtime
-        (f"[Instance]\nname={WECHAT}\n[Application]\n", ""),
-        ("", ""),
-        ("\x00\xff[Application]\nname", ""),
-    ],
-)
-def test_whose_sandbox_it_is(info: str, id_: str) -> None:
-    assert flatpak.parse(info) == id_
 
 
 @given(st.text())
@@ -202,32 +91,6 @@ def test_a_user_s_app_is_removed_as_that_user_and_data_and_runtimes_stay(root: P
     ]
 
 
-@pytest.mark.parametrize(
-    ("deployed", "origin"),
-    [
-        ({COMMIT: "flathub\0\0more"}, "flathub"),
-        ({COMMIT: "flathub"}, ""),
-        ({COMMIT: ""}, ""),
-        ({COMMIT: "\0"}, ""),
-        ({COMMIT: "flathub\0", "b2" * 32: "other\0"}, ""),  # nobody knows which of the two it is
-        ({"active": "other\0", COMMIT: "flathub\0"}, "flathub"),
-        ({COMMIT: "a\nb\0"}, ""),
-        ({}, ""),
-    ],
-)
-def test_the_remote_that_an_app_came_from_is_remembered(root: Path, deployed: dict[str, str], origin: str) -> None:
-    (root / "usr/bin").mkdir(parents=True)
-    (root / "usr/bin/flatpak").touch(0o755)
-    path = f"/var/lib/flatpak/app/{WECHAT}/x86_64/stable"
-    (root / path[1:]).mkdir(parents=True)
-    for name, content in deployed.items():
-        (root / path[1:] / name).mkdir()
-        (root / path[1:] / name / "deploy").write_text(content)
-    one = Package("flatpak", WECHAT, handles=(f"app/{WECHAT}/x86_64/stable",), path=path)
-    actions, _ = flatpak.removal(Host(str(root), Tools(("flatpak", DONE))), [one])
-    assert [gone.source for action in actions for gone in action.takes] == [origin]
-
-
 def test_apps_without_flatpak_itself_are_refused(root: Path) -> None:
     package = Package("flatpak", WECHAT)
     assert flatpak.removal(Host(str(root)), [package]) == (
@@ -239,7 +102,6 @@ def test_apps_without_flatpak_itself_are_refused(root: Path) -> None:
 CONFIG = "/var/lib/flatpak/repo/config"
 FILTERS = RemoteFilters((WECHAT,))
 FLATHUB = f"{DIRECTORY}/default/flathub.filter"
-DENIED = f"deny app/{WECHAT}/*\n"
 
 
 def remote(root: Path, keys: str = "", name: str = "flathub") -> None:
@@ -272,24 +134,6 @@ def test_a_remote_is_filtered_and_let_go(root: Path, modified: tuple[Host, list[
     assert calls[1:] == [["flatpak", "remote-modify", "--installation=default", "--no-filter", "--", "flathub"]]
     assert not FILTERS.in_place(host)
     assert not (root / "etc/proscribe").exists()
-
-
-def test_the_lines_of_an_administrators_filter_stay(root: Path, modified: tuple[Host, list[Sequence[str]]]) -> None:
-    host, calls = modified
-    put(root, "/etc/theirs", "# theirs\ndeny *\nallow runtime/*\nallow app/org.*\n")
-    remote(root, "xa.filter=/etc/theirs\n")
-    FILTERS.enforce(host)
-    lines = (root / FLATHUB.lstrip("/")).read_text().splitlines(keepends=True)
-    assert lines[1:] == [
-        "# Instead of: /etc/theirs\n",
-        "# theirs\n",
-        "deny *\n",
-        "allow runtime/*\n",
-        "allow app/org.*\n",
-        DENIED,
-    ]
-    FILTERS.lift(host)
-    assert calls[-1][3] == "--filter=/etc/theirs"
 
 
 def test_a_filter_whose_file_is_gone_still_lets_nothing_in(root: Path) -> None:
@@ -336,11 +180,6 @@ def test_a_remote_with_an_invalid_file_name_is_reported_and_nothing_is_written(
     with pytest.raises(ControlError, match="has a name that no file can have"):
         FILTERS.enforce(host)
     assert sorted(path.name for path in (root / "etc").iterdir()) == ["passwd"]
-
-
-def test_the_origin_of_a_bundle_is_no_remote_to_install_from(root: Path) -> None:
-    put(root, CONFIG, '[remote "wechat-origin"]\nurl=\nxa.noenumerate=true\n')
-    assert not FILTERS.concerns(Host(str(root)))
 
 
 @given(st.text())

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from made_users import put
 from proscribe.host.controls.apps.blocks.parts import DIFFERS, Trial
 from proscribe.host.controls.apps.systems import flatpak as system
-from proscribe.host.controls.apps.systems import flatpak_remotes as flatpak
 from proscribe.host.controls.apps.systems.flatpak_filters import RemoteFilters
 from proscribe.host.controls.apps.systems.flatpak_remotes import Remote
-from proscribe.host.controls.apps.systems.package import Block, Package
-from proscribe.host.system import WRITTEN_BY, Host, Result
+from proscribe.host.controls.apps.systems.package import Block
+from proscribe.host.system import Host
 
 OURS = "/etc/proscribe/flatpak"
 INSTALLATIONS = """\
@@ -59,10 +57,6 @@ def host(root: Path) -> Host:
     return Host(str(root))
 
 
-def test_the_installations_of_a_host(host: Host) -> None:
-    assert flatpak.installations(host) == {"default": "/var/lib/flatpak", "usb": "/media/usb", "late": "/late"}
-
-
 REMOTES = [
     Remote("default", "flathub", "/etc/theirs"),
     Remote("default", "plain", ""),
@@ -70,65 +64,9 @@ REMOTES = [
 ]
 
 
-def test_the_remotes_of_a_host(host: Host) -> None:
-    assert flatpak.remotes(host) == REMOTES
-    assert [flatpak.former(host, one) for one in REMOTES] == ["/etc/theirs", "", "/etc/before"]
-    assert [flatpak.ours(one.filter) for one in REMOTES] == [False, False, True]
-    assert not flatpak.ours(f"{OURS}-of-others/own.filter")
-    assert flatpak.former(host, Remote("usb", "gone", f"{OURS}/usb/gone.filter")) == ""
-    assert flatpak.own_file(REMOTES[0]) == f"{OURS}/default/flathub.filter"
-
-
-def test_the_groups_of_a_key_file() -> None:
-    assert flatpak.groups(CONFIG, "remote") == [
-        ("flathub", {"url": "https://example.org/a=b", "xa.filter": "/etc/theirs", "more": "1"}),
-        ("bundle", {"url": ""}),
-        ("plain", {"url": "https://example.org"}),
-    ]
-    assert flatpak.groups(CONFIG, "other") == [("x", {"url": "https://example.org"})]
-
-
-def test_the_remotes_that_flatpak_is_going_to_add(host: Host, root: Path) -> None:
-    for folder in ("/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d"):
-        for name in ("known", "second", "flathub", "new", "bundle"):
-            put(root, f"{folder}/{name}.flatpakrepo")
-        put(root, f"{folder}/other.repo")
-    assert flatpak.announced(host) == [
-        "/etc/flatpak/remotes.d/new.flatpakrepo",
-        "/usr/share/flatpak/remotes.d/new.flatpakrepo",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("installation", "name", "odd"),
-    [
-        ("default", "flathub", False),
-        ("a_b.c-D9", "9x", False),
-        ("default", ".x", True),
-        ("-x", "flathub", True),
-        ("default", "a/b", True),
-        ("default", "a b", True),
-        ("ä", "x", True),
-        ("", "x", True),
-    ],
-)
-def test_names_that_no_file_can_have(installation: str, name: str, odd: bool) -> None:
-    assert flatpak.odd(Remote(installation, name, "/a b")) is odd
-
-
 class TestFilters:
     FILTERS = RemoteFilters(("org.owl", "org.elk"))
     DENIED = "deny app/org.owl/*\ndeny app/org.elk/*\n"
-
-    def test_the_filter_of_each_remote(self, host: Host) -> None:
-        head = f"# {WRITTEN_BY}\n"
-        theirs = "# Instead of: /etc/theirs\ndeny x\nallow app/org.owl/x86_64/stable\n"
-        contents = [head + theirs + self.DENIED, head + self.DENIED]
-        contents.append(f"{head}# Instead of: /etc/before\ndeny *\n{self.DENIED}")
-        assert [self.FILTERS.content(host, one) for one in REMOTES] == contents
-        named = "default flathub: {0}/default/flathub.filter\ndefault plain: {0}/default/plain.filter\n"
-        shown = (named + "usb own: {0}/usb/own.filter\n").format(OURS)
-        assert self.FILTERS.desired(host) == shown + "".join(contents)
 
     def test_what_is_shown_of_them(self, host: Host) -> None:
         first = "default flathub: /etc/theirs\ndefault plain: no filter\nusb own: "
@@ -176,32 +114,3 @@ def test_all_parts_of_the_block(host: Host, root: Path) -> None:
     assert not system.gated(host)
     put(root, "/usr/bin/flatpak", mode=0o755)
     assert system.gated(host)
-
-
-def test_branches_of_an_app_in_one_installation_go_together(host: Host, root: Path) -> None:
-    put(root, "/usr/bin/flatpak", mode=0o755)
-    ran: list[Any] = []
-    host._run = lambda argv, **options: ran.append(([*argv], options)) or Result(0, "", "")
-    branches = [("usb", "a"), ("usb", "b"), ("default", "a"), ("gone", "a")]
-    places = {"usb": "/media/usb", "default": "/var/lib/flatpak", "gone": "/gone"}
-    packages = [
-        Package(
-            "flatpak", "org.owl", branch, (f"app/org.owl/x/{branch}",), path=f"{places[name]}/app/org.owl/x/{branch}"
-        )
-        for name, branch in branches
-    ]
-    actions, refused = system.removal(host, packages)
-    assert refused == []
-    assert [(str(action), action.before) for action in actions] == [
-        ("remove org.owl (system, installation usb)", "app/org.owl/x/a a\napp/org.owl/x/b b\n"),
-        ("remove org.owl (system)", "app/org.owl/x/a a\napp/org.owl/x/a a\n"),
-    ]
-    assert [[one.place for one in action.takes] for action in actions] == [["usb", "usb"], ["default", "default"]]
-    for action in actions:
-        action.apply()
-    words = ["flatpak", "uninstall", "--installation={}", "--assumeyes", "--noninteractive"]
-    assert [argv for argv, _ in ran] == [
-        [*(word.format(name) for word in words), *(f"app/org.owl/x/{branch}" for branch in names)]
-        for name, names in (("usb", "ab"), ("default", "aa"))
-    ]
-    assert {str(options) for _, options in ran} == {str({"user": None, "timeout": 300})}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,54 +51,6 @@ def test_the_answer_stays_while_the_database_does(host: MadeHost, files: tuple[s
     assert (answer, times) == ((FOUND, ""), 1)
     saved = json.loads(json.dumps(noted))
     assert questions.now(saved) == ((FOUND, ""), {"npm": tuple(saved["npm"])}, 0)
-
-
-CHANGES: dict[str, Callable[[Path], Any]] = {
-    "more": lambda path: path.write_text("more"),
-    "touched": lambda path: os.utime(path, ns=(1, 1)),
-    "given away": lambda path: path.chmod(0o600),
-    "gone": lambda path: path.unlink(),
-    "another": lambda path: os.replace(put(path.parent, "new", "one"), path),
-}
-
-
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_it_is_asked_for_where_a_file_of_the_database_is_another(
-    host: MadeHost, file: str, change: Callable[[Path], Any]
-) -> None:
-    for name in FILES:
-        put(Path(host.root), name, "one")
-    questions = Questions(host)
-    _, noted, _ = questions.now({})
-    change(Path(host.root + file))
-    assert questions.now(noted)[2] == 1
-
-
-@pytest.mark.parametrize("at", [0, 1, 2, 3])
-def test_a_database_differs_by_each_of_number_size_and_times(host: MadeHost, at: int) -> None:
-    put(Path(host.root), FILES[0], "one")
-    questions = Questions(host)
-    database, rows = questions.now({})[1]["npm"]
-    other = json.loads(json.dumps(database))
-    assert len(other[0]) == 4 and questions.now({"npm": (other, rows)})[2] == 0
-    other[0][at] += 1
-    assert questions.now({"npm": (other, rows)})[2] == 1
-
-
-def test_nothing_is_noted_of_a_system_without_a_database_or_that_could_not_see_all(host: MadeHost) -> None:
-    assert Questions(host).now({"npm": ([None, None], [])}) == ((FOUND, ""), {}, 1)
-    put(Path(host.root), FILES[0])
-    assert Questions(host, "closed").now({}) == ((FOUND, "closed"), {}, 1)
-
-
-def test_nothing_is_noted_of_what_has_just_changed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    for file in FILES:
-        changed = os.stat(put(Path(host.root), file)).st_ctime_ns
-    monkeypatch.setattr(installed, "SETTLED", 1000)
-    for since, noted in ((1000, False), (1001, True)):
-        monkeypatch.setattr(installed.time, "time_ns", lambda since=since: changed + since)
-        assert bool(Questions(host).now({})[1]) is noted
 
 
 def test_which_systems_are_there_of_the_host_and_of_a_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:

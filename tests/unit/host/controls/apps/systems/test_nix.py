@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import ALICE, BOB, everywhere, put
+from made_users import ALICE, BOB, put
 from proscribe.host.controls.apps.systems import nix, store_paths
-from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import ControlError, Host, Process, Result, Unseen
 
-ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"telegram-desktop", "rclone"}
 DIGESTS = ("a3rx158y96c5vjhma3d6zhghkdh69ljc", "0q315rkwi25qkx3gj040sg6lj3aakxqr", "6y86mhm7a4jl2pngn6d77rr36habgl8z")
 TELEGRAM = f"/nix/store/{DIGESTS[0]}-telegram-desktop-5.2.3"
@@ -31,11 +29,6 @@ OWN = "/home/alice/.local/state/nix/profiles"
 def version3(*paths: str) -> str:
     elements = {f"one{n}": {"active": True, "priority": 5, "storePaths": [path]} for n, path in enumerate(paths)}
     return json.dumps({"elements": elements, "version": 3})
-
-
-def version2(*paths: str) -> str:
-    elements = [{"active": True, "attrPath": "x", "originalUrl": "flake:nixpkgs", "storePaths": [p]} for p in paths]
-    return json.dumps({"elements": elements, "version": 2})
 
 
 def env(*paths: str) -> str:
@@ -56,29 +49,6 @@ def profile(root: Path, place: str, manifest: str, name: str = "manifest.json", 
     old.symlink_to(f"/nix/store/{DIGESTS[1]}-user-environment")
     (root / f"{place}-{generation}-link".lstrip("/")).symlink_to(ENVIRONMENT)
     (root / place.lstrip("/")).symlink_to(f"{base}-{generation}-link")
-
-
-@pytest.mark.parametrize(
-    ("place", "scope"),
-    [
-        ("/nix/var/nix/profiles/default", "system"),
-        ("/nix/var/nix/profiles/per-user/root/profile", "system"),
-        ("/nix/var/nix/profiles/per-user/alice/profile", "user:alice"),
-        (f"{OWN}/profile", "user:alice"),
-        (f"{OWN}/work", "user:alice"),
-    ],
-)
-@pytest.mark.parametrize(
-    ("write", "name"), [(version3, "manifest.json"), (version2, "manifest.json"), (env, "manifest.nix")]
-)
-def test_where_nix_keeps_profiles_and_what_they_say(root: Path, place: str, scope: str, write: Any, name: str) -> None:
-    profile(root, place, write(TELEGRAM, HELLO), name)
-    found, unseen = everywhere(ROWS["nix"], Host(str(root)), IDS)
-    kind = "env" if name == "manifest.nix" else "profile"
-    assert [(*one.finding()[:6], one.handles) for one in found] == [
-        ("package", "telegram-desktop", "nix", "5.2.3", scope, TELEGRAM, (place, kind, ""))
-    ]
-    assert unseen == ""
 
 
 def test_a_profile_that_a_user_goes_by_elsewhere(root: Path) -> None:
@@ -113,30 +83,6 @@ def test_a_profile_whose_store_is_nowhere_is_unknown(root: Path) -> None:
         [],
         f"{OWN}/profile leads into a store of Nix that is nowhere here",
     )
-
-
-def test_in_nix_env_the_manifest_is_a_link_into_the_store(root: Path) -> None:
-    profile(root, f"{OWN}/profile", "", "unused")
-    put(root, f"/nix/store/{DIGESTS[0]}-env-manifest.nix", env(TELEGRAM))
-    manifest = root / f"{ENVIRONMENT}/manifest.nix".lstrip("/")
-    manifest.symlink_to(f"/nix/store/{DIGESTS[0]}-env-manifest.nix")
-    assert len(nix.query_of(Host(str(root)), ALICE, IDS)[0]) == 1
-    manifest.unlink()
-    manifest.symlink_to("/etc/passwd")
-    if os.geteuid() == 0:
-        os.lchown(manifest, ALICE.uid, ALICE.gid)
-    found, unseen = nix.query_of(Host(str(root)), ALICE, IDS)
-    assert found == [] and (unseen if os.geteuid() == 0 else True)
-
-
-@pytest.mark.parametrize(
-    "target", ["/etc", "profile-3-link/..", "../x-1-link", "/nix/store", "/nix/store/a", "profile"]
-)
-def test_a_profile_leads_into_the_store_or_nowhere(root: Path, target: str) -> None:
-    put(root, "etc/manifest.json", version3(TELEGRAM))
-    (root / OWN.lstrip("/")).mkdir(parents=True)
-    (root / f"{OWN}/profile".lstrip("/")).symlink_to(target)
-    assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "")
 
 
 def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(root: Path) -> None:

@@ -24,42 +24,6 @@ def package(root: Path, prefix: str, id_: str = "wechaty", manifest: str = '{"ve
     return path
 
 
-@pytest.mark.parametrize(
-    ("prefix", "scope"),
-    [
-        ("/usr", "system"),
-        ("/usr/local", "system"),
-        ("/home/alice/.npm-global", "user:alice"),
-        ("/home/alice/.local", "user:alice"),
-        ("/home/bob/.nvm/versions/node/v22.1.0", "user:bob"),
-    ],
-)
-@pytest.mark.parametrize("id_", sorted(IDS))
-def test_where_npm_installs(root: Path, prefix: str, scope: str, id_: str) -> None:
-    path = package(root, prefix, id_)
-    package(root, prefix, "weechat")
-    found, unseen = everywhere(npm, Host(str(root)), IDS)
-    assert [one.finding()[:6] for one in found] == [("package", id_, "npm", "1.2.3", scope, path)]
-    assert unseen == ""
-
-
-@pytest.mark.parametrize(
-    ("lines", "prefixes"),
-    [
-        ("prefix=~/node", ["/home/alice/node"]),
-        (" prefix = ${HOME}/a/../b ", ["/home/alice/b"]),
-        ('prefix="/home/alice/quoted"', ["/home/alice/quoted"]),
-        ("prefix=/home/bob/.npm-global", []),
-        ("prefix=~/../../etc", []),
-        ("prefix=/", []),
-        ("prefix=relative", []),
-        ("prefixes=~/x\n;prefix=~/y\nregistry=https://example.org/?prefix=~/z", []),
-    ],
-)
-def test_the_prefix_of_an_npmrc(lines: str, prefixes: list[str]) -> None:
-    assert npm.parse(lines.splitlines(), "/home/alice") == prefixes
-
-
 HOMES = {"~": "/home/alice", "${HOME}": "/home/alice", "/home/alice": "/home/alice"}
 PARTS = st.sampled_from(["..", ".", "", "a", "npm global", "alice", "~", "${HOME}", "=", ";"])
 
@@ -79,21 +43,6 @@ def test_no_text_leads_out_of_the_home(text: str) -> None:
         assert prefix == os.path.normpath(prefix) and prefix.startswith("/home/alice/")
 
 
-def test_most_prefixes_below_a_home_are_found() -> None:
-    """Otherwise the test before this one would check nothing."""
-    found = [npm.parse([f"prefix=~/{text}"], "/home/alice") for text in ("a", ".npm", "a/../b", "ä", "x y")]
-    assert found == [["/home/alice/a"], ["/home/alice/.npm"], ["/home/alice/b"], ["/home/alice/ä"], ["/home/alice/x y"]]
-
-
-@pytest.mark.parametrize(
-    "manifest", ["", "{", "[]", "null", '{"version": {}}', '{"version": "\\u001b[31m"}', "[" * 100_000]
-)
-def test_a_manifest_that_says_nothing_is_still_a_package(root: Path, manifest: str) -> None:
-    package(root, "/home/alice/.npm-global", manifest=manifest)
-    [found], unseen = everywhere(npm, Host(str(root)), IDS)
-    assert (found.version, unseen) == ("", "")
-
-
 @given(st.binary(max_size=200))
 def test_any_manifest_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     root = tmp_path_factory.mktemp("manifest")
@@ -105,19 +54,6 @@ def test_a_directory_without_a_manifest_is_no_package(root: Path) -> None:
     (root / "usr/lib/node_modules/wechaty").mkdir(parents=True)
     (root / "usr/lib/node_modules/@made").mkdir()
     assert everywhere(npm, Host(str(root)), IDS) == ([], "")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-@pytest.mark.parametrize("link", [".npm-global", ".npm-global/lib/node_modules"])
-def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path, link: str) -> None:
-    place = root / "home/alice" / link
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to("/usr")
-    os.lchown(place, ALICE.uid, ALICE.gid)
-    package(root, "/home/bob/.npm-global")
-    found, unseen = everywhere(npm, Host(str(root)), IDS)
-    assert [one.scope for one in found] == ["user:bob"]
-    assert unseen == f"/home/alice/{link} is a link that uid 1000 made: not followed"
 
 
 def test_npm_is_asked_as_the_owner_of_the_prefix(root: Path) -> None:

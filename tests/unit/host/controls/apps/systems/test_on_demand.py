@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,18 +46,6 @@ def test_a_host_of_root_alone_compiles_what_is_there(tmp_path: Path) -> None:
     root = tree(tmp_path)
     put(root, "nix/var/nix/profiles/x")
     assert loaded(root) & FEW == {"nix", "store_paths"}
-
-
-@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
-def test_each_is_there_by_any_of_its_traces(tmp_path: Path, system) -> None:
-    host = Host(str(tree(tmp_path)))
-    assert not system.there(host, None) and not system.there(host, ALICE)
-    assert system.programs(host, {"x"}, [])(Process(1, "/nix/store/x")) == ""
-    for number, trace in enumerate(system.traces):
-        root = tree(tmp_path / str(number))
-        put(root, (ALICE.home + trace[1:] if trace[0] == "~" else trace) + "/x")
-        assert system.there(Host(str(root)), ALICE)
-        assert system.there(Host(str(root)), None) == (trace[0] != "~")
 
 
 @pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
@@ -109,17 +96,3 @@ def test_its_file_is_asked_only_where_something_is_there_and_looked_for(tmp_path
 def test_these_keep_what_a_user_has_below_his_name() -> None:
     """An account without a home is asked about them, and about no other."""
     assert [system.MANAGER for system in BY_NAME] == ["guix", "nix"]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
-def test_what_a_user_hides_behind_a_link_is_not_taken_for_absent(tmp_path: Path, system) -> None:
-    root = tree(tmp_path)
-    inside = [trace for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]
-    for trace in inside:
-        above = (root / (ALICE.home + trace[1:]).lstrip("/")).parent
-        above.parent.mkdir(parents=True, exist_ok=True)
-        if not above.is_symlink():
-            above.symlink_to("/usr")
-            os.lchown(above, ALICE.uid, ALICE.gid)
-        assert system.there(Host(str(root)), ALICE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,21 +22,6 @@ error: failed to prepare transaction (could not satisfy dependencies)
 :: removing linuxqq breaks dependency 'linuxqq>=1' required by qq-or-tim
 :: removing linuxqq breaks dependency 'linuxqq' required by another
 """
-
-
-@pytest.mark.parametrize(
-    ("entry", "parsed"),
-    [
-        ("wechat-bin-4.0-1", ("wechat-bin", "4.0-1")),
-        ("qq-1:3.2_b-2.1", ("qq", "1:3.2_b-2.1")),
-        ("deepin-wine-wechat-3.9.12-1", ("deepin-wine-wechat", "3.9.12-1")),
-        ("ALPM_DB_VERSION", ("", "")),
-        ("one-two", ("", "")),
-        ("", ("", "")),
-    ],
-)
-def test_name_and_version_of_an_entry(entry: str, parsed: tuple[str, str]) -> None:
-    assert pacman.parse(entry) == parsed
 
 
 @given(st.text())
@@ -85,26 +69,6 @@ def pacman_host(root: Path, answers: dict[str, Result]) -> tuple[Host, list[Sequ
 QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bin", "4.0-1")
 
 
-def test_what_others_need_is_refused_and_the_rest_goes(root: Path) -> None:
-    host, _ = pacman_host(root, {"linuxqq wechat-bin": Result(1, BREAKS, "")})
-    actions, refused = pacman_removal.removal(host, [QQ, WECHAT])
-    assert [str(action) for action in actions] == ["remove wechat-bin"]
-    assert refused == [(QQ, "would break another, qq-or-tim")]
-
-
-@pytest.mark.parametrize(("reason", "mark"), [("%REASON%\n1\n", "auto"), ("", "manual")])
-def test_what_came_since_others_need_it_is_remembered_as_such(root: Path, reason: str, mark: str) -> None:
-    host, _ = pacman_host(root, {})
-    put(root, "/var/db/linuxqq/desc", f"%NAME%\nlinuxqq\n\n{reason}")
-    ((action,), _) = pacman_removal.removal(host, [QQ._replace(path="/var/db/linuxqq")])
-    assert [(one.name, one.version, one.mark) for one in action.takes] == [("linuxqq", "3.2-1", mark)]
-
-
-def test_what_would_take_more_along_is_refused(root: Path) -> None:
-    host, _ = pacman_host(root, {"linuxqq": Result(0, "linuxqq\nbash\n", "")})
-    assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, "would also remove bash")])
-
-
 def test_another_error_is_reported_unchanged(root: Path) -> None:
     host, _ = pacman_host(root, {"linuxqq": Result(1, "", "error: failed to init transaction\n")})
     assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, "error: failed to init transaction")])
@@ -134,29 +98,9 @@ def test_any_answer_is_read_without_an_error(answer: str) -> None:
     assert isinstance(pacman_removal.parse(answer), dict)
 
 
-@pytest.mark.parametrize("contact", ["", "it@example.org", "$(touch x) `id` '\"; exit 0 #", "two\nlines {} %s"])
-def test_the_script_says_whom_to_ask_and_nothing_runs_out_of_it(tmp_path: Path, contact: str) -> None:
-    script, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, contact))
-    place = put(tmp_path, "gate", script.content, 0o755)
-    done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
-    contacts = " ".join(contact.split()) or "the administrators of this host"
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, f"proscribe: nothing was installed; ask {contacts}")
-    assert [path.name for path in tmp_path.iterdir()] == ["gate"]
-    assert "Target = wechat-bin\n" in hook.content
-
-
 def test_a_hook_always_has_a_target(root: Path) -> None:
     _, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]}))
     assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
-
-
-def test_a_refusal_has_the_organisations_own_words_in_each_language_and_in_their_order(tmp_path: Path) -> None:
-    messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
-    script, *_ = pacman.block_parts(Block({"wechat-bin"}, "it", messages=messages))
-    place = put(tmp_path, "gate", script.content, 0o755)
-    done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert done.stdout.splitlines()[-2:] == [f"proscribe: {message}" for message in messages]
 
 
 class Removed:
@@ -200,14 +144,6 @@ class Removed:
     def has(self) -> tuple[bool, bool]:
         lock, mark = (self.host.stat(path) is not None for path in (pacman_removal.LOCK, pacman_removal.MARK))
         return lock, mark
-
-
-def test_packages_go_in_one_transaction_whose_lock_would_be_known(root: Path) -> None:
-    one = Removed(root)
-    assert (str(one.action), one.action.before) == ("remove linuxqq, wechat-bin", "linuxqq 3.2-1\nwechat-bin 4.0-1\n")
-    one.action.apply()
-    assert one.calls[-1] == ["pacman", "--remove", "--noconfirm", "--", "linuxqq", "wechat-bin"]
-    assert one.marked == "linuxqq\nwechat-bin\n" and one.has() == (False, False)
 
 
 def test_what_pacman_says_is_why_it_could_not(root: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import DONE, Tools
-from made_users import ALICE, BOB, everywhere, put
+from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import pip, pip_removal, pipx, site_packages
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.system import ControlError, Host, Result, User
+from proscribe.host.system import ControlError, Host, Result
 
 IDS = {"telethon", "Signalbot.cli-tool"}
 NOT_OWNED = Result(1, "", "")
@@ -33,52 +32,12 @@ def distribution(
     return path
 
 
-@pytest.mark.parametrize(
-    ("directory", "scope"),
-    [
-        ("/usr/lib/python3/dist-packages", "system"),
-        ("/usr/lib64/python3.12/site-packages", "system"),
-        ("/usr/local/lib/python3.13/dist-packages", "system"),
-        ("/home/alice/.local/lib/python3.9/site-packages", "user:alice"),
-        ("/home/bob/.pyenv/versions/3.12.1/lib/python3.12/site-packages", "user:bob"),
-    ],
-)
-def test_where_pip_installs(root: Path, directory: str, scope: str) -> None:
-    path = distribution(root, directory, "Telethon-1.40.dist-info", "Telethon", "1.40")
-    found, unseen = everywhere(pip, Host(str(root)), IDS)
-    assert [package.finding()[:6] for package in found] == [("package", "telethon", "pip", "1.40", scope, path)]
-    assert unseen == ""
-
-
-@pytest.mark.parametrize(
-    ("entry", "name", "id_"),
-    [
-        ("signalbot_cli_tool-0.9.dist-info", "signalbot-cli.tool", "Signalbot.cli-tool"),
-        ("Signalbot.cli_tool-0.9-py3.13.egg-info", "Signalbot.Cli_Tool", "Signalbot.cli-tool"),
-        ("telethon_plus-1.0.dist-info", "telethon-plus", ""),
-        ("telethon-1.0.dist-info", "innocent", ""),
-        ("telethon-1.0.dist-info.old.dist-info", "telethon", "telethon"),
-    ],
-)
-def test_which_names_are_the_same(root: Path, entry: str, name: str, id_: str) -> None:
-    distribution(root, "/usr/local/lib/python3.13/site-packages", entry, name)
-    assert [package.id for package in everywhere(pip, Host(str(root)), IDS)[0]] == ([id_] if id_ else [])
-
-
 def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None:
     directory = "/usr/local/lib/python3.13/site-packages"
     put(root, f"{directory}/telethon-1.0.dist-info/RECORD")
     assert everywhere(pip, Host(str(root)), IDS) == ([], "")
     put(root, f"{directory}/telethon-1.0.dist-info/METADATA").write_bytes(b"\xff\x00Name: telethon")
     assert everywhere(pip, Host(str(root)), IDS) == ([], "")
-
-
-@pytest.mark.parametrize(
-    ("version", "version_reported"), [("1.0rc1+x!2", "1.0rc1+x!2"), ("a\x1b[31m", ""), ("1 2", ""), ("9" * 65, "")]
-)
-def test_a_version_is_reported_only_if_it_has_a_valid_form(root: Path, version: str, version_reported: str) -> None:
-    distribution(root, "/home/alice/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon", version)
-    assert [package.version for package in everywhere(pip, Host(str(root)), IDS)[0]] == [version_reported]
 
 
 @given(st.text())
@@ -100,52 +59,11 @@ def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory: pyte
     assert everywhere(pip, Host(str(root)), IDS) == ([], "")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-def test_a_users_link_is_unseen_and_hides_nothing_of_others(root: Path) -> None:
-    link = root / "home/alice/.local"
-    link.symlink_to("/usr")
-    os.lchown(link, ALICE.uid, ALICE.gid)
-    distribution(root, "/home/bob/.local/lib/python3.9/site-packages", "telethon-1.dist-info", "telethon")
-    found, unseen = everywhere(pip, Host(str(root)), IDS)
-    assert [package.scope for package in found] == ["user:bob"]
-    assert unseen == "/home/alice/.local is a link that uid 1000 made: not followed"
-
-
 def test_no_directory_is_read_where_no_package_is_queried(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host(str(root))
     monkeypatch.setattr(host, "list", lambda path: pytest.fail(path))
     assert pip.query(host, set()) == pipx.query(host, set()) == ([], "")
     assert pip.query_of(host, ALICE, set()) == pipx.query_of(host, ALICE, set()) == ([], "")
-
-
-def test_a_package_goes_by_its_own_pythons_pip_as_its_owner(root: Path) -> None:
-    tools = Tools(("dpkg-query", NOT_OWNED), ("", DONE))
-    host = Host(str(root), tools)
-    for tool in ("dpkg-query", "python3.13", "python3.9"):
-        put(root, f"usr/bin/{tool}", mode=0o755)
-    for directory in (
-        "/usr/local/lib/python3.13/dist-packages",
-        "/home/alice/.local/lib/python3.9/site-packages",
-        "/home/bob/.pyenv/versions/3.12.1/lib/python3.12/site-packages",
-    ):
-        distribution(root, directory, "telethon-1.0.dist-info", "telethon")
-    actions, refused = pip.removal(host, everywhere(pip, host, IDS)[0])
-    assert [(one.scope, one.name, one.how, one.tool) for action in actions for one in action.takes] == [
-        ("system", "telethon", "", "/usr/bin/python3.13"),
-        ("user:alice", "telethon", "user", "/usr/bin/python3.9"),
-        ("user:bob", "telethon", "", "/home/bob/.pyenv/versions/3.12.1/bin/python3.12"),
-    ]
-    assert refused == []
-    tools.ran.clear()
-    for action in actions:
-        with pytest.raises(ControlError, match="is still there"):  # this pip only says that it did it
-            action.apply()
-    uninstall = ["-m", "pip", "uninstall", "--yes", "telethon"]
-    assert tools.ran == [
-        (["/usr/bin/python3.13", "-I", *uninstall], None),
-        (["/usr/bin/python3.9", *uninstall], ALICE),
-        (["/home/bob/.pyenv/versions/3.12.1/bin/python3.12", *uninstall], BOB),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -236,32 +154,6 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
         (["/usr/bin/pipx", "uninstall", "Telethon"], None),
         (["/usr/bin/pipx", "uninstall", "telethon"], ALICE),
     ]
-
-
-@pytest.mark.parametrize(
-    ("home", "owner", "programs"),
-    [
-        ("/opt/pipx", None, "/usr/local/bin"),
-        ("/home/alice/.local/share/pipx", ALICE, "/home/alice/.local/bin"),
-        ("/home/alice/.local/pipx", ALICE, "/home/alice/.local/bin"),
-    ],
-)
-def test_pipx_removes_where_the_environment_is(root: Path, home: str, owner: User | None, programs: str) -> None:
-    environments: list[dict[str, str]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        environments.append(dict(options["environment"]))
-        return Result(0, "", "")
-
-    put(root, "usr/bin/pipx", mode=0o755)
-    path = f"{home}/venvs/telethon/lib/python3.13/site-packages"
-    distribution(root, path, "telethon-1.0.dist-info", "telethon")
-    found = [one for one in everywhere(pipx, Host(str(root)), IDS)[0] if one.owner == owner]
-    ((action,), refused) = pipx.removal(Host(str(root), run), found)
-    with pytest.raises(ControlError, match="is still there"):
-        action.apply()
-    assert refused == []
-    assert environments == [{"PIPX_HOME": home, "PIPX_BIN_DIR": programs, "USE_EMOJI": "0"}]
 
 
 def test_environments_without_pipx_are_refused(root: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_tools import Tools
 from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING, SharedFile
-from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal, rpm_transaction
+from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_conflicts, rpm_guard, rpm_removal
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict
 from proscribe.host.system import ControlError, Host, Result, Unseen
@@ -32,31 +32,9 @@ def package(name: str, version: str = "1.0-1") -> Package:
     return Package("rpm", name, version, (f"{name}-{version}.noarch",))
 
 
-ANSWER = """\
-wechat\t4.0-1\twechat-4.0-1.x86_64
-package linuxqq is not installed
-viber\t2:1.0-1\tviber-1.0-1.noarch
-weechat\t4.6-1\tweechat-4.6-1.noarch
-wechat\t4.0-1\twechat-4.0-1.i686
-"""
-
-
-def test_an_answer_by_name_has_what_is_installed_with_epoch_and_every_architecture() -> None:
-    found = rpm.parse(ANSWER, {"wechat", "linuxqq", "viber", "weechat-4.6"})
-    assert [(p.id, p.version, *p.handles) for p in found] == [
-        ("wechat", "4.0-1", "wechat-4.0-1.x86_64"),
-        ("viber", "2:1.0-1", "viber-1.0-1.noarch"),
-        ("wechat", "4.0-1", "wechat-4.0-1.i686"),
-    ]  # and not weechat, which rpm took weechat-4.6 for
-
-
 @given(st.text(), st.sets(NAMES))
 def test_whatever_rpm_says_nothing_is_found_that_was_not_asked_for(answer: str, ids: set[str]) -> None:
     assert {p.id for p in rpm.parse(answer, ids)} <= ids
-
-
-def test_without_a_database_rpm_is_not_asked(tmp_path: Path) -> None:
-    assert rpm.query(Host(str(tmp_path), Tools()), {"wechat"}) == ([], "")
 
 
 def test_a_database_without_rpm_is_reported_as_unseen(tmp_path: Path) -> None:
@@ -78,11 +56,6 @@ def test_a_database_that_an_ordinary_user_cannot_read_is_unseen(
     assert "cannot read its database" in rpm.query(here, {"wechat"})[1]
     with pytest.raises(Unseen):
         TestTheGuard.GUARD.wrong(here, True)
-
-
-@pytest.mark.parametrize(("rc", "gated"), [(0, True), (1, False)])
-def test_the_gate_is_for_hosts_whose_rpm_is_an_rpm(tmp_path: Path, rc: int, gated: bool) -> None:
-    assert rpm.gated(host(tmp_path, ("-q rpm", Result(rc, "", "")))) is gated
 
 
 BREAKS = Result(1, "", "error: Failed dependencies:\n\twechat is needed by (installed) moments-1.0-1.noarch\n")
@@ -129,54 +102,6 @@ def test_what_zypper_would_do_decides_whether_it_may(rc: int, inner: str, object
     assert rpm_removal.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
 
 
-@pytest.mark.parametrize(
-    ("tools", "argv", "out"),
-    [
-        ("", ["rpm", "-e", "--", "wechat-1.0-1.noarch"], ""),
-        ("yum", ["rpm", "-e", "--", "wechat-1.0-1.noarch"], ""),
-        (
-            "zypper",
-            ["zypper", *rpm_removal.ZYPPER, "--xmlout", "remove", "--no-clean-deps", "wechat=1.0-1"],
-            ZYPPER.format(f"<to-remove>{SOLVABLE.format('wechat')}</to-remove>"),
-        ),
-        (
-            "dnf zypper",
-            ["dnf", *rpm_removal.DNF, "--assumeyes", "remove", "wechat-1.0-1.noarch"],
-            DNF4.format("Remove  1 Package"),
-        ),
-        (
-            "dnf dnf5",
-            ["dnf5", *rpm_removal.DNF, "--assumeyes", "remove", "wechat-1.0-1.noarch"],
-            DNF5.format(" Removing:           1 package"),
-        ),
-    ],
-)
-def test_a_package_goes_by_the_tool_whose_history_it_is_in_and_is_tried_before(
-    tmp_path: Path, tools: str, argv: list[str], out: str
-) -> None:
-    calls: list[list[str]] = []
-
-    def answer(words: Sequence[str], **_: Any) -> Result:
-        calls.append([*words])
-        return Result(0, out, "")
-
-    (tmp_path / "usr/bin").mkdir(parents=True)
-    for tool in tools.split():
-        (tmp_path / "usr/bin" / tool).touch(mode=0o755)
-    one = package("wechat")
-    ([action], refused) = rpm_removal.removal(Host(str(tmp_path), answer), [one])
-    assert refused == [] and action.before == "wechat-1.0-1.noarch\n"
-    front = tools.partition(" ")[2] if "dnf5" in tools else tools.partition(" ")[0] or "rpm"  # installs it again
-    assert [(gone.name, gone.how) for gone in action.takes] == [("wechat.noarch", front)]
-    tried = [*calls]
-    action.apply()
-    assert calls[-1] == argv and calls[len(tried) : -1] == tried
-    assert tried[0] == ["rpm", "-e", "--test", "--", "wechat-1.0-1.noarch"]
-    for words in tried[1:]:
-        assert "--dry-run" in words or "--assumeno" in words
-    assert len(tried) == (2 if argv[0] != "rpm" else 1)
-
-
 @pytest.mark.parametrize(("locked", "front"), [("wechat", ""), ("other", "zypper")])
 def test_what_zypper_has_locked_goes_by_rpm(tmp_path: Path, locked: str, front: str) -> None:
     (tmp_path / "usr/bin").mkdir(parents=True)
@@ -190,14 +115,6 @@ def test_where_nothing_can_go_nothing_is_done(tmp_path: Path) -> None:
     here = host(tmp_path, ("--test", BREAKS))
     one = package("wechat")
     assert rpm_removal.removal(here, [one]) == ([], [(one, "would break moments-1.0-1.noarch")])
-
-
-def test_what_another_package_needs_stays_and_the_rest_goes(tmp_path: Path) -> None:
-    here = host(tmp_path, ("--test wechat-1.0-1.noarch", BREAKS), ("-e viber-1.0-1.noarch", Result(0, "", "")))
-    actions, refused = rpm_removal.removal(here, [package("wechat"), package("viber")])
-    assert [str(action) for action in actions] == ["remove viber"]
-    assert refused == [(package("wechat"), "would break moments-1.0-1.noarch")]
-    actions[0].apply()
 
 
 def test_a_host_that_has_changed_since_it_was_observed_loses_nothing(tmp_path: Path) -> None:
@@ -237,24 +154,6 @@ def test_dnfs_configuration_is_given_back_byte_for_byte(lines: list[str], end: s
     assert rpm_block.excluded([], POLICY, after) == before
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("", "excludepkgs=wechat"),
-        ("[main]\ngpgcheck=1\n", "excludepkgs=wechat"),
-        ("[main]\nexclude=a\n", "excludepkgs=wechat"),
-        ("[main]\nexcludepkgs=a,\n  b\n[other]\nx=1\n", "exclude=wechat"),
-        ("[main]\nexclude=a b\nexcludepkgs=c\n", "exclude=a,b,wechat"),
-        ("[other]\nexclude=a\nexcludepkgs=b\n", "excludepkgs=wechat"),
-    ],
-)
-def test_what_the_administrator_leaves_out_stays_left_out(text: str, line: str) -> None:
-    after = rpm_block.excluded(["wechat"], POLICY, text)
-    assert line in after.splitlines()
-    assert after.index("[main]") < after.index("wechat")
-    assert "[other]" not in after or text.index("[other]") == 0 or after.index("wechat") < after.index("[other]")
-
-
 def stanza(name: str, comment: str = "") -> str:
     comment_line = f"comment: {comment}\n" if comment else ""
     return f"\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\n{comment_line}\n"
@@ -273,37 +172,10 @@ def test_zyppers_locks_are_given_back_byte_for_byte(
     assert rpm_block.locks(after) == names - {name for name, comment in theirs if not comment}
 
 
-def test_locks_in_another_order_are_the_same_locks() -> None:
-    text = rpm_block.locked(["wechat", "viber"], POLICY, stanza("other"))
-    first, second, third = (part for part in text.split("\n\n") if part.strip())
-    shuffled = "\n" + "\n\n\n".join(part.strip("\n") for part in (third, second, first)) + "\n\n"
-    assert rpm_block.locked(["wechat", "viber"], POLICY, shuffled) == shuffled
-    assert rpm_block.without_locks(shuffled).strip() == stanza("other").strip()
-
-
 def test_a_name_that_rpm_would_take_for_more_than_one_is_in_no_gate() -> None:
     parts = rpm_block.parts(Block({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org"))
     assert parts[0].desired(Host("/nonexistent")).count("=wechat\n") == 1
     assert [part.conflicts for part in parts if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
-
-
-@pytest.mark.parametrize(
-    ("permitted", "conflicts"),
-    [
-        ({}, [Conflict("viber"), Conflict("wechat")]),
-        (
-            {"wechat": ["4.0-1"]},
-            [Conflict("viber"), Conflict("wechat", "<", "4.0-1"), Conflict("wechat", ">", "4.0-1")],
-        ),
-        ({"wechat": ["4.0-1", "4.1-1"]}, [Conflict("viber")]),
-    ],
-)
-def test_a_version_that_may_be_installed_is_between_two_conflicts(
-    permitted: dict[str, list[str]], conflicts: list[Conflict]
-) -> None:
-    assert list(rpm_conflicts.conflicts(["viber", "wechat"], permitted)) == conflicts
-    excludes, *_ = rpm_block.parts(Block({"viber", "wechat"}, "", permitted))
-    assert ("wechat" in excludes.desired(Host("/nonexistent"))) is not bool(permitted)
 
 
 class TestTheGuard:
@@ -366,69 +238,3 @@ class TestTheGuard:
 
 class TestAFileOfOthers:
     PART = SharedFile("/etc/made.conf", lambda text: text + "ours\n", lambda text: text.replace("ours\n", ""))
-
-    def test_comes_and_goes_where_there_was_none(self, tmp_path: Path) -> None:
-        for directory in ("etc", "var/lib"):
-            (tmp_path / directory).mkdir(parents=True)
-        here = Host(str(tmp_path))
-        assert (self.PART.wrong(here, True), self.PART.in_place(here)) == (MISSING, False)
-        self.PART.enforce(here)
-        assert (tmp_path / "etc/made.conf").read_text() == "ours\n"
-        assert self.PART.wrong(here, False) == LEFT_OVER
-        self.PART.lift(here)
-        assert not [path for path in tmp_path.rglob("*") if not path.is_dir()]
-
-    def test_keeps_its_bytes_its_mode_and_the_link_that_leads_to_it(self, tmp_path: Path) -> None:
-        (tmp_path / "etc").mkdir()
-        (tmp_path / "etc/real.conf").write_bytes(b"caf\xe9\n")
-        (tmp_path / "etc/real.conf").chmod(0o640)
-        (tmp_path / "etc/made.conf").symlink_to("real.conf")
-        here = Host(str(tmp_path))
-        self.PART.enforce(here)
-        assert (tmp_path / "etc/real.conf").read_bytes() == b"caf\xe9\nours\n"
-        assert (tmp_path / "etc/real.conf").stat().st_mode & 0o777 == 0o640
-        assert self.PART.text(here) == "caf\ufffd\nours\n"
-        self.PART.lift(here)
-        assert (tmp_path / "etc/made.conf").is_symlink()
-        assert (tmp_path / "etc/real.conf").read_bytes() == b"caf\xe9\n"
-
-    def test_is_left_alone_where_it_is_no_file(self, tmp_path: Path) -> None:
-        (tmp_path / "etc/made.conf").mkdir(parents=True)
-        assert self.PART.wrong(Host(str(tmp_path)), True) == "not a regular file"
-        with pytest.raises(ControlError, match="left alone: not a regular file"):
-            self.PART.enforce(Host(str(tmp_path)))
-
-
-# What dnf5 5.4 prints, on both of its streams, where rpm refuses its lock, and where a script of the package fails.
-REFUSED = (
-    "After this operation, 42 KiB will be freed.\nRunning transaction\nTransaction failed: Rpm transaction failed.\n"
-)
-SCRIPT = """\
-Running transaction
-[1/2] Prepare transaction               100% |  33.0   B/s |   1.0   B |  00m00s
->>> Running %preun scriptlet: bad-0:1-1.noarch
->>> [RPM] %preun(bad-1-1.noarch) scriptlet failed, exit status 1
-Transaction failed: Rpm transaction failed.
-"""
-
-
-@pytest.mark.parametrize(
-    ("argv", "result", "tries", "reason"),
-    [
-        ("dnf5", Result(1, "", REFUSED), 2, "dnf5 could not begin, as it does when another package manager is at work"),
-        ("dnf", Result(1, "", "can't create transaction lock on x"), 2, "another package manager has been at work for"),
-        ("zypper", Result(7, "", "busy"), 2, "another package manager has been at work for"),
-        ("dnf5", Result(1, "", SCRIPT), 1, "dnf5 could not: >>> [RPM] %preun(bad-1-1.noarch) scriptlet failed, exit"),
-    ],
-)
-def test_a_transaction_that_has_not_begun_is_tried_again_and_one_that_failed_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: str, result: Result, tries: int, reason: str
-) -> None:
-    clock = iter(range(0, 1000, 40))  # seconds: the patience is over at the second try
-    monkeypatch.setattr(rpm_transaction.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(rpm_transaction.time, "sleep", lambda seconds: None)
-    here = host(tmp_path, (argv, result))
-    with pytest.raises(ControlError) as refused:
-        rpm_transaction.patiently(here, [argv])
-    assert str(refused.value).startswith(reason)
-    assert len(here._run.calls) == tries  # type: ignore[attr-defined]

@@ -84,12 +84,6 @@ def test_another_answer_is_none(tmp_path: Path, answer: Result | None) -> None:
         open_to(Made(tmp_path, answer), "wechat")
 
 
-def test_what_rpm_said_at_the_end_is_in_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(Unseen, match="b the end$") as error:
-        open_to(Made(tmp_path, Result(1, "", "a " * 500 + "b\n the\tend\n")), "wechat")
-    assert len(str(error.value)) < 300
-
-
 @pytest.mark.parametrize("folder", DNF5)
 def test_a_try_depends_on_all_that_it_reads(tmp_path: Path, folder: str) -> None:
     host = Made(tmp_path).has(f"{folder}/10.conf", "").has("/etc/rpm/macros", "").has("/usr/bin/rpm", "")

@@ -22,25 +22,6 @@ from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import Host, Process
 from proscribe.model.removed import Removed
 
-ANSWER = {
-    "type": "sync",
-    "status-code": 200,
-    "status": "OK",
-    "result": [
-        {
-            "id": "yHSVjQzeRnKiRPmCr9vS4MV0dpRfvCLL",
-            "name": "telegram-desktop",
-            "type": "app",
-            "version": "5.8.3",
-            "revision": "6389",
-            "channel": "latest/stable",
-            "status": "active",
-            "confinement": "strict",
-            "mounted-from": "/var/lib/snapd/snaps/telegram-desktop_6389.snap",
-        },
-        {"name": "core22", "type": "base", "version": "20240904", "revision": "1621", "status": "active"},
-    ],
-}
 IDS = {"telegram-desktop", "signal-desktop"}
 
 
@@ -78,81 +59,9 @@ def snapd(root: Path) -> Iterator[Callable[[bytes], list[bytes]]]:
     server.close()
 
 
-def http(body: bytes, status: str = "200 OK") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-PATH = f"{snap.SNAPS}/telegram-desktop_6389.snap"
-
-
-def test_snapd_reports_the_version(root: Path, snapd: Callable[[bytes], list[bytes]]) -> None:
-    requests = snapd(http(json.dumps(ANSWER).encode()))
-    [found], unseen = snap.query(Host(str(root)), IDS)
-    assert (found.finding()[:6], unseen) == (
-        ("package", "telegram-desktop", "snap", "5.8.3", "system", PATH),
-        "",
-    )
-    assert requests[0].startswith(b"GET /v2/snaps HTTP/1.1\r\n")
-
-
-@pytest.mark.parametrize(
-    "answer", [b"", b"nonsense", http(b"{"), http(b"[]"), http(b"{}", "500 Internal Server Error")]
-)
-def test_what_snapd_does_not_tell_is_seen_all_the_same(
-    root: Path, snapd: Callable[[bytes], list[bytes]], answer: bytes
-) -> None:
-    snapd(answer)
-    [found], unseen = snap.query(Host(str(root)), IDS)
-    assert (found.version, found.path, unseen) == ("revision 6389", PATH, "")
-
-
-def test_each_instance_is_one_and_is_remembered_as_it_was_installed(
-    root: Path, snapd: Callable[[bytes], list[bytes]]
-) -> None:
-    for file in ("slack_3.snap", "slack_work_9.snap", "slack_work_12.snap"):
-        put(root, f"{snap.SNAPS}/{file}")
-    put(root, "usr/bin/snap", mode=0o755)
-    usual = {"name": "slack", "status": "active", "version": "4", "confinement": "strict"}
-    result = [usual, {**usual, "name": "slack_work", "confinement": "classic", "tracking-channel": "latest/edge"}]
-    found, _ = snap.query(Host(str(root)), {"slack"})
-    assert [(one.id, one.handles, one.path.rpartition("/")[2]) for one in found] == [
-        ("slack", ("slack",), "slack_3.snap"),
-        ("slack", ("slack_work",), "slack_work_12.snap"),
-    ]
-    snapd(http(json.dumps({**ANSWER, "result": result}).encode()))
-    actions, refused = snap.removal(Host(str(root)), found)
-    assert [(one.name, one.how, one.source) for action in actions for one in action.takes] == [
-        ("slack", "", ""),
-        ("slack_work", "classic", "latest/edge"),
-    ]
-    assert refused == []
-
-
 def test_without_snapd_the_files_tell(root: Path) -> None:
     [found], _ = snap.query(Host(str(root)), IDS)
     assert (found.id, found.version) == ("telegram-desktop", "revision 6389")
-
-
-def test_nobody_is_asked_where_nothing_of_interest_is_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(str(root))
-    monkeypatch.setattr(host, "get", lambda *_, **__: pytest.fail("snapd was asked"))
-    assert snap.query(host, {"signal-desktop"}) == ([], "")
-    assert snap.query(host, set()) == ([], "")
-
-
-@pytest.mark.parametrize(
-    ("file", "parsed"),
-    [
-        ("slack_12.snap", ("slack", "slack", "12")),
-        ("slack_x1.snap", ("slack", "slack", "x1")),  # snap try
-        ("slack_work_12.snap", ("slack", "slack_work", "12")),  # a parallel instance
-        ("slack_12.snap.partial", ("", "", "")),
-        ("../slack_12.snap", ("", "", "")),
-        ("slack_12.snap\n", ("", "", "")),
-    ],
-)
-def test_names_of_files(file: str, parsed: tuple[str, str, str]) -> None:
-    assert snap.parse_file(file) == parsed
 
 
 @given(st.text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from made_tools import absent
 from made_users import ALICE, put
 from proscribe.host.controls.apps.systems import uv
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.system import Host, Result
 
 IDS = {"Telethon", "pyrogram"}
 TOOLS = "/home/alice/.local/share/uv/tools"
@@ -71,41 +70,6 @@ def test_more_links_than_anybody_has_are_not_all_read_and_that_is_said(
     unseen = "/home/alice/.local/bin has more than 2000 entries: not all were checked"
     assert uv.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
     assert len(read) == uv.MOST_LINKS
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-@pytest.mark.parametrize("link", [".local/share/uv", ".local/share/uv/tools/telethon"])
-def test_a_users_link_is_unseen(root: Path, link: str) -> None:
-    place = root / "home/alice" / link
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to("/usr")
-    os.lchown(place, ALICE.uid, ALICE.gid)
-    found, unseen = uv.query_of(Host(str(root)), ALICE, IDS)
-    assert found == [] and f"/home/alice/{link} is a link that uid 1000 made: not followed" in unseen
-
-
-def test_uv_takes_away_whole_tools_as_their_owner_and_nothing_that_came_along(root: Path) -> None:
-    tool(root, "telethon", {"telethon": "1.36.0"})
-    tool(root, "sendbox", {"pyrogram": "2.1"})
-    put(root, "usr/bin/uv", mode=0o755)
-    calls: list[tuple[Sequence[str], Any, Any]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append((argv, options["user"], options["environment"]))
-        return Result(0, "", "")
-
-    host = Host(str(root), run)
-    actions, refused = uv.removal(host, uv.query_of(host, ALICE, IDS)[0])
-    why = "it came along with 'sendbox', which uv installed and nothing restricts"
-    assert [(one.id, reason) for one, reason in refused] == [("pyrogram", why)]
-    assert [str(action) for action in actions] == [f"remove Telethon (user:alice) from {TOOLS}/telethon"]
-    assert [(one.name, one.tool, one.place) for one in actions[0].takes] == [("telethon", "/usr/bin/uv", TOOLS)]
-    with pytest.raises(ControlError, match="ended well, and Telethon is still there"):
-        actions[0].apply()
-    ((argv, user, environment),) = calls
-    assert argv == ["/usr/bin/uv", "tool", "uninstall", "telethon"] and user == ALICE
-    own = {"UV_TOOL_DIR": TOOLS, "UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
-    assert environment.items() >= own.items()
 
 
 @pytest.mark.parametrize("place", ["/usr/bin/uv", "/home/alice/.local/bin/uv", "/home/alice/.cargo/bin/uv"])

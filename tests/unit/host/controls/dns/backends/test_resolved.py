@@ -7,23 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dns_contract import OPENED, UPSTREAM, Sample
 from proscribe.host.controls.dns.backends import resolved
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.system import WRITTEN_BY, Host, Result
 from proscribe.model.finding import Finding
-
-SAMPLE = Sample(
-    files={
-        "etc/resolv.conf": "nameserver 127.0.0.53\n",
-        "etc/systemd/resolved.conf": f"[Resolve]\nDNS={UPSTREAM}\n",
-    },
-    refusal=f"dnsmasq[301]: config {OPENED} is NXDOMAIN",
-    tools=("dnsmasq",),
-    users=("nobody", "systemd-resolve"),
-    opens=False,  # the filter is our own
-)
-
 
 RUNS = Observed(("127.0.0.53",), ("192.0.2.1",), "", {resolved.UNIT: 77})
 FILE, DROP_IN = "/etc/proscribe/dns.conf", "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
@@ -117,39 +104,6 @@ def test_whom_the_filter_asks(
         own = [f"user={user}", "port=153", "listen-address=127.0.0.153", "bind-interfaces", "no-hosts", "cache-size=0"]
         assert resolved.describe(made, RUNS, settings).more.splitlines() == [*own, *upstream]
         assert resolved.users(made, RUNS) == sorted(["systemd-resolve", user])
-
-
-@pytest.mark.parametrize(
-    ("files", "servers"),
-    [
-        (
-            {"etc/systemd/resolved.conf": "DNS=192.0.2.1\n", "run/systemd/resolved.conf": "DNS=192.0.2.2\n"},
-            ["192.0.2.1"],
-        ),
-        (
-            {"run/systemd/resolved.conf": "DNS=192.0.2.2\n", "usr/lib/systemd/resolved.conf": "DNS=192.0.2.3\n"},
-            ["192.0.2.2"],
-        ),
-        (
-            {"usr/lib/systemd/resolved.conf": "DNS = 192.0.2.3,192.0.2.4\nDNS=192.0.2.5\n"},
-            [f"192.0.2.{n}" for n in (3, 4, 5)],
-        ),
-        ({"etc/systemd/resolved.conf": "#DNS=192.0.2.1\nFallbackDNS=192.0.2.1\nDNS\n"}, []),
-        ({"etc/systemd/resolved.conf": "DNS=192.0.2.1\nDNS=\nDNS=192.0.2.2\n"}, ["192.0.2.2"]),
-        (
-            {
-                "etc/systemd/resolved.conf.d/b.conf": "DNS=192.0.2.2\n",
-                "run/systemd/resolved.conf.d/b.conf": "DNS=192.0.2.9\n",
-                "usr/lib/systemd/resolved.conf.d/a.conf": "DNS=192.0.2.1\n",
-                "etc/systemd/resolved.conf.d/c.bak": "DNS=192.0.2.9\n",
-                DROP_IN: "DNS=127.0.0.153:153\n",
-            },
-            ["192.0.2.1", "192.0.2.2"],
-        ),
-    ],
-)
-def test_whom_the_organisation_has_it_ask(tmp_path: Path, files: dict[str, str], servers: list[str]) -> None:
-    assert resolved.global_servers(host(tmp_path, files)) == servers
 
 
 def test_what_goes_round_it_once_it_is_in_place(tmp_path: Path) -> None:

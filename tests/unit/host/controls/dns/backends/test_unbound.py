@@ -5,58 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
 from proscribe.host.controls.dns.backends import unbound
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.system import Host
-
-MAIN = """\
-server:
-  interface: {address}
-  do-not-query-localhost: no
-  module-config: "iterator"
-  chroot: ""
-  username: ""
-  use-syslog: no
-  pidfile: ""
-forward-zone:
-  name: "."
-  forward-addr: {upstream}
-include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"
-"""
-SAMPLE = Sample(
-    files={
-        "etc/unbound/unbound.conf": 'include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"\n',
-        "etc/unbound/unbound.conf.d/own.conf": (
-            f'forward-zone:\n  name: "."\n  forward-addr: {UPSTREAM}@853#dns.example\n'
-            f'server:\n  local-zone: "{OPENED}" transparent\n'
-        ),
-    },
-    refusal=f"[177:0] info: wechat.com. always_nxdomain 127.0.0.1@39478 {OPENED}. A IN",
-    tools=("unbound-checkconf",),
-    made=Made(
-        program="unbound",
-        arguments=("-d", "-c", "{main}"),
-        files={
-            "etc/unbound/unbound.conf": MAIN,
-            "etc/unbound/unbound.conf.d/own.conf": "# the organisation's own\n",
-        },
-        opening=(
-            "etc/unbound/unbound.conf.d/zz-own.conf",
-            'server:\n  local-zone: "web.wechat.com." transparent\n  local-zone: "x.wechat.com." refuse\n',
-        ),
-    ),
-    packaged=Packaged(
-        files={
-            "etc/unbound/unbound.conf.d/own.conf": (
-                'server:\n  module-config: "iterator"\nforward-zone:\n  name: "."\n  forward-addr: {upstream}\n'
-            ),
-        },
-        user="unbound",
-        refused="wechat.com. always_nxdomain 127.0.0.1",
-    ),
-)
-
 
 RUNS = Observed(("127.0.0.1",), (), "", {unbound.UNIT: 77})
 
@@ -102,13 +53,6 @@ def test_what_is_said_of_it(tmp_path: Path) -> None:
         ("/a/own.conf", 'name: "Y.org."', "y.org"),
     ]
     assert unbound.missing(made, RUNS._replace(units={}))
-
-
-@pytest.mark.parametrize(
-    "kind", ["transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault"]
-)
-def test_zones_in_which_a_name_may_have_an_address(kind: str) -> None:
-    assert unbound.overrides(f"local-zone: 'a.org.' {kind}") == [(f"local-zone: 'a.org.' {kind}", "a.org")]
 
 
 def test_what_it_answers_for_the_witness() -> None:
