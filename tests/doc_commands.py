@@ -185,9 +185,10 @@ def _wrong_of_script(argv: Sequence[str]) -> str:
     sources = [script] if script.is_file() else sorted(script.glob("*.py"))
     text = "\n".join(source.read_text() for source in sources)
     options = (word.partition("=")[0] for word in argv[1:] if word.startswith("--") and word != "--help")
-    # Flags may be made of a list of their names.
-    unknown = (one for one in options if f'"{one}"' not in text and f'"{one.removeprefix("--")}"' not in text)
-    return next((f"{argv[0]} has no option {one}" for one in unknown), "")
+    # Options may be made of a list of their names, or of arguments with their defaults.
+    named = set(re.findall(r'"(?:--)?([a-z-]+)"|\b([a-z_]+)=', text))
+    known = {name.replace("_", "-") for pair in named for name in pair}
+    return next((f"{argv[0]} has no option {option}" for option in options if option[2:] not in known), "")
 
 
 def _ended(parse: Callable[[], object], mentioned: bool) -> str:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What an observation of the apps costs a full host, beside the tools that people would use otherwise.
 
-    tests/bench/apps_observe.py [--files N] [--packages N] [--processes N] [--tree DIRECTORY] [--rounds R]
+    tests/bench/apps_observe.py [--files N] [--packages N] [--processes N] [--rounds R] [--tree DIRECTORY to keep]
 
 Processor time (user and system, in seconds, the least of R runs), on a fixture with 200,000 files in homes, 3,000
 packages in dpkg's database, and 400 more processes on this machine; the plan is that of the whole catalogue:
@@ -19,12 +19,10 @@ are left out where they are not installed. Needs root: the fixture has the proce
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import datetime
 import json
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -33,8 +31,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "module_utils"), str(PROJECT / "tests")]
+from common import PROJECT, make_parser, measure  # isort: split
 
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
@@ -52,6 +49,14 @@ AGAIN = 0.3  # seconds
 PER_DIRECTORY = 12
 AFTER = datetime.date(2026, 1, 1)  # the ban is in force
 
+ENTRY = (
+    "Package: made-{0}\nStatus: install ok installed\nPriority: optional\nSection: misc\nInstalled-Size: 100\n"
+    "Maintainer: Tests <tests@example.org>\nArchitecture: all\nVersion: 1.{0}\n"
+    "Depends: libc6 (>= 2.34), libstdc++6 (>= 13), made-common (= 1.0)\nDescription: made\n"
+    + 6
+    * " Made for a bench, and described at the length that Debian's packages are.\n"
+)
+
 # On a made tree, dpkg's database is that of the tree.
 HOST = """
  from proscribe.host.system import run_tool
@@ -62,45 +67,36 @@ HOST = """
 """
 
 
-def make(root: Path, files: int) -> None:
-    """Four homes with the files of people who write software, deterministic."""
+def make_tree(root: Path, files: int, packages: int) -> None:
+    """Make four homes with the files of people who write software, and dpkg's database; always the same."""
     choose = random.Random(1)
-    (root / "etc").mkdir(parents=True)
-    users = [f"user{number}" for number in range(4)]
-    lines = [f"{user}:x:{2000 + number}:100::/home/{user}:/bin/sh" for number, user in enumerate(users)]
-    (root / "etc/passwd").write_text("\n".join(lines) + "\n")
-    for place in ("var/lib/dpkg/info", "usr/bin", "opt", "proc"):
-        (root / place).mkdir(parents=True)
-    (root / "var/lib/dpkg/status").touch()
+    directories = [root / f"home/user{number}" for number in range(4)]
+    for place in (*directories, *(root / name for name in ("etc", "var/lib/dpkg/info", "usr/bin", "opt", "proc"))):
+        place.mkdir(parents=True)
+    users = (f"user{number}:x:{2000 + number}:100::/home/user{number}:/bin/sh\n" for number in range(4))
+    (root / "etc/passwd").write_text("".join(users))
     (root / "usr/bin/dpkg-query").touch(0o755)
-    directories = [root / "home" / user for user in users]
-    for directory in directories:
-        directory.mkdir(parents=True)
-    for made in range(0, files, PER_DIRECTORY):
-        directory = choose.choice(directories) / f"package-{made}"
+    for first in range(0, files, PER_DIRECTORY):
+        directory = choose.choice(directories) / f"package-{first}"
         directory.mkdir()
         directories.append(directory)
         for number in range(PER_DIRECTORY):
             (directory / f"module-{number}.{choose.choice(['js', 'py', 'txt', 'png'])}").touch()
+    (root / "var/lib/dpkg/status").write_text("\n".join(ENTRY.format(number) for number in range(packages)))
 
 
-def streamed(plan: Mapping[str, Any], root: Path) -> bytes:
-    """The stream of an audit of the apps, to a host that keeps nothing of the code yet, over a made tree."""
+def make_audit(plan: Mapping[str, Any], root: Path) -> bytes:
+    """Make the stream of an audit of the apps, to a host that keeps nothing of the code yet, over a made tree."""
     store = Store()
     call = {"controls": ["apps"], "gate": "never", "will_correct": False, "probe": False, "remember": False}
     stream = payload(store.code(probe=False), store.plan(canonical(plan)), call)
     return with_program(stream, BOOTSTRAP.replace("\n host = Host()\n", HOST.format(root=root)))
 
 
-def spent(command: Sequence[str], rounds: int, given: bytes = b"") -> float:
-    """Seconds of processor time that a command and what it starts take, the least of some runs."""
-    times = []
-    for _ in range(rounds):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, input=given, stdout=subprocess.DEVNULL, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(times)
+def spend(command: Sequence[str], rounds: int, stdin: bytes = b"") -> float:
+    """Return the least seconds of the processor that a command and what it starts take."""
+    options: dict[str, Any] = {"input": stdin, "stdout": subprocess.DEVNULL, "check": True}
+    return min(measure(lambda: subprocess.run(command, **options), children_only=True)[1] for _ in range(rounds))
 
 
 def remember(root: Path, plan: dict[str, Any]) -> None:
@@ -115,20 +111,9 @@ def remember(root: Path, plan: dict[str, Any]) -> None:
     afterwards()
 
 
-def fill(root: Path, packages: int) -> None:
-    """dpkg's database with that many installed packages."""
-    described = " Made for a bench, and described at the length that Debian's packages are.\n" * 6
-    entry = (
-        "Package: made-{0}\nStatus: install ok installed\nPriority: optional\nSection: misc\nInstalled-Size: 100\n"
-        "Maintainer: Tests <tests@example.org>\nArchitecture: all\nVersion: 1.{0}\n"
-        "Depends: libc6 (>= 2.34), libstdc++6 (>= 13), made-common (= 1.0)\nDescription: made\n" + described
-    )
-    (root / "var/lib/dpkg/status").write_text("\n".join(entry.format(number) for number in range(packages)))
-
-
 @contextlib.contextmanager
-def processes(root: Path) -> Iterator[None]:
-    """A tree with this machine's processes: a mount, since the way to a host's files is no link."""
+def mount_processes(root: Path) -> Iterator[None]:
+    """Mount this machine's processes in a tree: the way to a host's files is no link."""
     subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
     try:
         yield
@@ -137,8 +122,7 @@ def processes(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sleepers(count: int) -> Iterator[None]:
-    """That many more processes on this machine, which end with the block."""
+def start_sleepers(count: int) -> Iterator[None]:
     started = [subprocess.Popen(["sleep", "3600"]) for _ in range(count)]
     try:
         yield
@@ -148,73 +132,52 @@ def sleepers(count: int) -> Iterator[None]:
             process.wait()
 
 
-def goss_file(plan: dict[str, Any]) -> str:
-    """What the plan looks for, as goss checks: each package, program and path absent."""
+def measure_goss(scratch: Path, plan: dict[str, Any], rounds: int) -> float | None:
+    """Check with goss that each package, program and path of the plan is absent; its exit code does not matter."""
     entries = plan["controls"]["apps"]["services"].values()
     absent = {
         "package": ({name for e in entries for name in e["packages"].get("apt", ())}, {"installed": False}),
         "process": ({name for e in entries for name in e["processes"]}, {"running": False}),
         "file": ({path for e in entries for path in e["paths"] if path.startswith("/")}, {"exists": False}),
     }
-    return json.dumps({kind: dict.fromkeys(sorted(names), check) for kind, (names, check) in absent.items()})
+    checks = {kind: dict.fromkeys(sorted(names), check) for kind, (names, check) in absent.items()}
+    (scratch / "goss.json").write_text(json.dumps(checks))
+    argv = ["sh", "-c", f"goss --gossfile {scratch}/goss.json validate --format silent || :"]
+    return spend(argv, rounds) if shutil.which("goss") else None
 
 
-def of_goss(scratch: Path, plan: dict[str, Any], rounds: int) -> float | None:
-    """What goss takes; its exit code is 1 where something is there, which does not matter here."""
-    if not shutil.which("goss"):
-        return None
-    (scratch / "goss.json").write_text(goss_file(plan))
-    return spent(["sh", "-c", f"goss --gossfile {scratch}/goss.json validate --format silent || :"], rounds)
-
-
-def of_package_facts(rounds: int) -> float | None:
-    """What the module package_facts takes beyond a ping."""
-    ansible = shutil.which("ansible")
-    if not ansible:
-        return None
-    call = [ansible, "localhost", "-i", "localhost,", "-c", "local", "-m"]
-    return spent([*call, "package_facts"], rounds) - spent([*call, "ping"], rounds)
+def measure_package_facts(rounds: int) -> float | None:
+    """Measure the module package_facts beyond a ping."""
+    call = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m"]
+    return spend([*call, "package_facts"], rounds) - spend([*call, "ping"], rounds) if shutil.which("ansible") else None
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=200_000)
-    parser.add_argument("--packages", type=int, default=3_000)
-    parser.add_argument("--processes", type=int, default=400)
-    parser.add_argument("--tree", type=Path, help="where the tree is kept for the next time")
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    rounds = arguments.rounds
-    with tempfile.TemporaryDirectory(prefix="apps-observe-") as name, sleepers(arguments.processes):
+    options = make_parser(__doc__, files=200_000, packages=3_000, processes=400, tree="", rounds=5).parse_args()
+    rounds = options.rounds
+    with tempfile.TemporaryDirectory(prefix="apps-observe-") as name, start_sleepers(options.processes):
         scratch = Path(name)
-        root = arguments.tree or scratch / "root"
+        root = Path(options.tree or scratch / "root")
         if not root.exists():
-            make(root, arguments.files)
-            fill(root, arguments.packages)
+            make_tree(root, options.files, options.packages)
         Path(f"{root}{MEMORY}").unlink(missing_ok=True)
         plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions({}, str), [], AFTER)
-        audit = streamed(plan, root)
+        audit = make_audit(plan, root)
         ours = [sys.executable, "-I", "-S", "-c", RECEIVE]
         database = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W"]
-        plain = spent(database, rounds) + spent(["find", f"{root}/home"], rounds)
-        with processes(root):
-            first = spent(ours, rounds, audit)
+        plain = spend(database, rounds) + spend(["find", f"{root}/home"], rounds)
+        with mount_processes(root):
+            first = spend(ours, rounds, audit)
             remember(root, plan)
-            again = spent(ours, rounds, audit)
-        others = {"goss": of_goss(scratch, plan, rounds), "package_facts": of_package_facts(min(rounds, 3))}
-    print(
-        f"{arguments.files} files, {arguments.packages} packages, {arguments.processes} more processes; {rounds} rounds"
-    )
+            again = spend(ours, rounds, audit)
+        others = {"goss": measure_goss(scratch, plan, rounds), "package_facts": measure_package_facts(min(rounds, 3))}
+    print(f"{options.files} files, {options.packages} packages, {options.processes} more processes; {rounds} rounds")
     print(f"plain tools             {plain:7.3f} s")
     print(f"apps, first             {first:7.3f} s  {first / plain:6.2f} times the plain tools (at most {PLAIN})")
     print(f"apps, nothing changed   {again:7.3f} s  {again / plain:6.2f} times; at most {AGAIN} s")
-    for tool, taken in others.items():
-        result = (
-            "not installed"
-            if taken is None
-            else f"{taken:7.3f} s  {taken / again:6.2f} times apps with nothing changed"
-        )
-        print(f"{tool:<24}{result}")
+    for tool, cost in others.items():
+        times = f"{cost:7.3f} s  {cost / again:6.2f} times apps with nothing changed" if cost else "not installed"
+        print(f"{tool:<24}{times}")
     return int(first > PLAIN * plain or again > AGAIN)
 
 

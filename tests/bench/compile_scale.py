@@ -16,19 +16,16 @@ least of each figure counts, because a busy machine only adds. A run over a few 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PROJECT = Path(__file__).resolve().parents[2]
+from common import PROJECT, find_playbook_program, make_parser, measure, run_well
+
 LONGEST = 3600  # seconds for one run
 DEPARTMENTS, SITES = 20, 5
 
@@ -74,42 +71,28 @@ class Cost(NamedTuple):
     worker_memory: float
 
 
-def _shared() -> dict[str, Any]:
-    return {
-        "ansible_user": "root",
-        "ansible_python_interpreter": "/usr/bin/python3",
+def make_fleet(hosts: int, plain: bool = False) -> dict[str, Any]:
+    """Make the inventory as a script prints it; `plain` for one without any variable of Proscribe's."""
+    names = [f"host{number:06d}" for number in range(hosts)]
+    shared = {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"}
+    ours = {
         "proscribe_contact": "helpdesk-{{ site }}@example.org",
         "proscribe_tenants": {"google": ["example.org"]},
     }
+    variables: dict[str, dict[str, Any]] = {}
+    for number, name in enumerate(names):
+        variables[name] = {"ansible_host": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
+        if not plain:
+            variables[name] |= {"site": f"site{number % SITES}", "proscribe_zone": f"{{{{ site }}}}-{number % 3}"}
+    fleet: dict[str, Any] = {}
+    for number in range(DEPARTMENTS):
+        left_out = {"proscribe_services_exclude": [("slack", "wechat", "telegram", "dropbox")[number % 4]]}
+        own = left_out if number % 2 and not plain else {}
+        fleet[f"department{number}"] = {"hosts": names[number::DEPARTMENTS], "vars": own}
+    return {**fleet, "all": {"vars": shared if plain else {**shared, **ours}}, "_meta": {"hostvars": variables}}
 
 
-def _of_department(number: int) -> dict[str, Any]:
-    return (
-        {"proscribe_services_exclude": [("slack", "wechat", "telegram", "dropbox")[number % 4]]} if number % 2 else {}
-    )
-
-
-def _host(number: int) -> dict[str, Any]:
-    address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-    return {"ansible_host": address, "site": f"site{number % SITES}", "proscribe_zone": f"{{{{ site }}}}-{number % 3}"}
-
-
-def _fleet(hosts: int, plain: bool = False) -> dict[str, Any]:
-    """The inventory as a script prints it; `plain` for one without any variable of Proscribe's."""
-    names = [f"host{number:06d}" for number in range(hosts)]
-    groups = {
-        f"department{number}": {"hosts": names[number::DEPARTMENTS], "vars": {} if plain else _of_department(number)}
-        for number in range(DEPARTMENTS)
-    }
-    variables = {name: _host(number) for number, name in enumerate(names)}
-    fleet = {**groups, "all": {"vars": _shared()}, "_meta": {"hostvars": variables}}
-    for said in (fleet["all"]["vars"], *variables.values()) if plain else ():
-        for name in [name for name in said if not name.startswith("ansible_")]:
-            del said[name]
-    return fleet
-
-
-def _as_ini(fleet: Mapping[str, Any]) -> Iterator[str]:
+def ini_lines(fleet: Mapping[str, Any]) -> Iterator[str]:
     variables = fleet["_meta"]["hostvars"]
     for group, content in fleet.items():
         if group not in ("all", "_meta"):
@@ -124,13 +107,13 @@ def _as_ini(fleet: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}={value}" for key, value in content["vars"].items())
 
 
-def _ini(folder: Path, fleet: Mapping[str, Any]) -> Path:
+def write_ini(folder: Path, fleet: Mapping[str, Any]) -> Path:
     path = folder / "hosts.ini"
-    path.write_text("\n".join(_as_ini(fleet)) + "\n")
+    path.write_text("\n".join(ini_lines(fleet)) + "\n")
     return path
 
 
-def _yaml(folder: Path, fleet: Mapping[str, Any]) -> Path:
+def write_yaml(folder: Path, fleet: Mapping[str, Any]) -> Path:
     variables = fleet["_meta"]["hostvars"]
     children = {
         group: {"hosts": {name: variables[name] for name in content["hosts"]}, "vars": content["vars"]}
@@ -142,7 +125,7 @@ def _yaml(folder: Path, fleet: Mapping[str, Any]) -> Path:
     return path
 
 
-def _script(folder: Path, fleet: Mapping[str, Any]) -> Path:
+def write_script(folder: Path, fleet: Mapping[str, Any]) -> Path:
     (folder / "fleet.json").write_text(json.dumps(fleet))
     path = folder / "hosts.sh"
     path.write_text(f"#!/bin/sh\nexec cat {folder / 'fleet.json'}\n")
@@ -150,10 +133,11 @@ def _script(folder: Path, fleet: Mapping[str, Any]) -> Path:
     return path
 
 
-KINDS: Mapping[str, Callable[[Path, Mapping[str, Any]], Path]] = {"ini": _ini, "yaml": _yaml, "script": _script}
+Writer = Callable[[Path, Mapping[str, Any]], Path]
+KINDS: Mapping[str, Writer] = {"ini": write_ini, "yaml": write_yaml, "script": write_script}
 
 
-def _playbooks(folder: Path) -> dict[str, Path]:
+def write_playbooks(folder: Path) -> dict[str, Path]:
     """The two playbooks; the first play of the one is that of an audit, from the checkout that runs it."""
     audit = (PROJECT / "playbooks" / "audit.yml").read_text()
     first, second = audit[: audit.index("- name: Audit")], audit[audit.index("- name: Audit") :]
@@ -164,48 +148,37 @@ def _playbooks(folder: Path) -> dict[str, Path]:
     return {name: folder / f"{name}.yml" for name in texts}
 
 
-def _run(checkout: Path, folder: Path, inventory: Path, playbook: Path) -> Cost:
+def run_playbook(checkout: Path, folder: Path, inventory: Path, playbook: Path) -> Cost:
     """Run a playbook as far as its second play; SystemExit with its output where it does not come so far."""
-    ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or shutil.which("ansible-playbook")
-    if not ansible:
-        raise SystemExit("needs ansible-playbook on the PATH, or PROSCRIBE_ANSIBLE_PLAYBOOK")
     stop = folder / "stop.json"
-    stop.unlink(missing_ok=True)
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
     environment = {
-        **ours,
+        **inherited,
         "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"),
         "ANSIBLE_CALLBACK_PLUGINS": f"{checkout / 'callback_plugins'}:{folder / 'callbacks'}",
         "ANSIBLE_INVENTORY_ENABLED": "script,yaml,ini",
         "PROSCRIBE_REPORTS": str(folder / f"reports-{checkout.name}"),
         "STOP_FILE": str(stop),
     }
-    started = time.perf_counter()
-    done = subprocess.run(
-        [ansible, "-i", str(inventory), str(playbook)],
-        env=environment,
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-    )
-    wall = time.perf_counter() - started
+    command = [find_playbook_program(), "-i", str(inventory), str(playbook)]
+    wall, _ = measure(lambda: run_well(command, env=environment, cwd=checkout, timeout=LONGEST))
     if not stop.exists():
-        raise SystemExit(f"{playbook} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise SystemExit(f"{playbook} has no second play to stop at")
     (main, main_memory), (workers, worker_memory) = json.loads(stop.read_text())
+    stop.unlink()
     return Cost(wall, main, workers, main_memory, worker_memory)
 
 
-def _measure(folder: Path, fleet: dict[str, Any], kind: str, rounds: int, checkouts: list[Path]) -> None:
+def measure_kind(folder: Path, fleet: dict[str, Any], kind: str, rounds: int, checkouts: list[Path]) -> None:
     inventory, hosts = KINDS[kind](folder, fleet), len(fleet["_meta"]["hostvars"])
-    cases = [(name, path, checkout) for name, path in _playbooks(folder).items() for checkout in checkouts]
+    cases = [(name, path, checkout) for name, path in write_playbooks(folder).items() for checkout in checkouts]
     found: dict[tuple[str, Path], list[Cost]] = {}
     for _ in range(rounds):
         for name, playbook, checkout in cases:
-            found.setdefault((name, checkout), []).append(_run(checkout, folder, inventory, playbook))
+            found.setdefault((name, checkout), []).append(run_playbook(checkout, folder, inventory, playbook))
     for (name, checkout), costs in found.items():
         least = Cost(*map(min, zip(*costs, strict=True)))
-        cpu = min(one.main + one.workers for one in costs)
+        cpu = min(cost.main + cost.workers for cost in costs)
         print(
             f"{hosts:7d} {kind:7} {name:8} {checkout.name:20} {cpu:8.3f} {least.main:8.3f} {least.workers:8.3f}"
             f" {least.wall:8.3f} {least.main_memory:8.0f} {least.worker_memory:8.0f}",
@@ -214,12 +187,10 @@ def _measure(folder: Path, fleet: dict[str, Any], kind: str, rounds: int, checko
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", type=int, nargs="+", default=[100, 10_000], metavar="N")
+    parser = make_parser(__doc__, rounds=3, plain=False)
+    parser.add_argument("--hosts", type=int, nargs="+", default=[100, 10_000])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--rounds", type=int, default=3, metavar="R")
-    parser.add_argument("--plain", action="store_true", help="hosts that share one plan, without a template")
-    parser.add_argument("--against", type=Path, nargs="*", default=[], metavar="CHECKOUT", help="other states, in turn")
+    parser.add_argument("--against", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     columns = ("CPU s", "main", "workers", "wall", "MB main", "worker")
     print(f"{'hosts':>7} {'kind':7} {'play':8} {'checkout':20}", *(f"{column:>8}" for column in columns))
@@ -229,15 +200,11 @@ def main() -> int:
         (folder / "callbacks" / "stop_here.py").write_text(STOP)
         checkouts = [PROJECT, *map(Path.absolute, options.against)]
         for checkout in checkouts:
-            _run(
-                checkout,
-                folder,
-                _ini(folder, _fleet(DEPARTMENTS * SITES, options.plain)),
-                _playbooks(folder)["compile"],
-            )
+            few = write_ini(folder, make_fleet(DEPARTMENTS * SITES, options.plain))
+            run_playbook(checkout, folder, few, write_playbooks(folder)["compile"])
         for hosts in options.hosts:
             for kind in options.kinds:
-                _measure(folder, _fleet(hosts, options.plain), kind, options.rounds, checkouts)
+                measure_kind(folder, make_fleet(hosts, options.plain), kind, options.rounds, checkouts)
     return 0
 
 

@@ -21,19 +21,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT / "module_utils"))
+from common import PROJECT, find_playbook_program, make_parser, measure  # isort: split
 
 from proscribe.host import run
 from proscribe.host.controls import firewall
@@ -41,29 +38,26 @@ from proscribe.host.controls.firewall import carried
 from proscribe.host.system import Generation, Host, netfilter
 from proscribe.model import plan as plans
 
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 ALLOWED, QUICK = 1.5, 0.4  # times nft's time; seconds
 BARE = """\
 table inet bare
 delete table inet bare
-table inet bare {{
-	set hosts {{ type ipv4_addr; elements = {{ {hosts} }}
-	}}
-	set nets {{ type ipv4_addr; flags interval; elements = {{ {nets} }}
-	}}
-	set hosts96 {{ type ipv6_addr; elements = {{ {hosts96} }}
-	}}
-	set nets96 {{ type ipv6_addr; flags interval; elements = {{ {nets96} }}
-	}}
-	set hosts16 {{ type ipv6_addr; elements = {{ {hosts16} }}
-	}}
-	set nets16 {{ type ipv6_addr; flags interval; elements = {{ {nets16} }}
-	}}
-	chain out {{
+table inet bare {
+	SETS
+	chain out {
 		type filter hook output priority 0; policy accept;
 		ip daddr @hosts reject
 		ip daddr @nets reject
-	}}
-}}
+	}
+}
+"""
+TASK = """\
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.iptables: {{chain: OUTPUT, destination: "203.0.113.{{{{ item }}}}", jump: REJECT}}
+      loop: "{{{{ range(1, {tasks} + 1) | list }}}}"
 """
 
 
@@ -90,22 +84,6 @@ def plan(members: list[str]) -> dict[str, Any]:
     return plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
-def timed(what: Callable[[], Any]) -> float:
-    """Seconds by the clock."""
-    started = time.perf_counter()
-    what()
-    return time.perf_counter() - started
-
-
-def processor(what: Callable[[], Any]) -> float:
-    """Seconds of the processor, with those of the tools that were run."""
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    before = [resource.getrusage(kind) for kind in kinds]
-    what()
-    after = [resource.getrusage(kind) for kind in kinds]
-    return sum(b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in zip(before, after))
-
-
 def nft(*words: str, stdin: str | None = None) -> None:
     subprocess.run(["nft", *words], input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
 
@@ -116,13 +94,13 @@ def enforce(host: Host, desired: dict[str, Any]) -> None:
             action.apply()
 
 
-def made(directory: Path) -> Host:
+def make_host(directory: Path) -> Host:
     for name in ("usr/sbin", "etc/systemd/system", "var/lib", "run"):
         (directory / name).mkdir(parents=True, exist_ok=True)
-    found = shutil.which("nft", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not found:
+    program = shutil.which("nft", path=PATH)
+    if not program:
         raise SystemExit("needs nft: apt-get install nftables")
-    (directory / "usr/sbin/nft").symlink_to(found)
+    (directory / "usr/sbin/nft").symlink_to(program)
     return Inside(str(directory))
 
 
@@ -133,106 +111,94 @@ def observe(host: Host, desired: dict[str, Any]) -> None:
         raise SystemExit(f"not as wanted: {wrong}")
 
 
-def large(number: int, rounds: int) -> bool:
-    """Large sets; False if a limit is passed."""
-    seen: dict[str, list[float]] = {}
+def measure_large(number: int, rounds: int) -> bool:
+    """Print what large sets cost; return False if a limit is passed."""
+    costs: dict[str, list[float]] = {}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(prefix="proscribe-bench-") as directory:
-            for name, seconds in one_round(made(Path(directory)), networks(number), networks(number, shift=1)):
-                seen.setdefault(name, []).append(seconds)
-    middle = {name: statistics.median(values) for name, values in seen.items()}
-    for name, values in seen.items():
+            host = make_host(Path(directory))
+            for name, seconds in measure_round(host, networks(number), networks(number, shift=1)):
+                costs.setdefault(name, []).append(seconds)
+    middle = {name: statistics.median(values) for name, values in costs.items()}
+    for name, values in costs.items():
         print(f"{name:<32} {middle[name]:.3f} s ({min(values):.3f} to {max(values):.3f})")
     first, changed = middle["apply, first"] / middle["nft, first"], middle["apply, changed"] / middle["nft, changed"]
     print(f"apply / nft = {first:.2f} the first time, {changed:.2f} with a tenth changed")
     return first <= ALLOWED and middle["observe"] < QUICK
 
 
-def one_round(host: Host, first: list[str], changed: list[str]) -> Iterator[tuple[str, float]]:
-    """Each measure, by name, from an empty ruleset on; nft and the control take turns."""
-    before, after = bare_file(first), bare_file(changed)
+def measure_round(host: Host, first: list[str], changed: list[str]) -> Iterator[tuple[str, float]]:
+    """Measure each by name, from an empty ruleset on; nft and the control take turns."""
+    before, after = make_file(first), make_file(changed)
     desired, new = plan(first), plan(changed)
     nft("flush", "ruleset")
-    yield "nft, first", timed(lambda: nft("-f", "-", stdin=before))
+    yield "nft, first", measure(lambda: nft("-f", "-", stdin=before))[0]
     nft("flush", "ruleset")
-    yield "apply, first", timed(lambda: enforce(host, desired))
-    yield "observe", processor(lambda: observe(host, desired))
-    yield "observe, by the clock", timed(lambda: observe(host, desired))
-    yield "apply, changed", timed(lambda: enforce(host, new))
+    yield "apply, first", measure(lambda: enforce(host, desired))[0]
+    wall, processor = measure(lambda: observe(host, desired))
+    yield "observe", processor
+    yield "observe, by the clock", wall
+    yield "apply, changed", measure(lambda: enforce(host, new))[0]
     observe(host, new)
     nft("delete", "table", "inet", "proscribe")
     nft("-f", "-", stdin=before)
-    yield "nft, changed", timed(lambda: nft("-f", "-", stdin=after))
+    yield "nft, changed", measure(lambda: nft("-f", "-", stdin=after))[0]
     nft("flush", "ruleset")
     enforce(host, desired)
     nft("add", "table", "inet", "another")
-    yield "observe, another table changed", processor(lambda: observe(host, desired))
+    yield "observe, another table changed", measure(lambda: observe(host, desired))[1]
 
 
-def bare_file(members: list[str]) -> str:
-    """A file with the sets that the control makes: the networks, and what carries them in IPv6 addresses."""
-    sets = {}
-    for kind, slash in (("hosts", False), ("nets", True)):
-        plain = [member for member in members if ("/" in member) is slash]
-        sets[kind] = plain
+def make_file(members: list[str]) -> str:
+    """Make a file with the sets of the control: the networks, and the IPv6 networks that carry them."""
+    sets = []
+    for name, flags, has_slash in (("hosts", "", False), ("nets", " flags interval;", True)):
+        plain = [member for member in members if ("/" in member) is has_slash]
+        sets.append((name, f"ipv4_addr;{flags}", plain))
         for bits in (96, 16):
-            sets[f"{kind}{bits}"] = [carried.carry(member, bytes(bits // 8)) for member in plain]
-    return BARE.format(**{name: ", ".join(texts) for name, texts in sets.items()})
+            mapped = [carried.carry(member, bytes(bits // 8)) for member in plain]
+            sets.append((f"{name}{bits}", f"ipv6_addr;{flags}", mapped))
+    lines = [f"set {name} {{ type {kind} elements = {{ {', '.join(texts)} }}\n\t}}" for name, kind, texts in sets]
+    return BARE.replace("SETS", "\n\t".join(lines))
 
 
-TASK = """\
-- hosts: localhost
-  gather_facts: false
-  tasks:
-    - ansible.builtin.iptables: {{chain: OUTPUT, destination: "203.0.113.{{{{ item }}}}", jump: REJECT}}
-      loop: "{{{{ range(1, {tasks} + 1) | list }}}}"
-"""
-
-
-def small(tasks: int) -> None:
-    """100 addresses: a task each, and all at once."""
-    playbook = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or shutil.which("ansible-playbook")
-    if not playbook or not shutil.which("iptables", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
-        print("iptables left out: needs ansible-playbook and iptables on the PATH")
+def measure_small(tasks: int) -> None:
+    """Print what 100 addresses cost: a task each, and all at once."""
+    if not shutil.which("iptables", path=PATH):
+        print("iptables left out: it is not installed")
         return
     environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "minimal"}
     interpreter = f"ansible_python_interpreter={sys.executable}"
     with tempfile.TemporaryDirectory(prefix="proscribe-bench-") as directory:
-        command = [playbook, "-i", "localhost,", "-c", "local", "-e", interpreter, str(Path(directory, "tasks.yml"))]
+        playbook = Path(directory, "tasks.yml")
+        command = [find_playbook_program(), "-i", "localhost,", "-c", "local", "-e", interpreter, str(playbook)]
 
         def loop(number: int) -> float:
-            Path(directory, "tasks.yml").write_text(TASK.format(tasks=number))
-            return timed(lambda: subprocess.run(command, env=environment, check=True, capture_output=True))
+            playbook.write_text(TASK.format(tasks=number))
+            return measure(lambda: subprocess.run(command, env=environment, check=True, capture_output=True))[0]
 
-        one = loop(1)
-        each = (loop(1 + tasks) - one) / tasks
-        host, hundred = made(Path(directory)), plan([f"203.0.113.{n}" for n in range(1, 200, 2)])
-        ours, again = timed(lambda: enforce(host, hundred)), timed(lambda: enforce(host, hundred))
+        first = loop(1)
+        each = (loop(1 + tasks) - first) / tasks
+        host, hundred = make_host(Path(directory)), plan([f"203.0.113.{n}" for n in range(1, 200, 2)])
+        ours, again = (measure(lambda: enforce(host, hundred))[0] for _ in range(2))
     print(f"iptables: {100 * each:.1f} s for 100 addresses, each run ({each:.2f} s each, told from {tasks})")
-    print(
-        f"          {ours:.2f} s by the firewall control, {again:.2f} s when nothing has changed; and one module call"
-    )
+    print(f"          {ours:.2f} s by the firewall control, {again:.2f} s unchanged; and one module call")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure the firewall control with large sets.")
-    parser.add_argument("--networks", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tasks", type=int, default=5)
+    parser = make_parser(__doc__, networks=100_000, rounds=3, tasks=5)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if not 100 <= arguments.networks <= 400_000 or not 1 <= arguments.rounds <= 20 or not 0 <= arguments.tasks <= 100:
-        parser.error("between 100 and 400000 networks, between 1 and 20 rounds, between 0 and 100 tasks")
+    options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("needs root")
-    if not arguments.inside:
+    if not options.inside:
         return subprocess.run(["unshare", "-n", sys.executable, *sys.argv, "--inside"]).returncode
-    print(f"{arguments.networks} networks, half of them single addresses, {arguments.rounds} rounds")
-    held = large(arguments.networks, arguments.rounds)
-    if arguments.tasks:
-        small(arguments.tasks)
+    print(f"{options.networks} networks, half of them single addresses, {options.rounds} rounds")
+    is_quick = measure_large(options.networks, options.rounds)
+    if options.tasks:
+        measure_small(options.tasks)
     print(f"load average {os.getloadavg()[0]:.1f}")
-    return 0 if held else 1
+    return 0 if is_quick else 1
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ each hostile user. Exit code 1: something was not as it should be. The same seed
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import random
@@ -26,8 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "integration"), str(TESTS / "unit/controls"), str(TESTS)]
+from common import make_parser  # isort: split
 
 import made_apps
 from scheduled_fleet import SERVICE, Fleet, scheduled_fleet
@@ -80,28 +78,21 @@ LIES = "#!/bin/sh\nexit 0\n"
 REMOVES = '#!/bin/sh\ncase $1 in --version) exit 0;; esac\nrm -rf "$UV_TOOL_DIR/$3"\n'
 # Holds 100 connections that never say anything, and takes each that ends anew.
 KNOCKS = """\
-import socket, time
+import contextlib, socket, time
+def is_open(connection):
+    try:
+        return connection.recv(4096) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 held = []
 while True:
-    while len(held) < 100:
-        try:
+    with contextlib.suppress(OSError):
+        while len(held) < 100:
             held.append(socket.create_connection(("127.0.0.1", 22), timeout=5))
-        except OSError:
-            break
-    for connection in held:
-        connection.setblocking(False)
-    kept = []
-    for connection in held:
-        try:
-            if connection.recv(4096) == b"":
-                connection.close()
-                continue
-        except BlockingIOError:
-            pass
-        except OSError:
-            continue
-        kept.append(connection)
-    held = kept
+            held[-1].setblocking(False)
+    held = [connection for connection in held if is_open(connection)]
     time.sleep(1)
 """
 # Starts a program with the marks of a restricted app in three ways that show no path of it.
@@ -319,14 +310,8 @@ def spend_hour(hour: Hour, minutes: float) -> None:
 
 
 def main() -> int:
-    """Spend the hour; 1 where anything did not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--hosts", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--nice", type=int, default=5, help="of the runs; less, where others use the machine too")
-    parser.add_argument("--log", type=Path, default=Path("hostile_users.jsonl"))
-    arguments = parser.parse_args()
+    files = {"log": Path("hostile_users.jsonl")}
+    arguments = make_parser(__doc__, minutes=60.0, hosts=10, seed=1, nice=5, **files).parse_args()
     hosts = [f"web{number:02}" for number in range(1, arguments.hosts + 1)]
     with arguments.log.open("w") as log, scheduled_fleet("hostile", hosts, RESTRICTIONS) as fleet:
         fleet.schedule(arguments.nice)

@@ -17,13 +17,11 @@ the idle daemon has more than 15 MB.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
+from common import make_parser  # isort: split
 
 import launches_host as launches
 from machines import Machine, booted
@@ -35,35 +33,28 @@ SECOND, SHARE, IDLE_SHARE, IDLE_MEMORY = 1.0, 0.05, 0.0005, 15_000
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tests/bench/launches.py", description="What noticing starts costs.")
-    parser.add_argument("--starts", type=int, default=100)
-    parser.add_argument("--rate", type=int, default=1000, help="starts a second (default: 1000)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each burst (default: 20)")
-    parser.add_argument("--idle", type=float, default=60.0, help="seconds without a start (default: 60)")
-    given = parser.parse_args()
+    options = make_parser(__doc__, starts=100, rate=1000, seconds=20.0, idle=60.0).parse_args()
     with booted("launches-bench", root="trixie-host") as (host,):
         launches.install(host, launches.plan())
-        done = [_starts(host, given.starts), *_bursts(host, given.rate, given.seconds), _idle(host, given.idle)]
-        return int(not all(done))
+        bursts = measure_bursts(host, options.rate, options.seconds)
+        return int(not all([measure_starts(host, options.starts), *bursts, measure_idle(host, options.idle)]))
 
 
-def _starts(host: Machine, number: int) -> bool:
-    found = [one for exe in (ROOTS, PORTABLE) for one in launches.starts(host, exe, UID, number // 2)]
-    seconds = sorted(seconds for _, seconds in found)
-    print(f"starts: {len(found)}, median {seconds[len(found) // 2]:.3f} s, longest {seconds[-1]:.3f} s")
-    return all(code is not None for code, _ in found) and seconds[-1] < SECOND
+def measure_starts(host: Machine, number: int) -> bool:
+    starts = [start for exe in (ROOTS, PORTABLE) for start in launches.starts(host, exe, UID, number // 2)]
+    seconds = sorted(seconds for _, seconds in starts)
+    print(f"starts: {len(starts)}, median {seconds[len(starts) // 2]:.3f} s, longest {seconds[-1]:.3f} s")
+    return all(code is not None for code, _ in starts) and seconds[-1] < SECOND
 
 
-def _bursts(host: Machine, rate: int, seconds: float) -> list[bool]:
-    good = []
+def measure_bursts(host: Machine, rate: int, seconds: float) -> Iterator[bool]:
     for exe, wait in BURSTS:
         number, share, _ = launches.burst(host, exe, rate, seconds, UID, wait)
         print(f"burst of {exe}: {number} starts in {seconds:g} s, {100 * share:.2f} % of a processor")
-        good.append(share <= SHARE)
-    return good
+        yield share <= SHARE
 
 
-def _idle(host: Machine, seconds: float) -> bool:
+def measure_idle(host: Machine, seconds: float) -> bool:
     while len(launches.pids(host)) > 1:  # the verifier ends by itself
         time.sleep(1)
     before = launches.processor_time(host)

@@ -9,7 +9,6 @@ first paint within 2 s and a filter within 200 ms for 20,000 hosts; the exit cod
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -18,12 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests/unit/report")]
+from common import make_parser, measure, peak_memory  # isort: split
 
 from chromium import Chromium, Page
 from fleets import DIGEST, ENFORCED, SERVICES, answer, no_policy, run
-from peak import peak_memory
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.page.document import page as report_page
@@ -58,25 +55,24 @@ def all_broken(host: int) -> list[Any]:
 FLEETS: dict[str, Callable[[int], list[Any]]] = {"usual": usual, "all broken": all_broken}
 
 
-def fleet(hosts: int, verdicts: Callable[[int], list[Any]]) -> tuple[dict[str, Any], list[Any], dict[Any, str]]:
-    """The report, the records, and since when each rule has been broken."""
+def make_fleet(hosts: int, verdicts: Callable[[int], list[Any]]) -> tuple[dict[str, Any], list[Any], dict[Any, str]]:
+    """Make the report, the records, and since when each rule has been broken."""
     names = [f"desktop-{number:05}.example.org" for number in range(hosts)]
-    collector = Collector(run(names))
-    since = {}
+    collector, since = Collector(run(names)), {}
     for number, name in enumerate(names):
         if number % 97 == 3:
             collector.unreachable(name, f"ssh: connect to host 203.0.113.{number % 250} port 22: Connection timed out")
             continue
-        found = verdicts(number)
-        broken = {verdict.rule for verdict in found}
-        time_ = f"2026-11-25T00:{number // 60 % 60:02}:{number % 60:02}Z"
-        rest = [rule for rule in REST if rule not in broken]
-        collector.answered(name, answer(*found, evaluated=rest, digest=DIGEST, checked_at=time_))
-        since |= {(name, rule): f"2026-11-{1 + number % 24:02}T08:00:00Z" for rule in broken}
-    known = collector.fleet()
-    report = fleet_report(collector.run, known, "2026-11-25T01:00:00Z")
+        broken = verdicts(number)
+        rules = {verdict.rule for verdict in broken}
+        checked_at = f"2026-11-25T00:{number // 60 % 60:02}:{number % 60:02}Z"
+        rest = [rule for rule in REST if rule not in rules]
+        collector.answered(name, answer(*broken, evaluated=rest, digest=DIGEST, checked_at=checked_at))
+        since |= {(name, rule): f"2026-11-{1 + number % 24:02}T08:00:00Z" for rule in rules}
+    fleet = collector.fleet()
+    report = fleet_report(collector.run, fleet, "2026-11-25T01:00:00Z")
     report["departments"] = {f"department-{place:02}": names[place::40] for place in range(40)}
-    return report, list(known.records), since
+    return report, list(fleet.records), since
 
 
 # Milliseconds from something done to the list being painted anew.
@@ -108,43 +104,42 @@ ACTIONS = (
 )
 
 
-def measured(page: Page) -> Iterator[tuple[str, float]]:
-    """What a reader waits for, each in milliseconds."""
+def measure_page(page: Page) -> Iterator[tuple[str, float]]:
+    """Measure in milliseconds what a reader waits for."""
     yield "first paint", page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     yield "loaded", page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
     for name, watched, act in ACTIONS:
         yield name, page.evaluate(MEASURE.replace("WATCHED", f"'{watched}'").replace("ACT", act))
 
 
+def write_page(path: Path, report: dict[str, Any], records: list[Any], since: dict[Any, str]) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(report_page(report, records, since=since))
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure the report page in headless Chromium.")
-    parser.add_argument("--hosts", type=int, default=20_000)
-    parser.add_argument("--browser", default="chromium", help="the executable")
-    arguments = parser.parse_args()
-    executable = shutil.which(arguments.browser)
+    parser = make_parser(__doc__, hosts=20_000, browser="chromium")
+    options = parser.parse_args()
+    executable = shutil.which(options.browser)
     if executable is None:
-        parser.error(f"there is no {arguments.browser}")
+        parser.error(f"there is no {options.browser}")
     missed = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, Chromium(executable, home) as browser:
+        path = Path(home, "report.html")
         for name, verdicts in FLEETS.items():
-            report, records, since = fleet(arguments.hosts, verdicts)
-            path = Path(home, "report.html")
-            started = time.monotonic()
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(report_page(report, records, since=since))
-            wrote = time.monotonic() - started
-            size = path.stat().st_size / 1e6
-            memory = peak_memory()
+            made = make_fleet(options.hosts, verdicts)
+            wrote, _ = measure(lambda made=made: write_page(path, *made))
+            size, memory = path.stat().st_size / 1e6, peak_memory()
             page = browser.open(path.as_uri())
             time.sleep(2)  # a reader reads before they search
             print(
-                f"\n{name}: {arguments.hosts:,} hosts, {size:.1f} MB, written in {wrote:.1f} s, {memory:.0f} MB at most"
+                f"\n{name}: {options.hosts:,} hosts, {size:.1f} MB, written in {wrote:.1f} s, {memory:.0f} MB at most"
             )
             missed += [f"{name}: {size:.1f} MB"] if size > LARGEST else []
-            for what, waited in measured(page):
-                print(f"  {what:<18}{waited:8.0f} ms")
-                limit = PAINT if what in ("first paint", "loaded") else FILTER
-                missed += [f"{name}: {what} {waited:.0f} ms"] if waited > limit else []
+            for action, waited in measure_page(page):
+                print(f"  {action:<18}{waited:8.0f} ms")
+                limit = PAINT if action in ("first paint", "loaded") else FILTER
+                missed += [f"{name}: {action} {waited:.0f} ms"] if waited > limit else []
             missed += [f"{name}: {complaint}" for complaint in page.complaints()]
     print("\nmissed: " + "; ".join(missed) if missed else "\nall within the aims")
     return 1 if missed else 0

@@ -2,7 +2,7 @@
 """What the report of a large fleet costs: reconciling, history and all exports, in seconds and memory.
 
     tests/bench/report_scale.py [--hosts N] [--rules R] [--first-audit] [--no-history] [--limit-seconds S]
-        [--limit-mb M]
+        [--limit-mb M]                                      (a limit of 0: none)
 
 Makes the answers of a fleet in the mix that audits see after a while: most hosts hold, some have an app, a few lack a
 policy file (which is a rule for each service), some are waived, and some do not answer. --first-audit makes every host
@@ -16,21 +16,18 @@ same answers once more as the next run, in which nothing changes.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/unit/report")]
+from common import make_parser, measure, peak_memory  # isort: split
 
 import fleets
 from fleets import ENFORCED, WAIVERS
-from peak import peak_memory
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.exports import formats, usual, write
@@ -45,12 +42,10 @@ WAIVER = {**WAIVERS[0], "hosts": [], "services": ["service007"]}
 
 
 def fleet_run(hosts: int) -> dict[str, Any]:
-    """What `compile_plans` says of the run."""
     return dict(fleets.run([f"host{number:06}.example.org" for number in range(hosts)], waivers=[WAIVER]))
 
 
 def answer(number: int, rules: int, first_audit: bool) -> dict[str, Any]:
-    """What that host of the fleet answers."""
     share = number % 100
     verdicts: list[Verdict] = []
     if first_audit or share >= 97:
@@ -77,104 +72,85 @@ def app(number: int, service: int) -> Verdict:
     return judge(f"apps/{id_}", ENFORCED, [package, process])
 
 
-class Table:
-    """The figures, step by step."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-        print(f"{'step':<34} {'seconds':>8} {'most MB so far':>15}")
-
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
-        """Do the work; its result."""
-        started = time.perf_counter()
-        result = work()
-        print(f"{name:<34} {time.perf_counter() - started:8.1f} {peak_memory():15.0f}", flush=True)
-        return result
+def step(name: str, work: Callable[[], Any]) -> Any:
+    """Do some work and print a row of the table; return the result."""
+    results = []
+    seconds, _ = measure(lambda: results.append(work()))
+    print(f"{name:<34} {seconds:8.1f} {peak_memory():15.0f}", flush=True)
+    return results[0]
 
 
-def lacking(path: Path, run: Mapping[str, Any]) -> int:
-    """How many expected hosts an export does not name."""
-    expected = {f"host{number:06}" for number in range(len(run["hosts"]))}
+def count_lacking(path: Path, hosts: Iterable[str]) -> int:
+    """Count the expected hosts that an export does not name."""
+    expected = {host.partition(".")[0] for host in hosts}
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             expected.difference_update(re.findall(r"host\d{6}", line))
     return len(expected)
 
 
-def events(table: Table, history: History, report: dict[str, Any], records: Any, folder: Path) -> None:
-    """What the events of this run cost, and those of the next one, which finds the same."""
+def measure_events(history: History, report: dict[str, Any], records: Any, folder: Path) -> None:
+    """Measure the events of this run, and those of the next one, which finds the same."""
     file = folder / "sent.jsonl"
     settings = {"file": str(file), "facility": "daemon", "send": CHANGES, "limit": 10_000_000}
 
-    def sent(name: str) -> None:
-        before = file.stat().st_size if file.exists() else 0
-        changes = table.step(f"{name}: asking the history", lambda: history.transitions(report["run"]["id"]))
-        table.step(f"{name}: sending", lambda: send(report, records, changes, settings, str(folder)))
-        with file.open("rb") as stream:
-            stream.seek(before)
-            number = sum(1 for _ in stream)
-        print(f"  {number:,} events, {(file.stat().st_size - before) / 1e6:.1f} MB")
+    def send_events(name: str) -> Any:
+        file.unlink(missing_ok=True)
+        changes = step(f"{name}: asking the history", lambda: history.transitions(report["run"]["id"]))
+        step(f"{name}: sending", lambda: send(report, records, changes, settings, str(folder)))
+        sent = file.read_bytes() if file.exists() else b""
+        print(f"  {sent.count(10):,} events, {len(sent) / 1e6:.1f} MB")
+        return changes
 
-    sent("events that changed")
-    changes = history.transitions(report["run"]["id"])
-    (path,) = table.step("events.jsonl", lambda: write(folder, report, records, ["events"], changes=changes))
+    changes = send_events("events that changed")
+    (path,) = step("events.jsonl", lambda: write(folder, report, records, ["events"], changes=changes))
     print(f"  {path.stat().st_size / 1e6:.1f} MB")
     report["run"]["id"] = f"{report['run']['id']}-again"
     history.record(report, records)
-    sent("the next run")
+    send_events("the next run")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--hosts", type=int, default=100_000)
-    parser.add_argument("--rules", type=int, default=200)
-    parser.add_argument("--first-audit", action="store_true")
-    parser.add_argument("--no-history", action="store_true")
-    parser.add_argument("--limit-seconds", type=float, default=120, help="after collecting; 0: any (default: 120)")
-    parser.add_argument("--limit-mb", type=float, default=600, help="0: any (default: 600)")
-    arguments = parser.parse_args()
-
-    run = fleet_run(arguments.hosts)
-    table = Table()
-    with tempfile.TemporaryDirectory() as folder:
-        made = ReportDirectory(Path(folder) / "reports" / f"{run['id']}.partial")
+    switches = {"first_audit": False, "no_history": False}
+    parser = make_parser(__doc__, hosts=100_000, rules=200, **switches, limit_seconds=120.0, limit_mb=600.0)
+    options = parser.parse_args()
+    run = fleet_run(options.hosts)
+    print(f"{'step':<34} {'seconds':>8} {'most MB so far':>15}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         collector = Collector(run)
-        journal = Journal(made.partial, run)
+        journal = Journal(ReportDirectory(folder / f"reports/{run['id']}.partial").partial, run)
         collector.note = journal.note
 
         def collect() -> None:
             for number, host in enumerate(run["hosts"]):
                 if number % 100 in (94, 95):
                     collector.unreachable(host, "connect to host: Connection timed out")
-                    continue
-                collector.answered(host, answer(number, arguments.rules, arguments.first_audit))
+                else:
+                    collector.answered(host, answer(number, options.rules, options.first_audit))
 
-        table.step("making and collecting answers", collect)
+        step("making and collecting answers", collect)
         started = time.perf_counter()
-        fleet = table.step("reconciling", collector.fleet)
-        report = table.step("the fleet report", lambda: fleet_report(run, fleet, "2026-11-25T00:59:00Z"))
-        out = Path(folder) / "exports"
-        out.mkdir()
-        if not arguments.no_history:
-            history = open_history("sqlite", Path(folder) / "reports")
-            assert history is not None
-            table.step("history (SQLite)", lambda: history.record(report, fleet.records))
-        table.step("all exports", lambda: write(out, report, fleet.records, usual()))
+        fleet = step("reconciling", collector.fleet)
+        report = step("the fleet report", lambda: fleet_report(run, fleet, "2026-11-25T00:59:00Z"))
+        history = None if options.no_history else open_history("sqlite", folder / "reports")
+        if history:
+            step("history (SQLite)", lambda: history.record(report, fleet.records))
+        (folder / "exports").mkdir()
+        step("all exports", lambda: write(folder / "exports", report, fleet.records, usual()))
         seconds = time.perf_counter() - started
         print(f"{'together':<34} {seconds:8.1f} {peak_memory():15.0f}")
-        bad = 0
-        for name in usual():
-            path = out / formats()[name].file
-            gone = lacking(path, run)
-            bad += gone
-            print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {gone:,} hosts' if gone else ''}")
+        paths = [folder / "exports" / formats()[name].file for name in usual()]
+        lacking = {path: count_lacking(path, run["hosts"]) for path in paths}
+        for path, count in lacking.items():
+            print(f"  {path.name:<32} {path.stat().st_size / 1e6:8.1f} MB{f'  LACKS {count:,} hosts' if count else ''}")
         journal.close()
         largest = peak_memory()
-        if not arguments.no_history:
-            events(table, history, report, fleet.records, Path(folder))
-    slow = arguments.limit_seconds and seconds > arguments.limit_seconds
-    large = arguments.limit_mb and largest > arguments.limit_mb
-    return 1 if bad or slow or large else 0
+        if history:
+            measure_events(history, report, fleet.records, folder)
+    is_slow = 0 < options.limit_seconds < seconds
+    is_large = 0 < options.limit_mb < largest
+    return int(any(lacking.values()) or is_slow or is_large)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ reports have to agree. Exit code 1: something was not as it should be. The same 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
@@ -19,12 +18,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "integration"), str(TESTS)]
+from common import make_parser  # isort: split
 
 from machines import podman, until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
@@ -67,7 +65,10 @@ HOST_FAULTS: Mapping[str, Fault] = {
     "sudo refuses": Fault("mv /etc/sudoers.d/admin /root/sudoers", "mv /root/sudoers /etc/sudoers.d/admin"),
 }
 REBOOTS, KILLED, UNWRITABLE = "reboots meanwhile", "the controller is killed", "reports cannot be written"
-NOT_WRITABLE = Fault(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}", f"umount {REPORTS}")
+FAULTS = {
+    **HOST_FAULTS,
+    UNWRITABLE: Fault(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}", f"umount {REPORTS}"),
+}
 
 # What has to be there again at the end, and nothing more. Left out: what systemd makes anew, the folders in which
 # Ansible puts a module that it cannot pipe (not what is in them), what was moved into the quarantine, the file of a
@@ -97,13 +98,16 @@ UNITS = f"systemctl list-units --all --plain --no-legend {LISTED} | awk '{{print
 class Soak:
     """The fleet, and what did not hold so far."""
 
-    def __init__(self, fleet: Fleet, seed: int, log: Callable[[Mapping[str, Any]], None]) -> None:
-        self.fleet, self.log = fleet, log
+    def __init__(self, fleet: Fleet, seed: int, stream: TextIO) -> None:
+        self.fleet, self.stream = fleet, stream
         self.random = random.Random(seed)
         self.problems: list[str] = []
         self.counts: Counter[str] = Counter()
         self.before: dict[str, tuple[set[str], list[str]]] = {}
         self.tampered: dict[str, set[str]] = {host: set() for host in fleet.hosts}  # and not seen to be right since
+
+    def log(self, **line: Any) -> None:
+        self.stream.write(json.dumps(line) + "\n")
 
     def problem(self, run: int, text: str) -> None:
         self.problems.append(f"run {run}: {text}")
@@ -115,22 +119,19 @@ class Soak:
         """Tamper, let something be wrong, run, and hold what the run says against what there is."""
         done = self.tamper() if faults else {}
         fault, host = self.choose() if faults else ("", "")
-        if fault in HOST_FAULTS:
-            self.fleet.hosts[host].script(HOST_FAULTS[fault].begins)
-        elif fault == UNWRITABLE:
-            self.fleet.controller.script(NOT_WRITABLE.begins)
+        hit = self.fleet.controller if fault == UNWRITABLE else self.fleet.hosts.get(host)
+        if fault in FAULTS:
+            hit.script(FAULTS[fault].begins)
         meanwhile = self.meanwhile(fault, host)
         latest, began = self.fleet.latest(), time.monotonic()
         self.fleet.controller.start(SERVICE)
         took = time.monotonic() - began
         for thread in meanwhile:
             thread.join()
-        if fault in HOST_FAULTS:
-            self.fleet.hosts[host].script(HOST_FAULTS[fault].ends)
-        elif fault == UNWRITABLE:
-            self.fleet.controller.script(NOT_WRITABLE.ends)
+        if fault in FAULTS:
+            hit.script(FAULTS[fault].ends)
         elif fault == REBOOTS:
-            self.fleet.hosts[host].wait_until_booted()
+            hit.wait_until_booted()
         elif fault == KILLED:
             # What was under way on a host goes on without the controller, and is no part of the next run.
             for machine in self.fleet.hosts.values():
@@ -140,7 +141,7 @@ class Soak:
         self.judge(number, records, reported, fault, host)
         self.counts[fault or "nothing wrong"] += 1
         states = {name: record["state"] for name, record in records.items()}
-        self.log({"run": number, "fault": fault, "host": host, "tampered": done, "states": states, "seconds": took})
+        self.log(run=number, fault=fault, host=host, tampered=done, states=states, seconds=took)
 
     def tamper(self) -> dict[str, list[str]]:
         done = {}
@@ -210,7 +211,6 @@ class Soak:
     # -- before the first and after the last ---------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Bring all in line, and remember what there is then."""
         for _ in range(2):
             assert self.fleet.controller.start(SERVICE), self.fleet.controller.log(SERVICE)
         self.before = {name: self.there(machine) for name, machine in self.machines.items()}
@@ -243,7 +243,7 @@ class Soak:
                 changed = set(running) ^ set(self.before[name][1])
                 self.problem(runs, f"{name}: units or processes differ: {sorted(changed)[:10]}")
             locks = machine.script("cat /proc/locks | grep -c FLOCK || :")
-            self.log({"machine": name, "files": len(files), "locks": locks.strip()})
+            self.log(machine=name, files=len(files), locks=locks.strip())
         self.agree(runs)
 
     def agree(self, runs: int) -> None:
@@ -275,34 +275,20 @@ print(json.dumps({
         for what, there in wrong.items():
             if there:
                 self.problem(runs, f"{what}: {there}")
-        self.log({"complete": len(complete), "partial": len(found["partial"]), "in the history": len(runs_known)})
+        self.log(complete=len(complete), partial=len(found["partial"]), in_the_history=len(runs_known))
 
 
 def main() -> int:
-    """Do it; 1 where anything did not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--hosts", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--nice", type=int, default=5, help="of the runs; less, where others use the machine too")
-    parser.add_argument("--log", type=Path, default=Path("soak.jsonl"))
-    arguments = parser.parse_args()
+    files = {"log": Path("soak.jsonl")}
+    arguments = make_parser(__doc__, runs=200, hosts=5, seed=1, nice=5, **files).parse_args()
     hosts = [f"web{number:02}" for number in range(1, arguments.hosts + 1)]
-    with (
-        arguments.log.open("w") as stream,
-        scheduled_fleet("soak", hosts, RESTRICTIONS) as fleet,
-    ):
-
-        def log(line: Mapping[str, Any]) -> None:
-            stream.write(json.dumps(line) + "\n")
-            stream.flush()
-
+    with arguments.log.open("w", buffering=1) as stream, scheduled_fleet("soak", hosts, RESTRICTIONS) as fleet:
         fleet.say(hosts[-1], ansible_user="admin")
         fleet.hosts[hosts[-1]].script(
             "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
         )
         fleet.schedule(arguments.nice)
-        soak = Soak(fleet, arguments.seed, log)
+        soak = Soak(fleet, arguments.seed, stream)
         soak.settle()
         began = time.monotonic()
         for number in range(1, arguments.runs + 1):

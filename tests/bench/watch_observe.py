@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What it costs a host to observe itself when nothing has drifted, beside an audit of the same host.
 
-    tests/bench/watch_observe.py [--rounds R] [--every SECONDS] [--host CONTAINER]
+    tests/bench/watch_observe.py [--rounds R] [--every SECONDS] [--host CONTAINER that has a watch]
 
 On a host of its own (a Debian container with systemd, made by root with podman), enforced with a watch. Processor time,
 user and system, the least of R rounds in which all take turns:
@@ -16,15 +16,12 @@ day. What the daemon costs is in launches.py.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / part) for part in ("module_utils", "tests/integration", "tests")]
+from common import make_parser  # isort: split
 
 from proscribe.host.cache import PLACE
 from proscribe.host.watch import units
@@ -32,7 +29,6 @@ from proscribe.host.watch.state import files
 from proscribe.wire.stream import RECEIVE, Part, payload
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 
-NAME = "proscribe-watch-bench"
 GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 DAY, MOST = 24 * 3600, 20.0  # seconds; of a processor in a day
 OBSERVATION = "own observation"
@@ -54,16 +50,12 @@ print(json.dumps({name: min(seconds) for name, seconds in found.items()}))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tests/bench/watch_observe.py", description="What an own observation costs.")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--every", type=int, default=300, help="seconds between two observations (default: 300)")
-    parser.add_argument("--host", help="a container that was enforced with a watch, instead of a new one")
-    given = parser.parse_args()
-    with contextlib.nullcontext(Scheduled(given.host)) if given.host else enforced() as host:
-        found = measured(host, given.rounds)
-    for name, seconds in found.items():
-        print(f"{name:<16} {seconds * 1000:6.1f} ms, {seconds * DAY / given.every:5.1f} s a day")
-    return int(found[OBSERVATION] * DAY / given.every > MOST)
+    options = make_parser(__doc__, rounds=20, every=300, host="").parse_args()
+    with contextlib.nullcontext(Scheduled(options.host)) if options.host else enforced() as host:
+        costs = measure_host(host, options.rounds)
+    for name, seconds in costs.items():
+        print(f"{name:<16} {seconds * 1000:6.1f} ms, {seconds * DAY / options.every:5.1f} s a day")
+    return int(costs[OBSERVATION] * DAY / options.every > MOST)
 
 
 @contextlib.contextmanager
@@ -76,8 +68,8 @@ def enforced() -> Iterator[Scheduled]:
         yield host
 
 
-def measured(host: Scheduled, rounds: int) -> dict[str, float]:
-    """Seconds of a processor by name."""
+def measure_host(host: Scheduled, rounds: int) -> dict[str, float]:
+    """Return the processor's seconds by name."""
     cached = host.run("ls", PLACE).split()
     code, _, plan = max(cached, key=len).replace("-", " ", 1).rpartition("-")
     call = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
@@ -91,10 +83,8 @@ def measured(host: Scheduled, rounds: int) -> dict[str, float]:
         "streamed audit": [[python, "-I", "-S", "-c", RECEIVE], stream],
         OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER}", files.PROGRAM, "observe"], ""],
     }
-    found: dict[str, float] = json.loads(
-        host.run("python3", "-c", MEASURED, stdin=json.dumps([commands, rounds]), timeout=600)
-    )
-    return found
+    printed = host.run("python3", "-c", MEASURED, stdin=json.dumps([commands, rounds]), timeout=600)
+    return dict(json.loads(printed))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (lines[0], ["---"] * len(heads), *lines[1:]))
 
 
+def read_rows(text: str) -> list[tuple[str, ...]]:
+    """Read the rows of a table: cells between bars; an indented line goes on with the row before it."""
+    lines = text.strip().replace("\n    ", " ").splitlines()
+    return [tuple(cell.strip() for cell in f"{line} ".split(" | ")) for line in lines]
+
+
 def described(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     """The rows, each of one name of the code or of several with commas, as a table has them and in the code's order.
     Raises ValueError for a name that only the code or only the rows have, so that neither is without the other.

@@ -6,25 +6,16 @@ from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.compile.restrictions.channels import channels
 from proscribe.controller.compile.restrictions.schedule_values import METHODS
 
-from .part import Part, described, table
+from .part import Part, described, read_rows, table
 
-METHOD = (
-    (
-        "controller",
-        "a systemd timer on the controller, over SSH",
-        "up to some thousand hosts that the controller can reach",
-    ),
-    (
-        "pull",
-        "a timer on every host, which fetches the policy with git; the controller collects what they found",
-        "many hosts, or hosts behind a network that lets no controller in",
-    ),
-    (
-        "awx",
-        "an automation controller's own schedule; nothing is put on any machine",
-        "where there is one already",
-    ),
-    ("off", "nobody; what an earlier `schedule` set up is removed", ""),
+METHOD = read_rows(
+    """
+controller | a systemd timer on the controller, over SSH | up to some thousand hosts that the controller can reach
+pull | a timer on every host, which fetches the policy with git; the controller collects what they found | many hosts,
+    or hosts behind a network that lets no controller in
+awx | an automation controller's own schedule; nothing is put on any machine | where there is one already
+off | nobody; what an earlier `schedule` set up is removed |
+"""
 )
 
 

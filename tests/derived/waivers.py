@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from proscribe.controller.compile.waivers.document import KEYS, REQUIRED
-from proscribe.controller.compile.waivers.standing import ACTIVE, STATUSES
+from proscribe.controller.compile.waivers.standing import STATUSES
 from proscribe.controller.compile.waivers.waiver import NARROWER
 
-from .part import Part, described, table
+from .part import Part, described, read_rows, table
 
 
 def only(key: str) -> str:
@@ -51,38 +51,24 @@ KEY = (
     ("revoked", "`{on: time, by: name, why: text}`: revoked"),
     ("risk, compensating_controls, ticket, requested_on", "for the record"),
 )
-STATUS = (
-    (
-        ACTIVE,
-        "all is well: it waives. With `review_overdue` it still does, and every run reports it",
-        "review it, and write `reviewed_on`",
-    ),
-    ("not_yet_valid", "before its start", "-"),
-    ("revoked", "from `revoked.on` on, whatever else is wrong with it", "-"),
-    ("expired", "from `expires` on", "a new waiver, if the need is still there"),
-    ("no_hosts", "no host of the inventory is in its scope", "correct the groups or zones"),
-    ("too_long", "it runs for more than `proscribe_waiver_max_days`", "an earlier end"),
-    (
-        "blanket",
-        "it is for the group `all`, or for every host there is",
-        "name the hosts that need it, or `proscribe_waiver_blanket: true`",
-    ),
-    (
-        "unauthorised",
-        "`approvers.yml` does not let `approved_by` approve for every host in scope",
-        "the right approver",
-    ),
-    (
-        "self_approved",
-        "`requested_by` and `approved_by` are one person, or may be: by name, address or login, however spelled",
-        "two people",
-    ),
-    ("unsigned", "`proscribe_waiver_signatures: required`, and there is no signature", "sign it"),
-    (
-        "bad_signature",
-        "there is a signature and it does not count, or cannot be checked",
-        "sign it again; the reason names what is missing",
-    ),
+STATUS = read_rows(
+    """
+active | all is well: it waives. With `review_overdue` it still does, and every run reports it | review it, and write
+    `reviewed_on`
+not_yet_valid | before its start | -
+revoked | from `revoked.on` on, whatever else is wrong with it | -
+expired | from `expires` on | a new waiver, if the need is still there
+no_hosts | no host of the inventory is in its scope | correct the groups or zones
+too_long | it runs for more than `proscribe_waiver_max_days` | an earlier end
+blanket | it is for the group `all`, or for every host there is | name the hosts that need it, or
+    `proscribe_waiver_blanket: true`
+unauthorised | `approvers.yml` does not let `approved_by` approve for every host in scope | the right approver
+self_approved | `requested_by` and `approved_by` are one person, or may be: by name, address or login, however spelled
+    | two people
+unsigned | `proscribe_waiver_signatures: required`, and there is no signature | sign it
+bad_signature | there is a signature and it does not count, or cannot be checked | sign it again; the reason names
+    what is missing
+"""
 )
 
 

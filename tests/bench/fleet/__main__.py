@@ -33,6 +33,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import beside
 import memory
@@ -49,12 +50,12 @@ PEERS = ("pyinfra", "ssh true", "ssh audit")
 
 
 def milliseconds(text: str) -> float:
-    """Seconds, of a text such as 20ms."""
+    """Read seconds from a text such as 20ms."""
     return float(text.removesuffix("ms")) / 1000
 
 
 def per_cent(text: str) -> float:
-    """A share of 1, of a text such as 1%."""
+    """Read a share of 1 from a text such as 1%."""
     share = float(text.removesuffix("%")) / 100
     if not 0 <= share < 1:
         raise ValueError(text)
@@ -62,81 +63,53 @@ def per_cent(text: str) -> float:
 
 
 def addresses(text: str) -> int:
-    """A number of hosts that have addresses here."""
+    """Read a number of hosts that have addresses here."""
     count = int(text)
     if not 0 < count <= MOST:
         raise ValueError(text)
     return count
 
 
-def options() -> argparse.ArgumentParser:
+SWITCHES = {
+    "no-peers": "without pyinfra and plain ssh",
+    "mitogen": "also the ping play with Mitogen's strategy (PyPI)",
+    "salt": "also Salt SSH's test.ping (PyPI); it unpacks some 40 MB on each host first",
+    "closed": "no run finds a connection open: each opens them all, as a run at night does",
+    "fallback": "also an audit where connections must not pipe: as an ordinary module",
+    "first": "also an audit of ten hosts that no run has seen, where everything is wrong",
+    "dead": "also an audit where one host in twenty is silent: what it costs in time-outs",
+    "hostile": "also an audit where one host in twenty answers in hostile ways: what it costs the controller",
+    "beside": "a role of loops over builtin modules, goss and OpenSCAP, on one host",
+    "memory": "the report's memory after 1,000 and 10,000 simulated records; runs alone",
+}
+VALUES: dict[str, tuple[Any, Any, str]] = {
+    "rounds": (int, 2, "the least of so many is printed; 2"),
+    "forks": (int, 20, "Ansible's, and as parallel are the peers; 20"),
+    "latency": (
+        milliseconds,
+        None,
+        f"also the rows (at most {FAR} hosts) over a link that adds this each way: 20ms",
+    ),
+    "loss": (per_cent, 0.0, "and loses that share of packets, such as 1%%; 0"),
+    "serving": (addresses, 100, "hosts that serve the addresses of --peak in turn; 100"),
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="tests/bench/fleet", description=__doc__, formatter_class=raw)
-    many = {"type": addresses, "metavar": "N"}
-    parser.add_argument(
-        "--hosts", nargs="*", default=[10, 100, 1000], help="how many; each is booted; 10, 100 and 1000", **many
-    )
-    parser.add_argument("--rounds", type=int, default=2, metavar="R", help="the least of so many is printed; 2")
-    parser.add_argument(
-        "--forks", type=int, default=20, metavar="F", help="Ansible's, and as parallel are the peers; 20"
-    )
-    parser.add_argument("--no-peers", action="store_true", help="without pyinfra and plain ssh")
-    parser.add_argument("--mitogen", action="store_true", help="also the ping play with Mitogen's strategy (PyPI)")
-    parser.add_argument(
-        "--salt", action="store_true", help="also Salt SSH's test.ping (PyPI); it unpacks some 40 MB on each host first"
-    )
-    parser.add_argument(
-        "--closed",
-        action="store_true",
-        help="no run finds a connection open: each opens them all, as a run at night does",
-    )
-    parser.add_argument(
-        "--fallback", action="store_true", help="also an audit where connections must not pipe: as an ordinary module"
-    )
-    parser.add_argument(
-        "--first",
-        action="store_true",
-        help="also an audit of ten hosts that no run has seen, where everything is wrong",
-    )
-    parser.add_argument(
-        "--dead",
-        action="store_true",
-        help="also an audit where one host in twenty is silent: what it costs in time-outs",
-    )
-    parser.add_argument(
-        "--hostile",
-        action="store_true",
-        help="also an audit where one host in twenty answers in hostile ways: what it costs the controller",
-    )
-    parser.add_argument(
-        "--latency",
-        type=milliseconds,
-        metavar="20ms",
-        help=f"also the rows (at most {FAR} hosts) over a slow link. It adds this in each direction, so a round trip "
-        "takes twice that. A process does what netem does, packet by packet, because not every kernel has netem",
-    )
-    parser.add_argument(
-        "--loss", type=per_cent, default=0.0, metavar="SHARE", help="and loses that share of packets, such as 1%%; 0"
-    )
-    parser.add_argument(
-        "--peak",
-        nargs="*",
-        help="also an audit of so many addresses (10,000), with the most memory (PSS) of the controller's processes, "
-        "sampled. Fewer hosts serve them in turn; each address is a host to Ansible",
-        **many,
-    )
-    parser.add_argument("--serving", type=addresses, default=100, metavar="N", help="hosts that serve these; 100")
-    parser.add_argument(
-        "--beside", action="store_true", help="a role of loops over builtin modules, goss and OpenSCAP, on one host"
-    )
-    parser.add_argument(
-        "--memory", action="store_true", help="the report's memory after 1,000 and 10,000 simulated records; runs alone"
-    )
+    many: dict[str, Any] = {"nargs": "*", "type": addresses, "metavar": "N"}
+    parser.add_argument("--hosts", default=[10, 100, 1000], help="how many; each is booted; 10, 100 and 1000", **many)
+    parser.add_argument("--peak", help="also an audit of so many addresses (10,000): the controller's memory", **many)
+    for name, (kind, default, text) in VALUES.items():
+        parser.add_argument(f"--{name}", type=kind, default=default, help=text)
+    for name, text in SWITCHES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     return parser
 
 
 def main() -> int:
-    parser = options()
+    parser = make_parser()
     arguments = parser.parse_args()
     if arguments.memory:
         return memory.main()
@@ -171,14 +144,10 @@ def main() -> int:
         if arguments.latency is not None:
             link = (arguments.latency, arguments.loss)
             scenarios.distant(bench, CACHE, near, min(most, FAR), arguments.rounds, link)
-        if arguments.dead:
-            hosts = min(most, SILENT)
-            made.grow(hosts)
-            scenarios.dead(bench, hosts)
-        if arguments.hostile:
-            hosts = min(most, SILENT)
-            made.grow(hosts)
-            scenarios.attacked(bench, hosts)
+        for is_wanted, scenario in ((arguments.dead, scenarios.dead), (arguments.hostile, scenarios.attacked)):
+            if is_wanted:
+                made.grow(min(most, SILENT))
+                scenario(bench, min(most, SILENT))
         if arguments.beside:
             beside.measure(made, bench)
         if arguments.peak is not None:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from drift import wrong
-from hosts import PROJECT, SILENT, Fleet
+from hosts import SILENT, Fleet  # isort: split
+
+from common import PING, PROJECT, find_playbook_program  # isort: split
+
 from meter import Cost, Meter
-
-sys.path.insert(0, str(PROJECT / "module_utils"))
-
 from proscribe.wire import stream
 from proscribe.wire.store import Store
 
 LONG, IDLE = 3600, 1  # seconds that a connection stays open which nobody uses
-PING = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n"
 
 
 class NoResult(SystemExit):
@@ -51,9 +48,7 @@ class Bench:
         self.sockets = directory / "cp"
         self.sockets.mkdir(mode=0o700)
         (directory / "ping.yml").write_text(PING)
-        ansible = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or shutil.which("ansible-playbook")
-        if not ansible:
-            raise SystemExit("needs ansible-playbook on the PATH, or PROSCRIBE_ANSIBLE_PLAYBOOK")
+        ansible = find_playbook_program()
         self.options = ["--forks", str(forks), "-i", str(directory / "hosts.yml")]
         # As people type it: a playbook of theirs, and the project's own commands, of which the launcher is a part.
         self.commands = {"ping": [ansible, *self.options, str(directory / "ping.yml")]}

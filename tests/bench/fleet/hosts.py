@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import resource
 import subprocess
 import sys
 import tarfile
@@ -22,8 +21,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(PROJECT / "tests"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from common import measure  # isort: split
+
 import roots
 
 NETWORK = "10.77"
@@ -69,10 +69,7 @@ exec nsenter --target "$pid" --mount --pid --net --uts --root --wdns=/root /usr/
 
 def base(directory: Path) -> list[Path]:
     """The layers that all hosts begin with, the uppermost first: it is made there, and has their homes."""
-    try:
-        below = roots.layers("trixie-bench")
-    except roots.NotMade as error:
-        raise SystemExit(str(error)) from error
+    below = roots.layers("trixie-bench")
     top = directory / f"{below[0].name}-homes"
     if not (top / "ready").exists():
         for number in range(HOMES):
@@ -107,7 +104,6 @@ class Fleet:
         return f"{NETWORK}.{number // EACH}.{number % EACH + 1}"
 
     def grow(self, count: int) -> None:
-        """Boot hosts until there are that many."""
         apart = ["unshare", "--mount", "--pid", "--net", "--uts", "--fork", "--kill-child", "--propagation", "slave"]
         started = []
         for number in range(len(self.first), count):
@@ -159,13 +155,9 @@ class Fleet:
 
     def timed(self, number: int, argv: Sequence[str], stdin: bytes | None) -> tuple[float, float]:
         """How long a command takes inside a host, by the clock and of the processors; it has to end well."""
-        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        self.run(number, *argv, stdin=stdin)
-        wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-        return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return measure(lambda: self.run(number, *argv, stdin=stdin), children_only=True)
 
     def put(self, number: int, path: str, content: bytes = b"", mode: int = 0o644) -> None:
-        """Put a file into a host."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             entry = tarfile.TarInfo(path.lstrip("/"))

@@ -18,9 +18,9 @@ MOST = 3.0
 
 
 def hold(hosts: int) -> float:
-    """The most memory that this process has held, in MB, after a run of that many hosts."""
-    sys.path[:0] = [str(BENCH), str(BENCH.parents[1] / "module_utils")]
-    from peak import peak_memory
+    """Return the most MB that this process has held after a run of that many hosts."""
+    sys.path.append(str(BENCH))
+    from common import peak_memory  # isort: split
     from proscribe.controller.report.collection.events import Collector
     from proscribe.controller.report.evaluation.reconcile import fleet_report
     from proscribe.controller.report.page import document
@@ -30,13 +30,13 @@ def hold(hosts: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         run = fleet_run(hosts)
-        made, collector = ReportDirectory(Path(folder) / f"{run['id']}.partial"), Collector(run)
-        collector.note = Journal(made.partial, run).note
+        directory, collector = ReportDirectory(Path(folder) / f"{run['id']}.partial"), Collector(run)
+        collector.note = Journal(directory.partial, run).note
         for number, host in enumerate(run["hosts"]):
             collector.answered(host, answer(number, 200, False))
         fleet = collector.fleet("2026-11-25T01:00:00Z")
         report = fleet_report(run, fleet, "2026-11-25T01:00:00Z")
-        made.finish(fleet.records, report, document.page(report, fleet.records, directory=folder))
+        directory.finish(fleet.records, report, document.page(report, fleet.records, directory=folder))
     return peak_memory()
 
 

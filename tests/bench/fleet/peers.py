@@ -55,7 +55,6 @@ class Peer:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The hosts of the inventory: name and address."""
         return {f"host{number}": self.bench.fleet.address(number) for number in self.bench.numbers}
 
     def prepare(self) -> None:

@@ -26,15 +26,8 @@ AIMS = {
 FAR_AIMS = {("audit", "wall", "pyinfra"): 1.0}
 GROWTH_AIM = 1.1  # of the time per host, from one number of hosts to the next
 LEGEND = """\
-Columns: processor time of the controller and of the hosts, then wall. Controller and hosts share the processors of this
-  machine: the wall clock is of both together, and a fleet with processors of its own has another one. Nothing of the
-  bench itself is counted.
-Controller: the command with all its children, and the OpenSSH masters of ControlPersist, for each row alike.
-  ping, audit, drift, "ssh" and Salt SSH use the same masters; with connections "open" the masters were open before.
-  pyinfra (paramiko) and Mitogen know no masters: they connect in each run, which is in their figures ("new").
-"ssh true", "ssh audit": plain ssh, as many at once as Ansible has forks (xargs -P). The first runs `true`; the second
-  pipes the bytes of the audit to a host's Python, and leaves its answer in a file. No report is made.
-pyinfra: `fact deb.DebPackages`, one `dpkg -l` for each host. Salt SSH: test.ping, its files are on the hosts already.
+Columns: processor time of the controller and of the hosts, then wall, which is of both together: they share a machine.
+  docs/speed.md (How to measure) says what each column and row counts. "open" and "new" are connections.
 "!" follows a share that misses its aim. The least of the rounds stands in each column. A run counts only if its report
   has every host and exactly the drift that was seeded; a peer's run only if every host answered.
 """

@@ -13,14 +13,14 @@ from ansible.parsing.dataloader import DataLoader
 
 sys.path.append(str(Path(__file__).resolve().parents[4] / "bench"))
 
-from compile_scale import DEPARTMENTS, KINDS, SITES, _fleet, _playbooks
+from compile_scale import DEPARTMENTS, KINDS, SITES, make_fleet, write_playbooks
 
 HOSTS = DEPARTMENTS + 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_inventory_has_the_same_hosts_groups_and_variables(kind: str, tmp_path: Path) -> None:
-    fleet = _fleet(HOSTS)
+def test_kinds_of_inventory_have_the_same_hosts_groups_and_variables(kind: str, tmp_path: Path) -> None:
+    fleet = make_fleet(HOSTS)
     inventory = InventoryManager(DataLoader(), sources=[str(KINDS[kind](tmp_path, fleet))])
     groups = {
         name: sorted(hosts) for name, hosts in inventory.get_groups_dict().items() if name.startswith("department")
@@ -31,11 +31,11 @@ def test_each_kind_of_inventory_has_the_same_hosts_groups_and_variables(kind: st
     for name, variables in fleet["_meta"]["hostvars"].items():
         own = inventory.get_host(name).vars
         assert {key: own[key] for key in variables} == variables
-    assert len({json.dumps(one["site"]) for one in fleet["_meta"]["hostvars"].values()}) == SITES
+    assert len({json.dumps(variables["site"]) for variables in fleet["_meta"]["hostvars"].values()}) == SITES
 
 
-def test_both_playbooks_have_two_plays_and_one_has_the_first_play_of_an_audit(tmp_path: Path) -> None:
-    plays = {name: yaml.safe_load(path.read_text()) for name, path in _playbooks(tmp_path).items()}
+def test_playbooks_have_two_plays_and_the_first_is_an_audits(tmp_path: Path) -> None:
+    plays = {name: yaml.safe_load(path.read_text()) for name, path in write_playbooks(tmp_path).items()}
     audit = yaml.safe_load((Path(__file__).resolve().parents[5] / "playbooks" / "audit.yml").read_text())
     assert plays["compile"][0] == audit[0]
     assert [play["hosts"] for play in plays["compile"]] == [play["hosts"] for play in audit]
