@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from patience import LONGEST
 
@@ -55,6 +56,43 @@ def proscribe(*words: str, reports: Path, cwd: Path = PROJECT, **environment: st
     return launch(PROJECT / "proscribe", *words, cwd=cwd, environment=clean_environment(**known))
 
 
+LOCAL = "localhost: {ansible_connection: local}"
+
+
+class Site:
+    """An inventory, a place for reports, a directory to stand in, and the launcher."""
+
+    def __init__(self, directory: Path, *hosts: str) -> None:
+        self.directory, self.inventory, self.reports = directory, directory / "inventory", directory / "reports"
+        self.cwd = directory / "elsewhere"
+        self.cwd.mkdir()
+        self.hosts(*(hosts or [LOCAL]))
+
+    def hosts(self, *hosts: str) -> None:
+        """Write the hosts of the inventory, each a line of YAML."""
+        self.file("hosts.yml", "some_department:\n  hosts:\n" + "".join(f"    {host}\n" for host in hosts))
+
+    def file(self, name: str, content: str) -> None:
+        """Write a file of the inventory."""
+        path = self.inventory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+    def __call__(self, *words: str, **environment: str) -> Ended:
+        return proscribe(*words, "-i", str(self.inventory), reports=self.reports, cwd=self.cwd, **environment)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The latest report.json."""
+        return dict(json.loads((self.reports / "latest/report.json").read_text()))
+
+    @property
+    def records(self) -> dict[str, Any]:
+        """The records of the latest report, by host."""
+        lines = (self.reports / "latest/hosts.jsonl").read_text().splitlines()
+        return {record["host"]: record for record in map(json.loads, lines)}
+
+
 def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
     """A checkout with the real launcher, and nothing else that is real but what it waits with; returns the launcher."""
     (where / "playbooks").mkdir(parents=True)
@@ -63,9 +101,7 @@ def made_checkout(where: Path, requirement: str = "made-ansible") -> Path:
     launcher = where / "proscribe"
     launcher.write_bytes((PROJECT / "proscribe").read_bytes())
     launcher.chmod(0o755)
-    waiting = (
-        where / "module_utils/proscribe/controller/waiting.py"
-    )  # by which a second first run waits for the first one
+    waiting = where / "module_utils/proscribe/controller/waiting.py"  # by which a second first run waits
     waiting.parent.mkdir(parents=True)
     waiting.write_bytes((PROJECT / "module_utils/proscribe/controller/waiting.py").read_bytes())
     return launcher

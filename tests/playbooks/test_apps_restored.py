@@ -17,7 +17,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch, proscribe
+from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, proscribe
 from patience import LONGEST
 
 pytestmark = [
@@ -69,13 +69,7 @@ class Made:
         self.gate = directory / "etc/dpkg/dpkg.cfg.d/proscribe"
         self.quarantine = directory / "lib/proscribe/quarantine"
         (directory / "fleet").mkdir()
-        for place in (
-            "etc/dpkg/dpkg.cfg.d",
-            "lib/dpkg/info",
-            "libexec",
-            "home/alice",
-            "catalog/instant_messaging",
-        ):
+        for place in ("etc/dpkg/dpkg.cfg.d", "lib/dpkg/info", "libexec", "home/alice", "catalog/instant_messaging"):
             (directory / place).mkdir(parents=True)
         (directory / "lib/dpkg/status").touch()
         for name in ("group", "nsswitch.conf", "os-release", "ld.so.cache"):
@@ -212,7 +206,7 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
     assert 'proscribe_host_state{host="pc17",state="noncompliant"} 1\n' in metrics.read_text()
 
 
-def test_what_a_waiver_covers_is_restored_without_more_words_and_the_next_run_leaves_it(made: Made) -> None:
+def test_waived_app_is_restored_without_more_options_and_stays(made: Made) -> None:
     app = made.app()
     assert made("enforce").code == 0 and not app.exists()
     (id_,) = made.quarantined
@@ -234,19 +228,8 @@ def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Ma
             ("quarantine restore",),
             "restore: found no selector, expected one of --host, --user, --service, --id, or --all",
         ),
-        (("quarantine restore", "--accept-loss"), "restore: found no selector"),
-        (("quarantine prune", "--older-than", "1m"), "prune: found no selector"),
-        (("quarantine prune", "--user", ""), "--user: found nothing, expected a name"),
-        (("quarantine restore", "--id", f"../{id_}"), "expected an id as the list has them"),
         (("quarantine restore", id_), f"an id is given with --id {id_}"),
         (("quarantine restore", "--id", id_[:-1] + ("0" if id_[-1] != "0" else "1")), f"did you mean '{id_}'?"),
-        (("quarantine list", "--user", "alicia"), "did you mean 'alice'?"),
-        (("quarantine list", "--service", "made_parot"), "did you mean 'made_parrot'?"),
-        (
-            ("quarantine prune", "--host", "pc18"),
-            "--host: found 'pc18', expected a host of the inventory, did you mean",
-        ),
-        (("quarantine restor", "--all"), "invalid choice: 'restor'"),
         (("lift", "-e", f"proscribe_restore={id_}"), f"restore, --id {id_}, and this run's other options"),
         (("lift", "-e", f"proscribe_restor={id_}"), "expected a known variable"),
     ]
@@ -256,29 +239,6 @@ def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Ma
         assert message in ended.said.replace("\n", " "), ended.said
         assert "Traceback" not in ended.said
         assert made.quarantined == [id_] and made.gate.exists() and not app.exists()
-
-
-def test_the_playbook_alone_refuses_a_mistyped_variable(made: Made) -> None:
-    made.app()
-    assert made("enforce").code == 0
-    (id_,) = made.quarantined
-    reports = str(made.directory / "reports")
-    environment = clean_environment(ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), PROSCRIBE_REPORTS=reports)
-
-    def played(variables: str) -> Ended:
-        words = (str(PROJECT / "playbooks/quarantine.yml"), "-i", "fleet", "-e", f"quarantine_do=prune {variables}")
-        return launch(Path(REAL_ANSIBLE), *words, cwd=made.directory, environment=environment)
-
-    for variables, message in (
-        ("quarantine_all=true quarantine_users=bob", "quarantine_users: found an unknown variable"),
-        ("quarantine_ids=x", "quarantine_ids: found an unknown variable, expected quarantine_id; "),
-        ("x=y", "prune: found no selector"),
-    ):
-        ended = played(variables)
-        assert ended.code and message in ended.said, ended.said
-        assert made.quarantined == [id_]
-    ended = played(f"quarantine_id={id_}")
-    assert not ended.code and made.quarantined == [], ended.said
 
 
 def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:

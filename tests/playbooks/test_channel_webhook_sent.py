@@ -14,9 +14,14 @@ from proscribe.controller.report.notification import made
 pytestmark = pytest.mark.playbook
 
 
-def test_it_sends_all_facts_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible has the project's configuration, and a place for its files."""
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
-    monkeypatch.setenv("HOME", str(tmp_path))  # Ansible keeps files there
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def test_webhook_sends_all_facts_as_json(tmp_path: Path) -> None:
     notification = made("Proscribe: a trial", ["one line"], hosts=[])
     with Loopback() as server:
         values = {"proscribe_notify": {"webhook": f"{server.url}/hook"}}
@@ -27,10 +32,8 @@ def test_it_sends_all_facts_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_why_the_webhook_refused_it_is_printed_without_its_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
-    monkeypatch.setenv("HOME", str(tmp_path))
     with Loopback() as server:
         server.codes = [403]
         values = {"proscribe_notify": {"webhook": f"{server.url}/hook?token=secret"}}
@@ -40,11 +43,7 @@ def test_why_the_webhook_refused_it_is_printed_without_its_token(
     assert "Status code was 403" in printed and "token=secret" not in printed
 
 
-def test_an_inventory_that_is_not_there_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_an_inventory_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gone = tmp_path / "gone.yml"
     assert not sending.send(made("Proscribe: a trial", ["one line"]), ["-i", str(gone)])
     assert str(gone) in capsys.readouterr().err

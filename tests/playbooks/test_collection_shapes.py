@@ -84,8 +84,6 @@ SHORT_MODULES = f"""{PLAY}  collections: [proscribe.ban]
 """
 SHORT_FILTER = SHORT_MODULES.replace("| proscribe.ban.", "| ")
 PLAIN = f"{PLAY}  roles: [{ROLE}]\n"
-FATAL = PLAIN + "  any_errors_fatal: true\n"
-ONCE = f"{PLAY}  tasks:\n    - ansible.builtin.import_role: {{name: {ROLE}}}\n      run_once: true\n"
 ONCE_BESIDE = PLAIN + "  post_tasks:\n    - ansible.builtin.debug: {msg: once}\n      run_once: true\n"
 
 
@@ -106,23 +104,18 @@ REPAIRED = {"h1": "repaired", "h2": "repaired"}
 COMMITTER = ("-c", "user.name=A Team", "-c", "user.email=team@example.org")
 EVERY = ("apps", "browser", "firewall", "dns")
 IN_EFFECT = {"h1": "compliant", "h2": "compliant"}  # of which no observation before was asked for
-UNKNOWN = {"h1": "unknown", "h2": "unknown"}
-GATE = ("-e", "proscribe_compliance_gate=noncompliant")
 NOT_ON_H1 = {"h1": "error", "h2": "repaired"}
 SHAPES = {
     "include_role in a loop": Shape(IN_A_LOOP),
     "include_role in a loop, and rescue": Shape(IN_A_LOOP, 2, NOT_ON_H1, ("rescued h1",), breaks="h1"),
-    "the same with a gate": Shape(
-        IN_A_LOOP, 10, NOT_ON_H1, ("rescued h1", "is not met"), words=("site.yml", *GATE), breaks="h1"
-    ),
     "include_role of several in a loop": Shape(SEVERAL_IN_A_LOOP, controls=("browser", "dns")),
     "import_role with tags": Shape(TAGGED, words=("site.yml", "--tags", "ban")),
     "a role that depends on ours": Shape(DEPENDS, says=("our desktop",), files=DESKTOP),
     "short names of roles": Shape(SHORT_ROLE),
     "short names of modules": Shape(SHORT_MODULES, 0, IN_EFFECT, controls=EVERY),
-    "short names of filters": Shape(SHORT_FILTER, 2, UNKNOWN, ("No filter named 'proscribe_plan'",), controls=EVERY),
-    "any_errors_fatal": Shape(FATAL, 2, NOT_ON_H1, breaks="h1"),
-    "run_once on our role": Shape(ONCE, 2, UNKNOWN, ("has run_once", "no host was touched")),
+    "short names of filters": Shape(
+        SHORT_FILTER, 2, {"h1": "unknown", "h2": "unknown"}, ("No filter named 'proscribe_plan'",), controls=EVERY
+    ),
     "run_once on a task beside it": Shape(ONCE_BESIDE, says=("once",)),
 }
 
@@ -189,28 +182,17 @@ def test_the_collection_in_a_project_of_that_shape(team: Team, shape: Shape) -> 
 # -- what takes several steps ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("playbook", ["site.yml", "proscribe.ban.enforce"])
-def test_a_retry_file_names_the_hosts_that_failed(team: Team, playbook: str) -> None:
+def test_a_retry_file_names_the_hosts_that_failed(team: Team) -> None:
     """Ansible puts it beside the playbook, which is the collection's own directory unless one is named."""
-    team.write({"site.yml": PLAIN})
     team.fleet.breaks("h1")
     retries = {"ANSIBLE_RETRY_FILES_ENABLED": "1", "ANSIBLE_RETRY_FILES_SAVE_PATH": str(team.directory)}
-    ended = team.run(playbook, "--tags", "dns", **retries)
+    ended = team.run("proscribe.ban.enforce", "--tags", "dns", **retries)
     assert ended.code == 2, ended.said
     (retry,) = team.directory.glob("*.retry")
     assert retry.read_text() == "h1\n"
     team.fleet.interpreter("h1")
-    assert team.done(playbook, "--tags", "dns", "--limit", f"@{retry.name}") == {"h1": "repaired"}
+    assert team.done("proscribe.ban.enforce", "--tags", "dns", "--limit", f"@{retry.name}") == {"h1": "repaired"}
     assert team.fleet.corrected == {"h1", "h2"}
-
-
-def test_lifting_what_a_role_has_enforced(team: Team) -> None:
-    before = {name: team.fleet.hosts_file(name).read_text() for name in team.fleet.names}
-    team.write({"site.yml": PLAIN})
-    assert team.done("site.yml") == REPAIRED
-    ended = team.run("proscribe.ban.lift", "--tags", "dns")
-    assert ended.code == 0, ended.said
-    assert {name: team.fleet.hosts_file(name).read_text() for name in team.fleet.names} == before
 
 
 def test_ansible_pull(team: Team) -> None:
@@ -266,18 +248,6 @@ def test_inventories_of_other_kinds(team: Team, source: tuple[str, Mapping[str, 
     for script in team.directory.glob("*.sh"):
         script.chmod(0o755)
     assert team.done("-i", inventory, "site.yml") == REPAIRED
-
-
-def test_ara_records_the_run(team: Team) -> None:
-    ara = installed("ARA and Mitogen", "test-beside")
-    team.write({"site.yml": PLAIN})
-    team.environment["ARA_BASE_DIR"] = str(team.fleet.directory / "ara")
-    callbacks = team.run("-m", "ara.setup.callback_plugins", program=ara.tool("python")).said.strip()
-    states = team.done("site.yml", program=ara.tool("ansible-playbook"), ANSIBLE_CALLBACK_PLUGINS=callbacks)
-    assert states == REPAIRED
-    said = team.run("playbook", "list", "-f", "json", program=ara.tool("ara")).said
-    (run,) = json.loads(said[said.index("[") :])
-    assert (run["status"], run["hosts"]) == ("completed", 2)
 
 
 ASSERTIONS = """\

@@ -70,8 +70,7 @@ def desk(tmp_path: Path) -> Desk:
 DRY = ["--check", "--diff", "--limit", "o*:two"]
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
-@pytest.mark.parametrize("how", ["path", "relative", "absolute"])
+@pytest.mark.parametrize(("how", "columns"), [("path", 40), ("relative", 80), ("absolute", 200)])
 def test_the_dry_run_that_an_audit_proposes_is_one_in_the_scope_of_the_audit(
     desk: Desk, how: str, columns: int
 ) -> None:
@@ -119,19 +118,3 @@ def test_a_password_on_the_command_line_is_repeated_nowhere_and_the_command_fail
     for command in commands(screen):
         output = desk.run("sh", "-c", command)
         assert "proscribe-secret-vars.yml" in output and "nothing was evaluated" in output
-
-
-def test_the_help_names_the_launcher_as_it_was_called(desk: Desk) -> None:
-    assert "Usage: " in desk.run("proscribe", "help") and "\n  ./proscribe " not in desk.run(
-        "proscribe", "report", "-h"
-    )
-    assert "\n  proscribe report --since 30d\n" in desk.run("proscribe", "report", "-h")
-
-
-def test_a_new_waiver_says_how_it_is_signed_with_its_inventory(desk: Desk) -> None:
-    screen = desk.run(
-        *("proscribe", "waiver", "new", "-i", "our hosts", "-e", "@more vars.yml"),
-        *("--service", "whatsapp", "--host", "one", "--reason", "need", "--requested-by", "a.b"),
-        *("--approved-by", "c.d", "--approved-on", "now", "--expires", "90d"),
-    )
-    assert "\n  proscribe waiver sign -i 'our hosts' -e '@more vars.yml' one-whatsapp\n" in screen, screen

@@ -82,7 +82,7 @@ def changed_services(checkout: Checkout, *words: str) -> dict[tuple[str, ...], s
     }
 
 
-def test_nothing_changed_is_said_and_ends_with_0(checkout: Checkout) -> None:
+def test_diff_without_a_change_ends_with_0(checkout: Checkout) -> None:
     ended = checkout.diff("HEAD")
     assert (ended.code, "nothing changes on 3 hosts" in ended.said) == (0, True), ended.said
     assert "note:" not in ended.said
@@ -105,52 +105,6 @@ def test_a_change_of_catalogue_restrictions_and_waivers_is_shown_with_its_hosts(
     assert list(checkout.temporary.glob("proscribe-*")) == []
 
 
-def test_a_limit_and_an_inventory_of_then_may_be_named(checkout: Checkout, tmp_path: Path) -> None:
-    assert checkout.diff("HEAD", "--limit", "press").code == 0
-    (tmp_path / "hosts.yml").write_text("press: {hosts: {press01: {proscribe_services_exclude: []}}}\n")
-    ended = checkout.diff("HEAD", "--old-inventory", str(tmp_path), "--json")
-    document = json.loads(ended.said)
-    assert document["hosts"]["without_earlier_plan"] == ["fin01", "press02"]
-    assert (document["totals"]["services"], ended.code) == ({"removed": 1}, 1)
-
-
-def test_an_inventory_that_git_does_not_know_is_refused_unless_it_is_named_as_unchanged(
-    checkout: Checkout, tmp_path: Path
-) -> None:
-    (tmp_path / "hosts.yml").write_text("all: {hosts: {a: {}}}\n")
-    ended = checkout.diff("HEAD", "-i", str(tmp_path))
-    assert (ended.code, "lies in no git checkout" in " ".join(ended.said.split())) == (2, True), ended.said
-    ended = checkout.diff("HEAD", "-i", str(tmp_path), "--as-now", str(tmp_path))
-    assert (ended.code, "taken as it is now" in " ".join(ended.said.split())) == (0, True), ended.said
-
-
-def test_an_inventory_in_a_repository_of_its_own_is_compared_by_its_own_history(
-    checkout: Checkout, tmp_path: Path
-) -> None:
-    own = Checkout.__new__(Checkout)
-    own.top, own.temporary = tmp_path / "inventory", tmp_path / "tmp"
-    own.file("hosts.yml", HOSTS)
-    own.file("group_vars/all.yml", "proscribe_services_exclude: []\n")
-    own.git("init", "--quiet")
-    own.git("add", "--all")
-    own.git("commit", "--quiet", "--message", "one")
-    own.file("group_vars/all.yml", "proscribe_services_include: [slack]\n")
-    own.git("commit", "--quiet", "--all", "--message", "two")
-    checkout.git("commit", "--quiet", "--allow-empty", "--message", "two")
-    ended = checkout.diff("HEAD~1", "-i", str(own.top))
-    assert (ended.code, "nothing changes" in ended.said) == (1, False), ended.said
-    assert "slack" in ended.said
-    document = json.loads(checkout.diff("HEAD~1", "-i", str(own.top), "--json").said)
-    commits = {str(made.top): made.git("rev-parse", "HEAD~1").strip() for made in (checkout, own)}
-    assert {one["path"]: one["commit"] for one in document["commits"]} == commits
-    assert all(f"{path} at {commit[:12]}" in document["old"] for path, commit in commits.items())
-    only = own.git("rev-parse", "HEAD~1").strip()
-    ended = checkout.diff(only, "-i", str(own.top))
-    assert (ended.code, f"is no revision of {checkout.top}" in " ".join(ended.said.split())) == (2, True), ended.said
-    ended = checkout.diff(only, "-i", str(own.top), "--as-now", str(checkout.top))
-    assert (ended.code, "slack" in ended.said) == (1, True), ended.said
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -164,23 +118,3 @@ def test_an_inventory_in_a_repository_of_its_own_is_compared_by_its_own_history(
 def test_a_mistake_is_printed_in_plain_lines(checkout: Checkout, words: Sequence[str], message: str) -> None:
     ended = checkout.diff(*words)
     assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
-
-
-def test_a_policy_of_then_that_cannot_be_compiled_is_named_with_its_revision(checkout: Checkout) -> None:
-    checkout.file("inventory/group_vars/all.yml", "proscribe_catagories: []\n")
-    checkout.git("commit", "--quiet", "--all", "--message", "broken")
-    try:
-        checkout.file("inventory/group_vars/all.yml", "proscribe_services_exclude: [telegram]\n")
-        ended = checkout.diff("HEAD")
-    finally:
-        checkout.git("reset", "--quiet", "--hard", "HEAD~1")
-    assert ended.code == 2
-    assert "cannot be compiled by the current code" in ended.said
-    assert "HEAD:inventory/group_vars/all.yml:1: proscribe_catagories" in ended.said
-
-
-def test_outside_git_it_is_said(tmp_path: Path) -> None:
-    checkout = Checkout(tmp_path)
-    shutil.rmtree(checkout.top / ".git")
-    ended = checkout.diff("HEAD")
-    assert (ended.code, "lies in no git checkout" in " ".join(ended.said.split())) == (2, True), ended.said

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import shutil
-import subprocess
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -82,7 +79,7 @@ UNKNOWN = """
 """
 
 
-def test_what_says_nothing_has_failed(organisation: Organisation) -> None:
+def test_result_without_a_record_has_failed(organisation: Organisation) -> None:
     code, said = run(organisation, TEST, UNKNOWN)
     assert code == 0, said
 
@@ -100,7 +97,7 @@ def test_a_mistake_names_what_was_expected(organisation: Organisation, condition
     assert code == 2 and expected in said, said
 
 
-def test_what_is_returned_is_what_a_record_has() -> None:
+def test_documented_return_values_are_those_of_a_record() -> None:
     """Keys that are in each record, and the states, worst first."""
     record = yaml.safe_load(documented(MODULE, "RETURN"))["record"]
     required = json.loads((PROJECT / "docs/schema/host-record.schema.json").read_text())["required"]
@@ -110,17 +107,3 @@ def test_what_is_returned_is_what_a_record_has() -> None:
     assert places == sorted(places)
     option: dict[str, Any] = yaml.safe_load(documented(TEST, "DOCUMENTATION"))["options"]["states"]
     assert (option["choices"], option["default"]) == (list(STATES), list(STATES[:3]))
-
-
-def test_ansible_doc_shows_the_test(organisation: Organisation) -> None:
-    ansible_doc = shutil.which("ansible-doc", path=f"{Path(organisation.ansible).parent}:{os.environ['PATH']}")
-    assert ansible_doc
-    done = subprocess.run(
-        [ansible_doc, "-t", "test", "proscribe_failed"],
-        cwd=organisation.directory,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "The states that fail." in done.stdout

@@ -64,14 +64,13 @@ def test_words_that_need_no_host(trap: Trap, words: tuple[str, ...], named: bool
     assert ("Usage" if words[0] == "--help" else "did you mean" if words[0] == "enforec" else "usage:") in ended.said
 
 
-@pytest.mark.parametrize("word", ["explain", "diff", "waiver", "scheduled", "report"])
-def test_words_of_our_own(trap: Trap, word: str) -> None:
-    ended = trap.launch(PROJECT / "proscribe", word, "--help", PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
+def test_a_command_without_a_playbook(trap: Trap) -> None:
+    ended = trap.launch(PROJECT / "proscribe", "explain", "--help", PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
     assert trap.sprung == [], ended.said
-    assert (ended.code, f"usage: {PROJECT}/proscribe {word}" in ended.said) == (0, True), ended.said
+    assert (ended.code, "proscribe explain [-h]" in ended.said) == (0, True), ended.said
 
 
-@pytest.mark.parametrize("words", ["audit", "enforce", "lift", "drift", "collect", "schedule", "scheduled failed --"])
+@pytest.mark.parametrize("words", ["audit", "enforce", "schedule", "scheduled failed --"])
 def test_a_run_on_this_machine(trap: Trap, tmp_path: Path, words: str) -> None:
     """Also what runs of it as a host. With --check, so that nothing is changed."""
     inventory = tmp_path / "hosts.yml"
@@ -96,12 +95,6 @@ def test_making_the_environment_and_running_it(trap: Trap, tmp_path: Path) -> No
     assert trap.sprung == []
 
 
-def test_a_signal_module_beside_a_made_ansible(trap: Trap, tmp_path: Path) -> None:
-    ansible = made_ansible(tmp_path / "ansible-playbook", '#!/bin/sh\necho "<$PYTHONPATH>"\n')
-    assert trap.launch(PROJECT / "proscribe", "audit", PROSCRIBE_ANSIBLE_PLAYBOOK=ansible).said == "<>\n"
-    assert trap.sprung == []
-
-
 # -- an environment that somebody else has made ------------------------------------------------------------------------
 
 
@@ -117,7 +110,7 @@ def planted(environment: Path, launcher: Path, marker: Path) -> None:
 
 @pytest.mark.parametrize("who", ["somebody else", "everybody", "a group"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
-def test_it_is_not_used(tmp_path: Path, who: str) -> None:
+def test_environment_that_others_can_change_is_not_used(tmp_path: Path, who: str) -> None:
     launcher = made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
     environment = launcher.parent / ".venv"
     planted(environment, launcher, tmp_path / "was-here")

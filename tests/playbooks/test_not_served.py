@@ -4,15 +4,13 @@ ends because of them.
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from checkout import Ended, proscribe
+from checkout import Site
 
 pytestmark = pytest.mark.playbook
 
@@ -42,43 +40,27 @@ def port() -> Iterator[Port]:
     made.socket.close()
 
 
-class Mixed:
-    """A fleet of every kind, and the launcher over it."""
-
-    def __init__(self, directory: Path, port: int) -> None:
-        self.directory = directory
-        where = f"ansible_host: 127.0.0.1, ansible_port: {port}"
-        lines = [
-            f"a_switch: {{ansible_connection: ansible.netcommon.network_cli, ansible_network_os: ios, {where}}}",
-            f"b_switch: {{ansible_connection: local, ansible_network_os: ios, {where}}}",
-            f"c_switch: {{ansible_connection: httpapi, {where}}}",
-            "here: {ansible_connection: local}",
-        ]
-        (directory / "fleet").mkdir()
-        text = "all:\n  vars: {proscribe_dns_backend: hosts}\n  hosts:\n" + "".join(f"    {line}\n" for line in lines)
-        (directory / "fleet/hosts.yml").write_text(text)
-
-    def launch(self, *words: str) -> Ended:
-        return proscribe(*words, reports=self.directory / "reports", cwd=self.directory)
-
-    @property
-    def report(self) -> dict[str, Any]:
-        return dict(json.loads((self.directory / "reports/latest/report.json").read_text()))
-
-    def written(self, name: str) -> str:
-        return (self.directory / "reports/latest" / name).read_text()
-
-
 @pytest.fixture
-def mixed(tmp_path: Path, port: Port) -> Mixed:
-    return Mixed(tmp_path, port.number)
+def mixed(tmp_path: Path, port: Port) -> Site:
+    """A fleet of every kind."""
+    where = f"ansible_host: 127.0.0.1, ansible_port: {port.number}"
+    site = Site(
+        tmp_path,
+        f"a_switch: {{ansible_connection: ansible.netcommon.network_cli, ansible_network_os: ios, {where}}}",
+        f"b_switch: {{ansible_connection: local, ansible_network_os: ios, {where}}}",
+        f"c_switch: {{ansible_connection: httpapi, {where}}}",
+        "here: {ansible_connection: local}",
+    )
+    site.file("group_vars/all.yml", VARIABLES)
+    return site
 
 
+VARIABLES = "proscribe_dns_backend: hosts\n"
 UNSERVED = ["a_switch", "b_switch", "c_switch"]
 
 
-def test_what_cannot_be_served_is_counted_apart_and_never_connected_to(mixed: Mixed, port: Port) -> None:
-    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns")
+def test_unserved_hosts_are_counted_apart_and_never_connected_to(mixed: Site, port: Port) -> None:
+    ended = mixed("audit", "--tags", "dns")
     assert ended.code == 0, ended.said
     assert "3 not served" in ended.said and "coverage 1 of 4" in ended.said
     assert port.connections == 0
@@ -87,17 +69,16 @@ def test_what_cannot_be_served_is_counted_apart_and_never_connected_to(mixed: Mi
     assert (report["run"]["expected_hosts"], report["summary"]["not_served"]) == (1, 3)
     coverage = report["summary"]["coverage"]
     assert (coverage["numerator"], coverage["denominator"]) == (1, 4)
-    assert [json.loads(line)["host"] for line in mixed.written("hosts.jsonl").splitlines()] == ["here"]
+    assert list(mixed.records) == ["here"]
+    latest = mixed.reports / "latest"
     for name in ("metrics.prom", "report.csv", "junit.xml", "report.sarif", "oscal.json", "report.html"):
-        assert all(host in mixed.written(name) for host in UNSERVED), name
-    assert 'proscribe_host_state{host="a_switch",state="not_served"} 1' in mixed.written("metrics.prom")
+        assert all(host in (latest / name).read_text() for host in UNSERVED), name
+    assert 'proscribe_host_state{host="a_switch",state="not_served"} 1' in (latest / "metrics.prom").read_text()
 
 
 @pytest.mark.parametrize("words", [("enforce", "--check"), ("lift", "--check"), ("collect",)])
-def test_no_other_run_connects_to_them_or_ends_because_of_them(
-    words: tuple[str, ...], mixed: Mixed, port: Port
-) -> None:
-    ended = mixed.launch(*words, "-i", "fleet", "--tags", "dns")
+def test_no_other_run_connects_to_them_or_ends_because_of_them(words: tuple[str, ...], mixed: Site, port: Port) -> None:
+    ended = mixed(*words, "--tags", "dns")
     assert "not found" not in ended.said and "a_switch" in ended.said, ended.said
     assert port.connections == 0
 
@@ -105,37 +86,31 @@ def test_no_other_run_connects_to_them_or_ends_because_of_them(
 @pytest.mark.parametrize("words", [("lift", "--check"), ("collect",)])
 @pytest.mark.parametrize("how", ["ansible_connection: winrm", "ansible_shell_type: powershell"])
 def test_windows_hosts_are_not_served_where_a_run_does_not_observe(
-    words: tuple[str, ...], how: str, mixed: Mixed, port: Port
+    words: tuple[str, ...], how: str, mixed: Site, port: Port
 ) -> None:
     """Only audits and runs that enforce observe them, with the connection that their inventory names."""
     host = f"all:\n  hosts:\n    a_windows: {{ansible_host: 127.0.0.1, ansible_port: {port.number}, {how}}}\n"
-    (mixed.directory / "fleet/windows.yml").write_text(host)
-    ended = mixed.launch(*words, "-i", "fleet", "--tags", "dns")
+    mixed.file("windows.yml", host)
+    ended = mixed(*words, "--tags", "dns")
     said = " ".join(ended.said.split())
     assert f"a_windows, a Windows host ({how})" in said or "4 not served" in said, ended.said
     assert port.connections == 0
 
 
-def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_out(mixed: Mixed) -> None:
+def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_out(mixed: Site) -> None:
     gate = ["-e", "proscribe_compliance_gate=incomplete", "--tags", "dns", "-e", "proscribe_effective_from=2999-01-01"]
-    first = mixed.launch("audit", "-i", "fleet", *gate)
+    first = mixed("audit", *gate)
     assert first.code == 11 and "proscribe_hosts" in first.said, first.said
-    then = mixed.launch("audit", "-i", "fleet", *gate, "-e", "proscribe_hosts=here")
+    then = mixed("audit", *gate, "-e", "proscribe_hosts=here")
     assert then.code == 0, then.said
     assert mixed.report["not_served"] == [] and mixed.report["run"]["pattern"] == "here"
 
 
-def test_the_inventory_says_whom_runs_are_about(mixed: Mixed, port: Port) -> None:
-    (mixed.directory / "fleet/group_vars").mkdir()
-    (mixed.directory / "fleet/group_vars/all.yml").write_text("proscribe_hosts: all:!b_switch:!c_switch\n")
-    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns")
+def test_the_inventory_says_whom_runs_are_about(mixed: Site, port: Port) -> None:
+    mixed.file("group_vars/all.yml", VARIABLES + "proscribe_hosts: all:!b_switch:!c_switch\n")
+    ended = mixed("audit", "--tags", "dns")
     assert ended.code == 0, ended.said
     assert [one["host"] for one in mixed.report["not_served"]] == ["a_switch"]
-    ended = mixed.launch("audit", "-i", "fleet", "--tags", "dns", "--limit", "b_switch")
+    ended = mixed("audit", "--tags", "dns", "--limit", "b_switch")
     assert ended.code == 12, ended.said
     assert port.connections == 0
-
-
-def test_a_run_over_nothing_that_is_served_says_so(mixed: Mixed) -> None:
-    ended = mixed.launch("audit", "-i", "fleet", "--limit", "a_switch")
-    assert ended.code == 12 and "not served" in ended.said, ended.said

@@ -13,10 +13,7 @@ import pytest
 from checkout import PROJECT, Ended, clean_environment, made_checkout, made_wheel
 from machine import outside
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else"),
-]
+pytestmark = [pytest.mark.playbook, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")]
 NOBODY = 65534
 NOT_OF_THE_CHECKOUT = shutil.ignore_patterns(".*", "reports", "__pycache__", "tests")
 

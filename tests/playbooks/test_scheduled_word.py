@@ -56,21 +56,6 @@ def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: P
     assert change["state"] == "repaired" and change["found"] <= change["repaired"]
 
 
-def test_a_host_that_falls_silent_and_comes_back_is_reported_each_time(tmp_path: Path, chat: Loopback) -> None:
-    fleet = Fleet(tmp_path, 2)
-    scheduled(fleet, chat)
-    fleet.interpreter("h1")
-    (tmp_path / "h1" / "py").write_text("#!/bin/sh\nexit 9\n")
-    for _ in range(2):  # what goes on is no news
-        ended = scheduled(fleet, chat)
-        assert ended.code == 2, ended.said
-    assert [sent.facts["subject"] for sent in chat.got[1:]] == ["Proscribe: 1 host newly not compliant"]
-    fleet.interpreter("h1")
-    ended = scheduled(fleet, chat)
-    assert ended.code == 0, ended.said
-    assert "observed again" in chat.got[-1].facts["text"]
-
-
 def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, chat: Loopback) -> None:
     fleet = Fleet(tmp_path, 1)
     chat.codes = [503, 204]
@@ -82,41 +67,6 @@ def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, c
     assert (ended.code, len(chat.got)) == (76, 5), ended.said
     assert "the notification could not be sent" in ended.said and "token=secret" not in ended.said
     assert fleet.corrected == {"h1"}
-
-
-def test_fed_exports_are_written_again_where_the_policy_is_another(tmp_path: Path, chat: Loopback) -> None:
-    fleet = Fleet(tmp_path, 1)
-    place, mine = tmp_path / "served" / "rpz", tmp_path / "mine"
-    mine.mkdir()
-    (mine / "notes").write_text("mine")
-    text = (tmp_path / "fleet/hosts.yml").read_text()
-
-    def says(*fed: Path, **more: Any) -> None:
-        exports = [{"format": "rpz", "directory": str(one), "group": "department"} for one in fed]
-        more |= {"proscribe_exports_fed": exports, "proscribe_dns_backend": "hosts", "proscribe_requests": False}
-        (tmp_path / "fleet/hosts.yml").write_text(text[: text.index("  vars:")] + f"  vars: {json.dumps(more)}\n")
-
-    says(place)
-    ended = scheduled(fleet, chat)
-    assert (ended.code, (place / "manifest.json").exists()) == (0, True), ended.said
-    assert [one.facts["subject"] for one in chat.got][1:] == ["Proscribe: 1 export written again"]
-    ended = scheduled(fleet, chat)
-    assert (ended.code, len(chat.got)) == (0, 2), "it is up to date"
-
-    before = (place / "proscribe.rpz").read_text()
-    says(place, mine, proscribe_services_exclude=["whatsapp"])
-    ended = scheduled(fleet, chat, "--limit", "h1")
-    assert ended.code == 74, ended.said
-    notification = chat.got[-1].facts
-    assert notification["subject"] == "Proscribe: 1 export not written, 1 export written again"
-    assert [one["directory"] for one in notification["not_written"]] == [str(mine)]
-    assert (
-        f"{place} (rpz of group department): proscribe.rpz has another content by the policy of now"
-        in notification["text"]
-    )
-    after = (place / "proscribe.rpz").read_text()
-    assert ("whatsapp.com CNAME" in before, "whatsapp.com CNAME" in after) == (True, False)
-    assert (mine / "notes").read_text() == "mine" and len(list(mine.iterdir())) == 1
 
 
 def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp_path: Path, chat: Loopback) -> None:
@@ -163,12 +113,6 @@ def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp
     assert (ended.code, row()["state"]) == (0, "not_signed"), ended.said
     assert "its signature does not count" in chat.got[-1].facts["text"], "it is written again, and that is reported"
     assert json.loads((place / "manifest.json").read_text())["hosts"] == manifest["hosts"]
-
-    says(proscribe_services_exclude=["whatsapp"])
-    ended = scheduled(fleet, chat, "--limit", "h1")
-    assert (ended.code, row()["state"], row()["older"]) == (0, "older", True), ended.said
-    scheduled(fleet, chat)
-    assert row()["state"] == "current"
 
     key.unlink()
     (place / "proscribe.rpz").write_text("")

@@ -77,16 +77,3 @@ def test_slices_become_one_report_with_every_host_accounted_for(tmp_path: Path) 
     ended = sliced.launch("report", "--merge", *ids, late, "-i", whole)
     assert (ended.code, set(sliced.states.values())) == (0, {"noncompliant"}), ended.said
     assert sliced.latest["summary"]["coverage"]["numerator"] == 3
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--merge", "unmerged"), "that is in no merged report yet"),
-        (("--merge", "nosuch"), "no complete report nosuch"),
-        (("--merge", "x", "--run", "y"), "makes a report of its own"),
-    ],
-)
-def test_what_cannot_be_merged_is_named(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    ended = Sliced(tmp_path).launch("report", *words)
-    assert (ended.code, message in " ".join(ended.said.split())) == (2, True), ended.said

@@ -142,7 +142,7 @@ def plant(place: Path, kind: str, victim: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "directory", "link", "link to nowhere", "link to itself"])
-def test_what_others_planted_in_the_reports_holds_nobody_and_leads_nowhere(controller: Controller, kind: str) -> None:
+def test_planted_files_in_the_reports_hold_no_run_and_lead_nowhere(controller: Controller, kind: str) -> None:
     """The run is reported all the same, and says what it could not use; commands that read end as well."""
     victim = controller.reports.parent / "victim"
     victim.mkdir() if kind == "directory" else victim.write_text("mine\n")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from checkout import proscribe
+from checkout import Ended, Site
 
 pytestmark = pytest.mark.playbook
 
 
-def tried(tmp_path: Path, *options: str):
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
-    return proscribe("audit", "-i", str(inventory), *options, reports=tmp_path / "reports", cwd=tmp_path)
+def tried(tmp_path: Path, *options: str) -> Ended:
+    return Site(tmp_path)("audit", *options)
 
 
 def test_a_tag_that_no_task_has_is_named_with_the_one_that_is_close(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def imported(more: str = "", playbook: str = str(PROJECT / "playbooks/audit.yml"
     return f"- import_playbook: {playbook}\n{more}"
 
 
-def test_what_import_playbook_is_given_counts(organisation: Organisation) -> None:
+def test_variables_of_import_playbook_count(organisation: Organisation) -> None:
     organisation.configured("", PATHS)
     ended = organisation.run(organisation.playbook(imported(f"  vars: {{{SAYS.strip()}}}\n")), "--limit", "one")
     assert ended.code == 0, ended.said
@@ -186,13 +186,12 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("named", ["an imported playbook", "an imported FQCN", "an FQCN"])
-@pytest.mark.parametrize("file", ["group_vars/all.yml", "host_vars/one.yml", "group_vars/department/ban.yml"])
-def test_what_ansible_does_not_read_is_refused(
-    organisation: Organisation, collections: Path, named: str, file: str
+def test_variable_files_that_ansible_does_not_read_are_refused(
+    organisation: Organisation, collections: Path, named: str
 ) -> None:
     organisation.configured("", f"{PATHS}collections_path = {collections}\n")
     vault = "$ANSIBLE_VAULT;1.1;AES256\n3030\n"  # which this run cannot open, and does not need
-    wrapped(organisation, {f"team/{file}": SAYS, "team/group_vars/elsewhere.yml": vault}, "")
+    wrapped(organisation, {"team/group_vars/all.yml": SAYS, "team/group_vars/elsewhere.yml": vault}, "")
     text = imported() if named == "an imported playbook" else imported(playbook="proscribe.ban.audit")
     playbook = organisation.playbook(text, "team/site.yml")
     if named == "an FQCN":
@@ -203,28 +202,18 @@ def test_what_ansible_does_not_read_is_refused(
     ended = organisation.run(playbook)
     said = " ".join(ended.said.split())
     assert (ended.code, "no host was touched" in said) == (2, True), ended.said
-    assert f"team/{file}:1: {BAN}: found a list, expected nothing of Proscribe's there" in said
+    assert f"team/group_vars/all.yml:1: {BAN}: found a list, expected nothing of Proscribe's there" in said
     assert "Set it beside the inventory" in said
-
-
-@pytest.mark.parametrize("word", ["explain", "audit"])
-def test_nor_does_the_launcher_ignore_what_lies_where_it_is_started(organisation: Organisation, word: str) -> None:
-    wrapped(organisation, {"team/group_vars/all.yml": SAYS}, "")
-    words = [word, *(["slack"] if word == "explain" else []), "-i", "../hosts.yml"]
-    ended = proscribe(*words, reports=organisation.reports, cwd=organisation.directory / "team")
-    assert ended.code != 0
-    assert f"team/group_vars/all.yml:1: {BAN}: found a list, expected nothing of Proscribe's there" in ended.said
 
 
 @pytest.mark.parametrize(
     "text",
     [
         f"{PLAY}  vars: {{{BAN}s: [slack]}}\n  roles: [dns_filter]\n",
-        f"{PLAY}  roles: [{{role: dns_filter, {BAN}s: [slack]}}]\n",
         f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n      vars: {{{BAN}s: [slack]}}\n",
     ],
 )
-def test_what_is_mistyped_in_a_play_is_refused(organisation: Organisation, text: str) -> None:
+def test_variable_mistyped_in_a_play_is_refused(organisation: Organisation, text: str) -> None:
     assert f"{BAN}s" in run(organisation, text)
 
 
@@ -234,21 +223,6 @@ def test_a_role_alone_cannot_have_a_policy(organisation: Organisation) -> None:
     )
     assert f"site.yml:5: {BAN}: found a list, expected the same for all roles of the play" in said
     assert "no host was touched" in said
-    said = run(
-        organisation,
-        f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n"
-        f"    - include_role: {{name: restricted_apps, apply: {{vars: {{{SAYS.strip()}}}}}}}\n",
-    )
-    assert f"site.yml:5: {BAN}: found a list, expected the same for all roles of the play" in said
-
-
-def test_roles_that_a_play_includes_are_one_run(organisation: Organisation) -> None:
-    organisation.configured("", ROLES)
-    roles = "".join(f"    - include_role: {{name: {role}}}\n" for role in ("dns_filter", "restricted_apps"))
-    ended = organisation.run(organisation.playbook(f"{PLAY}  tasks:\n{roles}"), "--check")
-    assert ended.code == 0, ended.said
-    (report,) = organisation.complete
-    assert report["run"]["controls"] == ["apps", "dns"]
 
 
 @pytest.mark.parametrize(
@@ -275,11 +249,10 @@ def test_a_role_of_which_nobody_could_know_is_not_passed_over(
     ("playbook", "more", "options", "wrong"),
     [
         ("explain", f"  vars: {{explain_name: slack, {SAYS.strip()}}}\n", (), "expected it in the inventory"),
-        ("schedule", f"  vars: {{{SAYS.strip()}}}\n", (), "expected it in the inventory"),
         ("schedule", "", ("-e", f'{{"{BAN}": ["slack"]}}'), "scheduled runs do not get this -e"),
     ],
 )
-def test_what_reads_the_inventory_alone_refuses_what_is_elsewhere(
+def test_playbook_that_reads_the_inventory_alone_refuses_variables_elsewhere(
     organisation: Organisation, playbook: str, more: str, options: tuple[str, ...], wrong: str
 ) -> None:
     said = run(organisation, imported(more, f"{PROJECT}/playbooks/{playbook}.yml"), PATHS, *options)

@@ -58,13 +58,9 @@ def launcher(tmp_path: Path) -> Path:
     return made_checkout(tmp_path / "checkout", "made-ansible>=1,<2")
 
 
-def test_the_variables_of_pip_lead_it_to_the_wheels(launcher: Path, tmp_path: Path) -> None:
-    ended = alone(launcher, "audit", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path / "wheels"))
-    assert (ended.code, ended.said.splitlines()[-1]) == (0, "made ansible 1")
-    assert alone(launcher, "audit") == (0, "made ansible 1\n"), "the second run needs neither wheels nor variables"
-
-
-def test_the_configuration_of_pip_does_too_as_for_sudo_which_drops_variables(launcher: Path, tmp_path: Path) -> None:
+def test_the_configuration_of_pip_leads_it_to_the_wheels_where_sudo_drops_variables(
+    launcher: Path, tmp_path: Path
+) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {tmp_path}/wheels\n")
     before = f"""
