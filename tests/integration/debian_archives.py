@@ -79,8 +79,6 @@ class Filled(NamedTuple):
 
     layers: tuple[Path, ...]
     packages: tuple[str, ...]
-    size: int  # bytes
-    installed: int  # packages of all kinds
 
 
 def sources(suite: str) -> str:
@@ -145,8 +143,7 @@ class Archives:
         installed = set(self.sh("dpkg-query -W -f '${Package}\\n'").split())
         self.sh(FINISH)
         upper = self.root.with_name("upper")
-        size = int(subprocess.check_output(["du", "--summarize", "--bytes", upper]).split()[0])
-        return Filled((upper, *self.below), tuple(sorted(installed & restricted)), size, len(installed))
+        return Filled((upper, *self.below), tuple(sorted(installed & restricted)))
 
 
 @contextlib.contextmanager

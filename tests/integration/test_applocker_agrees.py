@@ -41,7 +41,7 @@ def programs(entry: dict[str, Any]) -> Iterator[File]:
 
 
 @pytest.mark.parametrize("host", [STRICT, OTHER])
-def test_what_it_denies_is_what_explain_says_and_its_manifest(policy: Exported, host: str) -> None:
+def test_applocker_denies_as_explain_and_its_manifest_say(policy: Exported, host: str) -> None:
     rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
     left_out = policy.left_out("applocker")
     without = {one["rule"] for one in left_out if one["why"] == NOTHING}

@@ -283,17 +283,6 @@ def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk: Callable[[]
     assert second in said and "nobody knows what it did" in said and code is None
 
 
-def test_an_ordinary_writer_would_leave_a_torn_report(make_disk: Callable[[], Disk]) -> None:
-    """The control: the same disk tears what is written in its place."""
-    disk = make_disk()
-    path = disk.place / "report.json"
-    path.write_text("{}\n")
-    with with_room(disk, "KiB", 4), contextlib.suppress(OSError):
-        path.write_text(json.dumps(dict.fromkeys(map(str, range(5_000)), "compliant")))
-    with pytest.raises(ValueError):
-        json.loads(path.read_text())
-
-
 # -- what commands write -----------------------------------------------------------------------------------------------
 
 REVOKE = ("revoke", "press01-parrot", "--by", "head.of.press", "--why", "over", "--on", "2026-11-25T09:00:00+08:00")

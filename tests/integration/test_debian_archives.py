@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,7 +138,6 @@ def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -
     of_services = [names.intersection(service.packages.get("apt", ())) for service in catalogue.services.values()]
     lines = "".join(f"{' '.join(sorted(own))}\n" for own in of_services if own)
     done = podman(*argv, stdin=lines, timeout=LIMIT)
-    print(done.stderr)
     answers = {name: answers for name, *answers in (line.split() for line in done.stdout.splitlines())}
     assert names.isdisjoint(installed(host))
     stayed = {name: why.get(name, "no reason is given") for name in left}
@@ -148,34 +146,16 @@ def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -
     }
 
 
-def shown(host: str, seen: Mapping[str, Seen]) -> str:
-    """The table, and its sums."""
-    rows = [f"{'package':<34}{'host':<12}{'found':<7}{'removed':<9}{'gated':<7}"]
-    for name, one in sorted(seen.items()):
-        marks = ["yes" if mark else "NO" for mark in (one.found, not one.left, one.gated)]
-        rows.append(f"{name:<34}{host:<12}{marks[0]:<7}{marks[1]:<9}{marks[2]:<7}{one.left}".rstrip())
-    sums = [sum(one.found for one in seen.values()), sum(not one.left for one in seen.values())]
-    gated = sum(one.gated for one in seen.values())
-    left = len(seen) - sums[1]
-    rows.append(f"{host}: {len(seen)} packages, {sums[0]} found, {sums[1]} removed, {left} refused, {gated} gated")
-    return "\n".join(rows)
-
-
 @pytest.mark.parametrize("number", (1, 2, 3), ids=("stable", "apart", "backports"))
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_package_of_the_archives_is_found_removed_and_gated(
-    suite: str,
-    number: int,
-    table: dict[str, Any],
-    own_catalogue: Catalogue,
-    tmp_path: Path,
+    suite: str, number: int, table: dict[str, Any], own_catalogue: Catalogue, tmp_path: Path
 ) -> None:
     if not mirrors()[0]:
         missing("needs a machine whose own apt knows a mirror of Debian")
     names = {name for service in own_catalogue.services.values() for name in service.packages.get("apt", ())}
     apart: Mapping[str, str] = table["apart"]
     host = f"{suite}-{number}"
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="proscribe-") as place:
         with archives(suite, Path(place)) as archive:
             stable, backports = of_archives(archive, names, table)
@@ -183,16 +163,9 @@ def test_every_package_of_the_archives_is_found_removed_and_gated(
             if number == 3:
                 archive.prefer_backports()
             filled = archive.fill(whole, names)
-        made = time.monotonic()
         states = ("running", "degraded")  # what the packages bring does not all start without a network
         with booted(f"archives-{host}", 1, filled.layers, states) as hosts:
             seen = played(hosts[0], filled, own_catalogue, tmp_path / "reports")
-    print(shown(host, seen))
-    print(
-        f"{host}: {len(filled.packages)} of the catalogue among {filled.installed} packages,"
-        f" {filled.size / 1e9:.1f} GB; made in {(made - begun) / 60:.1f} minutes,"
-        f" tested in {(time.monotonic() - made) / 60:.1f}"
-    )
     assert seen.keys() >= whole
     assert [name for name, one in seen.items() if not one.found] == []
     assert {name: one.left for name, one in seen.items() if one.left} == table["stays"].get(host, {})

@@ -16,7 +16,7 @@ import network_appliances
 import pytest
 from conftest import layers
 from name_server import NameServer, ask
-from network_appliances import PLACES, Appliance, Origin, refused, rendered, visit
+from network_appliances import PLACES, Appliance, Origin, rendered, visit
 from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -180,16 +180,6 @@ def test_the_tools_accept_the_files(
     appliance.run(*command)
 
 
-def test_a_hosts_file_resolves_exact_names(appliance: Appliance, own_plan: dict[str, Any]) -> None:
-    export = rendered(own_plan, "hosts")
-    appliance.put("/etc/hosts", export.files["hosts"])
-    blocked = sorted(of_plan(own_plan["controls"]["dns"], {}, canaries=False).names)
-    answers = appliance.sh(f"getent -s files ahosts {' '.join(blocked[:50])} | awk '{{print $1}}' | sort -u").stdout
-    assert set(answers.split()) <= {"0.0.0.0", "::"}
-    lines = appliance.sh("cat /etc/hosts").stdout.splitlines()
-    assert {line.split()[1] for line in lines if not line.startswith("#")} == set(blocked)
-
-
 def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(
     appliance: Appliance, upstream: NameServer
 ) -> None:
@@ -209,25 +199,6 @@ def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(
         "login.live.com": {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"},
         "www.example.org": {},
     }
-
-
-def test_a_proxy_refuses_what_the_plan_says(
-    appliance: Appliance, upstream: NameServer, own_plan: dict[str, Any]
-) -> None:
-    for plan in (nested_plan(), own_plan):
-        appliance.put_export(rendered(plan, "squid"))
-        verdicts = Verdicts(plan["controls"]["browser"]["services"])
-        paths = [one for one in verdicts.all_names() if one.path] + [
-            Name("path.made", "/drive/a"),
-            Name("path.made", "/d"),
-        ]
-        with appliance.serving("squid") as proxy:
-            hosts = [one for one in names_of(plan) if "." in one]
-            expected = {one: verdicts.blocked(Name(one)) for one in hosts}
-            assert {one: refused(proxy, f"{one}:443") for one in hosts} == expected
-            assert refused(proxy, f"{next(one for one in hosts if expected[one]).upper()}.:443")
-            seen = {one: refused(proxy, f"http://{one}/".removesuffix("/")) for one in paths}
-            assert seen == {one: verdicts.blocked(one) for one in paths}
 
 
 ASK = """
@@ -264,14 +235,6 @@ def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance: Applian
     ask_for = f'print(FindProxyForURL("", "www.{blocked}"), FindProxyForURL("", "www.example.org"));'
     appliance.put("/pac.js", rendered(own_plan, "pac").files["proscribe.pac"] + ask_for.encode())
     assert appliance.run("duk", "/pac.js").stdout == "PROXY 127.0.0.1:9 DIRECT\n"
-
-
-def test_what_a_format_says_of_a_name_is_what_explain_repeats(own_plan: dict[str, Any]) -> None:
-    some = names_of(own_plan)[::97]
-    for format_ in ("rpz", "unbound", "dnsmasq", "adguard", "domains"):
-        blocks = FORMATS[format_].blocks
-        assert blocks is not None
-        assert {one: blocks(own_plan, one) for one in some} == in_dns(own_plan, some)
 
 
 class Router(ThreeNamespaces):
@@ -401,47 +364,6 @@ def test_a_router_refuses_what_the_plan_says(router: Router, own_plan: dict[str,
     router.sh("nft", "-f", "-", stdin=rendered(empty, "nft").files["proscribe.nft"])
     assert router.sh("nft", "list", "tables").split() == ["table", "inet", "other"]
     assert reached(router, (*BLOCKED, *RESOLVER, *OPEN)) == {"passed"}
-
-
-def test_networks_of_the_management_stay_reachable(router: Router, own_plan: dict[str, Any]) -> None:
-    plan = router_plan(own_plan, management=["198.51.100.7", "2001:db8::7"])
-    router.sh("nft", "-f", "-", stdin=rendered(plan, "nft").files["proscribe.nft"])
-    assert reached(router, BLOCKED) == {"passed"}
-
-
-def test_the_own_catalogue_loads_into_the_kernel(
-    router: Router, appliance: Appliance, own_plan: dict[str, Any]
-) -> None:
-    router.sh("nft", "-f", "-", stdin=rendered(own_plan, "nft").files["proscribe.nft"])
-    into = [*router.enter("local"), *appliance.enter, "ipset", "restore"]
-    for _ in range(2):
-        file = rendered(own_plan, "ipset").files["proscribe.ipset"]
-        done = subprocess.run(into, input=file, capture_output=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-
-
-def test_sets_for_iptables_refuse_what_the_plan_says(
-    router: Router, appliance: Appliance, own_plan: dict[str, Any]
-) -> None:
-    def within(*command: str, stdin: bytes = b"") -> str:
-        done = subprocess.run([*router.enter("local"), *appliance.enter, *command], input=stdin, capture_output=True)
-        assert done.returncode == 0, (command, done.stderr.decode())
-        return done.stdout.decode()
-
-    plan = router_plan(own_plan)
-    within("ipset", "restore", stdin=rendered(plan, "ipset").files["proscribe.ipset"])
-    match = ["-m", "set", "--match-set", "proscribe", "dst,dst", "-j", "REJECT"]
-    for iptables in ("iptables", "ip6tables"):
-        within(iptables, "-I", "FORWARD", *match)
-    assert reached(router, BLOCKED, 8080, 443) == {"refused"}
-    assert reached(router, RESOLVER, 53, 443, 853) == {"refused"}
-    assert reached(router, RESOLVER, 8080) == reached(router, OPEN, 8080, 443) == {"passed"}
-    fewer = router_plan(own_plan)
-    del fewer["controls"]["firewall"]["services"]["chat"]
-    within("ipset", "restore", stdin=rendered(sealed(fewer), "ipset").files["proscribe.ipset"])  # under the rule in use
-    assert reached(router, BLOCKED, 8080) == {"passed"}
-    assert reached(router, RESOLVER, 53) == {"refused"}
-    assert all(len(name) <= 31 for name in within("ipset", "list", "-n").split())
 
 
 ENGINE = "@adguard/tsurlfilter@2.2.23"

@@ -106,7 +106,7 @@ def test_samba_reads_the_rules_of_applocker_and_the_services_start(samba: Path, 
     assert found["services"] == [["AppIDSvc", "2", ""]]
 
 
-def test_what_samba_writes_is_read_here(samba: Path, tmp_path: Path) -> None:
+def test_types_of_other_editors_that_samba_writes_are_read(samba: Path, tmp_path: Path) -> None:
     """Types that no policy of ours has, as another editor may write them: Samba's bytes are ours again."""
     made = [
         Entry("Software\\Policies\\X", "Many", 7, "a\0b\0\0".encode("utf-16-le")),

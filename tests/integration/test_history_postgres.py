@@ -57,19 +57,8 @@ def server():
         os.chown(folder, 65534, 65534)
     data = str(folder / "data")
     quiet = {"stdout": subprocess.DEVNULL, "cwd": folder, "check": True}
-    made = [
-        str(where / "initdb"),
-        "-D",
-        data,
-        "-U",
-        "proscribe",
-        "--auth=trust",
-        "--no-sync",
-        "-E",
-        "UTF8",
-        "--no-locale",
-    ]
-    subprocess.run([*become, *made], **quiet)
+    made = [str(where / "initdb"), "-D", data, "-U", "proscribe", "--auth=trust", "--no-sync", "-E", "UTF8"]
+    subprocess.run([*become, *made, "--no-locale"], **quiet)
     options = f"-k {folder} -c listen_addresses= -c fsync=off"
     control = [*become, str(where / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log")]
     subprocess.run([*control, "-o", options, "start"], **quiet)
@@ -112,11 +101,6 @@ def test_several_writers(where, tmp_path):
 
 def test_a_killed_writer(where, tmp_path):
     writers.a_killed_writer(open_history(where, tmp_path), where, tmp_path)
-
-
-def test_no_history_yet(past):
-    with pytest.raises(HistoryError, match="no history yet"):
-        past.history.trend()
 
 
 def test_a_server_that_is_not_there_is_reported_in_one_line(tmp_path):

@@ -203,7 +203,7 @@ def test_the_alerts_of_a_fleet_that_has_everything(each: Prometheus) -> None:
     assert ALERTS.keys() - firing(each) == {"ProscribeNoReport", "ProscribeNoMetrics", "ProscribeWaiverEnds"}
 
 
-def test_nobody_is_woken_where_all_is_well(well: Prometheus) -> None:
+def test_no_alert_fires_where_all_is_well(well: Prometheus) -> None:
     assert firing(well) == set()
 
 
@@ -211,7 +211,7 @@ QUERIES = {f"{panel['title']} {target['refId']}": (panel, target) for panel in P
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_each_query_of_the_dashboard_has_an_answer(each: Prometheus, query: str) -> None:
+def test_query_of_the_dashboard_has_an_answer(each: Prometheus, query: str) -> None:
     panel, target = QUERIES[query]
     found = each.answer(target["expr"])
     assert found, target["expr"]
@@ -236,7 +236,7 @@ def test_the_dashboard_says_what_the_report_says(each: Prometheus, title: str, m
     assert each.one(panel["targets"][0]["expr"]) == pytest.approx(each.one(metric))
 
 
-def test_nobody_who_waits_is_a_number_too(well: Prometheus) -> None:
+def test_no_waiting_request_is_shown_as_zero(well: Prometheus) -> None:
     (panel,) = [one for one in PANELS if one["title"] == "Requests that wait"]
     assert well.one(panel["targets"][0]["expr"]) == 0
 

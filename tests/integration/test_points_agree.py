@@ -21,17 +21,7 @@ import network_appliances
 import pytest
 import reach_world
 from agreeing_cases import MEANT, NUMBER, Case, cases
-from agreeing_policy import (
-    OF_OTHER_NAME,
-    OTHER,
-    STRICT,
-    WITH_HOURS_NAME,
-    Answer,
-    Exported,
-    host_of,
-    is_address,
-    stated,
-)
+from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answer, Exported, host_of, is_address, stated
 from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
 from conftest import layers
 from patience import LONGEST
@@ -207,9 +197,7 @@ DIFFERENT = ("the C library", "squid", "a JavaScript engine", "firefox", "nftabl
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_what_manifests_say_of_differences_occurs_and_is_needed(
-    refused: dict[str, Closed], policy: Exported, point: str
-) -> None:
+def test_differences_named_by_manifests_occur(refused: dict[str, Closed], policy: Exported, point: str) -> None:
     control, format_ = POINTS[point]
     other = {
         word for word, closed in refused[point].items() if closed != (policy.says(STRICT, word)[control] == BLOCKED)
@@ -233,7 +221,7 @@ def test_a_point_answers_as_explain_says_of_what_is_fed(
     assert {word: policy.fed(STRICT, word)[format_] for word in found} == expected
 
 
-def test_there_are_300_addresses_and_they_are_what_they_are_called(policy: Exported, chosen: list[Case]) -> None:
+def test_300_cases_are_closed_or_open_as_they_are_called(policy: Exported, chosen: list[Case]) -> None:
     assert len({case.word for case in chosen}) == len(chosen) == NUMBER
     wrong = {}
     for case in chosen:

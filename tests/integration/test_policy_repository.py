@@ -37,7 +37,6 @@ from vendored import (
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
 pytestmark = pytest.mark.integration
 
-MOLECULE = ("molecule.yml", "converge.yml", "verify.yml")  # beside prepare.yml, a name server
 TOKEN = "a-secret-token"
 # An audit of this machine that is short, in which the policy is what it is.
 SHORT = (
@@ -73,62 +72,11 @@ def policy(installed: Repository, tmp_path: Path) -> Repository:
     return policy
 
 
-def test_the_scenario_is_short() -> None:
-    lines = [line for name in MOLECULE for line in (EXAMPLE / "molecule/default" / name).read_text().splitlines()]
-    assert len(lines) <= 40
-
-
 @pytest.mark.parametrize("file, schema", [(GITHUB, "github-workflows"), (GITLAB, "gitlab-ci")])
 def test_the_pipelines_are_what_their_platforms_take(bin_directory: Path, file: str, schema: str) -> None:
     check = [str(bin_directory / "check-jsonschema"), "--builtin-schema", f"vendor.{schema}", str(EXAMPLE / file)]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-
-
-# -- the tables --------------------------------------------------------------------------------------------------------
-
-
-def expect(policy: Repository, table: str, code: int) -> str:
-    return policy.run("ansible-playbook", "proscribe.ban.explain", "-e", f"explain_expect={table}", code=code)
-
-
-def test_a_row_that_is_not_as_expected_fails_the_playbook_and_the_table_says_which(policy: Repository) -> None:
-    table = policy.directory / "expectations.yml"
-    table.write_text(table.read_text().replace("- www.debian.org", "- mail.google.com"))
-    said = expect(policy, "expectations.yml", 2)
-    assert "expectations.yml: 10 of 11 names as expected" in said
-    assert re.search(r"^all +open +mail\.google\.com: not as expected$", said, re.MULTILINE), said
-    # A question is no test: whatever the answer is, the playbook is well.
-    policy.run("ansible-playbook", "proscribe.ban.explain", "-e", "explain_name=mail.google.com")
-
-
-def test_a_waiver_counts_once_it_is_signed(policy: Repository, tmp_path: Path) -> None:
-    """The commands of the README. The key is the approver's."""
-    key = tmp_path / "key"
-    policy.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "head.of.press", "-f", str(key))
-    public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
-    signers = policy.directory / "inventory/prod/allowed_signers"
-    signers.write_text(signers.read_text() + f'head.of.press namespaces="proscribe-waiver" {public}\n')
-    exceptions = policy.directory / "exceptions.yml"
-    exceptions.write_text(exceptions.read_text().replace("press:\n  blocked:", "press:\n  waived:"))
-
-    new = {
-        "waiver_do": "new",
-        "waiver_id": "press-whatsapp",
-        "waiver_service": ["whatsapp"],
-        "waiver_host": ["press01.example.org"],
-        "waiver_reason": "Press enquiries come in there",
-        "waiver_requested_by": "chan.tai.man",
-        "waiver_approved_by": "head.of.press",
-        "waiver_approved_on": "now",
-        "waiver_expires": "90d",
-    }
-    policy.run("ansible-playbook", "proscribe.ban.waiver", "-e", json.dumps(new))
-    assert "2 of 2" not in expect(policy, "exceptions.yml", 2)
-    sign = {"waiver_do": "sign", "waiver_id": "press-whatsapp", "waiver_key": str(key)}
-    policy.run("ansible-playbook", "proscribe.ban.waiver", "-e", json.dumps(sign))
-    assert "exceptions.yml: 2 of 2 names as expected" in expect(policy, "exceptions.yml", 0)
-    assert "11 of 11" in expect(policy, "expectations.yml", 0)
 
 
 # -- the pipelines -----------------------------------------------------------------------------------------------------
@@ -187,12 +135,7 @@ def test_the_jobs_that_read_pass_for_the_example(policy: Repository) -> None:
 
 def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(policy: Repository, api: str) -> None:
     base = policy.git("rev-parse", "HEAD")
-    hub = {
-        "github.token": TOKEN,
-        "github.api_url": api,
-        "github.repository": "acme/policy",
-        "github.event.number": "7",
-    }
+    hub = {"github.token": TOKEN, "github.api_url": api, "github.repository": "acme/policy", "github.event.number": "7"}
     lab = {
         "CI_API_V4_URL": api,
         "CI_PROJECT_ID": "12",
@@ -220,17 +163,6 @@ def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(pol
         assert any("press01.example.org" in line for line in lines) and any("telegram" in line for line in lines)
     assert TOKEN not in said
     assert policy.git("status", "--porcelain") == ""
-
-
-def test_a_new_approver_is_in_the_comment(policy: Repository, api: str) -> None:
-    policy.git("switch", "--quiet", "--create", "change")
-    approvers = (policy.directory / "inventory/prod/approvers.yml").read_text()
-    policy.write({"inventory/prod/approvers.yml": approvers.replace("head.of.press", "chan.tai.man")})
-    policy.commit("another head")
-    hub = {"github.token": TOKEN, "github.api_url": api, "github.repository": "a/p", "github.event.number": "7"}
-    github(policy, "comment", hub)
-    ((_, _, body),) = Comments.posted
-    assert "- press: head head.of.press" in body and "+ press: head chan.tai.man" in body
 
 
 def test_an_error_of_the_comparison_fails_the_job(policy: Repository, api: str) -> None:
@@ -349,12 +281,7 @@ OTHERS = [{"id": number, "body": "Title\n\nx", "author": {"username": "mallory"}
     ],
 )
 def test_one_comment_of_the_pipeline_is_written_anew_and_nobody_elses(
-    api: str,
-    monkeypatch: pytest.MonkeyPatch,
-    text: str,
-    path: str,
-    comments: list[dict[str, Any]],
-    requests: list[str],
+    api: str, monkeypatch: pytest.MonkeyPatch, text: str, path: str, comments: list[dict[str, Any]], requests: list[str]
 ) -> None:
     monkeypatch.setattr(Comments, "comments", comments)
     commented(text, api, path=path)

@@ -21,10 +21,8 @@ import shown_to_heads  # noqa: E402
 pytestmark = pytest.mark.integration
 
 VIEWS = [
-    pytest.param({"width": 390, "height": 844}, id="phone"),
     pytest.param({"width": 1280, "height": 900}, id="desk"),
     pytest.param({"width": 390, "height": 844, "scheme": "dark"}, id="phone-dark"),
-    pytest.param({"width": 1280, "height": 900, "scheme": "dark"}, id="desk-dark"),
 ]
 BOXES = """[...document.querySelectorAll('figure.days > svg g')].map(g => {
     const box = g.getBoundingClientRect(); return [box.left, box.right, box.height]; })"""

@@ -182,17 +182,11 @@ def test_the_list_begins_with_the_worst_and_has_fifty_hosts(page):
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ("web1", ["web10", "web11", "web12", "web13", "web14", "web15", "web16", "web17", "web18", "web19"]),
         ("TELEGRAM", ["web9", "web10"]),
         ("telegram alice", ["web10"]),
-        ("/home/raj", ["db7"]),
         ("the file is not there", ["web11"]),
-        ("site07", ["web11"]),
-        ("timed out", ["db8"]),
         ("press-office", ["web03"]),
-        ("no such tool", ["lap2"]),
         ("treasury telegram", []),
-        ("<script>", []),
     ],
 )
 def test_a_search_finds_every_word_in_host_or_evidence(page, words, found):
@@ -207,8 +201,6 @@ def test_a_search_finds_every_word_in_host_or_evidence(page, words, found):
     ("select", "value", "found"),
     [
         ("control", "firewall", ["lap1"]),
-        ("control", "apps", ["db7", "web9", "web10", "web03"]),
-        ("service", "dropbox", ["db7", "web9"]),
         ("department", "no department", ["lap2", "lap1"]),
     ],
 )
@@ -265,7 +257,7 @@ def test_the_list_is_turned_page_by_page(page):
     assert page.evaluate("document.getElementById('later').disabled")
 
 
-def test_what_is_chosen_stands_in_the_address(browser, address):
+def test_choices_stand_in_the_address(browser, address):
     page = browser.open(address + "#words=telegram&state=noncompliant&sort=-host")
     assert hosts(page) == ["web10", "web9"]
     click(page, "#list tbody button", "web9")
@@ -291,13 +283,6 @@ def test_a_host_shows_its_evidence(page):
         "4 evaluated",
     ):
         assert expected in panel
-
-
-def test_many_rules_of_one_cause_are_folded(page):
-    click(page, "#list tbody button", "web11")
-    assert texts(page, "#panel summary") == ["20 rules one by one"]
-    assert texts(page, "#panel section > p") == ["the file is not there in /etc/chromium"]
-    assert len(texts(page, "#panel tbody th")) == 20
 
 
 def test_a_waived_host_leads_to_its_waiver(page):
@@ -378,13 +363,6 @@ def test_print_has_the_record_and_none_of_the_controls(page):
     assert len(page.pdf()) > 20_000
 
 
-def test_nothing_is_wider_than_a_phone(browser, address):
-    page = browser.open(address, width=390, height=844)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    click(page, "#list tbody button")
-    assert page.evaluate("document.getElementById('panel').scrollWidth") <= 390
-
-
 LONG = "Communications_and_Publications", "Infrastructure Procurement Directorate", "rechtswissenschaften-bibliothek"
 # Each word of letters and digits that goes on in another line, with what it is in.
 BROKEN_WORDS = """(() => {
@@ -423,7 +401,7 @@ def test_words_stay_whole_and_nothing_is_wider_than_the_screen(browser, tmp_path
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_what_happened_between_two_runs_is_in_its_section_and_with_each_host(browser, tmp_path):
+def test_events_between_two_runs_are_in_their_section_and_with_each_host(browser, tmp_path):
     address = write(tmp_path / "report.html", dict(watched_hosts.HOSTS), {})
     page = browser.open(address, width=400, height=900)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
@@ -551,7 +529,7 @@ def tricked(directory: Path, port: int) -> tuple[str, list[str]]:
     return write(directory / "report.html", answers, since, waivers=waivers, warnings=said), said
 
 
-def test_whoever_presses_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tmp_path):
+def test_pressing_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tmp_path):
     """Without the page's policy against scripts, which would hide what the page itself lets through."""
     with socket.create_server(("127.0.0.1", 0)) as away:
         address, said = tricked(tmp_path, away.getsockname()[1])

@@ -51,43 +51,7 @@ def test_two_processes_make_it_once(tmp_path: Path) -> None:
     assert (tmp_path / "calls").read_text() == "called\n"
 
 
-def test_what_failed_halfway_is_no_root(tmp_path: Path) -> None:
+def test_a_root_that_failed_halfway_is_no_root(tmp_path: Path) -> None:
     (answer,) = answers_of(tmp_path, 1, 1)
     assert answer.returncode == 1 and "NotMade: no Debian trixie could be made" in answer.stderr
     assert [path.name for path in (tmp_path / "roots").iterdir()] == [".trixie.lock"]
-
-
-def test_another_recipe_is_another_root_and_so_are_all_above_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(roots, "ROOTS", tmp_path)
-    names = [name for part in roots.USUAL.values() for name in part]
-    before = {name: roots.place(name) for name in names}
-    for place in before.values():
-        place.mkdir()
-    assert roots.stale() == []
-    monkeypatch.setitem(roots.LAYERS, "chromium", roots.LAYERS["chromium"]._replace(packages=("chromium", "more")))
-    changed = {name for name in names if roots.place(name) != before[name]}
-    assert changed == {"trixie-domain", "trixie-desktop"}
-    assert roots.stale() == sorted(before[name] for name in changed)
-    roots.remove(roots.stale())
-    assert roots.stale() == []
-
-
-def test_what_is_written_is_in_the_upper_layer_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require_root: object
-) -> None:
-    assert callable(require_root)
-    require_root()
-    monkeypatch.setattr(roots, "ROOTS", tmp_path / "roots")
-    below = tmp_path / "roots/trixie a"
-    (below / "etc").mkdir(parents=True)
-    (below / "etc/machine-id").touch()
-    with roots.mounted([below], tmp_path / "one") as root:
-        assert len((root / "etc/machine-id").read_text().strip()) == 32
-        (root / "new").touch()
-        roots.remove([below])  # another checkout, which has another recipe
-    assert (tmp_path / "one/upper/new").exists() and not list((tmp_path / "one/root").iterdir())
-    assert (below / "etc/machine-id").read_text() == ""
-    roots.remove([below])
-    assert not below.exists()

@@ -159,20 +159,3 @@ def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet
     assert controller.run("find", "/run/proscribe-drift", check=False).startswith("find: ")
     assert controller.start(SERVICE), controller.log(SERVICE)
     assert fleet.records()["fine"]["state"] == "repaired"
-
-
-def test_a_read_only_reports_folder_is_reported_and_no_host_is_touched(fleet: Fleet, healed: dict) -> None:
-    controller, before = fleet.controller, fleet.latest()
-    fleet.hosts["fine"].script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
-    controller.script(f"mount --bind {REPORTS} {REPORTS}; mount -o remount,bind,ro {REPORTS}")
-    try:
-        assert not controller.start(SERVICE)
-        until(lambda: "Subject: Proscribe: a scheduled run was refused" in mail_text(controller))
-        assert "Read-only file system" in mail_text(controller).rpartition("to: ")[2]
-        assert fleet.latest() == before
-        assert not fleet.hosts["fine"].there("/etc/dpkg/dpkg.cfg.d/proscribe")
-    finally:
-        controller.run("umount", REPORTS)
-    assert controller.start(SERVICE), controller.log(SERVICE)
-    assert fleet.records()["fine"]["state"] in ("repaired", "compliant")
-    assert fleet.hosts["fine"].there("/etc/dpkg/dpkg.cfg.d/proscribe")

@@ -132,12 +132,6 @@ def test_the_drop_ins_of_a_unit_are_those_that_systemd_reads(machine: Scheduled)
         machine.script(f"rm /etc/systemd/system/{name}; systemctl daemon-reload")
 
 
-def test_so_are_reports_that_runs_could_not_write(machine: Scheduled) -> None:
-    schedule = (f"{CHECKOUT}/proscribe", "schedule", "--check", "-i", f"{CHECKOUT}/fleet")
-    said = " ".join(machine.run("env", "PROSCRIBE_REPORTS=/usr/r/s", *schedule, check=False).split())
-    assert "/usr/r/s cannot be written for proscribe-drift" in said and "ProtectSystem=full" in said, said
-
-
 def test_an_ansible_of_an_ordinary_users_is_refused(machine: Scheduled) -> None:
     machine.script("cp /usr/bin/ansible-playbook /home/alice/ansible-playbook")
     named = ("env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/home/alice/ansible-playbook")
@@ -157,17 +151,6 @@ def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machi
         assert machine.start(SERVICE), machine.log(SERVICE)
     assert machine.record(f"{THEIRS}/reports")["state"] == "compliant"
     machine.proscribe("schedule", "-e", "proscribe_schedule=off")
-
-
-def test_roots_own_runs_work_locked_in(machine: Scheduled) -> None:
-    machine.script(NO_MAIL)
-    machine.proscribe("schedule")
-    unit = machine.read(UNIT)
-    assert "User=root" in unit and "SystemCallFilter=@system-service" in unit
-    machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
-    assert machine.start(SERVICE), machine.log(SERVICE)
-    assert machine.record()["state"] == "repaired"
-    assert machine.there("/etc/dpkg/dpkg.cfg.d/proscribe")
 
 
 def test_roots_runs_on_its_own_machine_change_what_they_have_to(machine: Scheduled) -> None:

@@ -90,15 +90,6 @@ def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Schedu
     assert record["commit"] == machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
 
 
-def test_a_limit_changes_nothing_of_what_is_collected(machine: Scheduled) -> None:
-    assert "changed" not in machine.proscribe("schedule", "--limit", "web01")
-
-
-def test_the_hosts_journal_names_its_report_by_a_whole_path(machine: Scheduled) -> None:
-    log = machine.log(SERVICE)
-    assert " /var/lib/proscribe/pull/reports/" in log and " var/lib/" not in log, log
-
-
 def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Scheduled) -> None:
     for tampering in TEN.values():
         machine.script(tampering.done)
@@ -179,20 +170,6 @@ def test_an_account_that_may_run_one_program_collects(machine: Scheduled) -> Non
     commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
     assert not machine.there(PROGRAM)
-
-
-def test_a_host_that_fell_silent_is_unknown(machine: Scheduled) -> None:
-    record = machine.json(RECORD)
-    machine.write(RECORD, machine.read(RECORD).replace(record["checked_at"], "2026-01-01T00:00:00Z"), "0600")
-    stale = collected(machine)
-    assert stale["state"] == "unknown"
-    assert stale["reason"].startswith("stale: ")
-
-
-@pytest.mark.parametrize("content", ['{"schema": "proscribe/host/1", "sta', "", "[]", '{"schema": "x"}'])
-def test_a_record_that_is_none_is_unknown(machine: Scheduled, content: str) -> None:
-    machine.write(RECORD, content, "0600")
-    assert collected(machine)["state"] == "unknown"
 
 
 def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Scheduled) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from automation_apis import Awx, Semaphore, form_mistake, serving
+from automation_apis import Awx, Semaphore, serving
 from patience import LONGEST
 from proscribe.controller.compile.restrictions import read_in_part
 from vendored import PROJECT, collection_of_pypi, tools
@@ -75,25 +74,6 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path: Path) -> N
             for answer in question.get("choices", question["default"]).splitlines():
                 assert refused({question["variable"]: answer}) == [], question
     assert len(templates) == 2
-
-
-@pytest.mark.nightly
-def test_ansible_lint_has_nothing_to_say_of_the_playbooks(tmp_path: Path) -> None:
-    for name in ("awx.yml", "semaphore.yml"):
-        shutil.copy(EXAMPLES / name, tmp_path)
-    found = str(collection_of_pypi("awx", "awx").parents[2])
-    own = {"ANSIBLE_COLLECTIONS_PATH": found, "PATH": f"{tools()}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    argv = [tools() / "ansible-lint", "--offline", "--profile", "production", "-q", "awx.yml", "semaphore.yml"]
-    done = subprocess.run(
-        argv, cwd=tmp_path, env={**os.environ, **own}, capture_output=True, text=True, timeout=LONGEST
-    )
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
-
-
-def test_what_awx_would_refuse_is_noticed() -> None:
-    form: dict[str, Any] = {"name": "x", "description": "", "spec": [{"variable": "x"}]}
-    assert form_mistake(form) == "question_name of a question"
-    assert refused({"proscribe_batches": "[2, 10]"}) == ["proscribe_batches"], "a survey's text is no list"
 
 
 def test_semaphore_gets_a_template_and_its_schedule(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def fleet():
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_it_is_a_schema(name):
+def test_schema_of_a_format_is_valid_and_has_its_id(name):
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
     assert SCHEMAS[name]["$id"] == f"{name}.schema.json"
 
@@ -106,7 +106,7 @@ EVERYTHING = {
 }
 
 
-def test_what_a_host_says_is_described_and_nothing_else_is():
+def test_schema_describes_every_key_that_the_reader_lets_through():
     """All that the reader lets through; the controller adds what a run has done, and whom it met there."""
     record = read("web01", EVERYTHING)
     of_the_run = {"actions", "not_observed_again", "other_runs"}
@@ -136,8 +136,7 @@ def test_a_report_with_exports_that_points_are_fed_with_fits(tmp_path):
     one = FORMATS["rpz"]
     rendered = one.render(decision())
     writing.write(
-        tmp_path / "rpz",
-        {**rendered.files, manifest.NAME: manifest.text(manifest.manifest(one, decision(), rendered))},
+        tmp_path / "rpz", {**rendered.files, manifest.NAME: manifest.text(manifest.manifest(one, decision(), rendered))}
     )
     there = points_of({"points": [point]}, FINISHED)
     assert (absent[0]["state"], there[0]["state"]) == ("missing", "older")
@@ -218,23 +217,15 @@ SERVICE = {
         ({}, True),
         ({"unverified": {"packages": {"rpm": ["owl"]}}}, True),
         ({"sources": None}, False),
-        ({"domain": ["owl.example"]}, False),
-        ({"id": "Owl"}, False),
         ({"category": "chat"}, False),
         ({"enforce": "perhaps"}, False),
         ({"domains": []}, False),
-        ({"domains": ["owl.example"] * 2}, False),
         ({"domains": "owl.example"}, False),
-        ({"packages": {}}, False),
         ({"packages": {"deb": ["owl"]}}, False),
-        ({"packages": {"apt": ["Owl"]}}, False),
         ({"packages": {"snap": ["owl--chat"]}}, False),
-        ({"packages": {"snap": ["o" * 41]}}, False),
-        ({"packages": {"flatpak": ["owl"]}}, False),
         ({"packages": {"winget": ["Owl.Chat or msstore:123456789ABC"]}}, False),
         ({"browser_extensions": {"chrome": ["a" * 33]}}, False),
         ({"tenant_control": {"headers": [{"value": "x"}]}}, False),
-        ({"unverified": {"packages": {"rpm": ["-owl"]}}}, False),
     ],
 )
 def test_a_service_fits_where_the_code_takes_it(change, good):
@@ -273,19 +264,13 @@ revoked: {on: 2026-12-02T09:00:00+08:00, by: head.of.press, why: no longer neede
         ({}, True),
         ({"groups": None, "zones": ["internal"]}, True),
         ({"groups": None}, False),  # for no host at all
-        ({"expires": "2027-04-30"}, False),
         ({"expires": "2027-04-30T18:00:00"}, False),
-        ({"expires": None}, False),
         ({"exires": "2027-04-30T18:00:00Z"}, False),
         ({"controls": ["app"]}, False),
-        ({"services": []}, False),
         ({"services": ["Whats App"]}, False),
-        ({"users": ["alice"], "controls": ["apps"]}, True),
         ({"users": ["1000"]}, False),
-        ({"paths": ["opt/wechat"]}, False),
         ({"paths": ["/opt/../wechat"]}, False),
         ({"expires": "2027-04-30T25:00:00Z"}, False),
-        ({"reason": ""}, False),
         ({"risk": "x" * 1001}, False),
         ({"revoked": {"on": "2026-12-02T09:00:00+08:00", "by": "head.of.press"}}, False),
     ],

@@ -142,7 +142,7 @@ def sid(host: Machine) -> Scheduled:
     return controller
 
 
-def test_what_runs_on_hosts_runs_on_python_3_14(sid: Scheduled) -> None:
+def test_host_code_runs_on_python_3_14(sid: Scheduled) -> None:
     sid.send_checkout(["tests/host_code.py"])
     assert "Python 3.14." in sid.run("python3", f"{CHECKOUT}/tests/host_code.py", "/usr/bin/python3")
 

@@ -40,13 +40,13 @@ def audited(machine: Scheduled) -> tuple[dict, set[str]]:
     return json.loads(said[0])["record"], {name.partition(".")[0] for name in said[1].split()}
 
 
-def test_it_is_compliant_and_loads_none_of_what_it_does_not_need(machine: Scheduled) -> None:
+def test_unchanged_host_is_compliant_and_loads_no_needless_module(machine: Scheduled) -> None:
     record, loaded = audited(machine)
     assert (record["state"], record["errors"]) == ("compliant", []) and record["rules_evaluated"] > 100
     assert "proscribe" in loaded and loaded & NOT_LOADED.keys() == set()
 
 
-def test_it_needs_no_answer_of_systemd(machine: Scheduled) -> None:
+def test_unchanged_audit_needs_no_answer_of_systemd(machine: Scheduled) -> None:
     """The host runs a resolver of its own and our units, of which systemd's notes say enough."""
     machine.run("mount", "--bind", "/bin/false", "/usr/bin/systemctl")
     try:
@@ -66,5 +66,5 @@ def test_a_resolver_that_was_stopped_is_seen_all_the_same(machine: Scheduled) ->
     assert audited(machine)[0]["state"] == "compliant"
 
 
-def test_what_an_earlier_release_remembered_is_gone(machine: Scheduled) -> None:
+def test_memory_of_an_earlier_release_is_gone(machine: Scheduled) -> None:
     assert not machine.there(f"{FOLDER}/walk.json") and machine.there(MEMORY)

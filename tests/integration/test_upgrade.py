@@ -105,7 +105,7 @@ def test_this_code_takes_over(fleet: Fleet) -> None:
     assert str(fleet.version())[:1].isdigit()
 
 
-def test_and_back(fleet: Fleet) -> None:
+def test_the_last_release_takes_back_over(fleet: Fleet) -> None:
     """The last release, with the copy of the reports; both may audit meanwhile."""
     shutil.rmtree(fleet.reports)
     fleet.reports.with_name("reports-before").rename(fleet.reports)

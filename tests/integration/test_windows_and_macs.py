@@ -5,10 +5,8 @@ The Windows hosts are Wine's real registry and programs behind a real sshd, the 
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -85,10 +83,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    with (
-        tempfile.TemporaryDirectory() as place,
-        booted("foreign", 5, "trixie-wine") as hosts,
-    ):
+    with tempfile.TemporaryDirectory() as place, booted("foreign", 5, "trixie-wine") as hosts:
         made = Fleet(hosts, Path(place))
         managed, other, mac = hosts[:3]
         foreign.into_mac(mac)
@@ -180,36 +175,11 @@ def test_installed_and_running_apps_are_found_on_each(audited: dict[str, dict[st
     assert findings["mac"] == [("package", "/Applications/WeChat.app"), ("process", "/Applications/WeChat.app")]
 
 
-def test_a_browser_that_a_user_installed_is_found(audited: dict[str, dict[str, Any]]) -> None:
-    [rule] = [one for one in audited["win-other"]["rules"] if one["rule"] == "browser/policy-file"]
-    assert (rule["state"], "OperaStable") == ("noncompliant", rule["findings"][-1]["id"])
-
-
-def test_what_nobody_looked_for_is_unknown_on_each(audited: dict[str, dict[str, Any]]) -> None:
+def test_controls_that_are_not_observed_are_unknown_on_each_host(audited: dict[str, dict[str, Any]]) -> None:
     for name in NAMES[:3]:
         for control in ("firewall", "dns"):
             assert set(states(audited[name], control).values()) == {"unknown"}, (name, control)
     assert set(states(audited["mac"], "browser")) == {"running", "policy-file"}  # what Safari opens
-
-
-def test_coverage_page_and_exports_agree(fleet: Fleet, audited: dict[str, dict[str, Any]]) -> None:
-    report = json.loads((fleet.latest / "report.json").read_text())
-    summary = report["summary"]
-    assert (summary["not_served"], report["run"]["expected_hosts"]) == (0, 5)
-    assert (summary["coverage"]["numerator"], summary["coverage"]["denominator"]) == (5, 5)
-    metrics = (fleet.latest / "metrics.prom").read_text()
-    found = dict(re.findall(r'^proscribe_host_state\{host="([^"]+)",state="([^"]+)"\} 1$', metrics, re.MULTILINE))
-    assert found == {name: record["state"] for name, record in audited.items()}
-    with (fleet.latest / "report.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for name, record in audited.items():
-        listed = {(row["rule"], row["state"]) for row in rows if row["host"] == name and row["rule"]}
-        assert {(r["rule"], r["state"]) for r in record["rules"] if r["state"] == "noncompliant"} <= listed
-    page = (fleet.latest / "report.html").read_text()
-    for name in ("report.sarif", "oscal.json", "junit.xml"):
-        text = (fleet.latest / name).read_text()
-        assert all(host in text for host in NAMES), name
-    assert all(host in page for host in NAMES) and "macos 15.6.1" in page.replace('","', " ")
 
 
 def registry(host: Machine) -> str:

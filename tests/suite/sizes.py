@@ -223,7 +223,6 @@ TABLE = (
     Row("integration/test_roots.py", CHANGED, ("tests/roots.py", "tests/integration/machines.py")),
     # the documents, the collection, other people's repositories
     Row("integration/test_catalog_refresh.py", CHANGED, ("module_utils/proscribe/controller/cli/catalog*",)),
-    Row("integration/test_catalog_every_list.py", CHANGED, ("catalog/publishers.yml", *_REFRESH)),
     Row("integration/test_catalog_scheduled.py", CHANGED, _REFRESH),
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),

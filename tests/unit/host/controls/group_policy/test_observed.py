@@ -276,7 +276,7 @@ def _link(controller: Controller, path: str, to: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_what_is_changed_by_hand_is_named_and_repaired(controller: Controller, name: str) -> None:
+def test_changes_made_by_hand_are_named_and_repaired(controller: Controller, name: str) -> None:
     tamper, named = TAMPERED[name]
     enforce(controller)
     before = everything(controller)
