@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and options of all tests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
-RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for what fails and what is skipped (suite/running.py)
+RESULTS = "PROSCRIBE_TESTS_RESULTS"  # names the file for failures and skips (suite/running.py)
 
 properties.register()
-# What is printed is compared by its words; where a line ends is for the tests that say how wide their screen is.
+# Tests compare printed words; only tests that set the width of their screen compare the ends of lines.
 PYTESTS = shutil.get_terminal_size().columns
 os.environ["COLUMNS"] = "10000"
 
@@ -38,14 +38,21 @@ def own_catalogue(project: Path) -> Catalogue:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--size", choices=SIZES, default=DEFAULT, help="leave out what is in larger sizes only")
+    parser.addoption("--size", choices=SIZES, default=DEFAULT, help="leave out tests of larger sizes")
+    parser.addoption("--slow-in", help="run slow tests only in these files (paths, with colons between)")
 
 
-@pytest.hookimpl(trylast=True)  # after what shuffles
+@pytest.hookimpl(trylast=True)  # after plugins that shuffle
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of a larger size are no part of this run: they are not skipped. The steps of one host stay in order."""
-    size = SIZES.index(config.getoption("--size"))
-    left_out = [item for item in items if SIZES.index(smallest_size(item)) > size]
+    """Deselect tests of a larger size, and slow ones of other files. The steps of one host stay in order."""
+    size, slow_in = SIZES.index(config.getoption("--size")), config.getoption("--slow-in")
+    files = None if slow_in is None else frozenset(slow_in.split(os.pathsep))
+    left_out = [
+        item
+        for item in items
+        if SIZES.index(smallest_size(item)) > size
+        or (files is not None and item.get_closest_marker("slow") and item.nodeid.partition("::")[0] not in files)
+    ]
     if left_out:
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
@@ -53,9 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def in_steps(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests in the order that they have, but for those of a file that is marked `steps`: these are where the first
-    of them is, in the order of the file.
-    """
+    """Move the tests of each file that is marked `steps` to the first of them, in the order of the file."""
     by_file: dict[Path, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("steps"):
@@ -71,20 +76,20 @@ def in_steps(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def place_in_file(item: pytest.Item) -> tuple[int, tuple[int, ...]]:
-    """The line of a test, and which of its parameters it has."""
+    """Return the line of a test, and the indices of its parameters."""
     parameters = getattr(item, "callspec", None)
     return item.location[1] or 0, tuple(parameters.indices.values()) if parameters else ()
 
 
 def smallest_size(item: pytest.Item) -> str:
-    """The smallest size of a run that a test of a file that is run is part of."""
+    """Return the smallest size that has a test."""
     marks = {mark.name for mark in item.iter_markers()}
     return NIGHTLY if "nightly" in marks else DEFAULT if "slow" in marks else FAST
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What fails and what is skipped is named to whoever runs the parts; a process of xdist names it to its own. What
-    tests start is not to write into the cache of bytecode that is theirs (suite/parts.py).
+    """Register the writer of results, in the one process that sees all of them, and keep child processes of tests from
+    writing into the cache of bytecode (suite/parts.py).
     """
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         os.environ.pop("PYTHONPYCACHEPREFIX", None)
@@ -94,7 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Results:
-    """Names what fails, and what is skipped, as it happens."""
+    """Writer of a line for each failure and skip, as it happens."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -108,7 +113,7 @@ class Results:
 
 
 def first_line(report: pytest.TestReport) -> str:
-    """Of a skip its reason, of a failure the first line of its message."""
+    """Return the reason of a skip, or the first line of a failure's message."""
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)

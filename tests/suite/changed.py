@@ -1,8 +1,7 @@
-"""What has changed since a revision, and which tests that reaches: by imports, and by a table for what is none."""
+"""Changed files since a revision, and the tests that they reach: by imports, and by folders for what is no import."""
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import os
 import subprocess
@@ -13,30 +12,31 @@ import imports
 
 from suite import sizes
 
-SINCE = "PROSCRIBE_TESTS_SINCE"  # in the environment: what a CI system names as the revision before the change
-# Changes that are no imports, and the tests that they reach. Paths and tests are patterns.
+SINCE = "PROSCRIBE_TESTS_SINCE"  # in the environment: the revision before the change, named by a CI
+# Tests about files that no test imports, beside those of the same folder below MIRROR. Paths and tests are patterns.
 REACHES: Mapping[str, tuple[str, ...]] = {
     "catalog/*": (
-        "tests/unit/compile/test_catalogue*.py",
-        "tests/unit/controller/compile/catalogue/test_guard_list.py",
-        "tests/unit/controller/test_cli.py",
-        "tests/unit/controller/cli/test_catalog.py",
-        "tests/unit/host/controls/test_apps_routes.py",
+        "tests/unit/*catalogue*",
+        "tests/unit/*test_apps_routes.py",
+        "tests/unit/*test_cli_answers.py",
+        "tests/unit/*test_cli_catalog.py",
+        "tests/unit/*test_guard_list.py",
     ),
-    "docs/*": ("tests/unit/checkout/tests/test_doc_commands.py", "tests/unit/checkout/docs/test_how_to.py", "tests/unit/checkout/tests/test_site_pages.py"),
-    "*.md": ("tests/unit/checkout/tests/test_doc_commands.py", "tests/unit/checkout/docs/test_how_to.py", "tests/unit/checkout/test_security.py"),
-    "roles/*": ("tests/unit/checkout/test_library.py", "tests/unit/checkout/test_proscribe.py", "tests/playbooks/test_runs.py"),
-    "playbooks/*": ("tests/unit/checkout/test_proscribe.py", "tests/playbooks/test_runs.py"),
-    "inventory/*": ("tests/unit/controller/compile/inventory/test_inventory_mistakes.py", "tests/playbooks/test_runs.py"),
-    "module_utils/proscribe/host/programs/*": ("tests/unit/host/test_programs.py", "tests/unit/checkout/tests/test_derived.py"),
-    "tests/derived/*": ("tests/unit/checkout/tests/test_derived.py",),
+    "docs/*": ("tests/unit/*test_site_pages.py",),
+    "*.md": ("tests/unit/*test_doc_commands.py", "tests/unit/*test_how_to.py", "tests/unit/*test_security_page.py"),
+    "roles/*": ("tests/unit/*test_library.py", "tests/unit/*test_front_door.py", "tests/playbooks/test_runs.py"),
+    "playbooks/*": ("tests/unit/*test_front_door.py", "tests/playbooks/test_runs.py"),
+    "inventory/*": ("tests/unit/*test_mistakes.py", "tests/playbooks/test_runs.py"),
+    "module_utils/proscribe/host/programs/*": ("tests/unit/*test_programs.py", "tests/unit/*test_derived.py"),
+    "tests/derived/*": ("tests/unit/*test_derived.py",),
     "examples/*": ("tests/integration/test_policy_repository.py", "tests/integration/test_init.py"),
     "proscribe": ("tests/playbooks/test_launcher*.py", "tests/playbooks/test_environment.py"),
-    "pyproject.toml": ("tests/unit/checkout/test_pyproject.py", "tests/playbooks/test_environment.py"),
-    ".github/*": ("tests/unit/checkout/tests/test_suite.py",),
-    ".ci/*": ("tests/unit/checkout/tests/test_suite.py",),
+    "pyproject.toml": ("tests/unit/*test_versions.py", "tests/playbooks/test_environment.py"),
+    ".github/*": ("tests/unit/*test_tests_run.py", "tests/unit/*test_front_door.py"),
+    ".ci/*": ("tests/unit/*test_tests_run.py",),
 }
-# The quick size runs tests that are at most so many imports away from a change: what is farther is run before it lands.
+MIRROR = "tests/unit/checkout/"  # its folders mirror those of the checkout
+# `fast`, and the slow unit tests of `default`, reach at most so many imports far.
 NEAR = 2
 
 
@@ -45,7 +45,7 @@ class UnknownRevision(ValueError):
 
 
 def git(project: Path, *words: str) -> str:
-    """What git prints; raises UnknownRevision with what it says."""
+    """Return what git prints; raises UnknownRevision with its message."""
     done = subprocess.run(["git", "-C", str(project), *words], capture_output=True, text=True)
     if done.returncode:
         raise UnknownRevision(done.stderr.strip() or f"git ended with {done.returncode}")
@@ -53,27 +53,28 @@ def git(project: Path, *words: str) -> str:
 
 
 def revision(project: Path) -> str | None:
-    """What to compare with: what the CI names, else where this branch left its upstream, else the commit before. None
-    where there is none, as in a first commit or without git. A commit that a forced push has removed is none.
+    """Return the revision to compare with: that of the environment, else where this branch left its upstream, else the
+    commit before. None where git knows none of them. A forced push may have removed the one in the environment.
     """
-    if (named := os.environ.get(SINCE, "")) and _known(project, "--verify", "--end-of-options", f"{named}^{{commit}}"):
+    named = os.environ.get(SINCE, "")
+    if named and _ask(project, "rev-parse", "--verify", "--end-of-options", f"{named}^{{commit}}"):
         return named
-    here = _known(project, "HEAD")
+    head = _ask(project, "rev-parse", "HEAD")
     for words in (("merge-base", "HEAD", "@{upstream}"), ("rev-parse", "HEAD~1")):
-        if (found := _known(project, *words[1:], verb=words[0])) and found != here:
-            return found
+        if (commit := _ask(project, *words)) and commit != head:
+            return commit
     return None
 
 
-def _known(project: Path, *words: str, verb: str = "rev-parse") -> str | None:
+def _ask(project: Path, *words: str) -> str | None:
     try:
-        return git(project, verb, *words).strip()
+        return git(project, *words).strip()
     except UnknownRevision:
         return None
 
 
 def paths(project: Path, since: str) -> frozenset[str]:
-    """The files that differ from a revision, committed or not; raises UnknownRevision."""
+    """Return the files that differ from a revision, committed or not; raises UnknownRevision."""
     (commit,) = git(project, "rev-parse", "--verify", "--end-of-options", f"{since}^{{commit}}").split()
     differing = git(project, "diff", "-z", "--name-only", "--no-renames", commit)
     new = git(project, "ls-files", "-z", "--others", "--exclude-standard")
@@ -82,30 +83,40 @@ def paths(project: Path, since: str) -> frozenset[str]:
 
 @functools.cache
 def graph(project: Path) -> Mapping[str, frozenset[str]]:
-    """Which file of the checkout imports which, as it was when somebody first asked."""
+    """Return the imports of each Python file of the checkout, as they are at the first call."""
     return imports.graph(project)
 
 
 def reached(project: Path, changed: Collection[str]) -> dict[str, int]:
-    """The files of tests that a change reaches, each with its distance: how many imports lie between, 0 for one that
-    has changed itself or that the table names. A file with hosts or playbooks imports helpers, which import much, so it
-    counts for what its row of `sizes.TABLE` is about, and for what it imports itself.
+    """Return the files of tests that a change reaches, each with the number of imports between, 0 for a file that has
+    changed itself, or whose folder, entry of REACHES or row of `sizes.TABLE` is about the change. A file with a row
+    imports helpers that import much, so farther imports do not count for it.
     """
     distances = imports.distances(graph(project), changed)
+    patterns = tuple(sorted(set(_patterns(changed))))
     found = {}
     for path in sizes.files(project):
-        row = sizes.row(path)
-        distance = distances.get(path)
-        if any(fnmatch.fnmatchcase(path, pattern) for pattern in _named(changed)):
-            found[path] = 0
-        elif row is None and distance is not None:
+        row, distance = sizes.row(path), distances.get(path)
+        if row is not None and distance is not None and distance >= NEAR:
+            distance = None
+        is_about = row is not None and sizes.concerns(row, changed)
+        if is_about or sizes.matches(path, patterns):
+            distance = 0
+        if distance is not None:
             found[path] = distance
-        elif row is not None and ((distance is not None and distance < NEAR) or sizes.concerns(row, changed)):
-            found[path] = distance or 0
     return found
 
 
-def _named(changed: Collection[str]) -> Iterator[str]:
-    for pattern, tests in REACHES.items():
-        if any(fnmatch.fnmatchcase(path, pattern) for path in changed):
-            yield from tests
+def near(project: Path, changed: Collection[str]) -> frozenset[str]:
+    """Return the files of tests that are near to a change."""
+    return frozenset(path for path, distance in reached(project, changed).items() if distance <= NEAR)
+
+
+def _patterns(changed: Collection[str]) -> Iterator[str]:
+    for path in changed:
+        folder, below, _ = path.partition("/")
+        if not path.startswith(("module_utils/", sizes.UNIT)):
+            yield f"{MIRROR}{folder}/*" if below else f"{MIRROR}test_*"
+        for pattern, tests in REACHES.items():
+            if sizes.matches(path, (pattern,)):
+                yield from tests

@@ -1,4 +1,4 @@
-"""The parts of a test run: what is run, on which end of what is supported, and in which size."""
+"""Parts of a test run: their commands, and the sizes and supported ends of Ansible and Python that have them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,37 +27,38 @@ WORDS = (
 WITH_PYTEST = ("unit", "integration", "playbooks")
 QUICK = ("ruff check", "ruff format", "mypy --strict")  # of lint, what is in `fast`
 WAITS = "mark.whole_hosts"  # in a file whose tests boot hosts, and mostly wait for them
-MACHINE_ITSELF = "integration/test_launches_connector.py"  # what the kernel shows outside of namespaces only
-# The tests of the launcher run on one end: it runs no Ansible of its own. These run playbooks.
+MACHINE_ITSELF = "integration/test_launches_connector.py"  # the kernel shows it outside of namespaces only
+# These run playbooks, so they run on each end. The launcher runs no Ansible of its own.
 WITH_ANSIBLE = ("test_runs.py", "test_report_options.py", "test_own_configuration.py", "test_renamed_names.py")
 TESTS_ONLY = ("pytest", "hypothesis")  # packages
-# Of the tests, for pytest alone (conftest.py takes it away from what they start): without it each process compiles all.
+# For pytest alone (conftest.py takes it away from child processes): without it each process compiles all tests.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(machine.CACHE / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
-# A night runs so many mutants of one module in so many, and so many of a hundred have to be noticed.
-MUTANTS, NIGHTS, NOTICED = 3, 7, 95
-LISTS = "PROSCRIBE_TESTS_LISTS"  # the folder of public lists, which are others' and not in the repository
+# Each night tries MUTANTS mutants a module, in one of NIGHTS modules; the tests notice at least NOTICED percent.
+MUTANTS, NIGHTS, NOTICED = 3, 7, 90
+LISTS = "PROSCRIBE_TESTS_LISTS"  # the folder of public lists, which are not in the repository
 
 
 class Choice(NamedTuple):
-    """What is to be run: a size, some of its parts, and options of pytest."""
+    """The choice of a run: a size, some of its parts, and options of pytest."""
 
     size: str
     words: Sequence[str]
     changed: frozenset[str]  # paths of the checkout
-    near: frozenset[str] | None = None  # where a change alone decides: the files of tests that it reaches
+    reached: frozenset[str] | None = None  # the only files of tests that run; None for those of the size
     options: Sequence[str] = ()
     complete: bool = False  # a tool that is missing is a failure
-    every_core: bool = False  # also the release between the ends of what is supported
+    every_core: bool = False  # also the release between the supported ends
+    slow: frozenset[str] | None = None  # the only files whose slow tests run; None for all
 
 
 def lint(tools: Environment) -> Iterator[Part]:
-    """What reads the source: it is not run, and nothing is made."""
+    """Checks that read the source and run nothing of it."""
     commands = {
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "mypy --strict": ["mypy"],
         "yamllint": ["yamllint", "--strict", "."],
-        "ansible-lint (production)": ["ansible-lint", "--offline", "-q"],
+        sizes.ANSIBLE_LINT: ["ansible-lint", "--offline", "-q"],
     }
     part = functools.partial(Part, missing=tools.missing, isolated=False)
     for name, (tool, *arguments) in commands.items():
@@ -91,18 +92,24 @@ def pytest(
     waits: bool = False,
     isolated: bool = True,
 ) -> Part:
-    """Files of tests on one end of what is supported, by so many processes. The profile (of hypothesis) says how many
-    examples of a property are tried: that of the size, where none is named.
+    """Run files of tests on one end, in so many processes. The profile of hypothesis sets the number of examples of a
+    property; without one, that of the size does.
     """
+    if choice.slow is not None:
+        with_slow = [path for path in files if path in choice.slow and "mark.slow" in (PROJECT / path).read_text()]
+        slow = [f"--slow-in={os.pathsep.join(with_slow)}"]
+    else:
+        slow = []
     command = [
         environment.tool("python"),
         "-m",
         "pytest",
         "-q",
-        "-rfE",  # what is skipped is in the last lines of the run
-        f"--override-ini=faulthandler_timeout={QUIET // 2}",  # says where a test hangs that is about to be ended
+        "-rfE",  # skipped tests are in the last lines of the run
+        f"--override-ini=faulthandler_timeout={QUIET // 2}",  # names the place where a test hangs
         f"--hypothesis-profile={profile or choice.size}",
         f"--size={choice.size}",
+        *slow,
     ]
     by = "load" if name == "unit" else "loadfile"  # the tests of a file with real tools share its fixtures
     processes = [f"--numprocesses={workers}", f"--dist={by}"] if workers > 1 else []
@@ -118,12 +125,12 @@ def pytest(
         environment.missing,
         waits=waits,
         isolated=isolated,
-        may_be_empty=bool(choice.options) or choice.near is not None,
+        may_be_empty=bool(choice.options) or choice.reached is not None,
     )
 
 
 def host_code(pythons: dict[int, str]) -> Part:
-    """What runs on managed hosts, on every Python of theirs that is here."""
+    """The code of managed hosts, on every Python of theirs that is here."""
     here = [minor for minor in machine.HOST_PYTHONS if minor in pythons]
     absent = ", ".join(f"3.{minor}" for minor in machine.HOST_PYTHONS if minor not in pythons)
     name = "host code on Python " + ", ".join(f"3.{minor}" for minor in here)
@@ -154,7 +161,7 @@ def molecule(tools: Environment) -> Part:
 
 
 def collection(end: End, pythons: dict[int, str], requirements: Sequence[str]) -> Iterator[Part]:
-    """What the makers of Ansible check in a collection, with their own tools."""
+    """Checks of Ansible's makers for a collection, with their own tools."""
     minor = next((minor for minor in end.pythons if minor in pythons), None)
     label, directory = f"checks of collections, core {end.core}", machine.CACHE / "collection-tools"
     if minor is None:
@@ -216,11 +223,11 @@ def integration(choice: Choice, tools: Environment, files: Sequence[str]) -> Ite
 
 
 def unit(choice: Choice, oldest: Environment, others: Sequence[Environment], files: Sequence[str]) -> Iterator[Part]:
-    """On the oldest end all; on the others what can differ there, because what it imports reaches Ansible."""
+    """All on the oldest end; on the others those that import Ansible directly or at one remove."""
     workers = machine.processors()
     tests = functools.partial(pytest, choice, "unit", workers=workers)
     yield tests(oldest, files)
-    differing = files if choice.size == NIGHTLY else [path for path in files if path in reaching_ansible()]
+    differing = files if choice.size == NIGHTLY else [path for path in files if path in reaching_ansible(1)]
     profile = "" if choice.size == NIGHTLY else FAST
     if differing and not oldest.missing:
         for environment in others:
@@ -228,7 +235,7 @@ def unit(choice: Choice, oldest: Environment, others: Sequence[Environment], fil
 
 
 def before_its_release(choice: Choice, pythons: dict[int, str], requirements: Sequence[str]) -> Iterator[Part]:
-    """On the newest pre-release of ansible-core: what imports Ansible, and the playbooks that run on each end."""
+    """On the newest pre-release of ansible-core: tests that reach Ansible, and the playbooks that run on each end."""
     words = {"unit": sorted(reaching_ansible()), "playbooks": [f"tests/playbooks/{name}" for name in WITH_ANSIBLE]}
     chosen = {word: files for word, files in words.items() if word in choice.words}
     environment = machine.next_core(pythons, requirements) if chosen else None
@@ -238,33 +245,35 @@ def before_its_release(choice: Choice, pythons: dict[int, str], requirements: Se
 
 
 @functools.cache
-def reaching_ansible() -> frozenset[str]:
-    """The unit tests whose imports reach Ansible."""
+def reaching_ansible(removes: int = sys.maxsize) -> frozenset[str]:
+    """Return the unit tests that reach Ansible by at most so many modules between."""
     graph = changed.graph(PROJECT)
-    names = {path for path in graph if imports_ansible(PROJECT / path)}
-    return frozenset(path for path in graph if path.startswith(sizes.UNIT) and names & imports.reaches(graph, path))
+    distances = imports.distances(graph, [path for path in graph if imports_ansible(PROJECT / path)])
+    return frozenset(
+        path for path in sizes.files(PROJECT, sizes.UNIT) if path in distances and distances[path] <= removes
+    )
 
 
 def imports_ansible(path: Path) -> bool:
-    """Whether a line of a file imports a module of ansible-core."""
+    """Return whether a line of a file imports a module of ansible-core."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return any(line.lstrip().startswith(("import ansible", "from ansible")) for line in lines)
 
 
 def chosen_files(choice: Choice, word: str) -> list[str]:
-    """The files of a part that are run: those that the options name, else those of the size."""
+    """Return the files that a part runs: none where the options name them, else those of the size."""
     room = f"tests/{word}/"
     if any(option.startswith(room) for option in choice.options):
         return []
-    files = [path for path in sizes.files(PROJECT) if path.startswith(room)]
-    if choice.near is not None:
-        return [path for path in files if path in choice.near]
-    # With options, another choice of files might leave nothing of what they choose.
+    files = list(sizes.files(PROJECT, room))
+    if choice.reached is not None:
+        return [path for path in files if path in choice.reached]
+    # The options may select tests of any file.
     return files if choice.options else [path for path in files if sizes.chosen(choice.size, path, choice.changed)]
 
 
 def chosen(choice: Choice) -> Iterator[Part]:
-    """The parts to run: what shows a mistake soonest comes first, then what takes longest."""
+    """Yield the parts to run: first those that show a mistake soonest, then those that take longest."""
     pythons = machine.find_pythons()
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     requirements = extras["test"]
@@ -280,7 +289,8 @@ def chosen(choice: Choice) -> Iterator[Part]:
         return chosen_files(choice, word)
 
     if "lint" in choice.words:
-        yield from (part for part in lint(tools) if choice.size != FAST or part.name in QUICK)
+        checks = [part for part in lint(tools) if sizes.has_part(choice.size, part.name, choice.changed)]
+        yield from (part for part in checks if choice.size != FAST or part.name in QUICK)
     if "docs" in choice.words:
         yield docs(tools)
     if "integration" in choice.words and choice.options:
@@ -295,6 +305,9 @@ def chosen(choice: Choice) -> Iterator[Part]:
         again = named if choice.size == NIGHTLY else [path for path in named if path.endswith(WITH_ANSIBLE)]
         tests = functools.partial(pytest, choice, "playbooks", workers=machine.processors())
         yield tests(tools, playbooks)
+        is_asked = choice.every_core or choice.options
+        if not is_asked and not sizes.has_part(choice.size, sizes.NEWEST_PLAYBOOKS, choice.changed):
+            again = []
         if again and not oldest.missing:
             yield from (tests(end, again) for end in others)
     if "unit" in choice.words and (files("unit") or choice.options):
@@ -311,13 +324,3 @@ def chosen(choice: Choice) -> Iterator[Part]:
         yield from mutation(tools)
     if "recall" in choice.words:
         yield recall(tools)
-
-
-def near(project: Path, size: str, changes: Collection[str]) -> frozenset[str]:
-    """The files of tests that a change reaches; for `fast`, the unit tests that are near to it."""
-    reached = changed.reached(project, changes)
-    if size != FAST:
-        return frozenset(reached)
-    return frozenset(
-        path for path, distance in reached.items() if path.startswith(sizes.UNIT) and distance <= changed.NEAR
-    )

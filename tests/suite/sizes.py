@@ -1,17 +1,19 @@
-"""The three sizes of a test run, and which tests are in which: one table.
+"""Table of the tests in each size of a test run.
 
-`fast` is what one runs while one writes, `default` all that must hold before a change lands, `nightly` everything. Each
-test is in one smallest size, and in those above it:
+`fast` is for while you write, `default` for a change before it lands, `nightly` has everything:
 
-- A unit test is in `fast`, one that is marked `slow` in `default`.
-- A file with real tools, hosts or playbooks is in `default` if the table says ALWAYS: it represents its room. The
-  others of the room are in `default` where the room has changed (CHANGED), or only in `nightly` (NIGHTLY).
-- A single test that is marked `nightly` is in no smaller size.
+- A unit test is in `fast`. If it takes over half a second it is marked `slow`: it is in `default` where a change is
+  near to its file (`changed.near`).
+- A file with real tools, hosts or playbooks is in `default` if the table says ALWAYS: it is the cheapest one that
+  represents its room. The others are in `default` where their room has changed (CHANGED), or only in `nightly`.
+- A test that is marked `nightly` is in no smaller size.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import functools
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,11 +26,11 @@ WITH_TABLE = ("tests/integration/", "tests/playbooks/")
 
 
 class Row(NamedTuple):
-    """Files of tests, and what they are about."""
+    """Files of tests, and the files of the checkout that they are about."""
 
     tests: str  # a pattern of their paths below tests/
     when: str  # ALWAYS, CHANGED or NIGHTLY
-    about: tuple[str, ...]  # patterns of the checkout's paths; what a test imports need not be named
+    about: tuple[str, ...]  # patterns of the checkout's paths; files that the test itself imports need none
 
 
 _CONTROLS = "module_utils/proscribe/host/controls/"
@@ -275,10 +277,14 @@ TABLE = (
     Row("playbooks/test_variable_places.py", CHANGED, ("module_utils/proscribe/controller/compile/*", *_RUNS)),
 )
 
+ANSIBLE_LINT, NEWEST_PLAYBOOKS = "ansible-lint (production)", "playbooks on the newest core"
+_HOSTS = (*_RUNS, f"{_CONTROLS}*", "module_utils/proscribe_ansible/*", *_LAUNCHER)  # what a run on a host executes
 # Parts that are no files of tests, and what they are about.
 PARTS = {
     "docs": Row("docs", ALWAYS, (*_DOCUMENTS, "*.md", "mkdocs.yml", "tests/site_pages.py")),
-    "molecule": Row("molecule", ALWAYS, (*_RUNS, f"{_CONTROLS}*", "tests/molecule/*")),
+    ANSIBLE_LINT: Row(ANSIBLE_LINT, CHANGED, ("*.yml", "*.yaml", "roles/*", "playbooks/*", "*ansible-lint")),
+    NEWEST_PLAYBOOKS: Row(NEWEST_PLAYBOOKS, CHANGED, _HOSTS),
+    "molecule": Row("molecule", CHANGED, (*_HOSTS, "tests/molecule/*")),
     "collection": Row("collection", CHANGED, (*_COLLECTION, "tests/collection_checks.py")),
     "packages": Row("packages", NIGHTLY, ()),
     "mutation": Row("mutation", NIGHTLY, ()),
@@ -286,25 +292,26 @@ PARTS = {
 }
 
 
+@functools.cache
 def row(path: str) -> Row | None:
-    """The row of a file of tests (its path in the checkout); None for one that needs none, as the unit tests."""
+    """Return the row of a file of tests; None for a unit test, which needs none. Raises LookupError."""
     if not path.startswith(WITH_TABLE):
         return None
-    rows = [each for each in TABLE if fnmatch.fnmatchcase(path, f"tests/{each.tests}")]
+    rows = [row for row in TABLE if matches(path, (f"tests/{row.tests}",))]
     if len(rows) != 1:
-        found = ", ".join(each.tests for each in rows) or "no row"
+        found = ", ".join(row.tests for row in rows) or "no row"
         raise LookupError(f"{path}: found {found} of tests/suite/sizes.py, expected one row")
     return rows[0]
 
 
-def files(project: Path) -> Iterator[str]:
-    """All files with tests, by their path in the checkout."""
-    for room in (UNIT, *WITH_TABLE):
+def files(project: Path, *rooms: str) -> Iterator[str]:
+    """Yield the files with tests of some rooms, or of all, by their paths in the checkout."""
+    for room in rooms or (UNIT, *WITH_TABLE):
         yield from (str(path.relative_to(project)) for path in sorted((project / room).rglob("test_*.py")))
 
 
 def chosen(size: str, path: str, changed: Collection[str]) -> bool:
-    """Whether a file of tests is run in that size. `changed`: paths of the checkout."""
+    """Return whether a size runs a file of tests. `changed`: paths of the checkout."""
     about = row(path)
     if about is None or size == FAST:
         return about is None
@@ -312,10 +319,15 @@ def chosen(size: str, path: str, changed: Collection[str]) -> bool:
 
 
 def words(size: str, changed: Collection[str], all_words: Collection[str]) -> list[str]:
-    """The parts of a size, where somebody names none."""
+    """Return the parts of a size."""
     if size == FAST:
         return [word for word in all_words if word in ("lint", "unit")]
-    return [word for word in all_words if word not in PARTS or _chosen(PARTS[word], size, changed)]
+    return [word for word in all_words if has_part(size, word, changed)]
+
+
+def has_part(size: str, name: str, changed: Collection[str]) -> bool:
+    """Return whether a size has a part; one without a row in PARTS is in each."""
+    return name not in PARTS or _chosen(PARTS[name], size, changed)
 
 
 def _chosen(row: Row, size: str, changed: Collection[str]) -> bool:
@@ -323,5 +335,15 @@ def _chosen(row: Row, size: str, changed: Collection[str]) -> bool:
 
 
 def concerns(about: Row, changed: Collection[str]) -> bool:
-    """Whether something changed that the tests of a row are about."""
-    return any(fnmatch.fnmatchcase(path, pattern) for path in changed for pattern in about.about)
+    """Return whether a changed file is one that the tests of a row are about."""
+    return any(matches(path, about.about) for path in changed)
+
+
+def matches(path: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether a path matches one of the patterns."""
+    return bool(patterns) and _compiled(patterns).match(path) is not None
+
+
+@functools.cache
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(fnmatch.translate, patterns)))

@@ -1,11 +1,13 @@
-"""`./proscribe test`: what is run in which size, and how: what fails is named at once, and nothing stays behind."""
+"""`./proscribe test`: the tests of each size, the names of failures, the end of a run."""
 
 from __future__ import annotations
 
 import fcntl
+import fnmatch
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,13 +26,13 @@ from suite.parts import Choice
 from suite.running import Outcome, Part
 from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
-TESTS = Path(__file__).resolve().parents[3]
+TESTS = Path(__file__).resolve().parents[1]
 PROJECT = TESTS.parent
 
 
 @pytest.fixture
 def run_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Runs a command as a part, with its log elsewhere, and not in namespaces."""
+    """Run a command as a part, with its log elsewhere, and not in namespaces."""
     monkeypatch.setattr(running, "LOGS", tmp_path)
     monkeypatch.setattr(running, "POLL", 0.01)
 
@@ -38,6 +40,27 @@ def run_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., O
         return running.run(Part("made", argv, isolated=False, **more), tmp_path / "runs")
 
     return run_it
+
+
+MARKERS = "[pytest]\nmarkers =\n  slow\n  nightly\n  steps\naddopts = --strict-markers\n"
+
+
+@pytest.fixture
+def pytest_directory(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run pytest on files of a directory that has the project's conftest.py."""
+    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n  slow\n  nightly\n  steps\naddopts = --strict-markers\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT / 'module_utils'}:{TESTS}"}
+
+    def run_pytest(*options: str, **files: str) -> subprocess.CompletedProcess[str]:
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        argv = [sys.executable, "-m", "pytest", "-c", str(tmp_path / "pytest.ini"), *options, str(tmp_path)]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+    return run_pytest
 
 
 # -- a part that hangs -------------------------------------------------------------------------------------------------
@@ -53,7 +76,7 @@ def run_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., O
         pytest.param([(minute * 60, minute) for minute in range(240)], 100, 101, id="what the CI allows is over"),
     ],
 )
-def test_a_part_is_ended_when_it_does_not_get_on(
+def test_part_is_ended_when_its_log_stops_growing(
     monkeypatch: pytest.MonkeyPatch, sizes_of_log: Sequence[tuple[int, int]], within: int, ended: int | None
 ) -> None:
     monkeypatch.setattr(running, "WITHIN", within)
@@ -63,7 +86,7 @@ def test_a_part_is_ended_when_it_does_not_get_on(
     assert (given_up[0] if given_up else None) == ended
 
 
-# Python, which says that it could clean up, and how it was ended; and its child, which nothing but the end of all ends.
+# A program that notes its finalisers, and its child, which ends only with the whole process group.
 STORY = """
 import pathlib, signal, subprocess, sys, time
 child = subprocess.Popen(["sleep", "900"])
@@ -81,13 +104,13 @@ finally:
 
 @pytest.mark.parametrize("kind", ["orderly", "stubborn"])
 @pytest.mark.parametrize("why", ["hangs", "interrupted"])
-def test_one_that_is_ended_finalises_first_and_leaves_no_process(
+def test_ended_part_finalises_first_and_leaves_no_process(
     run_part: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, why: str
 ) -> None:
     monkeypatch.setattr(running, "PATIENCE", dict.fromkeys(running.PATIENCE, 0.5 if kind == "stubborn" else 60))
     if why == "hangs":
         monkeypatch.setattr(running, "QUIET", 1)
-    else:  # as Ctrl-C does it, once it has begun
+    else:
         monkeypatch.setattr(running.interrupted, "is_set", lambda: (tmp_path / "begun").exists())
     outcome = run_part(sys.executable, "-c", STORY, str(tmp_path), kind)
     note = "it printed nothing for 0 minutes" if why == "hangs" else "interrupted"
@@ -97,13 +120,13 @@ def test_one_that_is_ended_finalises_first_and_leaves_no_process(
     until(lambda: not alive(child))
 
 
-def test_an_interrupted_run_ends_though_parts_of_it_never_began(
+def test_interrupted_run_ends_though_some_parts_never_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(running, "LOGS", tmp_path)
     monkeypatch.setattr(running, "interrupted", threading.Event())
     monkeypatch.setattr(machine, "processors", lambda: 1)
-    parts_of_it = [Part(f"part {number}", ["sleep", "900"], isolated=False) for number in range(3)]
+    parts_of_run = [Part(f"part {number}", ["sleep", "900"], isolated=False) for number in range(3)]
 
     def interrupt() -> None:
         until(lambda: running.running)
@@ -111,12 +134,12 @@ def test_an_interrupted_run_ends_though_parts_of_it_never_began(
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        running.run_all(parts_of_it, tmp_path / "runs")
+        running.run_all(parts_of_run, tmp_path / "runs")
     assert not running.running
     assert "Interrupted" in capsys.readouterr().out
 
 
-def test_one_that_is_slow_says_how_far_it_is(
+def test_slow_part_shows_its_progress(
     run_part: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
@@ -134,7 +157,7 @@ def test_one_that_is_slow_says_how_far_it_is(
 
 
 @pytest.mark.parametrize(("text", "far"), [("", ""), ("... [  7%]\n.. [ 14%]\n...", ", 14%"), ("no share", "")])
-def test_the_last_share_that_pytest_printed_is_how_far_it_is(tmp_path: Path, text: str, far: str) -> None:
+def test_progress_is_the_last_share_that_pytest_printed(tmp_path: Path, text: str, far: str) -> None:
     (tmp_path / "log").write_text("x" * 2000 + text)
     assert running.far(tmp_path / "log") == far
 
@@ -153,7 +176,7 @@ def test_left_out_too(): pytest.skip("no such tool")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [(), ("--numprocesses=2",)], ids=["one process", "two"])
-def test_what_fails_is_named_at_once_and_what_is_skipped_in_one_line(
+def test_failures_are_named_at_once_and_skips_in_one_line(
     run_part: Callable[..., Outcome], tmp_path: Path, capsys: pytest.CaptureFixture[str], processes: Sequence[str]
 ) -> None:
     (tmp_path / "test_it.py").write_text(FAILING)
@@ -171,28 +194,26 @@ def test_what_fails_is_named_at_once_and_what_is_skipped_in_one_line(
     assert f"    {failed}: {why}" in last and "    2 skipped: no such tool (2)" in last
 
 
-def test_the_logs_of_python_are_written_at_once(
-    run_part: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_of_python_is_written_at_once(run_part: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     script = "import os; raise SystemExit(os.environ['PYTHONUNBUFFERED'] != '1')"
     assert run_part(sys.executable, "-c", script).state == "passed"
 
 
 @pytest.mark.parametrize(
-    ("options", "near", "state"),
+    ("options", "reached", "state"),
     [
         ([], None, "FAILED"),
         (["-k", "nosuch"], None, "no test"),
-        ([], frozenset({"tests/unit/model/test_plan.py"}), "no test"),
+        ([], frozenset({"tests/unit/test_plan.py"}), "no test"),
     ],
     ids=["a part of the size", "options", "what changed"],
 )
-def test_a_part_may_run_no_test_only_where_options_or_a_change_select(
-    run_part: Callable[..., Outcome], tmp_path: Path, options: Sequence[str], near: frozenset[str] | None, state: str
+def test_part_without_tests_passes_only_with_options_or_a_change(
+    run_part: Callable[..., Outcome], tmp_path: Path, options: Sequence[str], reached: frozenset[str] | None, state: str
 ) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
-    choice = Choice(DEFAULT, ["unit"], frozenset(), near, options)
+    choice = Choice(DEFAULT, ["unit"], frozenset(), reached, options)
     part = parts.pytest(choice, "unit", machine.Environment("core 2.19", tmp_path), [])
     argv = [sys.executable, "-m", "pytest", "-q", "-k", "nosuch", str(tmp_path)]
     outcome = run_part(*argv, may_be_empty=part.may_be_empty)
@@ -220,7 +241,7 @@ OPTIONS = ("-k", "quark or it's")
         (["passed", "NOT RUN"], (), True, "a part could not run"),
     ],
 )
-def test_a_run_with_options_fails_if_no_part_has_run_a_test(
+def test_run_with_options_fails_if_no_part_has_run_a_test(
     states: Sequence[str], options: Sequence[str], complete: bool, failure: str
 ) -> None:
     outcomes = [Outcome(Part("ruff check", ["ruff", "check", "."]), "passed")]
@@ -228,15 +249,13 @@ def test_a_run_with_options_fails_if_no_part_has_run_a_test(
     assert running.find_failure(outcomes, options, complete) == failure
 
 
-def test_what_a_test_makes_is_in_no_repository(run_part: Callable[..., Outcome], tmp_path: Path) -> None:
-    """The temporary directories of an ordinary user are below the checkout."""
+def test_temporary_directory_is_in_no_repository(run_part: Callable[..., Outcome], tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     outcome = run_part("sh", "-c", 'cd "$TMPDIR" && ! git rev-parse --git-dir')
     assert (outcome.state, outcome.note) == ("passed", "")
 
 
-def test_the_temporary_directory_has_no_blank_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of an ordinary user is below the checkout otherwise."""
+def test_temporary_directory_has_no_blank_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "LOGS", tmp_path)
     part = Part("made", ["sh", "-c", 'cd "$TMPDIR" && touch made && case "$PWD" in *" "*) false; esac'], isolated=False)
     assert running.run(part, tmp_path / "a checkout/runs").state == "passed"
@@ -266,7 +285,7 @@ def test_each_file_of_tests_can_be_imported_whatever_its_size(kind: str) -> None
 
 
 @pytest.mark.parametrize("path", ["tests/integration/test_nowhere.py", "tests/playbooks/test_nowhere.py"])
-def test_a_file_without_a_row_is_a_mistake_that_names_it(path: str) -> None:
+def test_file_without_a_row_is_a_mistake_that_names_it(path: str) -> None:
     with pytest.raises(LookupError, match=f"{path}: found no row of tests/suite/sizes.py, expected one row"):
         sizes.row(path)
 
@@ -286,42 +305,59 @@ NPM = "module_utils/proscribe/host/controls/apps/systems/npm.py"
         ("integration/test_sid.py", NPM, (False, False, True)),
     ],
 )
-def test_a_room_is_represented_and_run_where_it_changed(path: str, change: str, expected: tuple[bool, ...]) -> None:
+def test_room_is_represented_and_run_where_it_changed(path: str, change: str, expected: tuple[bool, ...]) -> None:
     assert tuple(sizes.chosen(size, f"tests/{path}", [change]) for size in SIZES) == expected
 
 
+MARKED = """\
+import pytest
+
+def test_quick(): pass
+
 @pytest.mark.slow
-@pytest.mark.parametrize("size", SIZES)
-def test_a_mark_says_the_smallest_size_of_one_test(tmp_path: Path, size: str) -> None:
-    text = "import pytest\n\ndef test_quick(): pass\n\n@pytest.mark.slow\ndef test_slow(): pass\n"
-    (tmp_path / "test_it.py").write_text(f"{text}\n@pytest.mark.nightly\n@pytest.mark.slow\ndef test_long(): pass\n")
-    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  nightly\naddopts = --strict-markers\n")
-    argv = [sys.executable, "-m", "pytest", "-v", f"--size={size}", "-c", str(tmp_path / "pytest.ini"), str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": f"{PROJECT / 'module_utils'}:{TESTS}"}
-    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
-    expected = ["quick", "slow", "long"][: SIZES.index(size) + 1]
-    assert set(re.findall(r"test_it\.py::test_(\w+) PASSED", said)) == set(expected)
+def test_slow(): pass
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_long(): pass
+"""
 
 
 @pytest.mark.slow
-def test_the_steps_of_one_host_stay_in_order_where_a_run_shuffles(tmp_path: Path) -> None:
-    steps = (
-        "import pytest\npytestmark = pytest.mark.steps\ndef test_b(): pass\n"
-        "@pytest.mark.parametrize('to', [2, 1])\ndef test_a(to): pass\n"
-    )
-    (tmp_path / "test_steps.py").write_text(steps)
-    (tmp_path / "test_others.py").write_text("def test_one(): pass\ndef test_two(): pass\n")
-    (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  steps\n  slow\n  nightly\n")
+@pytest.mark.parametrize(
+    ("options", "tests"),
+    [
+        (["--size=fast"], {"quick"}),
+        (["--size=default"], {"quick", "slow"}),
+        (["--size=default", "--slow-in="], {"quick"}),
+        (["--size=default", "--slow-in=test_none.py:test_marked.py", "--numprocesses=2"], {"quick", "slow"}),
+        (["--size=nightly"], {"quick", "slow", "long"}),
+    ],
+)
+def test_mark_selects_tests_of_a_size(
+    pytest_directory: Callable[..., subprocess.CompletedProcess[str]], options: Sequence[str], tests: set[str]
+) -> None:
+    done = pytest_directory("-v", *options, test_marked=MARKED)
+    assert set(re.findall(r"test_marked\.py::test_(\w+)(?: PASSED|\s*$)", done.stdout, re.MULTILINE)) == tests
+
+
+@pytest.mark.slow
+def test_steps_of_one_host_stay_in_order_where_a_run_shuffles(
+    pytest_directory: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     hook = "@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items): items.reverse()\n"
-    (tmp_path / "backwards.py").write_text(f"import pytest\n{hook}")
-    argv = [sys.executable, "-m", "pytest", "-v", "-p", "backwards", "-c", str(tmp_path / "pytest.ini"), str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT / 'module_utils'}:{TESTS}"}
-    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
-    ran = re.findall(r"::test_(\S+) PASSED", said)
-    assert [one for one in ran if one[0] in "ab"] == ["b", "a[2]", "a[1]"]
-    assert sorted(ran) == ["a[1]", "a[2]", "b", "one", "two"]
+    done = pytest_directory(
+        "-v",
+        "-p",
+        "backwards",
+        backwards=f"import pytest\n{hook}",
+        test_steps="import pytest\npytestmark = pytest.mark.steps\ndef test_b(): pass\n"
+        "@pytest.mark.parametrize('to', [2, 1])\ndef test_a(to): pass\n",
+        test_others="def test_c(): pass\ndef test_d(): pass\n",
+    )
+    ran = re.findall(r"::test_(\S+) PASSED", done.stdout)
+    assert [name for name in ran if name[0] in "ab"] == ["b", "a[2]", "a[1]"]
+    assert sorted(ran) == ["a[1]", "a[2]", "b", "c", "d"]
 
 
 # -- which parts are run -----------------------------------------------------------------------------------------------
@@ -329,7 +365,7 @@ def test_the_steps_of_one_host_stay_in_order_where_a_run_shuffles(tmp_path: Path
 
 @pytest.fixture
 def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[str]]]:
-    """The command of each part of a choice, by the part's name. No environment is made or checked."""
+    """Return the command of each part of a choice, by the part's name; makes no environment."""
     monkeypatch.setattr(machine, "find_pythons", lambda: {11: "python3.11", 12: "python3.12", 13: "python3.13"})
 
     def environment(end: machine.End, pythons: object, requirements: object) -> machine.Environment:
@@ -339,6 +375,7 @@ def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[
     monkeypatch.setattr(machine, "next_core", lambda *_: None)
     monkeypatch.setattr(machine, "made", lambda label, directory, *_: machine.Environment(label, directory))
     monkeypatch.setattr(machine, "processors", lambda: 2)
+    monkeypatch.setattr(parts, "reaching_ansible", lambda *_: frozenset({LIBRARY}))
 
     def parts_of(size: str = DEFAULT, *words: str, changes: Sequence[str] = (), **more: Any) -> dict[str, list[str]]:
         chosen_words = words or sizes.words(size, changes, parts.WORDS)
@@ -348,58 +385,63 @@ def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[
     return parts_of
 
 
+LIBRARY = "tests/unit/test_library.py"
+
+
 def files_of(argv: Sequence[str]) -> set[str]:
     return {word for word in argv if word.startswith("tests/") and word.endswith(".py")}
 
 
-def test_options_behind_the_dashes_go_to_pytest(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+def test_options_after_dashes_go_to_pytest(made_parts: Callable[..., dict[str, list[str]]]) -> None:
     made = made_parts(DEFAULT, "unit", options=["-k", "brew", "--", "-x"])
     assert list(made)[0] == "unit (core 2.19)"
     assert all(argv[-4:] == ["-k", "brew", "--", "-x"] for argv in made.values())
 
 
-def test_a_file_behind_the_dashes_takes_the_place_of_the_whole_part(
+def test_file_after_dashes_replaces_the_files_of_a_part(
     made_parts: Callable[..., dict[str, list[str]]],
 ) -> None:
-    made = made_parts(DEFAULT, "unit", options=["tests/unit/model/test_plan.py::test_it"])
+    made = made_parts(DEFAULT, "unit", options=["tests/unit/test_plan.py::test_it"])
     assert [word for word in made["unit (core 2.19)"] if word.startswith("tests/")] == [
-        "tests/unit/model/test_plan.py::test_it"
+        "tests/unit/test_plan.py::test_it"
     ]
 
 
-def test_with_options_no_part_of_pytest_is_divided(made_parts: Callable[..., dict[str, list[str]]]) -> None:
-    """Of two halves one might have nothing of what was chosen, which would be a mistake nobody made."""
+def test_part_of_pytest_is_not_divided_with_options(made_parts: Callable[..., dict[str, list[str]]]) -> None:
     assert list(made_parts(DEFAULT, "integration", options=["-k", "x"])) == ["integration (core 2.19)"]
     assert len(made_parts(DEFAULT, "integration")) == 3
 
 
 @pytest.mark.parametrize("size", [DEFAULT, NIGHTLY])
-def test_every_file_of_a_size_is_in_one_of_its_parts(
-    made_parts: Callable[..., dict[str, list[str]]], size: str
-) -> None:
+def test_each_file_of_a_size_is_in_one_of_its_parts(made_parts: Callable[..., dict[str, list[str]]], size: str) -> None:
     made = [argv for name, argv in made_parts(size).items() if "2.19" in name]
     found = [path for argv in made for path in sorted(files_of(argv))]
     assert sorted(found) == sorted(path for path in sizes.files(PROJECT) if sizes.chosen(size, path, ()))
 
 
 def test_fast_is_quick_checks_and_unit_tests_on_one_end(made_parts: Callable[..., dict[str, list[str]]]) -> None:
-    made = made_parts(FAST, near=frozenset({"tests/unit/model/test_plan.py", "tests/playbooks/test_runs.py"}))
+    made = made_parts(FAST, reached=frozenset({"tests/unit/test_plan.py", "tests/playbooks/test_runs.py"}))
     assert list(made) == ["ruff check", "ruff format", "mypy --strict", "unit (core 2.19)"]
     assert {"--size=fast", "--hypothesis-profile=fast"} < set(made["unit (core 2.19)"])
-    assert files_of(made["unit (core 2.19)"]) == {"tests/unit/model/test_plan.py"}
-    assert "unit (core 2.19)" not in made_parts(FAST, near=frozenset())
+    assert files_of(made["unit (core 2.19)"]) == {"tests/unit/test_plan.py"}
+    assert "unit (core 2.19)" not in made_parts(FAST, reached=frozenset())
 
 
-def test_by_day_the_other_ends_have_what_can_differ_there(made_parts: Callable[..., dict[str, list[str]]]) -> None:
-    by_day = files_of(made_parts(DEFAULT)["unit (core 2.21)"])
-    assert {"tests/unit/checkout/test_library.py", "tests/unit/proscribe_ansible/test_sweep.py"} < by_day
-    assert not {"tests/unit/base/test_moments.py", "tests/unit/model/test_finding.py"} & by_day
+def test_newest_core_has_unit_tests_that_reach_ansible(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+    assert files_of(made_parts(DEFAULT)["unit (core 2.21)"]) == {LIBRARY}
     nightly = made_parts(NIGHTLY)
     for end in ("2.20", "2.21"):
         assert files_of(nightly[f"unit (core {end})"]) == files_of(nightly["unit (core 2.19)"])
 
 
-def test_the_core_between_the_ends_is_tested_where_it_is_called_for(
+@pytest.mark.slow
+def test_unit_tests_reach_ansible_by_their_imports() -> None:
+    near, far = parts.reaching_ansible(1), parts.reaching_ansible()
+    assert {"tests/unit/test_library.py", "tests/unit/test_sweep.py"} < near < far
+    assert "tests/unit/test_moments.py" not in far
+
+
+def test_core_between_the_ends_is_tested_on_request(
     made_parts: Callable[..., dict[str, list[str]]],
 ) -> None:
     assert not [name for name in made_parts(DEFAULT) if "2.20" in name]
@@ -407,17 +449,14 @@ def test_the_core_between_the_ends_is_tested_where_it_is_called_for(
     assert [name for name in made if "2.20" in name] == ["playbooks (core 2.20)", "unit (core 2.20)"]
 
 
-def test_by_night_the_next_core_has_what_reaches_ansible(
+def test_nightly_tests_the_next_core_with_tests_that_reach_ansible(
     made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not [name for name in made_parts(NIGHTLY) if "next" in name]  # there is none
     monkeypatch.setattr(machine, "next_core", lambda *_: machine.Environment("next", Path("/next")))
     made = {name: files_of(argv) for name, argv in made_parts(NIGHTLY).items() if "next" in name}
     assert list(made) == ["unit (next)", "playbooks (next)"]
-    assert (
-        "tests/unit/proscribe_ansible/test_sweep.py" in made["unit (next)"]
-        and "tests/unit/base/test_moments.py" not in made["unit (next)"]
-    )
+    assert made["unit (next)"] == {LIBRARY}
     assert "tests/playbooks/test_renamed_names.py" in made["playbooks (next)"]
     assert not [name for name in [*made_parts(DEFAULT), *made_parts(NIGHTLY, "lint")] if "next" in name]
 
@@ -430,7 +469,7 @@ def test_by_night_the_next_core_has_what_reaches_ansible(
         (1, "", None),  # no index can be asked
     ],
 )
-def test_the_next_core_is_the_newest_pre_release(
+def test_next_core_is_the_newest_pre_release(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, version: str, made: str | None
 ) -> None:
     report = json.dumps({"install": [{"metadata": {"version": version}}]})
@@ -443,17 +482,34 @@ def test_the_next_core_is_the_newest_pre_release(
     assert machine.next_core({9: str(pip)}, []) is None
 
 
-def test_the_checks_of_collections_are_nightly_and_where_something_concerns_them(
-    made_parts: Callable[..., dict[str, list[str]]],
-) -> None:
-    def checked(*words: str, **more: Any) -> bool:
-        return "collection: sanity" in made_parts(*words, **more)
+ROLE, CONTROL = "roles/dns_filter/tasks/main.yml", "module_utils/proscribe/host/controls/dns/observed.py"
+MOLECULE, AGAIN, LINT = "molecule, two hosts over SSH (core 2.19)", "playbooks (core 2.21)", "ansible-lint (production)"
 
-    assert (checked(DEFAULT), checked(NIGHTLY), checked(DEFAULT, changes=["library/dns_filter.py"])) == (
-        False,
-        True,
-        True,
-    )
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("docs/waivers.md", set()),
+        ("catalog/webmail/gmail.yml", {LINT}),
+        (CONTROL, {MOLECULE, AGAIN}),
+        (ROLE, {MOLECULE, AGAIN, LINT}),
+        ("tests/molecule/default/verify.py", {MOLECULE}),
+        ("library/dns_filter.py", {MOLECULE, AGAIN, "collection: sanity"}),
+    ],
+)
+def test_expensive_parts_are_in_the_default_size_only_where_a_change_concerns_them(
+    made_parts: Callable[..., dict[str, list[str]]], change: str, expected: set[str]
+) -> None:
+    expensive = {MOLECULE, AGAIN, LINT, "collection: sanity"}
+    assert expensive & set(made_parts(DEFAULT, changes=[change])) == expected
+    assert expensive <= set(made_parts(NIGHTLY))
+
+
+def test_slow_tests_run_only_in_the_files_of_a_choice(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+    slow, quick = "tests/unit/test_tests_run.py", "tests/unit/test_plan.py"
+    assert f"--slow-in={slow}" in made_parts(DEFAULT, "unit", slow=frozenset({slow, quick}))["unit (core 2.19)"]
+    assert "--slow-in=" in made_parts(DEFAULT, "unit", slow=frozenset())["unit (core 2.19)"]
+    assert not [word for word in made_parts(DEFAULT, "unit")["unit (core 2.19)"] if word.startswith("--slow-in")]
 
 
 def test_recall_needs_a_folder_of_lists(
@@ -469,10 +525,9 @@ def test_recall_needs_a_folder_of_lists(
 
 
 def test_recall_without_lists_reaches_no_goal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whose goals are about categories that there are."""
     assert recall.main(str(tmp_path)) == 1
-    said = capsys.readouterr()
-    assert all(f"{name}={shares[0]:g}: not reached" in said.err for name, shares in recall.GOALS.items())
+    printed = capsys.readouterr()
+    assert all(f"{name}={shares[0]:g}: not reached" in printed.err for name, shares in recall.GOALS.items())
 
 
 # -- what is typed -----------------------------------------------------------------------------------------------------
@@ -492,7 +547,7 @@ def test_recall_without_lists_reaches_no_goal(tmp_path: Path, capsys: pytest.Cap
         (("clean",), "clean", None, []),
     ],
 )
-def test_a_size_a_revision_and_parts_are_read(
+def test_size_revision_and_parts_are_read(
     typed: Sequence[str], size: str, since: str | None, words: Sequence[str]
 ) -> None:
     read = script_of_tests().read(typed)
@@ -510,7 +565,9 @@ def test_a_size_a_revision_and_parts_are_read(
         (("changed", "HEAD", "HEAD"), "there is no part 'HEAD'"),
     ],
 )
-def test_a_mistake_is_named(capsys: pytest.CaptureFixture[str], typed: Sequence[str], message: str) -> None:
+def test_mistake_of_the_command_line_is_named(
+    capsys: pytest.CaptureFixture[str], typed: Sequence[str], message: str
+) -> None:
     with pytest.raises(SystemExit):
         script_of_tests().read(typed)
     assert message in capsys.readouterr().err
@@ -542,7 +599,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     return git
 
 
-def test_what_is_compared_with(repository: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_revision_is_that_of_the_environment_the_upstream_or_the_commit_before(
+    repository: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, first = tmp_path / "work", repository("rev-parse", "theirs")
     assert changed.revision(place) == first, "the commit before, without an upstream"
     repository("branch", "--quiet", "--set-upstream-to=theirs")
@@ -562,7 +621,7 @@ def test_what_is_compared_with(repository: Callable[..., str], tmp_path: Path, m
     assert changed.revision(tmp_path) is None, "no repository"
 
 
-def test_what_differs_is_committed_or_not(repository: Callable[..., str], tmp_path: Path) -> None:
+def test_changed_files_are_committed_or_not(repository: Callable[..., str], tmp_path: Path) -> None:
     place = tmp_path / "work"
     (place / "first").write_text("other")
     (place / "a new\nname").touch()
@@ -572,14 +631,13 @@ def test_what_differs_is_committed_or_not(repository: Callable[..., str], tmp_pa
 
 
 @pytest.mark.parametrize("named", ["nosuch", "--output=x", "HEAD:first", ""])
-def test_a_revision_that_git_does_not_know_is_a_mistake(
-    repository: Callable[..., str], tmp_path: Path, named: str
-) -> None:
+def test_revision_unknown_to_git_is_a_mistake(repository: Callable[..., str], tmp_path: Path, named: str) -> None:
     with pytest.raises(changed.UnknownRevision):
         changed.paths(tmp_path / "work", named)
     assert not (tmp_path / "work/x").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "near", "far"),
     [
@@ -593,30 +651,55 @@ def test_a_revision_that_git_does_not_know_is_a_mistake(
         ("docs/waivers.md", "unit/test_doc_commands.py", "unit/test_duration.py"),
         ("roles/dns_filter/tasks/main.yml", "playbooks/test_runs.py", "unit/test_duration.py"),
         ("proscribe", "playbooks/test_launcher.py", "unit/test_duration.py"),
-        ("tests/unit/base/test_duration.py", "unit/test_duration.py", "unit/test_plan.py"),
+        ("tests/unit/test_duration.py", "unit/test_duration.py", "unit/test_plan.py"),
     ],
 )
-def test_a_change_reaches_tests(reached: Callable[[str], dict[str, int]], change: str, near: str, far: str) -> None:
-    found = reached(change)
-    assert f"tests/{near}" in found and f"tests/{far}" not in found
+def test_change_reaches_its_tests(change: str, near: str, far: str) -> None:
+    reached = changed.reached(PROJECT, [change])
+    assert f"tests/{near}" in reached and f"tests/{far}" not in reached
+    assert f"tests/{near}" in changed.near(PROJECT, [change])
 
 
-@pytest.fixture(scope="module")
-def reached() -> Callable[[str], dict[str, int]]:
-    return lambda change: changed.reached(PROJECT, [change])
-
-
-def test_what_the_table_of_changes_names_is_there(reached: object) -> None:
+def test_table_of_changes_names_existing_tests() -> None:
+    files = list(sizes.files(PROJECT))
     for pattern, tests in changed.REACHES.items():
-        assert list(PROJECT.glob(pattern)), f"nothing is called {pattern}"
-        for each in tests:
-            assert list(PROJECT.glob(each)), f"{pattern}: there is no {each}"
+        assert list(PROJECT.glob(pattern)), f"no file matches {pattern}"
+        assert [test for test in tests if not fnmatch.filter(files, test)] == []
+
+
+@pytest.mark.parametrize(
+    ("named", "landed", "revision"),
+    [
+        ("{second}", "{first}", "{second}"),
+        ("", "{first}", "{first}"),
+        ("0" * 40, "{first}", "{first}"),  # a CI names it for a new branch
+        ("", "1" * 40, ""),
+    ],
+)
+def test_ci_compares_with_the_landed_revision_where_it_names_no_other(
+    repository: Callable[..., str], tmp_path: Path, named: str, landed: str, revision: str
+) -> None:
+    commits = {"first": repository("rev-parse", "main~1"), "second": repository("rev-parse", "main")}
+    place = tmp_path / "work"
+    (place / ".ci").mkdir()
+    shutil.copy(PROJECT / ".ci/run", place / ".ci")
+    (place / ".ci/landed").write_text(landed.format(**commits) + "\n")
+    (place / "proscribe").write_text('#!/bin/sh\necho "since $PROSCRIBE_TESTS_SINCE $CI $*"\n')
+    (place / "proscribe").chmod(0o755)
+    environment = {**os.environ, "PROSCRIBE_TESTS_SINCE": named.format(**commits)}
+    done = subprocess.run([place / ".ci/run"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"since {revision.format(**commits)} true test"
+    assert ("lacks" in done.stdout) is (revision == "")
+
+
+def test_landed_revision_is_a_commit_id() -> None:
+    assert re.fullmatch(r"[0-9a-f]{40}\n", (PROJECT / ".ci/landed").read_text())
 
 
 # -- what a run leaves -------------------------------------------------------------------------------------------------
 
 
-def test_a_run_leaves_nothing_and_one_that_was_killed_is_cleaned_by_the_next(
+def test_run_removes_its_directory_and_leftovers_of_killed_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path / "sys")
@@ -634,14 +717,12 @@ def test_a_run_leaves_nothing_and_one_that_was_killed_is_cleaned_by_the_next(
     (killed / leftovers.LEDGER).write_text("".join(json.dumps(line) + "\n" for line in lines))
     with leftovers.directory(tmp_path) as own:
         assert not killed.exists() and limit.read_text() == "128"
-        assert leftovers.clean(tmp_path) == [] and own.is_dir(), "one that goes on keeps its own"
+        assert leftovers.clean(tmp_path) == [] and own.is_dir(), "a run that goes on keeps its directory"
     assert list((tmp_path / leftovers.RUNS).iterdir()) == []
     assert [path.name for path in sorted((tmp_path / "groups").glob("*/**/*-*"))] == ["libpod-2"]
 
 
-def test_a_limit_that_another_run_needs_stays_until_that_one_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limit_that_another_run_needs_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path)
     monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
     (tmp_path / "fs").mkdir()

@@ -105,7 +105,3 @@ def test_the_rules_are_the_table_of_the_glossary() -> None:
     for wrong, said in (("", "no table"), (GLOSSARY.replace("| DNS filter |", "| DNS | filter |"), "5 columns")):
         with pytest.raises(ValueError, match=said):
             terms.terms(wrong)
-
-
-def test_nothing_of_the_project_is_called_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
-    assert terms.main() == 0, capsys.readouterr().out
