@@ -305,8 +305,8 @@ def chosen(choice: Choice) -> Iterator[Part]:
         again = named if choice.size == NIGHTLY else [path for path in named if path.endswith(WITH_ANSIBLE)]
         tests = functools.partial(pytest, choice, "playbooks", workers=machine.processors())
         yield tests(tools, playbooks)
-        is_asked = choice.every_core or choice.options
-        if not is_asked and not sizes.has_part(choice.size, sizes.NEWEST_PLAYBOOKS, choice.changed):
+        with_newest = sizes.has_part(choice.size, sizes.NEWEST_PLAYBOOKS, choice.changed)
+        if not (with_newest or choice.every_core or choice.options):
             again = []
         if again and not oldest.missing:
             yield from (tests(end, again) for end in others)
