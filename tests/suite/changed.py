@@ -34,7 +34,10 @@ REACHES: Mapping[str, tuple[str, ...]] = {
     "pyproject.toml": ("tests/unit/*test_versions.py", "tests/playbooks/test_environment.py"),
     ".github/*": ("tests/unit/*test_tests_run.py", "tests/unit/*test_front_door.py"),
     ".ci/*": ("tests/unit/*test_tests_run.py",),
+    **dict.fromkeys(("tests/conftest.py", "tests/run", "tests/suite/*"), ("tests/unit/*test_tests_run.py",)),
 }
+# Each test imports these. A change of them, such as a new row, reaches no test by that.
+SHARED = ("tests/conftest.py", "tests/properties.py", "tests/suite/*")
 MIRROR = "tests/unit/checkout/"  # its folders mirror those of the checkout
 # `fast`, and the slow unit tests of `default`, reach at most so many imports far.
 NEAR = 2
@@ -92,7 +95,8 @@ def reached(project: Path, changed: Collection[str]) -> dict[str, int]:
     changed itself, or whose folder, entry of REACHES or row of `sizes.TABLE` is about the change. A file with a row
     imports helpers that import much, so farther imports do not count for it.
     """
-    distances = imports.distances(graph(project), changed)
+    changed = frozenset(changed)
+    distances = imports.distances(graph(project), [path for path in changed if not sizes.matches(path, SHARED)])
     patterns = tuple(sorted(set(_patterns(changed))))
     found = {}
     for path in sizes.files(project):

@@ -35,6 +35,9 @@ def test_a_tool_is_that_of_the_environment_with_its_ansible(tmp_path: Path) -> N
     shutil.copy(PROJECT / "tests/tool", tmp_path / "tests/tool")
     (place / "made").write_text('#!/bin/sh\necho "$@" "$PROSCRIBE_ANSIBLE_PLAYBOOK"\nexit 3\n')
     (place / "made").chmod(0o755)
+    pre_release = tmp_path / ".cache/core-next-python3.13/bin/made"
+    pre_release.parent.mkdir(parents=True)
+    pre_release.symlink_to("/bin/false")
     done = subprocess.run([tmp_path / "tests/tool", "made", "a b"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (3, f"a b {place}/ansible-playbook\n")
     done = subprocess.run([tmp_path / "tests/tool", "nosuch"], capture_output=True, text=True)

@@ -657,6 +657,7 @@ def test_revision_unknown_to_git_is_a_mistake(repository: Callable[..., str], tm
         ("roles/dns_filter/tasks/main.yml", "playbooks/test_runs.py", "unit/test_duration.py"),
         ("proscribe", "playbooks/test_launcher.py", "unit/test_duration.py"),
         ("tests/unit/test_duration.py", "unit/test_duration.py", "unit/test_plan.py"),
+        ("tests/suite/sizes.py", "unit/test_tests_run.py", "unit/test_plan.py"),
     ],
 )
 def test_change_reaches_its_tests(change: str, near: str, far: str) -> None:
