@@ -16,25 +16,35 @@ SINCE = "PROSCRIBE_TESTS_SINCE"  # in the environment: the revision before the c
 # Tests about files that no test imports, beside those of the same folder below MIRROR. Paths and tests are patterns.
 REACHES: Mapping[str, tuple[str, ...]] = {
     "catalog/*": (
-        "tests/unit/*catalogue*",
-        "tests/unit/*test_apps_routes.py",
-        "tests/unit/*test_cli_answers.py",
-        "tests/unit/*test_cli_catalog.py",
-        "tests/unit/*test_guard_list.py",
+        "tests/unit/controller/compile/catalogue/*",
+        "tests/unit/controller/test_cli*.py",
+        "tests/unit/host/controls/test_apps*.py",
     ),
-    "docs/*": ("tests/unit/*test_site_pages.py",),
-    "*.md": ("tests/unit/*test_doc_commands.py", "tests/unit/*test_how_to.py", "tests/unit/*test_security_page.py"),
-    "roles/*": ("tests/unit/*test_library.py", "tests/unit/*test_front_door.py", "tests/playbooks/test_runs.py"),
-    "playbooks/*": ("tests/unit/*test_front_door.py", "tests/playbooks/test_runs.py"),
-    "inventory/*": ("tests/unit/*test_mistakes.py", "tests/playbooks/test_runs.py"),
-    "module_utils/proscribe/host/programs/*": ("tests/unit/*test_programs.py", "tests/unit/*test_derived.py"),
-    "tests/derived/*": ("tests/unit/*test_derived.py",),
+    "docs/*": ("tests/unit/checkout/tests/test_site_pages.py",),
+    "*.md": (
+        "tests/unit/checkout/tests/test_doc_commands.py",
+        "tests/unit/checkout/docs/test_how_to*.py",
+        "tests/unit/checkout/test_security*.py",
+    ),
+    "roles/*": (
+        "tests/unit/checkout/test_library.py",
+        "tests/unit/checkout/test_proscribe.py",
+        "tests/playbooks/test_runs.py",
+    ),
+    "playbooks/*": ("tests/unit/checkout/test_proscribe.py", "tests/playbooks/test_runs.py"),
+    "inventory/*": ("tests/unit/controller/compile/inventory/*", "tests/playbooks/test_runs.py"),
+    "module_utils/proscribe/host/programs/*": (
+        "tests/unit/host/test_programs*.py",
+        "tests/unit/checkout/tests/test_derived.py",
+    ),
+    "tests/derived/*": ("tests/unit/checkout/tests/test_derived.py",),
     "examples/*": ("tests/integration/test_policy_repository.py", "tests/integration/test_init.py"),
     "proscribe": ("tests/playbooks/test_launcher*.py", "tests/playbooks/test_environment.py"),
-    "pyproject.toml": ("tests/unit/*test_versions.py", "tests/playbooks/test_environment.py"),
-    ".github/*": ("tests/unit/*test_tests_run.py", "tests/unit/*test_front_door.py"),
-    ".ci/*": ("tests/unit/*test_tests_run.py",),
-    **dict.fromkeys(("tests/conftest.py", "tests/run", "tests/suite/*"), ("tests/unit/*test_tests_run.py",)),
+    "pyproject.toml": ("tests/unit/checkout/test_pyproject.py", "tests/playbooks/test_environment.py"),
+    **dict.fromkeys(
+        (".github/*", ".ci/*", "tests/conftest.py", "tests/run", "tests/suite/*"),
+        ("tests/unit/checkout/tests/test_suite.py",),
+    ),
 }
 # Each test imports these. A change of them, such as a new row, reaches no test by that.
 SHARED = ("tests/conftest.py", "tests/properties.py", "tests/suite/*")

@@ -27,7 +27,7 @@ from suite.parts import Choice
 from suite.running import Outcome, Part
 from suite.sizes import DEFAULT, FAST, NIGHTLY, SIZES
 
-TESTS = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parents[3]
 PROJECT = TESTS.parent
 
 
@@ -206,7 +206,7 @@ def test_log_of_python_is_written_at_once(run_part: Callable[..., Outcome], monk
     [
         ([], None, "FAILED"),
         (["-k", "nosuch"], None, "no test"),
-        ([], frozenset({"tests/unit/test_plan.py"}), "no test"),
+        ([], frozenset({"tests/unit/model/test_plan.py"}), "no test"),
     ],
     ids=["a part of the size", "options", "what changed"],
 )
@@ -297,7 +297,7 @@ NPM = "module_utils/proscribe/host/controls/apps/systems/npm.py"
 @pytest.mark.parametrize(
     ("path", "change", "expected"),
     [
-        ("unit/test_plan.py", "", (True, True, True)),
+        ("unit/model/test_plan.py", "", (True, True, True)),
         ("integration/test_apps_real_dpkg.py", "", (False, True, True)),
         ("integration/test_apps_real_npm.py", "", (False, False, True)),
         ("integration/test_apps_real_npm.py", NPM, (False, True, True)),
@@ -387,7 +387,7 @@ def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[
     return parts_of
 
 
-LIBRARY = "tests/unit/test_library.py"
+LIBRARY = "tests/unit/checkout/test_library.py"
 
 
 def files_of(argv: Sequence[str]) -> set[str]:
@@ -403,9 +403,9 @@ def test_options_after_dashes_go_to_pytest(made_parts: Callable[..., dict[str, l
 def test_file_after_dashes_replaces_the_files_of_a_part(
     made_parts: Callable[..., dict[str, list[str]]],
 ) -> None:
-    made = made_parts(DEFAULT, "unit", options=["tests/unit/test_plan.py::test_it"])
+    made = made_parts(DEFAULT, "unit", options=["tests/unit/model/test_plan.py::test_it"])
     assert [word for word in made["unit (core 2.19)"] if word.startswith("tests/")] == [
-        "tests/unit/test_plan.py::test_it"
+        "tests/unit/model/test_plan.py::test_it"
     ]
 
 
@@ -422,10 +422,10 @@ def test_each_file_of_a_size_is_in_one_of_its_parts(made_parts: Callable[..., di
 
 
 def test_fast_is_quick_checks_and_unit_tests_on_one_end(made_parts: Callable[..., dict[str, list[str]]]) -> None:
-    made = made_parts(FAST, reached=frozenset({"tests/unit/test_plan.py", "tests/playbooks/test_runs.py"}))
+    made = made_parts(FAST, reached=frozenset({"tests/unit/model/test_plan.py", "tests/playbooks/test_runs.py"}))
     assert list(made) == ["ruff check", "ruff format", "mypy --strict", "unit (core 2.19)"]
     assert {"--size=fast", "--hypothesis-profile=fast"} < set(made["unit (core 2.19)"])
-    assert files_of(made["unit (core 2.19)"]) == {"tests/unit/test_plan.py"}
+    assert files_of(made["unit (core 2.19)"]) == {"tests/unit/model/test_plan.py"}
     assert "unit (core 2.19)" not in made_parts(FAST, reached=frozenset())
 
 
@@ -439,8 +439,8 @@ def test_newest_core_has_unit_tests_that_reach_ansible(made_parts: Callable[...,
 @pytest.mark.slow
 def test_unit_tests_reach_ansible_by_their_imports() -> None:
     near, far = parts.reaching_ansible(1), parts.reaching_ansible()
-    assert {"tests/unit/test_library.py", "tests/unit/test_sweep.py"} < near < far
-    assert "tests/unit/test_moments.py" not in far
+    assert {"tests/unit/checkout/test_library.py", "tests/unit/proscribe_ansible/test_sweep.py"} < near < far
+    assert "tests/unit/base/test_moments.py" not in far
 
 
 def test_core_between_the_ends_is_tested_on_request(
@@ -511,7 +511,7 @@ def test_nightly_has_each_expensive_part(made_parts: Callable[..., dict[str, lis
 
 
 def test_slow_tests_run_only_in_the_files_of_a_choice(made_parts: Callable[..., dict[str, list[str]]]) -> None:
-    slow, quick = "tests/unit/test_tests_run.py", "tests/unit/test_plan.py"
+    slow, quick = "tests/unit/checkout/tests/test_suite.py", "tests/unit/model/test_plan.py"
     assert f"--slow-in={slow}" in made_parts(DEFAULT, "unit", slow=frozenset({slow, quick}))["unit (core 2.19)"]
     assert "--slow-in=" in made_parts(DEFAULT, "unit", slow=frozenset())["unit (core 2.19)"]
     assert not [word for word in made_parts(DEFAULT, "unit")["unit (core 2.19)"] if word.startswith("--slow-in")]
@@ -646,18 +646,18 @@ def test_revision_unknown_to_git_is_a_mistake(repository: Callable[..., str], tm
 @pytest.mark.parametrize(
     ("change", "near", "far"),
     [
-        ("module_utils/proscribe/base/duration.py", "unit/test_duration.py", "unit/test_tuples.py"),
+        ("module_utils/proscribe/base/duration.py", "unit/base/test_duration.py", "unit/base/test_tuples.py"),
         (
             "module_utils/proscribe/host/controls/dns/observed.py",
             "integration/test_dns_late.py",
-            "unit/test_duration.py",
+            "unit/base/test_duration.py",
         ),
-        ("catalog/webmail/gmail.yml", "unit/compile/test_catalogue_entries.py", "unit/test_duration.py"),
-        ("docs/waivers.md", "unit/test_doc_commands.py", "unit/test_duration.py"),
-        ("roles/dns_filter/tasks/main.yml", "playbooks/test_runs.py", "unit/test_duration.py"),
-        ("proscribe", "playbooks/test_launcher.py", "unit/test_duration.py"),
-        ("tests/unit/test_duration.py", "unit/test_duration.py", "unit/test_plan.py"),
-        ("tests/suite/sizes.py", "unit/test_tests_run.py", "unit/test_plan.py"),
+        ("catalog/webmail/gmail.yml", "unit/controller/compile/catalogue/test_schema.py", "unit/base/test_duration.py"),
+        ("docs/waivers.md", "unit/checkout/tests/test_doc_commands.py", "unit/base/test_duration.py"),
+        ("roles/dns_filter/tasks/main.yml", "playbooks/test_runs.py", "unit/base/test_duration.py"),
+        ("proscribe", "playbooks/test_launcher.py", "unit/base/test_duration.py"),
+        ("tests/unit/base/test_duration.py", "unit/base/test_duration.py", "unit/model/test_plan.py"),
+        ("tests/suite/sizes.py", "unit/checkout/tests/test_suite.py", "unit/model/test_plan.py"),
     ],
 )
 def test_change_reaches_its_tests(change: str, near: str, far: str) -> None:
