@@ -17,7 +17,7 @@ from checkouts import FOR_DERIVED, copied, derived, run
 
 pytestmark = pytest.mark.slow
 
-ADDED = Path(__file__).parent / "added"
+ADDED = Path(__file__).parents[2] / "helpers/added"
 PARTS = (*FOR_DERIVED, "tests/unit/helpers/fleets.py")
 SYSTEMS = "module_utils/proscribe/host/controls/apps/systems"
 BACKENDS = "module_utils/proscribe/host/controls/dns/backends"
