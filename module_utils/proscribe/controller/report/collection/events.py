@@ -285,7 +285,7 @@ class Collector:
             merged = mark_repaired(records[0], records[1])
             evaluated = max(merged["rules_evaluated"], len(merged["rules"]))
             rules = self._shared(merged["rules"])
-            records[:2] = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated, "rules": rules}]
+            records = [{**merged, "host": records[1]["host"], "rules_evaluated": evaluated, "rules": rules}]
         if not records:
             return []
         records[-1] = self._with_earlier(records[-1])

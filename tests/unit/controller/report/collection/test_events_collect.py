@@ -24,6 +24,14 @@ def test_repaired_is_what_the_second_look_no_longer_sees():
     assert record["actions"] == [{"control": "apps", "action": "remove wechat"}]
 
 
+def test_host_that_several_roles_correct_is_reported_once_by_its_last_observation():
+    collector = Collector(run(["web01"], "enforce"))
+    for record in (BAD, BAD, GOOD):
+        collector.changed("web01", "apps", {"actions": ["remove wechat"]})
+        collector.answered("web01", record)
+    assert [(record["host"], record["state"]) for record in collector.fleet().records] == [("web01", "repaired")]
+
+
 def test_what_was_moved_is_reported_with_the_id_to_restore_it_by():
     moved = ["quarantine /home/alice/x as wechat-00000000 as wechat-0123abcd", "quarantine /home/alice/y", "end 311"]
     record = one("enforce", ("answered", BAD), ("changed", "apps", {"actions": moved}), ("answered", GOOD))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
+from pathlib import Path
 from typing import Any
 
-from patience import until
+import pytest
+from patience import BUSY, until
 from proscribe.host.watch.starts.verifier import Verifier
 
 # Answers each request with itself, in pieces of which the first one is half of its head.
@@ -25,6 +28,19 @@ while True:
     for piece in (head[:2], head[2:], content[:1], content[1:]):
         os.write(0, piece)
         time.sleep(0.02)
+"""
+
+# Ignores every signal that a process can ignore, and hangs.
+HANGS = """
+import os, signal, sys, time
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+os.write(0, b"ready")
+time.sleep(float(sys.argv[1]))
+open(sys.argv[2], "w").close()
 """
 
 
@@ -70,3 +86,12 @@ def test_one_that_has_ended_is_heard_of_by_an_error() -> None:
 
     until(ended)
     one.end()
+
+
+def test_hanging_process_that_ignores_signals_is_ended_at_once(tmp_path: Path) -> None:
+    verifier = Verifier([sys.executable, "-c", HANGS, str(BUSY), str(tmp_path / "outlived")])
+    verifier.request(("starts", []), 100.0)
+    until(lambda: select.select([verifier], [], [], 0)[0])
+    verifier.end()
+    assert not (tmp_path / "outlived").exists()
+    assert not os.path.lexists(f"/proc/{verifier.pid}")
