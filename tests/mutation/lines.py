@@ -1,7 +1,7 @@
-"""Which unit tests run which line, by coverage.py: what notices a mistake there, where anything does.
+"""The unit tests that run each line, by coverage.py.
 
-`python tests/mutation --learn` runs the unit tests once and keeps that in .cache/mutation. It stands for a module until
-its text changes, and names a whole file where a test file has changed since. What another process runs is not seen.
+`python tests/mutation --learn` runs the unit tests once and keeps the lines in .cache/mutation. They count for a module
+until its text changes. A changed test file counts as a whole. Other processes that a test starts are not measured.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -19,91 +20,88 @@ from coverage import CoverageData
 from machine import CACHE
 
 PLACE = CACHE / "mutation"
-DATA, TEXTS = PLACE / "coverage", PLACE / "texts.json"
-FIRST, SECOND, LAST = 12, 60, 400  # tests
-ABOVE = 20  # lines above a mistake, at most, of which one is where its statement begins
+DATA, DIGESTS = PLACE / "coverage", PLACE / "texts.json"
+PORTIONS = (12, 60, 400)  # tests: the ends of the portions
+STATEMENT_LINES = 20  # a statement begins at most so many lines above a mistake in it
 
 
 def learn(project: Path, jobs: int) -> int:
-    """Run the unit tests of the default size, and note which of them run which line; returns the exit code. Tests that
-    fail count, too: pytest's 1.
-    """
+    """Run the unit tests of the default size, and note which of them run which line. Tests that fail count, too."""
     PLACE.mkdir(parents=True, exist_ok=True)
     DATA.unlink(missing_ok=True)
     tests = ["pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-n", str(jobs), "--size=default", "tests/unit"]
     noting = ["--cov=module_utils", "--cov-context=test", "--cov-report=", "--cov-config=tests/mutation/coverage.ini"]
-    done = subprocess.run(
-        [str(project / "tests/tool"), *tests, *noting], cwd=project, env={**os.environ, "COVERAGE_FILE": str(DATA)}
-    )
-    texts = {str(path.relative_to(project)): _digest(path) for path in _python(project)}
-    TEXTS.write_text(json.dumps(texts), encoding="utf-8")
-    return 0 if done.returncode == 1 else done.returncode
+    environment = {**os.environ, "COVERAGE_FILE": str(DATA)}
+    code = subprocess.run([str(project / "tests/tool"), *tests, *noting], cwd=project, env=environment).returncode
+    DIGESTS.write_text(json.dumps(digest_files(project)), encoding="utf-8")
+    return 0 if code == 1 else code  # 1: a test has failed
 
 
-class Lines:
-    """What is known of a checkout."""
-
-    def __init__(self, project: Path) -> None:
-        self._project = project
-        self._texts: dict[str, str] = json.loads(TEXTS.read_text(encoding="utf-8")) if TEXTS.is_file() else {}
-        self._data = CoverageData(str(DATA))
-        if self._texts:
-            self._data.read()
-
-    def tests(self, file: str, line: int) -> list[str] | None:
-        """The tests that run a line of a module, or files of tests; None where that is not known. Of a line that an
-        import runs, those that run any of the module: by chance one of them has imported it, or none.
-        """
-        if not self._same(file):
-            return None
-        by_line = self._by_line(file)
-        at = next((number for number in range(line, line - ABOVE, -1) if by_line.get(number)), 0)
-        named = [name.rpartition("|")[0] for name in by_line.get(at, ())]
-        if line not in self._in_functions(file):
-            named = [name.rpartition("|")[0] for names in by_line.values() for name in names]
-        tests = [name if self._same(name.partition("::")[0]) else name.partition("::")[0] for name in named if name]
-        return sorted({test for test in tests if (self._project / test.partition("::")[0]).is_file()})
-
-    def unlearned(self, files: Sequence[str]) -> list[str]:
-        """The test files of which it is not known which lines they run: those with real tools, and newer ones."""
-        return [file for file in files if not file.startswith("tests/unit/") or not self._same(file)]
-
-    @functools.cache  # noqa: B019 - one object for a run
-    def _same(self, file: str) -> bool:
-        path = self._project / file
-        return path.is_file() and self._texts.get(file) == _digest(path)
-
-    @functools.cache  # noqa: B019
-    def _in_functions(self, file: str) -> set[int]:
-        tree = ast.parse((self._project / file).read_text(encoding="utf-8"))
-        functions = (one for one in ast.walk(tree) if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)))
-        return {line for one in functions for line in range(one.body[0].lineno, (one.end_lineno or 0) + 1)}
-
-    @functools.cache  # noqa: B019
-    def _by_line(self, file: str) -> dict[int, list[str]]:
-        return self._data.contexts_by_lineno(file)
-
-
-def portions(running: Sequence[str], nearest: Sequence[str]) -> list[list[str]]:
-    """Tests that run a line, in portions that grow: one of each file in turn, the nearest first."""
-    files = sorted({test.partition("::")[0] for test in running}, key=lambda file: _place(nearest, file))
-    left = {file: [test for test in running if test.partition("::")[0] == file] for file in files}
-    ordered = [
-        tests[turn]
-        for turn in range(max(map(len, left.values()), default=0))
-        for tests in left.values()
-        if turn < len(tests)
-    ]
-    return [part for part in (ordered[:FIRST], ordered[FIRST:SECOND], ordered[SECOND:LAST]) if part]
-
-
-def _place(nearest: Sequence[str], file: str) -> tuple[int, str]:
-    return (nearest.index(file) if file in nearest else len(nearest)), file
-
-
-def _python(project: Path) -> list[Path]:
-    return [path for room in ("module_utils", "tests") for path in (project / room).rglob("*.py")]
+def digest_files(project: Path) -> dict[str, str]:
+    """Return the digests of the checkout's Python files by path."""
+    paths = (path for room in ("module_utils", "tests") for path in (project / room).rglob("*.py"))
+    return {str(path.relative_to(project)): _digest(path) for path in paths}
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Lines:
+    """The lines that the tests of a checkout have run."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._digests: dict[str, str] = json.loads(DIGESTS.read_text(encoding="utf-8")) if DIGESTS.is_file() else {}
+        self._data = CoverageData(str(DATA))
+        if self._digests:
+            self._data.read()
+
+    def find_tests(self, file: str, line: int) -> list[str]:
+        """Return the tests that run a line of a module, and changed files of tests; nothing if the module has changed.
+
+        An import runs a line outside of functions, in whichever test comes first. All tests of the module count then.
+        """
+        if not self.is_learned(file):
+            return []
+        by_line = self._read_lines(file)
+        if line in self._list_function_lines(file):
+            first = next((number for number in range(line, line - STATEMENT_LINES, -1) if by_line.get(number)), 0)
+            contexts = by_line.get(first, [])
+        else:
+            contexts = list(itertools.chain(*by_line.values()))
+        names = {context.rpartition("|")[0] for context in contexts} - {""}
+        tests = {name if self.is_learned(file_of(name)) else file_of(name) for name in names}
+        return sorted(test for test in tests if (self._project / file_of(test)).is_file())
+
+    @functools.cache  # noqa: B019 - one object for a run
+    def is_learned(self, file: str) -> bool:
+        """Return True if the lines of a file, or those that a test file runs, are known."""
+        path = self._project / file
+        return path.is_file() and self._digests.get(file) == _digest(path)
+
+    @functools.cache  # noqa: B019
+    def _list_function_lines(self, file: str) -> set[int]:
+        tree = ast.parse((self._project / file).read_text(encoding="utf-8"))
+        functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+        return {line for node in functions for line in range(node.body[0].lineno, (node.end_lineno or 0) + 1)}
+
+    @functools.cache  # noqa: B019
+    def _read_lines(self, file: str) -> dict[int, list[str]]:
+        return self._data.contexts_by_lineno(file)
+
+
+def file_of(test: str) -> str:
+    """Return the file of a test."""
+    return test.partition("::")[0]
+
+
+def split_tests(tests: Sequence[str], files: Sequence[str]) -> list[list[str]]:
+    """Split tests into portions that grow. Each file has its turn, those of `files` first."""
+    ranks = {file: number for number, file in enumerate(files)}
+    by_file: dict[str, list[str]] = {}
+    for test in sorted(tests, key=lambda test: (ranks.get(file_of(test), len(files)), file_of(test))):
+        by_file.setdefault(file_of(test), []).append(test)
+    turns = itertools.chain(*itertools.zip_longest(*by_file.values()))
+    ordered = [test for test in turns if test]
+    return [part for begin, end in itertools.pairwise((0, *PORTIONS)) if (part := ordered[begin:end])]

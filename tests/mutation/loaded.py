@@ -1,8 +1,8 @@
-"""Tests that are loaded once: each run of some of them is a fork of their process, in which functions have other code.
+"""Tests that are loaded once. Each run of some of them is a fork of their process, in which functions have other code.
 
-This is a plugin of pytest, which answers requests instead of running the tests, and the other end of it (`Answers`).
-What was made of a function before the fork stays as it was (a cache that an import filled, a table of a test's
-parameters): a test that fails here has noticed the mistake, but one that passes has to run in a process of its own yet.
+This file is a plugin of pytest that answers requests instead of running the tests, and the client of it (`Client`).
+What an import made of a function before the fork stays, such as a cache or the parameters of a test. So a test that
+fails here has noticed the mistake, and one that passes has to run in a process of its own.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import NamedTuple
 
 import pytest
 
-REQUESTS, REPLIES = "PROSCRIBE_MUTATION_REQUESTS", "PROSCRIBE_MUTATION_REPLIES"
-OWN = (
-    "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_argcount", "co_kwonlyargcount",
-    "co_posonlyargcount", "co_flags", "co_exceptiontable",
-)  # fmt: skip
+DESCRIPTOR = "PROSCRIBE_MUTATION_SOCKET"  # the environment variable that names the descriptor of the socket
+CODE_FIELDS = (
+    *("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_argcount", "co_kwonlyargcount"),
+    *("co_posonlyargcount", "co_flags", "co_exceptiontable"),
+)
 
 
 class Mistake(NamedTuple):
@@ -39,54 +40,106 @@ class Mistake(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Tests to run, by their node ids or files, and those of them to leave out; where they may write, and how long all
-    of them may take.
-    """
+    """The tests to run, and those to leave out, by their node ids or files."""
 
     mistakes: Sequence[Mistake]
     tests: Sequence[str]
     without: Collection[str]
-    home: str
-    seconds: float
+    home: str  # where they may write
+    seconds: float  # for all of them
 
 
 class Answer(NamedTuple):
-    """How tests ended. It is not possible to run them where one is not loaded, or where the texts differ in what only
-    an import runs.
+    """The end of a run.
+
+    A run is not possible if a test is not loaded, or if the texts differ in code that only an import runs.
     """
 
     possible: bool
-    code: int | None  # pytest's: 0 or 1; None where they hang, or end without a word
+    code: int | None  # pytest's: 0 or 1; None if the tests hang, or end without a word
     failed: str  # the first test that fails
 
 
 NOT_POSSIBLE = Answer(False, None, "")
+Changes = list[tuple[CodeType, CodeType]]
 
 
-class Answers:
-    """The end that asks, of two pipes."""
+class Client:
+    """The end of the socket that asks."""
 
-    def __init__(self, requests: int, replies: int) -> None:
-        self._requests = os.fdopen(requests, "w", encoding="utf-8")
-        self._replies = os.fdopen(replies, encoding="utf-8")
+    def __init__(self, own: socket.socket) -> None:
+        self._stream = own.makefile("rw", encoding="utf-8")
 
     def run(self, request: Request) -> Answer:
         """Run tests with mistakes."""
-        try:
-            print(json.dumps(request), file=self._requests, flush=True)
-            reply = self._replies.readline()
-        except BrokenPipeError:  # the process has ended
-            return NOT_POSSIBLE
+        reply = ""
+        with contextlib.suppress(OSError):  # the process has ended
+            print(json.dumps(request), file=self._stream, flush=True)
+            reply = self._stream.readline()
         return Answer(*json.loads(reply)) if reply else NOT_POSSIBLE
 
-    def end(self) -> None:
-        """Ask nothing any more, so that the process ends."""
-        self._requests.close()
-        self._replies.close()
 
+class Server:
+    """The loaded tests, and all functions of this process."""
 
-Functions = Mapping[tuple[str, str], Sequence[FunctionType]]
-Tests = Mapping[str, Sequence[pytest.Item]]
+    def __init__(self, session: pytest.Session) -> None:
+        self.session = session
+        self.tests: dict[str, list[pytest.Item]] = {}  # by their node ids, and by their files
+        for item in session.items:
+            for word in {item.nodeid, item.nodeid.partition("::")[0]}:
+                self.tests.setdefault(word, []).append(item)
+        self.functions: dict[tuple[str, str], list[FunctionType]] = {}  # by their files and names
+        for function in gc.get_objects():
+            if isinstance(function, FunctionType):
+                file = os.path.relpath(function.__code__.co_filename, Path.cwd())
+                self.functions.setdefault((file, function.__code__.co_name), []).append(function)
+
+    def answer(self, request: Request) -> Answer:
+        """Run tests in a fork."""
+        changes = {mistake.file: compare_texts(mistake) for mistake in request.mistakes}
+        if None in changes.values() or not all(word in self.tests for word in request.tests):
+            return NOT_POSSIBLE
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                os.setsid()
+                os.write(writing, json.dumps(self._run(request, changes)).encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        ready, _, _ = select.select([reading], [], [], request.seconds)
+        reply = os.read(reading, 1 << 16) if ready else b""
+        os.close(reading)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return Answer(*json.loads(reply)) if reply else Answer(True, None, "")
+
+    def _run(self, request: Request, changes: Mapping[str, Changes | None]) -> Answer:
+        os.environ |= {"HOME": request.home, "TMPDIR": request.home, "ANSIBLE_REMOTE_TEMP": f"{request.home}/remote"}
+        tempfile.tempdir = None
+        if not all(self._exchange(file, before, after) for file in changes for before, after in changes[file] or ()):
+            return NOT_POSSIBLE
+        items = dict.fromkeys(item for word in request.tests for item in self.tests[word])
+        self.session.items[:] = [item for item in items if item.nodeid not in request.without]
+        for item, following in zip(self.session.items, [*self.session.items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if _failed:
+                return Answer(True, 1, _failed[0])
+        return Answer(True, 0, "")
+
+    def _exchange(self, file: str, before: CodeType, after: CodeType) -> bool:
+        """Give functions other code. Return False if one of them cannot have it."""
+        for function in self.functions.get((file, before.co_name), ()):
+            code = function.__code__
+            if code.co_firstlineno == before.co_firstlineno and list_changes(code, before) == []:
+                try:
+                    function.__code__ = after
+                except ValueError:  # it closes over other names
+                    return False
+        return True
+
 
 _failed: list[str] = []
 
@@ -98,129 +151,48 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Answer requests instead of running the tests."""
-    requests, replies = int(os.environ.pop(REQUESTS)), int(os.environ.pop(REPLIES))
-    for descriptor in (requests, replies):
-        os.set_inheritable(descriptor, False)
-    functions, tests = _functions(), _by_word(session.items)
+    server = Server(session)
     gc.freeze()
-    with os.fdopen(requests, encoding="utf-8") as incoming, os.fdopen(replies, "w", encoding="utf-8") as answers:
-        for line in incoming:
+    with socket.socket(fileno=int(os.environ.pop(DESCRIPTOR))) as own, own.makefile("rw", encoding="utf-8") as stream:
+        own.set_inheritable(False)
+        for line in iter(stream.readline, ""):
             mistakes, *rest = json.loads(line)
-            request = Request([Mistake(*mistake) for mistake in mistakes], *rest)
-            print(json.dumps(_answer(session, functions, tests, request)), file=answers, flush=True)
+            answer = server.answer(Request([Mistake(*mistake) for mistake in mistakes], *rest))
+            print(json.dumps(answer), file=stream, flush=True)
     return True
 
 
-def _answer(session: pytest.Session, functions: Functions, tests: Tests, request: Request) -> Answer:
-    changes = [_changes(mistake) for mistake in request.mistakes]
-    if None in changes or not all(word in tests for word in request.tests):
-        return NOT_POSSIBLE
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.setsid()
-        _at_home(request.home)
-        answer = NOT_POSSIBLE
-        if all(_exchange(functions, file, change or ()) for (file, *_), change in zip(request.mistakes, changes)):
-            items = dict.fromkeys(item for word in request.tests for item in tests[word])
-            failed = _first_failing(session, [item for item in items if item.nodeid not in request.without])
-            answer = Answer(True, 1 if failed else 0, failed)
-        os.write(writing, json.dumps(answer).encode())
-        os._exit(0)
-    os.close(writing)
-    ready, _, _ = select.select([reading], [], [], request.seconds)
-    said = os.read(reading, 1 << 16) if ready else b""
-    os.close(reading)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return Answer(*json.loads(said)) if said else Answer(True, None, "")
-
-
-def _changes(mistake: Mistake) -> list[tuple[CodeType, CodeType]] | None:
+def compare_texts(mistake: Mistake) -> Changes | None:
+    """Return the functions that differ between the texts of a mistake."""
     before, after = (compile(text, mistake.file, "exec", dont_inherit=True) for text in mistake[1:])
-    return differing(before, after)
+    return list_changes(before, after)
 
 
-def _at_home(home: str) -> None:
-    """Let a run have its own directory for what tests write."""
-    os.environ |= {"HOME": home, "TMPDIR": home, "ANSIBLE_REMOTE_TEMP": f"{home}/remote"}
-    tempfile.tempdir = None
-
-
-def _first_failing(session: pytest.Session, items: Sequence[pytest.Item]) -> str:
-    """Run tests up to the first that fails, and name it."""
-    session.items[:] = items
-    for index, item in enumerate(items):
-        following = items[index + 1] if index + 1 < len(items) else None
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if _failed:
-            return _failed[0]
-    return ""
-
-
-def _by_word(items: Iterable[pytest.Item]) -> dict[str, list[pytest.Item]]:
-    """The tests by their node ids, and by the files that they are in."""
-    found: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        found.setdefault(item.nodeid, []).append(item)
-        found.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    return found
-
-
-def _functions() -> dict[tuple[str, str], list[FunctionType]]:
-    """All functions of this process, by their file below the directory and their name."""
-    found: dict[tuple[str, str], list[FunctionType]] = {}
-    for one in gc.get_objects():
-        if isinstance(one, FunctionType):
-            found.setdefault((_below(one.__code__.co_filename), one.__code__.co_name), []).append(one)
-    return found
-
-
-def _below(path: str) -> str:
-    return os.path.relpath(path, Path.cwd()) if os.path.isabs(path) else path
-
-
-def _exchange(functions: Functions, file: str, changes: Iterable[tuple[CodeType, CodeType]]) -> bool:
-    """Give the functions of a file their other code; False where one cannot have it."""
-    for before, after in changes:
-        for one in functions.get((file, before.co_name), ()):
-            if one.__code__.co_firstlineno == before.co_firstlineno and differing(one.__code__, before) == []:
-                try:
-                    one.__code__ = after
-                except ValueError:  # it closes over other names
-                    return False
-    return True
-
-
-def differing(before: CodeType, after: CodeType) -> list[tuple[CodeType, CodeType]] | None:
-    """The functions that differ between two texts of a module, with those that contain them; None where what is
-    outside functions differs.
-    """
-    inside, inside_after = list(_nested(before)), list(_nested(after))
-    same = _own(before) == _own(after)
+def list_changes(before: CodeType, after: CodeType) -> Changes | None:
+    """List the functions that differ, with those around them. Return None if code outside of functions differs."""
+    inside, inside_after = list(_list_nested(before)), list(_list_nested(after))
+    is_same = _read_fields(before) == _read_fields(after)
     is_function = bool(before.co_flags & inspect.CO_OPTIMIZED)
-    if not is_function and not same:
+    if not is_function and not is_same:
         return None
-    found: list[tuple[CodeType, CodeType]] = []
-    for one, other in zip(inside, inside_after, strict=False) if len(inside) == len(inside_after) else ():
-        changes = differing(one, other)
-        if changes is None:
-            return None if not is_function else [(before, after)]
-        found += changes
-    return [(before, after), *found] if is_function and (found or not same) else found
+    changes: Changes = []
+    for code, other in zip(inside, inside_after, strict=False) if len(inside) == len(inside_after) else ():
+        nested = list_changes(code, other)
+        if nested is None:
+            return [(before, after)] if is_function else None
+        changes += nested
+    return [(before, after), *changes] if is_function and (changes or not is_same) else changes
 
 
-def _own(code: CodeType) -> tuple[object, ...]:
-    constants = [(type(one), one) for one in code.co_consts if not isinstance(one, CodeType)]
+def _read_fields(code: CodeType) -> tuple[object, ...]:
+    constants = [(type(value), value) for value in code.co_consts if not isinstance(value, CodeType)]
     if not code.co_flags & inspect.CO_OPTIMIZED and code.co_name != "<module>":
-        constants = [one for one in constants if one != (int, code.co_firstlineno)]  # Python 3.13 has a class keep it
-    return (constants, len(list(_nested(code))), code.co_name, *(getattr(code, name, None) for name in OWN))
+        constants = [value for value in constants if value != (int, code.co_firstlineno)]  # of a class of Python 3.13
+    return constants, len(list(_list_nested(code))), code.co_name, *(getattr(code, name, 0) for name in CODE_FIELDS)
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    return (one for one in code.co_consts if isinstance(one, CodeType))
+def _list_nested(code: CodeType) -> Iterator[CodeType]:
+    return (value for value in code.co_consts if isinstance(value, CodeType))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""The mutants of a module: small mistakes that somebody could make in it, each as the whole text that it leaves.
+"""The mutants of a module: small mistakes that somebody could make in it, each as the whole text of the module.
 
-A mutant changes one place of the text and nothing else of it, so what a run prints is what would stand in a diff.
-Prose (a string with a space in it) is left alone: no test should depend on how a message is worded.
+A mutant changes one place of the text. Sentences stay as they are: no test should depend on how a message is worded.
 """
 
 from __future__ import annotations
 
 import ast
 import io
+import itertools
 import tokenize
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Eq: (ast.NotEq,),
@@ -32,272 +32,228 @@ OPERATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Mod: ast.Mult,
 }
-# Functions that mean the same with their arguments in another order, so that to swap them is no mistake.
+# Functions whose arguments may be swapped, and flags that change nothing: the first is 0, Python itself sets the other.
 COMMUTATIVE = ("max", "min", "os.path.samestat", "contextlib.suppress")
-# Flags that change nothing: the first is 0, the other one is set on whatever Python opens (PEP 446).
 IDLE = ("os.O_RDONLY", "os.O_CLOEXEC")
-# What a function returns instead, by the beginning of its annotation; None for any other.
+# The value that a function returns instead, by the beginning of its annotation; None for any other.
 EMPTY = {
     "str": '""',
     "bytes": 'b""',
     "int": "0",
     "float": "0.0",
-    "list": "[]",
-    "List": "[]",
-    "Sequence": "()",
-    "tuple": "()",
-    "Tuple": "()",
-    "dict": "{}",
-    "Mapping": "{}",
     "set": "set()",
     "frozenset": "frozenset()",
+    **dict.fromkeys(("list", "List"), "[]"),
+    **dict.fromkeys(("Sequence", "tuple", "Tuple"), "()"),
+    **dict.fromkeys(("dict", "Mapping"), "{}"),
 }
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Part = TypeVar("_Part")
 
 
 class Mutant(NamedTuple):
-    """One mistake: where it stands, what it is, and the text of the whole module with it."""
+    """A mistake: its line, the change, and the text of the whole module with it."""
 
     line: int
-    change: str  # function: what was there -> what is there instead; names it while the code around it stays the same
+    change: str  # function: before -> after; it stays the same while the code around it moves
     text: str
 
 
-def mutants(text: str) -> list[Mutant]:
-    """All mutants of a module, in the order of its text; each differs from the module and from the others."""
-    maker = _Maker(text)
-    found = {mutant.text: mutant for mutant in maker.all()}
-    return sorted(found.values(), key=lambda mutant: (mutant.line, mutant.change))
+def make_mutants(text: str) -> list[Mutant]:
+    """Make all mutants of a module, in the order of its text. Each differs from the module and from the others."""
+    mutants = {mutant.text: mutant for mutant in _Maker(text).walk(ast.parse(text), "")}
+    return sorted(mutants.values(), key=lambda mutant: (mutant.line, mutant.change))
 
 
 class _Maker:
     def __init__(self, text: str) -> None:
         self.data = text.encode()
-        starts = [0]
-        for line in self.data.splitlines(keepends=True):
-            starts.append(starts[-1] + len(line))
-        self.starts = starts
-        self.tree = ast.parse(text)
+        self.starts = [0, *itertools.accumulate(map(len, self.data.splitlines(keepends=True)))]
         self.function = ""
-        self.limit = False
+        self.in_limit = False
 
-    def all(self) -> Iterator[Mutant]:
-        yield from self._below(self.tree, "")
-
-    def _below(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+    def walk(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
+        """Yield the mutants below a node. `returns` is the annotation of the function around it."""
+        outside = self.function, self.in_limit
+        if isinstance(node, FUNCTIONS):
             returns = ast.unparse(node.returns) if node.returns else ""
-        outer = self.function
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            self.function = f"{outer}.{node.name}".lstrip(".")
-        if _is_limit(node):
-            self.limit = True
-        for child in _parts(node):
-            yield from self._of(child, returns)
-            yield from self._below(child, returns)
-        self.function = outer
-        if _is_limit(node):
-            self.limit = False
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            self.function = f"{self.function}.{node.name}".lstrip(".")
+        self.in_limit |= _is_limit(node)
+        for child in _list_parts(node):
+            yield from self._mutate(child, returns)
+            yield from self.walk(child, returns)
+        self.function, self.in_limit = outside
 
-    def _of(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
+    def _mutate(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
         if isinstance(node, ast.Compare):
             for index, operator in enumerate(node.ops):
                 for other in COMPARED[type(operator)]:
                     ops = [*node.ops[:index], other(), *node.ops[index + 1 :]]
-                    yield from self._instead(node, ast.Compare(node.left, ops, node.comparators))
+                    yield from self._replace(node, ast.Compare(node.left, ops, node.comparators))
         elif isinstance(node, ast.BoolOp):
-            other_op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-            yield from self._instead(node, ast.BoolOp(other_op, node.values))
-            for index in range(len(node.values)):
-                remaining = [*node.values[:index], *node.values[index + 1 :]]
-                rest = remaining[0] if len(remaining) == 1 else ast.BoolOp(node.op, remaining)
-                yield from self._instead(node, rest, node.values[index])
+            swapped = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+            yield from self._replace(node, ast.BoolOp(swapped, node.values))
+            for value, rest in _drop_each(node.values):
+                yield from self._replace(node, rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest), value)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            yield from self._instead(node, node.operand)
-        elif isinstance(node, ast.BinOp):
-            yield from self._operation(node)
+            yield from self._replace(node, node.operand)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitOr, ast.BitAnd)):
+            for kept, lost in ((node.left, node.right), (node.right, node.left)):  # a flag, or one side of a set
+                if ast.unparse(lost) not in IDLE:
+                    yield from self._replace(node, kept, lost)
+        elif isinstance(node, ast.BinOp) and type(node.op) in OPERATED:
+            yield from self._replace(node, ast.BinOp(node.left, OPERATED[type(node.op)](), node.right))
         elif isinstance(node, ast.Constant):
-            yield from self._constant(node)
+            yield from self._mutate_constant(node)
         elif isinstance(node, ast.Call):
-            yield from self._call(node)
-        elif isinstance(node, (ast.List, ast.Tuple, ast.Set)) and isinstance(
-            getattr(node, "ctx", ast.Load()), ast.Load
-        ):
-            for index in range(len(node.elts)):
-                remaining = [*node.elts[:index], *node.elts[index + 1 :]]
-                yield from self._instead(node, _like(node, remaining), node.elts[index])
+            yield from self._mutate_call(node)
+        elif isinstance(node, (ast.List, ast.Tuple)) and isinstance(node.ctx, ast.Load):
+            for element, rest in _drop_each(node.elts):
+                yield from self._replace(node, type(node)(elts=rest, ctx=ast.Load()), element)
+        elif isinstance(node, ast.Set):
+            for element, rest in _drop_each(node.elts):
+                yield from self._replace(node, ast.Set(rest) if rest else _parse("set()"), element)
         elif isinstance(node, ast.Dict) and len(node.keys) > 1:
-            for index in range(len(node.keys)):
-                keys = [*node.keys[:index], *node.keys[index + 1 :]]
-                values = [*node.values[:index], *node.values[index + 1 :]]
-                yield from self._instead(node, ast.Dict(keys, values), node.keys[index] or node.values[index])
+            for (key, value), pairs in _drop_each(list(zip(node.keys, node.values, strict=True))):
+                yield from self._replace(node, ast.Dict(*map(list, zip(*pairs, strict=True))), key or value)
         elif isinstance(node, (ast.If, ast.IfExp, ast.While)) and not isinstance(node.test, (ast.Compare, ast.UnaryOp)):
-            yield from self._instead(node.test, ast.UnaryOp(ast.Not(), node.test))
+            yield from self._replace(node.test, ast.UnaryOp(ast.Not(), node.test))
         elif isinstance(node, ast.comprehension):
             for test in node.ifs:
-                yield from self._instead(test, ast.Constant(True))
+                yield from self._replace(test, ast.Constant(True))
         elif isinstance(node, ast.Return) and node.value is not None:
-            yield from self._returned(node.value, returns)
+            kind = "" if "None" in returns else returns.partition("[")[0]
+            empty = ast.UnaryOp(ast.Not(), node.value) if kind == "bool" else _parse(EMPTY.get(kind, "None"))
+            yield from self._replace(node.value, empty)
         elif isinstance(node, (ast.Raise, ast.AugAssign, ast.Delete)) or (
             isinstance(node, ast.Expr) and isinstance(node.value, (ast.Call, ast.Yield, ast.YieldFrom))
         ):
-            yield from self._instead(node, ast.Pass())
-        elif isinstance(node, ast.Continue):
-            yield from self._instead(node, ast.Break())
-        elif isinstance(node, ast.Break):
-            yield from self._instead(node, ast.Continue())
+            yield from self._replace(node, ast.Pass())
+        elif isinstance(node, (ast.Continue, ast.Break)):
+            yield from self._replace(node, ast.Break() if isinstance(node, ast.Continue) else ast.Continue())
 
-    def _operation(self, node: ast.BinOp) -> Iterator[Mutant]:
-        if isinstance(node.op, (ast.BitOr, ast.BitAnd)):  # a flag, or one side of a set, is lost
-            for remaining, lost in ((node.left, node.right), (node.right, node.left)):
-                if ast.unparse(lost) not in IDLE:
-                    yield from self._instead(node, remaining, lost)
-        elif type(node.op) in OPERATED:
-            yield from self._instead(node, ast.BinOp(node.left, OPERATED[type(node.op)](), node.right))
-
-    def _constant(self, node: ast.Constant) -> Iterator[Mutant]:
+    def _mutate_constant(self, node: ast.Constant) -> Iterator[Mutant]:
         value = node.value
         if isinstance(value, bool):
-            yield from self._instead(node, ast.Constant(not value))
+            yield from self._replace(node, ast.Constant(not value))
         elif isinstance(value, (int, float)):
-            if not self.limit:
-                yield from self._instead(node, ast.Constant(value + 1))
+            if not self.in_limit:
+                yield from self._replace(node, ast.Constant(value + 1))
             if value:
-                yield from self._instead(node, ast.Constant(0))
+                yield from self._replace(node, ast.Constant(0))
         elif isinstance(value, (str, bytes)):
-            words = value.split()
-            if len(words) == 1:
-                yield from self._instead(node, ast.Constant(type(value)()))
-            elif not words and not value:
-                yield from self._instead(node, ast.Constant("mutant" if isinstance(value, str) else b"mutant"))
-            yield from self._lines(node)
+            if len(value.split()) == 1:
+                yield from self._replace(node, ast.Constant(type(value)()))
+            elif not value:
+                yield from self._replace(node, ast.Constant("mutant" if isinstance(value, str) else b"mutant"))
+            if isinstance(value, str) and not _is_sentence(value):
+                yield from self._drop_lines(node)
 
-    def _lines(self, node: ast.Constant) -> Iterator[Mutant]:
-        """A list of words in one long string loses a line: of one over several lines, or one of several strings."""
-        begin, end = self._span(node)
+    def _drop_lines(self, node: ast.Constant) -> Iterator[Mutant]:
+        """Drop a line of a list of words: of one string over several lines, or of several strings."""
+        begin, end = self._find_span(node)
         segment = self.data[begin:end].decode()
-        if "\n" not in segment or not isinstance(node.value, str) or _prose(node.value):
-            return
         if segment.startswith(('"""', "'''")):
             lines = segment.splitlines(keepends=True)
             for index in range(1, len(lines) - 1):
-                remaining = "".join([*lines[:index], *lines[index + 1 :]])
-                yield self._mutant(begin, end, remaining, node.lineno + index, lines[index], "")
-            return
-        tokens = [
-            token
-            for token in tokenize.generate_tokens(io.StringIO(f"({segment})").readline)
-            if token.type == tokenize.STRING
-        ]
-        for dropped in tokens if len(tokens) > 1 else ():
-            remaining = " ".join(token.string for token in tokens if token is not dropped)
-            yield self._mutant(begin, end, remaining, node.lineno + dropped.start[0] - 1, dropped.string, "")
+                rest = "".join([*lines[:index], *lines[index + 1 :]])
+                yield self._make(begin, end, rest, node.lineno + index, lines[index], "")
+        elif "\n" in segment:
+            tokens = tokenize.generate_tokens(io.StringIO(f"({segment})").readline)
+            strings = [token for token in tokens if token.type == tokenize.STRING]
+            for dropped, kept in _drop_each(strings) if len(strings) > 1 else ():
+                line = node.lineno + dropped.start[0] - 1
+                yield self._make(begin, end, " ".join(token.string for token in kept), line, dropped.string, "")
 
-    def _call(self, node: ast.Call) -> Iterator[Mutant]:
+    def _mutate_call(self, node: ast.Call) -> Iterator[Mutant]:
         starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])
         if len(node.args) > 1 and not starred and ast.unparse(node.func) not in COMMUTATIVE:
             swapped = [node.args[1], node.args[0], *node.args[2:]]
-            yield from self._instead(node, ast.Call(node.func, swapped, node.keywords))
-        for index, keyword in enumerate(node.keywords):
-            if keyword.arg is not None and not _is_prose(keyword.value):
-                left = [*node.keywords[:index], *node.keywords[index + 1 :]]
-                yield from self._instead(node, ast.Call(node.func, node.args, left), keyword)
+            yield from self._replace(node, ast.Call(node.func, swapped, node.keywords))
+        for keyword, rest in _drop_each(node.keywords):
+            if keyword.arg is not None and not _is_text(keyword.value):
+                yield from self._replace(node, ast.Call(node.func, node.args, rest), keyword)
         if isinstance(node.func, ast.Name) and node.func.id in ("any", "all"):
             other = ast.Name("all" if node.func.id == "any" else "any")
-            yield from self._instead(node, ast.Call(other, node.args, node.keywords))
+            yield from self._replace(node, ast.Call(other, node.args, node.keywords))
 
-    def _returned(self, value: ast.expr, returns: str) -> Iterator[Mutant]:
-        if returns == "bool":
-            instead: ast.expr = ast.UnaryOp(ast.Not(), value)
-        else:
-            bare = "" if "None" in returns else returns.partition("[")[0]
-            instead = ast.parse(EMPTY.get(bare, "None"), mode="eval").body
-        yield from self._instead(value, instead)
-
-    def _instead(self, node: ast.AST, other: ast.AST, dropped: ast.AST | None = None) -> Iterator[Mutant]:
-        """The module with another piece of code in the place of one, if it means something else. Where the change is
-        that a part of it is dropped, that part is named.
-        """
+    def _replace(self, node: ast.AST, other: ast.AST, dropped: ast.AST | None = None) -> Iterator[Mutant]:
+        """Put other code in the place of a node, if it differs. The change names the part that is dropped, if any."""
         after = ast.unparse(ast.fix_missing_locations(other))
         if after == ast.unparse(node):
             return
         if isinstance(other, ast.expr):
             after = f"({after})"
-        begin, end = self._span(node)
-        line, shown = node.lineno, after  # type: ignore[attr-defined]
-        before = self.data[begin:end].decode()
-        if dropped is not None:
-            line, shown = dropped.lineno, ""  # type: ignore[attr-defined]
-            before = self.data[slice(*self._span(dropped))].decode()
-        yield self._mutant(begin, end, after, line, before, shown)
+        named = dropped or node
+        before = self.data[slice(*self._find_span(named))].decode()
+        shown = "" if dropped else after
+        yield self._make(*self._find_span(node), after, named.lineno, before, shown)  # type: ignore[attr-defined]
 
-    def _mutant(self, begin: int, end: int, instead: str, line: int, before: str, after: str) -> Mutant:
-        text = (self.data[:begin] + instead.encode() + self.data[end:]).decode()
+    def _make(self, begin: int, end: int, code: str, line: int, before: str, after: str) -> Mutant:
+        text = (self.data[:begin] + code.encode() + self.data[end:]).decode()
         change = " -> ".join(" ".join(part.split()) for part in (before, after or "(dropped)"))
         return Mutant(line, f"{self.function}: {change}" if self.function else change, text)
 
-    def _span(self, node: ast.AST) -> tuple[int, int]:
+    def _find_span(self, node: ast.AST) -> tuple[int, int]:
         begin = self.starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
         return begin, self.starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
 
 
-def _parts(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node that run, or are data: no docstrings, annotations, imports, decorators, formatted strings,
-    and nothing of how a class is made (`total=False`).
-    """
+def _parse(code: str) -> ast.expr:
+    return ast.parse(code, mode="eval").body
+
+
+def _drop_each(parts: Sequence[_Part]) -> Iterator[tuple[_Part, list[_Part]]]:
+    """Yield each part with the list of the others."""
+    for index, part in enumerate(parts):
+        yield part, [*parts[:index], *parts[index + 1 :]]
+
+
+def _list_parts(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the parts of a node that run or are data. Annotations, docstrings, imports and formatted strings do not."""
+    left_out = ("annotation", "returns", "decorator_list", "bases", "keywords" * isinstance(node, ast.ClassDef))
     for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns", "decorator_list", "bases"):
-            continue
-        if field == "keywords" and isinstance(node, ast.ClassDef):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or isinstance(child, (ast.Import, ast.ImportFrom, ast.JoinedStr)):
-                continue
-            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-                continue
-            if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
-                continue
-            if isinstance(child, ast.Assign) and (ast.unparse(child.targets[0]) == "__all__" or _alias(child.value)):
-                continue
-            yield child
+        for child in value if isinstance(value, list) and field not in left_out else [value]:
+            is_idle = (
+                not isinstance(child, ast.AST)
+                or field in left_out
+                or isinstance(child, (ast.Import, ast.ImportFrom, ast.JoinedStr))
+                or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant))
+                or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
+                or (isinstance(child, ast.Assign) and ast.unparse(child.targets[0]) == "__all__")
+                or (isinstance(child, ast.Assign) and _is_type(child.value))
+            )
+            if not is_idle:
+                yield child
+
+
+def _is_type(value: ast.expr) -> bool:
+    """Return True for a type such as `Mapping[str, Any]`, which gets a name of its own."""
+    name = value.value.id if isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) else ""
+    return name.istitle() or name in EMPTY
 
 
 def _is_limit(node: ast.AST) -> bool:
-    """Whether it gives a number a name in capitals. Which number that is, is a decision: a test could only repeat it.
-    What the code does at the limit is tested with the name, and a limit that is lost (0) is a mistake.
+    """Return True if the node gives a number a name in capitals.
+
+    The number is a decision, which a test could only repeat. A limit that is lost (0) is a mistake.
     """
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    if not targets or not all(isinstance(target, ast.Name) and target.id.isupper() for target in targets):
+        return False
+    arithmetic = (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant)
     value = getattr(node, "value", None)
-    return (
-        bool(targets)
-        and all(isinstance(target, ast.Name) and target.id.isupper() for target in targets)
-        and value is not None
-        and all(
-            isinstance(part, (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant))
-            for part in ast.walk(value)
-        )
-    )
+    return value is not None and all(isinstance(part, arithmetic) for part in ast.walk(value))
 
 
-def _alias(value: ast.expr) -> bool:
-    """Whether it is a type such as `Mapping[str, Any]` under a name of its own."""
-    of = value.value if isinstance(value, ast.Subscript) else None
-    return isinstance(of, ast.Name) and (of.id.istitle() or of.id in ("dict", "frozenset", "list", "set", "tuple"))
-
-
-def _like(node: ast.List | ast.Tuple | ast.Set, elements: list[ast.expr]) -> ast.expr:
-    if isinstance(node, ast.Set):
-        return ast.Set(elements) if elements else ast.parse("set()", mode="eval").body
-    return type(node)(elts=elements, ctx=ast.Load())
-
-
-def _is_prose(value: ast.expr) -> bool:
-    """Whether it is a text for people: one with a space, formatted or not."""
+def _is_text(value: ast.expr) -> bool:
+    """Return True for a text for people: one with a space, formatted or not."""
     if isinstance(value, ast.JoinedStr):
         return any(isinstance(part, ast.Constant) and " " in str(part.value) for part in value.values)
     return isinstance(value, ast.Constant) and isinstance(value.value, str) and " " in value.value.strip()
 
 
-def _prose(value: str) -> bool:
-    """Whether a string is a sentence and no list: it has a comma, or words of a letter or two that lists have not."""
-    words = value.split()
-    return bool({"a", "the", "is", "of", "to", "and", "in", "for", "no"}.intersection(words)) or ", " in value
+def _is_sentence(value: str) -> bool:
+    """Return True for a sentence, and False for a list: it has a comma, or short words that lists do not have."""
+    return bool({"a", "the", "is", "of", "to", "and", "in", "for", "no"}.intersection(value.split())) or ", " in value

@@ -1,4 +1,4 @@
-"""The tests of a mutant: those that run its line, by what coverage.py has noted."""
+"""The tests that run the line of a mutant, by coverage.py."""
 
 from __future__ import annotations
 
@@ -15,49 +15,55 @@ import lines  # noqa: E402
 from coverage import CoverageData  # noqa: E402
 
 MODULE, NEAR, FAR = "module_utils/m.py", "tests/unit/test_near.py", "tests/unit/test_far.py"
-REAL = "tests/integration/test_real.py"
+NEAR_TEST, FAR_TEST = f"{NEAR}::test_a[1]", f"{FAR}::test_b"
 
 
 @pytest.fixture
-def noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout in which two tests ran line 2 of a module, and one of them line 5; one has imported it."""
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout in which two tests have run line 2 of a module, and one of them lines 1 and 5."""
     for name in (MODULE, NEAR, FAR):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"def f():  # {name}\n    1\n    (2,\n     3)\n    4\n")
     data = CoverageData(str(tmp_path / "coverage"))
-    for test, ran in ((f"{NEAR}::test_a[1]|run", [1, 2, 5]), (f"{FAR}::test_b|setup", [2])):
-        data.set_context(test)
-        data.add_lines({MODULE: ran})
+    for context, numbers in ((f"{NEAR_TEST}|run", [1, 2, 5]), (f"{FAR_TEST}|setup", [2])):
+        data.set_context(context)
+        data.add_lines({MODULE: numbers})
     data.write()
-    texts = {str(path.relative_to(tmp_path)): lines._digest(path) for path in lines._python(tmp_path)}
-    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    (tmp_path / "texts.json").write_text(json.dumps(lines.digest_files(tmp_path)))
     monkeypatch.setattr(lines, "DATA", tmp_path / "coverage")
-    monkeypatch.setattr(lines, "TEXTS", tmp_path / "texts.json")
+    monkeypatch.setattr(lines, "DIGESTS", tmp_path / "texts.json")
     return tmp_path
 
 
-def test_a_line_has_the_tests_that_ran_it_or_the_line_where_its_statement_begins(noted: Path) -> None:
-    known = lines.Lines(noted)
-    assert known.tests(MODULE, 2) == known.tests(MODULE, 4) == [f"{FAR}::test_b", f"{NEAR}::test_a[1]"]
-    assert known.tests(MODULE, 5) == [f"{NEAR}::test_a[1]"]
-    assert known.tests(MODULE, 1) == known.tests(MODULE, 2)  # what an import runs is of all who use the module
-    assert known.unlearned([NEAR, FAR, REAL]) == [REAL]
+@pytest.mark.parametrize(
+    ("line", "tests"),
+    [
+        (2, [FAR_TEST, NEAR_TEST]),
+        (4, [FAR_TEST, NEAR_TEST]),  # within the statement of line 2
+        (5, [NEAR_TEST]),
+        (1, [FAR_TEST, NEAR_TEST]),  # an import runs it
+    ],
+)
+def test_line_has_the_tests_that_ran_its_statement(checkout: Path, line: int, tests: list[str]) -> None:
+    assert lines.Lines(checkout).find_tests(MODULE, line) == tests
 
 
-def test_what_has_changed_since_is_not_known(noted: Path) -> None:
-    (noted / FAR).write_text("# other tests")
-    (noted / NEAR).unlink()
-    known = lines.Lines(noted)
-    assert known.tests(MODULE, 2) == known.unlearned([FAR]) == [FAR]
-    (noted / MODULE).write_text("# other code")
-    assert lines.Lines(noted).tests(MODULE, 2) is None
-    (noted / "texts.json").unlink()
-    assert lines.Lines(noted).tests(MODULE, 2) is None
+def test_changed_test_file_counts_as_a_whole(checkout: Path) -> None:
+    (checkout / FAR).write_text("# other tests")
+    (checkout / NEAR).unlink()
+    assert lines.Lines(checkout).find_tests(MODULE, 2) == [FAR]
+    assert not lines.Lines(checkout).is_learned(FAR)
 
 
-def test_one_test_of_each_file_in_turn_the_nearest_first() -> None:
+@pytest.mark.parametrize("changed", [MODULE, "texts.json"])
+def test_changed_module_has_no_known_tests(checkout: Path, changed: str) -> None:
+    (checkout / changed).write_text("{}")
+    assert lines.Lines(checkout).find_tests(MODULE, 2) == []
+
+
+def test_portions_take_tests_of_each_file_in_turn_the_nearest_first() -> None:
     running = [f"{FAR}::{number}" for number in range(700)] + [f"{NEAR}::{number}" for number in range(2)]
-    first, second, last = lines.portions(running, [NEAR])
+    first, second, last = lines.split_tests(running, [NEAR])
     assert first[:5] == [f"{NEAR}::0", f"{FAR}::0", f"{NEAR}::1", f"{FAR}::1", f"{FAR}::2"]
-    assert (len(first), len(first + second), len(first + second + last)) == (lines.FIRST, lines.SECOND, lines.LAST)
-    assert lines.portions([], [NEAR]) == []
+    assert (len(first), len(second), len(last)) == (12, 48, 340)
+    assert lines.split_tests([], [NEAR]) == []

@@ -1,8 +1,9 @@
-"""Tests that are loaded once notice mistakes that are put into functions, and say where they cannot tell."""
+"""Tests that are loaded once: they notice mistakes in functions, and report where they cannot."""
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[5]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
-from loaded import NOT_POSSIBLE, REPLIES, REQUESTS, Answer, Answers, Mistake, Request, differing  # noqa: E402
-from mutated import Copy, Known  # noqa: E402
+from copies import Copies, Copy  # noqa: E402
+from loaded import DESCRIPTOR, NOT_POSSIBLE, Answer, Client, Mistake, Request, list_changes  # noqa: E402
 
 MODULE = """
 import functools
@@ -50,25 +51,23 @@ SMALL, SUM, DOUBLE, BROKEN = (f"test_it.py::test_{name}" for name in ("small", "
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
-    """The loaded tests of a directory."""
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The client of the loaded tests of a directory."""
     place = tmp_path_factory.mktemp("loaded")
     (place / "module.py").write_text(MODULE)
     (place / "test_it.py").write_text(TESTS)
     (place / "pytest.ini").write_text("[pytest]\n")  # for an ordinary user, the directory is below the checkout
-    (incoming, requests), (replies, outgoing) = os.pipe(), os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, str(PROJECT / "tests/mutation/loaded.py"), "-p", "no:cacheprovider", "test_it.py"],
-        cwd=place,
-        env={**os.environ, REQUESTS: str(incoming), REPLIES: str(outgoing)},
-        pass_fds=(incoming, outgoing),
-        stdin=subprocess.DEVNULL,
-    )
-    os.close(incoming)
-    os.close(outgoing)
-    asking = Answers(requests, replies)
-    yield asking
-    asking.end()
+    own, other = socket.socketpair()
+    with other:
+        process = subprocess.Popen(
+            [sys.executable, str(PROJECT / "tests/mutation/loaded.py"), "-p", "no:cacheprovider", "test_it.py"],
+            cwd=place,
+            env={**os.environ, DESCRIPTOR: str(other.fileno())},
+            pass_fds=[other.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    yield Client(own)
+    own.shutdown(socket.SHUT_RDWR)
     assert process.wait(60) == 0
 
 
@@ -93,24 +92,24 @@ PASSED = Answer(True, 0, "")
         ("< LIMIT", "<= LIMIT", ["test_other.py"], NOT_POSSIBLE),
     ],
 )
-def test_what_loaded_tests_say(
-    answers: Answers, tmp_path: Path, before: str, after: str, tests: list[str], answer: Answer
+def test_loaded_tests_notice_mistakes_in_functions(
+    client: Client, tmp_path: Path, before: str, after: str, tests: list[str], answer: Answer
 ) -> None:
     mistake = Mistake("module.py", MODULE, MODULE.replace(before, after) if before else MODULE)
-    assert answers.run(Request([mistake], tests, [BROKEN], str(tmp_path), 60)) == answer
-    assert answers.run(Request([], tests[:1], [BROKEN], str(tmp_path), 60)).code != 1  # nothing is left of it
+    assert client.run(Request([mistake], tests, [BROKEN], str(tmp_path), 60)) == answer
+    assert client.run(Request([], tests[:1], [BROKEN], str(tmp_path), 60)).code != 1  # no mistake stays
 
 
-def test_a_test_may_fail_without_any_mistake(answers: Answers, tmp_path: Path) -> None:
-    assert answers.run(Request([], ["test_it.py"], [], str(tmp_path), 60)) == Answer(True, 1, BROKEN)
+def test_test_that_fails_without_a_mistake_is_named(client: Client, tmp_path: Path) -> None:
+    assert client.run(Request([], ["test_it.py"], [], str(tmp_path), 60)) == Answer(True, 1, BROKEN)
     (tmp_path / "broken").mkdir()
-    assert answers.run(Request([], ["test_it.py"], [], str(tmp_path / "broken"), 60)) == PASSED
+    assert client.run(Request([], ["test_it.py"], [], str(tmp_path / "broken"), 60)) == PASSED
 
 
-def test_a_run_that_hangs_is_ended(answers: Answers, tmp_path: Path) -> None:
+def test_run_that_hangs_is_ended(client: Client, tmp_path: Path) -> None:
     mistake = Mistake("module.py", MODULE, MODULE.replace("return number <", "while True: pass\n    return number <"))
-    assert answers.run(Request([mistake], [SMALL], [], str(tmp_path), 0.5)) == Answer(True, None, "")
-    assert answers.run(Request([], [SMALL], [], str(tmp_path), 60)) == PASSED
+    assert client.run(Request([mistake], [SMALL], [], str(tmp_path), 0.5)) == Answer(True, None, "")
+    assert client.run(Request([], [SMALL], [], str(tmp_path), 60)) == PASSED
 
 
 @pytest.mark.parametrize(
@@ -128,9 +127,12 @@ def test_a_run_that_hangs_is_ended(answers: Answers, tmp_path: Path) -> None:
         ("def f():\n  def g(): return 1\n  return g", "def f():\n  def g(): return 2\n  return g", ["f", "g"]),
     ],
 )
-def test_which_functions_differ(before: str, after: str, functions: list[str] | None) -> None:
-    found = differing(compile(before, "m", "exec"), compile(after, "m", "exec"))
-    assert (None if found is None else [one.co_name for one, _ in found if one.co_name != "<listcomp>"]) == functions
+def test_changed_functions_are_listed_with_those_around_them(
+    before: str, after: str, functions: list[str] | None
+) -> None:
+    changes = list_changes(compile(before, "m", "exec"), compile(after, "m", "exec"))
+    names = None if changes is None else [code.co_name for code, _ in changes if code.co_name != "<listcomp>"]
+    assert names == functions
 
 
 def test_tests_are_loaded_before_a_mistake_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,16 +140,17 @@ def test_tests_are_loaded_before_a_mistake_is_made(tmp_path: Path, monkeypatch: 
     (tmp_path / "project/module.py").write_text(MODULE)
     texts = []
 
-    def load(copy: Copy) -> Answers:
-        texts.append((copy.directory / "module.py").read_text())
-        return copy  # type: ignore[return-value]
+    class Loaded:
+        def __init__(self, copy: Copy) -> None:
+            self.copy = copy
+            self.run(Request([], [], [], "", 0))
 
-    def run(copy: Copy, request: Request) -> Answer:
-        texts.append((copy.directory / "module.py").read_text())
-        return Answer(True, 0, "")
+        def run(self, request: Request) -> Answer:
+            texts.append((self.copy.directory / "module.py").read_text())
+            return Answer(True, 0, "")
 
-    monkeypatch.setattr(Copy, "_load", load)
-    monkeypatch.setattr(Copy, "run", run)
-    copy = Copy(tmp_path / "project", tmp_path / "copy", Known(), ["test_it.py"])
-    assert not copy.notices("module.py", "LIMIT = 4", (), [["test_it.py"]])
+    monkeypatch.setattr(Copy, "_load", lambda copy: Loaded(copy))
+    copies = Copies(tmp_path / "project", tmp_path, 1, ["test_it.py"])
+    (noticed,) = copies.map(lambda copy, text: copy.notices("module.py", text, (), [["test_it.py"]]), ["LIMIT = 4"])
+    assert not noticed
     assert texts == [MODULE, MODULE, "LIMIT = 4"]

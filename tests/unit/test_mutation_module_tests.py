@@ -1,0 +1,105 @@
+"""The modules that have mutants, the test files of each, and the mutants."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / "tests/mutation"))
+
+import module_tests  # noqa: E402
+from mutants import make_mutants  # noqa: E402
+
+
+def test_modules_include_those_beside_the_package_and_no_derived_text() -> None:
+    modules = set(module_tests.list_modules(PROJECT))
+    assert {"host/watch/verifying", "controller/windows/command", "proscribe_ansible/batch"} <= modules
+    assert not {"host/watch/program_text", "wire/bootstrap", "host/loader_text", "host/programs/__init__"} & modules
+
+
+@pytest.mark.parametrize(
+    ("module", "room"),
+    [("host/watch/starts/verifier", "host/watch"), ("model/finding", "model"), ("proscribe_command", "proscribe")],
+)
+def test_module_is_counted_in_its_room(module: str, room: str) -> None:
+    assert module_tests.name_room(module) == room
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("host/watch/pause", ["host/watch/test_pause", "host/watch/test_pause_ends", "host/test_watch"]),
+        ("host/watch/pause_file", ["host/watch/test_pause_file", "host/watch/test_pause_file_lost", "host/test_watch"]),
+        ("host/watch/__init__", ["host/test_watch"]),
+        ("host/other", []),
+    ],
+)
+def test_test_file_belongs_to_the_module_of_its_path(tmp_path: Path, module: str, names: list[str]) -> None:
+    paths = [f"module_utils/proscribe/host/{name}.py" for name in ("watch/pause", "watch/pause_file", "other")]
+    paths += [f"tests/unit/host/watch/test_pause{end}.py" for end in ("", "_ends", "_file", "_file_lost")]
+    for path in map(tmp_path.joinpath, [*paths, "tests/unit/host/test_watch.py", "tests/unit/test_pause.py"]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert module_tests.list_own_tests(module, tmp_path) == [f"tests/unit/{name}.py" for name in names]
+
+
+def test_nearest_tests_come_first() -> None:
+    files = {
+        "tests/unit/test_far.py": {"m/b.py"},
+        "tests/unit/test_near.py": {"m/a.py", "m/c.py"},
+        "tests/unit/room/test_a.py": {"m/a.py", "m/c.py"},
+        "tests/unit/room/helper.py": {"m/a.py"},
+        "tests/unit/test_through.py": {"tests/unit/room/helper.py"},
+        "tests/integration/test_it.py": {"m/a.py"},
+        "m/b.py": {"m/a.py"},
+    }
+    tests = module_tests.list_nearest("m/a.py", files)
+    assert tests == [f"tests/unit/{name}.py" for name in ("room/test_a", "test_near", "test_far", "test_through")]
+
+
+def test_real_tools_of_a_module_are_those_that_its_change_would_run() -> None:
+    path = module_tests.find_file("host/controls/apps/systems/dpkg", PROJECT)
+    tests = module_tests.list_real(path, PROJECT)
+    assert {f"tests/integration/test_apps_{name}.py" for name in ("real_dpkg", "what_moves")} <= set(tests)
+    assert not any(name in test for test in tests for name in ("rpm", "debian_archives"))  # another's, and nightly
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        # A test could only repeat a limit. A limit that is lost is a mistake, and so is any other number.
+        ("LIMIT = 2 * 5\nlow = 3\n", {"2 -> (0)", "5 -> (0)", "2 * 5 -> (2 // 5)", "3 -> (4)", "3 -> (0)"}),
+        # mypy finds mistakes in types.
+        ("Rules = Mapping[str, Any]\nRule = tuple[str, int]\n", set()),
+        ("class Rule(TypedDict, total=False):\n    id: Literal['a', 'b']\n", set()),
+        ('LIST = """\nx\ny z\n"""\n', {"x -> (dropped)", "y z -> (dropped)"}),
+        ('"A docstring"\nTEXT = "A sentence that people read"\n', set()),
+        (
+            'add("o", help="the directory to write", dest="out")\n',
+            {
+                *("\"o\" -> ('')", "\"out\" -> ('')", 'dest="out" -> (dropped)'),
+                'add("o", help="the directory to write", dest="out") -> pass',
+            },
+        ),
+    ],
+)
+def test_mutants_change_code_and_leave_limits_types_and_sentences(text: str, changes: set[str]) -> None:
+    assert {mutant.change for mutant in make_mutants(text)} == changes
+
+
+def test_survivor_of_a_log_is_made_again_where_its_line_is_now(tmp_path: Path) -> None:
+    file = "module_utils/proscribe/base/moments.py"
+    mutants = make_mutants((PROJECT / file).read_text())
+    dropped = next(mutant for mutant in mutants if mutant.change.endswith("-> (dropped)"))
+    log = tmp_path / "log"
+    log.write_text(
+        f"SURVIVED {file}:{dropped.line + 3}: {dropped.change}\nbase/moments   11 of 12, 91.7 %\n"
+        f"SURVIVED {file}:1: of: gone -> (0)\nSURVIVED module_utils/proscribe/gone.py:1: {dropped.change}\n"
+    )
+    command = [sys.executable, str(PROJECT / "tests/mutation"), "--again", str(log), "--list"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == f"base/moments:{dropped.line}: {dropped.change}\n"
