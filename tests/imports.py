@@ -1,16 +1,12 @@
-"""Which Python files of the checkout import which: what selects the tests of a change, and those of a mutant.
+"""The imports between the Python files of the checkout. They select the tests of a change, and those of a mutant.
 
-    from imports import distances, graph, reaches
     files = graph(PROJECT)
-    distances(files, ["module_utils/proscribe/model/finding.py"])  # every file that reaches it, and by how many steps
+    distances(files, ["module_utils/proscribe/model/finding.py"])  # {file that reaches it: steps}
 
-    circles(PROJECT)  # the files that import each other
-    floors(PROJECT)  # how many floors each room has
-
-Nothing is run. An import inside a function counts, one that only a type checker sees does not. A parent package counts
-only where a name of its `__init__` is taken: else everything would reach everything. A test also reaches what it names
-in another way: a path of the checkout or a module in a string, Python code in a string, plugins that it finds with
-`glob`, and what the fixtures import that it takes from a conftest.py.
+No code is run. An import inside a function counts, one for type checkers alone does not. A parent package counts only
+if a name of its `__init__` is taken: else every file would reach every other. A test also reaches what it names in
+another way: a path of the checkout or a module in a string, Python code in a string, plugins that it finds with
+`glob`, and the imports of the fixtures that it takes from a conftest.py.
 """
 
 from __future__ import annotations
@@ -22,7 +18,6 @@ import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 LEFT_OUT = frozenset({"__pycache__", "reports", "node_modules"})
 UTILS = "module_utils"
@@ -30,8 +25,8 @@ UTILS = "module_utils"
 ANSIBLE = ("ansible.module_utils.", "ansible_collections.proscribe.proscribe.plugins.module_utils.")
 PLUGINS = ("library", "action_plugins", "callback_plugins", "filter_plugins", "doc_fragments", "test_plugins")
 SCRIPTS = ("tests/run",)  # Python without the suffix
-RUNNER = "tests/suite/"  # the paths that it names are tests to run
-OWN = "tests/imports.py"
+# The paths that these name are tests to run, and not what they reach.
+NAMING_TESTS = (*SCRIPTS, "tests/suite/", "tests/imports.py")
 # Texts that `tests/tool python tests/derived` writes from programs: who runs the text runs the program.
 DERIVED = {
     f"{UTILS}/proscribe/wire/audit_text.py": ("wire/loader.py", "wire/stored_audit.py"),
@@ -42,261 +37,229 @@ DERIVED = {
 }
 DYNAMIC = ("import_module", "__import__", "run_module")
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
-_DOTTED = re.compile(r"proscribe[a-z_]*(\.\w+)*")
+_DOTTED = re.compile(r"proscribe[a-z_]*(\.\w+)+")
 _CODE = re.compile(r"^\s*(from proscribe[\w.]* import |import proscribe)", re.MULTILINE)
-_UNKNOWN = "\0"  # what a formatted string fills in
+_UNKNOWN = "\0"  # a value in a formatted string
+_Names = dict[str, frozenset[str]]  # a local name, and the files that it comes from
 
 
 def graph(project: Path) -> Mapping[str, frozenset[str]]:
-    """The Python files of the checkout, each with the files that it imports directly; all are paths below `project`.
-    What a test names in a string may be any file of the checkout, and only Python files are keys.
+    """Return the Python files of the checkout, each with the files that it imports directly, as paths below `project`.
+
+    A test may name any file of the checkout in a string. Only Python files are keys.
     """
     checkout = _Checkout(project)
     collecting = gc.isenabled()
     gc.disable()  # half of the time otherwise
     try:
-        found = {path: checkout.imports(path) for path in checkout.python}
+        files = {path: checkout.list_imports(path) for path in checkout.python}
     finally:
         if collecting:
             gc.enable()
-    for path in found:
-        if path.startswith("tests/"):
-            found[path] |= checkout.from_fixtures(path)
-    return {path: frozenset(names - {path}) for path, names in found.items()}
+    return {path: frozenset(names | checkout.list_fixture_imports(path)) - {path} for path, names in files.items()}
 
 
 def distances(files: Mapping[str, Collection[str]], changed: Collection[str]) -> dict[str, int]:
-    """How many steps each file needs to reach one of the changed ones, which need none; a file that reaches none is
-    left out.
-    """
+    """Return how many steps each file needs to reach a changed one. Files that reach none are left out."""
     importers: dict[str, list[str]] = {}
     for path, names in files.items():
         for name in names:
             importers.setdefault(name, []).append(path)
-    found = dict.fromkeys(changed, 0)
-    waiting = deque(found)
+    steps = dict.fromkeys(changed, 0)
+    waiting = deque(steps)
     while waiting:
         name = waiting.popleft()
         for path in importers.get(name, ()):
-            if path not in found:
-                found[path] = found[name] + 1
+            if path not in steps:
+                steps[path] = steps[name] + 1
                 waiting.append(path)
-    return found
+    return steps
 
 
-def circles(project: Path) -> list[list[str]]:
-    """The files that import each other in a circle, those of tests left out. Every statement counts: one inside a
-    function, one that only a type checker sees, those of plugins and of modules beside the package. The contracts in
-    pyproject.toml check whole packages; this checks files.
+def reaches(files: Mapping[str, Collection[str]], start: str) -> frozenset[str]:
+    """Return a file, its imports, theirs, and so on."""
+    reached, waiting = {start}, [start]
+    while waiting:
+        new = set(files.get(waiting.pop(), ())) - reached
+        reached |= new
+        waiting += new
+    return frozenset(reached)
+
+
+def find_circles(project: Path) -> list[list[str]]:
+    """Find the files that import each other in a circle, those of tests left out.
+
+    Every statement counts, also one for type checkers. pyproject.toml has contracts for packages; this checks files.
     """
-    files = _statements(project)
+    files = _list_statements(project)
     reached = {path: reaches(files, path) for path in files}
-    found = {tuple(sorted(one for one in reached[path] if path in reached[one])) for path in files}
-    return [list(circle) for circle in sorted(found) if len(circle) > 1]
+    circles = {tuple(sorted(other for other in reached[path] if path in reached[other])) for path in files}
+    return [list(circle) for circle in sorted(circles) if len(circle) > 1]
 
 
-def floors(project: Path) -> dict[str, int]:
-    """How many floors each room of the package has, by its path: the steps of the longest chain of imports between its
-    modules and rooms. Raises ValueError for rooms that import each other in a circle. What a room's `__init__` imports
-    of the room itself does not count.
+def count_floors(project: Path) -> dict[str, int]:
+    """Return the steps of the longest chain of imports between the modules and rooms of each room of the package.
+
+    Raise ValueError for rooms that import each other in a circle. Imports of a room by its own `__init__` do not count.
     """
-    files = {path: names for path, names in _statements(project).items() if path.startswith(f"{UTILS}/proscribe/")}
-    rooms = {os.path.dirname(path) for path in files}
-    return {room: _floors(room, files) for room in sorted(rooms)}
+    files = {path: names for path, names in _list_statements(project).items() if path.startswith(f"{UTILS}/proscribe/")}
+    return {room: _count_floors(room, files) for room in sorted({os.path.dirname(path) for path in files})}
 
 
-def _floors(room: str, files: Mapping[str, Collection[str]]) -> int:
-    def part(path: str) -> str:
-        inside = path.startswith(f"{room}/")
-        name = path[len(room) + 1 :].partition("/")[0] if inside else ""
-        return "" if name == "__init__.py" else name.removesuffix(".py")
-
+def _count_floors(room: str, files: Mapping[str, Collection[str]]) -> int:
     below: dict[str, set[str]] = {}
     for path, names in files.items():
-        if one := part(path):
-            below.setdefault(one, set()).update(filter(None, map(part, names)))
-    found: dict[str, int] = {}
+        if part := _name_part(path, room):
+            below.setdefault(part, set()).update(_name_part(name, room) for name in names)
+    heights: dict[str, int] = {}
 
-    def height(one: str, above: tuple[str, ...]) -> int:
-        if one in above:
-            raise ValueError(f"{room}: {' -> '.join((*above, one))}")
-        if one not in found:
-            found[one] = 1 + max((height(name, (*above, one)) for name in below.get(one, ()) if name != one), default=0)
-        return found[one]
+    def measure(part: str, above: tuple[str, ...]) -> int:
+        if part in above:
+            raise ValueError(f"{room}: {' -> '.join((*above, part))}")
+        if part not in heights:
+            others = below.get(part, set()) - {part, ""}
+            heights[part] = 1 + max((measure(other, (*above, part)) for other in others), default=0)
+        return heights[part]
 
-    return max((height(one, ()) for one in below), default=0)
+    return max((measure(part, ()) for part in below), default=0)
 
 
-def _statements(project: Path) -> dict[str, frozenset[str]]:
-    """The files that each file imports by a statement, those of tests left out."""
+def _name_part(path: str, room: str) -> str:
+    """Return the module or room inside of a room that a file belongs to; "" for none."""
+    name = path[len(room) + 1 :].partition("/")[0] if path.startswith(f"{room}/") else ""
+    return name.removesuffix(".py") if name != "__init__.py" else ""
+
+
+def _list_statements(project: Path) -> dict[str, frozenset[str]]:
+    """Return the files that each file imports by a statement, those of tests left out."""
     checkout = _Checkout(project)
     return {
-        path: frozenset(
-            file
-            for one in _Reader(checkout, path, statements_only=True).statements(checkout.parsed(path))
-            for file in one.files
-        )
+        path: _join(_Reader(checkout, path, statements_only=True).list_statements(checkout.parse(path)))
         for path in checkout.python
         if not path.startswith("tests/")
     }
 
 
-def reaches(files: Mapping[str, Collection[str]], start: str) -> frozenset[str]:
-    """What a file imports, what that imports, and so on; the file itself is one of them."""
-    found = {start}
-    waiting = [start]
-    while waiting:
-        new = set(files.get(waiting.pop(), ())) - found
-        found |= new
-        waiting += new
-    return frozenset(found)
-
-
-class _Import(NamedTuple):
-    """A name that a file gets from other files: `local` is how it calls it, "" where it does not."""
-
-    local: str
-    files: frozenset[str]
-
-
-class _Conftest(NamedTuple):
-    """What each fixture of a conftest.py takes from other files, and which fixtures it takes itself."""
-
-    fixtures: Mapping[str, frozenset[str]]
-    arguments: Mapping[str, frozenset[str]]
+def _join(imports: Iterator[tuple[str, frozenset[str]]] | Collection[tuple[str, frozenset[str]]]) -> frozenset[str]:
+    return frozenset(file for _, files in imports for file in files)
 
 
 class _Checkout:
     def __init__(self, project: Path) -> None:
         self.project = project
-        self.files = frozenset(_files(project))
+        self.files = frozenset(_list_files(project))
         self.directories = frozenset(os.path.dirname(path) for path in self.files)
         self.python = sorted(path for path in self.files if path.endswith(".py") or path in SCRIPTS)
-        self.defined: dict[str, frozenset[str]] = {}
-        self.conftests: dict[str, _Conftest] = {}
-        self.argument_names: dict[str, frozenset[str]] = {}
-        below_tests: dict[str, list[str]] = {}
+        self.names: dict[str, frozenset[str]] = {}  # the names that a module defines or imports
+        self.fixtures: dict[str, tuple[_Names, _Names]] = {}  # of each conftest.py: their files and their arguments
+        self.arguments: _Names = {}  # of the functions of each test file
+        helpers: dict[str, list[str]] = {}
         for path in self.python:
             if path.startswith("tests/"):
-                below_tests.setdefault(os.path.basename(path), []).append(path)
-        # pytest makes what is beside any test importable for all of them, where the name is not taken twice.
-        self.helpers = {name: paths[0] for name, paths in below_tests.items() if len(paths) == 1}
+                helpers.setdefault(os.path.basename(path), []).append(path)
+        # pytest makes the files beside any test importable for all tests, if no two have the name.
+        self.helpers = {name: paths[0] for name, paths in helpers.items() if len(paths) == 1}
 
-    def parsed(self, path: str) -> ast.Module:
+    def parse(self, path: str) -> ast.Module:
         return ast.parse((self.project / path).read_bytes())
 
-    def imports(self, path: str) -> set[str]:
-        """What a file imports, fixtures left out."""
+    def list_imports(self, path: str) -> frozenset[str]:
+        """Return the imports of a file, those of its fixtures left out."""
         text = (self.project / path).read_text(encoding="utf-8")
         tree = ast.parse(text)
-        if path.endswith("/__init__.py"):
-            self.defined[path] = _defined(tree)
         reader = _Reader(self, path)
-        found = list(reader.statements(tree))
+        imports = list(reader.list_statements(tree))
         if any(name in text for name in DYNAMIC):
-            found += reader.dynamic(tree, {one.local: one.files for one in found if one.local})
+            imports += reader.list_dynamic(tree, dict(imports))
         if os.path.basename(path) == "conftest.py":
-            return self._conftest(path, tree, found)
-        names = {file for one in found for file in one.files}
+            return self._read_conftest(path, tree, dict(imports))
+        files = _join(imports)
         if path.startswith(f"{UTILS}/"):
-            names |= reader.programs(tree) | self.sources(path)
-        if path.startswith("tests/") and path not in SCRIPTS and path != OWN and not path.startswith(RUNNER):
-            names |= reader.named(tree)
-            self.argument_names[path] = reader.arguments
-        return names
+            return files | reader.list_program_imports(tree) | self._list_sources(path)
+        if path.startswith("tests/") and not path.startswith(NAMING_TESTS):
+            files |= reader.list_named(tree)
+            self.arguments[path] = reader.arguments
+        return files
 
-    def sources(self, path: str) -> set[str]:
-        """The files that a derived file is written from."""
-        found: set[str] = set()
-        for name in DERIVED.get(path, ()):
-            place = f"{UTILS}/proscribe/{name}"
-            if name.endswith("/*"):
-                found.update(one for one in self.files if os.path.dirname(one) == os.path.dirname(place))
-            else:
-                found.add(place)
-        return found & self.files
-
-    def _conftest(self, path: str, tree: ast.Module, imports: Collection[_Import]) -> set[str]:
-        """Splits what a conftest.py imports: what a fixture needs counts for the tests that take the fixture."""
-        of_name = {one.local: one.files for one in imports if one.local}
-        fixtures: dict[str, frozenset[str]] = {}
-        arguments: dict[str, frozenset[str]] = {}
-        used: set[str] = set()
-        for node in tree.body:
-            names = {one.id for one in _nodes_below(node) if isinstance(one, ast.Name)}
-            decorators = [ast.unparse(one) for one in getattr(node, "decorator_list", [])]
-            if isinstance(node, ast.FunctionDef) and any("fixture" in one for one in decorators):
-                files = {file for name in names for file in of_name.get(name, ())}
-                files |= {file for one in _Reader(self, path).statements(node) for file in one.files}
-                if not any("autouse" in one for one in decorators):
-                    fixtures[node.name] = frozenset(files)
-                    arguments[node.name] = frozenset(one.arg for one in node.args.args)
-                    continue
-            used |= names
-        for one in imports:  # a fixture that is imported is there for the tests
-            if one.local and one.local not in used:
-                fixtures.setdefault(one.local, one.files)
-        self.conftests[path] = _Conftest(fixtures, arguments)
-        return {file for name in used for file in of_name.get(name, ())}
-
-    def from_fixtures(self, path: str) -> set[str]:
-        """What a test reaches through the files conftest.py above it."""
-        found: set[str] = set()
-        above = [one for one in self.conftests if path.startswith(os.path.dirname(one) + "/") and path != one]
-        if os.path.basename(path).startswith("test_"):
-            found.update(above)
-        waiting = [*self.argument_names.get(path, ())]
-        done: set[str] = set()
-        while waiting:
-            name = waiting.pop()
-            if name not in done:
-                done.add(name)
-                for one in above:
-                    found |= self.conftests[one].fixtures.get(name, frozenset())
-                    waiting += self.conftests[one].arguments.get(name, ())
-        return found
-
-    def module(self, name: str, importer: str) -> str | None:
-        """The file of a module, as `importer` would find it."""
-        for prefix in ANSIBLE:
-            name = name.removeprefix(prefix)
-        below = name.replace(".", "/")
-        for root in self._roots(importer):
-            for path in (f"{root}/{below}.py", f"{root}/{below}/__init__.py"):
-                if path in self.files:
-                    return path
-        if importer.startswith("tests/") and "." not in name:
-            return self.helpers.get(f"{name}.py")
-        return None
-
-    def package(self, name: str, importer: str) -> str | None:
-        """The directory of a package."""
-        for prefix in ANSIBLE:
-            name = name.removeprefix(prefix)
-        below = name.replace(".", "/")
-        return next(
-            (f"{root}/{below}" for root in self._roots(importer) if f"{root}/{below}" in self.directories), None
+    def _list_sources(self, path: str) -> frozenset[str]:
+        """Return the files that a derived file is written from."""
+        places = [f"{UTILS}/proscribe/{name}" for name in DERIVED.get(path, ())]
+        return frozenset(
+            file for file in self.files if places and {file, f"{os.path.dirname(file)}/*"}.intersection(places)
         )
 
-    def _roots(self, importer: str) -> Iterator[str]:
-        """Where the importer looks for modules: `sys.path` as far as it is ours."""
-        if importer.startswith("tests/"):
-            place = os.path.dirname(importer)
-            while place:
-                yield place
-                place = os.path.dirname(place)
-        yield UTILS
+    def _read_conftest(self, path: str, tree: ast.Module, imports: _Names) -> frozenset[str]:
+        """Split the imports of a conftest.py: those of a fixture count for the tests that take it."""
+        fixtures: _Names = {}
+        arguments: _Names = {}
+        used: set[str] = set()
+        for node in tree.body:
+            names = {part.id for part in _walk(node) if isinstance(part, ast.Name)}
+            decorators = " ".join(map(ast.unparse, getattr(node, "decorator_list", [])))
+            if isinstance(node, ast.FunctionDef) and "fixture" in decorators and "autouse" not in decorators:
+                inside = _join(_Reader(self, path).list_statements(node))
+                fixtures[node.name] = inside.union(*(imports.get(name, ()) for name in names))
+                arguments[node.name] = frozenset(argument.arg for argument in node.args.args)
+            else:
+                used |= names
+        for name in imports.keys() - used:  # tests can take a fixture that is imported
+            fixtures.setdefault(name, imports[name])
+        self.fixtures[path] = fixtures, arguments
+        return frozenset[str]().union(*(imports.get(name, ()) for name in used))
 
-    def names_of(self, package: str) -> frozenset[str]:
-        """What a module defines, imports included."""
-        if package not in self.defined:
-            self.defined[package] = _defined(self.parsed(package))
-        return self.defined[package]
+    def list_fixture_imports(self, path: str) -> frozenset[str]:
+        """Return the files that a test reaches through the files conftest.py above it."""
+        above = [file for file in self.fixtures if path.startswith(os.path.dirname(file) + "/") and path != file]
+        reached = set(above if os.path.basename(path).startswith("test_") else ())
+        waiting = set(self.arguments.get(path, ()))
+        taken: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            taken.add(name)
+            for fixtures, arguments in map(self.fixtures.__getitem__, above):
+                reached |= fixtures.get(name, frozenset())
+                waiting |= arguments.get(name, frozenset()) - taken
+        return frozenset(reached)
+
+    def find_module(self, name: str, importer: str) -> str:
+        """Return the file of a module, as `importer` would find it; "" for none."""
+        for place in self.list_places(name, importer):
+            for path in (f"{place}.py", f"{place}/__init__.py"):
+                if path in self.files:
+                    return path
+        return self.helpers.get(f"{name}.py", "") if importer.startswith("tests/") else ""
+
+    def list_places(self, name: str, importer: str) -> Iterator[str]:
+        """Yield the paths, without a suffix, where `importer` looks for a module in this checkout."""
+        for prefix in ANSIBLE:
+            name = name.removeprefix(prefix)
+        place = os.path.dirname(importer) if importer.startswith("tests/") else ""
+        while place:
+            yield f"{place}/{name.replace('.', '/')}"
+            place = os.path.dirname(place)
+        yield f"{UTILS}/{name.replace('.', '/')}"
+
+    def list_names(self, path: str) -> frozenset[str]:
+        """Return the names that a module defines or imports."""
+        if path not in self.names:
+            names: set[str] = set()
+            for node in self.parse(path).body:
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    names.add(node.name)
+                elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+                    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                    names.update(part.id for target in targets for part in _walk(target) if isinstance(part, ast.Name))
+                elif isinstance(node, ast.ImportFrom):
+                    names.update(alias.asname or alias.name for alias in node.names)
+            self.names[path] = frozenset(names)
+        return self.names[path]
 
 
 class _Reader:
-    """Reads what one file imports. With `statements_only`, what is for type checkers counts, and a module of a package
-    is not what the package calls by its name.
+    """The imports of one file.
+
+    With `statements_only`, imports for type checkers count, and `from package import module` does not count for the
+    package.
     """
 
     def __init__(self, checkout: _Checkout, path: str, statements_only: bool = False) -> None:
@@ -304,162 +267,140 @@ class _Reader:
         self.path = path
         self.statements_only = statements_only
         self.arguments: frozenset[str] = frozenset()
+        # The module's own name, and its package's.
+        name = _name_module(path)
+        self.dunders = {
+            "__name__": name,
+            "__package__": name if path.endswith("/__init__.py") else name.rpartition(".")[0],
+        }
 
-    def statements(self, tree: ast.AST) -> Iterator[_Import]:
-        """The imports below a node."""
+    def list_statements(self, tree: ast.AST) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield the imports below a node: the local name and its files."""
         waiting = [tree]
         while waiting:
             node = waiting.pop()
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    file = self.checkout.module(alias.name, self.path)
-                    if file:
-                        yield _Import(alias.asname or alias.name.partition(".")[0], frozenset({file}))
+                    if file := self.checkout.find_module(alias.name, self.path):
+                        yield alias.asname or alias.name.partition(".")[0], frozenset({file})
             elif isinstance(node, ast.ImportFrom):
-                yield from self._taken(node)
-            elif isinstance(node, ast.If) and _for_types(node.test) and not self.statements_only:
+                yield from self._list_names(node)
+            elif isinstance(node, ast.If) and _is_for_types(node.test) and not self.statements_only:
                 waiting += node.orelse
             else:
                 for block in _BLOCKS:
                     waiting += getattr(node, block, ())
 
-    def _taken(self, node: ast.ImportFrom) -> Iterator[_Import]:
-        """`from a.b import c`: c may be a module in the package a.b, or a name of the module a.b."""
-        module = self._absolute(node.module or "", node.level)
-        file = self.checkout.module(module, self.path)
+    def _list_names(self, node: ast.ImportFrom) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield the files of `from a.b import c`: c is a module in the package a.b, or a name of the module a.b."""
+        module = node.module or ""
+        if node.level:
+            place = "/".join(self.path.split("/")[: -node.level])
+            root = UTILS if f"{place}/".startswith(f"{UTILS}/") else "tests"
+            package = place.removeprefix(root).strip("/").replace("/", ".")
+            module = ".".join(filter(None, (package, module)))
+        file = self.checkout.find_module(module, self.path)
         for alias in node.names:
-            local = alias.asname or alias.name
-            below = self.checkout.module(f"{module}.{alias.name}" if module else alias.name, self.path)
-            if below:
-                both = file is not None and not self.statements_only and alias.name in self.checkout.names_of(file)
-                yield _Import(local, frozenset({below, file} if file and both else {below}))
-            elif file:
-                yield _Import(local, frozenset({file}))
+            below = self.checkout.find_module(f"{module}.{alias.name}".lstrip("."), self.path)
+            both = below and file and not self.statements_only and alias.name in self.checkout.list_names(file)
+            files = {below, file} if both else {below or file}
+            if files != {""}:
+                yield alias.asname or alias.name, frozenset(files)
 
-    def _absolute(self, module: str, level: int) -> str:
-        """The whole name of what a relative import names."""
-        if not level:
-            return module
-        place = os.path.dirname(self.path)
-        for _ in range(level - 1):
-            place = os.path.dirname(place)
-        root = UTILS if place.startswith(f"{UTILS}/") or place == UTILS else "tests"
-        package = place.removeprefix(root).strip("/").replace("/", ".")
-        return ".".join(part for part in (package, module) if part)
-
-    def dynamic(self, tree: ast.AST, locals_: Mapping[str, frozenset[str]]) -> Iterator[_Import]:
-        """What `import_module` and its like may import: a module, or all modules of a package."""
-        for node in _nodes_below(tree):
+    def list_dynamic(self, tree: ast.AST, imports: _Names) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield the imports of `import_module` and its like: a module, or all modules of a package."""
+        for node in _walk(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called not in DYNAMIC:
+            if getattr(node.func, "attr", getattr(node.func, "id", "")) not in DYNAMIC:
                 continue
-            name = self._text(node.args[0], locals_)
+            name = self._read_text(node.args[0], imports)
             if name.startswith("."):
-                anchor = self._text(node.args[1], locals_) if len(node.args) > 1 else ""
-                name = anchor + name
+                name = (self._read_text(node.args[1], imports) if len(node.args) > 1 else "") + name
             package, _, rest = name.rpartition(".")
-            file = self.checkout.module(name, self.path)
-            if file:
-                yield _Import("", frozenset({file}))
-            elif rest == _UNKNOWN and (place := self.checkout.package(package, self.path)):
-                inside = {
-                    path
-                    for path in self.checkout.python
-                    if os.path.dirname(path) == place or (path == f"{place}/{path.split('/')[-2]}/__init__.py")
-                }
-                yield _Import("", frozenset(inside - {f"{place}/__init__.py"}))
+            if file := self.checkout.find_module(name, self.path):
+                yield "", frozenset({file})
+            elif rest == _UNKNOWN:
+                places = self.checkout.list_places(package, self.path)
+                place = next((path for path in places if path in self.checkout.directories), "")
+                pattern = re.compile(rf"{re.escape(place)}/(?!__init__\.)\w+(/__init__)?\.py")
+                yield "", frozenset(filter(pattern.fullmatch, self.checkout.python)) if place else frozenset()
 
-    def _text(self, node: ast.AST, locals_: Mapping[str, frozenset[str]]) -> str:
-        """A string as far as it is known."""
+    def _read_text(self, node: ast.AST, imports: _Names) -> str:
+        """Return a string as far as it is known."""
         if isinstance(node, ast.Constant):
             return str(node.value)
         if isinstance(node, ast.JoinedStr):
-            return "".join(self._text(part, locals_) for part in node.values)
+            return "".join(self._read_text(part, imports) for part in node.values)
         if isinstance(node, ast.FormattedValue):
-            return self._text(node.value, locals_)
-        own = self.path.removeprefix(f"{UTILS}/").removesuffix(".py").replace("/", ".")
-        if isinstance(node, ast.Name) and node.id in ("__name__", "__package__"):
-            if own.endswith(".__init__"):
-                return own.removesuffix(".__init__")
-            return own if node.id == "__name__" else own.rpartition(".")[0]
-        if isinstance(node, ast.Attribute) and node.attr == "__name__" and isinstance(node.value, ast.Name):
-            for file in locals_.get(node.value.id, ()):
-                return file.removeprefix(f"{UTILS}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        return _UNKNOWN
+            return self._read_text(node.value, imports)
+        if isinstance(node, ast.Attribute) and node.attr == "__name__":
+            files = imports.get(getattr(node.value, "id", ""), ())
+            return next(map(_name_module, files), _UNKNOWN)
+        return self.dunders.get(getattr(node, "id", ""), _UNKNOWN)
 
-    def programs(self, tree: ast.Module) -> set[str]:
-        """What the programs import that a module has as strings."""
-        strings = [one.value for one in tree.body if isinstance(one, (ast.Assign, ast.AnnAssign))]
-        return {
-            file
-            for one in strings
-            if isinstance(one, ast.Constant) and isinstance(one.value, str) and "\n" in one.value
-            for file in self._string(one.value)
-        }
+    def list_program_imports(self, tree: ast.Module) -> frozenset[str]:
+        """Return the imports of the programs that a module has as strings."""
+        values = (node.value for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value)
+        return frozenset(file for text in map(_read_value, values) if "\n" in text for file in self._find_files(text))
 
-    def named(self, tree: ast.AST) -> set[str]:
-        """The files that a test names in strings; notes the arguments of its functions, which may be fixtures."""
-        found: set[str] = set()
+    def list_named(self, tree: ast.AST) -> frozenset[str]:
+        """Return the files that a test names in strings. Note the arguments of its functions, which may be fixtures."""
+        files: set[str] = set()
         arguments: set[str] = set()
-        for node in _nodes_below(tree):
+        for node in _walk(tree):
             if isinstance(node, ast.Constant):
-                if isinstance(node.value, str):
-                    found |= self._string(node.value)
+                files |= self._find_files(_read_value(node))
             elif isinstance(node, ast.arg):
                 arguments.add(node.arg)
-            elif isinstance(node, ast.BinOp):
-                if isinstance(node.op, ast.Div):
-                    found |= self._path("/".join(_joined(node)))
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+                files |= self._find_path("/".join(_join_path(node)))
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr == "glob" and node.args and isinstance(node.args[0], ast.Constant):
-                    found |= self._plugins(f"{'/'.join(_joined(node.func.value))}/{_value(node.args[0])}")
+                if node.func.attr == "glob" and node.args:
+                    files |= self._find_plugins(f"{'/'.join(_join_path(node.func.value))}/{_read_value(node.args[0])}")
                 elif node.func.attr in ("usefixtures", "getfixturevalue"):
-                    arguments.update(map(_value, node.args))
+                    arguments.update(map(_read_value, node.args))
         self.arguments = frozenset(arguments)
-        return found
+        return frozenset(files)
 
-    def _string(self, text: str) -> set[str]:
+    def _find_files(self, text: str) -> frozenset[str]:
+        """Return the files that a string is about: code, a module or a name in it, or a path."""
         if "\n" in text or " " in text:
-            if not _CODE.search(text):
-                return set()
             try:
-                return {file for one in self.statements(ast.parse(text)) for file in one.files}
+                return _join(self.list_statements(ast.parse(text))) if _CODE.search(text) else frozenset()
             except (SyntaxError, ValueError):
-                return set()
-        if _DOTTED.fullmatch(text) and "." in text:  # of a module, or of a name in it
-            while "." in text:
-                if file := self.checkout.module(text, self.path):
-                    return {file}
-                text = text.rpartition(".")[0]
-            return set()
-        return self._path(text)
+                return frozenset()
+        if not _DOTTED.fullmatch(text):
+            return self._find_path(text)
+        while "." in text:
+            if file := self.checkout.find_module(text, self.path):
+                return frozenset({file})
+            text = text.rpartition(".")[0]
+        return frozenset()
 
-    def _path(self, text: str) -> set[str]:
-        """The file of a path below the checkout, or beside the test."""
+    def _find_path(self, text: str) -> frozenset[str]:
+        """Return the file of a path below the checkout, or beside the test."""
         if _UNKNOWN in text:
-            return self._plugins(text.replace(_UNKNOWN, "*"))
+            return self._find_plugins(text.replace(_UNKNOWN, "*"))
         text = text.removeprefix("./")
-        if not text or not ("/" in text or "." in text):
-            return set()
+        if "/" not in text and "." not in text:
+            return frozenset()
         beside = os.path.normpath(f"{os.path.dirname(self.path)}/{text}") if text.endswith(".py") else ""
-        return {path for path in (text, beside) if path in self.checkout.files}
+        return self.checkout.files & {text, beside}
 
-    def _plugins(self, pattern: str) -> set[str]:
-        place, _, name = pattern.rpartition("/")
-        if place not in PLUGINS:
-            return set()
-        expression = re.compile(re.escape(name).replace(r"\*", ".*"))
-        return {
-            path
-            for path in self.checkout.python
-            if os.path.dirname(path) == place and expression.fullmatch(os.path.basename(path))
-        }
+    def _find_plugins(self, pattern: str) -> frozenset[str]:
+        if os.path.dirname(pattern) not in PLUGINS:
+            return frozenset()
+        expression = re.compile(re.escape(pattern).replace(r"\*", "[^/]*"))
+        return frozenset(filter(expression.fullmatch, self.checkout.python))
 
 
-def _nodes_below(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of a syntax tree, as the function of `ast` gives them, but in another order and in half of the time."""
+def _name_module(path: str) -> str:
+    return path.removeprefix(f"{UTILS}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes of a syntax tree, as `ast.walk` does, but in another order and in half of the time."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -468,47 +409,30 @@ def _nodes_below(tree: ast.AST) -> Iterator[ast.AST]:
             if isinstance(value, ast.AST):
                 waiting.append(value)
             elif isinstance(value, list):
-                waiting += [one for one in value if isinstance(one, ast.AST)]
+                waiting += [part for part in value if isinstance(part, ast.AST)]
 
 
-def _for_types(test: ast.expr) -> bool:
-    """Whether it is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
+def _is_for_types(test: ast.expr) -> bool:
     return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
-def _value(node: ast.expr) -> str:
-    """A string of the code, "" for anything else."""
+def _read_value(node: ast.AST) -> str:
+    """Return a string of the code, "" for anything else."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _joined(node: ast.AST) -> list[str]:
-    """The strings at the end of `place / "tests" / "run"`."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        if isinstance(node.right, ast.Constant):
-            return [*_joined(node.left), _value(node.right)]
-        if isinstance(node.right, ast.JoinedStr):
-            parts = [_UNKNOWN if isinstance(one, ast.FormattedValue) else _value(one) for one in node.right.values]
-            return [*_joined(node.left), "".join(parts)]
+def _join_path(node: ast.AST) -> list[str]:
+    """Return the strings at the end of `place / "tests" / "run"`."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Div):
         return []
-    return []
+    if isinstance(node.right, ast.JoinedStr):
+        parts = (_UNKNOWN if isinstance(part, ast.FormattedValue) else _read_value(part) for part in node.right.values)
+        return [*_join_path(node.left), "".join(parts)]
+    return [*_join_path(node.left), _read_value(node.right)] if isinstance(node.right, ast.Constant) else []
 
 
-def _defined(tree: ast.Module) -> frozenset[str]:
-    """The names that a package's `__init__` has of its own or takes from elsewhere."""
-    found: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found.update(one.id for target in targets for one in _nodes_below(target) if isinstance(one, ast.Name))
-        elif isinstance(node, ast.ImportFrom):
-            found.update(alias.asname or alias.name for alias in node.names)
-    return frozenset(found)
-
-
-def _files(project: Path) -> Iterator[str]:
-    """The files of the checkout, as paths below it."""
+def _list_files(project: Path) -> Iterator[str]:
+    """Yield the files of the checkout, as paths below it."""
     for place, directories, names in os.walk(project):
         directories[:] = [name for name in directories if not name.startswith(".") and name not in LEFT_OUT]
         below = os.path.relpath(place, project)

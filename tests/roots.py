@@ -1,17 +1,13 @@
 #!/usr/bin/env python3
 """Debian roots for the tests: one made by mmdebstrap for each suite, and layers over it that apt-get installs.
 
-A root is a stack of directories for an overlay, the newest first. Each is made once, on first use, as root, and kept in
-the directory of `root_directory.py` under the hash of its recipe, its parent's with it. A half-made one is never used:
-it is made beside its place and gets its name last, under a lock of its suite.
+A root is a stack of directories for an overlay, the newest first. Each is made once, on first use, as root. It is kept
+in the directory of `root_directory.py`, and the hash of its recipe and its parents' is in its name. It gets this name
+last, under a lock of its suite, so no half-made one is ever used.
 
-    tests/roots.py NAME...       makes these and prints their directories
-    tests/roots.py --list        names all that the parts of a run need (--list integration: that one)
-    tests/roots.py --clean       removes those whose recipe is no more, unless a host uses them
-    tests/roots.py --mount NAME DIRECTORY
-                                 mounts one to be written to, as DIRECTORY/root
-    tests/roots.py --unmount DIRECTORY
-                                 and removes it with all that was written
+    tests/roots.py NAME...                    makes these and prints their directories
+    tests/roots.py --mount NAME DIRECTORY     mounts a root to be written to, as DIRECTORY/root
+    tests/roots.py --unmount DIRECTORY        unmounts it, and removes all that was written
 
 A name is a suite, or a suite and a layer of LAYERS: trixie, trixie-host, bookworm-host.
 """
@@ -35,11 +31,11 @@ import machine
 import root_directory
 
 ROOTS = root_directory.find_directory()
-LIMIT = 3600  # seconds for an installation
+INSTALLATION_SECONDS = 3600
 
 
 class Layer(NamedTuple):
-    """What is added to another layer of the same suite, or to the suite itself where `over` is empty."""
+    """An addition to another layer of the same suite, or to the suite itself if `over` is empty."""
 
     over: str = ""
     packages: tuple[str, ...] = ()
@@ -107,7 +103,7 @@ USUAL = {
     "nightly": ("sid-managed", "sid-dnf5", "trixie-builder"),
     "molecule": ("bookworm-host", "trixie-desktop"),
 }
-# What a layer has when it is made of the suite alone, and what no package is asked for there.
+# The packages of a suite's own root, and paths that no package gets there.
 BASE = ("apt", "python3")
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 INSTALL = r"""
@@ -120,13 +116,13 @@ apt-get -qq --yes --no-install-recommends -o Dpkg::Options::=--force-unsafe-io -
     -o Binary::apt-get::APT::Keep-Downloaded-Packages=1 install "$@"
 rm /usr/sbin/policy-rc.d
 """
-# That /etc and /var are up to date with /usr is said too, so no boot works that out.
+# The two .updated files keep a boot from updating /etc and /var.
 FINISH = r"""
 rm -f /var/cache/apt/*.bin /var/log/apt/* /var/log/*.log /var/lib/dpkg/*-old /var/cache/ldconfig/aux-cache
 if [ -e /etc/machine-id ]; then : >/etc/machine-id; fi  # empty: this is no first boot, and yet each host has its own
 touch /etc/.updated /var/.updated
 """
-# In mounts and processes of its own: the overlay, what an installation needs, and the directories of apt that all
+# In mounts and processes of its own: the overlay, mounts for the installation, and the directories of apt that all
 # installations of a suite share. $1 is the place, $2 the layers below, $3 apt's directories; the rest are packages.
 CHROOT = r"""
 set -eu
@@ -145,15 +141,15 @@ exec chroot "$root" sh -c "$SCRIPT" sh "$@"
 
 
 class NotMade(Exception):
-    """A root could not be made; what the tool said last."""
+    """A root could not be made. The message has the last lines of the tool."""
 
     def __init__(self, name: str, errors: str) -> None:
         super().__init__(f"no Debian {name} could be made: {errors[-1000:].strip()}")
-        self.suite = name.partition("-")[0]
+        self.suite = _suite_of(name)
 
 
 def mirrors() -> tuple[str, str]:
-    """The mirrors of Debian and of its security updates that this machine's own apt uses; "" for none."""
+    """Return the mirrors of Debian and of its security updates that this machine's own apt uses; "" for none."""
     command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     debian = [line.removeprefix("Debian ") for line in lines if line.startswith("Debian ")]
@@ -161,36 +157,32 @@ def mirrors() -> tuple[str, str]:
     return next((uri for uri in debian if uri not in security), ""), next(iter(security), "")
 
 
-def recipe(name: str) -> Layer:
-    """The recipe of a root above its suite."""
-    return LAYERS[name.partition("-")[2]]
+def _suite_of(name: str) -> str:
+    return name.partition("-")[0]
 
 
-def parents(name: str) -> Iterator[str]:
-    """A root and all below it, the newest first."""
-    yield name
+def _list_parents(name: str) -> list[str]:
+    """List a root and all below it, the newest first."""
     suite, _, label = name.partition("-")
-    if label:
-        over = LAYERS[label].over
-        yield from parents(f"{suite}-{over}" if over else suite)
+    return [name, *_list_parents(f"{suite}-{LAYERS[label].over}".rstrip("-"))] if label else [name]
 
 
 def place(name: str) -> Path:
-    """The directory of the newest layer of a root: what its recipe says is in its name."""
-    said: list[object] = []
-    for part in parents(name):
-        of_layer: tuple[object, ...] = (INSTALL, *recipe(part)) if "-" in part else (BASE, LEFT_OUT)
-        said += [part.partition("-")[0], *of_layer, FINISH]
-    return ROOTS / f"{name}-{hashlib.sha256(repr(said).encode()).hexdigest()[:12]}"
+    """Return the directory of the newest layer of a root."""
+    recipes: list[object] = []
+    for part in _list_parents(name):
+        suite, _, label = part.partition("-")
+        recipes += [suite, *((INSTALL, *LAYERS[label]) if label else (BASE, LEFT_OUT)), FINISH]
+    return ROOTS / f"{name}-{hashlib.sha256(repr(recipes).encode()).hexdigest()[:12]}"
 
 
 def layers(name: str) -> tuple[Path, ...]:
-    """The layers of a root, the newest first; what is not there yet is made."""
+    """Return the layers of a root, the newest first. Make those that are missing."""
     stack: list[Path] = []
-    for part in reversed(list(parents(name))):
+    for part in reversed(_list_parents(name)):
         directory = place(part)
         if not directory.is_dir():
-            with _locked(part.partition("-")[0]):
+            with _lock(part):
                 if not directory.is_dir():  # nobody else has made it meanwhile
                     _make(part, stack, directory)
         stack.insert(0, directory)
@@ -199,142 +191,129 @@ def layers(name: str) -> tuple[Path, ...]:
 
 @contextlib.contextmanager
 def mounted(stack: Sequence[Path], directory: Path) -> Iterator[Path]:
-    """A root to be written to, DIRECTORY/root. What is written is in DIRECTORY/upper, and is kept."""
-    root = mount(stack, directory)
+    """Mount a root to be written to, as DIRECTORY/root. DIRECTORY/upper keeps what is written."""
+    root = _mount(stack, directory)
     try:
         yield root
     finally:
-        unmount(root)
+        _unmount(root)
 
 
-def mount(stack: Sequence[Path], directory: Path) -> Path:
-    """The same; `unmount` has to follow. A host that has never booted gets an identity of its own."""
-    for part in ("root", "upper", "work"):
-        (directory / part).mkdir(parents=True, exist_ok=True)
-        (directory / part).chmod(0o755)
+def _mount(stack: Sequence[Path], directory: Path) -> Path:
+    _make_overlay(directory)
     below = ":".join(map(str, stack))
     options = f"lowerdir={below},upperdir={directory}/upper,workdir={directory}/work,redirect_dir=off,index=off"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(directory / "root")], check=True)
     identity = directory / "root/etc/machine-id"
-    if identity.exists() and not identity.read_text():
+    if identity.exists() and not identity.read_text():  # each host has an identity of its own
         identity.write_text(f"{uuid.uuid4().hex}\n")
     return directory / "root"
 
 
-def unmount(root: Path) -> None:
-    """Take a root of `mount` away, whoever still uses it."""
+def _make_overlay(directory: Path) -> None:
+    for part in ("root", "upper", "work"):
+        (directory / part).mkdir(parents=True, exist_ok=True)
+        (directory / part).chmod(0o755)
+
+
+def _unmount(root: Path) -> None:
+    """Unmount a root, even if it is in use."""
     subprocess.run(["umount", "--lazy", "--recursive", str(root)], check=False)
 
 
 def stale() -> list[Path]:
-    """The layers whose recipe is no more, and what was never finished."""
-    suites = {name.partition("-")[0] for names in USUAL.values() for name in names}
-    known = {place(name) for suite in suites for name in (suite, *(f"{suite}-{label}" for label in LAYERS))}
-    return sorted(found for found in ROOTS.glob("*-*") if found not in known and not found.name.startswith("apt-"))
+    """List the layers without a recipe, and those that were never finished."""
+    suites = {_suite_of(name) for names in USUAL.values() for name in names}
+    current = {place(name) for suite in suites for name in (suite, *(f"{suite}-{label}" for label in LAYERS))}
+    return sorted(path for path in ROOTS.glob("*-*") if path not in current and not path.name.startswith("apt-"))
 
 
 def remove(directories: Sequence[Path]) -> None:
     """Remove layers, unless one is being made, or a test of another checkout uses it."""
     for directory in directories:
-        with _locked(directory.name.strip(".").partition("-")[0]):
+        with _lock(directory.name.strip(".")):
             if not root_directory.is_in_use(directory):
                 subprocess.run(["rm", "-rf", "--one-file-system", str(directory)], check=True)
 
 
 @contextlib.contextmanager
-def _locked(suite: str) -> Iterator[None]:
+def _lock(name: str) -> Iterator[None]:
     root_directory.make(ROOTS)
-    with (ROOTS / f".{suite}.lock").open("a") as lock:
+    with (ROOTS / f".{_suite_of(name)}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _make(name: str, below: Sequence[Path], directory: Path) -> None:
     print(f"Making a root: Debian {name}", file=sys.stderr, flush=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{name}-making-", dir=ROOTS))
+    scratch = Path(tempfile.mkdtemp(prefix=f"{name}-making-", dir=ROOTS))
     try:
-        for part in ("root", "upper", "work"):
-            (beside / part).mkdir()
-            (beside / part).chmod(0o755)
+        _make_overlay(scratch)
         if below:
-            _install(name, below, beside)
+            _install(name, below, scratch)
         else:
-            _bootstrap(name, beside)
-        (beside / "upper").rename(directory)
+            _bootstrap(name, scratch)
+        (scratch / "upper").rename(directory)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _bootstrap(suite: str, beside: Path) -> None:
-    """Have mmdebstrap make the root of a suite, from this machine's own mirror and by its own ways to it."""
-    configuration = beside / "apt.conf"
+def _bootstrap(suite: str, scratch: Path) -> None:
+    """Let mmdebstrap make the root of a suite, from the mirror and with the proxies of this machine's own apt."""
     command = ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    lasting = ("Acquire::Check-", "Acquire::http::", "Acquire::https::")
-    lines = [line for line in said if line.startswith(lasting) and not line.endswith(' "";')]
+    settings = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    ways = ("Acquire::Check-", "Acquire::http::", "Acquire::https::")
+    lines = [line for line in settings if line.startswith(ways) and not line.endswith(' "";')]
     # A mirror that does not answer once is no failure of what is tested, nor is one that is behind.
     lines += ['Acquire::Retries "5";', 'Acquire::Check-Valid-Until "false";']
-    configuration.write_text("".join(f"{line}\n" for line in lines))
-    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+    (scratch / "apt.conf").write_text("".join(f"{line}\n" for line in lines))
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=directory", f"--include={','.join(BASE)}"]
-    finish = f"--customize-hook=chroot \"$1\" sh -c '{FINISH}'"
-    where = [suite, str(beside / "upper"), *filter(None, mirrors()[:1])]
-    _done(suite, [*command, f"--aptopt={configuration}", *options, finish, *where])
+    command += [f"--aptopt={scratch / 'apt.conf'}", *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT)]
+    command += [f"--customize-hook=chroot \"$1\" sh -c '{FINISH}'", suite, str(scratch / "upper")]
+    _run(suite, [*command, *filter(None, mirrors()[:1])])
     for name, text in {"resolv.conf": "", "hostname": "debian\n"}.items():  # mmdebstrap leaves this machine's there
-        (beside / "upper/etc" / name).write_text(text)
+        (scratch / "upper/etc" / name).write_text(text)
 
 
-def _install(name: str, below: Sequence[Path], beside: Path) -> None:
-    apt = ROOTS / f"apt-{name.partition('-')[0]}"
+def _install(name: str, below: Sequence[Path], scratch: Path) -> None:
+    suite, _, label = name.partition("-")
+    apt = ROOTS / f"apt-{suite}"
     for folder in ("lists/partial", "archives/partial"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
-    packages, setup = recipe(name)[1:]
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", CHROOT, "sh"]
-    arguments = [str(beside), ":".join(map(str, below)), str(apt), *packages]
-    _done(name, [*command, *arguments], {**os.environ, "SCRIPT": INSTALL + setup + FINISH})
-    resolver = beside / "upper/etc/resolv.conf"
+    command += [str(scratch), ":".join(map(str, below)), str(apt), *LAYERS[label].packages]
+    _run(name, command, SCRIPT=INSTALL + LAYERS[label].setup + FINISH)
+    resolver = scratch / "upper/etc/resolv.conf"
     if not resolver.is_symlink():
         resolver.unlink()  # the empty one below is seen again
 
 
-def _done(name: str, command: Sequence[str], environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(
-        machine.outside(command),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT,
-    )
+def _run(name: str, command: Sequence[str], **environment: str) -> None:
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {**os.environ, **environment}
+    argv = machine.outside(command)
+    done = subprocess.run(argv, env=environment, text=True, check=False, timeout=INSTALLATION_SECONDS, **pipes)
     if done.returncode:
         raise NotMade(name, done.stdout[-400:] + done.stderr)
 
 
 def main(words: Sequence[str]) -> int:
-    """What the words of the command line ask for."""
-    if words[:1] == ["--list"]:
-        names = [name for part in (words[1:] or USUAL) for name in USUAL[part]]
-        print("\n".join(dict.fromkeys(names)))
-    elif list(words) == ["--clean"]:
-        remove(stale())
-    elif words[:1] == ["--mount"] and len(words) == 3:
-        mount(layers(words[1]), Path(words[2]))
+    if words[:1] == ["--mount"] and len(words) == 3:
+        _mount(layers(words[1]), Path(words[2]))
     elif words[:1] == ["--unmount"] and len(words) == 2:
-        unmount(Path(words[1]) / "root")
+        _unmount(Path(words[1]) / "root")
         shutil.rmtree(words[1], ignore_errors=True)
-    elif not words or words[0].startswith("-"):
+    elif words and not words[0].startswith("-"):
+        for name in words:
+            print(*layers(name), sep="\n", flush=True)
+    else:
         print(__doc__)
         return 2
-    failed = False
-    for name in [] if words[0].startswith("-") else words:
-        try:
-            print(*layers(name), sep="\n", flush=True)
-        except NotMade as error:
-            print(error, file=sys.stderr)
-            failed = True
-    return int(failed)
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except NotMade as error:
+        sys.exit(str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from imports import DERIVED, circles, distances, floors, graph, reaches
+from imports import DERIVED, count_floors, distances, find_circles, graph, reaches
 from suite import changed
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -179,26 +179,26 @@ ROOM_OF, BESIDE, PLUGIN = "module_utils/proscribe/room", "module_utils/proscribe
 )
 def test_circles(tmp_path: Path, files: dict[str, str], circle: bool):
     named = {f"{name}.py": text for name, text in files.items()}
-    assert circles(made(tmp_path, **named)) == ([sorted(named)] if circle else [])
+    assert find_circles(made(tmp_path, **named)) == ([sorted(named)] if circle else [])
 
 
 def test_no_file_imports_itself_in_a_circle():
-    assert circles(PROJECT) == []
+    assert find_circles(PROJECT) == []
 
 
 def test_floors_are_the_longest_chain_between_what_is_in_a_room(tmp_path: Path):
     room = "module_utils/proscribe/room"
     texts = {"top": "from . import other\nfrom .deep import one\n", "deep/one": "from ..inner import inner\n"}
     files = {f"{room}/{name}.py": text for name, text in texts.items()}
-    found = floors(made(tmp_path, **files, **{f"{room}/deep/__init__.py": "", f"{room}/deep/two.py": "import json\n"}))
+    found = count_floors(made(tmp_path, **files, **{f"{room}/deep/__init__.py": "", f"{room}/deep/two.py": "import json\n"}))
     assert (found[room], found[f"{room}/deep"]) == (3, 1)  # top, deep, inner
     (tmp_path / room / "inner.py").write_text("from .deep import two\n")
     with pytest.raises(ValueError, match="room: (top -> )?(deep -> inner -> deep|inner -> deep -> inner)$"):
-        floors(tmp_path)
+        count_floors(tmp_path)
 
 
 def test_no_room_has_more_than_nine_floors():
-    found = floors(PROJECT)
+    found = count_floors(PROJECT)
     assert found["module_utils/proscribe"] == 5
     assert {room: count for room, count in found.items() if count > 9} == {}
 
