@@ -1,8 +1,8 @@
 """The fenced blocks of the documents: the commands in them with what they print, and the files that they show.
 
-A command stands in a block ```console, behind `$ `; a line that ends in a backslash goes on in the next one. What
-follows up to the next command is what it prints; `...` stands for what was left out. A block whose first line is
-`# <path>`, in a language of files, is a file of that path.
+A command is in a block ```console, behind `$ `. A line that ends in a backslash goes on in the next one. The lines up
+to the next command are its output, in which `...` stands for lines that are left out. A block in a language of files,
+with the first line `# <path>`, is a file of that path.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 
 class Wrong(Exception):
-    """A document that cannot be read: the place and what is wrong there."""
+    """A mistake in the form of a document, with its place."""
 
 
 class Block(NamedTuple):
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command as it is typed, lines with backslashes joined, and what it prints."""
+    """A command as it is typed, lines with backslashes joined, and its output."""
 
     path: str
     line: int
@@ -60,13 +60,13 @@ PLACES = ("*.md", "docs/**/*.md", "roles/*/README.md", "inventory/**/*.md", "cat
 
 
 def read(project: Path) -> dict[str, str]:
-    """The texts of all documents that tell people what to type, by their paths in the project."""
-    found = sorted({path for place in PLACES for path in project.glob(place)})
-    return {str(path.relative_to(project)): path.read_text(encoding="utf-8") for path in found}
+    """Return the texts of all documents with commands, by their paths in the project."""
+    paths = sorted({path for place in PLACES for path in project.glob(place)})
+    return {str(path.relative_to(project)): path.read_text(encoding="utf-8") for path in paths}
 
 
 def blocks(path: str, text: str) -> Iterator[Block]:
-    """A document, as blocks and the text between them. Raises Wrong."""
+    """Yield the blocks of a document and the text between them. Raise Wrong."""
     began, language, ticks, indent = 1, None, "", 0
     lines: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -86,27 +86,27 @@ def blocks(path: str, text: str) -> Iterator[Block]:
 
 
 def parts(path: str, text: str) -> Iterator[Command | File]:
-    """The commands and files of a document, in their order. Raises Wrong."""
+    """Yield the commands and files of a document, in their order. Raise Wrong."""
     for block in blocks(path, text):
         if block.language == CONSOLE:
             yield from commands_of(block)
-        elif block.language in FILES and block.lines and (named := PATH.fullmatch(block.lines[0])):
-            yield File(block.path, block.line, named[1], "\n".join((*block.lines, "")))
+        elif block.language in FILES and block.lines and (match := PATH.fullmatch(block.lines[0])):
+            yield File(block.path, block.line, match[1], "\n".join((*block.lines, "")))
 
 
 def commands(path: str, text: str) -> list[Command]:
-    """The commands of a document. Raises Wrong."""
+    """Return the commands of a document. Raise Wrong."""
     return [part for part in parts(path, text) if isinstance(part, Command)]
 
 
 def spans(block: Block) -> Iterator[tuple[int, str]]:
-    """The code in the running text of a block between fences, with its lines."""
+    """Yield the code in the running text of a block, with the numbers of its lines."""
     for number, line in enumerate(block.lines, block.line):
-        yield from ((number, found) for found in SPAN.findall(line))
+        yield from ((number, code) for code in SPAN.findall(line))
 
 
 def commands_of(block: Block) -> Iterator[Command]:
-    """The commands of a console block. Raises Wrong."""
+    """Yield the commands of a console block. Raise Wrong."""
     lines = list(enumerate(block.lines, block.line))
     if lines and not lines[0][1].startswith(PROMPT):
         raise Wrong(f"{block.path}:{block.line}: found {lines[0][1]!r}, expected a command behind {PROMPT!r}")

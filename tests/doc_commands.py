@@ -1,6 +1,6 @@
-"""Whether a command of the documents is one that there is: through the parsers that read it when somebody types it.
+"""Mistakes in the commands of the documents, by the parsers that read a command when somebody types it.
 
-Nothing is run. What is not the project's own (systemctl, git) is not judged here; the tests that run the commands do.
+Nothing is run. The tests that run the commands judge those of other projects (systemctl, git).
 """
 
 from __future__ import annotations
@@ -24,161 +24,142 @@ from proscribe.controller.compile.restrictions import PREFIX, RESTRICTIONS
 from proscribe.model.plan import CONTROLS
 
 PROJECT = Path(__file__).resolve().parent.parent
-PLACEHOLDER = re.compile(r"<[^<>|&;]+>")
-ANYTHING = "placeholder"  # what stands for it
+ANYTHING = "placeholder"  # stands for a word in the text that stands for others: `explain NAME`, `--limit ...`
+PLACEHOLDER = re.compile(r"\.\.\.|…|[A-Z_]{2,}")
 BETWEEN = re.compile(r"[();&|]+")  # between two commands of one line
 REDIRECTION = re.compile(r"[<>]+&?")
 DESCRIPTOR = re.compile(r"\b[0-9](?=>)")
 ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
-BEFORE = ("sudo", "env", "export", "time")  # what stands in front of a command, or of assignments
+BEFORE = ("sudo", "env", "export", "time")  # in front of a command, or of assignments
 LAUNCHER = re.compile(r"(?:\S*/)?proscribe")
-OURS = re.compile(r"\$? ?(?:sudo )?\./proscribe .+")  # a line that is a command, where commands have no place
-# Words in the running text that stand for something: `explain NAME`, `list | restore`, `--limit ...`.
-PLACEHOLDER = re.compile(r"\.\.\.|…|[A-Z_]{2,}")
-# What argparse says of a command that is only mentioned, and of which the rest is left out.
-LEFT_OUT = (
-    "the following arguments are required",
-    "one of the arguments",
-    "expected one argument",
-    "expected at least one argument",
-)
+OURS = re.compile(r"\$? ?(?:sudo )?\./proscribe .+")  # a line that is a command
+# Messages of argparse about a command that is only mentioned, without its further words.
+INCOMPLETE = re.compile("arguments are required|one of the arguments|expected (at least )?one argument")
 
 
 def mistakes(path: str, text: str) -> list[str]:
-    """What is wrong with the commands of a document, one line each with its place."""
-    found = []
+    """Return the mistakes in the commands of a document, one line each with its place."""
+    lines = []
     try:
         for command in commands(path, text):
-            found += [f"{command.where}: {command.text}: {wrong}" for wrong in wrong_with(command.text)]
+            lines += [f"{command.where}: {command.text}: {mistake}" for mistake in wrong_with(command.text)]
         for block in blocks(path, text):
-            found += _elsewhere(block)
+            lines += _find_elsewhere(block)
     except Wrong as wrong:
-        found.append(str(wrong))
-    return found
+        lines.append(str(wrong))
+    return lines
 
 
-def _elsewhere(block: Block) -> Iterator[str]:
-    """Mistakes in commands that stand in no console block: printed by something, or mentioned in the text."""
-    lines = [(number, line, line.strip()) for number, line in enumerate(block.lines, block.line)]
-    ours = [(number, line, said) for number, line, said in lines if OURS.fullmatch(said)]
-    if block.language == TEXT:
-        for number, _, said in ours:
-            yield from (f"{block.path}:{number}: {said}: {wrong}" for wrong in wrong_with(said))
-    elif block.language != CONSOLE:
-        for number, line, said in ours:
-            if block.language or line.startswith("    "):  # an indented line of running text is a block, too
-                yield f"{block.path}:{number}: found a command {said!r}, expected it in a block ```{CONSOLE}"
-    if block.language is None:
-        for number, said in spans(block):
-            if OURS.fullmatch(said):
-                yield from (f"{block.path}:{number}: {said}: {wrong}" for wrong in _wrong_mentioned(said))
-
-
-def _wrong_mentioned(said: str) -> list[str]:
-    """Mistakes in a command in the text: `a | b` are words to choose from, and what is left out is nothing wrong."""
-    first, *others = said.split(" | ")
-    stem = " ".join(first.split()[:-1])
-    every = [first, *(f"{stem} {other}" for other in others)]
-    return [wrong for one in every for wrong in wrong_with(one, mentioned=True)]
+def _find_elsewhere(block: Block) -> Iterator[str]:
+    """Yield the mistakes in commands outside of console blocks: in printed text, or mentioned in the running text."""
+    for number, line in enumerate(block.lines, block.line):
+        command = line.strip()
+        if not OURS.fullmatch(command) or block.language == CONSOLE:
+            continue
+        if block.language == TEXT:
+            yield from (f"{block.path}:{number}: {command}: {mistake}" for mistake in wrong_with(command))
+        elif block.language or line.startswith("    "):  # an indented line of running text is a block, too
+            yield f"{block.path}:{number}: found a command {command!r}, expected it in a block ```{CONSOLE}"
+    for number, command in spans(block) if block.language is None else ():
+        if OURS.fullmatch(command):
+            first, *others = command.split(" | ")  # words to choose from
+            stem = first.rpartition(" ")[0]
+            every = [first, *(f"{stem} {other}" for other in others)]
+            wrong = [mistake for command in every for mistake in wrong_with(command, mentioned=True)]
+            yield from (f"{block.path}:{number}: {command}: {mistake}" for mistake in wrong)
 
 
 def wrong_with(text: str, mentioned: bool = False) -> list[str]:
-    """The mistakes in a line of a shell; `mentioned`: in the running text, where much is left out."""
-    return [wrong for argv in simple_commands(text) if (wrong := _wrong(argv, mentioned))]
+    """Return the mistakes in a line of a shell. A line that is `mentioned` in the running text may be incomplete."""
+    return [mistake for argv in simple_commands(text) if (mistake := _judge(argv, mentioned))]
 
 
 def simple_commands(text: str) -> list[list[str]]:
-    """The commands of a line of a shell, without assignments, redirections and what runs them (sudo)."""
+    """Return the commands of a line of a shell, without assignments, redirections and sudo."""
     lexer = shlex.shlex(DESCRIPTOR.sub("", PLACEHOLDER.sub(ANYTHING, text)), posix=True, punctuation_chars="();<>|&")
     lexer.whitespace_split = True
-    found: list[list[str]] = [[]]
+    argvs: list[list[str]] = [[]]
     redirected = False
     for word in lexer:
         if BETWEEN.fullmatch(word):
-            found.append([])
-        elif REDIRECTION.fullmatch(word):
-            redirected = True
-        elif redirected:
-            redirected = False
-        elif found[-1] or not (ASSIGNMENT.fullmatch(word) or word in BEFORE):
-            found[-1].append(word)
-    return [argv for argv in found if argv]
+            argvs.append([])
+        elif redirected or REDIRECTION.fullmatch(word):
+            redirected = not redirected
+        elif argvs[-1] or not (ASSIGNMENT.fullmatch(word) or word in BEFORE):
+            argvs[-1].append(word)
+    return list(filter(None, argvs))
 
 
-def _wrong(argv: Sequence[str], mentioned: bool) -> str:
+def _judge(argv: Sequence[str], mentioned: bool) -> str:
+    """Return the mistake in a command, "" for none."""
     program, *rest = argv
     if LAUNCHER.fullmatch(program):
-        return _wrong_of_launcher(rest, mentioned)
+        return _judge_launcher(rest, mentioned)
     if program.endswith("ansible-playbook"):
-        return _wrong_of_playbook(rest, mentioned)
-    if program.endswith("python") and rest and rest[0].startswith("tests/"):
-        return _wrong_of_script(rest)
-    return ""
+        return _judge_playbook(rest, mentioned)
+    return _judge_script(rest) if program.endswith("python") and rest and rest[0].startswith("tests/") else ""
 
 
-def _wrong_of_launcher(argv: Sequence[str], mentioned: bool) -> str:
+def _judge_launcher(argv: Sequence[str], mentioned: bool) -> str:
     if not argv or argv[0] in ("--help", "-h", "help", "--version"):
         return ""
     word, *rest = argv
     if mentioned:
-        rest = [ANYTHING if PLACEHOLDER.fullmatch(one) else one for one in rest if one not in ("...", "…")]
+        rest = [ANYTHING if PLACEHOLDER.fullmatch(argument) else argument for argument in rest if argument != "..."]
     if word == "test":
-        return _ended(lambda: script_of_tests().read(rest), mentioned)
+        return _try(lambda: script_of_tests().read(rest), mentioned)
     if word in words.COMMANDS:
         passed: list[str] = []
-        wrong = _ended(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
-        return wrong or (_wrong_of_playbook(["x.yml", *passed], mentioned) if passed else "")
+        mistake = _try(lambda: passed.extend(words.read(word, rest)[1].passed_on), mentioned)
+        return mistake or (_judge_playbook(["x.yml", *passed], mentioned) if passed else "")
     if word in launcher_commands():
-        return _wrong_of_playbook([f"playbooks/{word}.yml", *rest], mentioned)
+        return _judge_playbook([f"playbooks/{word}.yml", *rest], mentioned)
     return f"there is no command {word!r}"
 
 
 def launcher_commands() -> list[str]:
-    """The commands of the launcher."""
+    """Return the commands of the launcher."""
     return (re.findall(r"^commands='(.*)'$", (PROJECT / "proscribe").read_text(), re.MULTILINE) or [""])[0].split()
 
 
-def _wrong_of_playbook(argv: Sequence[str], mentioned: bool) -> str:
-    """Mistakes in the options of ansible-playbook, in tags, and in the names of variables of the project."""
+def _judge_playbook(argv: Sequence[str], mentioned: bool) -> str:
+    """Return a mistake in the options of ansible-playbook, in tags, or in the names of the project's variables."""
     cli = PlaybookCLI(["ansible-playbook", *argv])
-    read: list[Any] = []
+    parsed: list[Any] = []
 
     def parse() -> None:
         cli.init_parser()
         cli.parser.allow_abbrev = False
-        read.append(cli.parser.parse_args(list(argv)))
+        parsed.append(cli.parser.parse_args(list(argv)))
 
-    if wrong := _ended(parse, mentioned):
-        return wrong
-    if not read:
-        return ""
-    options = read[0]
+    mistake = _try(parse, mentioned)
+    if mistake or not parsed:
+        return mistake
+    (options,) = parsed
     if len(options.args) != 1:
         return f"found {' '.join(options.args[1:])!r}, expected options only"
     if options.args[0].startswith("playbooks/") and not (PROJECT / options.args[0]).is_file():
         return f"there is no {options.args[0]}"
     for tags in (options.tags, options.skip_tags):
-        if wrong := unknown_tags([tag for tag in tags if tag != ANYTHING], CONTROLS):
-            return wrong
+        if mistake := unknown_tags([tag for tag in tags if tag != ANYTHING], CONTROLS):
+            return mistake
     names = {f"{PREFIX}{name}" for name in RESTRICTIONS}
-    unknown = [name for name in _variables(options.extra_vars) if name.startswith(PREFIX) and name not in names]
+    unknown = [name for name in _list_variables(options.extra_vars) if name.startswith(PREFIX) and name not in names]
     return f"there is no variable {unknown[0]}" if unknown else ""
 
 
-def _variables(extra: Sequence[str]) -> list[str]:
-    """The names that -e sets: name=value, or a mapping."""
-    found: list[str] = []
+def _list_variables(extra: Sequence[str]) -> Iterator[str]:
+    """Yield the names that -e sets: name=value, or a mapping."""
     for text in extra:
         if text.startswith("{"):
             with contextlib.suppress(json.JSONDecodeError, yaml.YAMLError):
-                found += map(str, yaml.safe_load(text))
+                yield from map(str, yaml.safe_load(text))
         elif not text.startswith("@"):
-            found += [word.partition("=")[0] for word in shlex.split(text)]
-    return found
+            yield from (word.partition("=")[0] for word in shlex.split(text))
 
 
-def _wrong_of_script(argv: Sequence[str]) -> str:
-    """Mistakes in the options of a script of the tests: each is one that stands in it."""
+def _judge_script(argv: Sequence[str]) -> str:
+    """Return a mistake in the options of a script of the tests: its text has each of them."""
     script = PROJECT / argv[0]
     if not script.exists():
         return f"there is no {argv[0]}"
@@ -191,18 +172,14 @@ def _wrong_of_script(argv: Sequence[str]) -> str:
     return next((f"{argv[0]} has no option {option}" for option in options if option[2:] not in known), "")
 
 
-def _ended(parse: Callable[[], object], mentioned: bool) -> str:
-    """What a parser says when it ends the process; "" where it does not."""
-    said = io.StringIO()
+def _try(parse: Callable[[], object], mentioned: bool) -> str:
+    """Return the message of a parser that ends the process; "" if it does not."""
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
             parse()
-    except SystemExit as ended:
-        if not ended.code:  # --help
-            return ""
-        lines = said.getvalue().strip().splitlines()
-        message = lines[-1].partition(" error: ")[2] if lines else ""
-        if mentioned and any(left in message for left in LEFT_OUT):
-            return ""
-        return message or "it is refused"
+    except SystemExit as exit_:
+        message = output.getvalue().strip().rpartition("\n")[2].partition(" error: ")[2]
+        if exit_.code and not (mentioned and INCOMPLETE.search(message)):  # no code: --help
+            return message or "it is refused"
     return ""
