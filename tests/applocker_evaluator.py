@@ -1,11 +1,11 @@
-"""AppLocker's answer about a file, by what Microsoft documents: a strict reader of policies, and their precedence.
+"""AppLocker's decision about a file, by Microsoft's documents: a strict reader of policies, and their precedence.
 
 - learn.microsoft.com/windows/security: "Understanding AppLocker rule behavior", "... allow and deny actions on rules",
   "... the path rule condition", "... the publisher rule condition", "... the file hash rule condition", "... rule
-  exceptions", "Rules in AppLocker" (which file is of which collection)
+  exceptions", "Rules in AppLocker" (the collection of each file)
 - the form: the schema of policies that Get-AppLockerPolicy writes (AppLockerPolicy, Version 1)
 
-What Windows itself makes of a policy was never seen here.
+No policy was ever tried on Windows itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COLLECTIONS = {
     "Dll": (".dll",),
 }
 MODES = ("NotConfigured", "AuditOnly", "Enabled")
-# What stands for well-known folders; AppLocker's own names, which are no variables of the environment.
+# AppLocker's own names of well-known folders, which are no variables of the environment.
 VARIABLES = {
     "%WINDIR%": ["C:\\Windows"],
     "%SYSTEM32%": ["C:\\Windows\\System32", "C:\\Windows\\SysWOW64"],
@@ -39,7 +39,7 @@ _VERSION = re.compile(r"\*|\d{1,5}(\.\d{1,5}){3}")
 
 
 class File(NamedTuple):
-    """What somebody starts. A packaged app has the name of its package as its product."""
+    """A program that somebody starts. A packaged app has the name of its package as its product."""
 
     path: str = ""
     publisher: str = ""  # of its signature, as AppLocker writes it; "" for none
@@ -51,7 +51,7 @@ class File(NamedTuple):
 
     @property
     def collection(self) -> str:
-        """The collection whose rules are about it; "" for none."""
+        """The collection whose rules apply to the file; "" for none."""
         if self.packaged:
             return "Appx"
         ending = self.path[self.path.rfind(".") :].lower()
@@ -72,125 +72,118 @@ class Rule(NamedTuple):
     exceptions: Sequence[Condition]
 
     def applies(self, file: File, sids: frozenset[str]) -> bool:
-        """Whether the rule is about a file that somebody with these SIDs starts."""
-        concerned = self.sid in sids and any(condition(file) for condition in self.conditions)
-        return concerned and not any(exception(file) for exception in self.exceptions)
+        """Return True if the rule applies to a file that somebody with these SIDs starts."""
+        matches = self.sid in sids and any(condition(file) for condition in self.conditions)
+        return matches and not any(exception(file) for exception in self.exceptions)
 
 
 class Collection(NamedTuple):
-    """The rules of a collection, and what becomes of its answer."""
+    """The rules of a collection, and its mode."""
 
     mode: str
     rules: Sequence[Rule]
 
 
 def denied(policy: Mapping[str, Collection], file: File, *groups: str) -> str:
-    """The rule that denies a file, "no rule allows it", or "" for one that may run. Whatever the mode: audited rules
-    are evaluated in the same way, and logged.
+    """Return the rule that denies a file, "no rule allows it", or "" for a file that may run.
+
+    Audited rules are evaluated in the same way as enforced ones, and logged.
     """
     collection = policy.get(file.collection)
     if collection is None or not collection.rules:
         return ""
-    sids = frozenset({EVERYONE, *groups})
-    if name := next((rule.name for rule in collection.rules if rule.denies and rule.applies(file, sids)), ""):
-        return name
-    return "" if any(rule.applies(file, sids) for rule in collection.rules) else "no rule allows it"
+    rules = [rule for rule in collection.rules if rule.applies(file, frozenset({EVERYONE, *groups}))]
+    return next((rule.name for rule in rules if rule.denies), "" if rules else "no rule allows it")
 
 
 def read(content: bytes) -> dict[str, Collection]:
-    """A policy. Raises AssertionError for what the schema does not have."""
+    """Read a policy. Raise AssertionError for a form that the schema does not have."""
     root = ElementTree.fromstring(content)
     assert root.tag == "AppLockerPolicy" and root.attrib == {"Version": "1"}
-    found: dict[str, Collection] = {}
+    policy: dict[str, Collection] = {}
     for element in root:
-        assert element.tag == "RuleCollection" and set(element.attrib) == {"Type", "EnforcementMode"}
-        type_, mode = element.attrib["Type"], element.attrib["EnforcementMode"]
-        assert type_ in COLLECTIONS and type_ not in found and mode in MODES
-        found[type_] = Collection(mode, [rule(one, type_) for one in element])
-    ids = [one.id for collection in found.values() for one in collection.rules]
-    assert len({one.lower() for one in ids}) == len(ids)
-    return found
+        assert element.tag == "RuleCollection"
+        type_, mode = _read_attributes(element, "Type", "EnforcementMode")
+        assert type_ in COLLECTIONS and type_ not in policy and mode in MODES
+        policy[type_] = Collection(mode, [_read_rule(rule, type_) for rule in element])
+    ids = [rule.id.lower() for collection in policy.values() for rule in collection.rules]
+    assert len(set(ids)) == len(ids)
+    return policy
 
 
 def of_registry(values: Iterable[tuple[str, str, object]]) -> dict[str, Collection]:
-    """A policy out of the values below SrpV2: key, name, and what it says. Raises AssertionError for another form."""
-    modes: dict[str, object] = {}
+    """Read a policy from the values below SrpV2: key, name, value. Raise AssertionError for another form."""
+    modes: dict[str, str] = {}
     rules: dict[str, list[Rule]] = {}
-    for key, name, said in values:
+    for key, name, value in values:
         collection, _, id_ = key.partition("\\SrpV2\\")[2].partition("\\")
         if name == "EnforcementMode":
-            assert not id_ and said in (0, 1)
-            modes[collection] = said
+            assert not id_ and value in (0, 1)
+            modes[collection] = "Enabled" if value else "AuditOnly"
         else:
-            assert name == "Value" and isinstance(said, str)
-            one = rule(ElementTree.fromstring(said), collection)
-            assert one.id == id_
-            rules.setdefault(collection, []).append(one)
+            assert name == "Value" and isinstance(value, str)
+            rule = _read_rule(ElementTree.fromstring(value), collection)
+            assert rule.id == id_
+            rules.setdefault(collection, []).append(rule)
     assert modes.keys() == rules.keys()
-    return {name: Collection("Enabled" if mode else "AuditOnly", rules[name]) for name, mode in modes.items()}
+    return {name: Collection(mode, rules[name]) for name, mode in modes.items()}
 
 
-def rule(element: ElementTree.Element, collection: str) -> Rule:
-    """One rule, of a policy or of the registry."""
-    attributes = element.attrib
-    assert set(attributes) == {"Id", "Name", "Description", "UserOrGroupSid", "Action"}
-    assert _GUID.fullmatch(attributes["Id"]) and _SID.fullmatch(attributes["UserOrGroupSid"])
-    assert 0 < len(attributes["Name"]) <= 1024 and len(attributes["Description"]) <= 1024
-    assert attributes["Action"] in ("Allow", "Deny")
-    parts = {part.tag: [_condition(one, element.tag, collection) for one in part] for part in element}
-    assert list(parts) in (["Conditions"], ["Conditions", "Exceptions"]) and len(parts["Conditions"]) == 1
-    return Rule(
-        attributes["Id"],
-        attributes["Name"],
-        attributes["UserOrGroupSid"],
-        attributes["Action"] == "Deny",
-        parts["Conditions"],
-        parts.get("Exceptions", []),
+def _read_attributes(element: ElementTree.Element, *names: str) -> list[str]:
+    """Return the attributes of an element, which has no others."""
+    assert set(element.attrib) == set(names)
+    return [element.attrib[name] for name in names]
+
+
+def _read_rule(element: ElementTree.Element, collection: str) -> Rule:
+    id_, name, description, sid, action = _read_attributes(
+        element, "Id", "Name", "Description", "UserOrGroupSid", "Action"
     )
+    assert _GUID.fullmatch(id_) and _SID.fullmatch(sid) and action in ("Allow", "Deny")
+    assert 0 < len(name) <= 1024 and len(description) <= 1024
+    parts = {part.tag: [_read_condition(condition, element.tag, collection) for condition in part] for part in element}
+    assert list(parts) in (["Conditions"], ["Conditions", "Exceptions"]) and len(parts["Conditions"]) == 1
+    return Rule(id_, name, sid, action == "Deny", parts["Conditions"], parts.get("Exceptions", []))
 
 
-def _condition(element: ElementTree.Element, kind: str, collection: str) -> Condition:
+def _read_condition(element: ElementTree.Element, kind: str, collection: str) -> Condition:
     if element.tag == "FilePathCondition":
-        assert kind == "FilePathRule" and collection != "Appx" and set(element.attrib) == {"Path"}
-        return _of_path(element.attrib["Path"])
+        assert kind == "FilePathRule" and collection != "Appx"
+        return _match_path(*_read_attributes(element, "Path"))
     if element.tag == "FileHashCondition":
-        hashes = {one.attrib["Data"].lower() for one in element}
+        hashes = {hash_.attrib["Data"].lower() for hash_ in element}
         return lambda file: f"0x{file.sha256}".lower() in hashes
     assert element.tag == "FilePublisherCondition" and kind == "FilePublisherRule"
-    assert set(element.attrib) == {"PublisherName", "ProductName", "BinaryName"}
+    names = _read_attributes(element, "PublisherName", "ProductName", "BinaryName")
     (versions,) = element
-    assert versions.tag == "BinaryVersionRange" and set(versions.attrib) == {"LowSection", "HighSection"}
-    low, high = versions.attrib["LowSection"], versions.attrib["HighSection"]
+    assert versions.tag == "BinaryVersionRange" and all(names)
+    low, high = _read_attributes(versions, "LowSection", "HighSection")
     assert _VERSION.fullmatch(low) and _VERSION.fullmatch(high)
-    names = [element.attrib[name] for name in ("PublisherName", "ProductName", "BinaryName")]
-    assert all(names)
-    return _of_publisher(names, low, high)
+    return _match_publisher(names, low, high)
 
 
-def _of_path(path: str) -> Condition:
-    """Any path, or one in which each `*` stands for any text, a backslash too."""
+def _match_path(path: str) -> Condition:
+    """Match any path, or one in which each `*` stands for any text, a backslash too."""
     assert path and path.isprintable()
-    variable = next((one for one in VARIABLES if path.upper().startswith(one)), "")
-    assert "%" not in path[len(variable) :]
-    starts = VARIABLES[variable] if variable else [""]
+    variable = next((name for name in VARIABLES if path.upper().startswith(name)), "")
+    rest = path[len(variable) :]
+    assert "%" not in rest
     patterns = [
-        re.compile(".*".join(map(re.escape, (start + path[len(variable) :]).split("*"))), re.IGNORECASE | re.DOTALL)
-        for start in starts
+        re.compile(".*".join(map(re.escape, f"{start}{rest}".split("*"))), re.IGNORECASE | re.DOTALL)
+        for start in VARIABLES.get(variable, [""])
     ]
     return lambda file: any(pattern.fullmatch(file.path) for pattern in patterns)
 
 
-def _of_publisher(names: Sequence[str], low: str, high: str) -> Condition:
-    """A signed file; `*` by itself stands for any name, and is no wildcard within one."""
+def _match_publisher(names: Sequence[str], low: str, high: str) -> Condition:
+    """Match a signed file. `*` by itself stands for any name, and is no wildcard within one."""
 
     def fits(file: File) -> bool:
-        if not file.publisher:
-            return False
         own = (file.publisher, file.product, file.binary)
-        if not all(name == "*" or name.casefold() == one.casefold() for name, one in zip(names, own, strict=True)):
-            return False
-        above = low == "*" or _number(file.version) >= _number(low)
-        return above and (high == "*" or _number(file.version) <= _number(high))
+        has_names = all(name in ("*", value) for name, value in zip(map(str.casefold, names), map(str.casefold, own)))
+        version = _number(file.version)
+        is_within = (low == "*" or version >= _number(low)) and (high == "*" or version <= _number(high))
+        return bool(file.publisher) and has_names and is_within
 
     return fits
 

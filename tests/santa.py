@@ -1,4 +1,4 @@
-"""Santa's rules as Santa reads them, and what it does with a program by them.
+"""Santa's rules as Santa reads them, and its decision about a program by them.
 
 Written after the documents of North Pole Security's Santa (northpole.dev/features/binary-authorization: "Rule
 Dictionary Format", "Rule Types") and its source of 2026-08-21 (SNTRule.mm, SNTRuleTable.mm, SNTRuleIdentifiers.mm). It
@@ -29,8 +29,6 @@ REQUIRED, OPTIONAL = {"identifier", "policy", "rule_type"}, {"custom_msg", "cust
 
 
 class Rule(NamedTuple):
-    """A rule."""
-
     type: str
     identifier: str
     policy: str
@@ -39,7 +37,7 @@ class Rule(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What Santa knows of a program that starts. Who signed it counts with a certificate for production only."""
+    """A program that starts. Its signer counts with a certificate for production only."""
 
     signing_id: str = ""  # with its team: EXAMPLE123:com.example.App
     production: bool = True
@@ -47,83 +45,70 @@ class Program(NamedTuple):
     sha256: str = ""
     certificate: str = ""
 
-    def identifiers(self) -> dict[str, str]:
+    def identifiers(self) -> list[tuple[str, str]]:
+        """Return the types and identifiers of its rules, in the order of their precedence."""
         signed = self.signing_id if self.production else ""
-        team = signed.partition(":")[0]
-        return {
-            "CDHASH": self.cdhash,
-            "BINARY": self.sha256,
-            "SIGNINGID": signed,
-            "CERTIFICATE": self.certificate,
-            "TEAMID": "" if team == "platform" else team,
-        }
+        team = signed.partition(":")[0].replace("platform", "")
+        return list(zip(IDENTIFIER, (self.cdhash, self.sha256, signed, self.certificate, team), strict=True))
 
 
-def rule(said: object) -> Rule:
-    """A rule out of its dictionary. Raises ValueError."""
-    if not isinstance(said, dict) or not said.keys() >= REQUIRED or said.keys() - REQUIRED - OPTIONAL:
-        raise ValueError(f"not the keys of a rule: {said!r}")
-    if not all(isinstance(text, str) and text for text in said.values()):
-        raise ValueError(f"a value that is no text: {said!r}")
-    if said["rule_type"] not in IDENTIFIER or said["policy"] not in POLICIES:
-        raise ValueError(f"an unknown type or policy: {said!r}")
-    if not IDENTIFIER[said["rule_type"]].fullmatch(said["identifier"]):
-        raise ValueError(f"no identifier of its type: {said!r}")
-    return Rule(
-        said["rule_type"], said["identifier"], said["policy"], said.get("custom_msg", ""), said.get("custom_url", "")
-    )
+def _read_rules(rows: Iterable[object]) -> list[Rule]:
+    """Read rules of which no two have the same identifier: Santa would have the last one alone. Raise ValueError."""
+    rules: dict[tuple[str, str], Rule] = {}
+    for row in rows:
+        if not isinstance(row, dict) or not row.keys() >= REQUIRED or row.keys() - REQUIRED - OPTIONAL:
+            raise ValueError(f"not the keys of a rule: {row!r}")
+        if not all(isinstance(text, str) and text for text in row.values()):
+            raise ValueError(f"a value that is no text: {row!r}")
+        key = type_, identifier = row["rule_type"], row["identifier"]
+        if type_ not in IDENTIFIER or row["policy"] not in POLICIES:
+            raise ValueError(f"an unknown type or policy: {row!r}")
+        if not IDENTIFIER[type_].fullmatch(identifier):
+            raise ValueError(f"no identifier of its type: {row!r}")
+        if key in rules:
+            raise ValueError(f"twice: {row!r}")
+        rules[key] = Rule(*key, row["policy"], row.get("custom_msg", ""), row.get("custom_url", ""))
+    return list(rules.values())
 
 
 def imported(content: bytes) -> list[Rule]:
-    """What `santactl rule --import` reads of a file."""
+    """Return the rules that `santactl rule --import` reads of a file."""
     document = json.loads(content)
     if document.keys() != {"rules"}:
         raise ValueError("one key, rules")
-    return distinct(map(rule, document["rules"]))
+    return _read_rules(document["rules"])
 
 
 def static(profile: bytes) -> list[Rule]:
-    """The StaticRules of a configuration profile, in which Santa's domain has nothing else."""
+    """Return the StaticRules of a configuration profile, which has nothing else of Santa's."""
     (payload,) = plistlib.loads(profile, fmt=plistlib.FMT_XML)["PayloadContent"]
     own = {key: value for key, value in payload.items() if not key.startswith("Payload")}
     if payload["PayloadType"] != "com.northpolesec.santa" or own.keys() != {"StaticRules"}:
         raise ValueError(f"not Santa's, or more than its rules: {payload['PayloadType']}, {sorted(own)}")
-    return distinct(map(rule, own["StaticRules"]))
-
-
-def distinct(rules: Iterable[Rule]) -> list[Rule]:
-    """Rules of which no two are about the same: Santa would have the last one alone."""
-    found = {}
-    for one in rules:
-        if found.setdefault((one.type, one.identifier), one) is not one:
-            raise ValueError(f"twice: {one}")
-    return list(found.values())
+    return _read_rules(own["StaticRules"])
 
 
 def decision(program: Program, rules: Iterable[Rule], fixed: Iterable[Rule] = ()) -> Rule | None:
-    """The rule that decides about a program: of the static ones first, then of the others. None leaves it to the mode;
-    MONITOR, which is the default, lets it start.
+    """Return the rule that decides about a program, the static ones first.
+
+    None leaves it to the mode. MONITOR, which is the default, lets the program start.
     """
-    of = program.identifiers()
-    for table in (fixed, rules):
-        by = {(one.type, one.identifier): one for one in table}
-        for type_ in IDENTIFIER:
-            if found := by.get((type_, of[type_])):
-                return found
-    return None
+    tables = [{(rule.type, rule.identifier): rule for rule in table} for table in (fixed, rules)]
+    return next((table[key] for table in tables for key in program.identifiers() if key in table), None)
 
 
 def blocks(program: Program, rules: Iterable[Rule]) -> bool:
-    """Whether Santa stops a program in its default mode."""
-    found = decision(program, rules)
-    return found is not None and found.policy not in (ALLOWED, "ALLOWLIST_COMPILER")
+    """Return True if Santa stops a program in its default mode."""
+    rule = decision(program, rules)
+    return rule is not None and rule.policy not in (ALLOWED, "ALLOWLIST_COMPILER")
 
 
 def on_a_terminal(message: str) -> str:
-    """A message as Santa prints it on a terminal: it takes the HTML for XML. Raises ParseError where it cannot, and
-    Santa prints its own text instead.
+    """Return a message as Santa prints it on a terminal: it takes the HTML for XML.
+
+    Raise ParseError for other text. Santa would print its own text instead.
     """
     body = ElementTree.fromstring(f"<html><body>{message}</body></html>")[0]
-    if wrong := {one.tag for one in body} - {"br"}:
-        raise ValueError(f"marks that are none of ours: {wrong}")
-    return (body.text or "") + "".join(f"\n{one.tail or ''}" for one in body)
+    if tags := {element.tag for element in body} - {"br"}:
+        raise ValueError(f"marks that are none of ours: {tags}")
+    return (body.text or "") + "".join(f"\n{element.tail or ''}" for element in body)

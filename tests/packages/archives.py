@@ -1,71 +1,102 @@
-"""Debian's archives, as apt fetches and checks them: their package indexes, from the mirror of this machine's own apt.
+"""The packages of Debian's archives, from the mirror of this machine's own apt.
 
-Everything is below a directory of its own. What the machine's apt knows stays as it is.
+apt fetches and checks the indexes below a directory of its own. The lists of the machine's apt stay as they are.
 """
 
 from __future__ import annotations
 
+import itertools
+import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from machine import outside
-from metadata import lines_of
+from proscribe.controller.compile.reading.package_names import NAMES
 
-# What hosts have today, and what they get next.
+# The suites that hosts have today, and the next ones.
 SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid")
 COMPONENTS = "main contrib non-free non-free-firmware"
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
-LIMIT = 600  # seconds
+TIMEOUT_SECONDS = 600
+SUMMARY = 500  # characters of a summary that count
 
 
-class Unreachable(RuntimeError):
-    """apt has no index to read."""
+class Unreadable(RuntimeError):
+    """There is no index, or it does not have its form."""
 
 
-def indexes(mirror: str, directory: Path, suites: Sequence[str] = SUITES) -> Iterator[tuple[str, Iterator[str]]]:
-    """The indexes by suite and component, each with its lines."""
-    apt = _options(directory)
-    lines = (f"deb [signed-by={KEYS}] {mirror} {suite} {COMPONENTS}\n" for suite in suites)
-    (directory / "sources.list").write_text("".join(lines), encoding="utf-8")
-    _run(["apt-get", *apt, "--quiet", "--error-on=any", "update"])
-    form = "$(SUITE) $(CODENAME) $(COMPONENT) $(FILENAME)"
-    targets = _run(["apt-get", *apt, "indextargets", "--format", form, "Created-By: Packages"]).splitlines()
-    if len(targets) != len(suites) * len(COMPONENTS.split()):
-        raise Unreachable(f"found {len(targets)} indexes of {len(suites)} suites, expected one for each component")
-    for target in targets:
-        _, suite, component, file = target.split(" ", 3)
-        yield f"{suite}/{component}", _text(file)
+class Package(NamedTuple):
+    """A package of an archive."""
+
+    name: str
+    summary: str = ""
+    section: str = ""
+    tags: frozenset[str] = frozenset()
 
 
-def _options(directory: Path) -> list[str]:
+def read_archives(mirror: str, directory: Path, suites: Sequence[str] = SUITES) -> Iterator[Package]:
+    """Yield the packages of all suites. A name may come several times."""
     for folder in ("lists/partial", "cache/archives/partial"):
         (directory / folder).mkdir(parents=True)
-    own = {
+    options = {
         "Dir::Etc::sourcelist": directory / "sources.list",
         "Dir::Etc::sourceparts": "-",
         "Dir::State::lists": directory / "lists",
         "Dir::Cache": directory / "cache",
-        "APT::Sandbox::User": "root",  # the directory is ours alone
+        "APT::Sandbox::User": "root",  # nobody else can enter the directory
         "APT::Architecture": "amd64",
         "APT::Architectures": "amd64",
         "Acquire::Languages": "none",  # summaries are in the index itself
     }
-    return [f"--option={key}={value}" for key, value in own.items()]
+    apt = ["apt-get", *(f"--option={key}={value}" for key, value in options.items())]
+    lines = (f"deb [signed-by={KEYS}] {mirror} {suite} {COMPONENTS}\n" for suite in suites)
+    (directory / "sources.list").write_text("".join(lines), encoding="utf-8")
+    _run([*apt, "--quiet", "--error-on=any", "update"])
+    files = _run([*apt, "indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]).splitlines()
+    if len(files) != len(suites) * len(COMPONENTS.split()):
+        raise Unreadable(f"found {len(files)} indexes of {len(suites)} suites, expected one for each component")
+    for file in files:  # apt may have compressed them
+        yield from read_index(_run(["/usr/lib/apt/apt-helper", "cat-file", file]).split("\n"), Path(file).name)
 
 
 def _run(argv: Sequence[str]) -> str:
-    done = subprocess.run(outside(argv), capture_output=True, text=True, timeout=LIMIT)
+    done = subprocess.run(
+        outside(argv), capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_SECONDS
+    )
     if done.returncode:
-        raise Unreachable(f"{argv[0]}: {(done.stderr or done.stdout).strip()[-2000:]}")
+        raise Unreadable(f"{argv[0]}: {(done.stderr or done.stdout).strip()[-2000:]}")
     return done.stdout
 
 
-def _text(file: str) -> Iterator[str]:
-    """The lines of an index, whatever it is compressed with."""
-    argv = ["/usr/lib/apt/apt-helper", "cat-file", file]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, encoding="utf-8", errors="replace") as process:
-        assert process.stdout is not None
-        yield from lines_of(process.stdout)
-    if process.returncode:
-        raise Unreachable(f"{file}: apt-helper could not read it")
+def read_index(lines: Iterable[str], index: str) -> Iterator[Package]:
+    """Yield the packages of an index. A package is a paragraph of fields. Raise Unreadable with the place."""
+    numbered = enumerate(lines, 1)
+    for is_between, paragraph in itertools.groupby(numbered, lambda line: not line[1].strip()):
+        if is_between:
+            continue
+        fields: dict[str, str] = {}
+        first = last = ""
+        for number, line in paragraph:
+            place = f"{index}:{number}"
+            first = first or place
+            if line[0] in " \t":
+                fields[last] = fields.get(last, "") + line
+                continue
+            last, colon, value = line.partition(":")
+            if not colon or last in fields:
+                raise Unreadable(f"{place}: found {line[:100]!r}, expected a field, once for a package")
+            fields[last] = value.strip(" \t\r")
+        yield _make_package(fields, first)
+
+
+def _make_package(fields: dict[str, str], place: str) -> Package:
+    if absent := [key for key in ("Package", "Description") if not fields.get(key)]:
+        raise Unreadable(f"{place}: found a package without {' and '.join(absent)}, expected one with it")
+    pattern, meaning = NAMES["apt"]
+    if not re.fullmatch(pattern, fields["Package"]):
+        raise Unreadable(f"{place}: found {fields['Package'][:100]!r}, expected {meaning}")
+    tags = frozenset(filter(None, map(str.strip, fields.get("Tag", "").split(","))))
+    section = fields.get("Section", "").rpartition("/")[2]  # contrib/net is a section of contrib
+    return Package(fields["Package"], fields["Description"][:SUMMARY], section, tags)

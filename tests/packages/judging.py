@@ -1,6 +1,6 @@
-"""What a scan makes of an archive: packages that are neither in the catalogue nor decided, decisions without object.
+"""Packages that are neither in the catalogue nor decided, and decisions without an object.
 
-tests/catalog/packages/ has the words that select (`words.yml`), and the decisions (`apt.yml`).
+tests/catalog/packages/ has the words that select packages (`words.yml`), and the decisions (`apt.yml`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from metadata import Package
+from archives import Package
 
 PROJECT = Path(__file__).resolve().parents[2]
 DECISIONS = PROJECT / "tests/catalog/packages"
@@ -19,19 +19,18 @@ ABSENT = "the archive has none, and no reason is given (elsewhere)"
 
 
 class Mistake(ValueError):
-    """A file of decisions or words that does not have its form."""
+    """A file of decisions or words does not have its form."""
 
 
 class Topic(NamedTuple):
-    """One kind of service that the ban names, and what its packages are known by."""
+    """A kind of service that the ban names, with the words and tags of its packages."""
 
-    about: str
     words: re.Pattern[str]
     tags: frozenset[str]
 
 
 class Words(NamedTuple):
-    """What selects a package, and what rules one out."""
+    """The words that select a package, and those that rule one out."""
 
     topics: Mapping[str, Topic]
     other: re.Pattern[str]  # phrases that have a word in another meaning
@@ -39,113 +38,92 @@ class Words(NamedTuple):
     names: re.Pattern[str]  # of libraries, documentation and the like
 
     def topics_of(self, package: Package) -> list[str]:
-        """The topics of a package; none for a library, whatever it is about."""
+        """Return the topics of a package; none for a library."""
         if package.section in self.sections or self.names.fullmatch(package.name):
             return []
         text = self.other.sub(" ", f"{re.sub('[-_./@]', ' ', package.name)}\n{package.summary}")
-        found = self.topics.items()
-        return [name for name, topic in found if topic.words.search(text) or topic.tags & package.tags]
-
-
-class Group(NamedTuple):
-    """Names with the same reason. A name with * is a family."""
-
-    names: tuple[str, ...]
-    why: str
+        topics = self.topics.items()
+        return [name for name, topic in topics if topic.words.search(text) or topic.tags & package.tags]
 
 
 class Decisions(NamedTuple):
-    """What was decided for one package system."""
+    """The decisions for one package system, by names. A name with * is a family."""
 
-    decided: tuple[Group, ...]  # they stay out of the catalogue
-    elsewhere: tuple[Group, ...]  # in the catalogue, and not in this archive
+    decided: tuple[str, ...]  # they stay out of the catalogue
+    elsewhere: tuple[str, ...]  # in the catalogue, and not in this archive
 
 
 def words_of(path: Path = DECISIONS / "words.yml") -> Words:
-    """The words. Each is a word or a phrase as people write it; * is any ending."""
-    content = _loaded(path, {"topics", "other", "sections", "names"})
+    """Read the words. Each is a word or a phrase as people write it; * is any ending."""
+    content = _load(path, {"topics", "other", "sections", "names"})
     topics = {
-        name: Topic(str(one["about"]), _any_of(one["words"]), frozenset(one.get("tags", ())))
-        for name, one in content["topics"].items()
+        name: Topic(_match_words(topic["words"]), frozenset(topic.get("tags", ())))
+        for name, topic in content["topics"].items()
     }
-    return Words(topics, _any_of(content["other"]), frozenset(content["sections"]), _families(content["names"]))
+    return Words(
+        topics, _match_words(content["other"]), frozenset(content["sections"]), _match_families(content["names"])
+    )
 
 
 def decisions_of(path: Path) -> Decisions:
-    """The decisions of a file, checked: each has names and a reason, and no name stands twice."""
-    content = _loaded(path, {"decided", "elsewhere"})
-    seen: set[str] = set()
-    groups: dict[str, tuple[Group, ...]] = {}
-    for key, rows in content.items():
-        groups[key] = tuple(_group(row, f"{path}: {key}") for row in rows)
-        for name in (name for group in groups[key] for name in group.names):
-            if name in seen:
+    """Read the decisions of a file: each has names and a reason, and no name occurs twice."""
+    content = _load(path, {"decided", "elsewhere"})
+    names: dict[str, list[str]] = {"decided": [], "elsewhere": []}
+    for key, row in ((key, row) for key, rows in content.items() for row in rows):
+        if not (isinstance(row, dict) and row.keys() == {"names", "why"} and row["names"] and str(row["why"]).strip()):
+            raise Mistake(f"{path}: {key}: found {row}, expected names and a reason (why)")
+        for name in map(str, row["names"]):
+            if name in names["decided"] + names["elsewhere"]:
                 raise Mistake(f"{path}: {key}: found {name} again, expected one decision for a name")
-            seen.add(name)
-    return Decisions(groups["decided"], groups["elsewhere"])
+            names[key].append(name)
+    return Decisions(tuple(names["decided"]), tuple(names["elsewhere"]))
 
 
-def _group(row: object, place: str) -> Group:
-    if isinstance(row, dict) and row.keys() == {"names", "why"} and row["names"] and str(row["why"]).strip():
-        return Group(tuple(map(str, row["names"])), str(row["why"]))
-    raise Mistake(f"{place}: found {row}, expected names and a reason (why)")
-
-
-def _loaded(path: Path, keys: set[str]) -> dict[str, Any]:
+def _load(path: Path, keys: set[str]) -> dict[str, Any]:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or content.keys() != keys:
         raise Mistake(f"{path}: expected the keys {', '.join(sorted(keys))}")
     return content
 
 
-def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """One expression for words: whole ones, upper or lower case, with a space or a hyphen between those of a phrase."""
-    each = (re.escape(word).replace(r"\*", r"\w*").replace(r"\ ", "[ -]") for word in words)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(each)})(?!\w)", re.IGNORECASE)
+def _match_words(words: Iterable[str]) -> re.Pattern[str]:
+    """Match whole words, upper or lower case, with a space or a hyphen between those of a phrase."""
+    patterns = (re.escape(word).replace(r"\*", r"\w*").replace(r"\ ", "[ -]") for word in words)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", re.IGNORECASE)
 
 
-def _families(names: Collection[str]) -> re.Pattern[str]:
+def _match_families(names: Collection[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(name).replace(r"\*", ".*") for name in names) or r"(?!)")
 
 
-def _any(names: Collection[str], family: str) -> bool:
-    """Whether a name, or one of a family (with *), is among these."""
-    return any(map(_families([family]).fullmatch, names)) if "*" in family else family in names
+def _has_any(names: Collection[str], family: str) -> bool:
+    """Return True if a name, or one of a family (with *), is among names."""
+    return any(map(_match_families([family]).fullmatch, names)) if "*" in family else family in names
 
 
 def mistakes(
     packages: Mapping[str, Package], words: Words, decisions: Decisions, catalogue: Collection[str]
 ) -> list[str]:
-    """A line for each thing to do; none if all is decided."""
-    families = _families([name for group in decisions.decided for name in group.names])
+    """Return a line for each thing to do; none if all is decided."""
+    families = _match_families(decisions.decided)
     undecided = (
         (name, topics, package.summary)
         for name, package in sorted(packages.items())
         if name not in catalogue and not families.fullmatch(name) and (topics := words.topics_of(package))
     )
+    absent = sorted(set(catalogue).difference(packages, decisions.elsewhere))
     return [
         *(f"undecided: {name} ({', '.join(topics)}): {summary}" for name, topics, summary in undecided),
         *against_catalogue(decisions, catalogue),
-        *against_archive(packages, decisions, catalogue),
+        *(f"decided: {name}: the archive has none" for name in decisions.decided if not _has_any(packages, name)),
+        *(f"elsewhere: {name}: the archive has it" for name in sorted(decisions.elsewhere) if name in packages),
+        *(f"catalogue: {name}: {ABSENT}" for name in absent),
     ]
 
 
 def against_catalogue(decisions: Decisions, catalogue: Collection[str]) -> list[str]:
-    """Decisions that the catalogue contradicts."""
-    decided = (name for group in decisions.decided for name in group.names)
-    elsewhere = (name for group in decisions.elsewhere for name in group.names)
+    """Return the decisions that the catalogue contradicts."""
     return [
-        *(f"decided: {name}: is in the catalogue" for name in decided if _any(catalogue, name)),
-        *(f"elsewhere: {name}: is not in the catalogue" for name in elsewhere if name not in catalogue),
-    ]
-
-
-def against_archive(packages: Collection[str], decisions: Decisions, catalogue: Collection[str]) -> list[str]:
-    """Decisions about what the archive does not have, and names of the catalogue that it should have."""
-    decided = (name for group in decisions.decided for name in group.names)
-    elsewhere = {name for group in decisions.elsewhere for name in group.names}
-    return [
-        *(f"decided: {name}: the archive has none" for name in decided if not _any(packages, name)),
-        *(f"elsewhere: {name}: the archive has it" for name in sorted(elsewhere) if name in packages),
-        *(f"catalogue: {name}: {ABSENT}" for name in sorted(set(catalogue) - set(packages) - elsewhere)),
+        *(f"decided: {name}: is in the catalogue" for name in decisions.decided if _has_any(catalogue, name)),
+        *(f"elsewhere: {name}: is not in the catalogue" for name in decisions.elsewhere if name not in catalogue),
     ]
