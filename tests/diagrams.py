@@ -1,7 +1,7 @@
-"""Draws docs/pictures/*.svg from the *.dot beside them, with Graphviz. `python tests/diagrams.py`.
+"""The pictures docs/pictures/*.svg, drawn from the *.dot beside them with Graphviz: `python tests/diagrams.py`.
 
-Run it after a change of a .dot file. Each picture names the SHA-256 of what it was drawn from, and a unit test compares
-that: another version of Graphviz draws the same text a little differently. The colours follow the reader's light or
+Run it after a change of a .dot file. Each picture names the SHA-256 of its source, and a unit test compares that,
+since each version of Graphviz draws the same text a little differently. The colours follow the reader's light or
 dark mode, and title and description are for screen readers.
 """
 
@@ -27,10 +27,10 @@ COLOURS = {
 TEXT, LINE = ("#1f2328", "#e6edf3"), ("#57606a", "#9198a1")  # light, dark
 
 
-def stylesheet() -> str:
-    """The colours of both modes, which stand above the attributes that Graphviz writes."""
+def make_stylesheet() -> str:
+    """Return the colours of both modes, which override the attributes that Graphviz writes."""
 
-    def rules(dark: int) -> str:
+    def make_rules(dark: int) -> str:
         lines = [f"text{{fill:{TEXT[dark]}}}", f".edge path{{stroke:{LINE[dark]}}}"]
         lines.append(f".edge polygon{{stroke:{LINE[dark]};fill:{LINE[dark]}}}")
         for name, colours in COLOURS.items():
@@ -39,40 +39,40 @@ def stylesheet() -> str:
             lines.append(f".cluster.{name} polygon{{fill:none;stroke:{border};stroke-dasharray:4 3}}")
         return "\n".join(lines)
 
-    return f"{rules(0)}\n@media (prefers-color-scheme:dark){{\n{rules(1)}\n}}"
+    return f"{make_rules(0)}\n@media (prefers-color-scheme:dark){{\n{make_rules(1)}\n}}"
 
 
-def said(source: str, what: str) -> str:
-    """What a .dot file says of itself in its line `// title: ...` or `// desc: ...`."""
-    found = re.search(rf"^// {what}: (.+)$", source, re.MULTILINE)
-    if not found:
-        raise ValueError(f"a .dot file needs a line `// {what}: ...`")
-    return found[1]
+def find_line(source: str, key: str) -> str:
+    """Return the text of the line `// title: ...` or `// desc: ...` of a .dot file."""
+    line = re.search(rf"^// {key}: (.+)$", source, re.MULTILINE)
+    if not line:
+        raise ValueError(f"a .dot file needs a line `// {key}: ...`")
+    return line[1]
 
 
-def origin(source: str) -> str:
-    """What names the text that a picture was drawn from, and the colours that it has."""
-    return f"<!-- drawn from sha256:{hashlib.sha256((source + stylesheet()).encode()).hexdigest()} -->"
+def describe_origin(source: str) -> str:
+    """Return the comment that names the source of a picture and its colours."""
+    return f"<!-- drawn from sha256:{hashlib.sha256((source + make_stylesheet()).encode()).hexdigest()} -->"
 
 
-def drawn(source: str) -> str:
-    """The SVG of a .dot file's text. Raises CalledProcessError for what Graphviz does not understand."""
+def draw(source: str) -> str:
+    """Return the SVG of a .dot file's text. Raise CalledProcessError for a mistake in it."""
     graph = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, text=True, check=True).stdout
     graph = graph[graph.index("<svg") :]
     graph = re.sub(r"<title>.*?</title>\n|<!--.*?-->\n", "", graph, flags=re.DOTALL)  # names of nodes
     graph = re.sub(r'<polygon fill="white" stroke="transparent"[^>]*/>\n', "", graph, count=1)  # the background
     graph = re.sub(r'(<svg )width="\d+pt" height="\d+pt"', r'\1role="img" aria-labelledby="title desc"', graph)
     head = (
-        f'<title id="title">{html.escape(said(source, "title"))}</title>\n'
-        f'<desc id="desc">{html.escape(said(source, "desc"))}</desc>\n<style>\n{stylesheet()}\n</style>\n'
+        f'<title id="title">{html.escape(find_line(source, "title"))}</title>\n'
+        f'<desc id="desc">{html.escape(find_line(source, "desc"))}</desc>\n<style>\n{make_stylesheet()}\n</style>\n'
     )
     start = graph.index(">", graph.index("<svg")) + 1
-    return f"{origin(source)}\n{graph[:start]}\n{head}{graph[start:].lstrip()}"
+    return f"{describe_origin(source)}\n{graph[:start]}\n{head}{graph[start:].lstrip()}"
 
 
 def main() -> int:
     for path in sorted(PICTURES.glob("*.dot")):
-        path.with_suffix(".svg").write_text(drawn(path.read_text(encoding="utf-8")), encoding="utf-8")
+        path.with_suffix(".svg").write_text(draw(path.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

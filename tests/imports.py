@@ -194,7 +194,7 @@ class _Checkout:
         arguments: _Names = {}
         used: set[str] = set()
         for node in tree.body:
-            names = {part.id for part in _walk(node) if isinstance(part, ast.Name)}
+            names = {part.id for part in _list_nodes(node) if isinstance(part, ast.Name)}
             decorators = " ".join(map(ast.unparse, getattr(node, "decorator_list", [])))
             if isinstance(node, ast.FunctionDef) and "fixture" in decorators and "autouse" not in decorators:
                 inside = _join(_Reader(self, path).list_statements(node))
@@ -248,7 +248,9 @@ class _Checkout:
                     names.add(node.name)
                 elif isinstance(node, (ast.Assign, ast.AnnAssign)):
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    names.update(part.id for target in targets for part in _walk(target) if isinstance(part, ast.Name))
+                    names.update(
+                        part.id for target in targets for part in _list_nodes(target) if isinstance(part, ast.Name)
+                    )
                 elif isinstance(node, ast.ImportFrom):
                     names.update(alias.asname or alias.name for alias in node.names)
             self.names[path] = frozenset(names)
@@ -309,7 +311,7 @@ class _Reader:
 
     def list_dynamic(self, tree: ast.AST, imports: _Names) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield the imports of `import_module` and its like: a module, or all modules of a package."""
-        for node in _walk(tree):
+        for node in _list_nodes(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             if getattr(node.func, "attr", getattr(node.func, "id", "")) not in DYNAMIC:
@@ -348,7 +350,7 @@ class _Reader:
         """Return the files that a test names in strings. Note the arguments of its functions, which may be fixtures."""
         files: set[str] = set()
         arguments: set[str] = set()
-        for node in _walk(tree):
+        for node in _list_nodes(tree):
             if isinstance(node, ast.Constant):
                 files |= self._find_files(_read_value(node))
             elif isinstance(node, ast.arg):
@@ -399,7 +401,7 @@ def _name_module(path: str) -> str:
     return path.removeprefix(f"{UTILS}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+def _list_nodes(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield all nodes of a syntax tree, as `ast.walk` does, but in another order and in half of the time."""
     waiting = [tree]
     while waiting:

@@ -262,8 +262,8 @@ def _bootstrap(suite: str, scratch: Path) -> None:
     """Let mmdebstrap make the root of a suite, from the mirror and with the proxies of this machine's own apt."""
     command = ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"]
     settings = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    ways = ("Acquire::Check-", "Acquire::http::", "Acquire::https::")
-    lines = [line for line in settings if line.startswith(ways) and not line.endswith(' "";')]
+    prefixes = ("Acquire::Check-", "Acquire::http::", "Acquire::https::")
+    lines = [line for line in settings if line.startswith(prefixes) and not line.endswith(' "";')]
     # A mirror that does not answer once is no failure of what is tested, nor is one that is behind.
     lines += ['Acquire::Retries "5";', 'Acquire::Check-Valid-Until "false";']
     (scratch / "apt.conf").write_text("".join(f"{line}\n" for line in lines))

@@ -35,7 +35,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import lines  # noqa: E402
 import roots  # noqa: E402
 import worst  # noqa: E402
-from copies import Copies, Copy, remove, split_files  # noqa: E402
+from copies import Copy, CopyPool, remove, split_files  # noqa: E402
 from imports import graph  # noqa: E402
 from module_tests import find_file, list_modules, list_own_tests, list_tests, name_room  # noqa: E402
 from mutants import Mutant, make_mutants  # noqa: E402
@@ -84,7 +84,7 @@ def main() -> int:
     place.chmod(0o755)  # some tests become an ordinary user
     try:
         if arguments.worst:
-            return worst.main(PROJECT, arguments.module, Copies(PROJECT, place, arguments.jobs))
+            return worst.main(PROJECT, arguments.module, CopyPool(PROJECT, place, arguments.jobs))
         items = read_survivors(arguments.again.read_text("utf-8")) if arguments.again else select_items(arguments)
         if arguments.list:
             print(*(f"{item.module}:{item.mutant.line}: {item.mutant.change}" for item in items), sep="\n")
@@ -148,7 +148,7 @@ def run(items: Sequence[Item], place: Path, arguments: argparse.Namespace) -> fl
     tests = {module: list_tests(module, PROJECT, files, real) for module in {item.module for item in items}}
     running = {item: learned.find_tests(item.file, item.mutant.line) for item in items}
     loaded = sorted({lines.file_of(test) for tests in running.values() for test in tests})
-    copies = Copies(PROJECT, place, arguments.jobs, loaded)
+    copies = CopyPool(PROJECT, place, arguments.jobs, loaded)
     until = time.monotonic() + arguments.minutes * 60 if arguments.minutes else float("inf")
 
     def judge(copy: Copy, item: Item) -> str:

@@ -1,4 +1,4 @@
-"""Copies of the checkout in which the tests run on a mistake, apart from the rest of the machine."""
+"""CopyPool of the checkout in which the tests run on a mistake, apart from the rest of the machine."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class Copies:
-    """The copies of a checkout below a directory, with what all of them know of tests without a mistake."""
+class CopyPool:
+    """The copies of a checkout below a directory, with the results of tests without a mistake."""
 
     def __init__(self, project: Path, place: Path, jobs: int, loaded: Sequence[str] = ()) -> None:
         self.passing: dict[tuple[str, ...], bool] = {}  # by tests, or files that run together
@@ -101,7 +101,7 @@ class Copies:
 class Copy:
     """A copy of the checkout for one mistake at a time. `loaded` are the test files that a process has loaded."""
 
-    def __init__(self, copies: Copies, project: Path, place: Path, loaded: Sequence[str] = ()) -> None:
+    def __init__(self, copies: CopyPool, project: Path, place: Path, loaded: Sequence[str] = ()) -> None:
         self.copies = copies
         self.directory = place
         self._to_load = loaded
@@ -121,7 +121,7 @@ class Copy:
         """
         derived = [path for path, sources in DERIVED.items() if any(fnmatch(file, f"*/{name}") for name in sources)]
         for number, tests in enumerate(nearest):
-            noticed = self._notices_loaded(file, text, derived, tests)
+            noticed = self._detects_loaded(file, text, derived, tests)
             if noticed:
                 return True
             if noticed is None:
@@ -132,11 +132,11 @@ class Copy:
         for tests in [sorted(unfit)] * bool(unfit) + list(portions):
             if time.monotonic() > began + ENOUGH_SECONDS:
                 break
-            if self._notices(file, text, derived, tests):
+            if self._detects(file, text, derived, tests):
                 return True
         return False
 
-    def _notices(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool:
+    def _detects(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool:
         while not self.copies.is_ended:
             files = {file_of(test) for test in tests}
             without = [f"--deselect={test}" for test in sorted(self.copies.failing) if file_of(test) in files]
@@ -245,7 +245,7 @@ class Copy:
             for path, original in before.items():
                 (self.directory / path).write_text(original)
 
-    def _notices_loaded(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool | None:
+    def _detects_loaded(self, file: str, text: str, derived: Sequence[str], tests: Sequence[str]) -> bool | None:
         """Return True if a loaded test fails with a mistake, and only then. Return None if that cannot be found out."""
         if self._client is None:
             self._ask(())  # load the tests without the mistake

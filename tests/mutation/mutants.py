@@ -61,7 +61,7 @@ class Mutant(NamedTuple):
 
 def make_mutants(text: str) -> list[Mutant]:
     """Make all mutants of a module, in the order of its text. Each differs from the module and from the others."""
-    mutants = {mutant.text: mutant for mutant in _Maker(text).walk(ast.parse(text), "")}
+    mutants = {mutant.text: mutant for mutant in _Maker(text).list_mutants(ast.parse(text), "")}
     return sorted(mutants.values(), key=lambda mutant: (mutant.line, mutant.change))
 
 
@@ -72,7 +72,7 @@ class _Maker:
         self.function = ""
         self.in_limit = False
 
-    def walk(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
+    def list_mutants(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
         """Yield the mutants below a node. `returns` is the annotation of the function around it."""
         outside = self.function, self.in_limit
         if isinstance(node, FUNCTIONS):
@@ -82,7 +82,7 @@ class _Maker:
         self.in_limit |= _is_limit(node)
         for child in _list_parts(node):
             yield from self._mutate(child, returns)
-            yield from self.walk(child, returns)
+            yield from self.list_mutants(child, returns)
         self.function, self.in_limit = outside
 
     def _mutate(self, node: ast.AST, returns: str) -> Iterator[Mutant]:
@@ -99,9 +99,9 @@ class _Maker:
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield from self._replace(node, node.operand)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitOr, ast.BitAnd)):
-            for kept, lost in ((node.left, node.right), (node.right, node.left)):  # a flag, or one side of a set
+            for side, lost in ((node.left, node.right), (node.right, node.left)):  # a flag, or one side of a set
                 if ast.unparse(lost) not in IDLE:
-                    yield from self._replace(node, kept, lost)
+                    yield from self._replace(node, side, lost)
         elif isinstance(node, ast.BinOp) and type(node.op) in OPERATED:
             yield from self._replace(node, ast.BinOp(node.left, OPERATED[type(node.op)](), node.right))
         elif isinstance(node, ast.Constant):
@@ -162,9 +162,9 @@ class _Maker:
         elif "\n" in segment:
             tokens = tokenize.generate_tokens(io.StringIO(f"({segment})").readline)
             strings = [token for token in tokens if token.type == tokenize.STRING]
-            for dropped, kept in _drop_each(strings) if len(strings) > 1 else ():
+            for dropped, rest in _drop_each(strings) if len(strings) > 1 else ():
                 line = node.lineno + dropped.start[0] - 1
-                yield self._make(begin, end, " ".join(token.string for token in kept), line, dropped.string, "")
+                yield self._make(begin, end, " ".join(token.string for token in rest), line, dropped.string, "")
 
     def _mutate_call(self, node: ast.Call) -> Iterator[Mutant]:
         starred = any(isinstance(argument, ast.Starred) for argument in node.args[:2])

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from copies import Copies, Copy, split_files
+from copies import Copy, CopyPool, split_files
 
 TABLE = Path(__file__).resolve().with_name("worst.toml")
 
@@ -30,18 +30,18 @@ def read_mistakes(names: Collection[str] = ()) -> list[Mistake]:
     return [mistake for mistake in mistakes if not names or mistake.name in names]
 
 
-def main(project: Path, names: Collection[str], copies: Copies) -> int:
+def main(project: Path, names: Collection[str], copies: CopyPool) -> int:
     """Make each mistake and run its tests. Return 1 if one was not noticed."""
     mistakes = read_mistakes(names)
 
-    def notice(copy: Copy, mistake: Mistake) -> bool:
+    def judge(copy: Copy, mistake: Mistake) -> bool:
         text = (project / mistake.file).read_text(encoding="utf-8")
         if (count := text.count(mistake.old)) != 1:
             raise SystemExit(f"worst.toml: {mistake.name}: {mistake.file} has the old text {count} times, not 1")
         return copy.notices(mistake.file, text.replace(mistake.old, mistake.new), split_files(mistake.tests))
 
     unnoticed = 0
-    for mistake, noticed in zip(mistakes, copies.map(notice, mistakes), strict=True):
+    for mistake, noticed in zip(mistakes, copies.map(judge, mistakes), strict=True):
         print(f"{'noticed' if noticed else 'NOT NOTICED'}: {mistake.name}", flush=True)
         unnoticed += not noticed
     print(f"{len(mistakes) - unnoticed} of {len(mistakes)} noticed")

@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
-import diagrams
 import pytest
-from diagrams import PICTURES, drawn, origin, said
+from diagrams import PICTURES, describe_origin, draw, find_line
 
 DOCUMENTS = PICTURES.parent
 SOURCES = sorted(PICTURES.glob("*.dot"))
@@ -18,28 +17,31 @@ SVG = "{http://www.w3.org/2000/svg}"
 pytestmark = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
 
-def labels(source: str) -> set[str]:
-    """The lines of all labels of a .dot file."""
+def list_labels(source: str) -> set[str]:
+    """Return the lines of all labels of a .dot file."""
     lines = [line for label in re.findall(r'label="([^"]*)"', source) for line in label.split(r"\n")]
     return {" ".join(line.split()) for line in lines}
 
 
-def test_a_picture_is_drawn_from_the_text_beside_it(source: Path) -> None:
+def test_picture_is_drawn_from_the_text_beside_it(source: Path) -> None:
     picture = source.with_suffix(".svg").read_text(encoding="utf-8")
-    assert picture.startswith(origin(source.read_text(encoding="utf-8"))), "run `python tests/diagrams.py`"
+    assert picture.startswith(describe_origin(source.read_text(encoding="utf-8"))), "run `python tests/diagrams.py`"
 
 
-def test_a_picture_shows_every_label_and_says_what_it_shows(source: Path) -> None:
+def test_picture_shows_every_label_and_has_a_description(source: Path) -> None:
     text = source.read_text(encoding="utf-8")
     root = ElementTree.fromstring(source.with_suffix(".svg").read_text(encoding="utf-8"))
-    shown = {" ".join((one.text or "").split()) for one in root.iter(f"{SVG}text")}
-    assert shown == labels(text)
+    shown = {" ".join((element.text or "").split()) for element in root.iter(f"{SVG}text")}
+    assert shown == list_labels(text)
     assert (root.get("role"), root.get("aria-labelledby")) == ("img", "title desc")
-    assert [one.text for one in root if one.get("id") in ("title", "desc")] == [said(text, "title"), said(text, "desc")]
+    assert [part.text for part in root if part.get("id") in ("title", "desc")] == [
+        find_line(text, "title"),
+        find_line(text, "desc"),
+    ]
     assert "prefers-color-scheme:dark" in (root.findtext(f"{SVG}style") or "")
 
 
-def test_a_document_shows_the_picture_with_words_for_who_cannot_see_it(source: Path) -> None:
+def test_document_shows_the_picture_with_a_text_instead(source: Path) -> None:
     pages = [*DOCUMENTS.rglob("*.md"), DOCUMENTS.parent / "README.md"]
     shown = re.compile(rf"!\[[^\]]{{20,}}\]\((?:docs/|\.\./)?pictures/{source.stem}\.svg\)")
     assert any(shown.search(page.read_text(encoding="utf-8")) for page in pages)
@@ -47,10 +49,10 @@ def test_a_document_shows_the_picture_with_words_for_who_cannot_see_it(source: P
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
 def test_graphviz_draws_the_text(source: Path) -> None:
-    root = ElementTree.fromstring(drawn(source.read_text(encoding="utf-8")))
+    root = ElementTree.fromstring(draw(source.read_text(encoding="utf-8")))
     assert len(root.findall(f".//{SVG}g[@class]")) > 5
 
 
-def test_a_text_without_a_description_is_refused(source: Path) -> None:
+def test_text_without_a_description_is_refused(source: Path) -> None:
     with pytest.raises(ValueError, match="// desc"):
-        diagrams.said(source.read_text(encoding="utf-8").replace("// desc:", "//"), "desc")
+        find_line(source.read_text(encoding="utf-8").replace("// desc:", "//"), "desc")

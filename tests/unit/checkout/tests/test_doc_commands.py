@@ -1,4 +1,4 @@
-"""Every command of the documents is one that there is; what reads and judges them finds what is not."""
+"""The commands of the documents exist; mistakes in commands and blocks are reported with their places."""
 
 from __future__ import annotations
 
@@ -16,32 +16,29 @@ DOCUMENTS = doc_blocks.read(PROJECT)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_every_word_option_tag_and_variable_of_the_commands_of_a_document_is_one_that_there_is(path: str) -> None:
+def test_commands_of_a_document_have_words_options_tags_and_variables_that_exist(path: str) -> None:
     assert doc_commands.mistakes(path, DOCUMENTS[path]) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_every_block_says_what_is_in_it(path: str) -> None:
+def test_every_block_names_its_language(path: str) -> None:
     languages = {block.language for block in doc_blocks.blocks(path, DOCUMENTS[path])}
     assert languages <= {None, *doc_blocks.LANGUAGES}
 
 
-def test_what_writes_derived_texts_is_spelled_one_way() -> None:
+def test_command_that_writes_derived_texts_is_spelled_one_way() -> None:
     every = [command for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
-    found = [command for command in every if "tests/derived" in command.text]
-    assert [one.where for one in found if not one.text.startswith("tests/tool python tests/derived")] == []
-    assert found
+    texts = [command.text for command in every if "tests/derived" in command.text]
+    assert texts and all(text.startswith("tests/tool python tests/derived") for text in texts)
 
 
-def test_no_command_is_left_out_that_no_document_has_any_more() -> None:
+def test_no_command_is_left_out_that_no_document_has() -> None:
     every = [command.text for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
     plain = list(map(doc_not_run.without_comment, every))
     assert len(plain) >= 80
-    gone = [pattern for pattern in doc_not_run.REASONS if not any(fnmatchcase(one, pattern) for one in plain)]
+    gone = [pattern for pattern in doc_not_run.REASONS if not any(fnmatchcase(text, pattern) for text in plain)]
     assert gone == []
 
-
-# -- what reads them ------------------------------------------------------------
 
 DOCUMENT = """\
 Text with `./proscribe audit`.
@@ -87,13 +84,10 @@ def test_commands_and_files_are_read_with_their_lines() -> None:
         ("\n```console\n$ one \\\n```\n", "a.md:3: found a backslash at the end"),
     ],
 )
-def test_a_block_that_cannot_be_read_is_reported_with_its_place(text: str, message: str) -> None:
+def test_block_that_cannot_be_read_is_reported_with_its_place(text: str, message: str) -> None:
     with pytest.raises(Wrong, match=message.replace("$", r"\$")):
         list(doc_blocks.parts("a.md", text))
     assert message in doc_commands.mistakes("a.md", text)[0]
-
-
-# -- what judges them ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -122,9 +116,9 @@ def test_a_block_that_cannot_be_read_is_reported_with_its_place(text: str, messa
         ("python tests/bench/soap.py", "there is no tests/bench/soap.py"),
     ],
 )
-def test_what_there_is_not_is_found(command: str, message: str) -> None:
-    found = doc_commands.mistakes("a.md", f"# A\n\n```console\n$ {command}\n```\n")
-    assert len(found) == 1 and found[0].startswith(f"a.md:4: {command}: ") and message in found[0], found
+def test_command_that_does_not_exist_is_reported(command: str, message: str) -> None:
+    lines = doc_commands.mistakes("a.md", f"# A\n\n```console\n$ {command}\n```\n")
+    assert len(lines) == 1 and lines[0].startswith(f"a.md:4: {command}: ") and message in lines[0], lines
 
 
 @pytest.mark.parametrize(
@@ -138,7 +132,7 @@ def test_what_there_is_not_is_found(command: str, message: str) -> None:
         "git clone <this repository> proscribe && cd proscribe",
     ],
 )
-def test_what_there_is_passes(command: str) -> None:
+def test_command_that_exists_passes(command: str) -> None:
     assert doc_commands.wrong_with(command) == []
 
 
@@ -153,11 +147,11 @@ def test_what_there_is_passes(command: str) -> None:
         ("```text\nnext:\n      ./proscribe audit --limt a\n```", "a.md:3: ./proscribe audit --limt a: unrecognized"),
     ],
 )
-def test_a_command_in_the_text_and_one_that_is_printed_is_judged_too(text: str, message: str) -> None:
-    found = doc_commands.mistakes("a.md", text)
-    assert len(found) == 1 and message in found[0], found
+def test_command_in_the_text_or_in_output_is_judged_too(text: str, message: str) -> None:
+    lines = doc_commands.mistakes("a.md", text)
+    assert len(lines) == 1 and message in lines[0], lines
 
 
-def test_what_the_text_leaves_out_is_nothing_wrong() -> None:
+def test_command_in_the_text_may_leave_words_out() -> None:
     text = "`./proscribe explain NAME`, `./proscribe waiver new | sign`, `./proscribe lift --tags <control> ...`"
     assert doc_commands.mistakes("a.md", text) == []

@@ -1,4 +1,4 @@
-"""Which file reaches which: the import graph that selects tests."""
+"""The graph of imports, which selects tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILES = {
 BASE, ROOM, INNER = (f"module_utils/proscribe/{name}.py" for name in ("base", "room/__init__", "room/inner"))
 
 
-def made(project: Path, **files: str) -> Path:
+def make_checkout(project: Path, **files: str) -> Path:
     for name, text in {**FILES, **files}.items():
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +38,9 @@ def made(project: Path, **files: str) -> Path:
     return project
 
 
-def direct(project: Path, name: str, text: str) -> frozenset[str]:
-    """What a file with this text imports in the fixture directory."""
-    return graph(made(project, **{name: text}))[name]
+def list_imports(project: Path, name: str, text: str) -> frozenset[str]:
+    """Return the imports of a file with this text in a checkout."""
+    return graph(make_checkout(project, **{name: text}))[name]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def direct(project: Path, name: str, text: str) -> frozenset[str]:
         ),
     ],
 )
-def test_a_file_imports(tmp_path: Path, text: str, found: set[str]):
-    assert direct(tmp_path, "filter_plugins/some.py", text) == found
+def test_file_imports_files_of_the_checkout(tmp_path: Path, text: str, found: set[str]):
+    assert list_imports(tmp_path, "filter_plugins/some.py", text) == found
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_a_file_imports(tmp_path: Path, text: str, found: set[str]):
         ("third", "PATH = 'playbooks/audit.yml'", set()),  # only a test names what it reads
     ],
 )
-def test_a_module_imports(tmp_path: Path, name: str, text: str, found: set[str]):
-    assert direct(tmp_path, f"module_utils/proscribe/{name}.py", text) == found
+def test_module_imports_relative_names_and_programs(tmp_path: Path, name: str, text: str, found: set[str]):
+    assert list_imports(tmp_path, f"module_utils/proscribe/{name}.py", text) == found
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_a_module_imports(tmp_path: Path, name: str, text: str, found: set[str])
         ("words = 'helper', 'a.yml', '', '.', '/', 'tests/nothing.py', 'proscribe', 'proscribe.nothing'", set()),
     ],
 )
-def test_a_test_reaches(tmp_path: Path, text: str, found: set[str]):
-    assert direct(tmp_path, "tests/unit/near/test_it.py", text) == found
+def test_test_reaches_what_its_strings_name(tmp_path: Path, text: str, found: set[str]):
+    assert list_imports(tmp_path, "tests/unit/near/test_it.py", text) == found
 
 
-def test_a_test_reaches_what_its_fixtures_import(tmp_path: Path):
+def test_test_reaches_the_imports_of_its_fixtures(tmp_path: Path):
     shared = """
 import pytest
 import helper
@@ -140,7 +140,7 @@ def pytest_configure():
         "tests/unit/near/test_none.py": "def test(): ...",
         "tests/unit/test_above.py": "def test(first): ...",
     }
-    found = graph(made(tmp_path, **files))
+    found = graph(make_checkout(tmp_path, **files))
     conftest = "tests/unit/near/conftest.py"
     assert found[conftest] == {"tests/helper.py"}
     assert found["tests/unit/near/test_both.py"] == {conftest, BASE}
@@ -149,7 +149,7 @@ def pytest_configure():
     assert found["tests/unit/test_above.py"] == set()
 
 
-def test_distances_and_what_is_reached():
+def test_distances_are_steps_to_the_nearest_change():
     files = {"a": {"b", "x"}, "b": {"c"}, "c": {"a", "d"}, "e": {"d"}, "f": set()}
     assert distances(files, ["d"]) == {"d": 0, "c": 1, "e": 1, "b": 2, "a": 3}
     assert distances(files, ["x", "f"]) == {"x": 0, "f": 0, "a": 1, "c": 2, "b": 3}
@@ -177,20 +177,22 @@ ROOM_OF, BESIDE, PLUGIN = "module_utils/proscribe/room", "module_utils/proscribe
         ({"tests/helper": "import other", "tests/other": "import helper"}, False),
     ],
 )
-def test_circles(tmp_path: Path, files: dict[str, str], circle: bool):
+def test_files_that_import_each_other_are_a_circle(tmp_path: Path, files: dict[str, str], circle: bool):
     named = {f"{name}.py": text for name, text in files.items()}
-    assert find_circles(made(tmp_path, **named)) == ([sorted(named)] if circle else [])
+    assert find_circles(make_checkout(tmp_path, **named)) == ([sorted(named)] if circle else [])
 
 
 def test_no_file_imports_itself_in_a_circle():
     assert find_circles(PROJECT) == []
 
 
-def test_floors_are_the_longest_chain_between_what_is_in_a_room(tmp_path: Path):
+def test_floors_of_a_room_are_its_longest_chain(tmp_path: Path):
     room = "module_utils/proscribe/room"
     texts = {"top": "from . import other\nfrom .deep import one\n", "deep/one": "from ..inner import inner\n"}
     files = {f"{room}/{name}.py": text for name, text in texts.items()}
-    found = count_floors(made(tmp_path, **files, **{f"{room}/deep/__init__.py": "", f"{room}/deep/two.py": "import json\n"}))
+    found = count_floors(
+        make_checkout(tmp_path, **files, **{f"{room}/deep/__init__.py": "", f"{room}/deep/two.py": "import json\n"})
+    )
     assert (found[room], found[f"{room}/deep"]) == (3, 1)  # top, deep, inner
     (tmp_path / room / "inner.py").write_text("from .deep import two\n")
     with pytest.raises(ValueError, match="room: (top -> )?(deep -> inner -> deep|inner -> deep -> inner)$"):
@@ -203,8 +205,7 @@ def test_no_room_has_more_than_nine_floors():
     assert {room: count for room, count in found.items() if count > 9} == {}
 
 
-def test_the_whole_checkout():
-    """Every module of the product is reached by a unit test, but for what only another process runs."""
+def test_unit_tests_reach_every_module_of_the_product():
     found = changed.graph(PROJECT)
     assert {file for names in found.values() for file in names if not (PROJECT / file).is_file()} == set()
     assert all((PROJECT / name).is_file() and found[name] for name in DERIVED)

@@ -1,4 +1,4 @@
-"""The namespaces of root's tests: what is written on the machine goes with them, and the checkout stays visible."""
+"""The namespaces of root's tests: changes of the machine go with them, and the checkout stays visible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="ne
 TESTS = Path(isolated.__file__).resolve().parent
 
 
-def test_what_a_part_of_root_writes_on_the_machine_goes_with_it(tmp_path: Path) -> None:
+def test_files_that_root_writes_on_the_machine_go_with_the_namespaces(tmp_path: Path) -> None:
     name = f"proscribe-written-{os.getpid()}"
     places = ["/etc", "/var/lib", "/var/tmp", "/run/netns"]
     (tmp_path / "hosts").write_text("192.0.2.1 mounted\n")
@@ -51,10 +51,10 @@ def test_what_a_part_of_root_writes_on_the_machine_goes_with_it(tmp_path: Path) 
         ("~/.ansible", True),
     ],
 )
-def test_a_checkout_runs_its_tests_wherever_it_lies(
+def test_checkout_at_any_place_runs_its_tests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, is_covered: bool
 ) -> None:
-    """Of a covered place nothing else is visible."""
+    # Of a covered place nothing else is visible.
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv(isolated.OUTSIDE, raising=False)
     above = Path(place).expanduser()

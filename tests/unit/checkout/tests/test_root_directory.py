@@ -1,4 +1,4 @@
-"""The directory of the tests' Debian roots: where it is, and that nothing stays where an audit finds it."""
+"""The directory of the tests' Debian roots, which no audit of the machine finds."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def test_roots_are_in_the_checkout_only_where_the_machine_is_an_overlay(
     assert root_directory.find_directory() == expected
 
 
-def test_a_directory_of_roots_is_closed_to_users(tmp_path: Path) -> None:
-    """A user could start the programs in there, and no audit would find them."""
+def test_directory_of_roots_is_closed_to_users(tmp_path: Path) -> None:
     for _ in range(2):
         root_directory.make(tmp_path / "cache/roots")
         assert (tmp_path / "cache/roots").stat().st_mode & 0o777 == 0o700

@@ -14,7 +14,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[5]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
-from copies import Copies, Copy  # noqa: E402
+from copies import Copy, CopyPool  # noqa: E402
 from loaded import DESCRIPTOR, NOT_POSSIBLE, Answer, Client, Mistake, Request, list_changes  # noqa: E402
 
 MODULE = """
@@ -150,7 +150,7 @@ def test_tests_are_loaded_before_a_mistake_is_made(tmp_path: Path, monkeypatch: 
             return Answer(True, 0, "")
 
     monkeypatch.setattr(Copy, "_load", lambda copy: Loaded(copy))
-    copies = Copies(tmp_path / "project", tmp_path, 1, ["test_it.py"])
+    copies = CopyPool(tmp_path / "project", tmp_path, 1, ["test_it.py"])
     (noticed,) = copies.map(lambda copy, text: copy.notices("module.py", text, (), [["test_it.py"]]), ["LIMIT = 4"])
     assert not noticed
     assert texts == [MODULE, MODULE, "LIMIT = 4"]

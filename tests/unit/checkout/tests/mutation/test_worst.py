@@ -12,8 +12,8 @@ PROJECT = Path(__file__).resolve().parents[5]
 MISTAKES: list[dict[str, Any]] = tomllib.loads((PROJECT / "tests/mutation/worst.toml").read_text())["mistake"]
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one["name"])
-def test_a_mistake_can_be_made_and_names_its_tests(mistake: dict[str, Any]) -> None:
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake["name"])
+def test_mistake_can_be_made_and_names_its_tests(mistake: dict[str, Any]) -> None:
     text = (PROJECT / mistake["file"]).read_text()
     assert text.count(mistake["old"]) == 1 and mistake["new"] != mistake["old"]
     if mistake["file"].endswith(".py"):  # a mistake that does not even compile would be noticed by any test
@@ -21,5 +21,5 @@ def test_a_mistake_can_be_made_and_names_its_tests(mistake: dict[str, Any]) -> N
     assert mistake["tests"] and all((PROJECT / test).is_file() for test in mistake["tests"])
 
 
-def test_each_has_a_name_of_its_own() -> None:
+def test_no_two_mistakes_have_one_name() -> None:
     assert len({mistake["name"] for mistake in MISTAKES}) == len(MISTAKES) >= 24
