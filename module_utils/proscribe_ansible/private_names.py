@@ -2,8 +2,8 @@
 
 ansible-core does not promise them, so a release may rename any (tried with 2.19, 2.20 and 2.21). Each is looked for on
 what has it, before the first host is asked. Where one is missing, the part of Proscribe that uses it is left out, and
-one warning names it. `tests/unit/proscribe_ansible/test_private_names.py` fails for a use of a name that is not here, and
-`docs/decisions/0012` lists them all.
+one warning names it. `tests/unit/proscribe_ansible/test_private_names.py` fails for a use of a name that is not
+here, and `docs/decisions/0012` lists them all.
 """
 
 from __future__ import annotations

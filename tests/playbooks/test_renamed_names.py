@@ -29,7 +29,7 @@ case $last in
 esac
 """
 PASSING = ("checked_at", "duration_ms", "host", "logged_in", "full_scan")
-NO_NAMES = "WorkerProcess.__init__"  # its parameters: words that everything has (tests/unit/proscribe_ansible/test_sweep.py)
+NO_NAMES = "WorkerProcess.__init__"  # its parameters are common words
 REPRESENTING = {"_queued_task_cache", "_final_q", "_callback_plugins", "_task"}  # by day; the others by night
 
 

@@ -49,7 +49,10 @@ DECLARED = (
         routes=(
             Route(
                 route="acme: packages of the Acme store",
-                seen=Claim("its directories in `/opt/acme`", "unit/checkout/docs/test_how_to_one_file_each::test_a_package_system"),
+                seen=Claim(
+                    "its directories in `/opt/acme`",
+                    "unit/checkout/docs/test_how_to_one_file_each::test_a_package_system",
+                ),
                 removed=Claim("Acme itself", "unit/checkout/docs/test_how_to_one_file_each::test_a_package_system"),
                 prevented=None,
                 left="Acme asks nobody",

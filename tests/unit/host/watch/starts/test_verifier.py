@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from patience import BUSY, until
 from proscribe.host.watch.starts.verifier import Verifier
 
