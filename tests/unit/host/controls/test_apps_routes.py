@@ -24,16 +24,16 @@ def test_coverage_shows_the_table(project: Path) -> None:
 def test_every_package_system_has_a_row() -> None:
     routes = " ".join(row.route for row in ROUTES)
     assert [
-        one.declared.name for one in declared() if WORDS.get(one.declared.name, one.declared.name) not in routes
+        item.declared.name for item in declared() if WORDS.get(item.declared.name, item.declared.name) not in routes
     ] == []
 
 
 def test_a_system_that_leaves_traces_has_no_install_block() -> None:
     """Its file is compiled only where something is installed, so nobody would ever ask it for one (on_demand.py)."""
-    traced = [one for one in declared() if one.declared.traces]
-    modules = {one.file: importlib.import_module(f"{systems.__name__}.{one.file}") for one in traced}
+    traced = [item for item in declared() if item.declared.traces]
+    modules = {item.file: importlib.import_module(f"{systems.__name__}.{item.file}") for item in traced}
     assert [name for name, module in modules.items() if hasattr(module, "block_parts")] == []
-    assert [route.route for one in traced for route in one.declared.routes if route.prevented] == []
+    assert [route.route for item in traced for route in item.declared.routes if route.prevented] == []
 
 
 def functions_in(path: Path) -> set[str]:
@@ -53,19 +53,19 @@ def missing(project: Path, row: Route) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ROUTES, ids=lambda row: row.route[:20])
-def test_what_a_row_claims_a_test_shows(project: Path, row: Route) -> None:
+def test_claim_of_a_row_names_a_test(project: Path, row: Route) -> None:
     """Each column is a promise: one that no test stands for is a hole that looks like a wall."""
     assert missing(project, row) == []
 
 
-def test_what_is_not_seen_is_neither_removed_nor_silently_open() -> None:
+def test_unseen_route_is_neither_removed_nor_silently_open() -> None:
     """Nothing can take away what nothing sees; what no test keeps out or takes away says what is left."""
     for row in ROUTES:
         assert row.seen or not (row.removed or row.prevented), row.route
         assert row.left or (row.removed and row.prevented), row.route
 
 
-def test_the_table_stays_one() -> None:
+def test_cells_do_not_break_the_table() -> None:
     """A bar or an end of line in a cell would break the table of docs/coverage.md."""
     rows = table().splitlines()
     assert len(rows) == len(ROUTES) + 2

@@ -20,8 +20,10 @@ from proscribe.host.controls.base import Action, Refusal
 from proscribe.host.system import Host, Unseen
 from proscribe.host.system.forked import LIMITS, Limits
 
-from unit.host.controls.test_apps import GATE
-
+BLOCK = [
+    *("/etc/proscribe/restricted-packages", "/etc/proscribe/restricted-paths", "/etc/proscribe/contact"),
+    *("/usr/libexec/proscribe/dpkg-gate", "/etc/dpkg/dpkg.cfg.d/proscribe"),
+]
 BOB_COPY = "home/bob/Telegram"
 TELEGRAM = {"processes": ["Telegram"], "paths": ["~/Telegram"]}
 
@@ -33,27 +35,27 @@ def copy(host: Host, place: str = "home/alice/Telegram") -> Path:
 
 
 def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
-    made = plan(mode, wechat={"packages": {"apt": ["wechat"]}, "paths": ["/opt/wechat"]}, telegram=TELEGRAM)
-    made["controls"]["apps"]["settings"] = settings
-    return made
+    result = plan(mode, wechat={"packages": {"apt": ["wechat"]}, "paths": ["/opt/wechat"]}, telegram=TELEGRAM)
+    result["controls"]["apps"]["settings"] = settings
+    return result
 
 
-def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enforcing_run_acts_in_order_and_lift_gives_back(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     notified: list[str] = []
     monkeypatch.setattr(user_notice, "notify", lambda host, text: notified.append(text))
     host.packages = {"wechat": "ii"}
     host.program(7, "/home/alice/Telegram/Telegram")
     tree = copy(host)
-    made = apps.enforce(host, ban(user_notice="Ask IT."))
-    assert [str(action) for action in made.actions] == [
+    result = apps.enforce(host, ban(user_notice="Ask IT."))
+    assert [str(action) for action in result.actions] == [
         "tell logged-in users",
         "end Telegram of alice (pid 7)",
         "remove wechat",
         "quarantine /home/alice/Telegram",
-        *(f"write {path}" for path in GATE),
+        *(f"write {path}" for path in BLOCK),
     ]
-    assert made.refused == []
-    carry_out(made.actions)
+    assert result.refused == []
+    carry_out(result.actions)
     assert notified == ["Ask IT."] and not tree.exists()
     assert set(states(host, ban()).values()) == {"compliant"}
     lifted = apps.lift(host, ban())
@@ -67,24 +69,24 @@ def test_in_this_order(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
-    return str(action), action.before, action.after, action.user, [*action.rules], [one.id for one in action.takes]
+    return str(action), action.before, action.after, action.user, [*action.rules], [item.id for item in action.takes]
 
 
-def test_each_change_in_full(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_actions_have_subjects_users_and_rules(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_notice, "notify", lambda *_: None)
     host.packages = {"wechat": "ii"}
     for pid, exe in enumerate(("/opt/wechat/wechat", "/home/alice/Telegram/Telegram", "/tmp/Telegram"), 7):
         host.program(pid, exe)
     copy(host)
     banned = ban(user_notice="Ask IT.", quarantine_keep=86400, requests=command_text.digest())
-    made = apps.enforce(host, banned)
+    result = apps.enforce(host, banned)
     until = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
     shown = (
         f'Ask IT. What is moved is kept until {until}.\nTo request an exception: proscribe-request SERVICE "reason"\n'
     )
     hers = "alice" if os.getuid() else ""
     ends = [("Telegram", "/home/alice/Telegram/Telegram", 8), ("wechat", "/opt/wechat/wechat", 7)]
-    assert [in_full(action) for action in made.actions][:5] == [
+    assert [in_full(action) for action in result.actions][:5] == [
         ("tell logged-in users", "", shown, "", [], []),
         *(
             (f"end {name} of alice (pid {pid})", f"{exe}\n", "", "alice", [f"apps/{name.lower()}"], [])
@@ -93,15 +95,15 @@ def test_each_change_in_full(host: MadeHost, monkeypatch: pytest.MonkeyPatch) ->
         ("remove wechat", "wechat 1.0\n", "", "", [], ["wechat"]),
         ("quarantine /home/alice/Telegram", "/home/alice/Telegram\n", "", hers, ["apps/telegram"], []),
     ]
-    written = [(f"write {path}", "", Path(path).name) for path in (*GATE, KNOWN, COMMAND)]
-    assert [(str(one), one.before, Path(one.subject).name) for one in made.actions[5:]] == written
+    written = [(f"write {path}", "", Path(path).name) for path in (*BLOCK, KNOWN, COMMAND)]
+    assert [(str(item), item.before, Path(item.subject).name) for item in result.actions[5:]] == written
     doubt = "known by its name alone, so it is not ended"
-    assert made.refused == [Refusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
-    assert made.independent and made.beforehand and made.afterwards
-    made.beforehand()
-    assert [(one.id, one.at[:4] > "2025") for one in removed.remembered(host)] == [("wechat", True)]
-    carry_out(made.actions)
-    made.afterwards()
+    assert result.refused == [Refusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
+    assert result.independent and result.beforehand and result.afterwards
+    result.beforehand()
+    assert [(item.id, item.at[:4] > "2025") for item in removed.remembered(host)] == [("wechat", True)]
+    carry_out(result.actions)
+    result.afterwards()
     assert host.list("/var/lib/proscribe/apps") == ["walk"]
 
 
@@ -113,9 +115,7 @@ def test_an_unfinished_move_is_drift_and_is_completed_first(host: MadeHost) -> N
     assert "apps/quarantine" not in states(host, ban())
 
 
-def test_slow_checks_of_one_users_copies_hold_the_host_for_a_bounded_time_and_nobody_else(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_copies_of_a_user_delay_nobody_else(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run has the host's lock meanwhile: 20 seconds for each of many copies kept other runs waiting."""
     host.has_accounts(ALICE, BOB)
     for number in range(30):
@@ -138,10 +138,10 @@ def test_slow_checks_of_one_users_copies_hold_the_host_for_a_bounded_time_and_no
 
     monkeypatch.setattr(changes, "run_apart", slow_for_alice)
     monkeypatch.setattr(changes, "time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
-    made = apps.enforce(host, ban())
+    result = apps.enforce(host, ban())
     assert now[0] == 60.0, "seconds"
-    assert [str(action) for action in made.actions if action.verb == "quarantine"] == [f"quarantine /{BOB_COPY}"]
-    assert his.exists() and len(made.refused) == 30
+    assert [str(action) for action in result.actions if action.verb == "quarantine"] == [f"quarantine /{BOB_COPY}"]
+    assert his.exists() and len(result.refused) == 30
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_slow_checks_of_one_users_copies_hold_the_host_for_a_bounded_time_and_no
         ("/tmp/Telegram", False),  # known by its name alone
     ],
 )
-def test_what_is_ended_is_what_the_process_is_by_then(host: MadeHost, exe: str, ends: bool) -> None:
+def test_process_is_checked_again_before_its_end(host: MadeHost, exe: str, ends: bool) -> None:
     host.program(7, "/opt/wechat/wechat")
     of = ban()
     of["controls"]["apps"]["services"] |= plan("audit", owl={"paths": ["/opt/owl"]})["controls"]["apps"]["services"]
@@ -174,9 +174,9 @@ def test_root_removes_nothing_where_users_may_write(host: MadeHost, manager: str
     place = {"npm": "lib/node_modules/wechaty", "pip": "lib/python3.11/site-packages/wechaty-1.0.dist-info"}[manager]
     made_apps.put(Path(host.root) / "usr/local" / place, {"package.json": b"{}", "METADATA": b"Name: wechaty\n"})
     os.chown(Path(host.root) / "usr/local/lib", 12345 * users, 0)
-    made = plan(wechaty={"packages": {manager: ["wechaty"]}})
-    assert states(host, made)["apps/wechaty"] == "noncompliant"
-    changes = apps.enforce(host, made)
+    result = plan(wechaty={"packages": {manager: ["wechaty"]}})
+    assert states(host, result)["apps/wechaty"] == "noncompliant"
+    changes = apps.enforce(host, result)
     reason = "users may write to /usr/local/lib, and root runs nothing there"
-    assert (reason in {one.reason for one in changes.refused}) is users
+    assert (reason in {item.reason for item in changes.refused}) is users
     assert not host.calls if users else True

@@ -5,13 +5,15 @@ Each attack is a start by a user of this machine. The program is a real one that
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import made_apps as made
+import made_apps as fake
 import made_starts as starts
 import pytest
 from made_host import plan
@@ -20,7 +22,7 @@ from patience import BUSY, until
 from proscribe.host.controls.apps import observed
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.running import Identifier, Running
-from proscribe.host.system import Host, Process
+from proscribe.host.system import Ending, Host, Process
 from proscribe.host.watch.restricted import Restricted, Verified
 
 BUILT = f"a program built from {PACKAGE}"
@@ -41,7 +43,7 @@ def audited(of: Mapping[str, Any], process: Process) -> list[Running]:
     homes = {user.home for user in host.users()}
     programs, reasons = observed._running(host, Identifier(host, desired, [], homes, {}))
     assert reasons == []
-    return [program for program in programs if process.pid in [one.pid for one in program.processes]]
+    return [program for program in programs if process.pid in [item.pid for item in program.processes]]
 
 
 def ended(of: Mapping[str, Any], process: Process) -> list[Running]:
@@ -63,7 +65,7 @@ def test_a_marked_program_is_reported_and_ended_however_it_is_started(place: Pat
         (program,) = audited(of, process)
         assert (program.identity.services, program.identity.doubt, program.user) == (["rclone"], "", str(MALLORY))
         assert BUILT in program.finding().detail
-        assert [one.user for one in ended(of, process)] == [str(MALLORY)]
+        assert [item.user for item in ended(of, process)] == [str(MALLORY)]
 
 
 @pytest.mark.parametrize(
@@ -73,15 +75,13 @@ def test_a_marked_program_is_reported_and_ended_however_it_is_started(place: Pat
         pytest.param({"processes": ["owl"]}, False, id="a portable app, with its app around it"),
     ],
 )
-def test_what_a_loader_starts_is_known_as_if_it_was_started_itself(
-    place: Path, service: dict[str, list[str]], found_by_audit: bool
-) -> None:
+def test_program_of_a_loader_is_identified(place: Path, service: dict[str, list[str]], found_by_audit: bool) -> None:
     """Of a portable app, the audit's file scan says what it is."""
-    made.put(place / "owl", {"icudtl.dat": made.icu()})
+    fake.put(place / "owl", {"icudtl.dat": fake.icu()})
     shutil.copy(SLEEP, place / "owl/owl")
     of = plan(owl={key: [text.format(place) for text in texts] for key, texts in service.items()})
     with started(place, [LOADER, "./owl/owl", "600"]) as process:
-        assert [bool(one.identity.doubt) for one in audited(of, process)] == [not found_by_audit]
+        assert [bool(item.identity.doubt) for item in audited(of, process)] == [not found_by_audit]
         (program,) = ended(of, process)
         assert program.finding().path == f"{place}/owl/owl"
 
@@ -99,10 +99,54 @@ INNOCENT = {
 
 
 @pytest.mark.parametrize("command", [pytest.param(command, id=name) for name, command in INNOCENT.items()])
-def test_what_runs_nothing_restricted_stays(place: Path, command: list[str]) -> None:
+def test_unrestricted_program_runs_on(place: Path, command: list[str]) -> None:
     (place / "owl").mkdir()
     libraries = Path(os.path.realpath(LOADER)).parent
     shutil.copy(libraries / "libm.so.6", place / "owl")
     of = plan(rclone=RCLONE, owl={"paths": [f"{place}/owl"]})
     with started(place, command) as process:
         assert audited(of, process) == [] and ended(of, process) == []
+
+
+# A user's own mounts (`unshare -Urm`): the catalogue's path has a program in them alone.
+MOUNTED = "set -e; mount -t tmpfs none {0}/Telegram; cp {1} {0}/Telegram/Telegram; {2}"
+
+
+@contextlib.contextmanager
+def start_in_own_mounts(place: Path, script: str) -> Iterator[tuple[subprocess.Popen[bytes], Verified]]:
+    """Start a program of a user's in namespaces of the user's own, and verify the start."""
+    for folder in ("Telegram", "root"):
+        (place / folder).mkdir()
+        os.chown(place / folder, MALLORY, MALLORY)
+    script = MOUNTED.format(place, SLEEP, script.format(place))
+    process = subprocess.Popen([*starts.AS_USER, "unshare", "-Urm", "sh", "-c", script], start_new_session=True)
+    try:
+        until(lambda: process.poll() is not None or starts.is_asleep(process.pid), BUSY)
+        seen = Host().process(process.pid)
+        assert seen is not None
+        section = plan(telegram={"processes": ["Telegram"], "paths": [f"{place}/Telegram"]})["controls"]["apps"]
+        parts = list(Restricted(Host(), section).verify([seen]))
+        yield process, Verified(*(sum((list(part[at]) for part in parts), []) for at in range(5)))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_program_on_a_file_system_of_its_own_is_ended(place: Path) -> None:
+    with start_in_own_mounts(place, "exec {0}/Telegram/Telegram 600") as (process, verified):
+        assert [item.pid for program in verified.restricted for item in program.processes] == [process.pid]
+        Host().end_program(Ending([verified.restricted[0].processes[0]], lambda process: True))
+        assert process.wait() < 0
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param("mount --bind {0}/Telegram/Telegram /usr/bin/true; exec /usr/bin/true 600", id="over another one"),
+        pytest.param("mount --rbind / {0}/root; exec chroot {0}/root {0}/Telegram/Telegram 600", id="in another root"),
+    ],
+)
+def test_program_hidden_by_own_mounts_is_not_innocent(place: Path, script: str) -> None:
+    """Else the same path would be innocent for half a minute, wherever it is started."""
+    with start_in_own_mounts(place, script) as (_, verified):
+        assert verified.restricted == [] and verified.innocent == []

@@ -14,8 +14,8 @@ from proscribe.model.removed import Removed
 
 
 def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00:00Z", **more: str) -> Removed:
-    given = {"manager": "dpkg", "version": "1.0", "name": id_, **more}
-    return Removed(id=id_, scope=scope, at=at, **given)
+    options = {"manager": "dpkg", "version": "1.0", "name": id_, **more}
+    return Removed(id=id_, scope=scope, at=at, **options)
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ class TestMemory:
         host.write(FILE, content)
         assert remembered(host) == []
         note(host, [removed()])
-        assert [one.id for one in remembered(host)] == ["owl"]
+        assert [item.id for item in remembered(host)] == ["owl"]
 
-    def test_what_is_no_package_hides_none(self, host: Host) -> None:
+    def test_damaged_row_hides_no_package(self, host: Host) -> None:
         note(host, [removed("owl"), removed("elf")])
         host.write(FILE, (host.text(FILE) or "").replace('"packages": [', '"packages": [5, {"id": "x"},'))
-        assert {one.id for one in remembered(host)} == {"owl", "elf"}
+        assert {item.id for item in remembered(host)} == {"owl", "elf"}
 
 
 class System:
@@ -73,33 +73,33 @@ class System:
         self.queries.append((user.name if user else "", sorted(ids)))
         if self.fails:
             raise self.fails
-        return [one for one in self.packages if one.owner == user and one.id in ids], ""
+        return [item for item in self.packages if item.owner == user and item.id in ids], ""
 
 
-def there(id_: str, *handles: str, owner: User | None = None) -> Package:
+def present(id_: str, *handles: str, owner: User | None = None) -> Package:
     return Package("dpkg", id_, "9", handles, owner)
 
 
 class TestStillRemoved:
-    def test_each_system_is_asked_once_for_each_user(self, host: Host) -> None:
+    def test_system_is_asked_once_for_all_packages(self, host: Host) -> None:
         mine, gone = removed("owl", "user:ann"), removed("owl", "user:gone")
         other = removed("owl", manager="snap")
         note(host, [removed("owl"), removed("elf"), mine, gone, other, removed("x", manager="unknown")])
-        dpkg: Any = System(there("owl", "owl"))
-        snap: Any = System(there("owl", "owl"), manager="snap")
-        found = still_removed(host, [dpkg, snap])
-        assert {(one.id, one.scope) for one in found} == {("elf", "system"), ("owl", "user:ann")}
+        dpkg: Any = System(present("owl", "owl"))
+        snap: Any = System(present("owl", "owl"), manager="snap")
+        result = still_removed(host, [dpkg, snap])
+        assert {(item.id, item.scope) for item in result} == {("elf", "system"), ("owl", "user:ann")}
         assert dpkg.queries == [("", ["elf", "owl"])]  # a user's is asked for in a process of its own
-        again: Any = System(there("owl", "owl", owner=ANN), there("owl", "owl"))
-        assert {(one.id, one.scope) for one in still_removed(host, [again])} == {("elf", "system")}
+        again: Any = System(present("owl", "owl", owner=ANN), present("owl", "owl"))
+        assert {(item.id, item.scope) for item in still_removed(host, [again])} == {("elf", "system")}
 
     def test_the_hosts_come_first(self, host: Host) -> None:
         note(host, [removed("a", "user:ann", at="2026-11-05T00:00:00Z"), removed("b")])
         empty: Any = System()
-        assert [one.scope for one in still_removed(host, [empty])] == ["system", "user:ann"]
+        assert [item.scope for item in still_removed(host, [empty])] == ["system", "user:ann"]
 
     @pytest.mark.parametrize("error", [ControlError("dpkg is missing"), Unseen("needs root")])
-    def test_what_a_system_cannot_say_is_not_known_to_be_there(self, host: Host, error: Exception) -> None:
+    def test_unseen_package_counts_as_removed(self, host: Host, error: Exception) -> None:
         note(host, [removed()])
         silent: Any = System(fails=error)
         assert still_removed(host, [silent]) == [removed()]

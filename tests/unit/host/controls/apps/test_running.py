@@ -1,14 +1,17 @@
-"""What runs of a plan's apps: by which of a process's traits it is what, and which processes are one program."""
+"""Running programs of a plan's apps: their identities, and processes that are one program."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
+import made_apps as fake
 import pytest
+from fake_tools import package_system
 from made_host import MadeHost, plan
-from made_tools import package_system
 from made_users import ALICE, BOB
+from proscribe.host.controls import apps
 from proscribe.host.controls.apps import running
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.running import Identity, Running
@@ -29,9 +32,9 @@ def identify(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Callable[[Proce
     """On a host with these package systems: what lies below the name of one is a program of its package."""
 
     def system(manager: str) -> Any:
-        def programs(of: Host, ids: Collection[str], found: Sequence[Package]) -> Callable[[Process], str]:
+        def programs(of: Host, ids: Collection[str], result: Sequence[Package]) -> Callable[[Process], str]:
             assert (of, [*ids]) == (host, [IDS[manager]])
-            assert [*found] == [package for _, package in PACKAGES if package.manager == manager]
+            assert [*result] == [package for _, package in PACKAGES if package.manager == manager]
             return lambda process: IDS[manager] if process.exe.startswith(f"/{manager}/") else ""
 
         return package_system(MANAGER=manager, programs=programs)
@@ -50,7 +53,6 @@ NAMED = "known by its name alone, so it is not ended"
     ("pid", "exe", "expected"),
     [
         (1, "/flatpak/bin/run", Identity(["wechat"], "com.x", "flatpak", "com.x")),
-        (1, "/snap/bin/run", Identity(["wechat"], "x-snap", "snap", "x-snap")),
         (1, "/dpkg/bin/run", Identity(["wechat"], "run", "dpkg", "x")),
         (1, "/opt/x/bin/run", Identity(["wechat"], "run")),
         (1, "/home/alice/x/run", Identity(["wechat"], "run")),
@@ -59,16 +61,13 @@ NAMED = "known by its name alone, so it is not ended"
         (100, "/opt/x/bin/run", Identity(["wechat"], "run", doubt=CONTAINED)),
         (1, "/home/bob/wx", Identity(["wechat"], "wx", doubt=NAMED)),
         (100, "/home/bob/qq", Identity(["qq"], "qq", doubt=NAMED)),
-        (1, "/home/bob/wx/run", None),
     ],
 )
-def test_what_a_process_is(
-    identify: Callable[[Process], Identity | None], pid: int, exe: str, expected: Identity | None
-) -> None:
+def test_process(identify: Callable[[Process], Identity | None], pid: int, exe: str, expected: Identity | None) -> None:
     assert identify(Process(pid, exe)) == expected
 
 
-def test_which_processes_are_one_program(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_one_program_and_user_are_one_entry(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     x, other, sandboxed = Identity(["a"], "x"), Identity(["b"], "x"), Identity(["a"], "com.x", "flatpak", "com.x")
     doubtful = x._replace(doubt="it may be another")
     seen: dict[int, tuple[str, Identity | None, Any, str]] = {
@@ -86,8 +85,8 @@ def test_which_processes_are_one_program(host: MadeHost, monkeypatch: pytest.Mon
     monkeypatch.setattr(host, "owner", lambda process: seen[process.pid][2])
     monkeypatch.setattr(host, "started", lambda process: seen[process.pid][3])
     processes = {pid: Process(pid, exe) for pid, (exe, *_) in seen.items()}
-    found = running.running(host, lambda process: seen[process.pid][1], processes.values())
-    assert found == [
+    result = running.running(host, lambda process: seen[process.pid][1], processes.values())
+    assert result == [
         Running(identity, user.name, "2026-01", [processes[pid] for pid in pids])
         for identity, user, pids in (
             (sandboxed, ALICE, (5, 4)),
@@ -98,3 +97,41 @@ def test_which_processes_are_one_program(host: MadeHost, monkeypatch: pytest.Mon
             (other, ALICE, (8,)),
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("exe", "services"),
+    [
+        ("/opt/app/app", ["a"]),
+        ("/opt/app2/app", []),
+        ("/home/alice/own", ["b"]),
+        ("/home/bob/own/x", []),
+        ("/opt/app/" + "x" * (4096 - 9), ["a"]),
+        ("/opt/app/" + "x" * (4096 - 8), []),
+    ],
+)
+def test_program_below_a_path_has_its_services(exe: str, services: list[str]) -> None:
+    assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
+
+
+WINE = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
+
+
+@pytest.mark.parametrize(
+    ("files", "exe", "ends"),
+    [
+        ({"WeChatLinux_x86_64.AppImage": fake.image("wechat")}, "WeChatLinux_x86_64.AppImage", True),
+        ({"wechat/wechat": fake.elf(), "wechat/libcef.so": fake.elf()}, "wechat/other", True),
+        (dict.fromkeys((f"{WINE}.exe", f"{WINE}Win.dll"), fake.windows()), f"{WINE}.exe", True),
+        ({"Desktop/a.desktop": fake.entry("x", URL="https://wechat.com")}, "Desktop/a.desktop", False),
+    ],
+    ids=["appimage", "tree", "wine", "launcher"],
+)
+def test_program_of_a_portable_app_is_ended(host: MadeHost, files: dict[str, bytes], exe: str, ends: bool) -> None:
+    """The process has a name that says nothing: only the portable app that it runs from identifies it."""
+    fake.put(Path(host.root + "/home/alice"), files)
+    host.program(7, f"/home/alice/{exe}")
+    windows = ["Tencent/WeChat/WeChat.exe"]
+    of = plan(wechat={"processes": ["wechat"], "web_hosts": ["wechat.com"], "windows": windows})
+    actions = [str(action) for action in apps.enforce(host, of).actions]
+    assert (f"end {exe.rpartition('/')[2]} of alice (pid 7)" in actions) is ends

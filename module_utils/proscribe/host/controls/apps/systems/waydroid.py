@@ -61,11 +61,11 @@ DECLARED = (
                 route="waydroid: Android apps",
                 seen=Claim(
                     "every user's apps, by their data; launchers, by the app's id",
-                    "unit/controls/test_apps_brew::test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it",
+                    "unit/host/controls/apps/systems/test_brew::test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it",
                 ),
                 removed=Claim(
                     "the launcher is moved into the quarantine; the app stays, with who can remove it",
-                    "unit/controls/test_apps_containers::test_whose_launcher_an_entry_is_and_whether_that_is_certain",
+                    "unit/host/controls/apps/portable/test_launchers::test_container_launcher",
                 ),
                 prevented=None,
                 left=(

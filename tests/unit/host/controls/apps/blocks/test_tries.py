@@ -32,29 +32,29 @@ class Block:
     def observed(self, fresh: bool = False, name: str = "dpkg", keep: bool = True) -> int:
         """How often a new observation tries it."""
         host, before = Host(str(self.root)), self.tried
-        one = Tries(host, fresh)
-        assert one.answer(name, lambda _: ON, self.trial) == (self.opens if self.tried > before else "")
+        item = Tries(host, fresh)
+        assert item.answer(name, lambda _: ON, self.trial) == (self.opens if self.tried > before else "")
         if keep:
-            one.keep()
+            item.keep()
         return self.tried - before
 
 
 @pytest.fixture
 def block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Block:
-    one = Block(tmp_path)
+    item = Block(tmp_path)
     monkeypatch.setattr(tries, "SETTLED", -(10**12))  # what was made a moment ago is old
-    return one
+    return item
 
 
 @ROOT
-def test_what_is_in_effect_is_tried_once(block: Block) -> None:
+def test_block_in_effect_is_tried_once(block: Block) -> None:
     assert [block.observed() for _ in range(3)] == [1, 0, 0]
     assert block.observed(name="rpm") == 1
     assert (block.root / TRIED.lstrip("/")).stat().st_mode & 0o777 == 0o600
 
 
 @ROOT
-def test_what_is_open_is_tried_each_time_and_what_was_saved_goes(block: Block) -> None:
+def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block: Block) -> None:
     block.observed()
     (block.root / "etc/gate.conf").write_text("off")
     block.opens = "all is open"
@@ -63,14 +63,14 @@ def test_what_is_open_is_tried_each_time_and_what_was_saved_goes(block: Block) -
 
 
 @ROOT
-def test_what_changed_a_moment_ago_may_change_again_unseen(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_changed_a_moment_ago_is_tried_again(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries, "SETTLED", 10**12)
     assert [block.observed(), block.observed()] == [1, 1]
 
 
 @ROOT
 @pytest.mark.parametrize("damage", ["version", "content", "others"])
-def test_what_is_not_what_was_saved_is_not_believed(block: Block, damage: str) -> None:
+def test_damaged_answer_is_not_used(block: Block, damage: str) -> None:
     block.observed()
     place = block.root / TRIED.lstrip("/")
     if damage == "version":
@@ -83,7 +83,7 @@ def test_what_is_not_what_was_saved_is_not_believed(block: Block, damage: str) -
     assert block.observed() == 1
 
 
-def test_who_is_not_root_tries_each_time_and_saves_nothing(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_tries_each_time_and_saves_nothing(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "privileged", False)
     assert [block.observed(), block.observed()] == [1, 1]
     assert not (block.root / TRIED.lstrip("/")).exists()
@@ -96,19 +96,16 @@ def test_a_made_package_is_a_file_in_memory_while_it_is_needed() -> None:
     assert not os.path.lexists(path)
 
 
-# -- what a try depends on
-
-
-def test_of_each_tool_the_first_place_and_where_its_links_lead(tmp_path: Path) -> None:
+def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path: Path) -> None:
     for directory in ("usr/sbin", "usr/bin", "etc/alternatives"):
         (tmp_path / directory).mkdir(parents=True)
     (tmp_path / "usr/bin/mawk").touch()
     (tmp_path / "usr/bin/awk").symlink_to("/etc/alternatives/awk")
     (tmp_path / "etc/alternatives/awk").symlink_to("/usr/bin/mawk")
-    found = list(tools(Host(str(tmp_path)), ["awk", "none"]))
-    assert found[:2] == ["/etc/ld.so.preload", "/etc/ld.so.cache"]
+    result = list(tools(Host(str(tmp_path)), ["awk", "none"]))
+    assert result[:2] == ["/etc/ld.so.preload", "/etc/ld.so.cache"]
     awk = ["/usr/sbin/awk", "/usr/bin/awk", "/etc/alternatives/awk", "/usr/bin/mawk"]
-    assert found[2:] == [*awk, *(f"{folder}/none" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))]
+    assert result[2:] == [*awk, *(f"{folder}/none" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))]
 
 
 def test_a_directory_and_what_is_in_it(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Rules for fapolicyd: what is rendered, what is found wrong, and that harm done by them is taken back."""
+"""Rules for fapolicyd: their text, wrong states, and their way back where they do harm."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
-from proscribe.host.controls.apps.execution.fapolicyd import REST, RULES
-from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.host.controls.apps.execution.fapolicyd import COMPILED, FOLDER, OLD, REST, RULES
+from proscribe.host.system import WRITTEN_BY, ControlError, Host, Process, Result, Unseen
 
 WECHAT = {"paths": ["/opt/wechat", "~/WeChat"]}
 
 
 def section(exec_control: str = "fapolicyd", mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
     empty = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
-    entries = {id_: {"name": id_, **empty, **given} for id_, given in services.items()}
+    entries = {id_: {"name": id_, **empty, **entry} for id_, entry in services.items()}
     return {"mode": mode, "services": entries, "settings": {"exec_control": exec_control}}
 
 
@@ -82,27 +83,29 @@ def enforce(host: Host, part: dict[str, Any]) -> list[str]:
     return list(map(str, actions))
 
 
+PATHS = ("path=/opt/wechat", "dir=/opt/wechat/")
+DENIED = [f"deny_syslog perm=execute all : {path}" for path in PATHS]
+
+
 @pytest.mark.parametrize(
-    ("exception", "expected"),
+    ("service", "rules"),
     [
-        ({"paths": ["/opt/wechat/4.0"]}, ["allow perm=execute all : path=/opt/wechat/4.0"]),
-        ({"users": ["bob"], "paths": ["/opt/wechat/4.0"]}, ["allow perm=execute uid=1001 : path=/opt/wechat/4.0"]),
-        ({"users": ["nobody-here"]}, []),
-        ({"paths": ["/opt/we chat"]}, []),
+        ({"exceptions": [{"waiver": "w1", "paths": ["/opt/wechat/4.0"]}]},
+         ["allow perm=execute all : path=/opt/wechat/4.0", *DENIED]),
+        ({"exceptions": [{"waiver": "w1", "users": ["bob"], "paths": ["/opt/wechat/4.0"]}]},
+         ["allow perm=execute uid=1001 : path=/opt/wechat/4.0", *DENIED]),
+        ({"exceptions": [{"waiver": "w1", "users": ["nobody-here"]}]}, DENIED),
+        ({"exceptions": [{"waiver": "w1", "versions": ["4.0"]}]},
+         ["# not denied, since waiver w1 permits a version: /opt/wechat"]),
+        ({"only": {"users": ["bob", "gone", "alice"]}},
+         [f"deny_syslog perm=execute uid={uid} : {path}" for uid in (1000, 1001) for path in PATHS]),
+        ({"paths": ["/opt/we chat", "/opt/x"], "mode": "waived", "waiver": "w1"}, []),
     ],
-)
-def test_what_a_waiver_lets_through(host: Fapolicyd, exception: dict[str, Any], expected: list[str]) -> None:
-    part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", **exception}]})
-    rules = list(fapolicyd.rules(host, Desired(part)))
-    assert [rule for rule in rules if rule.startswith("allow") and "path=" in rule] == expected
-    assert rules[-2:] == [f"deny_syslog perm=execute all : {what}" for what in ("path=/opt/wechat", "dir=/opt/wechat/")]
-
-
-def test_a_waiver_for_a_version_leaves_the_path_open(host: Fapolicyd) -> None:
-    part = section(wechat={"paths": ["/opt/wechat"], "exceptions": [{"waiver": "w1", "versions": ["4.0"]}]})
-    assert list(fapolicyd.rules(host, Desired(part))) == [
-        "# not denied, since waiver w1 permits a version: /opt/wechat"
-    ]
+)  # fmt: skip
+def test_waiver_or_group_changes_the_rules(host: Fapolicyd, service: dict[str, Any], rules: list[str]) -> None:
+    desired = Desired(section(wechat={"paths": ["/opt/wechat"], **service}))  # type: ignore[arg-type]
+    lines = [line for line in fapolicyd.rules(host, desired) if not line.startswith("allow") or "path=" in line]
+    assert lines == rules
 
 
 @given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
@@ -135,7 +138,7 @@ def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host: Fapol
 @pytest.mark.parametrize(
     "line", ["allow perm=any all :", "deny_syslog perm=execute all : path=/", "%x=/bin/sh", "deny"]
 )
-def test_what_is_no_rule_of_ours_is_not_written(host: Fapolicyd, line: str) -> None:
+def test_foreign_rule_is_not_written(host: Fapolicyd, line: str) -> None:
     with pytest.raises(ControlError, match="no rule of ours"):
         fapolicyd_changes._load(host, [(RULES, f"# x\n{line}\n"), (REST, "")])
     assert host.list("/etc/fapolicyd/rules.d") == []
@@ -149,7 +152,7 @@ def test_a_fapolicyd_that_ends_over_them_takes_the_rules_back(host: Fapolicyd) -
 
 
 @pytest.mark.parametrize("program", ["sshd", "sudo"])
-def test_what_stops_starting_takes_the_rules_back(host: Fapolicyd, tmp_path: Path, program: str) -> None:
+def test_program_that_no_longer_starts_reverts_the_rules(host: Fapolicyd, tmp_path: Path, program: str) -> None:
     (tmp_path / "etc/fapolicyd/rules.d/50-own.rules").write_text("allow perm=any uid=0 : all\n")
     host.run(["fagenrules", "--load"])
     before = host.text("/etc/fapolicyd/compiled.rules")
@@ -160,7 +163,7 @@ def test_what_stops_starting_takes_the_rules_back(host: Fapolicyd, tmp_path: Pat
     assert host.text("/etc/fapolicyd/compiled.rules") == before
 
 
-def test_compiled_without_them(host: Fapolicyd, tmp_path: Path) -> None:
+def test_rules_that_were_not_compiled_are_loaded_again(host: Fapolicyd, tmp_path: Path) -> None:
     part = section(wechat=WECHAT)
     enforce(host, part)
     (tmp_path / "etc/fapolicyd/compiled.rules").write_text("")
@@ -171,8 +174,99 @@ def test_compiled_without_them(host: Fapolicyd, tmp_path: Path) -> None:
     assert [v.state for v in observe(host, part)] == ["compliant"]
 
 
-def test_nothing_is_asked_for(host: Fapolicyd) -> None:
+def test_audit_or_off_calls_no_tool(host: Fapolicyd) -> None:
     assert observe(host, section("off", wechat=WECHAT)) == []
     assert observe(host, section("fapolicyd", "audit", wechat=WECHAT)) == []
     assert enforce(host, section("off", wechat=WECHAT)) == []
     assert host.calls == []
+
+
+ON, OFF = section(wechat={"paths": ["/opt/wechat"]}), section("off", wechat={"paths": ["/opt/wechat"]})
+HEAD = f"# {WRITTEN_BY}\n"
+OURS = "".join(f"deny_syslog perm=execute all : {case}\n" for case in ("path=/opt/wechat", "dir=/opt/wechat/"))
+ALL = "allow perm=any all : all\n"
+CONF = "/etc/fapolicyd/fapolicyd.conf"
+
+
+def findings(host: Fapolicyd) -> list[tuple[str, str]]:
+    (verdict,) = observe(host, ON)
+    assert verdict.rule == "apps/execution-control"
+    return [(finding.path, finding.detail) for finding in verdict.findings]
+
+
+DIFFERS = "does not say what this plan calls for"
+NOT_RUNNING = (RULES, "fapolicyd does not run, so that nothing is denied")
+NOT_INSTALLED = [(FOLDER, "fapolicyd is not installed on this host")]
+
+
+def write(path: str, text: str = "") -> Callable[[Fapolicyd], object]:
+    return lambda host: Path(host.root + path).write_text(text)
+
+
+def delete(path: str) -> Callable[[Fapolicyd], object]:
+    return lambda host: Path(host.root + path).unlink()
+
+
+def stop(host: Fapolicyd) -> None:
+    host.active = False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        ([], []),
+        ([stop], [NOT_RUNNING]),
+        ([write(CONF, "# x\n  permissive = 1\n")], [(CONF, "fapolicyd only watches (permissive = 1)")]),
+        ([write(CONF, "permissive = 0\n# permissive = 1\n")], []),
+        ([write(OLD)], [(OLD, "an old rules file is beside rules.d, so fagenrules does nothing")]),
+        ([delete("/usr/sbin/fagenrules")], NOT_INSTALLED),
+        ([lambda host: shutil.rmtree(host.root + FOLDER)], NOT_INSTALLED),
+        ([write(COMPILED, OURS.splitlines(True)[0])], [(COMPILED, "was compiled without these rules")]),
+        ([write(RULES, ALL)], [(RULES, DIFFERS)]),
+        ([delete(REST), stop], [(REST, "missing"), NOT_RUNNING]),
+        ([write(COMPILED, f"{HEAD}\n%x=a\ndeny perm=any all : all\n{ALL}{OURS}")],
+         [(COMPILED, f"an earlier rule lets everything start: {ALL.strip()}")]),
+        ([write(COMPILED, f"{HEAD}allow perm=any all : dir=/opt/ all\n{OURS}{ALL}")], []),
+    ],
+)  # fmt: skip
+def test_wrong_state_is_found_at_its_path(host: Fapolicyd, spoil: list[Any], expected: list[Any]) -> None:
+    enforce(host, ON)
+    for change in spoil:
+        change(host)
+    assert findings(host) == expected
+
+
+def test_directory_in_place_of_the_rules_is_wrong(host: Fapolicyd) -> None:
+    Path(host.root + RULES).mkdir()
+    assert findings(host)[0][0] == RULES
+
+
+def test_unseen_processes_make_the_state_unknown(host: Fapolicyd, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unseen(*_: Any) -> None:
+        raise Unseen("a dead mount")
+
+    enforce(host, ON)
+    monkeypatch.setattr(host, "processes", unseen)
+    (verdict,) = observe(host, ON)
+    assert (verdict.rule, verdict.state, verdict.reason) == ("apps/execution-control", "unknown", "a dead mount")
+
+
+TRIED = ["sshd -V", "sudo -V", "systemctl --version"]
+
+
+@pytest.mark.parametrize("rest", [RULES, REST])
+def test_lift_deletes_a_file_that_remained(host: Fapolicyd, rest: str) -> None:
+    Path(host.root + rest).write_text("x\n")
+    (delete,) = fapolicyd_changes.lift(host)
+    assert delete.before == "x\n"
+    delete.apply()
+    assert host.list(FOLDER) == [] and fapolicyd_changes.lift(host) == []
+
+
+def test_without_its_tool_rules_go_and_none_come(host: Fapolicyd) -> None:
+    enforce(host, ON)
+    Path(host.root + "/usr/sbin/fagenrules").unlink()
+    host.calls.clear()
+    assert enforce(host, section(qq={"paths": ["/opt/qq"]})) == []
+    assert enforce(host, OFF) == ["load fapolicyd rules"]
+    assert host.list(FOLDER) == [] and host.calls == [*TRIED, *TRIED]

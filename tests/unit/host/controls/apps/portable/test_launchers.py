@@ -1,15 +1,19 @@
-"""What starts a restricted app: where launchers are looked for, whose each is, and how certain that is."""
+"""Launchers: desktop entries and units of apps, of container runners, and as adversaries write them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_users import ALICE, BOB, put, tree
-from proscribe.host.controls.apps.portable import evidence, launchers
-from proscribe.host.controls.apps.portable.desktop_entries import app_id
+from proscribe.base.folding import folded
+from proscribe.host.controls.apps.portable import appimage, container_launchers, desktop_entries, evidence, launchers
+from proscribe.host.controls.apps.portable.desktop_entries import WebHosts, app_id, arguments, parse, started
 from proscribe.host.system import ControlError, Host, Result, Unseen
 
 WECHAT: dict[str, Any] = {
@@ -47,12 +51,12 @@ def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **de
     """What is found: service, kind, path, the user, why, doubt."""
     host = Host(str(root))
     of = {f"/home/{name}": path for name, path in desktops.items()}
-    found, unseen = launchers.find_launchers(host, SERVICES, services_of, [ALICE, BOB], system, of, installed)
+    result, unseen = launchers.find_launchers(host, SERVICES, services_of, [ALICE, BOB], system, of, installed)
     assert unseen == []
-    assert all(copy.name == copy.path.rpartition("/")[2] for copy in found)
+    assert all(copy.name == copy.path.rpartition("/")[2] for copy in result)
     return [
         (service, copy.kind, copy.path, copy.owner.name if copy.owner else "", copy.why, copy.doubt)
-        for copy in found
+        for copy in result
         for service in copy.services
     ]
 
@@ -63,6 +67,7 @@ def test_a_desktop_with_the_usual_name_is_scanned_once(tmp_path: Path) -> None:
 
 
 ENTRY = "[Desktop Entry]\nType=Application\n"
+UNIT = "/home/alice/.config/systemd/user/a.service"
 LONG = "https://wechat.example/" + "x" * 300
 
 
@@ -77,7 +82,6 @@ LONG = "https://wechat.example/" + "x" * 300
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=x --app-id={'a' * 32}", "", "", "", ""),
         (f"{MENU}/a.desktop", f"{ENTRY}Name=微信", "wechat", "launcher", "it is called 微信", evidence.ALONE),
         (f"{AUTOSTART}/a.desktop", f"{ENTRY}Name=微信", "wechat", "autostart", "it is called 微信", evidence.ALONE),
-        (f"{MENU}/a.desktop", f"{ENTRY}Name=信微", "", "", "", ""),
         (f"{MENU}/a.desktop", f"{ENTRY}Exec=wechat", "", "", "", ""),  # its package or its file says so
         (f"{AUTOSTART}/a.desktop", f"{ENTRY}Exec=env A=b /opt/wechat %U", "wechat", "autostart",
          "it starts /opt/wechat with the session", ""),
@@ -88,46 +92,38 @@ LONG = "https://wechat.example/" + "x" * 300
         (f"{AUTOSTART}/a.desktop", f"{ENTRY}Exec=sh run", "", "", "", ""),
         (f"{AUTOSTART}/a.desktop", f"{ENTRY}Exec=/{'x' * 300}/wechat", "wechat", "autostart",
          f"it starts /{'x' * 199} with the session", ""),
-        *(
-            ("/home/alice/.config/systemd/user/a.service", f"[Service]\n{key}=/usr/bin/wechat", "wechat", "autostart",
-             "it starts /usr/bin/wechat with the session", "")
-            for key in ("ExecStart", "ExecStartPre", "ExecStartPost")
-        ),
-        ("/home/alice/.config/systemd/user/a.service", "[Service]\nExecStop=/usr/bin/wechat", "", "", "", ""),
-        ("/home/alice/.config/systemd/user/a.service", "[Desktop Entry]\nExec=/usr/bin/wechat", "", "", "", ""),
+        *((UNIT, f"[Service]\n{key}=wechat", "wechat", "autostart", "it starts wechat with the session", "")
+          for key in ("ExecStart", "ExecStartPre", "ExecStartPost")),
+        (UNIT, "[Service]\nExecStop=/usr/bin/wechat", "", "", "", ""),
+        (UNIT, "[Desktop Entry]\nExec=/usr/bin/wechat", "", "", "", ""),
     ],
 )  # fmt: skip
-def test_whose_a_launcher_is(
-    tmp_path: Path, path: str, text: str, service: str, kind: str, why: str, doubt: str
-) -> None:
+def test_launcher_service(tmp_path: Path, path: str, text: str, service: str, kind: str, why: str, doubt: str) -> None:
     put(tree(tmp_path), path, text + "\n")
-    found = [found for found in observe(tmp_path) if found[0] != "qq"]
-    assert found == ([(service, kind, path, "alice", why, doubt)] if service else [])
+    result = [result for result in observe(tmp_path) if result[0] != "qq"]
+    assert result == ([(service, kind, path, "alice", why, doubt)] if service else [])
 
 
-RUNS = {
-    "waydroid": "waydroid app launch com.tencent.mm",
-    "distrobox": "distrobox enter box -- wechat",
-    "toolbox": "toolbox run -c box wechat",
-    "podman": "podman exec box wechat",
-    "docker": "docker exec box wechat",
-    "lxc": "lxc exec box -- wechat",
-    "incus": "incus exec box -- wechat",
-}
-
-
-@pytest.mark.parametrize("runner", RUNS)
-def test_what_starts_something_in_a_container(tmp_path: Path, runner: str) -> None:
-    assert tuple(RUNS) == launchers.RUNNERS
+@pytest.mark.parametrize(
+    "command",
+    [
+        "waydroid app launch com.tencent.mm",
+        "distrobox enter box -- wechat",
+        "toolbox run -c box wechat",
+        *(f"{runner} exec box wechat" for runner in ("podman", "docker", "lxc", "incus")),
+    ],
+)
+def test_launcher_of_a_container_runner_is_found(tmp_path: Path, command: str) -> None:
     of = {"wechat": {**WECHAT, "packages": {"android": ["com.tencent.mm"]}}}
-    for number, directory in enumerate((MENU, AUTOSTART)):
-        put(tree(tmp_path / str(number)), f"{directory}/a.desktop", f"{ENTRY}Exec={RUNS[runner]}\n")
-        found, _ = launchers.find_launchers(Host(str(tmp_path / str(number))), of, services_of, [ALICE], True)
-        assert [(copy.kind, copy.services) for copy in found] == [(("launcher", "autostart")[number], ["wechat"])]
-        assert runner in found[0].why
+    root = tree(tmp_path)
+    for directory in (MENU, AUTOSTART):
+        put(root, f"{directory}/a.desktop", f"{ENTRY}Exec={command}\n")
+    apps, _ = launchers.find_launchers(Host(str(root)), of, services_of, [ALICE], True)
+    assert sorted((app.kind, app.services[0]) for app in apps) == [("autostart", "wechat"), ("launcher", "wechat")]
+    assert all(command.split()[0] in app.why for app in apps)
 
 
-def test_each_service_that_a_file_opens_is_reported_once_and_each_file_separately(tmp_path: Path) -> None:
+def test_file_is_reported_once_for_a_service(tmp_path: Path) -> None:
     root = tree(tmp_path)
     text = f"{OPENS}URL=https://chat.example/\nX-WebApp-URL=https://wechat.example/again\nName=微信\n"
     for name in ("a", "b"):
@@ -140,7 +136,7 @@ def test_each_service_that_a_file_opens_is_reported_once_and_each_file_separatel
     ("error", "directory", "entry"),
     [(Unseen("no"), ["no"], ["no"]), (ControlError("odd"), ["odd"], [])],  # a pipe or a link is no launcher
 )
-def test_what_cannot_be_read_is_reported(
+def test_unread_launcher_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, directory: list[str], entry: list[str]
 ) -> None:
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
@@ -156,8 +152,8 @@ def test_what_cannot_be_read_is_reported(
 
         with monkeypatch.context() as patch:
             patch.setattr(Host, which, method)
-            found, unseen = launchers.find_launchers(Host(str(tmp_path)), SERVICES, services_of, [ALICE], True)
-        return [copy.name for copy in found], unseen
+            result, unseen = launchers.find_launchers(Host(str(tmp_path)), SERVICES, services_of, [ALICE], True)
+        return [copy.name for copy in result], unseen
 
     assert refuse("list", MENU) == ([], directory)
     assert refuse("read", f"{MENU}/a.desktop") == (["b.desktop"], entry)
@@ -177,14 +173,12 @@ NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
         ({"paths": ["/opt/wechat"]}, f"{ENTRY}Exec=/opt/wechat\n"),
     ],
 )
-def test_whatever_an_app_is_known_by_its_launchers_are_looked_for(
-    tmp_path: Path, more: dict[str, Any], text: str
-) -> None:
+def test_any_name_of_an_app_has_launchers_searched(tmp_path: Path, more: dict[str, Any], text: str) -> None:
     put(tree(tmp_path), f"{AUTOSTART}/a.desktop", text)
     host = Host(str(tmp_path))
     of = {"wechat": {**NOTHING, **more}, "other": NOTHING}
-    found, _ = launchers.find_launchers(host, of, services_of, [ALICE], True)
-    assert [copy.services for copy in found] == [["wechat"]]
+    result, _ = launchers.find_launchers(host, of, services_of, [ALICE], True)
+    assert [copy.services for copy in result] == [["wechat"]]
     assert launchers.find_launchers(host, {"wechat": NOTHING}, services_of, [ALICE], True) == ([], [])
 
 
@@ -197,8 +191,8 @@ def test_a_web_app_that_a_browser_installed(tmp_path: Path) -> None:
     put(tmp_path, f"{BROWSER}/_crx_{'a' * 32}/icon.png", "")
     paths = [f"{BROWSER}/_crx_{id_}" for id_ in (APP, "a" * 32)]
     gone = f"/gone/_crx_{APP}"  # gone since the file scan: it is reported, and nothing of it moves
-    found = launchers.installed(Host(str(tmp_path)), SERVICES, [*paths, gone], lambda path: ALICE)
-    (copy, other) = found
+    result = launchers.installed(Host(str(tmp_path)), SERVICES, [*paths, gone], lambda path: ALICE)
+    (copy, other) = result
     assert (copy.services, copy.kind, copy.path, copy.owner) == (["wechat"], "web_app", paths[0], ALICE)
     assert (copy.why, copy.uid) == ("a web app that a browser installed", (tmp_path / paths[0][1:]).stat().st_uid)
     assert (copy.doubt, copy.parts) == ("", [f"{paths[0]}/icon.png"])
@@ -214,3 +208,237 @@ def test_a_web_app_of_a_package_stays_what_it_is(tmp_path: Path) -> None:
     host = Host(str(root), lambda *_, **__: Result(0, "some: x\n", ""))
     (copy,) = launchers.installed(host, SERVICES, [f"/opt/Web Applications/_crx_{APP}"], lambda path: None)
     assert (copy.doubt, copy.uid) == ("it belongs to the dpkg package some, so it is not moved", -1)
+
+
+BOXED: dict[str, dict[str, Any]] = {
+    "telegram": {
+        "packages": {"flatpak": ["org.telegram.desktop"], "android": ["org.telegram.messenger"]},
+        "processes": ["telegram-desktop"],
+        "paths": ["/opt/telegram/Telegram"],
+    },
+    "wechat": {
+        "packages": {"android": ["com.tencent.mm"]},
+        "processes": ["wechat"],
+        "paths": ["/opt/wechat"],
+        "desktop_files": ["wechat.desktop"],
+    },
+}
+
+
+def find_boxed(program: str, flatpak: str) -> list[str]:
+    """Return services by flatpak id, by path, else by base name, as the file scan does."""
+    ids = [id_ for id_, entry in BOXED.items() if flatpak in entry["packages"].get("flatpak", ())]
+    paths = [id_ for id_, entry in BOXED.items() if f"{program}/".startswith(f"{entry['paths'][0]}/")]
+    return ids or paths or [id_ for id_, entry in BOXED.items() if program.rpartition("/")[2] in entry["processes"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "result"),
+    [
+        ("/usr/bin/waydroid app launch com.tencent.mm", ("waydroid", "", "com.tencent.mm")),
+        ("waydroid show-full-ui", None),
+        ("/usr/bin/distrobox-enter  -n box  --   telegram-desktop -- %u ", ("distrobox-enter", "telegram-desktop", "")),
+        ("distrobox-enter --root -n box -- sudo -S /opt/x/y", ("distrobox-enter", "/opt/x/y", "")),
+        ("distrobox enter box -- env A=b wechat", ("distrobox", "wechat", "")),
+        (
+            'env SUDO_ASKPASS="/a b" DBX_SUDO_PROGRAM="sudo --askpass" distrobox-enter --root -n b -- wechat',
+            ("distrobox-enter", "wechat", ""),
+        ),
+        ("distrobox enter box", None),
+        ("distrobox-enter box wechat", None),
+        ("toolbox run wechat", ("toolbox", "wechat", "")),
+        ("toolbox --verbose run --container box wechat", ("toolbox", "wechat", "")),
+        ("podman exec -it --user 1000 box /usr/bin/wechat", ("podman", "/usr/bin/wechat", "")),
+        ("podman run wechat", None),
+        ("podman run box wechat", None),
+        ("other exec box wechat", None),
+        *(
+            (f"podman exec {option} wechat box /opt/x", ("podman", "/opt/x", ""))  # a value is no container
+            for option in ("-e", "--env", "-u", "--user", "-w", "--workdir")
+        ),
+        *(
+            (f"toolbox run {option} wechat /opt/x", ("toolbox", "/opt/x", ""))
+            for option in ("-c", "--container", "-d", "--distro", "-r", "--release")
+        ),
+        ("distrobox -n wechat enter box -- /opt/x", ("distrobox", "/opt/x", "")),
+        ("docker exec -i box su-exec wechat", ("docker", "wechat", "")),
+        ("lxc exec box -- /usr/bin/sudo-rs -n wechat", ("lxc", "wechat", "")),
+        ("incus exec box -- wechat", ("incus", "wechat", "")),
+        ("lxc-attach -n box -- wechat", ("lxc-attach", "wechat", "")),
+        ("wechat", None),
+        ("", None),
+    ],
+)
+def test_line_of_a_container_runner_names_its_program(line: str, result: tuple[str, str, str] | None) -> None:
+    inside = container_launchers.launched(desktop_entries.arguments(line))
+    assert (tuple(inside) if inside else None) == result
+
+
+@given(
+    st.lists(st.sampled_from(["podman", "exec", "--", "-e", "env", "sudo", "distrobox-enter", "waydroid", "app", "x"]))
+)
+def test_any_line_is_read(words: list[str]) -> None:
+    inside = container_launchers.launched(words)
+    assert inside is None or bool(inside.program) != bool(inside.android)
+
+
+EXEC_ENTRY = "[Desktop Entry]\nType=Application\nName=x\nExec={}\n"
+BOX = "/usr/bin/distrobox-enter  -n box  --   {} -- %u "
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "result"),
+    [
+        (f"{MENU}/waydroid.com.tencent.mm.desktop", "waydroid app launch com.tencent.mm", ("wechat", "launcher", True)),
+        (f"{MENU}/waydroid.x.desktop", "waydroid app launch com.android.settings", None),
+        (f"{MENU}/box-org.telegram.desktop.desktop", BOX.format("telegram-desktop"), ("telegram", "launcher", True)),
+        (f"{MENU}/box-wechat.desktop", BOX.format("/usr/bin/wechat"), ("wechat", "launcher", True)),
+        (f"{MENU}/box-chat.desktop", BOX.format("/opt/wechat/wechat"), ("wechat", "launcher", True)),
+        (f"{MENU}/box-chat.desktop", BOX.format("/usr/bin/wechat"), ("wechat", "launcher", False)),
+        (f"{MENU}/box-weechat.desktop", BOX.format("weechat"), None),
+        (f"{MENU}/wechat.desktop", "/usr/bin/wechat", None),  # of the host: its package or file says so
+        ("/home/alice/.config/autostart/a.desktop", BOX.format("/opt/wechat/x"), ("wechat", "autostart", True)),
+        ("/home/alice/Desktop/a.desktop", "waydroid app launch com.tencent.mm", ("wechat", "launcher", True)),
+    ],
+)
+def test_container_launcher(tmp_path: Path, path: str, line: str, result: tuple[str, str, bool] | None) -> None:
+    root = tree(tmp_path)
+    put(root, path, EXEC_ENTRY.format(line))
+    portable_apps, unseen = launchers.find_launchers(Host(str(root)), BOXED, find_boxed, [ALICE, BOB], True)
+    seen = [(*copy.services, copy.finding().kind, not copy.doubt) for copy in portable_apps]
+    assert (seen, unseen) == ([result] if result else [], [])
+
+
+@pytest.mark.parametrize(("length", "certain"), [(4096, True), (4097, False)])
+def test_a_path_that_the_kernel_would_not_open_is_no_path_of_the_catalogue(length: int, certain: bool) -> None:
+    program = "/opt/wechat/".ljust(length - len("/wechat"), "x") + "/wechat"
+    ((_, _, doubt),) = container_launchers.Known(BOXED).claims(
+        "/x.desktop", [["podman", "exec", "box", program]], find_boxed
+    )
+    assert doubt == ("" if certain else container_launchers.BY_NAME)
+
+
+SCRIPT = """#!/bin/sh
+# distrobox_binary
+# name: box
+if [ -z "${CONTAINER_ID}" ]; then
+	exec "/usr/bin/distrobox-enter"  -n box  --  '%s'  "$@"
+elif [ -n "${CONTAINER_ID}" ] && [ "${CONTAINER_ID}" != "box" ]; then
+	exec distrobox-host-exec '/home/alice/.local/bin/wechat' "$@"
+else
+	exec '%s' "$@"
+fi
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "certain"),
+    [
+        ("wechat", SCRIPT.replace("%s", "/opt/wechat/wechat"), [True]),
+        ("wechat", SCRIPT.replace("%s", "/usr/bin/wechat"), [False]),
+        ("wechat", SCRIPT.replace("%s", "/usr/bin/weechat"), []),
+        ("other", SCRIPT.replace("%s", "/opt/wechat/wechat"), []),
+        ("wechat", "# distrobox_binary\n" + "\texec '/" + "x" * 100_000, []),
+    ],
+)
+def test_a_script_that_distrobox_exported(tmp_path: Path, name: str, text: str, certain: list[bool]) -> None:
+    root = tree(tmp_path)
+    put(root, f"/home/alice/.local/bin/{name}", text, 0o755)
+    portable_apps, unseen = launchers.find_launchers(Host(str(root)), BOXED, find_boxed, [ALICE], False)
+    assert ([not copy.doubt for copy in portable_apps], unseen) == (certain, [])
+    assert {(copy.kind, copy.path) for copy in portable_apps} <= {("launcher", f"/home/alice/.local/bin/{name}")}
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("a b %U c %%", ["a", "b", "c", "%%"]),
+        ('"/opt/my app/x" --y="a b"', ["/opt/my app/x", "--y=a b"]),
+        (r'"a\"b\\c"', [r'a"b\c']),
+        ('a "b\\', ["a", "b"]),
+        ('x"y z"w', ["xy zw"]),
+        (r'a\"b c"', ["a\\b c"]),
+        (r'"a b" c\ d e\f \"', ["a b", "c\\", "d", "e\\f", "\\"]),
+        ("flatpak run x @@u %u @@", ["flatpak", "run", "x"]),
+        ("%1 %é a% %Ux %", ["%1", "%é", "a%", "%Ux", "%"]),
+        ('"@@" "@@u" "%u" "%1" "a%"', ["%1", "a%"]),
+        ('""', []),
+    ],
+)
+def test_line_is_split_into_arguments(command, words):
+    assert arguments(command) == words
+
+
+@pytest.mark.parametrize(
+    ("command", "case"),
+    [
+        ("env A=b C=d y", ("y", "")),
+        ("-/usr/bin/y", ("/usr/bin/y", "")),
+        ("/usr/bin/flatpak run --branch=stable --command=y org.x.Y --z", ("/usr/bin/flatpak", "org.x.Y")),
+        ("flatpak run", ("flatpak", "")),
+        ("snap run y", ("y", "")),
+        ("/usr/bin/snap run --shell y z", ("y", "")),
+        ("snap run", ("", "")),
+        ("y run z", ("y", "")),
+        *(
+            (f"/usr/bin/{starter} -n A=b y", ("y", ""))
+            for starter in ("env", "nice", "ionice", "nohup", "setsid", "exec")
+        ),
+        ("é=1 y", ("é=1", "")),
+        ("", ("", "")),
+        ("env", ("", "")),
+    ],
+)
+def test_line_starts_a_program_or_a_flatpak(command, case):
+    assert started(arguments(command)) == case
+
+
+def test_address_or_web_app_names_a_service_once():
+    web = WebHosts({"a": {"web_hosts": ["a.example", "x.a.example", "b.example/x/", "b.example/x"]}, "b": {}})
+    assert web.services("https://x.a.example") == ["a"] == web.services("https://b.example/x")
+    for address in ("https://a.example", "https://a.example/", "https://b.example/x", "https://b.example/x/"):
+        assert web.services_of_app(app_id(address)) == ["a"], address
+    assert web.services_of_app(app_id("https://b.example/")) == []
+
+
+LINES = st.lists(
+    st.one_of(
+        st.text(max_size=40),
+        st.sampled_from(
+            ["[Desktop Entry]", "Exec=", 'Exec="a', "Hidden=true", "URL=https://", "Exec=x --app-id=", "[", "="]
+        ),
+        st.builds("Exec={}".format, st.text(max_size=60)),
+    ),
+    max_size=12,
+).map("\n".join)
+
+
+@given(LINES)
+def test_no_text_is_too_odd(text):
+    launcher = parse(text)
+    assert all(words and all(words) for words in launcher.commands)
+    assert all(re.fullmatch("[a-p]{32}", id_) for id_ in launcher.app_ids)
+    web = WebHosts({"a": {"web_hosts": ["a.example"]}})
+    for address in launcher.addresses:
+        web.services(address)
+    for command in launcher.commands:
+        started(command)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), max_size=6))
+def test_quoted_arguments_come_back_as_they_were(words):
+    quoted = " ".join('"' + re.sub(r'([\\"`$])', r"\\\1", word) + '"' for word in words)
+    codes = re.compile(r"%[a-zA-Z]|@@u?")
+    assert arguments(quoted) == [word for word in words if not codes.fullmatch(word)]
+
+
+@given(st.text(max_size=40))
+def test_a_stem_is_stable(name):
+    stem = appimage.stem(name)
+    assert stem in folded(name) and (stem or not name or folded(name) == appimage.SUFFIX)
+
+
+@given(st.sampled_from(["telegram", "wechat", "qq"]), st.text(min_size=1, max_size=12))
+def test_a_name_that_goes_on_in_letters_is_another_one(name, more):
+    if more[0].isalpha() and not more.lower().startswith("linux") and appimage.stem(more) != "":
+        assert appimage.stem(name + more) != name

@@ -37,7 +37,7 @@ SERVICES = {"wechat": WECHAT, "boxapp": BOX, "chat": CHAT}
 NAMES = Names(SERVICES)
 
 
-def test_each_key_of_an_entry_gives_names_of_its_kind() -> None:
+def test_key_of_an_entry_gives_names_of_its_kind() -> None:
     assert NAMES.programs == {"wx": ["wechat", "chat"], "WeChatAppEx": ["wechat"], "box-sync": ["boxapp"]}
     assert NAMES.portable_apps == {"Box": ["boxapp"]}
     assert NAMES.windows == {"WeChat.exe": {"wechat": ["/tencent/wechat/wechat.exe", "/weixin/wechat.exe"]}}
@@ -68,11 +68,9 @@ def test_the_names_of_one_app() -> None:
     [
         ("/home/alice/weixin", "wechat", True),
         ("/home/alice/WeChat-4.1.0-x86_64", "wechat", True),  # as a stem
-        ("/home/alice/wx-4.1.0", "wechat", True),
         ("/home/alice/weixin", "chat", False),
         ("/home/alice/weixin/sub", "wechat", False),
         ("/opt/apps/wechat/files", "wechat", False),
-        ("/home/alice/other", "wechat", False),
     ],
 )
 def test_a_directory_that_is_an_apps_own(directory: str, service: str, own: bool) -> None:
@@ -85,10 +83,7 @@ def test_a_directory_that_is_an_apps_own(directory: str, service: str, own: bool
         ("/srv", "wx", True),
         ("/srv", "wechat-apt", False),  # no program folder, no suffix
         ("/srv", "wechat-apt-4.1.AppImage", True),
-        ("/srv", "wechat-apt.appimage", True),
         ("/srv", "微信.AppImage", True),
-        ("/srv", "微信.AppImage.txt", False),
-        ("/srv", "chess.AppImage", False),
         ("/srv", "wechat.AppImage.txt", False),
         ("/a/Web Applications", "_crx_abc", True),
         ("/a/Web Applications", "abc_crx_", False),  # a host has thousands of names; each check costs

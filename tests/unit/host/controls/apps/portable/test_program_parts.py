@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import made_apps as made
+import made_apps as fake
 import pytest
 from proscribe.host.controls.apps.portable import evidence, program_parts
 from proscribe.host.system import Host
 
-ELF, SCRIPT = made.elf(), b"#!/bin/sh\n"
+ELF, SCRIPT = fake.elf(), b"#!/bin/sh\n"
 INI = b"; Mozilla\n\n[App]\n"
 # Every name that the quarantine takes by, with what an app has under it. A user's own file has another content, so of
 # each the same name with a thesis in it has to stay.
@@ -22,15 +22,15 @@ OWN_NAMES: dict[str, list[bytes]] = {
     "AppRun": [SCRIPT, ELF],
     "Updater": [ELF],
     "chrome-sandbox": [ELF],
-    "chrome_100_percent.pak": [made.pak()],
-    "icudtl.dat": [made.icu()],
+    "chrome_100_percent.pak": [fake.pak()],
+    "icudtl.dat": [fake.icu()],
     "libcef.so": [ELF],
     "libffmpeg.so": [ELF],
     "libxul.so": [ELF],
-    "omni.ja": [made.jar(), b"PK\x03\x04" + bytes(40)],
-    "resources.pak": [made.pak()],
-    "snapshot_blob.bin": [made.snapshot()],
-    "v8_context_snapshot.bin": [made.snapshot()],
+    "omni.ja": [fake.jar(), b"PK\x03\x04" + bytes(40)],
+    "resources.pak": [fake.pak()],
+    "snapshot_blob.bin": [fake.snapshot()],
+    "v8_context_snapshot.bin": [fake.snapshot()],
     "LICENSE": [b"Licence", b"LICENSE", b"(c) copyright"],
     "LICENSE.electron.txt": [b"Copyright"],
     "LICENSES.chromium.html": [b"<title>Licenses"],
@@ -50,9 +50,9 @@ OWN_NAMES: dict[str, list[bytes]] = {
     "version": [b"v30.0.1\n", b"4.1"],
     "vk_swiftshader_icd.json": [b'{"file_format_version": "1.0.0"}'],
     "lib.so": [], "x.so": [ELF], "libx.so.1.2": [ELF], "native.node": [ELF], "x.sob": [], "x.so.a": [],
-    "app.asar": [made.asar({"name": "x"})],
-    "browser.ja": [made.jar()],
-    "de.pak": [made.pak()],
+    "app.asar": [fake.asar({"name": "x"})],
+    "browser.ja": [fake.jar()],
+    "de.pak": [fake.pak()],
     "qt_de.qm": [b"\x3c\xb8\x64\x18\xca\xef\x9c\x95" + bytes(9)],
     "x.desktop": [], "app.desktop": [b"[Desktop Entry]\n", b"#!/usr/bin/env xdg-open\n[Desktop Entry]\n"],
     "own-program": [ELF, SCRIPT],
@@ -73,11 +73,11 @@ THESES = (
 
 
 @pytest.mark.parametrize("name", OWN_NAMES)
-def test_each_name_counts_with_the_content_of_an_app_and_with_no_other(tmp_path: Path, name: str) -> None:
+def test_name_counts_with_the_content_of_an_app_alone(tmp_path: Path, name: str) -> None:
     own = program_parts.Own(["own-program"], ["app.desktop"], os.getuid())
     place = tmp_path / "app" / name
     for content in OWN_NAMES[name]:
-        made.put(tmp_path / "app", {name: content})
+        fake.put(tmp_path / "app", {name: content})
         assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(True, [f"/app/{name}"], []), content
         pictures = program_parts.Own((), (), os.getuid(), pictures=True)
         assert not pictures.layout(Host(str(tmp_path)), "/app").whole, "a browser's folder of a web app has pictures"
@@ -94,31 +94,31 @@ def test_no_name_is_taken_by_that_is_not_tried_here() -> None:
 
 
 def test_a_part_counts_wherever_it_lies_and_a_program_by_its_name_alone(tmp_path: Path) -> None:
-    made.put(tmp_path / "app", {"locales/de.pak": made.pak(), "a.out": ELF})
+    fake.put(tmp_path / "app", {"locales/de.pak": fake.pak(), "a.out": ELF})
     layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert layout == program_parts.Layout(False, ["/app/locales"], ["a.out"])
 
 
 @pytest.mark.parametrize("name", ["icon.png", "icon.ico", "icon.icns", "icon.jpg", "icon.png.txt"])
-def test_of_a_web_apps_folder_only_pictures_are_the_browsers(tmp_path: Path, name: str) -> None:
-    made.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
+def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path: Path, name: str) -> None:
+    fake.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
     layout = program_parts.Own((), (), os.getuid(), pictures=True).layout(Host(str(tmp_path)), "/app")
     assert layout.whole is (name.rpartition(".")[2] in ("png", "ico", "icns"))
 
 
 @pytest.mark.parametrize("folder", sorted(program_parts.PERSONAL))
-def test_what_is_a_users_own_in_the_middle_of_an_app_stays(tmp_path: Path, folder: str) -> None:
+def test_personal_folder_inside_an_app_stays(tmp_path: Path, folder: str) -> None:
     assert {
         *("data", "downloads", "profiles", "tdata", "user data", "userdata"), *(".git", ".hg", ".svn")
     } == program_parts.PERSONAL  # fmt: skip
-    made.put(tmp_path / "app", {"Telegram": ELF, f"{folder.title()}/lib.so": ELF, f"deep/{folder}/x.so": ELF})
+    fake.put(tmp_path / "app", {"Telegram": ELF, f"{folder.title()}/lib.so": ELF, f"deep/{folder}/x.so": ELF})
     layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert layout == program_parts.Layout(False, ["/app/Telegram"], [folder.title(), f"deep/{folder}"])
 
 
 def test_a_text_that_is_larger_than_any_licence_stays(tmp_path: Path) -> None:
     """Programs and libraries are as large as they are; a text of that name and size is somebody's own."""
-    made.put(tmp_path / "app", {"LICENSE": b"Copyright", "libx.so": ELF})
+    fake.put(tmp_path / "app", {"LICENSE": b"Copyright", "libx.so": ELF})
     for name, size in (("LICENSE", program_parts.LARGEST_TEXT + 1), ("libx.so", program_parts.LARGEST_TEXT + 1)):
         os.truncate(tmp_path / "app" / name, size)
     own = program_parts.Own([], [], os.getuid())
@@ -129,8 +129,8 @@ def test_a_text_that_is_larger_than_any_licence_stays(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 @pytest.mark.parametrize("theirs", ["app", "app/libx.so", "app/deep", "app/deep/liby.so"])
-def test_what_is_another_owners_stays_wherever_it_is(tmp_path: Path, theirs: str) -> None:
-    made.put(tmp_path / "app", {"libx.so": ELF, "deep/liby.so": ELF}, 1234)
+def test_file_of_another_owner_stays(tmp_path: Path, theirs: str) -> None:
+    fake.put(tmp_path / "app", {"libx.so": ELF, "deep/liby.so": ELF}, 1234)
     own = program_parts.Own([], [], 1234)
     assert own.layout(Host(str(tmp_path)), "/app").whole
     os.chown(tmp_path / theirs, 4321, 4321)
@@ -142,14 +142,14 @@ def test_what_is_another_owners_stays_wherever_it_is(tmp_path: Path, theirs: str
 
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
 def test_exactly_so_deep_is_looked(tmp_path: Path, levels: int, fine: bool) -> None:
-    made.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
+    fake.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
     own = program_parts.Own([], [], os.getuid())
     assert bool(own.unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
 
 
 def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
     app = tmp_path / "app"
-    made.put(app, {"libx.so.1": made.elf()})
+    fake.put(app, {"libx.so.1": fake.elf()})
     (app / "libx.so").symlink_to("libx.so.1")
     (app / "liby.so").symlink_to("/etc/shadow")
     (app / "libz.so").symlink_to("../lib.so")
@@ -162,9 +162,9 @@ def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(program_parts.FRAME))
-def test_each_part_of_a_frame_identifies_an_app_by_its_content(tmp_path: Path, name: str) -> None:
+def test_part_of_a_frame_identifies_an_app_by_content(tmp_path: Path, name: str) -> None:
     """A program with nothing of the kind beside it is known by its name alone, and stays."""
-    made.put(tmp_path / "app", {name: OWN_NAMES[name][0], "notes": b"x"})
+    fake.put(tmp_path / "app", {name: OWN_NAMES[name][0], "notes": b"x"})
     assert evidence.sign(Host(str(tmp_path)), "/app") == name
     (tmp_path / "app" / name).write_bytes(b"a thesis")
     assert evidence.sign(Host(str(tmp_path)), "/app") == ""

@@ -1,4 +1,4 @@
-"""What a scan of portable apps makes of odd directories: what hides nothing else, what lies beside a home."""
+"""The scan of portable apps: odd directories, shared places, memory between scans, and moves into the quarantine."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import os
 from pathlib import Path
 from typing import Any
 
-import made_apps as made
+import made_apps as fake
 import pytest
 from made_apps import lay as put
-from proscribe.host.controls.apps.portable import appimage, scan
+from made_users import ALICE
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.portable import appimage, evidence, scan, scan_cache
+from proscribe.host.controls.apps.portable.desktop_entries import app_id
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.controls.apps.portable.scan import PortableApp, PortableApps, Region, scan_files
-from proscribe.host.system import Host, Result, User
+from proscribe.host.controls.apps.portable.scan_cache import Memory, keep, of_user, remembered
+from proscribe.host.system import ControlError, Host, Result, Unseen
 from proscribe.model.finding import Finding
 
-ALICE = User("alice", 1000, 1000, "/home/alice")
-HOMES = {ALICE.home: ALICE}
+ELF, HOME = fake.elf(), "/home/alice"
+HOMES = {HOME: ALICE}
+EVERYWHERE, OF_ALICE = Region(HOMES, ["/home"]), Region(HOMES, [HOME], user=ALICE)
 CHISEL = "github.com/jpillora/chisel"
 SERVICES: dict[str, dict[str, Any]] = {
     "wechat": {
@@ -26,64 +31,78 @@ SERVICES: dict[str, dict[str, Any]] = {
         "desktop_files": ["wechat.desktop"],
     },
     "signal": {"processes": ["signal-desktop"]},
-    "dropbox": {"processes": ["dropbox"], "paths": ["~/.dropbox-dist"]},
+    "whatsapp": {"web_hosts": ["whatsapp.com"]},
     "browsers": {"copies": ["falkon"]},
     "tunnels": {"markers": {"go": [CHISEL], "programs": ["chisel"]}},
 }
+EMPTY: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
 
 
 def services(**more: Any) -> dict[str, dict[str, Any]]:
-    empty: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
-    return {id_: {"name": id_, **empty, **entry} for id_, entry in {**SERVICES, **more}.items()}
+    return {id_: {"name": id_, **EMPTY, **entry} for id_, entry in {**SERVICES, **more}.items()}
+
+
+def plan(**settings: Any) -> dict[str, Any]:
+    return {
+        "contact": "",
+        "digest": "x",
+        "controls": {"apps": {"mode": "enforce", "services": services(), "settings": settings}},
+    }
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
+    for place in ("home/alice", "proc", "etc", "var/lib"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
     return Host(str(tmp_path), lambda argv, **options: Result(1, "", ""))
 
 
-def scanned(host: Host, region: Region, packages: Any = (), **more: Any) -> PortableApps:
-    given = services(**more)
-    return scan_files(host, given, Names(given, region.homes), region, packages, {})
+def scan_region(host: Host, region: Region = EVERYWHERE) -> PortableApps:
+    return scan_files(host, services(), Names(services(), region.homes), region, (), {})
 
 
-def paths(found: PortableApps) -> list[tuple[str, str]]:
-    return sorted((app.kind, app.path) for app in found.found)
+def search(host: Host, region: Region = EVERYWHERE, **more: Any) -> scan._Search:
+    return scan._Search(host, Names(services(**more)), region, (), {})
+
+
+def paths(apps: PortableApps) -> list[tuple[str, str]]:
+    return sorted((app.kind, app.path) for app in apps.found)
 
 
 def test_where_nothing_is_looked_for_nothing_is_scanned(host: Host) -> None:
     host.scan = None  # type: ignore[assignment]  # what calls it fails
     nothing = {"a": {"packages": {}, "processes": [], "paths": []}}
-    found = scan_files(host, nothing, Names(nothing), Region(HOMES, ["/home"]), [], {})
-    assert found == PortableApps([], [], [], {}, {})
+    results = scan_files(host, nothing, Names(nothing), Region(HOMES, ["/home"]), [], {})
+    assert results == PortableApps([], [], [], {}, {})
 
 
 @pytest.mark.parametrize("odd", ["pipe", "directory", "link", "web app"])
-def test_what_is_no_file_hides_no_program_behind_it(host: Host, odd: str) -> None:
+def test_odd_file_hides_no_program_behind_it(host: Host, odd: str) -> None:
     """A user has made it; the names of a directory are gone through in their order."""
     put(host, "/home/alice/x/wechat")
     first = Path(f"{host.root}/home/alice/x/signal-desktop")
     make = {"pipe": os.mkfifo, "directory": os.mkdir, "link": lambda place: place.symlink_to("/bin/sh")}
     make.get(odd, lambda place: put(host, "/home/alice/x/_crx_abc"))(first)
-    one = scan._Search(host, Names(services()), Region(HOMES, ["/home"]), (), {})
-    one.directory("/home/alice/x", ["signal-desktop", "_crx_abc", "wechat", "gone"])
-    assert [app.path for app in one.found] == ["/home/alice/x/wechat"] and one.unseen == []
+    region = search(host)
+    region.directory("/home/alice/x", ["signal-desktop", "_crx_abc", "wechat", "gone"])
+    assert [app.path for app in region.found] == ["/home/alice/x/wechat"] and region.unseen == []
 
 
-def test_what_cannot_be_read_is_reported_and_hides_nothing_else(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_directory_is_reported_and_hides_no_other(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         put(host, f"/home/alice/{name}/wechat")
     real = Host.list
 
     def listing(self: Host, path: str) -> list[str]:
         if path.endswith(("/a", "/b")):
-            raise (scan.Unseen if path.endswith("/a") else scan.ControlError)(f"cannot read {path}")
+            raise (Unseen if path.endswith("/a") else ControlError)(f"cannot read {path}")
         return real(self, path)
 
     monkeypatch.setattr(Host, "list", listing)
-    found = scanned(host, Region(HOMES, ["/home/alice"], user=ALICE))
-    assert paths(found) == [("program", "/home/alice/c/wechat")]
-    assert sorted(found.unseen) == ["cannot read /home/alice/a", "cannot read /home/alice/b"]
+    results = scan_region(host, OF_ALICE)
+    assert paths(results) == [("program", "/home/alice/c/wechat")]
+    assert sorted(results.unseen) == ["cannot read /home/alice/a", "cannot read /home/alice/b"]
 
 
 def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Host) -> None:
@@ -91,14 +110,13 @@ def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Hos
     put(host, "/tmp/wechat")
     put(host, "/tmp/signal-desktop")
     put(host, "/tmp/libffmpeg.so")
-    found = scanned(host, Region({}, [], [("/tmp", ["wechat"])], ALICE))
-    assert [(app.path, bool(app.doubt), app.owner) for app in found.found] == [("/tmp/wechat", True, ALICE)]
+    results = scan_region(host, Region({}, [], [("/tmp", ["wechat"])], ALICE))
+    assert [(app.path, bool(app.doubt), app.owner) for app in results.found] == [("/tmp/wechat", True, ALICE)]
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "empty", "pipe", "link", "none"])
-def test_what_stands_at_a_path_below_a_home_is_a_file_or_a_directory_with_a_program(host: Host, kind: str) -> None:
+def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host: Host, kind: str) -> None:
     place = Path(f"{host.root}/home/alice/.wechat")
-    place.parent.mkdir(parents=True)
     make = {
         "file": lambda: put(host, "/home/alice/.wechat"),
         "directory": lambda: put(host, "/home/alice/.wechat/run"),
@@ -108,31 +126,25 @@ def test_what_stands_at_a_path_below_a_home_is_a_file_or_a_directory_with_a_prog
         "none": lambda: None,
     }
     make[kind]()
-    found = scanned(host, Region(HOMES, ["/home/alice"], user=ALICE))
+    results = scan_region(host, OF_ALICE)
     expected = {"file": [("program", str(place))], "directory": [("tree", str(place))]}.get(kind, [])
-    assert paths(found) == [(kind_, path.removeprefix(host.root)) for kind_, path in expected] and not found.unseen
-
-
-# -- files that say what they are --------------------------------------------------------------------------------------
+    assert paths(results) == [(kind_, path.removeprefix(host.root)) for kind_, path in expected] and not results.unseen
 
 
 @pytest.mark.parametrize("service_of_tools", [True, False])
-def test_a_small_file_with_the_mark_of_an_appimage_is_neither_that_nor_a_tool(
-    host: Host, service_of_tools: bool
-) -> None:
+def test_small_file_with_an_appimage_mark_is_not_an_appimage(host: Host, service_of_tools: bool) -> None:
     """What unpacks an AppImage is larger, and so is every program that Go makes."""
     name = "chisel-linux-amd64" if service_of_tools else "signal"
-    content = made.elf({".go.buildinfo": made.build_info(CHISEL)}, b"AI\x02")
+    content = fake.elf({".go.buildinfo": fake.build_info(CHISEL)}, b"AI\x02")
     put(host, f"/home/alice/bin/{name}", content)
-    region = Region(HOMES, ["/home/alice"], user=ALICE)
-    assert paths(scanned(host, region)) == []
+    assert paths(scan_region(host, OF_ALICE)) == []
     put(host, f"/home/alice/bin/{name}", content.ljust(appimage.SMALLEST - 1))
-    assert paths(scanned(host, region)) == []
+    assert paths(scan_region(host, OF_ALICE)) == []
     put(host, f"/home/alice/bin/{name}", content.ljust(appimage.SMALLEST))
-    assert paths(scanned(host, region)) == [("appimage", f"/home/alice/bin/{name}")]
+    assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")]
 
 
-def test_each_service_of_a_file_is_reported_once_and_in_order() -> None:
+def test_services_of_a_file_are_reported_once_and_in_order() -> None:
     """Whichever was found first: else a report differs from run to run, or one finding is written over the other."""
     both = [PortableApp([service], "program", "/x/tool", "tool", None, "") for service in ("b", "c", "a", "b")]
     assert [app.services for app in scan._outermost(both)] == [["a", "b", "c"]]
@@ -141,31 +153,201 @@ def test_each_service_of_a_file_is_reported_once_and_in_order() -> None:
 @pytest.mark.parametrize(
     ("path", "content", "kind"),
     [
-        ("/home/alice/.wine/drive_c/a/tencent/wechat/WeChat.exe", made.windows(), "wine"),
+        ("/home/alice/.wine/drive_c/a/tencent/wechat/WeChat.exe", fake.windows(), "wine"),
         ("/home/alice/.wine/drive_c/WeChat.exe", b"MZ" + bytes(100), ""),
-        ("/home/alice/.wine/drive_c/WeChat.exe", b"NZ" + made.windows()[2:], ""),
-        ("/home/alice/.wine/drive_d/WeChat.exe", made.windows(), ""),
-        ("/home/alice/drive_c/x/drive_c/WeChat.exe", made.windows(), "wine"),
+        ("/home/alice/.wine/drive_c/WeChat.exe", b"NZ" + fake.windows()[2:], ""),
+        ("/home/alice/.wine/drive_d/WeChat.exe", fake.windows(), ""),
+        ("/home/alice/drive_c/x/drive_c/WeChat.exe", fake.windows(), "wine"),
     ],
 )
 def test_a_windows_program_counts_in_a_wine_prefix(host: Host, path: str, content: bytes, kind: str) -> None:
     put(host, path, content, 0o644)
-    put(host, f"{path.rpartition('/')[0]}/a.dll", made.windows(), 0o644)
-    (certain,) = [app.doubt == "" for app in scanned(host, Region(HOMES, ["/home"])).found] or [None]
+    put(host, f"{path.rpartition('/')[0]}/a.dll", fake.windows(), 0o644)
+    (certain,) = [app.doubt == "" for app in scan_region(host).found] or [None]
     assert certain is ((path.count("/wechat/") == 1) if kind else None)
 
 
 def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host: Host) -> None:
     for path in ("Signal-7.1.AppImage", "signal-2.0/signal-3.1.AppImage", "signal-4.2/signal.AppImage"):
-        put(host, f"/home/alice/{path}", made.image("signal-desktop"))
-    found = scanned(host, Region(HOMES, ["/home"])).found
-    assert sorted(app.version for app in found) == ["3.1", "4.2", "7.1"]
-    assert {(app.name.lower()[:6], app.owner) for app in found} == {("signal", ALICE)}
+        put(host, f"/home/alice/{path}", fake.image("signal-desktop"))
+    results = scan_region(host).found
+    assert sorted(app.version for app in results) == ["3.1", "4.2", "7.1"]
+    assert {(app.name.lower()[:6], app.owner) for app in results} == {("signal", ALICE)}
 
 
-def test_what_is_found_says_whose_it_is_and_how_it_is_known(host: Host) -> None:
+def test_portable_app_has_owner_and_evidence(host: Host) -> None:
     put(host, "/home/alice/x/wechat")
-    (app,) = scanned(host, Region(HOMES, ["/home"])).found
+    (app,) = scan_region(host).found
     detail = "a program of that name, known by its name alone, so it is not moved"
     assert app.finding() == Finding("file", "wechat", "program", "", "user:alice", "/home/alice/x/wechat", detail)
     assert (app.uid, app.parts, app.stays) == (os.getuid(), (), "")
+
+
+@pytest.mark.parametrize("error", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), KeyError(), TypeError()])
+def test_damaged_memory_is_read_anew(host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def failing(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(scan_cache, "load", failing)
+    assert remembered(host, "names", 30).fresh
+    assert of_user(host, Memory({}, "s", "now", 0), 1000) == {}
+
+
+MEMORY = Memory({"/opt": [1]}, "6 names", "2026-11-25T08:00:00Z", 3, {"npm": ([2], [3])})
+
+
+@pytest.mark.parametrize(
+    ("names", "every", "begins", "runs"),
+    [("names", 30, True, 4), ("names", 4, False, 3), ("names", 4, True, None), ("others", 30, False, None)],
+)
+def test_memory_of_same_names_is_used(host: Host, names: str, every: int, begins: bool, runs: int | None) -> None:
+    keep(host, MEMORY._replace(stamp=remembered(host, "names", 1).stamp), begins)
+    results = remembered(host, names, every)
+    if runs is None:
+        assert (results.known, results.packages, results.runs, results.fresh) == ({}, {}, 0, True)
+    else:
+        assert results == MEMORY._replace(stamp=results.stamp, runs=runs)
+
+
+@pytest.mark.parametrize(
+    ("change", "results"),
+    [({}, {"/home/alice": [1]}), ({"stamp": "t"}, {}), ({"full_at": "later"}, {}), ({"fresh": True}, {})],
+)
+def test_users_file_counts_with_its_own_scan(host: Host, change: dict[str, Any], results: dict[str, Any]) -> None:
+    memory = Memory({}, "s", "now", 0)
+    text = scan_cache.text_of_user(memory, {}, {"/home/alice": [1]})  # type: ignore[dict-item]
+    keep(host, memory._replace(users={"1000": text}))
+    assert of_user(host, memory._replace(**change), 1000) == results
+
+
+def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory: Any = Memory({}, "s", "now", 0)
+    match: Any = {"/a": [1]}
+    text = scan_cache.text_of_user(memory, {}, match)
+    assert text and scan_cache.text_of_user(memory, match, match) is None
+    assert scan_cache.text_of_user(memory._replace(fresh=True), match, match) == text
+    for room, result in ((len(text), text), (len(text) - 1, "")):
+        monkeypatch.setattr(scan_cache, "LARGEST", room)
+        assert scan_cache.text_of_user(memory, {}, match) == result
+
+
+def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host: Host) -> None:
+    for name in ("walk-1", "walk-2", "walk-3", "walk.json", "other"):
+        host.write(f"/var/lib/proscribe/apps/{name}", name)
+    keep(host, Memory({}, "s", "now", 0, users={"1": None, "2": "", "4": "text"}))
+    assert sorted(os.listdir(host.root + "/var/lib/proscribe/apps")) == ["other", "walk", "walk-1", "walk-4"]
+    assert [path.rpartition("/")[2] for path in sorted(scan_cache.traces(host))] == ["walk", "walk-1", "walk-4"]
+
+
+def test_folders_of_a_user_are_part_of_the_stamp_in_any_order() -> None:
+    assert scan_cache.stamped("s", []) == "s"
+    item, two, three = (scan_cache.stamped("s", of) for of in (["/a", "/b"], ["/b", "/a"], ["/a"]))
+    assert item == two != three and item.startswith("s ")
+
+
+def test_app_of_a_package_system_is_reported_and_stays(host: Host) -> None:
+    """Else an environment of pipx is taken apart, although another of its programs needs the rest."""
+    for name in ("wechat", "libcef.so"):
+        put(host, f"/opt/venv/wechat/{name}")
+    for owned, kind, doubt in (("/opt/venv", "program", "a package system owns it, so it is not moved"),
+                               ("/opt/ven", "tree", "")):  # fmt: skip
+        place = search(host, Region({}, ["/opt"], owned=[owned]))
+        place._add("wechat", "program", "/opt/venv/wechat/wechat", evidence.Known("why", own=True))
+        assert [(app.kind, app.doubt, bool(app.parts)) for app in place.found] == [(kind, doubt, False)]
+
+
+@pytest.mark.parametrize("doubt", ["", "known by its name alone"])
+def test_app_of_a_host_package_stays_with_its_doubt(host: Host, doubt: str) -> None:
+    put(host, "/usr/bin/dpkg-query", b"")
+    put(host, "/opt/x/wechat")
+    host._run = lambda argv, **options: Result(0, "some: x\n", "")
+    place = search(host, Region({}, ["/opt"]))
+    place._add("wechat", "program", "/opt/x/wechat", evidence.Known("why", doubt))
+    (app,) = place.found
+    assert app.doubt == (doubt or "it belongs to the dpkg package some, so it is not moved")
+
+
+@pytest.mark.parametrize(
+    ("directory", "content", "sign", "counts"),
+    [
+        ("/home/alice/x", ELF, True, True),
+        ("/opt/x", ELF, True, False),  # the host's own browser
+        ("/home/alice/x", b"#!/bin/sh\n", True, False),
+        ("/home/alice/x", ELF, False, False),
+    ],
+)
+def test_browser_counts_in_a_home(host: Host, directory: str, content: bytes, sign: bool, counts: bool) -> None:
+    put(host, f"{directory}/firefox", content)
+    if sign:
+        put(host, f"{directory}/libcef.so")
+    place = search(host, Region(HOMES, ["/opt"]), tor={"copies": ["firefox"]})
+    place.directory(directory, ["_crx_abc", "firefox"])  # a web app is checked elsewhere
+    assert [(app.kind, app.path) for app in place.found] == ([("program", f"{directory}/firefox")] if counts else [])
+
+
+@pytest.mark.parametrize(("mode", "state"), [("report", "not_applicable"), ("audit", "noncompliant")])
+def test_browsers_that_no_policy_reaches_are_reported(host: Host, mode: str, state: str) -> None:
+    for path in (f"{HOME}/bin/dillo", f"{HOME}/chrome-linux/chrome", "/opt/google/chrome/chrome"):
+        put(host, path)
+    for path in (f"{HOME}/chrome-linux/icudtl.dat", "/opt/google/chrome/icudtl.dat"):
+        put(host, path, fake.icu())
+    put(host, f"{HOME}/x/chrome")  # nothing of a browser around it
+    browsers = {**EMPTY, "mode": mode, "name": "", "processes": ["dillo"], "copies": ["chrome"]}
+    verdicts = apps.observe(host, plan(unmanaged_browsers=browsers))
+    (verdict,) = [verdict for verdict in verdicts if verdict.rule == "apps/unmanaged-browsers"]
+    assert (verdict.state, verdict.drifted) == (state, False)
+    assert [finding.path for finding in verdict.findings] == [f"{HOME}/bin/dillo", f"{HOME}/chrome-linux/chrome"]
+
+
+WINE = f"{HOME}/.wine/drive_c/Program Files/Tencent/WeChat"
+WEB_APP = f"{HOME}/.config/google-chrome/Default/Web Applications/_crx_{app_id('https://whatsapp.com/')}"
+PNG = b"\x89PNG\r\n\x1a\n"
+OPENS = fake.entry("x", Exec="chrome --app=https://web.whatsapp.com/")
+UNIT = b"[Service]\nExecStart=/usr/bin/wechat\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "moved"),
+    [
+        ({f"{WINE}/WeChat.exe": fake.windows(), f"{WINE}/WeChatWin.dll": fake.windows()}, [f"{WINE}/WeChat.exe"]),
+        ({f"{WEB_APP}/icon.png": PNG}, [WEB_APP]),
+        ({f"{WEB_APP}/icon.png": PNG, f"{WEB_APP}/notes.txt": b"mine"}, [f"{WEB_APP}/icon.png"]),
+        ({f"{HOME}/Desktop/a.desktop": OPENS}, [f"{HOME}/Desktop/a.desktop"]),
+        ({f"{HOME}/.config/autostart/a.desktop": fake.entry("wechat")}, [f"{HOME}/.config/autostart/a.desktop"]),
+        ({f"{HOME}/.config/systemd/user/a.service": UNIT}, [f"{HOME}/.config/systemd/user/a.service"]),
+        ({f"{HOME}/WeChat.AppImage": fake.image("other")}, []),
+        ({f"{HOME}/WeChat.AppImage": fake.image("wechat")}, [f"{HOME}/WeChat.AppImage"]),
+    ],
+    ids=["Windows", "web app", "notes beside a web app", "launcher", "autostart", "unit", "name alone", "AppImage"],
+)
+def test_portable_app_is_moved_whole_and_comes_back(host: Host, files: dict[str, bytes], moved: list[str]) -> None:
+    """The table of installation routes promises this. All beside the app stays."""
+    for path, content in files.items():
+        put(host, path, content, 0o644)
+    for action in apps.enforce(host, plan()).actions:
+        action.apply()
+    assert [path for path in moved if host.stat(path)] == []
+    stay = [path for path in files if not any(f"{path}/".startswith(f"{gone}/") for gone in moved)]
+    assert [host.read(path) for path in stay] == [files[path] for path in stay]
+    for action in apps.lift(host, plan()).actions:
+        action.apply()
+    assert {path: host.read(path) for path in files} == files
+
+
+@pytest.mark.parametrize(
+    ("outer", "path", "stays"),
+    [
+        pytest.param({}, "/opt/app/bin/x", False, id="it moves with the tree"),
+        pytest.param({"doubt": "by its name"}, "/opt/app/bin/x", True, id="the tree is doubtful and stays"),
+        pytest.param({"parts": ["/opt/app/bin"]}, "/opt/app/bin/x", False, id="its part moves"),
+        pytest.param({"parts": ["/opt/app/bi"]}, "/opt/app/bin/x", True, id="a part with half of its name moves"),
+        pytest.param({"kind": "web_app"}, "/opt/app/bin/x", True, id="no tree"),
+        pytest.param({}, "/opt/app2/x", True, id="beside it"),
+    ],
+)
+def test_app_that_moves_with_a_directory_is_reported_with_it(outer: dict[str, Any], path: str, stays: bool) -> None:
+    """Else nobody reports a program that stays."""
+    tree = PortableApp(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
+    inner = PortableApp(["b"], "program", path, "x", None, "")
+    assert [app.path for app in scan._outermost([inner, tree])] == ["/opt/app", *([path] if stays else [])]
+    assert tree.services == ["a"]

@@ -29,9 +29,6 @@ def taken(host: Host, path: str = FILE, **how: Any) -> Item:
     return next(item for item in manifest.items(host) if item.path == path)
 
 
-# -- copies and sums ---------------------------------------------------------------------------------------------------
-
-
 def written(path: Path, pieces: dict[int, bytes], size: int) -> None:
     with path.open("wb") as stream:
         for place, content in pieces.items():
@@ -46,19 +43,18 @@ def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path: Path) -> No
     for name, (pieces, size) in variants.items():
         written(tmp_path / name, pieces, size)
     directory = os.open(tmp_path, os.O_RDONLY)
-    found = {name: directories.sum_up(directory, name).sha256 for name in variants}
+    result = {name: directories.sum_up(directory, name).sha256 for name in variants}
     directories.copy(directory, "a", directory, "copy")
-    assert directories.sum_up(directory, "copy").sha256 == found["a"]
+    assert directories.sum_up(directory, "copy").sha256 == result["a"]
     os.close(directory)
-    assert len(set(found.values())) == 3
+    assert len(set(result.values())) == 3
     assert (tmp_path / "copy").stat().st_blocks * 512 < 2**20
 
 
-def test_a_copy_that_is_not_the_same_never_replaces_the_original(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_differing_copy_never_replaces_the_original(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_two_file_systems(monkeypatch, tmp_path)
-    host = made_host(tmp_path)
     content = (tmp_path / FILE[1:]).read_bytes()
 
     def spoilt(step: str) -> None:
@@ -73,9 +69,6 @@ def test_a_copy_that_is_not_the_same_never_replaces_the_original(
     assert held.read_bytes() == content
 
 
-# -- room --------------------------------------------------------------------------------------------------------------
-
-
 class Full:
     """A file system as statvfs(3) reports it."""
 
@@ -88,7 +81,6 @@ class Full:
 @pytest.mark.parametrize(
     ("disk", "free", "why"),
     [
-        (0, 1024**3, ""),
         (4096, 1024**3, "1024 MiB stay free on that file system"),
         (4096, 1024**3 + 4096, ""),
         (4 * 1024**3, 10 * 1024**3, ""),
@@ -109,9 +101,8 @@ def test_a_twentieth_of_a_large_file_system_stays_free() -> None:
     assert "of the inodes" in capacity.too_much(directories.Extent(1, 951), small)  # type: ignore[arg-type]
 
 
-def test_only_what_is_copied_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_copied_needs_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within one file system only a name changes: a full disk keeps nothing from being taken."""
-    host = made_host(tmp_path)
     monkeypatch.setattr(capacity, "free", lambda of: 0)
     monkeypatch.chdir("/proc")  # whatever file system the run was started on
     assert capacity.lacking(host, [FILE]) == ""
@@ -128,8 +119,7 @@ def test_only_what_is_copied_needs_room(tmp_path: Path, monkeypatch: pytest.Monk
     assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
 
 
-def test_what_is_gone_or_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = made_host(tmp_path)
+def test_missing_file_needs_no_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     assert capacity.lacking(host, ["/home/alice/gone"]) == ""
     assert capacity.lacking(host, ["/home/alice/gone/deeper"]) == ""
     assert capacity.lacking(host, []) == ""
@@ -139,7 +129,7 @@ def test_what_is_gone_or_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("there", "nearest"),
+    ("present", "nearest"),
     [
         ("var/lib/proscribe/quarantine", "/var/lib/proscribe/quarantine"),
         ("var/lib/proscribe", "/var/lib/proscribe"),
@@ -147,16 +137,17 @@ def test_what_is_gone_or_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.
         ("var", "/"),
     ],
 )
-def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path: Path, there: str, nearest: str) -> None:
-    (tmp_path / there).mkdir(parents=True)
+def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path: Path, present: str, nearest: str) -> None:
+    (tmp_path / present).mkdir(parents=True)
     assert capacity._nearest(Host(str(tmp_path))) == nearest
-    (tmp_path / there).rename(tmp_path / "away")
-    (tmp_path / there).symlink_to("/etc")
+    (tmp_path / present).rename(tmp_path / "away")
+    (tmp_path / present).symlink_to("/etc")
     assert capacity._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
 
 
-def test_no_user_exceeds_his_share_and_the_error_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = made_host(tmp_path)
+def test_no_user_exceeds_his_share_and_the_error_reports_it(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if os.getuid() == 0:  # who has no share
         for path in (TREE, FILE):
             os.chown(tmp_path / path[1:], 12345, 12345)
@@ -171,10 +162,11 @@ def test_no_user_exceeds_his_share_and_the_error_reports_it(tmp_path: Path, monk
     assert "MiB in the quarantine, and may have 0 MiB" in capacity.lacking(host, [TREE])
 
 
-def test_what_grows_meanwhile_takes_no_more_than_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_growing_file_takes_no_more_than_the_free_room(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever holds the file open makes it grow once it was measured: it waits out of reach, and is reported."""
     in_two_file_systems(monkeypatch, tmp_path)
-    host = made_host(tmp_path)
     monkeypatch.setattr(capacity, "free", lambda of: 20_000)
     writer = os.open(tmp_path / FILE[1:], os.O_WRONLY)
 
@@ -192,42 +184,39 @@ def test_what_grows_meanwhile_takes_no_more_than_there_is(tmp_path: Path, monkey
     assert unfinished.observe(host, "enforce") == []
 
 
-# -- for how long ------------------------------------------------------------------------------------------------------
-
 NOW = 1_800_000_000
 
 
 def item(**more: Any) -> Item:
     fields = {"id": "wechat-1", "path": "/x", "services": [], "kind": "", "owner": "", "identity": []}
-    known = {"taken_at": at(NOW - 91 * DAY), "doing": "", "at_rest": True, "kept_until": at(NOW - DAY)}
-    return Item(**{**fields, "attributes": manifest.Attributes(0, 0, 0, 0, 0, {}), **known, **more})
+    matched = {"taken_at": at(NOW - 91 * DAY), "doing": "", "at_rest": True, "kept_until": at(NOW - DAY)}
+    return Item(**{**fields, "attributes": manifest.Attributes(0, 0, 0, 0, 0, {}), **matched, **more})
 
 
-def test_only_what_is_over_is_pruned(tmp_path: Path) -> None:
+def test_only_what_is_over_is_pruned(host: Host, tmp_path: Path) -> None:
     """Three things, one of them kept long enough: its content is gone from the disk, and the others are whole."""
-    host = made_host(tmp_path)
     taken(host, FILE, keep=DAY)
-    one = taken(host, TREE, keep=DAY)
+    element = taken(host, TREE, keep=DAY)
     assert capacity.pruning(host, DAY) == []
-    place = tmp_path / ITEMS[1:] / one.id
+    place = tmp_path / ITEMS[1:] / element.id
     stored = json.loads((place / "manifest.json").read_text())
     past = {"taken_at": at(time.time() - 3 * DAY), "kept_until": at(time.time() - 2 * DAY)}
     (place / "manifest.json").write_text(json.dumps({**stored, **past}))
     (action,) = capacity.pruning(host, DAY)
-    assert (action.before, str(action)) == (f"{TREE}\n", f"prune {one.id} ({TREE})")
+    assert (action.before, str(action)) == (f"{TREE}\n", f"prune {element.id} ({TREE})")
     assert len(list(folders(host))) == 2, "check mode only shows it"
-    left: list[tuple[str, list[str]]] = []
+    remaining: list[tuple[str, list[str]]] = []
     real = manifest.reached
     try:
-        manifest.reached = lambda step: left.append((step, sorted(folders(host))))
+        manifest.reached = lambda step: remaining.append((step, sorted(folders(host))))
         action.apply()
     finally:
         manifest.reached = real
-    assert left[0][0] == "opened" and f"{one.id}.unfinished" in left[0][1]
+    assert remaining[0][0] == "opened" and f"{element.id}.unfinished" in remaining[0][1]
     assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
 
 
-def test_what_is_kept_for_ever_is_never_pruned() -> None:
+def test_item_kept_for_ever_is_never_pruned() -> None:
     assert not capacity.expired(item(kept_until=""), 0, NOW)
     assert capacity.until(0) == ""
 
@@ -238,15 +227,15 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path: Path) -> None:
         root = tmp_path / str(step)
         root.mkdir()
         host = made_host(root)
-        one, other = taken(host, TREE), taken(host)
-        work: Callable[[], object] = lambda host=host, one=one: capacity.prune(host, one)  # type: ignore[misc] # noqa: E731
+        element, other = taken(host, TREE), taken(host)
+        work: Callable[[], object] = lambda host=host, element=element: capacity.prune(host, element)  # type: ignore[misc] # noqa: E731
         name = killed_at(step, work)
         for action in completing.unfinished(host):
             action.apply()
-        left = set(folders(host))
-        assert left in ({other.id}, {one.id, other.id}), name
-        if one.id in left:  # it had not begun
-            restored(host, one.id)
+        remaining = set(folders(host))
+        assert remaining in ({other.id}, {element.id, other.id}), name
+        if element.id in remaining:  # it had not begun
+            restored(host, element.id)
             assert (root / TREE[1:] / "deep/er/data").exists(), name
         if not name:
             break
@@ -268,9 +257,7 @@ WHEN = "2026-11-2{}T08:00:00Z"
 
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
-def test_a_manifest_that_cannot_be_read_hides_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_unread_manifest_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     of = {name: {"disk": 5, "owner": name, "taken_at": WHEN.format(1)} for name in ("a", "b")}
     host, names = with_manifests(tmp_path, **of)
     real = Host.read
@@ -284,14 +271,12 @@ def test_a_manifest_that_cannot_be_read_hides_no_other(
     assert unfinished.held(host, names)[0]["owners"] == {"b": 5}
 
 
-def test_a_move_that_was_cut_short_is_drift_and_what_cannot_be_seen_is_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unfinished_move_is_drift_and_unseen_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host, _ = with_manifests(tmp_path, **{"a-0123abcd.unfinished": {}, "b-0123abcd": {}})
     (verdict,) = unfinished.observe(host, "enforce")
-    found = Finding("quarantine", "a-0123abcd.unfinished", path=f"{ITEMS}/a-0123abcd.unfinished",
+    result = Finding("quarantine", "a-0123abcd.unfinished", path=f"{ITEMS}/a-0123abcd.unfinished",
                     detail="a move that was cut short")  # fmt: skip
-    assert (verdict.rule, verdict.state, verdict.findings) == ("apps/quarantine", "noncompliant", (found,))
+    assert (verdict.rule, verdict.state, verdict.findings) == ("apps/quarantine", "noncompliant", (result,))
     assert verdict.drifted and not unfinished.observe(host, "audit")[0].drifted
 
     def closed(path: str) -> None:

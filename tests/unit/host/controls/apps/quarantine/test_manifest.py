@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_quarantine import (
-    FILE,
-    ITEMS,
-    TREE,
-    enforced,
-    folders,
-    in_two_file_systems,
-    lifted,
-    made_host,
-    picture,
-)
-from proscribe.host.controls.apps.quarantine import manifest, moving, restoring
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, lifted, picture
+from proscribe.host.controls.applying import carry_out
+from proscribe.host.controls.apps.quarantine import capacity, completing, manifest, moving, restoring, unfinished
+from proscribe.host.controls.base import Action, Changes
 from proscribe.host.system import ControlError, Host
 
 
@@ -34,11 +28,11 @@ class Killed(BaseException):
 
 def cut_short(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], object], count: int = 1) -> None:
     """Do the work until it comes to a step of that name for the `count`th time."""
-    left = [count]
+    remaining = [count]
 
     def reached(step: str) -> None:
-        left[0] -= step == name
-        if not left[0]:
+        remaining[0] -= step == name
+        if not remaining[0]:
             raise Killed
 
     with monkeypatch.context() as patch:
@@ -48,17 +42,16 @@ def cut_short(monkeypatch: pytest.MonkeyPatch, name: str, work: Callable[[], obj
 
 
 def steps(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[str]:
-    found: list[str] = []
+    result: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr(manifest, "reached", found.append)
+        patch.setattr(manifest, "reached", result.append)
         work()
-    return found
+    return result
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
-def test_no_descriptor_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool) -> None:
+def test_no_descriptor_is_left_open(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool) -> None:
     """A run goes over all that is in the quarantine, and a process may have a thousand."""
-    host = made_host(tmp_path)
     if two:
         in_two_file_systems(monkeypatch, tmp_path)
     before = sorted(os.listdir("/proc/self/fd"))
@@ -67,14 +60,10 @@ def test_no_descriptor_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-# -- killed twice ------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_sealed_before_a_second_kill_comes_back_as_what_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_file_sealed_before_a_second_kill_comes_back(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its user exchanged it at the last moment: its manifest learns of it once, not again from what root has sealed."""
-    host = made_host(tmp_path)
     (tmp_path / "other").write_text("a thesis")
     (tmp_path / "other").chmod(0o640)
 
@@ -99,10 +88,7 @@ def test_what_is_sealed_before_a_second_kill_comes_back_as_what_it_was(
     assert (back.read_text(), stat.S_IMODE(back.stat().st_mode)) == ("a thesis", 0o640)
 
 
-def test_what_had_not_moved_is_not_restored_and_its_folder_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = made_host(tmp_path)
+def test_item_that_had_not_moved_is_not_restored(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = picture(tmp_path, "home")
     cut_short(monkeypatch, "written", lambda: enforced(host, FILE))
     assert restoring.restore(host, item_of(host, FILE)) is None
@@ -111,11 +97,7 @@ def test_what_had_not_moved_is_not_restored_and_its_folder_goes(
     assert restoring.restore(host, item_of(host, FILE)) == ""
 
 
-# -- names, and what they lead to --------------------------------------------------------------------------------------
-
-
-def test_restoring_a_doubtful_file_is_a_step_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = made_host(tmp_path)
+def test_restoring_a_doubtful_file_is_a_step_too(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (tmp_path / FILE[1:]).read_bytes()
 
     def take() -> None:
@@ -127,3 +109,96 @@ def test_restoring_a_doubtful_file_is_a_step_too(tmp_path: Path, monkeypatch: py
     assert steps(monkeypatch, take) == names
     assert (tmp_path / FILE[1:]).read_bytes() == before and list(folders(host)) == []
     assert moving.take(host, moving.Taking("/home/alice/gone", ["wechat"], "appimage")).apply() == ""
+
+
+def test_names_on_disk_stay_the_same(tmp_path: Path) -> None:
+    """Another version completes what this one has begun, and finds it by them."""
+    assert (manifest.TAKE, manifest.RESTORE, manifest.PRUNE) == ("take", "restore", "prune")
+    assert (manifest.MANIFEST, manifest.BESIDE, manifest.CONTENT) == ("manifest.json", ".manifest.json~", "content")
+    assert (manifest.HOLD, unfinished.HOME, unfinished.UNFINISHED) == (".proscribe-quarantine-", ITEMS, ".unfinished")
+    assert ("copying", f"{ITEMS}/README") == (completing.COPYING, moving.README)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+def test_users_file_that_grew_fails_no_later_run(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies on another file system. Who has it open can make it larger than what the quarantine has room for."""
+    (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
+    os.chown(tmp_path / FILE[1:], 61235, 61235)
+    in_two_file_systems(monkeypatch, tmp_path)
+    assert killed_at(9, lambda: enforced(host, FILE)) == "moved"
+    monkeypatch.setattr(capacity, "free", lambda _: 100)  # bytes
+    done: list[str] = []
+    changes = Changes(
+        [*completing.unfinished(host), Action("write", "a block", lambda: done.append("a block"))], independent=True
+    )
+    carried = carry_out(changes)
+    assert done == ["a block"]
+    [(action, why)] = carried["left"]
+    assert (action.verb, action.user, action.rules) == ("complete", "alice", ["apps/quarantine"])
+    assert "cannot keep /home/alice/bin/WeChat.AppImage in the quarantine" in why
+    [verdict] = unfinished.observe(host, "enforce")
+    assert (verdict.state, [finding.scope for finding in verdict.findings]) == ("noncompliant", ["user:alice"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
+    os.chown(tmp_path / TREE[1:], 61235, 61235)
+    enforced(host, TREE)
+    (item,) = manifest.items(host)
+    content = tmp_path / ITEMS[1:] / item.id / "content"
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(content)
+        for _ in range(1_200):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.fchdir(here)
+        os.close(here)
+    place = tmp_path / ITEMS[1:] / item.id / "manifest.json"
+    past = {"taken_at": "2026-01-01T00:00:00Z", "kept_until": "2026-01-02T00:00:00Z"}
+    place.write_text(json.dumps({**json.loads(place.read_text()), **past}))
+    try:
+        [action] = capacity.pruning(host, 86400)
+        assert (action.user, action.rules) == ("alice", ["apps/quarantine"])
+        assert carry_out(Changes([action], independent=True))["left"] == []
+        assert list(folders(host)) == []
+    finally:  # what is so deep, Python does not delete
+        subprocess.run(["rm", "-rf", str(content)], check=True)
+
+
+def test_an_unfinished_restoration_without_services_is_reported_by_kind(host: Host, tmp_path: Path) -> None:
+    """Of what no service is known any more, the record still has a rule to name."""
+    enforced(host, FILE)
+    path = tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "services": []}))
+    os.mkdir(tmp_path / FILE[1:])
+    (refusal,) = restoring.given_back(host).refused
+    assert (refusal.rule, refusal.subject) == ("apps/tree", FILE)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
+def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(host: Host, tmp_path: Path) -> None:
+    """What is laid in it would be his."""
+    enforced(host, TREE)
+    (item,) = manifest.items(host)
+    item = item._replace(hold=manifest.hold_of("/home/alice", item))
+    hold = tmp_path / item.hold[1:]
+    hold.mkdir()
+    os.chown(hold, 61234, 61234)
+    before = sorted(os.listdir("/proc/self/fd"))
+    refused = pytest.raises(ControlError, match=f"{item.hold} is somebody else's")
+    with host.directory("/home/alice") as above, refused:
+        manifest.make_hold(above, item)
+    with manifest.held(host, item) as result:
+        assert result is None
+    os.chown(hold, 0, 0)
+    with manifest.held(host, item) as result:
+        assert result is not None and os.path.samestat(os.fstat(result), hold.stat())
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    manifest.drop_hold(host, item)
+    assert not hold.exists()
+    with manifest.held(host, item) as result:
+        assert result is None
+    manifest.drop_hold(host, item)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_quarantine import FILE, ITEMS, TREE, enforced, folders, made_host, restored
+from made_quarantine import FILE, ITEMS, TREE, enforced, folders, restored
 from proscribe.host.controls.apps.quarantine import manifest, operator
 from proscribe.host.quarantine import in_quarantine
 from proscribe.host.system import ControlError, Host, Unseen
@@ -38,8 +38,7 @@ def broken(root: Path, name: str, text: str) -> None:
     (root / ITEMS[1:] / name / "manifest.json").write_text(text)
 
 
-def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
+def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host: Host, tmp_path: Path) -> None:
     (id_,) = moved(host, FILE)
     text = (tmp_path / ITEMS[1:] / id_ / "manifest.json").read_text()
     odd = {
@@ -57,8 +56,8 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(tmp_path: Path)
     (tmp_path / ITEMS[1:] / "begun-00000001.unfinished").mkdir()
     answer = operator.listed(host)
     assert [item["id"] for item in answer["items"]] == [id_]
-    assert sorted(one["id"] for one in answer["broken"]) == sorted(odd)
-    assert all(ITEMS in one["why"] for one in answer["broken"])
+    assert sorted(element["id"] for element in answer["broken"]) == sorted(odd)
+    assert all(ITEMS in element["why"] for element in answer["broken"])
     # And what is asked for all the same is not there.
     no_names = ["../../../../etc", f"../quarantine/{id_}", f"{id_}/../{id_}", "README"]
     ids = ["copied-00000001", "climbs-00000001", *no_names]
@@ -68,9 +67,8 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "words"),
     [
-        (ControlError("a link"), "cannot keep x: a link"),
         (ControlError("cannot keep x: a link"), "cannot keep x: a link"),
         (Unseen("closed"), "cannot keep x: closed"),
         (OSError(5, "Input/output error"), "cannot keep x: Input/output error"),
@@ -80,22 +78,20 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(tmp_path: Path)
          " run goes on"),
     ],
 )  # fmt: skip
-def test_every_error_of_a_move_is_reported_with_the_attempted_action(error: Exception, said: str) -> None:
+def test_every_error_of_a_move_is_reported_with_the_attempted_action(error: Exception, words: str) -> None:
     with pytest.raises(ControlError) as wrong, manifest.explained("cannot keep x"):
         raise error
-    assert str(wrong.value) == said
+    assert str(wrong.value) == words
 
 
-def test_the_report_of_an_unreadable_item_has_a_maximum_length(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
+def test_the_report_of_an_unreadable_item_has_a_maximum_length(host: Host, tmp_path: Path) -> None:
     moved(host, FILE)
     broken(tmp_path, "\n" * 255, "")
     (entry,) = operator.listed(host)["broken"]
     assert (len(entry["id"]), len(entry["why"])) == (200, 1000)
 
 
-def test_one_answer_has_so_many_and_says_how_many_more_there_are(tmp_path: Path, monkeypatch: Any) -> None:
-    host = made_host(tmp_path)
+def test_one_answer_has_so_many_and_says_how_many_more_there_are(host: Host, monkeypatch: Any) -> None:
     moved(host, TREE, FILE)
     monkeypatch.setattr(operator, "MOST", 1)
     answer = operator.listed(host)
@@ -105,8 +101,7 @@ def test_one_answer_has_so_many_and_says_how_many_more_there_are(tmp_path: Path,
 
 
 @as_root
-def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_leads(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
+def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_leads(host: Host, tmp_path: Path) -> None:
     given_to_alice(tmp_path)
     (file,) = moved(host, FILE)
     away = tmp_path / "srv"
@@ -132,8 +127,7 @@ def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_le
 
 
 @as_root
-def test_a_place_that_never_answers_costs_its_user_alone(tmp_path: Path, monkeypatch: Any) -> None:
-    host = made_host(tmp_path)
+def test_a_place_that_never_answers_costs_its_user_alone(host: Host, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt/tool").write_text("program")
     given_to_alice(tmp_path)
@@ -152,21 +146,19 @@ def test_a_place_that_never_answers_costs_its_user_alone(tmp_path: Path, monkeyp
     assert (tmp_path / "opt/tool").exists() and list(folders(host)) == [file]
 
 
-def test_what_stands_there_by_the_time_it_is_moved_is_never_replaced(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
+def test_file_that_came_meanwhile_is_never_replaced(host: Host, tmp_path: Path) -> None:
     (file,) = moved(host, FILE)
-    (one,) = operator.chosen(host, "restore", [file])
-    assert one.action
+    (element,) = operator.chosen(host, "restore", [file])
+    assert element.action
     (tmp_path / FILE[1:]).write_text("mine")  # between the look and the move
     with pytest.raises(ControlError, match="something is there now"):
-        one.action.apply()
+        element.action.apply()
     assert (tmp_path / FILE[1:]).read_text() == "mine"
     (tmp_path / FILE[1:]).unlink()
     assert restored(host, file) == {file: ""}
 
 
-def test_two_things_of_one_place_do_not_both_go_back(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
+def test_two_things_of_one_place_do_not_both_go_back(host: Host, tmp_path: Path) -> None:
     (first,) = moved(host, FILE)
     for path in (tmp_path / ITEMS[1:]).glob("*/manifest.json"):
         path.write_text(path.read_text().replace('"taken_at": "20', '"taken_at": "19'))
@@ -178,15 +170,13 @@ def test_two_things_of_one_place_do_not_both_go_back(tmp_path: Path) -> None:
     assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
 
 
-def test_only_what_was_named_is_pruned(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
+def test_only_what_was_named_is_pruned(host: Host) -> None:
     tree, file = moved(host, TREE, FILE)
     assert restored(host, tree, do="prune") == {tree: ""}
     assert list(folders(host)) == [file] and not host.stat(TREE) and not host.stat(FILE)
 
 
-def test_what_is_not_finished_is_not_pruned(tmp_path: Path) -> None:
-    host = made_host(tmp_path)
+def test_unfinished_item_is_not_pruned(host: Host, tmp_path: Path) -> None:
     (file,) = moved(host, FILE)
     items = tmp_path / ITEMS[1:]
     text = (items / file / "manifest.json").read_text().replace('"doing": ""', '"doing": "restore"')
@@ -197,11 +187,10 @@ def test_what_is_not_finished_is_not_pruned(tmp_path: Path) -> None:
 
 
 @as_root
-def test_what_cannot_be_seen_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_quarantine_is_an_error(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unseen(*_: object) -> None:
         raise Unseen("it is on another machine")
 
-    host = made_host(tmp_path)
     (tmp_path / "run").mkdir()
     assert in_quarantine(host, "list", [])["changed"] is False
     for name in ("listed", "chosen"):

@@ -55,15 +55,15 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root: Path) -> None
     assert of(OF_ALICE, "npm") == "" and tools.ran == []
 
 
-def test_each_package_has_an_action_or_a_reason() -> None:
-    def one(package: Package) -> Action | str:
+def test_package_has_an_action_or_a_reason() -> None:
+    def item(package: Package) -> Action | str:
         for error in (ControlError, Unseen):
             if package.id == error.__name__:
                 raise error("raised")
         return "said" if package.id == "said" else Action("remove", package.id, str)
 
     packages = [Package("npm", id_) for id_ in ("a", "said", "ControlError", "Unseen", "b")]
-    actions, refused = removals(packages, one)
+    actions, refused = removals(packages, item)
     assert [action.subject for action in actions] == ["a", "b"]
     assert refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
 
@@ -91,7 +91,6 @@ def test_root_runs_nothing_out_of_a_place_that_users_can_change(root: Path, monk
 @pytest.mark.parametrize(
     ("environment", "tool", "why"),
     [
-        ("owl", "/usr/bin/pipx", ""),
         ("OWL", "/usr/bin/pipx", ""),
         ("owl", "", "pipx itself is not installed on this host"),
         ("elk", "/usr/bin/pipx", "it came along with 'elk', which pipx installed and nothing restricts"),
@@ -107,15 +106,15 @@ class TestUninstalling:
         place = put(root, OF_ALICE.path)
         host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
         action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
-        said = (action.verb, action.subject, action.before, action.after)
-        assert said == ("remove", "owl (user:alice) from /home/alice", "owl 1.0\n", "")
+        text = (action.verb, action.subject, action.before, action.after)
+        assert text == ("remove", "owl (user:alice) from /home/alice", "owl 1.0\n", "")
         (gone,) = action.takes
         assert gone == Removed("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
         action.apply()
         action.apply()  # it went along with another one
         assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
 
-    def test_what_the_tool_says_against_it_just_before_keeps_it(self, root: Path) -> None:
+    def test_objection_just_before_the_removal_keeps_the_package(self, root: Path) -> None:
         tools = Tools("npm")
         put(root, OF_ALICE.path)
         action = uninstall(Host(str(root), tools), OF_ALICE, ["npm"], "/opt", why_not=lambda: "more would go")
@@ -123,13 +122,13 @@ class TestUninstalling:
             action.apply()
         assert tools.ran == []
 
-    def test_what_is_still_there_afterwards_is_an_error(self, root: Path) -> None:
-        tools, there = Tools("npm"), [True, True]
+    def test_package_that_remains_is_an_error(self, root: Path) -> None:
+        tools, present = Tools("npm"), [True, True]
         gone = Removed("npm", "owl", "1.0", "system", "owl")
-        action = uninstall(Host(str(root), tools), OF_HOST, ["npm"], "/opt", None, gone, lambda: there.pop())
+        action = uninstall(Host(str(root), tools), OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
         assert action.takes == (gone,)
         with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
             action.apply()
-        assert tools.ran[0][1]["environment"] == {} and there == []
+        assert tools.ran[0][1]["environment"] == {} and present == []
         with pytest.raises(ControlError, match="ended with 1"):
             uninstall(Host(str(root), Tools()), OF_HOST, ["npm"], "/opt", still=lambda: True).apply()

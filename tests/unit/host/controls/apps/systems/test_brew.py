@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from made_tools import absent
+from fake_tools import absent
 from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import brew, waydroid
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host.system import Host, Process
+from proscribe.host.system import ControlError, Host, Process, Result
 
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 COMMON = "/home/linuxbrew/.linuxbrew"
@@ -37,8 +39,10 @@ def test_formulae_and_casks_of_a_users_own(root: Path, system: str, room: str, p
     path = formula(root, prefix, "rclone", "1.69.0", "1.70.0", room=room)
     formula(root, prefix, "jq", room=room)
     put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
-    found, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
-    assert [one.finding()[:6] for one in found] == [("package", "rclone", system, "1.70.0", "user:alice", path)]
+    result, unseen = everywhere(ROWS[system], Host(str(root)), {"rclone", "telegram"})
+    assert [element.finding()[:6] for element in result] == [
+        ("package", "rclone", system, "1.70.0", "user:alice", path)
+    ]
     assert unseen == "" and f"{prefix}/{room}" in ROWS[system].owned_directories(Host(str(root)), ALICE)
 
 
@@ -48,12 +52,10 @@ def test_the_common_place_is_the_one_who_installed_it(root: Path, uid: int, scop
     formula(root, COMMON)
     (root / "home/linuxbrew").chmod(0o755)
     os.chown(root / COMMON.lstrip("/"), uid, uid)
-    assert [one.scope for one in everywhere(ROWS["brew"], Host(str(root)), {"rclone"})[0]] == scopes
+    assert [element.scope for element in everywhere(ROWS["brew"], Host(str(root)), {"rclone"})[0]] == scopes
 
 
-def test_a_running_program_is_known_by_its_place_for_its_owner_alone(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_formula_identifies_programs_of_its_owner_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = formula(root, "/home/alice/.linuxbrew")
     host = Host(str(root))
     program = brew.FORMULAE.programs(host, {"rclone"}, brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0])
@@ -61,17 +63,48 @@ def test_a_running_program_is_known_by_its_place_for_its_owner_alone(
     monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)
     assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "", ""]
     assert program(Process(7, f"{path}-extra/1/bin/x")) == ""
-    everybodys = [one._replace(owner=None) for one in brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]]
+    everybodys = [element._replace(owner=None) for element in brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]]
     program = brew.FORMULAE.programs(host, {"rclone"}, everybodys)
     assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
 
 
-def test_what_is_roots_or_has_no_brew_stays(root: Path) -> None:
+def test_brew_removes_formula_or_cask_as_its_owner(root: Path) -> None:
+    calls: list[tuple[Sequence[str], Any]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append((argv[1:], options["user"]))
+        assert {name for name, value in options["environment"].items() if value == "1"} >= {
+            "HOMEBREW_NO_ANALYTICS",  # nothing is asked of the network
+            "HOMEBREW_NO_AUTO_UPDATE",
+            "HOMEBREW_NO_INSTALL_FROM_API",
+            "HOMEBREW_NO_AUTOREMOVE",  # and what the formula needed stays
+        }
+        return Result(0, "", "")
+
+    prefix, ids = "/home/alice/.linuxbrew", {"rclone", "telegram"}
+    formula(root, prefix)
+    formula(root, prefix, "telegram", room="Caskroom")
+    put(root, f"{prefix}/bin/brew", mode=0o755)
+    host = Host(str(root), run)
+    for package in (*brew.FORMULAE.query_of(host, ALICE, ids)[0], *brew.CASKS.query_of(host, ALICE, ids)[0]):
+        ((action,), refused) = brew.FORMULAE.removal(host, [package])
+        with pytest.raises(ControlError, match="is still there"):
+            action.apply()
+        assert refused == [] and [item.tool for item in action.takes] == [f"{prefix}/bin/brew"]
+    assert calls == [
+        (["uninstall", "--formula", "--force", "rclone"], ALICE),
+        (["uninstall", "--cask", "telegram"], ALICE),
+    ]
+
+
+def test_formula_of_root_or_without_brew_stays(root: Path) -> None:
     formula(root, "/home/alice/.linuxbrew")
     host = Host(str(root), absent)
     (package,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
     refused = [
-        why for one in (package, package._replace(owner=None)) for _, why in brew.FORMULAE.removal(host, [one])[1]
+        why
+        for element in (package, package._replace(owner=None))
+        for _, why in brew.FORMULAE.removal(host, [element])[1]
     ]
     assert refused == [
         "Homebrew's own brew is not in /home/alice/.linuxbrew/bin",
@@ -83,9 +116,11 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
     for name in ("com.tencent.mm", "com.android.settings"):
         (root / f"home/alice/.local/share/waydroid/data/data/{name}").mkdir(parents=True)
     host = Host(str(root))
-    found, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
+    result, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
     place = "/home/alice/.local/share/waydroid/data/data/com.tencent.mm"
-    assert [one.finding()[:6] for one in found] == [("package", "com.tencent.mm", "waydroid", "", "user:alice", place)]
-    actions, ((_, why),) = waydroid.removal(host, found)
+    assert [element.finding()[:6] for element in result] == [
+        ("package", "com.tencent.mm", "waydroid", "", "user:alice", place)
+    ]
+    actions, ((_, why),) = waydroid.removal(host, result)
     assert (unseen, actions) == ("", []) and "waydroid app remove com.tencent.mm" in why
     assert waydroid.owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]

@@ -1,67 +1,257 @@
-"""The gate's own script, run as dpkg runs it: real archives, made answers about what is installed.
-
-A hook that ends with anything but 0 stops dpkg for every package of a host. So the script ends with 9 where something
-is restricted, and with 0 whatever else happens: an update of an innocent package never waits for a fault of ours.
-"""
+"""Debian packages: recorded answers of dpkg and apt, the gate's script on real archives, and the trial of a block."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from proscribe.host.controls.apps.systems import dpkg
-from proscribe.host.controls.apps.systems.package import Block
+from fake_tools import DONE, Tools
+from hypothesis import given
+from hypothesis import strategies as st
+from made_users import put
+from proscribe.host.controls.apps.blocks.tries import PROGRAMS
+from proscribe.host.controls.apps.systems import dpkg, dpkg_removal, dpkg_trial, rpm, rpm_trial
+from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.system import ControlError, Host, Process, Result, Unseen
+from proscribe.model.removed import Removed
 
-pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb, which makes the archives")
+RECORDED = Path(__file__).parents[4] / "recorded/controls/apps"
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
 
-RESTRICTED = {"wechat", "linuxqq", "kept-app"}
-PERMITTED = {"wechat": ["4.1.0"]}
-PATHS = ["/opt/wechat/wechat", "/usr/bin/qq", "/opt/tree"]
+
+def recorded(name: str) -> str:
+    return (RECORDED / f"{name}.txt").read_text()
+
+
+NATIVE = ("--print-architecture", Result(0, "amd64\n", ""))
+PLAIN = ("dpkg-query", Result(0, "no no ", ""))
+
+
+def host(tmp_path: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("apt-get", "dpkg")) -> Host:
+    for name in tools:
+        tool = tmp_path / "usr/bin" / name
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        tool.touch(0o755)
+    return Host(str(tmp_path), Tools(*rows))
+
+
+def package(name: str, **fields: Any) -> Package:
+    return Package("dpkg", name.partition(":")[0], "1.0", (name,), **fields)
+
+
+@given(st.lists(st.tuples(st.sampled_from("uihrp"), st.sampled_from("ncHUFWti"), NAMES)), st.sets(NAMES))
+def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows: list[tuple[str, str, str]], ids: set[str]) -> None:
+    desired = ids | {name for _, _, name in rows[::2]}
+    listing = "".join(f"{want}{state} \t{name}\t{name}\t1\n" for want, state, name in rows)
+    result = [p.id for p in dpkg.parse(listing, desired)]
+    assert result == [name for _, state, name in rows if name in desired and state not in "nc"]
+
+
+def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path: Path) -> None:
+    info = tmp_path / "var/lib/dpkg/info"
+    info.mkdir(parents=True)
+    (info / "wechat.list").write_text("/.\n/opt\n/opt/wechat\n/opt/wechat/wechat\n")
+    (info / "skype:i386.list").write_text("/usr/bin/skype\n")
+    (tmp_path / "proc").mkdir()
+    for pid in "78":
+        (tmp_path / "proc" / pid).mkdir()
+    (tmp_path / "proc/7/root").symlink_to(tmp_path)
+    (tmp_path / "proc/8/root").mkdir()
+    program = dpkg.programs(Host(str(tmp_path)), set(), [package("wechat"), package("skype:i386")])
+    assert program(Process(7, "/opt/wechat/wechat")) == "wechat"
+    assert program(Process(7, "/usr/bin/skype")) == "skype"
+    assert program(Process(7, "/opt/wechat/other")) == ""
+    assert program(Process(8, "/opt/wechat/wechat")) == ""  # a container's own file of that name
+
+
+@pytest.mark.parametrize(
+    ("simulation", "doomed", "refused"),
+    [
+        ("apt-nothing-else", ["wechat"], ""),
+        ("apt-foreign-architecture", ["skypeforlinux:i386", "libpurple0t64:i386", "libpurple0t64:amd64"], ""),
+        ("apt-takes-dependent", ["wechat"], "would also remove viber, wechat-moments"),
+        ("apt-installs-in-place", ["linuxqq"], "would also install innocent-lib, tim"),
+        (
+            "apt-pending-configuration",
+            ["wechat"],
+            "repair dpkg first: `dpkg --configure -a` (not configured: signal-desktop, viber)",
+        ),
+    ],
+)
+def test_recorded_simulation_decides(tmp_path: Path, simulation: str, doomed: list[str], refused: str) -> None:
+    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, recorded(simulation), "")))
+    actions, reasons = dpkg_removal.removal(here, [package(name) for name in doomed])
+    assert {reason for _, reason in reasons} == ({refused} if refused else set())
+    assert [str(a) for a in actions] == ([] if refused else ["remove " + ", ".join(doomed)])
+
+
+@pytest.mark.parametrize(
+    ("auto", "tools", "how", "mark"),
+    [
+        ("wechat:i386", ["apt-get", "apt-mark"], "apt-get", "auto"),
+        ("tim", ["apt-get", "apt-mark"], "apt-get", "manual"),
+        ("wechat", ["apt-get"], "apt-get", "manual"),
+        ("wechat", [], "dpkg", "manual"),
+    ],
+)
+def test_removed_package_keeps_its_mark(tmp_path: Path, auto: str, tools: list[str], how: str, mark: str) -> None:
+    simulation = ("--simulate", Result(0, "Remv wechat:i386 [1.0]\n", ""))
+    rows = (NATIVE, PLAIN, simulation, ("showauto", Result(0, f"{auto}\n", "")))
+    here = host(tmp_path, *rows, ("--no-act", DONE), tools=["dpkg", *tools])
+    ((action,), refused) = dpkg_removal.removal(here, [package("wechat:i386")])
+    assert refused == []
+    assert action.takes == [Removed("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
+
+
+def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path: Path) -> None:
+    answer = Result(100, "", recorded("apt-broken"))
+    actions, refused = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
+    assert actions == []
+    assert refused[0][1].startswith("E: Unmet dependencies. Try 'apt --fix-broken install'")
+
+
+def test_one_refused_package_does_not_keep_the_others(tmp_path: Path) -> None:
+    here = host(
+        tmp_path,
+        NATIVE,
+        PLAIN,
+        ("--simulate viber wechat", Result(0, recorded("apt-takes-dependent"), "")),
+        ("--simulate viber", Result(0, "Remv viber [1]\n", "")),
+        ("--simulate wechat", Result(0, "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n", "")),
+    )
+    actions, refused = dpkg_removal.removal(here, [package("viber"), package("wechat")])
+    assert [str(action) for action in actions] == ["remove viber"]
+    assert refused == [(package("wechat"), "would also remove wechat-moments")]
+
+
+def test_a_dependent_that_is_restricted_too_goes_along(tmp_path: Path) -> None:
+    simulation = Result(0, "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n", "")
+    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", simulation))
+    actions, refused = dpkg_removal.removal(here, [package("wechat"), package("wechat-moments")])
+    assert ([str(a) for a in actions], refused) == (["remove wechat, wechat-moments"], [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "reason"),
+    [
+        ({"held": True}, "no no ", "it is on hold; to let it go: apt-mark unhold wechat"),
+        ({}, "yes no ", "the system cannot do without it (Essential or Protected)"),
+        ({}, "no yes ", "the system cannot do without it (Essential or Protected)"),
+        ({}, "no no yes", "the system cannot do without it (Essential or Protected)"),
+    ],
+)
+def test_held_or_essential_package_stays(tmp_path: Path, fields: dict[str, Any], answer: str, reason: str) -> None:
+    here = host(tmp_path, ("dpkg-query", Result(0, answer, "")))
+    held = package("wechat", **fields)
+    assert dpkg_removal.removal(here, [held]) == ([], [(held, reason)])
+
+
+def test_change_since_the_simulation_stops_the_removal(tmp_path: Path) -> None:
+    here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, "Remv wechat [4.0]\n", "")))
+    actions, _ = dpkg_removal.removal(here, [package("wechat")])
+    later = Tools(NATIVE, ("--simulate", Result(0, recorded("apt-takes-dependent"), "")))
+    here._run = later
+    with pytest.raises(ControlError, match="not removed: would also remove viber, wechat-moments"):
+        actions[0].apply()
+    assert not [call for call in later.calls if "--yes" in call]
+
+
+def test_another_running_package_manager_is_reported(tmp_path: Path) -> None:
+    locked = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 42 (apt-get)\n"
+    here = host(
+        tmp_path,
+        NATIVE,
+        PLAIN,
+        ("--simulate", Result(0, "Remv wechat [4.0]\n", "")),
+        ("--yes --option=DPkg::Lock::Timeout=60", Result(100, "", locked)),
+    )
+    actions, _ = dpkg_removal.removal(here, [package("wechat")])
+    with pytest.raises(ControlError, match="held by process 42"):
+        actions[0].apply()
+
+
+def test_without_apt_dpkg_itself_says_what_would_break(tmp_path: Path) -> None:
+    rows = (PLAIN, ("dpkg --simulate wechat", Result(1, "", recorded("dpkg-breaks-dependent"))))
+    actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
+    assert (actions, refused[0][1]) == ([], "would break wechat-moments")
+
+
+def test_without_apt_dpkg_removes(tmp_path: Path) -> None:
+    rows = (PLAIN, ("dpkg --simulate wechat", Result(0, "", "")), ("dpkg --remove wechat", Result(0, "", "")))
+    here = host(tmp_path, *rows, tools=["dpkg"])
+    here._run = tools = Tools(*rows)
+    actions, _ = dpkg_removal.removal(here, [package("wechat")])
+    actions[0].apply()
+    assert tools.calls[-1] == "dpkg --remove wechat"
+
+
+@given(st.sets(NAMES, min_size=1), st.text())
+def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_line(ids: set[str], contact: str) -> None:
+    listing, places, contact_file, script, configuration, *_ = dpkg.block_parts(
+        Block(ids, contact, paths=[f"/opt/{id_}" for id_ in ids])
+    )
+    assert [line for line in listing.content.splitlines() if not line.startswith("#")] == sorted(ids)
+    assert [line for line in places.content.splitlines() if line[0] == "/"] == sorted(f"/opt/{id_}" for id_ in ids)
+    lines = contact_file.content.split("\n")
+    assert len(lines) == 3 and lines[1].isprintable() and lines[1].strip()
+    assert (script, configuration) == dpkg.block_parts(Block({"other"}))[3:5]  # nothing of the plan gets into code
+
+
+def test_dpkg_reads_the_gates_configuration() -> None:
+    directory, _, name = dpkg.CONFIGURATION.rpartition("/")
+    assert directory == "/etc/dpkg/dpkg.cfg.d"
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", name)  # dpkg.cfg(5)
+    assert max(map(len, dpkg.HOOK.splitlines())) < 1000  # longer lines are cut
+
+
+NEEDS_DPKG_DEB = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb, which makes the archives")
+# What ends with anything but 0 stops dpkg for every package. So the script ends with 9 where something is restricted,
+# and with 0 whatever else happens.
 
 
 class Gate:
-    """The script with its files below a directory, and what it told the log."""
+    """The script of the block with its files below a directory, and its log."""
 
     def __init__(self, place: Path) -> None:
-        self.place = place
-        files = dpkg.block_parts(Block(RESTRICTED, "it@example.org", PERMITTED, PATHS))
-        for file in files[:4]:
+        self.place, self.tools, self.script = place, place / "tools", place / "usr/libexec/proscribe/dpkg-gate"
+        paths = ["/opt/wechat/wechat", "/usr/bin/qq", "/opt/tree"]
+        block = Block({"wechat", "linuxqq", "kept-app"}, "it@example.org", {"wechat": ["4.1.0"]}, paths)
+        for file in dpkg.block_parts(block)[:4]:
             path = place / file.path.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             text = file.content.replace("/etc/proscribe/", f"{place}/etc/proscribe/")
             path.write_text(text.replace("PATH=/usr/sbin", f"PATH={place}/tools:/usr/sbin"))
             path.chmod(file.mode)
-        self.script = place / dpkg.SCRIPT.lstrip("/")
-        self.tools = place / "tools"
         self.tools.mkdir()
         self.tool("logger", f'echo "$@" >>{place}/log')
         self.tool("dpkg-query", 'for last; do :; done; [ "$last" = kept-app ] && printf "ii "')
         (place / "log").touch()
 
-    def tool(self, name: str, does: str) -> None:
-        (self.tools / name).write_text(f"#!/bin/sh\n{does}\n")
+    def tool(self, name: str, script: str) -> None:
+        (self.tools / name).write_text(f"#!/bin/sh\n{script}\n")
         (self.tools / name).chmod(0o755)
 
     def archive(self, name: str, fields: str = "", files: Sequence[str] = (), version: str = "1.0") -> Path:
-        """A package as dpkg-deb builds it, with those files in it."""
+        """Build a package with these files by dpkg-deb."""
         tree = self.place / f"tree-{name}"
         (tree / "DEBIAN").mkdir(parents=True)
         control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: a <a@example.org>\n{fields}"
         (tree / "DEBIAN/control").write_text(f"{control}Description: made\n")
         for file in files:
-            (tree / file.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-            (tree / file.lstrip("/")).write_text("x")
-        built = self.place / f"{name}_{version}.deb"
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, built], check=True, stdout=subprocess.DEVNULL)
+            put(tree, file, "x")
+        package = self.place / f"{name}_{version}.deb"
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, package], check=True, stdout=subprocess.DEVNULL)
         shutil.rmtree(tree)
-        return built
+        return package
 
     def ask(self, *arguments: str | Path, action: str = "install", check: bool = True) -> tuple[int, str]:
-        """How the script ends for a dpkg with these arguments, and what it says to whoever called that."""
+        """Return how the script ends for a dpkg with these arguments, and what it prints."""
         # A process with that command line, which the script reads in /proc; it waits until its input ends.
         line = ["dpkg", "-c", "echo; read x; :", *map(str, arguments)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -81,8 +271,77 @@ class Gate:
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    yield Gate(tmp_path)
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+@NEEDS_DPKG_DEB
+@pytest.mark.parametrize(
+    ("package", "why"),
+    [
+        ({"name": "wechat"}, "wechat"),
+        ({"name": "x", "fields": "Provides: a, wechat (= 1.0)\n"}, "x (which provides wechat)"),
+        ({"name": "x", "fields": "Provides: wechat:amd64\n"}, "x (which provides wechat)"),
+        ({"name": "x", "files": ["/opt/wechat/wechat"]}, "x (which has /opt/wechat/wechat in it)"),
+        ({"name": "x", "files": ["/bin/qq"]}, "x (which has /usr/bin/qq in it)"),  # by its other name
+        ({"name": "x", "files": ["/opt/tree/a/b"]}, "x (which has /opt/tree in it)"),
+        ({"name": "wechat-theme"}, ""),
+        ({"name": "x", "fields": "Provides: wechat-theme, linuxqq2\nDepends: wechat\nConflicts: wechat\n"}, ""),
+        ({"name": "x", "files": ["/opt/wechat2/wechat", "/opt/wechat/other", "/srv/opt/wechat/wechat"]}, ""),
+        ({"name": "wechat", "version": "4.1.0", "files": ["/opt/wechat/wechat"]}, ""),  # a waived version
+        ({"name": "kept-app"}, ""),  # an update of an installed package
+    ],
+)
+def test_restricted_archive_is_refused_and_another_passes(gate: Gate, package: dict[str, Any], why: str) -> None:
+    archive = gate.archive(**package)
+    ends, text = gate.ask("-i", archive)
+    if not why:
+        assert (ends, text, gate.log) == (0, "", "")
+        return
+    assert ends == gate.ask("-i", archive, check=False)[0] == 9
+    assert f"does not allow {why} on this host" in text and "ask it@example.org" in text
+    assert f"auth.notice -- the package gate refused {why}" in gate.log
+
+
+@NEEDS_DPKG_DEB
+def test_restricted_archive_is_refused_under_any_name_and_among_others(gate: Gate) -> None:
+    """The content counts; spaces, dashes and shell code in names are only characters. A removal passes."""
+    innocent, wrong = gate.archive("innocent"), gate.archive("wechat")
+    assert [gate.ask("-i", wrong, action=action)[0] for action in ("unpack", "remove", "configure")] == [9, 0, 0]
+    for name in ("innocent.deb", "-x.deb", "a b.deb", "$(touch ran).deb", "a\nb.deb", "*.deb"):
+        shutil.copy(wrong, gate.place / name)
+        assert gate.ask("--force-all", "-i", innocent, name, innocent)[0] == 9, name
+        (gate.place / name).unlink()
+    (gate.place / "many/deep").mkdir(parents=True)
+    wrong.rename(gate.place / "many/deep/b.deb")
+    shutil.copy(innocent, gate.place / "wechat_1.0.deb")
+    for options, ends in ((["-iR"], 9), (["-i", "--recursive"], 9), (["-i"], 0)):
+        assert gate.ask(*options, "many")[0] == ends
+    (gate.place / "odd.deb").write_bytes(b"!<arch>\n" + bytes(100))
+    assert gate.ask("-i", "wechat_1.0.deb", "odd.deb", "gone.deb") == (0, "")
+    assert not (gate.place / "ran").exists()
+
+
+@NEEDS_DPKG_DEB
+def test_gate_that_lacks_a_file_or_gets_stuck_lets_dpkg_pass(gate: Gate) -> None:
+    archive = gate.archive("wechat")
+    for name in ("restricted-paths", "contact"):
+        (gate.place / "etc/proscribe" / name).unlink()
+        assert gate.ask("-i", archive)[0] == 9
+    (gate.place / "etc/proscribe/restricted-packages").unlink()
+    assert gate.ask("-i", archive)[0] == 0 and "auth.err -- the package gate cannot read" in gate.log
+    gate.tool("timeout", "exit 124")  # timeout(1) ends a check that hangs on a dead mount
+    assert gate.ask("-i", archive, check=False)[0] == 0
+    assert "the package gate failed with 124, and let dpkg pass" in gate.log
+
+
+@NEEDS_DPKG_DEB
+def test_refusal_has_the_organisations_messages_in_their_order(gate: Gate) -> None:
+    messages = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
+    contact = dpkg.block_parts(Block({"wechat"}, "it@example.org", messages=messages))[2]
+    (gate.place / contact.path.lstrip("/")).write_text(contact.content, encoding="utf-8")
+    _, text = gate.ask("-i", gate.archive("wechat"))
+    assert text.splitlines()[-2:] == [f"proscribe: {message}" for message in messages]
 
 
 @pytest.mark.parametrize(("ends", "stops"), [(0, False), (9, True), (1, False), (127, False)])
@@ -96,3 +355,154 @@ def test_only_a_nine_stops_dpkg(tmp_path: Path, ends: int, stops: bool) -> None:
         script.unlink()
     ran = subprocess.run(["sh", "-c", line.partition("=")[2].replace(dpkg.SCRIPT, str(script))], capture_output=True)
     assert bool(ran.returncode) is stops
+
+
+class Made(Host):
+    """A host whose dpkg answers so."""
+
+    def __init__(self, errors: str, printed: str = "") -> None:
+        super().__init__("/nowhere")
+        self.answer = Result(2, printed, errors)
+
+    def run(self, argv: Sequence[str], **options: object) -> Result:
+        assert argv[-2:] == ["--unpack", "/made.deb"] and options == {"timeout": 30}
+        if not self.answer.err and not self.answer.out:
+            raise ControlError("dpkg did not end within 30 s")
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("errors", "passes"),
+    [
+        (f"Proscribe {dpkg_trial.REFUSED}(wechat)", False),
+        (f"dpkg: error: cannot create {dpkg_trial.NOWHERE}/lock", True),
+        (f"Proscribe {dpkg_trial.REFUSED}\ndpkg: error: {dpkg_trial.NOWHERE}", False),
+    ],
+)
+def test_a_dpkg_passes_that_comes_as_far_as_its_database(errors: str, passes: bool) -> None:
+    assert dpkg_trial._passes(Made(errors), ["/usr/bin/dpkg"], "/made.deb") is passes
+
+
+@pytest.mark.parametrize(
+    ("errors", "printed", "ending"),
+    [
+        ("a" * 500 + "\nthe\nend", "", "it ended with 2: " + "a" * 192 + " the end"),
+        ("", "what it prints", "it ended with 2: what it prints"),
+        ("", "", "dpkg did not end within 30 s"),
+    ],
+)
+def test_other_end_of_dpkg_is_unknown(errors: str, printed: str, ending: str) -> None:
+    with pytest.raises(Unseen) as unseen:
+        dpkg_trial._passes(Made(errors, printed), ["/usr/bin/dpkg"], "/made.deb")
+    assert str(unseen.value).endswith(ending)
+
+
+def test_a_try_depends_on_every_program_that_the_script_runs() -> None:
+    script = (Path(dpkg_trial.__file__).parents[3] / "programs/dpkg_block.sh").read_text()
+    code = "\n".join(line for line in script.splitlines() if not line.lstrip().startswith("#"))
+    before = r"(?:^|[|;(!]|&&|-exec|\$\(|\b(?:then|do|else|if|while|timeout \d+|xargs(?: -\S+)*)\b)\s*"
+    words = set(re.findall(before + r"([a-z][a-z-]+)\b", code, re.MULTILINE)) - {"echo", "install", "which"}
+    runs = {word for word in words if any(os.access(f"{folder}/{word}", os.X_OK) for folder in PROGRAMS)}
+    assert {"dpkg-deb", "logger", "tar"} <= runs <= set(dpkg_trial.TOOLS)
+
+
+class WithApt(Host):
+    """A host whose apt is configured so."""
+
+    def __init__(self, root: Path, dumped: str = "") -> None:
+        super().__init__(str(root))
+        self.dumped = dumped
+        self.ran: list[Sequence[str]] = []
+        for path in dpkg_trial.SHARED:
+            (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+
+    def run(self, argv: Sequence[str], **options: object) -> Result:
+        assert options == {"timeout": 30}
+        self.ran.append(argv)
+        return Result(0, self.dumped, dpkg_trial.NOWHERE)
+
+    def has_apt(self) -> WithApt:
+        place = Path(self.root) / dpkg_trial.APT_CONFIG.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+        return self
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two directories that a shell searches, in which there can be a dpkg."""
+    first, second = tmp_path / "local", tmp_path / "bin"
+    first.mkdir()
+    second.mkdir()
+    monkeypatch.setattr(dpkg_trial, "BEFORE", (str(first),))
+    monkeypatch.setattr(dpkg_trial, "PROGRAMS", (str(second), str(tmp_path / "none")))
+    (second / "dpkg").touch(mode=0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("dumped", "tried"),
+    [
+        pytest.param('Dir::Bin::dpkg "{usual}";\n', [], id="the usual one"),
+        pytest.param('Dir::Bin::dpkg "{usual}";\nDPkg::Chroot-Directory "/";\n', [], id="at the root"),
+        pytest.param('Dir::Bin::dpkg "/opt/dpkg";\n', [("/opt/dpkg, which apt runs,", ["/opt/dpkg"])], id="another"),
+        pytest.param(
+            'Dir::Bin::dpkg "{usual}";\nDPkg::Options:: "--x";\n',
+            [("{usual} --x, which apt runs,", ["{usual}", "--x"])],
+            id="the usual one with options",
+        ),
+    ],
+)
+def test_another_dpkg_of_apt_is_tried(programs: Path, dumped: str, tried: list[tuple[str, list[str]]]) -> None:
+    usual = str(programs / "bin/dpkg")
+    host = WithApt(programs / "root", dumped.replace("{usual}", usual)).has_apt()
+    expected = [(ending.format(usual=usual), [word.format(usual=usual) for word in argv]) for ending, argv in tried]
+    assert list(dpkg_trial._roads(host)) == [(usual, [usual]), *expected]
+
+
+def test_a_dpkg_in_another_root_is_not_known(programs: Path) -> None:
+    host = WithApt(programs / "root", 'DPkg::Chroot-Directory "/srv/x";\n').has_apt()
+    with pytest.raises(Unseen, match="apt runs dpkg in /srv/x"):
+        list(dpkg_trial._roads(host))
+
+
+def test_every_dpkg_that_installs_it_is_named_and_who_could_see_to_that(programs: Path) -> None:
+    host = WithApt(programs / "root")
+    usual = programs / "bin/dpkg"
+    assert dpkg_trial.open_to(host, "wechat") == f"{usual} installs a made package that the block has to refuse"
+    ((*argv, package),) = host.ran
+    assert argv == [str(usual), f"--admindir={dpkg_trial.NOWHERE}", "--unpack"]
+    assert not os.path.lexists(package), "it was in memory"
+    usual.unlink()
+    assert dpkg_trial.open_to(host, "wechat") == ""
+    (programs / "root/usr/libexec").chmod(0o777)
+    assert dpkg_trial.open_to(host, "wechat").startswith("/usr/libexec: it can be changed by others")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
+def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_path: Path) -> None:
+    host = WithApt(tmp_path, 'Dir::Bin::dpkg "/opt/dpkg";\n')
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt/dpkg").symlink_to("real")
+    (tmp_path / "etc/dpkg/dpkg.cfg.d/theirs").touch()
+    (tmp_path / "etc/apt/apt.conf.d").mkdir(parents=True)
+    (tmp_path / "etc/apt/apt.conf.d/50x").touch()
+    result = set(dpkg_trial.depends(host))
+    assert {
+        *(f"{folder}/dpkg" for folder in dpkg_trial.BEFORE),
+        *(f"/usr/bin/{tool}" for tool in dpkg_trial.TOOLS),
+        "/etc/dpkg/dpkg.cfg.d/theirs",
+        "/etc/apt/apt.conf.d/50x",
+        "/etc/apt/apt.conf",
+        "/root/.dpkg.cfg",
+        "/usr/libexec",
+    } <= result
+    assert "/opt/dpkg" not in result and host.ran == []
+    assert {"/opt/dpkg", "/opt/real"} <= set(dpkg_trial.depends(host.has_apt()))
+
+
+@pytest.mark.parametrize(("system", "trial"), [(dpkg, dpkg_trial), (rpm, rpm_trial)], ids=["dpkg", "rpm"])
+def test_first_name_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: Any, trial: Any) -> None:
+    monkeypatch.setattr(trial, "open_to", lambda host, name: f"open to {name}")
+    part = system.block_parts(Block({"owl", "elk"}))[-1]
+    assert part.trial(Host(str(tmp_path))) == "open to elk"

@@ -51,10 +51,10 @@ def profile(root: Path, manifest: str, place: str = PROFILE) -> None:
 
 @pytest.mark.parametrize("manifest", [VERSION_0, VERSION_3, VERSION_4])
 @pytest.mark.parametrize("place", [PROFILE, "/home/alice/.guix-extra-profiles/chat/chat"])
-def test_what_a_user_installed_and_not_what_that_needs(root: Path, manifest: str, place: str) -> None:
+def test_package_of_a_profile_counts_without_its_inputs(root: Path, manifest: str, place: str) -> None:
     profile(root, manifest, place)
-    found, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
-    assert [(*one.finding()[:6], one.handles) for one in found] == [
+    result, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
+    assert [(*item.finding()[:6], item.handles) for item in result] == [
         ("package", "telegram-desktop", "guix", "4.9.1", "user:alice", TELEGRAM, (place, "profile"))
     ]
     assert unseen == ""
@@ -67,14 +67,14 @@ def test_the_packages_of_a_whole_home(root: Path) -> None:
     (root / f"{STORE}-profile/manifest".lstrip("/")).unlink()
     (root / f"{STORE}-profile/profile".lstrip("/")).symlink_to(f"{STORE}-home-profile")
     put(root, f"{STORE}-home-profile/manifest", VERSION_3)
-    found = guix.query_of(Host(str(root)), ALICE, IDS)[0]
-    assert [one.handles for one in found] == [(place, "home")]
-    ((_, why),) = guix.removal(Host(str(root)), found)[1]
+    result = guix.query_of(Host(str(root)), ALICE, IDS)[0]
+    assert [item.handles for item in result] == [(place, "home")]
+    ((_, why),) = guix.removal(Host(str(root)), result)[1]
     assert "guix home" in why
 
 
 @pytest.mark.parametrize("text", ["{", "\x00" * 10, "(packages)", " "])
-def test_what_is_no_manifest_is_unknown(root: Path, text: str) -> None:
+def test_damaged_manifest_is_unknown(root: Path, text: str) -> None:
     profile(root, text)
     assert guix.query_of(Host(str(root)), ALICE, IDS) == ([], f"{STORE}-profile/manifest is no manifest of Guix")
 
@@ -94,9 +94,7 @@ def test_any_text_is_read(text: str) -> None:
         ("/gnu/store/x/bin/telegram-desktop", True, ""),
     ],
 )
-def test_a_running_program_is_known_by_its_place_in_the_store(
-    root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_guix_store_program(root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
     assert guix.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
 
@@ -111,13 +109,13 @@ def test_guix_takes_out_the_package_of_that_name_as_the_owner(root: Path) -> Non
 
     profile(root, VERSION_3)
     host = Host(str(root), run)
-    found = guix.query_of(host, ALICE, IDS)[0]
-    assert [why for _, why in guix.removal(host, found)[1]] == ["guix itself is not installed on this host"]
+    result = guix.query_of(host, ALICE, IDS)[0]
+    assert [why for _, why in guix.removal(host, result)[1]] == ["guix itself is not installed on this host"]
     put(root, "usr/local/bin/guix", mode=0o755)
-    ((action,), refused) = guix.removal(host, found)
+    ((action,), refused) = guix.removal(host, result)
     action.apply()
     assert refused == []
-    assert [(one.name, one.tool, one.place) for one in action.takes] == [
+    assert [(item.name, item.tool, item.place) for item in action.takes] == [
         ("telegram-desktop", "/usr/local/bin/guix", PROFILE)
     ]
     assert calls == [(["/usr/local/bin/guix", "package", f"--profile={PROFILE}", "--remove=telegram-desktop"], ALICE)]

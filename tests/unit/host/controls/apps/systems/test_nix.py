@@ -54,7 +54,7 @@ def profile(root: Path, place: str, manifest: str, name: str = "manifest.json", 
 def test_a_profile_that_a_user_goes_by_elsewhere(root: Path) -> None:
     profile(root, "/home/alice/my/profile", version3(TELEGRAM))
     (root / "home/alice/.nix-profile").symlink_to("/home/alice/my/profile")
-    assert [one.handles[0] for one in nix.query_of(Host(str(root)), ALICE, IDS)[0]] == ["/home/alice/my/profile"]
+    assert [item.handles[0] for item in nix.query_of(Host(str(root)), ALICE, IDS)[0]] == ["/home/alice/my/profile"]
     (root / "home/alice/.nix-profile").unlink()
     for target in ("/home/bob/profile", "../my/profile", "/home/alice/../alice/my/profile"):
         (root / "home/alice/.nix-profile").symlink_to(target)
@@ -69,10 +69,10 @@ def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
     own = f"/home/alice/{own}"
     put(root, f"{own}{ENVIRONMENT[len('/nix') :]}/manifest.json", version3(TELEGRAM))
     host = Host(str(root), lambda argv, **options: pytest.fail("it was run"))
-    (one,) = nix.query_of(host, ALICE, IDS)[0]
-    assert (one.path, one.handles) == (own + TELEGRAM[len("/nix") :], (f"{OWN}/profile", "profile", own))
+    (item,) = nix.query_of(host, ALICE, IDS)[0]
+    assert (item.path, item.handles) == (own + TELEGRAM[len("/nix") :], (f"{OWN}/profile", "profile", own))
     assert f"{own}/store" in nix.owned_directories(host, ALICE)
-    ((_, why),) = nix.removal(host, [one])[1]
+    ((_, why),) = nix.removal(host, [item])[1]
     assert why == f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
 
 
@@ -92,7 +92,7 @@ def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(ro
     profile(root, "/nix/var/nix/profiles/per-user/bob/profile", version3(TELEGRAM))
     host = Host(str(root))
     assert nix.query_of(host, ALICE, IDS) == ([], f"{OWN} has more than 200 profiles")
-    assert [one.scope for one in nix.query_of(host, BOB, IDS)[0]] == ["user:bob"]
+    assert [item.scope for item in nix.query_of(host, BOB, IDS)[0]] == ["user:bob"]
 
 
 @pytest.mark.parametrize("manifest", ["{", "[" * 100_000, "\x00", "1" * 5000 + "x"])
@@ -127,18 +127,16 @@ def test_anything_else_is_unseen_or_nothing(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "found"),
+    ("base", "result"),
     [
-        ("telegram-desktop-5.2.3", ("telegram-desktop", "5.2.3")),
         ("rclone-1.70.0-man", ("rclone", "1.70.0-man")),
         ("signal-desktop", ("signal-desktop", "")),
-        ("7zip-24.09", ("7zip", "24.09")),
         ("a-b-1c", ("a-b", "1c")),
         ("-1", ("", "1")),
     ],
 )
-def test_the_name_of_a_store_path(base: str, found: tuple[str, str]) -> None:
-    assert store_paths.split(f"{DIGESTS[0]}-{base}") == found
+def test_the_name_of_a_store_path(base: str, result: tuple[str, str]) -> None:
+    assert store_paths.split(f"{DIGESTS[0]}-{base}") == result
 
 
 @pytest.mark.parametrize(
@@ -151,9 +149,7 @@ def test_the_name_of_a_store_path(base: str, found: tuple[str, str]) -> None:
         (f"{TELEGRAM}/bin/telegram-desktop", False, ""),  # in a container the path says little
     ],
 )
-def test_a_running_program_is_known_by_its_place_in_the_store(
-    root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nix_store_program(root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
     assert nix.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
 
@@ -179,7 +175,9 @@ def test_nix_takes_out_the_store_path_as_the_owner_of_the_profile(root: Path) ->
     (root / "aside").rename(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"))
     actions, refused = nix.removal(host, [*system, *nix.query_of(host, ALICE, IDS)[0][-1:]])
     assert refused == []
-    assert [(one.scope, one.name, one.how, one.tool, one.place) for action in actions for one in action.takes] == [
+    assert [
+        (item.scope, item.name, item.how, item.tool, item.place) for action in actions for item in action.takes
+    ] == [
         ("system", TELEGRAM, "env", "/usr/bin/nix-env", "/nix/var/nix/profiles/default"),
         ("user:alice", TELEGRAM, "profile", "/home/alice/.nix-profile/bin/nix", f"{OWN}/profile"),
     ]
@@ -187,9 +185,6 @@ def test_nix_takes_out_the_store_path_as_the_owner_of_the_profile(root: Path) ->
         with pytest.raises(ControlError, match="telegram-desktop is still there"):
             action.apply()
     assert calls == [
-        (
-            ["/home/alice/.nix-profile/bin/nix", "profile", "remove", "--profile", f"{OWN}/profile", TELEGRAM],
-            ALICE,
-        ),
+        (["/home/alice/.nix-profile/bin/nix", "profile", "remove", "--profile", f"{OWN}/profile", TELEGRAM], ALICE),
         (["/usr/bin/nix-env", "--profile", "/nix/var/nix/profiles/default", "-e", TELEGRAM], None),
     ]

@@ -74,10 +74,10 @@ def test_npm_is_asked_as_the_owner_of_the_prefix(root: Path) -> None:
     for prefix in ("/usr", "/usr/local", "/home/alice/.npm-global", nvm):
         package(root, prefix)
     actions, refused = npm.removal(host, everywhere(npm, host, IDS)[0])
-    assert [(one.path, why) for one, why in refused] == [
+    assert [(item.path, why) for item, why in refused] == [
         ("/usr/lib/node_modules/wechaty", "it belongs to the dpkg package node-wechaty")
     ]
-    assert [(one.scope, one.name, one.tool, one.place) for action in actions for one in action.takes] == [
+    assert [(item.scope, item.name, item.tool, item.place) for action in actions for item in action.takes] == [
         ("system", "wechaty", "/usr/bin/npm", "/usr/local"),
         ("user:alice", "wechaty", "/usr/bin/npm", "/home/alice/.npm-global"),
         ("user:bob", "wechaty", f"{nvm}/bin/npm", nvm),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_tools import DONE, Tools
 from hypothesis import given
 from hypothesis import strategies as st
-from made_tools import DONE, Tools
 from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import pip, pip_removal, pipx, site_packages
 from proscribe.host.controls.apps.systems.package import Package
@@ -67,31 +67,28 @@ def test_no_directory_is_read_where_no_package_is_queried(root: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "result"),
     [
         ("/usr/lib/python3/dist-packages/x", ("/usr", "python3")),
-        ("/opt/lib64/python3.12/site-packages/x", ("/opt", "python3.12")),
         ("/lib/python3.9", ("", "python3.9")),
         ("/a/lib/python3.9/b/lib/python3.10/x", ("/a/lib/python3.9/b", "python3.10")),
-        ("/usr/lib/python2.7/x", None),
         ("/usr/lib/python3.x/x", None),
-        ("/usr/python3.9/x", None),
         ("python3.9", None),
     ],
 )
-def test_the_python_that_a_path_is_for(path: str, found: tuple[str, str] | None) -> None:
-    if found:
-        assert pip_removal.interpreter(path) == found
+def test_the_python_that_a_path_is_for(path: str, result: tuple[str, str] | None) -> None:
+    if result:
+        assert pip_removal.interpreter(path) == result
     else:
         with pytest.raises(ControlError, match=f"^{path} is in no directory of a Python$"):
             pip_removal.interpreter(path)
 
 
 def test_pip_asks_nobody_and_does_not_wait_for_ever(root: Path) -> None:
-    said: list[Any] = []
+    words: list[Any] = []
 
     def run(argv: Sequence[str], **options: Any) -> Result:
-        said.append(options)
+        words.append(options)
         return DONE
 
     distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon")
@@ -99,8 +96,8 @@ def test_pip_asks_nobody_and_does_not_wait_for_ever(root: Path) -> None:
     ((action,), _) = pip.removal(host, pip.query(host, IDS)[0])
     with pytest.raises(ControlError, match="is still there"):
         action.apply()
-    assert said[0] == {"timeout": pip_removal.PATIENCE}
-    assert said[1]["environment"] == {
+    assert words[0] == {"timeout": pip_removal.PATIENCE}
+    assert words[1]["environment"] == {
         "PIP_BREAK_SYSTEM_PACKAGES": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
@@ -113,8 +110,6 @@ def test_pip_asks_nobody_and_does_not_wait_for_ever(root: Path) -> None:
     [
         ("x" * 41, (), f"pip did not install it ({'x' * 40!r} did), so it is not pip's to remove"),
         ("a\x1b", (), "pip did not install it (nothing says who did), so it is not pip's to remove"),
-        ("rpm", (), "pip did not install it ('rpm' did), so it is not pip's to remove"),
-        ("", (), "pip did not install it (nothing says who did), so it is not pip's to remove"),
         ("pip", ("python3.13", Result(1, "", "No module named pip")), "python3.13 has no pip to remove it with"),
         (
             "pip",
@@ -123,7 +118,7 @@ def test_pip_asks_nobody_and_does_not_wait_for_ever(root: Path) -> None:
         ),
     ],
 )
-def test_what_is_not_certain_is_refused(root: Path, installer: str, answer: Any, reason: str) -> None:
+def test_distribution_of_another_installer_stays(root: Path, installer: str, answer: Any, reason: str) -> None:
     put(root, "usr/bin/dpkg-query", mode=0o755)
     host = Host(str(root), Tools(*filter(None, [answer]), ("dpkg-query", NOT_OWNED), ("", DONE)))
     distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
@@ -143,7 +138,7 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
     assert [(package.handles, why) for package, why in refused] == [
         (("notifier",), "it came along with 'notifier', which pipx installed and nothing restricts")
     ]
-    assert [(one.name, one.how, one.tool, one.place) for action in actions for one in action.takes] == [
+    assert [(item.name, item.how, item.tool, item.place) for action in actions for item in action.takes] == [
         ("Telethon", "system", "/usr/bin/pipx", "/opt/pipx"),
         ("telethon", "", "/usr/bin/pipx", "/home/alice/.local/share/pipx"),
     ]

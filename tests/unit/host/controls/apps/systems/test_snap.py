@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fake_tools import DONE, Tools
 from hypothesis import given
 from hypothesis import strategies as st
-from made_tools import DONE, Tools
 from made_users import put, tree
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Package
@@ -27,11 +27,11 @@ IDS = {"telegram-desktop", "signal-desktop"}
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    made = tree(tmp_path)
+    built = tree(tmp_path)
     for file in ("telegram-desktop_6380.snap", "telegram-desktop_6389.snap", "core22_1621.snap", "partial", "x.snap"):
-        put(made, f"{snap.SNAPS}/{file}")
-    (made / "run").mkdir()
-    return made
+        put(built, f"{snap.SNAPS}/{file}")
+    (built / "run").mkdir()
+    return built
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def snapd(root: Path) -> Iterator[Callable[[bytes], list[bytes]]]:
 
 
 def test_without_snapd_the_files_tell(root: Path) -> None:
-    [found], _ = snap.query(Host(str(root)), IDS)
-    assert (found.id, found.version) == ("telegram-desktop", "revision 6389")
+    [result], _ = snap.query(Host(str(root)), IDS)
+    assert (result.id, result.version) == ("telegram-desktop", "revision 6389")
 
 
 @given(st.text())
@@ -79,7 +79,7 @@ values = st.recursive(
     | values.map(lambda v: json.dumps(v).encode())
     | values.map(lambda v: json.dumps({"result": v}).encode())
 )
-def test_any_answer_is_read_without_an_error(answer: bytes) -> None:
+def test_any_answer_of_snapd_is_read(answer: bytes) -> None:
     assert all(isinstance(version, str) for version in snap.parse(answer).values())
 
 
@@ -93,7 +93,7 @@ def test_any_answer_is_read_without_an_error(answer: bytes) -> None:
         ("/snap/core22/1621/bin/sh", "", ""),
     ],
 )
-def test_whose_a_program_is(root: Path, exe: str, group: str, id_: str) -> None:
+def test_program_has_the_snap_of_its_place_or_group(root: Path, exe: str, group: str, id_: str) -> None:
     (root / "proc/7").mkdir()
     (root / "proc/7/root").symlink_to(root)
     put(root, "proc/7/cgroup", f"0::{group}\n")

@@ -1,0 +1,263 @@
+"""Arch's packages on test trees and recorded answers: queries, removals, the lock of pacman, and the hook."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_users import put
+from patience import until
+from proscribe.host.controls.apps.systems import pacman, pacman_removal
+from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.system import ControlError, Host, Process, Result
+
+# What pacman 7.0.0 says where others need what is to go, recorded.
+BREAKS = """\
+checking dependencies...
+error: failed to prepare transaction (could not satisfy dependencies)
+:: removing linuxqq breaks dependency 'linuxqq>=1' required by qq-or-tim
+:: removing linuxqq breaks dependency 'linuxqq' required by another
+"""
+
+
+@given(st.text())
+def test_any_entry_is_read_without_an_error(entry: str) -> None:
+    name, version = pacman.parse(entry)
+    assert (name, version) == ("", "") or f"{name}-{version}" == entry
+
+
+def test_installed_package_identifies_its_programs(root: Path) -> None:
+    for name in ("wechat-bin-4.0-1", "weechat-4.6-1", "broken-off-1-1"):
+        put(root, f"{pacman.DATABASE}/{name}/files", "%FILES%\nopt/\nopt/wechat/\nopt/wechat/wechat\n")
+    put(root, f"{pacman.DATABASE}/wechat-bin-4.0-1/desc")
+    put(root, f"{pacman.DATABASE}/weechat-4.6-1/desc")
+    host = Host(str(root))
+    ids = {"wechat-bin", "broken-off"}
+    result, unseen = pacman.query(host, ids)
+    assert ([(p.id, p.version, p.path) for p in result], unseen) == (
+        [("wechat-bin", "4.0-1", f"{pacman.DATABASE}/wechat-bin-4.0-1")],
+        "",
+    )
+    (root / "proc/7").mkdir()
+    (root / "proc/7/root").symlink_to(root)
+    program = pacman.programs(host, ids, result)
+    assert program(Process(7, "/opt/wechat/wechat")) == "wechat-bin"
+    assert program(Process(7, "/opt/weechat/weechat")) == ""
+    assert program(Process(8, "/opt/wechat/wechat")) == ""  # gone, or in a root of its own
+    assert pacman.query(host, set()) == ([], "")
+
+
+def pacman_host(root: Path, answers: dict[str, Result]) -> tuple[Host, list[Sequence[str]]]:
+    calls: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        calls.append(argv)
+        if argv[0] == "pacman-conf":
+            return answers.get("pacman-conf", Result(0, "", ""))
+        return answers.get(
+            " ".join(argv[argv.index("--") + 1 :]), Result(0, "\n".join(argv[argv.index("--") + 1 :]), "")
+        )
+
+    put(root, "usr/bin/pacman", mode=0o755)
+    return Host(str(root), run), calls
+
+
+QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bin", "4.0-1")
+
+
+def test_a_host_that_changed_meanwhile_is_not_touched(root: Path) -> None:
+    answers: dict[str, Result] = {}
+    host, calls = pacman_host(root, answers)
+    [action], _ = pacman_removal.removal(host, [QQ])
+    answers["linuxqq"] = Result(1, BREAKS, "")
+    with pytest.raises(ControlError, match="would break another, qq-or-tim"):
+        action.apply()
+    assert not [argv for argv in calls if "--noconfirm" in argv]
+
+
+@pytest.mark.parametrize(
+    ("answers", "actions", "refused"),
+    [
+        ({}, ["remove linuxqq, wechat-bin"], []),
+        ({"linuxqq wechat-bin": Result(1, BREAKS, "")}, ["remove wechat-bin"],
+         [(QQ, "would break another, qq-or-tim")]),
+        ({"pacman-conf": Result(0, "pacman\nlinuxqq\n", "")}, ["remove wechat-bin"],
+         [(QQ, "it is on hold: HoldPkg in pacman.conf names linuxqq")]),
+    ],
+)  # fmt: skip
+def test_package_that_others_need_or_on_hold_stays(
+    root: Path, answers: dict[str, Result], actions: list[str], refused: list[Any]
+) -> None:
+    host, _ = pacman_host(root, answers)
+    removal = pacman_removal.removal(host, [QQ, WECHAT])
+    assert ([str(action) for action in removal[0]], removal[1]) == (actions, refused)
+    (root / "usr/bin/pacman").unlink()
+    assert pacman_removal.removal(host, [QQ])[0] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Result(0, "linuxqq\nbash\n", ""), "would also remove bash"),
+        (Result(1, "", "error: failed to init transaction\n"), "error: failed to init transaction"),
+    ],
+)
+def test_removal_that_takes_others_along_or_fails_is_refused(root: Path, answer: Result, reason: str) -> None:
+    host, _ = pacman_host(root, {"linuxqq": answer})
+    assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, reason)])
+
+
+@given(st.text())
+def test_any_answer_of_pacman_is_read(answer: str) -> None:
+    assert isinstance(pacman_removal.parse(answer), dict)
+
+
+class Removed:
+    """A host with a pacman that removes, whose lock and whose mark are as the test has them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.host, self.calls = pacman_host(root, {})
+        (root / "var/lib/pacman").mkdir(parents=True, exist_ok=True)
+        (root / "var/lib/proscribe").mkdir(parents=True, exist_ok=True)
+        (root / "proc").mkdir(exist_ok=True)
+        [self.action], _ = pacman_removal.removal(self.host, [QQ, WECHAT])
+        self.calls.clear()
+        self.result, self.dies = Result(0, "", ""), False
+        self.marked = ""
+        run = self.host._run
+
+        def removing(argv: Sequence[str], **options: Any) -> Result:
+            if "--noconfirm" not in argv:
+                return run(argv, **options)
+            self.calls.append(argv)
+            self.options = options
+            self.marked = self.host.text(pacman_removal.MARK) or ""
+            self.set_file("lock", self.dies)
+            return self.result
+
+        self.host._run = removing
+
+    def set_file(self, which: str, present: bool = True) -> None:
+        path = self.root / {"lock": pacman_removal.LOCK, "mark": pacman_removal.MARK}[which].lstrip("/")
+        path.write_text("") if present else path.unlink(missing_ok=True)
+
+    def touched(self, which: str) -> float:
+        """The time of change of one of them, which is written once more."""
+        if which == "mark":
+            self.set_file(which)
+        seen = self.host.stat({"lock": pacman_removal.LOCK, "mark": pacman_removal.MARK}[which])
+        assert seen is not None
+        return seen.st_ctime
+
+    def has(self) -> tuple[bool, bool]:
+        lock, mark = (self.host.stat(path) is not None for path in (pacman_removal.LOCK, pacman_removal.MARK))
+        return lock, mark
+
+
+def test_error_of_pacman_is_the_reason(root: Path) -> None:
+    item = Removed(root)
+    item.result = Result(1, "", "error:\n  no room\n")
+    with pytest.raises(ControlError, match="pacman could not: error: no room"):
+        item.action.apply()
+    assert item.has() == (False, False)
+
+
+def test_the_lock_of_a_pacman_of_ours_that_was_killed_is_taken_away_by_the_next_run(root: Path) -> None:
+    item = Removed(root)
+    item.dies, item.result = True, Result(137, "", "killed")
+    with pytest.raises(ControlError):
+        item.action.apply()
+    assert item.has() == (True, True)
+    item.dies, item.result = False, Result(0, "", "")
+    item.action.apply()
+    assert item.has() == (False, False)
+
+
+@pytest.mark.parametrize("whose", ["another's", "one that runs", "one of long after", "one of before"])
+def test_any_other_lock_stays_and_is_waited_for(root: Path, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = Removed(root)
+    item.set_file("lock")
+    if whose != "another's":
+        item.set_file("mark")
+    if whose == "one that runs":
+        (root / "proc/9").mkdir()
+        (root / "proc/9/exe").symlink_to("/usr/bin/pacman")
+    if whose == "one of long after":
+        monkeypatch.setattr(pacman_removal, "SOON", -1)
+    if whose == "one of before":
+        until(lambda: item.touched("mark") > item.touched("lock"))
+    with monkeypatch.context() as impatient, pytest.raises(ControlError, match="another pacman has been at work"):
+        impatient.setattr(pacman_removal, "PATIENCE", 0.0)
+        item.action.apply()
+    assert item.has()[0] and not [argv for argv in item.calls if "--noconfirm" in argv]
+    monkeypatch.setattr(pacman_removal.time, "sleep", lambda _: item.set_file("lock", False))
+    item.action.apply()
+    assert item.calls[-1][1:3] == ["--remove", "--noconfirm"]
+
+
+HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
+GATE = "/usr/libexec/proscribe/pacman-gate"
+
+
+def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path: Path) -> None:
+    messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
+    script, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages))
+    place = put(tmp_path, "gate", script.content, 0o755)
+    done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-3:]) == (
+        1,
+        [
+            "proscribe: nothing was installed; ask $(touch x) `id` '\"; exit 0 #",
+            *(f"proscribe: {message}" for message in messages),
+        ],
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["gate"]
+    assert "Target = wechat-bin\n" in hook.content
+
+
+def test_hook_without_restricted_versions_has_a_target() -> None:
+    _, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]}))
+    assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "hidden", "reason"),
+    [
+        (Result(1, "does not allow proscribe-trial on this host", ""), False, ""),
+        (
+            Result(1, "does not allow proscribe-trial on this host", ""),
+            True,
+            f"/opt/00-proscribe.hook takes the place of {HOOK}",
+        ),
+        (Result(0, "does not allow proscribe-trial on this host", ""), False, f"{GATE} does not refuse a package"),
+    ],
+)
+def test_hook_that_does_not_refuse_is_open(tmp_path: Path, answer: Result, hidden: bool, reason: str) -> None:
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        if argv == ["pacman-conf", "HookDir"]:
+            return Result(0, "/opt/\n/usr/share/libalpm/hooks/\n", "")
+        assert (argv, options) == ([GATE], {"stdin": "proscribe-trial\n", "timeout": 30})
+        return answer
+
+    if hidden:
+        put(tmp_path, "opt/00-proscribe.hook")
+    trial: Any = pacman.block_parts(Block({"owl"}))[-1]
+    host = Host(str(tmp_path), run)
+    assert trial.trial(host) == reason
+    depends = {"/etc/pacman.conf", "/etc/pacman.d", GATE, HOOK, "/opt/00-proscribe.hook", "/usr/bin/pacman-conf"}
+    assert depends <= {*trial.depends(host)}
+
+
+def test_hook_of_the_same_name_is_deleted(tmp_path: Path) -> None:
+    host, part = Host(str(tmp_path)), pacman.block_parts(Block({"owl"}))[2]
+    assert part.concerns(host) and part.wrong(host, True) == ""
+    put(tmp_path, part.path)
+    assert (part.wrong(host, True), part.wrong(host, False)) == (f"takes the place of {HOOK}", "")
+    part.enforce(host)
+    assert host.stat(part.path) is None

@@ -1,0 +1,488 @@
+"""The rpm family: recorded answers of its tools, the guard package, settings of front ends, the trial of a block."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_tools import DONE, Tools
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from made_users import ALICE, put
+from proscribe.host.controls.apps.blocks.parts import DIFFERS, LEFT_OVER, MISSING
+from proscribe.host.controls.apps.systems import rpm, rpm_block, rpm_guard, rpm_removal, rpm_transaction, rpm_trial
+from proscribe.host.controls.apps.systems.package import Block, Package
+from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict, conflicts
+from proscribe.host.system import ControlError, Host, Process, Result, Unseen
+
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
+POLICY = "Restricted by the policy of this organisation; ask it@example.org."
+PLACE = "var/lib/proscribe/proscribe-guard.rpm"
+
+
+def host(root: Path, *rows: tuple[str, Result], tools: Sequence[str] = ("rpm",)) -> Host:
+    """A test tree with an rpm database and these tools."""
+    put(root, "var/lib/rpm/rpmdb.sqlite")
+    for tool in tools:
+        put(root, f"usr/bin/{tool}", mode=0o755)
+    return Host(str(root), Tools(*rows))
+
+
+def package(name: str, version: str = "1.0-1") -> Package:
+    return Package("rpm", name, version, (f"{name}-{version}.noarch",))
+
+
+@given(st.text(), st.sets(NAMES))
+def test_any_answer_of_rpm_names_no_other_package(answer: str, ids: set[str]) -> None:
+    assert {package.id for package in rpm.parse(answer, ids)} <= ids
+
+
+def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rpm.query(host(root, tools=()), {"wechat"}) == ([], "there is an rpm database, and no rpm to read it")
+    answer = Result(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
+    with pytest.raises(ControlError, match="damaged header #7"):
+        rpm.query(host(root, ("-q", answer)), {"wechat"})
+    monkeypatch.setattr(Host, "privileged", False)
+    closed = host(root, ("-q", Result(1, "", "error: sqlite failure: attempt to write a readonly database\n")))
+    assert "cannot read its database" in rpm.query(closed, {"wechat"})[1]
+    with pytest.raises(Unseen):
+        BLOCK_GUARD.wrong(closed, True)
+
+
+DNF4 = "Removing:\n wechat  noarch  4.0-1  @made  42 k\n\nTransaction Summary\n=====\n{}\n\nFreed space: 126 k\n"
+DNF5 = "Package  Arch\nRemoving:\n wechat noarch\n\nTransaction Summary:\n{}\n"
+ZYPPER = '<stream><install-summary packages-to-change="2">{}</install-summary></stream>'
+SOLVABLE = (
+    '<solvable type="package" name="{}" edition="4.0-1" arch="noarch"><description>name="x"</description></solvable>'
+)
+REMOVES, INSTALLS = f"<to-remove>{SOLVABLE}</to-remove>", f"<to-install>{SOLVABLE}</to-install>"
+
+
+@pytest.mark.parametrize(
+    ("out", "objection"),
+    [
+        (DNF4.format("Remove  1 Package"), ""),
+        (DNF5.format(" Removing:           1 package"), ""),
+        (DNF4.format("Install  1 Package\nRemove   1 Package"), "would also change others: install 1, remove 1"),
+        (
+            DNF5.format(" Removing: 2 packages\n Replacing: 1 package"),
+            "would also change others: removing 2, replacing 1",
+        ),
+        ("Error: protected packages: wechat", "Error: protected packages: wechat"),
+    ],
+)
+def test_simulation_of_dnf_decides(out: str, objection: str) -> None:
+    assert rpm_removal.dnf_objection(Result(1, out, ""), [package("wechat")]) == objection
+
+
+@pytest.mark.parametrize(
+    ("rc", "inner", "objection"),
+    [
+        (0, REMOVES.format("wechat"), ""),
+        (0, REMOVES.format("wechat") + REMOVES.format("moments") + INSTALLS.format("tim"),
+         "would also install tim, remove moments"),
+        (4, '<message type="error">it is locked</message>', "it is locked"),
+    ],
+)  # fmt: skip
+def test_simulation_of_zypper_decides(rc: int, inner: str, objection: str) -> None:
+    assert rpm_removal.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
+
+
+@pytest.mark.parametrize(("locked", "front"), [("wechat", ""), ("other", "zypper")])
+def test_package_that_zypper_locked_is_removed_by_rpm(root: Path, locked: str, front: str) -> None:
+    put(root, "usr/bin/zypper", mode=0o755)
+    put(root, "etc/zypp/locks", rpm_block.locked([locked], POLICY, ""))
+    assert rpm_removal.front_end(Host(str(root)), [package("wechat")]) == front
+
+
+def test_package_that_others_need_stays_also_at_the_second_check(root: Path) -> None:
+    breaks = Result(1, "", "error: Failed dependencies:\n\twechat is needed by (installed) moments-1.0-1.noarch\n")
+    wechat = package("wechat")
+    refused = rpm_removal.removal(host(root, ("--test", breaks)), [wechat])
+    assert refused == ([], [(wechat, "would break moments-1.0-1.noarch")])
+    here = host(root, ("--test", DONE))
+    (action,) = rpm_removal.removal(here, [wechat])[0]
+    here._run = tools = Tools(("--test", breaks))
+    with pytest.raises(ControlError, match="not removed: would break moments"):
+        action.apply()
+    assert all("--test" in call for call in tools.calls)
+
+
+LINES = ["[main]", "[other]", "# a comment", "; another", "", "gpgcheck=1", "excludepkgs=a,", "exclude = b c", "  d"]
+
+
+@given(
+    st.lists(st.sampled_from([*LINES, "x\udcff"])),
+    st.sampled_from(["", "\n"]),
+    st.lists(NAMES, min_size=1, unique=True),
+)
+def test_configuration_of_dnf_is_given_back(lines: list[str], end: str, names: list[str]) -> None:
+    before = "\n".join(lines) + end
+    after = rpm_block.excluded(names, POLICY, before)
+    assert after != before
+    assert rpm_block.excluded(names, POLICY, after) == after
+    assert rpm_block.without_excludes(after) == rpm_block.excluded([], POLICY, after) == before
+
+
+def stanza(name: str, comment: str = "") -> str:
+    comment_line = f"comment: {comment}\n" if comment else ""
+    return f"\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\n{comment_line}\n"
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["", "why", "Written by hand"]))), st.sets(NAMES), st.booleans())
+def test_locks_of_zypper_are_given_back(theirs: list[tuple[str, str]], names: set[str], ended: bool) -> None:
+    before = "".join(stanza(*lock) for lock in theirs)
+    before = before if ended else before.rstrip("\n")
+    new = names - {name for name, comment in theirs if not comment}
+    assume(new)
+    after = rpm_block.locked(sorted(names), POLICY, before)
+    assert rpm_block.locked(sorted(names), POLICY, after) == after
+    assert rpm_block.without_locks(after) == before and rpm_block.locks(after) == new
+
+
+BLOCK_GUARD = rpm_block.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
+
+
+def guard_host(root: Path, release: str, *provided: str) -> Host:
+    query = Result(0, f"proscribe-guard\t{release}", "") if release else Result(1, "package proscribe-guard is", "")
+    return host(root, ("--whatprovides", Result(0, "\n".join(provided), "")), ("proscribe-guard", query))
+
+
+@pytest.mark.parametrize(
+    ("beside", "installed", "expected", "problem"),
+    [
+        (None, [], True, MISSING),
+        (None, [], False, ""),
+        ([], [], True, ""),
+        ([], [], False, LEFT_OVER),
+        (["wechat"], ["wechat"], True, ""),  # it has to stand beside what cannot be removed
+        (["wechat"], [], True, DIFFERS),  # and to conflict with it as soon as it is gone
+        ([], ["wechat", "other"], True, ""),  # what was forced past it does not make it wrong
+    ],
+)
+def test_guard_state(root: Path, beside: Any, installed: list[str], expected: bool, problem: str) -> None:
+    release = "" if beside is None else BLOCK_GUARD.release(set(beside))
+    assert BLOCK_GUARD.wrong(guard_host(root, release, *installed), expected) == problem
+
+
+def test_guard_is_planned_for_the_packages_that_remain(root: Path) -> None:
+    here = guard_host(root, BLOCK_GUARD.release({"wechat"}), "wechat")
+    assert BLOCK_GUARD.wrong(here, True) == ""
+    assert BLOCK_GUARD.without({"wechat"}).wrong(here, True) == DIFFERS
+    assert "Conflicts: wechat\n" in BLOCK_GUARD.without({"wechat"}).desired(here)
+
+
+def test_file_of_a_killed_run_is_deleted_with_the_guard(root: Path) -> None:
+    here = guard_host(root, "")
+    put(root, PLACE)
+    assert BLOCK_GUARD.in_place(here)
+    BLOCK_GUARD.lift(here)
+    assert not BLOCK_GUARD.in_place(here)
+
+
+# https://rpm.org/docs/4.20.x/manual/format_v4.html
+CONFLICTS = [Conflict("owl"), Conflict("elk", "<", "2:1.0-1"), Conflict("elk", ">", "2:1.0-1")]
+INT32, STRING, BINARY = 4, 6, 7
+
+
+def header(content: bytes, at: int, region: int) -> tuple[dict[int, tuple[int, Any]], int]:
+    """A header's entries by tag, each with its type, and where it ends. Its region is checked and left out."""
+    magic, count, size = struct.unpack_from(">8sii", content, at)
+    assert magic == b"\x8e\xad\xe8\x01\0\0\0\0"
+    index = [struct.unpack_from(">iiii", content, at + 16 + 16 * number) for number in range(count)]
+    start = at + 16 + 16 * count
+    store = content[start : start + size]
+    assert index[0] == (region, BINARY, size - 16, 16)
+    assert struct.unpack(">iiii", store[-16:]) == (region, BINARY, -16 * count, 16)
+    assert [tag for tag, *_ in index[1:]] == sorted({tag for tag, *_ in index[1:]})
+    result: dict[int, tuple[int, Any]] = {}
+    for tag, kind, offset, items in index[1:]:
+        if kind == INT32:
+            assert offset % 4 == 0
+            result[tag] = kind, list(struct.unpack_from(f">{items}i", store, offset))
+        else:
+            texts = [text.decode() for text in store[offset:].split(b"\0")[:items]]
+            result[tag] = kind, texts[0] if kind == STRING else texts
+            assert kind != STRING or items == 1
+    return result, start + size
+
+
+def read(content: bytes) -> tuple[dict[int, tuple[int, Any]], bytes]:
+    """What a package says, and its payload; lead and signatures are checked."""
+    assert content[:4] == b"\xed\xab\xee\xdb"
+    signature, end = header(content, 96, 62)
+    begin = -(-end // 8) * 8
+    assert not content[end:begin].strip(b"\0")
+    message, end = header(content, begin, 63)
+    assert signature == {
+        273: (STRING, hashlib.sha256(content[begin:end]).hexdigest()),
+        1000: (INT32, [len(content) - begin]),
+    }
+    return message, content[end:]
+
+
+def test_long_name_is_cut_in_the_lead_alone() -> None:
+    content = rpm_guard.package((), "0", "x" * 100)
+    assert content[10:76] == b"proscribe-guard-".ljust(65, b"x") + b"\0"
+    assert read(content)[0][1001][1] == "x" * 100
+
+
+def test_permitted_version_has_two_conflicts_and_odd_names_have_none() -> None:
+    permitted = {"elk": ["1"], "yak": ["1", "2"], "other": ["3"]}
+    pairs = [Conflict("owl", "", ""), Conflict("elk", "<", "1"), Conflict("elk", ">", "1")]
+    assert list(conflicts(["owl", "elk", "yak"], permitted)) == pairs
+    parts = rpm_block.parts(Block({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org"))
+    assert parts[0].desired(Host("/nonexistent")).count("=wechat\n") == 1
+    assert [part.conflicts for part in parts if isinstance(part, rpm_block.Guard)] == [(Conflict("wechat"),)]
+
+
+@pytest.mark.parametrize("rc", [0, 1])
+def test_guard_is_installed_from_a_file_that_is_deleted(root: Path, rc: int) -> None:
+    runs: list[Any] = []
+
+    def run(argv: Any, **_: Any) -> Result:
+        runs.append((argv, (root / PLACE).read_bytes(), (root / PLACE).stat().st_mode & 0o777))
+        return Result(rc, "", "error: no")
+
+    (root / "var/lib").mkdir(parents=True)
+    here = Host(str(root), run)
+    if rc:
+        with pytest.raises(ControlError, match="rpm could not: error: no"):
+            rpm_guard.install(here, CONFLICTS, "abc", POLICY, ["Ask IT."])
+    else:
+        rpm_guard.install(here, CONFLICTS, "abc", POLICY, ["Ask IT."])
+    content = rpm_guard.package(CONFLICTS, "abc", POLICY, ["Ask IT."])
+    assert runs == [(["rpm", "-U", "--oldpackage", "--nosignature", f"/{PLACE}"], content, 0o600)]
+    assert not (root / PLACE).exists()
+
+
+def test_guard_is_erased(root: Path) -> None:
+    tools = Tools(("-e", DONE))
+    rpm_guard.erase(Host(str(root), tools))
+    assert tools.calls == ["rpm -e proscribe-guard"]
+
+
+def test_block_has_settings_of_each_front_end_and_the_guard(root: Path) -> None:
+    here = Host(str(root))
+    block = Block({"owl", "elk"}, "it@example.org", {"elk": ["1"]}, messages=["Ask IT."])
+    dnf, guard, protected, zypper, shop, trial = rpm_block.parts(block)
+    assert guard.conflicts == (Conflict("elk", "<", "1"), Conflict("elk", ">", "1"), Conflict("owl"))
+    lines = "Conflicts: elk < 1\nConflicts: elk > 1\nConflicts: owl\n"
+    assert guard.desired(here) == f"proscribe-guard {guard.release(set())}\n{lines}" and guard.text(here) == ""
+    paths = ["/etc/dnf/dnf.conf", "/etc/dnf/protected.d/proscribe.conf", "/etc/zypp/locks", "a made package"]
+    assert [part.path for part in (dnf, protected, zypper, trial)] == paths
+    assert "excludepkgs=owl\n" in dnf.desired(here) and f"# {POLICY}\n" in dnf.desired(here)
+    assert protected.desired(here).endswith("\nproscribe-guard\n")
+    assert rpm_block.locks(zypper.desired(here)) == {"owl", "proscribe-guard"} and POLICY in zypper.desired(here)
+    assert shop.path.endswith("packagekit-rpm.rules") and '["owl"]' in shop.desired(here)
+    nothing = rpm_block.parts(Block())
+    assert [guard.concerns(here), nothing[1].concerns(here)] == [True, False]
+    assert len(nothing) == 5 and [part.desired(here) for part in (nothing[0], nothing[3])] == ["", ""]
+    for tool, parts in (("dnf-3", [dnf, protected]), ("zypper", [zypper]), ("microdnf", [dnf, protected])):
+        place = put(root, f"usr/bin/{tool}", mode=0o755)
+        assert [part for part in (dnf, protected, zypper) if part.concerns(here)] == parts
+        place.unlink()
+
+
+FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n"
+ANSWER = "elk\t1-1\telk-1-1.noarch\npackage yak is not installed\nowl\t2:1-1\towl-1-1.x86_64\n"
+FILES = {"elk-1-1.noarch": "/usr/share/elk\n/usr/bin/elk\n", "owl-1-1.x86_64": "/usr/bin/owl\n/opt/owl/owl\n"}
+OWL = Package("rpm", "owl", "2:1-1", ("owl-1-1.x86_64",), path="/opt/owl")
+ELK = Package("rpm", "elk", "1-1", ("elk-1-1.noarch",), path="/usr/bin/elk")
+
+
+def built(root: Path, own: int = 0) -> tuple[Host, Tools]:
+    put(root, "/var/lib/rpm/Packages.db")
+    put(root, "/usr/bin/rpm", mode=0o755)
+    tools = Tools(
+        *((f"-ql {handle}", Result(0, files, "")) for handle, files in FILES.items()),
+        ("-q --qf", Result(2, ANSWER, "")),
+        ("-q rpm", Result(own, "", "")),
+    )
+    return Host(str(root), tools), tools
+
+
+def test_query_reads_packages_and_files(root: Path) -> None:
+    host, tools = built(root)
+    assert rpm.query(host, {"owl", "elk", "yak"}) == ([ELK, OWL], "")
+    assert [argv for argv, _ in tools.ran] == [
+        ["rpm", "-q", "--qf", FORMAT, "--", "elk", "owl", "yak"],
+        ["rpm", "-ql", "--", "elk-1-1.noarch"],
+        ["rpm", "-ql", "--", "owl-1-1.x86_64"],
+    ]
+    assert rpm.query(host, set()) == rpm.query_of(host, ALICE, {"owl"}) == ([], "")
+    assert len(tools.ran) == 3
+
+
+def test_a_program_belongs_to_the_package_with_its_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, _ = built(root)
+    whose = rpm.programs(host, {"owl"}, [OWL, ELK])
+    for shares in (True, False):
+        monkeypatch.setattr(host, "shares_root", lambda process, shares=shares: shares)
+        result = [whose(Process(7, exe)) for exe in ("/opt/owl/owl", "/usr/bin/elk", "/opt/owl")]
+        assert result == (["owl", "elk", ""] if shares else ["", "", ""])
+
+
+@pytest.mark.parametrize("lacking", ["", "var/lib/rpm/Packages.db", "usr/bin/rpm", "an rpm of rpm"])
+def test_family_needs_database_and_own_rpm(root: Path, lacking: str) -> None:
+    host, tools = built(root, own=int(lacking == "an rpm of rpm"))
+    if "/" in lacking:
+        (root / lacking).unlink()
+    assert rpm.gated(host) is not bool(lacking)
+    assert [argv for argv, _ in tools.ran] == [["rpm", "-q", "rpm"]] * ("/" not in lacking)
+    assert rpm.there(host, None) is not lacking.startswith("var") and not rpm.there(host, ALICE)
+
+
+def needs(handle: str, *others: str) -> Result:
+    lines = [f"\t{handle} is needed by (installed) {other}" for other in others]
+    return Result(len(lines), "", "\n".join(["error: Failed dependencies:", *lines]))
+
+
+def test_as_many_as_can_go_together_go(root: Path) -> None:
+    """What elk alone cannot leave goes with it; yak stays, and so does what nobody knows why."""
+    ran: list[list[str]] = []
+
+    def run(argv: Sequence[str], **_: Any) -> Result:
+        ran.append([*argv])
+        names = [handle.partition("-")[0] for handle in argv[argv.index("--") + 1 :]]
+        if "yak" in names:
+            return needs("yak", "b-1", "a-1", "b-1")
+        if "ape" in names:
+            return Result(1, "", "error: odd")
+        return Result(0, "", "") if "owl" in names or "elk" not in names else needs("elk", "owl-1")
+
+    packages = [Package("rpm", name, "1", (f"{name}-1.noarch",)) for name in ("elk", "yak", "ape", "owl")]
+    ((action,), refused) = rpm_removal.removal(Host(str(root), run), packages)
+    assert (str(action), action.before) == ("remove owl, elk", "owl-1.noarch\nelk-1.noarch\n")
+    assert refused == [(packages[1], "would break a-1, b-1"), (packages[2], "error: odd")]
+    assert ran[0] == ["rpm", "-e", "--test", "--", *(package.handles[0] for package in packages)]
+    action.apply()
+    assert ran[-1] == ["rpm", "-e", "--", "owl-1.noarch", "elk-1.noarch"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "words", "simulates", "does"),
+    [
+        ("dnf", "--disablerepo=* --setopt=clean_requirements_on_remove=False --setopt=disable_excludes=main {} remove"
+         " owl-1-1.x86_64", "--assumeno", "--assumeyes"),
+        ("zypper", "--non-interactive --no-refresh --xmlout remove --no-clean-deps {} owl=2:1-1", "--dry-run", ""),
+    ],
+)  # fmt: skip
+def test_front_end_is_simulated_and_called(root: Path, tool: str, words: str, simulates: str, does: str) -> None:
+    put(root, f"/usr/bin/{tool}", mode=0o755)
+    runs: list[Any] = []
+    solved = '<to-remove><solvable type="package" name="owl"/></to-remove>'
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        runs.append(([*argv], options))
+        return Result(0, solved if tool == "zypper" else "Removing: 1 package\n", "")
+
+    ((action,), _) = rpm_removal.removal(Host(str(root), run), [OWL])
+    action.apply()
+    trial, real = ([tool, *words.format(option).split()] for option in (simulates, does))
+    assert [argv for argv, _ in runs if argv[0] == tool] == [trial, trial, real]
+    assert runs[1][1] == {"timeout": 120}
+
+
+BUSY = "another package manager has been at work for 60 s: locked"
+
+
+@pytest.mark.parametrize(
+    ("tool", "answer", "times", "why"),
+    [
+        ("rpm", Result(1, "", "error: no"), 1, "rpm could not: error: no"),
+        ("zypper", Result(8, "", "error: no"), 1, "zypper could not: error: no"),
+        ("zypper", Result(7, "", "locked"), 62, BUSY),
+        (
+            "dnf5",
+            Result(1, "", "Running transaction\nTransaction failed: Rpm transaction failed."),
+            62,
+            "dnf5 could not begin",
+        ),
+    ],
+)
+def test_failed_transaction_is_tried_again_where_another_is_at_work(
+    monkeypatch: pytest.MonkeyPatch, tool: str, answer: Result, times: int, why: str
+) -> None:
+    now, runs = [0.0], []
+
+    def run(argv: Any, **options: Any) -> Result:
+        runs.append(options)
+        return answer
+
+    monkeypatch.setattr(rpm_transaction.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(rpm_transaction.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    with pytest.raises(ControlError, match=f"^{why}"):
+        rpm_transaction.patiently(Host("/nonexistent", run), [tool])
+    assert runs == [{"timeout": 1800}] * times
+
+
+DNF, ZYPP = "/etc/dnf/dnf.conf", "/etc/zypp/zypp.conf"
+DNF_FOLDERS = ["/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d"]
+
+
+def trial_host(root: Path, files: dict[str, str], answer: Result | None = None) -> tuple[Host, list[bytes]]:
+    """A host with these files whose rpm answers so; None does not end. The packages that rpm has read."""
+    packages: list[bytes] = []
+
+    def run(argv: Sequence[str], **options: Any) -> Result:
+        *words, path = argv
+        assert (words, options) == (["rpm", "-i", "--test", "--nosignature"], {"timeout": 30}), "it changes nothing"
+        packages.append(Path(path).read_bytes())
+        if answer is None:
+            raise ControlError("rpm did not end within 30 s")
+        return answer
+
+    for path, text in files.items():
+        put(root, path, text)
+    return Host(str(root), run), packages
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "key"),
+    [
+        (DNF, "[main]\ndisable_excludes=all\n", "disable_excludes"),
+        (f"{DNF_FOLDERS[0]}/10.conf", "disable_excludes=*", "disable_excludes"),
+        (f"{DNF_FOLDERS[1]}/10.conf", "protected_packages=a", "protected_packages"),
+        (ZYPP, "locksfile.apply = no", "locksfile.apply"),
+        (ZYPP, "locksfile.path=/tmp/locks", "locksfile.path"),
+        (DNF, "# disable_excludes=all\ndisable_excludes=\nlocksfile.apply = no", ""),  # which only zypper reads
+        (ZYPP, "locksfile.apply = TRUE\nlocksfile.path = /etc/zypp/locks\ndisable_excludes=all", ""),
+        *((ZYPP, f"locksfile.apply = {harmless}", "") for harmless in ("yes", "1", "On")),
+    ],
+)
+def test_setting_that_opens_the_block_is_named(root: Path, path: str, text: str, key: str) -> None:
+    here, _ = trial_host(
+        root, {path: text}, Result(1, "", "error:\n\twechat conflicts with proscribe-guard-1-1.noarch\n")
+    )
+    reason = rpm_trial.open_to(here, "wechat")
+    assert reason.startswith(f"{path} sets {key}, ") if key else reason == ""
+
+
+def test_all_open_settings_are_named_and_the_package_that_rpm_installs(root: Path) -> None:
+    here, packages = trial_host(root, {DNF: "disable_excludes=all", ZYPP: "locksfile.path=/x"}, DONE)
+    first, second, third = rpm_trial.open_to(here, "wechat").split("; ")
+    assert DNF in first and ZYPP in second and "installs" in third and b"wechat" in packages[0]
+
+
+@pytest.mark.parametrize(
+    "answer", [None, Result(1, "", "error: proscribe-guard is damaged"), Result(1, "", "x conflicts with another-1-1")]
+)
+def test_other_answer_of_rpm_is_unseen(root: Path, answer: Result | None) -> None:
+    with pytest.raises(Unseen):
+        rpm_trial.open_to(trial_host(root, {}, answer)[0], "wechat")
+
+
+def test_trial_depends_on_the_files_that_rpm_and_front_ends_read(root: Path) -> None:
+    files = [*(f"{folder}/10.conf" for folder in DNF_FOLDERS), "/etc/rpm/macros"]
+    here, _ = trial_host(root, dict.fromkeys(files, ""))
+    put(root, "/usr/bin/rpm", mode=0o755)
+    depends = set(rpm_trial.depends(here))
+    assert {DNF, ZYPP, *files, "/usr/bin/rpm", "/etc/rpmrc", "/etc/popt", "/etc/popt.d", "/root/.rpmmacros"} <= depends
+    assert {f"{folder}/rpmdb.sqlite" for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm")} <= depends

@@ -1,0 +1,347 @@
+"""Requests for exceptions: files that users write, answers, the command, and notifications."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_host import WECHAT, MadeHost, plan
+from proscribe.host.controls import apps
+from proscribe.host.controls.apps.requests import answers, command, command_text, notifications, reading
+from proscribe.host.controls.apps.requests.command import Program
+from proscribe.host.system import ControlError, Host, Unseen, User
+from proscribe.host.system.mounts import Mount
+from proscribe.wire.replies import shapes
+
+ME = os.getuid()
+ALICE = User("alice", ME, 0, "/home/alice")
+PLACE = "home/alice/.local/state/proscribe/requests"
+GOOD = {"schema": "proscribe/request/1", "service": "wechat", "reason": "Press calls", "at": "2026-11-25T08:00:00Z"}
+
+
+@pytest.fixture
+def host(host: MadeHost) -> MadeHost:
+    Path(host.root, PLACE).mkdir(parents=True)
+    return host
+
+
+def name(count: int = 0) -> str:
+    return f"{count:016x}.json"
+
+
+def put(host: Host, content: Any = GOOD, file: str = name()) -> Path:
+    path = Path(host.root, PLACE, file)
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+ODD: dict[str, Any] = {
+    "nothing": b"",
+    "no text": b"\xff\xfe\x00",
+    "a list": [GOOD],
+    "deep in a key": b'{"schema":' * 400,
+    "many digits": b'{"at": ' + b"9" * 4000 + b"}",
+    "no schema": {key: GOOD[key] for key in ("service", "reason", "at")},
+    "a service that is none": {**GOOD, "service": "../../etc"},
+    "no reason": {**GOOD, "reason": ""},
+    "a long reason": {**GOOD, "reason": "x" * 301},
+    "escapes for terminals": {**GOOD, "reason": "\x1b]0;owned\x07 please"},
+    "a line of its own": {**GOOD, "reason": "please\napproved by: head"},
+    "text that runs backwards": {**GOOD, "reason": "\u202egnp.exe\u202c"},
+    "an isolate": {**GOOD, "reason": "a\u2066b\u2069"},
+    "half a pair": json.dumps(GOOD).encode().replace(b"Press", b"\\ud800"),
+    "blanks around": {**GOOD, "reason": " x "},
+    "no such hour": {**GOOD, "at": "2026-02-20T29:00:00Z"},
+    "other digits": {**GOOD, "at": "٢٠٢٦-11-25T08:00:00Z"},
+    "too large": json.dumps(GOOD).encode() + b" " * 4096,
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD.keys())
+def test_damaged_request_is_left_out_and_hides_no_other(host: MadeHost, content: Any) -> None:
+    put(host, content)
+    put(host, GOOD, name(1))
+    rows, left_out = reading.of_user(host, ALICE)
+    assert ([row[2] for row in rows], left_out) == (["wechat"], 1)
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: json.dumps({**GOOD, "reason": text}).encode()))
+def test_any_request_that_is_read_fits_a_record(content: bytes) -> None:
+    result = reading.parsed(content)
+    if result:
+        service, reason, at = result
+        assert service.isascii() and reason.isprintable() and 0 < len(reason) <= 300
+        assert shapes.line(reason, "reason", 300) == reason and time.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def outside(path: Path) -> Path:
+    """A request that lies somewhere else."""
+    secret = path.parents[5] / "secret"
+    secret.write_text(json.dumps(GOOD))
+    return secret
+
+
+PLANTED: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a link": lambda path: path.symlink_to(outside(path)),
+    "another name of a file": lambda path: os.link(outside(path), path),
+    "a directory": os.mkdir,
+    "a hole": lambda path: (path.touch(), os.truncate(path, 1 << 40)),
+    "somebody else's": lambda path: (path.write_text(json.dumps(GOOD)), os.chown(path, 4711, 0)),
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_only_a_users_own_plain_file_is_opened(host: MadeHost, kind: str) -> None:
+    if kind == "somebody else's" and ME:
+        pytest.skip("only root can give files away")
+    PLANTED[kind](Path(host.root, PLACE, name()))
+    put(host, GOOD, name(1))
+    rows, left_out = reading.of_user(host, ALICE)
+    assert (len(rows), left_out) == (1, 1)
+
+
+SWAPPED = {"a link": PLANTED["a link"], "a pipe": os.mkfifo}
+
+
+@pytest.mark.parametrize("kind", SWAPPED)
+def test_file_that_is_exchanged_is_not_read(host: MadeHost, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path = put(host)
+    real = os.open
+
+    def swap(file: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if file == name():
+            path.unlink()
+            SWAPPED[kind](path)
+        return real(file, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", swap)
+    assert reading.of_user(host, ALICE) == ([], 1)
+
+
+def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_NAMES", 60)
+    for count in range(200):
+        put(host, GOOD, name(count))
+    opened, real = [], os.open
+    monkeypatch.setattr(os, "open", lambda file, *rest, **more: opened.append(file) or real(file, *rest, **more))
+    rows, left_out = reading.of_user(host, ALICE)
+    assert len(rows) == reading.MOST and len(rows) + left_out == 60
+    assert len({file for file in opened if str(file).endswith(".json")}) <= 60
+
+
+def test_spent_budget_or_remote_home_gives_no_request(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(host)
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "SECONDS", -1.0)
+        assert reading.of_user(host, ALICE) == ([], 0)
+    monkeypatch.setattr(reading, "mounts", lambda host: {"/home/alice/.local": Mount("fuse.sshfs", False)})
+    assert reading.of_user(host, ALICE) == ([], 0)
+    host.enters_remote = True
+    assert len(reading.of_user(host, ALICE)[0]) == 1
+
+
+def rows(user: str, count: int) -> list[tuple[str, ...]]:
+    return [(f"{user}{number}", user, "wechat", "r", f"2026-11-25T08:00:{59 - number:02}Z") for number in range(count)]
+
+
+def test_many_requests_of_a_user_hide_no_other(host: MadeHost) -> None:
+    of_users = [*((rows(f"mallory{number}", 20), 0) for number in range(8)), (rows("bob", 1), 0)]
+    record = reading.reported(plan(wechat=WECHAT), of_users)
+    assert len(record["requests"]) == 100 and record["requests_left_out"] == 61
+    assert "bob" in {request["user"] for request in record["requests"][:9]}
+    apps.observe(host, plan(wechat=WECHAT))
+    assert not {"requests", "requests_left_out"} & host.record_fields.keys(), "a host without requests"
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields"),
+    [
+        ({"service": "wechat", "user": ""}, {"answer": "granted"}),
+        ({"service": "wechat", "user": "ann"}, {}),
+        ({"service": "qq", "user": "bob"}, {}),
+    ],
+)
+def test_request_has_the_answer_to_its_user_and_service(answer: dict[str, str], fields: dict[str, str]) -> None:
+    of = {**plan(wechat=WECHAT), "answers": {"bob0": {"answer": "granted", **answer}}}
+    (row,) = rows("bob", 1)
+    request = dict(zip(("id", "user", "service", "reason", "at"), row))
+    assert reading.reported(of, [([row], 0)]) == {"requests": [{**request, **fields}], "requests_left_out": 0}
+
+
+ANSWERS, NOTIFIED = "/etc/proscribe/answers.json", "/var/lib/proscribe/notified.json"
+END, DAY = "2026-12-10T00:00:00Z", 86400
+AT_END = 1_796_860_800
+WAIVER = {"services": ["owl"], "users": ["ann"], "expires": END}
+REFUSED = {"answer": "refused", "service": "owl", "user": "ann", "why": "use the desk"}
+GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2", "until": END, "limits": "apps alone"}
+
+
+def test_answers_are_written_on_change_and_deleted(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for method in ("write", "delete"):
+        real = getattr(host, method)
+        monkeypatch.setattr(host, method, lambda *a, name=method, real=real: (calls.append(name), real(*a)))
+    for of in (None, {"f0": REFUSED, "a1": GRANTED}, {"f0": REFUSED, "a1": GRANTED}, {"a1": GRANTED}, {}, None):
+        answers.bring(host, plan() if of is None else {**plan(), "answers": of})
+    assert calls == ["write", "write", "delete"]
+
+
+@pytest.mark.parametrize(
+    ("of", "mode", "file", "concerned"),
+    [
+        ({"answers": {"a1": GRANTED}}, "enforce", "", True),
+        ({"answers": {"a1": GRANTED}}, "audit", "", False),
+        ({}, "enforce", "", False),
+        ({"answers": {}}, "enforce", ANSWERS, True),
+        ({}, "enforce", NOTIFIED, True),
+    ],
+)
+def test_run_with_answers(host: MadeHost, of: dict[str, Any], mode: str, file: str, concerned: bool) -> None:
+    if file:
+        host.write(file, "{}")
+    assert answers.concerned(host, {**plan(mode), **of}) is concerned
+
+
+DIGEST = command_text.digest()
+COMMAND, LIST = "/usr/local/bin/proscribe-request", "/etc/proscribe/requests.json"
+
+
+def plan_command(mode: str = "enforce", service: str = "enforce") -> Any:
+    of = plan(mode, owl={"name": "Owl", "mode": service})
+    of["controls"]["apps"]["settings"] = {"requests": DIGEST}
+    return of
+
+
+def observe_command(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
+    verdicts = command.observe(host, of)
+    assert all(verdict.rule == "apps/request-command" for verdict in verdicts)
+    return [
+        (verdict.state, [(item.path, item.detail) for item in verdict.findings], verdict.reason) for verdict in verdicts
+    ]
+
+
+def test_command_is_observed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    waived, enforced = plan_command(service="waived"), plan_command()
+    assert observe_command(host, waived) == observe_command(host, plan_command("audit")) == []
+    assert observe_command(host, enforced) == [("noncompliant", [(LIST, "missing"), (COMMAND, "missing")], "")]
+    for part in command.parts(enforced):
+        part.enforce(host)
+    assert observe_command(host, enforced) == [("compliant", [], "")]
+    assert observe_command(host, plan_command("audit")) == []
+    ((state, findings, _),) = observe_command(host, waived)
+    assert state == "noncompliant" and all(detail.startswith("left over") for _, detail in findings)
+
+    def refuse(*_: Any) -> None:
+        raise Unseen("a dead mount")
+
+    monkeypatch.setattr(host, "stat", refuse)
+    assert observe_command(host, enforced) == [("unknown", [], "a dead mount")]
+
+
+def test_command_is_installed_and_deleted(host: MadeHost) -> None:
+    program, text = Program(DIGEST), f"a program, SHA-256 {DIGEST}\n"
+    assert (program.wrong(host, True), program.wrong(host, False)) == ("missing", "")
+    assert (program.in_place(host), program.text(host), program.desired(host)) == (False, "", text)
+    program.enforce(host)
+    assert program.wrong(host, True) == "" and program.wrong(host, False).startswith("left over")
+    assert (program.in_place(host), program.text(host), program.left(host)) == (True, text, "")
+    assert os.stat(host.root + COMMAND).st_mode & 0o777 == 0o755 and program.concerns(host)
+    program.lift(host)
+    assert not os.path.lexists(host.root + COMMAND)
+
+
+def test_command_with_another_mode_content_or_kind_is_wrong(host: MadeHost) -> None:
+    program, place = Program(DIGEST), Path(host.root + COMMAND)
+    program.enforce(host)
+    assert "does not say" in Program("0").wrong(host, True)
+    place.chmod(0o775)
+    assert program.wrong(host, True) == "has mode 0775 instead of 0755"
+    place.unlink()
+    place.symlink_to("/bin/true")
+    assert program.wrong(host, True) == "not a regular file"
+    place.unlink()
+    place.mkdir()
+    assert program.text(host) != "" != program.wrong(host, True)
+
+
+class Here:
+    """A host with users who are logged in."""
+
+    def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch) -> None:
+        self.host = host
+        patch.setattr(notifications, "logged_in", lambda _: ["ann", "bob"])
+
+    def due(self, before_end: float = 10 * DAY, **plan: Any) -> list[tuple[str, str]]:
+        """Return users and what they are notified of, so many seconds before the end."""
+        self.due_now = notifications.due(self.host, plan, AT_END - before_end)  # type: ignore[arg-type]
+        return [(user, about["about"]) for user, _, about in self.due_now]
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        return dict(json.loads(self.host.text(NOTIFIED) or ""))
+
+
+@pytest.fixture
+def here(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Here:
+    return Here(host, monkeypatch)
+
+
+def test_prolonged_waiver_opens_again(here: Here) -> None:
+    here.due(DAY, waivers={"w1": WAIVER})
+    later = {**WAIVER, "expires": "2027-01-10T00:00:00Z"}
+    assert here.due(DAY, waivers={"w1": later}) == [("ann", "opened: owl")]
+    assert here.due(0, waivers={"w1": later}) == []
+
+
+def test_revoked_waiver_has_ended_and_is_forgotten_later(here: Here) -> None:
+    here.due(waivers={"w1": WAIVER})
+    assert here.due(9 * DAY) == [("ann", "ended: owl")] and here.due(9 * DAY) == []
+    waiver = here.memory["waiver w1"]
+    assert (waiver["expires"], waiver["notified"]) == ("2026-12-01T00:00:00Z", {"ann": "ended"})
+    here.due(9 * DAY - 14 * DAY + 1)
+    assert here.host.stat(NOTIFIED)
+    here.due(9 * DAY - 14 * DAY)
+    assert here.host.stat(NOTIFIED) is None
+
+
+def test_answers_are_notified_once(here: Here) -> None:
+    answers = {"f0": REFUSED, "a1": GRANTED, "b2": {**GRANTED, "answer": "ended"}}
+    assert here.due(answers=answers) == [("ann", "refused: owl"), ("bob", "opened: owl")]
+    (_, refusal, _), (_, grant, _) = here.due_now
+    assert "use the desk" in refusal and "w2" in grant and "2026-12-10 00:00:00 UTC: apps alone." in grant
+    assert [about["waiver"] for *_, about in here.due_now] == ["", "w2"]
+    assert here.due(answers=answers) == []
+    assert here.due(9 * DAY) == [("bob", "ended: owl")], "a plan without the answer; the refusal is known still"
+    assert here.due(8 * DAY, answers={"f0": REFUSED}) == []
+
+
+def test_waiver_of_the_plan_counts_before_the_answer_and_groups_hide_no_other(here: Here) -> None:
+    groups = {**WAIVER, "users": [], "posix_groups": ["press"]}
+    assert here.due(answers={"a1": GRANTED}, waivers={"w1": groups, "w2": WAIVER}) == [("ann", "opened: owl")]
+    assert "limits" not in here.memory["waiver w2"]
+
+
+def test_unread_memory_notifies_again(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ControlError("a link")
+
+    here.due(waivers={"w1": WAIVER})
+    monkeypatch.setattr(here.host, "read", refuse)
+    assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
+
+
+@pytest.mark.parametrize("watch", [{}, {"watch": {}}])
+def test_host_with_a_watch_is_notified_by_the_watch(here: Here, monkeypatch: pytest.MonkeyPatch, watch: Any) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(notifications, "notify", lambda host, text, uid: texts.append(text))
+    monkeypatch.setattr(here.host, "user_id", lambda name: 7)
+    notifications.answer(here.host, {"answers": {"f0": REFUSED}, **watch})
+    assert len(texts) == ("watch" not in watch) and here.host.stat(ANSWERS)
