@@ -35,27 +35,27 @@ tools in one file: ngrok, cloudflared, frp, chisel, mihomo, xray, sing-box, rclo
     mark
 Windows programs in a Wine prefix
   seen: the file scan, by the catalogue's Windows paths
-    by unit/controls/test_apps_walk_copies::test_what_is_a_copy
+    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
   removed: the program is moved into the quarantine, if another part of it lies beside it
-    by unit/controls/test_apps_walk_copies::test_each_kind_of_copy_is_moved_and_comes_back
+    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
   left: a prefix on a network or FUSE mount is not entered
 web apps in a window of their own, and their launchers
   seen: desktop entries with a restricted address; browsers' web-app folders
-    by unit/controls/test_apps_walk_copies::test_a_web_app_that_a_browser_installed
+    by unit/host/controls/apps/portable/test_launchers::test_a_web_app_that_a_browser_installed
   removed: the entry, and the pictures in the app's folder, are moved into the quarantine
-    by unit/controls/test_apps_walk_copies::test_each_kind_of_copy_is_moved_and_comes_back
+    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
   prevented: browser, dns and firewall close the site itself
     by integration/test_browser_effect::test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift
   left: an id that is not in the catalogue says nothing
 autostart entries and user services
   seen: desktop entries and units, by what they start
-    by unit/controls/test_apps_walk_copies::test_launchers
+    by unit/host/controls/apps/portable/test_launchers::test_launcher_service
   removed: moved into the quarantine, unless a package owns them
-    by unit/controls/test_apps_walk_copies::test_each_kind_of_copy_is_moved_and_comes_back
+    by unit/host/controls/apps/portable/test_scan::test_portable_app_is_moved_whole_and_comes_back
   left: what a script in between starts is seen when it runs
 programs in containers: distrobox, toolbox, podman, incus
   seen: desktop entries and the scripts of `distrobox-export`, by what they start in there
-    by unit/controls/test_apps_containers::test_whose_launcher_an_entry_is_and_whether_that_is_certain
+    by unit/host/controls/apps/portable/test_launchers::test_container_launcher
   removed: moved into the quarantine where the catalogue has the program's path, or the entry's name has the app's id
     by integration/test_apps_real_launchers::test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain
   left: what is installed inside is not scanned: the storage of a user's containers is closed; a program that runs
@@ -69,7 +69,7 @@ programs that run
   left: known by name alone, in a container, or run by an interpreter: reported, not ended
 browsers that no policy reaches, browsers unpacked at home
   seen: the file scan and the packages
-    by unit/controls/test_apps_walk_copies::test_browsers_that_no_policy_reaches
+    by unit/host/controls/apps/portable/test_scan::test_browsers_that_no_policy_reaches_are_reported
   left: reported; they count where dns and firewall are not both enforced (`proscribe_unmanaged_browsers`)
 """
 
