@@ -1,11 +1,11 @@
 """A host on which a resolver runs, for what every DNS filter has to pass (test_dns_contract.py).
 
-The test file of a backend, test_dns_backend_<name>.py, describes its resolver as `SAMPLE`.
+The test file of a backend, tests/unit/host/controls/dns/backends/test_<name>.py, describes its resolver as `SAMPLE`.
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,12 +55,15 @@ class Sample(NamedTuple):
 
 def sample(name: str) -> Sample:
     """The sample of a backend, out of its test."""
-    file = f"test_dns_backend_{name}"
-    path = Path(__file__).parent / f"{file}.py"
-    assert path.exists(), f"write tests/unit/controls/{file}.py with SAMPLE, as dns_contract.py has it"
-    found = importlib.import_module(file).SAMPLE
-    assert isinstance(found, Sample)
-    return found
+    place = f"tests/unit/host/controls/dns/backends/test_{name}.py"
+    file = Path(__file__).resolve().parents[3] / place
+    assert file.exists(), f"write {place} with SAMPLE, as dns_contract.py has it"
+    spec = importlib.util.spec_from_file_location(f"sample_of_{name}", file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert isinstance(module.SAMPLE, Sample)
+    return module.SAMPLE
 
 
 class Machine(Host):

@@ -1,4 +1,4 @@
-"""What every DNS filter passes: all that the control, the firewall and the exports have of a backend's one file."""
+"""The contract of every DNS filter: its documents, its host, its accounts and its language."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_host_with_it_gets_it(name: str, host: Machine) -> None:
     assert choose(host, {"backend": "auto"}).name == name
 
 
-def test_which_accounts_ask_for_it(name: str, host: Machine) -> None:
+def test_accounts_of_a_backend_are_those_of_its_sample(name: str, host: Machine) -> None:
     observed = choose(host, {"backend": name}).observed
     assert registry.backend(name).users(host, observed) == list(sample(name).users)
 

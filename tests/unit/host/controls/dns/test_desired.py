@@ -1,4 +1,4 @@
-"""What is said of each service, whole: what is blocked, left alone, waived, or of no effect."""
+"""The names that a plan blocks, and the verdict of each service."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ def said(id_: str, detail: str) -> Finding:
     [
         ({}, [A, B], {}, {A, B}, ("", ""), Verdict("dns/s", COMPLIANT)),
         ({}, [A, B], {}, {A, B}, ("", "silent"), Verdict("dns/s", UNKNOWN, reason="silent")),
-        (
-            *({}, [A, B], {}, {A}, ("", "")),
-            Verdict("dns/s", NONCOMPLIANT, (said(B, "not blocked"),), drifted=True),
-        ),
+        (*({}, [A, B], {}, {A}, ("", "")), Verdict("dns/s", NONCOMPLIANT, (said(B, "not blocked"),), drifted=True)),
         (
             *({}, [A, B, C], {}, set(), ("", "")),
             Verdict("dns/s", NONCOMPLIANT, (said(A, "not blocked, and 2 more of 3 names"),), drifted=True),
@@ -73,7 +70,7 @@ def said(id_: str, detail: str) -> Finding:
         ),
     ],
 )
-def test_what_is_said_of_a_service(
+def test_service_has_the_verdict_of_its_names(
     entry: dict[str, Any],
     names: list[str],
     left: dict[str, str],
@@ -96,7 +93,7 @@ def test_what_is_said_of_a_service(
         *((address + b" a.org", []) for address in (b"127.0.0.1", b"127.1.2.3", b"0.0.0.0", b"::", b"::1")),
     ],
 )
-def test_which_lines_of_the_hosts_file_lead_somewhere(
+def test_hosts_lines_with_a_real_address_leave_names_open(
     tmp_path: Path, line: bytes, found: list[tuple[str, str]]
 ) -> None:
     entry = {"name": "S", "mode": "enforce", "domains": [A, B, C], "allow": []}

@@ -1,21 +1,25 @@
-"""What the backends with a real filter say of a host: whether their file stands, is in effect, and what goes round it.
-
-A made resolver stands for dnsmasq and its like; what these say themselves is in the tests of each.
-"""
+"""DNS filters with a resolver: files, effect, hits and questions."""
 
 from __future__ import annotations
 
+import socket
 import struct
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.controls.dns import filtering, rendering
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.host.controls.dns import drop_in, filtering, hits, rendering
+from proscribe.host.controls.dns.backends import dnsmasq, unbound
 from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
 from proscribe.host.controls.dns.desired import Desired
-from proscribe.host.controls.dns.filtering import Filter, Stage
-from proscribe.host.system import Host, Result
+from proscribe.host.controls.dns.filtering import Filter, Stage, serves
+from proscribe.host.controls.dns.observed import Observed
+from proscribe.host.controls.dns.question import TXT, ask
+from proscribe.host.system import ControlError, Host, Result, Unseen, User
 from proscribe.model.finding import Finding, Verdict
 
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
@@ -104,7 +108,7 @@ def test_a_file_that_its_resolver_has_not_read_blocks_nothing(
         (UNIT, None, Finding("unit", "made.service", "systemd", path=UNIT, detail="not enabled")),
     ],
 )
-def test_what_is_amiss_of_its_files_is_one_finding_each(
+def test_changed_or_missing_file_of_a_filter_is_one_finding(
     tmp_path: Path, path: str, text: str | None, finding: Finding
 ) -> None:
     host = Machine(tmp_path)
@@ -134,18 +138,11 @@ def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "opens"),
-    [
-        ("wechat.com", True),
-        ("photos.wechat.com", True),
-        ("open.wechat.com", False),
-        ("wx.qq.com", False),
-        ("a.b", False),
-    ],
+    [("wechat.com", True), ("photos.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)],
 )
 def test_a_line_of_the_organisation_that_opens_a_blocked_name_is_reported(
     tmp_path: Path, name: str, opens: bool
 ) -> None:
-    """Not one for what stays open, or is left alone; and it is theirs to take out, so it is no drift."""
     wechat, whole = observed(Machine(tmp_path), made(openers=[("/etc/made/own.conf", f"server=/{name}/", name)]))
     detail = f"the organisation's own line opens it: server=/{name}/"
     finding = Finding("line", name, "made", path="/etc/made/own.conf", detail=detail)
@@ -190,3 +187,213 @@ def test_a_domain_for_which_the_filter_asks_a_link_opens_its_names(tmp_path: Pat
 def test_a_filter_that_does_not_say_for_which_domains_it_asks_a_link_is_unknown(tmp_path: Path) -> None:
     _, whole = observed(Machine(tmp_path), made(unseen="NetworkManager does not say"))
     assert (whole.state, whole.reason) == ("unknown", "NetworkManager does not say")
+
+
+SERVICES = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
+
+
+def journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
+    """A host with that journal, or (None) with a journalctl that does not end; and how it was asked."""
+    calls = []
+
+    def run(argv: list[str], **options: Any) -> Result:
+        calls.append(argv)
+        if text is None or not options["timeout"] == hits.PATIENCE > 0:
+            raise ControlError("no answer")
+        newest = int(argv[-1].partition("=")[2])
+        return Result(0, "\n".join(text.splitlines()[-newest:] if newest else ()), "")
+
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/journalctl").touch(mode=0o755)
+    return Host(str(root), run), calls
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "privileged", True)
+
+
+def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> None:
+    text = "".join(
+        f"config {name} is NXDOMAIN\n"
+        for name in (
+            "a.wechat.com",
+            "WeChat.com",
+            "x.home.work.wechat.com",
+            "wx.qq.com",
+            "notwechat.com",
+            "own.example",
+        )
+    )
+    host, calls = journal(tmp_path, text)
+    assert hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, SERVICES) == {
+        "wechat": 3,
+        "personal": 1,
+        "also": 1,
+    }
+    options = ["--unit=dnsmasq.service", "--boot", "--quiet", "--no-pager", "--output=cat", f"--lines={hits.LINES}"]
+    assert calls == [["/usr/bin/journalctl", *options]]
+
+
+def test_an_unreadable_journal_has_no_hits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hits.count(Host(str(tmp_path)), "unbound.service", unbound.LANGUAGE.hit, SERVICES) == {}
+    host, calls = journal(tmp_path, None)
+    assert (hits.count(host, "unbound.service", unbound.LANGUAGE.hit, SERVICES), len(calls)) == ({}, 1)
+    monkeypatch.setattr(Host, "privileged", False)
+    assert (hits.count(host, "unbound.service", unbound.LANGUAGE.hit, SERVICES), len(calls)) == ({}, 1)
+
+
+@given(st.text(max_size=300))
+def test_reading_a_log_never_fails(text: str) -> None:
+    assert all(name for language in (dnsmasq, unbound) for name in hits.named(text, language.LANGUAGE.hit))
+
+
+QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
+HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
+RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
+
+
+class Canned(Host):
+    """A host whose resolver gives the replies of the test."""
+
+    def __init__(self, *replies: bytes | None | OSError) -> None:
+        super().__init__("/nonexistent")
+        self.replies = list(replies)
+        self.sent: tuple[str, int, bytes] | None = None
+        self.waited: list[float] = []
+
+    def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
+        self.sent = (address, port, message)
+        self.waited.append(timeout)
+        reply = self.replies[min(len(self.waited), len(self.replies)) - 1]
+        if isinstance(reply, OSError):
+            raise reply
+        return reply
+
+
+@pytest.mark.parametrize(
+    ("address", "reply", "fine"),
+    [
+        ("127.0.0.1", HEADER + QUESTION + RECORD + b"\0\x06\x05abcde", True),
+        ("127.0.0.1", HEADER + QUESTION + RECORD + b"\0\x06\x05abcdf", False),
+        ("127.0.0.1", b"PR\x81\x82\0\0\0\0\0\0\0\0", False),
+        ("127.0.0.53", b"PR\x81\x82\0\0\0\0\0\0\0\0", True),  # systemd-resolved, offline
+        ("127.0.0.53", b"PR\x81\x85\0\0\0\0\0\0\0\0", True),
+        ("127.0.0.53", b"PR\x81\x83\0\0\0\0\0\0\0\0", False),
+        ("127.0.0.53", ConnectionRefusedError(), False),
+    ],
+)
+def test_resolver_serves_the_file_if_its_digest_matches(address: str, reply: bytes | OSError, fine: bool) -> None:
+    text = 'txt-record=filter.proscribe.internal,"abcde"\n'
+    assert serves(Canned(reply), address, 53, text) is fine
+
+
+def test_silent_resolver_is_unseen_after_six_seconds() -> None:
+    host = Canned(None)
+    with pytest.raises(Unseen, match=r"no answer from 127.0.0.1 port 53 \(asked 3 times in 6 s\)"):
+        ask(host, "127.0.0.1", 53, "x.org", TXT)
+    assert sum(host.waited) == 6
+    with pytest.raises(Unseen):
+        serves(Canned(None), "127.0.0.53", 53, "")
+
+
+@given(st.binary(max_size=120))
+def test_no_answer_can_make_it_fail(reply: bytes) -> None:
+    for whole in (reply, HEADER + QUESTION + reply):
+        answer = ask(Canned(whole), "127.0.0.1", 53, "x.org", TXT)
+        assert answer is None or 0 <= answer.rcode < 16
+
+
+def test_a_datagram_goes_to_the_address_and_back(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        address, port = server.getsockname()
+
+        def echo() -> None:
+            message, client = server.recvfrom(100)
+            server.sendto(message[::-1], client)
+
+        threading.Thread(target=echo, daemon=True).start()
+        assert Host(str(tmp_path)).exchange(address, port, b"abc", 60) == b"cba"
+        assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None, "open and silent"
+    with pytest.raises(ConnectionRefusedError):
+        Host(str(tmp_path)).exchange(address, port, b"abc", 60)
+
+
+DNSMASQ_UNIT = "dnsmasq.service"
+AGAIN = [("systemctl", "reset-failed", DNSMASQ_UNIT), ("systemctl", "restart", DNSMASQ_UNIT)]
+
+
+def observed_servers(*servers: str, **more: Any) -> Observed:
+    return Observed(**{"servers": servers, "uplinks": (), "written_by": "", "units": {}, **more})
+
+
+@pytest.mark.parametrize(
+    ("servers", "address", "past"),
+    [(["127.0.0.1"], "127.0.0.1", []), (["127.0.0.7"], "127.0.0.7", []), (["192.0.2.1"], "127.0.0.1", ["192.0.2.1"])],
+)
+def test_filter_answers_at_the_first_name_server(
+    tmp_path: Path, servers: list[str], address: str, past: list[str]
+) -> None:
+    host = Host(str(tmp_path))
+    found = drop_in.filter_of(
+        host, observed_servers(*servers), "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", LANGUAGE, ("dnsmasq", "--test")
+    )
+    assert found._replace(stages=list, bypasses=[one.id for one in found.bypasses])._asdict() == {
+        "manager": "dnsmasq",
+        "file": "/etc/a.conf",
+        "language": LANGUAGE,
+        "stages": list,
+        "check": ("dnsmasq", "--test"),
+        "units": (DNSMASQ_UNIT,),
+        "logs": "",
+        "bypasses": past,
+        "routed": (),
+        "lent": (),
+        "unseen": "",
+        "openers": (),
+        "more": "",
+        "is_raced": False,
+    }
+    assert [stage._asdict() for stage in found.stages("text")] == [
+        {
+            "files": {"/etc/a.conf": "text"},
+            "start": AGAIN,
+            "answers": [(address, 53)],
+            "leave": (),
+            "left": AGAIN,
+            "exists": (),
+        }
+    ]
+
+
+def test_files_that_it_may_have_of_ours_go_and_it_starts_again_where_it_runs() -> None:
+    for units, left in [
+        ({DNSMASQ_UNIT: 0}, [AGAIN[0], ("systemctl", "try-restart", DNSMASQ_UNIT)]),
+        ({"named.service": 7}, []),
+    ]:
+        stages = drop_in.standing(observed_servers(units=units), DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"])
+        assert [(stage.files, stage.start, stage.answers, stage.left) for stage in stages] == [
+            ({path: ""}, (), (), left) for path in ("/etc/a", "/etc/b")
+        ]
+
+
+def test_own_configuration_files_exclude_ours(tmp_path: Path) -> None:
+    for folder, names in {"a": ("1.conf", "proscribe.conf"), "b": ("2.conf", "x")}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).touch()
+    host = Host(str(tmp_path))
+    assert drop_in.others(host, "/main", ["/a", "/b", "/c"]) == ["/main", "/a/1.conf", "/b/2.conf", "/b/x"]
+    assert drop_in.others(host, "/main", ["/b"], ["x"]) == ["/main", "/b/2.conf"]
+
+
+@pytest.mark.parametrize(
+    ("units", "names"), [({DNSMASQ_UNIT: 1}, ["one"]), ({DNSMASQ_UNIT: 0}, []), ({DNSMASQ_UNIT: 2}, [])]
+)
+def test_for_which_account_it_runs(tmp_path: Path, units: dict[str, int], names: list[str]) -> None:
+    class WithProcesses(Host):
+        def owner(self, process: Any) -> User | None:
+            return User({0: "none", 1: "one"}[process.pid], 7, 7, "/") if process.pid < 2 else None
+
+    assert drop_in.users(WithProcesses(str(tmp_path)), observed_servers(units=units), DNSMASQ_UNIT) == names

@@ -1,4 +1,4 @@
-"""All that is said of the hosts file, and all that is done to it and to the order of nsswitch.conf, as it is shown."""
+"""Names blocked in the hosts file, and the order of nsswitch.conf."""
 
 from __future__ import annotations
 
@@ -6,16 +6,168 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from proscribe.host.controls import dns
 from proscribe.host.controls.base import Refusal
 from proscribe.host.controls.dns import block, hosts_file
-from proscribe.host.system import WRITTEN_BY, Host
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Finding, Verdict
+from proscribe.host.system import WRITTEN_BY, Host, Unseen
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 
-from unit.host.controls.test_dns_file import NAMES, OWN, WECHAT, plan
+OWN = b"127.0.0.1 localhost\n::1 ip6-localhost\n"
+NAMES = {"wechat.com", "web.wechat.com"}
+BLOCK = block.render(NAMES, made=False)
+
+
+def plan(mode: str = "enforce", **services: Any) -> dict[str, Any]:
+    """A plan; a service is a list of names, or a whole entry."""
+    entries = {
+        id_: {"name": id_, "mode": mode, "allow": [], **(value if isinstance(value, dict) else {"domains": value})}
+        for id_, value in services.items()
+    }
+    return {"controls": {"dns": {"mode": mode, "services": entries, "settings": {}}}}
+
+
+WECHAT = plan(wechat=["wechat.com", "web.wechat.com"])
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Path:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "var/lib").mkdir(parents=True)
+    (tmp_path / "etc/hosts").write_bytes(OWN)
+    return tmp_path / "etc/hosts"
+
+
+@pytest.fixture
+def host(hosts: Path, tmp_path: Path) -> Host:
+    return Host(str(tmp_path))
+
+
+def apply(changes: Any) -> list[str]:
+    for action in changes.actions:
+        action.apply()
+    return [str(action) for action in changes.actions]
+
+
+def states(verdicts: list[Verdict]) -> dict[str, str]:
+    """The states by rule, without the notes that sub-domains are not covered and who sees another file."""
+    rules = {verdict.rule.partition("/")[2]: verdict.state for verdict in verdicts}
+    return {rule: state for rule, state in rules.items() if rule not in ("sub-domains", "private-view")}
+
+
+@pytest.mark.parametrize(
+    ("tampered", "said", "against"),
+    [
+        (BLOCK.replace(b":: wechat.com\n", b""), "not blocked", "wechat"),
+        (BLOCK.replace(b"0.0.0.0 wechat.com", b"0.0.0.0 x.example"), "blocks names not of the plan", "wechat"),
+        (BLOCK.replace(b"\n", b"\r\n"), "changed", ""),
+        (BLOCK[: -len(block.END) - 1], "a beginning without an end", ""),
+        (BLOCK[BLOCK.index(b"\n") + 1 :], "an end without a beginning", ""),
+        (BLOCK + BLOCK, "it is there twice", ""),
+        (BLOCK.replace(b":: wechat", b"192.0.2.9 intranet\n:: wechat"), "other lines within it", ""),
+        (b"", "missing", "wechat"),
+    ],
+)  # fmt: skip
+def test_a_damaged_block_is_reported_and_repaired_without_losing_a_foreign_line(
+    host: Host, hosts: Path, tampered: bytes, said: str, against: str
+) -> None:
+    foreign = b"0.0.0.0 ads.example\n:: ads.example\n" + OWN
+    hosts.write_bytes(tampered + foreign)
+    verdicts = dns.observe(host, WECHAT)
+    details = " | ".join(f"{finding.detail}" for verdict in verdicts for finding in verdict.findings)
+    if said != "blocks names not of the plan":
+        assert said in details
+    assert (states(verdicts)["wechat"] == NONCOMPLIANT) is bool(against)
+    apply(dns.enforce(host, WECHAT))
+    left = b"192.0.2.9 intranet\n" if b"intranet" in tampered else b""
+    assert hosts.read_bytes() == BLOCK + left + foreign
+    assert set(states(dns.observe(host, WECHAT)).values()) == {COMPLIANT}
+
+
+def test_lines_put_before_the_block_stay_there_when_it_is_lifted(host: Host, hosts: Path) -> None:
+    apply(dns.enforce(host, WECHAT))
+    hosts.write_bytes(b"192.0.2.1 first\n" + hosts.read_bytes() + b"192.0.2.2 last")
+    assert set(states(dns.observe(host, WECHAT)).values()) == {COMPLIANT}
+    apply(dns.lift(host, WECHAT))
+    assert hosts.read_bytes() == b"192.0.2.1 first\n" + OWN + b"192.0.2.2 last"
+
+
+def test_a_file_that_was_not_there_goes_again(host: Host, hosts: Path) -> None:
+    hosts.unlink()
+    apply(dns.enforce(host, WECHAT))
+    assert set(states(dns.observe(host, WECHAT)).values()) == {COMPLIANT}
+    assert apply(dns.enforce(host, WECHAT)) == []
+    assert apply(dns.lift(host, WECHAT)) == ["delete /etc/hosts"]
+    assert not hosts.exists()
+    assert apply(dns.lift(host, WECHAT)) == []
+
+
+def test_a_plan_that_blocks_nothing_any_more_takes_the_block_away(host: Host, hosts: Path) -> None:
+    apply(dns.enforce(host, WECHAT))
+    nothing = plan()
+    assert states(dns.observe(host, nothing)) == {"hosts-file": NONCOMPLIANT}
+    apply(dns.enforce(host, nothing))
+    assert hosts.read_bytes() == OWN
+    assert states(dns.observe(host, nothing)) == {"hosts-file": NOT_APPLICABLE}
+
+
+def test_an_unreadable_file_is_unknown(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = host.read
+
+    def unreadable(path: str, limit: int = 1 << 20) -> bytes | None:
+        if path == "/etc/hosts":
+            raise Unseen(f"{path} can only be read by root")
+        return read(path, limit)
+
+    monkeypatch.setattr(host, "read", unreadable)
+    assert states(dns.observe(host, WECHAT)) == {"wechat": UNKNOWN, "hosts-file": UNKNOWN}
+
+
+LINES = st.sampled_from(
+    [
+        b"127.0.0.1 localhost",
+        b"0.0.0.0 ads.example",
+        b":: wechat.com",
+        b"# note",
+        b"",
+        b"\xff\xfe",
+        b"192.0.2.1 a b # c",
+    ]
+)
+FILES = st.one_of(  # without markers of ours: hypothesis knows every constant of the code
+    st.binary(max_size=200),
+    st.builds(
+        lambda lines, end, last: end.join(lines) + last,
+        st.lists(LINES),
+        st.sampled_from([b"\n", b"\r\n"]),
+        st.sampled_from([b"", b"\n", b"\r"]),
+    ),
+).filter(lambda content: b"proscribe" not in content)  # fmt: skip
+DOMAINS = st.sets(st.from_regex(r"[a-z]{1,5}\.(com|org)", fullmatch=True), min_size=1, max_size=5)
+
+
+@given(FILES, DOMAINS)
+def test_lifting_gives_back_every_byte(content: bytes, names: set[str]) -> None:
+    enforced = block.render(names, made=False) + content
+    ours = block.render(names, made=False)
+    for likely in (b"", ours, block.render({*names, "another.example"}, made=False)):
+        assert block.split(enforced, lambda: names, likely) == block.Split(ours, content)
+
+
+@given(FILES, DOMAINS, st.integers(0, 400))
+def test_damaged_block_loses_no_foreign_line(content: bytes, names: set[str], cut: int) -> None:
+    rendered = block.render(names, made=False)
+    lines = rendered.splitlines(keepends=True)
+    del lines[cut % len(lines)]
+    damaged = b"".join(lines) + content
+    split = block.split(damaged, lambda: names)
+    assert block.split(damaged, lambda: names, rendered) == split
+    foreign = split.foreign
+    assert [line for line in content.split() if line not in foreign.split() and line not in rendered.split()] == []
+
 
 HOSTS, ORDER = "/etc/hosts", "/etc/nsswitch.conf"
-BLOCK = block.render(NAMES, made=False)
 RULE = "dns/hosts-file"
 DNS_FIRST = b"hosts: dns files\npasswd: files\n"
 FILES_FIRST = f"# BEGIN proscribe\n# {WRITTEN_BY}\nhosts: files dns\n# END proscribe\n#proscribe# ".encode() + DNS_FIRST
@@ -24,7 +176,7 @@ CLOSED = "users' programs cannot read it"
 MOUNTED = "it is a mount point of its own, as in some containers: what starts the container has to"
 
 
-def host(root: Path, hosts: bytes = OWN, order: bytes | None = None, mode: int = 0o644, mounts: str = "") -> Host:
+def make_hosts(root: Path, hosts: bytes = OWN, order: bytes | None = None, mode: int = 0o644, mounts: str = "") -> Host:
     for folder in ("etc", "var/lib", "proc/self"):
         (root / folder).mkdir(parents=True)
     (root / "etc/hosts").write_bytes(hosts)
@@ -63,10 +215,7 @@ MISSING = line("block", "missing")
         ),
         (
             {"hosts": BLOCK + OWN, "mode": 0o640},
-            [
-                against("dns/wechat", line("wechat.com", f"{OPEN}: {CLOSED}")),
-                against(RULE, line("effect", CLOSED)),
-            ],
+            [against("dns/wechat", line("wechat.com", f"{OPEN}: {CLOSED}")), against(RULE, line("effect", CLOSED))],
             {HOSTS: BLOCK + OWN},
         ),
         (
@@ -84,10 +233,10 @@ MISSING = line("block", "missing")
         ),
     ],
 )
-def test_what_is_seen_and_written(
+def test_hosts_file_is_judged_and_corrected(
     tmp_path: Path, made: dict[str, Any], verdicts: list[Verdict], written: dict[str, bytes]
 ) -> None:
-    there = host(tmp_path, **made)
+    there = make_hosts(tmp_path, **made)
     assert hosts_file.observe(there, WECHAT) == (verdicts, NAMES)
     changes = dns.enforce(there, WECHAT)
     assert changes.refused == []
@@ -101,7 +250,7 @@ def test_what_is_seen_and_written(
 
 
 def test_a_name_that_stays_open_is_said_with_its_reason(tmp_path: Path) -> None:
-    there = host(tmp_path, OWN + b"192.0.2.4 wechat.com\n")
+    there = make_hosts(tmp_path, OWN + b"192.0.2.4 wechat.com\n")
     reason = "a line of the host's own says 192.0.2.4"
     found = [line("web.wechat.com", "not blocked"), line("wechat.com", f"not blocked: {reason}")]
     assert hosts_file.observe(there, WECHAT)[0] == [against("dns/wechat", *found), against(RULE, MISSING)]
@@ -109,15 +258,15 @@ def test_a_name_that_stays_open_is_said_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path: Path) -> None:
-    there, other = host(tmp_path), Finding("file", "/x")
+    there, other = make_hosts(tmp_path), Finding("file", "/x")
     nothing = Verdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
     assert hosts_file.observe(there, plan()) == ([nothing], set())
     assert hosts_file.observe(there, plan(), [other]) == ([against(RULE, other)], set())
 
 
-def test_what_is_mounted_there_is_left_to_who_mounts_it(tmp_path: Path) -> None:
+def test_mounted_hosts_file_is_refused_and_left(tmp_path: Path) -> None:
     mounts = "".join(f"36 35 98:0 /x {path} rw - ext4 /dev/sda rw\n36 35\n" for path in (HOSTS, ORDER, "/other"))
-    changes = dns.enforce(host(tmp_path, order=DNS_FIRST, mounts=mounts), WECHAT)
+    changes = dns.enforce(make_hosts(tmp_path, order=DNS_FIRST, mounts=mounts), WECHAT)
     assert (list(changes.actions), changes.refused) == (
         [],
         [
@@ -128,7 +277,7 @@ def test_what_is_mounted_there_is_left_to_who_mounts_it(tmp_path: Path) -> None:
 
 
 def test_all_of_it_is_taken_back(tmp_path: Path) -> None:
-    there = host(tmp_path, BLOCK + OWN, FILES_FIRST)
+    there = make_hosts(tmp_path, BLOCK + OWN, FILES_FIRST)
     section = WECHAT["controls"]["dns"]
     left = line("block", "why")
     assert hosts_file.left_over(there, section, "why") == [left, left._replace(path=ORDER)]

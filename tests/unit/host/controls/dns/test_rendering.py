@@ -1,4 +1,4 @@
-"""The names of a plan in the words of dnsmasq and unbound, and nothing but names."""
+"""The names of a plan in the languages of dnsmasq and unbound."""
 
 from __future__ import annotations
 
@@ -80,7 +80,6 @@ OWN_LINE = re.compile(
 def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_into_the_filters_file(
     tmp_path: Path, servers: list[str]
 ) -> None:
-    """The whole file of the filter behind systemd-resolved: what the inventory has, and what /etc has for DNS=."""
     (tmp_path / "etc/systemd").mkdir(parents=True, exist_ok=True)
     lines = "".join(f"DNS={server}\n" for server in servers)
     (tmp_path / "etc/systemd/resolved.conf").write_text(f"[Resolve]\n{lines}", encoding="utf-8", errors="replace")
@@ -104,18 +103,15 @@ def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_i
         ("server=/a.org/#", ["a.org"]),
         ("server = /A.org/10.0.0.1 # why", ["a.org"]),
         ("server=/a.org/", []),
-        ("server=10.0.0.1", []),
         ("address=/a.org/10.0.0.1", ["a.org"]),
         ("address=/a.org/0.0.0.0", []),
         ("address=/a.org/::", []),
-        ("address=/a.org/#", []),
         ("address=/a.org/", []),
         ("local=/a.org/", []),
         ("local=/a.org/10.0.0.1", ["a.org"]),  # another name of `server`
         ("host-record=a.org,b.org,10.0.0.1", ["a.org", "b.org"]),
         ("cname=a.org,b.org", ["a.org"]),
         ("# server=/a.org/10.0.0.1", []),
-        ("domain=a.org", []),
     ],
 )
 def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:

@@ -1,24 +1,49 @@
-"""dnsmasq as a filter: what only it has. The rest is in test_dns_contract.py."""
+"""dnsmasq as a filter, beyond test_dns_contract.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
+from file_hosts import make_host
 from proscribe.host.controls.dns.backends import dnsmasq
 from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.system import Host
+
+MAIN = """\
+listen-address={address}
+bind-interfaces
+no-resolv
+no-hosts
+server={upstream}
+conf-dir=/etc/dnsmasq.d/,*.conf
+"""
+SAMPLE = Sample(
+    files={
+        "etc/dnsmasq.conf": "conf-dir=/etc/dnsmasq.d/,*.conf\n",
+        "etc/dnsmasq.d/own.conf": f"no-resolv\nserver={UPSTREAM}\nserver=/{OPENED}/10.0.0.1\n",
+    },
+    refusal=f"dnsmasq[301]: config {OPENED} is NXDOMAIN",
+    tools=("dnsmasq",),
+    made=Made(
+        program="dnsmasq",
+        arguments=("--keep-in-foreground", "--pid-file", "--log-facility=-", "--conf-file={main}"),
+        files={"etc/dnsmasq.conf": MAIN, "etc/dnsmasq.d/own.conf": "# the organisation's own\n"},
+        opening=(
+            "etc/dnsmasq.d/zz-own.conf",
+            "server=/web.wechat.com/10.0.0.1\nserver=/open.work.wechat.com/10.0.0.1\naddress=/wechat.com/\n",
+        ),
+    ),
+    packaged=Packaged(
+        files={"etc/dnsmasq.d/own.conf": "no-resolv\nserver={upstream}\n"},
+        user="dnsmasq",
+        logging=("etc/dnsmasq.d/log.conf", "log-queries\n"),
+    ),
+)
+
 
 RUNS = Observed(("127.0.0.1",), (), "", {dnsmasq.UNIT: 77})
 STOPPED = RUNS._replace(units={dnsmasq.UNIT: 0})
-
-
-def host(root: Path, files: Mapping[str, str] = {}) -> Host:
-    for path, text in files.items():
-        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (root / path.lstrip("/")).write_text(text)
-    return Host(str(root))
 
 
 @pytest.mark.parametrize(
@@ -31,26 +56,28 @@ def host(root: Path, files: Mapping[str, str] = {}) -> Host:
         ("dnsmasq", "", []),
     ],
 )
-def test_which_folders_it_reads(tmp_path: Path, command: str, main: str, folders: list[str]) -> None:
-    made = host(tmp_path, {"proc/77/cmdline": command.replace(" ", "\0"), "etc/dnsmasq.conf": main})
+def test_dnsmasq_folders_are_found_in_options_and_configuration(
+    tmp_path: Path, command: str, main: str, folders: list[str]
+) -> None:
+    made = make_host(tmp_path, {"proc/77/cmdline": command.replace(" ", "\0"), "etc/dnsmasq.conf": main})
     stages = [list(stage.files) for stage in dnsmasq.standing(made, RUNS)]
     assert stages == [[f"{folder}/proscribe.conf"] for folder in (*folders, "/etc/dnsmasq.d")]
     assert bool(dnsmasq.missing(made, RUNS)) is not bool(folders)
     assert dnsmasq.missing(made, RUNS._replace(units={})).startswith("dnsmasq.service does not run")
 
 
-def test_one_that_does_not_run_reads_the_usual_folder_where_it_is_there(tmp_path: Path) -> None:
-    assert dnsmasq.missing(host(tmp_path), STOPPED).startswith("dnsmasq reads no folder of drop-ins")
-    made = host(tmp_path, {"etc/dnsmasq.d/README": ""})
+def test_stopped_dnsmasq_reads_the_usual_folder(tmp_path: Path) -> None:
+    assert dnsmasq.missing(make_host(tmp_path), STOPPED).startswith("dnsmasq reads no folder of drop-ins")
+    made = make_host(tmp_path, {"etc/dnsmasq.d/README": ""})
     assert dnsmasq.missing(made, STOPPED) == ""
     assert dnsmasq.missing(made, RUNS).startswith("dnsmasq reads no folder of drop-ins")
 
 
 @pytest.mark.parametrize("logs", [False, True])
-def test_what_is_said_of_it(tmp_path: Path, logs: bool) -> None:
+def test_dnsmasq_is_described_with_files_and_openers(tmp_path: Path, logs: bool) -> None:
     own = "server=/a.org/10.0.0.1\n" + "log-queries\n" * logs
     main = {"etc/dnsmasq.conf": "conf-dir=/etc/b\nconf-dir=/etc/a\n", "proc/77/cmdline": "dnsmasq\0-S\0/b.org/10.0.0.1"}
-    made = host(
+    made = make_host(
         tmp_path, {**main, "etc/a/own.conf": own, "etc/b/proscribe.conf": "log-queries\nserver=/c.org/10.0.0.1\n"}
     )
     found = dnsmasq.describe(made, RUNS, {})
@@ -76,26 +103,26 @@ def test_what_is_said_of_it(tmp_path: Path, logs: bool) -> None:
             ("-A=/a.org/10.0.0.1", ["a.org"]),
         ),
         *(("-C/x", ["c.org"]), ("-7/d", ["d.org"]), ("-H/hosts", ["h.org"]), ("--hostsdir=/hosts", ["h.org"])),
-        *(("--servers-file=/x", ["c.org"]), ("-Z/x", []), ("/x", [])),
+        *(("--servers-file=/x", ["c.org"]), ("-Z/x", [])),
     ],
 )
-def test_what_its_command_line_opens(tmp_path: Path, word: str, names: list[str]) -> None:
+def test_dnsmasq_command_line_opens_names(tmp_path: Path, word: str, names: list[str]) -> None:
     files = {"x": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
-    made = host(tmp_path, {**files, "hosts": "10.0.0.1 H.org # why\n:: i.org\n0.0.0.0 j.org\n"})
+    made = make_host(tmp_path, {**files, "hosts": "10.0.0.1 H.org # why\n:: i.org\n0.0.0.0 j.org\n"})
     assert [name for _, _, name in dnsmasq.openers(made, [], ["dnsmasq", word])] == names
 
 
-def test_each_file_is_read_once_and_ours_never(tmp_path: Path) -> None:
+def test_dnsmasq_files_are_read_once_without_ours(tmp_path: Path) -> None:
     again = "conf-file=/b.conf # why\nconf-dir=/d/,*.conf\nconf-file=/a.conf\nconf-file=d/x\nport=/d/x\nconf-file\n"
     files = {"a.conf": f"server=/a.org/10.0.0.1\n{again}{again}", "b.conf": "server=/b.org/10.0.0.1"}
     ours = {"d/proscribe.conf": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
-    assert dnsmasq.openers(host(tmp_path, {**files, **ours}), ["/a.conf"], []) == [
+    assert dnsmasq.openers(make_host(tmp_path, {**files, **ours}), ["/a.conf"], []) == [
         ("/a.conf", "server=/a.org/10.0.0.1", "a.org"),
         ("/b.conf", "server=/b.org/10.0.0.1", "b.org"),
         ("/d/x", "server=/d.org/10.0.0.1", "d.org"),
     ]
 
 
-def test_what_it_answers_for_the_witness() -> None:
+def test_dnsmasq_witness_has_digest_and_address() -> None:
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "127.0.0.9")[1:] == ["host-record=w.internal,127.0.0.9"]

@@ -1,4 +1,4 @@
-"""systemd-resolved with a dnsmasq behind it: what only it has. The rest is in test_dns_contract.py."""
+"""The filter behind systemd-resolved, beyond test_dns_contract.py."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dns_contract import OPENED, UPSTREAM, Sample
+from file_hosts import make_host
 from proscribe.host.controls.dns.backends import resolved
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.system import WRITTEN_BY, Host, Result
 from proscribe.model.finding import Finding
+
+SAMPLE = Sample(
+    files={"etc/resolv.conf": "nameserver 127.0.0.53\n", "etc/systemd/resolved.conf": f"[Resolve]\nDNS={UPSTREAM}\n"},
+    refusal=f"dnsmasq[301]: config {OPENED} is NXDOMAIN",
+    tools=("dnsmasq",),
+    users=("nobody", "systemd-resolve"),
+    opens=False,  # the filter is our own
+)
+
 
 RUNS = Observed(("127.0.0.53",), ("192.0.2.1",), "", {resolved.UNIT: 77})
 FILE, DROP_IN = "/etc/proscribe/dns.conf", "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
@@ -47,14 +58,10 @@ def host(root: Path, files: Mapping[str, str] = {}, tools: str = "dnsmasq resolv
         assert list(argv) == ["/usr/bin/resolvectl", "domain"]
         return Result(0, LINKS, "")
 
-    for path, text in {**files, **{f"usr/bin/{tool}": "" for tool in tools.split()}}.items():
-        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (root / path.lstrip("/")).write_text(text)
-        (root / path.lstrip("/")).chmod(0o755)
-    return Host(str(root), run)
+    return make_host(root, files, tools, run)
 
 
-def test_what_is_put_in_place(tmp_path: Path) -> None:
+def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path: Path) -> None:
     found = resolved.describe(host(tmp_path), RUNS, {})
     own, front = found.stages("text")
     assert own._asdict() == {
@@ -88,15 +95,12 @@ def test_what_is_put_in_place(tmp_path: Path) -> None:
         ({}, {}, ["resolv-file=/run/systemd/resolve/resolv.conf"]),
         ({"upstreams": ["192.0.2.7"]}, {}, ["no-resolv", "server=192.0.2.7"]),
         (
-            *(
-                {},
-                {"etc/systemd/resolved.conf": "DNS=192.0.2.8:5353 [2001:db8::1]:53#name 2001:db8::2%eth0 x\n"},
-            ),
+            *({}, {"etc/systemd/resolved.conf": "DNS=192.0.2.8:5353 [2001:db8::1]:53#name 2001:db8::2%eth0 x\n"}),
             ["no-resolv", "server=192.0.2.8#5353", "server=2001:db8::1#53", "server=2001:db8::2"],
         ),
     ],
 )
-def test_whom_the_filter_asks(
+def test_resolved_filter_asks_the_configured_upstreams(
     tmp_path: Path, settings: dict[str, Any], files: dict[str, str], upstream: list[str]
 ) -> None:
     for passwd, user in [({}, "nobody"), ({"etc/passwd": "root:x:0:0\ndnsmasq:x:9:9\n"}, "dnsmasq")]:
@@ -106,7 +110,7 @@ def test_whom_the_filter_asks(
         assert resolved.users(made, RUNS) == sorted(["systemd-resolve", user])
 
 
-def test_what_goes_round_it_once_it_is_in_place(tmp_path: Path) -> None:
+def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path: Path) -> None:
     later = {"etc/systemd/resolved.conf.d/zzz.conf": "DNS=192.0.2.9\n"}
     ours = {DROP_IN: "DNS=\nDNS=127.0.0.153:153\n"}
     found = resolved.describe(host(tmp_path, {**later, **ours}), RUNS, {})
@@ -114,9 +118,7 @@ def test_what_goes_round_it_once_it_is_in_place(tmp_path: Path) -> None:
     assert list(found.bypasses) == [
         Finding("link", "tun0", manager="resolved", detail="its own name servers are asked for every name too"),
         Finding(
-            *("nameserver", "192.0.2.9", "resolved"),
-            path=folder,
-            detail="systemd-resolved asks it besides the filter",
+            *("nameserver", "192.0.2.9", "resolved"), path=folder, detail="systemd-resolved asks it besides the filter"
         ),
     ]
     assert found.routed == [("eth0", "corp.example"), ("eth0", "lab.example")]
@@ -138,7 +140,7 @@ def test_what_goes_round_it_once_it_is_in_place(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_a_host_lacks_for_it(
+def test_resolved_names_its_missing_condition(
     tmp_path: Path, tools: str, units: dict[str, int], files: dict[str, str], lacks: str
 ) -> None:
     found = resolved.missing(host(tmp_path, files, tools), RUNS._replace(units=units))

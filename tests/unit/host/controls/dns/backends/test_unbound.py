@@ -1,21 +1,64 @@
-"""unbound as a filter: what only it has. The rest is in test_dns_contract.py."""
+"""unbound as a filter, beyond test_dns_contract.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
+from file_hosts import make_host
 from proscribe.host.controls.dns.backends import unbound
 from proscribe.host.controls.dns.observed import Observed
-from proscribe.host.system import Host
+
+MAIN = """\
+server:
+  interface: {address}
+  do-not-query-localhost: no
+  module-config: "iterator"
+  chroot: ""
+  username: ""
+  use-syslog: no
+  pidfile: ""
+forward-zone:
+  name: "."
+  forward-addr: {upstream}
+include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"
+"""
+SAMPLE = Sample(
+    files={
+        "etc/unbound/unbound.conf": 'include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"\n',
+        "etc/unbound/unbound.conf.d/own.conf": (
+            f'forward-zone:\n  name: "."\n  forward-addr: {UPSTREAM}@853#dns.example\n'
+            f'server:\n  local-zone: "{OPENED}" transparent\n'
+        ),
+    },
+    refusal=f"[177:0] info: wechat.com. always_nxdomain 127.0.0.1@39478 {OPENED}. A IN",
+    tools=("unbound-checkconf",),
+    made=Made(
+        program="unbound",
+        arguments=("-d", "-c", "{main}"),
+        files={"etc/unbound/unbound.conf": MAIN, "etc/unbound/unbound.conf.d/own.conf": "# the organisation's own\n"},
+        opening=(
+            "etc/unbound/unbound.conf.d/zz-own.conf",
+            'server:\n  local-zone: "web.wechat.com." transparent\n  local-zone: "x.wechat.com." refuse\n',
+        ),
+    ),
+    packaged=Packaged(
+        files={
+            "etc/unbound/unbound.conf.d/own.conf": (
+                'server:\n  module-config: "iterator"\nforward-zone:\n  name: "."\n  forward-addr: {upstream}\n'
+            )
+        },
+        user="unbound",
+        refused="wechat.com. always_nxdomain 127.0.0.1",
+    ),
+)
+
 
 RUNS = Observed(("127.0.0.1",), (), "", {unbound.UNIT: 77})
 
 
-def host(root: Path, main: str) -> Host:
-    (root / "etc/unbound").mkdir(parents=True)
-    (root / "etc/unbound/unbound.conf").write_text(main)
-    return Host(str(root))
+CONF = "etc/unbound/unbound.conf"
 
 
 @pytest.mark.parametrize(
@@ -31,18 +74,17 @@ def host(root: Path, main: str) -> Host:
         ('include-nothing: "/a/*.conf"', ""),
     ],
 )
-def test_where_it_reads_a_folder_of_files(tmp_path: Path, line: str, folder: str) -> None:
-    made = host(tmp_path, f"server:\n{line}\n{line}\n")
+def test_unbound_folder_is_found_in_its_configuration(tmp_path: Path, line: str, folder: str) -> None:
+    made = make_host(tmp_path, {CONF: f"server:\n{line}\n{line}\n"})
     assert bool(unbound.missing(made, RUNS)) is not bool(folder)
     stages = [list(stage.files) for stage in unbound.standing(made, RUNS)]
     assert stages == [[f"{one}/proscribe.conf"] for one in (*filter(None, [folder]), *unbound.FOLDERS)]
 
 
-def test_what_is_said_of_it(tmp_path: Path) -> None:
-    made = host(tmp_path, 'include: "/b/*.conf"\ninclude: "/a/*.conf"\nlocal-data: "x.org A 1.2.3.4"\n')
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/own.conf").write_text('name: "Y.org."\n')
-    (tmp_path / "a/proscribe.conf").write_text("name: z.org\n")
+def test_unbound_is_described_with_files_and_openers(tmp_path: Path) -> None:
+    main = 'include: "/b/*.conf"\ninclude: "/a/*.conf"\nlocal-data: "x.org A 1.2.3.4"\n'
+    files = {CONF: main, "a/own.conf": 'name: "Y.org."\n', "a/proscribe.conf": "name: z.org\n"}
+    made = make_host(tmp_path, files)
     found = unbound.describe(made, RUNS, {})
     (stage,) = found.stages("text")
     assert (found.manager, found.file) == ("unbound", "/b/proscribe.conf")
@@ -55,7 +97,7 @@ def test_what_is_said_of_it(tmp_path: Path) -> None:
     assert unbound.missing(made, RUNS._replace(units={}))
 
 
-def test_what_it_answers_for_the_witness() -> None:
+def test_unbound_witness_has_digest_and_address() -> None:
     text = """  local-data: 'w.internal. 0 IN TXT "abc"'"""
     assert unbound.LANGUAGE.witness("w.internal", "abc", "") == [text]
     assert unbound.LANGUAGE.witness("w.internal", "abc", "127.0.0.9") == [
