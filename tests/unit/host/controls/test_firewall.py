@@ -1,4 +1,4 @@
-"""The verdicts of the firewall control where there is no nft, no root, no systemd or nothing to refuse."""
+"""Verdicts and lift of the firewall without nft, root, systemd or anything to refuse."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_container_without_the_capability_is_unknown(tmp_path: Path) -> None:
     ("entry", "state"),
     [({"mode": "upcoming", "effective_from": "2030-01-01"}, NOT_APPLICABLE), ({"mode": "report"}, NOT_APPLICABLE)],
 )
-def test_nothing_to_refuse_wants_no_table(tmp_path: Path, entry: dict[str, Any], state: str) -> None:
+def test_plan_that_refuses_no_network_has_no_table(tmp_path: Path, entry: dict[str, Any], state: str) -> None:
     host = RecordedHost(tmp_path).install("nft")
     verdicts = firewall.observe(host, plan(dns_over_tls="unmanaged", telegram=entry))
     assert states(verdicts) == {"telegram": state, "ruleset": NOT_APPLICABLE, "boot": NOT_APPLICABLE}
@@ -98,7 +98,7 @@ def desired(**options: Any) -> str:
     return render(plan(telegram={})["controls"]["firewall"], Exemptions(**options))
 
 
-def test_what_is_kept_for_the_boot_is_compared_byte_for_byte(tmp_path: Path) -> None:
+def test_boot_file_with_one_more_byte_is_changed(tmp_path: Path) -> None:
     host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
     nft = str(host.tool("nft"))
     units = [(path, text) for unit in boot.units(nft) for path, text in ((unit.path, unit.text), (unit.enabled, ""))]
@@ -196,7 +196,7 @@ OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\
         (LATE + OFFLOAD, NONCOMPLIANT, [("chain", "late", "inet shaper"), ("flowtable", "ft", "inet fast")]),
     ],
 )
-def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
+def test_foreign_table_that_bypasses_ours_is_reported_without_drift(
     tmp_path: Path, listing: str, state: str, named: list[tuple[str, str, str]]
 ) -> None:
     (verdict,) = other_tables.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
@@ -210,7 +210,7 @@ def test_what_works_round_the_table_is_named_and_never_ours_to_correct(
 HEAD = "table inet t {\n\tchain c {\n\t\ttype filter hook "
 
 
-def test_of_a_long_rule_the_beginning_is_shown(tmp_path: Path) -> None:
+def test_long_foreign_rule_is_shown_up_to_120_characters(tmp_path: Path) -> None:
     rule = "ip daddr set " + 99 * "192.0.2.1 "
     listing = f"{HEAD}postrouting priority 0; policy accept;\n\t\t{rule}\n\t}}\n}}\n"
     (verdict,) = other_tables.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
@@ -238,7 +238,7 @@ def test_neighbours_that_do_nothing_make_no_rule_and_those_that_cannot_be_listed
         ),
     ],
 )
-def test_what_the_files_of_a_host_open_is_reported_by_every_audit(
+def test_package_source_in_a_refused_network_is_reported(
     tmp_path: Path, files: dict[str, str], named: str | None
 ) -> None:
     for name, text in files.items():
@@ -291,7 +291,7 @@ class TestLifting:
             action.apply()
         assert host.ran == [["systemctl", "disable", unit.name]] and host.stat(unit.path) is None
 
-    def test_what_may_not_be_listed_is_an_error_only_where_something_is_stored(self, tmp_path: Path) -> None:
+    def test_lift_without_capability_fails_only_with_stored_files(self, tmp_path: Path) -> None:
         refused = Result(1, "", "Error: Operation not permitted")
         host = RecordedHost(tmp_path, refused).install("nft")
         assert firewall.lift(host, plan(telegram={})).actions == []

@@ -1,14 +1,24 @@
-"""What a host depends on, file by file and line by line."""
+"""The addresses and names that a host depends on, read from its files."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from file_hosts import make_host
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from proscribe.host.controls import management_exemptions
+from proscribe.host.controls.apps.portable import desktop_entries
+from proscribe.host.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
+from proscribe.host.controls.dns import desired
+from proscribe.host.controls.firewall import listing
 from proscribe.host.controls.management_exemptions import (
     control_connections,
     gateways,
@@ -23,13 +33,6 @@ from proscribe.host.system import ControlError, Host, Unseen
 ZEROS = "0" * 32
 
 
-def host(root: Path, files: Mapping[str, str]) -> Host:
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    return Host(str(root))
-
-
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -38,13 +41,12 @@ def host(root: Path, files: Mapping[str, str]) -> Host:
         ("eth0 00000000 {gateway} 0001 0 0 0 00000000", False),
         ("eth0 00000001 {gateway} 0003 0 0 0 00000000", False),
         ("eth0 00000000 {gateway} 0003 0 0 0 000000FF", False),
-        ("eth0 00000000 {gateway} 0003 0 0 0", False),
     ],
 )
-def test_which_routes_lead_to_a_gateway(tmp_path: Path, line: str, found: bool) -> None:
+def test_default_route_names_the_gateway(tmp_path: Path, line: str, found: bool) -> None:
     number = int.from_bytes(bytes([203, 0, 113, 1]), sys.byteorder)
     text = f"Iface Destination\n{line.format(gateway=f'{number:08X}')}\n"
-    assert gateways(host(tmp_path, {"proc/net/route": text})) == ["203.0.113.1"] * found
+    assert gateways(make_host(tmp_path, {"proc/net/route": text})) == ["203.0.113.1"] * found
 
 
 @pytest.mark.parametrize(
@@ -57,11 +59,11 @@ def test_which_routes_lead_to_a_gateway(tmp_path: Path, line: str, found: bool) 
         ("2" + ZEROS[1:], "00", "3", False),
     ],
 )
-def test_which_routes_of_ipv6_do(tmp_path: Path, to: str, length: str, flags: str, found: bool) -> None:
+def test_default_route_of_ipv6_names_the_gateway(tmp_path: Path, to: str, length: str, flags: str, found: bool) -> None:
     line = f"{to} {length} {ZEROS} 00 fe800000000000000000000000000001 0 0 0 {flags}"
     for text, there in [(f"{line} eth0\n", found), (line, found), (line.rpartition(" ")[0], False)]:
         expected = ["fe80:0000:0000:0000:0000:0000:0000:0001"] * there
-        assert gateways(host(tmp_path, {"proc/net/ipv6_route": text})) == expected
+        assert gateways(make_host(tmp_path, {"proc/net/ipv6_route": text})) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,32 +74,30 @@ def test_which_routes_of_ipv6_do(tmp_path: Path, to: str, length: str, flags: st
         ("search 192.0.2.1\nnameserver\n# nameserver 192.0.2.1", []),
         ("nameserver 192.0.2.1234", []),
         ("nameserver 192.0.2", []),
-        ("nameserver 192.0.2.x", []),
         ("nameserver ::1", ["::1"]),
         ("nameserver 1:2:3:4:5:6:7:8", ["1:2:3:4:5:6:7:8"]),
         ("nameserver 1:2:3:4:5:6:7:8:9", []),
-        ("nameserver 1:2", []),
         ("nameserver 12345::1", []),
         ("nameserver g::1", []),
         ("nameserver ::ffff:192.0.2.1", ["::ffff:192.0.2.1"]),
     ],
 )
 def test_the_name_servers_of_a_host(tmp_path: Path, text: str, found: list[str]) -> None:
-    assert resolvers(host(tmp_path, {"etc/resolv.conf": text})) == found
+    assert resolvers(make_host(tmp_path, {"etc/resolv.conf": text})) == found
 
 
 @pytest.mark.parametrize(
     ("value", "strict"),
     [
-        *(("yes", True), ("true", True), ("On", True), ("1", True), ("0", False), ("no", False), ("", False)),
+        *(("yes", True), ("true", True), ("0", False), ("no", False), ("", False)),
         *(("yes\nDNSOverTLS=no", False), ("no\nDNS = x\nXDNSOverTLS=yes", False)),
     ],
 )
-def test_whether_answers_are_taken_over_tls_only(tmp_path: Path, value: str, strict: bool) -> None:
-    assert resolvers_need_tls(host(tmp_path, {})) is False
-    assert resolvers_need_tls(host(tmp_path, {"etc/systemd/resolved.conf": f"DNSOverTLS={value}\n"})) is strict
+def test_strict_dns_over_tls_is_read_from_resolved(tmp_path: Path, value: str, strict: bool) -> None:
+    assert resolvers_need_tls(make_host(tmp_path, {})) is False
+    assert resolvers_need_tls(make_host(tmp_path, {"etc/systemd/resolved.conf": f"DNSOverTLS={value}\n"})) is strict
     later = {"etc/systemd/resolved.conf.d/a.conf": "DNSOverTLS=no\n"}
-    assert resolvers_need_tls(host(tmp_path, later)) is False
+    assert resolvers_need_tls(make_host(tmp_path, later)) is False
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_whether_answers_are_taken_over_tls_only(tmp_path: Path, value: str, str
     ],
 )
 def test_the_ports_of_sshd(tmp_path: Path, text: str, ports: list[int]) -> None:
-    assert ssh_ports(host(tmp_path, {"etc/ssh/sshd_config": text})) == ports
+    assert ssh_ports(make_host(tmp_path, {"etc/ssh/sshd_config": text})) == ports
 
 
 def chain(*parents: str) -> dict[str, str]:
@@ -125,9 +125,9 @@ def chain(*parents: str) -> dict[str, str]:
     return files
 
 
-def test_what_cannot_be_read_of_a_process_ends_the_way_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_process_ends_the_search_for_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = "SSH_CONNECTION=192.0.2.{} 5 192.0.2.9 22"
-    made = host(tmp_path, chain(connection.format(1), "", connection.format(2)))
+    made = make_host(tmp_path, chain(connection.format(1), "", connection.format(2)))
     (tmp_path / "proc/101/environ").write_bytes(b"A=\xff\0" + connection.format(3).encode())
     assert control_connections(made) == [(f"192.0.2.{number}", 22) for number in (1, 3, 2)]
     (tmp_path / "proc/101/environ").unlink()
@@ -155,12 +155,114 @@ def test_a_file_or_folder_that_cannot_be_read_names_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
 ) -> None:
     files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}
-    made = host(tmp_path, files)
+    made = make_host(tmp_path, files)
     assert package_sources(made) == ["a.example", "b.example"]
     monkeypatch.setattr(Host, what, refusing(error, lambda path: "apt" in path, getattr(Host, what)))
     assert package_sources(made) == ["b.example"]
 
 
-def test_what_it_calls_itself(tmp_path: Path) -> None:
+def test_own_names_come_from_kernel_and_file(tmp_path: Path) -> None:
     own = os.uname().nodename.lower()
-    assert own_names(host(tmp_path, {"etc/hostname": "Web01.Example.org\n\n"})) == {own, "web01.example.org"}
+    assert own_names(make_host(tmp_path, {"etc/hostname": "Web01.Example.org\n\n"})) == {own, "web01.example.org"}
+
+
+BLOCK = re.compile(
+    rf"(?ms)^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\n|\n?^{re.escape(rpm_block.BEGIN)}.*?^{rpm_block.END}\Z"
+)
+DNF = st.sampled_from(["[main]", f"{rpm_block.BEGIN}x", rpm_block.END, f"{rpm_block.END} ", "", "a=1"])
+NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
+LABELS = st.text("ab0_-", max_size=3) | st.sampled_from(["a" * 63, "a" * 64, "A", "é", "a\n", "\n", "a/b", ""])
+COUNTED = re.compile(r"counter refused[_-](\S+) \{\s+packets (\d+) bytes (\d+)")
+COUNTERS = st.tuples(st.sampled_from(["_telegram", "-quic"]), st.integers(0, 3), st.sampled_from(["\n\t", "\t"]))
+
+
+@given(st.lists(DNF).map("\n".join))
+def test_our_block_in_dnfs_file(text: str) -> None:
+    # At the end of a file that does not end in a line's end, the pattern takes what is between two blocks, too.
+    assume(text.endswith("\n") or text.split("\n").count(rpm_block.END) < 2)
+    assert rpm_block.without_excludes(text) == BLOCK.sub("", text)
+
+
+@given(st.text("aB-_.", max_size=12))
+def test_the_one_spelling_of_a_distribution(name: str) -> None:
+    assert site_packages.normal(name) == re.sub(r"[-_.]+", "-", name).lower()
+
+
+@given(st.lists(st.lists(LABELS, max_size=5).map(".".join), max_size=3))
+def test_names_match_the_pattern(names: list[str]) -> None:
+    if all(map(NAME.fullmatch, names)):
+        assert desired.plain(names) == sorted(names)
+    else:
+        with pytest.raises(ControlError, match="for a name"):
+            desired.plain(names)
+
+
+@given(st.lists(COUNTERS, unique_by=lambda counter: counter[0]))
+def test_refused_packets_match_the_pattern(counters: list[tuple[str, int, str]]) -> None:
+    text = "table inet proscribe {\n" + "".join(
+        f"\tcounter refused{name} {{\n\t\tpackets {packets} bytes {60 * packets}{end}}}\n"
+        for name, packets, end in counters
+    )
+    text += "\tcounter refused_none {\n\t}\n\tchain out {\n\t\tcounter name refused_telegram jump refuse\n\t}\n}\n"
+    found = {name: (int(packets), int(size)) for name, packets, size in COUNTED.findall(text) if packets != "0"}
+    assert listing.refusals(text) == found
+
+
+@given(st.text("a %U@=/\t\u3000-", max_size=20))
+def test_the_arguments_of_a_command_without_quotations(command: str) -> None:
+    assert desktop_entries.arguments(command) == desktop_entries.arguments(f'"" {command}')
+
+
+@given(st.text("aB_.-/é1", max_size=4), st.text("aB_.-/é1", max_size=4))
+def test_a_remotes_names_that_can_be_parts_of_a_path(one: str, other: str) -> None:
+    good = [re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in (one, other)]
+    assert flatpak_remotes.odd(flatpak_remotes.Remote(one, other, "")) is not all(good)
+
+
+OPTIONS = ("server=", "forward-addr:", "DNS=", "nameserver ", "forwarders:", "forwarders ")
+
+
+@given(st.lists(st.ip_addresses(), max_size=3))
+def test_the_servers_of_a_hosts_own_resolver(addresses: list[IPv4Address | IPv6Address]) -> None:
+    for line in ("server={}", "server = /example.org/{}#53", "forward-addr: {}@853#dns.example", "DNS=  {}%eth0#name",
+                 "nameserver {}", "nameserver\t{}"):  # fmt: skip
+        assert servers(*map(line.format, addresses)) == [str(one) for one in addresses]
+    assert servers("DNS=192.0.2.1:853 [2001:db8::1]:853") == ["192.0.2.1", "2001:db8::1"]
+
+
+def servers(*lines: str) -> list[str]:
+    return list(management_exemptions._servers(lines, OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (
+            ["forwarders:", "- 192.0.2.1", "", "# ours", "- '2001:db8::1'", "port: 192.0.2.2", "- 192.0.2.3"],
+            ["192.0.2.1", "2001:db8::1"],
+        ),
+        (["forwarders {", "192.0.2.1;", "192.0.2.2 port 53;", "};", "192.0.2.3;"], ["192.0.2.1", "192.0.2.2"]),
+        (["forwarders { 192.0.2.1; 192.0.2.2; };", "192.0.2.3;"], ["192.0.2.1", "192.0.2.2"]),
+        (["server=/a.example/#", "address=/a.example/192.0.2.1"], []),
+    ],
+)
+def test_a_list_of_servers_may_have_lines_of_its_own(lines: list[str], found: list[str]) -> None:
+    assert servers(*lines) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "hosts"),
+    [
+        ("deb [arch=amd64] https://Deb.example.org/debian x", ["deb.example.org"]),
+        ('Acquire::http::Proxy "http://user:x@proxy.example:3128";', ["proxy.example"]),
+        (
+            "URIs: http://203.0.113.9/d http://[2001:db8::9]:8080/x ftp://a.example",
+            ["203.0.113.9", "2001:db8::9", "a.example"],
+        ),
+        ("mirrorlist=https://m.example/?u=http://b.example/", ["m.example", "b.example"]),
+        ("Server = https://mirror.example/$repo/os/$arch", ["mirror.example"]),
+        ("baseurl=https://$host.example/ file:///srv/x cdrom:[Debian]/ http:// http:///x http://-a/", []),
+    ],
+)
+def test_hosts_of_package_sources_are_read(line: str, hosts: list[str]) -> None:
+    assert list(management_exemptions._hosts_of_urls(line)) == hosts

@@ -1,4 +1,4 @@
-"""What keeps the table over a reboot and over other programs, and what an audit says of it: on a made tree."""
+"""The files and units that keep the table over a reboot."""
 
 from __future__ import annotations
 
@@ -62,12 +62,11 @@ def test_a_host_as_it_should_be(tmp_path: Path) -> None:
         (program.PATH, None, [file(program.PATH, "missing")]),
         (boot.UNIT_FILE, "other", [unit(boot.UNIT_FILE, "changed", boot.UNIT_FILE)]),
         (boot.WATCH_FILE, "other", [unit(boot.WATCH_FILE, "changed", boot.WATCH_FILE)]),
-        (boot.WATCH_FILE, None, [unit(boot.WATCH_FILE, "missing", boot.WATCH_FILE)]),
         (boot.ENABLED, None, [unit(boot.UNIT_NAME, "not enabled", boot.ENABLED)]),
         (boot.WATCH_ENABLED, None, [unit(boot.WATCH_NAME, "not enabled", boot.WATCH_ENABLED)]),
     ],
 )
-def test_each_part_that_is_missing_or_changed_is_named(
+def test_missing_or_changed_boot_file_is_named(
     tmp_path: Path, path: str, content: str | None, found: list[Finding]
 ) -> None:
     host = BootHost(tmp_path)
@@ -112,10 +111,7 @@ LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
     ("files", "detail"),
     [
         ({PENDING: ""}, "waits until its controller confirms it; otherwise it is taken back by itself"),
-        (
-            {program.TRACE: BACK},
-            f"{LAST}, because no controller reached this host over a new connection in time",
-        ),
+        ({program.TRACE: BACK}, f"{LAST}, because no controller reached this host over a new connection in time"),
         (
             {program.TRACE: BACK + BACK.replace("unreached", "cut")},
             f"{LAST}, because with it this host could not send to its own gateways and resolvers (2 in a row)",
@@ -165,7 +161,7 @@ def test_without_systemd_nothing_loads_it_at_boot(tmp_path: Path) -> None:
         f"/run/systemd/transient/{boot.WATCH_NAME}",
     ],
 )
-def test_what_somebody_puts_before_or_beside_a_unit_is_named(tmp_path: Path, path: str) -> None:
+def test_override_of_a_unit_is_named(tmp_path: Path, path: str) -> None:
     host = BootHost(tmp_path)
     host.lay(path, "[Service]\nExecStart=\nExecStart=/bin/true\n")
     name = boot.WATCH_NAME if boot.WATCH_NAME in path else boot.UNIT_NAME

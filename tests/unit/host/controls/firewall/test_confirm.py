@@ -1,17 +1,19 @@
-"""New rules are tried out, and kept only where they are confirmed: on a made tree, with recorded tools."""
+"""The trial of new rules, which stay only if they are confirmed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from proscribe.host.controls.base import Action, Changes
-from proscribe.host.controls.firewall import boot, confirm, listing, loading, pending, program
-from proscribe.host.system import ControlError, Host, Result
+from proscribe.host.controls.firewall import boot, confirm, listing, loaded_state, loading, pending, program
+from proscribe.host.programs import SEND
+from proscribe.host.system import ControlError, Generation, Host, Result
 
 TEXT = "table inet proscribe {\n}\n"
 DIGEST = hashlib.sha256(TEXT.encode()).hexdigest()
@@ -132,7 +134,7 @@ def test_other_changes_are_carried_out_at_once(
     assert did == ["before", "load", "after"]
 
 
-def test_one_change_at_a_time(tmp_path: Path) -> None:
+def test_second_unconfirmed_change_is_refused(tmp_path: Path) -> None:
     host = TrialHost(tmp_path)
     confirm.begin(host, load(host), 60)
     with pytest.raises(ControlError, match="another run's change"):
@@ -153,7 +155,7 @@ def test_confirmed_rules_are_kept_for_the_boot(tmp_path: Path) -> None:
         confirm.keep(host, token)
 
 
-def test_what_is_not_loaded_yet_cannot_be_confirmed(tmp_path: Path) -> None:
+def test_change_that_is_not_loaded_cannot_be_confirmed(tmp_path: Path) -> None:
     """Or a question asked before the connection was cut would keep what cut it."""
     host = TrialHost(tmp_path)
     token = confirm.begin(host, load(host), 60)
@@ -188,7 +190,7 @@ def moment(ago: float) -> str:
         ([(9 * HOUR, "0" * 64), (3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, DIGEST)], None),
     ],
 )
-def test_what_was_taken_back_is_tried_again_but_not_for_ever(
+def test_change_taken_back_is_tried_three_times(
     tmp_path: Path, trace: list[tuple[float, str]], said: str | None
 ) -> None:
     host = TrialHost(tmp_path)
@@ -210,3 +212,97 @@ def test_lifting_forgets_what_was_pending(tmp_path: Path) -> None:
     changes.actions[0].apply()
     assert (host.names(), boot.pending(host)) == ([], [])
     assert ["systemctl", "stop", f"proscribe-rollback-{token}.timer"] in host.ran
+
+
+NFT, TOKEN = "/usr/sbin/nft", "0123456789ab"
+ASK = [sys.executable, "-I", "-S", "-c", SEND]
+BOTH = ["192.0.2.1 9", "192.0.2.53 53"]
+STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrialHost:
+    monkeypatch.setattr(os, "urandom", lambda size: bytes.fromhex(TOKEN[: 2 * size]))
+    return TrialHost(tmp_path)
+
+
+def test_without_a_gateway_nobody_is_asked(host: TrialHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("gateways", "resolvers"):
+        monkeypatch.setattr(confirm.management_exemptions, name, lambda host: [])
+    confirm.begin(host, load(host), 60)
+    assert host.text(pending.METHODS) == "" and host.commands(sys.executable) == []
+
+
+@pytest.mark.parametrize("fails", ["take-back", "try"])
+def test_change_without_a_timer_or_trial_is_given_up(host: TrialHost, fails: str) -> None:
+    host.fails = fails
+    with pytest.raises(ControlError):
+        confirm.begin(host, load(host), 60)
+    assert (host.ran[-1], host.names(), boot.pending(host)) == (STOP, [], [])
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_confirmed_change_is_stored_for_the_boot(host: TrialHost, monkeypatch: pytest.MonkeyPatch, right: bool) -> None:
+    monkeypatch.setattr(host, "ruleset_generation", lambda: Generation(4, "here"))
+    confirm.begin(host, load(host), 60)
+    host.lay(f"{program.RUN}/loaded-{TOKEN}", "")
+    host.lay(loaded_state.STATE, "an earlier one")
+    host.ran.clear()
+    host.live = TEXT if right else LIVE
+    units = [word for unit in boot.units(NFT) for word in (f"write {unit.path}", f"enable {unit.name}")]
+    answer = confirm.keep(host, TOKEN)
+    assert answer == {
+        "changed": True,
+        "actions": ["confirm inet proscribe", f"write {boot.FILE}", *units, f"restart {boot.WATCH_NAME}"],
+        "refused": [],
+        "findings": [],
+        "diff": [],
+    }
+    assert host.ran[:2] == [[*ASK, *BOTH], STOP]
+    assert (host.text(boot.FILE), host.names(), loaded_state.unchanged(host, TEXT)) == (TEXT, [], right)
+    assert host.text(loaded_state.STATE) != "an earlier one"
+
+
+def test_change_taken_back_during_confirmation_is_not_kept(host: TrialHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    confirm.begin(host, load(host), 60)
+    host.lay(f"{program.RUN}/loaded-{TOKEN}", "")
+    monkeypatch.setattr(host, "rename", lambda path, name: False)
+    with pytest.raises(ControlError, match="the new rules were taken back meanwhile"):
+        confirm.keep(host, TOKEN)
+    assert host.text(boot.FILE) is None
+
+
+def test_failed_load_reports_the_end_of_the_message(host: TrialHost) -> None:
+    confirm.begin(host, load(host), 60)
+    host.lay(f"{program.RUN}/failed-{TOKEN}", "a" * 400 + " b\n c")
+    with pytest.raises(ControlError, match=f"^the new rules were not loaded: {'a' * 296} b c$"):
+        confirm.keep(host, TOKEN)
+    assert host.ran[-1] == STOP
+
+
+@pytest.mark.parametrize(("state", "taken_back"), [(f"{DIGEST} 990", False), (f"{DIGEST} 989", True), ("x", True)])
+def test_a_change_without_a_timer_is_taken_back_after_a_while(
+    host: TrialHost, monkeypatch: pytest.MonkeyPatch, state: str, taken_back: bool
+) -> None:
+    name = host.lay(f"{program.RUN}/pending-{TOKEN}", state)
+    monkeypatch.setattr(confirm.time, "sleep", lambda seconds: name.unlink())
+    confirm.settle(host)
+    assert host.ran == ([[program.PATH, "take-back", TOKEN], STOP] if taken_back else [])
+
+
+@pytest.mark.parametrize(("others", "done"), [(0, True), (5, True), (6, False)])
+def test_others_may_come_first_but_not_for_ever(host: TrialHost, others: int, done: bool) -> None:
+    left = [others]
+
+    def work() -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise confirm.Busy("another run")
+        return {"changed": True}
+
+    if done:
+        assert confirm.in_turn(host, work) == {"changed": True}
+    else:
+        with pytest.raises(confirm.Busy):
+            confirm.in_turn(host, work)
+    assert left == [0]

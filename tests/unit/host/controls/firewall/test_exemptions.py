@@ -1,19 +1,25 @@
-"""What a host hangs on, read from its files, and what of it the firewall has to let pass."""
+"""Addresses and users that the firewall lets pass."""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from file_hosts import make_host
 from hypothesis import given
 from hypothesis import strategies as st
+from proscribe.host.controls.firewall.carried import carried_in, carriers, listable
 from proscribe.host.controls.firewall.exemptions import Blocked, collect
 from proscribe.host.controls.firewall.rule_text import spelled
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import Host
+
+from unit.host.controls.firewall.test_ruleset import elements, names
+from unit.host.controls.firewall.test_ruleset import section as table_section
 
 ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 DEFAULT_ROUTE = ROUTE + "eth0\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"  # 203.0.113.1
@@ -21,15 +27,7 @@ DEFAULT_ROUTE = ROUTE + "eth0\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0
 
 @pytest.fixture
 def host(tmp_path: Path) -> Callable[..., Host]:
-    """A host made of files, given as path: content."""
-
-    def make(files: Mapping[str, str]) -> Host:
-        for path, content in files.items():
-            (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path.lstrip("/")).write_text(content)
-        return Host(str(tmp_path))
-
-    return make
+    return functools.partial(make_host, tmp_path)
 
 
 def section(*networks: str, management: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -100,7 +98,6 @@ PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1004:1004::/home/alice:/bin/sh\
         ),
         ([{"waiver": "w1", "users": ["alice"], "versions": ["1.0"]}], {}),  # a connection has no version
         ([{"waiver": "w1", "paths": ["/opt/x"]}], {}),
-        ([], {}),
     ],
 )
 def test_the_users_of_a_waiver_become_numbers_of_this_host(
@@ -122,7 +119,7 @@ NETWORK = st.builds(
 
 
 @given(st.lists(NETWORK, max_size=6), NETWORK)
-def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[Any], network_: Any) -> None:
+def test_blocked_networks_are_found_by_prefix(networks: list[Any], network_: Any) -> None:
     same = [network for network in networks if network.version == network_.version]
     blocked = Blocked({"service": frozenset(map(spelled, networks))})
     assert bool(blocked.of(network_)) == any(network_.subnet_of(network) for network in same)
@@ -133,7 +130,7 @@ def test_what_lies_in_what_is_found_without_looking_through_all(networks: list[A
     ("directions", "exempted"),
     [(["in"], True), (["out", "in"], True), (["in", "forward"], True), (["out"], False), ([], False)],
 )
-def test_who_manages_the_host_is_let_in_where_any_rule_could_keep_them_out(
+def test_controllers_are_exempt_from_rules_for_incoming_traffic(
     host: Callable[..., Host], directions: list[str], exempted: bool
 ) -> None:
     rule = {"verdict": "drop", "protocol": "tcp", "addresses": ["192.0.2.0/24"]}
@@ -143,3 +140,63 @@ def test_who_manages_the_host_is_let_in_where_any_rule_could_keep_them_out(
     )
     controllers = [(spelled(network), port) for network, port in lets.controllers]
     assert controllers == ([("198.51.100.9", 22), ("2001:db8::9", 2222)] if exempted else [])
+
+
+# RFC 6052, section 2.4: 192.0.2.33 and its network, by the organisation's prefix.
+EXAMPLES = {
+    "2001:db8::/32": ("2001:db8:c000:221::", "2001:db8:c000:200::/56"),
+    "2001:db8:100::/40": ("2001:db8:1c0:2:21::", "2001:db8:1c0:2::/64"),
+    "2001:db8:122::/48": ("2001:db8:122:c000:2:2100::", "2001:db8:122:c000:2::/80"),
+    "2001:db8:122:300::/56": ("2001:db8:122:3c0:0:221::", "2001:db8:122:3c0:0:200::/88"),
+    "2001:db8:122:344::/64": ("2001:db8:122:344:c0:2:2100:0", "2001:db8:122:344:c0:2::/96"),
+    "2001:db8:122:344::/96": ("2001:db8:122:344::c000:221", "2001:db8:122:344::c000:200/120"),
+    "64:ff9b::/96": ("64:ff9b::c000:221", "64:ff9b::c000:200/120"),
+}
+
+
+@pytest.mark.parametrize("prefix", EXAMPLES)
+def test_the_examples_of_the_standard(prefix: str) -> None:
+    own = [] if prefix == "64:ff9b::/96" else [prefix]
+    address, network = EXAMPLES[prefix]
+    assert {address, network} <= set(listable(["192.0.2.33", "192.0.2.0/24", "2001:db8::1"], own))
+    among = carriers(own)
+    assert list(map(str, carried_in(ipaddress.ip_network(address), among))) == ["192.0.2.33/32"]
+    assert list(map(str, carried_in(ipaddress.ip_network(network), among))) == ["192.0.2.0/24"]
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 32),
+    st.sampled_from(["2001:db8:a:b::/64", "2001:db8::/32", "fd00:1::/40"]),
+)
+def test_every_network_comes_back(number: int, length: int, prefix: str) -> None:
+    network = ipaddress.ip_network((number, length), strict=False)
+    text = listable([str(network)], [prefix])[-1]
+    assert carried_in(ipaddress.ip_network(text), carriers([prefix])) == [network]
+
+
+DOUBT = "nobody is known for whom the group contractors restricts this: this host has no such group"
+
+
+def only(*users: str, doubt: str = "", **more: Any) -> dict[str, Any]:
+    known = {"users": list(users), **({"unresolved": doubt} if doubt else {})}
+    return {"networks": ["203.0.113.7", "198.51.100.0/24"], "only": known, **more}
+
+
+@pytest.fixture
+def host_with_users(tmp_path: Path) -> Host:
+    return make_host(tmp_path, {"etc/passwd": PASSWD})
+
+
+def text_of(host_with_users: Host, plan: dict[str, Any], boot_file: str = "") -> str:
+    return render(plan, collect(host_with_users, plan, boot_file))
+
+
+@pytest.mark.parametrize(
+    ("body", "numbers"), [("1 } ; add rule x", {"1"}), ("1,,2", {"1", "2"}), ("root", set()), ("", set())]
+)
+def test_boot_file_gives_back_user_numbers_only(host_with_users: Host, body: str, numbers: set[str]) -> None:
+    plan = table_section(telegram=only(doubt=DOUBT), signal=["203.0.113.8"])
+    text = text_of(host_with_users, plan, f"\tset only_telegram {{\n\t\ttype uid\n\t\telements = {{ {body} }}\n\t}}\n")
+    assert (elements(text, "only_telegram") if numbers else names(text, "set") & {"only_telegram"}) == numbers
+    assert "add rule" not in text

@@ -1,4 +1,4 @@
-"""Who may still ask name servers where only the host's own filter is to do so."""
+"""Accounts that may ask name servers beside the host's filter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from file_hosts import make_host
 from proscribe.host.controls import firewall
 from proscribe.host.controls.dns import choice
 from proscribe.host.controls.firewall import boot
@@ -26,9 +27,7 @@ def plan(force: bool = True) -> dict[str, Any]:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text(PASSWD)
-    return Host(str(tmp_path))
+    return make_host(tmp_path, {"etc/passwd": PASSWD})
 
 
 def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
@@ -81,7 +80,7 @@ def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(
 
 
 @pytest.mark.parametrize(("users", "state"), [(["unbound"], NONCOMPLIANT), ([], NOT_APPLICABLE)])
-def test_it_is_a_rule_of_its_own(host: Host, monkeypatch: pytest.MonkeyPatch, users: list[str], state: str) -> None:
+def test_forced_dns_is_a_rule(host: Host, monkeypatch: pytest.MonkeyPatch, users: list[str], state: str) -> None:
     filtered_by(monkeypatch, *users)
     states = {verdict.rule: verdict.state for verdict in firewall.observe(host, plan())}  # there is no nft
     assert states["firewall/plain-dns"] == state

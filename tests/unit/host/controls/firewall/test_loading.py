@@ -1,4 +1,4 @@
-"""What enforcing the firewall does, as a whole and in its order: on a made tree that systemd runs."""
+"""Enforcing and lifting the firewall, step by step."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_host_that_has_all_of_it_is_left_alone(tmp_path: Path) -> None:
     assert enforced(host).actions == []
 
 
-def test_what_others_changed_is_restored_and_the_watcher_starts_anew(tmp_path: Path) -> None:
+def test_changed_files_are_restored_and_the_watcher_restarted(tmp_path: Path) -> None:
     host = Machine(tmp_path, "nft", "systemctl")
     host.whole(TEXT)
     host.lay(program.PATH, "old", program.MODE)
@@ -133,7 +133,7 @@ def test_what_others_changed_is_restored_and_the_watcher_starts_anew(tmp_path: P
     assert [str(action) for action in enforced(host).actions] == [f"enable {WATCH.name}"]
 
 
-def test_what_stays_open_and_why_is_refused(tmp_path: Path) -> None:
+def test_addresses_that_stay_reachable_are_refused_with_reasons(tmp_path: Path) -> None:
     host = Machine(tmp_path, "nft", "systemctl")
     host.lay("/etc/resolv.conf", "nameserver 203.0.113.53\n")
     host.lay("/etc/apt/sources.list", "deb http://deb.example.org/ x main\n")
@@ -147,8 +147,7 @@ def test_what_stays_open_and_why_is_refused(tmp_path: Path) -> None:
             "this run is controlled from there: what comes in to port 2222 stays up, nothing goes out",
         ),
         Refusal(
-            *("firewall/telegram", "user:nobody-here"),
-            "no such user on this host: the waiver lets nobody through here",
+            *("firewall/telegram", "user:nobody-here"), "no such user on this host: the waiver lets nobody through here"
         ),
         Refusal(
             *("firewall/boot", WHERE),
@@ -183,7 +182,7 @@ def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
     assert [path for path in ours if host.stat(path)] == []
 
 
-def test_what_a_kill_left_of_the_program_goes_too(tmp_path: Path) -> None:
+def test_empty_program_folder_is_deleted(tmp_path: Path) -> None:
     host = Machine(tmp_path, "nft", "systemctl")
     host.make_directories(program.PATH.rpartition("/")[0])
     changes = firewall.lift(host, {"controls": {}})

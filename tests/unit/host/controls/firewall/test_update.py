@@ -1,18 +1,138 @@
-"""From the table that is loaded to the one that is wanted, and what is known of it afterwards."""
+"""The table as nft lists it, and its replacement."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from proscribe.host.controls import firewall
-from proscribe.host.controls.firewall import boot, exemptions, loaded_state, update
-from proscribe.host.controls.firewall.listing import Observed, take_apart
+from proscribe.host.controls.firewall import boot, exemptions, listing, loaded_state, update
+from proscribe.host.controls.firewall.listing import MANY, Observed, Part, Parts, observe_table, shown, take_apart
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
-from proscribe.host.system import ControlError, Generation, Host, Result
-from proscribe.model.finding import COMPLIANT
+from proscribe.host.programs import LOAD_AND_LIST
+from proscribe.host.system import ControlError, Generation, Host, Result, Unseen
+from proscribe.model.finding import COMPLIANT, Finding
+
+
+def test_large_set_is_shown_by_its_differences() -> None:
+    def parts(*names: str) -> Parts:
+        return {("set", "a"): Part(("type ipv4_addr",), frozenset(names)), ("chain", "b"): Part(("accept", "drop"))}
+
+    head = "chain b\n    accept\n    drop\nset a\n    type ipv4_addr\n"
+    many = [f"x{number}" for number in range(MANY)]
+    assert shown(parts("2", "1")) == f"{head}    1\n    2\n"
+    assert shown(parts(*many), parts(*many)) == head + "".join(f"    {name}\n" for name in sorted(many))
+    assert shown(parts(*many, "y"), parts(*many)) == f"{head}    y\n"
+    assert shown(parts(*many, "y"), {}) == head + "".join(f"    {name}\n" for name in sorted([*many, "y"]))
+
+
+def text_of(*networks: str) -> str:
+    entry = {"name": "Telegram", "mode": "enforce", "networks": list(networks), "ports": []}
+    return render({"mode": "enforce", "services": {"telegram": entry}, "settings": {}}, Exemptions())
+
+
+TEXT = text_of("203.0.113.7")
+LIST = ["nft", "list", "table", "inet", "proscribe"]
+ALONE = ["unshare", "-n", sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, "nft", "proscribe"]
+
+
+class Kernel(Host):
+    """A host with a table, as `nft list` and a namespace of its own answer for it."""
+
+    def __init__(self, root: Path, table: str | Result, namespace: Result | None = None) -> None:
+        super().__init__(str(root), self.answer)
+        self.table, self.namespace = table, namespace or Result(1, "", "unshare: no")
+        self.ran: list[list[str]] = []
+        self.counts = ""
+        (root / "run").mkdir(exist_ok=True)
+
+    def ruleset_generation(self) -> Generation | None:
+        return Generation(7, "here")
+
+    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+        self.ran.append(list(argv))
+        if argv[0] == "unshare":
+            assert options["stdin"] == TEXT
+            return self.namespace
+        if argv[2] == "counters":
+            return Result(0, self.counts, "")
+        return self.table if isinstance(self.table, Result) else Result(0, self.table, "")
+
+
+@pytest.mark.parametrize(
+    ("err", "error", "said"),
+    [
+        ("Error: Operation not permitted", Unseen, "only be listed by root with CAP_NET_ADMIN"),
+        (
+            "x" * 400 + "\n  core dumped",
+            ControlError,
+            f"^nft cannot list the table inet proscribe: {'x' * 288} core dumped$",
+        ),
+    ],
+)
+def test_failed_listing_is_unseen_or_an_error(tmp_path: Path, err: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        listing.listed(Kernel(tmp_path, Result(1, "", err)), "nft")
+
+
+def test_a_table_that_is_not_there_has_no_parts(tmp_path: Path) -> None:
+    host = Kernel(tmp_path, Result(1, "", "Error: No such file or directory"))
+    assert (listing.listed(host, "nft"), host.ran) == ({}, [LIST])
+    host.table = TEXT
+    assert listing.listed(host, "nft") == listing.take_apart(TEXT)
+
+
+def test_another_spelling_is_compared_as_this_host_lists_it(tmp_path: Path) -> None:
+    other = TEXT.replace("jump restricted", "goto restricted")
+    host = Kernel(tmp_path, other, Result(0, other, ""))
+    assert observe_table(host, "nft", TEXT).right and host.ran == [LIST, ALONE]
+    host.namespace = Result(1, "", "Error: syntax\n  error")
+    with pytest.raises(ControlError, match="^nft does not take the ruleset: Error: syntax error$"):
+        observe_table(host, "nft", TEXT)
+    host.namespace = Result(1, "", "unshare: unshare failed")
+    seen = observe_table(host, "nft", TEXT)
+    assert (seen.wrong, seen.unseen, seen.right) == ({"ruleset": []}, listing.NO_NAMESPACE, False)
+
+
+def test_superfluous_and_missing_tables_are_reported(tmp_path: Path) -> None:
+    gone = Finding("table", "proscribe", manager="nftables", path="inet proscribe", detail="not loaded")
+    extra = gone._replace(detail="loaded, though nothing is to be refused")
+    assert observe_table(Kernel(tmp_path, TEXT), "nft", "").wrong == {"ruleset": [extra]}
+    assert observe_table(Kernel(tmp_path, ""), "nft", TEXT).wrong == {"ruleset": [gone], "telegram": [gone]}
+    assert observe_table(Kernel(tmp_path, ""), "nft", "").wrong == {}
+
+
+def test_unchanged_table_is_read_by_its_counters(tmp_path: Path) -> None:
+    host = Kernel(tmp_path, TEXT)
+    host.counts = "counter refused_telegram { packets 2 bytes 120 }"
+    counters = ["nft", "list", "counters", "table", "inet", "proscribe"]
+    assert observe_table(host, "nft", TEXT, TEXT)[:3] == (listing.take_apart(TEXT), {}, "")
+    assert host.ran == [LIST]
+    loaded_state.remember(host, TEXT, Generation(7, "here"))
+    host.ran.clear()
+    assert observe_table(host, "nft", TEXT, TEXT) == ({}, {}, "", {"telegram": (2, 120)}, Generation(7, "here"))
+    assert host.ran == [counters]
+    more = text_of("203.0.113.7", "203.0.113.8")
+    seen = observe_table(host, "nft", more, TEXT)
+    assert seen.live == listing.take_apart(TEXT)
+    assert [finding.detail for finding in seen.wrong["telegram"]] == [
+        "1 missing: 203.0.113.8",
+        "1 missing: ::203.0.113.8",
+        "1 missing: 0:cb00:7108::",
+    ]
+    host.counts, host.ran = "", []
+    assert observe_table(host, "nft", TEXT, TEXT).right and host.ran == [counters, LIST]
+    host.refuses = lambda *where: False  # type: ignore[method-assign]
+    seen = observe_table(host, "nft", TEXT, TEXT)
+    assert seen.wrong == {"ruleset": [listing.NO_EFFECT]} and not seen.right
+    effect = "192.0.0.8, which it refuses last, is not refused"
+    assert Finding("effect", "proscribe", "nftables", path="inet proscribe", detail=effect) == listing.NO_EFFECT
+    host.table = ""
+    assert observe_table(host, "nft", "").right  # no witness is to be refused
 
 
 def table(*networks: str, **more: list[str]) -> str:
@@ -42,7 +162,7 @@ def test_anything_else_replaces_the_table(before: str, after: str) -> None:
     assert update.transaction(take_apart(before), {}, after) == after
 
 
-class Kernel(Host):
+class LoadingKernel(Host):
     """A host whose generation goes up with each load, and by `others` more each time."""
 
     def __init__(self, root: Path, others: int = 0, rc: int = 0) -> None:
@@ -67,7 +187,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
-    host = Kernel(root)
+    host = LoadingKernel(root)
     update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=host.now), table(ONE, TWO))
     assert loaded_state.unchanged(host, table(ONE, TWO))
     assert not loaded_state.unchanged(host, table(ONE))
@@ -75,8 +195,8 @@ def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
     assert not loaded_state.unchanged(host, table(ONE, TWO))
 
 
-def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is_replaced_whole(root: Path) -> None:
-    host = Kernel(root, others=1)
+def test_concurrent_change_of_tables_replaces_the_whole_table(root: Path) -> None:
+    host = LoadingKernel(root, others=1)
     loaded_state.remember(host, table(ONE), host.now)
     observed = host.now._replace(number=3)
     update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=observed), table(ONE, TWO))
@@ -86,18 +206,18 @@ def test_where_others_changed_tables_meanwhile_nothing_is_known_and_the_table_is
 
 def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
     with pytest.raises(ControlError, match="ended with 1: no"):
-        update.load(Kernel(root, rc=1), "nft", Observed({}, {}), table(ONE))
+        update.load(LoadingKernel(root, rc=1), "nft", Observed({}, {}), table(ONE))
 
 
 def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An audit in check mode, or of a user, observes too. Only what a run saves afterwards is written."""
-    host = Kernel(root)
+    host = LoadingKernel(root)
     entry = {"name": "telegram", "mode": "enforce", "networks": [ONE], "ports": []}
     section = {"mode": "enforce", "services": {"telegram": entry}, "settings": {"management": []}}
     text = render(section, exemptions.collect(host, section, ""))
-    monkeypatch.setattr(Kernel, "privileged", True)
+    monkeypatch.setattr(LoadingKernel, "privileged", True)
     monkeypatch.setattr(host, "tool", lambda name: f"/usr/sbin/{name}")
     monkeypatch.setattr(host, "run", lambda argv, **_: Result(0, text if argv[2] == "table" else "", ""))
     (root / boot.FILE.lstrip("/")).parent.mkdir(parents=True)
