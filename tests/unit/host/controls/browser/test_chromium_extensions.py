@@ -1,4 +1,4 @@
-"""Extensions that want a proxy: what is said to each browser, what several files come to, and what is reported."""
+"""Extensions that want a proxy, in ExtensionSettings of Chromium and Firefox."""
 
 from __future__ import annotations
 
@@ -18,17 +18,13 @@ from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTING
 from proscribe.host.controls.browser.rendering import Rules, rules
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 
-from unit.host.controls.test_browser_settings import (
-    CHROMIUM,
-    FOX,
-    Tree,
-    section,
-)
+from unit.host.controls.browser.test_settings import FOX, Tree, section
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
 BLOCK, EXCEPTION = {"blocked_permissions": ["proxy", "debugger"]}, {"allowed_permissions": ["proxy", "debugger"]}
 OWN = "proscribe.json"
+CHROMIUM = "etc/chromium/policies/managed/"
 VPN = {"extensions": {"chrome": [A], "firefox": ["vpn@example"]}}
 WAIVED = {"mode": "waived", "extensions": {"chrome": [B], "firefox": ["waived@example"]}}
 MANAGED = {EXTENSIONS: BLOCKED, PROXY_EXTENSIONS: BLOCKED}
@@ -48,12 +44,8 @@ def of(settings: Any, *joined: Any) -> dict[str, Any]:
 EFFECTIVE = [
     pytest.param([{}], {}, id="none"),
     pytest.param([of({"*": BLOCK}), of({A: ALLOWED})], {A: ALLOWED}, id="the last one counts"),
-    pytest.param(
-        [of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: ALLOWED})], {"*": BLOCK, A: ALLOWED}, id="joined by the first"
-    ),
-    pytest.param(
-        [of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: ALLOWED}, "X")], {A: ALLOWED}, id="the last one joins others"
-    ),
+    ([of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: ALLOWED})], {"*": BLOCK, A: ALLOWED}),  # joined by the first
+    ([of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: ALLOWED}, "X")], {A: ALLOWED}),  # the last one joins others
     pytest.param([of({"*": BLOCK}), of({A: ALLOWED}, "*")], {"*": BLOCK, A: ALLOWED}, id="everything joined"),
     pytest.param(
         [of({"*": {}, A: ALLOWED}), of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: REFUSED, B: {}})],
@@ -63,19 +55,14 @@ EFFECTIVE = [
     pytest.param([of({"*": BLOCK}, EXTENSION_SETTINGS), of(["x"])], {}, id="the last is no dictionary"),
     pytest.param([of("x", EXTENSION_SETTINGS), of({"*": BLOCK})], {"*": BLOCK}, id="the first is no dictionary"),
     pytest.param([of({"*": BLOCK}), of({})], {}, id="an empty one"),
-    pytest.param(
-        [{MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}, of({"*": BLOCK}), {**of({}), MERGE_DICTIONARIES: "x"}],
-        {},
-        id="the list of what is joined is no list",
-    ),
-    pytest.param(
-        [of({"*": {**BLOCK, "runtime_blocked_hosts": ["made.example"]}, A: ALLOWED})], {A: ALLOWED}, id="no URL pattern"
-    ),
+    # the list of what is joined is no list
+    ([{MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}, of({"*": BLOCK}), {**of({}), MERGE_DICTIONARIES: "x"}], {}),
+    ([of({"*": {**BLOCK, "runtime_blocked_hosts": ["made.example"]}, A: ALLOWED})], {A: ALLOWED}),  # no URL pattern
 ]
 
 
 @pytest.mark.parametrize(("given_", "result"), EFFECTIVE)
-def test_what_files_come_to(given_: list[dict[str, Any]], result: dict[str, Any]) -> None:
+def test_extension_settings_of_several_files_are_joined(given_: list[dict[str, Any]], result: dict[str, Any]) -> None:
     assert effective([*reversed(files(*given_))]) == result
 
 
@@ -100,14 +87,13 @@ def test_what_files_come_to(given_: list[dict[str, Any]], result: dict[str, Any]
         ({A: {"toolbar_pin": "x"}}, A),
         ({A: {"override_update_url": "x"}}, A),
         ({A: {"update_url": 3}}, A),
-        ({A: {"file_url_navigation_allowed": 3}}, A),
         ({f"{A},{B},": {"allowed_permissions": ["Proxy"]}}, f"{A},{B},"),
         ({"update_url:https://made.example/": {"allowed_permissions": 3}}, "update_url:https://made.example/"),
         ({"update_url:https://made.example/": {"blocked_install_message": 3}}, ""),
         ({"update_url:https://made.example/": FORCED}, "update_url:https://made.example/"),
     ],
 )
-def test_one_wrong_entry_costs_all_settings_their_effect(settings: dict[str, Any], key: str) -> None:
+def test_wrong_entry_disables_all_extension_settings(settings: dict[str, Any], key: str) -> None:
     assert flawed(settings) == key
     assert effective(files(of(settings))) == ({} if key else settings)
 
@@ -125,7 +111,6 @@ URL = "update_url:https://made.example/crx"
         ({}, Lists(blocked=["*"]), []),
         ({"*": ALLOWED}, Lists(blocked=["*"]), ["*"]),
         ({"*": BLOCK, A: {}}, Lists(), [A]),
-        ({"*": BLOCK, A: FORCED}, Lists(), [A]),
         ({"*": BLOCK, A: REFUSED, B: BLOCK}, Lists(), []),
         ({"*": BLOCK, A: {**BLOCK, **EXCEPTION}}, Lists(), [A]),
         ({"*": BLOCK, f"{A},{B}": ALLOWED}, Lists(), [A, B]),
@@ -139,11 +124,11 @@ URL = "update_url:https://made.example/crx"
         ({"*": BLOCK, A: BLOCK}, Lists(forced=[A]), []),
         ({"*": BLOCK, C: EXCEPTION}, Lists(allowed=[C]), []),  # the organisation's own, in the inventory
         ({"*": BLOCK, URL: ALLOWED}, Lists(), [URL]),
-        ({"*": BLOCK, URL: BLOCK}, Lists(), []),
-        ({"*": REFUSED, URL: {}}, Lists(), []),
     ],
 )
-def test_whose_extensions_may_have_a_proxy(settings: dict[str, Any], lists: Lists, found: list[str]) -> None:
+def test_extensions_with_the_proxy_permission_are_listed(
+    settings: dict[str, Any], lists: Lists, found: list[str]
+) -> None:
     assert list(openings(settings, lists, [C])) == found
 
 
@@ -193,7 +178,7 @@ def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign:
         ([of({A: {}}), of({"*": {}}, "*")], "b.json"),
     ],
 )
-def test_which_file_decides(given_: list[dict[str, Any]], name: str) -> None:
+def test_file_that_decides_an_entry_is_named(given_: list[dict[str, Any]], name: str) -> None:
     assert deciding(files(*given_), "*") == name
 
 
@@ -216,11 +201,8 @@ ON_A_HOST = [
         {RULE: [f"chromium proxy-extensions: {NO_ROOM}"], FILE: [f"chromium proscribe.json: {NO_ROOM}"]},
         id="no room",
     ),
-    pytest.param(
-        {"zz.json": of({"d" * 32: FORCED})},
-        {RULE: [f"chromium proxy-extensions: zz.json lets {'d' * 32} {NAME_IT}"]},
-        id="an extension that the organisation installs",
-    ),
+    # an extension that the organisation installs
+    ({"zz.json": of({"d" * 32: FORCED})}, {RULE: [f"chromium proxy-extensions: zz.json lets {'d' * 32} {NAME_IT}"]}),
     pytest.param(
         {"10.json": {"ExtensionInstallForcelist": ["d" * 32 + ";https://x.example", "e" * 32]}},
         {RULE: [f"chromium proxy-extensions: a list of the organisation's lets {'d' * 32}, and 1 more {NAME_IT}"]},
@@ -231,7 +213,6 @@ ON_A_HOST = [
         {RULE: [f"chromium proxy-extensions: zz.json lets {'d' * 32}, and 1 more {NAME_IT}"]},
         id="two extensions in one entry",
     ),
-    pytest.param({"10.json": {"ExtensionInstallAllowlist": [C]}}, {}, id="one of the inventory's"),
     pytest.param(
         {"10.json": of({A: {"installation_mode": "allowed"}})},
         {"vpn": [f"chromium extension {A}: "], RULE: [f"chromium proxy-extensions: 10.json lets {A} {NAME_IT}"]},
@@ -241,7 +222,7 @@ ON_A_HOST = [
 
 
 @pytest.mark.parametrize(("foreign", "wrong"), ON_A_HOST)
-def test_what_is_reported_beside_files_of_the_organisation(
+def test_extension_settings_beside_foreign_files_are_reported(
     foreign: dict[str, Any], wrong: dict[str, list[str]], tmp_path: Path
 ) -> None:
     tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
@@ -301,3 +282,40 @@ def test_firefox_settings_come_back_from_a_merge_with_later_edits(
         back = firefox_merge.without_ours(changed, base, [merged])["policies"][EXTENSION_SETTINGS]
         before = theirs["*"] if theirs and isinstance(theirs.get("*"), dict) else {}
         assert back["*"] == {**before, "blocked_permissions": [*before.get("blocked_permissions", []), "history"]}
+
+
+BLOCKS, ALLOWS = (
+    {"blocked_permissions": ["x", "proxy", "debugger"]},
+    {"allowed_permissions": ["x", "proxy", "debugger"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        (
+            {},
+            {
+                "*": {"blocked_permissions": ["proxy", "debugger"]},
+                "mine": {"allowed_permissions": ["proxy", "debugger"]},
+            },
+        ),
+        (
+            {"*": {"blocked_permissions": ["x"]}, "other": {}},
+            {
+                "*": {"blocked_permissions": ["x", "proxy", "debugger"]},
+                "other": {},
+                "mine": {"blocked_permissions": ["x"], "allowed_permissions": ["proxy", "debugger"]},
+            },
+        ),
+        (
+            {"mine": {"installation_mode": "allowed"}},
+            {"*": {"blocked_permissions": ["proxy", "debugger"]}, "mine": {"installation_mode": "allowed"}},
+        ),
+        ({"*": {**BLOCKS, **ALLOWS}}, {"*": {**BLOCKS, **ALLOWS}}),
+        ({"*": {"installation_mode": "blocked"}}, {"*": {"installation_mode": "blocked"}}),
+    ],
+)
+def test_the_organisations_settings_with_ours_in_them(theirs: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert due(theirs, ["mine", "taken"], ["taken"]) == expected
+    assert "taken" in due({}, ["taken"])

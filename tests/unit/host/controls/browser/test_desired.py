@@ -1,14 +1,22 @@
-"""What a plan asks of browsers: worked out once, by names that tell one answer from another."""
+"""The policies that a plan wants of browsers, and the exact match of a policy file with them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from made_browser import section
-from made_places import BROWSERS, CHROMIUM, FIREFOX
+import pytest
+from browser_hosts import Tree, section
+from browser_places import BROWSERS, CHROMIUM, FIREFOX
+from proscribe.host.controls.browser import chromium_folder, firefox_file
 from proscribe.host.controls.browser.desired import Desired
+from proscribe.host.controls.browser.exact_match import check
+from proscribe.host.controls.browser.observed import Observed
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import Rules
+from proscribe.host.system import ControlError, Host, Unseen
 
 BIRD = Place("thunderbird", "thunderbird", "/etc/thunderbird/policies/policies.json")
 MAIL = section({"mail": {"domains": ["mail.example"]}}, browsers={"about_config": "blocked"})
@@ -31,3 +39,57 @@ def test_places_with_the_same_policy_share_it_and_a_plan_that_says_nothing_has_n
     assert files[0] == files[1] and files[0] is not None
     nothing = Desired(plan(section()))
     assert (bool(nothing), nothing.closed, nothing.file(CHROMIUM), nothing.file(FIREFOX)) == (False, [], None, None)
+
+
+A = "a" * 32
+FALLBACKS = ("/usr/lib/firefox/distribution/policies.json", "/usr/lib/firefox-esr/distribution/policies.json")
+FALLBACK_FIREFOX = FIREFOX._replace(fallbacks=FALLBACKS)
+VPN = {"vpn": {"domains": ["vpn.example"], "extensions": {"chrome": [A], "firefox": ["vpn@example"]}}}
+SECTION = section(VPN, browsers={"dns_over_https": "blocked"})
+NOTHING = section()
+WHOLE = Observed(None, (), True, "", {}, (), frozenset(), (), "", "")
+BOTH = pytest.mark.parametrize("place", [CHROMIUM, FALLBACK_FIREFOX], ids=["Chromium", "Firefox"])
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    """A host on which policies are as they should be; what is looked into says by whose code."""
+    tree = Tree(tmp_path, SECTION)
+    tree.enforce()
+    folder, file = (SimpleNamespace(observed=lambda family=family: family) for family in ("chromium", "firefox"))
+    monkeypatch.setattr(chromium_folder, "Folder", lambda *_: folder)
+    monkeypatch.setattr(firefox_file, "PolicyFile", lambda *_: file)
+    return tree
+
+
+def seen(tree: Tree, place: Place, of: dict = SECTION) -> Observed:
+    return check(tree.host, place, Desired({**tree.plan, "controls": {"browser": of}}))
+
+
+@BOTH
+def test_empty_plan_wants_no_policy_file(tree: Tree, place: Place) -> None:
+    assert seen(tree, place, NOTHING) == place.family
+    (tree.root / place.path[1:]).unlink()
+    assert seen(tree, place, NOTHING) == WHOLE
+
+
+def refusing(error: Exception) -> Callable[..., bytes]:
+    def refuse(*_: object) -> bytes:
+        raise error
+
+    return refuse
+
+
+@pytest.mark.parametrize(("place", "extension"), [(CHROMIUM, A), (FALLBACK_FIREFOX, "vpn@example")])
+def test_unsafe_policy_file_has_no_effect(
+    tree: Tree, place: Place, extension: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "read", refusing(ControlError("a folder")))
+    settings = {"dns_over_https": "a folder"}
+    assert seen(tree, place) == (None, (), False, "a folder", settings, (), {extension}, ["a folder"], "", "")
+
+
+@BOTH
+def test_unseen_policy_file_is_incomplete(tree: Tree, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "read", refusing(Unseen("Host is down")))
+    assert seen(tree, place) == WHOLE._replace(complete=False, unseen="Host is down")

@@ -1,4 +1,4 @@
-"""Firefox's one file: what it comes to, as a whole, and what is done to it, with what stands in the diff."""
+"""Firefox's policy file, and the file of its default preferences."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_browser import Tree, section
-from made_places import FIREFOX
+from browser_hosts import Tree, section
+from browser_places import FIREFOX
 from proscribe.host.controls.base import Refusal
 from proscribe.host.controls.browser import firefox, firefox_changes
 from proscribe.host.controls.browser.firefox_file import PolicyFile
 from proscribe.host.controls.browser.rendering import NOTHING, Name, Rules, rules
+from proscribe.host.system import Host, Unseen
 
 MAIL = {"domains": ["mail.example"], "extensions": {"firefox": ["vpn@example", "b@example"]}}
 CLOSED = dict.fromkeys(("dns_over_https", "extensions", "proxy_extensions", "quic"), "blocked")
@@ -99,10 +100,7 @@ def tree(tmp_path: Path) -> Tree:
         ),
         (
             *(own(**FILTER, ExtensionSettings={"*": {"allowed_types": "x"}}), True, {}),
-            {
-                **OPENED,
-                "settings": {"microsoft_tenants": "login.live.com is not blocked", "proxy_extensions": TYPE},
-            },
+            {**OPENED, "settings": {"microsoft_tenants": "login.live.com is not blocked", "proxy_extensions": TYPE}},
         ),
         (
             *(
@@ -136,7 +134,7 @@ def tree(tmp_path: Path) -> Tree:
         ),
     ],
 )
-def test_what_the_file_comes_to(
+def test_policy_file_has_the_effect_of_its_content(
     tree: Tree, document: Any, enforced: bool, edit: dict[str, Any], found: dict[str, Any]
 ) -> None:
     if document:
@@ -187,7 +185,7 @@ def test_the_organisations_file_comes_back_as_it_was(tree: Tree, edit: bool) -> 
         assert (restored[1:], now.st_mtime_ns) == ((new, theirs), before.st_mtime_ns)
 
 
-def test_what_a_kill_left_is_cleared(tree: Tree) -> None:
+def test_partial_policy_file_and_note_are_deleted(tree: Tree) -> None:
     left = f"{FIREFOX.path.rpartition('/')[0]}/.policies.json.proscribe~"
     for unfinished in (True, False):
         tree.host.make_directories(FIREFOX.path.rpartition("/")[0])
@@ -198,10 +196,61 @@ def test_what_a_kill_left_is_cleared(tree: Tree) -> None:
         assert carried_out(tree, None) == [] and not (tree.root / "etc/firefox").exists()
 
 
-def test_what_cannot_be_opened_without_more_is_refused(tree: Tree) -> None:
+def test_exception_that_opens_a_blocked_address_is_refused(tree: Tree) -> None:
     of = rules(
         section({"mail": {"domains": ["mail.example"], "urls": ["ok.mail.example/in"], "allow": ["ok.mail.example"]}})
     )
     changes = firefox_changes.enforce(tree.host, FIREFOX, of)
     reason = "Firefox cannot open it without opening ok.mail.example/in, which is blocked"
     assert changes.refused == [Refusal("browser/policy-file", "ok.mail.example", reason)]
+
+
+FOLDER = "etc/firefox/defaults/pref"
+FILE = f"{FOLDER}/proscribe.js"
+DEBUGGING_CLOSED = section(browsers={"remote_debugging": "blocked"})
+DEBUGGING_OPEN = section(browsers={"dns_over_https": "blocked"})
+
+
+@pytest.fixture
+def preferences_tree(tmp_path: Path) -> Tree:
+    preferences_tree = Tree(tmp_path, DEBUGGING_CLOSED)
+    preferences_tree.enforce()
+    return preferences_tree
+
+
+def reported(preferences_tree: Tree) -> tuple[str, str, bool]:
+    verdict = preferences_tree.verdicts()["remote-debugging"]
+    return verdict.state, next((finding.detail for finding in verdict.findings), ""), verdict.drifted
+
+
+def test_another_file_with_the_preference_is_reported_and_stays(preferences_tree: Tree) -> None:
+    content = preferences_tree.put(f"{FOLDER}/own.js", 'pref("remote.policy.disabled", false, locked);\n')
+    assert reported(preferences_tree)[:2] == (
+        "noncompliant",
+        f"/{FOLDER}/own.js has the preference remote.policy.disabled, too: remove it there",
+    )
+    changes = preferences_tree.enforce()
+    assert changes.actions == []
+    assert [refusal.rule for refusal in changes.refused] == ["browser/remote-debugging"]
+    preferences_tree.lift()
+    assert (preferences_tree.root / FOLDER / "own.js").read_bytes() == content
+
+
+def test_a_file_that_the_plan_no_longer_has_is_reported_and_deleted(preferences_tree: Tree) -> None:
+    preferences_tree.plan["controls"]["browser"] = DEBUGGING_OPEN
+    assert "not in the plan any more" in preferences_tree.verdicts()["policy-file"].findings[-1].detail
+    preferences_tree.enforce()
+    assert not (preferences_tree.root / FILE).exists()
+    assert preferences_tree.verdicts()["policy-file"].state == "compliant"
+
+
+def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Host.read
+
+    def refuse(host: Host, path: str) -> bytes | None:
+        if path == f"/{FILE}":
+            raise Unseen("it cannot be read")
+        return read(host, path)
+
+    monkeypatch.setattr(Host, "read", refuse)
+    assert reported(preferences_tree)[0] == "unknown"

@@ -1,7 +1,8 @@
-"""The organisation's own Firefox policies: merged into, given back byte for byte, later edits and all."""
+"""The merge of our Firefox policies into the organisation's, and its removal."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -9,18 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import made_browser
+import browser_hosts
 import pytest
+from browser_hosts import section
+from browser_places import BROWSERS
 from hypothesis import given
 from hypothesis import strategies as st
-from made_browser import section
-from made_places import BROWSERS
 from properties import examples
 from proscribe.host.controls import browser
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.browser import firefox, firefox_merge
+from proscribe.host.controls.browser.firefox_merge import assumed_ours, merge, without_ours
 from proscribe.host.controls.browser.rendering import Name, Rules
-from proscribe.host.system import Unseen
+from proscribe.host.system import WRITTEN_BY, ControlError, Unseen
 
 PATH = "etc/firefox/policies/policies.json"
 INSTALLED = "usr/lib/firefox-esr/distribution/policies.json"
@@ -32,7 +34,7 @@ def plan(*domains: str, **entry: Any) -> dict[str, Any]:
     return {"browsers": BROWSERS, "controls": {"browser": section({"service": service}, **settings)}}
 
 
-class Tree(made_browser.Tree):
+class Tree(browser_hosts.Tree):
     """A made host, whose plan restricts mail.example."""
 
     def __init__(self, root: Path) -> None:
@@ -191,6 +193,32 @@ def test_a_lost_note_does_not_lose_the_organisations_file(tree: Tree) -> None:
     assert tree.content() == original
 
 
+@pytest.mark.parametrize("survived", range(5))
+def test_kill_between_two_writes_keeps_the_organisations_policies(
+    tree: Tree, survived: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.put(PATH, OWN)
+    tree.enforce()
+    tree.edit(NewSetting=1)
+    write, writes_left = tree.host.write, [survived]
+
+    def die(path: str, content: bytes | str, mode: int = 0o644) -> None:
+        if not writes_left[0]:
+            raise ControlError("killed")
+        writes_left[0] -= 1
+        write(path, content, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tree.host, "write", die)
+        for action in browser.enforce(tree.host, plan("chat.example")).actions[2:]:
+            with contextlib.nullcontext() if survived == 4 else pytest.raises(ControlError):
+                action.apply()
+    tree.enforce(plan("chat.example"))
+    assert "*://*.mail.example/*" not in tree.policies()["WebsiteFilter"]["Block"]
+    tree.lift()
+    assert tree.policies() == {**OWN["policies"], "NewSetting": 1}
+
+
 # -- the link to a page for requests, for which Firefox has one place: the menu Help -----------------------------------
 
 URL = "https://help.example.org/ask"
@@ -283,3 +311,162 @@ def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(
     edited = {**merged, "policies": {**merged["policies"], **edits}}
     expected = {**base, "policies": {**base.get("policies", {}), **edits}} if edits else base
     assert firefox_merge.same(firefox_merge.without_ours(edited, base, [merged]), expected)
+
+
+TENANTS, SUPPORT, PROXY, DNS = "AllowedDomainsForApps", "SupportMenu", "Proxy", "DNSOverHTTPS"
+SETTINGS, PREFERENCES, FILTER = "ExtensionSettings", "Preferences", "WebsiteFilter"
+OFF = {"Enabled": False, "Locked": True}
+LINK = {"Title": "Request an exception", "URL": "https://ask.example"}
+LOCKED = {"Mode": "system", "Locked": True}
+REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
+BLOCK, EXCEPTION = {"blocked_permissions": ["proxy", "debugger"]}, {"allowed_permissions": ["proxy", "debugger"]}
+ENTRY = {"Value": False, "Status": "locked"}
+
+
+JOINED = [
+    (FILTER, None, {"Block": ["b"]}, {"Block": ["b"]}),
+    (
+        *(FILTER, {"Block": ["a", "b"], "Exceptions": "x", "Other": 1}, {"Block": ["b", "c"], "Exceptions": ["d"]}),
+        {"Block": ["a", "b", "c"], "Exceptions": ["d"], "Other": 1},
+    ),
+    (PROXY, {"Mode": "none"}, LOCKED, {"Mode": "none", "Locked": True}),
+    (PROXY, {"Locked": False}, LOCKED, LOCKED),
+    (PROXY, "x", LOCKED, LOCKED),
+    (DNS, {"Enabled": True, "ProviderURL": "x"}, OFF, {**OFF, "ProviderURL": "x"}),
+    (PREFERENCES, {"a": 1, "b": 1}, {"b": ENTRY}, {"a": 1, "b": ENTRY}),
+    (SUPPORT, {}, LINK, LINK),
+    ("BlockAboutConfig", {"a": 1}, True, True),
+    ("SearchEngines", {"a": 1}, {"b": 2}, {"b": 2}),
+    (SETTINGS, "x", {"a": REFUSED}, {"a": REFUSED}),
+    (
+        *(SETTINGS, {"a": FORCED, "b": {**REFUSED, "x": 1}, "c": 5}, dict.fromkeys("abcd", REFUSED)),
+        {"a": REFUSED, "b": {**REFUSED, "x": 1}, "c": REFUSED, "d": REFUSED},
+    ),
+    (  # what they permit in another way stays
+        *(SETTINGS, {"a": FORCED, "b": REFUSED}, dict.fromkeys("abc", ALLOWED)),
+        {"a": FORCED, "b": ALLOWED, "c": ALLOWED},
+    ),
+    (
+        *(
+            SETTINGS,
+            {"*": {"blocked_permissions": ["x"], "y": 1}, "b": {}},
+            {"*": BLOCK, "a": EXCEPTION, "b": EXCEPTION},
+        ),
+        {
+            "*": {"blocked_permissions": ["x", "proxy", "debugger"], "y": 1},
+            "a": {"blocked_permissions": ["x"], **EXCEPTION},
+            "b": {},
+        },
+    ),
+    (  # an exception opens nothing that theirs block
+        *(SETTINGS, {"*": {**BLOCK, "y": 1}}, {"*": {**REFUSED, **BLOCK}, "a": EXCEPTION}),
+        {"*": {**BLOCK, "y": 1, **REFUSED}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "theirs", "ours", "both"), JOINED)
+def test_merge_joins_policies_and_removal_restores_theirs(name: str, theirs: Any, ours: Any, both: Any) -> None:
+    base = {"proscribe": "old", "other": 1, "policies": {"A": 1, **({name: theirs} if theirs is not None else {})}}
+    document = merge(base, {name: ours})
+    assert document == {"proscribe": WRITTEN_BY, "other": 1, "policies": {"A": 1, name: both}}
+    del base["proscribe"]
+    assert without_ours(document, base, [document]) == base
+
+
+WRITTEN = {
+    "policies": {
+        "BlockAboutConfig": True,
+        DNS: OFF,
+        FILTER: {"Block": ["a", "b"], "Exceptions": ["c"]},
+        PREFERENCES: {"p": ENTRY, "q": ENTRY},
+        SETTINGS: {"*": {"blocked_permissions": ["x", "proxy", "debugger"], **REFUSED}, "a": REFUSED, "b": EXCEPTION},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("base", "edit", "theirs"),
+    [
+        ({}, {}, {}),
+        ({"policies": {}}, {}, {"policies": {}}),
+        ({"policies": {"BlockAboutConfig": False, DNS: "x"}}, {}, {"policies": {"BlockAboutConfig": False, DNS: "x"}}),
+        ({}, {"BlockAboutConfig": False, DNS: {}}, {"policies": {"BlockAboutConfig": False, DNS: {}}}),
+        ({}, {FILTER: {"Block": ["a", "z"], "Other": 1}}, {"policies": {FILTER: {"Block": ["z"], "Other": 1}}}),
+        (
+            *(
+                {"policies": {FILTER: {"Block": ["a"], "Exceptions": "x"}}},
+                {FILTER: {"Block": ["a", "b", "z"], "Exceptions": ["c"]}},
+            ),
+            {"policies": {FILTER: {"Block": ["a", "z"], "Exceptions": "x"}}},
+        ),
+        ({}, {FILTER: {"Block": ["b"]}}, {}),
+        ({}, {FILTER: "x"}, {"policies": {FILTER: "x"}}),
+        ({}, {PREFERENCES: {"p": ENTRY, "r": 1}}, {"policies": {PREFERENCES: {"r": 1}}}),
+        (
+            {"policies": {PREFERENCES: {"p": 5}}},
+            {PREFERENCES: {"p": ENTRY, "r": 1}},
+            {"policies": {PREFERENCES: {"p": 5, "r": 1}}},
+        ),
+        (
+            *(
+                {},
+                {
+                    SETTINGS: {
+                        "*": {"blocked_permissions": ["x", "proxy", "debugger", "z"], **REFUSED, "y": 1},
+                        "a": ALLOWED,
+                    }
+                },
+            ),
+            {"policies": {SETTINGS: {"*": {"blocked_permissions": ["z"], "y": 1}, "a": ALLOWED}}},
+        ),
+        ({}, {SETTINGS: {"*": {"blocked_permissions": ["proxy", "debugger"], **REFUSED}, "b": EXCEPTION}}, {}),
+        (
+            *(
+                {"policies": {SETTINGS: {"*": {"blocked_permissions": [], **ALLOWED}}}},
+                {SETTINGS: {"*": {"blocked_permissions": ["proxy", "debugger"], **REFUSED}}},
+            ),
+            {"policies": {SETTINGS: {"*": {"blocked_permissions": [], **ALLOWED}}}},
+        ),
+    ],
+)
+def test_removal_after_an_edit_keeps_the_edit(
+    base: dict[str, Any], edit: dict[str, Any], theirs: dict[str, Any]
+) -> None:
+    current = {"proscribe": "x", "more": 1, "policies": {**WRITTEN["policies"], **edit}}
+    for written in ([WRITTEN], [{}, WRITTEN], [WRITTEN, {"policies": {DNS: 5}}]):
+        assert without_ours(current, base, written) == {"more": 1, **theirs}
+
+
+def test_lost_note_makes_every_managed_policy_ours() -> None:
+    speculation = "network.http.speculative-parallel-limit"
+    extensions = {
+        "*": {"blocked_permissions": ["x", "proxy", "debugger"], "y": 1},
+        "a": REFUSED,
+        "b": EXCEPTION,
+        "c": {**ALLOWED, **EXCEPTION},
+        "d": {**EXCEPTION, "y": 1},
+        "e": {"allowed_permissions": ["proxy", "x"]},
+        "f": FORCED,
+    }
+    current = {
+        "A": 1,
+        PROXY: LOCKED,
+        TENANTS: "a.org",
+        FILTER: {"Block": ["a"]},
+        "DisableFirefoxAccounts": False,
+        PREFERENCES: {speculation: 5, "network.http.http3.enable": 5, "own": ENTRY},
+        SETTINGS: extensions,
+    }
+    assert assumed_ours({"policies": current}) == [
+        {
+            "policies": {
+                TENANTS: "a.org",
+                FILTER: {"Block": ["a"]},
+                "DisableFirefoxAccounts": False,
+                PREFERENCES: {speculation: 5, "network.http.http3.enable": 5},
+                SETTINGS: {"*": BLOCK, "a": REFUSED, "b": EXCEPTION, "c": {**ALLOWED, **EXCEPTION}},
+            }
+        }
+    ]
+    assert assumed_ours({"policies": {PREFERENCES: "x", SETTINGS: {"*": {}}}}) == [{"policies": {SETTINGS: {}}}]

@@ -1,4 +1,4 @@
-"""Browsers that the catalogue does not have: found by their desktop entry, their policy folder by their binary."""
+"""Browsers that the catalogue does not have, found by desktop entry and binary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from made_browser import Tree, section
+from browser_hosts import Tree, section
 from proscribe.host.controls.browser import forks
 from proscribe.host.controls.browser.places import Place
 
@@ -34,9 +34,7 @@ def entry(tree: Tree, command: str, name: str = "owl", text: str = ENTRY) -> Non
 
 NONE = [
     pytest.param(ENTRY.replace("x-scheme-handler/http;", ""), 0o755, "/opt/owl/owl", id="not a browser"),
-    pytest.param(
-        ENTRY.replace("MimeType=", "X-Handles="), 0o755, "/opt/owl/owl", id="the name of the addresses in another key"
-    ),
+    (ENTRY.replace("MimeType=", "X-Handles="), 0o755, "/opt/owl/owl"),  # the name of the addresses in another key
     pytest.param(ENTRY, 0o644, "/opt/owl/owl", id="not a program"),
     pytest.param(ENTRY, 0o777, "/opt/owl/owl", id="anybody could have written it"),
     pytest.param(ENTRY, 0o755, '/opt/owl/"owl', id="a command that nothing can run"),
@@ -47,7 +45,7 @@ NONE = [
 
 
 @pytest.mark.parametrize(("text", "mode", "command"), NONE)
-def test_what_is_left_out_hides_no_other(text: str, mode: int, command: str, tree: Tree) -> None:
+def test_unsuitable_entry_is_skipped_and_the_next_fork_found(text: str, mode: int, command: str, tree: Tree) -> None:
     install(tree, "/opt/owl/owl", binary(OWL), mode)
     entry(tree, command, text=text)
     assert forks.find_forks(tree.host, []).forks == []
@@ -65,7 +63,7 @@ def test_a_browser_is_large_and_its_launcher_is_not(tmp_path: Path) -> None:
     assert [fork.id for fork in forks.find_forks(tree.host, []).forks] == ["owl"]
 
 
-def test_one_whose_policies_are_those_of_a_known_browser_is_no_fork(tree: Tree) -> None:
+def test_program_with_a_known_policy_folder_is_no_fork(tree: Tree) -> None:
     install(tree, "/opt/owl/owl", binary(OWL))
     entry(tree, "/opt/owl/owl")
     known = Place("bird", "chromium", f"{OWL}/managed/proscribe.json", browsers=("bird",), programs=("bird",))
@@ -91,15 +89,7 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
     assert list((tree.root / "etc").iterdir()) == []
 
 
-DAMAGED = [
-    "",
-    "a directory",
-    "{",
-    "[]",
-    '{"/opt/owl/owl": []}',
-    '{"/opt/owl/owl": 7}',
-    '{"/opt/owl/owl": ["x", 1, ""]}',
-]
+DAMAGED = ["", "a directory", "[]", '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
 
 
 @pytest.mark.parametrize("content", DAMAGED)

@@ -1,17 +1,18 @@
-"""What a browser's policies out of one table come to: as the plan has them, beside others, or weakened."""
+"""The effect of one table of policies: as planned, beside others, or weakened."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from made_browser import section
-from made_places import BROWSERS, CHROMIUM, FIREFOX
-from proscribe.host.controls.browser import chromium, firefox, managed
+from browser_hosts import section
+from browser_places import BROWSERS, CHROMIUM, FIREFOX
+from proscribe.host.controls.browser import ObservedPlace, chromium, firefox, managed
 from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.observed import Observed
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import Name
+from proscribe.model.finding import NOT_APPLICABLE, Finding, Verdict
 
 A, B, FOX = "a" * 32, "b" * 32, "vpn@example"
 MAIL = {"domains": ["mail.example", "b.example"], "extensions": {"chrome": [A, B], "firefox": [FOX]}}
@@ -48,7 +49,6 @@ def come_to(place: Place, due: dict[str, object], said: dict[str, object] | None
     [
         (CHROME, [], {"complete": True}),
         (without(CHROME, MERGE), [], {"complete": True}),  # lists of one table are joined anyhow
-        ({**CHROME, BLOCK: list(reversed(CHROME[BLOCK]))}, [], {"complete": True}),  # type: ignore[call-overload]
         (None, ["b.example", "mail.example"], nothing(A, B)),
         (
             *({}, ["b.example", "mail.example"]),
@@ -99,13 +99,7 @@ def test_the_policies_of_chromium(said: dict[str, object] | None, open_: list[st
         ({}, ["b.example", "mail.example"], {"wrong": [ALONE], "settings": NONE_LOCKED, "unblocked": {FOX}}),
         ({"Own": 1}, ["b.example", "mail.example"], {"wrong": [ALONE], "settings": NONE_LOCKED, "unblocked": {FOX}}),
         ({**OURS, "Own": 1}, [], {}),
-        (
-            *({**OURS, "DNSOverHTTPS": {}}, []),
-            {
-                "wrong": [f"{NOT}{EMPTIED}"],
-                "settings": {"dns_over_https": EMPTIED},
-            },
-        ),
+        (*({**OURS, "DNSOverHTTPS": {}}, []), {"wrong": [f"{NOT}{EMPTIED}"], "settings": {"dns_over_https": EMPTIED}}),
         (
             *(LISTED, ["b.example"]),
             {
@@ -147,3 +141,20 @@ def check(seen: Observed, open_: list[str], found: dict[str, Any]) -> None:
 def test_numbers_are_booleans_where_the_plan_has_some(due: object, found: object, spelled: object) -> None:
     now = managed.spelled_as(due, found)
     assert (now, repr(now)) == (spelled, repr(spelled))
+
+
+WHOLE = Observed(complete=True)
+
+
+def seen(*pairs: Any) -> list[ObservedPlace]:
+    return [ObservedPlace(place, observed) for place, observed in zip(pairs[::2], pairs[1::2])]
+
+
+def policy(id_: str, manager: str = "", path: str = "", detail: str = "") -> Finding:
+    return Finding("policy", id_, manager=manager, path=path, detail=detail)
+
+
+def test_without_a_policy_to_set_nothing_else_is_said() -> None:
+    plan = {"browsers": BROWSERS, "controls": {"browser": section()}}
+    found = managed.verdicts(plan, Desired(plan), seen(CHROMIUM, WHOLE), [], "", "macOS")
+    assert found == [Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]

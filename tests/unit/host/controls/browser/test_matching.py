@@ -69,7 +69,7 @@ def test_chromium_closest_filter_decides(block: list[str], allow: list[str], add
 
 
 @given(st.lists(FILTERS | EXACT, max_size=6), st.lists(FILTERS | EXACT, max_size=6), ADDRESSES)
-def test_what_is_said_to_be_blocked_in_chromium_is_blocked(block: list[str], allow: list[str], address: Name) -> None:
+def test_name_read_as_blocked_is_blocked_by_chromium(block: list[str], allow: list[str], address: Name) -> None:
     """Also with foreign blocks of one host alone, which are read so that they speak against us."""
     block = [text for text in block if not text.startswith("*/")]
     allow = [text for text in allow if not text.startswith("*/")]
@@ -88,9 +88,7 @@ def test_firefox_blocks_unless_there_is_an_exception(block: list[str], exception
 
 
 @given(st.lists(BELOW | ALONE | ALL, max_size=6), st.lists(BELOW | ALONE | ALL, max_size=6), ADDRESSES)
-def test_what_is_said_to_be_blocked_in_firefox_is_blocked(
-    block: list[str], exceptions: list[str], address: Name
-) -> None:
+def test_name_read_as_blocked_is_blocked_by_firefox(block: list[str], exceptions: list[str], address: Name) -> None:
     if Unless(block, exceptions).blocked(address):
         assert firefox_says(block, exceptions, address)
 
@@ -111,7 +109,6 @@ def test_what_is_said_to_be_blocked_in_firefox_is_blocked(
     ],
 )
 def test_an_entry_of_chromiums(text: object, entry: Entry | None) -> None:
-    """One that blocks a scheme or a port alone leaves the others open, so it is not whole."""
     assert chromium_entry(text) == entry
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a policy file whatever it says: its mode, its kind, its directories, who else may change it."""
+"""Faults of a policy file: mode, kind, directories, access lists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from made_browser import Tree
+from browser_hosts import Tree
 from proscribe.host.controls.browser.observed import changeable, faults, leading_to, secret
 from proscribe.host.system import Host
 
@@ -50,7 +50,9 @@ def tree(tmp_path: Path) -> Tree:
         ),
     ],
 )
-def test_modes(tree: Tree, modes: dict[str, int], file: list[str], directories: list[str], readable: bool) -> None:
+def test_modes_of_policy_files_and_folders_are_judged(
+    tree: Tree, modes: dict[str, int], file: list[str], directories: list[str], readable: bool
+) -> None:
     for path, mode in modes.items():
         (tree.root / path[1:]).chmod(mode)
     assert faults(tree.host, FILE) == (file, directories, readable)
@@ -67,7 +69,7 @@ def test_modes(tree: Tree, modes: dict[str, int], file: list[str], directories: 
         (FOLDER, 1, [], [f"{FOLDER} cannot be read by users (an ACL): setfacl -b"], False),
     ],
 )
-def test_access_lists(
+def test_access_lists_of_policy_files_are_judged(
     tree: Tree,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
@@ -88,7 +90,7 @@ def test_access_lists(
         ("folder", ["something other than a file is in its place"], False),
     ],
 )
-def test_kinds(tree: Tree, kind: str, file: list[str], readable: bool) -> None:
+def test_kinds_of_policy_files_are_judged(tree: Tree, kind: str, file: list[str], readable: bool) -> None:
     place = tree.root / FILE[1:]
     place.unlink()
     if kind == "link":
@@ -99,7 +101,7 @@ def test_kinds(tree: Tree, kind: str, file: list[str], readable: bool) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
-def test_what_a_link_on_the_way_leads_through_counts_too(tree: Tree) -> None:
+def test_directories_behind_a_link_are_checked(tree: Tree) -> None:
     (tree.root / "opt/real").mkdir(parents=True)
     (tree.root / "etc/y").symlink_to("../opt/real")
     steps = {path: seen.st_mode & 0o777 for path, seen in leading_to(tree.host, "/etc/y/own.json")}
@@ -114,7 +116,7 @@ def test_what_a_link_on_the_way_leads_through_counts_too(tree: Tree) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
-def test_who_else_can_change_what_is_read(tree: Tree) -> None:
+def test_file_or_link_that_others_can_change_is_named(tree: Tree) -> None:
     def said(path: str) -> str:
         return changeable(tree.host, path, (tree.root / path[1:]).lstat())
 
@@ -135,10 +137,9 @@ def test_who_else_can_change_what_is_read(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "listed", "hidden"),
-    [(0o600, b"", True), (0o640, b"", False), (0o604, b"", False), (0o600, acl(4), False)],
+    ("mode", "listed", "hidden"), [(0o600, b"", True), (0o640, b"", False), (0o604, b"", False), (0o600, acl(4), False)]
 )
-def test_what_nobody_but_root_may_read(
+def test_file_readable_by_root_alone_is_secret(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: int, listed: bytes, hidden: bool
 ) -> None:
     (tree.root / FILE[1:]).chmod(mode)

@@ -1,4 +1,4 @@
-"""Whether flatpaks and snaps take over the policy of their place: all that is said of a host and its users."""
+"""Flatpaks and snaps that do not see the policy of their place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from browser_hosts import Tree, section
+from file_hosts import make_host
 from proscribe.host.controls.browser import packaged
 from proscribe.host.controls.browser.packaged import UNPLACED, check_packaged
 from proscribe.host.controls.browser.places import Place
@@ -29,10 +31,7 @@ PROFILES = "/var/lib/snapd/apparmor/profiles"
 
 def host(root: Path, files: dict[str, str]) -> Host:
     passwd = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
-    for path, text in {"/etc/passwd": passwd, "/root/x": "", "/home/alice/x": "", **files}.items():
-        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
-        (root / path[1:]).write_text(text)
-    return Host(str(root))
+    return make_host(root, {"/etc/passwd": passwd, "/root/x": "", "/home/alice/x": "", **files})
 
 
 def flatpak(place: Place, id_: str, scope: str, path: str, detail: str) -> Finding:
@@ -101,11 +100,11 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
         ({"/snap/chromium/x": "", f"{PROFILES}/snap.chromium.a": '\n"/etc/chromium-browser/{,/,/**}" rk,\n'}, []),
     ],
 )
-def test_what_is_said_of_a_host_and_of_each_user(tmp_path: Path, files: dict[str, str], found: list[Finding]) -> None:
+def test_packaged_browsers_are_reported_per_scope(tmp_path: Path, files: dict[str, str], found: list[Finding]) -> None:
     assert check_packaged(host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST], [OTHER]) == (found, "")
 
 
-def test_what_cannot_be_seen_of_a_user_hides_nothing_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_home_hides_no_finding_of_other_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = host(tmp_path, {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, "/snap/chromium/x": ""})
     (tmp_path / f"{ALICE}/overrides"[1:]).mkdir(parents=True)
     (tmp_path / f"{ALICE}/overrides/{ID}"[1:]).mkdir()
@@ -136,3 +135,17 @@ def test_links_on_the_way_to_a_policy(tmp_path: Path, place: Place, link: str, t
     (tmp_path / link[1:]).symlink_to(target)
     found = [flatpak(place, place.flatpaks[0], "system", link, detail)] if detail else []
     assert check_packaged(made, [place], []) == (found, "")
+
+
+@pytest.mark.parametrize("packager", ["", "var/lib/flatpak", "usr/bin/flatpak", "snap", "var/lib/snapd/snap"])
+def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path: Path, packager: str) -> None:
+    tree = Tree(tmp_path, section(browsers={"quic": "blocked"}))
+    kind = "snap" if "snap" in packager else "flatpak"
+    own = "home/alice/.local/share/flatpak/app/b" if kind == "flatpak" else f"{packager}/b"
+    for path in ("proc", packager, own):
+        (tmp_path / path).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
+    lost = {"id": "b", "family": "chromium", "path": "/b", "present": ["/nowhere"], "elsewhere": [f"{kind} b"]}
+    of = {"browsers": [lost], "controls": {"browser": tree.plan["controls"]["browser"]}}
+    reported = [(one.kind, one.id, one.manager) for one in tree.verdicts(of)["packaged"].findings]
+    assert reported == ([(kind, "b", "b")] if packager else [])

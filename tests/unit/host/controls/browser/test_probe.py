@@ -1,10 +1,10 @@
-"""The probe: which browsers are started, what their connections mean, and that nobody pays for it who did not ask."""
+"""The probe: which browsers are started, for how long, and the meaning of their connections."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.controls.browser import probe
-from proscribe.host.controls.browser.probe import CONTROL
+from made_users import put
+from proscribe.host.controls.browser import forks, probe
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.probe import CONTROL, Candidate, Outcome
 from proscribe.host.controls.browser.rendering import Name
-from proscribe.host.system import Host
+from proscribe.host.system import ControlError, Host
 from proscribe.host.system.listener import http_host, server_name
 from proscribe.model import plan as plans
-from proscribe.model.finding import NOT_APPLICABLE, UNKNOWN, Verdict
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict
 
 GMAIL = Name("mail.google.com")
 
@@ -71,13 +73,8 @@ def test_firefox_has_every_name_at_the_listener_and_asks_nobody_else() -> None:
         (True, GMAIL_PLAN, NOT_APPLICABLE, "no browser is installed"),
     ],
 )
-def test_where_nothing_can_be_started_it_says_why(
-    privileged: bool,
-    browser: dict[str, Any],
-    state: str,
-    reason: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_probe_without_a_start_has_a_reason(
+    privileged: bool, browser: dict[str, Any], state: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Host, "privileged", privileged)
     assert probe.check_by_probe(Host(str(tmp_path)), plan(browser=browser)) == Verdict(probe.RULE, state, reason=reason)
@@ -94,6 +91,179 @@ def hello(name: str) -> bytes:
 
 
 @given(st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: hello("a.example")[:60] + tail))
-def test_whatever_is_said_to_the_listener_it_reads_it_without_an_error(said: bytes) -> None:
+def test_any_bytes_to_the_listener_are_parsed_without_error(said: bytes) -> None:
     assert isinstance(server_name(said), str)
     assert isinstance(http_host(said), str)
+
+
+MAIL = Name("mail.example", "/in")
+CHROMIUM = Candidate(Place("chromium", "chromium", "/etc/x/managed/proscribe.json"), "/opt/c/c")
+FIREFOX = Candidate(Place("firefox", "firefox", "/etc/y.json"), "/opt/f/f")
+URL, OTHER = "https://mail.example/in", "https://control.invalid/"
+REFUSED = Outcome(COMPLIANT, "mail.example/in was refused, another name was opened")
+OPENED = Outcome(NONCOMPLIANT, "mail.example/in was opened")
+SILENT = Outcome(UNKNOWN, "nothing was opened, not even a name that no list has: no room")
+SWITCHES = [
+    *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir=/home/x/profile"),
+    "--host-resolver-rules=MAP * 127.0.0.9:4433",
+]
+LOCKED = '{"DeveloperToolsAvailability": 2}'
+
+
+class Started:
+    """The listener, the user and the clock of a probe; a browser opens names after these seconds, if it still runs."""
+
+    address, port, home = "127.0.0.9", 4433, "/home/x"
+
+    def __init__(self, opens: Mapping[str, float], ends: float) -> None:
+        self.opens, self.ends, self.now, self.began = opens, ends, 100.0, 0.0
+        self.calls: list[tuple[Any, ...]] = []
+        self.opened: set[str] = set()
+        self.files: dict[str, str] = {}
+        self.write = self.files.__setitem__
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._open_names()
+
+    def _open_names(self) -> None:
+        words = self.calls[-1][0]
+        self.opened |= {
+            host
+            for host, after in self.opens.items()
+            if any(f"//{host}/" in word for word in words) and after <= min(self.ends, self.now - self.began)
+        }
+
+    def hits(self, host: str) -> int:
+        return int(host in self.opened)
+
+    @contextlib.contextmanager
+    def running(self, argv: Sequence[str], limit: float, more: Mapping[str, str]) -> Iterator[SimpleNamespace]:
+        self.calls.append((list(argv), limit, dict(more)))
+        self.began = self.now
+        yield SimpleNamespace(
+            poll=lambda: 0 if self.now - self.began >= self.ends else None, wait=lambda: self.sleep(self.ends)
+        )
+
+    def said(self, noise: str = "") -> str:
+        return "no room" if noise in ("", probe.NOISE) else noise
+
+
+def probed(
+    root: Path, monkeypatch: pytest.MonkeyPatch, one: Candidate, ends: float = 1e9, **opens: float
+) -> tuple[Outcome, Started]:
+    names = {"mail": MAIL.host, "control": CONTROL.host}
+    started = Started({names[name]: after for name, after in opens.items()}, ends)
+    monkeypatch.setattr(probe, "time", started)
+    monkeypatch.setattr(probe, "Listener", lambda: contextlib.nullcontext(started))
+    monkeypatch.setattr(probe, "transient_user", lambda host: contextlib.nullcontext(started))
+    return probe.start(Host(str(root)), one, MAIL), started
+
+
+@pytest.mark.parametrize(
+    ("opens", "came"),
+    [({"control": 1}, REFUSED), ({"mail": 1, "control": 1}, OPENED), ({"mail": 1}, OPENED), ({}, SILENT)],
+)
+def test_chromium_takes_one_name_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opens: dict[str, float], came: Outcome
+) -> None:
+    outcome, started = probed(tmp_path, monkeypatch, CHROMIUM, 2, **opens)
+    assert outcome == came
+    assert started.calls == [(["/opt/c/c", *SWITCHES, "--dump-dom", url], 40, {}) for url in (URL, OTHER)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "opens", "came", "times"),
+    [
+        (1e9, {"control": 3, "mail": 13.5}, OPENED, 2),  # two seconds, and four times as long as the other one
+        (1e9, {"control": 3, "mail": 15}, REFUSED, 2),
+        (1e9, {"control": 20, "mail": 39}, OPENED, 2),
+        (1e9, {"control": 20, "mail": 41}, REFUSED, 2),
+        (1e9, {"mail": 1}, SILENT, 1),
+        (2, {"control": 3, "mail": 1}, SILENT, 1),
+    ],
+)
+def test_chromium_without_dump_waits_four_times_for_the_refused_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: float, opens: dict[str, float], came: Outcome, times: int
+) -> None:
+    put(tmp_path, CHROMIUM.place.path, LOCKED)
+    outcome, started = probed(tmp_path, monkeypatch, CHROMIUM, ends, **opens)
+    assert outcome == came
+    assert started.calls == [(["/opt/c/c", *SWITCHES, url], 40, {}) for url in (OTHER, URL)][:times]
+
+
+@pytest.mark.parametrize(
+    ("ends", "opens", "came", "seconds"),
+    [
+        (1e9, {"control": 3}, REFUSED, 5),
+        (1e9, {"control": 3, "mail": 4.5}, OPENED, 4.5),
+        (1e9, {"control": 3, "mail": 6}, REFUSED, 5),
+        (7, {}, SILENT, 9),
+    ],
+)
+def test_firefox_takes_both_names_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: float, opens: dict[str, float], came: Outcome, seconds: float
+) -> None:
+    outcome, started = probed(tmp_path, monkeypatch, FIREFOX, ends, **opens)
+    assert (outcome, started.now - 100) == (came, pytest.approx(seconds, abs=0.3))
+    words = ["/opt/f/f", "--headless", "--no-remote", "--profile", "/home/x/profile", URL, OTHER]
+    assert started.calls == [(words, 40, {"MOZ_CRASHREPORTER_DISABLE": "1"})]
+    (lines,) = started.files.values()
+    said = [json.loads(f"[{line.removeprefix('user_pref(').removesuffix(');')}]") for line in lines.splitlines()]
+    off = [name for name, value in said if value is False]
+    assert off == [  # what it would ask of others by itself, or show in the place of a page
+        *("app.normandy.enabled", "app.update.enabled", "browser.aboutwelcome.enabled"),
+        *("browser.shell.checkDefaultBrowser", "datareporting.policy.dataSubmissionEnabled"),
+        *("network.captive-portal-service.enabled", "network.connectivity-service.enabled"),
+        "toolkit.telemetry.enabled",
+    ]
+    assert {name: value for name, value in said if value is not False} == {
+        "network.dns.forceResolve": "127.0.0.9",
+        "network.proxy.type": 0,
+        "network.socket.forcePort": "443=4433;80=4433",
+    }
+
+
+def test_failed_start_is_unknown_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(host: Host) -> None:
+        raise ControlError("no user is left")
+
+    monkeypatch.setattr(probe, "transient_user", refuse)
+    assert probe.start(Host(str(tmp_path)), FIREFOX, MAIL) == Outcome(UNKNOWN, "no user is left")
+
+
+def plan_with_paths(*paths: str) -> dict[str, Any]:
+    entry = {"id": "a", "family": "chromium", "path": "/etc/a.json", "browsers": ["a"], "paths": list(paths)}
+    service = {"name": "mail", "mode": "enforce", "domains": ["mail.example"]}
+    section = {"mode": "enforce", "services": {"mail": service}, "settings": {}}
+    return {"browsers": [entry], "controls": {"browser": section}}
+
+
+@pytest.mark.parametrize("folder", ["/snap/a", "/var/lib/flatpak/app/a", "/var/lib/snapd/snap/a"])
+def test_browser_in_a_package_folder_is_no_candidate(tmp_path: Path, folder: str) -> None:
+    put(tmp_path, f"{folder}/a", mode=0o755)
+    assert list(probe.candidates(Host(str(tmp_path)), plan_with_paths(f"{folder}/a"))) == []
+
+
+def test_relatives_of_which_a_policy_folder_is_known_are_started_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forks, "LEAST", 100)
+    for name, policies in (("owl", b"/etc/owl/policies"), ("eagle", b"")):
+        put(tmp_path, f"/opt/{name}/{name}", (b"x" * 200 + b"\0" + policies + b"\0").decode(), 0o755)
+        text = f"Exec=/opt/{name}/{name}\nMimeType=x-scheme-handler/http;\n"
+        put(tmp_path, f"/usr/share/applications/{name}.desktop", text)
+    put(tmp_path, "/opt/a/a", mode=0o755)
+    host, made = Host(str(tmp_path)), plan_with_paths("/opt/a/a")
+    found = list(probe.candidates(host, made))
+    assert [(one.place.id, one.binary) for one in found] == [("a", "/opt/a/a"), ("owl", "/opt/owl/owl")]
+    started = []
+    monkeypatch.setattr(Host, "privileged", True)
+    monkeypatch.setattr(probe, "start", lambda *words: started.append(words) or REFUSED)
+    verdict = probe.check_by_probe(host, made)
+    assert started == [(host, one, Name("mail.example")) for one in found]
+    assert verdict == probe.verdict(made["controls"]["browser"], [(one, REFUSED) for one in found])

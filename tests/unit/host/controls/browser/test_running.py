@@ -1,95 +1,148 @@
-"""Browsers that run: who goes by an old policy, or by none. Real processes, with a view of the disk of their own."""
+"""Running browsers that do not follow the policy yet."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from proscribe.host.controls.browser import running
 from proscribe.host.controls.browser.places import Place
-from proscribe.host.system import Host
+from proscribe.host.system import Host, Process, User
+from proscribe.model.finding import Finding
 
-SLEEP = os.path.realpath(shutil.which("sleep") or "/bin/sleep")
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is called firefox-esr."""
-    program = tmp_path / "firefox-esr"
-    shutil.copy(SLEEP, program)
-    process = subprocess.Popen([program, "60"])
-    yield process
-    process.kill()
-    process.wait()
+FOX = Place("firefox", "firefox", "/fox/own.json", programs=("firefox", "fox"))
+BIRD = Place("thunderbird", "thunderbird", "/bird/own.json", programs=("bird",))
+CHROME = Place("chromium", "chromium", "/chrome/own.json", programs=("chrome",))
+SNAP = Place("snap", "chromium", "/snapped/own.json", programs=("fox",))
+START, NOW = 10_000.0, 20_000.0
 
 
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """When files were last changed, by path: nobody can set that time."""
-    times: dict[str, float] = {}
-    real = Host.stat
+class Running(Host):
+    """A host on which some programs run, by number; `written` is when the files were, after the start of all."""
+
+    def __init__(self, root: Path, programs: dict[int, str], written: float, **more: Any) -> None:
+        super().__init__(str(root))
+        self.programs, self.written, self.more = programs, written, {"hidden": 0, "unseen": {}, "inside": b"", **more}
+
+    def processes(self) -> tuple[list[Process], int]:
+        return [Process(pid, exe) for pid, exe in self.programs.items()], self.more["hidden"]
+
+    def parent(self, process: Process) -> int:
+        return self.more.get("parents", {}).get(process.pid, 1)
+
+    def owner(self, process: Process) -> User | None:
+        return User("alice", 1000, 1000, "/home/alice") if self.more.get("owned", True) else None
+
+    def stat(self, path: str) -> os.stat_result | None:
+        if path in self.more.get("missing", ()):
+            return None
+        return os.stat_result([0o100644] + 9 * [0], {"st_ctime": START + self.written})
+
+    def sees(self, process: Process, path: str) -> bool | None:
+        return self.more["unseen"].get(path, True)
+
+    def read_inside(self, process: Process, path: str, most: int) -> bytes | None:
+        return self.more["inside"] if (path, most) == (".flatpak-info", 1) else None
+
+    def start_time(self, process: Process) -> float | None:
+        return self.more.get("start", START)
+
+    def started(self, process: Process) -> str:
+        return "at ten"
+
+
+LATE = "started at ten, before {} was written: restart it"
+MISSED = "started at ten, as {} was written: it may see that only 15 minutes later: restart it"
+OTHER = "it sees another {} than the host has"
+
+
+@pytest.mark.parametrize(
+    ("exe", "written", "more", "detail"),
+    [
+        ("/usr/bin/firefox", 0, {}, ""),
+        ("/usr/bin/firefox", 1, {}, ""),
+        ("/usr/bin/firefox", 1.5, {}, LATE.format(FOX.path)),
+        ("/app/bin/firefox", 1.5, {}, LATE.format(FOX.path)),
+        ("/usr/bin/bird", 1.5, {}, LATE.format(BIRD.path)),
+        ("/usr/bin/bird", 1, {}, ""),
+        ("/usr/bin/firefox", 1.5, {"start": None}, ""),
+        ("/usr/bin/firefox", 1.5, {"missing": [FOX.path]}, ""),
+        ("/usr/bin/other", 1.5, {}, ""),
+        ("/usr/bin/firefox", 0, {"unseen": {FOX.path: False}}, OTHER.format(FOX.path)),
+        ("/usr/bin/firefox", 0, {"unseen": {"/fox": False}}, ""),
+        ("/usr/bin/firefox", 5, {"unseen": {FOX.path: None}}, ""),
+        ("/app/bin/firefox", 0, {"unseen": {FOX.path: False}, "inside": b"["}, ""),
+        ("/snap/x/firefox", 0, {"unseen": {FOX.path: False}, "inside": b"["}, ""),
+        ("/usr/bin/chrome", 0, {"unseen": {"/chrome": False}}, OTHER.format(CHROME.path)),
+        ("/usr/bin/chrome", 0, {"unseen": {CHROME.path: False}}, OTHER.format(CHROME.path)),
+        ("/usr/bin/fox", 0, {"unseen": {SNAP.path: False}}, OTHER.format(SNAP.path)),
+        (
+            *("/usr/bin/firefox", 0, {"inside": b"["}),
+            f"its user has given it a .flatpak-info, so that it reads its policies below /app instead of {FOX.path}",
+        ),
+        ("/usr/bin/chrome", 0, {"inside": b"["}, ""),
+        ("/usr/bin/chrome", NOW - START - 899, {}, ""),
+        ("/usr/bin/chrome", -0.5, {"now": START}, ""),
+        ("/usr/bin/chrome", 0, {"now": START + 5}, MISSED.format(CHROME.path)),
+        ("/usr/bin/chrome", 3.5, {"now": START + 902}, MISSED.format(CHROME.path)),
+        ("/usr/bin/chrome", 3.5, {"now": START + 903.5}, ""),
+        ("/usr/bin/chrome", 4, {"now": START + 5}, ""),
+    ],
+)
+def test_running_browser_is_reported_by_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exe: str, written: float, more: dict[str, Any], detail: str
+) -> None:
+    monkeypatch.setattr(running.time, "time", lambda: more.get("now", NOW))
+    seen = running.check_running(Running(tmp_path, {7: exe}, written, **more), [CHROME, FOX, BIRD, SNAP])
+    name = exe.rpartition("/")[2]
+    one = Finding("process", name, scope="user:alice", path=exe, detail=f"pid 7, {detail}")
+    assert seen == ([one] if detail else [], "")
+
+
+def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_path: Path) -> None:
+    programs = {7: "/usr/bin/firefox", 8: "/usr/bin/firefox", 9: "/usr/bin/fox", 10: "/usr/bin/firefox"}
+    parents = {8: 7, 9: 7, 10: 6}
+    host = Running(tmp_path, programs, 5, parents=parents, hidden=3, owned=False)
+    seen = running.check_running(host, [FOX])
+    assert [(one.detail.split(",")[0], one.scope) for one in seen.findings] == [
+        ("pid 7", ""),
+        ("pid 9", ""),
+        ("pid 10", ""),
+    ]
+    assert seen.unseen == "3 processes of other users are only seen by root"
+
+
+def test_real_browser_started_before_its_policy_needs_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, policy, real, ages = tmp_path / "firefox-esr", tmp_path / "policies.json", Host.stat, [60]
+    shutil.copy(os.path.realpath(shutil.which("sleep") or "/bin/sleep"), program)
+    policy.write_text("{}")
+    os.utime(policy, (1, 1))  # anybody can set the time of writing
 
     def stat(self: Host, path: str) -> os.stat_result | None:
+        """Give the policy the age of the test: nobody can set the time of its last change."""
         seen = real(self, path)
-        return os.stat_result(seen[:10], {"st_ctime": times[path]}) if seen and path in times else seen
+        aged = seen and path == str(policy)
+        return os.stat_result(seen[:10], {"st_ctime": time.time() - ages[-1]}) if seen and aged else seen
 
     monkeypatch.setattr(Host, "stat", stat)
-    return times
+    place = Place("firefox", "firefox", str(policy), browsers=("firefox",), programs=("firefox-esr",))
 
+    def report() -> list[str]:
+        findings = running.check_running(Host(), [place]).findings
+        return [f"{finding.id} {finding.detail}" for finding in findings if finding.path == str(program)]
 
-def policy(path: Path, age: float, written: dict[str, float]) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("{}")
-    os.utime(path, (1, 1))  # the time of writing is anybody's word
-    written[str(path)] = time.time() - age
-    return path
-
-
-def found(path: Path, family: str = "firefox", *others: Place) -> list[str]:
-    place = Place("firefox", family, str(path), browsers=("firefox",), programs=("firefox-esr",))
-    findings = running.check_running(Host(), [*others, place]).findings
-    # A real Firefox that somebody runs meanwhile is not the one of the test.
-    return [
-        f"{finding.id} {finding.detail}" for finding in findings if str(finding.path).startswith(tempfile.gettempdir())
-    ]
-
-
-def test_a_browser_that_started_before_its_policy_needs_a_restart(
-    tmp_path: Path, browser: subprocess.Popen[bytes], written: dict[str, float]
-) -> None:
-    assert found(policy(tmp_path / "policies.json", 60, written)) == []
-    (finding,) = found(policy(tmp_path / "policies.json", -60, written))
-    assert finding.startswith(f"firefox-esr pid {browser.pid}, started 20") and "restart it" in finding
-
-
-def test_chromium_reads_its_folder_again_by_itself(
-    tmp_path: Path, browser: subprocess.Popen[bytes], written: dict[str, float]
-) -> None:
-    assert found(policy(tmp_path / "policies.json", -60, written), "chromium") == []
-
-
-def test_chromium_may_miss_what_was_written_in_the_moment_of_its_start(
-    tmp_path: Path, browser: subprocess.Popen[bytes], written: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (process,) = [one for one in Host().processes()[0] if one.pid == browser.pid]
-    started = Host().start_time(process)
-    assert started is not None
-
-    def reported(after: float) -> list[str]:
-        path = policy(tmp_path / "policies.json", time.time() - started - after, written)
-        return found(path, "chromium")
-
-    assert [bool(reported(after)) for after in (-1, 0.5, 3, 5)] == [False, True, True, False]
-    assert reported(2)[0].endswith("it may see that only 15 minutes later: restart it")
-    monkeypatch.setattr(running, "RECHECK_AFTER", -60)  # as if that were over
-    assert reported(2) == []
-
-
-def test_a_missing_policy_is_reported_by_its_place_alone(tmp_path: Path, browser: subprocess.Popen[bytes]) -> None:
-    assert found(tmp_path / "not-there.json") == []
+    with subprocess.Popen([program, "60"]) as process:
+        try:
+            assert report() == []
+            ages.append(-60)
+            (late,) = report()
+        finally:
+            process.kill()
+    assert late.startswith(f"firefox-esr pid {process.pid}, started 20") and "restart it" in late

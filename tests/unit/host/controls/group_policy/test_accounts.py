@@ -35,10 +35,7 @@ def plan(
         (plan("teams_personal"), [], []),  # without a tenant nobody could sign in
         (
             plan("onedrive_personal", "teams_personal", mode="audit", microsoft=[ONE, OTHER]),
-            [
-                (f"{ONEDRIVE}\\AllowTenantList", ONE, ONE),
-                (f"{ONEDRIVE}\\AllowTenantList", OTHER, OTHER),
-            ],
+            [(f"{ONEDRIVE}\\AllowTenantList", ONE, ONE), (f"{ONEDRIVE}\\AllowTenantList", OTHER, OTHER)],
             [(ONEDRIVE, "DisablePersonalSync", 1), (TEAMS, accounts.SIGN_IN, f"{ONE},{OTHER}")],
         ),
         (plan(google=["example.org"], by_tenant=[]), [], []),  # private accounts of Drive are not restricted
@@ -89,7 +86,7 @@ ON_MACS = {
 ALL = plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["example.org"])
 
 
-def test_each_value_of_the_registry_is_published_by_its_vendor_under_its_name_and_type() -> None:
+def test_registry_values_are_those_that_vendors_publish() -> None:
     def of(part: str, entry: Entry) -> tuple[object, ...]:
         return part, entry.key.casefold(), entry.value, entry.type, said_by(entry)  # names of keys have no case
 
@@ -99,7 +96,7 @@ def test_each_value_of_the_registry_is_published_by_its_vendor_under_its_name_an
     )
 
 
-def test_each_preference_is_published_by_its_vendor_with_its_type() -> None:
+def test_preferences_of_macs_are_those_that_vendors_publish() -> None:
     made = {domain: one.preferences for one in accounts.of_programs(ALL) for domain in one.domains}
     assert {domain: {key: type(value) for key, value in said.items()} for domain, said in made.items()} == ON_MACS
     assert made["com.microsoft.OneDrive"]["AllowTenantList"] == {ONE: True}

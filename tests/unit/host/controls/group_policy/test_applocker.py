@@ -1,6 +1,4 @@
-"""AppLocker in a Group Policy object of ours: rules and a service's start come, are repaired, and go. Where another
-object has rules for the same machines, nothing is written. The directory is made.
-"""
+"""AppLocker rules of a service, and their Group Policy object."""
 
 from __future__ import annotations
 
@@ -9,14 +7,50 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_controller import DESKTOPS, LAPTOPS, POLICIES, SYSVOL, Controller
-from made_controller import plan as planned
-from proscribe.host.controls.group_policy.applocker import TEMPLATE
+from domain_controllers import DESKTOPS, LAPTOPS, POLICIES, SYSVOL, Controller
+from domain_controllers import plan as planned
+from proscribe.host.controls.group_policy.applocker import APPX, EXE, MSI, TEMPLATE, Rule, of_service
 from proscribe.host.controls.group_policy.identity import guid
 from proscribe.host.controls.group_policy.observed import POLICY
 from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, text
 from proscribe.host.controls.group_policy.state import ASIDE
 from proscribe.host.run import change, observe
+
+
+def path_rule(collection: str, name: str) -> Rule:
+    return Rule(collection, "chat", path=f"*\\{name}")
+
+
+def signed(*names: str) -> list[Rule]:
+    publisher, product, binary = (*names, "*", "*")[:3]
+    return [Rule(collection, "chat", "", publisher, product, binary) for collection in (EXE, MSI)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({}, []),
+        (
+            {"windows_publishers": {"programs": ["O=B\\PROD\\X.EXE", "O=A", "O=B\\PROD"]}},
+            [*signed("O=A"), *signed("O=B", "PROD"), *signed("O=B", "PROD", "X.EXE")],
+        ),
+        ({"windows_publishers": {"appx": ["CN=Z\\Y, O=Q\\App"]}}, [Rule(APPX, "chat", "", "CN=Z\\Y, O=Q", "App")]),
+        (  # what a process is called is denied wherever it lies
+            {
+                "windows_processes": ["Chat.exe"],
+                "windows": ["dir/sub/chat.EXE", "other/tool.exe", "alone.exe"],
+                "windows_installers": ["setup.MSI", "setup.exe"],
+            },
+            [
+                *(path_rule(EXE, "Chat.exe"), path_rule(EXE, "alone.exe"), path_rule(EXE, "other\\tool.exe")),
+                *(path_rule(MSI, "setup.MSI"), path_rule(EXE, "setup.exe")),
+            ],
+        ),
+    ],
+)
+def test_service_gives_rules_for_publishers_paths_and_installers(entry: dict[str, Any], expected: list[Rule]) -> None:
+    assert list(of_service("chat", {"mode": "enforce", **entry})) == expected
+
 
 GUID = guid("example.com", "Ours")
 FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"

@@ -1,6 +1,4 @@
-"""Our Group Policy objects on a domain controller: put in place, named as they differ, healed after a kill, removed.
-Nothing of anybody else's is ever changed. The directory is made; the real one is in the integration tests.
-"""
+"""Our Group Policy objects on a fake domain controller: changes, drift, repair and removal."""
 
 from __future__ import annotations
 
@@ -8,12 +6,11 @@ import copy
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import made_controller
+import domain_controllers
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from made_controller import (
+from domain_controllers import (
     CONFIGURATION,
     DATABASE,
     DESKTOPS,
@@ -23,12 +20,19 @@ from made_controller import (
     SYSVOL,
     THEIRS,
     Controller,
+    Killed,
     files_of,
     fits,
     none,
+    plan,
 )
-from made_controller import plan as planned
+from domain_controllers import plan as planned
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.host.controls.base import Changes
 from proscribe.host.controls.group_policy import changes, ldif, permissions
+from proscribe.host.controls.group_policy.applocker import template
+from proscribe.host.controls.group_policy.desired import desired, ini
 from proscribe.host.controls.group_policy.domain import plain, same
 from proscribe.host.controls.group_policy.identity import guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
@@ -90,7 +94,6 @@ def everything(controller: Controller) -> tuple[dict, dict]:
         ("DATABASE", "", "no Samba domain controller"),
         ("DN", "", "does not say which domain"),
         ("DN", "DC=../../etc,DC=com", "does not say which domain"),
-        ("DN", "CN=example", "does not say which domain"),
     ],
 )
 def test_a_host_that_is_no_domain_controller_is_an_error(
@@ -99,7 +102,7 @@ def test_a_host_that_is_no_domain_controller_is_an_error(
     if name == "DATABASE":
         (Path(controller.root) / DATABASE[1:]).unlink()
     else:
-        monkeypatch.setattr(made_controller, name, value)
+        monkeypatch.setattr(domain_controllers, name, value)
     with pytest.raises(ControlError, match=why):
         enforce(controller)
 
@@ -148,6 +151,10 @@ def said(**values: str) -> Callable[[Controller], object]:
     return lambda c: c.objects[OBJECT].update({name: [value] for name, value in values.items()})
 
 
+def added(*entries: Entry) -> Callable[[Controller], object]:
+    return lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), *entries]))
+
+
 def laid(path: str, content: bytes) -> Callable[[Controller], object]:
     return lambda c: put(c, path, content)
 
@@ -160,25 +167,22 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         "policy Software\\Policies\\BraveSoftware\\Brave\\URLBlocklist\\1: is 'mail.tesu' instead of 'mail.test'",
     ),
     "a value of theirs": (
-        lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), text("Software\\Policies\\X", "Y", "z")])),
+        added(text("Software\\Policies\\X", "Y", "z")),
         "policy Software\\Policies\\X\\Y: is not of the plan: 'z'",
     ),
     "a value of another type": (
-        lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), Entry("Software\\X", "Y", 4, b"1")])),
+        added(Entry("Software\\X", "Y", 4, b"1")),
         "policy Software\\X\\Y: is not of the plan: no value of its type",
     ),
     "a long value": (
-        lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), text("Software\\X", "Y", 99 * "z")])),
+        added(text("Software\\X", "Y", 99 * "z")),
         f"policy Software\\X\\Y: is not of the plan: '{79 * 'z'}",
     ),
     "a value that is gone": (
         lambda c: put(c, POLICY, render([one for one in parse(read(c, POLICY)) if one.data[:8] != b"m\0a\0i\0l\0"])),
         "policy Software\\Policies\\BraveSoftware\\Brave\\URLBlocklist\\1: is missing: 'mail.test'",
     ),
-    "many values": (
-        lambda c: put(c, POLICY, render([*parse(read(c, POLICY)), *(text("A", f"{n}", "z") for n in range(12))])),
-        f"policy {POLICY}: 2 more values differ",
-    ),
+    "many values": (added(*(text("A", f"{n}", "z") for n in range(12))), f"policy {POLICY}: 2 more values differ"),
     "the order of the values": (
         lambda c: put(c, POLICY, render(reversed(parse(read(c, POLICY))))),
         f"policy {POLICY}: the order of its values was changed",
@@ -193,10 +197,7 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         f"file {INI}: SYSVOL lacks it",
     ),
     "GPT.INI": (laid(INI, b"[General]\nVersion=5\n"), f"version {GUID}: the directory has version 1, and SYSVOL 5"),
-    "a comment in GPT.INI": (
-        lambda c: put(c, INI, read(c, INI) + b"; mine\r\n"),
-        f"version {GUID}: it was changed",
-    ),
+    "a comment in GPT.INI": (lambda c: put(c, INI, read(c, INI) + b"; mine\r\n"), f"version {GUID}: it was changed"),
     "what a kill left": (
         laid("Machine/Registry.pol.new", b""),
         "file Machine/Registry.pol.new: a run that was ended left it",
@@ -248,10 +249,7 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         f"file {GUID}: SYSVOL lacks it",
     ),
     "a name for a terminal": (laid("\x1b[2J", b""), "file \\x1b[2J: it is not of this object"),
-    "no link": (
-        lambda c: c.objects[DESKTOPS].pop("gPLink"),
-        f"link {DESKTOPS}: the object is not linked there",
-    ),
+    "no link": (lambda c: c.objects[DESKTOPS].pop("gPLink"), f"link {DESKTOPS}: the object is not linked there"),
     "a link that is off": (
         lambda c: c.objects[DESKTOPS].update(gPLink=[f"[LDAP://{OBJECT.lower()};1]"]),
         f"link {DESKTOPS}: its link there is switched off",
@@ -276,7 +274,7 @@ def _link(controller: Controller, path: str, to: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_changes_made_by_hand_are_named_and_repaired(controller: Controller, name: str) -> None:
+def test_manual_change_is_named_and_repaired(controller: Controller, name: str) -> None:
     tamper, named = TAMPERED[name]
     enforce(controller)
     before = everything(controller)
@@ -358,7 +356,7 @@ def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller: C
 # -- removed
 
 
-def test_what_the_plan_has_no_longer_is_removed_even_without_the_state(controller: Controller) -> None:
+def test_object_that_left_the_plan_is_removed_without_the_state(controller: Controller) -> None:
     before = everything(controller)
     both = planned({}, {"name": "Second", "ous": [LAPTOPS]})
     enforce(controller, both)
@@ -391,7 +389,48 @@ def test_an_ordinary_user_sees_nothing(tmp_path: Path) -> None:
     assert rules(Ordinary(tmp_path))["group_policy/ours"][0] == "unknown"
 
 
-# -- a kill
+# -- a kill, and others at the same time
+
+
+@pytest.mark.parametrize("lift", [False, True])
+def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path: Path, lift: bool) -> None:
+    number, killed = 0, True
+    while killed:
+        number += 1
+        controller = Controller(tmp_path / str(number))
+        before = everything(controller)
+        enforce(controller)
+        if not lift:
+            put(controller, POLICY, render([text("Software\\X", "Y", "theirs")]))
+            controller.objects[OBJECT]["gPCWQLFilter"] = ["[x]"]
+            controller.objects[DESKTOPS] = copy.deepcopy(before[0][DESKTOPS])
+        controller.tools_left, killed = number, False
+        try:
+            change(controller, PLAN, "group_policy", lift=lift)
+        except Killed:
+            killed = True
+        controller.tools_left = 1_000_000
+        if killed:
+            change(controller, PLAN, "group_policy", lift=lift)
+        if not lift:
+            assert b"Version=2\r\n" in read(controller, INI) or b"Version=3\r\n" in read(controller, INI)
+            assert rules(controller) == {"all": ("compliant", [])}
+            change(controller, PLAN, "group_policy", lift=True)
+        assert everything(controller) == before
+    assert number > 5
+
+
+def test_links_that_others_change_meanwhile_stay(controller: Controller) -> None:
+    def apply_after_others(changes: Changes) -> None:
+        controller.objects[DESKTOPS]["gPLink"] = ["[LDAP://CN=other;0]"]
+        for action in changes.actions:
+            action.apply()
+
+    with pytest.raises(ControlError, match="No such attribute"):
+        change(controller, PLAN, "group_policy", doing=apply_after_others)
+    assert controller.objects[DESKTOPS]["gPLink"] == ["[LDAP://CN=other;0]"]
+    enforce(controller)
+    assert rules(controller) == {"all": ("compliant", [])}
 
 
 # -- what is read of others
@@ -400,7 +439,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]+", fullmatch=True).filter("dn".__ne__), TEXTS, min_size=1))
-def test_whatever_a_value_is_it_is_one_value(values: dict[str, str]) -> None:
+def test_any_ldif_value_is_read_back_as_written(values: dict[str, str]) -> None:
     record = ldif.added("CN=x", values.items())
     (entry,) = ldif.parse(record)
     assert {key: entry.one(key) for key in values} == values
@@ -413,3 +452,124 @@ def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text: str) -> None:
         assert isinstance(entry.dn, str)
     assert permissions.wrong(text, DIRECTORY)
     assert isinstance(same(text), str) and fits(f"(a={plain(text)})", {"a": [text]})
+
+
+POL, SECURITY = f"{FOLDER}/Machine/Registry.pol", f"{FOLDER}/Machine/Microsoft"
+SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
+WITH_RULES = plan({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
+HERS = f"[LDAP://CN={THEIRS},{POLICIES};2]"
+LINK = f"[LDAP://{OBJECT};0]"
+NOTE = (f"note {FILE}", "", "")
+
+Step = tuple[str, str, str]
+
+
+def steps(done: Changes) -> list[Step]:
+    """What is done, now."""
+    assert list(done.refused) == []
+    found = []
+    for action in done.actions:
+        ended = action.apply()
+        found.append((f"{action} {ended}".strip() if ended else str(action), action.before, action.after))
+    return found
+
+
+def ini_text(version: int) -> str:
+    return ini(version).decode() if version else ""
+
+
+def size(of: dict[str, Any] | None) -> str:
+    return f"{len(desired(of)[0].policy)} bytes\n" if of else ""
+
+
+def written(before: int, after: int, earlier: dict[str, Any] | None, now: dict[str, Any]) -> list[Step]:
+    return [(f"write {POL}", size(earlier), size(now)), (f"write {FOLDER}/{INI}", ini_text(before), ini_text(after))]
+
+
+def test_object_is_made_changed_and_lifted_in_steps(controller: Controller) -> None:
+    plain = plan()
+    assert steps(changes.enforce(controller, plain)) == [
+        NOTE,
+        *((f"make {path}", "", "") for path in (FOLDER, f"{FOLDER}/Machine", f"{FOLDER}/User")),
+        *written(0, 1, None, plain),
+        (f"add {OBJECT}", "", ""),
+        (f"link {DESKTOPS}", HERS, LINK + HERS),
+        NOTE,
+    ]
+    assert steps(changes.enforce(controller, plain)) == []
+    deep = [SECURITY, f"{SECURITY}/Windows NT", f"{SECURITY}/Windows NT/SecEdit"]
+    assert steps(changes.enforce(controller, WITH_RULES)) == [
+        (f"change {OBJECT}", "", ""),
+        *((f"make {path}", "", "") for path in deep),
+        (f"write {deep[-1]}/GptTmpl.inf", "", f"{len(template())} bytes\n"),
+        *written(1, 2, plain, WITH_RULES),
+        (f"link {LAPTOPS}", "", LINK),
+        (f"unlink {DESKTOPS}", LINK + HERS, HERS),
+        NOTE,
+    ]
+    assert steps(changes.enforce(controller, plain)) == [
+        (f"change {OBJECT}", "", ""),
+        *((f"delete {path}", "", "") for path in (f"{deep[-1]}/GptTmpl.inf", *reversed(deep))),
+        *written(2, 3, WITH_RULES, plain),
+        (f"link {DESKTOPS}", HERS, LINK + HERS),
+        (f"unlink {LAPTOPS}", LINK, ""),
+        NOTE,
+    ]
+    done = changes.lift(controller, plain)
+    assert list(done.notes) == []
+    assert steps(done) == [
+        (f"unlink {DESKTOPS}", LINK + HERS, HERS),
+        (f"delete {OBJECT}", "", ""),
+        (f"delete {FOLDER}", "", ""),
+        (f"delete {FILE}", "", ""),
+    ]
+    assert changes.lift(controller, none()) == Changes()
+
+
+def test_foreign_files_are_set_aside_under_new_names(controller: Controller) -> None:
+    steps(changes.enforce(controller, plan()))
+    folder, aside = Path(controller.root, FOLDER[1:]), f"{ASIDE}/{GUID}"
+    (folder / "Machine/a").mkdir()
+    (folder / "Machine/a/b").write_text("b")
+    (folder / "x").write_text("1")
+    assert steps(changes.enforce(controller, plan())) == [
+        (f"set aside {FOLDER}/x as {aside}/x", "", ""),
+        (f"set aside {FOLDER}/Machine/a/b as {aside}/Machine/a/b", "", ""),
+        (f"set aside {FOLDER}/Machine/a/", "", ""),
+        NOTE,
+    ]
+    (folder / "x").symlink_to("/etc/passwd")
+    (folder / "GPT.INI.new").write_text("")
+    assert steps(changes.enforce(controller, plan())) == [
+        (f"set aside {FOLDER}/x", "", ""),
+        (f"set aside {FOLDER}/GPT.INI.new", "", ""),
+        NOTE,
+    ]
+    for number in (2, 3):
+        (folder / "x").write_text(str(number))
+        assert steps(changes.enforce(controller, plan()))[0][0] == f"set aside {FOLDER}/x as {aside}/x.{number}"
+    assert [controller.text(f"{aside}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
+    assert Path(controller.root, aside[1:], "x").stat().st_mode & 0o777 == 0o600
+    assert list(changes.lift(controller, plan()).notes) == [f"what others had put into these objects is in {ASIDE}"]
+
+
+@pytest.mark.parametrize(
+    ("directory", "files", "given"),
+    [
+        ("1", 1, 2),
+        ("5", 1, 5),  # a run that was ended gave it
+        ("1", 7, 8),
+        ("65535", 65535, 1),
+        ("65536", 65536, 65537),
+        ("-1", 3, 4),
+        ("x", 0, 1),
+    ],
+)
+def test_changed_object_gets_the_next_version(controller: Controller, directory: str, files: int, given: int) -> None:
+    steps(changes.enforce(controller, plan()))
+    controller.objects[OBJECT]["versionNumber"] = [directory]
+    Path(controller.root, f"{FOLDER}/{INI}"[1:]).write_bytes(ini(files))
+    Path(controller.root, POL[1:]).write_bytes(b"")
+    steps(changes.enforce(controller, plan()))
+    assert controller.objects[OBJECT]["versionNumber"] == [str(given)]
+    assert controller.read(f"{FOLDER}/{INI}") == ini(given)

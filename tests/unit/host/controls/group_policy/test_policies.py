@@ -1,11 +1,11 @@
-"""The browsers' policies as values of Windows' registry: those of hosts, in the form of the registry."""
+"""The policies of browsers as values of the Windows registry."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from made_browser import section
+from browser_hosts import section
 from proscribe.host.controls.browser.settings import SETTINGS
 from proscribe.host.controls.group_policy.policies import entries
 from proscribe.host.controls.group_policy.registry_pol import render, said_by
@@ -65,11 +65,7 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
         pytest.param(
             plan(browsers={"dns_over_https": "blocked"}),
             CHROME,
-            {
-                "BuiltInDnsClientEnabled": 0,
-                "DnsOverHttpsMode": "off",
-                **JOINED,
-            },
+            {"BuiltInDnsClientEnabled": 0, "DnsOverHttpsMode": "off", **JOINED},
             id="without a site, the organisation's lists stay",
         ),
         pytest.param(
@@ -101,11 +97,11 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
         pytest.param(plan(), "Software", {}, id="nothing"),
     ],
 )
-def test_what_the_registry_says(made: dict[str, Any], below: str, expected: dict[str, Any]) -> None:
+def test_policies_become_registry_values(made: dict[str, Any], below: str, expected: dict[str, Any]) -> None:
     assert values(made, below) == expected
 
 
-def test_one_plan_gives_one_file_in_whatever_order_it_came() -> None:
+def test_order_in_the_plan_does_not_change_registry_pol() -> None:
     def turned(value: Any) -> Any:
         return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 

@@ -1,4 +1,4 @@
-"""Registry.pol: what is written is read again, and what is read may be anybody's."""
+"""Registry.pol: entries, limits and damaged files."""
 
 from __future__ import annotations
 
@@ -57,20 +57,10 @@ GOOD = written(utf16("K"), utf16("V"), 1, utf16("x"))
         pytest.param(HEADER + GOOD + b"]", "byte 40: expected '['", id="something after it"),
         pytest.param(HEADER + b"[\0" + b"K\0" * 9, "byte 10: a name without its end", id="a key without its end"),
         pytest.param(HEADER + b"[\0" + utf16("k" * 4097), "byte 10: a name without its end within 4096", id="long key"),
-        pytest.param(
-            HEADER + b"[\0" + utf16("K") + b";\0" + utf16("v" * 260),
-            "a name without its end within 259",
-            id="long value",
-        ),
+        (HEADER + b"[\0" + utf16("K") + b";\0" + utf16("v" * 260), "a name without its end within 259"),  # long value
         pytest.param(HEADER + written(utf16("K"), utf16("V"), 99, b""), "byte 8: there is no type 99", id="a type"),
-        pytest.param(
-            HEADER + written(utf16("K"), utf16("V"), 1, b"x", 0xFFFFFFFF),
-            "4294967295 bytes of data",
-            id="a size past it",
-        ),
-        pytest.param(
-            HEADER + written(utf16("K"), utf16("V"), 1, b"x", 0xFFFF), "65535 bytes of data, but only 3", id="a size"
-        ),
+        (HEADER + written(utf16("K"), utf16("V"), 1, b"x", 0xFFFFFFFF), "4294967295 bytes of data"),  # a size past it
+        (HEADER + written(utf16("K"), utf16("V"), 1, b"x", 0xFFFF), "65535 bytes of data, but only 3"),  # a size
         pytest.param(
             HEADER + written(utf16("K"), utf16("V"), 1, b"x" * 65536),
             "byte 8: 65536 bytes of data, at most 65535 are allowed",
@@ -87,7 +77,7 @@ GOOD = written(utf16("K"), utf16("V"), 1, utf16("x"))
         pytest.param(HEADER + b"[\0K\0\0\0;\0V\0\0\0;\0\1", "the file ends within a number", id="cut in a number"),
     ],
 )
-def test_what_is_no_such_file_is_refused_with_the_place(content: bytes, why: str) -> None:
+def test_damaged_registry_pol_is_refused_with_its_byte(content: bytes, why: str) -> None:
     with pytest.raises(ValueError, match="byte") as refused:
         parse(content)
     assert why in str(refused.value)
@@ -98,7 +88,6 @@ def test_what_is_no_such_file_is_refused_with_the_place(content: bytes, why: str
     [
         (Entry("", "V", SZ, b""), "0 characters in the name of a key, expected 1 to 4096"),
         (Entry("k" * 4097, "V", SZ, b""), "4097 characters in the name of a key, expected 1 to 4096"),
-        (Entry("K", "v" * 260, SZ, b""), "260 characters in the name of a value, expected 0 to 259"),
         (Entry("K\0", "V", SZ, b""), "a control character in the name of a key"),
         (Entry("K\x1f", "V", SZ, b""), "a control character in the name of a key"),
         (Entry("K\x7f", "V", SZ, b""), "a control character in the name of a key"),
@@ -109,7 +98,7 @@ def test_what_is_no_such_file_is_refused_with_the_place(content: bytes, why: str
         (Entry("K", "V\ud800", SZ, b""), "half of a character in a text"),
     ],
 )
-def test_what_could_not_be_read_again_is_not_written(entry: Entry, why: str) -> None:
+def test_unreadable_entry_is_not_written(entry: Entry, why: str) -> None:
     with pytest.raises(ValueError, match="^entry 2 ") as refused:
         render([number("K", "V", 1), entry])
     assert str(refused.value) == f"entry 2 ({ascii(entry.key)}): {why}"
@@ -187,7 +176,7 @@ PARTS = st.sampled_from([GOOD[place : place + 2] for place in range(0, len(GOOD)
 @pytest.mark.slow
 @examples(10_000)
 @given(st.lists(ENTRIES, max_size=2), SAID, st.integers(0, 0xFFFFFFFF))
-def test_what_is_written_is_read_again(entries: list[Entry], said: str, count: int) -> None:
+def test_written_entries_are_read_again(entries: list[Entry], said: str, count: int) -> None:
     written_ = [*entries, text("K", "V", said), number("K", "W", count)]
     content = render(written_)
     assert parse(content) == written_
@@ -198,7 +187,7 @@ def test_what_is_written_is_read_again(entries: list[Entry], said: str, count: i
 @pytest.mark.slow
 @examples(10_000)
 @given(st.binary(max_size=60) | st.lists(PARTS, max_size=20).map(b"".join), st.integers(0, len(GOOD)))
-def test_whatever_is_accepted_is_written_back_byte_for_byte(content: bytes, place: int) -> None:
+def test_accepted_content_is_written_back_unchanged(content: bytes, place: int) -> None:
     damaged = HEADER + GOOD + GOOD[:place] + content + GOOD[place:]
     try:
         entries = parse(damaged)

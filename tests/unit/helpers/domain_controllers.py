@@ -29,12 +29,12 @@ class Killed(Exception):
 
 class Controller(Host):
     """`objects` has those of the directory by name, `permissions` what files have, by inode; it is killed after so many
-    `tools`.
+    `tools_left`.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self.answer)
-        self.tools = 1_000_000
+        self.tools_left = 1_000_000
         self.permissions: dict[int, str] = {}
         self.ran: list[str] = []
         for folder in (f"{SYSVOL}/example.com/Policies/{THEIRS}", "/var/lib/samba/private", "/run"):
@@ -62,8 +62,8 @@ class Controller(Host):
     def answer(self, argv: Sequence[str], stdin: str | None = None, **_: Any) -> Result:
         """What one of Samba's tools prints."""
         self.ran.append(" ".join(argv))
-        self.tools -= 1
-        if self.tools < 0:
+        self.tools_left -= 1
+        if self.tools_left < 0:
             raise Killed
         name = argv[0]
         if name == "testparm":

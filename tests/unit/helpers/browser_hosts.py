@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from made_places import BROWSERS
+from browser_places import BROWSERS
 from proscribe.host.controls import browser
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.base import Changes

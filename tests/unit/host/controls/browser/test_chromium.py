@@ -1,0 +1,421 @@
+"""Chromium's folder of policies: files, copies, changes, and header rules."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import browser_hosts
+import pytest
+from browser_hosts import Tree, section
+from browser_places import BROWSERS, CHROMIUM
+from proscribe.host.controls.browser import chromium, chromium_changes, chromium_json
+from proscribe.host.controls.browser.chromium_file import check_file
+from proscribe.host.controls.browser.chromium_folder import Folder
+from proscribe.host.controls.browser.observed import changeable
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.rendering import NOTHING, Name, Rules, rules
+from proscribe.host.controls.browser.settings import SETTINGS
+from proscribe.host.system import WRITTEN_BY, Host, Unseen
+
+FOLDER = CHROMIUM.path.rpartition("/")[0]
+RULES = rules(section({"mail": {"domains": ["mail.example"]}}))
+OURS = chromium.render(chromium.policies(RULES, CHROMIUM)).decode()
+COPY = json.dumps({"proscribe": WRITTEN_BY, "URLBlocklist": []})
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path, section())
+
+
+def done(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str, str]]:
+    """What is done for some rules (None: the lift): each action, as it stands in a diff."""
+    work = functools.partial(chromium_changes.enforce, rules=of) if of is not None else chromium_changes.lift
+    changes = work(tree.host, CHROMIUM)
+    for action in changes.actions:
+        action.apply()
+    return [(one.verb, one.subject.rpartition("/")[2], one.before, one.after) for one in changes.actions]
+
+
+def test_copies_of_it_go_and_with_the_lift_it_goes_too(tree: Tree) -> None:
+    done(tree)
+    tree.put(f"{FOLDER}/proscribe.json.bak"[1:], COPY)
+    assert done(tree) == [("delete", "proscribe.json.bak", "", "")]
+    tree.put(f"{FOLDER}/a.json"[1:], COPY)
+    assert done(tree, None) == [("delete", "a.json", "", ""), ("delete", "proscribe.json", OURS, "")]
+    assert not (tree.root / "etc/chromium").exists()
+
+
+def test_partial_first_write_is_removed_by_the_lift(tree: Tree) -> None:
+    tree.host.make_directories(FOLDER)
+    assert done(tree, NOTHING) == [("delete", "proscribe.json", "", "")]
+    assert done(tree, None) == [] and not (tree.root / "etc/chromium").exists()
+    tree.host.make_directories(FOLDER)
+    tree.put(f"{FOLDER}/.proscribe.json.proscribe~"[1:], "{")
+    assert done(tree, None) == [("delete", ".proscribe.json.proscribe~", "", "")]
+
+
+@pytest.mark.parametrize("id_", ["chromium", "microsoft_edge"])
+def test_copy_of_any_earlier_policy_is_recognised(tree: Tree, id_: str) -> None:
+    place = Place(id_, "chromium", CHROMIUM.path, browsers=(id_,))
+    extensions = {"mail": {"domains": ["mail.example"], "extensions": {"chrome": ["a" * 32]}}}
+    for extension in ("blocked", "allow_list"):
+        managed = {**dict.fromkeys(SETTINGS, "blocked"), "extensions": extension}
+        tenants = {"google": ["example.org"], "microsoft": ["t-1"]}
+        for more in ({}, {"tenants": tenants}):
+            said = chromium.policies(rules(section(extensions, browsers=managed, **more)), place)
+            tree.put(f"{FOLDER}/copy.json"[1:], said)
+            assert Folder(tree.host, CHROMIUM, RULES).backups == ["copy.json"], sorted(said)
+    tree.put(f"{FOLDER}/copy.json"[1:], {**said, "HomepageLocation": "https://own.example"})
+    assert Folder(tree.host, CHROMIUM, RULES).backups == []
+
+
+PATH = "etc/chromium/policies/managed/10.json"
+EVERYBODYS = f"can be changed by others (uid {os.getuid()}, mode 646): chown root, chmod 644"
+SAID = {"URLBlocklist": ["a.example"]}
+ROWS = [
+    pytest.param(SAID, 0o644, (SAID, "", False, "", ""), id="an object"),
+    pytest.param("{", 0o644, ({}, "not valid JSON", False, "", ""), id="no JSON"),
+    pytest.param(SAID, 0o600, ({}, "not readable for users", True, "", ""), id="of root alone"),
+    pytest.param(SAID, 0o640, (SAID, "", False, "", ""), id="of a group, too"),
+    pytest.param("[1]", 0o646, ({}, "not a JSON object", False, EVERYBODYS, ""), id="of everybody"),
+]
+
+
+@pytest.mark.parametrize(("content", "mode", "expected"), ROWS)
+def test_policy_file_is_read_by_content_and_mode(
+    tree: Tree, content: object, mode: int, expected: tuple[object, ...]
+) -> None:
+    written = tree.put(PATH, content, mode)
+    assert check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat()) == (("10.json", *expected), written)
+
+
+def test_a_link_to_nothing(tree: Tree) -> None:
+    (tree.root / PATH).parent.mkdir(parents=True)
+    (tree.root / PATH).symlink_to("nothing")
+    seen = (tree.root / PATH).lstat()
+    loose = changeable(tree.host, f"/{PATH}", seen)
+    found = check_file(tree.host, f"/{PATH}", seen)
+    assert found == (("10.json", {}, "a link to nothing", True, loose, ""), None)
+
+
+def test_fifo_in_the_policy_folder_is_odd(tree: Tree) -> None:
+    (tree.root / PATH).parent.mkdir(parents=True)
+    os.mkfifo(tree.root / PATH)
+    file, content = check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat())
+    assert (file.said, file.hidden, file.odd, content) == ({}, True, file.lost, None)
+    assert "is not a regular file" in file.lost
+
+
+class Unreadable(Host):
+    """A host with a file that not even root can read, as on a network mount that does not answer."""
+
+    def read(self, path: str, *_: object) -> bytes | None:
+        raise Unseen(f"{path} cannot be read: Host is down")
+
+
+@pytest.mark.parametrize(
+    ("mode", "odd"), [(0o600, ""), (0o644, f"/{PATH} cannot be read: Host is down")], ids=["of root alone", "of all"]
+)
+def test_a_file_that_root_cannot_read_is_unknown_where_users_may_read_it(tree: Tree, mode: int, odd: str) -> None:
+    tree.put(PATH, SAID, mode)
+    found = check_file(Unreadable(str(tree.root)), f"/{PATH}", (tree.root / PATH).lstat())
+    assert found == (("10.json", {}, "not readable for users", True, "", odd), None)
+
+
+A, B = "a" * 32, "b" * 32
+MAIL = {"domains": ["mail.example"], "allow": ["ok.mail.example"], "extensions": {"chrome": [A, B]}}
+CLOSED = dict.fromkeys(("dns_over_https", "extensions", "proxies", "quic"), "blocked")
+CLOSED_RULES = rules(section({"mail": MAIL}, browsers=CLOSED))
+CLOSED_POLICIES = chromium.policies(CLOSED_RULES, CHROMIUM)
+BLOCK, ALLOW, MERGE = "URLBlocklist", "URLAllowlist", "PolicyListMultipleSourceMergeList"
+JOINED = ["ExtensionInstallBlocklist", ALLOW, BLOCK]
+CLOUD = "CloudPolicyOverridesPlatformPolicy"
+WITHOUT = f"zz.json sets {MERGE} without {', '.join(JOINED)}, after proscribe.json"
+NO_LIST = "to what is no list of texts: it has no effect in proscribe.json either"
+LOOSE = f"can be changed by others (uid {os.getuid()}, mode 646): chown root, chmod 644"
+NONE = "no policy file"
+UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.example"]}
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, UNCHANGED),
+        (
+            {"proscribe.json": None},
+            {"why": NONE, "wrong": [NONE], "settings": dict.fromkeys(CLOSED, NONE), "unblocked": {A, B}},
+        ),
+        (  # a later file has the last word, and opens what it allows
+            {
+                "zz.json": {
+                    "QuicAllowed": True,
+                    MERGE: [BLOCK],
+                    CLOUD: True,
+                    ALLOW: ["mail.example", "x.mail.example", "*", "://", "other.example"],
+                }
+            },
+            {
+                "block": ["mail.example"],
+                "allow": ["mail.example", "x.mail.example", "*", "://", "other.example"],
+                "why": WITHOUT,
+                "wrong": [
+                    WITHOUT,
+                    "zz.json overrides QuicAllowed of proscribe.json",
+                    f"zz.json sets {CLOUD}, so that other policies win over all files here",
+                ],
+                "settings": {"quic": "zz.json sets QuicAllowed to true"},
+                "openings": [Name("mail.example"), Name("x.mail.example")],
+                "openers": [
+                    (Name("mail.example"), "zz.json allows mail.example"),
+                    (Name("x.mail.example"), "zz.json allows x.mail.example"),
+                ],
+            },
+        ),
+        (  # with an earlier one ours goes along: it blocks no less, and answers what ours leaves to it
+            {
+                "10.json": {
+                    "QuicAllowed": True,
+                    CLOUD: 1,
+                    MERGE: ["Own", 5],
+                    "NetworkPredictionOptions": 1,
+                    BLOCK: ["ok.mail.example"],
+                    ALLOW: ["b.mail.example"],
+                    "ProxyServer": "x",
+                    "ExtensionInstallAllowlist": [A],
+                }
+            },
+            {
+                "expected": {MERGE: ["ExtensionInstallBlocklist", "Own", ALLOW, BLOCK], ALLOW: []},
+                "gone": {"ProxyMode", "NetworkPredictionOptions"},
+                "block": ["mail.example", "ok.mail.example"],
+                "allow": ["ok.mail.example", "b.mail.example"],
+                "wrong": [
+                    "not as the plan has it: NetworkPredictionOptions is not the plan's;"
+                    f" {MERGE} is without 1 of 4 entries; ProxyMode is not the plan's; {ALLOW} has 1 more"
+                ],
+                "unblocked": {A},
+                "openings": [Name("b.mail.example")],
+                "openers": [(Name("b.mail.example"), "10.json allows b.mail.example")],
+            },
+        ),
+        (  # what counts as a copy of ours, what no browser reads, and what others can change
+            {
+                "copy.json": {"proscribe": "x", BLOCK: []},
+                ".proscribe.json.proscribe~": "{",
+                "sub/x": "",
+                "secret.json": {BLOCK: ["a.example"]},
+                "open.json": {},
+            },
+            {
+                **UNCHANGED,
+                "backups": [".proscribe.json.proscribe~", "copy.json"],
+                "wrong": [
+                    f"open.json beside it {LOOSE}",
+                    ".proscribe.json.proscribe~ beside it is a copy of it, and counts",
+                    "copy.json beside it is a copy of it, and counts",
+                ],
+            },
+        ),
+        (
+            {"10.json": {ALLOW: ["a", 5]}, "zz.json": {BLOCK: "x", "DnsOverHttpsMode": "secure"}},
+            {
+                "why": f"10.json sets {ALLOW} {NO_LIST}",
+                "wrong": [
+                    f"10.json sets {ALLOW} {NO_LIST}",
+                    f"zz.json sets {BLOCK} {NO_LIST}",
+                    "zz.json overrides DnsOverHttpsMode of proscribe.json",
+                ],
+                "settings": {"dns_over_https": 'zz.json sets DnsOverHttpsMode to "secure"'},
+            },
+        ),
+        ({"10.json": {BLOCK: "x"}}, UNCHANGED),
+    ],
+)
+def test_policy_folder_has_the_effect_of_all_files(
+    tmp_path: Path, files: dict[str, Any], found: dict[str, Any]
+) -> None:
+    tree = Tree(tmp_path, section())
+    modes = {"secret.json": 0o600, "open.json": 0o646}
+    for name, content in {"proscribe.json": CLOSED_POLICIES, **files}.items():
+        if content is not None:
+            text = chromium.render(content) if content is CLOSED_POLICIES else content
+            tree.put(f"{CHROMIUM.path.rpartition('/')[0]}/{name}"[1:], text, modes.get(name, 0o644))
+    folder = Folder(tree.host, CHROMIUM, CLOSED_RULES)
+    seen = folder.observed()._replace(effect=None)._asdict()
+    said = {
+        "expected": {name: value for name, value in folder.expected.items() if value != CLOSED_POLICIES.get(name)},
+        "gone": CLOSED_POLICIES.keys() - folder.expected.keys(),
+        "backups": folder.backups,
+        "block": folder.effective(BLOCK),
+        "allow": folder.effective(ALLOW),
+        **seen,
+    }
+    assert {name: value for name, value in said.items() if value} == found
+
+
+OWN = "etc/chromium/policies/managed/proscribe.json"
+
+SERVICES = {
+    "mail": {"domains": ["mail.example", "m.example"], "allow": ["ok.mail.example"]},
+    "drive": {"urls": ["site.example/drive"]},
+    "chat": {"mode": "waived", "waiver": "w1", "domains": ["chat.mail.example"]},
+    "next": {"mode": "upcoming", "effective_from": "2030-01-01", "domains": ["next.example"]},
+}
+SECTION = section(SERVICES, browsers={"dns_over_https": "blocked"})
+
+
+class EnforcedTree(browser_hosts.Tree):
+    """A made host on which the ban is enforced."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, SECTION)
+        self.enforce()
+
+    def corrected(self) -> tuple[list[str], list[str]]:
+        """What an enforcing run does, and what it refuses."""
+        changes = self.enforce()
+        return [str(action) for action in changes.actions], [refusal.reason for refusal in changes.refused]
+
+    def beside(self, name: str, content: Any, mode: int = 0o644) -> None:
+        """A file in the folder of Proscribe's own."""
+        self.put(f"{FOLDER}/{name}"[1:], content, mode)
+
+    def wrong(self) -> dict[str, str]:
+        """What is said against each rule that does not hold, of Chromium alone."""
+        return {
+            rule: f"{finding.id}: {finding.detail}"
+            for rule, verdict in self.verdicts().items()
+            if verdict.state == "noncompliant"
+            for finding in verdict.findings
+            if finding.manager.split(",")[0] == "chromium"
+        }
+
+    def snapshot(self) -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def enforced(tmp_path: Path) -> EnforcedTree:
+    return EnforcedTree(tmp_path)
+
+
+def changed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[EnforcedTree], object]:
+    """Proscribe's own file with something else in it."""
+    return lambda enforced: enforced.put(OWN, change(enforced.read(OWN)))
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o777, "can be changed by others"), (0o700, "cannot be read by users")])
+def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(
+    enforced: EnforcedTree, mode: int, said: str
+) -> None:
+    (enforced.root / FOLDER[1:]).chmod(mode)
+    assert said in enforced.wrong()["policy-file"]
+    assert ("mail" in enforced.wrong()) == (mode == 0o700)
+    actions, refused = enforced.corrected()
+    assert actions == []
+    assert said in refused[0]
+
+
+def test_a_file_that_only_some_users_can_read_counts(enforced: EnforcedTree) -> None:
+    enforced.beside("zz.json", {"URLAllowlist": ["mail.example"]}, mode=0o640)
+    assert "zz.json allows mail.example" in enforced.wrong()["mail"]
+
+
+def test_a_plan_with_nothing_to_say_takes_the_files_away(enforced: EnforcedTree) -> None:
+    later = {id_: {**entry, "mode": "upcoming", "effective_from": "2030-01-01"} for id_, entry in SERVICES.items()}
+    nothing = {"browsers": BROWSERS, "controls": {"browser": section(later)}}
+    assert enforced.verdicts(nothing)["policy-file"].state == "noncompliant"
+    enforced.enforce(nothing)
+    assert sorted(str(path.relative_to(enforced.root)) for path in enforced.root.rglob("*")) == [
+        "etc",
+        "var",
+        "var/lib",
+    ]
+    assert enforced.states(nothing) == {"not_applicable"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [1, 2,], }', {"a": [1, 2]}),
+        ('{"a": "x//y, ]" // comment\n /* another, } */ }', {"a": "x//y, ]"}),
+        ('{"a": "\\x41\\v\\\\x42\\u0043", "b": "two\nlines"}', {"a": "A\v\\x42C", "b": "two\nlines"}),
+        ('\ufeff{"a": "quote \\" // no comment"}', {"a": 'quote " // no comment'}),
+    ],
+)
+def test_json_as_chromium_reads_it(text: str, value: Any) -> None:
+    assert chromium_json.parse(text.encode()) == value
+
+
+@pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100000])
+def test_broken_json_is_refused_as_by_chromium(text: bytes) -> None:
+    with pytest.raises(ValueError, match="."):
+        chromium_json.parse(text)
+
+
+POLICY = "HttpHeaderInjection"
+ANOTHER = "sets another value of the header"
+INCOMPLETE = f"sets {POLICY} to what is no list of complete header rules: it has no effect in proscribe.json either"
+PRIVATE = "sec-Restrict-Tenant-Access-Policy"
+TENANT_SECTION = section(
+    {"mail": {"domains": ["mail.example"]}}, browsers={"quic": "blocked"}, tenants={"microsoft": ["t-1"]}
+)
+
+
+@pytest.fixture
+def tenant_tree(tmp_path: Path) -> Tree:
+    tenant_tree = Tree(tmp_path, TENANT_SECTION)
+    tenant_tree.enforce()
+    return tenant_tree
+
+
+def header(pattern: str, value: str, name: str = PRIVATE) -> dict[str, Any]:
+    return {"patterns": [pattern], "headers": [{"name": name, "value": value}]}
+
+
+def of_tenants(tenant_tree: Tree) -> tuple[str, list[str]]:
+    """The state of the rule, and what is wrong in Chromium."""
+    verdict = tenant_tree.verdicts()["microsoft-tenants"]
+    return verdict.state, [one.detail for one in verdict.findings if verdict.state == "noncompliant"]
+
+
+OTHER_CHANGES = [
+    pytest.param(lambda own: {**own, "URLBlocklist": []}, id="a list of texts"),
+    pytest.param(lambda own: {**own, "QuicAllowed": True}, id="a flag"),
+    pytest.param(lambda own: {**own, "AllowedDomainsForApps": "x.example"}, id="a text"),
+    pytest.param(lambda own: {**own, "ExtensionSettings": {"*": {}}}, id="a table"),
+]
+
+
+@pytest.mark.parametrize("change", OTHER_CHANGES)
+def test_a_change_of_something_else_says_nothing_of_the_headers(tenant_tree: Tree, change: Callable[..., Any]) -> None:
+    tenant_tree.put(OWN, change(tenant_tree.read(OWN)))
+    assert of_tenants(tenant_tree) == ("compliant", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "wrong"),
+    [
+        ("10.json", header("one.example", "1", "X-One"), ""),
+        ("zz.json", header("one.example", "1", "X-One"), ""),
+        ("zz.json", header("login.live.com", "none"), ""),  # then Proscribe's comes later in the list
+        ("10.json", header("live.com", "none"), ""),  # Proscribe's is closer
+        ("10.json", header("login.live.com", "restrict-msa"), ""),
+        ("10.json", header("login.live.com", "none", PRIVATE.upper()), f"10.json {ANOTHER} {PRIVATE.upper()}"),
+        ("zz.json", header("eu.login.live.com", "none"), f"zz.json {ANOTHER} {PRIVATE}"),
+        ("10.json", {"patterns": ["one.example"]}, f"10.json {INCOMPLETE}"),
+        ("10.json", "text", f"10.json {INCOMPLETE}"),
+    ],
+)
+def test_header_rules_of_the_organisation_count_as_chromium_joins_them(
+    tenant_tree: Tree, name: str, rule: Any, wrong: str
+) -> None:
+    tenant_tree.put(OWN.replace("proscribe.json", name), {POLICY: [rule]})
+    tenant_tree.enforce()
+    assert of_tenants(tenant_tree) == (("noncompliant", [wrong]) if wrong else ("compliant", []))

@@ -1,0 +1,112 @@
+"""The settings that close bypasses of a block list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import browser_hosts
+import pytest
+from proscribe.host.controls import browser
+from proscribe.host.controls.browser import chromium, firefox
+from proscribe.host.controls.browser.places import Place
+from proscribe.host.controls.browser.rendering import rules
+from proscribe.host.controls.browser.settings import SETTINGS, UNMANAGED, rule
+from proscribe.model.finding import Verdict
+
+A, B = "a" * 32, "b" * 32
+VPN = {"domains": ["vpn.example"], "extensions": {"chrome": [A, B], "firefox": ["vpn@example"]}}
+
+
+def section(managed: dict[str, str], services: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    return browser_hosts.section(services or {}, browsers=managed, **settings)
+
+
+def place(*browsers: str, family: str = "chromium") -> Place:
+    return Place(browsers[0], family, "/etc/x/policies.json", browsers=browsers)
+
+
+FOX, BIRD = place("firefox", family="firefox"), place("thunderbird", family="thunderbird")
+
+
+def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """What is said at a place beside the notice and the lists of sites."""
+    desired = rules(section(managed, services, **more))
+    if where.family == "chromium":
+        policies = chromium.policies(desired, where)
+        lists = ("URLBlocklist", "URLAllowlist", "NetworkPredictionOptions", "proscribe")
+        return {name: value for name, value in policies.items() if name not in lists}
+    policies = firefox.policies(desired, where, firefox.lists(desired))
+    if policies.get(firefox.PREFERENCES) == firefox.NO_SPECULATION:  # which comes with the list of sites
+        del policies[firefox.PREFERENCES]
+    return {name: value for name, value in policies.items() if name != "WebsiteFilter"}
+
+
+ID, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
+
+
+EDGE = "etc/opt/edge/policies/managed/"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "installed", "theirs", "state"),
+    [
+        (ID, True, {}, "noncompliant"),
+        (ID, False, {}, "compliant"),  # no browser of the host signs in at Microsoft
+        (ID, True, {"RestrictSigninToPattern": "x"}, "compliant"),  # the organisation has decided it
+        ({"id": ID, "domains": ["dept.example"]}, True, {}, "compliant"),
+        ("dept.example", True, {}, "compliant"),
+    ],
+)
+def test_an_installed_edge_in_which_everybody_may_sign_in_is_reported_and_not_corrected(
+    tmp_path: Path, tenant: Any, installed: bool, theirs: dict[str, Any], state: str
+) -> None:
+    tree = Tree(tmp_path, section({"sign_in": "blocked"}, tenants={"microsoft": [tenant]}))
+    path = f"/{EDGE}proscribe.json"
+    edge = {"id": "microsoft_edge", "family": "chromium", "path": path, "browsers": ["microsoft_edge"]}
+    tree.plan["browsers"] = [*tree.plan["browsers"], {**edge, "paths": ["/opt/microsoft/msedge/msedge"]}]
+    if installed:
+        tree.put("opt/microsoft/msedge/msedge", mode=0o755)
+    if theirs:
+        tree.put(f"{EDGE}own.json", theirs)
+    tree.enforce()
+    assert "BrowserSignin" not in tree.read(f"{EDGE}proscribe.json")
+    verdict = tree.verdicts()["sign-in"]
+    assert (verdict.state, verdict.drifted) == (state, False)
+    said = [f"{one.manager}: {one.detail}" for one in verdict.findings]
+    expected = f"microsoft_edge: every account may sign in: proscribe_tenants.microsoft has '{ID}' without the domains"
+    assert [one.startswith(expected) for one in said] == ([True] if state == "noncompliant" else [])
+
+
+def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have() -> None:
+    for id_, row in SETTINGS.items():
+        assert row.default in row.values and UNMANAGED in row.values and row.meaning.endswith(".")
+        assert row.chromium or row.firefox or id_ == "extensions"
+        assert rule(id_) == "browser/" + id_.replace("_", "-")
+        closed = {**said(place("microsoft_edge"), {id_: "blocked"}), **said(place("brave"), {id_: "blocked"})}
+        assert [name for name in row.chromium if closed[name] != row.chromium[name]] == []  # as it is documented
+        assert [name for name in row.firefox if said(FOX, {id_: "blocked"})[name] != row.firefox[name]] == []
+
+
+class Tree(browser_hosts.Tree):
+    """A made host on which a browser section is enforced."""
+
+    def wrong(self) -> dict[str, list[str]]:
+        def reported(verdict: Verdict) -> list[str]:
+            return [f"{finding.manager} {finding.id}: {finding.detail}" for finding in verdict.findings]
+
+        return {rule: reported(verdict) for rule, verdict in self.verdicts().items() if verdict.state == "noncompliant"}
+
+    def tenants(self) -> dict[str, tuple[str, dict[tuple[str, str], str]]]:
+        seen = [v for v in browser.observe(self.host, self.plan) if v.rule.endswith("-tenants")]
+        return {v.rule: (v.state, {(one.manager, one.id): one.detail for one in v.findings}) for v in seen}
+
+
+def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:
+    tree = Tree(tmp_path, section(dict.fromkeys(SETTINGS, "blocked"), {"vpn": VPN}))
+    assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
+    assert len(tree.enforce().actions) == 4
+    assert tree.wrong() == {}
+    assert len(tree.enforce().actions) == 0
+    tree.lift()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -1,0 +1,280 @@
+"""Group Policy objects: identity, state, Samba's tools, LDIF, attributes and permissions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from domain_controllers import plan
+from proscribe.host.controls.group_policy import domain
+from proscribe.host.controls.group_policy.desired import Desired, attributes, desired, ini
+from proscribe.host.controls.group_policy.domain import Domain
+from proscribe.host.controls.group_policy.identity import MARK, guid, marked, rule
+from proscribe.host.controls.group_policy.ldif import Entry, added, exchanged, line, modified, parse, replaced
+from proscribe.host.controls.group_policy.permissions import DIRECTORY, FILES, XATTRS, print_of_file, wrong
+from proscribe.host.controls.group_policy.state import FILE, State, read, write
+from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result
+
+DESKTOPS = "{564ECAE6-2359-8653-974C-178DC694F313}"
+
+
+@pytest.mark.parametrize("domain", ["example.com", "EXAMPLE.COM"])
+def test_an_id_follows_from_the_domain_and_the_name(domain: str) -> None:
+    assert guid(domain, "Proscribe desktops") == DESKTOPS
+
+
+@pytest.mark.parametrize(
+    ("description", "name"), [(f"{MARK}Proscribe", "Proscribe"), ("", ""), ("Its name: Proscribe", "")]
+)
+def test_the_mark_has_the_name(description: str, name: str) -> None:
+    assert marked(description) == name
+
+
+def test_an_object_is_a_rule() -> None:
+    assert rule("Proscribe: Desktops (2) ") == "group_policy/proscribe-desktops-2"
+
+
+NONE: State = State({}, ())
+WHOLE = {"names": {"{2}": "Ours", "{1}": "Theirs"}, "right": ["b", "a"]}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "var/lib").mkdir(parents=True)
+    return Host(str(tmp_path))
+
+
+def test_state_file_is_written_read_and_deleted(host: Host) -> None:
+    assert read(host) == NONE
+    write(host, State(WHOLE["names"], WHOLE["right"]))
+    assert host.text(FILE) == '{"names": {"{1}": "Theirs", "{2}": "Ours"}, "right": ["b", "a"]}\n'
+    assert Path(host.root, FILE[1:]).stat().st_mode & 0o777 == 0o600
+    assert read(host) == (WHOLE["names"], WHOLE["right"])
+    write(host, State({}, ["a"]))
+    assert host.stat(FILE) is None
+
+
+class Controller(Host):
+    """A host at its own root, with these tools."""
+
+    def __init__(self, root: str, tools: Sequence[str], rc: int = 0) -> None:
+        super().__init__(root, self.answer)
+        self.tools, self.rc = tools, rc
+        self.ran: list[str] = []
+
+    def tool(self, name: str) -> str | None:
+        return f"/usr/bin/{name}" if name in self.tools else None
+
+    def answer(self, argv: Sequence[str], **_: Any) -> Result:
+        self.ran.append(" ".join(argv))
+        return Result(self.rc, "printed", "no such object")
+
+
+def test_a_tool_that_is_missing_names_its_packages() -> None:
+    host = Controller("/", ["ldbsearch"])
+    with pytest.raises(ControlError, match=f"testparm is not installed on this host: {domain.PACKAGES}"):
+        domain.run(host, ["testparm"])
+    assert host.ran == []
+    assert domain.run(host, ["ldbsearch", "-H", "x"]) == "printed" and host.ran == ["ldbsearch -H x"]
+
+
+def test_a_tool_that_fails_is_an_error_unless_it_may() -> None:
+    host = Controller("/", ["testparm"], rc=1)
+    assert domain.run(host, ["testparm"], may_fail=True) == ""
+    with pytest.raises(ControlError, match="no such object"):
+        domain.run(host, ["testparm"], may_fail=False)
+
+
+ANSWER = """\
+# record 1
+dn: CN=a,DC=example
+displayName: Desktops
+member: CN=one,
+ DC=example
+member: CN=two
+Flags:0
+# comment: of nothing
+note::  TcO8bWU=
+odd:: /w==
+empty:
+broken:: T
+strange:: \u00e4
+: nameless
+without a colon
+
+# Referral
+ref: ldap://elsewhere
+
+dn:: Q049Yg==
+"""
+
+
+def test_ldif_answer_is_parsed_into_entries() -> None:
+    one, other = parse(ANSWER)
+    assert one == Entry(
+        "CN=a,DC=example",
+        {
+            "displayname": ["Desktops"],
+            "member": ["CN=one,DC=example", "CN=two"],
+            "flags": ["0"],
+            "note": ["M\u00fcme"],
+            "odd": ["\ufffd"],
+            "empty": [""],
+            "broken": [""],
+            "strange": [""],
+        },
+    )
+    assert other == Entry("CN=b", {})
+    assert (one.one("displayName"), one.one("member"), one.one("absent")) == ("Desktops", "CN=one,DC=example", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("plain", "a: plain"),
+        ("in the middle : < ok", "a: in the middle : < ok"),
+        ("", "a:: "),
+        (" x", "a:: IHg="),
+        ("x ", "a:: eCA="),
+        (":x", "a:: Ong="),
+        ("<x", "a:: PHg="),
+        ("x\ny", "a:: eAp5"),
+        ("\u00e4", "a:: w6Q="),
+        ("x" * 80, "a: " + "x" * 80),
+        ("\n" * 60, "a:: " + "CgoK" * 20),
+    ],
+)
+def test_a_value_that_could_be_taken_for_something_else_is_encoded(value: str, written: str) -> None:
+    assert line("a", value) == written
+
+
+def test_records_of_changes() -> None:
+    assert added("CN=a", [("b", "c"), ("d", "e")]) == "dn: CN=a\nchangetype: add\nb: c\nd: e\n\n"
+    parts = [replaced("b", "c"), replaced("d", ""), exchanged("e", "f", "g"), exchanged("h", "i", "")]
+    assert modified("CN=a", [*parts, exchanged("j", "", "k")]).splitlines() == [
+        *("dn: CN=a", "changetype: modify"),
+        *("replace: b", "b: c", "-"),
+        *("replace: d", "-"),
+        *("delete: e", "e: f", "-", "add: e", "e: g", "-"),
+        *("delete: h", "h: i", "-"),
+        *("add: j", "j: k", "-"),
+        "",
+    ]
+
+
+APPS = {"mode": "enforce", "services": {}, "settings": {}}
+PROGRAMS = {**APPS, "services": {"chat": {"mode": "enforce", "windows_processes": ["chat.exe"]}}}
+# [MS-GPREG] 1.9 and [MS-GPSB] 1.9: what reads Registry.pol, and security templates; then the editors.
+READS_POLICIES, READS_TEMPLATES = "{35378EAC-683F-11D2-A89A-00C04FBBCFA2}", "{827D319E-6EAC-11D2-A4EA-00C04F79F83A}"
+EDITS_POLICIES, EDITS_TEMPLATES = "{D02B1F72-3407-48AE-BA88-E8213C6761F1}", "{803E14A0-B4FB-11D0-A0D0-00A0C90F574B}"
+EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
+
+
+def test_the_page_of_requests_is_the_groups() -> None:
+    (one,) = desired(plan({"request_url": "https://ask.example"}))
+    (other,) = desired(plan())
+    assert "https://ask.example".encode("utf-16-le") in one.policy
+    assert "https://".encode("utf-16-le") not in other.policy
+
+
+def test_policy_too_odd_for_registry_pol_names_its_group() -> None:
+    apps = {**PROGRAMS, "services": {"chat": {"mode": "enforce", "windows_processes": ["a%b.exe"]}}}
+    with pytest.raises(ControlError, match="the policies of desktops do not fit into Registry.pol: .*a%b"):
+        desired(plan({"apps": apps}))
+
+
+@pytest.mark.parametrize(
+    ("rules", "extensions"),
+    [
+        (b"", [READS_POLICIES, EDITS_POLICIES]),
+        (b"x", [READS_POLICIES, EDITS_RULES, EDITS_POLICIES, READS_TEMPLATES, EDITS_TEMPLATES]),
+    ],
+)
+def test_directory_attributes_follow_from_the_object(rules: bytes, extensions: list[str]) -> None:
+    domain = Domain("/sam.ldb", "DC=Example,DC=com", "/sysvol")
+    found = dict(attributes(domain, Desired("Ours", [], False, True, b"", rules), "{1}"))
+    assert re.findall(r"\{[^}]*\}", found.pop("gPCMachineExtensionNames")) == extensions
+    assert found == {
+        "displayName": "Ours",
+        "description": f"{WRITTEN_BY} Its name: Ours",
+        "flags": "0",
+        "gPCFileSysPath": "\\\\example.com\\sysvol\\example.com\\Policies\\{1}",
+        "gPCFunctionalityVersion": "2",
+        "gPCUserExtensionNames": "",
+        "gPCWQLFilter": "",
+    }
+
+
+def test_the_file_by_which_a_client_sees_a_change() -> None:
+    assert ini(3) == f"; {WRITTEN_BY}\r\n[General]\r\nVersion=3\r\n".encode()
+
+
+DOMAIN = "S-1-5-21-1-2-3"
+SHORT = "O:DAG:DAD:P(A;;RP;;;AU)"
+BITS = {
+    **{pair: 1 << bit for bit, pair in enumerate(["CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR"])},
+    **{pair: 1 << 16 << bit for bit, pair in enumerate(["SD", "RC", "WD", "WO"])},
+    "FA": 0x1F01FF,
+    "FR": 0x120089,
+    "FW": 0x120116,
+    "FX": 0x1200A0,  # of files (winnt.h)
+}
+
+
+@pytest.mark.parametrize(
+    ("sddl", "desired", "said"),
+    [
+        (SHORT, SHORT, []),
+        (DIRECTORY, DIRECTORY, []),
+        (FILES, FILES, []),
+        (f"{SHORT}S:(AU;SA;WP;;;WD)\n(x", SHORT, []),  # who is noted in a log
+        (SHORT.replace("AU", f"{DOMAIN}-512"), SHORT.replace("AU", "DA"), []),
+        (SHORT.replace("AU", f"{DOMAIN}-519"), SHORT.replace("AU", "EA"), []),
+        (SHORT.replace("O:DA", f"O:{DOMAIN}-512"), SHORT, []),
+        (SHORT.replace("RP", "0x10"), SHORT, []),
+        (SHORT.replace(";;;AU", ";1A;;AU"), SHORT.replace(";;;AU", ";1a;;AU"), []),
+        (SHORT.replace("O:DA", f"O:{DOMAIN}-1105"), SHORT, [f"it belongs to {DOMAIN}-1105"]),
+        (SHORT.replace("G:DA", "G:BA"), SHORT, ["it belongs to DA"]),
+        (SHORT.replace("D:P", "D:"), SHORT, ["it belongs to DA"]),
+        (f"{SHORT}(A;;WP;;;WD)", SHORT, ["WD has 0x20"]),
+        (f"{SHORT}(D;;WP;;;WD)", SHORT, ["WD is denied 0x20"]),
+        (f"{SHORT}(OD;;WP;1a;;WD)", SHORT, ["WD is denied 0x20 (1a)"]),
+        (f"{SHORT}(A;;RP;;;AU)", SHORT, ["AU has 0x10"]),
+        (SHORT.replace(";;RP", ";CI;RP"), SHORT, ["AU has 0x10", "AU lacks 0x10"]),
+        ("O:DAG:DAD:P", SHORT, ["AU lacks 0x10"]),
+        (SHORT + "".join(f"(A;;WP;;;S-1-1-{n})" for n in range(9)), SHORT, [f"S-1-1-{n} has 0x20" for n in range(5)]),
+        ("O:DAG:DAD:P(A;;RP;;AU)", SHORT, ["it cannot be read"]),
+        ("O:DAG:DAD:P(A;;XX;;;AU)", SHORT, ["it cannot be read"]),
+        ("O:DAG:DAD:P(A;;0xq;;;AU)", SHORT, ["it cannot be read"]),
+        (f"{SHORT}x", SHORT, ["it cannot be read"]),
+        ("", SHORT, ["it cannot be read"]),
+        *((SHORT.replace("RP", pair), "O:DAG:DAD:P", [f"AU has {bit:#x}"]) for pair, bit in BITS.items()),
+        (SHORT.replace("RP", "CCWO"), "O:DAG:DAD:P", ["AU has 0x80001"]),
+    ],
+)
+def test_different_permissions_are_named(sddl: str, desired: str, said: list[str]) -> None:
+    assert wrong(sddl, desired) == said
+
+
+def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values: dict[str, bytes | None] = {"security.NTACL": b"a"}
+    monkeypatch.setattr(Host, "attribute", lambda self, path, name: values.get(name))
+    host, file = Host(str(tmp_path)), tmp_path / "a"
+    assert print_of_file(host, "/a") == ""
+    file.touch(0o644)
+    prints = [print_of_file(host, "/a")]
+    (tmp_path / "b").touch(0o644)
+    assert print_of_file(host, "/b") == prints[0] and len(prints[0]) == 64
+    file.chmod(0o640)
+    prints.append(print_of_file(host, "/a"))
+    for name in ("security.NTACL", "system.posix_acl_access", "system.posix_acl_default"):
+        values[name] = b"b"
+        prints.append(print_of_file(host, "/a"))
+    assert len(set(prints)) == 5 and len(XATTRS) == 3
+    values["security.NTACL"] = None
+    assert print_of_file(host, "/a") == ""
