@@ -1,7 +1,4 @@
-"""A user's tool runs without the host's lock and within a budget, which the host remembers. Nobody else waits for it.
-
-The tools are real programs, which run as users without an account.
-"""
+"""Real tools of users, run without the host's lock and within a budget."""
 
 from __future__ import annotations
 
@@ -120,7 +117,7 @@ def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host: 
         assert [row["user"] for row in correcting.list_by_user("apps", doing.left)] == ["mallory"]
 
 
-def test_who_has_spent_his_budget_is_not_served_again_for_a_day(host: UvHost) -> None:
+def test_user_with_a_spent_budget_waits_a_day(host: UvHost) -> None:
     host.installs(MALLORY, SLEEPS, IDS[:2])
     host.installs(BOB, WORKS, IDS[:1])
     run.change(host, plan(), "apps")

@@ -1,0 +1,15 @@
+"""Actions of a control as differences of an answer."""
+
+from __future__ import annotations
+
+import pytest
+from proscribe.host.controls import base
+
+
+def test_differences_beyond_the_limit_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "LARGEST_DIFFERENCES", 5)
+    actions = [base.Action("write", "/a", dict, "abc", "def"), base.Action("write", "/b", dict, "x", "y")]
+    assert [(one["before_header"], one["before"], one["after"]) for one in base.differences(actions)] == [
+        ("write /a", "abc", "de"),
+        ("write /b", "", ""),
+    ]
