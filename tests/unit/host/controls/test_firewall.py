@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from firewall_paths import BOOT_FILE, LOAD_ENABLED, PROGRAM
 from proscribe.host.controls import firewall
-from proscribe.host.controls.firewall import boot, loaded_state, other_tables, program
+from proscribe.host.controls.firewall import boot, loaded_state, other_tables
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import ControlError, Host, Result
@@ -102,13 +103,13 @@ def test_boot_file_with_one_more_byte_is_changed(tmp_path: Path) -> None:
     host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
     nft = str(host.tool("nft"))
     units = [(path, text) for unit in boot.units(nft) for path, text in ((unit.path, unit.text), (unit.enabled, ""))]
-    for path, content in ((boot.FILE, desired()), (program.PATH, boot.program_text()), *units):
+    for path, content in ((BOOT_FILE, desired()), (PROGRAM, boot.program_text()), *units):
         (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path.lstrip("/")).write_text(content)
-    (tmp_path / program.PATH.lstrip("/")).chmod(program.MODE)
+    (tmp_path / PROGRAM.lstrip("/")).chmod(0o700)
     assert set(states(firewall.observe(host, plan(telegram={}))).values()) == {COMPLIANT}
-    (tmp_path / boot.ENABLED.lstrip("/")).unlink()
-    (tmp_path / boot.FILE.lstrip("/")).write_text(desired() + "\n")
+    (tmp_path / LOAD_ENABLED.lstrip("/")).unlink()
+    (tmp_path / BOOT_FILE.lstrip("/")).write_text(desired() + "\n")
     verdict = firewall.observe(host, plan(telegram={}))[-1]
     assert [(f.kind, f.detail) for f in verdict.findings] == [("file", "changed"), ("unit", "not enabled")]
 
@@ -117,7 +118,7 @@ def test_a_host_without_systemd_is_reported(tmp_path: Path) -> None:
     host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft")
     assert "no systemd" in firewall.observe(host, plan(telegram={}))[-1].findings[-1].detail
     changes = firewall.enforce(host, plan(telegram={}))
-    assert [str(action) for action in changes.actions] == [f"write {program.PATH}", f"write {boot.FILE}"]
+    assert [str(action) for action in changes.actions] == [f"write {PROGRAM}", f"write {BOOT_FILE}"]
     assert [refusal.rule for refusal in changes.refused] == ["firewall/boot"]
 
 
@@ -256,14 +257,14 @@ class TestLifting:
     @pytest.fixture
     def host(self, tmp_path: Path) -> RecordedHost:
         host = RecordedHost(tmp_path)
-        host.write(boot.FILE, "the table")
+        host.write(BOOT_FILE, "the table")
         for unit in boot.units("/usr/sbin/nft"):
             host.write(unit.path, unit.text)
         host.write(loaded_state.STATE, "state")
         return host
 
     def files(self, host: RecordedHost) -> set[str]:
-        paths = (boot.FILE, loaded_state.STATE, *(unit.path for unit in boot.units("/usr/sbin/nft")))
+        paths = (BOOT_FILE, loaded_state.STATE, *(unit.path for unit in boot.units("/usr/sbin/nft")))
         return {path for path in paths if host.stat(path)}
 
     def test_without_nft_what_is_stored_goes_and_what_may_be_loaded_is_said(self, host: RecordedHost) -> None:
@@ -295,6 +296,6 @@ class TestLifting:
         refused = Result(1, "", "Error: Operation not permitted")
         host = RecordedHost(tmp_path, refused).install("nft")
         assert firewall.lift(host, plan(telegram={})).actions == []
-        host.write(boot.FILE, "the table")
+        host.write(BOOT_FILE, "the table")
         with pytest.raises(ControlError):
             firewall.lift(host, plan(telegram={}))

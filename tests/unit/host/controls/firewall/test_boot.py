@@ -5,8 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proscribe.host.controls.firewall import boot, program
-from proscribe.host.system import Host, Result, units
+from firewall_paths import (
+    BOOT_FILE,
+    CHANGE_FOLDER,
+    LOAD_ENABLED,
+    LOAD_UNIT,
+    LOAD_UNIT_FILE,
+    PROGRAM,
+    TRACE,
+    WATCH_ENABLED,
+    WATCH_UNIT,
+    WATCH_UNIT_FILE,
+)
+from proscribe.host.controls.firewall import boot
+from proscribe.host.system import Host, Result
 from proscribe.model.finding import Finding
 
 TEXT = "table inet proscribe {\n}\n"
@@ -20,8 +32,8 @@ class BootHost(Host):
         super().__init__(str(root), lambda argv, **options: Result(0 if self.watching else 3, "", ""))
         self.watching = True
         self.lay("/usr/sbin/systemctl", "", 0o755)
-        self.lay(boot.FILE, TEXT)
-        self.lay(program.PATH, boot.program_text(), program.MODE)
+        self.lay(BOOT_FILE, TEXT)
+        self.lay(PROGRAM, boot.program_text(), 0o700)
         for unit in boot.units(NFT):
             self.lay(unit.path, unit.text)
             self.lay(unit.enabled, "")
@@ -46,7 +58,7 @@ def unit(name: str, detail: str, path: str = "") -> Finding:
 
 
 def change(detail: str) -> Finding:
-    return Finding("change", "proscribe", manager="nftables", path=program.TRACE, detail=detail)
+    return Finding("change", "proscribe", manager="nftables", path=TRACE, detail=detail)
 
 
 def test_a_host_as_it_should_be(tmp_path: Path) -> None:
@@ -56,14 +68,14 @@ def test_a_host_as_it_should_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "content", "found"),
     [
-        (boot.FILE, "other", [file(boot.FILE, "changed")]),
-        (boot.FILE, None, [file(boot.FILE, "missing")]),
-        (program.PATH, "other", [file(program.PATH, "changed")]),
-        (program.PATH, None, [file(program.PATH, "missing")]),
-        (boot.UNIT_FILE, "other", [unit(boot.UNIT_FILE, "changed", boot.UNIT_FILE)]),
-        (boot.WATCH_FILE, "other", [unit(boot.WATCH_FILE, "changed", boot.WATCH_FILE)]),
-        (boot.ENABLED, None, [unit(boot.UNIT_NAME, "not enabled", boot.ENABLED)]),
-        (boot.WATCH_ENABLED, None, [unit(boot.WATCH_NAME, "not enabled", boot.WATCH_ENABLED)]),
+        (BOOT_FILE, "other", [file(BOOT_FILE, "changed")]),
+        (BOOT_FILE, None, [file(BOOT_FILE, "missing")]),
+        (PROGRAM, "other", [file(PROGRAM, "changed")]),
+        (PROGRAM, None, [file(PROGRAM, "missing")]),
+        (LOAD_UNIT_FILE, "other", [unit(LOAD_UNIT_FILE, "changed", LOAD_UNIT_FILE)]),
+        (WATCH_UNIT_FILE, "other", [unit(WATCH_UNIT_FILE, "changed", WATCH_UNIT_FILE)]),
+        (LOAD_ENABLED, None, [unit(LOAD_UNIT, "not enabled", LOAD_ENABLED)]),
+        (WATCH_ENABLED, None, [unit(WATCH_UNIT, "not enabled", WATCH_ENABLED)]),
     ],
 )
 def test_missing_or_changed_boot_file_is_named(
@@ -77,7 +89,7 @@ def test_missing_or_changed_boot_file_is_named(
     assert boot.wrong(host, NFT, TEXT) == found
 
 
-@pytest.mark.parametrize(("path", "masked"), [(boot.UNIT_FILE, True), (boot.WATCH_FILE, False)])
+@pytest.mark.parametrize(("path", "masked"), [(LOAD_UNIT_FILE, True), (WATCH_UNIT_FILE, False)])
 def test_a_unit_that_is_masked_is_named(tmp_path: Path, path: str, masked: bool) -> None:
     host = BootHost(tmp_path)
     host.path(path).unlink()
@@ -90,19 +102,19 @@ def test_a_unit_that_is_masked_is_named(tmp_path: Path, path: str, masked: bool)
 
 def test_a_program_that_cannot_be_run_is_changed(tmp_path: Path) -> None:
     host = BootHost(tmp_path)
-    host.path(program.PATH).chmod(0o600)
+    host.path(PROGRAM).chmod(0o600)
     assert [finding.detail for finding in boot.wrong(host, NFT, TEXT)] == ["changed"]
 
 
 def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path: Path) -> None:
     host = BootHost(tmp_path)
     host.watching = False
-    assert boot.wrong(host, NFT, TEXT) == [unit(boot.WATCH_NAME, "not running")]
+    assert boot.wrong(host, NFT, TEXT) == [unit(WATCH_UNIT, "not running")]
     host.path("/run/systemd/system").rmdir()  # an image that is being made
     assert boot.wrong(host, NFT, TEXT) == []
 
 
-PENDING = f"{program.RUN}/pending-0123456789ab"
+PENDING = f"{CHANGE_FOLDER}/pending-0123456789ab"
 BACK = "2026-11-25T08:00:00Z unreached 0 0\n"
 LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
 
@@ -111,13 +123,13 @@ LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
     ("files", "detail"),
     [
         ({PENDING: ""}, "waits until its controller confirms it; otherwise it is taken back by itself"),
-        ({program.TRACE: BACK}, f"{LAST}, because no controller reached this host over a new connection in time"),
+        ({TRACE: BACK}, f"{LAST}, because no controller reached this host over a new connection in time"),
         (
-            {program.TRACE: BACK + BACK.replace("unreached", "cut")},
+            {TRACE: BACK + BACK.replace("unreached", "cut")},
             f"{LAST}, because with it this host could not send to its own gateways and resolvers (2 in a row)",
         ),
         (
-            {PENDING: "", program.TRACE: BACK},
+            {PENDING: "", TRACE: BACK},
             "waits until its controller confirms it; otherwise it is taken back by itself",
         ),
     ],
@@ -126,19 +138,19 @@ LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
 def test_why_a_plan_is_not_in_force_is_said(tmp_path: Path, files: dict[str, str], detail: str, first: bool) -> None:
     host = BootHost(tmp_path)
     if first:  # nothing was ever confirmed on this host
-        host.path(boot.FILE).unlink()
-        host.path(boot.UNIT_FILE).unlink()
+        host.path(BOOT_FILE).unlink()
+        host.path(LOAD_UNIT_FILE).unlink()
     for path, content in files.items():
         host.lay(path, content)
-    lacks = unit(boot.UNIT_NAME, "missing", boot.UNIT_FILE) if first else file(boot.FILE, "changed")
+    lacks = unit(LOAD_UNIT, "missing", LOAD_UNIT_FILE) if first else file(BOOT_FILE, "changed")
     assert boot.wrong(host, NFT, "another " + TEXT) == [change(detail), lacks]
 
 
 def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
     host = BootHost(tmp_path)
-    units_ = [unit(path, "left over", path) for path in (boot.UNIT_FILE, boot.WATCH_FILE)]
-    assert boot.wrong(host, NFT, "") == [file(boot.FILE, "left over"), *units_, file(program.PATH, "left over")]
-    for path in (boot.FILE, boot.UNIT_FILE, boot.WATCH_FILE, program.PATH):
+    units_ = [unit(path, "left over", path) for path in (LOAD_UNIT_FILE, WATCH_UNIT_FILE)]
+    assert boot.wrong(host, NFT, "") == [file(BOOT_FILE, "left over"), *units_, file(PROGRAM, "left over")]
+    for path in (BOOT_FILE, LOAD_UNIT_FILE, WATCH_UNIT_FILE, PROGRAM):
         host.path(path).unlink()
     assert boot.wrong(host, NFT, "") == []
 
@@ -146,25 +158,25 @@ def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
 def test_without_systemd_nothing_loads_it_at_boot(tmp_path: Path) -> None:
     host = BootHost(tmp_path)
     host.path("/usr/sbin/systemctl").unlink()
-    host.path(boot.FILE).unlink()
-    host.path(boot.UNIT_FILE).unlink()
-    none = unit(boot.UNIT_NAME, "this host has no systemd: the table is not loaded at boot")
-    assert boot.wrong(host, NFT, TEXT) == [file(boot.FILE, "missing"), none]
+    host.path(BOOT_FILE).unlink()
+    host.path(LOAD_UNIT_FILE).unlink()
+    none = unit(LOAD_UNIT, "this host has no systemd: the table is not loaded at boot")
+    assert boot.wrong(host, NFT, TEXT) == [file(BOOT_FILE, "missing"), none]
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        f"/etc/systemd/system/{boot.UNIT_NAME}.d/x.conf",
-        f"/run/systemd/system/{boot.WATCH_NAME}.d/x.conf",
-        f"/etc/systemd/system.control/{boot.UNIT_NAME}",
-        f"/run/systemd/transient/{boot.WATCH_NAME}",
+        f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf",
+        f"/run/systemd/system/{WATCH_UNIT}.d/x.conf",
+        f"/etc/systemd/system.control/{LOAD_UNIT}",
+        f"/run/systemd/transient/{WATCH_UNIT}",
     ],
 )
 def test_override_of_a_unit_is_named(tmp_path: Path, path: str) -> None:
     host = BootHost(tmp_path)
     host.lay(path, "[Service]\nExecStart=\nExecStart=/bin/true\n")
-    name = boot.WATCH_NAME if boot.WATCH_NAME in path else boot.UNIT_NAME
+    name = WATCH_UNIT if WATCH_UNIT in path else LOAD_UNIT
     assert boot.wrong(host, NFT, TEXT) == [unit(name, f"overridden by {path}", path)]
 
 
@@ -173,7 +185,7 @@ def test_override_of_a_unit_is_named(tmp_path: Path, path: str) -> None:
 )
 @pytest.mark.parametrize(
     ("first", "place"),
-    [*(("0::/init.scope\n", place) for place in units.CONTROL_GROUPS),
+    [*(("0::/init.scope\n", f"/sys/fs/cgroup{end}") for end in ("", "/systemd", "/unified")),
      ("2:cpu:/x\n0::/box/init.scope\n", "/sys/fs/cgroup/systemd/box"),
      ("1:name=systemd:/init.scope\n", "/sys/fs/cgroup/systemd")],
 )  # fmt: skip
@@ -182,8 +194,8 @@ def test_a_watcher_that_is_stopped_is_named(
 ) -> None:
     host = BootHost(tmp_path)
     host.lay("/proc/1/cgroup", first)
-    host.lay(f"{place}/system.slice/{boot.WATCH_NAME}/cgroup.procs", "41\n42\n")
-    host.lay(f"{place}/system.slice/{boot.WATCH_NAME}/cgroup.events", f"populated 1\n{events}\n")
+    host.lay(f"{place}/system.slice/{WATCH_UNIT}/cgroup.procs", "41\n42\n")
+    host.lay(f"{place}/system.slice/{WATCH_UNIT}/cgroup.events", f"populated 1\n{events}\n")
     for pid in (41, 42):
         host.lay(f"/proc/{pid}/stat", f"{pid} (sh (x) y) {state if pid == 42 else 'S'} 1 {pid}\n")
     details = [finding.detail for finding in boot.wrong(host, NFT, TEXT)]

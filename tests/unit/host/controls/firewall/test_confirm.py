@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from firewall_paths import BOOT_FILE, CHANGE_FOLDER, PREVIOUS_TABLE, PROGRAM, TRACE, WANTED_TABLE, WATCH_UNIT
 from proscribe.host.controls.base import Action, Changes
-from proscribe.host.controls.firewall import boot, confirm, listing, loaded_state, loading, pending, program
+from proscribe.host.controls.firewall import boot, confirm, listing, loaded_state, loading, pending
 from proscribe.host.programs import SEND
 from proscribe.host.system import ControlError, Generation, Host, Result
 
@@ -31,7 +32,7 @@ class TrialHost(Host):
         self.sent = ["192.0.2.1 9", "192.0.2.53 53"]
         self.lay("/proc/uptime", "1000.5 900.0\n")
         self.lay("/usr/sbin/nft", "").chmod(0o755)
-        self.lay(program.PATH, boot.program_text()).chmod(program.MODE)
+        self.lay(PROGRAM, boot.program_text()).chmod(0o700)
         if systemd:
             self.lay("/usr/sbin/systemctl", "").chmod(0o755)
             self.path("/run/systemd/system").mkdir(parents=True)
@@ -55,15 +56,15 @@ class TrialHost(Host):
             return Result(1, "", "no")
         if argv[1:2] == ["list"]:
             return Result(0 if self.live else 1, self.live, "" if self.live else "No such file or directory")
-        if argv[:2] == [program.PATH, "take-back"]:
-            self.path(f"{program.RUN}/pending-{argv[2]}").unlink()
+        if argv[:2] == [PROGRAM, "take-back"]:
+            self.path(f"{CHANGE_FOLDER}/pending-{argv[2]}").unlink()
         return Result(0, "\n".join(self.sent) if "-c" in argv and argv[1] == "-I" else "", "")
 
     def commands(self, tool: str) -> list[list[str]]:
         return [argv for argv in self.ran if argv[0].endswith(tool)]
 
     def names(self) -> list[str]:
-        return self.list(program.RUN)
+        return self.list(CHANGE_FOLDER)
 
 
 @pytest.fixture(autouse=True)
@@ -98,25 +99,25 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, setting
     assert [argv[1:] for argv in host.commands("nft") if "-f" in argv] == [["-c", "-f", "-"]] * 2
     timer, trial = host.commands("systemd-run")
     assert [f"--unit=proscribe-rollback-{token}", f"--on-active={within}"] == timer[4:6]
-    assert timer[-3:] == [program.PATH, "take-back", token]
-    assert trial[-4:] == [program.PATH, "try", token, str(os.getpid())]
-    assert host.text(f"{program.RUN}/pending-{token}") == f"{DIGEST} {1000 + within}"
-    assert host.text(program.PREVIOUS) == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
-    assert (host.text(program.DESIRED_TABLE), host.text(boot.FILE)) == (TEXT, None)
+    assert timer[-3:] == [PROGRAM, "take-back", token]
+    assert trial[-4:] == [PROGRAM, "try", token, str(os.getpid())]
+    assert host.text(f"{CHANGE_FOLDER}/pending-{token}") == f"{DIGEST} {1000 + within}"
+    assert host.text(PREVIOUS_TABLE) == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
+    assert (host.text(WANTED_TABLE), host.text(BOOT_FILE)) == (TEXT, None)
 
 
 def test_without_a_table_the_way_back_leads_to_none(tmp_path: Path) -> None:
     host = TrialHost(tmp_path, live="")
     confirm.begin(host, load(host), 60)
-    assert host.text(program.PREVIOUS) == "table inet proscribe\ndelete table inet proscribe\n"
+    assert host.text(PREVIOUS_TABLE) == "table inet proscribe\ndelete table inet proscribe\n"
 
 
 def test_without_systemd_the_program_detaches_itself(tmp_path: Path) -> None:
     host = TrialHost(tmp_path, systemd=False)
     token = confirm.begin(host, load(host), 60)
-    assert host.commands(program.PATH) == [
-        [program.PATH, "later", "60", "take-back", token],
-        [program.PATH, "later", "0", "try", token, str(os.getpid())],
+    assert host.commands(PROGRAM) == [
+        [PROGRAM, "later", "60", "take-back", token],
+        [PROGRAM, "later", "0", "try", token, str(os.getpid())],
     ]
 
 
@@ -143,14 +144,14 @@ def test_second_unconfirmed_change_is_refused(tmp_path: Path) -> None:
 
 def test_confirmed_rules_are_kept_for_the_boot(tmp_path: Path) -> None:
     host = TrialHost(tmp_path)
-    host.lay(program.TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
+    host.lay(TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
     token = confirm.begin(host, load(host), 60)
-    host.lay(f"{program.RUN}/loaded-{token}", "")
+    host.lay(f"{CHANGE_FOLDER}/loaded-{token}", "")
     answer = confirm.keep(host, token)
-    assert answer["actions"][:2] == ["confirm inet proscribe", f"write {boot.FILE}"]
-    assert host.text(boot.FILE) == TEXT
+    assert answer["actions"][:2] == ["confirm inet proscribe", f"write {BOOT_FILE}"]
+    assert host.text(BOOT_FILE) == TEXT
     assert ["systemctl", "stop", f"proscribe-rollback-{token}.timer"] in host.ran
-    assert (host.names(), host.stat(program.TRACE)) == ([], None)
+    assert (host.names(), host.stat(TRACE)) == ([], None)
     with pytest.raises(ControlError):
         confirm.keep(host, token)
 
@@ -167,12 +168,12 @@ def test_change_that_is_not_loaded_cannot_be_confirmed(tmp_path: Path) -> None:
 def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(tmp_path: Path) -> None:
     host = TrialHost(tmp_path)
     token = confirm.begin(host, load(host), 60)
-    host.lay(f"{program.RUN}/loaded-{token}", "")
+    host.lay(f"{CHANGE_FOLDER}/loaded-{token}", "")
     host.sent = ["192.0.2.53 53"]
     with pytest.raises(ControlError, match="cut this host off from 192.0.2.1 port 9"):
         confirm.keep(host, token)
-    assert host.commands(program.PATH)[-1] == [program.PATH, "take-back", token, "cut"]
-    assert host.text(boot.FILE) is None
+    assert host.commands(PROGRAM)[-1] == [PROGRAM, "take-back", token, "cut"]
+    assert host.text(BOOT_FILE) is None
 
 
 def moment(ago: float) -> str:
@@ -194,7 +195,7 @@ def test_change_taken_back_is_tried_three_times(
     tmp_path: Path, trace: list[tuple[float, str]], said: str | None
 ) -> None:
     host = TrialHost(tmp_path)
-    host.lay(program.TRACE, "".join(f"{moment(ago)} unreached {digest} 1060\n" for ago, digest in trace))
+    host.lay(TRACE, "".join(f"{moment(ago)} unreached {digest} 1060\n" for ago, digest in trace))
     if said is None:
         with pytest.raises(ControlError, match="taken back 3 times in a row"):
             pending.tried_before(host, TEXT)
@@ -245,7 +246,7 @@ def test_change_without_a_timer_or_trial_is_given_up(host: TrialHost, fails: str
 def test_confirmed_change_is_stored_for_the_boot(host: TrialHost, monkeypatch: pytest.MonkeyPatch, right: bool) -> None:
     monkeypatch.setattr(host, "ruleset_generation", lambda: Generation(4, "here"))
     confirm.begin(host, load(host), 60)
-    host.lay(f"{program.RUN}/loaded-{TOKEN}", "")
+    host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}", "")
     host.lay(loaded_state.STATE, "an earlier one")
     host.ran.clear()
     host.live = TEXT if right else LIVE
@@ -253,28 +254,28 @@ def test_confirmed_change_is_stored_for_the_boot(host: TrialHost, monkeypatch: p
     answer = confirm.keep(host, TOKEN)
     assert answer == {
         "changed": True,
-        "actions": ["confirm inet proscribe", f"write {boot.FILE}", *units, f"restart {boot.WATCH_NAME}"],
+        "actions": ["confirm inet proscribe", f"write {BOOT_FILE}", *units, f"restart {WATCH_UNIT}"],
         "refused": [],
         "findings": [],
         "diff": [],
     }
     assert host.ran[:2] == [[*ASK, *BOTH], STOP]
-    assert (host.text(boot.FILE), host.names(), loaded_state.unchanged(host, TEXT)) == (TEXT, [], right)
+    assert (host.text(BOOT_FILE), host.names(), loaded_state.unchanged(host, TEXT)) == (TEXT, [], right)
     assert host.text(loaded_state.STATE) != "an earlier one"
 
 
 def test_change_taken_back_during_confirmation_is_not_kept(host: TrialHost, monkeypatch: pytest.MonkeyPatch) -> None:
     confirm.begin(host, load(host), 60)
-    host.lay(f"{program.RUN}/loaded-{TOKEN}", "")
+    host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}", "")
     monkeypatch.setattr(host, "rename", lambda path, name: False)
     with pytest.raises(ControlError, match="the new rules were taken back meanwhile"):
         confirm.keep(host, TOKEN)
-    assert host.text(boot.FILE) is None
+    assert host.text(BOOT_FILE) is None
 
 
 def test_failed_load_reports_the_end_of_the_message(host: TrialHost) -> None:
     confirm.begin(host, load(host), 60)
-    host.lay(f"{program.RUN}/failed-{TOKEN}", "a" * 400 + " b\n c")
+    host.lay(f"{CHANGE_FOLDER}/failed-{TOKEN}", "a" * 400 + " b\n c")
     with pytest.raises(ControlError, match=f"^the new rules were not loaded: {'a' * 296} b c$"):
         confirm.keep(host, TOKEN)
     assert host.ran[-1] == STOP
@@ -284,10 +285,10 @@ def test_failed_load_reports_the_end_of_the_message(host: TrialHost) -> None:
 def test_a_change_without_a_timer_is_taken_back_after_a_while(
     host: TrialHost, monkeypatch: pytest.MonkeyPatch, state: str, taken_back: bool
 ) -> None:
-    name = host.lay(f"{program.RUN}/pending-{TOKEN}", state)
+    name = host.lay(f"{CHANGE_FOLDER}/pending-{TOKEN}", state)
     monkeypatch.setattr(confirm.time, "sleep", lambda seconds: name.unlink())
     confirm.settle(host)
-    assert host.ran == ([[program.PATH, "take-back", TOKEN], STOP] if taken_back else [])
+    assert host.ran == ([[PROGRAM, "take-back", TOKEN], STOP] if taken_back else [])
 
 
 @pytest.mark.parametrize(("others", "done"), [(0, True), (5, True), (6, False)])

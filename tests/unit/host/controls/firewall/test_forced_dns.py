@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from file_hosts import make_host
+from firewall_paths import BOOT_FILE
 from proscribe.host.controls import firewall
 from proscribe.host.controls.dns import choice
-from proscribe.host.controls.firewall import boot
 from proscribe.host.controls.firewall.forced_dns import askers
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
@@ -63,7 +63,7 @@ def test_a_resolver_that_does_not_run_just_now_has_the_account_of_the_last_time(
     of = plan()
     of["controls"]["dns"]["settings"]["backend"] = backend
     if before:
-        file = Path(host.root, boot.FILE.lstrip("/"))
+        file = Path(host.root, BOOT_FILE.lstrip("/"))
         file.parent.mkdir()
         file.write_text(render(of["controls"]["firewall"], Exemptions(askers=before)))
     assert askers(host, of) == numbers

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from firewall_paths import BOOT_FILE, PROGRAM, TRACE
 from proscribe.host.controls import firewall
 from proscribe.host.controls.base import Refusal
-from proscribe.host.controls.firewall import boot, loaded_state, loading, program
+from proscribe.host.controls.firewall import boot, loaded_state, loading
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import Host, Result
@@ -48,7 +49,7 @@ class Machine(Host):
     def whole(self, text: str) -> None:
         """All is as enforcing leaves it."""
         self.table, self.active = text, True
-        for path, content, mode in ((boot.FILE, text, 0o600), (program.PATH, boot.program_text(), program.MODE)):
+        for path, content, mode in ((BOOT_FILE, text, 0o600), (PROGRAM, boot.program_text(), 0o700)):
             self.lay(path, content, mode)
         for unit in (LOAD, WATCH):
             self.lay(unit.path, unit.text)
@@ -80,9 +81,9 @@ def test_a_host_that_has_nothing_gets_all_of_it(tmp_path: Path) -> None:
     changes = enforced(host)
     assert changes.refused == []
     assert steps(changes) == [
-        (f"write {program.PATH}", "", boot.program_text()),
+        (f"write {PROGRAM}", "", boot.program_text()),
         (f"load {WHERE}", "", SHOWN),
-        (f"write {boot.FILE}", "", TEXT),
+        (f"write {BOOT_FILE}", "", TEXT),
         (f"write {LOAD.path}", "", LOAD.text),
         (f"enable {LOAD.name}", "", ""),
         (f"start {LOAD.name}", "", ""),
@@ -96,8 +97,8 @@ def test_a_host_that_has_nothing_gets_all_of_it(tmp_path: Path) -> None:
         [f"systemctl daemon-reload\nsystemctl {verb} {u.name}" for verb in ("enable", "start")] for u in (LOAD, WATCH)
     ]
     assert "\n".join(host.ran) == "\n".join([f"{NFT} -f -", *calls[0], *calls[1]])
-    modes = {path: host.mode(path) for path in (program.PATH, boot.FILE, LOAD.path, WATCH.path)}
-    assert modes == {program.PATH: 0o700, boot.FILE: 0o600, LOAD.path: 0o644, WATCH.path: 0o644}
+    modes = {path: host.mode(path) for path in (PROGRAM, BOOT_FILE, LOAD.path, WATCH.path)}
+    assert modes == {PROGRAM: 0o700, BOOT_FILE: 0o600, LOAD.path: 0o644, WATCH.path: 0o644}
 
 
 def test_a_host_that_has_all_of_it_is_left_alone(tmp_path: Path) -> None:
@@ -113,12 +114,12 @@ def test_a_host_that_has_all_of_it_is_left_alone(tmp_path: Path) -> None:
 def test_changed_files_are_restored_and_the_watcher_restarted(tmp_path: Path) -> None:
     host = Machine(tmp_path, "nft", "systemctl")
     host.whole(TEXT)
-    host.lay(program.PATH, "old", program.MODE)
+    host.lay(PROGRAM, "old", 0o700)
     host.lay(BESIDE, "[Service]\n")
     host.lay(LOAD.path, "other")
     changes = enforced(host)
     assert steps(changes) == [
-        (f"write {program.PATH}", "old", boot.program_text()),
+        (f"write {PROGRAM}", "old", boot.program_text()),
         (f"restart {WATCH.name}", "", ""),
         (f"write {LOAD.path}", "other", LOAD.text),
         (f"enable {LOAD.name}", "", ""),
@@ -138,7 +139,7 @@ def test_addresses_that_stay_reachable_are_refused_with_reasons(tmp_path: Path) 
     host.lay("/etc/resolv.conf", "nameserver 203.0.113.53\n")
     host.lay("/etc/apt/sources.list", "deb http://deb.example.org/ x main\n")
     host.lay("/proc/self/environ", "SSH_CONNECTION=203.0.113.5 50000 192.0.2.2 2222\0")
-    host.lay(program.TRACE, "2026-11-25T08:00:00Z unreached 0 0\n")
+    host.lay(TRACE, "2026-11-25T08:00:00Z unreached 0 0\n")
     assert enforced(host, exceptions=[{"waiver": "w1", "users": ["nobody-here"]}]).refused == [
         Refusal("firewall/telegram", "203.0.113.80", "package source deb.example.org: stays reachable"),
         Refusal("firewall/telegram", "203.0.113.53", "resolver: stays reachable for name resolution"),
@@ -163,7 +164,7 @@ def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
     host.whole(TEXT)
     host.lay(BESIDE, "[Service]\n")
     host.lay(loaded_state.STATE, "x")
-    host.lay(program.TRACE, "x")
+    host.lay(TRACE, "x")
     changes = firewall.lift(host, {"controls": {}})
     assert changes.refused == []
     assert steps(changes) == [
@@ -171,21 +172,21 @@ def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
         (f"disable {WATCH.name}", WATCH.text, ""),
         (f"disable {LOAD.name}", LOAD.text, ""),
         (f"delete {WHERE}", SHOWN, ""),
-        (f"delete {boot.FILE}", TEXT, ""),
-        (f"delete {program.PATH}", boot.program_text(), ""),
+        (f"delete {BOOT_FILE}", TEXT, ""),
+        (f"delete {PROGRAM}", boot.program_text(), ""),
         (f"delete {loaded_state.STATE}", "", ""),
     ]
     for action in changes.actions:
         action.apply()
     assert f"{NFT} delete table {WHERE}" in host.ran
-    ours = (boot.FILE, program.PATH, program.TRACE, loaded_state.STATE, BESIDE, LOAD.path, LOAD.enabled, WATCH.path)
+    ours = (BOOT_FILE, PROGRAM, TRACE, loaded_state.STATE, BESIDE, LOAD.path, LOAD.enabled, WATCH.path)
     assert [path for path in ours if host.stat(path)] == []
 
 
 def test_empty_program_folder_is_deleted(tmp_path: Path) -> None:
     host = Machine(tmp_path, "nft", "systemctl")
-    host.make_directories(program.PATH.rpartition("/")[0])
+    host.make_directories(PROGRAM.rpartition("/")[0])
     changes = firewall.lift(host, {"controls": {}})
-    assert steps(changes) == [(f"delete {program.PATH}", "", "")]
+    assert steps(changes) == [(f"delete {PROGRAM}", "", "")]
     changes.actions[0].apply()
     assert firewall.lift(host, {"controls": {}}).actions == []

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from firewall_paths import BOOT_FILE
 from proscribe.host.controls import firewall
-from proscribe.host.controls.firewall import boot, exemptions, listing, loaded_state, update
+from proscribe.host.controls.firewall import exemptions, listing, loaded_state, update
 from proscribe.host.controls.firewall.listing import MANY, Observed, Part, Parts, observe_table, shown, take_apart
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
@@ -220,8 +221,8 @@ def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(
     monkeypatch.setattr(LoadingKernel, "privileged", True)
     monkeypatch.setattr(host, "tool", lambda name: f"/usr/sbin/{name}")
     monkeypatch.setattr(host, "run", lambda argv, **_: Result(0, text if argv[2] == "table" else "", ""))
-    (root / boot.FILE.lstrip("/")).parent.mkdir(parents=True)
-    (root / boot.FILE.lstrip("/")).write_text(text)
+    (root / BOOT_FILE.lstrip("/")).parent.mkdir(parents=True)
+    (root / BOOT_FILE.lstrip("/")).write_text(text)
     before = sorted(root.rglob("*"))
     verdicts = {one.rule: one.state for one in firewall.observe(host, {"controls": {"firewall": section}})}
     assert verdicts["firewall/telegram"] == COMPLIANT

@@ -14,6 +14,7 @@ from proscribe.host.controls.group_policy.registry_pol import DWORD, SZ, Entry, 
 
 ONE, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "9188040d-6c67-4c5b-b112-36a304b66dad"
 ONEDRIVE, TEAMS = "Software\\Policies\\Microsoft\\OneDrive", "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
+SIGN_IN, PATTERN = "RestrictTeamsSignInToAccountsFromTenantList", "AllowedAccountsPattern"
 
 
 def plan(
@@ -36,12 +37,21 @@ def plan(
         (
             plan("onedrive_personal", "teams_personal", mode="audit", microsoft=[ONE, OTHER]),
             [(f"{ONEDRIVE}\\AllowTenantList", ONE, ONE), (f"{ONEDRIVE}\\AllowTenantList", OTHER, OTHER)],
-            [(ONEDRIVE, "DisablePersonalSync", 1), (TEAMS, accounts.SIGN_IN, f"{ONE},{OTHER}")],
+            [
+                (ONEDRIVE, "DisablePersonalSync", 1),
+                (TEAMS, SIGN_IN, f"{ONE},{OTHER}"),
+            ],
         ),
         (plan(google=["example.org"], by_tenant=[]), [], []),  # private accounts of Drive are not restricted
         (
             plan(google=["example.org", "a-b.example"]),
-            [("Software\\Policies\\Google\\DriveFS", accounts.PATTERN, r"^[^@]+@(example\.org|a\-b\.example)$")],
+            [
+                (
+                    "Software\\Policies\\Google\\DriveFS",
+                    PATTERN,
+                    r"^[^@]+@(example\.org|a\-b\.example)$",
+                )
+            ],
             [],
         ),
     ],
