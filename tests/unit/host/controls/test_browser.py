@@ -69,10 +69,12 @@ class Tree(browser_hosts.Tree):
     def reported(self, of: dict[str, Any], *rules: str) -> list[str]:
         """What some rules say: their state, and each finding."""
         return [
-            f"{verdict.rule} {verdict.state} {verdict.reason} {one.scope} {one.path} {one.id} {one.detail}"
+            " ".join(
+                [verdict.rule, verdict.state, verdict.reason, finding.scope, finding.path, finding.id, finding.detail]
+            )
             for verdict in browser.observe(self.host, of)
             if not rules or verdict.rule.partition("/")[2] in rules
-            for one in (verdict.findings or [browser.Finding("", "")])
+            for finding in (verdict.findings or [browser.Finding("", "")])
         ]
 
     def foreign(self) -> dict[str, tuple[int, int, int, int, bytes]]:
@@ -184,7 +186,7 @@ def test_script_without_a_sandbox_makes_the_policy_unknown(tree: Tree, path: str
     tree.put("usr/lib/chromium/chromium")
     there = ["/usr/lib/firefox-esr/firefox-esr", "/usr/lib/firefox/firefox"]
     paths = {"firefox": there, "chromium": ["/usr/lib/chromium/chromium"]}
-    browsers = [{**one, "paths": paths.get(one["id"], [])} for one in BROWSERS]
+    browsers = [{**browser, "paths": paths.get(browser["id"], [])} for browser in BROWSERS]
     of = {**plan(), "browsers": browsers}
     tree.enforce(of)
     tree.put(path, f"// un caf\u00e9\n{line}\n".encode("latin-1"))

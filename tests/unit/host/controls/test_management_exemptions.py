@@ -226,7 +226,7 @@ OPTIONS = ("server=", "forward-addr:", "DNS=", "nameserver ", "forwarders:", "fo
 def test_the_servers_of_a_hosts_own_resolver(addresses: list[IPv4Address | IPv6Address]) -> None:
     for line in ("server={}", "server = /example.org/{}#53", "forward-addr: {}@853#dns.example", "DNS=  {}%eth0#name",
                  "nameserver {}", "nameserver\t{}"):  # fmt: skip
-        assert servers(*map(line.format, addresses)) == [str(one) for one in addresses]
+        assert servers(*map(line.format, addresses)) == [str(item) for item in addresses]
     assert servers("DNS=192.0.2.1:853 [2001:db8::1]:853") == ["192.0.2.1", "2001:db8::1"]
 
 

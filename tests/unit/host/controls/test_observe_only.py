@@ -38,7 +38,7 @@ def test_record_has_observed_failed_and_unobserved_controls(monkeypatch: pytest.
     observers = {"apps": observed, "dns": failing}
     record = record_of(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)
     nowhere = "browser is not observed on macOS"
-    said = [(one["rule"], one["state"], one["reason"], len(one["findings"])) for one in record.pop("rules")]
+    said = [(item["rule"], item["state"], item["reason"], len(item["findings"])) for item in record.pop("rules")]
     assert said == [
         ("apps/chat", "noncompliant", None, 1),
         ("browser/chat", "unknown", nowhere, 0),
@@ -69,4 +69,4 @@ def test_the_catalogue_is_named_where_the_plan_names_it() -> None:
     plan = {**PLAN, "catalog": {"digest": "sha256:2"}}
     record = record_of(plan, ["apps", "dns"], {"apps": list}, {"os": "windows"}, "", time.monotonic())
     assert record["catalog"] == {"digest": "sha256:2"}
-    assert [one["reason"] for one in record["rules"]] == ["dns is not observed on Windows"] * 2
+    assert [rule["reason"] for rule in record["rules"]] == ["dns is not observed on Windows"] * 2

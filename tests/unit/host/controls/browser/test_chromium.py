@@ -39,7 +39,7 @@ def done(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str, str]
     changes = work(tree.host, CHROMIUM)
     for action in changes.actions:
         action.apply()
-    return [(one.verb, one.subject.rpartition("/")[2], one.before, one.after) for one in changes.actions]
+    return [(action.verb, action.subject.rpartition("/")[2], action.before, action.after) for action in changes.actions]
 
 
 def test_copies_of_it_go_and_with_the_lift_it_goes_too(tree: Tree) -> None:
@@ -382,7 +382,7 @@ def header(pattern: str, value: str, name: str = PRIVATE) -> dict[str, Any]:
 def of_tenants(tenant_tree: Tree) -> tuple[str, list[str]]:
     """The state of the rule, and what is wrong in Chromium."""
     verdict = tenant_tree.verdicts()["microsoft-tenants"]
-    return verdict.state, [one.detail for one in verdict.findings if verdict.state == "noncompliant"]
+    return verdict.state, [finding.detail for finding in verdict.findings if verdict.state == "noncompliant"]
 
 
 OTHER_CHANGES = [

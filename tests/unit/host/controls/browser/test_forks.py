@@ -21,7 +21,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
 
 
 def binary(*policies: str) -> bytes:
-    return b"\x7fELF" + b"x" * 200 + b"".join(b"\0" + one.encode() + b"\0" for one in policies)
+    return b"\x7fELF" + b"x" * 200 + b"".join(b"\0" + item.encode() + b"\0" for item in policies)
 
 
 def install(tree: Tree, path: str, content: bytes, mode: int = 0o755) -> None:

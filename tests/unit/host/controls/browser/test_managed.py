@@ -126,8 +126,8 @@ def check(seen: Observed, open_: list[str], found: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("due", "found", "spelled"),
     [
-        *((True, one, bool(one)) for one in (0, 1, False, True)),
-        *((False, one, one) for one in (2, "1", "", None)),
+        *((True, item, bool(item)) for item in (0, 1, False, True)),
+        *((False, item, item) for item in (2, "1", "", None)),
         (1, 1, 1),
         (
             {"a": True, "b": {"c": False}},

@@ -147,7 +147,7 @@ def test_the_lists_of_a_plan_mean_to_the_browsers_what_the_plan_means(
     """In Chromium just that; in Firefox, which cannot say everything, never less and seldom more."""
     desired: Rules = rules({"services": services, "settings": {}})
     meant = Verdicts(services).blocked(address)
-    block, allow = [str(one) for one in desired.block], [str(one) for one in desired.allow]
+    block, allow = [str(item) for item in desired.block], [str(item) for item in desired.allow]
     assert chromium_says(block, allow, address) == meant
     listed = firefox.lists(desired)
     if meant:

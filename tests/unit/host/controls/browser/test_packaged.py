@@ -113,7 +113,7 @@ def test_unseen_home_hides_no_finding_of_other_users(tmp_path: Path, monkeypatch
     assert finding.scope == "user:root"
     snapd = f"whether the snap chromium sees {SNAP.path} is only known to snapd: snap connections chromium"
     first, *others = unseen.split("; ")
-    assert first == snapd and [ALICE in one for one in others] == [True] * len(others) and others
+    assert first == snapd and [ALICE in item for item in others] == [True] * len(others) and others
     monkeypatch.setattr(packaged, "each", lambda users, _: [(user, [], "it took too long") for user in users])
     assert check_packaged(made, [EDGE, SNAP], []) == ([finding], f"{snapd}; alice: it took too long")
 
@@ -147,5 +147,5 @@ def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path: Path, 
     (tmp_path / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
     lost = {"id": "b", "family": "chromium", "path": "/b", "present": ["/nowhere"], "elsewhere": [f"{kind} b"]}
     of = {"browsers": [lost], "controls": {"browser": tree.plan["controls"]["browser"]}}
-    reported = [(one.kind, one.id, one.manager) for one in tree.verdicts(of)["packaged"].findings]
+    reported = [(finding.kind, finding.id, finding.manager) for finding in tree.verdicts(of)["packaged"].findings]
     assert reported == ([(kind, "b", "b")] if packager else [])

@@ -260,10 +260,13 @@ def test_relatives_of_which_a_policy_folder_is_known_are_started_too(
     put(tmp_path, "/opt/a/a", mode=0o755)
     host, made = Host(str(tmp_path)), plan_with_paths("/opt/a/a")
     found = list(probe.candidates(host, made))
-    assert [(one.place.id, one.binary) for one in found] == [("a", "/opt/a/a"), ("owl", "/opt/owl/owl")]
+    assert [(candidate.place.id, candidate.binary) for candidate in found] == [
+        ("a", "/opt/a/a"),
+        ("owl", "/opt/owl/owl"),
+    ]
     started = []
     monkeypatch.setattr(Host, "privileged", True)
     monkeypatch.setattr(probe, "start", lambda *words: started.append(words) or REFUSED)
     verdict = probe.check_by_probe(host, made)
-    assert started == [(host, one, Name("mail.example")) for one in found]
-    assert verdict == probe.verdict(made["controls"]["browser"], [(one, REFUSED) for one in found])
+    assert started == [(host, candidate, Name("mail.example")) for candidate in found]
+    assert verdict == probe.verdict(made["controls"]["browser"], [(candidate, REFUSED) for candidate in found])

@@ -182,7 +182,7 @@ def test_no_entry_of_firefox_lies_below_another(services: dict[str, dict[str, An
         split(p[len("*://*.") :].rstrip("*").rstrip("/"))
         for p in firefox.lists(rendering.rules(section(services))).block
     ]
-    assert not [one for one in block for upper in block if one != upper and fits(upper, one)]
+    assert not [item for item in block for upper in block if item != upper and fits(upper, item)]
 
 
 CHROMIUM_PATH, FIREFOX_PATH = "etc/chromium/policies/managed/proscribe.json", "etc/firefox/policies/policies.json"
@@ -234,7 +234,7 @@ def test_a_host_without_a_resolver_gets_the_best_list_and_reports_what_it_lacks(
     assert (len(blocked), "filebin.example" in blocked) == (1000, False)
     assert len(tree.read(FIREFOX_PATH)["policies"]["WebsiteFilter"]["Block"]) == 1000
     verdicts = tree.verdicts()
-    assert [(one.id, one.detail) for one in verdicts["bin"].findings] == [("filebin.example", BELOW)]
+    assert [(finding.id, finding.detail) for finding in verdicts["bin"].findings] == [("filebin.example", BELOW)]
     assert (verdicts["bin"].state, verdicts["many"].state) == ("noncompliant", "compliant")
     assert tree.enforce().actions == []
     (tree.root / CHROMIUM_PATH).unlink()

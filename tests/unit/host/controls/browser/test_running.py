@@ -109,7 +109,7 @@ def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_pat
     parents = {8: 7, 9: 7, 10: 6}
     host = Running(tmp_path, programs, 5, parents=parents, hidden=3, owned=False)
     seen = running.check_running(host, [FOX])
-    assert [(one.detail.split(",")[0], one.scope) for one in seen.findings] == [
+    assert [(finding.detail.split(",")[0], finding.scope) for finding in seen.findings] == [
         ("pid 7", ""),
         ("pid 9", ""),
         ("pid 10", ""),

@@ -73,9 +73,9 @@ def test_an_installed_edge_in_which_everybody_may_sign_in_is_reported_and_not_co
     assert "BrowserSignin" not in tree.read(f"{EDGE}proscribe.json")
     verdict = tree.verdicts()["sign-in"]
     assert (verdict.state, verdict.drifted) == (state, False)
-    said = [f"{one.manager}: {one.detail}" for one in verdict.findings]
+    said = [f"{finding.manager}: {finding.detail}" for finding in verdict.findings]
     expected = f"microsoft_edge: every account may sign in: proscribe_tenants.microsoft has '{ID}' without the domains"
-    assert [one.startswith(expected) for one in said] == ([True] if state == "noncompliant" else [])
+    assert [item.startswith(expected) for item in said] == ([True] if state == "noncompliant" else [])
 
 
 def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have() -> None:
@@ -99,7 +99,9 @@ class Tree(browser_hosts.Tree):
 
     def tenants(self) -> dict[str, tuple[str, dict[tuple[str, str], str]]]:
         seen = [v for v in browser.observe(self.host, self.plan) if v.rule.endswith("-tenants")]
-        return {v.rule: (v.state, {(one.manager, one.id): one.detail for one in v.findings}) for v in seen}
+        return {
+            v.rule: (v.state, {(finding.manager, finding.id): finding.detail for finding in v.findings}) for v in seen
+        }
 
 
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:

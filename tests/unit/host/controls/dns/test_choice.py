@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path: Path) -> None:
 
 
 def verdict(verdicts: list[Verdict], rule: str) -> Verdict:
-    return next(one for one in verdicts if one.rule == f"dns/{rule}")
+    return next(verdict for verdict in verdicts if verdict.rule == f"dns/{rule}")
 
 
 def left_over(manager: str, path: str) -> Finding:
@@ -241,7 +241,9 @@ def test_a_c_library_that_asks_systemd_resolved_itself(
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/nsswitch.conf").write_text(f"{line}\n")
     found = round_it(Host(str(tmp_path)), Observed((servers,), (), "", units), "made")
-    assert [(one.kind, one.id, one.path) for one in found] == [("file", "nsswitch.conf", "/etc/nsswitch.conf")] * named
+    assert [(finding.kind, finding.id, finding.path) for finding in found] == [
+        ("file", "nsswitch.conf", "/etc/nsswitch.conf")
+    ] * named
 
 
 def test_running_and_enabled_resolvers_come_from_systemd(tmp_path: Path) -> None:

@@ -195,6 +195,8 @@ def test_a_link_in_the_place_of_the_order_is_left_and_reported(tmp_path: Path) -
     (tmp_path / "etc/authselect/nsswitch.conf").write_text("hosts: dns\n")
     (tmp_path / "etc/nsswitch.conf").symlink_to("authselect/nsswitch.conf")
     changes = dns.enforce(host, PLAN)
-    assert [(one.rule, one.subject) for one in changes.refused] == [("dns/hosts-file", "/etc/nsswitch.conf")]
+    assert [(refusal.rule, refusal.subject) for refusal in changes.refused] == [
+        ("dns/hosts-file", "/etc/nsswitch.conf")
+    ]
     apply(changes)
     assert seen(host)[0] == {NONCOMPLIANT}

@@ -339,7 +339,7 @@ def test_filter_answers_at_the_first_name_server(
     found = drop_in.filter_of(
         host, observed_servers(*servers), "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", LANGUAGE, ("dnsmasq", "--test")
     )
-    assert found._replace(stages=list, bypasses=[one.id for one in found.bypasses])._asdict() == {
+    assert found._replace(stages=list, bypasses=[item.id for item in found.bypasses])._asdict() == {
         "manager": "dnsmasq",
         "file": "/etc/a.conf",
         "language": LANGUAGE,

@@ -231,8 +231,8 @@ OBSERVED = Observed((), (), "", {})
 
 def test_removal_goes_on_after_a_failed_stop(filtered: Resolver) -> None:
     filtered.refuses = "leave"
-    for one in switching.take_away(filtered, OBSERVED, ["made"]):
-        one.apply()
+    for action in switching.take_away(filtered, OBSERVED, ["made"]):
+        action.apply()
     assert filtered.text(NAMES) is None
 
 

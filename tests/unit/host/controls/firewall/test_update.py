@@ -224,7 +224,7 @@ def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(
     (root / BOOT_FILE.lstrip("/")).parent.mkdir(parents=True)
     (root / BOOT_FILE.lstrip("/")).write_text(text)
     before = sorted(root.rglob("*"))
-    verdicts = {one.rule: one.state for one in firewall.observe(host, {"controls": {"firewall": section}})}
+    verdicts = {verdict.rule: verdict.state for verdict in firewall.observe(host, {"controls": {"firewall": section}})}
     assert verdicts["firewall/telegram"] == COMPLIANT
     assert sorted(root.rglob("*")) == before
     for save in host.state_savers:

@@ -57,8 +57,8 @@ def plan(
     ],
 )
 def test_the_values_of_the_registry(made: dict[str, Any], machine: list[Any], user: list[Any]) -> None:
-    assert [(one.key, one.value, said_by(one)) for one in accounts.machine(made)] == machine
-    assert [(one.key, one.value, said_by(one)) for one in accounts.user(made)] == user
+    assert [(item.key, item.value, said_by(item)) for item in accounts.machine(made)] == machine
+    assert [(item.key, item.value, said_by(item)) for item in accounts.user(made)] == user
     if "browser" in made["controls"]:
         assert [entry for entry in entries(made) if entry in list(accounts.machine(made))] == list(
             accounts.machine(made)
@@ -100,14 +100,14 @@ def test_registry_values_are_those_that_vendors_publish() -> None:
     def of(part: str, entry: Entry) -> tuple[object, ...]:
         return part, entry.key.casefold(), entry.value, entry.type, said_by(entry)  # names of keys have no case
 
-    made = [of(MACHINE, one) for one in accounts.machine(ALL)] + [of(USER, one) for one in accounts.user(ALL)]
+    made = [of(MACHINE, item) for item in accounts.machine(ALL)] + [of(USER, item) for item in accounts.user(ALL)]
     assert sorted(made, key=str) == sorted(
-        ((one[0], one[1].casefold(), *one[2:]) for one in PUBLISHED.values()), key=str
+        ((item[0], item[1].casefold(), *item[2:]) for item in PUBLISHED.values()), key=str
     )
 
 
 def test_preferences_of_macs_are_those_that_vendors_publish() -> None:
-    made = {domain: one.preferences for one in accounts.of_programs(ALL) for domain in one.domains}
+    made = {domain: item.preferences for item in accounts.of_programs(ALL) for domain in item.domains}
     assert {domain: {key: type(value) for key, value in said.items()} for domain, said in made.items()} == ON_MACS
     assert made["com.microsoft.OneDrive"]["AllowTenantList"] == {ONE: True}
 
@@ -124,6 +124,6 @@ def test_without_a_tenant_no_account_of_an_organisation_is_refused(
     restricted: list[str], by_tenant: list[str], mode: str
 ) -> None:
     made = plan(*restricted, mode=mode, by_tenant=by_tenant)
-    names = {name for one in accounts.of_programs(made) for name in one.preferences}
+    names = {name for item in accounts.of_programs(made) for name in item.preferences}
     assert names <= {"DisablePersonalSync"}  # accounts of Microsoft for private persons
     assert list(accounts.machine(made)) == []

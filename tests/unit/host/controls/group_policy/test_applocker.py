@@ -60,7 +60,7 @@ CHAT = {"name": "Chat", "mode": "enforce", "windows_processes": ["chat.exe"]}
 
 def with_apps(mode: str = "audit", *objects: dict[str, Any]) -> dict[str, Any]:
     apps = {"mode": "enforce", "services": {"chat": CHAT}, "settings": {"applocker": mode}}
-    return planned(*({"apps": apps, **one} for one in objects or ({},)))
+    return planned(*({"apps": apps, **item} for item in objects or ({},)))
 
 
 PLAN, WITHOUT = with_apps(), planned()
@@ -79,7 +79,11 @@ def found(controller: Controller, plan: dict[str, Any] = PLAN) -> list[str]:
     """What an audit names; [] for an object that is compliant."""
     record, _ = observe(controller, plan)
     assert record["errors"] == []
-    return [f"{one['kind']} {one['id']}: {one['detail']}" for rule in record["rules"] for one in rule["findings"]]
+    return [
+        f"{finding['kind']} {finding['id']}: {finding['detail']}"
+        for rule in record["rules"]
+        for finding in rule["findings"]
+    ]
 
 
 def file(controller: Controller, path: str) -> Path:
@@ -128,7 +132,7 @@ def others(controller: Controller, at: str, options: int = 0, folder: str = "Mac
 def test_rules_of_others_at_any_unit_of_an_object_are_named(controller: Controller, unit: str) -> None:
     others(controller, unit)
     result = enforce(controller, with_apps("audit", {"ous": [DESKTOPS, LAPTOPS]}))
-    assert [one["subject"] for one in result["refused"]] == [OTHER] and result["changed"] is False
+    assert [refusal["subject"] for refusal in result["refused"]] == [OTHER] and result["changed"] is False
 
 
 def test_two_objects_of_ours_are_no_conflict(controller: Controller) -> None:

@@ -63,8 +63,8 @@ def rules(controller: Controller, plan: dict = PLAN) -> dict[str, tuple[str, lis
     record, _ = observe(controller, plan)
     assert record["errors"] == []
     found = {
-        one["rule"]: (one["state"], [f"{f['kind']} {f['id']}: {f['detail']}" for f in one["findings"]])
-        for one in record["rules"]
+        rule["rule"]: (rule["state"], [f"{f['kind']} {f['id']}: {f['detail']}" for f in rule["findings"]])
+        for rule in record["rules"]
     }
     return found or {"all": (record["state"], [])}
 
@@ -179,7 +179,7 @@ TAMPERED: dict[str, tuple[Callable[[Controller], object], str]] = {
         f"policy Software\\X\\Y: is not of the plan: '{79 * 'z'}",
     ),
     "a value that is gone": (
-        lambda c: put(c, POLICY, render([one for one in parse(read(c, POLICY)) if one.data[:8] != b"m\0a\0i\0l\0"])),
+        lambda c: put(c, POLICY, render([item for item in parse(read(c, POLICY)) if item.data[:8] != b"m\0a\0i\0l\0"])),
         "policy Software\\Policies\\BraveSoftware\\Brave\\URLBlocklist\\1: is missing: 'mail.test'",
     ),
     "many values": (added(*(text("A", f"{n}", "z") for n in range(12))), f"policy {POLICY}: 2 more values differ"),
@@ -284,9 +284,9 @@ def test_manual_change_is_named_and_repaired(controller: Controller, name: str) 
     record, drifted = observe(controller, PLAN)
     assert drifted == ["group_policy"]  # enforcing corrects it
     where = {"gpo": None, "link": None, "version": f"{FOLDER}/{INI}", "policy": f"{FOLDER}/{POLICY}"}
-    for one in record["rules"][0]["findings"]:
-        path = f"{FOLDER}/{one['id']}" if one["id"] != GUID else FOLDER
-        assert (one["manager"], one["path"]) == ("samba", where.get(one["kind"], path))
+    for finding in record["rules"][0]["findings"]:
+        path = f"{FOLDER}/{finding['id']}" if finding["id"] != GUID else FOLDER
+        assert (finding["manager"], finding["path"]) == ("samba", where.get(finding["kind"], path))
     enforce(controller)
     assert rules(controller) == {"all": ("compliant", [])}
     # A new content has a new version, and what others had put there is not lost.
@@ -329,7 +329,9 @@ def test_another_object_of_the_name_is_never_touched(controller: Controller) -> 
     controller.objects[theirs]["displayName"] = ["OURS"]
     before = everything(controller)
     result = enforce(controller)
-    assert [one["reason"] for one in result["refused"]] == [f"another object, {THEIRS}, has this name and is not ours"]
+    assert [refusal["reason"] for refusal in result["refused"]] == [
+        f"another object, {THEIRS}, has this name and is not ours"
+    ]
     assert "not ours" in rules(controller)["group_policy/ours"][1][0]
     assert everything(controller)[0] == before[0]
 
@@ -345,7 +347,7 @@ def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(contr
 
 def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller: Controller) -> None:
     plan = planned({"ous": [DESKTOPS, f"OU=Gone,{DN}"]})
-    assert [one["subject"] for one in enforce(controller, plan)["refused"]] == [f"OU=Gone,{DN}"]
+    assert [refusal["subject"] for refusal in enforce(controller, plan)["refused"]] == [f"OU=Gone,{DN}"]
     assert rules(controller, plan)["group_policy/ours"] == (
         "noncompliant",
         [f"link OU=Gone,{DN}: the domain has no such object"],

@@ -39,9 +39,9 @@ JOINED = {
 def values(made: dict[str, Any], below: str) -> dict[str, Any]:
     """What is said below a key, by the path of each value."""
     return {
-        f"{one.key}\\{one.value}"[len(below) + 1 :]: said_by(one)
-        for one in entries(made)
-        if (one.key + "\\").startswith(below + "\\")
+        f"{entry.key}\\{entry.value}"[len(below) + 1 :]: said_by(entry)
+        for entry in entries(made)
+        if (entry.key + "\\").startswith(below + "\\")
     }
 
 

@@ -181,7 +181,7 @@ def test_written_entries_are_read_again(entries: list[Entry], said: str, count: 
     content = render(written_)
     assert parse(content) == written_
     assert render(parse(content)) == content
-    assert [said_by(one) for one in written_[-2:]] == [said, count]
+    assert [said_by(item) for item in written_[-2:]] == [said, count]
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_unbound_folder_is_found_in_its_configuration(tmp_path: Path, line: str,
     made = make_host(tmp_path, {CONF: f"server:\n{line}\n{line}\n"})
     assert bool(unbound.missing(made, RUNS)) is not bool(folder)
     stages = [list(stage.files) for stage in unbound.standing(made, RUNS)]
-    assert stages == [[f"{one}/proscribe.conf"] for one in (*filter(None, [folder]), *FOLDERS)]
+    assert stages == [[f"{item}/proscribe.conf"] for item in (*filter(None, [folder]), *FOLDERS)]
 
 
 def test_unbound_is_described_with_files_and_openers(tmp_path: Path) -> None:
