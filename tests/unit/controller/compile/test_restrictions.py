@@ -1,12 +1,15 @@
-"""Restrictions: what the inventory's variables say, and which errors wrong ones give."""
+"""Restrictions: values of the inventory's variables, and the errors of wrong ones."""
 
 from __future__ import annotations
 
 import datetime
 
 import pytest
-from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.compile.restrictions import RESTRICTIONS, channels, read_restrictions, schedule_values
+from proscribe.controller.compile.restrictions.misspelled import guess_intended_variable
+from proscribe.controller.compile.restrictions.points import Fed, read_fed, read_key
+from proscribe.controller.compile.restrictions.unquoted import LONGEST, written_right
+from proscribe.controller.policy_errors import Expected, PolicyErrors
 
 
 def read(**values: object):
@@ -30,21 +33,14 @@ MORNING = datetime.datetime(2024, 10, 31, 8, tzinfo=datetime.timezone.utc)
         # what is not named keeps being enforced; an unquoted off is false in YAML 1.1
         ("controls", {"dns": False}, {**ENFORCED, "dns": "off"}),
         ("controls", {"apps": "audit"}, {**ENFORCED, "apps": "audit"}),
-        ("tenants", {"google": ["example.org"]}, {"google": ("example.org",), "microsoft": ()}),
-        ("services_include", ["slack", "slack"], ("slack",)),
-        ("management", ["10.1.2.3", "2001:db8::/32"], ("10.1.2.3/32", "2001:db8::/32")),
         ("exports", ["csv", "sarif_open"], ("csv", "sarif_open")),
-        ("exports", [], ()),
-        ("watch", False, 0),
         ("watch", "off", 0),
         ("watch", "5m", 300),
-        ("watch", "1d", 86400),
         ("watch", "1m", 60),
         ("watch_max_age", "1d", 86400),
         ("watch_max_age", "365d", 365 * 86400),
         ("observe_timeout", "1m", 60),
         ("observe_timeout", "6h", 6 * 3600),
-        ("request_url", "", ""),
         *(("request_url", url, url) for url in (f"{PORTAL}/ask?from=proscribe", "https://[2001:db8::1]:8443/")),
         ("events", {}, {}),
         ("events", {"journald": "true"}, {**EVENTS, "journald": True}),
@@ -81,28 +77,19 @@ NO_URLS += [f"{PORTAL}/'\"><script>", [PORTAL]]
         ("events", {"journald": False, "limit": 5}, "", "one of file, journald, syslog beside these"),
         ("categories", "webmail", "", "a list of categories"),
         ("categories", ["webmial"], "[0]", "did you mean 'webmail'?"),
-        ("audiences", ["consumer", "everybody"], "[1]", "one of consumer, enterprise, both"),
-        ("services_include", [7], "[0]", "service ids"),
         *(("effective_from", day, "", "a day such as 2024-10-31") for day in ("31.10.2024", MORNING, 20241031)),
-        ("controls", ["apps"], "", "a mapping such as"),
-        ("controls", {"app": "enforce"}, ".app", "did you mean 'apps'?"),
         ("controls", {"apps": "enforced"}, ".apps", "did you mean 'enforce'?"),
         ("controls", {"apps": True}, ".apps", "one of enforce, audit, off"),
-        ("tenants", {"gogle": []}, ".gogle", "did you mean 'google'?"),
         ("tenants", {"google": ["example.org\r\nX-Evil: 1"]}, ".google[0]", "a domain or a tenant id"),
         ("audit_with", "sudo", "", "one of root, stored"),
         ("compliance_gate", "always", "", "one of never, noncompliant, incomplete"),
         ("contact", "a\nb", "", "one line"),
-        ("management", ["10.1.2.0/8"], "[0]", "an address or a network"),
         *(("waiver_max_days", days, "", "a whole number of days") for days in ("365", 0, True)),
         ("waiver_signatures", "require", "", "did you mean 'required'?"),
         ("waiver_signatures", True, "", "one of required, optional, off"),
-        ("waiver_blanket", "yes", "", "true or false"),
-        ("zone", ["internet"], "", "one line"),
         ("watch", True, "", "a length of time such as 12h"),
         ("watch", "on", "", ", or off"),
         ("watch", "2d", "", "from 1 minute to 1 day, or off"),
-        ("watch", 300, "", "a length of time such as 12h"),
         ("watch_max_age", "12h", "", "from 1 day to 365 days"),
         ("watch_max_age", "366d", "", "from 1 day to 365 days"),
         ("watch_max_age", "forever", "", "a length of time"),
@@ -156,7 +143,6 @@ def test_a_service_both_included_and_excluded_is_a_mistake():
         ({"english": "x"}, ".english", "BCP 47"),
         ({"en": ""}, ".en", "the text in this language"),
         ({"en": "a\nb"}, ".en", "one line"),
-        ({"en": ["a"]}, ".en", "one line"),
         (["a"], "", "a mapping by language"),
     ],
 )
@@ -174,3 +160,294 @@ def test_a_probe_needs_root_and_an_audit_with_what_is_stored_has_none():
     (mistake,) = wrong.value.errors
     assert (mistake.key, mistake.value, mistake.where) == ("proscribe_probe", True, "all.yml (proscribe_probe)")
     assert "false with proscribe_audit_with: stored" in mistake.expected
+
+
+# -- The exports that an organisation feeds to its points, and the key that signs them: what is read, what is refused
+
+
+FORM = "a format, or {format, directory, group, access_log, url}"
+ELSEWHERE = "an absolute path: scheduled runs start elsewhere"
+BOTH = "a directory with both access_log and url, or with neither"
+URL = "the path of the web server below which the directory is, such as /guests"
+SERVED = {"format": "pac", "directory": "/srv/pac", "access_log": "/var/log/access", "url": "/guests"}
+
+
+@pytest.mark.parametrize(
+    ("value", "fed"),
+    [
+        ([], ()),
+        (["rpz"], (Fed("rpz"),)),
+        (("rpz", {"format": "rpz"}, "nft"), (Fed("rpz"), Fed("nft"))),
+        ([{"format": "rpz", "directory": "/srv/rpz"}], (Fed("rpz", "/srv/rpz"),)),
+        ([{"format": "rpz", "directory": "/srv/rpz", "group": "lab"}], (Fed("rpz", "/srv/rpz", "lab"),)),
+        ([SERVED], (Fed("pac", "/srv/pac", "", "/var/log/access", "/guests"),)),
+        ([{**SERVED, "url": "/"}], (Fed("pac", "/srv/pac", "", "/var/log/access", "/"),)),
+        ([{**SERVED, "url": "/a/b_c~1/"}], (Fed("pac", "/srv/pac", "", "/var/log/access", "/a/b_c~1/"),)),
+        (
+            [{"format": "rpz", "directory": "/srv/a"}, {"format": "rpz", "directory": "/srv/b"}],
+            (Fed("rpz", "/srv/a"), Fed("rpz", "/srv/b")),
+        ),
+    ],
+)
+def test_good_feeds_of_points_are_read(value: object, fed: tuple[Fed, ...]) -> None:
+    assert read_fed(value) == fed
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "found", "expected"),
+    [
+        ("rpz", "", "rpz", f"a list, each of it {FORM}"),
+        ([7], "[0]", 7, FORM),
+        (["rpz", {}], "[1]", {}, FORM),
+        ([{"directory": "/srv"}], "[0]", {"directory": "/srv"}, FORM),
+        ([{"format": "rpz", "host": "a"}], "[0]", {"format": "rpz", "host": "a"}, FORM),
+        ([{"format": "rpz", "directory": "srv"}], "[0].directory", "srv", ELSEWHERE),
+        ([{"format": "rpz", "directory": 7}], "[0].directory", 7, "a directory's path of at most 1000 printable"),
+        ([{"format": "rpz", "directory": "/srv", "group": "a\n"}], "[0].group", "a\n", "one line of at most 200"),
+        ([{"format": "rpz", "group": "lab"}], "[0]", {"format": "rpz", "group": "lab"}, "a directory, of which"),
+        *(([{**SERVED, "url": url}], "[0].url", url, URL) for url in ("guests", "https://a.example/b", "/a//b", 7)),
+        ([{**SERVED, "url": ""}], "[0]", {**SERVED, "url": ""}, BOTH),
+        ([{**SERVED, "access_log": None}], "[0]", {**SERVED, "access_log": None}, BOTH),
+        ([{**SERVED, "directory": None}], "[0]", {**SERVED, "directory": None}, BOTH),
+        ([SERVED, {"format": "rpz", "directory": "/srv/pac"}], "", "/srv/pac", "a directory of its own for each"),
+    ],
+)
+def test_wrong_feed_of_a_point_is_refused(value: object, key: str, found: object, expected: str) -> None:
+    with pytest.raises(Expected) as wrong:
+        read_fed(value)
+    assert (wrong.value.key, wrong.value.value) == (key, found)
+    assert wrong.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize("path", ["", "/etc/proscribe/export_key", "~/.ssh/export"])
+def test_the_key_that_signs(path: str) -> None:
+    assert read_key(path) == path
+
+
+@pytest.mark.parametrize("path", ["export_key", "~root/key", "\n", 7])
+def test_wrong_key_of_exports_is_refused(path: object) -> None:
+    with pytest.raises(Expected) as wrong:
+        read_key(path)
+    assert (wrong.value.key, wrong.value.value) == ("", path)
+
+
+# -- Variables that are nearly called as ours, and those of other products, which are none of ours
+
+
+# Variables of roles and collections that are widely used, and others that only look alike.
+OTHERS = """
+    ansible_become ansible_host ansible_python_interpreter ansible_ssh_private_key_file apache_vhosts
+    certbot_admin_email chrony_ntp_servers common_packages describe_hosts inscribe_zone prescription_hosts
+    process_exporter_version production_hosts profile_d_scripts prometheus_alert_rules promtail_config prompt_for_zone
+    properties_file proscribe proscribed_domains proscribed_hosts proscribed_services proscriber_zone prosody_vhosts
+    protobuf_version provision_hosts proxmox_hosts proxy_browsers proxy_env proxy_exclude proxy_services
+    proxysql_mysql_servers subscribe_events subscribe_zone transcribe_zone vault_proscribe_history
+    acme_proscribe_controls default_proscribe_watch proscenium_controls prospector_watch prose_watch procure_hosts
+    process_services_include probe_watch provide_hosts project_hosts proof_watch
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("proscibe_watch", "proscribe_watch"),
+        ("Proscribe_watch", "proscribe_watch"),
+        ("PROSCRIBE_WATCH", "proscribe_watch"),
+        ("prescribe_controls", "proscribe_controls"),
+        ("proscribe-controls", "proscribe_controls"),
+        ("proscribe.controls", "proscribe_controls"),
+        ("proscribecontrols", "proscribe_controls"),
+        ("prosribe_contols", "proscribe_controls"),
+        ("porscribe_categories", "proscribe_categories"),
+        ("proscribe", ""),
+        ("proscribe_wacth", ""),  # has the prefix, and is refused for that
+    ],
+)
+def test_a_name_close_to_one_of_ours_is_a_misspelled_one(written: str, meant: str) -> None:
+    assert guess_intended_variable(written) == meant
+
+
+def test_a_variable_of_another_product_is_none_of_ours() -> None:
+    assert [name for name in OTHERS.split() if guess_intended_variable(name)] == []
+
+
+# -- What the restrictions of a schedule take, and what they refuse
+
+
+KEY = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
+
+REPOSITORIES = ["https://git.example.org/it/proscribe.git", "ssh://git@git.example.org/proscribe"]
+REPOSITORIES += ["git@git.example.org:it/proscribe.git", "/srv/git/proscribe.git"]
+WEBHOOK = {"webhook": "https://chat.example.org/x?y=z"}
+
+TAKEN = [
+    (RESTRICTIONS["schedule"].read, "pull", "pull"),
+    (RESTRICTIONS["schedule"].read, False, "off"),
+    (schedule_values.read_calendar, "Mon..Fri *-*-* 02:30:00", "Mon..Fri *-*-* 02:30:00"),
+    (schedule_values.read_calendar, "*:*:0/5", "*:*:0/5"),
+    (schedule_values.read_spread, "30m", 1800),
+    (schedule_values.read_spread, "0", 0),
+    (schedule_values.read_spread, 0, 0),
+    (RESTRICTIONS["schedule_timeout"].read, "6h", 21600),
+    (schedule_values.read_account, "", ""),
+    (schedule_values.read_directory, "/srv/proscribe", "/srv/proscribe"),
+    (schedule_values.read_program, "/usr/bin/ansible-playbook", "/usr/bin/ansible-playbook"),
+    (schedule_values.read_inventory, "inventory/prod", "inventory/prod"),
+    (schedule_values.read_options, ("-e", "x=-i"), ("-e", "x=-i")),
+    (schedule_values.read_calendar_or_none, "weekly", "weekly"),
+    (schedule_values.read_calendar, "x" * 100, "x" * 100),
+    (schedule_values.read_repository, "ssh://git@git.example.org:22/x", "ssh://git@git.example.org:22/x"),
+    (schedule_values.read_repository, "file:///srv/git", "file:///srv/git"),
+    (schedule_values.read_signers, [f"ops sk-{KEY[16:]}"], (f"ops sk-{KEY[16:]}",)),
+    *((schedule_values.read_repository, url, url) for url in REPOSITORIES),
+    (schedule_values.read_branch, "main", "main"),
+    (schedule_values.read_commit, "0123456789abcdef" * 4, "0123456789abcdef" * 4),
+    (schedule_values.read_commit, "a" * 40, "a" * 40),
+    (schedule_values.read_signers, [f'* namespaces="git" {KEY[16:]}'], (f'* namespaces="git" {KEY[16:]}',)),
+    (channels.read_notify, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
+]
+
+REFUSED = [
+    (RESTRICTIONS["schedule"].read, "contoller", "did you mean 'controller'"),
+    (schedule_values.read_calendar, "daily\nExecStart=/bin/sh", "systemd.time"),
+    (schedule_values.read_calendar, " ", "systemd.time"),
+    (schedule_values.read_spread, True, "length of time"),
+    (schedule_values.read_spread, "-5m", "length of time"),
+    (schedule_values.read_options, "--forks 50", "a list of options"),
+    (schedule_values.read_options, [50], "in quotes"),
+    (schedule_values.read_options, ["--limit", "x"], "no option for inventory or hosts"),
+    (schedule_values.read_options, ["--limit=x"], "no option for inventory or hosts"),
+    (schedule_values.read_options, ["a\nb"], "printable"),
+    (schedule_values.read_account, "root\nUser=x", "account"),
+    (schedule_values.read_directory, "srv", "absolute"),
+    (schedule_values.read_program, "ansible-playbook", "absolute"),
+    (schedule_values.read_program, "/usr/bin/", "absolute"),
+    (schedule_values.read_inventory, "../elsewhere", "in the repository"),
+    (schedule_values.read_inventory, "--help", "in the repository"),
+    (schedule_values.read_repository, "ext::sh -c id", "a git URL"),
+    (schedule_values.read_repository, "https::x", "a git URL"),
+    *((schedule_values.read_repository, url, "a git URL") for url in ("/srv/a::b", "git@git.example.org")),
+    (schedule_values.read_repository, "--upload-pack=x", "a git URL"),
+    (schedule_values.read_repository, "ssh://-oProxyCommand=x/y", "a git URL"),
+    (schedule_values.read_repository, "http://git.example.org/x", "a git URL"),
+    (schedule_values.read_repository, "https://u:secret@git.example.org/x", "no password"),
+    (schedule_values.read_commit, "a" * 12, "the whole name"),
+    (schedule_values.read_commit, 12345678, "in quotes"),
+    (schedule_values.read_commit, "--output=/etc/x", "the whole name"),
+    (schedule_values.read_branch, "-x", "name of a branch"),
+    (schedule_values.read_branch, "a..b", "name of a branch"),
+    (schedule_values.read_signers, ["nobody"], "the public key"),
+    (channels.read_notify, {"mial": "x"}, "did you mean 'mail'"),
+    (channels.read_notify, {"mail": "-x"}, "one mail address"),
+    (channels.read_notify, {"mail": "a@b\nBcc: c@d"}, "one mail address"),
+    (channels.read_notify, {"webhook": "file:///etc/passwd"}, "http or https"),
+]
+
+
+@pytest.mark.parametrize(("read", "value", "expected"), TAKEN)
+def test_good_value_of_a_schedule_is_read(read, value, expected):
+    assert read(value) == expected
+
+
+@pytest.mark.parametrize(("read", "value", "message"), REFUSED)
+def test_wrong_value_of_a_schedule_is_refused(read, value, message):
+    with pytest.raises(Expected) as raised:
+        read(value)
+    assert message in raised.value.expected
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "key", "found"),
+    [
+        (schedule_values.read_options, ["--forks", 50], "[1]", 50),
+        (schedule_values.read_options, ["-i"], "[0]", "-i"),
+        (schedule_values.read_options, ["-l"], "[0]", "-l"),
+        (schedule_values.read_options, ["x", "--inventory=y"], "[1]", "--inventory=y"),
+        (schedule_values.read_signers, [KEY, "nobody"], "[1]", "nobody"),
+        (schedule_values.read_signers, [f"{KEY}\n"], "[0]", f"{KEY}\n"),
+        (schedule_values.read_signers, [KEY[16:]], "[0]", KEY[16:]),
+        (schedule_values.read_signers, [7], "[0]", 7),
+        (schedule_values.read_inventory, 7, "", 7),
+        (schedule_values.read_repository, "/srv/a b", "", "/srv/a b"),
+        (schedule_values.read_calendar, "x" * 101, "", "x" * 101),
+        (channels.read_notify, {"mial": "x"}, ".mial", "mial"),
+        (channels.read_notify, {"mail": "-x"}, ".mail", "-x"),
+        (channels.read_notify, {"mail": 7}, ".mail", 7),
+        (channels.read_notify, {"webhook": "ftp://x"}, ".webhook", "something else"),
+        (channels.read_notify, ["mail"], "", ["mail"]),
+    ],
+)
+def test_wrong_part_of_a_schedule_value_is_named(read, value, key, found):
+    with pytest.raises(Expected) as raised:
+        read(value)
+    assert (raised.value.key, raised.value.value) == (key, found)
+
+
+# -- A list or a mapping that came as text: the message says how to write it where it is
+
+
+LIST, MAPPING = "a list of categories", "a mapping such as {dns: audit}"
+QUOTED = "without the quotes"
+INI = "write v={meant} "
+
+
+def said(value: object, expected: str = LIST, place: str = "hosts.ini:3", key: str = "") -> str:
+    return written_right("v", Expected(key, value, expected), place)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("group_vars/all.yml:7", QUOTED),
+        ("group_vars/all.yaml:7", QUOTED),
+        ("host.json", QUOTED),
+        ("<CLI option '-e'>", '-e \'{"v": ["webmail"]}\''),
+        ("hosts.ini:3", INI.format(meant="['webmail']")),
+        ("hosts", INI.format(meant="['webmail']")),
+    ],
+)
+def test_advice_on_quotes_fits_the_kind_of_file(place: str, message: str) -> None:
+    assert message in said("[webmail]", place=place)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "meant"),
+    [
+        ("webmail", LIST, "['webmail']"),
+        ("webmail, cloud_storage", LIST, "['webmail', 'cloud_storage']"),
+        ("webmail cloud_storage", LIST, "['webmail', 'cloud_storage']"),
+        ("[1, 2.5, a, null, true]", LIST, "[1, 2.5, 'a', None, True]"),
+        ("[[a], b]", LIST, "[['a'], 'b']"),
+        ("{dns: audit}", MAPPING, "{'dns': 'audit'}"),
+        ("{google: [example.org]}", MAPPING, "{'google': ['example.org']}"),
+        ("x" * LONGEST, LIST, f"['{'x' * LONGEST}']"),
+    ],
+)
+def test_text_is_shown_as_the_value_it_was_meant_to_be(value: str, expected: str, meant: str) -> None:
+    assert INI.format(meant=meant) in said(value, expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", LIST),
+        ("x" * (LONGEST + 1), LIST),
+        (["webmail"], LIST),
+        ("[webmail", LIST),
+        ("{webmail", LIST),
+        ('"a\\nb"', LIST),
+        ("{dns: audit}", LIST),
+        ("dns", MAPPING),
+        ("webmail", "one line"),
+        ("[[[a]]]", LIST),
+        ("[{a: b}]", LIST),
+        ("[2026-11-30]", LIST),
+        ("{2026-11-30: c}", MAPPING),
+    ],
+)
+def test_other_mistake_gets_no_advice_on_quotes(value: object, expected: str) -> None:
+    assert said(value, expected) == ""
+
+
+def test_part_of_a_value_gets_no_advice_on_quotes() -> None:
+    assert said("[webmail]") and said("[webmail]", key="[0]") == ""

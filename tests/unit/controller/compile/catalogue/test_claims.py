@@ -54,7 +54,7 @@ def test_every_shared_name_is_guarded_by_itself(tmp_path: Path) -> None:
         ("domains", "office.net", "teams_personal", "teams.cdn.office.net"),
     ],
 )
-def test_what_one_service_says_is_shared_no_other_blocks(
+def test_name_that_a_service_calls_shared_is_blocked_by_no_other(
     key: str, name: str, other: str, shared: str, tmp_path: Path
 ) -> None:
     directory = put(tmp_path / "own", entry("owl", **{key: [name]}))

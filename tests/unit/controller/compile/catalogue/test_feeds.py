@@ -102,7 +102,7 @@ def test_the_lines_of_a_list() -> None:
         ("addresses", "owl.example", "a network such as"),
     ],
 )
-def test_what_a_value_of_a_list_may_be(kind: str, value: str, expected: str) -> None:
+def test_value_of_a_list_fits_its_kind(kind: str, value: str, expected: str) -> None:
     found = wrong_value(value, kind)
     assert found.startswith(expected) and bool(found) == bool(expected)
 

@@ -91,7 +91,7 @@ def test_an_organisation_has_lists_of_its_own(lists: Lists) -> None:
     assert "ours/known_good.txt:1: found 'no name'" in lists.refused()
 
 
-@pytest.mark.parametrize("name", ["chat.corp.internal", "corp.internal", "printer.local", "build.test"])
+@pytest.mark.parametrize("name", ["corp.internal", "printer.local", "build.test"])
 def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_it_is_meant(
     lists: Lists, name: str
 ) -> None:
@@ -107,10 +107,8 @@ def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_
     ("domain", "needs"),
     [
         ("blogspot.com", "blogspot.com"),
-        ("herokuapp.com", "herokuapp.com"),
         ("uk.com", "uk.com"),
         ("a-customer.blogspot.com", ""),
-        ("a-customer.herokuapp.com", ""),
     ],
 )
 def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customers_is_not(
@@ -124,7 +122,7 @@ def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customer
     assert bool(needs) == (f"found '{domain}'" in lists.refused())
 
 
-def test_nothing_below_a_pattern_of_a_publisher_is_blocked_but_what_was_left_out(own_catalogue: Catalogue) -> None:
+def test_names_below_a_publishers_pattern_are_not_blocked(own_catalogue: Catalogue) -> None:
     enforced = [one for one in own_catalogue.services.values() if one.enforce]
     hosts = {host for one in enforced for host in (*one.domains, *one.mail_hosts, *_whole(one.urls))}
     hosts |= {name for feed in own_catalogue.feeds.values() if feed.kind == "domains" for name in feed.values}

@@ -1,7 +1,9 @@
-"""The project's own catalogue, and what a load makes of it."""
+"""The project's own catalogue, and loads of catalogues."""
 
 from __future__ import annotations
 
+import datetime
+import io
 import re
 from datetime import date
 from pathlib import Path
@@ -9,14 +11,21 @@ from typing import Any
 
 import pytest
 import yaml
-from made_catalogue import OWN, Made
+from made import catalogue, service
+from made_catalogue import GOOD, OWN, Made, errors_of
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.retired_keys import warning
 from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
-
-
-@pytest.fixture
-def own(own_catalogue: Catalogue) -> Catalogue:
-    return own_catalogue
+from proscribe.controller.compile.inventory.reporting import nothing_known
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports import pour
+from proscribe.controller.report.page.document import page
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import host_record
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.replies.record import read
 
 
 @pytest.fixture(scope="module")
@@ -25,50 +34,46 @@ def written() -> dict[Path, Any]:
     return {path: yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(OWN.rglob("*.yml"))}
 
 
-def test_the_project_s_own_catalogue_is_whole(own: Catalogue, written: dict[Path, Any]) -> None:
+def test_the_project_s_own_catalogue_is_whole(own_catalogue: Catalogue, written: dict[Path, Any]) -> None:
     files = {(path.parent.name, path.stem) for path in OWN.glob("*/*.yml") if path.parent.name != "feeds"}
-    assert files == {(one.category, one.id) for one in own.services.values()}
+    assert files == {(one.category, one.id) for one in own_catalogue.services.values()}
     assert {category for category, _ in files} == set(CATEGORIES)
     browsers = written[OWN / "browsers.yml"]["browsers"]
-    assert sorted(own.browsers) == sorted(one["id"] for one in browsers)
-    assert len(own.version) == 12
+    assert sorted(own_catalogue.browsers) == sorted(one["id"] for one in browsers)
+    assert len(own_catalogue.version) == 12
 
 
-def test_report_only_entries_are_the_generic_tools_and_documents_that_offices_share(own: Catalogue) -> None:
+def test_report_only_entries_are_the_generic_tools_and_documents_that_offices_share(own_catalogue: Catalogue) -> None:
     generic = (
         "desktop_cloud_integration local_proxy_tools mail_clients_generic nextcloud_owncloud syncthing "
         "web_translate_archive_proxies wireguard_openvpn zoom_chat"
     )
     documents = "cn_online_documents evernote notion"
-    assert {s.id for s in own.services.values() if not s.enforce} == {*generic.split(), *documents.split()}
+    assert {s.id for s in own_catalogue.services.values() if not s.enforce} == {*generic.split(), *documents.split()}
 
 
-def test_only_services_with_business_accounts_on_their_own_domains_have_tenants(own: Catalogue) -> None:
-    assert {s.id: s.tenants for s in own.services.values() if s.tenants} == {
-        "gmail": "google",
-        "google_chat": "google",
-        "gemini": "google",
-        "google_docs": "google",
-        "google_drive": "google",
-        "google_keep": "google",
-    }
+def test_only_services_with_business_accounts_on_their_own_domains_have_tenants(own_catalogue: Catalogue) -> None:
+    google = ["gemini", "gmail", "google_chat", "google_docs", "google_drive", "google_keep"]
+    assert {s.id: s.tenants for s in own_catalogue.services.values() if s.tenants} == dict.fromkeys(google, "google")
 
 
-def test_circumvention_is_for_consumers_and_has_a_class(own: Catalogue) -> None:
+def test_circumvention_is_for_consumers_and_has_a_class(own_catalogue: Catalogue) -> None:
     assert all(
-        s.audience == "consumer" and s.service_class for s in own.services.values() if s.category == "circumvention"
+        s.audience == "consumer" and s.service_class
+        for s in own_catalogue.services.values()
+        if s.category == "circumvention"
     )
 
 
-def test_a_service_is_read_as_it_is_written(own: Catalogue) -> None:
-    wechat = own.services["wechat"]
+def test_a_service_is_read_as_it_is_written(own_catalogue: Catalogue) -> None:
+    wechat = own_catalogue.services["wechat"]
     assert wechat.packages["flatpak"] == ("com.tencent.WeChat",)
     assert wechat.processes == ("wechat", "WeChatAppEx")
     assert "/opt/wechat/wechat" in wechat.paths
     assert "work.weixin.qq.com" in wechat.allow_domains
     assert wechat.overlaps_with == ("wecom",)
     assert Path(wechat.file) == OWN / "instant_messaging" / "wechat.yml"
-    assert own.browsers["firefox_esr"].policy_file == {"native": "/etc/firefox/policies/policies.json"}
+    assert own_catalogue.browsers["firefox_esr"].policy_file == {"native": "/etc/firefox/policies/policies.json"}
 
 
 def test_own_files_have_the_keys_in_the_order_of_the_schema(written: dict[Path, Any]) -> None:
@@ -105,3 +110,112 @@ def test_the_documentation_has_every_key_and_no_other_and_its_example_loads(tmp_
     example = page.partition("```yaml\n")[2].partition("```")[0]
     directory = Made(tmp_path)(example, "instant_messaging/parrot.yml")
     assert load([OWN, directory]).services["parrot"].networks == ("198.51.100.0/24",)
+
+
+# -- Every key of the catalogue has a reader: with another value of it, something else comes out
+
+
+OWL = {
+    "id": "kestrel",
+    "name": "Kestrel",
+    "packages": {"apt": ["kestrel"]},
+    "processes": ["kestrel"],
+    "policy_support": "chromium",
+    "sources": ["a test"],
+}
+
+
+def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path: Path) -> None:
+    """A team's own entries load after an upgrade, as they did without these keys."""
+    write = Made(tmp_path)
+    without = load([write(GOOD, directory="without")])
+    old = f"{GOOD}user_data: [~/.config/Parrot]\nunverified:\n  user_data: [~/.parrot]\n"
+    write(yaml.safe_dump({"browsers": [OWL | {"engine": "blink", "user_data": ["~/.owl"]}]}), "browsers.yml")
+    write("---\namends: parrot\nadd:\n  user_data: [~/x]\nsources: [a test]\n", "amends/parrot.yml")
+    directory = write(old)
+    catalogue = load([directory])
+    assert catalogue.services["parrot"].unverified == {}
+    assert catalogue.services["parrot"].domains == without.services["parrot"].domains
+    file = directory / "instant_messaging/parrot.yml"
+    assert {f"{file}:{line}: user_data" for line in (14, 16)} < set(catalogue.retired)
+    assert len(catalogue.retired) == 5 and without.retired == ()
+    assert warning(catalogue.retired).startswith("catalogue: nothing reads the keys engine and user_data any more")
+
+
+def test_an_unknown_key_is_a_mistake_all_the_same(tmp_path: Path) -> None:
+    assert [error.key for error in errors_of(Made(tmp_path)(f"{GOOD}user_dat: [~/x]\n"))] == ["user_dat"]
+
+
+# -- A service and browsers with every key that there is, and one with no more than it needs, as a load makes them
+
+
+OTHER = GOOD.replace("parrot", "magpie").replace("Parrot", "Magpie")
+
+
+def loaded(root: Path, **texts: str) -> Catalogue:
+    write = Made(root)
+    write(OTHER, "instant_messaging/magpie.yml")
+    for name, text in texts.items():
+        write(text, f"{name.replace('__', '/')}.yml")
+    return load([root / "catalog"])
+
+
+def test_programs_of_windows_are_known_by_what_is_below_the_folder_of_programs(tmp_path: Path) -> None:
+    paths = [r"%ProgramFiles%\Crow\Crow.EXE", r"%ProgramFiles%\Crow.exe", r"%AppData%\Crow\data", r"%A%\a\b\c.exe"]
+    text = yaml.safe_dump({**yaml.safe_load(GOOD), "enforce": "true", "paths": {"windows": paths}})
+    service = loaded(tmp_path, instant_messaging__parrot=text).services["parrot"]
+    assert (service.windows_programs, service.paths) == (("Crow/Crow.EXE", "a/b/c.exe"), ())
+
+
+# -- Services that are restricted and of which a control has nothing to look for: in the plan, the record, each view
+
+
+DAY = datetime.date(2026, 11, 25)
+
+
+def compiled(**restrictions: Any) -> dict[str, Any]:
+    made = catalogue(
+        service("parrot"),  # nothing at all
+        service("heron", domains=("heron.example",)),
+        service("stork", enforce=False),  # only reported, so nobody counts on it
+        service("crane", tenants="google"),  # open for the organisation's own accounts, where it names tenants
+    )
+    read_ = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
+    return compile_plan(made, read_, [], DAY)
+
+
+def answered(plan: dict[str, Any], **counts: int) -> dict[str, Any]:
+    """What a host answers that has so many rules of each control with nothing to look for, and no other."""
+    facts: dict[str, Any] = {"platform": {}, "verdicts": [], "errors": [], "duration_ms": 1}
+    at = "2026-11-25T08:00:00Z"
+    return host_record(plan_digest=plan["digest"], checked_at=at, nothing_known=counts, **facts)
+
+
+@pytest.fixture
+def report() -> tuple[dict[str, Any], Any]:
+    plan = compiled(services_exclude=["crane"])
+    digest = plan["digest"]
+    answer = answered(plan, apps=1, browser=1, firewall=2, dns=1)
+    run = {
+        **dict.fromkeys(("id", "playbook", "mode", "catalog_version", "limit"), ""),
+        "started": "2026-11-25T08:00:00Z",
+        "inventory": [],
+        "controls": list(CONTROLS),
+        "hosts": {"web01": digest, "web02": digest},
+        "nothing_known": {digest: nothing_known(plan, CONTROLS)},
+    }
+    settled = reconcile(run["hosts"], [read("web01", answer)], rules={digest: 5})
+    return fleet_report(run, settled, "2026-11-25T08:01:00Z"), settled.records
+
+
+def test_the_report_counts_and_shows_them_for_the_hosts_that_answered(report: tuple[dict[str, Any], Any]) -> None:
+    result, records = report
+    assert {"rule": "apps/parrot", "hosts": 1} in result["nothing_known"] and len(result["nothing_known"]) == 5
+    assert result["summary"]["rules"]["not_applicable"] == 5 and result["summary"]["rules"]["compliant"] == 0
+    assert result["summary"]["hosts"]["compliant"] == 0
+    said = summary.render(result, records, summary.Screen(width=160))
+    assert "nothing known" in said and "apps: parrot" in said
+    assert "parrot" in "".join(page(result, records)).partition("Nothing known to look for")[2]
+    poured = io.StringIO()
+    pour(poured, result, records, "prometheus")
+    assert 'proscribe_nothing_known_rules{control="firewall"} 2\n' in poured.getvalue()

@@ -1,7 +1,4 @@
-"""Files of variables that Ansible passes over in a folder that it reads: refused, reported, or none of ours.
-
-What Ansible reads of the same files stands in each row, and is asked of Ansible itself.
-"""
+"""Files of variables that Ansible does not read."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible import constants as C
 from ansible import context
 from ansible.inventory.manager import InventoryManager
 from ansible.module_utils.common.collections import ImmutableDict
@@ -18,7 +16,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from proscribe.controller.compile.inventory.ignored_variables import IgnoredPolicy, find_ignored_policy
+from proscribe.controller.compile.inventory import ignored_variables
+from proscribe.controller.compile.inventory.ignored_variables import IgnoredPolicy, find_ignored_policy, unread
 
 WATCH = "proscribe_watch"
 AUDIT = {"proscribe_controls": {"apps": "audit"}}
@@ -29,6 +28,14 @@ HOSTS = {
         "children": {"finance": {"hosts": {"gateway": {}}}, "mail": {}, "internal": {}, "web_servers": {}},
     }
 }
+
+
+def write_files(folder: Path, files: Mapping[str, Any]) -> None:
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = content if isinstance(content, (str, bytes)) else yaml.safe_dump(content)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 class Fleet:
@@ -46,13 +53,7 @@ class Fleet:
         self.loader.set_basedir(str(root / "base"))
 
     def write(self, files: Mapping[str, Any]) -> None:
-        for name, content in files.items():
-            file = self.folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                file.write_bytes(content)
-            else:
-                file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        write_files(self.folder, files)
 
     def ask(self, source: str = "fleet/hosts.yml") -> IgnoredPolicy:
         inventory = InventoryManager(loader=self.loader, sources=[str(self.root / source)])
@@ -74,13 +75,8 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     ("files", "refused", "expected"),
     [
         # hidden by another entry of the same group or host
-        (
-            ["group_vars/all/main.yml", "group_vars/all.yml"],
-            "group_vars/all.yml",
-            "Ansible reads {}/group_vars/all alone",
-        ),
+        (["group_vars/all/main.yml", "group_vars/all.yml"], "group_vars/all.yml", "reads {}/group_vars/all alone"),
         (["group_vars/all.yml", "group_vars/all.yaml"], "group_vars/all.yaml", "reads {}/group_vars/all.yml alone"),
-        (["group_vars/all.yaml", "group_vars/all.json"], "group_vars/all.json", "reads {}/group_vars/all.yaml alone"),
         (["group_vars/finance", "group_vars/finance.yml"], "group_vars/finance.yml", "alone for the group finance"),
         (["group_vars/all", "group_vars/all.yml/main.yml"], "group_vars/all.yml/main.yml", "for the group all"),
         (
@@ -90,7 +86,6 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
         ),
         # what Ansible does not take for variables
         (["group_vars/all.txt"], "group_vars/all.txt", "a file that ends with .yml, .yaml, .json"),
-        (["group_vars/all.yml.txt"], "group_vars/all.yml.txt", "a file that ends with .yml, .yaml, .json"),
         (["group_vars/all.YML"], "group_vars/all.YML", "a file that ends with .yml, .yaml, .json"),
         (["group_vars/all/ban.txt"], "group_vars/all/ban.txt", "a file that ends with .yml, .yaml, .json"),
         (["group_vars/all/10.base/ban.yml"], "group_vars/all/10.base/ban.yml", "a folder without a dot in its name"),
@@ -98,10 +93,8 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
         (["group_vars/finnance.yml"], "group_vars/finnance.yml", "did you mean 'finance'?"),
         (["group_vars/Finance/main.yml"], "group_vars/Finance/main.yml", "did you mean 'finance'?"),
         (["group_vars/web-servers.yml"], "group_vars/web-servers.yml", "did you mean 'web_servers'?"),
-        (["host_vars/gatewya.yml"], "host_vars/gatewya.yml", "did you mean 'gateway'?"),
         (["host_vars/web01.exampel.org"], "host_vars/web01.exampel.org", "did you mean 'web01.example.org'?"),
         (["groups_vars/all.yml"], "groups_vars/all.yml", "a folder that is called group_vars"),
-        (["host-vars/gateway.yml"], "host-vars/gateway.yml", "a folder that is called host_vars"),
     ],
 )
 def test_a_file_that_ansible_does_not_read_is_refused(
@@ -120,9 +113,7 @@ def test_a_file_that_ansible_does_not_read_is_refused(
     "file",
     [
         "group_vars/all",
-        "group_vars/all.yml",
         "group_vars/all.json",
-        "group_vars/all/main.yml",
         "group_vars/all/sub/ban",
         "group_vars/all.yml/main.yml",
         "group_vars/finance.yaml",
@@ -142,7 +133,6 @@ def test_a_file_that_ansible_reads_is_not_named(fleet: Fleet, file: str) -> None
         ("group_vars/external/main.yml", "group external"),  # two letters from internal
         ("group_vars/main.yml", "group main"),  # one letter from mail, and too short for a typo
         ("host_vars/web03.example.org.yml", "host web03.example.org"),  # a number is another host
-        ("host_vars/web01.example.net", "host web01.example.net"),
     ],
 )
 def test_a_group_or_a_host_of_another_inventory_is_reported(fleet: Fleet, file: str, owner: str) -> None:
@@ -167,7 +157,6 @@ def test_many_unknown_groups_are_one_warning(fleet: Fleet) -> None:
         ("group_vars/all/.main.yml.swp", AUDIT),
         ("group_vars/all/main.yml~", AUDIT),
         ("group_vars/all.yml.bak", AUDIT),
-        ("group_vars/all.yml.example", AUDIT),
         ("group_vars/README.md", "proscribe_watch: 5m\n"),
         ("group_vars/press.yml", {"other": {"proscribe_watch": "5m"}}),
         ("group_vars/press.yml", b"\xff\xfe\x00"),
@@ -175,7 +164,7 @@ def test_many_unknown_groups_are_one_warning(fleet: Fleet) -> None:
         ("other_vars/all.yml", AUDIT),
     ],
 )
-def test_what_is_not_ours_and_a_copy_is_not_named(fleet: Fleet, file: str, content: Any) -> None:
+def test_foreign_file_or_copy_is_not_named(fleet: Fleet, file: str, content: Any) -> None:
     fleet.write({"group_vars/all/main.yml": {"a": 1}, file: content})
     assert fleet.ask() == ([], [])
 
@@ -211,3 +200,124 @@ def test_variables_around_an_inventory_that_is_a_folder_are_reported(
         (fleet.root / file).write_text("proscribe_watch: 5m\n")
     assert [f"does not read {WATCH} in {fleet.root}" in one for one in fleet.ask("fleet").warnings] == [True] * named
     assert fleet.read("gateway") == {}
+
+
+# -- Files of variables that Ansible does not read in a play: which are named, and which are none of ours
+
+
+BAN = "proscribe_services_include"
+BANS = {BAN: ["slack"]}
+ALL, ONE = "group_vars/all.yml", "host_vars/h1.yml"
+IMPORTS, IN_FULL = "import_playbook", "ansible.builtin.import_playbook"
+
+
+class Task:
+    """What is asked of a task: the folders in which Ansible searches for it."""
+
+    def __init__(self, *folders: Path) -> None:
+        self.folders = folders
+
+    def get_search_path(self) -> list[str]:
+        return [str(folder) for folder in self.folders]
+
+
+class Team:
+    """What a team wrote, in folders of its own, and how it starts a run."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.monkeypatch = root, monkeypatch
+        for name in ("here", "base", "fleet"):
+            (root / name).mkdir()
+        monkeypatch.chdir(root / "here")
+        self.write({"fleet/hosts.yml": {"all": {"hosts": {"h1": {}, "h2": {}}, "children": {"web": {}}}}})
+        self.loader = DataLoader()
+        self.loader.set_basedir(str(root / "base"))
+
+    def write(self, files: Mapping[str, Any]) -> None:
+        write_files(self.root, files)
+
+    def unread(
+        self, *playbooks: str, names: tuple[str, ...] = ("h1",), task: Any = None, source: str = "fleet/hosts.yml"
+    ) -> list[tuple[str, str]]:
+        """The folders and the names of what is not read."""
+        self.monkeypatch.setattr(context, "CLIARGS", ImmutableDict(args=[str(self.root / one) for one in playbooks]))
+        inventory = InventoryManager(loader=self.loader, sources=[str(self.root / source)])
+        variables = VariableManager(loader=self.loader, inventory=inventory)
+        self.errors = list(unread(HostVars(inventory, variables, self.loader), names, task))
+        folders = [error.expected.partition("what is beside ")[2].partition(". Set")[0] for error in self.errors]
+        return [(str(Path(folder).relative_to(self.root)), one.key) for folder, one in zip(folders, self.errors)]
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
+    return Team(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("files", "playbooks", "found"),
+    [
+        ({f"here/{ALL}": BANS}, [], "here"),
+        ({f"here/{ONE}": BANS, "here/host_vars/h2.yml": BANS}, [], "here"),  # the other is not in the run
+        ({"here/group_vars/web.yml": BANS}, [], "here"),
+        ({"here/group_vars/nosuch.yml": BANS, "here/host_vars/h2.yml": BANS}, [], ""),
+        ({f"here/{ALL}": {"proscribe_compiled": 1, "other": 2}}, [], ""),
+        ({f"here/{ALL}": "a: [\n"}, [], ""),
+        ({f"here/{ALL}": "a: [\n", f"here/{ONE}": BANS}, [], "here"),
+        ({f"a/{ALL}": BANS, "a/p.yml": [{"hosts": "all"}]}, ["a/p.yml"], "a"),
+        ({f"a/{ALL}": BANS, f"here/{ALL}": BANS, "a/p.yml": "", "a/q.yml": ""}, ["a/p.yml", "a/q.yml"], "here a"),
+        ({f"a/{ALL}": BANS}, ["a/p.yml"], ""),  # the command itself says that there is no such playbook
+        ({f"b/{ALL}": BANS, "b/p.yml": "", "a/p.yml": [{IMPORTS: "../b/p.yml"}]}, ["a/p.yml"], "b"),
+        ({f"b/{ALL}": BANS, "b/p.yml": "", "a/p.yml": [{IN_FULL: "../b/p.yml"}]}, ["a/p.yml"], "b"),
+        (
+            {f"b/{ALL}": BANS, "b/p.yml": "", "a/p.yml": [{IMPORTS: "of.a.collection"}, "x"]},
+            ["a/p.yml", "b/p.yml"],
+            "b",
+        ),
+        ({f"b/{ALL}": BANS, "a/p.yml": [{IMPORTS: "{{ " + "x" * 300 + " }}"}]}, ["a/p.yml"], ""),
+        # imported by what is imported, and in a circle
+        (
+            {f"c/{ALL}": BANS, "a/p.yml": [{IMPORTS: "../b/p.yml"}], "b/p.yml": [{IMPORTS: "../c/p.yml"}]}
+            | {"c/p.yml": [{IMPORTS: "../a/p.yml"}]},
+            ["a/p.yml"],
+            "c",
+        ),
+        # what Ansible reads: beside the inventory, and beside the play
+        ({f"fleet/{ALL}": BANS, "fleet/p.yml": ""}, ["fleet/p.yml"], ""),
+        ({f"base/{ALL}": BANS, "base/p.yml": ""}, ["base/p.yml"], ""),
+    ],
+)
+def test_unread_file_is_named_by_its_folder(
+    team: Team, files: dict[str, Any], playbooks: list[str], found: str
+) -> None:
+    team.write(files)
+    assert team.unread(*playbooks) == [(folder, BAN) for folder in found.split()]
+
+
+def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Team) -> None:
+    team.write({f"fleet/{ALL}": BANS, "fleet/p.yml": "", ALL: BANS, "p.yml": ""})
+    assert team.unread("fleet/p.yml", "p.yml", source="fleet") == [(".", BAN)]
+
+
+@pytest.mark.parametrize(
+    ("root", "found"), [("top", ["here", "a", "b"]), ("bottom", ["here", "b", "base"]), ("all", ["here", "base"])]
+)
+def test_files_beside_a_play_are_read_as_ansible_is_configured(team: Team, root: str, found: list[str]) -> None:
+    team.monkeypatch.setattr(C, "PLAYBOOK_VARS_ROOT", root)
+    team.write(
+        {f"{name}/{file}": text for name in ("here", "a", "b", "base") for file, text in ((ALL, BANS), ("p.yml", ""))}
+    )
+    task = Task(team.root / "a", team.root / "b")
+    assert {folder for folder, _ in team.unread("a/p.yml", "b/p.yml", "base/p.yml", task=task)} == {*found}
+    without = team.unread("base/p.yml")
+    assert [folder for folder, _ in without] == ["here"]
+
+
+def test_playbooks_that_import_each_other_without_end_are_read_up_to_a_bound(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = [f"p{number}" for number in range(4)]
+    for name, after in zip(chain, [*chain[1:], chain[0]]):
+        team.write({f"{name}/{ALL}": BANS, f"{name}/p.yml": [{IMPORTS: f"../{after}/p.yml"}]})
+    assert team.unread("p0/p.yml") == [(name, BAN) for name in chain]
+    monkeypatch.setattr(ignored_variables, "MOST_PLAYBOOKS", 2)
+    assert team.unread("p0/p.yml") == [(name, BAN) for name in chain[:2]]

@@ -64,8 +64,6 @@ def first(seen: InPlay, host: str) -> Any:
 @pytest.mark.parametrize(
     ("places", "wins"),
     [
-        (("defaults",), "defaults"),
-        (("another role's defaults",), "another role's defaults"),
         (("another role's defaults", "defaults"), "defaults"),
         (("defaults", "play"), "play"),
         (("defaults", "play", "role"), "role"),
@@ -98,7 +96,7 @@ def test_the_layers_of_a_play_are_in_ansibles_own_order(tmp_path: Path, places: 
     assert first(seen, "h2") == seen.raw_get("h2").get(BAN)
 
 
-def test_what_is_said_of_where_the_task_runs_is_said_of_no_host(tmp_path: Path) -> None:
+def test_connection_of_the_task_is_set_for_no_host(tmp_path: Path) -> None:
     said = {"ansible_connection": "local", BAN: "x"}
     run = Run(tmp_path, {"tasks": [task("compiles", vars=said)]}, {})
     seen = run.seen("compiles")
@@ -115,7 +113,7 @@ def test_what_is_said_of_where_the_task_runs_is_said_of_no_host(tmp_path: Path) 
         (("roles/own/vars/main.yml", "group_vars/all.yml"), "roles/own/vars/main.yml"),
     ],
 )
-def test_where_a_variable_of_a_play_is_set(tmp_path: Path, places: Sequence[str], where: str) -> None:
+def test_variable_of_a_play_has_the_place_that_sets_it(tmp_path: Path, places: Sequence[str], where: str) -> None:
     files = {**ROLE, "roles/own/defaults/main.yml": {}, **{place: {BAN: place} for place in places}}
     run = Run(tmp_path, {"roles": ["own"]}, files)
     seen = run.seen("in the role")
@@ -137,7 +135,7 @@ PLAY = """\
 """
 
 
-def test_where_it_was_said_for_one_role_or_in_the_play_alone(tmp_path: Path) -> None:
+def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path: Path) -> None:
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
     first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
     of_role = {one.key: one.where for one in for_another_role(second, [first])}

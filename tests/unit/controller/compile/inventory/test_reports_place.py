@@ -74,15 +74,12 @@ def test_the_place_does_not_depend_on_where_one_starts(
         (("",), "web1: proscribe_reports: found nothing, expected a directory's path"),
         ((" ",), "found ' ', expected a directory's path of at most 1000 printable characters"),
         ((7,), "found 7, expected a directory's path"),
-        ((["a"],), "found a list, expected a directory's path"),
         (("a\x1b[2J",), r"found 'a\\x1b\[2J', expected a directory's path"),
-        (("a\nb",), r"found 'a\\nb', expected"),
-        (("a\0",), r"found 'a\\x00', expected"),
         (("a/" * 501,), "expected a directory's path of at most 1000"),
         (("é" * 128,), "each name in it of at most 255 bytes"),
     ],
 )
-def test_what_is_no_place_is_refused(inventory: Path, values: tuple[object, ...], message: str) -> None:
+def test_wrong_place_of_reports_is_refused(inventory: Path, values: tuple[object, ...], message: str) -> None:
     with pytest.raises(PolicyErrors, match=message):
         reports_of(hosts(inventory, *values), [str(inventory)], {})
 

@@ -1,18 +1,37 @@
-"""Plans: what the catalogue, the restrictions and the waivers come to on a host."""
+"""Compilation of plans."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from derived.package_systems import declared
+from hypothesis import given
+from hypothesis import strategies as st
 from made import catalogue, service
+from made_catalogue import OWN
 from made_waivers import WAIVER
-from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.catalogue.release import Release
+from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.plans import compiling, identifiers
+from proscribe.controller.compile.plans import hosts as plans_of_hosts
+from proscribe.controller.compile.plans.compiling import compile_body, compile_plan, upcoming_services
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.plans.identifiers import PACKAGE_SYSTEMS
+from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
+from proscribe.host.controls.apps.requests.command_text import digest
+from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.model.plan import CONTROLS, RESTRICTED
+from proscribe.model.plan_hours import at
 
 TODAY = datetime.date(2026, 11, 25)
 CATALOGUE = catalogue(
@@ -40,7 +59,7 @@ CATALOGUE = catalogue(
 )
 
 
-def compiled(*waivers: Waiver, today: datetime.date = TODAY, **restrictions: object):
+def compile_today(*waivers: Waiver, today: datetime.date = TODAY, **restrictions: object):
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
     return compile_plan(CATALOGUE, read, waivers, today)
 
@@ -49,34 +68,348 @@ def modes(plan, control="apps"):
     return {id_: entry["mode"] for id_, entry in plan["controls"][control]["services"].items()}
 
 
-@pytest.fixture
-def waiver(tmp_path):
-    """A waiver out of a file, with some of its fields changed."""
-
-    def made(**changes: object) -> Waiver:
-        file = tmp_path / "w1.yml"
-        file.write_text(yaml.safe_dump(dict(WAIVER)), encoding="utf-8")
-        return dataclasses.replace(read_waiver(file), **changes)
-
-    return made
-
-
 @pytest.mark.parametrize(
     ("restrictions", "browser"),
     [
         ({}, {"gmail": "enforce", "outlook": "enforce", "wechat": "enforce", "whatsapp": "enforce"}),
-        ({"categories": ["webmail"]}, {"gmail": "enforce", "outlook": "enforce"}),
-        ({"categories": []}, {}),
-        ({"audiences": ["consumer"], "categories": ["webmail"]}, {"outlook": "enforce"}),
-        ({"categories": [], "services_include": ["wecom"]}, {"wecom": "enforce"}),
-        ({"categories": ["webmail"], "services_exclude": ["gmail"]}, {"outlook": "enforce"}),
         ({"categories": ["webmail"], "controls": {"browser": "audit"}}, {"gmail": "audit", "outlook": "audit"}),
         ({"categories": ["webmail"], "tenants": {"google": ["example.org"]}}, {"outlook": "enforce"}),
     ],
 )
 def test_the_restrictions_choose_the_services(restrictions, browser):
-    assert modes(compiled(**restrictions), "browser") == browser
+    assert modes(compile_today(**restrictions), "browser") == browser
 
 
 def test_a_waiver_for_what_is_not_restricted_changes_nothing(waiver):
-    assert compiled(waiver(services=("wecom",))) == compiled()
+    assert compile_today(waiver("a", services=("wecom",))) == compile_today()
+
+
+# -- A plan as a whole: every setting that its restrictions decide, in force and before; and what waivers make of it
+
+
+BEGINS = datetime.date(2026, 11, 25)
+KNOWN = {"packages": {"apt": ("x",)}, "networks": ("192.0.2.0/24",), "domains": ("owl.example",)}
+MADE = dataclasses.replace(catalogue(service("owl", **KNOWN)), release=Release("2026.11.1", "2026-11-02"))
+RULE = {"direction": "out", "verdict": "reject"}
+ALL_OF_IT = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
+SAID: dict[str, Any] = {
+    "effective_from": BEGINS.isoformat(),
+    "contact": "the desk",
+    "request_url": "https://ask.example.org/",
+    "watch": "5m",
+    "watch_max_age": "2d",
+    "user_notice": "Yours was removed.",
+    "refusal_notice": "Ask.",
+    "end_grace": 9,
+    "quarantine_keep": "3d",
+    "exec_control": "fapolicyd",
+    "applocker": "enforce",
+    "full_scan_every": 4,
+    "network_homes": "scan",
+    "unmanaged_browsers": "audit",
+    "browser_settings": {"proxies": "unmanaged"},
+    "browser_extensions_allowed": ["a" * 32],
+    "tenants": {"google": ["example.org"]},
+    "management": ["192.0.2.1"],
+    "firewall_rules": [RULE],
+    "firewall_quic": "blocked",
+    "firewall_log": False,
+    "firewall_confirm_within": 30,
+    "dns_backend": "hosts",
+    "dns_upstreams": ["192.0.2.53"],
+    "dns_force": True,
+}
+
+
+def compile_owl(*waivers: Waiver, made: Any = MADE, today: datetime.date = BEGINS, **more: Any) -> dict[str, Any]:
+    values = {f"proscribe_{name}": value for name, value in {**SAID, **more}.items()}
+    return compile_body(made, read_restrictions(values, str), waivers, today)
+
+
+def settings(**more: Any) -> dict[str, dict[str, Any]]:
+    return {control: section["settings"] for control, section in compile_owl(**more)["controls"].items()}
+
+
+BLOCKED = "dns_over_https extensions proxy_extensions sign_in browser_vpn tor_windows remote_debugging"
+UNMANAGED = {"name": "Browsers that no policy reaches", "packages": {}, "processes": [], "paths": [], "copies": []}
+IN_FORCE = {
+    "apps": {
+        "user_notice": "Yours was removed.",
+        "refusal_notice": "Ask.",
+        "grace": 9,
+        "quarantine_keep": 3 * 86400,
+        "exec_control": "fapolicyd",
+        "applocker": "enforce",
+        "full_scan_every": 4,
+        "network_homes": "scan",
+        "requests": digest(),
+        "unmanaged_browsers": {**UNMANAGED, "mode": "audit"},
+    },
+    "browser": {
+        "browsers": dict.fromkeys(BLOCKED.split(), "blocked"),
+        "extensions_allowed": ["a" * 32],
+        "tenants": {"google": ["example.org"]},
+    },
+    "firewall": {
+        "dns_over_tls": "blocked",
+        "quic": "blocked",
+        "log": False,
+        "confirm_within": 30,
+        "rules": [{**RULE, **ALL_OF_IT}],
+        "management": ["192.0.2.1/32"],
+        "force_dns": True,
+    },
+    "dns": {"backend": "hosts", "upstreams": ["192.0.2.53"]},
+}
+APPS = {key: value for key, value in IN_FORCE["apps"].items() if key != "requests"}
+UPCOMING = {
+    "apps": {**APPS, "exec_control": "off", "unmanaged_browsers": {**UNMANAGED, "mode": "report"}},
+    "browser": {"browsers": {}, "extensions_allowed": [], "tenants": {}},
+    "firewall": {
+        **IN_FORCE["firewall"],
+        "dns_over_tls": "unmanaged",
+        "quic": "unmanaged",
+        "rules": [],
+        "force_dns": False,
+    },
+    "dns": IN_FORCE["dns"],
+}
+
+
+def test_the_settings_of_each_control_in_force_and_before() -> None:
+    assert settings() == IN_FORCE
+    assert settings(today=BEGINS - datetime.timedelta(days=1)) == UPCOMING
+
+
+@pytest.fixture
+def waiver(tmp_path: Path) -> Any:
+    """A waiver for owl, with some of its fields changed."""
+    (tmp_path / "w1.yml").write_text(yaml.safe_dump({**WAIVER, "services": ["owl"]}), encoding="utf-8")
+    read = read_waiver(tmp_path / "w1.yml")
+    return lambda id_, **changes: dataclasses.replace(read, id=id_, **changes)
+
+
+HOURS = {"hours": ("mon 09:00-10:00",)}
+WINDOWS = [[0, 540, 600]]
+
+
+@pytest.mark.parametrize(
+    ("waivers", "standing"),
+    [
+        ({}, {"mode": "enforce"}),
+        ({"a": {"controls": ("apps",)}}, {"mode": "enforce"}),
+        ({"a": {}}, {"mode": "waived", "waiver": "a"}),
+        ({"a": {}, "b": {}, "c": HOURS}, {"mode": "waived", "waiver": "b"}),
+        ({"a": HOURS}, {"mode": "waived", "waiver": "a", "hours": WINDOWS, "otherwise": "enforce"}),
+        (
+            {"b": HOURS, "c": {"users": ("alice",)}, "a": HOURS},
+            {
+                "mode": "waived",
+                "waiver": "a",
+                "hours": WINDOWS,
+                "otherwise": "enforce",
+                "exceptions": [{"waiver": "b", "hours": WINDOWS}, {"waiver": "c", "users": ["alice"]}],
+            },
+        ),
+        (
+            {"b": {"users": ("alice",), **HOURS}, "a": {"posix_groups": ("press",)}},
+            {
+                "mode": "enforce",
+                "exceptions": [
+                    {"waiver": "a", "users": [], "posix_groups": ["press"]},
+                    {"waiver": "b", "users": ["alice"], "hours": WINDOWS},
+                ],
+            },
+        ),
+    ],
+)
+def test_waivers_decide_the_mode_of_a_service(waivers: dict[str, Any], standing: dict[str, Any], waiver: Any) -> None:
+    of = [waiver(id_, **{"controls": ("firewall",), **changes}) for id_, changes in waivers.items()]
+    entry = compile_owl(*of)["controls"]["firewall"]["services"]["owl"]
+    assert entry == {**standing, "name": "Owl", "networks": ["192.0.2.0/24"], "ports": []}
+
+
+def test_a_watching_host_knows_the_waivers_that_its_plan_names(waiver: Any) -> None:
+    everything = ("apps", "browser", "firewall", "dns")
+    whole = waiver("a", controls=everything, request="00c0ffee00c0ffee", users=())
+    part = waiver("b", controls=("firewall",), users=("alice",), posix_groups=("press",))
+    named = compile_owl(whole, part, waiver("c", services=("nosuch",)))["waivers"]
+    assert named == {
+        "a": {"expires": "2026-12-31T10:00:00Z", "users": [], "services": ["Owl"], "request": "00c0ffee00c0ffee"}
+    }
+    named, closed = compile_owl(part)["waivers"], "programs, pages in browsers, names (DNS)"
+    assert named == {
+        "b": {
+            "expires": "2026-12-31T10:00:00Z",
+            "users": ["alice"],
+            "services": ["Owl"],
+            "posix_groups": ["press"],
+            "limits": f"open: network addresses; closed to everybody on this host: {closed}",
+        }
+    }
+    assert "waivers" not in compile_owl(part, watch="off") and "waivers" not in compile_owl()
+
+
+def test_services_are_announced_before_their_day() -> None:
+    plan = compile_owl(today=BEGINS - datetime.timedelta(days=1))
+    assert upcoming_services(plan) == [
+        {"service": "owl", "control": control, "effective_from": BEGINS.isoformat()}
+        for control in ("apps", "browser", "firewall", "dns")
+    ]
+    assert upcoming_services(compile_owl()) == []
+
+
+def test_a_service_that_a_control_leaves_alone_hides_none_after_it() -> None:
+    made = catalogue(service("ant"), service("bee", **KNOWN), service("owl", **{**KNOWN, "domains": ("owl.example",)}))
+    by_group = [{"services": ["bee"], "groups": ["guests"], "controls": ["apps"]}]
+    plan = compile_owl(made=made, groups_restricted=by_group, controls={"browser": "off", "dns": "off"})
+    assert {control: [*section["services"]] for control, section in plan["controls"].items()} == {
+        "apps": ["bee", "owl"],
+        "firewall": ["owl"],
+    }
+    assert {control: section["nothing_known"] for control, section in plan["controls"].items()} == {
+        "apps": ["ant"],
+        "firewall": ["ant"],
+    }
+
+
+# -- What many hosts share is worked out once, and comes to the same as if each were compiled alone
+
+
+NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
+
+
+class Entry(NamedTuple):
+    """A made service: what it restricts, and whether it is restricted at all."""
+
+    domains: tuple[str, ...]
+    restricted: bool
+
+
+LABELS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map(".".join)
+ENTRIES = st.builds(Entry, st.lists(LABELS, max_size=4).map(tuple), st.booleans())
+
+
+class Services(NamedTuple):
+    """As much of a catalogue as the names are taken from."""
+
+    services: dict[str, Entry]
+
+
+@given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES))
+def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, Entry]) -> None:
+    services: dict[str, Any] = {
+        id_: {"mode": RESTRICTED[0] if one.restricted else "report", "domains": list(one.domains)}
+        for id_, one in made.items()
+    }
+    compiling._allow_permitted(services, Services(made), "dns")  # type: ignore[arg-type]
+    permitted = [name for one in made.values() if not one.restricted for name in one.domains]
+    for id_, one in made.items():
+        below = {name for name in permitted if identifiers.is_below(name, one.domains) and name not in one.domains}
+        assert services[id_].get("allow", []) == (sorted(below) if one.restricted else [])
+
+
+ALL_DAY = [[day, 0, 1440] for day in range(7)]
+
+
+@given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES), st.sets(st.sampled_from("pqrst")), st.data())
+def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], timed: set[str], data: st.DataObject):
+    """Whichever services are open at a moment: others block and allow as if these were waived, and the rest not."""
+    open_ = data.draw(st.sets(st.sampled_from(sorted(timed)))) if timed else set()
+
+    def compiled(how: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        services = {
+            id_: {"domains": list(one.domains), **(how(id_) if one.restricted else {"mode": "report"})}
+            for id_, one in made.items()
+        }
+        compiling._allow_permitted(services, Services(made), "dns")  # type: ignore[arg-type]
+        return services
+
+    def waived(id_: str) -> dict[str, Any]:
+        return {"mode": "waived", "waiver": "w"} if id_ in open_ else {"mode": "enforce"}
+
+    def with_hours(id_: str) -> dict[str, Any]:
+        hours = ALL_DAY if id_ in open_ else [[0, 0, 1]]
+        return (
+            {"mode": "waived", "waiver": "w", "hours": hours, "otherwise": "enforce"} if id_ in timed else waived(id_)
+        )
+
+    tuesday = time.struct_time((2026, 11, 24, 12, 0, 0, 1, 328, 0))
+    now = at({"controls": {"dns": {"services": compiled(with_hours)}}}, tuesday)["controls"]["dns"]["services"]
+    for id_, entry in compiled(waived).items():
+        if entry["mode"] == "waived":  # nobody reads what a waived service allows
+            entry["allow"] = now[id_]["allow"] = []
+        assert now[id_] == entry
+
+
+# -- hosts
+
+
+class Gathered:
+    """Ansible's variables of some hosts; it counts how often those of a host are gathered."""
+
+    def __init__(self, hosts: dict[str, dict[str, Any]]) -> None:
+        self.hosts, self.times = hosts, 0
+
+    def raw_get(self, name: str) -> dict[str, Any]:
+        self.times += 1
+        return dict(self.hosts[name])
+
+    def __getitem__(self, name: str) -> Templated:
+        return Templated(self.raw_get(name))
+
+
+class Templated(dict[str, Any]):
+    """The variables of a host as Ansible gives them one by one."""
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        super().__init__({key: str(value).replace("{{ site }}", "north") for key, value in variables.items()})
+        self._vars = variables
+
+
+def question(tmp_path: Path, hosts: list[HostVariables]) -> Question:
+    (tmp_path / "inventory").mkdir(exist_ok=True)
+    (tmp_path / "catalog").exists() or (tmp_path / "catalog").symlink_to(OWN)
+    groups = {"all": frozenset(host.name for host in hosts)}
+    return Question(tmp_path, "audit", "audit", [str(tmp_path / "inventory")], "", list(CONTROLS), hosts, groups)
+
+
+def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(tmp_path, monkeypatch) -> None:
+    fleet = {
+        f"h{number}": {
+            "inventory_dir": str(tmp_path),
+            "proscribe_zone": f"zone{number % 3}",
+            "ansible_host": f"10.0.0.{number}",
+        }
+        for number in range(12)
+    }
+    fleet["h0"]["proscribe_contact"] = "{{ site }}@example.org"
+    gathered, shared = Gathered(fleet), {}
+    hosts = [HostVariables.of(name, gathered, shared=shared) for name in fleet]
+    assert gathered.times == len(fleet)
+    assert len({id(host.values) for host in hosts}) == 4  # three zones, and the first host
+    compiled_plans = []
+    compile_body = compiling.compile_body
+    monkeypatch.setattr(
+        plans_of_hosts, "compile_body", lambda *given: compiled_plans.append(compile_body(*given)) or compiled_plans[-1]
+    )
+    compiled = compile_hosts(question(tmp_path, hosts), NOW)
+    assert len(compiled_plans) == len(compiled.plans) == 2
+    assert {compiled.restrictions[name].zone for name in fleet} == {"zone0", "zone1", "zone2"}
+    assert compiled.restrictions["h1"] is compiled.restrictions["h4"] is not compiled.restrictions["h2"]
+    assert compiled.plans[compiled.hosts["h0"]]["contact"] == "north@example.org"
+    assert len({compiled.hosts[name] for name in fleet if name != "h0"}) == 1
+
+
+# -- A package system that hosts know is known to the controller: its names are well formed, described, and sent
+
+
+def test_the_list_of_hosts_has_every_file() -> None:
+    assert [(system.MANAGER, system.CATALOGUE_KEY) for system in SYSTEMS] == [
+        (one.declared.name, one.declared.key) for one in declared()
+    ]
+
+
+def test_package_systems_of_hosts_are_sent() -> None:
+    assert set(PACKAGE_SYSTEMS) == {one.declared.key for one in declared()}
+    assert set(PACKAGE_NAMES) - set(PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}

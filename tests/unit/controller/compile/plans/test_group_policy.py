@@ -12,18 +12,14 @@ from hypothesis import strategies as st
 from made_waivers import Organisation, at
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
-from proscribe.controller.compile.restrictions.group_policy_values import (
-    MOST_OBJECTS,
-    MOST_UNITS,
-    read_group_policy,
-)
+from proscribe.controller.compile.restrictions.group_policy_values import read_group_policy
 from proscribe.controller.policy_errors import Expected, PolicyError, PolicyErrors
 from proscribe.model.plan import check
 
 NOW = at("2026-11-25T08:00:00+00:00")
 ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 OU = "OU=Desktops,DC=example,DC=com"
-UNITS = [f"OU=U{number},DC=example,DC=com" for number in range(MOST_UNITS)]
+UNITS = [f"OU=U{number},DC=example,DC=com" for number in range(100)]
 ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
 
 
@@ -40,28 +36,24 @@ ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
         ([ONE, {**ONE, "name": "OURS."}], "[1].name", "a name that differs from 'Ours' in a letter or a digit"),
         ([{**ONE, "ous": []}], "[0].ous", "a list of 1 to 100 organisational units"),
         ([{**ONE, "ous": "OU=x"}], "[0].ous", "a list of 1 to 100 organisational units"),
-        ([{**ONE, "ous": ["OU=x"]}], "[0].ous[0]", "a unit as the directory names it"),
         ([{**ONE, "ous": [f"{OU}\nchangetype: delete"]}], "[0].ous[0]", "a unit as the directory names it"),
         ([{**ONE, "ous": [f"OU={'x' * 600},DC=a"]}], "[0].ous[0]", "a unit as the directory names it"),
         ([{**ONE, "enforced": "maybe"}], "[0].enforced", "true or false"),
-        ([ONE] * (MOST_OBJECTS + 1), "", "at most 50 objects"),
+        ([ONE] * 51, "", "at most 50 objects"),
         ([{**ONE, "ous": UNITS + [OU]}], "[0].ous", "a list of 1 to 100 organisational units"),
         ([{**ONE, "ous": [OU, 7]}], "[0].ous[1]", "a unit as the directory names it"),
         ([{**ONE, "group": ""}], "[0].group", "a group of the inventory"),
-        ([{**ONE, "group": 7}], "[0].group", "a group of the inventory"),
-        ([{**ONE, "name": 7}], "[0].name", "a name of letters"),
-        ([{"name": "x", "group": "y"}], "[0].ous", "a value: each object has name, group, ous"),
         ([{"group": "y", "ous": [OU]}], "[0].name", "a value: each object has name, group, ous"),
     ],
 )
-def test_what_may_not(value: object, key: str, expected: str) -> None:
+def test_wrong_group_policy_is_refused_at_its_key(value: object, key: str, expected: str) -> None:
     with pytest.raises(Expected) as wrong:
         read_group_policy(value)
     assert wrong.value.key == key and wrong.value.expected.startswith(expected)
 
 
 @given(st.text(), st.text())
-def test_whatever_is_accepted_is_one_line_of_a_record(name: str, unit: str) -> None:
+def test_accepted_names_are_one_line_of_a_record(name: str, unit: str) -> None:
     try:
         (one,) = read_group_policy([{"name": name, "group": "g", "ous": [f"OU={unit},DC=x"]}])
     except Expected:

@@ -1,4 +1,4 @@
-"""A policy that would cut off those who run it is refused; what the organisation named is exempted and said."""
+"""Policies that would cut off the controller or the hosts from each other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (plan("203.0.113.0/24"), NO_NETWORK),
     (plan("2001:db8::/48"), "2001:db8::5, the address of host db"),
     (plan(FREE, "198.51.100.0/24"), "198.51.100.9, this controller's own address"),
-    (plan("198.51.100.9"), "this controller's own address"),
     (plan("203.0.113.0/24", mode="audit"), "the address of host web"),
     (plan(FREE, management=("192.0.2.0/24",)), f"service chat: networks: found '{FREE}', expected networks that"),
     (plan(FREE, management=("0.0.0.0/0",)), "would never be refused"),
@@ -60,7 +59,7 @@ def test_a_network_of_a_service_that_somebody_needs_stops_the_run(compiled: dict
 
 
 @pytest.mark.usefixtures("controller")
-def test_what_takes_effect_later_without_a_run_stops_this_one() -> None:
+def test_later_plan_that_cuts_a_host_off_stops_this_run() -> None:
     """A waiver ends at night, and nobody is there who could name the network that the hosts are managed over."""
     then = plan("203.0.113.0/24")
     at = "2026-12-01T00:00:00Z"
@@ -85,7 +84,6 @@ RULES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({**RULE, "protocol": "tcp", "ports": ["20-30"]}, (), EVERYWHERE),
     ({**RULE, "protocol": "tcp", "ports": [80]}, (), ""),
     ({**RULE, "protocol": "udp"}, (), ""),
-    ({**RULE, "protocol": "icmp"}, (), ""),
     ({**RULE, "verdict": "accept"}, (), ""),
     ({**RULE, "addresses": ["198.51.100.0/25"]}, (), SELF),
     ({**RULE, "addresses": ["198.51.100.0/25"]}, MANAGED, ""),
@@ -124,3 +122,27 @@ def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
 
 def test_the_controllers_address_is_the_one_it_would_send_from() -> None:
     assert controller_addresses(["127.0.0.1", "not-an-address"]) == {"127.0.0.1"}
+
+
+# -- Which network lies in which other one, where both begin at one address; and what a mistake is
+
+
+@pytest.mark.usefixtures("controller")
+@pytest.mark.parametrize(
+    ("address", "management", "refused"),
+    [
+        ("64:ff9b::cb00:7107", (), True),
+        ("2001:db8:64:64:cb:71:700:0", (), True),  # behind the organisation's own translator
+        ("64:ff9b::c633:6407", (), False),
+        ("64:ff9b::cb00:7107", ("203.0.113.7",), False),
+        ("64:ff9b::cb00:7107", ("64:ff9b::cb00:7107",), False),
+    ],
+)
+def test_a_managed_host_behind_a_translator_is_no_part_of_a_restricted_network(
+    address: str, management: tuple[str, ...], refused: bool
+) -> None:
+    made = plan("203.0.113.0/24", management=management)
+    made["controls"]["firewall"]["settings"]["nat64"] = ["2001:db8:64:64::/64"]
+    errors, _ = find([host("web", address)], {"web": made})
+    expected = [f"no network that contains {address}, the address of host web"] if refused else []
+    assert [error.expected.partition(": remove")[0] for error in errors] == expected

@@ -1,14 +1,18 @@
-"""Compiling a run: every host's plan, stored once for all that share it, and what the report has to know."""
+"""Compilation of a run."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from made_waivers import Organisation
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
+from proscribe.controller.compile.plans.policy import sound_policy
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model import plan as plans
@@ -21,21 +25,13 @@ def ask(project, tmp_path, monkeypatch):
     """Compile for some hosts of an inventory in tmp_path: name -> its proscribe_* values."""
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
 
-    def compiled(hosts, groups=None, mode="audit", job=""):
-        question = Question(
-            project=project,
-            mode=mode,
-            playbook="audit",
-            inventory=[str(tmp_path)],
-            limit="",
-            controls=list(plans.CONTROLS),
-            hosts=[
-                HostVariables(name, {f"proscribe_{key}": value for key, value in values.items()}, {}, str(tmp_path))
-                for name, values in hosts.items()
-            ],
-            groups={"all": frozenset(hosts), **(groups or {})},
-            round=job,
-        )
+    def compiled(hosts, mode="audit", job=""):
+        own = [
+            HostVariables(name, {f"proscribe_{key}": value for key, value in values.items()}, {}, str(tmp_path))
+            for name, values in hosts.items()
+        ]
+        groups = {"all": frozenset(hosts)}
+        question = Question(project, mode, "audit", [str(tmp_path)], "", list(plans.CONTROLS), own, groups, round=job)
         return compile_run(question, NOW)
 
     return compiled
@@ -92,9 +88,79 @@ def test_a_run_is_of_the_round_that_is_named_or_of_the_workflow_job(ask, named, 
     assert ask({"web01": named}, job=read_workflow_job(variables))["round"] == round_
 
 
-@pytest.mark.parametrize("value", ["a b", "-x", "../x", "x" * 65, ["7"], True])
+@pytest.mark.parametrize("value", ["a b", "-x", "x" * 65, ["7"]])
 def test_a_round_is_a_short_plain_word(ask, value):
     with pytest.raises(PolicyErrors, match="proscribe_round.*an id of letters, digits"):
         ask({"web01": {"round": value}})
     with pytest.raises(PolicyErrors, match="awx_workflow_job_id.*an id of letters, digits"):
         read_workflow_job({"awx_workflow_job_id": value})
+
+
+# -- What a run has compiled, as a whole: all that its report and its hosts have of two plans and a waiver
+
+
+OWN: dict[str, dict[str, Any]] = {
+    "press01": {"probe": True, "compliance_gate": "noncompliant", "stale_after": "1d"},
+    "press02": {"audit_with": "stored", "compliance_gate": "incomplete", "observe_timeout": "2m"},
+    "fin01": {"effective_from": "2027-01-01"},
+    "desk01": {"probe": True},
+}
+ALL = {
+    "categories": ["instant_messaging"],
+    "batches": [2, "10%"],
+    "max_change": {"hosts": 5},
+    "max_failures": "20%",
+    "exports": ["csv"],
+    "history": "off",
+    "history_keep": "1d",
+    "reports_keep": "2d",
+    "catalog_max_age": "forever",
+    "reports": "../reports",
+}
+
+
+def made_question(organisation: Organisation, **more: Any) -> Any:
+    """A run over four hosts, with variables that are not as usual."""
+    question = organisation.question(*OWN)
+    hosts = [
+        HostVariables(
+            host.name, {f"proscribe_{key}": value for key, value in {**ALL, **OWN[host.name]}.items()}, {}, host.folder
+        )
+        for host in question.hosts
+    ]
+    said = {"mode": "enforce", "playbook": "enforce", "limit": "web*", "pattern": "all:!lab", "windows": ("desk01",)}
+    said |= {"not_served": {"sw1": "a network device"}, "hosts": hosts, "controls": ["apps", "firewall"]}
+    groups = {**question.groups, "all": frozenset([*OWN, "sw1", "lab01"])}
+    return dataclasses.replace(question, groups=groups, **{**said, **more})
+
+
+def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> None:
+    """What is wrong has its default, which says nothing of whether the hosts agree."""
+    question = made_question(organisation)
+    first = question.hosts[0]
+    question.hosts[0] = dataclasses.replace(first, values={**first.values, "proscribe_batches": "x"})
+    with pytest.raises(PolicyErrors) as wrong:
+        compile_run(question, NOW)
+    assert [error.key for error in wrong.value.errors] == ["proscribe_batches"]
+
+
+def test_loaded_catalogue_is_noted_for_the_next_run(organisation: Organisation) -> None:
+    store = organisation.root / "reports/plans"
+    compile_run(made_question(organisation), NOW)
+    assert {name.rpartition("-")[0] for name in (one.name for one in store.iterdir())} >= {"catalogue", "plan"}
+
+
+def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation: Organisation) -> None:
+    """It is read anyhow. An organisation's own there would be read as hosts, too, and is refused."""
+    organisation.approvers(None)
+    organisation.waivers.rmdir()
+    question = dataclasses.replace(organisation.question("press01"), inventory=[str(organisation.root)])
+    assert set(sound_policy(question).services) == {"signal", "slack", "whatsapp"}
+    (organisation.root / "more").mkdir()
+    (host,) = question.hosts
+    own = {**host.values, "proscribe_catalog_dirs": ["more"]}
+    with pytest.raises(PolicyErrors) as wrong:
+        sound_policy(dataclasses.replace(question, hosts=[dataclasses.replace(host, values=own)]))
+    (error,) = wrong.value.errors
+    assert (error.where, error.key) == ("host press01", "proscribe_catalog_dirs")
+    assert error.value == str(organisation.root / "more")

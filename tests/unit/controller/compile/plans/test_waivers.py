@@ -1,20 +1,28 @@
-"""Where waivers are read from, also in an automation controller, and what a run does that finds none any more."""
+"""Waivers of a run: folders, mistakes, hosts that left the inventory."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_waivers import Organisation, at
+from made_waivers import NOW, Organisation, at
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.waiver.folder import of_inventory
 from proscribe.controller.compile.inventory.inventory import HostVariables
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.plans.run import compile_run
+from proscribe.controller.compile.plans.waivers import judge, waivers_of
+from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.seen_notes import NOTES
 from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, Observation
+from proscribe.controller.report.history import open_history
+from proscribe.controller.report.history.tables import DEPARTED, SET_HOST, HostRow
+from proscribe.controller.report.storage import fleet_state_file
 from proscribe.wire.store import PLANS
-
-NOW = "2026-11-25T08:00:00+00:00"
 
 
 @pytest.fixture
@@ -77,3 +85,132 @@ def test_a_clock_that_goes_back_is_reported_where_ended_waivers_count_again(orga
     assert warning.startswith(f"the clock of this machine is behind run {run['id']}: waivers and keys")
     organisation.run("2026-11-25T07:55:00+00:00")
     assert not [text for text in organisation.run(NOW)["warnings_to_print"] if "clock" in text]
+
+
+# -- All mistakes of all files in one run: what is wrong with one key, one file or one register hides nothing else
+
+
+def test_a_wrong_variable_hides_no_wrong_place(organisation: Organisation) -> None:
+    organisation.variables = {"controls": {"apps": "enforc"}}
+    organisation.waiver(services=["not_known_yet"], hosts=["press"])
+    with pytest.raises(PolicyErrors) as wrong:
+        compile_hosts(organisation.question(), at(NOW))
+    said = str(wrong.value)
+    assert "proscribe_controls" in said and "'press' is a group" in said and "not_known_yet" not in said
+
+
+@pytest.mark.parametrize("services", [["slack"], ["elsewhere"]])
+def test_a_waiver_of_hosts_outside_the_run_may_name_what_only_they_know(organisation: Organisation, services) -> None:
+    organisation.waiver(services=services, hosts=["press01"])
+    assert len(waivers_of(organisation.question("fin01"), at(NOW))) == 1
+
+
+# -- Hosts and groups that left the inventory, in waivers that could still be valid. A name that was never there is a
+
+
+LATER, LATEST = "2026-11-27T08:00:00+00:00", "2026-11-28T08:00:00+00:00"
+BOTH = {"hosts": ["press01", "press02"]}
+
+
+def remove(organisation: Organisation, *names: str) -> None:
+    """Take hosts and groups out of the inventory."""
+    groups = {group: hosts.difference(names) for group, hosts in organisation.groups.items() if group not in names}
+    organisation.groups = groups
+
+
+def test_a_host_that_comes_back_is_waived_again(organisation: Organisation) -> None:
+    organisation.waiver(**BOTH)
+    organisation.run()
+    groups = organisation.groups
+    remove(organisation, "press02")
+    organisation.run(LATER)
+    organisation.groups = groups
+    assert (organisation.why(LATEST), list(organisation.opened(now=LATEST))) == ("", ["press01", "press02"])
+
+
+def test_host_that_left_is_granted_no_new_waiver(organisation: Organisation) -> None:
+    file = organisation.waiver(**BOTH)
+    organisation.run()
+    remove(organisation, "press02")
+    with pytest.raises(PolicyErrors, match=r"hosts: found 'press02 \(last seen on 2026-11-25\)', expected a name that"):
+        judge(read_waiver(file), organisation.question(), at(LATER))
+
+
+# -- where an earlier run may have left it -----------------------------------------------------------------------------
+
+
+def in_history(reports: Path) -> None:
+    history = open_history("sqlite", reports)
+    assert history
+    with history.database.writing() as session:
+        session.run(
+            SET_HOST, HostRow("press02", expected_at="2026-11-20T08:00:00Z")._asdict() | {"asked": "2026-11-20"}
+        )
+
+
+def in_departed(reports: Path) -> None:
+    history = open_history("sqlite", reports)
+    assert history
+    with history.database.writing() as session:
+        session.run(f"INSERT INTO {DEPARTED} VALUES ('press02', '', '2026-11-20T08:00:00Z')")
+
+
+def in_fleet_state(reports: Path) -> None:
+    fleet_state = FleetState()
+    fleet_state.hosts["press02"] = Host("press02", "", {"apps": Observation(at="2026-11-20T08:00:00Z")})
+    reports.mkdir(parents=True, exist_ok=True)
+    fleet_state_file.write(reports, fleet_state)
+
+
+def in_old_note(reports: Path) -> None:
+    """What a version noted that knew no names: it knows no host."""
+    place = reports / PLANS / NOTES
+    note = json.loads(place.read_text(encoding="utf-8"))
+    for entry in note["inventories"]:
+        del entry["names"]
+    place.write_text(json.dumps(note), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("remembering", "history", "remembered"),
+    [
+        (in_history, "sqlite", True),
+        (in_departed, "sqlite", True),
+        (in_history, "off", False),
+        (in_fleet_state, "off", True),
+        (in_old_note, "sqlite", False),
+    ],
+)
+def test_the_history_and_the_fleet_state_know_hosts_of_runs_before_the_waiver(
+    organisation: Organisation, remembering: Callable[[Path], None], history: str, remembered: bool
+) -> None:
+    organisation.variables["history"] = history
+    organisation.waiver()
+    organisation.run()
+    remembering(organisation.root / "reports")
+    remove(organisation, "press02")
+    organisation.waiver(**BOTH)
+    if not remembered:
+        with pytest.raises(PolicyErrors, match="found 'press02', expected a host of the inventory"):
+            organisation.run(LATER)
+        return
+    assert organisation.why(LATER) == "press02 (last seen on 2026-11-20) is not in the inventory any more"
+    for path in (organisation.root / "reports").glob("*.*"):  # now the note has it
+        path.unlink()
+    assert organisation.why(LATEST) == "press02 (last seen on 2026-11-20) is not in the inventory any more"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"services": ["whatsap"]}, "services[0]: found 'whatsap', expected a service of the catalogue, did you mean"),
+        ({"hosts": ["press1"]}, "hosts[0]: found 'press1', expected"),
+        ({"groups": ["pres"]}, "did you mean 'press'?"),
+        ({"groups": ["media"]}, "groups[0]: found 'media', expected"),
+    ],
+)
+def test_unknown_name_in_a_waiver_stops_the_run(organisation, changes, message):
+    organisation.waiver(**changes)
+    with pytest.raises(PolicyErrors) as wrong:
+        organisation.run()
+    assert message in str(wrong.value)

@@ -32,7 +32,7 @@ def tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:
         yield task, module
 
 
-def test_its_example_is_a_value(name: str) -> None:
+def test_example_of_a_channel_is_a_value(name: str) -> None:
     example = channels()[name].example
     assert read_notify({name: example}) == {name: example}
     assert needs_setgid({name: example}) is channels()[name].setgid
@@ -47,13 +47,13 @@ def test_a_secret_is_in_no_message(name: str) -> None:
     assert [task["name"] for task, _ in tasks(name) if not task.get("no_log")] == []
 
 
-def test_it_sends_the_notification_to_its_value(name: str) -> None:
+def test_channel_sends_the_notification_to_its_value(name: str) -> None:
     text = str(block(name)["block"])
     assert f"proscribe_notify.{name}" in text
     assert "proscribe_notice.facts" in text or "proscribe_notice.message" in text
 
 
-def test_its_tasks_are_named_and_say_their_module_in_full(name: str) -> None:
+def test_tasks_of_a_channel_have_names_and_full_modules(name: str) -> None:
     for task, module in tasks(name):
         assert task["name"] and module.count(".") == 2
         assert "shell" not in module, "what hosts and users wrote is in a notification: no shell reads it"

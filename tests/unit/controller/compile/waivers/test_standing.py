@@ -1,27 +1,33 @@
-"""What a waiver is worth: of a case, the status that the report shows and what is open on which host, in every plan."""
+"""Statuses of waivers and their effect in plans."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import shutil
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_waivers import NOW, ZONES, Organisation, at
+from made_waivers import NOW, OURS, ZONES, Keys, Organisation, at
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
 from proscribe.controller.compile.waivers.waiver import Revocation
-from waiver_cases import CASES, TAKEN_BACK
+from waiver_cases import CASES, OPEN, SHUT, SIGNED, TAKEN_BACK, on
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.shows for case in CASES])
-def test_a_case_has_its_status_in_the_report_and_its_effect_in_every_plan(organisation, case):
-    organisation.waiver(**case.waiver)
+@pytest.mark.parametrize("case", CASES + SIGNED, ids=[case.shows for case in CASES + SIGNED])
+def test_a_case_has_its_status_in_the_report_and_its_effect_in_every_plan(organisation, keys, monkeypatch, case):
+    file = organisation.waiver(**case.waiver)
     organisation.approvers(case.approvers)
     organisation.variables = case.variables
+    if case.signing:
+        keys.follow(case.signing, file, monkeypatch)
     run = organisation.run(case.now)
     (waiver,) = run["waivers"]
     assert (waiver["status"], waiver["waives"]) == (case.status, case.status == "active"), waiver["why"]
@@ -44,12 +50,6 @@ def test_the_worst_comes_first(organisation):
     judged.sort(key=lambda one: worst_first(*one))
     assert [waiver.id for waiver, _ in judged] == ["mallory", "over", "later", "overdue", "alike", "good"]
     assert {standing.status for _, standing in judged} <= set(STATUSES)
-
-
-def test_statuses_have_this_order():
-    """What is relied on in error first. A report, and `worst_first`, have no other order."""
-    untrusted = ("bad_signature", "unsigned", "self_approved", "unauthorised", "blanket", "too_long", "no_hosts")
-    assert (*untrusted, "expired", "revoked", "not_yet_valid", "active") == STATUSES
 
 
 def test_a_revocation_takes_it_back_at_once(organisation):
@@ -80,12 +80,6 @@ def test_a_waiver_waives_from_its_first_moment_until_just_before_its_last(good, 
     assert standing(changed, context, now).waives == (max(approved, start) <= now < min(end, revoked))
 
 
-# -- a part of a service
-
-
-# -- what a waiver names
-
-
 def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
     names: list[str] = []
     question = organisation.question("press02")
@@ -94,3 +88,208 @@ def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
     (judged,) = waivers_of(question, at(NOW))
     assert judged.standing.hosts == ("fin01", "press01")
     assert "press02" not in names
+
+
+# -- Groups and zones that grow after a waiver for them was signed: what opens, and what is printed before the run
+
+
+SIGNED = {"hosts": None, "groups": ["desks"], "signed_hosts": ["press01"]}
+
+
+DESKS = frozenset({"press01", "press02"})
+FROZEN = {"waiver_groups": "frozen"}
+NOT_LISTED = {**SIGNED, "signed_hosts": None}
+
+
+@pytest.fixture
+def grown(organisation: Organisation) -> Organisation:
+    organisation.groups["desks"] = DESKS
+    return organisation
+
+
+def printed(organisation: Organisation) -> list[str]:
+    """The warnings of a run about the one waiver."""
+    return [text for text in organisation.run(NOW)["warnings_to_print"] if "waiver w1" in text]
+
+
+@pytest.mark.parametrize(
+    ("waiver", "variables", "opened", "warning"),
+    [
+        (SIGNED, {}, ["press01", "press02"], "still waives, but it was signed for 1 host, now 2: press02 is new"),
+        (SIGNED, FROZEN, ["press01"], "signed for 1 host, now 2: it does not open press02 (proscribe_waiver_groups"),
+        ({**SIGNED, "signed_hosts": ["press01", "press02"]}, FROZEN, ["press01", "press02"], ""),
+        ({**SIGNED, "signed_hosts": ["press01", "press02", "left01"]}, {}, ["press01", "press02"], ""),
+        ({**SIGNED, "hosts": ["press02"]}, FROZEN, ["press01", "press02"], ""),
+        (NOT_LISTED, FROZEN, [], "waives nothing (no hosts): its file does not say"),
+        ({**NOT_LISTED, "hosts": ["press02"]}, FROZEN, ["press02"], "it does not open press01: its file does not say"),
+        (NOT_LISTED, {}, ["press01", "press02"], ""),
+        ({**SIGNED, "groups": None, "zones": ["internal"]}, FROZEN, [], "waives nothing (no hosts): it was signed"),
+    ],
+)
+def test_waiver_for_a_group_opens_signed_or_all_hosts(
+    grown: Organisation, waiver: dict[str, object], variables: dict[str, str], opened: list[str], warning: str
+) -> None:
+    grown.waiver(**waiver)
+    grown.variables = variables
+    assert grown.opened() == on(*opened)
+    texts = printed(grown)
+    assert len(texts) == bool(warning) and all(warning in text for text in texts)
+
+
+def test_the_signature_covers_the_hosts(grown: Organisation, key_folder: Path) -> None:
+    """Who adds a host to the group cannot add it to the file."""
+    grown.variables = {"waiver_groups": "frozen", "waiver_signatures": "required"}
+    keys = Keys(key_folder, grown.inventory)
+    keys.allow("head.of.press", keys.make("head"), OURS)
+    keys.sign(grown.waiver(**SIGNED), keys.make("head"))
+    assert grown.opened() == on("press01")
+    grown.waiver(**{**SIGNED, "signed_hosts": ["press01", "press02"]})
+    assert grown.status() == "bad_signature" and grown.opened() == {}
+
+
+def test_growth_since_the_last_run_is_printed_where_the_file_says_nothing(organisation: Organisation) -> None:
+    organisation.groups["desks"] = frozenset({"press01"})
+    organisation.waiver(hosts=None, groups=["desks"])
+    run = organisation.run(NOW)["id"]
+    organisation.groups["desks"] = frozenset({"press01", "press02"})
+    (text,) = printed(organisation)
+    assert text.startswith(f"waiver w1 opens 1 host more than in run {run}: press02") and "sign it again" in text
+    assert printed(organisation) == []  # it was printed
+
+
+# -- Whether who requested a waiver and who approved it are two persons, however their names are spelled
+
+
+ALICE = "Alice Wong <alice@example.org>"
+ONE_PERSON = [
+    (ALICE, "alice@example.org"),
+    (ALICE, "alice"),
+    (ALICE, "Alice Wong"),
+    (ALICE, "ALICE@Example.ORG"),
+    (ALICE, "A. W. <alice+approvals@example.org>"),
+    ("alice@example.org", "alice"),
+    ("alice", "EXAMPLE\\alice"),
+    ("alice.wong", "Alice Wong"),
+    ("alice", "\uff41lice"),  # fullwidth
+    ("alice", "al\u0131ce"),  # without a dot
+    ("alice", "a\u0301lice"),  # with an accent that is a mark
+    ("alice", "a\u034flice"),  # with a mark that nobody sees
+    ("alice", "alice\u3164"),  # with a letter that nobody sees
+    ("alice", "\u0430lice"),  # Cyrillic a
+    ("alice", "\u0430\u04cf\u0456\u0441\u0435"),  # all of it Cyrillic
+    ("nikos", "\u03bdik\u03bfs"),  # Greek nu and omicron
+    ("陳大文", "陳大文 <chan@example.org>"),
+]
+TWO_PERSONS = [
+    (ALICE, "Bob Wong <bob@example.org>"),
+    ("alice", "alicia"),
+    ("alice@example.org", "alice@example.net"),
+    ("chan.tai.man", "陳大文"),
+    ("陳大文", "李小明"),
+]
+OTHER_SCRIPTS = [
+    ("\u0431\u043e\u0440\u0438\u0441", "CYRILLIC"),
+    ("\u03b1\u03bb\u03b5\u03be\u03b7\u03c2", "GREEK"),
+    ("b\u043eb", "CYRILLIC"),
+    ("bob\u5de5", "CJK"),  # within a word
+]
+
+
+def judged(organisation: Organisation, approver: str, requester: str) -> tuple[str, str]:
+    organisation.approvers({"press": {"head": approver, "deputies": ["somebody.else"]}})
+    organisation.waiver(requested_by=requester, approved_by=approver)
+    (waiver,) = organisation.run(NOW)["waivers"]
+    assert organisation.opened() == (OPEN if waiver["status"] == "active" else SHUT)
+    return waiver["status"], waiver["why"]
+
+
+@pytest.mark.parametrize(("approver", "requester"), ONE_PERSON)
+def test_approval_of_own_request_by_another_spelling_is_refused(
+    organisation: Organisation, approver: str, requester: str
+) -> None:
+    assert judged(organisation, approver, requester)[0] == "self_approved"
+
+
+@pytest.mark.parametrize(("approver", "requester"), TWO_PERSONS)
+def test_two_persons_are_two(organisation: Organisation, approver: str, requester: str) -> None:
+    assert judged(organisation, approver, requester) == ("active", "")
+
+
+@pytest.mark.parametrize(("requester", "script"), OTHER_SCRIPTS)
+def test_a_name_in_another_script_than_the_approvers_is_refused(
+    organisation: Organisation, requester: str, script: str
+) -> None:
+    status, why = judged(organisation, "head.of.press", requester)
+    assert status == "self_approved" and script in why and requester in why
+
+
+def test_requester_in_the_script_of_an_approver_counts(organisation: Organisation) -> None:
+    assert judged(organisation, "\u0438\u0432\u0430\u043d", "\u0431\u043e\u0440\u0438\u0441") == ("active", "")
+
+
+# -- signatures by the real ssh-keygen
+
+
+@pytest.fixture
+def keys(organisation, key_folder):
+    return Keys(key_folder, organisation.inventory)
+
+
+@pytest.mark.parametrize(
+    ("now", "status"),
+    [
+        ("2026-10-25T00:59:59Z", "active"),
+        ("2026-10-25T01:00:01Z", "bad_signature"),  # 02:00:01, the second time: the key has ended
+        ("2026-10-25T01:30:00Z", "bad_signature"),  # 02:30 again
+    ],
+)
+def test_a_key_ends_once_where_an_hour_comes_twice(
+    organisation: Organisation, keys: Keys, now: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        file = organisation.waiver(approved_on="2026-10-01T00:00:00Z", requested_on=None, valid_from=None)
+        keys.allow("head.of.press", keys.make("head"), OURS, 'valid-before="20261025010000Z"')
+        keys.sign(file, keys.make("head"))
+        assert organisation.status(now) == status
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("certified", "options", "status"),
+    [
+        ("head.of.press", (), "active"),  # so that the others show something
+        ("mallory", (), "bad_signature"),
+        ("head.of.press,mallory", (), "active"),
+        ("head.of.press", ("-V", "20250101:20251231"), "bad_signature"),
+        ("", (), "bad_signature"),  # for everybody
+    ],
+)
+def test_a_certificate_signs_for_whom_its_authority_named_and_while_it_is_valid(
+    organisation: Organisation, keys: Keys, tmp_path: Path, certified: str, options: tuple[str, ...], status: str
+) -> None:
+    file = organisation.waiver()
+    authority, key = keys.make("authority"), tmp_path / "certified"
+    shutil.copy(keys.make("head"), key)
+    shutil.copy(f"{keys.make('head')}.pub", f"{key}.pub")
+    names = ("-n", certified) if certified else ()
+    argv = ["ssh-keygen", "-q", "-s", str(authority), "-I", "x", *names, *options, f"{key}.pub"]
+    subprocess.run(argv, check=True, capture_output=True)
+    keys.allow("*", authority, "cert-authority", OURS)
+    keys.sign(file, Path(f"{key}-cert.pub"))
+    assert organisation.status() == status
+
+
+@pytest.mark.parametrize("made_for", ["git", "proscribe-export"])
+def test_a_signature_for_another_purpose_is_none_where_the_key_may_sign_for_all(
+    organisation: Organisation, keys: Keys, made_for: str
+) -> None:
+    file = organisation.waiver()
+    keys.allow("head.of.press", keys.make("head"))
+    keys.sign(file, keys.make("head"), made_for)
+    assert organisation.status() == "bad_signature"
+    keys.sign(file, keys.make("head"))
+    assert organisation.status() == "active"

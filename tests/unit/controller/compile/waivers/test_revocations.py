@@ -1,4 +1,4 @@
-"""A revocation is remembered: by the plan store, the history and git. The old signed bytes waive nothing any more."""
+"""Memory of revocations: the plan store, the history and git."""
 
 from __future__ import annotations
 
@@ -108,9 +108,8 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, 
     signed.commit("a waiver")
     signed.revoke()
     signed.commit("revoke it")
-    if (
-        hidden == "merge"
-    ):  # its result is the file before the revocation, so git leaves the revocation out of a short log
+    # The merge results in the file before the revocation: git leaves the revocation out of a short log.
+    if hidden == "merge":
         signed.git("checkout", "-q", "-b", "side", "HEAD~1")
         signed.git("commit", "-q", "--allow-empty", "-m", "nothing")
         signed.git("merge", "-q", "-s", "ours", "-m", "merge", "main")
@@ -119,9 +118,8 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, 
     elif hidden == "graft":
         info = signed.organisation.inventory / ".git/info"
         info.mkdir(exist_ok=True)
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=signed.organisation.inventory, capture_output=True, text=True, check=True
-        ).stdout
+        argv = ["git", "rev-parse", "HEAD"]
+        head = subprocess.run(argv, cwd=info.parents[1], capture_output=True, text=True, check=True).stdout
         (info / "grafts").write_text(head)
     signed.restore()
     if hidden != "reset file":  # there the old bytes are not committed
@@ -130,7 +128,7 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, 
     assert refused(signed).startswith(WHY)
 
 
-def test_what_git_said_is_remembered_when_its_history_was_rewritten(signed: Signed) -> None:
+def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed: Signed) -> None:
     signed.git("init", "-q")
     signed.commit("a waiver")
     signed.revoke()

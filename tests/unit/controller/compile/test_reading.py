@@ -1,0 +1,386 @@
+"""Readers of values, names, networks and files of a policy."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from made_catalogue import GOOD
+from proscribe.controller.compile.catalogue import dates
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.schema import check_service
+from proscribe.controller.compile.reading import grammar, values, windows_signing
+from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
+from proscribe.controller.compile.reading.plain_file import content_of
+from proscribe.controller.compile.restrictions import readers
+from proscribe.controller.policy_errors import Expected, PolicyError
+
+TODAY = datetime.datetime.now(datetime.timezone.utc).date()
+ONE_DAY = datetime.timedelta(days=1)
+LABEL = "a" * 63
+HOST = f"{'a' * 62}." * 3 + f"{'a' * 61}."  # of 251
+OTHERS = ["微信.AppImage", "微信 4.1", "\u110f\u1161\u1110\u1169\u11a8"]  # the last in the form NFD
+GUID = "{" + "0" * 8 + "-0000" * 3 + "-" + "0" * 12 + "}"
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "wrong"),
+    [
+        (grammar.label, ["a", "x" * 120, "微信"], ["", "x" * 121, "a\n", *(f"a{sign}" for sign in "\"'`\\$<>{}")]),
+        (grammar.prose, ["a", "x" * 1000, 'it\'s "so" <b>'], ["", "x" * 1001, "a\tb"]),
+        (grammar.own_name, ["微信", "微" * 40], ["微", "微" * 41, "a", "微信 ", "微/信", *OTHERS]),
+        (grammar.service_id, ["a", "a_1", "a" * 64], ["", "A", "1a", "_a", "a-b", "a" * 65, "a\n"]),
+        (grammar.domain, [f"{LABEL}.example", "a.xn--p1ai", "a.bc", f"{HOST}ab"], [f"a{LABEL}.example", "a.b", "a.1x"]),
+        (grammar.domain, ["a-b.example"], ["a-.example", f"{HOST}abc", "a..example", "a.-b"]),
+        (grammar.url, ["a.example", "a.example/b", "a.example/b-c_d.e~f/"], ["a.example/", "a.example/b c", "example"]),
+        (grammar.url, [], ["a.example/*", "a.example//b?c", "a.example/b#c"]),
+        (grammar.program, ["a", "x" * 100, "7z.x_+-"], ["", "x" * 101, ".a", "-a", "a/b", "a b"]),
+        (grammar.windows_program, ["a.exe", "A b._+-.exe"], [".exe", "a.EXE", "a/b.exe", "a.exe\n"]),
+        (grammar.mac_app, ["A.app", f"{'x' * 61}.app"], [".app", f"{'x' * 62}.app", "-a.app"]),
+        (grammar.uninstall_key, ["abc", "x" * 120, GUID], ["ab", "x" * 121, "a\\bc", "a/bc", "abc "]),
+        (grammar.registered_name, ["A by Bc"], ["A by B", " A by Bc", "A\\B by Cd"]),
+        (
+            grammar.desktop_file,
+            ["a.desktop", f"{'x' * 121}.desktop"],
+            [f"{'x' * 122}.desktop", ".desktop", "a/b.desktop"],
+        ),
+        (grammar.chrome_extension, ["a" * 32, "p" * 32], ["a" * 31, "a" * 33, "q" * 32]),
+        (
+            grammar.firefox_extension,
+            [GUID, "@b", "a.b_c-d@e"],
+            [GUID[1:], "a@", f"{'a' * 61}@b", GUID.replace("0", "A")],
+        ),
+        (grammar.bundle_id, ["com.example", "a-b.c_d"], ["com", "com.", "a_b.c"]),
+        (grammar.header_name, ["X-A", "x" * 80], ["", "x" * 81, "X A", "X:"]),
+        (grammar.header_value, ["a.b,c:/_-1", "x" * 200], ["", "x" * 201, "a b"]),
+        (grammar.policy_path, ["/a/b.json", "/<id>/<arch>/<branch>", "/a.<id>/b"], ["a", "/", "/.a", "/<user>", "/a/"]),
+        (grammar.windows_path, ["%ProgramFiles(x86)%\\A b\\c.exe"], ["C:\\a", "%A%", "%A%\\", "%A%\\*"]),
+        (grammar.go_package, ["a.example", "a.example/b~c"], ["a", "a.example/", "A.example"]),
+        (grammar.path, ["~/a", "/opt/A b/c", "/usr/lib/a/b"], ["/opt", "/opt/ a", "/opt/./a", "~/.local/share"]),
+        (grammar.network, ["8.0.0.0/12", "2a00::/24", "8.8.8.8/32"], ["8.0.0.0/11", "2a00::/23", "8.8.8.8"]),
+        (grammar.day, [str(TODAY), str(TODAY + ONE_DAY)], [str(TODAY + 3 * ONE_DAY), ""]),
+        (windows_signing.publisher, ["O=AB", f"O={'A' * 100}", "O=A B, L=C, C=EF", "O=AB\\C\\D.EXE"], ["O=A", "AB"]),
+        (windows_signing.publisher, ["O=GOOGLE LLC\\DRIVE"], [f"O={'A' * 101}", "O=AB, C=DEF\\", "O=AB\\C\\D\\E"]),
+        (windows_signing.publisher, ["O=GOOGLER"], ["O=GOOGLE LLC", "O=GOOGLE LLC\\*", "O=CISCO SYSTEMS, C=US"]),
+        (windows_signing.appx_publisher, ["CN=ab", "OU=ab", "E=a@b"], ["CN=a", "XN=ab", "CN=a*b", f"CN={'a' * 401}"]),
+        (windows_signing.installer, ["Parrot*.exe", "Parrot-1.2.msi"], ["Par.exe", "Parrot", "Setup-*.exe"]),
+        (grammar.one_of("a", "b"), ["a", "b"], ["", "c", "ab"]),
+    ],
+)
+def test_well_formed_texts_pass_and_others_fail(check: Callable[[str], str], good: list[str], wrong: list[str]) -> None:
+    assert [text for text in good if check(text)] == []
+    assert [text for text in wrong if not check(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [("staff", True), ("x" * 100, True), ("x" * 101, False), ("", False), ("10", False), ("1a", True)]
+    + [(name, False) for name in ("-a", "a b", "a:b", 'a"', "a'", "a/b", "a,b", "a\n")],
+)
+def test_a_group_of_users(name: str, fits: bool) -> None:
+    assert bool(grammar.POSIX_GROUP.fullmatch(name)) is fits
+
+
+@pytest.mark.parametrize(
+    ("until", "wrong"),
+    [("2026-11-01", False), ("2026-10-31", True), ("2027-11-02", False), ("2027-11-03", True), ("soon", False)],
+)
+def test_an_age_is_accepted_for_a_year_at_most(until: str, wrong: bool) -> None:
+    accepted = {"day": "2026-11-01", "until": until, "why": "x"}
+    expected = [(("checked_accepted", "until"), until, "a day from 2026-11-01 to 2027-11-02: a year at most")]
+    assert list(dates.check({"checked_accepted": accepted})) == (expected if wrong else [])
+    assert list(dates.check({"checked_accepted": {**accepted, "day": 7}})) == []
+
+
+def test_publisher_that_is_recorded_twice_is_a_mistake() -> None:
+    compared = [{"with": "a"}, {"with": "b"}, "x", {"with": "a"}]
+    assert list(dates.check({"compared": compared})) == [(("compared", 3, "with"), "a", "each publisher once")]
+    assert list(dates.check({"compared": "a", "checked_accepted": "b"})) == []
+
+
+# -- Publishers of Windows programs: what Windows makes of the name of an app package's publisher, and what must fit
+
+
+def test_a_publisher_without_a_package_of_its_own_is_refused() -> None:
+    publisher = "CN=24803D75-212C-471A-BC57-9EF86AB91435"
+    entry = yaml.safe_load(GOOD)
+    entry |= {"enforce": "true"}
+    entry |= {"publishers": {"appx": [publisher]}, "packages": {"appx": ["Parrot_8wekyb3d8bbwe", "Parrot"]}}
+    ((path, value, expected),) = check_service(entry)
+    assert (path, value) == (("publishers", "appx", 0), publisher)
+    assert expected == "the publisher of an app package in packages.appx: its family ends with _cv1g1gvanyjgm"
+    entry["packages"]["appx"].append("Parrot_cv1g1gvanyjgm")
+    assert list(check_service(entry)) == []
+
+
+def test_no_two_services_have_one_publisher(own_catalogue: Catalogue) -> None:
+    """One rule of AppLocker would deny the programs of both."""
+    owners: dict[str, list[str]] = {}
+    for id_, service in own_catalogue.services.items():
+        for one in (*service.windows_publishers.get("programs", ()), *service.windows_installers):
+            owners.setdefault(one.casefold(), []).append(id_)
+    assert {one: ids for one, ids in owners.items() if len(ids) > 1} == {}
+
+
+# -- Networks of a plan: merged, and spelled as the packet filter lists them
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "x", ""])
+def test_text_that_is_no_network_is_not_packed(text: str) -> None:
+    assert packed(text) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(22, 32)), max_size=12), st.integers(0, 1023))
+def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]], offset: int) -> None:
+    networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
+    address = ipaddress.ip_address("198.51.100.0") + offset
+    holding = [network for network in merged(networks) if address in ipaddress.ip_network(network)]
+    assert len(holding) == any(address in ipaddress.ip_network(network) for network in networks)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), max_size=12),
+    st.tuples(st.integers(0, 255), st.integers(8, 32)),
+)
+def test_a_network_of_a_table_is_found_by_any_of_its_addresses(
+    made: list[tuple[int, int]], other: tuple[int, int]
+) -> None:
+    networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
+    table = {str(net): str(net) for net in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))}
+    network = ipaddress.ip_network((f"198.51.100.{other[0]}", other[1]), strict=False)
+    due = [net for net in table if network.overlaps(ipaddress.ip_network(net))]
+    assert NetworkTable(table).of(network) == (due[0] if due else "")
+    assert NetworkTable(table).of(ipaddress.ip_network("2001:db8::/32")) == ""
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/24", "10.0.0.1", "2001:db8::/48", "::/0", "fe80::1", "0.0.0.0/0"])
+def test_network_is_packed(text: str) -> None:
+    assert packed(text) == ipaddress.ip_network(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        ("10.0.0.0/24", "10.0.0.0/24"),
+        ("10.0.0.1/32", "10.0.0.1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("2001:DB8::/48", "2001:db8::/48"),
+        ("fe80::1%x;accept", "fe80::1"),
+        ("fe80::%x;accept/64", "fe80::/64"),
+    ],
+)
+def test_a_network_is_spelled_anew(text: str, listed: str) -> None:
+    assert spelled(ipaddress.ip_network(text)) == listed
+
+
+# -- A file that a stranger may have written is a plain one, read whole, of bounded size, and from its own directory
+
+
+def refused(path: Path, largest: int = 5, within: Path | None = None) -> tuple[str, str, object, str]:
+    with pytest.raises(PolicyError) as wrong:
+        content_of(path, largest, within)
+    error = wrong.value
+    return error.where, error.key, error.value, error.expected
+
+
+def test_a_file_is_read_whole_up_to_its_largest_size(tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_bytes(b"12345")
+    assert content_of(file, 5) == content_of(file, 9, tmp_path) == b"12345"
+    assert refused(file, 4) == (str(file), "", "more than 4 bytes", "a smaller file")
+
+
+def test_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        assert refused(path) == (str(path), "", "something else", "a file")
+    for path, why in ((tmp_path, "Is a directory"), (tmp_path / "missing", "No such file or directory")):
+        assert refused(path) == (str(path), "", why, "a file that can be read")
+
+
+def test_a_link_may_not_lead_out_of_the_directory(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "waivers", tmp_path / "outside"
+    folder.mkdir()
+    outside.write_bytes(b"x")
+    (folder / "own").write_bytes(b"y")
+    for name, to in (("out", outside), ("in", folder / "own")):
+        (folder / name).symlink_to(to)
+    assert content_of(folder / "in", 5, folder) == b"y"
+    assert content_of(folder / "out", 5) == b"x"
+    expected = "a file of this directory, not a link out of it"
+    assert refused(folder / "out", within=folder) == (str(folder / "out"), "", "out", expected)
+
+
+# -- The kinds of value that variables have: what each reader takes, what it makes of it, and what it says of the rest
+
+
+WORD = values.choice("audit", "off")
+STRICT = values.choice("audit", "enforce")
+IDS, SOME = values.list_of_names(None, "ids"), values.list_of_names(("a", "b"), "letters")
+NUMBER = values.whole_number(2, 4, "hosts")
+SPAN = values.length_of(1, 60)
+DAY = datetime.date(2024, 10, 31)
+LONG = "x" * 200
+NAME = "x" * 255
+PATH = "/".join([NAME] * 3)
+EXTENSION = "a" * 32
+DATABASE = "postgresql://proscribe@db.example.org/proscribe"
+GOOGLE = {"google": ["example.org", "a-1.example"]}
+BOTH = {"google": (), "microsoft": ()}
+TENANT_ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
+
+TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
+    (WORD, "audit", "audit"),
+    (WORD, False, "off"),
+    (IDS, ["b", "a", "b"], ("b", "a")),
+    (SOME, ["b", "a"], ("b", "a")),
+    (NUMBER, 4, 4),
+    (values.flag, True, True),
+    (values.flag, "true", True),
+    (values.line, LONG, LONG),
+    (values.directory, None, ""),
+    (values.directory, PATH, PATH),
+    (values.pattern, " web*:!web1 ", "web*:!web1"),
+    (values.day, DAY, DAY),
+    (values.day, "2024-10-31", DAY),
+    (SPAN, "1m", 60),
+    (SPAN, "1h", 3600),
+    (values.length_or_forever, "forever", 0),
+    (values.networks, ["10.0.0.1", "10.0.0.0/24", "2001:db8::/32"], ("10.0.0.1/32", "10.0.0.0/24", "2001:db8::/32")),
+    (values.name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
+    (readers.read_controls, {}, dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")),
+    (readers.read_tenants, {}, BOTH),
+    (readers.read_tenants, GOOGLE, {"google": ("example.org", "a-1.example"), "microsoft": ()}),
+    (
+        readers.read_tenants,
+        {"microsoft": [TENANT_ID, "Dept.example", TENANT_ID]},
+        {**BOTH, "microsoft": (TENANT_ID, "Dept.example")},
+    ),
+    (
+        readers.read_tenants,
+        {
+            "microsoft": [
+                {"id": TENANT_ID.upper(), "domains": ["Dept.example", "dept.example"]},
+                {"domains": ["b.example"]},
+            ]
+        },
+        {**BOTH, "microsoft": ({"id": TENANT_ID, "domains": ["dept.example"]}, {"domains": ["b.example"]})},
+    ),
+    (readers.read_extensions, [EXTENSION, "parrot@example.org"], (EXTENSION, "parrot@example.org")),
+    *((readers.read_history, word, word) for word in ("sqlite", "off", DATABASE, "postgresql+psycopg://db/x")),
+    (readers.read_history, False, "off"),
+    (readers.read_removed, " a,, b ,", ("a", "b")),
+    (readers.read_texts, {"en": "a", "zh_HK": "b", "nb": "c"}, "a\nb\nc"),
+    (readers.read_texts, {f"x{letter}": letter for letter in "abcdef"}, "a\nb\nc\nd\ne\nf"),
+    (readers.read_feeds, False, "off"),
+    *((readers.read_feeds, kind(["birds"]), ("birds",)) for kind in (list, tuple)),
+]
+
+
+@pytest.mark.parametrize(("read", "value", "made"), TAKEN)
+def test_good_value_is_read_as_its_type(read: Callable[..., Any], value: Any, made: Any) -> None:
+    found = read(value)
+    assert (found, type(found)) == (made, type(made))
+
+
+LINE = "one line of at most 200 printable characters"
+FOLDER = "a directory's path of at most 1000 printable characters"
+LENGTH = "a length of time such as"
+SERVER = "the address of a name server such as 10.20.0.53"
+NETWORK = "an address or a network such as 10.20.0.0/24"
+TENANT = "a domain or a tenant id: letters, digits, dots, hyphens"
+HISTORY = 'sqlite, "off", or a URL such as postgresql://proscribe@db.example.org/proscribe'
+ADD_ON = "the id of a Chrome extension (32 letters) or of a Firefox add-on"
+NO_DATABASES = ("mysql://db/x", "postgresql://db", "postgresql://db/", "postgres", f"{DATABASE}\n", True, "http://[")
+PASSWORDS = ("postgresql://u:secret@db/x", "postgresql://u:@db/x", f"{DATABASE}?password=secret")
+
+# What is refused: the reader, the value, the key and the value of the mistake, and how what was expected begins.
+REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
+    (WORD, "audti", "", "audti", "one of audit, off, did you mean 'audit'?"),
+    (STRICT, False, "", False, "one of audit, enforce"),
+    (IDS, "a", "", "a", "a list of ids"),
+    (IDS, ["a", 7], "[1]", 7, "ids"),
+    (SOME, ["a", "c"], "[1]", "c", "one of a, b"),
+    *((NUMBER, value, "", value, "a whole number of hosts, 2 to 4") for value in (1, 5, True, "3", 3.0)),
+    *((values.flag, value, "", value, "true or false") for value in ("yes", 1, None, "")),
+    *((values.line, value, "", value, LINE) for value in (LONG + "x", "a\nb", None, 7)),
+    *((values.directory, value, "", value, FOLDER) for value in ("", " ", "a\n", 7, "x/" * 501)),
+    (values.directory, f"a/{NAME}x", "", f"a/{NAME}x", "a directory's path, each name in it of at most 255 bytes"),
+    (values.pattern, " ", "", " ", "a pattern of hosts such as all:!switches"),
+    (values.day, "31.10.2024", "", "31.10.2024", "a day such as 2024-10-31"),
+    *((values.length, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
+    *((SPAN, value, "", value, LENGTH) for value in ("59s", "61m", None)),
+    (values.networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
+    *(
+        (values.name_servers, ["10.0.0.1", server], "[1]", server, SERVER)
+        for server in ("10.0.0.0/24", "224.0.0.1", "fe80::1%eth0", "dns.example.org")
+    ),
+    (readers.read_controls, "off", "", "off", "a mapping such as {apps: enforce"),
+    (readers.read_controls, {"dsn": "off"}, ".dsn", "dsn", "a control, one of apps, browser, firewall, dns"),
+    (readers.read_tenants, {"apple": []}, ".apple", "apple", "one of google, microsoft"),
+    *(
+        (readers.read_tenants, {"microsoft": ["a", name]}, ".microsoft[1]", name, TENANT)
+        for name in ("b c", "bücher.example", "a_b", "²")
+    ),
+    *(
+        (
+            readers.read_tenants,
+            {"microsoft": [name]},
+            ".microsoft[0]",
+            name,
+            "a domain such as example.org, or a tenant",
+        )
+        for name in ("contoso", TENANT_ID[:-1], f"{TENANT_ID}0", "a..example", "-a.example")
+    ),
+    *(
+        (readers.read_tenants, {"microsoft": [entry]}, f".microsoft[0]{key}", value, expected)
+        for entry, key, value, expected in (
+            ({"ids": TENANT_ID}, ".ids", "ids", "one of id, domains, did you mean 'id'?"),
+            ({"id": "dept.example"}, ".id", "dept.example", "a tenant id: a GUID such as"),
+            ({"id": TENANT_ID, "domains": "dept.example"}, ".domains", "dept.example", "a list of domains"),
+            ({"id": TENANT_ID, "domains": ["dept"]}, ".domains[0]", "dept", "a domain such as example.org"),
+            ({}, "", {}, "an id, domains, or both: {id: <tenant id>, domains: [example.org]}"),
+            (7, "", 7, "a domain, a tenant id, or a mapping such as {id: <tenant id>"),
+        )
+    ),
+    *(
+        (readers.read_tenants, {"microsoft": [both, other]}, ".microsoft[1]", twice, "each tenant once")
+        for both in ({"id": TENANT_ID, "domains": ["dept.example"]},)
+        for other, twice in ((TENANT_ID, TENANT_ID), ("dept.example", "dept.example"), ({"id": TENANT_ID}, TENANT_ID))
+    ),
+    (readers.read_tenants, {"microsoft": "a.example"}, ".microsoft", "a.example", "a list of at most 100 tenants"),
+    (readers.read_tenants, {"google": [{"id": TENANT_ID}]}, ".google[0]", {"id": TENANT_ID}, "tenant names"),
+    (readers.read_browser_settings, [], "", [], "a mapping such as {private_windows: blocked"),
+    (readers.read_browser_settings, {"proxys": "x"}, ".proxys", "proxys", "one of "),
+    (readers.read_extensions, [EXTENSION, "parrot"], "[1]", "parrot", ADD_ON),
+    *((readers.read_history, value, "", "something else", HISTORY) for value in NO_DATABASES),
+    *((readers.read_history, value, "", "a URL with a password", "no password in the URL") for value in PASSWORDS),
+    (readers.read_feeds, ["a", 7], "[1]", 7, "ids of feeds"),
+    (readers.read_feeds, "some", "", "some", "one of all, off"),
+    (readers.read_watch, "maybe", "", "maybe", LENGTH),
+]
+
+
+@pytest.mark.parametrize(("read", "value", "key", "found", "expected"), REFUSED)
+def test_wrong_value_is_refused_at_its_key(
+    read: Callable[..., Any], value: Any, key: str, found: Any, expected: str
+) -> None:
+    with pytest.raises(Expected) as wrong:
+        read(value)
+    assert (wrong.value.key, wrong.value.value) == (key, found)
+    assert wrong.value.expected.startswith(expected)
+
+
+def test_forever_is_offered_where_it_may_be_and_off_too() -> None:
+    for read, end in ((values.length_or_forever, ", or forever"), (readers.read_watch, ", or off")):
+        with pytest.raises(Expected) as wrong:
+            read("soon")
+        assert wrong.value.expected.endswith(end)

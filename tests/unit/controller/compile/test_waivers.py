@@ -1,0 +1,312 @@
+"""Registers of approvers, refusals, hours and parts of waivers."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_waivers import GROUPS, NOW, Organisation, at
+from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.waivers.authority import Authority, objection, read_register
+from proscribe.controller.compile.waivers.hours import HOURS, windows
+from proscribe.controller.compile.waivers.refusals import (
+    FILE,
+    LARGEST,
+    Disregarded,
+    Refusal,
+    in_force,
+    read_refusals,
+    warning,
+    with_one_more,
+)
+from proscribe.controller.compile.waivers.request_answers import refused_by_host, with_answers
+from proscribe.controller.compile.waivers.standing import Context, Rules
+from proscribe.controller.compile.waivers.waiver import NARROWER, Waiver
+from proscribe.controller.policy_errors import PolicyErrors
+from proscribe.model.plan import CONTROLS
+
+
+@pytest.mark.parametrize("approver", ["", "no head is named"])
+def test_an_empty_entry_lets_nobody_approve(approver: str) -> None:
+    why = objection(approver, frozenset({"press01"}), {"press": Authority("")}, {"press": frozenset({"press01"})})
+    assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
+
+
+@pytest.mark.parametrize(
+    ("register", "warning"),
+    [
+        ({"press": {"head": "chan"}}, []),
+        ({"press": ""}, ["nobody can approve a waiver for the group press: name the head in approvers.yml"]),
+        (
+            {"press": "", "finance": ""},
+            ["nobody can approve a waiver for the group finance (and 1 more): name the head in approvers.yml"],
+        ),
+    ],
+)
+def test_every_run_says_for_whom_nobody_can_approve(
+    organisation: Organisation, register: dict[str, Any], warning: list[str]
+) -> None:
+    organisation.approvers(register)
+    assert compile_hosts(organisation.question(), at(NOW)).warnings == warning
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("pres: {head: chan}\n", r"approvers\.yml:1: pres: found 'pres', expected a group .*did you mean 'press'"),
+        ("press: {deputies: [chan]}\n", r"press\.head: found nothing, expected the head's name"),
+        ("press: {head: chan, deputy: lee}\n", r"press\.deputy: found 'deputy', .*did you mean 'deputies'"),
+        ("press: {head: chan, deputies: lee}\n", r"press\.deputies: found 'lee', expected a list, such as \[lee\]"),
+        ("[press]\n", "found a list, expected a mapping such as press"),
+        ("press: {head: chan}\npress: {head: lee}\n", "the key a second time"),
+        ("", "a YAML document"),
+    ],
+)
+def test_a_wrong_register_is_named_with_its_place(tmp_path, content, message):
+    (tmp_path / "approvers.yml").write_text(content, encoding="utf-8")
+    with pytest.raises(PolicyErrors, match=message):
+        read_register([tmp_path], GROUPS)
+
+
+def test_a_department_stands_in_one_register(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "approvers.yml").write_text("press: {head: chan}\n", encoding="utf-8")
+    with pytest.raises(PolicyErrors, match="each department in one register only"):
+        read_register([tmp_path / "a", tmp_path / "b"], GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("entry", "key"),
+    [
+        ("press: chan", "press"),
+        ("press: {head: a, deputies: b}", "press.deputies"),
+        ("press: {head: a, deputies: [b, ' c']}", "press.deputies[1]"),
+        ("press: {head: a, mail: b}", "press.mail"),
+    ],
+)
+def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key):
+    (tmp_path / "approvers.yml").write_text(f"{entry}\nfinance: {{head: ''}}\n", encoding="utf-8")
+    with pytest.raises(PolicyErrors) as wrong:
+        read_register([tmp_path], GROUPS)
+    assert [error.key for error in wrong.value.errors] == [key, "finance.head"]
+
+
+# -- The hours of a waiver: what may be written, and when in a week that is; and what a waiver leaves closed, in words
+
+
+NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ("mon 09:00-18:00", [(0, NINE, SIX)]),
+        ("mon-fri 09:00-12:00", [(day, NINE, NOON) for day in range(5)]),
+        ("weekdays 09:00-12:00", [(day, NINE, NOON) for day in range(5)]),
+        ("weekends 09:00-12:00", [(5, NINE, NOON), (6, NINE, NOON)]),
+        ("daily 09:00-12:00", [(day, NINE, NOON) for day in range(7)]),
+        ("sat-mon 00:00-24:00", [(0, 0, DAY), (5, 0, DAY), (6, 0, DAY)]),
+        ("wed,mon 09:45-18:00", [(0, NINE + 45, SIX), (2, NINE + 45, SIX)]),
+        # over midnight
+        ("mon 22:00-09:00", [(0, TEN, DAY), (1, 0, NINE)]),
+        ("sun 22:00-09:00", [(0, 0, NINE), (6, TEN, DAY)]),
+        ("mon 22:00-00:00", [(0, TEN, DAY)]),
+        ("mon 24:00-09:00", [(1, 0, NINE)]),
+        # what touches on a day is one, and what follows on the next day is not
+        ("mon 09:00-12:00;mon 12:00-18:00", [(0, NINE, SIX)]),
+        ("mon 09:00-18:00;mon 12:00-13:00", [(0, NINE, SIX)]),
+        ("mon 12:01-18:00;mon 09:00-12:00", [(0, NINE, NOON), (0, NOON + 1, SIX)]),
+        ("mon 09:00-10:00;mon 11:00-12:00;mon 12:00-18:00", [(0, NINE, NINE + 60), (0, NINE + 120, SIX)]),
+        ("mon 09:00-12:00;tue 09:00-12:00;mon 11:00-18:00", [(0, NINE, SIX), (1, NINE, NOON)]),
+    ],
+)
+def test_hours_become_windows_of_a_week(texts: str, expected: list[tuple[int, int, int]]) -> None:
+    assert all(HOURS.fullmatch(text) for text in texts.split(";"))
+    assert windows(texts.split(";")) == expected
+
+
+@pytest.mark.parametrize("times", ["09:00-09:00", "00:00-00:00", "24:00-24:00", "24:00-00:00"])
+def test_no_time_at_all_is_a_mistake(times: str) -> None:
+    with pytest.raises(ValueError, match=times):
+        windows([f"daily {times}"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("mon", "09:00-18:00", "mon 9:00-18:00", "mon 09:00-18:60", "mon 09:00-25:00", "mon 09:00-24:01"),
+        *("mon 09:00", "mon 09:00-18:00 ", "mon  09:00-18:00", "mon 09:00-18:00\n", "Mon 09:00-18:00"),
+        *("mon- 09:00-18:00", "mon;tue 09:00-18:00", "weekdays,sat 09:00-18:00", "monday 09:00-18:00"),
+        *(f"{'mon,' * 7}mon 09:00-18:00", "mon \u0660\u0669:00-18:00"),
+    ],
+)
+def test_malformed_hours_do_not_match(text: str) -> None:
+    assert not HOURS.fullmatch(text)
+
+
+# -- Refused requests
+
+
+ONE = Refusal("1", "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
+DEPARTMENTS = {
+    "all": frozenset({"press01", "press02", "fin01", "shared01", "lab01", "lab02"}),
+    "press": frozenset({"press01", "press02", "shared01"}),
+    "finance": frozenset({"fin01", "shared01"}),
+}
+REGISTER = {
+    "press": Authority("head.of.press", ("deputy", "head.of.both")),
+    "finance": Authority("head.of.finance", ("head.of.both",)),
+}
+CONTEXT = Context(DEPARTMENTS, REGISTER, Rules(), lambda host: "")
+
+
+def line(refusal: Refusal) -> str:
+    return json.dumps(refusal._asdict()) + "\n"
+
+
+@pytest.mark.parametrize("key", Refusal._fields)
+@pytest.mark.parametrize("value", ["", "a\nb", "x" * 1001, 7, None])
+def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path: Path, key: str, value: object) -> None:
+    (tmp_path / FILE).write_text(line(ONE) + json.dumps({**ONE._asdict(), key: value}) + "\n" + "[\n")
+    with pytest.raises(PolicyErrors) as wrong:
+        read_refusals([tmp_path])
+    expected = "a JSON object with the texts id, host, user, service, why, by, on"
+    assert [(error.where, error.key, error.value, error.expected) for error in wrong.value.errors] == [
+        (f"{tmp_path / FILE}:{number}", "", "something else", expected) for number in (2, 3)
+    ]
+
+
+def test_the_longest_text_counts(tmp_path: Path) -> None:
+    one = ONE._replace(why="x" * 1000)
+    (tmp_path / FILE).write_text(line(one))
+    assert read_refusals([tmp_path]) == [one]
+
+
+def test_refusals_in_no_file_of_lines_are_a_mistake(tmp_path: Path) -> None:
+    def said(name: str) -> tuple[str, str, object, str]:
+        with pytest.raises(PolicyErrors) as wrong:
+            read_refusals([tmp_path / name])
+        (error,) = wrong.value.errors
+        return error.where, error.key, error.value, error.expected
+
+    for name in ("folder", "large", "latin"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "folder" / FILE).mkdir()
+    with (tmp_path / "large" / FILE).open("wb") as stream:
+        stream.truncate(LARGEST + 1)
+    (tmp_path / "latin" / FILE).write_bytes(b"\xe4\n")
+    large = ("", "no plain file, or a large one", "lines of JSON")
+    assert said("folder") == (str(tmp_path / "folder" / FILE), *large)
+    assert said("large") == (str(tmp_path / "large" / FILE), *large)
+    unreadable = (str(tmp_path / "latin" / FILE), "", "UnicodeDecodeError", "a file of UTF-8 that can be read")
+    assert said("latin") == unreadable
+
+
+def test_one_more_line_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    other = ONE._replace(why="請用電話")
+    added = (json.dumps(other._asdict(), ensure_ascii=False) + "\n").encode()
+    assert with_one_more(file, other) == added
+    for before, left in ((b"", b""), (b"x", b"x\n"), (b"x\n", b"x\n")):
+        file.write_bytes(before)
+        assert with_one_more(file, other) == left + added
+
+
+def test_the_newest_that_counts_is_in_force() -> None:
+    newer = ONE._replace(why="really", on="2026-11-26T08:00:00Z")
+    own = ONE._replace(by="wong", on="2026-11-27T08:00:00Z")
+    stranger = ONE._replace(id="2", by="head.of.finance")
+    elsewhere = ONE._replace(host="gone01")
+    found, disregarded = in_force([elsewhere, ONE, newer, own, stranger], CONTEXT)
+    assert found == [newer]
+    (left,) = disregarded
+    assert left.refusal == stranger and left.why.startswith("head.of.finance may not approve for press")
+
+
+def test_a_run_says_what_counts_for_nothing() -> None:
+    one = Disregarded(ONE, "it is theirs")
+    assert warning([one]).endswith(": it is theirs [refused.jsonl]") and "request 1 on" in warning([one])
+    assert "on press01 counts for nothing (and 1 more)" in warning([one, Disregarded(ONE._replace(id="2"), "x")])
+
+
+# -- How requests are answered on the controller: refusals on disk, answers in plans, signatures of waivers
+
+
+REFUSAL = Refusal("0" * 16, "press01", "wong", "whatsapp", "no", "head", "2026-11-25T08:00:00Z")
+
+
+PLAN = {"schema": "proscribe/plan/1", "controls": {}}
+
+
+def test_a_refusal_is_in_what_the_plan_of_its_host_consists_of() -> None:
+    refused = refused_by_host([REFUSAL])
+    assert with_answers(PLAN, refused["press01"], [])["answers"][REFUSAL.id]["why"] == "no"
+    assert "press02" not in refused
+    assert with_answers(PLAN, {}, []) == PLAN
+
+
+# -- What a waiver says of itself: from when until when, of what part of a service; and the answers in a plan
+
+
+def day(number: int) -> datetime.datetime:
+    return datetime.datetime(2026, 11, number, 8, tzinfo=datetime.timezone.utc)
+
+
+BLANK: dict[str, Any] = {
+    field.name: () if "tuple" in str(field.type) else "" for field in dataclasses.fields(Waiver) if field.init
+}
+BLANK |= {"id": "w1", "services": ("owl", "crow"), "revoked": None, "approved_on": day(2), "valid_from": day(1)}
+
+
+def waiver(**keys: Any) -> Waiver:
+    return Waiver(**{**BLANK, "expires": day(20), **keys})
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [
+        ({}, {}),
+        ({"hours": ("daily 09:00-18:00",)}, {}),
+        ({"users": ("wong",)}, {"users": ["wong"]}),
+        ({"posix_groups": ("staff",)}, {"users": [], "posix_groups": ["staff"]}),
+        ({"versions": ("1", "2")}, {"versions": ["1", "2"]}),
+        ({"paths": ("/a",), "users": ("wong",), "posix_groups": ("staff",)},
+         {"users": ["wong"], "posix_groups": ["staff"], "paths": ["/a"]}),
+    ],
+)  # fmt: skip
+def test_partial_waiver_names_its_part(keys: dict[str, Any], part: dict[str, Any]) -> None:
+    assert waiver(**keys).partial == part
+
+
+def test_waiver_has_the_windows_of_its_hours() -> None:
+    assert waiver().windows == []
+    assert waiver(hours=("mon 09:00-18:00",)).windows == [(0, 540, 1080)]
+
+
+def test_narrowing_keys_name_the_controls_that_honour_them() -> None:
+    """Whatever narrows a waiver, some control honours it, and it is said why the others cannot."""
+    users = ("apps", "firewall")
+    expected = {"users": users, "posix_groups": users, "versions": ("apps",), "paths": ("apps",)}
+    assert {key: controls for key, (controls, _) in NARROWER.items()} == {**expected, "hours": CONTROLS[1:]}
+    assert all(why for _, why in NARROWER.values())
+
+
+BODY: Any = {"controls": {"apps": {"services": {"owl": {"mode": "enforce"}}}, "dns": {"services": {}}}}
+
+
+def answers(*waivers: Waiver, refused: Any = None, over: tuple[Waiver, ...] = ()) -> dict[str, Any]:
+    found: dict[str, Any] = with_answers(BODY, refused or {}, waivers, over).get("answers", {})
+    return found
+
+
+def test_granted_answer_counts_before_refused_and_ended() -> None:
+    one, refused = waiver(request="r1", services=("crow",)), {"r1": {"answer": "refused"}}
+    assert answers(refused=refused, over=(one,)) == refused
+    assert answers(one, refused=refused, over=(one,))["r1"]["answer"] == "granted"
+    assert with_answers(BODY, {}, [], []) is BODY
+    assert with_answers(BODY, refused, [])["controls"] is BODY["controls"]
