@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from made_waivers import APPROVERS, NOW, OURS, Signing
+from waiver_organisation import APPROVERS, NOW, OURS, Signing
 
 CONTROLS = ("apps", "browser", "firewall", "dns")
 OPEN = {"press01": CONTROLS}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from made_catalogue import Made
-from made_waivers import Organisation
 from proscribe.wire.store import Store
+from waiver_organisation import Organisation
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ WORD = Text(one_of("owl", "crow"))
 WORDS = Listed(WORD)
 BIRD = Group({"name": WORD, "eats": WORDS}, required=("name",))
 LIST = "a list with at least one item (leave the key out where there is none)"
+ENUM = "one of owl, crow"
 AGAIN = "every item once; this one is a duplicate"
 
 
@@ -35,11 +36,7 @@ AGAIN = "every item once; this one is a duplicate"
         (WORD, 7, [((), 7, "one text")]),
         (WORDS, ["owl", "crow"], []),
         (WORDS, ["owl", "crow", "owl"], [((2,), "owl", AGAIN)]),
-        (
-            WORDS,
-            ["x", "owl", "x"],
-            [((0,), "x", "one of owl, crow"), ((2,), "x", "one of owl, crow"), ((2,), "x", AGAIN)],
-        ),
+        (WORDS, ["x", "x"], [((0,), "x", ENUM), ((1,), "x", ENUM), ((1,), "x", AGAIN)]),
         *((WORDS, value, [((), value, LIST)]) for value in ("owl", [], {}, None)),
         (BIRD, {"name": "owl", "eats": ["crow"]}, []),
         (BIRD, {"eats": ["crow"]}, [(("name",), None, "a value: this key is required")]),
@@ -74,7 +71,7 @@ def test_a_list_of_an_entry_that_may_have_mistakes(value: object, items: object,
     assert (listed({}, "key"), texts({}, "key")) == ((), [])
 
 
-# -- No service may be refused by an address that it shares with half the Internet: whose that is, is said by name
+# -- shared networks
 
 
 CLOUDFLARE, FASTLY, GITHUB = "Cloudflare's content network", "Fastly's content network", "GitHub's pages"
@@ -109,7 +106,7 @@ def test_shared_network_names_its_owner(network: str, whose: str) -> None:
     assert shared_by(str(ipaddress.ip_network(network))) == whose
 
 
-# -- Who signs what on Macs: no entry takes a team that signs something else, too
+# -- signers
 
 
 TEAM = "EXAMPLE123"
@@ -143,7 +140,7 @@ def test_a_service_whose_programs_serve_both_takes_no_team(own_catalogue: Catalo
     assert [path for path, _, _ in check_service(entry | {"programs": BOTH})] == [("team_ids",)]
 
 
-# -- What a host cannot do without is in no service: package, program and path, refused when compiling and on the host
+# -- guarded names
 
 
 @pytest.mark.parametrize("system", ["apt", "rpm", "pacman", "conda", "nix", "guix", "brew"])
@@ -157,10 +154,10 @@ def test_guarded_package_is_refused_in_every_package_system(system: str) -> None
 @pytest.mark.parametrize(
     ("why", "names"),
     [
-        ("starts the host", "systemd systemd-sysv init dbus-daemon grub-pc initramfs-tools kmod linux shim-signed"),
+        ("starts the host", "systemd systemd-sysv init dbus-daemon grub-pc kmod linux shim-signed"),
         (
             "starts the host",
-            "linux-image-6.1.0-13-amd64 linux-firmware kernel-core kernel-modules-core kernel-longterm",
+            "initramfs-tools kernel-longterm linux-image-6.1.0-13-amd64 linux-firmware kernel-core kernel-modules-core",
         ),
         ("every program needs it", "libc6 libc6:amd64 glibc glibc-common base-files filesystem libstdc++6 openssl"),
         ("every program needs it", "libssl3t64 libstdc++ zlib1g ca-certificates-utils"),
@@ -200,11 +197,8 @@ SYSTEM, MANY, ALL = "the system is installed there", "more than one program live
         (MANY, "~/.config/systemd/user ~/.cache ~/.var ~/.var/app ~/.mozilla ~/.thunderbird ~/.wine ~/.wine/drive_c"),
         (MANY, "~/Applications ~/Desktop ~/Documents ~/Downloads ~/Music ~/Pictures ~/Public ~/Templates ~/Videos"),
         (ALL, "/usr/lib/x86_64-linux-gnu/libc.so.6 /usr/lib64/ld-linux-x86-64.so.2 /lib64/ld-linux-x86-64.so.2"),
-        (
-            ALL,
-            "/usr/lib/libm.so.6 /lib/aarch64-linux-gnu/libpthread-2.31.so /usr/lib/libpam.so.0 /usr/lib32/libdl.so.2",
-        ),
-        (ALL, "/usr/lib64/libcrypt.so.2 /usr/lib64/libselinux.so.1"),
+        (ALL, "/usr/lib/libm.so.6 /lib/aarch64-linux-gnu/libpthread-2.31.so /usr/lib/libpam.so.0"),
+        (ALL, "/usr/lib64/libcrypt.so.2 /usr/lib64/libselinux.so.1 /usr/lib32/libdl.so.2"),
         ("the system needs it", "/bin/sh /usr/bin/bash /usr/local/bin/python3 /usr/sbin/sshd /usr/lib/ssh/sshd"),
         ("it is not a plain path", "/opt/../etc /opt/./wechat ~/.."),
     ],
@@ -235,7 +229,7 @@ def test_names_of_programs() -> None:
     ]
 
 
-# -- What was not checked for too long is said, and the release of a catalogue is known everywhere
+# -- freshness
 
 
 TODAY = datetime.date(2026, 11, 26)
@@ -270,18 +264,14 @@ def test_the_last_day_still_counts(made: Made, days: int, found: bool) -> None:
     assert bool(entries) is found
 
 
+OLD = [Stale(NETWORKS, "owl", "2024-10-21", 766), Stale(ENTRY, "owl", "2025-01-01", 694), Stale(FEED, "f", "", None)]
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [
         ([Stale(ENTRY, "owl", "", None)], "1 service restricted here was not checked within 180 days: owl (never)"),
-        (
-            [
-                Stale(NETWORKS, "owl", "2024-10-21", 766),
-                Stale(ENTRY, "owl", "2025-01-01", 694),
-                Stale(FEED, "f", "", None),
-            ],
-            "1 service and 1 feed restricted here were not checked within 180 days: the networks of owl (766 days ago)",
-        ),
+        (OLD, "1 service and 1 feed restricted here were not checked within 180 days: the networks of owl (766 days"),
         ([Stale(ENTRY, f"s{number}", "", None) for number in range(13)], "13 services restricted here were not"),
     ],
 )

@@ -65,7 +65,7 @@ def test_without_a_hash_of_what_it_follows_from_nothing_is_noted(store):
     assert (runs.compiled, list(store.directory.iterdir())) == (2, [])
 
 
-# -- The hosts of a run by department: those of the register, or else the inventory's outermost groups
+# -- departments
 
 
 GROUPS = {
@@ -101,7 +101,7 @@ def test_only_hosts_of_the_run_count(tmp_path):
     assert departments_of(question) == {"press": ["web2"]}
 
 
-# -- Which services a host's restrictions name, which they restrict, and why they leave the others alone
+# -- chosen services
 
 
 MADE = catalogue(
@@ -184,7 +184,7 @@ def test_service_for_groups_needs_programs_or_networks(
     assert error.expected.startswith(f"a service of which {control} can find")
 
 
-# -- What a run says of a policy that is no mistake, and may not be what was meant: all of it, in its order
+# -- warnings
 
 
 NOW = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.timezone.utc)
@@ -193,14 +193,11 @@ OWL = service(
     "owl", checked="2026-11-20", packages={"apt": ("owl",)}, networks=("192.0.2.99/32",), networks_checked="2026-11-22"
 )
 FRESH = catalogue(OWL)
-OLD = catalogue(
-    OWL,
-    service("parrot", checked="2026-06-01", networks=("192.0.2.0/28",), networks_checked="2026-05-01"),
-)
+OLD = catalogue(OWL, service("parrot", checked="2026-06-01", networks=("192.0.2.0/28",), networks_checked="2026-05-01"))
 BY_GROUP = {"groups_restricted": [{"services": ["owl"], "groups": ["guests"]}]}
 
 
-def said(
+def compile_warnings(
     of: dict[str, tuple[Catalogue, dict[str, Any]]],
     mode: str = "enforce",
     windows: tuple[str, ...] = (),
@@ -236,8 +233,8 @@ def test_a_reminder_is_printed_once_a_day(tmp_path: Path) -> None:
 
 
 def test_unrestricted_service_may_be_old() -> None:
-    assert said({"a": (OLD, {"services_exclude": ["parrot"]})}) == []
-    assert len(said({"b": (OLD, {}), "a": (OLD, {"services_exclude": ["parrot"]})})) == 1
+    assert compile_warnings({"a": (OLD, {"services_exclude": ["parrot"]})}) == []
+    assert len(compile_warnings({"b": (OLD, {}), "a": (OLD, {"services_exclude": ["parrot"]})})) == 1
 
 
 @pytest.mark.parametrize(
@@ -250,7 +247,7 @@ def test_unrestricted_service_may_be_old() -> None:
     ],
 )
 def test_windows_hosts_are_not_corrected(mode: str, windows: tuple[str, ...], lines: list[str]) -> None:
-    assert [text.rpartition(": ")[2] for text in said({"w1": (FRESH, {})}, mode, windows)] == lines
+    assert [text.rpartition(": ")[2] for text in compile_warnings({"w1": (FRESH, {})}, mode, windows)] == lines
 
 
 def test_controls_that_are_off_leave_services_open() -> None:
@@ -262,19 +259,19 @@ def test_controls_that_are_off_leave_services_open() -> None:
         "e": (FRESH, {**BY_GROUP, **off}),
         "d": (FRESH, BY_GROUP),
     }
-    apart, both, dns = said(hosts)
+    apart, both, dns = compile_warnings(hosts)
     assert apart.startswith("proscribe_tenants") and "on a (and 1 more)" in apart
     assert "on b (and 1 more): browser and dns cannot" in both and "on e: dns cannot" in dns
 
 
 def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once() -> None:
     retired = dataclasses.replace(OLD, retired=("x.yml:1: engine", "x.yml:2: user_data"))
-    first, second = said({"a": (retired, {}), "b": (retired, {})})
+    first, second = compile_warnings({"a": (retired, {}), "b": (retired, {})})
     assert "engine" in first and "user_data" in first
     assert second.startswith("catalogue: 1 service")
 
 
-# -- The places where browsers read policies, out of the catalogue: one entry a file, whoever reads it
+# -- places of browsers
 
 
 LATER = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
@@ -282,7 +279,7 @@ MANAGED = "policies/managed/proscribe.json"
 THUNDERBIRDS = [f"/var/lib/flatpak/app/{who}.Thunderbird" for who in ("org.mozilla", "net.thunderbird")]
 
 
-def in_flatpak(app: str) -> str:
+def build_flatpak_path(app: str) -> str:
     """The file of policies in an extension of an app."""
     return f"/var/lib/flatpak/extension/{app}.systemconfig/<arch>/<branch>/policies/policies.json"
 
@@ -304,8 +301,8 @@ def own(own_catalogue: Catalogue) -> dict[str, dict[str, Any]]:
         (f"/etc/vivaldi/{MANAGED}", "chromium", "vivaldi", ["/opt/vivaldi/vivaldi-bin"]),
         ("/etc/firefox/policies/policies.json", "firefox", "firefox", None),
         ("/etc/thunderbird/policies/policies.json", "thunderbird", "thunderbird", None),
-        (in_flatpak("org.mozilla.firefox"), "firefox", "firefox", ["/var/lib/flatpak"]),
-        (in_flatpak("net.thunderbird.Thunderbird"), "thunderbird", "thunderbird", THUNDERBIRDS),
+        (build_flatpak_path("org.mozilla.firefox"), "firefox", "firefox", ["/var/lib/flatpak"]),
+        (build_flatpak_path("net.thunderbird.Thunderbird"), "thunderbird", "thunderbird", THUNDERBIRDS),
     ],
 )
 def test_place_is_named_after_its_first_browser(
@@ -333,7 +330,7 @@ def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, 
     [
         (f"/etc/opt/chrome/{MANAGED}", {"flatpaks": ["com.google.Chrome"]}),
         (f"/etc/chromium-browser/{MANAGED}", {"snaps": ["chromium"]}),
-        (in_flatpak("org.mozilla.firefox"), {"flatpaks": ["org.mozilla.firefox"]}),
+        (build_flatpak_path("org.mozilla.firefox"), {"flatpaks": ["org.mozilla.firefox"]}),
         # Not ungoogled Chromium's Flatpak: where that reads policies is known, from one source.
         (f"/etc/chromium/{MANAGED}", {"elsewhere": ["flatpak com.vivaldi.Vivaldi", "snap vivaldi"]}),
         (f"/etc/brave/{MANAGED}", {"flatpaks": ["com.brave.Browser"], "elsewhere": ["snap brave"]}),
@@ -361,11 +358,11 @@ def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own
     doors = {door for one in own_catalogue.services.values() for door in one.front_doors}
     assert not doors.intersection(str(one) for names in of.left_out.values() for one in names)
     assert Desired(plan, HostControls(plan, lambda: WITH_ALL_BELOW)).open_names() == {}  # the DNS filter has all
-    left = rpz.render(decide({"host": plan}, LATER, "", ("dns",)))
-    assert b"host99.example" in b"".join(left.files.values())
+    zone_files = rpz.render(decide({"host": plan}, LATER, "", ("dns",)))
+    assert b"host99.example" in b"".join(zone_files.files.values())
 
 
-# -- Browsers that no policy reaches: what a host scans for, in the shape of a service
+# -- unmanaged browsers
 
 
 def browser(id_: str, support: str, **keys: Any) -> Browser:

@@ -47,10 +47,7 @@ MORNING = datetime.datetime(2024, 10, 31, 8, tzinfo=datetime.timezone.utc)
         ("events", WITH_ALL, {**EVENTS, **WITH_ALL}),
         ("events", {"file": f"/{'x' * 4094}"}, {**EVENTS, "file": f"/{'x' * 4094}"}),
         ("events", {"syslog": True, "limit": 1}, {**EVENTS, "syslog": True, "limit": 1}),
-        *(
-            ("events", {"syslog": True, "facility": word}, {**EVENTS, "syslog": True, "facility": word})
-            for word in ("user", "auth", "authpriv", "local0", "local7")
-        ),
+        ("events", {"syslog": True, "facility": "local7"}, {**EVENTS, "syslog": True, "facility": "local7"}),
     ],
 )
 def test_a_good_value_is_read(name, value, read_as):
@@ -79,20 +76,15 @@ NO_URLS += [f"{PORTAL}/'\"><script>", [PORTAL]]
         ("categories", ["webmial"], "[0]", "did you mean 'webmail'?"),
         *(("effective_from", day, "", "a day such as 2024-10-31") for day in ("31.10.2024", MORNING, 20241031)),
         ("controls", {"apps": "enforced"}, ".apps", "did you mean 'enforce'?"),
-        ("controls", {"apps": True}, ".apps", "one of enforce, audit, off"),
         ("tenants", {"google": ["example.org\r\nX-Evil: 1"]}, ".google[0]", "a domain or a tenant id"),
         ("audit_with", "sudo", "", "one of root, stored"),
-        ("compliance_gate", "always", "", "one of never, noncompliant, incomplete"),
         ("contact", "a\nb", "", "one line"),
         *(("waiver_max_days", days, "", "a whole number of days") for days in ("365", 0, True)),
         ("waiver_signatures", "require", "", "did you mean 'required'?"),
-        ("waiver_signatures", True, "", "one of required, optional, off"),
-        ("watch", True, "", "a length of time such as 12h"),
         ("watch", "on", "", ", or off"),
         ("watch", "2d", "", "from 1 minute to 1 day, or off"),
         ("watch_max_age", "12h", "", "from 1 day to 365 days"),
         ("watch_max_age", "366d", "", "from 1 day to 365 days"),
-        ("watch_max_age", "forever", "", "a length of time"),
         ("observe_timeout", "7h", "", "from 1 minute to 6 hours"),
         *(("request_url", url, "", "a URL such as https://") for url in NO_URLS),
         ("request_url", f"{PORTAL}/{'x' * 500}", "", "at most 500 characters"),
@@ -116,13 +108,12 @@ def test_every_mistake_is_reported_at_once():
 def test_allowed_extensions_need_a_setting_that_refuses_others():
     allowed = ["a" * 32]
     assert read(browser_extensions_allowed=allowed).browser_extensions_allowed == ("a" * 32,)
-    left = {"proxy_extensions": "unmanaged"}
+    settings = {"proxy_extensions": "unmanaged"}
     with pytest.raises(PolicyErrors, match="allow_list or proxy_extensions: blocked in proscribe_browser_settings"):
-        read(browser_extensions_allowed=allowed, browser_settings=left)
-    listed = {**left, "extensions": "allow_list"}
-    assert (
-        read(browser_extensions_allowed=allowed, browser_settings=listed).browser_settings["extensions"] == "allow_list"
-    )
+        read(browser_extensions_allowed=allowed, browser_settings=settings)
+    listed = {**settings, "extensions": "allow_list"}
+    found = read(browser_extensions_allowed=allowed, browser_settings=listed).browser_settings
+    assert found["extensions"] == "allow_list"
 
 
 def test_a_service_both_included_and_excluded_is_a_mistake():
@@ -162,7 +153,7 @@ def test_a_probe_needs_root_and_an_audit_with_what_is_stored_has_none():
     assert "false with proscribe_audit_with: stored" in mistake.expected
 
 
-# -- The exports that an organisation feeds to its points, and the key that signs them: what is read, what is refused
+# -- exports to the organisation's points
 
 
 FORM = "a format, or {format, directory, group, access_log, url}"
@@ -178,15 +169,10 @@ SERVED = {"format": "pac", "directory": "/srv/pac", "access_log": "/var/log/acce
         ([], ()),
         (["rpz"], (Fed("rpz"),)),
         (("rpz", {"format": "rpz"}, "nft"), (Fed("rpz"), Fed("nft"))),
-        ([{"format": "rpz", "directory": "/srv/rpz"}], (Fed("rpz", "/srv/rpz"),)),
         ([{"format": "rpz", "directory": "/srv/rpz", "group": "lab"}], (Fed("rpz", "/srv/rpz", "lab"),)),
         ([SERVED], (Fed("pac", "/srv/pac", "", "/var/log/access", "/guests"),)),
-        ([{**SERVED, "url": "/"}], (Fed("pac", "/srv/pac", "", "/var/log/access", "/"),)),
         ([{**SERVED, "url": "/a/b_c~1/"}], (Fed("pac", "/srv/pac", "", "/var/log/access", "/a/b_c~1/"),)),
-        (
-            [{"format": "rpz", "directory": "/srv/a"}, {"format": "rpz", "directory": "/srv/b"}],
-            (Fed("rpz", "/srv/a"), Fed("rpz", "/srv/b")),
-        ),
+        ([{"format": "rpz", "directory": f"/{n}"} for n in "ab"], (Fed("rpz", "/a"), Fed("rpz", "/b"))),
     ],
 )
 def test_good_feeds_of_points_are_read(value: object, fed: tuple[Fed, ...]) -> None:
@@ -202,13 +188,11 @@ def test_good_feeds_of_points_are_read(value: object, fed: tuple[Fed, ...]) -> N
         ([{"directory": "/srv"}], "[0]", {"directory": "/srv"}, FORM),
         ([{"format": "rpz", "host": "a"}], "[0]", {"format": "rpz", "host": "a"}, FORM),
         ([{"format": "rpz", "directory": "srv"}], "[0].directory", "srv", ELSEWHERE),
-        ([{"format": "rpz", "directory": 7}], "[0].directory", 7, "a directory's path of at most 1000 printable"),
         ([{"format": "rpz", "directory": "/srv", "group": "a\n"}], "[0].group", "a\n", "one line of at most 200"),
         ([{"format": "rpz", "group": "lab"}], "[0]", {"format": "rpz", "group": "lab"}, "a directory, of which"),
         *(([{**SERVED, "url": url}], "[0].url", url, URL) for url in ("guests", "https://a.example/b", "/a//b", 7)),
         ([{**SERVED, "url": ""}], "[0]", {**SERVED, "url": ""}, BOTH),
         ([{**SERVED, "access_log": None}], "[0]", {**SERVED, "access_log": None}, BOTH),
-        ([{**SERVED, "directory": None}], "[0]", {**SERVED, "directory": None}, BOTH),
         ([SERVED, {"format": "rpz", "directory": "/srv/pac"}], "", "/srv/pac", "a directory of its own for each"),
     ],
 )
@@ -231,7 +215,7 @@ def test_wrong_key_of_exports_is_refused(path: object) -> None:
     assert (wrong.value.key, wrong.value.value) == ("", path)
 
 
-# -- Variables that are nearly called as ours, and those of other products, which are none of ours
+# -- misspelled variables
 
 
 # Variables of roles and collections that are widely used, and others that only look alike.
@@ -253,12 +237,9 @@ OTHERS = """
         ("proscibe_watch", "proscribe_watch"),
         ("Proscribe_watch", "proscribe_watch"),
         ("PROSCRIBE_WATCH", "proscribe_watch"),
-        ("prescribe_controls", "proscribe_controls"),
         ("proscribe-controls", "proscribe_controls"),
-        ("proscribe.controls", "proscribe_controls"),
         ("proscribecontrols", "proscribe_controls"),
         ("prosribe_contols", "proscribe_controls"),
-        ("porscribe_categories", "proscribe_categories"),
         ("proscribe", ""),
         ("proscribe_wacth", ""),  # has the prefix, and is refused for that
     ],
@@ -271,7 +252,7 @@ def test_a_variable_of_another_product_is_none_of_ours() -> None:
     assert [name for name in OTHERS.split() if guess_intended_variable(name)] == []
 
 
-# -- What the restrictions of a schedule take, and what they refuse
+# -- schedules
 
 
 KEY = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
@@ -281,7 +262,6 @@ REPOSITORIES += ["git@git.example.org:it/proscribe.git", "/srv/git/proscribe.git
 WEBHOOK = {"webhook": "https://chat.example.org/x?y=z"}
 
 TAKEN = [
-    (RESTRICTIONS["schedule"].read, "pull", "pull"),
     (RESTRICTIONS["schedule"].read, False, "off"),
     (schedule_values.read_calendar, "Mon..Fri *-*-* 02:30:00", "Mon..Fri *-*-* 02:30:00"),
     (schedule_values.read_calendar, "*:*:0/5", "*:*:0/5"),
@@ -291,7 +271,6 @@ TAKEN = [
     (RESTRICTIONS["schedule_timeout"].read, "6h", 21600),
     (schedule_values.read_account, "", ""),
     (schedule_values.read_directory, "/srv/proscribe", "/srv/proscribe"),
-    (schedule_values.read_program, "/usr/bin/ansible-playbook", "/usr/bin/ansible-playbook"),
     (schedule_values.read_inventory, "inventory/prod", "inventory/prod"),
     (schedule_values.read_options, ("-e", "x=-i"), ("-e", "x=-i")),
     (schedule_values.read_calendar_or_none, "weekly", "weekly"),
@@ -302,7 +281,6 @@ TAKEN = [
     *((schedule_values.read_repository, url, url) for url in REPOSITORIES),
     (schedule_values.read_branch, "main", "main"),
     (schedule_values.read_commit, "0123456789abcdef" * 4, "0123456789abcdef" * 4),
-    (schedule_values.read_commit, "a" * 40, "a" * 40),
     (schedule_values.read_signers, [f'* namespaces="git" {KEY[16:]}'], (f'* namespaces="git" {KEY[16:]}',)),
     (channels.read_notify, {"mail": "it@example.org"}, {"mail": "it@example.org"}),
 ]
@@ -310,7 +288,6 @@ TAKEN = [
 REFUSED = [
     (RESTRICTIONS["schedule"].read, "contoller", "did you mean 'controller'"),
     (schedule_values.read_calendar, "daily\nExecStart=/bin/sh", "systemd.time"),
-    (schedule_values.read_calendar, " ", "systemd.time"),
     (schedule_values.read_spread, True, "length of time"),
     (schedule_values.read_spread, "-5m", "length of time"),
     (schedule_values.read_options, "--forks 50", "a list of options"),
@@ -321,11 +298,9 @@ REFUSED = [
     (schedule_values.read_account, "root\nUser=x", "account"),
     (schedule_values.read_directory, "srv", "absolute"),
     (schedule_values.read_program, "ansible-playbook", "absolute"),
-    (schedule_values.read_program, "/usr/bin/", "absolute"),
     (schedule_values.read_inventory, "../elsewhere", "in the repository"),
     (schedule_values.read_inventory, "--help", "in the repository"),
     (schedule_values.read_repository, "ext::sh -c id", "a git URL"),
-    (schedule_values.read_repository, "https::x", "a git URL"),
     *((schedule_values.read_repository, url, "a git URL") for url in ("/srv/a::b", "git@git.example.org")),
     (schedule_values.read_repository, "--upload-pack=x", "a git URL"),
     (schedule_values.read_repository, "ssh://-oProxyCommand=x/y", "a git URL"),
@@ -361,20 +336,15 @@ def test_wrong_value_of_a_schedule_is_refused(read, value, message):
     [
         (schedule_values.read_options, ["--forks", 50], "[1]", 50),
         (schedule_values.read_options, ["-i"], "[0]", "-i"),
-        (schedule_values.read_options, ["-l"], "[0]", "-l"),
         (schedule_values.read_options, ["x", "--inventory=y"], "[1]", "--inventory=y"),
         (schedule_values.read_signers, [KEY, "nobody"], "[1]", "nobody"),
         (schedule_values.read_signers, [f"{KEY}\n"], "[0]", f"{KEY}\n"),
         (schedule_values.read_signers, [KEY[16:]], "[0]", KEY[16:]),
-        (schedule_values.read_signers, [7], "[0]", 7),
-        (schedule_values.read_inventory, 7, "", 7),
         (schedule_values.read_repository, "/srv/a b", "", "/srv/a b"),
         (schedule_values.read_calendar, "x" * 101, "", "x" * 101),
         (channels.read_notify, {"mial": "x"}, ".mial", "mial"),
         (channels.read_notify, {"mail": "-x"}, ".mail", "-x"),
-        (channels.read_notify, {"mail": 7}, ".mail", 7),
         (channels.read_notify, {"webhook": "ftp://x"}, ".webhook", "something else"),
-        (channels.read_notify, ["mail"], "", ["mail"]),
     ],
 )
 def test_wrong_part_of_a_schedule_value_is_named(read, value, key, found):
@@ -383,7 +353,7 @@ def test_wrong_part_of_a_schedule_value_is_named(read, value, key, found):
     assert (raised.value.key, raised.value.value) == (key, found)
 
 
-# -- A list or a mapping that came as text: the message says how to write it where it is
+# -- lists and mappings that came as text
 
 
 LIST, MAPPING = "a list of categories", "a mapping such as {dns: audit}"
@@ -391,7 +361,7 @@ QUOTED = "without the quotes"
 INI = "write v={meant} "
 
 
-def said(value: object, expected: str = LIST, place: str = "hosts.ini:3", key: str = "") -> str:
+def give_advice(value: object, expected: str = LIST, place: str = "hosts.ini:3", key: str = "") -> str:
     return written_right("v", Expected(key, value, expected), place)
 
 
@@ -399,15 +369,13 @@ def said(value: object, expected: str = LIST, place: str = "hosts.ini:3", key: s
     ("place", "message"),
     [
         ("group_vars/all.yml:7", QUOTED),
-        ("group_vars/all.yaml:7", QUOTED),
         ("host.json", QUOTED),
         ("<CLI option '-e'>", '-e \'{"v": ["webmail"]}\''),
         ("hosts.ini:3", INI.format(meant="['webmail']")),
-        ("hosts", INI.format(meant="['webmail']")),
     ],
 )
 def test_advice_on_quotes_fits_the_kind_of_file(place: str, message: str) -> None:
-    assert message in said("[webmail]", place=place)
+    assert message in give_advice("[webmail]", place=place)
 
 
 @pytest.mark.parametrize(
@@ -417,14 +385,13 @@ def test_advice_on_quotes_fits_the_kind_of_file(place: str, message: str) -> Non
         ("webmail, cloud_storage", LIST, "['webmail', 'cloud_storage']"),
         ("webmail cloud_storage", LIST, "['webmail', 'cloud_storage']"),
         ("[1, 2.5, a, null, true]", LIST, "[1, 2.5, 'a', None, True]"),
-        ("[[a], b]", LIST, "[['a'], 'b']"),
         ("{dns: audit}", MAPPING, "{'dns': 'audit'}"),
         ("{google: [example.org]}", MAPPING, "{'google': ['example.org']}"),
         ("x" * LONGEST, LIST, f"['{'x' * LONGEST}']"),
     ],
 )
 def test_text_is_shown_as_the_value_it_was_meant_to_be(value: str, expected: str, meant: str) -> None:
-    assert INI.format(meant=meant) in said(value, expected)
+    assert INI.format(meant=meant) in give_advice(value, expected)
 
 
 @pytest.mark.parametrize(
@@ -434,20 +401,18 @@ def test_text_is_shown_as_the_value_it_was_meant_to_be(value: str, expected: str
         ("x" * (LONGEST + 1), LIST),
         (["webmail"], LIST),
         ("[webmail", LIST),
-        ("{webmail", LIST),
         ('"a\\nb"', LIST),
         ("{dns: audit}", LIST),
         ("dns", MAPPING),
         ("webmail", "one line"),
         ("[[[a]]]", LIST),
-        ("[{a: b}]", LIST),
         ("[2026-11-30]", LIST),
         ("{2026-11-30: c}", MAPPING),
     ],
 )
 def test_other_mistake_gets_no_advice_on_quotes(value: object, expected: str) -> None:
-    assert said(value, expected) == ""
+    assert give_advice(value, expected) == ""
 
 
 def test_part_of_a_value_gets_no_advice_on_quotes() -> None:
-    assert said("[webmail]") and said("[webmail]", key="[0]") == ""
+    assert give_advice("[webmail]") and give_advice("[webmail]", key="[0]") == ""

@@ -27,7 +27,7 @@ def made(tmp_path: Path) -> Made:
     return made
 
 
-def amend(made: Made, text: str, name: str = "amends/parrot.yml") -> list[Path]:
+def write_amendment(made: Made, text: str, name: str = "amends/parrot.yml") -> list[Path]:
     return [made.root / "catalog", made(f"---\namends: parrot\n{text}sources: [our desk]\n", name, OURS)]
 
 
@@ -47,7 +47,7 @@ def amend(made: Made, text: str, name: str = "amends/parrot.yml") -> list[Path]:
     ],
 )
 def test_a_mistake_names_the_place_in_the_file_that_made_it(made: Made, text: str, key: str, expected: str) -> None:
-    (error,) = errors_of(*amend(made, text))
+    (error,) = errors_of(*write_amendment(made, text))
     assert (error.key, expected in error.expected) == (key, True)
     assert ("amends/parrot.yml" in error.where) is (key != "front_doors[0]")
 
@@ -57,20 +57,17 @@ def test_amendment_names_an_existing_service_as_its_file_does(made: Made) -> Non
     (error,) = errors_of(*folders)
     assert (error.key, error.expected) == ("amends", "the id of a service, did you mean 'parrot'?")
     (made.root / OURS / "amends/parot.yml").unlink()
-    (error,) = errors_of(*amend(made, "enforce: 'false'\n", "amends/owl.yml"))
+    (error,) = errors_of(*write_amendment(made, "enforce: 'false'\n", "amends/owl.yml"))
     assert (error.key, error.expected) == ("amends", "owl, the name of its file")
 
 
 def test_amendment_cannot_remove_all_identifiers(made: Made) -> None:
     remove = "remove: {domains: [parrot.example.com, parrot.example], packages: {apt: [parrot]},"
     remove += " front_doors: [parrot.example]}\n"
-    assert errors_of(*amend(made, remove + "accept: {packages: {apt: [parrot-beta]}}\n")) == []
+    assert errors_of(*write_amendment(made, remove + "accept: {packages: {apt: [parrot-beta]}}\n")) == []
     made(GOOD.replace("sources:", "front_doors: [parrot.example]\nsources:"))
-    (error,) = errors_of(*amend(made, remove))
+    (error,) = errors_of(*write_amendment(made, remove))
     assert "at least one key that identifies the service" in error.expected
-
-
-# -- What an amendment makes of an entry, and what a feed's files make: all of it
 
 
 ENTRY_DATA: dict[str, Any] = yaml.safe_load("""
@@ -106,19 +103,19 @@ sources: [another, our desk]
 """
 
 
-def document(path: Path, text: str) -> Document:
+def read_document(path: Path, text: str) -> Document:
     path.write_text(text)
     return read_yaml(path)
 
 
 def test_amendment_changes_values_and_origins(tmp_path: Path) -> None:
     before = copy.deepcopy(ENTRY_DATA)
-    earlier = document(tmp_path / "earlier.yml", "amends: parrot\n")
+    earlier = read_document(tmp_path / "earlier.yml", "amends: parrot\n")
     origins: Origins = {
         (("domains",), "a.example"): (earlier, ("add", "domains", 0)),
         (("domains",), "b.example"): (earlier, ("add", "domains", 1)),
     }
-    ours = document(tmp_path / "ours.yml", AMENDMENT)
+    ours = read_document(tmp_path / "ours.yml", AMENDMENT)
     found, mistakes = amended(ENTRY_DATA, origins, ours)
     assert found.data == yaml.safe_load("""
         id: parrot

@@ -33,7 +33,7 @@ def directory(tmp_path: Path) -> Path:
     return write(GOOD)
 
 
-def loaded(store: Store, *directories: Path) -> Catalogue:
+def load_and_note(store: Store, *directories: Path) -> Catalogue:
     """As a run does: load, and note what had to be loaded."""
     catalogues = Catalogues(store)
     found = catalogues.load(directories)
@@ -41,22 +41,22 @@ def loaded(store: Store, *directories: Path) -> Catalogue:
     return found
 
 
-def noted(store: Store, *directories: Path) -> bool:
+def is_noted(store: Store, *directories: Path) -> bool:
     """Whether a run would take these directories from a note."""
     now = state(directories)
     note = store.noted(cache._name(directories))
     return bool(now) and cache._read(note, now) is not None
 
 
-def note_of(store: Store, directory: Path) -> Path:
+def find_note(store: Store, directory: Path) -> Path:
     assert store.directory
     return store.directory / cache._name([directory])
 
 
 def test_unread_file_keeps_the_note_of_a_catalogue(store, directory) -> None:
-    loaded(store, directory)
+    load_and_note(store, directory)
     (directory / "instant_messaging/README.md").write_text("Another note.\n")
-    assert noted(store, directory)
+    assert is_noted(store, directory)
 
 
 def test_a_pipe_does_not_hold_the_run(directory) -> None:
@@ -64,7 +64,7 @@ def test_a_pipe_does_not_hold_the_run(directory) -> None:
     assert state([directory]) == b""
 
 
-def damaged(note: bytes, content: bytes) -> bytes:
+def damage_note(note: bytes, content: bytes) -> bytes:
     """A note of the same state, with a right hash over something else."""
     return b"\n".join([note.split(b"\n")[0], hashlib.sha256(content).hexdigest().encode(), content])
 
@@ -75,12 +75,12 @@ UNUSABLE += [b'{"services": 1, "browsers": 2}']
 
 @pytest.mark.parametrize("content", UNUSABLE, ids=range(len(UNUSABLE)))
 def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory) -> None:
-    fresh = loaded(store, directory)
-    path = note_of(store, directory)
-    path.write_bytes(damaged(path.read_bytes(), content))
-    assert not noted(store, directory)
-    assert loaded(store, directory) == fresh
-    assert noted(store, directory)
+    fresh = load_and_note(store, directory)
+    path = find_note(store, directory)
+    path.write_bytes(damage_note(path.read_bytes(), content))
+    assert not is_noted(store, directory)
+    assert load_and_note(store, directory) == fresh
+    assert is_noted(store, directory)
 
 
 @examples(30)
@@ -90,19 +90,19 @@ def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory) -> None:
     store = Store(root / "plans")
     store.require()
     directory = Made(root)(GOOD)
-    fresh = loaded(store, directory)
-    path = note_of(store, directory)
+    fresh = load_and_note(store, directory)
+    path = find_note(store, directory)
     whole = path.read_bytes()
     cut %= len(whole)
     for content in (junk, whole[:cut], whole[:cut] + b"?" + whole[cut + 1 :]):
         path.write_bytes(content)
-        assert loaded(store, directory) == fresh
+        assert load_and_note(store, directory) == fresh
 
 
-def mallorys(note: bytes) -> bytes:
+def forge_note(note: bytes) -> bytes:
     """The note of a catalogue without its service, as sound as one of ours."""
     data = json.loads(note.split(b"\n", 2)[2])
-    return damaged(note, json.dumps({**data, "services": []}).encode())
+    return damage_note(note, json.dumps({**data, "services": []}).encode())
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def mallorys(note: bytes) -> bytes:
     ],
 )
 def test_a_note_that_others_could_have_made_is_not_read(spoil, store, directory) -> None:
-    loaded(store, directory)
-    path = note_of(store, directory)
-    path.write_bytes(mallorys(path.read_bytes()))
-    assert not loaded(store, directory).services  # so that the test can fail: it is believed as it is
+    load_and_note(store, directory)
+    path = find_note(store, directory)
+    path.write_bytes(forge_note(path.read_bytes()))
+    assert not load_and_note(store, directory).services  # so that the test can fail: it is believed as it is
     spoil(path)
-    assert set(loaded(store, directory).services) == {"parrot"}
+    assert set(load_and_note(store, directory).services) == {"parrot"}

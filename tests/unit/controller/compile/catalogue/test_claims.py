@@ -16,19 +16,19 @@ OWN = Path(__file__).resolve().parents[5] / "catalog"
 IF_MEANT = "(name each other in overlaps_with if both are meant)"
 
 
-def entry(id_: str, **keys: object) -> dict[str, object]:
+def build_entry(id_: str, **keys: object) -> dict[str, object]:
     start = {"id": id_, "name": id_, "category": "webmail", "vendor": "Example", "audience": "both", "enforce": True}
     return {**start, **keys, "sources": ["a test"]}
 
 
-def put(directory: Path, *entries: dict[str, object]) -> Path:
+def write_entries(directory: Path, *entries: dict[str, object]) -> Path:
     (directory / "webmail").mkdir(parents=True)
     for item in entries:
         (directory / "webmail" / f"{item['id']}.yml").write_text(yaml.safe_dump(item, sort_keys=False))
     return directory
 
 
-def mistakes_of(*directories: Path) -> list[tuple[str, str, object, str]]:
+def find_mistakes(*directories: Path) -> list[tuple[str, str, object, str]]:
     """The mistakes of a load: file name, key, value, expected."""
     try:
         load(directories)
@@ -38,8 +38,8 @@ def mistakes_of(*directories: Path) -> list[tuple[str, str, object, str]]:
 
 
 def test_every_shared_name_is_guarded_by_itself(tmp_path: Path) -> None:
-    directory = put(tmp_path / "own", entry("owl", domains=sorted(SHARED)))
-    assert {value for _, _, value, expected in mistakes_of(directory) if "of this service alone" in expected} == set(
+    directory = write_entries(tmp_path / "own", build_entry("owl", domains=sorted(SHARED)))
+    assert {value for _, _, value, expected in find_mistakes(directory) if "of this service alone" in expected} == set(
         SHARED
     )
 
@@ -57,53 +57,53 @@ def test_every_shared_name_is_guarded_by_itself(tmp_path: Path) -> None:
 def test_name_that_a_service_calls_shared_is_blocked_by_no_other(
     key: str, name: str, other: str, shared: str, tmp_path: Path
 ) -> None:
-    directory = put(tmp_path / "own", entry("owl", **{key: [name]}))
+    directory = write_entries(tmp_path / "own", build_entry("owl", **{key: [name]}))
     expected = f"a name of this service alone: {other} says that {shared} is shared {IF_MEANT}"
-    assert mistakes_of(OWN, directory) == [("owl.yml", f"{key}[0]", name, expected)]
+    assert find_mistakes(OWN, directory) == [("owl.yml", f"{key}[0]", name, expected)]
 
 
 def test_a_shared_name_below_an_own_domain_has_to_be_excepted(tmp_path: Path) -> None:
-    own = entry("owl", domains=["owl.example"], shared_domains=["work.owl.example"])
+    own = build_entry("owl", domains=["owl.example"], shared_domains=["work.owl.example"])
     says = "shared_domains[0] says that work.owl.example is shared (or except that in allow_domains)"
     expected = f"a name of this service alone: {says}"
-    assert mistakes_of(put(tmp_path / "a", own)) == [("owl.yml", "domains[0]", "owl.example", expected)]
-    assert mistakes_of(put(tmp_path / "b", {**own, "allow_domains": ["work.owl.example"]})) == []
+    assert find_mistakes(write_entries(tmp_path / "a", own)) == [("owl.yml", "domains[0]", "owl.example", expected)]
+    assert find_mistakes(write_entries(tmp_path / "b", {**own, "allow_domains": ["work.owl.example"]})) == []
 
 
 def test_the_organisation_cannot_call_shared_what_the_project_blocks_without_saying_so(tmp_path: Path) -> None:
-    own = entry("owl", domains=["owl.example"], shared_domains=["drive.google.com"])
+    own = build_entry("owl", domains=["owl.example"], shared_domains=["drive.google.com"])
     expected = f"a name that no service blocks: google_drive blocks drive.google.com {IF_MEANT}"
-    assert mistakes_of(OWN, put(tmp_path / "a", own)) == [
+    assert find_mistakes(OWN, write_entries(tmp_path / "a", own)) == [
         ("owl.yml", "shared_domains[0]", "drive.google.com", expected)
     ]
-    assert mistakes_of(OWN, put(tmp_path / "b", {**own, "overlaps_with": ["google_drive"]})) == []
+    assert find_mistakes(OWN, write_entries(tmp_path / "b", {**own, "overlaps_with": ["google_drive"]})) == []
 
-
-# -- claimed twice ----------------------------------------------------------------------------------------------------
 
 HAS = "a domain that no other service has: {} has {} " + IF_MEANT
 
 
 def test_the_organisation_s_entry_gives_way_to_the_project_s_own(tmp_path: Path) -> None:
     for number, domain in enumerate(("whatsapp.com", "web.whatsapp.com")):
-        directory = put(tmp_path / str(number), entry("owl", domains=["owl.example", domain]))
-        assert mistakes_of(OWN, directory) == [
+        directory = write_entries(tmp_path / str(number), build_entry("owl", domains=["owl.example", domain]))
+        assert find_mistakes(OWN, directory) == [
             ("owl.yml", "domains[1]", domain, HAS.format("whatsapp", "whatsapp.com"))
         ]
-    above_it = put(tmp_path / "above", entry("owl", domains=["weiyun.com.example", "kakao.com.example"]))
-    assert mistakes_of(OWN, above_it) == []
+    above_it = write_entries(
+        tmp_path / "above", build_entry("owl", domains=["weiyun.com.example", "kakao.com.example"])
+    )
+    assert find_mistakes(OWN, above_it) == []
 
 
 def test_the_organisation_s_entry_above_a_project_s_domain_is_reported_at_its_own_file(tmp_path: Path) -> None:
-    directory = put(tmp_path / "own", entry("owl", domains=["switch.ch"]))
-    assert mistakes_of(OWN, directory) == [
+    directory = write_entries(tmp_path / "own", build_entry("owl", domains=["switch.ch"]))
+    assert find_mistakes(OWN, directory) == [
         ("owl.yml", "domains[0]", "switch.ch", HAS.format("doh_other", "dns.switch.ch"))
     ]
 
 
 def test_a_service_does_not_overlap_with_itself(tmp_path: Path) -> None:
-    directory = put(tmp_path / "own", entry("owl", domains=["owl.example"], overlaps_with=["owl"]))
-    assert [mistake[1:3] for mistake in mistakes_of(directory)] == [("overlaps_with[0]", "owl")]
+    directory = write_entries(tmp_path / "own", build_entry("owl", domains=["owl.example"], overlaps_with=["owl"]))
+    assert [mistake[1:3] for mistake in find_mistakes(directory)] == [("overlaps_with[0]", "owl")]
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(".".join))

@@ -37,13 +37,13 @@ def made(tmp_path: Path) -> Made:
     return made
 
 
-def catalogue(made: Made) -> Catalogue:
+def load_catalogue(made: Made) -> Catalogue:
     return load([made.root / "catalog"])
 
 
 def controls(made: Made, **values: Any) -> dict[str, Any]:
     own = read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
-    plan: dict[str, Any] = compile_plan(catalogue(made), own, [], DAY)["controls"]
+    plan: dict[str, Any] = compile_plan(load_catalogue(made), own, [], DAY)["controls"]
     return {name: section["services"].get("parrot", {}) for name, section in plan.items()}
 
 
@@ -122,7 +122,7 @@ def test_an_agreement_is_one_of_names() -> None:
 
 
 def test_a_value_of_a_feed_is_placed_at_its_line(made: Made) -> None:
-    feed, file = catalogue(made).feeds["birds"], made.root / "catalog/feeds/birds.txt"
+    feed, file = load_catalogue(made).feeds["birds"], made.root / "catalog/feeds/birds.txt"
     found = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
     assert [(one.where, one.key, one.value, one.expected) for one in found] == [
         (f"{file}:3", "", "owl.example", "x"),

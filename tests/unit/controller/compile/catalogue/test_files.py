@@ -121,26 +121,23 @@ def test_a_hostile_document_is_refused_soon(
     assert time.process_time() - started < 5
 
 
-# -- Every file of a policy that a stranger may have written, by each of its readers: what stands for more than it is,
-
-
 FEED = "id: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 SECRET = "a-secret-of-the-controllers"
 
 
-def catalogue(root: Path) -> None:
+def load_catalogue(root: Path) -> None:
     load([root])
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "instant_messaging/parrot.yml": catalogue,
-    "amends/parrot.yml": catalogue,
-    "feeds/birds.yml": catalogue,
-    "feeds/birds.txt": catalogue,
-    "browsers.yml": catalogue,
-    "release.yml": catalogue,
-    "known_good.txt": catalogue,
-    "known_good_networks.txt": catalogue,
+    "instant_messaging/parrot.yml": load_catalogue,
+    "amends/parrot.yml": load_catalogue,
+    "feeds/birds.yml": load_catalogue,
+    "feeds/birds.txt": load_catalogue,
+    "browsers.yml": load_catalogue,
+    "release.yml": load_catalogue,
+    "known_good.txt": load_catalogue,
+    "known_good_networks.txt": load_catalogue,
     "publishers.yml": read_publishers,
     "recall.yml": lambda root: read_sources([root]),
     "waivers/w1.yml": lambda root: load_waivers([root / "waivers"]),
@@ -164,7 +161,7 @@ CONTENTS = {
 }
 
 
-def refused(root: Path, file: str) -> str:
+def get_refusal(root: Path, file: str) -> str:
     with pytest.raises((PolicyError, PolicyErrors)) as wrong:
         READERS[file](root)
     assert str(wrong.value).isprintable() or all(line.isprintable() for line in str(wrong.value).splitlines())
@@ -186,8 +183,8 @@ def test_yaml_that_expands_without_bound_is_refused(root: Path, file: str, conte
     (root / file).parent.mkdir(exist_ok=True)
     (root / file).write_text(CONTENTS[content])
     began = processor()
-    said = refused(root, file)
-    assert ("more than 20000 values" in said) == (content == "more lists than count" and file.endswith(".yml"))
+    message = get_refusal(root, file)
+    assert ("more than 20000 values" in message) == (content == "more lists than count" and file.endswith(".yml"))
     assert processor() - began < 30  # ten times what it takes
 
 
@@ -199,9 +196,9 @@ def test_pipe_or_endless_device_is_refused(root: Path, file: str) -> None:
         path.unlink(missing_ok=True)
         make(path)
         if "waiver" in file or path.suffix == ".yml":
-            assert "expected a file" in refused(root, file)
+            assert "expected a file" in get_refusal(root, file)
         else:
-            assert "/dev/zero" not in refused(root, file)
+            assert "/dev/zero" not in get_refusal(root, file)
 
 
 @pytest.mark.parametrize("text", [f"{SECRET}\n", f"{SECRET}\n{SECRET}\n", f"a: {SECRET}\n"], ids=range(3))
@@ -211,7 +208,7 @@ def test_content_behind_a_link_is_not_printed(root: Path, file: str, text: str) 
     (root / file).parent.mkdir(exist_ok=True)
     (root / file).unlink(missing_ok=True)
     (root / file).symlink_to(root.parent / "borrowed")
-    assert SECRET not in refused(root, file)
+    assert SECRET not in get_refusal(root, file)
 
 
 NAMED = {
@@ -230,7 +227,7 @@ def test_no_id_is_a_path(root: Path, file: str, id_: str) -> None:
     (root / file).parent.mkdir(exist_ok=True)
     before = set(root.parent.rglob("*")) | {root / file}
     (root / file).write_text(NAMED[file].format(id=id_ if id_[0] == '"' else f"'{id_}'"))
-    assert f"{file}:" in refused(root, file)
+    assert f"{file}:" in get_refusal(root, file)
     assert set(root.parent.rglob("*")) <= before
 
 

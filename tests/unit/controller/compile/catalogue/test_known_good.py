@@ -104,12 +104,7 @@ def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_
 
 
 @pytest.mark.parametrize(
-    ("domain", "needs"),
-    [
-        ("blogspot.com", "blogspot.com"),
-        ("uk.com", "uk.com"),
-        ("a-customer.blogspot.com", ""),
-    ],
+    ("domain", "needs"), [("blogspot.com", "blogspot.com"), ("uk.com", "uk.com"), ("a-customer.blogspot.com", "")]
 )
 def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customers_is_not(
     lists: Lists, domain: str, needs: str

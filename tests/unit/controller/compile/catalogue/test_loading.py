@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import re
 from datetime import date
@@ -13,12 +12,12 @@ import pytest
 import yaml
 from made import catalogue, service
 from made_catalogue import GOOD, OWN, Made, errors_of
+from made_policy import restrictions
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.compile.catalogue.retired_keys import warning
 from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
 from proscribe.controller.compile.inventory.reporting import nothing_known
 from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import pour
 from proscribe.controller.report.page.document import page
@@ -43,20 +42,6 @@ def test_the_project_s_own_catalogue_is_whole(own_catalogue: Catalogue, written:
     assert len(own_catalogue.version) == 12
 
 
-def test_report_only_entries_are_the_generic_tools_and_documents_that_offices_share(own_catalogue: Catalogue) -> None:
-    generic = (
-        "desktop_cloud_integration local_proxy_tools mail_clients_generic nextcloud_owncloud syncthing "
-        "web_translate_archive_proxies wireguard_openvpn zoom_chat"
-    )
-    documents = "cn_online_documents evernote notion"
-    assert {s.id for s in own_catalogue.services.values() if not s.enforce} == {*generic.split(), *documents.split()}
-
-
-def test_only_services_with_business_accounts_on_their_own_domains_have_tenants(own_catalogue: Catalogue) -> None:
-    google = ["gemini", "gmail", "google_chat", "google_docs", "google_drive", "google_keep"]
-    assert {s.id: s.tenants for s in own_catalogue.services.values() if s.tenants} == dict.fromkeys(google, "google")
-
-
 def test_circumvention_is_for_consumers_and_has_a_class(own_catalogue: Catalogue) -> None:
     assert all(
         s.audience == "consumer" and s.service_class
@@ -76,28 +61,20 @@ def test_a_service_is_read_as_it_is_written(own_catalogue: Catalogue) -> None:
     assert own_catalogue.browsers["firefox_esr"].policy_file == {"native": "/etc/firefox/policies/policies.json"}
 
 
-def test_own_files_have_the_keys_in_the_order_of_the_schema(written: dict[Path, Any]) -> None:
-    for path, document in written.items():
-        if path.parent.name in CATEGORIES:
-            assert list(document) == [key for key in SERVICE.keys if key in document], path
-    for browser in written[OWN / "browsers.yml"]["browsers"]:
-        assert list(browser) == [key for key in BROWSER.keys if key in browser]
-
-
 def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader(written: dict[Path, Any]) -> None:
     """No value depends on this loader's reading everything as text, but the flags and the days."""
 
-    def values(data: Any) -> list[Any]:
+    def list_values(data: Any) -> list[Any]:
         if isinstance(data, dict):
-            return [value for item in data.values() for value in values(item)]
-        return [value for item in data for value in values(item)] if isinstance(data, list) else [data]
+            return [value for item in data.values() for value in list_values(item)]
+        return [value for item in data for value in list_values(item)] if isinstance(data, list) else [data]
 
     for path, document in written.items():
-        types = {type(value) for value in values(document)}
+        types = {type(value) for value in list_values(document)}
         assert types <= {str, bool, date}, path
 
 
-def keys_of(page: str, heading: str) -> set[str]:
+def read_keys(page: str, heading: str) -> set[str]:
     """The keys in the first column of the table below a heading."""
     rows = page.partition(f"\n## {heading}\n")[2].partition("| --- |")[2].partition("\n\n")[0].splitlines()[1:]
     return {key for row in rows for key in re.findall(r"`(\w+)`", row.split("|")[1])}
@@ -105,14 +82,11 @@ def keys_of(page: str, heading: str) -> set[str]:
 
 def test_the_documentation_has_every_key_and_no_other_and_its_example_loads(tmp_path: Path) -> None:
     page = (OWN.parent / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    assert keys_of(page, "Keys of a service") == set(SERVICE.keys)
-    assert keys_of(page, "Keys of a browser") == set(BROWSER.keys)
+    assert read_keys(page, "Keys of a service") == set(SERVICE.keys)
+    assert read_keys(page, "Keys of a browser") == set(BROWSER.keys)
     example = page.partition("```yaml\n")[2].partition("```")[0]
     directory = Made(tmp_path)(example, "instant_messaging/parrot.yml")
     assert load([OWN, directory]).services["parrot"].networks == ("198.51.100.0/24",)
-
-
-# -- Every key of the catalogue has a reader: with another value of it, something else comes out
 
 
 OWL = {
@@ -146,13 +120,10 @@ def test_an_unknown_key_is_a_mistake_all_the_same(tmp_path: Path) -> None:
     assert [error.key for error in errors_of(Made(tmp_path)(f"{GOOD}user_dat: [~/x]\n"))] == ["user_dat"]
 
 
-# -- A service and browsers with every key that there is, and one with no more than it needs, as a load makes them
-
-
 OTHER = GOOD.replace("parrot", "magpie").replace("Parrot", "Magpie")
 
 
-def loaded(root: Path, **texts: str) -> Catalogue:
+def load_texts(root: Path, **texts: str) -> Catalogue:
     write = Made(root)
     write(OTHER, "instant_messaging/magpie.yml")
     for name, text in texts.items():
@@ -163,58 +134,32 @@ def loaded(root: Path, **texts: str) -> Catalogue:
 def test_programs_of_windows_are_known_by_what_is_below_the_folder_of_programs(tmp_path: Path) -> None:
     paths = [r"%ProgramFiles%\Crow\Crow.EXE", r"%ProgramFiles%\Crow.exe", r"%AppData%\Crow\data", r"%A%\a\b\c.exe"]
     text = yaml.safe_dump({**yaml.safe_load(GOOD), "enforce": "true", "paths": {"windows": paths}})
-    service = loaded(tmp_path, instant_messaging__parrot=text).services["parrot"]
+    service = load_texts(tmp_path, instant_messaging__parrot=text).services["parrot"]
     assert (service.windows_programs, service.paths) == (("Crow/Crow.EXE", "a/b/c.exe"), ())
 
 
-# -- Services that are restricted and of which a control has nothing to look for: in the plan, the record, each view
-
-
-DAY = datetime.date(2026, 11, 25)
-
-
-def compiled(**restrictions: Any) -> dict[str, Any]:
-    made = catalogue(
-        service("parrot"),  # nothing at all
-        service("heron", domains=("heron.example",)),
-        service("stork", enforce=False),  # only reported, so nobody counts on it
-        service("crane", tenants="google"),  # open for the organisation's own accounts, where it names tenants
-    )
-    read_ = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
-    return compile_plan(made, read_, [], DAY)
-
-
-def answered(plan: dict[str, Any], **counts: int) -> dict[str, Any]:
-    """What a host answers that has so many rules of each control with nothing to look for, and no other."""
+def test_rules_with_nothing_known_are_in_every_report() -> None:
+    made = catalogue(service("parrot"), service("heron", domains=("heron.example",)), service("stork", enforce=False))
+    plan = compile_plan(made, restrictions(), [], date(2026, 11, 25))
+    digest, moment = plan["digest"], "2026-11-25T08:00:00Z"
+    counts = {"apps": 1, "browser": 1, "firewall": 2, "dns": 1}
     facts: dict[str, Any] = {"platform": {}, "verdicts": [], "errors": [], "duration_ms": 1}
-    at = "2026-11-25T08:00:00Z"
-    return host_record(plan_digest=plan["digest"], checked_at=at, nothing_known=counts, **facts)
-
-
-@pytest.fixture
-def report() -> tuple[dict[str, Any], Any]:
-    plan = compiled(services_exclude=["crane"])
-    digest = plan["digest"]
-    answer = answered(plan, apps=1, browser=1, firewall=2, dns=1)
+    answer = host_record(plan_digest=digest, checked_at=moment, nothing_known=counts, **facts)
     run = {
         **dict.fromkeys(("id", "playbook", "mode", "catalog_version", "limit"), ""),
-        "started": "2026-11-25T08:00:00Z",
+        "started": moment,
         "inventory": [],
         "controls": list(CONTROLS),
         "hosts": {"web01": digest, "web02": digest},
         "nothing_known": {digest: nothing_known(plan, CONTROLS)},
     }
     settled = reconcile(run["hosts"], [read("web01", answer)], rules={digest: 5})
-    return fleet_report(run, settled, "2026-11-25T08:01:00Z"), settled.records
-
-
-def test_the_report_counts_and_shows_them_for_the_hosts_that_answered(report: tuple[dict[str, Any], Any]) -> None:
-    result, records = report
+    result, records = fleet_report(run, settled, "2026-11-25T08:01:00Z"), settled.records
     assert {"rule": "apps/parrot", "hosts": 1} in result["nothing_known"] and len(result["nothing_known"]) == 5
     assert result["summary"]["rules"]["not_applicable"] == 5 and result["summary"]["rules"]["compliant"] == 0
     assert result["summary"]["hosts"]["compliant"] == 0
-    said = summary.render(result, records, summary.Screen(width=160))
-    assert "nothing known" in said and "apps: parrot" in said
+    screen = summary.render(result, records, summary.Screen(width=160))
+    assert "nothing known" in screen and "apps: parrot" in screen
     assert "parrot" in "".join(page(result, records)).partition("Nothing known to look for")[2]
     poured = io.StringIO()
     pour(poured, result, records, "prometheus")

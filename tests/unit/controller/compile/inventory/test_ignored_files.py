@@ -20,6 +20,7 @@ from proscribe.controller.compile.inventory import ignored_variables
 from proscribe.controller.compile.inventory.ignored_variables import IgnoredPolicy, find_ignored_policy, unread
 
 WATCH = "proscribe_watch"
+WEB = "host_vars/web01.example.org"
 AUDIT = {"proscribe_controls": {"apps": "audit"}}
 CONTROLS = "proscribe_controls"
 HOSTS = {
@@ -79,11 +80,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
         (["group_vars/all.yml", "group_vars/all.yaml"], "group_vars/all.yaml", "reads {}/group_vars/all.yml alone"),
         (["group_vars/finance", "group_vars/finance.yml"], "group_vars/finance.yml", "alone for the group finance"),
         (["group_vars/all", "group_vars/all.yml/main.yml"], "group_vars/all.yml/main.yml", "for the group all"),
-        (
-            ["host_vars/web01.example.org/a.yml", "host_vars/web01.example.org.yml"],
-            "host_vars/web01.example.org.yml",
-            "alone for the host web01.example.org",
-        ),
+        ([f"{WEB}/a.yml", f"{WEB}.yml"], f"{WEB}.yml", "alone for the host web01.example.org"),
         # what Ansible does not take for variables
         (["group_vars/all.txt"], "group_vars/all.txt", "a file that ends with .yml, .yaml, .json"),
         (["group_vars/all.YML"], "group_vars/all.YML", "a file that ends with .yml, .yaml, .json"),
@@ -202,13 +199,14 @@ def test_variables_around_an_inventory_that_is_a_folder_are_reported(
     assert fleet.read("gateway") == {}
 
 
-# -- Files of variables that Ansible does not read in a play: which are named, and which are none of ours
+# -- variables beside playbooks
 
 
 BAN = "proscribe_services_include"
 BANS = {BAN: ["slack"]}
 ALL, ONE = "group_vars/all.yml", "host_vars/h1.yml"
 IMPORTS, IN_FULL = "import_playbook", "ansible.builtin.import_playbook"
+CIRCLE = {f"{name}/p.yml": [{IMPORTS: f"../{after}/p.yml"}] for name, after in ("ab", "bc", "ca")}
 
 
 class Task:
@@ -268,19 +266,10 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
         ({f"a/{ALL}": BANS}, ["a/p.yml"], ""),  # the command itself says that there is no such playbook
         ({f"b/{ALL}": BANS, "b/p.yml": "", "a/p.yml": [{IMPORTS: "../b/p.yml"}]}, ["a/p.yml"], "b"),
         ({f"b/{ALL}": BANS, "b/p.yml": "", "a/p.yml": [{IN_FULL: "../b/p.yml"}]}, ["a/p.yml"], "b"),
-        (
-            {f"b/{ALL}": BANS, "b/p.yml": "", "a/p.yml": [{IMPORTS: "of.a.collection"}, "x"]},
-            ["a/p.yml", "b/p.yml"],
-            "b",
-        ),
+        ({f"b/{ALL}": BANS, "b/p.yml": "", "a/p.yml": [{IMPORTS: "a.b.c"}, "x"]}, ["a/p.yml", "b/p.yml"], "b"),
         ({f"b/{ALL}": BANS, "a/p.yml": [{IMPORTS: "{{ " + "x" * 300 + " }}"}]}, ["a/p.yml"], ""),
         # imported by what is imported, and in a circle
-        (
-            {f"c/{ALL}": BANS, "a/p.yml": [{IMPORTS: "../b/p.yml"}], "b/p.yml": [{IMPORTS: "../c/p.yml"}]}
-            | {"c/p.yml": [{IMPORTS: "../a/p.yml"}]},
-            ["a/p.yml"],
-            "c",
-        ),
+        ({f"c/{ALL}": BANS, **CIRCLE}, ["a/p.yml"], "c"),
         # what Ansible reads: beside the inventory, and beside the play
         ({f"fleet/{ALL}": BANS, "fleet/p.yml": ""}, ["fleet/p.yml"], ""),
         ({f"base/{ALL}": BANS, "base/p.yml": ""}, ["base/p.yml"], ""),

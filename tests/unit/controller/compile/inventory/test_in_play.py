@@ -13,11 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook import Playbook
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from proscribe.controller.compile.inventory.in_play import (
-    InPlay,
-    for_another_role,
-    in_play_only,
-)
+from proscribe.controller.compile.inventory.in_play import InPlay, for_another_role, in_play_only
 from proscribe.controller.compile.inventory.places import Origin, set_in
 
 BAN = "proscribe_services_include"
@@ -97,11 +93,11 @@ def test_the_layers_of_a_play_are_in_ansibles_own_order(tmp_path: Path, places: 
 
 
 def test_connection_of_the_task_is_set_for_no_host(tmp_path: Path) -> None:
-    said = {"ansible_connection": "local", BAN: "x"}
-    run = Run(tmp_path, {"tasks": [task("compiles", vars=said)]}, {})
+    variables = {"ansible_connection": "local", BAN: "x"}
+    run = Run(tmp_path, {"tasks": [task("compiles", vars=variables)]}, {})
     seen = run.seen("compiles")
     assert "ansible_connection" not in seen.raw_get("h1") and seen.raw_get("h1")[BAN] == "x"
-    assert run.tasks["compiles"].vars == said, "the task itself stays as it is"
+    assert run.tasks["compiles"].vars == variables, "the task itself stays as it is"
     assert seen["h1"]["proscribe_a"] == "of h1" and seen["h2"][BAN] == "x"
 
 

@@ -175,9 +175,6 @@ def test_a_variable_that_is_nearly_called_as_ours_is_a_mistake_with_its_place(tm
     assert str(wrong).startswith(f"{place}: Proscribe_watch: ") and "did you mean 'proscribe_watch'?" in str(wrong)
 
 
-# -- Mistakes in an inventory that Ansible itself reads: all are reported at once, with their places and what to write
-
-
 NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
 
 

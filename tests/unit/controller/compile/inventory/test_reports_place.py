@@ -7,18 +7,18 @@ import os
 from pathlib import Path
 
 import pytest
-from made_waivers import Organisation, at
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.inventory.reports_place import VARIABLE, place_of_reports, reports_of, require_reports
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire import installation
+from waiver_organisation import Organisation, at
 
 USUAL = installation.ROOT / "reports"
 NOW = "2026-11-25T08:00:00+00:00"
 
 
-def hosts(folder: Path, *values: object) -> list[HostVariables]:
+def build_hosts(folder: Path, *values: object) -> list[HostVariables]:
     """Hosts that have these values; None for one that has none."""
     return [
         HostVariables(f"web{number}", {} if value is None else {VARIABLE: value}, {}, str(folder))
@@ -59,11 +59,11 @@ def test_the_place_does_not_depend_on_where_one_starts(
 ) -> None:
     (tmp_path / "elsewhere" / "state").mkdir(parents=True)  # what is there has no say
     monkeypatch.chdir(tmp_path / cwd)
-    given = {"PROSCRIBE_REPORTS": environment} if environment else {}
+    variables = {"PROSCRIBE_REPORTS": environment} if environment else {}
     where = USUAL if expected is None else Path(os.path.normpath(inventory / expected))
     sources = [str(inventory / "hosts.yml")]
-    assert reports_of(hosts(inventory, value, value), sources, given) == where
-    assert place_of_reports(hosts(inventory, value), sources, environment=given) == (where, named_by)
+    assert reports_of(build_hosts(inventory, value, value), sources, variables) == where
+    assert place_of_reports(build_hosts(inventory, value), sources, environment=variables) == (where, named_by)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_place_does_not_depend_on_where_one_starts(
 )
 def test_wrong_place_of_reports_is_refused(inventory: Path, values: tuple[object, ...], message: str) -> None:
     with pytest.raises(PolicyErrors, match=message):
-        reports_of(hosts(inventory, *values), [str(inventory)], {})
+        reports_of(build_hosts(inventory, *values), [str(inventory)], {})
 
 
 def test_a_run_needs_a_place_in_which_it_can_write(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,19 +91,23 @@ def test_a_run_needs_a_place_in_which_it_can_write(inventory: Path, monkeypatch:
         with pytest.raises(
             PolicyErrors, match=f"proscribe_reports: found '{named}', .*{inventory}/file is no directory"
         ):
-            require_reports(hosts(inventory, named), [source], {})
-        assert require_reports(hosts(inventory, named), [source], {"PROSCRIBE_REPORTS": "/mnt/job"}) == Path("/mnt/job")
+            require_reports(build_hosts(inventory, named), [source], {})
+        assert require_reports(build_hosts(inventory, named), [source], {"PROSCRIBE_REPORTS": "/mnt/job"}) == Path(
+            "/mnt/job"
+        )
     monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != str(inventory))
     with pytest.raises(PolicyErrors, match=f"found 'new/one', .*can write; {inventory} is not writable"):
-        require_reports(hosts(inventory, "new/one"), [source], {})
+        require_reports(build_hosts(inventory, "new/one"), [source], {})
     assert not (inventory / "new").exists(), "nothing was made"
 
 
 def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory: Path) -> None:
     with pytest.raises(PolicyErrors, match=f"found 'reports', .*not read as hosts, and {inventory}/reports is inside"):
-        require_reports(hosts(inventory, "reports"), [str(inventory)], {})
-    assert require_reports(hosts(inventory, "../reports"), [str(inventory)], {}) == inventory.parent / "reports"
-    assert require_reports(hosts(inventory, "reports"), [str(inventory / "hosts.yml")], {}) == inventory / "reports"
+        require_reports(build_hosts(inventory, "reports"), [str(inventory)], {})
+    assert require_reports(build_hosts(inventory, "../reports"), [str(inventory)], {}) == inventory.parent / "reports"
+    assert (
+        require_reports(build_hosts(inventory, "reports"), [str(inventory / "hosts.yml")], {}) == inventory / "reports"
+    )
 
 
 def test_a_run_has_its_plans_and_its_report_there_and_stops_for_hosts_that_differ(

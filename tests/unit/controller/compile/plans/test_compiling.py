@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import catalogue, service
 from made_catalogue import OWN
-from made_waivers import WAIVER
 from proscribe.controller.compile.catalogue.release import Release
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans import compiling, identifiers
@@ -29,9 +28,9 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.host.controls.apps.requests.command_text import digest
-from proscribe.host.controls.apps.systems.registry import SYSTEMS
 from proscribe.model.plan import CONTROLS, RESTRICTED
 from proscribe.model.plan_hours import at
+from waiver_organisation import WAIVER
 
 TODAY = datetime.date(2026, 11, 25)
 CATALOGUE = catalogue(
@@ -64,7 +63,7 @@ def compile_today(*waivers: Waiver, today: datetime.date = TODAY, **restrictions
     return compile_plan(CATALOGUE, read, waivers, today)
 
 
-def modes(plan, control="apps"):
+def read_modes(plan, control="apps"):
     return {id_: entry["mode"] for id_, entry in plan["controls"][control]["services"].items()}
 
 
@@ -77,14 +76,11 @@ def modes(plan, control="apps"):
     ],
 )
 def test_the_restrictions_choose_the_services(restrictions, browser):
-    assert modes(compile_today(**restrictions), "browser") == browser
+    assert read_modes(compile_today(**restrictions), "browser") == browser
 
 
 def test_a_waiver_for_what_is_not_restricted_changes_nothing(waiver):
     assert compile_today(waiver("a", services=("wecom",))) == compile_today()
-
-
-# -- A plan as a whole: every setting that its restrictions decide, in force and before; and what waivers make of it
 
 
 BEGINS = datetime.date(2026, 11, 25)
@@ -191,6 +187,11 @@ def waiver(tmp_path: Path) -> Any:
 
 HOURS = {"hours": ("mon 09:00-10:00",)}
 WINDOWS = [[0, 540, 600]]
+IN_HOURS = {"mode": "waived", "waiver": "a", "hours": WINDOWS, "otherwise": "enforce"}
+OTHERS = [{"waiver": "b", "hours": WINDOWS}, {"waiver": "c", "users": ["alice"]}]
+FOR_A: dict[str, object] = {"waiver": "a", "users": [], "posix_groups": ["press"]}
+FOR_B: dict[str, object] = {"waiver": "b", "users": ["alice"], "hours": WINDOWS}
+FOR_SOME = {"mode": "enforce", "exceptions": [FOR_A, FOR_B]}
 
 
 @pytest.mark.parametrize(
@@ -200,27 +201,9 @@ WINDOWS = [[0, 540, 600]]
         ({"a": {"controls": ("apps",)}}, {"mode": "enforce"}),
         ({"a": {}}, {"mode": "waived", "waiver": "a"}),
         ({"a": {}, "b": {}, "c": HOURS}, {"mode": "waived", "waiver": "b"}),
-        ({"a": HOURS}, {"mode": "waived", "waiver": "a", "hours": WINDOWS, "otherwise": "enforce"}),
-        (
-            {"b": HOURS, "c": {"users": ("alice",)}, "a": HOURS},
-            {
-                "mode": "waived",
-                "waiver": "a",
-                "hours": WINDOWS,
-                "otherwise": "enforce",
-                "exceptions": [{"waiver": "b", "hours": WINDOWS}, {"waiver": "c", "users": ["alice"]}],
-            },
-        ),
-        (
-            {"b": {"users": ("alice",), **HOURS}, "a": {"posix_groups": ("press",)}},
-            {
-                "mode": "enforce",
-                "exceptions": [
-                    {"waiver": "a", "users": [], "posix_groups": ["press"]},
-                    {"waiver": "b", "users": ["alice"], "hours": WINDOWS},
-                ],
-            },
-        ),
+        ({"a": HOURS}, IN_HOURS),
+        ({"b": HOURS, "c": {"users": ("alice",)}, "a": HOURS}, {**IN_HOURS, "exceptions": OTHERS}),
+        ({"b": {"users": ("alice",), **HOURS}, "a": {"posix_groups": ("press",)}}, FOR_SOME),
     ],
 )
 def test_waivers_decide_the_mode_of_a_service(waivers: dict[str, Any], standing: dict[str, Any], waiver: Any) -> None:
@@ -271,9 +254,6 @@ def test_a_service_that_a_control_leaves_alone_hides_none_after_it() -> None:
         "apps": ["ant"],
         "firewall": ["ant"],
     }
-
-
-# -- What many hosts share is worked out once, and comes to the same as if each were compiled alone
 
 
 NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
@@ -342,9 +322,6 @@ def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], tim
         assert now[id_] == entry
 
 
-# -- hosts
-
-
 class Gathered:
     """Ansible's variables of some hosts; it counts how often those of a host are gathered."""
 
@@ -399,15 +376,6 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(tmp_path,
     assert compiled.restrictions["h1"] is compiled.restrictions["h4"] is not compiled.restrictions["h2"]
     assert compiled.plans[compiled.hosts["h0"]]["contact"] == "north@example.org"
     assert len({compiled.hosts[name] for name in fleet if name != "h0"}) == 1
-
-
-# -- A package system that hosts know is known to the controller: its names are well formed, described, and sent
-
-
-def test_the_list_of_hosts_has_every_file() -> None:
-    assert [(system.MANAGER, system.CATALOGUE_KEY) for system in SYSTEMS] == [
-        (one.declared.name, one.declared.key) for one in declared()
-    ]
 
 
 def test_package_systems_of_hosts_are_sent() -> None:

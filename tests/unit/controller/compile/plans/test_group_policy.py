@@ -9,12 +9,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from made_waivers import Organisation, at
 from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
 from proscribe.controller.compile.restrictions.group_policy_values import read_group_policy
 from proscribe.controller.policy_errors import Expected, PolicyError, PolicyErrors
 from proscribe.model.plan import check
+from waiver_organisation import Organisation, at
 
 NOW = at("2026-11-25T08:00:00+00:00")
 ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
@@ -61,7 +61,7 @@ def test_accepted_names_are_one_line_of_a_record(name: str, unit: str) -> None:
     assert one.name.isprintable() and all(ou.isprintable() for ou in one.ous)
 
 
-def compiled(organisation: Organisation, value: object, *hosts: str, read: Any = None, **more: Any) -> Compiled:
+def compile_question(organisation: Organisation, value: object, *hosts: str, read: Any = None, **more: Any) -> Compiled:
     """What a run over these hosts compiles, of which lab01 is the domain controller."""
     question = organisation.question(*(hosts or ("lab01", "press01", "fin01")))
     variables = {f"proscribe_{name}": one for name, one in {"group_policy": value, **more}.items()}
@@ -73,14 +73,14 @@ def compiled(organisation: Organisation, value: object, *hosts: str, read: Any =
     return compile_hosts(dataclasses.replace(question, hosts=made, variables_of=read or every.__getitem__), NOW)
 
 
-def of_controller(found: Compiled) -> dict[str, Any]:
+def read_object(found: Compiled) -> dict[str, Any]:
     plan = found.plans[found.hosts["lab01"]]
     check(plan)
     return plan["group_policy"]["objects"][0]  # type: ignore[no-any-return]
 
 
 def test_a_controller_may_be_in_its_own_audience(organisation: Organisation) -> None:
-    one = of_controller(compiled(organisation, [{**ONE, "group": "lab"}]))
+    one = read_object(compile_question(organisation, [{**ONE, "group": "lab"}]))
     assert one["browser"]["mode"] == "enforce"
 
 
@@ -96,7 +96,7 @@ def test_a_group_without_one_policy_is_refused(
     organisation: Organisation, group: str, variables: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(PolicyErrors) as wrong:
-        compiled(organisation, [{**ONE, "group": group}], **variables)
+        compile_question(organisation, [{**ONE, "group": group}], **variables)
     (error,) = wrong.value.errors
     assert error.key == "proscribe_group_policy[0].group" and error.where == "host lab01"
     assert error.expected.startswith(expected)
@@ -125,7 +125,7 @@ def test_a_tenant_without_the_id_that_onedrive_takes_is_refused(
         return dataclasses.replace(host, values={**host.values, **own})
 
     try:
-        compiled(organisation, [ONE], "lab01", read=variables_of)
+        compile_question(organisation, [ONE], "lab01", read=variables_of)
         errors: tuple[PolicyError, ...] = ()
     except PolicyErrors as wrong:
         errors = wrong.errors
@@ -141,23 +141,18 @@ def test_a_group_with_two_policies_is_refused(organisation: Organisation) -> Non
         return dataclasses.replace(host, values={**host.values, **own})
 
     with pytest.raises(PolicyErrors, match="the hosts press01 and press02 have different policies"):
-        compiled(organisation, [ONE], "lab01", read=variables_of)
+        compile_question(organisation, [ONE], "lab01", read=variables_of)
 
-
-# -- AppLocker
 
 WINDOWS = {
     "packages": {"apt": ["whatsapp"], "appx": ["Chat_cv1g1gvanyjgm", "Chat.Old_cv1g1gvanyjgm", "Other"]},
     "processes": {"windows": ["WhatsApp.exe"], "linux": ["whatsapp"]},
-    "publishers": {
-        "programs": ["O=PARROT LTD, L=PERTH, C=AU"],
-        "appx": ["CN=24803D75-212C-471A-BC57-9EF86AB91435"],
-    },
+    "publishers": {"programs": ["O=PARROT LTD, L=PERTH, C=AU"], "appx": ["CN=24803D75-212C-471A-BC57-9EF86AB91435"]},
     "installers": ["WhatsAppSetup*.exe"],
 }
 
 
-def with_programs(organisation: Organisation, **keys: Any) -> None:
+def add_programs(organisation: Organisation, **keys: Any) -> None:
     """Give WhatsApp programs on Windows."""
     (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS, **keys}))
@@ -165,7 +160,7 @@ def with_programs(organisation: Organisation, **keys: Any) -> None:
 
 def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation: Organisation) -> None:
     """AppLocker's rule denies to all, and no rule for some of them goes before it."""
-    with_programs(organisation)
+    add_programs(organisation)
     organisation.waiver(controls=["apps"], users=["alice"])
 
     def read(mode: str) -> Any:
@@ -175,6 +170,9 @@ def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation: Or
 
         return variables_of
 
-    assert "whatsapp" in of_controller(compiled(organisation, [ONE], "lab01", read=read("audit")))["apps"]["services"]
+    assert (
+        "whatsapp"
+        in read_object(compile_question(organisation, [ONE], "lab01", read=read("audit")))["apps"]["services"]
+    )
     with pytest.raises(PolicyErrors, match="is for users of whatsapp, and AppLocker denies to all"):
-        compiled(organisation, [ONE], "lab01", read=read("enforce"))
+        compile_question(organisation, [ONE], "lab01", read=read("enforce"))

@@ -34,11 +34,7 @@ def test_no_two_services_have_one_name_on_windows(own_catalogue: Catalogue) -> N
     """One program would be evidence of both."""
     services: dict[tuple[str, str], set[str]] = {}
     for entry in own_catalogue.services.values():
-        named = {
-            "image": entry.windows_processes,
-            "app": entry.packages.get("appx", ()),
-            **entry.windows_registered,
-        }
+        named = {"image": entry.windows_processes, "app": entry.packages.get("appx", ()), **entry.windows_registered}
         for kind, names in named.items():
             for name in names:
                 services.setdefault((kind, name.casefold()), set()).add(entry.id)
@@ -62,9 +58,6 @@ def test_browsers_without_policies(apps, today, chosen, mode):
     assert browsers["mode"] == mode
     assert "dillo" in browsers["packages"]["apt"] and "qutebrowser" in browsers["processes"]
     assert "firefox" in browsers["copies"] and "firefox" not in browsers["processes"]
-
-
-# -- What each control searches for, or closes, of a service that has everything: all of it
 
 
 DUCK = "CN=24803D75-212C-471A-BC57-9EF86AB91435"
@@ -149,12 +142,12 @@ def test_control_has_its_identifiers_of_a_service(control: str) -> None:
 
 def test_programs_are_identifiers_without_web() -> None:
     assert programs_of(FULL) == without_web(IDENTIFIERS["apps"](FULL)) == PROGRAMS
-    found = {"packages": {}, "processes": [], "paths": [], "windows": ["Parrot/parrot.exe"]}
-    assert programs_of(service("one", windows_programs=("Parrot/parrot.exe",))) == found
+    identifiers = {"packages": {}, "processes": [], "paths": [], "windows": ["Parrot/parrot.exe"]}
+    assert programs_of(service("one", windows_programs=("Parrot/parrot.exe",))) == identifiers
     assert programs_of(service("pages", names=("鹦鹉",), domains=("a.example",))) == {}
 
 
-def feed(id_: str, kind: str, *values: str, of: str = "parrot") -> Feed:
+def build_feed(id_: str, kind: str, *values: str, of: str = "parrot") -> Feed:
     return Feed(id_, of, kind, "2026-01-02", values, f"{id_}.yml")
 
 
@@ -174,14 +167,14 @@ def test_the_values_of_feeds_are_of_names_or_of_networks(
     made = dataclasses.replace(
         catalogue(FULL),
         feeds={
-            "birds": feed("birds", "domains", "finch.example", "parrot.example"),
-            "more": feed("more", "domains", "crow.example"),
-            "nets": feed("nets", "networks", "198.51.100.0/24"),
-            "others": feed("others", "domains", "other.example", of="owl"),
+            "birds": build_feed("birds", "domains", "finch.example", "parrot.example"),
+            "more": build_feed("more", "domains", "crow.example"),
+            "nets": build_feed("nets", "networks", "198.51.100.0/24"),
+            "others": build_feed("others", "domains", "other.example", of="owl"),
         },
     )
-    found = {control: identifiers_of(made, control, FULL, feeds) for control in EXPECTED}
-    assert found["dns"] == {**EXPECTED["dns"], "domains": [*EXPECTED["dns"]["domains"], *domains]}
-    assert found["firewall"] == {"networks": networks, "ports": []}
-    assert (found["apps"], found["browser"]) == (EXPECTED["apps"], EXPECTED["browser"])
-    assert all(identifiers_of(made, control, FULL, feeds) is found[control] for control in EXPECTED)
+    identifiers = {control: identifiers_of(made, control, FULL, feeds) for control in EXPECTED}
+    assert identifiers["dns"] == {**EXPECTED["dns"], "domains": [*EXPECTED["dns"]["domains"], *domains]}
+    assert identifiers["firewall"] == {"networks": networks, "ports": []}
+    assert (identifiers["apps"], identifiers["browser"]) == (EXPECTED["apps"], EXPECTED["browser"])
+    assert all(identifiers_of(made, control, FULL, feeds) is identifiers[control] for control in EXPECTED)

@@ -21,7 +21,7 @@ def controller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lockout, "controller_addresses", lambda hosts: {CONTROLLER} if list(hosts) else set())
 
 
-def host(name: str, address: str = "", port: int = 22) -> HostVariables:
+def build_host(name: str, address: str = "", port: int = 22) -> HostVariables:
     return HostVariables(name, {}, {"proscribe_firewall_rules": "all.yml:3"}, ".", address, port)
 
 
@@ -32,10 +32,10 @@ def plan(*networks: str, mode: str = "enforce", management: tuple[str, ...] = ()
     return plans.sealed({"schema": plans.SCHEMA, "contact": "", "controls": {"firewall": section}})
 
 
-def found(compiled: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:
-    hosts = [host("web", WEB), host("db", DB), *more]
-    errors, said = find(hosts, {one.name: compiled for one in hosts})
-    return [str(error) for error in errors], said
+def find_mistakes(compiled: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:
+    hosts = [build_host("web", WEB), build_host("db", DB), *more]
+    errors, warnings = find(hosts, {one.name: compiled for one in hosts})
+    return [str(error) for error in errors], warnings
 
 
 FREE = "192.0.2.0/24"
@@ -54,7 +54,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.usefixtures("controller")
 @pytest.mark.parametrize(("compiled", "expected"), REFUSED)
 def test_a_network_of_a_service_that_somebody_needs_stops_the_run(compiled: dict[str, Any], expected: str) -> None:
-    (error,), _ = found(compiled)
+    (error,), _ = find_mistakes(compiled)
     assert expected in error
 
 
@@ -64,7 +64,7 @@ def test_later_plan_that_cuts_a_host_off_stops_this_run() -> None:
     then = plan("203.0.113.0/24")
     at = "2026-12-01T00:00:00Z"
     now = plans.sealed({**plan("203.0.113.0/24", mode="waived"), "later": {"at": at, "plan": then["digest"]}})
-    hosts = [host("web", WEB), host("db", DB)]
+    hosts = [build_host("web", WEB), build_host("db", DB)]
     (error,), _ = find(hosts, dict.fromkeys(("web", "db"), now), {then["digest"]: then})
     assert NO_NETWORK in str(error) and str(error).endswith(f"it would be in force from {at} on")
     # a mistake of today is reported once, without a day
@@ -100,7 +100,7 @@ RULES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
 def test_an_own_rule_that_cuts_the_controller_stops_the_run(
     rule: dict[str, Any], management: tuple[str, ...], expected: str
 ) -> None:
-    errors, _ = found(plan(management=management, rules=[rule]))
+    errors, _ = find_mistakes(plan(management=management, rules=[rule]))
     assert [expected in error for error in errors] == ([True] if expected else [])
     assert all(error.startswith("all.yml:3: proscribe_firewall_rules[0]") for error in errors)
 
@@ -108,23 +108,20 @@ def test_an_own_rule_that_cuts_the_controller_stops_the_run(
 def test_a_rule_for_everywhere_cuts_a_controller_of_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
     for own, other in (("198.51.100.9", "2001:db8::/32"), ("2001:db8::9", "198.51.100.0/24")):
         monkeypatch.setattr(lockout, "controller_addresses", lambda _, own=own: {own})
-        (error,), _ = found(plan(management=(other,), rules=[RULE]))
+        (error,), _ = find_mistakes(plan(management=(other,), rules=[RULE]))
         assert f"{own}, this controller's own address" in error
 
 
 @pytest.mark.usefixtures("controller")
 def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
     compiled = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
-    assert found(compiled)[0] == []
-    (error,), _ = found(compiled, host("odd", "203.0.113.9", 2222))
+    assert find_mistakes(compiled)[0] == []
+    (error,), _ = find_mistakes(compiled, build_host("odd", "203.0.113.9", 2222))
     assert EVERYWHERE in error
 
 
 def test_the_controllers_address_is_the_one_it_would_send_from() -> None:
     assert controller_addresses(["127.0.0.1", "not-an-address"]) == {"127.0.0.1"}
-
-
-# -- Which network lies in which other one, where both begin at one address; and what a mistake is
 
 
 @pytest.mark.usefixtures("controller")
@@ -143,6 +140,6 @@ def test_a_managed_host_behind_a_translator_is_no_part_of_a_restricted_network(
 ) -> None:
     made = plan("203.0.113.0/24", management=management)
     made["controls"]["firewall"]["settings"]["nat64"] = ["2001:db8:64:64::/64"]
-    errors, _ = find([host("web", address)], {"web": made})
+    errors, _ = find([build_host("web", address)], {"web": made})
     expected = [f"no network that contains {address}, the address of host web"] if refused else []
     assert [error.expected.partition(": remove")[0] for error in errors] == expected

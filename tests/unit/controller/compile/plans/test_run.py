@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_waivers import Organisation
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans.policy import sound_policy
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model import plan as plans
+from waiver_organisation import Organisation
 
 NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
 
@@ -96,9 +96,6 @@ def test_a_round_is_a_short_plain_word(ask, value):
         read_workflow_job({"awx_workflow_job_id": value})
 
 
-# -- What a run has compiled, as a whole: all that its report and its hosts have of two plans and a waiver
-
-
 OWN: dict[str, dict[str, Any]] = {
     "press01": {"probe": True, "compliance_gate": "noncompliant", "stale_after": "1d"},
     "press02": {"audit_with": "stored", "compliance_gate": "incomplete", "observe_timeout": "2m"},
@@ -119,7 +116,7 @@ ALL = {
 }
 
 
-def made_question(organisation: Organisation, **more: Any) -> Any:
+def build_question(organisation: Organisation, **more: Any) -> Any:
     """A run over four hosts, with variables that are not as usual."""
     question = organisation.question(*OWN)
     hosts = [
@@ -128,15 +125,15 @@ def made_question(organisation: Organisation, **more: Any) -> Any:
         )
         for host in question.hosts
     ]
-    said = {"mode": "enforce", "playbook": "enforce", "limit": "web*", "pattern": "all:!lab", "windows": ("desk01",)}
-    said |= {"not_served": {"sw1": "a network device"}, "hosts": hosts, "controls": ["apps", "firewall"]}
+    options = {"mode": "enforce", "playbook": "enforce", "limit": "web*", "pattern": "all:!lab", "windows": ("desk01",)}
+    options |= {"not_served": {"sw1": "a network device"}, "hosts": hosts, "controls": ["apps", "firewall"]}
     groups = {**question.groups, "all": frozenset([*OWN, "sw1", "lab01"])}
-    return dataclasses.replace(question, groups=groups, **{**said, **more})
+    return dataclasses.replace(question, groups=groups, **{**options, **more})
 
 
 def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> None:
     """What is wrong has its default, which says nothing of whether the hosts agree."""
-    question = made_question(organisation)
+    question = build_question(organisation)
     first = question.hosts[0]
     question.hosts[0] = dataclasses.replace(first, values={**first.values, "proscribe_batches": "x"})
     with pytest.raises(PolicyErrors) as wrong:
@@ -146,7 +143,7 @@ def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> No
 
 def test_loaded_catalogue_is_noted_for_the_next_run(organisation: Organisation) -> None:
     store = organisation.root / "reports/plans"
-    compile_run(made_question(organisation), NOW)
+    compile_run(build_question(organisation), NOW)
     assert {name.rpartition("-")[0] for name in (one.name for one in store.iterdir())} >= {"catalogue", "plan"}
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from made_waivers import OURS, Keys, Organisation, at
 from properties import examples
 from proscribe.controller.compile.plans import timeline
 from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
 from proscribe.model.plan import canonical, check
 from proscribe.wire.store import Store
+from waiver_organisation import OURS, Keys, Organisation, at
 
 NOW = at("2026-11-25T08:00:00+00:00")
 HOUR = datetime.timedelta(hours=1)
@@ -28,37 +28,34 @@ def organisation(tmp_path: Path) -> Organisation:
     return made
 
 
-def compiled(organisation: Organisation, now: datetime.datetime, *hosts: str) -> Compiled:
+def compile_plans(organisation: Organisation, now: datetime.datetime, *hosts: str) -> Compiled:
     return compile_hosts(organisation.question(*hosts), now)
 
 
-def followed(found: Compiled, host: str, moment: datetime.datetime) -> dict[str, Any]:
+def follow_plan(plans: Compiled, host: str, moment: datetime.datetime) -> dict[str, Any]:
     """The plan that a host has reached at a moment, from the one that it was given."""
-    plan = found.plans[found.hosts[host]]
+    plan = plans.plans[plans.hosts[host]]
     while "later" in plan and at(plan["later"]["at"].replace("Z", "+00:00")) <= moment:
-        plan = found.later[plan["later"]["plan"]]
+        plan = plans.later[plan["later"]["plan"]]
     return plan
 
 
-def chain(found: Compiled, host: str = "press01") -> list[tuple[str, str]]:
+def list_changes(plans: Compiled, host: str = "press01") -> list[tuple[str, str]]:
     """When a host's plan changes, and what it makes of whatsapp in `apps` from then on."""
-    plan, moment, seen = found.plans[found.hosts[host]], "now", []
+    plan, moment, seen = plans.plans[plans.hosts[host]], "now", []
     while True:
         check(plan)
         seen.append((moment, plan["controls"]["apps"]["services"]["whatsapp"]["mode"]))
         if "later" not in plan:
             return seen
-        moment, plan = plan["later"]["at"], found.later[plan["later"]["plan"]]
-
-
-# -- what changes, and when
+        moment, plan = plan["later"]["at"], plans.later[plan["later"]["plan"]]
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
 def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day: str) -> None:
     organisation.variables["effective_from"] = day
-    (found,) = {plan["digest"] for plan in compiled(organisation, NOW).plans.values()}
-    assert found
+    (plans,) = {plan["digest"] for plan in compile_plans(organisation, NOW).plans.values()}
+    assert plans
 
 
 @pytest.mark.parametrize(
@@ -78,7 +75,7 @@ def test_a_key_that_ceases_to_be_valid_ends_what_it_signed(
     key = keys.make("head")
     keys.allow("head.of.press", key, *filter(None, [OURS, option]))
     keys.sign(organisation.waiver(), key)
-    assert chain(compiled(organisation, NOW)) == expected
+    assert list_changes(compile_plans(organisation, NOW)) == expected
 
 
 def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organisation) -> None:
@@ -88,16 +85,11 @@ def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organ
     keys.sign(organisation.waiver(request="00c0ffee00c0ffee"), key)  # one that answers a request has to be signed
     organisation.waiver("w2.yml", id="w2", services=["signal", "slack"], users=["alice"], controls=["apps"])
     organisation.waiver("w3.yml", id="w3", posix_groups=["press"], controls=["apps"], expires="2026-12-01T00:00:00Z")
-    found = compiled(organisation, NOW)
-    plan = found.plans[found.hosts["press01"]]
+    plans = compile_plans(organisation, NOW)
+    plan = plans.plans[plans.hosts["press01"]]
     assert plan["watch"] == {"every": 300, "max_age": 14 * 86400}
     assert plan["waivers"] == {
-        "w1": {
-            "expires": "2026-12-31T10:00:00Z",
-            "users": [],
-            "services": ["whatsapp"],
-            "request": "00c0ffee00c0ffee",
-        },
+        "w1": {"expires": "2026-12-31T10:00:00Z", "users": [], "services": ["whatsapp"], "request": "00c0ffee00c0ffee"},
         "w2": {
             "expires": "2026-12-31T10:00:00Z",
             "users": ["alice"],
@@ -106,10 +98,7 @@ def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organ
             "pages in browsers, network addresses, names (DNS)",
         },
     }  # w3 opens nothing here that w1 leaves closed
-    assert "waivers" not in found.plans[found.hosts["fin01"]]
-
-
-# -- the property
+    assert "waivers" not in plans.plans[plans.hosts["fin01"]]
 
 
 MOMENTS = st.integers(-48, 48).map(lambda hours: NOW + hours * HOUR)
@@ -151,14 +140,11 @@ def test_followed_plan_is_the_plan_of_a_run_at_that_moment(
         organisation.waiver(f"w{number}.yml", id=f"w{number}", **waiver)
     organisation.variables["effective_from"] = effective
     moments = sorted(moments)
-    first = compiled(organisation, moments[0])
+    first = compile_plans(organisation, moments[0])
     for moment in moments:
-        then = compiled(organisation, moment)
+        then = compile_plans(organisation, moment)
         for host, digest in then.hosts.items():
-            assert canonical(followed(first, host, moment)) == canonical(then.plans[digest])
-
-
-# -- how far it goes, and what it costs
+            assert canonical(follow_plan(first, host, moment)) == canonical(then.plans[digest])
 
 
 def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation: Organisation, tmp_path: Path) -> None:

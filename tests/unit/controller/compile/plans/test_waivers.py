@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_waivers import NOW, Organisation, at
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli.waiver.folder import of_inventory
 from proscribe.controller.compile.inventory.inventory import HostVariables
@@ -23,6 +22,7 @@ from proscribe.controller.report.history import open_history
 from proscribe.controller.report.history.tables import DEPARTED, SET_HOST, HostRow
 from proscribe.controller.report.storage import fleet_state_file
 from proscribe.wire.store import PLANS
+from waiver_organisation import NOW, Organisation, at
 
 
 @pytest.fixture
@@ -50,9 +50,6 @@ def test_a_new_waiver_is_written_where_waivers_are_read(organisation):
         of_inventory(names_only)
     named = in_controller(organisation, sources=["press01,"], waivers_dir="inventory/waivers")
     assert of_inventory(named) == organisation.waivers
-
-
-# -- what is not found any more ----------------------------------------------------------------------------------------
 
 
 def test_the_same_hosts_out_of_another_file_are_the_same_inventory(ran):
@@ -87,9 +84,6 @@ def test_a_clock_that_goes_back_is_reported_where_ended_waivers_count_again(orga
     assert not [text for text in organisation.run(NOW)["warnings_to_print"] if "clock" in text]
 
 
-# -- All mistakes of all files in one run: what is wrong with one key, one file or one register hides nothing else
-
-
 def test_a_wrong_variable_hides_no_wrong_place(organisation: Organisation) -> None:
     organisation.variables = {"controls": {"apps": "enforc"}}
     organisation.waiver(services=["not_known_yet"], hosts=["press"])
@@ -105,14 +99,14 @@ def test_a_waiver_of_hosts_outside_the_run_may_name_what_only_they_know(organisa
     assert len(waivers_of(organisation.question("fin01"), at(NOW))) == 1
 
 
-# -- Hosts and groups that left the inventory, in waivers that could still be valid. A name that was never there is a
+# -- hosts that left
 
 
 LATER, LATEST = "2026-11-27T08:00:00+00:00", "2026-11-28T08:00:00+00:00"
 BOTH = {"hosts": ["press01", "press02"]}
 
 
-def remove(organisation: Organisation, *names: str) -> None:
+def remove_names(organisation: Organisation, *names: str) -> None:
     """Take hosts and groups out of the inventory."""
     groups = {group: hosts.difference(names) for group, hosts in organisation.groups.items() if group not in names}
     organisation.groups = groups
@@ -122,7 +116,7 @@ def test_a_host_that_comes_back_is_waived_again(organisation: Organisation) -> N
     organisation.waiver(**BOTH)
     organisation.run()
     groups = organisation.groups
-    remove(organisation, "press02")
+    remove_names(organisation, "press02")
     organisation.run(LATER)
     organisation.groups = groups
     assert (organisation.why(LATEST), list(organisation.opened(now=LATEST))) == ("", ["press01", "press02"])
@@ -131,12 +125,9 @@ def test_a_host_that_comes_back_is_waived_again(organisation: Organisation) -> N
 def test_host_that_left_is_granted_no_new_waiver(organisation: Organisation) -> None:
     file = organisation.waiver(**BOTH)
     organisation.run()
-    remove(organisation, "press02")
+    remove_names(organisation, "press02")
     with pytest.raises(PolicyErrors, match=r"hosts: found 'press02 \(last seen on 2026-11-25\)', expected a name that"):
         judge(read_waiver(file), organisation.question(), at(LATER))
-
-
-# -- where an earlier run may have left it -----------------------------------------------------------------------------
 
 
 def in_history(reports: Path) -> None:
@@ -188,7 +179,7 @@ def test_the_history_and_the_fleet_state_know_hosts_of_runs_before_the_waiver(
     organisation.waiver()
     organisation.run()
     remembering(organisation.root / "reports")
-    remove(organisation, "press02")
+    remove_names(organisation, "press02")
     organisation.waiver(**BOTH)
     if not remembered:
         with pytest.raises(PolicyErrors, match="found 'press02', expected a host of the inventory"):

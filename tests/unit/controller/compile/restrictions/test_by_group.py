@@ -81,9 +81,6 @@ def test_controls_that_cannot_tell_users_apart_stay_open(browser: str, dns: str,
     assert list(open_elsewhere(ENTRIES, modes)) == expected
 
 
-# -- What is restricted for some groups of users only: the variable, its mistakes, the plans, and what is said of them
-
-
 VARIABLE = "proscribe_groups_restricted"
 PARROT = {"services": ["parrot"], "groups": ["contractors"]}
 

@@ -25,7 +25,7 @@ def block(name: str) -> dict[str, Any]:
     return found
 
 
-def tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:
+def read_tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Each task, with the name of its module."""
     for task in block(name)["block"]:
         (module,) = task.keys() - KEYWORDS
@@ -44,7 +44,7 @@ def test_a_secret_is_in_no_message(name: str) -> None:
     with pytest.raises(Expected) as refused:
         read_notify({name: "a secret\n"})
     assert "a secret" not in str(refused.value)
-    assert [task["name"] for task, _ in tasks(name) if not task.get("no_log")] == []
+    assert [task["name"] for task, _ in read_tasks(name) if not task.get("no_log")] == []
 
 
 def test_channel_sends_the_notification_to_its_value(name: str) -> None:
@@ -54,6 +54,6 @@ def test_channel_sends_the_notification_to_its_value(name: str) -> None:
 
 
 def test_tasks_of_a_channel_have_names_and_full_modules(name: str) -> None:
-    for task, module in tasks(name):
+    for task, module in read_tasks(name):
         assert task["name"] and module.count(".") == 2
         assert "shell" not in module, "what hosts and users wrote is in a notification: no shell reads it"

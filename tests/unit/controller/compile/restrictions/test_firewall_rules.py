@@ -90,7 +90,7 @@ ADDRESS = re.compile(r"(?=.*[\d:.])[0-9a-f:.]+(?:/\d{1,3})?|\d+-\d+")
 PLAIN = re.compile(r'"[A-Za-z0-9 .,:;/@()+=_#-]*"')
 
 
-def foreign(text: str) -> list[str]:
+def find_foreign_words(text: str) -> list[str]:
     """The words of a table that are none of ours."""
     lines = [line for line in text.split("\n") if not line.startswith("# Written by ")]
     words = re.sub(r"[{},;&|^()]|!=|=", " ", PLAIN.sub(" ", "\n".join(lines))).split()
@@ -115,7 +115,7 @@ GOOD = {
 }
 
 
-def rendered(services: dict[str, Any], rules: list[Any]) -> str:
+def render_rules(services: dict[str, Any], rules: list[Any]) -> str:
     settings = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
     return render({"mode": "enforce", "services": services, "settings": settings}, Exemptions(users={"x": [1]}))
 
@@ -126,9 +126,9 @@ def test_no_rule_puts_a_word_of_its_own_into_the_file(rule: dict[str, Any]) -> N
         read = read_rules([rule])
     except Expected:
         return
-    text = rendered({}, list(read))
-    assert foreign(text) == []
-    assert text.count("\n") <= rendered({}, list(read_rules([{**OUT, "direction": "in"}]))).count("\n") + 20
+    text = render_rules({}, list(read))
+    assert find_foreign_words(text) == []
+    assert text.count("\n") <= render_rules({}, list(read_rules([{**OUT, "direction": "in"}]))).count("\n") + 20
 
 
 @given(HOSTILE, st.lists(st.one_of(HOSTILE, st.just("198.51.100.0/24")), min_size=1, max_size=3))
@@ -146,7 +146,7 @@ def test_no_service_puts_a_word_of_its_own_into_the_file(id_: str, networks: lis
     if list(check_service(entry)):
         return
     service = {"mode": "enforce", "networks": merged(networks), "ports": []}
-    assert foreign(rendered({id_: service}, [])) == []
+    assert find_foreign_words(render_rules({id_: service}, [])) == []
 
 
 @examples(100, HealthCheck.function_scoped_fixture)
@@ -161,7 +161,7 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names: list[
         "settings": {"dns_over_tls": "blocked"},
     }
     lets = collect(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
-    assert foreign(render(section, lets)) == []
+    assert find_foreign_words(render(section, lets)) == []
 
 
 def test_prefixes_of_translators_are_read_in_order() -> None:
@@ -189,9 +189,6 @@ def test_a_prefix_that_no_translator_has_is_refused(value: Any, key: str, expect
         read_nat64(value)
     assert refused.value.key == key
     assert expected in refused.value.expected
-
-
-# -- The firewall's part of a plan: what the catalogue and the restrictions come to, and what never gets into it
 
 
 TODAY = datetime.date(2026, 11, 25)

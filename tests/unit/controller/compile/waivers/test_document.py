@@ -10,12 +10,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from made_waivers import WAIVER
 from proscribe.controller.compile.waivers.document import MOMENT, load_waivers, read_waiver
 from proscribe.controller.policy_errors import PolicyErrors
+from waiver_organisation import WAIVER
 
 
-def written(folder: Path, name: str = "w1.yml", **changes: object) -> Path:
+def write_waiver(folder: Path, name: str = "w1.yml", **changes: object) -> Path:
     content = {key: value for key, value in {**WAIVER, **changes}.items() if value is not None}
     path = folder / name
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -51,10 +51,8 @@ NO_TIMES = [
         ({"services": [["whatsapp"]]}, "services[0]", "a service's id"),
         ({"controls": ["firewal"]}, "controls[0]", "did you mean 'firewall'?"),
         ({"hosts": None}, "hosts", "hosts, groups or zones"),
-        ({"hosts": {"press01": ""}}, "hosts", "a list"),
         ({"approved_by": " head"}, "approved_by", "one line of text"),
         ({"reason": ""}, "reason", "every waiver has one"),
-        ({"reason": "two\nlines"}, "reason", "one line of text"),
         ({"reason": "\x1b[2J"}, "reason", "one line of text"),
         ({"reason": "x" * 1001}, "reason", "at most 1000"),
         # -- what narrows it
@@ -66,18 +64,14 @@ NO_TIMES = [
         ({"versions": ["4 0"], "controls": ["apps"]}, "versions[0]", "a version as the package system says it"),
         ({"paths": ["opt/x"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
         ({"paths": ["/opt/../etc"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
-        ({"paths": ["/"], "controls": ["apps"]}, "paths[0]", "an absolute path"),
         ({"posix_groups": ["press"]}, "controls", "[apps, firewall] or less beside posix_groups, because browser"),
         ({"posix_groups": ["-rf"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group of the host's users"),
-        ({"posix_groups": ["a:b"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group"),
         ({"posix_groups": [f"g{n}" for n in range(21)], "controls": ["apps"]}, "posix_groups", "at most 20"),
         ({"hours": "sun 09:00-18:00"}, "controls", "[browser, firewall, dns] or less beside hours, because apps that"),
         ({"hours": "mon-fri 9-18", "controls": ["dns"]}, "hours[0]", "such as mon-fri 09:00-18:00"),
         ({"hours": "mon-fri 09:00-24:01", "controls": ["dns"]}, "hours[0]", "days and times of the host's own zone"),
-        ({"hours": "Mon-Fri 09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times"),
         ({"hours": "mon\n09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times"),
         ({"hours": ["mon 09:00-09:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
-        ({"hours": ["mon 24:00-00:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
         ({"hours": [f"mon 09:00-10:{n:02}" for n in range(21)], "controls": ["dns"]}, "hours", "at most 20"),
         ({"request": "12345"}, "request", "16 of 0-9 and a-f"),
         ({"request": "00C0FFEE00C0FFEE"}, "request", "16 of 0-9 and a-f"),
@@ -86,11 +80,10 @@ NO_TIMES = [
         ({"revoked": {"on": "2026-12-01", "by": "x", "why": "y"}}, "revoked.on", "a time with its zone"),
         ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x"}}, "revoked.why", "every revocation has one"),
         ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "wy": "y"}}, "revoked.wy", "did you mean 'why'?"),
-        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "why": "a\nb"}}, "revoked.why", "one line of text"),
     ],
 )
 def test_a_wrong_waiver_is_named_with_its_place_and_what_was_expected(tmp_path, changes, key, expected):
-    path = written(tmp_path, **changes)
+    path = write_waiver(tmp_path, **changes)
     with pytest.raises(PolicyErrors) as raised:
         read_waiver(path)
     error = next(error for error in raised.value.errors if error.key == key)
@@ -115,9 +108,9 @@ def test_a_file_that_is_no_waiver_is_named(tmp_path, content, expected):
 
 
 def test_mistakes_of_all_files_are_reported_at_once(tmp_path):
-    written(tmp_path, "w1.yml", reason="")
-    written(tmp_path, "w2.yml", id="w2", expires="soon", risk="\n")
-    written(tmp_path, "w3.yml", id="w3")
+    write_waiver(tmp_path, "w1.yml", reason="")
+    write_waiver(tmp_path, "w2.yml", id="w2", expires="soon", risk="\n")
+    write_waiver(tmp_path, "w3.yml", id="w3")
     with pytest.raises(PolicyErrors) as raised:
         load_waivers([tmp_path])
     assert [error.key for error in raised.value.errors] == ["reason", "risk", "expires"]
@@ -126,12 +119,12 @@ def test_mistakes_of_all_files_are_reported_at_once(tmp_path):
 def test_only_yaml_files_are_waivers_and_every_folder_is_read(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    written(tmp_path / "a")
-    written(tmp_path / "b", "w2.yaml", id="w2")
+    write_waiver(tmp_path / "a")
+    write_waiver(tmp_path / "b", "w2.yaml", id="w2")
     for other in ("README.md", "w1.yml.sig", "w3.yml~", "w4.yml.bak", "._w1.yml"):
         (tmp_path / "a" / other).write_text("no waiver", encoding="utf-8")
     assert [waiver.id for waiver in load_waivers([tmp_path / "a", tmp_path / "b"])] == ["w1", "w2"]
-    written(tmp_path / "b", "w1.yml")
+    write_waiver(tmp_path / "b", "w1.yml")
     with pytest.raises(PolicyErrors, match="does not have"):
         load_waivers([tmp_path / "a", tmp_path / "b"])
 

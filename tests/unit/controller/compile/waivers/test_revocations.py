@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from made_waivers import NOW, OURS, Keys, Organisation, at
 from proscribe.base.duration import spelled
 from proscribe.controller.report.history import exceptions, open_history
 from proscribe.model.types.report import Report
 from proscribe.wire.store import PLANS
 from waiver_cases import OPEN, SHUT
+from waiver_organisation import NOW, OURS, Keys, Organisation, at
 
 REVOKED = {"on": "2026-11-20T09:00:00+08:00", "by": "head.of.press", "why": "no longer needed"}
 LATER = "2026-11-26T08:00:00+00:00"
@@ -41,10 +41,6 @@ class Signed:
     def restore(self) -> None:
         for path, content in zip((self.file, Path(f"{self.file}.sig")), self._old, strict=True):
             path.write_bytes(content)
-
-    def approve_anew(self, approved_on: str) -> None:
-        self.organisation.waiver(approved_on=approved_on, valid_from=None)
-        self.keys.sign(self.file, self.key)
 
     def git(self, *words: str) -> None:
         settings = ("user.name=a", "user.email=a@example.org", "commit.gpgSign=false", "init.defaultBranch=main")
@@ -74,7 +70,7 @@ def signed(organisation: Organisation, key_folder: Path) -> Signed:
     return Signed(organisation, Keys(key_folder, organisation.inventory))
 
 
-def refused(signed: Signed, now: str = LATER) -> str:
+def check_refused(signed: Signed, now: str = LATER) -> str:
     """What a run says of the waiver, which has to waive nothing."""
     assert signed.organisation.opened(now=now) == SHUT
     run = signed.organisation.run(now)
@@ -90,8 +86,8 @@ def test_a_revocation_that_a_run_has_seen_is_remembered_after_the_old_bytes_came
     signed.revoke()
     signed.organisation.run()
     signed.restore()
-    assert refused(signed).startswith(WHY)
-    assert refused(signed, "2026-12-20T08:00:00+00:00").startswith(WHY)  # each run remembers it again
+    assert check_refused(signed).startswith(WHY)
+    assert check_refused(signed, "2026-12-20T08:00:00+00:00").startswith(WHY)  # each run remembers it again
 
 
 def test_the_history_remembers_where_the_plan_store_is_new(signed: Signed) -> None:
@@ -99,7 +95,7 @@ def test_the_history_remembers_where_the_plan_store_is_new(signed: Signed) -> No
     signed.record(NOW)
     shutil.rmtree(signed.reports / PLANS)
     signed.restore()
-    assert refused(signed).startswith(WHY)
+    assert check_refused(signed).startswith(WHY)
 
 
 @pytest.mark.parametrize("hidden", ["", "reset file", "merge", "replace", "graft"])
@@ -125,7 +121,7 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, 
     if hidden != "reset file":  # there the old bytes are not committed
         signed.git("add", "-A")
         signed.git("commit", "-q", "--allow-empty", "-m", "restore it")
-    assert refused(signed).startswith(WHY)
+    assert check_refused(signed).startswith(WHY)
 
 
 def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed: Signed) -> None:
@@ -134,9 +130,9 @@ def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed:
     signed.revoke()
     signed.commit("revoke it")
     signed.restore()
-    assert refused(signed).startswith(WHY)
+    assert check_refused(signed).startswith(WHY)
     signed.git("reset", "-q", "--hard", "HEAD~1")
-    assert refused(signed).startswith(WHY)
+    assert check_refused(signed).startswith(WHY)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_waivers import NOW, OURS, ZONES, Keys, Organisation, at
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
 from proscribe.controller.compile.waivers.waiver import Revocation
 from waiver_cases import CASES, OPEN, SHUT, SIGNED, TAKEN_BACK, on
+from waiver_organisation import NOW, OURS, ZONES, Keys, Organisation, at
 
 
 @pytest.mark.parametrize("case", CASES + SIGNED, ids=[case.shows for case in CASES + SIGNED])
@@ -90,7 +90,7 @@ def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
     assert "press02" not in names
 
 
-# -- Groups and zones that grow after a waiver for them was signed: what opens, and what is printed before the run
+# -- growing groups
 
 
 SIGNED = {"hosts": None, "groups": ["desks"], "signed_hosts": ["press01"]}
@@ -107,7 +107,7 @@ def grown(organisation: Organisation) -> Organisation:
     return organisation
 
 
-def printed(organisation: Organisation) -> list[str]:
+def read_warnings(organisation: Organisation) -> list[str]:
     """The warnings of a run about the one waiver."""
     return [text for text in organisation.run(NOW)["warnings_to_print"] if "waiver w1" in text]
 
@@ -132,7 +132,7 @@ def test_waiver_for_a_group_opens_signed_or_all_hosts(
     grown.waiver(**waiver)
     grown.variables = variables
     assert grown.opened() == on(*opened)
-    texts = printed(grown)
+    texts = read_warnings(grown)
     assert len(texts) == bool(warning) and all(warning in text for text in texts)
 
 
@@ -152,12 +152,12 @@ def test_growth_since_the_last_run_is_printed_where_the_file_says_nothing(organi
     organisation.waiver(hosts=None, groups=["desks"])
     run = organisation.run(NOW)["id"]
     organisation.groups["desks"] = frozenset({"press01", "press02"})
-    (text,) = printed(organisation)
+    (text,) = read_warnings(organisation)
     assert text.startswith(f"waiver w1 opens 1 host more than in run {run}: press02") and "sign it again" in text
-    assert printed(organisation) == []  # it was printed
+    assert read_warnings(organisation) == []  # it was printed
 
 
-# -- Whether who requested a waiver and who approved it are two persons, however their names are spelled
+# -- persons
 
 
 ALICE = "Alice Wong <alice@example.org>"

@@ -1,9 +1,8 @@
-"""A made organisation for the tests of waivers: two departments, a lab, a catalogue of three services, and keys."""
+"""A test organisation with waivers: two departments, a lab, a catalogue of three services, and SSH keys."""
 
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -67,7 +66,7 @@ def at(text: str) -> datetime.datetime:
 
 
 class Organisation:
-    """Its files, below a temporary directory, and what is compiled from them."""
+    """The files of the organisation below a temporary directory, and the plans that follow from them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -89,14 +88,14 @@ class Organisation:
             file.write_text(yaml.safe_dump(dict(register)), encoding="utf-8")
 
     def waiver(self, name: str = "w1.yml", **changes: Any) -> Path:
-        """Write the made waiver with some keys changed, or left out where they are None."""
+        """Write the waiver with changed keys; None leaves a key out."""
         content = {key: value for key, value in {**WAIVER, **changes}.items() if value is not None}
         file = self.waivers / name
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         return file
 
     def question(self, *names: str) -> Question:
-        """A run over some hosts, or all of them."""
+        """Build the question of a run over some hosts, or all."""
         hosts = sorted(frozenset().union(*self.groups.values()))
         own = {f"proscribe_{key}": value for key, value in self.variables.items()}
         own.setdefault("proscribe_catalog_max_age", "forever")  # cases are of any day
@@ -120,7 +119,7 @@ class Organisation:
         return compile_run(self.question(*names), at(now))
 
     def status(self, now: str = NOW, *names: str) -> str:
-        """The status of the one waiver there is."""
+        """Return the status of the only waiver."""
         (waiver,) = self.run(now, *names)["waivers"]
         return str(waiver["status"])
 
@@ -129,7 +128,7 @@ class Organisation:
         return str(waiver["why"])
 
     def opened(self, service: str = "whatsapp", now: str = NOW) -> dict[str, tuple[str, ...]]:
-        """By host, the controls that are open for a service; hosts on which it is closed everywhere are left out."""
+        """Return the open controls of a service by host, without hosts that have none."""
         compiled = compile_hosts(self.question(), at(now))
         found = {}
         for host, digest in compiled.hosts.items():
@@ -139,18 +138,12 @@ class Organisation:
             found[host] = tuple(control for control in CONTROLS if modes[control] == "waived")
         return {host: controls for host, controls in found.items() if controls}
 
-    def entry(self, host: str, control: str, service: str = "whatsapp", now: str = NOW) -> dict[str, Any]:
-        """A service's part of a host's plan."""
-        compiled = compile_hosts(self.question(host), at(now))
-        plan = json.loads(json.dumps(compiled.plans[compiled.hosts[host]]))
-        return dict(plan["controls"][control]["services"][service])
-
 
 OURS = 'namespaces="proscribe-waiver"'
 
 
 class Signing(NamedTuple):
-    """How a waiver is signed: by the key that is allowed to somebody (""; to nobody), and what comes after that."""
+    """A signature: the principal who has the key ("" for none), and what happens to the files afterwards."""
 
     allow: str = "head.of.press"
     options: tuple[str, ...] = (OURS,)
@@ -159,7 +152,7 @@ class Signing(NamedTuple):
 
 
 class Keys:
-    """Real SSH keys, and the organisation's list of whose they are."""
+    """Real SSH keys and the file allowed_signers."""
 
     def __init__(self, root: Path, inventory: Path) -> None:
         self.root, self.signers = root, inventory / "allowed_signers"
@@ -185,7 +178,7 @@ class Keys:
         return signature
 
     def follow(self, signing: Signing, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Sign a file in that way."""
+        """Sign a file as described."""
         key = self.make("head")
         self.allow("somebody.else", self.make("stranger"), OURS)
         if signing.allow:
