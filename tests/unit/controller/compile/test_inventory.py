@@ -28,7 +28,6 @@ from proscribe.controller.compile.inventory.selection import Selection, audience
 from proscribe.controller.compile.inventory.selection import select as select_of_inventory
 from proscribe.controller.compile.inventory.supported_hosts import unserved
 from proscribe.controller.compile.inventory.tags import unknown_tags
-from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model.plan import digest
 
@@ -87,7 +86,7 @@ def test_unknown_tag_without_tasks_of_controls_offers_none() -> None:
 
 
 def write_report(reports, name):
-    """A complete report of that name."""
+    """Write a complete report with a name."""
     (reports / name).mkdir(parents=True)
     (reports / name / "report.json").write_text('{"run": {}}')
     (reports / name / "hosts.jsonl").touch()
@@ -105,19 +104,13 @@ def test_a_server_needs_its_driver_before_any_host_is_touched(tmp_path, monkeypa
     monkeypatch.setattr(module, "DRIVER", "no_such_driver")
     with pytest.raises(PolicyErrors, match="proscribe_history: found 'postgresql://db/x', expected SQLAlchemy"):
         read_reporting(tmp_path, web01={"history": "postgresql://db/x"})
-    assert [read_reporting(tmp_path, web01={"history": word})["history"] for word in ("sqlite", "off")] == [
-        "sqlite",
-        "off",
-    ]
+    for word in ("sqlite", "off"):
+        assert read_reporting(tmp_path, web01={"history": word})["history"] == word
 
 
 def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
     hosts = [HostVariables(name, {}, {}, ".") for name in variables]
-    read = {
-        name: read_restrictions({f"proscribe_{key}": value for key, value in values.items()}, str)
-        for name, values in variables.items()
-    }
-    return reporting(hosts, read, tmp_path)
+    return reporting(hosts, {name: restrictions(**values) for name, values in variables.items()}, tmp_path)
 
 
 def test_without_hosts_it_is_as_usual(tmp_path: Path) -> None:
@@ -190,15 +183,10 @@ def test_an_old_network_device_is_recognised_by_its_system() -> None:
 
 
 def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
-    """Selected out of (name, proscribe_hosts, why it is not served)."""
+    """Select from hosts, each of (name, proscribe_hosts, reason why it is not served)."""
     made = [
         HostVariables(
-            name,
-            {} if pattern is None else {"proscribe_hosts": pattern},
-            {},
-            ".",
-            unserved=why,
-            windows=why == "a Windows host",
+            name, {"proscribe_hosts": pattern} if pattern else {}, {}, ".", unserved=why, windows="Win" in why
         )
         for name, pattern, why in hosts
     ]
@@ -217,7 +205,6 @@ def test_pattern_selects_served_hosts_and_lists_the_others() -> None:
 
 
 def read_managers(text: str, file: Path) -> tuple[InventoryManager, HostVars]:
-    """Ansible's own of an inventory."""
     file.write_text(text, "utf-8")
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(file)])
@@ -278,10 +265,9 @@ class Made:
     def named(self, name: str) -> HostVariables:
         return HostVariables(name, {}, {}, str(self.root / "fleet"))
 
-    def question(self, **more: Any) -> Question:
-        folders = {key: self.root / folder for key, folder in more.items()}
+    def question(self) -> Question:
         sources = [str(self.root / "fleet/hosts.yml"), str(self.root / "second")]
-        return Question(self.root / "project", "audit", "audit", sources, "", [], [self.host], {}, **folders)
+        return Question(self.root / "project", "audit", "audit", sources, "", [], [self.host], {})
 
     def shown(self, folders: list[Path] | tuple[Path, ...]) -> list[str]:
         return [str(folder.relative_to(self.root)) for folder in folders]

@@ -35,34 +35,23 @@ BODY = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": (
 READ = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ["a.example.org"]}}}}}
 
 
-class Runs:
-    """Runs one after the other, and how often they had to compile."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.compiled = 0
-
-    def body(self, *key: Any) -> dict[str, Any]:
-        cache = PlanCache(self.store)
-        found = cache.body(*key, self.compile)
+def read_repeatedly(store: Store, state: bytes, times: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the plans of several runs, and how often a plan was compiled."""
+    plans, compiled = [], []
+    for _ in range(times):
+        cache = PlanCache(store)
+        plans.append(cache.body(state, "policy", True, lambda: compiled.append(1) or BODY))
         cache.note_down()
-        return found
-
-    def compile(self) -> dict[str, Any]:
-        self.compiled += 1
-        return BODY
+    return plans, len(compiled)
 
 
-def test_the_same_policy_is_compiled_once_and_is_the_same_from_its_note(store):
-    runs = Runs(store)
-    assert [runs.body(b"state", "policy", True) for _ in range(3)] == [READ] * 3
-    assert runs.compiled == 1
+def test_same_policy_is_compiled_once_and_then_read_from_its_note(store):
+    assert read_repeatedly(store, b"state", 3) == ([READ] * 3, 1)
 
 
-def test_without_a_hash_of_what_it_follows_from_nothing_is_noted(store):
-    runs = Runs(store)
-    assert [runs.body(b"", "policy", True) for _ in range(2)] == [BODY] * 2
-    assert (runs.compiled, list(store.directory.iterdir())) == (2, [])
+def test_plan_without_a_hash_of_its_sources_is_not_noted(store):
+    assert read_repeatedly(store, b"", 2) == ([BODY] * 2, 2)
+    assert list(store.directory.iterdir()) == []
 
 
 # -- departments
@@ -188,7 +177,6 @@ def test_service_for_groups_needs_programs_or_networks(
 
 
 NOW = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.timezone.utc)
-DAY = 86400
 OWL = service(
     "owl", checked="2026-11-20", packages={"apt": ("owl",)}, networks=("192.0.2.99/32",), networks_checked="2026-11-22"
 )
@@ -198,37 +186,23 @@ BY_GROUP = {"groups_restricted": [{"services": ["owl"], "groups": ["guests"]}]}
 
 
 def compile_warnings(
-    of: dict[str, tuple[Catalogue, dict[str, Any]]],
-    mode: str = "enforce",
-    windows: tuple[str, ...] = (),
-    days: int = 180,
+    of: dict[str, tuple[Catalogue, dict[str, Any]]], mode: str = "enforce", windows: tuple[str, ...] = ()
 ) -> list[str]:
-    """What is said of hosts, each with its catalogue and its variables."""
-    own = {
-        name: read_restrictions({f"proscribe_{key}": value for key, value in values.items()}, str)
-        for name, (_, values) in of.items()
-    }
+    """Return the warnings for hosts, each with its catalogue and its variables."""
+    own = {name: restrictions(**values) for name, (_, values) in of.items()}
     hosts = [HostVariables(name, {}, {}, ".") for name in of]
     question = Question(Path("/"), mode, mode, [], "", [], hosts, {}, windows=windows)
     catalogues = {name: made for name, (made, _) in of.items()}
     compiled = Compiled(catalogues, own, [], {}, {name: f"plan of {name}" for name in of}, {}, [], [])
-    return [*of_policy(question, compiled), *of_catalogue_age(question, compiled, NOW, days * DAY)]
+    return [*of_policy(question, compiled), *of_catalogue_age(question, compiled, NOW, 180 * 86400)]
 
 
 def test_a_reminder_is_printed_once_a_day(tmp_path: Path) -> None:
     store = Store(tmp_path / "reports/plans")
     store.require()
     evening, night = NOW.replace(hour=23, minute=59), NOW + datetime.timedelta(days=1)
-    printed = [
-        select_not_printed_today(store, texts, moment)
-        for texts, moment in (
-            (["old"], NOW),
-            (["old"], NOW),
-            (["old", "older"], evening),
-            (["older", "old"], evening),
-            (["old"], night),
-        )
-    ]
+    calls = [(["old"], NOW), (["old"], NOW), (["old", "older"], evening), (["older", "old"], evening), (["old"], night)]
+    printed = [select_not_printed_today(store, texts, moment) for texts, moment in calls]
     assert printed == [["old"], [], ["older"], [], ["old"]]
 
 

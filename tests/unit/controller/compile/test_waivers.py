@@ -150,11 +150,7 @@ def test_malformed_hours_do_not_match(text: str) -> None:
 
 
 ONE = Refusal("1", "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
-DEPARTMENTS = {
-    "all": frozenset({"press01", "press02", "fin01", "shared01", "lab01", "lab02"}),
-    "press": frozenset({"press01", "press02", "shared01"}),
-    "finance": frozenset({"fin01", "shared01"}),
-}
+DEPARTMENTS = {name: GROUPS[name] for name in ("press", "finance")} | {"all": frozenset({"press01", "fin01", "lab01"})}
 REGISTER = {
     "press": Authority("head.of.press", ("deputy", "head.of.both")),
     "finance": Authority("head.of.finance", ("head.of.both",)),
@@ -172,10 +168,8 @@ def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path: Path, key: str
     (tmp_path / FILE).write_text(write_line(ONE) + json.dumps({**ONE._asdict(), key: value}) + "\n" + "[\n")
     with pytest.raises(PolicyErrors) as wrong:
         read_refusals([tmp_path])
-    expected = "a JSON object with the texts id, host, user, service, why, by, on"
-    assert [(error.where, error.key, error.value, error.expected) for error in wrong.value.errors] == [
-        (f"{tmp_path / FILE}:{number}", "", "something else", expected) for number in (2, 3)
-    ]
+    assert [error.where for error in wrong.value.errors] == [f"{tmp_path / FILE}:{number}" for number in (2, 3)]
+    assert all("id, host, user, service, why, by, on" in error.expected for error in wrong.value.errors)
 
 
 def test_the_longest_text_counts(tmp_path: Path) -> None:

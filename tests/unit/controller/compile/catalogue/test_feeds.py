@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from made_catalogue import GOOD, Made, errors_of
@@ -20,9 +19,6 @@ from proscribe.controller.compile.catalogue.feeds import (
     wrong_value,
 )
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
-from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.policy_errors import PolicyErrors
 
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 DAY = datetime.date(2026, 11, 26)
@@ -39,23 +35,6 @@ def made(tmp_path: Path) -> Made:
 
 def load_catalogue(made: Made) -> Catalogue:
     return load([made.root / "catalog"])
-
-
-def controls(made: Made, **values: Any) -> dict[str, Any]:
-    own = read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
-    plan: dict[str, Any] = compile_plan(load_catalogue(made), own, [], DAY)["controls"]
-    return {name: section["services"].get("parrot", {}) for name, section in plan.items()}
-
-
-def test_networks_go_to_the_firewall_merged(made: Made) -> None:
-    made(FEED.replace("birds", "nests").replace("kind: domains", "kind: networks"), "feeds/nests.yml")
-    made("8.8.8.0/25\n8.8.8.128/25\n", "feeds/nests.txt")
-    assert controls(made)["firewall"] == {"name": "Parrot", "mode": "enforce", "networks": ["8.8.8.0/24"], "ports": []}
-
-
-def test_a_feed_that_is_not_there_is_a_mistake(made: Made) -> None:
-    with pytest.raises(PolicyErrors, match=r"proscribe_feeds\[0\].*did you mean 'birds'"):
-        controls(made, feeds=["brids"])
 
 
 @pytest.mark.parametrize(

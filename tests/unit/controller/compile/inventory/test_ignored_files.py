@@ -31,45 +31,49 @@ HOSTS = {
 }
 
 
-def write_files(folder: Path, files: Mapping[str, Any]) -> None:
-    for name, content in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        text = content if isinstance(content, (str, bytes)) else yaml.safe_dump(content)
-        file.write_bytes(text if isinstance(text, bytes) else text.encode())
-
-
 class Fleet:
-    """An inventory, the files beside it, and what is read of them."""
+    """An inventory with files beside it or beside playbooks."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.root, self.folder = root, root / "fleet"
-        (root / "here").mkdir()
-        (root / "base").mkdir()
-        self.folder.mkdir()
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump(HOSTS))
+    def __init__(self, root: Path, base: Path, hosts: object, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.base, self.folder, self.monkeypatch = root, base, root / "fleet", monkeypatch
+        for name in ("here", "base", "fleet"):
+            (root / name).mkdir()
+        (self.folder / "hosts.yml").write_text(yaml.safe_dump(hosts))
         monkeypatch.chdir(root / "here")
-        monkeypatch.setattr(context, "CLIARGS", ImmutableDict(args=[]))
         self.loader = DataLoader()
         self.loader.set_basedir(str(root / "base"))
 
     def write(self, files: Mapping[str, Any]) -> None:
-        write_files(self.folder, files)
+        for name, content in files.items():
+            file = self.base / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            text = content if isinstance(content, (str, bytes)) else yaml.safe_dump(content)
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def load(self, source: str, *playbooks: str) -> HostVars:
+        arguments = ImmutableDict(args=[str(self.root / playbook) for playbook in playbooks])
+        self.monkeypatch.setattr(context, "CLIARGS", arguments)
+        inventory = InventoryManager(loader=self.loader, sources=[str(self.root / source)])
+        self.hostvars = HostVars(inventory, VariableManager(loader=self.loader, inventory=inventory), self.loader)
+        return self.hostvars
 
     def ask(self, source: str = "fleet/hosts.yml") -> IgnoredPolicy:
-        inventory = InventoryManager(loader=self.loader, sources=[str(self.root / source)])
-        variables = VariableManager(loader=self.loader, inventory=inventory)
-        self.hostvars = HostVars(inventory, variables, self.loader)
-        return find_ignored_policy(self.hostvars, ["gateway", "web01.example.org"])
+        return find_ignored_policy(self.load(source), ["gateway", "web01.example.org"])
+
+    def unread(self, *playbooks: str, task: Any = None, source: str = "fleet/hosts.yml") -> list[tuple[str, str]]:
+        """Return the folders and the names of variables that are not read for h1."""
+        errors = list(unread(self.load(source, *playbooks), ("h1",), task))
+        folders = [error.expected.partition("what is beside ")[2].partition(". Set")[0] for error in errors]
+        return [(str(Path(folder).relative_to(self.root)), error.key) for folder, error in zip(folders, errors)]
 
     def read(self, host: str) -> dict[str, Any]:
-        """The variables of ours that Ansible reads for a host."""
+        """Return the variables of Proscribe that Ansible reads for a host."""
         return {str(key): value for key, value in self.hostvars.raw_get(host).items() if key.startswith("proscribe_")}
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    return Fleet(tmp_path, monkeypatch)
+    return Fleet(tmp_path, tmp_path / "fleet", HOSTS, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -219,36 +223,10 @@ class Task:
         return [str(folder) for folder in self.folders]
 
 
-class Team:
-    """What a team wrote, in folders of its own, and how it starts a run."""
-
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.root, self.monkeypatch = root, monkeypatch
-        for name in ("here", "base", "fleet"):
-            (root / name).mkdir()
-        monkeypatch.chdir(root / "here")
-        self.write({"fleet/hosts.yml": {"all": {"hosts": {"h1": {}, "h2": {}}, "children": {"web": {}}}}})
-        self.loader = DataLoader()
-        self.loader.set_basedir(str(root / "base"))
-
-    def write(self, files: Mapping[str, Any]) -> None:
-        write_files(self.root, files)
-
-    def unread(
-        self, *playbooks: str, names: tuple[str, ...] = ("h1",), task: Any = None, source: str = "fleet/hosts.yml"
-    ) -> list[tuple[str, str]]:
-        """The folders and the names of what is not read."""
-        self.monkeypatch.setattr(context, "CLIARGS", ImmutableDict(args=[str(self.root / one) for one in playbooks]))
-        inventory = InventoryManager(loader=self.loader, sources=[str(self.root / source)])
-        variables = VariableManager(loader=self.loader, inventory=inventory)
-        self.errors = list(unread(HostVars(inventory, variables, self.loader), names, task))
-        folders = [error.expected.partition("what is beside ")[2].partition(". Set")[0] for error in self.errors]
-        return [(str(Path(folder).relative_to(self.root)), one.key) for folder, one in zip(folders, self.errors)]
-
-
 @pytest.fixture
-def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
-    return Team(tmp_path, monkeypatch)
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    hosts = {"all": {"hosts": {"h1": {}, "h2": {}}, "children": {"web": {}}}}
+    return Fleet(tmp_path, tmp_path, hosts, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -276,13 +254,13 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
     ],
 )
 def test_unread_file_is_named_by_its_folder(
-    team: Team, files: dict[str, Any], playbooks: list[str], found: str
+    team: Fleet, files: dict[str, Any], playbooks: list[str], found: str
 ) -> None:
     team.write(files)
     assert team.unread(*playbooks) == [(folder, BAN) for folder in found.split()]
 
 
-def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Team) -> None:
+def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Fleet) -> None:
     team.write({f"fleet/{ALL}": BANS, "fleet/p.yml": "", ALL: BANS, "p.yml": ""})
     assert team.unread("fleet/p.yml", "p.yml", source="fleet") == [(".", BAN)]
 
@@ -290,7 +268,7 @@ def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Team) 
 @pytest.mark.parametrize(
     ("root", "found"), [("top", ["here", "a", "b"]), ("bottom", ["here", "b", "base"]), ("all", ["here", "base"])]
 )
-def test_files_beside_a_play_are_read_as_ansible_is_configured(team: Team, root: str, found: list[str]) -> None:
+def test_files_beside_a_play_are_read_as_ansible_is_configured(team: Fleet, root: str, found: list[str]) -> None:
     team.monkeypatch.setattr(C, "PLAYBOOK_VARS_ROOT", root)
     team.write(
         {f"{name}/{file}": text for name in ("here", "a", "b", "base") for file, text in ((ALL, BANS), ("p.yml", ""))}
@@ -302,7 +280,7 @@ def test_files_beside_a_play_are_read_as_ansible_is_configured(team: Team, root:
 
 
 def test_playbooks_that_import_each_other_without_end_are_read_up_to_a_bound(
-    team: Team, monkeypatch: pytest.MonkeyPatch
+    team: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = [f"p{number}" for number in range(4)]
     for name, after in zip(chain, [*chain[1:], chain[0]]):

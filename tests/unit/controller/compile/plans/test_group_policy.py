@@ -61,16 +61,22 @@ def test_accepted_names_are_one_line_of_a_record(name: str, unit: str) -> None:
     assert one.name.isprintable() and all(ou.isprintable() for ou in one.ous)
 
 
-def compile_question(organisation: Organisation, value: object, *hosts: str, read: Any = None, **more: Any) -> Compiled:
-    """What a run over these hosts compiles, of which lab01 is the domain controller."""
+def compile_question(
+    organisation: Organisation, value: object, *hosts: str, others: Any = lambda name: {}, **more: Any
+) -> Compiled:
+    """Compile a run over hosts, of which lab01 is the domain controller; `others` has values of its audience."""
     question = organisation.question(*(hosts or ("lab01", "press01", "fin01")))
     variables = {f"proscribe_{name}": one for name, one in {"group_policy": value, **more}.items()}
     made = [
         dataclasses.replace(host, values={**host.values, **variables}) if host.name == "lab01" else host
         for host in question.hosts
     ]
-    every = {host.name: host for host in organisation.question().hosts}
-    return compile_hosts(dataclasses.replace(question, hosts=made, variables_of=read or every.__getitem__), NOW)
+
+    def variables_of(name: str) -> HostVariables:
+        (host,) = organisation.question(name).hosts
+        return dataclasses.replace(host, values={**host.values, **others(name)})
+
+    return compile_hosts(dataclasses.replace(question, hosts=made, variables_of=variables_of), NOW)
 
 
 def read_object(found: Compiled) -> dict[str, Any]:
@@ -119,13 +125,8 @@ def test_a_tenant_without_the_id_that_onedrive_takes_is_refused(
     entry = {"id": service, "name": service, **{key: entry[key] for key in shared}}
     file.with_name(f"{service}.yml").write_text(yaml.safe_dump(entry))
     own = {"proscribe_tenants": {"microsoft": [tenant]}}
-
-    def variables_of(name: str) -> HostVariables:
-        (host,) = organisation.question(name).hosts
-        return dataclasses.replace(host, values={**host.values, **own})
-
     try:
-        compile_question(organisation, [ONE], "lab01", read=variables_of)
+        compile_question(organisation, [ONE], "lab01", others=lambda name: own)
         errors: tuple[PolicyError, ...] = ()
     except PolicyErrors as wrong:
         errors = wrong.errors
@@ -135,44 +136,21 @@ def test_a_tenant_without_the_id_that_onedrive_takes_is_refused(
 
 
 def test_a_group_with_two_policies_is_refused(organisation: Organisation) -> None:
-    def variables_of(name: str) -> HostVariables:
-        (host,) = organisation.question(name).hosts
-        own = {"proscribe_services_exclude": ["slack"]} if name == "press02" else {}
-        return dataclasses.replace(host, values={**host.values, **own})
-
+    own = {"press02": {"proscribe_services_exclude": ["slack"]}}
     with pytest.raises(PolicyErrors, match="the hosts press01 and press02 have different policies"):
-        compile_question(organisation, [ONE], "lab01", read=variables_of)
+        compile_question(organisation, [ONE], "lab01", others=lambda name: own.get(name, {}))
 
 
-WINDOWS = {
-    "packages": {"apt": ["whatsapp"], "appx": ["Chat_cv1g1gvanyjgm", "Chat.Old_cv1g1gvanyjgm", "Other"]},
-    "processes": {"windows": ["WhatsApp.exe"], "linux": ["whatsapp"]},
-    "publishers": {"programs": ["O=PARROT LTD, L=PERTH, C=AU"], "appx": ["CN=24803D75-212C-471A-BC57-9EF86AB91435"]},
-    "installers": ["WhatsAppSetup*.exe"],
-}
-
-
-def add_programs(organisation: Organisation, **keys: Any) -> None:
-    """Give WhatsApp programs on Windows."""
-    (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS, **keys}))
+WINDOWS = {"processes": {"windows": ["WhatsApp.exe"]}, "publishers": {"programs": ["O=PARROT LTD, L=PERTH, C=AU"]}}
 
 
 def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation: Organisation) -> None:
     """AppLocker's rule denies to all, and no rule for some of them goes before it."""
-    add_programs(organisation)
+    (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS}))
     organisation.waiver(controls=["apps"], users=["alice"])
 
-    def read(mode: str) -> Any:
-        def variables_of(name: str) -> HostVariables:
-            (host,) = organisation.question(name).hosts
-            return dataclasses.replace(host, values={**host.values, "proscribe_applocker": mode})
-
-        return variables_of
-
-    assert (
-        "whatsapp"
-        in read_object(compile_question(organisation, [ONE], "lab01", read=read("audit")))["apps"]["services"]
-    )
+    audited = compile_question(organisation, [ONE], "lab01", others=lambda name: {"proscribe_applocker": "audit"})
+    assert "whatsapp" in read_object(audited)["apps"]["services"]
     with pytest.raises(PolicyErrors, match="is for users of whatsapp, and AppLocker denies to all"):
-        compile_question(organisation, [ONE], "lab01", read=read("enforce"))
+        compile_question(organisation, [ONE], "lab01", others=lambda name: {"proscribe_applocker": "enforce"})

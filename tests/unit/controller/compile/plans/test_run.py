@@ -6,7 +6,6 @@ import dataclasses
 import datetime
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
@@ -96,44 +95,10 @@ def test_a_round_is_a_short_plain_word(ask, value):
         read_workflow_job({"awx_workflow_job_id": value})
 
 
-OWN: dict[str, dict[str, Any]] = {
-    "press01": {"probe": True, "compliance_gate": "noncompliant", "stale_after": "1d"},
-    "press02": {"audit_with": "stored", "compliance_gate": "incomplete", "observe_timeout": "2m"},
-    "fin01": {"effective_from": "2027-01-01"},
-    "desk01": {"probe": True},
-}
-ALL = {
-    "categories": ["instant_messaging"],
-    "batches": [2, "10%"],
-    "max_change": {"hosts": 5},
-    "max_failures": "20%",
-    "exports": ["csv"],
-    "history": "off",
-    "history_keep": "1d",
-    "reports_keep": "2d",
-    "catalog_max_age": "forever",
-    "reports": "../reports",
-}
-
-
-def build_question(organisation: Organisation, **more: Any) -> Any:
-    """A run over four hosts, with variables that are not as usual."""
-    question = organisation.question(*OWN)
-    hosts = [
-        HostVariables(
-            host.name, {f"proscribe_{key}": value for key, value in {**ALL, **OWN[host.name]}.items()}, {}, host.folder
-        )
-        for host in question.hosts
-    ]
-    options = {"mode": "enforce", "playbook": "enforce", "limit": "web*", "pattern": "all:!lab", "windows": ("desk01",)}
-    options |= {"not_served": {"sw1": "a network device"}, "hosts": hosts, "controls": ["apps", "firewall"]}
-    groups = {**question.groups, "all": frozenset([*OWN, "sw1", "lab01"])}
-    return dataclasses.replace(question, groups=groups, **{**options, **more})
-
-
 def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> None:
     """What is wrong has its default, which says nothing of whether the hosts agree."""
-    question = build_question(organisation)
+    organisation.variables["batches"] = [2, "10%"]
+    question = organisation.question()
     first = question.hosts[0]
     question.hosts[0] = dataclasses.replace(first, values={**first.values, "proscribe_batches": "x"})
     with pytest.raises(PolicyErrors) as wrong:
@@ -143,7 +108,7 @@ def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> No
 
 def test_loaded_catalogue_is_noted_for_the_next_run(organisation: Organisation) -> None:
     store = organisation.root / "reports/plans"
-    compile_run(build_question(organisation), NOW)
+    compile_run(organisation.question(), NOW)
     assert {name.rpartition("-")[0] for name in (one.name for one in store.iterdir())} >= {"catalogue", "plan"}
 
 

@@ -134,7 +134,6 @@ def test_a_mistake_in_the_variable_is_named_with_its_place(value: Any, key: str,
         (["parrot_work"], {}, "its audience, enterprise, is not among proscribe_audiences"),
         # only pages and names are known of it, which everybody on a host shares
         (["parrot_work"], {"services_include": ["parrot_work"]}, "can find programs or networks on this host: of this"),
-        (["owl"], {}, "can find programs or networks on this host: of this one nothing would be restricted, since"),
         # the firewall would have refused its addresses
         (["parrot"], {"controls": {"firewall": "off"}}, "or controls: [apps], for its programs alone: nothing would"),
         (["gull"], {"tenants": {"google": ["example.org"]}}, "nothing would be restricted"),

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made import catalogue, service
+from made_catalogue import GOOD as ENTRY
+from made_catalogue import Made
+from made_policy import restrictions
 from properties import examples
 from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.compile.reading.networks import merged
-from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.restrictions.firewall_rules import MOST_PREFIXES, read_nat64, read_rules
 from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.host.controls.firewall.exemptions import collect
@@ -201,8 +203,7 @@ MADE = catalogue(
 
 
 def section(**values: Any) -> dict[str, Any]:
-    restrictions = read_restrictions({f"proscribe_{name}": value for name, value in values.items()}, str)
-    return compile_plan(MADE, restrictions, (), TODAY)["controls"]["firewall"]
+    return compile_plan(MADE, restrictions(**values), (), TODAY)["controls"]["firewall"]
 
 
 RULE = {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject"}
@@ -227,36 +228,13 @@ def test_the_restrictions_become_settings(values: dict[str, Any], settings: dict
     assert {name: found[name] for name in settings} == settings
 
 
-SHARED = """\
-id: parrot
-name: Parrot
-category: instant_messaging
-vendor: Example
-audience: consumer
-enforce: true
-networks: [198.51.100.0/24, 172.67.1.0/24]
-sources: [a test]
-"""
-
-
-@pytest.fixture
-def ask(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Compile for one host at 198.51.100.9, with a catalogue of the organisation's own."""
+def test_an_entry_with_addresses_of_a_content_network_stops_the_run(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
-
-    def compiled(entry: str, **values: Any) -> dict[str, Any]:
-        folder = tmp_path / "catalog" / "instant_messaging"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "parrot.yml").write_text(entry, encoding="utf-8")
-        own = {"proscribe_catalog_dirs": ["catalog"], **{f"proscribe_{name}": value for name, value in values.items()}}
-        host = HostVariables("web01", own, {}, str(tmp_path), address="198.51.100.9")
-        groups = {"all": frozenset({"web01"})}
-        question = Question(project, "audit", "audit", [str(tmp_path)], "", list(CONTROLS), [host], groups)
-        return compile_run(question, NOW)
-
-    return compiled
-
-
-def test_an_entry_with_addresses_of_a_content_network_stops_the_run(ask: Any) -> None:
+    Made(tmp_path)(ENTRY.replace("sources:", "networks: [198.51.100.0/24, 172.67.1.0/24]\nsources:"))
+    own = {"proscribe_catalog_dirs": ["catalog"]}
+    hosts, groups = [HostVariables("web01", own, {}, str(tmp_path))], {"all": frozenset({"web01"})}
+    question = Question(project, "audit", "audit", [str(tmp_path)], "", list(CONTROLS), hosts, groups)
     with pytest.raises(PolicyErrors, match=r"networks\[1\]: found '172.67.1.0/24'.*Cloudflare"):
-        ask(SHARED)
+        compile_run(question, NOW)
