@@ -109,6 +109,7 @@ CASES = [
     # -- signatures, as far as there is none
     Case("unsigned, where it has to be signed", "unsigned", variables=REQUIRED, why="w1.yml.sig"),
     Case("unsigned, and nobody looks", "active", variables={"waiver_signatures": "off"}),
+    Case("unsigned answer to a request", "unsigned", {"request": "00c0ffee00c0ffee"}, why="w1.yml.sig"),
 ]
 
 
