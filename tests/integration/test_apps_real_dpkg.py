@@ -5,7 +5,6 @@ The root is Debian 13 with apt and python3 (tests/roots.py).
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
@@ -20,12 +19,7 @@ import proscribe
 import pytest
 from conftest import layers, require_tool
 from patience import LONGEST
-from proscribe.controller.compile.catalogue.loading import Catalogue
-from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.report.text.reinstalling import command
-from proscribe.host.controls.apps.systems import dpkg
-from proscribe.host.controls.apps.systems.dpkg_trial import APT_CONFIG
 from proscribe.model import removed
 
 pytestmark = pytest.mark.integration
@@ -210,15 +204,16 @@ def plan(**names: list[str]) -> dict[str, Any]:
 
 
 WECHAT = plan(wechat=["wechat"])
+SCRIPT = "/usr/libexec/proscribe/dpkg-gate"
+REPOSITORY = "echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/made.list && apt-get update 2>&1"
 TREE = "cd / && find etc usr opt var/lib/proscribe -printf '%p %m %U %l\\n' 2>/dev/null | sort; cat /etc/dpkg/dpkg.cfg"
 
 
 def test_audit_enforce_and_lift(machine: Machine) -> None:
     machine.install("wechat", "weechat")
-    before = machine.installed()
+    before, tree = machine.installed(), machine.sh(TREE).stdout
     running = machine.start("/opt/wechat/wechat")
     innocent = machine.start("/opt/weechat/weechat")
-
     machine.remount("ro")  # an audit writes nothing, and needs nowhere to write
     seen = machine.verb("observe", WECHAT)
     machine.remount("rw")
@@ -243,28 +238,12 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
     assert machine.verb("lift", WECHAT)["error"] is None
     assert machine.verb("lift", WECHAT)["actions"] == []
     machine.install("wechat")
-    machine.run("dpkg", "--purge", "weechat")
+    assert machine.sh(TREE).stdout == tree
 
 
-def test_a_program_that_serves_both_stays_by_the_default_policy(machine: Machine, own_catalogue: Catalogue) -> None:
-    """Teams and OneDrive are one program for private and for business accounts."""
-    machine.install("wechat", "teams-for-linux")
-    running = machine.start("/opt/teams-for-linux/teams-for-linux")
-    default = compile_plan(own_catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 29))
-    assert machine.verb("enforce", default)["error"] is None
-    machine.install("onedrive")
-    assert machine.installed() >= {"teams-for-linux", "onedrive"}
-    assert "wechat" not in machine.installed() and running.poll() is None
-    seen = machine.verb("observe", default)
-    for service in ("teams_personal", "onedrive_personal"):
-        verdict = seen[f"apps/{service}"]
-        assert verdict["state"] == "not_applicable" and "serves both" in verdict["reason"]
-        assert verdict["findings"][0]["kind"] == "package"
-
-
-def test_a_lift_says_what_stays_removed_and_the_line_brings_it_back(machine: Machine) -> None:
-    """Removed in two runs, one package under apt's mark for what others need; one is there again before the lift."""
-    machine.sh("echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/made.list && apt-get update 2>&1")
+def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine: Machine) -> None:
+    """The packages go in two runs, one of them under apt's mark "auto"; another is there again before the lift."""
+    machine.sh(REPOSITORY)
     machine.install("wechat", "linuxqq", "tim", "weechat")
     machine.run("apt-mark", "auto", "linuxqq")
     before = machine.installed()
@@ -274,31 +253,16 @@ def test_a_lift_says_what_stays_removed_and_the_line_brings_it_back(machine: Mac
     machine.verb("enforce", plan(wechat=["wechat"]))
     machine.install("tim")  # permitted by now
     done = machine.verb("lift", plan(wechat=["wechat"]))
-    found = [removed.read(one) for one in done["removed"]]
-    assert {(one.name, one.version, one.mark) for one in found} == {
-        ("wechat", "4.0", "manual"),
-        ("linuxqq", "3.2", "auto"),
-    }
-    line = command(found)
+    line = command([removed.read(entry) for entry in done["removed"]])
     assert line == "apt-get install linuxqq wechat && apt-mark auto linuxqq"
     machine.sh(line)
     assert machine.installed() == before
     assert machine.run("apt-mark", "showauto", "wechat", "linuxqq").stdout == "linuxqq\n"
-    again = machine.verb("lift", WECHAT)
-    assert (again["actions"], again["removed"]) == ([], [])
-
-
-def test_lifting_leaves_the_tree_as_it_was(machine: Machine) -> None:
-    before = machine.sh(TREE).stdout
-    machine.verb("enforce", WECHAT)
-    assert machine.sh(TREE).stdout != before
-    machine.verb("lift", WECHAT)
-    assert machine.sh(TREE).stdout == before
 
 
 def test_the_gate_on_every_road(machine: Machine) -> None:
     machine.install("weechat")
-    machine.sh("echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/made.list && apt-get update 2>&1")
+    machine.sh(REPOSITORY)
     forbidden = {"wechat", "weixin-repacked", "weixin-folded", "chat-for-work", "tim"}
     machine.verb("enforce", WECHAT)
     machine.sh("mkdir -p '/tmp/a b/deep' && cd '/tmp/a b' && cp /debs/wechat.deb 'we chat.deb' && cp we* deep/-x.deb")
@@ -310,14 +274,11 @@ def test_the_gate_on_every_road(machine: Machine) -> None:
         "dpkg --unpack '/tmp/a b/we chat.deb'",
         "cd '/tmp/a b/deep' && dpkg -i -- -x.deb",
         "dpkg -i '/tmp/two\nlines.deb'",
-        "dpkg -i -R '/tmp/a b'",
         "dpkg -iR '/tmp/a b/deep'",
         "dpkg --recursive --install /tmp",
-        "dpkg -i /dev/stdin </debs/wechat.deb",
         "dpkg -i /proc/self/fd/5 5</debs/wechat.deb",
         "dpkg -i /debs/tim.deb /debs/wechat.deb",
         "dpkg --force-all -i /debs/wechat.deb",
-        "apt-get install -y /debs/wechat.deb",
         "cd /debs && apt install -y ./wechat.deb",
         "apt-get install -y wechat",
         "apt-get install -y wechat-moments",
@@ -333,10 +294,9 @@ def test_the_gate_on_every_road(machine: Machine) -> None:
         assert re.search("proscribe: the policy of this organisation does not allow (we|chat-for-work)", said), road
         assert 'ask it-security@example.org ("$(id)" \'`id`)' in said, road
         assert machine.installed().isdisjoint(forbidden), road
-    machine.sh("dpkg --configure -a && apt-get -y --fix-broken install")
 
 
-def test_what_the_gate_lets_pass(machine: Machine) -> None:
+def test_gate_lets_updates_and_other_packages_pass(machine: Machine) -> None:
     machine.install("wechat", "wechat-moments", "weechat")  # wechat cannot go, for wechat-moments would go with it
     machine.verb("enforce", WECHAT)
     for passing in (
@@ -344,144 +304,42 @@ def test_what_the_gate_lets_pass(machine: Machine) -> None:
         "apt-get install -y /debs/linuxqq.deb",
         "cd /debs && dpkg -i weechat.deb",  # a name that is like it
         "dpkg -i /debs/wechat-new.deb",  # an update of what is still there
-        "dpkg --configure -a",
         "dpkg --triggers-only -a",
         "apt-get remove -y wechat-moments",
         "dpkg --purge wechat",
     ):
-        done = machine.sh(passing, check=False)
-        assert done.returncode == 0, (passing, done.stdout, done.stderr)
+        machine.sh(passing)
     assert {"tim", "linuxqq", "weechat"} <= machine.installed()
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode  # and now it is gone for good
 
 
-SETTLE = "sleep 0.2"  # what has just changed may change again unnoticed, so nothing is remembered of it
-# Which tools an audit runs.
-RAN = """
-import json, sys
-sys.path.insert(0, "/source")
-from proscribe.host.controls import apps
-from proscribe.host.system import Host, run_tool
-ran = []
-apps.observe(Host("/", lambda argv, **options: ran.append(argv[0]) or run_tool(argv, **options)), json.load(sys.stdin))
-print(json.dumps(ran))
-"""
-PATCHED = "sed 's,/etc/dpkg,/etc/dpkX,g' /usr/bin/dpkg >{0} && chmod 755 {0}"  # one that knows of no hook
-NO_AWK = "printf '#!/bin/sh\\ncat >/dev/null\\n' >{0} && chmod 755 {0}"
-AT_A_TRY = "installs a made package that the block has to refuse"
-# By what is done: what the audit says of it, and the road that it opens ("" for none).
-TAKEN_AWAY = {
-    "another dpkg is found first": (PATCHED.format("/usr/local/sbin/dpkg"), f"/usr/local/sbin/dpkg {AT_A_TRY}", ""),
-    "dpkg is another one": (
-        f"{PATCHED.format('/usr/bin/new')} && mv /usr/bin/new /usr/bin/dpkg",
-        f"/usr/bin/dpkg {AT_A_TRY}",
-        "dpkg -i",
-    ),
-    "apt runs another dpkg": (
-        f"{PATCHED.format('/opt/dpkg')} && echo 'Dir::Bin::dpkg \"/opt/dpkg\";' >/etc/apt/apt.conf.d/99dpkg",
-        f"/opt/dpkg, which apt runs, {AT_A_TRY}",
-        "apt-get install -y",
-    ),
-    "apt runs dpkg elsewhere": (
-        "echo 'DPkg::Chroot-Directory \"/srv\";' >/etc/apt/apt.conf.d/99dpkg",
-        "apt runs dpkg in /srv (DPkg::Chroot-Directory)",
-        "",
-    ),
-    "the script finds no awk": (
-        f"{NO_AWK.format('/opt/awk')} && ln -sf /opt/awk /etc/alternatives/awk",
-        f"/usr/bin/dpkg {AT_A_TRY}",
-        "dpkg -i",
-    ),
-    "nothing may be run where the script is": (
-        "mount --bind /usr/libexec/proscribe /usr/libexec/proscribe"
-        " && mount -o remount,bind,noexec /usr/libexec/proscribe",
-        f"/usr/bin/dpkg {AT_A_TRY}",
-        "dpkg -i",
-    ),
-    "others can write its hooks": (
-        "chmod 777 /etc/dpkg/dpkg.cfg.d",
-        "/etc/dpkg/dpkg.cfg.d: it can be changed by others (uid 0, mode 777)",
-        "",
-    ),
-    "dpkg refuses to start": ("echo nonsense >/etc/dpkg/dpkg.cfg.d/zz", "unknown option 'nonsense'", ""),
-}
-
-
-@pytest.mark.parametrize("how", TAKEN_AWAY)
-def test_a_gate_that_is_whole_and_has_no_effect_is_never_compliant(machine: Machine, how: str) -> None:
-    """Nor does a run go on to correct what is not its own."""
-    done, said, opens = TAKEN_AWAY[how]
-    machine.verb("enforce", WECHAT)
-    machine.sh(SETTLE)
-    assert machine.verb("keep", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
-    machine.sh("test -s /var/lib/proscribe/apps/tried")
-    machine.sh(done)
-    gate = machine.verb("observe", WECHAT)["apps/reinstall-gate"]
-    assert said in (gate["reason"] or "") + "; ".join(finding["detail"] for finding in gate["findings"])
-    assert gate["state"] == ("noncompliant" if gate["findings"] else "unknown") and not gate["drifted"]
-    assert machine.verb("enforce", WECHAT)["actions"] == []
-    if opens:
-        machine.sh(f"{opens} /debs/wechat.deb")
-        assert "wechat" in machine.installed()
-
-
-@pytest.mark.parametrize(
-    "done",
-    [
-        f"{NO_AWK.format('/usr/local/bin/awk')}; export PATH=/usr/local/bin:$PATH",
-        "chmod 666 /var/lib/proscribe/apps/tried",
-        "rm /var/lib/proscribe/apps/tried",
-        "echo nonsense >/var/lib/proscribe/apps/tried",
-    ],
-)
-def test_what_has_no_effect_on_the_gate_changes_nothing(machine: Machine, done: str) -> None:
-    machine.verb("enforce", WECHAT)
-    machine.sh(SETTLE)
-    machine.verb("keep", WECHAT)
-    machine.sh(f"test -s /var/lib/proscribe/apps/tried && {done}\n! dpkg -i /debs/wechat.deb")
-    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
-
-
-def test_own_directories_that_others_can_change_are_taken_over(machine: Machine) -> None:
-    machine.verb("enforce", WECHAT)
-    machine.sh("chown 1000 /etc/proscribe && chmod 777 /usr/libexec/proscribe")
-    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["drifted"]
-    assert machine.verb("enforce", WECHAT)["actions"] == ["write /etc/proscribe", "write /usr/libexec/proscribe"]
-    assert machine.sh("stat -c '%U %a' /etc/proscribe /usr/libexec/proscribe").stdout == "root 755\n" * 2
-    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
-
-
-def test_a_try_leaves_no_trace_and_is_not_done_again_while_nothing_has_changed(machine: Machine) -> None:
+def test_gate_without_effect_on_a_changed_dpkg_is_noncompliant(machine: Machine) -> None:
+    """A trial leaves no trace. tampering.toml has more ways to take the gate's effect away."""
     machine.verb("enforce", WECHAT)
     machine.sh("printf '#!/bin/sh\\necho \"$@\" >>/root/log\\n' >/usr/bin/logger; chmod 755 /usr/bin/logger")
-    machine.sh(SETTLE)
     state = f"{TREE}; ls -l --time-style=full-iso /var/log /var/lib/dpkg /tmp; ! test -e /root/log"
     before = machine.sh(state).stdout
-
-    def ran() -> list[str]:
-        return list(json.loads(machine.run("python3", "-I", "-S", "-c", RAN, input=json.dumps(WECHAT)).stdout))
-
-    assert [tool for tool in ran() if tool != "dpkg-query"] == [APT_CONFIG, "/usr/bin/dpkg", APT_CONFIG]
+    assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"
     assert machine.sh(state).stdout == before
-    machine.verb("keep", WECHAT)
-    assert ran() == []
-    machine.sh("touch /etc/apt/apt.conf.d")
-    assert "/usr/bin/dpkg" in ran()
+    machine.sh("sed -i 's,/etc/dpkg,/etc/dpkX,g' /usr/bin/dpkg")  # which knows of no hook now
+    gate = machine.verb("observe", WECHAT)["apps/reinstall-gate"]
+    assert (gate["state"], gate["drifted"]) == ("noncompliant", False)
+    assert "/usr/bin/dpkg installs a made package" in gate["findings"][0]["detail"]
+    assert machine.verb("enforce", WECHAT)["actions"] == []
+    machine.install("wechat")
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        f"rm {dpkg.SCRIPT}",
-        f"chmod -x {dpkg.SCRIPT}",
-        f"echo 'if' >{dpkg.SCRIPT}",
-        f"echo '#!/no/such/shell' >{dpkg.SCRIPT}",
-        f"printf '#!/bin/sh\\nexit 1\\n' >{dpkg.SCRIPT}",
-        f"rm {dpkg.LIST}",
-        f"sed -i 's/timeout 300/timeout 1/; s/^# dpkg-gate --check PID$/sleep 60/' {dpkg.SCRIPT}",
+        f"rm {SCRIPT}",
+        f"echo 'if' >{SCRIPT}",
+        f"echo '#!/no/such/shell' >{SCRIPT}",
+        "rm /etc/proscribe/restricted-packages",
+        f"sed -i 's/timeout 300/timeout 1/; s/^# dpkg-gate --check PID$/sleep 60/' {SCRIPT}",
     ],
 )
-def test_a_broken_gate_stops_nothing_and_is_seen_and_mended(machine: Machine, fault: str) -> None:
+def test_broken_gate_stops_nothing_and_is_repaired(machine: Machine, fault: str) -> None:
     machine.verb("enforce", WECHAT)
     machine.sh(fault)
     machine.install("tim")
@@ -491,7 +349,7 @@ def test_a_broken_gate_stops_nothing_and_is_seen_and_mended(machine: Machine, fa
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
 
 
-def test_a_waiver_for_a_version_keeps_that_version_and_no_other(machine: Machine) -> None:
+def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine: Machine) -> None:
     here = plan(wechat=["wechat"])
     here["controls"]["apps"]["services"]["wechat"]["exceptions"] = [{"waiver": "w1", "versions": ["4.0"]}]
     machine.verb("enforce", here)
@@ -510,19 +368,12 @@ def test_a_waiver_for_a_version_keeps_that_version_and_no_other(machine: Machine
     assert machine.verb("enforce", here)["actions"] == []
     assert running.poll() is None
 
-    machine.run(
-        "dpkg", "-i", "/debs/wechat-new.deb"
-    )  # an update of what is there; the install block leaves that to the next run
+    machine.install("wechat-new")  # an update of what is there; the install block leaves that to the next run
     seen = machine.verb("observe", here)["apps/wechat"]
     assert (seen["state"], {finding["version"] for finding in seen["findings"]}) == ("noncompliant", {"4.1"})
     assert machine.verb("enforce", here)["error"] is None
     assert "wechat" not in machine.installed()
     assert running.wait(timeout=LONGEST) != 0
-
-    machine.install("wechat")
-    assert machine.verb("enforce", WECHAT)["error"] is None  # the waiver is over
-    assert "wechat" not in machine.installed()
-    assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
 
 
 class TestNothingElseGoes:
@@ -533,15 +384,9 @@ class TestNothingElseGoes:
         assert done["refused"] == [["apps/wechat", "wechat", "would also remove wechat-moments"]]
         assert machine.installed() == before - {"linuxqq"}
 
-    def test_restricted_packages_that_need_each_other_go_together(self, machine: Machine) -> None:
-        machine.install("wechat", "wechat-moments")
-        before = machine.installed()
-        assert machine.verb("enforce", plan(wechat=["wechat", "wechat-moments"]))["refused"] == []
-        assert machine.installed() == before - {"wechat", "wechat-moments"}
-
-    def test_nothing_is_installed_in_its_place(self, machine: Machine) -> None:
+    def test_removal_installs_no_alternative(self, machine: Machine) -> None:
         machine.install("linuxqq", "qq-or-tim")
-        machine.sh("echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/made.list && apt-get update 2>&1")
+        machine.sh(REPOSITORY)
         before = machine.installed()
         assert machine.sh("apt-get --simulate remove linuxqq").stdout.count("Inst tim") == 1  # what apt alone would do
         done = machine.verb("enforce", plan(qq=["linuxqq"]))
@@ -566,16 +411,15 @@ class TestNothingElseGoes:
     def test_a_package_on_hold_stays(self, machine: Machine) -> None:
         machine.install("wechat")
         machine.run("apt-mark", "hold", "wechat")
-        done = machine.verb("enforce", WECHAT)
-        assert done["refused"] == [["apps/wechat", "wechat", "it is on hold; to let it go: apt-mark unhold wechat"]]
+        [[rule, _, reason]] = machine.verb("enforce", WECHAT)["refused"]
+        assert rule == "apps/wechat" and "apt-mark unhold wechat" in reason
         assert "wechat" in machine.installed()
 
     def test_a_half_configured_package_of_others_is_reported_and_not_touched(self, machine: Machine) -> None:
         machine.install("wechat")
         machine.run("dpkg", "-i", "/debs/broken.deb", check=False)
-        done = machine.verb("enforce", WECHAT)
-        why = "repair dpkg first: `dpkg --configure -a` (not configured: broken)"
-        assert done["refused"] == [["apps/wechat", "wechat", why]]
+        [[rule, _, reason]] = machine.verb("enforce", WECHAT)["refused"]
+        assert rule == "apps/wechat" and "not configured: broken" in reason
         assert {"wechat", "broken"} <= machine.installed()
 
     def test_a_dpkg_of_others_that_was_killed_is_reported_and_left(self, machine: Machine) -> None:
@@ -597,7 +441,7 @@ class TestNothingElseGoes:
         assert machine.installed() == before - {"linuxqq"}
 
 
-def test_another_package_manager_at_work_is_waited_for_and_then_told(machine: Machine) -> None:
+def test_apt_locked_by_another_package_manager_is_an_error(machine: Machine) -> None:
     machine.install("wechat")
     lock = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
     lock += "; print('locked', flush=True); time.sleep(60)"
@@ -611,10 +455,3 @@ def test_another_package_manager_at_work_is_waited_for_and_then_told(machine: Ma
     assert "Unable to acquire the dpkg frontend lock" in done["error"]
     assert machine.verb("observe", WECHAT)["apps/wechat"]["state"] == "noncompliant"
     assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"  # the rest was done
-
-
-def test_residual_configuration_is_no_violation(machine: Machine) -> None:
-    machine.install("wechat")
-    machine.sh("sed -i '/^Package: wechat$/,/^$/s/^Status: .*/Status: deinstall ok config-files/' /var/lib/dpkg/status")
-    machine.sh("rm -r /opt/wechat")  # as dpkg does when it removes a package
-    assert machine.verb("observe", WECHAT)["apps/wechat"]["state"] == "compliant"

@@ -88,10 +88,3 @@ def test_a_linked_package_is_unlinked_and_its_source_stays(machine: TwoUsers) ->
     assert machine.verb("enforce", PLAN)["error"] is None
     assert machine.verb("observe", PLAN)["apps/wechat"]["state"] == "compliant"
     assert machine.as_user("alice", "ls work/package").stdout.split() == ["package.json", "run.js"]
-
-
-def test_what_belongs_to_a_package_of_the_distribution_is_refused(machine: TwoUsers) -> None:
-    machine.sh("mkdir -p /usr/lib/node_modules/wechaty && echo '{}' >/usr/lib/node_modules/wechaty/package.json")
-    machine.sh("echo /usr/lib/node_modules/wechaty/package.json >>/var/lib/dpkg/info/base-files.list")
-    refused = machine.verb("enforce", PLAN)["refused"]
-    assert refused == [["apps/wechat", "wechaty", "it belongs to the dpkg package base-files"]]

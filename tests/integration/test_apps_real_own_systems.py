@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -243,12 +242,3 @@ def test_environments_of_conda(machine: TwoUsers) -> None:
     assert running.wait() != 0
     states = {rule: verdict["state"] for rule, verdict in machine.verb("observe", banned).items()}
     assert (states["apps/mega"], states["apps/rclone"]) == ("compliant", "noncompliant")
-
-
-def test_uv_is_the_users_own_where_the_host_has_none(machine: TwoUsers) -> None:
-    banned = plan("pip", telegram=["telethon"])
-    machine.as_user("alice", "mkdir -p ~/.local/bin && cp /debs/uv ~/.local/bin/ && ~/.local/bin/" + UV + " telethon")
-    done = machine.verb("enforce", banned)
-    assert (done["error"], done["refused"], len(done["actions"])) == (None, [], 1)
-    assert packages(machine, banned, "telegram") == []
-    assert os.path.basename(machine.as_user("alice", "ls ~/.local/bin").stdout.strip()) == "uv"

@@ -90,21 +90,6 @@ def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: TwoUsers) ->
     assert set(machine.sh(TREE).stdout.splitlines()) <= set(before.splitlines())
 
 
-def test_what_pip_did_not_install_is_refused(machine: TwoUsers) -> None:
-    distribution = "/usr/lib/python3/dist-packages/telethon-1.0.dist-info"
-    machine.sh(f"mkdir {distribution} && printf 'Name: Telethon\\nVersion: 1.0\\n' >{distribution}/METADATA")
-    machine.sh(f"printf '{distribution}/METADATA\\n' >/var/lib/dpkg/info/python3-telethon.list")
-    entry = "Package: python3-telethon\\nStatus: install ok installed\\nVersion: 1\\nArchitecture: all\\n"
-    machine.sh(f"printf '{entry}Maintainer: x\\nDescription: x\\n\\n' >>/var/lib/dpkg/status")
-    machine.sh(f"printf '{distribution}\\n' >>/var/lib/dpkg/info/python3-telethon.list")
-    refused = machine.verb("enforce", PLAN)["refused"]
-    assert refused == [["apps/telegram", "telethon", "it belongs to the dpkg package python3-telethon"]]
-
-    machine.sh("rm /var/lib/dpkg/info/python3-telethon.list")
-    refused = machine.verb("enforce", PLAN)["refused"]
-    assert refused[0][2] == "pip did not install it (nothing says who did), so it is not pip's to remove"
-
-
 def test_environments_of_pipx(machine: TwoUsers) -> None:
     machine.as_user("alice", f"{PIPX} telethon && {PIPX} notifier")
     machine.sh(f"PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin {PIPX} signalbot-cli.tool")
