@@ -25,52 +25,19 @@ MANY = 64  # times that a part of a file is repeated, or 30,000 times
 STORE = "0123456789abcdfghijklmnpqrsvwxyz"
 
 # Names that no honest user gives.
+# fmt: off
 NAMES = [
-    *(b"\xff\xfe\xfd", b"a\nb", b"\x1b[2J\x1b]0;x\x07", "\u202egnp.exe".encode(), "\u2066\u2028\u0085".encode()),
-    *(
-        b"n" * 255,
-        "\u6f22".encode() * 85,
-        "e\u0301".encode() * 80,
-        b" ",
-        b"-rf",
-        b"$(x)`'\"",
-        b"%s%n{{1}}",
-        b"\\040",
-        b"~",
-    ),
-    *(b"a" + b".1" * 40 + b"!.AppImage", b"wechat", b"QQ", b"telegram", b"linux-" * 40, b"..\xe2\x80\xa8"),
+    b"\xff\xfe\xfd", b"a\nb", b"\x1b[2J\x1b]0;x\x07", "\u202egnp.exe".encode(), "\u2066\u2028\u0085".encode(),
+    b"n" * 255, "\u6f22".encode() * 85, "e\u0301".encode() * 80, b" ", b"-rf", b"$(x)`'\"", b"%s%n{{1}}", b"~",
+    b"\\040", b"a" + b".1" * 40 + b"!.AppImage", b"wechat", b"QQ", b"telegram", b"linux-" * 40, b"..\xe2\x80\xa8",
 ]
 # What breaks what is read of a file.
 TOKENS = [
-    *(
-        b"",
-        b"\0",
-        b"\n",
-        b"\r\n\r\n",
-        b"\xff\xfe",
-        b'"',
-        b"\\",
-        b"(",
-        b"[",
-        b"{",
-        b"}",
-        b"1e999",
-        b"-1",
-        b"null",
-        b"NaN",
-    ),
-    *(
-        "\u202e".encode(),
-        b"\x1b[31m",
-        b"9" * 400,
-        b'"\\ud800"',
-        b"/../../..",
-        b"https://web.telegram.org\x07/",
-        b"%U",
-        b"=",
-    ),
-    *(b"\xff" * 8, b"\x00\x00\x00\x80", b"\x7f" * 4, b"Infinity", b"true", b"[[[[", b"_crx_", b"file:///dev/zero"),
+    b"", b"\0", b"\n", b"\r\n\r\n", b"\xff\xfe", b'"', b"\\", b"(", b"[", b"{", b"}", b"1e999", b"-1", b"null", b"NaN",
+    "\u202e".encode(), b"\x1b[31m", b"9" * 400, b'"\\ud800"', b"/../../..", b"https://web.telegram.org\x07/", b"%U",
+    b"=", b"\xff" * 8, b"\x00\x00\x00\x80", b"\x7f" * 4, b"Infinity", b"true", b"[[[[", b"_crx_", b"file:///dev/zero",
 ]
+# fmt: on
 COUNTS = [struct.pack(form, number) for form in ("<H", "<I", "<Q") for number in (0, 1, 0x7FFF, 0xFFFF)] + [
     struct.pack("<I", 0xFFFFFFFF),
     struct.pack("<Q", 0xFFFFFFFFFFFFFFFF),

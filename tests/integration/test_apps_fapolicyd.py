@@ -76,12 +76,3 @@ def test_rules_are_compiled_in_order_and_taken_away(fapolicyd: real.Machine) -> 
     assert answer(machine, "lift", section)[0] == [f"delete {RULES}/15-proscribe.rules"]
     assert machine.sh("cat /etc/fapolicyd/compiled.rules").stdout == before
     assert machine.sh(f"ls {RULES}").stdout == "21-updaters.rules\n"
-
-
-def test_a_host_without_rules_of_its_own_has_none_afterwards(fapolicyd: real.Machine) -> None:
-    machine = fapolicyd
-    section = real.plan(wechat=["wechat"])["controls"]["apps"] | {"settings": {"exec_control": "fapolicyd"}}
-    answer(machine, "enforce", section)
-    assert machine.sh("tail -n 1 /etc/fapolicyd/compiled.rules").stdout == "allow perm=any all : all\n"
-    answer(machine, "lift", section)
-    assert machine.sh(f"ls {RULES}; ls /etc/fapolicyd/compiled.rules", check=False).stdout == ""

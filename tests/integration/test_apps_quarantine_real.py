@@ -98,16 +98,6 @@ def test_there_and_back_exactly(tmp_path: Path, require_root: Callable[[], None]
     assert len(report["before"]) == 8
 
 
-def test_without_a_reserve_it_takes_nothing_and_reports_why(tmp_path: Path, require_root: Callable[[], None]) -> None:
-    """The quarantine's file system is nearly full: the copy stays where it is, with the reason; then there is room."""
-    require_root()
-    small = "mount -t tmpfs tmpfs home; mount -t tmpfs -o size=900m tmpfs var/lib;"
-    report = run(tmp_path, small)
-    assert "there is no room for it in /var/lib/proscribe/quarantine: 1024 MiB stay free" in report["error"]
-    assert (report["left"], report["gone"], report["kept"]) == (0, False, [])
-    assert report["after"] == report["before"]
-
-
 SPARSE = r"""
 import json, os, resource, sys
 sys.path.insert(0, sys.argv[1])

@@ -31,9 +31,7 @@ from attacked_host import (
     put,
     whole_plan,
 )
-from conftest import open_to_others
 from patience import BUSY
-from proscribe.model.plan import sealed
 
 pytestmark = [
     pytest.mark.integration,
@@ -289,20 +287,6 @@ def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, p
         assert "over budget" in said or "FUSE" in said or "mount point" in said, said
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
-@pytest.mark.parametrize("known", [True, False], ids=["mounted before", "mounted meanwhile"])
-def test_a_mount_as_a_running_appimage_has_one_is_neither_asked_nor_a_gap(root: Path, plan: Path, known: bool) -> None:
-    where = root / "tmp/.mount_QQaBcDeF"
-    where.mkdir()
-    os.chown(where, MALLORY, MALLORY)
-    with fuse(where):
-        line = f"36 35 0:50 / /tmp/{where.name} ro,nosuid,nodev - fuse.QQ.AppImage QQ.AppImage ro,user_id={MALLORY}\n"
-        (root / "proc/self/mountinfo").write_text(line if known else "")
-        report = observe_root(root, plan, 120, "--hurry")
-        assert judged(report) == ""
-        assert not any("mount" in reason for _, reason, _ in report["rules"].values())
-
-
 def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan: Path) -> None:
     """68 of 77 observations failed while a user swapped links, directories, files and pipes under them."""
     home = root / "home/mallory"
@@ -340,46 +324,3 @@ while True:
         elif what == 3: open(place, "w").write("[Desktop Entry]\\nExec=qq\\n")
         elif what == 4: os.mkdir(place, 0)
 """
-
-
-def test_what_others_put_into_shared_places_is_seen_and_is_theirs(root: Path, plan: Path) -> None:
-    name = "QQ_3.2.15_x86_64.AppImage"
-    for number, place in enumerate(
-        ("tmp", "var/tmp/deep/down", "dev/shm", "media/bob/STICK", "run/media/bob/CARD", "srv/team")
-    ):
-        image(root / place / name, BOB if number % 2 else MALLORY)
-        for step in (root / place, *(root / place).parents):
-            if root in step.parents and step.name in ("deep", "down", "STICK", "CARD", "team"):
-                os.chown(step, BOB if number % 2 else MALLORY, -1)
-    report = observe_root(root, plan)
-    judged(report)
-    assert (
-        sorted(found for found in report["findings"] if "QQ" in found)
-        == [f"user:bob {name}"] * 4 + [f"user:mallory {name}"] * 3
-    )
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
-def test_a_home_on_a_network_is_unknown_and_scanned_as_its_user_where_asked_for(
-    root: Path, plan: Path, tmp_path: Path
-) -> None:
-    """The home is an ordinary one here; the list of mounts says that it is on nfs."""
-    home = root / "home/mallory"
-    image(home / "Downloads/QQ_1_x86_64.AppImage", MALLORY)
-    secret = home / "closed/QQ_2_x86_64.AppImage"
-    image(secret, 0)
-    secret.parent.chmod(0o700)  # root's own: as mallory nobody enters it
-    line = "36 35 0:50 / /home/mallory rw - nfs4 server:/export rw\n"
-    (root / "proc/self/mountinfo").write_text(line)
-    open_to_others(tmp_path)
-    reason = "mallory: /home/mallory is on a network or FUSE file system (nfs4), which is not entered"
-    report = observe_root(root, plan)
-    assert reason in judged(report) and not any("QQ_1" in finding for finding in report["findings"])
-    body = json.loads(plan.read_text())
-    body["controls"]["apps"]["settings"]["network_homes"] = "scan"
-    scanned_plan = plan.with_name("asked.json")
-    scanned_plan.write_text(json.dumps(sealed(body)))
-    report = observe_root(root, scanned_plan)
-    assert "/home/mallory/closed" in judged(report)
-    assert "user:mallory QQ_1_x86_64.AppImage" in report["findings"]
-    assert not any("QQ_2" in finding for finding in report["findings"])

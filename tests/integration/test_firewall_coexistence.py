@@ -163,25 +163,6 @@ def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
     until(lambda: refused(host), WITHIN)
 
 
-def what_loads_the_table_at_boot_is_part_of_the_audit(host: Machine) -> None:
-    def details() -> list[str]:
-        record = host.call("compliance_state", {"plan": BAN})["record"]
-        return [f["detail"] for rule in record["rules"] if rule["rule"] == "firewall/boot" for f in rule["findings"]]
-
-    banned(host)
-    assert details() == []
-    for command, said in (
-        (f"systemctl stop {boot.WATCH_NAME}", ["not running"]),
-        (f"systemctl --quiet disable {boot.WATCH_NAME}", ["not enabled"]),
-        ("echo true >>/usr/libexec/proscribe/firewall", ["changed", "not enabled"]),
-    ):
-        host.run("sh", "-c", command)
-        assert details() == said
-    answer = host.call("host_firewall", {"plan": BAN})
-    assert (answer["failed"], "load inet proscribe" in answer["actions"]) == (False, False)
-    assert details() == []
-
-
 def a_lifted_table_does_not_come_back(host: Machine) -> None:
     banned(host)
     answer = host.call("host_firewall", {"plan": BAN, "state": "absent"})
@@ -194,7 +175,6 @@ def a_lifted_table_does_not_come_back(host: Machine) -> None:
 
 # The longest first.
 STORIES = (
-    what_loads_the_table_at_boot_is_part_of_the_audit,
     the_watcher_starts_again_and_does_not_fight,
     firewalld,
     nftables_service,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require_tool
 from machines import PROJECT, Machine, Story, played
 from patience import BUSY, LONGEST, until
 from proscribe.host.controls.firewall import boot, program
@@ -227,9 +225,3 @@ def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[No
 @pytest.mark.parametrize("story", STORIES)
 def test_no_change_of_the_firewall_locks_anybody_out(futures: Mapping[Story, Future[None]], story: Story) -> None:
     futures[story].result()
-
-
-def test_the_program_that_stays_on_a_host_is_sound_sh(tmp_path: Path) -> None:
-    (tmp_path / "firewall").write_text(boot.program_text())
-    done = subprocess.run([require_tool("shellcheck"), tmp_path / "firewall"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")

@@ -120,7 +120,6 @@ TABLE = (
     # apps: what lies in homes, the quarantine, execution control
     Row("integration/test_apps_fapolicyd.py", CHANGED, (f"{_CONTROLS}apps/execution/*",)),
     Row("integration/test_apps_hostile_homes.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
-    Row("integration/test_apps_killed.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*",)),
     Row("integration/test_apps_quarantine_race.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*",)),
     Row("integration/test_apps_quarantine_real.py", ALWAYS, (f"{_CONTROLS}apps/quarantine/*",)),
     Row("integration/test_apps_real_launchers.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
