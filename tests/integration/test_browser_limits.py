@@ -35,7 +35,6 @@ FIRST_CUT = f"n{CHROMIUM_ENTRIES}.test"
 CASES: Mapping[str, tuple[Mapping[str, Any], Sequence[str], Sequence[str]]] = {
     # what the files have in URLBlocklist, what has to be blocked, and what is cut off
     "one file": ({"a": hosts(CHROMIUM_ENTRIES + 1)}, ["n0.test", f"n{CHROMIUM_ENTRIES - 1}.test"], [FIRST_CUT]),
-    "1,201 entries": ({"a": hosts(1201)}, ["n0.test", "n999.test", "n1000.test", "n1200.test"], []),
     "the same in two files": ({"a": hosts(1000), "z": [*hosts(1000), LAST]}, ["n0.test", "n999.test", LAST], []),
     "doubles of one of two files": ({"a": [TWICE] * 2000, "z": [LAST]}, [TWICE, LAST], []),
     "doubles of the only file": ({"a": [*[TWICE] * CHROMIUM_ENTRIES, LAST]}, [TWICE], [LAST]),

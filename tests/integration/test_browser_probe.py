@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,11 +16,11 @@ from typing import Any
 import pytest
 from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
 from conftest import missing
-from patience import BUSY, until
+from patience import BUSY
 from proscribe.host.controls.browser import probe
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import Name
-from proscribe.host.system import ControlError, Host, transient_user
+from proscribe.host.system import Host, transient_user
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 pytestmark = pytest.mark.integration
@@ -35,14 +34,6 @@ with open(sys.argv[2]) as stream:
     print(json.dumps(probe.check_by_probe(Host(), json.load(stream)).as_dict()))
 """
 NOTHING = "nothing was opened, not even a name that no list has"
-KILLED = """
-import os, sys, time
-sys.path.insert(0, sys.argv[1])
-from proscribe.host.system import Host, transient_user
-with transient_user.transient_user(Host()) as somebody, somebody.running(["sleep", "300"], 300, {}):
-    print(somebody.uid, flush=True)
-    time.sleep(300)
-"""
 
 
 def rooms() -> list[str]:
@@ -105,9 +96,7 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
     assert observe() == {"state": COMPLIANT, "chromium": refused}
 
 
-def test_where_users_have_no_namespaces_chromium_is_unknown_and_says_why(
-    host: Host, tmp_path: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_chromium_without_namespaces_is_unknown(host: Host, tmp_path: Path, require_tool: Callable[[str], str]) -> None:
     require_tool("chromium")
     (tmp_path / "plan.json").write_text(json.dumps(real_plan()))
     (tmp_path / "look.py").write_text(ON_THE_HOST)
@@ -158,36 +147,3 @@ def _numbers_in_use() -> set[int]:
             except FileNotFoundError:
                 continue
     return uids & set(transient_user.NUMBERS)
-
-
-def test_the_guest_is_nobody_and_cannot_write_but_at_home(host: Host, program: Callable[[str], str]) -> None:
-    text = (
-        'id -u; id -G; echo "$HOME"; touch "$HOME/here" && ls "$HOME" >&2; ! touch "$0" /run/x /var/lib/x 2>/dev/null'
-    )
-    with transient_user.transient_user(host) as somebody:
-        with somebody.running([program(f"({text}) >&2")], 10, {}) as process:
-            assert process.wait() == 0
-        with open(os.path.join(somebody.home, "said"), encoding="utf-8") as stream:
-            said = stream.read().split()
-        assert said == [str(somebody.uid), str(somebody.uid), somebody.home, "here", "said"]
-        assert somebody.uid in transient_user.NUMBERS
-    assert rooms() == []
-
-
-def test_what_a_killed_run_leaves_the_next_one_takes_away(host: Host) -> None:
-    argv = [sys.executable, "-c", KILLED, str(PROJECT / "module_utils")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout is not None
-        uid = int(run.stdout.readline())
-        until(lambda: len(transient_user._processes(uid)) >= 2)  # its limit, and what it limits
-        run.send_signal(signal.SIGKILL)
-    left = glob.glob(f"{transient_user.ROOM}/{transient_user.PREFIX}{run.pid}-*")
-    assert (len(left), len(transient_user._processes(uid))) == (1, 2)
-    with transient_user.transient_user(host):
-        assert (os.path.exists(left[0]), transient_user._processes(uid)) == (False, [])
-
-
-def test_an_ordinary_user_has_no_guests(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Host, "privileged", False)
-    with pytest.raises(ControlError, match="needs root"), transient_user.transient_user(host):
-        pass

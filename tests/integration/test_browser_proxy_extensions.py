@@ -17,8 +17,8 @@ from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
 from proscribe.host.controls.browser.chromium_extensions import effective
 from proscribe.host.controls.browser.chromium_file import File
 from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS
-from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
-from test_browser_extensions import FILES, MANIFESTS, id_in
+from proscribe.host.controls.browser.settings import BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
+from test_browser_extensions import MANIFESTS, id_in
 
 pytestmark = pytest.mark.integration
 
@@ -78,22 +78,6 @@ def test_an_extension_that_wants_a_proxy_is_not_loaded_but_for_the_allowed_and_t
     assert [verdict.rule for verdict in unmet(tree, of)] == ["browser/waived"]
 
 
-@pytest.mark.parametrize("how", [BLOCKED, ALLOW_LIST])
-@pytest.mark.parametrize(("browser", "tool"), BROWSERS)
-def test_one_that_is_there_already_is_turned_off(
-    browser: str, tool: str, how: str, tree: Path, require_tool: Callable[[str], str]
-) -> None:
-    require_tool(tool)
-    ids = made(browser, tree)
-    enforce(tree, plan(browser, ids, how))
-    (tree / FILES[browser][1:]).rename(tree / "etc/later.json")
-    words = ["--browser", browser, "--policy", "/etc/later.json", FILES[browser], *(str(tree / name) for name in ids)]
-    seen = in_place_of_etc(tree, HERE / "browser_extensions.py", *words)
-    assert seen["before"] == dict.fromkeys(ids.values(), True)
-    stay = (OWN, WAIVED) if how == ALLOW_LIST else (OWN, WAIVED, NOTES, LATER)
-    assert {id_ for id_, active in seen["after"].items() if active} == {ids[name] for name in stay}
-
-
 OTHER = {"installation_mode": "blocked"}
 OF_ALL = {"blocked_permissions": ["downloads"], "install_sources": ["https://made.example/*"]}
 
@@ -122,7 +106,7 @@ def test_settings_of_the_organisation_keep_their_effect_beside_ours(
     assert (tree / (FOLDER + name)[1:]).read_bytes() == before
 
 
-def test_where_two_files_of_the_organisation_leave_no_room_that_is_reported_and_they_keep_their_effect(
+def test_two_files_of_the_organisation_that_leave_no_room_are_reported(
     tree: Path, require_tool: Callable[[str], str]
 ) -> None:
     require_tool("chromium")
@@ -157,10 +141,6 @@ JOIN = {MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}
 COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
     "the last one counts": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {A: OTHER}}],
     "joined by the first": [{EXTENSION_SETTINGS: BLOCK, **JOIN}, {EXTENSION_SETTINGS: {A: OTHER, "*": {}}}],
-    "the last one joins others": [
-        {EXTENSION_SETTINGS: BLOCK, **JOIN},
-        {EXTENSION_SETTINGS: {A: OTHER}, MERGE_DICTIONARIES: ["X"]},
-    ],
     "everything joined": [
         {EXTENSION_SETTINGS: BLOCK},
         {EXTENSION_SETTINGS: {A: OTHER}, MERGE_DICTIONARIES: ["*", 3]},
@@ -172,10 +152,8 @@ COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
     ],
     "the last one is no dictionary": [{EXTENSION_SETTINGS: BLOCK, **JOIN}, {EXTENSION_SETTINGS: ["x"]}],
     "the first one is no dictionary": [{EXTENSION_SETTINGS: "x", **JOIN}, {EXTENSION_SETTINGS: BLOCK}],
-    "an empty one": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {}}],
     "a wrong mode": [{EXTENSION_SETTINGS: {**BLOCK, A: {"installation_mode": "gone"}}}],
     "a wrong permission": [{EXTENSION_SETTINGS: {"*": {"blocked_permissions": ["proxy", "<all_urls>"]}}}],
-    "a wrong type": [{EXTENSION_SETTINGS: {**BLOCK, A: {"update_url": 3}}}],
     "a wrong entry that the first file hides": [
         {EXTENSION_SETTINGS: BLOCK, **JOIN},
         {EXTENSION_SETTINGS: {"*": 3, A: OTHER}},
@@ -185,7 +163,7 @@ COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("files", COMBINATIONS.values(), ids=COMBINATIONS)
-def test_what_files_come_to_is_worked_out_as_chromium_does(
+def test_our_merge_of_extension_settings_is_that_of_chromium(
     files: list[dict[str, Any]], tree: Path, require_tool: Callable[[str], str]
 ) -> None:
     require_tool("chromium")

@@ -25,11 +25,8 @@ SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] =
     "https://mail.google.com/mail/": (GOOGLE, GOOGLE),  # which is blocked without tenants
     "https://drive.google.com/": (GOOGLE, GOOGLE),
     "https://google.com/": (GOOGLE, {}),
-    "https://www.example.org/": ({}, {}),
     "https://google.com.example/": ({}, {}),
     "https://login.microsoftonline.com/common/": (WORK, {}),
-    "https://login.microsoft.com/": (WORK, {}),
-    "https://login.windows.net/": (WORK, {}),
     "https://login.live.com/": (PRIVATE, None),
     "https://www.microsoft.com/": ({}, {}),
     "https://web.whatsapp.com/": (None, None),

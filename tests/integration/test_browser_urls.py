@@ -30,75 +30,45 @@ REFUSAL = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blocke
 CASES: Mapping[str, str | tuple[str, str]] = {
     # a name, and what lies below it
     "https://mail.google.com/": BLOCKED,
-    "https://whatsapp.com/": BLOCKED,
     "https://web.whatsapp.com/": BLOCKED,
-    "https://dropbox.com/": BLOCKED,
     "https://www.dropbox.com/home?preview=1#x": BLOCKED,
     "https://a.b.c.d.dropbox.com/": BLOCKED,
-    "https://t.me/someone": BLOCKED,
-    "https://telegra.ph/page": BLOCKED,
-    "https://mail.yahoo.com/d/folders/1": BLOCKED,
-    "https://line.naver.jp/": BLOCKED,
     "https://drive-thirdparty.googleusercontent.com/": BLOCKED,
     "https://we.chat/": BLOCKED,
     # its neighbours
     "https://notdropbox.com/": OPEN,
     "https://dropbox.com.example/": OPEN,
-    "https://dropbox.example/": OPEN,
     "https://dropbox-com.example/": OPEN,
-    "https://xdropbox.com/": OPEN,
-    "https://notwhatsapp.com/": OPEN,
     "https://www.google.com/": OPEN,
-    "https://calendar.google.com/": OPEN,
-    "https://chat.google.com.example/": OPEN,
     "https://googleusercontent.com/": OPEN,
-    "https://naver.jp/": OPEN,
-    "https://www.yahoo.com/": OPEN,
-    "https://www.qq.com/": OPEN,
     "https://example.org/whatsapp.com": OPEN,
-    "https://example.org/?to=https://whatsapp.com/": OPEN,
     "https://example.org/#whatsapp.com": OPEN,
     # what stays open below a blocked name, and what does not
-    "https://api.telegram.org/": OPEN,
     "https://api.telegram.org/bot1/getMe": OPEN,
     "https://x.api.telegram.org/": OPEN,
     "https://xapi.telegram.org/": BLOCKED,
-    "https://telegram.org/": BLOCKED,
     "https://web.telegram.org/k/": BLOCKED,
-    "https://work.weixin.qq.com/": OPEN,
     "https://open.work.weixin.qq.com/": OPEN,
-    "https://weixin.qq.com/": BLOCKED,
     "https://homework.weixin.qq.com/": BLOCKED,
-    "https://teams.skype.com/": OPEN,
-    "https://web.skype.com/": BLOCKED,
     # paths
-    "https://proton.me/drive": BLOCKED,
     "https://proton.me/drive/folder/1": BLOCKED,
     "https://proton.me/drive?x=1": BLOCKED,
     "https://proton.me/drivers": BLOCKED,  # a path is the start of one
     "https://www.proton.me/drive": BLOCKED,
-    "https://proton.me/": OPEN,
     "https://proton.me/mail/": OPEN,
-    "https://proton.me/a/drive": OPEN,
     "https://proton.me//drive": OPEN,
-    "https://proton.me/?drive": OPEN,
     "https://proton.me/a/../drive": BLOCKED,
     "https://proton.me/./drive": BLOCKED,
     "https://proton.me/Drive": (OPEN, BLOCKED),  # Firefox compares in lower case
-    "https://duckduckgo.com/email/": BLOCKED,
-    "https://duckduckgo.com/?q=email": OPEN,
     # schemes and ports
     "http://dropbox.com/": BLOCKED,
     "http://api.telegram.org/": OPEN,
     "https://dropbox.com:8443/": BLOCKED,
-    "http://dropbox.com:8080/": BLOCKED,
     "https://api.telegram.org:8443/": OPEN,
-    "http://www.example.org:8000/": OPEN,
     # other spellings of a name
     "https://dropbox.com./": BLOCKED,
     "https://api.telegram.org./": OPEN,
     "https://DropBox.COM/": BLOCKED,
-    "HTTPS://MAIL.GOOGLE.COM/": BLOCKED,
     "https://API.Telegram.ORG/": OPEN,
     "https://user:secret@dropbox.com/": BLOCKED,
     "https://dropbox.com@example.org/": OPEN,
@@ -107,19 +77,14 @@ CASES: Mapping[str, str | tuple[str, str]] = {
     "https://\uff44ropbox.com/": BLOCKED,  # full width
     "https://dropbox\u3002com/": BLOCKED,  # an ideographic full stop
     "https://b\u00fccher.dropbox.com/": BLOCKED,
-    "https://b\u00fccher.api.telegram.org/": OPEN,
     "https://dropbox.com.b\u00fccher.example/": OPEN,
     "https://dr\u043epbox.com/": OPEN,  # a Cyrillic letter: another name
     # ways to it
     "http://start.test/redirect?https://dropbox.com/": BLOCKED,
-    "http://start.test/redirect?http://dropbox.com/x": BLOCKED,
     "http://start.test/redirect?https://proton.me/drive/x": BLOCKED,
     "http://start.test/redirect?https://api.telegram.org/": OPEN,
-    "http://start.test/redirect?https://www.example.org/": OPEN,
     "http://start.test/frame?http://web.whatsapp.com/": BLOCKED,
-    "http://start.test/frame?https://dropbox.com/": BLOCKED,
     "http://start.test/frame?http://work.weixin.qq.com/": OPEN,
-    "http://start.test/frame?http://inner.test/": OPEN,
     "view-source:https://dropbox.com/": BLOCKED,
     "view-source:https://api.telegram.org/": OPEN,
     # translation and archive proxies: the plan includes the service that lists them
@@ -130,7 +95,6 @@ CASES: Mapping[str, str | tuple[str, str]] = {
     "https://www-dropbox-com.cdn.ampproject.org/c/s/www.dropbox.com/": BLOCKED,
     "https://web.archive.org/web/2024/https://whatsapp.com/": BLOCKED,
     "https://archive.org/details/texts": OPEN,
-    "https://archive.ph/newest/https://whatsapp.com/": BLOCKED,
 }
 
 
