@@ -163,16 +163,6 @@ def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
     until(lambda: refused(host), WITHIN)
 
 
-def a_lifted_table_does_not_come_back(host: Machine) -> None:
-    banned(host)
-    answer = host.call("host_firewall", {"plan": BAN, "state": "absent"})
-    assert not answer["failed"], answer
-    host.run("nft", "flush", "ruleset")
-    host.run("sleep", "2")
-    assert host.run("nft", "list", "tables") == ""
-    assert host.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "proscribe*") == ""
-
-
 # The longest first.
 STORIES = (
     the_watcher_starts_again_and_does_not_fight,
@@ -181,7 +171,6 @@ STORIES = (
     ufw,
     chains_of_docker,
     *[dockerd] * WITH_DOCKER,
-    a_lifted_table_does_not_come_back,
 )
 
 

@@ -103,13 +103,6 @@ def rules_stay_once_a_new_connection_confirmed_them(host: Machine) -> None:
     assert verify == ""
 
 
-def check_mode_arms_nothing(host: Machine) -> None:
-    answer = host.controller("host_firewall", {"plan": GOOD}, PROJECT, "--check", "--diff").answer()
-    assert (answer["failed"], answer["changed"]) == (False, True)
-    assert f"write {boot.FILE}" in answer["actions"]
-    assert (table(host), host.there(program.PATH), host.there(program.RUN)) == ("", False, False)
-
-
 def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> None:
     host.call("host_firewall", {"plan": GOOD})
     before = host.run("nft", "list", "table", "inet", "proscribe")
@@ -130,22 +123,6 @@ def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> Non
         assert [detail for detail in details if detail.startswith("the last change was taken back at")], details
     # What is in force is what this plan calls for, so nothing is wrong with it.
     assert boot_rule(host, GOOD) == []
-
-
-def rules_that_cut_the_host_off_from_its_resolver_are_taken_back_at_once(host: Machine) -> None:
-    for command in (
-        "link add made type veth peer name other",
-        "link set made up",
-        "link set other up",
-        "addr add 198.51.100.1/24 dev made",
-    ):
-        host.run("ip", *command.split(" "))
-    host.run("tee", "/etc/resolv.conf", stdin="nameserver 198.51.100.53\n")
-    with checkout_with_the_mistake() as mistaken:
-        answer = host.call("host_firewall", {"plan": OTHER}, mistaken)
-    host.run("ip", "link", "del", "made")
-    assert (answer["failed"], "off from 198.51.100.53 port 53" in answer["msg"]) == (True, True), answer
-    assert (table(host), host.there(boot.FILE)) == ("", False)
 
 
 def a_controller_that_dies_leaves_nothing_loaded(host: Machine) -> None:
@@ -180,16 +157,6 @@ def a_reboot_before_the_confirmation_brings_back_what_was_confirmed(host: Machin
     assert boot_rule(host, GOOD) == []
 
 
-def two_controllers_at_once_take_turns(host: Machine) -> None:
-    controllers = [host.controller("host_firewall", {"plan": of}) for of in (GOOD, OTHER)]
-    answers = [controller.answer() for controller in controllers]
-    assert [(answer["failed"], answer["changed"]) for answer in answers] == [(False, True)] * 2, answers
-    last = [network for network in ("203.0.113.0/24", "198.51.100.0/24") if network in table(host)]
-    assert len(last) == 1
-    assert last[0] in host.run("cat", boot.FILE)
-    assert not host.there(program.RUN)
-
-
 def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_touched(host: Machine) -> None:
     folder = host.directory / "policy"
     (folder / "catalog/instant_messaging").mkdir(parents=True)
@@ -209,9 +176,6 @@ STORIES = (
     a_controller_that_dies_leaves_nothing_loaded,
     a_reboot_before_the_confirmation_brings_back_what_was_confirmed,
     rules_stay_once_a_new_connection_confirmed_them,
-    rules_that_cut_the_host_off_from_its_resolver_are_taken_back_at_once,
-    two_controllers_at_once_take_turns,
-    check_mode_arms_nothing,
     a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_touched,
 )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,10 +15,9 @@ import launches_host as launches
 import made_apps as made
 import made_starts as starts
 import pytest
-from launches_host import NOTIFICATION, UNIT
+from launches_host import UNIT
 from machines import Machine, booted
 from patience import BUSY, until
-from proscribe.host.watch.state import files
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
 
@@ -28,7 +26,6 @@ ROOTS, PORTABLE = "/opt/viber/Viber", "/home/frida/viber/Viber"
 INNOCENT = ("/home/frida/bin/Viber", "/srv/tools/Viber", "/home/frida/bin/other")
 WAIVED = [{"waiver": "w1", "users": ["dieter"]}]
 RATIO = 4.0  # of what starting the programs costs their starter, at most; 0.3 to 1 alone, 2.1 beside other work
-IDLE_SHARE, IDLE_MEMORY = 0.0005, 15_000  # of a processor; kilobytes
 
 # Starts programs that stay, and prints their numbers.
 STAYING = """\
@@ -36,20 +33,6 @@ import json, os, subprocess, sys
 uid = int(sys.argv[1])
 started = [subprocess.Popen([exe, "600"], user=uid, group=uid, extra_groups=[], cwd="/") for exe in sys.argv[2:]]
 print(json.dumps([process.pid for process in started]))
-"""
-# Starts a program on a terminal of its user's, and prints what comes there until a text is among it.
-ON_A_TERMINAL = """\
-import os, select, subprocess, sys, time
-exe, uid, text = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-master, slave = os.openpty()
-os.fchown(slave, uid, 5)
-os.fchmod(slave, 0o620)
-subprocess.Popen([exe, "600"], user=uid, group=uid, extra_groups=[], cwd="/", stdin=slave, start_new_session=True)
-said, end = b"", time.monotonic() + 60
-while text.encode() not in said and time.monotonic() < end:
-    if select.select([master], [], [], 1)[0]:
-        said += os.read(master, 4096)
-print(said.decode("utf-8", "replace"))
 """
 
 
@@ -148,13 +131,6 @@ def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host: Machine) -> 
     host.run("kill", *map(str, innocent))
 
 
-def test_the_users_own_terminal_shows_why(host: Machine) -> None:
-    host.run("systemctl", "restart", UNIT)  # once a minute, for a user and a program
-    until(lambda: launches.is_ready(host))
-    said = host.run("python3", "-IS", "-c", ON_A_TERMINAL, ROOTS, str(FRIDA), NOTIFICATION)
-    assert f"proscribe: {NOTIFICATION}" in said
-
-
 def test_a_program_with_a_view_of_the_disk_of_its_own_is_ended_too(host: Machine) -> None:
     inside = f"exec unshare --user --map-root-user --mount {ROOTS} 600"
     assert host.run("runuser", "-u", "frida", "--", "sh", "-c", f"{inside}; true", check=False) == ""
@@ -190,16 +166,6 @@ def test_program_that_started_before_the_daemon_is_ended(host: Machine) -> None:
     assert "not noticed" in launches.status(host)
     host.run("systemctl", "start", UNIT)
     until(lambda: not there(host, missed), BUSY)
-
-
-def test_a_pause_of_roots_ends_nothing(host: Machine) -> None:
-    host.run(files.PROGRAM, "freeze", "2h", "a demonstration")
-    paused = staying(host, FRIDA, ROOTS)
-    assert launches.starts(host, ROOTS, FRIDA, 1, 3.0)[0][0] is None
-    assert there(host, paused) == paused
-    host.run(files.PROGRAM, "thaw")
-    until(lambda: is_ended(host), BUSY)
-    assert host.run("pkill", "-u", "frida", "-x", "Viber", check=False) == ""
 
 
 def test_forks_of_a_restricted_program_end_with_it(host: Machine) -> None:
@@ -277,16 +243,3 @@ def test_a_flood_of_starts_costs_little_and_stops_nothing(host: Machine, exe: st
     until(lambda: host.run("pgrep", "-u", "frida", "-x", "Viber", check=False) == "")
     until(lambda: is_ended(host), BUSY)
     assert is_ended(host)
-
-
-def test_a_quiet_host_pays_next_to_nothing_and_the_first_start_is_ended(host: Machine) -> None:
-    until(lambda: len(launches.pids(host)) == 1)  # the verifier has ended by itself
-    before = launches.processor_time(host)
-    time.sleep(60)
-    share = (launches.processor_time(host) - before) / 60
-    resident = launches.memory(host, launches.daemon(host))
-    code, seconds = launches.starts(host, ROOTS, FRIDA, 1, 20.0)[0]
-    print(f"\nidle: {100 * share:.3f} % of a processor, {resident} kB; then a start ended after {seconds:.3f} s")
-    assert share <= IDLE_SHARE
-    assert resident <= IDLE_MEMORY
-    assert code is not None

@@ -68,16 +68,6 @@ class CallbackModule(CallbackBase):
         for host in sorted(stats.processed):
             self._write("recap", host, stats.summarize(host))
 """
-# An own site.yml, which has the playbook among plays of its own, and reads what its task registers.
-SITE = """\
-- import_playbook: {project}/playbooks/enforce.yml
-- hosts: all
-  gather_facts: false
-  ignore_unreachable: true
-  tasks:
-    - ansible.builtin.debug:
-        var: proscribe_observed
-"""
 APART = "-o ControlMaster=no -o ControlPath=none"
 # Where Ansible runs `ssh` itself and that ends at once, it has one of two sentences: what `ssh` said, or that the input
 # could not be written any more. Which one is a race in ansible-core (_send_initial_data), so it is no difference.
@@ -241,21 +231,3 @@ def test_what_is_expected_of_each_host(one_by_one):
 )
 def test_one_process_reports_what_a_worker_for_each_host_does(controller, one_by_one, options):
     same(controller.run(*options), one_by_one)
-
-
-def test_a_task_after_it_finds_what_was_registered(controller):
-    """By name, in an own play after the playbook; the hosts that failed are out of it in both ways."""
-    site = controller.directory / "site.yml"
-    site.write_text(SITE.format(project=PROJECT))
-
-    def registered(**environment: str) -> dict[str, Any]:
-        change = json.dumps({"proscribe_max_change": {"hosts": "unlimited"}})
-        found = controller.run("--check", "-e", change, playbook=site, **environment).of("ansible.builtin.debug")
-        values = {host: shown["proscribe_observed"] for host, shown in found.items()}
-        for value in values.values():
-            value["record"] = {key: part for key, part in value["record"].items() if key not in PASSING}
-        return values
-
-    expected = registered(PROSCRIBE_SWEEP="off")
-    assert len(expected) > 10 and {len(value["record"]["rules"]) > 0 for value in expected.values()} == {True}
-    assert registered() == expected

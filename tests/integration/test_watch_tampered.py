@@ -5,14 +5,12 @@ restores it, and counts that. A watcher is tried: that systemd calls its daemon 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 from machines import Machine, booted
 from patience import BUSY, until
-from proscribe.base.moments import stamp
 from proscribe.host.watch import units
 from proscribe.host.watch.starts.reported import HEARTBEAT
 from proscribe.host.watch.state import files
@@ -53,48 +51,25 @@ class Done(NamedTuple):
     named: str
 
 
-# An observation corrects these.
+# An observation corrects these; tampering.toml has more.
 DONE = {
-    "the daemon is stopped by a signal": Done(f"kill -STOP {MAIN}", "watch/launches", "is stopped by a signal"),
-    "the daemon is stopped": Done(f"systemctl stop {units.LAUNCHES}", "watch/launches", "does not run"),
     "the daemon is disabled": Done(f"systemctl disable --now {units.LAUNCHES}", "watch/watcher", "not enabled"),
-    "the daemon is masked": Done(
-        f"ln -sf /dev/null {units.FOLDER}/{units.LAUNCHES}; systemctl daemon-reload; systemctl stop {units.LAUNCHES}",
-        "watch/watcher",
-        "masked",
-    ),
     "the daemon is masked until a reboot": Done(
         f"systemctl mask --runtime --now {units.LAUNCHES}", "watch/watcher", "overridden by /run/systemd/system"
     ),
-    "the daemon is another program": Done(
-        f"{replaced(units.LAUNCHES, units.FOLDER, SLEEPS)}; {RESTART}", "watch/watcher", "overridden"
-    ),
     "all daemons of ours are another program": Done(
         f"{replaced('proscribe-.service', '/run/systemd/system', SLEEPS)}; {RESTART}", "watch/watcher", "overridden"
-    ),
-    "the daemon has no time": Done(
-        f"systemctl set-property {units.LAUNCHES} CPUQuota=1%", "watch/watcher", "/etc/systemd/system.control"
     ),
     "the daemon may start no verifier": Done(
         f"systemctl set-property --runtime {units.LAUNCHES} TasksMax=1", "watch/watcher", "/run/systemd/system.control"
     ),
     "the daemon listens to nothing": Done(FLUSH, "watch/launches", "does not notice a start"),
-    "the daemon can open no file": Done(
-        f"prlimit --pid {MAIN} --nofile=5:5", "watch/launches", "does not notice a start"
-    ),
     "the heartbeat is another program": Done(f"cp /bin/true {HEARTBEAT}", "watch/watcher", HEARTBEAT),
-    "the timer is edited": Done(
-        f"sed -i 's/^OnUnitActiveSec=.*/OnUnitActiveSec=10y/' {units.FOLDER}/{units.TIMER}; systemctl daemon-reload",
-        "watch/watcher",
-        "edited",
-    ),
-    "the program is edited": Done(f"sed -i '2a import os' {files.PROGRAM}", "watch/watcher", files.PROGRAM),
     "nobody finds the program": Done(f"rm {files.COMMAND}", "watch/watcher", files.COMMAND),
 }
 # No observation comes any more: the daemon misses it.
 MISSED = {
     "the timer is stopped": Done(f"systemctl stop {units.TIMER}", "watch/watcher", "does not run"),
-    "the timer is disabled": Done(f"systemctl disable --now {units.TIMER}", "watch/watcher", "not enabled"),
     "the observation is another program": Done(
         replaced(units.SERVICE, "/run/systemd/system", "[Service]\\nExecStart=\\nExecStart=/bin/true\\n"),
         "watch/watcher",
@@ -165,49 +140,10 @@ def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(ho
     assert audit(host, plan())["record"]["state"] == "compliant"
 
 
-def test_one_deleted_file_of_policies_is_one_incident_with_its_rules(host: Machine) -> None:
-    host.run("rm", CHROMIUM)
-    observed(host)
-    account = audit(host, plan())["record"]["watch"]
-    (incident,) = (one for one in account["incidents"] if one["control"] == "browser")
-    assert CHROMIUM in incident["cause"] and (incident["times"], incident["corrected"]) == (1, 1)
-    assert len(incident["rules"]) == 20 and incident["rules_left_out"] > 10
-    assert account["left_out"] == {}
-
-
 def no_observation_but_ours(host: Machine) -> None:
     """The timer starts none any more, and the one that it has started has ended."""
     host.run("systemctl", "stop", units.TIMER)
     until(lambda: host.run("systemctl", "is-active", units.SERVICE, check=False) != "activating\n")
-
-
-def test_hours_and_a_plan_that_a_run_brings_are_no_drift(host: Machine) -> None:
-    """The host's clock is ahead for the hours of a waiver."""
-    no_observation_but_ours(host)
-    host.run("ln", "-sf", "/usr/share/zoneinfo/UTC", "/etc/localtime")
-    midnight = int(time.time()) // 86400 * 86400 + 2 * 86400  # the day after tomorrow
-    waived = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
-    timed = plan(wechat={**waived, "hours": [[day, 540, 600] for day in range(7)]})
-    before = audit(host, timed)
-    assert before["drifted"] == ["watch"], "a run brings another plan"
-    assert before["record"]["state"] == "noncompliant", "the timer is stopped"
-    faults = {rule["rule"]: rule["state"] for rule in before["record"]["rules"]}
-    assert (faults["watch/plan"], faults["watch/watcher"]) == ("not_applicable", "noncompliant")
-    assert enforce(host, timed)["watch"]
-    no_observation_but_ours(host)
-    observed(host)
-    noted = len(events(host))
-    assert "wechat.com" in host.run("cat", CHROMIUM)
-    states, blocked = [], []
-    for minute in (8 * 60, 9 * 60 + 5, 10 * 60 + 5):
-        host.run("sh", "-c", f"echo {stamp(midnight + minute * 60)} >{files.CLOCK}")
-        states += [rule["state"] for rule in observed(host)["rules"] if rule["rule"].startswith("browser/")]
-        blocked.append("wechat.com" in host.run("cat", CHROMIUM))
-    assert blocked == [True, False, True] and "repaired" not in states
-    lines = [line for line in events(host, "hours", "drift", "corrected") if line in events(host)[noted:]]
-    lines = [line for line in lines if line.get("rules") != ["watch/watcher"]]  # its timer
-    assert [line["event"] for line in lines] == ["hours", "hours"], lines
-    assert lines[0]["opened"] == lines[1]["closed"] == ["browser/wechat"]
 
 
 WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
