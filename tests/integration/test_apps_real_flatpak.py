@@ -172,10 +172,7 @@ class Machine:
 
 @pytest.fixture
 def machine(
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
-    request: pytest.FixtureRequest,
+    tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None], request: pytest.FixtureRequest
 ) -> Iterator[Machine]:
     require_root()
     for tool in ("flatpak", "ostree", "unshare", "nsenter", "setpriv", PYTHON):

@@ -40,9 +40,7 @@ EXPORT = (
 
 @pytest.fixture
 def machine(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    require_tool: Callable[[str], str],
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]
 ) -> Iterator[TwoUsers]:
     brought = tmp_path_factory.mktemp("distrobox")
     brought.chmod(0o755)

@@ -194,9 +194,7 @@ def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: st
     made.put(inside, files)
     archive = place / "archive"
     subprocess.run(
-        ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"],
-        check=True,
-        capture_output=True,
+        ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"], check=True, capture_output=True
     )
     runtime = made.elf({".upd_info": update + b"\0"}, b"AI\x02")
     (place / name).write_bytes(runtime + archive.read_bytes())

@@ -16,10 +16,7 @@ from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENS
 
 pytestmark = pytest.mark.integration
 
-FILES = {
-    "chromium": "/etc/chromium/policies/managed/proscribe.json",
-    "firefox": "/etc/firefox/policies/policies.json",
-}
+FILES = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
 VPN, NOTES = "vpn@made.example", "notes@made.example"
 MANIFESTS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "chromium": lambda name: {"manifest_version": 3, "name": name, "version": "1"},

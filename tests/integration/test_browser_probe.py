@@ -121,12 +121,7 @@ def test_chromium_without_namespaces_is_unknown(host: Host, tmp_path: Path, requ
     ids=["fails", "hangs", "leaves others behind"],
 )
 def test_a_browser_that_does_not_work_is_unknown_and_leaves_nothing(
-    family: str,
-    text: str,
-    detail: str,
-    host: Host,
-    program: Callable[[str], str],
-    monkeypatch: pytest.MonkeyPatch,
+    family: str, text: str, detail: str, host: Host, program: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "LIMIT", 1)
     candidate = probe.Candidate(Place("made", family, "/x"), program(text))

@@ -141,10 +141,7 @@ JOIN = {MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}
 COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
     "the last one counts": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {A: OTHER}}],
     "joined by the first": [{EXTENSION_SETTINGS: BLOCK, **JOIN}, {EXTENSION_SETTINGS: {A: OTHER, "*": {}}}],
-    "everything joined": [
-        {EXTENSION_SETTINGS: BLOCK},
-        {EXTENSION_SETTINGS: {A: OTHER}, MERGE_DICTIONARIES: ["*", 3]},
-    ],
+    "everything joined": [{EXTENSION_SETTINGS: BLOCK}, {EXTENSION_SETTINGS: {A: OTHER}, MERGE_DICTIONARIES: ["*", 3]}],
     "three files": [
         {EXTENSION_SETTINGS: {"*": {}, A: {"installation_mode": "allowed"}}},
         {EXTENSION_SETTINGS: {**BLOCK, B: OTHER}, **JOIN},

@@ -21,10 +21,7 @@ FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolv
 
 @pytest.fixture(params=KINDS)
 def made(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    require_tool: Callable[[str], str],
-    require_root: Callable[[], None],
+    request: pytest.FixtureRequest, tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]
 ) -> Iterator[MadeHost]:
     """A host that keeps the ban."""
     require_root()

@@ -105,13 +105,7 @@ def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_repor
 
 
 @pytest.mark.parametrize(
-    "command",
-    [
-        BESIDE,
-        (*SANDBOX, "--tmpfs", "/tmp"),
-        (*BOUND, "--bind", "{copy}", "/etc/hosts"),
-        BARE,
-    ],
+    "command", [BESIDE, (*SANDBOX, "--tmpfs", "/tmp"), (*BOUND, "--bind", "{copy}", "/etc/hosts"), BARE]
 )
 def test_view_with_the_same_files_is_no_finding(observed: Observed, command: Sequence[str]) -> None:
     observed.start(*command)

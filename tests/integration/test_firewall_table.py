@@ -276,10 +276,7 @@ OWN = made_plan({}, rules=[NO_MAIL, NO_DISCOVERY])
 
 @pytest.mark.parametrize(
     ("command", "rule"),
-    [
-        ("insert rule inet proscribe own-in accept", "own-rules"),
-        ("flush chain inet proscribe input", "ruleset"),
-    ],
+    [("insert rule inet proscribe own-in accept", "own-rules"), ("flush chain inet proscribe input", "ruleset")],
 )
 def test_tampering_with_own_rules_is_found_and_repaired(space: Namespaced, command: str, rule: str) -> None:
     space.enforce(OWN)

@@ -151,7 +151,7 @@ BROWSER = sealed(
         "contact": "",
         "browsers": [{"id": "owl", "family": "chromium", "path": POLICY, "browsers": ["owl"]}],
         "controls": {
-            "browser": {"mode": "enforce", "services": {"b": {**SITE, "urls": []}}, "settings": {"browsers": {}}},
+            "browser": {"mode": "enforce", "services": {"b": {**SITE, "urls": []}}, "settings": {"browsers": {}}}
         },
     }
 )

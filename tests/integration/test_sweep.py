@@ -177,10 +177,7 @@ def settled(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def controller() -> Iterator[Controller]:
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        booted("sweep", root="trixie-host") as (machine,),
-    ):
+    with tempfile.TemporaryDirectory() as directory, booted("sweep", root="trixie-host") as (machine,):
         machine.run("sh", "-c", ACCOUNTS + PREPARE)
         yield Controller(machine, Path(directory))
 
