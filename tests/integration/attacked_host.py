@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
+import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from patience import BUSY
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -71,3 +74,25 @@ def observe_root(root: Path, plan: Path, patience: float = 120, *more: str) -> d
     assert done.returncode == 0, done.stderr[-2000:]
     report: dict[str, Any] = json.loads(done.stdout)
     return report
+
+
+@contextlib.contextmanager
+def running(argv: list[str], first: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process of an attack, from its first line on, while the block does."""
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+    assert process.stdin and process.stdout
+    try:
+        assert select.select([process.stdout], [], [], BUSY)[0], "the attack does not begin"
+        assert process.stdout.readline() == first.encode() + b"\n"
+        yield process
+    finally:
+        process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.kill()
+        process.wait()
+
+
+def fuse(script: str, place: Path, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    """Mount a file system of mallory's at a place while the block runs."""
+    return running([sys.executable, str(HERE / script), str(place), str(MALLORY), *words], "mounted")

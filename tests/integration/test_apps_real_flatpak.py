@@ -13,42 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import proscribe
 import pytest
 from patience import LONGEST, until
 from proscribe.controller.report.text import reinstalling
 from proscribe.model import removed
+from test_apps_real_dpkg import DRIVER, SOURCE
 from throwaway import pasted
 
 pytestmark = pytest.mark.integration
 
-SOURCE = Path(proscribe.__file__).parents[1]
 PYTHON = "/usr/bin/python3"  # one that is not in root's home, which is covered
 WECHAT = "com.tencent.WeChat"
 USERS = {"alice": 71001, "bob": 71002, "carol": 71003}
-DRIVER = """
-import json, sys
-sys.path.insert(0, "/home/source")
-from proscribe.host.controls import apps
-from proscribe.host.system import ControlError, Host
-from proscribe.host.controls.applying import carry_out
-from proscribe.host.controls.applying import refusals
-from proscribe.host.controls.users_tools import run_users_tools
-host, plan, error, left = Host(), json.load(sys.stdin), None, ()
-if sys.argv[1] == "observe":
-    rule = "apps/reinstall-gate" if sys.argv[2:] else "apps/wechat"
-    print(json.dumps([v.as_dict() for v in apps.observe(host, plan) if v.rule == rule][0]))
-else:
-    changes = getattr(apps, sys.argv[1])(host, plan)
-    try:
-        left = run_users_tools(host, carry_out(changes)).get("left", ())
-    except ControlError as failed:
-        error = str(failed)
-    removed = [one._asdict() for one in changes.removed]
-    actions = list(map(str, changes.actions))
-    print(json.dumps({"actions": actions, "error": error, "refused": refusals(left), "removed": removed}))
-"""
-
 SETUP = """
 set -e
 mount -t tmpfs tmpfs /home
@@ -149,8 +125,12 @@ class Machine:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def verb(self, verb: str, user: str = "root") -> Any:
-        return json.loads(self.run(user, PYTHON, "-I", "-S", "-c", DRIVER, *verb.split(), input=json.dumps(PLAN)))
+    def verb(self, verb: str) -> Any:
+        """Return what a verb of the control does, or the verdict of one rule for "observe" and "observe gate"."""
+        driver = DRIVER.replace('"/source"', '"/home/source"')
+        name, _, gate = verb.partition(" ")
+        answer = json.loads(self.run("root", PYTHON, "-I", "-S", "-c", driver, name, input=json.dumps(PLAN)))
+        return answer["apps/reinstall-gate" if gate else "apps/wechat"] if name == "observe" else answer
 
     def enforce_apps(self) -> Any:
         """Enforce, and return what it did about apps; the install block has tests of its own."""

@@ -13,17 +13,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attacked_host import (
     BOB,
-    HERE,
     MALLORY,
     MEGABYTES,
     SECONDS,
+    fuse,
     image,
     made_host,
     mounts_in,
@@ -239,21 +238,6 @@ def test_what_is_remembered_of_a_large_home_is_bounded_and_fails_no_later_run(ro
     assert f"walk-{BOB}" in sizes and max(sizes.values()) < 16 << 20
 
 
-@contextmanager
-def fuse(place: Path, answers: int = 0) -> Iterator[subprocess.Popen[bytes]]:
-    """A file system at a place that hangs whoever asks it, for as long as the block."""
-    command = [sys.executable, str(HERE / "hanging_fuse.py"), str(place), str(MALLORY), str(answers)]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert server.stdin and server.stdout
-    try:
-        assert server.stdout.readline() == b"mounted\n"
-        yield server
-    finally:
-        server.stdin.close()
-        server.wait()
-        subprocess.run(["umount", "--lazy", str(place)], capture_output=True)
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
 @pytest.mark.parametrize(
     "place",
@@ -279,7 +263,7 @@ def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, p
     for step in (where, *where.parents):
         if step != root / "opt" and step not in (root / "tmp", root / "home") and root in step.parents:
             os.chown(step, MALLORY, MALLORY)
-    with fuse(where, answers=0):
+    with fuse("hanging_fuse.py", where, "0"):
         line = f"36 35 0:50 / /{place} rw,nosuid,nodev - fuse.hanging hanging rw,user_id={MALLORY},allow_other\n"
         (root / "proc/self/mountinfo").write_text(line.replace("'", "\\047") if known else "")
         hurry = [] if place.endswith(".local") else ["--hurry"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,38 +27,7 @@ import made_apps as made  # noqa: E402
 pytestmark = pytest.mark.integration
 ALICE = 61234  # an account that no other process has
 
-IN_A_NAMESPACE = """
-import json, os, subprocess, sys
-sys.path.insert(0, sys.argv[1])
-from proscribe.host.system import Host, file_scan
-root = sys.argv[2]
-home = root + "/home/alice"
-for place in ("proc", "home/alice/whole", "home/alice/tmpfs", "home/alice/loop", "home/alice/file"):
-    os.makedirs(f"{root}/{place}")
-subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-subprocess.run(["mount", "-t", "proc", "proc", root + "/proc"], check=True)
-subprocess.run(["mount", "-t", "tmpfs", "tmpfs", home + "/tmpfs"], check=True)
-subprocess.run(["mount", "--bind", root, home + "/loop"], check=True)
-for place in ("tmpfs", "whole", "file"):
-    open(f"{home}/{place}/wechat", "w").close()
-os.chroot(root)
-os.chdir("/")
-walked = file_scan.scan(Host("/"), ["/home/alice", "/opt"], lambda d, names: {"wechat"}.intersection(names), {})
-print(json.dumps([walked.hits, walked.unseen]))
-"""
 SCANNED = {"proscribe_requests": False}  # the command for requests is no part of the scan
-
-
-def test_a_file_scan_stays_on_its_file_system_and_enters_no_loop(
-    tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]
-) -> None:
-    require_root()
-    command = [require_tool("unshare"), "--mount", "--pid", "--fork", sys.executable, "-c", IN_A_NAMESPACE]
-    done = subprocess.run([*command, str(PROJECT / "module_utils"), str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    hits, unseen = json.loads(done.stdout)
-    assert sorted(directory for directory, _ in hits) == ["/home/alice/file", "/home/alice/whole"]
-    assert unseen == []
 
 
 def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import subprocess
 import sys
 import time
@@ -17,7 +16,20 @@ from typing import Any
 
 import pytest
 import restricted_programs
-from attacked_host import BOB, HERE, MALLORY, MODULES, SECONDS, made_host, mounts_in, observe_root, put, whole_plan
+from attacked_host import (
+    BOB,
+    HERE,
+    MALLORY,
+    MODULES,
+    SECONDS,
+    fuse,
+    made_host,
+    mounts_in,
+    observe_root,
+    put,
+    running,
+    whole_plan,
+)
 from conftest import open_to_others, require_tool
 from patience import BUSY, LONGEST
 from proscribe.host.controls import applying, apps
@@ -87,29 +99,8 @@ def unmount(place: Path) -> None:
         subprocess.run(["umount", "--lazy", where], check=False)
 
 
-@contextlib.contextmanager
-def running(argv: list[str], first: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the attack that has said its first line, for as long as the block."""
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
-    assert process.stdin and process.stdout
-    try:
-        assert select.select([process.stdout], [], [], BUSY)[0], "the attack does not begin"
-        assert process.stdout.readline() == first.encode() + b"\n"
-        yield process
-    finally:
-        process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1)
-        process.kill()
-        process.wait()
-
-
 def leased(*files: str | Path, **options: Any) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     return running([sys.executable, "-c", LEASE, str(MALLORY), *map(str, files)], "held", **options)
-
-
-def fuse(script: str, place: Path, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-    return running([sys.executable, str(HERE / script), str(place), str(MALLORY), *words], "mounted")
 
 
 def list_mounts(root: Path) -> None:

@@ -86,11 +86,3 @@ def test_a_marked_program_goes_to_the_verifier_however_it_is_started(daemon: not
 
     with starts.place_of_user() as place, starts.started(place, starts.ATTACKS[attack]) as process:
         until(lambda: is_waiting(process.pid), BUSY)
-
-
-def test_programs_without_a_mark_cost_the_verifier_nothing(daemon: noticing.Noticing) -> None:
-    with starts.place_of_user("example.org/owl") as place:
-        for command in (["./notes", "600"], [starts.SLEEP, "600"]):
-            with starts.started(place, command):
-                daemon.take_starts()
-                assert starts.MALLORY not in daemon.waiting.of

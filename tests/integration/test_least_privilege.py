@@ -188,14 +188,6 @@ def test_through_sudo_nothing_of_the_caller_has_an_effect(machine: Machine) -> N
     assert "142" in slow.stdout or "Alarm clock" in slow.stderr + slow.stdout, slow
 
 
-def test_audits_at_the_same_time_wait_for_each_other(machine: Machine, tmp_path: Path) -> None:
-    holding = f"(sleep 6; echo) | sudo -n {PROGRAM}"
-    ssh = ["ssh", "-F", "none", *machine._ssh_options(), f"{AUDITING}@{machine.address}", holding]
-    with subprocess.Popen(ssh, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as first:
-        assert run(machine, "audit", AUDITING, tmp_path)["state"] == "compliant"
-        assert first.wait(LONGEST) == 0
-
-
 def test_an_enforcing_run_without_the_variable_removes_the_program(machine: Machine, tmp_path: Path) -> None:
     run(machine, "enforce", CORRECTING, tmp_path, proscribe_audit_with="root")
     assert not machine.there(PROGRAM)

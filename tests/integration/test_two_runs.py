@@ -114,12 +114,6 @@ def test_who_waits_for_too_long_changes_nothing_and_says_for_whom_it_was(host: M
     assert "nosuch.example.com" in host.run("cat", "/etc/hosts")
 
 
-def test_a_run_that_was_killed_on_the_host_holds_nobody_up(host: Machine, first: First) -> None:
-    host.run("kill", "-9", first.pid)
-    answer = host.call("dns_filter", {"plan": DNS, "state": "absent"})
-    assert (answer["changed"], answer.get("other_runs")) == (True, None)
-
-
 def test_it_is_in_the_record_of_the_run(host: Machine, first: First, tmp_path: Path) -> None:
     inventory = host._inventory(**ONLY_DNS)
     own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(tmp_path)}
