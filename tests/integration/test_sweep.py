@@ -208,7 +208,7 @@ def same(found: Ended, expected: Ended) -> None:
     assert found.code == expected.code
 
 
-def test_what_is_expected_of_each_host(one_by_one):
+def test_each_connection_has_the_record_or_its_reason(one_by_one):
     failed, unreachable = one_by_one.of("failed"), one_by_one.of("unreachable")
     expected = {"gated", "wrong-password", "no-password", "no-python"}
     assert failed.keys() == expected, {host: failed.get(host) for host in failed.keys() ^ expected}
@@ -219,6 +219,8 @@ def test_what_is_expected_of_each_host(one_by_one):
     unknown = {host for host, state in states.items() if state == "unknown"}
     assert unknown == {"wrong-password", "no-password", "no-python", "refused", "retries"}
     assert set(states.values()) == {"unknown", "noncompliant"}
+    rules = {host: record["rules"] for host, record in one_by_one.records.items() if host not in unknown}
+    assert [host for host in rules if rules[host] != rules["root0"]] == []
 
 
 @pytest.mark.parametrize(
