@@ -72,14 +72,14 @@ print(json.dumps({"before": before, "after": picture(), "gone": gone, "kept": ke
 """
 
 
-def run(root: Path, mounts: str, script: str = RUN) -> dict[str, Any]:
-    """What a script prints, after these mounts below the tree."""
+def run(root: Path, mounts: str) -> dict[str, Any]:
+    """Return what RUN prints, after these mounts below the tree."""
     for folder in ("etc", "home", "var/lib/proscribe"):
         (root / folder).mkdir(parents=True)
     (root / "etc/passwd").write_text("alice:x:1234:4321::/home/alice:/bin/sh\n")
     begin = f'set -e; cd "$1"; {mounts} exec "$2" -c "$3" "$4" "$1"'
     source = str(Path(proscribe.__file__).parents[1])
-    command = ["unshare", "--mount", "sh", "-c", begin, "sh", str(root), sys.executable, script, source]
+    command = ["unshare", "--mount", "sh", "-c", begin, "sh", str(root), sys.executable, RUN, source]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
@@ -96,55 +96,3 @@ def test_there_and_back_exactly(tmp_path: Path, require_root: Callable[[], None]
     assert (report["error"], report["gone"], len(report["kept"])) == ("", True, 2)
     assert report["after"] == report["before"]
     assert len(report["before"]) == 8
-
-
-SPARSE = r"""
-import json, os, resource, sys
-sys.path.insert(0, sys.argv[1])
-root = sys.argv[2]
-from proscribe.host.controls.apps.quarantine import manifest, moving, restoring
-from proscribe.host.system import Host
-
-path = f"{root}/home/alice/opt/WeChat.AppImage"
-os.makedirs(os.path.dirname(path))
-with open(path, "wb") as stream:
-    stream.write(b"\x7fELF" + bytes(4092))
-    stream.seek(2**39)
-    stream.write(b"in the middle")
-    stream.truncate(2**40)
-os.chown(path, 1234, 4321)
-host = Host(root)
-moving.take(host, moving.Taking("/home/alice/opt/WeChat.AppImage", ["wechat"], "appimage")).apply()
-(item,) = manifest.items(host)
-kept = f"{root}/var/lib/proscribe/quarantine/{item.id}/content"
-inside = os.stat(kept)
-for action in restoring.given_back(host).actions:
-    action.apply()
-back = os.stat(path)
-with open(path, "rb") as stream:
-    head = stream.read(4).hex()
-    stream.seek(2**39)
-    middle = stream.read(13).decode()
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps({"size": item.size, "disk": item.disk, "kept": inside.st_blocks * 512, "sha256": item.sha256,
-                  "back": [back.st_size, back.st_blocks * 512, back.st_uid], "head": head, "middle": middle,
-                  "seconds": used.ru_utime + used.ru_stime}))
-"""
-
-
-@pytest.mark.parametrize(
-    "mounts",
-    ["mount -t tmpfs tmpfs home;", "truncate -s 300M disk; mkfs.ext4 -q -F disk; mount -o loop disk home;"],
-    ids=["tmpfs", "ext4"],
-)
-def test_a_sparse_file_of_a_tebibyte_stays_sparse(
-    tmp_path: Path, require_root: Callable[[], None], mounts: str
-) -> None:
-    """There and back across file systems, in the processor time of what is in it."""
-    require_root()
-    report = run(tmp_path, mounts, script=SPARSE)
-    assert (report["size"], report["head"], report["middle"]) == (2**40, b"\x7fELF".hex(), "in the middle")
-    assert report["back"][0] == 2**40 and report["back"][2] == 1234
-    assert max(report["disk"], report["kept"], report["back"][1]) < 10 * 1024 * 1024
-    assert len(report["sha256"]) == 64
-    assert report["seconds"] < 30, "a tebibyte of zeros takes a processor minutes"

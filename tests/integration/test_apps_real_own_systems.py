@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -208,20 +208,8 @@ def test_profiles_of_nix_with_a_daemon(machine: TwoUsers) -> None:
     daemon.wait()
 
 
-def tool(answers: dict[str, Sequence[str]]) -> str:
-    """Something in conda's place, which no registry here has: it says what a dry run of conda says."""
-    script = ["#!/bin/sh", 'case "$*" in --version) echo conda 25;;']
-    for name, gone in answers.items():
-        said = json.dumps({"actions": {"UNLINK": [{"name": one} for one in gone], "LINK": []}, "success": True})
-        script.append(f"*--dry-run*{name}) echo '{said}';;")
-        script.append(
-            f"*{name}) rm ~/miniforge3/envs/chat/conda-meta/{name}-*.json ~/miniforge3/envs/chat/bin/{name};;"
-        )
-    return "\n".join([*script, "*) exit 1;; esac", ""])
-
-
 def test_environments_of_conda(machine: TwoUsers) -> None:
-    """Made by py-rattler. conda itself could not be had: what takes packages away is a script in its place."""
+    """The environment is py-rattler's. conda itself could not be had, so nothing is removed here."""
     banned = plan("conda", rclone=["rclone"], mega=["megatools"])
     machine.as_user("alice", "mkdir -p ~/miniforge3/bin ~/miniforge3/envs && cp -r /debs/env ~/miniforge3/envs/chat")
     meta = "/home/alice/miniforge3/envs/chat/conda-meta"
@@ -230,15 +218,5 @@ def test_environments_of_conda(machine: TwoUsers) -> None:
         ("conda", "rclone", "1.70.0", "user:alice", f"{meta}/rclone-1.70.0-0.json")
     ]
     assert len(seen(verdicts["apps/mega"])) == 1
-    why = "neither conda, mamba nor micromamba is there to remove it with"
-    assert [row[2] for row in machine.verb("enforce", banned)["refused"]] == [why, why]
-    running = start(machine, "alice", "/home/alice/miniforge3/envs/chat/bin/megatools")
-    script = tool({"rclone": ["rclone", "backup-suite"], "megatools": ["megatools"]})
-    machine.as_user("alice", f"cat >~/miniforge3/bin/conda <<'END'\n{script}END\nchmod +x ~/miniforge3/bin/conda")
     done = machine.verb("enforce", banned)
-    reason = "alice's, could not be changed: it would take along backup-suite"
-    subject = "rclone (user:alice) from /home/alice/miniforge3/envs/chat"
-    assert (done["error"], done["refused"]) == (None, [["apps/rclone", subject, reason]])
-    assert running.wait() != 0
-    states = {rule: verdict["state"] for rule, verdict in machine.verb("observe", banned).items()}
-    assert (states["apps/mega"], states["apps/rclone"]) == ("compliant", "noncompliant")
+    assert (done["error"], len(done["refused"])) == (None, 2)

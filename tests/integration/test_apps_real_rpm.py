@@ -16,8 +16,6 @@ import pytest
 from conftest import layers
 from patience import LONGEST
 from proscribe.controller.report.text.reinstalling import command
-from proscribe.host.controls.apps.systems.rpm_conflicts import Conflict
-from proscribe.host.controls.apps.systems.rpm_guard import package
 from proscribe.model import removed
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
 from throwaway import TwoUsers, pasted, plan, seen
@@ -343,21 +341,3 @@ def test_host_without_a_front_end_of_rpm_removes_by_rpm(machine: Machine) -> Non
     done = machine.verb("enforce", PLAN)
     assert [reason for _, _, reason in done["refused"]] == ["would break wechat-moments-1.0-1.noarch"]
     assert machine.installed() == {"wechat", "wechat-moments", "viber-library", "proscribe-guard"}
-
-
-def test_rpm_itself_finds_the_guard_whole(tmp_path: Path, require_tool: Callable[[str], str]) -> None:
-    rpm = require_tool("rpm")
-    many = [Conflict(f"package-{number}") for number in range(300)]
-    conflicts = [*many, Conflict("viber", "<", "2:1.0-1"), Conflict("viber", ">", "2:1.0-1")]
-    guard = tmp_path / "guard.rpm"
-    guard.write_bytes(package(conflicts, "0123456789abcdef", "Ask the hélp desk."))
-
-    def query(*question: str) -> str:
-        return subprocess.run([rpm, *question, guard], check=True, capture_output=True, text=True).stdout
-
-    checked = query("-Kv")
-    assert checked.count(": OK") == 2 and "NOT" not in checked
-    assert query("-qp", "--conflicts").splitlines() == [" ".join(filter(None, one)) for one in conflicts]
-    assert query("-qp", "--provides").strip() == "proscribe-guard = ask.the.h.lp.desk-0123456789abcdef"
-    assert query("-qp", "--qf", "%{SUMMARY}") == "Written by Proscribe. Ask the hélp desk."
-    assert query("-qpl").strip() == "(contains no files)"

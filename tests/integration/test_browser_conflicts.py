@@ -4,16 +4,14 @@ overrides, and an /etc that cannot be written.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import HERE, PROJECT, UNSHARE, enforce, in_place_of_etc, put, real_plan
+from browser_setup import HERE, enforce, in_place_of_etc, put, real_plan
 from proscribe.host.controls.browser import packaged
 from proscribe.host.controls.browser.chromium_folder import Folder
 from proscribe.host.controls.browser.places import Place
@@ -61,58 +59,6 @@ def test_our_merge_of_several_policy_files_is_that_of_chromium(
 
 
 # -- an /etc that cannot be written ------------------------------------------------------------------------------------
-
-DRIVER = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-from proscribe.host.controls import browser
-from proscribe.host.system import ControlError, Host
-from proscribe.host.controls.applying import carry_out
-host, plan = Host(sys.argv[2]), json.load(sys.stdin)
-told = {"before": sorted({verdict.state for verdict in browser.observe(host, plan)}), "done": [], "error": ""}
-try:
-    carry_out(browser.enforce(host, plan))
-except ControlError as error:
-    told.update(error=str(error), done=error.done)
-verdicts = browser.observe(host, plan)
-told["after"] = {v.rule: [v.state, sorted(f.path for f in v.findings)] for v in verdicts}
-print(json.dumps(told))
-"""
-ELSEWHERE = "/var/lib/flatpak/extension/org.example.Browser/policies/managed/proscribe.json"
-
-
-def small_plan() -> dict[str, Any]:
-    places = [
-        {"id": "chromium", "family": "chromium", "path": CHROMIUM.path, "browsers": ["chromium"]},
-        {"id": "firefox", "family": "firefox", "path": "/etc/firefox/policies/policies.json", "browsers": ["firefox"]},
-        {"id": "packed", "family": "chromium", "path": ELSEWHERE, "browsers": ["packed"]},
-    ]
-    service = {"name": "Mail", "mode": "enforce", "domains": ["mail.example"]}
-    return {
-        "browsers": places,
-        "controls": {"browser": {"mode": "enforce", "services": {"mail": service}, "settings": {}}},
-    }
-
-
-def read_only(tree: Path, folder: str) -> Any:
-    """What happens to a tree of which a folder is mounted read-only."""
-    mounts = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
-    driver = [sys.executable, "-B", "-c", DRIVER, str(PROJECT / "module_utils"), str(tree)]
-    argv = [*UNSHARE, "sh", "-c", mounts, "sh", str(tree / folder), *driver]
-    answer = subprocess.run(argv, input=json.dumps(small_plan()), capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
-    return json.loads(answer.stdout)
-
-
-def test_policies_on_a_read_only_etc_are_reported_and_the_rest_is_done(tree: Path) -> None:
-    report = read_only(tree, "etc")
-    assert report["done"] == [f"write {ELSEWHERE}"]
-    for path in ("/etc/chromium", "/etc/firefox"):
-        assert f"cannot make the directory {path}: Read-only file system" in report["error"]
-    assert report["after"]["browser/policy-file"] == [
-        "noncompliant",
-        [CHROMIUM.path, "/etc/firefox/policies/policies.json"],
-    ]
 
 
 # -- flatpak -----------------------------------------------------------------------------------------------------------

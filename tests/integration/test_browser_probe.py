@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import os
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
 from conftest import missing
-from patience import BUSY
-from proscribe.host.controls.browser import probe
-from proscribe.host.controls.browser.places import Place
-from proscribe.host.controls.browser.rendering import Name
-from proscribe.host.system import Host, transient_user
+from proscribe.host.system import Host
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 pytestmark = pytest.mark.integration
@@ -36,30 +28,10 @@ with open(sys.argv[2]) as stream:
 NOTHING = "nothing was opened, not even a name that no list has"
 
 
-def rooms() -> list[str]:
-    return glob.glob(f"{transient_user.ROOM}/{transient_user.PREFIX}{os.getpid()}-*")
-
-
 @pytest.fixture
 def host(require_root: Callable[[], None]) -> Host:
     require_root()
     return Host()
-
-
-@pytest.fixture
-def program() -> Iterator[Callable[[str], str]]:
-    """Makes a program in a place that everybody reaches."""
-    place = Path(tempfile.mkdtemp())  # pytest's own are for root alone
-    place.chmod(0o755)
-
-    def make(text: str) -> str:
-        (place / "browser").write_text("#!/bin/sh\n" + text)
-        (place / "browser").chmod(0o755)
-        return str(place / "browser")
-
-    yield make
-    (place / "browser").unlink()
-    place.rmdir()
 
 
 def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
@@ -108,37 +80,3 @@ def test_chromium_without_namespaces_is_unknown(host: Host, tmp_path: Path, requ
     seen = subprocess.run([*everybody, "sh", "-c", none, "sh", *words], capture_output=True, text=True, check=True)
     details = {found["id"]: found["detail"] for found in json.loads(seen.stdout)["findings"]}
     assert details["chromium"].startswith(f"{NOTHING}: No usable sandbox!")
-
-
-@pytest.mark.parametrize("family", ["chromium", "firefox"])
-@pytest.mark.parametrize(
-    ("text", "detail"),
-    [
-        ("echo 'no room for me' >&2; exit 1", f"{NOTHING}: no room for me"),
-        ("sleep 300", NOTHING),
-        ("(sleep 300 &) ; (setsid sleep 300 &) ; exit 0", NOTHING),
-    ],
-    ids=["fails", "hangs", "leaves others behind"],
-)
-def test_a_browser_that_does_not_work_is_unknown_and_leaves_nothing(
-    family: str, text: str, detail: str, host: Host, program: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "LIMIT", 1)
-    candidate = probe.Candidate(Place("made", family, "/x"), program(text))
-    others = _numbers_in_use()  # systemd gives such numbers to services of its own
-    began = time.monotonic()
-    assert probe.start(host, candidate, Name("mail.google.com")) == probe.Outcome(UNKNOWN, detail)
-    assert time.monotonic() - began < BUSY, "it was left to its own end"
-    assert rooms() == []
-    assert not any(transient_user._processes(number) for number in _numbers_in_use() - others)
-
-
-def _numbers_in_use() -> set[int]:
-    uids = set()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                uids.add(entry.stat().st_uid)
-            except FileNotFoundError:
-                continue
-    return uids & set(transient_user.NUMBERS)

@@ -11,15 +11,14 @@ import contextlib
 import itertools
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dns_samples import PACKAGED, UNITS
-from machines import booting
-from patience import LONGEST, until
+from machines import Machine, booting
+from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
@@ -130,23 +129,8 @@ def plan(backend: str = "auto", **more: Any) -> dict[str, Any]:
     return {"controls": {"dns": {"mode": "enforce", "services": entries, "settings": settings}}}
 
 
-class Container:
-    """A host."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def run(self, *argv: str, stdin: str = "", check: bool = True) -> str:
-        done = subprocess.run(
-            ["podman", "--runtime", "runc", "exec", "--interactive", self.name, *argv],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LONGEST,
-        )
-        assert not check or done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
-        return done.stdout
+class Container(Machine):
+    """A host, with what its filter has to do."""
 
     def sh(self, script: str) -> str:
         return self.run("sh", stdin=script)
@@ -254,7 +238,7 @@ class Container:
 @contextlib.contextmanager
 def booted_desk(root: str, directory: Path) -> Iterator[Container]:
     """A desk of a root, with the project's code and a network of its own."""
-    container = Container(f"proscribe-dns-{os.getpid()}-{next(NUMBERS)}")
+    container = Container(f"proscribe-dns-{os.getpid()}-{next(NUMBERS)}", "", Path())
     here = ("--volume", f"{PROJECT}/module_utils:/proscribe:ro", "--volume", f"{PROJECT}/tests/integration:/tests:ro")
     with booting(container.name, root, directory, "--network", "none", *here, hostname="desk"):
         container.until(BOOTED)

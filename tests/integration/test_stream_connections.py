@@ -150,5 +150,3 @@ def test_a_control_is_enforced_and_lifted_with_a_password_for_sudo(host, options
     assert [changes("present"), host.there(POLICY), changes("present")] == [True, True, False]
     assert "nosuch.example.com" in host.run("cat", POLICY)
     assert [changes("absent"), host.there("/etc/owl"), changes("absent")] == [True, False, False]
-
-
