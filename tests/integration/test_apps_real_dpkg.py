@@ -172,8 +172,8 @@ class Machine:
         done = self.run("python3", "-I", "-S", "-c", DRIVER, verb, input=json.dumps(plan))
         return json.loads(done.stdout)
 
-    def start(self, program: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([*self.enter, program, "600"])
+    def start(self, program: str, *become: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([*self.enter, *become, program, "600"])
         while self.sh(f"ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q ' {program}$'", check=False).returncode:
             assert process.poll() is None
         return process

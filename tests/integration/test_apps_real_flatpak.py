@@ -216,15 +216,6 @@ def test_line_of_a_lift_reinstalls_apps_of_the_system_and_of_users(machine: Mach
         assert f"Ref: app/{WECHAT}/{arch}/stable" in known
 
 
-def test_broken_flatpak_of_a_user_keeps_that_users_app_only(machine: Machine) -> None:
-    machine.run("alice", "sh", "-c", "rm -r ~/.local/share/flatpak/repo && echo nonsense >~/.local/share/flatpak/repo")
-    done = machine.verb("enforce")
-    assert done["error"] is None
-    [why] = [why for _, subject, why in done["refused"] if subject.startswith(f"{WECHAT} (user:alice)")]
-    assert why.startswith("alice's, could not be changed: flatpak uninstall --user")
-    assert scopes(machine.verb("observe"), "package") == ["user:alice"]
-
-
 def test_a_running_app_that_was_removed_behind_its_back_is_still_seen(machine: Machine) -> None:
     running = machine.start("bob")
     for user in USERS:

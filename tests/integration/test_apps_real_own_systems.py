@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from conftest import missing
 from test_apps_real_pip import build
-from throwaway import USERS, TwoUsers, plan, seen, two_users
+from throwaway import USERS, TwoUsers, become, plan, seen, two_users
 
 pytestmark = pytest.mark.integration
 
@@ -110,17 +110,6 @@ def packages(machine: TwoUsers, banned: dict[str, object], service: str) -> list
     return seen(machine.verb("observe", banned)[f"apps/{service}"])
 
 
-def start(machine: TwoUsers, user: str, program: str) -> subprocess.Popen[bytes]:
-    """A program of a user's that runs inside, until the test or the control ends it."""
-    uid = str(USERS[user])
-    become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"]
-    process = subprocess.Popen([*machine.enter, *become, program, "600"])
-    while machine.sh(f"ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q ' {program}$'", check=False).returncode:
-        assert process.poll() is None
-        time.sleep(0.05)
-    return process
-
-
 UV = "uv tool install --quiet --offline --no-index --find-links /debs --python /usr/bin/python3"
 TOOLS = "/home/alice/.local/share/uv/tools"
 SITE = "lib/python3.13/site-packages/telethon-1.40.dist-info"
@@ -167,7 +156,7 @@ def test_profiles_of_nix_without_a_daemon(machine: TwoUsers, kind: str) -> None:
     ((manager, id_, version, scope, path),) = packages(machine, banned, "telegram")
     assert (manager, id_, version, scope) == ("nix", "telegram-desktop", "5.2.3", "user:alice")
     assert path.startswith("/nix/store/") and path.endswith("-telegram-desktop-5.2.3")
-    running = start(machine, "alice", f"{path}/bin/telegram-desktop-5.2.3")
+    running = machine.start(f"{path}/bin/telegram-desktop-5.2.3", *become("alice"))
     processes = [f for f in machine.verb("observe", banned)["apps/telegram"]["findings"] if f["kind"] == "process"]
     assert [(f["manager"], f["scope"], f["path"]) for f in processes] == [
         ("nix", "user:alice", f"{path}/bin/telegram-desktop-5.2.3")
@@ -193,7 +182,7 @@ def test_profiles_of_nix_with_a_daemon(machine: TwoUsers) -> None:
     machine.as_user("bob", remote + install("profile", "telegram-desktop-5.2.3", "hello-2.12"))
     built = "nix build --no-link --print-out-paths --impure --expr 'import /debs/derivation.nix \"signal-desktop-7.0\"'"
     path = machine.as_user("bob", remote + built).stdout.strip()
-    running = start(machine, "bob", f"{path}/bin/signal-desktop-7.0")
+    running = machine.start(f"{path}/bin/signal-desktop-7.0", *become("bob"))
     verdicts = machine.verb("observe", banned)
     assert [row[3] for row in seen(verdicts["apps/telegram"])] == ["system", "user:bob"]
     assert [(f["kind"], f["manager"], f["detail"][:4]) for f in verdicts["apps/signal"]["findings"]] == [

@@ -149,18 +149,3 @@ def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(m
     assert (rule, subject) == ("apps/telegram", f"telethon (user:alice) from {place}")
     assert "printed more than 262144 bytes" in why
     assert machine.sh("ps -o args= -u alice 2>/dev/null | grep -e sleep -e yes || true").stdout == ""
-
-
-def test_what_is_in_an_environment_whose_removal_was_refused_is_left_there(machine: TwoUsers) -> None:
-    """A former fault: the removal was refused, but the file scan still took the programs out of the environment."""
-    banned = plan("pip", telegram=["telethon"])
-    banned["controls"]["apps"]["services"]["telegram"]["processes"] = ["telethon"]
-    machine.as_user("alice", f"{PIPX} notifier && touch .local/share/pipx/venvs/notifier/bin/chrome-sandbox")
-    program = "/home/alice/.local/share/pipx/venvs/notifier/bin/telethon"
-    machine.sh(f"test -f {program}")
-    done = machine.verb("enforce", banned)
-    assert (done["error"], done["actions"]) == (None, [])
-    assert [why for _, _, why in done["refused"]] == [
-        "it came along with 'notifier', which pipx installed and nothing restricts"
-    ]
-    machine.sh(f"test -f {program}")

@@ -106,35 +106,6 @@ def test_settings_of_the_organisation_keep_their_effect_beside_ours(
     assert (tree / (FOLDER + name)[1:]).read_bytes() == before
 
 
-def test_two_files_of_the_organisation_that_leave_no_room_are_reported(
-    tree: Path, require_tool: Callable[[str], str]
-) -> None:
-    require_tool("chromium")
-    ids = made("chromium", tree)
-    of = plan("chromium", ids)
-    put(tree, {FOLDER + "10.json": {EXTENSION_SETTINGS: {"*": {}, ids[LATER]: OTHER}}})
-    put(tree, {FOLDER + "zz.json": {EXTENSION_SETTINGS: {"*": OF_ALL, ids[NOTES]: OTHER}}})
-    enforce(tree, of)
-    assert refused("chromium", tree) == {NOTES, REFUSED}
-    assert [verdict.rule for verdict in unmet(tree, of)] == [
-        "browser/waived",
-        "browser/proxy-extensions",
-        "browser/policy-file",
-    ]
-
-
-def test_an_extension_that_the_organisation_permits_by_its_own_file_loads_and_is_reported(
-    tree: Path, require_tool: Callable[[str], str]
-) -> None:
-    require_tool("chromium")
-    ids = made("chromium", tree)
-    of = plan("chromium", ids)
-    put(tree, {FOLDER + "zz.json": {"ExtensionInstallAllowlist": [ids[PROXY]]}})
-    enforce(tree, of)
-    assert refused("chromium", tree) == {REFUSED}
-    assert "browser/proxy-extensions" in [verdict.rule for verdict in unmet(tree, of)]
-
-
 A, B = "a" * 32, "b" * 32
 BLOCK = {"*": {"blocked_permissions": ["proxy"]}}
 JOIN = {MERGE_DICTIONARIES: [EXTENSION_SETTINGS]}

@@ -125,28 +125,3 @@ def test_code_and_plan_are_kept_by_runs_that_enforce_alone_and_not_in_check_mode
     assert lasting(observed(host, remember=True)[1]) == whole
     assert [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()] == stored
     assert all(int(size) > 100 for size in host.run("stat", "-c", "%s", *stored).split())
-
-
-POLICY = "/etc/owl/policies/managed/proscribe.json"
-BROWSER = sealed(
-    {
-        "schema": SCHEMA,
-        "contact": "",
-        "browsers": [{"id": "owl", "family": "chromium", "path": POLICY, "browsers": ["owl"]}],
-        "controls": {
-            "browser": {"mode": "enforce", "services": {"b": {**SITE, "urls": []}}, "settings": {"browsers": {}}}
-        },
-    }
-)
-
-
-@pytest.mark.parametrize("options", [BOB, CAROL], ids=["bob", "carol"])
-def test_a_control_is_enforced_and_lifted_with_a_password_for_sudo(host, options):
-    def changes(state: str) -> bool:
-        arguments = {"plan": BROWSER, "state": state}
-        said, _ = host.controller("browser_policy", arguments, PROJECT, *options).process.communicate(timeout=LONGEST)
-        return '"changed": true' in said or not ('"changed": false' in said or pytest.fail(said[-3000:]))
-
-    assert [changes("present"), host.there(POLICY), changes("present")] == [True, True, False]
-    assert "nosuch.example.com" in host.run("cat", POLICY)
-    assert [changes("absent"), host.there("/etc/owl"), changes("absent")] == [True, False, False]

@@ -40,10 +40,13 @@ class TwoUsers(Machine):
         return json.loads(self.run("python3", "-I", "-S", "-c", driver, verb, input=json.dumps(plan)).stdout)
 
     def as_user(self, user: str, script: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        uid = str(USERS[user])
-        become = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "env", "-i", "-C", f"/home/{user}"]
         home = [f"HOME=/home/{user}", "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"]
-        return self.run(*become, *home, "sh", "-c", script, check=check)
+        return self.run(*become(user), "env", "-i", "-C", f"/home/{user}", *home, "sh", "-c", script, check=check)
+
+
+def become(user: str) -> list[str]:
+    """Return what to put before a command that runs as a user."""
+    return ["setpriv", "--reuid", str(USERS[user]), "--regid", str(USERS[user]), "--clear-groups"]
 
 
 def pasted(argv: Sequence[str]) -> None:
