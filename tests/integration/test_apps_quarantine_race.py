@@ -36,7 +36,7 @@ def victim(root: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("tries", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("file_systems", [1, 2])
-def test_nothing_of_anybody_else_moves(
+def test_quarantine_under_attack_moves_files_of_the_attacker_only(
     tmp_path: Path, require_root: Callable[[], None], file_systems: int, tries: int
 ) -> None:
     require_root()

@@ -49,7 +49,7 @@ def machine(
         yield made
 
 
-def test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain(machine: TwoUsers) -> None:
+def test_exports_of_distrobox_are_seen_and_certain_ones_moved(machine: TwoUsers) -> None:
     machine.sh(BOX)
     for name, line in (("org.telegram.desktop", "telegram-desktop -- %u"), ("chat", "/usr/bin/wechat %U")):
         entry = ENTRY.format(name=name, line=line)

@@ -37,7 +37,7 @@ PLAN = plan("npm", wechat=["wechaty"], telegram=["@made/telegram"])
 HOST = "/usr/local/lib/node_modules"
 
 
-def test_of_the_host_and_of_users_seen_removed_seen_again(machine: TwoUsers) -> None:
+def test_npm_packages_of_host_and_users_are_seen_and_removed(machine: TwoUsers) -> None:
     before = machine.sh(TREE).stdout
     machine.sh(f"{NPM} /debs/wechaty.tgz /debs/weechat-js.tgz")
     machine.as_user("alice", f"{NPM} --prefix ~/.npm-global /debs/wechaty.tgz /debs/telegram.tgz")

@@ -136,7 +136,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
     assert set(machine.sh(TREE).stdout.splitlines()) ^ set(before.splitlines()) == set()
 
 
-def test_what_others_need_stays_and_is_reported(machine: TwoUsers) -> None:
+def test_package_of_pacman_that_others_need_stays_and_is_reported(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1", "linuxqq-3.2-1", "qq-or-tim-1-1")
     done = machine.verb("enforce", PLAN)
     assert done["refused"] == [["apps/qq", "linuxqq", "would break qq-or-tim"]]

@@ -52,7 +52,7 @@ PLAN = plan("pip", telegram=["telethon"], signal=["Signalbot.cli-tool"])
 SITE = "lib/python3.13/{}-packages"
 
 
-def test_of_the_host_and_of_a_user_seen_removed_seen_again(machine: TwoUsers) -> None:
+def test_pip_packages_of_host_and_user_are_seen_and_removed(machine: TwoUsers) -> None:
     before = machine.sh(TREE).stdout
     machine.sh(f"{PIP} notifier signalbot-cli.tool")
     machine.as_user("alice", f"{PIP} --user --ignore-installed telethon")
@@ -117,7 +117,7 @@ def test_environments_of_pipx(machine: TwoUsers) -> None:
     assert machine.verb("observe", PLAN)["apps/telegram"]["state"] == "noncompliant"
 
 
-def test_what_cannot_be_uninstalled_of_a_users_is_his_finding_and_fails_nothing(machine: TwoUsers) -> None:
+def test_package_that_a_user_made_unremovable_is_that_users_finding(machine: TwoUsers) -> None:
     """Whoever made his own package unremovable made the control fail, and with it the canary of the whole fleet."""
     machine.as_user("alice", f"{PIP} --user telethon && chmod -R a-w .local/lib")
     machine.as_user("bob", f"{PIP} --user telethon")

@@ -241,7 +241,7 @@ def test_lock_of_zypper_that_somebody_removes_is_written_again(machine: Machine)
 
 
 @pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
-def test_what_others_need_stays_is_reported_and_the_guard_prevents_more(machine: Machine) -> None:
+def test_rpm_that_others_need_stays_and_is_reported(machine: Machine) -> None:
     machine.add("wechat", "wechat-moments", "viber", "viber-library")
     done = machine.verb("enforce", PLAN)
     assert (done["error"], done["refused"]) == (

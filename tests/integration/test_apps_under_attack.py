@@ -155,7 +155,7 @@ ATTACKS: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("attack", "said"), [pytest.param(a, said, id=a.__name__) for a, said in ATTACKS])
-def test_what_a_user_leaves_in_his_home_costs_a_bounded_amount(
+def test_home_of_a_hostile_user_costs_a_bounded_amount(
     root: Path, plan: Path, attack: Callable[[Path], None], said: str
 ) -> None:
     attack(root / "home/mallory")
@@ -203,7 +203,7 @@ def test_made_up_packages_of_one_user_change_the_state_of_no_rule_and_are_one_fi
     assert 2 * copies - 1_000 <= more <= 2 * copies, finding["detail"]
 
 
-def test_what_a_user_owns_as_subordinate_numbers_is_that_users_and_on_one_budget(root: Path, plan: Path) -> None:
+def test_files_of_subordinate_uids_count_for_their_user(root: Path, plan: Path) -> None:
     """A user has 65,536 of them (subuid(5)), and owns files as each in a namespace. Each had a budget of its own: as
     many names as two of them may have are too many for one user.
     """
@@ -226,7 +226,7 @@ def test_what_a_user_owns_as_subordinate_numbers_is_that_users_and_on_one_budget
     ]
 
 
-def test_what_is_remembered_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, plan: Path) -> None:
+def test_memory_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, plan: Path) -> None:
     many_directories(root / "home/mallory")
     time.sleep(2.1)  # what has changed just now is not remembered at all
     for _ in range(2):  # a busy machine needs both; what the first one has read, the second one need not

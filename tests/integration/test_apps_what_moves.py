@@ -180,7 +180,7 @@ def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
-def test_what_go_itself_wrote_is_read(tool: str, require_tool: Callable[[str], str]) -> None:
+def test_binaries_of_the_go_compiler_are_read(tool: str, require_tool: Callable[[str], str]) -> None:
     from proscribe.base import elf
 
     read = evidence.content(Host(), require_tool(tool))

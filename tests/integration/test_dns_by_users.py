@@ -103,7 +103,7 @@ def test_without_rights_a_user_changes_nothing_of_it(host: Container) -> None:
     assert ["link0", "its own name servers are asked for wechat.com"] in host.call("observe")["told"]
 
 
-def test_what_a_program_asks_systemd_resolved_for_itself_is_as_documented(host: Container) -> None:
+def test_questions_to_systemd_resolved_itself_are_answered_as_documented(host: Container) -> None:
     """docs/coverage.md: a program can name the link whose servers are asked, and can leave the hosts file out."""
     host.call("enforce")
     assert "192.0.2.1" in as_alice(host, "resolvectl query --interface=link0 wechat.com")

@@ -70,7 +70,7 @@ def test_an_open_connection_of_a_member_dies_and_that_of_another_goes_on(world: 
     assert world.send_command("alice", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
 
 
-def test_what_another_sends_last_arrives_although_the_program_has_ended(world: World) -> None:
+def test_last_data_of_another_user_arrives_after_the_program_has_ended(world: World) -> None:
     """Then the packets belong to no socket of a user any more, and are not a member's for that."""
     members(world, "alice")
     world.enforce(ban(world))

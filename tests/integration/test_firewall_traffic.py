@@ -264,7 +264,7 @@ def test_a_log_line_names_the_service_and_the_user_and_few_are_written(
         assert " UID=51005 " in line
 
 
-def test_what_a_user_of_a_waiver_sends_last_arrives_although_the_program_has_ended(world: World) -> None:
+def test_last_data_of_a_waived_user_arrives_after_the_program_has_ended(world: World) -> None:
     """Then the packets belong to no socket of a user any more."""
     world.user("alice", 51004)
     world.enforce(excepting("alice"))

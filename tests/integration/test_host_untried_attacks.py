@@ -425,7 +425,7 @@ def test_a_subvolume_that_takes_the_place_of_another_is_read(btrfs: Path, plan: 
     assert "user:mallory QQ_9_x86_64.AppImage" in report["findings"] and reasons(report) == ""
 
 
-def test_what_lies_in_subvolumes_goes_and_what_nobody_can_move_stays_and_is_reported(
+def test_files_in_subvolumes_move_and_immovable_ones_are_reported(
     btrfs: Path, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capacity, "RESERVE", 1 << 20)

@@ -210,7 +210,7 @@ if call.kind == "collect":
 """
 
 
-def test_nothing_of_a_collected_journal_or_request_is_believed(hosts):
+def test_collected_journals_and_requests_are_not_believed(hosts):
     """The other hosts, which have stored an honest record, stay as they are; a request is its own host's."""
     hosts.inventory(len(JOURNALS) + 2)
     hosts.run("audit")
@@ -256,7 +256,7 @@ NASTY_ENDS = {
 
 
 @pytest.mark.parametrize("options", [(), ("-v",)], ids=["", "-v"])
-def test_nothing_that_a_host_prints_steers_the_terminal(hosts, options):
+def test_output_of_a_host_does_not_steer_the_terminal(hosts, options):
     hosts.inventory(len(NASTY_ENDS) + 1)
     for number, program in enumerate(NASTY_ENDS.values()):
         hosts.attack(hosts.names[number + 1], program)

@@ -177,7 +177,7 @@ def test_forks_of_a_restricted_program_end_with_it(host: Machine) -> None:
     until(lambda: host.run("pgrep", "-u", "frida", "-x", "forks", check=False) == "", BUSY)
 
 
-def test_what_a_user_puts_beside_a_program_does_not_hide_its_starts(host: Machine) -> None:
+def test_files_beside_a_program_do_not_hide_its_starts(host: Machine) -> None:
     """A hundred and fifty thousand empty files, and thirty starts at once."""
     host.run("sh", "-c", "cd /home/frida/viber && seq -f '%g.so' 150000 | xargs touch && chown -R frida: .")
     found = launches.starts(host, PORTABLE, FRIDA, 5, 20.0)

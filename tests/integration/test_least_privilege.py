@@ -139,7 +139,7 @@ def test_an_audit_with_the_program_says_what_root_says_and_writes_nothing(machin
     assert (found["state"], found["rules_evaluated"] > 300) == ("compliant", True)
 
 
-def test_it_finds_what_has_drifted(machine: Machine, tmp_path: Path) -> None:
+def test_audit_with_the_program_finds_drift(machine: Machine, tmp_path: Path) -> None:
     machine.run("rm", "/etc/opt/chrome/policies/managed/proscribe.json")
     assert "noncompliant" in states(run(machine, "audit", AUDITING, tmp_path))["browser"]
     assert run(machine, "enforce", CORRECTING, tmp_path)["state"] == "repaired"

@@ -208,7 +208,7 @@ def same(found: Ended, expected: Ended) -> None:
     assert found.code == expected.code
 
 
-def test_each_connection_has_the_record_or_its_reason(one_by_one):
+def test_hosts_have_the_record_or_its_reason_over_their_connections(one_by_one):
     failed, unreachable = one_by_one.of("failed"), one_by_one.of("unreachable")
     expected = {"gated", "wrong-password", "no-password", "no-python"}
     assert failed.keys() == expected, {host: failed.get(host) for host in failed.keys() ^ expected}

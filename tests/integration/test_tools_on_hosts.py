@@ -122,7 +122,7 @@ def test_a_run_starts_a_users_tool_in_a_unit_of_its_own(machine: Machine) -> Non
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_nothing_of_a_users_tool_outlives_the_call_of_a_run(machine: Machine, hangs: bool) -> None:
+def test_processes_of_a_users_tool_end_with_the_call_of_a_run(machine: Machine, hangs: bool) -> None:
     line = f"{TOOL} x; sleep 600" if hangs else f"exec {TOOL} x"
     answer = run_tool_on(machine, "/bin/sh", "-c", line, seconds=5 if hangs else 60)
     if hangs:

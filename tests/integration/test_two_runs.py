@@ -106,7 +106,7 @@ def test_the_second_run_says_for_whom_it_waits_while_it_waits_and_then_does_its_
     assert not host.there(LOCK)
 
 
-def test_who_waits_for_too_long_changes_nothing_and_says_for_whom_it_was(host: Machine, first: First) -> None:
+def test_run_that_waits_too_long_changes_nothing_and_names_the_other_run(host: Machine, first: First) -> None:
     second = host.controller("dns_filter", {"plan": DNS, "state": "absent", "run": {"wait": 4}}).answer()
     assert second["failed"] and not second["changed"]
     refusal = rf"this host is being changed by {FIRST}, since {TIME}; waited for it until {TIME}"
@@ -114,7 +114,7 @@ def test_who_waits_for_too_long_changes_nothing_and_says_for_whom_it_was(host: M
     assert "nosuch.example.com" in host.run("cat", "/etc/hosts")
 
 
-def test_it_is_in_the_record_of_the_run(host: Machine, first: First, tmp_path: Path) -> None:
+def test_record_of_the_run_names_the_other_run(host: Machine, first: First, tmp_path: Path) -> None:
     inventory = host._inventory(**ONLY_DNS)
     own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(tmp_path)}
     argv = [f"{ANSIBLE}-playbook", str(PROJECT / "playbooks/enforce.yml"), "-i", inventory]

@@ -59,7 +59,7 @@ def test_an_enforcing_run_leaves_a_watch_that_runs_and_is_compliant(machine: Sch
     assert record["watch"]["every"] == EVERY and not record["watch"]["stale"]
 
 
-def test_a_second_run_changes_nothing(machine: Scheduled) -> None:
+def test_second_run_leaves_the_watch_as_it_is(machine: Scheduled) -> None:
     before = machine.run("stat", "--format=%y", files.SETTINGS, files.CODE)
     machine.proscribe("enforce")
     assert machine.record()["state"] == "compliant"

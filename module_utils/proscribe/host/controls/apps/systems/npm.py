@@ -159,11 +159,11 @@ DECLARED = (
                 route="npm, globally installed",
                 seen=Claim(
                     "the host's and every user's prefix",
-                    "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
+                    "integration/test_apps_real_npm::test_npm_packages_of_host_and_users_are_seen_and_removed",
                 ),
                 removed=Claim(
                     "npm itself, as the owner",
-                    "integration/test_apps_real_npm::test_of_the_host_and_of_users_seen_removed_seen_again",
+                    "integration/test_apps_real_npm::test_npm_packages_of_host_and_users_are_seen_and_removed",
                 ),
                 prevented=None,
                 left="npm asks nobody; a project's own `node_modules` are not looked into",

@@ -174,7 +174,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "pacman, simulated first",
-                    "integration/test_apps_real_pacman::test_what_others_need_stays_and_is_reported",
+                    "integration/test_apps_real_pacman::test_package_of_pacman_that_others_need_stays_and_is_reported",
                 ),
                 prevented=Claim(
                     "a transaction hook, by name; polkit for users of PackageKit",

@@ -87,7 +87,7 @@ DECLARED = (
                 route="pip and pipx",
                 seen=Claim(
                     "the host's and every user's installed distributions",
-                    "integration/test_apps_real_pip::test_of_the_host_and_of_a_user_seen_removed_seen_again",
+                    "integration/test_apps_real_pip::test_pip_packages_of_host_and_user_are_seen_and_removed",
                 ),
                 removed=Claim(
                     "pip or pipx itself, as the owner",

@@ -92,7 +92,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "the host's own front end, simulated first",
-                    "integration/test_apps_real_rpm::test_what_others_need_stays_is_reported_and_the_guard_prevents_more",
+                    "integration/test_apps_real_rpm::test_rpm_that_others_need_stays_and_is_reported",
                 ),
                 prevented=Claim(
                     (
