@@ -426,15 +426,15 @@ PAST_THE_FILTER = {
 }
 
 
-def test_way_past_the_filter_is_named_and_left(host: Container) -> None:
+def test_bypass_of_the_filter_is_named_and_left(host: Container) -> None:
     host.asks("dnsmasq")
     host.sh("printf 'listen-address=127.0.0.1\\nbind-interfaces\\n' >>/etc/dnsmasq.d/own.conf")
     host.call("enforce")
-    for way, (tampering, said, back) in PAST_THE_FILTER.items():
+    for bypass, (tampering, said, back) in PAST_THE_FILTER.items():
         host.is_compliant()
         host.sh(tampering)
         seen = host.call("observe")
-        assert NONCOMPLIANT in seen["states"] and any(said in detail for _, detail in seen["told"]), (way, seen)
+        assert NONCOMPLIANT in seen["states"] and any(said in detail for _, detail in seen["told"]), (bypass, seen)
         assert host.call("enforce")["actions"] == []
         host.sh(back)
     host.is_compliant()
