@@ -1,4 +1,4 @@
-"""The quarantine on real file systems, with owners, capabilities and extended attributes, and on a full one."""
+"""The quarantine on one real file system and between two, with owners, capabilities and extended attributes."""
 
 from __future__ import annotations
 

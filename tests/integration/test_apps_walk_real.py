@@ -1,4 +1,4 @@
-"""The file scan on real mounts, with real programs, and against a user who swaps directories for links meanwhile."""
+"""The file scan with real programs, and against a user who swaps directories for links meanwhile."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Conflicts over browser policies on the real thing: what Chromium makes of several files, what flatpak makes of
-overrides, and an /etc that cannot be written.
-"""
+"""Our reading of policy files compared with that of a real Chromium, and of overrides with that of a real flatpak."""
 
 from __future__ import annotations
 
@@ -56,9 +54,6 @@ def test_our_merge_of_several_policy_files_is_that_of_chromium(
     taken = {name: sorted(one.get("value", []) if "error" not in one else []) for name, one in its.items()}
     assert taken == {name: sorted(folder.effective(name)) for name in LISTS}, policies
     assert policies["DnsOverHttpsMode"]["value"] == folder.source("DnsOverHttpsMode")[1]
-
-
-# -- an /etc that cannot be written ------------------------------------------------------------------------------------
 
 
 # -- flatpak -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The probe with real browsers, and the account in which they run: it sees what is so, and leaves nothing behind."""
+"""The probe with real browsers. test_transient_user.py has the account in which they run."""
 
 from __future__ import annotations
 

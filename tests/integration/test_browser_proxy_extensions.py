@@ -1,6 +1,4 @@
-"""Extensions that want a proxy, in real browsers: refused by their permission, whatever their id; and what several
-policy files of the organisation do to that.
-"""
+"""Extensions that want a proxy, in real browsers, also beside policy files of the organisation."""
 
 from __future__ import annotations
 

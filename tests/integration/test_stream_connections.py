@@ -1,4 +1,4 @@
-"""The streamed code over real SSH: one record over each connection, kept code and plan, and sudo with a password."""
+"""The streamed code over real SSH: one record over each connection, and the code and plan that a host keeps."""
 
 from __future__ import annotations
 

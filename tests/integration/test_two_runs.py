@@ -1,5 +1,5 @@
 """Two runs over one host at once, over real SSH: the second one waits, says for whom and until when, on the screen and
-in its record, or gives up with that. A run that was killed holds nobody up.
+in its record, or gives up with that.
 
 The first run is stopped within a call, while a tool of the host waits.
 """

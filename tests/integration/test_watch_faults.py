@@ -1,5 +1,5 @@
-"""A host that keeps itself in line while its disk is full, its file systems are read-only or its journal is broken: it
-corrects what it can, says that it could not save the rest, and the next observation on a sound disk completes it.
+"""A host that keeps itself in line while its disk is full or its file systems are read-only: it corrects what it can,
+says that it could not save the rest, and the next observation on a sound disk completes it.
 """
 
 from __future__ import annotations
