@@ -28,7 +28,7 @@ unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, `/tmp`, me
     directories are recognised only where the archive of an Electron app is there
 tools in one file: ngrok, cloudflared, frp, chisel, mihomo, xray, sing-box, rclone and others written in Go
   seen: the file scan, by name and by what Go has written into them (`markers` of the catalogue)
-    by integration/test_apps_what_moves::test_what_go_itself_wrote_is_read
+    by integration/test_apps_what_moves::test_binaries_of_the_go_compiler_are_read
   removed: moved into the quarantine
     by integration/test_apps_what_moves::test_tunnels_in_one_file
   left: under a foreign name, packed (upx), or without Go's build information; tools in other languages have no such
@@ -57,7 +57,7 @@ programs in containers: distrobox, toolbox, podman, incus
   seen: desktop entries and the scripts of `distrobox-export`, by what they start in there
     by unit/host/controls/apps/portable/test_launchers::test_container_launcher
   removed: moved into the quarantine where the catalogue has the program's path, or the entry's name has the app's id
-    by integration/test_apps_real_launchers::test_what_distrobox_exports_is_seen_and_moved_where_it_is_certain
+    by integration/test_apps_real_launchers::test_exports_of_distrobox_are_seen_and_certain_ones_moved
   left: what is installed inside is not scanned: the storage of a user's containers is closed; a program that runs
     there is reported, not ended. A launcher known by the program's name alone is reported and stays
 programs that run
