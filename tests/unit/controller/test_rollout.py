@@ -8,12 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from proscribe.controller.rollout import Before, Decision, Seen, decide, objection, seen
-from proscribe.controller.rollout.limits import (
-    allowed_hosts,
-    allowed_removals,
-    batch_sizes,
-    read_max_change,
-)
+from proscribe.controller.rollout.limits import allowed_hosts, allowed_removals, batch_sizes, read_max_change
 from proscribe.controller.rollout.shares import is_held_by_users
 
 DEFAULTS = {"batches": "auto", "max_change": {"hosts": "25%", "removals": "auto"}, "max_failures": "10%"}

@@ -43,10 +43,7 @@ def test_check_names_what_no_load_refuses(call: Any, catalog: Path) -> None:
     said = [line.partition(".yml: ")[2] for line in printed.splitlines()[:-1]]
     assert (code, said) == (
         1,
-        [
-            "owl: is enforced, and no control has anything to look for",
-            "owl: says no day of checking (checked)",
-        ],
+        ["owl: is enforced, and no control has anything to look for", "owl: says no day of checking (checked)"],
     )
     assert printed.endswith("2 problems in 2 services; 1 known-good names\n")
 

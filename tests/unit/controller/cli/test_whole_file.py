@@ -37,8 +37,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("collection", "place", "written"),
-    [("", "root", True), ("acme.ban", "own", True), ("acme.ban", "root", False)],
+    ("collection", "place", "written"), [("", "root", True), ("acme.ban", "own", True), ("acme.ban", "root", False)]
 )
 def test_a_file_of_a_catalogue_is_written_but_in_a_collection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collection: str, place: str, written: bool

@@ -13,10 +13,7 @@ SELECTORS = "one of --host, --user, --service, --id, or --all for everything the
 @pytest.mark.parametrize(
     ("values", "mistakes"),
     [
-        (
-            {"do": "restore"},
-            [f"restore: found no selector, expected {SELECTORS}"],
-        ),
+        ({"do": "restore"}, [f"restore: found no selector, expected {SELECTORS}"]),
         ({"do": "prune", "older_than": "30d"}, ["prune: found no selector"]),
         ({"do": "restore", "accept_loss": True}, ["restore: found no selector"]),
         ({"do": "prune", "users": [""]}, ["--user: found nothing"]),

@@ -56,5 +56,5 @@ def test_what_browsers_do_not_get_is_said_by_service() -> None:
     assert found[2:] == [LeftOut("", "other browsers", unknown)]
     assert browsers.left_out(a_decision, "", chrome)[-1].why == "This export is for Google Chrome."
     assert [rule for rule in browsers.included(a_decision) if rule[8:] in ("wren", "tern", "owl", "heron")] == [
-        *("browser/heron", "browser/owl"),
+        *("browser/heron", "browser/owl")
     ]

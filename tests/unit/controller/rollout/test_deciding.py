@@ -34,10 +34,7 @@ def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("mode", "batches", "says"),
-    [
-        ("check", (4,), ["a run without --check would stop after the canary batch (1 host)"]),
-        ("enforce", (1, 3), []),
-    ],
+    [("check", (4,), ["a run without --check would stop after the canary batch (1 host)"]), ("enforce", (1, 3), [])],
 )
 def test_a_dry_run_says_where_a_real_one_would_stop(
     tmp_path: Path, warned: list[str], mode: str, batches: tuple[int, ...], says: list[str]

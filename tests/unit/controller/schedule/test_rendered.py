@@ -69,13 +69,7 @@ def test_so_it_is_on_hosts_that_pull(settings, paths, needs):
     message = {f"schedule_{name}": value for name, value in settings.items()}
     answer = planned(schedule="pull", schedule_inventory="prod", **message)
     starts = ["/srv/p/proscribe"] if "directory" in settings else []
-    assert answer["pull"]["runs"] == {
-        "account": "root",
-        "paths": paths,
-        "needs": needs,
-        "starts": starts,
-        "writes": [],
-    }
+    assert answer["pull"]["runs"] == {"account": "root", "paths": paths, "needs": needs, "starts": starts, "writes": []}
     assert bool(answer["warnings"]) == ("repository" in settings and "signers" not in settings)
 
 

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from proscribe.controller.windows import answer as module
 from proscribe.controller.windows import registry as registry_module
 from proscribe.controller.windows.answer import Task, read
-from proscribe.controller.windows.command import (
-    UNINSTALL,
-)
+from proscribe.controller.windows.command import UNINSTALL
 from proscribe.controller.windows.registry import Registry
 from proscribe.wire.replies.shapes import Unusable
 from windows_answers import MARK, answered, installed, printed

@@ -89,11 +89,7 @@ def changed(*without: int, mode: int | None = 1, path: str = "") -> list[Entry]:
             {},
             {"AppLocker Exe": "its mode is none that is documented, 2 rules"},
         ),
-        (
-            arrived(changed(2)),
-            {},
-            {"AppLocker Exe": "it denies (Enabled), 1 rule; 1 of the plan's 2 are not there"},
-        ),
+        (arrived(changed(2)), {}, {"AppLocker Exe": "it denies (Enabled), 1 rule; 1 of the plan's 2 are not there"}),
         (
             arrived(changed(2, path="*\\Other.exe")),
             {},

@@ -5,12 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from proscribe.controller.windows.command import (
-    LONGEST,
-    command,
-    line,
-    token,
-)
+from proscribe.controller.windows.command import LONGEST, command, line, token
 from recording import compare, fold
 
 RECORDED = Path(__file__).parents[2] / "recorded/windows"

@@ -15,18 +15,7 @@ from proscribe.controller.windows.answer import read
 from proscribe.controller.windows.command import POLICIES
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.wire.replies import results
-from windows_answers import (
-    BROWSERS,
-    MARK,
-    NOTHING,
-    TELEGRAM,
-    WECHAT,
-    Values,
-    answered,
-    installed,
-    plan,
-    policies_of,
-)
+from windows_answers import BROWSERS, MARK, NOTHING, TELEGRAM, WECHAT, Values, answered, installed, plan, policies_of
 
 WINE = Path(__file__).parents[2] / "recorded/windows/wine_10.txt"
 CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox"))

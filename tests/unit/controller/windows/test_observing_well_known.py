@@ -17,10 +17,7 @@ from proscribe.controller.windows import observing
 from proscribe.model.plan import sealed
 from proscribe.wire.replies import results
 from well_known import WELL_KNOWN
-from windows_answers import (
-    Registered,
-    answered,
-)
+from windows_answers import Registered, answered
 
 SERVICES = {one.service for one in WELL_KNOWN}
 

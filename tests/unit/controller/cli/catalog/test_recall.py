@@ -173,12 +173,7 @@ V2FLY = (
     ],
 )
 def test_a_list_in_several_files(
-    call: Call,
-    catalog: Path,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    files: dict[str, str],
-    found: int | str,
+    call: Call, catalog: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], found: int | str
 ) -> None:
     monkeypatch.setattr(list_files, "MOST_FILES", 5)
     more_rows(catalog, V2FLY)

@@ -28,10 +28,7 @@ def compared(folder: Path, text: str, only: tuple[str, ...] = tuple(HOSTS)) -> l
 @pytest.mark.parametrize(
     ("row", "differences"),
     [
-        (
-            "all: {blocked: [parrot.example]}",
-            (Difference("audited", ("lab01",), "below parrot.example, of Parrot"),),
-        ),
+        ("all: {blocked: [parrot.example]}", (Difference("audited", ("lab01",), "below parrot.example, of Parrot"),)),
         ("press: {open: [owl.example]}", (Difference("blocked", ("press01",), "owl.example itself, of Owl"),)),
         ("press: {blocked: [example.org]}", (Difference("open", ("press01",), ""),)),
         ("empty: {open: [example.org]}", (Difference("no answer", (), "no host of empty is in question"),)),

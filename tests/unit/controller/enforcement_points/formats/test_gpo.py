@@ -102,12 +102,7 @@ WHOLE_LINE = re.compile(
 @examples(10_000)
 @given(SAID, SAID, st.binary(max_size=20))
 def test_no_text_becomes_a_line_of_its_own(one: str, other: str, data: bytes) -> None:
-    chosen = [
-        text("K", "V", one),
-        Entry("K", "B", BINARY, data),
-        emptied("K\\L"),
-        text("K\\L", "1", other),
-    ]
+    chosen = [text("K", "V", one), Entry("K", "B", BINARY, data), emptied("K\\L"), text("K\\L", "1", other)]
     for content in (registry_file.setting(chosen, ["c"]), registry_file.removing(chosen, ["c"])):
         assert all(WHOLE_LINE.fullmatch(line) for line in lines(content))
     set_ = lines(registry_file.setting(chosen, []))

@@ -95,12 +95,7 @@ TENANTS = {"tenants": {"google": list("abcd")}}
             "Owl is not restricted here: proscribe_services_exclude names it",
         ),
         ("apps", OF_GROUPS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
-        (
-            "firewall",
-            OF_GROUPS,
-            "open",
-            "restricted by apps alone, for the members of g, h: open to everybody here",
-        ),
+        ("firewall", OF_GROUPS, "open", "restricted by apps alone, for the members of g, h: open to everybody here"),
         (
             "dns",
             OF_GROUPS,
