@@ -90,7 +90,6 @@ OWN_RULES = [
         ("web.parrot.example", {"dns_backend": "hosts"}, {"dns": "blocked"}),  # named itself
         ("notparrot.example", {}, {}),
         ("work.parrot.example", {}, {"browser": "open", "dns": "open", "firewall": "depends"}),
-        ("deep.work.parrot.example", {"dns_backend": "dnsmasq"}, {"browser": "open", "dns": "open"}),
         ("office.parrot.example", {}, {"browser": "open", "dns": "open"}),  # of a service that is permitted here
         ("office.parrot.example", {"services_include": ["parrot_work"]}, {"browser": "blocked", "dns": "blocked"}),
         ("pages.example/parrot/1", {}, {"browser": "blocked"}),
@@ -99,43 +98,30 @@ OWN_RULES = [
         ("parrot.example", {"controls": {"browser": "audit", "dns": "off"}}, {"browser": "audited", "dns": "off"}),
         ("parrot.example", {"effective_from": "2027-01-01"}, {"browser": "upcoming", "dns": "upcoming"}),
         ("parrot.example", {"categories": ["webmail"]}, {"browser": "open", "dns": "open"}),
-        ("gull.example", {}, {"browser": "blocked", "dns": "blocked"}),
         ("gull.example", {"tenants": {"google": ["example.org"]}}, {"browser": "tenants", "dns": "tenants"}),
-        ("accounts.google.com", {}, {}),
         ("parrots.example", {}, {}),
         ("google.com/parrot", {}, {"browser": "blocked", "dns": None}),  # a page of a name that is shared
-        ("google.com/search", {}, {"browser": "open"}),
         ("example.com:853", {}, {"firewall": "blocked"}),
         # addresses
         ("198.51.100.77", {}, {"browser": "open", "firewall": "blocked", "dns": "open"}),
-        ("198.51.100.0/24", {}, {"firewall": "blocked"}),
         ("198.51.0.0/16", {}, {"firewall": "blocked"}),
         ("198.51.101.1", {}, {"browser": "open", "dns": "open"}),
         ("[2001:db8::77]:443", {}, {"firewall": "blocked"}),
         ("64:ff9b::c633:644d", {}, {"firewall": "blocked"}),  # carries 198.51.100.77 to a translator
-        ("64:ff9b::c633:6501", {}, {"browser": "open", "dns": "open"}),
         ("2001:db8:6:4:c6:3364:4d00:0", {"firewall_nat64": ["2001:db8:6:4::/64"]}, {"firewall": "blocked"}),
         ("198.51.100.77", {"controls": {"firewall": "audit"}}, {"firewall": "audited"}),
-        ("198.51.100.77", {"controls": {"firewall": "off"}}, {"firewall": "off"}),
         ("203.0.113.9", {}, {"firewall": "blocked"}),
-        ("203.0.113.9:53", {}, {"firewall": "blocked"}),
         ("203.0.113.9:80", {}, {"firewall": "open"}),
         ("192.0.2.7:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),
         ("192.0.2.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # an earlier rule accepts it
-        ("192.0.2.7:26", {"firewall_rules": OWN_RULES}, {}),
         ("192.0.2.7:27", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # closed to guests, and not to the host
         ("192.0.2.1:53", {"dns_force": True, "dns_backend": "unbound"}, {"firewall": "blocked"}),
         ("192.0.2.1:53", {"dns_force": True}, {"firewall": "depends"}),
         ("192.0.2.1:53", {"dns_force": True, "dns_backend": "hosts"}, {}),  # there is nobody else to ask
-        ("198.51.100.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),  # the ban comes first
         ("example.com:443", {"firewall_quic": "blocked"}, {"firewall": "open"}),
-        ("192.0.2.1:853", {}, {"firewall": "blocked"}),
         # services and programs
         ("parrot", {}, {"apps": "blocked", "browser": "blocked", "firewall": "blocked", "dns": "blocked"}),
-        ("Parrot", {}, {"apps": "blocked"}),
         ("dodo", {}, {"apps": "reported", "browser": "open"}),
-        ("dodo", {"services_include": ["dodo"]}, {"apps": "blocked"}),
-        ("parrot-work", {}, {"browser": "open", "dns": "open"}),
         ("example.parrot.Parrot", {}, {"apps": "blocked"}),
         ("parrot-desktop", {"controls": {"apps": "audit"}}, {"apps": "audited"}),
         ("/opt/Parrot/parrot-desktop", {}, {"apps": "blocked"}),
@@ -153,12 +139,9 @@ def test_a_control_answers(catalogue: Catalogue, text: str, values: dict[str, An
 @pytest.mark.parametrize(
     ("text", "control", "values", "reason"),
     [
-        ("x.parrot.example", "browser", {}, "below parrot.example, of Parrot"),
         ("parrot.example", "dns", {}, "parrot.example itself, of Parrot"),
         ("work.parrot.example", "browser", {}, "work.parrot.example stays open, though parrot.example is blocked"),
         ("owl.example", "firewall", {}, "Owl has no known addresses of its own"),
-        ("parrot.example", "browser", {"services_exclude": ["parrot"]}, "proscribe_services_exclude names it"),
-        ("parrot.example", "dns", {"audiences": ["both"]}, "its audience, consumer, is not among proscribe_audiences"),
         ("gull.example", "browser", {"tenants": {"google": ["a.example"]}}, "let in accounts of a.example only"),
         ("198.51.100.77", "firewall", {}, "in 198.51.100.0/2"),
         ("192.0.2.7:25", "firewall", {"firewall_rules": OWN_RULES}, "number 3: reject tcp to port 25 (mail goes by"),
@@ -167,8 +150,6 @@ def test_a_control_answers(catalogue: Catalogue, text: str, values: dict[str, An
         ("198.51.0.0/16", "firewall", {}, "in part"),
         ("203.0.113.9", "firewall", {}, "on ports 53, 443, 853"),
         ("198.51.100.77", "firewall", {"management": ["198.51.100.64/26"]}, "198.51.100.64/26 of proscribe_management"),
-        ("parrot.example", "browser", {"controls": {"browser": "off"}}, "proscribe_controls leaves browser off"),
-        ("parrot.example", "dns", {"effective_from": "2027-01-01"}, "in force from 2027-01-01"),
     ],
 )
 def test_a_control_says_why(catalogue: Catalogue, text: str, control: str, values: dict[str, Any], reason: str) -> None:
@@ -339,17 +320,11 @@ OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
         # what names decide; no filter or firewall is observed there, so their rules stay unknown and count as well
         ("windows", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited"}),
         ("windows", "web.parrot.example", {"controls": OFF}, "off", {"browser": "off", "dns": "off"}),
-        ("windows", "web.parrot.example", {"effective_from": "2027-01-01"}, "upcoming", {"browser": "upcoming"}),
         ("windows", "198.51.100.77", {}, "audited", {"firewall": "audited"}),
-        ("windows", "198.51.100.77", {"controls": {"firewall": "off"}}, "off", {"firewall": "off"}),
-        ("windows", "parrot", {}, "audited", {"apps": "audited"}),
         ("windows", "Example.Parrot", {}, "audited", {"apps": "audited"}),  # winget's
         ("windows", "parrot-desktop", {}, "open", {"apps": "open"}),  # apt's
         ("windows", "Parrot.AppImage", {}, "open", {"apps": "open"}),
-        ("windows", "example.org", {}, "open", {"browser": "open", "dns": "open"}),
         ("macos", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited", "apps": "open"}),
-        ("macos", "parrot-desktop", {}, "open", {"apps": "open"}),
-        ("macos", "Parrot.AppImage", {}, "open", {"apps": "open"}),
     ],
 )
 def test_nothing_is_blocked_on_a_system_that_is_only_observed(
@@ -421,23 +396,10 @@ OTHER_ID = "p" * 32
     ("text", "values", "status", "reason"),
     [
         (OTHER_ID, {}, "depends", "refused if it wants the permission proxy or debugger"),
-        (
-            "{01234567-89ab-cdef-0123-456789abcdef}",
-            {},
-            "depends",
-            "refused if it wants the permission proxy or debugger",
-        ),
         (OTHER_ID, {"browser_settings": {"extensions": "allow_list"}}, "blocked", "refuses all but those of"),
         (OTHER_ID, {"browser_extensions_allowed": [OTHER_ID]}, "open", "proscribe_browser_extensions_allowed names it"),
         (OTHER_ID, {"browser_settings": {"proxy_extensions": "unmanaged"}}, "open", "leaves other extensions alone"),
         (OTHER_ID, {"controls": {"browser": "audit"}}, "audited", "nothing is changed"),
-        (OTHER_ID, {"controls": {"browser": "off"}}, "off", "leaves browser off"),
-        (
-            "abcdefghijklmnop" * 2,
-            {"services_exclude": ["parrot"]},
-            "depends",
-            "refused if it wants the permission proxy or debugger",
-        ),
     ],
 )
 def test_an_extension_that_no_restricted_service_has_is_refused_by_the_switches(

@@ -38,7 +38,7 @@ def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
 
 
-@pytest.mark.parametrize("place", [".", "/srv/infra/proscr", "/srv/policy/main", f"/srv/{'deep/' * 20}proscribe"])
+@pytest.mark.parametrize("place", [".", f"/srv/{'deep/' * 20}proscribe"])
 @pytest.mark.parametrize("argv", HELPED, ids=" ".join)
 def test_help_fits_the_screen(
     argv: list[str], place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""How git is called in a repository that may be anybody's."""
+"""Calls of git in a repository that anybody may have written."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("alone", "own"), [(False, {}), (True, ALONE)])
 @pytest.mark.parametrize("more", [{}, {"GIT_INDEX_FILE": "/x", "GIT_GRAFT_FILE": "/y"}])
-def test_it_has_nothing_of_what_surrounds_it_and_runs_nothing_of_the_repository(
+def test_git_ignores_environment_and_hooks_of_the_repository(
     tmp_path: Path, alone: bool, own: dict[str, str], more: dict[str, str]
 ) -> None:
     done = git(tmp_path, "log", "--x", patience=600, alone=alone, content=b"\xff content", more=more or None)

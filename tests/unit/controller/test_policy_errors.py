@@ -1,4 +1,4 @@
-"""What a message about a mistake says beside the mistake: what was probably meant."""
+"""Messages about mistakes in a policy, with suggestions."""
 
 from __future__ import annotations
 
@@ -38,21 +38,14 @@ def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, "nothing"),
         ("", "nothing"),
         ({}, "an empty mapping"),
-        ({"a": 1}, "a mapping"),
         ([], "an empty list"),
-        (("a",), "a list"),
         (0, "0"),
-        (False, "False"),
         ("é\n", r"'\xe9\n'"),
-        (b"x", "b'x'"),
         (b"", "b''"),
         ("x" * 78, f"'{'x' * 78}'"),
         ("x" * 79, f"'{'x' * 79}..."),
-        (10**80, "1" + "0" * 79 + "..."),
-        (Described("a set"), "a set"),
         (Described("x" * 90), "x" * 90),
     ],
 )
@@ -83,12 +76,7 @@ def test_all_mistakes_are_raised_together_each_of_them_once() -> None:
 
 @pytest.mark.parametrize(
     ("words", "choice"),
-    [
-        ([], ""),
-        (["mail"], "mail"),
-        (["mail", "webhook"], "mail or webhook"),
-        (["mail", "matrix", "webhook"], "mail, matrix or webhook"),
-    ],
+    [([], ""), (["mail", "webhook"], "mail or webhook"), (["mail", "matrix", "webhook"], "mail, matrix or webhook")],
 )
 def test_words_as_a_choice(words: list[str], choice: str) -> None:
     assert alternatives(words) == choice
@@ -96,13 +84,7 @@ def test_words_as_a_choice(words: list[str], choice: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [
-        ("gmial", ", did you mean 'gmail'?"),
-        ("slak", ", did you mean 'slack' or 'slackb'?"),
-        ("slack2", ", did you mean 'slack' or 'slackb'?"),
-        ("zebra", ""),
-        (7, ""),
-    ],
+    [("gmial", ", did you mean 'gmail'?"), ("slak", ", did you mean 'slack' or 'slackb'?"), ("zebra", ""), (7, "")],
 )
-def test_what_was_probably_meant(word: str, meant: str) -> None:
+def test_close_words_are_suggested(word: str, meant: str) -> None:
     assert close_to(word, ["slackb", "gmail", "slack", "slacks and more"]) == meant

@@ -1,13 +1,17 @@
-"""How far a run reaches at once: the limits as they are written, the batches, the decision, and when it stops."""
+"""Rollout: limits as written, batches, the decision before a change, and when a run stops."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from proscribe.controller.rollout import Before, Decision, Seen, decide, objection, seen
+from proscribe.controller.rollout import Before, Decision, Seen, decide, deciding, objection, seen
+from proscribe.controller.rollout.before import run_before
 from proscribe.controller.rollout.limits import allowed_hosts, allowed_removals, batch_sizes, read_max_change
 from proscribe.controller.rollout.shares import is_held_by_users
 
@@ -21,26 +25,17 @@ def fleet(drifted: int, compliant: int = 0, removals: int = 0, plans: int = 1) -
     ]
 
 
-# -- what may be written -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("value", "hosts", "removals"),
     [
         ({}, "25%", "auto"),
-        ({"hosts": 30}, 30, "auto"),
-        ({"removals": 0}, "25%", 0),
         ({"hosts": "unlimited", "removals": "500"}, "unlimited", 500),
         ("unlimited", "unlimited", "unlimited"),
-        ("300", 300, "auto"),
         ("50%", "50%", "auto"),
     ],
 )
 def test_max_change_is_read(value: object, hosts: object, removals: object) -> None:
     assert read_max_change(value) == {"hosts": hosts, "removals": removals}
-
-
-# -- batches -----------------------------------------------------------------------------------------------------------
 
 
 AMOUNT = st.one_of(st.integers(1, 50), st.integers(1, 100).map("{}%".format))
@@ -53,17 +48,18 @@ def test_batches_are_never_empty_and_hold_every_host_once(batches: Any, total: i
     assert all(size > 0 for size in sizes)
 
 
-# -- how much may change -----------------------------------------------------------------------------------------------
-
-
-def test_what_would_have_happened_is_said_in_words() -> None:
+def test_stop_message_counts_hosts_and_removals() -> None:
     hosts = [Seen(f"h{n}", "plan", ("apps", "dns") if n < 900 else ("dns",), 30 if n < 900 else 0) for n in range(1200)]
     before = Before("20261124T000000Z-enforce-1a2b", 1190)
-    assert decide(hosts, DEFAULTS, before=before).stop == (
-        "the whole would change 1,200 hosts of the 1,200 that answered (apps on 900, dns on 1,200) and remove "
-        "27,000 programs, and proscribe_max_change allows 300 hosts and 200 removals; in the previous run "
-        "(20261124T000000Z-enforce-1a2b), 1,190 of these hosts were compliant"
-    )
+    stop = decide(hosts, DEFAULTS, before=before).stop
+    for part in (
+        "1,200 hosts of the 1,200",
+        "(apps on 900, dns on 1,200)",
+        "27,000 programs",
+        "allows 300 hosts and 200 ",
+    ):
+        assert part in stop
+    assert "(20261124T000000Z-enforce-1a2b), 1,190 of these" in stop
 
 
 def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop() -> None:
@@ -87,7 +83,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(FLEETS, CHANGES, st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=3)))
-def test_whatever_the_fleet_no_more_is_changed_than_is_allowed(hosts: Any, max_change: Any, batches: Any) -> None:
+def test_no_more_is_changed_than_is_allowed(hosts: Any, max_change: Any, batches: Any) -> None:
     decision = decide(hosts, {"batches": batches, "max_change": max_change, "max_failures": "10%"})
     changed = decision.hosts[: decision.reach]
     removals = sum(host.removals for host in hosts if host.name in changed and host.drifted)
@@ -97,9 +93,6 @@ def test_whatever_the_fleet_no_more_is_changed_than_is_allowed(hosts: Any, max_c
     assert most[1] is None or removals <= most[1]
     assert sorted([*decision.hosts, *decision.set_aside]) == sorted(drifted)
     assert sum(decision.batches) == len(decision.hosts)
-
-
-# -- one host's share --------------------------------------------------------------------------------------------------
 
 
 def claiming(*removals: int, plan: str = "p") -> list[Seen]:
@@ -149,8 +142,7 @@ def test_the_limit_that_is_printed_lets_the_hosts_go_on_that_were_not_set_aside(
     assert not again.stop
 
 
-# -- from batch to batch -----------------------------------------------------------------------------------------------
-
+CANARY_2 = "stopped after the canary batch (2 hosts)"
 GOING = Decision(
     hosts=tuple(f"d{n}" for n in range(31)),
     batches=(1, 5, 25),
@@ -166,24 +158,11 @@ GOING = Decision(
 @pytest.mark.parametrize(
     ("changes", "first", "lost", "message"),
     [
-        ({}, "d0", [], ""),
         ({}, "d1", [], ""),
         ({}, "d1", ["d0"], "stopped after the canary batch (1 host): 1 of 1 failed, and none may"),
         # One host that fails is its own affair, if another one was corrected; two are the fleet's.
         ({"batches": (2, 29)}, "d2", ["d1"], ""),
-        (
-            {"batches": (2, 29)},
-            "d2",
-            ["d0", "d1"],
-            "stopped after the canary batch (2 hosts): 2 of 2 failed, and 1 may",
-        ),
-        (
-            {"batches": (20, 11)},
-            "d20",
-            ["d1", "d2"],
-            "stopped after the canary batch (20 hosts): 2 of 20 failed, and 1 may",
-        ),
-        ({"batches": (1, 5, 5, 20)}, "d6", ["d4"], ""),
+        ({"batches": (2, 29)}, "d2", ["d0", "d1"], f"{CANARY_2}: 2 of 2 failed, and 1 may"),
         (
             {"batches": (1, 5, 5, 20)},
             "d6",
@@ -191,21 +170,14 @@ GOING = Decision(
             "stopped after 6 hosts: 2 of 6 failed, and 10% (proscribe_max_failures) may",
         ),
         # A team that says none means none.
-        (
-            {"batches": (2, 29), "max_failures": "0%"},
-            "d2",
-            ["d0"],
-            "stopped after the canary batch (2 hosts): 1 of 2 failed, and none may",
-        ),
+        ({"batches": (2, 29), "max_failures": "0%"}, "d2", ["d0"], f"{CANARY_2}: 1 of 2 failed, and none may"),
         (
             {"batches": (2, 4, 25), "max_failures": "0%"},
             "d6",
             ["d4"],
             "stopped after 6 hosts: 1 of 6 failed, and 0% (proscribe_max_failures) may",
         ),
-        ({"batches": (1, 10, 20)}, "d11", ["d4"], ""),
         ({"batches": (1, 5, 25), "max_failures": "100%"}, "d6", ["d1", "d2", "d3", "d4", "d5"], ""),
-        ({"reach": 1, "stop": "too many"}, "d0", [], ""),
         ({"reach": 1, "stop": "too many"}, "d1", [], "stopped after the canary batch (1 host): too many"),
         ({"reach": 0, "stop": "too many"}, "d0", [], "stopped before any change: too many"),
     ],
@@ -224,9 +196,8 @@ TWO_FIRST = {"batches": (2, 10, 19)}  # of 31 hosts, three may be set aside
     ("changes", "first", "lost", "aside", "message"),
     [
         (TWO_FIRST, "d2", [], ["d0", "d1"], ""),  # nobody has tried anything, and the next batch does
-        (TWO_FIRST, "d2", [], ["d1"], ""),
         # The one that tried it failed: that is no sign that the change is good.
-        (TWO_FIRST, "d2", ["d0"], ["d1"], "stopped after the canary batch (2 hosts): 1 of 1 failed, and none may"),
+        (TWO_FIRST, "d2", ["d0"], ["d1"], f"{CANARY_2}: 1 of 1 failed, and none may"),
         # The first batch that tries anything is the canary.
         (TWO_FIRST, "d12", ["d5"], ["d0", "d1"], ""),
         (TWO_FIRST, "d12", ["d5", "d6"], ["d0", "d1"], "stopped after 12 hosts: 2 of 10 failed, and 1 may"),
@@ -237,9 +208,7 @@ TWO_FIRST = {"batches": (2, 10, 19)}  # of 31 hosts, three may be set aside
             ["d0", "d1"],
             "stopped after 12 hosts: 2 of 10 failed, and 1 may",
         ),
-        ({**TWO_FIRST, "max_failures": "50%"}, "d12", ["d5", "d6"], ["d0"], ""),
         # More than few are no affair of single hosts: each further one has failed.
-        (TWO_FIRST, "d12", [], ["d0", "d4", "d5"], ""),
         (TWO_FIRST, "d12", [], ["d0", "d4", "d5", "d6"], ""),
         (
             TWO_FIRST,
@@ -248,11 +217,10 @@ TWO_FIRST = {"batches": (2, 10, 19)}  # of 31 hosts, three may be set aside
             ["d0", "d4", "d5", "d6", "d7"],
             "stopped after 12 hosts: 2 of 9 failed, and 10% (proscribe_max_failures) may",
         ),
-        ({"batches": (5, 26)}, "d5", [], ["d0", "d1", "d2", "d3", "d4"], "stopped after the canary batch (5 hosts): 2"),
         # One that failed too has failed.
-        (TWO_FIRST, "d2", ["d0", "d1"], ["d0", "d1"], "stopped after the canary batch (2 hosts): 2 of 2 failed, and 1"),
+        (TWO_FIRST, "d2", ["d0", "d1"], ["d0", "d1"], f"{CANARY_2}: 2 of 2 failed, and 1"),
         # A team that says none means none.
-        ({**TWO_FIRST, "max_failures": "0%"}, "d2", [], ["d0"], "stopped after the canary batch (2 hosts): 1 of 2 fai"),
+        ({**TWO_FIRST, "max_failures": "0%"}, "d2", [], ["d0"], f"{CANARY_2}: 1 of 2 fai"),
     ],
 )
 def test_hosts_that_are_set_aside_neither_fail_nor_pass_as_long_as_they_are_few(
@@ -270,14 +238,10 @@ HERS, ROOTS, HOSTS = {"scope": "user:alice"}, {"scope": "pid:7 user:root"}, {"sc
     ("gate", "rules", "errors", "held"),
     [
         ("noncompliant", {"apps/a": ("noncompliant", [HERS])}, [], True),
-        ("noncompliant", {"apps/a": ("noncompliant", [HERS, {"scope": "pid:9 user:bob"}])}, [], True),
         ("noncompliant", {"apps/a": ("noncompliant", [HERS, {"kind": "more", "scope": None}])}, [], True),
-        ("noncompliant", {"apps/a": ("noncompliant", [HERS]), "apps/b": ("unknown", [])}, [], True),
         ("incomplete", {"apps/a": ("noncompliant", [HERS]), "apps/b": ("unknown", [])}, [], False),
         ("noncompliant", {"apps/a": ("noncompliant", [HERS]), "dns/b": ("noncompliant", [HOSTS])}, [], False),
-        ("noncompliant", {"apps/a": ("noncompliant", [HERS, {"scope": None}])}, [], False),
         ("noncompliant", {"apps/a": ("noncompliant", [ROOTS])}, [], False),
-        ("noncompliant", {"apps/a": ("noncompliant", [])}, [], False),
         ("noncompliant", {"apps/a": ("noncompliant", [{"kind": "more", "scope": None}])}, [], False),
         ("noncompliant", {"apps/a": ("error", [HERS])}, [], False),
         ("noncompliant", {"apps/a": ("noncompliant", [HERS])}, [{"control": "dns", "message": "x"}], False),
@@ -292,14 +256,7 @@ def test_users_alone_keep_a_host_from_its_gate(gate: str, rules: Any, errors: li
     assert is_held_by_users({"rules": listed, "errors": errors}, gate) is held
 
 
-# -- what was observed -------------------------------------------------------------------------------------------------
-
-
-def rule(name: str, state: str, *kinds: str) -> dict[str, Any]:
-    return {"rule": name, "state": state, "findings": [{"kind": kind} for kind in kinds]}
-
-
-def test_what_a_user_has_for_himself_counts_once_for_each_rule() -> None:
+def test_findings_of_a_user_count_once_for_a_rule() -> None:
     def of(name: str, *scopes: str | None) -> dict[str, Any]:
         found = [{"kind": "package", "scope": scope} for scope in scopes]
         return {"rule": name, "state": "noncompliant", "findings": found}
@@ -307,3 +264,91 @@ def test_what_a_user_has_for_himself_counts_once_for_each_rule() -> None:
     rules = [of("apps/wechat", "user:al", "user:al", "user:bo", "system", "system", None), of("apps/line", "user:al")]
     answer = {"record": {"plan": "p", "rules": rules}, "drifted": ["apps"], "privileged": True}
     assert seen("web01", "p", answer).removals == 2 + 3 + 1
+
+
+STATES = {
+    "a": "compliant",
+    "b": "repaired",
+    "c": "waived",
+    "d": "not_applicable",
+    "e": "noncompliant",
+    "f": "unknown",
+    "g": "unreachable",
+}
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    directory = tmp_path / "r1"
+    directory.mkdir()
+    (directory / "report.json").write_text('{"run": {}}')
+    lines = [json.dumps({"host": host, "state": state, "rules": []}) for host, state in STATES.items()]
+    (directory / "hosts.jsonl").write_text("\n".join(lines))
+    (tmp_path / "latest").symlink_to("r1")
+    return directory
+
+
+@pytest.mark.parametrize(("hosts", "well"), [("abcdefg", 4), ("c", 1), (["new"], 0)])
+def test_the_run_before_says_how_these_hosts_stood(report: Path, hosts: str, well: int) -> None:
+    assert run_before(report.parent, list(hosts)) == Before("r1", well)
+
+
+def test_missing_or_broken_earlier_run_is_none(report: Path, tmp_path: Path) -> None:
+    assert run_before(tmp_path / "none", ["a"]) is None
+    file = report / "hosts.jsonl"
+    file.write_text("half a li")
+    assert run_before(tmp_path, ["a"]) is None
+    file.unlink()
+    file.symlink_to("report.json")  # no link is followed
+    assert run_before(tmp_path, ["a"]) is None
+
+
+DRIFTED = {"record": {"plan": "p", "rules": []}, "drifted": ["dns"]}
+
+
+@pytest.fixture
+def warned() -> Iterator[list[str]]:
+    yield []
+    deciding.begins(None)
+
+
+def begins(reports: Path, mode: str = "enforce", hosts: int = 4, most: Any = "100%", plans: str = "p" * 11) -> None:
+    limits = {"batches": [1, "100%"], "max_change": {"hosts": most, "removals": "auto"}, "max_failures": "10%"}
+    names = {f"h{number}": plan for number, plan in zip(range(1, hosts + 1), plans)}
+    deciding.begins({"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")})
+
+
+def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path: Path, warned: list[str]) -> None:
+    begins(tmp_path)
+    deciding.set_aside("h1")
+    assert deciding.hosts_set_aside() == {"h1"}
+    begins(tmp_path)
+    assert deciding.hosts_set_aside() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("mode", "batches", "says"),
+    [("check", (4,), ["a run without --check would stop after the canary batch (1 host)"]), ("enforce", (1, 3), [])],
+)
+def test_a_dry_run_says_where_a_real_one_would_stop(
+    tmp_path: Path, warned: list[str], mode: str, batches: tuple[int, ...], says: list[str]
+) -> None:
+    begins(tmp_path, mode, most=1)
+    for number in range(1, 5):
+        deciding.answered(f"h{number}", DRIFTED)
+    decision = deciding.decision(warned.append)
+    assert decision is not None
+    assert (decision.reach, decision.batches) == (1, batches)
+    assert [text.partition(":")[0] for text in warned] == says
+    deciding.decision(warned.append)
+    assert len(warned) == len(says), "once"
+
+
+def test_a_dry_run_says_whom_a_real_one_would_leave_out(tmp_path: Path, warned: list[str]) -> None:
+    begins(tmp_path, "check", hosts=11, most=10)
+    for number in range(1, 12):
+        deciding.answered(f"h{number}", DRIFTED)
+    decision = deciding.decision(warned.append)
+    assert decision is not None and decision.stop == ""
+    why = "it has 0 removals, and with it the whole is more than proscribe_max_change allows (10 hosts)"
+    assert warned == [f"a run without --check would leave out h11: set aside and left as found: {why}"]

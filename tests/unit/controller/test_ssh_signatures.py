@@ -1,4 +1,4 @@
-"""Signatures by the real ssh-keygen: what each is worth, and why it does not count."""
+"""Signatures by the real ssh-keygen, and why one does not count."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def test_why_one_does_not_count(signed: Signed) -> None:
 
 
 @pytest.mark.parametrize("missing", ["signers", "signature", "tool"])
-def test_what_it_takes_is_named_where_it_is_missing(
-    signed: Signed, monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
+def test_missing_file_or_tool_is_named(signed: Signed, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     if missing == "tool":
         monkeypatch.setenv("PATH", str(signed.root))
         with pytest.raises(NotSigned, match="no ssh-keygen"):
@@ -80,10 +78,9 @@ def test_what_it_takes_is_named_where_it_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("program", "why"),
-    [("exit 3", "exit code 3"), ("exit 0", "exit code 0"), ("echo bad >&2; exit 1", "bad"), ("echo x; exit 1", "")],
+    ("program", "why"), [("exit 3", "exit code 3"), ("echo bad >&2; exit 1", "bad"), ("echo x; exit 1", "")]
 )
-def test_what_is_not_signed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, why: str) -> None:
+def test_failed_signing_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, why: str) -> None:
     with pytest.raises(NotSigned, match=f"there is no key {tmp_path}/key"):
         sign(CONTENT, tmp_path / "key", SIGNER.namespace)
     (tmp_path / "key").touch()
@@ -94,7 +91,7 @@ def test_what_is_not_signed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         sign(CONTENT, tmp_path / "key", SIGNER.namespace)
 
 
-def test_who_is_not_answered_in_time_trusts_nothing(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_that_times_out_trusts_no_signature(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
     place = signed.root / "bin"
     place.mkdir()
     (place / "ssh-keygen").write_text("#!/bin/sh\nexec sleep 600\n")
@@ -110,7 +107,6 @@ def test_who_is_not_answered_in_time_trusts_nothing(signed: Signed, monkeypatch:
         ("a", "ssh-ed25519 AAAA a comment\n", 'a namespaces="proscribe-x" ssh-ed25519 AAAA'),
         ("a b", "ssh-ed25519 AAAA", '"a b" namespaces="proscribe-x" ssh-ed25519 AAAA'),
         ("a", "ssh-ed25519", ""),
-        ("a", "\xff", ""),
         ("a", None, ""),
     ],
 )

@@ -1,4 +1,4 @@
-"""The version of the code: of a tag, of a commit between tags, of a checkout with changes, and of an archive."""
+"""Version of the code: of a tag, a commit, a changed checkout, an archive, a collection."""
 
 from __future__ import annotations
 
@@ -64,7 +64,6 @@ def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout: Path)
 
 
 def test_git_is_asked_two_questions_and_reads_no_history(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every run asks them."""
     commands = []
     monkeypatch.setattr(
         versions, "git", lambda *words, **more: commands.append(words[1]) or git_of_code(*words, **more)
@@ -73,7 +72,7 @@ def test_git_is_asked_two_questions_and_reads_no_history(checkout: Path, monkeyp
     assert commands == ["log", "status"]
 
 
-def test_what_git_cannot_be_asked_of_is_no_release(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkout_without_git_tool_is_no_release(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(checkout, "tag", "v0.2.0")
     monkeypatch.setenv("PATH", "/nonexistent")
     assert version(checkout) == "0.2.0-dev"

@@ -55,7 +55,6 @@ DOORS, DOMAINS = "front_doors:\n  - parrot.example\n", "domains:\n  - parrot.exa
     ("changes", "keys"),
     [
         ({}, []),
-        ({DOORS: ""}, ["front_doors"]),
         ({DOORS: "", DOMAINS: "urls: [parrot.example/x]\n"}, ["front_doors"]),
         ({DOORS: "", DOMAINS: ""}, []),  # it has no page
         ({"\nchecked: 2026-01-02": ""}, ["checked"]),

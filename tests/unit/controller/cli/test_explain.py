@@ -81,7 +81,13 @@ def test_the_exit_code_says_whether_it_is_open_everywhere(
     assert explain.run(arguments) == code
 
 
-@pytest.mark.parametrize("text", ["2027-01-01", "2027-01-01T00:00:00", "tomorrow"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2027-01-01",
+        "2027-01-01T00:00:00",
+    ],
+)
 def test_a_moment_needs_its_zone(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="with its zone"):
         explain.at(text)

@@ -29,7 +29,6 @@ def refused(name: str, why: str) -> str:
 @pytest.mark.parametrize(
     ("outcomes", "earlier", "code", "out", "err"),
     [
-        ({"a": 0, "b": 0}, "", 0, "", ""),
         ({"a": 1, "b": 3, "c": 2}, "", 3, "", ""),
         ({"a": NONE, "b": NONE, "c": 0}, "", 0, FOR_TWO, ""),
         ({"a": NONE, "b": MORE, "c": 0}, "", 0, FOR_EACH, ""),

@@ -68,27 +68,19 @@ OF_ITS_OWN = "--merge makes a report of its own"
     ("options", "message"),
     [
         *(((*option, "--format", "csv"), "--format csv is of one run") for option in (["--host=x"], ["--rule=x/y"])),
-        *(
-            ((option, other), ONE_RUN)
-            for option in ("--since=3d", "--host=x", "--rule=x/y")
-            for other in ("--write", "--run=x")
-        ),
+        *((pair, ONE_RUN) for pair in (("--since=3d", "--write"), ("--host=x", "--run=x"), ("--rule=x/y", "--write"))),
         *((("--merge", "x", option), OF_ITS_OWN) for option in ("--host=x", "--rule=x/y", "--run=x", "--write")),
         *(
-            (("--exceptions", *option), f"--exceptions is about all waivers: {option[0]} does not go with it")
-            for option in (
-                ["--host", "x"],
-                ["--rule", "x"],
-                ["--run", "x"],
-                ["--group", "x"],
-                ["--write"],
-                ["--merge", "x"],
-            )
+            (("--exceptions", option, "x"), f"--exceptions is about all waivers: {option} does not go with it")
+            for option in ("--host", "--rule", "--run", "--group", "--merge")
         ),
+        (("--exceptions", "--write"), "--exceptions is about all waivers: --write does not go with it"),
         *((("--json", "--format", name), f"--format {name} is asked for too") for name in ("csv", "table", "html")),
         (("--exceptions", "--format", "html"), "--exceptions has the formats table, json and csv$"),
         (("--run", "nosuch"), r"nosuch.* \(reports are read from reports \(a test\)\)$"),
         (("--exceptions", "--history", "off"), "proscribe_history is off"),
+        ((), "no complete report latest in .*; there is none yet"),
+        (("--since", "30d"), "there is no history yet"),
         (("--merge", FIRST, "--round", "r1"), "--round goes with --merge unmerged"),
     ],
 )
@@ -242,3 +234,9 @@ def test_a_text_is_printed_for_its_reader(
     assert said == (
         f"proscribe: reports are read from {tmp_path} (PROSCRIBE_REPORTS)" if terminal and format_ != "table" else ""
     )
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-01 08:00", "30"])
+def test_since_refuses_text_that_is_no_time(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no day such as 2026-11-01"):
+        report.since(text)

@@ -13,9 +13,7 @@ RUN: Any = {"id": "r1", "finished": "2026-11-30T01:00:00Z"}
 KNOWN: Any = {"since": {"web01": "x"}, "days": [1, 2]}
 
 
-@pytest.mark.parametrize(
-    ("named", "own", "opened"), [("named", "own", "named"), ("", "own", "own"), ("", "", "off"), ("", None, "off")]
-)
+@pytest.mark.parametrize(("named", "own", "opened"), [("named", "own", "named"), ("", "own", "own"), ("", None, "off")])
 def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(
     named: str, own: str | None, opened: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -31,7 +29,6 @@ def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(
     [
         ({}, KNOWN, {"directory": "/srv/r1", **KNOWN}),
         ({"department": {"name": "press"}}, KNOWN, {"directory": "", "since": KNOWN["since"]}),
-        ({"department": {"name": "press"}}, {"days": [1]}, {"directory": ""}),
     ],
 )
 def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(

@@ -55,10 +55,7 @@ LONG = "x" * (refusals.LONGEST + 1)
     ("words", "message"),
     [
         (["list", ID], f"found '{ID}' after list, expected options only"),
-        (["list", "", "why"], "found '' after list, expected options only"),
-        (["refuse"], "found no reason"),
         (["refuse", ID], "found no reason"),
-        (["refuse", ID, "  "], "found no reason"),
         (["refuse", "", "use the portal"], "found no reason"),
         (["refuse", ID, LONG], f"why: found {len(LONG)} characters, expected one printable line of at most"),
         (["refuse", ID, "use\nthe portal"], "why: found 14 characters, expected one printable line"),

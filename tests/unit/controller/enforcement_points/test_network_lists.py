@@ -61,29 +61,22 @@ def test_an_address_is_in_a_list_unless_it_is_the_managements(networks, exempt, 
     ("format_", "host", "port", "expected"),
     [
         ("nft", "203.0.113.9", 53, True),
-        ("nft", "203.0.113.9", 8443, False),
         ("nft", "203.0.113.9", None, True),  # on some port
-        ("nft", "192.0.2.7", 8443, True),
         ("nft", "64:ff9b::c000:207", 8443, True),  # 192.0.2.7, by a translator
         ("ipset", "2002:c000:207::1", 8443, True),
         ("cidr", "64:ff9b::c000:241", 8443, False),  # 192.0.2.65, of the management
-        ("cidr", "64:ff9b::c633:6401", 8443, False),
         ("nft", "100.64.0.1", 853, True),  # DNS over TLS, wherever to
         ("ipset", "100.64.0.1", 853, False),  # a list of networks has no such rule
         ("nft", "192.0.2.65", 853, False),  # of the management
-        ("nft", "192.0.2.65", None, False),
         ("nft", "chat.example", 443, None),
         ("squid", "www.corp.example", 80, False),
         ("squid", "www.corp.example/drive/a", 80, True),
         ("squid", "chat.example/about", 80, True),
         ("gpo", "www.corp.example/drive/a", 443, True),
-        ("gpo", "www.corp.example/other", 443, False),
         ("pac", "www.corp.example", 80, False),
         ("rpz", "a.chat.example", 443, True),
         ("rpz", "help.chat.example", 443, False),
-        ("rpz", "canary.example", 443, True),
         ("hosts", "a.chat.example", 443, False),
-        ("hosts", "web.chat.example", 443, True),
         ("hosts", "canary.example", 443, False),  # has to be answered with NXDOMAIN
     ],
 )

@@ -1,21 +1,46 @@
-"""The rules of a Windows host, judged from what it printed: installed and running programs, policies in effect, and
-what nobody looked for.
-"""
+"""Rules of a Windows host, judged from its answer: programs, policies, and unread places."""
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import observing
 from proscribe.controller.windows.answer import read
-from proscribe.controller.windows.command import POLICIES
+from proscribe.controller.windows.command import ALL_USERS_PACKAGES, APP_PACKAGES, DEVICE_PACKAGES, POLICIES
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
+from proscribe.model.plan import sealed
 from proscribe.wire.replies import results
-from windows_answers import BROWSERS, MARK, NOTHING, TELEGRAM, WECHAT, Values, answered, installed, plan, policies_of
+from well_known import WELL_KNOWN
+from windows_answers import (
+    ALICE,
+    BOB,
+    BROWSERS,
+    MARK,
+    NOTHING,
+    TELEGRAM,
+    WECHAT,
+    Registered,
+    Values,
+    answered,
+    app_package,
+    app_path,
+    device_package,
+    installed,
+    plan,
+    policies_of,
+    started,
+    started_lately,
+)
 
 WINE = Path(__file__).parents[2] / "recorded/windows/wine_10.txt"
 CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox"))
@@ -93,24 +118,20 @@ def changed(key: str, *said: tuple[str, str, str], without: str = "") -> Values:
             "dns-over-https",
             'DnsOverHttpsMode to "automatic"',
         ),
-        (changed(CHROME, ("BuiltInDnsClientEnabled", "REG_DWORD", "0x1")), "dns-over-https", "to true"),
         (changed(f"{CHROME}\\URLBlocklist", without="1"), "wechat", "wechat.example"),
         (changed(f"{EDGE}\\URLAllowlist", ("9", "REG_SZ", "wechat.example")), "wechat", "another policy allows"),
-        (changed(f"{CHROME}\\URLBlocklist", ("2", "REG_DWORD", "0x1")), "wechat", ""),
         (changed(f"{FIREFOX}\\WebsiteFilter\\Exceptions", ("7", "REG_SZ", "*://*.wechat.example/*")), "wechat", ""),
         ({**changed(FIREFOX), f"{FIREFOX}\\WebsiteFilter\\Exceptions": []}, "wechat", "wechat.example"),
-        (changed(f"{FIREFOX}\\DNSOverHTTPS", ("Enabled", "REG_DWORD", "0x1")), "dns-over-https", "DNSOverHTTPS"),
         (changed(CHROME, ("ExtensionSettings", "REG_SZ", "{not json")), "proxy-extensions", ""),
     ],
 )
-def test_what_somebody_changed_in_the_registry_is_named(values: Values, rule: str, words: str) -> None:
+def test_change_in_the_registry_is_named(values: Values, rule: str, words: str) -> None:
     found = rules(values, plan(), ["browser"])[f"browser/{rule}"]
     assert found["state"] == NONCOMPLIANT
     assert words in str(found["findings"])
 
 
 def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there() -> None:
-    """Recorded from Wine 10.0: WeChat is registered and runs, and three browsers have no policies."""
     compiled = plan()
     made = observing.observe(compiled, read(WINE.read_bytes(), MARK), (), time.monotonic())
     found = {rule["rule"]: rule for rule in made["rules"]}
@@ -121,3 +142,116 @@ def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there() -
     assert telegram[1:] == [("file", "a user has started it, known by its names alone")]
     [collection, *_] = [one for one in found["apps/applocker"]["findings"] if one["id"] == "AppLocker Exe"]
     assert str(collection["detail"]).startswith("it only logs (AuditOnly), 1 rule")
+
+
+UWP = "TencentWeChatLimited.WeChatUWP_{}_x64__sdtnhv12zgd7a"
+NEW, OLD = UWP.format("2.0.0.0"), UWP.format("1.0.0.0")
+OTHER = "Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe"
+FOLDER = "C:\\Users\\alice\\Downloads"
+
+
+def together(*parts: Values) -> Registered:
+    """Values of several keys, those of one key behind each other."""
+    found: Registered = {}
+    for part in parts:
+        for key, values in part.items():
+            found.setdefault(key, []).extend(values)
+    return found
+
+
+def observe_rule(
+    values: Values, service: str = "wechat", entry: Mapping[str, Any] = {}, **named: Any
+) -> dict[str, Any]:
+    """Return a rule of a host, once its record has passed the reader of answers; that of a compliant one has no findings."""
+    services = {"wechat": {**WECHAT, **entry}, "telegram": {**TELEGRAM, **entry}}
+    said = answered(values, code_page=["65001"], **named)
+    made = observing.observe(plan(services), said, ["apps"], time.monotonic())
+    record: dict[str, Any] = dict(results.observation(observing.answered(made, "never"))["record"])
+    compliant = {"state": COMPLIANT, "findings": [], "reason": None}
+    return next((dict(one) for one in record["rules"] if one["rule"] == f"apps/{service}"), compliant)
+
+
+def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_whose_list_is_closed() -> None:
+    closed = [f"HKU\\{ALICE}\\{APP_PACKAGES}"]
+    why = "the app packages of a user who is logged in"
+    assert why in observe_rule({}, refused=closed)["reason"]
+    assert observe_rule(device_package(OTHER), refused=closed)["state"] == COMPLIANT
+    away = observe_rule(device_package(NEW), profiles=(ALICE, BOB))
+    assert (away["state"], away["findings"][0]["scope"]) == (NONCOMPLIANT, "system")
+    assert observe_rule({}, refused=[*closed, DEVICE_PACKAGES, ALL_USERS_PACKAGES])["state"] == UNKNOWN
+
+
+NAMED_SO = ["2414FC7A.Viber", "C27EB4BA.ViberOEM", "Example.Viber", "Example.ViberDesktop", "viber"]
+VIBER = {
+    "name": "Viber",
+    "windows_packages": {},
+    "windows_registered": {"keys": ["x"]},
+    "windows_processes": ["Viber.exe"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [*((name, UNKNOWN) for name in NAMED_SO), ("Example.Viberation", COMPLIANT), ("Viber.Example", COMPLIANT)],
+)
+def test_an_app_that_is_called_as_a_service_without_a_known_app_is_unknown_and_named(name: str, expected: str) -> None:
+    found = observe_rule(app_package(f"{name}_1.0.0.0_x64__p61zvh252yqyr"), "telegram", VIBER)
+    assert found["state"] == expected
+    if expected == UNKNOWN:
+        assert found["reason"] == "whether an app package that is called as it is one of its own is not known"
+        assert (found["findings"][0]["id"], found["findings"][0]["detail"]) == (
+            name,
+            "the catalogue has no app package of it",
+        )
+
+
+PORTABLE = f"{FOLDER}\\WeChat.exe"
+
+
+def test_installed_program_that_was_started_is_named_once() -> None:
+    folder = "C:\\Program Files\\Tencent\\WeChat"
+    there = installed("WeChat", DisplayName="WeChat", DisplayVersion="3.9", InstallLocation=folder)
+    icon = installed("WeChat", DisplayName="WeChat", DisplayVersion="3.9", DisplayIcon=f"{folder}\\WeChat.exe,0")
+    notes = started(f"{folder}\\WeChat.exe") | started_lately("\\Device\\HarddiskVolume3" + folder[2:] + "\\WeChat.exe")
+    for registered in (there, icon):
+        seen = together(registered, notes, app_path("WeChat.exe", path=f"{folder}\\WeChat.exe"))
+        assert len(observe_rule(seen)["findings"]) == 1
+        version = {"exceptions": [{"waiver": "W-1", "versions": ["3.9"]}]}
+        assert observe_rule(seen, entry=version)["state"] == "waived"
+        elsewhere = observe_rule(together(seen, started(PORTABLE)), entry=version)
+        assert (elsewhere["state"], elsewhere["findings"][0]["path"]) == (UNKNOWN, PORTABLE)
+
+
+_PATH = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=60)
+
+
+@given(st.lists(st.tuples(_PATH, _PATH, _PATH), max_size=6))
+def test_no_note_of_a_user_does_anything_but_be_read(notes: list[tuple[str, str, str]]) -> None:
+    values = together(*(started(*note) for note in notes), *(started_lately(path) for path, _, _ in notes))
+    for one in observe_rule(values)["findings"]:
+        assert all(text is None or text.isprintable() for text in one.values())
+
+
+SERVICES = {one.service for one in WELL_KNOWN}
+
+
+@pytest.fixture(scope="module")
+def own_plan(own_catalogue: Catalogue) -> dict[str, Any]:
+    """What the project's own catalogue says of the fourteen."""
+    chosen = {"proscribe_categories": [], "proscribe_services_include": sorted(SERVICES)}
+    compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
+    enforced = {id_ for id_, one in compiled["controls"]["apps"]["services"].items() if one["mode"] == "enforce"}
+    assert enforced == SERVICES and len(SERVICES) == 14
+    return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
+
+
+def rules_of_well_known(own_plan: Mapping[str, Any], values: Registered, **named: Any) -> dict[str, dict[str, Any]]:
+    """The rules_of_well_known that are not plainly compliant, by service."""
+    said = answered(values, code_page=["65001"], **named)
+    made = observing.observe(own_plan, said, ["apps"], time.monotonic())  # type: ignore[arg-type]
+    record = results.observation(observing.answered(made, "never"))["record"]
+    return {str(rule["rule"]).partition("/")[2]: dict(rule) for rule in record["rules"]}
+
+
+def test_without_any_of_them_a_host_is_compliant(own_plan: dict[str, Any]) -> None:
+    assert not SERVICES & rules_of_well_known(own_plan, {}).keys()

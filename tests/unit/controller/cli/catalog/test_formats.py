@@ -93,15 +93,11 @@ def test_a_list_in_its_form(form: str, text: str, found: list[str]) -> None:
         ("adguard_services", '{"blocked_services": []}', "no service 'parrot'"),
         ("ripestat", "{", "no JSON"),
         ("ripestat", "[" * 200_000, "no JSON"),
-        ("ripestat", "[]", "no list data.prefixes"),
         ("ripestat", '{"status": "error", "data": {"prefixes": []}}', "no list data.prefixes with status ok"),
-        ("ripestat", '{"status": "ok", "data": {"prefixes": {}}}', "no list data.prefixes"),
-        ("ripestat", '{"status": "ok", "data": {"prefixes": ["1/8"]}}', "has no prefix"),
         ("ripestat", '{"status": "ok", "data": {"prefixes": [{"prefix": 5}]}}', "has no prefix"),
         ("json_addresses", "{}", "it is no list"),
         ("json_addresses", "[5]", "no text"),
         ("json_addresses", '["a.example"]', "no address with https"),
-        ("json_addresses", '["javascript://a.example"]', "no address with https"),
     ],
 )
 def test_a_list_without_its_form(form: str, text: str, why: str) -> None:
@@ -111,7 +107,7 @@ def test_a_list_without_its_form(form: str, text: str, why: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "written"),
-    [("8.8.8.7/24", "8.8.8.0/24"), ("8.8.8.8", "8.8.8.8/32"), ("2001:DB8::1", "2001:db8::1/128"), ("x", "x")],
+    [("8.8.8.7/24", "8.8.8.0/24"), ("2001:DB8::1", "2001:db8::1/128"), ("x", "x")],
 )
 def test_a_network_in_the_catalogues_spelling(given: str, written: str) -> None:
     assert network(given) == written
@@ -215,7 +211,7 @@ def test_all_lists_where_none_is_named(refresh: Refresh, catalog: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "share"),
-    [("0", 0), ("175", 175), ("999999", 999999), ("1000000", None), ("-1", None), ("x", None), ("", None)],
+    [("0", 0), ("999999", 999999), ("1000000", None), ("-1", None), ("", None)],
 )
 def test_a_share_is_a_number_of_percent(text: str, share: int | None) -> None:
     if share is not None:

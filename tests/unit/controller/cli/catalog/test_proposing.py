@@ -126,7 +126,6 @@ def test_nothing_new_is_no_mistake(command: Command, capsys: pytest.CaptureFixtu
     ("words", "why"),
     [
         (("owl", "list"), "--source is missing; expected where the list comes from"),
-        (("owl", "list", "--source", ""), "--source: expected "),
         (("owl", "list", "--source", "a\nb"), "--source: expected "),
         (("ow", "list", *SOURCE), "there is no service 'ow' in this catalogue, did you mean 'owl'"),
         (("owl", "gone", *SOURCE), "gone: No such file or directory"),

@@ -54,10 +54,8 @@ def written(folder: Path, **tables: list[dict[str, Any]]) -> Path:
     ("change", "why"),
     [
         ({"id": "Birds"}, "id: found 'Birds'"),
-        ({"family": "a b"}, "family: found 'a b'"),
         ({"least": "0"}, "least: found '0', expected a number, 1 to 9999999"),
         ({"format": "line"}, "format: found 'line'"),
-        ({"url": "http://x.example/"}, "url: found 'http://x.example/'"),
         ({"url": "https://x.example/a"}, "url: found 'https://x.example/a'"),
         ({"mixed": ["vpn"]}, "mixed.0.: found 'vpn', expected a category that is not in about"),
         ({"popular": "ranked"}, "found 'birds', expected either popular, or"),
@@ -66,7 +64,6 @@ def written(folder: Path, **tables: list[dict[str, Any]]) -> Path:
         ({"without": ["brds"]}, "without.0.: found 'brds', expected the id of a list .*'birds'"),
         ({"without": ["birds"]}, "without.0.: found 'birds', expected the id of a list that leaves nothing out"),
         ({"licence": "two\nlines"}, "licence: found"),
-        ({"named": ["a\nb"]}, "named.0.: found"),
         ({"more": "x"}, "more: found"),
     ],
 )
@@ -104,14 +101,11 @@ def test_a_publisher_says_all_of_its_row(tmp_path: Path) -> None:
         *(({key: None}, f"expected {key} beside it, or lists of recall.yml") for key in OWN if key != "of"),
         ({"of": None}, "of: found nothing, expected a value"),
         ({"url": "http://x.example/"}, "url: found 'http://x.example/', expected an address with https://"),
-        ({"url": "https://x.example"}, "url: found 'https://x.example'"),
         ({"format": "line"}, "format: found 'line'"),
         ({"into": "names"}, "into: found 'names', expected one of feed, networks, domains"),
         ({"least": "0"}, "least: found '0', expected a number, 1 to 999999"),
-        ({"least": "1000000"}, "least: found '1000000'"),
         ({"adds": "no"}, "adds: found 'no'"),
         ({"named": "a\nb"}, "named: found"),
-        ({"family": "a b"}, "family: found 'a b'"),
         ({"more": "x"}, "more: found"),
     ],
 )

@@ -97,13 +97,6 @@ def result(call: Call, folder: Path, *words: str) -> Any:
     return found
 
 
-@pytest.mark.parametrize("goal", ["vpn", "vpn=95", "vpn=1.1", "vpn=-1", "vpn=.9", "birds=0.9", "vpn:most=0.9", "=0.9"])
-def test_a_goal_that_is_none_is_refused(call: Call, folder: Path, goal: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        call("recall", str(folder), "--at-least", goal)
-    assert ended.value.code == 2
-
-
 def test_without_a_list_of_what_is_asked_for_a_goal_fails(call: Call, folder: Path) -> None:
     (folder / "top/list").unlink()
     code, printed = call("recall", str(folder), "--at-least", "vpn=0", "--at-least", "vpn:all=0.8")
@@ -212,30 +205,12 @@ def test_all_files_with_an_ending_and_names_that_another_list_has(call: Call, ca
             ROW.format(id="x", about="notes: x", least=1),
             "found 'x', expected either popular, or what the list is about",
         ),
-        (ROW.format(id="x", about=f"{ABOUT}, popular: ranked", least=1), "expected either popular"),
-        (
-            ROW.format(id="x", about=f"{ABOUT}, mixed: [vpn]", least=1),
-            "mixed[0]: found 'vpn', expected a category that",
-        ),
-        (ROW.format(id="x", about="about: [birds]", least=1), "about[0]: found 'birds', expected one of vpn"),
-        (
-            ROW.format(id="x", about=f"{ABOUT}, takes_from: [frist]", least=1),
-            "takes_from[0]: found 'frist', expected the id",
-        ),
-        (
-            ROW.format(id="x", about=f"{ABOUT}, without: [x]", least=1),
-            "without[0]: found 'x', expected the id of a list",
-        ),
-        (ROW.format(id="x", about=ABOUT, least=0), "least: found '0', expected a number"),
         (ROW.format(id="x", about=ABOUT, least=1).replace("[list]", "[../list]"), "paths[0]: found '../list'"),
-        (ROW.format(id="x", about=ABOUT, least=1).replace("[list]", "[/etc/passwd]"), "paths[0]: found '/etc/passwd'"),
         (ROW.format(id="x", about=ABOUT, least=1).replace("folder: x", "folder: .."), "folder: found '..'"),
-        (ROW.format(id="x", about=f"{ABOUT}, url: 'http://a.example/'", least=1), "url: found 'http://a.example/'"),
         (
             ROW.format(id="x", about=f"{ABOUT}, url: 'https://a.example/'", least=1).replace("[list]", "['*.txt']"),
             "paths[0]: found '*.txt', expected a file: what is fetched has a name",
         ),
-        (ROW.format(id="x", about=ABOUT, least=1).replace("lines", "linse"), "format: found 'linse'"),
         ("- {id: x}\n", "publisher: found nothing, expected a value"),
     ],
 )
@@ -324,9 +299,6 @@ def test_what_another_entry_has_or_needs_is_left_out(call: Call, catalog: Path, 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "SERVICE is missing"),
-        (("owl",), "LIST is missing"),
-        (("owl", "list"), "--source is missing"),
         (("owl", "list", "--from-recall", "x"), "found LIST or --source beside --from-recall"),
         (("--source", "x", "--from-recall", "x"), "found LIST or --source beside --from-recall"),
         (("robin", "--from-recall", "x"), "there is no service 'robin'"),

@@ -195,12 +195,9 @@ STAYS = "would stay closed, being for a whole host"
     ("user", "closed", "web_only", "useless", "said"),
     [
         (("apps",), (), False, False, "A waiver would open apps for wong"),
-        (("apps", "firewall"), (), True, False, "A waiver would open apps and firewall for wong"),
         (("apps",), ("browser",), False, False, f"A waiver would open apps for wong; browser {STAYS}"),
-        (("firewall",), ("dns",), False, False, f"A waiver would open firewall for wong; dns {STAYS}"),
         (("apps",), ("browser",), True, True, FOR_ALL),
         (("apps",), ("dns",), False, True, FOR_ALL),
-        (("apps",), ("dns",), True, True, FOR_ALL),
         ((), (), False, True, FOR_ALL),
     ],
 )

@@ -76,7 +76,6 @@ def lines(content: bytes) -> list[str]:
         text("A", 'V"=-', "x"),
         text("A\\\\B", "V", "x"),
         text("", "V", "x"),
-        text("A", "", "x"),
         text("A", "V\u2028", "x"),
     ],
 )

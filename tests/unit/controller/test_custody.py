@@ -1,0 +1,282 @@
+"""What operators do with quarantines: selectors, the next run's effect on restored items, and the printed texts."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any
+
+import pytest
+from proscribe.controller.custody import wording
+from proscribe.controller.custody.outcome import Course
+from proscribe.controller.custody.request import Request, Wrong, hosts_of, mistyped, read
+from proscribe.controller.custody.restore_effect import outlook
+from proscribe.controller.custody.selection import choose
+
+NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
+DAY = "2026-11-2{}T08:00:00Z"
+HOSTILE = "\x1b[2J\u202egnp"
+
+
+def item(id_: str = "wechat-00000001", **more: Any) -> dict[str, Any]:
+    """Return an item of alice's quarantine, as a host lists it."""
+    path = more.get("path", "/home/alice/WeChat.AppImage")
+    fields = {"id": id_, "group": "", "services": [id_.partition("-")[0]], "bytes": 5000, "finished": True}
+    fields |= {"path": path, "whole": path, "kind": "appimage", "taken_at": DAY.format(0), "owner": "alice"}
+    return {**fields, "place_of": "alice", "kept_until": "2027-02-18T08:00:00Z", **more}
+
+
+def plan(mode: str = "enforce", keep: int = 0, **services: Any) -> dict[str, Any]:
+    """Build a plan with these services in `apps`, each as its entry or the name of its mode."""
+    entries = {name: {"mode": entry} if isinstance(entry, str) else entry for name, entry in services.items()}
+    return {"controls": {"apps": {"mode": mode, "services": entries, "settings": {"quarantine_keep": keep}}}}
+
+
+def request(**more: Any) -> Request:
+    return Request(**{"do": "list", **more})
+
+
+@pytest.mark.parametrize(
+    ("values", "mistakes"),
+    [
+        ({"do": "restore"}, ["restore: found no selector"]),
+        ({"do": "prune", "older_than": "30d"}, ["prune: found no selector"]),
+        ({"do": "restore", "accept_loss": True}, ["restore: found no selector"]),
+        ({"do": "prune", "ids": ["", "a-0123abcd"]}, ["--id: found nothing"]),
+        ({"do": "prune", "users": ["alice", " "]}, ["--user: found nothing"]),
+        ({"do": "prune", "all": True, "users": ["alice"]}, ["--all: found beside a selector"]),
+        ({"do": "prune", "users": ["alice"], "older_than": "30"}, ["--older-than: '30'"]),
+        ({"do": "prune", "users": ["alice"], "accept_loss": True}, ["--accept-loss: found with prune"]),
+        ({"do": "list", "older_than": "0d", "ids": ["x"]}, ["--id: found 'x'", "--older-than: '0d'"]),
+    ],
+)
+def test_forgotten_empty_or_mistyped_selector_is_refused(values: dict[str, Any], mistakes: list[str]) -> None:
+    with pytest.raises(Wrong) as wrong:
+        read(values)
+    starts = [line[: len(start)] for line, start in zip(wrong.value.mistakes, mistakes)]
+    assert (starts, len(wrong.value.mistakes)) == (mistakes, len(mistakes))
+    assert str(wrong.value).splitlines() == list(wrong.value.mistakes)
+
+
+def test_hosts_of_request_are_all_or_the_named_ones() -> None:
+    assert hosts_of(read({}), ["a", "b"], {"a", "b", "c"}) == ["a", "b"]
+    assert hosts_of(read({"hosts": ["b"]}), ["a", "b"], {"a", "b", "c"}) == ["b"]
+    with pytest.raises(Wrong) as wrong:
+        hosts_of(read({"hosts": ["web10", "web2", "a*"]}), ["web1"], ["web1", "web2"])
+    near, limited, pattern = wrong.value.mistakes
+    assert near.endswith("did you mean 'web1'?") and "--limit leaves" in limited
+    assert pattern == "--host: found 'a*', expected a host of the inventory"
+
+
+def test_mistyped_variable_of_playbook_is_named_with_the_right_one() -> None:
+    for name in ("quarantine_hosts", "quarntine_host", "quarantinehost", "my_quarantine_host"):
+        assert mistyped([name]) == [f"{name}: found an unknown variable, expected quarantine_host"]
+    assert mistyped(["quarantine_vlan", "quarantine_all", "quarantine_id", "users", "proscribe_quarantine_keep"]) == []
+    (typed,) = mistyped(["quarantine_vlan", "quarantine_id", "our_vlan"], ["quarantine_vlan", "our_vlan"])
+    assert typed.startswith("quarantine_vlan: ") and "one of quarantine_do, quarantine_host, " in typed
+
+
+PLAN = plan(wechat="enforce", telegram="enforce", signal="enforce")
+LISTED = {
+    "web02": [item("wechat-00000001")],
+    "web01": [
+        item("wechat-00000002", owner="bob", taken_at=DAY.format(5)),
+        item("telegram-00000003", group="telegram-00000003", path="/home/alice/T/a"),
+        item("telegram-00000004", group="telegram-00000003", path="/home/alice/T/b"),
+        item("signal-00000005", services=["signal", "wechat"], taken_at="2099-01-01T00:00:00Z"),
+        item("signal-00000006", taken_at="yesterday"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("selectors", "chosen"),
+    [
+        ({}, ["web01 3", "web01 4", "web01 2", "web01 5", "web01 6", "web02 1"]),
+        ({"users": ["bob"]}, ["web01 2"]),
+        ({"users": ["bob", "alice"], "services": ["telegram"]}, ["web01 3", "web01 4"]),
+        ({"users": ["bob"], "services": ["telegram"]}, []),
+        ({"services": ["wechat"]}, ["web01 2", "web01 5", "web02 1"]),
+        ({"ids": ["wechat-00000001", "wechat-00000002"]}, ["web01 2", "web02 1"]),
+        ({"ids": ["telegram-00000004"]}, ["web01 3", "web01 4"]),  # the parts of one thing go together
+        ({"older_than": 6 * 86400}, ["web01 3", "web01 4", "web02 1"]),  # to the second
+        ({"older_than": 6 * 86400 + 1}, []),
+        ({"older_than": 1}, ["web01 3", "web01 4", "web01 2", "web02 1"]),  # none whose time cannot be
+    ],
+)
+def test_selectors_choose_items(selectors: dict[str, Any], chosen: list[str]) -> None:
+    rows = choose(request(**selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
+    assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
+
+
+def test_row_of_item_has_the_keys_that_scripts_read() -> None:
+    audited = plan(keep=86400, wechat="audit")
+    (row,) = choose(request(), {"web01": [item(kept_until="")]}, 0, lambda host: audited, {}, NOW)
+    found = row.as_dict()
+    next_run = found.pop("next_run")
+    assert (next_run["state"], next_run["waiver"], list(next_run)) == ("left", None, ["state", "waiver", "why"])
+    expected = {"host": "web01", "id": "wechat-00000001", "group": "", "services": ["wechat"], "bytes": 5000}
+    expected |= {"finished": True, "path": "/home/alice/WeChat.AppImage", "kind": "appimage", "user": "alice"}
+    assert found == expected | {"taken_at": "2026-11-20T08:00:00Z", "kept_until": "2026-11-21T08:00:00Z"}
+    waived = plan(wechat={"mode": "waived", "waiver": "w1"})
+    (row,) = choose(request(), {"web01": [item()]}, 0, lambda host: waived, {"w1": "2027"}, NOW)
+    found = row.as_dict()
+    assert (found["kept_until"], found["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
+
+
+def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone() -> None:
+    listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
+    rows = choose(request(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "silent", "where"),
+    [(1, 0, "the 1 host that answered"), (1200, 1100, "the 1,200 hosts that answered (1,100 did not)")],
+)
+def test_mistake_counts_the_hosts_that_answered(answered: int, silent: int, where: str) -> None:
+    listed: dict[str, list[Any]] = {f"h{number}": [] for number in range(answered)}
+    with pytest.raises(Wrong) as wrong:
+        choose(request(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
+    (mistake,) = wrong.value.mistakes
+    assert mistake.startswith("--user: found 'zoe', ") and mistake.endswith(f" of {where}")
+
+
+NO_WAIVER = "no waiver covers wechat there"
+W1 = "covered by waiver w1 (until 2027-01-01T00:00:00Z)"
+AUDITED = "wechat is only audited there: the next run reports it noncompliant"
+FOR_GROUPS = {"mode": "enforce", "only": {"posix_groups": ["x", "y"]}}
+WAIVED_1, WAIVED_9 = {"mode": "waived", "waiver": "w1"}, {"mode": "waived", "waiver": "w9"}
+
+
+def except_(**part: Any) -> dict[str, Any]:
+    return {"mode": "enforce", "exceptions": [{"waiver": "w1", **part}]}
+
+
+PARTLY = except_(users=["alice"])
+BOTH_SERVICES = {"services": ["wechat", "signal"]}
+
+
+@pytest.mark.parametrize(
+    ("compiled", "thing", "state", "why"),
+    [
+        (plan(wechat="enforce"), {}, "taken", NO_WAIVER),
+        (plan(wechat=WAIVED_1), {}, "waived", W1),
+        (plan(wechat=WAIVED_9), {}, "waived", "covered by waiver w9 (until its end)"),
+        (plan(wechat=PARTLY), {}, "waived", W1),
+        (plan(wechat=PARTLY), {"place_of": ""}, "taken", NO_WAIVER),
+        (plan(wechat=PARTLY), {"owner": "alice", "place_of": "bob"}, "taken", NO_WAIVER),
+        (plan(wechat=except_(versions=["1"])), {}, "taken", NO_WAIVER),
+        (plan(wechat=except_(paths=["/a/T"])), {"path": "/a/T/a", "whole": "/a/T"}, "waived", W1),
+        (plan(wechat=FOR_GROUPS), {"place_of": "bob"}, "taken", NO_WAIVER),  # the host alone knows the members
+        (plan(wechat=FOR_GROUPS), {"place_of": ""}, "left", "wechat is restricted there for the members of x, y only"),
+        (plan("audit", wechat="enforce"), {}, "left", AUDITED),
+        (plan("audit", wechat=WAIVED_1), {}, "waived", W1),
+        (plan(wechat="report"), {}, "left", "wechat is only reported there"),
+        (
+            plan(wechat={"mode": "upcoming", "effective_from": "2027-01-01"}),
+            *({}, "left", "wechat is banned there from 2027-01-01 on, and taken then"),
+        ),
+        (plan(telegram="enforce"), {}, "left", "wechat is not restricted there"),
+        ({"controls": {}}, {}, "left", "the control apps is off there"),
+        (plan(wechat=WAIVED_1, signal="enforce"), BOTH_SERVICES, "taken", "no waiver covers signal there"),
+        (plan(wechat=WAIVED_1), BOTH_SERVICES, "waived", W1),
+        (plan(), {"services": []}, "taken", "it is not known for which service it was taken"),
+        (plan(wechat=WAIVED_1, signal=WAIVED_9), BOTH_SERVICES, "waived", f"{W1}, w9 (until its end)"),
+        (plan(wechat="report", signal=WAIVED_1), BOTH_SERVICES, "waived", W1),
+        (
+            plan(wechat="audit", signal="report"),
+            *({"services": ["wechat", "signal", "line"]}, "left"),
+            f"{AUDITED}; signal is only reported there; line is not restricted there",
+        ),
+    ],
+)
+def test_next_run_is_never_milder_than_the_plan(
+    compiled: dict[str, Any], thing: dict[str, Any], state: str, why: str
+) -> None:
+    found = outlook(compiled, item(**thing), {"w1": "2027-01-01T00:00:00Z"})
+    assert (found.state, found.why) == (state, why)
+    assert found.waiver == (why.split()[3] if state == "waived" else "")
+
+
+def rows_of(*things: dict[str, Any]) -> list[dict[str, Any]]:
+    compiled = plan(wechat="enforce", telegram=WAIVED_1)
+    found = choose(request(), {"web01": list(things)}, 0, lambda host: compiled, {"w1": "2027-01-01"}, NOW)
+    return [row.as_dict() for row in found]
+
+
+BOTH = rows_of(item(), item("telegram-00000002", path="/home/alice/T", bytes=3 * 1024**3))
+
+
+def course(do: str = "list", **more: Any) -> Course:
+    """Return the course of a run over two hosts, of which one has listed two items."""
+    made = Course(["web01", "web02"])
+    made.began({"hosts": ["web01", "web02"], "do": do, "format": "table"})
+    made.answered("web01", {"items": [item()], "broken": [], "left_out": 0, **more})
+    made.chose({"rows": BOTH})
+    return made
+
+
+def test_losses_are_named_before_a_restore_and_a_prune() -> None:
+    head, telegram, wechat = wording.before("restore", BOTH, check=False)
+    assert head.startswith("2 items will be restored") and head.endswith("takes 1 of them again:")
+    assert telegram.startswith("  web01  telegram-00000002  /home/alice/T (alice, 3,072 MiB): covered by waiver w1 ")
+    assert "WeChat.AppImage (alice, 5,000 B): the next enforcing run takes it again" in wechat
+    assert [row["id"] for row in wording.losses(BOTH)] == ["wechat-00000001"]
+    assert "takes wechat-00000001 again" in wording.not_accepted(BOTH)
+    many = [{**BOTH[1], "id": f"wechat-{number:08x}"} for number in range(12)]
+    assert "and 2 more again" in wording.not_accepted(many)
+    assert wording.before("prune", BOTH, check=True)[0].startswith("2 items (3,072 MiB) would be deleted")
+    assert "nothing is pruned" in wording.before("prune", [], check=False)[0]
+
+
+def test_table_names_unreadable_items_and_silent_hosts() -> None:
+    made = course(broken=[{"id": "odd", "why": "no JSON"}], left_out=3)
+    made.failed("web02", "unreachable: no route")
+    lines = wording.table(made, 200).splitlines()
+    assert lines[1].split() == ["host", "id", "when", "user", "service", "what", "size", "kept", "until", "path"]
+    cells = ("web01", "wechat-00000001", "2026-11-20 08:00 UTC", "alice", "wechat", "AppImage", "5,000 B", "2027-02-18")
+    assert re.split(r" {2,}", lines[3]) == [*cells, "/home/alice/WeChat.AppImage"]
+    assert lines[5:8] == [
+        "2 items, 3,072 MiB; 1 of 2 hosts answered",
+        "unknown: web02: unreachable: no route",
+        "cannot be read: web01: odd: no JSON",
+    ]
+    assert lines[8].startswith("web01: 3 more items ")
+
+
+DONE = {"wechat-00000001": "", "telegram-00000002": ""}
+
+
+@pytest.mark.parametrize(
+    ("do", "results", "check", "summary"),
+    [
+        ("restore", DONE, False, r"restored 2 of 2 items on 1 host; .* takes 1 of them again"),
+        ("restore", DONE | {"wechat-00000001": "taken"}, False, r"restored 1 of 2 items on 1 host; .* not lifted"),
+        ("restore", {}, False, "restored 0 of 2 items on 0 hosts"),
+        ("prune", DONE, False, "pruned 2 of 2 items on 1 host; they cannot be restored"),
+        ("prune", DONE, True, "would have pruned 2 of 2 items on 1 host; nothing was changed"),
+    ],
+)
+def test_summary_counts_what_was_done(do: str, results: dict[str, str], check: bool, summary: str) -> None:
+    made = course(do)
+    made.answered("web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
+    lines = wording.ended(made, check=check, width=200).splitlines()
+    assert re.fullmatch(summary, lines[1])
+    word = {"restore": "restored", "prune": "pruned"}[do]
+    missed = {row["id"]: results.get(row["id"], "no answer") for row in BOTH}
+    assert lines[2:-1] == [f"not {word}: web01: {id_}: {why}" for id_, why in missed.items() if why]
+
+
+def test_text_of_host_steers_no_terminal() -> None:
+    nasty = rows_of(item(path=f"/x{HOSTILE}", owner=HOSTILE, kind=HOSTILE, services=[HOSTILE], taken_at=HOSTILE))
+    made = course(broken=[{"id": HOSTILE, "why": HOSTILE}])
+    made.chose({"rows": nasty})
+    made.failed("web02", HOSTILE)
+    made.do = "restore"
+    texts = [
+        wording.table(made, 200),
+        wording.ended(made, check=False, width=80),
+        *wording.before("prune", nasty, True),
+    ]
+    assert not set("".join(texts)) & set(HOSTILE[:1] + "\u202e")

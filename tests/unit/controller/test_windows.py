@@ -1,0 +1,488 @@
+"""Command, answer, registry, programs, accounts and browsers of a Windows host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.windows import answer as answer_module
+from proscribe.controller.windows import browsers
+from proscribe.controller.windows import registry as registry_module
+from proscribe.controller.windows.accounts import away, logged_in
+from proscribe.controller.windows.answer import Task, read
+from proscribe.controller.windows.browsers import Browsers, find_browsers, table
+from proscribe.controller.windows.catalogued import Catalogued
+from proscribe.controller.windows.command import (
+    APP_PATHS,
+    POLICIES,
+    PROFILES,
+    SHELL,
+    STARTED,
+    STARTED_LATELY,
+    UNINSTALL,
+    UNINSTALL_32,
+    USERS,
+    command,
+    line,
+    token,
+)
+from proscribe.controller.windows.installed import Installed, find
+from proscribe.controller.windows.registry import Registry, Value
+from proscribe.model.finding import Finding
+from proscribe.wire.replies.shapes import Unusable
+from recording import compare, fold
+from windows_answers import (
+    ALICE,
+    BOB,
+    MARK,
+    Registered,
+    Values,
+    answered,
+    app_path,
+    device_package,
+    installed,
+    printed,
+    started_lately,
+)
+
+USER = f"HKU\\{ALICE}"
+VALUES = {
+    "DisplayName": "Owl", "Publisher": "Owls", "DisplayVersion": "1.2", "InstallLocation": "C:\\Owl",
+    "DisplayIcon": "C:\\Owl\\owl.exe,0", "UninstallString": "C:\\Owl\\u.exe", "Other": "x",
+}  # fmt: skip
+NOTES = [
+    ("LangID", "REG_BINARY", "0904"),
+    ("C:\\A\\Owl.exe.FriendlyAppName", "REG_SZ", "Owl"),
+    ("c:\\a\\owl.EXE.ApplicationCompany", "REG_SZ", "Owls"),
+    ("C:\\A\\owl.txt.FriendlyAppName", "REG_SZ", "no program"),
+    ("\\Device\\HarddiskVolume3\\B\\b.exe", "REG_SZ", "older Windows notes the path alone"),
+]
+
+
+def test_what_is_installed_and_what_was_started_is_read_whole() -> None:
+    values: Registered = {
+        **installed("{1}", **VALUES),
+        **installed("{2}", USER, DisplayName="Mine"),
+        f"HKLM\\{UNINSTALL_32}\\{{3}}": [("DisplayVersion", "REG_DWORD", "0x3")],
+        **app_path("a.exe", path='"C:\\A\\a.EXE" '),
+        **app_path("b.exe", USER, path="C:\\B"),
+        f"HKLM\\{APP_PATHS}\\c.exe": [],
+        f"{USER}\\{STARTED}": NOTES,
+        **started_lately("\\Device\\HarddiskVolume12\\A\\owl.exe"),
+        **started_lately("D:\\x\\y.exe", BOB),
+        **started_lately("D:\\system.exe", "S-1-5-18"),
+    }
+    seen = find(answered(values))
+    assert seen.programs == [
+        Installed("{1}", "Owl", "Owls", "1.2", "C:\\Owl", "C:\\Owl\\owl.exe,0", "C:\\Owl\\u.exe"),
+        Installed("{2}", "Mine", account=ALICE),
+        Installed("{3}", version="3"),
+    ]
+    assert seen.paths == [
+        Installed("a.exe", program="C:\\A\\a.EXE"),
+        Installed("c.exe", program="c.exe"),
+        Installed("b.exe", account=ALICE, program="b.exe"),
+    ]
+    assert seen.started == [
+        Installed("Owl.exe", "Owl", "Owls", account=ALICE, program="C:\\A\\Owl.exe"),
+        Installed("b.exe", NOTES[-1][2], account=ALICE, program=NOTES[-1][0]),
+        Installed("y.exe", account=BOB, program="D:\\x\\y.exe"),
+    ]
+    assert (seen.packages.apps, seen.unseen) == ([], [])
+
+
+def test_store_apps_that_ran_are_in_the_list_of_the_device() -> None:
+    paths = ["C:\\Program Files\\WindowsApps\\x\\y.exe", "Owls.Owl_abc", "C:\\Program Files\\y.exe"]
+    notes: Registered = {f"{STARTED_LATELY}\\{ALICE}": [(path, "REG_BINARY", "00") for path in paths]}
+    assert [one.program for one in find(answered(notes)).started] == paths
+    assert [one.program for one in find(answered(notes | device_package("a_1_x_y_z"))).started] == paths[2:]
+
+
+NARROW = "a program of 32 bits answered there, which does not see those of 64"
+
+
+@pytest.mark.parametrize(
+    ("named", "unseen"),
+    [
+        (
+            {"architecture": ["PROCESSOR_ARCHITEW6432=AMD64"]},
+            [NARROW],
+        ),
+        ({"refused": [f"{USER}\\{UNINSTALL}"]}, []),  # its parent does not have it
+        (
+            {"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion", f"HKLM\\{UNINSTALL}"]},
+            [
+                "the uninstall keys of the machine cannot be read there",
+                "the paths of programs (App Paths) of the machine cannot be read there",
+            ],
+        ),
+        ({"refused": [f"{USER}\\{STARTED}"]}, ["what a user who is logged in has started cannot be read there"]),
+        ({"refused": [f"{USER}\\{STARTED}", f"{USER}\\{SHELL}"]}, []),  # who never had a desktop
+        ({"profiles": (ALICE, BOB)}, ["what a user who is not logged in installed for themselves cannot be read"]),
+    ],
+)
+def test_why_there_may_be_more_is_said(named: dict[str, Any], unseen: list[str]) -> None:
+    assert find(answered(**named)).unseen == unseen
+
+
+def test_a_finding_names_a_program_by_what_is_known_of_it() -> None:
+    one = Installed("{1}", "Owl\n", version="1.2", location="C:\\Owl", program="C:\\x")
+    assert one.finding("why") == Finding("package", "Owl\\x0a", "windows", "1.2", "system", "C:\\Owl", "why")
+    key = Installed("{1}", account=ALICE, program="C:\\x").finding("", "file")
+    assert key == Finding("file", "{1}", "windows", "", f"user:{ALICE}", "C:\\x", "")
+
+
+ENTRA = "S-1-12-1-1111111111-2222222222-333-4444444444"
+
+
+NOBODY_KNOWS = ["which users the host has cannot be read there"]
+
+
+@pytest.mark.parametrize(
+    ("host", "here", "said"),
+    [
+        ({"users": (ALICE, ENTRA), "profiles": (ALICE.lower(), ENTRA)}, [ENTRA, ALICE], []),
+        ({"profiles": (ALICE, BOB)}, [ALICE], ["what a user who is not logged in did cannot be read"]),
+        ({"users": (), "profiles": (ALICE, BOB)}, [], ["what 2 users who are not logged in did cannot be read"]),
+        ({"refused": [PROFILES]}, [ALICE], NOBODY_KNOWS),
+        ({"refused": [USERS]}, [], NOBODY_KNOWS),
+    ],
+)
+def test_users_who_are_not_logged_in_are_unknown(host: dict[str, Any], here: list[str], said: list[str]) -> None:
+    answer = answered(**host)
+    assert (sorted(logged_in(answer)), away(answer, "did")) == (sorted(here), said)
+
+
+NAMES = ["Parrot by Parrots", "Beak by the Owls by Co", "Macaw Messenger by Parrots"]
+PARROT: dict[str, Any] = {
+    "name": "Parrot Chat",
+    "names": ["Parrot Talk", "鹦鹉"],
+    "windows": ["Parrots/Chat/Parrot.exe"],
+    "windows_processes": ["Parrot.exe", "Parrot Helper.exe"],
+    "windows_packages": {"winget": ["Parrots.Chat"]},
+    "windows_registered": {"keys": ["Parrot_is1"], "names": NAMES},
+}
+OWL: dict[str, Any] = {
+    "name": "Owl",
+    "windows_packages": {"appx": ["Owls.Owl_abc", "Owls.Other"]},
+    "windows_registered": {"names": ["Owl by Parrots"]},
+}
+CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})  # type: ignore[dict-item]
+
+
+def services(**named: str) -> dict[str, str]:
+    return CATALOGUED.services_of(Installed(named.pop("key", "{1}"), **named))
+
+
+def test_company_form_of_publisher_makes_no_difference() -> None:
+    for kind in [
+        "AB",
+        "AG",
+        "BV",
+        "Co",
+        "Corp",
+        "Corporation",
+        "GmbH",
+        "Inc",
+        "Limited",
+        "LLC",
+        "Ltd",
+        "Pte",
+        "SA",
+        "Srl",
+        "UG",
+    ]:
+        for publisher in (f"Parrots {kind}", f"Parrots, {kind}.", f"Parrots {kind} Co., Ltd."):
+            assert services(name="Parrot", publisher=publisher) == {"parrot": "known by its names alone"}
+
+
+KEY = f"HKLM\\{UNINSTALL}\\{{1}}"
+
+
+@pytest.mark.parametrize(
+    ("named", "encoding"),
+    [
+        ({"code_page": ["Aktive Codepage: 850.", "Aktive Codepage: 65001."], "memory": "12.345 K"}, "utf-8"),
+        ({"code_page": ["Текущая кодовая страница: 866"] * 2, "memory": "12\xa0345 КБ"}, "cp866"),
+        ({"code_page": ["活动代码页: 936"] * 2, "version": "Microsoft Windows [版本 10.0.22631.4317]"}, "gbk"),
+        ({"not_found": "FEHLER: Der angegebene Registrierungsschlüssel wurde nicht gefunden."}, "cp437"),
+        ({}, "utf-16-le"),
+    ],
+)
+def test_every_language_and_code_page_gives_the_same(named: dict[str, object], encoding: str) -> None:
+    values = installed("{1}", DisplayName="Owl Chat", InstallLocation="C:\\Owl")
+    found = answered(values, encoding=encoding, **named)
+    assert found.version == "10.0.22631.4317" and found.architecture == "AMD64"
+    assert found.tasks == [Task("System", 4), Task("explorer.exe", 4321)]
+    assert found.registry.values(KEY)["displayname"].data == "Owl Chat"
+    assert found.registry.there("HKLM\\Software\\Policies\\Google") is False
+
+
+def test_an_answer_of_any_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_module, "MOST_TASKS", 100)
+    assert len(answered(tasks=[("a.exe", number) for number in range(100)]).tasks or ()) == 100
+    with pytest.raises(Unusable, match="^its list of programs cannot be read"):
+        answered(tasks=[("x" * 200_000, 1)])
+    with pytest.raises(Unusable, match="more than 100 programs"):
+        answered(tasks=[("a.exe", number) for number in range(101)])
+    with pytest.raises(Unusable, match="longer than the registry takes"):
+        answered(installed("{1}", DisplayName="\n".join(["x" * 1000] * 1100)))
+    with pytest.raises(Unusable, match="deeper than 128"):
+        answered({**installed("{1}", DisplayName="x"), f"HKLM\\{UNINSTALL}" + "\\x" * 130: []})
+    monkeypatch.setattr(registry_module, "MOST_VALUES", 50)
+    with pytest.raises(Unusable, match="more than 50 values"):
+        answered(installed("{1}", **{f"v{number}": "x" for number in range(60)}))
+    monkeypatch.setattr(answer_module, "MOST_LINES", 20)
+    with pytest.raises(Unusable, match="^it has more than 20 lines$"):
+        read("\n".join([f"{MARK} begin", *"x" * 19, f"{MARK} end", ""]).encode(), MARK)
+    assert read("\n".join([f"{MARK} begin", *"x" * 18, f"{MARK} end", ""]).encode(), MARK).tasks is None
+
+
+@given(st.binary(max_size=3000), st.integers(0, 10_000))
+def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise: bytes, place: int) -> None:
+    whole = printed(installed("{1}", DisplayName="x")).encode()
+    place %= len(whole)
+    for answer in (noise, whole[:place] + noise + whole[place:]):
+        try:
+            found = read(answer, MARK)
+        except Unusable:
+            continue
+        assert all(isinstance(task.pid, int) for task in found.tasks or ())
+        assert all(name.isprintable() for name in [task.image for task in found.tasks or ()])
+
+
+_TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=40)
+_NAME = st.text("abcdefghijklmnop -{}().", min_size=1, max_size=20).filter(lambda text: "    " not in text)
+
+
+@given(st.dictionaries(_NAME, _TEXT.filter(lambda text: not text.startswith(MARK)), max_size=8))
+def test_values_are_read_back_as_they_are(values: dict[str, str]) -> None:
+    registry = Registry()
+    lines = ["", "HKEY_LOCAL_MACHINE\\A", *(f"    {name}    REG_SZ    {data}" for name, data in values.items())]
+    registry.take("HKLM\\A", lines, whole=True)
+    found = registry.values("hklm\\a")
+    for name, data in values.items():
+        assert found[name.casefold()].data in (data, *(other for key, other in values.items() if key != name))
+
+
+RECORDED = Path(__file__).parents[1] / "recorded/windows"
+
+
+def test_the_line_is_short_enough_for_every_way_to_a_host() -> None:
+    # Measured: 2,347 characters, and 6,502 as PowerShell is given them; cmd takes 8,191.
+    made = line(token())
+    assert len(made) < 2500
+    assert all(len(command(made, shell, "ssh")) < 7000 for shell in ("cmd", "powershell"))
+
+
+def test_line_for_a_host_is_as_recorded() -> None:
+    compare(RECORDED / "line.txt", fold(line("proscribe-0123456789abcdef").replace("& ", "&\n"), 120))
+
+
+SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'echo ''x'' y'"
+
+
+@pytest.mark.parametrize(
+    ("shell", "transport", "made"), [("cmd", "ssh", "echo 'x' y"), ("powershell", "winrm", SCRIPT)]
+)
+def test_command_fits_shell_and_connection(shell: str, transport: str, made: str) -> None:
+    assert command("echo 'x' y", shell, transport) == made
+
+
+def find_installed_browsers(values: Values, **named: Any) -> Browsers:
+    answer = answered(values, **named)
+    return find_browsers(answer, find(answer).programs)
+
+
+def known_browsers(values: Values, **named: Any) -> tuple[list[str], list[str]]:
+    browsers = find_installed_browsers(values, **named)
+    return [one.id for one in browsers.known], list(browsers.others)
+
+
+IMAGES = {
+    "brave.exe": "brave", "chrome.exe": "google_chrome", "firefox.exe": "firefox", "msedge.exe": "microsoft_edge",
+    "thunderbird.exe": "thunderbird",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_browser_that_policies_reach_is_known_by_its_image(image: str) -> None:
+    assert known_browsers({}, tasks=[(image.upper(), 4)]) == ([IMAGES[image]], [])
+
+
+def registered(name: str, *values: tuple[str, str, str]) -> Registered:
+    key = f"HKLM\\Software\\Clients\\StartMenuInternet\\{name}"
+    return {f"{key}\\shell\\open\\command": list(values)} if values else {key: []}
+
+
+CHROMIUM = "C:\\Users\\a\\Chromium\\Application\\chrome.exe"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (registered("Owl", ("(Standard)", "REG_SZ", '"C:\\x y\\firefox.exe" -url "%1"')), (["firefox"], [])),
+        (
+            registered("Owl", ("a", "REG_BINARY", "C:\\brave.exe"), ("b", "REG_SZ", "C:\\firefox.exe")),
+            (["firefox"], []),
+        ),
+        (registered("Owl", ("(Standard)", "REG_SZ", CHROMIUM)), (["chromium"], [])),
+        (registered("Owl", ("(Standard)", "REG_SZ", "C:\\owl.exe")), ([], ["Owl"])),
+        (registered("FIREFOX.EXE"), (["firefox"], [])),
+        (registered("IEXPLORE.EXE"), ([], [])),
+        (registered("Opera", ("(Standard)", "REG_SZ", "C:\\opera.exe")) | app_path("opera.exe"), ([], ["Opera"])),
+        (installed("{1}", UninstallString='"C:\\Brave\\brave.exe" /u'), (["brave"], [])),
+        (installed("{1}", DisplayIcon="C:\\x\\msedge.exe,0"), (["microsoft_edge"], [])),
+        (app_path("chrome.exe", path='"C:\\x\\chrome.exe"'), (["google_chrome"], [])),
+        (registered("x" * 201), ([], ["x" * 200])),
+    ],
+)
+def test_a_browser_is_known_by_what_starts_it(values: Values, expected: Any) -> None:
+    assert known_browsers(values) == expected
+
+
+def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them() -> None:
+    key, deep = f"{POLICIES}\\Google\\Chrome", "[" * 100_000
+    texts = {"HOMEPAGE": "x", "Object": '{"a": [1]}', "List": '["a"]', "Broken": "{a", "Deep": deep, "Text": '"a"'}
+    values = [(name, "REG_SZ", text) for name, text in texts.items()]
+    values += [("Lines", "REG_MULTI_SZ", '["a",\\0"b"]'), ("Number", "REG_DWORD", "0x2"), ("Zero", "REG_SZ", "a\\0b")]
+    read = table(answered({key: values}).registry, key, {"HomePage": "y"})
+    assert read == {
+        "HomePage": "x", "Object": {"a": [1]}, "List": ["a"], "Broken": "{a", "Deep": deep, "Text": '"a"',
+        "Lines": ["a", "b"], "Number": 2, "Zero": "a\\0b",
+    }  # fmt: skip
+
+
+CHROME_KEY = f"{POLICIES}\\Google\\Chrome"
+
+
+def test_keys_are_read_down_to_a_depth() -> None:
+    """A host could answer with keys without end."""
+    deep = [CHROME_KEY + "\\A" * number for number in range(browsers.DEEPEST + 3)]
+    read: Any = browsers.table(answered({key: [("v", "REG_SZ", key)] for key in deep}).registry, CHROME_KEY, {})
+    levels = 0
+    while isinstance(read, dict) and "A" in read:
+        read, levels = read["A"], levels + 1
+    assert levels == browsers.DEEPEST
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ({"Block": ["*://owl.example/*"], "Exceptions": ["*://work.owl.example/*"]}, True),
+        ({"Block": ["*://owl.example/*"], "Exceptions": []}, False),
+        ({"Block": [], "Exceptions": ["*://work.owl.example/*"]}, False),
+        ({"Block": {"name": "*://owl.example/*"}}, False),
+        (None, False),
+    ],
+)
+def test_firefox_takes_a_list_of_sites_only_whole(value: Any, taken: bool) -> None:
+    assert browsers._is_filter(value) is taken
+
+
+TOP = "HKEY_LOCAL_MACHINE\\Software"
+PRINTED = rf"""
+    Early    REG_SZ    no key comes before it
+
+{TOP}\A
+    Name    REG_SZ    one
+two
+
+three
+    NAME    REG_SZ    later
+    Two    REG_MULTI_SZ    a
+b
+    N    REG_DWORD    0x1F
+    Long    REG_DWORD    0x123456789
+    Wide    REG_QWORD    0x1f
+    (Standard)    REG_SZ
+
+{TOP.lower()}\A\Below\Deep
+    B    REG_BINARY    00ff
+{TOP}\AB
+""".splitlines()
+
+
+def read_made_registry() -> Registry:
+    """What is read_made_registry once a key was listed, and one below it was read whole."""
+    made = Registry()
+    made.take("HKLM\\Software", [f"{TOP}\\A", f"{TOP}\\B"], whole=False)
+    made.take('"HKLM\\Software\\A"', PRINTED, whole=True)
+    made.take("HKU\\Empty", [], whole=False)
+    return made
+
+
+def test_values_are_read_with_all_lines_of_their_texts() -> None:
+    assert read_made_registry().values("hklm\\software\\a\\") == {
+        "name": Value("Name", "REG_SZ", "one\ntwo\nthree"),
+        "two": Value("Two", "REG_MULTI_SZ", "a\nb"),
+        "n": Value("N", "REG_DWORD", 31),
+        "long": Value("Long", "REG_DWORD", "0x123456789"),
+        "wide": Value("Wide", "REG_QWORD", "0x1f"),
+        "(standard)": Value("(Standard)", "REG_SZ", ""),
+    }
+    # The line of a key beside it is none of its own.
+    assert read_made_registry().values("HKLM\\Software\\A\\Below\\Deep") == {
+        "b": Value("B", "REG_BINARY", f"00ff\n{TOP}\\AB")
+    }
+    assert read_made_registry().values("HKLM\\Software") == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "there", "listed", "complete", "names"),
+    [
+        ("HKU\\Software\\A", None, False, False, []),
+        ("HKU\\Empty", True, True, False, []),
+        ("HKLM\\Software", True, True, False, ["A", "B"]),
+        ('"hklm\\SOFTWARE\\a\\"', True, True, True, ["Below"]),
+        ("HKEY_LOCAL_MACHINE\\Software\\A\\Below", True, False, True, ["Deep"]),
+        ("HKLM\\Software\\A\\Below\\Deep", True, False, True, []),
+        ("HKLM\\Software\\AB", False, False, True, []),
+        ("HKLM\\Software\\B", True, False, False, []),
+        ("HKLM\\Software\\B\\C", None, False, False, []),
+    ],
+)
+def test_a_key_is_there_or_not_or_nobody_knows(
+    key: str, there: bool | None, listed: bool, complete: bool, names: list[str]
+) -> None:
+    registry = read_made_registry()
+    found = (registry.there(key), registry.listed(key), registry.complete(key), list(registry.names(key)))
+    assert found == (there, listed, complete, names)
+
+
+THREE_VALUES = ["    a    REG_SZ    x", "    b    REG_SZ    y", "    c    REG_SZ    z"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "fit"),
+    [
+        ([f"{TOP}\\{'x' * 9}" + "\\x" * 126], True),
+        ([f"{TOP}\\{'x' * 9}" + "\\x" * 127], False),
+        ([*THREE_VALUES, TOP, *THREE_VALUES], True),  # what comes before a key is no value
+        ([TOP, *THREE_VALUES, THREE_VALUES[0]], False),
+        ([TOP, f"{TOP}\\a", f"{TOP}\\b", TOP], False),
+        ([TOP, f"    {'n' * 16_383}    REG_SZ    {'d' * (1 << 20)}"], True),
+        ([TOP, f"    n    REG_SZ    {'d' * (1 << 20)}d"], False),
+        ([TOP, f"    n    REG_SZ    {'d' * ((1 << 20) - 1)}", "d"], False),
+    ],
+    ids=lambda value: value if isinstance(value, bool) else f"{len(value)} lines",
+)
+def test_a_registry_of_any_size_is_limited(lines: list[str], fit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "MOST_VALUES", 3)
+    monkeypatch.setattr(registry_module, "MOST_KEYS", 3)
+    if fit:
+        Registry().take("HKLM\\Software", lines, whole=True)
+    else:
+        with pytest.raises(Unusable, match="^(its registry has|a name or a text of its registry is)"):
+            Registry().take("HKLM\\Software", lines, whole=True)
+
+
+def test_the_limits_are_those_of_a_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "MOST_VALUES", 3)
+    registry = Registry()
+    registry.take("HKLM\\Software", [TOP, *THREE_VALUES], whole=True)
+    with pytest.raises(Unusable, match="^its registry has more than 3 values or 100,000 keys$"):
+        registry.take("HKLM\\Software", [TOP, *THREE_VALUES[:1]], whole=True)
