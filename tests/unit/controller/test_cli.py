@@ -1,413 +1,292 @@
-"""What each control answers, for a made catalogue; and that it is what the control itself would do."""
+"""Commands: screen width, exit codes, option defaults, whole files, and options as variables of a playbook."""
 
 from __future__ import annotations
 
-import ipaddress
-from types import SimpleNamespace
+import argparse
+import datetime
+import importlib
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from made_policy import made_catalogue, plan, restrictions
-from proscribe.controller.cli import Refused
-from proscribe.controller.cli.explain.facts import Facts
-from proscribe.controller.cli.explain.question import Question, read
-from proscribe.controller.cli.explain.reasons import answers, browser, decided
-from proscribe.controller.cli.explain.reasons.reason import Policy
-from proscribe.controller.cli.explain.relations import Subject, remarks, subject
-from proscribe.controller.compile.catalogue.claims import SHARED, Claimant, check_claims
-from proscribe.controller.compile.catalogue.loading import Catalogue
-from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
-from proscribe.controller.compile.waivers.hours import windows
-from proscribe.host.controls.apps.desired import Desired
-from proscribe.host.controls.apps.portable import scan
-from proscribe.host.controls.apps.portable.names import Names
-from proscribe.host.controls.apps.portable.scan import Region
-from proscribe.host.controls.browser.rendering import Verdicts, name
-from proscribe.host.controls.dns import desired
-from proscribe.host.system import Host, User
-from proscribe.model.plan import CONTROLS
+from command_parsers import options, parsers
+from made_policy import question
+from printed import too_wide
+from proscribe.controller import cli
+from proscribe.controller.cli import Refused, command_line, inventory, say, whole_file
+from proscribe.controller.cli.catalog import files
+from proscribe.controller.cli.command_line import read
+from proscribe.controller.cli.variables import COMMANDS, arguments_of
+from proscribe.controller.cli.whole_file import write_whole
+from proscribe.controller.policy_errors import PolicyError, PolicyErrors
+from proscribe.wire import installation
+
+HELPED = [
+    *([command] for command in command_line.COMMANDS),
+    *(["catalog", name] for name in ("list", "show", "check", "stats", "stale", "refresh", "propose")),
+    *(["waiver", name] for name in ("new", "sign", "verify", "list", "expire-soon", "revoke")),
+]
+WAIVER = """\
+id: press-parrot-for-enquiries-of-the-public
+services: [parrot]
+hosts: [press01]
+reason: {reason}
+requested_by: alice
+approved_by: head.of.press
+approved_on: 2026-11-20T09:00:00+08:00
+expires: {expires}
+"""
 
 
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
-    return made_catalogue(tmp_path_factory.mktemp("catalog"))
+@pytest.fixture
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = question(tmp_path / "inventory", {"press01": {}, "press02": {}}, press=["press01", "press02"])
+    (tmp_path / "inventory/waivers").mkdir()
+    expires = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=9)).isoformat(timespec="seconds")
+    text = WAIVER.format(reason="新闻部通过微信接收公众查询" * 9, expires=expires)
+    (tmp_path / "inventory/waivers/press-parrot-for-enquiries-of-the-public.yml").write_text(text)
+    monkeypatch.setattr(inventory, "question", lambda *_, **__: made)
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
 
 
-def waiver(
-    id_: str = "w1",
-    services: tuple[str, ...] = ("parrot",),
-    controls: tuple[str, ...] = CONTROLS,
-    hours: tuple[str, ...] = (),
-    **partial: Any,
-):
-    windows_ = windows(hours)
-    return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=hours, windows=windows_)
+@pytest.mark.parametrize("place", [".", f"/srv/{'deep/' * 20}proscribe"])
+@pytest.mark.parametrize("argv", HELPED, ids=" ".join)
+def test_help_fits_the_screen(
+    argv: list[str], place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("PROSCRIBE_CALLED", f"{place}/proscribe")
+    with pytest.raises(SystemExit):
+        command_line.main([*argv, "--help"])
+    assert too_wide(capsys.readouterr().out, 80) == []
 
 
-EVERYTHING = Facts(
-    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset({"chromium", "firefox"})
+def test_text_to_copy_out_of_a_message_stays_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    key = f'  head.of.press namespaces="proscribe-waiver" ssh-ed25519 {"A" * 68}'
+    path = f"/srv/{'deep/' * 20}allowed_signers"
+    say(f"If this is the key of head.of.press, {path} needs this line:\n{key}", error=True)
+    assert capsys.readouterr().err.splitlines() == [
+        "If this is the key of head.of.press,",
+        f"  {path}",
+        "  needs this line:",
+        key,
+    ]
+
+
+ONE = PolicyError("a.yml:3", "mode", "x", "y")
+OTHER = PolicyError("b.yml:5", "mode", "z", "y")
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("run", "code", "said"),
+    [
+        (lambda _: 10, 10, []),
+        (raising(Refused("there is no such host\nname another")), 2, ["there is no such host", "name another"]),
+        (raising(PolicyErrors([ONE, OTHER])), 2, ["2 mistakes in the policy", str(ONE), str(OTHER)]),
+        (raising(FileNotFoundError(2, "No such file", "w1.yml")), 2, ["w1.yml: No such file"]),
+        (raising(OSError("the disk is full")), 2, ["the disk is full"]),
+        (raising(KeyboardInterrupt()), 130, []),
+    ],
 )
+def test_a_command_ends(
+    run: Callable[[argparse.Namespace], int],
+    code: int,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command_line, "read", lambda command, options: (run, argparse.Namespace()))
+    assert command_line.main(["explain"]) == code
+    assert capsys.readouterr().err.splitlines() == [f"proscribe: {line}" for line in said]
 
 
-def said(
-    catalogue: Catalogue, text: str, waivers: list[Any] | None = None, facts: Facts = EVERYTHING, **values: Any
-) -> dict[str, Any]:
-    values.setdefault("dns_backend", "auto")
-    about = subject(read(text), catalogue)
-    policy = Policy(
-        plan(catalogue, waivers or [], **values), restrictions(**values), {"w1": " of head, until then"}, facts
-    )
-    found = answers(about, policy)
-    return {"all": decided(about, found), **found}
+@pytest.mark.parametrize("argv", [[], ["\x1b[2J"]])
+def test_an_unknown_command_names_those_that_there_are(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(argv) == 2
+    said = capsys.readouterr().err
+    assert "there is no command" in said and "explain" in said and "\x1b" not in said
 
 
-def statuses(found: dict[str, Any]) -> dict[str, str]:
-    return {control: found[control].status for control in CONTROLS if found[control].reasons}
+def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "printed").open("w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(command_line, "read", lambda *_: (lambda _: stdout.write("said") and 10, None))
+        assert command_line.main(["explain"]) == 10 and (tmp_path / "printed").read_text() == "said"
+        monkeypatch.setattr(command_line, "read", lambda *_: (raising(BrokenPipeError()), None))
+        assert command_line.main(["explain"]) == 0
+        print("more")
+    assert (tmp_path / "printed").read_text() == "said"
 
 
-def texts(found: dict[str, Any], control: str) -> str:
-    return "; ".join(reason.text for reason in found[control].reasons)
+def test_an_error_of_our_own_is_no_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(command_line, "read", lambda *_: (raising(RuntimeError("it broke")), None))
+    assert command_line.main(["diff"]) == 70
+    printed = capsys.readouterr()
+    assert "it broke" in printed.err and printed.out == ""
 
 
-OWN_RULES = [
-    {"direction": "in", "protocol": "any", "verdict": "drop"},
-    {"direction": "out", "protocol": "any", "addresses": ["192.0.2.64/26"], "verdict": "accept"},
-    {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject", "comment": "mail goes by the relay"},
-    {"direction": "forward", "protocol": "any", "addresses": ["192.0.2.7"], "ports": [27], "verdict": "drop"},
+def test_every_module_with_options_and_a_run_is_a_command() -> None:
+    modules = [importlib.import_module(f"{cli.__name__}.{one.name}") for one in pkgutil.iter_modules(cli.__path__)]
+    found = [
+        one.__name__.rpartition(".")[2] for one in modules if hasattr(one, "run") and hasattr(one, "add_arguments")
+    ]
+    assert sorted(found) == sorted(command_line.COMMANDS)
+
+
+@pytest.mark.parametrize("option", ["--jsn", "-K"])
+def test_unknown_option_goes_to_ansible_where_a_command_starts_it(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.read("quarantine", ["list", option])[1].passed_on == [option]
+    with pytest.raises(SystemExit) as ended:
+        command_line.read("explain", ["x.example", option])
+    assert ended.value.code == 2 and f"unrecognized arguments: {option}\n" in capsys.readouterr().err
+
+
+PROJECT = Path(__file__).resolve().parents[3]
+EMPTY_DEFAULTS = ("", None, False, [], (), 0)
+HELP_DEFAULT = re.compile(r"\(default: ([^),;]+)")
+
+
+OPTIONS = {
+    f"{words} {'/'.join(action.option_strings) or action.dest}": action
+    for command in command_line.COMMANDS
+    for words, parser in parsers(command).items()
+    for action in options(parser)
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_default_of_an_option_is_in_its_help(name: str) -> None:
+    action = OPTIONS[name]
+    said = HELP_DEFAULT.search(action.help or "")
+    default = action.default
+    if said and said[1] == "the project's own":
+        assert default == str(PROJECT / "catalog")
+    elif default not in EMPTY_DEFAULTS:
+        assert said and said[1] == str(default), "its help says another default, or none"
+
+
+def test_file_is_written_whole_and_readable_for_others(tmp_path: Path) -> None:
+    place = tmp_path / "w1.yml"
+    for content in (b"first", b"second"):
+        write_whole(place, content)
+        assert place.read_bytes() == content and place.stat().st_mode & 0o777 == 0o644
+    assert os.listdir(tmp_path) == ["w1.yml"]
+
+
+def test_failed_write_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "w1.yml"
+    place.write_bytes(b"before")
+
+    def full(descriptor: int) -> None:
+        new, _ = sorted(os.listdir(tmp_path))
+        assert new.startswith(".") and os.fstat(descriptor).st_size == len(b"after"), "hidden, and written by now"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(whole_file.os, "fsync", full)
+    with pytest.raises(Refused, match="w1.yml: No space left on device"):
+        write_whole(place, b"after")
+    assert place.read_bytes() == b"before" and os.listdir(tmp_path) == ["w1.yml"]
+
+
+@pytest.mark.parametrize(
+    ("collection", "place", "written"), [("", "root", True), ("acme.ban", "own", True), ("acme.ban", "root", False)]
+)
+def test_a_file_of_a_catalogue_is_written_but_in_a_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collection: str, place: str, written: bool
+) -> None:
+    monkeypatch.setattr(installation, "COLLECTION", collection)
+    monkeypatch.setattr(installation, "ROOT", tmp_path / "root")
+    path = tmp_path / place / "catalog/webmail/owl.yml"
+    for text in ("first\n", "Zürich\n") if written else ():
+        files.write(path, text)
+        assert path.read_text(encoding="utf-8") == text
+    if not written:
+        with pytest.raises(Refused, match="owl.yml is in the collection"):
+            files.write(path, "first\n")
+        assert os.listdir(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path: Path) -> None:
+    (tmp_path / "webmail").write_text("")
+    with pytest.raises(Refused, match="webmail/owl.yml: File exists"):
+        files.write(tmp_path / "webmail/owl.yml", "x")
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "words"),
+    [
+        ("explain", {"explain_name": "whatsapp", "other_name": "x"}, ["--", "whatsapp"]),
+        ("explain", {"explain_name": "--json", "explain_json": True}, ["--json", "--", "--json"]),
+        ("explain", {"explain_name": "x", "explain_json": "False", "explain_limit": "a:b"}, ["--limit=a:b", "--", "x"]),
+        ("diff", {"diff_old": "latest", "diff_as_now": ["a", "-b"]}, ["--as-now=a", "--as-now=-b", "--", "latest"]),
+        ("waiver", {"waiver_do": "verify", "waiver_id": ["a", "b"]}, ["verify", "--", "a", "b"]),
+        (
+            "waiver",
+            {
+                "waiver_do": "new",
+                "waiver_requested_by": "chan",
+                "waiver_service": ["a", "b"],
+                "waiver_compensating_control": "x",
+            },
+            ["new", "--service=a", "--service=b", "--compensating-control=x", "--requested-by=chan"],
+        ),
+        ("catalog", {"catalog_do": "show", "catalog_service": "line"}, ["show", "--", "line"]),
+    ],
+)
+def test_the_arguments(command: str, variables: dict[str, Any], words: list[str]) -> None:
+    assert arguments_of(command, variables) == words
+    read(command, words)  # as somebody who types it
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "message"),
+    [
+        ("explain", {"explain_nmae": "x"}, "explain_nmae: found an unknown variable, expected explain_name"),
+        ("explain", {"explain_name": ["x", "y"]}, "explain_name: found a list, expected one value"),
+        ("explain", {"explain_name": "x", "explain_json": "maybe"}, "explain_json: found maybe, expected true or"),
+        ("waiver", {"waiver_do": "lst"}, "waiver_do: found 'lst', expected .*list"),
+        ("waiver", {"waiver_do": "new", "waiver_services": "x"}, "waiver_services: found .*, expected waiver_service$"),
+    ],
+)
+def test_wrong_variable_is_refused(command: str, variables: dict[str, Any], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        arguments_of(command, variables)
+
+
+TYPED = [
+    ("diff", {"diff_old": "latest", "diff_tool": "x"}, "diff_tool", "diff_old, diff_old_inventory, diff_as_now"),
+    ("explain", {"explain_name": "x", "explain_extra_vars": "x"}, "explain_extra_vars", "explain_name, explain_expect"),
 ]
 
 
-@pytest.mark.parametrize(
-    ("text", "values", "expected"),
-    [
-        # names
-        ("parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "blocked"}),
-        ("x.y.parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "depends"}),
-        ("x.y.parrot.example", {"dns_backend": "unbound"}, {"dns": "blocked"}),
-        ("x.y.parrot.example", {"dns_backend": "hosts"}, {"dns": "open"}),
-        ("web.parrot.example", {"dns_backend": "hosts"}, {"dns": "blocked"}),  # named itself
-        ("notparrot.example", {}, {}),
-        ("work.parrot.example", {}, {"browser": "open", "dns": "open", "firewall": "depends"}),
-        ("office.parrot.example", {}, {"browser": "open", "dns": "open"}),  # of a service that is permitted here
-        ("office.parrot.example", {"services_include": ["parrot_work"]}, {"browser": "blocked", "dns": "blocked"}),
-        ("pages.example/parrot/1", {}, {"browser": "blocked"}),
-        ("pages.example/other", {}, {"browser": "open"}),
-        ("imap.owl.example", {"dns_backend": "hosts"}, {"browser": "blocked", "dns": "blocked"}),
-        ("parrot.example", {"controls": {"browser": "audit", "dns": "off"}}, {"browser": "audited", "dns": "off"}),
-        ("parrot.example", {"effective_from": "2027-01-01"}, {"browser": "upcoming", "dns": "upcoming"}),
-        ("parrot.example", {"categories": ["webmail"]}, {"browser": "open", "dns": "open"}),
-        ("gull.example", {"tenants": {"google": ["example.org"]}}, {"browser": "tenants", "dns": "tenants"}),
-        ("parrots.example", {}, {}),
-        ("google.com/parrot", {}, {"browser": "blocked", "dns": None}),  # a page of a name that is shared
-        ("example.com:853", {}, {"firewall": "blocked"}),
-        # addresses
-        ("198.51.100.77", {}, {"browser": "open", "firewall": "blocked", "dns": "open"}),
-        ("198.51.0.0/16", {}, {"firewall": "blocked"}),
-        ("198.51.101.1", {}, {"browser": "open", "dns": "open"}),
-        ("[2001:db8::77]:443", {}, {"firewall": "blocked"}),
-        ("64:ff9b::c633:644d", {}, {"firewall": "blocked"}),  # carries 198.51.100.77 to a translator
-        ("2001:db8:6:4:c6:3364:4d00:0", {"firewall_nat64": ["2001:db8:6:4::/64"]}, {"firewall": "blocked"}),
-        ("198.51.100.77", {"controls": {"firewall": "audit"}}, {"firewall": "audited"}),
-        ("203.0.113.9", {}, {"firewall": "blocked"}),
-        ("203.0.113.9:80", {}, {"firewall": "open"}),
-        ("192.0.2.7:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),
-        ("192.0.2.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # an earlier rule accepts it
-        ("192.0.2.7:27", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # closed to guests, and not to the host
-        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "unbound"}, {"firewall": "blocked"}),
-        ("192.0.2.1:53", {"dns_force": True}, {"firewall": "depends"}),
-        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "hosts"}, {}),  # there is nobody else to ask
-        ("example.com:443", {"firewall_quic": "blocked"}, {"firewall": "open"}),
-        # services and programs
-        ("parrot", {}, {"apps": "blocked", "browser": "blocked", "firewall": "blocked", "dns": "blocked"}),
-        ("dodo", {}, {"apps": "reported", "browser": "open"}),
-        ("example.parrot.Parrot", {}, {"apps": "blocked"}),
-        ("parrot-desktop", {"controls": {"apps": "audit"}}, {"apps": "audited"}),
-        ("/opt/Parrot/parrot-desktop", {}, {"apps": "blocked"}),
-        ("Example.Parrot", {}, {"apps": "open"}),  # a name for Windows
-        ("abcdefghijklmnopabcdefghijklmnop", {}, {"browser": "blocked"}),
-    ],
-)
-def test_a_control_answers(catalogue: Catalogue, text: str, values: dict[str, Any], expected: dict[str, str]) -> None:
-    found = statuses(said(catalogue, text, **values))
-    assert {control: found.get(control) for control in expected} == expected
-    if not expected:
-        assert set(found.values()) <= {"open"}
-
-
-@pytest.mark.parametrize(
-    ("text", "control", "values", "reason"),
-    [
-        ("parrot.example", "dns", {}, "parrot.example itself, of Parrot"),
-        ("work.parrot.example", "browser", {}, "work.parrot.example stays open, though parrot.example is blocked"),
-        ("owl.example", "firewall", {}, "Owl has no known addresses of its own"),
-        ("gull.example", "browser", {"tenants": {"google": ["a.example"]}}, "let in accounts of a.example only"),
-        ("198.51.100.77", "firewall", {}, "in 198.51.100.0/2"),
-        ("192.0.2.7:25", "firewall", {"firewall_rules": OWN_RULES}, "number 3: reject tcp to port 25 (mail goes by"),
-        ("192.0.2.7:27", "firewall", {"firewall_rules": OWN_RULES}, "from guests behind it, proscribe_firewall_rules"),
-        ("example.com:443", "firewall", {"firewall_quic": "blocked"}, "QUIC (UDP) is refused everywhere"),
-        ("198.51.0.0/16", "firewall", {}, "in part"),
-        ("203.0.113.9", "firewall", {}, "on ports 53, 443, 853"),
-        ("198.51.100.77", "firewall", {"management": ["198.51.100.64/26"]}, "198.51.100.64/26 of proscribe_management"),
-    ],
-)
-def test_a_control_says_why(catalogue: Catalogue, text: str, control: str, values: dict[str, Any], reason: str) -> None:
-    assert reason in texts(said(catalogue, text, **values), control)
-
-
-RESTRICTED_NAMES = [
-    *("mail.google.com", "drive.google.com", "web.whatsapp.com", "wa.me"),
-    *("web.telegram.org", "t.me", "wx.qq.com", "mail.qq.com"),
-    *("outlook.live.com", "mail.yahoo.com", "mail.proton.me", "proton.me/drive"),
-    *("www.dropbox.com", "mega.nz", "www.mediafire.com", "discord.com"),
-    *("signal.org", "www.icloud.com/mail", "web.wechat.com", "line.me"),
-    *("www.messenger.com", "pan.baidu.com", "mail.163.com", "mail.aol.com"),
-    *("gmx.net", "wetransfer.com", "pastebin.com", "www.box.com"),
-    *("web.skype.com", "mail.zoho.com"),
-]
-
-
-@pytest.mark.parametrize(
-    ("text", "values", "status"),
-    [
-        ("filebin.net", {"dns_backend": "dnsmasq"}, "open"),  # dns closes it, with all below it
-        ("filebin.net", {"controls": {"dns": "off"}}, "open"),
-        ("web.whatsapp.com", {"dns_backend": "hosts"}, "blocked"),  # what people type comes first
-    ],
-)
-def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(
-    own_catalogue: Catalogue, text: str, values: dict[str, Any], status: str
+@pytest.mark.parametrize(("command", "variables", "wrong", "known"), TYPED)
+def test_typed_variable_that_is_no_option_is_refused_with_the_options(
+    command: str, variables: dict[str, Any], wrong: str, known: str
 ) -> None:
-    every = {"categories": list(CATEGORIES), "audiences": list(AUDIENCES)}
-    found = said(own_catalogue, text, **{**every, **values})
-    assert found["browser"].status == status
-    assert ("browsers' lists take 1000 names" in texts(found, "browser")) == (status == "open")
+    arguments_of(command, variables)
+    with pytest.raises(Refused, match=f"{wrong}: found an unknown variable, expected .*{known}"):
+        arguments_of(command, variables, list(variables))
 
 
-@pytest.mark.parametrize(
-    ("host", "backend", "status", "where"),
-    [
-        ("first.example", "dnsmasq", "blocked", ""),
-        ("first.example", "hosts", "open", ""),
-        ("first.example", "auto", "depends", " on a host without a resolver that filters"),
-        ("x.second.example", "auto", "depends", " on a host with a resolver that filters"),
-    ],
-)
-def test_which_names_have_room_may_depend_on_the_dns_backend(host: str, backend: str, status: str, where: str) -> None:
-    def control(domains: list[str], **settings: Any) -> dict[str, Any]:
-        entry = {"name": "One", "mode": "enforce", "domains": domains, "urls": [], "allow": []}
-        return {"mode": "enforce", "services": {"one": entry}, "settings": settings}
-
-    names = [*(f"a{number:03}.example" for number in range(999)), "first.example", "x.second.example"]
-    controls = {
-        "browser": control(names, browsers={"dns_over_https": "blocked"}),
-        "dns": control(["first.example", "second.example"]),
-    }
-    policy = SimpleNamespace(
-        plan={"controls": controls, "browsers": []},
-        restrictions=SimpleNamespace(dns_backend=backend),
-        section=controls.get,
-        facts=Facts(),
-        waivers={},
-    )
-    about = SimpleNamespace(
-        kind="name", relations=(), services=lambda _: (), question=SimpleNamespace(host=host, path="")
-    )
-    (reason,) = browser.reasons(about, policy)  # type: ignore[arg-type]
-    assert (reason.status, reason.text.endswith(where)) == (status, True)
-
-
-@pytest.fixture(scope="module")
-def real(own_catalogue: Catalogue) -> tuple[Catalogue, Policy]:
-    return own_catalogue, Policy(plan(own_catalogue, []), restrictions(), {})
-
-
-@pytest.mark.parametrize("text", RESTRICTED_NAMES)
-def test_the_real_catalogue_blocks_what_it_is_for(real: tuple[Catalogue, Policy], text: str) -> None:
-    assert answers(subject(read(text), real[0]), real[1])["browser"].status == "blocked"
-
-
-# -- it says what the controls do --------------------------------------------------------------------------------------
-
-LABELS = st.sampled_from(["parrot", "work", "office", "web", "owl", "gull", "a", "imap", "pages"])
-HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(lambda labels: ".".join([*labels, "example"]))
-WAIVED = st.sets(st.sampled_from(["parrot", "parrot_work", "owl", "gull"]), max_size=2)
-VALUES = st.fixed_dictionaries(
-    {
-        "services_include": st.sampled_from([[], ["parrot_work"]]),
-        "tenants": st.sampled_from([{}, {"google": ["example.org"]}]),
-        "dns_backend": st.sampled_from(["unbound", "hosts"]),
-    }
-)
-
-
-@given(HOSTS, st.sampled_from(["", "/parrot", "/other"]), WAIVED, VALUES)
-def test_browser_and_dns_block_what_the_answer_says(
-    catalogue: Catalogue, host: str, path: str, waived: set[str], values: dict[str, Any]
-) -> None:
-    waivers = [waiver(services=tuple(waived))] if waived else []
-    found = said(catalogue, host + path, waivers, **values)
-    sections = plan(catalogue, waivers, **values)["controls"]
-    blocked = Verdicts(sections["browser"]["services"]).blocked(name(host + path))
-    assert (found["browser"].status == "blocked") is blocked
-    desired_names = desired.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
-    resolves = desired_names.names | desired_names.through if values["dns_backend"] == "unbound" else set()
-    filtered = desired.covering(host, resolves) in desired_names.names if resolves else host in desired_names.names
-    assert (found["dns"].status == "blocked") is filtered
-
-
-@given(st.integers(0, 2**11 - 1), st.sampled_from([None, 53, 80, 443]), WAIVED)
-def test_the_firewall_refuses_what_the_answer_says(
-    catalogue: Catalogue, offset: int, port: int | None, waived: set[str]
-) -> None:
-    address = ipaddress.ip_address(int(ipaddress.ip_address("198.51.96.0")) + offset)
-    waivers = [waiver(services=tuple(waived))] if waived else []
-    found = said(catalogue, f"{address}:{port}" if port else str(address), waivers)
-    services = plan(catalogue, waivers)["controls"]["firewall"]["services"].values()
-    refused = any(
-        entry["mode"] == "enforce" and any(address in ipaddress.ip_network(n) for n in entry["networks"])
-        for entry in services
-    )
-    assert (found["firewall"].status == "blocked") is refused
-
-
-# -- it says it for the host -------------------------------------------------------------------------------------------
-
-MANAGERS = {"apt": "dpkg", "flatpak": "flatpak"}
-FACTS = st.builds(
-    Facts,
-    st.sampled_from(["", "debian", "fedora"]),
-    st.none() | st.frozensets(st.sampled_from(["dpkg", "rpm", "flatpak"])),
-    st.none() | st.frozensets(st.sampled_from(["nix", "conda"])),
-    st.none() | st.frozensets(st.sampled_from(["chromium", "firefox"])),
-)
-
-
-@given(FACTS, st.sampled_from([("apt", "dodo-mail"), ("flatpak", "example.parrot.Parrot")]), st.sampled_from(CONTROLS))
-def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_restricts_it(
-    catalogue: Catalogue, facts: Facts, package: tuple[str, str], off: str
-) -> None:
-    key, name_ = package
-    values: dict[str, Any] = {"services_include": ["dodo"], "controls": {off: "off"}}
-    section = plan(catalogue, [], **values)["controls"].get("apps")
-    restricted = section is not None and name_ in Desired(section).restricted(MANAGERS[key])
-    answer = said(catalogue, name_, facts=facts, **values)["apps"].status
-    if facts.managers is None:
-        assert answer == ("depends" if restricted else "off")
-    else:
-        assert (answer == "blocked") is (restricted and MANAGERS[key] in facts.managers)
-
-
-def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(catalogue: Catalogue) -> None:
-    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
-    found = said(catalogue, "example.parrot.Parrot", facts=debian)
-    assert (found["all"], found["apps"].status) == ("open", "open")
-    assert "this host has no flatpak" in texts(found, "apps")
-    reasons = texts(said(catalogue, "parrot", facts=debian), "apps")
-    assert "apt parrot-desktop" in reasons and "flatpak" not in reasons
-    nothing = said(catalogue, "dodo", facts=Facts("fedora", frozenset({"rpm"})), services_include=["dodo"])
-    assert nothing["apps"].status == "open"
-    assert "nothing of it is known that could be here: this host has no apt" in texts(nothing, "apps")
-
-
-OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
-
-
-@pytest.mark.parametrize(
-    ("system", "text", "values", "status", "controls"),
-    [
-        # what names decide; no filter or firewall is observed there, so their rules stay unknown and count as well
-        ("windows", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited"}),
-        ("windows", "web.parrot.example", {"controls": OFF}, "off", {"browser": "off", "dns": "off"}),
-        ("windows", "198.51.100.77", {}, "audited", {"firewall": "audited"}),
-        ("windows", "Example.Parrot", {}, "audited", {"apps": "audited"}),  # winget's
-        ("windows", "parrot-desktop", {}, "open", {"apps": "open"}),  # apt's
-        ("windows", "Parrot.AppImage", {}, "open", {"apps": "open"}),
-        ("macos", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited", "apps": "open"}),
-    ],
-)
-def test_nothing_is_blocked_on_a_system_that_is_only_observed(
-    catalogue: Catalogue, system: str, text: str, values: dict[str, Any], status: str, controls: dict[str, str]
-) -> None:
-    found = said(catalogue, text, facts=Facts(system), **values)
-    assert found["all"] == status
-    assert {control: found[control].status for control in controls} == controls
-
-
-STEMS = st.sampled_from(["parrot", "Parrot", "parrot-desktop", "dodo-mail", "krita", "parrots", "owl"])
-BESIDE = st.lists(st.sampled_from(["4.1", "x86_64", "linux", "amd64", "beta", "nest"]), max_size=3)
-SUFFIX = st.sampled_from(["", ".AppImage", ".appimage"])
-PLACES = st.sampled_from(["/home/a", "/home/a/Downloads", "/home/a/deep/down", "/opt", "/tmp", "/usr/share/x"])
-AN_IMAGE = b"\x7fELF" + bytes(4) + b"AI\x02" + bytes(200_000)
-
-
-@given(STEMS, BESIDE, SUFFIX, PLACES)
-def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
-    catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory, stem: str, words: list[str], suffix: str, place: str
-) -> None:
-    """An AppImage of unknown content is put there, and the file scan of the host goes over it."""
-    root = tmp_path_factory.mktemp("root")
-    file = "-".join([stem, *words]) + suffix
-    path = root / place[1:] / file
-    path.parent.mkdir(parents=True)
-    path.write_bytes(AN_IMAGE)
-    path.chmod(0o755)
-    section = plan(catalogue, [], services_include=["dodo"])["controls"]["apps"]
-    user = User("a", 1000, 1000, "/home/a")
-    names = Names(section["services"], {"/home/a": user})
-    region = Region({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
-    seen = scan.scan_files(Host(str(root)), section["services"], names, region, (), {}).found
-    try:
-        answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
-    except Refused:
-        answer = "open"
-    if seen or suffix or place in names.program_folders:
-        assert (answer != "open") is bool(seen)
-
-
-@given(st.sampled_from([*SHARED, *(f"x.{name}" for name in SHARED), "com", "net", "example.org", "core.windows.net"]))
-def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host: str) -> None:
-    claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
-    refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
-    remark = " ".join(remarks(Subject("name", Question(host, host), ())))
-    assert ("no service may block the whole of" in remark) is refused
-
-
-def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its_names(
-    real: tuple[Catalogue, Policy],
-) -> None:
-    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
-    policy = real[1]._replace(facts=debian)
-    by_name = 0
-    for id_, entry in policy.plan["controls"]["apps"]["services"].items():
-        answer = answers(subject(read(id_), real[0]), policy)["apps"]
-        if entry["mode"] != "enforce" or entry["paths"] or any(map(debian.has, entry["packages"])):
-            continue
-        assert answer.status != "blocked" or "web addresses" in answer.reasons[0].text
-        by_name += "none in a package system of this host" in answer.reasons[0].text
-    assert by_name
-
-
-OTHER_ID = "p" * 32
-
-
-@pytest.mark.parametrize(
-    ("text", "values", "status", "reason"),
-    [
-        (OTHER_ID, {}, "depends", "refused if it wants the permission proxy or debugger"),
-        (OTHER_ID, {"browser_settings": {"extensions": "allow_list"}}, "blocked", "refuses all but those of"),
-        (OTHER_ID, {"browser_extensions_allowed": [OTHER_ID]}, "open", "proscribe_browser_extensions_allowed names it"),
-        (OTHER_ID, {"browser_settings": {"proxy_extensions": "unmanaged"}}, "open", "leaves other extensions alone"),
-        (OTHER_ID, {"controls": {"browser": "audit"}}, "audited", "nothing is changed"),
-    ],
-)
-def test_an_extension_that_no_restricted_service_has_is_refused_by_the_switches(
-    catalogue: Catalogue, text: str, values: dict[str, Any], status: str, reason: str
-) -> None:
-    about = subject(read(text), catalogue)
-    places = [{"id": family, "family": family} for family in ("chromium", "firefox")]
-    policy = Policy({**plan(catalogue, [], **values), "browsers": places}, restrictions(**values), {}, EVERYTHING)
-    found = answers(about, policy)
-    assert decided(about, found) == status
-    assert reason in texts(found, "browser")
+def test_every_command_with_a_playbook_has_variables() -> None:
+    playbooks = {path.stem for path in (PROJECT / "playbooks").glob("*.yml")}
+    assert playbooks.intersection(command_line.COMMANDS) - {"report", "quarantine"} == set(COMMANDS)

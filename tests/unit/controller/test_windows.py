@@ -62,7 +62,7 @@ NOTES = [
 ]
 
 
-def test_what_is_installed_and_what_was_started_is_read_whole() -> None:
+def test_installed_and_started_programs_are_read_whole() -> None:
     values: Registered = {
         **installed("{1}", **VALUES),
         **installed("{2}", USER, DisplayName="Mine"),
@@ -360,7 +360,6 @@ CHROME_KEY = f"{POLICIES}\\Google\\Chrome"
 
 
 def test_keys_are_read_down_to_a_depth() -> None:
-    """A host could answer with keys without end."""
     deep = [CHROME_KEY + "\\A" * number for number in range(browsers.DEEPEST + 3)]
     read: Any = browsers.table(answered({key: [("v", "REG_SZ", key)] for key in deep}).registry, CHROME_KEY, {})
     levels = 0

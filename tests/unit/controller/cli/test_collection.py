@@ -61,7 +61,6 @@ def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, byte
 
 
 def test_no_short_name_is_left(here: tuple[Path, Mapping[str, bytes]]) -> None:
-    """By other means than those that make the names full."""
     short = re.compile(rf"(?<![\w.])(?:{'|'.join(FILTERS)})\(")
     seen = 0
     for path, content in here[1].items():
@@ -94,7 +93,7 @@ def keys(value: Any) -> Iterator[str]:
         yield from keys(item)
 
 
-def test_its_checksums_are_those_of_its_files(here: tuple[Path, Mapping[str, bytes]]) -> None:
+def test_checksums_of_a_collection_are_those_of_its_files(here: tuple[Path, Mapping[str, bytes]]) -> None:
     listing = json.loads(here[1]["FILES.json"])["files"]
     files = {one["name"]: one["chksum_sha256"] for one in listing if one["ftype"] == "file"}
     assert files == {
@@ -140,7 +139,7 @@ def with_changes(archive: Path, into: Path, change: str) -> Path:
 
 
 @pytest.mark.parametrize("change", ["another content", "another list", "a link", "a file that no list has"])
-def test_what_somebody_changed_on_its_way_is_not_installed(
+def test_collection_changed_on_its_way_is_not_installed(
     here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, change: str
 ) -> None:
     archive = with_changes(here[0], tmp_path, change)
@@ -150,10 +149,9 @@ def test_what_somebody_changed_on_its_way_is_not_installed(
 
 
 @pytest.mark.parametrize("name", ["plugins/filter/proscribe_hosts.py", "FILES.json", "plugins/action/evil.py"])
-def test_what_somebody_changed_where_it_is_installed_is_found(
+def test_change_of_an_installed_collection_is_found(
     here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, name: str
 ) -> None:
-    """By ansible-galaxy, and before another version takes its place."""
     target = tmp_path / "ansible_collections/proscribe/ban"
     placing.place(here[0].read_bytes(), target)
     with (target / name).open("ab") as file:
@@ -218,7 +216,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         layout.source_files(tmp_path)
 
 
-def test_what_galaxy_refuses_leaves_nothing(tmp_path: Path) -> None:
+def test_collection_that_galaxy_refuses_leaves_no_file(tmp_path: Path) -> None:
     names = Names("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
     with pytest.raises(Refused, match="ansible-galaxy cannot build the collection"):
         building.build({"README.md": b"x"}, names, "1.0.0", tmp_path)

@@ -1,15 +1,17 @@
-"""What `./proscribe collection` makes of its options, of pyproject.toml and of the commit."""
+"""`collection`: options, version of the commit, place, and source address."""
 
 from __future__ import annotations
 
 import datetime
 import os
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, collection, command_line
+from proscribe.controller.cli.collection import sources
 from proscribe.wire import installation
 
 PROJECT = """\
@@ -63,7 +65,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 USUAL = (collection.NAMESPACE, collection.NAME)
 
 
-def test_it_is_placed_in_a_collections_path(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_collection_is_placed_in_a_collections_path(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
     checkout.run("--directory", "collections")
     assert checkout.made["target_of"] == (Path("collections"), USUAL)
     assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5")
@@ -72,7 +74,7 @@ def test_it_is_placed_in_a_collections_path(checkout: Checkout, capsys: pytest.C
     assert os.listdir() == ["root"]
 
 
-def test_it_is_packed_for_a_new_repository(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_collection_is_packed_for_a_new_repository(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
     assert collection.archive() == ("p-b.tar.gz", b"packed")
     assert checkout.made["source_files"] == (checkout.root,) and checkout.made["file_name"] == (USUAL, "1.2.0+5")
     source, names, release = checkout.made["collection_files"]
@@ -84,7 +86,7 @@ def test_it_is_packed_for_a_new_repository(checkout: Checkout, capsys: pytest.Ca
     ("tag", "refused"),
     [("", ""), ("v1.2.0", ""), ("v1.3.0", "found '1.2.0', expected 1.3.0 as the tag of this commit")],
 )
-def test_its_version_is_that_of_the_tag(checkout: Checkout, tag: str, refused: str) -> None:
+def test_version_of_a_collection_is_that_of_the_tag(checkout: Checkout, tag: str, refused: str) -> None:
     checkout.commit.tag = tag
     if refused:
         with pytest.raises(Refused, match=f"pyproject.toml: version: {refused}"):
@@ -100,7 +102,19 @@ def test_without_a_commit_its_day_is_not_known(checkout: Checkout) -> None:
     assert checkout.made["collection_files"][2].day == ""
 
 
-def test_it_is_not_built_from_a_collection(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collection_is_not_built_from_a_collection(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     with pytest.raises(Refused, match="this is the collection acme.ban; it is built from a checkout"):
         checkout.run()
+
+
+HERE = "https://git.example.org/it/proscribe"
+
+
+@pytest.mark.parametrize("remote", ["", "https://alice:secret@git.example.org/it/proscribe.git"])
+def test_a_checkout_says_where_it_was_cloned_from(tmp_path: Path, remote: str) -> None:
+    assert sources.of_checkout(tmp_path) == "", "an archive without git"
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    if remote:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
+    assert sources.of_checkout(tmp_path) == (HERE if remote else "")

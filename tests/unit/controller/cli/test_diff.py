@@ -1,9 +1,10 @@
-"""`./proscribe diff`: what differs between plans, on which hosts, and how the command prints it."""
+"""`diff`: differences between plans and exceptions, on which hosts, and the printed text."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_policy import NOW, made_catalogue, plan, question
-from proscribe.controller.cli import Refused, diff
+from proscribe.controller.cli import Refused, command_line, diff
+from proscribe.controller.cli.diff import Compared, Group
 from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
 from proscribe.controller.compile.catalogue.loading import Catalogue
-from proscribe.controller.compile.plans.difference import Change, difference
+from proscribe.controller.compile.plans.difference import (
+    CONTROL,
+    IDENTIFIER,
+    PLAN,
+    SERVICE,
+    SETTING,
+    Change,
+    difference,
+)
 from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.wire import installation
+from recording import compare, fold, join_files
 
 
 @pytest.fixture
@@ -58,7 +70,7 @@ LATER, LATER_ANOTHER = ({"at": "2026-12-01T00:00:00Z", "plan": f"sha256:{one}"} 
         ),
     ],
 )
-def test_what_changes_for_a_service_is_reported(old: Any, new: Any, change: dict[str, Any]) -> None:
+def test_change_for_a_service_is_reported(old: Any, new: Any, change: dict[str, Any]) -> None:
     plans = (dns(**({"parrot": one} if one else {})) for one in (old, new))
     assert list(difference(*plans)) == [Change("dns", "service", "parrot", **change)]
 
@@ -170,9 +182,6 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
     ]
 
 
-# -- hosts -------------------------------------------------------------------------------------------------------------
-
-
 def compared(tmp_path: Path, old: dict[str, Any], new: dict[str, Any], whole: bool = True) -> diff.Compared:
     """What differs between two inventories, each host's variables by its name."""
     before = compile_hosts(question(tmp_path / "old", old), NOW)
@@ -188,9 +197,6 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
     assert [group.hosts for group in found.groups] == [("a", "b")]
     assert {change.service for change in found.groups[0].changes} == {"owl"}
     assert (found.fresh, found.gone, found.compared, found.different) == (("fresh",), ("gone",), 3, True)
-
-
-# -- where the earlier plans come from ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -228,3 +234,118 @@ def test_a_plan_that_is_not_stored_any_more_is_refused(stored: Path) -> None:
 def test_latest_without_any_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="there is none yet"):
         earlier("latest", arguments(), NOW, tmp_path / "nothing")
+
+
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJxA07LLRlQ0vtNWgOHcZyxBmTXyEvlBv8/7rjIeXaFb"
+SIGNERS = f'# the approvers\nhead.of.press namespaces="proscribe-waiver" ssh-ed25519 {KEY} her laptop\n'
+WAIVER = """\
+id: press-whatsapp
+services: [whatsapp]
+hosts: [press01]
+reason: Press enquiries come in there
+requested_by: chan.tai.man
+approved_by: head.of.press
+approved_on: 2026-11-20T09:00:00Z
+expires: {expires}
+"""
+POLICY_FILES = {
+    "hosts.yml": "press: {hosts: {press01: {}}}\n",
+    "group_vars/all.yml": "proscribe_categories: [webmail]\nproscribe_waiver_max_days: 3660\n",
+    "approvers.yml": "press: {head: head.of.press}\n",
+    "allowed_signers": SIGNERS,
+    "waivers/press-whatsapp.yml": WAIVER.format(expires="2035-12-31T18:00:00Z"),
+}
+
+
+def run_git(top: Path, *words: str) -> None:
+    author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(top), *author, *words], check=True, capture_output=True)
+
+
+def write_files(top: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    """A repository with one commit, and an inventory in it."""
+    place = tmp_path / "policy"
+    write_files(place, POLICY_FILES)
+    run_git(tmp_path, "init", "--quiet", str(place))
+    run_git(place, "add", "-A")
+    run_git(place, "commit", "--quiet", "-m", "the policy")
+    return place
+
+
+def run_diff(inventory: Path, *options: str) -> int:
+    project = ("--as-now", str(installation.ROOT))
+    return command_line.main(["diff", "HEAD", "-i", str(inventory / "hosts.yml"), *project, *options])
+
+
+def test_a_waiver_is_shown_with_its_end_and_approver(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_files(inventory, {"waivers/press-whatsapp.yml": WAIVER.format(expires="2036-10-31T18:00:00Z")})
+    assert run_diff(inventory) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "- press-whatsapp: " in text and "until 2035-12-31 18:00:00 UTC" in text
+    assert "+ press-whatsapp: " in text and "until 2036-10-31 18:00:00 UTC: everybody may use whatsapp" in text
+    assert text.count("approved by head.of.press") == 2
+
+
+def test_a_new_approver_stands_before_any_host(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_files(
+        inventory,
+        {
+            "approvers.yml": "press: {head: mallory}\n",
+            "group_vars/all.yml": "proscribe_categories: [cloud_storage]\nproscribe_waiver_max_days: 3660\n",
+        },
+    )
+    assert run_diff(inventory) == 1
+    text = capsys.readouterr().out
+    assert text.index("+ press: head mallory") < text.index("1 host (")
+
+
+def test_a_limit_compares_hosts_alone(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_files(inventory, {"approvers.yml": "press: {head: mallory}\n"})
+    assert run_diff(inventory, "--limit", "press01", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["exceptions"] == []
+
+
+RECORDED = Path(__file__).parents[2] / "recorded/cli"
+MANY = tuple(f"n{number}.example" for number in range(diff.MOST_NAMES + 2))
+CHANGES = (
+    Change("", PLAN, "", "contact", before="", after="desk\x1b[2J"),
+    Change("", PLAN, "", "request_url", before="desk", after=""),
+    Change("apps", CONTROL, "", "", before="off", after="enforce"),
+    Change("apps", SETTING, "", "quarantine", before="", after="/srv/q"),
+    Change(
+        "apps", SERVICE, "owl", after="enforce", counts=(("packages.apt", 1), ("packages.snap", 1), ("paths", 1200))
+    ),
+    Change("apps", SERVICE, "gull", before="audit"),
+    Change("apps", SERVICE, "wren", before="audit", after="enforce", counts=(("paths", 3),)),
+    Change("firewall", SERVICE, "owl", after="enforce", counts=(("networks", 2),)),
+    Change("firewall", SERVICE, "parrot", before="enforce", after="", counts=(("networks", 1),)),
+    Change("firewall", IDENTIFIER, "elf", "networks", added=("192.0.2.0/24",)),
+    Change("dns", IDENTIFIER, "elf", "domains", added=MANY, removed=("gone.example",)),
+    Change("dns", IDENTIFIER, "a_service_with_a_name_that_is_much_too_long", "domains", removed=MANY[:2]),
+    Change("dns", SETTING, "elf", "allow", before="x", after="y"),
+)
+MORE = tuple(Change("dns", IDENTIFIER, f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2))
+HOSTS = tuple(f"h{number:02}" for number in range(diff.MOST_HOSTS + 2))
+DEPARTMENTS = {"press": HOSTS[:3], "it\x1b": ("x", HOSTS[0]), "other": ("y",), "none": ()}
+GROUPS = (Group(CHANGES, HOSTS), Group(MORE, ("z",)), Group(MORE[:-1], ("y",)))
+FOUND = Compared(GROUPS, fresh=("new1",), gone=HOSTS, compared=1200)
+BEFORE = Earlier("v1\x1b", {}, {}, ("a\x1b note", "another"), {Path("/srv/a"): "abc", Path("/srv/b"): "def"})
+
+
+def test_all_of_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diff, "MOST_LINES", len(CHANGES))
+    first = FOUND._replace(groups=GROUPS[:1])
+    shown = {
+        "all": "\n".join(diff.render(BEFORE, FOUND, DEPARTMENTS, 100, False)),
+        "narrow": "\n".join(diff.render(BEFORE, first, DEPARTMENTS, 40, False)),
+        "colours": "\n".join(diff.render(BEFORE, first._replace(fresh=(), gone=()), {}, 100, True)),
+        "JSON": fold(json.dumps(diff.as_json(BEFORE, first, DEPARTMENTS)).replace("}, {", "},\n{"), 120),
+    }
+    compare(RECORDED / "diff.printed.txt", join_files(shown))

@@ -1,20 +1,30 @@
-"""`explain`: hosts with one answer together, the short answer first, the same for machines."""
+"""`explain`: questions, groups of hosts, expectations, facts of hosts, and the printed answer."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import ipaddress
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from made_policy import NOW, question
-from proscribe.controller.cli import explain, inventory
-from proscribe.controller.cli.explain import answering, printing
-from proscribe.controller.cli.explain.facts import Facts
-from proscribe.controller.cli.explain.question import read
-from proscribe.controller.cli.explain.relations import Subject
-from proscribe.controller.compile.plans.hosts import compile_hosts
+from hypothesis import given
+from hypothesis import strategies as st
+from made_policy import NOW, WAIVER, made_catalogue, question
+from proscribe.controller.cli import Refused, explain, inventory
+from proscribe.controller.cli.explain import answering, expectations, printing
+from proscribe.controller.cli.explain.expectations import Difference, Result
+from proscribe.controller.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
+from proscribe.controller.cli.explain.question import Question, ascii_name, read
+from proscribe.controller.cli.explain.relations import Subject, remarks, subject
+from proscribe.controller.compile.catalogue.feeds import Feed
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
+from proscribe.controller.policy_errors import PolicyErrors
+from recording import compare, fold, join_files
 
 HOSTS: dict[str, dict[str, Any]] = {
     "press01": {},
@@ -56,7 +66,6 @@ def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Pa
 def test_the_first_line_says_what_the_last_observations_said(
     tmp_path: Path, records: dict[str, tuple[str, str]], said: str
 ) -> None:
-    """The answer is that of the policy, whatever a host has made of it."""
     known = {host: Facts(observed=at, state=state) for host, (at, state) in records.items()}
     compiled = compile_hosts(question(tmp_path, HOSTS, **GROUPS), NOW)
     about, groups = answering.explain(read("parrot.example"), compiled, known)
@@ -91,3 +100,309 @@ def test_the_exit_code_says_whether_it_is_open_everywhere(
 def test_a_moment_needs_its_zone(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="with its zone"):
         explain.at(text)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("press01", "is a host of the inventory: name what is to be explained there, with --host press01"),
+        ("press", "is a group of the inventory: name what is to be explained there, with --host press"),
+        ("instant_messaging", "is a category of services: explain one of parrot"),
+        ("dns", "is a control"),
+        ("nothing", ""),
+    ],
+)
+def test_word_of_another_kind_gets_a_hint(tmp_path: Path, word: str, hint: str) -> None:
+    hosts = question(tmp_path / "inventory", {"press01": {}}, press=["press01"])
+    said = explain._of_another_kind(word, hosts, compile_hosts(hosts, NOW), argparse.Namespace())
+    assert hint in said and bool(hint) == bool(said)
+
+
+THREE_HOSTS = {"press01": {}, "fin01": {}, "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}}
+THREE_GROUPS = {"press": ["press01"], "lab": ["lab01"], "empty": []}
+
+
+def compared(folder: Path, text: str, only: tuple[str, ...] = tuple(THREE_HOSTS)) -> list[Result]:
+    question_ = question(folder, {host: THREE_HOSTS[host] for host in only}, **THREE_GROUPS)
+    file = folder / "expectations.yml"
+    file.write_text(text)
+    return answering.compare(file, question_.groups, compile_hosts(question_, NOW))
+
+
+@pytest.mark.parametrize(
+    ("row", "differences"),
+    [
+        ("all: {blocked: [parrot.example]}", (Difference("audited", ("lab01",), "below parrot.example, of Parrot"),)),
+        ("press: {blocked: [example.org]}", (Difference("open", ("press01",), ""),)),
+        ("empty: {open: [example.org]}", (Difference("no answer", (), "no host of empty is in question"),)),
+    ],
+)
+def test_difference_from_a_table_says_where_and_why(
+    tmp_path: Path, row: str, differences: tuple[Difference, ...]
+) -> None:
+    ((_, found),) = compared(tmp_path, row)
+    assert [(one.answer, one.hosts) for one in found] == [(one.answer, one.hosts) for one in differences]
+    assert all(bool(one.why) == bool(due.why) for one, due in zip(found, differences))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "expected"),
+    [
+        ("{}", ":1", "at least one name"),
+        ("pres: {open: [a.example]}", ":1: pres", "a group or a host, did you mean 'press'"),
+        ("all: [a.example]", ":1: all", "a mapping with keys out of blocked, depends"),
+        ("all:\n  closed: [a.example]", ":2: all.closed", "one of blocked, depends"),
+        ("all: {open: a.example}", ":1: all.open", "a list of names"),
+        ("all:\n  open:\n    - example.org\n    - no-such-program", ":4: all.open[1]", "a host, a URL, an address"),
+        ("all: {open: [!x a]}", ":1", "a value without a tag"),
+        ("all: &a {open: [a.example]}\nlab: *a", ":1", "the value itself"),
+    ],
+)
+def test_a_mistake_names_its_line_and_what_was_expected(tmp_path: Path, text: str, place: str, expected: str) -> None:
+    with pytest.raises(PolicyErrors) as wrong:
+        compared(tmp_path, text)
+    (error,) = wrong.value.errors
+    assert f"expectations.yml{place}" in str(error)
+    assert expected in str(error)
+
+
+def test_the_table_and_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question_ = question(tmp_path, THREE_HOSTS, **THREE_GROUPS)
+    monkeypatch.setattr(inventory, "question", lambda arguments: question_)
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
+    file = tmp_path / "expectations.yml"
+
+    def ended(text: str, *options: str) -> int:
+        file.write_text(text)
+        parser = argparse.ArgumentParser()
+        explain.add_arguments(parser)
+        return explain.run(parser.parse_args(["--expect", str(file), "--at", NOW.isoformat(), *options]))
+
+    assert ended("press:\n  blocked: [owl.example]\n  open: [example.org]") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{file}: 2 of 2 names as expected",
+        "",
+        "press  blocked  owl.example",
+        "press  open     example.org",
+    ]
+    assert ended("press: {open: [owl.example]}") == 1
+    assert capsys.readouterr().out.splitlines()[2:4][0] == "press  open  owl.example: not as expected"
+    assert ended("press: {open: [owl.example]}", "--json") == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["schema"], printed["met"]) == (expectations.SCHEMA, False)
+    assert printed["results"][0]["differences"][0]["hosts"] == ["press01"]
+
+
+DEBIAN = {"os": "debian", "version": "13"}
+
+
+def report(reports: Path, id_: str, *records: dict[str, Any]) -> None:
+    (reports / id_).mkdir(parents=True)
+    (reports / id_ / "report.json").write_text('{"run": {}}')
+    lines = [json.dumps({"rules": [], "checked_at": "2026-11-25T08:00:00Z", **record}) for record in records]
+    (reports / id_ / "hosts.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_fact_comes_from_the_newest_record_that_has_it(tmp_path: Path) -> None:
+    old = {"checked_at": "2026-11-01T08:00:00Z", "browsers": ["firefox"], "package_systems": ["dpkg", "snap"]}
+    report(tmp_path, "20261101", {"host": "a", "platform": DEBIAN, **old})
+    report(tmp_path, "20261125", {"host": "a", "platform": DEBIAN, "package_systems": ["dpkg"]}, {"host": "b"})
+    found = known(tmp_path, ["a", "b", "c"])
+    last = {"state": "unknown", "observed": "2026-11-25T08:00:00Z"}
+    assert found == {
+        "a": Facts("debian", frozenset({"dpkg"}), None, frozenset({"firefox"}), "2026-11-01T08:00:00Z", **last),
+        "b": Facts(**last),
+    }
+
+
+def test_a_broken_report_says_nothing_and_few_are_read(tmp_path: Path) -> None:
+    report(tmp_path, "00000000", {"host": "a", "package_systems": ["dpkg"]})
+    report(tmp_path, "00000001", {"host": "b", "package_systems": ["dpkg"]})
+    for number in range(2, MOST_RUNS + 1):
+        report(tmp_path, f"{number:08}", {"host": "x"})
+    (tmp_path / "00000002" / "hosts.jsonl").write_text("{")
+    assert set(known(tmp_path, ["a", "b"])) == {"b"}
+    assert known(tmp_path / "nowhere", ["a"]) == {}
+
+
+def test_a_package_system_is_there_only_where_a_record_says_so() -> None:
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset())
+    assert [debian.has(key) for key in ("apt", "rpm", "flatpak")] == [True, False, False]
+    assert [debian.has(key) for key in ("nix", "brew", "android")] == [True, False, False]
+    assert [debian.has(key) for key in ("pip", "npm")] == [True, True]  # nobody can see that they are not there
+    unseen = debian._replace(brought=None)
+    assert [unseen.has(key) for key in ("rpm", "nix", "brew")] == [False, None, None]
+    assert [NOTHING.has(key) for key in ("apt", "nix", "pip")] == [None, None, True]
+
+
+def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: Path) -> None:
+    compiled = compile_hosts(question(tmp_path, {"a": {}, "b": {}, "c": {}}), NOW)
+    with_it = Facts("debian", frozenset({"dpkg", "flatpak"}), None, frozenset({"firefox"}), "2026-11-25T08:00:00Z")
+    facts = {"a": with_it, "b": with_it._replace(managers=frozenset({"rpm"}))}
+    about, groups = answering.explain(read("example.parrot.Parrot"), compiled, facts)
+    assert [(group.answer, group.hosts, group.known) for group in groups] == [
+        ("blocked", ("a",), 1),
+        ("depends", ("c",), 0),
+        ("open", ("b",), 1),
+    ]
+    text = printing.render(about, groups, 200, colours=False)
+    assert "(package systems and browsers as of 2026-11-25 08:00 UTC)" in text
+    assert "No run has observed this host yet; the answer covers every package system and browser." in text
+    undated = printing.render(about, [one._replace(known=1, oldest="") for one in groups], 200, colours=False)
+    assert "()" not in undated and "package systems and browsers" not in undated
+    groups_ = printing.as_json(about, groups)["answers"]
+    assert [one["facts"] for one in groups_] == [
+        {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
+        {"hosts": 0, "oldest": None},
+        {"hosts": 1, "oldest": "2026-11-25T08:00:00Z"},
+    ]
+
+
+RECORDED = Path(__file__).parents[2] / "recorded/cli"
+PRINTED_QUESTIONS = (
+    *("parrot", "https://pages.example/parrot/x", "198.51.100.0/23"),
+    *("example.parrot.Parrot", "abcdefghijklmnopabcdefghijklmnop"),
+)
+FED = [{"format": name, "directory": f"/srv/{name}"} for name in ("rpz", "nft")]
+PRINTED_HOSTS: dict[str, dict[str, Any]] = {
+    "press01": {},
+    "press02": {},
+    "fin01": {"tenants": {"google": ["example.org"]}, "exports_fed": FED, "services_exclude": ["owl"]},
+    "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}},
+    "mac01": {"watch": "5m"},
+}
+AT = "2026-11-24T05:00:00Z"
+KNOWN = {
+    "press01": Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset({"firefox"}), AT, "compliant", AT),
+    "fin01": Facts(
+        "debian",
+        frozenset({"dpkg", "flatpak"}),
+        None,
+        frozenset({"chrome"}),
+        "2026-11-23T05:00:00Z",
+        "not_applicable",
+        AT,
+    ),
+    "mac01": Facts("macos"),
+}
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Compiled:
+    folder = tmp_path / "inventory"
+    made = question(folder, PRINTED_HOSTS, **GROUPS)
+    (folder / "waivers").mkdir()
+    (folder / "approvers.yml").write_text("press: {head: b}\n")
+    for change in ({}, {"id": "w2", "hosts": ["press02"], "expires": "2026-11-02T00:00:00Z"}):
+        waiver = {**WAIVER, **change}
+        (folder / "waivers" / f"{waiver['id']}.yml").write_text(yaml.safe_dump(waiver))
+    return compile_hosts(made, NOW)
+
+
+def test_answers_are_printed_as_recorded(compiled: Compiled) -> None:
+    answers = {word: answering.explain(read(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
+    shown = {word: printing.render(*answer, 110, False) for word, answer in answers.items()}
+    shown["narrow, in colours"] = printing.render(*answers["example.parrot.Parrot"], 50, True)
+    told = json.dumps(printing.as_json(*answers["https://pages.example/parrot/x"]))
+    shown["JSON"] = fold(told.replace("}, {", "},\n{"), 120)
+    compare(RECORDED / "explain.printed.txt", join_files(shown))
+
+
+@pytest.mark.parametrize(
+    ("text", "network", "port"),
+    [
+        ("9.9.9.9", "9.9.9.9/32", None),
+        ("9.9.9.9:853", "9.9.9.9/32", 853),
+        ("https://9.9.9.9/dns-query", "9.9.9.9/32", 443),
+        ("[2620:fe::fe]:853", "2620:fe::fe/128", 853),
+        ("91.108.4.7/22", "91.108.4.0/22", None),
+        ("::ffff:9.9.9.9", "9.9.9.9/32", None),  # such a connection is one over IPv4
+        ("fe80::1%eth0", "fe80::1/128", None),
+    ],
+)
+def test_addresses_are_read_with_their_port(text: str, network: str, port: int | None) -> None:
+    question = read(text)
+    assert (question.host, question.network, question.port) == ("", ipaddress.ip_network(network), port)
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    try:
+        question = read(text)
+    except Refused:
+        return
+    assert isinstance(question, Question)
+    assert not (question.host and question.network)
+    assert question.host.isascii() and question.host == question.host.lower()
+
+
+@given(st.lists(st.text("abcäßжλ日A1-", min_size=1, max_size=9), min_size=2, max_size=4).map(".".join))
+def test_a_name_that_was_read_once_is_read_as_itself(name: str) -> None:
+    assert ascii_name(ascii_name(name)) == ascii_name(name)
+
+
+QUESTIONS = (
+    *("parrot", "Parrot Work", "Papagei", "dns-nine", "PARROT"),
+    *("parrot.example", "a.parrot.example", "work.parrot.example", "x.work.parrot.example", "canary.example"),
+    *("office.parrot.example", "imap.owl.example", "pages.example", "pages.example/parrot", "pages.example/parrots"),
+    *("google.com", "x.google.com", "google.com/parrot/x", "com", "parot", "drive.google.com", "cdn.shared.example"),
+    *("said.example", "no.example", "x.no.example", "parrots.example", "fed.example", "x.fed.example", "fed.other"),
+    *(
+        "198.51.100.7",
+        "198.51.101.7",
+        "198.51.100.0/23",
+        "2001:db8::/32",
+        "203.0.113.9:53",
+        "192.0.2.9",
+        "192.0.2.0/30",
+    ),
+    *(
+        "parrot-desktop",
+        "example.parrot.Parrot",
+        "parrotd",
+        "/opt/Parrot/parrot-desktop",
+        "/opt/Parrot/parrot-desktop/x",
+    ),
+    *("parrot.desktop", "Parrot.AppImage", "unknown.exe", "abcdefghijklmnopabcdefghijklmnop", "p" * 32, "a@b.example"),
+    *("www.example.org", "dodo-mail", "Example.Parrot"),
+)
+
+
+@pytest.fixture
+def rich(tmp_path: Path) -> Catalogue:
+    """A catalogue with all that an entry can say."""
+    made = made_catalogue(tmp_path)
+    parrot = dataclasses.replace(
+        made.services["parrot"],
+        names=("Papagei",),
+        markers={"programs": ["parrotd"]},
+        desktop_files=("parrot.desktop",),
+        nxdomain_canaries=("canary.example",),
+        shared_domains=("google.com", "cdn.shared.example", "said.example"),
+        decided=(
+            {"as": "shared", "names": ["said.example"], "why": "others use it"},
+            {"as": "refused", "names": ["no.example"], "why": "it is of all"},
+        ),
+        origins={"parrot.example": "own/amends/parrot.yml", "198.51.100.0/25": "own/amends/more.yml"},
+    )
+    owl = dataclasses.replace(made.services["owl"], shared_domains=("google.com",))
+    feeds = {
+        "birds": Feed("birds", "owl", "domains", "", ("fed.example", "deep.fed.other"), ""),
+        "nets": Feed("nets", "owl", "networks", "", ("192.0.2.0/31", "192.0.2.8/29"), ""),
+    }
+    return dataclasses.replace(made, services={**made.services, "parrot": parrot, "owl": owl}, feeds=feeds)
+
+
+def test_subjects_of_questions_are_as_recorded(rich: Catalogue) -> None:
+    lines: list[str] = []
+    for word in QUESTIONS:
+        try:
+            about = subject(read(word), rich)
+        except Refused as refused:
+            lines.append(str(refused))
+            continue
+        found = [f"  {one.service.id} {one.how} {one.what}" for one in about.relations]
+        lines += [f"{word}: {about.kind}", *found, *(f"  - {said}" for said in remarks(about))]
+    compare(RECORDED / "explain.subjects.txt", "\n".join([*lines, ""]))

@@ -1,8 +1,11 @@
-"""`init` from its options to a directory: what is in it, what it is made from, and what it refuses."""
+"""`init`: questions, YAML texts, files of a policy repository, and refusals."""
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -13,9 +16,18 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.controller.cli import collection
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from hypothesis import example, given
+from hypothesis import strategies as st
+from properties import examples
+from proscribe.controller.cli import Refused, collection
 from proscribe.controller.cli.command_line import main
-from proscribe.controller.cli.init import repository
+from proscribe.controller.cli.init import add_arguments, existing, placing, repository
+from proscribe.controller.cli.init.answers import Answers, public_key, read_answers
+from proscribe.controller.cli.init.yaml_text import Literal, document
+from proscribe.controller.compile.reading.yaml_file import read_yaml
+from proscribe.controller.policy_errors import Expected, PolicyErrors
 from proscribe.wire import installation
 
 SOURCE = "--source=https://git.example/proscribe.git"
@@ -117,7 +129,6 @@ def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path: Path, monkeyp
 def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No revision of the repository has it."""
     placed(tmp_path / "else where", {"hosts.ini": HOSTS})
     made = tmp_path / "policy"
     made.mkdir()
@@ -158,3 +169,200 @@ def test_a_checkout_puts_the_collections_file_beside_its_policy(
     (entry,) = yaml.safe_load(Path("policy/requirements.yml").read_text())["collections"][:1]
     assert entry == {"name": "./vendor/acme-ban-1.tar.gz", "type": "file"}
     assert Path("policy/vendor/acme-ban-1.tar.gz").read_bytes() == b"packed"
+
+
+TODAY = datetime.date(2026, 11, 30)
+PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
+ENOUGH = ("--organisation=Acme", "--department=press=press01")
+
+
+def answers(*options: str) -> Answers:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    arguments = parser.parse_args(["policy", *options])
+    arguments.inventory = arguments.existing
+    return read_answers(arguments, TODAY)
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private key; the public one is beside it."""
+    place = tmp_path_factory.mktemp("keys") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", str(place)], check=True)
+    return place
+
+
+def templated(text: str, place: Path) -> Any:
+    """What Ansible makes of a value that is in a file of variables."""
+    file = place / "all.yml"
+    file.write_text(text)
+    loader = DataLoader()
+    values = loader.load_from_file(str(file), cache="none", trusted_as_template=True)
+    return Templar(loader=loader, variables={}).template(values["contact"])
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+@example(text="a: b\n- c")
+@example(text="{{ lookup('pipe', 'id') }}")
+@example(text="{% raw %} {# no comment #}")
+@example(text="!unsafe x")
+@example(text="yes")
+@example(text="1e3")
+@example(text="2026-11-30")
+@example(text="&a *a | > # % @ `")
+@example(text="=")
+@example(text="微信 'and' \"quotes\" \\n")
+@examples(3000)
+def test_any_text_arrives_in_ansible_as_the_text_that_it_is(
+    text: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert templated(document({"contact": Literal(text)}), tmp_path_factory.getbasetemp()) == text
+
+
+@given(text=PRINTABLE.filter(lambda text: text == text.strip() and text))
+@examples(300)
+def test_any_name_arrives_in_the_reader_of_the_policy(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.getbasetemp() / "read.yml"
+    file.write_text(document({"press": {"head": text}}))
+    assert read_yaml(file).data == {"press": {"head": text}}
+
+
+@pytest.mark.parametrize(
+    ("options", "mistake"),
+    [
+        (["--organisation= "], "--organisation: found ' ', expected one line"),
+        (["--contact=a\x1b[2J"], "--contact: found 'a\\\\x1b[2J', expected one line of at most 200 printable"),
+        (["--department=all=x"], "--department: found 'all', expected a group's name"),
+        (["--department=a=x,"], "--department: found nothing, expected hosts with commas"),
+        (["--department=a=x[01:20]"], "--department: found 'x[01:20]', expected hosts"),
+        (["--department=press"], "--department: press: found no host, expected at least one: press=HOST"),
+        (["--department=press=x"], "--department: found 'press', expected each name once"),
+        (["--inventory=/nowhere"], "--inventory: found '/nowhere', expected an inventory in "),
+        (["--inventory=hosts.yml"], "--department: press: found hosts, expected none, since --inventory has them"),
+        (["--category=mail"], "--category: found 'mail', expected one of instant_messaging"),
+        (["--category="], "--category: found nothing, expected one of instant_messaging"),
+        (["--tenant=gogle=x"], "--tenant: found 'gogle', expected one of google, microsoft, did you mean"),
+        (["--tenant=google=a b"], "--tenant: found 'a b', expected a domain or a tenant id"),
+        (["--tenant=microsoft=x:a.example"], "--tenant: found 'x', expected a tenant id: a GUID"),
+        (["--approver=a b"], "--approver: found 'a b', expected a name without spaces"),
+        (["--approver=pres:chan"], "--approver: found 'pres', expected one of press"),
+        (["--approver=chan=/dev/zero"], "--approver: found '/dev/zero', expected the file of one public SSH key"),
+        (["--first-day=tomorrow"], "--first-day: found 'tomorrow', expected a day such as"),
+        (["--ci=jenkins"], "--ci: found 'jenkins', expected one of github, gitlab, none"),
+        (["--source=ext::sh"], "--source: found 'ext::sh', expected a git URL"),
+        (["--source=https://u:secret@x/y"], "--source: found a URL with a password, expected no password"),
+    ],
+)
+def test_a_mistake_names_option_value_and_what_was_expected(options: list[str], mistake: str) -> None:
+    with pytest.raises(PolicyErrors) as wrong:
+        answers(*options, ENOUGH[1])
+    assert mistake.replace("\\\\", "\\") in str(wrong.value).replace("\\\\", "\\")
+
+
+def test_only_a_public_key_is_one_and_no_other_file_is_shown(key: Path, tmp_path: Path) -> None:
+    assert public_key(key.with_suffix(".pub")).startswith("ssh-ed25519 AAAA") and "comment" not in public_key(
+        key.with_suffix(".pub")
+    )
+    public = key.with_suffix(".pub").read_text()
+    for content in ("", public * 2, public.replace("AAAA", "BBBB"), f"restrict {public}", "ssh-rsa x\n"):
+        (tmp_path / "other").write_text(content)
+        with pytest.raises(Expected):
+            public_key(tmp_path / "other")
+    with pytest.raises(Expected) as wrong:
+        public_key(key)
+    assert "PRIVATE" not in f"{wrong.value} {wrong.value.value}" and wrong.value.value == str(key)
+
+
+def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["Acme", "", "all=x", "press=press01", "", "", "google=acme.example", "", "", "", "gitlab", ""]
+    monkeypatch.setattr(sys, "stdin", Terminal("\n".join([*typed, ""])))
+    found = answers()
+    assert (found.organisation, found.department, found.ci) == ("Acme", (("press", ("press01",)),), "gitlab")
+    assert found.tenant == (("google", "acme.example"),)
+    printed = capsys.readouterr().err
+    assert "found 'all', expected a group's name" in printed
+    assert "The first day of the ban [2026-11-30]:" in printed and "inventory" not in printed
+    defaults = [found.contact, ",".join(found.category), "2026-11-30", "github"]
+    assert re.findall(r"\[([^]]*)\]: ", printed) == defaults, "an answer that others follow is no default any more"
+
+
+def test_an_input_that_ends_early_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("Acme\n"))
+    with pytest.raises(Refused, match="nothing was written"):
+        answers()
+
+
+def made(*options: str) -> Mapping[str, str]:
+    found = answers(*ENOUGH, "--department=finance=fin01", *options)
+    departments = {one.name: one.hosts for one in found.department}
+    return repository.files(found, departments, {"name": "./vendor/x.tar.gz", "type": "file"})
+
+
+def test_a_tenant_of_microsoft_has_its_id_and_its_domains() -> None:
+    id_ = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
+    written = made(f"--tenant=microsoft={id_}:a.example:b.example")[repository.VARIABLES]
+    tenants = yaml.load(written.replace("!unsafe ", ""), yaml.BaseLoader)["proscribe_tenants"]
+    assert tenants == {"microsoft": [{"id": id_, "domains": ["a.example", "b.example"]}]}
+    assert "# A tenant of Microsoft" not in written
+
+
+def place_new_files(directory: Path, files: Mapping[str, bytes]) -> None:
+    placing.refuse_existing(directory, files)
+    with placing.beside(directory) as place:
+        placing.fill(place, files)
+        placing.move(place, directory)
+
+
+FILES = {"README.md": b"text\n", "ci/diff": b"#!/bin/sh\n", "a/b/c": b""}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("README.md", "mine", "README.md: there already"),
+        ("a/b/c", "mine", "c: there already"),
+        ("a/b", "mine", "b: found a link or a file, expected a directory"),
+    ],
+)
+def test_existing_file_is_never_overwritten(tmp_path: Path, name: str, content: str, says: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(Refused, match=says):
+        place_new_files(tmp_path, FILES)
+    assert inside(tmp_path) == {name} and (tmp_path / name).read_text() == content
+
+
+def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path: Path) -> None:
+    with placing.beside(tmp_path) as place:
+        placing.fill(place, FILES)
+        (tmp_path / "ci").mkdir()
+        (tmp_path / "ci/diff").write_text("theirs")
+        with pytest.raises(Refused, match=f"^{tmp_path}/ci/diff: File exists; nothing was written"):
+            placing.move(place, tmp_path)
+    assert inside(tmp_path) == {"ci/diff"} and os.listdir(tmp_path) == ["ci"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("a,b", "a,b", "a path that ansible.cfg can name"),
+        (" hosts", " hosts", "a path that ansible.cfg can name"),
+        ("hosts", ".", "a folder that has inventories only"),
+        ("hosts", "host", "an inventory in "),
+    ],
+)
+def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path: Path, name: str, value: str, expected: str) -> None:
+    (tmp_path / name).write_text("x\n")
+    with pytest.raises(Expected) as wrong:
+        existing.read_source(value, tmp_path)
+    assert wrong.value.expected.startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["file", "missing/policy", "nowhere"])
+def test_a_directory_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to("missing")
+    with pytest.raises(Refused, match="expected a directory, or a new name in one"):
+        place_new_files(tmp_path / name, FILES)

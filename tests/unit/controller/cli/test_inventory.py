@@ -1,12 +1,17 @@
-"""What a command asks an inventory, as a run would: hosts, groups, variables; and what of it is refused."""
+"""Inventory of a command: hosts, groups, variables, vaults, and refusals."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
+from patience import LONGEST
 from proscribe.controller.cli import Refused, inventory
 from proscribe.controller.compile.inventory.inventory import Question
 
@@ -72,12 +77,12 @@ def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask: Ask, group
         (("--limit", "press"), {"group": "kiosks", "served": False}, "no host of the group 'kiosks' is among those of"),
     ],
 )
-def test_what_has_no_host_is_refused(ask: Ask, words: tuple[str, ...], how: dict[str, str], why: str) -> None:
+def test_question_without_a_host_is_refused(ask: Ask, words: tuple[str, ...], how: dict[str, str], why: str) -> None:
     with pytest.raises(Refused, match=f"^{why}"):
         ask(*words, **how)
 
 
-def test_what_ansible_cannot_read_is_refused_with_its_place(ask: Ask, tmp_path: Path) -> None:
+def test_unreadable_inventory_is_refused_with_its_place(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "inventory/group_vars").mkdir()
     (tmp_path / "inventory/group_vars/all.yml").write_text("a: [")
     with pytest.raises(Refused, match="group_vars/all.yml"):
@@ -123,3 +128,44 @@ def test_reports_are_where_the_inventory_says_unless_the_environment_does(
     monkeypatch.setenv(inventory.ENVIRONMENT, str(tmp_path))
     assert inventory.reports_place(argparse.Namespace(inventory=["x"])) == (tmp_path, inventory.ENVIRONMENT)
     assert len(calls) == 1
+
+
+PASSWORD = b"of the vault"
+OTHER = b"another"
+# Ansible has the secrets once for a process.
+CONTACT = """
+import sys
+from proscribe.controller.cli.inventory import question
+from proscribe.controller.cli.scheduled.sending import inventory_arguments
+(host,) = question(inventory_arguments(sys.argv[1:])).hosts
+print(host.values["proscribe_contact"])
+"""
+MODULES = Path(__file__).resolve().parents[4] / "module_utils"
+
+
+@pytest.fixture
+def vault_inventory(tmp_path: Path) -> Path:
+    """One host, whose contact is in a vault of the given id; each password is in a file."""
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "hosts").write_text("web1\n")
+    (tmp_path / "password").write_bytes(PASSWORD)
+    (tmp_path / "other").write_bytes(OTHER)
+    secret = VaultLib([("prod", VaultSecret(PASSWORD))]).encrypt("proscribe_contact: helpdesk\n", vault_id="prod")
+    (tmp_path / "group_vars/all.yml").write_bytes(secret)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--vault-password-file", "{}/other", "--vault-password-file", "{}/password"],
+        ["--vault-id", "{}/other", "--vault-id", "prod@{}/password"],
+    ],
+)
+def test_variables_of_a_vault_are_read(vault_inventory: Path, options: list[str]) -> None:
+    words = ["-i", str(vault_inventory / "hosts"), *(word.format(vault_inventory) for word in options)]
+    environment = {**os.environ, "PYTHONPATH": str(MODULES)}
+    done = subprocess.run(
+        [sys.executable, "-c", CONTACT, *words], env=environment, capture_output=True, text=True, timeout=LONGEST
+    )
+    assert done.stdout == "helpdesk\n", done.stderr

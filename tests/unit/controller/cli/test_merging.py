@@ -43,7 +43,7 @@ def parts(directory: Path) -> list[str]:
     return found
 
 
-def test_what_is_merged_already_is_not_merged_again_unless_it_is_named(reports: Path) -> None:
+def test_merged_run_is_not_merged_again_unless_named(reports: Path) -> None:
     first = merge(reports, FIRST, SECOND)
     assert parts(merge(reports, "unmerged")) == [THIRD]
     with pytest.raises(NoSuchRun, match="since 2026-11-20"):

@@ -45,13 +45,13 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         ("prune --all --format json", "--format json: found with prune, expected with list"),
     ],
 )
-def test_what_cannot_be_meant_asks_no_host(call: Call, words: str, why: str) -> None:
+def test_contradictory_options_ask_no_host(call: Call, words: str, why: str) -> None:
     with pytest.raises(Refused) as refused:
         call(*words.split())
     assert str(refused.value).startswith(why)
 
 
-def test_of_an_answer_in_json_the_output_has_nothing_else(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_in_json_has_the_answer_alone(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROSCRIBE_ANSWER_FD", "")
     instead: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "dup2", lambda *given: instead.append(given))

@@ -1,4 +1,4 @@
-"""What `./proscribe report` makes of its options: which report or history is asked, and what is said of it."""
+"""`report`: options, notes, pages, streams, and refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from pasts import Past, bad, good, made_plan, waived
-from proscribe.controller.cli import Refused, command_line, report
+from proscribe.controller.cli import Refused, command_line, report, report_pages
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.end import renewing
 from proscribe.controller.report.history import open_history
@@ -84,7 +84,7 @@ OF_ITS_OWN = "--merge makes a report of its own"
         (("--merge", FIRST, "--round", "r1"), "--round goes with --merge unmerged"),
     ],
 )
-def test_what_does_not_go_together_is_refused(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
+def test_contradictory_options_are_refused(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=message):
         report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
 
@@ -105,7 +105,7 @@ def test_exceptions_are_of_a_period(ask: Ask, reports: Path) -> None:
         assert found["since"] == f"{since}T00:00:00Z"
 
 
-def test_what_is_merged_is_shown_with_the_other_options(ask: Ask, reports: Path) -> None:
+def test_merged_report_is_shown_with_the_other_options(ask: Ask, reports: Path) -> None:
     for run in (FIRST, SECOND):
         changed(reports / run, round="r1")
     found = json.loads(ask("--merge", FIRST, SECOND, "--json"))
@@ -126,8 +126,6 @@ def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(
     given = {"directory": str(reports / SECOND), "days": [SECOND]}
     assert (reports / SECOND / "report.html").read_text() == f"{json.dumps(given)}2"
 
-
-# -- notes -------------------------------------------------------------------------------------------------------------
 
 READ_FROM = "reports are read from reports (a test)"
 
@@ -183,9 +181,6 @@ def test_the_place_is_not_named_to_machines(ask: Ask) -> None:
     assert READ_FROM in ask("--since", "2026-11-01") and READ_FROM not in ask("--since", "2026-11-01", "--json")
 
 
-# -- another history ---------------------------------------------------------------------------------------------------
-
-
 def test_without_a_history_an_export_has_no_changes_and_that_is_said(
     ask: Ask, reports: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,9 +191,6 @@ def test_without_a_history_an_export_has_no_changes_and_that_is_said(
     ask("--format", "events")
     printed = capsys.readouterr()
     assert not printed.out and printed.err.startswith("proscribe: what the run changed is not known: ")
-
-
-# -- the streams -------------------------------------------------------------------------------------------------------
 
 
 class Stream(io.TextIOWrapper):
@@ -240,3 +232,60 @@ def test_a_text_is_printed_for_its_reader(
 def test_since_refuses_text_that_is_no_time(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no day such as 2026-11-01"):
         report.since(text)
+
+
+RUN: Any = {"id": "r1", "finished": "2026-11-30T01:00:00Z"}
+KNOWN: Any = {"since": {"web01": "x"}, "days": [1, 2]}
+
+
+@pytest.mark.parametrize(("named", "own", "opened"), [("named", "own", "named"), ("", "own", "own"), ("", None, "off")])
+def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(
+    named: str, own: str | None, opened: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = RUN if own is None else {**RUN, "history": own}
+    monkeypatch.setattr(report_pages, "open_history", lambda *given: given if given[0] != "off" else None)
+    monkeypatch.setattr(report_pages, "past_of", lambda *given: given)
+    expected = {} if opened == "off" else ((opened, Path("/srv/reports")), run)
+    assert report_pages.past(run, named, Path("/srv/reports")) == expected
+
+
+@pytest.mark.parametrize(
+    ("department", "known", "given"),
+    [
+        ({}, KNOWN, {"directory": "/srv/r1", **KNOWN}),
+        ({"department": {"name": "press"}}, KNOWN, {"directory": "", "since": KNOWN["since"]}),
+    ],
+)
+def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(
+    department: Any, known: Any, given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_pages.document, "page", lambda _, records, **given: [*records, json.dumps(given)])
+    drawn = report_pages.drawn("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")  # type: ignore[list-item]
+    assert drawn.startswith("<p>") and json.loads(drawn[3:]) == given
+
+
+@pytest.mark.parametrize(("known", "days"), [(KNOWN, [1, 2]), ({}, ())])
+def test_a_picture_is_of_the_days_up_to_the_run(known: Any, days: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_pages, "parts", lambda _: ["web*", "audit"])
+    monkeypatch.setattr(report_pages, "picture", lambda *given: given)
+    monkeypatch.setattr(report_pages, "svg", lambda drawn: drawn)
+    report: Any = {"run": RUN}
+    assert report_pages.drawn("svg", report, [], known, "/srv/r1") == (days, RUN["finished"], "web*; audit")
+    monkeypatch.setattr(report_pages, "picture", lambda *_: None)
+    with pytest.raises(Refused, match="no two days"):
+        report_pages.drawn("svg", report, [], known, "/srv/r1")
+
+
+@pytest.mark.parametrize(
+    ("departments", "said"),
+    [
+        ({}, "no department 'pre.s'; it has none$"),
+        (None, "it has none$"),
+        ({"b": [], "a": []}, "it has a, b$"),
+        ({f"d{number:02}": [] for number in range(report_pages.MOST_NAMED + 1)}, "d00, .*d11.* 1 more$"),
+    ],
+)
+def test_a_department_that_is_not_there_is_named_with_those_that_are(departments: Any, said: str) -> None:
+    report: Any = {"run": RUN, "departments": departments}
+    with pytest.raises(Refused, match=f"^the report of r1 has .*{said}"):
+        report_pages.department(report, [], "pre\x1bs")

@@ -1,8 +1,4 @@
-"""From refused to granted, on a made host: refusal, request, record, list, draft, signature, in force, warning, end.
-
-The command is the real one, run as its user; root's part reads what it wrote; the controller compiles the answer, and
-the host shows it. Each step is held against the ones before.
-"""
+"""Requests on a fake host: refusal, request, list, draft, signature, grant, warning, end."""
 
 from __future__ import annotations
 
@@ -28,12 +24,14 @@ import yaml
 from made_policy import NOW, question
 from proscribe.base.duration import spelled
 from proscribe.controller.cli import Refused, inventory, requests, waiver
+from proscribe.controller.cli.waiver.requested import Opens, Standing
 from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.compile.waivers import refusals
 from proscribe.controller.compile.waivers.refusals import read_refusals
 from proscribe.controller.report import request_news
 from proscribe.controller.report.storage import requests_file
+from proscribe.controller.report.storage.requests_file import Request
 from proscribe.host.controls import apps
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.apps.requests import answers, command, command_text, notifications
@@ -332,7 +330,7 @@ def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
     assert states == {"press01": "refused", "fin01": "open"}
 
 
-def test_what_a_hostile_host_requests_is_one_row_and_drafts_nothing_for_anybody_else(story: Story) -> None:
+def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story: Story) -> None:
     nasty = "\x1b[2J\u202egnp\r\n- {services: [owl]}\n# '\" \ud800 *&!|>%@`"
     request = {"id": "f" * 16, "user": "wong", "service": "parrot", "reason": nasty, "at": "2026-11-24T08:00:00Z"}
     changes: list[dict[str, Any]] = [{}, {"user": nasty}, {"service": nasty}, {"user": "wong,root"}]
@@ -366,8 +364,7 @@ def test_what_a_hostile_host_requests_is_one_row_and_drafts_nothing_for_anybody_
         story(waiver, "new", "--request", commas)
 
 
-def test_who_refuses_is_one_who_may_approve(story: Story) -> None:
-    """A refusal of another department's head is not accepted, and one that is in the file stops no right one."""
+def test_refusal_counts_only_from_an_approver(story: Story) -> None:
     story.run()
     story.types("parrot", "Press calls")
     (request,) = story.run()["requests"]
@@ -396,3 +393,78 @@ def test_an_organisation_may_do_without(story: Story) -> None:
     story.run()
     carry_out(apps.enforce(story.host, plan))
     assert story.host.stat(command.COMMAND) is None and story.host.stat(command.KNOWN) is None
+
+
+ID = "0f3a9c5d7e1b2846"
+OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
+WAIVED = "waived by W-1 until 2026-12-25 04:00:00 UTC"
+
+
+def request(state: str = "open", why: str = "", waiver: str = "", **changed: Any) -> Standing:
+    """One of wong's on press01, made three days ago."""
+    fields = {"id": ID, "user": "wong", "service": "parrot", "reason": "Press calls", "at": "2026-11-22T04:00:00Z"}
+    departments = changed.pop("departments", ("press",))
+    made = Request(**{"host": "press01", **fields, **changed})
+    return Standing(made, departments, ("head.of.press",), state, why, waiver, OPENS, 90)
+
+
+class Command:
+    """The list_command, over requests that are listed already, at a moment of its own."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.listed: list[Standing] = [request()]
+        patch.setattr(requests, "found", lambda arguments, now: self.listed)
+
+    def __call__(self, *words: str) -> None:
+        parser = argparse.ArgumentParser()
+        requests.add_arguments(parser)
+        assert requests.run(parser.parse_args(words)) == 0
+
+
+@pytest.fixture
+def list_command(monkeypatch: pytest.MonkeyPatch) -> Command:
+    return Command(monkeypatch)
+
+
+def test_where_there_is_none_that_is_said(list_command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    list_command.listed = []
+    list_command()
+    assert capsys.readouterr().out == "no requests: no host of this inventory has reported one\n"
+
+
+LONG = "x" * (refusals.LONGEST + 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["list", ID], f"found '{ID}' after list, expected options only"),
+        (["refuse", ID], "found no reason"),
+        (["refuse", "", "use the portal"], "found no reason"),
+        (["refuse", ID, LONG], f"why: found {len(LONG)} characters, expected one printable line of at most"),
+        (["refuse", ID, "use\nthe portal"], "why: found 14 characters, expected one printable line"),
+        (["refuse", ID, "no", "--by", "\x1b[2J"], "--by: found 4 characters, expected one printable line"),
+        (["refuse", ID[:-1], "no"], f"there is no request '{ID[:-1]}' in this inventory, did you mean '{ID}'?"),
+    ],
+)
+def test_a_refusal_needs_a_request_and_one_line_that_says_why(
+    list_command: Command, words: list[str], message: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        list_command(*words)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("answered", "message"),
+    [
+        (request("waived", WAIVED, "W-1"), f"is waived already: {WAIVED}; to end it, revoke the waiver W-1"),
+        (request("refused", "refused by head.of.press"), "is refused already: refused by head.of.press"),
+    ],
+    ids=["waived", "refused"],
+)
+def test_answered_request_is_not_refused(list_command: Command, answered: Standing, message: str) -> None:
+    list_command.listed = [answered]
+    with pytest.raises(Refused) as refused:
+        list_command("refuse", ID, "no")
+    assert str(refused.value) == f"request {ID} {message}"

@@ -1,4 +1,4 @@
-"""A scheduled run from its lock to its notification. The run itself and what sends are small programs of the test's."""
+"""Scheduled runs from lock to notification; the run and the sender are small programs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, inventory, scheduled
-from proscribe.controller.cli.scheduled import exit_codes, unended
+from proscribe.controller.cli.scheduled import catalogue, exit_codes, unended
 from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT
+from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.history import HistoryError
 from proscribe.controller.report.notification import Notification, made
+from proscribe.controller.report.request_news import Department
+from proscribe.controller.report.storage.requests_file import Request
 from proscribe.wire import installation
 from proscribe.wire.store import PLANS
 
@@ -184,16 +188,10 @@ def test_reports_are_where_the_inventory_says(place: Place, tmp_path: Path) -> N
     assert vars(questions[0])["limit"] == "web"
 
 
-# -- sending
-
-
 def test_news_is_for_no_head(place: Place) -> None:
     place.reports_that(NEWS, None, None, heads=[{"mail": "h@example.org"}])
     place.scheduled()
     assert json.loads(place.read("notification"))["heads"] == []
-
-
-# -- a run that did not end well
 
 
 def systemd(place: Place, text: str, code: int = 0) -> None:
@@ -204,7 +202,6 @@ def systemd(place: Place, text: str, code: int = 0) -> None:
 
 
 def test_why_a_run_failed_is_in_its_notification(place: Place) -> None:
-    """A full disk, and a mistake in the policy: nobody reads the journal of a timer."""
     invocation = "0" * 31 + "f"
     systemd(place, f"Result=exit-code\nExecMainStatus={exit_codes.NO_REPORT}\nInvocationID={invocation}")
     printed = "Compile\\n\\nthe report cannot be written: No space left on device\\n\\033[2Jx"
@@ -236,7 +233,7 @@ def test_the_codes_of_scheduled_are_those_that_its_page_has(project: Path) -> No
     assert all(f"\n| {code} | " in page for code in codes)
 
 
-def test_that_a_failure_could_not_be_sent_is_its_code(place: Place) -> None:
+def test_failure_that_could_not_be_sent_has_a_code(place: Place) -> None:
     systemd(place, "Result=timeout")
     place.sender_is(1)
     assert place.scheduled("failed") == exit_codes.NOT_SENT
@@ -330,9 +327,6 @@ def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(
     assert unended._left(place.reports) == ((str(directory), 1) if named else ("", 0))
 
 
-# -- what changed
-
-
 def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -365,3 +359,137 @@ def test_the_options_of_the_run_stand_behind_its_name(words: list[str], what: st
     parser = argparse.ArgumentParser()
     scheduled.add_arguments(parser)
     assert vars(parser.parse_args(words)) == {"what": what, "options": options}
+
+
+INVENTORY_OPTIONS = ["-i", "/srv/inventory", "--limit", "web"]
+
+
+class Inventory:
+    """An inventory, whose hosts each have catalogues; and the repository of it."""
+
+    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
+        self.root = root.resolve()
+        self.top = self.root / "policy"
+        (self.top / "inventory").mkdir(parents=True)
+        (self.top / "inventory/hosts.yml").touch()
+        self.question: Any = SimpleNamespace(inventory=[], project=self.top, hosts=[], groups={"g": {"h"}})
+        self.catalogues: dict[str, list[Path]] = {}
+        self.arguments: Any = None
+        self.sources: list[Path] = []
+        self.repository: Any = SimpleNamespace(top=self.top)
+        self.refreshed: list[Any] = []
+        patch.setattr(inventory, "question", self.calls)
+        patch.setattr(catalogue, "read_all", lambda hosts: {host.name: f"of {host.name}" for host in hosts})
+        patch.setattr(catalogue, "catalogue_folders", self.folders)
+        patch.setattr(catalogue, "repository_of", lambda source: self.sources.append(source) or self.repository)
+        patch.setattr(catalogue.proposing, "newest", lambda top: f"newest of {top}")
+        patch.setattr(catalogue, "_copied", lambda *given: self.refreshed.append(given) or {})
+        patch.setattr(catalogue, "_refreshed", lambda listed, *_: self.refreshed.append(listed) or [])
+
+    def calls(self, arguments: Any) -> Any:
+        self.arguments = arguments
+        self.question.hosts = [SimpleNamespace(name=name) for name in self.catalogues]
+        return self.question
+
+    def folders(self, question: Any, host: Any, restrictions: str) -> list[Path]:
+        assert question is self.question and restrictions == f"of {host.name}"
+        return self.catalogues[host.name]
+
+    def refresh(self) -> None:
+        assert catalogue.refresh(INVENTORY_OPTIONS, lambda _: Refused) == (None, True)  # type: ignore[arg-type, return-value]
+        assert (self.arguments.inventory, self.arguments.limit) == (["/srv/inventory"], "web")
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
+    return Inventory(tmp_path, monkeypatch)
+
+
+def test_catalogue_in_the_repository_of_the_inventory_is_refreshed_once(calls: Inventory) -> None:
+    release, own, other = calls.root / "release", calls.top / "catalog", calls.top / "other"
+    (calls.root / "link").symlink_to(calls.top)
+    same = [release, calls.root / "link/catalog"]
+    calls.catalogues = {"a": [release], "b": [release, own], "c": same, "d": [release, other, own], "e": [release, own]}
+    calls.refresh()
+    (repository, base, folders, _), *refreshed = calls.refreshed
+    assert refreshed == folders == [(release, own), (release, other, own)]
+    assert (repository, base) == (calls.repository, f"newest of {calls.top}")
+
+
+def test_where_no_list_could_be_written_that_is_said(calls: Inventory) -> None:
+    calls.catalogues = {"a": [calls.root / "release"]}
+    with pytest.raises(Refused, match=f"no directory of the catalogue lies in {calls.top}; expected one of"):
+        calls.refresh()
+    calls.repository = None
+    with pytest.raises(Refused, match=f"^{calls.top} lies in no git repository; expected one"):
+        calls.refresh()
+
+
+NEW = Request("press01", "0f3a", "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z", "inventory", "run1")
+RUN_OF_REPORT: dict[str, Any] = {"id": "run1", "inventory": ["a b"], "playbook": "audit"}
+
+
+class News:
+    """A run that brought requests."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.requests: list[Request] = [NEW, NEW._replace(id="old", run="run0")]
+        self.questions: list[Any] = []
+        self.reported: list[Any] = []
+        question = SimpleNamespace(hosts=["hosts"], groups={"groups": 1})
+        news = scheduled.request_news
+        patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN_OF_REPORT})
+        patch.setattr(scheduled.requests_file, "read", lambda reports: self.requests)
+        patch.setattr(inventory, "question", lambda arguments: self.questions.append(arguments) or question)
+        patch.setattr(scheduled, "read_all", lambda hosts: (*hosts, "read"))
+        patch.setattr(scheduled, "folders_of_registers", lambda *given: given)
+        patch.setattr(scheduled, "departments_of", lambda *given: {"press": ["press01"], "it": ["x", "y"]})
+        patch.setattr(scheduled, "read_register", self.register)
+        patch.setattr(news, "notification", lambda *given: self.reported.append(given) or "a notification")
+        patch.setattr(news, "for_heads", lambda *given: self.reported.append(given) or ["a mail"])
+
+    def register(self, folders: Any, groups: Any) -> dict[str, Authority]:
+        (question, restrictions) = folders
+        assert (question.hosts, restrictions, groups) == (["hosts"], ("hosts", "read"), {"groups": 1})
+        return {"press": Authority("head", (), "head@example.org")}
+
+    def __call__(self) -> Any:
+        return scheduled.requests_of(Path("/r/run1"), Path("/r"), INVENTORY_OPTIONS)
+
+
+@pytest.fixture
+def news(monkeypatch: pytest.MonkeyPatch) -> News:
+    return News(monkeypatch)
+
+
+def test_new_requests_are_reported_to_all_and_to_the_heads_of_departments(news: News) -> None:
+    assert news() == ("a notification", ["a mail"])
+    departments = {
+        "press": Department(frozenset({"press01"}), "head@example.org"),
+        "it": Department(frozenset({"x", "y"}), ""),
+    }
+    reported, mailed = news.reported
+    assert reported == mailed and reported[:2] == ([NEW], departments)
+    assert reported[2].endswith("requests -i 'a b'")
+    assert [(one.inventory, one.limit) for one in news.questions] == [(["/srv/inventory"], "web")]
+
+
+def test_without_new_requests_no_inventory_is_asked(news: News) -> None:
+    news.requests = news.requests[1:]
+    assert news() == (None, []) and news.questions == [] and news.reported == []
+
+
+def refuse(error: Exception) -> Callable[..., Any]:
+    def refusing(*_: Any) -> Any:
+        raise error
+
+    return refusing
+
+
+@pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no JSON"), Refused("no host")])
+def test_why_requests_are_not_reported_is_said(
+    news: News, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scheduled, "read_register", refuse(error))
+    assert news() == (None, [])
+    assert capsys.readouterr() == ("", f"proscribe: new requests are not reported: {error}\n")

@@ -1,4 +1,4 @@
-"""`waiver`: what is written, what is refused, and that every file is there whole or not at all."""
+"""`waiver`: new, revoke, list, sign and verify; files are whole or absent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pty
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,9 +25,13 @@ from made_policy import NOW, question
 from proscribe.controller.cli import Refused, inventory, waiver
 from proscribe.controller.cli.waiver import folder as folders
 from proscribe.controller.cli.waiver import text
+from proscribe.controller.cli.waiver.listing import lifted_hosts, sentence, soon, table
+from proscribe.controller.cli.waiver.times import written
 from proscribe.controller.compile.plans.waivers import waivers_of
 from proscribe.controller.compile.reading.yaml_file import read_yaml
-from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers.document import KEYS, LISTS, read_waiver
+from proscribe.controller.report.evaluation.lifts import Lift
+from proscribe.controller.report.text.wording import left
 
 NEW = [
     *("new", "--service", "parrot", "--host", "press01", "--reason", "Enquiries"),
@@ -65,9 +72,6 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Words:
     return made
 
 
-# -- new -------------------------------------------------------------------------------------------------------------
-
-
 def test_a_file_that_is_there_is_never_overwritten(words: Words) -> None:
     words(*NEW)
     before = words.file().read_bytes()
@@ -83,10 +87,7 @@ def test_a_file_that_is_there_is_never_overwritten(words: Words) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (
-            ("--service", "parot"),
-            "--service: found 'parot', expected a service of the catalogue, did you mean 'parrot'?",
-        ),
+        (("--service", "parot"), "--service: found 'parot', expected a service of the catalogue, did you mean"),
         (("--user", "alice"), "browser policies"),
         (("--hours", "mon-fri 09:00-18:00"), "[browser, firewall, dns] or less beside hours"),
         (("--hours", "mon-fri 9-18", "--control", "dns"), "such as mon-fri 09:00-18:00"),
@@ -110,7 +111,7 @@ def test_a_mistake_is_named_and_nothing_is_written(words: Words, more: tuple[str
         ("2026-02-30", "--expires: found '2026-02-30', expected a day of the calendar"),
     ],
 )
-def test_what_is_no_time_is_refused(words: Words, given_: str, message: str) -> None:
+def test_text_that_is_no_time_is_refused(words: Words, given_: str, message: str) -> None:
     with pytest.raises(Refused, match=message):
         words(*NEW, "--expires", given_)
 
@@ -151,9 +152,6 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory,
     assert (said["reason"], said.get("compensating_controls", [])) == (line, items)
     general = yaml.safe_load(file.read_text(encoding="utf-8"))  # and to every other reader of YAML
     assert (general["reason"], general.get("compensating_controls", [])) == (line, items)
-
-
-# -- revoke ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -232,9 +230,6 @@ def test_an_unknown_waiver_is_named_with_the_close_ones(words: Words) -> None:
         words("revoke", "press1-parrot", "--by", "deputy", "--why", "over")
 
 
-# -- list, expire-soon -------------------------------------------------------------------------------------------------
-
-
 def test_the_list_is_worst_first_and_says_who_may_do_what(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
     words(*NEW, "--id", "fine", "--user", "alice", "--control", "apps")
     words(*NEW, "--id", "old", "--approved-on", "2026-01-01T00:00:00Z", "--expires", "2026-02-01T00:00:00Z")
@@ -286,9 +281,6 @@ def test_a_revoked_waiver_does_not_end_soon(words: Words) -> None:
 def test_an_empty_inventory_says_so(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
     assert words("list") == 0
     assert capsys.readouterr().out == "no waivers in this inventory\n"
-
-
-# -- sign, verify ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -389,3 +381,143 @@ def test_a_missing_key_is_named(words: Words, tmp_path: Path) -> None:
     words(*NEW)
     with pytest.raises(Refused, match="there is no key"):
         words("sign", "press01-parrot", "--key", str(tmp_path / "none"))
+
+
+HALF_PAST_NOON = datetime.datetime(2026, 11, 25, 12, 30, 5, 7, tzinfo=datetime.timezone.utc)
+
+
+@pytest.fixture
+def in_hong_kong(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Hong_Kong")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_hong_kong")
+@pytest.mark.parametrize(
+    ("given", "end", "in_file"),
+    [
+        ("now", False, "2026-11-25T20:30:05+08:00"),
+        ("2026-12-31T18:00:00+09:00", True, "2026-12-31T18:00:00+09:00"),
+        ("2026-12-31", False, "2026-12-31T00:00:00+08:00"),
+        ("2026-12-31", True, "2026-12-31T23:59:59+08:00"),
+        ("1d", True, "2026-11-26T20:30:05+08:00"),
+    ],
+)
+def test_a_time_as_it_stands_in_the_file(given: str, end: bool, in_file: str) -> None:
+    assert written(given, "--on", HALF_PAST_NOON, end=end) == in_file
+
+
+def test_every_key_stands_once() -> None:
+    values = {key: ["a"] if key in LISTS else "a" for key in KEYS if key not in ("revoked", "reviewed_on")}
+    assert sorted(line.partition(":")[0] for line in text.render(values).splitlines()[2:]) == sorted(values)
+
+
+def test_a_revocation_reads_back() -> None:
+    lines = text.revocation("2026-12-31T18:00:00Z", "no", "it: ended")
+    assert yaml.load(lines, yaml.BaseLoader) == {
+        "revoked": {"on": "2026-12-31T18:00:00Z", "by": "no", "why": "it: ended"}
+    }
+
+
+NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+END = NOON + datetime.timedelta(days=36, hours=6)
+FILE: dict[str, Any] = {
+    "id": "w1",
+    "services": ("parrot", "owl"),
+    "users": (),
+    "posix_groups": (),
+    "versions": (),
+    "paths": (),
+    "hours": (),
+    "controls": ("apps", "browser", "firewall", "dns"),
+    "ticket": "",
+    "requested_by": "alice",
+    "approved_by": "head",
+    "reason": "Enquiries",
+    "starts": NOON,
+    "ends": END,
+}
+WORTH: dict[str, Any] = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "review_overdue": False}
+
+
+def judged(**changes: Any) -> Any:
+    """A waiver that waives, but for what differs."""
+    waiver = SimpleNamespace(**{**FILE, **{key: value for key, value in changes.items() if key in FILE}})
+    worth = SimpleNamespace(**{**WORTH, **{key: value for key, value in changes.items() if key in WORTH}})
+
+    class Judged(tuple[Any, Any]):
+        waiver, standing = property(lambda self: self[0]), property(lambda self: self[1])
+
+    return Judged((waiver, worth))
+
+
+@pytest.mark.parametrize(
+    ("now", "end", "remaining"),
+    [
+        # A waiver for 90 days has 90 left a second later, and still in the evening.
+        ("2026-11-25T10:54:33Z", "2027-02-23T10:54:32Z", "90 days left"),
+        ("2026-11-26T00:00:00Z", "2027-02-23T10:54:32Z", "89 days left"),
+        ("2027-02-22T22:00:00Z", "2027-02-23T10:54:32Z", "12 hours left"),
+    ],
+)
+def test_list_and_report_count_the_same_days(now: str, end: str, remaining: str) -> None:
+    at, ends = datetime.datetime.fromisoformat(now), datetime.datetime.fromisoformat(end)
+    assert sentence(judged(ends=ends), at).startswith(f"{remaining}, until ")
+    of_report = left({"status": "active", "expires": end}, now)  # type: ignore[typeddict-item]
+    on_last_day = "ends today" if now[:10] == end[:10] else "ends tomorrow"
+    assert of_report == (remaining if "day" in remaining else on_last_day)
+
+
+@pytest.mark.parametrize(
+    ("changes", "days", "due"),
+    [
+        ({}, 36, False),
+        ({}, 37, True),
+        ({"ends": NOON + datetime.timedelta(days=36)}, 36, True),
+        ({"waives": False, "status": "not_yet_valid"}, 37, True),
+        ({"waives": False, "status": "expired"}, 37, False),
+        ({"review_overdue": True}, 1, True),
+        ({"review_overdue": True, "waives": False, "status": "expired"}, 37, False),
+    ],
+)
+def test_waiver_near_its_end_or_review_is_due(changes: dict[str, Any], days: int, due: bool) -> None:
+    assert soon(judged(**changes), NOON, datetime.timedelta(days=days)) is due
+
+
+WRONG = {"waives": False, "status": "bad_signature"}
+
+
+def test_a_line_has_a_name_a_word_and_the_sentence() -> None:
+    active, wrong = judged(), judged(id="press-\x1b[2J", **WRONG)
+    lines = table([wrong, active], NOON, 400, False).splitlines()[2:]
+    assert [line.split(maxsplit=2)[1:] for line in lines] == [
+        ["bad", f"signature  {sentence(wrong, NOON)}"],
+        ["active", f"        {sentence(active, NOON)}".lstrip()],
+    ]
+    assert "\x1b" not in "".join(lines)
+    coloured = table([wrong, active], NOON, 400, True).splitlines()[2:]
+    assert "\x1b[31mbad signature" in coloured[0] and "\x1b[32mactive" in coloured[1]
+    narrow = table([active], NOON, 60, False).splitlines()
+    assert max(map(len, narrow)) <= 60 and len(narrow) > 4
+
+
+def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted() -> None:
+    lift = Lift("2026-11-25T08:00:00Z", "20261125T075900Z-lift-0001")
+    lifts = {
+        "h1": dict.fromkeys(("apps", "browser", "firewall", "dns"), lift),
+        "h2": {"dns": lift},
+        "h3": {"dns": lift},
+    }
+    said = ". It has nothing to waive on {}, where the ban is lifted"
+    by = " (lifted 2026-11-25 08:00 UTC by 20261125T075900Z-lift-0001)"
+    for controls, hosts, where in (
+        (("apps", "dns"), ["h1", "h2"], said.format("h1, h2")),
+        (("apps",), ["h1"], said.format("h1") + by),
+        (("browser",), [], "Enquiries"),
+    ):
+        waiver = judged(controls=controls, hosts=("h1", "h2") if hosts else ("h2",))
+        assert lifted_hosts(waiver, lifts) == hosts
+        assert table([waiver], NOON, 500, False, lifts).splitlines()[-1].endswith(where)

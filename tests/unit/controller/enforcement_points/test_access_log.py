@@ -37,7 +37,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "access.log"
 
 
-def test_what_a_real_server_wrote() -> None:
+def test_fetches_in_a_log_of_a_real_server() -> None:
     """127.0.0.2 to .8 tried what is no fetch of the file, but .3 (with a query) and .8 (with %70) fetched it."""
     assert seen(REAL) == {
         "127.0.0.1": "2026-11-30T12:33:20Z",
@@ -74,7 +74,7 @@ def test_what_a_real_server_wrote() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_what_is_no_fetch(log: Path, what: str, text: bytes) -> None:
+def test_line_that_is_no_fetch_is_skipped(log: Path, what: str, text: bytes) -> None:
     log.write_bytes(text)
     assert seen(log) == {}, what
     log.write_bytes(text + b"\n" + line("198.51.100.7"))
@@ -103,7 +103,7 @@ def test_the_time_is_linear(log: Path, text: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a link", "a directory", "a pipe", "a device", "absent", "below a file"])
-def test_what_is_no_log(tmp_path: Path, log: Path, kind: str) -> None:
+def test_path_that_is_no_log_is_unreadable(tmp_path: Path, log: Path, kind: str) -> None:
     (tmp_path / "secret").write_bytes(line())
     if kind == "a link":
         log.symlink_to(tmp_path / "secret")

@@ -1,73 +1,249 @@
-"""The plans of many hosts become one: the strictest, never wider, and what is lost is said."""
+"""For any policy of the project's own catalogue: nothing that is permitted is closed at any point, and nothing that is
+banned is open without being named.
+
+What is permitted, and what is banned, is worked out here from the entries alone. The points are read as their own
+programs read them (readers.py).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import datetime
+import functools
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import device_readers
 import pytest
+import readers
+import santa
 from hypothesis import given
 from hypothesis import strategies as st
-from made_export import AT, HOURS, decision, plan
-from proscribe.controller.enforcement_points.decision import decide, join
-from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
-from proscribe.model.plan import RESTRICTED, check
+from properties import examples
+from proscribe.controller.compile.catalogue.known_good import read_lists
+from proscribe.controller.compile.catalogue.loading import Catalogue, Service, load
+from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.controller.compile.waivers.waiver import Waiver
+from proscribe.controller.enforcement_points.decision import decide, waived
+from proscribe.controller.enforcement_points.declaration import NotExportable
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.model.plan import CONTROLS, RESTRICTED
 
-WAIVED = {"mode": "waived", "waiver": "W-1"}
-AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
-FOR_ALICE = {"exceptions": [{"waiver": "W-2", "users": ["alice"]}]}
-
-
-def chat(entry, control="dns"):
-    return plan({control: {"chat": entry}})
-
-
-def test_what_is_restricted_for_a_group_of_users_is_open_at_a_point_that_knows_none():
-    made = plan({"firewall": {"chat": {"networks": ["203.0.113.0/24"], "only": {"posix_groups": ["contractors"]}}}})
-    found = decision(made)
-    assert found.plan["controls"]["firewall"]["services"]["chat"]["mode"] == "report"
-    [left_out] = found.left_out
-    assert (left_out.rule, left_out.what) == ("firewall/chat", "the service")
-    assert "members of contractors only" in left_out.why
-
-
-def test_a_service_that_is_not_restricted_yet_is_said():
-    made = plan(
-        {"dns": {"later": {"mode": "upcoming", "effective_from": "2027-01-01", "domains": ["later.example"]}}}
-        | {"firewall": {"seen": {"mode": "report", "networks": ["192.0.2.1"], "ports": []}}}
-    )
-    assert decision(made).left_out == (
-        LeftOut("firewall/seen", "the service", "It is reported where it is found, and not restricted."),
-        LeftOut("dns/later", "the service", "It is restricted from 2027-01-01 on."),
-    )
-    assert decision(made).digest == made["digest"]
+CATALOG = Path(__file__).resolve().parents[4] / "catalog"
+NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
+TENANTS = {"google": ["example.org"], "microsoft": ["2fd6bb84-ad40-4ec5-9369-a215b25c9952"]}
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+POINTS = {  # by format: whether its files close a name
+    "rpz": lambda files: readers.rpz(*files.values()),
+    "unbound": lambda files: readers.unbound(*files.values()),
+    "dnsmasq": lambda files: readers.dnsmasq(*files.values()),
+    "adguard": lambda files: readers.adguard(*files.values()),
+    "squid": lambda files: functools.partial(_at_squid, readers.squid(*files.values())),
+    # The other devices with two lists have the same names (test_export_devices.py).
+    "paloalto_edl": device_readers.paloalto_edl,
+    "defender_indicators": device_readers.defender_indicators,
+}
+NO_TIMES = dict.fromkeys(("approved_on", "valid_from", "expires", "review_by"), NOW)
 
 
-def test_hosts_may_differ_in_what_a_format_does_not_take():
-    other = plan({"browser": {"chat": {"domains": ["other.example"]}}})
-    joined, _ = join({"a": plan(), "b": other}, ("dns",))
-    check(joined)
-    assert sorted(joined["controls"]) == ["apps", "dns", "firewall"]
-    with pytest.raises(NotExportable, match="controls.browser.services.chat.domains"):
-        join({"a": plan(), "b": other}, ("dns", "browser"))
+def _at_squid(refuses: Any, name: str) -> bool:
+    return bool(refuses(name, ""))
 
 
-def test_a_control_that_is_off_is_said_or_refused():
-    made = plan()
-    del made["controls"]["dns"]
-    found = decide({"a": made}, AT, needed=("dns", "browser"))
-    assert found.left_out == (LeftOut("", "the control dns", "It is off in proscribe_controls."),)
-    with pytest.raises(NotExportable, match="dns is off in proscribe_controls of host a"):
-        decide({"a": made}, AT, needed=("dns",))
-    with pytest.raises(NotExportable, match="no host"):
-        join({})
+@functools.cache
+def own() -> Catalogue:
+    return load([CATALOG])
 
 
-ENTRIES = st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}])
+@functools.cache
+def guarded() -> tuple[list[str], list[Network]]:
+    """Names and networks that nobody may block."""
+    lists, errors = read_lists([CATALOG])
+    assert not errors
+    return lists.names, [ipaddress.ip_network(one) for one in lists.networks]
 
 
-@given(st.lists(ENTRIES, min_size=1, max_size=5))
-def test_a_decision_is_never_wider_than_a_host(entries):
-    plans = {f"host{number}": chat(entry) for number, entry in enumerate(entries)}
-    joined, said = join(plans, ("dns",))
-    open_there = joined["controls"]["dns"]["services"]["chat"]["mode"] not in RESTRICTED
-    assert open_there == all(entry == WAIVED for entry in entries)
-    assert bool(said) == any(entry not in ({}, WAIVED) for entry in entries) or WAIVED in entries
-    assert join(dict(reversed(plans.items())), ("dns",)) == (joined, said)
+class Policy(NamedTuple):
+    """What an inventory says, and which waivers cover the host, each a service and its controls."""
+
+    variables: dict[str, Any]
+    waivers: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def bans(self, service: Service) -> bool:
+        named = self.variables
+        by_category = (
+            service.enforce
+            and service.category in named["categories"]
+            and (service.audience or "consumer") in named["audiences"]
+        )
+        return (by_category or service.id in named["services_include"]) and service.id not in named["services_exclude"]
+
+    def waives(self, service: Service, control: str) -> bool:
+        return any(service.id == one and control in controls for one, controls in self.waivers)
+
+    def opens(self, service: Service) -> bool:
+        """Whether it is open on the web because the organisation has a tenant."""
+        return bool(service.tenants) and bool(self.variables["tenants"].get(service.tenants))
+
+
+IDS = st.sampled_from(sorted(own().services))
+POLICIES = st.builds(
+    lambda variables, excluded, waivers: Policy(
+        {**variables, "services_exclude": sorted(set(excluded) - set(variables["services_include"]))}, tuple(waivers)
+    ),
+    st.fixed_dictionaries(
+        {
+            "categories": st.lists(st.sampled_from(sorted(CATEGORIES)), unique=True),
+            "audiences": st.lists(st.sampled_from(sorted(AUDIENCES)), min_size=1, unique=True),
+            "services_include": st.lists(IDS, max_size=4, unique=True),
+            "tenants": st.sampled_from([{}, TENANTS]),
+            "programs_for_both": st.sampled_from(["report", "remove"]),
+            "feeds": st.sampled_from(["all", "off"]),
+        }
+    ),
+    st.lists(IDS, max_size=4),
+    st.lists(st.tuples(IDS, st.lists(st.sampled_from(CONTROLS), min_size=1, unique=True).map(tuple)), max_size=4),
+)
+
+
+def plan_of(policy: Policy) -> dict[str, Any]:
+    read = read_restrictions({f"proscribe_{name}": value for name, value in policy.variables.items()}, str)
+    blank: dict[str, Any] = {field.name: () for field in dataclasses.fields(Waiver)} | NO_TIMES
+    made = [
+        Waiver(**{**blank, "id": f"w{number}", "services": (service,), "controls": controls, "hosts": ("host",)})
+        for number, (service, controls) in enumerate(policy.waivers)
+    ]
+    return compile_plan(own(), read, made, NOW.date())
+
+
+def above(name: str) -> Iterator[str]:
+    labels = name.split(".")
+    return (".".join(labels[start:]) for start in range(len(labels)))
+
+
+def names_of(service: Service, control: str) -> set[str]:
+    """The names that an entry closes, without those of its feeds. A page beside its domains (`urls`) is for browsers
+    alone. People open no resolver in them, so its names are for the DNS filter alone (docs/catalogue.md).
+    """
+    if control == "browser":
+        domains = () if service.service_class == "encrypted_dns" else service.domains
+        return {*domains, *(url for url in service.urls if "/" not in url)}
+    return {*service.domains, *_mail(service), *service.nxdomain_canaries}
+
+
+def _mail(service: Service) -> set[str]:
+    return set(service.mail_hosts) - set(service.shared_domains)
+
+
+def closed_by(services: Iterable[Service], control: str, with_feeds: bool) -> dict[str, list[Service]]:
+    """By name, the entries that close it with all below it."""
+    found: dict[str, list[Service]] = {}
+    fed = own().feeds.values() if with_feeds and control == "dns" else ()
+    for service in services:
+        long = (name for feed in fed if feed.service == service.id for name in feed.values)
+        for name in {*names_of(service, control), *long}:
+            found.setdefault(name, []).append(service)
+    return found
+
+
+MEANT = frozenset(
+    name
+    for service in own().services.values()
+    for one in service.decided
+    if one["as"] == "blocked"
+    for name in one["names"]
+)
+
+
+@pytest.mark.slow
+@examples(300)
+@given(POLICIES)
+def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy: Policy) -> None:
+    plan = plan_of(policy)
+    everything = own().services.values()
+    for format_, read in POINTS.items():
+        control = FORMATS[format_].controls[0]
+        decision = decide({"host": plan}, NOW, "", (control,))
+        rendered = FORMATS[format_].render(decision)
+        blocks = read(rendered.files)
+        banned = [service for service in everything if policy.bans(service)]
+        open_ = [service for service in banned if policy.waives(service, control) or policy.opens(service)]
+        opened = {service.id for service in open_}
+        closing = [service for service in banned if service.id not in opened]
+        closed = closed_by(closing, control, policy.variables["feeds"] == "all")
+
+        permitted = {name for name in guarded()[0] if MEANT.isdisjoint(above(name))}
+        ids = {service.id for service in closing}
+        for service in everything:
+            permitted.update(service.allow_domains)
+            if service.id not in ids:
+                permitted.update(names_of(service, control))
+        for name in filter(blocks, permitted):
+            upper = set(above(name))
+            by = [one for each in upper for one in closed.get(each, ()) if upper.isdisjoint(one.allow_domains)]
+            assert by, f"{format_} closes {name}, which nothing bans"
+
+        said = {one.rule for one in (*decision.left_out, *rendered.left_out)}
+        for service in closing:
+            rule = f"{control}/{service.id}"
+            for name in names_of(service, control):
+                assert blocks(name) or rule in said, (
+                    f"{format_} leaves {name} of {service.id} open, and does not say so"
+                )
+        named = said | set(waived(decision, (control,)))
+        for service in open_:
+            rule = f"{control}/{service.id}"
+            assert rule in named or not names_of(service, control), f"{format_} does not say that {rule} is open"
+
+
+@pytest.mark.slow
+@examples(300)
+@given(POLICIES)
+def test_no_permitted_program_and_no_permitted_network_is_denied(policy: Policy) -> None:
+    plan = plan_of(policy)
+    everything = own().services.values()
+    denied = {service.id for service in everything if policy.bans(service) and not policy.waives(service, "apps")}
+    if policy.variables["programs_for_both"] == "report":
+        denied -= {service.id for service in everything if service.programs == "both"}
+    assert restricted(plan, "apps") <= denied
+    refused = {service.id for service in everything if policy.bans(service) and not policy.waives(service, "firewall")}
+    assert restricted(plan, "firewall") <= refused
+
+    signed = (file for name, file in exported(plan, "ddm") if name == "app_settings.json")
+    for file in signed:
+        identifiers = {one["SigningID"] for one in json.loads(file)["Payload"]["Allowed"]["DeniedBinaries"]}
+        assert identifiers <= {id_ for service in everything if service.id in denied for id_ in service.bundle_ids}
+    for name, file in exported(plan, "santa"):
+        rules = santa.imported(file)
+        assert name == "rules.json" and {one.type for one in rules} <= {"SIGNINGID", "TEAMID"}
+        for service in everything:
+            for signed in service.signing_ids:
+                assert santa.blocks(santa.Program(signed), rules) == (service.id in denied), signed
+    for name, file in exported(plan, "cidr"):
+        assert name == "networks.txt" or Path(name).stem in refused, name
+        assert [one for one in readers.lines(file, "#") if one not in MEANT and is_needed(one)] == [], name
+
+
+def restricted(plan: dict[str, Any], control: str) -> set[str]:
+    return {id_ for id_, entry in plan["controls"][control]["services"].items() if entry["mode"] in RESTRICTED}
+
+
+def exported(plan: dict[str, Any], format_: str) -> Iterator[tuple[str, bytes]]:
+    """The files of an export, but for its notes for people; none where there is nothing for it."""
+    decision = decide({"host": plan}, NOW, "", FORMATS[format_].controls)
+    with contextlib.suppress(NotExportable):
+        files = FORMATS[format_].render(decision).files
+        yield from ((name, file) for name, file in files.items() if name.endswith((".json", ".txt")))
+
+
+@functools.cache
+def is_needed(network: str) -> bool:
+    """Whether something that nobody may block has its addresses in a network, or around it."""
+    one = ipaddress.ip_network(network)
+    return any(one.version == other.version and one.overlaps(other) for other in guarded()[1])

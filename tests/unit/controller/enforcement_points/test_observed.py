@@ -112,7 +112,7 @@ FOUND: dict[str, tuple[Callable[[Points], object], str, str]] = {
 
 
 @pytest.mark.parametrize("what", FOUND)
-def test_what_a_directory_is_found_to_be(points: Points, what: str) -> None:
+def test_directory_of_an_export_has_a_state(points: Points, what: str) -> None:
     do, state, why = FOUND[what]
     points.write()
     do(points)
@@ -130,7 +130,6 @@ def test_what_a_directory_is_found_to_be(points: Points, what: str) -> None:
     [("iterdir", PermissionError(13, "Permission denied")), ("lstat", OSError(116, "Stale file handle"))],
 )
 def test_a_directory_that_may_not_be_read_is_unknown(points: Points, monkeypatch, place: str, error: OSError) -> None:
-    """As for another account than root, or on a share whose server has forgotten it."""
     points.write()
 
     real = getattr(Path, place)
@@ -167,7 +166,9 @@ def test_an_end_makes_it_expired_and_older(points: Points) -> None:
         ("office", "    proscribe_controls: {dns: 'off'}\n", "nothing to export: dns is off"),
     ],
 )
-def test_what_is_no_decision_is_unknown_and_stops_no_run(points: Points, group: str, variables: str, why: str) -> None:
+def test_point_without_a_decision_is_unknown_and_stops_no_run(
+    points: Points, group: str, variables: str, why: str
+) -> None:
     points.write()
     points.feeds(group, variables=variables)
     if group != "office":

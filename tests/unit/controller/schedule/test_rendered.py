@@ -45,7 +45,7 @@ def test_a_refresh_writes_where_the_inventory_is(source, written):
     assert planned(here, schedule_refresh="weekly")["drift"]["runs"]["writes"] == ["/r 1", written]
 
 
-def test_nothing_refreshes_the_catalogue_without_a_schedule():
+def test_catalogue_is_not_refreshed_without_a_schedule():
     assert planned(schedule="awx", schedule_refresh="weekly")["drift"]["files"] == {}
     with pytest.raises(PolicyErrors, match="such as weekly; or nothing"):
         planned(schedule_refresh=["weekly"])
@@ -65,7 +65,7 @@ NOT_UNDER += ("ProtectClock",)
         ({"directory": "/srv/p"}, ["/srv/p"], ["/srv/p/proscribe", "/srv/p/prod"]),
     ],
 )
-def test_so_it_is_on_hosts_that_pull(settings, paths, needs):
+def test_pulling_host_needs_paths_of_its_settings(settings, paths, needs):
     message = {f"schedule_{name}": value for name, value in settings.items()}
     answer = planned(schedule="pull", schedule_inventory="prod", **message)
     starts = ["/srv/p/proscribe"] if "directory" in settings else []
@@ -83,10 +83,7 @@ def test_so_it_is_on_hosts_that_pull(settings, paths, needs):
         ),
         ({"elsewhere": "ctl"}, "proscribe_schedule_directory: found nothing, expected the path of the checkout on ctl"),
         ({"elsewhere": "ctl", "schedule_directory": "/x"}, "proscribe_schedule_account: found nothing"),
-        (
-            {"of": ({}, {"proscribe_schedule": "off"})},
-            "proscribe_schedule: found 'off', expected the same for all hosts",
-        ),
+        ({"of": ({}, {"proscribe_schedule": "off"})}, "proscribe_schedule: found 'off', expected the same for all"),
     ],
 )
 def test_missing_or_contradictory_settings_are_reported(changes, message):

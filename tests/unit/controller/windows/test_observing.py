@@ -113,11 +113,7 @@ def changed(key: str, *said: tuple[str, str, str], without: str = "") -> Values:
 @pytest.mark.parametrize(
     ("values", "rule", "words"),
     [
-        (
-            changed(CHROME, ("DnsOverHttpsMode", "REG_SZ", "automatic")),
-            "dns-over-https",
-            'DnsOverHttpsMode to "automatic"',
-        ),
+        (changed(CHROME, ("DnsOverHttpsMode", "REG_SZ", "automatic")), "dns-over-https", "DnsOverHttpsMode to"),
         (changed(f"{CHROME}\\URLBlocklist", without="1"), "wechat", "wechat.example"),
         (changed(f"{EDGE}\\URLAllowlist", ("9", "REG_SZ", "wechat.example")), "wechat", "another policy allows"),
         (changed(f"{FIREFOX}\\WebsiteFilter\\Exceptions", ("7", "REG_SZ", "*://*.wechat.example/*")), "wechat", ""),
@@ -162,7 +158,7 @@ def together(*parts: Values) -> Registered:
 def observe_rule(
     values: Values, service: str = "wechat", entry: Mapping[str, Any] = {}, **named: Any
 ) -> dict[str, Any]:
-    """Return a rule of a host, once its record has passed the reader of answers; that of a compliant one has no findings."""
+    """Return a rule of a host, once its record has passed the reader of answers."""
     services = {"wechat": {**WECHAT, **entry}, "telegram": {**TELEGRAM, **entry}}
     said = answered(values, code_page=["65001"], **named)
     made = observing.observe(plan(services), said, ["apps"], time.monotonic())

@@ -1,19 +1,28 @@
-"""Which values a publisher's list has, whether it is believed, and what of an agreement is left out."""
+"""Tables of publishers, plausible lists, and edited files of the catalogue."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
 from proscribe.controller.cli.catalog import believing
 from proscribe.controller.cli.catalog.believing import MOST_WRONG, SMALL, left_out, read, require_bounded
 from proscribe.controller.cli.catalog.chosen import Chosen
+from proscribe.controller.cli.catalog.editing import NotEdited, data_of, edited
 from proscribe.controller.cli.catalog.fetching import Fetched
 from proscribe.controller.cli.catalog.formats import Unreadable
-from proscribe.controller.cli.catalog.publishers import Publisher
+from proscribe.controller.cli.catalog.public_lists import read_sources
+from proscribe.controller.cli.catalog.publishers import Publisher, read_publishers
+from proscribe.controller.policy_errors import PolicyErrors
 
 DAY = datetime.date(2026, 11, 25)
 BIRDS = [f"bird{number:03}.example" for number in range(100)]
@@ -78,7 +87,7 @@ def test_a_list_has_so_many_values_at_most(agreeing: bool, limit: str, monkeypat
 
 
 @pytest.mark.parametrize("version", ["", "r7"])
-def test_what_a_file_says_it_was_compared_with(version: str) -> None:
+def test_record_of_a_comparison_names_list_day_and_digest(version: str) -> None:
     said = {"with": "birds", "day": "2026-11-25", "sha256": "5ad", "values": "2"}
     assert believed(*BIRDS[:2], version=version).record == {**said, **({"version": "r7"} if version else {})}
 
@@ -138,3 +147,177 @@ def test_an_agreement_leaves_out_what_is_known_shared_or_of_an_entry(name: str, 
     services = {"owl": SimpleNamespace(**NOTHING, decided=[]), "parrot": entry}
     chosen = Chosen([tmp_path], SimpleNamespace(services=services))  # type: ignore[arg-type]
     assert left_out([name, "x.another"], "owl", chosen) == ({name} if out else set())
+
+
+LEAST: dict[str, Any] = {
+    "id": "birds",
+    "publisher": "Bird Watchers",
+    "family": "watchers",
+    "folder": "watchers-lists",
+    "paths": ["data/*.txt", "more/list.txt"],
+    "format": "lines",
+    "least": "25",
+    "licence": "CC0",
+    "about": ["vpn"],
+}
+ALL = LEAST | {
+    "mixed": ["tor"],
+    "paths": ["list.txt"],
+    "url": "https://lists.example:8443/a/",
+    "named": ["owl"],
+    "takes_from": ["others", "top"],
+    "without": ["top"],
+    "only_popular": "it has ended",
+    "notes": "seen",
+}
+TOP = {**LEAST, "id": "top", "family": "others", "popular": "ranked"}
+del TOP["about"]
+OWN_ROW = {
+    "id": "nets",
+    "url": "https://x.example/nets",
+    "format": "lines",
+    "into": "networks",
+    "of": "parrot",
+    "least": "3",
+}
+
+
+def write_tables(folder: Path, **tables: list[dict[str, Any]]) -> Path:
+    for name, rows in tables.items():
+        (folder / f"{name}.yml").write_text(yaml.safe_dump(rows, sort_keys=False))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"id": "Birds"}, "id: found 'Birds'"),
+        ({"least": "0"}, "least: found '0', expected a number, 1 to 9999999"),
+        ({"format": "line"}, "format: found 'line'"),
+        ({"url": "https://x.example/a"}, "url: found 'https://x.example/a'"),
+        ({"mixed": ["vpn"]}, "mixed.0.: found 'vpn', expected a category that is not in about"),
+        ({"popular": "ranked"}, "found 'birds', expected either popular, or"),
+        ({"about": []}, "about: found"),
+        ({"takes_from": ["watcher"]}, "takes_from.0.: found 'watcher', expected the id or the family .*'watchers'"),
+        ({"without": ["brds"]}, "without.0.: found 'brds', expected the id of a list .*'birds'"),
+        ({"without": ["birds"]}, "without.0.: found 'birds', expected the id of a list that leaves nothing out"),
+        ({"licence": "two\nlines"}, "licence: found"),
+        ({"more": "x"}, "more: found"),
+    ],
+)
+def test_a_mistake_in_a_row_of_a_public_list(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    with pytest.raises(PolicyErrors, match=why):
+        read_sources([write_tables(tmp_path, recall=[{**LEAST, **change}])])
+
+
+def test_a_publisher_says_all_of_its_row(tmp_path: Path) -> None:
+    more = {"id": "names", "named": "owl", "family": "owls", "adds": "false", "notes": "seen", "into": "domains"}
+    shared = {"lists": ["birds", "top"], "of": "fed", "notes": "seen"}
+    listed = [{**ALL, "without": []}, {**TOP, "url": "https://top.example/", "paths": ["a"]}]
+    del listed[0]["without"]
+    folder = write_tables(tmp_path, recall=listed, publishers=[OWN_ROW, {**OWN_ROW, **more}, shared])
+    sources = read_sources([folder])
+    own = (OWN_ROW["url"], "lines")
+    assert read_publishers(folder) == [
+        Publisher("nets", *own, "networks", "parrot", ("parrot",), 3, "nets", True, folder, None),
+        Publisher("names", *own, "domains", "parrot", ("owl",), 3, "owls", False, folder, None),
+        *(
+            Publisher(id_, url, "lines", "feed", "fed", named, 25, family, True, folder, sources[id_])
+            for id_, url, named, family in (
+                ("birds", ALL["url"], ("owl",), "watchers"),
+                ("top", "https://top.example/", ("",), "others"),
+            )
+        ),
+    ]
+    assert [one.list_id for one in read_publishers(folder)] == ["", "", "birds", "top"]
+    assert read_publishers(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        *(({key: None}, f"expected {key} beside it, or lists of recall.yml") for key in OWN_ROW if key != "of"),
+        ({"of": None}, "of: found nothing, expected a value"),
+        ({"url": "http://x.example/"}, "url: found 'http://x.example/', expected an address with https://"),
+        ({"format": "line"}, "format: found 'line'"),
+        ({"into": "names"}, "into: found 'names', expected one of feed, networks, domains"),
+        ({"least": "0"}, "least: found '0', expected a number, 1 to 999999"),
+        ({"adds": "no"}, "adds: found 'no'"),
+        ({"named": "a\nb"}, "named: found"),
+        ({"more": "x"}, "more: found"),
+    ],
+)
+def test_a_mistake_in_a_row_of_a_publisher(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    row = {key: value for key, value in {**OWN_ROW, **change}.items() if value is not None}
+    with pytest.raises(PolicyErrors, match=why):
+        read_publishers(write_tables(tmp_path, publishers=[row]))
+
+
+NEW_NETWORKS = ["198.51.100.0/24", "203.0.113.0/24"]
+
+
+def listed(text: str) -> str:
+    return edited(text, {"networks": NEW_NETWORKS, "checked": "2026-02-02"})
+
+
+def dated(text: str) -> str:
+    return edited(text, {"checked": "2026-02-02"})
+
+
+@pytest.mark.parametrize("edit", [listed, dated])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("- a\n- b\n", "it is no mapping", id="no mapping"),
+        pytest.param("id: a\n", "it has neither notes nor sources", id="no place for it"),
+        pytest.param("{id: a,\nsources: [b]}\n", "by hand", id="another form"),
+        pytest.param("notes: |\n  a\nsources: b\n? checked\n: old\n", "by hand", id="a key that stands twice"),
+        pytest.param("networks: &a [x]\nchecked: &b y\nsources: [*a, *b]\n", "by hand", id="what others refer to"),
+        pytest.param("id: a\nnotes: b\nnetworks:\n- x\ny: |\n checked: 5\nchecked: [\n", "by hand", id="no YAML"),
+    ],
+)
+def test_edit_that_changes_another_meaning_is_refused(edit: Callable[[str], str], text: str, why: str) -> None:
+    with pytest.raises(NotEdited, match=why):
+        edit(text)
+
+
+COMMENTED = "id: a\nnetworks:\n  - 192.0.2.0/24  # ours\n  - 198.51.100.0/24  # theirs\n# of whom?\nsources: [b]\n"
+
+
+def test_a_comment_on_a_line_of_its_own_would_be_lost() -> None:
+    with pytest.raises(NotEdited, match="a comment in its networks would be lost"):
+        edited(COMMENTED.replace("networks:\n", "networks:\n  # the old ones\n"), {"networks": NEW_NETWORKS})
+
+
+def test_values_of_every_shape_and_a_key_that_goes() -> None:
+    text = "---\namends: a\nremove:\n  domains: [x.example]\nsources: [b]\n"
+    records = [{"with": "list", "version": 'ETag W/"it\'s: 5"'}, {"with": "other", "day": "2026-01-01"}]
+    after = edited(
+        text, {"add": {"domains": ["c.example"], "packages": {"apt": ["d"]}}, "remove": {}, "compared": records}
+    )
+    assert (
+        after
+        == """\
+---
+amends: a
+add:
+  domains:
+    - c.example
+  packages:
+    apt:
+      - d
+compared:
+  - with: list
+    version: 'ETag W/"it''s: 5"'
+  - with: other
+    day: 2026-01-01
+sources: [b]
+"""
+    )
+
+
+@given(st.text("ab:#'\"- \\@,[]{}é", min_size=1, max_size=20).filter(lambda text: text == text.strip()))
+@examples(200)
+def test_any_text_comes_back_as_it_was_or_is_refused(value: str) -> None:
+    with contextlib.suppress(NotEdited):
+        assert data_of(edited("sources: [a]\n", {"version": value, "more": [value]}))["more"] == [value]

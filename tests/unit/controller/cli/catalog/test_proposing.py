@@ -40,7 +40,7 @@ SAID = "shared: others use it"
 KNOWN = ["owl.example", "below.owl.example", "page.example", "said.example", "cdn.example", "ok.owl.example"]
 
 
-def test_what_an_entry_has_or_has_decided_is_not_proposed() -> None:
+def test_name_that_an_entry_has_or_has_decided_is_not_proposed() -> None:
     found = propose(OWL, [*NEW, *KNOWN, "web.example", "googleapis.com"])
     assert found.add == ["new.example", "newer.example", "perhaps.example", "web.example"]
     assert {**found.left, "googleapis.com": ""} == {
@@ -68,9 +68,6 @@ sources:
 """
 
 
-# -- the command -------------------------------------------------------------------------------------------------------
-
-
 class Command:
     """The command, over a catalogue with one entry, in a folder with a list."""
 
@@ -95,12 +92,12 @@ ADDED = amendment(OWL, ["new.example"], ["a test"])
 SOURCE = ("--source", "a test")
 
 
-def test_it_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_amendment_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     command("owl", "list", *SOURCE)
     assert capsys.readouterr() == (ADDED, f"left out said.example: {SAID}\n")
 
 
-def test_it_is_written_into_the_last_directory_and_over_nothing(
+def test_amendment_is_written_into_the_last_directory_and_over_no_file(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ("owl", "list", *SOURCE, "--dir", "first", "--dir", "own")
@@ -116,7 +113,7 @@ def test_it_is_written_into_the_last_directory_and_over_nothing(
     assert Path("own/amends/owl.yml").read_text() == "mine"
 
 
-def test_nothing_new_is_no_mistake(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_without_new_names_is_no_mistake(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     Path("list").write_text("owl.example\n")
     command("owl", "list", *SOURCE, "--dir", "own")
     assert capsys.readouterr() == ("", "nothing to add to owl\n") and not Path("own").exists()
@@ -133,7 +130,7 @@ def test_nothing_new_is_no_mistake(command: Command, capsys: pytest.CaptureFixtu
         ((), "SERVICE is missing; expected SERVICE LIST"),
     ],
 )
-def test_what_it_needs_is_named(command: Command, words: tuple[str, ...], why: str) -> None:
+def test_missing_word_of_propose_is_named(command: Command, words: tuple[str, ...], why: str) -> None:
     with pytest.raises(Refused) as refused:
         command(*words)
     assert str(refused.value).startswith(why)
@@ -151,9 +148,6 @@ def test_a_list_has_a_largest_size(command: Command, name: str, monkeypatch: pyt
         else:
             with pytest.raises(Refused, match=f"^{name}: more than {size} bytes; expected a list of names"):
                 command("owl", name, *SOURCE)
-
-
-# -- from what recall finds missing ------------------------------------------------------------------------------------
 
 
 def missing(name: str, service: str, closes: str = "") -> Proposed:
@@ -197,7 +191,9 @@ def recalled(command: Command, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-def test_each_entry_has_an_amendment(command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_recall_proposes_an_amendment_for_an_entry(
+    command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     command("--from-recall", "lists", "--popular", "9", "--category", "vpn")
     assert capsys.readouterr() == (f"{OF_GULL}{OF_OWL}{NOBODYS}", f"{MISSING}{CLOSES}{SAID_SO}{COUNT}")
     assert recalled == [(command.chosen, Path("lists"), ["vpn"], 9), ("all", command.chosen)]
@@ -207,7 +203,7 @@ def test_each_entry_has_an_amendment(command: Command, recalled: list[Any], caps
     assert recalled[2] == (command.chosen, Path("lists"), proposing.CATEGORIES, 100_000)
 
 
-def test_each_is_written_unless_one_is_there(
+def test_proposed_amendments_are_written_unless_one_is_there(
     command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("own/amends").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`catalog recall` and `propose --from-recall` on a made catalogue and a made folder of lists."""
+"""`catalog recall` and `propose --from-recall`: lists, measures, goals, hostile lists."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.cli import Refused, command_line
 from proscribe.controller.cli import command_line as launcher
-from proscribe.controller.cli.catalog import list_files
+from proscribe.controller.cli.catalog import list_files, recall
+from proscribe.controller.cli.catalog.chosen import Chosen
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
+from proscribe.controller.cli.catalog.public_lists import Source
 from proscribe.controller.cli.catalog.recall import reading
+from proscribe.controller.cli.catalog.recall.measure import Found, Popular, Result, Share, measure, popular_names
+from proscribe.controller.cli.catalog.recall.reading import Lists
+from proscribe.controller.cli.catalog.recall.standing import MISSING, STATES, Standing, standings
+from recording import compare, join_files
 
 ENTRY = """\
 ---
@@ -201,10 +211,7 @@ def test_all_files_with_an_ending_and_names_that_another_list_has(call: Call, ca
     ("row", "line"),
     [
         (ROW.format(id="first", about=ABOUT, least=2), "id: found 'first', expected an id of its own"),
-        (
-            ROW.format(id="x", about="notes: x", least=1),
-            "found 'x', expected either popular, or what the list is about",
-        ),
+        (ROW.format(id="x", about="notes: x", least=1), "found 'x', expected either popular, or what the list is"),
         (ROW.format(id="x", about=ABOUT, least=1).replace("[list]", "[../list]"), "paths[0]: found '../list'"),
         (ROW.format(id="x", about=ABOUT, least=1).replace("folder: x", "folder: .."), "folder: found '..'"),
         (
@@ -256,9 +263,6 @@ def test_fetched_lists_are_written_into_the_folder(
     assert (new / "third/data/b").read_text() == "b.example" and not list((tmp_path / "outside").iterdir())
 
 
-# -- proposals ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def new_names(folder: Path) -> None:
     names = [
@@ -285,7 +289,7 @@ def test_an_amendment_that_is_there_is_not_written_over(
     assert "x.example" in (own / "owl.yml").read_text()
 
 
-def test_what_another_entry_has_or_needs_is_left_out(call: Call, catalog: Path, folder: Path) -> None:
+def test_name_that_another_entry_has_or_needs_is_left_out(call: Call, catalog: Path, folder: Path) -> None:
     (catalog / "webmail/wren.yml").write_text(
         ENTRY.format(id="wren", enforce="false", more="domains: [wrenmail.com]\nshared_domains: [needs.wrenmail.net]")
     )
@@ -305,7 +309,7 @@ def test_what_another_entry_has_or_needs_is_left_out(call: Call, catalog: Path, 
         (("--from-recall", "absent"), "expected the folder of the lists"),
     ],
 )
-def test_what_propose_has_to_be_asked(call: Call, words: tuple[str, ...], why: str) -> None:
+def test_propose_refuses_wrong_words(call: Call, words: tuple[str, ...], why: str) -> None:
     code, printed = call("propose", *words)
     assert code == 2 and why in printed
 
@@ -314,3 +318,246 @@ def test_a_proposal_needs_a_list_of_what_is_asked_for(call: Call, folder: Path) 
     (folder / "top/list").unlink()
     code, printed = call("propose", "--from-recall", str(folder))
     assert code == 2 and "has no list of the most asked-for names" in printed
+
+
+RECORDED = Path(__file__).parents[3] / "recorded/cli"
+
+
+def make_found(number: int, state: str, popular: bool = True, rank: int | None = None, *lists: str) -> Found:
+    return Found(f"n{number}.example", Standing(state, "owl"), popular, rank, lists or ("one", "two"))
+
+
+EVERY = [make_found(number, state, True, number + 1) for number, state in enumerate(STATES)]
+OTHERS = [
+    make_found(20, "missing", True),
+    make_found(21, "unverified", False, None, "two"),
+    make_found(22, "blocked", False),
+]
+RESULTS = (
+    Result("vpn", {"one": 1200, "two": 12}, 2, 1201, [*EVERY, *OTHERS], True),
+    Result("tor", {"one": 3}, 1, 3, [], True),
+    Result("webmail", {"one": 3, "three": 5}, 2, 8, [], True),
+    Result("messaging", {"one": 3, "two": 4}, 2, 7, [make_found(30, "blocked"), make_found(31, "blocked")], False),
+)
+READ_LISTS = Lists({"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"})
+RECALL = recall.Recall(READ_LISTS, RESULTS, ("top", "other"), 100_000)
+CATEGORIES = [one.category for one in RESULTS]
+Recalled = Any
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Recalled:
+    """Runs the command over what was compared; its code and what it prints on both streams."""
+    calls: list[Any] = []
+    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setattr(recall, "needed", lambda chosen, categories: (chosen, tuple(categories)))
+    monkeypatch.setattr(recall, "fetch_lists", lambda *given: [calls.append(given) or "one: 1 file"])
+
+    def command(*words: str, found: recall.Recall = RECALL) -> tuple[int, str, str, list[Any]]:
+        calls.clear()
+        monkeypatch.setattr(recall, "compared", lambda *given: calls.append(given) or found)
+        _, arguments = command_line.read("catalog", ["recall", "lists", *words])
+        return arguments.run_subcommand(arguments, "chosen"), *capsys.readouterr(), list(calls)
+
+    return command
+
+
+def test_all_of_a_comparison(run: Recalled) -> None:
+    nothing = recall.Recall(Lists({}, {}), (), (), 5)
+    shown = {
+        "printed": run()[1],
+        "missing": run("--missing")[1].partition("\nvpn\t")[2],
+        "nothing": run("--missing", found=nothing)[1],
+        "JSON": run("--json", "--at-least", "vpn=1")[1],
+    }
+    compare(RECORDED / "recall.printed.txt", join_files(shown))
+
+
+@pytest.mark.parametrize(
+    ("goal", "said"),
+    [
+        ("vpn=0.7", ""),
+        ("vpn=0.8", "vpn=0.8: not reached, 7 of 10 names are handled (0.700)"),
+        ("vpn:all=0.6667", "vpn:all=0.6667: not reached, 8 of 12 names are handled (0.667)"),
+        ("vpn:all=0.6666", ""),
+        ("tor=0", "tor=0: not reached, nothing was measured: lists of 1 publishers, expected at least 2"),
+        ("messaging=0", "messaging=0: not reached, nothing was measured: no list of the most asked-for names was read"),
+        ("messaging:all=1", ""),
+        ("webmail=0", "webmail=0: not reached, nothing was measured: no two independent lists share a name"),
+        ("webmail:all=0", "webmail:all=0: not reached, nothing was measured: no two independent lists share a name"),
+    ],
+)
+def test_a_goal_is_reached_or_it_is_said_why_not(run: Recalled, goal: str, said: str) -> None:
+    code, _, printed, _ = run("--at-least", goal)
+    assert (code, " ".join(printed.split())) == ((recall.BELOW_GOAL, said) if said else (0, ""))
+
+
+def test_recall_compares_named_categories_and_popular_names(run: Recalled) -> None:
+    assert run("--popular", "7")[3] == [("chosen", Path("lists"), recall.CATEGORIES, 7)]
+    code, _, printed, calls = run("--category", "vpn", "--category", "tor", "--fetch", "--ca-file", "ca.pem")
+    fetched, compared = calls
+    assert (code, printed) == (0, "one: 1 file\n")
+    assert fetched == (("chosen", ("vpn", "tor")), Path("lists"), "ca.pem")
+    assert compared == ("chosen", Path("lists"), ["vpn", "tor"], recall.USUAL)
+    with pytest.raises(Refused, match="^--at-least tor=0.5 is about a category that --category leaves out"):
+        run("--category", "vpn", "--at-least", "vpn=0.1", "--at-least", "tor=0.5")
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "taken"),
+    [
+        *(("--popular", text, True) for text in ("1", "9999999")),
+        *(("--popular", text, False) for text in ("0", "10000000", "x", "-1", "01", "1.5")),
+        *(("--at-least", f"vpn={text}", True) for text in ("0", "0.1", "0.1234", "1", "1.0000")),
+        *(("--at-least", f"vpn={text}", False) for text in ("1.1", "0.", "0.12345", "2", "", ".5", "1.00000")),
+        *(("--at-least", text, False) for text in ("vpns=0.5", "vpn:most=0.5", "vpn", "VPN=1")),
+    ],
+)
+def test_numbers_and_goals_have_a_form(run: Recalled, option: str, text: str, taken: bool) -> None:
+    if taken:
+        assert run(f"{option}={text}")[3]
+        return
+    with pytest.raises(SystemExit, match="2"):
+        run(f"{option}={text}")
+
+
+NOBODY = Popular({}, frozenset(), ())
+
+
+def source(
+    id_: str, about: str = "vpn", mixed: str = "", takes_from: str = "", popular: str = "", only_popular: str = ""
+) -> Source:
+    """A list: its family is what is before the _ of its id."""
+    lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
+    split: dict[str, Any] = {key: tuple(value.split()) for key, value in lists.items()}
+    texts: dict[str, Any] = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
+    return Source(
+        id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **texts, **split
+    )
+
+
+def listed(names: str) -> dict[str, int]:
+    return {f"{name}.example": place for place, name in enumerate(names.split(), 1)}
+
+
+@pytest.mark.parametrize(
+    ("popular", "most", "name", "rank"),
+    [
+        ("ranked", 9, "tit", 3),
+        ("ranked", 3, "tit", 3),
+        ("ranked", 2, "tit", 0),
+        ("ranked", 9, "owl", 2),  # x.owl is below it
+        ("ranked", 9, "wren", 0),
+        ("5", 5, "tit", None),
+        ("5", 4, "tit", 0),  # nobody knows which are its first four
+        ("5", 9, "owl", 0),
+    ],
+)
+def test_popular_names_have_a_rank(popular: str, most: int, name: str, rank: int | None) -> None:
+    found = popular_names([source("top", "", popular=popular)], {"top": listed("a x.owl tit y.owl")}, most)
+    assert found.has(f"{name}.example") is (rank != 0)
+    assert found.ranks.get(f"{name}.example") == (rank or None)
+
+
+def test_two_lists_of_what_is_asked_for_add_up() -> None:
+    lists = [source("top", "", popular="ranked"), source("next", "", popular="ranked"), source("gone", "", popular="9")]
+    found = popular_names(lists, {"top": listed("a b"), "next": listed("b a c")}, 9)
+    assert found.read == ("top", "next")
+    assert dict(found.ranks) == {"a.example": 1, "b.example": 1, "c.example": 3, "example": 1}
+
+
+@pytest.mark.parametrize(
+    ("families", "popular", "whole", "share"),
+    [
+        ("ab", ("top",), True, Share(1, 3)),
+        ("ab", ("top",), False, Share(0, 1)),
+        ("ab", (), True, Share(1, 3)),
+        ("ab", (), False, None),  # no list says what is asked for
+        ("a", ("top",), True, None),
+        ("", ("top",), True, None),
+    ],
+)
+def test_a_share_is_of_what_was_measured(
+    families: str, popular: tuple[str, ...], whole: bool, share: Share | None
+) -> None:
+    states = {"owl.example": Standing("blocked", "owl")}
+    result = measure(
+        "vpn",
+        [source(one) for one in families],
+        {one: listed("owl wren tit") for one in families},
+        Popular({"wren.example": 5} if popular else {}, frozenset(), popular),
+        lambda name: states.get(name, Standing(MISSING)),
+    )
+    assert result.share(whole) == share
+
+
+IDS = "abcd"
+LISTS_OF_NAMES = st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(["x", "y", "z", "x.y"]), max_size=4))
+
+
+@given(lists=LISTS_OF_NAMES, taken=st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(IDS)), max_size=4))
+def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_none(
+    lists: dict[str, set[str]], taken: dict[str, set[str]]
+) -> None:
+    names = {id_: listed(" ".join(sorted(some))) for id_, some in lists.items()}
+    free = measure("vpn", [source(one) for one in IDS], names, NOBODY, lambda _: Standing(MISSING))
+    copies = [source(one, takes_from=" ".join(taken.get(one, ()))) for one in IDS]
+    fewer = measure("vpn", copies, names, NOBODY, lambda _: Standing(MISSING))
+    assert all(len(one.lists) > 1 for one in free.found)
+    assert all(any(one.name.endswith(other.name) for other in free.found) for one in fewer.found)
+
+
+KEYS_OF_NAMES = ("domains", "nxdomain_canaries", "urls", "shared_domains", "allow_domains", "mail_hosts", "decided")
+
+
+def service(id_: str, **says: Any) -> Any:
+    return SimpleNamespace(**{"id": id_, "enforce": True, "unverified": {}, **dict.fromkeys(KEYS_OF_NAMES, ()), **says})
+
+
+SERVICES = [
+    service("quiet", enforce=False, domains=["quiet.example", "both.example"]),
+    service("owl", domains=["owl.example", "deep.part.example", "both.example"], nxdomain_canaries=["canary.example"]),
+    service("pages", urls=["page.example", "web.example/x", "owl.example/y"]),
+    service("open", shared_domains=["cdn.example", "quiet.example"], allow_domains=["ok.owl.example"]),
+    service("mail", mail_hosts=["mx.example"]),
+    service("wren", decided=[{"names": ["said.example", "192.0.2.0/24", "mx.example", "kept.example"]}]),
+    service("elf", unverified={"domains": ["perhaps.example", "owl.example"], "networks": ["192.0.2.0/24"]}),
+]
+FEEDS = [
+    SimpleNamespace(id="birds", kind="domains", service="owl", values=["fed.example", "x.deep.fed.other"]),
+    SimpleNamespace(id="calm", kind="domains", service="quiet", values=["calm.example", "said.example"]),
+    SimpleNamespace(id="nets", kind="networks", service="owl", values=["nets.example"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "where"),
+    [
+        *((name, "blocked", "owl") for name in ("owl.example", "a.b.owl.example", "canary.example", "both.example")),
+        *((name, "blocked", "pages") for name in ("page.example", "x.page.example")),
+        ("fed.example", "blocked", "feeds/birds"),
+        ("calm.example", "reported", "feeds/calm"),
+        ("said.example", "reported", "feeds/calm"),
+        ("quiet.example", "reported", "quiet"),
+        *((name, "shared", "open") for name in ("cdn.example", "ok.owl.example", "x.ok.owl.example")),
+        ("mx.example", "shared", "mail"),
+        ("x.kept.example", "decided", "wren"),
+        ("192.0.2.0/24", "missing", ""),
+        ("perhaps.example", "unverified", "elf"),
+        ("good.other", "known good", "known_good.txt"),
+        ("below.good.other", "missing", ""),
+        ("web.example", "page", "pages"),
+        ("x.web.example", "missing", ""),
+        ("part.example", "part", "owl"),
+        ("deep.fed.other", "part", "feeds/birds"),
+        ("x.nets.example", "missing", ""),
+        ("nobody.example", "missing", ""),
+        ("com", "known good", ""),
+    ],
+)
+def test_the_first_saying_about_a_name_counts(name: str, state: str, where: str, tmp_path: Path) -> None:
+    (tmp_path / "known_good.txt").write_text("good.other\n")
+    catalogue = SimpleNamespace(services={one.id: one for one in SERVICES}, feeds={feed.id: feed for feed in FEEDS})
+    found = standings(Chosen([tmp_path], catalogue))(name)  # type: ignore[arg-type]
+    assert found.state == state
+    assert found.where == where if where or state == "missing" else found.where.startswith("carries ")

@@ -58,7 +58,9 @@ def place(directory: Path, files: Mapping[str, bytes]) -> Path:
 
 
 @pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "where the system cannot exchange"])
-def test_it_is_placed_and_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool) -> None:
+def test_collection_is_placed_and_replaced_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
     if not exchanges:
         monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
     target = place(tmp_path, FIRST)
@@ -167,7 +169,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("change", "message"), OTHERS.items())
-def test_what_is_not_its_own_is_left_as_it_is(tmp_path: Path, change: object, message: str) -> None:
+def test_foreign_files_in_the_place_are_left(tmp_path: Path, change: object, message: str) -> None:
     target = place(tmp_path, FIRST)
     change(target)  # type: ignore[operator]
     before = sorted(map(str, tmp_path.rglob("*")))

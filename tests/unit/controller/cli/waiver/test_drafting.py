@@ -59,7 +59,9 @@ WHOLE = "because what they refuse they refuse to a whole host; --whole-host open
         (Opens("wong", ("apps",), ("apps",)), {}, []),
     ],
 )
-def test_its_approver_reads_what_stays_closed(opens: Opens, given: dict[str, Any], remarks: list[str]) -> None:
+def test_draft_tells_its_approver_which_controls_stay_closed(
+    opens: Opens, given: dict[str, Any], remarks: list[str]
+) -> None:
     assert fill_in(options(**given), standing(opens), NOW) == remarks
 
 
@@ -101,9 +103,6 @@ def test_where_none_is_drafted_that_is_said(changed: dict[str, Any], given: dict
     with pytest.raises(Refused) as refused:
         fill_in(options(**given), standing(**changed), NOW)
     assert str(refused.value) == said
-
-
-# -- what answers a request --------------------------------------------------------------------------------------------
 
 
 def judged(id_: str = "W-1", **changed: Any) -> Any:
@@ -171,7 +170,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet(tmp_path, monkeypatch)
 
 
-def test_what_waits_comes_first_and_only_chosen_hosts_are_compiled(fleet: Fleet) -> None:
+def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet: Fleet) -> None:
     states = {"1": "waived", "2": "refused", "3": "open", "4": "drafted", "5": "ended", "6": "open", "7": "open"}
     fleet.waivers = [judged(request="1"), judged(request="4", **UNSIGNED), judged(request="5", **REVOKED)]
     fleet.refusals = [NO._replace(id="2")]
@@ -201,7 +200,7 @@ STAYS = "would stay closed, being for a whole host"
         ((), (), False, True, FOR_ALL),
     ],
 )
-def test_what_would_leave_a_service_out_of_reach(
+def test_waiver_that_leaves_a_service_out_of_reach_is_useless(
     user: tuple[str, ...], closed: tuple[str, ...], web_only: bool, useless: bool, said: str
 ) -> None:
     opens = Opens("wong", user, ("apps", "dns"), closed, web_only)

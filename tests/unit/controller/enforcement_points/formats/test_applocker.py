@@ -63,7 +63,7 @@ TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters=
 
 @examples(200)
 @given(TEXTS, TEXTS, TEXTS)
-def test_whatever_a_name_has_in_it_stays_a_name(image: str, publisher: str, product: str) -> None:
+def test_any_text_in_a_name_stays_a_name(image: str, publisher: str, product: str) -> None:
     product = product.replace("\\", "/")
     names = {"windows_processes": [f"{image}.exe"], "windows_publishers": {"appx": [f"{publisher}\\{product}"]}}
     found = policy(made(**names))
@@ -74,14 +74,7 @@ def test_whatever_a_name_has_in_it_stays_a_name(image: str, publisher: str, prod
     assert len(found["Exe"].rules) <= 7
 
 
-# -- the registry, which a domain's machines read
-
-
-# -- the project's own catalogue
-
-
 def test_the_evaluator_goes_by_the_documented_rules() -> None:
-    """A deny goes before an allow, exceptions, groups, versions, variables of folders, and hashes."""
     text = """<AppLockerPolicy Version="1"><RuleCollection Type="Exe" EnforcementMode="Enabled">
     <FilePathRule Id="00000000-0000-8000-8000-000000000001" Name="windows" Description="" UserOrGroupSid="S-1-1-0"
     Action="Allow"><Conditions><FilePathCondition Path="%WINDIR%\\*"/></Conditions><Exceptions>

@@ -73,7 +73,6 @@ TEXT = st.text(st.sampled_from("aZ <>&\"'%\n\r\t/;é\u2028]") | st.characters(),
 @examples(5_000)
 @given(name=TEXT, contact=TEXT, text=TEXT, url=TEXT, group=TEXT)
 def test_no_text_gets_out_of_its_place(name: str, contact: str, text: str, url: str, group: str) -> None:
-    """It is refused, or both forms have the rules that they have with harmless texts, and a terminal prints it."""
     one = made(text, contact=contact, request_url=url and f"https://a.example/{url}")
     one["controls"]["apps"]["services"]["chat"]["name"] = name
     try:
@@ -93,12 +92,8 @@ def test_no_text_gets_out_of_its_place(name: str, contact: str, text: str, url: 
 
 @examples(300)
 @given(identifier=TEXT, key=st.sampled_from(["signing_ids", "team_ids"]))
-def test_what_is_no_identifier_makes_no_rule(identifier: str, key: str) -> None:
-    """The catalogue refuses it before; a plan that a person made has to say so."""
+def test_wrong_identifier_makes_no_rule(identifier: str, key: str) -> None:
     assume(not re.fullmatch(r"[A-Z0-9]{10}(:[A-Za-z0-9][A-Za-z0-9._-]*)?", identifier))  # hypothesis takes constants
     one = plan({"apps": {"chat": {"mode": "enforce", key: [identifier]}}})
     with pytest.raises(NotExportable, match="signed"):
         render(decision(one))
-
-
-# -- the project's own catalogue

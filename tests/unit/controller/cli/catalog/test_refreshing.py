@@ -1,10 +1,12 @@
-"""A feed that is an agreement: the names that lists of several families have, and none that others need."""
+"""Refreshed feeds: agreements of several lists, directories, and amendments."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from proscribe.controller.compile.catalogue.loading import load
 from refreshed_catalogue import BIRDS, Refreshed
 
 LISTS = [
@@ -107,3 +109,74 @@ def test_all_of_its_lists_are_read_whichever_is_named(made: Refreshed) -> None:
     for words in (("birds",), ("two",), ("three", "birds")):
         code, printed = made.refresh(lists("a.example", two="a.example"), *words)
         assert code == 0 and [line.partition(":")[0] for line in printed if ":" in line[:6]] == ["birds"]
+
+
+NETS = {"id": "nets", "into": "networks", "of": "parrot"}
+NAMES_LIST = {"id": "names", "into": "domains", "of": "parrot"}
+COVERING = {"id": "covering", "into": "networks", "of": "parrot", "adds": "false"}
+AMENDS = "---\namends: parrot\nadd:\n  domains:\n    - ours.example\nsources:\n  - our desk\n"
+
+
+@pytest.fixture
+def two_directories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refreshed:
+    two_directories = Refreshed(tmp_path, capsys)
+    two_directories.write("release/feeds/birds.yml", BIRDS)
+    two_directories.write("release/feeds/birds.txt", "a.example\nb.example\n")
+    return two_directories
+
+
+def service(two_directories: Refreshed) -> Any:
+    return load([two_directories.release, two_directories.ours]).services["parrot"]
+
+
+def changed(two_directories: Refreshed, before: dict[str, bytes]) -> set[str]:
+    after = two_directories.content()
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def test_refresh_keeps_text_of_a_person_in_an_amendment(two_directories: Refreshed) -> None:
+    two_directories.publishers("ours", NETS, NAMES_LIST)
+    two_directories.write(
+        "ours/amends/parrot.yml", AMENDS.replace("sources:", "remove:\n  networks:\n    - 8.8.8.8/32\nsources:")
+    )
+    assert two_directories.refresh({"nets": "8.8.8.8/32\n9.9.9.0/24\n", "names": "ours.example\nnew.example\n"})[0] == 0
+    data = two_directories.data("ours/amends/parrot.yml")
+    assert (data["add"], data["remove"], data["sources"]) == (
+        {"domains": ["ours.example", "new.example"], "networks": ["9.9.9.0/24"]},
+        {"networks": ["8.8.4.0/24"]},
+        ["our desk"],
+    )
+
+
+def test_into_writes_what_the_release_would_get_elsewhere(two_directories: Refreshed) -> None:
+    two_directories.publishers("release", NETS, {"id": "list"})
+    before = two_directories.content()
+    assert (
+        two_directories.refresh({"nets": "9.9.9.0/24\n", "list": "c.example\n"}, "--into", str(two_directories.ours))[0]
+        == 0
+    )
+    assert changed(two_directories, before) == {
+        "ours/amends/parrot.yml",
+        "ours/feeds/birds.yml",
+        "ours/feeds/birds.txt",
+    }
+    code, printed = two_directories.refresh({}, "--into", str(two_directories.root))
+    assert code == 2 and "expected one of" in " ".join(printed)
+
+
+def test_a_list_that_covers_none_of_the_networks_takes_none_away(two_directories: Refreshed) -> None:
+    two_directories.publishers("release", COVERING)
+    before = two_directories.content()
+    code, printed = two_directories.refresh({"covering": "9.9.9.0/24\n"})
+    assert (
+        code == 1
+        and "it covers none of the 2 networks of parrot" in " ".join(printed)
+        and two_directories.content() == before
+    )
+
+
+def test_lists_that_cover_an_entrys_networks_together_are_one_job(two_directories: Refreshed) -> None:
+    two_directories.publishers("release", COVERING, {**COVERING, "id": "second"})
+    code, printed = two_directories.refresh({"covering": "8.8.4.0/24\n", "second": "8.8.8.0/24\n"})
+    assert (code, printed) == (0, ["covering, second: unchanged"])
+    assert [one["with"] for one in service(two_directories).compared] == ["covering", "second"]

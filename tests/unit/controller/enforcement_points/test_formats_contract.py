@@ -49,7 +49,7 @@ def export(name: str, a_plan: dict[str, Any], group: str = "web") -> Rendered:
     return format_.render(decision(a_plan, format_.controls, group))
 
 
-def test_it_declares_itself(name: str) -> None:
+def test_format_declares_itself(name: str) -> None:
     declared = FORMATS[name]
     assert declared.name == name and declared.meant_for and "\n" not in declared.meant_for
     assert declared.controls and set(declared.controls) <= set(CONTROLS)
@@ -69,7 +69,6 @@ PATHS = {"urls": ["www.corp.example/closed-path"], "allow": ["chat.example/open-
 
 
 def test_every_path_is_in_it_or_is_named_as_left_out(name: str) -> None:
-    """A path of a host that is open, and one that stays open on a blocked host."""
     if "browser" not in FORMATS[name].controls:
         pytest.skip("it has no addresses with paths")
     a_plan = made()
@@ -81,7 +80,7 @@ def test_every_path_is_in_it_or_is_named_as_left_out(name: str) -> None:
         assert written or path in said, path
 
 
-def test_its_head_names_what_it_leaves_open_for_tenants(name: str) -> None:
+def test_head_names_services_left_open_for_tenants(name: str) -> None:
     a_plan = made()
     for control in ("browser", "dns"):
         a_plan["controls"][control]["by_tenant"] = ["gmail"]
@@ -93,7 +92,7 @@ def test_its_head_names_what_it_leaves_open_for_tenants(name: str) -> None:
     assert left_out or "dns" not in format_.controls
 
 
-def test_what_is_waived_is_not_in_it(name: str) -> None:
+def test_waived_service_is_not_exported(name: str) -> None:
     waived = made(mode="waived", waiver="W-1")
     try:
         found = export(name, waived)

@@ -1,0 +1,498 @@
+"""Answers of `explain` for each control, compared with what the control itself does."""
+
+from __future__ import annotations
+
+import ipaddress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_policy import made_catalogue, plan, restrictions
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli.explain.facts import Facts
+from proscribe.controller.cli.explain.question import Question, read
+from proscribe.controller.cli.explain.reasons import answers, browser, decided
+from proscribe.controller.cli.explain.reasons.reason import Answer, Policy, Reason, by_mode, missing, off
+from proscribe.controller.cli.explain.relations import Subject, remarks, subject
+from proscribe.controller.compile.catalogue.claims import SHARED, Claimant, check_claims
+from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
+from proscribe.controller.compile.restrictions.by_group import ByGroup
+from proscribe.controller.compile.waivers.hours import windows
+from proscribe.host.controls.apps.desired import Desired
+from proscribe.host.controls.apps.portable import scan
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.portable.scan import Region
+from proscribe.host.controls.browser.rendering import Verdicts, name
+from proscribe.host.controls.dns import desired
+from proscribe.host.system import Host, User
+from proscribe.model.finding import NOTHING_KNOWN
+from proscribe.model.plan import CONTROLS
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    return made_catalogue(tmp_path_factory.mktemp("catalog"))
+
+
+def waiver(
+    id_: str = "w1",
+    services: tuple[str, ...] = ("parrot",),
+    controls: tuple[str, ...] = CONTROLS,
+    hours: tuple[str, ...] = (),
+    **partial: Any,
+):
+    windows_ = windows(hours)
+    return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=hours, windows=windows_)
+
+
+EVERYTHING = Facts(
+    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset({"chromium", "firefox"})
+)
+
+
+def said(
+    catalogue: Catalogue, text: str, waivers: list[Any] | None = None, facts: Facts = EVERYTHING, **values: Any
+) -> dict[str, Any]:
+    values.setdefault("dns_backend", "auto")
+    about = subject(read(text), catalogue)
+    policy = Policy(
+        plan(catalogue, waivers or [], **values), restrictions(**values), {"w1": " of head, until then"}, facts
+    )
+    found = answers(about, policy)
+    return {"all": decided(about, found), **found}
+
+
+def statuses(found: dict[str, Any]) -> dict[str, str]:
+    return {control: found[control].status for control in CONTROLS if found[control].reasons}
+
+
+def texts(found: dict[str, Any], control: str) -> str:
+    return "; ".join(reason.text for reason in found[control].reasons)
+
+
+OWN_RULES = [
+    {"direction": "in", "protocol": "any", "verdict": "drop"},
+    {"direction": "out", "protocol": "any", "addresses": ["192.0.2.64/26"], "verdict": "accept"},
+    {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject", "comment": "mail goes by the relay"},
+    {"direction": "forward", "protocol": "any", "addresses": ["192.0.2.7"], "ports": [27], "verdict": "drop"},
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        # names
+        ("parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "blocked"}),
+        ("x.y.parrot.example", {}, {"apps": "blocked", "browser": "blocked", "firewall": "depends", "dns": "depends"}),
+        ("x.y.parrot.example", {"dns_backend": "unbound"}, {"dns": "blocked"}),
+        ("x.y.parrot.example", {"dns_backend": "hosts"}, {"dns": "open"}),
+        ("web.parrot.example", {"dns_backend": "hosts"}, {"dns": "blocked"}),  # named itself
+        ("notparrot.example", {}, {}),
+        ("work.parrot.example", {}, {"browser": "open", "dns": "open", "firewall": "depends"}),
+        ("office.parrot.example", {}, {"browser": "open", "dns": "open"}),  # of a service that is permitted here
+        ("office.parrot.example", {"services_include": ["parrot_work"]}, {"browser": "blocked", "dns": "blocked"}),
+        ("pages.example/parrot/1", {}, {"browser": "blocked"}),
+        ("pages.example/other", {}, {"browser": "open"}),
+        ("imap.owl.example", {"dns_backend": "hosts"}, {"browser": "blocked", "dns": "blocked"}),
+        ("parrot.example", {"controls": {"browser": "audit", "dns": "off"}}, {"browser": "audited", "dns": "off"}),
+        ("parrot.example", {"effective_from": "2027-01-01"}, {"browser": "upcoming", "dns": "upcoming"}),
+        ("parrot.example", {"categories": ["webmail"]}, {"browser": "open", "dns": "open"}),
+        ("gull.example", {"tenants": {"google": ["example.org"]}}, {"browser": "tenants", "dns": "tenants"}),
+        ("parrots.example", {}, {}),
+        ("google.com/parrot", {}, {"browser": "blocked", "dns": None}),  # a page of a name that is shared
+        ("example.com:853", {}, {"firewall": "blocked"}),
+        # addresses
+        ("198.51.100.77", {}, {"browser": "open", "firewall": "blocked", "dns": "open"}),
+        ("198.51.0.0/16", {}, {"firewall": "blocked"}),
+        ("198.51.101.1", {}, {"browser": "open", "dns": "open"}),
+        ("[2001:db8::77]:443", {}, {"firewall": "blocked"}),
+        ("64:ff9b::c633:644d", {}, {"firewall": "blocked"}),  # carries 198.51.100.77 to a translator
+        ("2001:db8:6:4:c6:3364:4d00:0", {"firewall_nat64": ["2001:db8:6:4::/64"]}, {"firewall": "blocked"}),
+        ("198.51.100.77", {"controls": {"firewall": "audit"}}, {"firewall": "audited"}),
+        ("203.0.113.9", {}, {"firewall": "blocked"}),
+        ("203.0.113.9:80", {}, {"firewall": "open"}),
+        ("192.0.2.7:25", {"firewall_rules": OWN_RULES}, {"firewall": "blocked"}),
+        ("192.0.2.77:25", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # an earlier rule accepts it
+        ("192.0.2.7:27", {"firewall_rules": OWN_RULES}, {"firewall": "open"}),  # closed to guests, and not to the host
+        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "unbound"}, {"firewall": "blocked"}),
+        ("192.0.2.1:53", {"dns_force": True}, {"firewall": "depends"}),
+        ("192.0.2.1:53", {"dns_force": True, "dns_backend": "hosts"}, {}),  # there is nobody else to ask
+        ("example.com:443", {"firewall_quic": "blocked"}, {"firewall": "open"}),
+        # services and programs
+        ("parrot", {}, {"apps": "blocked", "browser": "blocked", "firewall": "blocked", "dns": "blocked"}),
+        ("dodo", {}, {"apps": "reported", "browser": "open"}),
+        ("example.parrot.Parrot", {}, {"apps": "blocked"}),
+        ("parrot-desktop", {"controls": {"apps": "audit"}}, {"apps": "audited"}),
+        ("/opt/Parrot/parrot-desktop", {}, {"apps": "blocked"}),
+        ("Example.Parrot", {}, {"apps": "open"}),  # a name for Windows
+        ("abcdefghijklmnopabcdefghijklmnop", {}, {"browser": "blocked"}),
+    ],
+)
+def test_a_control_answers(catalogue: Catalogue, text: str, values: dict[str, Any], expected: dict[str, str]) -> None:
+    found = statuses(said(catalogue, text, **values))
+    assert {control: found.get(control) for control in expected} == expected
+    if not expected:
+        assert set(found.values()) <= {"open"}
+
+
+@pytest.mark.parametrize(
+    ("text", "control", "values", "reason"),
+    [
+        ("parrot.example", "dns", {}, "parrot.example itself, of Parrot"),
+        ("work.parrot.example", "browser", {}, "work.parrot.example stays open, though parrot.example is blocked"),
+        ("owl.example", "firewall", {}, "Owl has no known addresses of its own"),
+        ("gull.example", "browser", {"tenants": {"google": ["a.example"]}}, "let in accounts of a.example only"),
+        ("198.51.100.77", "firewall", {}, "in 198.51.100.0/2"),
+        ("192.0.2.7:25", "firewall", {"firewall_rules": OWN_RULES}, "number 3: reject tcp to port 25 (mail goes by"),
+        ("192.0.2.7:27", "firewall", {"firewall_rules": OWN_RULES}, "from guests behind it, proscribe_firewall_rules"),
+        ("example.com:443", "firewall", {"firewall_quic": "blocked"}, "QUIC (UDP) is refused everywhere"),
+        ("198.51.0.0/16", "firewall", {}, "in part"),
+        ("203.0.113.9", "firewall", {}, "on ports 53, 443, 853"),
+        ("198.51.100.77", "firewall", {"management": ["198.51.100.64/26"]}, "198.51.100.64/26 of proscribe_management"),
+    ],
+)
+def test_a_control_says_why(catalogue: Catalogue, text: str, control: str, values: dict[str, Any], reason: str) -> None:
+    assert reason in texts(said(catalogue, text, **values), control)
+
+
+RESTRICTED_NAMES = [
+    *("mail.google.com", "drive.google.com", "web.whatsapp.com", "wa.me"),
+    *("web.telegram.org", "t.me", "wx.qq.com", "mail.qq.com"),
+    *("outlook.live.com", "mail.yahoo.com", "mail.proton.me", "proton.me/drive"),
+    *("www.dropbox.com", "mega.nz", "www.mediafire.com", "discord.com"),
+    *("signal.org", "www.icloud.com/mail", "web.wechat.com", "line.me"),
+    *("www.messenger.com", "pan.baidu.com", "mail.163.com", "mail.aol.com"),
+    *("gmx.net", "wetransfer.com", "pastebin.com", "www.box.com"),
+    *("web.skype.com", "mail.zoho.com"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "status"),
+    [
+        ("filebin.net", {"dns_backend": "dnsmasq"}, "open"),  # dns closes it, with all below it
+        ("filebin.net", {"controls": {"dns": "off"}}, "open"),
+        ("web.whatsapp.com", {"dns_backend": "hosts"}, "blocked"),  # what people type comes first
+    ],
+)
+def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(
+    own_catalogue: Catalogue, text: str, values: dict[str, Any], status: str
+) -> None:
+    every = {"categories": list(CATEGORIES), "audiences": list(AUDIENCES)}
+    found = said(own_catalogue, text, **{**every, **values})
+    assert found["browser"].status == status
+    assert ("browsers' lists take 1000 names" in texts(found, "browser")) == (status == "open")
+
+
+@pytest.mark.parametrize(
+    ("host", "backend", "status", "where"),
+    [
+        ("first.example", "dnsmasq", "blocked", ""),
+        ("first.example", "hosts", "open", ""),
+        ("first.example", "auto", "depends", " on a host without a resolver that filters"),
+        ("x.second.example", "auto", "depends", " on a host with a resolver that filters"),
+    ],
+)
+def test_which_names_have_room_may_depend_on_the_dns_backend(host: str, backend: str, status: str, where: str) -> None:
+    def control(domains: list[str], **settings: Any) -> dict[str, Any]:
+        entry = {"name": "One", "mode": "enforce", "domains": domains, "urls": [], "allow": []}
+        return {"mode": "enforce", "services": {"one": entry}, "settings": settings}
+
+    names = [*(f"a{number:03}.example" for number in range(999)), "first.example", "x.second.example"]
+    controls = {
+        "browser": control(names, browsers={"dns_over_https": "blocked"}),
+        "dns": control(["first.example", "second.example"]),
+    }
+    policy = SimpleNamespace(
+        plan={"controls": controls, "browsers": []},
+        restrictions=SimpleNamespace(dns_backend=backend),
+        section=controls.get,
+        facts=Facts(),
+        waivers={},
+    )
+    about = SimpleNamespace(
+        kind="name", relations=(), services=lambda _: (), question=SimpleNamespace(host=host, path="")
+    )
+    (reason,) = browser.reasons(about, policy)  # type: ignore[arg-type]
+    assert (reason.status, reason.text.endswith(where)) == (status, True)
+
+
+@pytest.fixture(scope="module")
+def real(own_catalogue: Catalogue) -> tuple[Catalogue, Policy]:
+    return own_catalogue, Policy(plan(own_catalogue, []), restrictions(), {})
+
+
+@pytest.mark.parametrize("text", RESTRICTED_NAMES)
+def test_the_real_catalogue_blocks_what_it_is_for(real: tuple[Catalogue, Policy], text: str) -> None:
+    assert answers(subject(read(text), real[0]), real[1])["browser"].status == "blocked"
+
+
+LABELS = st.sampled_from(["parrot", "work", "office", "web", "owl", "gull", "a", "imap", "pages"])
+HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(lambda labels: ".".join([*labels, "example"]))
+WAIVED = st.sets(st.sampled_from(["parrot", "parrot_work", "owl", "gull"]), max_size=2)
+VALUES = st.fixed_dictionaries(
+    {
+        "services_include": st.sampled_from([[], ["parrot_work"]]),
+        "tenants": st.sampled_from([{}, {"google": ["example.org"]}]),
+        "dns_backend": st.sampled_from(["unbound", "hosts"]),
+    }
+)
+
+
+@given(HOSTS, st.sampled_from(["", "/parrot", "/other"]), WAIVED, VALUES)
+def test_browser_and_dns_block_what_the_answer_says(
+    catalogue: Catalogue, host: str, path: str, waived: set[str], values: dict[str, Any]
+) -> None:
+    waivers = [waiver(services=tuple(waived))] if waived else []
+    found = said(catalogue, host + path, waivers, **values)
+    sections = plan(catalogue, waivers, **values)["controls"]
+    blocked = Verdicts(sections["browser"]["services"]).blocked(name(host + path))
+    assert (found["browser"].status == "blocked") is blocked
+    desired_names = desired.of_plan(sections["dns"], {}, canaries=values["dns_backend"] == "unbound")
+    resolves = desired_names.names | desired_names.through if values["dns_backend"] == "unbound" else set()
+    filtered = desired.covering(host, resolves) in desired_names.names if resolves else host in desired_names.names
+    assert (found["dns"].status == "blocked") is filtered
+
+
+@given(st.integers(0, 2**11 - 1), st.sampled_from([None, 53, 80, 443]), WAIVED)
+def test_the_firewall_refuses_what_the_answer_says(
+    catalogue: Catalogue, offset: int, port: int | None, waived: set[str]
+) -> None:
+    address = ipaddress.ip_address(int(ipaddress.ip_address("198.51.96.0")) + offset)
+    waivers = [waiver(services=tuple(waived))] if waived else []
+    found = said(catalogue, f"{address}:{port}" if port else str(address), waivers)
+    services = plan(catalogue, waivers)["controls"]["firewall"]["services"].values()
+    refused = any(
+        entry["mode"] == "enforce" and any(address in ipaddress.ip_network(n) for n in entry["networks"])
+        for entry in services
+    )
+    assert (found["firewall"].status == "blocked") is refused
+
+
+MANAGERS = {"apt": "dpkg", "flatpak": "flatpak"}
+FACTS = st.builds(
+    Facts,
+    st.sampled_from(["", "debian", "fedora"]),
+    st.none() | st.frozensets(st.sampled_from(["dpkg", "rpm", "flatpak"])),
+    st.none() | st.frozensets(st.sampled_from(["nix", "conda"])),
+    st.none() | st.frozensets(st.sampled_from(["chromium", "firefox"])),
+)
+
+
+@given(FACTS, st.sampled_from([("apt", "dodo-mail"), ("flatpak", "example.parrot.Parrot")]), st.sampled_from(CONTROLS))
+def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_restricts_it(
+    catalogue: Catalogue, facts: Facts, package: tuple[str, str], off: str
+) -> None:
+    key, name_ = package
+    values: dict[str, Any] = {"services_include": ["dodo"], "controls": {off: "off"}}
+    section = plan(catalogue, [], **values)["controls"].get("apps")
+    restricted = section is not None and name_ in Desired(section).restricted(MANAGERS[key])
+    answer = said(catalogue, name_, facts=facts, **values)["apps"].status
+    if facts.managers is None:
+        assert answer == ("depends" if restricted else "off")
+    else:
+        assert (answer == "blocked") is (restricted and MANAGERS[key] in facts.managers)
+
+
+def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(catalogue: Catalogue) -> None:
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+    found = said(catalogue, "example.parrot.Parrot", facts=debian)
+    assert (found["all"], found["apps"].status) == ("open", "open")
+    assert "this host has no flatpak" in texts(found, "apps")
+    reasons = texts(said(catalogue, "parrot", facts=debian), "apps")
+    assert "apt parrot-desktop" in reasons and "flatpak" not in reasons
+    nothing = said(catalogue, "dodo", facts=Facts("fedora", frozenset({"rpm"})), services_include=["dodo"])
+    assert nothing["apps"].status == "open"
+    assert "nothing of it is known that could be here: this host has no apt" in texts(nothing, "apps")
+
+
+OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "values", "status", "controls"),
+    [
+        # what names decide; no filter or firewall is observed there, so their rules stay unknown and count as well
+        ("windows", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited"}),
+        ("windows", "web.parrot.example", {"controls": OFF}, "off", {"browser": "off", "dns": "off"}),
+        ("windows", "198.51.100.77", {}, "audited", {"firewall": "audited"}),
+        ("windows", "Example.Parrot", {}, "audited", {"apps": "audited"}),  # winget's
+        ("windows", "parrot-desktop", {}, "open", {"apps": "open"}),  # apt's
+        ("windows", "Parrot.AppImage", {}, "open", {"apps": "open"}),
+        ("macos", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited", "apps": "open"}),
+    ],
+)
+def test_observed_system_blocks_no_name(
+    catalogue: Catalogue, system: str, text: str, values: dict[str, Any], status: str, controls: dict[str, str]
+) -> None:
+    found = said(catalogue, text, facts=Facts(system), **values)
+    assert found["all"] == status
+    assert {control: found[control].status for control in controls} == controls
+
+
+STEMS = st.sampled_from(["parrot", "Parrot", "parrot-desktop", "dodo-mail", "krita", "parrots", "owl"])
+BESIDE = st.lists(st.sampled_from(["4.1", "x86_64", "linux", "amd64", "beta", "nest"]), max_size=3)
+SUFFIX = st.sampled_from(["", ".AppImage", ".appimage"])
+PLACES = st.sampled_from(["/home/a", "/home/a/Downloads", "/home/a/deep/down", "/opt", "/tmp", "/usr/share/x"])
+AN_IMAGE = b"\x7fELF" + bytes(4) + b"AI\x02" + bytes(200_000)
+
+
+@given(STEMS, BESIDE, SUFFIX, PLACES)
+def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
+    catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory, stem: str, words: list[str], suffix: str, place: str
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    file = "-".join([stem, *words]) + suffix
+    path = root / place[1:] / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(AN_IMAGE)
+    path.chmod(0o755)
+    section = plan(catalogue, [], services_include=["dodo"])["controls"]["apps"]
+    user = User("a", 1000, 1000, "/home/a")
+    names = Names(section["services"], {"/home/a": user})
+    region = Region({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
+    seen = scan.scan_files(Host(str(root)), section["services"], names, region, (), {}).found
+    try:
+        answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
+    except Refused:
+        answer = "open"
+    if seen or suffix or place in names.program_folders:
+        assert (answer != "open") is bool(seen)
+
+
+@given(st.sampled_from([*SHARED, *(f"x.{name}" for name in SHARED), "com", "net", "example.org", "core.windows.net"]))
+def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host: str) -> None:
+    claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
+    refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
+    remark = " ".join(remarks(Subject("name", Question(host, host), ())))
+    assert ("no service may block the whole of" in remark) is refused
+
+
+def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its_names(
+    real: tuple[Catalogue, Policy],
+) -> None:
+    debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
+    policy = real[1]._replace(facts=debian)
+    by_name = 0
+    for id_, entry in policy.plan["controls"]["apps"]["services"].items():
+        answer = answers(subject(read(id_), real[0]), policy)["apps"]
+        if entry["mode"] != "enforce" or entry["paths"] or any(map(debian.has, entry["packages"])):
+            continue
+        assert answer.status != "blocked" or "web addresses" in answer.reasons[0].text
+        by_name += "none in a package system of this host" in answer.reasons[0].text
+    assert by_name
+
+
+OTHER_ID = "p" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "status", "reason"),
+    [
+        (OTHER_ID, {}, "depends", "refused if it wants the permission proxy or debugger"),
+        (OTHER_ID, {"browser_settings": {"extensions": "allow_list"}}, "blocked", "refuses all but those of"),
+        (OTHER_ID, {"browser_extensions_allowed": [OTHER_ID]}, "open", "proscribe_browser_extensions_allowed names it"),
+        (OTHER_ID, {"browser_settings": {"proxy_extensions": "unmanaged"}}, "open", "leaves other extensions alone"),
+        (OTHER_ID, {"controls": {"browser": "audit"}}, "audited", "nothing is changed"),
+    ],
+)
+def test_an_extension_that_no_restricted_service_has_is_refused_by_the_switches(
+    catalogue: Catalogue, text: str, values: dict[str, Any], status: str, reason: str
+) -> None:
+    about = subject(read(text), catalogue)
+    places = [{"id": family, "family": family} for family in ("chromium", "firefox")]
+    policy = Policy({**plan(catalogue, [], **values), "browsers": places}, restrictions(**values), {}, EVERYTHING)
+    found = answers(about, policy)
+    assert decided(about, found) == status
+    assert reason in texts(found, "browser")
+
+
+def test_a_system_that_is_not_served_has_one_answer() -> None:
+    policy: Any = SimpleNamespace(facts=Facts("darwin"))
+    found = answers(SimpleNamespace(kind="name"), policy)  # type: ignore[arg-type]
+    assert found == dict.fromkeys(CONTROLS, Answer("open", (Reason("open", "no control is observed on darwin"),)))
+
+
+AT = "at mon 09:00-18:00 (the host's time)"
+HOURS = [[0, 540, 1080]]
+USERS = {"users": ["a", "b"], "posix_groups": ["g"], "waiver": "w1"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reasons"),
+    [
+        ({"mode": "audit"}, [("audited", "it", "owl", "")]),
+        ({"mode": "report"}, [("reported", "it; the catalogue only reports it", "owl", "")]),
+        (
+            {"mode": "upcoming", "effective_from": "2027-01-01"},
+            [("upcoming", "it, in force from 2027-01-01", "owl", "")],
+        ),
+        ({"mode": "waived", "waiver": "w1"}, [("waived", "waiver w1 of head", "owl", "w1")]),
+        (
+            {"mode": "waived", "waiver": "w1", "hours": HOURS, "otherwise": "enforce"},
+            [("depends", f"open {AT}: waiver w1 of head; enforce at other times", "owl", "w1")],
+        ),
+        (
+            {"mode": "enforce", "only": {"posix_groups": ["g", "h"]}},
+            [("depends", "it, for the members of g, h only, and open to everybody else", "owl", "")],
+        ),
+        (
+            {"mode": "enforce", "exceptions": [USERS, {"versions": ["1"], "paths": ["/x"], "waiver": "w2"}]},
+            [
+                ("blocked", "it", "owl", ""),
+                ("blocked", "but open for users a, b or members of g: waiver w1 of head", "owl", "w1"),
+                ("blocked", "but open for versions 1 and for paths /x: waiver w2", "owl", "w2"),
+            ],
+        ),
+        (
+            {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": [{"users": ["a"], "waiver": "w1"}]},
+            [("waived", "waiver w2", "owl", "w2"), ("audited", "but open for users a: waiver w1 of head", "owl", "w1")],
+        ),
+    ],
+)
+def test_an_entry_of_the_plan_gives_its_reasons(entry: Any, reasons: list[tuple[str, ...]]) -> None:
+    policy: Any = SimpleNamespace(waivers={"w1": " of head"})
+    assert [tuple(one) for one in by_mode(policy, "owl", entry, "it")] == reasons
+
+
+def test_control_that_is_off_says_why() -> None:
+    assert off("dns") == Reason("off", "proscribe_controls leaves dns off here")
+
+
+OF_GROUPS = {"groups_restricted": [ByGroup(("owl",), ("h", "g"), ("apps",)), ByGroup(("wren",), ("x",), ("firewall",))]}
+TENANTS = {"tenants": {"google": list("abcd")}}
+
+
+@pytest.mark.parametrize(
+    ("control", "restrictions", "status", "text"),
+    [
+        ("apps", {}, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+        (
+            "dns",
+            {"services_exclude": ["owl"]},
+            "open",
+            "Owl is not restricted here: proscribe_services_exclude names it",
+        ),
+        ("apps", OF_GROUPS, "open", f"no domain; {NOTHING_KNOWN}, so it is not applicable"),
+        ("firewall", OF_GROUPS, "open", "restricted by apps alone, for the members of g, h: open to everybody here"),
+        (
+            "dns",
+            OF_GROUPS,
+            "open",
+            "restricted by apps alone, for the members of g, h: open to everybody here (the DNS filter applies to a"
+            " whole host, whoever uses it)",
+        ),
+        ("browser", TENANTS, "tenants", "the browsers let in accounts of a, b, c and 1 more only"),
+        ("dns", TENANTS, "tenants", "left to the browsers, which let in a, b, c and 1 more only"),
+    ],
+)
+def test_why_a_service_has_no_entry(control: str, restrictions: dict[str, Any], status: str, text: str) -> None:
+    usual = {"services_include": (), "services_exclude": (), "categories": ["webmail"], "categories_reported": ()}
+    usual |= {"audiences": ["consumer"], "tenants": {"google": []}, "groups_restricted": ()}
+    sections = {"apps": {"nothing_known": ["owl"]}, "browser": {}, "firewall": {"nothing_known": ["wren"]}}
+    policy: Any = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
+    owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
+    assert missing(policy, control, SimpleNamespace(**owl), "no domain") == Reason(status, text, "owl")  # type: ignore[arg-type]

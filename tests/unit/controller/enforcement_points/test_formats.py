@@ -1,0 +1,552 @@
+"""Formats: answers of each as its point reads it, hostile names, and recorded exports."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+import plistlib
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import device_readers
+import pytest
+import readers
+from hypothesis import given
+from hypothesis import strategies as st
+from made_export import AT, decision, plan
+from properties import examples
+from proscribe.controller.enforcement_points import manifest
+from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable, Rendered
+from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.host.controls.browser.rendering import Name, Verdicts
+from proscribe.host.controls.dns.desired import covering, of_plan
+from proscribe.host.system import ControlError
+from proscribe.model.plan import sealed
+from recording import compare, fold, join_files
+
+# A reader for each format of names. A property can be tested only where the test reads the format as its point does,
+# so a format without a reader here has to have its own test.
+DNS = {
+    "hosts": readers.hosts,
+    "rpz": readers.rpz,
+    "unbound": readers.unbound,
+    "dnsmasq": readers.dnsmasq,
+    "adguard": readers.adguard,
+}
+LABELS = ["a", "b", "c"]
+NAMES = st.lists(st.sampled_from(LABELS), min_size=1, max_size=5).map(lambda labels: ".".join([*labels, "example"]))
+PATHS = st.sampled_from(["", "/d", "/d/e", "/d/e/f", "/x"])
+MODES = st.sampled_from(["enforce", "enforce", "audit", "waived", "report"])
+
+
+def export(name, made=None):
+    return FORMATS[name].render(decision(made))
+
+
+def only(text, sign="#"):
+    return readers.lines(text, sign)
+
+
+NESTED = ["d.example", "c.d.example", "b.c.d.example", "a.b.c.d.example", "z.a.b.c.d.example"]
+
+
+def filter_list_of(*places):
+    """The export for services that block the name in each of these places, and have the next one open."""
+    services = {
+        f"s{place}": {"mode": "enforce", "domains": [NESTED[place]], "allow": NESTED[place + 1 : place + 2]}
+        for place in places
+    }
+    made = export("adguard", plan({"dns": services}))
+    blocks = readers.adguard(made.files["proscribe.txt"])
+    return made, [blocks(one) for one in NESTED]
+
+
+def test_name_that_a_filter_list_cannot_open_stays_blocked():
+    made, blocked = filter_list_of(0, 2, 4)
+    why = "What is blocked below it could not be blocked again, so all of it stays blocked."
+    assert LeftOut("", "name a.b.c.d.example, open below b.c.d.example", why) in made.left_out
+    assert blocked == [True, False, True, True, True]
+
+
+def test_a_filter_list_opens_a_name_below_one_that_is_blocked_again():
+    made, blocked = filter_list_of(0, 2)
+    opens = [line for line in only(made.files["proscribe.txt"], "!") if "d.example" in line and line.startswith("@@")]
+    assert opens == ["@@||a.b.c.d.example^$important", "@@||c.d.example^"]
+    assert blocked == [True, False, True, False, False] and made.left_out == []
+
+
+def of_tenants(*google, microsoft=()):
+    made = plan()
+    made["controls"]["browser"]["settings"]["tenants"] = {"google": [*google], "microsoft": [*microsoft]}
+    return made
+
+
+@pytest.mark.parametrize("tenant", ['a"b', "a b", "a\nb", "", "x" * 5000])
+def test_a_tenant_that_cannot_stand_in_a_header_is_an_error(tenant):
+    with pytest.raises(NotExportable, match="is no value of a header of tenants"):
+        export("squid_opening", of_tenants(tenant))
+
+
+@st.composite
+def plans(draw, control, **keys):
+    """Plans of a control with a few services that have these keys."""
+    services = {}
+    for number in range(draw(st.integers(1, 6))):
+        mode = draw(MODES)
+        waiver = {"waiver": "W-1"} if mode == "waived" else {}
+        services[f"s{number}"] = {"mode": mode, **{key: draw(values) for key, values in keys.items()}, **waiver}
+    made = plan()
+    made["controls"][control]["services"] = services
+    return made
+
+
+SOME = st.lists(NAMES, max_size=2, unique=True)
+URLS = st.lists(st.tuples(NAMES, PATHS).map("".join), max_size=3, unique=True)
+
+
+@given(
+    plans("dns", domains=st.lists(NAMES, min_size=1, max_size=3, unique=True), allow=SOME),
+    st.lists(NAMES, min_size=1, max_size=30),
+)
+def test_every_dns_format_answers_as_a_host_does(made, hosts):
+    desired = of_plan(made["controls"]["dns"], {}, canaries=True)
+    both = desired.names | desired.through
+    for name, reader in DNS.items():
+        rendered = export(name, made)
+        (text,) = rendered.files.values()
+        blocks = reader(text)
+        for host in hosts:
+            blocked = covering(host, both) in desired.names
+            if name == "hosts":
+                blocked = host in desired.names
+            if name == "adguard" and any("open below" in one.what for one in rendered.left_out):
+                assert blocks(host) or not blocked, (name, host)
+            else:
+                assert blocks(host) == blocked, (name, host)
+
+
+@given(
+    plans("browser", domains=SOME, urls=URLS, allow=SOME), st.lists(st.tuples(NAMES, PATHS), min_size=1, max_size=30)
+)
+def test_squid_answers_as_browsers_do_where_it_sees_the_path(made, addresses):
+    rendered = export("squid", made)
+    refuses = readers.squid(rendered.files["proscribe.conf"])
+    verdicts = Verdicts(made["controls"]["browser"]["services"])
+    said = {one.what for one in rendered.left_out}
+    for host, path in addresses:
+        blocked = verdicts.blocked(Name(host, path))
+        if not path or not any("open on a blocked host" in what for what in said):
+            assert refuses(host, path) == blocked, (host, path)
+        else:
+            assert refuses(host, path) or not blocked, (host, path)  # never wider
+
+
+HOSTILE = st.text(
+    st.sampled_from("aZ09.-_/*:;#!|^$@%&{}()[]<>\"'`\\ \n\r\t\0é\u2028,=+~") | st.characters(), min_size=1, max_size=30
+)
+
+
+def hostile_plan(text, where):
+    made = plan()
+    controls = made["controls"]
+    if where == "id":
+        for control in ("browser", "dns", "firewall"):
+            services = controls[control]["services"]
+            services[text] = services["chat"]
+    elif where == "catalogue":
+        made["catalog"] = text
+    elif where == "digest":
+        made["digest"] = text
+    elif where == "waiver":
+        for section in controls.values():
+            for entry in section["services"].values():
+                entry.update(mode="waived", waiver=text)
+    else:
+        for control, key in (("browser", where), ("dns", where), ("firewall", where)):
+            if key in controls[control]["services"]["chat"]:
+                controls[control]["services"]["chat"][key] = [text]
+    return made
+
+
+PLACES = ["domains", "allow", "urls", "canaries", "networks", "ports", "id", "catalogue", "waiver"]
+SQUID = ("squid", "squid_opening")
+NET = r"[0-9a-f.:]+(/[0-9]+)?"
+# What each line of a format without a reader can be.
+LINES = {
+    "domains": [r"#.*", r"", r"[a-z0-9_.-]+"],
+    "pac": [
+        *(r"//.*", r"", r"var proscribeNames =", r"\{", r"\{\};", r"\};", r'"[a-z0-9_.-]+": [01],?'),
+        *map(re.escape, FORMATS["pac"].render.__globals__["SCRIPT"].split("\n")),
+    ],
+    "nft": [
+        *(r"#.*", r"", r"(table|delete table) inet proscribe_forward( \{)?", r"\}", r"\t\}"),
+        r'\tcomment "Written by Proscribe, export nft\."',
+        r"\t(set|chain|counter) [a-z0-9_-]+ \{",
+        r"\t\t(type ipv[46]_addr|flags interval|meta l4proto tcp reject with tcp reset)",
+        r"\t\treject with icmpx type admin-prohibited",
+        r"\t\ttype filter hook forward priority filter - 10; policy accept;",
+        rf"\t\t(elements = \{{ |\t+ +)?{NET}(,| \}})",
+        r'\t\tcounter name "refused_[a-z0-9_]+"',
+        r'\t\tlimit rate 6/minute burst 20 packets log prefix "proscribe [a-z0-9_]+ " flags skuid',
+        r"\t\tip6? daddr @[a-z0-9_]+ (meta l4proto \{ tcp, udp \} th dport [0-9{}, ]+ )?jump refuse_[a-z0-9_]+",
+    ],
+    "ipset": [
+        *(r"#.*", r"", r"create [a-z0-9_]+ [a-z0-9:, ]+ -exist", r"(flush|destroy) [a-z0-9_]+"),
+        rf"add [a-z0-9_]+ ([a-z0-9_]+|{NET}(,(tcp|udp):[0-9]+)?)",
+        r"swap [a-z0-9_]+ [a-z0-9_]+",
+    ],
+    "cidr": [r"# [A-Za-z0-9 ._:+@/?,()-]*", r"", NET],
+}
+
+
+@pytest.mark.parametrize("name", [*DNS, *LINES, *SQUID])  # 11,000 cases of all
+@examples(1_000)
+@given(text=HOSTILE, where=st.sampled_from(PLACES))
+def test_no_text_injects_into_an_export(name, text, where):
+    try:
+        files = FORMATS[name].render(decision(hostile_plan(text, where))).files
+    except (ControlError, NotExportable):
+        return
+    for path, content in files.items():
+        assert re.fullmatch(r"[a-z0-9_/.]+", path), path
+        if name in LINES:
+            for line in content.decode("ascii").split("\n"):
+                assert any(re.fullmatch(pattern, line) for pattern in LINES[name]), line
+        else:
+            (DNS.get(name) or readers.squid)(content)
+
+
+JSON = [name for name, one in FORMATS.items() if all(file.endswith(".json") for file in one.main.split(", "))]
+JSON = [name for name in JSON if name not in device_readers.DEVICES]  # these have a test of their own
+# The values of policies that browsers take for addresses: a host, with a dot before it where it is meant alone, or *.
+SITES = ("URLBlocklist", "URLAllowlist", "urlBlocklist", "urlAllowlist")
+
+
+@pytest.mark.parametrize("name", JSON)
+@examples(300)
+@given(text=HOSTILE, where=st.sampled_from([*PLACES, "name", "bundle_ids"]))
+def test_no_text_changes_the_form_of_json(name, text, where):
+    try:
+        files = FORMATS[name].render(decision(for_macs(text, where))).files
+    except (ControlError, NotExportable):
+        return
+    harmless = FORMATS[name].render(decision(for_macs("harmless.example", where))).files
+    assert files.keys() == harmless.keys()
+    for path, content in files.items():
+        document = json.loads(content)
+        assert form(document) == form(json.loads(harmless[path])), path
+        for site in sites(document):
+            assert re.fullmatch(r"\*|\.?[a-z0-9_.-]+(/[A-Za-z0-9._~/-]*)?|[a-z-]+:(//)?\*", site), site
+
+
+def for_macs(text, where):
+    made = hostile_plan(text, where)
+    chat = {"mode": "enforce", "name": "Chat", "bundle_ids": ["com.example.chat"]}
+    chat |= {"name": {"name": text}, "bundle_ids": {"bundle_ids": [text]}}.get(where, {})
+    made["controls"]["apps"]["services"] = {"chat": chat}
+    return made
+
+
+def form(value):
+    """What a document consists of, whatever its texts are."""
+    if isinstance(value, dict):
+        return {key: form(item) for key, item in value.items()}
+    return list(map(form, value)) if isinstance(value, list) else type(value)
+
+
+def sites(value):
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from item if key in SITES else sites(item)
+
+
+def test_the_documents_have_an_example_for_each_format(project: Path) -> None:
+    _, _, section = (project / "docs/enforcement_points.md").read_text().partition("## One example for each device\n")
+    shown = set(re.findall(r"`([a-z_]+)`", section.partition("\n## ")[0]))
+    assert sorted(FORMATS.keys() - shown) == []
+
+
+DEVICES = device_readers.DEVICES
+WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
+
+
+def export_for_device(name: str, made: dict[str, Any] | None = None) -> Rendered:
+    return FORMATS[name].render(decision(made))
+
+
+def test_every_device_has_a_reader_and_says_where_its_facts_are_from() -> None:
+    assert {name for name, one in FORMATS.items() if one.device and one.controls == ("dns",)} == set(DEVICES)
+    for one in FORMATS.values():
+        if one.device:
+            assert one.device.pages and all(re.fullmatch(r"https://[!-~]+", page) for page in one.device.pages)
+            assert re.fullmatch(r"20\d\d-\d\d-\d\d", one.device.read)
+            assert one.device.below and one.device.exceptions and one.device.fetched
+
+
+@given(
+    plans("dns", domains=st.lists(NAMES, min_size=1, max_size=3, unique=True), allow=st.lists(NAMES, max_size=2)),
+    st.lists(NAMES, min_size=1, max_size=30),
+)
+def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made: dict[str, Any], hosts: list[str]) -> None:
+    desired = of_plan(made["controls"]["dns"], {}, canaries=False)
+    either = desired.names | desired.through
+    for name, read in DEVICES.items():
+        rendered, answer = export_for_device(name, made), FORMATS[name].blocks
+        blocks = read(rendered.files)
+        nested = any(one.why == WHY_NESTED for one in rendered.left_out)
+        for host in hosts:
+            blocked = covering(host, either) in desired.names
+            assert answer is not None and answer(made, host) in (blocks(host), None), (name, host)
+            if name == "defender_indicators":
+                assert blocks(host) == (host in desired.names)
+            elif nested:
+                assert blocks(host) or not blocked, (name, host)
+            else:
+                assert blocks(host) == blocked, (name, host)
+
+
+@pytest.mark.parametrize("name", sorted(DEVICES))
+@examples(1_000)
+@given(text=HOSTILE, where=st.sampled_from(PLACES))
+def test_no_name_injects_into_a_device_list(name: str, text: str, where: str) -> None:
+    try:
+        files = FORMATS[name].render(decision(hostile_plan(text, where))).files
+    except (ControlError, NotExportable):
+        return
+    DEVICES[name](files)
+
+
+OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
+
+
+def plan_of_tenants(*tenants: str) -> dict[str, Any]:
+    made = plan()
+    made["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": [*tenants]}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("tenants", "said"),
+    [
+        ((), "nothing to export_for_device: proscribe_tenants names no tenant of Microsoft's"),
+        (('a"b',), "is no tenant, expected a domain or an id"),
+        ((OWN, "a\r\nX: b"), "is no tenant, expected a domain or an id"),
+        ((OWN,) * 110, "4,069 characters of a header, but the device takes at most 4,000"),
+    ],
+)
+def test_tenants_that_no_header_takes_are_refused(tenants: tuple[str, ...], said: str) -> None:
+    with pytest.raises(NotExportable, match=re.escape(said)) as refused:
+        export_for_device("entra_tenant_restrictions", plan_of_tenants(*tenants))
+    assert refused.value.nothing == (not tenants)
+
+
+def plan_for_macs(**apps: list[str]) -> dict[str, Any]:
+    made = plan()
+    made["controls"]["apps"]["services"] = {
+        id_: {"name": id_, "mode": "enforce", "mac_apps": those} for id_, those in apps.items()
+    }
+    return made
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_no_name_and_no_contact_changes_a_record(name: str, contact: str) -> None:
+    made = {**plan_for_macs(chat=[f"{name}.app"]), "contact": contact}
+    try:
+        files = export_for_device("jamf_restricted_software", made).files
+    except NotExportable:
+        return
+    assert device_readers.jamf(files) == {f"{name}.app"}
+
+
+APPS = {
+    "chat": {"mode": "enforce", "bundle_ids": ["com.example.chat", "com.example.Chat_2"]},
+    "mail": {"mode": "audit", "bundle_ids": ["com.example.mail"]},
+    "waived": {"mode": "waived", "waiver": "W-1", "bundle_ids": ["com.example.waived"]},
+    "seen": {"mode": "report", "bundle_ids": ["com.example.seen"]},
+    "linux": {"mode": "enforce"},
+}
+VPN = {"vpn": {"mode": "enforce", "extensions": {"chrome": ["a" * 32], "firefox": ["v@v.example"]}}}
+
+
+def plan_for_apple(**top: Any) -> dict[str, Any]:
+    found = copy.deepcopy(plan({"apps": APPS, "browser": VPN}, **top))
+    found["controls"]["browser"]["settings"]["browsers"] = {"extensions": "blocked", "dns_over_https": "blocked"}
+    found["controls"]["browser"]["settings"]["tenants"] = {"google": ["corp.example"]}
+    found["controls"]["browser"]["by_tenant"] = ["google_drive"]
+    return found
+
+
+def document(rendered: Rendered, name: str) -> Any:
+    return json.loads(rendered.files[name])
+
+
+def profile(**changes: Any) -> dict[str, Any]:
+    rendered = mobileconfig.render(decision(plan_for_apple())._replace(**changes))
+    found = plistlib.loads(rendered.files["browsers.mobileconfig"], fmt=plistlib.FMT_XML)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_programs_are_a_list_beside_the_profile_which_cannot_deny_them() -> None:
+    rendered = mobileconfig.render(decision(plan_for_apple()))
+    assert document(rendered, "restricted_bundle_ids.json")["bundle_ids"] == {
+        "chat": ["com.example.Chat_2", "com.example.chat"],
+        "mail": ["com.example.mail"],
+    }
+    assert {one.rule for one in rendered.left_out if "A profile cannot" in one.why} == {"apps/chat", "apps/mail"}
+    assert {one.rule for one in rendered.left_out if "no identifier" in one.why} == {"apps/linux"}
+    assert not any(rule.startswith("apps/") for rule in rendered.included)
+
+
+def typed(kind: str, **fields: object) -> dict[str, object]:
+    return {"@odata.type": f"#microsoft.graph.deviceManagementConfiguration{kind}", **fields}
+
+
+def chosen(setting: str, *children: dict[str, object]) -> dict[str, object]:
+    value = typed("ChoiceSettingValue", value=f"{setting}_1", children=[*children])
+    instance = typed("ChoiceSettingInstance", settingDefinitionId=setting, choiceSettingValue=value)
+    return typed("Setting", settingInstance=instance)
+
+
+@pytest.mark.parametrize("hostile", ["com.example\n", "a b", "<key>x</key>", "com/../x", '"', "\u202e", "x" * 256, ""])
+def test_an_identifier_that_is_more_than_one_is_refused(hostile: str) -> None:
+    one = plan({"apps": {"chat": {"mode": "enforce", "bundle_ids": [hostile]}}})
+    for format_ in (mobileconfig, ddm, intune):
+        with pytest.raises(NotExportable, match="no identifier of a program on macOS"):
+            format_.render(decision(one))
+
+
+PLAIN = [
+    one.tag
+    for one in ElementTree.fromstring(
+        mobileconfig.render(decision(plan(request_url="https://a.example/"))).files["browsers.mobileconfig"]
+    ).iter()
+]
+
+
+@pytest.mark.slow
+@examples(10_000)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+def test_no_text_gets_out_of_its_place_in_a_profile(hostile: str) -> None:
+    chosen = decision(plan(request_url="https://a.example/" + hostile))._replace(group=hostile, catalogue=hostile)
+    try:
+        content = mobileconfig.render(chosen).files["browsers.mobileconfig"]
+    except NotExportable:
+        assert any(one < " " or one in "\ufffe\uffff" for one in hostile)
+        return
+    (firefox,) = [
+        one for one in plistlib.loads(content)["PayloadContent"] if one["PayloadType"] == "org.mozilla.firefox"
+    ]
+    url = firefox["SupportMenu"]["URL"]
+    one_end = ("https://a.example/" + hostile).replace("\r\n", "\n").replace("\r", "\n")  # as XML has it
+    assert url == one_end
+    assert [one.tag for one in ElementTree.fromstring(content).iter()] == PLAIN
+
+
+RECORDED = Path(__file__).parents[2] / "recorded/enforcement_points"
+OWN_TENANT, PARTNER_TENANT, BY_NAME = (
+    "2fd6bb84-ad40-4ec5-9369-a215b25c9952",
+    "72f988bf-86f1-41af-91ab-2d7cd011db47",
+    "b.example",
+)
+# Registry.pol is binary; each of the others is as a file of another browser, or the other way round.
+LEFT_OUT = (".pol", "remove.reg", "brave.json", "chromium.json", "windows_edge.json")
+CLAIMS = ("included", "left_out", "waived")  # the others are the same in each format
+WAIVED = {"mode": "waived", "waiver": "W-1"}
+# heron is waived, owl only reported, wren restricted with nothing that a point could take.
+SERVICES: dict[str, dict[str, dict[str, Any]]] = {
+    "apps": {
+        "chat": {
+            "name": "Chat & Talk",
+            "mode": "enforce",
+            "bundle_ids": ["com.example.talk", "com.example.chat"],
+            "mac_apps": ["Talk.app", "Chat.app"],
+            "signing_ids": ["EXAMPLE123:com.example.chat"],
+            "team_ids": ["EXAMPLE123"],
+            "windows_processes": ["chat.exe"],
+            "windows_publishers": {"appx": ["CN=Example, O=Example\\Example.Chat"]},
+            "windows_packages": {"winget": ["Example.Chat"], "appx": ["Example.Chat_1a2b", "Example.Talk_1a2b"]},
+        },
+        "mail": {"mode": "audit", "packages": {"brew_cask": ["mail"]}},
+        "heron": {**WAIVED, "bundle_ids": ["com.example.heron"], "mac_apps": ["Heron.app"]},
+        "owl": {"mode": "report"},
+        "wren": {"mode": "enforce"},
+    },
+    "browser": {
+        "chat": {
+            "urls": ["www.corp.example/chat", "chat.example/open/bad"],
+            "allow": ["help.chat.example", "chat.example/open", "www.corp.example/chat/open", "a.www.corp.example"],
+            "extensions": {"chrome": ["a" * 32], "firefox": ["chat@example"]},
+        },
+        "heron": {**WAIVED, "domains": ["heron.example"], "urls": [], "allow": []},
+        "owl": {"mode": "report", "domains": ["owl.example"], "urls": [], "allow": []},
+        "wren": {"mode": "enforce", "domains": ["heron.example"], "urls": [], "allow": []},
+    },
+    "dns": {
+        "chat": {"allow": ["help.chat.example", "e_.chat.example"], "canaries": ["canary.example", "chat.example"]},
+        "mail": {"domains": ["mail.example", "bad.help.chat.example", "a.b.mail.example", "x.e_x", "z" * 63]},
+        "heron": {**WAIVED, "domains": ["heron.example"], "allow": ["mail.example/x"], "canaries": ["c.heron.example"]},
+        "owl": {"mode": "report", "domains": ["owl.example"], "allow": []},
+        "wren": {"mode": "enforce", "domains": ["heron.example"], "allow": []},
+    },
+    "firewall": {
+        "chat": {"networks": ["192.0.2.0/24", "198.51.100.7", "198.51.100.8/31", "2001:db8::/32"]},
+        "a_service_with_a_long_name_of_its_own": {"mode": "audit", "networks": ["2001:db8:1::1"], "ports": [443]},
+        "heron": {**WAIVED, "networks": ["233.252.0.1"], "ports": []},
+        "owl": {"mode": "report", "networks": ["233.252.0.2"], "ports": []},
+        "wren": {"mode": "enforce", "networks": ["203.0.113.200"], "ports": []},
+    },
+}
+
+
+def rich_plan(*microsoft: Any) -> dict[str, Any]:
+    found = plan(SERVICES, contact="IT & <help>", request_url="https://help.example/ask")
+    controls = found["controls"]
+    controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
+    tenants = {"google": ["b.example"], "microsoft": [*microsoft] or [OWN_TENANT, PARTNER_TENANT, BY_NAME]}
+    controls["browser"]["settings"]["tenants"] = tenants
+    controls["firewall"]["settings"] |= {
+        "dns_over_tls": "blocked",
+        "quic": "blocked",
+        "rules": [{"direction": "in"}],
+        "force_dns": True,
+        "management": ["192.0.2.64/26", "2001:db8:ffff::/48", "203.0.113.200"],
+    }
+    for control in ("dns", "browser"):
+        controls[control]["by_tenant"] = ["gmail"]
+    return sealed(found)
+
+
+def recorded(name: str) -> str:
+    """Render an export as one text: each file, and what the manifest says."""
+    format_ = FORMATS[name]
+    # Entra takes a tenant by its id only.
+    one = (
+        rich_plan(OWN_TENANT, {"id": PARTNER_TENANT, "domains": [BY_NAME]})
+        if name == "entra_tenant_restrictions"
+        else rich_plan()
+    )
+    about = decision(one, format_.controls, "web")._replace(valid_until=AT + datetime.timedelta(days=1))
+    found = format_.render(about)
+    parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(LEFT_OUT)}
+    claims = manifest.manifest(format_, about, found)
+    parts[manifest.NAME] = "\n".join(f"{claim}: {json.dumps(claims[claim], sort_keys=True)}" for claim in CLAIMS)
+    return fold(join_files(parts).replace("}, {", "},\n {"))
+
+
+def shown(content: bytes) -> str:
+    """Decode a file; show lists of values on one line, XML without lines on several, and no encoded payload."""
+    text = content.decode("utf-16" if content[:2] == b"\xff\xfe" else "utf-8").replace("\r\n", "\\r\n")
+    text = re.sub(r"\n\t*<(?=string|integer|true|false|/array|/dict)", " <", text)
+    text = re.sub(r'\\r\n("\d)', r"\\r \1", text)
+    text = text.replace("><", ">\n<") if text.count("\n") < 3 else text
+    return re.sub(r'("payload": )"[^"]{999,}"', r'\1"..."', text)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_export_is_as_recorded(name: str) -> None:
+    compare(RECORDED / f"{name}.txt", recorded(name))

@@ -1,0 +1,378 @@
+"""Exports: decision for many hosts, manifest, signature, left-out parts, networks, directory."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_export import AT, HOURS, SETTINGS, decision, plan
+from proscribe.controller.enforcement_points import browsers, formats, manifest, registry, signature, writing
+from proscribe.controller.enforcement_points.decision import decide, join
+from proscribe.controller.enforcement_points.declaration import HTTP, HTTPS, NO_PATHS, Decision, LeftOut, NotExportable
+from proscribe.controller.enforcement_points.registry import FORMATS
+from proscribe.controller.enforcement_points.signature import Signing
+from proscribe.controller.ssh_signatures import Signature
+from proscribe.host.controls.group_policy import policies
+from proscribe.model.plan import RESTRICTED, check, sealed
+from proscribe.model.words import EXPORT_SCHEMA
+
+WAIVED = {"mode": "waived", "waiver": "W-1"}
+AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
+FOR_ALICE = {"exceptions": [{"waiver": "W-2", "users": ["alice"]}]}
+
+
+def chat(entry, control="dns"):
+    return plan({control: {"chat": entry}})
+
+
+def test_service_restricted_for_a_group_is_open_at_a_point():
+    made = plan({"firewall": {"chat": {"networks": ["203.0.113.0/24"], "only": {"posix_groups": ["contractors"]}}}})
+    found = decision(made)
+    assert found.plan["controls"]["firewall"]["services"]["chat"]["mode"] == "report"
+    [left_out] = found.left_out
+    assert (left_out.rule, left_out.what) == ("firewall/chat", "the service")
+    assert "members of contractors only" in left_out.why
+
+
+def test_a_service_that_is_not_restricted_yet_is_said():
+    made = plan(
+        {"dns": {"later": {"mode": "upcoming", "effective_from": "2027-01-01", "domains": ["later.example"]}}}
+        | {"firewall": {"seen": {"mode": "report", "networks": ["192.0.2.1"], "ports": []}}}
+    )
+    assert decision(made).left_out == (
+        LeftOut("firewall/seen", "the service", "It is reported where it is found, and not restricted."),
+        LeftOut("dns/later", "the service", "It is restricted from 2027-01-01 on."),
+    )
+    assert decision(made).digest == made["digest"]
+
+
+def test_hosts_may_differ_in_what_a_format_does_not_take():
+    other = plan({"browser": {"chat": {"domains": ["other.example"]}}})
+    joined, _ = join({"a": plan(), "b": other}, ("dns",))
+    check(joined)
+    assert sorted(joined["controls"]) == ["apps", "dns", "firewall"]
+    with pytest.raises(NotExportable, match="controls.browser.services.chat.domains"):
+        join({"a": plan(), "b": other}, ("dns", "browser"))
+
+
+def test_a_control_that_is_off_is_said_or_refused():
+    made = plan()
+    del made["controls"]["dns"]
+    found = decide({"a": made}, AT, needed=("dns", "browser"))
+    assert found.left_out == (LeftOut("", "the control dns", "It is off in proscribe_controls."),)
+    with pytest.raises(NotExportable, match="dns is off in proscribe_controls of host a"):
+        decide({"a": made}, AT, needed=("dns",))
+    with pytest.raises(NotExportable, match="no host"):
+        join({})
+
+
+ENTRIES = st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}])
+
+
+@given(st.lists(ENTRIES, min_size=1, max_size=5))
+def test_a_decision_is_never_wider_than_a_host(entries):
+    plans = {f"host{number}": chat(entry) for number, entry in enumerate(entries)}
+    joined, said = join(plans, ("dns",))
+    open_there = joined["controls"]["dns"]["services"]["chat"]["mode"] not in RESTRICTED
+    assert open_there == all(entry == WAIVED for entry in entries)
+    assert bool(said) == any(entry not in ({}, WAIVED) for entry in entries) or WAIVED in entries
+    assert join(dict(reversed(plans.items())), ("dns",)) == (joined, said)
+
+
+EMPTY: dict[str, Any] = {"schema": EXPORT_SCHEMA, "files": []}
+NOTHING = manifest.Earlier("", "", None, "", None, {})
+
+
+@pytest.mark.parametrize(
+    ("document", "read"),
+    [
+        (EMPTY, NOTHING),
+        ({**EMPTY, "format": None, "group": None, "plan": None, "at": None, "valid_until": None}, NOTHING),
+        ({**EMPTY, "files": [{"path": "a.txt"}]}, NOTHING._replace(files={"a.txt": ""})),
+        ({**EMPTY, "valid_until": "2026-11-27T08:00:00Z"}, NOTHING._replace(valid_until=AT)),
+        ({**EMPTY, "schema": "proscribe/plan/1"}, None),
+        ({"schema": EXPORT_SCHEMA}, None),
+        ({**EMPTY, "files": ["a.txt"]}, None),
+        ({**EMPTY, "files": [{"path": "../a"}]}, None),
+        ({**EMPTY, "at": "yesterday"}, None),
+        ([], None),
+    ],
+)
+def test_foreign_manifest_is_not_read(document: Any, read: manifest.Earlier | None) -> None:
+    assert manifest.read(json.dumps(document).encode()) == read
+
+
+TOOL = "#!/bin/sh\n[ $2 = sign ] && echo made\n"
+
+
+@pytest.fixture
+def fake_ssh_keygen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ssh-keygen that signs, and to which no signature fits."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ssh-keygen").write_text(TOOL)
+    (tmp_path / "bin/ssh-keygen").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+
+
+NO_INVENTORY = "it cannot be checked: no inventory says where allowed_signers is"
+NOWHERE = "it cannot be checked: there is no /nowhere/a, which says who has which key"
+
+
+@pytest.mark.usefixtures("fake_ssh_keygen")
+@pytest.mark.parametrize(
+    ("there", "signing", "problem"),
+    [
+        (None, Signing(), ""),
+        (None, Signing("key"), "there is no manifest.json.sig"),
+        ("a link", Signing(), "manifest.json.sig is no signature"),
+        (65_537, Signing(), "manifest.json.sig is no signature"),
+        (65_536, Signing(), NO_INVENTORY),
+        (1, Signing(signers=("/nowhere/a", "/nowhere/b")), NOWHERE),
+    ],
+)
+def test_a_signature_is_there_and_can_be_checked_or_that_is_said(
+    tmp_path: Path, there: int | str | None, signing: Signing, problem: str
+) -> None:
+    if isinstance(there, int):
+        (tmp_path / "manifest.json.sig").write_bytes(b"x" * there)
+    elif there:
+        (tmp_path / "manifest.json.sig").symlink_to("nowhere")
+    assert signature.checked(tmp_path, b"{}", signing, AT) == Signature(problem)
+
+
+@pytest.mark.usefixtures("fake_ssh_keygen")
+@pytest.mark.parametrize("public", [True, False])
+def test_a_signature_that_would_not_count_is_not_written(tmp_path: Path, public: bool) -> None:
+    key, signers = tmp_path / "key", tmp_path / "allowed_signers"
+    assert signature.signed(b"{}", Signing(), AT) == {}
+    with pytest.raises(NotExportable, match="^there is no key .*/key; name the right one with --key$"):
+        signature.signed(b"{}", Signing(str(key)), AT)
+    key.touch()
+    signers.touch()
+    if public:
+        key.with_name("key.pub").write_text("ssh-ed25519 AAAA me\n")
+    with pytest.raises(NotExportable) as refused:
+        signature.signed(b"{}", Signing(str(key), (str(signers),)), AT)
+    why = "it does not fit the file, which was changed after it was signed, or it is no such signature"
+    line = f'\n{signers} needs this line:\n  proscribe-export namespaces="proscribe-export" ssh-ed25519 AAAA'
+    said = f"that signature would not count, so nothing was written: {why}"
+    assert str(refused.value) == said + line * public
+
+
+def test_a_format_is_called_as_its_module_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = SimpleNamespace(FORMAT=registry.FORMATS["rpz"])
+    monkeypatch.setitem(sys.modules, f"{formats.__name__}.owl", declared)
+    monkeypatch.setattr(registry, "names", lambda: ("rpz", "owl"))
+    with pytest.raises(ValueError, match="^formats/owl.py declares 'rpz': a format is called as its module is$"):
+        registry._found()
+
+
+TEAMS = "Teams: chats with people who have private accounts"
+BOTH = {
+    "onedrive_personal": ("microsoft", "OneDrive: accounts of other organisations"),
+    "teams_personal": ("microsoft", "Teams: private accounts, and those of other organisations"),
+    "google_drive": ("google", "Google Drive for desktop: all accounts"),
+}
+
+
+def of_browsers(services: dict[str, Any], **settings: Any) -> Decision:
+    made = plan({"browser": {id_: {"domains": [], "urls": [], "allow": [], **one} for id_, one in services.items()}})
+    made["controls"]["browser"]["settings"] |= settings
+    return decision(made)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit", "report"])
+@pytest.mark.parametrize("named", [(), ("google",), ("google", "microsoft")])
+@pytest.mark.parametrize("id_", [*BOTH, "owl"])
+def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(
+    id_: str, named: tuple[str, ...], mode: str
+) -> None:
+    found = browsers.accounts_left_out(of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"])))
+    provider, what = BOTH.get(id_, ("", ""))
+    said = [what] * (bool(what) and mode != "report" and provider not in named)
+    said += [TEAMS] * (id_ == "teams_personal" and mode != "report")
+    assert [(one.rule, one.what) for one in found] == [(f"browser/{id_}", one) for one in said]
+
+
+def test_names_that_browsers_do_not_get_are_left_out_by_service() -> None:
+    a_decision = of_browsers(
+        {
+            "wren": {"mode": "enforce"},
+            "tern": {"mode": "report"},
+            "owl": {"mode": "enforce", "extensions": {"firefox": ["o@o.example"]}},
+            "heron": {"mode": "audit", "domains": [f"heron{number}.example" for number in range(998)]},
+            "egret": {"mode": "report", "domains": [f"egret{number}.example" for number in range(1002)]},
+        }
+    )
+    full = "The lists of browsers take 1000 names. Exports for name servers and proxies have all of them."
+    chrome = [one for one in policies.PROGRAMS if one.id == "google_chrome"]
+    found = browsers.left_out(a_decision, "Mars", chrome)
+    assert found[0] == LeftOut("browser/wren", "the service", "The catalogue has no site and no extension of it.")
+    assert found[1] == LeftOut("browser/heron", "2 names", full)
+    unknown = "Nobody has verified where they read policies on Mars. This export is for Google Chrome."
+    assert found[2:] == [LeftOut("", "other browsers", unknown)]
+    assert browsers.left_out(a_decision, "", chrome)[-1].why == "This export is for Google Chrome."
+    assert [rule for rule in browsers.included(a_decision) if rule[8:] in ("wren", "tern", "owl", "heron")] == [
+        *("browser/heron", "browser/owl")
+    ]
+
+
+def managed(*networks, firewall=None):
+    """The made plan with networks of the management; `firewall`: other networks of its service chat."""
+    made = plan({"firewall": {"chat": {"networks": firewall}}} if firewall is not None else {})
+    chosen = {**SETTINGS["firewall"], "dns_over_tls": "blocked", "management": list(networks)}
+    section = {**made["controls"]["firewall"], "settings": chosen}
+    return sealed({**made, "controls": {**made["controls"], "firewall": section}})
+
+
+def whole(made):
+    """The networks that a list has as a whole."""
+    lines = FORMATS["cidr"].render(decision(made)).files["networks.txt"].decode().splitlines()
+    return [ipaddress.ip_network(line) for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("format_", ["cidr", "ipset"])
+def test_a_service_that_is_all_within_them_is_said(format_):
+    made = FORMATS[format_].render(decision(managed("192.0.2.0/23", firewall=["192.0.2.0/24"])))
+    assert LeftOut("firewall/chat", "the service", "All of its networks are in proscribe_management.") in made.left_out
+    assert list(made.included) == ["firewall/resolver"]
+
+
+NETWORKS = st.lists(
+    st.builds(
+        lambda number, length: str(ipaddress.ip_network((number, length), strict=False)),
+        st.integers(0xC6120000, 0xC612001F),
+        st.integers(26, 32),
+    ),
+    max_size=4,
+)
+
+
+@given(NETWORKS, NETWORKS, st.integers(0xC6120000, 0xC612003F).map(ipaddress.ip_address))
+def test_an_address_is_in_a_list_unless_it_is_the_managements(networks, exempt, address):
+    def within(texts):
+        return any(address in ipaddress.ip_network(text) for text in texts)
+
+    made = managed(*exempt, firewall=networks)
+    expected = within(networks) and not within(exempt)
+    assert any(address in one for one in whole(made)) == expected
+    assert FORMATS["ipset"].blocks(made, str(address), 80) == expected
+
+
+@pytest.mark.parametrize(
+    ("format_", "host", "port", "expected"),
+    [
+        ("nft", "203.0.113.9", 53, True),
+        ("nft", "203.0.113.9", None, True),  # on some port
+        ("nft", "64:ff9b::c000:207", 8443, True),  # 192.0.2.7, by a translator
+        ("ipset", "2002:c000:207::1", 8443, True),
+        ("cidr", "64:ff9b::c000:241", 8443, False),  # 192.0.2.65, of the management
+        ("nft", "100.64.0.1", 853, True),  # DNS over TLS, wherever to
+        ("ipset", "100.64.0.1", 853, False),  # a list of networks has no such rule
+        ("nft", "192.0.2.65", 853, False),  # of the management
+        ("nft", "chat.example", 443, None),
+        ("squid", "www.corp.example", 80, False),
+        ("squid", "www.corp.example/drive/a", 80, True),
+        ("squid", "chat.example/about", 80, True),
+        ("gpo", "www.corp.example/drive/a", 443, True),
+        ("pac", "www.corp.example", 80, False),
+        ("rpz", "a.chat.example", 443, True),
+        ("rpz", "help.chat.example", 443, False),
+        ("hosts", "a.chat.example", 443, False),
+        ("hosts", "canary.example", 443, False),  # has to be answered with NXDOMAIN
+    ],
+)
+def test_an_answer_for_one_address(format_, host, port, expected):
+    assert FORMATS[format_].blocks(managed("192.0.2.64/26"), host, port) is expected
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("host", ["chat.example", "192.0.2.7"])
+def test_a_plan_without_the_control_blocks_nothing(format_, host):
+    answers = FORMATS[format_].blocks
+    assert not (answers and answers(sealed({**plan(), "controls": {}}), host, 443))
+
+
+def test_which_points_see_paths():
+    seen = {name: one.paths for name, one in FORMATS.items() if one.paths != NO_PATHS}
+    browsers = ("chrome_enterprise", "gpo", "intune", "mobileconfig")
+    assert seen == {"squid": HTTP, "squid_opening": HTTPS, **dict.fromkeys(browsers, HTTPS)}
+
+
+def files(format_="domains", **more):
+    one = FORMATS[format_]
+    rendered = one.render(decision())
+    text = manifest.text(manifest.manifest(one, decision(), rendered))
+    return {**rendered.files, **more, manifest.NAME: text}
+
+
+def within(directory):
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("before", ["absent", "empty", "an earlier export"])
+def test_export_is_written_whole(tmp_path, before):
+    directory = tmp_path / "there" / "export"
+    if before != "absent":
+        directory.mkdir(parents=True)
+    if before == "an earlier export":
+        writing.write(directory, files())
+    made = files()
+    writing.write(directory, made)
+    assert within(directory) == made
+    assert os.listdir(tmp_path / "there") == ["export"]
+    assert oct(directory.stat().st_mode)[-3:] == "755"
+    assert {oct(path.stat().st_mode)[-3:] for path in directory.iterdir()} == {"644"}
+
+
+def test_links_are_not_followed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    writing.write(elsewhere, files())
+    (tmp_path / "export").symlink_to(elsewhere)
+    with pytest.raises(NotExportable, match="links are not followed"):
+        writing.write(tmp_path / "export", files())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / manifest.NAME).symlink_to(elsewhere / manifest.NAME)
+    with pytest.raises(NotExportable, match="no earlier export"):
+        writing.write(tmp_path / "other", files())
+    (elsewhere / "link").symlink_to(tmp_path)
+    with pytest.raises(NotExportable, match="'link'"):
+        writing.write(elsewhere, files())
+
+
+def test_a_pipe_in_place_of_a_manifest_is_no_export_and_holds_nobody(tmp_path):
+    os.mkfifo(tmp_path / manifest.NAME)
+    with pytest.raises(NotExportable, match="no earlier export"):  # waits for ever for a writer, if it is opened
+        writing.write(tmp_path, files())
+
+
+def test_two_renames_do_where_the_system_call_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
+    for _ in range(2):
+        writing.write(tmp_path / "export", files())
+    assert within(tmp_path / "export") == files()
+    assert os.listdir(tmp_path) == ["export"]
+
+
+def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_path, monkeypatch):
+    directory, rename = tmp_path / "export", os.rename
+    writing.write(directory, files())
+    monkeypatch.setattr(writing.ctypes, "CDLL", lambda _: object())
+
+    def full(one, other):
+        if other == directory and "more.txt" in os.listdir(one):
+            raise OSError(28, "No space left on device")
+        rename(one, other)
+
+    monkeypatch.setattr(writing.os, "rename", full)
+    with pytest.raises(OSError, match="No space"):
+        writing.write(directory, {**files(), "more.txt": b"more"})
+    assert within(directory) == files()
