@@ -1,7 +1,5 @@
 """Parts of Ansible's objects, found by name or by type."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest
@@ -24,10 +22,10 @@ FIRST, SECOND = Play(), Play()
         (SimpleNamespace(number=1), None),
     ],
 )
-def test_a_part_has_its_name_or_its_type(whole: object, part: Play | None) -> None:
+def test_a_part_has_its_name_or_its_type(whole, part):
     assert part_of(whole, "_play", Play) is part
 
 
 @pytest.mark.parametrize(("named", "expected"), [({"_uuid": "u"}, "u"), ({"_uuid": ""}, "a.yml:3"), ({}, "a.yml:3")])
-def test_a_task_is_known_by_its_id_or_its_place(named: dict[str, str], expected: str) -> None:
+def test_a_task_is_known_by_its_id_or_its_place(named, expected):
     assert identity(SimpleNamespace(get_path=lambda: "a.yml:3", **named)) == expected

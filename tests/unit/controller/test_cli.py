@@ -1,24 +1,18 @@
 """Commands: screen width, exit codes, option defaults, whole files, and options as variables of a playbook."""
 
-from __future__ import annotations
-
 import argparse
-import datetime
 import importlib
 import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_parsers import options, parsers
-from made_policy import question
 from printed import too_wide
 from proscribe.controller import cli
-from proscribe.controller.cli import Refused, command_line, inventory, say, whole_file
+from proscribe.controller.cli import Refused, command_line, say, whole_file
 from proscribe.controller.cli.catalog import files
 from proscribe.controller.cli.command_line import read
 from proscribe.controller.cli.variables import COMMANDS, arguments_of
@@ -31,34 +25,11 @@ HELPED = [
     *(["catalog", name] for name in ("list", "show", "check", "stats", "stale", "refresh", "propose")),
     *(["waiver", name] for name in ("new", "sign", "verify", "list", "expire-soon", "revoke")),
 ]
-WAIVER = """\
-id: press-parrot-for-enquiries-of-the-public
-services: [parrot]
-hosts: [press01]
-reason: {reason}
-requested_by: alice
-approved_by: head.of.press
-approved_on: 2026-11-20T09:00:00+08:00
-expires: {expires}
-"""
-
-
-@pytest.fixture
-def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = question(tmp_path / "inventory", {"press01": {}, "press02": {}}, press=["press01", "press02"])
-    (tmp_path / "inventory/waivers").mkdir()
-    expires = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=9)).isoformat(timespec="seconds")
-    text = WAIVER.format(reason="新闻部通过微信接收公众查询" * 9, expires=expires)
-    (tmp_path / "inventory/waivers/press-parrot-for-enquiries-of-the-public.yml").write_text(text)
-    monkeypatch.setattr(inventory, "question", lambda *_, **__: made)
-    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
 
 
 @pytest.mark.parametrize("place", [".", f"/srv/{'deep/' * 20}proscribe"])
 @pytest.mark.parametrize("argv", HELPED, ids=" ".join)
-def test_help_fits_the_screen(
-    argv: list[str], place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_fits_the_screen(argv, place, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("PROSCRIBE_CALLED", f"{place}/proscribe")
     with pytest.raises(SystemExit):
@@ -66,9 +37,7 @@ def test_help_fits_the_screen(
     assert too_wide(capsys.readouterr().out, 80) == []
 
 
-def test_text_to_copy_out_of_a_message_stays_whole(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_text_to_copy_out_of_a_message_stays_whole(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
     key = f'  head.of.press namespaces="proscribe-waiver" ssh-ed25519 {"A" * 68}'
     path = f"/srv/{'deep/' * 20}allowed_signers"
@@ -85,8 +54,8 @@ ONE = PolicyError("a.yml:3", "mode", "x", "y")
 OTHER = PolicyError("b.yml:5", "mode", "z", "y")
 
 
-def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
-    def run(arguments: argparse.Namespace) -> int:
+def raising(error):
+    def run(arguments):
         raise error
 
     return run
@@ -103,28 +72,20 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
         (raising(KeyboardInterrupt()), 130, []),
     ],
 )
-def test_a_command_ends(
-    run: Callable[[argparse.Namespace], int],
-    code: int,
-    said: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_command_ends(run, code, said, monkeypatch, capsys):
     monkeypatch.setattr(command_line, "read", lambda command, options: (run, argparse.Namespace()))
     assert command_line.main(["explain"]) == code
     assert capsys.readouterr().err.splitlines() == [f"proscribe: {line}" for line in said]
 
 
 @pytest.mark.parametrize("argv", [[], ["\x1b[2J"]])
-def test_an_unknown_command_names_those_that_there_are(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_names_those_that_there_are(argv, capsys):
     assert command_line.main(argv) == 2
     said = capsys.readouterr().err
     assert "there is no command" in said and "explain" in said and "\x1b" not in said
 
 
-def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(monkeypatch, tmp_path):
     with (tmp_path / "printed").open("w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         monkeypatch.setattr(command_line, "read", lambda *_: (lambda _: stdout.write("said") and 10, None))
@@ -135,14 +96,14 @@ def test_all_is_printed_when_a_command_ends_and_a_reader_may_have_seen_enough(
     assert (tmp_path / "printed").read_text() == "said"
 
 
-def test_an_error_of_our_own_is_no_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_our_own_is_no_answer(monkeypatch, capsys):
     monkeypatch.setattr(command_line, "read", lambda *_: (raising(RuntimeError("it broke")), None))
     assert command_line.main(["diff"]) == 70
     printed = capsys.readouterr()
     assert "it broke" in printed.err and printed.out == ""
 
 
-def test_every_module_with_options_and_a_run_is_a_command() -> None:
+def test_every_module_with_options_and_a_run_is_a_command():
     modules = [importlib.import_module(f"{cli.__name__}.{one.name}") for one in pkgutil.iter_modules(cli.__path__)]
     found = [
         one.__name__.rpartition(".")[2] for one in modules if hasattr(one, "run") and hasattr(one, "add_arguments")
@@ -151,9 +112,7 @@ def test_every_module_with_options_and_a_run_is_a_command() -> None:
 
 
 @pytest.mark.parametrize("option", ["--jsn", "-K"])
-def test_unknown_option_goes_to_ansible_where_a_command_starts_it(
-    option: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_option_goes_to_ansible_where_a_command_starts_it(option, capsys):
     assert command_line.read("quarantine", ["list", option])[1].passed_on == [option]
     with pytest.raises(SystemExit) as ended:
         command_line.read("explain", ["x.example", option])
@@ -174,7 +133,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_default_of_an_option_is_in_its_help(name: str) -> None:
+def test_default_of_an_option_is_in_its_help(name):
     action = OPTIONS[name]
     said = HELP_DEFAULT.search(action.help or "")
     default = action.default
@@ -184,7 +143,7 @@ def test_default_of_an_option_is_in_its_help(name: str) -> None:
         assert said and said[1] == str(default), "its help says another default, or none"
 
 
-def test_file_is_written_whole_and_readable_for_others(tmp_path: Path) -> None:
+def test_file_is_written_whole_and_readable_for_others(tmp_path):
     place = tmp_path / "w1.yml"
     for content in (b"first", b"second"):
         write_whole(place, content)
@@ -192,11 +151,11 @@ def test_file_is_written_whole_and_readable_for_others(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["w1.yml"]
 
 
-def test_failed_write_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
     place = tmp_path / "w1.yml"
     place.write_bytes(b"before")
 
-    def full(descriptor: int) -> None:
+    def full(descriptor):
         new, _ = sorted(os.listdir(tmp_path))
         assert new.startswith(".") and os.fstat(descriptor).st_size == len(b"after"), "hidden, and written by now"
         raise OSError(28, "No space left on device")
@@ -210,9 +169,7 @@ def test_failed_write_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("collection", "place", "written"), [("", "root", True), ("acme.ban", "own", True), ("acme.ban", "root", False)]
 )
-def test_a_file_of_a_catalogue_is_written_but_in_a_collection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collection: str, place: str, written: bool
-) -> None:
+def test_a_file_of_a_catalogue_is_written_but_in_a_collection(tmp_path, monkeypatch, collection, place, written):
     monkeypatch.setattr(installation, "COLLECTION", collection)
     monkeypatch.setattr(installation, "ROOT", tmp_path / "root")
     path = tmp_path / place / "catalog/webmail/owl.yml"
@@ -225,7 +182,7 @@ def test_a_file_of_a_catalogue_is_written_but_in_a_collection(
         assert os.listdir(tmp_path) == []
 
 
-def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path):
     (tmp_path / "webmail").write_text("")
     with pytest.raises(Refused, match="webmail/owl.yml: File exists"):
         files.write(tmp_path / "webmail/owl.yml", "x")
@@ -252,7 +209,7 @@ def test_a_file_in_the_place_of_a_folder_of_a_catalogue_is_named(tmp_path: Path)
         ("catalog", {"catalog_do": "show", "catalog_service": "line"}, ["show", "--", "line"]),
     ],
 )
-def test_the_arguments(command: str, variables: dict[str, Any], words: list[str]) -> None:
+def test_the_arguments(command, variables, words):
     assert arguments_of(command, variables) == words
     read(command, words)  # as somebody who types it
 
@@ -267,7 +224,7 @@ def test_the_arguments(command: str, variables: dict[str, Any], words: list[str]
         ("waiver", {"waiver_do": "new", "waiver_services": "x"}, "waiver_services: found .*, expected waiver_service$"),
     ],
 )
-def test_wrong_variable_is_refused(command: str, variables: dict[str, Any], message: str) -> None:
+def test_wrong_variable_is_refused(command, variables, message):
     with pytest.raises(Refused, match=message):
         arguments_of(command, variables)
 
@@ -279,14 +236,12 @@ TYPED = [
 
 
 @pytest.mark.parametrize(("command", "variables", "wrong", "known"), TYPED)
-def test_typed_variable_that_is_no_option_is_refused_with_the_options(
-    command: str, variables: dict[str, Any], wrong: str, known: str
-) -> None:
+def test_typed_variable_that_is_no_option_is_refused_with_the_options(command, variables, wrong, known):
     arguments_of(command, variables)
     with pytest.raises(Refused, match=f"{wrong}: found an unknown variable, expected .*{known}"):
         arguments_of(command, variables, list(variables))
 
 
-def test_every_command_with_a_playbook_has_variables() -> None:
+def test_every_command_with_a_playbook_has_variables():
     playbooks = {path.stem for path in (PROJECT / "playbooks").glob("*.yml")}
     assert playbooks.intersection(command_line.COMMANDS) - {"report", "quarantine"} == set(COMMANDS)

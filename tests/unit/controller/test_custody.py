@@ -1,10 +1,7 @@
 """What operators do with quarantines: selectors, the next run's effect on restored items, and the printed texts."""
 
-from __future__ import annotations
-
 import datetime
 import re
-from typing import Any
 
 import pytest
 from proscribe.controller.custody import wording
@@ -18,7 +15,7 @@ DAY = "2026-11-2{}T08:00:00Z"
 HOSTILE = "\x1b[2J\u202egnp"
 
 
-def item(id_: str = "wechat-00000001", **more: Any) -> dict[str, Any]:
+def item(id_="wechat-00000001", **more):
     """Return an item of alice's quarantine, as a host lists it."""
     path = more.get("path", "/home/alice/WeChat.AppImage")
     fields = {"id": id_, "group": "", "services": [id_.partition("-")[0]], "bytes": 5000, "finished": True}
@@ -26,13 +23,13 @@ def item(id_: str = "wechat-00000001", **more: Any) -> dict[str, Any]:
     return {**fields, "place_of": "alice", "kept_until": "2027-02-18T08:00:00Z", **more}
 
 
-def plan(mode: str = "enforce", keep: int = 0, **services: Any) -> dict[str, Any]:
+def plan(mode="enforce", keep=0, **services):
     """Build a plan with these services in `apps`, each as its entry or the name of its mode."""
     entries = {name: {"mode": entry} if isinstance(entry, str) else entry for name, entry in services.items()}
     return {"controls": {"apps": {"mode": mode, "services": entries, "settings": {"quarantine_keep": keep}}}}
 
 
-def request(**more: Any) -> Request:
+def request(**more):
     return Request(**{"do": "list", **more})
 
 
@@ -50,7 +47,7 @@ def request(**more: Any) -> Request:
         ({"do": "list", "older_than": "0d", "ids": ["x"]}, ["--id: found 'x'", "--older-than: '0d'"]),
     ],
 )
-def test_forgotten_empty_or_mistyped_selector_is_refused(values: dict[str, Any], mistakes: list[str]) -> None:
+def test_forgotten_empty_or_mistyped_selector_is_refused(values, mistakes):
     with pytest.raises(Wrong) as wrong:
         read(values)
     starts = [line[: len(start)] for line, start in zip(wrong.value.mistakes, mistakes)]
@@ -58,7 +55,7 @@ def test_forgotten_empty_or_mistyped_selector_is_refused(values: dict[str, Any],
     assert str(wrong.value).splitlines() == list(wrong.value.mistakes)
 
 
-def test_hosts_of_request_are_all_or_the_named_ones() -> None:
+def test_hosts_of_request_are_all_or_the_named_ones():
     assert hosts_of(read({}), ["a", "b"], {"a", "b", "c"}) == ["a", "b"]
     assert hosts_of(read({"hosts": ["b"]}), ["a", "b"], {"a", "b", "c"}) == ["b"]
     with pytest.raises(Wrong) as wrong:
@@ -68,7 +65,7 @@ def test_hosts_of_request_are_all_or_the_named_ones() -> None:
     assert pattern == "--host: found 'a*', expected a host of the inventory"
 
 
-def test_mistyped_variable_of_playbook_is_named_with_the_right_one() -> None:
+def test_mistyped_variable_of_playbook_is_named_with_the_right_one():
     for name in ("quarantine_hosts", "quarntine_host", "quarantinehost", "my_quarantine_host"):
         assert mistyped([name]) == [f"{name}: found an unknown variable, expected quarantine_host"]
     assert mistyped(["quarantine_vlan", "quarantine_all", "quarantine_id", "users", "proscribe_quarantine_keep"]) == []
@@ -104,12 +101,12 @@ LISTED = {
         ({"older_than": 1}, ["web01 3", "web01 4", "web01 2", "web02 1"]),  # none whose time cannot be
     ],
 )
-def test_selectors_choose_items(selectors: dict[str, Any], chosen: list[str]) -> None:
+def test_selectors_choose_items(selectors, chosen):
     rows = choose(request(**selectors), LISTED, 0, lambda host: PLAN, {}, NOW)
     assert [f"{row.host} {row.item['id'][-1]}" for row in rows] == chosen
 
 
-def test_row_of_item_has_the_keys_that_scripts_read() -> None:
+def test_row_of_item_has_the_keys_that_scripts_read():
     audited = plan(keep=86400, wechat="audit")
     (row,) = choose(request(), {"web01": [item(kept_until="")]}, 0, lambda host: audited, {}, NOW)
     found = row.as_dict()
@@ -124,7 +121,7 @@ def test_row_of_item_has_the_keys_that_scripts_read() -> None:
     assert (found["kept_until"], found["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
 
 
-def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone() -> None:
+def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone():
     listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
     rows = choose(request(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
     assert [row.item["id"] for row in rows] == ["x-00000002", "x-00000003"]
@@ -134,8 +131,8 @@ def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone() -> None:
     ("answered", "silent", "where"),
     [(1, 0, "the 1 host that answered"), (1200, 1100, "the 1,200 hosts that answered (1,100 did not)")],
 )
-def test_mistake_counts_the_hosts_that_answered(answered: int, silent: int, where: str) -> None:
-    listed: dict[str, list[Any]] = {f"h{number}": [] for number in range(answered)}
+def test_mistake_counts_the_hosts_that_answered(answered, silent, where):
+    listed = {f"h{number}": [] for number in range(answered)}
     with pytest.raises(Wrong) as wrong:
         choose(request(users=["zoe"]), listed, silent, lambda host: {"controls": {}}, {}, NOW)
     (mistake,) = wrong.value.mistakes
@@ -149,7 +146,7 @@ FOR_GROUPS = {"mode": "enforce", "only": {"posix_groups": ["x", "y"]}}
 WAIVED_1, WAIVED_9 = {"mode": "waived", "waiver": "w1"}, {"mode": "waived", "waiver": "w9"}
 
 
-def except_(**part: Any) -> dict[str, Any]:
+def except_(**part):
     return {"mode": "enforce", "exceptions": [{"waiver": "w1", **part}]}
 
 
@@ -191,15 +188,13 @@ BOTH_SERVICES = {"services": ["wechat", "signal"]}
         ),
     ],
 )
-def test_next_run_is_never_milder_than_the_plan(
-    compiled: dict[str, Any], thing: dict[str, Any], state: str, why: str
-) -> None:
+def test_next_run_is_never_milder_than_the_plan(compiled, thing, state, why):
     found = outlook(compiled, item(**thing), {"w1": "2027-01-01T00:00:00Z"})
     assert (found.state, found.why) == (state, why)
     assert found.waiver == (why.split()[3] if state == "waived" else "")
 
 
-def rows_of(*things: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(*things):
     compiled = plan(wechat="enforce", telegram=WAIVED_1)
     found = choose(request(), {"web01": list(things)}, 0, lambda host: compiled, {"w1": "2027-01-01"}, NOW)
     return [row.as_dict() for row in found]
@@ -208,7 +203,7 @@ def rows_of(*things: dict[str, Any]) -> list[dict[str, Any]]:
 BOTH = rows_of(item(), item("telegram-00000002", path="/home/alice/T", bytes=3 * 1024**3))
 
 
-def course(do: str = "list", **more: Any) -> Course:
+def course(do="list", **more):
     """Return the course of a run over two hosts, of which one has listed two items."""
     made = Course(["web01", "web02"])
     made.began({"hosts": ["web01", "web02"], "do": do, "format": "table"})
@@ -217,7 +212,7 @@ def course(do: str = "list", **more: Any) -> Course:
     return made
 
 
-def test_losses_are_named_before_a_restore_and_a_prune() -> None:
+def test_losses_are_named_before_a_restore_and_a_prune():
     head, telegram, wechat = wording.before("restore", BOTH, check=False)
     assert head.startswith("2 items will be restored") and head.endswith("takes 1 of them again:")
     assert telegram.startswith("  web01  telegram-00000002  /home/alice/T (alice, 3,072 MiB): covered by waiver w1 ")
@@ -230,7 +225,7 @@ def test_losses_are_named_before_a_restore_and_a_prune() -> None:
     assert "nothing is pruned" in wording.before("prune", [], check=False)[0]
 
 
-def test_table_names_unreadable_items_and_silent_hosts() -> None:
+def test_table_names_unreadable_items_and_silent_hosts():
     made = course(broken=[{"id": "odd", "why": "no JSON"}], left_out=3)
     made.failed("web02", "unreachable: no route")
     lines = wording.table(made, 200).splitlines()
@@ -258,7 +253,7 @@ DONE = {"wechat-00000001": "", "telegram-00000002": ""}
         ("prune", DONE, True, "would have pruned 2 of 2 items on 1 host; nothing was changed"),
     ],
 )
-def test_summary_counts_what_was_done(do: str, results: dict[str, str], check: bool, summary: str) -> None:
+def test_summary_counts_what_was_done(do, results, check, summary):
     made = course(do)
     made.answered("web01", {"outcomes": [{"id": id_, "done": not why, "why": why} for id_, why in results.items()]})
     lines = wording.ended(made, check=check, width=200).splitlines()
@@ -268,7 +263,7 @@ def test_summary_counts_what_was_done(do: str, results: dict[str, str], check: b
     assert lines[2:-1] == [f"not {word}: web01: {id_}: {why}" for id_, why in missed.items() if why]
 
 
-def test_text_of_host_steers_no_terminal() -> None:
+def test_text_of_host_steers_no_terminal():
     nasty = rows_of(item(path=f"/x{HOSTILE}", owner=HOSTILE, kind=HOSTILE, services=[HOSTILE], taken_at=HOSTILE))
     made = course(broken=[{"id": HOSTILE, "why": HOSTILE}])
     made.chose({"rows": nasty})

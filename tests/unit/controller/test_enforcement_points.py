@@ -1,14 +1,10 @@
 """Exports: decision for many hosts, manifest, signature, left-out parts, networks, directory."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import os
 import sys
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +12,7 @@ from hypothesis import strategies as st
 from made_export import AT, HOURS, SETTINGS, decision, plan
 from proscribe.controller.enforcement_points import browsers, formats, manifest, registry, signature, writing
 from proscribe.controller.enforcement_points.decision import decide, join
-from proscribe.controller.enforcement_points.declaration import HTTP, HTTPS, NO_PATHS, Decision, LeftOut, NotExportable
+from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.controller.enforcement_points.signature import Signing
 from proscribe.controller.ssh_signatures import Signature
@@ -87,7 +83,7 @@ def test_a_decision_is_never_wider_than_a_host(entries):
     assert join(dict(reversed(plans.items())), ("dns",)) == (joined, said)
 
 
-EMPTY: dict[str, Any] = {"schema": EXPORT_SCHEMA, "files": []}
+EMPTY = {"schema": EXPORT_SCHEMA, "files": []}
 NOTHING = manifest.Earlier("", "", None, "", None, {})
 
 
@@ -106,7 +102,7 @@ NOTHING = manifest.Earlier("", "", None, "", None, {})
         ([], None),
     ],
 )
-def test_foreign_manifest_is_not_read(document: Any, read: manifest.Earlier | None) -> None:
+def test_foreign_manifest_is_not_read(document, read):
     assert manifest.read(json.dumps(document).encode()) == read
 
 
@@ -114,7 +110,7 @@ TOOL = "#!/bin/sh\n[ $2 = sign ] && echo made\n"
 
 
 @pytest.fixture
-def fake_ssh_keygen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_ssh_keygen(tmp_path, monkeypatch):
     """An ssh-keygen that signs, and to which no signature fits."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/ssh-keygen").write_text(TOOL)
@@ -138,9 +134,7 @@ NOWHERE = "it cannot be checked: there is no /nowhere/a, which says who has whic
         (1, Signing(signers=("/nowhere/a", "/nowhere/b")), NOWHERE),
     ],
 )
-def test_a_signature_is_there_and_can_be_checked_or_that_is_said(
-    tmp_path: Path, there: int | str | None, signing: Signing, problem: str
-) -> None:
+def test_a_signature_is_there_and_can_be_checked_or_that_is_said(tmp_path, there, signing, problem):
     if isinstance(there, int):
         (tmp_path / "manifest.json.sig").write_bytes(b"x" * there)
     elif there:
@@ -150,7 +144,7 @@ def test_a_signature_is_there_and_can_be_checked_or_that_is_said(
 
 @pytest.mark.usefixtures("fake_ssh_keygen")
 @pytest.mark.parametrize("public", [True, False])
-def test_a_signature_that_would_not_count_is_not_written(tmp_path: Path, public: bool) -> None:
+def test_a_signature_that_would_not_count_is_not_written(tmp_path, public):
     key, signers = tmp_path / "key", tmp_path / "allowed_signers"
     assert signature.signed(b"{}", Signing(), AT) == {}
     with pytest.raises(NotExportable, match="^there is no key .*/key; name the right one with --key$"):
@@ -167,7 +161,7 @@ def test_a_signature_that_would_not_count_is_not_written(tmp_path: Path, public:
     assert str(refused.value) == said + line * public
 
 
-def test_a_format_is_called_as_its_module_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_is_called_as_its_module_is(monkeypatch):
     declared = SimpleNamespace(FORMAT=registry.FORMATS["rpz"])
     monkeypatch.setitem(sys.modules, f"{formats.__name__}.owl", declared)
     monkeypatch.setattr(registry, "names", lambda: ("rpz", "owl"))
@@ -183,7 +177,7 @@ BOTH = {
 }
 
 
-def of_browsers(services: dict[str, Any], **settings: Any) -> Decision:
+def of_browsers(services, **settings):
     made = plan({"browser": {id_: {"domains": [], "urls": [], "allow": [], **one} for id_, one in services.items()}})
     made["controls"]["browser"]["settings"] |= settings
     return decision(made)
@@ -192,9 +186,7 @@ def of_browsers(services: dict[str, Any], **settings: Any) -> Decision:
 @pytest.mark.parametrize("mode", ["enforce", "audit", "report"])
 @pytest.mark.parametrize("named", [(), ("google",), ("google", "microsoft")])
 @pytest.mark.parametrize("id_", [*BOTH, "owl"])
-def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(
-    id_: str, named: tuple[str, ...], mode: str
-) -> None:
+def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(id_, named, mode):
     found = browsers.accounts_left_out(of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"])))
     provider, what = BOTH.get(id_, ("", ""))
     said = [what] * (bool(what) and mode != "report" and provider not in named)
@@ -202,7 +194,7 @@ def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(
     assert [(one.rule, one.what) for one in found] == [(f"browser/{id_}", one) for one in said]
 
 
-def test_names_that_browsers_do_not_get_are_left_out_by_service() -> None:
+def test_names_that_browsers_do_not_get_are_left_out_by_service():
     a_decision = of_browsers(
         {
             "wren": {"mode": "enforce"},
@@ -299,12 +291,6 @@ def test_an_answer_for_one_address(format_, host, port, expected):
 def test_a_plan_without_the_control_blocks_nothing(format_, host):
     answers = FORMATS[format_].blocks
     assert not (answers and answers(sealed({**plan(), "controls": {}}), host, 443))
-
-
-def test_which_points_see_paths():
-    seen = {name: one.paths for name, one in FORMATS.items() if one.paths != NO_PATHS}
-    browsers = ("chrome_enterprise", "gpo", "intune", "mobileconfig")
-    assert seen == {"squid": HTTP, "squid_opening": HTTPS, **dict.fromkeys(browsers, HTTPS)}
 
 
 def files(format_="domains", **more):

@@ -1,9 +1,6 @@
 """Calls of git in a repository that anybody may have written."""
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import pytest
 from proscribe.controller.git import git
@@ -29,7 +26,7 @@ SETTINGS = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c"
 
 
 @pytest.fixture(autouse=True)
-def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def surrounding(tmp_path, monkeypatch):
     """A git that says how it was called, and what a hook of another repository has set."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/git").write_text(GIT)
@@ -48,9 +45,7 @@ def surrounding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("alone", "own"), [(False, {}), (True, ALONE)])
 @pytest.mark.parametrize("more", [{}, {"GIT_INDEX_FILE": "/x", "GIT_GRAFT_FILE": "/y"}])
-def test_git_ignores_environment_and_hooks_of_the_repository(
-    tmp_path: Path, alone: bool, own: dict[str, str], more: dict[str, str]
-) -> None:
+def test_git_ignores_environment_and_hooks_of_the_repository(tmp_path, alone, own, more):
     done = git(tmp_path, "log", "--x", patience=600, alone=alone, content=b"\xff content", more=more or None)
     assert (done.returncode, done.stderr) == (3, b"oops\n")
     where, content, *said = done.stdout.splitlines()
@@ -66,7 +61,7 @@ def test_git_ignores_environment_and_hooks_of_the_repository(
     assert environment["HOME"] == "/home/a" and concerning == {**ALWAYS, **own, **more}
 
 
-def test_without_git_that_is_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_that_is_the_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError):
         git(tmp_path, "log", patience=600)

@@ -1,7 +1,5 @@
 """Messages about mistakes in a policy, with suggestions."""
 
-from __future__ import annotations
-
 import pytest
 from proscribe.controller.policy_errors import (
     Described,
@@ -28,9 +26,7 @@ KNOWN = ["custody_path", "custody_service"]
         ("their_own", True, []),
     ],
 )
-def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(
-    given: str, typed: bool, mistakes: list[str]
-) -> None:
+def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(given, typed, mistakes):
     found = unknown_variables([given], [given] if typed else [], "custody_", KNOWN)
     assert found == [f"{given}: found an unknown variable, expected {expected}" for expected in mistakes]
 
@@ -49,11 +45,11 @@ def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(
         (Described("x" * 90), "x" * 90),
     ],
 )
-def test_a_wrong_value_is_shown_in_few_characters(value: object, expected: str) -> None:
+def test_a_wrong_value_is_shown_in_few_characters(value, expected):
     assert shown(value) == expected
 
 
-def test_all_mistakes_are_raised_together_each_of_them_once() -> None:
+def test_all_mistakes_are_raised_together_each_of_them_once():
     one, two, three = (PolicyError("a.yml", key, 7, "a name") for key in "abc")
     mistakes = Mistakes()
     mistakes.settle()
@@ -78,7 +74,7 @@ def test_all_mistakes_are_raised_together_each_of_them_once() -> None:
     ("words", "choice"),
     [([], ""), (["mail", "webhook"], "mail or webhook"), (["mail", "matrix", "webhook"], "mail, matrix or webhook")],
 )
-def test_words_as_a_choice(words: list[str], choice: str) -> None:
+def test_words_as_a_choice(words, choice):
     assert alternatives(words) == choice
 
 
@@ -86,5 +82,5 @@ def test_words_as_a_choice(words: list[str], choice: str) -> None:
     ("word", "meant"),
     [("gmial", ", did you mean 'gmail'?"), ("slak", ", did you mean 'slack' or 'slackb'?"), ("zebra", ""), (7, "")],
 )
-def test_close_words_are_suggested(word: str, meant: str) -> None:
+def test_close_words_are_suggested(word, meant):
     assert close_to(word, ["slackb", "gmail", "slack", "slacks and more"]) == meant

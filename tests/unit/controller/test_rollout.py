@@ -1,11 +1,6 @@
 """Rollout: limits as written, batches, the decision before a change, and when a run stops."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -18,7 +13,7 @@ from proscribe.controller.rollout.shares import is_held_by_users
 DEFAULTS = {"batches": "auto", "max_change": {"hosts": "25%", "removals": "auto"}, "max_failures": "10%"}
 
 
-def fleet(drifted: int, compliant: int = 0, removals: int = 0, plans: int = 1) -> list[Seen]:
+def fleet(drifted, compliant=0, removals=0, plans=1):
     return [
         *(Seen(f"d{n}", f"plan{n % plans}", ("dns",), removals) for n in range(drifted)),
         *(Seen(f"c{n}", "plan0", (), 0) for n in range(compliant)),
@@ -34,7 +29,7 @@ def fleet(drifted: int, compliant: int = 0, removals: int = 0, plans: int = 1) -
         ("50%", "50%", "auto"),
     ],
 )
-def test_max_change_is_read(value: object, hosts: object, removals: object) -> None:
+def test_max_change_is_read(value, hosts, removals):
     assert read_max_change(value) == {"hosts": hosts, "removals": removals}
 
 
@@ -42,13 +37,13 @@ AMOUNT = st.one_of(st.integers(1, 50), st.integers(1, 100).map("{}%".format))
 
 
 @given(st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=5)), st.integers(0, 3000))
-def test_batches_are_never_empty_and_hold_every_host_once(batches: Any, total: int) -> None:
+def test_batches_are_never_empty_and_hold_every_host_once(batches, total):
     sizes = batch_sizes(batches, total)
     assert sum(sizes) == total
     assert all(size > 0 for size in sizes)
 
 
-def test_stop_message_counts_hosts_and_removals() -> None:
+def test_stop_message_counts_hosts_and_removals():
     hosts = [Seen(f"h{n}", "plan", ("apps", "dns") if n < 900 else ("dns",), 30 if n < 900 else 0) for n in range(1200)]
     before = Before("20261124T000000Z-enforce-1a2b", 1190)
     stop = decide(hosts, DEFAULTS, before=before).stop
@@ -62,7 +57,7 @@ def test_stop_message_counts_hosts_and_removals() -> None:
     assert "(20261124T000000Z-enforce-1a2b), 1,190 of these" in stop
 
 
-def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop() -> None:
+def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop():
     decision = decide(fleet(12), DEFAULTS, dry=True)
     assert (decision.batches, decision.reach, bool(decision.stop)) == ((12,), 2, True)
     decision = decide(fleet(11), DEFAULTS, dry=True)  # it shows all of the changes, and whom a real one would leave out
@@ -83,7 +78,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(FLEETS, CHANGES, st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=3)))
-def test_no_more_is_changed_than_is_allowed(hosts: Any, max_change: Any, batches: Any) -> None:
+def test_no_more_is_changed_than_is_allowed(hosts, max_change, batches):
     decision = decide(hosts, {"batches": batches, "max_change": max_change, "max_failures": "10%"})
     changed = decision.hosts[: decision.reach]
     removals = sum(host.removals for host in hosts if host.name in changed and host.drifted)
@@ -95,7 +90,7 @@ def test_no_more_is_changed_than_is_allowed(hosts: Any, max_change: Any, batches
     assert sum(decision.batches) == len(decision.hosts)
 
 
-def claiming(*removals: int, plan: str = "p") -> list[Seen]:
+def claiming(*removals, plan="p"):
     """Hosts c0, c1, ... that differ, each with so many programs to remove."""
     return [Seen(f"c{n}", plan, ("apps",), many) for n, many in enumerate(removals)]
 
@@ -110,9 +105,7 @@ LIMITS = st.fixed_dictionaries(
 
 
 @given(CLAIMS, LIMITS, st.integers(0, 10**12), st.integers(0, 50))
-def test_one_host_alone_stops_no_run_and_costs_at_most_one_other_its_turn(
-    honest: Any, max_change: Any, claim: int, place: int
-) -> None:
+def test_one_host_alone_stops_no_run_and_costs_at_most_one_other_its_turn(honest, max_change, claim, place):
     limits = {**DEFAULTS, "max_change": max_change}
     fleet = [*claiming(*honest), *(Seen(f"well{n}", "p", (), 0) for n in range(9))]
     assume(not decide(fleet, limits).stop and not decide(fleet, limits).set_aside)
@@ -123,9 +116,7 @@ def test_one_host_alone_stops_no_run_and_costs_at_most_one_other_its_turn(
 
 
 @given(CLAIMS, LIMITS, st.integers(10**6, 10**12), st.integers(10**6, 10**12), st.sampled_from(["0%", "10%", "100%"]))
-def test_no_number_that_is_printed_is_what_one_host_claimed(
-    honest: Any, max_change: Any, one: int, other: int, failures: str
-) -> None:
+def test_no_number_that_is_printed_is_what_one_host_claimed(honest, max_change, one, other, failures):
     limits = {**DEFAULTS, "max_change": max_change, "max_failures": failures}
     with_one, with_other = (decide(claiming(*honest, claim), limits) for claim in (one, other))
     assert with_one.allow == with_other.allow
@@ -134,7 +125,7 @@ def test_no_number_that_is_printed_is_what_one_host_claimed(
 
 @settings(suppress_health_check=[HealthCheck.filter_too_much])  # most limits stop nothing
 @given(CLAIMS, LIMITS)
-def test_the_limit_that_is_printed_lets_the_hosts_go_on_that_were_not_set_aside(honest: Any, max_change: Any) -> None:
+def test_the_limit_that_is_printed_lets_the_hosts_go_on_that_were_not_set_aside(honest, max_change):
     before = decide(claiming(*honest), {**DEFAULTS, "max_change": max_change})
     assume(before.stop)
     left = [host for host in claiming(*honest) if host.name in before.hosts]
@@ -182,9 +173,7 @@ GOING = Decision(
         ({"reach": 0, "stop": "too many"}, "d0", [], "stopped before any change: too many"),
     ],
 )
-def test_a_batch_begins_only_where_nothing_is_against_it(
-    changes: dict[str, Any], first: str, lost: list[str], message: str
-) -> None:
+def test_a_batch_begins_only_where_nothing_is_against_it(changes, first, lost, message):
     decision = GOING._replace(**changes)
     assert objection(decision, first, {host for host in decision.hosts if host not in lost}) == message
 
@@ -211,9 +200,7 @@ TWO_FIRST = {"batches": (2, 10, 19)}  # of 31 hosts, three may be set aside
         ({**TWO_FIRST, "max_failures": "0%"}, "d2", [], ["d0"], f"{CANARY_2}: 1 of 2 fai"),
     ],
 )
-def test_hosts_that_are_set_aside_neither_fail_nor_pass_as_long_as_they_are_few(
-    changes: dict[str, Any], first: str, lost: list[str], aside: list[str], message: str
-) -> None:
+def test_hosts_that_are_set_aside_neither_fail_nor_pass_as_long_as_they_are_few(changes, first, lost, aside, message):
     decision = GOING._replace(**changes)
     said = objection(decision, first, {host for host in decision.hosts if host not in lost}, aside)
     assert said.startswith(message) and bool(said) == bool(message), said
@@ -236,7 +223,7 @@ HERS, ROOTS, HOSTS = {"scope": "user:alice"}, {"scope": "pid:7 user:root"}, {"sc
         ("noncompliant", {}, [], False),
     ],
 )
-def test_users_alone_keep_a_host_from_its_gate(gate: str, rules: Any, errors: list[Any], held: bool) -> None:
+def test_users_alone_keep_a_host_from_its_gate(gate, rules, errors, held):
     listed = [
         {"rule": name, "state": state, "findings": [{"kind": "package", **finding} for finding in findings]}
         for name, (state, findings) in rules.items()
@@ -244,8 +231,8 @@ def test_users_alone_keep_a_host_from_its_gate(gate: str, rules: Any, errors: li
     assert is_held_by_users({"rules": listed, "errors": errors}, gate) is held
 
 
-def test_findings_of_a_user_count_once_for_a_rule() -> None:
-    def of(name: str, *scopes: str | None) -> dict[str, Any]:
+def test_findings_of_a_user_count_once_for_a_rule():
+    def of(name, *scopes):
         found = [{"kind": "package", "scope": scope} for scope in scopes]
         return {"rule": name, "state": "noncompliant", "findings": found}
 
@@ -266,7 +253,7 @@ STATES = {
 
 
 @pytest.fixture
-def report(tmp_path: Path) -> Path:
+def report(tmp_path):
     directory = tmp_path / "r1"
     directory.mkdir()
     (directory / "report.json").write_text('{"run": {}}')
@@ -277,11 +264,11 @@ def report(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("hosts", "well"), [("abcdefg", 4), ("c", 1), (["new"], 0)])
-def test_the_run_before_says_how_these_hosts_stood(report: Path, hosts: str, well: int) -> None:
+def test_the_run_before_says_how_these_hosts_stood(report, hosts, well):
     assert run_before(report.parent, list(hosts)) == Before("r1", well)
 
 
-def test_missing_or_broken_earlier_run_is_none(report: Path, tmp_path: Path) -> None:
+def test_missing_or_broken_earlier_run_is_none(report, tmp_path):
     assert run_before(tmp_path / "none", ["a"]) is None
     file = report / "hosts.jsonl"
     file.write_text("half a li")
@@ -295,18 +282,18 @@ DRIFTED = {"record": {"plan": "p", "rules": []}, "drifted": ["dns"]}
 
 
 @pytest.fixture
-def warned() -> Iterator[list[str]]:
+def warned():
     yield []
     deciding.begins(None)
 
 
-def begins(reports: Path, mode: str = "enforce", hosts: int = 4, most: Any = "100%", plans: str = "p" * 11) -> None:
+def begins(reports, mode="enforce", hosts=4, most="100%", plans="p" * 11):
     limits = {"batches": [1, "100%"], "max_change": {"hosts": most, "removals": "auto"}, "max_failures": "10%"}
     names = {f"h{number}": plan for number, plan in zip(range(1, hosts + 1), plans)}
     deciding.begins({"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")})
 
 
-def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path: Path, warned: list[str]) -> None:
+def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path, warned):
     begins(tmp_path)
     deciding.set_aside("h1")
     assert deciding.hosts_set_aside() == {"h1"}
@@ -318,9 +305,7 @@ def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path: Pat
     ("mode", "batches", "says"),
     [("check", (4,), ["a run without --check would stop after the canary batch (1 host)"]), ("enforce", (1, 3), [])],
 )
-def test_a_dry_run_says_where_a_real_one_would_stop(
-    tmp_path: Path, warned: list[str], mode: str, batches: tuple[int, ...], says: list[str]
-) -> None:
+def test_a_dry_run_says_where_a_real_one_would_stop(tmp_path, warned, mode, batches, says):
     begins(tmp_path, mode, most=1)
     for number in range(1, 5):
         deciding.answered(f"h{number}", DRIFTED)
@@ -332,7 +317,7 @@ def test_a_dry_run_says_where_a_real_one_would_stop(
     assert len(warned) == len(says), "once"
 
 
-def test_a_dry_run_says_whom_a_real_one_would_leave_out(tmp_path: Path, warned: list[str]) -> None:
+def test_a_dry_run_says_whom_a_real_one_would_leave_out(tmp_path, warned):
     begins(tmp_path, "check", hosts=11, most=10)
     for number in range(1, 12):
         deciding.answered(f"h{number}", DRIFTED)

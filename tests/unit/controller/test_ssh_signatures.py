@@ -1,10 +1,7 @@
 """Signatures by the real ssh-keygen, and why one does not count."""
 
-from __future__ import annotations
-
 import datetime
 import subprocess
-from pathlib import Path
 
 import pytest
 from proscribe.controller import ssh_signatures
@@ -18,33 +15,33 @@ CONTENT = b"what \xff was signed"
 class Signed:
     """Keys of two people, and a signature by the first."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root, self.signers, self.signature = root, root / "allowed_signers", root / "content.sig"
         self.keys = [self.key("one"), self.key("two")]
         self.signature.write_bytes(sign(CONTENT, self.keys[0], SIGNER.namespace))
         self.signers.write_text(line_of(self.keys[0], SIGNER) + "\n")
 
-    def key(self, name: str) -> Path:
+    def key(self, name):
         path = self.root / name
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         return path
 
-    def verified(self, content: bytes = CONTENT, signer: Signer = SIGNER) -> Signature:
+    def verified(self, content=CONTENT, signer=SIGNER):
         return verify(content, self.signature, self.signers, signer, NOW)
 
 
 @pytest.fixture
-def signed(tmp_path: Path) -> Signed:
+def signed(tmp_path):
     return Signed(tmp_path)
 
 
-def test_a_signature_counts_and_says_which_key_made_it(signed: Signed) -> None:
+def test_a_signature_counts_and_says_which_key_made_it(signed):
     shown = subprocess.run(["ssh-keygen", "-lf", signed.keys[0]], capture_output=True, text=True).stdout
     assert signed.verified() == Signature("", f"ED25519 key {shown.split()[1]}")
 
 
-def test_why_one_does_not_count(signed: Signed) -> None:
+def test_why_one_does_not_count(signed):
     other = line_of(signed.keys[1], Signer("b", SIGNER.namespace, ""))
     own, changed = signed.signers.read_text(), "it does not fit the file, which was changed after it was signed"
     expired = own.replace("namespaces=", 'valid-before="20261129",namespaces=')
@@ -64,7 +61,7 @@ def test_why_one_does_not_count(signed: Signed) -> None:
 
 
 @pytest.mark.parametrize("missing", ["signers", "signature", "tool"])
-def test_missing_file_or_tool_is_named(signed: Signed, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_missing_file_or_tool_is_named(signed, monkeypatch, missing):
     if missing == "tool":
         monkeypatch.setenv("PATH", str(signed.root))
         with pytest.raises(NotSigned, match="no ssh-keygen"):
@@ -80,7 +77,7 @@ def test_missing_file_or_tool_is_named(signed: Signed, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("program", "why"), [("exit 3", "exit code 3"), ("echo bad >&2; exit 1", "bad"), ("echo x; exit 1", "")]
 )
-def test_failed_signing_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, why: str) -> None:
+def test_failed_signing_says_why(tmp_path, monkeypatch, program, why):
     with pytest.raises(NotSigned, match=f"there is no key {tmp_path}/key"):
         sign(CONTENT, tmp_path / "key", SIGNER.namespace)
     (tmp_path / "key").touch()
@@ -91,7 +88,7 @@ def test_failed_signing_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         sign(CONTENT, tmp_path / "key", SIGNER.namespace)
 
 
-def test_check_that_times_out_trusts_no_signature(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_that_times_out_trusts_no_signature(signed, monkeypatch):
     place = signed.root / "bin"
     place.mkdir()
     (place / "ssh-keygen").write_text("#!/bin/sh\nexec sleep 600\n")
@@ -110,7 +107,7 @@ def test_check_that_times_out_trusts_no_signature(signed: Signed, monkeypatch: p
         ("a", None, ""),
     ],
 )
-def test_the_line_of_a_key_for_those_who_check(tmp_path: Path, name: str, public: str | None, line: str) -> None:
+def test_the_line_of_a_key_for_those_who_check(tmp_path, name, public, line):
     if public is not None:
         (tmp_path / "my.key.pub").write_text(public, encoding="latin-1")
     for key in ("my.key", "my.key.pub"):

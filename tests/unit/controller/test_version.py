@@ -1,13 +1,10 @@
 """Version of the code: of a tag, a commit, a changed checkout, an archive, a collection."""
 
-from __future__ import annotations
-
 import datetime
 import itertools
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 from ansible.utils.version import SemanticVersion
@@ -19,7 +16,7 @@ from proscribe.wire import installation
 NOON = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.timezone.utc)
 
 
-def test_versions_rise_with_time_as_ansible_galaxy_orders_them() -> None:
+def test_versions_rise_with_time_as_ansible_galaxy_orders_them():
     later = NOON + datetime.timedelta(seconds=1)
     order = [
         "0.1.0",
@@ -34,14 +31,14 @@ def test_versions_rise_with_time_as_ansible_galaxy_orders_them() -> None:
     assert all(one < two for one, two in itertools.pairwise(parsed)), order
 
 
-def git(root: Path, *words: str) -> None:
+def git(root, *words):
     own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_COMMITTER_DATE": "2026-11-30T12:00:00Z"}
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
     subprocess.run(["git", *who, *words], cwd=root, env={**os.environ, **own}, check=True, capture_output=True)
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path):
     """A checkout of one commit, whose changelog has no day yet."""
     for path, text in (
         ("pyproject.toml", '[project]\nname = "x"\nversion = "0.2.0"\n'),
@@ -57,13 +54,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout: Path) -> None:
+def test_a_branch_without_a_commit_has_no_version_of_another_one(checkout):
     git(checkout, "tag", "v0.2.0")
     git(checkout, "checkout", "--quiet", "--orphan", "empty")
     assert version(checkout) == "0.2.0-dev"
 
 
-def test_git_is_asked_two_questions_and_reads_no_history(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_asked_two_questions_and_reads_no_history(checkout, monkeypatch):
     commands = []
     monkeypatch.setattr(
         versions, "git", lambda *words, **more: commands.append(words[1]) or git_of_code(*words, **more)
@@ -72,22 +69,20 @@ def test_git_is_asked_two_questions_and_reads_no_history(checkout: Path, monkeyp
     assert commands == ["log", "status"]
 
 
-def test_checkout_without_git_tool_is_no_release(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkout_without_git_tool_is_no_release(checkout, monkeypatch):
     git(checkout, "tag", "v0.2.0")
     monkeypatch.setenv("PATH", "/nonexistent")
     assert version(checkout) == "0.2.0-dev"
 
 
 @pytest.mark.parametrize(("day", "expected"), [("unreleased", "0.2.0-dev"), ("2026-12-01", "0.2.0")])
-def test_an_archive_without_git_is_a_release_where_the_changelog_has_its_day(
-    checkout: Path, day: str, expected: str
-) -> None:
+def test_an_archive_without_git_is_a_release_where_the_changelog_has_its_day(checkout, day, expected):
     (checkout / ".git").rename(checkout / "elsewhere")
     (checkout / "CHANGELOG.md").write_text(f"# C\n\n## [0.2.0] - {day}\n")
     assert version(checkout) == expected
 
 
-def test_an_installed_collection_says_what_its_manifest_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_collection_says_what_its_manifest_says(tmp_path, monkeypatch):
     monkeypatch.setattr(installation, "ROOT", tmp_path)
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     for text, expected in ((None, "unknown"), ("[]", "unknown"), (manifest("1.2.3"), "1.2.3")):
@@ -98,5 +93,5 @@ def test_an_installed_collection_says_what_its_manifest_says(tmp_path: Path, mon
     versions.own.cache_clear()
 
 
-def manifest(said: str) -> str:
+def manifest(said):
     return json.dumps({"collection_info": {"namespace": "acme", "name": "ban", "version": said}})

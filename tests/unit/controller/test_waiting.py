@@ -1,7 +1,5 @@
 """Processes of a controller that wait for a lock: message, holder, and real locks."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import os
@@ -13,7 +11,6 @@ import time
 from pathlib import Path
 from shlex import quote
 from types import SimpleNamespace
-from typing import IO, Any
 
 import pytest
 from patience import LONGEST
@@ -25,7 +22,7 @@ ME = pwd.getpwuid(os.geteuid()).pw_name
 HOLDING = "import fcntl, sys, time; fcntl.flock(int(sys.argv[1]), 2); print('has it', flush=True); time.sleep(600)"
 
 
-def holding(path: Path) -> subprocess.Popen[str]:
+def holding(path):
     """Another process that has the lock."""
     opened = os.open(path, os.O_RDONLY)
     command = [sys.executable, "-c", HOLDING, str(opened)]
@@ -35,8 +32,8 @@ def holding(path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_waiting_message_names_holder_and_end(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_waiting_message_names_holder_and_end(tmp_path):
+    said = []
     descriptor = os.open(tmp_path, os.O_RDONLY)
     with holding(tmp_path) as other:
         assert not locked(descriptor, 0, said.append) and said == []
@@ -52,9 +49,7 @@ def test_waiting_message_names_holder_and_end(tmp_path: Path) -> None:
     os.close(descriptor)
 
 
-def test_waiting_message_goes_to_stderr_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_waiting_message_goes_to_stderr_once(tmp_path, monkeypatch, capsys):
     one, other = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
     assert locked(one, 0)
     clock, own = itertools.count(), {"strftime": time.strftime, "gmtime": time.gmtime}
@@ -68,7 +63,7 @@ def test_waiting_message_goes_to_stderr_once(
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_the_launcher_waits_with_the_same_words(tmp_path: Path, held: bool) -> None:
+def test_the_launcher_waits_with_the_same_words(tmp_path, held):
     command = f'{{ {quote(sys.executable)} -I {quote(str(SCRIPT))} 9; echo "ended with $?"; }} 9<{quote(str(tmp_path))}'
     other = holding(tmp_path) if held else None
     waits = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -82,21 +77,21 @@ def test_the_launcher_waits_with_the_same_words(tmp_path: Path, held: bool) -> N
 class Proc:
     """A made /proc, in which processes hold the lock of `inode`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, inode: int, uid: int = 0) -> None:
-        self.files: dict[str, bytes] = {"/proc/stat": b"cpu 1 2\nbtime 1000\nprocesses 5\n"}
+    def __init__(self, monkeypatch, inode, uid=0):
+        self.files = {"/proc/stat": b"cpu 1 2\nbtime 1000\nprocesses 5\n"}
         self.inode = inode
         monkeypatch.setattr(waiting, "TICKS", 100)
         monkeypatch.setattr(waiting, "open", self.open, raising=False)
         made = SimpleNamespace(fstat=os.fstat, stat=lambda path: SimpleNamespace(st_uid=uid))
         monkeypatch.setattr(waiting, "os", made)
 
-    def open(self, path: str, mode: str = "r", **named: str) -> IO[Any]:
+    def open(self, path, mode="r", **named):
         if path not in self.files:
             raise FileNotFoundError(path)
         content = io.BytesIO(self.files[path])
-        return content if mode == "rb" else io.TextIOWrapper(content, **named)  # type: ignore[arg-type]
+        return content if mode == "rb" else io.TextIOWrapper(content, **named)
 
-    def has(self, pid: int, command: bytes, ticks: int = 500) -> None:
+    def has(self, pid, command, ticks=500):
         self.files[f"/proc/{pid}/cmdline"] = command
         self.files[f"/proc/{pid}/stat"] = f"{pid} (a) \xff b) S {'1 ' * 18}{ticks} 9 9\n".encode("latin-1")
 
@@ -127,9 +122,7 @@ UNSEEN = "a process that cannot be seen from here"
         (None, UNSEEN),  # another system
     ],
 )
-def test_the_holder_is_whom_the_kernel_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: list[str] | None, expected: str
-) -> None:
+def test_the_holder_is_whom_the_kernel_names(tmp_path, monkeypatch, locks, expected):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     proc = Proc(monkeypatch, os.fstat(descriptor).st_ino)
     proc.has(7, b"python\0-m\0x\0")
@@ -161,9 +154,7 @@ def test_the_holder_is_whom_the_kernel_names(
         (b"sh\0", 4_242_424, "account 4242424, {} (sh)"),
     ],
 )
-def test_a_process_is_named_in_a_short_harmless_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: bytes, uid: int, said: str
-) -> None:
+def test_a_process_is_named_in_a_short_harmless_line(tmp_path, monkeypatch, command, uid, said):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     proc = Proc(monkeypatch, os.fstat(descriptor).st_ino, uid)
     proc.has(7, command)

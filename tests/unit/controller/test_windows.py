@@ -1,9 +1,6 @@
 """Command, answer, registry, programs, accounts and browsers of a Windows host."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +10,7 @@ from proscribe.controller.windows import browsers
 from proscribe.controller.windows import registry as registry_module
 from proscribe.controller.windows.accounts import away, logged_in
 from proscribe.controller.windows.answer import Task, read
-from proscribe.controller.windows.browsers import Browsers, find_browsers, table
+from proscribe.controller.windows.browsers import find_browsers, table
 from proscribe.controller.windows.catalogued import Catalogued
 from proscribe.controller.windows.command import (
     APP_PATHS,
@@ -34,19 +31,7 @@ from proscribe.controller.windows.registry import Registry, Value
 from proscribe.model.finding import Finding
 from proscribe.wire.replies.shapes import Unusable
 from recording import compare, fold
-from windows_answers import (
-    ALICE,
-    BOB,
-    MARK,
-    Registered,
-    Values,
-    answered,
-    app_path,
-    device_package,
-    installed,
-    printed,
-    started_lately,
-)
+from windows_answers import ALICE, BOB, MARK, answered, app_path, device_package, installed, printed, started_lately
 
 USER = f"HKU\\{ALICE}"
 VALUES = {
@@ -62,8 +47,8 @@ NOTES = [
 ]
 
 
-def test_installed_and_started_programs_are_read_whole() -> None:
-    values: Registered = {
+def test_installed_and_started_programs_are_read_whole():
+    values = {
         **installed("{1}", **VALUES),
         **installed("{2}", USER, DisplayName="Mine"),
         f"HKLM\\{UNINSTALL_32}\\{{3}}": [("DisplayVersion", "REG_DWORD", "0x3")],
@@ -94,9 +79,9 @@ def test_installed_and_started_programs_are_read_whole() -> None:
     assert (seen.packages.apps, seen.unseen) == ([], [])
 
 
-def test_store_apps_that_ran_are_in_the_list_of_the_device() -> None:
+def test_store_apps_that_ran_are_in_the_list_of_the_device():
     paths = ["C:\\Program Files\\WindowsApps\\x\\y.exe", "Owls.Owl_abc", "C:\\Program Files\\y.exe"]
-    notes: Registered = {f"{STARTED_LATELY}\\{ALICE}": [(path, "REG_BINARY", "00") for path in paths]}
+    notes = {f"{STARTED_LATELY}\\{ALICE}": [(path, "REG_BINARY", "00") for path in paths]}
     assert [one.program for one in find(answered(notes)).started] == paths
     assert [one.program for one in find(answered(notes | device_package("a_1_x_y_z"))).started] == paths[2:]
 
@@ -107,10 +92,7 @@ NARROW = "a program of 32 bits answered there, which does not see those of 64"
 @pytest.mark.parametrize(
     ("named", "unseen"),
     [
-        (
-            {"architecture": ["PROCESSOR_ARCHITEW6432=AMD64"]},
-            [NARROW],
-        ),
+        ({"architecture": ["PROCESSOR_ARCHITEW6432=AMD64"]}, [NARROW]),
         ({"refused": [f"{USER}\\{UNINSTALL}"]}, []),  # its parent does not have it
         (
             {"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion", f"HKLM\\{UNINSTALL}"]},
@@ -124,11 +106,11 @@ NARROW = "a program of 32 bits answered there, which does not see those of 64"
         ({"profiles": (ALICE, BOB)}, ["what a user who is not logged in installed for themselves cannot be read"]),
     ],
 )
-def test_why_there_may_be_more_is_said(named: dict[str, Any], unseen: list[str]) -> None:
+def test_why_there_may_be_more_is_said(named, unseen):
     assert find(answered(**named)).unseen == unseen
 
 
-def test_a_finding_names_a_program_by_what_is_known_of_it() -> None:
+def test_a_finding_names_a_program_by_what_is_known_of_it():
     one = Installed("{1}", "Owl\n", version="1.2", location="C:\\Owl", program="C:\\x")
     assert one.finding("why") == Finding("package", "Owl\\x0a", "windows", "1.2", "system", "C:\\Owl", "why")
     key = Installed("{1}", account=ALICE, program="C:\\x").finding("", "file")
@@ -151,13 +133,13 @@ NOBODY_KNOWS = ["which users the host has cannot be read there"]
         ({"refused": [USERS]}, [], NOBODY_KNOWS),
     ],
 )
-def test_users_who_are_not_logged_in_are_unknown(host: dict[str, Any], here: list[str], said: list[str]) -> None:
+def test_users_who_are_not_logged_in_are_unknown(host, here, said):
     answer = answered(**host)
     assert (sorted(logged_in(answer)), away(answer, "did")) == (sorted(here), said)
 
 
 NAMES = ["Parrot by Parrots", "Beak by the Owls by Co", "Macaw Messenger by Parrots"]
-PARROT: dict[str, Any] = {
+PARROT = {
     "name": "Parrot Chat",
     "names": ["Parrot Talk", "鹦鹉"],
     "windows": ["Parrots/Chat/Parrot.exe"],
@@ -165,19 +147,19 @@ PARROT: dict[str, Any] = {
     "windows_packages": {"winget": ["Parrots.Chat"]},
     "windows_registered": {"keys": ["Parrot_is1"], "names": NAMES},
 }
-OWL: dict[str, Any] = {
+OWL = {
     "name": "Owl",
     "windows_packages": {"appx": ["Owls.Owl_abc", "Owls.Other"]},
     "windows_registered": {"names": ["Owl by Parrots"]},
 }
-CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})  # type: ignore[dict-item]
+CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})
 
 
-def services(**named: str) -> dict[str, str]:
+def services(**named):
     return CATALOGUED.services_of(Installed(named.pop("key", "{1}"), **named))
 
 
-def test_company_form_of_publisher_makes_no_difference() -> None:
+def test_company_form_of_publisher_makes_no_difference():
     for kind in [
         "AB",
         "AG",
@@ -212,7 +194,7 @@ KEY = f"HKLM\\{UNINSTALL}\\{{1}}"
         ({}, "utf-16-le"),
     ],
 )
-def test_every_language_and_code_page_gives_the_same(named: dict[str, object], encoding: str) -> None:
+def test_every_language_and_code_page_gives_the_same(named, encoding):
     values = installed("{1}", DisplayName="Owl Chat", InstallLocation="C:\\Owl")
     found = answered(values, encoding=encoding, **named)
     assert found.version == "10.0.22631.4317" and found.architecture == "AMD64"
@@ -221,7 +203,7 @@ def test_every_language_and_code_page_gives_the_same(named: dict[str, object], e
     assert found.registry.there("HKLM\\Software\\Policies\\Google") is False
 
 
-def test_an_answer_of_any_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_any_size_is_limited(monkeypatch):
     monkeypatch.setattr(answer_module, "MOST_TASKS", 100)
     assert len(answered(tasks=[("a.exe", number) for number in range(100)]).tasks or ()) == 100
     with pytest.raises(Unusable, match="^its list of programs cannot be read"):
@@ -242,7 +224,7 @@ def test_an_answer_of_any_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @given(st.binary(max_size=3000), st.integers(0, 10_000))
-def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise: bytes, place: int) -> None:
+def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise, place):
     whole = printed(installed("{1}", DisplayName="x")).encode()
     place %= len(whole)
     for answer in (noise, whole[:place] + noise + whole[place:]):
@@ -259,7 +241,7 @@ _NAME = st.text("abcdefghijklmnop -{}().", min_size=1, max_size=20).filter(lambd
 
 
 @given(st.dictionaries(_NAME, _TEXT.filter(lambda text: not text.startswith(MARK)), max_size=8))
-def test_values_are_read_back_as_they_are(values: dict[str, str]) -> None:
+def test_values_are_read_back_as_they_are(values):
     registry = Registry()
     lines = ["", "HKEY_LOCAL_MACHINE\\A", *(f"    {name}    REG_SZ    {data}" for name, data in values.items())]
     registry.take("HKLM\\A", lines, whole=True)
@@ -271,14 +253,14 @@ def test_values_are_read_back_as_they_are(values: dict[str, str]) -> None:
 RECORDED = Path(__file__).parents[1] / "recorded/windows"
 
 
-def test_the_line_is_short_enough_for_every_way_to_a_host() -> None:
+def test_the_line_is_short_enough_for_every_way_to_a_host():
     # Measured: 2,347 characters, and 6,502 as PowerShell is given them; cmd takes 8,191.
     made = line(token())
     assert len(made) < 2500
     assert all(len(command(made, shell, "ssh")) < 7000 for shell in ("cmd", "powershell"))
 
 
-def test_line_for_a_host_is_as_recorded() -> None:
+def test_line_for_a_host_is_as_recorded():
     compare(RECORDED / "line.txt", fold(line("proscribe-0123456789abcdef").replace("& ", "&\n"), 120))
 
 
@@ -288,16 +270,16 @@ SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'ec
 @pytest.mark.parametrize(
     ("shell", "transport", "made"), [("cmd", "ssh", "echo 'x' y"), ("powershell", "winrm", SCRIPT)]
 )
-def test_command_fits_shell_and_connection(shell: str, transport: str, made: str) -> None:
+def test_command_fits_shell_and_connection(shell, transport, made):
     assert command("echo 'x' y", shell, transport) == made
 
 
-def find_installed_browsers(values: Values, **named: Any) -> Browsers:
+def find_installed_browsers(values, **named):
     answer = answered(values, **named)
     return find_browsers(answer, find(answer).programs)
 
 
-def known_browsers(values: Values, **named: Any) -> tuple[list[str], list[str]]:
+def known_browsers(values, **named):
     browsers = find_installed_browsers(values, **named)
     return [one.id for one in browsers.known], list(browsers.others)
 
@@ -309,11 +291,11 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_a_browser_that_policies_reach_is_known_by_its_image(image: str) -> None:
+def test_a_browser_that_policies_reach_is_known_by_its_image(image):
     assert known_browsers({}, tasks=[(image.upper(), 4)]) == ([IMAGES[image]], [])
 
 
-def registered(name: str, *values: tuple[str, str, str]) -> Registered:
+def registered(name, *values):
     key = f"HKLM\\Software\\Clients\\StartMenuInternet\\{name}"
     return {f"{key}\\shell\\open\\command": list(values)} if values else {key: []}
 
@@ -340,11 +322,11 @@ CHROMIUM = "C:\\Users\\a\\Chromium\\Application\\chrome.exe"
         (registered("x" * 201), ([], ["x" * 200])),
     ],
 )
-def test_a_browser_is_known_by_what_starts_it(values: Values, expected: Any) -> None:
+def test_a_browser_is_known_by_what_starts_it(values, expected):
     assert known_browsers(values) == expected
 
 
-def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them() -> None:
+def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them():
     key, deep = f"{POLICIES}\\Google\\Chrome", "[" * 100_000
     texts = {"HOMEPAGE": "x", "Object": '{"a": [1]}', "List": '["a"]', "Broken": "{a", "Deep": deep, "Text": '"a"'}
     values = [(name, "REG_SZ", text) for name, text in texts.items()]
@@ -359,9 +341,9 @@ def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them(
 CHROME_KEY = f"{POLICIES}\\Google\\Chrome"
 
 
-def test_keys_are_read_down_to_a_depth() -> None:
+def test_keys_are_read_down_to_a_depth():
     deep = [CHROME_KEY + "\\A" * number for number in range(browsers.DEEPEST + 3)]
-    read: Any = browsers.table(answered({key: [("v", "REG_SZ", key)] for key in deep}).registry, CHROME_KEY, {})
+    read = browsers.table(answered({key: [("v", "REG_SZ", key)] for key in deep}).registry, CHROME_KEY, {})
     levels = 0
     while isinstance(read, dict) and "A" in read:
         read, levels = read["A"], levels + 1
@@ -378,7 +360,7 @@ def test_keys_are_read_down_to_a_depth() -> None:
         (None, False),
     ],
 )
-def test_firefox_takes_a_list_of_sites_only_whole(value: Any, taken: bool) -> None:
+def test_firefox_takes_a_list_of_sites_only_whole(value, taken):
     assert browsers._is_filter(value) is taken
 
 
@@ -405,7 +387,7 @@ b
 """.splitlines()
 
 
-def read_made_registry() -> Registry:
+def read_made_registry():
     """What is read_made_registry once a key was listed, and one below it was read whole."""
     made = Registry()
     made.take("HKLM\\Software", [f"{TOP}\\A", f"{TOP}\\B"], whole=False)
@@ -414,7 +396,7 @@ def read_made_registry() -> Registry:
     return made
 
 
-def test_values_are_read_with_all_lines_of_their_texts() -> None:
+def test_values_are_read_with_all_lines_of_their_texts():
     assert read_made_registry().values("hklm\\software\\a\\") == {
         "name": Value("Name", "REG_SZ", "one\ntwo\nthree"),
         "two": Value("Two", "REG_MULTI_SZ", "a\nb"),
@@ -444,9 +426,7 @@ def test_values_are_read_with_all_lines_of_their_texts() -> None:
         ("HKLM\\Software\\B\\C", None, False, False, []),
     ],
 )
-def test_a_key_is_there_or_not_or_nobody_knows(
-    key: str, there: bool | None, listed: bool, complete: bool, names: list[str]
-) -> None:
+def test_a_key_is_there_or_not_or_nobody_knows(key, there, listed, complete, names):
     registry = read_made_registry()
     found = (registry.there(key), registry.listed(key), registry.complete(key), list(registry.names(key)))
     assert found == (there, listed, complete, names)
@@ -469,7 +449,7 @@ THREE_VALUES = ["    a    REG_SZ    x", "    b    REG_SZ    y", "    c    REG_SZ
     ],
     ids=lambda value: value if isinstance(value, bool) else f"{len(value)} lines",
 )
-def test_a_registry_of_any_size_is_limited(lines: list[str], fit: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_of_any_size_is_limited(lines, fit, monkeypatch):
     monkeypatch.setattr(registry_module, "MOST_VALUES", 3)
     monkeypatch.setattr(registry_module, "MOST_KEYS", 3)
     if fit:
@@ -479,7 +459,7 @@ def test_a_registry_of_any_size_is_limited(lines: list[str], fit: bool, monkeypa
             Registry().take("HKLM\\Software", lines, whole=True)
 
 
-def test_the_limits_are_those_of_a_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limits_are_those_of_a_whole_answer(monkeypatch):
     monkeypatch.setattr(registry_module, "MOST_VALUES", 3)
     registry = Registry()
     registry.take("HKLM\\Software", [TOP, *THREE_VALUES], whole=True)

@@ -4,24 +4,79 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from made_catalog import FEED, OWL, PARROT, written
 from proscribe.controller.cli import command_line
 from proscribe.controller.cli import command_line as launcher
 
+PARROT = """\
+---
+id: parrot
+name: Parrot
+category: instant_messaging
+vendor: Example
+audience: consumer
+enforce: true
+domains:
+  - parrot.example
+shared_domains:
+  - cdn.example
+networks:
+  - 8.8.8.0/24
+packages:
+  apt: [parrot]
+  winget: [Example.Parrot]
+front_doors:
+  - parrot.example
+decided:
+  - names: [cdn.example]
+    as: shared
+    why: everybody's pictures lie there
+  - names: [toys.example]
+    as: refused
+    why: merchandise
+checked: 2026-01-02
+networks_checked: 2024-10-21
+unverified:
+  domains:
+    - parrot.test.example
+sources:
+  - a test
+"""
+OWL = (
+    "---\nid: owl\nname: Owl\ncategory: webmail\nvendor: E\naudience: consumer\nenforce: true\n"
+    "unverified: {domains: [owl.example]}\nsources: [a test]\n"
+)
+AMENDS = "---\namends: parrot\naccept: {domains: [parrot.test.example]}\nsources: [our desk]\n"
+FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
+USUAL = {
+    "instant_messaging/parrot.yml": PARROT,
+    "webmail/owl.yml": OWL,
+    "feeds/birds.yml": FEED,
+    "feeds/birds.txt": "finch.example\n",
+    "../ours/amends/parrot.yml": AMENDS,
+}
+
+
+def written(place: Path, files: Mapping[str, str]) -> Path:
+    """The catalogue in a directory, with these files besides or instead."""
+    root = place / "catalog"
+    for name, text in {**USUAL, **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
+def catalog(tmp_path):
     return written(tmp_path, {"known_good.txt": "# updates\nupdates.example\n"})
 
 
 @pytest.fixture
-def call(catalog: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    def run(*words: str) -> tuple[int, str]:
+def call(catalog, capsys):
+    def run(*words):
         code = launcher.main(["catalog", *words, "--catalog", str(catalog)])
         return code, "".join(capsys.readouterr())
 
@@ -29,10 +84,10 @@ def call(catalog: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tup
 
 
 @pytest.fixture
-def prints(call: Any) -> Callable[..., str]:
+def prints(call):
     """What a command prints that has nothing to object to."""
 
-    def run(*words: str) -> str:
+    def run(*words):
         code, printed = call(*words)
         assert code == 0, printed
         return str(printed)
@@ -40,7 +95,7 @@ def prints(call: Any) -> Callable[..., str]:
     return run
 
 
-def test_check_names_what_no_load_refuses(call: Any, catalog: Path) -> None:
+def test_check_names_what_no_load_refuses(call, catalog):
     code, printed = call("check")
     said = [line.partition(".yml: ")[2] for line in printed.splitlines()[:-1]]
     assert (code, said) == (
@@ -65,7 +120,7 @@ DOORS, DOMAINS = "front_doors:\n  - parrot.example\n", "domains:\n  - parrot.exa
         ({DOORS: "", "\nchecked: 2026-01-02": "", "enforce: true": "enforce: false"}, []),
     ],
 )
-def test_check_names_what_a_service_lacks(call: Any, catalog: Path, changes: dict[str, str], keys: list[str]) -> None:
+def test_check_names_what_a_service_lacks(call, catalog, changes, keys):
     (catalog / "webmail/owl.yml").unlink()
     file = catalog / "instant_messaging/parrot.yml"
     for before, after in changes.items():
@@ -78,7 +133,7 @@ def test_check_names_what_a_service_lacks(call: Any, catalog: Path, changes: dic
     assert [one["what"].rpartition("(")[2] for one in found["problems"]] == [f"{key})" for key in keys]
 
 
-def test_stats_count_and_name_what_nothing_is_known_of(prints: Any) -> None:
+def test_stats_count_and_name_what_nothing_is_known_of(prints):
     found = json.loads(prints("stats", "--json"))
     parrot = found["services"]["parrot"]
     assert {key: value for key, value in parrot.items() if value} == {
@@ -96,7 +151,7 @@ def test_stats_count_and_name_what_nothing_is_known_of(prints: Any) -> None:
         (("list", "--dir", "/nonexistent"), "/nonexistent is not a directory"),
     ],
 )
-def test_a_wrong_name_is_refused(call: Any, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_name_is_refused(call, words, said):
     code, printed = call(*words)
     assert code == 2 and said in printed
 
@@ -138,12 +193,12 @@ parrot  Parrot, instant_messaging
 """
 
 
-def days_ago(days: int) -> str:
+def days_ago(days):
     return str(TODAY - datetime.timedelta(days=days))
 
 
 @pytest.fixture
-def old_catalog(tmp_path: Path) -> Path:
+def old_catalog(tmp_path):
     parrot = PARROT.replace("sources:", RECORD.format("a" * 64, ", version: ETag x"))
     feed = FEED.replace("checked:", "agreement: '2'\nchecked:").replace("sources:", RECORD.format("b" * 64, ""))
     files = {
@@ -155,8 +210,8 @@ def old_catalog(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call_old(old_catalog: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    def run(*words: str) -> tuple[int, str]:
+def call_old(old_catalog, capsys):
+    def run(*words):
         code = command_line.main(["catalog", *words, "--catalog", str(old_catalog)])
         said = capsys.readouterr()
         assert said.err == ""
@@ -165,7 +220,7 @@ def call_old(old_catalog: Path, capsys: pytest.CaptureFixture[str]) -> Callable[
     return run
 
 
-def test_show_says_all_of_a_service(call_old: Any, old_catalog: Path) -> None:
+def test_show_says_all_of_a_service(call_old, old_catalog):
     ours = old_catalog.parent / "ours"
     shown = SHOWN.format(root=old_catalog, ours=ours, checked=days_ago(OLD), a="a" * 64, b="b" * 64)
     assert call_old("show", "parrot", "--dir", str(ours)) == (0, shown)
@@ -173,7 +228,7 @@ def test_show_says_all_of_a_service(call_old: Any, old_catalog: Path) -> None:
     assert code == 0 and "  unverified.domains:\n    owl.example\n" in printed and "feed" not in printed
 
 
-def test_show_says_the_same_to_machines(call_old: Any, old_catalog: Path) -> None:
+def test_show_says_the_same_to_machines(call_old, old_catalog):
     code, printed = call_old("show", "parrot", "--json")
     found = json.loads(printed)
     assert (code, found["schema"], found["id"], found["domains"]) == (
@@ -189,38 +244,17 @@ def test_show_says_the_same_to_machines(call_old: Any, old_catalog: Path) -> Non
     assert json.loads(call_old("show", "parrot", "--json")[1])["feeds"] == [{**feed, "agreement": None, "compared": []}]
 
 
-def test_list_says_what_is_known_of_each_service(call_old: Any, old_catalog: Path) -> None:
+def test_list_says_what_is_known_of_each_service(call_old, old_catalog):
     code, printed = call_old("list", "--json")
-    common = {"audience": "consumer", "enforce": True}
-    assert (code, json.loads(printed)) == (
-        0,
-        {
-            "schema": "proscribe/old_catalog-list/1",
-            "release": {"version": "", "released": ""},
-            "services": [
-                {
-                    "id": "parrot",
-                    "name": "Parrot",
-                    "category": "instant_messaging",
-                    **common,
-                    "checked": days_ago(OLD),
-                    "networks_checked": "2024-10-21",
-                    "controls": ["apps", "browser", "firewall", "dns"],
-                    "file": f"{old_catalog}/instant_messaging/parrot.yml",
-                },
-                {
-                    "id": "owl",
-                    "name": "Owl",
-                    "category": "webmail",
-                    **common,
-                    "checked": None,
-                    "networks_checked": None,
-                    "controls": [],
-                    "file": f"{old_catalog}/webmail/owl.yml",
-                },
-            ],
-        },
-    )
+    found = json.loads(printed)
+    assert (code, found["schema"], found["release"]) == (0, "proscribe/catalog-list/1", {"version": "", "released": ""})
+    parrot = {"id": "parrot", "name": "Parrot", "category": "instant_messaging", "checked": days_ago(OLD)}
+    parrot |= {"networks_checked": "2024-10-21", "controls": ["apps", "browser", "firewall", "dns"]}
+    owl = {"id": "owl", "name": "Owl", "category": "webmail", "checked": None, "networks_checked": None, "controls": []}
+    assert found["services"] == [
+        {**parrot, "audience": "consumer", "enforce": True, "file": f"{old_catalog}/instant_messaging/parrot.yml"},
+        {**owl, "audience": "consumer", "enforce": True, "file": f"{old_catalog}/webmail/owl.yml"},
+    ]
     (old_catalog / "webmail/owl.yml").write_text(OWL.replace("enforce: true", "enforce: false"))
     assert call_old("list", "--category", "webmail")[1].split() == [
         *("service", "category", "enforced", "checked", "controls"),
@@ -228,14 +262,14 @@ def test_list_says_what_is_known_of_each_service(call_old: Any, old_catalog: Pat
     ]
 
 
-def stale_of(call_old: Any, *words: str) -> Any:
+def stale_of(call_old, *words):
     code, printed = call_old("stale", "--json", *words)
     found = json.loads(printed)
     assert found.pop("schema") == "proscribe/stale/1" and code == (1 if found["stale"] else 0)
     return found
 
 
-def test_stale_names_the_lists_that_refresh_what_is_old(call_old: Any, old_catalog: Path) -> None:
+def test_stale_names_the_lists_that_refresh_what_is_old(call_old, old_catalog):
     row = "- {{id: {}, url: 'https://x.example/', format: lines, into: {}, of: {}, least: '1'}}\n"
     (old_catalog / "publishers.yml").write_text("".join(row.format(*one) for one in PUBLISHED))
     found = stale_of(call_old, "--max-age", "30d")["stale"]
@@ -252,7 +286,7 @@ def test_stale_names_the_lists_that_refresh_what_is_old(call_old: Any, old_catal
     assert all(f" --old_catalog {old_catalog} " in line for line in lines if line.startswith("  "))
 
 
-def test_accepted_entry_is_not_stale_and_comes_last(call_old: Any, old_catalog: Path) -> None:
+def test_accepted_entry_is_not_stale_and_comes_last(call_old, old_catalog):
     (old_catalog / "webmail/owl.yml").unlink()
     file = old_catalog / "instant_messaging/parrot.yml"
     word = f"checked_accepted: {{day: {days_ago(3)}, until: {days_ago(-30)}, why: it is rare}}\n"

@@ -1,7 +1,5 @@
 """The collection that this checkout makes: whole, with full names only, and the same bytes each time."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import configparser
@@ -13,9 +11,7 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -28,7 +24,7 @@ MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
 FILTERS = {path.stem for path in (PROJECT / "filter_plugins").glob("*.py")}
 
 
-def built(output: Path, **options: str) -> tuple[Path, dict[str, bytes]]:
+def built(output, **options):
     """The collection's file, in a directory that is made for it, and what is in it."""
     given = {"directory": "", "namespace": "proscribe", "name": "ban", "repository": "", **options}
     assert collection.run(argparse.Namespace(output=str(output), **given)) == 0
@@ -38,14 +34,14 @@ def built(output: Path, **options: str) -> tuple[Path, dict[str, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+def here(tmp_path_factory):
     return built(tmp_path_factory.mktemp("built") / "here")
 
 
 pytestmark = pytest.mark.slow  # it packs the observing code
 
 
-def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+def test_every_file_of_the_checkout_is_in_it(here):
     tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     first = {path.partition("/")[0] for path in tracked.splitlines() if "/" in path}
     left_out = {".ci", ".github", "inventory", "tests"}
@@ -60,7 +56,7 @@ def test_every_file_of_the_checkout_is_in_it(here: tuple[Path, Mapping[str, byte
     assert plugins <= layout.DIRECTORIES.keys()
 
 
-def test_no_short_name_is_left(here: tuple[Path, Mapping[str, bytes]]) -> None:
+def test_no_short_name_is_left(here):
     short = re.compile(rf"(?<![\w.])(?:{'|'.join(FILTERS)})\(")
     seen = 0
     for path, content in here[1].items():
@@ -75,7 +71,7 @@ def test_no_short_name_is_left(here: tuple[Path, Mapping[str, bytes]]) -> None:
     assert seen > 100
 
 
-def imported(text: str) -> Iterator[str]:
+def imported(text):
     """The modules that a file imports; a program that is a string in it is none of them."""
     for node in ast.walk(ast.parse(text) if text.strip() else ast.Module([], [])):
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -84,7 +80,7 @@ def imported(text: str) -> Iterator[str]:
             yield from (name.name for name in node.names)
 
 
-def keys(value: Any) -> Iterator[str]:
+def keys(value):
     """The keys in a document, but for those of variables."""
     for key, item in value.items() if isinstance(value, dict) else ():
         yield str(key)
@@ -93,7 +89,7 @@ def keys(value: Any) -> Iterator[str]:
         yield from keys(item)
 
 
-def test_checksums_of_a_collection_are_those_of_its_files(here: tuple[Path, Mapping[str, bytes]]) -> None:
+def test_checksums_of_a_collection_are_those_of_its_files(here):
     listing = json.loads(here[1]["FILES.json"])["files"]
     files = {one["name"]: one["chksum_sha256"] for one in listing if one["ftype"] == "file"}
     assert files == {
@@ -105,19 +101,19 @@ def test_checksums_of_a_collection_are_those_of_its_files(here: tuple[Path, Mapp
     assert manifest["file_manifest_file"]["chksum_sha256"] == hashlib.sha256(here[1]["FILES.json"]).hexdigest()
 
 
-def test_no_trace_of_this_machine_is_in_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+def test_no_trace_of_this_machine_is_in_it(here):
     with tarfile.open(here[0]) as tar:
         assert {(one.uid, one.gid, one.uname, one.mtime) for one in tar} == {(0, 0, "root", building.EPOCH)}
     assert not any(str(PROJECT).encode() in content for content in here[1].values())
 
 
-def galaxy(*words: str) -> tuple[int, str]:
+def galaxy(*words):
     argv = [sys.executable, "-m", "ansible", "galaxy", "collection", *words]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
-def with_changes(archive: Path, into: Path, change: str) -> Path:
+def with_changes(archive, into, change):
     """The collection's file as somebody on its way has changed it."""
     path = into / archive.name
     with tarfile.open(archive) as old, tarfile.open(path, "w:gz") as new:
@@ -139,9 +135,7 @@ def with_changes(archive: Path, into: Path, change: str) -> Path:
 
 
 @pytest.mark.parametrize("change", ["another content", "another list", "a link", "a file that no list has"])
-def test_collection_changed_on_its_way_is_not_installed(
-    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, change: str
-) -> None:
+def test_collection_changed_on_its_way_is_not_installed(here, tmp_path, change):
     archive = with_changes(here[0], tmp_path, change)
     code, said = galaxy("install", "--offline", "--no-deps", "-p", str(tmp_path / "in" / "here"), str(archive))
     found = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*evil*")]
@@ -149,9 +143,7 @@ def test_collection_changed_on_its_way_is_not_installed(
 
 
 @pytest.mark.parametrize("name", ["plugins/filter/proscribe_hosts.py", "FILES.json", "plugins/action/evil.py"])
-def test_change_of_an_installed_collection_is_found(
-    here: tuple[Path, Mapping[str, bytes]], tmp_path: Path, name: str
-) -> None:
+def test_change_of_an_installed_collection_is_found(here, tmp_path, name):
     target = tmp_path / "ansible_collections/proscribe/ban"
     placing.place(here[0].read_bytes(), target)
     with (target / name).open("ab") as file:
@@ -162,7 +154,7 @@ def test_change_of_an_installed_collection_is_found(
         placing.target_of(tmp_path, Names("proscribe.ban", *[frozenset[str]()] * 4))
 
 
-def test_the_readmes_of_its_roles_are_about_it(here: tuple[Path, Mapping[str, bytes]]) -> None:
+def test_the_readmes_of_its_roles_are_about_it(here):
     readmes = {path: text.decode() for path, text in here[1].items() if re.fullmatch(r"roles/\w+/README.md", path)}
     assert len(readmes) == len(list((PROJECT / "roles").iterdir()))
     for path, text in readmes.items():
@@ -170,13 +162,13 @@ def test_the_readmes_of_its_roles_are_about_it(here: tuple[Path, Mapping[str, by
 
 
 @pytest.mark.parametrize("url", ["http://x", "https://x y", "file:///etc", "-x"])
-def test_a_repository_that_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
+def test_a_repository_that_is_no_address_is_refused(tmp_path, url):
     with pytest.raises(Refused, match="--repository: found .*, expected an https:// URL"):
         built(tmp_path, repository=url)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+def test_an_output_that_is_no_directory_is_refused(tmp_path):
     (tmp_path / "file").touch()
     arguments = argparse.Namespace(
         output=str(tmp_path / "file"), directory="", namespace="a1", name="b1", repository=""
@@ -185,7 +177,7 @@ def test_an_output_that_is_no_directory_is_refused(tmp_path: Path) -> None:
         collection.run(arguments)
 
 
-def checkout(place: Path, git: bool) -> Path:
+def checkout(place, git):
     """A small checkout."""
     for path in ("library/one.py", "playbooks/two.yml", "docs/__pycache__/x.pyc", "tests/x.py"):
         (place / path).parent.mkdir(parents=True, exist_ok=True)
@@ -196,12 +188,12 @@ def checkout(place: Path, git: bool) -> Path:
     return place
 
 
-def test_an_archive_without_git_is_taken_whole(tmp_path: Path) -> None:
+def test_an_archive_without_git_is_taken_whole(tmp_path):
     assert sorted(layout.source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
 
 
 @pytest.mark.parametrize("git", [True, False])
-def test_a_link_is_refused(tmp_path: Path, git: bool) -> None:
+def test_a_link_is_refused(tmp_path, git):
     place = checkout(tmp_path, git)
     (place / "library" / "link.py").symlink_to("/etc/passwd")
     if git:
@@ -210,13 +202,13 @@ def test_a_link_is_refused(tmp_path: Path, git: bool) -> None:
         layout.source_files(place)
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(checkout(tmp_path, git=False) / "library" / "pipe.py")
     with pytest.raises(Refused, match="library/pipe.py: found no plain file"):
         layout.source_files(tmp_path)
 
 
-def test_collection_that_galaxy_refuses_leaves_no_file(tmp_path: Path) -> None:
+def test_collection_that_galaxy_refuses_leaves_no_file(tmp_path):
     names = Names("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
     with pytest.raises(Refused, match="ansible-galaxy cannot build the collection"):
         building.build({"README.md": b"x"}, names, "1.0.0", tmp_path)

@@ -1,13 +1,10 @@
 """`collection`: options, version of the commit, place, and source address."""
 
-from __future__ import annotations
-
 import datetime
 import os
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, collection, command_line
@@ -28,13 +25,13 @@ NEEDS = "ansible-core>=2.19,<2.22"
 class Checkout:
     """A checkout, of which the collection is not really built."""
 
-    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root, patch):
         self.root = root / "root"
         self.root.mkdir()
         self.says()
-        self.commit: Any = SimpleNamespace(tag="", time=datetime.date(2026, 11, 5))
+        self.commit = SimpleNamespace(tag="", time=datetime.date(2026, 11, 5))
         self.cloned = ""
-        self.made: dict[str, Any] = {}
+        self.made = {}
         patch.setattr(installation, "ROOT", self.root)
         for name, answer in (
             ("source_files", "source"), ("build", "built"), ("packed", b"packed"), ("file_name", "p-b.tar.gz"),
@@ -45,19 +42,19 @@ class Checkout:
         patch.setattr(collection, "commit_of", lambda root, declared: self.commit if declared == "1.2.0" else None)
         patch.setattr(collection.sources, "of_checkout", lambda root: self.cloned)
 
-    def noting(self, name: str, answer: Any) -> Any:
+    def noting(self, name, answer):
         return lambda *given: self.made.update({name: given}) or answer
 
-    def says(self, urls: str = "") -> None:
+    def says(self, urls=""):
         (self.root / "pyproject.toml").write_text(PROJECT.format(needs=NEEDS, urls=urls))
 
-    def run(self, *options: str) -> None:
+    def run(self, *options):
         run, arguments = command_line.read("collection", options)
         assert run(arguments) == 0
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+def checkout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return Checkout(tmp_path, monkeypatch)
 
@@ -65,7 +62,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 USUAL = (collection.NAMESPACE, collection.NAME)
 
 
-def test_collection_is_placed_in_a_collections_path(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_collection_is_placed_in_a_collections_path(checkout, capsys):
     checkout.run("--directory", "collections")
     assert checkout.made["target_of"] == (Path("collections"), USUAL)
     assert checkout.made["packed"] == ("files", USUAL, "1.2.0+5")
@@ -74,7 +71,7 @@ def test_collection_is_placed_in_a_collections_path(checkout: Checkout, capsys: 
     assert os.listdir() == ["root"]
 
 
-def test_collection_is_packed_for_a_new_repository(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+def test_collection_is_packed_for_a_new_repository(checkout, capsys):
     assert collection.archive() == ("p-b.tar.gz", b"packed")
     assert checkout.made["source_files"] == (checkout.root,) and checkout.made["file_name"] == (USUAL, "1.2.0+5")
     source, names, release = checkout.made["collection_files"]
@@ -86,7 +83,7 @@ def test_collection_is_packed_for_a_new_repository(checkout: Checkout, capsys: p
     ("tag", "refused"),
     [("", ""), ("v1.2.0", ""), ("v1.3.0", "found '1.2.0', expected 1.3.0 as the tag of this commit")],
 )
-def test_version_of_a_collection_is_that_of_the_tag(checkout: Checkout, tag: str, refused: str) -> None:
+def test_version_of_a_collection_is_that_of_the_tag(checkout, tag, refused):
     checkout.commit.tag = tag
     if refused:
         with pytest.raises(Refused, match=f"pyproject.toml: version: {refused}"):
@@ -96,13 +93,13 @@ def test_version_of_a_collection_is_that_of_the_tag(checkout: Checkout, tag: str
         checkout.run()
 
 
-def test_without_a_commit_its_day_is_not_known(checkout: Checkout) -> None:
+def test_without_a_commit_its_day_is_not_known(checkout):
     checkout.commit = None
     checkout.run()
     assert checkout.made["collection_files"][2].day == ""
 
 
-def test_collection_is_not_built_from_a_collection(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collection_is_not_built_from_a_collection(checkout, monkeypatch):
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     with pytest.raises(Refused, match="this is the collection acme.ban; it is built from a checkout"):
         checkout.run()
@@ -112,7 +109,7 @@ HERE = "https://git.example.org/it/proscribe"
 
 
 @pytest.mark.parametrize("remote", ["", "https://alice:secret@git.example.org/it/proscribe.git"])
-def test_a_checkout_says_where_it_was_cloned_from(tmp_path: Path, remote: str) -> None:
+def test_a_checkout_says_where_it_was_cloned_from(tmp_path, remote):
     assert sources.of_checkout(tmp_path) == "", "an archive without git"
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     if remote:

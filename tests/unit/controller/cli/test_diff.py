@@ -1,12 +1,9 @@
 """`diff`: differences between plans and exceptions, on which hosts, and the printed text."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +12,6 @@ from made_policy import NOW, made_catalogue, plan, question
 from proscribe.controller.cli import Refused, command_line, diff
 from proscribe.controller.cli.diff import Compared, Group
 from proscribe.controller.cli.diff.earlier_plans import Earlier, earlier
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.difference import (
     CONTROL,
     IDENTIFIER,
@@ -31,23 +27,23 @@ from recording import compare, fold, join_files
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Catalogue:
+def catalogue(tmp_path):
     return made_catalogue(tmp_path / "catalog")
 
 
-def section(mode: str = "enforce", services: Any = None, **settings: Any) -> dict[str, Any]:
+def section(mode="enforce", services=None, **settings):
     return {"mode": mode, "services": services or {}, "settings": settings}
 
 
-def made(contact: str = "desk", browsers: Any = (), **controls: Any) -> dict[str, Any]:
+def made(contact="desk", browsers=(), **controls):
     return {"contact": contact, "browsers": list(browsers), "controls": controls}
 
 
-def entry(mode: str = "enforce", **more: Any) -> dict[str, Any]:
+def entry(mode="enforce", **more):
     return {"name": "Parrot", "mode": mode, **more}
 
 
-def dns(**services: Any) -> dict[str, Any]:
+def dns(**services):
     return made(dns=section(services=services))
 
 
@@ -70,7 +66,7 @@ LATER, LATER_ANOTHER = ({"at": "2026-12-01T00:00:00Z", "plan": f"sha256:{one}"} 
         ),
     ],
 )
-def test_change_for_a_service_is_reported(old: Any, new: Any, change: dict[str, Any]) -> None:
+def test_change_for_a_service_is_reported(old, new, change):
     plans = (dns(**({"parrot": one} if one else {})) for one in (old, new))
     assert list(difference(*plans)) == [Change("dns", "service", "parrot", **change)]
 
@@ -144,7 +140,7 @@ def test_change_for_a_service_is_reported(old: Any, new: Any, change: dict[str, 
         ),
     ],
 )
-def test_a_difference_is_reported_in_the_terms_of_the_policy(old: Any, new: Any, changes: list[Change]) -> None:
+def test_a_difference_is_reported_in_the_terms_of_the_policy(old, new, changes):
     assert list(difference(old, new)) == changes
 
 
@@ -153,8 +149,8 @@ ENTRIES = st.builds(entry, st.sampled_from(["enforce", "report"]), domains=NAMES
 PLANS = st.builds(dns, **dict.fromkeys(("parrot", "owl"), ENTRIES))
 
 
-def test_names_that_do_not_fit_into_the_lists_of_browsers_are_explained() -> None:
-    def of(count: int, **more: Any) -> dict[str, Any]:
+def test_names_that_do_not_fit_into_the_lists_of_browsers_are_explained():
+    def of(count, **more):
         names = [f"host{number}.example" for number in range(count)]
         return made(browser=section(services={"a": entry(domains=names, **more)}))
 
@@ -168,8 +164,8 @@ def test_names_that_do_not_fit_into_the_lists_of_browsers_are_explained() -> Non
 
 
 @given(PLANS, PLANS)
-def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_ends(old: Any, new: Any) -> None:
-    def compared_part(one: Any) -> Any:
+def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_ends(old, new):
+    def compared_part(one):
         services = one["controls"]["dns"]["services"]
         return {
             id_: {key: sorted(v) if isinstance(v, list) else v for key, v in e.items()} for id_, e in services.items()
@@ -182,14 +178,14 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
     ]
 
 
-def compared(tmp_path: Path, old: dict[str, Any], new: dict[str, Any], whole: bool = True) -> diff.Compared:
+def compared(tmp_path, old, new, whole=True):
     """What differs between two inventories, each host's variables by its name."""
     before = compile_hosts(question(tmp_path / "old", old), NOW)
     now = compile_hosts(question(tmp_path / "new", new), NOW)
     return diff.compare(Earlier("before", before.hosts, before.plans), now, whole)
 
 
-def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp_path: Path) -> None:
+def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp_path):
     old = {"a": {"contact": "x"}, "b": {"contact": "y"}, "c": {}, "gone": {}}
     without = {"services_exclude": ["owl"]}
     new = {"a": {"contact": "x", **without}, "b": {"contact": "y", **without}, "c": {}, "fresh": {}}
@@ -200,7 +196,7 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
 
 
 @pytest.fixture
-def stored(tmp_path: Path, catalogue: Catalogue) -> Path:
+def stored(tmp_path, catalogue):
     """A complete report of one host that answered and one that did not, and the plan of the first."""
     made_plan = plan(catalogue, [])
     (tmp_path / "reports" / "r1").mkdir(parents=True)
@@ -214,24 +210,24 @@ def stored(tmp_path: Path, catalogue: Catalogue) -> Path:
     return path
 
 
-def arguments(old_inventory: Any = ()) -> argparse.Namespace:
+def arguments(old_inventory=()):
     return argparse.Namespace(old_inventory=list(old_inventory), as_now=[], inventory=[], limit="")
 
 
 @pytest.mark.parametrize("name", ["latest", "r1"])
-def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored: Path, name: str) -> None:
+def test_the_plans_of_a_run_are_those_that_its_hosts_answered_for(stored, name):
     found = earlier(name, arguments(), NOW, stored.parents[1])
     assert (found.name, list(found.hosts)) == ("run r1, catalogue 1f", ["a"])
     assert found.plans[found.hosts["a"]] == json.loads(stored.read_text())
 
 
-def test_a_plan_that_is_not_stored_any_more_is_refused(stored: Path) -> None:
+def test_a_plan_that_is_not_stored_any_more_is_refused(stored):
     stored.unlink()
     with pytest.raises(Refused, match="not kept any more"):
         earlier("latest", arguments(), NOW, stored.parents[1])
 
 
-def test_latest_without_any_run_is_refused(tmp_path: Path) -> None:
+def test_latest_without_any_run_is_refused(tmp_path):
     with pytest.raises(Refused, match="there is none yet"):
         earlier("latest", arguments(), NOW, tmp_path / "nothing")
 
@@ -257,19 +253,19 @@ POLICY_FILES = {
 }
 
 
-def run_git(top: Path, *words: str) -> None:
+def run_git(top, *words):
     author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
     subprocess.run(["git", "-C", str(top), *author, *words], check=True, capture_output=True)
 
 
-def write_files(top: Path, files: dict[str, str]) -> None:
+def write_files(top, files):
     for name, text in files.items():
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text(text)
 
 
 @pytest.fixture
-def inventory(tmp_path: Path) -> Path:
+def inventory(tmp_path):
     """A repository with one commit, and an inventory in it."""
     place = tmp_path / "policy"
     write_files(place, POLICY_FILES)
@@ -279,12 +275,12 @@ def inventory(tmp_path: Path) -> Path:
     return place
 
 
-def run_diff(inventory: Path, *options: str) -> int:
+def run_diff(inventory, *options):
     project = ("--as-now", str(installation.ROOT))
     return command_line.main(["diff", "HEAD", "-i", str(inventory / "hosts.yml"), *project, *options])
 
 
-def test_a_waiver_is_shown_with_its_end_and_approver(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_waiver_is_shown_with_its_end_and_approver(inventory, capsys):
     write_files(inventory, {"waivers/press-whatsapp.yml": WAIVER.format(expires="2036-10-31T18:00:00Z")})
     assert run_diff(inventory) == 1
     text = " ".join(capsys.readouterr().out.split())
@@ -293,7 +289,7 @@ def test_a_waiver_is_shown_with_its_end_and_approver(inventory: Path, capsys: py
     assert text.count("approved by head.of.press") == 2
 
 
-def test_a_new_approver_stands_before_any_host(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_approver_stands_before_any_host(inventory, capsys):
     write_files(
         inventory,
         {
@@ -306,7 +302,7 @@ def test_a_new_approver_stands_before_any_host(inventory: Path, capsys: pytest.C
     assert text.index("+ press: head mallory") < text.index("1 host (")
 
 
-def test_a_limit_compares_hosts_alone(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_compares_hosts_alone(inventory, capsys):
     write_files(inventory, {"approvers.yml": "press: {head: mallory}\n"})
     assert run_diff(inventory, "--limit", "press01", "--json") == 0
     assert json.loads(capsys.readouterr().out)["exceptions"] == []
@@ -339,7 +335,7 @@ FOUND = Compared(GROUPS, fresh=("new1",), gone=HOSTS, compared=1200)
 BEFORE = Earlier("v1\x1b", {}, {}, ("a\x1b note", "another"), {Path("/srv/a"): "abc", Path("/srv/b"): "def"})
 
 
-def test_all_of_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_of_a_difference(monkeypatch):
     monkeypatch.setattr(diff, "MOST_LINES", len(CHANGES))
     first = FOUND._replace(groups=GROUPS[:1])
     shown = {

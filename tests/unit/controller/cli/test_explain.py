@@ -1,13 +1,10 @@
 """`explain`: questions, groups of hosts, expectations, facts of hosts, and the printed answer."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import ipaddress
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,17 +13,16 @@ from hypothesis import strategies as st
 from made_policy import NOW, WAIVER, made_catalogue, question
 from proscribe.controller.cli import Refused, explain, inventory
 from proscribe.controller.cli.explain import answering, expectations, printing
-from proscribe.controller.cli.explain.expectations import Difference, Result
+from proscribe.controller.cli.explain.expectations import Difference
 from proscribe.controller.cli.explain.facts import MOST_RUNS, NOTHING, Facts, known
 from proscribe.controller.cli.explain.question import Question, ascii_name, read
-from proscribe.controller.cli.explain.relations import Subject, remarks, subject
+from proscribe.controller.cli.explain.relations import remarks, subject
 from proscribe.controller.compile.catalogue.feeds import Feed
-from proscribe.controller.compile.catalogue.loading import Catalogue
-from proscribe.controller.compile.plans.hosts import Compiled, compile_hosts
+from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyErrors
 from recording import compare, fold, join_files
 
-HOSTS: dict[str, dict[str, Any]] = {
+HOSTS = {
     "press01": {},
     "press02": {},
     "fin01": {"tenants": {"google": ["example.org"]}},
@@ -35,7 +31,7 @@ HOSTS: dict[str, dict[str, Any]] = {
 GROUPS = {"press": ["press01", "press02"], "finance": ["fin01"], "lab": ["lab01"]}
 
 
-def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subject, list[answering.Group]]:
+def explained(folder, text, *waivers):
     question_ = question(folder, HOSTS, **GROUPS)
     (folder / "waivers").mkdir(exist_ok=True)
     (folder / "approvers.yml").write_text("press: {head: b}\n")
@@ -44,7 +40,7 @@ def explained(folder: Path, text: str, *waivers: dict[str, Any]) -> tuple[Subjec
     return answering.explain(read(text), compile_hosts(question_, NOW))
 
 
-def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Path) -> None:
+def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path):
     _, groups = explained(tmp_path, "gull.example")
     assert [(group.answer, group.hosts) for group in groups] == [
         ("blocked", ("press01", "press02")),
@@ -63,9 +59,7 @@ def test_hosts_with_one_answer_stand_together_the_most_closed_first(tmp_path: Pa
         ),
     ],
 )
-def test_the_first_line_says_what_the_last_observations_said(
-    tmp_path: Path, records: dict[str, tuple[str, str]], said: str
-) -> None:
+def test_the_first_line_says_what_the_last_observations_said(tmp_path, records, said):
     known = {host: Facts(observed=at, state=state) for host, (at, state) in records.items()}
     compiled = compile_hosts(question(tmp_path, HOSTS, **GROUPS), NOW)
     about, groups = answering.explain(read("parrot.example"), compiled, known)
@@ -81,23 +75,15 @@ def test_the_first_line_says_what_the_last_observations_said(
 
 
 @pytest.mark.parametrize(("text", "code"), [("parrot.example", 1), ("example.org", 0)])
-def test_the_exit_code_says_whether_it_is_open_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, code: int
-) -> None:
+def test_the_exit_code_says_whether_it_is_open_everywhere(tmp_path, monkeypatch, text, code):
     made = question(tmp_path, HOSTS, **GROUPS)
     monkeypatch.setattr(inventory, "question", lambda arguments: made)
     arguments = argparse.Namespace(name=text, at=NOW, json=False)
     assert explain.run(arguments) == code
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2027-01-01",
-        "2027-01-01T00:00:00",
-    ],
-)
-def test_a_moment_needs_its_zone(text: str) -> None:
+@pytest.mark.parametrize("text", ["2027-01-01", "2027-01-01T00:00:00"])
+def test_a_moment_needs_its_zone(text):
     with pytest.raises(argparse.ArgumentTypeError, match="with its zone"):
         explain.at(text)
 
@@ -112,7 +98,7 @@ def test_a_moment_needs_its_zone(text: str) -> None:
         ("nothing", ""),
     ],
 )
-def test_word_of_another_kind_gets_a_hint(tmp_path: Path, word: str, hint: str) -> None:
+def test_word_of_another_kind_gets_a_hint(tmp_path, word, hint):
     hosts = question(tmp_path / "inventory", {"press01": {}}, press=["press01"])
     said = explain._of_another_kind(word, hosts, compile_hosts(hosts, NOW), argparse.Namespace())
     assert hint in said and bool(hint) == bool(said)
@@ -122,7 +108,7 @@ THREE_HOSTS = {"press01": {}, "fin01": {}, "lab01": {"controls": {"browser": "au
 THREE_GROUPS = {"press": ["press01"], "lab": ["lab01"], "empty": []}
 
 
-def compared(folder: Path, text: str, only: tuple[str, ...] = tuple(THREE_HOSTS)) -> list[Result]:
+def compared(folder, text, only=tuple(THREE_HOSTS)):
     question_ = question(folder, {host: THREE_HOSTS[host] for host in only}, **THREE_GROUPS)
     file = folder / "expectations.yml"
     file.write_text(text)
@@ -137,9 +123,7 @@ def compared(folder: Path, text: str, only: tuple[str, ...] = tuple(THREE_HOSTS)
         ("empty: {open: [example.org]}", (Difference("no answer", (), "no host of empty is in question"),)),
     ],
 )
-def test_difference_from_a_table_says_where_and_why(
-    tmp_path: Path, row: str, differences: tuple[Difference, ...]
-) -> None:
+def test_difference_from_a_table_says_where_and_why(tmp_path, row, differences):
     ((_, found),) = compared(tmp_path, row)
     assert [(one.answer, one.hosts) for one in found] == [(one.answer, one.hosts) for one in differences]
     assert all(bool(one.why) == bool(due.why) for one, due in zip(found, differences))
@@ -158,7 +142,7 @@ def test_difference_from_a_table_says_where_and_why(
         ("all: &a {open: [a.example]}\nlab: *a", ":1", "the value itself"),
     ],
 )
-def test_a_mistake_names_its_line_and_what_was_expected(tmp_path: Path, text: str, place: str, expected: str) -> None:
+def test_a_mistake_names_its_line_and_what_was_expected(tmp_path, text, place, expected):
     with pytest.raises(PolicyErrors) as wrong:
         compared(tmp_path, text)
     (error,) = wrong.value.errors
@@ -166,15 +150,13 @@ def test_a_mistake_names_its_line_and_what_was_expected(tmp_path: Path, text: st
     assert expected in str(error)
 
 
-def test_the_table_and_the_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_table_and_the_exit_code(tmp_path, monkeypatch, capsys):
     question_ = question(tmp_path, THREE_HOSTS, **THREE_GROUPS)
     monkeypatch.setattr(inventory, "question", lambda arguments: question_)
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
     file = tmp_path / "expectations.yml"
 
-    def ended(text: str, *options: str) -> int:
+    def ended(text, *options):
         file.write_text(text)
         parser = argparse.ArgumentParser()
         explain.add_arguments(parser)
@@ -198,14 +180,14 @@ def test_the_table_and_the_exit_code(
 DEBIAN = {"os": "debian", "version": "13"}
 
 
-def report(reports: Path, id_: str, *records: dict[str, Any]) -> None:
+def report(reports, id_, *records):
     (reports / id_).mkdir(parents=True)
     (reports / id_ / "report.json").write_text('{"run": {}}')
     lines = [json.dumps({"rules": [], "checked_at": "2026-11-25T08:00:00Z", **record}) for record in records]
     (reports / id_ / "hosts.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
-def test_fact_comes_from_the_newest_record_that_has_it(tmp_path: Path) -> None:
+def test_fact_comes_from_the_newest_record_that_has_it(tmp_path):
     old = {"checked_at": "2026-11-01T08:00:00Z", "browsers": ["firefox"], "package_systems": ["dpkg", "snap"]}
     report(tmp_path, "20261101", {"host": "a", "platform": DEBIAN, **old})
     report(tmp_path, "20261125", {"host": "a", "platform": DEBIAN, "package_systems": ["dpkg"]}, {"host": "b"})
@@ -217,7 +199,7 @@ def test_fact_comes_from_the_newest_record_that_has_it(tmp_path: Path) -> None:
     }
 
 
-def test_a_broken_report_says_nothing_and_few_are_read(tmp_path: Path) -> None:
+def test_a_broken_report_says_nothing_and_few_are_read(tmp_path):
     report(tmp_path, "00000000", {"host": "a", "package_systems": ["dpkg"]})
     report(tmp_path, "00000001", {"host": "b", "package_systems": ["dpkg"]})
     for number in range(2, MOST_RUNS + 1):
@@ -227,7 +209,7 @@ def test_a_broken_report_says_nothing_and_few_are_read(tmp_path: Path) -> None:
     assert known(tmp_path / "nowhere", ["a"]) == {}
 
 
-def test_a_package_system_is_there_only_where_a_record_says_so() -> None:
+def test_a_package_system_is_there_only_where_a_record_says_so():
     debian = Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset())
     assert [debian.has(key) for key in ("apt", "rpm", "flatpak")] == [True, False, False]
     assert [debian.has(key) for key in ("nix", "brew", "android")] == [True, False, False]
@@ -237,7 +219,7 @@ def test_a_package_system_is_there_only_where_a_record_says_so() -> None:
     assert [NOTHING.has(key) for key in ("apt", "nix", "pip")] == [None, None, True]
 
 
-def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path: Path) -> None:
+def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path):
     compiled = compile_hosts(question(tmp_path, {"a": {}, "b": {}, "c": {}}), NOW)
     with_it = Facts("debian", frozenset({"dpkg", "flatpak"}), None, frozenset({"firefox"}), "2026-11-25T08:00:00Z")
     facts = {"a": with_it, "b": with_it._replace(managers=frozenset({"rpm"}))}
@@ -266,7 +248,7 @@ PRINTED_QUESTIONS = (
     *("example.parrot.Parrot", "abcdefghijklmnopabcdefghijklmnop"),
 )
 FED = [{"format": name, "directory": f"/srv/{name}"} for name in ("rpz", "nft")]
-PRINTED_HOSTS: dict[str, dict[str, Any]] = {
+PRINTED_HOSTS = {
     "press01": {},
     "press02": {},
     "fin01": {"tenants": {"google": ["example.org"]}, "exports_fed": FED, "services_exclude": ["owl"]},
@@ -290,7 +272,7 @@ KNOWN = {
 
 
 @pytest.fixture
-def compiled(tmp_path: Path) -> Compiled:
+def compiled(tmp_path):
     folder = tmp_path / "inventory"
     made = question(folder, PRINTED_HOSTS, **GROUPS)
     (folder / "waivers").mkdir()
@@ -301,7 +283,7 @@ def compiled(tmp_path: Path) -> Compiled:
     return compile_hosts(made, NOW)
 
 
-def test_answers_are_printed_as_recorded(compiled: Compiled) -> None:
+def test_answers_are_printed_as_recorded(compiled):
     answers = {word: answering.explain(read(word), compiled, KNOWN) for word in PRINTED_QUESTIONS}
     shown = {word: printing.render(*answer, 110, False) for word, answer in answers.items()}
     shown["narrow, in colours"] = printing.render(*answers["example.parrot.Parrot"], 50, True)
@@ -322,13 +304,13 @@ def test_answers_are_printed_as_recorded(compiled: Compiled) -> None:
         ("fe80::1%eth0", "fe80::1/128", None),
     ],
 )
-def test_addresses_are_read_with_their_port(text: str, network: str, port: int | None) -> None:
+def test_addresses_are_read_with_their_port(text, network, port):
     question = read(text)
     assert (question.host, question.network, question.port) == ("", ipaddress.ip_network(network), port)
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_understood_or_refused(text: str) -> None:
+def test_any_text_is_understood_or_refused(text):
     try:
         question = read(text)
     except Refused:
@@ -339,7 +321,7 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
 
 
 @given(st.lists(st.text("abcäßжλ日A1-", min_size=1, max_size=9), min_size=2, max_size=4).map(".".join))
-def test_a_name_that_was_read_once_is_read_as_itself(name: str) -> None:
+def test_a_name_that_was_read_once_is_read_as_itself(name):
     assert ascii_name(ascii_name(name)) == ascii_name(name)
 
 
@@ -371,7 +353,7 @@ QUESTIONS = (
 
 
 @pytest.fixture
-def rich(tmp_path: Path) -> Catalogue:
+def rich(tmp_path):
     """A catalogue with all that an entry can say."""
     made = made_catalogue(tmp_path)
     parrot = dataclasses.replace(
@@ -395,8 +377,8 @@ def rich(tmp_path: Path) -> Catalogue:
     return dataclasses.replace(made, services={**made.services, "parrot": parrot, "owl": owl}, feeds=feeds)
 
 
-def test_subjects_of_questions_are_as_recorded(rich: Catalogue) -> None:
-    lines: list[str] = []
+def test_subjects_of_questions_are_as_recorded(rich):
+    lines = []
     for word in QUESTIONS:
         try:
             about = subject(read(word), rich)

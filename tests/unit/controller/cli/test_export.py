@@ -1,7 +1,5 @@
 """`export`: from an inventory to a directory, signatures by the real ssh-keygen, and refusals."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -9,10 +7,8 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, export_all
@@ -44,12 +40,12 @@ AT = ["--at", "2026-11-27T08:00:00Z"]
 
 
 @pytest.fixture
-def inventory(tmp_path: Path) -> list[str]:
+def inventory(tmp_path):
     (tmp_path / "hosts.yml").write_text(INVENTORY)
     return ["-i", str(tmp_path / "hosts.yml")]
 
 
-def manifest(directory: Path) -> dict:
+def manifest(directory):
     return json.loads((directory / "manifest.json").read_text())
 
 
@@ -123,7 +119,7 @@ def test_an_export_of_another_format_or_group_is_replaced_only_where_it_is_meant
     assert main(["export", "cidr", "--group", "office", *inventory, "-o", str(tmp_path / "new"), "--check"]) == 2
 
 
-def all_of(inventory: list[str], out: Path, *more: str, group: str = "office") -> int:
+def all_of(inventory, out, *more, group="office"):
     return main(["export", "all", *inventory, "--group", group, "-o", str(out), *more])
 
 
@@ -158,7 +154,7 @@ STALE = "no names. Delete {0}/a, which has an earlier export of it"
 BAD = export_all.REFUSED
 
 
-def refused(name: str, why: str) -> str:
+def refused(name, why):
     return f"1 format refused:\n  {name}: {why}\n"
 
 
@@ -174,19 +170,10 @@ def refused(name: str, why: str) -> str:
         *(({"a": kind("so"), "b": 0}, "", BAD, "", refused("a", "so")) for kind in (ControlError, Refused, OSError)),
     ],
 )
-def test_the_worst_that_comes_of_a_format_is_the_code(
-    outcomes: dict[str, Any],
-    earlier: str,
-    code: int,
-    out: str,
-    err: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    places: list[Path] = []
+def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, out, err, tmp_path, monkeypatch, capsys):
+    places = []
 
-    def export(format_: Any, place: Path) -> int:
+    def export(format_, place):
         places.append(place)
         if isinstance(outcomes[format_.name], Exception):
             raise outcomes[format_.name]
@@ -200,8 +187,8 @@ def test_the_worst_that_comes_of_a_format_is_the_code(
     assert capsys.readouterr() == (out, err.format(tmp_path))
 
 
-def test_a_policy_with_nothing_for_any_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def export(format_: Any, place: Path) -> int:
+def test_a_policy_with_nothing_for_any_format_is_refused(tmp_path, monkeypatch):
+    def export(format_, place):
         raise NONE
 
     monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in "ab"})
@@ -220,7 +207,7 @@ WAIVER = (
 class Organisation:
     """An inventory that signs its exports, and the keys of a few people."""
 
-    def __init__(self, root: Path, keys: Path) -> None:
+    def __init__(self, root, keys):
         self.root, self.keys, self.out = root, keys, root / "out"
         self.inventory = root / "inventory"
         (self.inventory / "waivers").mkdir(parents=True)
@@ -230,50 +217,50 @@ class Organisation:
         self.allow(NAMESPACE, "controller", f'namespaces="{NAMESPACE}"')
         self.allow("head", "head", 'namespaces="proscribe-waiver"')
 
-    def key(self, name: str) -> Path:
+    def key(self, name):
         file = self.keys / name
         if not file.exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", file], check=True)
         return file
 
-    def signs(self, key: object) -> None:
+    def signs(self, key):
         extra = f"    proscribe_exports_key: {json.dumps(str(key))}\n    proscribe_waiver_signatures: 'off'\n"
         (self.inventory / "hosts.yml").write_text(INVENTORY.replace("  vars:\n", f"  vars:\n{extra}", 1))
 
-    def allow(self, principal: str, key: str, options: str = "") -> None:
+    def allow(self, principal, key, options=""):
         public = " ".join(self.key(key).with_suffix(".pub").read_text().split()[:2])
         with (self.inventory / "allowed_signers").open("a") as stream:
             stream.write(f"{principal} {options} {public}\n")
 
-    def sign(self, key: str, namespace: str = NAMESPACE) -> None:
+    def sign(self, key, namespace=NAMESPACE):
         """As an attacker does who can write into the directory."""
         (self.out / "manifest.json.sig").unlink(missing_ok=True)
         file = self.out / "manifest.json"
         command = ["ssh-keygen", "-q", "-Y", "sign", "-f", self.key(key), "-n", namespace, file]
         subprocess.run(command, check=True, capture_output=True)
 
-    def export(self, *options: str) -> int:
+    def export(self, *options):
         hosts = str(self.inventory / "hosts.yml")
         return main(["export", "rpz", "-i", hosts, "--group", "office", "-o", str(self.out), *options])
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def keys(tmp_path_factory):
     return tmp_path_factory.mktemp("keys")
 
 
 @pytest.fixture
-def ours(tmp_path: Path, keys: Path) -> Organisation:
+def ours(tmp_path, keys):
     return Organisation(tmp_path, keys)
 
 
-def longer(ours: Organisation) -> None:
+def longer(ours):
     """The export of a permissive day stays valid for ever."""
     file = ours.out / "manifest.json"
     file.write_text(file.read_text().replace('"2026-12-24T18:00:00Z"', "null"))
 
 
-def emptied(ours: Organisation) -> None:
+def emptied(ours):
     """A zone that blocks nothing, and a manifest with its digest."""
     zone, file = ours.out / "proscribe.rpz", ours.out / "manifest.json"
     zone.write_text("; nothing\n")
@@ -282,7 +269,7 @@ def emptied(ours: Organisation) -> None:
     file.write_text(json.dumps(document))
 
 
-ATTACKS: dict[str, tuple[Callable[[Organisation], object], str]] = {
+ATTACKS = {
     "a manifest that is valid for longer": (longer, "it does not fit the file"),
     "a file and its digest": (emptied, "it does not fit the file"),
     "both, signed by a stranger": (lambda o: (emptied(o), o.sign("stranger")), "allowed_signers has no such key of"),
@@ -315,9 +302,7 @@ ATTACKS: dict[str, tuple[Callable[[Organisation], object], str]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_export_written_by_an_attacker_does_not_count(
-    ours: Organisation, capsys: pytest.CaptureFixture, attack: str
-) -> None:
+def test_export_written_by_an_attacker_does_not_count(ours, capsys, attack):
     assert ours.export(*AT) == 0
     assert ours.export("--check", *AT) == 0
     capsys.readouterr()
@@ -331,7 +316,7 @@ def test_export_written_by_an_attacker_does_not_count(
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
+def server(tmp_path):
     """A real web server over the directory."""
     (tmp_path / "out").mkdir()
     code = "import http.server as h; s = h.ThreadingHTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler)"
@@ -343,7 +328,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         run.terminate()
 
 
-def test_a_device_that_fetches_it_checks_it_without_proscribe(ours: Organisation, server: str, tmp_path: Path) -> None:
+def test_a_device_that_fetches_it_checks_it_without_proscribe(ours, server, tmp_path):
     assert ours.export(*AT) == 0
     fetched = tmp_path / "device"
     fetched.mkdir()
@@ -352,7 +337,7 @@ def test_a_device_that_fetches_it_checks_it_without_proscribe(ours: Organisation
             (fetched / name).write_bytes(answer.read())
     shutil.copy(ours.inventory / "allowed_signers", fetched)
 
-    def verified() -> bool:  # as docs/enforcement_points.md has it
+    def verified():  # as docs/enforcement_points.md has it
         verify = f"ssh-keygen -Y verify -f allowed_signers -I {NAMESPACE} -n {NAMESPACE} -s manifest.json.sig".split()
         content = (fetched / "manifest.json").read_bytes()
         done = subprocess.run(verify, cwd=fetched, input=content, capture_output=True)

@@ -1,7 +1,5 @@
 """`init`: questions, YAML texts, files of a policy repository, and refusals."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import io
@@ -10,9 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -24,7 +20,7 @@ from properties import examples
 from proscribe.controller.cli import Refused, collection
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.cli.init import add_arguments, existing, placing, repository
-from proscribe.controller.cli.init.answers import Answers, public_key, read_answers
+from proscribe.controller.cli.init.answers import public_key, read_answers
 from proscribe.controller.cli.init.yaml_text import Literal, document
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import Expected, PolicyErrors
@@ -35,11 +31,11 @@ HOSTS = "[press]\npress01\n[finance]\nfin01\n"
 
 
 @pytest.fixture(autouse=True)
-def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
 
 
-def inside(directory: Path) -> set[str]:
+def inside(directory):
     return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
 
 
@@ -47,7 +43,7 @@ def inside(directory: Path) -> set[str]:
 YAML = "press: {hosts: {press01: }}\nfinance: {hosts: {fin01: }}\n"
 
 
-def placed(directory: Path, files: Mapping[str, str]) -> dict[str, bytes]:
+def placed(directory, files):
     """Write files below a directory, scripts executable, and return their content."""
     for name, text in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,21 +52,21 @@ def placed(directory: Path, files: Mapping[str, str]) -> dict[str, bytes]:
     return contents(directory)
 
 
-def contents(directory: Path) -> dict[str, bytes]:
+def contents(directory):
     return {name: (directory / name).read_bytes() for name in sorted(inside(directory))}
 
 
-def policy_folder(directory: Path) -> Path:
+def policy_folder(directory):
     """Return the folder of the made policy: that of the last inventory in ansible.cfg."""
     line = re.findall(r"(?m)^inventory = (.*)$", (directory / "ansible.cfg").read_text())[0]
     return (directory / line.split(",")[-1]).parent
 
 
-def approvers(directory: Path) -> Any:
+def approvers(directory):
     return yaml.safe_load((policy_folder(directory) / "approvers.yml").read_text())
 
 
-def expected_names(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+def expected_names(directory, monkeypatch):
     """Compare both tables with the policy, as the made repository names its inventory. Return the exit codes."""
     line = re.findall(r"(?m)^inventory = (.*)$", (directory / "ansible.cfg").read_text())[0]
     monkeypatch.chdir(directory)
@@ -85,11 +81,11 @@ SITES = "[berlin]\npress01\nfin01\n[hongkong]\npress02\n[press]\npress01\npress0
 
 
 class Terminal(io.StringIO):
-    def isatty(self) -> bool:
+    def isatty(self):
         return True
 
 
-def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatch):
     (tmp_path / "hosts.ini").write_text(SITES)
     answers = [
         *("Acme", ""),
@@ -104,9 +100,7 @@ def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path: Path, monk
     assert approvers(tmp_path) == {"press": {"head": "chan"}, "finance": None}
 
 
-def test_without_any_answer_it_audits_this_machine_and_nobody_approves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_any_answer_it_audits_this_machine_and_nobody_approves(tmp_path, monkeypatch, capsys):
     assert main(["init", str(tmp_path / "policy"), SOURCE]) == 0
     assert "inventory/prod/hosts.yml" in (message := capsys.readouterr().err) and "approvers.yml" in message
     hosts = yaml.safe_load((tmp_path / "policy/inventory/prod/hosts.yml").read_text())
@@ -115,7 +109,7 @@ def test_without_any_answer_it_audits_this_machine_and_nobody_approves(
     assert expected_names(tmp_path / "policy", monkeypatch) == MET
 
 
-def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path, monkeypatch):
     placed(tmp_path, {"inventory/prod/hosts.yml": YAML})
     assert main(["init", str(tmp_path), SOURCE, "--approver=press:chan"]) == 0
     monkeypatch.chdir(tmp_path)
@@ -126,9 +120,7 @@ def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path: Path, monkeyp
     assert (tmp_path / "proscribe/waivers/w1.yml").exists() and (tmp_path / "proscribe/allowed_signers").exists()
 
 
-def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(tmp_path, monkeypatch):
     placed(tmp_path / "else where", {"hosts.ini": HOSTS})
     made = tmp_path / "policy"
     made.mkdir()
@@ -142,7 +134,7 @@ def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(
     assert main([*shlex.split(command.replace('"$1"', "HEAD")), *inventories]) == 0
 
 
-def test_a_windows_host_meets_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_windows_host_meets_its_table(tmp_path, monkeypatch):
     (tmp_path / "hosts.ini").write_text(f"{HOSTS}desk01 ansible_connection=winrm\n")
     assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini"]) == 0
     rows = yaml.safe_load((tmp_path / "expectations.yml").read_text())["all"]
@@ -151,18 +143,14 @@ def test_a_windows_host_meets_its_table(tmp_path: Path, monkeypatch: pytest.Monk
     assert expected_names(tmp_path, monkeypatch) == MET
 
 
-def test_a_collection_does_not_know_where_it_came_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_collection_does_not_know_where_it_came_from(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(installation, "COLLECTION", "acme.ban")
     assert main(["init", str(tmp_path / "policy"), "--organisation=Acme", "--department=press=press01"]) == 2
     assert "--source: found nothing, expected the git repository" in capsys.readouterr().err
     assert not (tmp_path / "policy").exists()
 
 
-def test_a_checkout_puts_the_collections_file_beside_its_policy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkout_puts_the_collections_file_beside_its_policy(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(collection, "archive", lambda: ("acme-ban-1.tar.gz", b"packed"))
     monkeypatch.chdir(tmp_path)
     assert main(["init", "policy", "--organisation=Acme", "--department=press=press01"]) == 0
@@ -176,7 +164,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filte
 ENOUGH = ("--organisation=Acme", "--department=press=press01")
 
 
-def answers(*options: str) -> Answers:
+def answers(*options):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     arguments = parser.parse_args(["policy", *options])
@@ -185,14 +173,14 @@ def answers(*options: str) -> Answers:
 
 
 @pytest.fixture(scope="session")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def key(tmp_path_factory):
     """A private key; the public one is beside it."""
     place = tmp_path_factory.mktemp("keys") / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a comment", "-f", str(place)], check=True)
     return place
 
 
-def templated(text: str, place: Path) -> Any:
+def templated(text, place):
     """What Ansible makes of a value that is in a file of variables."""
     file = place / "all.yml"
     file.write_text(text)
@@ -213,15 +201,13 @@ def templated(text: str, place: Path) -> Any:
 @example(text="=")
 @example(text="微信 'and' \"quotes\" \\n")
 @examples(3000)
-def test_any_text_arrives_in_ansible_as_the_text_that_it_is(
-    text: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_any_text_arrives_in_ansible_as_the_text_that_it_is(text, tmp_path_factory):
     assert templated(document({"contact": Literal(text)}), tmp_path_factory.getbasetemp()) == text
 
 
 @given(text=PRINTABLE.filter(lambda text: text == text.strip() and text))
 @examples(300)
-def test_any_name_arrives_in_the_reader_of_the_policy(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_name_arrives_in_the_reader_of_the_policy(text, tmp_path_factory):
     file = tmp_path_factory.getbasetemp() / "read.yml"
     file.write_text(document({"press": {"head": text}}))
     assert read_yaml(file).data == {"press": {"head": text}}
@@ -253,13 +239,13 @@ def test_any_name_arrives_in_the_reader_of_the_policy(text: str, tmp_path_factor
         (["--source=https://u:secret@x/y"], "--source: found a URL with a password, expected no password"),
     ],
 )
-def test_a_mistake_names_option_value_and_what_was_expected(options: list[str], mistake: str) -> None:
+def test_a_mistake_names_option_value_and_what_was_expected(options, mistake):
     with pytest.raises(PolicyErrors) as wrong:
         answers(*options, ENOUGH[1])
     assert mistake.replace("\\\\", "\\") in str(wrong.value).replace("\\\\", "\\")
 
 
-def test_only_a_public_key_is_one_and_no_other_file_is_shown(key: Path, tmp_path: Path) -> None:
+def test_only_a_public_key_is_one_and_no_other_file_is_shown(key, tmp_path):
     assert public_key(key.with_suffix(".pub")).startswith("ssh-ed25519 AAAA") and "comment" not in public_key(
         key.with_suffix(".pub")
     )
@@ -273,9 +259,7 @@ def test_only_a_public_key_is_one_and_no_other_file_is_shown(key: Path, tmp_path
     assert "PRIVATE" not in f"{wrong.value} {wrong.value.value}" and wrong.value.value == str(key)
 
 
-def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(monkeypatch, capsys):
     typed = ["Acme", "", "all=x", "press=press01", "", "", "google=acme.example", "", "", "", "gitlab", ""]
     monkeypatch.setattr(sys, "stdin", Terminal("\n".join([*typed, ""])))
     found = answers()
@@ -288,19 +272,19 @@ def test_a_terminal_is_asked_and_a_wrong_answer_is_asked_again(
     assert re.findall(r"\[([^]]*)\]: ", printed) == defaults, "an answer that others follow is no default any more"
 
 
-def test_an_input_that_ends_early_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_that_ends_early_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "stdin", Terminal("Acme\n"))
     with pytest.raises(Refused, match="nothing was written"):
         answers()
 
 
-def made(*options: str) -> Mapping[str, str]:
+def made(*options):
     found = answers(*ENOUGH, "--department=finance=fin01", *options)
     departments = {one.name: one.hosts for one in found.department}
     return repository.files(found, departments, {"name": "./vendor/x.tar.gz", "type": "file"})
 
 
-def test_a_tenant_of_microsoft_has_its_id_and_its_domains() -> None:
+def test_a_tenant_of_microsoft_has_its_id_and_its_domains():
     id_ = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
     written = made(f"--tenant=microsoft={id_}:a.example:b.example")[repository.VARIABLES]
     tenants = yaml.load(written.replace("!unsafe ", ""), yaml.BaseLoader)["proscribe_tenants"]
@@ -308,7 +292,7 @@ def test_a_tenant_of_microsoft_has_its_id_and_its_domains() -> None:
     assert "# A tenant of Microsoft" not in written
 
 
-def place_new_files(directory: Path, files: Mapping[str, bytes]) -> None:
+def place_new_files(directory, files):
     placing.refuse_existing(directory, files)
     with placing.beside(directory) as place:
         placing.fill(place, files)
@@ -326,7 +310,7 @@ FILES = {"README.md": b"text\n", "ci/diff": b"#!/bin/sh\n", "a/b/c": b""}
         ("a/b", "mine", "b: found a link or a file, expected a directory"),
     ],
 )
-def test_existing_file_is_never_overwritten(tmp_path: Path, name: str, content: str, says: str) -> None:
+def test_existing_file_is_never_overwritten(tmp_path, name, content, says):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(content)
     with pytest.raises(Refused, match=says):
@@ -334,7 +318,7 @@ def test_existing_file_is_never_overwritten(tmp_path: Path, name: str, content: 
     assert inside(tmp_path) == {name} and (tmp_path / name).read_text() == content
 
 
-def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path: Path) -> None:
+def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path):
     with placing.beside(tmp_path) as place:
         placing.fill(place, FILES)
         (tmp_path / "ci").mkdir()
@@ -353,7 +337,7 @@ def test_a_file_that_comes_meanwhile_stays_and_nothing_else_does(tmp_path: Path)
         ("hosts", "host", "an inventory in "),
     ],
 )
-def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path: Path, name: str, value: str, expected: str) -> None:
+def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path, name, value, expected):
     (tmp_path / name).write_text("x\n")
     with pytest.raises(Expected) as wrong:
         existing.read_source(value, tmp_path)
@@ -361,7 +345,7 @@ def test_a_path_that_cannot_be_an_inventory_is_refused(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", ["file", "missing/policy", "nowhere"])
-def test_a_directory_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_directory_that_cannot_be_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("")
     (tmp_path / "nowhere").symlink_to("missing")
     with pytest.raises(Refused, match="expected a directory, or a new name in one"):

@@ -1,19 +1,15 @@
 """Inventory of a command: hosts, groups, variables, vaults, and refusals."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 from patience import LONGEST
 from proscribe.controller.cli import Refused, inventory
-from proscribe.controller.compile.inventory.inventory import Question
 
 HOSTS = """\
 all:
@@ -35,18 +31,17 @@ all:
       hosts: {kiosk01: }
     nobody: {}
 """
-Ask = Callable[..., Question]
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
+def ask(tmp_path):
     (tmp_path / "inventory").mkdir()
     (tmp_path / "inventory/hosts.yml").write_text(HOSTS)
     (tmp_path / "empty.yml").write_text("all: {}\n")
     (tmp_path / "playbooks/group_vars").mkdir(parents=True)
     (tmp_path / "playbooks/group_vars/all.yml").write_text("proscribe_request_url: https://x.example\n")
 
-    def calls(*words: str, group: str = "", served: bool = True, source: str = "inventory/hosts.yml") -> Question:
+    def calls(*words, group="", served=True, source="inventory/hosts.yml"):
         parser = argparse.ArgumentParser()
         inventory.add_options(parser)
         arguments = parser.parse_args(["-i", str(tmp_path / source) if "," not in source else source, *words])
@@ -55,12 +50,12 @@ def ask(tmp_path: Path) -> Ask:
     return calls
 
 
-def names(question: Question) -> list[str]:
+def names(question):
     return [host.name for host in question.hosts]
 
 
 @pytest.mark.parametrize(("group", "hosts"), [("kiosks", ["kiosk01"]), ("press", ["press01", "press02"])])
-def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask: Ask, group: str, hosts: list[str]) -> None:
+def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask, group, hosts):
     found = ask(group=group, served=False)
     assert (names(found), found.audience) == (hosts, True)
 
@@ -77,19 +72,19 @@ def test_exports_ask_for_an_audience_whether_it_is_served_or_not(ask: Ask, group
         (("--limit", "press"), {"group": "kiosks", "served": False}, "no host of the group 'kiosks' is among those of"),
     ],
 )
-def test_question_without_a_host_is_refused(ask: Ask, words: tuple[str, ...], how: dict[str, str], why: str) -> None:
+def test_question_without_a_host_is_refused(ask, words, how, why):
     with pytest.raises(Refused, match=f"^{why}"):
         ask(*words, **how)
 
 
-def test_unreadable_inventory_is_refused_with_its_place(ask: Ask, tmp_path: Path) -> None:
+def test_unreadable_inventory_is_refused_with_its_place(ask, tmp_path):
     (tmp_path / "inventory/group_vars").mkdir()
     (tmp_path / "inventory/group_vars/all.yml").write_text("a: [")
     with pytest.raises(Refused, match="group_vars/all.yml"):
         ask()
 
 
-def test_options_that_are_repeated_say_where_the_inventory_is() -> None:
+def test_options_that_are_repeated_say_where_the_inventory_is():
     parser = argparse.ArgumentParser()
     inventory.add_options(parser)
     typed = ["-i", "a", "-i", "b,", "-e", "x=1", "--vault-id", "v@p", "--vault-pass-file", "pw", "-J", "-l", "web"]
@@ -105,7 +100,7 @@ def test_options_that_are_repeated_say_where_the_inventory_is() -> None:
     assert inventory.inventory_options(parser.parse_args([])) == []
 
 
-def test_sources_are_those_that_ansible_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_are_those_that_ansible_takes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -114,11 +109,9 @@ def test_sources_are_those_that_ansible_takes(tmp_path: Path, monkeypatch: pytes
     assert inventory.sources([]) == ["/etc/hosts.yml"]
 
 
-def test_reports_are_where_the_inventory_says_unless_the_environment_does(
-    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_are_where_the_inventory_says_unless_the_environment_does(ask, tmp_path, monkeypatch):
     monkeypatch.delenv(inventory.ENVIRONMENT, raising=False)
-    calls: list[argparse.Namespace] = []
+    calls = []
     found = ask()
     monkeypatch.setattr(inventory, "question", lambda arguments: calls.append(arguments) or found)
     place = inventory.reports_place(argparse.Namespace(inventory=["x"]))
@@ -144,7 +137,7 @@ MODULES = Path(__file__).resolve().parents[4] / "module_utils"
 
 
 @pytest.fixture
-def vault_inventory(tmp_path: Path) -> Path:
+def vault_inventory(tmp_path):
     """One host, whose contact is in a vault of the given id; each password is in a file."""
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "hosts").write_text("web1\n")
@@ -162,7 +155,7 @@ def vault_inventory(tmp_path: Path) -> Path:
         ["--vault-id", "{}/other", "--vault-id", "prod@{}/password"],
     ],
 )
-def test_variables_of_a_vault_are_read(vault_inventory: Path, options: list[str]) -> None:
+def test_variables_of_a_vault_are_read(vault_inventory, options):
     words = ["-i", str(vault_inventory / "hosts"), *(word.format(vault_inventory) for word in options)]
     environment = {**os.environ, "PYTHONPATH": str(MODULES)}
     done = subprocess.run(

@@ -1,12 +1,8 @@
 """`report --merge`: the directories of runs become the directory of one, with the history, the plans and the lists."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
-from pathlib import Path
-from typing import Any
 
 import pytest
 from pasts import Past, bad, good, made_plan
@@ -20,7 +16,7 @@ FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
 
 
 @pytest.fixture
-def reports(tmp_path: Path) -> Path:
+def reports(tmp_path):
     """Three runs, each of one host: one a day."""
     reports = tmp_path / "reports"
     past = Past(open_history("sqlite", tmp_path))
@@ -29,21 +25,20 @@ def reports(tmp_path: Path) -> Path:
     return reports
 
 
-def merge(reports: Path, *names: str, **more: Any) -> Path:
+def merge(reports, *names, **more):
     options = {"since": None, "inventory": [], "history": "", "round": "", **more}
     return merging.merge(argparse.Namespace(merge=list(names), **options), reports)
 
 
-def hosts(directory: Path) -> dict[str, str]:
+def hosts(directory):
     return {record["host"]: record["state"] for record in read_records(directory)}
 
 
-def parts(directory: Path) -> list[str]:
-    found: list[str] = read_report(directory)["run"]["parts"]
-    return found
+def parts(directory):
+    return read_report(directory)["run"]["parts"]
 
 
-def test_merged_run_is_not_merged_again_unless_named(reports: Path) -> None:
+def test_merged_run_is_not_merged_again_unless_named(reports):
     first = merge(reports, FIRST, SECOND)
     assert parts(merge(reports, "unmerged")) == [THIRD]
     with pytest.raises(NoSuchRun, match="since 2026-11-20"):
@@ -54,7 +49,7 @@ def test_merged_run_is_not_merged_again_unless_named(reports: Path) -> None:
     assert parts(merge(reports, FIRST)) == [FIRST] and first.is_dir()
 
 
-def test_an_inventory_that_ansible_cannot_read_is_refused(reports: Path) -> None:
+def test_an_inventory_that_ansible_cannot_read_is_refused(reports):
     place = reports.parent / "hosts.yml"
     place.write_text("all: [")
     with pytest.raises(Refused):
@@ -65,7 +60,7 @@ class TestRounds:
     """Of the runs that are in no merged report, only the slices of one round are merged."""
 
     @pytest.fixture
-    def reports(self, tmp_path: Path) -> Path:
+    def reports(self, tmp_path):
         """A run over the whole, then a round of which the slice of c died, and one of another inventory."""
         reports = tmp_path / "reports"
         past = Past(open_history("sqlite", tmp_path))
@@ -76,30 +71,28 @@ class TestRounds:
         past.stored(reports, {"b": good()}, SECOND, hour=3, round="r2")
         return reports
 
-    def test_the_round_that_is_named(self, reports: Path) -> None:
+    def test_the_round_that_is_named(self, reports):
         assert parts(merge(reports, "unmerged", round="r1", inventory=["a,b,c,"])) == [OLDER_SLICE]
         with pytest.raises(NoSuchRun, match="no slice of the round r9 in"):
             merge(reports, "unmerged", round="r9", inventory=["a,b,c,"])
 
 
 class TestHistory:
-    def test_the_run_is_in_the_one_that_is_named_and_on_its_page(self, reports: Path) -> None:
+    def test_the_run_is_in_the_one_that_is_named_and_on_its_page(self, reports):
         made = merge(reports, FIRST, SECOND, history="sqlite")
         history = open_history("sqlite", reports)
         assert history is not None and history.transitions(made.name) is not None
         assert read_report(made)["run"]["history"] == "sqlite"
         assert read_report(made)["warnings"] == []
 
-    def test_in_none_where_there_is_none(self, reports: Path) -> None:
+    def test_in_none_where_there_is_none(self, reports):
         path = reports / FIRST / "report.json"
         report = json.loads(path.read_text())
         path.write_text(json.dumps({**report, "run": {**report["run"], "history": "off"}}))
         made = merge(reports, FIRST)
         assert not (reports / "history.db").exists() and hosts(made) == {"a": "compliant"}
 
-    def test_one_that_takes_nothing_is_reported_and_blocks_no_report(
-        self, reports: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_one_that_takes_nothing_is_reported_and_blocks_no_report(self, reports, capsys):
         (reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
         made = merge(reports, FIRST)
         assert hosts(made) == {"a": "compliant"}
@@ -111,7 +104,7 @@ class TestHistory:
 class TestPlans:
     """Plans lie beside the reports of the controller that made them."""
 
-    def test_those_of_another_controller_come_along(self, reports: Path, tmp_path: Path) -> None:
+    def test_those_of_another_controller_come_along(self, reports, tmp_path):
         other = tmp_path / "other"
         Past(open_history("sqlite", tmp_path)).stored(other, {"d": good()}, FIRST, round="r1")
         digest = made_plan(other, apps=["wechat"]).removeprefix("sha256:")
@@ -121,7 +114,7 @@ class TestPlans:
         assert [path.name for path in (reports / "plans").glob("*.json")] == [f"{digest}.json"]
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to give a directory away")
-    def test_none_into_a_place_that_others_can_write_to(self, reports: Path, tmp_path: Path) -> None:
+    def test_none_into_a_place_that_others_can_write_to(self, reports, tmp_path):
         other = tmp_path / "other"
         Past(open_history("sqlite", tmp_path)).stored(other, {"d": good()}, FIRST, round="r1")
         made_plan(other, apps=["wechat"])
@@ -131,7 +124,7 @@ class TestPlans:
             merge(reports, SECOND, str(other / FIRST))
 
 
-def test_lists_of_hosts_of_all_parts_are_in_one(reports: Path) -> None:
+def test_lists_of_hosts_of_all_parts_are_in_one(reports):
     for name, text in ((NOT_REACHED, "a1\na2\n"), (SET_ASIDE, "s1\n")):
         (reports / FIRST / name).write_text(text)
     (reports / SECOND / NOT_REACHED).write_text("b1\n")

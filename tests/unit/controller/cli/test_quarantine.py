@@ -1,10 +1,7 @@
 """`./proscribe quarantine` becomes ansible-playbook: with which words, and when it does not."""
 
-from __future__ import annotations
-
 import json
 import os
-from collections.abc import Callable
 
 import pytest
 from proscribe.controller.cli import Refused, command_line
@@ -17,17 +14,16 @@ NOTHING = {
     "quarantine_accept_loss": False,
     "quarantine_format": "table",
 }
-Call = Callable[..., list[str]]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(monkeypatch):
     """What the process becomes."""
     monkeypatch.delenv("PROSCRIBE_ANSIBLE_PLAYBOOK", raising=False)
-    became: list[list[str]] = []
+    became = []
     monkeypatch.setattr(os, "execvp", lambda file, argv: became.append([file, *argv]))
 
-    def run(*words: str) -> list[str]:
+    def run(*words):
         became.clear()
         start, arguments = command_line.read("quarantine", words)
         start(arguments)
@@ -45,15 +41,15 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         ("prune --all --format json", "--format json: found with prune, expected with list"),
     ],
 )
-def test_contradictory_options_ask_no_host(call: Call, words: str, why: str) -> None:
+def test_contradictory_options_ask_no_host(call, words, why):
     with pytest.raises(Refused) as refused:
         call(*words.split())
     assert str(refused.value).startswith(why)
 
 
-def test_output_in_json_has_the_answer_alone(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_in_json_has_the_answer_alone(call, monkeypatch):
     monkeypatch.setenv("PROSCRIBE_ANSWER_FD", "")
-    instead: list[tuple[int, int]] = []
+    instead = []
     monkeypatch.setattr(os, "dup2", lambda *given: instead.append(given))
     assert json.loads(call("list", "--format", "json")[-1]) == NOTHING | {"quarantine_format": "json"}
     answer = int(os.environ["PROSCRIBE_ANSWER_FD"])

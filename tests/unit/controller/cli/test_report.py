@@ -1,16 +1,12 @@
 """`report`: options, notes, pages, streams, and refusals."""
 
-from __future__ import annotations
-
 import argparse
 import io
 import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pasts import Past, bad, good, made_plan, waived
@@ -21,17 +17,16 @@ from proscribe.controller.report.history import open_history
 from proscribe.controller.report.terminal.summary import Screen
 
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
-WAIVER: dict[str, Any] = {"id": "press", "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan"}
+WAIVER = {"id": "press", "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan"}
 WAIVER |= {"expires": "2026-11-22T00:00:00Z", "valid_from": "2026-11-01T00:00:00Z", "status": "active"}
-Ask = Callable[..., str]
 
 
-def arguments(*options: str) -> argparse.Namespace:
+def arguments(*options):
     return command_line.read("report", options)[1]
 
 
 @pytest.fixture
-def reports(tmp_path: Path) -> Path:
+def reports(tmp_path):
     """Two runs, a day apart: web01 is corrected."""
     reports = tmp_path / "reports"
     made_plan(reports, apps=["wechat"])
@@ -42,12 +37,12 @@ def reports(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ask(reports: Path) -> Ask:
+def ask(reports):
     place = Place(reports, "a test")
     return lambda *options: report.answer(arguments(*options), Screen(200, 60, here=str(reports.parent)), place)
 
 
-def changed(directory: Path, **run: Any) -> None:
+def changed(directory, **run):
     """Changes what a report says of its run; what is None is not in it."""
     path = directory / "report.json"
     found = json.loads(path.read_text())
@@ -55,7 +50,7 @@ def changed(directory: Path, **run: Any) -> None:
     path.write_text(json.dumps(found))
 
 
-def notes(text: str) -> list[str]:
+def notes(text):
     """The notes of a screen."""
     return re.findall(r"(?m)^note: (.*(?:\n  .*)*)", text)
 
@@ -84,12 +79,12 @@ OF_ITS_OWN = "--merge makes a report of its own"
         (("--merge", FIRST, "--round", "r1"), "--round goes with --merge unmerged"),
     ],
 )
-def test_contradictory_options_are_refused(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
+def test_contradictory_options_are_refused(options, message, tmp_path):
     with pytest.raises(Refused, match=message):
         report.answer(arguments(*options), Screen(here=str(tmp_path)), Place(tmp_path / "reports", "a test"))
 
 
-def test_json_and_the_trend_need_no_record_of_a_host(ask: Ask, reports: Path) -> None:
+def test_json_and_the_trend_need_no_record_of_a_host(ask, reports):
     (reports / SECOND / "hosts.jsonl").write_text("{")
     assert ask("--json") and "<svg" in ask("--format", "svg")
     for options in (["--format", "csv"], [], ["--json", "--group", "x"], ["--json", "--write"]):
@@ -97,7 +92,7 @@ def test_json_and_the_trend_need_no_record_of_a_host(ask: Ask, reports: Path) ->
             ask(*options)
 
 
-def test_exceptions_are_of_a_period(ask: Ask, reports: Path) -> None:
+def test_exceptions_are_of_a_period(ask, reports):
     Past(open_history("sqlite", reports)).run({"web01": waived()}, waivers=[WAIVER], day=23)
     for since, waivers in (("2026-11-01", ["press"]), ("2026-11-24", [])):
         found = json.loads(ask("--exceptions", "--since", since, "--json"))
@@ -105,7 +100,7 @@ def test_exceptions_are_of_a_period(ask: Ask, reports: Path) -> None:
         assert found["since"] == f"{since}T00:00:00Z"
 
 
-def test_merged_report_is_shown_with_the_other_options(ask: Ask, reports: Path) -> None:
+def test_merged_report_is_shown_with_the_other_options(ask, reports):
     for run in (FIRST, SECOND):
         changed(reports / run, round="r1")
     found = json.loads(ask("--merge", FIRST, SECOND, "--json"))
@@ -117,9 +112,7 @@ def test_merged_report_is_shown_with_the_other_options(ask: Ask, reports: Path) 
     assert "web01" in text and "web02" in text
 
 
-def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(
-    ask: Ask, reports: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, reports, monkeypatch):
     monkeypatch.setattr(report.report_pages, "past_of", lambda history, run: {"days": [run["id"]]})
     monkeypatch.setattr(renewing.document, "page", lambda _, records, **given: [json.dumps(given), str(len(records))])
     ask("--write")
@@ -131,7 +124,7 @@ READ_FROM = "reports are read from reports (a test)"
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def soon(monkeypatch):
     """It is not long after these runs."""
     monkeypatch.setattr(report, "_now", lambda: report.moment_of("2026-11-23T12:00:00Z"))
 
@@ -153,9 +146,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, None, ""),
     ],
 )
-def test_the_newest_run_is_named_where_it_is_not_the_latest(
-    ask: Ask, reports: Path, soon: None, run: dict[str, Any], hosts: dict[str, int] | None, said: str
-) -> None:
+def test_the_newest_run_is_named_where_it_is_not_the_latest(ask, reports, soon, run, hosts, said):
     shutil.copytree(reports / SECOND, newest := reports / THIRD)
     changed(newest, **run)
     found = json.loads((newest / "report.json").read_text())
@@ -169,7 +160,7 @@ def test_the_newest_run_is_named_where_it_is_not_the_latest(
     assert notes(ask("--run", FIRST)) == [READ_FROM]
 
 
-def test_a_run_that_goes_on_is_named(ask: Ask, reports: Path, soon: None) -> None:
+def test_a_run_that_goes_on_is_named(ask, reports, soon):
     for end in ("a", "c", "b"):
         (reports / f"{THIRD}{end}.partial").mkdir()
     going_on = f"{THIRD}c.partial is newer: a run that goes on, or one that was killed, which the next run closes"
@@ -177,13 +168,11 @@ def test_a_run_that_goes_on_is_named(ask: Ask, reports: Path, soon: None) -> Non
     assert notes(ask("--run", SECOND)) == [READ_FROM]
 
 
-def test_the_place_is_not_named_to_machines(ask: Ask) -> None:
+def test_the_place_is_not_named_to_machines(ask):
     assert READ_FROM in ask("--since", "2026-11-01") and READ_FROM not in ask("--since", "2026-11-01", "--json")
 
 
-def test_without_a_history_an_export_has_no_changes_and_that_is_said(
-    ask: Ask, reports: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_history_an_export_has_no_changes_and_that_is_said(ask, reports, capsys):
     assert "compliant" in ask("--format", "events")
     (reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
     assert ask("--format", "csv")
@@ -196,22 +185,20 @@ def test_without_a_history_an_export_has_no_changes_and_that_is_said(
 class Stream(io.TextIOWrapper):
     """A stream, which may be a terminal."""
 
-    def __init__(self, terminal: bool) -> None:
+    def __init__(self, terminal):
         super().__init__(io.BytesIO(), "ascii", "replace", newline="", write_through=True)
         self.terminal = terminal
 
-    def isatty(self) -> bool:
+    def isatty(self):
         return self.terminal
 
-    def written(self) -> str:
-        return self.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    def written(self):
+        return self.buffer.getvalue().decode()
 
 
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize("format_", ["table", "json", "html", "svg", "csv"])
-def test_a_text_is_printed_for_its_reader(
-    tmp_path: Path, format_: str, terminal: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_text_is_printed_for_its_reader(tmp_path, format_, terminal, monkeypatch):
     out, err = Stream(terminal), Stream(terminal)
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
@@ -229,20 +216,18 @@ def test_a_text_is_printed_for_its_reader(
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-01 08:00", "30"])
-def test_since_refuses_text_that_is_no_time(text: str) -> None:
+def test_since_refuses_text_that_is_no_time(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is no day such as 2026-11-01"):
         report.since(text)
 
 
-RUN: Any = {"id": "r1", "finished": "2026-11-30T01:00:00Z"}
-KNOWN: Any = {"since": {"web01": "x"}, "days": [1, 2]}
+RUN = {"id": "r1", "finished": "2026-11-30T01:00:00Z"}
+KNOWN = {"since": {"web01": "x"}, "days": [1, 2]}
 
 
 @pytest.mark.parametrize(("named", "own", "opened"), [("named", "own", "named"), ("", "own", "own"), ("", None, "off")])
-def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(
-    named: str, own: str | None, opened: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run: Any = RUN if own is None else {**RUN, "history": own}
+def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(named, own, opened, monkeypatch):
+    run = RUN if own is None else {**RUN, "history": own}
     monkeypatch.setattr(report_pages, "open_history", lambda *given: given if given[0] != "off" else None)
     monkeypatch.setattr(report_pages, "past_of", lambda *given: given)
     expected = {} if opened == "off" else ((opened, Path("/srv/reports")), run)
@@ -256,20 +241,18 @@ def test_the_past_is_of_the_history_that_is_named_or_of_the_runs_own(
         ({"department": {"name": "press"}}, KNOWN, {"directory": "", "since": KNOWN["since"]}),
     ],
 )
-def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(
-    department: Any, known: Any, given: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_has_the_trend_of_all_hosts_or_nothing_of_others(department, known, given, monkeypatch):
     monkeypatch.setattr(report_pages.document, "page", lambda _, records, **given: [*records, json.dumps(given)])
-    drawn = report_pages.drawn("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")  # type: ignore[list-item]
+    drawn = report_pages.drawn("html", {"run": RUN, **department}, ["<p>"], known, "/srv/r1")
     assert drawn.startswith("<p>") and json.loads(drawn[3:]) == given
 
 
 @pytest.mark.parametrize(("known", "days"), [(KNOWN, [1, 2]), ({}, ())])
-def test_a_picture_is_of_the_days_up_to_the_run(known: Any, days: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_is_of_the_days_up_to_the_run(known, days, monkeypatch):
     monkeypatch.setattr(report_pages, "parts", lambda _: ["web*", "audit"])
     monkeypatch.setattr(report_pages, "picture", lambda *given: given)
     monkeypatch.setattr(report_pages, "svg", lambda drawn: drawn)
-    report: Any = {"run": RUN}
+    report = {"run": RUN}
     assert report_pages.drawn("svg", report, [], known, "/srv/r1") == (days, RUN["finished"], "web*; audit")
     monkeypatch.setattr(report_pages, "picture", lambda *_: None)
     with pytest.raises(Refused, match="no two days"):
@@ -285,7 +268,7 @@ def test_a_picture_is_of_the_days_up_to_the_run(known: Any, days: Any, monkeypat
         ({f"d{number:02}": [] for number in range(report_pages.MOST_NAMED + 1)}, "d00, .*d11.* 1 more$"),
     ],
 )
-def test_a_department_that_is_not_there_is_named_with_those_that_are(departments: Any, said: str) -> None:
-    report: Any = {"run": RUN, "departments": departments}
+def test_a_department_that_is_not_there_is_named_with_those_that_are(departments, said):
+    report = {"run": RUN, "departments": departments}
     with pytest.raises(Refused, match=f"^the report of r1 has .*{said}"):
         report_pages.department(report, [], "pre\x1bs")

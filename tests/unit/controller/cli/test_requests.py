@@ -1,7 +1,5 @@
 """Requests on a fake host: refusal, request, list, draft, signature, grant, warning, end."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import dataclasses
@@ -13,10 +11,8 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import fleets
 import pytest
@@ -47,7 +43,7 @@ program = importlib.import_module("proscribe.host.programs.request")
 class MadeHost(Host):
     """A made host with one user, wong, who is logged in where `present` says so."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         super().__init__(str(root), self.answer)
         for directory in ("etc", "proc", "home/wong", "usr/bin", "run/systemd/sessions", "var/lib"):
             (root / directory).mkdir(parents=True)
@@ -55,18 +51,18 @@ class MadeHost(Host):
         (root / "proc/stat").write_text("btime 1700000000\n")
         os.chown(root / "home/wong", WONG, -1)
 
-    privileged = True  # type: ignore[assignment]
+    privileged = True
 
-    def answer(self, argv: Any, **options: Any) -> Result:
+    def answer(self, argv, **options):
         return Result(1, "", "")
 
-    def logs_in(self, user: str = "wong") -> None:
+    def logs_in(self, user="wong"):
         path = Path(self.root, "run/systemd/sessions", user)
         path.write_text(f"USER={user}\nCLASS=user\nLEADER=77\n")
 
 
 @contextlib.contextmanager
-def as_user() -> Iterator[None]:
+def as_user():
     """This process with the rights of wong for files."""
     if os.getuid():
         yield
@@ -81,7 +77,7 @@ def as_user() -> Iterator[None]:
 class Story:
     """One host of the press, its controller, and the people around them."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder, patch):
         self.now = NOW
         self.host = MadeHost(folder / "host")
         self.where = folder / "inventory"
@@ -100,26 +96,26 @@ class Story:
         patch.setattr(program, "pwd", SimpleNamespace(getpwuid=lambda uid: entry))
         real = {name: getattr(os, name) for name in dir(os) if not name.startswith("__")}
         patch.setattr(program, "os", SimpleNamespace(**{**real, "getuid": lambda: WONG}))
-        self.spoken: list[str] = []
+        self.spoken = []
         patch.setattr(program, "say", lambda text, where=1: self.spoken.append(text))
-        self.shown: list[tuple[str, int | None]] = []
+        self.shown = []
         patch.setattr(notifications, "notify", lambda host, text, uid=None: self.shown.append((text, uid)))
         patch.setattr(notifications, "logged_in", lambda host: sorted(host.list("/run/systemd/sessions")))
         self.runs = 0
 
     @property
-    def plan(self) -> dict[str, Any]:
+    def plan(self):
         compiled = compile_hosts(self.question, self.now)
         return compiled.plans[compiled.hosts["press01"]]
 
-    def types(self, *words: str) -> str:
+    def types(self, *words):
         """What the command says to the user."""
         self.spoken.clear()
         with as_user():
             program.main(list(words))
         return "\n".join(self.spoken)
 
-    def run(self) -> dict[str, Any]:
+    def run(self):
         """An enforcing run over the host, and its part of the record."""
         plan = self.plan
         carry_out(apps.enforce(self.host, plan))
@@ -135,7 +131,7 @@ class Story:
         assert requests_file.take(self.reports, report, [record]) == ""
         return record
 
-    def __call__(self, module: Any, *words: str, raw: bool = False) -> str:
+    def __call__(self, module, *words, raw=False):
         """What a command of the controller prints, in one line unless it is wanted as it is."""
         parser = argparse.ArgumentParser(exit_on_error=False)
         module.add_arguments(parser)
@@ -146,20 +142,20 @@ class Story:
         assert code == 0
         return out.getvalue() if raw else " ".join(out.getvalue().split())
 
-    def listed(self) -> dict[str, Any]:
+    def listed(self):
         (one,) = json.loads(self(requests, "--json"))["requests"]
         return dict(one)
 
 
 @pytest.fixture
-def story(monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+def story(monkeypatch):
     with tempfile.TemporaryDirectory(prefix="proscribe-story-") as folder:
         os.chmod(folder, 0o755)  # the user has to get to the home
         made = Story(Path(folder), monkeypatch)
         yield made
 
 
-def test_from_refused_to_granted_to_closed(story: Story) -> None:
+def test_from_refused_to_granted_to_closed(story):
     host = story.host
     assert "There is nothing" not in story.types("parrot", "Press calls") and "nothing to request" in story.spoken[0]
 
@@ -273,7 +269,7 @@ def test_from_refused_to_granted_to_closed(story: Story) -> None:
         assert host.stat(path) is None, path
 
 
-def test_a_refusal_reaches_its_user(story: Story) -> None:
+def test_a_refusal_reaches_its_user(story):
     story.run()
     story.types("parrot", "for fun")
     (request,) = story.run()["requests"]
@@ -297,7 +293,7 @@ def test_a_refusal_reaches_its_user(story: Story) -> None:
     assert "is written down" in story.types("parrot", "for the elections")
 
 
-def test_a_draft_of_what_is_refused_is_left_and_named(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_draft_of_what_is_refused_is_left_and_named(story, monkeypatch):
     story.run()
     story.types("parrot", "Press calls")
     (request,) = story.run()["requests"]
@@ -310,7 +306,7 @@ def test_a_draft_of_what_is_refused_is_left_and_named(story: Story, monkeypatch:
     assert [one.by for one in read_refusals([story.where / "waivers"])] == ["head.of.press"]
 
 
-def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
+def test_an_id_that_another_user_copied_gets_nothing(story):
     """mallory on fin01 makes a host's record say that wong's request is his own."""
     story.run()
     story.types("parrot", "Press calls")
@@ -330,10 +326,10 @@ def test_an_id_that_another_user_copied_gets_nothing(story: Story) -> None:
     assert states == {"press01": "refused", "fin01": "open"}
 
 
-def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story: Story) -> None:
+def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story):
     nasty = "\x1b[2J\u202egnp\r\n- {services: [owl]}\n# '\" \ud800 *&!|>%@`"
     request = {"id": "f" * 16, "user": "wong", "service": "parrot", "reason": nasty, "at": "2026-11-24T08:00:00Z"}
-    changes: list[dict[str, Any]] = [{}, {"user": nasty}, {"service": nasty}, {"user": "wong,root"}]
+    changes = [{}, {"user": nasty}, {"service": nasty}, {"user": "wong,root"}]
     changes += [{"user": ""}, {"service": ""}, {"reason": ""}, {"service": "parrot,owl"}]
     changes += [
         {"at": "9999-12-31T23:59:59Z"},
@@ -364,7 +360,7 @@ def test_request_of_a_hostile_host_is_one_row_and_drafts_for_nobody_else(story: 
         story(waiver, "new", "--request", commas)
 
 
-def test_refusal_counts_only_from_an_approver(story: Story) -> None:
+def test_refusal_counts_only_from_an_approver(story):
     story.run()
     story.types("parrot", "Press calls")
     (request,) = story.run()["requests"]
@@ -387,7 +383,7 @@ def test_refusal_counts_only_from_an_approver(story: Story) -> None:
     assert compile_hosts(story.question, story.now).warnings == []
 
 
-def test_an_organisation_may_do_without(story: Story) -> None:
+def test_an_organisation_may_do_without(story):
     plan = story.plan
     del plan["controls"]["apps"]["settings"]["requests"]
     story.run()
@@ -400,7 +396,7 @@ OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("b
 WAIVED = "waived by W-1 until 2026-12-25 04:00:00 UTC"
 
 
-def request(state: str = "open", why: str = "", waiver: str = "", **changed: Any) -> Standing:
+def request(state="open", why="", waiver="", **changed):
     """One of wong's on press01, made three days ago."""
     fields = {"id": ID, "user": "wong", "service": "parrot", "reason": "Press calls", "at": "2026-11-22T04:00:00Z"}
     departments = changed.pop("departments", ("press",))
@@ -411,22 +407,22 @@ def request(state: str = "open", why: str = "", waiver: str = "", **changed: Any
 class Command:
     """The list_command, over requests that are listed already, at a moment of its own."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.listed: list[Standing] = [request()]
+    def __init__(self, patch):
+        self.listed = [request()]
         patch.setattr(requests, "found", lambda arguments, now: self.listed)
 
-    def __call__(self, *words: str) -> None:
+    def __call__(self, *words):
         parser = argparse.ArgumentParser()
         requests.add_arguments(parser)
         assert requests.run(parser.parse_args(words)) == 0
 
 
 @pytest.fixture
-def list_command(monkeypatch: pytest.MonkeyPatch) -> Command:
+def list_command(monkeypatch):
     return Command(monkeypatch)
 
 
-def test_where_there_is_none_that_is_said(list_command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_there_is_none_that_is_said(list_command, capsys):
     list_command.listed = []
     list_command()
     assert capsys.readouterr().out == "no requests: no host of this inventory has reported one\n"
@@ -447,9 +443,7 @@ LONG = "x" * (refusals.LONGEST + 1)
         (["refuse", ID[:-1], "no"], f"there is no request '{ID[:-1]}' in this inventory, did you mean '{ID}'?"),
     ],
 )
-def test_a_refusal_needs_a_request_and_one_line_that_says_why(
-    list_command: Command, words: list[str], message: str
-) -> None:
+def test_a_refusal_needs_a_request_and_one_line_that_says_why(list_command, words, message):
     with pytest.raises(Refused) as refused:
         list_command(*words)
     assert message in str(refused.value)
@@ -463,7 +457,7 @@ def test_a_refusal_needs_a_request_and_one_line_that_says_why(
     ],
     ids=["waived", "refused"],
 )
-def test_answered_request_is_not_refused(list_command: Command, answered: Standing, message: str) -> None:
+def test_answered_request_is_not_refused(list_command, answered, message):
     list_command.listed = [answered]
     with pytest.raises(Refused) as refused:
         list_command("refuse", ID, "no")

@@ -1,17 +1,13 @@
 """Scheduled runs from lock to notification; the run and the sender are small programs."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, inventory, scheduled
@@ -20,7 +16,7 @@ from proscribe.controller.compile.inventory.reports_place import ENVIRONMENT
 from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.report.history import HistoryError
-from proscribe.controller.report.notification import Notification, made
+from proscribe.controller.report.notification import made
 from proscribe.controller.report.request_news import Department
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.wire import installation
@@ -55,39 +51,39 @@ exit {code}
 class Place:
     """The reports of a controller, and what its timers start."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root, monkeypatch):
         self.root, self.reports, self.monkeypatch = root, root / "reports", monkeypatch
         self.reports.mkdir()
         monkeypatch.setenv(ENVIRONMENT, str(self.reports))
         self.run_is()
         self.sender_is(0)
 
-    def program(self, name: str, text: str, **fields: Any) -> str:
+    def program(self, name, text, **fields):
         path = self.root / name
         path.write_text(text.format(place=self.root, reports=self.reports, **fields))
         path.chmod(0o755)
         return str(path)
 
-    def run_is(self, report: str = "2026-11-02", code: int = 0, **run: Any) -> None:
+    def run_is(self, report="2026-11-02", code=0, **run):
         """The run that the launcher starts."""
         content = json.dumps({"run": run})
         path = self.program("launcher", RUN, report=report, code=code, content=content)
         self.monkeypatch.setattr(installation, "launcher", lambda python: (path,))
 
-    def sender_is(self, code: int) -> None:
+    def sender_is(self, code):
         self.monkeypatch.setattr(sys, "executable", self.program("sender", SENDER, code=code))
 
-    def reports_that(self, *notifications: Notification | None, heads: Sequence[dict[str, Any]] = ()) -> None:
+    def reports_that(self, *notifications, heads=()):
         """What a run has to tell: news, requests, exports."""
         news, requests, exports = notifications
         self.monkeypatch.setattr(scheduled, "news", lambda *_: news)
         self.monkeypatch.setattr(scheduled, "requests_of", lambda *_: (requests, [*heads]))
         self.monkeypatch.setattr(scheduled, "renewed", lambda *_: exports)
 
-    def scheduled(self, what: str = "drift", *options: str) -> int:
+    def scheduled(self, what="drift", *options):
         return scheduled.run(argparse.Namespace(what=what, options=[*options]))
 
-    def report(self, name: str, **run: Any) -> Path:
+    def report(self, name, **run):
         """A complete report."""
         directory = self.reports / name
         directory.mkdir()
@@ -97,13 +93,13 @@ class Place:
         (self.reports / "newest").symlink_to(name)
         return directory
 
-    def read(self, name: str) -> str:
+    def read(self, name):
         path = self.root / name
         return path.read_text() if path.exists() else ""
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path, monkeypatch):
     one = Place(tmp_path, monkeypatch)
     one.reports_that(None, None, None)
     return one
@@ -120,9 +116,7 @@ NEWS = made("Proscribe: drift", ["a line"], a=1)
         pytest.param({"interrupted": {"closed_by": "x"}}, id="one that another run has closed"),
     ],
 )
-def test_a_run_without_a_report_of_its_own_is_said_so(
-    place: Place, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_without_a_report_of_its_own_is_said_so(place, report, capsys):
     if report.get("report"):
         place.report("2026-11-01")
     place.run_is(**{"code": 5, **report})
@@ -131,7 +125,7 @@ def test_a_run_without_a_report_of_its_own_is_said_so(
     assert "produced no report (it ended with 5)" in capsys.readouterr().err and place.read("sent") == ""
 
 
-def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place: Place) -> None:
+def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place):
     holder = "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], 0), 2); print('ready', flush=True); input()"
     with subprocess.Popen(["python3", "-c", holder, place.reports], stdin=-1, stdout=-1, text=True) as other:
         assert other.stdout and other.stdout.readline()
@@ -143,7 +137,7 @@ def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place: Pla
     assert place.scheduled() == 0 and len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_reports_that_others_can_change_are_refused(place: Place) -> None:
+def test_reports_that_others_can_change_are_refused(place):
     (place.reports / PLANS).mkdir()
     (place.reports / PLANS).chmod(0o777)
     assert place.scheduled("drift", *ARGUMENTS) == 77
@@ -156,10 +150,8 @@ def test_reports_that_others_can_change_are_refused(place: Place) -> None:
 
 
 @pytest.mark.parametrize("wrong", [Refused("no inventory"), PolicyErrors(["no inventory"])])
-def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_same(
-    place: Place, wrong: Exception, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    def refuse(_: Any) -> Any:
+def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_same(place, wrong, capsys, tmp_path):
+    def refuse(_):
         raise wrong
 
     place.monkeypatch.delenv(ENVIRONMENT)
@@ -168,19 +160,19 @@ def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_
     assert place.scheduled() == 77
     assert "no inventory" in capsys.readouterr().err and place.read("started") == ""
     assert "no inventory" in json.loads(place.read("notification"))["facts"]["text"]
-    failed: list[Any] = []
+    failed = []
     place.monkeypatch.setattr(scheduled, "failed", lambda *given: failed.append(given) or 3)
     assert place.scheduled("failed", *ARGUMENTS) == 3
     assert failed == [(tmp_path / "usual", ARGUMENTS)]
 
 
-def test_reports_are_where_the_inventory_says(place: Place, tmp_path: Path) -> None:
+def test_reports_are_where_the_inventory_says(place, tmp_path):
     place.monkeypatch.delenv(ENVIRONMENT)
-    questions: list[Any] = []
+    questions = []
 
     class Question:
-        hosts: Any = {}
-        inventory: Any = None
+        hosts = {}
+        inventory = None
 
     place.monkeypatch.setattr(inventory, "question", lambda one: questions.append(one) or Question())
     place.monkeypatch.setattr(scheduled, "reports_of", lambda hosts, _: tmp_path / "named")
@@ -188,20 +180,20 @@ def test_reports_are_where_the_inventory_says(place: Place, tmp_path: Path) -> N
     assert vars(questions[0])["limit"] == "web"
 
 
-def test_news_is_for_no_head(place: Place) -> None:
+def test_news_is_for_no_head(place):
     place.reports_that(NEWS, None, None, heads=[{"mail": "h@example.org"}])
     place.scheduled()
     assert json.loads(place.read("notification"))["heads"] == []
 
 
-def systemd(place: Place, text: str, code: int = 0) -> None:
+def systemd(place, text, code=0):
     tools = place.root / "tools"
     tools.mkdir(exist_ok=True)
     place.program("tools/systemctl", f'#!/bin/sh\necho "$@" >{{place}}/shown\ncat <<END\n{text}\nEND\nexit {code}\n')
     place.monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
 
 
-def test_why_a_run_failed_is_in_its_notification(place: Place) -> None:
+def test_why_a_run_failed_is_in_its_notification(place):
     invocation = "0" * 31 + "f"
     systemd(place, f"Result=exit-code\nExecMainStatus={exit_codes.NO_REPORT}\nInvocationID={invocation}")
     printed = "Compile\\n\\nthe report cannot be written: No space left on device\\n\\033[2Jx"
@@ -218,8 +210,8 @@ def test_why_a_run_failed_is_in_its_notification(place: Place) -> None:
 @pytest.mark.parametrize(
     ("codes", "sent"), [("2 4 10 11 13 14 74 76 77", False), ("0 1 3 5 9 12 15 73 75 78 79 130 250", True)]
 )
-def test_a_run_has_reported_itself_by_its_code(place: Place, codes: str, sent: bool) -> None:
-    calls: list[Any] = []
+def test_a_run_has_reported_itself_by_its_code(place, codes, sent):
+    calls = []
     place.monkeypatch.setattr(unended, "send", lambda *given: not calls.append(given))
     for code in codes.split():
         systemd(place, f"Result=exit-code\nExecMainStatus={code}")
@@ -227,19 +219,19 @@ def test_a_run_has_reported_itself_by_its_code(place: Place, codes: str, sent: b
         assert place.scheduled("failed") == 0 and bool(calls) is sent, code
 
 
-def test_the_codes_of_scheduled_are_those_that_its_page_has(project: Path) -> None:
+def test_the_codes_of_scheduled_are_those_that_its_page_has(project):
     page = (project / "docs/scheduling.md").read_text()
     codes = (1, 74, 76, 77, 78)
     assert all(f"\n| {code} | " in page for code in codes)
 
 
-def test_failure_that_could_not_be_sent_has_a_code(place: Place) -> None:
+def test_failure_that_could_not_be_sent_has_a_code(place):
     systemd(place, "Result=timeout")
     place.sender_is(1)
     assert place.scheduled("failed") == exit_codes.NOT_SENT
 
 
-def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place: Place, tmp_path: Path) -> None:
+def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place, tmp_path):
     place.monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     place.monkeypatch.setattr(unended, "send", lambda *_: True)
     assert place.scheduled("failed") == 0
@@ -258,7 +250,7 @@ def test_where_systemd_gives_no_answer_the_failure_is_still_reported(place: Plac
         ({}, "systemd does not say how"),
     ],
 )
-def test_why_a_run_came_to_no_end(unit: dict[str, str], why: str) -> None:
+def test_why_a_run_came_to_no_end(unit, why):
     notification = unended.failure({**unit, "ExecMainStartTimestamp": "Mon 06:00"}, "/r/x.partial", 3)
     assert why in notification.lines[0] and "of Mon 06:00" in notification.lines[0]
     assert any("3 hosts" in line and "/r/x.partial" in line for line in notification.lines)
@@ -272,7 +264,7 @@ def test_why_a_run_came_to_no_end(unit: dict[str, str], why: str) -> None:
     }
 
 
-def partial(place: Place, name: str, *lines: str) -> Path:
+def partial(place, name, *lines):
     directory = place.reports / f"{name}{unended.SUFFIX}"
     directory.mkdir()
     if lines:
@@ -290,7 +282,7 @@ ANSWERED = (
 )
 
 
-def test_the_report_that_a_run_has_begun_is_the_newest_after_the_complete_one(place: Place) -> None:
+def test_the_report_that_a_run_has_begun_is_the_newest_after_the_complete_one(place):
     assert unended._left(place.reports) == ("", 0)
     partial(place, "2026-11-01")
     second = partial(place, "2026-11-03", *ANSWERED)
@@ -303,7 +295,7 @@ def test_the_report_that_a_run_has_begun_is_the_newest_after_the_complete_one(pl
     assert unended._left(place.reports) == (str(third), 0)
 
 
-def test_a_report_that_cannot_be_read_is_of_no_run_that_was_interrupted(place: Place) -> None:
+def test_a_report_that_cannot_be_read_is_of_no_run_that_was_interrupted(place):
     (place.report("2026-11-02") / "report.json").write_text("[")
     assert unended._left(place.reports) == ("", 0)
 
@@ -317,9 +309,7 @@ def test_a_report_that_cannot_be_read_is_of_no_run_that_was_interrupted(place: P
         pytest.param({}, 10, False, id="not interrupted"),
     ],
 )
-def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(
-    place: Place, run: dict[str, Any], age: int, named: bool
-) -> None:
+def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(place, run, age, named):
     directory = place.report("2026-11-02", **run)
     records = [{"host": "h1", "rules": [], "rules_evaluated": 3}, {"host": "h2", "rules": [], "rules_evaluated": 0}]
     (directory / "hosts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
@@ -327,11 +317,9 @@ def test_an_interrupted_run_that_closed_its_own_report_is_reported_with_it(
     assert unended._left(place.reports) == ((str(directory), 1) if named else ("", 0))
 
 
-def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(
-    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(place, monkeypatch, capsys):
     monkeypatch.undo()
-    given: list[Any] = []
+    given = []
     monkeypatch.setattr(scheduled, "notification", lambda *all_: given.append(all_))
     monkeypatch.setattr(scheduled, "known", lambda history, report: ("known", history, report))
     directory = place.report("2026-11-02", history="off")
@@ -340,7 +328,7 @@ def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(
     assert (report, [*records], where) == ({"run": {"history": "off"}}, [], str(directory))
     assert known[0] == "known" and known[2] == report
 
-    def refuse(*_: Any) -> Any:
+    def refuse(*_):
         raise HistoryError("no database")
 
     monkeypatch.setattr(scheduled, "open_history", refuse)
@@ -349,13 +337,9 @@ def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(
 
 
 @pytest.mark.parametrize(
-    ("words", "what", "options"),
-    [
-        (["drift"], "drift", []),
-        (["collect", "--", "-i", "x"], "collect", ["-i", "x"]),
-    ],
+    ("words", "what", "options"), [(["drift"], "drift", []), (["collect", "--", "-i", "x"], "collect", ["-i", "x"])]
 )
-def test_the_options_of_the_run_stand_behind_its_name(words: list[str], what: str, options: list[str]) -> None:
+def test_the_options_of_the_run_stand_behind_its_name(words, what, options):
     parser = argparse.ArgumentParser()
     scheduled.add_arguments(parser)
     assert vars(parser.parse_args(words)) == {"what": what, "options": options}
@@ -367,17 +351,17 @@ INVENTORY_OPTIONS = ["-i", "/srv/inventory", "--limit", "web"]
 class Inventory:
     """An inventory, whose hosts each have catalogues; and the repository of it."""
 
-    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root, patch):
         self.root = root.resolve()
         self.top = self.root / "policy"
         (self.top / "inventory").mkdir(parents=True)
         (self.top / "inventory/hosts.yml").touch()
-        self.question: Any = SimpleNamespace(inventory=[], project=self.top, hosts=[], groups={"g": {"h"}})
-        self.catalogues: dict[str, list[Path]] = {}
-        self.arguments: Any = None
-        self.sources: list[Path] = []
-        self.repository: Any = SimpleNamespace(top=self.top)
-        self.refreshed: list[Any] = []
+        self.question = SimpleNamespace(inventory=[], project=self.top, hosts=[], groups={"g": {"h"}})
+        self.catalogues = {}
+        self.arguments = None
+        self.sources = []
+        self.repository = SimpleNamespace(top=self.top)
+        self.refreshed = []
         patch.setattr(inventory, "question", self.calls)
         patch.setattr(catalogue, "read_all", lambda hosts: {host.name: f"of {host.name}" for host in hosts})
         patch.setattr(catalogue, "catalogue_folders", self.folders)
@@ -386,26 +370,26 @@ class Inventory:
         patch.setattr(catalogue, "_copied", lambda *given: self.refreshed.append(given) or {})
         patch.setattr(catalogue, "_refreshed", lambda listed, *_: self.refreshed.append(listed) or [])
 
-    def calls(self, arguments: Any) -> Any:
+    def calls(self, arguments):
         self.arguments = arguments
         self.question.hosts = [SimpleNamespace(name=name) for name in self.catalogues]
         return self.question
 
-    def folders(self, question: Any, host: Any, restrictions: str) -> list[Path]:
+    def folders(self, question, host, restrictions):
         assert question is self.question and restrictions == f"of {host.name}"
         return self.catalogues[host.name]
 
-    def refresh(self) -> None:
-        assert catalogue.refresh(INVENTORY_OPTIONS, lambda _: Refused) == (None, True)  # type: ignore[arg-type, return-value]
+    def refresh(self):
+        assert catalogue.refresh(INVENTORY_OPTIONS, lambda _: Refused) == (None, True)
         assert (self.arguments.inventory, self.arguments.limit) == (["/srv/inventory"], "web")
 
 
 @pytest.fixture
-def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
+def calls(tmp_path, monkeypatch):
     return Inventory(tmp_path, monkeypatch)
 
 
-def test_catalogue_in_the_repository_of_the_inventory_is_refreshed_once(calls: Inventory) -> None:
+def test_catalogue_in_the_repository_of_the_inventory_is_refreshed_once(calls):
     release, own, other = calls.root / "release", calls.top / "catalog", calls.top / "other"
     (calls.root / "link").symlink_to(calls.top)
     same = [release, calls.root / "link/catalog"]
@@ -416,7 +400,7 @@ def test_catalogue_in_the_repository_of_the_inventory_is_refreshed_once(calls: I
     assert (repository, base) == (calls.repository, f"newest of {calls.top}")
 
 
-def test_where_no_list_could_be_written_that_is_said(calls: Inventory) -> None:
+def test_where_no_list_could_be_written_that_is_said(calls):
     calls.catalogues = {"a": [calls.root / "release"]}
     with pytest.raises(Refused, match=f"no directory of the catalogue lies in {calls.top}; expected one of"):
         calls.refresh()
@@ -426,16 +410,16 @@ def test_where_no_list_could_be_written_that_is_said(calls: Inventory) -> None:
 
 
 NEW = Request("press01", "0f3a", "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z", "inventory", "run1")
-RUN_OF_REPORT: dict[str, Any] = {"id": "run1", "inventory": ["a b"], "playbook": "audit"}
+RUN_OF_REPORT = {"id": "run1", "inventory": ["a b"], "playbook": "audit"}
 
 
 class News:
     """A run that brought requests."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.requests: list[Request] = [NEW, NEW._replace(id="old", run="run0")]
-        self.questions: list[Any] = []
-        self.reported: list[Any] = []
+    def __init__(self, patch):
+        self.requests = [NEW, NEW._replace(id="old", run="run0")]
+        self.questions = []
+        self.reported = []
         question = SimpleNamespace(hosts=["hosts"], groups={"groups": 1})
         news = scheduled.request_news
         patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN_OF_REPORT})
@@ -448,21 +432,21 @@ class News:
         patch.setattr(news, "notification", lambda *given: self.reported.append(given) or "a notification")
         patch.setattr(news, "for_heads", lambda *given: self.reported.append(given) or ["a mail"])
 
-    def register(self, folders: Any, groups: Any) -> dict[str, Authority]:
+    def register(self, folders, groups):
         (question, restrictions) = folders
         assert (question.hosts, restrictions, groups) == (["hosts"], ("hosts", "read"), {"groups": 1})
         return {"press": Authority("head", (), "head@example.org")}
 
-    def __call__(self) -> Any:
+    def __call__(self):
         return scheduled.requests_of(Path("/r/run1"), Path("/r"), INVENTORY_OPTIONS)
 
 
 @pytest.fixture
-def news(monkeypatch: pytest.MonkeyPatch) -> News:
+def news(monkeypatch):
     return News(monkeypatch)
 
 
-def test_new_requests_are_reported_to_all_and_to_the_heads_of_departments(news: News) -> None:
+def test_new_requests_are_reported_to_all_and_to_the_heads_of_departments(news):
     assert news() == ("a notification", ["a mail"])
     departments = {
         "press": Department(frozenset({"press01"}), "head@example.org"),
@@ -474,22 +458,20 @@ def test_new_requests_are_reported_to_all_and_to_the_heads_of_departments(news: 
     assert [(one.inventory, one.limit) for one in news.questions] == [(["/srv/inventory"], "web")]
 
 
-def test_without_new_requests_no_inventory_is_asked(news: News) -> None:
+def test_without_new_requests_no_inventory_is_asked(news):
     news.requests = news.requests[1:]
     assert news() == (None, []) and news.questions == [] and news.reported == []
 
 
-def refuse(error: Exception) -> Callable[..., Any]:
-    def refusing(*_: Any) -> Any:
+def refuse(error):
+    def refusing(*_):
         raise error
 
     return refusing
 
 
 @pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no JSON"), Refused("no host")])
-def test_why_requests_are_not_reported_is_said(
-    news: News, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_why_requests_are_not_reported_is_said(news, error, monkeypatch, capsys):
     monkeypatch.setattr(scheduled, "read_register", refuse(error))
     assert news() == (None, [])
     assert capsys.readouterr() == ("", f"proscribe: new requests are not reported: {error}\n")

@@ -1,7 +1,5 @@
 """`waiver`: new, revoke, list, sign and verify; files are whole or absent."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import io
@@ -12,8 +10,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,27 +39,27 @@ NEW = [
 class Words:
     """The word `waiver` over an inventory of three hosts."""
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where):
         self.where = where
         self.question = question(where, {"press01": {}, "press02": {}, "fin01": {}}, press=["press01", "press02"])
         (where / "approvers.yml").write_text("press: {head: head.of.press, deputies: [deputy]}\n")
 
-    def __call__(self, *words: str, now: datetime.datetime = NOW) -> int:
+    def __call__(self, *words, now=NOW):
         parser = argparse.ArgumentParser(prog="waiver", exit_on_error=False)
         waiver.add_arguments(parser)
         arguments = parser.parse_args(words)
         return int(arguments.run_subcommand(arguments, now))
 
-    def file(self, id_: str = "press01-parrot") -> Path:
+    def file(self, id_="press01-parrot"):
         return self.where / "waivers" / f"{id_}.yml"
 
     @property
-    def statuses(self) -> dict[str, str]:
+    def statuses(self):
         return {judged.waiver.id: judged.standing.status for judged in waivers_of(self.question, NOW)}
 
 
 @pytest.fixture
-def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Words:
+def words(tmp_path, monkeypatch):
     made = Words(tmp_path / "inventory")
     (tmp_path / "reports/plans").mkdir(parents=True, mode=0o700)
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
@@ -72,7 +68,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Words:
     return made
 
 
-def test_a_file_that_is_there_is_never_overwritten(words: Words) -> None:
+def test_a_file_that_is_there_is_never_overwritten(words):
     words(*NEW)
     before = words.file().read_bytes()
     with pytest.raises(Refused, match="has this id already"):
@@ -96,7 +92,7 @@ def test_a_file_that_is_there_is_never_overwritten(words: Words) -> None:
         (("--reason", "two\nlines"), "one line of text"),
     ],
 )
-def test_a_mistake_is_named_and_nothing_is_written(words: Words, more: tuple[str, ...], message: str) -> None:
+def test_a_mistake_is_named_and_nothing_is_written(words, more, message):
     with pytest.raises(Refused) as wrong:
         words(*NEW, *more)
     assert message in str(wrong.value)
@@ -111,12 +107,12 @@ def test_a_mistake_is_named_and_nothing_is_written(words: Words, more: tuple[str
         ("2026-02-30", "--expires: found '2026-02-30', expected a day of the calendar"),
     ],
 )
-def test_text_that_is_no_time_is_refused(words: Words, given_: str, message: str) -> None:
+def test_text_that_is_no_time_is_refused(words, given_, message):
     with pytest.raises(Refused, match=message):
         words(*NEW, "--expires", given_)
 
 
-def test_at_a_terminal_it_asks_for_what_is_missing(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch):
     controller, terminal = pty.openpty()
     answers = [
         "",
@@ -145,7 +141,7 @@ PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), include_charact
 
 
 @given(PRINTABLE.filter(bool), st.lists(PRINTABLE.filter(bool), max_size=3))
-def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, line: str, items: list[str]) -> None:
+def test_any_text_comes_back_as_it_was(tmp_path_factory, line, items):
     file = tmp_path_factory.getbasetemp() / "any.yml"
     file.write_text(text.render({"id": "x", "reason": line, "compensating_controls": items}), encoding="utf-8")
     said = read_yaml(file).data
@@ -164,9 +160,7 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory,
     ],
     ids=["as it was made", "without a last line break", "with a comment", "with the line breaks of Windows"],
 )
-def test_a_revocation_is_added_and_the_rest_stays(
-    words: Words, change: Any, end: bytes, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_revocation_is_added_and_the_rest_stays(words, change, end, capsys):
     words(*NEW)
     words.file().write_bytes(before := change(words.file().read_bytes()))
     words.file().chmod(0o640)
@@ -182,9 +176,7 @@ def test_a_revocation_is_added_and_the_rest_stays(
         words("revoke", "press01-parrot", "--by", "deputy", "--why", "again")
 
 
-def test_a_revocation_is_remembered_after_the_file_was_restored(
-    words: Words, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_revocation_is_remembered_after_the_file_was_restored(words, capsys):
     words(*NEW)
     before = words.file().read_bytes()
     words("revoke", "press01-parrot", "--by", "deputy", "--why", "over")
@@ -202,7 +194,7 @@ def test_a_revocation_is_remembered_after_the_file_was_restored(
         ("alice", "alice may not approve for press"),  # who requested it
     ],
 )
-def test_only_those_who_may_approve_a_waiver_may_revoke_it(words: Words, by: str, reason: str) -> None:
+def test_only_those_who_may_approve_a_waiver_may_revoke_it(words, by, reason):
     words(*NEW)
     before = words.file().read_bytes()
     with pytest.raises(Refused, match=re.escape(reason)):
@@ -211,7 +203,7 @@ def test_only_those_who_may_approve_a_waiver_may_revoke_it(words: Words, by: str
 
 
 @pytest.mark.parametrize("ending", [b"...\n", b"} \n"])
-def test_a_file_that_takes_no_more_lines_is_left_as_it_is(words: Words, ending: bytes) -> None:
+def test_a_file_that_takes_no_more_lines_is_left_as_it_is(words, ending):
     words(*NEW)
     content = words.file().read_bytes()
     if ending.startswith(b"}"):
@@ -224,13 +216,13 @@ def test_a_file_that_takes_no_more_lines_is_left_as_it_is(words: Words, ending: 
     assert words.file().read_bytes() == content
 
 
-def test_an_unknown_waiver_is_named_with_the_close_ones(words: Words) -> None:
+def test_an_unknown_waiver_is_named_with_the_close_ones(words):
     words(*NEW)
     with pytest.raises(Refused, match="did you mean 'press01-parrot'"):
         words("revoke", "press1-parrot", "--by", "deputy", "--why", "over")
 
 
-def test_the_list_is_worst_first_and_says_who_may_do_what(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_is_worst_first_and_says_who_may_do_what(words, capsys):
     words(*NEW, "--id", "fine", "--user", "alice", "--control", "apps")
     words(*NEW, "--id", "old", "--approved-on", "2026-01-01T00:00:00Z", "--expires", "2026-02-01T00:00:00Z")
     words(*NEW, "--id", "wrong", "--approved-by", "somebody")
@@ -263,40 +255,36 @@ def test_the_list_is_worst_first_and_says_who_may_do_what(words: Words, capsys: 
         (NOW + datetime.timedelta(days=90), "30d", 0),  # it has ended: nothing to do in time any more
     ],
 )
-def test_the_exit_code_reports_what_ends_soon(
-    words: Words, capsys: pytest.CaptureFixture[str], now: datetime.datetime, within: str, code: int
-) -> None:
+def test_the_exit_code_reports_what_ends_soon(words, capsys, now, within, code):
     words(*NEW)
     capsys.readouterr()
     assert words("expire-soon", "--within", within, now=now) == code
     assert bool(capsys.readouterr().out) is bool(code)  # cron sends no mail for nothing
 
 
-def test_a_revoked_waiver_does_not_end_soon(words: Words) -> None:
+def test_a_revoked_waiver_does_not_end_soon(words):
     words(*NEW)
     words("revoke", "press01-parrot", "--by", "deputy", "--why", "over", "--on", "2026-11-21T00:00:00Z")
     assert words("expire-soon", "--within", "90d") == 0
 
 
-def test_an_empty_inventory_says_so(words: Words, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_inventory_says_so(words, capsys):
     assert words("list") == 0
     assert capsys.readouterr().out == "no waivers in this inventory\n"
 
 
 @pytest.fixture
-def key(tmp_path: Path) -> Path:
+def key(tmp_path):
     file = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(file)], check=True)
     return file
 
 
-def trusted(words: Words, key: Path, who: str = "head.of.press") -> None:
+def trusted(words, key, who="head.of.press"):
     (words.where / "allowed_signers").write_text(f"{who} {key.with_suffix('.pub').read_text()}")
 
 
-def test_a_signature_covers_the_hosts_that_a_group_comes_to(
-    words: Words, key: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_signature_covers_the_hosts_that_a_group_comes_to(words, key, capsys):
     sign = ("sign", "press-parrot", "--key", str(key))
     trusted(words, key)
     words(*(word for word in NEW if word not in ("--host", "press01")), "--group", "press", "--id", "press-parrot")
@@ -314,7 +302,7 @@ def test_a_signature_covers_the_hosts_that_a_group_comes_to(
     assert words.file("press-parrot").read_text().count("signed_hosts") == 1
 
 
-def inventory_of(words: Words, *press: str) -> None:
+def inventory_of(words, *press):
     """Give the group press other hosts."""
     words.question = question(words.where, {name: {} for name in (*press, "fin01")}, press=[*press])
 
@@ -323,7 +311,7 @@ def inventory_of(words: Words, *press: str) -> None:
     ("who", "message"),
     [("", "needs this line:\n  head.of.press namespaces="), ("deputy", "it is by deputy, not by head.of.press")],
 )
-def test_a_signature_that_would_not_count_is_not_written(words: Words, key: Path, who: str, message: str) -> None:
+def test_a_signature_that_would_not_count_is_not_written(words, key, who, message):
     words(*NEW)
     if who:
         trusted(words, key, who)
@@ -336,9 +324,7 @@ def test_a_signature_that_would_not_count_is_not_written(words: Words, key: Path
         assert words("sign", "press01-parrot", "--key", str(key)) == 0
 
 
-def test_verify_reports_a_changed_file_and_its_revocation(
-    words: Words, key: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_reports_a_changed_file_and_its_revocation(words, key, capsys):
     words(*NEW)
     trusted(words, key)
     words("sign", "press01-parrot", "--key", str(key))
@@ -363,9 +349,7 @@ def test_verify_reports_a_changed_file_and_its_revocation(
         ("revoked", NOW, 1, 0),
     ],
 )
-def test_a_pipeline_refuses_a_waiver_that_counts_for_nothing(
-    words: Words, key: Path, case: str, now: datetime.datetime, code: int, code_of_current: int
-) -> None:
+def test_a_pipeline_refuses_a_waiver_that_counts_for_nothing(words, key, case, now, code, code_of_current):
     for host in words.question.hosts:
         host.values["proscribe_waiver_signatures"] = "required"
     trusted(words, key)
@@ -377,7 +361,7 @@ def test_a_pipeline_refuses_a_waiver_that_counts_for_nothing(
     assert (words("verify", now=now), words("verify", "--current", now=now)) == (code, code_of_current)
 
 
-def test_a_missing_key_is_named(words: Words, tmp_path: Path) -> None:
+def test_a_missing_key_is_named(words, tmp_path):
     words(*NEW)
     with pytest.raises(Refused, match="there is no key"):
         words("sign", "press01-parrot", "--key", str(tmp_path / "none"))
@@ -387,7 +371,7 @@ HALF_PAST_NOON = datetime.datetime(2026, 11, 25, 12, 30, 5, 7, tzinfo=datetime.t
 
 
 @pytest.fixture
-def in_hong_kong(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def in_hong_kong(monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Hong_Kong")
     time.tzset()
     yield
@@ -406,16 +390,16 @@ def in_hong_kong(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("1d", True, "2026-11-26T20:30:05+08:00"),
     ],
 )
-def test_a_time_as_it_stands_in_the_file(given: str, end: bool, in_file: str) -> None:
+def test_a_time_as_it_stands_in_the_file(given, end, in_file):
     assert written(given, "--on", HALF_PAST_NOON, end=end) == in_file
 
 
-def test_every_key_stands_once() -> None:
+def test_every_key_stands_once():
     values = {key: ["a"] if key in LISTS else "a" for key in KEYS if key not in ("revoked", "reviewed_on")}
     assert sorted(line.partition(":")[0] for line in text.render(values).splitlines()[2:]) == sorted(values)
 
 
-def test_a_revocation_reads_back() -> None:
+def test_a_revocation_reads_back():
     lines = text.revocation("2026-12-31T18:00:00Z", "no", "it: ended")
     assert yaml.load(lines, yaml.BaseLoader) == {
         "revoked": {"on": "2026-12-31T18:00:00Z", "by": "no", "why": "it: ended"}
@@ -424,7 +408,7 @@ def test_a_revocation_reads_back() -> None:
 
 NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 END = NOON + datetime.timedelta(days=36, hours=6)
-FILE: dict[str, Any] = {
+FILE = {
     "id": "w1",
     "services": ("parrot", "owl"),
     "users": (),
@@ -440,10 +424,10 @@ FILE: dict[str, Any] = {
     "starts": NOON,
     "ends": END,
 }
-WORTH: dict[str, Any] = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "review_overdue": False}
+WORTH = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "review_overdue": False}
 
 
-def judged(**changes: Any) -> Any:
+def judged(**changes):
     """A waiver that waives, but for what differs."""
     waiver = SimpleNamespace(**{**FILE, **{key: value for key, value in changes.items() if key in FILE}})
     worth = SimpleNamespace(**{**WORTH, **{key: value for key, value in changes.items() if key in WORTH}})
@@ -463,10 +447,10 @@ def judged(**changes: Any) -> Any:
         ("2027-02-22T22:00:00Z", "2027-02-23T10:54:32Z", "12 hours left"),
     ],
 )
-def test_list_and_report_count_the_same_days(now: str, end: str, remaining: str) -> None:
+def test_list_and_report_count_the_same_days(now, end, remaining):
     at, ends = datetime.datetime.fromisoformat(now), datetime.datetime.fromisoformat(end)
     assert sentence(judged(ends=ends), at).startswith(f"{remaining}, until ")
-    of_report = left({"status": "active", "expires": end}, now)  # type: ignore[typeddict-item]
+    of_report = left({"status": "active", "expires": end}, now)
     on_last_day = "ends today" if now[:10] == end[:10] else "ends tomorrow"
     assert of_report == (remaining if "day" in remaining else on_last_day)
 
@@ -483,14 +467,14 @@ def test_list_and_report_count_the_same_days(now: str, end: str, remaining: str)
         ({"review_overdue": True, "waives": False, "status": "expired"}, 37, False),
     ],
 )
-def test_waiver_near_its_end_or_review_is_due(changes: dict[str, Any], days: int, due: bool) -> None:
+def test_waiver_near_its_end_or_review_is_due(changes, days, due):
     assert soon(judged(**changes), NOON, datetime.timedelta(days=days)) is due
 
 
 WRONG = {"waives": False, "status": "bad_signature"}
 
 
-def test_a_line_has_a_name_a_word_and_the_sentence() -> None:
+def test_a_line_has_a_name_a_word_and_the_sentence():
     active, wrong = judged(), judged(id="press-\x1b[2J", **WRONG)
     lines = table([wrong, active], NOON, 400, False).splitlines()[2:]
     assert [line.split(maxsplit=2)[1:] for line in lines] == [
@@ -504,7 +488,7 @@ def test_a_line_has_a_name_a_word_and_the_sentence() -> None:
     assert max(map(len, narrow)) <= 60 and len(narrow) > 4
 
 
-def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted() -> None:
+def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted():
     lift = Lift("2026-11-25T08:00:00Z", "20261125T075900Z-lift-0001")
     lifts = {
         "h1": dict.fromkeys(("apps", "browser", "firewall", "dns"), lift),

@@ -2,8 +2,6 @@
 might make of a log.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path
@@ -24,20 +22,20 @@ LINE = '{} - - [{}] "GET {} HTTP/1.1" {} 7 "-" "curl/8.14.1"\n'
 TIME = "30/Nov/2026:12:00:00 +0000"
 
 
-def line(address="192.0.2.1", at=TIME, path="/guests/proscribe.rpz", status=200) -> bytes:
+def line(address="192.0.2.1", at=TIME, path="/guests/proscribe.rpz", status=200):
     return LINE.format(address, at, path, status).encode("latin-1")
 
 
-def seen(log: Path, url: str = "/guests"):
+def seen(log, url="/guests"):
     return {one.address: spelled(one.at) for one in fetches(log, url, FILES).last}
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
+def log(tmp_path):
     return tmp_path / "access.log"
 
 
-def test_fetches_in_a_log_of_a_real_server() -> None:
+def test_fetches_in_a_log_of_a_real_server():
     """127.0.0.2 to .8 tried what is no fetch of the file, but .3 (with a query) and .8 (with %70) fetched it."""
     assert seen(REAL) == {
         "127.0.0.1": "2026-11-30T12:33:20Z",
@@ -74,14 +72,14 @@ def test_fetches_in_a_log_of_a_real_server() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_line_that_is_no_fetch_is_skipped(log: Path, what: str, text: bytes) -> None:
+def test_line_that_is_no_fetch_is_skipped(log, what, text):
     log.write_bytes(text)
     assert seen(log) == {}, what
     log.write_bytes(text + b"\n" + line("198.51.100.7"))
     assert list(seen(log)) == ["198.51.100.7"], "the next line counts"
 
 
-def test_a_gigabyte_on_one_line_costs_its_end_alone(log: Path) -> None:
+def test_a_gigabyte_on_one_line_costs_its_end_alone(log):
     with open(log, "wb") as stream:
         stream.write(line("192.0.2.9"))
         stream.truncate(1 << 30)
@@ -95,7 +93,7 @@ def test_a_gigabyte_on_one_line_costs_its_end_alone(log: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", [b"\n", b'"', b'" "GET /' * 3 + b"\n", line(path="/" + "%41" * 600)])
-def test_the_time_is_linear(log: Path, text: bytes) -> None:
+def test_the_time_is_linear(log, text):
     log.write_bytes(text * (MOST // len(text)))
     begin = time.process_time()
     assert seen(log) == {}
@@ -103,7 +101,7 @@ def test_the_time_is_linear(log: Path, text: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a link", "a directory", "a pipe", "a device", "absent", "below a file"])
-def test_path_that_is_no_log_is_unreadable(tmp_path: Path, log: Path, kind: str) -> None:
+def test_path_that_is_no_log_is_unreadable(tmp_path, log, kind):
     (tmp_path / "secret").write_bytes(line())
     if kind == "a link":
         log.symlink_to(tmp_path / "secret")
@@ -117,7 +115,7 @@ def test_path_that_is_no_log_is_unreadable(tmp_path: Path, log: Path, kind: str)
 
 
 @given(st.binary(max_size=300), st.binary(max_size=80))
-def test_no_line_makes_up_an_address_or_ends_the_reading(tmp_path_factory, text: bytes, user: bytes) -> None:
+def test_no_line_makes_up_an_address_or_ends_the_reading(tmp_path_factory, text, user):
     log = tmp_path_factory.mktemp("log") / "access.log"
     escaped = user.replace(b'"', b"\\x22").replace(b"\n", b"\\n")  # as servers do
     head = b"192.0.2.7 - " + escaped + b" [" + TIME.encode() + b"] "

@@ -13,7 +13,6 @@ import datetime
 import functools
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.compile.catalogue.known_good import read_lists
-from proscribe.controller.compile.catalogue.loading import Catalogue, Service, load
+from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -38,7 +37,6 @@ from proscribe.model.plan import CONTROLS, RESTRICTED
 CATALOG = Path(__file__).resolve().parents[4] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
 TENANTS = {"google": ["example.org"], "microsoft": ["2fd6bb84-ad40-4ec5-9369-a215b25c9952"]}
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 POINTS = {  # by format: whether its files close a name
     "rpz": lambda files: readers.rpz(*files.values()),
     "unbound": lambda files: readers.unbound(*files.values()),
@@ -52,17 +50,17 @@ POINTS = {  # by format: whether its files close a name
 NO_TIMES = dict.fromkeys(("approved_on", "valid_from", "expires", "review_by"), NOW)
 
 
-def _at_squid(refuses: Any, name: str) -> bool:
+def _at_squid(refuses, name):
     return bool(refuses(name, ""))
 
 
 @functools.cache
-def own() -> Catalogue:
+def own():
     return load([CATALOG])
 
 
 @functools.cache
-def guarded() -> tuple[list[str], list[Network]]:
+def guarded():
     """Names and networks that nobody may block."""
     lists, errors = read_lists([CATALOG])
     assert not errors
@@ -75,7 +73,7 @@ class Policy(NamedTuple):
     variables: dict[str, Any]
     waivers: tuple[tuple[str, tuple[str, ...]], ...]
 
-    def bans(self, service: Service) -> bool:
+    def bans(self, service):
         named = self.variables
         by_category = (
             service.enforce
@@ -84,10 +82,10 @@ class Policy(NamedTuple):
         )
         return (by_category or service.id in named["services_include"]) and service.id not in named["services_exclude"]
 
-    def waives(self, service: Service, control: str) -> bool:
+    def waives(self, service, control):
         return any(service.id == one and control in controls for one, controls in self.waivers)
 
-    def opens(self, service: Service) -> bool:
+    def opens(self, service):
         """Whether it is open on the web because the organisation has a tenant."""
         return bool(service.tenants) and bool(self.variables["tenants"].get(service.tenants))
 
@@ -112,9 +110,9 @@ POLICIES = st.builds(
 )
 
 
-def plan_of(policy: Policy) -> dict[str, Any]:
+def plan_of(policy):
     read = read_restrictions({f"proscribe_{name}": value for name, value in policy.variables.items()}, str)
-    blank: dict[str, Any] = {field.name: () for field in dataclasses.fields(Waiver)} | NO_TIMES
+    blank = {field.name: () for field in dataclasses.fields(Waiver)} | NO_TIMES
     made = [
         Waiver(**{**blank, "id": f"w{number}", "services": (service,), "controls": controls, "hosts": ("host",)})
         for number, (service, controls) in enumerate(policy.waivers)
@@ -122,12 +120,12 @@ def plan_of(policy: Policy) -> dict[str, Any]:
     return compile_plan(own(), read, made, NOW.date())
 
 
-def above(name: str) -> Iterator[str]:
+def above(name):
     labels = name.split(".")
     return (".".join(labels[start:]) for start in range(len(labels)))
 
 
-def names_of(service: Service, control: str) -> set[str]:
+def names_of(service, control):
     """The names that an entry closes, without those of its feeds. A page beside its domains (`urls`) is for browsers
     alone. People open no resolver in them, so its names are for the DNS filter alone (docs/catalogue.md).
     """
@@ -137,13 +135,13 @@ def names_of(service: Service, control: str) -> set[str]:
     return {*service.domains, *_mail(service), *service.nxdomain_canaries}
 
 
-def _mail(service: Service) -> set[str]:
+def _mail(service):
     return set(service.mail_hosts) - set(service.shared_domains)
 
 
-def closed_by(services: Iterable[Service], control: str, with_feeds: bool) -> dict[str, list[Service]]:
+def closed_by(services, control, with_feeds):
     """By name, the entries that close it with all below it."""
-    found: dict[str, list[Service]] = {}
+    found = {}
     fed = own().feeds.values() if with_feeds and control == "dns" else ()
     for service in services:
         long = (name for feed in fed if feed.service == service.id for name in feed.values)
@@ -164,7 +162,7 @@ MEANT = frozenset(
 @pytest.mark.slow
 @examples(300)
 @given(POLICIES)
-def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy: Policy) -> None:
+def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy):
     plan = plan_of(policy)
     everything = own().services.values()
     for format_, read in POINTS.items():
@@ -205,7 +203,7 @@ def test_no_permitted_name_is_closed_and_no_banned_one_is_open_unsaid(policy: Po
 @pytest.mark.slow
 @examples(300)
 @given(POLICIES)
-def test_no_permitted_program_and_no_permitted_network_is_denied(policy: Policy) -> None:
+def test_no_permitted_program_and_no_permitted_network_is_denied(policy):
     plan = plan_of(policy)
     everything = own().services.values()
     denied = {service.id for service in everything if policy.bans(service) and not policy.waives(service, "apps")}
@@ -230,11 +228,11 @@ def test_no_permitted_program_and_no_permitted_network_is_denied(policy: Policy)
         assert [one for one in readers.lines(file, "#") if one not in MEANT and is_needed(one)] == [], name
 
 
-def restricted(plan: dict[str, Any], control: str) -> set[str]:
+def restricted(plan, control):
     return {id_ for id_, entry in plan["controls"][control]["services"].items() if entry["mode"] in RESTRICTED}
 
 
-def exported(plan: dict[str, Any], format_: str) -> Iterator[tuple[str, bytes]]:
+def exported(plan, format_):
     """The files of an export, but for its notes for people; none where there is nothing for it."""
     decision = decide({"host": plan}, NOW, "", FORMATS[format_].controls)
     with contextlib.suppress(NotExportable):
@@ -243,7 +241,7 @@ def exported(plan: dict[str, Any], format_: str) -> Iterator[tuple[str, bytes]]:
 
 
 @functools.cache
-def is_needed(network: str) -> bool:
+def is_needed(network):
     """Whether something that nobody may block has its addresses in a network, or around it."""
     one = ipaddress.ip_network(network)
     return any(one.version == other.version and one.overlaps(other) for other in guarded()[1])

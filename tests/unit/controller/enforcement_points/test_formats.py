@@ -1,14 +1,11 @@
 """Formats: answers of each as its point reads it, hostile names, and recorded exports."""
 
-from __future__ import annotations
-
 import copy
 import datetime
 import json
 import plistlib
 import re
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import device_readers
@@ -19,7 +16,7 @@ from hypothesis import strategies as st
 from made_export import AT, decision, plan
 from properties import examples
 from proscribe.controller.enforcement_points import manifest
-from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable, Rendered
+from proscribe.controller.enforcement_points.declaration import LeftOut, NotExportable
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.rendering import Name, Verdicts
@@ -264,7 +261,7 @@ def sites(value):
         yield from item if key in SITES else sites(item)
 
 
-def test_the_documents_have_an_example_for_each_format(project: Path) -> None:
+def test_the_documents_have_an_example_for_each_format(project):
     _, _, section = (project / "docs/enforcement_points.md").read_text().partition("## One example for each device\n")
     shown = set(re.findall(r"`([a-z_]+)`", section.partition("\n## ")[0]))
     assert sorted(FORMATS.keys() - shown) == []
@@ -274,11 +271,11 @@ DEVICES = device_readers.DEVICES
 WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
 
 
-def export_for_device(name: str, made: dict[str, Any] | None = None) -> Rendered:
+def export_for_device(name, made=None):
     return FORMATS[name].render(decision(made))
 
 
-def test_every_device_has_a_reader_and_says_where_its_facts_are_from() -> None:
+def test_every_device_has_a_reader_and_says_where_its_facts_are_from():
     assert {name for name, one in FORMATS.items() if one.device and one.controls == ("dns",)} == set(DEVICES)
     for one in FORMATS.values():
         if one.device:
@@ -291,7 +288,7 @@ def test_every_device_has_a_reader_and_says_where_its_facts_are_from() -> None:
     plans("dns", domains=st.lists(NAMES, min_size=1, max_size=3, unique=True), allow=st.lists(NAMES, max_size=2)),
     st.lists(NAMES, min_size=1, max_size=30),
 )
-def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made: dict[str, Any], hosts: list[str]) -> None:
+def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made, hosts):
     desired = of_plan(made["controls"]["dns"], {}, canaries=False)
     either = desired.names | desired.through
     for name, read in DEVICES.items():
@@ -312,7 +309,7 @@ def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made: dict[
 @pytest.mark.parametrize("name", sorted(DEVICES))
 @examples(1_000)
 @given(text=HOSTILE, where=st.sampled_from(PLACES))
-def test_no_name_injects_into_a_device_list(name: str, text: str, where: str) -> None:
+def test_no_name_injects_into_a_device_list(name, text, where):
     try:
         files = FORMATS[name].render(decision(hostile_plan(text, where))).files
     except (ControlError, NotExportable):
@@ -323,7 +320,7 @@ def test_no_name_injects_into_a_device_list(name: str, text: str, where: str) ->
 OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
 
 
-def plan_of_tenants(*tenants: str) -> dict[str, Any]:
+def plan_of_tenants(*tenants):
     made = plan()
     made["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": [*tenants]}
     return made
@@ -338,13 +335,13 @@ def plan_of_tenants(*tenants: str) -> dict[str, Any]:
         ((OWN,) * 110, "4,069 characters of a header, but the device takes at most 4,000"),
     ],
 )
-def test_tenants_that_no_header_takes_are_refused(tenants: tuple[str, ...], said: str) -> None:
+def test_tenants_that_no_header_takes_are_refused(tenants, said):
     with pytest.raises(NotExportable, match=re.escape(said)) as refused:
         export_for_device("entra_tenant_restrictions", plan_of_tenants(*tenants))
     assert refused.value.nothing == (not tenants)
 
 
-def plan_for_macs(**apps: list[str]) -> dict[str, Any]:
+def plan_for_macs(**apps):
     made = plan()
     made["controls"]["apps"]["services"] = {
         id_: {"name": id_, "mode": "enforce", "mac_apps": those} for id_, those in apps.items()
@@ -353,7 +350,7 @@ def plan_for_macs(**apps: list[str]) -> dict[str, Any]:
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_no_name_and_no_contact_changes_a_record(name: str, contact: str) -> None:
+def test_no_name_and_no_contact_changes_a_record(name, contact):
     made = {**plan_for_macs(chat=[f"{name}.app"]), "contact": contact}
     try:
         files = export_for_device("jamf_restricted_software", made).files
@@ -372,7 +369,7 @@ APPS = {
 VPN = {"vpn": {"mode": "enforce", "extensions": {"chrome": ["a" * 32], "firefox": ["v@v.example"]}}}
 
 
-def plan_for_apple(**top: Any) -> dict[str, Any]:
+def plan_for_apple(**top):
     found = copy.deepcopy(plan({"apps": APPS, "browser": VPN}, **top))
     found["controls"]["browser"]["settings"]["browsers"] = {"extensions": "blocked", "dns_over_https": "blocked"}
     found["controls"]["browser"]["settings"]["tenants"] = {"google": ["corp.example"]}
@@ -380,18 +377,11 @@ def plan_for_apple(**top: Any) -> dict[str, Any]:
     return found
 
 
-def document(rendered: Rendered, name: str) -> Any:
+def document(rendered, name):
     return json.loads(rendered.files[name])
 
 
-def profile(**changes: Any) -> dict[str, Any]:
-    rendered = mobileconfig.render(decision(plan_for_apple())._replace(**changes))
-    found = plistlib.loads(rendered.files["browsers.mobileconfig"], fmt=plistlib.FMT_XML)
-    assert isinstance(found, dict)
-    return found
-
-
-def test_programs_are_a_list_beside_the_profile_which_cannot_deny_them() -> None:
+def test_programs_are_a_list_beside_the_profile_which_cannot_deny_them():
     rendered = mobileconfig.render(decision(plan_for_apple()))
     assert document(rendered, "restricted_bundle_ids.json")["bundle_ids"] == {
         "chat": ["com.example.Chat_2", "com.example.chat"],
@@ -402,18 +392,8 @@ def test_programs_are_a_list_beside_the_profile_which_cannot_deny_them() -> None
     assert not any(rule.startswith("apps/") for rule in rendered.included)
 
 
-def typed(kind: str, **fields: object) -> dict[str, object]:
-    return {"@odata.type": f"#microsoft.graph.deviceManagementConfiguration{kind}", **fields}
-
-
-def chosen(setting: str, *children: dict[str, object]) -> dict[str, object]:
-    value = typed("ChoiceSettingValue", value=f"{setting}_1", children=[*children])
-    instance = typed("ChoiceSettingInstance", settingDefinitionId=setting, choiceSettingValue=value)
-    return typed("Setting", settingInstance=instance)
-
-
 @pytest.mark.parametrize("hostile", ["com.example\n", "a b", "<key>x</key>", "com/../x", '"', "\u202e", "x" * 256, ""])
-def test_an_identifier_that_is_more_than_one_is_refused(hostile: str) -> None:
+def test_an_identifier_that_is_more_than_one_is_refused(hostile):
     one = plan({"apps": {"chat": {"mode": "enforce", "bundle_ids": [hostile]}}})
     for format_ in (mobileconfig, ddm, intune):
         with pytest.raises(NotExportable, match="no identifier of a program on macOS"):
@@ -431,7 +411,7 @@ PLAIN = [
 @pytest.mark.slow
 @examples(10_000)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
-def test_no_text_gets_out_of_its_place_in_a_profile(hostile: str) -> None:
+def test_no_text_gets_out_of_its_place_in_a_profile(hostile):
     chosen = decision(plan(request_url="https://a.example/" + hostile))._replace(group=hostile, catalogue=hostile)
     try:
         content = mobileconfig.render(chosen).files["browsers.mobileconfig"]
@@ -458,7 +438,7 @@ LEFT_OUT = (".pol", "remove.reg", "brave.json", "chromium.json", "windows_edge.j
 CLAIMS = ("included", "left_out", "waived")  # the others are the same in each format
 WAIVED = {"mode": "waived", "waiver": "W-1"}
 # heron is waived, owl only reported, wren restricted with nothing that a point could take.
-SERVICES: dict[str, dict[str, dict[str, Any]]] = {
+SERVICES = {
     "apps": {
         "chat": {
             "name": "Chat & Talk",
@@ -503,7 +483,7 @@ SERVICES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def rich_plan(*microsoft: Any) -> dict[str, Any]:
+def rich_plan(*microsoft):
     found = plan(SERVICES, contact="IT & <help>", request_url="https://help.example/ask")
     controls = found["controls"]
     controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
@@ -521,7 +501,7 @@ def rich_plan(*microsoft: Any) -> dict[str, Any]:
     return sealed(found)
 
 
-def recorded(name: str) -> str:
+def recorded(name):
     """Render an export as one text: each file, and what the manifest says."""
     format_ = FORMATS[name]
     # Entra takes a tenant by its id only.
@@ -538,7 +518,7 @@ def recorded(name: str) -> str:
     return fold(join_files(parts).replace("}, {", "},\n {"))
 
 
-def shown(content: bytes) -> str:
+def shown(content):
     """Decode a file; show lists of values on one line, XML without lines on several, and no encoded payload."""
     text = content.decode("utf-16" if content[:2] == b"\xff\xfe" else "utf-8").replace("\r\n", "\\r\n")
     text = re.sub(r"\n\t*<(?=string|integer|true|false|/array|/dict)", " <", text)
@@ -548,5 +528,5 @@ def shown(content: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_export_is_as_recorded(name: str) -> None:
+def test_export_is_as_recorded(name):
     compare(RECORDED / f"{name}.txt", recorded(name))

@@ -1,20 +1,10 @@
 """What every format for enforcement points passes. What it makes of a plan, its own test says."""
 
-from __future__ import annotations
-
 import re
-from typing import Any
 
 import pytest
 from made_export import decision, plan
-from proscribe.controller.enforcement_points.declaration import (
-    BY_TENANT,
-    HTTP,
-    HTTPS,
-    NO_PATHS,
-    NotExportable,
-    Rendered,
-)
+from proscribe.controller.enforcement_points.declaration import BY_TENANT, HTTP, HTTPS, NO_PATHS, NotExportable
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.model.plan import CONTROLS, RESTRICTED, sealed
 
@@ -37,26 +27,26 @@ CHAT = {
 }
 
 
-def made(**changes: Any) -> dict[str, Any]:
+def made(**changes):
     """A plan that restricts the service, or has `changes` in it, for all controls, with tenants."""
     a_plan = plan({control: {"chat": {"mode": "enforce", **keys, **changes}} for control, keys in CHAT.items()})
     a_plan["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": TENANTS}
     return sealed(a_plan)
 
 
-def export(name: str, a_plan: dict[str, Any], group: str = "web") -> Rendered:
+def export(name, a_plan, group="web"):
     format_ = FORMATS[name]
     return format_.render(decision(a_plan, format_.controls, group))
 
 
-def test_format_declares_itself(name: str) -> None:
+def test_format_declares_itself(name):
     declared = FORMATS[name]
     assert declared.name == name and declared.meant_for and "\n" not in declared.meant_for
     assert declared.controls and set(declared.controls) <= set(CONTROLS)
     assert declared.paths in (NO_PATHS, HTTP, HTTPS)
 
 
-def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name: str) -> None:
+def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name):
     a_plan, found = made(), export(name, made())
     said = {*found.included, *(one.rule for one in found.left_out)}
     for control in FORMATS[name].controls:
@@ -68,7 +58,7 @@ def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name: str) ->
 PATHS = {"urls": ["www.corp.example/closed-path"], "allow": ["chat.example/open-path"]}
 
 
-def test_every_path_is_in_it_or_is_named_as_left_out(name: str) -> None:
+def test_every_path_is_in_it_or_is_named_as_left_out(name):
     if "browser" not in FORMATS[name].controls:
         pytest.skip("it has no addresses with paths")
     a_plan = made()
@@ -80,7 +70,7 @@ def test_every_path_is_in_it_or_is_named_as_left_out(name: str) -> None:
         assert written or path in said, path
 
 
-def test_head_names_services_left_open_for_tenants(name: str) -> None:
+def test_head_names_services_left_open_for_tenants(name):
     a_plan = made()
     for control in ("browser", "dns"):
         a_plan["controls"][control]["by_tenant"] = ["gmail"]
@@ -92,7 +82,7 @@ def test_head_names_services_left_open_for_tenants(name: str) -> None:
     assert left_out or "dns" not in format_.controls
 
 
-def test_waived_service_is_not_exported(name: str) -> None:
+def test_waived_service_is_not_exported(name):
     waived = made(mode="waived", waiver="W-1")
     try:
         found = export(name, waived)
@@ -104,7 +94,7 @@ def test_waived_service_is_not_exported(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\nb", "*/", "-->", '"; x', "\u2028x", "a\r\nb", "\0"])
-def test_a_text_of_the_inventory_begins_no_line_and_ends_no_comment(name: str, text: str) -> None:
+def test_a_text_of_the_inventory_begins_no_line_and_ends_no_comment(name, text):
     harmless, hostile = (
         {GUID.sub("", path): content for path, content in export(name, made(), group).files.items()}
         for group in ("harmless", f"x{text}")

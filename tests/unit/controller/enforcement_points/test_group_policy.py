@@ -1,7 +1,5 @@
 """Group policies as files that the registry editor imports: names, comments and texts stay on their line."""
 
-from __future__ import annotations
-
 import re
 
 import pytest
@@ -12,7 +10,7 @@ from proscribe.controller.enforcement_points.group_policy import registry_file
 from proscribe.host.controls.group_policy.registry_pol import BINARY, EMPTY_KEY, SZ, Entry, emptied, text
 
 
-def lines(content: bytes) -> list[str]:
+def lines(content):
     assert content[:2] == b"\xff\xfe"
     said = content[2:].decode("utf-16-le")
     assert said.endswith("\r\n")
@@ -29,13 +27,13 @@ def lines(content: bytes) -> list[str]:
         text("A", "V\u2028", "x"),
     ],
 )
-def test_a_name_that_is_more_than_a_name_is_refused(entry: Entry) -> None:
+def test_a_name_that_is_more_than_a_name_is_refused(entry):
     for make in (registry_file.setting, registry_file.removing):
         with pytest.raises(ValueError, match="no name for a file of the registry"):
             make([entry], [])
 
 
-def test_a_comment_is_one_line() -> None:
+def test_a_comment_is_one_line():
     with pytest.raises(ValueError, match="no comment"):
         registry_file.setting([], ["a\r\n[-HKEY_LOCAL_MACHINE]"])
 
@@ -50,7 +48,7 @@ WHOLE_LINE = re.compile(
 @pytest.mark.slow
 @examples(10_000)
 @given(SAID, SAID, st.binary(max_size=20))
-def test_no_text_becomes_a_line_of_its_own(one: str, other: str, data: bytes) -> None:
+def test_no_text_becomes_a_line_of_its_own(one, other, data):
     chosen = [text("K", "V", one), Entry("K", "B", BINARY, data), emptied("K\\L"), text("K\\L", "1", other)]
     for content in (registry_file.setting(chosen, ["c"]), registry_file.removing(chosen, ["c"])):
         assert all(WHOLE_LINE.fullmatch(line) for line in lines(content))

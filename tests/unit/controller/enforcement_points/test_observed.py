@@ -2,15 +2,11 @@
 the plan that the policy of the run has for it.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from proscribe.controller.cli import export, inventory
@@ -31,52 +27,52 @@ WAIVER = (
 class Points:
     """An organisation that feeds one export of its office, or of another group."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root, self.out = root, root / "out"
         (root / "waivers").mkdir()
         (root / "waivers/w1.yml").write_text(WAIVER)
         (root / "approvers.yml").write_text("office: {head: head}\n")
         self.feeds()
 
-    def feeds(self, group: str = "office", format_: str = "rpz", variables: str = "", **more: str) -> None:
+    def feeds(self, group="office", format_="rpz", variables="", **more):
         fed = {"format": format_, "directory": str(self.out), "group": group, **more}
         text = INVENTORY.replace("proscribe_exports_fed: [rpz, nft]", f"proscribe_exports_fed: [{json.dumps(fed)}]")
         (self.root / "hosts.yml").write_text(text.replace("  vars:\n", f"  vars:\n{variables}", 1))
         self.fed = Fed(format_, str(self.out), group)
 
-    def question(self, group: str = "", served: bool = True, limit: str = "") -> Any:
+    def question(self, group="", served=True, limit=""):
         parser = argparse.ArgumentParser()
         inventory.add_options(parser)
         arguments = parser.parse_args(["-i", str(self.root / "hosts.yml"), "--limit", limit])
         return inventory.question(arguments, group=group, served=served)
 
-    def write(self, now: datetime.datetime = AT) -> None:
+    def write(self, now=AT):
         export.renew(self.fed, compile_hosts(self.question(self.fed.group, served=False), now), now)
 
-    def row(self, now: datetime.datetime = AT, limit: str = "") -> dict[str, Any]:
+    def row(self, now=AT, limit=""):
         """As a run over the hosts that Proscribe serves has it."""
         question = self.question(limit=limit)
         points = due_points(question, compile_hosts(question, now), now)
-        (found,) = points_of({"points": points}, now.strftime("%Y-%m-%dT%H:%M:%SZ"))  # type: ignore[typeddict-item]
+        (found,) = points_of({"points": points}, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         return dict(found)
 
 
 @pytest.fixture
-def points(tmp_path: Path) -> Points:
+def points(tmp_path):
     return Points(tmp_path)
 
 
-def edited(points: Points, **changes: object) -> None:
+def edited(points, **changes):
     file = points.out / "manifest.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
-def linked(points: Points) -> None:
+def linked(points):
     points.out.rename(points.root / "elsewhere")
     points.out.symlink_to(points.root / "elsewhere")
 
 
-def without_manifest(points: Points, kind: str = "") -> None:
+def without_manifest(points, kind=""):
     file = points.out / "manifest.json"
     file.unlink()
     if kind == "directory":
@@ -85,7 +81,7 @@ def without_manifest(points: Points, kind: str = "") -> None:
         os.mkfifo(file)
 
 
-FOUND: dict[str, tuple[Callable[[Points], object], str, str]] = {
+FOUND = {
     "as it was written": (lambda p: None, "current", ""),
     "a link to an export": (linked, "unknown", "is no directory (links are not followed)"),
     "a file": (lambda p: (p.out.rename(p.root / "x"), p.out.write_text("x")), "unknown", "is no directory"),
@@ -112,7 +108,7 @@ FOUND: dict[str, tuple[Callable[[Points], object], str, str]] = {
 
 
 @pytest.mark.parametrize("what", FOUND)
-def test_directory_of_an_export_has_a_state(points: Points, what: str) -> None:
+def test_directory_of_an_export_has_a_state(points, what):
     do, state, why = FOUND[what]
     points.write()
     do(points)
@@ -129,12 +125,12 @@ def test_directory_of_an_export_has_a_state(points: Points, what: str) -> None:
     ("place", "error"),
     [("iterdir", PermissionError(13, "Permission denied")), ("lstat", OSError(116, "Stale file handle"))],
 )
-def test_a_directory_that_may_not_be_read_is_unknown(points: Points, monkeypatch, place: str, error: OSError) -> None:
+def test_a_directory_that_may_not_be_read_is_unknown(points, monkeypatch, place, error):
     points.write()
 
     real = getattr(Path, place)
 
-    def refused(path: Path) -> object:
+    def refused(path):
         if path == points.out:
             raise error
         return real(path)
@@ -145,7 +141,7 @@ def test_a_directory_that_may_not_be_read_is_unknown(points: Points, monkeypatch
     assert row["why"] == [f"{points.out} cannot be read: {error.strerror}"]
 
 
-def test_an_end_makes_it_expired_and_older(points: Points) -> None:
+def test_an_end_makes_it_expired_and_older(points):
     points.write()
     end = datetime.datetime(2026, 12, 24, 18, tzinfo=datetime.timezone.utc)
     before = points.row(end - datetime.timedelta(seconds=1))
@@ -166,9 +162,7 @@ def test_an_end_makes_it_expired_and_older(points: Points) -> None:
         ("office", "    proscribe_controls: {dns: 'off'}\n", "nothing to export: dns is off"),
     ],
 )
-def test_point_without_a_decision_is_unknown_and_stops_no_run(
-    points: Points, group: str, variables: str, why: str
-) -> None:
+def test_point_without_a_decision_is_unknown_and_stops_no_run(points, group, variables, why):
     points.write()
     points.feeds(group, variables=variables)
     if group != "office":
@@ -178,7 +172,7 @@ def test_point_without_a_decision_is_unknown_and_stops_no_run(
     assert why in row["why"][0] and "this run has no plan to compare it with" in row["why"][0]
 
 
-def test_a_log_that_cannot_be_read_is_said_and_changes_no_state(points: Points) -> None:
+def test_a_log_that_cannot_be_read_is_said_and_changes_no_state(points):
     points.write()
     assert points.row()["fetched_by_unknown"].startswith("no access_log is named")
     points.feeds(access_log=str(points.root / "access.log"), url="/guests")

@@ -1,7 +1,5 @@
 """What a schedule puts on which machine."""
 
-from __future__ import annotations
-
 import re
 
 import pytest
@@ -51,10 +49,6 @@ def test_catalogue_is_not_refreshed_without_a_schedule():
         planned(schedule_refresh=["weekly"])
 
 
-NOT_UNDER = ("NoNewPrivileges", "SystemCall", "Restrict", "LockPersonality", "ProtectKernel", "PrivateDevices")
-NOT_UNDER += ("ProtectClock",)
-
-
 @pytest.mark.parametrize(
     ("settings", "paths", "needs"),
     [
@@ -92,7 +86,7 @@ def test_missing_or_contradictory_settings_are_reported(changes, message):
     assert message in str(raised.value)
 
 
-def unquoted(line: str) -> list[str]:
+def unquoted(line):
     """What systemd makes of a command line of double-quoted words (systemd.syntax(7), systemd.service(5))."""
     found = re.findall(r'"((?:[^"\\]|\\.)*)"', line)
     return [re.sub(r"\\(.)", r"\1", word).replace("%%", "%").replace("$$", "$") for word in found]

@@ -1,10 +1,6 @@
 """AppLocker on a Windows host: arrival, mode and service of a policy."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Iterable
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,22 +9,22 @@ from proscribe.controller.windows import applocker, observing
 from proscribe.controller.windows.applocker import RULE
 from proscribe.controller.windows.command import APPLIER_KEY, APPLOCKER
 from proscribe.host.controls.group_policy.applocker import entries
-from proscribe.host.controls.group_policy.registry_pol import Entry, number, said_by, text
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from proscribe.host.controls.group_policy.registry_pol import number, said_by, text
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import sealed
 from proscribe.wire.replies import results
-from windows_answers import NOTHING, WECHAT, Registered, Values, answered, plan
+from windows_answers import NOTHING, WECHAT, answered, plan
 
 KEY = APPLOCKER.partition("\\")[2]
 IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(4)]
 
 
-def rule(id_: str, path: str, name: str = "Proscribe: wechat") -> str:
+def rule(id_, path, name="Proscribe: wechat"):
     head = f'<FilePathRule Id="{id_}" Name="{name}" Description="" UserOrGroupSid="S-1-1-0" Action="Deny">'
     return f'{head}<Conditions><FilePathCondition Path="{path}"/></Conditions></FilePathRule>'
 
 
-def policy(mode: int = 1) -> list[Entry]:
+def policy(mode=1):
     """Two collections, of two rules and of one."""
     return [
         number(f"{KEY}\\Exe", "EnforcementMode", mode),
@@ -39,9 +35,9 @@ def policy(mode: int = 1) -> list[Entry]:
     ]
 
 
-def arrived(entries: Iterable[Entry], start: str = "0x2") -> Registered:
+def arrived(entries, start="0x2"):
     """What a policy leaves in the registry, and how the service starts."""
-    found: Registered = {APPLIER_KEY: [("Start", "REG_DWORD", start)]}
+    found = {APPLIER_KEY: [("Start", "REG_DWORD", start)]}
     for entry in entries:
         said = said_by(entry)
         type_, data = ("REG_DWORD", hex(said)) if isinstance(said, int) else ("REG_SZ", str(said))
@@ -52,22 +48,20 @@ def arrived(entries: Iterable[Entry], start: str = "0x2") -> Registered:
 RUNS = {"applier": [("svchost.exe", 1234)]}
 
 
-def verdicts(
-    values: Values = NOTHING, desired_mode: str = "enforce", desired: Iterable[Entry] = (), **named: Any
-) -> list[Verdict]:
+def verdicts(values=NOTHING, desired_mode="enforce", desired=(), **named):
     return applocker.compare(desired_mode, list(desired), "enforce", answered(values, **{**RUNS, **named}))
 
 
-def details(verdict: Verdict) -> dict[str, str]:
+def details(verdict):
     return {finding.id: finding.detail for finding in verdict.findings}
 
 
-def test_a_policy_that_has_arrived_as_desired_is_compliant() -> None:
+def test_a_policy_that_has_arrived_as_desired_is_compliant():
     [verdict] = verdicts(arrived(policy()), desired=policy())
     assert (verdict.rule, verdict.state, verdict.findings) == (RULE, COMPLIANT, ())
 
 
-def changed(*without: int, mode: int | None = 1, path: str = "") -> list[Entry]:
+def changed(*without, mode=1, path=""):
     """The policy without some of its entries, or with another mode of programs, or another path."""
     entries = [one for index, one in enumerate(policy()) if index not in without]
     if mode is None:
@@ -97,14 +91,14 @@ def changed(*without: int, mode: int | None = 1, path: str = "") -> list[Entry]:
         (arrived(policy()), {"applier": []}, {"AppIDSvc": "it does not run, so no rule is in effect"}),
     ],
 )
-def test_difference_of_a_policy_is_named(values: Values, named: dict[str, Any], expected: dict[str, str]) -> None:
+def test_difference_of_a_policy_is_named(values, named, expected):
     [verdict] = verdicts(values, desired=policy(), **named)
     found = details(verdict)
     assert verdict.state == NONCOMPLIANT and {key: found[key] for key in expected} == expected
     assert found.keys() - expected.keys() <= {"AppIDSvc"}
 
 
-def test_a_finding_says_where_in_the_registry_it_is() -> None:
+def test_a_finding_says_where_in_the_registry_it_is():
     [verdict] = verdicts(arrived(changed(3, 4), "0x3"), desired=policy())
     appx = Finding("rules", "AppLocker Appx", "windows", path=f"{APPLOCKER}\\Appx", detail="no rule has arrived")
     service = Finding("service", "AppIDSvc", "windows", path=APPLIER_KEY, detail=NO_START["AppIDSvc"])
@@ -116,14 +110,14 @@ def test_a_finding_says_where_in_the_registry_it_is() -> None:
 NO_START = {"AppIDSvc": "it does not start with Windows"}
 
 
-def test_policy_that_nobody_asks_for_is_not_reported() -> None:
+def test_policy_that_nobody_asks_for_is_not_reported():
     assert verdicts(NOTHING, "off") == verdicts(NOTHING, "") == []
     [verdict] = verdicts(arrived(policy()), "off", refused=[APPLOCKER])
     reason = f"report only: the plan does not ask AppLocker to deny; {APPLOCKER} cannot be read there"
     assert (verdict.state, verdict.reason) == (NOT_APPLICABLE, reason)
 
 
-def made_plan(mode: str, **entry: Any) -> dict[str, Any]:
+def made_plan(mode, **entry):
     """A plan that asks this of AppLocker."""
     services = {"wechat": {**WECHAT, **entry}}
     compiled = plan(services)
@@ -132,16 +126,16 @@ def made_plan(mode: str, **entry: Any) -> dict[str, Any]:
     return sealed({key: value for key, value in compiled.items() if key != "digest"})
 
 
-def recorded(compiled: dict[str, Any], values: Values) -> dict[str, Any]:
+def recorded(compiled, values):
     """The rule in a host's record, once it has passed the reader of answers; {} where the record does not list it."""
     said = answered(values, code_page=["65001"], **RUNS)
-    made = observing.observe(compiled, said, ["apps"], time.monotonic())  # type: ignore[arg-type]
+    made = observing.observe(compiled, said, ["apps"], time.monotonic())
     record = results.observation(observing.answered(made, "never"))["record"]
     assert record["controls"]["apps"]["evaluated"] == 2
     return next((dict(one) for one in record["rules"] if one["rule"] == RULE), {})
 
 
-def test_the_record_says_whether_the_plans_own_policy_has_arrived() -> None:
+def test_the_record_says_whether_the_plans_own_policy_has_arrived():
     compiled = made_plan("enforce")
     there = arrived(entries(compiled["controls"]["apps"]))
     assert recorded(compiled, there) == {}  # compliant, and only counted
@@ -157,7 +151,7 @@ _TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=
 
 
 @given(_TEXT, _TEXT, st.sampled_from(["0x0", "0x1", "no number", ""]))
-def test_no_rule_of_a_host_does_anything_but_be_compared(name: str, said: str, mode: str) -> None:
+def test_no_rule_of_a_host_does_anything_but_be_compared(name, said, mode):
     clean = name.replace("\\", "").strip() or "x"
     values = {
         f"{APPLOCKER}\\{clean}": [("EnforcementMode", "REG_DWORD", mode)],

@@ -1,17 +1,12 @@
 """Rules of a Windows host, judged from its answer: programs, policies, and unread places."""
 
-from __future__ import annotations
-
 import datetime
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import observing
@@ -29,8 +24,6 @@ from windows_answers import (
     NOTHING,
     TELEGRAM,
     WECHAT,
-    Registered,
-    Values,
     answered,
     app_package,
     app_path,
@@ -46,37 +39,28 @@ WINE = Path(__file__).parents[2] / "recorded/windows/wine_10.txt"
 CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox"))
 
 
-def rules(
-    values: Values = NOTHING, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
-) -> dict[str, dict[str, Any]]:
+def rules(values=NOTHING, compiled=None, only=(), **named):
     """The rules that a host's record lists, by their names, once it has passed the reader of answers."""
     return {rule["rule"]: rule for rule in record(values, compiled, only, **named)["rules"]}
 
 
-def record(
-    values: Values = NOTHING, compiled: Mapping[str, Any] | None = None, only: Sequence[str] = (), **named: Any
-) -> dict[str, Any]:
+def record(values=NOTHING, compiled=None, only=(), **named):
     made = observing.observe(compiled or plan(), answered(values, **named), only, time.monotonic())
     result = results.observation(observing.answered(made, "never"))
     assert result["drifted"] == [] and result["changed"] is False
     return dict(result["record"])
 
 
-def state(values: Values, rule: str = "apps/wechat", **named: Any) -> str:
-    found = rules(values, **named)
-    return str(found[rule]["state"]) if rule in found else COMPLIANT
+GOOD = {"code_page": ["65001"]}
 
 
-GOOD: dict[str, Any] = {"code_page": ["65001"]}
-
-
-def test_a_portable_program_that_winget_installed_is_found_by_its_id_alone() -> None:
+def test_a_portable_program_that_winget_installed_is_found_by_its_id_alone():
     entry = {**TELEGRAM, "windows_processes": [], "windows_registered": {}}
     there = installed("Telegram.TelegramDesktop_Microsoft.Winget.Source_8wekyb3d8bbwe", DisplayName="x")
     assert rules(there, plan({"telegram": entry}), **GOOD)["apps/telegram"]["state"] == NONCOMPLIANT
 
 
-def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show() -> None:
+def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show():
     icon = installed("{1}", DisplayIcon="C:\\Tencent\\WeChat\\WeChat.exe", DisplayVersion="3.9")
     always = {**WECHAT, "mode": "waived", "waiver": "W-1"}
     assert rules(icon, plan({"wechat": always}), **GOOD)["apps/wechat"]["state"] == "waived"
@@ -94,7 +78,7 @@ def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show() -
     assert rules(icon, plan({"wechat": some}), **GOOD)["apps/wechat"]["reason"].startswith("a waiver (W-1, W-2, W-3) ")
 
 
-def test_a_key_that_cannot_be_read_is_unknown() -> None:
+def test_a_key_that_cannot_be_read_is_unknown():
     compiled = plan()
     values = {**BROWSERS, **policies_of(compiled)}
     found = rules(values, compiled, ["browser"], refused=[f"{POLICIES}\\Google"])
@@ -102,7 +86,7 @@ def test_a_key_that_cannot_be_read_is_unknown() -> None:
     assert "HKLM\\Software\\Policies\\Google\\Chrome cannot be read" in found["browser/wechat"]["reason"]
 
 
-def changed(key: str, *said: tuple[str, str, str], without: str = "") -> Values:
+def changed(key, *said, without=""):
     """The browsers with the plan's policies, but for some values of a key."""
     values = dict(policies_of(plan()))
     names = {name for name, _, _ in said} | {without}
@@ -121,13 +105,13 @@ def changed(key: str, *said: tuple[str, str, str], without: str = "") -> Values:
         (changed(CHROME, ("ExtensionSettings", "REG_SZ", "{not json")), "proxy-extensions", ""),
     ],
 )
-def test_change_in_the_registry_is_named(values: Values, rule: str, words: str) -> None:
+def test_change_in_the_registry_is_named(values, rule, words):
     found = rules(values, plan(), ["browser"])[f"browser/{rule}"]
     assert found["state"] == NONCOMPLIANT
     assert words in str(found["findings"])
 
 
-def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there() -> None:
+def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there():
     compiled = plan()
     made = observing.observe(compiled, read(WINE.read_bytes(), MARK), (), time.monotonic())
     found = {rule["rule"]: rule for rule in made["rules"]}
@@ -146,28 +130,26 @@ OTHER = "Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe"
 FOLDER = "C:\\Users\\alice\\Downloads"
 
 
-def together(*parts: Values) -> Registered:
+def together(*parts):
     """Values of several keys, those of one key behind each other."""
-    found: Registered = {}
+    found = {}
     for part in parts:
         for key, values in part.items():
             found.setdefault(key, []).extend(values)
     return found
 
 
-def observe_rule(
-    values: Values, service: str = "wechat", entry: Mapping[str, Any] = {}, **named: Any
-) -> dict[str, Any]:
+def observe_rule(values, service="wechat", entry=None, **named):
     """Return a rule of a host, once its record has passed the reader of answers."""
-    services = {"wechat": {**WECHAT, **entry}, "telegram": {**TELEGRAM, **entry}}
+    services = {"wechat": {**WECHAT, **(entry or {})}, "telegram": {**TELEGRAM, **(entry or {})}}
     said = answered(values, code_page=["65001"], **named)
     made = observing.observe(plan(services), said, ["apps"], time.monotonic())
-    record: dict[str, Any] = dict(results.observation(observing.answered(made, "never"))["record"])
+    record = dict(results.observation(observing.answered(made, "never"))["record"])
     compliant = {"state": COMPLIANT, "findings": [], "reason": None}
     return next((dict(one) for one in record["rules"] if one["rule"] == f"apps/{service}"), compliant)
 
 
-def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_whose_list_is_closed() -> None:
+def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_whose_list_is_closed():
     closed = [f"HKU\\{ALICE}\\{APP_PACKAGES}"]
     why = "the app packages of a user who is logged in"
     assert why in observe_rule({}, refused=closed)["reason"]
@@ -190,7 +172,7 @@ VIBER = {
     ("name", "expected"),
     [*((name, UNKNOWN) for name in NAMED_SO), ("Example.Viberation", COMPLIANT), ("Viber.Example", COMPLIANT)],
 )
-def test_an_app_that_is_called_as_a_service_without_a_known_app_is_unknown_and_named(name: str, expected: str) -> None:
+def test_an_app_that_is_called_as_a_service_without_a_known_app_is_unknown_and_named(name, expected):
     found = observe_rule(app_package(f"{name}_1.0.0.0_x64__p61zvh252yqyr"), "telegram", VIBER)
     assert found["state"] == expected
     if expected == UNKNOWN:
@@ -204,7 +186,7 @@ def test_an_app_that_is_called_as_a_service_without_a_known_app_is_unknown_and_n
 PORTABLE = f"{FOLDER}\\WeChat.exe"
 
 
-def test_installed_program_that_was_started_is_named_once() -> None:
+def test_installed_program_that_was_started_is_named_once():
     folder = "C:\\Program Files\\Tencent\\WeChat"
     there = installed("WeChat", DisplayName="WeChat", DisplayVersion="3.9", InstallLocation=folder)
     icon = installed("WeChat", DisplayName="WeChat", DisplayVersion="3.9", DisplayIcon=f"{folder}\\WeChat.exe,0")
@@ -222,7 +204,7 @@ _PATH = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=
 
 
 @given(st.lists(st.tuples(_PATH, _PATH, _PATH), max_size=6))
-def test_no_note_of_a_user_does_anything_but_be_read(notes: list[tuple[str, str, str]]) -> None:
+def test_no_note_of_a_user_does_anything_but_be_read(notes):
     values = together(*(started(*note) for note in notes), *(started_lately(path) for path, _, _ in notes))
     for one in observe_rule(values)["findings"]:
         assert all(text is None or text.isprintable() for text in one.values())
@@ -232,7 +214,7 @@ SERVICES = {one.service for one in WELL_KNOWN}
 
 
 @pytest.fixture(scope="module")
-def own_plan(own_catalogue: Catalogue) -> dict[str, Any]:
+def own_plan(own_catalogue):
     """What the project's own catalogue says of the fourteen."""
     chosen = {"proscribe_categories": [], "proscribe_services_include": sorted(SERVICES)}
     compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
@@ -241,13 +223,13 @@ def own_plan(own_catalogue: Catalogue) -> dict[str, Any]:
     return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
 
 
-def rules_of_well_known(own_plan: Mapping[str, Any], values: Registered, **named: Any) -> dict[str, dict[str, Any]]:
+def rules_of_well_known(own_plan, values, **named):
     """The rules_of_well_known that are not plainly compliant, by service."""
     said = answered(values, code_page=["65001"], **named)
-    made = observing.observe(own_plan, said, ["apps"], time.monotonic())  # type: ignore[arg-type]
+    made = observing.observe(own_plan, said, ["apps"], time.monotonic())
     record = results.observation(observing.answered(made, "never"))["record"]
     return {str(rule["rule"]).partition("/")[2]: dict(rule) for rule in record["rules"]}
 
 
-def test_without_any_of_them_a_host_is_compliant(own_plan: dict[str, Any]) -> None:
+def test_without_any_of_them_a_host_is_compliant(own_plan):
     assert not SERVICES & rules_of_well_known(own_plan, {}).keys()

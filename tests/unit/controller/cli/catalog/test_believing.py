@@ -1,13 +1,8 @@
 """Tables of publishers, plausible lists, and edited files of the catalogue."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
-from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import yaml
@@ -29,9 +24,9 @@ BIRDS = [f"bird{number:03}.example" for number in range(100)]
 NETWORKS = ["8.8.8.0/24", "8.8.9.0/24"]
 
 
-def believed(*values: str, kind: str = "domains", agreeing: bool = False, version: str = "", **changed: Any) -> Any:
+def believed(*values, kind="domains", agreeing=False, version="", **changed):
     """A list of those values, as it is read."""
-    of: dict[str, Any] = {"format": "lines", "into": kind if kind == "networks" else "feed", "of": "owl"}
+    of = {"format": "lines", "into": kind if kind == "networks" else "feed", "of": "owl"}
     publisher = Publisher(**{"id": "birds", "url": "", "named": ("",), "least": 1, **of, **changed})
     return read(publisher, Fetched("\n".join(values), DAY, "5ad", version), kind, agreeing)
 
@@ -46,9 +41,7 @@ def believed(*values: str, kind: str = "domains", agreeing: bool = False, versio
         (("10.0.0.0/8", "fc00::/16"), {"kind": "networks", "adds": False}, ["10.0.0.0/8", "fc00::/16"]),
     ],
 )
-def test_the_values_of_a_list_are_each_there_once(
-    values: tuple[str, ...], how: dict[str, Any], found: list[str]
-) -> None:
+def test_the_values_of_a_list_are_each_there_once(values, how, found):
     assert believed(*values, **how).values == found
 
 
@@ -71,14 +64,14 @@ NO_NAMES = [f"bird_{number}" for number in range(WRONG)]
         ((*BIRDS[: SMALL + 1], *BIRDS[: SMALL + 1]), {}, f"it has each of its {SMALL + 1} values twice or more"),
     ],
 )
-def test_a_list_that_is_another_one_is_not_believed(values: Any, how: dict[str, Any], why: str) -> None:
+def test_a_list_that_is_another_one_is_not_believed(values, how, why):
     with pytest.raises(Unreadable) as refused:
         believed(*values, **how)
     assert str(refused.value).startswith(why)
 
 
 @pytest.mark.parametrize(("agreeing", "limit"), [(False, "MOST"), (True, "MOST_NAMES")])
-def test_a_list_has_so_many_values_at_most(agreeing: bool, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_has_so_many_values_at_most(agreeing, limit, monkeypatch):
     for name in ("MOST", "MOST_NAMES"):
         monkeypatch.setattr(believing, name, 3 if name == limit else 99)
     assert len(believed(*BIRDS[:3], BIRDS[0], agreeing=agreeing).values) == 3
@@ -87,7 +80,7 @@ def test_a_list_has_so_many_values_at_most(agreeing: bool, limit: str, monkeypat
 
 
 @pytest.mark.parametrize("version", ["", "r7"])
-def test_record_of_a_comparison_names_list_day_and_digest(version: str) -> None:
+def test_record_of_a_comparison_names_list_day_and_digest(version):
     said = {"with": "birds", "day": "2026-11-25", "sha256": "5ad", "values": "2"}
     assert believed(*BIRDS[:2], version=version).record == {**said, **({"version": "r7"} if version else {})}
 
@@ -102,7 +95,7 @@ def test_record_of_a_comparison_names_list_day_and_digest(version: str) -> None:
         (0, SMALL + 1, 0, 25, f"x: {SMALL + 1} values are new, {(SMALL + 1) * 100} % of 0: more than --max-change 25"),
     ],
 )
-def test_a_review_can_take_in_so_much_of_a_list(before: int, added: int, gone: int, most: int, why: str) -> None:
+def test_a_review_can_take_in_so_much_of_a_list(before, added, gone, most, why):
     try:
         require_bounded(before, added, gone, most, "x: ")
         said = ""
@@ -122,7 +115,7 @@ OPEN = {
     "urls": ("web.example/x", "page.example"),
 }
 DECIDED = [{"as": "blocked", "names": ["meant.example"]}, {"as": "shared", "names": ["stays.example"]}]
-NOTHING: dict[str, Any] = dict.fromkeys([*OWN, *OPEN], ())
+NOTHING = dict.fromkeys([*OWN, *OPEN], ())
 
 
 @pytest.mark.parametrize(
@@ -141,15 +134,15 @@ NOTHING: dict[str, Any] = dict.fromkeys([*OWN, *OPEN], ())
         ("free.other", False),
     ],
 )
-def test_an_agreement_leaves_out_what_is_known_shared_or_of_an_entry(name: str, out: bool, tmp_path: Path) -> None:
+def test_an_agreement_leaves_out_what_is_known_shared_or_of_an_entry(name, out, tmp_path):
     (tmp_path / "known_good.txt").write_text("good.other\n")
     entry = SimpleNamespace(**NOTHING | OWN | OPEN, decided=DECIDED)
     services = {"owl": SimpleNamespace(**NOTHING, decided=[]), "parrot": entry}
-    chosen = Chosen([tmp_path], SimpleNamespace(services=services))  # type: ignore[arg-type]
+    chosen = Chosen([tmp_path], SimpleNamespace(services=services))
     assert left_out([name, "x.another"], "owl", chosen) == ({name} if out else set())
 
 
-LEAST: dict[str, Any] = {
+LEAST = {
     "id": "birds",
     "publisher": "Bird Watchers",
     "family": "watchers",
@@ -182,7 +175,7 @@ OWN_ROW = {
 }
 
 
-def write_tables(folder: Path, **tables: list[dict[str, Any]]) -> Path:
+def write_tables(folder, **tables):
     for name, rows in tables.items():
         (folder / f"{name}.yml").write_text(yaml.safe_dump(rows, sort_keys=False))
     return folder
@@ -205,12 +198,12 @@ def write_tables(folder: Path, **tables: list[dict[str, Any]]) -> Path:
         ({"more": "x"}, "more: found"),
     ],
 )
-def test_a_mistake_in_a_row_of_a_public_list(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+def test_a_mistake_in_a_row_of_a_public_list(tmp_path, change, why):
     with pytest.raises(PolicyErrors, match=why):
         read_sources([write_tables(tmp_path, recall=[{**LEAST, **change}])])
 
 
-def test_a_publisher_says_all_of_its_row(tmp_path: Path) -> None:
+def test_a_publisher_says_all_of_its_row(tmp_path):
     more = {"id": "names", "named": "owl", "family": "owls", "adds": "false", "notes": "seen", "into": "domains"}
     shared = {"lists": ["birds", "top"], "of": "fed", "notes": "seen"}
     listed = [{**ALL, "without": []}, {**TOP, "url": "https://top.example/", "paths": ["a"]}]
@@ -247,7 +240,7 @@ def test_a_publisher_says_all_of_its_row(tmp_path: Path) -> None:
         ({"more": "x"}, "more: found"),
     ],
 )
-def test_a_mistake_in_a_row_of_a_publisher(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+def test_a_mistake_in_a_row_of_a_publisher(tmp_path, change, why):
     row = {key: value for key, value in {**OWN_ROW, **change}.items() if value is not None}
     with pytest.raises(PolicyErrors, match=why):
         read_publishers(write_tables(tmp_path, publishers=[row]))
@@ -256,11 +249,11 @@ def test_a_mistake_in_a_row_of_a_publisher(tmp_path: Path, change: dict[str, Any
 NEW_NETWORKS = ["198.51.100.0/24", "203.0.113.0/24"]
 
 
-def listed(text: str) -> str:
+def listed(text):
     return edited(text, {"networks": NEW_NETWORKS, "checked": "2026-02-02"})
 
 
-def dated(text: str) -> str:
+def dated(text):
     return edited(text, {"checked": "2026-02-02"})
 
 
@@ -276,7 +269,7 @@ def dated(text: str) -> str:
         pytest.param("id: a\nnotes: b\nnetworks:\n- x\ny: |\n checked: 5\nchecked: [\n", "by hand", id="no YAML"),
     ],
 )
-def test_edit_that_changes_another_meaning_is_refused(edit: Callable[[str], str], text: str, why: str) -> None:
+def test_edit_that_changes_another_meaning_is_refused(edit, text, why):
     with pytest.raises(NotEdited, match=why):
         edit(text)
 
@@ -284,12 +277,12 @@ def test_edit_that_changes_another_meaning_is_refused(edit: Callable[[str], str]
 COMMENTED = "id: a\nnetworks:\n  - 192.0.2.0/24  # ours\n  - 198.51.100.0/24  # theirs\n# of whom?\nsources: [b]\n"
 
 
-def test_a_comment_on_a_line_of_its_own_would_be_lost() -> None:
+def test_a_comment_on_a_line_of_its_own_would_be_lost():
     with pytest.raises(NotEdited, match="a comment in its networks would be lost"):
         edited(COMMENTED.replace("networks:\n", "networks:\n  # the old ones\n"), {"networks": NEW_NETWORKS})
 
 
-def test_values_of_every_shape_and_a_key_that_goes() -> None:
+def test_values_of_every_shape_and_a_key_that_goes():
     text = "---\namends: a\nremove:\n  domains: [x.example]\nsources: [b]\n"
     records = [{"with": "list", "version": 'ETag W/"it\'s: 5"'}, {"with": "other", "day": "2026-01-01"}]
     after = edited(
@@ -318,6 +311,6 @@ sources: [b]
 
 @given(st.text("ab:#'\"- \\@,[]{}é", min_size=1, max_size=20).filter(lambda text: text == text.strip()))
 @examples(200)
-def test_any_text_comes_back_as_it_was_or_is_refused(value: str) -> None:
+def test_any_text_comes_back_as_it_was_or_is_refused(value):
     with contextlib.suppress(NotEdited):
         assert data_of(edited("sources: [a]\n", {"version": value, "more": [value]}))["more"] == [value]

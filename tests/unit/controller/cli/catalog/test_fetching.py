@@ -1,7 +1,5 @@
 """Lists over https or out of a folder: limits, redirects, several files."""
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import http.client
@@ -10,11 +8,8 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from email.message import Message
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.controller.cli.catalog import fetching, list_files, obtaining
@@ -24,13 +19,12 @@ from proscribe.controller.cli.catalog.public_lists import Source
 from proscribe.controller.cli.catalog.publishers import Publisher
 
 URL = "https://lists.example/x"
-Serve = Callable[..., dict[str, Any]]
 
 
 class Answer(io.BytesIO):
     status = 200
 
-    def __init__(self, content: bytes, **headers: str) -> None:
+    def __init__(self, content, **headers):
         super().__init__(content)
         self.headers = Message()
         for name, value in {"Content_Length": str(len(content)), **headers}.items():
@@ -38,23 +32,23 @@ class Answer(io.BytesIO):
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+def serve(monkeypatch):
     """Has a server answer; returns what it was sent, and how."""
 
-    def serving(answer: Any) -> dict[str, Any]:
-        given: dict[str, Any] = {}
+    def serving(answer):
+        given = {}
 
-        def open_(request: urllib.request.Request, timeout: float) -> Any:
+        def open_(request, timeout):
             given.update(url=request.full_url, headers=dict(request.header_items()), timeout=timeout)
             if isinstance(answer, Exception):
                 raise answer
             return answer() if callable(answer) else answer
 
-        def context(cafile: str | None) -> ssl.SSLContext:
+        def context(cafile):
             given["ca_file"] = cafile
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-        def opener(*handlers: Any) -> Any:
+        def opener(*handlers):
             given["handlers"] = [one if isinstance(one, type) else type(one) for one in handlers]
             return SimpleNamespace(open=open_)
 
@@ -74,7 +68,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
         ({"ETag": "é"}, ""),
     ],
 )
-def test_a_list_as_it_came(serve: Serve, headers: dict[str, str], version: str) -> None:
+def test_a_list_as_it_came(serve, headers, version):
     content = "é.test\n".encode()[:7]
     given = serve(Answer(content, **headers))
     day = datetime.datetime.now(datetime.timezone.utc).date()
@@ -92,7 +86,7 @@ def test_a_list_as_it_came(serve: Serve, headers: dict[str, str], version: str) 
     }
 
 
-def test_the_authority_may_be_an_own_one(serve: Serve) -> None:
+def test_the_authority_may_be_an_own_one(serve):
     given = serve(Answer(b"a"))
     assert fetch(URL, "/ca.pem").text == "a" and given["ca_file"] == "/ca.pem"
 
@@ -109,7 +103,7 @@ def test_the_authority_may_be_an_own_one(serve: Serve) -> None:
         (http.client.BadStatusLine("x"), "it could not be fetched: x"),
     ],
 )
-def test_answer_that_is_no_list_is_refused_with_a_reason(serve: Serve, answer: Any, why: str) -> None:
+def test_answer_that_is_no_list_is_refused_with_a_reason(serve, answer, why):
     serve(answer)
     with pytest.raises(NotFetched) as wrong:
         fetch(URL)
@@ -117,7 +111,7 @@ def test_answer_that_is_no_list_is_refused_with_a_reason(serve: Serve, answer: A
 
 
 @pytest.mark.parametrize("more", [0, 1])
-def test_fetched_list_has_a_largest_size(serve: Serve, monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+def test_fetched_list_has_a_largest_size(serve, monkeypatch, more):
     monkeypatch.setattr(fetching, "LARGEST", 9)
     serve(Answer(b"x" * (9 + more)))
     assert LARGEST > 9
@@ -128,12 +122,12 @@ def test_fetched_list_has_a_largest_size(serve: Serve, monkeypatch: pytest.Monke
         fetch(URL)
 
 
-def redirected(handler: Any, to: str) -> Any:
+def redirected(handler, to):
     request = urllib.request.Request(URL, headers={"User-Agent": "proscribe"})
     return handler().redirect_request(request, io.BytesIO(), 302, "Found", http.client.HTTPMessage(), to)
 
 
-def test_only_https_is_followed(serve: Serve) -> None:
+def test_only_https_is_followed(serve):
     given = serve(Answer(b"a"))
     fetch(URL)
     follows = given["handlers"][0]
@@ -147,7 +141,7 @@ PARTS = {"list": ("a.example\ninclude:b\n", 5), "b": ("b.example", 3), "alone": 
 TOGETHER = "a.example\ninclude:b\n\nb.example"
 
 
-def of_table(*paths: str) -> Publisher:
+def of_table(*paths):
     """A list of recall.yml."""
     texts = {"publisher": "x", "family": "x", "folder": "birds", "format": "v2fly", "licence": "x", "popular": ""}
     more = {"only_popular": "", "about": (), "mixed": (), "takes_from": (), "named": (), "without": ()}
@@ -155,7 +149,7 @@ def of_table(*paths: str) -> Publisher:
     return Publisher("birds", source.url, "v2fly", "feed", "birds", ("",), 1, listed=source)
 
 
-def digest(text: str) -> str:
+def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -167,10 +161,8 @@ def digest(text: str) -> str:
         (Publisher("x", "https://x.example/alone", "lines", "feed", "x", ("x",), 1), "c.example", 4, "as it came"),
     ],
 )
-def test_a_list_is_all_of_its_files_and_of_the_day_of_the_oldest(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publisher: Publisher, text: str, day: int, sha256: str
-) -> None:
-    def fetch(url: str, ca_file: str) -> Fetched:
+def test_a_list_is_all_of_its_files_and_of_the_day_of_the_oldest(monkeypatch, tmp_path, publisher, text, day, sha256):
+    def fetch(url, ca_file):
         content, day = PARTS[url.removeprefix("https://x.example/")]
         assert ca_file == "/ca.pem"
         return Fetched(content, datetime.date(2026, 1, day), "as it came")
@@ -200,9 +192,7 @@ BOTH = sum(len(PARTS[name][0]) for name in ("list", "b"))
         ("MOST_BYTES", BOTH - 1, f"its files have more than {BOTH - 1} bytes"),
     ],
 )
-def test_the_files_of_a_list_have_limits_together(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, value: int, why: str
-) -> None:
+def test_the_files_of_a_list_have_limits_together(monkeypatch, tmp_path, limit, value, why):
     monkeypatch.setattr(list_files, limit, value)
     (tmp_path / "birds").mkdir()
     for name, (content, _) in PARTS.items():
@@ -220,7 +210,7 @@ def test_the_files_of_a_list_have_limits_together(
             assert [text for _, text in read()] == [PARTS["list"][0], PARTS["b"][0]]
 
 
-def test_files_with_an_ending_are_read_in_their_order_and_whatever_their_bytes(tmp_path: Path) -> None:
+def test_files_with_an_ending_are_read_in_their_order_and_whatever_their_bytes(tmp_path):
     (tmp_path / "birds").mkdir()
     for name, content in {"b.txt": b"\xff", "a.txt": b"a", "a.TXT": b"x", "txt": b"x"}.items():
         (tmp_path / "birds" / name).write_bytes(content)
@@ -235,7 +225,7 @@ def test_files_with_an_ending_are_read_in_their_order_and_whatever_their_bytes(t
             list(list_files.texts(source._replace(paths=paths), tmp_path))
 
 
-def test_a_list_that_includes_what_is_elsewhere_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_includes_what_is_elsewhere_is_not_fetched(monkeypatch):
     outside = Fetched("include:../x\n", datetime.date(2026, 1, 1))
     monkeypatch.setattr(obtaining, "fetch", lambda *_: outside)
     with pytest.raises(NotFetched, match="birds/list includes '../x'"):

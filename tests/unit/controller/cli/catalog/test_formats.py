@@ -1,15 +1,11 @@
 """Formats of published and public lists, and a refresh from a folder."""
 
-from __future__ import annotations
-
 import argparse
 import base64
 import contextlib
 import datetime
 import json
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -43,7 +39,6 @@ sources:
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 NAMES = [f"bird{number:03}.example" for number in range(100)]
 MORE = [f"wren{number:03}.example" for number in range(100)]
-Refresh = Callable[..., tuple[int, list[str]]]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +76,7 @@ Refresh = Callable[..., tuple[int, list[str]]]
         ("v2fly", "a\ndomain:b @ads\nfull:c # d\ninclude:e\nregexp:f\nkeyword:g\n", ["a", "b", "c"]),
     ],
 )
-def test_a_list_in_its_form(form: str, text: str, found: list[str]) -> None:
+def test_a_list_in_its_form(form, text, found):
     assert list(FORMATS[form](text, "parrot")) == found
 
 
@@ -104,16 +99,15 @@ def test_a_list_in_its_form(form: str, text: str, found: list[str]) -> None:
         ("json_addresses", '["a.example"]', "no address with https"),
     ],
 )
-def test_a_list_without_its_form(form: str, text: str, why: str) -> None:
+def test_a_list_without_its_form(form, text, why):
     with pytest.raises(Unreadable, match=why):
         list(FORMATS[form](text, "parrot"))
 
 
 @pytest.mark.parametrize(
-    ("given", "written"),
-    [("8.8.8.7/24", "8.8.8.0/24"), ("2001:DB8::1", "2001:db8::1/128"), ("x", "x")],
+    ("given", "written"), [("8.8.8.7/24", "8.8.8.0/24"), ("2001:DB8::1", "2001:db8::1/128"), ("x", "x")]
 )
-def test_a_network_in_the_catalogues_spelling(given: str, written: str) -> None:
+def test_a_network_in_the_catalogues_spelling(given, written):
     assert network(given) == written
 
 
@@ -129,14 +123,14 @@ ANY_JSON = st.recursive(
 
 @given(ANY_JSON.map(json.dumps) | st.text(max_size=200))
 @examples(300)
-def test_any_answer_of_a_publisher_is_texts_or_refused(text: str) -> None:
+def test_any_answer_of_a_publisher_is_texts_or_refused(text):
     for read in FORMATS.values():
         with contextlib.suppress(Unreadable):
             assert all(isinstance(one, str) for one in read(text, "parrot"))
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
+def catalog(tmp_path):
     root = tmp_path / "catalog"
     (root / "instant_messaging").mkdir(parents=True)
     (root / "feeds").mkdir()
@@ -156,11 +150,11 @@ def catalog(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def refresh(catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refresh:
+def refresh(catalog, tmp_path, capsys):
     folder = tmp_path / "fetched"
     folder.mkdir()
 
-    def call(id_: str, values: Sequence[str], *words: str, day: int = 1_790_000_000) -> tuple[int, list[str]]:
+    def call(id_, values, *words, day=1_790_000_000):
         (folder / id_).write_text("\n".join(values))
         os.utime(folder / id_, (day, day))
         code = launcher.main(
@@ -171,7 +165,7 @@ def refresh(catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     return call
 
 
-def test_a_list_that_is_older_than_the_last_one_is_refused(refresh: Refresh, catalog: Path) -> None:
+def test_a_list_that_is_older_than_the_last_one_is_refused(refresh, catalog):
     assert refresh("birds", NAMES)[0] == 0
     before = (catalog / "feeds/birds.yml").read_text()
     code, printed = refresh("birds", MORE, day=1_789_000_000)
@@ -179,7 +173,7 @@ def test_a_list_that_is_older_than_the_last_one_is_refused(refresh: Refresh, cat
     assert (catalog / "feeds/birds.yml").read_text() == before
 
 
-def test_change_that_does_not_load_is_taken_back(refresh: Refresh, catalog: Path) -> None:
+def test_change_that_does_not_load_is_taken_back(refresh, catalog):
     before = {path: path.read_text() for path in catalog.rglob("*.*")}
     code, printed = refresh("names", ["new.example", "owl.example"])
     assert code == 1 and "would not load" in printed[0]
@@ -187,10 +181,10 @@ def test_change_that_does_not_load_is_taken_back(refresh: Refresh, catalog: Path
 
 
 @pytest.mark.parametrize("found", [Fetched("a", datetime.date(2026, 1, 1)), None])
-def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found: Fetched | None) -> None:
-    reached: list[str] = []
+def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found):
+    reached = []
 
-    def fetched(publisher: Publisher) -> Fetched:
+    def fetched(publisher):
         reached.append(publisher.id)
         if found is None:
             raise NotFetched("not there")
@@ -207,17 +201,14 @@ def test_an_address_of_several_lists_is_fetched_once_whatever_comes_of_it(found:
     assert reached == ["one", "three"]
 
 
-def test_all_lists_where_none_is_named(refresh: Refresh, catalog: Path) -> None:
+def test_all_lists_where_none_is_named(refresh, catalog):
     code, printed = refresh("names", [])
     assert code == 1 and [line.partition(":")[0] for line in printed] == ["birds", "names", "brds"]
     assert all("refused, nothing is changed" in line for line in printed)
 
 
-@pytest.mark.parametrize(
-    ("text", "share"),
-    [("0", 0), ("999999", 999999), ("1000000", None), ("-1", None), ("", None)],
-)
-def test_a_share_is_a_number_of_percent(text: str, share: int | None) -> None:
+@pytest.mark.parametrize(("text", "share"), [("0", 0), ("999999", 999999), ("1000000", None), ("-1", None), ("", None)])
+def test_a_share_is_a_number_of_percent(text, share):
     if share is not None:
         assert _share(text) == share
         return
@@ -225,7 +216,7 @@ def test_a_share_is_a_number_of_percent(text: str, share: int | None) -> None:
         _share(text)
 
 
-def stamp(protocol: int, *strings: bytes) -> str:
+def stamp(protocol, *strings):
     data = bytes([protocol]) + bytes(8) + b"".join(bytes([len(one)]) + one for one in strings)
     return "sdns://" + base64.urlsafe_b64encode(data).decode().rstrip("=")
 
@@ -303,11 +294,11 @@ PAGE = """\
         ("dns_stamps", f"{stamp(2, b'', b'a.example')} {stamp(1, b'b.example')} sdns://A sdns://", "", ["", "a"]),
     ],
 )
-def test_a_public_list_in_its_form(form: str, text: str, part: str, found: list[str]) -> None:
+def test_a_public_list_in_its_form(form, text, part, found):
     assert [value.removesuffix(".example") for value in RECALL_FORMATS[form](text, part)] == list(found)
 
 
-def test_includes_of_a_v2fly_file_are_read() -> None:
+def test_includes_of_a_v2fly_file_are_read():
     assert list(INCLUDES["v2fly"]("a.example\ninclude:birds @x # y\ndomain:b.example\n")) == ["birds"]
 
 
@@ -318,7 +309,7 @@ PIECES = st.sampled_from(
 
 
 @given(text=st.lists(PIECES | st.text(max_size=4), max_size=40).map("".join), part=st.sampled_from(["", "X", "a"]))
-def test_no_text_is_more_than_unreadable(text: str, part: str) -> None:
+def test_no_text_is_more_than_unreadable(text, part):
     for form in RECALL_FORMATS.values():
         with contextlib.suppress(Unreadable):
             for value in form(text, part):
@@ -329,7 +320,7 @@ def test_no_text_is_more_than_unreadable(text: str, part: str) -> None:
 @pytest.mark.parametrize(
     "unit", ["https://", "sdns://A", "](https://", '"', '{ "', "- ", "<td>https://", "`tls://a", "a"]
 )
-def test_reading_is_linear(unit: str) -> None:
+def test_reading_is_linear(unit):
     began = processor()
     for form in RECALL_FORMATS.values():
         for text in (unit * (1 << 15), f"{unit}\n" * (1 << 13), f"# X\n* {unit * (1 << 15)}"):
@@ -340,6 +331,6 @@ def test_reading_is_linear(unit: str) -> None:
 
 
 @given(st.text(max_size=300))
-def test_a_name_of_any_text_is_one_or_none(text: str) -> None:
+def test_a_name_of_any_text_is_one_or_none(text):
     name = name_of(text)
     assert not name or (not grammar.domain(name) and name_of(name) in (name, name.removeprefix("www.")))

@@ -1,13 +1,10 @@
 """`catalog propose` with a list of names: what is a name, what of it is new, and the amendment that is written."""
 
-from __future__ import annotations
-
 import datetime
 import io
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused, command_line
@@ -19,14 +16,14 @@ from proscribe.controller.cli.catalog.recall.proposals import Proposed
 from proscribe.controller.cli.catalog.recall.standing import Standing
 
 
-def test_a_longer_list_is_a_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_longer_list_is_a_feed(monkeypatch):
     monkeypatch.setattr(proposing, "MOST", 2)
     assert len(names_of("a.example\nb.example\na.example")) == 2
     with pytest.raises(Refused, match="^3 names; expected at most 2: a longer list is a feed"):
         names_of("a.example\nb.example\nc.example")
 
 
-OWL: Any = SimpleNamespace(
+OWL = SimpleNamespace(
     id="owl",
     domains=["owl.example"],
     urls=["page.example", "web.example/owl"],
@@ -40,7 +37,7 @@ SAID = "shared: others use it"
 KNOWN = ["owl.example", "below.owl.example", "page.example", "said.example", "cdn.example", "ok.owl.example"]
 
 
-def test_name_that_an_entry_has_or_has_decided_is_not_proposed() -> None:
+def test_name_that_an_entry_has_or_has_decided_is_not_proposed():
     found = propose(OWL, [*NEW, *KNOWN, "web.example", "googleapis.com"])
     assert found.add == ["new.example", "newer.example", "perhaps.example", "web.example"]
     assert {**found.left, "googleapis.com": ""} == {
@@ -53,36 +50,21 @@ def test_name_that_an_entry_has_or_has_decided_is_not_proposed() -> None:
     assert propose(OWL, []) == Proposal([], {})
 
 
-TEXT = """\
----
-amends: owl
-accept:
-  domains:
-    - perhaps.example
-add:
-  domains:
-    - new.example
-sources:
-  - 'it''s a list'
-  - 'another'
-"""
-
-
 class Command:
     """The command, over a catalogue with one entry, in a folder with a list."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         self.folder = folder
-        self.chosen = Chosen([folder], SimpleNamespace(services={"owl": OWL}))  # type: ignore[arg-type]
+        self.chosen = Chosen([folder], SimpleNamespace(services={"owl": OWL}))
         (folder / "list").write_text("new.example\nsaid.example\n")
 
-    def __call__(self, *words: str) -> None:
+    def __call__(self, *words):
         _, arguments = command_line.read("catalog", ["propose", *words])
         assert arguments.run_subcommand(arguments, self.chosen) == 0
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+def command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     return Command(tmp_path)
@@ -92,14 +74,12 @@ ADDED = amendment(OWL, ["new.example"], ["a test"])
 SOURCE = ("--source", "a test")
 
 
-def test_amendment_is_printed(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_amendment_is_printed(command, capsys):
     command("owl", "list", *SOURCE)
     assert capsys.readouterr() == (ADDED, f"left out said.example: {SAID}\n")
 
 
-def test_amendment_is_written_into_the_last_directory_and_over_no_file(
-    command: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_amendment_is_written_into_the_last_directory_and_over_no_file(command, capsys):
     options = ("owl", "list", *SOURCE, "--dir", "first", "--dir", "own")
     command(*options)
     assert Path("own/amends/owl.yml").read_text() == ADDED and not Path("first").exists()
@@ -113,7 +93,7 @@ def test_amendment_is_written_into_the_last_directory_and_over_no_file(
     assert Path("own/amends/owl.yml").read_text() == "mine"
 
 
-def test_list_without_new_names_is_no_mistake(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_without_new_names_is_no_mistake(command, capsys):
     Path("list").write_text("owl.example\n")
     command("owl", "list", *SOURCE, "--dir", "own")
     assert capsys.readouterr() == ("", "nothing to add to owl\n") and not Path("own").exists()
@@ -130,14 +110,14 @@ def test_list_without_new_names_is_no_mistake(command: Command, capsys: pytest.C
         ((), "SERVICE is missing; expected SERVICE LIST"),
     ],
 )
-def test_missing_word_of_propose_is_named(command: Command, words: tuple[str, ...], why: str) -> None:
+def test_missing_word_of_propose_is_named(command, words, why):
     with pytest.raises(Refused) as refused:
         command(*words)
     assert str(refused.value).startswith(why)
 
 
 @pytest.mark.parametrize("name", ["list", "-"])
-def test_a_list_has_a_largest_size(command: Command, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_has_a_largest_size(command, name, monkeypatch):
     content = b"new.example\n"
     for size in (len(content), len(content) - 1):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
@@ -150,7 +130,7 @@ def test_a_list_has_a_largest_size(command: Command, name: str, monkeypatch: pyt
                 command("owl", name, *SOURCE)
 
 
-def missing(name: str, service: str, closes: str = "") -> Proposed:
+def missing(name, service, closes=""):
     found = Found(name, Standing("missing"), True, 7, ("one", "two"))
     return Proposed(found, "vpn", service, closes)
 
@@ -178,11 +158,11 @@ COUNT = "5 names proposed, 1 of them without an entry\n"
 
 
 @pytest.fixture
-def recalled(command: Command, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def recalled(command, monkeypatch):
     """What is compared; recall finds six names."""
-    calls: list[Any] = []
+    calls = []
     services = {"owl": OWL, "gull": SimpleNamespace(**{**vars(OWL), "id": "gull", "decided": []})}
-    command.chosen = Chosen([command.folder], SimpleNamespace(services=services))  # type: ignore[arg-type]
+    command.chosen = Chosen([command.folder], SimpleNamespace(services=services))
     found = SimpleNamespace(popularity=("top",), lists=SimpleNamespace(missing={"four": "it is gone"}), results="all")
     clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: DAY.astimezone(zone)), timezone=datetime.timezone)
     monkeypatch.setattr(proposing, "datetime", clock)
@@ -191,9 +171,7 @@ def recalled(command: Command, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-def test_recall_proposes_an_amendment_for_an_entry(
-    command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recall_proposes_an_amendment_for_an_entry(command, recalled, capsys):
     command("--from-recall", "lists", "--popular", "9", "--category", "vpn")
     assert capsys.readouterr() == (f"{OF_GULL}{OF_OWL}{NOBODYS}", f"{MISSING}{CLOSES}{SAID_SO}{COUNT}")
     assert recalled == [(command.chosen, Path("lists"), ["vpn"], 9), ("all", command.chosen)]
@@ -203,9 +181,7 @@ def test_recall_proposes_an_amendment_for_an_entry(
     assert recalled[2] == (command.chosen, Path("lists"), proposing.CATEGORIES, 100_000)
 
 
-def test_proposed_amendments_are_written_unless_one_is_there(
-    command: Command, recalled: list[Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_proposed_amendments_are_written_unless_one_is_there(command, recalled, capsys):
     Path("own/amends").mkdir(parents=True)
     Path("own/amends/owl.yml").write_text("mine")
     command("--from-recall", "lists", "--dir", "own")

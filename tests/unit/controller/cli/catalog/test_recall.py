@@ -1,14 +1,10 @@
 """`catalog recall` and `propose --from-recall`: lists, measures, goals, hostile lists."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,11 +54,10 @@ NAMES = [
     for name in ("missing", "owlmail", "x.owlmail", "reported", "open.owlmail", "shared", "refused", "unverified")
 ]
 NAMES += ["known.example", "portal.example", "whole.example", "partly.example", "fed.example"]
-Call = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
+def catalog(tmp_path):
     root = tmp_path / "catalog"
     for path, text in {
         "webmail/owl.yml": ENTRY.format(id="owl", enforce="true", more=OWL),
@@ -81,7 +76,7 @@ def catalog(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     root = tmp_path / "lists"
     for id_, names in {"first": NAMES, "second": NAMES, "top": ["a.example", *NAMES]}.items():
         (root / id_).mkdir(parents=True)
@@ -90,24 +85,24 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call(catalog: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(catalog, folder, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
 
-    def run(*words: str) -> tuple[int, str]:
+    def run(*words):
         code = launcher.main(["catalog", words[0], "--catalog", str(catalog), *words[1:]])
         return code, "".join(capsys.readouterr())
 
     return run
 
 
-def result(call: Call, folder: Path, *words: str) -> Any:
+def result(call, folder, *words):
     code, printed = call("recall", str(folder), "--json", *words)
     found = json.loads(printed)
     assert code == 0 and found["schema"] == "proscribe/catalog-recall/1"
     return found
 
 
-def test_without_a_list_of_what_is_asked_for_a_goal_fails(call: Call, folder: Path) -> None:
+def test_without_a_list_of_what_is_asked_for_a_goal_fails(call, folder):
     (folder / "top/list").unlink()
     code, printed = call("recall", str(folder), "--at-least", "vpn=0", "--at-least", "vpn:all=0.8")
     assert code == 1 and "vpn=0: not reached, nothing was measured: no list of the most asked-for names" in printed
@@ -115,7 +110,7 @@ def test_without_a_list_of_what_is_asked_for_a_goal_fails(call: Call, folder: Pa
     assert "3 lists" not in printed and "2 lists read, 1 missing" in printed
 
 
-HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+HOSTILE = {
     "absent": (lambda path: None, "No such file or directory"),
     "empty": (lambda path: path.write_text(""), "it has 0 names, expected at least 1"),
     "no names": (lambda path: path.write_text("<html>\n404\n"), "it has 0 names, expected at least 1"),
@@ -130,15 +125,13 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-def _sparse(path: Path) -> None:
+def _sparse(path):
     with path.open("wb") as stream:
         stream.truncate(list_files.LARGEST + 1)
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_list_that_cannot_be_read_is_named_and_measures_nothing(
-    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
+def test_a_list_that_cannot_be_read_is_named_and_measures_nothing(call, folder, monkeypatch, case):
     monkeypatch.setattr(reading, "MOST_NAMES", 100)
     make, why = HOSTILE[case]
     (folder / "second/list").unlink()
@@ -149,13 +142,13 @@ def test_a_list_that_cannot_be_read_is_named_and_measures_nothing(
     assert why in line and "2 lists read, 1 missing" in printed
 
 
-def test_a_folder_that_is_a_link_out_is_not_followed(call: Call, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_a_link_out_is_not_followed(call, folder, tmp_path):
     (folder / "second").rename(tmp_path / "second")
     (folder / "second").symlink_to(tmp_path / "second")
     assert "not a link out of it" in call("recall", str(folder))[1]
 
 
-def more_rows(catalog: Path, *rows: str) -> None:
+def more_rows(catalog, *rows):
     with (catalog / "recall.yml").open("a") as stream:
         stream.writelines(f"{row}\n" for row in rows)
 
@@ -175,9 +168,7 @@ V2FLY = (
         ({"list": "".join(f"include:{n}\n" for n in range(9)), **{str(n): "" for n in range(9)}}, "more than 5 files"),
     ],
 )
-def test_a_list_in_several_files(
-    call: Call, catalog: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], found: int | str
-) -> None:
+def test_a_list_in_several_files(call, catalog, folder, monkeypatch, files, found):
     monkeypatch.setattr(list_files, "MOST_FILES", 5)
     more_rows(catalog, V2FLY)
     (folder / "third/data").mkdir(parents=True)
@@ -187,7 +178,7 @@ def test_a_list_in_several_files(
     assert (found in data["missing_lists"]["third"]) if isinstance(found, str) else data["lists"]["third"] == found
 
 
-def test_only_the_lists_of_a_category_are_read_and_what_these_need(call: Call, catalog: Path, folder: Path) -> None:
+def test_only_the_lists_of_a_category_are_read_and_what_these_need(call, catalog, folder):
     row = V2FLY.replace("[vpn]", "[tor]").replace("v2fly", "lines")
     more_rows(catalog, row.replace("licence", "without: [first], licence"))
     assert list(result(call, folder, "--category", "vpn")["lists"]) == ["first", "second", "top"]
@@ -195,7 +186,7 @@ def test_only_the_lists_of_a_category_are_read_and_what_these_need(call: Call, c
     assert list(data["lists"]) == ["first", "top"] and list(data["missing_lists"]) == ["third"]
 
 
-def test_all_files_with_an_ending_and_names_that_another_list_has(call: Call, catalog: Path, folder: Path) -> None:
+def test_all_files_with_an_ending_and_names_that_another_list_has(call, catalog, folder):
     row = V2FLY.replace("data/list", "data/*.txt").replace("v2fly", "lines")
     more_rows(catalog, row.replace("licence", "without: [first], licence"))
     (folder / "third/data").mkdir(parents=True)
@@ -221,29 +212,27 @@ def test_all_files_with_an_ending_and_names_that_another_list_has(call: Call, ca
         ("- {id: x}\n", "publisher: found nothing, expected a value"),
     ],
 )
-def test_a_mistake_in_the_table_names_its_place(call: Call, catalog: Path, folder: Path, row: str, line: str) -> None:
+def test_a_mistake_in_the_table_names_its_place(call, catalog, folder, row, line):
     more_rows(catalog, row.rstrip("\n"))
     code, printed = call("recall", str(folder))
     place = f"{catalog}/recall.yml:5: [3]"
     assert code == 2 and any(place in each and line in each for each in printed.splitlines()), printed
 
 
-def test_a_catalogue_without_a_table_and_a_folder_that_is_not_there(call: Call, catalog: Path, folder: Path) -> None:
+def test_a_catalogue_without_a_table_and_a_folder_that_is_not_there(call, catalog, folder):
     assert "expected the folder of the lists" in call("recall", str(folder / "absent"))[1]
     (catalog / "recall.yml").unlink()
     assert "has a recall.yml" in call("recall", str(folder))[1]
 
 
-def test_fetched_lists_are_written_into_the_folder(
-    call: Call, catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fetched_lists_are_written_into_the_folder(call, catalog, tmp_path, monkeypatch):
     published = {
         "https://x.example/third/data/list": "a.example\ninclude:b\n",
         "https://x.example/third/data/b": "b.example",
         "https://x.example/fifth/data/list": "c.example",
     }
 
-    def fetch(url: str, ca_file: str = "") -> Fetched:
+    def fetch(url, ca_file=""):
         if url not in published:
             raise NotFetched("it could not be fetched: 404")
         return Fetched(published[url], datetime.date(2026, 1, 2))
@@ -264,7 +253,7 @@ def test_fetched_lists_are_written_into_the_folder(
 
 
 @pytest.fixture
-def new_names(folder: Path) -> None:
+def new_names(folder):
     names = [
         "owlmail.test.com",
         "unverified.example",
@@ -278,9 +267,7 @@ def new_names(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("new_names")
-def test_an_amendment_that_is_there_is_not_written_over(
-    call: Call, catalog: Path, folder: Path, tmp_path: Path
-) -> None:
+def test_an_amendment_that_is_there_is_not_written_over(call, catalog, folder, tmp_path):
     own = tmp_path / "own/amends"
     own.mkdir(parents=True)
     (own / "owl.yml").write_text("amends: owl\nadd: {domains: [x.example]}\nsources: [x]\n")
@@ -289,7 +276,7 @@ def test_an_amendment_that_is_there_is_not_written_over(
     assert "x.example" in (own / "owl.yml").read_text()
 
 
-def test_name_that_another_entry_has_or_needs_is_left_out(call: Call, catalog: Path, folder: Path) -> None:
+def test_name_that_another_entry_has_or_needs_is_left_out(call, catalog, folder):
     (catalog / "webmail/wren.yml").write_text(
         ENTRY.format(id="wren", enforce="false", more="domains: [wrenmail.com]\nshared_domains: [needs.wrenmail.net]")
     )
@@ -309,12 +296,12 @@ def test_name_that_another_entry_has_or_needs_is_left_out(call: Call, catalog: P
         (("--from-recall", "absent"), "expected the folder of the lists"),
     ],
 )
-def test_propose_refuses_wrong_words(call: Call, words: tuple[str, ...], why: str) -> None:
+def test_propose_refuses_wrong_words(call, words, why):
     code, printed = call("propose", *words)
     assert code == 2 and why in printed
 
 
-def test_a_proposal_needs_a_list_of_what_is_asked_for(call: Call, folder: Path) -> None:
+def test_a_proposal_needs_a_list_of_what_is_asked_for(call, folder):
     (folder / "top/list").unlink()
     code, printed = call("propose", "--from-recall", str(folder))
     assert code == 2 and "has no list of the most asked-for names" in printed
@@ -323,7 +310,7 @@ def test_a_proposal_needs_a_list_of_what_is_asked_for(call: Call, folder: Path) 
 RECORDED = Path(__file__).parents[3] / "recorded/cli"
 
 
-def make_found(number: int, state: str, popular: bool = True, rank: int | None = None, *lists: str) -> Found:
+def make_found(number, state, popular=True, rank=None, *lists):
     return Found(f"n{number}.example", Standing(state, "owl"), popular, rank, lists or ("one", "two"))
 
 
@@ -341,19 +328,17 @@ RESULTS = (
 )
 READ_LISTS = Lists({"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"})
 RECALL = recall.Recall(READ_LISTS, RESULTS, ("top", "other"), 100_000)
-CATEGORIES = [one.category for one in RESULTS]
-Recalled = Any
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Recalled:
+def run(monkeypatch, capsys):
     """Runs the command over what was compared; its code and what it prints on both streams."""
-    calls: list[Any] = []
+    calls = []
     monkeypatch.setenv("COLUMNS", "90")
     monkeypatch.setattr(recall, "needed", lambda chosen, categories: (chosen, tuple(categories)))
     monkeypatch.setattr(recall, "fetch_lists", lambda *given: [calls.append(given) or "one: 1 file"])
 
-    def command(*words: str, found: recall.Recall = RECALL) -> tuple[int, str, str, list[Any]]:
+    def command(*words, found=RECALL):
         calls.clear()
         monkeypatch.setattr(recall, "compared", lambda *given: calls.append(given) or found)
         _, arguments = command_line.read("catalog", ["recall", "lists", *words])
@@ -362,7 +347,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return command
 
 
-def test_all_of_a_comparison(run: Recalled) -> None:
+def test_all_of_a_comparison(run):
     nothing = recall.Recall(Lists({}, {}), (), (), 5)
     shown = {
         "printed": run()[1],
@@ -387,12 +372,12 @@ def test_all_of_a_comparison(run: Recalled) -> None:
         ("webmail:all=0", "webmail:all=0: not reached, nothing was measured: no two independent lists share a name"),
     ],
 )
-def test_a_goal_is_reached_or_it_is_said_why_not(run: Recalled, goal: str, said: str) -> None:
+def test_a_goal_is_reached_or_it_is_said_why_not(run, goal, said):
     code, _, printed, _ = run("--at-least", goal)
     assert (code, " ".join(printed.split())) == ((recall.BELOW_GOAL, said) if said else (0, ""))
 
 
-def test_recall_compares_named_categories_and_popular_names(run: Recalled) -> None:
+def test_recall_compares_named_categories_and_popular_names(run):
     assert run("--popular", "7")[3] == [("chosen", Path("lists"), recall.CATEGORIES, 7)]
     code, _, printed, calls = run("--category", "vpn", "--category", "tor", "--fetch", "--ca-file", "ca.pem")
     fetched, compared = calls
@@ -413,7 +398,7 @@ def test_recall_compares_named_categories_and_popular_names(run: Recalled) -> No
         *(("--at-least", text, False) for text in ("vpns=0.5", "vpn:most=0.5", "vpn", "VPN=1")),
     ],
 )
-def test_numbers_and_goals_have_a_form(run: Recalled, option: str, text: str, taken: bool) -> None:
+def test_numbers_and_goals_have_a_form(run, option, text, taken):
     if taken:
         assert run(f"{option}={text}")[3]
         return
@@ -424,19 +409,17 @@ def test_numbers_and_goals_have_a_form(run: Recalled, option: str, text: str, ta
 NOBODY = Popular({}, frozenset(), ())
 
 
-def source(
-    id_: str, about: str = "vpn", mixed: str = "", takes_from: str = "", popular: str = "", only_popular: str = ""
-) -> Source:
+def source(id_, about="vpn", mixed="", takes_from="", popular="", only_popular=""):
     """A list: its family is what is before the _ of its id."""
     lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
-    split: dict[str, Any] = {key: tuple(value.split()) for key, value in lists.items()}
-    texts: dict[str, Any] = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
+    split = {key: tuple(value.split()) for key, value in lists.items()}
+    texts = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
     return Source(
         id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **texts, **split
     )
 
 
-def listed(names: str) -> dict[str, int]:
+def listed(names):
     return {f"{name}.example": place for place, name in enumerate(names.split(), 1)}
 
 
@@ -453,13 +436,13 @@ def listed(names: str) -> dict[str, int]:
         ("5", 9, "owl", 0),
     ],
 )
-def test_popular_names_have_a_rank(popular: str, most: int, name: str, rank: int | None) -> None:
+def test_popular_names_have_a_rank(popular, most, name, rank):
     found = popular_names([source("top", "", popular=popular)], {"top": listed("a x.owl tit y.owl")}, most)
     assert found.has(f"{name}.example") is (rank != 0)
     assert found.ranks.get(f"{name}.example") == (rank or None)
 
 
-def test_two_lists_of_what_is_asked_for_add_up() -> None:
+def test_two_lists_of_what_is_asked_for_add_up():
     lists = [source("top", "", popular="ranked"), source("next", "", popular="ranked"), source("gone", "", popular="9")]
     found = popular_names(lists, {"top": listed("a b"), "next": listed("b a c")}, 9)
     assert found.read == ("top", "next")
@@ -477,9 +460,7 @@ def test_two_lists_of_what_is_asked_for_add_up() -> None:
         ("", ("top",), True, None),
     ],
 )
-def test_a_share_is_of_what_was_measured(
-    families: str, popular: tuple[str, ...], whole: bool, share: Share | None
-) -> None:
+def test_a_share_is_of_what_was_measured(families, popular, whole, share):
     states = {"owl.example": Standing("blocked", "owl")}
     result = measure(
         "vpn",
@@ -496,9 +477,7 @@ LISTS_OF_NAMES = st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from([
 
 
 @given(lists=LISTS_OF_NAMES, taken=st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(IDS)), max_size=4))
-def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_none(
-    lists: dict[str, set[str]], taken: dict[str, set[str]]
-) -> None:
+def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_none(lists, taken):
     names = {id_: listed(" ".join(sorted(some))) for id_, some in lists.items()}
     free = measure("vpn", [source(one) for one in IDS], names, NOBODY, lambda _: Standing(MISSING))
     copies = [source(one, takes_from=" ".join(taken.get(one, ()))) for one in IDS]
@@ -510,7 +489,7 @@ def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_no
 KEYS_OF_NAMES = ("domains", "nxdomain_canaries", "urls", "shared_domains", "allow_domains", "mail_hosts", "decided")
 
 
-def service(id_: str, **says: Any) -> Any:
+def service(id_, **says):
     return SimpleNamespace(**{"id": id_, "enforce": True, "unverified": {}, **dict.fromkeys(KEYS_OF_NAMES, ()), **says})
 
 
@@ -555,9 +534,9 @@ FEEDS = [
         ("com", "known good", ""),
     ],
 )
-def test_the_first_saying_about_a_name_counts(name: str, state: str, where: str, tmp_path: Path) -> None:
+def test_the_first_saying_about_a_name_counts(name, state, where, tmp_path):
     (tmp_path / "known_good.txt").write_text("good.other\n")
     catalogue = SimpleNamespace(services={one.id: one for one in SERVICES}, feeds={feed.id: feed for feed in FEEDS})
-    found = standings(Chosen([tmp_path], catalogue))(name)  # type: ignore[arg-type]
+    found = standings(Chosen([tmp_path], catalogue))(name)
     assert found.state == state
     assert found.where == where if where or state == "missing" else found.where.startswith("carries ")

@@ -2,12 +2,89 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.compile.catalogue.loading import load
-from refreshed_catalogue import BIRDS, Refreshed
+
+PARROT = """\
+---
+id: parrot
+name: Parrot
+category: circumvention
+vendor: Example
+class: vpn
+enforce: true
+domains:
+  - parrot.example
+shared_domains:
+  - cdn.example
+allow_domains:
+  - work.parrot.example
+networks:
+  - 8.8.4.0/24
+  - 8.8.8.8/32
+checked: 2026-01-02
+networks_checked: 2026-01-02
+decided:
+  - names: [toys.example]
+    as: refused
+    why: merchandise
+unverified:
+  domains:
+    - unsure.example
+sources:
+  - a test
+"""
+BIRDS = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
+DAY = 1_790_000_000  # 2026-09-21
+
+
+class Refreshed:
+    """The catalogue `release`, the organisation's own `ours`, and a folder of lists."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root, self.release, self.ours, self.lists = root, root / "release", root / "ours", root / "lists"
+        self._capsys = capsys
+        for directory in (self.release, self.ours, self.lists):
+            directory.mkdir()
+        self.write("release/circumvention/parrot.yml", PARROT)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of a directory."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def publishers(self, directory: str, *rows: Mapping[str, Any]) -> None:
+        """Write publishers.yml: each row an id with what differs from a list of names for the feed birds."""
+        usual = {"format": "lines", "into": "feed", "of": "birds", "least": "1"}
+        listed = [{"url": f"https://x.example/{row['id']}", **usual, **row} for row in rows]
+        self.write(f"{directory}/publishers.yml", yaml.safe_dump(listed))
+
+    def refresh(self, lists: Mapping[str, str], *words: str) -> tuple[int, list[str]]:
+        """Refresh from these lists; the exit code and what was printed."""
+        for name, text in lists.items():
+            os.utime(self.write(f"lists/{name}", text), (DAY, DAY))
+        directories = ["--catalog", str(self.release), "--dir", str(self.ours)]
+        code = launcher.main(["catalog", "refresh", *directories, "--from", str(self.lists), *words])
+        return code, "".join(self._capsys.readouterr()).splitlines()
+
+    def content(self) -> dict[str, bytes]:
+        """What is in the directories."""
+        files = [*self.release.rglob("*.*"), *self.ours.rglob("*.*")]
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in sorted(files)}
+
+    def data(self, name: str) -> Any:
+        """What a file says."""
+        return yaml.load((self.root / name).read_text(), yaml.BaseLoader)
+
 
 LISTS = [
     {"id": "one", "family": "one"},
@@ -23,7 +100,7 @@ EMPTY = "z1.example\n"
 
 
 @pytest.fixture
-def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refreshed:
+def made(tmp_path, capsys):
     made = Refreshed(tmp_path, capsys)
     made.write("release/feeds/birds.yml", BIRDS.replace("checked:", "agreement: '2'\nchecked:"))
     made.write("release/feeds/birds.txt", "# what sings\nhand.example\n")
@@ -32,7 +109,7 @@ def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refreshed:
     return made
 
 
-def lists(one: str = "", copy: str = "", two: str = "", three: str = "") -> dict[str, str]:
+def lists(one="", copy="", two="", three=""):
     named = {"one": one, "copy": copy, "two": two, "three": three}
     return {name: EMPTY.replace("z1", name) + text.replace(" ", "\n") + "\n" for name, text in named.items()}
 
@@ -49,7 +126,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_list_changes_nothing_and_says_which_it_is(made: Refreshed, name: str) -> None:
+def test_a_wrong_list_changes_nothing_and_says_which_it_is(made, name):
     published = {"one": ONE, "copy": EMPTY, "two": TWO, "three": EMPTY.replace("z1", "z3")}
     assert made.refresh(published)[0] == 0
     before = made.content()
@@ -59,7 +136,7 @@ def test_a_wrong_list_changes_nothing_and_says_which_it_is(made: Refreshed, name
     assert why in " ".join(" ".join(printed).split()) and made.content() == before
 
 
-def test_a_list_that_cannot_be_had_takes_no_name_away_and_is_named(made: Refreshed) -> None:
+def test_a_list_that_cannot_be_had_takes_no_name_away_and_is_named(made):
     assert made.refresh(lists("a.example b.example", two="a.example b.example"))[0] == 0
     published = lists("c.example", three="c.example")
     (made.lists / "two").unlink()
@@ -90,7 +167,7 @@ WRONG_ROWS = {
 
 
 @pytest.mark.parametrize("row", WRONG_ROWS)
-def test_wrong_rows_are_named_at_their_place(made: Refreshed, row: str) -> None:
+def test_wrong_rows_are_named_at_their_place(made, row):
     far = (TABLE % ("far", "far", "about", "far", "")).replace("url: 'https://x.example/', ", "")
     made.write("release/recall.yml", "---\n" + TABLE % ("one", "one", "about", "one", "") + far)
     made.write("release/publishers.yml", f"---\n{row}\n")
@@ -99,13 +176,13 @@ def test_wrong_rows_are_named_at_their_place(made: Refreshed, row: str) -> None:
     assert code == 2 and f"publishers.yml:{2 + row.count(chr(10))}: " in said and WRONG_ROWS[row] in said
 
 
-def test_lists_of_one_family_cannot_agree(made: Refreshed) -> None:
+def test_lists_of_one_family_cannot_agree(made):
     made.publishers("release", *LISTS[:2])
     code, printed = made.refresh(lists("a.example", "a.example"))
     assert code == 1 and "its publishers are of 1 families, expected 2 or more" in " ".join(printed)
 
 
-def test_all_of_its_lists_are_read_whichever_is_named(made: Refreshed) -> None:
+def test_all_of_its_lists_are_read_whichever_is_named(made):
     for words in (("birds",), ("two",), ("three", "birds")):
         code, printed = made.refresh(lists("a.example", two="a.example"), *words)
         assert code == 0 and [line.partition(":")[0] for line in printed if ":" in line[:6]] == ["birds"]
@@ -118,23 +195,23 @@ AMENDS = "---\namends: parrot\nadd:\n  domains:\n    - ours.example\nsources:\n 
 
 
 @pytest.fixture
-def two_directories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refreshed:
+def two_directories(tmp_path, capsys):
     two_directories = Refreshed(tmp_path, capsys)
     two_directories.write("release/feeds/birds.yml", BIRDS)
     two_directories.write("release/feeds/birds.txt", "a.example\nb.example\n")
     return two_directories
 
 
-def service(two_directories: Refreshed) -> Any:
+def service(two_directories):
     return load([two_directories.release, two_directories.ours]).services["parrot"]
 
 
-def changed(two_directories: Refreshed, before: dict[str, bytes]) -> set[str]:
+def changed(two_directories, before):
     after = two_directories.content()
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-def test_refresh_keeps_text_of_a_person_in_an_amendment(two_directories: Refreshed) -> None:
+def test_refresh_keeps_text_of_a_person_in_an_amendment(two_directories):
     two_directories.publishers("ours", NETS, NAMES_LIST)
     two_directories.write(
         "ours/amends/parrot.yml", AMENDS.replace("sources:", "remove:\n  networks:\n    - 8.8.8.8/32\nsources:")
@@ -148,7 +225,7 @@ def test_refresh_keeps_text_of_a_person_in_an_amendment(two_directories: Refresh
     )
 
 
-def test_into_writes_what_the_release_would_get_elsewhere(two_directories: Refreshed) -> None:
+def test_into_writes_what_the_release_would_get_elsewhere(two_directories):
     two_directories.publishers("release", NETS, {"id": "list"})
     before = two_directories.content()
     assert (
@@ -164,7 +241,7 @@ def test_into_writes_what_the_release_would_get_elsewhere(two_directories: Refre
     assert code == 2 and "expected one of" in " ".join(printed)
 
 
-def test_a_list_that_covers_none_of_the_networks_takes_none_away(two_directories: Refreshed) -> None:
+def test_a_list_that_covers_none_of_the_networks_takes_none_away(two_directories):
     two_directories.publishers("release", COVERING)
     before = two_directories.content()
     code, printed = two_directories.refresh({"covering": "9.9.9.0/24\n"})
@@ -175,7 +252,7 @@ def test_a_list_that_covers_none_of_the_networks_takes_none_away(two_directories
     )
 
 
-def test_lists_that_cover_an_entrys_networks_together_are_one_job(two_directories: Refreshed) -> None:
+def test_lists_that_cover_an_entrys_networks_together_are_one_job(two_directories):
     two_directories.publishers("release", COVERING, {**COVERING, "id": "second"})
     code, printed = two_directories.refresh({"covering": "8.8.4.0/24\n", "second": "8.8.8.0/24\n"})
     assert (code, printed) == (0, ["covering, second: unchanged"])

@@ -1,9 +1,6 @@
 """Metadata of a collection, and full names in place of short ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -31,7 +28,7 @@ SECTIONS = {
         *((version, False) for version in ("", "1.0", "v1.0.0", "1.0.0.0", "1.0.0 ", "1.0.0-", "1.0.0-é", "1.0.०")),
     ],
 )
-def test_a_version(version: str, taken: bool) -> None:
+def test_a_version(version, taken):
     if taken:
         assert yaml.safe_load(metadata.galaxy(RELEASE._replace(version=version)))["version"] == version
         return
@@ -39,7 +36,7 @@ def test_a_version(version: str, taken: bool) -> None:
         metadata.galaxy(RELEASE._replace(version=version))
 
 
-def test_the_modules_that_have_the_options_of_controls_are_a_group() -> None:
+def test_the_modules_that_have_the_options_of_controls_are_a_group():
     fragment = b"extends_documentation_fragment:\n  - proscribe_enforcing\n"
     source = {
         "library/b.py": fragment,
@@ -55,14 +52,14 @@ def test_the_modules_that_have_the_options_of_controls_are_a_group() -> None:
         metadata.runtime(RELEASE, {"library/d.py": b"", "action_plugins/e.py": fragment})
 
 
-def released(text: str, release: Release = RELEASE) -> Any:
+def released(text, release=RELEASE):
     found = yaml.safe_load(metadata.changelog(text, release))
     assert [*found] == ["ancestor", "releases"] and found["ancestor"] is None
     return found["releases"]
 
 
 @pytest.mark.parametrize(("title", "section"), SECTIONS.items())
-def test_sections_of_a_changelog_have_a_place(title: str, section: str) -> None:
+def test_sections_of_a_changelog_have_a_place(title, section):
     text = f"# Changes\n- no\n## [1.1.0] - 2026-02-04\n- no\n### {title}\n\n- one `a` [b](c.md)\n  more\n- two\n\n no\n"
     changes = {section: ["one ``a`` b more", "two no"]}
     assert released(text) == {"1.1.0": {"changes": changes, "release_date": "2026-02-04"}}
@@ -70,7 +67,7 @@ def test_sections_of_a_changelog_have_a_place(title: str, section: str) -> None:
     assert ([section, title] in settings["sections"]) is (title != "Changed")
 
 
-def test_added_and_changed_stand_together_in_order_of_versions() -> None:
+def test_added_and_changed_stand_together_in_order_of_versions():
     text = "## [1.1.0] - unreleased\n### Changed\n- a\n### Added\n- b\n## [1.0.0] - 2026-1-2\n### Fixed\n- c\n"
     of = {"1.1.0": {"changes": {"minor_changes": ["a", "b"]}, "release_date": "2026-02-03"}}
     before = {"1.0.0": {"changes": {"bugfixes": ["c"]}}}
@@ -89,7 +86,7 @@ def test_added_and_changed_stand_together_in_order_of_versions() -> None:
         ("## [1.0.0] - x\n", "CHANGELOG.md: found no heading of version 1.1.0"),
     ],
 )
-def test_a_changelog_of_another_form_is_refused(text: str, why: str) -> None:
+def test_a_changelog_of_another_form_is_refused(text, why):
     with pytest.raises(Refused, match=why):
         metadata.changelog(text, RELEASE)
 
@@ -104,7 +101,7 @@ def test_a_changelog_of_another_form_is_refused(text: str, why: str) -> None:
         (["ansible-core>=2.19; python_version>'3'"], ""),
     ],
 )
-def test_the_range_of_ansible(dependencies: list[str], range_: str) -> None:
+def test_the_range_of_ansible(dependencies, range_):
     if range_:
         assert metadata.requires_ansible(dependencies) == range_
         return
@@ -148,7 +145,7 @@ TASKS, FULL = MARKED.replace("@", ""), MARKED.replace("@", "acme.ban.")
 
 
 @pytest.mark.parametrize("more", [0, 1])
-def test_a_file_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+def test_a_file_has_a_largest_size(tmp_path, monkeypatch, more):
     monkeypatch.setattr(layout, "LARGEST", 9)
     (tmp_path / "LICENSE").write_bytes(b"x" * (9 + more))
     if not more:
@@ -158,17 +155,17 @@ def test_a_file_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         layout.source_files(tmp_path)
 
 
-def test_a_file_that_is_no_text_is_named() -> None:
+def test_a_file_that_is_no_text_is_named():
     assert layout.text_of("a.md", "é".encode()) == "é"
     with pytest.raises(Refused, match="a.md: found bytes that are no UTF-8"):
         layout.text_of("a.md", b"\xff")
 
 
-def test_names_of_tasks() -> None:
+def test_names_of_tasks():
     assert full_names.tasks(TASKS, ACME_NAMES, "x.yml") == FULL
 
 
-def test_names_of_a_playbook() -> None:
+def test_names_of_a_playbook():
     text = "- hosts: \"{{ h | proscribe_plan('a') }}\"\n  roles: [dns_filter, {role: restricted_apps}]\n"
     expected = "- hosts: \"{{ h | acme.ban.proscribe_plan('a') }}\"\n"
     expected += "  roles: [acme.ban.dns_filter, {role: acme.ban.restricted_apps}]\n"
@@ -194,20 +191,20 @@ def test_names_of_a_playbook() -> None:
         ("- a: [\n", "x.yml: cannot be read as YAML"),
     ],
 )
-def test_unresolved_name_is_refused(text: str, message: str) -> None:
+def test_unresolved_name_is_refused(text, message):
     with pytest.raises(Refused, match=message.replace("'", ".").replace("[", r"\[")):
         full_names.tasks(text, ACME_NAMES, "x.yml")
 
 
 @pytest.mark.parametrize("wrong", ["", "a", "Acme", "1a", "a__b", "a_", "a-b", "../x", "é1", "x" * 65])
 @pytest.mark.parametrize("option", ["--namespace", "--name"])
-def test_a_name_that_galaxy_does_not_take_is_refused(option: str, wrong: str) -> None:
+def test_a_name_that_galaxy_does_not_take_is_refused(option, wrong):
     given = {"--namespace": "acme", "--name": "ban", option: wrong}
     with pytest.raises(Refused, match=f"{option}: found .*, expected 2 to 64 small letters"):
         Names.of(SOURCE, given["--namespace"], given["--name"])
 
 
-def test_the_namespace_of_ansible_is_refused() -> None:
+def test_the_namespace_of_ansible_is_refused():
     with pytest.raises(Refused, match="--namespace: found 'ansible', which is Ansible's own"):
         Names.of(SOURCE, "ansible", "ban")
 
@@ -279,23 +276,19 @@ def used() -> None:
 '''
 
 
-def test_a_plugin_imports_by_the_full_name() -> None:
+def test_a_plugin_imports_by_the_full_name():
     assert python_source.plugin(PLUGIN, ACME_NAMES, "x.py") == PLUGIN_FULL
 
 
 @pytest.mark.parametrize(
     "line", ["import proscribe.model.plan", "from \\\n  proscribe.model.plan import x", "import (", 'EXAMPLES = ""']
 )
-def test_import_that_cannot_be_rewritten_is_refused(line: str) -> None:
+def test_import_that_cannot_be_rewritten_is_refused(line):
     with pytest.raises(Refused, match="x.py:1: "):
         python_source.plugin(line, ACME_NAMES, "x.py")
 
 
-def release(declared: str, version: str = "", day: str = "") -> metadata.Release:
-    return metadata.Release(ACME_NAMES, version or declared, declared, day, "", "", "", "")
-
-
-def test_names_of_tests() -> None:
+def test_names_of_tests():
     text = "- block: []\n  when: x is @failing and x is not @failing(['is piped']) and x is defined\n"
     text += '- quarantine:\n  vars: {a: "{{ x is not @failing | ternary(1, 2) }} is failing"}\n'
     names = ACME_NAMES._replace(tests=frozenset({"failing"}), modules=frozenset())
@@ -320,6 +313,6 @@ PAGES = [
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_with_commands_says_where_they_are_in_a_collection(page: Path) -> None:
+def test_a_page_with_commands_says_where_they_are_in_a_collection(page):
     text = page.read_text(encoding="utf-8")
     assert "./proscribe " not in text or "collection.md#commands" in text

@@ -1,7 +1,5 @@
 """The collection straight in a collections path: as an installation leaves it, whole, and in nobody else's place."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import errno
@@ -10,8 +8,6 @@ import json
 import os
 import stat
 import tarfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,7 +20,7 @@ FIRST = {"README.md": b"one", "plugins/modules/a.py": b"a = 1\n"}
 SECOND = {"README.md": b"two", "roles/b/tasks/main.yml": b"[]\n"}
 
 
-def archive(files: Mapping[str, bytes], name: str = "ban") -> bytes:
+def archive(files, name="ban"):
     """The file of a small collection, with what ansible-galaxy writes of its files."""
     listing = [{"name": one, "chksum_sha256": placing.hashlib.sha256(text).hexdigest()} for one, text in files.items()]
     manifest = {"collection_info": {"namespace": "proscribe", "name": name}}
@@ -45,22 +41,20 @@ def archive(files: Mapping[str, bytes], name: str = "ban") -> bytes:
     return packed.getvalue()
 
 
-def contents(target: Path) -> dict[str, bytes]:
+def contents(target):
     """The files of a collection, but for those of ansible-galaxy."""
     found = {str(one.relative_to(target)): one.read_bytes() for one in target.rglob("*") if one.is_file()}
     return {name: content for name, content in found.items() if not name.endswith(".json")}
 
 
-def place(directory: Path, files: Mapping[str, bytes]) -> Path:
+def place(directory, files):
     target = placing.target_of(directory, NAMES)
     placing.place(archive(files), target)
     return target
 
 
 @pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "where the system cannot exchange"])
-def test_collection_is_placed_and_replaced_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
-) -> None:
+def test_collection_is_placed_and_replaced_whole(tmp_path, monkeypatch, exchanges):
     if not exchanges:
         monkeypatch.setattr(placing, "_exchanged", lambda *_: False)
     target = place(tmp_path, FIRST)
@@ -72,24 +66,15 @@ def test_collection_is_placed_and_replaced_whole(
     assert os.listdir(target.parent) == ["ban"], "nothing stays beside it"
 
 
-def exchanges(folder: Path) -> bool:
-    """Whether this system exchanges two directories in one step."""
-    one, other = folder / "one", folder / "other"
-    one.mkdir()
-    other.mkdir()
-    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
-    return exchange is not None and exchange(-100, bytes(one), -100, bytes(other), 1 << 1) == 0  # linux/fs.h
-
-
 @pytest.mark.parametrize(
     ("number", "there"),
     [(errno.ENOSYS, SECOND), (errno.EINVAL, SECOND), (errno.EPERM, SECOND), (errno.EROFS, FIRST), (None, SECOND)],
 )
 def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, there: Mapping[str, bytes]
-) -> None:
-    def library(name: None, use_errno: bool = False) -> SimpleNamespace:
-        def renameat2(*_: object) -> int:
+    tmp_path, monkeypatch, number, there
+):
+    def library(name, use_errno=False):
+        def renameat2(*_):
             ctypes.set_errno(number if number and use_errno else 0)
             return -1
 
@@ -102,10 +87,10 @@ def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_o
     assert contents(target) == there and os.listdir(target.parent) == ["ban"]
 
 
-def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path, monkeypatch):
     target, rename = place(tmp_path, FIRST), os.rename
 
-    def fails_for_the_new_one(source: Path, to: Path) -> None:
+    def fails_for_the_new_one(source, to):
         if to == target and source.name != "before":
             raise OSError(28, "No space left on device", str(to))
         rename(source, to)
@@ -117,30 +102,30 @@ def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path: Path, monkeypatch
     assert contents(target) == FIRST and os.listdir(target.parent) == ["ban"]
 
 
-def a_link(target: Path) -> None:
+def a_link(target):
     target.rename(target.with_name("elsewhere"))
     target.symlink_to("elsewhere")
 
 
-def a_pipe(target: Path) -> None:
+def a_pipe(target):
     (target / "MANIFEST.json").unlink()
     os.mkfifo(target / "MANIFEST.json")
 
 
-def a_file(target: Path) -> None:
+def a_file(target):
     target.rename(target.with_name("elsewhere"))
     target.touch()
 
 
-def moved_and_linked(name: str) -> Callable[[Path], None]:
-    def change(target: Path) -> None:
+def moved_and_linked(name):
+    def change(target):
         (target / name).rename(target.with_name("elsewhere"))
         (target / name).symlink_to(target.with_name("elsewhere"))
 
     return change
 
 
-def a_socket(target: Path) -> None:
+def a_socket(target):
     (target / "README.md").unlink()
     os.mknod(target / "README.md", stat.S_IFSOCK)
 
@@ -169,15 +154,15 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("change", "message"), OTHERS.items())
-def test_foreign_files_in_the_place_are_left(tmp_path: Path, change: object, message: str) -> None:
+def test_foreign_files_in_the_place_are_left(tmp_path, change, message):
     target = place(tmp_path, FIRST)
-    change(target)  # type: ignore[operator]
+    change(target)
     before = sorted(map(str, tmp_path.rglob("*")))
     with pytest.raises(Refused, match=f"{message}, expected nothing, or the collection proscribe.ban"):
         place(tmp_path, SECOND)
     assert sorted(map(str, tmp_path.rglob("*"))) == before
 
 
-def test_the_collections_path_has_to_be_there(tmp_path: Path) -> None:
+def test_the_collections_path_has_to_be_there(tmp_path):
     with pytest.raises(Refused, match="--directory: found '.*nosuch', expected a directory that is there"):
         placing.target_of(tmp_path / "nosuch", NAMES)

@@ -8,7 +8,6 @@ import os
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import Phase, example, given
@@ -37,39 +36,39 @@ class Inventory:
 class Then:
     """Files at a revision: whatever is asked for was there, in one directory."""
 
-    def __init__(self, root: Path, commits: dict[Path, str], same: list[Path], *given: Any) -> None:
+    def __init__(self, root, commits, same, *given):
         self.root, self.commits, self.same = root, commits, same
         self.name, into, self.as_now = given
         assert into.is_dir()
-        self.paths: list[tuple[str, str]] = []
-        self.optionals: list[str] = []
+        self.paths = []
+        self.optionals = []
 
-    def path(self, now: Path, what: str) -> Path:
+    def path(self, now, what):
         self.paths.append((str(now), what))
         return self.root / "then" / now.name
 
-    def optional(self, now: Path) -> None:
+    def optional(self, now):
         self.optionals.append(str(now))
 
-    def now(self, path: Path) -> Path:
+    def now(self, path):
         return path.parent / f"now-{path.name}"
 
-    def located(self, text: str) -> str:
+    def located(self, text):
         return f"v1:{text}"
 
 
 class Policy:
     """The policy of a revision, which is not really compiled."""
 
-    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root, patch):
         self.root = root
         self.hosts = [HostVariables("a", {}, {}, "/in")]
-        self.error: Exception | None = None
-        self.then: Any = None
-        self.calls: Any = None
-        self.compiled: Any = None
+        self.error = None
+        self.then = None
+        self.calls = None
+        self.compiled = None
         self.commits = {Path("/srv/policy"): ABC}
-        self.same: list[Path] = []
+        self.same = []
         patch.setattr(earlier_plans, "PROJECT", root / "project")
         patch.setattr(earlier_plans, "FilesAtRevision", self.at)
         patch.setattr(inventory, "question", self.question)
@@ -78,31 +77,31 @@ class Policy:
         patch.setattr(earlier_plans, "read_exceptions", lambda question, compiled, now: None)
         patch.setattr(earlier_plans, "places_of", lambda folder, question, host: [Path("/p") / folder, root / folder])
 
-    def at(self, *given: Any) -> Then:
+    def at(self, *given):
         self.then = Then(self.root, self.commits, self.same, *given)
         return self.then
 
-    def question(self, arguments: argparse.Namespace, project: Path) -> Inventory:
+    def question(self, arguments, project):
         self.calls = (arguments, project)
         if self.error:
             raise self.error
         return Inventory(self.hosts)
 
-    def compile(self, question: Inventory, now: Any) -> Any:
+    def compile(self, question, now):
         self.compiled = (question, now)
         return SimpleNamespace(hosts={"a": "sha256:1"}, plans={"sha256:1": {}})
 
-    def earlier(self, *sources: str, **options: Any) -> earlier_plans.Earlier:
+    def earlier(self, *sources, **options):
         given = {"inventory": list(sources), "old_inventory": [], "as_now": [], "limit": "web", **options}
         return earlier_plans.earlier("v1", argparse.Namespace(**given), NOW, self.root / "reports")
 
 
 @pytest.fixture
-def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Policy:
+def policy(tmp_path, monkeypatch):
     return Policy(tmp_path.resolve(), monkeypatch)
 
 
-def test_the_project_and_the_inventory_are_those_of_then(policy: Policy) -> None:
+def test_the_project_and_the_inventory_are_those_of_then(policy):
     (policy.root / "inventory").mkdir()
     (policy.root / "other").mkdir()
     (policy.root / "then").mkdir()
@@ -139,9 +138,7 @@ def test_the_project_and_the_inventory_are_those_of_then(policy: Policy) -> None
         ("there/hosts.yml", "the inventory there/hosts.yml is not in v1; --old-inventory names its place"),
     ],
 )
-def test_an_inventory_that_is_or_was_not_there_is_refused(
-    policy: Policy, source: str, why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_inventory_that_is_or_was_not_there_is_refused(policy, source, why, monkeypatch):
     monkeypatch.chdir(policy.root)
     Path("there").mkdir()
     Path("there/hosts.yml").touch()
@@ -150,21 +147,21 @@ def test_an_inventory_that_is_or_was_not_there_is_refused(
 
 
 @pytest.mark.parametrize("error", [Refused("no host"), PolicyErrors([PolicyError("a.yml:3", "mode", "x", "y")])])
-def test_why_a_policy_of_then_cannot_be_compiled_is_said(policy: Policy, error: Exception) -> None:
+def test_why_a_policy_of_then_cannot_be_compiled_is_said(policy, error):
     policy.error = error
     with pytest.raises(Refused) as refused:
         policy.earlier()
     assert str(refused.value) == f"the policy of v1 cannot be compiled by the current code:\nv1:{error}"
 
 
-def test_where_all_is_taken_as_now_there_is_nothing_to_compare(policy: Policy) -> None:
+def test_where_all_is_taken_as_now_there_is_nothing_to_compare(policy):
     policy.commits = {}
     with pytest.raises(Refused, match="^all of it is taken as it is now, so there is nothing to compare"):
         policy.earlier()
 
 
 @pytest.mark.parametrize("option", ["old_inventory", "as_now"])
-def test_a_run_takes_no_option_of_a_revision(policy: Policy, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_takes_no_option_of_a_revision(policy, option, monkeypatch):
     monkeypatch.setattr(earlier_plans, "find_run", lambda reports, name: reports / name)
     with pytest.raises(Refused, match=f"^--{option.replace('_', '-')} goes with a git revision; a run has the plans"):
         policy.earlier(**{option: ["x"]})
@@ -173,7 +170,7 @@ def test_a_run_takes_no_option_of_a_revision(policy: Policy, option: str, monkey
 CATALOGUES, WAIVERS = earlier_plans.FOLDERS
 
 
-def test_the_folders_that_hosts_name_are_those_of_then(policy: Policy) -> None:
+def test_the_folders_that_hosts_name_are_those_of_then(policy):
     (policy.root / "now-waivers").mkdir()
     (policy.root / "now-own").mkdir()
     values = {CATALOGUES: ["own", "gone", 5], WAIVERS: "waivers", "other": "own"}
@@ -225,12 +222,12 @@ expires: 2026-12-31T00:00:00Z
 """
 
 
-def git(top: Path, *words: str) -> None:
+def git(top, *words):
     author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
     subprocess.run(["git", "-C", str(top), *author, *words], check=True, capture_output=True)
 
 
-def write(path: Path, content: str | None) -> None:
+def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     if content is None:
         path.unlink(missing_ok=True)
@@ -256,7 +253,7 @@ CALLED_ALIKE["own"] = "called as the project's"
 @examples(8, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each runs git a lot
 @example(CALLED_ALIKE, CALLED_ALIKE, False)
 @given(STATES, STATES, st.booleans())
-def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_factory, old, new, waivers_apart) -> None:
+def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_factory, old, new, waivers_apart):
     where = tmp_path_factory.mktemp("histories").resolve()
     project, policy, own = where / "project", where / "policy", where / "own"
     made_catalogue(project / "catalog")
@@ -311,31 +308,31 @@ WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
 class Made:
     """A repository: what is written into it, and commits on given days."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top):
         self.top = top
         top.mkdir(parents=True)
         self.git("init", "--quiet")
 
-    def git(self, *words: str, when: str = "2026-11-01T12:00:00+00:00") -> str:
+    def git(self, *words, when="2026-11-01T12:00:00+00:00"):
         author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
         dates = {"GIT_COMMITTER_DATE": when, "GIT_AUTHOR_DATE": when}
         argv = ["git", "-C", str(self.top), "-c", "protocol.file.allow=always", *author, *words]
         environment = {**os.environ, **dates, "GIT_CONFIG_GLOBAL": os.devnull}
         return subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
-    def file(self, name: str, content: str) -> None:
+    def file(self, name, content):
         path = self.top / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
-    def commit(self, when: str = WHEN["one"]) -> str:
+    def commit(self, when=WHEN["one"]):
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", "x", when=when)
         return self.git("rev-parse", "HEAD")
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> tuple[Made, Made]:
+def two(tmp_path):
     """Two repositories with two commits each; `a.yml` says one, then two."""
     made = Made(tmp_path / "policy"), Made(tmp_path / "catalogue")
     for repository in made:
@@ -348,12 +345,12 @@ def two(tmp_path: Path) -> tuple[Made, Made]:
 
 
 @pytest.fixture
-def into(tmp_path: Path) -> Path:
+def into(tmp_path):
     (tmp_path / "into").mkdir()
     return tmp_path / "into"
 
 
-def test_folder_that_is_taken_as_now_is_recorded(two, into: Path) -> None:
+def test_folder_that_is_taken_as_now_is_recorded(two, into):
     policy, catalogue = two
     then = FilesAtRevision("HEAD~1", into, [str(catalogue.top)])
     assert then.path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
@@ -365,14 +362,14 @@ def test_folder_that_is_taken_as_now_is_recorded(two, into: Path) -> None:
     ("where", "message"),
     [("nowhere", "is not there"), ("outside", "lies in no git checkout"), ("policy/new", "is not in HEAD~1")],
 )
-def test_path_without_an_earlier_state_is_refused(two, into: Path, tmp_path: Path, where: str, message: str) -> None:
+def test_path_without_an_earlier_state_is_refused(two, into, tmp_path, where, message):
     (tmp_path / "outside").mkdir()
     two[0].file("new/a.yml", "x")
     with pytest.raises(Refused, match=message):
         FilesAtRevision("HEAD~1", into).path(tmp_path / where, "the inventory")
 
 
-def test_a_repository_inside_another_has_its_own_history(two, into: Path) -> None:
+def test_a_repository_inside_another_has_its_own_history(two, into):
     waivers = Made(two[0].top / "in" / "waivers")
     for text in WHEN:
         waivers.file("w.yml", text)
@@ -381,7 +378,7 @@ def test_a_repository_inside_another_has_its_own_history(two, into: Path) -> Non
     assert [(found / name).read_text() for name in ("a.yml", "waivers/w.yml")] == ["one", "one"]
 
 
-def test_links_lead_to_what_was_there_then(two, into: Path) -> None:
+def test_links_lead_to_what_was_there_then(two, into):
     policy, catalogue = two
     policy.file("shared/all.yml", "one")
     (policy.top / "in" / "group_vars").symlink_to("../shared")
@@ -392,7 +389,7 @@ def test_links_lead_to_what_was_there_then(two, into: Path) -> None:
     assert [(found / name).read_text() for name in ("group_vars/all.yml", "waivers/a.yml")] == ["one", "two"]
 
 
-def test_a_link_out_of_all_repositories_is_refused(two, into: Path, tmp_path: Path) -> None:
+def test_a_link_out_of_all_repositories_is_refused(two, into, tmp_path):
     (tmp_path / "anywhere").mkdir()
     (two[0].top / "in" / "waivers").symlink_to(tmp_path / "anywhere")
     two[0].commit()
@@ -400,7 +397,7 @@ def test_a_link_out_of_all_repositories_is_refused(two, into: Path, tmp_path: Pa
         FilesAtRevision("HEAD", into).path(two[0].top / "in", "the inventory")
 
 
-def test_a_submodule_is_refused(two, into: Path) -> None:
+def test_a_submodule_is_refused(two, into):
     policy, catalogue = two
     policy.git("submodule", "--quiet", "add", str(catalogue.top), "in/group_vars")
     policy.commit()
@@ -408,7 +405,7 @@ def test_a_submodule_is_refused(two, into: Path) -> None:
         FilesAtRevision("HEAD", into).path(policy.top / "in", "the inventory")
 
 
-def test_a_shallow_clone_says_so(two, into: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_says_so(two, into, tmp_path):
     cut = tmp_path / "cut"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{two[0].top}", str(cut)], check=True)
     for name in ("HEAD~1", "2026-11-05"):
@@ -416,7 +413,7 @@ def test_a_shallow_clone_says_so(two, into: Path, tmp_path: Path) -> None:
             FilesAtRevision(name, into).path(cut / "in", "the inventory")
 
 
-def test_a_missing_object_is_fetched_from_nowhere(two, into: Path, tmp_path: Path) -> None:
+def test_a_missing_object_is_fetched_from_nowhere(two, into, tmp_path):
     """What a partial clone lacks, git would get by whatever the repository's configuration names."""
     policy = two[0]
     ran = tmp_path / "ran"
@@ -436,12 +433,12 @@ def test_a_missing_object_is_fetched_from_nowhere(two, into: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["2026-13-01", "2026-11-01Tnoon"])
-def test_a_day_of_no_calendar_is_refused(name: str) -> None:
+def test_a_day_of_no_calendar_is_refused(name):
     with pytest.raises(Refused, match="is no day"):
         before(name)
 
 
-def test_a_length_is_that_long_ago(two) -> None:
+def test_a_length_is_that_long_ago(two):
     assert before("7d") is not None
     found = repository_of(two[0].top)
     assert found is not None
@@ -449,13 +446,13 @@ def test_a_length_is_that_long_ago(two) -> None:
         found.revision("2026-10-01")
 
 
-def test_without_git_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Refused, match="git is not installed"):
         repository_of(tmp_path)
 
 
-def test_paths_of_then_are_named_as_in_their_repositories(two, into: Path) -> None:
+def test_paths_of_then_are_named_as_in_their_repositories(two, into):
     then = FilesAtRevision("HEAD", into)
     assert then.located(f"{into}/0/a") == f"{into}/0/a" and then.now(Path("/x/../y")) == Path("/y")
     first, second = (then.path(made.top / "in", "the folder") for made in two)

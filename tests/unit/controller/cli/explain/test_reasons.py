@@ -1,10 +1,7 @@
 """Answers of `explain` for each control, compared with what the control itself does."""
 
-from __future__ import annotations
-
 import ipaddress
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +14,6 @@ from proscribe.controller.cli.explain.reasons import answers, browser, decided
 from proscribe.controller.cli.explain.reasons.reason import Answer, Policy, Reason, by_mode, missing, off
 from proscribe.controller.cli.explain.relations import Subject, remarks, subject
 from proscribe.controller.compile.catalogue.claims import SHARED, Claimant, check_claims
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.restrictions.by_group import ByGroup
 from proscribe.controller.compile.waivers.hours import windows
@@ -33,17 +29,11 @@ from proscribe.model.plan import CONTROLS
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+def catalogue(tmp_path_factory):
     return made_catalogue(tmp_path_factory.mktemp("catalog"))
 
 
-def waiver(
-    id_: str = "w1",
-    services: tuple[str, ...] = ("parrot",),
-    controls: tuple[str, ...] = CONTROLS,
-    hours: tuple[str, ...] = (),
-    **partial: Any,
-):
+def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partial):
     windows_ = windows(hours)
     return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=hours, windows=windows_)
 
@@ -53,9 +43,7 @@ EVERYTHING = Facts(
 )
 
 
-def said(
-    catalogue: Catalogue, text: str, waivers: list[Any] | None = None, facts: Facts = EVERYTHING, **values: Any
-) -> dict[str, Any]:
+def said(catalogue, text, waivers=None, facts=EVERYTHING, **values):
     values.setdefault("dns_backend", "auto")
     about = subject(read(text), catalogue)
     policy = Policy(
@@ -65,11 +53,11 @@ def said(
     return {"all": decided(about, found), **found}
 
 
-def statuses(found: dict[str, Any]) -> dict[str, str]:
+def statuses(found):
     return {control: found[control].status for control in CONTROLS if found[control].reasons}
 
 
-def texts(found: dict[str, Any], control: str) -> str:
+def texts(found, control):
     return "; ".join(reason.text for reason in found[control].reasons)
 
 
@@ -131,7 +119,7 @@ OWN_RULES = [
         ("abcdefghijklmnopabcdefghijklmnop", {}, {"browser": "blocked"}),
     ],
 )
-def test_a_control_answers(catalogue: Catalogue, text: str, values: dict[str, Any], expected: dict[str, str]) -> None:
+def test_a_control_answers(catalogue, text, values, expected):
     found = statuses(said(catalogue, text, **values))
     assert {control: found.get(control) for control in expected} == expected
     if not expected:
@@ -154,7 +142,7 @@ def test_a_control_answers(catalogue: Catalogue, text: str, values: dict[str, An
         ("198.51.100.77", "firewall", {"management": ["198.51.100.64/26"]}, "198.51.100.64/26 of proscribe_management"),
     ],
 )
-def test_a_control_says_why(catalogue: Catalogue, text: str, control: str, values: dict[str, Any], reason: str) -> None:
+def test_a_control_says_why(catalogue, text, control, values, reason):
     assert reason in texts(said(catalogue, text, **values), control)
 
 
@@ -178,9 +166,7 @@ RESTRICTED_NAMES = [
         ("web.whatsapp.com", {"dns_backend": "hosts"}, "blocked"),  # what people type comes first
     ],
 )
-def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(
-    own_catalogue: Catalogue, text: str, values: dict[str, Any], status: str
-) -> None:
+def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(own_catalogue, text, values, status):
     every = {"categories": list(CATEGORIES), "audiences": list(AUDIENCES)}
     found = said(own_catalogue, text, **{**every, **values})
     assert found["browser"].status == status
@@ -196,8 +182,8 @@ def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(
         ("x.second.example", "auto", "depends", " on a host with a resolver that filters"),
     ],
 )
-def test_which_names_have_room_may_depend_on_the_dns_backend(host: str, backend: str, status: str, where: str) -> None:
-    def control(domains: list[str], **settings: Any) -> dict[str, Any]:
+def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, status, where):
+    def control(domains, **settings):
         entry = {"name": "One", "mode": "enforce", "domains": domains, "urls": [], "allow": []}
         return {"mode": "enforce", "services": {"one": entry}, "settings": settings}
 
@@ -216,17 +202,17 @@ def test_which_names_have_room_may_depend_on_the_dns_backend(host: str, backend:
     about = SimpleNamespace(
         kind="name", relations=(), services=lambda _: (), question=SimpleNamespace(host=host, path="")
     )
-    (reason,) = browser.reasons(about, policy)  # type: ignore[arg-type]
+    (reason,) = browser.reasons(about, policy)
     assert (reason.status, reason.text.endswith(where)) == (status, True)
 
 
 @pytest.fixture(scope="module")
-def real(own_catalogue: Catalogue) -> tuple[Catalogue, Policy]:
+def real(own_catalogue):
     return own_catalogue, Policy(plan(own_catalogue, []), restrictions(), {})
 
 
 @pytest.mark.parametrize("text", RESTRICTED_NAMES)
-def test_the_real_catalogue_blocks_what_it_is_for(real: tuple[Catalogue, Policy], text: str) -> None:
+def test_the_real_catalogue_blocks_what_it_is_for(real, text):
     assert answers(subject(read(text), real[0]), real[1])["browser"].status == "blocked"
 
 
@@ -243,9 +229,7 @@ VALUES = st.fixed_dictionaries(
 
 
 @given(HOSTS, st.sampled_from(["", "/parrot", "/other"]), WAIVED, VALUES)
-def test_browser_and_dns_block_what_the_answer_says(
-    catalogue: Catalogue, host: str, path: str, waived: set[str], values: dict[str, Any]
-) -> None:
+def test_browser_and_dns_block_what_the_answer_says(catalogue, host, path, waived, values):
     waivers = [waiver(services=tuple(waived))] if waived else []
     found = said(catalogue, host + path, waivers, **values)
     sections = plan(catalogue, waivers, **values)["controls"]
@@ -258,9 +242,7 @@ def test_browser_and_dns_block_what_the_answer_says(
 
 
 @given(st.integers(0, 2**11 - 1), st.sampled_from([None, 53, 80, 443]), WAIVED)
-def test_the_firewall_refuses_what_the_answer_says(
-    catalogue: Catalogue, offset: int, port: int | None, waived: set[str]
-) -> None:
+def test_the_firewall_refuses_what_the_answer_says(catalogue, offset, port, waived):
     address = ipaddress.ip_address(int(ipaddress.ip_address("198.51.96.0")) + offset)
     waivers = [waiver(services=tuple(waived))] if waived else []
     found = said(catalogue, f"{address}:{port}" if port else str(address), waivers)
@@ -284,10 +266,10 @@ FACTS = st.builds(
 
 @given(FACTS, st.sampled_from([("apt", "dodo-mail"), ("flatpak", "example.parrot.Parrot")]), st.sampled_from(CONTROLS))
 def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_restricts_it(
-    catalogue: Catalogue, facts: Facts, package: tuple[str, str], off: str
-) -> None:
+    catalogue, facts, package, off
+):
     key, name_ = package
-    values: dict[str, Any] = {"services_include": ["dodo"], "controls": {off: "off"}}
+    values = {"services_include": ["dodo"], "controls": {off: "off"}}
     section = plan(catalogue, [], **values)["controls"].get("apps")
     restricted = section is not None and name_ in Desired(section).restricted(MANAGERS[key])
     answer = said(catalogue, name_, facts=facts, **values)["apps"].status
@@ -297,7 +279,7 @@ def test_a_package_is_only_blocked_where_the_host_has_its_system_and_the_plan_re
         assert (answer == "blocked") is (restricted and MANAGERS[key] in facts.managers)
 
 
-def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(catalogue: Catalogue) -> None:
+def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(catalogue):
     debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
     found = said(catalogue, "example.parrot.Parrot", facts=debian)
     assert (found["all"], found["apps"].status) == ("open", "open")
@@ -325,9 +307,7 @@ OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
         ("macos", "web.parrot.example", {}, "audited", {"browser": "audited", "dns": "audited", "apps": "open"}),
     ],
 )
-def test_observed_system_blocks_no_name(
-    catalogue: Catalogue, system: str, text: str, values: dict[str, Any], status: str, controls: dict[str, str]
-) -> None:
+def test_observed_system_blocks_no_name(catalogue, system, text, values, status, controls):
     found = said(catalogue, text, facts=Facts(system), **values)
     assert found["all"] == status
     assert {control: found[control].status for control in controls} == controls
@@ -342,8 +322,8 @@ AN_IMAGE = b"\x7fELF" + bytes(4) + b"AI\x02" + bytes(200_000)
 
 @given(STEMS, BESIDE, SUFFIX, PLACES)
 def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
-    catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory, stem: str, words: list[str], suffix: str, place: str
-) -> None:
+    catalogue, tmp_path_factory, stem, words, suffix, place
+):
     root = tmp_path_factory.mktemp("root")
     file = "-".join([stem, *words]) + suffix
     path = root / place[1:] / file
@@ -364,16 +344,14 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
 
 
 @given(st.sampled_from([*SHARED, *(f"x.{name}" for name in SHARED), "com", "net", "example.org", "core.windows.net"]))
-def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host: str) -> None:
+def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host):
     claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
     refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
     remark = " ".join(remarks(Subject("name", Question(host, host), ())))
     assert ("no service may block the whole of" in remark) is refused
 
 
-def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its_names(
-    real: tuple[Catalogue, Policy],
-) -> None:
+def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its_names(real):
     debian = Facts("debian", frozenset({"dpkg"}), frozenset(), frozenset())
     policy = real[1]._replace(facts=debian)
     by_name = 0
@@ -400,8 +378,8 @@ OTHER_ID = "p" * 32
     ],
 )
 def test_an_extension_that_no_restricted_service_has_is_refused_by_the_switches(
-    catalogue: Catalogue, text: str, values: dict[str, Any], status: str, reason: str
-) -> None:
+    catalogue, text, values, status, reason
+):
     about = subject(read(text), catalogue)
     places = [{"id": family, "family": family} for family in ("chromium", "firefox")]
     policy = Policy({**plan(catalogue, [], **values), "browsers": places}, restrictions(**values), {}, EVERYTHING)
@@ -410,9 +388,9 @@ def test_an_extension_that_no_restricted_service_has_is_refused_by_the_switches(
     assert reason in texts(found, "browser")
 
 
-def test_a_system_that_is_not_served_has_one_answer() -> None:
-    policy: Any = SimpleNamespace(facts=Facts("darwin"))
-    found = answers(SimpleNamespace(kind="name"), policy)  # type: ignore[arg-type]
+def test_a_system_that_is_not_served_has_one_answer():
+    policy = SimpleNamespace(facts=Facts("darwin"))
+    found = answers(SimpleNamespace(kind="name"), policy)
     assert found == dict.fromkeys(CONTROLS, Answer("open", (Reason("open", "no control is observed on darwin"),)))
 
 
@@ -453,12 +431,12 @@ USERS = {"users": ["a", "b"], "posix_groups": ["g"], "waiver": "w1"}
         ),
     ],
 )
-def test_an_entry_of_the_plan_gives_its_reasons(entry: Any, reasons: list[tuple[str, ...]]) -> None:
-    policy: Any = SimpleNamespace(waivers={"w1": " of head"})
+def test_an_entry_of_the_plan_gives_its_reasons(entry, reasons):
+    policy = SimpleNamespace(waivers={"w1": " of head"})
     assert [tuple(one) for one in by_mode(policy, "owl", entry, "it")] == reasons
 
 
-def test_control_that_is_off_says_why() -> None:
+def test_control_that_is_off_says_why():
     assert off("dns") == Reason("off", "proscribe_controls leaves dns off here")
 
 
@@ -489,10 +467,10 @@ TENANTS = {"tenants": {"google": list("abcd")}}
         ("dns", TENANTS, "tenants", "left to the browsers, which let in a, b, c and 1 more only"),
     ],
 )
-def test_why_a_service_has_no_entry(control: str, restrictions: dict[str, Any], status: str, text: str) -> None:
+def test_why_a_service_has_no_entry(control, restrictions, status, text):
     usual = {"services_include": (), "services_exclude": (), "categories": ["webmail"], "categories_reported": ()}
     usual |= {"audiences": ["consumer"], "tenants": {"google": []}, "groups_restricted": ()}
     sections = {"apps": {"nothing_known": ["owl"]}, "browser": {}, "firewall": {"nothing_known": ["wren"]}}
-    policy: Any = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
+    policy = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
     owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
-    assert missing(policy, control, SimpleNamespace(**owl), "no domain") == Reason(status, text, "owl")  # type: ignore[arg-type]
+    assert missing(policy, control, SimpleNamespace(**owl), "no domain") == Reason(status, text, "owl")

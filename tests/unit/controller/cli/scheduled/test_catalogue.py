@@ -1,20 +1,14 @@
 """Scheduled refresh of the catalogue and of fed exports."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json
 import subprocess
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from proscribe.controller.cli import Refused, export, inventory, scheduled
 from proscribe.controller.cli.catalog.fetching import Fetched, NotFetched
-from proscribe.controller.cli.catalog.publishers import Publisher
 from proscribe.controller.cli.diff.revision import Repository
 from proscribe.controller.cli.scheduled import catalogue, exports, proposing
 from proscribe.controller.compile.plans.hosts import compile_hosts
@@ -49,9 +43,9 @@ BRANCH = f"proscribe/catalogue-{TODAY}"
 class Place:
     """A policy repository with a catalogue of its own, and a release outside of it."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root, monkeypatch):
         self.root, self.top, self.release = root, root / "policy", root / "release"
-        self.lists: dict[str, str] = {}
+        self.lists = {}
         self.folders = [(self.release, self.top / "catalog")]
         self.write(self.release / "circumvention/parrot.yml", ENTRY)
         self.write(self.top / "catalog/feeds/birds.yml", FEED)
@@ -62,61 +56,54 @@ class Place:
         self.commit()
         monkeypatch.setattr(catalogue, "_folders", lambda _: (Repository(self.top), self.folders))
 
-    def write(self, path: Path, text: str) -> None:
+    def write(self, path, text):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def publishers(self, folder: Path, *rows: tuple[str, str, str]) -> None:
+    def publishers(self, folder, *rows):
         usual = {"format": "lines", "least": "1"}
         listed = [{**usual, "id": i, "into": into, "of": of, "url": f"https://x.example/{i}"} for i, into, of in rows]
         self.write(folder / "publishers.yml", yaml.safe_dump(listed))
 
-    def git(self, *words: str) -> str:
+    def git(self, *words):
         who = ["-c", "user.name=a", "-c", "user.email=a@x.example"]
         return subprocess.run(
             ["git", *who, *words], cwd=self.top, check=True, capture_output=True, text=True
         ).stdout.strip()
 
-    def commit(self) -> None:
+    def commit(self):
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message=policy")
 
-    def fetched(self, publisher: Publisher) -> Fetched:
+    def fetched(self, publisher):
         if publisher.id not in self.lists:
             raise NotFetched("it could not be fetched")
         return Fetched(self.lists[publisher.id], TODAY, "a" * 64)
 
-    def refresh(self, **lists: str) -> tuple[Notification | None, bool]:
+    def refresh(self, **lists):
         self.lists = lists
         return catalogue.refresh((), self.fetched)
 
-    def state(self) -> Mapping[str, object]:
-        """What is checked out, and where: all but the objects and the branches of git."""
-        files = {
-            str(path): path.read_bytes() for path in self.top.rglob("*") if path.is_file() and ".git" not in path.parts
-        }
-        return {**files, "index": (self.top / ".git/index").read_bytes(), "head": (self.top / ".git/HEAD").read_bytes()}
-
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path, monkeypatch):
     return Place(tmp_path, monkeypatch)
 
 
-def test_there_are_only_so_many_branches_of_a_day(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_only_so_many_branches_of_a_day(place, monkeypatch):
     monkeypatch.setattr(proposing, "MOST", 1)
     place.git("branch", BRANCH)
     with pytest.raises(Refused, match="merge or delete them"):
         place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
 
 
-def test_merged_refresh_is_no_news_on_the_same_day(place: Place) -> None:
+def test_merged_refresh_is_no_news_on_the_same_day(place):
     place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
     place.git("merge", "--quiet", "--ff-only", BRANCH)
     assert place.refresh(birds="b.example\n", nets="8.8.4.0/24\n") == (None, True)
 
 
-def test_a_directory_that_is_not_committed_is_refused(place: Place) -> None:
+def test_a_directory_that_is_not_committed_is_refused(place):
     place.write(place.top / "more/feeds/birds.yml", FEED)
     place.folders = [(place.release, place.top / "more")]
     with pytest.raises(Refused, match="more is not in the newest commit"):
@@ -126,9 +113,7 @@ def test_a_directory_that_is_not_committed_is_refused(place: Place) -> None:
 @pytest.mark.parametrize(
     ("complete", "sent", "code"), [(True, True, 0), (True, False, 76), (False, True, 1), (False, False, 1)]
 )
-def test_refresh_ends_with_a_code_for_its_outcome(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], complete: bool, sent: bool, code: int
-) -> None:
+def test_refresh_ends_with_a_code_for_its_outcome(monkeypatch, capsys, complete, sent, code):
     message = Notification("a subject", ("a line",), {})
     monkeypatch.setattr(catalogue, "refresh", lambda _: (message, complete))
     monkeypatch.setattr(scheduled, "send", lambda *_: sent)
@@ -138,12 +123,10 @@ def test_refresh_ends_with_a_code_for_its_outcome(
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 0
 
 
-def test_reason_against_a_refresh_is_reported(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sent: list[Notification] = []
+def test_reason_against_a_refresh_is_reported(monkeypatch, capsys):
+    sent = []
 
-    def refuses(_: object) -> None:
+    def refuses(_):
         raise Refused("/srv/policy lies in no git repository")
 
     monkeypatch.setattr(catalogue, "refresh", refuses)
@@ -170,14 +153,14 @@ WAIVER = {
 
 
 @pytest.fixture
-def renew(tmp_path: Path) -> Callable[..., list[str]]:
+def renew(tmp_path):
     """Renews an export of an inventory with a waiver that ends."""
     (tmp_path / "hosts.yml").write_text(INVENTORY)
     (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
     (tmp_path / "waivers").mkdir()
     (tmp_path / "waivers/w1.yml").write_text(json.dumps(WAIVER))
 
-    def renewed(fed: Fed, now: datetime.datetime = NOW) -> list[str]:
+    def renewed(fed, now=NOW):
         parser = argparse.ArgumentParser()
         inventory.add_options(parser)
         arguments = parser.parse_args(["-i", str(tmp_path / "hosts.yml")])
@@ -186,7 +169,7 @@ def renew(tmp_path: Path) -> Callable[..., list[str]]:
     return renewed
 
 
-def test_export_of_another_owner_stays(renew: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_export_of_another_owner_stays(renew, tmp_path):
     renew(Fed("unbound", str(tmp_path / "out"), "office"))
     with pytest.raises(Refused, match="has an export unbound of group office; expected another directory"):
         renew(Fed("rpz", str(tmp_path / "out"), "office"))
@@ -201,9 +184,7 @@ def test_export_of_another_owner_stays(renew: Callable[..., list[str]], tmp_path
     ("fed", "said"),
     [(None, None), ([], None), ([{"format": "rpz", "directory": "out", "group": "office"}], "1 export written again")],
 )
-def test_a_run_says_which_exports_it_renews(
-    renew: Callable[..., list[str]], tmp_path: Path, fed: Any, said: str | None
-) -> None:
+def test_a_run_says_which_exports_it_renews(renew, tmp_path, fed, said):
     for one in fed or ():
         one["directory"] = str(tmp_path / one["directory"])
     (tmp_path / "report").mkdir()
@@ -217,21 +198,21 @@ def test_a_run_says_which_exports_it_renews(
         assert f"  {tmp_path}/out (rpz of group office): there was none" in notification.lines
 
 
-def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_written_keeps_no_other_back(tmp_path, monkeypatch):
     fed = [{"format": name, "directory": f"/srv/{name}", "group": group} for name, group in
            (("rpz", "office"), ("nft", "office"), ("pac", ""), ("hosts", ""), ("unbound", "guests"))]  # fmt: skip
     (tmp_path / "report.json").write_text(json.dumps({"run": {"exports_fed": fed}}))
-    calls: list[Any] = []
-    renewed: list[Any] = []
-    outcomes: dict[str, Any] = {"rpz": ["a", "b"], "nft": [], "pac": Refused("no"), "hosts": OSError("full")}
+    calls = []
+    renewed = []
+    outcomes = {"rpz": ["a", "b"], "nft": [], "pac": Refused("no"), "hosts": OSError("full")}
 
-    def question(arguments: argparse.Namespace, **how: Any) -> str:
+    def question(arguments, **how):
         calls.append((arguments.inventory, arguments.limit, how))
         if how["group"] == "guests":
             raise PolicyErrors([PolicyError("a.yml:1", "b", "c", "d")])
         return f"question {how['group']}"
 
-    def renew(one: Fed, compiled: Any, now: datetime.datetime) -> list[str]:
+    def renew(one, compiled, now):
         renewed.append((one.format, compiled, now.microsecond, now.tzinfo))
         if isinstance(outcomes[one.format], Exception):
             raise outcomes[one.format]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +25,7 @@ REQUEST = Request("press01", ID, "wong", "parrot", "Press calls", AT)
 OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
 
 
-def standing(opens: Opens = OPENS, **changed: Any) -> Standing:
+def standing(opens=OPENS, **changed):
     own = {name: changed.pop(name) for name in tuple(changed) if name in Standing._fields}
     made = Standing(REQUEST._replace(**changed), ("press",), ("head", "other"), "open", "", "", opens, 365)
     return made._replace(**own)
@@ -36,9 +35,9 @@ LISTS = ("services", "hosts", "groups", "zones", "users", "controls")
 TEXTS = ("reason", "requested_by", "requested_on", "approved_by", "approved_on", "expires", "id")
 
 
-def options(**given: Any) -> argparse.Namespace:
+def options(**given):
     """The options of `waiver new`."""
-    lists: dict[str, Any] = {name: [] for name in LISTS}
+    lists = {name: [] for name in LISTS}
     return argparse.Namespace(**{**lists, **dict.fromkeys(TEXTS), "whole_host": False, **given})
 
 
@@ -59,9 +58,7 @@ WHOLE = "because what they refuse they refuse to a whole host; --whole-host open
         (Opens("wong", ("apps",), ("apps",)), {}, []),
     ],
 )
-def test_draft_tells_its_approver_which_controls_stay_closed(
-    opens: Opens, given: dict[str, Any], remarks: list[str]
-) -> None:
+def test_draft_tells_its_approver_which_controls_stay_closed(opens, given, remarks):
     assert fill_in(options(**given), standing(opens), NOW) == remarks
 
 
@@ -99,13 +96,13 @@ ALONE = "a waiver for wong alone would leave it out of reach. --whole-host opens
         ),
     ],
 )
-def test_where_none_is_drafted_that_is_said(changed: dict[str, Any], given: dict[str, Any], said: str) -> None:
+def test_where_none_is_drafted_that_is_said(changed, given, said):
     with pytest.raises(Refused) as refused:
         fill_in(options(**given), standing(**changed), NOW)
     assert str(refused.value) == said
 
 
-def judged(id_: str = "W-1", **changed: Any) -> Any:
+def judged(id_="W-1", **changed):
     """A waiver that answers the request, and what it is worth, but for what differs."""
     waiver = {"id": id_, "request": ID, "services": ("parrot",), "users": ("wong",), "posix_groups": (), "ends": NOW}
     worth = {"waives": True, "status": "active", "why": "so it is", "hosts": ("press01",)}
@@ -130,15 +127,15 @@ class Inventory:
 class Fleet:
     """The compiled policy of two hosts, and what their users request."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        self.waivers: list[Any] = []
-        self.refusals: list[Refusal] = []
-        self.modes: dict[str, str] = {}
+    def __init__(self, folder, patch):
+        self.waivers = []
+        self.refusals = []
+        self.modes = {}
         self.register = {"press": Authority("head")}
         self.departments = {"press": ["press01"], "finance": ["fin01"], "all": ["press01", "fin01"]}
-        self.services: dict[str, Any] = {"parrot": ["program"]}
+        self.services = {"parrot": ["program"]}
         self.requests = [REQUEST]
-        self.compiled_hosts: list[str] = []
+        self.compiled_hosts = []
         hosts = [SimpleNamespace(name=name) for name in ("press01", "fin01", "other")]
         patch.setattr(inventory, "question", lambda arguments: Inventory(hosts))
         patch.setattr(inventory, "reports_place", lambda arguments: Place(folder, ""))
@@ -149,7 +146,7 @@ class Fleet:
         patch.setattr(requested, "departments_of", lambda question, restrictions: self.departments)
         patch.setattr(requested, "programs_of", lambda service: service)
 
-    def compiled(self, question: Any, now: Any) -> Any:
+    def compiled(self, question, now):
         self.compiled_hosts = names = [host.name for host in question.hosts]
         controls = {name: {"services": {"parrot": {"mode": mode}}} for name, mode in self.modes.items()}
         return SimpleNamespace(
@@ -161,16 +158,16 @@ class Fleet:
             refusals=self.refusals,
         )
 
-    def found(self) -> list[Standing]:
+    def found(self):
         return requested.found(argparse.Namespace(), NOW)
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def fleet(tmp_path, monkeypatch):
     return Fleet(tmp_path, monkeypatch)
 
 
-def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet: Fleet) -> None:
+def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet):
     states = {"1": "waived", "2": "refused", "3": "open", "4": "drafted", "5": "ended", "6": "open", "7": "open"}
     fleet.waivers = [judged(request="1"), judged(request="4", **UNSIGNED), judged(request="5", **REVOKED)]
     fleet.refusals = [NO._replace(id="2")]
@@ -200,15 +197,13 @@ STAYS = "would stay closed, being for a whole host"
         ((), (), False, True, FOR_ALL),
     ],
 )
-def test_waiver_that_leaves_a_service_out_of_reach_is_useless(
-    user: tuple[str, ...], closed: tuple[str, ...], web_only: bool, useless: bool, said: str
-) -> None:
+def test_waiver_that_leaves_a_service_out_of_reach_is_useless(user, closed, web_only, useless, said):
     opens = Opens("wong", user, ("apps", "dns"), closed, web_only)
     assert (opens.useless, str(opens)) == (useless, said)
     assert str(opens._replace(host=())) == "Nothing restricts it there, so a waiver would open nothing"
 
 
-def test_a_request_is_chosen_by_its_id(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_is_chosen_by_its_id(fleet, monkeypatch):
     listed = [standing(), standing(id="x"), standing(id="x", host="fin01", user="li")]
     assert requested.named(ID, listed) is listed[0]
     both = r"2 requests have this id \(li on fin01, wong on press01\); choose"
@@ -216,7 +211,7 @@ def test_a_request_is_chosen_by_its_id(fleet: Fleet, monkeypatch: pytest.MonkeyP
         with pytest.raises(Refused, match=said):
             requested.named(id_, listed)
 
-    def unreadable(reports: Path) -> None:
+    def unreadable(reports):
         raise ValueError("requests.jsonl is broken")
 
     monkeypatch.setattr(requested.requests_file, "read", unreadable)

@@ -1,9 +1,6 @@
 """AppLocker's policy: what it denies by the documented rules, and that everything else may run."""
 
-from __future__ import annotations
-
 import copy
-from typing import Any
 
 import applocker_evaluator as evaluator
 import pytest
@@ -33,13 +30,13 @@ OTHERS = {
 }
 
 
-def made(mode: str = "audit", **changes: Any) -> dict[str, Any]:
+def made(mode="audit", **changes):
     found = copy.deepcopy(plan({"apps": {"chat": {**CHAT, **changes}, **OTHERS}}))
     found["controls"]["apps"]["settings"]["applocker"] = mode
     return found
 
 
-def policy(a_plan: dict[str, Any]) -> dict[str, evaluator.Collection]:
+def policy(a_plan):
     return evaluator.read(render(decision(a_plan, ("apps",))).files[FILE])
 
 
@@ -53,7 +50,7 @@ def policy(a_plan: dict[str, Any]) -> dict[str, evaluator.Collection]:
         (made(windows_processes=["%WINDIR%.exe"]), "reads a variable"),
     ],
 )
-def test_a_policy_that_cannot_be_is_refused(a_plan: dict[str, Any], why: str) -> None:
+def test_a_policy_that_cannot_be_is_refused(a_plan, why):
     with pytest.raises(NotExportable, match=why):
         render(decision(a_plan, ("apps",)))
 
@@ -63,7 +60,7 @@ TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters=
 
 @examples(200)
 @given(TEXTS, TEXTS, TEXTS)
-def test_any_text_in_a_name_stays_a_name(image: str, publisher: str, product: str) -> None:
+def test_any_text_in_a_name_stays_a_name(image, publisher, product):
     product = product.replace("\\", "/")
     names = {"windows_processes": [f"{image}.exe"], "windows_publishers": {"appx": [f"{publisher}\\{product}"]}}
     found = policy(made(**names))
@@ -74,7 +71,7 @@ def test_any_text_in_a_name_stays_a_name(image: str, publisher: str, product: st
     assert len(found["Exe"].rules) <= 7
 
 
-def test_the_evaluator_goes_by_the_documented_rules() -> None:
+def test_the_evaluator_goes_by_the_documented_rules():
     text = """<AppLockerPolicy Version="1"><RuleCollection Type="Exe" EnforcementMode="Enabled">
     <FilePathRule Id="00000000-0000-8000-8000-000000000001" Name="windows" Description="" UserOrGroupSid="S-1-1-0"
     Action="Allow"><Conditions><FilePathCondition Path="%WINDIR%\\*"/></Conditions><Exceptions>

@@ -1,25 +1,15 @@
 """Group Policy as files: an object for SYSVOL, a backup, and what the registry editor imports. All say one thing."""
 
-from __future__ import annotations
-
 import configparser
-from typing import Any
 
 import pytest
 from made_export import decision, plan
 from proscribe.controller.enforcement_points.declaration import NotExportable
 from proscribe.controller.enforcement_points.formats.gpo import render
-from proscribe.host.controls.group_policy.registry_pol import (
-    parse,
-    said_by,
-)
+from proscribe.host.controls.group_policy.registry_pol import parse, said_by
 
 
-def files(**changes: Any) -> dict[str, bytes]:
-    return dict(render(decision()._replace(**changes)).files)
-
-
-def test_policy_of_a_user_is_in_the_user_part_of_the_object() -> None:
+def test_policy_of_a_user_is_in_the_user_part_of_the_object():
     made = plan({"browser": {"onedrive_personal": {"mode": "enforce", "domains": ["onedrive.example"]}}})
     found = render(decision(made))
     users = [content for name, content in found.files.items() if name.lower().endswith("user/registry.pol")]
@@ -34,13 +24,13 @@ def test_policy_of_a_user_is_in_the_user_part_of_the_object() -> None:
     assert any("private accounts" in one.what for one in found.left_out)  # a .reg file is of a machine
 
 
-def test_a_plan_without_a_policy_is_not_exported() -> None:
+def test_a_plan_without_a_policy_is_not_exported():
     nothing = plan({"browser": {id_: {"mode": "report"} for id_ in ("chat", "drive", "mail")}})
     with pytest.raises(NotExportable, match="nothing to export"):
         render(decision(nothing))
 
 
-def test_exception_that_firefox_cannot_open_is_left_out() -> None:
+def test_exception_that_firefox_cannot_open_is_left_out():
     services = {
         "chat": {"mode": "enforce", "domains": ["chat.example"], "allow": ["help.chat.example"]},
         "files": {"mode": "enforce", "domains": [], "urls": ["help.chat.example/files"]},

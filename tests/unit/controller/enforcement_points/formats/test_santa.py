@@ -1,10 +1,7 @@
 """The rules for Santa: what it reads of them, what its users see, and which programs it stops."""
 
-from __future__ import annotations
-
 import copy
 import re
-from typing import Any
 
 import pytest
 import santa
@@ -17,7 +14,7 @@ from proscribe.controller.enforcement_points.formats.santa import PROFILE, RULES
 from santa import ALLOWED, BLOCKED, Program, Rule
 
 TEAM, WHOLE = "EXAMPLE123", "EXAMPLE999"
-APPS: dict[str, dict[str, Any]] = {
+APPS = {
     "chat": {"mode": "enforce", "signing_ids": [f"{TEAM}:com.example.chat", f"{TEAM}:chat"]},
     "mail": {"mode": "audit", "signing_ids": [f"{WHOLE}:com.example.mail"], "team_ids": [WHOLE]},
     "waived": {"mode": "waived", "waiver": "W-1", "signing_ids": [f"{TEAM}:com.example.waived"]},
@@ -28,17 +25,17 @@ APPS: dict[str, dict[str, Any]] = {
 }
 
 
-def made(text: str = "", **top: Any) -> dict[str, Any]:
+def made(text="", **top):
     found = copy.deepcopy(plan({"apps": APPS}, **top))
     found["controls"]["apps"]["settings"]["refusal_notice"] = text
     return found
 
 
-def files(**changes: Any) -> dict[str, bytes]:
+def files(**changes):
     return dict(render(decision(made(**changes))).files)
 
 
-def rules(**changes: Any) -> list[Rule]:
+def rules(**changes):
     """The rules, which both files have alike."""
     both = files(**changes)
     found = santa.imported(both[RULES])
@@ -46,7 +43,7 @@ def rules(**changes: Any) -> list[Rule]:
     return found
 
 
-def test_without_a_known_signer_there_is_nothing_to_export() -> None:
+def test_without_a_known_signer_there_is_nothing_to_export():
     with pytest.raises(NotExportable, match="nothing to export"):
         render(decision(plan({"apps": {"unsigned": APPS["unsigned"]}})))
 
@@ -58,7 +55,7 @@ ORDER.append(("TEAMID", TEAM))
 
 
 @pytest.mark.parametrize("first", range(5))
-def test_the_most_specific_rule_decides_whatever_the_others_say(first: int) -> None:
+def test_the_most_specific_rule_decides_whatever_the_others_say(first):
     allowed = Rule(*ORDER[first], ALLOWED)
     others = [Rule(*one, BLOCKED) for one in ORDER]
     assert santa.decision(CHAT, [*others[first + 1 :], allowed]) == allowed
@@ -72,7 +69,7 @@ TEXT = st.text(st.sampled_from("aZ <>&\"'%\n\r\t/;é\u2028]") | st.characters(),
 @pytest.mark.slow
 @examples(5_000)
 @given(name=TEXT, contact=TEXT, text=TEXT, url=TEXT, group=TEXT)
-def test_no_text_gets_out_of_its_place(name: str, contact: str, text: str, url: str, group: str) -> None:
+def test_no_text_gets_out_of_its_place(name, contact, text, url, group):
     one = made(text, contact=contact, request_url=url and f"https://a.example/{url}")
     one["controls"]["apps"]["services"]["chat"]["name"] = name
     try:
@@ -92,7 +89,7 @@ def test_no_text_gets_out_of_its_place(name: str, contact: str, text: str, url: 
 
 @examples(300)
 @given(identifier=TEXT, key=st.sampled_from(["signing_ids", "team_ids"]))
-def test_wrong_identifier_makes_no_rule(identifier: str, key: str) -> None:
+def test_wrong_identifier_makes_no_rule(identifier, key):
     assume(not re.fullmatch(r"[A-Z0-9]{10}(:[A-Za-z0-9][A-Za-z0-9._-]*)?", identifier))  # hypothesis takes constants
     one = plan({"apps": {"chat": {"mode": "enforce", key: [identifier]}}})
     with pytest.raises(NotExportable, match="signed"):
