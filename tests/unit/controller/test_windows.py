@@ -388,7 +388,7 @@ b
 
 
 def read_made_registry():
-    """What is read_made_registry once a key was listed, and one below it was read whole."""
+    """Return a registry with a listed key, and a key below it that was read whole."""
     made = Registry()
     made.take("HKLM\\Software", [f"{TOP}\\A", f"{TOP}\\B"], whole=False)
     made.take('"HKLM\\Software\\A"', PRINTED, whole=True)

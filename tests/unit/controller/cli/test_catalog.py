@@ -281,9 +281,9 @@ def test_stale_names_the_lists_that_refresh_what_is_old(call_old, old_catalog):
     ]
     assert (found[0]["days"], found[0]["checked"], found[2]["days"] - OLD in (0, 1)) == (None, "", True)
     lines = call_old("stale", "--max-age", "30d")[1].splitlines()
-    refreshed = [line.partition(" old_catalog refresh ")[2].split(" ")[-1] for line in lines if line.startswith("  ")]
+    refreshed = [line.partition(" catalog refresh ")[2].split(" ")[-1] for line in lines if line.startswith("  ")]
     assert refreshed == ["nets", "names", "birds"]
-    assert all(f" --old_catalog {old_catalog} " in line for line in lines if line.startswith("  "))
+    assert all(f" --catalog {old_catalog} " in line for line in lines if line.startswith("  "))
 
 
 def test_accepted_entry_is_not_stale_and_comes_last(call_old, old_catalog):

@@ -405,7 +405,7 @@ def request(state="open", why="", waiver="", **changed):
 
 
 class Command:
-    """The list_command, over requests that are listed already, at a moment of its own."""
+    """The command over requests that are listed already."""
 
     def __init__(self, patch):
         self.listed = [request()]

@@ -329,7 +329,7 @@ def plan_of_tenants(*tenants):
 @pytest.mark.parametrize(
     ("tenants", "said"),
     [
-        ((), "nothing to export_for_device: proscribe_tenants names no tenant of Microsoft's"),
+        ((), "nothing to export: proscribe_tenants names no tenant of Microsoft's"),
         (('a"b',), "is no tenant, expected a domain or an id"),
         ((OWN, "a\r\nX: b"), "is no tenant, expected a domain or an id"),
         ((OWN,) * 110, "4,069 characters of a header, but the device takes at most 4,000"),

@@ -224,7 +224,7 @@ def own_plan(own_catalogue):
 
 
 def rules_of_well_known(own_plan, values, **named):
-    """The rules_of_well_known that are not plainly compliant, by service."""
+    """Return the rules that are not plainly compliant, by service."""
     said = answered(values, code_page=["65001"], **named)
     made = observing.observe(own_plan, said, ["apps"], time.monotonic())
     record = results.observation(observing.answered(made, "never"))["record"]
