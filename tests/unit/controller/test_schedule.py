@@ -1,4 +1,4 @@
-"""What a schedule puts on which machine."""
+"""Files and settings of a schedule on a controller, and on hosts that pull."""
 
 import re
 
