@@ -84,14 +84,14 @@ FOREIGN = """
 
 
 def _at_a_terminal(controlling):
-    """Have the signals of one, which nohup takes away; and the standard input as the controlling one."""
+    """Reset the signal that nohup ignores; make standard input the controlling terminal."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if controlling:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Project:
-    """A made project in a directory of its own."""
+    """A throw-away project."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -105,8 +105,8 @@ class Project:
     def run(self, *arguments, **named):
         """Run a playbook as `begin` does; returns the completed process."""
         process = self.begin(*arguments, **named)
-        said = process.communicate(timeout=LONGEST)
-        return subprocess.CompletedProcess(process.args, process.returncode, *said)
+        text = process.communicate(timeout=LONGEST)
+        return subprocess.CompletedProcess(process.args, process.returncode, *text)
 
     def begin(self, playbook, answers, hosts, *options, environment=None, stdout="proscribe_stdout", terminal=None):
         """Start a playbook with those canned answers ({action: {host: result}}); returns the process. `terminal` is a

@@ -20,8 +20,8 @@ class EventRuns(Past):
             self.run(hosts, **changes)
         number = self.number if record else None
 
-        def acted(one):
-            return {**one, "actions": list(actions)} if actions else one
+        def acted(item):
+            return {**item, "actions": list(actions)} if actions else item
 
         report, records = self.made(hosts, number=number, change=acted, **changes)
         return report, records, self.history.transitions(report["run"]["id"])
@@ -34,7 +34,7 @@ class EventRuns(Past):
 
 
 def made(report, records, changes, only_changed=True):
-    """The events of a report, as a reader takes their lines."""
+    """Return the events of a report, parsed."""
     lines = []
     events = Events(report, changes, lambda event: lines.append(event.line), only_changed=only_changed)
     fill([events], report, records)
@@ -42,5 +42,9 @@ def made(report, records, changes, only_changed=True):
 
 
 def reported(events):
-    """What changed, in short: (host, rule, previous, state); "" for the host as a whole. Without the run."""
-    return [(one["host"], one.get("rule", ""), one["previous"], one["state"]) for one in events if "state" in one]
+    """Return (host, rule, previous, state) of each change, "" for a whole host."""
+    return [
+        (event["host"], event.get("rule", ""), event["previous"], event["state"])
+        for event in events
+        if "state" in event
+    ]

@@ -44,7 +44,7 @@ STATE = {
 
 
 def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **changes):
-    """The exports of that fleet as texts, by name; the usual ones where none are named."""
+    """Return the exports of a fleet as texts by name."""
     names = usual() if names is None else names
     run = fleets.run(hosts, **{"waivers": WAIVERS, **changes})
     records = [read(host, answer) for host, answer in answers.items()]
@@ -60,12 +60,12 @@ HOSTILE = "=cmd|' /C calc'!A0,\x00\x1b[31m\r\n]]></testcase><a b=\"c\">\\{}\ud80
 
 
 def hostile_answers():
-    """Hosts whose every text is HOSTILE, in each state."""
+    """Return hosts whose every text is hostile, in each state."""
     return {f"{state}{HOSTILE}": hostile_answer(HOSTILE, state) for state in STATES}
 
 
 def hostile_answer(text, state="noncompliant"):
-    """The answer of a host whose every text is that one."""
+    """Return an answer whose every text is the given one."""
     finding = Finding(*[text] * len(Finding._fields))
     verdict = Verdict(f"apps/{text}", state, (finding, finding), text, text)
     answer = fleets.answer(verdict, errors=[{"control": "dns", "message": text}], checked_at=text)
@@ -74,13 +74,5 @@ def hostile_answer(text, state="noncompliant"):
 
 # Names of hosts that people cannot tell apart, and of which a cleaned text is sometimes the same.
 ALIKE = [
-    "web\u200b1",
-    "web\u200c1",
-    "web\ufffd1",
-    "web\x001",
-    "web\u00a01",
-    "web 1",
-    "Web 1",
-    "web\ufffd{200b}1",
-    "web\t1",
-]
+    "web\u200b1", "web\u200c1", "web\ufffd1", "web\x001", "web\u00a01", "web 1", "Web 1", "web\ufffd{200b}1", "web\t1",
+]  # fmt: skip

@@ -49,17 +49,17 @@ def answer(*verdicts, evaluated=(), digest=DIGEST, checked_at="2026-11-25T00:30:
 
 
 def clean_answer(**changes):
-    """A host on which everything holds."""
+    """Return the answer of a compliant host."""
     return answer(evaluated=["apps/wechat", "browser/gmail", "firewall/telegram"], **changes)
 
 
 def wechat(*findings, entry=ENFORCED):
-    """The verdict on apps/wechat for that evidence."""
+    """Return the verdict on apps/wechat."""
     return judge("apps/wechat", entry, findings)
 
 
 def no_policy(browsers=("chromium", "firefox"), services=SERVICES):
-    """A host without browser policies: every site's rule fails for one cause."""
+    """Return verdicts of a host without browser policies: each rule fails for one cause."""
     return [
         judge(
             f"browser/{service}",

@@ -30,10 +30,10 @@ def main(where: str, reports: str, name: str, runs: int, hosts: int, stop: int =
 
     for number in range(runs):
         started = f"2026-11-25T08:{number:02}:00Z"
-        made = run(list(expected), id=f"{name}-run{number}", started=started, inventory=[name])
+        result = run(list(expected), id=f"{name}-run{number}", started=started, inventory=[name])
         answer = (good if number % 2 else bad)(checked_at=started)
         fleet = reconcile(expected, [read(host, answer) for host in expected])
-        history.record(fleet_report(made, fleet, f"2026-11-25T08:{number:02}:30Z"), slowly(fleet.records))
+        history.record(fleet_report(result, fleet, f"2026-11-25T08:{number:02}:30Z"), slowly(fleet.records))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ PACKAGE = Finding("package", "wechat", manager="dpkg", version="4.0", scope="sys
 
 
 def made_plan(reports: Path, **services) -> str:
-    """Store a plan with those services by control; returns its digest."""
+    """Store a plan with services by control; return its digest."""
     controls = {name: {"mode": "enforce", "services": {id_: {} for id_ in ids}} for name, ids in services.items()}
     plan = sealed({"schema": "proscribe/plan/1", "controls": controls})
     (reports / "plans").mkdir(exist_ok=True, parents=True)
@@ -26,66 +26,66 @@ def made_plan(reports: Path, **services) -> str:
 
 
 def bad(**changes):
-    """A host with WeChat."""
+    """Return the answer of a host with WeChat."""
     return answer(wechat(PACKAGE), evaluated=["dns/x"], **changes)
 
 
 def good(**changes):
-    """A host without."""
+    """Return the answer of a compliant host."""
     return answer(evaluated=["apps/wechat", "dns/x"], **changes)
 
 
 def waived(**changes):
-    """A host that may have it."""
+    """Return the answer of a host with a waiver."""
     return answer(wechat(PACKAGE, entry={"mode": "waived", "waiver": "press"}), evaluated=["dns/x"], **changes)
 
 
 def unseen(**changes):
-    """A host on which nobody could look."""
+    """Return the answer of a host that nobody could observe."""
     return answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/x"], **changes)
 
 
 def repaired(**changes):
-    """A host from which it was removed in this run."""
+    """Return the answer of a host that the run corrected."""
     verdict = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
     return answer(verdict, evaluated=["dns/x"], **changes)
 
 
 class Past:
-    """Runs of one fleet, an hour apart on one day unless they are given a day."""
+    """Runs of one fleet, an hour apart."""
 
     def __init__(self, history) -> None:
         self.history = history
         self.number = 0
 
     def made(self, hosts, day=25, hour=None, mode="audit", number=None, change=lambda record: record, **changes):
-        """The report and the records of one more run: host -> what it answers, None for no answer."""
+        """Return the events of a report, parsed."""
         self.number = number or self.number + 1
         time = f"2026-11-{day:02}T{self.number if hour is None else hour:02}"
-        digests = {host: one["plan"] if one else DIGEST for host, one in hosts.items()}
+        digests = {host: item["plan"] if item else DIGEST for host, item in hosts.items()}
         facts = {"id": f"run{self.number}", "started": f"{time}:00:00Z", **changes}
-        made = {**run(list(hosts), mode, **facts), "hosts": digests}
-        records = [read(host, {**one, "checked_at": f"{time}:00:30Z"}) for host, one in hosts.items() if one]
+        result = {**run(list(hosts), mode, **facts), "hosts": digests}
+        records = [read(host, {**entry, "checked_at": f"{time}:00:30Z"}) for host, entry in hosts.items() if entry]
         fleet = reconcile(digests, map(change, records), dict.fromkeys(hosts, "unreachable: no route"))
-        return fleet_report(made, fleet, f"{time}:01:00Z"), fleet.records
+        return fleet_report(result, fleet, f"{time}:01:00Z"), fleet.records
 
     def run(self, hosts, keep=0, **how):
         """Record one more run; returns what it changed."""
         return self.history.record(*self.made(hosts, **how), keep)
 
     def stored(self, reports, hosts, name, **how):
-        """Record one more run and keep its report; returns the directory."""
+        """Record a run and keep its report; return the directory."""
         report, records = self.made(hosts, id=name, history="sqlite", exports=["csv"], **how)
         self.history.record(report, records)
         return ReportDirectory(reports / f"{name}.partial").finish(records, report, ["old page"])
 
     def ask(self, name, **scope):
-        """An answer of `answers`, about everything unless a scope is given."""
+        """Return the answer of a query."""
         with self.history.database.reading() as session:
-            found = getattr(queries, name)(session, Scope(**scope))
-            return list(found) if name == "incidents" else found
+            result = getattr(queries, name)(session, Scope(**scope))
+            return list(result) if name == "incidents" else result
 
     def story(self, host="web01", rule="apps/wechat"):
-        """What happened, oldest first: state, when it began and ended (hours), and how it ended."""
-        found = [e for e in self.ask("incidents", host=host) if e.rule == rule]
-        return [(e.state, e.opened[8:13], e.closed[8:13], e.ended) for e in reversed(found)]
+        """Return or yield the story of runs."""
+        result = [e for e in self.ask("incidents", host=host) if e.rule == rule]
+        return [(e.state, e.opened[8:13], e.closed[8:13], e.ended) for e in reversed(result)]

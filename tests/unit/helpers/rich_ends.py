@@ -39,7 +39,7 @@ REMOVED = [
 
 
 class Ends:
-    """Ends one run after the other, a day apart."""
+    """Runs that end a day apart."""
 
     def __init__(self, reports: Path) -> None:
         self.reports = reports
@@ -51,38 +51,31 @@ class Ends:
         self.day += 1
         date = f"2026-11-{self.day:02}"
         facts: dict[str, Any] = {
-            "id": f"{date.replace('-', '')}T003000Z-{mode}-1a2b",
-            "started": f"{date}T00:30:00Z",
-            "gate": dict.fromkeys(hosts, "incomplete"),
-            "policies": POLICIES,
-            "stale_after": {"usual": 3 * 86400, "hosts": {"web01": 60}},
-            "exports": ["prometheus"],
-            "history": "sqlite",
-            "waivers": WAIVERS,
-            "left_out": [],
-            "reports_keep": 6 * 86400,
-            **changes,
-        }
+            "id": f"{date.replace('-', '')}T003000Z-{mode}-1a2b", "started": f"{date}T00:30:00Z",
+            "gate": dict.fromkeys(hosts, "incomplete"), "policies": POLICIES,
+            "stale_after": {"usual": 3 * 86400, "hosts": {"web01": 60}}, "exports": ["prometheus"], "history": "sqlite",
+            "waivers": WAIVERS, "left_out": [], "reports_keep": 6 * 86400, **changes,
+        }  # fmt: skip
         return Collector(run(hosts, mode, **facts))
 
-    def at(self, one: dict[str, Any]) -> dict[str, Any]:
-        """An answer of this day."""
-        return {**one, "checked_at": f"2026-11-{self.day:02}T00:30:30Z"}
+    def at(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer of this day."""
+        return {**item, "checked_at": f"2026-11-{self.day:02}T00:30:30Z"}
 
     def end(self, collector: Collector, failed: bool = False) -> Ended:
-        """The end of a run."""
+        """End a run."""
         directory = ReportDirectory(self.reports / f"{collector.run['id']}.partial")
         return ended(collector, directory, f"2026-11-{self.day:02}T00:31:00Z", failed, self.broken.append)
 
     def answered(self, collector: Collector, **answers: dict[str, Any]) -> Collector:
-        """What hosts answer in a run."""
-        for host, one in answers.items():
-            collector.answered(host, self.at(one))
+        """Collect answers of hosts."""
+        for host, item in answers.items():
+            collector.answered(host, self.at(item))
         return collector
 
 
 def story(reports: Path) -> Iterator[str]:
-    """How each of them ends."""
+    """Return or yield the story of runs."""
     ends = Ends(reports)
     unseen = answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/line"])
     twice = asking(REQUEST, {**REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line"})
@@ -100,7 +93,7 @@ def story(reports: Path) -> Iterator[str]:
     yield from said(ends.end(ends.answered(ends.run(("other1", "web01"), inventory=["other"]), other1=BAD)))
     for mode in ("enforce", "audit"):
         killed(ends, mode)
-    yield from map(str, (one.text for one in closing.close(reports, "by-this-run", ends.broken.append)))
+    yield from map(str, (item.text for item in closing.close(reports, "by-this-run", ends.broken.append)))
     yield from said(ends.end(ends.answered(ends.run(("web01", "web02")), web01=GOOD, web02=BAD)))
     yield lifted(ends)
     yield "\n".join(ends.broken)
@@ -108,7 +101,7 @@ def story(reports: Path) -> Iterator[str]:
 
 
 def corrected(ends: Ends) -> Collector:
-    """A run that corrects, and cannot observe all of it again."""
+    """Yield a run that corrects and cannot observe each control again."""
     collector = ends.answered(ends.run(mode="enforce"), **dict.fromkeys(HOSTS, BAD))
     collector.decided(
         {"hosts": list(HOSTS[:3]), "batches": [1, 2], "allow": {"apps": 3}, "set_aside": {"web04": "late"}}
@@ -123,7 +116,7 @@ def corrected(ends: Ends) -> Collector:
 
 
 def killed(ends: Ends, mode: str) -> None:
-    """A run that was killed while it corrected, or before it had."""
+    """Yield a run that was killed."""
     collector = ends.run(mode=mode)
     directory = ReportDirectory(ends.reports / f"{collector.run['id']}.partial")
     journal = Journal(directory.partial, collector.run)
@@ -139,11 +132,11 @@ def killed(ends: Ends, mode: str) -> None:
 
 
 def lifted(ends: Ends) -> str:
-    """A lift, on the screen; what it did is a file, too."""
+    """Yield a lift on the screen and its file."""
     collector = ends.run(HOSTS[:3], mode="lift")
     for host in HOSTS[:2]:
         collector.began(host, "apps")
-        removed = [one._asdict() for one in (REMOVED if host == "web01" else REMOVED[:1])]
+        removed = [item._asdict() for item in (REMOVED if host == "web01" else REMOVED[:1])]
         collector.changed(host, "apps", {"actions": ["restore /opt/wechat"], "refused": [], "removed": removed})
     collector.failed("web02", "apps", "it is locked")
     collector.unreachable("web03", "no route")
@@ -154,7 +147,7 @@ def lifted(ends: Ends) -> str:
 
 
 def said(done: Ended) -> Iterator[str]:
-    """How a run ended, in short, and what is beside the reports then."""
+    """Return how a run ended and the files beside its report."""
     where = Path(done.where)
     beside = [path.name for path in sorted(where.parent.glob("*.json*"))]
     yield f"{where.name} {done.verdict}\n{done.report['warnings']}\n{done.report['run']['verdict']}\n{beside}"
@@ -173,7 +166,6 @@ def files(reports: Path) -> Iterator[str]:
 
 
 def texts() -> dict[str, str]:
-    """Return the recorded text by the name of its file."""
     umask = os.umask(0o022)
     try:
         with tempfile.TemporaryDirectory() as reports:

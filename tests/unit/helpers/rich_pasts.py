@@ -1,4 +1,4 @@
-"""Days of runs that have each kind of change, and the outputs of their history, for test_whole_outputs.py."""
+"""Days of runs that have each kind of change, and the outputs of their history, for test_exports_whole_outputs.py."""
 
 from __future__ import annotations
 
@@ -29,21 +29,11 @@ NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 STALE = 3 * 86400
 TABLES = ("proscribe_run", "proscribe_host", "proscribe_bundle", "proscribe_episode", BETWEEN, OF_WAIVERS, USES)
 PRESS = {
-    **WAIVERS[0],
-    "id": "press",
-    "valid_from": "2026-11-01T00:00:00Z",
-    "request": REQUEST["id"],
-    "requested_by": "alice",
-    "requested_on": "2026-10-30T08:00:00Z",
-    "approved_on": "2026-10-31T08:00:00Z",
-    "signed_with": "ED25519 key SHA256:abc",
-    "risk": "low",
-    "ticket": "BAN-1",
-    "users": ["alice"],
-    "hours": ["08:00-18:00"],
-    "services": ["wechat", "telegram"],
-    "hosts": ["excused", "watched"],
-}
+    **WAIVERS[0], "id": "press", "valid_from": "2026-11-01T00:00:00Z", "request": REQUEST["id"],
+    "requested_by": "alice", "requested_on": "2026-10-30T08:00:00Z", "approved_on": "2026-10-31T08:00:00Z",
+    "signed_with": "ED25519 key SHA256:abc", "risk": "low", "ticket": "BAN-1", "users": ["alice"],
+    "hours": ["08:00-18:00"], "services": ["wechat", "telegram"], "hosts": ["excused", "watched"],
+}  # fmt: skip
 ENDS = {**WAIVERS[0], "id": "ends", "expires": "2026-11-10T10:00:00Z"}
 BACK = {**PRESS, "id": "back", "revoked": {"on": "2026-11-12T10:00:00Z", "by": "bo.li", "why": "misused"}}
 EXCUSED = wechat(WECHAT, PROCESS, entry={"mode": "waived", "waiver": "press"})
@@ -72,7 +62,7 @@ PRUNED = datetime.datetime(2026, 11, 12, 12, tzinfo=datetime.timezone.utc)
 
 
 def fleet(day: int, plan: str) -> dict[str, Any]:
-    """What each host answers on a day; None for no answer."""
+    """Return the answers or the report of a fleet."""
     every_other = day % 2
     drifted = {"found_at": f"2026-11-{day:02}T00:00:20Z", "logged_in": ["alice", "bob"]}
     return {
@@ -97,7 +87,7 @@ def fleet(day: int, plan: str) -> dict[str, Any]:
 
 
 def story(reports: Path) -> Iterator[tuple[str, str]]:
-    """All of it, piece by piece with a name."""
+    """Return or yield the story of runs."""
     history = open_history("sqlite", reports)
     past = Past(history)
     plan, less = made_plan(reports, apps=["wechat"], dns=["x"]), made_plan(reports, dns=["x"])
@@ -105,18 +95,18 @@ def story(reports: Path) -> Iterator[tuple[str, str]]:
         waivers = [PRESS, *([ENDS] if day < 4 else []), BACK if day > 3 else {**BACK, "revoked": None}]
         changes: Any = {"waivers": waivers, "mode": "audit" if day % 2 else "enforce"}
         hosts = fleet(day, plan if day < 6 else less)
-        said = past.run(hosts, day=day, **changes)
+        message = past.run(hosts, day=day, **changes)
         report, records = past.made(hosts, day=day, number=past.number, **changes)
         moved = past.history.transitions(report["run"]["id"])
-        known = notification.known(history, report)
-        sent = notification.notification(report, records, known, "reports/x")
+        known_names = notification.known(history, report)
+        sent = notification.notification(report, records, known_names, "reports/x")
         text = f"{sent.subject}\n{sent.text}" if sent else "none"
         yield "notices", f"{text}{_json(sent.facts)}" if sent and day == 5 else text
         report["run"]["verdict"] = {"gate": "noncompliant", "passed": day > 5, "exit": 10, "reason": "x"}
         if day == 5:
             yield "events", "\n".join(events(report, records, moved))
         spans = {host: (moved.of(host), sorted(moved.between(host))) for host in moved.hosts()}
-        yield "transitions", f"{said}\n{_json(spans)}"
+        yield "transitions", f"{message}\n{_json(spans)}"
     yield from answers(history)
     for number, (day, changes) in enumerate(LATER, 8):
         hosts = {"flaps": good(), "mended": bad(), "partly": unseen()}
@@ -128,23 +118,23 @@ def story(reports: Path) -> Iterator[tuple[str, str]]:
 
 def events(report: Any, records: Any, moved: Any) -> Iterator[str]:
     """The events of a run, each with what a transport sorts it by; of half of the runs only those of changes."""
-    found: list[Event] = []
-    fill([Events(report, moved, found.append, only_changed=report["run"]["mode"] == "audit")], report, records)
-    for one in found:
-        yield f"{one[1:]} {one.line}"
+    result: list[Event] = []
+    fill([Events(report, moved, result.append, only_changed=report["run"]["mode"] == "audit")], report, records)
+    for item in result:
+        yield f"{item[1:]} {item.line}"
 
 
 def answers(history: Any) -> Iterator[tuple[str, str]]:
     """What is said of it on screens, and to machines."""
     yield "since", _json({f"{host} {rule}": at for (host, rule), at in sorted(history.first_seen().items())})
     shown = [history.days("2026-11-05T12:00:00Z", 4), history.trend(2), history.trend(9, "2026-11-06T00:00:00Z")]
-    yield "since", _json([[(one["run"], one["mode"], one["hosts"]) for one in runs] for runs in shown])
+    yield "since", _json([[(run["run"], run["mode"], run["hosts"]) for run in runs] for runs in shown])
     scopes = [Scope(), Scope("2026-11-05T00:00:00Z"), Scope(host="flaps"), Scope(rule="apps/wechat")]
     for number, scope in enumerate([*scopes, Scope(host="watched", rule="apps/wechat"), Scope(host="planned")]):
-        found = past_runs.gather(history, scope, NOW, STALE)
-        yield "past-screen", past_runs.render(found, Screen(76, 30, True) if number == 1 else Screen(100, 200))
+        result = past_runs.gather(history, scope, NOW, STALE)
+        yield "past-screen", past_runs.render(result, Screen(76, 30, True) if number == 1 else Screen(100, 200))
         if number == 2:
-            yield "past", _json(found.as_dict())
+            yield "past", _json(result.as_dict())
     for host, rule in WRONG:
         try:
             past_runs.gather(history, Scope(host=host, rule=rule), NOW, STALE)
@@ -157,11 +147,11 @@ def answers(history: Any) -> Iterator[tuple[str, str]]:
 
 
 def tables(session: Session) -> str:
-    """All rows of a history."""
+    """Return all rows of a history."""
     rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
     named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
     rows["made"] = sorted(map(list, session.rows(named)))
-    return "\n".join(line for table, found in rows.items() for line in (table, *map(json.dumps, found)))
+    return "\n".join(line for table, result in rows.items() for line in (table, *map(json.dumps, result)))
 
 
 def _json(value: Any) -> str:
@@ -169,9 +159,8 @@ def _json(value: Any) -> str:
 
 
 def texts() -> dict[str, str]:
-    """All of it, by the name of its file."""
-    found: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as reports:
         for name, text in story(Path(reports)):
-            found.setdefault(name, []).append(text)
-    return {f"past.{name}": "\n====\n".join(pieces) for name, pieces in found.items()}
+            result.setdefault(name, []).append(text)
+    return {f"past.{name}": "\n====\n".join(pieces) for name, pieces in result.items()}

@@ -1,4 +1,4 @@
-"""Runs that have each kind of result, and the outputs of these runs, for test_whole_outputs.py."""
+"""Runs that have each kind of result, and the outputs of these runs, for test_exports_whole_outputs.py."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ from typing import Any
 
 import export_fleet
 import watched_hosts
-from fleets import (
-    DIGEST,
-    OTHER_DIGEST,
-    WECHAT,
-    answer,
-    clean_answer,
-    no_policy,
-    run,
-    wechat,
-)
+from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, no_policy, run, wechat
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.baseline import New
 from proscribe.controller.report.evaluation.department import of_department
@@ -61,94 +52,76 @@ FEW = ("policies", "named", "excused", "gone")
 
 def answers() -> dict[str, Any]:
     """Return the answer of each host, one host of each kind."""
-    found: dict[str, Any] = {host: {**export_fleet.ANSWERS, **watched_hosts.HOSTS}[host] for host in OF_OTHERS}
-    found["policies"] = answer(
+    result: dict[str, Any] = {host: {**export_fleet.ANSWERS, **watched_hosts.HOSTS}[host] for host in OF_OTHERS}
+    result["policies"] = answer(
         *no_policy(services=["gmail", "line"]), wechat(*FOUND), evaluated=["dns/line"], errors=TROUBLE
     )
-    found["asking-twice"] = watched_hosts.asking(
+    result["asking-twice"] = watched_hosts.asking(
         watched_hosts.REQUEST,
         {**watched_hosts.REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line", "answer": "granted"},
         left_out=3,
     )
-    found["settings"] = answer(
+    result["settings"] = answer(
         Verdict("apps/install-block", "unknown", reason="needs root"),
         judge("firewall/quic", {"mode": "enforce"}, [Finding("rule", "quic")]),
         Verdict("dns/resolver", "error", reason="it broke"),
         evaluated=["apps/line"],
         errors=[{"control": "dns", "message": "it broke"}],
     )
-    found["audited"] = answer(wechat(WECHAT), *no_policy(["chromium"], ["gmail"]), digest=OTHER_DIGEST)
-    found["named"] = named("gone broke")
-    found["old"] = clean_answer(checked_at="2026-11-20T00:00:00Z")
-    return found
+    result["audited"] = answer(wechat(WECHAT), *no_policy(["chromium"], ["gmail"]), digest=OTHER_DIGEST)
+    result["named"] = named("gone broke")
+    result["old"] = clean_answer(checked_at="2026-11-20T00:00:00Z")
+    return result
 
 
 def named(text: str) -> dict[str, Any]:
-    """The answer of a host whose every text is that one, which names other hosts."""
+    """Return an answer whose every text names other hosts."""
     request = {**watched_hosts.REQUEST, "user": text, "service": text, "reason": text}
     incident = {**watched_hosts.INCIDENT, "cause": text, "users": [text]}
     ended = {**watched_hosts.ENDED, "program": text, "user": text}
     frozen = {**watched_hosts.FROZEN, "reason": text, "by": text}
-    one = export_fleet.hostile_answer(text) | {"checked_at": "2026-11-25T00:30:05Z"}
+    item = export_fleet.hostile_answer(text) | {"checked_at": "2026-11-25T00:30:05Z"}
     return {
-        **watched_hosts.watched(incident, answer=one, ended=[ended], frozen=frozen),
-        "requests": [request],
-        "attempts": {"firewall/gone": 7},
-        "logged_in": [text],
-        "found_at": "2026-11-25T00:30:00Z",
-        "package_systems": ["dpkg", "gone"],
-        "user_package_systems": ["gone"],
-        "browsers": ["chromium", "gone"],
+        **watched_hosts.watched(incident, answer=item, ended=[ended], frozen=frozen), "requests": [request],
+        "attempts": {"firewall/gone": 7}, "logged_in": [text], "found_at": "2026-11-25T00:30:00Z",
+        "package_systems": ["dpkg", "gone"], "user_package_systems": ["gone"], "browsers": ["chromium", "gone"],
         "full_scan": {"at": "2026-11-24T00:00:00Z", "runs": 3},
         "quarantine": {"items": 2, "bytes": 3000, "oldest": "2026-11-01T00:00:00Z", "owners": {"gone": 2000, "bob": 9}},
-    }
+    }  # fmt: skip
 
 
 def audited(only: tuple[str, ...] = ()) -> Made:
     """Audit that fleet, or only these hosts of it, and compare with an earlier run."""
-    said = {host: one for host, one in answers().items() if not only or host in only}
-    hosts = [*said, "gone", *([] if only else ("away1", "away2"))]
+    answers_by_host = {host: item for host, item in answers().items() if not only or host in only}
+    hosts = [*answers_by_host, "gone", *([] if only else ("away1", "away2"))]
     digests = {host: OTHER_DIGEST if host == "audited" else DIGEST for host in hosts}
-    made: Any = run(
-        hosts,
-        waivers=STANDING,
-        policies=POLICIES,
-        rules={DIGEST: 2},
-        limit="all:!lab",
-        pattern="managed",
-        left_out=["lab1"],
-        version="1.2.3",
-        catalog={"version": "2026.11.1", "released": "2026-11-02"},
+    result: Any = run(
+        hosts, waivers=STANDING, policies=POLICIES, rules={DIGEST: 2}, limit="all:!lab", pattern="managed",
+        left_out=["lab1"], version="1.2.3", catalog={"version": "2026.11.1", "released": "2026-11-02"},
         services=["wechat", "line", "gmail", "telegram", "x"],
         not_served={"sw1": "is a network device", "sw2": "is a network device", "pc1": "runs Windows"},
         nothing_known={"apps/protonmail": ["holds", "broken"], "dns/protonmail": ["holds"]},
-        upcoming=[
-            {"service": "line", "control": "apps", "effective_from": "2027-01-01"},
-            {"service": "line", "control": "dns", "effective_from": "2027-01-01"},
-            {"service": "zalo", "control": "apps", "effective_from": "2026-12-01"},
-        ],
+        upcoming=[{"service": "line", "control": "apps", "effective_from": "2027-01-01"},
+                  {"service": "line", "control": "dns", "effective_from": "2027-01-01"},
+                  {"service": "zalo", "control": "apps", "effective_from": "2026-12-01"}],
         warnings=["the catalogue is 90 days old"],
-        departments={
-            "press": ["named", "sw2", "policies", "excused", "holds", "elsewhere"],
-            "it": ["broken", "gone", "asking"],
-        },
-        stale_after={"usual": 86400, "hosts": {"old": 3600}},
-        exports=["csv", "events"],
-        history="sqlite",
+        departments={"press": ["named", "sw2", "policies", "excused", "holds", "elsewhere"],
+                     "it": ["broken", "gone", "asking"]},
+        stale_after={"usual": 86400, "hosts": {"old": 3600}}, exports=["csv", "events"], history="sqlite",
         baseline="reports/20261124T003000Z-audit-0000",
-    )
-    made["hosts"] = digests
-    records = [read(host, one) for host, one in said.items()]
+    )  # fmt: skip
+    result["hosts"] = digests
+    records = [read(host, entry) for host, entry in answers_by_host.items()]
     if not only:
         records += [read("stranger", clean_answer()), read("holds", answer(evaluated=["apps/line", "dns/line"]))]
     reasons = {
         "gone": "unreachable: no route to host",
         **{host: f"unreachable: {host} has no address" for host in ("away1", "away2")},
     }
-    clock = Clock.of(made, FINISHED)
-    fleet = reconcile(digests, records, reasons, clock, made["rules"], Modes(POLICIES, CONTROLS))
+    clock = Clock.of(result, FINISHED)
+    fleet = reconcile(digests, records, reasons, clock, result["rules"], Modes(POLICIES, CONTROLS))
     new = [New("broken", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("gone", "", "unknown", "no route")]
-    return {**fleet_report(made, fleet, FINISHED, new), "points": [POINT, UNREAD]}, fleet.records
+    return {**fleet_report(result, fleet, FINISHED, new), "points": [POINT, UNREAD]}, fleet.records
 
 
 def enforced() -> Made:
@@ -183,45 +156,37 @@ def enforced() -> Made:
     collector.stopped("too many hosts failed")
     fleet = collector.fleet()
     rollout = collector.rollout()
-    made = fleet_report(collector.run, fleet, FINISHED, rollout=rollout.as_dict() if rollout else None)
-    return made, fleet.records
+    result = fleet_report(collector.run, fleet, FINISHED, rollout=rollout.as_dict() if rollout else None)
+    return result, fleet.records
 
 
 def empty() -> Made:
     """Run over no host."""
-    made: Any = run(())
-    fleet = reconcile(made["hosts"], [])
-    return fleet_report(made, fleet, FINISHED), fleet.records
+    result: Any = run(())
+    fleet = reconcile(result["hosts"], [])
+    return fleet_report(result, fleet, FINISHED), fleet.records
 
 
 # The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
 WRITTEN = {
-    "audit": ("page", "screen"),
-    "few": ("csv", "events", "junit", "prometheus", "sarif"),
-    "waived": ("oscal",),
-    "press": ("screen",),
-    "enforce": ("page", "screen"),
-    "none": ("page", "screen", "prometheus"),
-}
+    "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif"), "waived": ("oscal",),
+    "press": ("screen",), "enforce": ("page", "screen"), "none": ("page", "screen", "prometheus"),
+}  # fmt: skip
 
 
 def runs() -> dict[str, Made]:
     """Return each run by its name."""
     return {
-        "audit": audited(),
-        "few": audited(FEW),
-        "waived": audited(("excused",)),
-        "press": of_department(*audited(FEW), "press"),
-        "enforce": enforced(),
-        "none": empty(),
-    }
+        "audit": audited(), "few": audited(FEW), "waived": audited(("excused",)),
+        "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": empty(),
+    }  # fmt: skip
 
 
-def pages(made: Made) -> str:
+def pages(result: Made) -> str:
     """Return the page without style, scripts and icons, a row or section in each line; a large one without its data."""
-    days: Any = past()[-4:] if len(made[1]) > 10 else []
+    days: Any = past()[-4:] if len(result[1]) > 10 else []
     since = {("broken", "apps/wechat"): "2026-11-20T08:00:00Z", ("gone", ""): "2026-10-01T00:00:00Z"}
-    text = "".join(page(*made, trend=days[-2:], days=days, since=since, directory="reports/r1"))
+    text = "".join(page(*result, trend=days[-2:], days=days, since=since, directory="reports/r1"))
     data = "|<script type.*?</script>" if days else ""
     icons = '<svg class="icon.*?</svg>|<symbol.*?</symbol>'
     text = re.sub(rf"(?s)^.*?</head>|<script>.*?</script>|{icons}{data}", "", text)
@@ -230,16 +195,16 @@ def pages(made: Made) -> str:
     return re.sub(r"<(?:tr|section|svg|h\d|details|script)\b", r"\n\g<0>", text)
 
 
-def screens(made: Made) -> str:
+def screens(result: Made) -> str:
     """Return the report on a usual and on a narrow terminal with colours."""
-    shown = [render(*made, Screen()), render(*made, Screen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1")]
+    shown = [render(*result, Screen()), render(*result, Screen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1")]
     return "\n\n====\n".join(shown)
 
 
-def export(made: Made, name: str) -> str:
+def export(result: Made, name: str) -> str:
     """Return the report in another format."""
     stream = io.StringIO(newline="")
-    pour(stream, *made, name)
+    pour(stream, *result, name)
     text = stream.getvalue()
     return compact(json.loads(text)) if formats()[name].file.endswith(("json", "sarif")) else text
 
@@ -253,10 +218,9 @@ def compact(value: Any) -> str:
 
 
 def texts() -> dict[str, str]:
-    """Return the outputs by the names of their files."""
-    made = runs()
+    result = runs()
     return {
-        f"{name}.{output}": OWN[output](made[name]) if output in OWN else export(made[name], output)
+        f"{name}.{output}": OWN[output](result[name]) if output in OWN else export(result[name], output)
         for name, outputs in WRITTEN.items()
         for output in outputs
     }

@@ -1,4 +1,4 @@
-"""Layouts of texts and summaries of changes, for test_whole_outputs.py."""
+"""Layouts of texts and summaries of changes, for test_exports_whole_outputs.py."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from proscribe.controller.report.text.layout import clip, fitted, flow, prose, r
 from proscribe.controller.report.text.redaction import Redaction
 
 SENTENCES = [
-    "",
-    "short",
-    "the settings of other users cannot be read, so this needs root",
+    "", "short", "the settings of other users cannot be read, so this needs root",
     "in /home/alice/.local/share/applications/wechat.desktop; and /opt/wechat",
     "微信在 /home/李/下载/微信 里, 并且 e\u0301e\u0301 也在这里",
     "    a line that begins with blanks, and goes on for a while",
-    "two lines\n  ./proscribe enforce --check --diff --limit web01 -i inventory/prod\nand one more",
-    "x" * 30,
-]
+    "two lines\n  ./proscribe enforce --check --diff --limit web01 -i inventory/prod\nand one more", "x" * 30,
+]  # fmt: skip
 WIDTHS = (12, 40)
 TABLES = [
     [("host", "state", "since"), ("web01", "-", "2026-11-20"), ("a-long-name.example", "noncompliant", "")],
@@ -31,14 +28,12 @@ TABLES = [
 HIDDEN = [
     (["db07"], [], "db07, DB07! db08 and mydb07"),
     (["db-07", "it"], ["db 07 press"], "db_07; db.07.press; it is /srv/DB-07/x"),
-    (["a b c", "a"], ["a b"], "a b c a b a c"),
-    (["--", "-"], ["+"], "a -- b + c - d"),
-    ([], ["x"], "x y"),
-]
+    (["a b c", "a"], ["a b"], "a b c a b a c"), (["--", "-"], ["+"], "a -- b + c - d"), ([], ["x"], "x y"),
+]  # fmt: skip
 
 
 def layouts() -> Iterator[str]:
-    """The sentences in several widths."""
+    """Yield sentences in several widths."""
     for text, width in product(SENTENCES, WIDTHS):
         yield f"{width} {text!r}"
         yield from (f"wrap {most}: {wrap(text, width, most)}" for most in (0, 2))
@@ -65,9 +60,7 @@ def _set(name: str, first: int, last: int, more: str = "") -> str:
 
 HOSTS_FILE = "".join(f"0.0.0.0 s{number}.example # ours\n" for number in range(12))
 CHANGES = {
-    "nothing": ("a\n", "a\n"),
-    "short": ("a\nb\nc\n", "a\nB\tb\nc\x1b\n"),
-    "without an end": ("a", "a\nb"),
+    "nothing": ("a\n", "a\n"), "short": ("a\nb\nc\n", "a\nB\tb\nc\x1b\n"), "without an end": ("a", "a\nb"),
     "order": ("a\nb\n", "b\na\n"),
     "policy": (_policy(3, Proxy="none", Old=[1]), _policy(12, Proxy={"Mode": "x"}, New=True)),
     "the form of a policy": (_policy(9), json.dumps(json.loads(_policy(9)))),
@@ -79,17 +72,17 @@ CHANGES = {
     "parts": (_set("one", 0, 9) + "chain a\n    x\n", _set("one", 0, 9) + "chain a\n" + "    y\n" * 8 + "chain b\n"),
     "a script": ("", "#!/bin/sh\n\n# a comment\n" + "".join(f"command {number} {'x' * 70}\n" for number in range(9))),
     "gone": ("".join(f"line {number}\n" for number in range(9)), ""),
-}
+}  # fmt: skip
 
 
 def differences() -> Iterator[str]:
-    """Each of the changes, all together, and those of several hosts in one list."""
+    """Yield each change, all of them, and those of several hosts."""
     everything = []
     for name, (before, after) in CHANGES.items():
-        one = {"before_header": name, "after_header": f"write {name}", "before": before, "after": after}
-        everything.append(one)
-        difference = [line for line in text_of([one]) if line.strip()]
-        yield "\n".join([f"== {name}", *listed(changes([one])), *(difference if name in ("short", "gone") else ())])
+        item = {"before_header": name, "after_header": f"write {name}", "before": before, "after": after}
+        everything.append(item)
+        difference = [line for line in text_of([item]) if line.strip()]
+        yield "\n".join([f"== {name}", *listed(changes([item])), *(difference if name in ("short", "gone") else ())])
     actions = ["write policy", "restart it\x1b", "write sets"]
     yield "\n".join(["== all", *listed(changes([*everything, *everything[:5]], actions))])
     dry = DryRun()
@@ -103,6 +96,5 @@ def differences() -> Iterator[str]:
 
 
 def texts() -> dict[str, str]:
-    """Return the texts by the names of their files."""
-    found = {"layouts": layouts(), "differences": differences()}
-    return {f"texts.{name}": "\n".join(lines) for name, lines in found.items()}
+    result = {"layouts": layouts(), "differences": differences()}
+    return {f"texts.{name}": "\n".join(lines) for name, lines in result.items()}

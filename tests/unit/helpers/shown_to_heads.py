@@ -22,21 +22,20 @@ SHARE = {"numerator": 9, "denominator": 10, "percent": 90.0}
 
 
 def past() -> list[dict[str, Any]]:
-    """The last run of each day that has one."""
     last = datetime.date(2026, 11, 25)
-    found = []
+    result = []
     for place in PLACES:
         hosts = {"noncompliant": max(0, 40 - place // 2), "unknown": (place * 5) % 7, "error": int(place % 11 == 0)}
         hosts = dict.fromkeys(hosts, 0) if place in (60, 61, DAYS - 6) else hosts
         hosts["compliant"] = 120 - sum(hosts.values())
         shares = dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), SHARE)
         date = last - datetime.timedelta(days=DAYS - 1 - place)
-        found.append({"run": str(date), "finished": f"{date}T00:31:00Z", "mode": "audit", "hosts": hosts, **shares})
-    return found
+        result.append({"run": str(date), "finished": f"{date}T00:31:00Z", "mode": "audit", "hosts": hosts, **shares})
+    return result
 
 
 def fleet() -> tuple[Any, Any]:
-    """A run over six hosts of two departments."""
+    """Return the answers or the report of a fleet."""
     names = "vault-db07 of treasury"
     ends = {"ends-today": "2026-11-25T10:00:00Z", "press-office": "2027-03-31T10:00:00Z", "old": "2026-11-24T10:00:00Z"}
     waivers = [
@@ -44,9 +43,9 @@ def fleet() -> tuple[Any, Any]:
         for name, end in ends.items()
     ]
     waivers[-1]["status"] = "expired"
-    found = Finding("package", "wechat", "dpkg", "4.0", "system", "/opt/wechat", f"installed from {names}")
+    result = Finding("package", "wechat", "dpkg", "4.0", "system", "/opt/wechat", f"installed from {names}")
     collector = Collector(run([*PRESS, "vault-db07", "vault-db08"], waivers=waivers))
-    collector.answered("web01", answer(judge("apps/wechat", {"mode": "enforce"}, [found])))
+    collector.answered("web01", answer(judge("apps/wechat", {"mode": "enforce"}, [result])))
     for host in (*PRESS[1:], "vault-db07"):
         collector.answered(host, clean_answer())
     collector.unreachable("vault-db08", "ssh: no route")
@@ -56,7 +55,7 @@ def fleet() -> tuple[Any, Any]:
 
 
 def written(directory: Path) -> dict[str, Path]:
-    """The files, by what they are."""
+    """Write the pages; return them by name."""
     report, records = fleet()
     trend: Any = past()
     paths = {
