@@ -18,10 +18,9 @@ from pathlib import Path
 import pytest
 from conftest import missing
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "report"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "controller" / "report"))
 
 import test_history
-import test_history_between
 import watched_hosts
 import writers
 from fleets import WAIVERS, answer
@@ -88,9 +87,9 @@ def past(where, tmp_path):
     return Past(open_history(where, tmp_path))
 
 
-# Every test of the history that takes `past` is run here again, on this database.
-for name, test in {**vars(test_history), **vars(test_history_between)}.items():
-    if name.startswith("test_") and "past" in inspect.signature(test).parameters:
+# Every test of the history that takes `past`, and no file of SQLite's, is run here again, on this database.
+for name, test in vars(test_history).items():
+    if name.startswith("test_") and {"past", "tmp_path"} & {*inspect.signature(test).parameters} == {"past"}:
         globals()[name] = test
 del name, test
 

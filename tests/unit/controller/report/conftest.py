@@ -11,13 +11,11 @@ from proscribe.controller.report.history import open_history
 
 @pytest.fixture
 def past(tmp_path: Path) -> EventRuns:
-    """Runs with a history in a file."""
     return EventRuns(open_history("sqlite", tmp_path))
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A directory for logs that nobody else can change, as pytest's are."""
     path = tmp_path / "log"
     path.mkdir(mode=0o750)
     return path

@@ -26,8 +26,8 @@ RULES_OF_PLANS = ("events", "prometheus")
 OTHER_RULES = re.compile("watch/.*|.*/(error|refused)")
 
 
-def lost(directory, name):
-    """The hosts of a fleet that are not in its export."""
+def find_lost_hosts(directory, name):
+    """Return the hosts of a fleet that its export lacks."""
     text = exported(directory, [name], ANSWERING, tuple(HOSTS), not_served=UNSERVED)[name]
     expected = [host for host, state in HOSTS.items() if state != WITHOUT.get(name)]
     return [host for host in (*expected, *UNSERVED) if host not in text]
@@ -35,12 +35,11 @@ def lost(directory, name):
 
 @pytest.mark.parametrize("name", formats())
 def test_no_host_is_lost(tmp_path, name):
-    assert lost(tmp_path, name) == []
+    assert find_lost_hosts(tmp_path, name) == []
 
 
 @pytest.mark.parametrize("name", formats())
 def test_no_rule_is_lost(tmp_path, name):
-    """Each rule that a host lists, and what happened on it between two runs."""
     answers = {**ANSWERING, **{f"{host}.example": answer for host, answer in watched_hosts.HOSTS.items()}}
     read_ = Reader()
     lines = [line for host, answer in answers.items() for line in read_.read(read(host, answer)).rows]
@@ -57,8 +56,6 @@ def test_the_documents_say_what_a_state_becomes_in_each(project):
     words = re.findall(r"\w+", section.partition("\n## ")[0].lower())
     assert [name for name in formats() if name not in words] == []
 
-
-# -- one more ----------------------------------------------------------------------------------------------------------
 
 TALLY = """
 from proscribe.controller.report.exports.format import Format
@@ -84,7 +81,7 @@ FORMATS = (Format("tally", "tally.txt", "people who count", Export),)
 
 @pytest.fixture
 def add(tmp_path, monkeypatch):
-    """Adds a module to the exports, for one test."""
+    """Return a function that adds a module to the exports."""
 
     def add_(text):
         (tmp_path / "tally.py").write_text(text)
@@ -99,4 +96,4 @@ def add(tmp_path, monkeypatch):
 
 def test_one_that_leaves_out_compliant_hosts_does_not_pass(add, tmp_path):
     add(TALLY.format(which='if answer.state != "compliant": '))
-    assert lost(tmp_path, "tally") == ["holds.example"]
+    assert find_lost_hosts(tmp_path, "tally") == ["holds.example"]

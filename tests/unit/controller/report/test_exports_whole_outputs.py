@@ -14,11 +14,9 @@ from recording import compare, fold
 
 RECORDED = Path(__file__).parents[2] / "recorded/report"
 STORIES = {
-    "runs": cache(rich_runs.texts),
-    "past": cache(rich_pasts.texts),
-    "ends": cache(rich_ends.texts),
+    "runs": cache(rich_runs.texts), "past": cache(rich_pasts.texts), "ends": cache(rich_ends.texts),
     "texts": cache(rich_texts.texts),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("story", STORIES)

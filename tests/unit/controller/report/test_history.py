@@ -1,48 +1,67 @@
-"""The history: what opens an incident, what ends it, what it is called, and which answers the history gives.
+"""The history: incidents, answers, what hosts did between two runs, its file, its plans.
 
-What takes `past` is run with PostgreSQL too, by tests/integration/test_history_postgres.py.
-"""
+Tests with `past` and without `tmp_path` run with PostgreSQL too: tests/integration/test_history_postgres.py."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fleets import SERVICES, answer, no_policy, wechat
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pasts import Past, bad, good, repaired, unseen, waived
 from properties import examples
 from proscribe.base.duration import spelled
-from proscribe.controller.report.history import open_history
+from proscribe.controller.cli import Refused
+from proscribe.controller.cli import report as word
+from proscribe.controller.compile.inventory.reports_place import Place
+from proscribe.controller.report.history import (
+    HistoryError,
+    Scope,
+    database,
+    incident_groups,
+    open_history,
+    said,
+    since_last_run,
+)
+from proscribe.controller.report.history.incident_groups import Bundles
+from proscribe.controller.report.history.plans import Plans
 from proscribe.controller.report.history.recording import prune
+from proscribe.controller.report.history.said import Said
+from proscribe.controller.report.terminal import exceptions as shown
+from proscribe.controller.report.terminal import past_runs
+from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, Verdict
+from proscribe.model.plan import sealed
 from proscribe.wire.replies.record import read
+from watched_hosts import INCIDENT, REQUEST, watched
 
 DAY = 86400
 
 
 SQL = [
-    "x'); DROP TABLE proscribe_host; --",
-    'x" OR "1"="1',
-    "x' UNION SELECT name FROM sqlite_master --",
-    ":host",
-    "%(host)s %s ?1 $1",
-    "x; ATTACH 'other' AS o",
-    "\\'; --",
-]
+    "x'); DROP TABLE proscribe_host; --", 'x" OR "1"="1', "x' UNION SELECT name FROM sqlite_master --", ":host",
+    "%(host)s %s ?1 $1", "x; ATTACH 'other' AS o", "\\'; --",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", SQL)
 def test_no_text_is_sql(past, text):
     """As the name of a host, and as all that a host says of what it found."""
-    found = wechat(Finding("path", text, path=f"/home/{text}", version=text))
-    past.run({"web01": bad(), text: answer(found, evaluated=["dns/x"])})
+    result = wechat(Finding("path", text, path=f"/home/{text}", version=text))
+    past.run({"web01": bad(), text: answer(result, evaluated=["dns/x"])})
     past.run({"web01": bad(), text: good()})
     assert past.story(host=text) == [("noncompliant", "25T01", "25T02", "compliant")]
     assert past.story() == [("noncompliant", "25T01", "", "")], "of another host nothing has changed"
-    (incident,) = [one for one in past.ask("incidents", host=text) if one.rule == "apps/wechat"]
+    (incident,) = [item for item in past.ask("incidents", host=text) if item.rule == "apps/wechat"]
     assert text in str(incident)
 
 
@@ -71,7 +90,7 @@ def test_a_host_that_left_the_inventory_is_remembered_until_the_history_forgets_
     assert past.history.last_expected("web02") is None
 
 
-def test_what_begins_together_on_many_hosts_is_kept_once_and_ends_rule_by_rule(past):
+def test_incidents_of_many_hosts_are_kept_once_and_end_by_rule(past):
     everything = answer(*no_policy())
     half = answer(*no_policy(services=SERVICES[:50]), evaluated=[f"browser/{id_}" for id_ in SERVICES[50:]])
     hosts = [f"host{number}" for number in range(20)]
@@ -86,8 +105,8 @@ def test_what_begins_together_on_many_hosts_is_kept_once_and_ends_rule_by_rule(p
     assert (rows("bundle"), rows("episode")) == (118 + 50 + 68, 21)
     assert past.story("host7", "browser/service007") == [("noncompliant", "25T01", "", "")]
     assert past.story("host7", "browser/service099") == [("noncompliant", "25T01", "25T02", "compliant")]
-    found = {one.rule: (one.hosts, one.host) for one in past.ask("wrong")}
-    assert (found["browser/service007"], found["browser/service099"]) == ((20, "host0"), (19, "host0"))
+    result = {item.rule: (item.hosts, item.host) for item in past.ask("wrong")}
+    assert (result["browser/service007"], result["browser/service099"]) == ((20, "host0"), (19, "host0"))
     since = past.history.first_seen()
     assert (len(since), len(set(since))) == (20 * 118 - 68, 20 * 118 - 68)
     assert ("host7", "browser/service099") not in since
@@ -98,16 +117,6 @@ def test_what_begins_together_on_many_hosts_is_kept_once_and_ends_rule_by_rule(p
     assert (repairs.number, repairs.rules, repairs.hosts) == (21, 20 * 118, 20)
 
 
-def test_since_when(past):
-    past.run({"web01": bad(), "web02": good()})
-    past.run({"web01": bad(), "web02": None})
-    past.run({"web01": unseen(), "web02": None})
-    assert past.history.first_seen() == {
-        ("web01", "apps/wechat"): "2026-11-25T01:00:30Z",  # not the time since which nobody can look
-        ("web02", ""): "2026-11-25T02:01:00Z",
-    }
-
-
 def test_pruning_forgets_what_ended_and_hosts_that_nobody_asks_and_keeps_what_goes_on(past):
     past.run({"a": bad(), "b": bad(), "c": bad()}, day=1, hour=8)
     past.run({"a": good(), "b": bad()}, day=2, hour=8, limit="a,b")
@@ -116,7 +125,7 @@ def test_pruning_forgets_what_ended_and_hosts_that_nobody_asks_and_keeps_what_go
         prune(session, spelled(now - datetime.timedelta(days=23, hours=2)))  # after the 2nd, 8 o'clock
     assert past.ask("wrong") == []  # nobody asked any of them since
     past.run({"b": bad()}, day=25, hour=9, limit="b", keep=400 * DAY)
-    assert [one.host for one in past.ask("wrong")] == ["b"]
+    assert [item.host for item in past.ask("wrong")] == ["b"]
 
 
 hostile = st.text(max_size=40)
@@ -143,16 +152,16 @@ STATES = st.sampled_from([good, bad, waived, unseen, repaired, None])
 @given(runs=st.lists(st.tuples(STATES, STATES), min_size=1, max_size=8))
 def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory, runs):
     past = Past(open_history("sqlite", Path(tmp_path_factory.mktemp("h"))))
-    for one, two in runs:
-        past.run({"a": one and one(), "b": two and two()})
-    found = {(e.host, e.rule, e.state) for e in past.ask("incidents") if not e.closed}
-    for host, made in zip("ab", runs[-1]):
-        mine = {(rule, state) for name, rule, state in found if name == host}
-        if made is None:
+    for first, second in runs:
+        past.run({"a": first and first(), "b": second and second()})
+    open_incidents = {(e.host, e.rule, e.state) for e in past.ask("incidents") if not e.closed}
+    for host, make_answer in zip("ab", runs[-1]):
+        mine = {(rule, state) for name, rule, state in open_incidents if name == host}
+        if make_answer is None:
             assert ("", "unknown") in mine
             continue
         assert ("", "unknown") not in mine
-        state = next((rule["state"] for rule in read(host, made())["rules"]), None)
+        state = next((rule["state"] for rule in read(host, make_answer())["rules"]), None)
         if state in ("noncompliant", "waived"):
             assert mine == {("apps/wechat", state)}
         elif state == "unknown":
@@ -161,3 +170,257 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
             assert not mine
     for incident in past.ask("incidents"):
         assert not incident.closed or incident.opened <= incident.closed
+
+
+NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
+
+
+def read_entries(past, **scope):
+    with past.history.database.reading() as session:
+        return since_last_run.since(session, scope.pop("since", ""), **scope)
+
+
+def make_incident(first, last, times, corrected=None, users=(), rule="apps/wechat"):
+    """Return an incident between two days of November."""
+    return {
+        "control": rule.partition("/")[0], "cause": "", "rules": [rule], "rules_left_out": 0,
+        "first": f"2026-11-{first:02}T08:00:00Z", "last": f"2026-11-{last:02}T08:00:00Z", "times": times,
+        "corrected": times if corrected is None else corrected, "users": list(users),
+    }  # fmt: skip
+
+
+def test_no_sum_of_what_a_host_claims_ends_the_history(past):
+    """Neither database takes a number of 64 bits or more. Each run of the fleet would fail for it, for ever."""
+    greatest = 2**53
+    for day in range(1, 7):
+        times = [f"2026-11-{day:02}T{hour:02}:{minute:02}:00Z" for hour in range(20) for minute in range(0, 60, 6)]
+        claims = [
+            {**INCIDENT, "cause": at, "first": at, "last": at, "times": greatest, "corrected": greatest} for at in times
+        ]
+        past.run({"a": watched(*claims)}, day=25)
+    whole = {**INCIDENT, "first": "2026-11-01T00:00:00Z", "last": "2026-11-06T23:00:00Z"}
+    past.run({"a": watched(whole), "b": watched(make_incident(20, 20, 1))})
+    assert {item.host: item.times for item in read_entries(past)} == {"a": greatest, "b": 1}
+
+
+def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_path):
+    past = Past(open_history("sqlite", tmp_path))
+    past.run({"web01": waived()})
+    with sqlite3.connect(tmp_path / "history.db") as database:
+        for table in ("proscribe_between", "proscribe_waiver", "proscribe_use"):
+            database.execute(f"DROP TABLE {table}")
+    assert past_runs.gather(past.history, Scope(), NOW, 86400).between == []
+    assert shown.gather(past.history, "", NOW).exceptions == []
+    assert past.history.transitions("run1").between("web01") == frozenset()
+    past.run({"web01": watched(INCIDENT)})
+    assert len(read_entries(past)) == 1
+
+
+PRESS = {
+    "id": "press", "status": "active", "waives": True, "expires": "2026-11-25T09:30:00Z",
+    "valid_from": "2026-11-24T12:00:00Z", "hosts": ["web01"], "services": ["wechat"], "controls": ["apps"], "users": [],
+    "reason": "answers readers", "requested_by": "alice", "requested_on": "2026-11-24T10:00:00Z",
+    "request": REQUEST["id"], "approved_by": "mei.chan", "approved_on": "2026-11-24T11:00:00Z",
+    "signed_with": "SHA256:abc", "revoked": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "result"), [
+    (["--exceptions"], "press  expired"),
+    (["--exceptions", "--since", "2026-11-01", "--format", "csv"], "waiver,inventory,status"),
+    (["--exceptions", "--json"], '"schema": "proscribe/exceptions/1"'),
+    (["--exceptions", "--format", "sarif"], "--exceptions has the formats table, json and csv"),
+    (["--exceptions", "--host", "web01"], "--host does not go with it"),
+])  # fmt: skip
+def test_the_command_prints_it(tmp_path, options, result):
+    past = Past(open_history("sqlite", tmp_path))
+    past.run({"web01": waived()}, waivers=[{**PRESS, "hours": ["weekdays 09:00-18:00"]}])
+    parser = argparse.ArgumentParser()
+    word.add_arguments(parser)
+    try:
+        text = word.answer(parser.parse_args(options), Screen(), Place(tmp_path, "the test"))
+    except Refused as refused:
+        text = str(refused)
+    assert result in text
+    assert result[:1] == "-" or "weekdays 09:00-18:00" in text
+
+
+@given(
+    st.lists(st.integers(1, 28), min_size=1, max_size=12).map(sorted),
+    st.lists(st.tuples(st.integers(0, 11), st.integers(1, 12)), min_size=1, max_size=6),
+)
+@examples(40, HealthCheck.function_scoped_fixture)
+def test_never_more_than_happened_is_counted(tmp_path_factory, happened, journals):
+    past = Past(open_history("sqlite", tmp_path_factory.mktemp("history")))
+    ends = sorted(end for _, end in journals)
+    past.run({"web01": good()})
+    known_names = 0
+    for (lost, _), end in zip(journals, ends):
+        days = happened[:end][min(lost, end - 1) :]
+        if days:
+            past.run({"web01": watched(make_incident(days[0], days[-1], len(days)))}, hour=0)
+            known_names = max(known_names, len(days))
+    total = sum(item.times for item in read_entries(past))
+    assert known_names <= total <= len(happened)
+
+
+def test_a_session_waits_for_others_and_has_some_memory(tmp_path):
+    history = open_history("sqlite", tmp_path)
+    for session_of in (history.database.writing, history.database.reading):
+        with session_of() as session:
+            assert next(session.rows("PRAGMA busy_timeout"))[0] == 60_000
+            assert next(session.rows("PRAGMA cache_size"))[0] < -2_000  # KiB: more than its usual two megabytes
+    with pytest.raises(HistoryError, match="readonly"), history.database.reading() as session:
+        session.run("DELETE FROM proscribe_run")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("elsewhere")])
+def test_history_that_is_no_file_is_refused(past, tmp_path, make):
+    make(tmp_path / "history.db")
+    with pytest.raises(HistoryError, match=r"history\.db is no file"):
+        past.run({"web01": bad()})
+    with pytest.raises(HistoryError, match="no history yet"):
+        past.history.trend()
+
+
+def test_an_empty_file_is_no_history_yet_and_becomes_one(past, tmp_path):
+    (tmp_path / "history.db").touch()
+    with pytest.raises(HistoryError, match="no history yet"):
+        past.history.trend()
+    past.run({"web01": bad()})
+    assert len(past.history.trend()) == 1
+
+
+def test_a_history_that_is_off_is_none_and_one_that_is_not_there_says_so(tmp_path):
+    assert open_history("off", tmp_path) is None
+    with pytest.raises(HistoryError, match="no history yet"):
+        open_history("sqlite", tmp_path).trend()
+
+
+def test_tables_of_a_newer_version_are_left_alone(past, tmp_path):
+    past.run({"web01": bad()})
+    with sqlite3.connect(tmp_path / "history.db") as connection:
+        connection.execute("UPDATE proscribe_history SET version = 2")
+    for ask in (past.history.trend, lambda: past.run({"web01": good()})):
+        with pytest.raises(HistoryError, match="version"):
+            ask()
+
+
+def test_a_writer_that_never_ends_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "WAIT", 0.2)
+    history = open_history("sqlite", tmp_path)
+    second = history.database.writing()
+    with history.database.writing(), pytest.raises(HistoryError, match="in use by another run"), second:
+        pass
+
+
+APPS = {"apps": {"mode": "enforce", "services": {"wechat": {}, "line": {}}}}
+
+
+def store_plan(place: Path, **more: Any) -> str:
+    plan = sealed({"schema": "proscribe/plan/1", "controls": APPS, **more})
+    (place / f"{plan['digest'].removeprefix('sha256:')}.json").write_text(json.dumps(plan))
+    return plan["digest"]
+
+
+@pytest.mark.parametrize(("more", "result"), [
+    ({}, {}),
+    ({"watch": {}}, {"watch": {"watcher", "plan"}}),
+    ({"group_policy": {"objects": [{"name": "Proscribe Desktops"}]}}, {"group_policy": {"proscribe-desktops"}}),
+    ({"group_policy": {}, "watch": None}, {"watch": {"watcher", "plan"}}),
+])  # fmt: skip
+def test_a_plan_has_the_services_of_its_controls_and_what_is_beside_them(
+    tmp_path: Path, more: Any, result: Any
+) -> None:
+    assert Plans(tmp_path).services(store_plan(tmp_path, **more)) == {"apps": {"wechat", "line"}, **result}
+
+
+def test_a_plan_is_read_once_and_one_that_is_gone_or_broken_is_none(tmp_path: Path) -> None:
+    plans, digest = Plans(tmp_path), store_plan(tmp_path)
+    path = tmp_path / f"{digest.removeprefix('sha256:')}.json"
+    gone, broken = "sha256:" + "0" * 64, "sha256:" + "1" * 64
+    (tmp_path / f"{'1' * 64}.json").write_text("{")
+    assert (plans.services(gone), plans.services(broken), plans.services("rubbish")) == (None, None, None)
+    assert plans.services(digest) is not None
+    path.unlink()
+    assert plans.services(digest) is not None
+    assert Plans(tmp_path).services(digest) is None
+
+
+class Queried:
+    """A session with some bundles that records its queries."""
+
+    def __init__(self, bundles: dict[str, dict[str, str]]) -> None:
+        self.bundles = bundles
+        self.queries: list[list[str]] = []
+        self.written: list[Any] = []
+
+    def rows(self, query: str, values: Any) -> Iterator[tuple[str, str, str]]:
+        assert query.count(":") == len(values)
+        self.queries.append(list(values.values()))
+        for id_ in values.values():
+            yield from ((id_, rule, evidence) for rule, evidence in self.bundles.get(id_, {}).items())
+
+    def many(self, _: str, rows: Any) -> None:
+        self.written.append(list(rows))
+
+
+def test_bundles_beyond_the_limit_are_forgotten_and_queried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incident_groups, "MOST", 2)
+    session: Any = Queried({"a": {"apps/x": "1"}, "b": {}, "c": {}})
+    bundles = Bundles(session)
+    for ids in (["a", "b"], ["a", "c"], ["a"]):
+        bundles.load(ids)
+    assert session.queries == [["a", "b"], ["c"], ["a"]]
+    with pytest.raises(KeyError):
+        bundles.rules("c")
+
+
+def make_record(*rules: Any, state: str = "noncompliant", **more: Any) -> Any:
+    return {"state": state, "reason": None, "errors": [], "rules": list(rules), **more}
+
+
+def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, result: tuple[str, ...] = ()) -> Any:
+    return {
+        "rule": name, "state": state, "reason": reason,
+        "findings": [Finding("package", item, "dpkg", "4.0").as_dict() for item in result],
+    }  # fmt: skip
+
+
+def test_rules_that_many_hosts_list_are_read_once_as_long_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, others = [make_rule("apps/x")], [make_rule("apps/y")]
+    of = Said()
+    first = of.of(make_record(*rules), ["apps"], False)
+    of.of(make_record(*others), ["apps"], False)
+    assert of.of(make_record(*rules), ["apps"], False) is first
+    assert of.of(make_record(*rules), ["apps", "dns"], False) is not first
+    monkeypatch.setattr(said, "REMEMBERED", 1)
+    of.of(make_record(make_rule("apps/z")), ["apps"], False)
+    again = of.of(make_record(*rules), ["apps"], False)
+    assert again is not first and again == first
+
+
+@pytest.mark.parametrize(("item", "stored"), [
+    (make_rule("apps/x", result=("a",)), "dpkg a 4.0"),
+    (make_rule("apps/x", result=("a", "b", "c")), "dpkg a 4.0 and 2 more"),
+    (make_rule("apps/x", reason="w" * 301), "w" * 300),
+    (make_rule("apps/x", reason="a\x1bb\n"), "a\N{REPLACEMENT CHARACTER}b "),
+    (make_rule("apps/x"), ""),
+    (make_rule("apps/x", "not_applicable", "no such program"), ""),
+])  # fmt: skip
+def test_stored_evidence_of_a_rule_is_short(item: Any, stored: str) -> None:
+    assert Said().of(make_record(item, make_rule("dns/x")), ["apps"], True) == {"apps/x": (item["state"], stored)}
+
+
+@pytest.mark.parametrize(("said_of_host", "about_host", "stored"), [
+    (make_record(state="unknown", reason="no answer"), True, ("unknown", "no answer")),
+    (make_record(state="unknown"), True, ("unknown", "unknown")),
+    (make_record(state="error", errors=[{"message": "a"}, {"message": "b"}]), True, ("error", "a; b")),
+    (make_record(state="unknown", reason="no answer"), False, None),
+    (make_record(state="noncompliant"), True, None),
+    (make_record(make_rule("apps/x"), state="error"), True, ("error", "error")),
+    (make_record(make_rule("apps/x"), state="unknown"), True, None),
+    (make_record(make_rule("apps/x", "error"), state="error"), True, None),
+])  # fmt: skip
+def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host: Any, about_host: bool, stored: Any) -> None:
+    assert Said().of(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})

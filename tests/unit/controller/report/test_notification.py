@@ -1,25 +1,44 @@
-"""What the notification of a scheduled run reports, and when a run sends none."""
+"""Notifications of scheduled runs: their content, their bounds, and text of strangers in chats, mails and pages."""
 
 from __future__ import annotations
 
+import email
+import email.policy
+import html.parser
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import pytest
-from fleets import answer, no_policy, wechat
+from fleets import answer, no_policy, run, wechat
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from pasts import PACKAGE, Past, bad, good, repaired
-from proscribe.controller.report import notification
+from properties import examples
+from proscribe.base.chat_text import HOSTS, PRINTED
+from proscribe.controller.report import notification, request_news
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
 from proscribe.controller.report.history import open_history
-from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Verdict
+from proscribe.controller.report.history.news import Change
+from proscribe.controller.report.notification import Known, Notification, Quoted, made
+from proscribe.controller.report.storage.requests_file import Request
+from proscribe.host.programs.guarding import guard
+from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Finding, Verdict
 
 
 class NotifiedRuns(Past):
-    """Past runs, and the notification of each."""
+    """Runs with a notification each."""
 
     def notification_of(self, hosts, refused=(), **changes):
         self.run(hosts, **changes)
 
-        def left(record):
+        def add_errors(record):
             return {**record, "errors": [*record["errors"], *refused]}
 
-        report, records = self.made(hosts, number=self.number, change=left)
+        report, records = self.made(hosts, number=self.number, change=add_errors)
         report["rollout"] = changes.get("rollout")
         return notification.notification(report, records, notification.known(self.history, report), "reports/x")
 
@@ -45,7 +64,7 @@ def test_the_notification_of_a_partly_corrected_host_names_what_is_left(past):
     assert sent.facts["hosts"][0]["still_not_in_order"] == 1
 
 
-def test_what_is_compliant_again_is_reported(past):
+def test_host_that_is_compliant_again_is_reported(past):
     past.run({"web01": bad()})
     assert past.notification_of({"web01": good()}).subject == "Proscribe: 1 host compliant again"
     assert past.notification_of({"web01": good()}) is None
@@ -55,11 +74,11 @@ def test_a_host_that_had_answered_is_not_said_to_answer_again(past):
     errors = [{"control": "apps", "message": "No space left on device"}]
     past.run({"web01": good()}, change=lambda record: {**record, "state": "error", "errors": errors})
     lines = past.notification_of({"web01": good()}).lines
-    what = "no error any more (before: No space left on device)"
-    assert f"  the host: compliant: {what}; since 2026-11-25 01:00 UTC" in lines
+    subject = "no error any more (before: No space left on device)"
+    assert f"  the host: compliant: {subject}; since 2026-11-25 01:00 UTC" in lines
 
 
-def test_what_drifted_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
+def test_drift_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
     first, second = (verdict._replace(state=REPAIRED, drifted=False) for verdict in no_policy()[:2])
     past.run({"web01": answer(first._replace(state="waived", waiver="press"), evaluated=[second.rule])})
     past.run({"web01": answer(first, second)})
@@ -70,3 +89,200 @@ def test_what_drifted_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
     sent = notification.notification(report, records, notification.known(past.history, report), "reports/x")
     assert f"  {first.rule}: corrected: waiver press ended: " in sent.text
     assert f"  {second.rule}: corrected: chromium www." in sent.text
+
+
+AT = "2026-11-25T01:00:30Z"
+
+
+def make_rule(name: str, reason: str | None = "why", state: str = "noncompliant") -> Any:
+    return {"rule": name, "state": state, "reason": reason, "findings": []}
+
+
+def make_record(host: str, *rules: Any, **more: Any) -> Any:
+    facts = {"host": host, "state": "noncompliant", "checked_at": AT, "rules_evaluated": 9, "reason": None}
+    return {**facts, "errors": [], "rules": list(rules), **more}
+
+
+def notify(*records: Any, known_names: Known | None = None) -> Any:
+    report: Any = {"run": {"id": "r1", "finished": AT}}
+    return notification.notification(report, records, known_names, "reports/r1")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "listed", "facts", "more"),
+    [(20, 20, 20, []), (21, 20, 21, ["... and 1 more host"]), (101, 20, 100, ["... and 81 more hosts"])],
+)
+def test_notification_lists_twenty_hosts(hosts: int, listed: int, facts: int, more: list[str]) -> None:
+    names = [f"web{number}" for number in range(hosts)]
+    sent = notify(*(make_record(name, make_rule("apps/wechat")) for name in names))
+    assert sent.subject == f"Proscribe: {hosts} hosts newly not compliant"
+    line = "  apps/wechat: noncompliant: why; since 2026-11-25 01:00 UTC"
+    shown = [text for name in names[:listed] for text in (name, line)]
+    assert sent.lines == (*shown, *more, "", "The whole report: reports/r1/report.html")
+    assert [host["host"] for host in sent.facts["hosts"]] == names[:facts]
+    assert sent.facts["number_of_hosts"] == hosts
+
+
+@pytest.mark.parametrize(
+    ("rules", "facts", "more"), [(8, 8, []), (9, 9, ["  ... and more: 1 rule"]), (41, 40, ["  ... and more: 33 rules"])]
+)
+def test_notification_lists_eight_rules_of_a_host(rules: int, facts: int, more: list[str]) -> None:
+    names = [f"apps/app{number}" for number in range(rules)]
+    sent = notify(make_record("web01", *map(make_rule, names)))
+    assert [line.split(":")[0] for line in sent.lines[1:9]] == [f"  {name}" for name in names[:8]]
+    assert sent.lines[9:-2] == tuple(more)
+    (host,) = sent.facts["hosts"]
+    assert [change["rule"] for change in host["changes"]] == names[:facts] and host["number_of_changes"] == rules
+
+
+@pytest.mark.parametrize(("rules", "text"), [
+    ([make_rule("dns/a"), make_rule("dns/b"), make_rule("dns/c")], "dns/a, dns/b, dns/c: noncompliant: why; "),
+    ([make_rule("dns/a"), make_rule("dns/b"), make_rule("dns/c"), make_rule("dns/d")],
+     "4 dns rules: noncompliant: why; "),
+    ([make_rule("dns/a", None)], "dns/a: noncompliant: "),
+    ([make_rule("dns/a", "x" * 160)], f"dns/a: noncompliant: {'x' * 160}; "),
+    ([make_rule("dns/a", "x" * 161)], f"dns/a: noncompliant: {'x' * 160}...; "),
+])  # fmt: skip
+def test_rules_of_one_cause_and_long_evidence(rules: Any, text: str) -> None:
+    lines = notify(make_record("web01", *rules)).lines
+    assert lines[:-2] == ("web01", f"  {text}since 2026-11-25 01:00 UTC")
+
+
+def test_repeated_drift_is_named_by_host() -> None:
+    hosts = [f"web{number:02}" for number in range(12)]
+    changes = [Change(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
+    times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
+    sent = notify(*(make_record(host, make_rule("apps/wechat")) for host in hosts), known_names=Known(changes, times))
+    assert "Repeated drift, so something there reverts the correction: " in sent.text
+    assert f"the correction: {', '.join(hosts[:10])} and 1 more\n" in sent.text
+    assert sent.facts["again_and_again"] == hosts[:11]
+    assert sent.text.count("(time 3 in 30 days)") == 11 and sent.text.count("(time 2 in 30 days)") == 1
+
+
+BENIGN = "Press enquiries come in there"
+HOSTILE = [
+    "<!channel> please read", "<!subteam^S1234|@heads>", "<@U012AB3CD>", "<users/all>",
+    "<https://evil.example/login|the approved report>", "[the approved report](https://evil.example/login)",
+    "[a][b] and [b]: https://evil.example", "![seen](https://evil.example/pixel.png)", "<https://evil.example>",
+    "https://evil.example/login", "www.evil.example", "@everyone @here @channel @all",
+    "<img src=x onerror=alert(1)><script>alert(1)</script>", "&lt;!channel&gt; &#60;img src=x&#62;",
+    "``` <!channel> ```", "~~~ [a](https://evil.example)", "**The request was approved.** __yes__ ~~no~~ ||hidden||",
+    "# Approved by head.of.press", "a\u2028[b](https://evil.example)", "\u202egnihton", "\uff1c!channel\uff1e",
+]  # fmt: skip
+PIECES = [*"<>&@`[]()!*_~|#:/\\'\"^-=+. \n\ta1", "http://", "www.", "channel", "https://evil.example", "](", "!["]
+PIECE = st.one_of(st.sampled_from(PIECES), st.sampled_from(HOSTILE), st.characters())
+TEXTS = st.lists(PIECE, max_size=12).map("".join)
+HEADERS = {"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "MIME-Version", "Subject"}
+
+
+class _Tags(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.found.append(tag)
+
+
+def find_active(text: str) -> set[str]:
+    """Return the parts of a text that a chat, a page or a mail reader obeys."""
+    result = {f"control {item}" for item in re.findall(r"<[^<>\n]+>", text)}  # Slack, Google Chat
+    result |= {f"mention {entry}" for entry in re.findall(r"@\w+", text)}  # Mattermost, Discord, Teams
+    result |= {f"address {element}" for element in re.findall(r"\w://\S+|\bwww\.\w", text)}
+    tags = _Tags()
+    tags.feed(text)
+    tags.close()
+    result |= {f"tag {items_}" for items_ in tags.found}
+    for token in MarkdownIt("js-default", {"html": True, "linkify": False}).parse(text):
+        for part in (token, *(token.children or ())):
+            if part.type in ("link_open", "image", "html_inline", "html_block"):
+                result.add(f"markdown {part.type}")
+    return result
+
+
+def find_blocks(text: str) -> Iterator[str]:
+    """Return the fenced blocks of a text."""
+    return (item.content for item in MarkdownIt("js-default").parse(text) if item.type == "fence")
+
+
+def remove_blocks(text: str) -> str:
+    """Return a text without its fenced blocks."""
+    return re.sub(r"(?ms)^```\n.*?^```$", "", text)
+
+
+def make_request_message(text: str) -> Notification:
+    user, reason = text or "alice", text or BENIGN
+    request = Request("web01", "0123456789abcdef", user, "whatsapp", reason, "2026-11-25T02:00:00Z", "r")
+    return request_news.notification([request], {}, "./proscribe requests -i inventory/prod")
+
+
+def make_report_message(text: str) -> Notification:
+    collector = Collector(run(["web01"]))
+    result = Finding("file", "wechat", path=f"/home/alice/{text}", scope="user:alice")
+    collector.answered("web01", answer(Verdict("apps/wechat", NONCOMPLIANT, (result,))))
+    fleet = collector.fleet("2026-11-25T02:02:00Z")
+    report = fleet_report(run(["web01"]), fleet, "2026-11-25T02:02:00Z")
+    message = notification.notification(report, fleet.records, None, "/srv/reports/r1")
+    assert message is not None
+    return message
+
+
+def make_refused_message(text: str) -> Notification:
+    return made("Proscribe: a run was refused", [Quoted([f"others can change /srv/{text}"], PRINTED)], refused=text)
+
+
+def find_texts(value: object) -> Iterator[str]:
+    """Return each text of some facts."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for item in value.items() for part in item for text in find_texts(part))
+    elif isinstance(value, (list, tuple)):
+        yield from (text for part in value for text in find_texts(part))
+
+
+@pytest.mark.parametrize("text", HOSTILE[:12])
+def test_hostile_text_is_active_where_it_is_not_escaped(text: str) -> None:
+    assert find_active(text)
+
+
+@pytest.mark.parametrize("make", [make_request_message, make_refused_message, make_report_message])
+@given(text=TEXTS)
+@examples(300)
+def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make: Any, text: str) -> None:
+    try:
+        message = make(text)
+    except ValueError:  # no host's answer has such a text
+        return
+    facts = json.loads(json.dumps(message.as_dict()["facts"]))
+    assert find_active(facts["text"]) == set()
+    for item in find_texts({key: value for key, value in facts.items() if key != "text"}):
+        assert {
+            subject for subject in find_active(item) if not subject.startswith("address www")
+        } == set()  # hosts may be called so
+    mail = email.message_from_string(message.as_dict()["message"], policy=email.policy.default)
+    assert mail.get_content_type() == "text/plain" and not mail.is_multipart()
+    assert set(mail) == HEADERS
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("make", [make_request_message, make_report_message, make_refused_message])
+def test_strangers_text_is_in_a_marked_block_that_is_cut(make: Any, text: str) -> None:
+    shown, benign = (str(make(part).facts["text"]) for part in (text * 40, BENIGN))
+    (block,) = find_blocks(shown)
+    assert remove_blocks(shown) == remove_blocks(benign) and {HOSTS, PRINTED} & {*remove_blocks(shown).split("\n")}
+    assert max(map(len, block.split("\n"))) <= 400 and block.count("\n") == next(find_blocks(benign)).count("\n")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_alert_of_the_guard_is_as_careful(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[bytes] = []
+    monkeypatch.setattr(guard, "_post", lambda url, body: posted.append(body))
+    monkeypatch.setattr(guard, "_drop_rights", lambda account: None)
+    settings: Any = {"account": "proscribe", "alerts": {"webhook": "https://chat.example.org/x"}}
+    assert guard.send(settings, "Proscribe: a run was refused", f"others can change /srv/{text}", refused=text)
+    facts = json.loads(posted[0])
+    assert find_active(facts["text"]) == set()
+    assert all(find_active(item) <= {"address www.e"} for item in find_texts(facts))
+    (block,) = find_blocks(facts["text"])
+    assert "others can change" in block

@@ -1,21 +1,28 @@
-"""Events on their way: to a file, the journal and the local syslog; and what becomes of a run when that fails."""
+"""Events on their way to a file, the journal and the local syslog, and runs in which that fails."""
 
 from __future__ import annotations
 
+import calendar
+import fcntl
 import json
 import os
 import socket
+import stat
+import time
 from logging.handlers import SysLogHandler
 
 import pytest
 from event_runs import SETTINGS
 from pasts import bad, good
+from proscribe.controller import waiting
 from proscribe.controller.compile.restrictions.event_values import read_events
 from proscribe.controller.policy_errors import Expected
 from proscribe.controller.report import sending
 from proscribe.controller.report.end.publishing import Beyond, publish
 from proscribe.controller.report.exports.event_kinds import Event
-from proscribe.controller.report.sending import datagrams
+from proscribe.controller.report.exports.event_texts import LONGEST
+from proscribe.controller.report.sending import datagrams, log_file
+from proscribe.controller.report.sending.log_file import LogFile
 from proscribe.controller.report.sending.transport import Failed
 from proscribe.controller.report.storage.complete import read_report
 from proscribe.controller.report.storage.files import ReportDirectory
@@ -25,21 +32,18 @@ from proscribe.wire.installation import LAUNCHER
 EVENT = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
 
 
-def lines(path):
+def read_lines(path):
     text = path.read_text()
     assert text.endswith("\n")
     return [json.loads(line) for line in text.splitlines()]
 
 
-def kinds(path):
-    return [one["kind"] for one in lines(path)]
+def read_kinds(path):
+    return [item["kind"] for item in read_lines(path)]
 
 
 def send(report, records, changes, settings):
     return sending.send(report, records, changes, settings, f"/r/{report['run']['id']}")
-
-
-# -- what is sent ------------------------------------------------------------------------------------------------------
 
 
 def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
@@ -47,8 +51,8 @@ def test_above_the_limit_events_are_counted_and_the_run_is_sent(past, own):
     report, records, changes = past.report({f"web{number}": bad() for number in range(5)})
     report["run"]["verdict"] = {"gate": "noncompliant", "passed": False, "exit": 10, "reason": "not met"}
     (warning,) = send(report, records, changes, {**SETTINGS, "file": str(file), "limit": 3})
-    assert kinds(file) == ["host", "rule", "host", "gate", "run"]
-    assert lines(file)[-1]["events_left_out"] == 7 and lines(file)[-1]["events"]["host"] == 5
+    assert read_kinds(file) == ["host", "rule", "host", "gate", "run"]
+    assert read_lines(file)[-1]["events_left_out"] == 7 and read_lines(file)[-1]["events"]["host"] == 5
     assert warning.startswith("above the limit of 3, 7 events not sent; the next run does not send them; all events ")
     assert warning.endswith(f": {quoted(LAUNCHER)} report --run /r/run1 --format events")
 
@@ -58,7 +62,7 @@ def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(
     past.report({"web01": good()})
     report, records, changes = past.report({"web01": bad()}, record=False)
     (warning,) = send(report, records, changes, {**SETTINGS, "file": str(file)})
-    assert kinds(file) == ["run"]
+    assert read_kinds(file) == ["run"]
     assert "the history does not have this run" in warning
     assert send(report, records, changes, {**SETTINGS, "file": str(file), "send": "all"}) == []
 
@@ -70,11 +74,11 @@ def test_the_usual_settings_and_the_most_that_is_sent():
         read_events({"syslog": True, "limit": 10_000_001})
 
 
-class Made:
-    """A transport that fails at some steps, and what is asked of it."""
+class FailingTransport:
+    """A transport that fails at some steps and notes its calls."""
 
-    def __init__(self, said, fails=()):
-        self.said, self.fails, self.sent = said, fails, 0
+    def __init__(self, text, fails=()):
+        self.said, self.fails, self.sent = text, fails, 0
 
     def step(self, name):
         self.said.append(name)
@@ -92,58 +96,50 @@ class Made:
         self.step("abandon")
 
 
-@pytest.mark.parametrize(
-    ("fails", "steps", "before"),
-    [
-        ([], ["host", "rule", "run", "close"], None),
-        (["host"], ["host", "abandon"], "0 events"),
-        (["rule"], ["host", "rule", "abandon"], "1 event"),
-        (["close"], ["host", "rule", "run", "close", "abandon"], "3 events"),
-    ],
-)
+@pytest.mark.parametrize(("fails", "steps", "before"), [
+    ([], ["host", "rule", "run", "close"], None),
+    (["host"], ["host", "abandon"], "0 events"),
+    (["rule"], ["host", "rule", "abandon"], "1 event"),
+    (["close"], ["host", "rule", "run", "close", "abandon"], "3 events"),
+])  # fmt: skip
 def test_a_transport_that_fails_is_abandoned_and_the_others_are_not(past, monkeypatch, fails, steps, before):
-    said, other = [], []
-    made = {"file": lambda _: Made(said, fails), "journald": lambda _: 1 / 0, "syslog": lambda _: Made(other)}
-    monkeypatch.setattr(sending, "TRANSPORTS", made)
+    text, other = [], []
+    result = {
+        "file": lambda _: FailingTransport(text, fails),
+        "journald": lambda _: 1 / 0,
+        "syslog": lambda _: FailingTransport(other),
+    }
+    monkeypatch.setattr(sending, "TRANSPORTS", result)
     warnings = send(*past.report({"web01": bad()}), {**SETTINGS, "file": "/x", "syslog": True})
-    assert (said, other) == (steps, ["host", "rule", "run", "close"])
+    assert (text, other) == (steps, ["host", "rule", "run", "close"])
     starts = f"events could not be sent to file: no space; {before} sent before; the next run does not send them; "
     assert [warning.startswith(starts) for warning in warnings] == ([True] if before else [])
 
 
-# -- the file ----------------------------------------------------------------------------------------------------------
-
-
-def in_a_place_of_everybodys(file):
+def open_place_to_all(file):
     file.parent.chmod(0o777)
 
 
-def writable(file):
+def make_writable(file):
     file.touch()
     file.chmod(0o666)
 
 
-@pytest.mark.parametrize(
-    ("made", "why"),
-    [
-        (in_a_place_of_everybodys, "can be changed by everybody"),
-        (writable, "can be changed by everybody"),
-        (lambda file: file.symlink_to(file.with_name("elsewhere")), "Too many levels of symbolic links"),
-        (lambda file: os.mkfifo(file, 0o600), "is no ordinary file"),
-        (lambda file: file.mkdir(), "Is a directory"),
-        (lambda file: file.parent.rmdir(), "No such file or directory"),
-    ],
-)
-def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past, own, made, why):
+@pytest.mark.parametrize(("result", "why"), [
+    (open_place_to_all, "can be changed by everybody"),
+    (make_writable, "can be changed by everybody"),
+    (lambda file: file.symlink_to(file.with_name("elsewhere")), "Too many levels of symbolic links"),
+    (lambda file: os.mkfifo(file, 0o600), "is no ordinary file"),
+    (lambda file: file.mkdir(), "Is a directory"),
+    (lambda file: file.parent.rmdir(), "No such file or directory"),
+])  # fmt: skip
+def test_a_file_that_others_could_lead_elsewhere_or_that_is_none_is_refused(past, own, result, why):
     file = own / "place" / "events.jsonl"
     file.parent.mkdir()
-    made(file)
+    result(file)
     (warning,) = send(*past.report({"web01": bad()}), {**SETTINGS, "file": str(file)})
     assert warning.startswith("events could not be sent to file: ") and why in warning and "0 events sent" in warning
     assert not (own / "place" / "elsewhere").exists()
-
-
-# -- datagrams ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_facilities_are_those_of_syslog():
@@ -153,7 +149,7 @@ def test_the_facilities_are_those_of_syslog():
 
 @pytest.fixture
 def daemon(tmp_path, monkeypatch):
-    """A daemon's socket, in the place of both."""
+    """Listen on one socket in the place of the journal's and syslog's."""
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(path)
@@ -164,7 +160,7 @@ def daemon(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["journald", "syslog"])
-def test_each_event_is_one_datagram(past, daemon, name):
+def test_event_is_one_datagram(past, daemon, name):
     assert send(*past.report({"web01": bad()}), {**SETTINGS, name: True}) == []
     got = [daemon.recv(1 << 16) for _ in range(3)]
     with pytest.raises(TimeoutError):
@@ -183,7 +179,7 @@ def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, o
         while daemon.recv(1 << 16):
             queued += 1
     assert f"; {queued:,} events sent before; " in warning and queued > 1
-    assert len(lines(file)) == 4001
+    assert len(read_lines(file)) == 4001
 
 
 def test_a_daemon_that_ends_takes_no_message_any_more(daemon):
@@ -202,10 +198,7 @@ def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
     assert f"events could not be sent to syslog: {tmp_path}/gone: " in warning and "; 0 events sent before; " in warning
 
 
-# -- the end of a run --------------------------------------------------------------------------------------------------
-
-
-def published(past, tmp_path, settings, answer):
+def publish_run(past, tmp_path, settings, answer):
     report, records, _ = past.report({"web01": answer}, history="sqlite", events=settings, exports=["csv", "events"])
     directory = ReportDirectory(tmp_path / f"{report['run']['id']}.partial")
     return publish(directory, report, records, Beyond())
@@ -215,7 +208,104 @@ def published(past, tmp_path, settings, answer):
     "settings", [{**SETTINGS, "file": "/proc/none/x"}, {**SETTINGS, "limit": "many", "syslog": True}]
 )
 def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp_path, settings):
-    where = published(past, tmp_path, settings, bad())
+    where = publish_run(past, tmp_path, settings, bad())
     (warning,) = read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
+
+
+def test_every_month_has_its_name() -> None:
+    assert list(datagrams.MONTHS) == calendar.month_abbr[1:]
+
+
+def test_a_day_is_padded_by_a_blank() -> None:
+    """RFC 3164, 4.1.2: a receiver takes the place of the host's name by counting."""
+    event = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
+    for month, day, text in ((1, 2, "Jan  2 03:04:05"), (10, 31, "Oct 31 03:04:05"), (12, 9, "Dec  9 03:04:05")):
+        when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))
+        assert text.encode() in datagrams.syslog_message(event, 3, when)
+
+
+def is_open(path):
+    links = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+    return str(path) in [os.readlink(link) for link in links if os.path.islink(link)]
+
+
+def test_a_batch_that_does_not_fit_leaves_no_half_line(own, monkeypatch):
+    file = own / "events.jsonl"
+    file.write_text('{"kind":"before"}\n')
+    write = os.write
+
+    def full(descriptor, data):
+        if file.stat().st_size > 30:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, bytes(data)[:20])
+
+    log = LogFile(str(file))
+    log.send(EVENT)
+    log.send(EVENT)
+    monkeypatch.setattr(log_file.os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        log.close()
+    log.abandon()
+    assert (file.read_text(), log.sent) == ('{"kind":"before"}\n', 0)
+
+
+def test_a_line_that_was_cut_by_a_power_failure_stays_a_line_of_its_own(own):
+    file = own / "events.jsonl"
+    file.write_text('{"kind":"ru')
+    file.chmod(0o600)
+    log = LogFile(str(file))
+    log.send(EVENT)
+    assert file.read_text() == '{"kind":"ru', "events are written together"
+    log.close()
+    assert file.read_text() == '{"kind":"ru\n{"kind":"rule"}\n'
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600, "it stays as whoever made it has it"
+
+
+def test_a_file_that_is_closed_is_on_the_disk(own, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    log = LogFile(str(own / "events.jsonl"))
+    log.send(EVENT)
+    assert is_open(own / "events.jsonl") and synced == []
+    log.close()
+    assert (synced, is_open(own / "events.jsonl")) == ([str(own / "events.jsonl")], False)
+    os.mkfifo(own / "pipe", 0o600)
+    with pytest.raises(Failed):
+        LogFile(str(own / "pipe"))
+    assert not is_open(own / "pipe")
+
+
+def test_batches_are_written_while_events_come(own):
+    file = own / "events.jsonl"
+    log = LogFile(str(file))
+    large = EVENT._replace(line="x" * LONGEST)
+    for _ in range(log_file.BATCH // LONGEST):
+        log.send(large)
+    assert file.stat().st_size == log.sent == 0
+    log.send(large)
+    assert file.stat().st_size == log.sent * (LONGEST + 1) > log_file.BATCH
+    with file.open() as other:  # which other runs may have between two batches
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    log.send(EVENT)
+    before = log.sent
+    log.close()
+    assert log.sent == before + 1 and len(file.read_bytes().splitlines()) == log.sent
+
+
+def test_another_run_that_has_the_file_is_waited_for_and_not_for_ever(own, monkeypatch):
+    file = own / "events.jsonl"
+    file.touch(0o600)
+    holder = os.open(file, os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    log = LogFile(str(file))
+    log.send(EVENT)
+    with monkeypatch.context() as patched:
+        patched.setattr(log_file, "PATIENCE", 0.2)
+        with pytest.raises(Failed, match="another process had the file locked for 0 seconds"):
+            log.close()
+    monkeypatch.setattr(waiting.time, "sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
+    log.close()
+    assert (file.read_text(), log.sent) == ('{"kind":"rule"}\n', 1)
+    os.close(holder)

@@ -28,65 +28,54 @@ CONTROLS = ("apps", "browser", "watch")
 EVENTS = st.one_of(
     st.tuples(st.just("answered"), st.sampled_from(HOSTS), st.sampled_from(RECORDS)),
     st.tuples(st.sampled_from(["began", "skipped"]), st.sampled_from(HOSTS), st.sampled_from(CONTROLS)),
-    st.tuples(
-        st.just("changed"),
-        st.sampled_from(HOSTS),
-        st.sampled_from(CONTROLS),
-        st.sampled_from(RESULTS),
-        st.booleans(),
-    ),
-    st.tuples(
-        st.just("failed"), st.sampled_from(HOSTS), st.sampled_from([None, *CONTROLS]), st.sampled_from(["x", "y z"])
-    ),
+    st.tuples(st.just("changed"), st.sampled_from(HOSTS), st.sampled_from(CONTROLS), st.sampled_from(RESULTS),
+              st.booleans()),
+    st.tuples(st.just("failed"), st.sampled_from(HOSTS), st.sampled_from([None, *CONTROLS]),
+              st.sampled_from(["x", "y z"])),
     st.tuples(st.just("unreachable"), st.sampled_from(HOSTS), st.just("timed out")),
-    st.tuples(
-        st.just("decided"),
-        st.just({"hosts": ["web01"], "batches": [1], "allow": {"removals": "unlimited"}, "set_aside": {"web02": "x"}}),
-    ),
+    st.tuples(st.just("decided"),
+              st.just({"hosts": ["web01"], "batches": [1], "allow": {"removals": "unlimited"},
+                       "set_aside": {"web02": "x"}})),
     st.tuples(st.just("stopped"), st.just("stopped after the canary batch")),
-)
+)  # fmt: skip
 
 
-def fed(collector: Collector, events) -> Collector:
+def feed(collector: Collector, events) -> Collector:
     for name, *arguments in events:
         getattr(collector, name)(*arguments)
     return collector
 
 
-def seen(collector: Collector):
+def observe(collector: Collector):
     fleet = collector.fleet()
     return [record for record in fleet.records if record["host"] != "other"], collector.rollout()
 
 
 @given(st.lists(EVENTS, max_size=12), st.sampled_from(["enforce", "check", "audit"]))
 def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
-    made = run(["web01", "web02"], mode, id=ID)
+    result = run(["web01", "web02"], mode, id=ID)
     with tempfile.TemporaryDirectory() as folder:
-        written = Collector(made)
-        writer = journal.Journal(Path(folder), made)
+        written = Collector(result)
+        writer = journal.Journal(Path(folder), result)
         written.note = writer.note
-        fed(written, events)
+        feed(written, events)
         writer.close()
         with (Path(folder) / journal.FILE).open() as lines:
             (run_, _), *noted = map(json.loads, lines)
     again = replayed(run_, noted)
-    assert seen(again) == seen(written)
+    assert observe(again) == observe(written)
     assert "other" not in again.heard
 
 
 EACH = (
-    ("answered", "web01", RECORDS[0]),
-    ("answered", "web02", RECORDS[0]),
+    ("answered", "web01", RECORDS[0]), ("answered", "web02", RECORDS[0]),
     ("decided", {"hosts": ["web01", "web02"], "batches": [1, 1], "allow": {"apps": 3}, "set_aside": {"web03": "x"}}),
     ("began", "web01", "apps"),
     ("changed", "web01", "apps", {"actions": ["remove wechat"], "refused": RESULTS[1]["refused"]}, False),
-    ("failed", "web01", "watch", "it is locked"),
-    ("began", "web02", "browser"),
-    ("skipped", "web02", "browser"),
-    ("changed", "web02", "apps", {"actions": ["end 311"]}, True),
-    ("unreachable", "web02", "timed out"),
+    ("failed", "web01", "watch", "it is locked"), ("began", "web02", "browser"), ("skipped", "web02", "browser"),
+    ("changed", "web02", "apps", {"actions": ["end 311"]}, True), ("unreachable", "web02", "timed out"),
     ("stopped", "after the canary batch"),
-)
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("events", [EACH[:number] for number in range(1, len(EACH) + 1)], ids=len)
@@ -94,18 +83,17 @@ def test_a_run_in_which_each_event_happens_is_read_as_it_was_after_each(events):
     noted = []
     collector = Collector(run(["web01", "web02", "web03"], "enforce", id=ID))
     collector.note = lambda *event: noted.append(json.loads(json.dumps(event)))
-    fed(collector, events)
-    assert seen(replayed(collector.run, noted)) == seen(collector)
+    feed(collector, events)
+    assert observe(replayed(collector.run, noted)) == observe(collector)
     assert [event[0] for event in noted] == [event[0] for event in events]
 
 
 @given(st.lists(EVENTS, max_size=6), st.integers(0, 3000))
 def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events, cut):
-    """What is lost at its end may be any of it, and the rest is read as ever."""
     noted = []
     collector = Collector(run(["web01", "web02"], "enforce", id=ID))
     collector.note = lambda *event: noted.append(json.loads(json.dumps(event)))
-    fed(collector, events)
+    feed(collector, events)
     lines = "".join(json.dumps(event) + "\n" for event in noted)[:cut]
     whole = [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith("\n")]
     half = replayed(collector.run, whole)
@@ -117,36 +105,24 @@ def test_half_a_journal_never_makes_a_host_better_than_it_was_said_to_be(events,
 
 BROKEN = {
     "answered": [(), ("web01",), ("web01", 5), (5, RECORDS[1])],
-    "began": [("web01",), ("web01", "nosuch"), ("web01", "apps", "x")],
-    "skipped": [("web01", None)],
-    "changed": [
-        ("web01", "apps", {}),
-        ("web01", "apps", [], False),
-        ("web01", "apps", {"actions": "x"}, False),
-        ("web01", "apps", {"actions": [5]}, False),
-        ("web01", "apps", {"refused": [{"rule": "x", "subject": "y"}]}, False),
-        ("web01", "apps", {"refused": ["x"]}, False),
-        ("web01", "apps", {}, "no"),
-        ("web01", "nosuch", {}, False),
-    ],
+    "began": [("web01",), ("web01", "nosuch"), ("web01", "apps", "x")], "skipped": [("web01", None)],
+    "changed": [("web01", "apps", {}), ("web01", "apps", [], False), ("web01", "apps", {"actions": "x"}, False),
+                ("web01", "apps", {"actions": [5]}, False),
+                ("web01", "apps", {"refused": [{"rule": "x", "subject": "y"}]}, False),
+                ("web01", "apps", {"refused": ["x"]}, False), ("web01", "apps", {}, "no"),
+                ("web01", "nosuch", {}, False)],
     "failed": [("web01", "nosuch", "x"), ("web01", None, 5), ("web01", None)],
     "unreachable": [("web01", None), ("web01",)],
-    "decided": [
-        ([],),
-        ({"hosts": ["web01"], "batches": [1]},),
-        ({"hosts": [5], "batches": [1], "allow": {}},),
-        ({"hosts": ["web01"], "batches": ["1"], "allow": {}},),
-        ({"hosts": ["web01"], "batches": [1], "allow": {"hosts": "some"}},),
-        ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {"web02": 5}},),
-        ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": []},),
-    ],
-    "stopped": [(5,), ()],
-    "nosuch": [()],
-    "fleet": [()],
-}
+    "decided": [([],), ({"hosts": ["web01"], "batches": [1]},), ({"hosts": [5], "batches": [1], "allow": {}},),
+                ({"hosts": ["web01"], "batches": ["1"], "allow": {}},),
+                ({"hosts": ["web01"], "batches": [1], "allow": {"hosts": "some"}},),
+                ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {"web02": 5}},),
+                ({"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": []},)],
+    "stopped": [(5,), ()], "nosuch": [()], "fleet": [()],
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("event", "values"), [(event, one) for event, all_ in BROKEN.items() for one in all_])
+@pytest.mark.parametrize(("event", "values"), [(event, item) for event, all_ in BROKEN.items() for item in all_])
 def test_reading_ends_with_the_first_event_that_is_none(event, values):
     good = ["unreachable", "web01", "timed out"], ["unreachable", "web02", "timed out"]
     again = replayed(run(["web01", "web02"], "enforce", id=ID), [good[0], [], [event, *values], good[1]])
@@ -154,20 +130,20 @@ def test_reading_ends_with_the_first_event_that_is_none(event, values):
     assert again.rollout() is None
 
 
-def left(reports: Path, **changes) -> Path:
-    """A run that was killed."""
-    made = run(["web01", "web02"], "enforce", id=ID, **changes)
-    collector = Collector(made)
-    writer = journal.Journal(ReportDirectory(reports / f"{ID}.partial").partial, made)
+def write_killed_run(reports: Path, **changes) -> Path:
+    """Write the directory of a run that was killed."""
+    result = run(["web01", "web02"], "enforce", id=ID, **changes)
+    collector = Collector(result)
+    writer = journal.Journal(ReportDirectory(reports / f"{ID}.partial").partial, result)
     collector.note = writer.note
-    fed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
+    feed(collector, [("answered", "web01", RECORDS[0]), ("began", "web01", "apps")])
     writer.close()
     return reports / f"{ID}.partial"
 
 
-def closed(reports: Path) -> tuple[list[str], list[str]]:
+def close_runs(reports: Path) -> tuple[list[str], list[str]]:
     wrong: list[str] = []
-    return [one.text for one in closing.close(reports, BY, wrong.append)], wrong
+    return [item.text for item in closing.close(reports, BY, wrong.append)], wrong
 
 
 WRONG = {
@@ -177,9 +153,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_closed_stays_and_is_reported(tmp_path, name):
-    WRONG[name](left(tmp_path))
-    texts, wrong = closed(tmp_path)
+def test_run_that_cannot_be_closed_stays_and_is_reported(tmp_path, name):
+    WRONG[name](write_killed_run(tmp_path))
+    texts, wrong = close_runs(tmp_path)
     assert (len(texts), len(list(tmp_path.glob("*.partial/journal.jsonl")))) == (1 if wrong == [] else 0, 1) or wrong
-    assert any(("cannot be closed" in one or "cannot be written" in one) for one in wrong)
+    assert any(("cannot be closed" in item or "cannot be written" in item) for item in wrong)
     assert list(tmp_path.glob("*.partial/journal.jsonl"))

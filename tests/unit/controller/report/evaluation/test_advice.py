@@ -14,41 +14,41 @@ ENFORCED = {"apps": {"mode": "enforce", "state": "noncompliant"}}
 AUDITED = {"apps": {"mode": "audit", "state": "noncompliant"}}
 
 
-def record(host: str, state: str = "compliant", rules: int = 3, **more: Any) -> Any:
+def make_record(host: str, state: str = "compliant", rules: int = 3, **more: Any) -> Any:
     facts = {"host": host, "state": state, "rules_evaluated": rules, "reason": None, "rules": [], "controls": {}}
     return {**facts, "platform": {"os": "debian"}, **more}
 
 
-def bad(host: str, **more: Any) -> Any:
-    return record(host, "noncompliant", controls=ENFORCED, **more)
+def make_bad_record(host: str, **more: Any) -> Any:
+    return make_record(host, "noncompliant", controls=ENFORCED, **more)
 
 
-def silent(host: str, reason: str = "no answer") -> Any:
-    return record(host, "unknown", 0, reason=reason)
+def make_silent_record(host: str, reason: str = "no answer") -> Any:
+    return make_record(host, "unknown", 0, reason=reason)
 
 
-def blind(host: str) -> Any:
-    return record(host, "unknown", rules=2) | {
+def make_blind_record(host: str) -> Any:
+    return make_record(host, "unknown", rules=2) | {
         "rules": [{"rule": "apps/x", "state": "unknown", "reason": "needs root"}]
     }
 
 
-def report(records: Any, run: Any = None, **more: Any) -> Any:
-    counts = Counter(one["state"] for one in records)
+def make_report(records: Any, run: Any = None, **more: Any) -> Any:
+    counts = Counter(record["state"] for record in records)
     facts = {"mode": "audit", "playbook": "audit", "command": CALL, "expected_hosts": 9, "limit": "", "left_out": 0}
     facts |= {"inventory": ["prod"], "controls": [], **(run or {})}
     summary = {"hosts": {state: counts[state] for state in STATES}}
     return {"run": facts, "summary": summary, "upcoming": [], **more}
 
 
-def said(records: Any, directory: str = "", **more: Any) -> list[str]:
-    """The steps, each with its command."""
-    steps = advice(report(records, **more), records, directory)
+def list_steps(records: Any, directory: str = "", **more: Any) -> list[str]:
+    """Return the proposed steps, each with its command."""
+    steps = advice(make_report(records, **more), records, directory)
     return [f"{step.text} {step.command.line()}".strip() if step.command else step.text for step in steps]
 
 
 LIMIT = "--limit web01"
-TWO = [bad("web01"), record("web02")]
+TWO = [make_bad_record("web01"), make_record("web02")]
 SEE = f"see what would change: ./p enforce --check --diff {LIMIT} -i prod"
 CUT = {"interrupted": {"why": "killed", "closed_by": None}}
 STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
@@ -62,7 +62,7 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
         (TWO, {"department": {"name": "press"}}, []),
         (TWO, {}, [SEE, "the same without --check --diff corrects it"]),
         (
-            [record("web01", "noncompliant", controls={**ENFORCED, "dns": AUDITED["apps"]})],
+            [make_record("web01", "noncompliant", controls={**ENFORCED, "dns": AUDITED["apps"]})],
             {},
             [SEE, "the same without --check --diff corrects what is enforced"],
         ),
@@ -78,17 +78,20 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
             ["enforce by a play with the hosts and variables of site.yml: it corrects it"],
         ),
         (
-            [bad("web01", platform={"os": "windows"}), bad("web02", platform={"os": "macos"})],
+            [make_bad_record("web01", platform={"os": "windows"}), make_bad_record("web02", platform={"os": "macos"})],
             {},
             ["Windows hosts and Macs are only observed: correct them by their own management"],
         ),
         (
-            [bad("web01", platform={"os": "windows"}), record("web02", "noncompliant", controls=AUDITED)],
+            [
+                make_bad_record("web01", platform={"os": "windows"}),
+                make_record("web02", "noncompliant", controls=AUDITED),
+            ],
             {},
             ["what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)"],
         ),
         (
-            [blind("web01"), record("web02")],
+            [make_blind_record("web01"), make_record("web02")],
             {},
             [
                 "check as root what could not be observed (-K too if sudo asks for a password): "
@@ -96,21 +99,21 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
             ],
         ),
         (
-            [blind("web01"), record("web02")],
+            [make_blind_record("web01"), make_record("web02")],
             {"run": {"command": {**CALL, "options": ["--become"]}}},
             [
                 "check as root what could not be observed (-K too if sudo asks for a password): "
                 f"./p audit {LIMIT} --become"
             ],
         ),
-        ([silent("web01"), record("web02")], {}, [f"ask it again: ./p audit {LIMIT} -i prod"]),
+        ([make_silent_record("web01"), make_record("web02")], {}, [f"ask it again: ./p audit {LIMIT} -i prod"]),
         (
-            [silent("web01", "unreachable: x"), silent("web02")],
+            [make_silent_record("web01", "unreachable: x"), make_silent_record("web02")],
             {},
             ["ask these 2 hosts again, once reachable: ./p audit --limit web01,web02 -i prod"],
         ),
         (
-            [silent("web01")],
+            [make_silent_record("web01")],
             {"run": {"command": {**CALL, "withheld": ["token"]}}},
             [
                 "first put token into proscribe-secret-vars.yml (ansible-vault create makes one that is encrypted): "
@@ -118,14 +121,14 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
                 f"ask it again: ./p audit {LIMIT} -i prod",
             ],
         ),
-        ([record("web01", "error")], {}, ["errors: correct what they name and run again; -v shows every task"]),
+        ([make_record("web01", "error")], {}, ["errors: correct what they name and run again; -v shows every task"]),
         (
-            [*TWO, silent("web03")],
+            [*TWO, make_silent_record("web03")],
             {"run": CUT},
             ["go on with what was not done (1 host): ./p audit --limit web03 -i prod"],
         ),
         (
-            [*TWO, silent("web03")],
+            [*TWO, make_silent_record("web03")],
             {"run": {**CUT, "mode": "enforce"}},
             ["go on with what was not done (2 hosts): ./p audit --limit web01,web03 -i prod"],
         ),
@@ -157,22 +160,22 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
             ],
         ),
         (
-            [record("web01"), record("web02", "waived")],
+            [make_record("web01"), make_record("web02", "waived")],
             {"requests": {"waiting": 1}},
             ["1 request waits: ./p requests -i prod", "nothing: the ban is in effect on every host, but for waivers"],
         ),
         (
-            [record("web01", "repaired")],
+            [make_record("web01", "repaired")],
             {"run": {"left_out": 2}, "not_served": [{}, {}]},
             ["nothing: the ban is in effect on this host that was selected that is served; 2 hosts not served"],
         ),
         (
-            [record("web01", "not_applicable", 0)],
+            [make_record("web01", "not_applicable", 0)],
             {"run": {"expected_hosts": 1}},
             ["ask it again: ./p audit -i prod", "nothing: nothing is restricted"],
         ),
         (
-            [record("web01")],
+            [make_record("web01")],
             {"watch": {"closed_again": 1, "ended_on": 0, "frozen": 2, "stale": 0, "unobserved": 0}},
             [
                 "nothing: the ban is in effect on this host",
@@ -181,42 +184,38 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
         ),
     ],
 )
-def test_what_is_proposed(records: Any, more: Any, steps: list[str]) -> None:
-    assert said(records, **more) == steps
+def test_advice_fits_the_states_of_hosts(records: Any, more: Any, steps: list[str]) -> None:
+    assert list_steps(records, **more) == steps
 
 
-@pytest.mark.parametrize(
-    ("hosts", "run", "directory", "limit"),
-    [
-        (["a", "b", "c", "d"], {}, "/r", " --limit a,b,c,d"),
-        (["a", "b", "c", "d", "e"], {}, "/r", " --limit @/r/unknown.txt"),
-        (["a", "b", "c", "d", "e"], {}, "", ""),
-        (["a", "b", "c", "d", "e"], {"limit": "x,y,x"}, "", " --limit x,y"),
-        (["a b"], {"limit": "x"}, "/r", " --limit x"),
-        (["a:b"], {}, "/r", ""),
-        (["a"], {"expected_hosts": 1}, "/r", ""),
-        (["a", "b", "c", "d", "e"], {"expected_hosts": 5, "limit": "x"}, "/r", " --limit x"),
-    ],
-)
-def test_the_hosts_of_a_command(hosts: list[str], run: Any, directory: str, limit: str) -> None:
-    (step,) = said([silent(host) for host in hosts], directory, run=run)
+@pytest.mark.parametrize(("hosts", "run", "directory", "limit"), [
+    (["a", "b", "c", "d"], {}, "/r", " --limit a,b,c,d"),
+    (["a", "b", "c", "d", "e"], {}, "/r", " --limit @/r/unknown.txt"),
+    (["a", "b", "c", "d", "e"], {"limit": "x,y,x"}, "", " --limit x,y"),
+    (["a b"], {"limit": "x"}, "/r", " --limit x"),
+    (["a:b"], {}, "/r", ""),
+    (["a"], {"expected_hosts": 1}, "/r", ""),
+    (["a", "b", "c", "d", "e"], {"expected_hosts": 5, "limit": "x"}, "/r", " --limit x"),
+])  # fmt: skip
+def test_command_names_few_hosts_and_a_file_of_many(hosts: list[str], run: Any, directory: str, limit: str) -> None:
+    (step,) = list_steps([make_silent_record(host) for host in hosts], directory, run=run)
     assert step.partition(": ")[2] == f"./p audit{limit} -i prod"
 
 
 def test_hosts_that_are_too_many_for_a_command_are_files_by_what_they_are() -> None:
     wrong, lost = [f"b{number}" for number in range(5)], [f"s{number}" for number in range(5)]
-    records = [*map(bad, wrong), *map(silent, lost), record("web01")]
+    records = [*map(make_bad_record, wrong), *map(make_silent_record, lost), make_record("web01")]
     lists = {"noncompliant.txt": wrong, "unknown.txt": lost}
-    assert host_lists(report(records)["run"], records) == lists
-    assert host_lists(report(records, CUT)["run"], records) == {"not_done.txt": lost, **lists}
-    both: Any = report(records, {**CUT, "mode": "enforce"})["run"]
+    assert host_lists(make_report(records)["run"], records) == lists
+    assert host_lists(make_report(records, CUT)["run"], records) == {"not_done.txt": lost, **lists}
+    both: Any = make_report(records, {**CUT, "mode": "enforce"})["run"]
     assert host_lists(both, records) == {"not_done.txt": [*wrong, *lost], **lists}
     assert host_lists(both, [*records[:4], *records[5:9]])["not_done.txt"] == [*wrong[:4], *lost[:4]]
     assert list(host_lists(both, [*records[:4], *records[5:9]])) == ["not_done.txt"]
     rollout: Any = {**STOPPED, "allow": {}}
-    (step,) = said(records[:1], "/r", rollout=rollout)
+    (step,) = list_steps(records[:1], "/r", rollout=rollout)
     assert step.endswith("./p audit --limit @/r/not_reached.txt -i prod")
     aside = {**STOPPED, "not_reached": 0, "set_aside": [{"host": host} for host in lost]}
-    assert "--limit @/r/set_aside.txt" in said(records[:1], "/r", rollout=aside)[0]
-    assert "--limit @/r/not_done.txt" in said(records, "/r", run={**CUT, "expected_hosts": 20})[0]
-    assert "--limit @/r/noncompliant.txt" in said(records[:5], "/r")[0]
+    assert "--limit @/r/set_aside.txt" in list_steps(records[:1], "/r", rollout=aside)[0]
+    assert "--limit @/r/not_done.txt" in list_steps(records, "/r", run={**CUT, "expected_hosts": 20})[0]
+    assert "--limit @/r/noncompliant.txt" in list_steps(records[:5], "/r")[0]

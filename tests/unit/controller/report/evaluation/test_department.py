@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
+import html
 import json
+import re
 
 import pytest
 import watched_hosts
 from fleets import WAIVERS, answer, clean_answer, run, wechat
 from proscribe.controller.cli import Refused
+from proscribe.controller.cli import report as word
+from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.department import NoSuchDepartment, of_department
 from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.history import open_history
+from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, judge
 
 FINISHED = "2026-11-25T00:31:00Z"
@@ -22,58 +30,53 @@ HIDDEN = (*OTHERS, "treasury", "cellar-and-attic")
 SAID = f"of {', '.join(HIDDEN)}: /srv/treasury/x, VAULT-DB07, vault_db07.example.org, (geldschrank9)"
 
 
-def talkative(host):
-    """A host that says all of the others' names wherever it may say a text of its own."""
+def make_talkative_host(host):
+    """Return an answer with the names of other hosts in each text."""
     finding = Finding("package", SAID, SAID, SAID, f"user:{SAID}", SAID, SAID)
     incident = {**watched_hosts.INCIDENT, "cause": SAID, "users": [SAID]}
     ended = {**watched_hosts.ENDED, "program": SAID, "user": SAID}
     frozen = {**watched_hosts.FROZEN, "reason": SAID, "by": SAID}
     request = {**watched_hosts.REQUEST, "user": SAID, "reason": SAID, "service": SAID}
     return {
-        **answer(
-            judge("apps/wechat", {"mode": "enforce"}, [finding]),
-            judge("browser/gmail", {"mode": "waived", "waiver": SAID}, [finding]),
-            judge("dns/signal", {"mode": "enforce"}, [], unseen=SAID),
-            errors=[{"control": "run", "message": SAID}],
-        ),
-        "watch": watched_hosts.watch(incident, ended=[ended], frozen=frozen),
-        "requests": [request],
-        "requests_left_out": 0,
-        "attempts": {f"firewall/{SAID}": 7},
-        "actions": [{"control": "apps", "action": SAID}],
-        "other_runs": [{"control": "apps", "by": SAID, "since": FINISHED, "waited": 1}],
-        "logged_in": [SAID],
-        "commit_trust": SAID,
-        "quarantine": {"items": 1, "bytes": 2, "oldest": FINISHED, "owners": {SAID: 2}},
-    }
+        **answer(judge("apps/wechat", {"mode": "enforce"}, [finding]),
+                 judge("browser/gmail", {"mode": "waived", "waiver": SAID}, [finding]),
+                 judge("dns/signal", {"mode": "enforce"}, [], unseen=SAID),
+                 errors=[{"control": "run", "message": SAID}]),
+        "watch": watched_hosts.watch(incident, ended=[ended], frozen=frozen), "requests": [request],
+        "requests_left_out": 0, "attempts": {f"firewall/{SAID}": 7}, "actions": [{"control": "apps", "action": SAID}],
+        "other_runs": [{"control": "apps", "by": SAID, "since": FINISHED, "waited": 1}], "logged_in": [SAID],
+        "commit_trust": SAID, "quarantine": {"items": 1, "bytes": 2, "oldest": FINISHED, "owners": {SAID: 2}},
+    }  # fmt: skip
 
 
-def waiver(name, hosts, **more):
+def make_waiver(name, hosts, **more):
     texts = ("why", "reason", "risk", "ticket", "request", "requested_by", "approved_by", "file", "signed_with")
     lists = ("groups", "users", "posix_groups", "versions", "paths", "zones", "hours", "compensating_controls")
-    said = {**dict.fromkeys(texts, SAID), **{key: [SAID] for key in lists}}
-    return {**WAIVERS[0], **said, "id": name, "hosts": list(hosts), "another_key": SAID, **more}
+    facts = {**dict.fromkeys(texts, SAID), **{key: [SAID] for key in lists}}
+    return {**WAIVERS[0], **facts, "id": name, "hosts": list(hosts), "another_key": SAID, **more}
 
 
-def fleet(**changes):
-    """The report and the records of a run in which everything names the others."""
+def make_fleet(**changes):
+    """Return a report and its records."""
     waivers = [
-        waiver("of-press", ["web02"]),
-        waiver(f"shared-{SAID}", ["web01", OTHERS[0]], revoked={"on": "2027-01-01T00:00:00Z", "by": SAID, "why": SAID}),
-        waiver("of-others", OTHERS),
+        make_waiver("of-press", ["web02"]),
+        make_waiver(
+            f"shared-{SAID}", ["web01", OTHERS[0]], revoked={"on": "2027-01-01T00:00:00Z", "by": SAID, "why": SAID}
+        ),
+        make_waiver("of-others", OTHERS),
     ]
     command = {**run()["command"], "options": ["-i", SAID], "cwd": f"/srv/{SAID}"}
-    said = {"inventory": [SAID], "limit": SAID, "pattern": SAID, "history": SAID, "playbook": SAID, "command": command}
+    named = {"inventory": [SAID], "limit": SAID, "pattern": SAID, "history": SAID, "playbook": SAID, "command": command}
     upcoming = [{"service": SAID, "control": "apps", "effective_from": "2027-01-01"}]
-    facts = {**said, "waivers": waivers, "upcoming": upcoming, "warnings": [SAID], "baseline": f"/x/{SAID}", **changes}
+    facts = {**named, "waivers": waivers, "upcoming": upcoming, "warnings": [SAID], "baseline": f"/x/{SAID}", **changes}
     collector = Collector(run([*OWN, *OTHERS], **facts))
-    collector.answered("web01", talkative("web01"))
+    collector.answered("web01", make_talkative_host("web01"))
     collector.answered("web02", clean_answer())
     collector.unreachable("lap-press", SAID)
     for host in OTHERS[1:]:
-        collector.answered(host, talkative(host))
-    found = collector.fleet()
-    report = fleet_report(collector.run, found, FINISHED)
+        collector.answered(host, make_talkative_host(host))
+    result = collector.fleet()
+    report = fleet_report(collector.run, result, FINISHED)
     departments = {**DEPARTMENTS, "press": [*OWN, "lost01"]}
     report.update(departments=departments)
     report["run"].update(verdict={"gate": "incomplete", "passed": False, "exit": 10, "reason": SAID})
@@ -86,15 +89,47 @@ def fleet(**changes):
     departments["press"].append("switch-press")
     report.update(unexpected=notes, unexpected_hosts=list(OTHERS), new=new, not_served=not_served)
     report.update(points=[], rollout=None)
-    return report, found.records
+    return report, result.records
 
 
-# -- the attack --------------------------------------------------------------------------------------------------------
+@pytest.fixture(name="ask")
+def ask_fixture(tmp_path):
+    report, records = make_fleet(history="sqlite")
+    open_history("sqlite", tmp_path).record(report, records)
+    ReportDirectory(tmp_path / "20261125T003000Z-audit-1a2b.partial").finish(records, report, ["page"])
+    parser = argparse.ArgumentParser()
+    word.add_arguments(parser)
+    place = Place(tmp_path, "treasury-vault of vault-db07")
+    return lambda *options: word.answer(parser.parse_args(options), Screen(100, 1000), place)
 
 
-def test_what_is_missing_and_what_is_left_out_is_said(ask):
-    found = json.loads(ask("--group", "press", "--json"))["department"]
-    assert (found["name"], found["missing"], found["partial"]) == ("press", ["lost01"], True)
+@pytest.mark.parametrize("format_", ["table", "json", "html", "csv", "junit", "oscal", "sarif", "sarif_open"])
+def test_no_output_names_another_host_or_department(ask, format_):
+    text = ask("--group", "press", "--format", format_)
+    assert "web01" in text
+    unescaped = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), text)
+    plain = (text + html.unescape(unescaped)).casefold()
+    assert [name for name in (*HIDDEN, "vault_db07") if name.casefold() in plain] == []
+    assert all(name in ask("--format", "json") or name == OTHERS[-1] for name in HIDDEN)
+
+
+def test_no_number_counts_another_host(ask):
+    report = json.loads(ask("--group", "press", "--json"))
+    assert report["run"]["expected_hosts"] == 3
+    states = {state: count for state, count in report["summary"]["hosts"].items() if count}
+    assert states == {"error": 1, "unknown": 1, "compliant": 1}
+    assert report["summary"]["coverage"]["denominator"] == 4  # with the one that is not served
+    assert {rule["rule"]: rule["counts"] for rule in report["rules"]}["apps/wechat"] == {"noncompliant": 1}
+    assert report["watch"]["hosts"] == report["requests"]["hosts"] == 1
+    assert [waiver["hosts"] for waiver in report["waivers"]] == [["web02"], ["web01"]]
+    hosts = {entry["host"] for name in ("new", "unexpected", "not_served") for entry in report[name]}
+    assert (hosts, report["departments"]) == ({"web01", "switch-press"}, {"press": list(OWN)})
+    assert [report[name] for name in ("upcoming", "nothing_known", "unexpected_hosts", "warnings")] == [[]] * 4
+
+
+def test_department_report_names_missing_hosts_and_omissions(ask):
+    result = json.loads(ask("--group", "press", "--json"))["department"]
+    assert (result["name"], result["missing"], result["partial"]) == ("press", ["lost01"], True)
     for format_ in ("table", "html"):
         text = " ".join(ask("--group", "press", "--format", format_).split())
         assert "press alone" in text
@@ -102,47 +137,34 @@ def test_what_is_missing_and_what_is_left_out_is_said(ask):
         assert "Left out is what belongs to no single host" in text
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--group", "pres"), "the report of .* has no department 'pres'.*press"),
-        (("--group", "press", "--write"), "--write"),
-        (("--group", "press", "--merge", "x"), "--merge"),
-        (("--group", "press", "--since", "30d"), "--since"),
-        (("--group", "press", "--host", "web01"), "--host"),
-        (("--group", "press", "--rule", "apps/wechat"), "--rule"),
-        (("--group", "press", "--exceptions"), "--exceptions"),
-        (("--group", "press", "--format", "svg"), "svg"),
-        (("--group", "press", "--format", "events"), "events"),
-        (("--group", "press", "--format", "prometheus"), "prometheus"),
-    ],
-)
-def test_what_would_be_about_others_is_refused(ask, options, message):
+@pytest.mark.parametrize(("options", "message"), [
+    (("--group", "pres"), "the report of .* has no department 'pres'.*press"),
+    (("--group", "press", "--write"), "--write"),
+    (("--group", "press", "--merge", "x"), "--merge"),
+    (("--group", "press", "--since", "30d"), "--since"),
+    (("--group", "press", "--exceptions"), "--exceptions"),
+    (("--group", "press", "--format", "svg"), "svg"),
+])  # fmt: skip
+def test_option_about_other_departments_is_refused(ask, options, message):
     with pytest.raises(Refused, match=message):
         ask(*options)
 
 
-# -- the report of a department ----------------------------------------------------------------------------------------
-
-
-def simple(**changes):
+def make_simple_fleet(**changes):
     collector = Collector(run(["web01", "web02", "db01"], waivers=WAIVERS, **changes))
     collector.answered("web01", answer(wechat(Finding("package", "wechat", "dpkg", "4.0"))))
     collector.answered("web02", clean_answer())
     collector.answered("db01", clean_answer())
-    found = collector.fleet()
+    result = collector.fleet()
     return {
-        **fleet_report(collector.run, found, FINISHED),
+        **fleet_report(collector.run, result, FINISHED),
         "departments": {"press": ["web01", "web02"], "it": ["db01"]},
-    }, found.records
+    }, result.records
 
 
 def test_a_report_without_that_department_is_no_empty_page():
     with pytest.raises(NoSuchDepartment):
-        of_department(*simple(), "treasury")
-
-
-# -- names in texts ----------------------------------------------------------------------------------------------------
+        of_department(*make_simple_fleet(), "treasury")
 
 
 def test_the_page_says_since_when_of_its_own_hosts(ask):

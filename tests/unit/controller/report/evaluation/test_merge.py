@@ -10,32 +10,21 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.wire.replies.record import silent
 
 RUN = {
-    "playbook": "enforce",
-    "mode": "enforce",
-    "catalog_version": "2026.11",
-    "inventory": ["/inv"],
-    "limit": "",
-    "controls": ["apps"],
-    "history": "sqlite",
-    "exports": [],
-    "events": {"journald": True},
-    "baseline": None,
-    "stale_after": 259200,
-    "expected_hosts": 1,
-    "round": "r1",
-}
+    "playbook": "enforce", "mode": "enforce", "catalog_version": "2026.11", "inventory": ["/inv"], "limit": "",
+    "controls": ["apps"], "history": "sqlite", "exports": [], "events": {"journald": True}, "baseline": None,
+    "stale_after": 259200, "expected_hosts": 1, "round": "r1",
+}  # fmt: skip
 ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
 
 
-def record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:30Z") -> dict[str, Any]:
+def make_record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:30Z") -> dict[str, Any]:
     rules = [] if state == COMPLIANT else [{"rule": "apps/x", "state": state, "waiver": None, "reason": None}]
     rules = [{**rule, "findings": []} for rule in rules]
     answered = {"state": state, "reason": None, "plan": "sha256:1", "checked_at": at, "rules_evaluated": 3}
     return {**silent(host, ""), **answered, "rules": rules}
 
 
-def part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> Part:
-    """A slice's report."""
+def make_part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> Part:
     run_ = {
         **RUN,
         "id": f"2026112{number}T020000Z-enforce-000{number}",
@@ -46,13 +35,13 @@ def part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = Non
     return Part({"run": run_, "rollout": ROLLOUT, "unexpected": [], "warnings": [], **more}, list(records))
 
 
-def hosts(records: Any) -> dict[str, str]:
-    return {one["host"]: one["state"] for one in records}
+def states_by_host(records: Any) -> dict[str, str]:
+    return {record["host"]: record["state"] for record in records}
 
 
 def test_a_host_that_no_part_has_is_unknown() -> None:
-    report, records = merged("id", [part(1, record("a"))], ["a", "b"])
-    assert hosts(records) == {"a": COMPLIANT, "b": UNKNOWN}
+    report, records = merged("id", [make_part(1, make_record("a"))], ["a", "b"])
+    assert states_by_host(records) == {"a": COMPLIANT, "b": UNKNOWN}
     assert records[1]["reason"] == "no part of the run has reported it"
     assert report["summary"]["coverage"]["numerator"] == 1
     assert report["warnings"] == ["1 of the inventory's hosts are in no part of the run"]
@@ -61,19 +50,15 @@ def test_a_host_that_no_part_has_is_unknown() -> None:
 LATE = "2026-11-25T05:00:00Z"
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "state"),
-    [
-        (record("a", NONCOMPLIANT), record("a", COMPLIANT, LATE), COMPLIANT),
-        (record("a", COMPLIANT, LATE), record("a", NONCOMPLIANT), COMPLIANT),
-        (record("a", NONCOMPLIANT), silent("a", "unreachable"), NONCOMPLIANT),
-        (silent("a", "unreachable"), record("a"), COMPLIANT),
-        (silent("a", "unreachable"), silent("a", "failed"), UNKNOWN),
-    ],
-)
+@pytest.mark.parametrize(("first", "second", "state"), [
+    (make_record("a", NONCOMPLIANT), make_record("a", COMPLIANT, LATE), COMPLIANT),
+    (make_record("a", NONCOMPLIANT), silent("a", "unreachable"), NONCOMPLIANT),
+    (silent("a", "unreachable"), make_record("a"), COMPLIANT),
+    (silent("a", "unreachable"), silent("a", "failed"), UNKNOWN),
+])  # fmt: skip
 def test_a_host_that_was_tried_again_counts_once_by_what_was_seen_last(first: Any, second: Any, state: str) -> None:
-    report, records = merged("id", [part(1, first), part(2, second)])
-    assert hosts(records) == {"a": state}
+    report, records = merged("id", [make_part(1, first), make_part(2, second)])
+    assert states_by_host(records) == {"a": state}
     assert report["warnings"] == ["a is in more than one part of the run; its last record counts"]
 
 
@@ -81,18 +66,17 @@ def test_waivers_and_departments_are_those_of_all_parts() -> None:
     waiver = {"id": "w", "status": "active", "expires": "x"}
     report, _ = merged(
         "id",
-        [
-            part(1, record("a"), waivers=[{**waiver, "hosts": ["a"]}], departments={"press": ["a"]}),
-            part(2, record("b"), waivers=[{**waiver, "hosts": ["b"]}], departments={"press": ["b"], "it": ["c"]}),
-        ],
-    )
+        [make_part(1, make_record("a"), waivers=[{**waiver, "hosts": ["a"]}], departments={"press": ["a"]}),
+         make_part(2, make_record("b"), waivers=[{**waiver, "hosts": ["b"]}],
+                   departments={"press": ["b"], "it": ["c"]})],
+    )  # fmt: skip
     assert report["waivers"] == [{**waiver, "hosts": ["a", "b"]}]
     assert report["departments"] == {"press": ["a", "b"], "it": ["c"]}
 
 
 def test_parts_that_were_stopped_say_why_and_how_many_are_left() -> None:
     stopped = {**ROLLOUT, "to_correct": 9, "not_reached": 8, "why": "stopped", "allow": {"hosts": 9}}
-    report, _ = merged("id", [part(1, record("a")), part(2, record("b"), rollout=stopped)])
+    report, _ = merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), rollout=stopped)])
     rollout = report["rollout"]
     assert (rollout["to_correct"], rollout["not_reached"], rollout["why"]) == (10, 8, "stopped")
     assert rollout["allow"] == {"hosts": 9}
@@ -101,97 +85,77 @@ def test_parts_that_were_stopped_say_why_and_how_many_are_left() -> None:
 @pytest.mark.parametrize("key", ["playbook", "mode", "controls", "catalog_version", "baseline"])
 def test_runs_of_other_kinds_are_refused(key: str) -> None:
     with pytest.raises(Unmergeable, match=f"has {key}"):
-        merged("id", [part(1, record("a")), part(2, record("b"), run={key: "other"})])
+        merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), run={key: "other"})])
 
 
-def test_nothing_is_no_report() -> None:
+def test_merged_run_has_the_facts_of_all_parts_in_their_order() -> None:
+    facts = {"command": {"word": "enforce"}, "started": "2026-11-21T02:00:00Z", "left_out": 2, "limit": "a"}
+    first = make_part(1, make_record("a"), run={**facts, "version": "1", "verdict": {"gate": "x", "passed": True}})
+    later = {**facts, "limit": "b", "version": "2", "verdict": {"gate": "x", "passed": False}}
+    run = merged("id", [make_part(2, make_record("b"), run=later), first])[0]["run"]
+    assert run["parts"] == ["20261121T020000Z-enforce-0001", "20261122T020000Z-enforce-0002"]
+    assert (run["command"], run["limit"], run["version"]) == ({"word": "enforce"}, "a,b", "1, 2")
+    assert (run["left_out"], run["expected_hosts"], run["finished"]) == (1, 2, "2026-11-22T02:01:00Z")
+    assert run["verdict"] == {"gate": "x", "passed": False}
+    other = make_part(2, make_record("b"), run={**later, "command": {"word": "check"}})
+    assert merged("id", [first, other])[0]["run"]["command"] is None
+
+
+def test_merge_of_no_parts_is_refused() -> None:
     with pytest.raises(Unmergeable):
         merged("id", [])
 
 
 def test_rules_with_nothing_to_look_for_are_those_of_all_parts() -> None:
     idle = [{"rule": "apps/x", "hosts": 1}]
-    report, _ = merged("id", [part(1, record("a"), nothing_known=idle), part(2, record("b"), nothing_known=idle)])
+    report, _ = merged(
+        "id", [make_part(1, make_record("a"), nothing_known=idle), make_part(2, make_record("b"), nothing_known=idle)]
+    )
     assert report["nothing_known"] == [{"rule": "apps/x", "hosts": 2}]
 
 
-# -- one round ---------------------------------------------------------------------------------------------------------
-
-
-def none_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> Part:
-    """A run without a round."""
+def make_part_without_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> Part:
     times = {"started": started, "finished": finished} if started else {}
-    return part(number, *map(record, hosts), run={"round": "", **times, **more})
+    return make_part(number, *map(make_record, hosts), run={"round": "", **times, **more})
 
 
 AT_TWO, TO_THREE = "2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z"
 
 
-@pytest.mark.parametrize(
-    ("parts", "expected", "refused"),
-    [
-        # An older round, or a run of none, would stand for a slice that died.
-        (
-            [part(1, record("a")), part(2, record("b"), run={"round": "r2"})],
-            None,
-            "not of one round: .*-0001 has the round r1, and .*-0002 has the round r2",
-        ),
-        (
-            [none_round(1, "a"), part(2, record("b"))],
-            None,
-            "not of one round: .*-0001 has none, and .*-0002 has the round r1",
-        ),
-        ([part(1, record("a"), record("b"))], ["a", "b"], "-0001 is a run over the whole, and no slice"),
-        (
-            [part(1, record("a")), part(2, record("b"), record("a"))],
-            ["a", "b"],
-            "-0002 is a run over the whole, and no slice",
-        ),
-        ([part(1, record("a"), not_served=[{"host": "b", "why": "a switch"}])], ["a", "b"], "is a run over the whole"),
-        ([part(1, record("a")), part(2, record("z"))], ["a", "b", "c"], "-0002 is of another inventory: z is no host"),
-        (
-            [none_round(1, "a"), none_round(2, "b")],
-            None,
-            "-0002 began after .*-0001 had ended, and neither has a round",
-        ),
-        (
-            [
-                none_round(1, "a", started=AT_TWO, finished=TO_THREE),
-                none_round(2, "b", started=AT_TWO, finished=TO_THREE, inventory=["/other"]),
-            ],
-            None,
-            "-0001 and .*-0002 are of different inventories; -i names",
-        ),
-        (
-            [
-                none_round(1, "a", "b", started=AT_TWO, finished=TO_THREE),
-                none_round(2, "b", started=AT_TWO, finished=TO_THREE),
-            ],
-            None,
-            "-0001 is a run over the whole, and no slice",
-        ),
-    ],
-)
-def test_what_is_no_slice_of_one_round_is_refused(parts: list[Part], expected: Any, refused: str) -> None:
+@pytest.mark.parametrize(("parts", "expected", "refused"), [
+    # An older round, or a run of none, would stand for a slice that died.
+    ([make_part(1, make_record("a")), make_part(2, make_record("b"), run={"round": "r2"})], None,
+     "not of one round: .*-0001 has the round r1, and .*-0002 has the round r2"),
+    ([make_part_without_round(1, "a"), make_part(2, make_record("b"))], None,
+     "not of one round: .*-0001 has none, and .*-0002 has the round r1"),
+    ([make_part(1, make_record("a")), make_part(2, make_record("b"), make_record("a"))], ["a", "b"],
+     "-0002 is a run over the whole, and no slice"),
+    ([make_part(1, make_record("a"), not_served=[{"host": "b", "why": "a switch"}])], ["a", "b"],
+     "is a run over the whole"),
+    ([make_part(1, make_record("a")), make_part(2, make_record("z"))], ["a", "b", "c"],
+     "-0002 is of another inventory: z is no host"),
+    ([make_part_without_round(1, "a"), make_part_without_round(2, "b")], None,
+     "-0002 began after .*-0001 had ended, and neither has a round"),
+    ([make_part_without_round(1, "a", started=AT_TWO, finished=TO_THREE),
+      make_part_without_round(2, "b", started=AT_TWO, finished=TO_THREE, inventory=["/other"])],
+     None, "-0001 and .*-0002 are of different inventories; -i names"),
+    ([make_part_without_round(1, "a", "b", started=AT_TWO, finished=TO_THREE),
+      make_part_without_round(2, "b", started=AT_TWO, finished=TO_THREE)],
+     None, "-0001 is a run over the whole, and no slice"),
+])  # fmt: skip
+def test_part_that_is_no_slice_of_the_round_is_refused(parts: list[Part], expected: Any, refused: str) -> None:
     with pytest.raises(Unmergeable, match=refused):
         merged("id", parts, expected)
 
 
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        ([part(1, record("a")), part(2, record("b"))], ["a", "b"]),
-        ([part(1, record("a")), part(2, record("b"), run={"inventory": ["/slice2"]})], None),
-        (
-            [
-                none_round(1, "a", started=AT_TWO, finished="2026-11-21T02:10:00Z"),
-                none_round(2, "b", started="2026-11-21T02:10:00Z", finished="2026-11-21T02:20:00Z"),
-                none_round(3, "c", started="2026-11-21T02:15:00Z", finished=TO_THREE),
-            ],
-            None,
-        ),
-    ],
-)
+@pytest.mark.parametrize(("parts", "expected"), [
+    ([make_part(1, make_record("a")), make_part(2, make_record("b"))], ["a", "b"]),
+    ([make_part(1, make_record("a")), make_part(2, make_record("b"), run={"inventory": ["/slice2"]})], None),
+    ([make_part_without_round(1, "a", started=AT_TWO, finished="2026-11-21T02:10:00Z"),
+      make_part_without_round(2, "b", started="2026-11-21T02:10:00Z", finished="2026-11-21T02:20:00Z"),
+      make_part_without_round(3, "c", started="2026-11-21T02:15:00Z", finished=TO_THREE)],
+     None),
+])  # fmt: skip
 def test_slices_of_one_round_or_of_one_time_are_merged(parts: list[Part], expected: Any) -> None:
     report, records = merged("id", parts, expected)
-    assert set(hosts(records).values()) == {COMPLIANT} and len(report["run"]["parts"]) == len(parts)
+    assert set(states_by_host(records).values()) == {COMPLIANT} and len(report["run"]["parts"]) == len(parts)

@@ -1,12 +1,11 @@
-"""What hosts did between two runs is said by every output: a host that is compliant now is not plainly compliant."""
+"""What hosts did between two runs, in every output, of one host and of several."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import fleets
 import pytest
@@ -16,31 +15,19 @@ from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.report.evaluation import since_last_run
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.evaluation.since_last_run import remarks, together
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.terminal.summary import Screen, render
 from proscribe.wire.replies.record import read
 from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, watch, watched
 
-CLOSED = "closed again 3 times since Monday 2026-11-23 08:00 UTC"
 # What each host has to say of itself, in words of the screen and of every export.
-SAID = {
-    "closed": [CLOSED, "ended 7 times since Tuesday 2026-11-24 09:00 UTC"],
-    "once": ["closed again once, on Monday 2026-11-23 08:00 UTC"],
-    "frozen": ["frozen until 2026-11-25 06:00 UTC by root: a demonstration"],
-    "stale": ["no run has renewed its plan since Sunday 2026-11-01 00:00 UTC"],
-    "unobserved": ["its watcher has not observed it yet"],
-    "late": ["its watcher last observed it on Monday 2026-11-23 00:27 UTC, 2 days before this run"],
-    "open": ["found open 3 times since Monday 2026-11-23 08:00 UTC; closed by the host 2 of 3 times; open now"],
-    "quiet": [],
-    "asking": [],
-    "plain": [],
-}
 
 
-def fleet(answers=HOSTS, **changes):
+def make_fleet(answers=HOSTS, **changes):
     run = fleets.run(tuple(answers), **changes)
-    found = reconcile(run["hosts"], [read(host, answer) for host, answer in answers.items()])
-    return fleet_report(run, found, FINISHED), found.records
+    result = reconcile(run["hosts"], [read(host, answer) for host, answer in answers.items()])
+    return fleet_report(run, result, FINISHED), result.records
 
 
 @pytest.fixture(scope="module")
@@ -50,55 +37,26 @@ def texts(tmp_path_factory):
     )
 
 
-def screen(answers, width=400):
-    report, records = fleet(answers)
+def render_screen(answers, width=400):
+    report, records = make_fleet(answers)
     return render(report, records, Screen(width, 200))
-
-
-# -- in words ----------------------------------------------------------------------------------------------------------
 
 
 def test_hosts_that_say_the_same_are_one_row():
     answers = {f"lap{number}": watched({**INCIDENT, "users": []}) for number in range(30)}
-    (row,) = [line for line in screen(answers).splitlines() if line.startswith("apps/wechat")]
+    (row,) = [line for line in render_screen(answers).splitlines() if line.startswith("apps/wechat")]
     assert "30 hosts: closed again 90 times since Monday 2026-11-23 08:00 UTC; lap0, lap1, lap2 and 27 more" in row
 
 
 def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_others():
     often, seldom = {**INCIDENT, "times": 9, "corrected": 9}, {**INCIDENT, "times": 2, "corrected": 2}
     answers = {"a": watched(frozen=FROZEN), "b": watched(ended=[ENDED]), "c": watched(seldom), "d": watched(often)}
-    section = "".join(page(*fleet(answers))).partition('<section id="between">')[2].partition("</section>")[0]
+    section = "".join(page(*make_fleet(answers))).partition('<section id="between">')[2].partition("</section>")[0]
     assert re.findall(r'class="what">(\w)<', section) == ["d", "c", "b", "a"]
 
 
-def test_a_fleet_without_watch_says_nothing_of_it():
-    report, records = fleet({"a": fleets.clean_answer()})
-    assert (report["watch"], report["requests"], since_last_run.headline(report), since_last_run.together(records)) == (
-        None, None, [], [],
-    )  # fmt: skip
-    assert 'id="between"' not in "".join(page(report, records))
-
-
-# -- exports -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("host", [host for host in SAID if SAID[host]])
-@pytest.mark.parametrize("format_", ["csv", "junit", "oscal", "sarif"])
-def test_every_export_that_names_hosts_says_it(texts, format_, host):
-    assert all(text in texts[format_] for text in SAID[host])
-
-
-def test_csv_has_the_state_of_the_host_and_a_row_for_each_event(texts):
-    rows = [row for row in csv.DictReader(io.StringIO(texts["csv"], newline="")) if row["host"] == "closed"]
-    assert [(row["rule"], row["host_state"], row["state"], row["kind"], row["id"], row["path"]) for row in rows] == [
-        ("host/answer", "compliant", "compliant", "", "", ""),
-        ("watch/closed-again", "compliant", "repaired", "incident", "apps/wechat", ""),
-        ("watch/ended", "compliant", "repaired", "process", "apps/telegram", "/home/alice/Telegram/Telegram"),
-    ]
-
-
 def test_junit_skips_a_frozen_host_beside_the_rules_that_hold(texts):
-    suite = next(one for one in ET.fromstring(texts["junit"]) if one.get("name") == "frozen")
+    suite = next(item for item in ET.fromstring(texts["junit"]) if item.get("name") == "frozen")
     assert [(case.get("name"), [child.tag for child in case]) for case in suite.findall("testcase")] == [
         ("rules that hold", ["system-out"]),
         ("watch/frozen", ["skipped"]),
@@ -113,7 +71,7 @@ def test_sarif_declares_the_rules_of_what_happened(texts):
     assert len(set(prints)) == len(prints)
 
 
-def test_metrics(texts):
+def test_metrics_count_the_time_between_runs(texts):
     lines = texts["prometheus"].splitlines()
     for line in (
         "proscribe_watch_hosts 8",
@@ -132,22 +90,17 @@ def test_metrics(texts):
 
 def test_events_have_one_for_each_thing_that_happened(texts):
     events = [json.loads(line) for line in texts["events"].splitlines()]
-    happened = [(one["host"], one["what"]) for one in events if one["kind"] == "between"]
+    happened = [(event["host"], event["what"]) for event in events if event["kind"] == "between"]
     assert happened == [
         ("closed", "incident"), ("closed", "ended"), ("once", "incident"), ("frozen", "frozen"), ("stale", "stale"),
         ("unobserved", "unobserved"), ("late", "unobserved"), ("open", "incident"),
     ]  # fmt: skip
-    (request,) = [one for one in events if one["kind"] == "request"]
+    (request,) = [item for item in events if item["kind"] == "request"]
     assert (request["request"], request["user"], request["service"]) == (REQUEST["id"], "alice", "whatsapp")
 
 
-# -- what hosts make of it ---------------------------------------------------------------------------------------------
-
-
 @given(
-    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.booleans()), max_size=6),
-    st.booleans(),
-    st.booleans(),
+    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.booleans()), max_size=6), st.booleans(), st.booleans()
 )
 @examples(60)
 def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, stale):
@@ -165,7 +118,76 @@ def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, s
     ]
     more = {"frozen": FROZEN} if frozen else {}
     record = read("a", {**fleets.clean_answer(), "watch": watch(*listed, stale=stale, **more)})
-    found = since_last_run.remarks(record)
-    assert len(found) == len(listed) + frozen + stale
-    assert len({one.key for one in found}) == len(found)
-    assert sum(len(one.hosts) for one in since_last_run.together([record])) == len(found)
+    result = since_last_run.remarks(record)
+    assert len(result) == len(listed) + frozen + stale
+    assert len({item.key for item in result}) == len(result)
+    assert sum(len(entry.hosts) for entry in since_last_run.together([record])) == len(result)
+
+
+NOW, RENEWED, FIRST = "2026-11-25T12:00:00Z", "2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z"
+SHORT_INCIDENT = {
+    "control": "apps", "cause": "policy", "rules": ["apps/x"], "rules_left_out": 0, "first": FIRST, "last": NOW,
+    "times": 3, "corrected": 3, "users": [],
+}  # fmt: skip
+SHORT_ENDED = {"rule": "apps/x", "program": "/opt/x", "user": "al\x1b", "first": FIRST, "last": NOW, "times": 1}
+SHORT_FROZEN = {"until": NOW, "by": "ro\x1bot", "reason": "an\nupdate"}
+
+
+def watch_record(host: str = "web01", *incidents: Any, wrong: tuple[str, ...] = (), **watch: Any) -> Any:
+    facts = {"stale": False, "renewed": RENEWED, "last": NOW, "every": 300, "ended": [], "left_out": {}}
+    rules = [{"rule": name, "state": "noncompliant"} for name in wrong] + [{"rule": "apps/ok", "state": "waived"}]
+    return {"host": host, "checked_at": NOW, "rules": rules, "watch": {**facts, "incidents": list(incidents), **watch}}
+
+
+SINCE = "since Tuesday 2026-11-24 08:00 UTC"
+
+
+@pytest.mark.parametrize(("watch", "text", "first"), [
+    ({"frozen": SHORT_FROZEN}, "frozen until 2026-11-25 12:00 UTC by ro\ufffdot: an update", NOW),
+    ({"stale": True}, "no run has renewed its plan since Monday 2026-11-23 08:00 UTC", RENEWED),
+    ({"stale": True, "renewed": None}, "no run has renewed its plan yet", ""),
+    ({"last": None, "renewed": "2026-11-25T11:30:00Z"}, "", ""),  # installed half an hour ago
+    ({"last": None, "renewed": None}, "its watcher has not observed it yet", ""),
+    ({"last": "2026-11-25T11:00:00Z"}, "", ""),
+    ({"last": "2026-11-25T10:59:59Z"},
+     "its watcher last observed it on Wednesday 2026-11-25 10:59 UTC, 1 hour before this run", "2026-11-25T10:59:59Z"),
+    ({"last": "2026-11-24T23:59:00Z", "every": 3600},
+     "its watcher last observed it on Tuesday 2026-11-24 23:59 UTC, 12 hours before this run", "2026-11-24T23:59:00Z"),
+    ({"last": "2026-11-24T00:00:00", "every": 60}, "", ""),
+])  # fmt: skip
+def test_watcher_remark_depends_on_its_age(watch: Any, text: str, first: str) -> None:
+    result = remarks(watch_record(**watch))
+    assert [(item.text, item.first) for item in result] == ([(text, first)] if text else [])
+    assert all(entry.filed == (f"watch/{entry.kind}", "not_applicable") for entry in result)
+    assert all(element.finding == (element.kind, "", "", "", "", "", element.text) for element in result)
+
+
+def test_same_remark_of_several_hosts_is_one() -> None:
+    many = {**SHORT_INCIDENT, "rules": ["apps/x", "apps/y"], "cause": "policy"}
+    later = {**SHORT_INCIDENT, "first": NOW, "times": 2, "corrected": 1, "users": ["b", "a"]}
+    records = [
+        watch_record("a", {**SHORT_INCIDENT, "users": ["a"]}, many, ended=[SHORT_ENDED], frozen=SHORT_FROZEN,
+                     stale=True),
+        watch_record("b", later, many, ended=[{**SHORT_ENDED, "program": "/opt/y", "times": 4}], frozen=SHORT_FROZEN,
+                     last=None),
+        watch_record("c", {**SHORT_INCIDENT, "first": RENEWED}, wrong=("apps/x",), stale=True,
+                     renewed="2026-11-22T08:00:00Z"),
+        watch_record("d", ended=[{**SHORT_ENDED, "user": "bob"}], stale=True, renewed=None, last=None),
+    ]  # fmt: skip
+    frozen = "frozen until 2026-11-25 12:00 UTC by ro\ufffdot: an update"
+    plans = "no run has renewed their plans"
+    twice = "policy: closed again 6 times since Tuesday 2026-11-24 08:00 UTC"
+    assert [tuple(item) for item in together(records[:3])] == [
+        ("frozen", "", ("a",), frozen, False), ("frozen", "", ("b",), frozen, False),
+        ("stale", "", ("a", "c"), f"{plans} since Sunday 2026-11-22 08:00 UTC or later", False),
+        ("unobserved", "", ("b",), "its watcher has not observed it yet", False),
+        ("incident", "apps", ("a", "b"), twice, False),
+        ("incident", "apps/x", ("a", "b"),
+         f"found open 5 times {SINCE}; closed by the host 4 of 5 times; logged in: a, b", False),
+        ("incident", "apps/x", ("c",), "closed again 3 times since Monday 2026-11-23 08:00 UTC; open now", True),
+        ("ended", "apps/x", ("a", "b"), f"/opt/x and 1 more of al\ufffd ended 5 times {SINCE}", False),
+    ]  # fmt: skip
+    assert [entry.text for entry in together(records) if entry.kind == "stale"] == [plans]
+    assert [element.hosts for element in together(records) if element.kind in ("unobserved", "ended")] == [
+        ("b", "d"), ("a", "b"), ("d",)
+    ]  # fmt: skip

@@ -1,8 +1,9 @@
-"""events.jsonl: what a run says of what began, changed and ended, and that nothing of a host can become more of it."""
+"""Events of a run: what began, changed and ended, and the limits of their texts."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import fleets
 import pytest
@@ -15,7 +16,9 @@ from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.controller.report.evaluation.observed import observed_at
 from proscribe.controller.report.exports.event_kinds import ACTION, GATE, RUN
-from proscribe.controller.report.exports.event_texts import LONGEST
+from proscribe.controller.report.exports.event_texts import Seen, cut, errors_of, names, state_of
+from proscribe.controller.report.exports.format import encoded
+from proscribe.controller.report.exports.record_lines import Line
 from proscribe.model.finding import Finding, Verdict
 from proscribe.model.types.event import EventCounts
 
@@ -23,16 +26,12 @@ COUNTED = EventCounts.__annotations__
 WRONG, RIGHT, BLIND, EXCUSED, MENDED = "noncompliant", "compliant", "unknown", "waived", "repaired"
 
 
-# -- what changed ------------------------------------------------------------------------------------------------------
-
 STORIES = {
     "in order from the beginning": ([good(), good()], []),
     "broken in the first run": ([bad()], [("", None, WRONG), ("apps/wechat", None, WRONG)]),
     "drifted": ([good(), bad()], [("", None, WRONG), ("apps/wechat", None, WRONG)]),
-    "goes on": ([bad(), bad()], []),
     "repaired": ([bad(), repaired()], [("", WRONG, MENDED), ("apps/wechat", WRONG, MENDED)]),
     "drifted and repaired in one run": ([good(), repaired()], [("", None, MENDED), ("apps/wechat", None, MENDED)]),
-    "again and again": ([repaired(), repaired()], [("", None, MENDED), ("apps/wechat", None, MENDED)]),
     "compliant by itself": ([bad(), good()], [("", WRONG, RIGHT), ("apps/wechat", WRONG, RIGHT)]),
     "compliant after a repair": ([repaired(), good()], []),
     "waived": ([bad(), waived()], [("", WRONG, EXCUSED), ("apps/wechat", WRONG, EXCUSED)]),
@@ -41,7 +40,6 @@ STORIES = {
     "seen again as it was": ([bad(), unseen(), bad()], [("", BLIND, WRONG), ("apps/wechat", BLIND, WRONG)]),
     "seen again in order": ([bad(), unseen(), good()], [("", BLIND, RIGHT), ("apps/wechat", BLIND, RIGHT)]),
     "silent": ([good(), None], [("", None, BLIND)]),
-    "silent while broken": ([bad(), None], [("", WRONG, BLIND)]),
     "answers again": ([None, good()], [("", BLIND, RIGHT)]),
     "answers again as it was": ([bad(), None, bad()], [("", BLIND, WRONG)]),
 }
@@ -50,23 +48,21 @@ STORIES = {
 @pytest.mark.parametrize("story", STORIES)
 def test_a_change_is_reported_with_the_state_before(past, story):
     answers, expected = STORIES[story]
-    for one in answers[:-1]:
-        past.report({"web01": one})
+    for item in answers[:-1]:
+        past.report({"web01": item})
     events = past.events({"web01": answers[-1]})
     assert reported(events) == [("web01", *event) for event in expected]
     assert [event["kind"] for event in events][-1] == RUN
     assert all(event["changed"] is True for event in events)
     assert events[-1]["events"] == {
-        **dict.fromkeys(COUNTED, 0),
-        "host": bool(expected),
-        "rule": max(len(expected) - 1, 0),
-    }
+        **dict.fromkeys(COUNTED, 0), "host": bool(expected), "rule": max(len(expected) - 1, 0),
+    }  # fmt: skip
 
 
 def test_a_rule_that_the_plan_does_not_have_any_more_is_withdrawn_and_not_compliant(past, tmp_path):
-    both, one = (made_plan(tmp_path, apps=apps, dns=["x"]) for apps in (["wechat"], []))
+    both, item = (made_plan(tmp_path, apps=apps, dns=["x"]) for apps in (["wechat"], []))
     past.report({"web01": bad(digest=both)})
-    events = past.events({"web01": answer(evaluated=["dns/x"], digest=one)})
+    events = past.events({"web01": answer(evaluated=["dns/x"], digest=item)})
     assert ("web01", "apps/wechat", WRONG, "withdrawn") in reported(events)
 
 
@@ -79,27 +75,20 @@ def test_the_parts_of_a_merged_run_have_told_their_actions(past):
     report, records, changes = past.report(
         {"web01": good()}, mode="enforce", actions=[{"control": "dns", "action": "x"}]
     )
-    assert [one["kind"] for one in made(report, records, changes)] == [ACTION, RUN]
+    assert [item["kind"] for item in made(report, records, changes)] == [ACTION, RUN]
     report["run"]["parts"] = ["run1", "run2"]
-    assert [one["kind"] for one in made(report, records, changes)] == [RUN]
+    assert [entry["kind"] for entry in made(report, records, changes)] == [RUN]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "expected"),
-    [
-        (None, []),
-        ({"gate": None, "passed": True, "exit": None, "reason": None}, []),
-        ({"gate": "noncompliant", "passed": True, "exit": None, "reason": None}, [(True, None)]),
-        ({"gate": "noncompliant", "passed": False, "exit": 10, "reason": "not met"}, [(False, 10)]),
-        ({"gate": None, "passed": False, "exit": 13, "reason": "stopped"}, [(False, 13)]),
-    ],
-)
+@pytest.mark.parametrize(("verdict", "expected"), [
+    (None, []),
+    ({"gate": "noncompliant", "passed": True, "exit": None, "reason": None}, [(True, None)]),
+    ({"gate": "noncompliant", "passed": False, "exit": 10, "reason": "not met"}, [(False, 10)]),
+    ({"gate": None, "passed": False, "exit": 13, "reason": "stopped"}, [(False, 13)]),
+])  # fmt: skip
 def test_the_gate_is_an_event_where_there_was_one_or_the_run_failed(past, verdict, expected):
     events = past.events({"web01": good()}, verdict=verdict)
-    assert [(one["passed"], one["exit"]) for one in events if one["kind"] == GATE] == expected
-
-
-# -- lines -------------------------------------------------------------------------------------------------------------
+    assert [(event["passed"], event["exit"]) for event in events if event["kind"] == GATE] == expected
 
 
 ANY = st.text(max_size=300)
@@ -120,28 +109,79 @@ FINDINGS = st.lists(
 )
 def test_whatever_a_host_says_is_one_line_within_the_limit(tmp_path_factory, host, service, findings, reason, errors):
     verdict = Verdict(f"apps/{service}", WRONG, tuple(findings), reason[:200], reason)
-    said = fleets.answer(verdict, errors=[{"control": "dns", "message": text} for text in errors])
+    message = fleets.answer(verdict, errors=[{"control": "dns", "message": text} for text in errors])
     folder = tmp_path_factory.mktemp("events")
-    text = exported(folder, ["events"], {host: said}, (host,), not_served={host: reason})["events"]
+    text = exported(folder, ["events"], {host: message}, (host,), not_served={host: reason})["events"]
     assert text.isascii()
     lines = text.split("\n")
     assert [json.loads(line)["kind"] for line in lines[:-1]] == ["host", "rule", "host", "run"] and lines[-1] == ""
-    assert all(len(line) <= LONGEST and line.isprintable() for line in lines)
+    assert all(len(line) <= 7_680 and line.isprintable() for line in lines)
     rule = json.loads(lines[1])
     assert len(rule["findings"]) + rule["findings_left_out"] == len(findings) and rule["findings"]
 
 
+@pytest.mark.parametrize(("text", "taken"), [
+    ("2026-11-25T00:30:05Z", "2026-11-25T00:30:05Z"),
+    ("1999-01-01T00:00:00Z", "2026-11-25T00:30:00Z"),
+    ("2999-01-01T00:00:00Z", "2026-11-25T00:31:00Z"),
+    ("2026-11-25T00:30:٠٥Z", "2026-11-25T00:31:00Z"),
+    ("yesterday", "2026-11-25T00:31:00Z"),
+])  # fmt: skip
+def test_no_host_dates_its_events_out_of_the_run(text, taken):
+    assert observed_at({"checked_at": text}, "2026-11-25T00:30:00Z", "2026-11-25T00:31:00Z") == taken
+
+
+LONG_FINDING = Finding(*(character * 9000 for character in "kimvspd")).as_dict()
+SHORT_FINDING = Finding("package", "wechat", "dpkg", "4.0").as_dict()
+ERROR: Any = {"control": "apps", "message": "m" * 50, "refused": None}
+ENDLESS: Any = {"control": "c" * 9000, "message": "m" * 9000, "refused": "r" * 9000}
+
+
 @pytest.mark.parametrize(
-    ("said", "taken"),
-    [
-        ("2026-11-25T00:30:05Z", "2026-11-25T00:30:05Z"),
-        ("1999-01-01T00:00:00Z", "2026-11-25T00:30:00Z"),
-        ("2999-01-01T00:00:00Z", "2026-11-25T00:31:00Z"),
-        ("2026-11-25T00:30:75Z", "2026-11-25T00:31:00Z"),
-        ("2026-11-25T00:30:٠٥Z", "2026-11-25T00:31:00Z"),
-        ("yesterday", "2026-11-25T00:31:00Z"),
-        (None, "2026-11-25T00:31:00Z"),
-    ],
+    ("result", "shown"),
+    [([], 0), (["a" * 20] * 3, 3), (["a" * 20] * 400, 173), (["x" * 290] * 20, 13), (["x" * 5000], 1)],
 )
-def test_no_host_dates_its_events_out_of_the_run(said, taken):
-    assert observed_at({"checked_at": said}, "2026-11-25T00:30:00Z", "2026-11-25T00:31:00Z") == taken
+def test_listed_names_are_cut_to_the_limit(result: list[str], shown: int) -> None:
+    assert names(result) == ([cut(item, 300) for item in result[:shown]], len(result) - shown)
+
+
+@pytest.mark.parametrize(("result", "lengths", "left_out"), [
+    ([ERROR] * 100, [50] * 41, 59),
+    ([{**ERROR, "message": "m" * 3900}], [3900], 0),
+    ([{**ERROR, "message": "m" * 9000}, ERROR], [1310, 50], 0),
+    ([ERROR, {**ERROR, "message": "m" * 9000}, ERROR], [50], 2),
+    ([ENDLESS, ERROR], [1310], 1),
+])  # fmt: skip
+def test_listed_errors_are_cut_to_the_limit(result: list[Any], lengths: list[int], left_out: int) -> None:
+    shown, remaining = errors_of(result)
+    assert ([len(item["message"] or "") for item in shown], remaining) == (lengths, left_out)
+    assert len(encoded(shown)) <= 4_000
+    assert shown[0] == {key: text and cut(text, lengths[0] + 3) for key, text in result[0].items()}
+
+
+@pytest.mark.parametrize(("result", "lengths", "left_out"), [
+    ([SHORT_FINDING] * 3, [6] * 3, 0),
+    ([SHORT_FINDING] * 99, [6] * 38, 61),
+    ([LONG_FINDING, SHORT_FINDING], [548], 1),
+    ([SHORT_FINDING, LONG_FINDING, SHORT_FINDING], [6], 2),
+])  # fmt: skip
+def test_evidence_of_a_rule_is_cut_to_the_limit(result: list[Any], lengths: list[int], left_out: int) -> None:
+    message = state_of(Line("apps/" + "r" * 700, "noncompliant", "w" * 400, "y" * 2000, result, "audit"))
+    assert [len(finding["id"] or "") for finding in message["findings"]] == lengths
+    assert message == {
+        "rule": f"apps/{'r' * 589}...",
+        "control_mode": "audit",
+        "state": "noncompliant",
+        "waiver": f"{'w' * 294}...",
+        "reason": f"{'y' * 994}...",
+        "findings": [
+            {key: text and (text if len(text) < 9 else f"{text[:545]}...") for key, text in item.items()}
+            for item in result[: len(lengths)]
+        ],
+        "findings_left_out": left_out,
+    }
+
+
+def test_facts_that_events_of_a_host_share_are_cut() -> None:
+    assert Seen.of("web01", "t" * 400, "p" * 400) == ("web01", f"{'t' * 294}...", f"{'p' * 294}...")
+    assert Seen.of("web01", "2026") == ("web01", "2026", None)

@@ -20,13 +20,13 @@ NOBODY = "postgresql://ann:secret@127.0.0.1:9/history"  # nobody listens there
 def session() -> Any:
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.begin() as connection:
-        made = _ServerSession(connection, sqlalchemy.text)
-        made.run("CREATE TABLE t (host TEXT, host_name TEXT, number INTEGER)")
-        yield made
+        result = _ServerSession(connection, sqlalchemy.text)
+        result.run("CREATE TABLE t (host TEXT, host_name TEXT, number INTEGER)")
+        yield result
 
 
 def test_a_statement_that_inserts_nothing_is_run_for_each_row(session: Any) -> None:
-    session.many("INSERT INTO t VALUES (:host, :host, :number)", [{"host": "a", "number": one} for one in (1, 2, 3)])
+    session.many("INSERT INTO t VALUES (:host, :host, :number)", [{"host": "a", "number": item} for item in (1, 2, 3)])
     change = "UPDATE t SET host = :host WHERE number = :number"
     session.many(change, [{"host": "b", "number": 1}, {"host": "c", "number": 3}])
     session.many(change, [])
@@ -34,8 +34,8 @@ def test_a_statement_that_inserts_nothing_is_run_for_each_row(session: Any) -> N
     assert [row[0] for row in rows] == ["a", "c"]
 
 
-class Made:
-    """A server that notes the statements, and knows some tables."""
+class RecordingEngine:
+    """A server that records statements and has some tables."""
 
     def __init__(self, *tables: str) -> None:
         self.tables, self.said = tables, list[Any]()
@@ -58,30 +58,30 @@ class Made:
         return [(VERSION,)] if statement.startswith("SELECT version") else []
 
 
-def made(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[Server, Made]:
-    server, engine = Server(NOBODY), Made(*tables)
+def make_server(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[Server, RecordingEngine]:
+    server, engine = Server(NOBODY), RecordingEngine(*tables)
     monkeypatch.setattr(server, "_engine", engine)
     return server, engine
 
 
 def test_a_writer_waits_for_its_turn_by_a_lock_that_all_controllers_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    server, engine = made(monkeypatch)
+    server, engine = make_server(monkeypatch)
     with server.writing() as session:
         session.run("DELETE")
     wait, lock, *_, delete, commit = engine.said
     assert wait == "SET LOCAL lock_timeout = '60s'"
     assert lock == ("SELECT pg_advisory_xact_lock(:key)", {"key": 0x70726F73})
-    assert [one for one in engine.said if "CREATE TABLE" in one], "they are made where they are not there yet"
+    assert [item for item in engine.said if "CREATE TABLE" in item], "they are made where they are not there yet"
     assert (delete, commit) == ("DELETE", "COMMIT")
 
 
 def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    server, engine = made(monkeypatch, "proscribe_history", "proscribe_run")
+    server, engine = make_server(monkeypatch, "proscribe_history", "proscribe_run")
     with server.reading() as session:
         assert session.has("proscribe_run") and not session.has("proscribe_use")
     assert engine.said[0] == "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-    assert not [one for one in engine.said if "CREATE" in str(one)] and "COMMIT" not in engine.said
-    server, engine = made(monkeypatch)
+    assert not [item for item in engine.said if "CREATE" in str(item)] and "COMMIT" not in engine.said
+    server, engine = make_server(monkeypatch)
     with pytest.raises(HistoryError, match="there is no history yet"), server.reading():
         pass
 
@@ -91,9 +91,9 @@ def test_a_server_that_is_not_there_is_named_without_the_password(access: str) -
     server = Server(NOBODY)
     with pytest.raises(HistoryError) as error, getattr(server, access)():
         pass
-    said = str(error.value)
-    assert said.startswith(server.name) and "127.0.0.1" in said and "secret" not in said and "\n" not in said
-    assert "refused" in said
+    text = str(error.value)
+    assert text.startswith(server.name) and "127.0.0.1" in text and "secret" not in text and "\n" not in text
+    assert "refused" in text
 
 
 @pytest.mark.parametrize("url", ["postgresql+nosuchdriver://h/x", "history"])

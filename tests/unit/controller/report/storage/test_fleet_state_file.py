@@ -1,18 +1,37 @@
-"""The file of the fleet state: what is written there, how it is read again, and whose turn it is."""
+"""The fleet state: its file, and outputs of runs over parts, which state nothing better than was observed."""
 
 from __future__ import annotations
 
 import json
+import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fleets import DIGEST, answer, run
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.end.publishing import Beyond, publish
+from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.evaluation.arithmetic import covered
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Host, KnownWaiver, Observation
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.exports import usual
+from proscribe.controller.report.history import Scope as About
+from proscribe.controller.report.history import open_history, queries
+from proscribe.controller.report.storage import fleet_state_file
+from proscribe.controller.report.storage.files import ReportDirectory
 from proscribe.controller.report.storage.fleet_state_file import read
+from proscribe.controller.report.terminal import summary
+from proscribe.model.finding import COMPLIANT, OPEN, Finding, Verdict, judge, worst
+from proscribe.model.plan import CONTROLS
 
 T1, T2 = "2026-11-25T01:00:00Z", "2026-11-25T02:00:00Z"
-OPEN = (("apps/wechat", "noncompliant"), ("apps/line", "waived"))
-APPS = Observation("enforce", "sha256:a", "noncompliant", T1, "run1", 5, 2, True, OPEN)
+OPEN_RULES = (("apps/wechat", "noncompliant"), ("apps/line", "waived"))
+APPS = Observation("enforce", "sha256:a", "noncompliant", T1, "run1", 5, 2, True, OPEN_RULES)
 DNS = Observation("audit", "sha256:d", "compliant", T1, "run1", 3, 0, False, ())
 POLICY = Observation("", "", "unknown", T2, "run2", 1, 0, True, (("group_policy/edge", "unknown"),))
 PRESS: KnownWaiver = {
@@ -21,23 +40,16 @@ PRESS: KnownWaiver = {
 NEVER = ["", "", "unknown", "", "", 0, 0, False, -1]
 LINES = [
     {"schema": "proscribe/whole/1", "whole": {"inv": T1}, "waivers": {"inv": [PRESS]}, "used": True},
-    {"rules": 0, "of": [list(rule) for rule in OPEN]},
-    {"rules": 1, "of": [["group_policy/edge", "unknown"]]},
-    {
-        "host": "web01",
-        "inventory": "inv",
-        "looks": [["enforce", "sha256:a", "noncompliant", T1, "run1", 5, 2, True, 0], NEVER, NEVER, [*DNS[:-1], -1]],
-        "stale_after": 60,
-        "attempts": {"apps/wechat": 3},
-        "group_policy_look": [*POLICY[:-1], 1],
-        "watch": {"last": T1},
-        "requests": 2,
-    },
+    {"rules": 0, "of": [list(rule) for rule in OPEN_RULES]}, {"rules": 1, "of": [["group_policy/edge", "unknown"]]},
+    {"host": "web01", "inventory": "inv",
+     "looks": [["enforce", "sha256:a", "noncompliant", T1, "run1", 5, 2, True, 0], NEVER, NEVER, [*DNS[:-1], -1]],
+     "stale_after": 60, "attempts": {"apps/wechat": 3}, "group_policy_look": [*POLICY[:-1], 1], "watch": {"last": T1},
+     "requests": 2},
     {"host": "web02", "inventory": "inv", "looks": [[*APPS[:-1], 0], NEVER, NEVER, NEVER], "stale_after": 0},
-]
+]  # fmt: skip
 
 
-def fleet() -> FleetState:
+def make_fleet_state() -> FleetState:
     state = FleetState()
     state.whole, state.waivers, state.used = {"inv": T1}, {"inv": [PRESS]}, True
     observations = {"apps": APPS, "dns": DNS, "group_policy": POLICY}
@@ -46,47 +58,39 @@ def fleet() -> FleetState:
     return state
 
 
-def text(lines: Any) -> str:
+def join_lines(lines: Any) -> str:
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
-def test_what_was_written_is_read_with_every_control(tmp_path: Path) -> None:
-    (tmp_path / "whole.jsonl").write_text(text(LINES))
+def test_written_fleet_state_is_read_with_every_control(tmp_path: Path) -> None:
+    (tmp_path / "whole.jsonl").write_text(join_lines(LINES))
     state, wrong = read(tmp_path)
     never = dict.fromkeys(("browser", "firewall"), Observation())
-    web01, web02 = fleet().hosts.values()
+    web01, web02 = make_fleet_state().hosts.values()
     assert (wrong, state.whole, state.waivers, state.used) == ("", {"inv": T1}, {"inv": [PRESS]}, True)
     assert state.hosts == {
         "web01": web01._replace(observations={**web01.observations, **never}),
         "web02": web02._replace(observations={**web02.observations, **never, "dns": Observation()}),
     }
-    (tmp_path / "whole.jsonl").write_text(text([{**LINES[0], "used": "yes"}]))
+    (tmp_path / "whole.jsonl").write_text(join_lines([{**LINES[0], "used": "yes"}]))
     assert not read(tmp_path)[0].used
 
 
 SHORT = {**LINES[4], "looks": [NEVER] * 3}
 
 
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        (
-            [{**LINES[0], "schema": "proscribe/whole/9"}],
-            "1 cannot be read (ValueError: schema is 'proscribe/whole/9', ",
-        ),
-        ([LINES[1]], "1 cannot be read (KeyError: 'schema')"),
-        ([5], "1 cannot be read (TypeError: "),
-        ([LINES[0], LINES[4]], "2 cannot be read (KeyError: 0)"),
-        ([LINES[0], SHORT], "2 cannot be read (ValueError: "),
-        ([LINES[0], {**LINES[4], "looks": [[]] * 4}], "2 cannot be read (IndexError: "),
-    ],
-)
+@pytest.mark.parametrize(("lines", "text"), [
+    ([{**LINES[0], "schema": "proscribe/whole/9"}], "1 cannot be read (ValueError: schema is 'proscribe/whole/9', "),
+    ([5], "1 cannot be read (TypeError: "),
+    ([LINES[0], LINES[4]], "2 cannot be read (KeyError: 0)"),
+    ([LINES[0], SHORT], "2 cannot be read (ValueError: "),
+])  # fmt: skip
 def test_a_file_that_cannot_be_read_is_named_with_its_line_and_nothing_of_it_counts(
-    tmp_path: Path, lines: Any, said: str
+    tmp_path: Path, lines: Any, text: str
 ) -> None:
-    (tmp_path / "whole.jsonl").write_text(text(lines))
+    (tmp_path / "whole.jsonl").write_text(join_lines(lines))
     state, wrong = read(tmp_path)
-    assert wrong.startswith(f"{tmp_path}/whole.jsonl:{said}")
+    assert wrong.startswith(f"{tmp_path}/whole.jsonl:{text}")
     assert wrong.endswith("; hosts that no later run checks are unknown")
     assert (state.hosts, state.whole) == ({}, {})
 
@@ -94,3 +98,240 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line_and_nothing_of_it_cou
 def test_a_place_that_is_no_file_is_wrong_before_its_first_line(tmp_path: Path) -> None:
     (tmp_path / "whole.jsonl").mkdir()
     assert read(tmp_path)[1].startswith(f"{tmp_path}/whole.jsonl:0 cannot be read (OSError: ")
+
+
+INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
+ENFORCED = {"mode": "enforce"}
+
+
+def time_at(minute):
+    return f"2026-11-25T{minute // 60:02}:{minute % 60:02}:00Z"
+
+
+class Fleet:
+    """A folder of reports, and what a run over any scope leaves in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.reports = directory / "reports"
+        self.number = 0
+        self.truth: dict[tuple[str, str], str] = {}  # by host and control: its state when it was last observed
+        self.in_inventory: dict[str, str] = {}  # hosts that are in some inventory that a run has read
+
+    def run(
+        self,
+        states,
+        inventory="inventory/prod",
+        hosts=None,
+        controls=CONTROLS,
+        policies=None,
+        gate="never",
+        limited=True,
+        mode="audit",
+    ):
+        """One run: `states` says by host how each control stands (None: no answer). Returns its report and records."""
+        self.number += 1
+        everyone = INVENTORIES[inventory]
+        hosts = tuple(everyone if hosts is None else hosts)
+        began, ended = time_at(self.number * 10), time_at(self.number * 10 + 2)
+        modes = policies or {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
+        id_ = f"20261125T00{self.number:02}00Z-audit-{self.number:04x}"
+        result = run(
+            hosts, id=id_, mode=mode, started=began, inventory=[inventory],
+            limit=",".join(hosts) if limited and hosts != everyone else "",
+            left_out=[host for host in everyone if host not in hosts], controls=list(controls),
+            policies={DIGEST: modes}, services=["wechat"], exports=list(usual()), gate=dict.fromkeys(hosts, gate),
+        )  # fmt: skip
+        collector = Collector(result)
+        for host in hosts:
+            observed = states(host)
+            if observed is not None:
+                on = [control for control in controls if modes[control]["mode"] != "off"]
+                collector.answered(host, make_record({control: observed[control] for control in on}, began))
+        fleet = collector.fleet(ended)
+        report = fleet_report(result, fleet, ended)
+        decided = verdict.judge(fleet.records, result["gate"].values(), ansible_failed=False)
+        report["run"]["verdict"] = decided.as_dict(result["gate"].values(), compared=False, ansible_failed=False)
+        directory = ReportDirectory(self.reports / f"{id_}.partial")
+        history = open_history("sqlite", self.reports)
+        history.record(report, fleet.records)
+        past = {"trend": history.trend(like_run=id_), "since": history.first_seen()}
+        publish(directory, report, fleet.records, Beyond(result["left_out"], {}, past))
+        self._note(result, hosts, states)
+        return report, fleet.records
+
+    def _note(self, result, hosts, states):
+        for host in (*hosts, *result["left_out"]):
+            self.in_inventory.setdefault(host, result["inventory"][0])
+        if not result["left_out"] and tuple(result["controls"]) == CONTROLS:
+            for host, inventory in list(self.in_inventory.items()):
+                if inventory == result["inventory"][0] and host not in hosts:
+                    del self.in_inventory[host]
+        for host in hosts:
+            for control in result["controls"]:
+                stood = self.truth.get((host, control), "unknown")
+                observed = states(host)
+                blind = stood if stood in OPEN else "unknown"
+                self.truth[host, control] = observed[control] if observed is not None else blind
+
+    def best(self, host):
+        """Return the worst state of the controls of a host, unknown where no run observed it."""
+        return worst(self.truth.get((host, control), "unknown") for control in CONTROLS)
+
+    def latest(self, name="metrics.prom"):
+        return (self.reports / "latest" / name).read_text()
+
+    def metric_states(self, name="latest"):
+        text = (self.reports / name / "metrics.prom").read_text()
+        return dict(re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', text, re.M))
+
+
+def make_record(states, at):
+    verdicts = []
+    for control, state in states.items():
+        finding = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
+        verdicts.append(Verdict(f"{control}/boot", COMPLIANT))
+        if state == "noncompliant":
+            verdicts.append(judge(f"{control}/wechat", ENFORCED, [finding]))
+        elif state == "unknown":
+            verdicts.append(judge(f"{control}/wechat", ENFORCED, [], "needs root"))
+        else:
+            verdicts.append(Verdict(f"{control}/wechat", COMPLIANT))
+    return answer(*verdicts, checked_at=at)
+
+
+def make_states(state):
+    return lambda host: dict.fromkeys(CONTROLS, state)
+
+
+def is_no_better(text, true):
+    return worst([text, true]) == text
+
+
+def test_an_unreadable_fleet_state_is_reported_and_leaves_hosts_unknown(tmp_path):
+    fleet = Fleet(tmp_path)
+    fleet.run(make_states("compliant"))
+    (fleet.reports / fleet_state_file.FILE).write_text('{"schema": "proscribe/whole/1", "whole": {}}\n')
+    report, _ = fleet.run(make_states("compliant"), hosts=["ops1"])
+    assert any("whole.jsonl:1 cannot be read" in warning for warning in report["warnings"])
+    assert fleet.metric_states() == {"ops1": "compliant", "web01": "unknown", "web02": "unknown"}
+
+
+def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, monkeypatch):
+    fleet = Fleet(tmp_path)
+    fleet.run(make_states("noncompliant"))
+    before = fleet.latest()
+    turn = fleet_state_file.turn
+    with turn(fleet.reports):
+        monkeypatch.setattr(fleet_state_file, "turn", lambda reports: turn(reports, patience=0.2))
+        report, _ = fleet.run(make_states("compliant"), hosts=["ops1"])
+    assert any("not in the fleet state" in warning for warning in report["warnings"])
+    assert fleet.latest() == before
+    assert not (fleet.reports / "newest" / "metrics.prom").exists()
+
+
+STATES = st.sampled_from(["compliant", "compliant", "noncompliant", "unknown"])
+ONE_RUN = st.fixed_dictionaries(
+    {"inventory": st.sampled_from(sorted(INVENTORIES)),
+     "hosts": st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
+     "controls": st.one_of(st.just(list(CONTROLS)),
+                           st.lists(st.sampled_from(CONTROLS), min_size=1, max_size=3, unique=True)),
+     "stands": st.lists(st.one_of(st.none(), st.fixed_dictionaries(dict.fromkeys(CONTROLS, STATES))), min_size=4,
+                        max_size=4),
+     "gate": st.sampled_from(["never", "noncompliant", "incomplete"])},
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@examples(40)
+@given(runs=st.lists(ONE_RUN, min_size=1, max_size=5))
+def test_whatever_runs_over_whatever_parts_no_output_is_better_than_what_was_observed(tmp_path_factory, runs):
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    for item in runs:
+        everyone = INVENTORIES[item["inventory"]]
+        hosts = [host for place, host in enumerate(everyone) if place in item["hosts"]] or list(everyone)
+        names = ("web01", "web02", "ops1", "lab1")
+
+        def states(host, entry=item, names=names):
+            return entry["stands"][names.index(host)]
+
+        controls = [control for control in CONTROLS if control in item["controls"]]
+        report, records = fleet.run(states, item["inventory"], hosts, controls, gate=item["gate"])
+        worst_states = {host: worst(states(host)[c] for c in controls) if states(host) else "unknown" for host in hosts}
+        assert_outputs_of_run_are_no_better(fleet, report, records, worst_states, controls, everyone, item["gate"])
+    assert_lasting_outputs_are_no_better(fleet)
+
+
+def assert_outputs_of_run_are_no_better(fleet, report, records, worst_states, controls, everyone, gate):
+    directory = fleet.reports / "newest"
+    # The records, and each control in them.
+    lines = [json.loads(line) for line in (directory / "hosts.jsonl").read_text().splitlines()]
+    assert {line["host"]: line["state"] for line in lines} == worst_states
+    for line in lines:
+        for control, message in line["controls"].items():
+            assert (message["state"] is None) == (control not in controls)
+            assert message["mode"] == "enforce"
+    whole_run = set(worst_states) == set(everyone) and len(controls) == 4
+    assert report["run"]["whole"] is whole_run
+    # The sentences: none says that the ban is in effect on more than the run observed.
+    screen = summary.render(report, records, summary.Screen(120, 60), str(directory))
+    page = (directory / "report.html").read_text()
+    for message in (screen, page):
+        good = re.findall(r"(?<!hether )([Tt]he ban(?:'s|&#39;s)? [a-z ]*?(?:is|are) in effect on [a-z0-9 ]+)", message)
+        if not whole_run:
+            assert f"{' and '.join(controls)} only" in message or len(controls) == 4
+            assert "--limit" in message or set(worst_states) == set(everyone)
+            assert all("that w" in text or set(worst_states) == set(everyone) for text in good)
+            assert all(text.lower().startswith("the ban is in effect") is (len(controls) == 4) for text in good)
+        if set(worst_states.values()) != {COMPLIANT}:
+            assert good == []
+        elif message is page:
+            assert good
+    # The exports that are about this run.
+    csv = (directory / "report.csv").read_text()
+    for host, state in worst_states.items():
+        assert f",{host},{state}," in csv
+    for suite in ET.parse(directory / "junit.xml").getroot():
+        bad = int(suite.get("failures")) + int(suite.get("errors"))
+        assert bool(bad) == (worst_states[suite.get("name")] in OPEN)
+    sarif = json.loads((directory / "report.sarif").read_text())["runs"][0]
+    assert sarif["properties"]["run"]["whole"] is whole_run
+    oscal = (directory / "oscal.json").read_text()
+    assert whole_run or "left-out" in oscal
+    # How the run ends: it passes its gate only with what it asks for.
+    verdict = report["run"]["verdict"]
+    passed = verdict["passed"]
+    # null is Ansible's own code, which these runs end with as a success: no task of theirs failed.
+    assert passed == (verdict["exit"] is None)
+    assert verdict["exit"] == 12 or any(map(covered, records)), "nothing was evaluated"
+    if gate == "noncompliant":
+        assert not (passed and "noncompliant" in worst_states.values())
+        assert "noncompliant" not in worst_states.values() or verdict["exit"] in (10, 12)
+    if gate == "incomplete":
+        assert not (passed and set(worst_states.values()) != {COMPLIANT})
+        assert set(worst_states.values()) == {COMPLIANT} or verdict["exit"] in (10, 11, 12)
+
+
+def assert_lasting_outputs_are_no_better(fleet):
+    latest = json.loads(fleet.latest("report.json"))["run"]
+    every = [json.loads(path.read_text())["run"] for path in fleet.reports.glob("2*/report.json")]
+    assert latest["whole"] or not any(run_["whole"] for run_ in every)
+    for name in ("latest", "newest"):
+        states = fleet.metric_states(name)
+        assert set(states) == set(fleet.in_inventory)
+        for host, state in states.items():
+            assert is_no_better(state, fleet.best(host)), (host, state, fleet.best(host))
+    text = fleet.latest()
+    (covered,) = re.findall(r"^proscribe_coverage_hosts (\d+)$", text, re.M)
+    seen = [h for h in fleet.in_inventory if all((h, control) in fleet.truth for control in CONTROLS)]
+    assert int(covered) <= len(seen)
+    (met,) = re.findall(r"^proscribe_compliance_strict_hosts (\d+)$", text, re.M)
+    assert int(met) <= sum(fleet.best(host) == COMPLIANT for host in fleet.in_inventory)
+    # The history: what was last seen to be wrong is wrong, and the trend has runs over the whole alone.
+    history = open_history("sqlite", fleet.reports)
+    with history.database.reading() as session:
+        going = {(e.host, e.rule) for e in queries.incidents(session, About()) if not e.closed}
+    for (host, control), state in fleet.truth.items():
+        if state == "noncompliant" and host in fleet.in_inventory:
+            assert (host, f"{control}/wechat") in going
+    whole_ids = {run_["id"] for run_ in every if run_["whole"]}
+    assert {point["run"] for point in history.trend()} <= whole_ids

@@ -16,8 +16,8 @@ NAME = "r1.partial"
 OF_ITS_TASKS = ("given", "packed", "selected", "task", "play")
 
 
-def made(reports: Path, first: Any = None, more: str = "", name: str = NAME) -> Path:
-    """A run's directory with a journal."""
+def write_journal(reports: Path, first: Any = None, more: str = "", name: str = NAME) -> Path:
+    """Write a run's directory with a journal."""
     place = reports / name
     place.mkdir()
     if first is None:
@@ -27,28 +27,28 @@ def made(reports: Path, first: Any = None, more: str = "", name: str = NAME) -> 
     return place
 
 
-def over(reports: Path) -> list[Any]:
-    return [one.run["id"] for one in left(reports)]
+def ids_of_ended_runs(reports: Path) -> list[Any]:
+    return [item.run["id"] for item in left(reports)]
 
 
-def test_what_a_run_noted_is_read_up_to_what_was_not_written_whole(tmp_path: Path) -> None:
+def test_journal_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
     place = tmp_path / NAME
     place.mkdir()
     writer = Journal(place, {"id": "r1", "mode": "audit", **dict.fromkeys(OF_ITS_TASKS, "x")})
     writer.note("answered", "web01", {"a": 1})
-    assert over(tmp_path) == [], "while it runs"
+    assert ids_of_ended_runs(tmp_path) == [], "while it runs"
     writer.note("began", "web01")
     writer.close()
     writer.note("began", "web02")
     with (place / journal.FILE).open("a") as stream:
         stream.write('["half')
-    assert place.joinpath(journal.FILE).stat().st_mode & 0o777 == journal.FILE_MODE
-    for one in left(tmp_path):
-        assert one.run == {"id": "r1", "mode": "audit"} and one.directory == place
-        assert list(one.events()) == [["answered", "web01", {"a": 1}], ["began", "web01"]]
-        assert one.ended == place.joinpath(journal.FILE).stat().st_mtime
-        assert over(tmp_path) == [], "it is held by who looks at it"
-    assert over(tmp_path) == ["r1"]
+    assert place.joinpath(journal.FILE).stat().st_mode & 0o777 == 0o640
+    for item in left(tmp_path):
+        assert item.run == {"id": "r1", "mode": "audit"} and item.directory == place
+        assert list(item.events()) == [["answered", "web01", {"a": 1}], ["began", "web01"]]
+        assert item.ended == place.joinpath(journal.FILE).stat().st_mtime
+        assert ids_of_ended_runs(tmp_path) == [], "it is held by who looks at it"
+    assert ids_of_ended_runs(tmp_path) == ["r1"]
 
 
 def test_a_second_run_does_not_write_into_the_first_ones_journal(tmp_path: Path) -> None:
@@ -59,80 +59,75 @@ def test_a_second_run_does_not_write_into_the_first_ones_journal(tmp_path: Path)
 
 
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
-def test_what_changed_is_on_the_disk_within_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+def test_change_is_on_the_disk_after_an_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda _: synced.append("whole"))
     monkeypatch.setattr(os, "fdatasync", lambda _: synced.append("data"))
     monkeypatch.setattr(journal, "sync", lambda place: synced.append(place.name))
     (tmp_path / NAME).mkdir()
-    one = Journal(tmp_path / NAME, {"mode": mode})
+    item = Journal(tmp_path / NAME, {"mode": mode})
     assert synced == (["whole", NAME, tmp_path.name] if mode == "enforce" else [])
     synced.clear()
-    one.note("changed", "web01")
+    item.note("changed", "web01")
     assert synced == [], "not each time"
     monkeypatch.setattr(journal, "EVERY", 0.0)
     for event, on_disk in (("answered", 0), ("began", 0), ("changed", 1), ("decided", 1), ("stopped", 1)):
-        one.note(event, "web01")
+        item.note(event, "web01")
         assert synced == ["data"] * on_disk, event
         synced.clear()
     monkeypatch.setattr(journal, "EVERY", 1e9)
-    one.note("stopped", "x")
+    item.note("stopped", "x")
     assert synced == []
-    one.close()
+    item.close()
 
 
 FIRST: dict[str, Any] = {
-    "empty": "",
-    "half": '[{"id": "r1"}, {',
-    "no JSON": "nonsense\n",
-    "nested without end": "[" * 100_000 + "\n",
-    "no list": '{"id": "r1"}\n',
-    "one part": [{"id": "r1"}],
-    "three parts": [{"id": "r1"}, {}, {}],
+    "empty": "", "half": '[{"id": "r1"}, {', "no JSON": "nonsense\n", "nested without end": "[" * 100_000 + "\n",
+    "no list": '{"id": "r1"}\n', "one part": [{"id": "r1"}], "three parts": [{"id": "r1"}, {}, {}],
     "another form": [{"id": "r1"}, []],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("first", FIRST)
 def test_a_journal_that_says_no_run_is_of_none(tmp_path: Path, first: str) -> None:
-    made(tmp_path, FIRST[first])
-    made(tmp_path, name="r2.partial")
-    assert over(tmp_path) == ["r2.partial"]
+    write_journal(tmp_path, FIRST[first])
+    write_journal(tmp_path, name="r2.partial")
+    assert ids_of_ended_runs(tmp_path) == ["r2.partial"]
 
 
 def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
     long = "x" * 4096
-    path = made(tmp_path, [{"id": NAME, "said": long}, {**here(), "locked": True}]) / journal.FILE
+    path = write_journal(tmp_path, [{"id": NAME, "said": long}, {**here(), "locked": True}]) / journal.FILE
     path.write_bytes(path.read_bytes() + json.dumps(["answered", long]).encode() + b'\n["failed","caf\xe9"]\n')
-    (events,) = [list(one.events()) for one in left(tmp_path)]
+    (events,) = [list(item.events()) for item in left(tmp_path)]
     assert events == [["answered", long], ["failed", "caf\N{REPLACEMENT CHARACTER}"]]
 
 
 def test_a_machine_without_an_id_is_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MACHINE", tmp_path / "none")
     assert here()["machine"] == ""
-    made(tmp_path, [{"id": NAME}, {"kernel": "x", "machine": ""}])
-    assert over(tmp_path) == []
+    write_journal(tmp_path, [{"id": NAME}, {"kernel": "x", "machine": ""}])
+    assert ids_of_ended_runs(tmp_path) == []
     monkeypatch.setattr(journal, "KERNEL", tmp_path / "none")
     assert here()["kernel"] == os.uname().nodename
 
 
-def test_who_runs_holds_its_journal_and_what_is_no_journal_is_left(tmp_path: Path) -> None:
-    place = made(tmp_path)
+def test_running_run_holds_its_journal_and_other_files_are_ignored(tmp_path: Path) -> None:
+    place = write_journal(tmp_path)
     with (place / journal.FILE).open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        assert over(tmp_path) == []
+        assert ids_of_ended_runs(tmp_path) == []
     (tmp_path / "r2.partial").mkdir()
     (tmp_path / "r3.partial").symlink_to(place)
     (tmp_path / "r4").mkdir()
-    assert over(tmp_path) == [NAME] and over(tmp_path / "none") == []
+    assert ids_of_ended_runs(tmp_path) == [NAME] and ids_of_ended_runs(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize("another", [False, True])
 def test_a_journal_that_is_closed_while_it_is_locked_is_of_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another: bool
 ) -> None:
-    path = made(tmp_path) / journal.FILE
+    path = write_journal(tmp_path) / journal.FILE
 
     def close(*_: int) -> None:
         path.rename(path.with_suffix(".old"))
@@ -140,7 +135,7 @@ def test_a_journal_that_is_closed_while_it_is_locked_is_of_no_run(
             path.write_text(path.with_suffix(".old").read_text())
 
     monkeypatch.setattr(journal.fcntl, "flock", close)
-    assert over(tmp_path) == []
+    assert ids_of_ended_runs(tmp_path) == []
 
 
 @pytest.mark.parametrize(

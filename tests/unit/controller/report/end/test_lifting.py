@@ -1,4 +1,4 @@
-"""A host from which the ban was lifted is shown as lifted by every output, until a run observes it again."""
+"""Hosts from which the ban was lifted: lifted in every output until a run observes them again."""
 
 from __future__ import annotations
 
@@ -34,13 +34,9 @@ from proscribe_ansible.reported_run import ReportedRun
 from proscribe_ansible.terminal import Terminal
 
 MODULES = {
-    "apps": "restricted_apps",
-    "browser": "browser_policy",
-    "firewall": "host_firewall",
-    "dns": "dns_filter",
-    "watch": "host_watch",
-    "group_policy": "group_policy",
-}
+    "apps": "restricted_apps", "browser": "browser_policy", "firewall": "host_firewall", "dns": "dns_filter",
+    "watch": "host_watch", "group_policy": "group_policy",
+}  # fmt: skip
 RULES = [f"{control}/wechat" for control in CONTROLS]
 ENFORCED = {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
 LIFT_ID = "20261125T050000Z-lift-0005"
@@ -57,51 +53,44 @@ class Fleet:
         self.reports, self.monkeypatch = reports, monkeypatch
 
     def audit(self, hour: int, answers: dict[str, Any], mode: str = "audit", **facts_: Any) -> Path:
-        """Publish a run in which hosts gave these answers (None: none)."""
+        """Publish a run with these answers (None: no answer)."""
         began, ended = f"2026-11-25T{hour:02}:00:00Z", f"2026-11-25T{hour:02}:02:00Z"
         at = facts_.pop("checked_at", f"2026-11-25T{hour:02}:00:30Z")
-        made = self._run(f"20261125T{hour:02}0000Z-{mode}-{hour:04x}", began, answers, mode, **facts_)
-        collector = Collector(made)
-        for host, said in answers.items():
-            if said:
-                collector.answered(host, {**said, "checked_at": at})
+        result = self._run(f"20261125T{hour:02}0000Z-{mode}-{hour:04x}", began, answers, mode, **facts_)
+        collector = Collector(result)
+        for host, text in answers.items():
+            if text:
+                collector.answered(host, {**text, "checked_at": at})
         records = collector.fleet(ended).records
-        report = fleet_report(made, collector.fleet(ended), ended)
+        report = fleet_report(result, collector.fleet(ended), ended)
         past = remembered(self.reports, report, records)
-        return publish(ReportDirectory(self.reports / f"{made['id']}.partial"), report, records, Beyond(past=past))
+        return publish(ReportDirectory(self.reports / f"{result['id']}.partial"), report, records, Beyond(past=past))
 
     def lift(self, *events: Any, check: bool = False, hosts: Any = ("web01", "web02"), **facts_: Any) -> list[str]:
-        """End a lift with these events; returns what it printed."""
+        """End a lift with these events; return its output."""
         self.monkeypatch.delenv(FILE, raising=False)
         self.monkeypatch.setattr(reported_run.context, "CLIARGS", {"check": check})
         clock = SimpleNamespace(time=lambda: calendar.timegm((2026, 11, 25, 5, 1, 0)), monotonic=time.monotonic)
         self.monkeypatch.setattr(reported_run, "time", clock)
-        terminal, said = Terminal(), []
+        terminal, message = Terminal(), []
         terminal.display = SimpleNamespace(
-            verbosity=0, display=lambda text, **_: said.append(text), warning=said.append, error=said.append
+            verbosity=0, display=lambda text, **_: message.append(text), warning=message.append, error=message.append
         )
-        made = self._run(LIFT_ID, "2026-11-25T05:00:00Z", dict.fromkeys(hosts), "lift", **facts_)
-        goes_on = ReportedRun(made, terminal, ExitCode(terminal))
+        result = self._run(LIFT_ID, "2026-11-25T05:00:00Z", dict.fromkeys(hosts), "lift", **facts_)
+        goes_on = ReportedRun(result, terminal, ExitCode(terminal))
         for event in events:
             event(goes_on)
         goes_on.end(failed=False)
-        return said
+        return message
 
     def _run(self, id_: str, began: str, hosts: Any, mode: str, **facts_: Any) -> Any:
         about = {"policies": {DIGEST: ENFORCED}, "history": "sqlite", "exports": ["csv", "prometheus"], **facts_}
         place = {"id": id_, "started": began, "directory": str(self.reports / f"{id_}.partial")}
         return run(tuple(hosts), mode, left_out=[], services=["wechat"], **place, **about)
 
-    # -- outputs -------------------------------------------------------------------------------------------------------
-
     def metrics(self, name: str = "latest") -> dict[str, str]:
         text = (self.reports / name / "metrics.prom").read_text()
         return dict(re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', text, re.M))
-
-    def control_metrics(self) -> dict[str, str]:
-        """The state of each control, where all hosts have the same."""
-        text = (self.reports / "latest" / "metrics.prom").read_text()
-        return dict(re.findall(r'^proscribe_control_hosts\{control="(.*)",mode=".*",state="(.*)"\} 1$', text, re.M))
 
     def history(self) -> dict[str, Any]:
         history = open_history("sqlite", self.reports)
@@ -129,8 +118,8 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet(tmp_path / "reports", monkeypatch)
 
 
-def done(host: str, *controls: str) -> Any:
-    """The event that these controls were lifted on a host."""
+def lift_controls(host: str, *controls: str) -> Any:
+    """Return the event that controls of a host were lifted."""
 
     def happen(goes_on: ReportedRun) -> None:
         for control in controls or CONTROLS:
@@ -144,7 +133,7 @@ def done(host: str, *controls: str) -> Any:
 
 def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fleet) -> None:
     fleet.audit(4, {"web01": MEETS, "web02": BREAKS})
-    fleet.lift(done("web01"), done("web02"))
+    fleet.lift(lift_controls("web01"), lift_controls("web02"))
 
     assert fleet.metrics() == {"web01": "lifted", "web02": "lifted"}
     text = (fleet.reports / "latest" / "metrics.prom").read_text()
@@ -159,9 +148,9 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fl
     assert (lifted["hosts"], lifted["oldest"], lifted["run"]) == (2, LIFTED_AT, LIFT_ID)
     assert lifted["controls"] == ["apps", "browser", "firewall", "dns"]
 
-    known = facts.known(fleet.reports, ["web01", "web02"])
-    assert [known[host].state for host in ("web01", "web02")] == ["lifted", "lifted"]
-    assert known["web01"].observed == LIFTED_AT
+    known_names = facts.known(fleet.reports, ["web01", "web02"])
+    assert [known_names[host].state for host in ("web01", "web02")] == ["lifted", "lifted"]
+    assert known_names["web01"].observed == LIFTED_AT
 
     for page in ((fleet.reports / "latest" / "report.html").read_text(), fleet.shown("--format", "html")):
         assert "The ban is lifted on 2 of 2 hosts" in page
@@ -181,7 +170,7 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fl
     assert fleet.metrics() == {"web01": "compliant", "web02": "noncompliant"}
     assert fleet.notes_of_diff() == ()
     history = fleet.history()
-    assert [(one["rule"], one["state"]) for one in history["wrong"]] == [("apps/wechat", "noncompliant")]
+    assert [(item["rule"], item["state"]) for item in history["wrong"]] == [("apps/wechat", "noncompliant")]
     assert history["lifted"] == []
     assert facts.known(fleet.reports, ["web01"])["web01"].state == "compliant"
     assert LIFT_ID not in fleet.shown("--format", "html")
@@ -192,13 +181,13 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fl
 )
 def test_advice_for_a_lifted_host_says_what_its_command_does(fleet: Fleet, mode: str, advice: str) -> None:
     fleet.audit(4, {"web01": MEETS}, mode=mode)
-    fleet.lift(done("web01"), hosts=["web01"])
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
     assert f"next: {advice}" in fleet.shown()
 
 
 def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet: Fleet) -> None:
     fleet.audit(4, {"web01": BREAKS, "web02": MEETS})
-    fleet.lift(done("web01", "dns"), hosts=["web01"], controls=["dns"])
+    fleet.lift(lift_controls("web01", "dns"), hosts=["web01"], controls=["dns"])
     assert fleet.metrics() == {"web01": "noncompliant", "web02": "compliant"}
     page = fleet.shown("--format", "html")
     assert "The ban is lifted in part on 1 of 2 hosts; 1 is not compliant" in page
@@ -207,32 +196,24 @@ def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet: Fleet) 
         and f"lifted 2026-11-25 05:01 UTC by {LIFT_ID}; not observed since" in page
     )
     assert fleet.csv_states() == {"web01": "noncompliant", "web02": "compliant"}
-    assert [one["rule"] for one in fleet.history()["wrong"]] == ["apps/wechat"]
+    assert [item["rule"] for item in fleet.history()["wrong"]] == ["apps/wechat"]
     seen = facts.known(fleet.reports, ["web01"])["web01"]
     assert (seen.state, seen.lifted) == ("noncompliant", ("dns",))
 
 
-@pytest.mark.parametrize(
-    ("hour", "answers", "options", "state"),
-    [
-        (6, {"web01": None}, {}, "lifted"),  # it did not answer
-        (6, {"web01": MEETS}, {"controls": ["dns"]}, "lifted"),  # three controls are as the lift left them
-        (6, {"web01": MEETS}, {"checked_at": "2026-11-25T04:30:00Z"}, "lifted"),  # from before the lift
-        (
-            6,
-            {"web01": MEETS},
-            {"checked_at": "2026-11-25T04:30:00Z", "mode": "enforce"},
-            "compliant",
-        ),  # its clock is late
-        (3, {"web01": MEETS}, {}, "lifted"),  # the run began before the lift, and is published after it
-        (6, {"web01": MEETS}, {}, "compliant"),
-    ],
-)
+@pytest.mark.parametrize(("hour", "answers", "options", "state"), [
+    (6, {"web01": None}, {}, "lifted"),  # it did not answer
+    (6, {"web01": MEETS}, {"controls": ["dns"]}, "lifted"),  # three controls are as the lift left them
+    (6, {"web01": MEETS}, {"checked_at": "2026-11-25T04:30:00Z"}, "lifted"),  # from before the lift
+    (6, {"web01": MEETS}, {"checked_at": "2026-11-25T04:30:00Z", "mode": "enforce"}, "compliant"),  # its clock is late
+    (3, {"web01": MEETS}, {}, "lifted"),  # the run began before the lift, and is published after it
+    (6, {"web01": MEETS}, {}, "compliant"),
+])  # fmt: skip
 def test_only_an_observation_after_the_lift_replaces_it(
     fleet: Fleet, hour: int, answers: Any, options: Any, state: str
 ) -> None:
     fleet.audit(2, {"web01": MEETS})
-    fleet.lift(done("web01"), hosts=["web01"])
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
     fleet.audit(hour, answers, **options)
     assert fleet.metrics("newest") == {"web01": state}
     assert bool(fleet.history()["lifted"]) == (state == "lifted")
@@ -240,27 +221,26 @@ def test_only_an_observation_after_the_lift_replaces_it(
 
 def test_a_changed_policy_and_time_leave_a_host_lifted(fleet: Fleet) -> None:
     fleet.audit(4, {"web01": MEETS, "web02": MEETS})
-    fleet.lift(done("web01"), hosts=["web01"])
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
     policies = {DIGEST: {control: {"mode": "enforce", "policy": "p2"} for control in CONTROLS}}
     fleet.audit(6, {"web01": None, "web02": MEETS}, stale_after={"usual": 60, "hosts": {}}, policies=policies)
     assert fleet.metrics()["web01"] == "lifted"
 
 
-def test_what_was_waived_is_lifted_in_the_history(fleet: Fleet) -> None:
+def test_waived_rule_is_lifted_in_the_history(fleet: Fleet) -> None:
     fleet.audit(4, {"web01": answer(wechat(WECHAT, entry={"mode": "waived", "waiver": "press"}), evaluated=RULES[1:])})
-    assert [one["rule"] for one in fleet.history()["waived"]] == ["apps/wechat"]
-    fleet.lift(done("web01"), hosts=["web01"])
+    assert [item["rule"] for item in fleet.history()["waived"]] == ["apps/wechat"]
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
     assert fleet.history()["waived"] == []
     assert "lifted now" in fleet.shown("--since", "365d")
 
 
-def test_nothing_is_repaired_on_a_host_whose_correction_was_lifted(fleet: Fleet) -> None:
-    """A correction that no run could observe again is over with the lift."""
+def test_lifted_correction_is_repaired_by_no_run(fleet: Fleet) -> None:
     fleet.reports.mkdir(parents=True)
     fleet.audit(4, {"web01": MEETS, "web02": MEETS})
     file = fleet.reports / corrected.FILE
     file.write_text(json.dumps(dict.fromkeys(("web01", "web02"), {"apps": "20261125T040000Z-audit-0004"})))
-    fleet.lift(done("web01"), hosts=["web01"])
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
     assert json.loads(file.read_text()) == {"web02": {"apps": "20261125T040000Z-audit-0004"}}
 
 
@@ -269,6 +249,6 @@ def test_a_history_and_a_state_that_cannot_be_written_are_warnings(fleet: Fleet)
     (fleet.reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
     (fleet.reports / "whole.jsonl").unlink()
     (fleet.reports / "whole.jsonl").mkdir()
-    said = " ".join(fleet.lift(done("web01"), hosts=["web01"]))
-    assert "lifted on 1 of 1 host" in said
-    assert "this lift is not in the history" in said and "this lift is not in the fleet state" in said
+    text = " ".join(fleet.lift(lift_controls("web01"), hosts=["web01"]))
+    assert "lifted on 1 of 1 host" in text
+    assert "this lift is not in the history" in text and "this lift is not in the fleet state" in text

@@ -1,4 +1,4 @@
-"""The end of a run: its baseline, its history, what it takes away; what is wrong with them costs nothing else."""
+"""The end of a run: its baseline, its history, and old reports that go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRIFTED = answer(wechat(WECHAT), evaluated=["apps/x"])
 
 
 class Reports:
-    """A directory of reports, in which a run over web01 and web02 ends."""
+    """A directory of reports of runs over web01 and web02."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -25,8 +25,8 @@ class Reports:
 
     def ended(self, *answers: dict[str, Any], name: str = "r1", failed: bool = False, **changes: Any) -> Ended:
         collector = Collector(run(["web01", "web02"], **{"id": name, **changes}))
-        for host, one in zip(("web01", "web02"), answers, strict=False):
-            collector.answered(host, one)
+        for host, item in zip(("web01", "web02"), answers, strict=False):
+            collector.answered(host, item)
         directory = ReportDirectory(self.place / f"{name}.partial")
         return ended(collector, directory, FINISHED, failed, self.broken.append)
 
@@ -58,8 +58,8 @@ def test_a_baseline_that_cannot_be_read_proves_nothing(reports: Reports, content
     assert done.where
 
 
-@pytest.mark.parametrize(("keep", "left"), [(0, True), (1, False)])
-def test_old_reports_go_but_not_the_baseline(reports: Reports, keep: int, left: bool) -> None:
+@pytest.mark.parametrize(("keep", "is_kept"), [(0, True), (1, False)])
+def test_old_reports_go_but_not_the_baseline(reports: Reports, keep: int, is_kept: bool) -> None:
     names = [f"2020010{day}T000000Z-audit-aaaa" for day in (1, 2, 3)]
     for name in names:
         reports.ended(clean_answer(), clean_answer(), name=name)
@@ -67,7 +67,7 @@ def test_old_reports_go_but_not_the_baseline(reports: Reports, keep: int, left: 
     reports.ended(
         clean_answer(), clean_answer(), name="20261125T003000Z-audit-cccc", baseline=str(baseline), reports_keep=keep
     )
-    assert (baseline.exists(), other.exists(), newest.exists()) == (True, left, True)
+    assert (baseline.exists(), other.exists(), newest.exists()) == (True, is_kept, True)
 
 
 def test_a_report_that_cannot_be_written_is_said_and_the_run_has_its_verdict(

@@ -1,0 +1,526 @@
+"""Counts, verdicts, baselines, modes of controls, groups of hosts and reconciled records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wechat
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.arithmetic import nothing_known, share, summarise
+from proscribe.controller.report.evaluation.baseline import Baseline, New
+from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
+from proscribe.controller.report.evaluation.modes import Modes, correctable, only_observed
+from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
+from proscribe.controller.report.evaluation.verdict import (
+    Verdict as RunVerdict,
+)
+from proscribe.controller.report.evaluation.verdict import (
+    judge,
+    judge_lift,
+    judge_new,
+    judge_quarantine,
+    stopped,
+    worst_exit,
+)
+from proscribe.controller.report.terminal import summary
+from proscribe.controller.report.text.wording import Cause
+from proscribe.model.finding import GROUP_POLICY, NOTHING_KNOWN, STATES, Finding, Verdict
+from proscribe.model.plan import CONTROLS
+from proscribe.wire.replies.record import read, silent
+
+
+@pytest.mark.parametrize(("numerator", "denominator"), [(1, 0), (-1, 2), (3, 2)])
+def test_a_part_is_not_more_than_its_whole(numerator, denominator):
+    with pytest.raises(ValueError, match="not a part"):
+        share(numerator, denominator)
+
+
+@given(whole=st.integers(1, 10**7), data=st.data())
+def test_only_all_is_100_and_only_none_is_0(whole, data):
+    part = data.draw(st.integers(0, whole))
+    percent = share(part, whole)["percent"]
+    assert (percent == 100) == (part == whole)
+    assert (percent == 0) == (part == 0)
+    assert percent <= part * 100 / whole or percent == 0.1
+
+
+def counted_record(host, state, rules_evaluated=1, rules=(), **more):
+    return {"host": host, "state": state, "rules_evaluated": rules_evaluated, "rules": list(rules), **more}
+
+
+@given(states=st.lists(st.sampled_from(STATES), max_size=60))
+def test_the_hosts_by_state_add_up_to_the_expected_hosts(states):
+    summary = summarise([counted_record(f"h{index}", state) for index, state in enumerate(states)])
+    assert sum(summary["hosts"].values()) == len(states)
+    assert summary["compliance_strict"]["numerator"] <= summary["compliance_with_waivers"]["numerator"] <= len(states)
+    if set(states) & {"error", "noncompliant", "unknown"}:
+        assert summary["compliance_with_waivers"]["percent"] < 100
+
+
+def test_rules_without_anything_known_are_counted_by_plan_and_host():
+    idle = {"rule": "apps/c", "state": "not_applicable", "reason": f"{NOTHING_KNOWN}: this host has no snap"}
+    other = {"rule": "apps/d", "state": "not_applicable", "reason": "upcoming"}
+    waived = {"rule": "apps/e", "state": "waived", "reason": None}
+    records = [
+        {"plan": "p1", "rules_evaluated": 3, "rules": [idle, other, waived]},
+        {"plan": "p1", "rules_evaluated": 1, "rules": [{"rule": "apps/f", "state": "waived"}]},
+        {"plan": "p2", "rules_evaluated": 1, "rules": [idle]},
+        {"plan": "p3", "rules_evaluated": 1, "rules": []},
+        {"plan": None, "rules_evaluated": 0, "rules": []},  # silent
+        {"plan": "p2", "rules_evaluated": 0, "rules": []},
+    ]
+    assert nothing_known(records, {"p1": ["apps/b", "apps/a"], "p2": ["apps/a"], "p9": ["apps/z"]}) == [
+        {"rule": "apps/a", "hosts": 3}, {"rule": "apps/b", "hosts": 2}, {"rule": "apps/c", "hosts": 2},
+    ]  # fmt: skip
+    assert nothing_known([], {"p1": ["apps/a"]}) == []
+
+
+@given(st.lists(st.sampled_from(STATES), max_size=20), st.integers(0, 20))
+def test_a_host_that_is_not_served_makes_no_number_better(states, apart):
+    records = [counted_record(f"h{index}", state) for index, state in enumerate(states)]
+    without, with_them = summarise(records), summarise(records, apart)
+    assert with_them["not_served"] == apart
+    for name in ("coverage", "compliance_strict", "compliance_with_waivers"):
+        assert with_them[name]["numerator"] == without[name]["numerator"]
+        assert with_them[name]["denominator"] >= without[name]["denominator"]
+    assert with_them["coverage"]["denominator"] == len(states) + apart
+
+
+def state_record(state):
+    """Return a record in a state; `silent` and `no rules` have no evaluated rules."""
+    host_state = {"silent": "unknown", "no rules": "compliant"}.get(state, state)
+    return {"host": "web01", "state": host_state, "rules_evaluated": 0 if state in ("silent", "no rules") else 3}
+
+
+@pytest.mark.parametrize(("expected", "reached", "failed", "exit_", "reason"), [
+    (["a", "b"], ["a", "b"], False, "ansible", ""),
+    (["a", "b"], ["a"], False, "2", "1 host failed: b"),
+    (["a", "b"], ["a"], True, "ansible", ""),
+    (["a", "b"], [], False, "12", "nothing was lifted: no host was reached"),
+    ([], [], False, "12", "nothing was lifted: no host was selected"),
+])  # fmt: skip
+def test_exit_of_a_lift(expected, reached, failed, exit_, reason):
+    assert judge_lift(expected, reached, failed) == RunVerdict(exit_, reason)
+
+
+def test_an_exit_that_is_not_zero_says_why():
+    assert "no host" in judge([], [], False).reason
+    assert "incomplete" in judge([state_record("silent")], ["incomplete"], True).reason
+    assert judge([state_record("compliant")], [], False).reason == ""
+
+
+@pytest.mark.parametrize(("verdict", "gate_levels", "compared", "failed", "values"), [
+    (RunVerdict("ansible"), [], False, False, (None, True, None, None)),
+    (RunVerdict("ansible"), [], False, True, (None, True, None, None)),  # there was no gate to pass
+    (RunVerdict("ansible"), ["never", "incomplete"], False, False, ("incomplete", True, None, None)),
+    (RunVerdict("ansible"), [], True, False, ("noncompliant", True, None, None)),  # comparing asks for a verdict
+    (RunVerdict("10", "why"), ["noncompliant"], False, False, ("noncompliant", False, 10, "why")),
+    (RunVerdict("12", "why"), [], False, False, (None, False, 12, "why")),
+    (RunVerdict("2", "why"), [], False, False, (None, True, 2, "why")),
+])  # fmt: skip
+def test_a_verdict_as_it_stands_in_the_report(verdict, gate_levels, compared, failed, values):
+    """The next run takes its baseline by it: one that did not pass must never be what is accepted."""
+    keys = ("gate", "passed", "exit", "reason")
+    assert verdict.as_dict(gate_levels, compared, failed) == dict(zip(keys, values))
+
+
+@pytest.mark.parametrize(("states", "gate_levels", "exit_", "reason"), [
+    ([], [], "12", "nothing was evaluated: 3 hosts not served, and there is no other"),
+    (["compliant"], ["never"], "ansible", ""),
+    (["compliant"], ["incomplete"], "11", "the compliance gate (incomplete) is not met: 3 hosts not served: leave"),
+    (["noncompliant"], ["incomplete"], "10", "the compliance gate (incomplete) is not met: hosts are noncompliant"),
+    (["unknown"], ["incomplete"], "11", "the compliance gate (incomplete) is not met: hosts are unknown"),
+])  # fmt: skip
+def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gate_levels, exit_, reason):
+    records = [state_record(state) for state in states]
+    verdict = judge(records, gate_levels, False, 3)
+    assert verdict.exit == exit_ and verdict.reason.startswith(reason) and bool(verdict.reason) == bool(reason)
+    assert judge_new(records, gate_levels, False, [], 3).exit == ("12" if not states else "ansible")
+
+
+@pytest.mark.parametrize(("expected", "answered", "failed", "exit_", "reason"), [
+    (2, 1, False, "ansible", ""),
+    (2, 0, True, "ansible", ""),
+    (2, 0, False, "12", "no quarantine was read: no host answered"),
+    (0, 0, False, "12", "no quarantine was read: no host was selected"),
+])  # fmt: skip
+def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reason):
+    assert judge_quarantine(expected, answered, failed) == RunVerdict(exit_, reason)
+
+
+WORST_FIRST = ["250", "12", "13", "10", "11", "ansible"]
+
+
+@pytest.mark.parametrize("worst", WORST_FIRST)
+def test_the_worst_of_several_runs(worst):
+    milder = WORST_FIRST[WORST_FIRST.index(worst) :]
+    assert worst_exit(milder) == worst_exit(reversed(milder)) == worst
+    assert worst_exit([]) == "ansible"
+
+
+@pytest.mark.parametrize(
+    ("before", "exit_"), [("ansible", "13"), ("10", "13"), ("11", "13"), ("13", "13"), ("12", "12"), ("250", "250")]
+)
+def test_a_run_that_was_stopped_says_so_and_how_many_it_left(before, exit_):
+    verdict = stopped(RunVerdict(before, "as it was"), "2 of 3\x1b[2J hosts failed", 1200)
+    assert verdict.exit == exit_
+    text = "2 of 3\ufffd[2J hosts failed; 1,200 hosts left as found"
+    assert verdict.reason == (text if exit_ == "13" else "as it was")
+
+
+BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("web02", "", "unknown", "no answer")
+
+
+@pytest.mark.parametrize(("states", "gate_levels", "failed", "new", "exit_"), [
+    pytest.param(["noncompliant"], [], False, [], "ansible", id="what was there already makes nothing fail"),
+    pytest.param(["noncompliant"], [], False, [BAD], "10", id="comparing asks for a verdict, whatever the gate"),
+    pytest.param(["noncompliant"], ["noncompliant"], False, [BLIND], "ansible", id="unknown, milder gate"),
+    pytest.param(["unknown"], ["incomplete"], False, [BLIND], "11", id="unknown, gate incomplete"),
+    pytest.param(["unknown"], ["incomplete"], False, [BLIND, BAD], "10", id="noncompliant goes first"),
+    pytest.param([], [], False, [], "12", id="no host was selected"),
+    pytest.param(["silent"], [], False, [], "12", id="nothing was evaluated"),
+    pytest.param(["silent", "compliant"], ["incomplete"], True, [], "ansible", id="silent in the baseline too"),
+])  # fmt: skip
+def test_exit_with_a_baseline(states, gate_levels, failed, new, exit_):
+    assert judge_new([state_record(state) for state in states], gate_levels, failed, new).exit == exit_
+
+
+@pytest.mark.parametrize(
+    ("new", "exit_"), [([], "ansible"), ([New("web01", "", "error", "the disk is full")], "10")], ids=["known", "new"]
+)
+def test_a_host_in_error_is_accepted_where_the_baseline_has_it(new, exit_):
+    assert judge_new([state_record("error"), state_record("compliant")], [], False, new).exit == exit_
+
+
+def error_record(*verdicts, message="apt is locked"):
+    record = read("web01", answer(*verdicts, evaluated=["dns/x"]))
+    return {**record, "state": "error", "errors": [{"control": "apps", "message": message}]}
+
+
+def baseline_record(*verdicts, name="web01"):
+    return read(name, answer(*verdicts, evaluated=["dns/x"]))
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [("noncompliant", ""), ("unknown", ""), ("error", "broken"), ("unknown", "no")]
+)
+def test_a_rule_that_is_wrong_without_evidence_is_new_once(state, reason):
+    wrong = baseline_record(Verdict("dns/y", state, reason=reason))
+    assert Baseline([baseline_record()]).new([wrong]) == [New("web01", "dns/y", state, reason)]
+    assert Baseline([wrong]).new([wrong]) == []
+    other = baseline_record(Verdict("dns/z", state, reason=reason))
+    assert [item.rule for item in Baseline([wrong]).new([other])] == ["dns/z"]
+
+
+def test_defect_of_a_whole_host_has_no_rule():
+    refused = {"control": "apps", "message": "it would take gnome", "refused": "apps/wechat"}
+    failed = {**error_record(), "errors": [refused, {"control": "apps", "message": "apt is locked"}]}
+    assert Baseline([baseline_record()]).new([failed]) == [New("web01", "", "error", "apt is locked")]
+    nobody = {**silent("web01", ""), "reason": None}
+    assert Baseline([baseline_record()]).new([nobody]) == [New("web01", "", "unknown", "no answer")]
+
+
+FINISHED = "2026-11-25T00:31:00Z"
+SERVICES = ["wechat", *(f"service{number:03}" for number in range(118))]
+
+
+def policies_with_modes(**changed):
+    """Return policies with these modes, enforced otherwise."""
+    modes_ = {**dict.fromkeys(CONTROLS, "enforce"), **changed}
+    return {DIGEST: {name: {"mode": mode, "policy": "p"} for name, mode in modes_.items()}}
+
+
+def audit_fleet(*verdicts, changed=(), mode="audit", hosts=1, **policy):
+    """Return the report and the records of hosts with these verdicts."""
+    names = [f"web{number:02}" for number in range(1, hosts + 1)]
+    facts = run(names, mode, policies=policies_with_modes(**policy), left_out=[], services=SERVICES)
+    collector = Collector(facts)
+    evaluated = [
+        f"{name}/x" for name, mode_ in {**dict.fromkeys(CONTROLS, "enforce"), **policy}.items() if mode_ != "off"
+    ]
+    for host in [*facts["hosts"]] * (2 if changed else 1):
+        collector.answered(host, answer(*verdicts, evaluated=evaluated))
+        for control, refused in changed:
+            collector.changed("web01", control, {"actions": [], "refused": [refused]})
+    fleet = collector.fleet()
+    return fleet_report(facts, fleet, FINISHED), fleet.records
+
+
+def render_screen(report, records):
+    return summary.render(report, records, summary.Screen(120, 60), "reports/r1")
+
+
+def test_the_screen_says_what_is_only_audited_and_does_not_say_that_enforcing_corrects_it():
+    text = render_screen(*audit_fleet(wechat(WECHAT), apps="audit", firewall="off"))
+    assert "only audited: apps" in text
+    assert "off: firewall" in text
+    assert "apps/wechat (audited)  noncompliant" in text
+    assert "corrects it" not in text
+    assert "./proscribe enforce" not in text
+    assert "what is noncompliant is only audited: enforcing leaves it as it is" in text
+
+
+NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
+
+
+def record_with_modes(
+    states=(), counts=None, errors=(), evaluated=None, policy=None, observed=CONTROLS, digest=DIGEST, again=()
+):
+    """Return the record of rules of `apps`; `counts` are (evaluated, not applicable) by control."""
+    rules = [{"rule": f"apps/{number}", "state": state, "reason": None} for number, state in enumerate(states)]
+    record = {"rules": rules, "rules_evaluated": len(rules) if evaluated is None else evaluated, "errors": errors}
+    if counts is not None:
+        record["controls"] = {n: {"evaluated": e, "not_applicable": i} for n, (e, i) in counts.items()}
+    if again:
+        record["not_observed_again"] = again
+    policies = {DIGEST: {"apps": {"mode": "audit", "policy": "p"}} if policy is None else policy}
+    return Modes(policies, observed).given(record, digest)
+
+
+@pytest.mark.parametrize(("observed", "counts", "policy", "value"), [
+    (CONTROLS, {GROUP_POLICY: (3, 1)}, {}, (None, "compliant", 3)),
+    (["dns"], {GROUP_POLICY: (3, 1)}, {}, (None, "compliant", 3)),  # a run over it, though not over all controls
+    (["dns"], {}, {GROUP_POLICY: {"mode": "audit", "policy": "p"}}, ("audit", None, 0)),
+    (CONTROLS, {}, {GROUP_POLICY: {"mode": "audit", "policy": "p"}}, ("audit", "unknown", 0)),
+    (CONTROLS, {}, {}, None),
+])  # fmt: skip
+def test_group_policy_is_in_a_record_where_the_host_or_the_plan_has_it(observed, counts, policy, value):
+    result = record_with_modes(counts=counts, evaluated=3, policy=policy, observed=observed)["controls"].get(
+        GROUP_POLICY
+    )
+    assert (result and (result["mode"], result["state"], result["evaluated"])) == value
+
+
+def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_modes():
+    result = record_with_modes(
+        ["waived"], {"dns": (3, 0)}, policy={"apps": {"mode": "audit", "policy": "p"}, "dns": None}
+    )
+    assert result["controls"] == {
+        "apps": {"mode": "audit", "policy": "p", "state": "waived", "evaluated": 1, "not_applicable": 0},
+        "browser": {"mode": None, "policy": None, **NOT_OBSERVED},
+        "firewall": {"mode": None, "policy": None, **NOT_OBSERVED},
+        "dns": {"mode": None, "policy": None, "state": "compliant", "evaluated": 3, "not_applicable": 0},
+    }
+    assert result["rules"] == [{"rule": "apps/0", "state": "waived", "reason": None, "mode": "audit"}]
+    assert result["rules_evaluated"] == 4, "a host that counts its controls higher than itself evaluated as many"
+    nothing = record_with_modes(evaluated=0)["controls"]["apps"]
+    assert nothing == {"mode": "audit", "policy": "p", **NOT_OBSERVED, "state": "unknown"}
+    assert record_with_modes(["waived"], policy={"apps": None})["rules"][0]["mode"] is None
+    assert record_with_modes(["waived"], evaluated=9)["rules_evaluated"] == 9
+
+
+@pytest.mark.parametrize(
+    ("platform", "corrects"),
+    [({"os": "windows"}, False), ({"os": "macos"}, False), ({"os": "linux"}, True), ({}, True), (None, True)],
+)
+def test_no_run_corrects_a_host_on_which_nothing_is_ever_changed(platform, corrects):
+    for controls in ({}, {"apps": {"mode": "enforce", "state": "noncompliant"}}):
+        record = {"state": "noncompliant", "platform": platform, "controls": controls}
+        assert (correctable(record), only_observed(record)) == (corrects, not corrects)
+
+
+def test_a_refused_removal_stays_as_bad_as_its_rule():
+    refused = {"rule": "apps/wechat", "subject": "wechat", "reason": "it would take gnome with it"}
+    text = render_screen(*audit_fleet(wechat(WECHAT), changed=[("apps", refused)], mode="enforce"))
+    assert "apps         noncompliant  web01: apps/wechat: wechat was left as it is" in text
+
+
+WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").as_dict()
+
+
+def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, *result: Any, **more: Any) -> Any:
+    return {"rule": name, "state": state, "waiver": None, "reason": reason, "findings": list(result), **more}
+
+
+def group_record(host: str, *rules: Any, state: str = "noncompliant", **more: Any) -> Any:
+    return {"host": host, "state": state, "reason": None, "rules": list(rules), "errors": [], **more}
+
+
+def make_group(rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), why: str = "down", **more: Any) -> Group:
+    causes = tuple(Cause(item) for item in why.split(",") if item)
+    result = Group("dns", "noncompliant", tuple(rules.split()), tuple(hosts.split()), causes, tuple(evidence))
+    return result._replace(**more)
+
+
+HAS = [("a", "dpkg x"), ("b", "dpkg x"), ("c", "dpkg x"), ("d", "dpkg x")]
+HAVE = [("a", "dpkg x"), ("b\x1b", "dpkg y"), ("c", "dpkg z"), ("d", "dpkg w")]
+
+
+@pytest.mark.parametrize(("group", "subject", "text"), [
+    (make_group(), "dns/a", "web01: down"),
+    (make_group("dns/a dns/b dns/c"), "dns", "dns/a, dns/b, dns/c on web01: down"),
+    (make_group("dns/a dns/b dns/c dns/d", "a b"), "dns", "4 rules on 2 hosts: down; a, b"),
+    (make_group(hosts="a b c d", why="down,out"), "dns/a", "4 hosts: down; out; a, b, c and 1 more"),
+    (make_group(hosts="a", evidence=HAS[:1]), "dns/a", "a: dpkg x (down)"),
+    (make_group(hosts="a b c d", evidence=HAS), "dns/a", "4 hosts: dpkg x (down); a, b, c and 1 more"),
+    (make_group(hosts="a b c", evidence=HAVE[:3], why=""), "dns/a", "3 hosts: a: dpkg x; b\ufffd: dpkg y; c: dpkg z"),
+    (make_group(hosts="a b c d", evidence=HAVE), "dns/a",
+     "4 hosts: a: dpkg x; b\ufffd: dpkg y; c: dpkg z; and 1 more (down)"),
+])  # fmt: skip
+def test_a_group_in_a_sentence(group: Group, subject: str, text: str) -> None:
+    assert (group.subject, group.text()) == (subject, text)
+
+
+def test_a_sentence_has_as_many_hosts_as_are_wanted() -> None:
+    assert make_group(hosts="a b c").text(1) == "3 hosts: down; a and 2 more"
+    assert make_group(hosts="a b c", evidence=HAVE[:3]).text(1) == "3 hosts: a: dpkg x; and 2 more (down)"
+
+
+@pytest.mark.parametrize(("rules", "groups"), [
+    pytest.param([make_rule("apps/x", "waived", "why", WECHAT_FOUND, waiver="press")],
+                 [("apps", "waived", ("apps/x",), ["waiver press"], ["dpkg wechat 4.0"], False)], id="with its waiver"),
+    pytest.param([make_rule("apps/x", "unknown", "why", WECHAT_FOUND, mode="audit")],
+                 [("apps", "unknown", ("apps/x",), ["why"], ["dpkg wechat 4.0"], True)],
+                 id="or with its reason, and only audited"),
+    pytest.param([make_rule("dns/b", reason="up"), make_rule("dns/a", reason="down"),
+                  make_rule("dns/c", reason=None, mode="audit")],
+                 [("dns", "noncompliant", ("dns/a", "dns/b"), ["down", "up"], [], False),
+                  ("dns", "noncompliant", ("dns/c",), ["no reason given"], [], True)],
+                 id="with all their causes, and what is audited apart"),
+    pytest.param([make_rule("dns/a", "not_applicable", "no DNS", mode="audit")], [], id="what does not apply is none"),
+    pytest.param([make_rule("browser/a", "noncompliant", None, WECHAT_FOUND),
+                  make_rule("browser/b", "noncompliant", None, WECHAT_FOUND)],
+                 [("browser", "noncompliant", ("browser/a", "browser/b"), ["not as required"], [], False)],
+                 id="evidence of another control is a cause"),
+])  # fmt: skip
+def test_rules_of_a_host_are_grouped(rules: Any, groups: Any) -> None:
+    result = grouped([group_record("web01", *rules)])
+    assert [
+        (
+            item.control,
+            item.state,
+            item.rules,
+            [why.text for why in item.causes],
+            [subject for _, subject in item.evidence],
+            item.audited,
+        )
+        for item in result
+    ] == groups
+    assert all(entry.hosts == ("web01",) for entry in result)
+
+
+def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:
+    grouping = Grouping()
+    same = make_rule("dns/a", reason="down")
+    error = {"errors": [{"control": "dns", "message": "it is\nlocked"}]}
+    assert grouping.add(group_record("a", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
+    assert grouping.add(group_record("b", dict(same), same)) == (2,)
+    assert grouping.add(group_record("c", same, **error)) == (0, 3)
+    assert [rule["rule"] for rule in grouping.rules] == ["dns/a", "dns/b"]
+    assert [(part.control, part.state, part.rules, part.group) for part in grouping.parts] == [
+        ("dns", "noncompliant", (0,), 0), ("dns", "not_applicable", (1,), None), ("dns", "noncompliant", (0, 0), 0),
+        ("dns", "error", (), 1),
+    ]  # fmt: skip
+    of_browsers = [make_rule(f"browser/{name}", "noncompliant", None, WECHAT_FOUND) for name in "ab"]
+    assert len(grouping.add(group_record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
+    first, second, _ = grouping.groups()
+    assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
+
+
+def test_hosts_that_gave_no_answer_by_the_kind_of_reason() -> None:
+    records = [
+        group_record("a", state="unknown", reason="failed: x: y"),
+        group_record("b", state="unknown", reason="unreachable: no\nroute"),
+        group_record("c", state="unknown", reason="unreachable: z"),
+        group_record("d", state="unknown", reason="asleep"),
+        group_record("e", state="unknown"),
+        group_record("f", state="error", reason="failed: x"),
+    ]
+    assert silences(records) == [
+        ("unreachable", (("b", "no route"), ("c", "z"))), ("asleep", (("d", ""),)), ("failed", (("a", "x: y"),))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "state", "needs"), [
+    *((f"it {words} root", "unknown", True) for words in ("can be seen as", "is read by", "needs", "is for only")),
+    ("needs root", "noncompliant", False),
+    ("in /as/root", "unknown", False),
+    ("he needs roots", "unknown", False),
+])  # fmt: skip
+def test_reason_that_needs_root_is_recognized(reason: Any, state: str, needs: bool) -> None:
+    assert needs_root([group_record("web01", make_rule("apps/x", state, reason))]) == (["web01"] if needs else [])
+
+
+def states_by_host(fleet):
+    return {record["host"]: record["state"] for record in fleet.records}
+
+
+@given(answering=st.sets(st.sampled_from(["web01", "web02", "web03", "ghost"])))
+def test_the_records_are_the_expected_hosts_whoever_answers(answering):
+    expected = dict.fromkeys(["web01", "web02", "web03"], DIGEST)
+    fleet = reconcile(expected, [read(host, clean_answer()) for host in sorted(answering)])
+    assert [record["host"] for record in fleet.records] == list(expected)
+    assert {host for host, state in states_by_host(fleet).items() if state == "compliant"} == answering - {"ghost"}
+
+
+NOW = "2026-11-25T08:00:00Z"
+THREE_DAYS = 3 * 86400
+
+
+@pytest.mark.parametrize(("checked_at", "state", "kind", "reason"), [
+    ("2026-11-22T08:00:00Z", "compliant", None, None),
+    ("2026-11-22T07:59:59Z", "unknown", "stale", "stale: its record is 3 days old (2026-11-22T07:59:59Z)"),
+    ("2026-11-25T08:05:00Z", "compliant", None, None),
+    ("2026-11-25T10:00:00Z", "compliant", "clock_ahead", None),
+    ("2026-11-25 08:00:00", "unknown", "no_time", "its record does not say when it was checked"),
+])  # fmt: skip
+def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checked_at, state, kind, reason):
+    clock = Clock(NOW, THREE_DAYS, {})
+    fleet = reconcile({"web01": DIGEST}, [read("web01", clean_answer(checked_at=checked_at))], clock=clock)
+    record = fleet.records[0]
+    assert (record["state"], record["rules_evaluated"] > 0) == (state, state == "compliant")
+    assert str(record["reason"]).startswith(str(reason))
+    assert [note.kind for note in fleet.notes] == ([kind] if kind else [])
+    assert record["checked_at"] == checked_at
+
+
+@pytest.mark.parametrize(("total", "result", "state", "noted"), [
+    (3, clean_answer(), "compliant", False),
+    (4, clean_answer(), "unknown", True),
+    (4, answer(wechat(WECHAT), evaluated=["dns/x"]), "noncompliant", True),
+])  # fmt: skip
+def test_rule_that_was_not_evaluated_is_not_compliant(total, result, state, noted):
+    fleet = reconcile({"web01": DIGEST}, [read("web01", result)], rules={DIGEST: total})
+    assert states_by_host(fleet) == {"web01": state}
+    assert [note.kind for note in fleet.notes] == (["too_few_rules"] if noted else [])
+
+
+def test_a_change_in_a_run_that_only_audits_is_an_error_of_its_host():
+    result = run(["web01"])
+    collector = Collector(result)
+    collector.answered("web01", clean_answer())
+    collector.changed("web01", "apps", {"changed": True, "actions": ["remove wechat"]}, dry=True)
+    assert states_by_host(collector.fleet()) == {"web01": "compliant"}
+    collector.changed("web01", "apps", {"changed": True, "actions": ["remove wechat"]})
+    fleet = collector.fleet()
+    assert states_by_host(fleet) == {"web01": "error"}
+    assert fleet_report(result, fleet, FINISHED)["unexpected"] == [
+        {"host": "web01", "kind": "changed", "detail": "changed in a run that only audits: remove wechat"}
+    ]
+
+
+ANSWERS = {
+    "clean": clean_answer(), "bad": answer(wechat(WECHAT)), "other plan": clean_answer(digest=OTHER_DIGEST),
+    "old": clean_answer(checked_at="2026-11-01T00:00:00Z"), "nothing evaluated": answer(),
+}  # fmt: skip
+
+
+@given(
+    events=st.lists(st.tuples(st.sampled_from(["a", "b", "c", "ghost"]), st.sampled_from(list(ANSWERS))), max_size=8)
+)
+def test_only_a_fresh_answer_for_its_own_plan_makes_a_host_compliant_and_nobody_is_lost(events):
+    expected = dict.fromkeys("abc", DIGEST)
+    records = [read(host, ANSWERS[kind]) for host, kind in events]
+    fleet = reconcile(expected, records, clock=Clock("2026-11-25T01:00:00Z", THREE_DAYS, {}))
+    summary = fleet_report(run(list(expected)), fleet, FINISHED)["summary"]
+    assert sum(summary["hosts"].values()) == len(expected) == summary["coverage"]["denominator"]
+    for host, state in states_by_host(fleet).items():
+        kinds = {kind for name, kind in events if name == host}
+        assert state != "compliant" or "clean" in kinds
+        assert state == "unknown" or kinds & {"clean", "bad"}
+    repeated = {host for host, _ in events if sum(name == host for name, _ in events) > 1} - {"ghost"}
+    assert {note.host for note in fleet.notes if note.kind == "duplicate"} == repeated
+    assert list(fleet.unexpected) == (["ghost"] if any(host == "ghost" for host, _ in events) else [])

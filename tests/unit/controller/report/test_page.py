@@ -1,0 +1,493 @@
+"""report.html: whole, self-contained, true without scripts, and deaf to text of hostile hosts."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import proscribe
+import pytest
+from fleets import ENFORCED, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.page import rendering
+from proscribe.controller.report.page.breakdown import break_down, natural
+from proscribe.controller.report.page.data import script_data
+from proscribe.controller.report.page.days import picture, svg
+from proscribe.controller.report.page.document import page
+from proscribe.controller.report.page.findings import ago
+from proscribe.controller.report.page.waivers import waivers
+from proscribe.controller.report.text.wording import clean, host_label
+from proscribe.model.finding import Finding
+from proscribe.wire import installation
+from proscribe.wire.replies import shapes
+from proscribe.wire.replies.record import read
+from watched_hosts import ENDED, watched
+
+VOID = {"meta", "input", "rect", "path", "circle", "use", "wbr"}
+EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)></script><!--<script>\x1b[2J\u202e'
+FINISHED = "2026-11-25T00:31:00Z"
+
+
+class Reader(HTMLParser):
+    """A reader of pages that fails on tags that are not closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.words, self.data = [], [], [], [], ""
+        self.elements = []  # (tag, attributes) of each
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.elements.append((tag, attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.data = self.data or data
+        elif self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def read_page(collector, departments=None, **more):
+    fleet = collector.fleet()
+    report = {**fleet_report(collector.run, fleet, FINISHED), "departments": departments or {}}
+    text = "".join(page(report, iter(fleet.records), **more))
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    assert not reader.open
+    return text, reader
+
+
+def words_of(reader):
+    # A slash may be the end of a line, and is no end of a word.
+    return " ".join("".join(word + " " * (not word.endswith("/")) for word in reader.words).split())
+
+
+def trend_of(*bad):
+    """Return a trend of runs with numbers of noncompliant hosts of ten."""
+    share = {"numerator": 9, "denominator": 10, "percent": 90.0}
+    return [
+        {
+            "run": f"run{day}",
+            "finished": f"2026-11-{day + 1:02}T00:31:00Z",
+            "mode": "audit",
+            "hosts": {"noncompliant": count, "compliant": 10 - count},
+            **dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), share),
+        }
+        for day, count in enumerate(bad)
+    ]
+
+
+def test_services_with_evidence_are_apart_from_services_without_blocks():
+    boot = judge("firewall/boot", ENFORCED, [Finding("unit", "boot", detail="missing")])
+    signal = judge("apps/signal", ENFORCED, [Finding("package", "signal-desktop", manager="dpkg")])
+    collector = Collector(run(["web01", "web02", "db01"], services=["wechat", "signal", *SERVICES]))
+    collector.answered("web01", answer(wechat(WECHAT), boot, *no_policy()))
+    collector.answered("web02", answer(wechat(WECHAT), signal, boot, *no_policy()))
+    collector.answered("db01", answer(boot, *no_policy()))
+    page_, reader = read_page(collector)
+    heading = "Hosts on which something of the service was found. Services found "
+    missing = "browser 118 services hosts: 3 noncompliant Which service000 service001 "
+    assert f"{heading}Service Hosts wechat 2 noncompliant signal 1 noncompliant" in words_of(reader)
+    assert f"Controls What is missing {missing}" in words_of(reader).partition("Services not blocked yet")[2]
+    assert "firewall 1 setting hosts: 3 noncompliant Which firewall/boot" in words_of(reader)
+    assert "<svg" not in page_.partition("Services not blocked yet")[2].partition("</section>")[0]
+
+
+def unseen(control, service):
+    return judge(f"{control}/{service}", ENFORCED, [], unseen="no answer")
+
+
+@pytest.mark.parametrize(("since", "expected"), [
+    ("", ""),
+    ("2026-11-25T00:31:00Z", "new"),
+    ("2026-11-24T23:31:00Z", "1 hour"),
+    ("2026-11-24T00:31:00Z", "1 day"),
+    ("yesterday", "yesterday"),
+    ("2026-11-20T08:00:00", "2026-11-20T08:00:00"),
+])  # fmt: skip
+def test_an_age_is_shown_in_hours_and_then_in_days(since, expected):
+    reader = Reader()
+    reader.feed(f"<p>{ago(since, FINISHED)}</p>")
+    assert (reader.words or [""])[0] == expected
+
+
+@given(st.lists(st.text(), unique=True))
+def test_any_names_have_one_order(names):
+    keys = {natural(name) for name in names}
+    assert len(sorted(keys)) == len(names)
+
+
+@given(text=st.text(min_size=1))
+def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(text):
+    finding = Finding("package", text, manager=text, version=text, scope=f"user:{text}", path=text, detail=text)
+    collector = Collector(run([text]))
+    collector.answered(text, answer(judge(f"apps/{text}", {"mode": "enforce"}, [finding])))
+    written = "".join(script_data(break_down(collector.fleet().records, {text: [text]}, {}, FINISHED), FINISHED))
+    assert not set("<>&") & set(written)
+    data = json.loads(written)
+    assert data["hosts"][0][0] == host_label(text)
+    assert [data["texts"][place] for place in data["findings"][0]][1] == shapes.name(text, "a name", 500)
+    assert data["departments"] == [clean(text)]
+
+
+def collect_hostile_run(evil=EVIL):
+    """Collect a run in which each text from outside tries to become markup."""
+    finding = Finding("package", evil, manager=evil, version=evil, scope=f"user:{evil}", path=evil, detail=evil)
+    waiver = {
+        **WAIVERS[0], **dict.fromkeys(("id", "status", "reason", "approved_by", "why", evil), evil),
+        **dict.fromkeys(("hosts", "services", "controls"), [evil]), "revoked": {evil: evil},
+    }  # fmt: skip
+    upcoming = [{"service": evil, "control": "apps", "effective_from": evil}]
+    collector = Collector(
+        run([evil, "db01", "web03"], waivers=[waiver], upcoming=upcoming, warnings=[evil], limit=evil, id=evil)
+    )
+    record = answer(
+        judge(f"apps/{evil}", {"mode": "enforce"}, [finding]),
+        judge(f"browser/{evil}", {"mode": "waived", "waiver": evil}, [finding]),
+        judge(f"dns/{evil}", {"mode": "enforce"}, [], unseen=evil),
+        errors=[{"control": evil, "message": evil}],
+    )
+    collector.answered(evil, {**record, "platform": {"os": evil, evil: evil}, "checked_at": evil})
+    collector.unreachable("db01", evil)
+    return collector
+
+
+# What would take the place of a part of the page, or lead elsewhere, if it became an id, a class, a style or a link.
+PLACES = ["data", "words", "panel", "list", "record", "noncompliant", "hidden", "__proto__", "attributes", "body"]
+PLACES += [
+    "javascript:alert(1)", "//example.org/x", "data:text/html,x", "../../etc/passwd", "#record", "-l all", "%2e%2e",
+]  # fmt: skip
+PLACES += [
+    "x;background:url(//example.org)", "}body{display:none", "x' autofocus onfocus='x", "x\tstyle=x", "\u2028id=data",
+]  # fmt: skip
+OF_TEXT = {"aria-label", "title", "value", "datetime"} | {
+    f"data-{name}" for name in ("waiver", "department", "control", "service", "words")
+}
+
+
+def structure_of(evil):
+    """Return the sorted elements of a page without the attributes that show text."""
+    trend = [{**item, "mode": evil, "finished": evil} for item in trend_of(1, 2)]
+    text, reader = read_page(
+        collect_hostile_run(evil), {evil: [evil]}, trend=trend, since={(evil, f"apps/{evil}"): evil}
+    )
+    assert text.count("Content-Security-Policy") == 1
+    return sorted(
+        (tag, *(f"{name}={value}" for name, value in attributes if name not in OF_TEXT))
+        for tag, attributes in reader.elements
+        if tag != "wbr"
+    )
+
+
+@pytest.mark.parametrize("evil", [EVIL, *PLACES])
+def test_no_name_is_an_id_a_class_a_style_or_a_link(evil):
+    result = structure_of(evil)
+    assert result == structure_of("harmless")
+    ids = [attribute for _, *attributes in result for attribute in attributes if attribute.startswith("id=")]
+    assert len(ids) == len(set(ids)) > 10
+
+
+WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0", "user:alice").as_dict()
+
+
+def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, *result: Any) -> Any:
+    return {"rule": name, "state": state, "waiver": None, "reason": reason, "findings": list(result)}
+
+
+def make_record(host: str, state: str = "compliant", *rules: Any, **more: Any) -> Any:
+    facts = {"schema": "proscribe/host/1", "host": host, "state": state, "plan": "sha256:1", "checked_at": FINISHED}
+    facts |= {"platform": {}, "rules_evaluated": 3, "rules_not_applicable": 1, "duration_ms": None}
+    return {**facts, "errors": [], "rules": list(rules), **more}
+
+
+def break_down_records(*records: Any, departments: Any = None, since: Any = None, settings: Any = ()) -> Any:
+    return break_down(records, departments or {}, since or {}, FINISHED, settings)
+
+
+def script_data_of(breakdown: Any, **more: Any) -> Any:
+    return json.loads("".join(script_data(breakdown, FINISHED, **more)))
+
+
+def test_the_data_of_a_host_that_says_much_has_an_end() -> None:
+    ended = [{**ENDED, "program": f"/opt/p{item}"} for item in range(60)]
+    attempts = {f"apps/x{entry:02}": entry % 7 for entry in range(12)}
+    of = script_data_of(
+        break_down_records(make_record("web01", watch=watched(ended=ended)["watch"], attempts=attempts))
+    )
+    (host,) = of["hosts"]
+    assert len(host[16]) == len(set(host[16])) <= 50
+    rules = [of["texts"][number] for number in host[14][::2]]
+    assert (
+        list(zip(rules, host[14][1::2], strict=True))
+        == sorted(attempts.items(), key=lambda element: (-element[1], element[0]))[:10]
+    )
+
+
+def test_evidence_beyond_what_the_page_has_room_for_is_left_out_and_no_rule() -> None:
+    rules = [make_rule(f"apps/x{item}", "noncompliant", None, {**WECHAT_FOUND, "id": f"x{item}"}) for item in range(3)]
+    size = sum(len(str(value)) for value in WECHAT_FOUND.values() if value) - len("wechat") + len("x0")
+    for most, remaining in ((0, 0), (size - 1, 0), (size, 1), (2 * size, 2), (10**6, 3)):
+        result = script_data_of(break_down_records(make_record("web01", "noncompliant", *rules)), most=most)["rules"]
+        assert [entry[4] is not None for entry in result] == [True] * remaining + [False] * (3 - remaining)
+    assert len(script_data_of(break_down_records(make_record("web01", "noncompliant", *rules)))["findings"]) == 3
+
+
+def make_day(date, **hosts):
+    share = {"numerator": 1, "denominator": 1, "percent": 100.0}
+    shares = dict.fromkeys(("coverage", "compliance_strict", "compliance_with_waivers"), share)
+    return {"run": date, "finished": f"{date}T00:31:00Z", "mode": "audit", "hosts": hosts, **shares}
+
+
+TWO = [make_day("2026-11-23", compliant=3), make_day("2026-11-25", compliant=3)]
+
+
+@pytest.mark.parametrize(("hosts", "words", "states", "foot"), [
+    ({"noncompliant": 2, "compliant": 8}, "2 noncompliant, of 10 hosts", ["noncompliant"], "ran"),
+    ({"error": 1, "noncompliant": 2, "unknown": 3}, "1 error, 2 noncompliant, 3 unknown, of 6 hosts",
+     ["error", "noncompliant", "unknown"], "ran"),
+    ({"compliant": 10, "noncompliant": 0}, "every host met the ban (10 hosts)", [], "compliant"),
+    ({"repaired": 1, "waived": 2}, "every host met the ban (3 hosts, 2 by waivers)", [], "compliant"),
+    ({"not_applicable": 4}, "nothing applied to any host", [], "ran"),  # nothing evaluated is no success
+])  # fmt: skip
+def test_a_day_has_its_states_and_a_foot_that_says_whether_all_met_the_ban(hosts, words, states, foot):
+    last = picture([TWO[0], make_day("2026-11-25", **hosts)], FINISHED).days[-1]
+    assert last.words == f"2026-11-25: {words}"
+    assert [piece.state for piece in last.pieces] == states
+    assert last.foot == foot
+
+
+def test_a_day_without_a_run_is_a_gap_and_the_places_of_days_are_those_of_the_calendar():
+    drawn = picture(
+        [make_day(date, unknown=1) for date in ("2026-08-27", "2026-08-28", "2026-11-01", "2026-11-25")], FINISHED
+    )
+    assert [day.x for day in drawn.days] == [0, 520, 712]  # the 27th of August is a day too old
+    assert drawn.ends == ("2026-08-28", "2026-11-25")
+    text = svg(drawn)
+    assert len(re.findall("<g><title>", text)) == 3
+    assert not re.search("<(path|line|polyline)", text)  # nothing goes on across a gap
+
+
+def test_the_days_are_counted_from_the_run_and_not_from_today():
+    assert picture(TWO, "2026-11-25T23:59:59Z").days[-1].x == 712
+    assert picture(TWO, "2026-11-26T00:00:00Z").days[-1].x == 704
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_run_is_no_trend(number):
+    assert picture(TWO[:number], FINISHED) is None
+
+
+MARKUP = "a/b\"'><b>&\x1b[2J\u202e\r\nc"
+TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (rendering.HERE / "templates").iterdir()}
+
+
+def print_template(template, **values):
+    return rendering.environment().from_string(template).render(**values)
+
+
+@pytest.mark.parametrize("template", [
+    "{{ x }}", "{{ x|e }}", "{{ x|moment }}", "{{ x|flowing }}", "{{ x ~ y }}", '{{ ("<i>"|safe) ~ x }}',
+    '{{ [x, x]|join("<i>"|safe) }}', '{{ "<i>%s</i>"|safe|format(x) }}',
+    "{% set text %}{{ x|e }}{% endset %}{{ text }}",
+    "{% macro of(text) %}<i>{{ text|e }}</i>{% endmacro %}{{ of(x) }}",
+    '{% from "macros.html.j2" import time %}{{ time(x) }}', "{{ [x] }}",
+])  # fmt: skip
+def test_a_text_is_printable_and_escaped_whichever_way_it_is_printed(template):
+    text = print_template(template, x=MARKUP, y=MARKUP)
+    assert not [line for line in text.split("\n") if not line.isprintable()]
+    assert "<b>" not in text
+    assert "'>" not in text
+
+
+def test_a_text_stays_in_its_attribute():
+    assert re.fullmatch('<p title="[^"<>]*"></p>', print_template('<p title="{{ x }}"></p>', x=MARKUP))
+
+
+def test_templates_trust_the_style_the_scripts_and_the_data_only():
+    trusted = {
+        (name, subject) for name, text in TEMPLATES.items() for subject in re.findall(r"([\w.]+) *\| *safe\b", text)
+    }
+    assert trusted == {("page.html.j2", detail) for detail in ("style", "script", "piece")}
+    assert not [name for name, text in TEMPLATES.items() if "autoescape" in text]
+
+
+def test_every_attribute_that_is_printed_is_quoted():
+    """What is escaped cannot leave a quoted value; a blank would end one without quotes."""
+    assert not [name for name, text in TEMPLATES.items() if re.search(r"=\{\{", text)]
+
+
+def test_no_template_is_left_over():
+    named = set(re.findall(r'"([\w.]+\.j2)"', "".join(TEMPLATES.values())))
+    assert named | {"page.html.j2", "days.svg.j2"} == set(TEMPLATES)  # these two are files of their own
+
+
+def test_the_library_is_loaded_where_a_page_is_written_and_not_before():
+    code = "import sys, proscribe.controller.report.end.publishing; print('jinja2' in sys.modules)"
+    folder = Path(proscribe.__path__[0]).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a directory in which Python caches what it compiles."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(importlib.util, "cache_from_source", lambda _path: str(tmp_path / "rendering.pyc"))
+    tmp_path.chmod(0o755)
+    rendering.environment.cache_clear()
+    yield tmp_path
+    rendering.environment.cache_clear()
+
+
+def compile_page() -> str:
+    """Load the template of the page; return its name."""
+    rendering.environment.cache_clear()
+    template = rendering.environment().get_template("page.html.j2")
+    return template.name or ""
+
+
+def test_templates_are_not_cached_in_a_directory_of_everybody(cached):
+    cached.chmod(0o777)
+    compile_page()
+    assert list(cached.iterdir()) == []
+
+
+def test_templates_are_not_cached_without_a_cache_directory(cached, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert rendering._compiled() is None
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(installation, "COLLECTION", "proscribe.ban")
+    assert rendering._compiled() is None
+    monkeypatch.setattr(installation, "COLLECTION", "")
+    monkeypatch.setattr(importlib.util, "cache_from_source", lambda _path: str(cached / "nosuch" / "rendering.pyc"))
+    assert rendering._compiled() is None
+
+
+def test_a_page_does_not_depend_on_its_cache(cached, monkeypatch):
+    def fails(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(rendering.FileSystemBytecodeCache, "dump_bytecode", fails)
+    assert compile_page() == "page.html.j2"
+
+
+SHORT_WAIVER: Any = {"id": "press", "status": "active", "expires": "2026-12-01T10:00:00Z"}
+WHOLE_WAIVER = {
+    **SHORT_WAIVER, "waives": True, "days_left": 6, "extra_key": {"a": True, "b": ["x", False], "c": None},
+    "file": "press.yml", "request": "0123", "ticket": "BAN-1", "compensating_controls": "logs", "risk": "low",
+    "revoked": {"on": "2026-11-30T10:00:00Z", "by": "bo"}, "review_by": "2026-11-26",
+    "valid_from": "2026-11-01T00:00:00Z", "signed_with": "SHA256:abc", "signed_by": "mei",
+    "approved_on": "2026-10-31T08:00:00Z", "approved_by": "mei.chan", "requested_on": "2026-10-30T08:00:00Z",
+    "requested_by": "alice", "hours": ["08:00-18:00"], "paths": ["/opt/x"], "versions": ["4.0", "4.1"],
+    "posix_groups": ["press"], "users": ["alice"], "zones": ["lab"], "groups": ["press"],
+    "hosts": [f"web{number}" for number in range(7)], "controls": ["apps"],
+    "services": ["wechat", "line", "zoom", "x", "tim", "qq", "parrot"], "reason": "answers readers", "why": "",
+}  # fmt: skip
+
+
+def test_waiver_panel_has_its_facts_in_order() -> None:
+    (panel,) = waivers([WHOLE_WAIVER], FINISHED)  # type: ignore[list-item]
+    assert panel._replace(facts=()) == (
+        "press", "waived", "active", True,
+        "wechat, line, zoom, x, tim, qq and 1 more on web0, web1, web2, web3, web4, web5 and 1 more",
+        "2026-11-30 10:00 UTC", "5 days left", (),
+    )  # fmt: skip
+    assert panel.facts == [
+        ("Reason", "answers readers"), ("Services", "wechat, line, zoom, x, tim, qq, parrot"), ("Controls", "apps"),
+        ("Hosts of this run", "7 hosts: web0, web1, web2, web3, web4, web5, web6"), ("Groups", "press"),
+        ("Network zones", "lab"), ("Users only", "alice"), ("Members of these groups only", "press"),
+        ("Versions only", "4.0, 4.1"), ("Paths only", "/opt/x"), ("Hours only", "08:00-18:00"),
+        ("Requested by", "alice"), ("Requested on", "2026-10-30 08:00 UTC"), ("Approved by", "mei.chan"),
+        ("Approved on", "2026-10-31 08:00 UTC"), ("Signed by", "mei"), ("Signed with", "SHA256:abc"),
+        ("Valid from", "2026-11-01 00:00 UTC"), ("Expires", "2026-12-01 10:00 UTC"), ("Review by", "2026-11-26"),
+        ("Revoked", "on: 2026-11-30 10:00 UTC; by: bo"), ("Risk", "low"), ("Compensating controls", "logs"),
+        ("Ticket", "BAN-1"), ("Request", "0123"), ("File", "press.yml"), ("Extra key", "a: yes; b: x, no; c: "),
+    ]  # fmt: skip
+
+
+def test_few_hosts_are_not_counted_and_many_have_an_end() -> None:
+    for number, text in ((6, "h, h, h, h, h, h"), (1001, f"1,001 hosts: {', '.join('h' * 1000)} and 1 more")):
+        (panel,) = waivers([{**SHORT_WAIVER, "hosts": ["h"] * number}], FINISHED)
+        assert panel.facts[0] == ("Hosts of this run", text)
+    (panel,) = waivers([SHORT_WAIVER], FINISHED)
+    assert panel.scope == "nothing on no host of this run"
+
+
+def test_waivers_without_effect_come_first_and_others_by_their_end() -> None:
+    result: Any = [
+        {**SHORT_WAIVER, "id": "revoked", "status": "revoked"}, {**SHORT_WAIVER, "id": "b"},
+        {**SHORT_WAIVER, "id": "a"}, {**SHORT_WAIVER, "id": "z", "expires": "2026-11-30T10:00:00Z"},
+        {**SHORT_WAIVER, "id": "overdue", "review_overdue": True},
+        {**SHORT_WAIVER, "id": "unsigned", "status": "unsigned"},
+    ]  # fmt: skip
+    assert [waiver.id for waiver in waivers(result, FINISHED)] == ["unsigned", "overdue", "z", "a", "b", "revoked"]
+
+
+HOSTILE = 'x\x1b[31m</td><script>"\\\u202e\n'
+CURRENT_POINT: dict[str, Any] = {
+    "format": "rpz",
+    "directory": "/srv/dns/guests",
+    "group": "guests",
+    "state": "current",
+    "why": [],
+    "written": "2026-11-24T08:00:00Z",
+    "plan": "sha256:" + "a" * 64,
+    "valid_until": "2026-12-24T18:00:00Z",
+    "older": False,
+    "expired": False,
+    "signed_with": "ED25519 key SHA256:abc",
+    "fetched_by": {
+        "since": "2026-11-20T00:00:00Z",
+        "addresses": 5,
+        "last": [
+            {"address": f"192.0.2.{number}", "at": f"2026-11-2{number}T09:00:00Z", "file": "proscribe.rpz"}
+            for number in (4, 3, 2, 1)
+        ],
+    },
+    "fetched_by_unknown": "",
+}
+UNKNOWN_POINT: dict[str, Any] = dict.fromkeys(CURRENT_POINT) | {
+    "format": "nft",
+    "directory": f"/srv/{HOSTILE}",
+    "group": "",
+    "state": "unknown",
+    "why": [f"{HOSTILE} cannot be read"],
+    "fetched_by_unknown": f"{HOSTILE} is no log",
+}
+
+
+def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, Any]:
+    result = run(["web01"], **changes)
+    fleet = reconcile(result["hosts"], [read("web01", clean_answer())])
+    return {**fleet_report(result, fleet, FINISHED), "points": list(points)}, fleet.records
+
+
+def test_the_page_says_who_fetched_it_and_what_is_not_known() -> None:
+    text = "".join(page(*report_with_points(CURRENT_POINT, UNKNOWN_POINT)))
+    assert "192.0.2.4 on 2026-11-24 09:00 UTC, 192.0.2.3 on 2026-11-23 09:00 UTC (an earlier export)" in text
+    assert "and 2 more" in text and "signed with ED25519 key SHA256:abc" in text
+    assert "not known: x" in text
+    nobody = {**CURRENT_POINT, "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 0, "last": []}}
+    assert "nobody since 2026-11-20 00:00 UTC, by the access log" in "".join(page(*report_with_points(nobody)))
+    assert 'id="points"' not in "".join(page(*report_with_points()))

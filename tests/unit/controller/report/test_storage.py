@@ -1,0 +1,504 @@
+"""Reports on disk: complete ones, links to them, baselines, corrections, requests, old ones that go."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proscribe.base.duration import moment_of
+from proscribe.controller.report.evaluation.scope import Scope
+from proscribe.controller.report.evaluation.unobserved import Earlier
+from proscribe.controller.report.storage import requests_file
+from proscribe.controller.report.storage.complete import (
+    NoSuchRun,
+    UnreadableReport,
+    find_run,
+    newest_runs,
+    read_records,
+    read_report,
+    runs,
+)
+from proscribe.controller.report.storage.corrected import earlier, read, take
+from proscribe.controller.report.storage.files import ReportDirectory, opened, rewrite
+from proscribe.controller.report.storage.last_passed import latest_passed, retained
+from proscribe.controller.report.storage.latest import stays
+from proscribe.controller.report.storage.pruning import prune
+from proscribe.controller.report.storage.requests_file import Request
+from proscribe.model.plan import CONTROLS
+
+
+@pytest.fixture
+def stored_reports(tmp_path: Path) -> Path:
+    """Store complete and incomplete reports."""
+    whole = ("r1", "r2", "r3", "r4", "r5.partial")
+    parts = {**dict.fromkeys(whole, ("report.json", "hosts.jsonl")), "r6": ("report.json",), "r7": ("hosts.jsonl",)}
+    for name, files in {**parts, "plans": ()}.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).write_text("{}")
+    (tmp_path / "latest").symlink_to("r3")
+    (tmp_path / "gone").symlink_to("nosuch")
+    (tmp_path / "r8").touch()
+    return tmp_path
+
+
+def test_the_reports_of_a_directory_are_those_with_a_report(stored_reports: Path) -> None:
+    assert runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
+    assert newest_runs(stored_reports) == "the newest are r3, r4, r6"
+    assert (runs(stored_reports / "nosuch"), newest_runs(stored_reports / "plans")) == ([], "there is none yet")
+
+
+def test_a_report_is_found_by_its_name_or_its_place(stored_reports: Path) -> None:
+    assert [find_run(stored_reports).name, find_run(stored_reports, "r1").name] == ["r3", "r1"]
+    assert find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
+
+
+@pytest.mark.parametrize("name", ["nosuch", "gone", "r5.partial", "r6", "r7", "r8", "plans"])
+def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports: Path, name: str) -> None:
+    with pytest.raises(NoSuchRun) as wrong:
+        find_run(stored_reports, name)
+    assert str(wrong.value) == f"no complete report {name} in {stored_reports}; the newest are r3, r4, r6"
+    with pytest.raises(NoSuchRun) as wrong:
+        find_run(stored_reports, f"{stored_reports}/{name}")
+    assert str(wrong.value) == f"{stored_reports}/{name} is no complete report, which has report.json and hosts.jsonl"
+    with pytest.raises(NoSuchRun):
+        find_run(stored_reports / "r1", name)  # that is a report, and no directory of them
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("{", "report.json:1 is no JSON: "),
+    ("[]", "report.json:1 is no JSON object"),
+    ('{"run": []}', "report.json is no fleet report"),
+])  # fmt: skip
+def test_a_report_that_is_none_is_named(stored_reports: Path, text: str, message: str) -> None:
+    (stored_reports / "r1/report.json").write_text(text)
+    with pytest.raises(UnreadableReport) as wrong:
+        read_report(stored_reports / "r1")
+    assert str(wrong.value).startswith(f"{stored_reports}/r1/{message}")
+
+
+GOOD = '{"host": "web01", "rules": [{"rule": "apps/x"}]}\n'
+
+
+@pytest.mark.parametrize(("line", "text"), [
+    ("{", "hosts.jsonl:2 is no JSON: "),
+    ("{}", "hosts.jsonl:2 is no host record"),
+    ('{"host": "a", "rules": {}}', "hosts.jsonl:2 is no host record"),
+    ("[" * 100_000, "hosts.jsonl:2 is no JSON: "),
+])  # fmt: skip
+def test_a_record_that_is_none_is_named_with_its_line(stored_reports: Path, line: str, text: str) -> None:
+    (stored_reports / "r1/hosts.jsonl").write_text(f"{GOOD}{line}\n{GOOD}")
+    records = read_records(stored_reports / "r1")
+    assert next(records)["host"] == "web01"
+    with pytest.raises(UnreadableReport) as wrong:
+        next(records)
+    assert str(wrong.value).startswith(f"{stored_reports}/r1/{text}")
+
+
+R1, R2, R3 = (f"2026112{day}T003000Z-enforce-1a2b" for day in (1, 2, 3))
+BEFORE = {"web01": {"apps": R1, "browser": R2}, "web02": {"dns": R1, "watch": R1}}
+
+
+def corrected_record(host: str, *controls: str, rules: int = 1) -> Any:
+    more = {"not_observed_again": list(controls)} if controls else {}
+    return {"host": host, "rules_evaluated": rules, "rules": [], **more}
+
+
+def write_corrected(reports: Path, value: object) -> Path:
+    file = reports / "corrected.json"
+    file.write_text(json.dumps(value, indent=1))
+    return file
+
+
+def test_a_run_over_some_controls_says_nothing_of_others(tmp_path: Path) -> None:
+    write_corrected(tmp_path, BEFORE)
+    run: Any = {"id": R3, "controls": ["dns", "apps"]}
+    take(tmp_path, run, [corrected_record("web01"), corrected_record("web02")])
+    assert read(tmp_path) == {"web01": {"browser": R2}, "web02": {"watch": R1}}
+
+
+def test_the_file_is_written_only_where_something_changes(tmp_path: Path) -> None:
+    run: Any = {"id": R3}
+    take(tmp_path, run, [corrected_record("web01")])
+    assert not (tmp_path / "corrected.json").exists()
+    take(tmp_path, run, [corrected_record("web01"), corrected_record("web02", "apps")])
+    file = tmp_path / "corrected.json"
+    assert file.read_text() == json.dumps({"web02": {"apps": R3}}, indent=1)
+    before = file.stat().st_ino
+    take(tmp_path, run, [corrected_record("web02", "apps")])
+    assert file.stat().st_ino == before
+    take(tmp_path, run, [corrected_record("web02", "apps", rules=0), corrected_record("web01")])
+    assert file.stat().st_ino == before
+    take(tmp_path, run, [corrected_record("web02")])
+    take(tmp_path, run, [corrected_record("web02")])
+    assert not file.exists()
+
+
+def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_path: Path) -> None:
+    write_corrected(
+        tmp_path, {**BEFORE, "web03": {"apps": R1}, "web04": {"apps": R3}, "web05": {"apps": f"{R3[:-1]}c"}}
+    )
+    for run in (R1, R2):
+        (tmp_path / run).mkdir()
+        lines = [{**corrected_record(host), "run": run} for host in ("web02", "web01", "web03")]
+        (tmp_path / run / "hosts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / R3).mkdir()
+    (tmp_path / R3 / "hosts.jsonl").write_text("{")
+
+    def earlier_of(**run: Any) -> Any:
+        run["hosts"] = dict.fromkeys(run["hosts"], "sha256:0")
+        return earlier(tmp_path, run)  # type: ignore[arg-type]
+
+    of = {(host, run): {**corrected_record(host), "run": run} for host in BEFORE for run in (R1, R2)}
+    everything = {
+        "web01": [Earlier(R1, of["web01", R1], ["apps"]), Earlier(R2, of["web01", R2], ["browser"])],
+        "web02": [Earlier(R1, of["web02", R1], ["dns", "watch"])],
+    }
+    assert earlier_of(hosts=["web01", "web02", "web04", "web05", "web06"]) == everything
+    assert earlier_of(hosts=["web02"]) == {"web02": everything["web02"]}
+    assert earlier_of(hosts=["web01", "web02"], controls=["dns", "browser"]) == {
+        "web01": everything["web01"][1:],
+        "web02": [Earlier(R1, of["web02", R1], ["dns"])],
+    }
+
+
+RECORD = {"host": "web01", "state": "compliant"}
+REPORT = {"schema": "proscribe/report/1"}
+
+
+def finish_report(reports, name):
+    return ReportDirectory(reports / f"{name}.partial").finish([RECORD], REPORT, ["<!doctype html>"])
+
+
+def test_a_page_that_cannot_be_made_leaves_no_complete_report(tmp_path):
+    def page():
+        yield "<!doctype html>"
+        raise RuntimeError("no page")
+
+    with pytest.raises(RuntimeError):
+        ReportDirectory(tmp_path / "r1.partial").finish([RECORD], REPORT, page())
+    assert [path.name for path in tmp_path.iterdir()] == ["r1.partial"]
+    assert not (tmp_path / "r1.partial" / "report.html").exists()
+
+
+def test_a_directory_in_the_place_of_latest_is_left_alone(tmp_path):
+    (tmp_path / "latest").mkdir()
+    with pytest.raises(OSError, match="latest"):
+        finish_report(tmp_path, "r1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "newest", "r1"]
+
+
+def test_the_name_says_that_it_is_in_the_making(tmp_path):
+    with pytest.raises(ValueError, match=r"\.partial"):
+        ReportDirectory(tmp_path / "r1")
+
+
+def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    result = ReportDirectory(tmp_path / "r1.partial")
+    synced = []
+
+    def fsync(descriptor):
+        results = os.fstat(descriptor)
+        assert stat.S_ISDIR(results.st_mode) or results.st_size, "what is written is not in the file yet"
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}").removeprefix(str(tmp_path)))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    result.finish([RECORD], REPORT, ["<!doctype html>"], {"unknown.txt": ["a"]})
+    files = [f"/r1.partial/.{name}~" for name in ("unknown.txt", "hosts.jsonl", "report.json", "report.html")]
+    assert synced == [*files, "/r1.partial", "", ""]  # the links are in the directory of all
+
+
+@pytest.mark.parametrize(("links", "expected"), [
+    pytest.param({}, {"latest": "r2", "newest": "r2"}, id="none yet"),
+    pytest.param(dict.fromkeys(("latest", "newest"), "r1"), {"latest": "r2", "newest": "r2"}, id="older"),
+    pytest.param({"latest": "r1", "newest": "r3"}, {"latest": "r2", "newest": "r3"}, id="one is newer"),
+])  # fmt: skip
+def test_a_run_that_is_closed_late_takes_the_place_of_older_ones_only(tmp_path, links, expected):
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    ReportDirectory(tmp_path / "r2.partial")
+    ReportDirectory(tmp_path / "r2.partial", left=True).finish([RECORD], REPORT, [])
+    assert {name: os.readlink(tmp_path / name) for name in ("latest", "newest")} == expected
+
+
+def test_a_page_and_lists_are_replaced_whole(tmp_path):
+    complete = finish_report(tmp_path, "r1")
+    rewrite(complete, ["<p>", "new"], {"unknown.txt": ["a", "b"]})
+    assert {path.name: path.read_text() for path in complete.iterdir() if path.suffix != ".json"} == {
+        "hosts.jsonl": '{"host":"web01","state":"compliant"}\n', "report.html": "<p>new", "unknown.txt": "a\nb\n",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "number"), [
+    (lambda path: os.symlink("/etc/hostname", path), errno.ELOOP),
+    (lambda path: os.mkfifo(path), errno.EINVAL),
+    (lambda path: path.mkdir(), errno.EINVAL),
+    (lambda path: None, errno.ENOENT),
+])  # fmt: skip
+def test_only_an_ordinary_file_is_opened(tmp_path, make, number):
+    make(tmp_path / "x")
+    with pytest.raises(OSError) as wrong:
+        opened(tmp_path / "x")
+    assert (wrong.value.errno, wrong.value.filename) == (number, str(tmp_path / "x"))
+
+
+PROD = Scope(["inventory/prod"])
+GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}
+
+
+@pytest.fixture
+def stored_verdicts(tmp_path):
+    """Return a function that stores complete reports, oldest first."""
+
+    def result(*verdicts):
+        for number, (verdict, more) in enumerate(verdicts):
+            directory = tmp_path / f"r{number}"
+            directory.mkdir()
+            (directory / "hosts.jsonl").touch()
+            facts = {"inventory": ["inventory/prod"], "limit": "", "left_out": 0, "controls": list(CONTROLS), **more}
+            (directory / "report.json").write_text(json.dumps({"run": {**facts, "verdict": verdict}}))
+        return tmp_path
+
+    return result
+
+
+def passed_verdict(**verdict):
+    return {"passed": True, **verdict}
+
+
+def failed_verdict(**verdict):
+    return {"passed": False, **verdict}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"run": 5}', ""])
+def test_a_report_that_cannot_be_read_was_accepted_by_nobody_and_hides_no_other(stored_verdicts, text):
+    reports = stored_verdicts((passed_verdict(**GATED), {}), (passed_verdict(**GATED), {}))
+    (reports / "r1" / "report.json").write_text(text)
+    assert latest_passed(reports, PROD).name == "r0"
+    assert [path.name for path in retained(reports)] == ["r0"]
+
+
+@pytest.mark.parametrize("later", [[], [passed_verdict(**FREE)], [None, STOPPED]])
+def test_where_every_run_failed_the_message_names_the_one_to_name(stored_verdicts, later):
+    reports = stored_verdicts(
+        *((verdict, {}) for verdict in (failed_verdict(**GATED), failed_verdict(**GATED), *later))
+    )
+    with pytest.raises(NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
+        latest_passed(reports, PROD)
+    assert retained(reports) == []
+
+
+def test_where_there_is_no_run_of_this_scope_the_message_says_which_there_are(stored_verdicts, tmp_path):
+    with pytest.raises(NoSuchRun, match=r"no complete report latest in .* that covers this run; there is none yet"):
+        latest_passed(tmp_path, PROD)
+    lab = (passed_verdict(**GATED), {"inventory": ["inventory/lab"]})
+    with pytest.raises(NoSuchRun, match=r"covers this run; the newest are r1, r2, r3"):
+        latest_passed(stored_verdicts(lab, lab, lab, lab), PROD)
+
+
+def test_baselines_of_every_scope_are_kept_when_old_reports_go(stored_verdicts):
+    reports = stored_verdicts(
+        (passed_verdict(**GATED), {}), (passed_verdict(**GATED), {"controls": ["dns"]}), (failed_verdict(**GATED), {})
+    )
+    assert {path.name for path in retained(reports)} == {"r0", "r1"}
+
+
+HOSTS = ("web01", "db01")
+PART = {"left_out": 1, "limit": "web01"}
+OTHER = {"inventory": ["inventory/other"]}
+
+
+def make_run(**more: Any) -> dict[str, Any]:
+    return {"id": "r2", "inventory": ["inventory/prod"], "left_out": 0, "controls": [], **more}
+
+
+def write_latest(reports: Path, hosts: Sequence[str] = HOSTS, **more: Any) -> None:
+    (reports / "r1").mkdir()
+    (reports / "r1/report.json").write_text(json.dumps({"run": make_run(**more)}))
+    lines = [json.dumps({"host": host, "rules": []}) for host in hosts]
+    (reports / "r1/hosts.jsonl").write_text("\n".join(lines))
+    (reports / "latest").symlink_to("r1")
+
+
+@pytest.mark.parametrize(("new", "named", "why"), [
+    pytest.param({}, HOSTS, "", id="the whole"),
+    pytest.param(PART, HOSTS, "latest stays r1: this run is over a part", id="some hosts"),
+    pytest.param({"controls": ["dns"]}, HOSTS, "latest stays r1: this run is over a part", id="one control"),
+    pytest.param(OTHER, (*HOSTS, "more01"), "", id="another inventory that has all hosts"),
+    pytest.param(OTHER, ("web01",), "which lacks db01 of inventory/prod", id="another inventory without some"),
+])  # fmt: skip
+def test_over_a_report_of_the_whole(tmp_path: Path, new: dict[str, Any], named: Sequence[str], why: str) -> None:
+    write_latest(tmp_path)
+    result = stays(tmp_path, make_run(**new), named)
+    assert why in result and bool(result) is bool(why)
+
+
+def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path: Path) -> None:
+    write_latest(tmp_path, ("localhost", "d", "c", "b", "a"), inventory=["x", "y"])
+    assert stays(tmp_path, make_run(**OTHER), ["e"]) == (
+        "latest stays r1: this run is over another inventory, which lacks a, b, c and 1 more of x, y"
+        f" (if that no longer exists, delete {tmp_path / 'latest'})"
+    )
+    assert stays(tmp_path, make_run(inventory=["y/", "x"]), ["e"]) == ""
+    (tmp_path / "r1/hosts.jsonl").unlink()
+    assert stays(tmp_path, make_run(**OTHER), ["e"]) == ""
+
+
+def test_the_controllers_own_host_keeps_no_inventory_out(tmp_path: Path) -> None:
+    write_latest(tmp_path, ("localhost",))
+    assert stays(tmp_path, make_run(**OTHER), HOSTS) == ""
+
+
+def test_over_a_part_or_nothing_any_run_counts(tmp_path: Path) -> None:
+    assert stays(tmp_path, make_run(**PART), HOSTS) == ""
+    write_latest(tmp_path, **PART)
+    assert stays(tmp_path, make_run(**PART), ("web01",)) == ""
+
+
+NOW, DAY = "2026-11-25T08:00:00Z", 86400
+OLD, NEW = "20260101T020000Z-audit-1a2b", "20261125T020000Z-audit-77c0"
+
+
+@pytest.fixture
+def reports(tmp_path):
+    result = tmp_path / "reports"
+    result.mkdir()
+    return result
+
+
+def write_report(reports, name):
+    folder = reports / name
+    folder.mkdir()
+    for file in ("report.json", "hosts.jsonl", "report.html"):
+        (folder / file).write_text("{}\n")
+    return folder
+
+
+def list_names(reports):
+    return sorted(path.name for path in reports.iterdir())
+
+
+@pytest.mark.parametrize(("name", "goes"), [
+    (OLD, True),
+    ("20261026T075959Z-audit-0000", True),
+    ("20261026T080000Z-audit-0000", False),  # thirty days to the second
+    ("20260101T020000Z-audit-1a2b.kept", False),
+    ("my-20260101T020000Z-audit-1a2b", False),
+    ("20261301T020000Z-audit-1a2b", False),
+    ("baseline", False),
+])  # fmt: skip
+def test_only_what_is_a_report_of_ours_and_old_goes(reports, name, goes):
+    write_report(reports, name)
+    assert prune(reports, NOW, 30 * DAY) == []
+    assert list_names(reports) == ([] if goes else [name])
+
+
+def test_files_beside_reports_go_and_stay_with_them(reports):
+    older, newest = "20260102T020000Z-check-0000", "20260103T020000Z-audit-0000"
+    for folder in (reports, reports / "diffs", reports / "lifts"):
+        folder.mkdir(exist_ok=True)
+        for name in (OLD, older, newest, NEW):
+            write_report(folder, name)
+    (reports / "newest").symlink_to(newest)
+    assert prune(reports, NOW, DAY, [reports / older]) == []
+    retained = [older, newest, NEW]
+    assert list_names(reports) == [*retained, "diffs", "lifts", "newest"]
+    assert (list_names(reports / "diffs"), list_names(reports / "lifts")) == (retained, retained)
+
+
+def test_old_report_after_one_that_is_gone_goes(reports):
+    (reports / f"{OLD}").write_text("no directory")
+    write_report(reports, "20260102T020000Z-audit-0000")
+    write_report(reports, "20260103T020000Z-audit-0000.partial")  # nothing was heard of it: its name says how old it is
+    assert prune(reports, NOW, DAY) == []
+    assert list_names(reports) == [OLD]
+
+
+@pytest.mark.parametrize(("age", "goes"), [(2 * DAY, True), (60, False)])
+def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(reports, age, goes):
+    folder = write_report(reports, f"{OLD}.partial")
+    heard = moment_of(NOW).timestamp() - age
+    (folder / "hosts.jsonl").rename(folder / "journal.jsonl")
+    os.utime(folder / "journal.jsonl", (heard, heard))
+    prune(reports, NOW, DAY)
+    assert list_names(reports) == ([] if goes else [f"{OLD}.partial"])
+
+
+def test_report_that_a_killed_run_began_to_remove_goes(reports):
+    write_report(reports, f".going-{OLD}")
+    assert prune(reports, NOW, 400 * DAY) == []
+    assert list_names(reports) == []
+
+
+def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
+    write_report(reports, OLD)
+    write_report(reports, "20260102T020000Z-audit-0000")
+    original = type(reports).rename
+    error: OSError = PermissionError(13, "Permission denied")
+
+    def refusing(self, target):
+        if self.name == OLD:
+            raise error
+        return original(self, target)
+
+    monkeypatch.setattr(type(reports), "rename", refusing)
+    (failure,) = prune(reports, NOW, DAY)
+    assert failure.startswith(f"the old report {OLD} could not be removed: ")
+    assert list_names(reports) == [OLD]
+    write_report(reports, "20260103T020000Z-audit-0000")
+    error = FileNotFoundError()  # another run that ends now is at it
+    assert (prune(reports, NOW, DAY), list_names(reports)) == ([], [OLD])
+    (failure,) = prune(reports / "nosuch", NOW, DAY)
+    assert failure.startswith("old reports could not be listed: ")
+
+
+EMPTY = '{"schema":"proscribe/requested/1"}\n'
+FIRST = Request("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
+
+
+def requesting_record(host: str, *requests: Request, rules: int = 1) -> Any:
+    requests_ = [
+        {key: getattr(request, key) for key in ("id", "user", "service", "reason", "at")} for request in requests
+    ]
+    return {"host": host, "rules_evaluated": rules, **({"requests": requests_} if requests_ else {})}
+
+
+def run_report(id_: str = "run2", **more: Any) -> Any:
+    return {"run": {"id": id_, "inventory": ["inv/"], "left_out": 0, **more}}
+
+
+@pytest.mark.parametrize(("content", "text"), [
+    ("", " cannot be read (ValueError: "),
+    ("{}\n", " cannot be read (KeyError: 'schema')"),
+    ('{"schema":"proscribe/requested/1"}\n{"host":"web01"}\n', " cannot be read (KeyError: 'id')"),
+    ('{"schema":"x"}\n', ": schema is 'x', expected 'proscribe/requested/1'"),
+    ("{\n", ""),
+])  # fmt: skip
+def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: str, text: str) -> None:
+    file = tmp_path / "requests.jsonl"
+    file.write_text(content)
+    if text and content:
+        with pytest.raises(ValueError, match=r"requests\.jsonl") as wrong:
+            requests_file.read(tmp_path)
+        assert str(wrong.value).startswith(f"{file}{text}")
+    assert requests_file.take(tmp_path, run_report(controls=["dns"]), []).endswith(
+        "; requests that no later run brings are lost"
+    )
+    assert file.read_text() == content
+    assert requests_file.take(tmp_path, run_report(), []).endswith("; requests that no later run brings are lost")
+    assert file.read_text() == EMPTY
+
+
+def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path: Path) -> None:
+    alike = [FIRST, FIRST._replace(user="mallory"), FIRST._replace(id="b2"), FIRST._replace(host="web09")]
+    assert len({item.key for item in alike}) == 4
+    requests_file.take(
+        tmp_path, run_report("run1"), [requesting_record("web01", *alike[:3]), requesting_record("web09", alike[3])]
+    )
+    assert requests_file.read(tmp_path) == sorted(alike, key=lambda entry: (entry.at, entry.key))

@@ -1,0 +1,257 @@
+"""The report on a terminal: the screen, changes, lifts and exceptions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from fleets import answer, judge, run
+from hypothesis import given
+from hypothesis import strategies as st
+from printed import too_wide
+from properties import examples
+from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.storage import difference_files
+from proscribe.controller.report.storage.difference_files import DifferenceFiles
+from proscribe.controller.report.terminal import lifting, summary
+from proscribe.controller.report.terminal.differences import MOST, changes, listed, text_of
+from proscribe.controller.report.terminal.exceptions import (
+    Approved,
+    Chain,
+    Ended,
+    Exceptions,
+    Opened,
+    Requested,
+    Used,
+    render,
+)
+from proscribe.controller.report.terminal.summary import Screen
+from proscribe.model.finding import Finding, Verdict
+
+REFUSED_CONNECTION = "ssh: connect to host 10.0.0.7 port 22: Connection refused"
+
+
+def render_collected(collector, directory="", **screen):
+    """Return the screen of a collected run."""
+    fleet = collector.fleet()
+    report = fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z")
+    return summary.render(report, fleet.records, Screen(**screen), directory)
+
+
+def dedent_screen(text):
+    return "\n" + dedent(text).strip("\n")
+
+
+@pytest.mark.parametrize(("mode", "count", "missing", "line"), [
+    ("enforce", 1, [], "programs on web01 reach names below blocked names: no resolver that filters there"),
+    ("enforce", 2, [], "programs on 2 hosts (web01, web02) reach names below blocked names: no resolver that filters"),
+    ("audit", 2, [], ""),
+    ("enforce", 2, [Finding("hosts_line", "block", detail="missing")], ""),  # nothing is blocked
+])  # fmt: skip
+def test_hosts_without_a_resolver_are_named_once(mode, count, missing, line):
+    hosts = ["web01", "web02"][:count]
+    collector = Collector(run(hosts))
+    reason = "the hosts file cannot cover them"
+    below = Verdict("dns/sub-domains", "not_applicable", (Finding("coverage", "sub-domains"),), reason=reason)
+    for host in hosts:
+        collector.answered(host, answer(below, judge("dns/hosts-file", {"mode": "enforce"}, missing)))
+    fleet = collector.fleet()
+    for record in fleet.records:
+        next(rule for rule in record["rules"] if rule["rule"] == "dns/sub-domains")["mode"] = mode
+    report = fleet_report(collector.run, fleet, "2026-11-25T00:31:00Z")
+    text = " ".join(summary.render(report, fleet.records, Screen(width=200)).split())
+    assert (line in text, text.count("below blocked names")) == (True, 1 if line else 0)
+
+
+HOSTILE = st.text(
+    st.characters(codec="utf-8") | st.sampled_from("\x1b\r\n\x07\x9b\u202e\u2066\x00"), min_size=1, max_size=30
+)
+
+
+@examples(150)
+@given(data=st.data(), width=st.integers(20, 140))
+def test_nothing_from_a_host_steers_the_terminal(data, width):
+    def text():
+        return data.draw(HOSTILE)
+
+    collector = Collector(run([host := text(), other := "web" + text()], "enforce"))
+    finding = Finding(
+        "package", text(), manager=text(), version=text(), scope=f"user:{text()}", path=text(), detail=text()
+    )
+    record = answer(
+        judge(f"apps/{text()}", {"mode": "enforce"}, [finding]),
+        judge(f"browser/{text()}", {"mode": "enforce"}, [finding]),
+        judge(f"dns/{text()}", {"mode": "enforce"}, [], text()),
+        errors=[{"control": text(), "message": text()}],
+    )
+    collector.answered(host, record)
+    collector.unreachable(other, text())
+    lines = render_collected(collector, "reports/r1", width=width).split("\n")
+    assert all(line.isprintable() for line in lines)
+    # A command has its line whole, and so has a word: every terminal goes on in its next row.
+    assert too_wide("\n".join(lines), max(width, 40)) == []
+
+
+def test_a_lift_says_where_the_ban_is_lifted_and_where_not():
+    collector = Collector(run(["web01", "web02", "web03"], "lift"))
+    collector.changed("web01", "apps", {"changed": True, "actions": ["delete gate", "delete hook"]})
+    collector.failed("web02", "apps", "apt is locked")
+    collector.unreachable("web03", REFUSED_CONNECTION)
+    assert lifting.render(collector.expected, collector.heard, check=False, width=120) == dedent_screen(
+        """
+        lifted on 1 of 3 hosts (2 actions); the ban is not in force there
+        not lifted on web02: apt is locked
+        not lifted on web03: unreachable: ssh: connect to host 10.0.0.7 port 22: Connection refused
+        """
+    )
+    check = lifting.render(collector.expected, collector.heard, check=True, width=120)
+    assert check.splitlines()[1] == "would lift on 1 of 3 hosts (2 actions); nothing was changed"
+
+
+def change(before: str, after: str, header: str = "write /etc/x") -> dict[str, str]:
+    return {"before_header": header, "after_header": header, "before": before, "after": after}
+
+
+def describe_change(before: str, after: str) -> list[str]:
+    """Return the description of a change without its heading."""
+    lines = listed(changes([change(before, after)]))
+    assert lines[0] == "write /etc/x"
+    return [line.strip() for line in lines[1:]]
+
+
+def make_policy(blocked, **settings):
+    return json.dumps({"policies": {"WebsiteFilter": {"Block": blocked}, **settings}}, indent=1)
+
+
+def test_lists_of_a_policy_file_are_counted_with_their_first_names() -> None:
+    names = [f"site{number}.example" for number in range(659)]
+    before = make_policy(names[:-5], Proxy="none", Old=True)
+    after = make_policy([*names[2:], *names[:0]], Proxy="system", New=1)
+    assert describe_change(before, after) == [
+        "WebsiteFilter.Block: 5 added: site654.example, site655.example, site656.example and 2 more",
+        "WebsiteFilter.Block: 2 removed: site0.example, site1.example", "1 setting added: New",
+        "1 setting removed: Old", '1 setting changed: Proxy: "none" -> "system"',
+    ]  # fmt: skip
+
+
+def test_names_with_two_lines_each_are_counted_once() -> None:
+    lines = "".join(f"0.0.0.0 s{number}.example\n:: s{number}.example\n" for number in range(500))
+    before = "127.0.0.1 localhost\n"
+    assert describe_change(before, f"# BEGIN\n{lines}# END\n{before}") == [
+        "1,002 lines added",
+        "500 names added: s0.example, s1.example, s10.example and 497 more",
+    ]
+
+
+def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful() -> None:
+    result = changes(
+        [change("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)]
+    )
+    lines = listed(result)
+    assert len(lines) <= 3 * MOST and not result[-1].whole
+    assert lines[-1] == "... and 960 more changes"
+    assert all(line.isprintable() for line in lines)
+
+
+TEXT = st.lists(st.sampled_from(["a", "b", "set x", "    c", "{", '{"a": [', "]}", "0.0.0.0 a.b", "\x1b"]), max_size=30)
+
+
+@given(TEXT, TEXT)
+def test_any_two_unequal_texts_are_reported_and_the_whole_leads_from_one_to_the_other(before, after) -> None:
+    item = change("".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in after))
+    lines = listed(changes([item]))
+    assert all(line.isprintable() for line in lines)
+    assert bool(lines) == (before != after)
+    body = [line[:-1] for line in text_of([item])][2:]
+    signs = [line[:1] for line in body if not line.startswith("@@")]
+    assert signs.count("-") - signs.count("+") == len(before) - len(after)
+
+
+def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends() -> None:
+    same = [f"line {number}" for number in range(3000)]
+    before, after = [*same, "old", *same], [*same, "new", "newer", *same]
+    text = list(text_of([change("\n".join(before) + "\n", "\n".join(after) + "\n")]))
+    assert text[2:] == ["@@ -3001,1 +3001,2 @@\n", "-old\n", "+new\n", "+newer\n"]
+
+
+CUT = "... cut here: it is larger than is kept\n"
+
+
+@pytest.mark.parametrize("files", [
+    [(["+aa\n"], "+aa\n"), (["+aaaa\n", "+bb\n"], "+aaaa\n+bb\n"), (["\n"], "\n"), ([], None)],
+    [(["+aaaa\n"] * 9, f"+aaaa\n{CUT}"), (["+aaa\n"], "+aaa\n"), (["+a\n"], None)],
+    [(["+aaaa\n"] * 9, f"+aaaa\n{CUT}"), (["+aaaa\n", "+a\n"], CUT), (["+a\n"], None)],
+])  # fmt: skip
+def test_files_are_bounded_each_and_all_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[tuple[list[str], str | None]]
+) -> None:
+    monkeypatch.setattr(difference_files, "OF_ONE", 10)
+    monkeypatch.setattr(difference_files, "OF_ALL", 15)
+    of_run = DifferenceFiles(tmp_path, "r1")
+    for number, (pieces, text) in enumerate(files):
+        if text is not None:
+            assert of_run.write(f"web{number}", "dns_filter", f"digest{number}", pieces).read_text() == text
+        else:
+            with pytest.raises(OSError, match="this run has written 0 MiB of them"):
+                of_run.write(f"web{number}", "dns_filter", f"digest{number}", pieces)
+
+
+def test_a_text_of_some_size_is_written_whole_whatever_the_name_of_the_host(tmp_path: Path) -> None:
+    text = ["+" + "a" * 4096 + "\n"]
+    path = DifferenceFiles(tmp_path, "r1").write("w" * 200, "dns_filter", "digest", text)
+    assert (path.name, path.read_text()) == (f"{'w' * 120}.dns_filter.diff", text[0])
+
+
+SCREEN = Screen(200, 50)
+T1, T2, T3 = (f"2026-11-2{day}T08:00:00Z" for day in (1, 2, 3))
+NOBODY = dict.fromkeys(("users", "posix_groups", "hours", "versions", "paths"), [])
+CHAIN = Chain(
+    waiver="press", inventory="prod", status="active", services=["wechat", "line"], controls=["apps", "dns"],
+    only={**NOBODY, "users": ["alice"], "posix_groups": ["press"], "hours": ["08:00-18:00"], "versions": ["4"]},
+    hosts=["web01", "web02"], reason="answers\nreaders", risk="low", ticket="BAN-1",
+    requested=Requested("al\x1bice", T1, "0123", "web01", "bob", "it is needed", T1),
+    approved=Approved("mei", T2, "SHA256:abc"), opened=Opened(T2, T3),
+    used=Used(["web01"], T2, T3, ["dpkg wechat 4.0", "dpkg line 7"], 2, 1), expires=T3, ended=Ended(T3, "not_valid"),
+    changes=[(T1, "active"), (T3, "expired")],
+)  # fmt: skip
+SHORT_CHAIN = CHAIN._replace(
+    services=[f"s{number}" for number in range(9)], controls=["apps"], only=NOBODY, hosts=[], reason="",
+    requested=Requested("", "", "", "", "", "", ""), approved=Approved("", "", ""), opened=Opened("", ""),
+    used=Used([], "", "", [], 0, 0), expires="", ended=Ended("", ""),
+)  # fmt: skip
+
+
+def describe_links(item: Chain) -> dict[str, str]:
+    """Return the description of an exception by link."""
+    lines = render(Exceptions(T3, "", [item], []), SCREEN).splitlines()[4:]
+    return {line[:12].strip(): line[14:] for line in lines}
+
+
+@pytest.mark.parametrize(("change", "link", "words"), [
+    ({"expires": T3}, "ended", "not yet; expires 2026-11-23 08:00 UTC"),
+    ({"used": Used([], "", "", [], 1, 0)}, "used", "no run has found anything that it covers; 1 attempt refused"),
+    ({"requested": Requested("ann", "", "01\x1b", "", "", "", "")}, "requested",
+     "ann; request 01\ufffd, which no run has seen"),
+    ({"approved": Approved("", T1, "")}, "approved", "not recorded on 2026-11-21 08:00 UTC"),
+    ({"opened": Opened("", T1)}, "opened", "not recorded; in effect in the run of 2026-11-21 08:00 UTC"),
+])  # fmt: skip
+def test_a_link_of_which_some_is_known(change: Any, link: str, words: str) -> None:
+    assert describe_links(SHORT_CHAIN._replace(**change))[link] == words
+
+
+WAITING = {
+    "id": "0123", "host": "web\x1b1", "user": "bob", "service": "line", "reason": "calls\nfor the press", "at": T1
+}  # fmt: skip
+
+
+def test_a_narrow_screen_has_all_of_it() -> None:
+    lines = render(Exceptions(T3, "", [CHAIN], [WAITING]), Screen(40, 10)).splitlines()
+    assert all(len(line) <= 40 for line in lines)
+    assert [line for line in lines if line.startswith("  used")] == ["  used        2026-11-22 08:00 UTC to"]
+    assert lines[lines.index("  used        2026-11-22 08:00 UTC to") + 1] == f"{'':14}2026-11-23 08:00 UTC on"
+    coloured = render(Exceptions(T3, "", [CHAIN], [WAITING]), Screen(200, 50, True))
+    assert coloured.count("\x1b[1m") == 3 and "\x1b[1mpress  active\x1b[0m" in coloured

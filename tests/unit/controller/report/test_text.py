@@ -1,0 +1,283 @@
+"""Texts for people: widths, wording, and commands that install removed packages again."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.controller.report.text import wording
+from proscribe.controller.report.text.layout import cells, clip, row, screen_width, table, wrap
+from proscribe.controller.report.text.package_commands import COMMANDS
+from proscribe.controller.report.text.reinstalling import command, has_command, without_command
+from proscribe.controller.report.text.wording import (
+    Cause,
+    causes,
+    evidences,
+    left,
+    message,
+    without_name,
+)
+from proscribe.model.finding import Finding
+from proscribe.model.removed import Removed, read
+
+# As str.isprintable has them. A filter would drop so many that Hypothesis now and then gives up.
+CHARACTERS = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
+PRINTABLE = st.text(CHARACTERS, max_size=80)
+NOT_BLANK = st.text(CHARACTERS, min_size=1, max_size=80).filter(str.split)
+
+
+@given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(0, 5))
+def test_lines_fit_or_are_one_word_and_nothing_is_lost(text, width, most):
+    lines = wrap(text, width, most)
+    assert all(cells(line) <= width or len(line.split()) == 1 for line in lines)
+    if most:  # what it takes of the screen
+        assert 1 <= sum(max(1, -(-cells(line) // width)) for line in lines) <= most
+    if not most or not lines[-1].endswith("..."):
+        assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@given(text=PRINTABLE, first=NOT_BLANK, width=st.integers(40, 90))
+def test_a_row_fits_and_has_all_of_its_text(text, first, width):
+    lines = row(first, "unknown", text, (20, 12), width)
+    assert all(cells(line) <= width or len(line.split()) == 1 for line in lines)
+    assert sorted("".join("".join(lines).split())) == sorted("".join(f"{first}unknown{text}".split()))
+
+
+@given(st.lists(st.tuples(*[NOT_BLANK] * 3), min_size=2, max_size=4), st.integers(40, 90))
+def test_a_table_fits_in_columns_or_row_by_row(rows, width):
+    lines = list(table(rows, width))
+    assert all(cells(line) <= width or len(line.split()) <= 2 for line in lines)
+    printed, shown = "".join("".join(lines).split()), [cell for row_ in rows[1:] for cell in row_ if cell != "-"]
+    assert all("".join(cell.split()) in printed for cell in shown)
+
+
+@pytest.mark.parametrize(("columns", "width"), [("", 80), ("120", 120), ("40", 40), ("7", 40), ("0", 80), ("wide", 80)])
+def test_the_width_is_that_of_columns_or_80_where_there_is_no_terminal(columns, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert screen_width() == width
+
+
+@given(text=PRINTABLE, width=st.integers(4, 60))
+def test_a_clipped_text_fits_and_shows_the_cut(text, width):
+    short = clip(text, width)
+    assert cells(short) <= width
+    assert short == text or short.endswith("...")
+
+
+WAIVER: Any = {"status": "active", "expires": "2026-12-01T00:00:00Z", "revoked": None}
+
+
+@pytest.mark.parametrize(("change", "at", "text"), [
+    ({}, "2026-11-20T23:59:59Z", "10 days left"),
+    ({}, "2026-11-29T00:00:00Z", "ends tomorrow"),
+    ({}, "2026-11-30T23:59:59Z", "ends today"),
+    ({}, "2026-12-01T00:00:00Z", "ended"),
+    *(({"status": status}, "2026-11-29T00:00:00Z", "ends tomorrow") for status in ("not_yet_valid", "expired")),
+    ({"status": "revoked", "revoked": {"on": "2026-11-28T00:00:00Z"}}, "2026-11-29T00:00:00Z", "ended"),
+    ({"status": "revoked", "revoked": {"on": "2026-12-24T00:00:00Z"}}, "2026-11-29T00:00:00Z", "ends tomorrow"),
+    ({"expires": "soon"}, "2026-11-29T00:00:00Z", ""),
+])  # fmt: skip
+def test_waiver_has_days_left_until_its_end(change: Any, at: str, text: str) -> None:
+    assert left({**WAIVER, **change}, at) == text
+
+
+@pytest.mark.parametrize(("text", "name", "output"), [
+    ("no line for a.example", "a.example", "no line for (name)"),
+    ("a.example-x, a.examples, a.example_", "a.example", "a.example-x, a.examples, a.example_"),
+    ("b.a.example, -a.example, xa.example", "a.example", "b.a.example, -a.example, xa.example"),
+    ("(a.example) 'a.example'", "a.example", "((name)) '(name)'"),
+    ("a.example.org", "a.example", "(name).org"),
+])  # fmt: skip
+def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text: str, name: str, output: str) -> None:
+    assert without_name(text, name) == output
+
+
+@pytest.mark.parametrize(("shared", "text"), [
+    ([], ""),
+    ([Cause("x", "firefox,librewolf", "/a"), Cause("x", "librewolf", "/a")], "x in /a (firefox, librewolf)"),
+    ([Cause("firefox says x", "firefox", "")], "firefox says x"),
+    ([Cause("x", "", "/a"), Cause("x", "", "/b")], "x"),
+    # As several rules of a host report them that an ordinary user observed.
+    ([Cause("a; b; c"), Cause("b; c"), Cause("b; d")], "a; b; c; d"),
+    ([Cause(f"/{name} can only be read by root (and 1 more); run it as root") for name in "abcde"],
+     "/a, /b, /c and others can only be read by root; run it as root"),
+    ([Cause("/a can only be read by root (and 2 more)")], "/a can only be read by root (and 2 more)"),
+])  # fmt: skip
+def test_causes_are_merged(shared: Any, text: str) -> None:
+    assert causes(shared) == text
+
+
+def test_causes_and_messages_have_an_end() -> None:
+    many = causes([Cause(f"cause {number}") for number in range(10_000)])
+    assert many.startswith("cause 0; cause 1; ") and 1_000 < len(many) < 100_000
+    item = message("a " * 1_000_000)
+    assert 100 < len(item) < len(many)
+
+
+def make_finding(**more: Any) -> Any:
+    return Finding("file", "x", "program", "", "user:ann", **more).as_dict()
+
+
+@pytest.mark.parametrize(("findings", "text"), [
+    ([make_finding(), make_finding()], ["program x (ann) (2 times)"]),
+    ([make_finding(path="/a"), make_finding(path="/b"), make_finding(path="/a")],
+     ["program x (ann) (2 places: /a, /b)"]),
+    ([make_finding(path=item) for item in "abcd"], ["program x (ann) (4 places: a, b, c and 1 more)"]),
+    ([make_finding(detail="d"), make_finding()], ["program x (ann): d", "program x (ann)"]),
+    ([{**make_finding(), "scope": "system"}, {**make_finding(), "scope": None}], ["program x (2 times)"]),
+    ([Finding("process", "x", path="/opt/x").as_dict(), Finding("process", "x").as_dict()],
+     ["process /opt/x", "process x"]),
+])  # fmt: skip
+def test_equal_evidence_is_grouped_with_its_places(findings: Any, text: list[str]) -> None:
+    assert evidences(findings) == text
+
+
+@pytest.mark.parametrize(("idle", "expected", "days", "text"), [
+    (2, 2, [], "nothing is restricted"),
+    (2, 2, ["2027-01-02", "2026-12-01\x1b"], "the ban is not in force yet, it begins on 2026-12-01\ufffd"),
+    (1, 2, ["2027-01-02"], ""),
+    (0, 0, [], ""),
+])  # fmt: skip
+def test_a_ban_that_applies_to_nothing(idle: int, expected: int, days: list[str], text: str) -> None:
+    report: Any = {
+        "summary": {"hosts": {"not_applicable": idle}},
+        "run": {"expected_hosts": expected},
+        "upcoming": [{"effective_from": day} for day in days],
+    }
+    assert wording.not_in_force(report) == text
+
+
+def test_services_of_which_nothing_is_known() -> None:
+    result = [{"rule": "apps/a"}, {"rule": "dns/b"}, {"rule": "apps/c"}]
+    assert wording.nothing_known({"nothing_known": result}) == {"apps": ["a", "c"], "dns": ["b"]}  # type: ignore[typeddict-item]
+    assert wording.nothing_known({}) == {}  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(("text", "closed"), [
+    ("Failed to connect to the host via ssh: kex_exchange_identification: read: Connection reset by peer", True),
+    ("Failed to connect to the host via ssh: Connection closed by 192.0.2.7 port 22", True),
+    ("ssh: connect to host 192.0.2.7 port 22: No route to host", False),
+    ("Shared connection to 192.0.2.7 closed.", False),
+])  # fmt: skip
+def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text: str, closed: bool) -> None:
+    output = wording.unreachable(text)
+    assert ("MaxStartups. See it on the host: ps -C sshd -o args=" in output) is closed
+    assert output.startswith(wording.message(text))
+
+
+def make_removed(manager: str, id_: str, name: str = "", **more: str) -> Removed:
+    return Removed(**{"manager": manager, "id": id_, "version": "1.0", "scope": "system", "name": name or id_, **more})
+
+
+WECHAT = make_removed("dpkg", "wechat", "wechat:i386", how="apt-get", mark="auto")
+ALICE = "user:alice"
+AS_ALICE = (
+    "systemd-run --quiet --pipe --wait --collect --property=KillSignal=SIGKILL --property=RuntimeMaxSec=3600"
+    " --uid=alice -- env"
+)
+APART = "</dev/null 2>&1 | cat -v"
+STORE = "/nix/store/" + 32 * "a"
+
+
+@pytest.mark.parametrize(
+    ("packages", "line"),
+    [
+        ([], ""),
+        ([WECHAT], "apt-get install wechat:i386 && apt-mark auto wechat:i386"),
+        (
+            [WECHAT, make_removed("dpkg", "tim", how="apt-get", mark="manual")],
+            "apt-get install tim wechat:i386 && apt-mark auto wechat:i386",
+        ),
+        ([make_removed("rpm", "wechat", "wechat.noarch", how="zypper")], "zypper install wechat.noarch"),
+        ([make_removed("pacman", "signal", mark="auto")], "pacman -S signal && pacman -D --asdeps signal"),
+        (
+            [make_removed("flatpak", "org.x.App", "app/org.x.App/x86_64/stable", place="default", source="flathub")],
+            "flatpak install --assumeyes --installation=default flathub app/org.x.App/x86_64/stable",
+        ),
+        (
+            [make_removed("flatpak", "org.x.App", "app/org.x.App/x86_64/stable", scope=ALICE)],
+            f"{AS_ALICE} flatpak install --assumeyes --user app/org.x.App/x86_64/stable {APART}",
+        ),
+        ([make_removed("snap", "signal", how="classic", source="")], "snap install --classic signal"),
+        (
+            [make_removed("snap", "a"), make_removed("snap", "bb", source="latest/edge")],
+            "snap install --channel=latest/edge bb",
+        ),
+        (
+            [make_removed("pip", "x-y", tool="/usr/bin/python3", how="user", scope=ALICE)],
+            f"{AS_ALICE} PIP_BREAK_SYSTEM_PACKAGES=1 /usr/bin/python3 -m pip install --user x-y==1.0 {APART}",
+        ),
+        (  # what pipx and uv take one by one
+            [make_removed("uv", name, tool="/usr/bin/uv", place="/t") for name in ("xa", "xb")],
+            "env UV_TOOL_DIR=/t /usr/bin/uv tool install xa==1.0; env UV_TOOL_DIR=/t /usr/bin/uv tool install xb==1.0",
+        ),
+        (
+            [make_removed("pipx", "x-y", "X_y", tool="pipx", place="/opt/pipx", how="system", version="claims/any")],
+            "env PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install X_y",
+        ),
+        (
+            [make_removed("npm", "@a/b", tool="/h/a b/bin/npm", place="/h/a b", scope=ALICE)],
+            f"{AS_ALICE} 'PATH=/h/a b/bin:/usr/local/bin:/usr/bin:/bin' '/h/a b/bin/npm' install --global"
+            f" --prefix '/h/a b' @a/b@1.0 {APART}",
+        ),
+        (
+            [
+                make_removed(
+                    "nix", "signal", f"{STORE}-signal-1.0", how="env", tool="/n/nix-env", place="/p", scope=ALICE
+                )
+            ],
+            f"{AS_ALICE} /n/nix-env --profile /p --install {STORE}-signal-1.0 {APART}",
+        ),
+        ([make_removed("conda", "x", tool="/c/bin/conda", place="/c")], "/c/bin/conda install --yes --prefix /c x=1.0"),
+        ([make_removed("brew_cask", "x", tool="/b/brew", scope=ALICE)], f"{AS_ALICE} /b/brew install --cask x {APART}"),
+        (
+            [make_removed("guix", "x", tool="/g/guix", place="/p", scope=ALICE)],
+            f"{AS_ALICE} /g/guix package --profile=/p --install=x {APART}",
+        ),
+        # no front that installs by name
+        (
+            [
+                make_removed("dpkg", "tim", how="dpkg"),
+                make_removed("rpm", "tim", "tim.noarch", how="rpm"),
+                make_removed("mine", "x"),
+            ],
+            "",
+        ),
+    ],
+)
+def test_one_line_brings_back_what_was_removed(packages: list[Removed], line: str) -> None:
+    assert command([read(package._asdict()) for package in packages]) == line
+    assert len(packages) == len(without_command(packages)) + sum(map(has_command, packages))
+
+
+@pytest.mark.parametrize("hostile", [
+    make_removed("dpkg", "openssh-server-", how="apt-get"),  # apt removes it
+    make_removed("dpkg", "wechat", "openssh-server", how="apt-get"),
+    make_removed("dpkg", "wechat", "wechat; reboot", how="apt-get"),
+    make_removed("rpm", "wechat", "https://example.org/x.rpm", how="dnf"),
+    make_removed("rpm", "@core", "@core.noarch", how="dnf"),
+    make_removed("flatpak", "org.x.App", "app/org.x.App/x86_64/stable", source="https://example.org/repo"),
+    make_removed("pip", "wechat", "git+https://example.org/x", tool="python3"),
+    make_removed("pip", "wechat", tool="python3 -c import"),
+    make_removed("nix", "wechat", "/nix/store/../../etc-wechat", how="env", tool="/n", place="/p"),
+    make_removed("guix", "wechat", tool="/g", place="; reboot"),
+])  # fmt: skip
+def test_a_hosts_word_is_a_name_or_nothing(hostile: Removed) -> None:
+    assert command([hostile]) == "" and without_command([hostile]) == [hostile]
+
+
+@given(st.dictionaries(st.sampled_from(Removed._fields), st.text(max_size=30)), st.sampled_from(sorted(COMMANDS)))
+def test_no_answer_becomes_another_command(given_: dict[str, str], manager: str) -> None:
+    _, _, _, commands, _ = COMMANDS[manager]
+    try:
+        package = read({**WECHAT._asdict(), "mark": "", "how": next(iter(commands)), **given_, "manager": manager})
+    except ValueError:
+        return
+    line = command([package])
+    if line:
+        assert line.isprintable() and ";" not in shlex.split(line) and "&&" not in shlex.split(line)
+        around = len([*AS_ALICE.split(), *APART.split()]) if package.user else 0
+        assert len(shlex.split(line)) <= len(commands[package.how].split()) + around
