@@ -25,6 +25,7 @@ from proscribe.controller.report.page.data import script_data
 from proscribe.controller.report.page.days import picture, svg
 from proscribe.controller.report.page.document import page
 from proscribe.controller.report.page.findings import ago
+from proscribe.controller.report.page.trend import drawing, numbers, until
 from proscribe.controller.report.page.waivers import waivers
 from proscribe.controller.report.text.wording import clean, host_label
 from proscribe.model.finding import Finding
@@ -291,6 +292,21 @@ def test_a_day_without_a_run_is_a_gap_and_the_places_of_days_are_those_of_the_ca
 def test_the_days_are_counted_from_the_run_and_not_from_today():
     assert picture(TWO, "2026-11-25T23:59:59Z").days[-1].x == 712
     assert picture(TWO, "2026-11-26T00:00:00Z").days[-1].x == 704
+
+
+def test_trend_draws_a_column_for_each_run_and_compares_the_last_two():
+    trend = trend_of(4, 2)
+    drawn = drawing(trend)
+    pieces = [("noncompliant", 300.0, 3.0, 28.5, 60.0), ("noncompliant", 330.0, 33.0, 28.5, 30.0)]
+    assert [piece for column in drawn.columns for piece in column.pieces] == pieces
+    assert [column.words for column in drawn.columns] == ["4 noncompliant", "2 noncompliant"]
+    assert drawn.ends == ("2026-11-01T00:31:00Z", "2026-11-02T00:31:00Z") and "2 fewer" in drawn.change
+    assert drawing(trend_of(2, 2), "dns").change.endswith("as many as before (in runs like this one: dns)")
+    worse = [trend[0], {**trend[1], "hosts": {"error": 1, "unknown": 5}}]
+    assert "6 of 6 hosts; before, 4 of 10" in drawing(worse).change
+    assert [len(drawing(trend_of(*[1] * count)).columns) for count in (2, 28)] == [2, 28]
+    assert (drawing(trend[:1]), [*numbers(trend)], numbers(trend[:1])) == (None, trend[::-1], ())
+    assert (until(trend, "run0"), until(trend, "nosuch")) == (trend[:1], trend)
 
 
 @pytest.mark.parametrize("number", [0, 1])
