@@ -10,7 +10,7 @@ from proscribe.host.system import ControlError, Host, Unseen
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+def host(tmp_path, monkeypatch):
     (tmp_path / "var/lib").mkdir(parents=True)
     monkeypatch.setattr(Host, "privileged", True)
     return Host(str(tmp_path))
@@ -22,7 +22,7 @@ def cached(host: Host) -> dict[str, tuple[str, int]]:
     return {path.name: (path.read_text(), path.stat().st_mode & 0o777) for path in there}
 
 
-def test_the_new_is_kept_and_nothing_older(host: Host) -> None:
+def test_the_new_is_kept_and_nothing_older(host):
     assert cache.keep(host, {"code-1": b"code", "plan-1": b"plan"})
     assert cached(host) == {"code-1": ("code", 0o600), "plan-1": ("plan", 0o600)}
     assert cache.keep(host, {"code-1": None, "plan-2": b"other"})
@@ -31,7 +31,7 @@ def test_the_new_is_kept_and_nothing_older(host: Host) -> None:
     assert cached(host) == {}
 
 
-def test_an_ordinary_user_caches_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_user_caches_nothing(host, monkeypatch):
     assert cache.keep(host, {"code-1": b"code"})
     monkeypatch.setattr(Host, "privileged", False)
     assert not cache.keep(host, {"code-2": b"code"})
@@ -39,8 +39,8 @@ def test_an_ordinary_user_caches_nothing(host: Host, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("error", [ControlError("no"), Unseen("no")])
-def test_where_it_cannot_be_it_is_not(host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def refuse(*_: object) -> None:
+def test_where_it_cannot_be_it_is_not(host, monkeypatch, error):
+    def refuse(*_):
         raise error
 
     assert cache.keep(host, {"code-1": b"code"})

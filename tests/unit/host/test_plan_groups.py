@@ -38,12 +38,10 @@ def entry(found: Any, id_: str = "a", control: str = "browser") -> dict[str, Any
     return {key: value for key, value in found["controls"][control]["services"][id_].items() if key != "name"}
 
 
-# -- hours
-
 WAIVED = {"mode": "waived", "waiver": "w1", "hours": OFFICE, "otherwise": "audit"}
 
 
-def test_what_was_resolved_was_checked_as_it_was_compiled() -> None:
+def test_what_was_resolved_was_checked_as_it_was_compiled():
     found = plan(a=WAIVED)
     plans.check(at(found, clock("2026-11-27 12:00")))
     with pytest.raises(ValueError, match="the digest does not match"):
@@ -66,7 +64,7 @@ CLOSED, OPEN = "2026-11-27 20:00", "2026-11-27 12:00"
         (CLOSED, [{"waiver": "w3", "hours": [[4, 1200, 1440]]}], {"mode": "waived", "waiver": "w3"}),
     ],
 )
-def test_exceptions_have_hours_too(moment: str, exceptions: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+def test_exceptions_have_hours_too(moment, exceptions, expected):
     found = entry(at(plan(a={"exceptions": exceptions}), clock(moment)))
     assert found == {"mode": "enforce", **expected}
     # beside a waiver for the whole that is closed at night only
@@ -88,8 +86,8 @@ ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Hong_
     st.sampled_from(ZONES),
     st.integers(1_700_000_000, 2_000_000_000),
 )
-def test_a_moment_is_open_where_some_text_says_so(texts: list[tuple[str, int, int]], zone: str, moment: int) -> None:
-    def written(minute: int) -> str:
+def test_a_moment_is_open_where_some_text_says_so(texts, zone, moment):
+    def written(minute):
         return f"{minute // 60:02}:{minute % 60:02}"
 
     before = os.environ.get("TZ")
@@ -111,8 +109,6 @@ def test_a_moment_is_open_where_some_text_says_so(texts: list[tuple[str, int, in
     assert given_hours == sorted(given_hours) and all(0 <= begin < end <= 1440 for _, begin, end in given_hours)
 
 
-# -- groups
-
 PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:2000::/home/bob:/bin/sh\n"
 GROUP = """\
 alice:x:1000:
@@ -127,14 +123,14 @@ just:x:2006:{huge}
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text(PASSWD)
     (tmp_path / "etc/group").write_text(GROUP.format(huge=",".join(f"u{number}" for number in range(groups.MOST))))
     return Host(str(tmp_path))
 
 
-def test_the_name_service_of_this_machine_is_asked_where_it_is_the_host() -> None:
+def test_the_name_service_of_this_machine_is_asked_where_it_is_the_host():
     assert "root" in groups.members(Host(), "root")
     with pytest.raises(LookupError, match="no such group"):
         groups.members(Host(), "no such group here")
@@ -158,14 +154,14 @@ def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[d
     return list(run.change(host, policy, "apps")["refused"])
 
 
-def test_what_people_read_goes_to_the_members_too(host: Host) -> None:
+def test_what_people_read_goes_to_the_members_too(host):
     reported = {"users": ["carol"], "posix_groups": ["press"]}
     compiled = plan("apps", a={"exceptions": [{"waiver": "w1", **reported}]})
     found, _ = resolved(host, {**compiled, "waivers": {"w1": reported, "w2": {"users": []}}})
     assert found["waivers"] == {"w1": {**reported, "users": ["alice", "bob", "carol"]}, "w2": {"users": []}}
 
 
-def test_the_packets_of_members_pass_and_at_their_hours_only(host: Host) -> None:
+def test_the_packets_of_members_pass_and_at_their_hours_only(host):
     exception = {"waiver": "w1", "users": [], "posix_groups": ["press"], "hours": OFFICE}
     found = plan("firewall", a={"exceptions": [exception], "networks": ["192.0.2.0/24"]})
     assert exempted_users(entry(found, control="firewall")) == []  # nobody, until both are resolved
@@ -175,7 +171,7 @@ def test_the_packets_of_members_pass_and_at_their_hours_only(host: Host) -> None
 
 
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
-def test_a_group_of_nobody_waives_nobody_and_is_named(host: Host, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_of_nobody_waives_nobody_and_is_named(host, group, monkeypatch):
     exception = {"waiver": "w1", "users": [], "posix_groups": [group]}
     policy = plan("apps", a={"exceptions": [exception]}, b={})
     found, (missed,) = resolved(host, policy)
@@ -188,13 +184,8 @@ def test_a_group_of_nobody_waives_nobody_and_is_named(host: Host, group: str, mo
     assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": verdict.reason}
 
 
-# -- restricted for the members of groups only
-
-
 @pytest.mark.parametrize("group", ["nosuch", "nested", "huge"])
-def test_a_group_that_is_not_known_here_leaves_the_rule_unknown(
-    host: Host, group: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_group_that_is_not_known_here_leaves_the_rule_unknown(host, group, monkeypatch):
     """It is neither compliant, nor is anybody restricted who may not be meant."""
     policy = plan("apps", a={"only": {"posix_groups": [group, "alice"]}})
     found, (missed,) = resolved(host, policy)
@@ -211,7 +202,7 @@ def test_a_group_that_is_not_known_here_leaves_the_rule_unknown(
     assert refused == {"rule": "apps/a", "subject": f"group:{group}", "reason": said}
 
 
-def test_whom_a_directory_does_not_list_is_restricted_and_not_waived(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whom_a_directory_does_not_list_is_restricted_and_not_waived(monkeypatch):
     """SSSD with ignore_group_members lists nobody, and an own group is only in the account's entry."""
     host = Host()
     monkeypatch.setattr(groups, "_listed", lambda host, name: (60000, []) if name == "contractors" else None)
@@ -226,7 +217,7 @@ def test_whom_a_directory_does_not_list_is_restricted_and_not_waived(monkeypatch
     assert now["exceptions"] == [{"waiver": "w1", "users": []}]
 
 
-def test_waivers_hours_and_groups_of_one_service_are_all_resolved(host: Host) -> None:
+def test_waivers_hours_and_groups_of_one_service_are_all_resolved(host):
     exception = {"waiver": "w1", "users": [], "posix_groups": ["alice"], "hours": OFFICE}
     policy = plan("apps", a={"only": {"posix_groups": ["press"]}, "exceptions": [exception]})
     for moment, waiver in ((OPEN, "w1"), (CLOSED, "")):

@@ -14,7 +14,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -41,7 +40,7 @@ def hook(contact: str = "it@example.org", messages: Sequence[str] = ()) -> str:
 
 @shells
 @pytest.mark.parametrize("text", [dpkg.GATE, hook(), boot.program_text()], ids=["dpkg", "pacman", "firewall"])
-def test_every_sh_can_read_what_hosts_get(shell: list[str], text: str):
+def test_every_sh_can_read_what_hosts_get(shell, text):
     done = subprocess.run([*shell, "-n"], input=text, text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert not derived.NAME.search(text) and text.startswith("#!/bin/sh\n# Written by Proscribe")
@@ -79,18 +78,18 @@ DELETED, ADDED = 0xA02, 0xA00
         "lost",
     ],
 )
-def test_the_listener_reports_only_our_table(monkeypatch, heard: bytes | OSError, printed: list[str]):
+def test_the_listener_reports_only_our_table(monkeypatch, heard, printed):
     answers = [heard, OSError(errno.EBADF, "the end of the test")]
-    opened: list[object] = []
-    said: list[tuple[str, bool]] = []
+    opened = []
+    said = []
 
-    def recv(most: int) -> bytes:
+    def recv(most):
         answer = answers.pop(0)
         if isinstance(answer, OSError):
             raise answer
         return answer[:most]
 
-    def opening(*words: int) -> SimpleNamespace:
+    def opening(*words):
         opened.append(words)
         return SimpleNamespace(bind=opened.append, recv=recv)
 
@@ -119,7 +118,7 @@ listener.kill()
 
 
 @NETWORK
-def test_the_kernel_says_when_our_table_goes() -> None:
+def test_the_kernel_says_when_our_table_goes():
     text = programs.TABLE_EVENTS.format(table="made")
     done = subprocess.run(
         ["unshare", "--net", sys.executable, "-c", LISTENED, text], capture_output=True, text=True, timeout=LONGEST
@@ -138,7 +137,7 @@ RULES = """table inet made {
 
 @NETWORK
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_a_way_is_tried_as_the_user_that_is_named_or_as_root(address: str) -> None:
+def test_a_way_is_tried_as_the_user_that_is_named_or_as_root(address):
     """The kernel lets root send to one port, and a user to another one."""
     routes = [f"{address} {route}" for route in ("9", "53", "9 65534", "53 65534", "9", "53")]
     script = 'ip link set lo up && printf %s "$1" | nft -f - && shift && exec "$@"'
@@ -167,7 +166,7 @@ def test_only_ways_that_the_kernel_takes_are_printed():
 
 
 @pytest.mark.parametrize(("ends", "called"), [(0, ["-f -", "-s list table inet made"]), (3, ["-f -"])])
-def test_a_ruleset_is_listed_once_it_is_loaded(tmp_path: Path, ends: int, called: list[str]):
+def test_a_ruleset_is_listed_once_it_is_loaded(tmp_path, ends, called):
     nft = tmp_path / "nft"
     nft.write_text(
         f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n[ "$1" = -s ] || {{ cat >{tmp_path}/loaded; exit {ends}; }}\n'

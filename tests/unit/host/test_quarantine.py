@@ -37,7 +37,7 @@ Act = Callable[[], object]
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path):
     for above in [tmp_path, *tmp_path.parents]:
         if above.stat().st_uid == 0 and "pytest" in str(above):
             above.chmod(above.stat().st_mode | 0o011)  # the users have to reach what is theirs
@@ -54,7 +54,7 @@ def host(tmp_path: Path) -> Host:
 
 
 @pytest.fixture(params=["one file system", "two file systems"])
-def two(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> bool:
+def two(request, monkeypatch, tmp_path):
     if request.param == "two file systems":
         in_two_file_systems(monkeypatch, tmp_path)
     return bool(request.param == "two file systems")
@@ -134,19 +134,17 @@ def restore_all(host: Host) -> list[str]:
 
 
 @pytest.mark.parametrize("moment", ["before", "just before it is sealed"])
-def test_another_name_of_what_moves_keeps_its_owner_and_its_mode(
-    host: Host, monkeypatch: pytest.MonkeyPatch, moment: str, two: bool
-) -> None:
+def test_another_name_of_what_moves_keeps_its_owner_and_its_mode(host, monkeypatch, moment, two):
     """A user gives the program one more name. That name is not ours; the manifest counts it."""
     root = Path(host.root)
     other = root / "home/mallory/other"
     descriptor = os.open(root / PROGRAM[1:], os.O_RDONLY)
     chown = os.chown
 
-    def link_first(*arguments: object, **options: object) -> None:
+    def link_first(*arguments, **options):
         if not other.exists():
             as_user(MALLORY, lambda: link_open(descriptor, other))
-        chown(*arguments, **options)  # type: ignore[arg-type]
+        chown(*arguments, **options)
 
     if moment == "before":
         as_user(MALLORY, lambda: link_open(descriptor, other))
@@ -162,7 +160,7 @@ def test_another_name_of_what_moves_keeps_its_owner_and_its_mode(
 
 
 @pytest.mark.parametrize("owner", [BOB, 0])
-def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host: Host, owner: int) -> None:
+def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host, owner):
     """The file could be written by all, so mallory could link it as a program. Its owner has closed it since."""
     root = Path(host.root)
     letter = root / "home/bob/letter"
@@ -187,9 +185,7 @@ def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host: Host, o
     ],
 )
 @pytest.mark.parametrize("privilege", ["capability", "group"])
-def test_privileges_come_back_to_what_had_them_alone(
-    host: Host, two: bool, monkeypatch: pytest.MonkeyPatch, privilege: str, written: str, comes_back: bool
-) -> None:
+def test_privileges_come_back_to_what_had_them_alone(host, two, monkeypatch, privilege, written, comes_back):
     """Root gave them to a program. The kernel takes them from a file that is written to, and so does a restore."""
     root = Path(host.root)
     program = root / PROGRAM[1:]
@@ -203,7 +199,7 @@ def test_privileges_come_back_to_what_had_them_alone(
             path.chmod(0o2755)
     descriptors = [os.open(path, os.O_RDWR) for path in (program, own)]
 
-    def write() -> None:
+    def write():
         as_user(MALLORY, lambda: [os.pwrite(descriptor, EVIL, 0) for descriptor in descriptors])
 
     steps = {"before it is moved": "written", "before it is sealed": "moved", "after it is sealed": "sealed"}
@@ -226,7 +222,7 @@ def test_privileges_come_back_to_what_had_them_alone(
     assert owner_and_mode(program)[0] == MALLORY and program.stat().st_mode & 0o777 == 0o755
 
 
-def test_nobody_writes_to_a_program_while_it_is_summed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_writes_to_a_program_while_it_is_summed(host, monkeypatch):
     """It had one more name as it was taken, so it still is its user's, who opens it again at that moment."""
     root = Path(host.root)
     program, other = root / PROGRAM[1:], root / "home/mallory/other"
@@ -237,12 +233,12 @@ def test_nobody_writes_to_a_program_while_it_is_summed(host: Host, monkeypatch: 
     as_user(MALLORY, other.unlink)
     pread, tries = os.pread, 0
 
-    def write() -> None:
+    def write():
         with contextlib.suppress(PermissionError):
             descriptor = os.open(f"/proc/self/fd/{place}", os.O_WRONLY)
             os.pwrite(descriptor, EVIL, 0)
 
-    def write_then(*arguments: int) -> bytes:
+    def write_then(*arguments):
         nonlocal tries
         content, tries = pread(*arguments), tries + 1
         if tries == 1:
@@ -258,7 +254,7 @@ def test_nobody_writes_to_a_program_while_it_is_summed(host: Host, monkeypatch: 
 
 
 @pytest.mark.parametrize("shares", ["file", "directory", "directory of a group"])
-def test_what_comes_back_is_shared_with_nobody_it_was_not_shared_with(host: Host, two: bool, shares: str) -> None:
+def test_what_comes_back_is_shared_with_nobody_it_was_not_shared_with(host, two, shares):
     """A directory's default access list gives a copy what its original never had."""
     root = Path(host.root)
     program = root / PROGRAM[1:]
@@ -284,9 +280,7 @@ def test_what_comes_back_is_shared_with_nobody_it_was_not_shared_with(host: Host
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o777])
-def test_no_directory_of_roots_is_taken_for_the_one_of_a_copy(
-    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int
-) -> None:
+def test_no_directory_of_roots_is_taken_for_the_one_of_a_copy(host, monkeypatch, tmp_path, mode):
     """A user may rename what stands in a directory of his, and root's directory with it."""
     root = Path(host.root)
     in_two_file_systems(monkeypatch, tmp_path)
@@ -311,16 +305,14 @@ def test_no_directory_of_roots_is_taken_for_the_one_of_a_copy(
 
 @pytest.mark.parametrize("owner", [0, BOB, MALLORY])
 @pytest.mark.parametrize("moment", ["before", "while it is open"])
-def test_a_directory_that_was_exchanged_gets_nothing_unless_it_is_the_users(
-    host: Host, monkeypatch: pytest.MonkeyPatch, two: bool, owner: int, moment: str
-) -> None:
+def test_a_directory_that_was_exchanged_gets_nothing_unless_it_is_the_users(host, monkeypatch, two, owner, moment):
     root = Path(host.root)
     apps, theirs = root / APPS[1:], root / "home/mallory/theirs"
     theirs.mkdir()
     os.chown(theirs, owner, owner)
     enforced(host, PROGRAM)
 
-    def act() -> None:
+    def act():
         as_user(MALLORY, lambda: exchange(apps, theirs))
 
     with monkeypatch.context() as patch:
@@ -336,9 +328,7 @@ def test_a_directory_that_was_exchanged_gets_nothing_unless_it_is_the_users(
 
 
 @pytest.mark.parametrize("target", ["bob's directory", "a link to /etc", "another program of bob's"])
-def test_what_is_exchanged_while_it_is_taken_stays(
-    host: Host, monkeypatch: pytest.MonkeyPatch, two: bool, target: str
-) -> None:
+def test_what_is_exchanged_while_it_is_taken_stays(host, monkeypatch, two, target):
     root = Path(host.root)
     apps, theirs = root / APPS[1:], root / "home/mallory/theirs"
     first, second = apps, theirs
@@ -375,7 +365,7 @@ def test_what_is_exchanged_while_it_is_taken_stays(
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and manifest.items(host) == []
 
 
-def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host: Host) -> None:
+def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host):
     """Two operators and an enforcing run on the same path, again and again, while another one lists."""
     root = Path(host.root)
     rest = root / "home/mallory/rest"
@@ -383,17 +373,17 @@ def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host:
     enforced(host, PROGRAM, "/home/mallory/rest")
     resting = next(item.id for item in manifest.items(host) if item.path != PROGRAM)
 
-    def restore() -> None:
+    def restore():
         fresh = Host(host.root, lambda argv, **options: None)
         ids = [item.id for item in manifest.items(fresh) if item.id != resting]
         in_quarantine(fresh, "restore", ids)
 
-    def take() -> None:
+    def take():
         fresh = Host(host.root, lambda argv, **options: None)
         with fresh.exclusive():
             enforced(fresh, PROGRAM)
 
-    def list_all() -> None:
+    def list_all():
         listed = in_quarantine(Host(host.root, lambda argv, **options: None), "list", [])
         ids = [item["id"] for item in listed["items"]]
         assert resting in ids and listed["broken"] == [] and len(ids) <= 2, listed
@@ -418,20 +408,18 @@ def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host:
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and rest.read_bytes() == b"rest"
 
 
-def test_attributes_of_any_size_fill_nothing_and_fail_no_later_run(
-    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_attributes_of_any_size_fill_nothing_and_fail_no_later_run(host, monkeypatch, tmp_path):
     """A tmpfs takes hundreds of MiB of them, and the file system of the quarantine a few KiB."""
     root = Path(host.root)
     in_two_file_systems(monkeypatch, tmp_path)
     inode = (root / PROGRAM[1:]).stat().st_ino
     listed, read = os.listxattr, os.getxattr
 
-    def many(path: str) -> list[str]:
+    def many(path):
         """As if the program were on a tmpfs."""
         return [f"user.{count}" for count in range(2_000)] if os.stat(path).st_ino == inode else listed(path)
 
-    def large(path: str, name: str) -> bytes:
+    def large(path, name):
         return b"x" * 60_000 if os.stat(path).st_ino == inode else read(path, name)
 
     with monkeypatch.context() as patch:

@@ -47,11 +47,11 @@ class Installed:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Installed:
+def installed(tmp_path):
     return Installed(tmp_path)
 
 
-def test_for_an_account_other_than_root_it_does_nothing() -> None:
+def test_for_an_account_other_than_root_it_does_nothing():
     as_user = ("setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-IS", "-c", WATCH_TEXT)
     done = subprocess.run(as_user, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "this program is run by root\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from binascii import crc32
-from collections.abc import Sequence
 from importlib._bootstrap_external import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
@@ -48,11 +47,11 @@ class Called:
 
 
 @pytest.fixture
-def call(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Called:
+def call(watched, monkeypatch):
     return Called(watched[0], monkeypatch)
 
 
-def test_a_pause_begins_with_a_reason_and_by_whom_and_ends(call: Called, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pause_begins_with_a_reason_and_by_whom_and_ends(call, capsys):
     assert call("thaw") == 0
     assert capsys.readouterr().out == "it was not frozen\n"
     assert call("freeze", "2h", "a reason") == 0
@@ -67,9 +66,7 @@ def test_a_pause_begins_with_a_reason_and_by_whom_and_ends(call: Called, capsys:
     "words",
     [(), ("dance",), ("freeze",), ("freeze", "2h"), ("freeze", "2h", "x", "y"), ("thaw", "2h", "x"), ("status", "x")],
 )
-def test_other_words_do_nothing_and_print_which_there_are(
-    call: Called, words: Sequence[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_words_do_nothing_and_print_which_there_are(call, words, capsys):
     assert call(*words) == 2
     said = capsys.readouterr()
     assert said.out == "" and all(
@@ -78,28 +75,24 @@ def test_other_words_do_nothing_and_print_which_there_are(
     assert call.observed == [] and pause.active(call.host) is None
 
 
-def test_the_status_is_printed(call: Called, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_status_is_printed(call, capsys):
     assert call("status") == 0
     said = capsys.readouterr()
     assert said.out.endswith("\n") and not said.out.endswith("\n\n") and said.err == ""
 
 
-def test_what_notices_starts_runs_on_this_host(call: Called, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[Any] = []
+def test_what_notices_starts_runs_on_this_host(call, monkeypatch):
+    ran = []
     monkeypatch.setattr(launches, "main", ran.append)
     assert call("launches") == 0 and ran == [call.host]
 
 
-def test_a_host_without_the_watch_says_how_it_is_installed(
-    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_host_without_the_watch_says_how_it_is_installed(made, monkeypatch, capsys):
     assert Called(made, monkeypatch)("status") == 1
     assert watch_commands.NOT_INSTALLED in capsys.readouterr().err
 
 
-def test_damage_is_written_down_once_and_again_after_something_else(
-    call: Called, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damage_is_written_down_once_and_again_after_something_else(call, capsys):
     Path(call.host.root + files.SETTINGS).write_text("nonsense")
     for _ in range(2):
         assert call("observe") == 1
@@ -115,16 +108,13 @@ def test_damage_is_written_down_once_and_again_after_something_else(
     assert events.count(("damaged", files.SETTINGS)) == 3
 
 
-# -- observing
-
-
-def test_what_is_not_on_the_disk_is_printed_and_is_its_code(call: Called, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_on_the_disk_is_printed_and_is_its_code(call, capsys):
     call.unsaved = ["no room", "no journal"]
     assert call("observe") == 1
     assert capsys.readouterr().err == "proscribe-watch: no room\nproscribe-watch: no journal\n"
 
 
-def test_what_was_cached_is_found_by_the_next_one_and_what_is_old_goes(call: Called) -> None:
+def test_what_was_cached_is_found_by_the_next_one_and_what_is_old_goes(call):
     known = files.settings(call.host)
     assert known is not None
     named = f"{known.files[files.CODE]}-{MAGIC_NUMBER.hex()}"

@@ -1,7 +1,4 @@
-"""What a controller runs before and after each scheduled run: refuses what others can change, and sends the last alert.
-
-The program gives root's rights away, so each test has a process of its own.
-"""
+"""The guard of scheduled runs: it refuses files that others can change, and sends alerts. Each test has a process."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import pwd
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +36,21 @@ ME = pwd.getpwuid(os.geteuid()).pw_name
 
 
 class Controller:
-    """A checkout with its guard, a journal, and places that take alerts."""
+    """A checkout with its guard, a journal, and channels of alerts."""
 
     def __init__(self, root: Path, server: Loopback) -> None:
         self.root, self.server, self.checkout = root, server, root / "checkout"
         (self.checkout / "roles").mkdir(parents=True)
-        self.program("sendmail", SENDMAIL.format(root))
-        self.program("systemctl", SYSTEMCTL.format(root))
-        self.program("journalctl", f"#!/bin/sh\nprintf '%s: {LOG}\\n' \"$6\"\n")
-        self.settings(webhook=f"{server.url}/hook?token=secret")
+        self.write_program("sendmail", SENDMAIL.format(root))
+        self.write_program("systemctl", SYSTEMCTL.format(root))
+        self.write_program("journalctl", f"#!/bin/sh\nprintf '%s: {LOG}\\n' \"$6\"\n")
+        self.configure(webhook=f"{server.url}/hook?token=secret")
 
-    def program(self, name: str, text: str) -> None:
+    def write_program(self, name: str, text: str) -> None:
         (self.root / name).write_text(text)
         (self.root / name).chmod(0o755)
 
-    def settings(self, account: str = ME, **alerts: str) -> None:
+    def configure(self, account: str = ME, **alerts: str) -> None:
         content = {"account": account, "paths": [str(self.checkout)], "alerts": alerts}
         (self.root / "schedule.json").write_text(json.dumps(content))
 
@@ -69,22 +65,20 @@ class Controller:
 
 
 @pytest.fixture
-def controller(tmp_path: Path) -> Iterator[Controller]:
+def controller(tmp_path):
     with Loopback() as server:
         yield Controller(tmp_path, server)
 
 
-def test_a_run_whose_files_only_its_account_can_change_starts(controller: Controller) -> None:
+def test_run_whose_files_only_its_account_can_change_starts(controller):
     done = controller("check", "--alert")
     assert (done.returncode, done.stderr, controller.alerts) == (0, "", [])
 
 
 @pytest.mark.parametrize("alerts", [True, False])
-def test_a_run_whose_files_others_can_change_is_refused_and_the_alert_has_the_reason(
-    controller: Controller, alerts: bool
-) -> None:
+def test_run_whose_files_others_can_change_is_refused_with_an_alert(controller, alerts):
     (controller.checkout / "roles").chmod(0o777)
-    controller.settings(webhook=f"{controller.server.url}/hook", ntfy="only Ansible can")
+    controller.configure(webhook=f"{controller.server.url}/hook", ntfy="only Ansible can")
     done = controller("check", *["--alert"] * alerts)
     reason = f"{controller.checkout}/roles (of {ME}, mode 0777) can be changed by everybody"
     command = f"chmod -R go-w {controller.checkout}/roles"
@@ -95,8 +89,8 @@ def test_a_run_whose_files_others_can_change_is_refused_and_the_alert_has_the_re
         assert reason in alert["refused"] and command in alert["text"]
 
 
-def test_an_account_that_is_gone_is_a_refusal_with_an_alert(controller: Controller) -> None:
-    controller.settings("nosuch", webhook=f"{controller.server.url}/hook")
+def test_account_that_is_gone_is_a_refusal_with_an_alert(controller):
+    controller.configure("nosuch", webhook=f"{controller.server.url}/hook")
     assert controller("check", "--alert").returncode == 77
     assert ["no account nosuch" in alert["text"] for alert in controller.alerts] == [True]
 
@@ -111,9 +105,7 @@ def test_an_account_that_is_gone_is_a_refusal_with_an_alert(controller: Controll
         ({"SERVICE_RESULT": "exit-code", "EXIT_STATUS": "78"}, ("1",), True),
     ],
 )
-def test_a_failure_that_nobody_else_has_reported_is_sent_with_the_end_of_the_log(
-    controller: Controller, environment: dict[str, str], reported: tuple[str, ...], sent: bool
-) -> None:
+def test_unreported_failure_is_sent_with_the_end_of_the_log(controller, environment, reported, sent):
     done = controller("alert", "proscribe-drift.service", *reported, INVOCATION_ID="own", **environment)
     assert done.returncode == 0 and len(controller.alerts) == sent
     for alert in controller.alerts:
@@ -123,9 +115,7 @@ def test_a_failure_that_nobody_else_has_reported_is_sent_with_the_end_of_the_log
 
 
 @pytest.mark.parametrize(("status", "sent"), [("77", False), ("78", True), ("0", True)])
-def test_a_refusal_is_sent_once_and_no_other_failure_passes_for_one(
-    controller: Controller, status: str, sent: bool
-) -> None:
+def test_refusal_is_sent_once_and_other_failures_are_sent(controller, status, sent):
     """The check of the run has sent it. Files that others could change only later say nothing about that run."""
     controller.checkout.chmod(0o777)
     (controller.root / "check-of-proscribe-drift.service").write_text(ENDED.format(status))
@@ -133,17 +123,17 @@ def test_a_refusal_is_sent_once_and_no_other_failure_passes_for_one(
     assert len(controller.alerts) == sent
 
 
-def test_a_refusal_that_nothing_took_is_left_to_the_unit_that_tries_again(controller: Controller) -> None:
+def test_refusal_that_no_channel_took_is_left_to_the_next_unit(controller):
     controller.checkout.chmod(0o777)
     controller.server.codes = [503, 503, 503]
     assert controller("check", "--alert").returncode == 78
 
 
-def test_what_one_channel_does_not_take_the_other_does(controller: Controller) -> None:
+def test_alert_that_one_channel_refuses_goes_to_the_other(controller):
     controller.checkout.chmod(0o777)
     controller.server.codes = [302, 503, 503]
     url = f"{controller.server.url}/hook?token=secret"
-    controller.settings(webhook=url, ntfy="https://ntfy.example.org/secret", mail="it@example.org")
+    controller.configure(webhook=url, ntfy="https://ntfy.example.org/secret", mail="it@example.org")
     done = controller("check", "--alert")
     assert done.returncode == 77 and len(controller.alerts) == 3
     assert "by webhook: HTTP Error 503" in done.stderr and "by ntfy: this channel needs Ansible" in done.stderr
@@ -153,7 +143,7 @@ def test_what_one_channel_does_not_take_the_other_does(controller: Controller) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have rights to give away")
-def test_alerts_are_sent_without_roots_rights() -> None:
+def test_alerts_are_sent_without_roots_rights():
     with tempfile.TemporaryDirectory() as place, Loopback() as server:
         os.chmod(place, 0o755)
         controller = Controller(Path(place), server)
@@ -161,6 +151,6 @@ def test_alerts_are_sent_without_roots_rights() -> None:
             (controller.root / name).touch()
             (controller.root / name).chmod(0o666)
         controller.checkout.chmod(0o777)
-        controller.settings("nobody", mail="it@example.org")
+        controller.configure("nobody", mail="it@example.org")
         assert controller("check", "--alert").returncode == 77
         assert (controller.root / "mailed-by").read_text() == "nobody\n"

@@ -1,6 +1,5 @@
-"""What a unit would see of what it runs: which places are refused by name, and what is tried in a unit of its kind.
-That systemd agrees is in tests/integration/test_schedule_others.py.
-"""
+"""The paths that a unit of a schedule sees, tried in a unit of its kind. tests/integration/test_schedule_others.py has
+the same with a real systemd."""
 
 from __future__ import annotations
 
@@ -18,111 +17,96 @@ from proscribe.host.system import ControlError, Host, Result
 TIMES = units.Times("daily", 0, 60)
 SERVICE = "/etc/systemd/system/proscribe-drift.service"
 TIMER = "/etc/systemd/system/proscribe-drift.timer"
+RUNS = {"account": "ops", "paths": ["/usr"]}
 
 
-def unit(hardening: str = units.LOCKED_IN) -> dict[str, str]:
-    text = units.drift_service("/opt/p", "ops", '"/opt/p/proscribe"', {"PROSCRIBE_REPORTS": "/r"}, TIMES, hardening)
+def make_units() -> dict[str, str]:
+    environment = {"PROSCRIBE_REPORTS": "/r"}
+    text = units.drift_service("/opt/p", "ops", '"/opt/p/proscribe"', environment, TIMES, units.LOCKED_IN)
     return {SERVICE: text, TIMER: units.timer("x", TIMES, fixed=False)}
 
 
-class Machine:
-    """A fixture whose systemd-run finds something wrong, or cannot be started."""
-
-    def __init__(self, root: Path, answer: list[list[str]] | str = "", said: str = "no bus") -> None:
-        self.calls: list[tuple[list[str], Any]] = []
-        self.answer = answer if isinstance(answer, str) else json.dumps(answer)
-        self.said = said
-        self.host = Host(str(root), self.run)
-
-    def run(self, argv: list[str], *, stdin: str, **_: Any) -> Result:
-        self.calls.append((list(argv), json.loads(stdin)))
-        return Result(0 if self.answer else 1, self.answer, "" if self.answer else self.said)
-
-    def properties(self) -> list[str]:
-        """What the last unit was given."""
-        argv = self.calls[-1][0]
-        return [word for word, before in zip(argv[1:], argv) if before == "--property"]
-
-
-def test_so_is_a_link_to_there_and_nothing_that_only_begins_like_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(visible, "PASSING", (f"{tmp_path}/run",))
-    link, machine = tmp_path / "link", Machine(tmp_path, [])
-    link.symlink_to(tmp_path / "run/x")
-    with pytest.raises(ControlError, match=f"which is not kept, by way of a link: {tmp_path}/run/x"):
-        require_visible(machine.host, unit(), {"account": "ops", "paths": [str(link)]})
-    require_visible(machine.host, unit(), {"account": "ops", "paths": [f"{tmp_path}/runs", f"{tmp_path}/a/run"]})
-
-
-def test_two_units_of_one_kind_are_tried_once_and_none_where_nothing_is_named(tmp_path: Path) -> None:
-    both = {**unit(), SERVICE.replace("drift", "drift-failed"): unit()[SERVICE]}
-    machine = Machine(tmp_path, [])
-    require_visible(machine.host, both, {"account": "ops", "paths": []})
-    assert machine.calls == []
-    require_visible(machine.host, both, {"account": "ops", "paths": ["/usr"]})
-    require_visible(machine.host, {TIMER: unit()[TIMER]}, {"account": "ops", "paths": ["/usr"]})
-    assert len(machine.calls) == 1
-
-
-def service(*settings: str) -> dict[str, str]:
+def make_service(*settings: str) -> dict[str, str]:
     return {SERVICE: "\n".join(["[Service]", *settings, ""])}
 
 
+class Machine:
+    """A host whose systemd-run answers so, or fails with an error."""
+
+    def __init__(self, root: Path, answer: list[list[str]] | str = (), error: str = "") -> None:
+        self.calls: list[list[str]] = []
+        self.answer = answer if isinstance(answer, str) else json.dumps(answer)
+        self.error = error
+        self.host = Host(str(root), self.run)
+
+    def run(self, argv: list[str], **_: Any) -> Result:
+        self.calls.append(list(argv))
+        return Result(0 if self.answer else 1, self.answer, "" if self.answer else self.error)
+
+    def read_properties(self) -> list[str]:
+        """Return the properties of the last unit."""
+        argv = self.calls[-1]
+        return [word for word, before in zip(argv[1:], argv) if before == "--property"]
+
+
+def test_path_in_a_passing_place_is_refused_by_way_of_a_link_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(visible, "PASSING", (f"{tmp_path}/run",))
+    link, machine = tmp_path / "link", Machine(tmp_path)
+    link.symlink_to(tmp_path / "run/x")
+    with pytest.raises(ControlError, match=f"by way of a link: {tmp_path}/run/x"):
+        require_visible(machine.host, make_units(), {"account": "ops", "paths": [str(link)]})
+    paths = [f"{tmp_path}/runs", f"{tmp_path}/a/run"]
+    require_visible(machine.host, make_units(), {"account": "ops", "paths": paths})
+
+
+def test_units_of_one_kind_are_tried_once(tmp_path):
+    both = {**make_units(), SERVICE.replace("drift", "drift-failed"): make_units()[SERVICE]}
+    machine = Machine(tmp_path)
+    require_visible(machine.host, both, {"account": "ops", "paths": []})
+    assert machine.calls == []
+    require_visible(machine.host, both, RUNS)
+    require_visible(machine.host, {TIMER: make_units()[TIMER]}, RUNS)
+    assert len(machine.calls) == 1
+
+
 SEEN = [
-    "BindPaths=/srv",
-    "BindReadOnlyPaths=/opt",
-    "CapabilityBoundingSet=",
-    "ExecPaths=/usr",
-    "InaccessiblePaths=/home",
-    "LockPersonality=yes",
-    "MountFlags=slave",
-    "NoExecPaths=/",
-    "NoNewPrivileges=yes",
-    "PrivateTmp=yes",
-    "ProtectHome=yes",
-    "ReadOnlyPaths=/srv",
-    "ReadWritePaths=/srv",
-    "RestrictNamespaces=yes",
-    "RootDirectory=/srv",
-    "RootImage=/srv/image",
-    "SystemCallFilter=@system-service",
-    "TemporaryFileSystem=/home",
+    *("BindPaths=/srv", "BindReadOnlyPaths=/opt", "CapabilityBoundingSet=", "ExecPaths=/usr"),
+    *("InaccessiblePaths=/home", "LockPersonality=yes", "MountFlags=slave", "NoExecPaths=/"),
+    *("NoNewPrivileges=yes", "PrivateTmp=yes", "ProtectHome=yes", "ReadOnlyPaths=/srv"),
+    *("ReadWritePaths=/srv", "RestrictNamespaces=yes", "RootDirectory=/srv"),
+    *("RootImage=/srv/image", "SystemCallFilter=@system-service", "TemporaryFileSystem=/home"),
 ]
-ROOTS_LINKS = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only links of root's are followed")
 NOT_SEEN = ["BindsTo=x.service", "Environment=A=b", "Nice=5", "Restart=no", "ProtectHome", "#PrivateTmp=no"]
 
 
-def test_the_unit_of_a_trial_has_all_settings_that_decide_what_is_seen_and_no_others(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, [])
-    require_visible(machine.host, service(*NOT_SEEN, *SEEN), {"account": "ops", "paths": ["/usr"]})
-    assert machine.properties() == ["User=ops", *SEEN]
+def test_unit_of_a_trial_has_the_settings_that_hide_paths_and_no_others(tmp_path):
+    machine = Machine(tmp_path)
+    require_visible(machine.host, make_service(*NOT_SEEN, *SEEN), RUNS)
+    assert machine.read_properties() == ["User=ops", *SEEN]
 
 
-@ROOTS_LINKS
-def test_a_drop_in_that_is_gone_meanwhile_adds_nothing(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only links of root's are followed")
+def test_missing_drop_in_adds_no_setting(tmp_path):
     folder = tmp_path / f"{SERVICE[1:]}.d"
     folder.mkdir(parents=True)
     (folder / "a.conf").symlink_to("gone")
-    machine = Machine(tmp_path, [])
-    require_visible(machine.host, service(), {"account": "ops", "paths": ["/usr"]})
-    assert machine.properties() == ["User=ops"]
+    machine = Machine(tmp_path)
+    require_visible(machine.host, make_service(), RUNS)
+    assert machine.read_properties() == ["User=ops"]
 
 
-def test_what_is_wrong_is_reported_with_what_may_hide_it(tmp_path: Path) -> None:
+def test_hidden_path_is_reported_with_the_settings_that_may_hide_it(tmp_path):
     machine = Machine(tmp_path, [["/srv", "is not there"]])
     hiding = ["PrivateTmp=yes", "ProtectHome=yes", "InaccessiblePaths=/srv", "TemporaryFileSystem=/opt"]
-    for settings, why in (
-        (["NoNewPrivileges=yes", *hiding], f" ({', '.join(hiding)})"),
-        (["RestrictRealtime=yes"], ""),
-    ):
+    rows = ((["NoNewPrivileges=yes", *hiding], f" ({', '.join(hiding)})"), (["RestrictRealtime=yes"], ""))
+    for settings, reason in rows:
         with pytest.raises(ControlError) as wrong:
-            require_visible(machine.host, service(*settings), {"account": "ops", "paths": ["/usr"]})
-        assert str(wrong.value) == f"/srv is not there for proscribe-drift.service, as ops{why}. {BETTER}"
+            require_visible(machine.host, make_service(*settings), RUNS)
+        assert str(wrong.value) == f"/srv is not there for proscribe-drift.service, as ops{reason}. {BETTER}"
 
 
 @pytest.mark.parametrize(
-    ("out", "said", "why"),
+    ("out", "error", "reason"),
     [
         ("", "no bus", "no bus"),
         ("no\nJSON", "", "no JSON"),
@@ -130,9 +114,8 @@ def test_what_is_wrong_is_reported_with_what_may_hide_it(tmp_path: Path) -> None
         ("", f"{'x' * 400}\ny", f"{'x' * 298} y"),
     ],
 )
-def test_what_cannot_be_tried_is_reported(tmp_path: Path, out: str, said: str, why: str) -> None:
+def test_trial_that_cannot_be_made_is_reported(tmp_path, out, error, reason):
+    machine = Machine(tmp_path, out, error)
     with pytest.raises(ControlError) as wrong:
-        require_visible(
-            Machine(tmp_path, out, said).host, service("PrivateTmp=yes"), {"account": "o", "paths": ["/usr"]}
-        )
-    assert str(wrong.value) == f"it cannot be tried what a unit sees ({why}): User=o PrivateTmp=yes. {BETTER}"
+        require_visible(machine.host, make_service("PrivateTmp=yes"), {"account": "o", "paths": ["/usr"]})
+    assert f"({reason}): User=o PrivateTmp=yes. {BETTER}" in str(wrong.value)

@@ -1,16 +1,13 @@
-"""What the observation of one user may cost: to the last entry, byte and second, and then no more."""
-
-from __future__ import annotations
+"""The budget of the observation of a user: entries, bytes and seconds."""
 
 import time
-from pathlib import Path
 
 import pytest
 from proscribe.host.system import Host, Unseen
 from proscribe.host.system.budget import Budget
 
 
-def test_of_one_file_so_much_is_read_and_no_more(tmp_path: Path) -> None:
+def test_file_of_a_user_is_read_up_to_its_limit(tmp_path):
     """docs/apps.md has this figure, too."""
     host = Host(str(tmp_path))
     host.budget = Budget()
@@ -21,27 +18,27 @@ def test_of_one_file_so_much_is_read_and_no_more(tmp_path: Path) -> None:
         host.read("/file")
 
 
-@pytest.mark.parametrize("what", ["files", "bytes read"])
-def test_the_last_of_it_may_be_spent_and_no_more(what: str) -> None:
-    one = Budget(1_200, 1_200, 60)
-    one.take(what, 1_000)
-    one.take(what, 200)
-    assert one.left == {**dict.fromkeys(one.most, 1_200), what: 0}, "each is paid by itself"
-    one.take(what, 0)
-    with pytest.raises(Unseen, match=f"^over budget: more than 1,200 {what}$"):
-        one.take(what, 1)
+@pytest.mark.parametrize("kind", ["files", "bytes read"])
+def test_budget_may_be_spent_to_its_end_and_no_further(kind):
+    budget = Budget(1_200, 1_200, 60)
+    budget.take(kind, 1_000)
+    budget.take(kind, 200)
+    assert budget.left == {**dict.fromkeys(budget.most, 1_200), kind: 0}, "each is paid by itself"
+    budget.take(kind, 0)
+    with pytest.raises(Unseen, match=f"^over budget: more than 1,200 {kind}$"):
+        budget.take(kind, 1)
     with pytest.raises(Unseen, match="over budget"):
-        one.take(what, 0)
+        budget.take(kind, 0)
 
 
-def test_time_ends_it_whatever_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_budget_ends_with_its_time(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    one = Budget(seconds=2.5)
+    budget = Budget(seconds=2.5)
     now[0] = 102.5
-    one.hold()
-    one.take("files", 1)
+    budget.hold()
+    budget.take("files", 1)
     now[0] = 102.6
-    for work in (one.hold, lambda: one.take("files", 1)):
+    for work in (budget.hold, lambda: budget.take("files", 1)):
         with pytest.raises(Unseen, match=r"^over budget: more than 2\.5 s$"):
             work()

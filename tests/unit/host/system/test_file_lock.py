@@ -1,6 +1,4 @@
-"""Runs that change a host take turns: who waits knows for whom, and who came in between is known too. In processes of
-their own, on a fixture.
-"""
+"""The lock of a host: runs take turns and know of each other. The other run is a process of its own."""
 
 from __future__ import annotations
 
@@ -28,18 +26,18 @@ with host.exclusive():
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path):
     (tmp_path / "run").mkdir()
     return tmp_path
 
 
-def run_of(root: Path, by: str, patience: float = LONGEST) -> Host:
+def make_run(root: Path, by: str, patience: float = LONGEST) -> Host:
     host = Host(str(root))
     host.by, host.patience = by, patience
     return host
 
 
-def holding(root: Path, by: str) -> subprocess.Popen[str]:
+def hold_host(root: Path, by: str) -> subprocess.Popen[str]:
     """Another process that has the host."""
     command = [sys.executable, "-c", HOLDING, str(root), by]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4] / "module_utils")}
@@ -48,9 +46,9 @@ def holding(root: Path, by: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_timed_out_wait_reports_the_other_run_its_start_and_the_end_of_the_wait(root: Path) -> None:
-    with holding(root, "run 7 of alice on ctl") as other:
-        waiting = run_of(root, "run 8 of bob on spare", 0.3)
+def test_timed_out_wait_reports_the_other_run(root):
+    with hold_host(root, "run 7 of alice on ctl") as other:
+        waiting = make_run(root, "run 8 of bob on spare", 0.3)
         said = rf"being changed by run 7 of alice on ctl, since {TIME}; waited for it until {TIME}"
         with pytest.raises(Busy, match=said) as busy, waiting.exclusive():
             pass
@@ -58,43 +56,43 @@ def test_a_timed_out_wait_reports_the_other_run_its_start_and_the_end_of_the_wai
         other.kill()
 
 
-def test_a_lock_that_cannot_be_made_is_an_error(root: Path) -> None:
+def test_lock_that_cannot_be_made_is_an_error(root):
     (root / LOCK[1:]).mkdir()
-    with pytest.raises(ControlError, match=f"^cannot lock {LOCK}: Is a directory$"), run_of(root, "a", 0).exclusive():
+    with pytest.raises(ControlError, match=f"^cannot lock {LOCK}: Is a directory$"), make_run(root, "a", 0).exclusive():
         pytest.fail("nobody has the host")
 
 
-def test_who_has_waited_knows_for_whom_and_how_long(root: Path) -> None:
-    with holding(root, "run 7\nof alice \x1b[2J") as other:
+def test_run_that_has_waited_knows_the_other_run(root):
+    with hold_host(root, "run 7\nof alice \x1b[2J") as other:
         until(lambda: (root / LOCK[1:]).read_text().count("\n") == 1)
         subprocess.Popen(["sh", "-c", f"sleep 1; kill -9 {other.pid}"])
-        host = run_of(root, "run 8 of bob on spare")
+        host = make_run(root, "run 8 of bob on spare")
         with host.exclusive():
             pass
     [found] = host.other_runs
     assert (found["by"], found["waited"] >= 1) == ("run 7 of alice [2J", True) and re.fullmatch(TIME, found["since"])
 
 
-def test_two_runs_that_change_a_host_in_turns_know_of_each_other(root: Path) -> None:
+def test_runs_that_take_turns_know_of_each_other(root):
     """A run that was over before the other began is no news."""
     for by, others in (("old", []), ("a", []), ("b", []), ("a", ["b"]), ("a", []), ("b", ["a", "a"])):
-        host = run_of(root, by)
+        host = make_run(root, by)
         with host.exclusive() as turns:
             turns.note()
         assert [one["by"] for one in host.other_runs] == others
         assert all(one["waited"] == 0 for one in host.other_runs)
     for number in range(20):
-        with run_of(root, f"run {number}").exclusive() as turns:
+        with make_run(root, f"run {number}").exclusive() as turns:
             turns.note()
     assert re.fullmatch(rf"(?:{TIME} run 1\d\n){{8}}", (root / LAST[1:]).read_text())
-    with run_of(root, "lift").exclusive() as turns:
+    with make_run(root, "lift").exclusive() as turns:
         turns.forget()
     assert list((root / "run").iterdir()) == []
 
 
-def test_nobody_waits_at_a_pipe_in_place_of_the_turns(root: Path) -> None:
+def test_pipe_in_place_of_the_turns_blocks_nobody(root):
     os.mkfifo(root / LAST[1:])
     before = len(os.listdir("/proc/self/fd"))
-    with run_of(root, "a", 0).exclusive() as turns:
+    with make_run(root, "a", 0).exclusive() as turns:
         turns.note()
     assert len(os.listdir("/proc/self/fd")) == before

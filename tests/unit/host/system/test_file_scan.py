@@ -1,48 +1,52 @@
-"""The file scan below what others fill: bounds, links, mounts, hostile names, and what the next scan can skip."""
+"""The file scan below what others fill: limits, links, mounts, hostile names, and what the next scan can skip."""
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from proscribe.host.system import Host, file_scan
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.file_scan import LIMITS, Limits, Scanned, scan
+from proscribe.host.system.file_scan import Limits, Scanned, scan
 from proscribe.host.system.mounts import not_entered
 
-NAMES = frozenset({"wechat"})
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
 
-def choose(directory: str, names: Sequence[str]) -> frozenset[str]:
-    return NAMES.intersection(names)
+def choose(directory: str, names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.startswith(("wechat", "qq"))]
 
 
-def go(root: Path, known=None, limits: Limits = LIMITS, roots: Sequence[str] = ("/home/a",), skipped=()) -> Scanned:
-    return scan(Host(str(root)), roots, choose, known or {}, skipped, limits)
-
-
-def make(root: Path, *paths: str) -> Host:
+def make_files(root: Path, *paths: str) -> Host:
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
     return Host(str(root))
 
 
-def settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what was just made count as old enough to be remembered."""
-    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
+def scan_home(host: Host, known: Any = None, roots: Sequence[str] = ("/home/a",), **options: Any) -> Scanned:
+    return scan(host, roots, options.pop("choose", choose), known or {}, **options)
 
 
-def hits(scanned: Scanned) -> list[str]:
+def list_hits(scanned: Scanned) -> list[str]:
     return sorted(f"{directory}/{name}" for directory, names in scanned.hits for name in names)
 
 
+@pytest.fixture
+def settled(monkeypatch):
+    """Let new files count as old enough to be remembered."""
+    monkeypatch.setattr(file_scan, "SETTLED", -(10**10))
+
+
 @pytest.mark.parametrize("roots", [["/home", "/home/a", "/opt"], ["/home/a", "/home/ab", "/opt"]])
-def test_a_root_within_another_is_scanned_with_it_and_one_with_a_longer_name_separately(tmp_path, roots):
-    make(tmp_path, "home/a/wechat", "home/ab/wechat", "opt/wechat")
-    assert hits(go(tmp_path, roots=roots)) == ["/home/a/wechat", "/home/ab/wechat", "/opt/wechat"]
+def test_root_within_another_is_scanned_once_and_a_longer_name_separately(tmp_path, roots):
+    host = make_files(tmp_path, "home/a/wechat", "home/ab/wechat", "opt/wechat")
+    assert list_hits(scan_home(host, roots=roots)) == ["/home/a/wechat", "/home/ab/wechat", "/opt/wechat"]
 
 
 @pytest.mark.parametrize(
@@ -52,67 +56,53 @@ def test_a_root_within_another_is_scanned_with_it_and_one_with_a_longer_name_sep
         ("36 35 0:50 / /home/a/net rw,nosuid shared:7 - fuse.sshfs me@server: rw", []),
         ("36 35 8:1 /sub /home/a/net rw - ext4 /dev/sda1 rw", []),  # a second view of something else
         ("36 35 8:1 / /home/a/net rw - ext4 /dev/sda1 rw", ["/home/a/net/wechat"]),
-        ("36 35 8:1 / /home/a/n\\040t rw - ext4 /dev/sda1 rw", ["/home/a/net/wechat"]),
         ("36 35 0:50 / /home rw - autofs systemd-1 rw", []),
         ("36 35 0:50 / / rw - 9p share rw", ["/home/a/net/wechat"]),  # the whole host is on one
     ],
 )
-def test_what_another_machine_or_a_user_answers_for_is_left_out(tmp_path, line, found):
-    make(tmp_path, "home/a/net/wechat", "proc/self/mountinfo")
+def test_mount_of_another_machine_or_a_user_is_left_out(tmp_path, line, found):
+    host = make_files(tmp_path, "home/a/net/wechat", "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_text(line + "\n")
-    assert hits(go(tmp_path)) == found
+    assert list_hits(scan_home(host)) == found
 
 
 @pytest.mark.parametrize("remembered", [False, True])
 @pytest.mark.parametrize("most", [3, 2])
-def test_so_many_names_that_matter_are_taken_of_one_user(tmp_path, monkeypatch, remembered, most):
-    settle(monkeypatch)
-    make(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
-    known = go(tmp_path).known if remembered else {}
+def test_hits_of_a_user_are_limited_and_those_of_the_host_are_not(tmp_path, monkeypatch, settled, remembered, most):
+    host = make_files(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
+    known = scan_home(host).known if remembered else {}
     monkeypatch.setattr(file_scan, "MOST_HITS", most)
-    host = Host(str(tmp_path))
     host.budget = Budget()
-    scanned = scan(host, ["/home/a"], choose, known)
-    why = "over budget: more than 2 files that are named like restricted apps, in /home/a"
-    assert scanned.unseen == ([] if most == 3 else [why])
-    assert len(hits(go(tmp_path, known=known))) == 3, "of the host's own there may be more"
+    unseen = scan_home(host, known).unseen
+    assert [reason.startswith("over budget: more than 2 files") for reason in unseen] == [True] * (most == 2)
+    host.budget = None
+    assert len(list_hits(scan_home(host, known))) == 3
 
 
 @pytest.mark.parametrize("end", ["", "/"])
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "ext4"])
-def test_a_root_that_a_link_leads_to_another_machine_is_not_entered(tmp_path, kind, end):
+def test_root_behind_a_link_to_another_machine_is_not_entered(tmp_path, kind, end):
     """`/home/a` is root's link to where the homes are, however the root is written: a host's ends with a slash."""
-    make(tmp_path, "srv/homes/a/wechat", "proc/self/mountinfo")
+    make_files(tmp_path, "srv/homes/a/wechat", "proc/self/mountinfo")
     (tmp_path / "home").mkdir()
     (tmp_path / "home/a").symlink_to("../srv/homes/a")
     (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / /srv/homes rw - {kind} server:/x rw\n")
     host = Host(f"{tmp_path}{end}")
-    scanned = scan(host, ["/home/a"], choose, {})
+    scanned = scan_home(host)
     reasons = [] if kind == "ext4" else [not_entered("/home/a", kind)]
-    assert (hits(scanned), scanned.unseen) == ([] if reasons else ["/home/a/wechat"], reasons)
+    assert (list_hits(scanned), scanned.unseen) == ([] if reasons else ["/home/a/wechat"], reasons)
     host.enters_remote = True  # as its user, who has asked for it
-    assert hits(scan(host, ["/home/a"], choose, {})) == ["/home/a/wechat"]
+    assert list_hits(scan_home(host)) == ["/home/a/wechat"]
 
 
-# -- what is not root's, in the host's own places ----------------------------------------------------------------------
-
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
-EITHER = frozenset({"wechat", "qq"})
-
-
-def shared(root: Path, mode: int = 0o1777) -> None:
-    """/tmp with a directory and a file of root's and of alice's, each with a name that matters in it."""
-    make(root, "tmp/r/wechat", "tmp/a/wechat", "tmp/wechat", "tmp/qq")
-    (root / "tmp").chmod(mode)
+@pytest.fixture
+def shared(tmp_path):
+    """A host whose /tmp has a directory and a file of root's and of a user's."""
+    host = make_files(tmp_path, "tmp/r/wechat", "tmp/a/wechat", "tmp/wechat", "tmp/qq")
+    (tmp_path / "tmp").chmod(0o1777)
     for name in ("a", "a/wechat", "qq"):
-        os.chown(root / "tmp" / name, 1000, 1000)
-
-
-def apart_of(root: Path, skipped: Sequence[str] = (), is_apart: bool = True) -> Scanned:
-    def either(directory: str, names: Sequence[str]) -> frozenset[str]:
-        return EITHER.intersection(names)
-
-    return scan(Host(str(root)), ["/tmp"], either, {}, skipped, **({"apart": True} if is_apart else {}))
+        os.chown(tmp_path / "tmp" / name, 1000, 1000)
+    return host
 
 
 OURS = ["/tmp/r/wechat", "/tmp/wechat"]
@@ -127,47 +117,149 @@ OURS = ["/tmp/r/wechat", "/tmp/wechat"]
         (".mount_WeChatabc", (), []),  # the archive of an AppImage that runs
     ],
 )
-def test_what_was_mounted_since_the_list_of_mounts_was_read_is_reported_and_not_scanned(
-    tmp_path, monkeypatch, name, skipped, unseen
+def test_mount_that_is_newer_than_the_list_is_reported_and_not_scanned(
+    tmp_path, shared, monkeypatch, name, skipped, unseen
 ):
-    shared(tmp_path)
-    make(tmp_path, f"tmp/{name}/wechat")
+    make_files(tmp_path, f"tmp/{name}/wechat")
     real = file_scan.here
     monkeypatch.setattr(file_scan, "here", lambda directory, of: None if of == name else real(directory, of))
-    scanned = apart_of(tmp_path, skipped)
-    assert (hits(scanned), scanned.unseen) == (OURS, unseen)
+    scanned = scan_home(shared, roots=["/tmp"], skipped=skipped, apart=True)
+    assert (list_hits(scanned), scanned.unseen) == (OURS, unseen)
 
 
 @ROOT
-def test_what_goes_away_meanwhile_hides_nothing_of_a_shared_place(tmp_path, monkeypatch):
-    shared(tmp_path)
+def test_entry_that_vanishes_hides_nothing_else_of_a_shared_place(shared, monkeypatch):
     real = file_scan.here
 
-    def here(directory: int, name: str) -> os.stat_result | None:
+    def here(directory, name):
         if name == "a":
             raise FileNotFoundError(2, "No such file or directory")
         return real(directory, name)
 
     monkeypatch.setattr(file_scan, "here", here)
-    scanned = apart_of(tmp_path)
-    assert (hits(scanned), scanned.others, scanned.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
+    scanned = scan_home(shared, roots=["/tmp"], apart=True)
+    assert (list_hits(scanned), scanned.others, scanned.unseen) == (OURS, {1000: [("/tmp", ("qq",))]}, [])
 
 
 @ROOT
-@pytest.mark.parametrize(("most", "unseen"), [(2, []), (1, ["/tmp has more than 1 entries that others may have made"])])
-def test_entries_of_a_shared_place_are_checked_for_their_owner_up_to_a_limit(tmp_path, monkeypatch, most, unseen):
-    shared(tmp_path)
+@pytest.mark.parametrize(("most", "found"), [(2, 4), (1, 2)])
+def test_owners_in_a_shared_place_are_checked_up_to_a_limit(shared, monkeypatch, most, found):
     monkeypatch.setattr(file_scan, "MOST_SHARED", most)
-    scanned = apart_of(tmp_path)
-    more = f"{unseen[0]} (and 1 more)" if unseen else ""  # of the directories, and of the names that matter
-    assert scanned.unseen == ([more] if unseen else [])
-    found = sum(len(names) for _, names in scanned.hits) + sum(map(len, scanned.others.values()))
-    assert found == (4 if most == 2 else 2)
+    scanned = scan_home(shared, roots=["/tmp"], apart=True)
+    reason = "/tmp has more than 1 entries that others may have made (and 1 more)"  # of directories, and of names
+    assert scanned.unseen == [reason] * (most == 1)
+    assert sum(len(names) for _, names in scanned.hits) + sum(map(len, scanned.others.values())) == found
 
 
 @pytest.mark.parametrize(("depth", "unseen"), [(2, []), (1, ["/home/a/x/y is more than 1 directories down"])])
-def test_the_last_level_is_read_and_the_next_one_told(tmp_path, depth, unseen):
-    make(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat")
-    scanned = go(tmp_path, limits=Limits(depth=depth))
+def test_directory_below_the_last_level_is_reported(tmp_path, depth, unseen):
+    host = make_files(tmp_path, "home/a/x/wechat", "home/a/x/y/wechat")
+    scanned = scan_home(host, limits=Limits(depth=depth))
     found = ["/home/a/x/wechat", *([] if unseen else ["/home/a/x/y/wechat"])]
-    assert (hits(scanned), scanned.unseen) == (found, unseen)
+    assert (list_hits(scanned), scanned.unseen) == (found, unseen)
+
+
+@pytest.mark.parametrize(("now", "ends"), [(105.0, False), (105.5, True)])
+def test_scan_ends_when_its_time_is_over(tmp_path, monkeypatch, now, ends):
+    host, clock = make_files(tmp_path, "home/a/wechat"), iter([100.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock, now))
+    scanned = scan_home(host, limits=Limits(seconds=5))
+    assert list_hits(scanned) == ([] if ends else ["/home/a/wechat"])
+    assert scanned.unseen == ["the file scan ended after 5 s, in /home/a"] * ends
+
+
+@pytest.mark.parametrize("of_a_user", [False, True])
+def test_hits_in_a_huge_directory_count_although_the_scan_ends(tmp_path, monkeypatch, of_a_user):
+    """Else who puts a million files beside a program hides it."""
+    monkeypatch.setattr(file_scan, "PIECE", 2)
+    host = make_files(tmp_path, *(f"home/a/wechat{number}" for number in range(9)))
+    limits = {} if of_a_user else {"limits": Limits(entries=3)}
+    host.budget = Budget(entries=3) if of_a_user else None  # whose time begins when it is made
+    scanned = scan_home(host, **limits)
+    assert len(list_hits(scanned)) == (2 if of_a_user else 4) and len(scanned.unseen) == 1
+    for number in range(9):
+        (tmp_path / f"home/a/wechat{number}").rename(tmp_path / f"home/a/{number}")
+    host.budget = Budget(entries=3) if of_a_user else None
+    scanned = scan_home(host, **limits)
+    assert list_hits(scanned) == [] and len(scanned.unseen) == 1
+
+
+def test_scan_that_runs_out_of_memory_reports_it_and_its_hits(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_scan, "PIECE", 2)
+    host = make_files(tmp_path, *(f"home/a/wechat{number}" for number in range(4)), "home/b/wechat")
+    host.budget, pieces = Budget(), iter([choose])
+
+    def choose_once(directory, names):
+        for choose_names in pieces:
+            return choose_names(directory, names)
+        raise MemoryError
+
+    scanned = scan_home(host, roots=["/home/a", "/home/b"], choose=choose_once)
+    assert (len(list_hits(scanned)), scanned.unseen) == (2, ["over budget: memory, in /home/a"])
+
+
+@pytest.mark.parametrize(("room", "remembered"), [(0, 2), (-1, 1)])
+def test_directories_of_a_user_are_remembered_up_to_a_size(tmp_path, monkeypatch, settled, room, remembered):
+    """The names of these directories are as long as the user likes, and all would be kept on the host."""
+    host = make_files(tmp_path, "home/a/sub/wechat", "home/a/sub/file", "home/a/wechat1")
+    size = 2 * file_scan.NODE + len("/home/asubwechat1") + len("/home/a/subwechat")
+    monkeypatch.setattr(file_scan, "ROOM", size + room)
+    host.budget = Budget()
+    scanned = scan_home(host)
+    assert [*scanned.known] == ["/home/a", "/home/a/sub"][:remembered]
+    assert list_hits(scanned) == ["/home/a/sub/wechat", "/home/a/wechat1"]
+    host.budget = None
+    assert len(scan_home(host).known) == 2, "the host's own are as large as root made them"
+
+
+@pytest.mark.parametrize(("inode", "ctime"), [(0, 0), (1, 0), (0, 1), (0, -1)])
+def test_directory_with_another_inode_or_ctime_is_read_again(tmp_path, settled, inode, ctime):
+    host, seen = make_files(tmp_path, "home/a/wechat"), os.stat(tmp_path / "home/a")
+    known = {"/home/a": (seen.st_ino + inode, seen.st_ctime_ns + ctime, [], ["wechat-before"])}
+    assert list_hits(scan_home(host, known)) == ["/home/a/wechat" if inode or ctime else "/home/a/wechat-before"]
+
+
+@ROOT
+def test_home_that_its_user_made_a_link_is_reported(tmp_path):
+    host = make_files(tmp_path, "srv/wechat", "home/b/wechat")
+    (tmp_path / "home/a").symlink_to("../srv")
+    os.lchown(tmp_path / "home/a", 1000, 1000)
+    scanned = scan_home(host, roots=["/home/a", "/home/b"])
+    assert list_hits(scanned) == ["/home/b/wechat"]
+    assert scanned.unseen == ["/home/a is a link that uid 1000 made: not followed"]
+
+
+@pytest.mark.parametrize("place", ["_open_directory", "readlink", "scandir"])
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.EACCES, "Permission denied"),
+        (errno.ESTALE, "Stale file handle"),
+        (errno.ENOENT, ""),  # an entry that went away or has become something else is not there
+        (errno.ENOTDIR, ""),
+        (errno.ELOOP, ""),
+    ],
+)
+def test_directory_that_cannot_be_read_is_reported_whichever_call_fails(tmp_path, monkeypatch, place, number, reason):
+    """Nothing that was not scanned may count as clean."""
+    host, real = make_files(tmp_path, "home/a/wechat"), Host._open_directory
+
+    def fail(*given):
+        if place == "_open_directory" and not given[1].startswith("/home"):
+            return real(*given)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Host if place == "_open_directory" else os, place, fail)
+    scanned = scan_home(host)
+    assert (list_hits(scanned), scanned.unseen) == ([], [f"/home/a cannot be read: {reason}"] if reason else [])
+
+
+@ROOT
+def test_scan_by_an_ordinary_user_takes_files_of_root_and_of_this_user(tmp_path, monkeypatch):
+    host = make_files(tmp_path, *(f"srv/{uid}/wechat" for uid in (0, 1000, 1001)))
+    for uid in (1000, 1001):
+        os.chown(tmp_path / f"srv/{uid}", uid, uid)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    scanned = scan_home(host, roots=["/srv"], apart=True)
+    assert list_hits(scanned) == ["/srv/0/wechat", "/srv/1000/wechat"]
+    assert scanned.others == {1001: [("/srv/1001", ())]}

@@ -1,65 +1,63 @@
-"""Work that is done apart: what it yields comes back, and whatever it does instead ends it and nothing else."""
+"""Work in a process of its own: its parts come back, and whatever it does instead ends that process alone."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from patience import LONGEST
-from proscribe.host.system import ControlError, Unseen, forked
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
+from proscribe.host.controls.apps import running
+from proscribe.host.controls.apps.portable import appimage, desktop_entries, user_dirs
+from proscribe.host.controls.apps.portable.names import Names
+from proscribe.host.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
+from proscribe.host.controls.browser import packaged
+from proscribe.host.system import ControlError, Unseen, escaped, forked, mounts, one_line
 from proscribe.host.system.forked import Limits, each, run_apart
 from unchanged_audit import printed
 
-LIMITS = Limits(seconds=LONGEST, memory=64 * forked.MEGABYTE, answer=forked.MEGABYTE)
 
-
-def spend_processor(item: str):
+def spend_processor(item: str) -> None:
     while True:
         pass
 
 
-def refuse(item: str):
-    yield "first"
-    raise Unseen("a home is closed")
-
-
-def fail(item: str):
-    raise ControlError("a link that uid 1000 made")
-    yield
-
-
-def test_what_never_waits_is_ended_as_well():
+def test_work_that_never_waits_is_ended():
     assert list(each(["x"], spend_processor, Limits(seconds=0.3))) == [("x", [], "over budget: not done within 0.3 s")]
 
 
 @pytest.mark.parametrize(
     ("room", "parts", "why"), [(13, ["x"], ""), (12, [], "over budget: an answer of more than 0 MB")]
 )
-def test_an_answer_may_have_as_many_bytes_as_there_is_room_for(room, parts, why):
+def test_answer_may_have_as_many_bytes_as_there_is_room_for(room, parts, why):
     assert len('{"part": "x"}') == 13
     assert list(each([1], lambda item: ["x"], Limits(answer=room))) == [(1, parts, why)]
 
 
-@pytest.mark.parametrize(("do", "seconds"), [("end", 1), ("_why", 5)])
-def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do, seconds):
-    """Everybody else's turn comes after it."""
-    now, child = [100.0], object.__new__(forked._Child)
-    child.pid, child.ended, child.limits = 7, None, LIMITS
+@pytest.mark.parametrize(("method", "seconds"), [("end", 1), ("_why", 5)])
+def test_child_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, method, seconds):
+    """The work of all other users waits meanwhile."""
+    now, child, killed = [100.0], object.__new__(forked._Child), []
+    child.pid, child.ended, child.limits = 7, None, Limits()
     child.reading, writing = os.pipe()
-    monkeypatch.setattr(os, "waitpid", lambda pid, how: (0, 0))
-    killed = []
-    monkeypatch.setattr(os, "kill", lambda *what: killed.append(what))
 
     def sleep(length):
         assert length <= 0.05
         now[0] += length
 
+    monkeypatch.setattr(os, "waitpid", lambda pid, how: (0, 0))
+    monkeypatch.setattr(os, "kill", lambda *call: killed.append(call))
     monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    outcome = getattr(child, do)()
+    outcome = getattr(child, method)()
     assert seconds <= now[0] - 100 < seconds + 0.1 and child.ended is None
-    if do == "end":
+    if method == "end":
         assert killed == [(7, signal.SIGKILL)]
     else:
         assert outcome == "the observation ended without an answer"
@@ -67,43 +65,151 @@ def test_what_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch, do
     os.close(writing)
 
 
-def test_a_child_that_somebody_else_has_waited_for_is_nobodys(monkeypatch):
+def test_child_that_was_waited_for_elsewhere_counts_as_ended():
     child = object.__new__(forked._Child)
     child.pid, child.ended = os.getpid(), None  # no child of this process
     child._reap(60)
     assert child.ended == 0
 
 
-def test_one_question_is_answered_or_raises_as_the_work_does():
+def test_question_is_answered_or_raises_as_the_work_does():
+    def fail(error):
+        raise error
+
     assert run_apart(lambda: {"a": [1, None]}) == {"a": [1, None]}
-    with pytest.raises(Unseen, match="closed"):
-        run_apart(lambda: next(refuse("x") and (_ for _ in ()).throw(Unseen("closed"))))
-    with pytest.raises(ControlError, match="link"):
-        run_apart(lambda: next(fail("x")))
+    for error in (Unseen("closed"), ControlError("a link")):
+        with pytest.raises(type(error), match=str(error)):
+            run_apart(lambda error=error: fail(error))
 
 
-def test_where_no_process_can_be_made_nothing_was_seen_and_no_descriptor_is_left(monkeypatch):
-    def full() -> int:
+def test_failed_fork_is_unseen_and_leaves_no_descriptor(monkeypatch):
+    def fork():
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(os, "fork", full)
+    monkeypatch.setattr(os, "fork", fork)
     before = sorted(os.listdir("/proc/self/fd"))
     why = "cannot be observed in a process of its own: Resource temporarily unavailable"
-    assert [(item, parts, said) for item, parts, said in each([1, 2], lambda _: [1])] == [(1, [], why), (2, [], why)]
+    assert list(each([1, 2], lambda _: [1])) == [(1, [], why), (2, [], why)]
     with pytest.raises(Unseen, match=why):
         run_apart(lambda: 1)
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
-def test_what_has_nothing_to_say_needs_no_json():
+def test_work_without_parts_imports_no_json():
     """Neither here nor in the child, unless that becomes a user, who may not be able to read Python's own modules."""
     code = (
         "from proscribe.host.system.forked import each, run_apart\n"
         "from proscribe.host.system.types import User\n"
         "for name in [n for n in sys.modules if n.partition('.')[0] in ('json', 're')]: del sys.modules[name]\n"
         "print([*each([1, 2], lambda item: [])], 'json' in sys.modules, 're' in sys.modules)\n"
-        "there = lambda: [name in sys.modules for name in ('json', 're')]\n"
-        "print(run_apart(there), run_apart(there, user=User('daemon', 1, 1, '/usr/sbin')))\n"
+        "loaded = lambda: [name in sys.modules for name in ('json', 're')]\n"
+        "print(run_apart(loaded), run_apart(loaded, user=User('daemon', 1, 1, '/usr/sbin')))\n"
     )
     assert printed(code) == ["[(1, [], ''), (2, [], '')] False False", "[False, False] [True, True]"]
+
+
+def run_child(work: Callable[[Any], Any], items: list[Any], closed: bool = False) -> list[dict[str, Any]]:
+    """Return the messages of a child that nobody ends; where `closed`, nobody listens to it."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.close(reading)
+            forked._labour(items, work, Limits(), None, writing)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    content, messages = b"", []
+    if closed:
+        os.close(reading)
+    else:
+        with open(reading, "rb") as stream:
+            content = stream.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    while content:
+        size = int.from_bytes(content[:8], "big")
+        messages.append(json.loads(content[8 : 8 + size]) if size else {})
+        content = content[8 + size :]
+    return messages
+
+
+def test_child_that_has_grown_reports_it_and_ends(monkeypatch):
+    """Another child does the rest: two children that work at one item would observe a user twice."""
+    assert run_child(lambda item: [item], [1, 2]) == [{"part": 1}, {}, {"part": 2}, {}]
+    monkeypatch.setattr(forked, "GROWN", 0)
+    assert run_child(lambda item: [item], [1, 2]) == [{"part": 1}, {"more": False}]
+
+
+def test_child_without_a_listener_ends(tmp_path):
+    def work(item):
+        (tmp_path / str(item)).touch()
+        yield "x" * 1_000_000
+
+    assert run_child(work, [1, 2, 3], closed=True) == []
+    assert os.listdir(tmp_path) == ["1"]
+
+
+def test_size_of_a_process_is_all_that_it_has_mapped():
+    """The kernel's limit is on this, and not on the part that is in memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (mapped,) = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize:")]
+    assert abs(forked._size() - mapped) < 2**20
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [(24, "over budget: more than 2 s of processor time"), (15, "the observation was ended by signal 15")],
+)
+def test_child_that_a_signal_ended_is_reported_with_it(number, why):
+    """The kernel sends one of them for the processor's time: then the user's files are odd, and not the code."""
+    assert list(each([1], lambda item: os.kill(os.getpid(), number) or [], Limits(seconds=2.0))) == [(1, [], why)]
+
+
+SITES = {"web_hosts": ["qq.com", "qq.com/x"], "web_allow": []}
+ENTRY = {"packages": {}, "processes": ["qq"], "paths": ["~/QQ/qq"], **SITES}
+WEB = desktop_entries.WebHosts({"qq": ENTRY})
+NAMES = Names({"qq": ENTRY}, ["/home/a"])
+PIECES = (
+    *('"', "\\", '\\"', "a", ".", "1.", ".1", "-", " ", "/", "=", "\n", "[", "]", "\0", "_", "@", "?", "#", "é"),
+    *("env ", "x=1 ", "%u ", "https://a.", "http://", "linux", "-linux", "x86_64-", "v1", "qq", "crx_", "python3."),
+    *("name=a\n", "prefix=~/a\n", "Name: a\n", "--app-id=", "filesystems=host;", "\udcff", "appdata-version\0"),
+    "/lib/python3/",
+)
+READERS: dict[str, Callable[[str], Any]] = {
+    "stem of a file's name": appimage.stem,
+    "version of a file's name": appimage.version,
+    "names of a directory": lambda text: NAMES.choose("/home/a", text.split("\n")),
+    "desktop entry": lambda text: desktop_entries.parse(f"[Desktop Entry]\nExec={text}\nURL={text}"),
+    "names of a desktop entry": lambda text: desktop_entries.parse(f"[Desktop Entry]\nName=é{text}").titles,
+    "user-dirs.dirs": lambda text: user_dirs.parse(f'XDG_DESKTOP_DIR="$HOME/{text}"\n{text}', "/home/a"),
+    "unit": lambda text: desktop_entries.parse(f"[Service]\nExecStart={text}", ("ExecStart",), "Service"),
+    "arguments": desktop_entries.arguments,
+    "program of a line": lambda text: desktop_entries.started(desktop_entries.arguments(text)),
+    "web address": lambda text: WEB.services(f"https://{text}"),
+    "path of a program": lambda text: running.below(f"/{text}", {"/home/a"}, {"~/QQ": ["qq"]}),
+    ".npmrc": lambda text: npm.parse(f"prefix={text}".splitlines(), "/home/a"),
+    "metadata of a distribution": site_packages.parse,
+    "name of a distribution": site_packages.normal,
+    "version of a distribution": site_packages.claimed_version,
+    ".flatpak-info": flatpak.parse,
+    "deployment of a flatpak": lambda text: flatpak.APP_VERSION.search(text.encode("utf-8", "replace")),
+    "overrides of a flatpak": lambda text: packaged.applied({}, f"[Context]\n{text}"),
+    "path of a snap": lambda text: snap.MOUNTED.match(f"/snap/{text}"),
+    "control group": lambda text: snap.GROUP.search(f"/snap.{text}"),
+    "file of a snap": snap.parse_file,
+    "path of a distribution": lambda text: pip_removal.interpreter(f"/usr/lib/python3/{text}"),
+    "type of a file system": mounts.is_remote,
+    "escaped name": escaped,
+    "escaped line": one_line,
+}
+SHORT = ("stem of a file's name", "names of a directory")  # names are 255 bytes long at most
+
+
+@pytest.mark.slow
+@examples(60)
+@given(st.sampled_from(sorted(READERS)), st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.text(max_size=3))
+def test_no_text_keeps_a_reader_busy(reader, pieces, end):
+    length, unit = 4_000 if reader in SHORT else 16_000, "".join(pieces)
+    text = unit * (length // len(unit)) + end
+    run_apart(lambda: bool(READERS[reader](text)), Limits(seconds=180))  # the slowest takes 4 on a quiet machine

@@ -1,4 +1,4 @@
-"""Links of root's are followed, step by step; one of a user's never, also where he swaps it in at the last moment."""
+"""Links of root's are followed; a link of a user's never, also where it is swapped in at the last moment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,11 +23,11 @@ while True:
         os.link(name, "next", follow_symlinks=False)
         os.rename("next", "x")
 """
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path):
     for path in ("etc/alternatives", "usr/lib", "home/a"):
         (tmp_path / path).mkdir(parents=True)
     (tmp_path / "usr/lib/file").write_text("it")
@@ -39,22 +39,21 @@ def link(path: Path, to: str, uid: int = 0) -> None:
     os.lchown(path, uid, uid)
 
 
-def test_what_a_link_leads_to_may_be_missing(root):
+def test_target_of_a_link_may_be_missing(root):
     (root / "etc/x").symlink_to("/nowhere/x")
     with contextlib.nullcontext() if os.geteuid() == 0 else pytest.raises(ControlError):  # who is not root made it
         assert Host(str(root)).text("/etc/x") is None
 
 
-def test_nothing_is_below_a_file(root):
-    """Least of all what lies beside it."""
+def test_path_below_a_file_is_missing(root):
     assert Host(str(root)).text("/usr/lib/file/file") is None
     with Host(str(root)).directory("/usr/lib") as directory:
         assert links.link_target(directory, "file", "/usr/lib/file") == "", "and what is no link says nothing"
 
 
-@needs_root
+@ROOT
 @pytest.mark.parametrize(("more", "found"), [(0, "it"), (1, "")])
-def test_as_many_links_are_followed_as_there_may_be_and_no_more(root, more, found):
+def test_links_are_followed_up_to_a_limit(root, more, found):
     names = ["usr/lib/file", *(f"etc/l{number}" for number in range(links.MOST + more))]
     for to, name in zip(names, names[1:]):
         link(root / name, f"/{to}")
@@ -63,9 +62,8 @@ def test_as_many_links_are_followed_as_there_may_be_and_no_more(root, more, foun
 
 
 @contextlib.contextmanager
-def swapping(place: Path) -> Iterator[None]:
+def swap_links(place: Path) -> Iterator[None]:
     """Make `x` in a user's directory root's link and the user's link in turn, by a process of its own."""
-
     process = subprocess.Popen([sys.executable, "-I", "-c", SWAP, str(place)])
     try:
         yield
@@ -74,7 +72,7 @@ def swapping(place: Path) -> Iterator[None]:
         process.wait()
 
 
-@needs_root
+@ROOT
 @pytest.mark.parametrize(
     ("good", "bad", "read"),
     [
@@ -88,9 +86,7 @@ def swapping(place: Path) -> Iterator[None]:
     ],
     ids=["the file itself", "a directory on the way", "where it leads"],
 )
-def test_a_link_that_is_swapped_after_its_check_leads_nowhere(
-    root: Path, good: str, bad: str, read: Callable[[Host], str | None]
-) -> None:
+def test_link_that_is_swapped_after_its_check_leads_nowhere(root, good, bad, read):
     """An open file is asked whose it is, and what it says; by its name it may be another one each time."""
     (root / "etc/secret").write_text("secret")
     (root / "etc/file").write_text("secret")
@@ -99,9 +95,9 @@ def test_a_link_that_is_swapped_after_its_check_leads_nowhere(
     link(home / "bad", bad, USER)
     os.chown(home, USER, USER)
     host = Host(str(root))
-    answers: set[str | None] = set()
+    answers = set()
     deadline = time.monotonic() + 120
-    with swapping(home):
+    with swap_links(home):
         for attempt in itertools.count():
             try:
                 answers.add(read(host))

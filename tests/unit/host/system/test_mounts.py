@@ -1,9 +1,6 @@
-"""What is mounted on a host: what may never answer, and what is a disk of its own."""
-
-from __future__ import annotations
+"""The mounts of a host: file systems that may never answer, and disks."""
 
 import os
-from pathlib import Path
 
 import pytest
 from proscribe.host.system import Host
@@ -20,7 +17,7 @@ a line that is none
 """
 
 
-def test_what_is_mounted_where_and_whether_it_is_a_disk(tmp_path: Path) -> None:
+def test_mounts_have_their_kind_and_whether_they_are_disks(tmp_path):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text(MOUNTINFO)
     host = Host(str(tmp_path))
@@ -37,7 +34,7 @@ def test_what_is_mounted_where_and_whether_it_is_a_disk(tmp_path: Path) -> None:
     assert mounts(Host(str(tmp_path / "proc"))) == {}
 
 
-def test_which_of_these_a_path_is_on() -> None:
+def test_path_is_on_its_nearest_mount():
     table = {"/": Mount("nfs4", False), "/home": Mount("ext4", True), "/home/a/remote": Mount("fuse.sshfs", False)}
     paths = ("/home/a/remote/x/y", "/home/a/remote", "/home/a/remote2", "/home/a", "/srv/x", "/")
     assert [remote(path, table) for path in paths] == ["fuse.sshfs", "fuse.sshfs", "", "", "", "nfs4"]
@@ -50,15 +47,14 @@ def test_which_of_these_a_path_is_on() -> None:
         ("/tmp/.mount_QQaBcDeF", True),
         ("/tmp/.mount_", False),
         ("/tmp/.mount_x/y", False),
-        ("/tmp/.mounted", False),
         ("/home/a/.mount_QQ", False),
     ],
 )
-def test_where_an_appimage_has_its_own_archive(path: str, expected: bool) -> None:
+def test_mount_of_an_appimage_is_known_by_its_path(path, expected):
     assert is_image(path) is expected
 
 
-def test_what_is_mounted_over_is_not_here() -> None:
+def test_mount_point_is_not_here():
     root, proc = os.open("/", os.O_RDONLY), os.open("/proc", os.O_RDONLY)
     try:
         assert here(root, "proc") is None

@@ -1,25 +1,20 @@
-"""Names looked up as an ordinary user's programs do it: within a bound, without root's rights, and by the real C
-library of this machine where files of our own lie over its own.
-"""
-
-from __future__ import annotations
+"""Names that are looked up as by the programs of an ordinary user, with the real C library."""
 
 import _socket
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from proscribe.host.system import Unseen, names
 from proscribe.host.system.names import Resolution, resolve
 from proscribe.wire import installation
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-def test_what_does_not_answer_is_waited_for_no_longer_than_agreed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookup_ends_with_its_timeout(monkeypatch):
     monkeypatch.setattr(_socket, "getaddrinfo", lambda *_: time.sleep(5) or [])
     began = time.monotonic()
     with pytest.raises(Unseen, match=r"no answer for slow\.example within 0\.1 s"):
@@ -27,7 +22,7 @@ def test_what_does_not_answer_is_waited_for_no_longer_than_agreed(monkeypatch: p
     assert time.monotonic() - began < 4
 
 
-@needs_root
+@ROOT
 @pytest.mark.parametrize(
     ("order", "mode", "addresses"),
     [
@@ -35,36 +30,31 @@ def test_what_does_not_answer_is_waited_for_no_longer_than_agreed(monkeypatch: p
         ("hosts: dns", 0o644, []),
         ("hosts: files [SUCCESS=continue] dns", 0o644, []),
         ("hosts: files dns", 0o600, []),  # which root could read
-        ("hosts: files", 0o644, ["0.0.0.0", "::"]),
     ],
 )
-def test_what_the_real_library_says(tmp_path: Path, order: str, mode: int, addresses: list[str]) -> None:
+def test_real_c_library_answers_as_for_an_ordinary_user(tmp_path, order, mode, addresses):
     for name, text in {"hosts": "0.0.0.0 a.example\n:: a.example\n", "nsswitch.conf": f"{order}\n"}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where nobody answers: it has no network
     (tmp_path / "hosts").chmod(mode)
-    mounts = "".join(
-        f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in ("hosts", "nsswitch.conf", "resolv.conf")
-    )
+    files = ("hosts", "nsswitch.conf", "resolv.conf")
+    mounts = "".join(f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in files)
     code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.names import resolve; "
     asks = code + "print(*resolve('A.EXAMPLE', 0, 20).addresses)"
     script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
     argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE)]
-    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split() in (
-        addresses,
-        addresses[::-1],
-    )
+    assert sorted(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()) == addresses
 
 
-def test_the_library_is_asked_for_the_name_and_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(name: bytes, service: object, family: int, kind: int) -> list[object]:
+def test_library_is_asked_for_the_name_and_the_family(monkeypatch):
+    def answer(name, service, family, kind):
         return [(family, kind, 0, "", (name.decode(), 0)), (family, kind, 0, "", ("::1", 0))]
 
     monkeypatch.setattr(_socket, "getaddrinfo", answer)
     assert resolve("a.example", _socket.AF_INET, 600) == Resolution(("a.example", "::1"))
 
 
-def test_who_has_no_rights_to_give_up_asks_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ordinary_user_asks_without_giving_up_rights(monkeypatch):
     monkeypatch.setattr(names.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(names.os, "setgroups", lambda _: pytest.fail("it is not root"), raising=False)
     monkeypatch.setattr(names, "_resolution", lambda *_: Resolution(("192.0.2.1",)))

@@ -1,4 +1,4 @@
-"""What the kernel says of its packet filter: of a real one, in networks of their own, and in answers that are made."""
+"""The state of the kernel's packet filter: of a real one in an own network, and in made answers."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ for line in (
 nft("table inet x { chain out { type filter hook output priority 0; udp dport 5 drop; }; }")
 asked = [("10.9.0.2", 5), ("10.9.0.2", 6), ("fd09::2", 5), ("fd09::2", 6)]
 asked += [("10.8.0.1", 5), ("127.0.0.1", 6), ("::1", 6)]
-print(json.dumps([netfilter.refuses(*one) for one in asked]))
+print(json.dumps([netfilter.refuses(*channel) for channel in asked]))
 """
 
 
-def in_a_network(script: str) -> Any:
+def run_in_network(script: str) -> Any:
     environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
     command = ["unshare", "--net", sys.executable, "-c", IMPORTED + script]
     done = subprocess.run(command, capture_output=True, env=environment, timeout=LONGEST, check=True)
     return json.loads(done.stdout)
 
 
-def test_the_number_goes_on_after_its_last_without_0() -> None:
+def test_number_after_the_last_is_1():
     assert [Generation(number, "x").next() for number in (1, 2**32 - 1)] == [Generation(2, "x"), Generation(1, "x")]
 
 
 @NETWORK
-def test_what_the_filter_refuses_is_distinguished_from_what_leads_nowhere() -> None:
-    assert in_a_network(REFUSED) == [True, False, True, False, None, None, None]
+def test_refusal_of_the_filter_differs_from_a_missing_route():
+    assert run_in_network(REFUSED) == [True, False, True, False, None, None, None]
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -87,23 +87,23 @@ OURS = 10 << 8 | 15
         pytest.param(TimeoutError(), None, id="too late"),
     ],
 )
-def test_the_generation_in_an_answer(monkeypatch: pytest.MonkeyPatch, answer: bytes | OSError, number: int) -> None:
-    ended: list[str] = []
-    waits: list[float] = []
+def test_generation_is_read_from_an_answer(monkeypatch, answer, number):
+    ended = []
+    waits = []
 
-    def recv(_: int) -> bytes:
+    def recv(_):
         if isinstance(answer, OSError):
             raise answer
         return answer
 
-    one = SimpleNamespace(send=len, recv=recv, settimeout=waits.append, close=lambda: ended.append("closed"))
-    made = SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: one)
-    monkeypatch.setitem(sys.modules, "_socket", made)
+    channel = SimpleNamespace(send=len, recv=recv, settimeout=waits.append, close=lambda: ended.append("closed"))
+    module = SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: channel)
+    monkeypatch.setitem(sys.modules, "_socket", module)
     found = netfilter.generation()
     assert (found and found.number) == number
     assert ended == ["closed"] and len(waits) == 1 and waits[0] > 0
 
 
-def test_a_system_without_netlink_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_without_netlink_has_no_generation(monkeypatch):
     monkeypatch.setitem(sys.modules, "_socket", SimpleNamespace())
     assert netfilter.generation() is None

@@ -1,4 +1,4 @@
-"""Root runs nothing that others can change: tools of users in the way of the host's, as package systems are named."""
+"""Root runs no tool that others can change: planted tools of users, and package systems of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import proscribe
@@ -21,7 +21,7 @@ Change = Callable[[Path], object]
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
+def place():
     """A directory as /usr/local is one, with a tool, which says who it runs as."""
     with tempfile.TemporaryDirectory(dir="/run") as directory:
         tool = Path(directory, "local/bin/made")
@@ -32,16 +32,16 @@ def place() -> Iterator[Path]:
         yield tool.parent
 
 
-def given(path: Path) -> None:
+def give_away(path: Path) -> None:
     os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
 
 
-def shared(path: Path, group: int = 50) -> None:
+def share(path: Path, group: int = 50) -> None:
     os.chown(path, 0, group)
     path.chmod(0o775)
 
 
-def linked(place: Path, owner: int, target: int) -> None:
+def link_elsewhere(place: Path, owner: int, target: int) -> None:
     """The tool is a link of somebody's to another place, where it is somebody's."""
     elsewhere = place.parent / "elsewhere"
     (place / "made").rename(elsewhere)
@@ -52,17 +52,17 @@ def linked(place: Path, owner: int, target: int) -> None:
 
 CHANGES: dict[str, tuple[Change, str]] = {
     "all of it is root's": (lambda place: None, ""),
-    "the tool is a user's": (lambda place: given(place / "made"), "bin/made"),
+    "the tool is a user's": (lambda place: give_away(place / "made"), "bin/made"),
     "everybody may write to the tool": (lambda place: (place / "made").chmod(0o757), "bin/made"),
-    "a group may write to the directory": (shared, "bin"),
-    "the group of daemons may write to the directory": (lambda place: shared(place, 1), "bin"),
-    "root's group may write to the directory": (lambda place: shared(place, 0), ""),
-    "the directory is a user's": (given, "bin"),
-    "the directory above is a user's": (lambda place: given(place.parent), "."),
+    "a group may write to the directory": (share, "bin"),
+    "the group of daemons may write to the directory": (lambda place: share(place, 1), "bin"),
+    "root's group may write to the directory": (lambda place: share(place, 0), ""),
+    "the directory is a user's": (give_away, "bin"),
+    "the directory above is a user's": (lambda place: give_away(place.parent), "."),
     "everybody may put something beside it": (lambda place: place.chmod(0o1777), ""),
-    "root's link leads to root's file": (lambda place: linked(place, 0, 0), ""),
-    "root's link leads to a user's file": (lambda place: linked(place, 0, MALLORY), "elsewhere"),
-    "a user's link leads to root's file": (lambda place: linked(place, MALLORY, 0), "bin/made"),
+    "root's link leads to root's file": (lambda place: link_elsewhere(place, 0, 0), ""),
+    "root's link leads to a user's file": (lambda place: link_elsewhere(place, 0, MALLORY), "elsewhere"),
+    "a user's link leads to root's file": (lambda place: link_elsewhere(place, MALLORY, 0), "bin/made"),
     "a link leads to itself": (
         lambda place: ((place / "made").unlink(), (place / "made").symlink_to("made")),
         "bin/made",
@@ -72,7 +72,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize(("change", "found"), CHANGES.values(), ids=CHANGES.keys())
-def test_what_others_can_change(place: Path, change: Change, found: str) -> None:
+def test_tool_that_others_can_change_is_not_run(place, change, found):
     change(place)
     expected = os.path.normpath(place.parent / found) if found else ""
     assert changeable(str(place / "made")) == expected
@@ -88,7 +88,7 @@ def test_what_others_can_change(place: Path, change: Change, found: str) -> None
             run_tool([str(place / "made")])
 
 
-def test_tools_of_root_find_no_program_where_users_can_put_one(place: Path) -> None:
+def test_tool_of_root_finds_no_program_where_users_can_put_one(place):
     """A package's own script asks for programs that a host may not have."""
     asks = ["sh", "-c", "command -v made || echo none"]
     path = {"PATH": f"{place}:/usr/bin:/bin"}
@@ -123,7 +123,7 @@ print(json.dumps([said, os.path.exists("/usr/local/ran")]))
 
 
 @pytest.mark.parametrize("owner", [MALLORY, 0])
-def test_no_package_system_of_a_users_is_asked(tmp_path: Path, owner: int) -> None:
+def test_package_system_of_a_user_is_not_asked(tmp_path, owner):
     """All of /usr/local is a user's, as where he builds software; and the same tools where they are root's own."""
     (tmp_path / "planted").write_text(PLANTED)
     script = (

@@ -1,4 +1,4 @@
-"""A user's tool runs in a scope of its own, and nothing of it is there after it."""
+"""The scope of a user's tool: nothing of the tool is left after it, and its number is not mistaken."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import proscribe
 import pytest
 from patience import BUSY, LONGEST, until
-from proscribe.host.system import ControlError, Result, User, run_tool, tool_scope
+from proscribe.host.system import ControlError, Ending, Host, Process, Result, User, run_tool, tool_ending, tool_scope
+from proscribe.host.watch.verifying import Verifying
 
+LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs a tool as somebody else")
+NUMBERS = pytest.mark.skipif(os.geteuid() != 0 or not LAST.exists(), reason="needs root: chooses numbers")
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+TRIES = 20  # another test may start something at the same moment
 # Leaves the tool's session and its parents, and holds a fifo open as long as it lives. Then the tool goes on.
 ESCAPE = """\
 import os, signal, sys, time
@@ -57,7 +62,7 @@ class Fifo:
 
 
 @pytest.fixture
-def fifo() -> Iterator[Fifo]:
+def fifo():
     place = Path(tempfile.mkdtemp())  # pytest's own directories are closed to others
     place.chmod(0o711)
     made = Fifo(place)
@@ -72,9 +77,7 @@ def python(code: str, *arguments: str) -> list[str]:
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("has_namespaces", [True, False])
-def test_what_left_the_session_of_a_users_tool_ends_with_the_tool(
-    monkeypatch: pytest.MonkeyPatch, fifo: Fifo, has_namespaces: bool, end: str
-) -> None:
+def test_process_that_left_the_session_of_a_users_tool_ends_with_it(monkeypatch, fifo, has_namespaces, end):
     if not has_namespaces:  # as in a container without the right to make one
         monkeypatch.setattr(tool_scope, "make_namespace", lambda libc: None)
     argv = python(ESCAPE + ENDS[end], str(fifo.path))
@@ -87,7 +90,7 @@ def test_what_left_the_session_of_a_users_tool_ends_with_the_tool(
     assert not fifo.has_holder()
 
 
-def test_what_a_users_tool_left_ends_although_the_run_is_killed(fifo: Fifo) -> None:
+def test_process_of_a_users_tool_ends_although_the_run_is_killed(fifo):
     code = (
         "import sys\nsys.path.insert(0, sys.argv[1])\nfrom proscribe.host.system import User, run_tool\n"
         "run_tool(sys.argv[2:], user=User('nobody', 65534, 65534, '/nonexistent'))"
@@ -114,7 +117,7 @@ print(json.dumps([os.getsid(0) == os.getpid(), status["SigIgn"], status["SigBlk"
 """
 
 
-def test_a_users_tool_has_no_terminal_and_nothing_that_root_has_open() -> None:
+def test_users_tool_has_no_terminal_and_no_open_file_of_root():
     inherited = os.dup(0)
     os.set_inheritable(inherited, True)
     ignored = (signal.SIGHUP, signal.SIGQUIT)  # as nohup and a shell's background leave them
@@ -125,11 +128,105 @@ def test_a_users_tool_has_no_terminal_and_nothing_that_root_has_open() -> None:
         for number, handler in zip(ignored, before, strict=True):
             signal.signal(number, handler)
         os.close(inherited)
-    assert seen[:5] == [
-        True,
-        "\t0000000001001000\n",  # SIGPIPE and SIGXFSZ, which Python ignores
-        "\t0000000000000000\n",
-        ["0", "1", "2"],
-        "No such device or address",
-    ]
-    assert seen[5] == "/dev/null" and all(map(stat.S_ISFIFO, seen[6:]))
+    assert seen[0] is True and seen[3:6] == [["0", "1", "2"], "No such device or address", "/dev/null"]
+    assert int(seen[1], 16) == 0x1001000, "SIGPIPE and SIGXFSZ, which Python ignores"
+    assert int(seen[2], 16) == 0 and all(map(stat.S_ISFIFO, seen[6:]))
+
+
+STARTED: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@pytest.fixture
+def innocent():
+    """Start a process under a number, if that is free: the leader of a session, as a login is."""
+    started = []
+
+    def start(number):
+        for _ in range(TRIES):
+            LAST.write_text(str(number - 1))
+            pipe = subprocess.PIPE
+            started.append(subprocess.Popen(["cat"], stdin=pipe, stdout=pipe, start_new_session=True))
+            if started[-1].pid == number:
+                break
+        STARTED[started[-1].pid] = started[-1]
+        return started[-1].pid
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def is_unharmed(pid: int) -> bool:
+    """Return whether a process still answers: it does not once a signal is on its way."""
+    process = STARTED[pid]
+    assert process.stdin and process.stdout
+    os.write(process.stdin.fileno(), b"x")
+    poll = select.poll()
+    poll.register(process.stdout, select.POLLIN)
+    return bool(poll.poll(20_000)) and os.read(process.stdout.fileno(), 1) == b"x"
+
+
+def end_process(argv: Sequence[str] = ("cat",)) -> tuple[Process, str, object]:
+    """Return a process that has ended, the time of its start some ticks ago, and the notes of a watch about it."""
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE)
+    seen, started = Process(child.pid, os.readlink(f"/proc/{child.pid}/exe")), tool_ending.since(child.pid)
+    noted = Verifying(Host)._state(seen)
+    time.sleep(3 / os.sysconf("SC_CLK_TCK"))
+    child.kill()
+    child.communicate()
+    return seen, started, noted
+
+
+@pytest.fixture
+def given_away(innocent):
+    """End a process and give its number to an innocent one. Another program may take the number first."""
+
+    def end_once(argv=("cat",)):
+        for _ in range(TRIES):
+            ended = end_process(argv)
+            if innocent(ended[0].pid) == ended[0].pid:
+                return ended
+        raise AssertionError("no number could be given away")
+
+    return end_once
+
+
+@NUMBERS
+@pytest.mark.parametrize("end", ["exit 0", "(sleep 600 >&- 2>&- &) ; exit 0", "kill -9 $$"])
+def test_number_of_a_users_tool_is_free_only_after_all_of_it_has_ended(monkeypatch, innocent, end):
+    numbers, real = [], tool_scope.NamespacedTool.end_scope
+
+    def attacked(scope):
+        numbers.append(innocent(scope.pid))
+        return real(scope)
+
+    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
+    monkeypatch.setattr(tool_scope.NamespacedTool, "end_scope", attacked)
+    run_tool(["sh", "-c", end], user=NOBODY)
+    assert len(numbers) == 1 and is_unharmed(numbers[0])
+
+
+@NUMBERS
+def test_descendant_of_a_users_tool_is_ended_and_not_a_process_with_its_number(given_away):
+    seen, started, _ = given_away()
+    tool_ending.kill(seen.pid, tool_ending.since, started)
+    assert is_unharmed(seen.pid)
+    tool_ending.kill(seen.pid, tool_ending.since, tool_ending.since(seen.pid))
+    os.waitid(os.P_PID, seen.pid, os.WEXITED | os.WNOWAIT)  # the same process is ended
+
+
+@NUMBERS
+def test_enforcing_run_ends_no_other_program(given_away):
+    seen, _, _ = given_away(["sleep", "600"])
+    Host().end_program(Ending([seen], lambda process: process == seen))
+    assert is_unharmed(seen.pid)
+
+
+@NUMBERS
+def test_watch_does_not_end_the_same_program_that_was_started_since(given_away):
+    """It may be another user's, whom a waiver permits it."""
+    seen, _, noted = given_away()
+    watch = Verifying(Host)
+    assert not watch._begin([seen], {seen.pid: noted}) and is_unharmed(seen.pid)
+    assert watch._begin([seen], {seen.pid: watch._state(seen)})

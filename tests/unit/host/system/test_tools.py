@@ -1,8 +1,9 @@
-"""Tools of the host: bounded in time and output, and nothing of a user's tool goes on after it."""
+"""Tools of the host: limits of time and output, input, answers, and no descriptor left open."""
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,11 @@ from types import SimpleNamespace
 import proscribe
 import pytest
 from patience import LONGEST, alive, until
-from proscribe.host.system import ControlError, Result, User, run_tool, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tool_scope, tools
 
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
-USERS = [None, pytest.param(NOBODY, marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))]
-PRINT = "import os\nwhile True: os.write(1, b'x' * 65536)"
-ERRORS = "import os\nwhile True: os.write(2, b'x' * 65536)"
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
+USERS = [None, pytest.param(NOBODY, marks=ROOT)]
 
 
 def python(code: str, *arguments: str) -> list[str]:
@@ -28,54 +28,56 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize("code", [PRINT, ERRORS])
-def test_a_tool_that_prints_without_end_is_ended(user, code, monkeypatch):
+@pytest.mark.parametrize("stream", [1, 2])
+def test_tool_that_prints_without_end_is_ended(user, stream, monkeypatch):
     monkeypatch.setattr(tools, "MOST", 1 << 20)
     most = 1 << 20 if user is None else tools.MOST_OF_USER
     with pytest.raises(ControlError, match=f"printed more than {most} bytes"):
-        run_tool(python(code), user=user, timeout=60)
+        run_tool(python(f"import os\nwhile True: os.write({stream}, b'x' * 65536)"), user=user, timeout=60)
+
+
+ESCAPE = """\
+import os, sys, time
+open('/proc/self/comm', 'wb').write(b'\\xff) S 1')  # its name is its user's word, too
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+note = lambda: os.write(file, b'%d\\n' % os.getpid())
+note()
+if not os.fork():
+    os.setsid()  # out of its session, still its child
+    note()
+    if not os.fork(): note()
+    time.sleep(600)
+time.sleep(600)
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("user", USERS)
-def test_a_tool_that_does_not_end_is_ended_with_all_that_it_started(monkeypatch, user):
+def test_tool_that_does_not_end_is_ended_with_all_that_it_started(monkeypatch, user):
     pids = Path(tempfile.mkdtemp()) / "pids"  # pytest's own directories are closed to others
     pids.parent.chmod(0o777)
-    code = (
-        "import os, sys, time\n"
-        "open('/proc/self/comm', 'wb').write(b'\\xff) S 1')\n"  # its name is its user's word, too
-        "file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)\n"
-        "note = lambda: os.write(file, b'%d\\n' % os.getpid())\n"
-        "note()\n"
-        "if not os.fork():\n"
-        "    os.setsid()\n"  # out of its session, still its child
-        "    note()\n"
-        "    if not os.fork(): note()\n"
-        "    time.sleep(600)\n"
-        "time.sleep(600)\n"
-    )
 
-    def later() -> float:
-        """Its time is over once it has started all."""
+    def monotonic():
+        """Let the time be over once the tool has started all."""
         noted = pids.read_bytes().count(b"\n") if pids.exists() else 0
         return time.monotonic() + (LONGEST if noted == 3 else 0)
 
-    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=later, sleep=time.sleep))
+    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
     with pytest.raises(ControlError, match=f"did not end within {LONGEST} s"):
-        run_tool(python(code, str(pids)), user=user, timeout=LONGEST)
+        run_tool(python(ESCAPE, str(pids)), user=user, timeout=LONGEST)
     numbers = [int(line) for line in pids.read_text().split()]
     shutil.rmtree(pids.parent)
     assert len(numbers) == 3
     until(lambda: not any(map(alive, numbers)))  # killed they are, and the kernel has yet to say so
 
 
-def test_what_a_tool_is_given_and_what_it_answers():
+def test_tool_reads_its_input_and_its_output_is_decoded():
     code = "import sys\ntext = sys.stdin.read()\nsys.stderr.write('e\\r\\nf')\nprint(len(text))\nsys.exit(3)"
     assert run_tool(python(code), stdin="x" * 1_000_000) == Result(3, "1000000\n", "e\nf")
-    assert run_tool(python("print(1)"), stdin="x" * 1_000_000) == Result(0, "1\n", "")  # it does not want it
+    assert run_tool(python("print(1)"), stdin="x" * 1_000_000) == Result(0, "1\n", "")  # it does not read it
 
 
-def test_a_tool_that_closes_its_output_and_works_on_is_waited_for():
+def test_tool_that_closes_its_output_and_works_on_is_waited_for():
     code = "import os, time\nos.close(1)\nos.close(2)\ntime.sleep(0.3)\nos._exit(4)"
     assert run_tool(python(code)).rc == 4
     with pytest.raises(ControlError, match="did not end within 0.2 s"):
@@ -85,72 +87,71 @@ def test_a_tool_that_closes_its_output_and_works_on_is_waited_for():
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        (Result(3, "out", " no\n such  thing "), "x y ended with 3: no such thing"),
-        (Result(3, " out\n", " \n"), "x y ended with 3: out"),
-        (Result(-9, "", ""), "x y ended with -9: "),
-        (Result(1, "", "a" * 500), "x y ended with 1: " + "a" * 400),
-        (Result(1, "", f"begun\nError: no\n{'a' * 500}"), "x y ended with 1: Error: no ... " + "a" * 400),
-        (Result(1, "", "Error: no\nend"), "x y ended with 1: Error: no end"),
+        (Result(3, "out", " no\n such  thing "), "3: no such thing"),
+        (Result(3, " out\n", " \n"), "3: out"),
+        (Result(-9, "", ""), "-9: "),
+        (Result(1, "", "a" * 500), "1: " + "a" * 400),
+        (Result(1, "", f"begun\nError: no\n{'a' * 500}"), "1: Error: no ... " + "a" * 400),
+        (Result(1, "", "Error: no\nend"), "1: Error: no end"),
     ],
 )
-def test_a_tool_that_must_succeed_says_what_it_said(result, message):
+def test_failure_of_a_required_tool_has_its_message(result, message):
     with pytest.raises(ControlError) as wrong:
         tools.Tools("/", lambda argv, **options: result).must(["x", "y"])
-    assert str(wrong.value) == message
+    assert str(wrong.value) == f"x y ended with {message}"
 
 
 def test_options_reach_the_tool():
     calls = []
-    of = tools.Tools("/", lambda argv, **options: calls.append((argv, options)) or Result(0, "out", "err"))
-    assert of.must(["x"], user=NOBODY, timeout=3) == "out"
-    assert of.run(["y"], stdin="z") == Result(0, "out", "err")
+    host = tools.Tools("/", lambda argv, **options: calls.append((argv, options)) or Result(0, "out", "err"))
+    assert host.must(["x"], user=NOBODY, timeout=3) == "out"
+    assert host.run(["y"], stdin="z") == Result(0, "out", "err")
     assert calls == [(["x"], {"user": NOBODY, "timeout": 3}), (["y"], {"stdin": "z"})]
 
 
-def test_a_caller_without_standard_files_starts_tools_too():
+def test_caller_without_standard_files_starts_tools():
     code = (
         "import os, sys\nsys.path.insert(0, sys.argv[1])\nfrom proscribe.host.system import run_tool\n"
         "answer = os.dup(1)\nos.closerange(0, 3)\n"
         "os.write(answer, run_tool(['cat'], stdin='given').out.encode() + run_tool(['echo', 'said']).out.encode())"
     )
-    place = str(Path(proscribe.__file__).parents[1])
-    said = subprocess.run([sys.executable, "-I", "-c", code, place], stdout=subprocess.PIPE, check=True).stdout
-    assert said == b"givensaid\n"
+    argv = [sys.executable, "-I", "-c", code, str(Path(proscribe.__file__).parents[1])]
+    assert subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout == b"givensaid\n"
 
 
-@pytest.mark.parametrize("name", ["no-such-tool", "/no/such/tool", "/etc/passwd", "/"])
-def test_what_cannot_be_run_leaves_no_descriptor(name):
+@pytest.mark.parametrize("name", ["no-such-tool", "/no/such/tool", "/etc/passwd"])
+def test_tool_that_cannot_be_run_leaves_no_descriptor(name):
     before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(ControlError, match="is not installed|cannot be run: Permission denied"):
         run_tool([name], stdin="x")
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-def test_what_a_tool_does_not_take_now_it_gets_later():
+def test_input_that_a_tool_does_not_take_now_is_given_later():
     """A byte too many that counts as given is lost: the tool would read something else than it was given."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    given = memoryview(b"x" * 10_000_000)
-    taken = tools._give(writing, given)
-    assert 0 < taken < len(given) and tools._give(writing, given) == 0
+    content = memoryview(b"x" * 10_000_000)
+    taken = tools._give(writing, content)
+    assert 0 < taken < len(content) and tools._give(writing, content) == 0
     os.close(reading)
-    assert tools._give(writing, given) == len(given), "it wants no more"
+    assert tools._give(writing, content) == len(content), "it wants no more"
     os.close(writing)
 
 
-def test_the_first_directory_of_the_system_has_it(tmp_path):
-    of = tools.Tools(str(tmp_path))
+def test_tool_is_found_in_the_first_directory_of_the_system(tmp_path):
+    host = tools.Tools(str(tmp_path))
     for directory in reversed(tools.TOOL_PATH.split(":")):
         place = tmp_path / directory[1:]
         place.mkdir(parents=True)
         (place / "nft").write_text("")
-        assert of.tool("nft") != f"{directory}/nft", "what is not executable is no tool"
+        assert host.tool("nft") != f"{directory}/nft", "a file that is not executable is no tool"
         (place / "nft").chmod(0o755)
-        assert of.tool("nft") == f"{directory}/nft"
-    assert of.tool("nf") is None
+        assert host.tool("nft") == f"{directory}/nft"
+    assert host.tool("nf") is None
 
 
-def test_a_c_library_that_begins_no_session_is_left_to_subprocess(monkeypatch):
+def test_c_library_that_begins_no_session_is_left_to_subprocess(monkeypatch):
     def refuse(*args, **named):
         raise NotImplementedError("setsid")
 
@@ -158,3 +159,33 @@ def test_a_c_library_that_begins_no_session_is_left_to_subprocess(monkeypatch):
     monkeypatch.setattr(os, "posix_spawn", refuse)
     assert run_tool(["sh", "-c", "cat; exit 3"], stdin="x") == Result(3, "x", "")
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_silent_tool_is_waited_for_without_work(monkeypatch):
+    waits = []
+
+    class Poll:
+        def __init__(self):
+            self.real = select.poll()
+            self.register, self.unregister = self.real.register, self.real.unregister
+
+        def poll(self, timeout):
+            waits.append(timeout)
+            return self.real.poll(timeout)
+
+    monkeypatch.setattr(tools, "select", SimpleNamespace(poll=Poll, POLLIN=select.POLLIN, POLLOUT=select.POLLOUT))
+    assert run_tool(["/bin/sh", "-c", "sleep 0.4; echo done"]) == Result(0, "done\n", "")
+    assert waits[0] == 50.0 and len(waits) < 40
+    waits.clear()
+    with pytest.raises(ControlError, match=r"did not end within 0\.02 s"):
+        run_tool(["/bin/sh", "-c", "sleep 60"], timeout=0.02)
+    assert all(0 < wait <= 20 for wait in waits)
+
+
+@ROOT
+def test_tool_that_cannot_become_its_user_is_an_error(monkeypatch):
+    monkeypatch.setattr(tool_scope, "is_systemd_here", lambda: False)
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(ControlError, match="^/bin/x cannot be run: Invalid argument$"):
+        run_tool(["/bin/x", "y"], user=User("x", 1 << 40, 1 << 40, "/"))
+    assert sorted(os.listdir("/proc/self/fd")) == before

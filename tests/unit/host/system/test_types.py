@@ -1,6 +1,4 @@
-"""Names that users chose, as they can be printed."""
-
-from __future__ import annotations
+"""Printable texts of users, and errors."""
 
 import pytest
 from hypothesis import given
@@ -10,18 +8,18 @@ from proscribe.host.system.types import joined
 
 
 @given(st.text())
-def test_all_of_it_is_printable(text: str) -> None:
+def test_escaped_text_is_printable(text):
     assert escaped(text).isprintable() and one_line(text).isprintable()
 
 
 @pytest.mark.parametrize(
-    ("reasons", "said"),
-    [([], ""), (["no"], "no"), (["no", "never"], "no (and 1 more)"), (["a", "b", "c"], "a (and 2 more)")],
+    ("reasons", "joined_reasons"),
+    [([], ""), (["no"], "no"), (["a", "b", "c"], "a (and 2 more)")],
 )
-def test_several_reasons_are_the_first_one_and_how_many(reasons: list[str], said: str) -> None:
-    assert joined(reasons) == said
+def test_several_reasons_are_the_first_and_a_number(reasons, joined_reasons):
+    assert joined(reasons) == joined_reasons
 
 
-def test_an_error_says_what_was_done_all_the_same() -> None:
+def test_error_has_the_actions_that_were_done():
     error = ControlError("no room", done=["wrote x"])
     assert (str(error), error.done, ControlError("no").done) == ("no room", ["wrote x"], ())

@@ -20,7 +20,7 @@ class Lines:
         self.written.append((rule, program, user, times))
 
 
-def test_many_users_with_many_programs_have_lines_of_real_rules() -> None:
+def test_many_users_with_many_programs_have_lines_of_real_rules():
     """The controller takes no record with a rule that no plan has."""
     lines = Lines()
     attempts = Attempts(lines)
@@ -34,7 +34,7 @@ def test_many_users_with_many_programs_have_lines_of_real_rules() -> None:
 
 
 @pytest.mark.parametrize(("now", "name"), [(EVERY - 0.1, OTHERS), (EVERY, "new")])
-def test_after_a_minute_there_is_room_again(now: float, name: str) -> None:
+def test_after_a_minute_there_is_room_again(now, name):
     lines = Lines()
     attempts = Attempts(lines)
     for number in range(MOST_OF_USER):
@@ -48,7 +48,7 @@ def test_after_a_minute_there_is_room_again(now: float, name: str) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.floats(0, 200)), max_size=60))
-def test_the_numbers_add_up(given_: list[tuple[str, float]]) -> None:
+def test_the_numbers_add_up(given_):
     lines = Lines()
     attempts = Attempts(lines)
     for program, now in sorted(given_, key=lambda one: one[1]):

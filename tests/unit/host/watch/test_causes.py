@@ -14,7 +14,7 @@ def found(kind: str, path: str = "", id_: str = "", detail: str | None = None) -
 FILE, UNIT = found("policy", "/etc/x.json", "x", "is missing"), found("unit", "", "dnsmasq")
 
 
-def test_rules_that_one_thing_is_wrong_for_are_one_cause() -> None:
+def test_rules_that_one_thing_is_wrong_for_are_one_cause():
     rules = {
         "browser/b": [FILE, UNIT],
         "browser/a": [UNIT, FILE, FILE],
@@ -24,7 +24,7 @@ def test_rules_that_one_thing_is_wrong_for_are_one_cause() -> None:
         "apps/c": [],
         "apps/d": [FILE],
     }
-    record: Any = {"rules": [{"rule": rule, "findings": findings} for rule, findings in rules.items()]}
+    record = {"rules": [{"rule": rule, "findings": findings} for rule, findings in rules.items()]}
     assert by_cause(record, [*rules][:-1]) == [
         ("policy /etc/x.json, and 1 more", ["browser/b", "browser/a"]),
         ("policy /etc/x.json: is missing, and 1 more", ["dns/a"]),

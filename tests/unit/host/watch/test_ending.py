@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 from patience import LONGEST, until
@@ -35,13 +34,13 @@ def held() -> int:
 
 
 @pytest.fixture(autouse=True)
-def no_process_is_held_for_ever() -> Iterator[None]:
+def no_process_is_held_for_ever():
     before = held()
     yield
     assert held() == before
 
 
-def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once() -> None:
+def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once():
     endings = Endings()
     listens = subprocess.Popen(["sleep", "600"])
     others = [deaf() for _ in range(3)]
@@ -56,17 +55,17 @@ def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once() -> None:
     until(lambda: endings.proceed(time.monotonic()) == [] and not endings)
 
 
-def test_what_has_ended_meanwhile_is_nothing_to_end() -> None:
+def test_what_has_ended_meanwhile_is_nothing_to_end():
     process = subprocess.Popen(["true"])
     process.wait()
     assert not Endings().begin(Process(process.pid, "/x"), lambda: pytest.fail("nobody is there"))
 
 
-def test_what_ends_while_it_is_held_is_nothing_to_end() -> None:
+def test_what_ends_while_it_is_held_is_nothing_to_end():
     process = subprocess.Popen(["sleep", "600"])
     endings = Endings()
 
-    def ends() -> bool:
+    def ends():
         process.kill()
         process.wait()
         return True
@@ -74,7 +73,7 @@ def test_what_ends_while_it_is_held_is_nothing_to_end() -> None:
     assert not endings.begin(Process(process.pid, "/x"), ends) and not endings
 
 
-def test_what_not_even_kill_ends_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_not_even_kill_ends_is_said_once(monkeypatch):
     endings = Endings()
     monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
     process = subprocess.Popen(["sleep", "600"])

@@ -113,7 +113,7 @@ def writable(host: Made) -> None:
         pytest.param(writable, UNTRIED, "others than root can write it", id="anybody can write its file"),
     ],
 )
-def test_what_a_heartbeat_says(watched: Watched, change: Callable[[Made], None], state: str, detail: str) -> None:
+def test_what_a_heartbeat_says(watched, change, state, detail):
     host, _ = watched
     known = files.settings(host)
     assert known is not None
@@ -132,14 +132,14 @@ def test_what_a_heartbeat_says(watched: Watched, change: Callable[[Made], None],
     assert bool(verdict.reason) is (state in (UNABLE, UNTRIED))
 
 
-def test_what_is_another_program_is_never_executed(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_another_program_is_never_executed(watched, monkeypatch):
     host, _ = watched
     another(host)
     monkeypatch.setattr(Made, "refused_execution", lambda *_: pytest.fail("it is executed"))
     Heartbeat(host)
 
 
-def test_a_heartbeat_that_cannot_be_executed_is_untried(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heartbeat_that_cannot_be_executed_is_untried(watched, monkeypatch):
     host, _ = watched
     host.refused_execution(reported.HEARTBEAT)
     monkeypatch.setattr(Made, "refused_execution", lambda *_: errno.EACCES)
@@ -149,9 +149,7 @@ def test_a_heartbeat_that_cannot_be_executed_is_untried(watched: Watched, monkey
     assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {reported.HEARTBEAT}: Permission denied")
 
 
-def test_a_daemon_that_systemd_has_begun_to_start_is_waited_for(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_daemon_that_systemd_has_begun_to_start_is_waited_for(watched, monkeypatch):
     host, _ = watched
     no_daemon(host)
     monkeypatch.setattr(heartbeat, "PATIENCE", 60.0)

@@ -110,9 +110,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("how", CHANGED)
-def test_what_is_changed_is_named_and_the_next_run_repairs_it(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
+def test_what_is_changed_is_named_and_the_next_run_repairs_it(watched, monkeypatch, how):
     host, mine = watched
     monkeypatch.setattr(installed.clock, "awake", lambda: 100_000)  # the machine may have booted just now
     change, named = CHANGED[how]
@@ -123,7 +121,7 @@ def test_what_is_changed_is_named_and_the_next_run_repairs_it(
     assert left == []
 
 
-def test_another_plan_is_a_change_of_the_plan_and_no_fault_of_the_hosts(watched: Watched) -> None:
+def test_another_plan_is_a_change_of_the_plan_and_no_fault_of_the_hosts(watched):
     host, _ = watched
     other = plan(every=600)
     *faults, changed = installed.observe(host, other, CONTROLLER)
@@ -137,7 +135,7 @@ def test_another_plan_is_a_change_of_the_plan_and_no_fault_of_the_hosts(watched:
     assert list(host.list(files.PLANS)) == [f"{other['digest'].partition(':')[2]}.json"]
 
 
-def test_other_intervals_than_the_plans_are_drift(watched: Watched) -> None:
+def test_other_intervals_than_the_plans_are_drift(watched):
     host, mine = watched
     known = files.settings(host)
     assert known
@@ -155,43 +153,42 @@ def chain_of(*moments: str) -> list[dict[str, Any]]:
     return plans
 
 
-class TestChains:
-    MOMENTS = ("2026-12-01T00:00:00Z", "2026-12-24T00:00:00Z", "2027-01-01T00:00:00Z")
-
-    def test_each_plan_of_a_chain_is_one_that_the_host_holds(self, made: Made) -> None:
-        plans = chain_of(*self.MOMENTS)
-        installing.change(made, plans[0], given(*plans))
-        assert [wrong(made, one) for one in plans] == [[], [], [], []]
-        known = files.settings(made)
-        assert known
-        before, between = "2026-11-30T23:59:59Z", "2026-12-24T00:00:00Z"
-        assert known.in_effect(before) == plans[0]["digest"]
-        assert known.in_effect(between) == plans[2]["digest"]
-        assert known.in_effect("2099-01-01T00:00:00Z") == plans[3]["digest"]
-
-    def test_plans_that_do_not_belong_together_are_refused(self, made: Made) -> None:
-        plans = chain_of(*self.MOMENTS)
-        forged = {**plans[1], "controls": {"apps": {}}}
-        for sent in ([], plans[1:], [plans[0], plans[2]], [plans[0], forged], [*plans, plans[0]]):
-            with pytest.raises(ControlError, match="plans that were sent"):
-                installing.change(made, plans[0], given(*sent))
-        circle = chain_of("2026-12-01T00:00:00Z", "2026-12-01T00:00:00Z")
-        with pytest.raises(ControlError, match="moments"):
-            installing.change(made, circle[0], given(*circle))
-        assert not made.stat(files.PLACE)
+MOMENTS = ("2026-12-01T00:00:00Z", "2026-12-24T00:00:00Z", "2027-01-01T00:00:00Z")
 
 
-def test_a_command_that_cannot_be_put_where_people_find_it_is_an_error(
-    made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
+def test_each_plan_of_a_chain_is_one_that_the_host_holds(made):
+    plans = chain_of(*MOMENTS)
+    installing.change(made, plans[0], given(*plans))
+    assert [wrong(made, one) for one in plans] == [[], [], [], []]
+    known = files.settings(made)
+    assert known
+    before, between = "2026-11-30T23:59:59Z", "2026-12-24T00:00:00Z"
+    assert known.in_effect(before) == plans[0]["digest"]
+    assert known.in_effect(between) == plans[2]["digest"]
+    assert known.in_effect("2099-01-01T00:00:00Z") == plans[3]["digest"]
+
+
+def test_plans_that_do_not_belong_together_are_refused(made):
+    plans = chain_of(*MOMENTS)
+    forged = {**plans[1], "controls": {"apps": {}}}
+    for sent in ([], plans[1:], [plans[0], plans[2]], [plans[0], forged], [*plans, plans[0]]):
+        with pytest.raises(ControlError, match="plans that were sent"):
+            installing.change(made, plans[0], given(*sent))
+    circle = chain_of("2026-12-01T00:00:00Z", "2026-12-01T00:00:00Z")
+    with pytest.raises(ControlError, match="moments"):
+        installing.change(made, circle[0], given(*circle))
+    assert not made.stat(files.PLACE)
+
+
+def test_a_command_that_cannot_be_put_where_people_find_it_is_an_error(made, monkeypatch):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(installing.os, "symlink", full)
     with pytest.raises(ControlError, match=f"cannot link {files.COMMAND}: No space left on device"):
         installing.change(made, plan(), given(plan()))
 
-    def test_of_the_plans_the_next_two_are_read_and_the_others_have_to_be_there(self, made: Made) -> None:
+    def test_of_the_plans_the_next_two_are_read_and_the_others_have_to_be_there(self, made):
         plans = chain_of(*self.MOMENTS)
         installing.change(made, plans[0], given(*plans))
         paths = [files.plan_file(one["digest"]) for one in plans]
@@ -204,44 +201,42 @@ def test_a_command_that_cannot_be_put_where_people_find_it_is_an_error(
         assert wrong(made, plans[0]) == [*unsound[:2], *(f"{path}: is missing" for path in paths[2:])]
 
 
-def test_what_is_no_file_is_no_unit_of_ours(watched: Watched) -> None:
+def test_what_is_no_file_is_no_unit_of_ours(watched):
     host, mine = watched
     os.unlink(host.root + TIMER)
     os.mkdir(host.root + TIMER)
     assert wrong(host, mine) == [f"{units.TIMER}: edited"]
 
 
-class TestRemoval:
-    def test_a_plan_that_has_no_watch_any_more_removes_it(self, watched: Watched) -> None:
-        host, mine = watched
-        body = {key: value for key, value in mine.items() if key not in ("watch", "digest")}
-        assert wrong(host, body) == [f"{files.PLACE}: the plan has no watch, and the host still has one"]
-        installing.change(host, body, {})
-        assert not host.stat(files.PLACE)
+def test_a_plan_that_has_no_watch_any_more_removes_it(watched):
+    host, mine = watched
+    body = {key: value for key, value in mine.items() if key not in ("watch", "digest")}
+    assert wrong(host, body) == [f"{files.PLACE}: the plan has no watch, and the host still has one"]
+    installing.change(host, body, {})
+    assert not host.stat(files.PLACE)
 
 
-class TestRenewal:
-    def test_a_run_renews_the_plan_that_the_host_holds(self, watched: Watched) -> None:
-        host, mine = watched
-        host.write(files.RENEWED, "2020-01-01T00:00:00Z\n")
-        found = installed.observe(host, mine)[-1]
-        assert (found.rule, found.state, found.drifted) == ("watch/plan", "noncompliant", False)
-        [held] = found.findings
-        assert (held.kind, held.id) == ("plan", mine["digest"])
-        assert held.detail == "stale: no run has renewed it since 2020-01-01T00:00:00Z"
-        installed.renew(host, plan(every=600), CONTROLLER)
-        assert files.renewed(host) == "2020-01-01T00:00:00Z", "another plan is installed, and not renewed"
-        installed.renew(host, mine, None)
-        assert installed.observe(host, mine)[-1].state == "compliant"
+def test_a_run_renews_the_plan_that_the_host_holds(watched):
+    host, mine = watched
+    host.write(files.RENEWED, "2020-01-01T00:00:00Z\n")
+    found = installed.observe(host, mine)[-1]
+    assert (found.rule, found.state, found.drifted) == ("watch/plan", "noncompliant", False)
+    [held] = found.findings
+    assert (held.kind, held.id) == ("plan", mine["digest"])
+    assert held.detail == "stale: no run has renewed it since 2020-01-01T00:00:00Z"
+    installed.renew(host, plan(every=600), CONTROLLER)
+    assert files.renewed(host) == "2020-01-01T00:00:00Z", "another plan is installed, and not renewed"
+    installed.renew(host, mine, None)
+    assert installed.observe(host, mine)[-1].state == "compliant"
 
 
-def test_who_is_not_root_sees_nothing(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_not_root_sees_nothing(watched, monkeypatch):
     monkeypatch.setattr(Made, "privileged", False)
     with pytest.raises(Unseen, match="root"):
         installed.observe(*watched)
 
 
-def test_a_host_without_systemd_is_reported_and_nothing_is_tried(made: Made) -> None:
+def test_a_host_without_systemd_is_reported_and_nothing_is_tried(made):
     (Path(made.root) / "run/systemd/system").rmdir()
     verdict = installed.observe(made, plan(), CONTROLLER)[0]
     assert (verdict.state, verdict.drifted) == ("noncompliant", False)

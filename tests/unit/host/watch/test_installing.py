@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from proscribe.host.system import DARWIN
@@ -107,7 +106,7 @@ STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("how", STEPS)
-def test_what_is_wrong_is_done_and_nothing_else(made: Made, how: str) -> None:
+def test_what_is_wrong_is_done_and_nothing_else(made, how):
     change, actions, called = STEPS[how]
     installing.change(made, MINE, given(MINE))
     made.write(files.RENEWED, "", 0o600)
@@ -119,13 +118,13 @@ def test_what_is_wrong_is_done_and_nothing_else(made: Made, how: str) -> None:
     assert made.text(files.RENEWED) == (f"{AT}\n" if actions else "")
 
 
-def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made, monkeypatch):
     installing.change(made, MINE, given(MINE))
     not_read(made)
     monkeypatch.setattr(installing, "READY_WITHIN", 60.0)
     beat = Made.refused_execution
 
-    def later(self: Made, path: str) -> int:
+    def later(self, path):
         found = beat(self, path)
         self.daemon = {}
         return found
@@ -137,10 +136,8 @@ def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made: Made, monkey
     assert ran(made) == QUERIED
 
 
-def test_systemd_is_waited_for_whatever_it_is_called_for_and_not_for_ever(
-    made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    called: dict[str, Any] = {}
+def test_systemd_is_waited_for_whatever_it_is_called_for_and_not_for_ever(made, monkeypatch):
+    called = {}
     run = made._run
     monkeypatch.setattr(
         made, "_run", lambda argv, **how: called.update({argv[1]: how.get("timeout")}) or run(argv, **how)
@@ -153,7 +150,7 @@ def test_systemd_is_waited_for_whatever_it_is_called_for_and_not_for_ever(
     assert called.keys() == verbs and all(60 <= seconds <= 600 for seconds in called.values())
 
 
-def test_of_a_file_that_others_could_have_written_it_is_not_said_what_it_was(made: Made) -> None:
+def test_of_a_file_that_others_could_have_written_it_is_not_said_what_it_was(made):
     installing.change(made, MINE, given(MINE))
     os.chmod(made.root + files.CODE, 0o666)
     done = installing.change(made, MINE, given(MINE), dry_run=True)
@@ -161,15 +158,15 @@ def test_of_a_file_that_others_could_have_written_it_is_not_said_what_it_was(mad
     assert (code["before"], code["after"]) == ("unreadable\n", f"{files.hash_of(b'code')}\n")
 
 
-def test_a_lift_where_systemd_does_not_run_calls_it_not(made: Made) -> None:
+def test_a_lift_where_systemd_does_not_run_calls_it_not(made):
     installing.change(made, MINE, given(MINE))
     ran(made)
     (Path(made.root) / "run/systemd/system").rmdir()
-    assert installing.change(made, MINE, {}, lift_it=True)["changed"]  # type: ignore[typeddict-item]
+    assert installing.change(made, MINE, {}, lift_it=True)["changed"]
     assert ran(made) == [] and made.stat(files.PLACE) is None
 
 
-def test_on_a_mac_there_is_nothing_to_lift(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_mac_there_is_nothing_to_lift(made, monkeypatch):
     installing.change(made, MINE, given(MINE))
     monkeypatch.setattr(Made, "system", DARWIN)
     done = installing.change(made, MINE, None, lift_it=True)

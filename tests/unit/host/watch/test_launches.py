@@ -8,9 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from proscribe.host.system import Host
@@ -36,7 +34,7 @@ launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
 PACKAGES = ("proscribe", "proscribe.base", "proscribe.host", "proscribe.host.watch", "proscribe.host.watch.starts")
 
 
-def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
+def test_the_daemon_has_its_own_modules_and_no_others(project):
     environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, env=environment, check=True)
     words, flags, modules = json.loads(done.stdout)
@@ -50,14 +48,14 @@ def test_the_daemon_has_its_own_modules_and_no_others(project: Any) -> None:
     "loader",
     [None, SimpleNamespace(), SimpleNamespace(get_code=lambda _: None), SimpleNamespace(compiled=lambda _: [None])],
 )
-def test_a_loader_that_has_no_code_gives_no_parts(monkeypatch: pytest.MonkeyPatch, loader: Any) -> None:
+def test_a_loader_that_has_no_code_gives_no_parts(monkeypatch, loader):
     monkeypatch.setattr(
         importlib, "import_module", lambda _: SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
     )
     assert launches._parts() == []
 
 
-def test_its_command_is_what_it_was_started_by_with_this_python(project: Any) -> None:
+def test_its_command_is_what_it_was_started_by_with_this_python(project):
     code = "import sys; from proscribe.host.watch import launches; print(launches._command(), [sys.executable])"
     environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
     done = subprocess.run([sys.executable, "-c", code, "a b", "ü", ""], capture_output=True, text=True, env=environment)
@@ -69,11 +67,11 @@ def standard_input_is(monkeypatch: pytest.MonkeyPatch, seen: os.stat_result) -> 
     monkeypatch.setattr(launches.os, "fstat", lambda number: seen if number == 0 else fstat(number))
 
 
-def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
+def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch):
+    def refuse(*_):
         raise OSError
 
-    ran: list[Sequence[str]] = []
+    ran = []
     monkeypatch.setattr(daemon, "run", ran.append)
     monkeypatch.setattr(os, "execv", refuse)
     standard_input_is(monkeypatch, os.stat(os.devnull))
@@ -81,8 +79,8 @@ def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch: pyte
     assert ran == [launches._command()]
 
 
-def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: list[Any] = []
+def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch):
+    served = []
     one, other = socket.socketpair()
     with one, other:
         standard_input_is(monkeypatch, os.fstat(one.fileno()))
@@ -91,9 +89,6 @@ def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.Monke
         launches.main(Host("/nowhere"))
     ((verifier, descriptor),) = served
     assert isinstance(verifier, verifying.Verifying) and descriptor == 0
-
-
-# -- what it is said to do
 
 
 @pytest.mark.parametrize(
@@ -116,9 +111,9 @@ def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch: pytest.Monke
         ),
     ],
 )
-def test_the_status_of_starts(monkeypatch: pytest.MonkeyPatch, heard: Heard, said: str) -> None:
+def test_the_status_of_starts(monkeypatch, heard, said):
     known = files.Settings("r", 1, 1, "p", (), {})
-    queried: list[Any] = []
+    queried = []
     heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
     assert launches.status(Host("/nowhere"), known) == said and queried == [known]

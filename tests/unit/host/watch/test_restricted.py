@@ -29,27 +29,27 @@ def of(host: Host, *sections: Any) -> dict[str, Any]:
     ("settings", "text", "requests"),
     [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],
 )
-def test_the_notice_of_a_user_is_the_plans(tmp_path: Path, settings: dict[str, Any], text: str, requests: bool) -> None:
+def test_the_notice_of_a_user_is_the_plans(tmp_path, settings, text, requests):
     one = Restricted(Host(str(tmp_path)), {**section(), "settings": settings})
     assert (one.text, one.requests) == (text, requests)
     none = Restricted(Host(str(tmp_path)), None)
     assert (none.text, none.requests) == ("", False)
 
 
-def test_of_several_plans_all_of_it(tmp_path: Path) -> None:
+def test_of_several_plans_all_of_it(tmp_path):
     host = Host(str(tmp_path))
     sections = [section(owl={"paths": ["/opt/owl"]}), section(elf={"paths": ["/opt/elf"]})]
     seen = of(host, *sections)
     assert seen["exact"] == ["/opt/elf", "/opt/owl"] and {"elf", "owl"} <= set(seen["parts"])
 
 
-def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path, monkeypatch):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
     packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
-    queried: list[Any] = []
+    queried = []
 
-    def query_of(host: Host, user: Any, ids: Any) -> Any:
+    def query_of(host, user, ids):
         queried.append((user.name, [*ids]))
         return [packages[user.name]], ""
 
@@ -62,7 +62,7 @@ def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path: Path, monkey
     assert one.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
 
 
-def test_names_of_installed_packages_and_where_new_ones_are_noted(tmp_path: Path) -> None:
+def test_names_of_installed_packages_and_where_new_ones_are_noted(tmp_path):
     host = Host(str(tmp_path))
     databases = [path for system in SYSTEMS for path in system.DATABASE_FILES]
     (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)

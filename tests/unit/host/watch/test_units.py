@@ -31,19 +31,19 @@ def read(name: str) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def test_what_is_installed_is_what_is_removed() -> None:
+def test_what_is_installed_is_what_is_removed():
     assert set(units.ALL) == set(TEXTS)
     assert set(units.ENABLED) == {name for name in TEXTS if "Install" in read(name)}
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_may_do_no_more_than_it_has_to(name: str) -> None:
+def test_a_service_may_do_no_more_than_it_has_to(name):
     service = read(name)["Service"]
     assert {key: service.get(key) for key in FIXED} == {key: [value] for key, value in FIXED.items()}
     assert service["RestrictAddressFamilies"] and service["SystemCallFilter"] and service["CapabilityBoundingSet"]
 
 
-def test_what_runs_all_the_time_gains_no_right_and_reaches_nobody() -> None:
+def test_what_runs_all_the_time_gains_no_right_and_reaches_nobody():
     """An observation calls package managers; the daemon calls nothing but itself."""
     daemon = read(units.LAUNCHES)["Service"]
     for setting in ("NoNewPrivileges", "RestrictNamespaces", "RestrictSUIDSGID", "MemoryDenyWriteExecute"):
@@ -53,14 +53,14 @@ def test_what_runs_all_the_time_gains_no_right_and_reaches_nobody() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize("right", ["CAP_SYS_BOOT", "CAP_SYS_RAWIO", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG"])
-def test_no_service_has_the_right_to(name: str, right: str) -> None:
+def test_no_service_has_the_right_to(name, right):
     """A set that begins with ~ takes away what it names, another one leaves nothing else."""
     sets = read(name)["Service"]["CapabilityBoundingSet"]
     assert (right in " ".join(sets).replace("~", "").split()) == sets[0].startswith("~")
 
 
 @pytest.mark.parametrize(("every", "first", "spread"), [(30, "30", "3"), (60, "60", "6"), (3600, "60", "360")])
-def test_hosts_begin_soon_and_not_together(every: int, first: str, spread: str) -> None:
+def test_hosts_begin_soon_and_not_together(every, first, spread):
     parser = configparser.ConfigParser()
     parser.read_string(units.texts(every)[units.TIMER])
     timer = parser["Timer"]

@@ -1,104 +1,283 @@
-"""The git configuration of a host that pulls: each line closes a route by which a repository could run code there."""
+"""The commits of a host that pulls: git's configuration, signatures, and the commits that are run or refused."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from proscribe.host.programs.pulling import commits
+from proscribe.host.programs.pulling.commits import Checkout, Problem
+
+COMMIT = "a1" * 20
+PARSED = "rev-parse --verify --quiet refs/proscribe/{}^{{commit}}"
 
 
-def test_git_gets_exactly_this_configuration() -> None:
-    message: dict[str, dict[str, str]] = {}
-    for line in commits.CONFIG.splitlines():
-        if line.startswith("["):
-            section = message.setdefault(line.strip("[]"), {})
-        else:
-            key, _, value = line.strip().partition(" = ")
-            section[key] = value
-    assert message == {
-        "core": {
-            "repositoryFormatVersion": "0",
-            "bare": "false",
-            "hooksPath": "/dev/null",
-            "attributesFile": "/dev/null",
-            "fsmonitor": "false",
-            "commitGraph": "false",
-            "packedGitWindowSize": "32m",
-            "packedGitLimit": "256m",
-        },
-        "protocol": {"allow": "never"},
-        'protocol "{scheme}"': {"allow": "always"},
-        "fetch": {"fsckObjects": "true", "unpackLimit": "1", "recurseSubmodules": "false"},
-        "pack": {"threads": "1"},
-        "gc": {"autoDetach": "false"},
-        "submodule": {"recurse": "false"},
-    }
+def make_checkout(state: Path, **more: Any) -> Checkout:
+    return Checkout(str(state), {"repository": "https://x/y", "branch": "main", "signed": False, **more})
 
 
-def test_what_is_no_repository_is_made_anew(tmp_path: Path) -> None:
-    of = commits.Checkout(str(tmp_path), {"repository": "https://x/y", "branch": "main", "signed": True})
+class Ran:
+    """The programs that were run, with their timeouts. Each answers as the first row that fits it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, state: Path, *answers: tuple[str, int, bytes]) -> None:
+        self.state, self.answers = state, answers
+        self.lines: list[tuple[str, float]] = []
+        self.files: list[tuple[bytes, bytes]] = []
+        monkeypatch.setattr(commits, "ended", self)
+
+    def __call__(self, argv: Sequence[str], timeout: float, **more: Any) -> tuple[int, str, bytes]:
+        repository = f"git --git-dir={self.state}/repository --work-tree={self.state}/checkout "
+        line = " ".join(argv).removeprefix(repository)
+        if argv[0] == "ssh-keygen":
+            signature, signed = Path(argv[argv.index("-s") + 1]), Path(more.get("stdin", os.devnull))
+            self.files.append((signature.read_bytes(), signed.read_bytes()))
+            line = line.replace(str(signature), "SIGNATURE")
+        self.lines.append((line, timeout))
+        code, printed = next(((code, out) for words, code, out in self.answers if words in line), (0, b""))
+        return code, f"said {code}" if code else "", printed
+
+
+def test_git_gets_exactly_this_configuration():
+    """Each line closes a route by which a repository could run code on the host."""
+    assert [line.strip() for line in commits.CONFIG.splitlines() if line] == [
+        "[core]",
+        *("repositoryFormatVersion = 0", "bare = false", "hooksPath = /dev/null", "attributesFile = /dev/null"),
+        *("fsmonitor = false", "commitGraph = false", "packedGitWindowSize = 32m", "packedGitLimit = 256m"),
+        *("[protocol]", "allow = never", '[protocol "{scheme}"]', "allow = always"),
+        *("[fetch]", "fsckObjects = true", "unpackLimit = 1", "recurseSubmodules = false"),
+        *("[pack]", "threads = 1", "[gc]", "autoDetach = false", "[submodule]", "recurse = false"),
+    ]
+
+
+def test_directory_that_is_no_repository_is_made_anew(tmp_path):
     (tmp_path / "repository").mkdir()
     (tmp_path / "repository/rest").touch()
-    of.prepare()
+    checkout = make_checkout(tmp_path)
+    checkout.prepare()
     assert not (tmp_path / "repository/rest").exists() and (tmp_path / "repository/objects").is_dir()
-    assert of.good() == ""
+    assert checkout.good() == ""
 
 
-def test_a_run_that_was_killed_leaves_no_lock_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = commits.Checkout(str(tmp_path), {"repository": "https://x/y", "branch": "main", "signed": True})
+def test_lock_of_a_killed_run_is_removed(tmp_path, monkeypatch):
+    checkout, commands = make_checkout(tmp_path), []
     (tmp_path / "repository").mkdir()
     lock = tmp_path / "repository/index.lock"
     lock.touch()
-    commands: list[str] = []
 
-    def git(*words: str, **more: object) -> bytes:
+    def git(*words, **more):
         assert not lock.exists()
         commands.append(" ".join(words))
         return b""
 
-    monkeypatch.setattr(of, "git", git)
-    of.have("a1")
-    assert commands[:2] == [
-        "checkout --quiet --force --detach a1",
-        "clean --quiet -ffdx --exclude=/.venv --exclude=/.venv-extras",
-    ]
-    of.have("a1")  # without one
+    monkeypatch.setattr(checkout, "git", git)
+    checkout.have("a1")
+    clean = "clean --quiet -ffdx --exclude=/.venv --exclude=/.venv-extras"
+    assert commands[:2] == ["checkout --quiet --force --detach a1", clean]
+    checkout.have("a1")  # without a lock
 
 
 @pytest.mark.parametrize(
     ("headers", "message"),
     [
-        (b"", "it is not signed"),
-        (b"gpgsig a\n b\ngpgsig c\n d\n", "it has more than one signature"),
-        (b"gpgsig -----BEGIN PGP SIGNATURE-----\n x\n", "its signature is none of SSH's"),
-        (b"gpgsig \xff\n", "its signature is none of SSH's"),
+        (b"", "is not signed"),
+        (b"gpgsig a\n b\ngpgsig c\n d\n", "more than one signature"),
+        (b"gpgsig -----BEGIN PGP SIGNATURE-----\n x\n", "none of SSH's"),
+        (b"gpgsig \xff\n", "none of SSH's"),
     ],
 )
-def test_a_commit_has_one_signature_of_ssh(headers: bytes, message: str) -> None:
+def test_commit_without_exactly_one_signature_of_ssh_is_refused(headers, message):
     """Of two signatures, git might check one and Proscribe the other."""
     raw = b"tree 1\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n" + headers + b"\nmessage\n"
     for algorithm in (hashlib.sha1, hashlib.sha256):
         commit = algorithm(b"commit %d\0" % len(raw) + raw).hexdigest()
-        with pytest.raises(commits.Problem) as wrong:
+        with pytest.raises(Problem, match=message):
             commits.verify(raw, commit, "/nowhere")
-        assert str(wrong.value) == message
-        with pytest.raises(commits.Problem, match="^its content is not what its name says$"):
+        with pytest.raises(Problem, match="^its content is not"):
             commits.verify(raw + b"\n", commit, "/nowhere")
 
 
 @pytest.mark.parametrize(
     ("program", "timeout", "message"),
     [
-        (["/nowhere/git"], 60, "/nowhere/git is not installed on this host"),
-        ([sys.executable, "-c", "import time\ntime.sleep(60)"], 0.5, f"{sys.executable} did not end within 0.5 s"),
+        (["/nowhere/git"], 60, "^/nowhere/git is not installed"),
+        ([sys.executable, "-c", "import time\ntime.sleep(60)"], 0.5, f"^{sys.executable} did not end within 0.5 s$"),
     ],
 )
-def test_a_program_that_is_not_there_or_does_not_end_is_a_problem(
-    program: list[str], timeout: float, message: str
-) -> None:
-    with pytest.raises(commits.Problem) as wrong:
+def test_program_that_is_missing_or_does_not_end_is_a_problem(program, timeout, message):
+    with pytest.raises(Problem, match=message):
         commits.ended(program, timeout)
-    assert str(wrong.value) == message
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_commit_that_could_not_be_fetched_is_forgotten(tmp_path, monkeypatch, good):
+    (tmp_path / "repository/objects").mkdir(parents=True)
+    ran = Ran(monkeypatch, tmp_path, ("fetch ", 128, b""), ("good^", 0 if good else 1, b"b2\n" if good else b""))
+    with pytest.raises(Problem, match=r"could not be fetched \(git fetch: said 128\)$"):
+        make_checkout(tmp_path).fetch()
+    assert (tmp_path / "repository").exists() is good
+    forgets = ["update-ref -d refs/proscribe/fetched", "repack -a -d -q", "prune --expire=now"]
+    assert [line for line, _ in ran.lines[2:]] == [PARSED.format("good"), *forgets * good]
+
+
+def test_repository_that_cannot_be_begun_is_a_problem(tmp_path, monkeypatch):
+    Ran(monkeypatch, tmp_path, ("git init", 1, b""))
+    with pytest.raises(Problem, match="^git init: said 1$"):
+        make_checkout(tmp_path).prepare()
+
+
+def test_good_commit_is_kept_and_its_ancestors_are_checked(tmp_path, monkeypatch):
+    ran = Ran(monkeypatch, tmp_path, ("good^", 0, b"b2\n"))
+    checkout = make_checkout(tmp_path, first_commit="f1")
+    checkout.keep(COMMIT)
+    assert checkout.good() == "b2"
+    checkout._judge(COMMIT)
+    assert [line for line, _ in ran.lines] == [
+        f"update-ref refs/proscribe/good {COMMIT}",
+        PARSED.format("good"),
+        f"merge-base --is-ancestor f1 {COMMIT}",
+        PARSED.format("good"),
+        "merge-base --is-ancestor f1 b2",
+        f"merge-base --is-ancestor b2 {COMMIT}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("repository", "scheme"),
+    [
+        ("/srv/policy.git", "file"),
+        ("file:///srv/policy.git", "file"),
+        ("https://x/y", "https"),
+        ("ssh://git@x/y", "ssh"),
+        ("git@x:y.git", "ssh"),
+        ("http://x/y", None),
+        ("ext://x", None),
+    ],
+)
+def test_repository_is_fetched_by_https_ssh_or_file_only(repository, scheme):
+    if scheme:
+        assert commits.scheme_of(repository) == scheme
+        return
+    with pytest.raises(Problem, match=f"'{repository}' is fetched by none of https, ssh and file"):
+        commits.scheme_of(repository)
+
+
+SIGNATURE = b"-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\nAAAA\n-----END SSH SIGNATURE-----"
+UNSIGNED = b"tree 1\nauthor a <a> 1 +0000\nmergetag object 2\n of it\nencoding x\n\nmessage\n\ngpgsig none\n"
+CHECK = "ssh-keygen -Y verify -n git -I {} -s SIGNATURE -f /signers"
+
+
+def sign(header: bytes = b"gpgsig") -> tuple[bytes, str]:
+    """Return a commit with a signature among its headers, and its name."""
+    raw = UNSIGNED.replace(b"encoding", header + b" " + SIGNATURE.replace(b"\n", b"\n ") + b"\nencoding")
+    return raw, hashlib.sha1(b"commit %d\0" % len(raw) + raw).hexdigest()
+
+
+@pytest.mark.parametrize("header", [b"gpgsig", b"gpgsig-sha256"])
+def test_signature_is_checked_for_each_signer_until_one_fits(tmp_path, monkeypatch, header):
+    ran = Ran(monkeypatch, tmp_path, ("find-principals", 0, b"ann\nbob\neve\n"), ("-I ann", 255, b""))
+    commits.verify(*sign(header), "/signers")
+    assert ran.lines == [
+        ("ssh-keygen -Y find-principals -s SIGNATURE -f /signers", 60),
+        (CHECK.format("ann"), 60),
+        (CHECK.format("bob"), 60),
+    ]
+    assert ran.files == [(SIGNATURE + b"\n", content) for content in (b"", UNSIGNED, UNSIGNED)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([("find-principals", 255, b"")], "none of the signers has made it.*: said 255$"),
+        ([("find-principals", 0, b"ann\n"), ("verify", 255, b"")], "^said 255$"),
+        ([("find-principals", 0, b"")], "."),
+    ],
+)
+def test_signature_of_nobody_is_refused(tmp_path, monkeypatch, answers, reason):
+    Ran(monkeypatch, tmp_path, *answers)
+    with pytest.raises(Problem, match=reason):
+        commits.verify(*sign(), "/signers")
+
+
+def test_path_of_any_kind_is_removed_and_no_link_is_followed(tmp_path):
+    (tmp_path / "kept/inner").mkdir(parents=True)
+    (tmp_path / "folder/inner").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("kept")
+    for name in ("folder", "file", "link", "none"):
+        commits.remove(str(tmp_path / name))
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["kept", "kept/inner"]
+
+
+# The commits of a repository, each with its ancestors; `side` left main after `one`, and `three` is not signed.
+PAST = {"one": {"one"}, "two": {"one", "two"}, "three": {"one", "two", "three"}, "side": {"one", "side"}}
+
+
+@pytest.fixture
+def history(monkeypatch):
+    """Make a checkout whose git answers for that history."""
+
+    class Judged(Checkout):
+        def git(self, *words, **_):
+            if words[:2] == ("cat-file", "commit"):
+                return words[2].encode()
+            if words[0] == "merge-base" and words[2] not in PAST[words[3]]:
+                raise Problem("it is not")
+            return b""
+
+    def verify(raw, commit, signers):
+        assert raw == commit.encode() and signers == commits.SIGNERS
+        if commit == "three":
+            raise Problem("it is not signed")
+
+    def make(good, signed=True, first=""):
+        settings = {"repository": "/r", "branch": "main", "signed": signed, "first_commit": first}
+        checkout = Judged("/nowhere", settings)
+        monkeypatch.setattr(checkout, "good", lambda: good)
+        return checkout
+
+    monkeypatch.setattr(commits, "verify", verify)
+    return make
+
+
+@pytest.mark.parametrize(
+    ("commit", "good", "more", "refused"),
+    [
+        pytest.param("two", "", {}, "", id="the first one"),
+        pytest.param("two", "one", {}, "", id="a newer one"),
+        pytest.param("two", "two", {}, "", id="the same again"),
+        pytest.param("three", "two", {}, "no good signature (it is not signed)", id="without a signature"),
+        pytest.param("three", "two", {"signed": False}, "", id="without one, where none is demanded"),
+        pytest.param("one", "two", {}, "goes back behind the last good one", id="an older one"),
+        pytest.param("side", "two", {}, "or comes from another branch", id="of another branch"),
+        pytest.param("two", "", {"first": "one"}, "", id="after the first that is named"),
+        pytest.param("one", "", {"first": "one"}, "", id="the first that is named"),
+        pytest.param("one", "", {"first": "two"}, "does not come after, two, the first commit", id="before it"),
+        pytest.param("two", "side", {"first": "two"}, "", id="a first one that is named anew begins another history"),
+        pytest.param("", "one", {}, "what was fetched is no commit", id="no commit at all"),
+    ],
+)
+def test_commit_is_run_or_refused(history, commit, good, more, refused):
+    try:
+        history(good, **more)._judge(commit)
+    except Problem as problem:
+        assert refused and refused in str(problem)
+    else:
+        assert not refused
+
+
+def test_refused_commit_is_not_kept(history, monkeypatch):
+    """Every night more of it would fill the disk."""
+    checkout, forgotten = history("two"), []
+    monkeypatch.setattr(checkout, "prepare", lambda: None)
+    monkeypatch.setattr(checkout, "_commit", lambda name: "one")
+    monkeypatch.setattr(checkout, "_forget_fetched", lambda: forgotten.append("fetched"))
+    with pytest.raises(Problem, match="goes back"):
+        checkout.fetch()
+    assert forgotten == ["fetched"]
+    monkeypatch.setattr(checkout, "_commit", lambda name: "two")
+    assert checkout.fetch() == "two" and forgotten == ["fetched"]

@@ -1,4 +1,4 @@
-"""One run of a host that pulls: what is called, printed and stored, and that no other run is under way."""
+"""A host that pulls: the commit that it runs, the report of the run, and its lock and state directory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,103 +15,202 @@ from proscribe.host.programs.pulling import commits, pull
 from proscribe.host.programs.pulling.commits import Problem
 from proscribe.host.schedule import timers
 
-NEW, OLD = "b" * 40, "a" * 40
+NEW = "b" * 40
 SETTINGS: Any = {"repository": "/r", "directory": "/d", "inventory": "inv", "host": "web01", "options": ["--tags", "x"]}
+COMMAND = ["/c/proscribe", "drift", "-i", "/c/inv", "--limit", "web01", "--tags", "x", "-e"]
+
+
+def write_report(reports: Path, name: str, *hosts: str) -> None:
+    (reports / name).mkdir(parents=True)
+    lines = [json.dumps({"host": host, "errors": [], "of": name}) for host in hosts]
+    (reports / name / "hosts.jsonl").write_text("\n".join(lines))
 
 
 @pytest.mark.parametrize("playbook", ["", "/venv/bin/ansible-playbook"])
-def test_how_the_projects_own_command_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, playbook: str) -> None:
-    called: list[Any] = []
-    monkeypatch.setattr(pull.subprocess, "call", lambda argv, **how: called.append((argv, how)) or 4)
+def test_run_calls_the_projects_own_command(tmp_path, monkeypatch, playbook):
+    calls = []
+    monkeypatch.setattr(pull.subprocess, "call", lambda argv, **options: calls.append((argv, options)) or 4)
     monkeypatch.setattr(os, "environ", {"PATH": "/bin", "LC_ALL": "C"})
     assert pull.run("/c", {**SETTINGS, "ansible_playbook": playbook}, str(tmp_path)) == (4, None)
-    ((argv, how),) = called
-    assert argv[:-1] == ["/c/proscribe", "drift", "-i", "/c/inv", "--limit", "web01", "--tags", "x", "-e"]
-    assert json.loads(argv[-1]) == {
-        "ansible_connection": "local",
-        "proscribe_history": "sqlite",
-        "proscribe_exports": [],
-    }
+    ((argv, options),) = calls
+    assert argv[:-1] == COMMAND
+    variables = {"ansible_connection": "local", "proscribe_history": "sqlite", "proscribe_exports": []}
+    assert json.loads(argv[-1]) == variables
     own = {"PATH": "/bin", "HOME": "/var/lib/proscribe/pull", "PROSCRIBE_REPORTS": str(tmp_path), "LC_ALL": "C.UTF-8"}
-    named = {"PROSCRIBE_ANSIBLE_PLAYBOOK": playbook} if playbook else {}
-    assert how == {"env": {**own, **named}, "stdin": subprocess.DEVNULL}
+    more = {"PROSCRIBE_ANSIBLE_PLAYBOOK": playbook} if playbook else {}
+    assert options == {"env": {**own, **more}, "stdin": subprocess.DEVNULL}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "report"),
+    [
+        pytest.param({}, {"newest": "r2"}, "r2", id="the newest"),
+        pytest.param({}, {"latest": "r2"}, "r2", id="a commit that has no newest"),
+        pytest.param({"newest": "r1", "latest": "r1"}, {"newest": "r2"}, "r2", id="where the latest is another one"),
+        pytest.param({"newest": "r1"}, {}, None, id="none by this run"),
+        pytest.param({}, {}, None, id="none at all"),
+        pytest.param({}, {"newest": "other"}, None, id="one without this host"),
+    ],
+)
+def test_record_is_read_from_the_report_of_this_run(tmp_path, monkeypatch, before, after, report):
+    def link(links):
+        for name, target in links.items():
+            (tmp_path / name).unlink(missing_ok=True)
+            (tmp_path / name).symlink_to(target)
+        return 3
+
+    write_report(tmp_path, "r1", "web01")
+    write_report(tmp_path, "r2", "db01", "web01")
+    write_report(tmp_path, "other", "db01")
+    link(before)
+    monkeypatch.setattr(pull.subprocess, "call", lambda *_, **__: link(after))
+    code, record = pull.run("/checkout", SETTINGS, str(tmp_path))
+    assert code == 3 and (record["of"] if record else None) == report and (not record or record["host"] == "web01")
+
+
+def test_directory_with_the_name_of_a_link_is_no_report(tmp_path, monkeypatch):
+    monkeypatch.setattr(pull.subprocess, "call", lambda *_, **__: write_report(tmp_path, "newest", "web01") or 0)
+    assert pull.run("/checkout", SETTINGS, str(tmp_path)) == (0, None)
 
 
 class Repository:
-    """A repository with a new commit, of which a run comes to no report, and an older good one."""
+    """A repository whose newest commit is `fetched` ("" where it cannot be fetched)."""
 
-    def __init__(self, good: str = OLD, first: str = "") -> None:
-        self.last, self.first, self.directory = good, first, "/checkout"
-        self.good_now: list[str] = []
+    def __init__(self, fetched: str, good: str, broken: str = "", first: str = "") -> None:
+        self.fetched, self.last, self.first, self.directory = fetched, good, first, "/checkout"
+        self.broken = broken  # the commit whose run has no report
+        self.laid_out: list[str] = []
 
     def fetch(self) -> str:
-        return NEW
+        if not self.fetched:
+            raise Problem("the repository could not be fetched")
+        return self.fetched
 
     def good(self) -> str:
         return self.last
 
     def have(self, commit: str) -> None:
+        self.laid_out.append(commit)
         if commit == NEW:
             raise Problem("it cannot be laid out")
 
     def keep(self, commit: str) -> None:
-        self.good_now.append(commit)
+        self.last = commit
+
+    def run(self, directory: str, settings: Mapping[str, Any], reports: str) -> tuple[int, dict[str, Any] | None]:
+        return (2, None) if self.laid_out[-1] == self.broken else (0, {"host": "web01", "errors": []})
 
 
-@pytest.mark.parametrize(("good", "first", "trusted"), [("", "", True), (OLD, "", False), ("", NEW, False)])
-def test_a_first_commit_is_said_to_be_trusted_for_that(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], good: str, first: str, trusted: bool
-) -> None:
-    monkeypatch.setattr(pull, "Checkout", lambda *_: Repository(good, first))
-    monkeypatch.setattr(pull, "run", lambda *_: (0, None))
-    assert pull.pulled(SETTINGS, "/reports") == (0 if good else pull.NO_REPORT, None)
-    assert (f"commit {NEW[:12]} is the first that this host has seen" in capsys.readouterr().err) is trusted
+@pytest.fixture
+def pulled(monkeypatch):
+    def pull_once(repository):
+        monkeypatch.setattr(pull, "Checkout", lambda state, settings: repository)
+        monkeypatch.setattr(pull, "run", repository.run)
+        return pull.pulled(SETTINGS, "/reports")
+
+    return pull_once
 
 
-def test_it_finds_what_a_schedule_has_put_on_the_host() -> None:
+@pytest.mark.parametrize(
+    ("fetched", "good", "broken", "runs", "last", "errors"),
+    [
+        pytest.param("b", "a", "", ["b"], "b", 0, id="the newest"),
+        pytest.param("", "a", "", ["a"], "a", 1, id="the last good one, where nothing can be fetched"),
+        pytest.param("b", "a", "b", ["b", "a"], "a", 1, id="a commit without a report, and the last good one"),
+        pytest.param("b", "", "", ["b"], "b", 0, id="the first one"),
+        pytest.param("b", "", "b", ["b"], "", None, id="a first one without a report"),
+        pytest.param("", "", "", [], "", None, id="nothing"),
+    ],
+)
+def test_newest_commit_is_run_and_the_last_good_one_is_the_fallback(pulled, fetched, good, broken, runs, last, errors):
+    repository = Repository(fetched, good, broken)
+    code, record = pulled(repository)
+    assert repository.laid_out == runs and repository.last == last
+    assert (len(record["errors"]) if record else None) == errors
+    if record:
+        assert (code, record["commit"], record.get("commit_trust")) == (0, runs[-1], None if good else "first use")
+    else:
+        assert code == (2 if runs else 78)
+
+
+@pytest.mark.parametrize(("good", "first", "trusted"), [("", "", True), ("a" * 40, "", False), ("", NEW, False)])
+def test_first_commit_that_is_not_named_is_trusted_on_first_use(pulled, capsys, good, first, trusted):
+    code, record = pulled(Repository(NEW, good, first=first))
+    assert (code, record is None) == ((0, False) if good else (78, True))
+    assert (f"commit {NEW[:12]} is the first" in capsys.readouterr().err) is trusted
+    record = pulled(Repository("b", good, first=first))[1]
+    assert ("commit_trust" in record) is trusted
+
+
+def test_program_reads_the_paths_that_a_schedule_writes():
     assert (pull.SETTINGS, pull.STATE, pull.RECORD) == (timers.SETTINGS, timers.STATE, timers.RECORD)
     assert commits.SIGNERS == timers.SIGNERS
 
 
-class TestMain:
-    @pytest.fixture
-    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(pull, "STATE", str(tmp_path / "lib/pull"))
-        monkeypatch.setattr(pull, "RECORD", str(tmp_path / "record.json"))
-        monkeypatch.setattr(pull, "pulled", lambda *given: (0, {"by": "pulled", "reports": given[1]}))
-        monkeypatch.setattr(pull, "run", lambda *given: (5, {"by": "run", "of": given[0], "reports": given[2]}))
-        return tmp_path
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Run the program in a directory, with these settings."""
+    monkeypatch.setattr(pull, "STATE", str(tmp_path / "pull"))
+    monkeypatch.setattr(pull, "RECORD", str(tmp_path / "record.json"))
+    monkeypatch.setattr(pull, "pulled", lambda *_: (0, {"by": "pulled"}))
+    monkeypatch.setattr(pull, "run", lambda *given: (5, {"by": "run", "of": given[0], "reports": given[2]}))
 
-    def main(self, place: Path, **settings: Any) -> int:
-        (place / "pull.json").write_text(json.dumps({**SETTINGS, **settings}))
-        return pull.main(str(place / "pull.json"))
+    def call_with(**settings):
+        (tmp_path / "pull.json").write_text(json.dumps({**SETTINGS, **settings}))
+        return pull.main(str(tmp_path / "pull.json"))
 
-    def test_without_one_and_with_older_reports(self, place: Path) -> None:
-        reports = place / "lib/pull/reports"
-        for day in range(20):
-            (reports / f"202611{day:02}T0").mkdir(parents=True)
-        (place / "lib/pull").chmod(0o755)
-        assert self.main(place, repository="") == 5
-        assert json.loads((place / "record.json").read_text()) == {"by": "run", "of": "/d", "reports": str(reports)}
-        assert sorted(os.listdir(reports)) == [f"202611{day:02}T0" for day in range(6, 20)]
+    return call_with
 
-    def test_while_another_run_is_under_way_there_is_none(
-        self, place: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        (place / "lib/pull").mkdir(parents=True, mode=0o700)
-        held = os.open(place / "lib/pull", os.O_RDONLY)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            assert self.main(place) == 75
-        finally:
-            os.close(held)
-        assert capsys.readouterr().err == "proscribe: another run is under way\n"
-        assert not (place / "record.json").exists()
 
-    def test_without_a_report_the_record_stays_as_it_was(
-        self, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        (place / "record.json").write_text("old")
-        monkeypatch.setattr(pull, "pulled", lambda *_: (0, None))
-        assert self.main(place) == 78
-        assert (place / "record.json").read_text() == "old" and "grows old" in capsys.readouterr().err
+def test_run_without_a_repository_keeps_the_last_fourteen_reports(call, tmp_path):
+    reports = tmp_path / "pull/reports"
+    for day in range(20):
+        (reports / f"202611{day:02}T0").mkdir(parents=True)
+    (tmp_path / "pull").chmod(0o755)
+    assert call(repository="") == 5
+    assert json.loads((tmp_path / "record.json").read_text()) == {"by": "run", "of": "/d", "reports": str(reports)}
+    assert sorted(os.listdir(reports)) == [f"202611{day:02}T0" for day in range(6, 20)]
+
+
+def test_run_beside_another_run_does_nothing(call, tmp_path, capsys):
+    (tmp_path / "pull").mkdir(mode=0o700)
+    held = os.open(tmp_path / "pull", os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert call() == 75
+    finally:
+        os.close(held)
+    assert "another run is under way" in capsys.readouterr().err and not (tmp_path / "record.json").exists()
+
+
+def test_run_without_a_report_leaves_the_record(call, tmp_path, monkeypatch, capsys):
+    (tmp_path / "record.json").write_text("old")
+    monkeypatch.setattr(pull, "pulled", lambda *_: (0, None))
+    assert call() == 78
+    assert (tmp_path / "record.json").read_text() == "old" and "grows old" in capsys.readouterr().err
+
+
+def test_state_directory_that_is_a_link_is_refused(call, tmp_path):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "pull").symlink_to("elsewhere")
+    assert call(repository="") == 77
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_checkout_that_others_can_change_is_refused_and_the_record_has_the_reason(call, tmp_path, capsys):
+    checkout, record = tmp_path / "checkout", tmp_path / "record.json"
+    (checkout / "roles").mkdir(parents=True)
+    (checkout / "roles").chmod(0o777)
+    settings = {"repository": "", "directory": str(checkout), "paths": [str(checkout)]}
+    error = {"control": "dns", "message": "an earlier one"}
+    assert call(**settings) == 77
+    assert not record.exists(), "a host that has not reported yet is unknown"
+    record.write_text(json.dumps({"host": "web01", "checked_at": "2026-11-01T00:00:00Z", "errors": [error]}))
+    for _ in range(2):
+        assert call(**settings) == 77
+    printed = capsys.readouterr().err
+    assert f"{checkout}/roles (of " in printed and "can be changed by everybody" in printed
+    stored = json.loads(record.read_text())
+    assert stored["checked_at"] == "2026-11-01T00:00:00Z" and stored["errors"][0] == error
+    (refusal,) = stored["errors"][1:]
+    assert refusal["control"] == "run" and f"chmod -R go-w {checkout}/roles" in refusal["message"]

@@ -1,24 +1,29 @@
 """What the daemon opens, marks, reads and writes down: with real files, processes and inotify. Only the two listeners
-of starts are stood for, since they would report all of this machine.
-"""
+of starts are stood for, since they would report all of this machine."""
 
 from __future__ import annotations
 
 import errno
+import marshal
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from patience import until
 from proscribe.host.watch.starts import daemon as noticing
 from proscribe.host.watch.starts import mounts, reported, sources
 from proscribe.host.watch.starts.daemon import Noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
+from proscribe.host.watch.starts.waiting import Start
 from watch_host import ROOT
 
 NAME = "a-start-of-this-test"
@@ -92,7 +97,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(tmp_path, monkeypatch):
     return Machine(tmp_path, monkeypatch)
 
 
@@ -119,7 +124,7 @@ def two_places(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("change", [no_fanotify, neither, no_mark])
-def test_without_fanotify_a_heartbeat_is_heard_by_its_file(machine: Machine, change: Callable[[Machine], None]) -> None:
+def test_without_fanotify_a_heartbeat_is_heard_by_its_file(machine, change):
     machine.heartbeat.write_text("")
     change(machine)
     one = machine.daemon()
@@ -130,7 +135,7 @@ def test_without_fanotify_a_heartbeat_is_heard_by_its_file(machine: Machine, cha
     assert reported.noted(machine.reported(), 7, 0)
 
 
-def test_a_new_mount_is_marked_after_a_while(machine: Machine) -> None:
+def test_a_new_mount_is_marked_after_a_while(machine):
     one = machine.daemon()
     one.read_due = None
     one.sources.mountinfo, changed = os.pipe()
@@ -151,17 +156,14 @@ def test_a_new_mount_is_marked_after_a_while(machine: Machine) -> None:
     one.poll.unregister(one.sources.mountinfo)  # it was waited for again
 
 
-def test_a_state_that_cannot_be_written_ends_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_cannot_be_written_ends_nothing(machine, monkeypatch):
     one = machine.daemon()
     monkeypatch.setattr(noticing, "STATE", str(machine.state / "below a file"))
     one._note()
 
 
-# -- the starts that come
-
-
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def program(tmp_path):
     (tmp_path / NAME).write_bytes(Path("/usr/bin/sleep").read_bytes())
     (tmp_path / NAME).chmod(0o755)
     process = subprocess.Popen([str(tmp_path / NAME), "600"])
@@ -181,7 +183,7 @@ def file_of(path: Path) -> tuple[int, tuple[Any, ...]]:
     return descriptor, (seen.st_dev, seen.st_ino, seen.st_ctime_ns, os.getuid())
 
 
-def test_starts_are_taken_until_there_are_no_more(machine: Machine, tmp_path: Path, program: Any) -> None:
+def test_starts_are_taken_until_there_are_no_more(machine, tmp_path, program):
     one = machine.daemon()
     one.prefilter = Prefilter({"parts": [NAME]})
     (first, key), (second, _) = file_of(tmp_path / NAME), file_of(tmp_path / NAME)
@@ -196,7 +198,7 @@ def test_starts_are_taken_until_there_are_no_more(machine: Machine, tmp_path: Pa
 
 
 @pytest.mark.parametrize("which", ["fanotify", "connector"])
-def test_what_was_lost_is_scanned_for(machine: Machine, which: str) -> None:
+def test_what_was_lost_is_scanned_for(machine, which):
     one = machine.daemon()
     getattr(machine, which).events = [([], True)]
     one.take_starts()
@@ -204,7 +206,7 @@ def test_what_was_lost_is_scanned_for(machine: Machine, which: str) -> None:
 
 
 @ROOT
-def test_a_heartbeat_that_fanotify_reports_is_written_down(machine: Machine) -> None:
+def test_a_heartbeat_that_fanotify_reports_is_written_down(machine):
     machine.heartbeat.write_text("")
     machine.heartbeat.chmod(0o700)
     one = machine.daemon()
@@ -215,9 +217,7 @@ def test_a_heartbeat_that_fanotify_reports_is_written_down(machine: Machine) -> 
 
 @ROOT
 @pytest.mark.parametrize("refuses", [False, True])
-def test_of_the_dynamic_loader_the_kernel_reports_no_more(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refuses: bool
-) -> None:
+def test_of_the_dynamic_loader_the_kernel_reports_no_more(machine, monkeypatch, tmp_path, refuses):
     one = machine.daemon()
     loader, other = tmp_path / "ld-linux.so", tmp_path / "other"
     monkeypatch.setattr(noticing, "is_loader", lambda path: path == str(loader))
@@ -236,7 +236,7 @@ def test_of_the_dynamic_loader_the_kernel_reports_no_more(
     assert machine.fanotify.left_out == ([] if refuses else [str(loader)])
 
 
-def test_a_process_without_a_program_is_no_start(machine: Machine) -> None:
+def test_a_process_without_a_program_is_no_start(machine):
     one = machine.daemon()
     one.prefilter = Prefilter({"exact": [""]})
     one.of_process(2**22 + 1, 0.0)
@@ -244,13 +244,10 @@ def test_a_process_without_a_program_is_no_start(machine: Machine) -> None:
     assert not waiting(one)
 
 
-# -- when it wakes up
-
-
-def test_a_step_waits_for_starts_to_settle_and_takes_them(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_waits_for_starts_to_settle_and_takes_them(machine, monkeypatch):
     one = machine.daemon()
     one.read_due = None
-    slept: list[float] = []
+    slept = []
     monkeypatch.setattr(noticing.time, "sleep", slept.append)
     one.step(0)
     assert slept == []
@@ -259,8 +256,6 @@ def test_a_step_waits_for_starts_to_settle_and_takes_them(machine: Machine, monk
     one.step(None)
     assert slept == [noticing.SETTLE, noticing.PAUSE] and one.lost == 1
 
-
-# -- the verifier, a real process
 
 ANSWERS = """
 import marshal, os, sys, time
@@ -283,7 +278,7 @@ def running(pid: int) -> bool:
     return os.path.lexists(f"/proc/{pid}")
 
 
-def test_a_verifier_answers_one_request_after_the_other_and_ends_when_it_is_left() -> None:
+def test_a_verifier_answers_one_request_after_the_other_and_ends_when_it_is_left():
     one = noticing.Verifier([sys.executable, "-c", ANSWERS])
     for number in range(2):
         one.request(("starts", [number]), 100.0, within=5.0)
@@ -296,7 +291,7 @@ def test_a_verifier_answers_one_request_after_the_other_and_ends_when_it_is_left
     one.end()
 
 
-def test_a_program_that_cannot_be_started_is_why_nothing_is_verified(machine: Machine) -> None:
+def test_a_program_that_cannot_be_started_is_why_nothing_is_verified(machine):
     one = machine.daemon("/nonexistent/program")
     one.step(0)
     assert machine.reported()["failing"] == "no process for it: No such file or directory"
@@ -311,7 +306,7 @@ def test_a_program_that_cannot_be_started_is_why_nothing_is_verified(machine: Ma
     assert wait <= noticing.LONGEST_RETRY
 
 
-def test_a_verifier_that_does_not_answer_is_lost(machine: Machine) -> None:
+def test_a_verifier_that_does_not_answer_is_lost(machine):
     one = machine.daemon(sys.executable, "-c", "import os; os.close(0)")
     one.read_due = None
     one._request(("starts", []), [], noticing.time.monotonic())
@@ -319,9 +314,6 @@ def test_a_verifier_that_does_not_answer_is_lost(machine: Machine) -> None:
     until(lambda: one.step(0) or one.verifier is None)
     assert verifier is not None and not running(verifier.pid)
     assert machine.reported()["failing"] == "it ends without an answer"
-
-
-# -- who it is, and how it ends
 
 
 @pytest.mark.parametrize(
@@ -332,9 +324,7 @@ def test_a_verifier_that_does_not_answer_is_lost(machine: Machine) -> None:
         pytest.param([], False, id="another program"),
     ],
 )
-def test_a_heartbeat_of_an_own_observation_says_when_the_next_is_missed(
-    machine: Machine, words: Sequence[str], own: bool
-) -> None:
+def test_a_heartbeat_of_an_own_observation_says_when_the_next_is_missed(machine, words, own):
     one = machine.daemon()
     process = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", *words], stdin=-1, stdout=-1)
     with process:
@@ -351,9 +341,9 @@ def test_a_heartbeat_of_an_own_observation_says_when_the_next_is_missed(
     assert one.missed_due is None
 
 
-def test_it_ends_with_a_signal_and_leaves_no_report(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends_with_a_signal_and_leaves_no_report(machine, monkeypatch):
     class Ended(Noticing):
-        def step(self, timeout: float | None) -> None:
+        def step(self, timeout):
             assert machine.state.exists()
             os.kill(os.getpid(), signal.SIGTERM)
             super().step(timeout)
@@ -367,3 +357,190 @@ def test_it_ends_with_a_signal_and_leaves_no_report(machine: Machine, monkeypatc
         signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 0
     assert not machine.state.exists() and not Path(f"{machine.state}.new").exists()
+
+
+class Quiet(Noticing):
+    """A daemon to which no kernel reports anything, and whose verifier is a socket of the test's."""
+
+    def _open(self) -> None:
+        pass
+
+    def _note(self) -> None:
+        pass
+
+    def of_process(self, pid: int, *more: Any, **named: Any) -> None:
+        """Leave out what others run on this machine."""
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+            super().of_process(pid, *more, **named)
+
+
+@pytest.fixture
+def daemon(monkeypatch):
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+
+    class Verifier(noticing.Verifier):
+        def __init__(self, command):
+            self.pid = subprocess.Popen(["sleep", "600"]).pid
+            self._socket = theirs
+            self._said = bytearray()
+            self.busy_until = 0.0
+            self.starts = []
+            self.used = 0.0
+
+        def end(self):
+            self.busy_until = 1.0  # it is killed
+            super().end()
+
+    monkeypatch.setattr(noticing, "Verifier", Verifier)
+    one = Quiet([])
+    yield one, ours
+    if one.verifier:
+        one.verifier.end()
+    ours.close()
+    os.close(one.inotify.descriptor)
+
+
+def requested(channel: socket.socket) -> Any:
+    size = int.from_bytes(channel.recv(4), "little")
+    return marshal.loads(channel.recv(size))
+
+
+def answers(channel: socket.socket, **said: Any) -> None:
+    content = marshal.dumps({"used": 0.0, **said})
+    channel.sendall(len(content).to_bytes(4, "little") + content)
+
+
+NAME = "a-start-of-this-test"
+SETS = {"parts": [NAME], "exact": [], "stems": [], "store": [], "sandboxes": False}
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program of a name that matters."""
+    shutil.copy("/usr/bin/sleep", tmp_path / NAME)
+    process = subprocess.Popen([str(tmp_path / NAME), "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def read_sets(one: Quiet, channel: socket.socket, tmp_path: Path) -> None:
+    """The daemon has what is restricted."""
+    one.step(0)
+    assert requested(channel) == ("sets",)
+    answers(channel, sets={**SETS, "files": [str(tmp_path / "settings.json")]})
+    one.step(1)
+    assert one.prefilter is not None
+
+
+def test_the_first_thing_is_to_read_what_is_restricted_and_the_next_to_scan(daemon, program, tmp_path):
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.step(0)
+    path = str(tmp_path / NAME)
+    assert requested(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
+
+
+def test_what_verifying_took_is_taken_from_what_it_may_cost_once(daemon):
+    one, _ = daemon
+    starts = [Start(2**22 + number, "/x", ("/x", 1), 1, 0.0) for number in (1, 2)]
+    verifier = SimpleNamespace(answer=lambda: {"used": 0.15}, used=0.05, starts=starts)
+    left, each = one.budget.left, one.budget.each
+    one._take_answer(verifier)
+    assert one.budget.left == pytest.approx(left - 0.1) and one.budget.each == pytest.approx(each + (0.05 - each) / 4)
+    assert (verifier.used, verifier.starts, one.lost) == (0.15, [], 0)
+    one._take_answer(verifier)  # which has used nothing since
+    assert one.budget.left == pytest.approx(left - 0.1)
+
+
+def test_a_changed_file_is_read_again_and_others_beside_it_are_not(daemon, tmp_path):
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.read_due = None
+    (tmp_path / "state.json").write_text("the timer's own")
+    one._changed()
+    assert one.read_due is None
+    (tmp_path / "settings.json").write_text("another plan")
+    one._changed()
+    assert one.read_due is not None
+
+
+def test_a_daemon_that_can_open_nothing_goes_on_and_says_why(daemon, tmp_path, monkeypatch):
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one.verifier.busy_until = 0.0
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", refusing(errno.EMFILE))
+        one._scan(noticing.time.monotonic())
+    assert one.failing == "no list of processes: Too many open files"
+    assert one.scan_due is not None, "all that runs is looked through later"
+    one.read_due = 0.0
+    one.step(0)
+    answers(channel, sets={**SETS, "files": []})
+    one.step(1)
+    assert one.failing == ""
+
+
+def refusing(number: int) -> Any:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+def test_a_verifier_that_hangs_is_killed(daemon, tmp_path):
+    one, channel = daemon
+    one.step(0)
+    verifier = one.verifier
+    assert verifier is not None and verifier.busy_until
+    one._do_what_is_due(verifier.busy_until + 1)
+    assert one.verifier is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(verifier.pid, 0)
+
+
+def test_an_observation_that_does_not_come_is_missed_once_in_a_while(daemon, tmp_path):
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    now = noticing.time.monotonic()
+    one._use({**SETS, "files": [], "every": 60.0, "read": "x"}, now)
+    one.read_due = one.scan_due = None
+    one.waiting.of.clear()
+    due = 60.0 + noticing.MISSED
+    assert one.missed_due == pytest.approx(now + due)
+    one._do_what_is_due(now + due - 1)
+    one._do_what_is_due(now + due)
+    assert requested(channel) == ("timer",)
+    answers(channel)
+    one.step(1)
+    assert one.missed_due == pytest.approx(now + due + noticing.MISSED_AGAIN)
+
+
+def test_a_verifier_that_cannot_do_what_it_is_to_do_is_reported_until_one_can(daemon, tmp_path):
+    one, channel = daemon
+    read_sets(one, channel, tmp_path)
+    one._request(("sets",), [], noticing.time.monotonic())
+    requested(channel)
+    answers(channel, failed="/var/lib/proscribe/watch/plans/x.json: is missing")
+    one.step(1)
+    assert one.failing.endswith("is missing") and one.lost == 1
+    assert one.read_due is not None and one.read_due <= noticing.time.monotonic() + noticing.RETRY
+    one.verifier.busy_until = noticing.time.monotonic() + 5
+    answers(channel, sets={**SETS, "files": [], "read": "x"})
+    one.step(1)
+    assert (one.failing, one.read) == ("", "x")
+
+
+@given(st.dictionaries(st.from_regex("[a-z]+", fullmatch=True), st.text()))
+def test_what_a_daemon_reports_is_read_as_it_was_meant(fields):
+    assert reported.parsed(reported.report_of(fields)) == {
+        name: " ".join(value.split()) for name, value in fields.items()
+    }
+
+
+@given(st.text(), st.integers(), st.integers())
+def test_a_file_that_is_no_report_says_nothing(content, pid, since):
+    fields = reported.parsed(content)
+    assert reported.noted({"beats": content}, pid, since) in (True, False)
+    assert 0 <= reported.number(fields, "pid") < 10**9

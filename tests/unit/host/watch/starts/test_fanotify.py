@@ -1,13 +1,10 @@
 """A real group of fanotify. It hears of one file system alone, which is made for the test."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import proscribe
 import pytest
@@ -70,30 +67,30 @@ print(json.dumps({**said, "modes": [*modes], "inherited": [*inherited]}))
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def said(tmp_path_factory):
     place = tmp_path_factory.mktemp("place")
     mounted = 'mount -t tmpfs tmpfs "$1" && exec "$0" -c "$2" "$1"'
     command = ["unshare", "--mount", "sh", "-c", mounted, sys.executable, str(place), SCRIPT]
     environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found = json.loads(done.stdout)
     if "refused" in found:
         pytest.skip(f"no group of fanotify here: {found['refused']}")
     return found
 
 
-def test_starts_of_what_is_marked_are_heard_and_nothing_else(said: dict[str, Any]) -> None:
+def test_starts_of_what_is_marked_are_heard_and_nothing_else(said):
     assert (said["before"], said["both"], said["read"]) == ([], True, [])
 
 
-def test_what_is_left_out_stays_so_whatever_is_written_to_it(said: dict[str, Any]) -> None:
+def test_what_is_left_out_stays_so_whatever_is_written_to_it(said):
     assert said["one"]
 
 
-def test_what_cannot_be_marked_says_why(said: dict[str, Any]) -> None:
+def test_what_cannot_be_marked_says_why(said):
     assert said["mark"] == said["leave_out"] == [True, "No such file or directory"]
 
 
-def test_its_descriptors_are_for_reading_and_no_other_programs(said: dict[str, Any]) -> None:
+def test_its_descriptors_are_for_reading_and_no_other_programs(said):
     assert (said["modes"], said["inherited"]) == ([os.O_RDONLY], [False])

@@ -1,9 +1,6 @@
 """Changes of files, as the kernel reports them."""
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import pytest
 from proscribe.host.watch.starts import inotify
@@ -11,7 +8,7 @@ from proscribe.host.watch.starts.inotify import Inotify
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path):
     place = tmp_path / "place"
     place.mkdir()
     (place / "there").write_text("")
@@ -21,18 +18,18 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def one() -> Inotify:
+def one():
     return Inotify()
 
 
-def test_a_directory_that_goes_is_said(one: Inotify, place: Path) -> None:
+def test_a_directory_that_goes_is_said(one, place):
     one.watch(str(place))
     (place / "there").unlink()
     place.rmdir()
     assert one.read() == ({"there"}, True)
 
 
-def test_more_than_can_be_read_at_a_time_is_said(one: Inotify, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_can_be_read_at_a_time_is_said(one, place, monkeypatch):
     monkeypatch.setattr(inotify, "BUFFER", 32)  # one event
     monkeypatch.setattr(inotify, "MOST_READS", 2)
     one.watch(str(place))
@@ -42,6 +39,6 @@ def test_more_than_can_be_read_at_a_time_is_said(one: Inotify, place: Path, monk
     assert one.read() == ({"c"}, False)
 
 
-def test_no_program_gets_its_descriptor_and_nobody_waits(one: Inotify) -> None:
+def test_no_program_gets_its_descriptor_and_nobody_waits(one):
     assert one.fileno() == one.descriptor > 2
     assert not os.get_blocking(one.descriptor) and not os.get_inheritable(one.descriptor)

@@ -1,9 +1,5 @@
 """What of all starts is verified: all that may be restricted, and little else."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +35,7 @@ RESTRICTED = (
         f"/tmp/{LONG}-and-more",
     ],
 )
-def test_what_may_be_restricted_is_verified(path: str) -> None:
+def test_what_may_be_restricted_is_verified(path):
     assert MADE.may_be(path)
 
 
@@ -64,36 +60,36 @@ def test_what_may_be_restricted_is_verified(path: str) -> None:
         "/apple/x",
     ],
 )
-def test_all_else_costs_nothing_more(path: str) -> None:
+def test_all_else_costs_nothing_more(path):
     assert not MADE.may_be(path)
 
 
 @pytest.mark.parametrize("path", ["/opt/viber/Viber", "/app/bin/x", "/home/alice/電報", "/nix/store/x/telegram"])
-def test_without_a_plan_nothing_is_verified(path: str) -> None:
+def test_without_a_plan_nothing_is_verified(path):
     assert not Prefilter({}).may_be(path)
 
 
-def test_without_apps_of_a_store_it_is_a_place_as_any_other() -> None:
+def test_without_apps_of_a_store_it_is_a_place_as_any_other():
     assert Prefilter({"stems": ["telegram"]}).may_be("/nix/store/x/telegram")
 
 
-def test_a_file_that_is_gone() -> None:
+def test_a_file_that_is_gone():
     assert plain("/opt/viber/Viber (deleted)") == "/opt/viber/Viber"
     assert plain("/opt/viber/Viber") == "/opt/viber/Viber"
 
 
-def test_where_a_link_leads(tmp_path: Path) -> None:
+def test_where_a_link_leads(tmp_path):
     (tmp_path / "exe").symlink_to("/opt/viber/Viber (deleted)")
     assert [link(str(tmp_path / name)) for name in ("exe", "gone")] == ["/opt/viber/Viber (deleted)", ""]
 
 
 @given(st.text(alphabet="/ abcdefgxyzTeLeGrAm-_.0123456789(電", max_size=80))
-def test_no_path_makes_it_raise(path: str) -> None:
+def test_no_path_makes_it_raise(path):
     MADE.may_be(path)
 
 
 @given(st.text(alphabet="telgramTELGRAM-_. 0123456789x86linuxAppImage", max_size=40))
-def test_a_portable_app_of_a_name_is_never_missed(name: str) -> None:
+def test_a_portable_app_of_a_name_is_never_missed(name):
     """The stem that the file scan finds an AppImage by is how its name begins."""
     if appimage.stem(name) == "telegram":
         assert MADE.may_be(f"/home/alice/{name}")

@@ -6,12 +6,14 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host.watch.starts import proc_events
+from hypothesis import given
+from hypothesis import strategies as st
+from proscribe.host.watch.starts import fanotify, inotify, mounts, proc_events
 from proscribe.host.watch.starts.proc_events import EXEC, LISTEN, NOTHING, ProcEvents, message
 
 KERNEL, OTHER = (0, 1), (4711, 1)
@@ -69,14 +71,14 @@ class Kernel:
 
 
 @pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    made: list[Kernel] = []
+def listening(monkeypatch):
+    made = []
 
-    def listen(*answers: Any) -> tuple[Kernel, Any]:
+    def listen(*answers):
         kernel = Kernel(*answers)
         made.append(kernel)
 
-        def opened(*how: int) -> Kernel:
+        def opened(*how):
             kernel.did.append(("socket", *how))
             return kernel
 
@@ -91,7 +93,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         os.close(kernel.writable)
 
 
-def test_it_listens_once_the_kernel_has_said_yes(listening: Any) -> None:
+def test_it_listens_once_the_kernel_has_said_yes(listening):
     kernel, open_ = listening((said(1), OTHER), (start(7), KERNEL), (said(0), KERNEL))
     one = open_()
     assert kernel.did == [
@@ -116,14 +118,14 @@ def test_it_listens_once_the_kernel_has_said_yes(listening: Any) -> None:
         ([OSError(errno.ENOBUFS, "full")], errno.ENOBUFS),
     ],
 )
-def test_where_the_kernel_has_no_such_events_it_is_said(listening: Any, answers: list[Any], number: int) -> None:
+def test_where_the_kernel_has_no_such_events_it_is_said(listening, answers, number):
     kernel, open_ = listening(*answers)
     with pytest.raises(OSError) as raised:
         open_()
     assert raised.value.errno == number and not kernel.open
 
 
-def test_who_never_comes_to_the_point_is_no_kernel(listening: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_never_comes_to_the_point_is_no_kernel(listening, monkeypatch):
     monkeypatch.setattr(proc_events, "MOST", 3)
     kernel, open_ = listening(*[(start(7), KERNEL)] * 9)
     with pytest.raises(OSError, match="does not answer"):
@@ -131,7 +133,7 @@ def test_who_never_comes_to_the_point_is_no_kernel(listening: Any, monkeypatch: 
     assert len(kernel.answers) == 6
 
 
-def test_only_the_kernels_own_word_counts(listening: Any) -> None:
+def test_only_the_kernels_own_word_counts(listening):
     kernel, open_ = listening((said(0), KERNEL))
     one = open_()
     kernel.answers = [
@@ -145,3 +147,63 @@ def test_only_the_kernels_own_word_counts(listening: Any) -> None:
     assert [one.read() for _ in range(4)] == [([7, 8], False), ([], False), ([], True), None]
     with pytest.raises(OSError, match="broken"):
         one.read()
+
+
+# Read from a group of fanotify on Linux 6.18: /usr/bin/dash as process 7, then a lost event.
+START = bytes.fromhex("18000000 03 00 1800 0010000000000000 05000000 07000000")
+LOST = bytes.fromhex("18000000 03 00 1800 0040000000000000 ffffffff 00000000")
+# Read from the proc connector of the same kernel: its answer to LISTEN (no error), and a start by process 0x3228.
+ANSWER = bytes.fromhex(
+    "4c000000 0300 0000 00000000 00000000 01000000 01000000 00000000 01000000 2800 0000"
+    "00000000 01000000 8e9bb4e62d0d0000 00000000" + "00" * 20
+)
+EXEC = bytes.fromhex(
+    "4c000000 0300 0000 01000000 00000000 01000000 01000000 01000000 00000000 2800 0000"
+    "02000000 01000000 788fb6e62d0d0000 67583200 28320000" + "00" * 16
+)
+MOUNTINFO = rb"""22 28 0:20 / /proc rw,nosuid shared:12 - proc proc rw
+28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+29 28 254:1 /@home /home rw,relatime - ext4 /dev/vda1 rw
+31 28 0:40 / /run/media/a\040disk\134n rw shared:3 master:4 - vfat /dev/sdb1 rw
+32 28 0:41 / /home/alice/remote rw - fuse.sshfs alice@x: rw
+33 32 0:42 / /home/alice/remote/in rw - tmpfs tmpfs rw
+34 28 0:43 / /sys/fs/fuse/connections rw - fusectl fusectl rw
+35 28 0:44 / /nfs rw - nfs4 server:/x rw
+a line that is none
+36 28 0:45 / /half -
+"""
+
+
+def test_a_kernel_that_refuses_says_why(monkeypatch):
+    for module, opened in ((inotify, inotify.Inotify), (fanotify, fanotify.Fanotify)):
+        monkeypatch.setattr(module, "CLOEXEC", 0o70000000)
+        with pytest.raises(OSError) as raised:
+            opened()
+        assert raised.value.errno in (errno.EINVAL, errno.EPERM, errno.ENOSYS)
+        assert raised.value.strerror == os.strerror(raised.value.errno)
+
+
+RECORDED = [START, LOST, ANSWER, EXEC, MOUNTINFO, struct.pack("=iIII", 1, 0x80, 0, 16) + b"x" * 16]
+
+
+@st.composite
+def damaged(draw: Callable[..., Any]) -> bytes:
+    """Recorded bytes, with other ones somewhere in them."""
+    content = bytearray(b"".join(draw(st.lists(st.sampled_from(RECORDED), max_size=4))))
+    for _ in range(draw(st.integers(0, 6)) if content else 0):
+        content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    return bytes(content[: draw(st.integers(0, len(content)))])
+
+
+@given(st.one_of(st.binary(max_size=4096), damaged()))
+def test_no_input_makes_a_parser_raise_or_go_on_for_ever(content):
+    found, _ = fanotify.parsed(content)
+    assert len(found) <= len(content) // 24
+    assert all(descriptor >= 0 for descriptor, _ in found)
+    assert len(proc_events.parsed(content)) <= len(content) // 52 + 1
+    assert len(proc_events.started(content)) <= len(content) // 52 + 1
+    proc_events.answer(content)
+    names, _ = inotify.parsed(content)
+    assert all(names)
+    assert len(mounts.parsed(content)) <= content.count(b"\n") + 1
+    mounts.seen_on(mounts.parsed(content))

@@ -42,20 +42,19 @@ def started(command: Sequence[str]) -> Iterator[int]:
         pytest.param(MAPPED, 100005, 0, id="as a subordinate id, in a namespace that root has made"),
     ],
 )
-def test_who_has_made_the_namespace_counts(command: Sequence[str], user: int, owner: int) -> None:
+def test_who_has_made_the_namespace_counts(command, user, owner):
     with started(command) as pid:
         assert user_of(pid) == user and owner_of(pid, user) == owner
 
 
-def test_a_process_that_has_ended_is_nobodys() -> None:
+def test_a_process_that_has_ended_is_nobodys():
     assert user_of(2**22 + 1) is None and owner_of(2**22 + 1, 2001) == 2001
 
 
 @pytest.mark.parametrize(
-    ("name", "verb", "own"),
-    [("watch", "observe", True), ("watch", "launches", False), ("other", "observe", False)],
+    ("name", "verb", "own"), [("watch", "observe", True), ("watch", "launches", False), ("other", "observe", False)]
 )
-def test_an_observation_of_the_watch_is_known_by_its_command(name: str, verb: str, own: bool) -> None:
+def test_an_observation_of_the_watch_is_known_by_its_command(name, verb, own):
     words = ["python3", f"/usr/libexec/proscribe/{name}", verb]
     with subprocess.Popen(["sh", "-c", "read x; exit", *words[1:]], stdin=subprocess.PIPE) as process:
         command = Path(f"/proc/{process.pid}/cmdline")

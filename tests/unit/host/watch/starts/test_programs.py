@@ -1,14 +1,12 @@
 """What is remembered of programs that were started."""
 
-from __future__ import annotations
-
 import pytest
 from proscribe.host.watch.starts import programs
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.programs import Programs
 
 
-def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_are_remembered(monkeypatch):
     monkeypatch.setattr(programs, "MOST_INNOCENT", 2)
     monkeypatch.setattr(programs, "MOST_PATHS", 2)
     one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
@@ -19,7 +17,7 @@ def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.matter == {f"/opt/{number}/owl": True for number in left}
 
 
-def test_what_matters_is_what_the_prefilter_says_once() -> None:
+def test_what_matters_is_what_the_prefilter_says_once():
     one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
     assert [one.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
     assert [one.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
@@ -35,9 +33,7 @@ def test_what_matters_is_what_the_prefilter_says_once() -> None:
         pytest.param("/usr/bin/owl (deleted)", 5.0, 5.0, id="an updated package"),
     ],
 )
-def test_a_start_whose_path_says_nothing_makes_no_other_one_innocent(
-    shown: str, at_its_start: float, in_a_scan: float
-) -> None:
+def test_a_start_whose_path_says_nothing_makes_no_other_one_innocent(shown, at_its_start, in_a_scan):
     one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
     matters = one.matters(shown, prefilter)
     for running, seconds in ((False, at_its_start), (True, in_a_scan)):

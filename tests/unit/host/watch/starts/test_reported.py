@@ -1,12 +1,10 @@
 """What the daemon reports of itself, as it is written and read."""
 
-from __future__ import annotations
-
 import pytest
 from proscribe.host.watch.starts.reported import ANYBODY, noted, noted_beat, number, parsed, report_of
 
 
-def test_what_is_written_is_read() -> None:
+def test_what_is_written_is_read():
     text = report_of({"pid": "7", "by": "fanotify on\n2", "unseen": ""})
     assert text == "pid 7\nby fanotify on 2\nunseen \n"
     assert parsed(text + "\n half\n") == {"pid": "7", "by": "fanotify on 2", "unseen": ""}
@@ -27,7 +25,7 @@ def test_what_is_written_is_read() -> None:
         (":100", False),
     ],
 )
-def test_a_heartbeat_is_of_one_process_and_new(beats: str | None, expected: bool) -> None:
+def test_a_heartbeat_is_of_one_process_and_new(beats, expected):
     assert noted({} if beats is None else {"beats": beats}, 7, 100) is expected
 
 
@@ -35,5 +33,5 @@ def test_a_heartbeat_is_of_one_process_and_new(beats: str | None, expected: bool
     ("value", "expected"),
     [(None, 0), ("", 0), ("12", 12), ("-1", 0), ("x", 0), ("²", 0), ("٣", 0), ("9" * 9, 999999999), ("1" * 10, 0)],
 )
-def test_a_number(value: str | None, expected: int) -> None:
+def test_a_number(value, expected):
     assert number({} if value is None else {"lost": value}, "lost") == expected

@@ -15,7 +15,7 @@ from proscribe.host.watch.starts.sources import Sources
 
 
 @pytest.fixture
-def one() -> Any:
+def one():
     made = Sources()
     yield made
     os.close(made.mountinfo)
@@ -34,14 +34,14 @@ def reading(*found: Any) -> Any:
     return SimpleNamespace(read=read, descriptor=5)
 
 
-def test_a_flood_is_read_in_portions(one: Sources) -> None:
+def test_a_flood_is_read_in_portions(one):
     assert list(one.files()) == [] == list(one.processes())
     one.fanotify, one.proc_events = reading(([], False)), reading(([7], False))
     assert list(one.files()) == [([], False)] * 256
     assert list(one.processes()) == [([7], False)] * 4096
 
 
-def test_what_cannot_be_read_is_passed_over(one: Sources) -> None:
+def test_what_cannot_be_read_is_passed_over(one):
     one.fanotify = reading(([(4, 7)], False), OSError(errno.EIO, "x"), ([], True), None)
     assert list(one.files()) == [([(4, 7)], False), ([], True)]
     one.fanotify = reading(OSError(errno.EIO, "x"))
@@ -56,10 +56,8 @@ def test_what_cannot_be_read_is_passed_over(one: Sources) -> None:
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
-def test_a_limit_is_said_whichever_of_the_two_has_met_it(
-    one: Sources, monkeypatch: pytest.MonkeyPatch, number: int, limited: str, first: bool
-) -> None:
-    def refuse(error: int) -> Any:
+def test_a_limit_is_said_whichever_of_the_two_has_met_it(one, monkeypatch, number, limited, first):
+    def refuse(error):
         raise OSError(error, os.strerror(error))
 
     others = (number, errno.EPERM) if first else (errno.EPERM, number)
@@ -76,14 +74,14 @@ def test_a_limit_is_said_whichever_of_the_two_has_met_it(
     }
 
 
-def test_what_is_marked_is_not_kept_open(one: Sources) -> None:
+def test_what_is_marked_is_not_kept_open(one):
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     fields = next(line for line in lines if line.split(" ")[4] == "/proc").partition(" - ")[0]
     os.close(one.mountinfo)
     one.mountinfo = os.memfd_create("mountinfo")
     os.write(one.mountinfo, f"{fields} - ext4 x rw\n".encode())
-    marked: list[str] = []
-    one.fanotify = SimpleNamespace(descriptor=5, mark=lambda path: marked.append(os.readlink(path)))  # type: ignore[assignment]
+    marked = []
+    one.fanotify = SimpleNamespace(descriptor=5, mark=lambda path: marked.append(os.readlink(path)))
     before = len(os.listdir("/proc/self/fd"))
     one.mark()
     assert (marked, one.marked, len(os.listdir("/proc/self/fd"))) == (["/proc"], 1, before)

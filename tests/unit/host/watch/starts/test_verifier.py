@@ -59,7 +59,7 @@ def heard(one: Verifier) -> Any:
     return found[0]
 
 
-def test_an_answer_is_heard_once_it_is_whole() -> None:
+def test_an_answer_is_heard_once_it_is_whole():
     before = descriptors()
     one = Verifier([sys.executable, "-c", PIECES])
     assert (one.busy_until, one.used, one.starts) == (0.0, 0.0, [])
@@ -72,11 +72,11 @@ def test_an_answer_is_heard_once_it_is_whole() -> None:
     assert descriptors() == before
 
 
-def test_one_that_has_ended_is_heard_of_by_an_error() -> None:
+def test_one_that_has_ended_is_heard_of_by_an_error():
     one = Verifier([sys.executable, "-c", ""])
-    raised: list[bool] = []
+    raised = []
 
-    def ended() -> bool:
+    def ended():
         try:
             one.answer()
         except OSError:

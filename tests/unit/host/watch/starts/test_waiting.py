@@ -1,9 +1,6 @@
 """Who is verified next, and how much that may cost."""
 
-from __future__ import annotations
-
 import os
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,67 +8,67 @@ from hypothesis import strategies as st
 from proscribe.host.watch.starts.waiting import MOST_AT_ONCE, MOST_OF_USER, Budget, Start, Waiting
 
 
-class TestBudget:
-    @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
-    def test_it_never_waits_long_for_the_next_one(self, steps: list[tuple[float, float, int]]) -> None:
-        budget, now = Budget(0.0), 0.0
-        for passed, cost, starts in steps:
-            now += passed
-            budget.fill(now)
-            assert 0 <= budget.starts() <= MOST_AT_ONCE
-            budget.spend(cost, starts)
-            assert budget.wait() <= -Budget.DEBT / Budget.SHARE
-            budget.fill(now + budget.wait() + 0.001)
-            assert budget.starts() >= 1
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
+def test_it_never_waits_long_for_the_next_one(steps):
+    budget, now = Budget(0.0), 0.0
+    for passed, cost, starts in steps:
+        now += passed
+        budget.fill(now)
+        assert 0 <= budget.starts() <= MOST_AT_ONCE
+        budget.spend(cost, starts)
+        assert budget.wait() <= -Budget.DEBT / Budget.SHARE
+        budget.fill(now + budget.wait() + 0.001)
+        assert budget.starts() >= 1
 
 
-class TestWaiting:
-    @pytest.fixture(autouse=True)
-    def everybody_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os.path, "lexists", lambda path: True)
+@pytest.fixture(autouse=True)
+def everybody_is_there(monkeypatch):
+    monkeypatch.setattr(os.path, "lexists", lambda path: True)
 
-    def test_who_floods_waits_in_a_queue_of_his_own(self) -> None:
-        waiting = Waiting()
-        taken = [waiting.add(Start(pid, "/x", (), 1000, 0.0)) for pid in range(1, 1001)]
-        assert sum(taken) == MOST_OF_USER
-        assert waiting.add(Start(5000, "/x", (), 1001, 0.0))
-        assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
 
-    def test_nobody_with_few_makes_room_for_another(self) -> None:
-        waiting = Waiting()
-        numbers = {1: MOST_OF_USER, 2: MOST_OF_USER, 3: MOST_OF_USER, 9000: MOST_OF_USER - 1, 9500: 1}
-        for uid, number in numbers.items():
-            assert all(waiting.add(Start(uid * 1000 + one, "/x", (), uid, 0.0)) for one in range(number))
-        assert not waiting.add(Start(7, "/x", (), 5, 0.0))
-        left = {uid: len(own) for uid, own in waiting.of.items()}
-        assert left == {**numbers, 1: MOST_OF_USER - 1, 5: 1} and 1000 + MOST_OF_USER - 1 not in waiting.of[1]
+def test_who_floods_waits_in_a_queue_of_his_own():
+    waiting = Waiting()
+    taken = [waiting.add(Start(pid, "/x", (), 1000, 0.0)) for pid in range(1, 1001)]
+    assert sum(taken) == MOST_OF_USER
+    assert waiting.add(Start(5000, "/x", (), 1001, 0.0))
+    assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
 
-    @pytest.mark.parametrize(
-        ("said", "tries", "due", "tried"),
-        [
-            ({}, 0, None, 0),
-            ({"again": [8], "later": {8: 1.0}}, 0, None, 0),
-            ({"again": [7]}, 0, 10.1, 1),
-            ({"again": [7]}, 1, 10.2, 2),
-            ({"again": [7]}, 2, 10.4, 3),
-            ({"again": [7]}, 3, None, 3),
-            ({"later": {7: 2.5}, "again": [7]}, 3, 12.5, 3),
-            ({"later": {7: 0.0}}, 0, 10.0, 0),
-        ],
-    )
-    def test_what_could_not_be_verified_is_taken_again(
-        self, said: Any, tries: int, due: float | None, tried: int
-    ) -> None:
-        waiting, start = Waiting(), Start(7, "/x", ("k",), 1, 3.0)
-        assert (start.pid, start.path, start.key, start.user, start.due, start.tries) == (7, "/x", ("k",), 1, 3.0, 0)
-        start.tries = tries
-        assert waiting.put_back(start, said, 10.0)
-        assert (waiting.due(), start.tries) == (due, tried)
 
-    def test_what_has_ended_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os.path, "lexists", lambda path: path != "/proc/7")
-        waiting = Waiting()
-        waiting.add(Start(7, "/x", (), 1, 0.0))
-        waiting.add(Start(8, "/x", (), 1, 0.0))
-        assert [start.pid for start in waiting.next(9, 1.0)] == [8]
-        assert not waiting.of
+def test_nobody_with_few_makes_room_for_another():
+    waiting = Waiting()
+    numbers = {1: MOST_OF_USER, 2: MOST_OF_USER, 3: MOST_OF_USER, 9000: MOST_OF_USER - 1, 9500: 1}
+    for uid, number in numbers.items():
+        assert all(waiting.add(Start(uid * 1000 + one, "/x", (), uid, 0.0)) for one in range(number))
+    assert not waiting.add(Start(7, "/x", (), 5, 0.0))
+    left = {uid: len(own) for uid, own in waiting.of.items()}
+    assert left == {**numbers, 1: MOST_OF_USER - 1, 5: 1} and 1000 + MOST_OF_USER - 1 not in waiting.of[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "tries", "due", "tried"),
+    [
+        ({}, 0, None, 0),
+        ({"again": [8], "later": {8: 1.0}}, 0, None, 0),
+        ({"again": [7]}, 0, 10.1, 1),
+        ({"again": [7]}, 1, 10.2, 2),
+        ({"again": [7]}, 2, 10.4, 3),
+        ({"again": [7]}, 3, None, 3),
+        ({"later": {7: 2.5}, "again": [7]}, 3, 12.5, 3),
+        ({"later": {7: 0.0}}, 0, 10.0, 0),
+    ],
+)
+def test_what_could_not_be_verified_is_taken_again(said, tries, due, tried):
+    waiting, start = Waiting(), Start(7, "/x", ("k",), 1, 3.0)
+    assert (start.pid, start.path, start.key, start.user, start.due, start.tries) == (7, "/x", ("k",), 1, 3.0, 0)
+    start.tries = tries
+    assert waiting.put_back(start, said, 10.0)
+    assert (waiting.due(), start.tries) == (due, tried)
+
+
+def test_what_has_ended_is_dropped(monkeypatch):
+    monkeypatch.setattr(os.path, "lexists", lambda path: path != "/proc/7")
+    waiting = Waiting()
+    waiting.add(Start(7, "/x", (), 1, 0.0))
+    waiting.add(Start(8, "/x", (), 1, 0.0))
+    assert [start.pid for start in waiting.next(9, 1.0)] == [8]
+    assert not waiting.of

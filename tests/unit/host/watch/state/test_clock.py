@@ -1,20 +1,18 @@
 """A clock that goes back does not reopen a waiver."""
 
-from __future__ import annotations
-
 import time
 
 import pytest
 from proscribe.base.moments import stamp
 from proscribe.host.watch.state import clock, files
-from watch_host import ROOT, Made
+from watch_host import ROOT
 
 pytestmark = ROOT
 NOW = 1_800_000_000
 
 
 @pytest.fixture(autouse=True)
-def at_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_now(monkeypatch):
     monkeypatch.setattr(time, "time", lambda: NOW + 0.7)
 
 
@@ -29,7 +27,7 @@ def at_now(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(NOW + 61, NOW + 61, 61, NOW + 61, id="set back"),
     ],
 )
-def test_the_latest_time_counts(made: Made, seen: int | None, counts: int, behind: int, after: int) -> None:
+def test_the_latest_time_counts(made, seen, counts, behind, after):
     if seen is not None:
         made.write(files.CLOCK, stamp(seen))
     assert clock.effective(made) == counts
@@ -39,20 +37,20 @@ def test_the_latest_time_counts(made: Made, seen: int | None, counts: int, behin
     assert files.clock_mark(made) == stamp(after)
 
 
-def test_what_is_written_is_roots_alone(made: Made) -> None:
+def test_what_is_written_is_roots_alone(made):
     for write in (lambda: clock.advance(made), lambda: clock.set_by_controller(made, stamp(5))):
         made.delete(files.CLOCK)
         write()
         assert (made.read(files.CLOCK) or b"")[-1:] == b"\n"
-        assert made.stat(files.CLOCK).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
+        assert made.stat(files.CLOCK).st_mode & 0o777 == 0o600
 
 
-def test_a_start_of_the_host_has_a_name(made: Made) -> None:
+def test_a_start_of_the_host_has_a_name(made):
     assert clock.boot_id(made) == ""
     made.write("/proc/sys/kernel/random/boot_id", "4f\n")
     assert clock.boot_id(made) == "4f"
 
 
-def test_how_long_it_is_awake() -> None:
+def test_how_long_it_is_awake():
     before = time.monotonic()
     assert int(before) <= clock.awake() <= time.monotonic()

@@ -17,7 +17,7 @@ def known(host: Made, content: str, digest: str = FIRST["digest"]) -> files.Sett
     return files.Settings("r", 300, 600, digest, (), {path: files.hash_of(content.encode())})
 
 
-def test_the_last_one_whose_moment_has_come(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_one_whose_moment_has_come(made, monkeypatch):
     first, later = (known(made, to_json(one), one["digest"]) for one in (FIRST, LATER))
     both = first._replace(chain=((AT, LATER["digest"]),), files={**first.files, **later.files})
     for now, expected in ((-1, FIRST), (0, LATER)):
@@ -36,7 +36,7 @@ def test_the_last_one_whose_moment_has_come(made: Made, monkeypatch: pytest.Monk
         ("{}", "is another plan"),
     ],
 )
-def test_what_is_no_plan_or_another_one_is_damage(made: Made, content: str, wrong: str) -> None:
+def test_what_is_no_plan_or_another_one_is_damage(made, content, wrong):
     with pytest.raises(files.Damaged) as raised:
         effective.stored(made, known(made, content), FIRST["digest"])
     assert (raised.value.file, raised.value.wrong) == (files.plan_file(FIRST["digest"]), wrong)

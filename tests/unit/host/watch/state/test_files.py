@@ -22,7 +22,7 @@ def has(host: Made, given: Any) -> Settings | None:
     return files.settings(host)
 
 
-def test_settings_are_read_as_they_were_written(made: Made) -> None:
+def test_settings_are_read_as_they_were_written(made):
     assert files.settings(made) is None
     assert has(made, files.settings_text(SETTINGS)) == SETTINGS
     assert files.settings_text(SETTINGS).endswith("}\n") and "\n " in files.settings_text(SETTINGS)
@@ -33,19 +33,19 @@ def test_settings_are_read_as_they_were_written(made: Made) -> None:
     ("now", "digest"),
     [("2026-11-27T02:59:59Z", "sha256:a"), (AT, "sha256:b"), (LATER, "sha256:c"), ("2030-01-01T00:00:00Z", "sha256:c")],
 )
-def test_the_plan_of_a_moment(now: str, digest: str) -> None:
+def test_the_plan_of_a_moment(now, digest):
     assert SETTINGS.in_effect(now) == digest
     assert SETTINGS.plans() == ["sha256:a", "sha256:b", "sha256:c"]
     assert files.plan_file(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
 
 
 @pytest.mark.parametrize("given", ["", "[]", "{", "5", "[" * 100_000, "{}"])
-def test_what_are_no_settings_is_damage(made: Made, given: str) -> None:
+def test_what_are_no_settings_is_damage(made, given):
     with pytest.raises(Damaged):
         has(made, given)
 
 
-def test_what_differs_has_another_name() -> None:
+def test_what_differs_has_another_name():
     others = {
         "release": "r2",
         "every": 301,
@@ -59,10 +59,10 @@ def test_what_differs_has_another_name() -> None:
     assert files.identity(SETTINGS._replace(files={"/y": "2", "/x": "1"})) == files.identity(SETTINGS)
 
 
-def test_a_file_is_what_was_installed_or_damage(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_what_was_installed_or_damage(made, monkeypatch):
     known = SETTINGS._replace(files={"/x": files.hash_of(b"x")})
 
-    def wrong() -> str:
+    def wrong():
         with pytest.raises(Damaged) as raised:
             files.require(made, known, "/x")
         return raised.value.wrong
@@ -79,7 +79,7 @@ def test_a_file_is_what_was_installed_or_damage(made: Made, monkeypatch: pytest.
     with pytest.raises((Damaged, Unseen)):
         files.content_of(made, "/x", 64)
 
-    def refuse(*_: object) -> None:
+    def refuse(*_):
         raise ControlError("is no file")
 
     monkeypatch.setattr(made, "stat", refuse)
@@ -89,7 +89,7 @@ def test_a_file_is_what_was_installed_or_damage(made: Made, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("text", "moment"), [(AT, AT), (f" {AT}\n", AT), ("soon", None), ("", None), (f"{AT}{' ' * 44}", AT), ("ä", None)]
 )
-def test_a_moment_of_a_file(made: Made, text: str, moment: str | None) -> None:
+def test_a_moment_of_a_file(made, text, moment):
     assert files.renewed(made) is None is files.clock_mark(made)
     made.write(files.RENEWED, text, 0o600)
     made.write(files.CLOCK, text, 0o600)
@@ -118,7 +118,7 @@ LEFT: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", LEFT)
-def test_what_the_last_observation_left(made: Made, name: str) -> None:
+def test_what_the_last_observation_left(made, name):
     fits, wrong = LEFT[name]
     other = "plan" if name != "plan" else "boot"
     for value in fits:
@@ -129,12 +129,12 @@ def test_what_the_last_observation_left(made: Made, name: str) -> None:
         assert files.state(made) == {other: "x"}
 
 
-def test_where_nothing_was_left_there_is_nothing(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_was_left_there_is_nothing(made, monkeypatch):
     assert files.state(made) == {}
     made.write(files.STATE, '{"plan": "x"}', 0o666)
     assert files.state(made) == {}
 
-    def unseen(*_: object) -> None:
+    def unseen(*_):
         raise Unseen("no")
 
     monkeypatch.setattr(files, "content_of", unseen)

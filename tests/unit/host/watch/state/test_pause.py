@@ -18,7 +18,7 @@ DAY = 24 * 3600
 
 
 @pytest.fixture
-def host(made: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+def host(made, monkeypatch):
     monkeypatch.setattr(clock, "effective", lambda _: NOW)
     monkeypatch.setattr(
         clock.time, "clock_gettime", lambda which: UP + 0.9 if which == clock.time.CLOCK_BOOTTIME else 0
@@ -31,13 +31,13 @@ def events(host: Made) -> list[Any]:
     return [{key: value for key, value in one.items() if key != "at"} for one in journal.read(host)[0]]
 
 
-def test_it_is_written_down_with_when_it_ends_by_both_clocks(host: Made) -> None:
+def test_it_is_written_down_with_when_it_ends_by_both_clocks(host):
     until = stamp(NOW + 7200)
     assert pause.freeze(host, "2h", " works\non it ", "ann\x1b") == until
     given = {"until": until, "reason": "works on it", "by": "ann"}
     assert json.loads(host.text(files.FROZEN) or "") == {**given, "boot": "4f", "uptime": UP + 7200}
     assert (host.text(files.FROZEN) or "").endswith("}\n")
-    assert host.stat(files.FROZEN).st_mode & 0o777 == 0o600  # type: ignore[union-attr]
+    assert host.stat(files.FROZEN).st_mode & 0o777 == 0o600
     assert pause.active(host) == given
     assert events(host) == [{"event": "frozen", **given}]
     assert pause.thaw(host) and not pause.thaw(host)
@@ -45,7 +45,7 @@ def test_it_is_written_down_with_when_it_ends_by_both_clocks(host: Made) -> None
     assert [one["event"] for one in events(host)] == ["frozen", "thawed"]
 
 
-def test_who_and_why_have_an_end(host: Made) -> None:
+def test_who_and_why_have_an_end(host):
     pause.freeze(host, "7d", "r" * 300, "a" * 101)
     assert pause.active(host) == {"until": stamp(NOW + 7 * DAY), "reason": "r" * 300, "by": "a" * 100}
 
@@ -53,7 +53,7 @@ def test_who_and_why_have_an_end(host: Made) -> None:
 @pytest.mark.parametrize(
     ("duration", "reason"), [("7d1h", "x"), ("8d", "x"), ("1h", "r" * 301), ("1h", " "), ("1h", "")]
 )
-def test_what_is_too_long_or_without_a_reason_is_no_pause(host: Made, duration: str, reason: str) -> None:
+def test_what_is_too_long_or_without_a_reason_is_no_pause(host, duration, reason):
     with pytest.raises(ValueError):
         pause.freeze(host, duration, reason, "ann")
     assert pause.active(host) is None and events(host) == []
@@ -84,7 +84,7 @@ GIVEN = {"until": stamp(NOW + 60), "reason": "x", "by": "ann", "boot": "4f", "up
         ({"uptime": "1"}, True),
     ],
 )
-def test_a_pause_that_counts(host: Made, change: dict[str, Any], counts: bool) -> None:
+def test_a_pause_that_counts(host, change, counts):
     host.write(files.FROZEN, json.dumps({**GIVEN, **change}), 0o600)
     given = {**GIVEN, **change}
     assert pause.active(host) == ({key: given[key] for key in ("until", "reason", "by")} if counts else None)
@@ -93,13 +93,13 @@ def test_a_pause_that_counts(host: Made, change: dict[str, Any], counts: bool) -
     assert [one["event"] for one in events(host)] == ["thawed"] * counts
 
 
-def test_what_anybody_can_write_or_nobody_can_see_is_none(host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_anybody_can_write_or_nobody_can_see_is_none(host, monkeypatch):
     host.write(files.FROZEN, json.dumps(GIVEN), 0o666)
     assert pause.active(host) is None
     host.write(files.FROZEN, "[]", 0o600)
     assert pause.active(host) is None
 
-    def unseen(*_: Any) -> None:
+    def unseen(*_):
         raise Unseen("no")
 
     monkeypatch.setattr(files, "content_of", unseen)

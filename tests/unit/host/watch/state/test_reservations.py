@@ -83,18 +83,18 @@ class Fleet:
 
     def end(self, plan_: Mapping[str, Any] = NEW, controls: tuple[str, ...] = ("browser", "dns", "watch")) -> None:
         """A run observes the host for the last time."""
-        reservations.note_observation(self.host, controls, *self.seen(plan_), is_last=True)  # type: ignore[arg-type]
+        reservations.note_observation(self.host, controls, *self.seen(plan_), is_last=True)
 
     def incidents(self) -> list[str]:
         return [rule for line in journal.read(self.host)[0] for rule in line.get("rules", ())]
 
 
 @pytest.fixture
-def fleet(made: Made) -> Fleet:
+def fleet(made):
     return Fleet(made)
 
 
-def test_a_watch_that_observes_within_a_run_leaves_what_the_run_has_changed(fleet: Fleet) -> None:
+def test_a_watch_that_observes_within_a_run_leaves_what_the_run_has_changed(fleet):
     fleet.change("browser")
     record = fleet.watch()
     assert fleet.state == {"browser": 2, "dns": 1}
@@ -108,12 +108,10 @@ def test_a_watch_that_observes_within_a_run_leaves_what_the_run_has_changed(flee
     assert fleet.host.stat(files.RESERVATIONS) is None
 
 
-def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(fleet, monkeypatch):
     fleet.state["browser"] = 7
 
-    def correct(host: Made, plan_: Mapping[str, Any], name: str, begin: Callable[[], None], **more: Any) -> Any:
+    def correct(host, plan_, name, begin, **more):
         fleet.change("browser")
         return Fleet._correct(fleet, host, plan_, name, begin, **more)
 
@@ -131,14 +129,12 @@ def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(
     ],
     ids=["enforced", "lifted"],
 )
-def test_a_control_that_the_watch_leaves_alone_is_a_finding_until_a_run_of_all_brings_a_plan(
-    made: Made, lift: bool, left_alone: str
-) -> None:
-    section: Any = {"mode": "enforce", "services": {}, "settings": {}}
+def test_a_control_that_the_watch_leaves_alone_is_a_finding_until_a_run_of_all_brings_a_plan(made, lift, left_alone):
+    section = {"mode": "enforce", "services": {}, "settings": {}}
     old, new = (plan(number=number, controls={"browser": section}) for number in (1, 2))
     installing.change(made, old, given(old))
 
-    def findings(plan_: Any, controller: Any) -> list[str]:
+    def findings(plan_, controller):
         verdicts = {verdict.rule: verdict for verdict in installed.observe(made, plan_, controller)}
         assert verdicts["watch/watcher"].drifted == bool(verdicts["watch/watcher"].findings)
         return [str(finding.detail) for finding in verdicts["watch/watcher"].findings]
@@ -147,7 +143,7 @@ def test_a_control_that_the_watch_leaves_alone_is_a_finding_until_a_run_of_all_b
     reservations.reserve_control(made, "browser", reservations.LIFTED if lift else new["digest"])
     if not lift:
         assert findings(new, CONTROLLER) == [], "the run goes on"
-        record: Any = {"plan": new["digest"], "rules": []}
+        record = {"plan": new["digest"], "rules": []}
         assert reservations.note_observation(made, ("browser",), record, (), is_last=True) == ["browser"]
     for plan_ in (old, new):
         assert [detail[: len(left_alone)] for detail in findings(plan_, CONTROLLER)] == [left_alone]
@@ -157,17 +153,17 @@ def test_a_control_that_the_watch_leaves_alone_is_a_finding_until_a_run_of_all_b
     assert findings(new, CONTROLLER) == []
 
 
-def test_a_run_of_all_that_finds_nothing_to_correct_ends_what_another_run_reserved(fleet: Fleet) -> None:
+def test_a_run_of_all_that_finds_nothing_to_correct_ends_what_another_run_reserved(fleet):
     fleet.change("browser")
     fleet.end(controls=("browser",))
     fleet.state["browser"] = 1
-    reservations.note_observation(fleet.host, ("browser", "dns"), *fleet.seen(OLD), is_last=False)  # type: ignore[arg-type]
+    reservations.note_observation(fleet.host, ("browser", "dns"), *fleet.seen(OLD), is_last=False)
     fleet.state["browser"] = 7
     fleet.watch()
     assert fleet.state["browser"] == 1
 
 
-def test_a_run_that_is_killed_reserves_a_control_for_two_hours(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_killed_reserves_a_control_for_two_hours(fleet, monkeypatch):
     fleet.change("browser")
     begin = time.time()
     for after, number in ((7100, 2), (7300, 1)):
@@ -181,7 +177,7 @@ def test_a_run_that_is_killed_reserves_a_control_for_two_hours(fleet: Fleet, mon
     assert fleet.incidents() == ["browser/wechat"] * 2
 
 
-def test_the_end_of_a_run_leaves_what_another_run_is_changing(fleet: Fleet) -> None:
+def test_the_end_of_a_run_leaves_what_another_run_is_changing(fleet):
     third = plan(number=3)
     fleet.change("browser")
     fleet.change("dns", third)
@@ -192,21 +188,21 @@ def test_the_end_of_a_run_leaves_what_another_run_is_changing(fleet: Fleet) -> N
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"controls": 5, "unmet": {}}', '{"controls": {"browser": {"by": 1}}}'])
-def test_a_broken_file_of_reservations_is_none(fleet: Fleet, text: str) -> None:
+def test_a_broken_file_of_reservations_is_none(fleet, text):
     fleet.host.write(files.RESERVATIONS, text, 0o600)
     fleet.state["browser"] = 7
     fleet.watch()
     assert fleet.state["browser"] == 1
 
 
-def test_a_reservation_that_a_user_can_write_does_not_count(fleet: Fleet) -> None:
+def test_a_reservation_that_a_user_can_write_does_not_count(fleet):
     fleet.change("browser")
     Path(fleet.host.root + files.RESERVATIONS).chmod(0o666)
     fleet.watch()
     assert fleet.state["browser"] == 1
 
 
-def test_a_damaged_file_that_a_run_is_replacing_is_no_incident(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch):
     monkeypatch.setattr(watch_commands, "Host", lambda: fleet.host)
     fleet.host.delete(files.plan_file(OLD["digest"]))
     reservations.reserve_control(fleet.host, "watch", NEW["digest"])

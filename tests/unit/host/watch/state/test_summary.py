@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from proscribe.host.system import ControlError
 from proscribe.host.watch import installing
 from proscribe.host.watch.state import files, journal
 from proscribe.host.watch.state import pause as frozen
@@ -37,7 +38,7 @@ def ended(day: int, program: str, user: str, times: int = 1) -> dict[str, Any]:
     return {"at": at(day), **line}
 
 
-def test_a_rule_that_was_closed_again_says_how_often_by_what_and_who_was_there(watched: Watched) -> None:
+def test_a_rule_that_was_closed_again_says_how_often_by_what_and_who_was_there(watched):
     host, mine = watched
     written(
         host,
@@ -70,7 +71,7 @@ def test_a_rule_that_was_closed_again_says_how_often_by_what_and_who_was_there(w
     assert "frozen" not in seen
 
 
-def test_what_is_too_much_leaves_the_newest_of_each_control_and_user(watched: Watched) -> None:
+def test_what_is_too_much_leaves_the_newest_of_each_control_and_user(watched):
     host, mine = watched
     lines = [drift(1, "dns/x"), drift(1, "watch/launches"), ended(1, "/viber", "mara", 1)]
     lines += [drift(2, f"apps/{n:04}", cause=f"package {n}") for n in range(300)]
@@ -83,14 +84,14 @@ def test_what_is_too_much_leaves_the_newest_of_each_control_and_user(watched: Wa
     assert (len(seen["incidents"]), len(seen["ended"]), seen["left_out"]) == (200, 200, {"apps": 102 + 101})
 
 
-def test_a_journal_that_is_full_keeps_the_newest_of_each(watched: Watched) -> None:
+def test_a_journal_that_is_full_keeps_the_newest_of_each(watched):
     """A user who starts programs under ever new names pushes out his own lines only."""
     host, mine = watched
     journal.append(host, "drift", rules=["browser/x"], users=[], cause="policy /etc/x.json")
     journal.append(host, "ended", rule="apps/viber", program="/viber", user="mara", times=1)
     line = json.dumps(ended(3, "/" + "x" * 250, "tom")).encode() + b"\n"
     for _ in range(5):
-        size = host.stat(journal.JOURNAL).st_size  # type: ignore[union-attr]
+        size = host.stat(journal.JOURNAL).st_size
         content = (host.read(journal.JOURNAL) or b"") + line * ((journal.LARGEST - size) // len(line))
         host.write(journal.JOURNAL, content, 0o600)
         journal.append(host, "thawed")
@@ -98,48 +99,77 @@ def test_a_journal_that_is_full_keeps_the_newest_of_each(watched: Watched) -> No
     seen = summary(host, mine)
     assert [one["rules"] for one in seen["incidents"]] == [["browser/x"]]
     assert {one["user"] for one in seen["ended"]} == {"mara", "tom"}
-    assert host.stat(journal.OLDER_JOURNAL).st_size <= journal.LARGEST  # type: ignore[union-attr]
+    assert host.stat(journal.OLDER_JOURNAL).st_size <= journal.LARGEST
 
 
-def test_users_of_an_incident_are_bounded(watched: Watched) -> None:
+def test_users_of_an_incident_are_bounded(watched):
     host, mine = watched
     written(host, *(drift(2, "dns/x", users=(f"u{n}",)) for n in range(30)))
     assert len(summary(host, mine)["incidents"][0]["users"]) == 20
 
 
-class TestInWords:
-    """`proscribe-watch status`."""
+def lines(host: Made) -> list[str]:
+    known = files.settings(host)
+    assert known
+    return status(host, known).splitlines()
 
-    def lines(self, host: Made) -> list[str]:
-        known = files.settings(host)
-        assert known
-        return status(host, known).splitlines()
 
-    def test_with_what_drifted_and_was_ended_the_last_first(self, watched: Watched) -> None:
-        host, _ = watched
-        written(
-            host,
-            *(drift(day, f"apps/s{day}", cause="" if day == 7 else f"c{day}") for day in range(1, 8)),
-            corrected(8, "apps/s7"),
-            drift(9, "dns/a", "dns/b", "dns/c"),
-            *(ended(day, f"/p{day}", "tom", day) for day in range(10, 17)),
-        )
-        host.write(files.STATE, json.dumps({"last": at(9)}), 0o600)
-        host.delete(files.RENEWED)
-        frozen.freeze(host, "1h", "works on it", "ann")
-        first, _, third, _, pause, *events = self.lines(host)
-        assert first.endswith(f"last {at(9)}")
-        assert third.startswith("stale: renewed by a run at an unknown time")
-        assert pause.startswith("frozen until ") and pause.endswith(" by ann: works on it")
-        assert events[0].startswith("dns/a and 2 more rules: drifted 1 times, corrected 0, last ")
-        assert events[0].endswith(f"{at(9)}: x")
-        assert events[1] == f"apps/s7: drifted 1 times, corrected 1, last {at(7)}"
-        assert [line.partition(":")[0] for line in events[1:5]] == [f"apps/s{day}" for day in (7, 6, 5, 4)]
-        assert events[5] == f"apps/wechat: /p16 of tom ended 16 times, last {at(16)}"
-        assert len(events) == 10
+def test_with_what_drifted_and_was_ended_the_last_first(watched):
+    host, _ = watched
+    written(
+        host,
+        *(drift(day, f"apps/s{day}", cause="" if day == 7 else f"c{day}") for day in range(1, 8)),
+        corrected(8, "apps/s7"),
+        drift(9, "dns/a", "dns/b", "dns/c"),
+        *(ended(day, f"/p{day}", "tom", day) for day in range(10, 17)),
+    )
+    host.write(files.STATE, json.dumps({"last": at(9)}), 0o600)
+    host.delete(files.RENEWED)
+    frozen.freeze(host, "1h", "works on it", "ann")
+    first, _, third, _, pause, *events = lines(host)
+    assert first.endswith(f"last {at(9)}")
+    assert third.startswith("stale: renewed by a run at an unknown time")
+    assert pause.startswith("frozen until ") and pause.endswith(" by ann: works on it")
+    assert events[0].startswith("dns/a and 2 more rules: drifted 1 times, corrected 0, last ")
+    assert events[0].endswith(f"{at(9)}: x")
+    assert events[1] == f"apps/s7: drifted 1 times, corrected 1, last {at(7)}"
+    assert [line.partition(":")[0] for line in events[1:5]] == [f"apps/s{day}" for day in (7, 6, 5, 4)]
+    assert events[5] == f"apps/wechat: /p16 of tom ended 16 times, last {at(16)}"
+    assert len(events) == 10
 
-    def test_with_plans_that_are_to_come(self, made: Made) -> None:
-        later = plan(number=2)
-        mine = plan(later={"at": at(30), "plan": later["digest"]})
-        installing.change(made, mine, given(mine, later))
-        assert f"other plans take effect {at(30)}" in self.lines(made)
+
+def test_with_plans_that_are_to_come(made):
+    later = plan(number=2)
+    mine = plan(later={"at": at(30), "plan": later["digest"]})
+    installing.change(made, mine, given(mine, later))
+    assert f"other plans take effect {at(30)}" in lines(made)
+
+
+pytestmark = ROOT
+
+
+def at(day: int) -> str:
+    return f"2026-11-{day:02}T03:00:00Z"
+
+
+def ended(day: int, rule: str, program: str, user: str, times: int = 1) -> dict[str, Any]:
+    return {"at": at(day), "event": "ended", "rule": rule, "program": program, "user": user, "times": times}
+
+
+def test_a_plan_without_a_watch_has_the_intervals_that_are_installed(made):
+    without = {key: value for key, value in plan().items() if key != "watch"}
+    assert summary(made, without)["every"] == 0
+    made.write(files.SETTINGS, files.settings_text(files.Settings("r", 30, 60, "p", (), {})), 0o600)
+    assert summary(made, without)["every"] == 30
+    made.write(files.SETTINGS, "nonsense", 0o600)
+    found = summary(made, without)
+    assert (found["every"], found["stale"]) == (0, False)
+
+
+def test_a_journal_that_cannot_be_read_is_one_line_less(made, monkeypatch):
+    def refuse(*_):
+        raise ControlError("no")
+
+    monkeypatch.setattr(journal, "read", refuse)
+    found = summary(made, plan())
+    assert (found["left_out"], found["since"], found["incidents"]) == ({"journal": 1}, None, [])

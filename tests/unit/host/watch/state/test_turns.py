@@ -1,7 +1,5 @@
 """What is too much is cut in turns, so that nobody's many push out another's few."""
 
-from __future__ import annotations
-
 import pytest
 from proscribe.host.watch.state.turns import in_turns
 
@@ -17,10 +15,10 @@ from proscribe.host.watch.state.turns import in_turns
         ("a1 a2 a3 a4", 2, "a3 a4"),
     ],
 )
-def test_the_newest_of_each_stay_in_their_order(items: str, most: int, left: str) -> None:
+def test_the_newest_of_each_stay_in_their_order(items, most, left):
     assert in_turns(items.split(), lambda item: item[0], most, lambda _: 1) == left.split()
 
 
-def test_what_is_large_ends_it() -> None:
+def test_what_is_large_ends_it():
     assert in_turns([1, 5, 2], lambda item: item, 4, lambda item: item) == [1]
     assert in_turns([5, 1, 2], lambda _: "one", 4, lambda item: item) == [1, 2]

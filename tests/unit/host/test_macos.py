@@ -1,0 +1,299 @@
+"""A Mac below a directory: its applications, Homebrew, managed preferences, names, processes and record."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import plistlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_mac import BARE, RUNNING, SITES, WECHAT, Mac, plan
+from proscribe.controller.compile.plans.compiling import compile_plan
+from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.host.macos import applications, apps, names, preferences, programs, property_list
+from proscribe.host.macos.observing import record_of
+from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
+from proscribe.model.plan import sealed
+from proscribe.wire.replies import record as replies
+from well_known import WELL_KNOWN
+
+SERVICES = {program.service for program in WELL_KNOWN}
+
+
+@pytest.fixture
+def mac(tmp_path):
+    return Mac(tmp_path)
+
+
+def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str, dict[str, Any]]:
+    """Return the rules that a Mac's record lists, after the reader of answers has taken it."""
+    return {rule["rule"]: rule for rule in replies.taken(record_of(host, compiled, controls))["rules"]}
+
+
+def test_more_programs_than_the_limit_are_an_error(mac, monkeypatch):
+    monkeypatch.setattr(programs, "MOST", 4)
+    assert len(programs.listed(mac.host)) == 4
+    monkeypatch.setattr(programs, "MOST", 3)
+    with pytest.raises(ControlError, match="more than 3 programs run"):
+        programs.listed(mac.host)
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        *((f"{address} a.example B.Example", COMPLIANT) for address in ("0.0.0.0", "::", "127.0.0.1", "::1")),
+        ("0.0.0.0 a.example # b.example", UNKNOWN),
+        ("192.0.2.1 a.example b.example", UNKNOWN),
+        ("0.0.0.0 a.example b.example\n\n::2 B.example", UNKNOWN),
+    ],
+)
+def test_names_are_compliant_where_all_of_them_lead_nowhere(mac, line, state):
+    mac.file("/private/etc/hosts", line.encode())
+    domains = {**SITES, "domains": ["a.example", "b.example"]}
+    services = {"a": domains, "none": {**SITES, "domains": []}, "open": {**SITES, "mode": "allow"}}
+    blocked, empty, open_ = names.verdicts(mac.host, {"services": services})
+    assert (blocked.rule, blocked.state, "/etc/hosts" in blocked.reason) == ("dns/a", state, state == UNKNOWN)
+    assert (empty.rule, empty.state) == ("dns/none", NOT_APPLICABLE)
+    assert open_.rule == "dns/open" and open_.state not in (UNKNOWN, NOT_APPLICABLE)
+
+
+def test_names_without_a_readable_hosts_file_are_unknown(mac):
+    place = mac.root / "private/etc/hosts"
+    place.unlink()
+    (verdict,) = names.verdicts(mac.host, {"services": {"a": SITES}})
+    assert (verdict.state, "not all of its names" in verdict.reason) == (UNKNOWN, True)
+    place.mkdir()
+    for verdict in names.verdicts(mac.host, {"services": {"a": SITES, "none": {**SITES, "domains": []}}}):
+        assert (verdict.state, "/private/etc/hosts" in verdict.reason) == (UNKNOWN, True)
+
+
+def test_installed_and_running_programs_are_findings(mac):
+    for path in ("Cellar/chat", "Cellar/other", "Caskroom/wechat"):
+        (mac.root / "usr/local" / path).mkdir(parents=True)
+    mac.bundle("/Applications/We\nChat.app", "com.tencent.xinWeChat", CFBundleShortVersionString="4.0")
+    mac.bundle("/Users/alice/Applications/Chat.app", "example.Chat", CFBundleShortVersionString="1")
+    mac.bundle("/Applications/Number.app", 5)
+    mac.bundle("/Applications/Empty.app", "")
+    bundle, brew = "/Users/alice/Applications/Chat.app", "/opt/homebrew/Cellar"
+    mac.running = [
+        *RUNNING,
+        "700 501 /Applications/We\tChat.app/Contents/MacOS/WeChat",
+        f"701 0 {brew}/chat/1/bin/chat",
+        f"702 501 {brew}/other/1/bin/wechat",
+        f"703 501 {bundle}/Contents/MacOS/chat",
+        f"704 0 {bundle}/Contents/MacOS/chat",
+        f"705 501 {bundle}/Contents/MacOS/helper",
+        "706 501 /opt/wechat",
+        "707 501 /opt/wechat",
+        "708 501 /usr/local/Caskroomy/wechat/x",
+    ]
+    chat = {**BARE, "name": "Chat", "mode": "enforce", "packages": {"brew": ["chat"]}, "processes": ["chatter"]}
+    services = {"wechat": WECHAT, "chat": {**chat, "bundle_ids": ["EXAMPLE.chat"]}}
+    found = applications.find(mac.host)
+    verdicts = apps.verdicts(mac.host, {"services": services}, found)
+    version = "4.0" if os.geteuid() == 0 else found.applications[0].version
+
+    def by_name(path, detail):
+        return Finding("process", "wechat", "macos", "", "user:alice", path, f"{detail}, {apps.BY_NAME}")
+
+    def running(user, path, detail):
+        return Finding("process", "chat", "macos", "", f"user:{user}", path, detail)
+
+    assert {verdict.rule: list(verdict.findings) for verdict in verdicts} == {
+        "apps/wechat": [
+            Finding("package", "com.tencent.xinWeChat", "macos", version, "system", "/Applications/We\\x0aChat.app"),
+            Finding("package", "wechat", "brew_cask", "", "system", "/usr/local/Caskroom/wechat"),
+            by_name(f"{brew}/other/1/bin/wechat", "pid 702"),
+            by_name("/opt/wechat", "pid 706 and 1 more"),
+        ],
+        "apps/chat": [
+            Finding("package", "example.Chat", "macos", "", "user:alice", bundle),
+            Finding("package", "chat", "brew", "", "system", "/usr/local/Cellar/chat"),
+            running("root", bundle, "pid 704"),
+            running("root", f"{brew}/chat/1/bin/chat", "pid 701"),
+            running("alice", bundle, "pid 703 and 1 more"),
+        ],
+    }
+    assert not any(verdict.drifted for verdict in verdicts)
+
+
+def test_strings_of_an_application_are_bounded(mac):
+    mac.bundle("/Applications/x.app", "i" * 300, CFBundleShortVersionString="1" * 300)
+    mac.bundle("/Applications/y.app", "y", CFBundleShortVersionString=5)
+    long, short = sorted(applications.find(mac.host).applications)
+    assert len(long.id) == 200 and len(long.version) in (0, 100)
+    assert os.geteuid() or len(long.version) == 100
+    assert short == ("y", "/Applications/y.app", "", "")
+
+
+@pytest.mark.parametrize("part", ["", "/Contents", "/Contents/Info.plist"])
+def test_version_that_somebody_else_can_write_is_left_out(mac, part):
+    mac.bundle("/Applications/x.app", "x", CFBundleShortVersionString="1")
+    place = mac.root / f"Applications/x.app{part}"
+    place.chmod(place.stat().st_mode | 0o002)
+    assert [application.version for application in applications.find(mac.host).applications] == [""]
+
+
+def test_mac_without_homes_is_reported(mac):
+    (mac.root / "Users").rename(mac.root / "Homes")
+    (mac.root / "Users").mkdir()
+    assert applications.find(mac.host) == ([], ["/Users has no homes"])
+    (mac.root / "Users").rmdir()
+    (mac.root / "Users").write_text("")
+    found = applications.find(mac.host)
+    assert found.applications == [] and len(found.unseen) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "version"),
+    [
+        (plistlib.dumps({"ProductVersion": "1" * 60}), "1" * 40),
+        (plistlib.dumps({"Product": "x"}), ""),
+        (b"x", ""),
+        (None, ""),
+    ],
+)
+def test_record_has_the_release_of_macos(mac, content, version):
+    place = mac.root / "System/Library/CoreServices/SystemVersion.plist"
+    place.unlink()
+    if content is not None:
+        place.write_bytes(content)
+    platform = record_of(mac.host, plan(), ["dns"])["platform"]
+    assert (platform["os"], platform["version"]) == ("macos", version)
+
+
+@pytest.mark.parametrize(
+    ("content", "policies"),
+    [
+        (None, None),
+        ({"EnterprisePoliciesEnabled": False, "A": 1}, None),
+        ({"EnterprisePoliciesEnabled": "yes", "A": 1}, None),
+        ({"EnterprisePoliciesEnabled": 1, "A__B__C": 1, "A__D": 2, "E_F": 3}, {"A": {"B": {"C": 1}, "D": 2}, "E_F": 3}),
+        ({"EnterprisePoliciesEnabled": True, "A": 1, "A__B": 2}, {"A": 1}),
+        ({"EnterprisePoliciesEnabled": True, "A": {"B": 1}, "A__C": 2}, {"A": {"B": 1, "C": 2}}),
+    ],
+)
+def test_firefox_joins_nested_names_of_its_preferences(content, policies):
+    browsers = {program.id: program for program in preferences.PROGRAMS}
+    assert preferences._as_policies(browsers["firefox"], content) == policies
+    assert preferences._as_policies(browsers["google_chrome"], content) is content
+
+
+@pytest.mark.parametrize("folder", ["/Applications", "/Users/alice/Applications"])
+@pytest.mark.parametrize(
+    ("below", "limits", "reason"),
+    [
+        ("a/b/c/d/e/f/g/x.app", {}, "is too deep to be read"),
+        ("a/x.app", {"MOST_DIRECTORIES": 1}, "has more than 1 directories"),
+        ("x.app", {"MOST": 0}, "has more than 0 applications"),
+    ],
+)
+def test_application_beyond_a_limit_is_unknown_and_not_absent(mac, monkeypatch, folder, below, limits, reason):
+    for name, value in limits.items():
+        monkeypatch.setattr(applications, name, value)
+    mac.bundle(f"{folder}/{below}", "com.tencent.xinWeChat")
+    rule = read_rules(mac.host, plan())["apps/wechat"]
+    assert (rule["state"], reason in rule["reason"]) == (UNKNOWN, True)
+    mac.bundle(f"{folder}/there.app", "com.tencent.xinWeChat")
+    assert limits or read_rules(mac.host, plan())["apps/wechat"]["state"] == NONCOMPLIANT
+
+
+def test_links_of_a_user_are_not_followed(mac, tmp_path):
+    """A user's link would show root what it can read: a bundle behind a link is found when it runs."""
+    mac.bundle("/Users/Shared/real.app", "com.tencent.xinWeChat")
+    os.symlink(tmp_path / "Users/Shared/real.app", tmp_path / "Users/alice/Applications/x.app")
+    os.symlink(tmp_path / "Users/Shared", tmp_path / "Users/bob")
+    assert "apps/wechat" not in read_rules(mac.host, plan())
+    os.rename(tmp_path / "Users/alice/Applications", tmp_path / "Users/alice/kept")
+    os.symlink("/", tmp_path / "Users/alice/Applications")
+    rule = read_rules(mac.host, plan())["apps/wechat"]
+    assert (rule["state"], "is no directory" in rule["reason"]) == (UNKNOWN, True)
+
+
+def test_helpers_of_an_application_are_one_finding(mac):
+    mac.bundle("/Applications/WeChat.app", "com.tencent.xinWeChat")
+    paths = ("MacOS/WeChat", "MacOS/WeChatAppEx.app/Contents/MacOS/WeChatAppEx")
+    mac.running = [*RUNNING, *(f"70{n} 501 /Applications/WeChat.app/Contents/{path}" for n, path in enumerate(paths))]
+    [_, process] = read_rules(mac.host, plan())["apps/wechat"]["findings"]
+    assert (process["detail"], process["path"]) == ("pid 700 and 1 more", "/Applications/WeChat.app")
+
+
+def test_service_without_anything_on_macos_is_not_applicable(mac):
+    linux = {**BARE, "name": "x", "mode": "enforce", "packages": {"apt": ["x"]}}
+    rule = read_rules(mac.host, plan({"x": linux}))["apps/x"]
+    assert (rule["state"], rule["reason"].startswith("nothing known")) == (NOT_APPLICABLE, True)
+
+
+def test_browser_preferences_are_read_where_others_cannot_write_them(mac):
+    mac.bundle("/Applications/Google Chrome.app", "com.google.Chrome")
+    mac.bundle("/Applications/Microsoft Edge.app", "com.microsoft.edgemac")
+    mac.bundle("/Users/alice/Applications/Firefox.app", "org.mozilla.firefox")
+    mac.preferences(plan())
+    folder = mac.root / "Library/Managed Preferences"
+    content = plistlib.loads((folder / "org.mozilla.firefox.plist").read_bytes())
+    joined = {f"WebsiteFilter__{key}": value for key, value in content.pop("WebsiteFilter").items()}
+    mac.prefer("org.mozilla.firefox", {**content, **joined})
+    assert "browser/wechat" not in read_rules(mac.host, plan(), "browser")
+    (folder / "com.google.Chrome.plist").chmod(0o666)
+    rule = read_rules(mac.host, plan(), "browser")["browser/wechat"]
+    assert (rule["state"], "can be changed by others" in rule["reason"]) == (UNKNOWN, True)
+
+
+@given(st.binary(max_size=300), st.integers(0, 10_000))
+def test_property_list_of_any_bytes_is_read_or_a_control_error(tmp_path_factory, noise, place):
+    whole = plistlib.dumps({"CFBundleIdentifier": "com.example", "a": [1, {"b": 2.5}]}, fmt=plistlib.FMT_BINARY)
+    root = tmp_path_factory.mktemp("plist")
+    for content in (noise, b"bplist00" + noise, whole[: place % len(whole)] + noise + whole[place % len(whole) :]):
+        (root / "x").write_bytes(content)
+        try:
+            keys = property_list.read(Host(str(root)), "/x")
+        except ControlError:
+            continue
+        assert keys is None or all(isinstance(key, str) for key in keys)
+
+
+@pytest.fixture(scope="module")
+def well_known_plan(own_catalogue):
+    """A plan for fourteen well-known programs by the project's own catalogue."""
+    chosen = {"proscribe_categories": [], "proscribe_services_include": sorted(SERVICES)}
+    compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
+    return sealed({**compiled, "controls": {"apps": compiled["controls"]["apps"]}})
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/Applications/{}.app",
+        "/Applications/Work/2026/{}.app",
+        "/Users/alice/Applications/{}.app",
+        "/Users/alice/Downloads/{}.app",  # found because it runs
+    ],
+)
+@pytest.mark.parametrize("program", WELL_KNOWN, ids=lambda program: program.service)
+def test_well_known_program_is_named_wherever_it_lies(mac, well_known_plan, program, place):
+    path = place.format("another name")
+    mac.bundle(path, program.bundle)
+    if "Downloads" in place:
+        mac.running = (*RUNNING, f"  700   501 {path}/Contents/MacOS/x")
+    rules = read_rules(mac.host, well_known_plan, "apps")
+    rule = rules.pop(f"apps/{program.service}")
+    assert (rule["state"], [finding["path"] for finding in rule["findings"]]) == (NONCOMPLIANT, [path])
+    assert not SERVICES & {name.partition("/")[2] for name in rules}
+
+
+@pytest.mark.parametrize("closed", ["/Applications", "/Users", "/Users/alice/Applications", "ps", "nothing"])
+def test_mac_is_compliant_only_where_all_can_be_seen(mac, well_known_plan, closed):
+    class Closed(Host):
+        def list(self, path):
+            if path == closed:
+                raise Unseen(f"{path} cannot be read")
+            return super().list(path)
+
+    mac.running = () if closed == "ps" else RUNNING
+    rules = read_rules(Closed(str(mac.root), mac.host._run), well_known_plan, "apps")
+    seen = {name: (rule["state"], bool(rule["reason"])) for name, rule in rules.items() if name[5:] in SERVICES}
+    assert seen == ({} if closed == "nothing" else {f"apps/{service}": (UNKNOWN, True) for service in SERVICES})
