@@ -1,4 +1,4 @@
-"""What a host caches of the stream, and what it does not."""
+"""The cache of a host for parts of the stream."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ def host(tmp_path, monkeypatch):
     return Host(str(tmp_path))
 
 
-def cached(host: Host) -> dict[str, tuple[str, int]]:
+def read_cache(host: Host) -> dict[str, tuple[str, int]]:
     place = Path(host.root + cache.PLACE)
-    there = place.iterdir() if place.is_dir() else ()
-    return {path.name: (path.read_text(), path.stat().st_mode & 0o777) for path in there}
+    paths = place.iterdir() if place.is_dir() else ()
+    return {path.name: (path.read_text(), path.stat().st_mode & 0o777) for path in paths}
 
 
-def test_the_new_is_kept_and_nothing_older(host):
+def test_new_parts_are_cached_and_older_ones_removed(host):
     assert cache.keep(host, {"code-1": b"code", "plan-1": b"plan"})
-    assert cached(host) == {"code-1": ("code", 0o600), "plan-1": ("plan", 0o600)}
+    assert read_cache(host) == {"code-1": ("code", 0o600), "plan-1": ("plan", 0o600)}
     assert cache.keep(host, {"code-1": None, "plan-2": b"other"})
-    assert cached(host) == {"code-1": ("code", 0o600), "plan-2": ("other", 0o600)}
+    assert read_cache(host) == {"code-1": ("code", 0o600), "plan-2": ("other", 0o600)}
     cache.forget(host)
-    assert cached(host) == {}
+    assert read_cache(host) == {}
 
 
-def test_an_ordinary_user_caches_nothing(host, monkeypatch):
+def test_ordinary_user_caches_nothing(host, monkeypatch):
     assert cache.keep(host, {"code-1": b"code"})
     monkeypatch.setattr(Host, "privileged", False)
     assert not cache.keep(host, {"code-2": b"code"})
-    assert list(cached(host)) == ["code-1"]
+    assert list(read_cache(host)) == ["code-1"]
 
 
 @pytest.mark.parametrize("error", [ControlError("no"), Unseen("no")])
-def test_where_it_cannot_be_it_is_not(host, monkeypatch, error):
+def test_cache_that_cannot_be_written_is_left(host, monkeypatch, error):
     def refuse(*_):
         raise error
 
@@ -48,4 +48,4 @@ def test_where_it_cannot_be_it_is_not(host, monkeypatch, error):
     monkeypatch.setattr(Host, "delete", refuse)
     assert not cache.keep(host, {"code-1": b"code"})
     cache.forget(host)
-    assert list(cached(host)) == ["code-1"]
+    assert list(read_cache(host)) == ["code-1"]

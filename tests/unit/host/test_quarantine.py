@@ -1,7 +1,5 @@
-"""The quarantine's moves while a real user links, exchanges, writes and shares what moves, at the worst moment of each.
-
-The user acts in a process of his own, with his own rights, at a step that the test chooses. So each attempt is certain
-where a loop would be lucky.
+"""The quarantine while a real user links, exchanges, writes and shares its files, in a process of their own, at a step
+that the test chooses: a loop would need luck.
 """
 
 from __future__ import annotations
@@ -134,7 +132,7 @@ def restore_all(host: Host) -> list[str]:
 
 
 @pytest.mark.parametrize("moment", ["before", "just before it is sealed"])
-def test_another_name_of_what_moves_keeps_its_owner_and_its_mode(host, monkeypatch, moment, two):
+def test_other_name_of_a_moved_file_keeps_its_owner_and_its_mode(host, monkeypatch, moment, two):
     """A user gives the program one more name. That name is not ours; the manifest counts it."""
     root = Path(host.root)
     other = root / "home/mallory/other"
@@ -160,7 +158,7 @@ def test_another_name_of_what_moves_keeps_its_owner_and_its_mode(host, monkeypat
 
 
 @pytest.mark.parametrize("owner", [BOB, 0])
-def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host, owner):
+def test_restore_gives_nothing_to_another_users_name_of_the_file(host, owner):
     """The file could be written by all, so mallory could link it as a program. Its owner has closed it since."""
     root = Path(host.root)
     letter = root / "home/bob/letter"
@@ -175,17 +173,11 @@ def test_a_restore_gives_nothing_to_another_users_name_of_the_file(host, owner):
 
 
 @pytest.mark.parametrize(
-    ("written", "comes_back"),
-    [
-        ("nothing", True),
-        ("before it is moved", False),
-        ("before it is sealed", False),
-        ("after it is sealed", False),
-        ("while it is restored", False),
-    ],
+    "written",
+    ["nothing", "before it is moved", "before it is sealed", "after it is sealed", "while it is restored"],
 )
 @pytest.mark.parametrize("privilege", ["capability", "group"])
-def test_privileges_come_back_to_what_had_them_alone(host, two, monkeypatch, privilege, written, comes_back):
+def test_privileges_come_back_only_to_the_content_that_had_them(host, two, monkeypatch, privilege, written):
     """Root gave them to a program. The kernel takes them from a file that is written to, and so does a restore."""
     root = Path(host.root)
     program = root / PROGRAM[1:]
@@ -202,6 +194,7 @@ def test_privileges_come_back_to_what_had_them_alone(host, two, monkeypatch, pri
     def write():
         as_user(MALLORY, lambda: [os.pwrite(descriptor, EVIL, 0) for descriptor in descriptors])
 
+    comes_back = written == "nothing"
     steps = {"before it is moved": "written", "before it is sealed": "moved", "after it is sealed": "sealed"}
     with monkeypatch.context() as patch:
         at(patch, steps.get(written, ""), write)
@@ -222,7 +215,7 @@ def test_privileges_come_back_to_what_had_them_alone(host, two, monkeypatch, pri
     assert owner_and_mode(program)[0] == MALLORY and program.stat().st_mode & 0o777 == 0o755
 
 
-def test_nobody_writes_to_a_program_while_it_is_summed(host, monkeypatch):
+def test_program_cannot_be_written_while_it_is_summed(host, monkeypatch):
     """It had one more name as it was taken, so it still is its user's, who opens it again at that moment."""
     root = Path(host.root)
     program, other = root / PROGRAM[1:], root / "home/mallory/other"
@@ -254,7 +247,7 @@ def test_nobody_writes_to_a_program_while_it_is_summed(host, monkeypatch):
 
 
 @pytest.mark.parametrize("shares", ["file", "directory", "directory of a group"])
-def test_what_comes_back_is_shared_with_nobody_it_was_not_shared_with(host, two, shares):
+def test_restored_file_is_shared_with_no_more_accounts_than_before(host, two, shares):
     """A directory's default access list gives a copy what its original never had."""
     root = Path(host.root)
     program = root / PROGRAM[1:]
@@ -279,8 +272,8 @@ def test_what_comes_back_is_shared_with_nobody_it_was_not_shared_with(host, two,
     assert program.stat().st_mode == mode and program.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("mode", [0o700, 0o755, 0o777])
-def test_no_directory_of_roots_is_taken_for_the_one_of_a_copy(host, monkeypatch, tmp_path, mode):
+@pytest.mark.parametrize("mode", [0o700, 0o777])
+def test_directory_of_root_is_not_taken_for_the_one_of_a_copy(host, monkeypatch, tmp_path, mode):
     """A user may rename what stands in a directory of his, and root's directory with it."""
     root = Path(host.root)
     in_two_file_systems(monkeypatch, tmp_path)
@@ -305,7 +298,7 @@ def test_no_directory_of_roots_is_taken_for_the_one_of_a_copy(host, monkeypatch,
 
 @pytest.mark.parametrize("owner", [0, BOB, MALLORY])
 @pytest.mark.parametrize("moment", ["before", "while it is open"])
-def test_a_directory_that_was_exchanged_gets_nothing_unless_it_is_the_users(host, monkeypatch, two, owner, moment):
+def test_exchanged_directory_gets_nothing_unless_it_is_the_users(host, monkeypatch, two, owner, moment):
     root = Path(host.root)
     apps, theirs = root / APPS[1:], root / "home/mallory/theirs"
     theirs.mkdir()
@@ -328,7 +321,7 @@ def test_a_directory_that_was_exchanged_gets_nothing_unless_it_is_the_users(host
 
 
 @pytest.mark.parametrize("target", ["bob's directory", "a link to /etc", "another program of bob's"])
-def test_what_is_exchanged_while_it_is_taken_stays(host, monkeypatch, two, target):
+def test_program_that_is_exchanged_while_it_is_taken_stays(host, monkeypatch, two, target):
     root = Path(host.root)
     apps, theirs = root / APPS[1:], root / "home/mallory/theirs"
     first, second = apps, theirs
@@ -365,7 +358,7 @@ def test_what_is_exchanged_while_it_is_taken_stays(host, monkeypatch, two, targe
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and manifest.items(host) == []
 
 
-def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host):
+def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
     """Two operators and an enforcing run on the same path, again and again, while another one lists."""
     root = Path(host.root)
     rest = root / "home/mallory/rest"
@@ -408,7 +401,7 @@ def test_restores_and_runs_at_one_time_lose_nothing_and_make_nothing_twice(host)
     assert (root / PROGRAM[1:]).read_bytes() == CONTENT and rest.read_bytes() == b"rest"
 
 
-def test_attributes_of_any_size_fill_nothing_and_fail_no_later_run(host, monkeypatch, tmp_path):
+def test_large_attributes_fill_no_quarantine_and_fail_no_later_run(host, monkeypatch, tmp_path):
     """A tmpfs takes hundreds of MiB of them, and the file system of the quarantine a few KiB."""
     root = Path(host.root)
     in_two_file_systems(monkeypatch, tmp_path)

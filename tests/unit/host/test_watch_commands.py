@@ -1,4 +1,4 @@
-"""What the program of the watch does for each command, on a made tree, and what an observation caches for the next."""
+"""The commands of the watch's program, and the cache of its observations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from proscribe.host.watch.state import files, journal, pause
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
-
-Watched = tuple[Made, dict[str, Any]]
 
 
 class Called:
@@ -51,7 +49,7 @@ def call(watched, monkeypatch):
     return Called(watched[0], monkeypatch)
 
 
-def test_a_pause_begins_with_a_reason_and_by_whom_and_ends(call, capsys):
+def test_pause_begins_with_a_reason_and_ends(call, capsys):
     assert call("thaw") == 0
     assert capsys.readouterr().out == "it was not frozen\n"
     assert call("freeze", "2h", "a reason") == 0
@@ -64,35 +62,35 @@ def test_a_pause_begins_with_a_reason_and_by_whom_and_ends(call, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("dance",), ("freeze",), ("freeze", "2h"), ("freeze", "2h", "x", "y"), ("thaw", "2h", "x"), ("status", "x")],
+    [(), ("dance",), ("freeze", "2h"), ("freeze", "2h", "x", "y"), ("thaw", "2h", "x"), ("status", "x")],
 )
-def test_other_words_do_nothing_and_print_which_there_are(call, words, capsys):
+def test_unknown_words_print_the_usage(call, words, capsys):
     assert call(*words) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and all(
-        f"proscribe-watch {verb}" in said.err for verb in ("observe", "freeze", "thaw", "status")
+    printed = capsys.readouterr()
+    assert printed.out == "" and all(
+        f"proscribe-watch {verb}" in printed.err for verb in ("observe", "freeze", "thaw", "status")
     )
     assert call.observed == [] and pause.active(call.host) is None
 
 
-def test_the_status_is_printed(call, capsys):
+def test_status_is_printed(call, capsys):
     assert call("status") == 0
-    said = capsys.readouterr()
-    assert said.out.endswith("\n") and not said.out.endswith("\n\n") and said.err == ""
+    printed = capsys.readouterr()
+    assert printed.out.endswith("\n") and not printed.out.endswith("\n\n") and printed.err == ""
 
 
-def test_what_notices_starts_runs_on_this_host(call, monkeypatch):
+def test_launches_runs_on_this_host(call, monkeypatch):
     ran = []
     monkeypatch.setattr(launches, "main", ran.append)
     assert call("launches") == 0 and ran == [call.host]
 
 
-def test_a_host_without_the_watch_says_how_it_is_installed(made, monkeypatch, capsys):
+def test_host_without_the_watch_is_reported(made, monkeypatch, capsys):
     assert Called(made, monkeypatch)("status") == 1
     assert watch_commands.NOT_INSTALLED in capsys.readouterr().err
 
 
-def test_damage_is_written_down_once_and_again_after_something_else(call, capsys):
+def test_damage_is_written_down_once_until_another_event(call, capsys):
     Path(call.host.root + files.SETTINGS).write_text("nonsense")
     for _ in range(2):
         assert call("observe") == 1
@@ -108,13 +106,13 @@ def test_damage_is_written_down_once_and_again_after_something_else(call, capsys
     assert events.count(("damaged", files.SETTINGS)) == 3
 
 
-def test_what_is_not_on_the_disk_is_printed_and_is_its_code(call, capsys):
+def test_unsaved_observation_is_printed_and_fails(call, capsys):
     call.unsaved = ["no room", "no journal"]
     assert call("observe") == 1
     assert capsys.readouterr().err == "proscribe-watch: no room\nproscribe-watch: no journal\n"
 
 
-def test_what_was_cached_is_found_by_the_next_one_and_what_is_old_goes(call):
+def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call):
     known = files.settings(call.host)
     assert known is not None
     named = f"{known.files[files.CODE]}-{MAGIC_NUMBER.hex()}"

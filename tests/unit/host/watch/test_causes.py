@@ -1,4 +1,4 @@
-"""By what rules were wrong, in words."""
+"""The causes of wrong rules, in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def found(kind: str, path: str = "", id_: str = "", detail: str | None = None) -
 FILE, UNIT = found("policy", "/etc/x.json", "x", "is missing"), found("unit", "", "dnsmasq")
 
 
-def test_rules_that_one_thing_is_wrong_for_are_one_cause():
+def test_rules_with_the_same_findings_have_one_cause():
     rules = {
         "browser/b": [FILE, UNIT],
         "browser/a": [UNIT, FILE, FILE],

@@ -1,4 +1,4 @@
-"""Programs are ended side by side within a second, whether they listen or not, and nothing else is."""
+"""The ends of programs by the watch: side by side, with TERM and KILL."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from proscribe.host.watch.ending import GRACE, Endings
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
 
 
-def deaf() -> subprocess.Popen[bytes]:
+def start_deaf() -> subprocess.Popen[bytes]:
     process = subprocess.Popen([sys.executable, "-IS", "-c", DEAF], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     return process
 
 
-def held() -> int:
-    """How many processes are held by a descriptor."""
+def count_held() -> int:
+    """How many processes are count_held by a descriptor."""
     found = 0
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # the one of the list itself
@@ -35,15 +35,15 @@ def held() -> int:
 
 @pytest.fixture(autouse=True)
 def no_process_is_held_for_ever():
-    before = held()
+    before = count_held()
     yield
-    assert held() == before
+    assert count_held() == before
 
 
-def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once():
+def test_processes_get_term_and_deaf_ones_kill_side_by_side():
     endings = Endings()
     listens = subprocess.Popen(["sleep", "600"])
-    others = [deaf() for _ in range(3)]
+    others = [start_deaf() for _ in range(3)]
     began = time.monotonic()
     for process in (listens, *others):
         assert endings.begin(Process(process.pid, "/x"), lambda: True)
@@ -55,13 +55,13 @@ def test_who_listens_gets_term_and_who_does_not_gets_kill_all_at_once():
     until(lambda: endings.proceed(time.monotonic()) == [] and not endings)
 
 
-def test_what_has_ended_meanwhile_is_nothing_to_end():
+def test_process_that_has_ended_is_not_held():
     process = subprocess.Popen(["true"])
     process.wait()
     assert not Endings().begin(Process(process.pid, "/x"), lambda: pytest.fail("nobody is there"))
 
 
-def test_what_ends_while_it_is_held_is_nothing_to_end():
+def test_process_that_ends_while_it_is_held_is_released():
     process = subprocess.Popen(["sleep", "600"])
     endings = Endings()
 
@@ -73,7 +73,7 @@ def test_what_ends_while_it_is_held_is_nothing_to_end():
     assert not endings.begin(Process(process.pid, "/x"), ends) and not endings
 
 
-def test_what_not_even_kill_ends_is_said_once(monkeypatch):
+def test_process_that_outlives_kill_is_reported_once(monkeypatch):
     endings = Endings()
     monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
     process = subprocess.Popen(["sleep", "600"])

@@ -1,4 +1,4 @@
-"""What a run does to bring the watch in line, step by step, and what it has systemd do: no more than there is to do."""
+"""The steps by which a run brings the watch in line, and its calls of systemd."""
 
 from __future__ import annotations
 
@@ -50,32 +50,19 @@ def link_elsewhere(host: Made) -> None:
     os.symlink("/bin/true", host.root + files.COMMAND)
 
 
-def old_plan(host: Made) -> None:
-    host.write(f"{files.PLANS}/old.json", "{}", 0o600)
-
-
 REVIVED = [*(f"{verb} {units.LAUNCHES}" for verb in ("thaw", "kill --signal=KILL")), f"restart {units.LAUNCHES}"]
+LOAD = "load systemd's units"
 STARTED = f"start {units.LAUNCHES}"
 STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
     "nothing": (lambda _: None, [], []),
     "a unit is edited": (
         edited,
-        [
-            f"write {units.FOLDER}/{units.TIMER}",
-            "load systemd's units",
-            f"enable {units.TIMER}",
-            f"start {units.TIMER}",
-        ],
+        [f"write {units.FOLDER}/{units.TIMER}", LOAD, f"enable {units.TIMER}", f"start {units.TIMER}"],
         ["daemon-reload", *TIMER_ANEW],
     ),
     "a unit is overridden": (
         overridden,
-        [
-            f"delete {units.FOLDER}/{units.LAUNCHES}.d/x.conf",
-            "load systemd's units",
-            f"enable {units.LAUNCHES}",
-            STARTED,
-        ],
+        [f"delete {units.FOLDER}/{units.LAUNCHES}.d/x.conf", LOAD, f"enable {units.LAUNCHES}", STARTED],
         ["daemon-reload", *DAEMON_ANEW],
     ),
     "the timer does not run": (
@@ -93,10 +80,13 @@ STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
         [f"enable {units.LAUNCHES}"],
         [f"reenable --quiet {units.LAUNCHES}"],
     ),
-    "the daemon is deaf": (deaf, [STARTED], REVIVED),
     "the daemon follows another plan, and stays so": (not_read, [STARTED], REVIVED),
     "the command leads elsewhere": (link_elsewhere, [f"link {files.COMMAND}", STARTED], [f"restart {units.LAUNCHES}"]),
-    "a plan is no more": (old_plan, [f"delete {files.PLANS}/old.json", STARTED], [f"restart {units.LAUNCHES}"]),
+    "a plan is no more": (
+        lambda host: host.write(f"{files.PLANS}/old.json", "{}", 0o600),
+        [f"delete {files.PLANS}/old.json", STARTED],
+        [f"restart {units.LAUNCHES}"],
+    ),
     "a file has another mode": (
         lambda host: os.chmod(host.root + files.CODE, 0o640),
         [f"write {files.CODE}", f"write {files.SETTINGS}", STARTED],
@@ -106,7 +96,7 @@ STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("how", STEPS)
-def test_what_is_wrong_is_done_and_nothing_else(made, how):
+def test_change_does_only_the_steps_that_are_needed(made, how):
     change, actions, called = STEPS[how]
     installing.change(made, MINE, given(MINE))
     made.write(files.RENEWED, "", 0o600)
@@ -118,7 +108,7 @@ def test_what_is_wrong_is_done_and_nothing_else(made, how):
     assert made.text(files.RENEWED) == (f"{AT}\n" if actions else "")
 
 
-def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made, monkeypatch):
+def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
     installing.change(made, MINE, given(MINE))
     not_read(made)
     monkeypatch.setattr(installing, "READY_WITHIN", 60.0)
@@ -136,7 +126,7 @@ def test_a_daemon_that_only_reads_its_plan_late_is_waited_for(made, monkeypatch)
     assert ran(made) == QUERIED
 
 
-def test_systemd_is_waited_for_whatever_it_is_called_for_and_not_for_ever(made, monkeypatch):
+def test_every_call_of_systemd_has_a_timeout(made, monkeypatch):
     called = {}
     run = made._run
     monkeypatch.setattr(
@@ -150,7 +140,7 @@ def test_systemd_is_waited_for_whatever_it_is_called_for_and_not_for_ever(made, 
     assert called.keys() == verbs and all(60 <= seconds <= 600 for seconds in called.values())
 
 
-def test_of_a_file_that_others_could_have_written_it_is_not_said_what_it_was(made):
+def test_content_of_a_writable_file_is_not_shown(made):
     installing.change(made, MINE, given(MINE))
     os.chmod(made.root + files.CODE, 0o666)
     done = installing.change(made, MINE, given(MINE), dry_run=True)
@@ -158,7 +148,7 @@ def test_of_a_file_that_others_could_have_written_it_is_not_said_what_it_was(mad
     assert (code["before"], code["after"]) == ("unreadable\n", f"{files.hash_of(b'code')}\n")
 
 
-def test_a_lift_where_systemd_does_not_run_calls_it_not(made):
+def test_lift_without_systemd_does_not_call_it(made):
     installing.change(made, MINE, given(MINE))
     ran(made)
     (Path(made.root) / "run/systemd/system").rmdir()
@@ -166,7 +156,7 @@ def test_a_lift_where_systemd_does_not_run_calls_it_not(made):
     assert ran(made) == [] and made.stat(files.PLACE) is None
 
 
-def test_on_a_mac_there_is_nothing_to_lift(made, monkeypatch):
+def test_lift_on_a_mac_changes_nothing(made, monkeypatch):
     installing.change(made, MINE, given(MINE))
     monkeypatch.setattr(Made, "system", DARWIN)
     done = installing.change(made, MINE, None, lift_it=True)

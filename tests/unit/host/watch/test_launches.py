@@ -1,10 +1,11 @@
-"""From the program with all of the watch's code to the small daemon, with real processes; and what it is said to do."""
+"""The start of the daemon and of the verifier, with real processes, and their status."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -34,7 +35,7 @@ launches._become_light(parts, ["/usr/bin/python3", "the program", "launches"])
 PACKAGES = ("proscribe", "proscribe.base", "proscribe.host", "proscribe.host.watch", "proscribe.host.watch.starts")
 
 
-def test_the_daemon_has_its_own_modules_and_no_others(project):
+def test_daemon_has_its_own_modules_and_no_others(project):
     environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, env=environment, check=True)
     words, flags, modules = json.loads(done.stdout)
@@ -48,14 +49,14 @@ def test_the_daemon_has_its_own_modules_and_no_others(project):
     "loader",
     [None, SimpleNamespace(), SimpleNamespace(get_code=lambda _: None), SimpleNamespace(compiled=lambda _: [None])],
 )
-def test_a_loader_that_has_no_code_gives_no_parts(monkeypatch, loader):
+def test_loader_without_code_gives_no_parts(monkeypatch, loader):
     monkeypatch.setattr(
         importlib, "import_module", lambda _: SimpleNamespace(__spec__=loader and SimpleNamespace(loader=loader))
     )
     assert launches._parts() == []
 
 
-def test_its_command_is_what_it_was_started_by_with_this_python(project):
+def test_command_of_the_daemon_is_that_of_its_start(project):
     code = "import sys; from proscribe.host.watch import launches; print(launches._command(), [sys.executable])"
     environment = {**os.environ, "PYTHONPATH": str(project / "module_utils")}
     done = subprocess.run([sys.executable, "-c", code, "a b", "ü", ""], capture_output=True, text=True, env=environment)
@@ -67,7 +68,7 @@ def standard_input_is(monkeypatch: pytest.MonkeyPatch, seen: os.stat_result) -> 
     monkeypatch.setattr(launches.os, "fstat", lambda number: seen if number == 0 else fstat(number))
 
 
-def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch):
+def test_process_that_cannot_be_replaced_runs_the_daemon(monkeypatch):
     def refuse(*_):
         raise OSError
 
@@ -79,7 +80,7 @@ def test_where_no_process_can_become_the_daemon_this_one_is_it(monkeypatch):
     assert ran == [launches._command()]
 
 
-def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch):
+def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
     served = []
     one, other = socket.socketpair()
     with one, other:
@@ -94,26 +95,16 @@ def test_with_a_socket_as_its_input_it_is_the_verifier(monkeypatch):
 @pytest.mark.parametrize(
     ("heard", "said"),
     [
-        (Heard(NOTICED, "", {"by": "fanotify"}), "starts of programs are noticed by fanotify"),
-        (
-            Heard(NOTICED, "", {"by": "fanotify", "unseen": "nfs4"}),
-            "starts of programs are noticed by fanotify; not on nfs4, which only the timer sees",
-        ),
-        (Heard(UNABLE, "cannot (x)"), "cannot (x); the timer's observation finds what runs"),
-        (
-            Heard(DEAF, "does not run"),
-            "starts of programs are not noticed now: the daemon does not run; the timer's observation finds what runs",
-        ),
-        (
-            Heard(LATE, "follows another plan"),
-            "starts of programs are not noticed now: the daemon follows another plan;"
-            " the timer's observation finds what runs",
-        ),
+        (Heard(NOTICED, "", {"by": "fanotify"}), "starts of programs are noticed by fanotify$"),
+        (Heard(NOTICED, "", {"by": "fanotify", "unseen": "nfs4"}), "noticed by fanotify; not on nfs4, "),
+        (Heard(UNABLE, "cannot (x)"), r"^cannot \(x\); the timer"),
+        (Heard(DEAF, "does not run"), "not noticed now: the daemon does not run; the timer"),
+        (Heard(LATE, "follows another plan"), "not noticed now: the daemon follows another plan; the timer"),
     ],
 )
-def test_the_status_of_starts(monkeypatch, heard, said):
+def test_status_tells_whether_starts_are_noticed(monkeypatch, heard, said):
     known = files.Settings("r", 1, 1, "p", (), {})
     queried = []
     heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
-    assert launches.status(Host("/nowhere"), known) == said and queried == [known]
+    assert re.search(said, launches.status(Host("/nowhere"), known)) and queried == [known]

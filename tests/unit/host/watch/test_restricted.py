@@ -1,4 +1,4 @@
-"""What of all starts is looked into, by the plans: all that they may enforce at some hour, and nothing else."""
+"""The starts that are verified by the plans: all that these may enforce at some hour."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def of(host: Host, *sections: Any) -> dict[str, Any]:
     ("settings", "text", "requests"),
     [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],
 )
-def test_the_notice_of_a_user_is_the_plans(tmp_path, settings, text, requests):
+def test_notice_for_users_is_that_of_the_plan(tmp_path, settings, text, requests):
     one = Restricted(Host(str(tmp_path)), {**section(), "settings": settings})
     assert (one.text, one.requests) == (text, requests)
     none = Restricted(Host(str(tmp_path)), None)
     assert (none.text, none.requests) == ("", False)
 
 
-def test_of_several_plans_all_of_it(tmp_path):
+def test_sets_have_the_services_of_all_plans(tmp_path):
     host = Host(str(tmp_path))
     sections = [section(owl={"paths": ["/opt/owl"]}), section(elf={"paths": ["/opt/elf"]})]
     seen = of(host, *sections)
     assert seen["exact"] == ["/opt/elf", "/opt/owl"] and {"elf", "owl"} <= set(seen["parts"])
 
 
-def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path, monkeypatch):
+def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
     packages = {user: Package("flatpak", "owl", path=f"/opt/{user}") for user in ("root", "ann", "all")}
@@ -62,7 +62,7 @@ def test_what_root_has_installed_for_himself_is_the_hosts(tmp_path, monkeypatch)
     assert one.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
 
 
-def test_names_of_installed_packages_and_where_new_ones_are_noted(tmp_path):
+def test_sets_have_names_of_packages_and_databases(tmp_path):
     host = Host(str(tmp_path))
     databases = [path for system in SYSTEMS for path in system.DATABASE_FILES]
     (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What the verifier knows of the plan: the one that is in effect now, at every start."""
+"""The verifier: the plan in effect at every start, the ends of programs, notes to users, and its answers."""
 
 from __future__ import annotations
 
@@ -33,45 +33,62 @@ from proscribe.host.watch.verifying import (
 from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
+EXCEPTION = {"waiver": "w1", "users": ["ann"]}
 
 
-def of_apps(waived: bool, **more: Any) -> dict[str, Any]:
-    """A plan in which the program of a service is waived, or enforced."""
-    entry = {"name": "A", "mode": "enforce", **({"exceptions": [{"waiver": "w1", "users": ["ann"]}]} if waived else {})}
-    section = {"mode": "enforce", "services": {"a": entry}, "settings": {}}
-    return plan(controls={"apps": section}, **more)
+def make_plan(mode: str = "enforce", number: int = 0, exceptions: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
+    """Return a plan with one service, whose directory has a number."""
+    owl = {"name": "Owl", "mode": "enforce", "packages": {}, "processes": ["owl"], "paths": [f"/opt/owl{number}"]}
+    services = {"owl": {**owl, **({"exceptions": [*exceptions]} if exceptions else {})}}
+    return plan(controls={"apps": {"mode": mode, "services": services, "settings": {}}}, **more)
 
 
-def test_nothing_is_read_again_as_long_as_nothing_changes(made, monkeypatch):
-    read = []
+def make_running(user: str, *processes: Process, rules: Sequence[str] = ("owl",)) -> Running:
+    return Running(Identity([*rules], "owl"), user, "", list(processes))
+
+
+def read_events(host: Made) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key != "at"} for line in journal.read(host)[0]]
+
+
+def make_refusal(error: Exception) -> Any:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    return refuse
+
+
+@pytest.fixture
+def verifier(made):
+    return Verifying(lambda: made)
+
+
+def test_plan_is_read_again_only_after_a_change_or_a_while(made, verifier, monkeypatch):
+    read, mine = [], make_plan()
     monkeypatch.setattr(verifying, "Restricted", lambda host, section: read.append(section))
-    mine = of_apps(True)
     installing.change(made, mine, given(mine))
     verifier = Verifying(lambda: made)
     for now in (0.0, 1.0, RELOADED - 1):
         verifier.reload(now)
-    assert len(read) == 2, "what nobody has installed, and the plan"
+    assert len(read) == 2, "for no plan, and for this one"
     os.utime(made.root + files.SETTINGS)
-    verifier.reload(RELOADED - 1)
-    assert len(read) == 3, "somebody has touched the settings"
-    for now, number in ((2 * RELOADED - 1.5, 3), (2 * RELOADED - 1, 4), (2 * RELOADED, 4)):
+    for now, number in ((RELOADED - 1, 3), (2 * RELOADED - 1.5, 3), (2 * RELOADED - 1, 4), (2 * RELOADED, 4)):
         verifier.reload(now)
         assert len(read) == number
 
 
 @pytest.mark.parametrize(("by", "ended"), [("the same plan", True), ("another plan", False), ("a lift", False)])
-def test_what_a_run_has_changed_by_another_plan_is_not_ended(made, monkeypatch, by, ended):
-    mine = of_apps(True)
+def test_start_is_not_verified_after_a_run_of_another_plan(made, monkeypatch, by, ended):
+    mine, verified = make_plan(), []
     installing.change(made, mine, given(mine))
-    digests = {"the same plan": mine["digest"], "another plan": of_apps(False)["digest"], "a lift": reservations.LIFTED}
-    reservations.reserve_control(made, "apps", digests[by])
-    verified = []
+    digests = {"the same plan": mine["digest"], "another plan": make_plan("audit")["digest"]}
+    reservations.reserve_control(made, "apps", digests.get(by, reservations.LIFTED))
 
     class Counting:
         def __init__(self, *_): ...
 
-        def verify(self, *of):
-            verified.append(of)
+        def verify(self, *starts):
+            verified.append(starts)
             return []
 
     monkeypatch.setattr(verifying, "Restricted", Counting)
@@ -79,45 +96,32 @@ def test_what_a_run_has_changed_by_another_plan_is_not_ended(made, monkeypatch, 
     assert bool(verified) == ended
 
 
-@pytest.fixture
-def one(made):
-    return Verifying(lambda: made)
-
-
-def test_one_start_after_the_other_with_a_rest_that_goes_with_what_it_took(one, monkeypatch):
+def test_starts_of_a_slow_user_are_verified_one_after_the_other(verifier, monkeypatch):
     monkeypatch.setattr(verifying.time, "monotonic", lambda: 100.0)
-    one._account(7, 2.0)
-    assert one._put_off({71: 7, 81: 8, 72: 7}, 101.0) == {71: 5.0, 72: 5.0}, "others do not wait"
-    assert list(one._put_off({71: 7, 72: 7, 73: 7}, 106.0)) == [72, 73], "the first one has its turn"
-    assert list(one._put_off({72: 7}, 106.1)) == [72]
-    assert one._put_off({72: 7}, 106.0 + REST * SLOW) == {}
-
-
-def test_who_is_quick_again_is_like_any_other(one):
-    one._account(7, 2.0)
-    one._account(7, SLOW / 2)
-    assert one._put_off({71: 7, 72: 7}, time.monotonic()) == {}
-
-
-USERS = {"alice": 1000, "bob": 1001}
-OWL, HELPER = "/opt/owl/owl", "/opt/owl/helper"
+    verifier._account(7, 2.0)
+    assert verifier._put_off({71: 7, 81: 8, 72: 7}, 101.0) == {71: 5.0, 72: 5.0}, "others do not wait"
+    assert list(verifier._put_off({71: 7, 72: 7, 73: 7}, 106.0)) == [72, 73], "the first one has its turn"
+    assert list(verifier._put_off({72: 7}, 106.1)) == [72]
+    assert verifier._put_off({72: 7}, 106.0 + REST * SLOW) == {}
+    verifier._account(7, SLOW / 2)
+    assert verifier._put_off({71: 7, 72: 7}, 100.0) == {}, "who is quick again is like any other"
 
 
 class Seen(Host):
-    """A host with these processes, each of a user."""
+    """A host with these processes, all of one user."""
 
-    def __init__(self, users: dict[Process, str]) -> None:
+    def __init__(self, processes: list[Process]) -> None:
         super().__init__("/nowhere")
-        self.of = users
+        self.seen = processes
 
     def processes(self) -> Any:
-        return list(self.of), []
+        return list(self.seen), []
 
     def user_of(self, process: Process) -> int:
-        return USERS[self.of[process]]
+        return 1000
 
     def user_id(self, name: str) -> int | None:
-        return USERS.get(name)
+        return 1000
 
     def forked(self, process: Process) -> bool:
         return process.pid % 10 == 0
@@ -126,18 +130,14 @@ class Seen(Host):
         return 1.0
 
 
-def running(user: str, *processes: Process) -> Running:
-    return Running(Identity(["owl"], "owl"), user, "", list(processes))
+def test_many_forked_processes_are_ended_a_few_at_a_time(monkeypatch):
+    host = Seen([Process(10 * number, "/opt/owl/owl") for number in range(1, MOST_FORKED + 3)])
+    one, sent = Verifying(lambda: host), []
 
+    def verify(processes):
+        return [Verified([make_running("alice", process) for process in processes], [], [], [], [])]
 
-def verifier(monkeypatch: pytest.MonkeyPatch, host: Seen, sent: list[int]) -> Verifying:
-    """A verifier that takes every process for restricted, and notes what it ends."""
-    one = Verifying(lambda: host)
-
-    def verify(processes: Sequence[Process]) -> list[Verified]:
-        return [Verified([running(host.of[process], process) for process in processes], [], [], [], [])]
-
-    def begin(processes: Sequence[Process], held: dict[int, Any]) -> bool:
+    def begin(processes, held):
         sent.extend(process.pid for process in processes if process.pid in held)
         return True
 
@@ -145,81 +145,45 @@ def verifier(monkeypatch: pytest.MonkeyPatch, host: Seen, sent: list[int]) -> Ve
     monkeypatch.setattr(one, "_begin", begin)
     monkeypatch.setattr(one, "_notify", lambda *_: None)
     monkeypatch.setattr(one.attempts, "note", lambda *_: None)
-    return one
-
-
-def test_many_are_ended_a_few_at_a_time(monkeypatch):
-    users = {Process(10 * number, OWL): "alice" for number in range(1, MOST_FORKED + 3)}
-    sent = []
-    one = verifier(monkeypatch, Seen(users), sent)
-    one._end(running("alice", Process(7, OWL)), {7: 1}, [7], 100.0)
+    one._end(make_running("alice", Process(7, "/opt/owl/owl")), {7: 1}, [7], 100.0)
     sent.clear()
     one._end_forked(100.5)
     assert len(sent) == MOST_FORKED and one.forked_at == 100.5 + FORKED and one.forking
-    for process in [one_ for one_ in users if one_.pid in sent]:
-        del users[process]
+    host.seen = [process for process in host.seen if process.pid not in sent]
     sent.clear()
     one._end_forked(101.0)
     assert len(sent) == 2 and one.forked_at == 0.0
 
 
-pytestmark = ROOT
-OWL = {"name": "Owl", "mode": "enforce", "packages": {}, "processes": ["owl"], "paths": ["/opt/owl"]}
-
-
-def of(mode: str, number: int, **more: Any) -> dict[str, Any]:
-    """A plan that enforces one service, whose directory has a number, or only audits it."""
-    entry = {**OWL, "paths": [f"/opt/owl{number}"]}
-    return plan(controls={"apps": {"mode": mode, "services": {"owl": entry}, "settings": {}}}, **more)
-
-
-def events(host: Made) -> list[dict[str, Any]]:
-    return [{key: value for key, value in line.items() if key != "at"} for line in journal.read(host)[0]]
-
-
-def install(made: Made, modes: list[str], begun: float) -> None:
-    """Install plans, of which each takes effect a hundred seconds after the one before it."""
-    plans: list[dict[str, Any]] = []
-    for number, mode in reversed(list(enumerate(modes))):
-        later = {"later": {"at": stamp(begun + 100 * (number + 1)), "plan": plans[0]["digest"]}} if plans else {}
-        plans.insert(0, of(mode, number, **later))
-    installing.change(made, plans[0], {**given(*plans), "now": stamp(begun)})
-
-
-def test_what_has_passed_is_let_through_no_more(made, monkeypatch):
-    begun = int(time.time())
+def test_sets_have_the_present_plan_and_the_next_ones(made, verifier, monkeypatch):
+    begun, plans = int(time.time()), []
     monkeypatch.setattr(clock.time, "time", lambda: begun)
-    install(made, ["enforce"] * (SUCCESSORS + 3), begun)
-    one = Verifying(lambda: made)
-    one.sets(0.0)
-    last = 100 * (SUCCESSORS + 2)
-    for passed, first, again in ((100, 1, 100.0 * SUCCESSORS), (last - 1, SUCCESSORS + 1, 0.0)):
+    for number in reversed(range(SUCCESSORS + 3)):
+        later = {"later": {"at": stamp(begun + 100 * (number + 1)), "plan": plans[0]["digest"]}} if plans else {}
+        plans.insert(0, make_plan(number=number, **later))
+    installing.change(made, plans[0], {**given(*plans), "now": stamp(begun)})
+    verifier.sets(0.0)
+    for passed, first, again in ((100, 1, 100.0 * SUCCESSORS), (100 * (SUCCESSORS + 2) - 1, SUCCESSORS + 1, 0.0)):
         monkeypatch.setattr(clock.time, "time", lambda passed=passed: begun + passed)
-        found = one.sets(1.0)  # which reads all anew, however short a time ago that was done
-        last_named = min(first + SUCCESSORS, SUCCESSORS + 2)
-        assert found["exact"] == [f"/opt/owl{number}" for number in range(first, last_named + 1)]
-        assert found["again"] == again
+        sets = verifier.sets(1.0)  # which reads all anew, however short a time ago that was done
+        last = min(first + SUCCESSORS, SUCCESSORS + 2)
+        assert sets["exact"] == [f"/opt/owl{number}" for number in range(first, last + 1)]
+        assert sets["again"] == again
 
 
-@pytest.fixture
-def stopped(watched):
+def test_stopped_timer_begins_again(watched):
     host, _ = watched
     host.stopped.add(units.TIMER)
+    assert Verifying(lambda: host).answer(("timer",)).keys() == {"used"}
+    assert host.stopped == set()
+    assert [event["event"] for event in read_events(host)] == ["drift", "corrected"]
     host.ran.clear()
-    return host
+    Verifying(lambda: host).answer(("timer",))
+    assert not any(line.split()[1] in ("start", "restart", "reenable") for line in host.ran)
+    assert len(read_events(host)) == 2
 
 
-def test_it_begins_again(stopped):
-    assert Verifying(lambda: stopped).answer(("timer",)).keys() == {"used"}
-    assert stopped.stopped == set()
-    assert [one["event"] for one in events(stopped)] == ["drift", "corrected"]
-    stopped.ran.clear()
-    Verifying(lambda: stopped).answer(("timer",))
-    assert not any(line.split()[1] in ("start", "restart", "reenable") for line in stopped.ran)
-    assert len(events(stopped)) == 2
-
-
-def test_in_a_pause_no_start_is_verified(watched):
+def test_start_within_a_pause_is_not_verified(watched):
     host, _ = watched
     one = Verifying(lambda: host)
     assert "later" in one.answer(("starts", []))
@@ -227,182 +191,146 @@ def test_in_a_pause_no_start_is_verified(watched):
     assert one.answer(("starts", [])).keys() == {"used"}
 
 
-def test_a_waiver_with_hours_is_asked_for_the_present_hour(made, monkeypatch):
-    """A plan with hours is resolved by what the host's own zone says; the next start asks again."""
-    hours = [[day, 0, 24 * 60] for day in range(7)]
-    entry = {**OWL, "exceptions": [{"waiver": "w1", "users": ["ann"], "hours": hours}]}
-    mine = plan(controls={"apps": {"mode": "enforce", "services": {"owl": entry}, "settings": {}}})
+def test_waiver_with_hours_is_resolved_for_the_present_hour(made, verifier):
+    mine = make_plan(exceptions=[{**EXCEPTION, "hours": [[day, 0, 24 * 60] for day in range(7)]}])
     installing.change(made, mine, given(mine))
-    one = Verifying(lambda: made)
-    one.reload(0.0)
-    assert one.restricted.section
-    assert one.restricted.section["services"]["owl"].get("exceptions") == [{"waiver": "w1", "users": ["ann"]}]
+    verifier.reload(0.0)
+    assert verifier.restricted.section["services"]["owl"].get("exceptions") == [EXCEPTION]
 
 
-def test_what_cannot_be_read_is_said(watched, monkeypatch):
+def test_plan_that_cannot_be_read_is_a_failure_in_answer_and_journal(watched, monkeypatch):
     host, _ = watched
     one = Verifying(lambda: host)
-
-    def refused(now):
-        raise ControlError("it is not there")
-
-    monkeypatch.setattr(one, "reload", refused)
+    monkeypatch.setattr(one, "reload", make_refusal(ControlError("it is not there")))
     assert one.answer(("starts", []))["failed"] == "it is not there"
-    assert events(host) == [{"event": "failed", "control": "apps", "message": "it is not there"}]
+    assert read_events(host) == [{"event": "failed", "control": "apps", "message": "it is not there"}]
 
 
-def test_a_journal_that_takes_nothing_keeps_nobody_from_an_answer(watched, monkeypatch):
+def test_full_journal_keeps_nobody_from_an_answer(watched, monkeypatch):
     host, _ = watched
     host.write(files.SETTINGS, "{}", 0o600)
-
-    def full(*_, **__):
-        raise ControlError("no space is left")
-
-    monkeypatch.setattr(journal, "append", full)
+    monkeypatch.setattr(journal, "append", make_refusal(ControlError("no space is left")))
     assert files.SETTINGS in Verifying(lambda: host).answer(("starts", []))["failed"]
 
 
-def test_what_it_uses_has_all_that_it_did(made, monkeypatch):
+def test_answer_has_the_processor_time_that_was_used(verifier, monkeypatch):
     times = os.times_result((1.0, 2.0, 4.0, 8.0, 16.0))  # the last is no processor time
     monkeypatch.setattr(verifying.os, "times", lambda: times)
-    found = Verifying(lambda: made).answer(("sets",))
-    assert found["used"] == 15.0 and found["sets"]["exact"] == []
+    answer = verifier.answer(("sets",))
+    assert answer["used"] == 15.0 and answer["sets"]["exact"] == []
 
 
 @pytest.fixture
 def program():
-    with subprocess.Popen(["sleep", "1000"]) as started:
-        yield started
-        started.kill()
+    """A real process, which the verifier ends."""
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        yield process
+        process.kill()
 
 
-def test_one_that_is_restricted_is_ended_counted_and_explained(watched, program, monkeypatch):
+def test_restricted_program_is_ended_counted_and_explained(watched, program, monkeypatch):
     host, _ = watched
-    process = Process(program.pid, "/opt/owl/owl")
-    running = Running(Identity(["owl", "barn"], "owl"), "ann", "", [process])
-    notified = []
+    process, notified = Process(program.pid, "/opt/owl/owl"), []
     monkeypatch.setattr(host, "process", lambda pid: process if pid == process.pid else None)
     monkeypatch.setattr(host, "start_time", lambda _: 1.0)
     monkeypatch.setattr(host, "user_of", lambda _: 1000)
     one = Verifying(lambda: host)
     one.reload(0.0)
     monkeypatch.setattr(one, "reload", lambda now: None)
-    monkeypatch.setattr(one, "_notify", lambda *given: notified.append(given))
-    verified = Verified([running], [], [], [], [(process.pid, 5.0)])
+    monkeypatch.setattr(one, "_notify", lambda *words: notified.append(words))
+    verified = Verified([make_running("ann", process, rules=("owl", "barn"))], [], [], [], [(process.pid, 5.0)])
     monkeypatch.setattr(one.restricted, "verify", lambda *_: iter([verified]))
     one.answer(("starts", [(process.pid, "/owl", ("/opt/owl/owl", 1000))]))
     assert program.wait(60) == -signal.SIGTERM
-    assert [(who.user, id_) for who, id_, _ in notified] == [("ann", "owl")]
+    assert [(running.user, id_) for running, id_, _ in notified] == [("ann", "owl")]
     line = {"event": "ended", "program": "owl", "user": "ann", "times": 1}
-    assert events(host) == [{**line, "rule": "apps/owl"}, {**line, "rule": "apps/barn"}]
+    assert read_events(host) == [{**line, "rule": "apps/owl"}, {**line, "rule": "apps/barn"}]
     assert list(one.slow) == [1000]  # whose start took so long
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_none_that_the_verifier_itself_runs_below(made, program, monkeypatch, own):
-    one = Verifying(lambda: made)
+def test_ancestor_of_the_verifier_is_not_ended(made, verifier, program, monkeypatch, own):
     process = Process(program.pid, "/opt/owl/owl")
     monkeypatch.setattr(made, "lineage", lambda: [1, program.pid] if own else [1])
     monkeypatch.setattr(made, "process", lambda _: process)
     monkeypatch.setattr(made, "start_time", lambda _: 1.0)
-    assert one._begin([process], {program.pid: (1.0, process.exe)}) is not own
-    assert bool(one.endings) is not own
-    assert (one.due() is None) is own
+    assert verifier._begin([process], {program.pid: (1.0, process.exe)}) is not own
+    assert bool(verifier.endings) is not own and (verifier.due() is None) is own
 
 
-def test_one_that_was_not_ended_is_not_counted(made, monkeypatch):
-    one = Verifying(lambda: made)
-    monkeypatch.setattr(one, "_begin", lambda *_: False)
-    one._end(Running(Identity(["owl"], "owl"), "ann", "", [Process(7, "/owl")]), {}, [7], 1.0)
-    assert events(made) == [] and one.forked_at == 0.0 and one.due() is None
+def test_program_that_was_not_ended_is_not_counted(made, verifier, monkeypatch):
+    monkeypatch.setattr(verifier, "_begin", lambda *_: False)
+    verifier._end(make_running("ann", Process(7, "/owl")), {}, [7], 1.0)
+    assert read_events(made) == [] and verifier.forked_at == 0.0 and verifier.due() is None
 
 
-def test_one_that_does_not_end_is_written_down(made, monkeypatch):
-    one = Verifying(lambda: made)
-    monkeypatch.setattr(one.endings, "proceed", lambda now: ["process 7 (/owl)", "process 8 (/owl)"])
-    one.proceed(1.0)
-    assert [(line["event"], line["control"], line["message"][:9]) for line in events(made)] == [
-        ("failed", "apps", "process 7"),
-        ("failed", "apps", "process 8"),
-    ]
+def test_program_that_does_not_end_is_written_down(made, verifier, monkeypatch):
+    monkeypatch.setattr(verifier.endings, "proceed", lambda now: ["process 7 (/owl)", "process 8 (/owl)"])
+    verifier.proceed(1.0)
+    lines = [(line["event"], line["control"], line["message"][:9]) for line in read_events(made)]
+    assert lines == [("failed", "apps", "process 7"), ("failed", "apps", "process 8")]
 
 
 @pytest.mark.parametrize("error", [ControlError, Unseen])
-def test_what_was_forked_and_cannot_be_seen_stays(made, monkeypatch, error):
-    def fail(now):
-        raise error("no")
-
-    one = Verifying(lambda: made)
-    monkeypatch.setattr(one, "_end_forked", fail)
-    one.forked_at = 5.0
-    one.proceed(6.0)
-    assert one.forked_at == 0.0 and events(made) == []
+def test_forked_processes_that_cannot_be_seen_stay(made, verifier, monkeypatch, error):
+    monkeypatch.setattr(verifier, "_end_forked", make_refusal(error("no")))
+    verifier.forked_at = 5.0
+    verifier.proceed(6.0)
+    assert verifier.forked_at == 0.0 and read_events(made) == []
 
 
-class TestNotes:
-    """A note to a user is written by a process of its own."""
+@pytest.fixture
+def notifier(made, verifier, tmp_path, monkeypatch):
+    """A verifier whose notes to users are lines of a file, each from a process of its own."""
+    verifier.restricted.text = "Not here.\n\nNicht hier.\x1b"
+    monkeypatch.setattr(made, "user_id", {"ann": 1000, **{f"u{n}": n for n in range(9)}}.get)
 
-    @pytest.fixture
-    def one(self, made, tmp_path, monkeypatch):
-        verifier = Verifying(lambda: made)
-        verifier.restricted.text = "Not here.\n\nNicht hier.\x1b"
-        monkeypatch.setattr(made, "user_id", {"ann": 1000, "bob": 1001, **{f"u{n}": n for n in range(9)}}.get)
-        noted = tmp_path / "noted"
+    def notify(host, text, uid):
+        with (tmp_path / "noted").open("a") as file:
+            file.write(f"{host is made} {uid} {os.getpgid(0) == os.getpid()} {text!r}\n")
+        raise RuntimeError("a desktop that is none")
 
-        def notify(host, text, uid):
-            with noted.open("a") as file:
-                file.write(f"{host is made} {uid} {os.getpgid(0) == os.getpid()} {text!r}\n")
-            raise RuntimeError("a desktop that is none")
+    monkeypatch.setattr(verifying, "notify", notify)
+    return verifier
 
-        monkeypatch.setattr(verifying, "notify", notify)
-        return verifier
 
-    def running(self, user):
-        return Running(Identity(["owl"], "owl"), user, "", [Process(7, "/owl")])
+def notify_user(verifier: Verifying, user: str) -> None:
+    verifier._notify(make_running(user, Process(7, "/owl")), "owl", 10.0)
 
-    def ended(self, one, now):
-        def all_reaped():
-            one._reap(now)
-            return not one.notifiers
 
-        until(all_reaped)
+def test_note_is_written_to_that_user_alone(notifier, tmp_path):
+    notify_user(notifier, "ann")
+    assert notifier.notifiers and notifier.due() == min(notifier.notifiers.values()) > 10.0
+    until(lambda: notifier._reap(10.0) or not notifier.notifiers)
+    assert notifier.due() is None
+    assert (tmp_path / "noted").read_text() == "True 1000 True 'Not here.\\nNicht hier.'\n"
 
-    def noted(self, tmp_path):
-        place = tmp_path / "noted"
-        return place.read_text().splitlines() if place.exists() else []
 
-    def test_it_says_why_to_that_user_alone(self, one, tmp_path):
-        one._notify(self.running("ann"), "owl", 10.0)
-        assert one.notifiers and one.due() == min(one.notifiers.values()) > 10.0
-        self.ended(one, 10.0)
-        assert one.due() is None
-        assert self.noted(tmp_path) == [r"True 1000 True 'Not here.\nNicht hier.'"]
+@pytest.mark.parametrize(("text", "user"), [("", "ann"), ("Not here.", "nobody-known")])
+def test_note_without_a_text_or_a_user_is_not_written(notifier, text, user):
+    notifier.restricted.text = text
+    notify_user(notifier, user)
+    assert notifier.notifiers == {} and notifier.notified == {}
 
-    @pytest.mark.parametrize(("text", "user"), [("", "ann"), ("Not here.", "nobody-known")])
-    def test_none_without_a_text_or_a_user(self, one, tmp_path, text, user):
-        one.restricted.text = text
-        one._notify(self.running(user), "owl", 10.0)
-        assert one.notifiers == {} and one.notified == {}
 
-    def test_not_many_at_a_time_and_none_for_ever(self, one, monkeypatch):
-        monkeypatch.setattr(verifying, "notify", lambda *_: time.sleep(1000))
-        for number in range(MOST_NOTIFIERS + 2):
-            one._notify(self.running(f"u{number}"), "owl", 10.0)
-        assert len(one.notifiers) == MOST_NOTIFIERS
-        assert len(one.notified) == MOST_NOTIFIERS  # the others are notified at their next start
-        due = one.due()
-        assert due is not None
-        one._reap(due - 0.1)
-        assert len(one.notifiers) == MOST_NOTIFIERS
-        self.ended(one, due)
+def test_notes_are_limited_in_number_and_time(notifier, monkeypatch):
+    monkeypatch.setattr(verifying, "notify", lambda *_: time.sleep(1000))
+    for number in range(MOST_NOTIFIERS + 2):
+        notify_user(notifier, f"u{number}")
+    assert len(notifier.notifiers) == MOST_NOTIFIERS
+    assert len(notifier.notified) == MOST_NOTIFIERS  # the others are notified at their next start
+    due = notifier.due()
+    notifier._reap(due - 0.1)
+    assert len(notifier.notifiers) == MOST_NOTIFIERS
+    until(lambda: notifier._reap(due) or not notifier.notifiers)
 
 
 class Stub:
-    """A verifier that is busy with nothing but what a test says."""
+    """A verifier that is busy for a number of turns."""
 
     def __init__(self, work: int = 0) -> None:
         self.answered: list[Any] = []
-        self.work = work  # so many turns until nothing is being ended
+        self.work = work
         self.written: list[bool] = []
         self.at: list[float] = []
         self.attempts = self
@@ -435,11 +363,11 @@ def channel():
     signal.signal(signal.SIGTERM, before)
 
 
-def exchanged(ours: socket.socket, requests: list[Any]) -> tuple[threading.Thread, list[Any]]:
-    """A daemon that asks one request after the other, in pieces, and goes away; and what it is answered."""
-    answers: list[Any] = []
+def test_requests_in_pieces_are_answered_until_nobody_is_there(channel):
+    ours, theirs = channel
+    requests, answers, stub = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)], [], Stub()
 
-    def ask() -> None:
+    def ask():
         with ours, ours.makefile("rb") as file:
             for request in requests:
                 content = marshal.dumps(request)
@@ -451,46 +379,34 @@ def exchanged(ours: socket.socket, requests: list[Any]) -> tuple[threading.Threa
 
     thread = threading.Thread(target=ask)
     thread.start()
-    return thread, answers
-
-
-def test_requests_are_answered_until_nobody_is_there(channel):
-    ours, theirs = channel
-    requests = [("sets",), ("starts", [(7, "x" * 70_000, ("k", 1))]), ("timer",)]
-    thread, answers = exchanged(ours, requests)
-    one = Stub()
-    serving.serve(one, theirs)
+    serving.serve(stub, theirs)
     thread.join()
-    assert one.answered == requests == [answer["request"] for answer in answers]
-    assert len(one.at) == len(requests)  # what is due is done after each, and it does not turn round meanwhile
-    assert one.written == [True]
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    assert stub.answered == requests == [answer["request"] for answer in answers]
+    assert len(stub.at) == len(requests)  # due work is done after each, and it does not turn round meanwhile
+    assert stub.written == [True] and signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
-def test_what_is_being_ended_is_ended_before_it_goes(channel):
+def test_programs_are_ended_before_the_verifier_goes(channel):
     ours, theirs = channel
     ours.close()
-    one = Stub(work=3)
-    serving.serve(one, theirs)
-    assert one.work == 0 and one.written == [True]
+    stub = Stub(work=3)
+    serving.serve(stub, theirs)
+    assert stub.work == 0 and stub.written == [True]
 
 
 @pytest.mark.parametrize("work", [0, 4])
-def test_it_ends_where_nobody_wants_anything(channel, monkeypatch, work):
-    _, theirs = channel
+def test_verifier_without_requests_ends(channel, monkeypatch, work):
     monkeypatch.setattr(serving, "LINGERS", 0.05)
-    one = Stub(work)
-    began = time.monotonic()
-    serving.serve(one, theirs)
-    assert one.at[-1] >= began + 0.05 and one.work == 0 and one.written == [True]
-    assert work < len(one.at) <= work + 3  # what is due is done at once, and it does not turn round meanwhile
-    assert one.answered == []
+    stub, began = Stub(work), time.monotonic()
+    serving.serve(stub, channel[1])
+    assert stub.at[-1] >= began + 0.05 and stub.work == 0 and stub.written == [True]
+    assert work < len(stub.at) <= work + 3 and stub.answered == []
 
 
 def test_half_a_request_is_none(channel):
     ours, theirs = channel
     ours.sendall((100).to_bytes(4, "little") + b"half")
     ours.close()
-    one = Stub()
-    serving.serve(one, theirs)
-    assert one.answered == []
+    stub = Stub()
+    serving.serve(stub, theirs)
+    assert stub.answered == []

@@ -1,5 +1,4 @@
-"""What the daemon opens, marks, reads and writes down: with real files, processes and inotify. Only the two listeners
-of starts are stood for, since they would report all of this machine."""
+"""The daemon that notices starts, with real files, processes and inotify, and fakes of the two listeners of starts."""
 
 from __future__ import annotations
 
@@ -89,9 +88,6 @@ class Machine:
             raise one
         return one
 
-    def daemon(self, *command: str) -> Noticing:
-        return Noticing(command)
-
     def reported(self) -> dict[str, str]:
         return reported.parsed(self.state.read_text())
 
@@ -124,10 +120,10 @@ def two_places(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("change", [no_fanotify, neither, no_mark])
-def test_without_fanotify_a_heartbeat_is_heard_by_its_file(machine, change):
+def test_heartbeat_is_heard_by_its_file_without_fanotify(machine, change):
     machine.heartbeat.write_text("")
     change(machine)
-    one = machine.daemon()
+    one = Noticing(())
     one.read_due = None
     assert not machine.reported()["beats"]
     machine.heartbeat.read_text()
@@ -135,8 +131,8 @@ def test_without_fanotify_a_heartbeat_is_heard_by_its_file(machine, change):
     assert reported.noted(machine.reported(), 7, 0)
 
 
-def test_a_new_mount_is_marked_after_a_while(machine):
-    one = machine.daemon()
+def test_new_mounts_are_marked_after_a_while(machine):
+    one = Noticing(())
     one.read_due = None
     one.sources.mountinfo, changed = os.pipe()
     one.poll.register(one.sources.mountinfo, noticing.select.POLLIN)
@@ -156,16 +152,15 @@ def test_a_new_mount_is_marked_after_a_while(machine):
     one.poll.unregister(one.sources.mountinfo)  # it was waited for again
 
 
-def test_a_state_that_cannot_be_written_ends_nothing(machine, monkeypatch):
-    one = machine.daemon()
+def test_state_that_cannot_be_written_does_not_end_the_daemon(machine, monkeypatch):
+    one = Noticing(())
     monkeypatch.setattr(noticing, "STATE", str(machine.state / "below a file"))
     one._note()
 
 
 @pytest.fixture
 def program(tmp_path):
-    (tmp_path / NAME).write_bytes(Path("/usr/bin/sleep").read_bytes())
-    (tmp_path / NAME).chmod(0o755)
+    shutil.copy("/usr/bin/sleep", tmp_path / NAME)
     process = subprocess.Popen([str(tmp_path / NAME), "600"])
     yield process
     process.kill()
@@ -184,7 +179,7 @@ def file_of(path: Path) -> tuple[int, tuple[Any, ...]]:
 
 
 def test_starts_are_taken_until_there_are_no_more(machine, tmp_path, program):
-    one = machine.daemon()
+    one = Noticing(())
     one.prefilter = Prefilter({"parts": [NAME]})
     (first, key), (second, _) = file_of(tmp_path / NAME), file_of(tmp_path / NAME)
     machine.fanotify.events = [refused(errno.ENOENT), ([(first, 0), (second, program.pid)], False)]
@@ -198,18 +193,18 @@ def test_starts_are_taken_until_there_are_no_more(machine, tmp_path, program):
 
 
 @pytest.mark.parametrize("which", ["fanotify", "connector"])
-def test_what_was_lost_is_scanned_for(machine, which):
-    one = machine.daemon()
+def test_lost_starts_are_scanned_for(machine, which):
+    one = Noticing(())
     getattr(machine, which).events = [([], True)]
     one.take_starts()
     assert one.lost == 1 and one.scan_due is not None
 
 
 @ROOT
-def test_a_heartbeat_that_fanotify_reports_is_written_down(machine):
+def test_heartbeat_that_fanotify_reports_is_written_down(machine):
     machine.heartbeat.write_text("")
     machine.heartbeat.chmod(0o700)
-    one = machine.daemon()
+    one = Noticing(())
     machine.fanotify.events = [([(file_of(machine.heartbeat)[0], 77)], False)]
     one.take_starts()
     assert reported.noted(machine.reported(), 77, 0) and not reported.noted(machine.reported(), 78, 0)
@@ -217,8 +212,8 @@ def test_a_heartbeat_that_fanotify_reports_is_written_down(machine):
 
 @ROOT
 @pytest.mark.parametrize("refuses", [False, True])
-def test_of_the_dynamic_loader_the_kernel_reports_no_more(machine, monkeypatch, tmp_path, refuses):
-    one = machine.daemon()
+def test_dynamic_loader_of_root_is_left_out(machine, monkeypatch, tmp_path, refuses):
+    one = Noticing(())
     loader, other = tmp_path / "ld-linux.so", tmp_path / "other"
     monkeypatch.setattr(noticing, "is_loader", lambda path: path == str(loader))
     if refuses:
@@ -236,16 +231,16 @@ def test_of_the_dynamic_loader_the_kernel_reports_no_more(machine, monkeypatch, 
     assert machine.fanotify.left_out == ([] if refuses else [str(loader)])
 
 
-def test_a_process_without_a_program_is_no_start(machine):
-    one = machine.daemon()
+def test_process_without_a_program_is_no_start(machine):
+    one = Noticing(())
     one.prefilter = Prefilter({"exact": [""]})
     one.of_process(2**22 + 1, 0.0)
     one._may_be(2**22 + 1, "/x", ("/x",), 0.0)
     assert not waiting(one)
 
 
-def test_a_step_waits_for_starts_to_settle_and_takes_them(machine, monkeypatch):
-    one = machine.daemon()
+def test_step_waits_for_starts_to_settle(machine, monkeypatch):
+    one = Noticing(())
     one.read_due = None
     slept = []
     monkeypatch.setattr(noticing.time, "sleep", slept.append)
@@ -274,11 +269,7 @@ def answer_of(one: noticing.Verifier) -> Any:
     return found[0]
 
 
-def running(pid: int) -> bool:
-    return os.path.lexists(f"/proc/{pid}")
-
-
-def test_a_verifier_answers_one_request_after_the_other_and_ends_when_it_is_left():
+def test_verifier_answers_requests_and_ends():
     one = noticing.Verifier([sys.executable, "-c", ANSWERS])
     for number in range(2):
         one.request(("starts", [number]), 100.0, within=5.0)
@@ -287,12 +278,12 @@ def test_a_verifier_answers_one_request_after_the_other_and_ends_when_it_is_left
         assert one.busy_until == 0.0
     assert one.answer() is None
     one.end()
-    assert not running(one.pid)
+    assert not os.path.lexists(f"/proc/{one.pid}")
     one.end()
 
 
-def test_a_program_that_cannot_be_started_is_why_nothing_is_verified(machine):
-    one = machine.daemon("/nonexistent/program")
+def test_verifier_that_cannot_be_started_is_tried_later_each_time(machine):
+    one = Noticing(("/nonexistent/program",))
     one.step(0)
     assert machine.reported()["failing"] == "no process for it: No such file or directory"
     assert one.verifier is None and one.lost == 1
@@ -306,13 +297,13 @@ def test_a_program_that_cannot_be_started_is_why_nothing_is_verified(machine):
     assert wait <= noticing.LONGEST_RETRY
 
 
-def test_a_verifier_that_does_not_answer_is_lost(machine):
-    one = machine.daemon(sys.executable, "-c", "import os; os.close(0)")
+def test_verifier_that_ends_without_an_answer_is_reported(machine):
+    one = Noticing((sys.executable, "-c", "import os; os.close(0)"))
     one.read_due = None
     one._request(("starts", []), [], noticing.time.monotonic())
     verifier = one.verifier
     until(lambda: one.step(0) or one.verifier is None)
-    assert verifier is not None and not running(verifier.pid)
+    assert verifier is not None and not os.path.lexists(f"/proc/{verifier.pid}")
     assert machine.reported()["failing"] == "it ends without an answer"
 
 
@@ -324,8 +315,8 @@ def test_a_verifier_that_does_not_answer_is_lost(machine):
         pytest.param([], False, id="another program"),
     ],
 )
-def test_a_heartbeat_of_an_own_observation_says_when_the_next_is_missed(machine, words, own):
-    one = machine.daemon()
+def test_heartbeat_of_an_observation_sets_when_the_next_is_missed(machine, words, own):
+    one = Noticing(())
     process = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", *words], stdin=-1, stdout=-1)
     with process:
         assert process.stdout and process.stdout.readline()
@@ -341,7 +332,7 @@ def test_a_heartbeat_of_an_own_observation_says_when_the_next_is_missed(machine,
     assert one.missed_due is None
 
 
-def test_it_ends_with_a_signal_and_leaves_no_report(machine, monkeypatch):
+def test_daemon_ends_with_a_signal_and_leaves_no_report(machine, monkeypatch):
     class Ended(Noticing):
         def step(self, timeout):
             assert machine.state.exists()
@@ -411,18 +402,7 @@ def answers(channel: socket.socket, **said: Any) -> None:
     channel.sendall(len(content).to_bytes(4, "little") + content)
 
 
-NAME = "a-start-of-this-test"
 SETS = {"parts": [NAME], "exact": [], "stems": [], "store": [], "sandboxes": False}
-
-
-@pytest.fixture
-def program(tmp_path):
-    """A program of a name that matters."""
-    shutil.copy("/usr/bin/sleep", tmp_path / NAME)
-    process = subprocess.Popen([str(tmp_path / NAME), "600"])
-    yield process
-    process.kill()
-    process.wait()
 
 
 def read_sets(one: Quiet, channel: socket.socket, tmp_path: Path) -> None:
@@ -434,7 +414,7 @@ def read_sets(one: Quiet, channel: socket.socket, tmp_path: Path) -> None:
     assert one.prefilter is not None
 
 
-def test_the_first_thing_is_to_read_what_is_restricted_and_the_next_to_scan(daemon, program, tmp_path):
+def test_daemon_reads_the_restrictions_and_scans(daemon, program, tmp_path):
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     one.step(0)
@@ -442,7 +422,7 @@ def test_the_first_thing_is_to_read_what_is_restricted_and_the_next_to_scan(daem
     assert requested(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
 
 
-def test_what_verifying_took_is_taken_from_what_it_may_cost_once(daemon):
+def test_cost_of_verifying_is_taken_from_the_budget_once(daemon):
     one, _ = daemon
     starts = [Start(2**22 + number, "/x", ("/x", 1), 1, 0.0) for number in (1, 2)]
     verifier = SimpleNamespace(answer=lambda: {"used": 0.15}, used=0.05, starts=starts)
@@ -454,7 +434,7 @@ def test_what_verifying_took_is_taken_from_what_it_may_cost_once(daemon):
     assert one.budget.left == pytest.approx(left - 0.1)
 
 
-def test_a_changed_file_is_read_again_and_others_beside_it_are_not(daemon, tmp_path):
+def test_changed_file_of_the_plan_is_read_again(daemon, tmp_path):
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     one.read_due = None
@@ -466,12 +446,16 @@ def test_a_changed_file_is_read_again_and_others_beside_it_are_not(daemon, tmp_p
     assert one.read_due is not None
 
 
-def test_a_daemon_that_can_open_nothing_goes_on_and_says_why(daemon, tmp_path, monkeypatch):
+def test_daemon_that_can_list_no_processes_reports_it_and_goes_on(daemon, tmp_path, monkeypatch):
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     one.verifier.busy_until = 0.0
+
+    def refuse(*_):
+        raise refused(errno.EMFILE)
+
     with monkeypatch.context() as patched:
-        patched.setattr(os, "listdir", refusing(errno.EMFILE))
+        patched.setattr(os, "listdir", refuse)
         one._scan(noticing.time.monotonic())
     assert one.failing == "no list of processes: Too many open files"
     assert one.scan_due is not None, "all that runs is looked through later"
@@ -482,14 +466,7 @@ def test_a_daemon_that_can_open_nothing_goes_on_and_says_why(daemon, tmp_path, m
     assert one.failing == ""
 
 
-def refusing(number: int) -> Any:
-    def refuse(*_: Any) -> None:
-        raise OSError(number, os.strerror(number))
-
-    return refuse
-
-
-def test_a_verifier_that_hangs_is_killed(daemon, tmp_path):
+def test_verifier_that_hangs_is_killed(daemon, tmp_path):
     one, channel = daemon
     one.step(0)
     verifier = one.verifier
@@ -500,7 +477,7 @@ def test_a_verifier_that_hangs_is_killed(daemon, tmp_path):
         os.kill(verifier.pid, 0)
 
 
-def test_an_observation_that_does_not_come_is_missed_once_in_a_while(daemon, tmp_path):
+def test_missed_observation_is_requested_once_in_a_while(daemon, tmp_path):
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     now = noticing.time.monotonic()
@@ -517,7 +494,7 @@ def test_an_observation_that_does_not_come_is_missed_once_in_a_while(daemon, tmp
     assert one.missed_due == pytest.approx(now + due + noticing.MISSED_AGAIN)
 
 
-def test_a_verifier_that_cannot_do_what_it_is_to_do_is_reported_until_one_can(daemon, tmp_path):
+def test_failure_of_the_verifier_is_reported_until_it_succeeds(daemon, tmp_path):
     one, channel = daemon
     read_sets(one, channel, tmp_path)
     one._request(("sets",), [], noticing.time.monotonic())
@@ -533,14 +510,13 @@ def test_a_verifier_that_cannot_do_what_it_is_to_do_is_reported_until_one_can(da
 
 
 @given(st.dictionaries(st.from_regex("[a-z]+", fullmatch=True), st.text()))
-def test_what_a_daemon_reports_is_read_as_it_was_meant(fields):
-    assert reported.parsed(reported.report_of(fields)) == {
-        name: " ".join(value.split()) for name, value in fields.items()
-    }
+def test_report_is_read_as_it_was_written(fields):
+    expected = {name: " ".join(value.split()) for name, value in fields.items()}
+    assert reported.parsed(reported.report_of(fields)) == expected
 
 
 @given(st.text(), st.integers(), st.integers())
-def test_a_file_that_is_no_report_says_nothing(content, pid, since):
+def test_any_file_is_read_as_a_report(content, pid, since):
     fields = reported.parsed(content)
     assert reported.noted({"beats": content}, pid, since) in (True, False)
     assert 0 <= reported.number(fields, "pid") < 10**9

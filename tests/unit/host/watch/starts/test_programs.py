@@ -1,4 +1,4 @@
-"""What is remembered of programs that were started."""
+"""The programs that were started and are remembered."""
 
 import pytest
 from proscribe.host.watch.starts import programs
@@ -6,21 +6,21 @@ from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.programs import Programs
 
 
-def test_only_so_many_are_remembered(monkeypatch):
+def test_remembered_programs_are_limited(monkeypatch):
     monkeypatch.setattr(programs, "MOST_INNOCENT", 2)
     monkeypatch.setattr(programs, "MOST_PATHS", 2)
-    one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    known, prefilter = Programs(), Prefilter({"parts": ["owl"]})
     for number, left in ((1, {1}), (2, {1, 2}), (3, {3})):
-        one.note_innocent([(number,)], 0.0)
-        assert one.innocent.keys() == {(number,) for number in left}
-        assert one.matters(f"/opt/{number}/owl", prefilter)
-        assert one.matter == {f"/opt/{number}/owl": True for number in left}
+        known.note_innocent([(number,)], 0.0)
+        assert known.innocent.keys() == {(number,) for number in left}
+        assert known.matters(f"/opt/{number}/owl", prefilter)
+        assert known.matter == {f"/opt/{number}/owl": True for number in left}
 
 
-def test_what_matters_is_what_the_prefilter_says_once():
-    one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
-    assert [one.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
-    assert [one.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
+def test_answer_of_the_prefilter_is_remembered():
+    known, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    assert [known.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
+    assert [known.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_what_matters_is_what_the_prefilter_says_once():
         pytest.param("/usr/bin/owl (deleted)", 5.0, 5.0, id="an updated package"),
     ],
 )
-def test_a_start_whose_path_says_nothing_makes_no_other_one_innocent(shown, at_its_start, in_a_scan):
-    one, prefilter = Programs(), Prefilter({"parts": ["owl"]})
-    matters = one.matters(shown, prefilter)
+def test_start_with_an_ambiguous_path_is_innocent_only_in_a_scan(shown, at_its_start, in_a_scan):
+    known, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    matters = known.matters(shown, prefilter)
     for running, seconds in ((False, at_its_start), (True, in_a_scan)):
         key = (*programs.key_of(shown, 7, matters, running), 1000)
-        one.note_innocent([key], 10.0)
-        assert [one.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]
+        known.note_innocent([key], 10.0)
+        assert [known.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]

@@ -1,10 +1,10 @@
-"""What the daemon reports of itself, as it is written and read."""
+"""The report of the daemon, written and read."""
 
 import pytest
 from proscribe.host.watch.starts.reported import ANYBODY, noted, noted_beat, number, parsed, report_of
 
 
-def test_what_is_written_is_read():
+def test_report_is_read_as_written():
     text = report_of({"pid": "7", "by": "fanotify on\n2", "unseen": ""})
     assert text == "pid 7\nby fanotify on 2\nunseen \n"
     assert parsed(text + "\n half\n") == {"pid": "7", "by": "fanotify on 2", "unseen": ""}
@@ -22,16 +22,15 @@ def test_what_is_written_is_read():
         (f"{noted_beat(8, 200)} {noted_beat(7, 1)} {noted_beat(7, 200)}", True),
         ("7", False),
         ("7:-100", False),
-        (":100", False),
     ],
 )
-def test_a_heartbeat_is_of_one_process_and_new(beats, expected):
+def test_heartbeat_counts_for_one_process_and_time(beats, expected):
     assert noted({} if beats is None else {"beats": beats}, 7, 100) is expected
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, 0), ("", 0), ("12", 12), ("-1", 0), ("x", 0), ("²", 0), ("٣", 0), ("9" * 9, 999999999), ("1" * 10, 0)],
+    [(None, 0), ("", 0), ("12", 12), ("-1", 0), ("²", 0), ("٣", 0), ("9" * 9, 999999999), ("1" * 10, 0)],
 )
-def test_a_number(value, expected):
+def test_number_is_read_or_0(value, expected):
     assert number({} if value is None else {"lost": value}, "lost") == expected

@@ -1,4 +1,4 @@
-"""Who is verified next, and how much that may cost."""
+"""The starts that wait to be verified, and the budget of verifying."""
 
 import os
 
@@ -9,7 +9,7 @@ from proscribe.host.watch.starts.waiting import MOST_AT_ONCE, MOST_OF_USER, Budg
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
-def test_it_never_waits_long_for_the_next_one(steps):
+def test_budget_never_waits_long_for_the_next_start(steps):
     budget, now = Budget(0.0), 0.0
     for passed, cost, starts in steps:
         now += passed
@@ -26,7 +26,7 @@ def everybody_is_there(monkeypatch):
     monkeypatch.setattr(os.path, "lexists", lambda path: True)
 
 
-def test_who_floods_waits_in_a_queue_of_his_own():
+def test_flood_of_a_user_waits_in_its_own_queue():
     waiting = Waiting()
     taken = [waiting.add(Start(pid, "/x", (), 1000, 0.0)) for pid in range(1, 1001)]
     assert sum(taken) == MOST_OF_USER
@@ -34,7 +34,7 @@ def test_who_floods_waits_in_a_queue_of_his_own():
     assert 5000 in [start.pid for start in waiting.next(2, 1.0)]
 
 
-def test_nobody_with_few_makes_room_for_another():
+def test_user_with_few_starts_makes_no_room_for_others():
     waiting = Waiting()
     numbers = {1: MOST_OF_USER, 2: MOST_OF_USER, 3: MOST_OF_USER, 9000: MOST_OF_USER - 1, 9500: 1}
     for uid, number in numbers.items():
@@ -45,7 +45,7 @@ def test_nobody_with_few_makes_room_for_another():
 
 
 @pytest.mark.parametrize(
-    ("said", "tries", "due", "tried"),
+    ("answer", "tries", "due", "tried"),
     [
         ({}, 0, None, 0),
         ({"again": [8], "later": {8: 1.0}}, 0, None, 0),
@@ -57,15 +57,15 @@ def test_nobody_with_few_makes_room_for_another():
         ({"later": {7: 0.0}}, 0, 10.0, 0),
     ],
 )
-def test_what_could_not_be_verified_is_taken_again(said, tries, due, tried):
+def test_start_that_could_not_be_verified_is_tried_again(answer, tries, due, tried):
     waiting, start = Waiting(), Start(7, "/x", ("k",), 1, 3.0)
     assert (start.pid, start.path, start.key, start.user, start.due, start.tries) == (7, "/x", ("k",), 1, 3.0, 0)
     start.tries = tries
-    assert waiting.put_back(start, said, 10.0)
+    assert waiting.put_back(start, answer, 10.0)
     assert (waiting.due(), start.tries) == (due, tried)
 
 
-def test_what_has_ended_is_dropped(monkeypatch):
+def test_ended_start_is_dropped(monkeypatch):
     monkeypatch.setattr(os.path, "lexists", lambda path: path != "/proc/7")
     waiting = Waiting()
     waiting.add(Start(7, "/x", (), 1, 0.0))

@@ -1,4 +1,4 @@
-"""The plan that is in effect on a host, and what is none."""
+"""The plan that is in effect on a host."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ FIRST, LATER = plan(), plan(number=2)
 AT = "2027-01-01T00:00:00Z"
 
 
-def known(host: Made, content: str, digest: str = FIRST["digest"]) -> files.Settings:
+def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> files.Settings:
     path = files.plan_file(digest)
-    host.write(path, content)
+    made.write(path, content)
     return files.Settings("r", 300, 600, digest, (), {path: files.hash_of(content.encode())})
 
 
-def test_the_last_one_whose_moment_has_come(made, monkeypatch):
-    first, later = (known(made, to_json(one), one["digest"]) for one in (FIRST, LATER))
+def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
+    first, later = (write_plan(made, to_json(one), one["digest"]) for one in (FIRST, LATER))
     both = first._replace(chain=((AT, LATER["digest"]),), files={**first.files, **later.files})
     for now, expected in ((-1, FIRST), (0, LATER)):
         monkeypatch.setattr(clock, "effective", lambda _, now=now: clock.seconds(AT) + now)
@@ -33,10 +33,9 @@ def test_the_last_one_whose_moment_has_come(made, monkeypatch):
         ("[" * 200_000, "is no plan"),
         ("[]", "is another plan"),
         (to_json(LATER), "is another plan"),
-        ("{}", "is another plan"),
     ],
 )
-def test_what_is_no_plan_or_another_one_is_damage(made, content, wrong):
+def test_file_of_no_plan_or_another_one_is_damage(made, content, wrong):
     with pytest.raises(files.Damaged) as raised:
-        effective.stored(made, known(made, content), FIRST["digest"])
+        effective.stored(made, write_plan(made, content), FIRST["digest"])
     assert (raised.value.file, raised.value.wrong) == (files.plan_file(FIRST["digest"]), wrong)

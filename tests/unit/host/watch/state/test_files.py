@@ -1,4 +1,4 @@
-"""What the watch has on a host: which settings are sound, what names them, and what the last observation left."""
+"""The files of the watch on a host: settings, moments, and the state of the last observation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SETTINGS = Settings("r1", 300, 600, "sha256:a", ((AT, "sha256:b"), (LATER, "sha2
 GIVEN = json.loads(files.settings_text(SETTINGS))
 
 
-def has(host: Made, given: Any) -> Settings | None:
-    host.write(files.SETTINGS, given if isinstance(given, str) else json.dumps(given), 0o600)
-    return files.settings(host)
+def write_settings(made: Made, given: Any) -> Settings | None:
+    made.write(files.SETTINGS, given if isinstance(given, str) else json.dumps(given), 0o600)
+    return files.settings(made)
 
 
 def test_settings_are_read_as_they_were_written(made):
     assert files.settings(made) is None
-    assert has(made, files.settings_text(SETTINGS)) == SETTINGS
+    assert write_settings(made, files.settings_text(SETTINGS)) == SETTINGS
     assert files.settings_text(SETTINGS).endswith("}\n") and "\n " in files.settings_text(SETTINGS)
     assert [*GIVEN] == sorted(GIVEN)
 
@@ -33,33 +33,27 @@ def test_settings_are_read_as_they_were_written(made):
     ("now", "digest"),
     [("2026-11-27T02:59:59Z", "sha256:a"), (AT, "sha256:b"), (LATER, "sha256:c"), ("2030-01-01T00:00:00Z", "sha256:c")],
 )
-def test_the_plan_of_a_moment(now, digest):
+def test_plan_of_a_moment_is_the_last_one_before_it(now, digest):
     assert SETTINGS.in_effect(now) == digest
     assert SETTINGS.plans() == ["sha256:a", "sha256:b", "sha256:c"]
     assert files.plan_file(digest) == f"/var/lib/proscribe/watch/plans/{digest[-1]}.json"
 
 
-@pytest.mark.parametrize("given", ["", "[]", "{", "5", "[" * 100_000, "{}"])
-def test_what_are_no_settings_is_damage(made, given):
+@pytest.mark.parametrize("given", ["", "[]", "[" * 100_000, "{}"])
+def test_broken_settings_are_damage(made, given):
     with pytest.raises(Damaged):
-        has(made, given)
+        write_settings(made, given)
 
 
-def test_what_differs_has_another_name():
-    others = {
-        "release": "r2",
-        "every": 301,
-        "max_age": 601,
-        "plan": "sha256:d",
-        "chain": SETTINGS.chain[:1],
-        "files": {"/x": "1", "/y": "3"},
-    }
+def test_settings_that_differ_have_different_identities():
+    others = {"release": "r2", "every": 301, "max_age": 601, "plan": "sha256:d", "chain": SETTINGS.chain[:1]}
+    others["files"] = {"/x": "1", "/y": "3"}
     names = [files.identity(SETTINGS._replace(**{name: value})) for name, value in others.items()]
     assert len({*names, files.identity(SETTINGS)}) == 7
     assert files.identity(SETTINGS._replace(files={"/y": "2", "/x": "1"})) == files.identity(SETTINGS)
 
 
-def test_a_file_is_what_was_installed_or_damage(made, monkeypatch):
+def test_file_that_was_not_installed_so_is_damage(made, monkeypatch):
     known = SETTINGS._replace(files={"/x": files.hash_of(b"x")})
 
     def wrong():
@@ -89,7 +83,7 @@ def test_a_file_is_what_was_installed_or_damage(made, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "moment"), [(AT, AT), (f" {AT}\n", AT), ("soon", None), ("", None), (f"{AT}{' ' * 44}", AT), ("ä", None)]
 )
-def test_a_moment_of_a_file(made, text, moment):
+def test_moment_is_read_from_a_short_file_of_root(made, text, moment):
     assert files.renewed(made) is None is files.clock_mark(made)
     made.write(files.RENEWED, text, 0o600)
     made.write(files.CLOCK, text, 0o600)
@@ -101,7 +95,7 @@ def test_a_moment_of_a_file(made, text, moment):
     assert files.renewed(made) is None
 
 
-# What the last observation left: what may be there, and what may not.
+# By field: values that may be there, and values that may not.
 LEFT: dict[str, tuple[list[Any], list[Any]]] = {
     "last": ([AT], ["soon", None]),
     "plan": (["p", ""], [5, None]),
@@ -118,7 +112,7 @@ LEFT: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", LEFT)
-def test_what_the_last_observation_left(made, name):
+def test_state_of_the_last_observation_has_sound_fields_only(made, name):
     fits, wrong = LEFT[name]
     other = "plan" if name != "plan" else "boot"
     for value in fits:
@@ -129,7 +123,7 @@ def test_what_the_last_observation_left(made, name):
         assert files.state(made) == {other: "x"}
 
 
-def test_where_nothing_was_left_there_is_nothing(made, monkeypatch):
+def test_missing_or_writable_state_is_empty(made, monkeypatch):
     assert files.state(made) == {}
     made.write(files.STATE, '{"plan": "x"}', 0o666)
     assert files.state(made) == {}

@@ -1,4 +1,4 @@
-"""The journal of a host: what was written is read, whatever else is in the file, and whoever writes beside."""
+"""The journal of a host: its lines are read whatever else is in the file, and whatever lies in its place."""
 
 from __future__ import annotations
 
@@ -17,159 +17,140 @@ from proscribe.host.system import ControlError, Host, Unseen
 from proscribe.host.watch.state import journal
 
 AT = "2026-11-27T03:00:00Z"
-DRIFT = {"event": "drift", "rules": ["apps/wechat"], "users": ["mara"], "cause": "package wechat"}
+DRIFT = {"at": AT, "event": "drift", "rules": ["apps/wechat"], "users": ["mara"], "cause": "package wechat"}
 
 
 @pytest.fixture
-def made(tmp_path):
+def host(tmp_path):
     (tmp_path / "var/lib").mkdir(parents=True)
     return Host(str(tmp_path))
 
 
-def here(host: Host, name: str = journal.JOURNAL) -> Path:
-    return Path(host.root + name)
+@pytest.fixture
+def place(host):
+    place = Path(host.root + journal.JOURNAL)
+    place.parent.mkdir()
+    return place
 
 
-def without_time(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{key: value for key, value in line.items() if key != "at"} for line in lines]
+def read_events(host: Host) -> list[str]:
+    return [line["event"] for line in journal.read(host)[0]]
 
 
-def test_an_event_that_there_is_not_is_an_error_of_the_code(made):
-    with pytest.raises(ValueError, match="no event"):
-        journal.append(made, "danced")
-    with pytest.raises(ValueError, match="no event"):
-        journal.append(made, "thawed", rules=[])
-    with pytest.raises(ValueError, match="no field"):
-        journal.append(made, "clock", back=-1)
+def test_unknown_event_or_field_is_an_error_of_the_code(host):
+    for event, fields in (("danced", {}), ("thawed", {"rules": []}), ("clock", {"back": -1})):
+        with pytest.raises(ValueError, match="no event|no field"):
+            journal.append(host, event, **fields)
 
 
-def test_many_rules_become_several_lines_and_none_is_lost(made):
+def test_many_rules_become_several_lines(host):
     rules = [f"apps/{'x' * 60}{number}" for number in range(300)]
-    journal.append(made, "drift", rules=rules, users=["\N{PILE OF POO}" * 100] * 99, cause="x")
-    lines, left_out = journal.read(made)
-    assert [rule for line in lines for rule in line["rules"]] == rules
-    assert left_out == 0
+    journal.append(host, "drift", rules=rules, users=["\N{PILE OF POO}" * 100] * 99, cause="x")
+    lines, left_out = journal.read(host)
+    assert [rule for line in lines for rule in line["rules"]] == rules and left_out == 0
 
 
-def test_a_line_that_a_kill_left_half_costs_itself_only(made):
-    journal.append(made, "thawed")
-    with here(made).open("ab") as file:
+def test_half_a_line_of_a_killed_write_costs_no_other_line(host, place):
+    journal.append(host, "thawed")
+    with place.open("ab") as file:
         file.write(b'{"at": "2026-')
-    journal.append(made, "renewed")
-    lines, left_out = journal.read(made)
-    assert [line["event"] for line in lines] == ["thawed", "renewed"]
-    assert left_out == 1
+    journal.append(host, "renewed")
+    assert (read_events(host), journal.read(host)[1]) == (["thawed", "renewed"], 1)
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(made, monkeypatch):
-    journal.append(made, "thawed")
-    before = here(made).read_bytes()
-    real = os.write
-
-    def half(descriptor, data):
-        return real(descriptor, data[: len(data) // 2])
-
-    monkeypatch.setattr(journal.os, "write", half)
+def test_full_disk_leaves_the_file_as_it_was(host, place, monkeypatch):
+    journal.append(host, "thawed")
+    before, real = place.read_bytes(), os.write
+    monkeypatch.setattr(journal.os, "write", lambda descriptor, data: real(descriptor, data[: len(data) // 2]))
     with pytest.raises(ControlError, match="full"):
-        journal.append(made, "renewed")
-    assert here(made).read_bytes() == before
+        journal.append(host, "renewed")
+    assert place.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.EIO, "Input/output error"), f"cannot write {journal.JOURNAL}: Input/output error"),
         (Unseen("/var/lib is a link that uid 1000 made: not followed"), "/var/lib is a link that uid 1000 made"),
     ],
-    ids=["a broken disk", "a link on the way"],
 )
-def test_what_cannot_be_written_is_an_error(made, monkeypatch, error, said):
-    def fails(*_):
+def test_journal_that_cannot_be_written_is_an_error(host, monkeypatch, error, message):
+    def fail(*_):
         raise error
 
-    monkeypatch.setattr(journal, "_written", fails)
-    with pytest.raises(ControlError, match=f"^{said}"):
-        journal.append(made, "thawed")
+    monkeypatch.setattr(journal, "_written", fail)
+    with pytest.raises(ControlError, match=f"^{message}"):
+        journal.append(host, "thawed")
 
 
-def test_what_is_there_again_whenever_it_is_taken_away_is_an_error(made, monkeypatch):
-    here(made).parent.mkdir()
-    os.mkfifo(here(made))
+def test_pipe_that_cannot_be_removed_is_an_error(host, place, monkeypatch):
+    os.mkfifo(place)
     monkeypatch.setattr(journal, "_take_away", lambda *_: None)
     with pytest.raises(ControlError, match=f"^cannot write {journal.JOURNAL}: it is no file$"):
-        journal.append(made, "thawed")
+        journal.append(host, "thawed")
 
 
-def test_it_never_grows_without_bound(made):
-    here(made).parent.mkdir()
-    here(made).write_bytes(b'{"at": "2026-11-27T03:00:00Z", "event": "thawed"}\n' * 10485)
-    journal.append(made, "renewed")
-    assert here(made).stat().st_size < 100
-    assert here(made, journal.OLDER_JOURNAL).stat().st_size <= journal.LARGEST
-    assert stat.S_IMODE(here(made, journal.OLDER_JOURNAL).stat().st_mode) == 0o600
-    lines, _ = journal.read(made)
-    assert (len(lines), lines[-1]["event"]) == (10486, "renewed")
+def test_full_journal_becomes_the_older_one(host, place):
+    place.write_bytes(b'{"at": "2026-11-27T03:00:00Z", "event": "thawed"}\n' * 10485)
+    journal.append(host, "renewed")
+    older = Path(host.root + journal.OLDER_JOURNAL).stat()
+    assert place.stat().st_size < 100 and older.st_size <= 512 * 1024
+    assert stat.S_IMODE(older.st_mode) == 0o600
+    events = read_events(host)
+    assert (len(events), events[-1]) == (10486, "renewed")
 
 
-def test_an_empty_directory_in_its_place_is_replaced(made):
-    here(made).mkdir(parents=True)
-    journal.append(made, "thawed")
-    assert without_time(journal.read(made)[0]) == [{"event": "thawed"}]
+@pytest.mark.parametrize("files", [[], ["theirs"]])
+def test_directory_in_place_of_the_journal_is_replaced_and_its_files_are_kept(host, place, files):
+    place.mkdir()
+    for name in files:
+        (place / name).write_text("x")
+    journal.append(host, "thawed")
+    assert read_events(host) == ["thawed"]
+    assert [path.name for path in place.parent.glob("journal.jsonl.*/theirs")] == files
 
 
-def test_a_directory_with_somebodys_files_is_moved_aside(made):
-    here(made).mkdir(parents=True)
-    (here(made) / "theirs").write_text("x")
-    journal.append(made, "thawed")
-    assert without_time(journal.read(made)[0]) == [{"event": "thawed"}]
-    assert [path.read_text() for path in here(made).parent.glob("journal.jsonl.*/theirs")] == ["x"]
-
-
-def test_of_two_files_one_that_cannot_be_read_costs_itself_only(made):
-    journal.append(made, "thawed")
-    older = here(made, journal.OLDER_JOURNAL)
+def test_directory_in_place_of_the_older_journal_is_one_line_less(host, place):
+    journal.append(host, "thawed")
+    older = Path(host.root + journal.OLDER_JOURNAL)
     older.unlink(missing_ok=True)
     older.mkdir()
-    lines, left_out = journal.read(made)
-    assert (without_time(lines), left_out) == ([{"event": "thawed"}], 1)
-    here(made).write_bytes(b"x\n" * (journal.LARGEST // 2))
-    journal.append(made, "thawed")  # the file is full, and becomes the older one
-    assert without_time(journal.read(made)[0]) == [{"event": "thawed"}] and older.is_file()
+    assert (read_events(host), journal.read(host)[1]) == (["thawed"], 1)
+    place.write_bytes(b"x\n" * (journal.LARGEST // 2))
+    journal.append(host, "thawed")  # the file is full, and becomes the older one
+    assert read_events(host) == ["thawed"] and older.is_file()
 
 
+ANY_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+    lambda part: (
+        st.lists(part, max_size=3)
+        | st.dictionaries(st.sampled_from(["at", "event", "rules", "users", "back"]), part, max_size=5)
+    ),
+    max_leaves=8,
+)
 BROKEN = st.one_of(
     st.binary(max_size=200),
     st.builds(lambda count: b"[" * count, st.integers(1, 6000)),
     st.builds(lambda count: b'{"a":' + b"9" * count + b"}", st.integers(1, 6000)),
-    st.builds(
-        lambda value: json.dumps(value).encode(),
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(max_size=10),
-            lambda part: (
-                st.lists(part, max_size=3)
-                | st.dictionaries(st.sampled_from(["at", "event", "rules", "users", "back"]), part, max_size=5)
-            ),
-            max_leaves=8,
-        ),
-    ),
+    st.builds(lambda value: json.dumps(value).encode(), ANY_VALUE),
 )
 
 
 @examples(150, HealthCheck.function_scoped_fixture)
-@given(st.lists(BROKEN | st.just(json.dumps({"at": AT, **DRIFT}).encode()), max_size=8))
-def test_what_is_no_line_is_counted_and_the_rest_is_read(made, parts):
-    here(made).parent.mkdir(exist_ok=True)
-    here(made).write_bytes(b"\n".join(parts))
-    lines, left_out = journal.read(made)
+@given(st.lists(BROKEN | st.just(json.dumps(DRIFT).encode()), max_size=8))
+def test_broken_lines_are_counted_and_the_others_are_read(host, parts):
+    place = Path(host.root + journal.JOURNAL)
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"\n".join(parts))
+    lines, left_out = journal.read(host)
     texts = [part for part in b"\n".join(parts).split(b"\n") if part]
-    good = sum(text == json.dumps({"at": AT, **DRIFT}).encode() for text in texts)
-    assert len(lines) + left_out == len(texts)
-    assert sum(line == {"at": AT, **DRIFT} for line in lines) == good
+    good = sum(text == json.dumps(DRIFT).encode() for text in texts)
+    assert len(lines) + left_out == len(texts) and sum(line == DRIFT for line in lines) == good
     for line in lines:
         assert line.keys() == {"at", "event", *journal.EVENTS[line["event"]]}
 
 
-AT = "2026-11-27T03:00:00Z"
 EXAMPLES: dict[str, dict[str, Any]] = {
     "drift": {"rules": ["apps/x"], "users": ["ann"], "cause": "package x"},
     "corrected": {"rules": ["apps/x", "dns/x"]},
@@ -192,61 +173,43 @@ WRONG: dict[type, tuple[Any, ...]] = {
 }
 
 
-@pytest.fixture
-def made(tmp_path):
-    (tmp_path / "var/lib").mkdir(parents=True)
-    return Host(str(tmp_path))
-
-
-def text(event: str, **fields: Any) -> bytes:
-    return json.dumps({"at": AT, "event": event, **fields}).encode()
-
-
-@pytest.mark.parametrize("event", journal.EVENTS)
-def test_each_event_is_read_as_it_was_written_and_never_in_part(made, event):
+@pytest.mark.parametrize("event", EXAMPLES)
+def test_event_is_read_as_it_was_written_and_never_in_part(host, event):
+    assert journal.EVENTS.keys() == EXAMPLES.keys()
     fields = EXAMPLES[event]
-    journal.write_down(made, event, fields, AT)
-    assert journal.read(made) == ([{"at": AT, "event": event, **fields}], 0)
+    journal.write_down(host, event, fields, AT)
+    assert journal.read(host) == ([{"at": AT, "event": event, **fields}], 0)
     for name, value in fields.items():
-        assert journal.parsed(text(event, **{key: fields[key] for key in fields if key != name})) is None
-        moment = journal.EVENTS[event][name] == journal.WHEN
-        for wrong in ("soon", None) if moment else WRONG[type(value)]:
-            assert journal.parsed(text(event, **{**fields, name: wrong})) is None, (name, wrong)
+        others = {key: fields[key] for key in fields if key != name}
+        assert journal.parsed(json.dumps({"at": AT, "event": event, **others}).encode()) is None
+        for wrong in ("soon", None) if value == AT else WRONG[type(value)]:
+            text = json.dumps({"at": AT, "event": event, **fields, name: wrong})
+            assert journal.parsed(text.encode()) is None, (name, wrong)
         with pytest.raises(ValueError):
-            journal.write_down(made, event, {key: fields[key] for key in fields if key != name}, AT)
+            journal.write_down(host, event, others, AT)
 
 
-def lines(host: Host, number: int) -> Path:
-    for _ in range(number):
+def test_journal_has_lost_lines_where_it_is_shorter_or_gone(host, place):
+    assert journal.extent(host) == [] and not journal.has_lost_lines(host, [], AT)
+    for _ in range(2):
         journal.append(host, "thawed")
-    return Path(host.root + journal.JOURNAL)
-
-
-def test_what_grows_has_lost_nothing(made):
-    assert journal.extent(made) == [] and not journal.has_lost_lines(made, [], AT)
-    place = lines(made, 2)
-    before = journal.extent(made)
+    before = journal.extent(host)
     assert before == [place.stat().st_ino, place.stat().st_size]
-    assert not journal.has_lost_lines(made, before, AT)
-    lines(made, 1)
-    assert not journal.has_lost_lines(made, before, AT)
-
-
-def test_what_is_shorter_or_gone_has(made):
-    place = lines(made, 2)
-    before = journal.extent(made)
+    assert not journal.has_lost_lines(host, before, AT)
+    journal.append(host, "thawed")
+    assert not journal.has_lost_lines(host, before, AT)
     os.truncate(place, before[1] - 1)
-    assert journal.has_lost_lines(made, before, AT)
+    assert journal.has_lost_lines(host, before, AT)
     place.unlink()
-    assert journal.has_lost_lines(made, before, AT)
+    assert journal.has_lost_lines(host, before, AT)
 
 
 @pytest.mark.parametrize("error", [ControlError("no"), Unseen("no")])
-def test_where_nobody_can_see_nobody_knows(made, monkeypatch, error):
+def test_journal_that_cannot_be_seen_has_lost_no_lines(host, monkeypatch, error):
     def refuse(*_):
         raise error
 
-    lines(made, 1)
-    before = journal.extent(made)
-    monkeypatch.setattr(made, "stat", refuse)
-    assert journal.extent(made) == [] and not journal.has_lost_lines(made, before, AT)
+    journal.append(host, "thawed")
+    before = journal.extent(host)
+    monkeypatch.setattr(host, "stat", refuse)
+    assert journal.extent(host) == [] and not journal.has_lost_lines(host, before, AT)

@@ -1,4 +1,4 @@
-"""A run and the host's own watch on the same host: neither undoes the other, in every order of events."""
+"""A run and the watch on the same host: neither undoes the other."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ CONTROLLER: Any = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code")
 
 
 class Fleet:
-    """A host with a watch, what its controls are by (a plan's number), and a controller. A control is wrong by every
-    other plan; `broken` ones are wrong by each.
-    """
+    """A host with a watch and a controller. A control is in line with one plan, by its number, or with none."""
 
     def __init__(self, host: Made) -> None:
         self.host = host
@@ -94,7 +92,7 @@ def fleet(made):
     return Fleet(made)
 
 
-def test_a_watch_that_observes_within_a_run_leaves_what_the_run_has_changed(fleet):
+def test_watch_within_a_run_leaves_changed_controls(fleet):
     fleet.change("browser")
     record = fleet.watch()
     assert fleet.state == {"browser": 2, "dns": 1}
@@ -108,7 +106,7 @@ def test_a_watch_that_observes_within_a_run_leaves_what_the_run_has_changed(flee
     assert fleet.host.stat(files.RESERVATIONS) is None
 
 
-def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(fleet, monkeypatch):
+def test_run_that_comes_before_a_correction_is_not_undone(fleet, monkeypatch):
     fleet.state["browser"] = 7
 
     def correct(host, plan_, name, begin, **more):
@@ -129,7 +127,7 @@ def test_a_run_that_comes_while_the_watch_waits_for_its_turn_is_not_undone(fleet
     ],
     ids=["enforced", "lifted"],
 )
-def test_a_control_that_the_watch_leaves_alone_is_a_finding_until_a_run_of_all_brings_a_plan(made, lift, left_alone):
+def test_reserved_control_is_a_finding_until_a_run_brings_a_plan(made, lift, left_alone):
     section = {"mode": "enforce", "services": {}, "settings": {}}
     old, new = (plan(number=number, controls={"browser": section}) for number in (1, 2))
     installing.change(made, old, given(old))
@@ -153,7 +151,7 @@ def test_a_control_that_the_watch_leaves_alone_is_a_finding_until_a_run_of_all_b
     assert findings(new, CONTROLLER) == []
 
 
-def test_a_run_of_all_that_finds_nothing_to_correct_ends_what_another_run_reserved(fleet):
+def test_whole_run_in_line_ends_the_reservation_of_another_run(fleet):
     fleet.change("browser")
     fleet.end(controls=("browser",))
     fleet.state["browser"] = 1
@@ -163,7 +161,7 @@ def test_a_run_of_all_that_finds_nothing_to_correct_ends_what_another_run_reserv
     assert fleet.state["browser"] == 1
 
 
-def test_a_run_that_is_killed_reserves_a_control_for_two_hours(fleet, monkeypatch):
+def test_killed_run_reserves_a_control_for_two_hours(fleet, monkeypatch):
     fleet.change("browser")
     begin = time.time()
     for after, number in ((7100, 2), (7300, 1)):
@@ -177,7 +175,7 @@ def test_a_run_that_is_killed_reserves_a_control_for_two_hours(fleet, monkeypatc
     assert fleet.incidents() == ["browser/wechat"] * 2
 
 
-def test_the_end_of_a_run_leaves_what_another_run_is_changing(fleet):
+def test_end_of_a_run_leaves_the_reservation_of_another_run(fleet):
     third = plan(number=3)
     fleet.change("browser")
     fleet.change("dns", third)
@@ -187,22 +185,22 @@ def test_the_end_of_a_run_leaves_what_another_run_is_changing(fleet):
     assert fleet.state == {"browser": 2, "dns": 3}
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"controls": 5, "unmet": {}}', '{"controls": {"browser": {"by": 1}}}'])
-def test_a_broken_file_of_reservations_is_none(fleet, text):
+@pytest.mark.parametrize("text", ["", '{"controls": 5, "unmet": {}}', '{"controls": {"browser": {"by": 1}}}'])
+def test_broken_file_of_reservations_is_none(fleet, text):
     fleet.host.write(files.RESERVATIONS, text, 0o600)
     fleet.state["browser"] = 7
     fleet.watch()
     assert fleet.state["browser"] == 1
 
 
-def test_a_reservation_that_a_user_can_write_does_not_count(fleet):
+def test_reservation_that_a_user_can_write_does_not_count(fleet):
     fleet.change("browser")
     Path(fleet.host.root + files.RESERVATIONS).chmod(0o666)
     fleet.watch()
     assert fleet.state["browser"] == 1
 
 
-def test_a_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch):
+def test_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch):
     monkeypatch.setattr(watch_commands, "Host", lambda: fleet.host)
     fleet.host.delete(files.plan_file(OLD["digest"]))
     reservations.reserve_control(fleet.host, "watch", NEW["digest"])

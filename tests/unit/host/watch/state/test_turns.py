@@ -1,4 +1,4 @@
-"""What is too much is cut in turns, so that nobody's many push out another's few."""
+"""Long lists are cut in turns: many items of one user push out none of another."""
 
 import pytest
 from proscribe.host.watch.state.turns import in_turns
@@ -15,10 +15,10 @@ from proscribe.host.watch.state.turns import in_turns
         ("a1 a2 a3 a4", 2, "a3 a4"),
     ],
 )
-def test_the_newest_of_each_stay_in_their_order(items, most, left):
+def test_newest_items_of_each_stay_in_order(items, most, left):
     assert in_turns(items.split(), lambda item: item[0], most, lambda _: 1) == left.split()
 
 
-def test_what_is_large_ends_it():
+def test_large_item_ends_the_list():
     assert in_turns([1, 5, 2], lambda item: item, 4, lambda item: item) == [1]
     assert in_turns([5, 1, 2], lambda _: "one", 4, lambda item: item) == [1, 2]
