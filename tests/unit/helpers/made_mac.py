@@ -39,20 +39,18 @@ class Mac:
         place.write_bytes(content)
         return place
 
-    def bundle(self, path: str, identifier: Any, binary: bool = True, **more: Any) -> None:
-        """An application."""
-        form = plistlib.FMT_BINARY if binary else plistlib.FMT_XML
-        said = {"CFBundleIdentifier": identifier, **more}
-        self.file(f"{path}/Contents/Info.plist", plistlib.dumps(said, fmt=form))
+    def bundle(self, path: str, identifier: Any, **more: Any) -> None:
+        """Write an application."""
+        content = plistlib.dumps({"CFBundleIdentifier": identifier, **more}, fmt=plistlib.FMT_BINARY)
+        self.file(f"{path}/Contents/Info.plist", content)
 
-    def preferences(self, plan: Mapping[str, Any], user: str = "") -> None:
-        """The policies of a plan, as a profile of an MDM leaves them."""
-        for program, said in of_programs(plan).items():
-            self.prefer(program.domain, {**({} if program.family == "chromium" else ENABLED), **said}, user)
+    def preferences(self, plan: Mapping[str, Any]) -> None:
+        """Write the policies of a plan, as a profile of an MDM leaves them."""
+        for program, policies in of_programs(plan).items():
+            self.prefer(program.domain, {**({} if program.family == "chromium" else ENABLED), **policies})
 
-    def prefer(self, domain: str, said: Mapping[str, Any], user: str = "") -> None:
-        folder = "/".join(filter(None, ("/Library/Managed Preferences", user)))
-        self.file(f"{folder}/{domain}.plist", plistlib.dumps(dict(said)))
+    def prefer(self, domain: str, policies: Mapping[str, Any]) -> None:
+        self.file(f"/Library/Managed Preferences/{domain}.plist", plistlib.dumps(dict(policies)))
 
     @property
     def host(self) -> Host:

@@ -63,7 +63,7 @@ DELETED, ADDED = 0xA02, 0xA00
 def test_listener_reports_only_its_own_table(monkeypatch, heard, printed):
     answers = [heard, OSError(errno.EBADF, "the end of the test")]
     opened = []
-    said = []
+    lines = []
 
     def recv(most):
         answer = answers.pop(0)
@@ -78,8 +78,8 @@ def test_listener_reports_only_its_own_table(monkeypatch, heard, printed):
     monkeypatch.setitem(sys.modules, "socket", SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=opening))
     text = programs.TABLE_EVENTS.format(table="proscribe")
     with pytest.raises(OSError, match="end of the test"):
-        exec(text, {"print": lambda line, flush: said.append((line, flush))})  # noqa: S102 - the program under test
-    assert said == [(line, True) for line in printed], "at once: whoever reads it waits"
+        exec(text, {"print": lambda line, flush: lines.append((line, flush))})  # noqa: S102 - the program under test
+    assert lines == [(line, True) for line in printed], "at once: whoever reads it waits"
     assert opened == [(16, 3, 12), (0, 64)], "the kernel's own socket, for what is done to tables"
 
 
@@ -135,14 +135,14 @@ def test_route_is_tried_as_the_named_user_or_as_root(address):
 def test_routes_that_the_kernel_takes_are_printed():
     """The address of a broadcast is refused to whoever has not asked for it."""
     targets = ["127.0.0.1 9", "255.255.255.255 9", "127.0.0.1 9 65534"]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
-        there.bind(("127.0.0.1", 0))
-        targets.append(f"127.0.0.1 {there.getsockname()[1]} 65534")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        targets.append(f"127.0.0.1 {receiver.getsockname()[1]} 65534")
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", programs.SEND, *targets], text=True, capture_output=True
         )
-        there.settimeout(LONGEST)
-        assert there.recv(1) == b""
+        receiver.settimeout(LONGEST)
+        assert receiver.recv(1) == b""
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [targets[0], *targets[2:]]
 

@@ -316,8 +316,8 @@ def test_exchanged_directory_gets_nothing_unless_it_is_the_users(host, monkeypat
         assert "mallory" in why and os.listdir(apps) == []
         act()
         assert restore_all(host) == []
-    found = [path.read_bytes() for path in (root / "home/mallory").glob("*/program")]
-    assert found == [CONTENT] and (moment == "before" or os.listdir(apps) == [])
+    contents = [path.read_bytes() for path in (root / "home/mallory").glob("*/program")]
+    assert contents == [CONTENT] and (moment == "before" or os.listdir(apps) == [])
 
 
 @pytest.mark.parametrize("target", ["bob's directory", "a link to /etc", "another program of bob's"])

@@ -71,7 +71,7 @@ def scripted(host, monkeypatch):
 
 
 def make_record(compiled: Any, verdicts: Sequence[Verdict], controls: Sequence[str], **more: Any) -> dict[str, Any]:
-    found = host_record(
+    record = host_record(
         plan_digest=compiled["digest"],
         checked_at="2026-11-27T08:00:00Z",
         platform=PLATFORM,
@@ -80,7 +80,7 @@ def make_record(compiled: Any, verdicts: Sequence[Verdict], controls: Sequence[s
         duration_ms=1000,
         nothing_known=dict.fromkeys(controls, 2),
     )
-    return {**found, **more}
+    return {**record, **more}
 
 
 @pytest.mark.parametrize("name", ["apps", "browser", "firewall", "dns", "group_policy"])

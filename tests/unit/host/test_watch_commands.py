@@ -29,8 +29,8 @@ class Called:
         monkeypatch.setattr(watch_commands, "Host", lambda: host)
         monkeypatch.setattr(observation, "observed", self.observe)
 
-    def observe(self, host: Made, known: files.Settings, operations: Any, cached: Any, keep: Any) -> list[str]:
-        self.observed.append((host, known, operations))
+    def observe(self, host: Made, settings: files.Settings, operations: Any, cached: Any, keep: Any) -> list[str]:
+        self.observed.append((host, settings, operations))
         self.found = {digest: cached(digest) for digest in self.reads}
         for digest, content in self.caches.items():
             keep(digest, content)
@@ -96,13 +96,13 @@ def test_damage_is_written_down_once_until_another_event(call, capsys):
         assert call("observe") == 1
     assert "nothing was run; the next run of the controller repairs it" in capsys.readouterr().err
     assert call.observed == []
-    events = [(one["event"], one.get("file")) for one in journal.read(call.host)[0]]
+    events = [(line["event"], line.get("file")) for line in journal.read(call.host)[0]]
     assert events[-1] == ("damaged", files.SETTINGS) and events.count(events[-1]) == 1
     journal.append(call.host, "damaged", file="/another")
     call("observe")
     journal.append(call.host, "thawed")
     call("observe")
-    events = [(one["event"], one.get("file")) for one in journal.read(call.host)[0]]
+    events = [(line["event"], line.get("file")) for line in journal.read(call.host)[0]]
     assert events.count(("damaged", files.SETTINGS)) == 3
 
 
@@ -113,9 +113,9 @@ def test_unsaved_observation_is_printed_and_fails(call, capsys):
 
 
 def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call):
-    known = files.settings(call.host)
-    assert known is not None
-    named = f"{known.files[files.CODE]}-{MAGIC_NUMBER.hex()}"
+    settings = files.settings(call.host)
+    assert settings is not None
+    named = f"{settings.files[files.CODE]}-{MAGIC_NUMBER.hex()}"
     call.caches = {"sha256:aa": [1], "sha256:bb": [2]}
     assert call("observe", marshalled=b"code") == 0
     first = call.cached()

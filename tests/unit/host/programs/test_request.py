@@ -242,12 +242,12 @@ def test_file_that_is_no_request_is_passed_over(home):
     directory = os.open(place, os.O_RDONLY)
     try:
         before = len(os.listdir("/proc/self/fd"))
-        found = program.requests(directory)
+        requests = program.requests(directory)
         assert len(os.listdir("/proc/self/fd")) == before
     finally:
         os.close(directory)
     seven = f"{7:016x}.json"
-    assert [(name, number) for name, number, _ in found] == [(seven, program.number_of(seven)), (NAME, good)]
+    assert [(name, number) for name, number, _ in requests] == [(seven, program.number_of(seven)), (NAME, good)]
 
 
 @pytest.mark.parametrize("step", [".local", ".local/state", ".local/state/proscribe/requests"])

@@ -150,7 +150,7 @@ def test_sum_and_copy_read_up_to_the_allowance(tmp_path, here):
     (tmp_path / "file").write_bytes(b"x" * 5000)
     directories.sum_up(here, "file", directories.Allowance(5000))
     directories.copy(here, "file", here, "copy", directories.Allowance(5000))
-    for work in (directories.sum_up, lambda *what: directories.copy(*what[:2], here, "other", what[2])):
+    for work in (directories.sum_up, lambda *words: directories.copy(*words[:2], here, "other", words[2])):
         with pytest.raises(ControlError, match="more than 0 MiB of data"):
             work(here, "file", directories.Allowance(4999))
     with pytest.raises(ControlError, match="more than 3 MiB"):
@@ -214,7 +214,7 @@ def test_mount_within_a_tree_is_not_entered(tmp_path, here, monkeypatch, act):
 def test_refused_attribute_is_an_error_only_on_a_broken_disk(tmp_path, here, monkeypatch, call, error):
     (tmp_path / "file").touch()
 
-    def refused(*what, **how):
+    def refused(*words, **how):
         raise OSError(getattr(errno, error), error)
 
     monkeypatch.setattr(os, call, refused)

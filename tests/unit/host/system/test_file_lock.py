@@ -49,8 +49,8 @@ def hold_host(root: Path, by: str) -> subprocess.Popen[str]:
 def test_timed_out_wait_reports_the_other_run(root):
     with hold_host(root, "run 7 of alice on ctl") as other:
         waiting = make_run(root, "run 8 of bob on spare", 0.3)
-        said = rf"being changed by run 7 of alice on ctl, since {TIME}; waited for it until {TIME}"
-        with pytest.raises(Busy, match=said) as busy, waiting.exclusive():
+        message = rf"being changed by run 7 of alice on ctl, since {TIME}; waited for it until {TIME}"
+        with pytest.raises(Busy, match=message) as busy, waiting.exclusive():
             pass
         assert busy.value.turn.by == "run 7 of alice on ctl" and isinstance(busy.value, ControlError)
         other.kill()
@@ -69,8 +69,10 @@ def test_run_that_has_waited_knows_the_other_run(root):
         host = make_run(root, "run 8 of bob on spare")
         with host.exclusive():
             pass
-    [found] = host.other_runs
-    assert (found["by"], found["waited"] >= 1) == ("run 7 of alice [2J", True) and re.fullmatch(TIME, found["since"])
+    [other_run] = host.other_runs
+    assert (other_run["by"], other_run["waited"] >= 1) == ("run 7 of alice [2J", True) and re.fullmatch(
+        TIME, other_run["since"]
+    )
 
 
 def test_runs_that_take_turns_know_of_each_other(root):
@@ -79,8 +81,8 @@ def test_runs_that_take_turns_know_of_each_other(root):
         host = make_run(root, by)
         with host.exclusive() as turns:
             turns.note()
-        assert [one["by"] for one in host.other_runs] == others
-        assert all(one["waited"] == 0 for one in host.other_runs)
+        assert [run["by"] for run in host.other_runs] == others
+        assert all(run["waited"] == 0 for run in host.other_runs)
     for number in range(20):
         with make_run(root, f"run {number}").exclusive() as turns:
             turns.note()

@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[tuple[str, str | None], Callable[[Host], object], str]]
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusal_of_the_disk_is_an_error(host, monkeypatch, case):
-    (name, about), work, said = REFUSED[case]
+    (name, about), work, message = REFUSED[case]
     host.write("/etc/new/file", "before")
     real = getattr(os, name)
 
@@ -99,7 +99,7 @@ def test_refusal_of_the_disk_is_an_error(host, monkeypatch, case):
         return real(first, *more, **how)
 
     monkeypatch.setattr(os, name, refused)
-    with pytest.raises(ControlError, match=f"^{said}: Read-only file system"):
+    with pytest.raises(ControlError, match=f"^{message}: Read-only file system"):
         work(host)
 
 

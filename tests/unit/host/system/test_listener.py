@@ -60,9 +60,13 @@ def test_name_is_read_from_an_http_request(request_, name):
     assert http_host(request_) == name
 
 
-def send_pieces(one: Listener, *pieces: bytes) -> bytes:
+def connect(listening: Listener) -> socket.socket:
+    return socket.create_connection((listening.address, listening.port), timeout=LONGEST)
+
+
+def send_pieces(listening: Listener, *pieces: bytes) -> bytes:
     """Send pieces as a client and return the answer."""
-    with socket.create_connection((one.address, one.port), timeout=LONGEST) as client:
+    with connect(listening) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             client.sendall(piece)
@@ -74,20 +78,20 @@ HELLO = hello("Mail.Example")
 
 def test_silent_client_keeps_no_other_client_waiting(monkeypatch):
     monkeypatch.setattr(listener, "PATIENCE", 0.2)
-    with Listener() as one, socket.create_connection((one.address, one.port), timeout=LONGEST) as silent:
+    with Listener() as listening, connect(listening) as silent:
         silent.sendall(HELLO[:20])
-        send_pieces(one, HELLO)
-        assert one.hits("mail.example") == 1
+        send_pieces(listening, HELLO)
+        assert listening.hits("mail.example") == 1
         assert silent.recv(1) == b"", "it is closed after a while"
-        with socket.create_connection((one.address, one.port), timeout=LONGEST) as half:
+        with connect(listening) as half:
             half.sendall(HELLO[:-4])
             half.shutdown(socket.SHUT_WR)
             assert half.recv(1) == b""
 
 
 def test_listener_is_closed_after_its_block():
-    with Listener() as one:
-        send_pieces(one, HELLO)
+    with Listener() as listening:
+        send_pieces(listening, HELLO)
     with pytest.raises(OSError):
-        send_pieces(one, HELLO)
-    until(lambda: not one._thread.is_alive())
+        send_pieces(listening, HELLO)
+    until(lambda: not listening._thread.is_alive())

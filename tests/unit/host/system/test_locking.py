@@ -25,8 +25,8 @@ def test_lock_is_waited_for_until_its_deadline(tmp_path, monkeypatch):
     host, now = Host(str(tmp_path)), [100.0]
     monkeypatch.setattr(locking.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(locking.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    with open_file(host) as one, open_file(host) as other:
-        assert locked(host, "/file", one, deadline())
+    with open_file(host) as first, open_file(host) as other:
+        assert locked(host, "/file", first, deadline())
         with pytest.raises(ControlError, match=f"^another process has held /file for {PATIENCE:g} s$"):
             locked(host, "/file", other, deadline())
     assert 100.0 + PATIENCE < now[0] < 100.1 + PATIENCE

@@ -99,8 +99,8 @@ def test_generation_is_read_from_an_answer(monkeypatch, answer, number):
     channel = SimpleNamespace(send=len, recv=recv, settimeout=waits.append, close=lambda: ended.append("closed"))
     module = SimpleNamespace(AF_NETLINK=16, SOCK_RAW=3, socket=lambda *_: channel)
     monkeypatch.setitem(sys.modules, "_socket", module)
-    found = netfilter.generation()
-    assert (found and found.number) == number
+    generation = netfilter.generation()
+    assert (generation and generation.number) == number
     assert ended == ["closed"] and len(waits) == 1 and waits[0] > 0
 
 

@@ -47,7 +47,7 @@ def test_program_has_a_line_of_its_own_again_after_a_minute(now, name):
 def test_written_numbers_add_up(given_):
     lines = Lines()
     attempts = Attempts(lines)
-    for program, now in sorted(given_, key=lambda one: one[1]):
+    for program, now in sorted(given_, key=lambda row: row[1]):
         attempts.proceed(now)
         attempts.note("apps/x", program, "alice", now)
     attempts.proceed(1000.0, all_of_it=True)

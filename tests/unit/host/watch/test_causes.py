@@ -7,11 +7,11 @@ from typing import Any
 from proscribe.host.watch.causes import by_cause
 
 
-def found(kind: str, path: str = "", id_: str = "", detail: str | None = None) -> dict[str, Any]:
+def make_finding(kind: str, path: str = "", id_: str = "", detail: str | None = None) -> dict[str, Any]:
     return {"kind": kind, "path": path, "id": id_, **({} if detail is None else {"detail": detail})}
 
 
-FILE, UNIT = found("policy", "/etc/x.json", "x", "is missing"), found("unit", "", "dnsmasq")
+FILE, UNIT = make_finding("policy", "/etc/x.json", "x", "is missing"), make_finding("unit", "", "dnsmasq")
 
 
 def test_rules_with_the_same_findings_have_one_cause():

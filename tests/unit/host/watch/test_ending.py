@@ -26,11 +26,11 @@ def start_deaf() -> subprocess.Popen[bytes]:
 
 def count_held() -> int:
     """How many processes are count_held by a descriptor."""
-    found = 0
+    count = 0
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # the one of the list itself
-            found += "pidfd" in os.readlink(f"/proc/self/fd/{name}")
-    return found
+            count += "pidfd" in os.readlink(f"/proc/self/fd/{name}")
+    return count
 
 
 @pytest.fixture(autouse=True)

@@ -111,20 +111,20 @@ def another(host: Made) -> None:
 )
 def test_heartbeat_tells_the_state_of_the_daemon(watched, change, state, detail):
     host, _ = watched
-    known = files.settings(host)
-    assert known is not None
+    settings = files.settings(host)
+    assert settings is not None
     if state == UNTRIED:
         host.refused_execution(reported.HEARTBEAT)
     change(host)
     beat = Heartbeat(host)
-    heard = beat.heard(known)
+    heard = beat.heard(settings)
     assert heard.state == state and heard.detail.endswith(detail) and bool(heard.detail) is bool(detail)
     assert heard.wrong is (state in (DEAF, LATE))
-    verdict = heartbeat.verdict(host, known, beat)
+    verdict = heartbeat.verdict(host, settings, beat)
     states = {NOTICED: COMPLIANT, UNABLE: NOT_APPLICABLE, UNTRIED: UNKNOWN, DEAF: NONCOMPLIANT, LATE: NONCOMPLIANT}
     assert (verdict.rule, verdict.state) == (heartbeat.LAUNCHES, states[state])
     assert verdict.drifted is heard.wrong
-    assert [(one.id, one.detail) for one in verdict.findings] == [(units.LAUNCHES, detail)] * heard.wrong
+    assert [(finding.id, finding.detail) for finding in verdict.findings] == [(units.LAUNCHES, detail)] * heard.wrong
     assert bool(verdict.reason) is (state in (UNABLE, UNTRIED))
 
 
@@ -139,9 +139,9 @@ def test_heartbeat_that_cannot_be_executed_is_untried(watched, monkeypatch):
     host, _ = watched
     host.refused_execution(reported.HEARTBEAT)
     monkeypatch.setattr(Made, "refused_execution", lambda *_: errno.EACCES)
-    known = files.settings(host)
-    assert known is not None
-    heard = Heartbeat(host).heard(known)
+    settings = files.settings(host)
+    assert settings is not None
+    heard = Heartbeat(host).heard(settings)
     assert heard.state == UNTRIED and heard.detail.endswith(f"cannot execute {reported.HEARTBEAT}: Permission denied")
 
 
@@ -152,5 +152,5 @@ def test_daemon_that_systemd_starts_is_waited_for(watched, monkeypatch):
     monkeypatch.setattr(heartbeat, "AGAIN", 0.0)
     monkeypatch.setattr(heartbeat, "evidently_active", lambda host, name: name == units.LAUNCHES)
     monkeypatch.setattr(heartbeat.time, "sleep", lambda _: host.stopped.clear())
-    known = files.settings(host)
-    assert known is not None and Heartbeat(host).heard(known).state == NOTICED
+    settings = files.settings(host)
+    assert settings is not None and Heartbeat(host).heard(settings).state == NOTICED

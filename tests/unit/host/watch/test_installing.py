@@ -23,9 +23,9 @@ DAEMON_ANEW = ["reenable --quiet proscribe-launches.service", "restart proscribe
 
 def ran(host: Made) -> list[str]:
     """What systemctl was called with since the last time."""
-    found = [line.removeprefix("systemctl ") for line in host.ran]
+    result = [line.removeprefix("systemctl ") for line in host.ran]
     host.ran.clear()
-    return found
+    return result
 
 
 def edited(host: Made) -> None:
@@ -115,9 +115,9 @@ def test_daemon_that_reads_its_plan_late_is_waited_for(made, monkeypatch):
     beat = Made.refused_execution
 
     def later(self, path):
-        found = beat(self, path)
+        result = beat(self, path)
         self.daemon = {}
-        return found
+        return result
 
     monkeypatch.setattr(Made, "refused_execution", later)
     monkeypatch.setattr(installing.clock, "set_by_controller", lambda *_: None)
@@ -144,7 +144,7 @@ def test_content_of_a_writable_file_is_not_shown(made):
     installing.change(made, MINE, given(MINE))
     os.chmod(made.root + files.CODE, 0o666)
     done = installing.change(made, MINE, given(MINE), dry_run=True)
-    [code] = [one for one in done["diff"] if one["before_header"] == f"write {files.CODE}"]
+    [code] = [entry for entry in done["diff"] if entry["before_header"] == f"write {files.CODE}"]
     assert (code["before"], code["after"]) == ("unreadable\n", f"{files.hash_of(b'code')}\n")
 
 

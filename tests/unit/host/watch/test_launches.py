@@ -82,9 +82,9 @@ def test_process_that_cannot_be_replaced_runs_the_daemon(monkeypatch):
 
 def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
     served = []
-    one, other = socket.socketpair()
-    with one, other:
-        standard_input_is(monkeypatch, os.fstat(one.fileno()))
+    ours, other = socket.socketpair()
+    with ours, other:
+        standard_input_is(monkeypatch, os.fstat(ours.fileno()))
         monkeypatch.setattr(serving, "serve", lambda *given: served.append(given))
         monkeypatch.setattr(daemon, "run", lambda _: pytest.fail("it is no daemon"))
         launches.main(Host("/nowhere"))
@@ -103,8 +103,8 @@ def test_process_with_a_socket_as_its_input_is_the_verifier(monkeypatch):
     ],
 )
 def test_status_tells_whether_starts_are_noticed(monkeypatch, heard, said):
-    known = files.Settings("r", 1, 1, "p", (), {})
+    settings = files.Settings("r", 1, 1, "p", (), {})
     queried = []
     heartbeat = SimpleNamespace(heard=lambda settings: queried.append(settings) or heard)
     monkeypatch.setattr(launches, "Heartbeat", lambda _: heartbeat)
-    assert re.search(said, launches.status(Host("/nowhere"), known)) and queried == [known]
+    assert re.search(said, launches.status(Host("/nowhere"), settings)) and queried == [settings]

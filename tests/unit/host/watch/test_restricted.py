@@ -30,8 +30,8 @@ def of(host: Host, *sections: Any) -> dict[str, Any]:
     [({}, "", False), ({"user_notice": "Not here.", "requests": "command"}, "Not here.", True)],
 )
 def test_notice_for_users_is_that_of_the_plan(tmp_path, settings, text, requests):
-    one = Restricted(Host(str(tmp_path)), {**section(), "settings": settings})
-    assert (one.text, one.requests) == (text, requests)
+    restricted = Restricted(Host(str(tmp_path)), {**section(), "settings": settings})
+    assert (restricted.text, restricted.requests) == (text, requests)
     none = Restricted(Host(str(tmp_path)), None)
     assert (none.text, none.requests) == ("", False)
 
@@ -56,10 +56,10 @@ def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
     system = SimpleNamespace(MANAGER="flatpak", DATABASE_FILES=(), query_of=query_of)
     none = SimpleNamespace(MANAGER="snap", DATABASE_FILES=(), query_of=lambda *_: pytest.fail("nothing is looked for"))
     monkeypatch.setattr(restricted_module, "SYSTEMS", (system, none))
-    monkeypatch.setattr(restricted_module, "installed", lambda host, one, ids, *_: ([packages["all"]], ""))
-    one = Restricted(Host(str(tmp_path)), section(owl={"packages": {"flatpak": ["owl"]}}))
+    monkeypatch.setattr(restricted_module, "installed", lambda host, restricted, ids, *_: ([packages["all"]], ""))
+    restricted = Restricted(Host(str(tmp_path)), section(owl={"packages": {"flatpak": ["owl"]}}))
     assert queried == [("root", ["owl"])]
-    assert one.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
+    assert restricted.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
 
 
 def test_sets_have_names_of_packages_and_databases(tmp_path):

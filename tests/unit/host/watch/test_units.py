@@ -15,15 +15,15 @@ FIXED |= {"SystemCallErrorNumber": "EPERM", "UMask": "0077"}
 
 def read(name: str) -> dict[str, dict[str, list[str]]]:
     """A unit: by section and setting, all that it says."""
-    found: dict[str, dict[str, list[str]]] = {}
+    sections: dict[str, dict[str, list[str]]] = {}
     section: dict[str, list[str]] = {}
     for line in TEXTS[name].splitlines():
         if line.startswith("["):
-            section = found.setdefault(line.strip("[]"), {})
+            section = sections.setdefault(line.strip("[]"), {})
         elif line and not line.startswith("#"):
             key, _, value = line.partition("=")
             section.setdefault(key, []).append(value)
-    return found
+    return sections
 
 
 def test_installed_units_are_the_removed_ones():

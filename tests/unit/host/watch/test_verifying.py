@@ -132,7 +132,7 @@ class Seen(Host):
 
 def test_many_forked_processes_are_ended_a_few_at_a_time(monkeypatch):
     host = Seen([Process(10 * number, "/opt/owl/owl") for number in range(1, MOST_FORKED + 3)])
-    one, sent = Verifying(lambda: host), []
+    verifier, sent = Verifying(lambda: host), []
 
     def verify(processes):
         return [Verified([make_running("alice", process) for process in processes], [], [], [], [])]
@@ -141,18 +141,18 @@ def test_many_forked_processes_are_ended_a_few_at_a_time(monkeypatch):
         sent.extend(process.pid for process in processes if process.pid in held)
         return True
 
-    monkeypatch.setattr(one.restricted, "verify", verify)
-    monkeypatch.setattr(one, "_begin", begin)
-    monkeypatch.setattr(one, "_notify", lambda *_: None)
-    monkeypatch.setattr(one.attempts, "note", lambda *_: None)
-    one._end(make_running("alice", Process(7, "/opt/owl/owl")), {7: 1}, [7], 100.0)
+    monkeypatch.setattr(verifier.restricted, "verify", verify)
+    monkeypatch.setattr(verifier, "_begin", begin)
+    monkeypatch.setattr(verifier, "_notify", lambda *_: None)
+    monkeypatch.setattr(verifier.attempts, "note", lambda *_: None)
+    verifier._end(make_running("alice", Process(7, "/opt/owl/owl")), {7: 1}, [7], 100.0)
     sent.clear()
-    one._end_forked(100.5)
-    assert len(sent) == MOST_FORKED and one.forked_at == 100.5 + FORKED and one.forking
+    verifier._end_forked(100.5)
+    assert len(sent) == MOST_FORKED and verifier.forked_at == 100.5 + FORKED and verifier.forking
     host.seen = [process for process in host.seen if process.pid not in sent]
     sent.clear()
-    one._end_forked(101.0)
-    assert len(sent) == 2 and one.forked_at == 0.0
+    verifier._end_forked(101.0)
+    assert len(sent) == 2 and verifier.forked_at == 0.0
 
 
 def test_sets_have_the_present_plan_and_the_next_ones(made, verifier, monkeypatch):
@@ -185,10 +185,10 @@ def test_stopped_timer_begins_again(watched):
 
 def test_start_within_a_pause_is_not_verified(watched):
     host, _ = watched
-    one = Verifying(lambda: host)
-    assert "later" in one.answer(("starts", []))
+    verifier = Verifying(lambda: host)
+    assert "later" in verifier.answer(("starts", []))
     pause.freeze(host, "1h", "works on it", "ann")
-    assert one.answer(("starts", [])).keys() == {"used"}
+    assert verifier.answer(("starts", [])).keys() == {"used"}
 
 
 def test_waiver_with_hours_is_resolved_for_the_present_hour(made, verifier):
@@ -200,9 +200,9 @@ def test_waiver_with_hours_is_resolved_for_the_present_hour(made, verifier):
 
 def test_plan_that_cannot_be_read_is_a_failure_in_answer_and_journal(watched, monkeypatch):
     host, _ = watched
-    one = Verifying(lambda: host)
-    monkeypatch.setattr(one, "reload", make_refusal(ControlError("it is not there")))
-    assert one.answer(("starts", []))["failed"] == "it is not there"
+    verifier = Verifying(lambda: host)
+    monkeypatch.setattr(verifier, "reload", make_refusal(ControlError("it is not there")))
+    assert verifier.answer(("starts", []))["failed"] == "it is not there"
     assert read_events(host) == [{"event": "failed", "control": "apps", "message": "it is not there"}]
 
 
@@ -234,18 +234,18 @@ def test_restricted_program_is_ended_counted_and_explained(watched, program, mon
     monkeypatch.setattr(host, "process", lambda pid: process if pid == process.pid else None)
     monkeypatch.setattr(host, "start_time", lambda _: 1.0)
     monkeypatch.setattr(host, "user_of", lambda _: 1000)
-    one = Verifying(lambda: host)
-    one.reload(0.0)
-    monkeypatch.setattr(one, "reload", lambda now: None)
-    monkeypatch.setattr(one, "_notify", lambda *words: notified.append(words))
+    verifier = Verifying(lambda: host)
+    verifier.reload(0.0)
+    monkeypatch.setattr(verifier, "reload", lambda now: None)
+    monkeypatch.setattr(verifier, "_notify", lambda *words: notified.append(words))
     verified = Verified([make_running("ann", process, rules=("owl", "barn"))], [], [], [], [(process.pid, 5.0)])
-    monkeypatch.setattr(one.restricted, "verify", lambda *_: iter([verified]))
-    one.answer(("starts", [(process.pid, "/owl", ("/opt/owl/owl", 1000))]))
+    monkeypatch.setattr(verifier.restricted, "verify", lambda *_: iter([verified]))
+    verifier.answer(("starts", [(process.pid, "/owl", ("/opt/owl/owl", 1000))]))
     assert program.wait(60) == -signal.SIGTERM
     assert [(running.user, id_) for running, id_, _ in notified] == [("ann", "owl")]
     line = {"event": "ended", "program": "owl", "user": "ann", "times": 1}
     assert read_events(host) == [{**line, "rule": "apps/owl"}, {**line, "rule": "apps/barn"}]
-    assert list(one.slow) == [1000]  # whose start took so long
+    assert list(verifier.slow) == [1000]  # whose start took so long
 
 
 @pytest.mark.parametrize("own", [True, False])

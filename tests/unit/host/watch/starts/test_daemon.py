@@ -29,7 +29,7 @@ NAME = "a-start-of-this-test"
 
 
 class Listener:
-    """Stands for a group of fanotify, and for the proc connector: `events` is what it reads, an error is raised."""
+    """A fake of a group of fanotify and of the proc connector. It reads its events, and raises those that are errors."""
 
     def __init__(self) -> None:
         self.descriptor, self.other = os.pipe()
@@ -50,17 +50,16 @@ class Listener:
         self.left_out.append(os.readlink(path))
 
     def read(self) -> Any:
-        found = self.events.pop(0) if self.events else None
-        if isinstance(found, OSError):
-            raise found
-        return found
+        value = self.events.pop(0) if self.events else None
+        if isinstance(value, OSError):
+            raise value
+        return value
 
 
 class Machine:
-    """Where the daemon of a test finds what it opens."""
+    """The files that the daemon of a test opens."""
 
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.monkeypatch = monkeypatch
         self.state, self.heartbeat, self.mounted = place / "state", place / "libexec/heartbeat", place / "mounted"
         self.heartbeat.parent.mkdir()
         self.mounted.mkdir()
@@ -83,10 +82,10 @@ class Machine:
         self.mountinfo.write_text("".join(lines))
 
     @staticmethod
-    def opened(one: Listener | OSError) -> Listener:
-        if isinstance(one, OSError):
-            raise one
-        return one
+    def opened(daemon: Listener | OSError) -> Listener:
+        if isinstance(daemon, OSError):
+            raise daemon
+        return daemon
 
     def reported(self) -> dict[str, str]:
         return reported.parsed(self.state.read_text())
@@ -101,61 +100,49 @@ def refused(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def no_fanotify(machine: Machine) -> None:
-    machine.fanotify = refused(errno.EMFILE)
-
-
-def neither(machine: Machine) -> None:
-    machine.fanotify, machine.connector = refused(errno.EPERM), refused(errno.ENOMEM)
-
-
-def no_mark(machine: Machine) -> None:
-    machine.fanotify.refuses = errno.EINVAL
-
-
-def two_places(machine: Machine) -> None:
-    once = (machine.mount, "8:1", machine.mounted, "ext4")
-    other = (machine.mount, "8:2", machine.mounted, "xfs")
-    machine.has(once, once, other, ("0", "8:3", machine.mounted, "ext4"), ("1", "0:8", "/n", "nfs4"))
-
-
-@pytest.mark.parametrize("change", [no_fanotify, neither, no_mark])
-def test_heartbeat_is_heard_by_its_file_without_fanotify(machine, change):
+@pytest.mark.parametrize("case", ["no fanotify", "no listener", "no mark"])
+def test_heartbeat_is_heard_by_its_file_without_fanotify(machine, case):
     machine.heartbeat.write_text("")
-    change(machine)
-    one = Noticing(())
-    one.read_due = None
+    if case == "no mark":
+        machine.fanotify.refuses = errno.EINVAL
+    else:
+        machine.fanotify = refused(errno.EMFILE)
+    if case == "no listener":
+        machine.connector = refused(errno.ENOMEM)
+    daemon = Noticing(())
+    daemon.read_due = None
     assert not machine.reported()["beats"]
     machine.heartbeat.read_text()
-    one.step(0)
+    daemon.step(0)
     assert reported.noted(machine.reported(), 7, 0)
 
 
 def test_new_mounts_are_marked_after_a_while(machine):
-    one = Noticing(())
-    one.read_due = None
-    one.sources.mountinfo, changed = os.pipe()
-    one.poll.register(one.sources.mountinfo, noticing.select.POLLIN)
+    daemon = Noticing(())
+    daemon.read_due = None
+    daemon.sources.mountinfo, changed = os.pipe()
+    daemon.poll.register(daemon.sources.mountinfo, noticing.select.POLLIN)
     os.write(changed, b"x" * 5)
-    one.step(0)
-    due = one.mounts_due
-    assert due is not None and one.timeout(due - 0.25) == pytest.approx(0.25)
-    one.step(0)
-    assert one.mounts_due == due, "many mounts are one change"
-    os.close(one.sources.mountinfo)
-    one.sources.mountinfo = os.open(machine.mountinfo, os.O_RDONLY)
-    two_places(machine)
-    one._do_what_is_due(due - 0.1)
+    daemon.step(0)
+    due = daemon.mounts_due
+    assert due is not None and daemon.timeout(due - 0.25) == pytest.approx(0.25)
+    daemon.step(0)
+    assert daemon.mounts_due == due, "many mounts are one change"
+    os.close(daemon.sources.mountinfo)
+    daemon.sources.mountinfo = os.open(machine.mountinfo, os.O_RDONLY)
+    first, second = ((machine.mount, device, machine.mounted, "ext4") for device in ("8:1", "8:2"))
+    machine.has(first, first, second, ("0", "8:3", machine.mounted, "ext4"), ("1", "0:8", "/n", "nfs4"))
+    daemon._do_what_is_due(due - 0.1)
     assert machine.reported()["marked"] == "1"
-    one._do_what_is_due(due)
-    assert machine.reported()["marked"] == "2" and one.mounts_due is None
-    one.poll.unregister(one.sources.mountinfo)  # it was waited for again
+    daemon._do_what_is_due(due)
+    assert machine.reported()["marked"] == "2" and daemon.mounts_due is None
+    daemon.poll.unregister(daemon.sources.mountinfo)  # it was waited for again
 
 
 def test_state_that_cannot_be_written_does_not_end_the_daemon(machine, monkeypatch):
-    one = Noticing(())
+    daemon = Noticing(())
     monkeypatch.setattr(noticing, "STATE", str(machine.state / "below a file"))
-    one._note()
+    daemon._note()
 
 
 @pytest.fixture
@@ -167,8 +154,8 @@ def program(tmp_path):
     process.wait()
 
 
-def waiting(one: Noticing) -> list[tuple[int, tuple[Any, ...]]]:
-    return [(start.pid, start.key) for own in one.waiting.of.values() for start in own.values()]
+def waiting(daemon: Noticing) -> list[tuple[int, tuple[Any, ...]]]:
+    return [(start.pid, start.key) for own in daemon.waiting.of.values() for start in own.values()]
 
 
 def file_of(path: Path) -> tuple[int, tuple[Any, ...]]:
@@ -179,14 +166,14 @@ def file_of(path: Path) -> tuple[int, tuple[Any, ...]]:
 
 
 def test_starts_are_taken_until_there_are_no_more(machine, tmp_path, program):
-    one = Noticing(())
-    one.prefilter = Prefilter({"parts": [NAME]})
+    daemon = Noticing(())
+    daemon.prefilter = Prefilter({"parts": [NAME]})
     (first, key), (second, _) = file_of(tmp_path / NAME), file_of(tmp_path / NAME)
     machine.fanotify.events = [refused(errno.ENOENT), ([(first, 0), (second, program.pid)], False)]
     machine.connector.events = [refused(errno.EIO), ([program.pid], False), ([os.getpid()], False)]
-    one.take_starts()
-    assert waiting(one) == [(program.pid, key)], "by its file, not once more by its path"
-    assert one.lost == 0 and one.scan_due is None
+    daemon.take_starts()
+    assert waiting(daemon) == [(program.pid, key)], "by its file, not once more by its path"
+    assert daemon.lost == 0 and daemon.scan_due is None
     for descriptor in (first, second):
         with pytest.raises(OSError):
             os.fstat(descriptor)
@@ -194,26 +181,26 @@ def test_starts_are_taken_until_there_are_no_more(machine, tmp_path, program):
 
 @pytest.mark.parametrize("which", ["fanotify", "connector"])
 def test_lost_starts_are_scanned_for(machine, which):
-    one = Noticing(())
+    daemon = Noticing(())
     getattr(machine, which).events = [([], True)]
-    one.take_starts()
-    assert one.lost == 1 and one.scan_due is not None
+    daemon.take_starts()
+    assert daemon.lost == 1 and daemon.scan_due is not None
 
 
 @ROOT
 def test_heartbeat_that_fanotify_reports_is_written_down(machine):
     machine.heartbeat.write_text("")
     machine.heartbeat.chmod(0o700)
-    one = Noticing(())
+    daemon = Noticing(())
     machine.fanotify.events = [([(file_of(machine.heartbeat)[0], 77)], False)]
-    one.take_starts()
+    daemon.take_starts()
     assert reported.noted(machine.reported(), 77, 0) and not reported.noted(machine.reported(), 78, 0)
 
 
 @ROOT
 @pytest.mark.parametrize("refuses", [False, True])
 def test_dynamic_loader_of_root_is_left_out(machine, monkeypatch, tmp_path, refuses):
-    one = Noticing(())
+    daemon = Noticing(())
     loader, other = tmp_path / "ld-linux.so", tmp_path / "other"
     monkeypatch.setattr(noticing, "is_loader", lambda path: path == str(loader))
     if refuses:
@@ -221,35 +208,35 @@ def test_dynamic_loader_of_root_is_left_out(machine, monkeypatch, tmp_path, refu
     for path in (other, loader):
         path.write_text("")
         with path.open("rb") as stream:
-            one._of_file(stream.fileno(), os.getpid(), 0.0)
+            daemon._of_file(stream.fileno(), os.getpid(), 0.0)
     of_a_user = tmp_path / "ld-linux-of-a-user.so"
     of_a_user.write_text("")
     os.chown(of_a_user, 65534, 65534)
     monkeypatch.setattr(noticing, "is_loader", lambda _: True)
     with of_a_user.open("rb") as stream:
-        one._of_file(stream.fileno(), os.getpid(), 0.0)
+        daemon._of_file(stream.fileno(), os.getpid(), 0.0)
     assert machine.fanotify.left_out == ([] if refuses else [str(loader)])
 
 
 def test_process_without_a_program_is_no_start(machine):
-    one = Noticing(())
-    one.prefilter = Prefilter({"exact": [""]})
-    one.of_process(2**22 + 1, 0.0)
-    one._may_be(2**22 + 1, "/x", ("/x",), 0.0)
-    assert not waiting(one)
+    daemon = Noticing(())
+    daemon.prefilter = Prefilter({"exact": [""]})
+    daemon.of_process(2**22 + 1, 0.0)
+    daemon._may_be(2**22 + 1, "/x", ("/x",), 0.0)
+    assert not waiting(daemon)
 
 
 def test_step_waits_for_starts_to_settle(machine, monkeypatch):
-    one = Noticing(())
-    one.read_due = None
+    daemon = Noticing(())
+    daemon.read_due = None
     slept = []
     monkeypatch.setattr(noticing.time, "sleep", slept.append)
-    one.step(0)
+    daemon.step(0)
     assert slept == []
     machine.connector.events = [([], True)]
     os.write(machine.connector.other, b"x")
-    one.step(None)
-    assert slept == [noticing.SETTLE, noticing.PAUSE] and one.lost == 1
+    daemon.step(None)
+    assert slept == [noticing.SETTLE, noticing.PAUSE] and daemon.lost == 1
 
 
 ANSWERS = """
@@ -263,46 +250,46 @@ while head := os.read(0, 4):
 """
 
 
-def answer_of(one: noticing.Verifier) -> Any:
-    found: list[Any] = []
-    until(lambda: found.append(said) if (said := one.answer()) else found)
-    return found[0]
+def answer_of(daemon: noticing.Verifier) -> Any:
+    value: list[Any] = []
+    until(lambda: value.append(answer) if (answer := daemon.answer()) else value)
+    return value[0]
 
 
 def test_verifier_answers_requests_and_ends():
-    one = noticing.Verifier([sys.executable, "-c", ANSWERS])
+    daemon = noticing.Verifier([sys.executable, "-c", ANSWERS])
     for number in range(2):
-        one.request(("starts", [number]), 100.0, within=5.0)
-        assert one.busy_until == 105.0
-        assert answer_of(one)["asked"] == ("starts", [number])
-        assert one.busy_until == 0.0
-    assert one.answer() is None
-    one.end()
-    assert not os.path.lexists(f"/proc/{one.pid}")
-    one.end()
+        daemon.request(("starts", [number]), 100.0, within=5.0)
+        assert daemon.busy_until == 105.0
+        assert answer_of(daemon)["asked"] == ("starts", [number])
+        assert daemon.busy_until == 0.0
+    assert daemon.answer() is None
+    daemon.end()
+    assert not os.path.lexists(f"/proc/{daemon.pid}")
+    daemon.end()
 
 
 def test_verifier_that_cannot_be_started_is_tried_later_each_time(machine):
-    one = Noticing(("/nonexistent/program",))
-    one.step(0)
+    daemon = Noticing(("/nonexistent/program",))
+    daemon.step(0)
     assert machine.reported()["failing"] == "no process for it: No such file or directory"
-    assert one.verifier is None and one.lost == 1
-    wait = one.read_due - noticing.time.monotonic()
+    assert daemon.verifier is None and daemon.lost == 1
+    wait = daemon.read_due - noticing.time.monotonic()
     for _ in range(3):  # each time later
-        one.read_due = 0.0
-        one.step(0)
-        later = one.read_due - noticing.time.monotonic()
+        daemon.read_due = 0.0
+        daemon.step(0)
+        later = daemon.read_due - noticing.time.monotonic()
         assert later > wait
         wait = later
     assert wait <= noticing.LONGEST_RETRY
 
 
 def test_verifier_that_ends_without_an_answer_is_reported(machine):
-    one = Noticing((sys.executable, "-c", "import os; os.close(0)"))
-    one.read_due = None
-    one._request(("starts", []), [], noticing.time.monotonic())
-    verifier = one.verifier
-    until(lambda: one.step(0) or one.verifier is None)
+    daemon = Noticing((sys.executable, "-c", "import os; os.close(0)"))
+    daemon.read_due = None
+    daemon._request(("starts", []), [], noticing.time.monotonic())
+    verifier = daemon.verifier
+    until(lambda: daemon.step(0) or daemon.verifier is None)
     assert verifier is not None and not os.path.lexists(f"/proc/{verifier.pid}")
     assert machine.reported()["failing"] == "it ends without an answer"
 
@@ -316,20 +303,20 @@ def test_verifier_that_ends_without_an_answer_is_reported(machine):
     ],
 )
 def test_heartbeat_of_an_observation_sets_when_the_next_is_missed(machine, words, own):
-    one = Noticing(())
+    daemon = Noticing(())
     process = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", *words], stdin=-1, stdout=-1)
     with process:
         assert process.stdout and process.stdout.readline()
-        one._beat(process.pid)
-        assert one.missed_due is None, "nobody knows how often it is observed"
-        one.every = 60.0
+        daemon._beat(process.pid)
+        assert daemon.missed_due is None, "nobody knows how often it is observed"
+        daemon.every = 60.0
         before = noticing.time.monotonic()
-        one._beat(process.pid)
-        assert (one.missed_due is not None and one.missed_due >= before + 60.0 + noticing.MISSED) is own
+        daemon._beat(process.pid)
+        assert (daemon.missed_due is not None and daemon.missed_due >= before + 60.0 + noticing.MISSED) is own
         process.kill()
-    one.missed_due = None
-    one._beat(process.pid)
-    assert one.missed_due is None
+    daemon.missed_due = None
+    daemon._beat(process.pid)
+    assert daemon.missed_due is None
 
 
 def test_daemon_ends_with_a_signal_and_leaves_no_report(machine, monkeypatch):
@@ -366,7 +353,7 @@ class Quiet(Noticing):
 
 
 @pytest.fixture
-def daemon(monkeypatch):
+def quiet(monkeypatch):
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
 
@@ -384,12 +371,12 @@ def daemon(monkeypatch):
             super().end()
 
     monkeypatch.setattr(noticing, "Verifier", Verifier)
-    one = Quiet([])
-    yield one, ours
-    if one.verifier:
-        one.verifier.end()
+    daemon = Quiet([])
+    yield daemon, ours
+    if daemon.verifier:
+        daemon.verifier.end()
     ours.close()
-    os.close(one.inotify.descriptor)
+    os.close(daemon.inotify.descriptor)
 
 
 def requested(channel: socket.socket) -> Any:
@@ -397,116 +384,117 @@ def requested(channel: socket.socket) -> Any:
     return marshal.loads(channel.recv(size))
 
 
-def answers(channel: socket.socket, **said: Any) -> None:
-    content = marshal.dumps({"used": 0.0, **said})
+def answers(channel: socket.socket, **answer: Any) -> None:
+    content = marshal.dumps({"used": 0.0, **answer})
     channel.sendall(len(content).to_bytes(4, "little") + content)
 
 
 SETS = {"parts": [NAME], "exact": [], "stems": [], "store": [], "sandboxes": False}
 
 
-def read_sets(one: Quiet, channel: socket.socket, tmp_path: Path) -> None:
+def read_sets(daemon: Quiet, channel: socket.socket, tmp_path: Path) -> None:
     """The daemon has what is restricted."""
-    one.step(0)
+    daemon.step(0)
     assert requested(channel) == ("sets",)
     answers(channel, sets={**SETS, "files": [str(tmp_path / "settings.json")]})
-    one.step(1)
-    assert one.prefilter is not None
+    daemon.step(1)
+    assert daemon.prefilter is not None
 
 
-def test_daemon_reads_the_restrictions_and_scans(daemon, program, tmp_path):
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.step(0)
+def test_daemon_reads_the_restrictions_and_scans(quiet, program, tmp_path):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon.step(0)
     path = str(tmp_path / NAME)
     assert requested(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
 
 
-def test_cost_of_verifying_is_taken_from_the_budget_once(daemon):
-    one, _ = daemon
+def test_cost_of_verifying_is_taken_from_the_budget_once(quiet):
+    daemon, _ = quiet
     starts = [Start(2**22 + number, "/x", ("/x", 1), 1, 0.0) for number in (1, 2)]
     verifier = SimpleNamespace(answer=lambda: {"used": 0.15}, used=0.05, starts=starts)
-    left, each = one.budget.left, one.budget.each
-    one._take_answer(verifier)
-    assert one.budget.left == pytest.approx(left - 0.1) and one.budget.each == pytest.approx(each + (0.05 - each) / 4)
-    assert (verifier.used, verifier.starts, one.lost) == (0.15, [], 0)
-    one._take_answer(verifier)  # which has used nothing since
-    assert one.budget.left == pytest.approx(left - 0.1)
+    budget_left, each = daemon.budget.left, daemon.budget.each
+    daemon._take_answer(verifier)
+    assert daemon.budget.left == pytest.approx(budget_left - 0.1)
+    assert daemon.budget.each == pytest.approx(each + (0.05 - each) / 4)
+    assert (verifier.used, verifier.starts, daemon.lost) == (0.15, [], 0)
+    daemon._take_answer(verifier)  # which has used nothing since
+    assert daemon.budget.left == pytest.approx(budget_left - 0.1)
 
 
-def test_changed_file_of_the_plan_is_read_again(daemon, tmp_path):
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.read_due = None
+def test_changed_file_of_the_plan_is_read_again(quiet, tmp_path):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon.read_due = None
     (tmp_path / "state.json").write_text("the timer's own")
-    one._changed()
-    assert one.read_due is None
+    daemon._changed()
+    assert daemon.read_due is None
     (tmp_path / "settings.json").write_text("another plan")
-    one._changed()
-    assert one.read_due is not None
+    daemon._changed()
+    assert daemon.read_due is not None
 
 
-def test_daemon_that_can_list_no_processes_reports_it_and_goes_on(daemon, tmp_path, monkeypatch):
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one.verifier.busy_until = 0.0
+def test_daemon_that_can_list_no_processes_reports_it_and_goes_on(quiet, tmp_path, monkeypatch):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon.verifier.busy_until = 0.0
 
     def refuse(*_):
         raise refused(errno.EMFILE)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "listdir", refuse)
-        one._scan(noticing.time.monotonic())
-    assert one.failing == "no list of processes: Too many open files"
-    assert one.scan_due is not None, "all that runs is looked through later"
-    one.read_due = 0.0
-    one.step(0)
+        daemon._scan(noticing.time.monotonic())
+    assert daemon.failing == "no list of processes: Too many open files"
+    assert daemon.scan_due is not None, "all that runs is looked through later"
+    daemon.read_due = 0.0
+    daemon.step(0)
     answers(channel, sets={**SETS, "files": []})
-    one.step(1)
-    assert one.failing == ""
+    daemon.step(1)
+    assert daemon.failing == ""
 
 
-def test_verifier_that_hangs_is_killed(daemon, tmp_path):
-    one, channel = daemon
-    one.step(0)
-    verifier = one.verifier
+def test_verifier_that_hangs_is_killed(quiet, tmp_path):
+    daemon, channel = quiet
+    daemon.step(0)
+    verifier = daemon.verifier
     assert verifier is not None and verifier.busy_until
-    one._do_what_is_due(verifier.busy_until + 1)
-    assert one.verifier is None
+    daemon._do_what_is_due(verifier.busy_until + 1)
+    assert daemon.verifier is None
     with pytest.raises(ProcessLookupError):
         os.kill(verifier.pid, 0)
 
 
-def test_missed_observation_is_requested_once_in_a_while(daemon, tmp_path):
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
+def test_missed_observation_is_requested_once_in_a_while(quiet, tmp_path):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
     now = noticing.time.monotonic()
-    one._use({**SETS, "files": [], "every": 60.0, "read": "x"}, now)
-    one.read_due = one.scan_due = None
-    one.waiting.of.clear()
+    daemon._use({**SETS, "files": [], "every": 60.0, "read": "x"}, now)
+    daemon.read_due = daemon.scan_due = None
+    daemon.waiting.of.clear()
     due = 60.0 + noticing.MISSED
-    assert one.missed_due == pytest.approx(now + due)
-    one._do_what_is_due(now + due - 1)
-    one._do_what_is_due(now + due)
+    assert daemon.missed_due == pytest.approx(now + due)
+    daemon._do_what_is_due(now + due - 1)
+    daemon._do_what_is_due(now + due)
     assert requested(channel) == ("timer",)
     answers(channel)
-    one.step(1)
-    assert one.missed_due == pytest.approx(now + due + noticing.MISSED_AGAIN)
+    daemon.step(1)
+    assert daemon.missed_due == pytest.approx(now + due + noticing.MISSED_AGAIN)
 
 
-def test_failure_of_the_verifier_is_reported_until_it_succeeds(daemon, tmp_path):
-    one, channel = daemon
-    read_sets(one, channel, tmp_path)
-    one._request(("sets",), [], noticing.time.monotonic())
+def test_failure_of_the_verifier_is_reported_until_it_succeeds(quiet, tmp_path):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon._request(("sets",), [], noticing.time.monotonic())
     requested(channel)
     answers(channel, failed="/var/lib/proscribe/watch/plans/x.json: is missing")
-    one.step(1)
-    assert one.failing.endswith("is missing") and one.lost == 1
-    assert one.read_due is not None and one.read_due <= noticing.time.monotonic() + noticing.RETRY
-    one.verifier.busy_until = noticing.time.monotonic() + 5
+    daemon.step(1)
+    assert daemon.failing.endswith("is missing") and daemon.lost == 1
+    assert daemon.read_due is not None and daemon.read_due <= noticing.time.monotonic() + noticing.RETRY
+    daemon.verifier.busy_until = noticing.time.monotonic() + 5
     answers(channel, sets={**SETS, "files": [], "read": "x"})
-    one.step(1)
-    assert (one.failing, one.read) == ("", "x")
+    daemon.step(1)
+    assert (daemon.failing, daemon.read) == ("", "x")
 
 
 @given(st.dictionaries(st.from_regex("[a-z]+", fullmatch=True), st.text()))

@@ -74,10 +74,10 @@ def answers(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": str(Path(proscribe.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    if "refused" in found:
-        pytest.skip(f"no group of fanotify here: {found['refused']}")
-    return found
+    found_answers = json.loads(done.stdout)
+    if "refused" in found_answers:
+        pytest.skip(f"no group of fanotify here: {found_answers['refused']}")
+    return found_answers
 
 
 def test_starts_on_a_marked_mount_are_heard(answers):

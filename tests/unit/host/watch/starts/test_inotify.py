@@ -16,25 +16,25 @@ def place(tmp_path):
 
 
 def test_removed_directory_is_reported(place):
-    one = Inotify()
-    one.watch(str(place))
+    watcher = Inotify()
+    watcher.watch(str(place))
     (place / "there").unlink()
     place.rmdir()
-    assert one.read() == ({"there"}, True)
+    assert watcher.read() == ({"there"}, True)
 
 
 def test_events_beyond_the_buffer_are_reported_as_more(place, monkeypatch):
-    one = Inotify()
+    watcher = Inotify()
     monkeypatch.setattr(inotify, "BUFFER", 32)  # one event
     monkeypatch.setattr(inotify, "MOST_READS", 2)
-    one.watch(str(place))
+    watcher.watch(str(place))
     for name in "abc":
         (place / name).write_text("")
-    assert one.read() == ({"a", "b"}, True)
-    assert one.read() == ({"c"}, False)
+    assert watcher.read() == ({"a", "b"}, True)
+    assert watcher.read() == ({"c"}, False)
 
 
 def test_descriptor_is_not_inherited_and_does_not_block():
-    one = Inotify()
-    assert one.fileno() == one.descriptor > 2
-    assert not os.get_blocking(one.descriptor) and not os.get_inheritable(one.descriptor)
+    watcher = Inotify()
+    assert watcher.fileno() == watcher.descriptor > 2
+    assert not os.get_blocking(watcher.descriptor) and not os.get_inheritable(watcher.descriptor)

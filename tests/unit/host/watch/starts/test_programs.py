@@ -9,18 +9,18 @@ from proscribe.host.watch.starts.programs import Programs
 def test_remembered_programs_are_limited(monkeypatch):
     monkeypatch.setattr(programs, "MOST_INNOCENT", 2)
     monkeypatch.setattr(programs, "MOST_PATHS", 2)
-    known, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
     for number, left in ((1, {1}), (2, {1, 2}), (3, {3})):
-        known.note_innocent([(number,)], 0.0)
-        assert known.innocent.keys() == {(number,) for number in left}
-        assert known.matters(f"/opt/{number}/owl", prefilter)
-        assert known.matter == {f"/opt/{number}/owl": True for number in left}
+        remembered.note_innocent([(number,)], 0.0)
+        assert remembered.innocent.keys() == {(number,) for number in left}
+        assert remembered.matters(f"/opt/{number}/owl", prefilter)
+        assert remembered.matter == {f"/opt/{number}/owl": True for number in left}
 
 
 def test_answer_of_the_prefilter_is_remembered():
-    known, prefilter = Programs(), Prefilter({"parts": ["owl"]})
-    assert [known.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
-    assert [known.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
+    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    assert [remembered.matters(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
+    assert [remembered.matters(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_answer_of_the_prefilter_is_remembered():
     ],
 )
 def test_start_with_an_ambiguous_path_is_innocent_only_in_a_scan(shown, at_its_start, in_a_scan):
-    known, prefilter = Programs(), Prefilter({"parts": ["owl"]})
-    matters = known.matters(shown, prefilter)
+    remembered, prefilter = Programs(), Prefilter({"parts": ["owl"]})
+    matters = remembered.matters(shown, prefilter)
     for running, seconds in ((False, at_its_start), (True, in_a_scan)):
         key = (*programs.key_of(shown, 7, matters, running), 1000)
-        known.note_innocent([key], 10.0)
-        assert [known.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]
+        remembered.note_innocent([key], 10.0)
+        assert [remembered.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]

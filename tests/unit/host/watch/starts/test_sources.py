@@ -21,9 +21,9 @@ def sources_():
     os.close(made.mountinfo)
 
 
-def reading(*found: Any) -> Any:
+def reading(*fields: Any) -> Any:
     """What reads these, sources_ after the other, and the last sources_ for ever."""
-    left = list(found)
+    left = list(fields)
 
     def read() -> Any:
         next_ = left.pop(0) if len(left) > 1 else left[0]
@@ -64,10 +64,10 @@ def test_limit_of_either_listener_is_reported(sources_, monkeypatch, number, lim
     for name, error in zip(("Fanotify", "ProcEvents"), others):
         monkeypatch.setattr(sources, name, lambda error=error: refuse(error))
     sources_.open(select.poll())
-    found = sources_.fields()
-    assert [found[name] for name in ("by", "limited", "fanotify", "marked")] == ["", limited, "", ""]
+    fields = sources_.fields()
+    assert [fields[name] for name in ("by", "limited", "fanotify", "marked")] == ["", limited, "", ""]
     first_reason, second_reason = map(os.strerror, others)
-    assert found["refused"] == f"fanotify: {first_reason}; the proc connector: {second_reason}"
+    assert fields["refused"] == f"fanotify: {first_reason}; the proc connector: {second_reason}"
 
 
 def test_marked_mount_is_not_kept_open(sources_):

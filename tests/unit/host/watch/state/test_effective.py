@@ -18,7 +18,7 @@ def write_plan(made: Made, content: str, digest: str = FIRST["digest"]) -> files
 
 
 def test_last_plan_whose_moment_has_come_is_in_effect(made, monkeypatch):
-    first, later = (write_plan(made, to_json(one), one["digest"]) for one in (FIRST, LATER))
+    first, later = (write_plan(made, to_json(plan_), plan_["digest"]) for plan_ in (FIRST, LATER))
     both = first._replace(chain=((AT, LATER["digest"]),), files={**first.files, **later.files})
     for now, expected in ((-1, FIRST), (0, LATER)):
         monkeypatch.setattr(clock, "effective", lambda _, now=now: clock.seconds(AT) + now)

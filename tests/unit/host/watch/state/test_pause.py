@@ -28,7 +28,7 @@ def host(made, monkeypatch):
 
 
 def events(host: Made) -> list[Any]:
-    return [{key: value for key, value in one.items() if key != "at"} for one in journal.read(host)[0]]
+    return [{key: value for key, value in line.items() if key != "at"} for line in journal.read(host)[0]]
 
 
 def test_pause_is_written_down_with_its_end_by_both_clocks(host):
@@ -42,7 +42,7 @@ def test_pause_is_written_down_with_its_end_by_both_clocks(host):
     assert events(host) == [{"event": "frozen", **given}]
     assert pause.thaw(host) and not pause.thaw(host)
     assert host.stat(files.FROZEN) is None and pause.active(host) is None
-    assert [one["event"] for one in events(host)] == ["frozen", "thawed"]
+    assert [line["event"] for line in events(host)] == ["frozen", "thawed"]
 
 
 def test_reason_and_author_are_bounded(host):
@@ -87,7 +87,7 @@ def test_pause_counts_until_either_clock_ends_it(host, change, counts):
     assert pause.active(host) == ({key: given[key] for key in ("until", "reason", "by")} if counts else None)
     assert pause.thaw(host) is counts
     assert host.stat(files.FROZEN) is None
-    assert [one["event"] for one in events(host)] == ["thawed"] * counts
+    assert [line["event"] for line in events(host)] == ["thawed"] * counts
 
 
 def test_pause_that_anybody_can_write_or_nobody_can_see_is_none(host, monkeypatch):
