@@ -30,7 +30,7 @@ def plan(control: str = "browser", **entries: Any) -> dict[str, Any]:
 
 
 def clock(text: str) -> time.struct_time:
-    """What the host's clock shows: 2026-11-27 is a Friday."""
+    """Return the time of the host's clock: 2026-11-27 is a Friday."""
     return datetime.datetime.strptime(text, "%Y-%m-%d %H:%M").timetuple()  # noqa: DTZ007 - a clock without a zone
 
 
@@ -140,7 +140,7 @@ def of(user: str) -> Finding:
 
 
 def refusals(host: Host, policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """What a change reports that it did not do."""
+    """Return the refusals that a change reports."""
 
     class Apps:
         observe = staticmethod(lambda host, plan: [])
@@ -185,7 +185,7 @@ def test_unknown_group_of_a_waiver_waives_nobody_and_is_named(host, group, monke
 
 @pytest.mark.parametrize("group", ["nosuch", "nested"])
 def test_unknown_group_of_a_restriction_leaves_the_rule_unknown(host, group, monkeypatch):
-    """It is neither compliant, nor is anybody restricted who may not be meant."""
+    """The rule is not compliant, and nobody is restricted who may not be a member."""
     policy = plan("apps", a={"only": {"posix_groups": [group, "alice"]}})
     found, (missed,) = resolved(host, policy)
     now = entry(found, control="apps")

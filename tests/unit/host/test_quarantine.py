@@ -90,7 +90,7 @@ def as_user(uid: int, act: Act) -> None:
 
 
 def at(monkeypatch: pytest.MonkeyPatch, step: str, act: Act) -> None:
-    """Have it done once, when the quarantine has come to that step."""
+    """Act once, when the quarantine comes to that step."""
     waiting = [act]
 
     def reached(name: str) -> None:
@@ -115,18 +115,15 @@ def link_open(descriptor: int, path: Path) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def acl(*entries: tuple[int, int, int]) -> bytes:
-    """An access list as the kernel has it: entries of tag, permissions and id."""
+def shared_with(uid: int) -> bytes:
+    """Return an access list as the kernel has it: entries of tag, permissions and id."""
+    nobody = 0xFFFFFFFF
+    entries = ((1, 7, nobody), (2, 7, uid), (4, 5, nobody), (0x10, 7, nobody), (0x20, 0, nobody))
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
-def shared_with(uid: int) -> bytes:
-    nobody = 0xFFFFFFFF
-    return acl((1, 7, nobody), (2, 7, uid), (4, 5, nobody), (0x10, 7, nobody), (0x20, 0, nobody))
-
-
 def restore_all(host: Host) -> list[str]:
-    """Restore all that is stored, as an operator does: why it was not."""
+    """Restore all that is stored, as an operator does, and return the reasons of failures."""
     answer = in_quarantine(host, "restore", [item.id for item in manifest.items(host)])
     return [outcome["why"] for outcome in answer["outcomes"] if not outcome["done"]]
 
@@ -216,7 +213,7 @@ def test_privileges_come_back_only_to_the_content_that_had_them(host, two, monke
 
 
 def test_program_cannot_be_written_while_it_is_summed(host, monkeypatch):
-    """It had one more name as it was taken, so it still is its user's, who opens it again at that moment."""
+    """The program had one more name when it was taken. So it still belongs to the user, who opens it again."""
     root = Path(host.root)
     program, other = root / PROGRAM[1:], root / "home/mallory/other"
     os.setxattr(program, CAPABILITY, BIND_SERVICE)

@@ -112,7 +112,7 @@ def test_link_is_copied_and_not_followed(tmp_path, here):
 
 @pytest.mark.parametrize(("levels", "fine"), [(directories.DEEPEST - 1, True), (directories.DEEPEST, False)])
 def test_tree_that_is_too_deep_is_an_error(tmp_path, here, levels, fine):
-    """What can be copied can be compared afterwards: both end at the same level."""
+    """A tree that can be copied can be compared: both end at the same level."""
     (tmp_path / "a" / "/".join("d" * levels)).mkdir(parents=True)
     (tmp_path / "a" / "/".join("d" * levels) / "file").touch()
     for act in (lambda: directories.sum_up(here, "a"), lambda: directories.copy(here, "a", here, "b")):

@@ -85,7 +85,7 @@ def test_programs_of_a_user_are_ended_side_by_side(tmp_path, monkeypatch):
 
 
 def test_process_that_outlives_kill_is_reported(tmp_path, monkeypatch):
-    """It hangs in the kernel, on a dead network file system; the ban does not hold as long as it runs."""
+    """A process that hangs in the kernel still runs, so the ban does not hold."""
     machine = Machine(tmp_path, monkeypatch, {SEVEN: 3})
     with pytest.raises(ControlError, match=r"^process 7 \(/opt/x\) does not end, not even by KILL$"):
         machine.end()

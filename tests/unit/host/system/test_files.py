@@ -49,7 +49,7 @@ def test_state_directory_with_another_file_is_no_trace(host):
 
 
 def test_directory_without_a_ledger_entry_is_not_made(host, monkeypatch):
-    """It would stay on the host for ever."""
+    """The directory would stay on the host for ever."""
 
     def full(*case, **how):
         raise OSError(28, "No space left on device")

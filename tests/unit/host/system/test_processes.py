@@ -235,7 +235,7 @@ def test_accounts_are_asked_for_once(host):
 
 
 def test_name_service_of_this_machine_answers(monkeypatch):
-    """It knows more accounts than /etc/passwd has, and single ones that it does not list."""
+    """The name service knows more accounts than /etc/passwd has, and single ones that it does not list."""
 
     def entry(name, uid):
         return pwd.struct_passwd((name, "x", uid, uid + 1, "", f"/srv/{name}", "/bin/sh"))

@@ -47,7 +47,7 @@ def test_file_beyond_the_limit_is_an_error_and_not_read_to_its_end(host, monkeyp
 
 
 def test_content_that_the_host_read_itself_is_no_answer_for_a_user(host, monkeypatch):
-    """It may be 64 MiB, and each user's part of an observation holds what it has read."""
+    """The content may be 64 MiB, and each user's part of an observation holds what it has read."""
     monkeypatch.setattr(reading, "LARGEST", 8)
     with host.still():
         assert host.read("/etc/file") == b"0123456789"

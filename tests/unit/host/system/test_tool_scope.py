@@ -225,7 +225,7 @@ def test_enforcing_run_ends_no_other_program(given_away):
 
 @NUMBERS
 def test_watch_does_not_end_the_same_program_that_was_started_since(given_away):
-    """It may be another user's, whom a waiver permits it."""
+    """Another user may have started it, with a waiver."""
     seen, _, noted = given_away()
     watch = Verifying(Host)
     assert not watch._begin([seen], {seen.pid: noted}) and is_unharmed(seen.pid)

@@ -25,7 +25,7 @@ def start_deaf() -> subprocess.Popen[bytes]:
 
 
 def count_held() -> int:
-    """How many processes are count_held by a descriptor."""
+    """Return how many processes are held by a descriptor."""
     count = 0
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # the one of the list itself

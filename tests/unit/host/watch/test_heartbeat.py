@@ -25,17 +25,17 @@ def place_of(host: Made, path: str) -> Path:
     return Path(host.root + path)
 
 
-def stopped(host: Made) -> None:
+def stop_process(host: Made) -> None:
     host.link_process()
     (place_of(host, "/proc/7/stat")).write_text("7 (py) thon) T 1 7 7\n")
 
 
-def running(host: Made) -> None:
+def name_process(host: Made) -> None:
     host.link_process()
     (place_of(host, "/proc/7/stat")).write_text("7 (T) S 1 7 7\n")
 
 
-def marks(host: Made) -> None:
+def lose_marks(host: Made) -> None:
     """The kernel's list of what the daemon's group listens to has one of the two file systems."""
     host.link_process()
     place_of(host, "/proc/7/fdinfo").mkdir()
@@ -43,20 +43,20 @@ def marks(host: Made) -> None:
     host.daemon = {"fanotify": "5", "marked": "2"}
 
 
-def says(**fields: str) -> Callable[[Made], None]:
+def report(**fields: str) -> Callable[[Made], None]:
     def change(host: Made) -> None:
         host.daemon = fields
 
     return change
 
 
-def silent(host: Made) -> None:
+def make_silent(host: Made) -> None:
     host.daemon = None
     host.link_process()
     host.write(reported.STATE, reported.report_of({"pid": "7", "by": "fanotify"}))
 
 
-def of_another(host: Made) -> None:
+def replace_report(host: Made) -> None:
     """A report that anybody may have written."""
     host.refused_execution(reported.HEARTBEAT)
     host.daemon = None
@@ -66,17 +66,17 @@ def of_another(host: Made) -> None:
 HEARTBEAT = reported.HEARTBEAT
 
 
-def no_daemon(host: Made) -> None:
+def remove_daemon(host: Made) -> None:
     host.stopped.add(units.LAUNCHES)
     place_of(host, reported.STATE).unlink()
 
 
-def a_directory(host: Made) -> None:
-    no_daemon(host)
+def make_directory(host: Made) -> None:
+    remove_daemon(host)
     place_of(host, reported.STATE).mkdir()
 
 
-def another(host: Made) -> None:
+def replace_file(host: Made) -> None:
     place_of(host, reported.HEARTBEAT).write_text("#!/bin/sh\nreboot\n")
 
 
@@ -84,28 +84,31 @@ def another(host: Made) -> None:
     ("change", "state", "detail"),
     [
         pytest.param(lambda _: None, NOTICED, "", id="all well"),
-        pytest.param(running, NOTICED, "", id="a process that only has such a name"),
-        pytest.param(stopped, DEAF, "is stopped by a signal, and notices no start", id="stopped"),
-        pytest.param(no_daemon, DEAF, "does not run", id="no daemon"),
-        pytest.param(says(pid="8"), DEAF, "does not run", id="a daemon that has ended"),
-        pytest.param(silent, DEAF, "does not notice a start within 0.02 s", id="deaf"),
-        pytest.param(of_another, DEAF, "does not run", id="a report of somebody else's"),
-        pytest.param(a_directory, DEAF, "does not run", id="no file"),
+        pytest.param(name_process, NOTICED, "", id="a process that only has such a name"),
+        pytest.param(stop_process, DEAF, "is stopped by a signal, and notices no start", id="stopped"),
+        pytest.param(remove_daemon, DEAF, "does not run", id="no daemon"),
+        pytest.param(report(pid="8"), DEAF, "does not run", id="a daemon that has ended"),
+        pytest.param(make_silent, DEAF, "does not notice a start within 0.02 s", id="deaf"),
+        pytest.param(replace_report, DEAF, "does not run", id="a report of somebody else's"),
+        pytest.param(make_directory, DEAF, "does not run", id="no file"),
         pytest.param(
-            says(by="", refused="no \x1b"), UNABLE, "starts cannot be noticed here (no \\x1b)", id="not on this kernel"
+            report(by="", refused="no \x1b"),
+            UNABLE,
+            "starts cannot be noticed here (no \\x1b)",
+            id="this kernel",
         ),
         pytest.param(
-            says(by="", refused="full", limited="yes"), DEAF, "starts cannot be noticed here (full)", id="a limit"
+            report(by="", refused="full", limited="yes"), DEAF, "starts cannot be noticed here (full)", id="a limit"
         ),
-        pytest.param(marks, DEAF, "notices starts on 1 of 2 file systems", id="lost marks"),
-        pytest.param(says(marked="x"), NOTICED, "", id="no marks"),
-        pytest.param(says(failing="no \x1b"), LATE, "cannot verify what starts: no \\x1b", id="failing"),
-        pytest.param(says(read=""), LATE, "has not read yet what is restricted", id="not read"),
-        pytest.param(says(read="other"), LATE, "follows another plan than this host has now", id="another plan"),
+        pytest.param(lose_marks, DEAF, "notices starts on 1 of 2 file systems", id="lost marks"),
+        pytest.param(report(marked="x"), NOTICED, "", id="no marks"),
+        pytest.param(report(failing="no \x1b"), LATE, "cannot verify what starts: no \\x1b", id="failing"),
+        pytest.param(report(read=""), LATE, "has not read yet what is restricted", id="not read"),
+        pytest.param(report(read="other"), LATE, "follows another plan than this host has now", id="another plan"),
         pytest.param(
             lambda host: place_of(host, HEARTBEAT).unlink(), UNTRIED, "heartbeat: is missing", id="its file is gone"
         ),
-        pytest.param(another, UNTRIED, "heartbeat: is not what was installed", id="its file is another"),
+        pytest.param(replace_file, UNTRIED, "heartbeat: is not what was installed", id="its file is another"),
         pytest.param(lambda host: place_of(host, HEARTBEAT).chmod(0o777), UNTRIED, "root can write it", id="mode"),
     ],
 )
@@ -130,7 +133,7 @@ def test_heartbeat_tells_the_state_of_the_daemon(watched, change, state, detail)
 
 def test_other_program_in_place_of_the_heartbeat_is_not_executed(watched, monkeypatch):
     host, _ = watched
-    another(host)
+    replace_file(host)
     monkeypatch.setattr(Made, "refused_execution", lambda *_: pytest.fail("it is executed"))
     Heartbeat(host)
 
@@ -147,7 +150,7 @@ def test_heartbeat_that_cannot_be_executed_is_untried(watched, monkeypatch):
 
 def test_daemon_that_systemd_starts_is_waited_for(watched, monkeypatch):
     host, _ = watched
-    no_daemon(host)
+    remove_daemon(host)
     monkeypatch.setattr(heartbeat, "PATIENCE", 60.0)
     monkeypatch.setattr(heartbeat, "AGAIN", 0.0)
     monkeypatch.setattr(heartbeat, "evidently_active", lambda host, name: name == units.LAUNCHES)

@@ -23,7 +23,7 @@ CONTROLLER = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code"), "no
 
 
 def wrong(host: Made, mine: dict[str, Any], controller: Any = CONTROLLER) -> list[str]:
-    """What is found wrong of the watcher, and of the daemon that notices starts."""
+    """Return the findings about the watcher and about the daemon that notices starts."""
     verdicts = [one for one in installed.observe(host, mine, controller) if one.rule != WATCH_PLAN]
     assert all(one.drifted == bool(one.findings) == (one.state == "noncompliant") for one in verdicts)
     return [f"{finding.id}: {finding.detail}" for one in verdicts for finding in one.findings]

@@ -22,7 +22,7 @@ DAEMON_ANEW = ["reenable --quiet proscribe-launches.service", "restart proscribe
 
 
 def ran(host: Made) -> list[str]:
-    """What systemctl was called with since the last time."""
+    """Return the calls of systemctl since the last time."""
     result = [line.removeprefix("systemctl ") for line in host.ran]
     host.ran.clear()
     return result

@@ -29,7 +29,7 @@ NAME = "a-start-of-this-test"
 
 
 class Listener:
-    """A fake of a group of fanotify and of the proc connector. It reads its events, and raises those that are errors."""
+    """A fake of a group of fanotify and of the proc connector. It reads its events and raises errors."""
 
     def __init__(self) -> None:
         self.descriptor, self.other = os.pipe()
@@ -154,11 +154,11 @@ def program(tmp_path):
     process.wait()
 
 
-def waiting(daemon: Noticing) -> list[tuple[int, tuple[Any, ...]]]:
+def list_waiting(daemon: Noticing) -> list[tuple[int, tuple[Any, ...]]]:
     return [(start.pid, start.key) for own in daemon.waiting.of.values() for start in own.values()]
 
 
-def file_of(path: Path) -> tuple[int, tuple[Any, ...]]:
+def open_file(path: Path) -> tuple[int, tuple[Any, ...]]:
     """An open descriptor, and what the daemon knows the file by."""
     descriptor = os.open(path, os.O_RDONLY)
     seen = os.fstat(descriptor)
@@ -168,11 +168,11 @@ def file_of(path: Path) -> tuple[int, tuple[Any, ...]]:
 def test_starts_are_taken_until_there_are_no_more(machine, tmp_path, program):
     daemon = Noticing(())
     daemon.prefilter = Prefilter({"parts": [NAME]})
-    (first, key), (second, _) = file_of(tmp_path / NAME), file_of(tmp_path / NAME)
+    (first, key), (second, _) = open_file(tmp_path / NAME), open_file(tmp_path / NAME)
     machine.fanotify.events = [refused(errno.ENOENT), ([(first, 0), (second, program.pid)], False)]
     machine.connector.events = [refused(errno.EIO), ([program.pid], False), ([os.getpid()], False)]
     daemon.take_starts()
-    assert waiting(daemon) == [(program.pid, key)], "by its file, not once more by its path"
+    assert list_waiting(daemon) == [(program.pid, key)], "by its file, not once more by its path"
     assert daemon.lost == 0 and daemon.scan_due is None
     for descriptor in (first, second):
         with pytest.raises(OSError):
@@ -192,7 +192,7 @@ def test_heartbeat_that_fanotify_reports_is_written_down(machine):
     machine.heartbeat.write_text("")
     machine.heartbeat.chmod(0o700)
     daemon = Noticing(())
-    machine.fanotify.events = [([(file_of(machine.heartbeat)[0], 77)], False)]
+    machine.fanotify.events = [([(open_file(machine.heartbeat)[0], 77)], False)]
     daemon.take_starts()
     assert reported.noted(machine.reported(), 77, 0) and not reported.noted(machine.reported(), 78, 0)
 
@@ -223,7 +223,7 @@ def test_process_without_a_program_is_no_start(machine):
     daemon.prefilter = Prefilter({"exact": [""]})
     daemon.of_process(2**22 + 1, 0.0)
     daemon._may_be(2**22 + 1, "/x", ("/x",), 0.0)
-    assert not waiting(daemon)
+    assert not list_waiting(daemon)
 
 
 def test_step_waits_for_starts_to_settle(machine, monkeypatch):
@@ -237,36 +237,6 @@ def test_step_waits_for_starts_to_settle(machine, monkeypatch):
     os.write(machine.connector.other, b"x")
     daemon.step(None)
     assert slept == [noticing.SETTLE, noticing.PAUSE] and daemon.lost == 1
-
-
-ANSWERS = """
-import marshal, os, sys, time
-while head := os.read(0, 4):
-    asked = marshal.loads(os.read(0, int.from_bytes(head, "little")))
-    content = marshal.dumps({"used": 0.0, "asked": asked})
-    os.write(0, len(content).to_bytes(4, "little") + content[:3])
-    time.sleep(0.05)
-    os.write(0, content[3:])
-"""
-
-
-def answer_of(daemon: noticing.Verifier) -> Any:
-    value: list[Any] = []
-    until(lambda: value.append(answer) if (answer := daemon.answer()) else value)
-    return value[0]
-
-
-def test_verifier_answers_requests_and_ends():
-    daemon = noticing.Verifier([sys.executable, "-c", ANSWERS])
-    for number in range(2):
-        daemon.request(("starts", [number]), 100.0, within=5.0)
-        assert daemon.busy_until == 105.0
-        assert answer_of(daemon)["asked"] == ("starts", [number])
-        assert daemon.busy_until == 0.0
-    assert daemon.answer() is None
-    daemon.end()
-    assert not os.path.lexists(f"/proc/{daemon.pid}")
-    daemon.end()
 
 
 def test_verifier_that_cannot_be_started_is_tried_later_each_time(machine):
@@ -379,12 +349,12 @@ def quiet(monkeypatch):
     os.close(daemon.inotify.descriptor)
 
 
-def requested(channel: socket.socket) -> Any:
+def read_request(channel: socket.socket) -> Any:
     size = int.from_bytes(channel.recv(4), "little")
     return marshal.loads(channel.recv(size))
 
 
-def answers(channel: socket.socket, **answer: Any) -> None:
+def send_answer(channel: socket.socket, **answer: Any) -> None:
     content = marshal.dumps({"used": 0.0, **answer})
     channel.sendall(len(content).to_bytes(4, "little") + content)
 
@@ -395,8 +365,8 @@ SETS = {"parts": [NAME], "exact": [], "stems": [], "store": [], "sandboxes": Fal
 def read_sets(daemon: Quiet, channel: socket.socket, tmp_path: Path) -> None:
     """The daemon has what is restricted."""
     daemon.step(0)
-    assert requested(channel) == ("sets",)
-    answers(channel, sets={**SETS, "files": [str(tmp_path / "settings.json")]})
+    assert read_request(channel) == ("sets",)
+    send_answer(channel, sets={**SETS, "files": [str(tmp_path / "settings.json")]})
     daemon.step(1)
     assert daemon.prefilter is not None
 
@@ -406,7 +376,7 @@ def test_daemon_reads_the_restrictions_and_scans(quiet, program, tmp_path):
     read_sets(daemon, channel, tmp_path)
     daemon.step(0)
     path = str(tmp_path / NAME)
-    assert requested(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
+    assert read_request(channel) == ("starts", [(program.pid, path[-noticing.LONGEST :], (path, os.getuid()))])
 
 
 def test_cost_of_verifying_is_taken_from_the_budget_once(quiet):
@@ -449,7 +419,7 @@ def test_daemon_that_can_list_no_processes_reports_it_and_goes_on(quiet, tmp_pat
     assert daemon.scan_due is not None, "all that runs is looked through later"
     daemon.read_due = 0.0
     daemon.step(0)
-    answers(channel, sets={**SETS, "files": []})
+    send_answer(channel, sets={**SETS, "files": []})
     daemon.step(1)
     assert daemon.failing == ""
 
@@ -476,8 +446,8 @@ def test_missed_observation_is_requested_once_in_a_while(quiet, tmp_path):
     assert daemon.missed_due == pytest.approx(now + due)
     daemon._do_what_is_due(now + due - 1)
     daemon._do_what_is_due(now + due)
-    assert requested(channel) == ("timer",)
-    answers(channel)
+    assert read_request(channel) == ("timer",)
+    send_answer(channel)
     daemon.step(1)
     assert daemon.missed_due == pytest.approx(now + due + noticing.MISSED_AGAIN)
 
@@ -486,13 +456,13 @@ def test_failure_of_the_verifier_is_reported_until_it_succeeds(quiet, tmp_path):
     daemon, channel = quiet
     read_sets(daemon, channel, tmp_path)
     daemon._request(("sets",), [], noticing.time.monotonic())
-    requested(channel)
-    answers(channel, failed="/var/lib/proscribe/watch/plans/x.json: is missing")
+    read_request(channel)
+    send_answer(channel, failed="/var/lib/proscribe/watch/plans/x.json: is missing")
     daemon.step(1)
     assert daemon.failing.endswith("is missing") and daemon.lost == 1
     assert daemon.read_due is not None and daemon.read_due <= noticing.time.monotonic() + noticing.RETRY
     daemon.verifier.busy_until = noticing.time.monotonic() + 5
-    answers(channel, sets={**SETS, "files": [], "read": "x"})
+    send_answer(channel, sets={**SETS, "files": [], "read": "x"})
     daemon.step(1)
     assert (daemon.failing, daemon.read) == ("", "x")
 

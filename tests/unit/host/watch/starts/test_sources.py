@@ -22,7 +22,7 @@ def sources_():
 
 
 def reading(*fields: Any) -> Any:
-    """What reads these, sources_ after the other, and the last sources_ for ever."""
+    """Return a listener that reads these events in order, and the last one for ever."""
     left = list(fields)
 
     def read() -> Any:

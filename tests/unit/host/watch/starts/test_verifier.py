@@ -63,8 +63,10 @@ def test_answer_is_read_once_it_is_whole():
         verifier.request(request, 100.0, *([within] if within != 15.0 else []))
         assert verifier.busy_until == 100.0 + within
         assert read_answer(verifier) == request and verifier.busy_until == 0.0
+    assert verifier.answer() is None
     verifier.end()
-    assert list_descriptors() == before
+    assert list_descriptors() == before and not os.path.lexists(f"/proc/{verifier.pid}")
+    verifier.end()
 
 
 def test_ended_verifier_raises_an_error():

@@ -33,7 +33,7 @@ class Fleet:
         installing.change(host, OLD, given(OLD))
 
     def seen(self, plan_: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """What the host is by a plan."""
+        """Return the record of the host by a plan, and the controls that drifted."""
         wrong = [name for name, by in self.state.items() if by != plan_["number"] or name in self.broken]
         evidence = {"kind": "x", "id": "x", "path": None}
         rules = [
