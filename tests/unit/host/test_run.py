@@ -49,7 +49,9 @@ class Scripted:
                 raise seen
             return list(seen)
 
-        change = lambda host, plan: self.changes  # noqa: E731
+        def change(host: Host, plan: Any) -> Changes:
+            return self.changes
+
         return SimpleNamespace(observe=observe, enforce=change, lift=change)
 
 

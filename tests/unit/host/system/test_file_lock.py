@@ -62,6 +62,7 @@ def test_lock_that_cannot_be_made_is_an_error(root):
         pytest.fail("nobody has the host")
 
 
+@pytest.mark.slow
 def test_run_that_has_waited_knows_the_other_run(root):
     with hold_host(root, "run 7\nof alice \x1b[2J") as other:
         until(lambda: (root / LOCK[1:]).read_text().count("\n") == 1)

@@ -122,6 +122,7 @@ print(json.dumps([said, os.path.exists("/usr/local/ran")]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owner", [MALLORY, 0])
 def test_package_system_of_a_user_is_not_asked(tmp_path, owner):
     """All of /usr/local is a user's, as where he builds software; and the same tools where they are root's own."""

@@ -292,6 +292,7 @@ def is_killed_after(step: int, work: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["drift", "stale", "clock back"])
 def test_killed_observation_is_completed_by_the_next_one_and_noted_once(watched, ban, tmp_path, fault):
     host, mine = watched
