@@ -12,7 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.policy_errors import Expected
 
-ROLES = Path(__file__).resolve().parents[4] / "roles"
+ROLES = Path(__file__).resolve().parents[3] / "roles"
 OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load((ROLES / "compliance/meta/argument_specs.yml").read_text())[
     "argument_specs"
 ]["main"]["options"]
