@@ -1,4 +1,4 @@
-"""JSON without the module json, as far as values are plain: letter for letter what that writes."""
+"""JSON of plain values without the module json: the same text, letter for letter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ print("json" in sys.modules)
 
 
 @given(VALUES)
-def test_it_is_what_json_writes(value: object) -> None:
+def test_value_is_written_as_json_writes_it(value: object) -> None:
     assert json_text.written(value) == json.dumps(value)
 
 
@@ -44,7 +44,7 @@ TEXTS = st.one_of(
 )
 
 
-def outcome(read: Callable[[str | bytes], object], text: str | bytes) -> str:
+def describe_outcome(read: Callable[[str | bytes], object], text: str | bytes) -> str:
     try:
         return repr(read(text))
     except (ValueError, RecursionError) as error:
@@ -53,8 +53,8 @@ def outcome(read: Callable[[str | bytes], object], text: str | bytes) -> str:
 
 @given(TEXTS)
 @example("[NaN, Infinity, -Infinity]")
-def test_it_reads_what_json_reads(text: str) -> None:
-    assert outcome(json_text.from_json, text) == outcome(json.loads, text)
+def test_text_is_read_as_json_reads_it(text: str) -> None:
+    assert describe_outcome(json_text.from_json, text) == describe_outcome(json.loads, text)
 
 
 @given(
@@ -63,19 +63,17 @@ def test_it_reads_what_json_reads(text: str) -> None:
         str.encode, TEXTS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]), st.just("surrogatepass")
     )
 )
-def test_it_reads_the_bytes_that_json_reads(content: bytes) -> None:
-    assert outcome(json_text.from_json, content) == outcome(json.loads, content)
+def test_bytes_are_read_as_json_reads_them(content: bytes) -> None:
+    assert describe_outcome(json_text.from_json, content) == describe_outcome(json.loads, content)
 
 
 @given(VALUES)
-def test_an_answer_is_one_line_that_no_name_in_it_can_end(value: object) -> None:
-    """What begins a line is the controller's mark of an answer (loader.MARK)."""
+def test_answer_is_one_line_that_no_name_in_it_can_end(value: object) -> None:
     assert len(json_text.written(value).splitlines()) == 1
 
 
 ROWS = [
     ({"changed": False, "record": {"rules": [], "n": -5, "at": "2026-11-27T08:00:00Z", "last": None}}, False),
-    ((True, [], {}, ""), False),
     (["a"] * 999, False),
     (["a"] * 1000, True),
     ("/home/josé", False),
@@ -84,12 +82,11 @@ ROWS = [
     ({str(number): "" for number in range(999)}, False),
     ({str(number): "" for number in range(1000)}, True),
     (("a",) * 1000, True),
-    (None, False),
 ]
 
 
 @pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))
-def test_only_what_is_not_plain_loads_it(value: object, loads: bool) -> None:
+def test_module_json_is_loaded_for_values_that_are_not_plain(value: object, loads: bool) -> None:
     path = str(Path(proscribe.__file__).parents[1])
     code = LOADED.replace("{value}", repr(value))
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code, path], capture_output=True, text=True, check=True)
