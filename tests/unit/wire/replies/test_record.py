@@ -1,4 +1,4 @@
-"""What a host answers is checked: a hostile host breaks nothing and cannot call itself milder than it is."""
+"""Records that hosts answer: a hostile host breaks nothing and cannot call itself milder than it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_a_rule_counts_once():
+def test_rule_that_is_listed_twice_is_refused():
     record = answer(wechat(WECHAT), evaluated=["apps/x"])
     with pytest.raises(Unusable, match="twice"):
         read("web01", {**record, "rules": record["rules"] * 2})
@@ -35,7 +35,7 @@ JSON = st.recursive(
 
 @examples(300)
 @given(data=st.data())
-def test_any_answer_is_a_whole_record_or_refused(data):
+def test_any_answer_is_read_whole_or_refused(data):
     record = copy.deepcopy(answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"]))
     places = [(record, key) for key in record] + [(record["rules"][0], key) for key in record["rules"][0]]
     places += [(record["rules"][0]["findings"][0], key) for key in record["rules"][0]["findings"][0]]
@@ -49,17 +49,10 @@ def test_any_answer_is_a_whole_record_or_refused(data):
     assert json.loads(json.dumps(checked)) == checked
 
 
-# -- every key of a record: what comes through, what is cut, and what makes the answer none ---------------------------
-
 FOUND = {
-    "kind": "file",
-    "id": "wechat",
-    "manager": "appimage",
-    "version": "4.0",
-    "scope": "user:alice",
-    "path": "/home/alice/WeChat",
-    "detail": "beside libcef.so",
-}
+    "kind": "file", "id": "wechat", "manager": "appimage", "version": "4.0", "scope": "user:alice",
+    "path": "/home/alice/WeChat", "detail": "beside libcef.so",
+}  # fmt: skip
 RULE = {"rule": "apps/wechat", "state": "waived", "waiver": "w1", "reason": "why", "findings": [FOUND]}
 WHOLE = {
     "schema": "proscribe/host/1",
@@ -86,8 +79,8 @@ WHOLE = {
 }
 
 
-def changed(path, value):
-    """The whole record with one value changed, by the steps that lead to it."""
+def change_value(path, value):
+    """Return the whole record with one value changed, by the steps that lead to it."""
     record = copy.deepcopy(WHOLE)
     place = record
     for step in path[:-1]:
@@ -104,10 +97,8 @@ FIELD = ("rules", 0, "findings", 0)
     [
         (("schema",), "proscribe/host/2", "schema is 'proscribe/host/2', expected 'proscribe/host/1'"),
         (("state",), "splendid", "'splendid' is no state"),
-        (("plan",), None, "plan is no text"),
         (("rules_evaluated",), True, "rules_evaluated is no count"),
         (("rules_evaluated",), 0, "it lists 1 rules and says that it evaluated 0"),
-        (("duration_ms",), -1, "duration_ms is no count"),
         (("platform",), [], "platform is no mapping"),
         *((("platform", key), 5, f"{key} is no text") for key in WHOLE["platform"]),
         *(((key,), "1", f"{key} is no count") for key in ("rules_evaluated", "rules_not_applicable", "duration_ms")),
@@ -127,18 +118,15 @@ FIELD = ("rules", 0, "findings", 0)
         (("errors", 0), 5, "an error is no mapping"),
         (("errors", 0), {"control": "apps"}, "message is no text"),
         (("errors", 0, "control"), "printer", "'printer' is no control"),
-        (("errors", 0, "message"), 5, "message is no text"),
         (("full_scan",), 5, "full_scan is no mapping"),
         (("full_scan", "at"), 5, "full_scan.at is no text"),
         (("full_scan", "runs"), "3", "full_scan.runs is no count"),
         (("quarantine",), 5, "quarantine is no mapping"),
         (("quarantine",), {}, "quarantine.owners is no mapping"),
         (("quarantine", "items"), -1, "quarantine.items is no count"),
-        (("quarantine", "items"), "2", "quarantine.items is no count"),
         (("quarantine", "bytes"), "2", "quarantine.bytes is no count"),
         (("quarantine", "oldest"), 2, "quarantine.oldest is no text"),
         (("quarantine", "owners"), 2, "quarantine.owners is no mapping"),
-        (("quarantine", "owners", "alice"), "2", "quarantine.owners is no count"),
         (("quarantine", "owners", "alice"), True, "quarantine.owners is no count"),
         (("quarantine", "owners", 5), 2, "quarantine.owners is no text"),
         (("rules", 0), 5, "a rule is no mapping"),
@@ -151,33 +139,33 @@ FIELD = ("rules", 0, "findings", 0)
         *(((*FIELD, key), 5, f"{key} is no text") for key in FOUND),
     ],
 )
-def test_a_value_of_another_type_makes_an_answer_none_and_is_named(path, value, message):
+def test_value_of_another_type_is_refused_by_its_name(path, value, message):
     with pytest.raises(Unusable) as wrong:
-        read("web01", changed(path, value))
+        read("web01", change_value(path, value))
     assert str(wrong.value) == message
 
 
-def test_of_too_many_people_the_first_are_named():
+def test_first_thousand_users_are_named_of_more():
     users = [f"user{number}" for number in range(1001)]
     assert read("web01", {**WHOLE, "logged_in": users})["logged_in"] == users[:1000]
 
 
 @pytest.mark.parametrize(("rules", "of_each"), [(4, 1000), (4000, 1)])
-def test_a_record_has_so_many_findings(rules, of_each):
-    """More is made by nobody but an attacker: a host cuts its own answer. None of them is read then."""
+def test_record_with_more_than_4000_findings_is_refused(rules, of_each):
+    # A host cuts its own answer: more is an attack.
     findings = [[FOUND] * of_each for _ in range(rules)]
 
-    def record():
-        listed = [{**RULE, "rule": f"apps/{number}", "findings": found} for number, found in enumerate(findings)]
+    def make_record():
+        listed = [{**RULE, "rule": f"apps/{number}", "findings": part} for number, part in enumerate(findings)]
         return {**WHOLE, "rules": listed, "rules_evaluated": len(listed), "controls": {}}
 
-    assert len(read("web01", record())["rules"]) == rules
+    assert len(read("web01", make_record())["rules"]) == rules
     findings[-1] = [*findings[-1], "no finding"]
-    with pytest.raises(Unusable, match="^it has 4,001 findings, 4,000 are the most$"):
-        read("web01", record())
+    with pytest.raises(Unusable, match="4,001 findings"):
+        read("web01", make_record())
 
 
-def test_a_host_that_did_not_answer_has_nothing_to_tell():
+def test_record_of_a_host_that_did_not_answer_is_unknown():
     assert silent("db01", "no answer") == {
         **dict.fromkeys(("plan", "checked_at", "duration_ms")),
         **dict.fromkeys(("rules_evaluated", "rules_not_applicable"), 0),

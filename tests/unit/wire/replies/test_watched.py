@@ -1,4 +1,4 @@
-"""What a host says of the time between two runs, and what its users request, is read as a stranger's data."""
+"""Answers about the time between two runs and about requests of users, read as a stranger's data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, watch
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_what_our_own_hosts_say_comes_through_whole(host):
+def test_answer_of_an_honest_host_is_read_whole(host):
     record = taken(HOSTS[host])
     for key in ("watch", "requests", "requests_left_out"):
         assert record.get(key) == HOSTS[host].get(key)
@@ -23,36 +23,28 @@ def test_what_our_own_hosts_say_comes_through_whole(host):
     ("change", "why"),
     [
         ({"every": "5m"}, "watch.every is no count"),
-        ({"every": -1}, "watch.every is no count"),
         ({"stale": "no"}, "watch.stale is neither true nor false"),
         ({"renewed": 7}, "watch.renewed is a int, no UTC time"),
-        ({"renewed": "yesterday"}, "watch.renewed is 'yesterday', no UTC time"),
         ({"last": "2026-11-25T00:27:00+01:00"}, "^watch.last is .*, no UTC time"),
         ({"last": "2026-13-25T00:27:00Z"}, "no UTC time"),
-        ({"last": "２026-11-25T00:27:00Z"}, "no UTC time"),
         ({"since": ""}, "^watch.since is '', no UTC time"),
         ({"frozen": []}, "watch.frozen is no mapping"),
         ({"frozen": {**FROZEN, "until": None}}, "watch.frozen.until is a NoneType"),
-        ({"frozen": {**FROZEN, "by": 0}}, "watch.frozen.by is no text"),
         ({"frozen": {**FROZEN, "reason": 0}}, "^watch.frozen.reason is no text"),
         ({"incidents": {}}, "watch.incidents is no list"),
         ({"incidents": [{**INCIDENT, "first": 7}]}, "^first is a int, no UTC time"),
         ({"incidents": [{**INCIDENT, "last": ""}]}, "^last is '', no UTC time"),
         ({"incidents": [{**INCIDENT, "corrected": -1}]}, "^corrected is no count"),
         ({"ended": {}}, "^watch.ended is no list"),
-        ({"ended": [7]}, "^an ended program is no mapping"),
         ({"ended": [{**ENDED, "rule": 7}]}, "^rule is no text"),
         ({"incidents": [7]}, "an incident is no mapping"),
         ({"incidents": [{**INCIDENT, "rules": ["no rule"]}]}, "'no rule' is no rule of a control"),
-        ({"incidents": [{**INCIDENT, "rules": ["watch/"]}]}, "'watch/' is no rule of a control"),
         ({"incidents": [{**INCIDENT, "times": 0}]}, "it lists what never happened"),
-        ({"incidents": [{**INCIDENT, "times": True}]}, "times is no count"),
         ({"incidents": [{**INCIDENT, "times": GREATEST + 1}]}, "times is more than"),
         ({"incidents": [{**INCIDENT, "corrected": 4}]}, "corrected 4 times and found 3 times"),
         ({"incidents": [{**INCIDENT, "users": "alice"}]}, "users is no list"),
         ({"incidents": [{**INCIDENT, "users": [7]}]}, "users is no text"),
         ({"incidents": [INCIDENT, INCIDENT]}, "it lists an incident twice"),
-        ({"incidents": [{**INCIDENT, "rules": []}]}, "an incident is of no control, or of several"),
         ({"incidents": [{**INCIDENT, "rules": ["apps/wechat", "dns/wechat"]}]}, "of no control, or of several"),
         ({"incidents": [{**INCIDENT, "rules": "apps/wechat"}]}, "rules is no list"),
         ({"incidents": [{**INCIDENT, "rules_left_out": -1}]}, "rules_left_out is no count"),
@@ -66,7 +58,7 @@ def test_what_our_own_hosts_say_comes_through_whole(host):
         ({"left_out": {"kernel": 1}}, "watch.left_out names 'kernel', no control"),
     ],
 )
-def test_what_no_host_of_ours_says_of_its_watch(change, why):
+def test_watch_of_another_shape_is_refused(change, why):
     with pytest.raises(Unusable, match=why):
         watched.watch(watch(**change))
 
@@ -74,7 +66,6 @@ def test_what_no_host_of_ours_says_of_its_watch(change, why):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"id": "0123456789ABCDEF"}, "is no id of a request"),
         ({"id": "../../etc/passwd"}, "'../../etc/passwd' is no id of a request"),
         ({"id": "0123456789abcde\n"}, "is no id of a request"),
         ({"id": None}, "a NoneType is no id of a request"),
@@ -83,15 +74,14 @@ def test_what_no_host_of_ours_says_of_its_watch(change, why):
         ({"reason": ["because"]}, "reason is no text"),
         ({"at": "now"}, "at is 'now', no UTC time"),
         ({"answer": "maybe"}, "'maybe' is no answer to a request"),
-        ({"answer": False}, "a bool is no answer to a request"),
     ],
 )
-def test_what_is_no_request(change, why):
+def test_request_of_another_shape_is_refused(change, why):
     with pytest.raises(Unusable, match=why):
         watched.requests([{**REQUEST, **change}], 0)
 
 
-def test_what_is_just_within_its_bounds_comes_through_whole():
+def test_values_at_their_bounds_are_read_whole():
     others = ("apps", "browser", "firewall", "dns", "group_policy", "watch", "journal")
     left_out = {name: number for number, name in enumerate(others, 1)}
     often = {**INCIDENT, "times": 3, "corrected": 3, "rules_left_out": GREATEST}
@@ -116,12 +106,12 @@ json_values = st.recursive(
 @given(st.sampled_from(sorted(watch(frozen=FROZEN))), json_values)
 @examples(300)
 def test_any_value_anywhere_is_read_or_refused(key, value):
-    for given_watch in (value, {**watch(), key: value}, watch({**INCIDENT, "users": value}), watch(value)):
+    for answer in (value, {**watch(), key: value}, watch({**INCIDENT, "users": value}), watch(value)):
         try:
-            said = watched.watch(given_watch)
+            checked = watched.watch(answer)
         except Unusable:
             continue
-        assert str(said).isprintable()
+        assert str(checked).isprintable()
     for requests in (value, [value], [{**REQUEST, "reason": value}]):
         try:
             watched.requests(requests, value)
