@@ -1,4 +1,4 @@
-"""What one host is sent for an observation, and what is noted of its answer."""
+"""Observations of one host: the streams to it, the notes on its answer, Macs, registered results."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import binascii
 import hashlib
 import json
 import marshal
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+from made_mac import plan
 from proscribe.base.moments import stamp
-from proscribe.host.system import DARWIN
+from proscribe.host.run import compliance_state
+from proscribe.host.system import DARWIN, Host
 from proscribe.model.plan import sealed
 from proscribe.wire import observation
 from proscribe.wire.loader import LACKING
-from proscribe.wire.observation import Observation, answered, compiled_run, is_macos, lacks, of_host
+from proscribe.wire.observation import Observation, answered, compiled_run, is_macos, lacks, of_host, registered
 from proscribe.wire.store import Store
 from proscribe.wire.stream import FOR_SHELLS, MARK
 
@@ -27,15 +34,14 @@ TEXT = json.dumps(MADE)
 STORED = b"the code that the run began with"
 
 
-def sent(one: Observation) -> list[tuple[Any, ...]]:
-    """The streams to a host: the head of each, and what code and plan come with it."""
-    streams = [marshal.loads(binascii.a2b_base64(stream.removeprefix(FOR_SHELLS))) for stream in one.streams()]
+def read_streams(observed: Observation) -> list[tuple[Any, ...]]:
+    """Return the head of each stream to a host, with the code and the plan that come with it."""
+    streams = [marshal.loads(binascii.a2b_base64(stream.removeprefix(FOR_SHELLS))) for stream in observed.streams()]
     return [(head, *parts) for _, head, *parts in streams]
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store, and code that takes no seconds to put together."""
     monkeypatch.setattr("proscribe.wire.store.packed_code", lambda probe: b"probing" if probe else b"observing")
     (tmp_path / "plans").mkdir(0o700)
     return Store(tmp_path / "plans")
@@ -43,7 +49,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 @pytest.fixture
 def run(store: Store) -> dict[str, Any]:
-    """What is said of a run over two hosts, which began with other code than there is now."""
+    """Return the facts of a run that began with other code than the current one."""
     prepared, name = store.prepare({DIGEST: MADE}), hashlib.sha256(STORED).hexdigest()
     assert store.directory is not None
     (store.directory / f"{name}.code").write_bytes(STORED)
@@ -51,40 +57,39 @@ def run(store: Store) -> dict[str, Any]:
     return {"plans": str(store.directory), "packed": prepared["packed"], "hosts": hosts, "code": name}
 
 
-def observed(run: dict[str, Any], host: str = "web01", text: str = "", **call: Any) -> Observation:
+def observe(run: dict[str, Any], host: str = "web01", text: str = "", **call: Any) -> Observation:
     return of_host(run, host, text, {**CALL, **call}, 60)  # type: ignore[arg-type, typeddict-item]
 
 
 @pytest.mark.usefixtures("store")
-def test_a_run_that_keeps_nothing_sends_everything() -> None:
-    one = observed({}, text=TEXT)
-    assert one.store.directory is None
-    one.noted({"cached": True})  # type: ignore[typeddict-item]
-    assert len(sent(one)) == 1
+def test_run_without_a_store_sends_everything() -> None:
+    observed = observe({}, text=TEXT)
+    assert observed.store.directory is None
+    observed.noted({"cached": True})  # type: ignore[typeddict-item]
+    assert len(read_streams(observed)) == 1
 
 
-def test_a_watched_host_gets_the_time(run: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watched_host_is_sent_the_time(run: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observation, "time", SimpleNamespace(time=lambda: 1_000_000_000))
     watch = {"release": "1.0"}
-    one = observed({**run, "watch": watch, "audit_stored": []})
-    assert one.call == {**CALL, "program": "", "watch": {"release": "1.0", "now": stamp(1_000_000_000)}}
+    observed = observe({**run, "watch": watch, "audit_stored": []})
+    assert observed.call == {**CALL, "program": "", "watch": {"release": "1.0", "now": stamp(1_000_000_000)}}
     assert watch == {"release": "1.0"}
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "facts"),
     [
         ({}, {}),
-        ({"proscribe_compiled": None}, {}),
         ({"proscribe_compiled": {"failed": True}}, {}),
         ({"proscribe_compiled": {"proscribe_run": {"id": "r1"}}}, {"id": "r1"}),
     ],
 )
-def test_what_was_compiled_is_what_is_known_of_a_run(variables: dict[str, Any], said: dict[str, Any]) -> None:
-    assert compiled_run(variables) == said  # type: ignore[arg-type]
+def test_facts_of_a_run_are_the_compiled_ones(variables: dict[str, Any], facts: dict[str, Any]) -> None:
+    assert compiled_run(variables) == facts  # type: ignore[arg-type]
 
 
-def test_what_a_host_prints_is_its_answer_or_none() -> None:
+def test_output_with_a_mark_is_an_answer_and_any_other_is_none() -> None:
     assert answered("bash: python3: command not found\n") is None
     assert answered(f"motd\n{MARK}" + json.dumps({LACKING: True})) == {"changed": False, LACKING: True}
 
@@ -99,5 +104,69 @@ def test_what_a_host_prints_is_its_answer_or_none() -> None:
         ({"system": "Linux"}, False, False),
     ],
 )
-def test_what_an_answer_says_of_what_has_to_be_sent_next(answer: Any, macos: bool, lacking: bool) -> None:
+def test_answer_tells_a_mac_and_a_host_that_lacks_code(answer: Any, macos: bool, lacking: bool) -> None:
     assert (is_macos(answer), lacks(answer)) == (macos, lacking)
+
+
+# -- Macs
+
+
+@pytest.fixture
+def mac_observation(tmp_path: Path) -> Observation:
+    store = Store(tmp_path)
+    return Observation(
+        store, "mac", store.code(probe=False), store.plan(json.dumps(plan())), {**CALL, "program": ""}, 60
+    )
+
+
+def test_call_of_a_mac_stores_nothing_and_starts_no_probe(mac_observation: Observation) -> None:
+    call = mac_observation._replace(call={**CALL, "probe": True, "program": "x", "watch": {}}).for_macos().call
+    assert (call["remember"], call["probe"], call["macos"]) == (False, False, True)
+    assert not {"program", "watch"} & set(call)
+
+
+@pytest.mark.parametrize("gate", ["never", "incomplete"])
+def test_gate_counts_on_a_mac(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gate: str) -> None:
+    monkeypatch.setattr(Host, "system", DARWIN)
+    answer = compliance_state(Host(str(tmp_path)), plan(), [], gate, True, macos=True)
+    assert bool(answer.get("failed")) == (gate == "incomplete") and answer["drifted"] == []
+
+
+# -- results that Ansible registered
+
+RECORD = {"record": {"rules": ["{{ never }}"]}}
+
+
+@pytest.fixture
+def hostvars() -> HostVars:
+    """Return two hosts of a real inventory; a task has registered a result for one of them."""
+    loader = DataLoader()
+    inventory = InventoryManager(loader, sources=["a,b"])
+    variables = VariableManager(loader, inventory)
+    variables.set_nonpersistent_facts("a", {"proscribe_observed": RECORD, "proscribe_nothing": None})
+    return HostVars(inventory, variables, loader)
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "expected"),
+    [
+        ("a", "proscribe_observed", RECORD),
+        ("a", "proscribe_nothing", {}),
+        ("a", "proscribe_other", {}),
+        ("b", "proscribe_observed", {}),
+    ],
+)
+def test_registered_result_is_the_one_of_hostvars(
+    hostvars: HostVars, monkeypatch: pytest.MonkeyPatch, host: str, name: str, expected: Mapping[str, Any]
+) -> None:
+    assert registered(hostvars, host, name) == expected == (hostvars.raw_get(host).get(name) or {})
+    assert "b" not in hostvars._variable_manager._nonpersistent_fact_cache, "nothing is made by asking"
+
+    class Elsewhere:
+        # another Ansible, which keeps it in another place
+        raw_get = hostvars.raw_get
+
+    assert registered(Elsewhere(), host, name) == expected
+
+    monkeypatch.setattr(HostVars, "raw_get", lambda *_: pytest.fail("all variables of the host were gathered"))
+    assert registered(hostvars, host, name) == expected

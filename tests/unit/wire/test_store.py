@@ -1,4 +1,4 @@
-"""The store of what goes to hosts: made once, and nothing in it believed for its name or its place."""
+"""The store of plans and code for hosts: nothing in it is believed for its name or its place."""
 
 from __future__ import annotations
 
@@ -32,47 +32,43 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "reports" / "plans"
 
 
-def ready(place: Path) -> tuple[Store, dict]:
-    """A store as a run makes it, and what the run knows of it."""
+def prepare(place: Path) -> tuple[Store, dict]:
+    """Prepare a store as a run does; return it with the facts of the run."""
     store = Store(place)
     store.require()
     run = store.prepare({DIGEST: PLAN})
     return Store(place, run["packed"]), run
 
 
-def test_it_is_for_its_owner_only(place: Path) -> None:
-    store, run = ready(place)
+def test_store_is_for_its_owner_alone(place: Path) -> None:
+    store, run = prepare(place)
     store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
     assert {oct(path.stat().st_mode & 0o777) for path in (place, place / "kept")} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in place.rglob("*") if path.is_file()} == {"0o600"}
     assert place.parent.stat().st_mode & 0o727 == 0o700
 
 
-# -- what somebody has put there ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "packed",
     [
-        lambda: b"",
         lambda: b"no zlib",
         lambda: zlib.compress(plans.canonical(OTHER).encode()),
         lambda: zlib.compress(b"\0" * 500_000_000, 9),  # takes seconds, so none of them is made before it is needed
     ],
-    ids=["empty", "not packed", "another plan", "half a gigabyte"],
+    ids=["not packed", "another plan", "half a gigabyte"],
 )
-def test_a_packed_plan_that_was_edited_does_not_go_to_hosts(place: Path, packed: Callable[[], bytes]) -> None:
-    store, run = ready(place)
+def test_packed_plan_that_was_edited_does_not_go_to_hosts(place: Path, packed: Callable[[], bytes]) -> None:
+    store, run = prepare(place)
     path = place / f"{SHORT}.plan"
     before = path.read_bytes()
     path.write_bytes(packed())
     assert store.plan(digest=DIGEST).packed() == before
-    assert ready(place)[1] == run and path.read_bytes() == before
+    assert prepare(place)[1] == run and path.read_bytes() == before
 
 
-def test_a_missing_plan_is_made_again_of_the_packed_one(place: Path) -> None:
-    store, _ = ready(place)
+def test_missing_plan_is_made_again_of_the_packed_one(place: Path) -> None:
+    store, _ = prepare(place)
     path = place / f"{SHORT}.json"
     before = path.read_bytes()
     path.unlink()
@@ -83,8 +79,8 @@ def test_a_missing_plan_is_made_again_of_the_packed_one(place: Path) -> None:
         store.stored(DIGEST)
 
 
-def test_a_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(place: Path) -> None:
-    store, run = ready(place)
+def test_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(place: Path) -> None:
+    store, run = prepare(place)
     (place / f"{SHORT}.plan").unlink()
     assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
     for digest in ("sha256:" + "0" * 64, "sha256:gone", f"sha256:../plans/{SHORT}", ""):
@@ -98,37 +94,36 @@ def test_a_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(pl
 
 @as_root
 @pytest.mark.parametrize("which", ["reports", "plans"])
-def test_a_folder_of_somebody_elses_is_refused(place: Path, which: str) -> None:
-    ready(place)
+def test_folder_of_another_account_is_refused(place: Path, which: str) -> None:
+    prepare(place)
     folder = place if which == "plans" else place.parent
     os.chown(folder, NOBODY, NOBODY)
-    with pytest.raises(Untrusted, match="a directory of nobody's .* that can be changed by nobody"):
+    with pytest.raises(Untrusted, match="changed by nobody"):
         Store(place).require()
 
 
 @as_root
-def test_a_file_of_somebody_elses_is_made_anew(place: Path) -> None:
-    store, run = ready(place)
+def test_file_of_another_account_is_made_anew(place: Path) -> None:
+    store, run = prepare(place)
     for path in place.iterdir():
         os.chown(path, NOBODY, NOBODY)
-    ready(place)
+    prepare(place)
     assert {path.stat().st_uid for path in place.iterdir()} == {0}
 
 
-def test_without_a_store_the_code_is_packed_again_and_a_plan_is_refused(tmp_path: Path) -> None:
-    """Each host would fail for a plan that is nowhere, after the run has begun."""
+def test_place_that_cannot_be_written_packs_code_again_and_refuses_a_plan(tmp_path: Path) -> None:
+    # Each host would fail for a plan that is nowhere, after the run has begun.
     for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
         store = Store(place)
         run = store.prepare({})
         assert store.prepared(run["code"]).packed() == Store().code(probe=False).packed()
-        with pytest.raises(Untrusted, match="plans of this run cannot be written .No such file or directory"):
+        with pytest.raises(Untrusted, match="No such file"):
             store.prepare({DIGEST: PLAN})
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
 
 
-def test_what_could_not_be_put_in_place_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each run makes a file of a new name beside it: a full disk would fill with what no run ever reads."""
-    store, _ = ready(place)
+def test_file_that_could_not_be_put_in_place_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, _ = prepare(place)
     before = sorted(path.name for path in place.iterdir())
 
     def full(*paths: str, **options: int) -> None:
@@ -139,19 +134,19 @@ def test_what_could_not_be_put_in_place_leaves_nothing(place: Path, monkeypatch:
     assert sorted(path.name for path in place.iterdir()) == before and store.noted("figures") == b""
 
 
-def test_a_plan_is_small_on_its_way_to_a_host() -> None:
+def test_plan_is_small_on_its_way_to_a_host() -> None:
     assert len(Store().plan(text="x" * 100_000).packed()) < 1_000
 
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
-def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Path, host: str) -> None:
-    fresh, run = ready(place)
+def test_host_that_keeps_the_code_is_noted_until_there_is_another(place: Path, host: str) -> None:
+    fresh, run = prepare(place)
     for _ in range(2):  # to ask, and to note that nothing is kept, makes nothing
         assert not fresh.has(host, fresh.prepared(run["code"]), fresh.plan(digest=DIGEST))
         fresh.note(host, fresh.prepared(run["code"]), fresh.plan(digest=DIGEST), has=False)
     assert not (place / "kept").exists()
     code, plan, other = (Part(letter * 64, bytes) for letter in "abc")
-    store, _ = ready(place)
+    store, _ = prepare(place)
     assert not store.has(host, code, plan)
     store.note(host, code, plan, has=True)
     store.note("other", code, plan, has=True)
@@ -166,11 +161,31 @@ def test_it_is_noted_which_hosts_keep_the_code_until_there_is_another(place: Pat
 
 @examples(30)  # each makes a store
 @given(st.binary(max_size=200))
-def test_whatever_stands_in_a_file_only_what_fits_its_name_is_sent(tmp_path_factory, junk: bytes) -> None:
+def test_file_of_the_store_is_sent_only_where_it_fits_its_name(tmp_path_factory, junk: bytes) -> None:
     place = tmp_path_factory.mktemp("made") / "plans"
-    store, run = ready(place)
+    store, run = prepare(place)
     for path in place.iterdir():
         path.write_bytes(junk)
     assert hashlib.sha256(store.prepared(run["code"]).packed()).hexdigest() == run["code"]
     with pytest.raises(OSError):
         store.plan(digest=DIGEST).packed()
+
+
+def test_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plans").mkdir(0o700)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path)
+    with pytest.raises(Untrusted, match="cannot write"):
+        Store(tmp_path / "plans").require()
+
+
+@pytest.mark.parametrize(("kind", "problem"), [("link", "a link"), ("file", "no directory"), ("none", "")])
+def test_file_in_the_place_of_a_store_is_reported(tmp_path: Path, kind: str, problem: str) -> None:
+    place = tmp_path / "plans"
+    if kind == "link":
+        place.symlink_to(tmp_path)
+    elif kind == "file":
+        place.touch()
+    with pytest.raises(Untrusted if problem else FileNotFoundError) as wrong, Store(place)._open():
+        pass
+    if isinstance(wrong.value, Untrusted):
+        assert (wrong.value.path, wrong.value.found) == (str(place), problem)

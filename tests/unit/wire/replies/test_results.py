@@ -1,6 +1,4 @@
-"""Thousands of answers that no honest host gives, each a good one with something changed, all the way from the bytes
-that come in to what people read. None ends the run, touches another host's record, or steers a terminal.
-"""
+"""Answers of hostile hosts, from bytes to outputs: none ends the run, harms another host, or steers a terminal."""
 
 from __future__ import annotations
 
@@ -85,23 +83,14 @@ GOOD_LIST = {
     "changed": False,
     "items": [
         {
-            "id": "wechat-0123abcd",
-            "group": "",
-            "services": ["wechat"],
-            "bytes": 5000,
-            "finished": True,
-            "path": "/home/alice/WeChat",
-            "whole": "/home/alice/WeChat",
-            "kind": "tree",
-            "taken_at": "2026-11-25T00:30:05Z",
-            "owner": "alice",
-            "place_of": "alice",
-            "kept_until": "",
+            "id": "wechat-0123abcd", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True,
+            "path": "/home/alice/WeChat", "whole": "/home/alice/WeChat", "kind": "tree",
+            "taken_at": "2026-11-25T00:30:05Z", "owner": "alice", "place_of": "alice", "kept_until": "",
         }
     ],
     "broken": [{"id": "odd", "why": "no JSON"}],
     "left_out": 0,
-}
+}  # fmt: skip
 GOOD_DONE = {
     "changed": True,
     "actions": ["restore wechat-0123abcd (/home/alice/WeChat)"],
@@ -114,11 +103,7 @@ NASTY += ["{{ 1 }}", "</script>"]
 TEXTS = st.one_of(
     st.text(max_size=12),
     st.sampled_from(NASTY),
-    st.builds(
-        lambda unit, times: unit * times,
-        st.sampled_from(["微", "a ", "e\u0301", "/", "x", "and 1"]),
-        st.integers(1, 20_000),
-    ),
+    st.builds(str.__mul__, st.sampled_from(["微", "a ", "e\u0301", "/", "x", "and 1"]), st.integers(1, 20_000)),
 )
 NUMBERS = st.one_of(st.integers(), st.sampled_from([2**63, 10**400, -1, 0.5, 1e308, float("nan"), float("inf")]))
 VALUES = st.recursive(
@@ -133,17 +118,17 @@ OF_ANSIBLE = (
 KEYS = st.sampled_from(OF_ANSIBLE.split())
 
 
-def places(value, path=()):
-    """Every place in an answer: the way of keys to it."""
+def list_paths(value, path=()):
+    """Yield the path of keys to every place in an answer."""
     yield path
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
-            yield from places(value[key], (*path, key))
+            yield from list_paths(value[key], (*path, key))
 
 
 def change_one(data, value):
-    """The answer with one place of it changed."""
-    path = data.draw(st.sampled_from(list(places(value))))
+    """Return the answer with one place of it changed."""
+    path = data.draw(st.sampled_from(list(list_paths(value))))
     if not path:
         return data.draw(VALUES)
     inner = value
@@ -163,42 +148,27 @@ def change_one(data, value):
     return value
 
 
-def spoilt(data, text):
-    """The text with something in it that no JSON has, or two keys for one, or a depth without an end."""
+def spoil_text(data, text):
+    """Put something into the text that no JSON has, or two keys for one, or a depth without an end."""
     at = data.draw(st.integers(0, len(text)))
     deep = data.draw(st.integers(1, 200_000))
-    piece = data.draw(
-        st.sampled_from(
-            [
-                *(
-                    "NaN",
-                    "-Infinity",
-                    "[" * deep,
-                    '{"a":' * deep,
-                    "9" * 5000,
-                    '"changed": {}, ',
-                    "\ud800",
-                    "\x1b",
-                    MARK,
-                ),
-                *(one * deep for one in ("[[]],", "{},", '{"a":0},', '"ab",', "1,")),
-            ]
-        )
-    )
+    pieces = ["NaN", "-Infinity", "9" * 5000, '"changed": {}, ', "\ud800", "\x1b", MARK]
+    pieces += [unit * deep for unit in ("[", '{"a":', "[[]],", "{},", '{"a":0},', '"ab",', "1,")]
+    piece = data.draw(st.sampled_from(pieces))
     return text[:at] + data.draw(st.sampled_from([piece, ""])) + text[at + data.draw(st.integers(0, 20)) :]
 
 
-def made_from(data, good):
-    """The text of an answer: some places changed, and now and then the text itself."""
+def draw_answer(data, good):
+    """Draw the text of an answer: some places changed, and now and then the text itself."""
     value = copy.deepcopy(good)
     for _ in range(data.draw(st.integers(1, 3))):
         value = change_one(data, value)
     text = json.dumps(value, ensure_ascii=data.draw(st.booleans()))
-    return spoilt(data, text) if data.draw(st.integers(0, 3)) == 0 else text
+    return spoil_text(data, text) if data.draw(st.integers(0, 3)) == 0 else text
 
 
-def let_through(text, most):
-    """A text of at most so many bytes: with more, the connection is closed."""
+def limit_text(text, most):
+    """Return the text, or raise Unusable as a connection that is closed for too many bytes."""
     if len(text.encode("utf-8", "surrogatepass")) > most:
         raise Unusable(output_limits.too_much(most))
     return text
@@ -218,14 +188,11 @@ def honest_cost():
     """Seconds of a processor that it takes to read the largest honest answer, beside which the others are read."""
     text = "\n" + MARK + json.dumps(observation(*LARGEST_HONEST))
 
-    def seconds():
-        return min(spent(lambda: results.observation(answer(text))) for _ in range(3))
-
-    return seconds
+    return lambda: min(measure_seconds(lambda: results.observation(answer(text))) for _ in range(3))
 
 
-def spent(work):
-    """Seconds of a processor that some work takes."""
+def measure_seconds(work):
+    """Return the seconds of a processor that some work takes."""
     started = time.process_time()
     work()
     return time.process_time() - started
@@ -249,34 +216,31 @@ def within_its_budget(honest_cost):
 @pytest.mark.slow
 @examples(MANY, *HealthCheck)
 @given(data=st.data())
-def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
-    """Also with what it says of the time between two runs, and of what its users request."""
+def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     run = fleets.run(["web01", "web02", "web03"], data.draw(st.sampled_from(["audit", "enforce"])))
     collector = Collector(run)
     honest = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
     honest |= {"requests": [watched_hosts.REQUEST], "requests_left_out": 0, "watch": watched_hosts.watch()}
     collector.answered("web01", honest)
     try:
-        text = let_through("\n" + MARK + made_from(data, GOOD_OBSERVATION), LARGEST_ANSWER)
+        text = limit_text("\n" + MARK + draw_answer(data, GOOD_OBSERVATION), LARGEST_ANSWER)
         with within_its_budget(honest_cost):
             parsed = answer(text)
             observation = results.observation(parsed) if parsed is not None else {}
-        assert (
-            observation.keys() <= OBSERVATION and results.observation(observation) == observation
-            if observation
-            else True
-        )
+        if observation:
+            assert observation.keys() <= OBSERVATION and results.observation(observation) == observation
         json.dumps(observation).encode()
         if "record" in observation:
             collector.answered("web02", observation["record"])
     except Unusable as wrong:
         collector.failed("web02", None, str(wrong))
     try:
-        text = let_through("\n" + MARK + made_from(data, GOOD_CHANGE), HostAction.most)
+        text = limit_text("\n" + MARK + draw_answer(data, GOOD_CHANGE), HostAction.most)
         with within_its_budget(honest_cost):
             parsed = answer(text)
             change = results.change(parsed) if parsed is not None else {}
-        assert change.keys() <= CHANGE and results.change(change) == change if change else True
+        if change:
+            assert change.keys() <= CHANGE and results.change(change) == change
         if run["mode"] == "enforce":
             collector.changed("web02", "apps", change)
     except Unusable as wrong:
@@ -288,7 +252,7 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     records = {record["host"]: record for record in fleet.records}
     assert list(records) == ["web01", "web02", "web03"] and not fleet.unexpected
     assert records["web03"]["state"] == "compliant"
-    assert {**records["web01"], "actions": None} == {**alone(run["mode"], honest), "actions": None}
+    assert {**records["web01"], "actions": None} == {**collect_alone(run["mode"], honest), "actions": None}
     shown = summary.render(report, fleet.records, summary.Screen(80, 40, False, "/"))
     assert not CONTROL.search(shown), shown
     assert len(shown) < 100_000
@@ -307,8 +271,8 @@ def test_an_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     json.dumps(news.as_dict()).encode()
 
 
-def alone(mode, honest):
-    """The record of the honest host as it is when nobody attacks."""
+def collect_alone(mode, honest):
+    """Return the record of the honest host without an attack."""
     collector = Collector(fleets.run(["web01"], mode))
     collector.answered("web01", honest)
     return collector.fleet(FINISHED).records[0]
@@ -320,12 +284,12 @@ RESTRICTED = {"controls": {"apps": {"mode": "enforce", "services": {"wechat": {"
 @pytest.mark.slow
 @examples(MANY, *HealthCheck)
 @given(data=st.data())
-def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
+def test_answer_of_a_hostile_host_about_its_quarantine_harms_nobody(data):
     course = Course(["web01", "web02"])
     course.answered("web01", results.quarantine(GOOD_LIST))
     for good in (GOOD_LIST, GOOD_DONE):
         try:
-            answered = results.quarantine(answer("\n" + MARK + made_from(data, good)) or {})
+            answered = results.quarantine(answer("\n" + MARK + draw_answer(data, good)) or {})
             assert answered.keys() <= QUARANTINE and results.quarantine(answered) == answered
             json.dumps(answered).encode()
             course.answered("web02", answered)
@@ -348,9 +312,9 @@ def test_what_a_hostile_host_says_of_its_quarantine_harms_nobody(data):
 
 @examples(MANY // 20, *HealthCheck)
 @given(data=st.data())
-def test_the_history_takes_what_the_reader_lets_through(tmp_path_factory, data):
+def test_history_takes_every_answer_that_the_reader_lets_through(tmp_path_factory, data):
     try:
-        observation = results.observation(answer("\n" + MARK + made_from(data, GOOD_OBSERVATION)) or {})
+        observation = results.observation(answer("\n" + MARK + draw_answer(data, GOOD_OBSERVATION)) or {})
     except Unusable:
         return
     collector = Collector(run := fleets.run(["web02"]))
@@ -360,7 +324,7 @@ def test_the_history_takes_what_the_reader_lets_through(tmp_path_factory, data):
     history.record(fleet_report(run, fleet, FINISHED), fleet.records, 0)
 
 
-# -- sizes -------------------------------------------------------------------------------------------------------------
+# -- sizes
 
 CJK = "/" + "/".join(["微" * 85] * 131)  # directories that an ordinary user made
 
@@ -376,7 +340,7 @@ CJK = "/" + "/".join(["微" * 85] * 131)  # directories that an ordinary user ma
     ],
     ids=["20,000 characters", "131 directories", "marks", "a name in itself", "many managers"],
 )
-def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
+def test_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
     rules = [{"rule": f"apps/s{n}", "state": "noncompliant", "findings": [finding] * 20} for n in range(40)]
     rules += [{"rule": f"dns/s{n}", "state": "noncompliant", "findings": [finding] * 20} for n in range(40)]
     collector = Collector(run := fleets.run(["web01"]))
@@ -391,30 +355,22 @@ def test_a_long_text_costs_its_host_a_cut_and_the_run_nothing(finding):
     assert time.process_time() - started < 20  # of the processor, which is quadratic no more: minutes before
 
 
-# -- what a host may cost ----------------------------------------------------------------------------------------------
+# -- costs of one host
 
 SERVICES = [f"service{number}" for number in range(275)]
 CONTROLS = ("apps", "browser", "firewall", "dns")
 RULES = [f"{control}/{service}" for control in CONTROLS for service in SERVICES]
 
 
-def observation(*found, findings=()):
-    """An answer with everything wrong: (rule, its findings) of each, and what more stands among these."""
-    rules = [
-        {
-            "rule": rule,
-            "state": "noncompliant",
-            "waiver": None,
-            "reason": None,
-            "findings": list(map(finding_of, names)),
-        }
-        for rule, names in found
-    ]
+def observation(*rules_with_names):
+    """Make an answer with everything wrong, of pairs: a rule, and the names of its findings."""
+    wrong = {"state": "noncompliant", "waiver": None, "reason": None}
+    rules = [{"rule": rule, **wrong, "findings": list(map(make_finding, names))} for rule, names in rules_with_names]
     record = {**fleets.answer(), "state": "noncompliant", "rules_evaluated": len(rules), "rules": rules}
     return {"changed": False, "record": record, "drifted": [], "privileged": True}
 
 
-def finding_of(name):
+def make_finding(name):
     path = f"/home/{name}/Downloads/portable/{name}"
     return Finding("file", f"{name}", "appimage", "4.0", f"user:{name}", path, f"pid {name}").as_dict()
 
@@ -423,21 +379,21 @@ def finding_of(name):
 LARGEST_HONEST = [(rule, [rule] + [f"{rule}{n}" for n in range(100)] * (rule in RULES[:20])) for rule in RULES]
 
 
-def at_its_limit(host):
-    """As many rules and findings as a host may have, none of which another host has."""
+def fill_limits(host):
+    """Return as many rules and findings as a host may have, none of which another host has."""
     return [(rule, [f"{host}.{rule}.{n}" for n in range(3)]) for rule in RULES]
 
 
-def attacks(host):
-    """What a hostile host says; the last ones are refused."""
-    yield observation(*at_its_limit(host))
+def list_attacks(host):
+    """Yield answers of a hostile host; all but the first are refused."""
+    yield observation(*fill_limits(host))
     yield observation(*((f"apps/{host}.{n}", []) for n in range(10_000)))
-    yield observation(*((f"apps/s{n}", []) for n in range(10_000)), findings=[{}] * 50)
+    yield observation(*((f"apps/s{n}", []) for n in range(10_000)))
     yield {"record": [[[]]] * 500_000}
 
 
-def everything(hosts):
-    """All that is done with the answers of some hosts, from the bytes on; their names, and what is in each report."""
+def report_all(hosts):
+    """Read the answers of some hosts and make all reports of them."""
     collector = Collector(run := {**fleets.run([name for name, _ in hosts]), "services": SERVICES})
     for name, text in hosts:
         try:
@@ -452,27 +408,27 @@ def everything(hosts):
     return fleet
 
 
-def texts(answers):
+def print_answers(answers):
     return [(f"web{number:02}", "\n" + MARK + json.dumps(one)) for number, one in enumerate(answers)]
 
 
 def test_hosts_at_their_limit_cost_at_most_three_times_what_honest_ones_do(monkeypatch):
     """The room of a run is that of these few, as it is of the first twenty of a thousand."""
     monkeypatch.setattr(events, "ROOM", 5_000)
-    honest = texts(observation(*LARGEST_HONEST) for _ in range(6))
-    hostile = texts(observation(*at_its_limit(number)) for number in range(6))
-    everything(honest[:1])  # what is loaded and compiled once
-    ratios = []
-    for _ in range(3):  # the machine has other work, which falls on either
-        ratios.append(spent(lambda: everything(hostile)) / spent(lambda: everything(honest)))
+    honest = print_answers(observation(*LARGEST_HONEST) for _ in range(6))
+    hostile = print_answers(observation(*fill_limits(number)) for number in range(6))
+    report_all(honest[:1])  # what is loaded and compiled once
+    # The machine has other work, which falls on either.
+    work = [lambda: report_all(hostile), lambda: report_all(honest)]
+    ratios = [measure_seconds(work[0]) / measure_seconds(work[1]) for _ in range(3)]
     assert min(ratios) < 3, ratios
 
 
-def test_a_host_takes_no_more_memory_than_its_share_whatever_it_says():
-    for number, said in enumerate(attacks("h")):
-        given = texts([said])
+def test_host_takes_no_more_memory_than_its_share_whatever_it_answers():
+    for number, said in enumerate(list_attacks("h")):
+        hosts = print_answers([said])
         tracemalloc.start()
-        fleet = everything(given)
+        fleet = report_all(hosts)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < MOST_MEMORY, number
@@ -480,13 +436,12 @@ def test_a_host_takes_no_more_memory_than_its_share_whatever_it_says():
         assert events.LEFT_OUT not in json.dumps(fleet.records[0]["rules"]), "there is room for one such host"
 
 
-def test_the_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monkeypatch):
-    """Whoever comes first takes the room, and nobody's share; states and rules are never left out."""
+def test_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monkeypatch):
     monkeypatch.setattr(events, "ROOM", 7_000)
     honest = [(rule, [rule]) for rule in RULES]
     own = [(rule, [f"alice.{rule}"] if rule in RULES[:50] else names) for rule, names in honest]
-    said = [observation(*honest), *(observation(*at_its_limit(n)) for n in range(4)), observation(*own)]
-    records = everything(texts(said)).records
+    said = [observation(*honest), *(observation(*fill_limits(n)) for n in range(4)), observation(*own)]
+    records = report_all(print_answers(said)).records
     held = {id(rule): len(rule["findings"]) + 1 for record in records for rule in record["rules"]}
     assert sum(held.values()) <= 7_000 + len(records) * events.SHARE + 2 * len(RULES)
     assert all([rule["rule"] for rule in record["rules"]] == RULES for record in records)
@@ -514,8 +469,8 @@ MADE_UP = {
 
 
 @pytest.mark.parametrize("kind", MADE_UP)
-def test_a_rule_of_no_service_is_not_made_up(kind):
-    """Each name would be a row of every report, a series of the metrics, and in the history for ever."""
+def test_rule_of_no_service_is_not_made_up(kind):
+    # Each name would be a row of every report, a series of the metrics, and in the history for ever.
     for number, state in ((200, "noncompliant"), (201, "unknown")):
         names = [f"apps/x{n}" for n in range(number)]
         said = observation(*((rule, []) for rule in RULES))
@@ -523,19 +478,15 @@ def test_a_rule_of_no_service_is_not_made_up(kind):
         changes = MADE_UP[kind](names, record)
         rules = [*changes.get("rules", []), *record["rules"]]
         record |= {**changes, "rules": rules, "rules_evaluated": len(rules)}
-        (record,) = everything(texts([said])).records
+        (record,) = report_all(print_answers([said])).records
         assert record["state"] == state
-    assert (
-        record["reason"]
-        == "failed: its answer is no host record: it lists 201 rules that are of no service of this run"
-    )
+    assert "201 rules" in record["reason"]
 
 
-def test_no_host_counts_more_rules_than_a_run_has():
-    """Their number is a part of sums over all hosts."""
+def test_host_that_counts_more_rules_than_a_run_has_is_refused():
     most = 6 * len(SERVICES) + 200
     for number, state in ((most, "noncompliant"), (most + 1, "unknown")):
         said = observation(*((rule, []) for rule in RULES))
         said["record"]["rules_evaluated"] = number
-        (record,) = everything(texts([said])).records
+        (record,) = report_all(print_answers([said])).records
         assert record["state"] == state

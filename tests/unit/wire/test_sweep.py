@@ -1,6 +1,4 @@
-"""One command on one host: what is written and read, and what ends it early. The commands are real; the host is this
-machine's shell.
-"""
+"""Commands on hosts, over clients and open connections, and the threads that run them; a host is a real shell."""
 
 from __future__ import annotations
 
@@ -16,11 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import LONGEST
 from proscribe.wire.sweep import exchange as exchanges
+from proscribe.wire.sweep import thread_pool
 from proscribe.wire.sweep.exchange import Ended, Limits, Password, by_client, exchange, over_connection
 from proscribe.wire.sweep.multiplexing import NoSession, Session, end_connection
 
@@ -36,7 +37,7 @@ def shell(script: str, data: bytes = b"", limits: Limits = LIMITS, password: Pas
     return exchange(by_client([b"/bin/sh", b"-c", script.encode()]), data, limits, password)
 
 
-def known(text: bytes) -> Password:
+def make_password(text: bytes) -> Password:
     return Password(
         text,
         lambda printed: b"prompt:" in printed,
@@ -48,41 +49,39 @@ def known(text: bytes) -> Password:
 @pytest.mark.parametrize(
     ("script", "data", "expected"),
     [
-        ("cat; exit 7", b"in", Ended(7, b"in", b"")),
-        ("echo out; echo err >&2", b"", Ended(0, b"out\n", b"err\n")),
+        ("cat; echo err >&2; exit 7", b"in", Ended(7, b"in", b"err\n")),
         ("exit 3", b"x" * 300_000, Ended(3, b"", b"")),  # it does not read what is written
         ("exec <&-; echo early", b"x" * 300_000, Ended(0, b"early\n", b"")),
         ("cat | wc -c", b"x" * 300_000, Ended(0, b"300000\n", b"")),
         ("kill -9 $$", b"", Ended(-9, b"", b"")),
         ("(sleep 60 >/dev/null &) ; echo over", b"", Ended(0, b"over\n", b"")),  # its errors stay open: ControlPersist
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=range(6),
 )
-def test_what_a_command_prints_and_how_it_ends(script, data, expected):
+def test_command_ends_with_its_output_and_exit_code(script, data, expected):
     assert shell(script, data) == expected
 
 
 @given(st.binary(max_size=200_000))
-def test_every_byte_goes_there_and_comes_back(data):
+def test_bytes_reach_a_command_and_come_back_unchanged(data):
     assert shell("cat", data).stdout == data
 
 
 @pytest.mark.parametrize(
     ("script", "limits", "why"),
     [
-        ("yes", Limits(2 << 20, 30), "it answered with more than 2 MiB"),
         ("yes >&2", Limits(2 << 20, 30), "it answered with more than 2 MiB"),
         ("sleep 60", Limits(1 << 20, 0.3), "it took longer than"),
         ("exec >&-; sleep 60", Limits(1 << 20, 0.3), "it took longer than"),
         ("while :; do echo x; sleep 0.05; done", Limits(1 << 20, 0.3), "it took longer than"),
     ],
 )
-def test_what_goes_over_a_limit_is_ended(script, limits, why):
+def test_command_over_a_limit_is_ended(script, limits, why):
     assert shell(script, b"", limits).cut.startswith(why)
 
 
 @pytest.mark.parametrize(("script", "gone"), [("yes", True), ("yes >&2", True), ("trap '' PIPE; yes; sleep 60", False)])
-def test_what_prints_too_much_is_gone_once_nobody_reads_it(script, gone, monkeypatch):
+def test_command_that_prints_too_much_is_gone_once_its_pipe_is_closed(script, gone, monkeypatch):
     monkeypatch.setattr(exchanges, "GOING", 30 if gone else 0.05)
     ended = shell(script, b"", Limits(2 << 20, 30))
     assert ended.cut and ended.gone is gone
@@ -97,22 +96,22 @@ def test_what_prints_too_much_is_gone_once_nobody_reads_it(script, gone, monkeyp
         ("cat >/dev/null; exit 1", b"secret", Ended(-1, b"", b"", cut="it took longer than")),  # it never asks
     ],
 )
-def test_a_password_is_written_when_it_is_asked_for_and_the_data_when_it_was_taken(script, word, expected):
-    ended = shell(script, b"data", Limits(1 << 20, 30 if not expected.cut else 0.5), known(word))
+def test_password_is_written_at_its_prompt_and_the_data_once_it_is_accepted(script, word, expected):
+    ended = shell(script, b"data", Limits(1 << 20, 30 if not expected.cut else 0.5), make_password(word))
     assert ended._replace(cut=ended.cut[: len(expected.cut)]) == expected
 
 
-def test_a_password_that_nobody_asks_for_is_not_waited_for_long(monkeypatch):
-    """A login shell that does not even start sudo; the exchange ends as one without an answer."""
+def test_prompt_that_does_not_come_is_not_waited_for_long(monkeypatch):
+    # A login shell that does not even start sudo.
     monkeypatch.setattr(exchanges, "PROMPT", 0.3)
-    assert shell("echo menu; sleep 60", b"data", LIMITS, known(b"secret")) == Ended(-1, b"menu\n", b"")
+    assert shell("echo menu; sleep 60", b"data", LIMITS, make_password(b"secret")) == Ended(-1, b"menu\n", b"")
     assert shell("sleep 0.6; cat", b"data", LIMITS, None) == Ended(0, b"data", b"")
     slow = "printf prompt: >&2; read -r word; sleep 0.6; echo accepted; cat"
-    assert shell(slow, b"data", LIMITS, known(b"secret")) == Ended(0, b"accepted\ndata", b"prompt:")
+    assert shell(slow, b"data", LIMITS, make_password(b"secret")) == Ended(0, b"accepted\ndata", b"prompt:")
 
 
 class Dripping:
-    """A command that prints byte by byte, each once the one before was read: as its output, or as its errors."""
+    """A command that prints byte by byte, each once the one before was read."""
 
     def __init__(self, drops: bytes, errors: bool) -> None:
         self.drops, self.errors = drops, errors
@@ -129,7 +128,7 @@ class Dripping:
             for drop in self.drops:
                 printed = self.stderr if self.errors else self.stdout
                 os.write(printed, bytes([drop]))
-                while unread(printed):
+                while count_unread(printed):
                     time.sleep(0)
                 self.reads += 1
         for descriptor in (self.stdin, self.stdout, self.stderr):
@@ -139,11 +138,10 @@ class Dripping:
         return 0
 
     def close(self) -> None:
-        """The thread ends where nobody reads any more, as soon as it writes."""
+        pass  # the thread ends where nobody reads any more
 
 
-def unread(descriptor: int) -> int:
-    """Bytes in a pipe."""
+def count_unread(descriptor: int) -> int:
     number = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, number)
     return number[0]
@@ -154,8 +152,8 @@ DRIPS = 3000
 
 @pytest.mark.parametrize("errors", [False, True], ids=["output", "errors"])
 @pytest.mark.parametrize("drop", [b"\n", b"x"], ids=["lines", "one line"])
-def test_what_drips_before_a_password_is_accepted_is_matched_once(monkeypatch, drop, errors):
-    """Each byte with all before it is the square of what a host prints: 250 KiB took 15 s."""
+def test_output_that_drips_before_a_password_is_accepted_is_matched_once(monkeypatch, drop, errors):
+    # Each byte with all before it is the square of the output: 250 KiB took 15 s.
     monkeypatch.setattr(exchanges, "PAUSE", 0)
     matched: list[int] = []
 
@@ -172,19 +170,16 @@ def test_what_drips_before_a_password_is_accepted_is_matched_once(monkeypatch, d
 
 
 @pytest.mark.parametrize("where", ["", " >&2"], ids=["output", "errors"])
-def test_few_bytes_are_taken_before_a_password_is_accepted(where):
+def test_flood_before_a_password_is_accepted_is_cut(where):
     # More than a pipe holds beside it: what is too much is read before the password can be accepted.
     flood = f"head -c {3 * exchanges.BEFORE} /dev/zero{where}; echo accepted; cat"
-    assert (
-        shell(flood, b"data", LIMITS, known(b"secret")).cut
-        == "it printed more than 64 KiB before it accepted the password"
-    )
+    assert "64 KiB" in shell(flood, b"data", LIMITS, make_password(b"secret")).cut
     banner = f"head -c {exchanges.BEFORE // 2} /dev/zero{where}; {SUDO}"
-    assert shell(banner, b"data", LIMITS, known(b"secret")).stdout.endswith(b"accepted\ndata")
+    assert shell(banner, b"data", LIMITS, make_password(b"secret")).stdout.endswith(b"accepted\ndata")
 
 
-def test_a_host_that_goes_on_in_crumbs_is_read_in_pieces():
-    """Or each of its bytes would cost the process of its batch a turn."""
+def test_output_that_drips_is_read_in_pieces():
+    # Or each byte would cost the process of its batch a turn.
     host = Dripping(b"x" * exchanges.AT_ONCE * 2, errors=False)
     pauses: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -192,17 +187,17 @@ def test_a_host_that_goes_on_in_crumbs_is_read_in_pieces():
         exchange(host, b"", LIMITS)
     host.thread.join()
     assert exchanges.PAUSE in pauses
-    assert len([one for one in pauses if one]) >= exchanges.AT_ONCE
+    assert len([pause for pause in pauses if pause]) >= exchanges.AT_ONCE
 
 
-def test_a_host_that_says_nothing_is_called_silent_once(monkeypatch):
+def test_silent_host_is_reported_once(monkeypatch):
     monkeypatch.setattr(exchanges, "QUIET", 0.01)
     calls: list[int] = []
     exchange(by_client([b"/bin/sh", b"-c", b"sleep 0.5; echo x"]), b"", LIMITS, silent=lambda: calls.append(1))
     assert calls == [1]
 
 
-# -- over a connection that is open -----------------------------------------------------------------------------------
+# -- over a connection that is open
 
 Answers = Callable[[socket.socket], None]
 
@@ -213,7 +208,7 @@ LOST = 255  # ssh(1): if an error occurred
 
 @contextlib.contextmanager
 def connection(answers: Answers) -> Iterator[str]:
-    """What keeps a connection, in the hands of somebody else."""
+    """Serve the socket of an open connection with these answers; yield its path."""
     with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listening:
         path = str(Path(directory) / "c")
         listening.bind(path)
@@ -236,18 +231,16 @@ def packet(*numbers: int, rest: bytes = b"") -> bytes:
     return struct.pack(">I", len(content)) + content
 
 
-def taken(client: socket.socket) -> tuple[bytes, list[int]]:
-    """The command that a client sends, and the descriptors that come with it."""
+def take_command(client: socket.socket) -> list[int]:
+    """Read the command that a client sends; return the descriptors that come with it."""
     assert client.recv(12, socket.MSG_WAITALL) == packet(1, 4)
     client.sendall(packet(HELLO, 4))
     length = struct.unpack(">I", client.recv(4, socket.MSG_WAITALL))[0]
-    content = client.recv(length, socket.MSG_WAITALL)  # and no further: descriptors come with the bytes that follow
-    descriptors = [descriptor for _ in range(3) for descriptor in socket.recv_fds(client, 1, 1)[1]]
-    return content, descriptors
+    client.recv(length, socket.MSG_WAITALL)  # and no further: descriptors come with the bytes that follow
+    return [descriptor for _ in range(3) for descriptor in socket.recv_fds(client, 1, 1)[1]]
 
 
 def says(content: bytes) -> Answers:
-    """One that says this, whatever it is asked."""
 
     def answer(client: socket.socket) -> None:
         client.sendall(content)
@@ -258,10 +251,9 @@ def says(content: bytes) -> Answers:
 
 
 def runs(*answers: bytes, prints: bytes = b"") -> Answers:
-    """One that takes the command, prints something as its output, and answers this."""
 
     def answer(client: socket.socket) -> None:
-        _, (stdin, stdout, stderr) = taken(client)
+        stdin, stdout, stderr = take_command(client)
         client.sendall(answers[0])
         os.write(stdout, prints)
         for descriptor in (stdin, stdout, stderr):
@@ -280,7 +272,6 @@ def runs(*answers: bytes, prints: bytes = b"") -> Answers:
         (says(packet(HELLO)), "another version"),
         (says(packet(OPENED, 4)), "another version"),
         (says(b"\xff\xff\xff\xff" + b"x" * 1000), "a packet of 4294967295 bytes"),
-        (says(b"\0\0\0\3xyz"), "a packet of 3 bytes"),
         (says(b"\0\0\0\0"), "a packet of 0 bytes"),
         (says(b"\0\4\0\1"), "a packet of 262145 bytes"),
         (says(packet(HELLO, 4, rest=b"x" * (2**18 - 8)) + packet(OK, 1)), "it takes no command: message 0x80000001$"),
@@ -289,22 +280,22 @@ def runs(*answers: bytes, prints: bytes = b"") -> Answers:
         (runs(packet(77, 1)), "it takes no command: message 0x4d$"),
     ],
 )
-def test_a_connection_that_takes_no_command_is_none(answers, why):
+def test_connection_that_takes_no_command_is_no_session(answers, why):
     with connection(answers) as path, pytest.raises(NoSession, match=why):
         exchange(over_connection(path, "x"), b"", LIMITS)
 
 
 @pytest.mark.parametrize("beside", [b"", packet(77, 1, 2), packet(EXIT, 5)])
-def test_an_exit_code_comes_in_a_packet_of_its_own(beside):
+def test_exit_code_is_read_from_a_packet_of_its_own(beside):
     with connection(runs(packet(OPENED, 1, 5), beside, packet(EXIT, 5, 9, rest=b"more"))) as path:
         assert exchange(over_connection(path, "x"), b"", LIMITS) == Ended(9, b"", b"")
 
 
-def test_a_session_is_waited_for_as_long_as_one_says_and_ends_when_it_is_closed():
+def test_session_has_a_timeout_and_ends_when_it_is_closed():
     heard: list[bytes] = []
 
     def answer(client: socket.socket) -> None:
-        for descriptor in taken(client)[1]:
+        for descriptor in take_command(client):
             os.close(descriptor)
         client.sendall(packet(OPENED, 1, 5))
         heard.append(client.recv(1))
@@ -323,18 +314,18 @@ def test_a_session_is_waited_for_as_long_as_one_says_and_ends_when_it_is_closed(
 
 
 @pytest.mark.parametrize("rest", [b"", b"\0\0\0\1x", packet(EXIT), packet(77, 1)])
-def test_a_connection_that_is_lost_is_reported_as_ssh_does(rest):
+def test_lost_connection_has_the_exit_code_of_ssh(rest):
     with connection(runs(packet(OPENED, 1, 5), rest, prints=b"half")) as path:
         assert exchange(over_connection(path, "x"), b"", LIMITS) == Ended(LOST, b"half", b"")
 
 
 @given(st.binary(max_size=300))
-def test_whatever_is_at_the_other_end_of_the_socket_ends_the_conversation(said):
-    with connection(lambda client: client.sendall(said)) as path, contextlib.suppress(NoSession):
+def test_any_bytes_of_the_other_end_end_the_conversation(content):
+    with connection(lambda client: client.sendall(content)) as path, contextlib.suppress(NoSession):
         assert exchange(over_connection(path, "x"), b"", LIMITS).code == LOST
 
 
-def test_a_connection_that_is_open_is_ended():
+def test_open_connection_is_ended_by_its_own_message():
     heard: list[bytes] = []
 
     def answer(client: socket.socket) -> None:
@@ -345,3 +336,27 @@ def test_a_connection_that_is_open_is_ended():
     with connection(answer) as path:
         end_connection(path, 10)
     assert heard == [packet(HELLO, 4) + packet(TERMINATE, 1)]
+
+
+# -- threads that do one job each
+
+
+def collect_answers(*arguments: Any) -> list[tuple[Any, Any]]:
+    return [answer for batch in thread_pool.answers(*arguments) for answer in batch]
+
+
+@given(st.dictionaries(st.text(), st.integers()), st.integers(1, 5), st.integers(0, 3))
+def test_tasks_of_a_thread_pool_have_their_own_results(tasks, width, beside):
+    def do(number: int, step_aside: Callable[[], None]) -> int:
+        if number % 3 == 0:
+            step_aside()
+        return -number
+
+    assert dict(collect_answers(tasks.items(), do, width, beside)) == {key: -number for key, number in tasks.items()}
+
+
+def test_thread_pool_without_tasks_waits_for_nothing_and_raises_errors(monkeypatch):
+    monkeypatch.setattr(thread_pool, "TOGETHER", LONGEST)
+    assert len(collect_answers([("a", 1), ("b", 2)], lambda task, _: task, 2, 0)) == 2
+    with pytest.raises(ZeroDivisionError):
+        collect_answers([("a", 0), ("b", 2)], lambda task, _: 1 // task, 1, 0)

@@ -1,6 +1,4 @@
-"""Many restricted packages of one user, on a watched host: they keep neither the host nor another user from being
-corrected, and every output says whose packages were left and why.
-"""
+"""Corrections by the watch where one user has many restricted packages."""
 
 from __future__ import annotations
 
@@ -11,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import fleets
 import pytest
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
 from proscribe.controller.report.exports import usual, write
-from proscribe.controller.report.text.command import Call
 from proscribe.host import run
 from proscribe.host.controls.base import Action, Changes
 from proscribe.host.system import ControlError, Host, Result
@@ -23,7 +21,7 @@ from proscribe.host.watch.correcting import LimitedChanges
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import files, journal
 from proscribe.wire.replies.record import read
-from watch_host import AT, ROOT, Made, given, plan
+from watch_host import ROOT, Made, given, plan
 
 pytestmark = ROOT
 
@@ -31,21 +29,7 @@ ALICE, BOB = 61235, 61236  # numbers that no account of this machine has
 ENTRY = {"name": "WeChat", "mode": "enforce", "packages": {"npm": ["wechaty"]}, "processes": [], "paths": []}
 APPS = {"apps": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}
 CONTROLLER: Any = {"release": installed.release_of(b" -ISXutf8\n# x\n", b"code")}
-RUN: Any = {
-    "id": "20261127T030000Z-audit-1a2b",
-    "playbook": "audit",
-    "command": Call(("./proscribe",), "audit").as_dict(),
-    "mode": "audit",
-    "started": AT,
-    "catalog_version": "2026.11.1",
-    "inventory": ["inventory/prod"],
-    "limit": "",
-    "gate": {},
-    "upcoming": [],
-    "waivers": [],
-    "warnings": [],
-    "controls": ["apps"],
-}
+RUN: Any = fleets.run(["web01"], "audit")
 LEFT = (
     "the watch removes at most 25 packages of one user at once, and alice has more: the next run of the controller"
     " removes them"
@@ -100,7 +84,6 @@ def observe_itself(host: Host) -> dict[str, Any]:
 
 
 def audit(host: Host) -> dict[str, Any]:
-    """Return the record of a run of the controller that observes the host."""
     host.record_fields = {}  # a run is another process
     return dict(run.observe(host, MINE, watch=CONTROLLER)[0])
 
@@ -114,7 +97,7 @@ def corrections(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def test_26_packages_of_one_user_leave_the_correction_of_all_others_and_are_reported(host: Homes) -> None:
+def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host: Homes) -> None:
     hers, his = host.install("alice", ALICE, 26), host.install("bob", BOB, 1)
     record = observe_itself(host)
     assert not his[0].exists(), "bob's package went"
@@ -132,7 +115,7 @@ def test_26_packages_of_one_user_leave_the_correction_of_all_others_and_are_repo
     assert corrections(audit(host)) == []
 
 
-def test_every_output_has_what_the_watch_did_not_correct_with_the_reason(host: Homes, tmp_path: Path) -> None:
+def test_every_output_names_packages_that_the_watch_did_not_correct(host: Homes, tmp_path: Path) -> None:
     host.install("alice", ALICE, 26)
     observe_itself(host)
     answer = audit(host)
@@ -147,7 +130,7 @@ def test_every_output_has_what_the_watch_did_not_correct_with_the_reason(host: H
 
 
 class TestLimits:
-    """What one observation removes, by the owner of the packages."""
+    """Packages that one observation removes, by their owner."""
 
     @staticmethod
     def remove(count: int, user: str, done: list[str], verb: str = "remove") -> Action:
@@ -163,7 +146,7 @@ class TestLimits:
             ({"": 1, **{f"u{number}": 26 for number in range(50)}}, ["host"], [f"u{n}" for n in range(50)], False),
         ],
     )
-    def test_each_owner_has_a_share_of_its_own(
+    def test_owner_of_too_many_packages_keeps_nobody_else_from_correction(
         self, counts: dict[str, int], removed: list[str], left: list[str], stopped: bool, monkeypatch: Any
     ) -> None:
         monkeypatch.setattr("proscribe.host.controls.applying._on_behalf", lambda action, _: action.apply())
