@@ -1,4 +1,4 @@
-"""The one module that knows where the code is: in a checkout, or in a collection."""
+"""Paths of the code in a checkout and in a collection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 INSIDE = "ansible_collections/acme/no_chat/plugins/module_utils/proscribe/wire"
 
 
-def loaded(directory: Path) -> ModuleType:
-    """The module, as it is in that directory."""
+def load_from(directory: Path) -> ModuleType:
+    """Load the module from another directory."""
     directory.mkdir(parents=True)
     place = shutil.copy(installation.__file__, directory / "installation.py")
     spec = importlib.util.spec_from_file_location("elsewhere", place)
@@ -33,14 +33,13 @@ def loaded(directory: Path) -> ModuleType:
         ("/x/module_utils/proscribe/wire/installation.py", ""),
         (f"/x/{INSIDE.replace('plugins', 'other')}/installation.py", ""),
         (f"/x/{INSIDE}/deeper/installation.py", ""),
-        ("installation.py", ""),
     ],
 )
-def test_a_collection_is_known_by_its_path(file: str, collection: str) -> None:
+def test_name_of_a_collection_is_read_from_its_path(file: str, collection: str) -> None:
     assert installation.collection_of(file) == collection
 
 
-def test_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_paths_of_a_checkout_are_below_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert (installation.COLLECTION, installation.ROOT) == ("", PROJECT)
     assert installation.reports({}) == PROJECT / "reports" and installation.user_project() is None
@@ -54,10 +53,10 @@ def test_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not installation.is_playbook("audit.yml", str(tmp_path)) and not installation.is_playbook("acme.ban.audit")
 
 
-def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(
+def test_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    here = loaded(tmp_path / "checkout/module_utils/proscribe/wire")
+    here = load_from(tmp_path / "checkout/module_utils/proscribe/wire")
     assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
     assert here.reports({"PROSCRIBE_REPORTS": "/mnt"}, tmp_path / "named") == Path("/mnt")
@@ -75,8 +74,10 @@ def test_the_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directo
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
 
 
-def test_a_collection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    here = loaded(tmp_path / INSIDE)
+def test_paths_of_a_collection_are_below_it_and_reports_are_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = load_from(tmp_path / INSIDE)
     root = tmp_path / "ansible_collections/acme/no_chat"
     user = tmp_path / "team"
     user.mkdir()
@@ -92,8 +93,8 @@ def test_a_collection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not here.is_playbook("acme.other.audit") and not here.is_playbook("site.yml", str(user))
 
 
-def test_a_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) -> None:
-    source = loaded(tmp_path / "checkout/plugins/module_utils/proscribe/wire")
+def test_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) -> None:
+    source = load_from(tmp_path / "checkout/plugins/module_utils/proscribe/wire")
     assert source.COLLECTION == ""
     place = tmp_path / "ansible_collections/acme"
     place.mkdir(parents=True)
@@ -101,7 +102,7 @@ def test_a_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) ->
     assert source.collection_of(str(place / "ban/plugins/module_utils/proscribe/wire/installation.py")) == "acme.ban"
 
 
-def test_what_is_below_a_directory(tmp_path: Path) -> None:
+def test_path_behind_a_link_is_below_the_directory_of_the_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "real").mkdir()
     assert installation.is_below(f"{tmp_path}/link/x.yml:3", tmp_path / "link")

@@ -1,4 +1,4 @@
-"""What a run sends to a host that has a watch: the program, the code, and the plans that follow each other."""
+"""Content for a host with a watch: the program, the code, and the plans that follow each other."""
 
 from __future__ import annotations
 
@@ -19,31 +19,30 @@ PROGRAM = installable(WATCH_TEXT)
 
 
 @pytest.fixture(autouse=True)
-def made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that takes no seconds to put together, at one moment."""
+def quick_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_sent, "packed_watch", lambda: b"code")
     monkeypatch.setattr(watch_sent, "time", SimpleNamespace(time=lambda: 1_000_000_000))
 
 
-def plan(number: int, last: int) -> dict[str, Any]:
-    """A plan that is followed by the one of the next number, until the last."""
+def make_plan(number: int, last: int) -> dict[str, Any]:
+    """Make a plan that is followed by the one of the next number, until the last."""
     return {"number": number, **({"later": {"plan": f"sha256:{number + 1}"}} if number < last else {})}
 
 
 @pytest.mark.parametrize(("last", "sent"), [(1, [1]), (3, [1, 2, 3]), (watch_sent.MOST_PLANS, None), (999, None)])
-def test_a_host_is_sent_the_plans_that_follow_until_there_are_enough(last: int, sent: list[int] | None) -> None:
-    store: Any = SimpleNamespace(stored=lambda digest: plan(int(digest.removeprefix("sha256:")), last))
-    packed = watch_sent.packed(store, plan(1, last))  # type: ignore[arg-type]
+def test_host_is_sent_the_following_plans_up_to_a_limit(last: int, sent: list[int] | None) -> None:
+    store: Any = SimpleNamespace(stored=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
+    packed = watch_sent.packed(store, make_plan(1, last))  # type: ignore[arg-type]
     numbers = sent or range(1, watch_sent.MOST_PLANS + 1)
     assert json.loads(lzma.decompress(base64.b64decode(packed))) == {
         "program": PROGRAM,
         "code": base64.b64encode(b"code").decode(),
-        "plans": [plan(number, last) for number in numbers],
+        "plans": [make_plan(number, last) for number in numbers],
         "now": stamp(1_000_000_000),
     }
 
 
-def test_a_host_knows_its_watcher_by_the_release_of_the_run() -> None:
+def test_watcher_of_a_host_is_named_by_the_release_of_the_run() -> None:
     watch_sent.named_for_hosts.cache_clear()
     assert watch_sent.named_for_hosts() == {"release": release_of(PROGRAM.encode(), b"code")}
     watch_sent.named_for_hosts.cache_clear()
