@@ -1,66 +1,37 @@
-"""The streamed code: it gives the very record that the module gives, and no answer is no answer."""
+"""Streams to hosts: the command that receives one, the code in it, hosts without the code."""
 
 from __future__ import annotations
 
 import json
 import lzma
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from proscribe.model import plan as plans
-from proscribe.wire.loader import LACKING
 from proscribe.wire.store import Store
 from proscribe.wire.stream import BOOTSTRAP, RECEIVE, RECEIVER, answer, packed_code, packed_macos, packed_watch, payload
 from streams import with_program
 
 MODULE = Path(__file__).resolve().parents[3] / "library" / "compliance_state.py"
 
-APPS = {
-    "name": "A",
-    "mode": "enforce",
-    "packages": {"apt": ["nosuch-package"]},
-    "processes": [],
-    "paths": ["/opt/nosuch"],
-}
-SITES = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "urls": [], "allow": []}
-PLAN = plans.sealed(
-    {
-        "schema": plans.SCHEMA,
-        "contact": "x",
-        "browsers": [{"id": "owl", "family": "chromium", "path": "/etc/nosuch/proscribe.json", "browsers": ["owl"]}],
-        "controls": {
-            "apps": {"mode": "enforce", "services": {"a": APPS}, "settings": {}},
-            "browser": {
-                "mode": "enforce",
-                "services": {"b": SITES},
-                "settings": {"browsers": {"dns_over_https": "blocked"}, "tenants": {}},
-            },
-            "dns": {"mode": "enforce", "services": {"b": SITES}, "settings": {}},
-        },
-    }
-)
-
-
+PLAN = plans.sealed({"schema": "proscribe/plan/1", "contact": "x", "browsers": [], "controls": {}})
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
 TEXT = plans.canonical(PLAN)
 
 
-def sent(store=None, plan=TEXT, whole=True, **call):
-    store = store or Store()
-    code = store.code(bool(call.get("probe")))
-    return payload(code, store.plan(plan), {**CALL, **call}, whole)
+def make_stream(whole, **options):
+    return payload(Store().code(probe=False), Store().plan(TEXT), CALL, whole, **options)
 
 
-def streamed(stream, before=(), code=BOOTSTRAP):
-    command = [*before, sys.executable, "-I", "-S", "-c", RECEIVE]
-    done = subprocess.run(command, input=with_program(stream, code), capture_output=True, check=True)
-    reply = answer(done.stdout.decode())
-    return reply and {key: value for key, value in reply.items() if key != "cached"}
+def run_stream(stream, code=BOOTSTRAP):
+    command = [sys.executable, "-I", "-S", "-c", RECEIVE]
+    return subprocess.run(command, input=with_program(stream, code), capture_output=True)
 
 
-def test_the_module_without_its_action_says_what_it_lacks(tmp_path):
+def test_module_without_its_action_names_the_action_plugin(tmp_path):
     arguments = tmp_path / "arguments"
     arguments.write_text(json.dumps({"plan": PLAN}))
     done = subprocess.run([sys.executable, str(MODULE), str(arguments)], capture_output=True)
@@ -69,17 +40,34 @@ def test_the_module_without_its_action_says_what_it_lacks(tmp_path):
 
 
 @pytest.mark.parametrize("command", [RECEIVER, RECEIVE])
-def test_the_command_is_one_line_that_no_shell_reads_otherwise(command):
-    """Between double quotes, within single ones: as a word of every shell's, csh and fish too."""
+def test_command_has_no_character_that_a_shell_reads(command):
+    # Between double quotes, within single ones: as a word of every shell's, csh and fish too.
     assert not set(command) & set("\n\r'\"!$`\\")
 
 
-def test_a_host_that_does_not_have_the_code_says_so_and_does_nothing():
-    assert streamed(sent(whole=False)) == {LACKING: True}
+@pytest.mark.parametrize("shell", [["sh"], ["bash"]], ids=" ".join)
+@pytest.mark.parametrize("lost", [0, 1], ids=["all", "but its first line"])
+def test_shell_that_reads_the_stream_does_nothing(tmp_path, shell, lost):
+    # It ends at once; a shell whose profile has read the first line finds a word that is no command.
+    stream = make_stream(whole=True).split(b"\n", lost)[-1]
+    done = subprocess.run(shell, input=stream, capture_output=True, cwd=tmp_path, env={"HOME": str(tmp_path)})
+    assert (done.stdout, list(tmp_path.iterdir())) == (b"", [])
+    assert lost or done.returncode == 0
+
+
+def test_host_without_the_code_answers_that_it_lacks_it():
+    assert answer(run_stream(make_stream(whole=False)).stdout.decode()) == {"lacking": True}
+
+
+@pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
+def test_observation_that_takes_too_long_is_ended_by_the_host_itself(work):
+    code = BOOTSTRAP.replace(" sources = None\n", f" {work}\n sources = None\n")
+    done = run_stream(make_stream(whole=True, seconds=1), code)
+    assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
 @pytest.mark.parametrize("packed", [packed_code, packed_watch, packed_macos])
-def test_code_that_is_sent_imports_nothing_of_ours_that_is_not(packed):
+def test_code_of_a_stream_imports_only_modules_of_the_stream(packed):
     code = packed(True) if packed is packed_code else packed()
     texts = json.loads(lzma.decompress(code))["texts"]
     done = subprocess.run(

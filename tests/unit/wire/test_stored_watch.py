@@ -1,5 +1,6 @@
-"""What of the standard library the observing code loads on a host: each module that is not there saves every audit its
-time. That an audit of a compliant host comes out without them is in tests/integration/test_unchanged_audit.py.
+"""Modules of the standard library that the programs of a watch and of an audit load: each costs every audit its time.
+
+The audit of a compliant host is in tests/integration/test_unchanged_audit.py.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from unchanged_audit import NOT_LOADED
 
 
 @pytest.mark.parametrize("text", [BOOTSTRAP, WATCH_TEXT.partition("\nif __name__")[0]], ids=["audit", "watch"])
-def test_the_loaders_themselves_need_none_of_them(text: str) -> None:
+def test_loader_loads_no_slow_module(text: str) -> None:
     code = f"{text}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert set(NOT_LOADED).isdisjoint(done.stdout.split())
