@@ -1,4 +1,4 @@
-"""What the callback of the report is made of: a run, the terminal, the exit code of the playbook."""
+"""The report of one run, from the results of its tasks to its files and its exit code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def result(action, host, *, dry=False, task_vars=None, **said):
     return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=said)
 
 
-def test_a_report_that_cannot_be_written_proves_nothing(terminal, tmp_path):
+def test_report_that_cannot_be_written_ends_with_a_code_of_its_own(terminal, tmp_path):
     codes = ExitCode(terminal)
     (tmp_path / "a.partial").mkdir()
     ReportedRun(run(directory=str(tmp_path / "a.partial")), terminal, codes).end(failed=False)
@@ -47,28 +47,10 @@ def test_a_report_that_cannot_be_written_proves_nothing(terminal, tmp_path):
     assert any("the report cannot be written" in text for text in terminal.said)
 
 
-def test_the_worst_code_ends_the_playbook(terminal, tmp_path, monkeypatch):
-    codes = ExitCode(terminal)
-    assert not codes and codes.code() is None
-    codes.add(verdict.ANSIBLE)
-    codes.leave()
-    codes.add(verdict.NONCOMPLIANT_EXIT)
-    codes.leave()  # somebody else ends ansible-playbook
-    codes.ends = True
-    with pytest.raises(SystemExit) as ended:
-        codes.leave()
-    assert codes and ended.value.code == int(verdict.NONCOMPLIANT_EXIT)
-    monkeypatch.setenv(FILE, str(tmp_path / "code"))
-    codes.leave()
-    codes.write()
-    assert (tmp_path / "code").read_text() == f"{verdict.NONCOMPLIANT_EXIT}\n"
-    codes.broken("it")
-    assert (tmp_path / "code").read_text() == f"{verdict.BROKEN_EXIT}\n"
-
-
-# -- what happens, in the records --------------------------------------------------------------------------------------
+# -- results in the records
 
 BAD = answer(wechat(WECHAT), evaluated=["dns/x"])
+STOPPED = "stopped, because every host of a batch failed"
 LIMITS = {"hosts": ["web01"], "batches": [1], "allow": {}, "set_aside": {}}
 
 
@@ -111,7 +93,7 @@ def seen(record, host="web01"):
         (bad("rollout", "web01", msg="a mistake"), "unknown", "failed: a mistake"),
     ],
 )
-def test_a_host_is_what_it_answers_and_unknown_where_it_does_not(terminal, tmp_path, event, state, reason):
+def test_host_has_the_state_of_its_answer_and_is_unknown_without_one(terminal, tmp_path, event, state, reason):
     _, hosts = enforced(terminal, tmp_path, event, mode="audit")
     assert (hosts["web01"]["state"], hosts["web01"]["reason"]) == (state, reason)
 
@@ -123,7 +105,7 @@ def test_a_host_is_what_it_answers_and_unknown_where_it_does_not(terminal, tmp_p
         ([], [("run", "Could not correct dns")]),  # its role failed outside of its module
     ],
 )
-def test_a_failed_control_is_one_error(terminal, tmp_path, failures, errors):
+def test_failed_control_is_reported_once(terminal, tmp_path, failures, errors):
     last = bad("fail", "web01", msg="Could not correct dns", task_vars={"proscribe_repeats_failures": True})
     _, hosts = enforced(terminal, tmp_path, seen(BAD), *failures, seen(BAD), last)
     assert hosts["web01"]["state"] == "error"
@@ -133,29 +115,21 @@ def test_a_failed_control_is_one_error(terminal, tmp_path, failures, errors):
 @pytest.mark.parametrize(
     ("events", "rollout"),
     [
-        ((), None),
-        ((good("rollout", "web01", rollout=LIMITS),), (1, [1], "stopped, because every host of a batch failed")),
+        ((good("rollout", "web01", rollout=LIMITS),), (1, [1], STOPPED)),
         ((good("rollout", "web01"),), None),
         ((good("debug", "web01", rollout=LIMITS),), None),
         ((bad("rollout", "web01", stopped=True, msg="too many", rollout=LIMITS),), (1, [1], "too many")),
         ((bad("rollout", "web01", stopped=True, msg="too many"),), None),
-        (
-            (lambda one: one.decided(SimpleNamespace(**LIMITS)),),
-            (1, [1], "stopped, because every host of a batch failed"),
-        ),
-        (
-            (lambda one: one.decided(SimpleNamespace(**LIMITS)),) * 2,
-            (1, [1], "stopped, because every host of a batch failed"),
-        ),
+        ((lambda run: run.decided(SimpleNamespace(**LIMITS)),) * 2, (1, [1], STOPPED)),
     ],
 )
-def test_how_far_a_run_is_to_reach_is_in_its_report(terminal, tmp_path, events, rollout):
+def test_rollout_of_a_run_is_in_its_report(terminal, tmp_path, events, rollout):
     report, _ = enforced(terminal, tmp_path, seen(BAD), *events)
     found = report["run"].get("rollout") or report.get("rollout")
     assert (found and (found["to_correct"], found["batches"], found["why"])) == rollout
 
 
-def test_warnings_of_the_end_are_printed_and_no_earlier_ones_again(terminal, tmp_path):
+def test_warnings_of_the_end_are_printed_and_earlier_ones_are_not_repeated(terminal, tmp_path):
     aside = good("rollout", "web01", rollout={**LIMITS, "hosts": [], "set_aside": {"web01": "too much"}})
     report, _ = enforced(terminal, tmp_path, seen(BAD), aside, warnings=["a waiver ends today"])
     early, late = report["warnings"]
@@ -163,7 +137,7 @@ def test_warnings_of_the_end_are_printed_and_no_earlier_ones_again(terminal, tmp
     assert [" ".join(text.split()) for text in terminal.warned] == [late]
 
 
-# -- a lift ------------------------------------------------------------------------------------------------------------
+# -- a lift
 
 WECHAT_IS = {"manager": "dpkg", "id": "wechat", "version": "4.1", "scope": "system", "name": "wechat", "how": "apt-get"}
 
@@ -183,7 +157,7 @@ LIFTED = good("dns_filter", "web01", actions=["removed the filter"])
 GONE = good("restricted_apps", "web01", actions=[], removed=[WECHAT_IS])
 
 
-def test_a_dry_lift_and_one_that_reaches_nobody_lift_nothing(terminal, tmp_path, monkeypatch):
+def test_dry_lift_and_one_that_reaches_no_host_lift_nothing(terminal, tmp_path, monkeypatch):
     assert lift(terminal, tmp_path, failed=True)[1] is None
     said, code = lift(terminal, tmp_path / "failed", bad("dns_filter", "web01", msg="disk full"))
     assert "not lifted on web01: disk full" in said and said[-1] == "nothing was lifted: no host was reached"
@@ -195,29 +169,20 @@ def test_a_dry_lift_and_one_that_reaches_nobody_lift_nothing(terminal, tmp_path,
     assert not any("all of it" in line for line in said) and not (tmp_path / "reports").exists()
 
 
-def test_a_file_that_cannot_be_written_is_a_warning_and_no_name(terminal, tmp_path):
+def test_file_of_a_lift_that_cannot_be_written_is_a_warning(terminal, tmp_path):
     (tmp_path / "reports").touch()
     said, code = lift(terminal, tmp_path, LIFTED, GONE)
     assert any("what this run lifted is in no file" in line for line in said) and code == int(verdict.MISTAKE_EXIT)
     assert not any("all of it" in line for line in said)
 
 
-# -- what is kept in quarantine ----------------------------------------------------------------------------------------
+# -- quarantines
 
 ROW = {
-    "host": "web01",
-    "id": "wechat-00000001",
-    "group": "",
-    "services": ["wechat"],
-    "bytes": 5000,
-    "finished": True,
-    "path": "/home/alice/WeChat.AppImage",
-    "user": "alice",
-    "kind": "appimage",
-    "taken_at": "2026-11-20T08:00:00Z",
-    "kept_until": "2027-02-18T08:00:00Z",
-    "next_run": {"state": "stays", "why": "covered by waiver w1"},
-}
+    "host": "web01", "id": "wechat-00000001", "group": "", "services": ["wechat"], "bytes": 5000, "finished": True,
+    "path": "/home/alice/WeChat.AppImage", "user": "alice", "kind": "appimage", "taken_at": "2026-11-20T08:00:00Z",
+    "kept_until": "2027-02-18T08:00:00Z", "next_run": {"state": "stays", "why": "covered by waiver w1"},
+}  # fmt: skip
 LISTED = {"items": [ROW], "broken": [], "left_out": 0}
 
 
@@ -236,7 +201,7 @@ def custody(terminal, tmp_path, *events, do="list", form="table", rows=(ROW,), f
     return "\n".join(terminal.said).strip().splitlines(), codes.code()
 
 
-def test_a_list_has_what_hosts_answered_and_which_did_not(terminal, tmp_path):
+def test_list_has_items_of_hosts_and_names_those_without_an_answer(terminal, tmp_path):
     events = [
         good("quarantine", "web01", **LISTED),
         lambda one: one.unreachable(result("quarantine", "web02", msg="no route")),
@@ -256,19 +221,19 @@ def test_a_list_has_what_hosts_answered_and_which_did_not(terminal, tmp_path):
         (bad("quarantine", "web01", msg="disk full", **LISTED), False, verdict.ANSIBLE, None),
     ],
 )
-def test_the_code_of_a_list_says_whether_anybody_answered(terminal, tmp_path, event, failed, code, why):
+def test_exit_code_of_a_list_depends_on_an_answer(terminal, tmp_path, event, failed, code, why):
     said, found = custody(terminal, tmp_path, event, failed=failed)
     assert found == (None if code == verdict.ANSIBLE else int(code))
     assert (f"unknown: web01: {why}" in said) == bool(why)
 
 
 @pytest.mark.parametrize(("do", "code"), [("list", int(verdict.MISTAKE_EXIT)), ("restore", None)])
-def test_entries_that_cannot_be_read_are_a_mistake_of_a_list(terminal, tmp_path, do, code):
+def test_entry_that_cannot_be_read_is_a_mistake_of_a_list(terminal, tmp_path, do, code):
     event = good("quarantine", "web01", items=[], broken=[{"id": "odd", "why": "no JSON"}], left_out=0)
     assert custody(terminal, tmp_path, event, do=do)[1] == code
 
 
-def test_a_list_for_machines_is_one_document(terminal, tmp_path):
+def test_list_for_machines_is_one_document(terminal, tmp_path):
     said, _ = custody(terminal, tmp_path, good("quarantine", "web01", **LISTED), form="json")
     document = json.loads("\n".join(said))
     assert [one["state"] for one in document["hosts"]] == ["listed", "unknown"] and document["items"] == [ROW]

@@ -1,10 +1,9 @@
-"""What the report prints beside Ansible's own screen, and the code with which it ends the playbook."""
+"""The terminal of the report, beside Ansible's own screen."""
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,7 @@ from proscribe.controller.report.collection.invocation import where_we_are
 from proscribe.controller.report.collection.progress import CLEAR, Line
 from proscribe.controller.report.terminal.summary import Screen
 from proscribe_ansible import terminal as of_ansible
-from proscribe_ansible.exit_code import FILE, ExitCode
+from proscribe_ansible.exit_code import FILE
 from proscribe_ansible.terminal import Terminal
 
 RED = of_ansible.C.COLOR_ERROR
@@ -78,7 +77,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
         ("proscribe_stdout", 0, True, "dumb", False),
     ],
 )
-def test_a_line_is_rewritten_where_somebody_looks_and_nothing_else_prints(
+def test_line_is_rewritten_on_our_own_screen_of_a_terminal(
     made: Made, monkeypatch: pytest.MonkeyPatch, screen: str, verbosity: int, tty: bool, term: str, rewrites: bool
 ) -> None:
     made.is_one(tty, screen)
@@ -87,7 +86,7 @@ def test_a_line_is_rewritten_where_somebody_looks_and_nothing_else_prints(
     assert made.terminal.rewrites() is rewrites
 
 
-def test_a_line_of_progress_is_there_at_once_and_is_taken_away(made: Made) -> None:
+def test_line_of_progress_is_flushed_and_removed(made: Made) -> None:
     for text in ("", "1 of 2\r", "2 of 2\n"):
         made.terminal.progress(text)
     assert made.shown.log == [
@@ -104,7 +103,7 @@ def test_a_line_of_progress_is_there_at_once_and_is_taken_away(made: Made) -> No
     ("screen", "document"),
     [("json", True), ("ansible.posix.jsonl", True), ("default", False), ("proscribe_stdout", False)],
 )
-def test_what_is_printed_beside_a_document_is_no_part_of_it(made: Made, screen: str, document: bool) -> None:
+def test_text_beside_a_document_goes_to_stderr(made: Made, screen: str, document: bool) -> None:
     made.is_one(screen=screen)
     made.terminal.show("x")
     made.terminal.conclude("it was bad")
@@ -115,7 +114,7 @@ def test_what_is_printed_beside_a_document_is_no_part_of_it(made: Made, screen: 
     assert max(map(len, end.splitlines())) <= 60
 
 
-def test_a_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made: Made) -> None:
+def test_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made: Made) -> None:
     made.shown.display = lambda *_, **__: os.close(-1)  # type: ignore[method-assign]
     made.terminal.interrupted("by a hangup")
 
@@ -125,7 +124,7 @@ def test_a_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made: Made) ->
     ("tty", "ansible", "none", "colours"),
     [(True, True, "", True), (False, True, "", False), (True, False, "", False), (True, True, "1", False)],
 )
-def test_a_screen_has_its_size_and_colours_and_a_log_file_none(
+def test_screen_has_its_size_and_colours_and_a_log_file_none(
     made: Made, monkeypatch: pytest.MonkeyPatch, tty: bool, ansible: bool, none: str, colours: bool, log: str | None
 ) -> None:
     made.is_one(tty)
@@ -140,7 +139,7 @@ def test_a_screen_has_its_size_and_colours_and_a_log_file_none(
     ]
 
 
-def test_an_answer_for_machines_is_alone_on_its_descriptor(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_for_machines_is_alone_on_its_descriptor(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     monkeypatch.setenv("PROSCRIBE_ANSWER_FD", str(writing))
     made.terminal.hand_over('"é"')
@@ -153,21 +152,10 @@ def test_an_answer_for_machines_is_alone_on_its_descriptor(made: Made, monkeypat
     assert made.shown.log == [("[]", {})] * 2
 
 
-def test_warnings_and_mistakes_steer_no_terminal_and_are_said_once(made: Made) -> None:
+def test_warnings_and_mistakes_steer_no_terminal_and_are_printed_once(made: Made) -> None:
     made.terminal.warn("odd \x1b[2J name")
     made.terminal.mistake("Task failed: Action failed: a mistake")
     assert made.shown.log == ["warning: odd \ufffd[2J name"], "our own screen has said the mistake"
     made.is_one(screen="default")
     made.terminal.mistake("Task failed: Action failed: first\x1b[2J\nTask failed: second")
     assert made.shown.log[1:] == [("first\ufffd[2J\nTask failed: second", {"color": RED})]
-
-
-# -- the exit code -----------------------------------------------------------------------------------------------------
-
-
-def test_a_code_that_cannot_be_written_is_an_error_that_is_said(
-    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(FILE, str(tmp_path))
-    ExitCode(made.terminal).write()
-    assert len(made.shown.log) == 1 and made.shown.log[0].startswith("error: ") and str(tmp_path) in made.shown.log[0]

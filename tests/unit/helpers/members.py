@@ -1,0 +1,23 @@
+"""Tasks of our playbooks that observe, and hosts that a strategy queues for them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from proscribe.wire import installation
+from proscribe_ansible import connection_groups, suiting
+from proscribe_ansible.handover import Member
+
+
+def make_task(**keywords: Any) -> Any:
+    """Make a task of one of our playbooks that observes."""
+    usual = dict.fromkeys((*suiting.UNUSUAL, "when", *connection_groups.KEYWORDS))
+    place = f"{installation.PLAYBOOKS}/audit.yml:28"
+    observing = {"action": "compliance_state", "connection": "ssh", "_uuid": "u", "get_path": lambda: place}
+    return SimpleNamespace(**{**usual, **observing, **keywords})
+
+
+def make_member(name: str = "h1", task: Any = None, **variables: Any) -> Member:
+    """Make a host that is queued for a task."""
+    return Member(SimpleNamespace(name=name), task or make_task(), variables, None)

@@ -1,0 +1,23 @@
+"""The handover between the process of a batch and the actions that run in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from members import make_member
+from proscribe_ansible import batch
+from proscribe_ansible.handover import Captured, Member, handover
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_action_is_captured_just_before_it_would_ask(monkeypatch: pytest.MonkeyPatch, asks: bool) -> None:
+    def run(process: Any, member: Member) -> None:
+        assert handover.capturing and process == "batch" and member.name == "h1"
+        if asks:
+            raise Captured("action", "command")
+
+    monkeypatch.setattr(batch, "run_inside", run)
+    captured = batch._captured("batch", make_member("h1"))  # type: ignore[arg-type]
+    assert (captured is not None and captured.command == "command") is asks
+    assert not handover.capturing
