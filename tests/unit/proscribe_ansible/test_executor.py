@@ -105,7 +105,7 @@ class TestInside:
         return batch, Member(host, Task(name="x", **keywords), {"b": 2}, "context")
 
     @pytest.mark.parametrize("fails", [False, True])
-    def test_it_runs_with_what_is_the_members_and_leaves_nothing(
+    def test_member_runs_with_its_own_host_and_leaves_the_batch_unchanged(
         self, parts: tuple[Any, Member], monkeypatch: pytest.MonkeyPatch, fails: bool
     ) -> None:
         batch, member = parts

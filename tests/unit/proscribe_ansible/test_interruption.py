@@ -231,7 +231,7 @@ def test_where_no_run_goes_on_ansible_ends_as_ever():
     assert played(manager, lambda: None) is None
 
 
-def test_what_somebody_else_or_nobody_handles_is_left_alone():
+def test_signal_with_another_handler_is_left_alone():
     manager, run = Manager(), Run()
     signal.signal(signal.SIGINT, before := signal.default_int_handler)
     run.interruption.over(manager)

@@ -90,7 +90,7 @@ def test_the_log_has_who_sent_which_plan_and_what_was_done(host: Made) -> None:
     assert host.log[3:] == [f"Invoked with plan={DIGEST} state=present"], "nothing was to do"
 
 
-def test_what_is_done_is_one_line_of_the_log_whatever_users_call_their_files(host: Made) -> None:
+def test_actions_are_one_line_of_the_log_with_any_names_of_files(host: Made) -> None:
     host.call(lambda _: {"changed": True, "actions": ["moved /home/a\nroot: did nothing", "moved \x1b[2J"]})
     assert host.log[1:] == ["Did moved /home/a root: did nothing; moved [2J"]
 
@@ -104,7 +104,7 @@ SHARED = [{**OTHER, "waited": 3}]
     ("kind", "done"),
     [("ControlError", []), ("ControlError", ["removed wechat", "closed ports"]), ("ValueError", []), ("Busy", [])],
 )
-def test_what_goes_wrong_is_the_answer_with_what_was_done_before(
+def test_error_is_answered_with_the_actions_before_it(
     host: Made, kind: str, done: list[str], shared: list[dict[str, Any]]
 ) -> None:
     def work(call: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def test_a_worker_finds_everything_loaded(monkeypatch: pytest.MonkeyPatch) -> No
     assert queried == {("filter", "default"), ("test", "defined"), ("action", "compliance_state"), *usual}
 
 
-def test_what_every_worker_needs_is_loaded() -> None:
+def test_plugins_of_every_worker_are_loaded() -> None:
     """In a process of its own: here it is loaded already."""
     program = f"""
 import sys

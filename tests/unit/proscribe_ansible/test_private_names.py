@@ -82,7 +82,7 @@ def unlisted(every: dict[str, ast.Module]) -> set[tuple[str, str]]:
     }
 
 
-def test_a_private_name_that_is_used_is_in_the_list() -> None:
+def test_private_name_that_is_used_is_in_the_list() -> None:
     paths = [path for room in ROOMS for path in sorted((PROJECT / room).rglob("*.py"))]
     every = {path.relative_to(PROJECT).as_posix(): ast.parse(path.read_bytes()) for path in paths}
     assert unlisted(every) == set()
@@ -106,7 +106,7 @@ def test_a_use_is_found(text: str, found: set[str]) -> None:
     assert {name for _, name in unlisted({"some.py": ast.parse(text)})} == found
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_private_name_is_named_in_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     monkeypatch.setattr(Display, "warning", lambda self, text: warnings.append(text))
     whole = SimpleNamespace(**dict.fromkeys(private_names.SWEEP.names["StrategyBase()"]))

@@ -100,7 +100,7 @@ class TestRegistering:
 
 
 class TestManager:
-    def test_of_an_event_that_is_sent_now(self) -> None:
+    def test_manager_is_the_one_that_sends_the_event(self) -> None:
         callback = Callback()
         manager = Manager(callback)
         assert manager.sends(callback) is manager
@@ -138,7 +138,7 @@ class Screen:
 
 
 class TestShorterFailures:
-    def test_of_the_results_that_are_ours_on_the_screen_alone(self) -> None:
+    def test_results_of_ours_are_shortened_on_the_screen_alone(self) -> None:
         screen, other = Screen(), Screen()
         manager = Manager(screen, other)
         for _ in range(2):  # each play may ask for it
