@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[5]
 sys.path.append(str(PROJECT / "tests/mutation"))
 
 import module_tests  # noqa: E402
