@@ -61,3 +61,10 @@ def test_users_actions_beyond_the_budget_are_left(monkeypatch: pytest.MonkeyPatc
     assert carried["done"] == ["write /a", "write /b", "write /d"]
     reason = "over budget: what was changed before of alice's took 60 s"
     assert [(str(action), why) for action, why in carried["left"]] == [("write /c", reason)]
+
+
+def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit() -> None:
+    hers = write("b", failing(ControlError("denied")), user="alice")
+    large = write("d", lambda: f"{len(bytes(256 << 20)) >> 20} MB", user="alice")
+    done = ["write /a", "write /c", "write /d 256 MB"]
+    assert carry_out(Changes([write("a"), hers, write("c"), large])) == {"done": done, "left": [(hers, "denied")]}

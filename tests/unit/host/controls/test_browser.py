@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -275,6 +276,24 @@ def test_a_policy_behind_a_link_is_nothing_to_a_flatpak(tree: Tree) -> None:
     assert "it is a link, which the flatpak does not take over" in tree.reported(plan(PACKAGED), "packaged")[0]
     tree.enforce(plan(PACKAGED))
     assert "compliant" in tree.reported(plan(PACKAGED), "packaged")[0]
+
+
+def test_link_at_our_file_is_replaced_and_its_target_shown_nowhere(tree: Tree) -> None:
+    (tree.root / MANAGED).mkdir(parents=True)
+    (tree.root / MANAGED / "proscribe.json").symlink_to("/etc/passwd")
+    assert "root:" not in "".join(action.before for action in browser.enforce(tree.host, plan()).actions)
+    tree.enforce()
+    assert not (tree.root / MANAGED / "proscribe.json").is_symlink() and tree.states() == {"compliant"}
+
+
+@pytest.mark.parametrize("path", [f"{MANAGED}/proscribe.json", FIREFOX])
+def test_directory_at_one_place_keeps_no_policy_from_the_others(tree: Tree, path: str) -> None:
+    (tree.root / path).mkdir(parents=True)
+    with contextlib.suppress(ControlError):
+        tree.enforce()
+    places = {f"{MANAGED}/proscribe.json", "etc/opt/chrome/policies/managed/proscribe.json", FIREFOX}
+    assert {place for place in places if (tree.root / place).is_file()} == places - {path}
+    assert tree.verdicts()["mail"].state == "noncompliant"
 
 
 # -- nothing foreign is lost -------------------------------------------------------------------------------------------

@@ -165,3 +165,10 @@ def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host: UvHos
     Path(host.root + users_tools.SPENT).mkdir(parents=True)
     answer = run.change(host, plan(), "apps")
     assert host.notes(BOB) == [] and len(refused_of(answer, BOB)) == 1
+
+
+def test_lift_forgets_the_budgets_of_users(host: UvHost) -> None:
+    host.installs(BOB, WORKS, IDS[:1])
+    run.change(host, plan(), "apps")
+    run.change(host, plan(), "apps", lift=True)
+    assert not Path(host.root + users_tools.SPENT).exists()

@@ -385,18 +385,20 @@ def of_tenants(tenant_tree: Tree) -> tuple[str, list[str]]:
     return verdict.state, [finding.detail for finding in verdict.findings if verdict.state == "noncompliant"]
 
 
-OTHER_CHANGES = [
-    pytest.param(lambda own: {**own, "URLBlocklist": []}, id="a list of texts"),
-    pytest.param(lambda own: {**own, "QuicAllowed": True}, id="a flag"),
-    pytest.param(lambda own: {**own, "AllowedDomainsForApps": "x.example"}, id="a text"),
-    pytest.param(lambda own: {**own, "ExtensionSettings": {"*": {}}}, id="a table"),
-]
-
-
-@pytest.mark.parametrize("change", OTHER_CHANGES)
-def test_a_change_of_something_else_says_nothing_of_the_headers(tenant_tree: Tree, change: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda own: {**own, "URLBlocklist": []}, []),
+        (lambda own: {**own, "ExtensionSettings": {"*": {}}}, []),
+        (lambda own: {**own, POLICY: own[POLICY][1:]}, ["is without"]),
+        (lambda own: {**own, POLICY: [*own[POLICY], header("login.live.com", "none")]}, ["sets another value"]),
+    ],
+)
+def test_only_a_change_of_the_headers_counts_against_them(tenant_tree: Tree, change: Any, wrong: list[str]) -> None:
     tenant_tree.put(OWN, change(tenant_tree.read(OWN)))
-    assert of_tenants(tenant_tree) == ("compliant", [])
+    state, details = of_tenants(tenant_tree)
+    assert state == ("noncompliant" if wrong else "compliant")
+    assert [word in detail for word, detail in zip(wrong, details)] == [True] * len(wrong) == [True] * len(details)
 
 
 @pytest.mark.parametrize(
@@ -419,3 +421,48 @@ def test_header_rules_of_the_organisation_count_as_chromium_joins_them(
     tenant_tree.put(OWN.replace("proscribe.json", name), {POLICY: [rule]})
     tenant_tree.enforce()
     assert of_tenants(tenant_tree) == (("noncompliant", [wrong]) if wrong else ("compliant", []))
+
+
+def plant_link_of_a_user(place: Path) -> None:
+    place.symlink_to("/home/alice/policy.json")
+    os.chown(place, 1000, 1000, follow_symlinks=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a link of a user's")
+@pytest.mark.parametrize("plant", [os.mkfifo, plant_link_of_a_user])
+def test_odd_file_in_the_folder_makes_the_policy_unknown(
+    enforced: EnforcedTree, plant: Callable[[Path], object]
+) -> None:
+    plant(enforced.root / FOLDER[1:] / "zz.json")
+    assert {enforced.verdicts()[rule].state for rule in ("mail", "policy-file", "dns-over-https")} == {"unknown"}
+    assert enforced.corrected() == ([], [])
+
+
+def test_chromium_does_not_open_names_that_the_organisation_blocks(enforced: EnforcedTree) -> None:
+    enforced.beside("10-organisation.json", {"URLBlocklist": ["*"], "URLAllowlist": ["corp.example"]})
+    enforced.enforce()
+    assert enforced.read(OWN)["URLAllowlist"] == [] and enforced.wrong() == {}
+
+
+def replace_by_link(enforced: EnforcedTree) -> None:
+    (enforced.root / OWN).rename(enforced.root / "etc/elsewhere.json")
+    (enforced.root / OWN).symlink_to("/etc/elsewhere.json")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "rules_"),
+    [
+        (lambda enforced: (enforced.root / OWN).chmod(0o600), {"mail", "drive", "policy-file", "dns-over-https"}),
+        (lambda enforced: enforced.put(OWN, "{"), {"mail", "drive", "policy-file", "dns-over-https"}),
+        (changed(lambda of: {**of, "URLBlocklist": ["m.example", "site.example/drive"]}), {"mail", "policy-file"}),
+        (changed(lambda of: {**of, "URLBlocklist": [*of["URLBlocklist"], "chat.mail.example"]}), {"policy-file"}),
+        (replace_by_link, {"policy-file"}),
+    ],
+)
+def test_tampered_policy_is_reported_and_corrected(enforced: EnforcedTree, tamper: Any, rules_: set[str]) -> None:
+    before = (enforced.root / OWN).read_bytes()
+    tamper(enforced)
+    assert enforced.wrong().keys() == rules_
+    assert enforced.corrected() == ([f"write /{OWN}"], [])
+    assert enforced.wrong() == {} and enforced.verdicts()["chat"].waiver == "w1"
+    assert (enforced.root / OWN).read_bytes() == before and not (enforced.root / OWN).is_symlink()

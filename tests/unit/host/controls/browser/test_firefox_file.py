@@ -254,3 +254,12 @@ def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree: Tree, monkeypat
 
     monkeypatch.setattr(Host, "read", refuse)
     assert reported(preferences_tree)[0] == "unknown"
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_text("//"), lambda file: file.chmod(0o600)])
+def test_changed_preferences_are_reported_and_written_again(preferences_tree: Tree, change: Any) -> None:
+    change(preferences_tree.root / FILE)
+    state, detail, drifted = reported(preferences_tree)
+    assert (state, drifted) == ("noncompliant", True) and f"/{FILE}" in detail
+    assert [str(action) for action in preferences_tree.enforce().actions] == [f"write /{FILE}"]
+    assert reported(preferences_tree)[0] == "compliant"

@@ -470,3 +470,13 @@ def test_lost_note_makes_every_managed_policy_ours() -> None:
         }
     ]
     assert assumed_ours({"policies": {PREFERENCES: "x", SETTINGS: {"*": {}}}}) == [{"policies": {SETTINGS: {}}}]
+
+
+def test_link_in_place_of_firefoxs_file_is_refused_and_left(tree: Tree) -> None:
+    tree.put("etc/organisation.json", OWN)
+    (tree.root / "etc/firefox/policies").mkdir(parents=True)
+    (tree.root / PATH).symlink_to("../../organisation.json")
+    assert "a link is in its place" in tree.enforce().refused[0].reason
+    assert tree.verdicts()["service"].state == "noncompliant"
+    tree.lift()
+    assert (tree.root / PATH).is_symlink()

@@ -102,3 +102,13 @@ def test_a_damaged_memory_only_costs_time(tree: Tree, content: str) -> None:
         tree.put(forks.REMEMBERED[1:], content)
     assert [fork.policies for fork in forks.find_forks(tree.host, []).forks] == [OWL]
     assert forks.earlier_places(tree.host) == []
+
+
+def test_browser_behind_a_link_is_found_and_searched_again_after_a_change(tree: Tree) -> None:
+    tree.put("usr/bin/x")
+    (tree.root / "usr/bin/owl").symlink_to("/opt/owl/owl")
+    entry(tree, "/usr/bin/owl")
+    for folder in (OWL, "/etc/eagle/policies"):
+        install(tree, "/opt/owl/owl", binary(folder))
+        tree.enforce()
+        assert tree.read(f"{folder[1:]}/managed/proscribe.json")["URLBlocklist"] == ["mail.example"]

@@ -249,6 +249,13 @@ def test_browser_in_a_package_folder_is_no_candidate(tmp_path: Path, folder: str
     assert list(probe.candidates(Host(str(tmp_path)), plan_with_paths(f"{folder}/a"))) == []
 
 
+def test_launcher_and_its_browser_are_one_candidate(tmp_path: Path) -> None:
+    for path in ("/usr/bin/a", "/opt/a/a"):
+        put(tmp_path, path, mode=0o755)
+    found = probe.candidates(Host(str(tmp_path)), plan_with_paths("/usr/bin/a", "/opt/a/a"))
+    assert [candidate.binary for candidate in found] == ["/opt/a/a"]
+
+
 def test_relatives_of_which_a_policy_folder_is_known_are_started_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,11 @@ def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None 
     return {name: value for name, value in policies.items() if name != "WebsiteFilter"}
 
 
+def test_accounts_of_all_domains_of_a_tenant_sign_in_and_no_others() -> None:
+    policies = said(place("chromium"), {"sign_in": "blocked"}, tenants={"google": ["example.org", "b.example"]})
+    assert policies["RestrictSigninToPattern"] == ".*@(b[.]example|example[.]org)" and "BrowserSignin" not in policies
+
+
 ID, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
 
 

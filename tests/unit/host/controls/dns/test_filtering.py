@@ -125,6 +125,9 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path: P
     assert whole.findings == (Finding("file", FILE, "made", path=FILE, detail="changed"),)
     assert wechat.findings[0] == Finding("name", "wechat.com", "made", path=FILE, detail="not blocked")
     assert wechat.drifted and host.queried == []
+    (tmp_path / FILE[1:]).write_text(TEXT + "# a line of somebody's\n")
+    wechat, whole = observed(host)
+    assert (wechat.findings, whole.state) == ((LEFT,), "noncompliant")  # the names are still in it
 
 
 def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:

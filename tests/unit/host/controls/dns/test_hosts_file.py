@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ def test_lines_put_before_the_block_stay_there_when_it_is_lifted(host: Host, hos
 def test_a_file_that_was_not_there_goes_again(host: Host, hosts: Path) -> None:
     hosts.unlink()
     apply(dns.enforce(host, WECHAT))
-    assert set(states(dns.observe(host, WECHAT)).values()) == {COMPLIANT}
+    verdicts = dns.observe(host, WECHAT)
+    assert set(states(verdicts).values()) == {COMPLIANT}
+    assert [f.id for v in verdicts for f in v.findings if v.rule == "dns/sub-domains"] == ["sub-domains"]
     assert apply(dns.enforce(host, WECHAT)) == []
     assert apply(dns.lift(host, WECHAT)) == ["delete /etc/hosts"]
     assert not hosts.exists()
@@ -274,6 +277,31 @@ def test_mounted_hosts_file_is_refused_and_left(tmp_path: Path) -> None:
             Refusal(RULE, ORDER, f"{MOUNTED} have `files` first in the line `hosts`"),
         ],
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a link counts only if root made it")
+def test_link_in_place_of_the_hosts_file_is_refused_and_left(host: Host, hosts: Path) -> None:
+    hosts.rename(hosts.parent / "elsewhere")
+    hosts.symlink_to("elsewhere")
+    changes = dns.enforce(host, WECHAT)
+    assert (list(changes.actions), [refusal.rule for refusal in changes.refused]) == ([], [RULE])
+
+
+def test_block_signed_by_an_earlier_version_is_ours() -> None:
+    old = b"# Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
+    parts = [b"# BEGIN proscribe", old, b"0.0.0.0 a.example", b":: a.example", b"# END proscribe", OWN]
+    found = block.split(b"\n".join(parts), set)
+    assert (found.damage, found.foreign) == ("", OWN)
+
+
+def test_names_that_the_host_needs_stay_open(host: Host, hosts: Path) -> None:
+    (hosts.parent / "apt").mkdir()
+    (hosts.parent / "apt/sources.list").write_text("deb https://apt.signal.org/ x main\n")
+    (hosts.parent / "hostname").write_text("chat.signal.org\n")
+    changes = dns.enforce(host, plan(signal=["signal.org", "apt.signal.org", "chat.signal.org"]))
+    apply(changes)
+    assert block.blocked(hosts.read_bytes()) == {"signal.org"}
+    assert {refusal.subject for refusal in changes.refused} == {"apt.signal.org", "chat.signal.org"}
 
 
 def test_all_of_it_is_taken_back(tmp_path: Path) -> None:

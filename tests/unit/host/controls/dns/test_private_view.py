@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made_users import tree
 from proscribe.host.controls.dns import other_files, private_view
 from proscribe.host.system import Host
+from proscribe.host.system.mounts import is_remote
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 # proc_pid_mountinfo(5): id, parent, device, root, mount point, options, optional fields, "-", type, source, options
@@ -172,3 +173,27 @@ def test_an_ordinary_user_cannot_tell(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Host, "privileged", False)
     machine = Machine(tree(tmp_path), ROOT)
     assert machine.state() == (UNKNOWN, "which files the programs of other users see is only shown to root")
+
+
+@root_only
+def test_mount_over_the_target_of_a_link_counts(tmp_path: Path) -> None:
+    """As over systemd-resolved's stub, to which /etc/resolv.conf leads."""
+    stub = "92 21 8:1 /home/alice/own /run/resolve/stub.conf rw - ext4 /dev/sda1 rw\n"
+    machine = Machine(tree(tmp_path), ROOT + stub)
+    machine.put("run/resolve/stub.conf", "nameserver 127.0.0.53\n")
+    machine.link("etc/resolv.conf", "../run/resolve/stub.conf")
+    machine.put("view/run/resolve/stub.conf", "nameserver 203.0.113.9\n")
+    assert machine.state() == (NONCOMPLIANT, "pid 77 sees another /etc/resolv.conf than the host has")
+
+
+@root_only
+def test_endless_list_of_mounts_is_unknown(tmp_path: Path) -> None:
+    state, why = Machine(tree(tmp_path), ROOT + OVER * (other_files.TABLE // len(OVER) + 1)).state()
+    assert state == UNKNOWN and "/proc/77/mountinfo is larger than" in why
+
+
+@pytest.mark.parametrize(
+    ("type_", "remote"), [("ocfs2", True), ("fuse.x", True), ("nfs4", True), ("ext4", False), ("p", False)]
+)
+def test_remote_file_systems_may_never_answer(type_: str, remote: bool) -> None:
+    assert is_remote(type_) is remote

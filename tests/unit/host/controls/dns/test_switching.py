@@ -91,6 +91,25 @@ def put(host: Resolver, *stages: Stage) -> list[Any]:
     return switching.put(host, made(*stages), DESIRED)
 
 
+@pytest.mark.parametrize(("address", "restarted"), [("127.0.0.53", False), ("127.0.0.1", True)])
+def test_raced_stub_is_not_restarted_for_a_foreign_answer(host: Resolver, address: str, restarted: bool) -> None:
+    host.write(NAMES, TEXT)
+    host.deaf = {(address, 53)}
+    stage = Stage({NAMES: TEXT}, [("restart",)], [(address, 53)])
+    assert bool(switching.put(host, made(stage)._replace(is_raced=True), DESIRED)) is restarted
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "started"),
+    [(UNIT_FILE, "[Service]\n", ["start names"]), (NAMES, TEXT, ["start unit", "start names"])],
+)
+def test_stages_after_a_change_are_done_again(host: Resolver, path: str, text: str, started: list[str]) -> None:
+    host.write(path, text)
+    (action,) = put(host)
+    action.apply()
+    assert host.started() == started
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_a_resolver_that_is_only_silent_is_left_to_it_unless_it_is_stopped(
     host: Resolver, held: bool, monkeypatch: pytest.MonkeyPatch

@@ -128,10 +128,7 @@ LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
             {TRACE: BACK + BACK.replace("unreached", "cut")},
             f"{LAST}, because with it this host could not send to its own gateways and resolvers (2 in a row)",
         ),
-        (
-            {PENDING: "", TRACE: BACK},
-            "waits until its controller confirms it; otherwise it is taken back by itself",
-        ),
+        ({PENDING: "", TRACE: BACK}, "waits until its controller confirms it; otherwise it is taken back by itself"),
     ],
 )
 @pytest.mark.parametrize("first", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -97,6 +98,7 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, setting
     assert answer == {"pending": {"token": token, "within": within}}
     assert did == ["before"]
     assert [argv[1:] for argv in host.commands("nft") if "-f" in argv] == [["-c", "-f", "-"]] * 2
+    assert [NFT, "list", "table", "inet", "proscribe"] in host.ran
     timer, trial = host.commands("systemd-run")
     assert [f"--unit=proscribe-rollback-{token}", f"--on-active={within}"] == timer[4:6]
     assert timer[-3:] == [PROGRAM, "take-back", token]
@@ -307,3 +309,47 @@ def test_others_may_come_first_but_not_for_ever(host: TrialHost, others: int, do
         with pytest.raises(confirm.Busy):
             confirm.in_turn(host, work)
     assert left == [0]
+
+
+# -- the program on a host, a shell script ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def placed(tmp_path: Path) -> Path:
+    """Put the program into a tree of its own, with an nft that does not load what has the word broken."""
+    for directory in ("bin", "run", "state"):
+        (tmp_path / directory).mkdir()
+    nft = tmp_path / "bin/nft"
+    nft.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n! grep -qs broken "$2"\n')
+    nft.chmod(0o755)
+    text = boot.program_text().replace("PATH=", f"PATH={tmp_path}/bin:")
+    path = tmp_path / "program"
+    path.write_text(text.replace(CHANGE_FOLDER, f"{tmp_path}/run").replace(TRACE, f"{tmp_path}/state/trace"))
+    path.chmod(0o700)
+    return path
+
+
+def call(placed: Path, *words: str) -> list[str]:
+    subprocess.run([str(placed), *words], check=True, timeout=60)
+    called = placed.parent / "called"
+    return called.read_text().splitlines() if called.exists() else []
+
+
+def test_change_is_taken_back_once_with_a_trace(placed: Path) -> None:
+    run = placed.parent / "run"
+    (run / "previous.nft").touch()
+    assert call(placed, "take-back", "t0") == []  # it was confirmed
+    assert not (placed.parent / "state/trace").exists()
+    for name in ("pending-t0", "wanted.nft", "previous.nft", "loaded-t0"):
+        (run / name).write_text(f"{DIGEST} 1060")
+    assert call(placed, "take-back", "t0") == [f"-f {run}/previous.nft"]
+    assert list(run.iterdir()) == []
+    assert (placed.parent / "state/trace").read_text().split()[1:] == ["unreached", DIGEST, "1060"]
+    assert len(call(placed, "take-back", "t0")) == 1
+
+
+def test_host_is_opened_where_the_previous_table_does_not_load(placed: Path) -> None:
+    run = placed.parent / "run"
+    (run / "pending-t0").touch()
+    (run / "previous.nft").write_text("broken")
+    assert call(placed, "take-back", "t0") == [f"-f {run}/previous.nft", "delete table inet proscribe"]

@@ -72,6 +72,8 @@ def test_a_run_without_the_ssh_session_wants_the_same_table(host: Callable[..., 
     resolved, connections = ["203.0.113.80", "2001:db8::80"], [("192.0.2.9", 2222)]
     loaded = render(plan, collect(seen, plan, "", resolve=lambda name: resolved, connections=connections))
     assert render(plan, collect(seen, plan, loaded)) == loaded
+    remembered = exempt(host({"/proc/net/route": "", "/etc/apt/sources.list": ""}), plan, loaded)
+    assert remembered == []  # which is no source any more
 
 
 OWN = {"addresses": [], "ports": [], "protocol": "any", "comment": ""}
@@ -160,6 +162,7 @@ def test_the_examples_of_the_standard(prefix: str) -> None:
     address, network = EXAMPLES[prefix]
     assert {address, network} <= set(listable(["192.0.2.33", "192.0.2.0/24", "2001:db8::1"], own))
     among = carriers(own)
+    assert ("64:ff9b:1::/48" in carriers(["64:ff9b:1:aaaa::/64"])) is ("64:ff9b:1::/48" not in among)
     assert list(map(str, carried_in(ipaddress.ip_network(address), among))) == ["192.0.2.33/32"]
     assert list(map(str, carried_in(ipaddress.ip_network(network), among))) == ["192.0.2.0/24"]
 

@@ -159,8 +159,24 @@ WIDE, OTHER = "198.51.100.0/24", "192.0.2.0/24"
         (table(ONE).replace("elements = { ", 'elements = { 203.0.113.9 comment "x", '), table(ONE)),  # not of ours
     ],
 )
-def test_anything_else_replaces_the_table(before: str, after: str) -> None:
+def test_large_change_replaces_the_table(before: str, after: str) -> None:
     assert update.transaction(take_apart(before), {}, after) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "commands"),
+    [
+        ([ONE], [ONE], []),
+        ([ONE], [ONE, TWO], [f"add hosts4 {TWO}", "add hosts4in96 ::203.0.113.2", "add hosts4in16 0:cb00:7102::"]),
+        (["2001:db8::1"], ["2001:db8::2"], ["delete hosts6 2001:db8::1", "add hosts6 2001:db8::2"]),
+    ],
+)
+def test_single_address_is_exchanged_in_place(before: list[str], after: list[str], commands: list[str]) -> None:
+    expected = [
+        f"{verb} element inet proscribe {name}_telegram {{ {address} }}\n"
+        for verb, name, address in map(str.split, commands)
+    ]
+    assert update.transaction(take_apart(table(*before)), {}, table(*after)) == "".join(expected)
 
 
 class LoadingKernel(Host):

@@ -37,21 +37,12 @@ def plan(
         (
             plan("onedrive_personal", "teams_personal", mode="audit", microsoft=[ONE, OTHER]),
             [(f"{ONEDRIVE}\\AllowTenantList", ONE, ONE), (f"{ONEDRIVE}\\AllowTenantList", OTHER, OTHER)],
-            [
-                (ONEDRIVE, "DisablePersonalSync", 1),
-                (TEAMS, SIGN_IN, f"{ONE},{OTHER}"),
-            ],
+            [(ONEDRIVE, "DisablePersonalSync", 1), (TEAMS, SIGN_IN, f"{ONE},{OTHER}")],
         ),
         (plan(google=["example.org"], by_tenant=[]), [], []),  # private accounts of Drive are not restricted
         (
             plan(google=["example.org", "a-b.example"]),
-            [
-                (
-                    "Software\\Policies\\Google\\DriveFS",
-                    PATTERN,
-                    r"^[^@]+@(example\.org|a\-b\.example)$",
-                )
-            ],
+            [("Software\\Policies\\Google\\DriveFS", PATTERN, r"^[^@]+@(example\.org|a\-b\.example)$")],
             [],
         ),
     ],

@@ -128,9 +128,11 @@ def others(controller: Controller, at: str, options: int = 0, folder: str = "Mac
     path.write_bytes(render([entry]))
 
 
-@pytest.mark.parametrize("unit", [DESKTOPS, LAPTOPS])
-def test_rules_of_others_at_any_unit_of_an_object_are_named(controller: Controller, unit: str) -> None:
+@pytest.mark.parametrize(("unit", "listed"), [(DESKTOPS, True), (LAPTOPS, True), (DESKTOPS, False)])
+def test_rules_of_others_at_any_unit_of_an_object_are_named(controller: Controller, unit: str, listed: bool) -> None:
     others(controller, unit)
+    if not listed:
+        del controller.objects[f"CN={OTHER},{POLICIES}"]  # its link and its files are there all the same
     result = enforce(controller, with_apps("audit", {"ous": [DESKTOPS, LAPTOPS]}))
     assert [refusal["subject"] for refusal in result["refused"]] == [OTHER] and result["changed"] is False
 

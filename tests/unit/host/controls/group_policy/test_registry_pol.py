@@ -194,3 +194,9 @@ def test_accepted_content_is_written_back_unchanged(content: bytes, place: int) 
     except ValueError:
         return
     assert render(entries) == damaged
+
+
+@pytest.mark.parametrize("content", [b"[\0" + b"\1\0\0\1" * (1 << 20), (b"[\0" + b"K\0" * 4096 + b"\0\0") * 1000])
+def test_hostile_content_is_refused_in_linear_time(content: bytes) -> None:
+    with pytest.raises(ValueError, match="byte"):
+        parse(HEADER + content)

@@ -124,5 +124,6 @@ def test_dnsmasq_files_are_read_once_without_ours(tmp_path: Path) -> None:
 
 
 def test_dnsmasq_witness_has_digest_and_address() -> None:
+    assert dnsmasq.LANGUAGE.lines(["a.org"], ["x.a.org"]) == ["local=/a.org/", "server=/x.a.org/#"]
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "127.0.0.9")[1:] == ["host-record=w.internal,127.0.0.9"]
