@@ -99,32 +99,28 @@ def tree(tmp_path: Path) -> Tree:
 # -- foreign files of one folder ---------------------------------------------------------------------------------------
 
 CONFLICTS = [
-    pytest.param(
+    (  # a later file that says the opposite, with a byte order mark, comments, and a comma too many
         {f"{MANAGED}/zz.json": '\ufeff{"DnsOverHttpsMode": "secure", /* , */ } // read all the same'},
         ["browser/dns-over-https noncompliant", 'zz.json sets DnsOverHttpsMode to "secure"'],
-        id="a later file that says the opposite, with a byte order mark, comments, and a comma too many",
     ),
     # an exception in a hidden file
     ({f"{MANAGED}/.hidden": {"URLAllowlist": ["mail.example"]}}, [".hidden allows mail.example"]),
-    pytest.param(
+    (  # more entries than Chromium takes
         {f"{MANAGED}/10.json": {"URLBlocklist": [f"h{n}.example" for n in range(1500)]}},
         ["1501 entries in URLBlocklist of all files together (1500 in 10.json), Chromium takes 1500: shorten the"],
-        id="more entries than Chromium takes",
     ),
-    pytest.param(
+    (  # an exception of Firefox's, which always wins
         {FIREFOX: {"policies": {"WebsiteFilter": {"Exceptions": ["*://*.example/*"]}}}},
         ["browser/mail noncompliant", "the organisation's exception *://*.example/* opens it"],
-        id="an exception of Firefox's, which always wins",
     ),
-    pytest.param(
+    (  # a place that Firefox ESR does not read
         {"etc/firefox-esr/policies/policies.json": {"policies": {}}},
         [
             "browser/policy-file compliant",
             "/etc/firefox-esr/policies policies without effect: firefox_esr reads /etc/firefox/policies/policies.json",
         ],
-        id="a place that Firefox ESR does not read",
     ),
-    pytest.param(
+    (  # places that no browser reads
         {"etc/firefox/policies.json": "", "etc/thunderbird/policies.json": "", "etc/opt/brave/policies/x.json": ""},
         [
             f"/etc/{path} {path.rpartition('/')[2]} without effect: {browser} reads /etc/{read}"
@@ -134,15 +130,12 @@ CONFLICTS = [
                 ("opt/brave/policies", "brave", "brave/policies/managed"),
             )
         ],
-        id="places that no browser reads",
     ),
 ]
 
 
 @pytest.mark.parametrize(("files", "said"), CONFLICTS)
-def test_a_conflict_with_a_file_of_the_organisation_is_reported_and_the_lift_leaves_it_unchanged(
-    files: dict[str, Any], said: list[str], tree: Tree
-) -> None:
+def test_conflict_with_a_foreign_file_is_reported_and_left(files: dict[str, Any], said: list[str], tree: Tree) -> None:
     for path, content in files.items():
         tree.put(path, content)
     before = tree.foreign()
@@ -212,22 +205,19 @@ def override(filesystems: str) -> str:
 
 HIDDEN = "it hides the host's /etc from the flatpak, and /etc/opt/edge/policies/managed/proscribe.json with it"
 OUT_OF_REACH = [
-    pytest.param(
+    (  # a user's override of all applications
         {METADATA: HOST_ETC, f"{ALICE}/overrides/global": override("!host:reset;!host")},
         f"user:alice /{ALICE}/overrides/global {EDGE_ID} {HIDDEN}",
-        id="a user's override of all applications",
     ),
     # an application that asks for less
     ({METADATA: "[Application]\nname=x\n"}, f"system /{METADATA} {EDGE_ID} {HIDDEN}"),
-    pytest.param(
+    (  # a user's extension in front of Firefox's
         {FIREFOX_APP: "", f"{HER_FIREFOX}/x86_64/stable/policies/policies.json": ""},
         f"user:alice /{HER_FIREFOX} {FIREFOX_ID} the flatpak takes it instead of /{SYSTEMCONFIG}",
-        id="a user's extension in front of Firefox's",
     ),
-    pytest.param(
+    (  # a user's extension in place of all others
         {CHROMIUM_APP: "", f"{HER_CHROMIUM}/x86_64/1/a": ""},
         f"/{HER_CHROMIUM} {CHROMIUM_ID} the flatpak takes it instead",
-        id="a user's extension in place of all others",
     ),
 ]
 
@@ -349,7 +339,7 @@ def plant(path: Path, foreign: Any) -> None:
 @pytest.mark.slow
 @given(chromium=FOLDERS, firefox=st.none() | FOREIGN, beside=FOLDERS, rights=st.sampled_from([0o755, 0o775, 0o700]))
 @examples(120, HealthCheck.function_scoped_fixture)
-def test_enforce_and_lift_leave_every_foreign_file_as_it_was(
+def test_enforce_and_lift_leave_foreign_files(
     scratch: Path, chromium: dict[str, Any], firefox: Any, beside: dict[str, Any], rights: int
 ) -> None:
     tree = fresh(scratch)
@@ -463,9 +453,7 @@ def make_tree_with_a_fork(scratch: Path) -> Tree:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("act", "again"), [("enforce", True), ("enforce", False), ("lift", False)])
-def test_kill_at_any_change_to_the_disk_loses_no_foreign_file(
-    scratch: Path, monkeypatch: pytest.MonkeyPatch, act: str, again: bool
-) -> None:
+def test_kill_at_any_change_loses_no_foreign_file(scratch: Path, monkeypatch: Any, act: str, again: bool) -> None:
     monkeypatch.setattr(forks, "LEAST", 100)
     step, killed = 0, True
     first = ("var/lib/proscribe", "var/lib/proscribe/.directories.proscribe~")  # may stay after the very first steps

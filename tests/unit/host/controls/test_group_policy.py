@@ -259,9 +259,7 @@ def test_different_permissions_are_named(sddl: str, desired: str, said: list[str
     assert wrong(sddl, desired) == said
 
 
-def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(tmp_path: Path, monkeypatch: Any) -> None:
     values: dict[str, bytes | None] = {"security.NTACL": b"a"}
     monkeypatch.setattr(Host, "attribute", lambda self, path, name: values.get(name))
     host, file = Host(str(tmp_path)), tmp_path / "a"

@@ -151,9 +151,7 @@ def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Calla
 
 @pytest.mark.parametrize("error", [Unseen("not yours"), ControlError("a device")])
 @pytest.mark.parametrize("what", ["list", "text"])
-def test_a_file_or_folder_that_cannot_be_read_names_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
-) -> None:
+def test_unreadable_file_or_folder_names_no_source(tmp_path: Path, monkeypatch: Any, what: str, error: Any) -> None:
     files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}
     made = make_host(tmp_path, files)
     assert package_sources(made) == ["a.example", "b.example"]

@@ -88,9 +88,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("content", "mode", "expected"), ROWS)
-def test_policy_file_is_read_by_content_and_mode(
-    tree: Tree, content: object, mode: int, expected: tuple[object, ...]
-) -> None:
+def test_policy_file_is_read_by_content_and_mode(tree: Tree, content: object, mode: int, expected: Any) -> None:
     written = tree.put(PATH, content, mode)
     assert check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat()) == (("10.json", *expected), written)
 
@@ -237,9 +235,7 @@ UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.examp
         ({"10.json": {BLOCK: "x"}}, UNCHANGED),
     ],
 )
-def test_policy_folder_has_the_effect_of_all_files(
-    tmp_path: Path, files: dict[str, Any], found: dict[str, Any]
-) -> None:
+def test_policy_folder_has_the_effect_of_all_files(tmp_path: Path, files: Any, found: dict[str, Any]) -> None:
     tree = Tree(tmp_path, section())
     modes = {"secret.json": 0o600, "open.json": 0o646}
     for name, content in {"proscribe.json": CLOSED_POLICIES, **files}.items():
@@ -311,9 +307,7 @@ def changed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Enf
 
 
 @pytest.mark.parametrize(("mode", "said"), [(0o777, "can be changed by others"), (0o700, "cannot be read by users")])
-def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(
-    enforced: EnforcedTree, mode: int, said: str
-) -> None:
+def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(enforced: Any, mode: int, said: str) -> None:
     (enforced.root / FOLDER[1:]).chmod(mode)
     assert said in enforced.wrong()["policy-file"]
     assert ("mail" in enforced.wrong()) == (mode == 0o700)
@@ -415,9 +409,7 @@ def test_only_a_change_of_the_headers_counts_against_them(tenant_tree: Tree, cha
         ("10.json", "text", f"10.json {INCOMPLETE}"),
     ],
 )
-def test_header_rules_of_the_organisation_count_as_chromium_joins_them(
-    tenant_tree: Tree, name: str, rule: Any, wrong: str
-) -> None:
+def test_foreign_header_rules_count_as_chromium_joins_them(tenant_tree: Tree, name: str, rule: Any, wrong: str) -> None:
     tenant_tree.put(OWN.replace("proscribe.json", name), {POLICY: [rule]})
     tenant_tree.enforce()
     assert of_tenants(tenant_tree) == (("noncompliant", [wrong]) if wrong else ("compliant", []))
@@ -430,9 +422,7 @@ def plant_link_of_a_user(place: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a link of a user's")
 @pytest.mark.parametrize("plant", [os.mkfifo, plant_link_of_a_user])
-def test_odd_file_in_the_folder_makes_the_policy_unknown(
-    enforced: EnforcedTree, plant: Callable[[Path], object]
-) -> None:
+def test_odd_file_in_the_folder_makes_the_policy_unknown(enforced: EnforcedTree, plant: Any) -> None:
     plant(enforced.root / FOLDER[1:] / "zz.json")
     assert {enforced.verdicts()[rule].state for rule in ("mail", "policy-file", "dns-over-https")} == {"unknown"}
     assert enforced.corrected() == ([], [])

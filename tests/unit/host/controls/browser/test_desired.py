@@ -81,9 +81,7 @@ def refusing(error: Exception) -> Callable[..., bytes]:
 
 
 @pytest.mark.parametrize(("place", "extension"), [(CHROMIUM, A), (FALLBACK_FIREFOX, "vpn@example")])
-def test_unsafe_policy_file_has_no_effect(
-    tree: Tree, place: Place, extension: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unsafe_policy_file_has_no_effect(tree: Tree, place: Place, extension: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(Host, "read", refusing(ControlError("a folder")))
     settings = {"dns_over_https": "a folder"}
     assert seen(tree, place) == (None, (), False, "a folder", settings, (), {extension}, ["a folder"], "", "")

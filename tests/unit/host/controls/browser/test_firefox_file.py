@@ -134,9 +134,7 @@ def tree(tmp_path: Path) -> Tree:
         ),
     ],
 )
-def test_policy_file_has_the_effect_of_its_content(
-    tree: Tree, document: Any, enforced: bool, edit: dict[str, Any], found: dict[str, Any]
-) -> None:
+def test_policy_file_has_an_effect(tree: Tree, document: Any, enforced: bool, edit: Any, found: dict[str, Any]) -> None:
     if document:
         tree.put(PATH, document)
     if enforced:

@@ -33,14 +33,13 @@ def entry(tree: Tree, command: str, name: str = "owl", text: str = ENTRY) -> Non
 
 
 NONE = [
-    pytest.param(ENTRY.replace("x-scheme-handler/http;", ""), 0o755, "/opt/owl/owl", id="not a browser"),
     (ENTRY.replace("MimeType=", "X-Handles="), 0o755, "/opt/owl/owl"),  # the name of the addresses in another key
-    pytest.param(ENTRY, 0o644, "/opt/owl/owl", id="not a program"),
-    pytest.param(ENTRY, 0o777, "/opt/owl/owl", id="anybody could have written it"),
-    pytest.param(ENTRY, 0o755, '/opt/owl/"owl', id="a command that nothing can run"),
-    pytest.param(ENTRY, 0o755, "env A=/opt/owl/owl", id="no command"),
-    pytest.param(ENTRY.replace("Exec={}", "TryExec={}"), 0o755, "/opt/owl/owl", id="nothing to run"),
-    pytest.param(ENTRY, 0o755, "/opt/eagle/eagle", id="a program that is not there"),
+    (ENTRY, 0o644, "/opt/owl/owl"),  # not a program
+    (ENTRY, 0o777, "/opt/owl/owl"),  # anybody could have written it
+    (ENTRY, 0o755, '/opt/owl/"owl'),  # no command that can run
+    (ENTRY, 0o755, "env A=/opt/owl/owl"),
+    (ENTRY.replace("Exec={}", "TryExec={}"), 0o755, "/opt/owl/owl"),
+    (ENTRY, 0o755, "/opt/eagle/eagle"),  # not there
 ]
 
 
@@ -63,20 +62,18 @@ def test_a_browser_is_large_and_its_launcher_is_not(tmp_path: Path) -> None:
     assert [fork.id for fork in forks.find_forks(tree.host, []).forks] == ["owl"]
 
 
-def test_program_with_a_known_policy_folder_is_no_fork(tree: Tree) -> None:
+@pytest.mark.parametrize(
+    "known",
+    [
+        Place("bird", "chromium", f"{OWL}/managed/proscribe.json", browsers=("bird",), programs=("bird",)),
+        Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), programs=("owl",)),
+        Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), paths=("/opt/owl/something",)),
+    ],
+)
+def test_browser_of_the_catalogue_is_no_fork(tree: Tree, known: Place) -> None:
     install(tree, "/opt/owl/owl", binary(OWL))
     entry(tree, "/opt/owl/owl")
-    known = Place("bird", "chromium", f"{OWL}/managed/proscribe.json", browsers=("bird",), programs=("bird",))
     assert forks.find_forks(tree.host, [known]).forks == []
-
-
-def test_a_browser_of_the_catalogue_is_no_fork(tree: Tree) -> None:
-    install(tree, "/opt/owl/owl", binary(OWL))
-    entry(tree, "/opt/owl/owl")
-    known = Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), programs=("owl",))
-    assert forks.find_forks(tree.host, [known]).forks == []
-    by_path = known._replace(programs=(), paths=("/opt/owl/something",))
-    assert forks.find_forks(tree.host, [by_path]).forks == []
 
 
 def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_came(tree: Tree) -> None:
@@ -89,7 +86,7 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
     assert list((tree.root / "etc").iterdir()) == []
 
 
-DAMAGED = ["", "a directory", "[]", '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
+DAMAGED = ["", "a directory", '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
 
 
 @pytest.mark.parametrize("content", DAMAGED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser_hosts import Tree
@@ -50,9 +51,7 @@ def tree(tmp_path: Path) -> Tree:
         ),
     ],
 )
-def test_modes_of_policy_files_and_folders_are_judged(
-    tree: Tree, modes: dict[str, int], file: list[str], directories: list[str], readable: bool
-) -> None:
+def test_modes_of_policy_files_are_judged(tree: Tree, modes: Any, file: Any, directories: Any, readable: bool) -> None:
     for path, mode in modes.items():
         (tree.root / path[1:]).chmod(mode)
     assert faults(tree.host, FILE) == (file, directories, readable)
@@ -69,7 +68,7 @@ def test_modes_of_policy_files_and_folders_are_judged(
         (FOLDER, 1, [], [f"{FOLDER} cannot be read by users (an ACL): setfacl -b"], False),
     ],
 )
-def test_access_lists_of_policy_files_are_judged(
+def test_access_lists_are_judged(
     tree: Tree,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
@@ -139,9 +138,7 @@ def test_file_or_link_that_others_can_change_is_named(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("mode", "listed", "hidden"), [(0o600, b"", True), (0o640, b"", False), (0o604, b"", False), (0o600, acl(4), False)]
 )
-def test_file_readable_by_root_alone_is_secret(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, mode: int, listed: bytes, hidden: bool
-) -> None:
+def test_file_of_root_alone_is_secret(tree: Tree, monkeypatch: Any, mode: int, listed: bytes, hidden: bool) -> None:
     (tree.root / FILE[1:]).chmod(mode)
     monkeypatch.setattr(Host, "acl", lambda self, at: listed)
     assert secret(tree.host, FILE, (tree.root / FILE[1:]).lstat()) is hidden

@@ -73,7 +73,7 @@ def test_firefox_has_every_name_at_the_listener_and_asks_nobody_else() -> None:
         (True, GMAIL_PLAN, NOT_APPLICABLE, "no browser is installed"),
     ],
 )
-def test_probe_without_a_start_has_a_reason(
+def test_probe_without_start_has_a_reason(
     privileged: bool, browser: dict[str, Any], state: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Host, "privileged", privileged)
@@ -168,9 +168,7 @@ def probed(
     ("opens", "came"),
     [({"control": 1}, REFUSED), ({"mail": 1, "control": 1}, OPENED), ({"mail": 1}, OPENED), ({}, SILENT)],
 )
-def test_chromium_takes_one_name_after_the_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opens: dict[str, float], came: Outcome
-) -> None:
+def test_chromium_takes_one_name_after_the_other(tmp_path: Path, monkeypatch: Any, opens: Any, came: Outcome) -> None:
     outcome, started = probed(tmp_path, monkeypatch, CHROMIUM, 2, **opens)
     assert outcome == came
     assert started.calls == [(["/opt/c/c", *SWITCHES, "--dump-dom", url], 40, {}) for url in (URL, OTHER)]
@@ -187,7 +185,7 @@ def test_chromium_takes_one_name_after_the_other(
         (2, {"control": 3, "mail": 1}, SILENT, 1),
     ],
 )
-def test_chromium_without_dump_waits_four_times_for_the_refused_name(
+def test_chromium_without_dump_waits_four_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: float, opens: dict[str, float], came: Outcome, times: int
 ) -> None:
     put(tmp_path, CHROMIUM.place.path, LOCKED)
@@ -205,7 +203,7 @@ def test_chromium_without_dump_waits_four_times_for_the_refused_name(
         (7, {}, SILENT, 9),
     ],
 )
-def test_firefox_takes_both_names_at_once(
+def test_firefox_opens_both_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: float, opens: dict[str, float], came: Outcome, seconds: float
 ) -> None:
     outcome, started = probed(tmp_path, monkeypatch, FIREFOX, ends, **opens)
@@ -256,9 +254,7 @@ def test_launcher_and_its_browser_are_one_candidate(tmp_path: Path) -> None:
     assert [candidate.binary for candidate in found] == ["/opt/a/a"]
 
 
-def test_relatives_of_which_a_policy_folder_is_known_are_started_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relatives_of_which_a_policy_folder_is_known_are_started_too(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(forks, "LEAST", 100)
     for name, policies in (("owl", b"/etc/owl/policies"), ("eagle", b"")):
         put(tmp_path, f"/opt/{name}/{name}", (b"x" * 200 + b"\0" + policies + b"\0").decode(), 0o755)

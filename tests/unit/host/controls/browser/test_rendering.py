@@ -159,9 +159,7 @@ def test_the_order_in_the_plan_does_not_matter(services: dict[str, dict[str, Any
 
 
 @given(SERVICES)
-def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(
-    services: dict[str, dict[str, Any]],
-) -> None:
+def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(services: Any) -> None:
     desired = rendering.rules(section(services))
     listed = firefox.lists(desired)
     closed = [name for name, _ in listed.closed]
@@ -218,9 +216,7 @@ def plan(dns: dict[str, Any] | None, **settings: Any) -> dict[str, Any]:
         ({"a": {"domains": MANY, "allow": [f"{x}.{name}" for name in MANY for x in "ab"]}}, {}, 500, 1000),
     ],
 )
-def test_no_list_is_longer_than_browsers_take(
-    services: dict[str, Any], tenants: dict[str, Any], blocked: int, allowed: int
-) -> None:
+def test_no_list_is_longer_than_browsers_take(services: Any, tenants: Any, blocked: int, allowed: int) -> None:
     of = rendering.rules(section(services, tenants=tenants))
     assert (len(of.block), len(of.allow)) == (blocked, allowed)
 

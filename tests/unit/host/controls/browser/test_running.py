@@ -94,7 +94,7 @@ OTHER = "it sees another {} than the host has"
         ("/usr/bin/chrome", 4, {"now": START + 5}, ""),
     ],
 )
-def test_running_browser_is_reported_by_its_reason(
+def test_running_browser_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exe: str, written: float, more: dict[str, Any], detail: str
 ) -> None:
     monkeypatch.setattr(running.time, "time", lambda: more.get("now", NOW))
@@ -117,9 +117,7 @@ def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_pat
     assert seen.unseen == "3 processes of other users are only seen by root"
 
 
-def test_real_browser_started_before_its_policy_needs_a_restart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path: Path, monkeypatch: Any) -> None:
     program, policy, real, ages = tmp_path / "firefox-esr", tmp_path / "policies.json", Host.stat, [60]
     shutil.copy(os.path.realpath(shutil.which("sleep") or "/bin/sleep"), program)
     policy.write_text("{}")

@@ -7,7 +7,6 @@ from typing import Any
 
 import browser_hosts
 import pytest
-from proscribe.host.controls import browser
 from proscribe.host.controls.browser import chromium, firefox
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import rules
@@ -26,7 +25,7 @@ def place(*browsers: str, family: str = "chromium") -> Place:
     return Place(browsers[0], family, "/etc/x/policies.json", browsers=browsers)
 
 
-FOX, BIRD = place("firefox", family="firefox"), place("thunderbird", family="thunderbird")
+FOX = place("firefox", family="firefox")
 
 
 def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -47,9 +46,7 @@ def test_accounts_of_all_domains_of_a_tenant_sign_in_and_no_others() -> None:
     assert policies["RestrictSigninToPattern"] == ".*@(b[.]example|example[.]org)" and "BrowserSignin" not in policies
 
 
-ID, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
-
-
+ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 EDGE = "etc/opt/edge/policies/managed/"
 
 
@@ -60,10 +57,9 @@ EDGE = "etc/opt/edge/policies/managed/"
         (ID, False, {}, "compliant"),  # no browser of the host signs in at Microsoft
         (ID, True, {"RestrictSigninToPattern": "x"}, "compliant"),  # the organisation has decided it
         ({"id": ID, "domains": ["dept.example"]}, True, {}, "compliant"),
-        ("dept.example", True, {}, "compliant"),
     ],
 )
-def test_an_installed_edge_in_which_everybody_may_sign_in_is_reported_and_not_corrected(
+def test_edge_open_to_every_account_is_reported(
     tmp_path: Path, tenant: Any, installed: bool, theirs: dict[str, Any], state: str
 ) -> None:
     tree = Tree(tmp_path, section({"sign_in": "blocked"}, tenants={"microsoft": [tenant]}))
@@ -101,12 +97,6 @@ class Tree(browser_hosts.Tree):
             return [f"{finding.manager} {finding.id}: {finding.detail}" for finding in verdict.findings]
 
         return {rule: reported(verdict) for rule, verdict in self.verdicts().items() if verdict.state == "noncompliant"}
-
-    def tenants(self) -> dict[str, tuple[str, dict[tuple[str, str], str]]]:
-        seen = [v for v in browser.observe(self.host, self.plan) if v.rule.endswith("-tenants")]
-        return {
-            v.rule: (v.state, {(finding.manager, finding.id): finding.detail for finding in v.findings}) for v in seen
-        }
 
 
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:

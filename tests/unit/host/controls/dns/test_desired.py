@@ -70,14 +70,7 @@ def said(id_: str, detail: str) -> Finding:
         ),
     ],
 )
-def test_service_has_the_verdict_of_its_names(
-    entry: dict[str, Any],
-    names: list[str],
-    left: dict[str, str],
-    blocked: set[str],
-    reasons: tuple[str, str],
-    expected: Verdict,
-) -> None:
+def test_service_has_a_verdict(entry: Any, names: Any, left: Any, blocked: Any, reasons: Any, expected: Any) -> None:
     services = {"s": {"name": "Service", "mode": "enforce", **entry}}
     desired = Desired({"s": names} if names else {}, left, frozenset())
     section = {"mode": "enforce", "services": services, "settings": {}}
@@ -93,9 +86,7 @@ def test_service_has_the_verdict_of_its_names(
         *((address + b" a.org", []) for address in (b"127.0.0.1", b"127.1.2.3", b"0.0.0.0", b"::", b"::1")),
     ],
 )
-def test_hosts_lines_with_a_real_address_leave_names_open(
-    tmp_path: Path, line: bytes, found: list[tuple[str, str]]
-) -> None:
+def test_hosts_lines_with_a_real_address_leave_names_open(tmp_path: Path, line: bytes, found: Any) -> None:
     entry = {"name": "S", "mode": "enforce", "domains": [A, B, C], "allow": []}
     plan = {"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}
     left = collect(Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False).left

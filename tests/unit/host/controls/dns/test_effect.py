@@ -68,14 +68,7 @@ B, W = "B.COM.", f"{WITNESS}."
         (NOBODY_KNOWS, OPEN, True, Tried(idle=f"{IDLE}no such name"), [W]),
     ],
 )
-def test_filter_is_tried_with_the_witness_and_one_name(
-    tmp_path: Path,
-    witness: Resolution | None,
-    others: Resolution | None,
-    gives_up: bool,
-    found: Tried,
-    queried: list[str],
-) -> None:
+def test_filter_is_tried(tmp_path: Path, witness: Any, others: Any, gives_up: bool, found: Tried, queried: Any) -> None:
     host = Library(tmp_path, witness, others)
     assert effect.of_filter(host, NAMES, lambda: gives_up) == found
     assert host.queried == queried

@@ -88,9 +88,7 @@ LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it i
         (None, "unknown", "no answer from 127.0.0.2 port 53"),
     ],
 )
-def test_a_file_that_its_resolver_has_not_read_blocks_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Any, state: str, reason: str
-) -> None:
+def test_unread_file_blocks_no_name(tmp_path: Path, monkeypatch: Any, answers: Any, state: str, reason: str) -> None:
     wechat, whole = observed(Machine(tmp_path, answers))
     assert (whole.state, wechat.state) == (state, "noncompliant"), "what is left alone is not blocked, whoever answers"
     assert whole.reason.startswith(reason)
@@ -108,9 +106,7 @@ def test_a_file_that_its_resolver_has_not_read_blocks_nothing(
         (UNIT, None, Finding("unit", "made.service", "systemd", path=UNIT, detail="not enabled")),
     ],
 )
-def test_changed_or_missing_file_of_a_filter_is_one_finding(
-    tmp_path: Path, path: str, text: str | None, finding: Finding
-) -> None:
+def test_changed_or_missing_file_of_a_filter_is_one_finding(tmp_path: Path, path: str, text: Any, finding: Any) -> None:
     host = Machine(tmp_path)
     (tmp_path / path[1:]).unlink() if text is None else (tmp_path / path[1:]).write_text(text)
     wechat, whole = observed(host)
@@ -143,9 +139,7 @@ def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:
     ("name", "opens"),
     [("wechat.com", True), ("photos.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)],
 )
-def test_a_line_of_the_organisation_that_opens_a_blocked_name_is_reported(
-    tmp_path: Path, name: str, opens: bool
-) -> None:
+def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path: Path, name: str, opens: bool) -> None:
     wechat, whole = observed(Machine(tmp_path), made(openers=[("/etc/made/own.conf", f"server=/{name}/", name)]))
     detail = f"the organisation's own line opens it: server=/{name}/"
     finding = Finding("line", name, "made", path="/etc/made/own.conf", detail=detail)
@@ -335,9 +329,7 @@ def observed_servers(*servers: str, **more: Any) -> Observed:
     ("servers", "address", "past"),
     [(["127.0.0.1"], "127.0.0.1", []), (["127.0.0.7"], "127.0.0.7", []), (["192.0.2.1"], "127.0.0.1", ["192.0.2.1"])],
 )
-def test_filter_answers_at_the_first_name_server(
-    tmp_path: Path, servers: list[str], address: str, past: list[str]
-) -> None:
+def test_filter_answers_at_the_first_name_server(tmp_path: Path, servers: Any, address: str, past: list[str]) -> None:
     host = Host(str(tmp_path))
     found = drop_in.filter_of(
         host, observed_servers(*servers), "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", LANGUAGE, ("dnsmasq", "--test")

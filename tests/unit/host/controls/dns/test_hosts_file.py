@@ -70,7 +70,7 @@ def states(verdicts: list[Verdict]) -> dict[str, str]:
         (b"", "missing", "wechat"),
     ],
 )  # fmt: skip
-def test_a_damaged_block_is_reported_and_repaired_without_losing_a_foreign_line(
+def test_damaged_block_is_reported_and_repaired(
     host: Host, hosts: Path, tampered: bytes, said: str, against: str
 ) -> None:
     foreign = b"0.0.0.0 ads.example\n:: ads.example\n" + OWN
@@ -236,9 +236,7 @@ MISSING = line("block", "missing")
         ),
     ],
 )
-def test_hosts_file_is_judged_and_corrected(
-    tmp_path: Path, made: dict[str, Any], verdicts: list[Verdict], written: dict[str, bytes]
-) -> None:
+def test_hosts_file_is_judged_and_corrected(tmp_path: Path, made: Any, verdicts: list[Verdict], written: Any) -> None:
     there = make_hosts(tmp_path, **made)
     assert hosts_file.observe(there, WECHAT) == (verdicts, NAMES)
     changes = dns.enforce(there, WECHAT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,9 +78,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what other
         ("", "another", COMPLIANT, ""),  # it has ended
     ],
 )
-def test_private_view_counts_if_its_files_differ(
-    tmp_path: Path, mounts: str, own: str, state: str, detail: str
-) -> None:
+def test_private_view_with_other_files_counts(tmp_path: Path, mounts: str, own: str, state: str, detail: str) -> None:
     machine = Machine(tree(tmp_path), mounts)
     if own:
         machine.put("view/etc/hosts", own)
@@ -141,9 +140,7 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Pat
 
 @root_only
 @pytest.mark.parametrize(("views", "all_of_them"), [(2, True), (3, False), (5, False)])
-def test_views_are_checked_up_to_a_limit_per_user_and_more_of_them_are_reported_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, all_of_them: bool
-) -> None:
+def test_views_are_limited_per_user(tmp_path: Path, monkeypatch: Any, views: int, all_of_them: bool) -> None:
     monkeypatch.setattr(private_view, "MOST", 2)
     machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was checked
     for number in range(1, views):

@@ -77,9 +77,7 @@ OWN_LINE = re.compile(
 
 @examples(100, HealthCheck.function_scoped_fixture)
 @given(servers=st.lists(SERVERS, max_size=3))
-def test_no_name_server_of_the_inventory_or_the_host_can_put_a_line_of_its_own_into_the_filters_file(
-    tmp_path: Path, servers: list[str]
-) -> None:
+def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path: Path, servers: list[str]) -> None:
     (tmp_path / "etc/systemd").mkdir(parents=True, exist_ok=True)
     lines = "".join(f"DNS={server}\n" for server in servers)
     (tmp_path / "etc/systemd/resolved.conf").write_text(f"[Resolve]\n{lines}", encoding="utf-8", errors="replace")

@@ -111,9 +111,7 @@ def test_stages_after_a_change_are_done_again(host: Resolver, path: str, text: s
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_a_resolver_that_is_only_silent_is_left_to_it_unless_it_is_stopped(
-    host: Resolver, held: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_silent_resolver_is_restarted_only_if_it_is_stopped(host: Resolver, held: bool, monkeypatch: Any) -> None:
     host.write(NAMES, TEXT)
     host.silent = {FIRST}
     monkeypatch.setattr(switching, "is_held", lambda *_: held)

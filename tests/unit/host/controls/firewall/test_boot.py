@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from firewall_paths import (
@@ -78,9 +79,7 @@ def test_a_host_as_it_should_be(tmp_path: Path) -> None:
         (WATCH_ENABLED, None, [unit(WATCH_UNIT, "not enabled", WATCH_ENABLED)]),
     ],
 )
-def test_missing_or_changed_boot_file_is_named(
-    tmp_path: Path, path: str, content: str | None, found: list[Finding]
-) -> None:
+def test_missing_or_changed_boot_file_is_named(tmp_path: Path, path: str, content: str | None, found: Any) -> None:
     host = BootHost(tmp_path)
     if content is None:
         host.path(path).unlink()
@@ -186,9 +185,7 @@ def test_override_of_a_unit_is_named(tmp_path: Path, path: str) -> None:
      ("2:cpu:/x\n0::/box/init.scope\n", "/sys/fs/cgroup/systemd/box"),
      ("1:name=systemd:/init.scope\n", "/sys/fs/cgroup/systemd")],
 )  # fmt: skip
-def test_a_watcher_that_is_stopped_is_named(
-    tmp_path: Path, first: str, place: str, state: str, events: str, held: bool
-) -> None:
+def test_stopped_watcher_is_named(tmp_path: Path, first: str, place: str, state: str, events: str, held: bool) -> None:
     host = BootHost(tmp_path)
     host.lay("/proc/1/cgroup", first)
     host.lay(f"{place}/system.slice/{WATCH_UNIT}/cgroup.procs", "41\n42\n")

@@ -124,9 +124,7 @@ def test_without_systemd_the_program_detaches_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
-def test_other_changes_are_carried_out_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, confirmed: bool
-) -> None:
+def test_other_changes_are_carried_out_at_once(tmp_path: Path, monkeypatch: Any, confirmed: bool) -> None:
     host, did = TrialHost(tmp_path), list[str]()
     monkeypatch.setattr(loading.Load, "__call__", lambda load: did.append("load"))
     apply = load(host, confirmed=True) if confirmed else lambda: did.append("load")
@@ -193,9 +191,7 @@ def moment(ago: float) -> str:
         ([(9 * HOUR, "0" * 64), (3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, DIGEST)], None),
     ],
 )
-def test_change_taken_back_is_tried_three_times(
-    tmp_path: Path, trace: list[tuple[float, str]], said: str | None
-) -> None:
+def test_change_taken_back_is_tried_three_times(tmp_path: Path, trace: Any, said: str | None) -> None:
     host = TrialHost(tmp_path)
     host.lay(TRACE, "".join(f"{moment(ago)} unreached {digest} 1060\n" for ago, digest in trace))
     if said is None:
@@ -284,9 +280,7 @@ def test_failed_load_reports_the_end_of_the_message(host: TrialHost) -> None:
 
 
 @pytest.mark.parametrize(("state", "taken_back"), [(f"{DIGEST} 990", False), (f"{DIGEST} 989", True), ("x", True)])
-def test_a_change_without_a_timer_is_taken_back_after_a_while(
-    host: TrialHost, monkeypatch: pytest.MonkeyPatch, state: str, taken_back: bool
-) -> None:
+def test_change_without_a_timer_is_taken_back(host: TrialHost, monkeypatch: Any, state: str, taken_back: bool) -> None:
     name = host.lay(f"{CHANGE_FOLDER}/pending-{TOKEN}", state)
     monkeypatch.setattr(confirm.time, "sleep", lambda seconds: name.unlink())
     confirm.settle(host)

@@ -47,7 +47,7 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
         (choice.HOSTS, [], [101, 953], []),
     ],
 )
-def test_a_resolver_that_does_not_run_just_now_has_the_account_of_the_last_time(
+def test_stopped_resolver_keeps_its_account(
     host: Host,
     monkeypatch: pytest.MonkeyPatch,
     backend: str,
@@ -69,9 +69,7 @@ def test_a_resolver_that_does_not_run_just_now_has_the_account_of_the_last_time(
     assert askers(host, of) == numbers
 
 
-def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(host: Host, monkeypatch: Any) -> None:
     def refuse(host: Host, plan: Any) -> list[str]:
         raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
 

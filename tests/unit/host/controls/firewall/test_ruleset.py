@@ -82,9 +82,7 @@ CHANGES: list[tuple[str, str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("old", "new", "rule", "said"), CHANGES)
-def test_a_change_to_the_table_is_named_and_counts_against_its_rule(
-    old: str, new: str, rule: str, said: list[str]
-) -> None:
+def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old: str, new: str, rule: str, said: Any) -> None:
     assert changed(TEXT, old, new) == {rule: said}
 
 
@@ -144,7 +142,7 @@ BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
         pytest.param(own("out", protocol="tcp", ports=["25"]), ["tcp dport 25 accept"], id="a port"),
         pytest.param(own("out", protocol="udp", ports=["25", "30-40"]), ["udp dport { 25, 30-40 } accept"], id="ports"),
         pytest.param(own("out", ports=["25"]), ["meta l4proto { tcp, udp } th dport 25 accept"], id="of both"),
-        pytest.param(
+        (  # icmp by family
             own("out", protocol="icmp", addresses=BOTH),
             [
                 "ip daddr @own1-hosts4 ip protocol icmp accept",
@@ -152,12 +150,10 @@ BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
                 "ip6 daddr @own1-hosts6 meta l4proto ipv6-icmp accept",
                 *carried("meta l4proto ipv6-icmp accept", "hosts", "nets"),
             ],
-            id="icmp by family",
         ),
-        pytest.param(
+        (  # who comes in
             own("in", protocol="tcp", ports=["22"], addresses=BOTH[1:]),
             ["ip saddr @own1-nets4 tcp dport 22 accept", "ip6 saddr @own1-hosts6 tcp dport 22 accept"],
-            id="who comes in",
         ),
         # what is passed on
         (own("forward", addresses=BOTH[:1]), ["ip daddr @own1-hosts4 accept", *carried("accept", "hosts")]),

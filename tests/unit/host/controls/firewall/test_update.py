@@ -226,9 +226,7 @@ def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
         update.load(LoadingKernel(root, rc=1), "nft", Observed({}, {}), table(ONE))
 
 
-def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(root: Path, monkeypatch: Any) -> None:
     """An audit in check mode, or of a user, observes too. Only what a run saves afterwards is written."""
     host = LoadingKernel(root)
     entry = {"name": "telegram", "mode": "enforce", "networks": [ONE], "ports": []}

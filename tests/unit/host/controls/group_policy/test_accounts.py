@@ -111,9 +111,7 @@ SERVICES = ["onedrive_personal", "teams_personal", "google_drive", "gmail"]
     st.lists(st.sampled_from(SERVICES), unique=True),
     st.sampled_from(["enforce", "audit", "report", "waived"]),
 )
-def test_without_a_tenant_no_account_of_an_organisation_is_refused(
-    restricted: list[str], by_tenant: list[str], mode: str
-) -> None:
+def test_without_a_tenant_no_account_of_an_organisation_is_refused(restricted: Any, by_tenant: Any, mode: str) -> None:
     made = plan(*restricted, mode=mode, by_tenant=by_tenant)
     names = {name for item in accounts.of_programs(made) for name in item.preferences}
     assert names <= {"DisablePersonalSync"}  # accounts of Microsoft for private persons

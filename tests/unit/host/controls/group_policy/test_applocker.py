@@ -100,9 +100,7 @@ def written(change_of: Callable[[list[Entry]], list[Entry]]) -> Callable[[Contro
 
 
 @pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])
-def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_aside(
-    controller: Controller, lift: bool
-) -> None:
+def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_aside(controller: Any, lift: bool) -> None:
     enforce(controller, WITHOUT)
     put(controller, TEMPLATE, b"theirs")
     assert f"file {TEMPLATE}: it is not of this object" in found(controller, WITHOUT)

@@ -96,7 +96,7 @@ def everything(controller: Controller) -> tuple[dict, dict]:
         ("DN", "DC=../../etc,DC=com", "does not say which domain"),
     ],
 )
-def test_a_host_that_is_no_domain_controller_is_an_error(
+def test_host_that_is_no_controller_is_an_error(
     controller: Controller, monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
 ) -> None:
     if name == "DATABASE":
@@ -300,9 +300,7 @@ def test_manual_change_is_named_and_repaired(controller: Controller, name: str) 
         assert aside.read_bytes() == b"evil" and not (Path(controller.root) / f"{FOLDER}/Machine/Scripts"[1:]).exists()
 
 
-def test_a_large_file_of_somebody_elses_stays_and_is_an_error(
-    controller: Controller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_file_of_somebody_elses_stays_and_is_an_error(controller: Controller, monkeypatch: Any) -> None:
     enforce(controller)
     put(controller, "large.bin", b"x" * 100)
     put(controller, "small.bin", b"x" * 99)

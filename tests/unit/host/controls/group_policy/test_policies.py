@@ -48,7 +48,7 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("made", "below", "expected"),
     [
-        pytest.param(
+        (  # sites in Chrome: numbered values, after what was there
             plan(CHAT),
             CHROME,
             {
@@ -60,15 +60,13 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
                 "URLBlocklist\\1": "chat.example",
                 "URLBlocklist\\2": "www.corp.example/drive",
             },
-            id="sites in Chrome: numbered values, after what was there",
         ),
-        pytest.param(
+        (  # without a site, the organisation's lists stay
             plan(browsers={"dns_over_https": "blocked"}),
             CHROME,
             {"BuiltInDnsClientEnabled": 0, "DnsOverHttpsMode": "off", **JOINED},
-            id="without a site, the organisation's lists stay",
         ),
-        pytest.param(
+        (  # sites in Firefox: keys within keys
             plan(CHAT),
             FIREFOX,
             {
@@ -81,9 +79,8 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
                 "WebsiteFilter\\Exceptions\\**delvals.": " ",
                 "WebsiteFilter\\Exceptions\\1": "*://*.help.chat.example/*",
             },
-            id="sites in Firefox: keys within keys",
         ),
-        pytest.param(
+        (  # without exceptions, somebody else's do not stay in Firefox, and the key is not empty
             plan({"chat": {"domains": ["chat.example"]}}),
             FIREFOX + "\\WebsiteFilter",
             {
@@ -92,7 +89,6 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
                 "Exceptions\\**delvals.": " ",
                 "Exceptions\\1": "*://nothing.proscribe.internal/*",
             },
-            id="without exceptions, somebody else's do not stay in Firefox, and the key is not empty",
         ),
         pytest.param(plan(), "Software", {}, id="nothing"),
     ],

@@ -56,9 +56,7 @@ STOPPED = RUNS._replace(units={dnsmasq.UNIT: 0})
         ("dnsmasq", "", []),
     ],
 )
-def test_dnsmasq_folders_are_found_in_options_and_configuration(
-    tmp_path: Path, command: str, main: str, folders: list[str]
-) -> None:
+def test_dnsmasq_folders_are_found(tmp_path: Path, command: str, main: str, folders: list[str]) -> None:
     made = make_host(tmp_path, {"proc/77/cmdline": command.replace(" ", "\0"), "etc/dnsmasq.conf": main})
     stages = [list(stage.files) for stage in dnsmasq.standing(made, RUNS)]
     assert stages == [[f"{folder}/proscribe.conf"] for folder in (*folders, "/etc/dnsmasq.d")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
@@ -79,9 +80,7 @@ def configuration(*domains: str) -> str:
         (None, [], "busctl is not installed"),
     ],
 )
-def test_networkmanager_lends_the_domains_of_links(
-    tmp_path: Path, answer: Result | None, lent: list[str], unseen: str
-) -> None:
+def test_networkmanager_lends_the_domains_of_links(tmp_path: Path, answer: Any, lent: list[str], unseen: str) -> None:
     made = make_host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
     made.run = lambda argv, **_: answer if argv[0].endswith("/busctl") else Result(0, "", "")  # type: ignore[method-assign]
     found = networkmanager.describe(made, RUNS, {})

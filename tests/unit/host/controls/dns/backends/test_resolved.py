@@ -100,9 +100,7 @@ def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_resolved_filter_asks_the_configured_upstreams(
-    tmp_path: Path, settings: dict[str, Any], files: dict[str, str], upstream: list[str]
-) -> None:
+def test_resolved_filter_asks_its_upstreams(tmp_path: Path, settings: Any, files: Any, upstream: list[str]) -> None:
     for passwd, user in [({}, "nobody"), ({"etc/passwd": "root:x:0:0\ndnsmasq:x:9:9\n"}, "dnsmasq")]:
         made = host(tmp_path, {**files, **passwd})
         own = [f"user={user}", "port=153", "listen-address=127.0.0.153", "bind-interfaces", "no-hosts", "cache-size=0"]
@@ -140,8 +138,6 @@ def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path: Pat
         ),
     ],
 )
-def test_resolved_names_its_missing_condition(
-    tmp_path: Path, tools: str, units: dict[str, int], files: dict[str, str], lacks: str
-) -> None:
+def test_resolved_names_its_missing_condition(tmp_path: Path, tools: str, units: Any, files: Any, lacks: str) -> None:
     found = resolved.missing(host(tmp_path, files, tools), RUNS._replace(units=units))
     assert found.startswith(lacks) and bool(found) is bool(lacks)
