@@ -25,24 +25,7 @@ from proscribe.host.system import ControlError, Host, Unseen
 from proscribe.model.plan import SCHEMA, sealed
 
 MANAGED = "etc/chromium/policies/managed"
-EDGE = "etc/opt/edge/policies/managed"
 FIREFOX = "etc/firefox/policies/policies.json"
-EXTENSION = "var/lib/flatpak/extension/org.chromium.Chromium.Extension.proscribe/x86_64/1/policies/managed"
-SYSTEMCONFIG = "var/lib/flatpak/extension/org.mozilla.firefox.systemconfig/x86_64/stable/policies/policies.json"
-ALICE = "home/alice/.local/share/flatpak"
-EDGE_ID, CHROMIUM_ID, FIREFOX_ID = "com.microsoft.Edge", "org.chromium.Chromium", "org.mozilla.firefox"
-
-
-def place(id_: str, family: str, path: str, **more: Any) -> dict[str, Any]:
-    return {"id": id_, "family": family, "path": f"/{path}", "browsers": [id_], **more}
-
-
-PACKAGED = [
-    *BROWSERS,
-    place("edge", "chromium", f"{EDGE}/proscribe.json", flatpaks=[EDGE_ID]),
-    place("chromium", "chromium", f"{EXTENSION}/proscribe.json", flatpaks=[CHROMIUM_ID]),
-    place("firefox", "firefox", SYSTEMCONFIG, flatpaks=[FIREFOX_ID]),
-]
 
 
 def plan(browsers: list[dict[str, Any]] = BROWSERS, *domains: str) -> dict[str, Any]:
@@ -60,23 +43,13 @@ class Tree(browser_hosts.Tree):
             (root / folder).mkdir(parents=True)
         (root / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
 
-    def enforce_with(self, files: dict[str, str]) -> None:
-        """Enforce where flatpak, and these files, are there."""
-        (self.root / "var/lib/flatpak").mkdir(exist_ok=True)
-        for path, content in files.items():
-            self.put(path, content)
-        self.enforce(plan(PACKAGED))
-
-    def reported(self, of: dict[str, Any], *rules: str) -> list[str]:
-        """What some rules say: their state, and each finding."""
-        return [
-            " ".join(
-                [verdict.rule, verdict.state, verdict.reason, finding.scope, finding.path, finding.id, finding.detail]
-            )
-            for verdict in browser.observe(self.host, of)
-            if not rules or verdict.rule.partition("/")[2] in rules
-            for finding in (verdict.findings or [browser.Finding("", "")])
-        ]
+    def reported(self) -> str:
+        """Return a line for each finding, with its rule and state."""
+        return "\n".join(
+            f"{verdict.rule} {verdict.state} {finding.path} {finding.id} {finding.detail}"
+            for verdict in self.verdicts().values()
+            for finding in verdict.findings
+        )
 
     def foreign(self) -> dict[str, tuple[int, int, int, int, bytes]]:
         """Everything below but Proscribe's own: kind and mode, owner, time of a file, content."""
@@ -109,14 +82,9 @@ CONFLICTS = [
         {f"{MANAGED}/10.json": {"URLBlocklist": [f"h{n}.example" for n in range(1500)]}},
         ["1501 entries in URLBlocklist of all files together (1500 in 10.json), Chromium takes 1500: shorten the"],
     ),
-    (  # an exception of Firefox's, which always wins
-        {FIREFOX: {"policies": {"WebsiteFilter": {"Exceptions": ["*://*.example/*"]}}}},
-        ["browser/mail noncompliant", "the organisation's exception *://*.example/* opens it"],
-    ),
     (  # a place that Firefox ESR does not read
         {"etc/firefox-esr/policies/policies.json": {"policies": {}}},
         [
-            "browser/policy-file compliant",
             "/etc/firefox-esr/policies policies without effect: firefox_esr reads /etc/firefox/policies/policies.json",
         ],
     ),
@@ -140,7 +108,7 @@ def test_conflict_with_a_foreign_file_is_reported_and_left(files: dict[str, Any]
         tree.put(path, content)
     before = tree.foreign()
     tree.enforce()
-    text = "\n".join(tree.reported(plan()))
+    text = tree.reported()
     assert [part for part in said if part not in text] == [], text
     tree.lift()
     assert tree.foreign() == before
@@ -187,85 +155,6 @@ def test_script_without_a_sandbox_makes_the_policy_unknown(tree: Tree, path: str
     verdict = tree.verdicts(of)["policy-file"]
     assert verdict.state == ("unknown" if unknown else "compliant")
     assert (f"/{path} has Firefox run a script" in verdict.reason) is unknown
-
-
-# -- flatpak and snap --------------------------------------------------------------------------------------------------
-
-HERS = f"{ALICE}/overrides/{EDGE_ID}"
-CHROMIUM_APP, FIREFOX_APP = (f"var/lib/flatpak/app/{id_}/x" for id_ in (CHROMIUM_ID, FIREFOX_ID))
-HER_CHROMIUM = f"{ALICE}/extension/org.chromium.Chromium.Extension"
-HER_FIREFOX = f"{ALICE}/extension/org.mozilla.firefox.systemconfig"
-METADATA = f"var/lib/flatpak/app/{EDGE_ID}/current/active/metadata"
-HOST_ETC = "[Application]\nname=x\n[Context]\nfilesystems=host-etc;xdg-download;\n"
-
-
-def override(filesystems: str) -> str:
-    return f"[Context]\nshared=network;\nfilesystems={filesystems};\n"
-
-
-HIDDEN = "it hides the host's /etc from the flatpak, and /etc/opt/edge/policies/managed/proscribe.json with it"
-OUT_OF_REACH = [
-    (  # a user's override of all applications
-        {METADATA: HOST_ETC, f"{ALICE}/overrides/global": override("!host:reset;!host")},
-        f"user:alice /{ALICE}/overrides/global {EDGE_ID} {HIDDEN}",
-    ),
-    # an application that asks for less
-    ({METADATA: "[Application]\nname=x\n"}, f"system /{METADATA} {EDGE_ID} {HIDDEN}"),
-    (  # a user's extension in front of Firefox's
-        {FIREFOX_APP: "", f"{HER_FIREFOX}/x86_64/stable/policies/policies.json": ""},
-        f"user:alice /{HER_FIREFOX} {FIREFOX_ID} the flatpak takes it instead of /{SYSTEMCONFIG}",
-    ),
-    (  # a user's extension in place of all others
-        {CHROMIUM_APP: "", f"{HER_CHROMIUM}/x86_64/1/a": ""},
-        f"/{HER_CHROMIUM} {CHROMIUM_ID} the flatpak takes it instead",
-    ),
-]
-
-
-@pytest.mark.parametrize(("files", "said"), OUT_OF_REACH)
-def test_packaged_browser_that_cannot_see_its_policy_is_reported(files: dict[str, str], said: str, tree: Tree) -> None:
-    tree.enforce_with(files)
-    (text,) = tree.reported(plan(PACKAGED), "packaged")
-    assert said in text
-    verdict = tree.verdicts(plan(PACKAGED))["packaged"]
-    assert not verdict.drifted  # nothing that enforcing could correct
-    assert {finding.manager for finding in verdict.findings} <= {"edge", "chromium", "firefox"}
-
-
-REACHED = [
-    pytest.param({METADATA: HOST_ETC}, id="as the application comes"),
-    pytest.param({METADATA: override("host"), HERS: override("!host-etc")}, id="all of the host"),
-    # taken away and given back
-    {METADATA: HOST_ETC, f"{ALICE}/overrides/global": override("!host-etc"), HERS: override("host-etc:ro")},
-]
-
-
-@pytest.mark.parametrize("files", REACHED)
-def test_a_packaged_browser_that_the_policy_reaches(files: dict[str, str], tree: Tree) -> None:
-    tree.enforce_with(files)
-    assert tree.states(plan(PACKAGED)) == {"compliant"}
-
-
-def test_a_link_in_a_home_is_not_followed_but_told(tree: Tree) -> None:
-    tree.put(METADATA, HOST_ETC)
-    tree.put(f"{ALICE}/overrides/x")
-    link = tree.root / ALICE / "overrides" / EDGE_ID
-    link.symlink_to("/etc/passwd")
-    if os.geteuid() == 0:
-        os.lchown(link, 1000, 1000)
-    (text,) = tree.reported(plan(PACKAGED), "packaged")
-    assert f"unknown /{HERS} is a link that uid" in text
-
-
-def test_a_policy_behind_a_link_is_nothing_to_a_flatpak(tree: Tree) -> None:
-    tree.put(METADATA, HOST_ETC)
-    tree.enforce(plan(PACKAGED))
-    own = tree.root / EDGE / "proscribe.json"
-    own.rename(tree.root / "etc/elsewhere.json")
-    own.symlink_to(tree.root / "etc/elsewhere.json")
-    assert "it is a link, which the flatpak does not take over" in tree.reported(plan(PACKAGED), "packaged")[0]
-    tree.enforce(plan(PACKAGED))
-    assert "compliant" in tree.reported(plan(PACKAGED), "packaged")[0]
 
 
 def test_link_at_our_file_is_replaced_and_its_target_shown_nowhere(tree: Tree) -> None:

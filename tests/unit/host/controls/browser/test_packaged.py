@@ -21,6 +21,11 @@ OURS = f"/var/lib/flatpak/extension/{POINT}.proscribe/x86_64/1/{MANAGED}"
 CHROMIUM = Place("chromium", "chromium", OURS, flatpaks=("org.chromium",))
 SNAP = Place("snapped", "chromium", f"/etc/chromium-browser/{MANAGED}", snaps=("chromium",))
 LOST = Place("lost", "firefox", "/etc/lost.json", elsewhere=("snap lost", "flatpak org.lost"))
+POLICIES = "x86_64/stable/policies/policies.json"
+SYSTEMCONFIG = "org.mozilla.firefox.systemconfig"
+FOX = Place(
+    "fox", "firefox", f"/var/lib/flatpak/extension/{SYSTEMCONFIG}/{POLICIES}", flatpaks=("org.mozilla.firefox",)
+)
 OTHER = LOST._replace(id="other", elsewhere=("flatpak org.other",))
 HIDDEN = f"it hides the host's /etc from the flatpak, and {EDGE.path} with it"
 SYSTEM, ALICE, ROOT = "/var/lib/flatpak", "/home/alice/.local/share/flatpak", "/root/.local/share/flatpak"
@@ -75,6 +80,39 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
             },
             [beside("user:root", f"{ROOT}/extension/{POINT}.a"), beside("user:alice", f"{ALICE}/runtime/{POINT}.b")],
         ),
+        (  # a user's extension in front of the host's
+            {f"{SYSTEM}/app/org.mozilla.firefox/x": "", f"{ALICE}/extension/{SYSTEMCONFIG}/{POLICIES}": ""},
+            [
+                flatpak(
+                    *(FOX, "org.mozilla.firefox", "user:alice", f"{ALICE}/extension/{SYSTEMCONFIG}"),
+                    f"the flatpak takes it instead of {FOX.path}",
+                )
+            ],
+        ),
+        (
+            {f"{SYSTEM}/app/org.chromium/x": "", f"{ALICE}/extension/{POINT}/x86_64/1/a": ""},
+            [
+                flatpak(
+                    *(CHROMIUM, "org.chromium", "user:alice", f"{ALICE}/extension/{POINT}"),
+                    f"the flatpak takes it instead of {OURS}",
+                )
+            ],
+        ),
+        (  # taken away and given back
+            {**INSTALLED, f"{ALICE}/overrides/global": HIDES, f"{ALICE}/overrides/{ID}": SEES.replace("etc", "etc:ro")},
+            [],
+        ),
+        (
+            {
+                f"{SYSTEM}/app/{ID}/current/active/metadata": "[Context]\nfilesystems=host;\n",
+                f"{ALICE}/overrides/{ID}": HIDES,
+            },
+            [],
+        ),
+        (
+            {**INSTALLED, f"{ALICE}/overrides/{ID}": "[Context]\nfilesystems=!host:reset;!host;\n"},
+            [flatpak(EDGE, ID, "user:alice", f"{ALICE}/overrides/{ID}", HIDDEN)],
+        ),
         (
             {f"{SYSTEM}/app/org.lost/x": "", f"{ALICE}/app/org.other/x": "", "/snap/lost/x": ""},
             [
@@ -101,7 +139,7 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
     ],
 )
 def test_packaged_browsers_are_reported_per_scope(tmp_path: Path, files: dict[str, str], found: list[Finding]) -> None:
-    assert check_packaged(host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST], [OTHER]) == (found, "")
+    assert check_packaged(host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER]) == (found, "")
 
 
 def test_unseen_home_hides_no_finding_of_other_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +175,16 @@ def test_links_on_the_way_to_a_policy(tmp_path: Path, place: Place, link: str, t
     assert check_packaged(made, [place], []) == (found, "")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a link of a user's")
+def test_link_in_a_home_is_not_followed_and_unseen(tmp_path: Path) -> None:
+    made = host(tmp_path, {**INSTALLED, f"{ALICE}/overrides/x": ""})
+    link = tmp_path / f"{ALICE}/overrides/{ID}"[1:]
+    link.symlink_to("/etc/passwd")
+    os.lchown(link, 1000, 1000)
+    found, unseen = check_packaged(made, [EDGE], [])
+    assert found == [] and f"{ALICE}/overrides/{ID} is a link that uid 1000" in unseen
+
+
 @pytest.mark.parametrize("packager", ["", "var/lib/flatpak", "usr/bin/flatpak", "snap", "var/lib/snapd/snap"])
 def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path: Path, packager: str) -> None:
     tree = Tree(tmp_path, section(browsers={"quic": "blocked"}))
@@ -147,5 +195,7 @@ def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path: Path, 
     (tmp_path / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
     lost = {"id": "b", "family": "chromium", "path": "/b", "present": ["/nowhere"], "elsewhere": [f"{kind} b"]}
     of = {"browsers": [lost], "controls": {"browser": tree.plan["controls"]["browser"]}}
-    reported = [(finding.kind, finding.id, finding.manager) for finding in tree.verdicts(of)["packaged"].findings]
+    verdict = tree.verdicts(of)["packaged"]
+    assert not verdict.drifted  # nothing that enforcing could correct
+    reported = [(finding.kind, finding.id, finding.manager) for finding in verdict.findings]
     assert reported == ([(kind, "b", "b")] if packager else [])

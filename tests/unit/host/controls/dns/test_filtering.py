@@ -211,23 +211,10 @@ def root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> None:
-    text = "".join(
-        f"config {name} is NXDOMAIN\n"
-        for name in (
-            "a.wechat.com",
-            "WeChat.com",
-            "x.home.work.wechat.com",
-            "wx.qq.com",
-            "notwechat.com",
-            "own.example",
-        )
-    )
-    host, calls = journal(tmp_path, text)
-    assert hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, SERVICES) == {
-        "wechat": 3,
-        "personal": 1,
-        "also": 1,
-    }
+    hosts = "a.wechat.com WeChat.com x.home.work.wechat.com wx.qq.com notwechat.com own.example"
+    host, calls = journal(tmp_path, "".join(f"config {name} is NXDOMAIN\n" for name in hosts.split()))
+    counted = hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, SERVICES)
+    assert counted == {"wechat": 3, "personal": 1, "also": 1}
     options = ["--unit=dnsmasq.service", "--boot", "--quiet", "--no-pager", "--output=cat", "--lines=5000"]
     assert calls == [["/usr/bin/journalctl", *options]]
 
@@ -326,40 +313,17 @@ def observed_servers(*servers: str, **more: Any) -> Observed:
 
 
 @pytest.mark.parametrize(
-    ("servers", "address", "past"),
-    [(["127.0.0.1"], "127.0.0.1", []), (["127.0.0.7"], "127.0.0.7", []), (["192.0.2.1"], "127.0.0.1", ["192.0.2.1"])],
+    ("server", "address", "past"),
+    [("127.0.0.1", "127.0.0.1", []), ("127.0.0.7", "127.0.0.7", []), ("192.0.2.1", "127.0.0.1", ["192.0.2.1"])],
 )
-def test_filter_answers_at_the_first_name_server(tmp_path: Path, servers: Any, address: str, past: list[str]) -> None:
-    host = Host(str(tmp_path))
+def test_filter_answers_at_the_first_name_server(tmp_path: Path, server: str, address: str, past: list[str]) -> None:
+    check = ("dnsmasq", "--test")
     found = drop_in.filter_of(
-        host, observed_servers(*servers), "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", LANGUAGE, ("dnsmasq", "--test")
+        Host(str(tmp_path)), observed_servers(server), "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", LANGUAGE, check
     )
-    assert found._replace(stages=list, bypasses=[item.id for item in found.bypasses])._asdict() == {
-        "manager": "dnsmasq",
-        "file": "/etc/a.conf",
-        "language": LANGUAGE,
-        "stages": list,
-        "check": ("dnsmasq", "--test"),
-        "units": (DNSMASQ_UNIT,),
-        "logs": "",
-        "bypasses": past,
-        "routed": (),
-        "lent": (),
-        "unseen": "",
-        "openers": (),
-        "more": "",
-        "is_raced": False,
-    }
-    assert [stage._asdict() for stage in found.stages("text")] == [
-        {
-            "files": {"/etc/a.conf": "text"},
-            "start": AGAIN,
-            "answers": [(address, 53)],
-            "leave": (),
-            "left": AGAIN,
-            "exists": (),
-        }
-    ]
+    assert (found.manager, found.file, found.check, found.units) == ("dnsmasq", "/etc/a.conf", check, (DNSMASQ_UNIT,))
+    assert ([item.id for item in found.bypasses], found.logs, found.is_raced) == (past, "", False)
+    assert found.stages("text") == [({"/etc/a.conf": "text"}, AGAIN, [(address, 53)], (), AGAIN, ())]
 
 
 def test_files_that_it_may_have_of_ours_go_and_it_starts_again_where_it_runs() -> None:
