@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firewall_paths import BOOT_FILE, LOAD_ENABLED, PROGRAM
+from firewall_paths import BOOT_FILE, PROGRAM
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, loaded_state, other_tables
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import ControlError, Host, Result
-from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
+from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 
 NOT_LOADED = Result(1, "", "Error: No such file or directory")
 
@@ -84,10 +84,7 @@ def test_a_container_without_the_capability_is_unknown(tmp_path: Path) -> None:
     assert firewall.lift(host, plan(telegram={})).actions == []
 
 
-@pytest.mark.parametrize(
-    ("entry", "state"),
-    [({"mode": "upcoming", "effective_from": "2030-01-01"}, NOT_APPLICABLE), ({"mode": "report"}, NOT_APPLICABLE)],
-)
+@pytest.mark.parametrize(("entry", "state"), [({"mode": "upcoming", "effective_from": "2030-01-01"}, NOT_APPLICABLE)])
 def test_plan_that_refuses_no_network_has_no_table(tmp_path: Path, entry: dict[str, Any], state: str) -> None:
     host = RecordedHost(tmp_path).install("nft")
     verdicts = firewall.observe(host, plan(dns_over_tls="unmanaged", telegram=entry))
@@ -97,21 +94,6 @@ def test_plan_that_refuses_no_network_has_no_table(tmp_path: Path, entry: dict[s
 
 def desired(**options: Any) -> str:
     return render(plan(telegram={})["controls"]["firewall"], Exemptions(**options))
-
-
-def test_boot_file_with_one_more_byte_is_changed(tmp_path: Path) -> None:
-    host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft", "systemctl")
-    nft = str(host.tool("nft"))
-    units = [(path, text) for unit in boot.units(nft) for path, text in ((unit.path, unit.text), (unit.enabled, ""))]
-    for path, content in ((BOOT_FILE, desired()), (PROGRAM, boot.program_text()), *units):
-        (tmp_path / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path.lstrip("/")).write_text(content)
-    (tmp_path / PROGRAM.lstrip("/")).chmod(0o700)
-    assert set(states(firewall.observe(host, plan(telegram={}))).values()) == {COMPLIANT}
-    (tmp_path / LOAD_ENABLED.lstrip("/")).unlink()
-    (tmp_path / BOOT_FILE.lstrip("/")).write_text(desired() + "\n")
-    verdict = firewall.observe(host, plan(telegram={}))[-1]
-    assert [(f.kind, f.detail) for f in verdict.findings] == [("file", "changed"), ("unit", "not enabled")]
 
 
 def test_a_host_without_systemd_is_reported(tmp_path: Path) -> None:
@@ -202,16 +184,6 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path: Path, listing: s
     assert {f.manager for f in verdict.findings} == {"nftables"}
     reason = "seen and reported, counts nothing" if state == NOT_APPLICABLE else ""
     assert verdict.reason == reason
-
-
-HEAD = "table inet t {\n\tchain c {\n\t\ttype filter hook "
-
-
-def test_long_foreign_rule_is_shown_up_to_120_characters(tmp_path: Path) -> None:
-    rule = "ip daddr set " + 99 * "192.0.2.1 "
-    listing = f"{HEAD}postrouting priority 0; policy accept;\n\t\t{rule}\n\t}}\n}}\n"
-    (verdict,) = other_tables.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
-    assert verdict.findings[0].detail.endswith(f" elsewhere: {rule[:120]}")
 
 
 @pytest.mark.parametrize(("answer", "states_"), [(Result(0, "", ""), []), (Result(1, LATE, "Error: x"), [UNKNOWN])])

@@ -16,7 +16,6 @@ from browser_places import BROWSERS, CHROMIUM
 from proscribe.host.controls.browser import chromium, chromium_changes, chromium_json
 from proscribe.host.controls.browser.chromium_file import check_file
 from proscribe.host.controls.browser.chromium_folder import Folder
-from proscribe.host.controls.browser.observed import changeable
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import NOTHING, Name, Rules, rules
 from proscribe.host.controls.browser.settings import SETTINGS
@@ -93,23 +92,6 @@ def test_policy_file_is_read_by_content_and_mode(tree: Tree, content: object, mo
     assert check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat()) == (("10.json", *expected), written)
 
 
-def test_a_link_to_nothing(tree: Tree) -> None:
-    (tree.root / PATH).parent.mkdir(parents=True)
-    (tree.root / PATH).symlink_to("nothing")
-    seen = (tree.root / PATH).lstat()
-    loose = changeable(tree.host, f"/{PATH}", seen)
-    found = check_file(tree.host, f"/{PATH}", seen)
-    assert found == (("10.json", {}, "a link to nothing", True, loose, ""), None)
-
-
-def test_fifo_in_the_policy_folder_is_odd(tree: Tree) -> None:
-    (tree.root / PATH).parent.mkdir(parents=True)
-    os.mkfifo(tree.root / PATH)
-    file, content = check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat())
-    assert (file.said, file.hidden, file.odd, content) == ({}, True, file.lost, None)
-    assert "is not a regular file" in file.lost
-
-
 class Unreadable(Host):
     """A host with a file that not even root can read, as on a network mount that does not answer."""
 
@@ -138,6 +120,7 @@ WITHOUT = f"zz.json sets {MERGE} without {', '.join(JOINED)}, after proscribe.js
 NO_LIST = "to what is no list of texts: it has no effect in proscribe.json either"
 LOOSE = f"can be changed by others (uid {os.getuid()}, mode 646): chown root, chmod 644"
 NONE = "no policy file"
+ALLOWED = ["mail.example", "x.mail.example", "*", "://"]
 UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.example"]}
 
 
@@ -150,17 +133,10 @@ UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.examp
             {"why": NONE, "wrong": [NONE], "settings": dict.fromkeys(CLOSED, NONE), "unblocked": {A, B}},
         ),
         (  # a later file has the last word, and opens what it allows
-            {
-                "zz.json": {
-                    "QuicAllowed": True,
-                    MERGE: [BLOCK],
-                    CLOUD: True,
-                    ALLOW: ["mail.example", "x.mail.example", "*", "://", "other.example"],
-                }
-            },
+            {"zz.json": {"QuicAllowed": True, MERGE: [BLOCK], CLOUD: True, ALLOW: ALLOWED}},
             {
                 "block": ["mail.example"],
-                "allow": ["mail.example", "x.mail.example", "*", "://", "other.example"],
+                "allow": ALLOWED,
                 "why": WITHOUT,
                 "wrong": [
                     WITHOUT,
@@ -169,10 +145,7 @@ UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.examp
                 ],
                 "settings": {"quic": "zz.json sets QuicAllowed to true"},
                 "openings": [Name("mail.example"), Name("x.mail.example")],
-                "openers": [
-                    (Name("mail.example"), "zz.json allows mail.example"),
-                    (Name("x.mail.example"), "zz.json allows x.mail.example"),
-                ],
+                "openers": [(Name(name), f"zz.json allows {name}") for name in ALLOWED[:2]],
             },
         ),
         (  # with an earlier one ours goes along: it blocks no less, and answers what ours leaves to it
@@ -232,7 +205,6 @@ UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.examp
                 "settings": {"dns_over_https": 'zz.json sets DnsOverHttpsMode to "secure"'},
             },
         ),
-        ({"10.json": {BLOCK: "x"}}, UNCHANGED),
     ],
 )
 def test_policy_folder_has_the_effect_of_all_files(tmp_path: Path, files: Any, found: dict[str, Any]) -> None:
@@ -256,7 +228,6 @@ def test_policy_folder_has_the_effect_of_all_files(tmp_path: Path, files: Any, f
 
 
 OWN = "etc/chromium/policies/managed/proscribe.json"
-
 SERVICES = {
     "mail": {"domains": ["mail.example", "m.example"], "allow": ["ok.mail.example"]},
     "drive": {"urls": ["site.example/drive"]},
@@ -292,9 +263,6 @@ class EnforcedTree(browser_hosts.Tree):
             if finding.manager.split(",")[0] == "chromium"
         }
 
-    def snapshot(self) -> dict[str, bytes]:
-        return {str(path): path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
-
 
 @pytest.fixture
 def enforced(tmp_path: Path) -> EnforcedTree:
@@ -314,11 +282,6 @@ def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(enforced: 
     actions, refused = enforced.corrected()
     assert actions == []
     assert said in refused[0]
-
-
-def test_a_file_that_only_some_users_can_read_counts(enforced: EnforcedTree) -> None:
-    enforced.beside("zz.json", {"URLAllowlist": ["mail.example"]}, mode=0o640)
-    assert "zz.json allows mail.example" in enforced.wrong()["mail"]
 
 
 def test_a_plan_with_nothing_to_say_takes_the_files_away(enforced: EnforcedTree) -> None:
@@ -402,7 +365,6 @@ def test_only_a_change_of_the_headers_counts_against_them(tenant_tree: Tree, cha
         ("zz.json", header("one.example", "1", "X-One"), ""),
         ("zz.json", header("login.live.com", "none"), ""),  # then Proscribe's comes later in the list
         ("10.json", header("live.com", "none"), ""),  # Proscribe's is closer
-        ("10.json", header("login.live.com", "restrict-msa"), ""),
         ("10.json", header("login.live.com", "none", PRIVATE.upper()), f"10.json {ANOTHER} {PRIVATE.upper()}"),
         ("zz.json", header("eu.login.live.com", "none"), f"zz.json {ANOTHER} {PRIVATE}"),
         ("10.json", {"patterns": ["one.example"]}, f"10.json {INCOMPLETE}"),

@@ -45,8 +45,6 @@ EFFECTIVE = [
     pytest.param([{}], {}, id="none"),
     pytest.param([of({"*": BLOCK}), of({A: ALLOWED})], {A: ALLOWED}, id="the last one counts"),
     ([of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: ALLOWED})], {"*": BLOCK, A: ALLOWED}),  # joined by the first
-    ([of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: ALLOWED}, "X")], {A: ALLOWED}),  # the last one joins others
-    pytest.param([of({"*": BLOCK}), of({A: ALLOWED}, "*")], {"*": BLOCK, A: ALLOWED}, id="everything joined"),
     (  # of three, the first has an entry
         [of({"*": {}, A: ALLOWED}), of({"*": BLOCK}, EXTENSION_SETTINGS), of({A: REFUSED, B: {}})],
         {"*": {}, A: ALLOWED, B: {}},
@@ -99,8 +97,6 @@ URL = "update_url:https://made.example/crx"
         ({"*": {**BLOCK, **EXCEPTION}}, Lists(), []),  # which has no effect in "*"
         ({}, Lists(blocked=["*"]), []),
         ({"*": ALLOWED}, Lists(blocked=["*"]), ["*"]),
-        ({"*": BLOCK, A: {}}, Lists(), [A]),
-        ({"*": BLOCK, A: {**BLOCK, **EXCEPTION}}, Lists(), [A]),
         ({"*": BLOCK, f"{A},{B}": ALLOWED}, Lists(), [A, B]),
         ({"*": BLOCK, f"{A}, {B}": ALLOWED}, Lists(), []),  # not a key that Chromium knows
         ({"*": BLOCK, A: ALLOWED}, Lists(blocked=[A]), [A]),
@@ -156,12 +152,7 @@ def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign:
 
 @pytest.mark.parametrize(
     ("given_", "name"),
-    [
-        ([{}], ""),
-        ([of({"*": BLOCK}), of({})], "b.json"),
-        ([of({"*": BLOCK}), of({"*": {}}, "*")], "a.json"),
-        ([of({A: {}}), of({"*": {}}, "*")], "b.json"),
-    ],
+    [([{}], ""), ([of({"*": BLOCK}), of({})], "b.json"), ([of({"*": BLOCK}), of({"*": {}}, "*")], "a.json")],
 )
 def test_file_that_decides_an_entry_is_named(given_: list[dict[str, Any]], name: str) -> None:
     assert deciding(files(*given_), "*") == name
@@ -210,13 +201,6 @@ def test_extension_settings_beside_foreign_files_are_reported(foreign: Any, wron
     tree.lift()
     left = {path.name: json.loads(path.read_bytes()) for path in (tmp_path / CHROMIUM).glob("*")}
     assert left == foreign
-
-
-def test_a_copy_of_our_file_with_extension_settings_is_still_known_as_one(tmp_path: Path) -> None:
-    tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
-    tree.enforce()
-    tree.put(CHROMIUM + "zz.bak", tree.read(CHROMIUM + OWN))
-    assert tree.wrong() == {FILE: ["chromium proscribe.json: zz.bak beside it is a copy of it, and counts"]}
 
 
 # -- firefox -----------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ UNSET, HTTP3 = "is not set", "network.http.http3.enable"
 REFUSALS = f"ExtensionSettings.b@example {UNSET}; ExtensionSettings.vpn@example {UNSET}"
 FILTER = {"WebsiteFilter": {"Exceptions": ["*://mail.example/*", "*://*.x.mail.example/*", "<all_urls>", "nonsense"]}}
 TYPE = 'allowed_types of "*" in ExtensionSettings is of a wrong type, and costs all of it its effect'
+UNBLOCKED = {"unblocked": {"b@example", "vpn@example"}}
 OPENED: dict[str, Any] = {
     "openings": [Name("mail.example"), Name("x.mail.example")],
     "openers": [
@@ -64,23 +65,15 @@ def tree(tmp_path: Path) -> Tree:
 @pytest.mark.parametrize(
     ("document", "enforced", "edit", "found"),
     [
-        (
-            *(None, False, {}),
-            {
-                "why": NONE,
-                "wrong": [NONE],
-                "settings": dict.fromkeys(EVERY, NONE),
-                "unblocked": {"b@example", "vpn@example"},
-            },
-        ),
+        (None, False, {}, {"why": NONE, "wrong": [NONE], "settings": dict.fromkeys(EVERY, NONE), **UNBLOCKED}),
         (None, True, {}, {}),
         (
             *("[1]", False, {}),
             {
                 "why": NO_OBJECT,
-                "wrong": [f"it is the organisation's, and {NO_OBJECT}: correct or remove it"],
                 "settings": dict.fromkeys(EVERY, NO_OBJECT),
-                "unblocked": {"b@example", "vpn@example"},
+                **UNBLOCKED,
+                "wrong": [f"it is the organisation's, and {NO_OBJECT}: correct or remove it"],
             },
         ),
         (
@@ -95,7 +88,7 @@ def tree(tmp_path: Path) -> Tree:
                     "proxy_extensions": TYPE,
                     "quic": f"Preferences {UNSET}",
                 },
-                "unblocked": {"b@example", "vpn@example"},
+                **UNBLOCKED,
             },
         ),
         (
@@ -103,11 +96,7 @@ def tree(tmp_path: Path) -> Tree:
             {**OPENED, "settings": {"microsoft_tenants": "login.live.com is not blocked", "proxy_extensions": TYPE}},
         ),
         (
-            *(
-                own(ExtensionSettings={"o@example": {}, "p@example": {"allowed_permissions": ["proxy", "debugger"]}}),
-                True,
-                {},
-            ),
+            *(own(ExtensionSettings={"o@example": {}, "p@example": {"allowed_permissions": ["proxy"]}}), True, {}),
             {
                 "settings": {
                     "proxy_extensions": "the organisation's ExtensionSettings let o@example, and 1 more, have the"
@@ -129,7 +118,7 @@ def tree(tmp_path: Path) -> Tree:
                     "proxy_extensions": 'the permission proxy or debugger is not blocked in "*" of ExtensionSettings',
                     "quic": f"Preferences.{HTTP3} {UNSET}",
                 },
-                "unblocked": {"b@example", "vpn@example"},
+                **UNBLOCKED,
             },
         ),
     ],

@@ -8,14 +8,12 @@ whatever the block. That the documents say what the browsers do is tested in tes
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from proscribe.host.controls.browser import firefox
 from proscribe.host.controls.browser.matching import Closest, Entry, Unless, chromium_entry, firefox_entry
-from proscribe.host.controls.browser.rendering import Name, Rules, Verdicts, rules
+from proscribe.host.controls.browser.rendering import Name
 
 LABELS = ("a", "b", "com", "xn--a")
 HOSTS = st.lists(st.sampled_from(LABELS), min_size=2, max_size=4).map(".".join)
@@ -99,11 +97,9 @@ def test_name_read_as_blocked_is_blocked_by_firefox(block: list[str], exceptions
     [
         ("a.com", Entry(Name("a.com"))),
         (".A.com/X", Entry(Name("a.com", "/X"), below=False)),
-        ("a.com/", Entry(Name("a.com"))),
         ("a.com/x*", Entry(Name("a.com", "/x"))),
         ("*", Entry(Name("*"))),
         ("*://a.com:*/x", Entry(Name("a.com", "/x"))),
-        ("https://a.com", Entry(Name("a.com"), whole=False)),
         ("a.com:8443", Entry(Name("a.com"), whole=False)),
         ("a.com/x?y=z", Entry(Name("a.com", "/x"), whole=False)),
         *((text, None) for text in ("*.a.com", "a*", "user@a.com", "", "/x", 5, None, ["a.com"])),
@@ -123,31 +119,8 @@ def test_an_entry_of_chromiums(text: object, entry: Entry | None) -> None:
         ("*://*.a.com/X*", Entry(Name("a.com", "/x"))),
         ("https://*.a.com/*", Entry(Name("a.com"), whole=False)),
         ("*://*.a.com/x", Entry(Name("a.com", "/x"), whole=False)),
-        ("*://*.a.com/x*y", Entry(Name("a.com", "/x"), whole=False)),
         *((text, None) for text in ("a.com", "*://a.com", "*://a*.com/", "about://a.com/", "*://a.com:80/", 5, None)),
     ],
 )
 def test_an_entry_of_firefoxs(text: object, entry: Entry | None) -> None:
     assert firefox_entry(text) == entry
-
-
-SERVICE = st.fixed_dictionaries(
-    {
-        "mode": st.sampled_from(("enforce", "audit", "waived", "report")),
-        "domains": st.lists(HOSTS, max_size=3),
-        "urls": st.lists(st.builds(lambda h, p: h + p, HOSTS, st.sampled_from(("", "/x", "/x/y"))), max_size=2),
-        "allow": st.lists(HOSTS, max_size=2),
-    }
-)
-
-
-@given(st.dictionaries(st.sampled_from("pqrs"), SERVICE, max_size=4), ADDRESSES)
-def test_the_lists_of_a_plan_mean_to_the_browsers_what_the_plan_means(services: Any, address: Name) -> None:
-    """In Chromium just that; in Firefox, which cannot say everything, never less and seldom more."""
-    desired: Rules = rules({"services": services, "settings": {}})
-    meant = Verdicts(services).blocked(address)
-    block, allow = [str(item) for item in desired.block], [str(item) for item in desired.allow]
-    assert chromium_says(block, allow, address) == meant
-    listed = firefox.lists(desired)
-    if meant:
-        assert firefox_says(listed.block, listed.exceptions, address)

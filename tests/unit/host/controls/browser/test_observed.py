@@ -33,69 +33,46 @@ def tree(tmp_path: Path) -> Tree:
     return tree
 
 
+LOOSE, CLOSED, ACL = "can be changed by others", "cannot be read by users", "an ACL beside its mode"
+BOTH = [f"{FOLDER} {LOOSE} ({of(0o775)}): chown root, chmod 755", f"/etc {CLOSED} ({of(0o751)}): chmod 755"]
+
+
 @pytest.mark.parametrize(
-    ("modes", "file", "directories", "readable"),
+    ("modes", "access", "file", "directories", "readable"),
     [
-        ({}, [], [], True),
-        ({FILE: 0o600}, [f"{of(0o600)} instead of root's with mode 644"], [], False),
-        ({FILE: 0o664}, [f"{of(0o664)} instead of root's with mode 644"], [], True),
-        ({FOLDER: 0o777}, [], [f"{FOLDER} can be changed by others ({of(0o777)}): chown root, chmod 755"], True),
-        ({FOLDER: 0o750}, [], [f"{FOLDER} cannot be read by users ({of(0o750)}): chmod 755"], False),
-        (
-            *({FOLDER: 0o775, "/etc": 0o751}, []),
-            [
-                f"{FOLDER} can be changed by others ({of(0o775)}): chown root, chmod 755",
-                f"/etc cannot be read by users ({of(0o751)}): chmod 755",
-            ],
-            False,
-        ),
+        ({}, {}, [], [], True),
+        ({FILE: 0o600}, {}, [f"{of(0o600)} instead of root's with mode 644"], [], False),
+        ({FILE: 0o664}, {}, [f"{of(0o664)} instead of root's with mode 644"], [], True),
+        ({FOLDER: 0o775, "/etc": 0o751}, {}, [], BOTH, False),
+        ({}, {FILE: 5}, [], [], True),
+        ({}, {FILE: 7}, [ACL], [], True),
+        ({}, {FILE: 0}, [ACL], [], False),
+        ({}, {FOLDER: 5}, [], [], True),
+        ({}, {FOLDER: 7}, [], [f"{FOLDER} {LOOSE} (an ACL): setfacl -b"], True),
+        ({}, {FOLDER: 1}, [], [f"{FOLDER} {CLOSED} (an ACL): setfacl -b"], False),
     ],
 )
-def test_modes_of_policy_files_are_judged(tree: Tree, modes: Any, file: Any, directories: Any, readable: bool) -> None:
+def test_modes_and_access_lists_are_judged(
+    tree: Tree, monkeypatch: Any, modes: Any, access: Any, file: list[str], directories: list[str], readable: bool
+) -> None:
     for path, mode in modes.items():
         (tree.root / path[1:]).chmod(mode)
+    monkeypatch.setattr(Host, "acl", lambda self, at: acl(access[at]) if at in access else b"")
     assert faults(tree.host, FILE) == (file, directories, readable)
 
 
 @pytest.mark.parametrize(
-    ("path", "hers", "file", "directories", "readable"),
+    ("make", "file", "readable"),
     [
-        (FILE, 5, [], [], True),
-        (FILE, 7, ["an ACL beside its mode"], [], True),
-        (FILE, 0, ["an ACL beside its mode"], [], False),
-        (FOLDER, 5, [], [], True),
-        (FOLDER, 7, [], [f"{FOLDER} can be changed by others (an ACL): setfacl -b"], True),
-        (FOLDER, 1, [], [f"{FOLDER} cannot be read by users (an ACL): setfacl -b"], False),
+        (lambda place: None, [], True),
+        (lambda place: place.symlink_to("other"), ["a link is in its place"], True),
+        (Path.mkdir, ["something other than a file is in its place"], False),
     ],
 )
-def test_access_lists_are_judged(
-    tree: Tree,
-    monkeypatch: pytest.MonkeyPatch,
-    path: str,
-    hers: int,
-    file: list[str],
-    directories: list[str],
-    readable: bool,
-) -> None:
-    monkeypatch.setattr(Host, "acl", lambda self, at: acl(hers) if at == path else b"")
-    assert faults(tree.host, FILE) == (file, directories, readable)
-
-
-@pytest.mark.parametrize(
-    ("kind", "file", "readable"),
-    [
-        ("none", [], True),
-        ("link", ["a link is in its place"], True),
-        ("folder", ["something other than a file is in its place"], False),
-    ],
-)
-def test_kinds_of_policy_files_are_judged(tree: Tree, kind: str, file: list[str], readable: bool) -> None:
+def test_kinds_of_policy_files_are_judged(tree: Tree, make: Any, file: list[str], readable: bool) -> None:
     place = tree.root / FILE[1:]
     place.unlink()
-    if kind == "link":
-        place.symlink_to("other")
-    elif kind == "folder":
-        place.mkdir()
+    make(place)
     assert faults(tree.host, FILE) == (file, [], readable)
 
 

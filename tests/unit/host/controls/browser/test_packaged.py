@@ -47,6 +47,14 @@ def beside(scope: str, path: str) -> Finding:
     return flatpak(CHROMIUM, "org.chromium", scope, path, f"it brings policies of its own beside {OURS}")
 
 
+def instead(place: Place, path: str) -> Finding:
+    return flatpak(place, place.flatpaks[0], "user:alice", path, f"the flatpak takes it instead of {place.path}")
+
+
+def hidden(scope: str, path: str) -> Finding:
+    return flatpak(EDGE, ID, scope, path, HIDDEN)
+
+
 def snap(place: Place, name: str, path: str, detail: str) -> Finding:
     return Finding("snap", name, manager=place.id, scope="system", path=path, detail=detail)
 
@@ -57,18 +65,15 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
         (INSTALLED, []),
         (
             {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, f"{ALICE}/overrides/global": HIDES},
-            [
-                flatpak(EDGE, ID, "user:root", f"{ROOT}/overrides/{ID}", HIDDEN),
-                flatpak(EDGE, ID, "user:alice", f"{ALICE}/overrides/global", HIDDEN),
-            ],
+            [hidden("user:root", f"{ROOT}/overrides/{ID}"), hidden("user:alice", f"{ALICE}/overrides/global")],
         ),
         (
             {**INSTALLED, f"{SYSTEM}/overrides/global": HIDES, f"{ALICE}/overrides/{ID}": SEES},
-            [flatpak(EDGE, ID, "system", f"{SYSTEM}/overrides/global", HIDDEN)],
+            [hidden("system", f"{SYSTEM}/overrides/global")],
         ),
         (
             {f"{SYSTEM}/overrides/{ID}": HIDES, f"{ALICE}/app/{ID}/x": "", f"{ROOT}/app/other/x": ""},
-            [flatpak(EDGE, ID, "user:alice", f"{SYSTEM}/overrides/{ID}", HIDDEN)],
+            [hidden("user:alice", f"{SYSTEM}/overrides/{ID}")],
         ),
         (
             {
@@ -82,21 +87,11 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
         ),
         (  # a user's extension in front of the host's
             {f"{SYSTEM}/app/org.mozilla.firefox/x": "", f"{ALICE}/extension/{SYSTEMCONFIG}/{POLICIES}": ""},
-            [
-                flatpak(
-                    *(FOX, "org.mozilla.firefox", "user:alice", f"{ALICE}/extension/{SYSTEMCONFIG}"),
-                    f"the flatpak takes it instead of {FOX.path}",
-                )
-            ],
+            [instead(FOX, f"{ALICE}/extension/{SYSTEMCONFIG}")],
         ),
         (
             {f"{SYSTEM}/app/org.chromium/x": "", f"{ALICE}/extension/{POINT}/x86_64/1/a": ""},
-            [
-                flatpak(
-                    *(CHROMIUM, "org.chromium", "user:alice", f"{ALICE}/extension/{POINT}"),
-                    f"the flatpak takes it instead of {OURS}",
-                )
-            ],
+            [instead(CHROMIUM, f"{ALICE}/extension/{POINT}")],
         ),
         (  # taken away and given back
             {**INSTALLED, f"{ALICE}/overrides/global": HIDES, f"{ALICE}/overrides/{ID}": SEES.replace("etc", "etc:ro")},
@@ -111,7 +106,7 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
         ),
         (
             {**INSTALLED, f"{ALICE}/overrides/{ID}": "[Context]\nfilesystems=!host:reset;!host;\n"},
-            [flatpak(EDGE, ID, "user:alice", f"{ALICE}/overrides/{ID}", HIDDEN)],
+            [hidden("user:alice", f"{ALICE}/overrides/{ID}")],
         ),
         (
             {f"{SYSTEM}/app/org.lost/x": "", f"{ALICE}/app/org.other/x": "", "/snap/lost/x": ""},

@@ -22,11 +22,6 @@ from proscribe.host.system.listener import http_host, server_name
 from proscribe.model import plan as plans
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict
 
-GMAIL = Name("mail.google.com")
-
-
-LISTENER: Any = SimpleNamespace(address="127.0.0.9", port=4433, hits=lambda host: 1)
-
 
 def section(mode: str = "enforce", **services: Any) -> dict[str, Any]:
     entries = {id_: {"name": id_, "mode": mode, **entry} for id_, entry in services.items()}
@@ -41,34 +36,10 @@ def plan(browsers: list[dict[str, Any]] | None = None, browser: dict[str, Any] =
     return plans.sealed(body)
 
 
-def test_firefox_has_every_name_at_the_listener_and_asks_nobody_else() -> None:
-    """A proxy of the system would have the connections, and nothing would come to the listener."""
-    written: dict[str, str] = {}
-    started: list[Sequence[str]] = []
-
-    @contextlib.contextmanager
-    def running(argv: Sequence[str], limit: float, more: dict[str, str]) -> Iterator[SimpleNamespace]:
-        started.append(argv)
-        yield SimpleNamespace(poll=lambda: None)
-
-    somebody: Any = SimpleNamespace(home="/home/x", write=written.__setitem__, running=running, said=lambda: "a word")
-    assert probe._firefox(somebody, "/usr/bin/firefox", LISTENER, GMAIL) == "a word"
-    lines = [line.removeprefix("user_pref(").removesuffix(");") for line in written["profile/user.js"].splitlines()]
-    preferences = dict(json.loads(f"[{line}]") for line in lines)
-    assert preferences["network.proxy.type"] == 0  # none
-    assert preferences["network.dns.forceResolve"] == "127.0.0.9"
-    assert preferences["network.socket.forcePort"] == "443=4433;80=4433"
-    calls = [name for name, value in preferences.items() if value is not False and not name.startswith("network.")]
-    assert calls == []  # nothing else of Firefox's own that would go out
-    assert list(started[0][-2:]) == ["https://mail.google.com/", f"https://{CONTROL.host}{CONTROL.path or '/'}"]
-    assert "/home/x/profile" in started[0]
-
-
 @pytest.mark.parametrize(
     ("privileged", "browser", "state", "reason"),
     [
         (True, section(), NOT_APPLICABLE, "no site is blocked"),
-        (True, section("upcoming", gmail={"domains": ["mail.google.com"]}), NOT_APPLICABLE, "no site is blocked"),
         (False, GMAIL_PLAN, UNKNOWN, "only root can start a browser as somebody else"),
         (True, GMAIL_PLAN, NOT_APPLICABLE, "no browser is installed"),
     ],
@@ -165,8 +136,7 @@ def probed(
 
 
 @pytest.mark.parametrize(
-    ("opens", "came"),
-    [({"control": 1}, REFUSED), ({"mail": 1, "control": 1}, OPENED), ({"mail": 1}, OPENED), ({}, SILENT)],
+    ("opens", "came"), [({"control": 1}, REFUSED), ({"mail": 1, "control": 1}, OPENED), ({}, SILENT)]
 )
 def test_chromium_takes_one_name_after_the_other(tmp_path: Path, monkeypatch: Any, opens: Any, came: Outcome) -> None:
     outcome, started = probed(tmp_path, monkeypatch, CHROMIUM, 2, **opens)
@@ -179,10 +149,8 @@ def test_chromium_takes_one_name_after_the_other(tmp_path: Path, monkeypatch: An
     [
         (1e9, {"control": 3, "mail": 13.5}, OPENED, 2),  # two seconds, and four times as long as the other one
         (1e9, {"control": 3, "mail": 15}, REFUSED, 2),
-        (1e9, {"control": 20, "mail": 39}, OPENED, 2),
         (1e9, {"control": 20, "mail": 41}, REFUSED, 2),
         (1e9, {"mail": 1}, SILENT, 1),
-        (2, {"control": 3, "mail": 1}, SILENT, 1),
     ],
 )
 def test_chromium_without_dump_waits_four_times(
@@ -196,12 +164,7 @@ def test_chromium_without_dump_waits_four_times(
 
 @pytest.mark.parametrize(
     ("ends", "opens", "came", "seconds"),
-    [
-        (1e9, {"control": 3}, REFUSED, 5),
-        (1e9, {"control": 3, "mail": 4.5}, OPENED, 4.5),
-        (1e9, {"control": 3, "mail": 6}, REFUSED, 5),
-        (7, {}, SILENT, 9),
-    ],
+    [(1e9, {"control": 3, "mail": 4.5}, OPENED, 4.5), (1e9, {"control": 3, "mail": 6}, REFUSED, 5), (7, {}, SILENT, 9)],
 )
 def test_firefox_opens_both_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: float, opens: dict[str, float], came: Outcome, seconds: float

@@ -28,6 +28,9 @@ RESOLVED = "etc/systemd/resolved.conf"
 PLUGIN = {"etc/NetworkManager/NetworkManager.conf": "[main]\nplugins=keyfile\ndns=dnsmasq\n[ifupdown]\ndns=none\n"}
 
 
+UNIT = "Id={}\nActiveState={}\nUnitFileState={}\nMainPID={}"
+
+
 class Machine(Host):
     """A made tree with some tools and running units; nothing answers on its loopback addresses."""
 
@@ -45,15 +48,13 @@ class Machine(Host):
     def answer(self, argv: Sequence[str], **options: Any) -> Result:
         self.calls.append(" ".join(argv))
         if "show" in argv:
-            known = "ActiveState=active\nUnitFileState=enabled\nMainPID=77\n"
-            idle = "ActiveState=inactive\nUnitFileState=disabled\nMainPID=0\n"
-            failed = "ActiveState=failed\nUnitFileState=enabled\nMainPID=0\n"
-            names = argv[argv.index("--") + 1 :]
+            states = dict.fromkeys(self.units, ("active", "enabled", 77))
+            states |= {name[1:]: ("failed", "enabled", 0) for name in self.units if name.startswith("-")}
             blocks = [
-                f"Id={name}\n{known if name in self.units else failed if f'-{name}' in self.units else idle}"
-                for name in names
+                UNIT.format(name, *states.get(name, ("inactive", "disabled", 0)))
+                for name in argv[argv.index("--") + 1 :]
             ]
-            return Result(0, "\n".join(blocks), "")
+            return Result(0, "\n\n".join(blocks), "")
         return Result(0, "Global: ~.\nLink 2 (eth0): corp.example\nLink 3 (tun0): ~. vpn.example\n", "")
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
@@ -71,17 +72,17 @@ def plan(**settings: Any) -> dict[str, Any]:
     [
         (LOCAL, DNSMASQ_CONF, "", ["dnsmasq.service"], "dnsmasq", ""),
         (LOCAL, DNSMASQ_CONF, "", ["-dnsmasq.service"], "dnsmasq", ""),
-        ("nameserver ::1\n", DNSMASQ_CONF, "", ["dnsmasq.service"], "dnsmasq", ""),
+
         (LOCAL, {}, "", ["dnsmasq.service"], "hosts", "conf-dir"),
         (LOCAL, UNBOUND_CONF, "", ["unbound.service"], "unbound", ""),
         (LOCAL, {}, "", ["unbound.service"], "hosts", "include-toplevel"),
-        (LOCAL, {**UNBOUND_CONF, **DNSMASQ_CONF}, "", ["unbound.service", "dnsmasq.service"], "dnsmasq", ""),
+
         (LOCAL, PLUGIN, "dnsmasq nmcli", ["NetworkManager.service"], "networkmanager", ""),
         (LOCAL, {**PLUGIN, **DNSMASQ_CONF}, "dnsmasq nmcli", ["NetworkManager.service", "-dnsmasq.service"],
          "networkmanager", ""),
         (LOCAL, {}, "dnsmasq nmcli", ["NetworkManager.service"], "hosts", "no resolver"),
         (MANAGED, {}, "dnsmasq nmcli", ["NetworkManager.service"], "networkmanager", ""),
-        (MANAGED, {}, "nmcli", ["NetworkManager.service"], "hosts", "install dnsmasq"),
+
         (MANAGED, {}, "dnsmasq", ["NetworkManager.service"], "hosts", "nmcli"),
         (MANAGED, {}, "dnsmasq nmcli", [], "hosts", "does not run"),
         (MANAGED, {}, "dnsmasq nmcli", ["NetworkManager.service", "dnsmasq.service"], "hosts", "no resolver"),
@@ -118,19 +119,6 @@ def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path: Path, backend: 
     record, drifted = observe(host, plan(backend=backend))
     assert [(rule["rule"], rule["state"]) for rule in record["rules"]] == [("dns/wechat", ERROR)]
     assert drifted == []
-
-
-def test_a_chosen_backend_that_programs_do_not_query_is_reported(tmp_path: Path) -> None:
-    host = Machine(tmp_path, {"etc/resolv.conf": REMOTE, **DNSMASQ_CONF}, "", ["dnsmasq.service"])
-    details = [finding.detail for finding in dns.observe(host, plan(backend="dnsmasq"))[-1].findings]
-    assert "programs do not ask dnsmasq: the first name server is 10.0.0.53" in details
-
-
-def test_the_folder_of_drop_ins_may_stand_on_the_command_line(tmp_path: Path) -> None:
-    command = "/usr/sbin/dnsmasq\0-x\0/run/x.pid\0-7\0/etc/other.d,.dpkg-dist,.dpkg-old\0"
-    files = {"etc/resolv.conf": LOCAL, "proc/77/cmdline": command}
-    host = Machine(tmp_path, files, "", ["dnsmasq.service"])
-    assert dns.enforce(host, plan()).actions[0].subject == "/etc/other.d/proscribe.conf"
 
 
 def test_only_accounts_of_the_filter_ask_name_servers(tmp_path: Path) -> None:
@@ -192,6 +180,8 @@ def test_plan_without_names_leaves_our_files_over(tmp_path: Path) -> None:
 
 STUB_ADDRESS, OWN, OTHER = "127.0.0.53", "127.0.0.1", "192.0.2.1"
 RESOLVED_UNIT = {"systemd-resolved.service": 77}
+PAST = "programs do not ask made: the first name server"
+UPLINK = "systemd-resolved asks it besides the filter"
 BESIDES = "asked besides the filter, whenever that is slow to answer"
 
 
@@ -204,18 +194,9 @@ def server(address: str, detail: str) -> Finding:
     [
         (Observed((OWN,), (), "", {}), "made", []),
         (Observed((OWN, OTHER, "::1"), (), "", {}), "made", [server(OTHER, BESIDES)]),
-        (
-            *(Observed((OTHER,), (), "", {}), "made"),
-            [server(OTHER, f"programs do not ask made: the first name server is {OTHER}")],
-        ),
-        (
-            *(Observed((), (), "", {}), "made"),
-            [server("none", "programs do not ask made: the first name server is not named")],
-        ),
-        (
-            *(Observed((STUB_ADDRESS,), (OWN, OTHER), "", {}), "made"),
-            [server(OTHER, "systemd-resolved asks it besides the filter")],
-        ),
+        (Observed((OTHER,), (), "", {}), "made", [server(OTHER, f"{PAST} is {OTHER}")]),
+        (Observed((), (), "", {}), "made", [server("none", f"{PAST} is not named")]),
+        (Observed((STUB_ADDRESS,), (OWN, OTHER), "", {}), "made", [server(OTHER, UPLINK)]),
         (Observed((STUB_ADDRESS,), (OWN, OTHER), "", {}), "resolved", []),
     ],
 )
@@ -256,12 +237,11 @@ def test_running_and_enabled_resolvers_come_from_systemd(tmp_path: Path) -> None
         "e": ("failed", "enabled-runtime", ""),
         "f": ("inactive", "disabled", "4"),
     }
-    fields = "Id={}\nActiveState={}\nUnitFileState={}\nMainPID={}"
     calls: list[Sequence[str]] = []
 
     def answer(argv: Sequence[str]) -> Result:
         calls.append(argv)
-        blocks = [fields.format(unit, *state) for unit, state in said.items()]
+        blocks = [UNIT.format(unit, *state) for unit, state in said.items()]
         return Result(0, "\n\n".join([*blocks, "Id=g\nnone", "ActiveState=active"]), "")
 
     assert running(Host(str(tmp_path), answer), list(said)) == {"a": 1, "b": 2, "c": 3, "d": 0, "e": 0, "": 0}

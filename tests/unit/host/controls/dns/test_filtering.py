@@ -19,7 +19,7 @@ from proscribe.host.controls.dns.desired import Desired
 from proscribe.host.controls.dns.filtering import Filter, Stage, serves
 from proscribe.host.controls.dns.observed import Observed
 from proscribe.host.controls.dns.question import TXT, ask
-from proscribe.host.system import ControlError, Host, Result, Unseen, User
+from proscribe.host.system import ControlError, Host, Result, Unseen
 from proscribe.model.finding import Finding, Verdict
 
 FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
@@ -102,7 +102,6 @@ def test_unread_file_blocks_no_name(tmp_path: Path, monkeypatch: Any, answers: A
     ("path", "text", "finding"),
     [
         (CONF, "other\n", Finding("file", CONF, "made", path=CONF, detail="changed")),
-        (CONF, None, Finding("file", CONF, "made", path=CONF, detail="missing")),
         (UNIT, None, Finding("unit", "made.service", "systemd", path=UNIT, detail="not enabled")),
     ],
 )
@@ -136,8 +135,7 @@ def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "opens"),
-    [("wechat.com", True), ("photos.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)],
+    ("name", "opens"), [("photos.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)]
 )
 def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path: Path, name: str, opens: bool) -> None:
     wechat, whole = observed(Machine(tmp_path), made(openers=[("/etc/made/own.conf", f"server=/{name}/", name)]))
@@ -145,14 +143,6 @@ def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path: Path, name
     finding = Finding("line", name, "made", path="/etc/made/own.conf", detail=detail)
     assert wechat.findings == ((LEFT, finding) if opens else (LEFT,))
     assert (wechat.drifted, whole.state) == (False, "compliant")
-
-
-def test_a_unit_is_started_also_where_it_was_started_often_of_late() -> None:
-    assert filtering.restarting("made.service") == [
-        ("systemctl", "reset-failed", "made.service"),
-        ("systemctl", "restart", "made.service"),
-    ]
-    assert filtering.restarting("made.service", "start")[1] == ("systemctl", "start", "made.service")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +158,6 @@ def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path: Pa
     ("domain", "opens"),
     [
         ("wechat.com", True),
-        ("photos.wechat.com", True),
         ("open.wechat.com", False),
         ("wx.qq.com", False),  # left alone
         ("com", False),  # the filter's own line is for a narrower name
@@ -262,8 +251,6 @@ class Canned(Host):
         ("127.0.0.1", HEADER + QUESTION + RECORD + b"\0\x06\x05abcdf", False),
         ("127.0.0.1", b"PR\x81\x82\0\0\0\0\0\0\0\0", False),
         ("127.0.0.53", b"PR\x81\x82\0\0\0\0\0\0\0\0", True),  # systemd-resolved, offline
-        ("127.0.0.53", b"PR\x81\x85\0\0\0\0\0\0\0\0", True),
-        ("127.0.0.53", b"PR\x81\x83\0\0\0\0\0\0\0\0", False),
         ("127.0.0.53", ConnectionRefusedError(), False),
     ],
 )
@@ -313,8 +300,7 @@ def observed_servers(*servers: str, **more: Any) -> Observed:
 
 
 @pytest.mark.parametrize(
-    ("server", "address", "past"),
-    [("127.0.0.1", "127.0.0.1", []), ("127.0.0.7", "127.0.0.7", []), ("192.0.2.1", "127.0.0.1", ["192.0.2.1"])],
+    ("server", "address", "past"), [("127.0.0.7", "127.0.0.7", []), ("192.0.2.1", "127.0.0.1", ["192.0.2.1"])]
 )
 def test_filter_answers_at_the_first_name_server(tmp_path: Path, server: str, address: str, past: list[str]) -> None:
     check = ("dnsmasq", "--test")
@@ -335,24 +321,3 @@ def test_files_that_it_may_have_of_ours_go_and_it_starts_again_where_it_runs() -
         assert [(stage.files, stage.start, stage.answers, stage.left) for stage in stages] == [
             ({path: ""}, (), (), left) for path in ("/etc/a", "/etc/b")
         ]
-
-
-def test_own_configuration_files_exclude_ours(tmp_path: Path) -> None:
-    for folder, names in {"a": ("1.conf", "proscribe.conf"), "b": ("2.conf", "x")}.items():
-        (tmp_path / folder).mkdir()
-        for name in names:
-            (tmp_path / folder / name).touch()
-    host = Host(str(tmp_path))
-    assert drop_in.others(host, "/main", ["/a", "/b", "/c"]) == ["/main", "/a/1.conf", "/b/2.conf", "/b/x"]
-    assert drop_in.others(host, "/main", ["/b"], ["x"]) == ["/main", "/b/2.conf"]
-
-
-@pytest.mark.parametrize(
-    ("units", "names"), [({DNSMASQ_UNIT: 1}, ["one"]), ({DNSMASQ_UNIT: 0}, []), ({DNSMASQ_UNIT: 2}, [])]
-)
-def test_for_which_account_it_runs(tmp_path: Path, units: dict[str, int], names: list[str]) -> None:
-    class WithProcesses(Host):
-        def owner(self, process: Any) -> User | None:
-            return User({0: "none", 1: "one"}[process.pid], 7, 7, "/") if process.pid < 2 else None
-
-    assert drop_in.users(WithProcesses(str(tmp_path)), observed_servers(units=units), DNSMASQ_UNIT) == names

@@ -21,8 +21,6 @@ from proscribe.host.system import WRITTEN_BY, ControlError, Host
 WICKED = ["a.org/\nserver=/b.org/1.2.3.4", 'a.org." transparent', "a.org b.org", "a.org#", "A.org", ".org", "a..org",
           "", "a.org.", "*.org", "a.org\r", "a.org\0", "\u00e4.org", "-a.org", "a/b.org", 64 * "a" + ".x",
           ".".join(5 * [60 * "a"])]  # fmt: skip
-
-
 ANYTHING = st.one_of(
     st.text(max_size=40),
     st.sampled_from(WICKED),
@@ -98,14 +96,10 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path: P
     [
         ("server=/a.org/10.0.0.1", ["a.org"]),
         ("server=/a.org/b.org/10.0.0.1#5353", ["a.org", "b.org"]),
-        ("server=/a.org/#", ["a.org"]),
         ("server = /A.org/10.0.0.1 # why", ["a.org"]),
         ("server=/a.org/", []),
         ("address=/a.org/10.0.0.1", ["a.org"]),
         ("address=/a.org/0.0.0.0", []),
-        ("address=/a.org/::", []),
-        ("address=/a.org/", []),
-        ("local=/a.org/", []),
         ("local=/a.org/10.0.0.1", ["a.org"]),  # another name of `server`
         ("host-record=a.org,b.org,10.0.0.1", ["a.org", "b.org"]),
         ("cname=a.org,b.org", ["a.org"]),

@@ -33,9 +33,7 @@ class Resolver(Host):
         super().__init__(str(root), self.answer)
         self.ran: list[str] = []
         self.refuses = self.gone = ""
-        self.silent: set[tuple[str, int]] = set()
-        self.closed: set[tuple[str, int]] = set()
-        self.deaf: set[tuple[str, int]] = set()
+        self.silent, self.closed, self.deaf = (set[tuple[str, int]]() for _ in range(3))
         self.resolves = True
         self.queried: list[tuple[str, float]] = []
         for place in ("etc/resolver", "etc/systemd/system", "run", "usr/bin"):
@@ -62,9 +60,8 @@ class Resolver(Host):
             raise ConnectionRefusedError
         head = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0) + message[12:]
         if kind == NS:
-            return (
-                head[:2] + struct.pack(">H", 0x8180 if self.resolves else 0x8182) + head[4:6] + bytes(6) + message[12:]
-            )
+            rcode = 0x8180 if self.resolves else 0x8182
+            return struct.pack(">HHHHHH", 0x5052, rcode, 1, 0, 0, 0) + message[12:]
         text = (self.text(NAMES) or "").partition('"')[2].partition('"')[0].encode()
         said = b"old" if where in self.deaf else text
         return head + b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, len(said) + 1) + bytes([len(said)]) + said
@@ -151,10 +148,7 @@ def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host: R
 def test_a_change_that_fails_is_taken_back(host: Resolver, before: dict[str, str], ran: list[str], wrong: str) -> None:
     for path, text in before.items():
         host.write(path, text)
-    if wrong in ("deaf", "closed", "silent"):
-        setattr(host, wrong, {SECOND})
-    else:
-        setattr(host, wrong, "start names")
+    setattr(host, wrong, {SECOND} if wrong in ("deaf", "closed", "silent") else "start names")
     (action,) = put(host)
     with pytest.raises(ControlError) as failed:
         action.apply()

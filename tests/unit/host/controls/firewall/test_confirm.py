@@ -186,9 +186,7 @@ def moment(ago: float) -> str:
         ([], ""),
         ([(HOUR, DIGEST)], "tried again"),
         ([(3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, "0" * 64)], "tried again"),
-        ([(60 * HOUR, DIGEST), (50 * HOUR, DIGEST), (25 * HOUR, DIGEST)], "tried again"),
         ([(3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, DIGEST)], None),
-        ([(9 * HOUR, "0" * 64), (3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, DIGEST)], None),
     ],
 )
 def test_change_taken_back_is_tried_three_times(tmp_path: Path, trace: Any, said: str | None) -> None:
@@ -250,13 +248,8 @@ def test_confirmed_change_is_stored_for_the_boot(host: TrialHost, monkeypatch: p
     host.live = TEXT if right else LIVE
     units = [word for unit in boot.units(NFT) for word in (f"write {unit.path}", f"enable {unit.name}")]
     answer = confirm.keep(host, TOKEN)
-    assert answer == {
-        "changed": True,
-        "actions": ["confirm inet proscribe", f"write {BOOT_FILE}", *units, f"restart {WATCH_UNIT}"],
-        "refused": [],
-        "findings": [],
-        "diff": [],
-    }
+    actions = ["confirm inet proscribe", f"write {BOOT_FILE}", *units, f"restart {WATCH_UNIT}"]
+    assert answer == {"changed": True, "actions": actions, "refused": [], "findings": [], "diff": []}
     assert host.ran[:2] == [[*ASK, *BOTH], STOP]
     assert (host.text(BOOT_FILE), host.names(), loaded_state.unchanged(host, TEXT)) == (TEXT, [], right)
     assert host.text(loaded_state.STATE) != "an earlier one"
@@ -287,7 +280,7 @@ def test_change_without_a_timer_is_taken_back(host: TrialHost, monkeypatch: Any,
     assert host.ran == ([[PROGRAM, "take-back", TOKEN], STOP] if taken_back else [])
 
 
-@pytest.mark.parametrize(("others", "done"), [(0, True), (5, True), (6, False)])
+@pytest.mark.parametrize(("others", "done"), [(5, True), (6, False)])
 def test_others_may_come_first_but_not_for_ever(host: TrialHost, others: int, done: bool) -> None:
     left = [others]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.group_policy import accounts
 from proscribe.host.controls.group_policy.policies import entries
-from proscribe.host.controls.group_policy.registry_pol import DWORD, SZ, Entry, said_by
+from proscribe.host.controls.group_policy.registry_pol import said_by
 
 ONE, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "9188040d-6c67-4c5b-b112-36a304b66dad"
 ONEDRIVE, TEAMS = "Software\\Policies\\Microsoft\\OneDrive", "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
@@ -26,6 +26,9 @@ def plan(
     return {"controls": {"browser": section}}
 
 
+# As the vendors publish it. OneDrive.admx: DisablePersonalSync is of class User, AllowTenantList of class Machine, an
+# additive list, so a value is called what it says. "Restrict sign in to Teams" (learn.microsoft.com/microsoftteams/
+# sign-in-teams). "Configure Drive for desktop" (support.google.com/a/answer/7644837): the key overrides what users set.
 @pytest.mark.parametrize(
     ("made", "machine", "user"),
     [
@@ -56,25 +59,6 @@ def test_the_values_of_the_registry(made: dict[str, Any], machine: list[Any], us
         )
 
 
-# What the vendors publish: by name, whose part of the registry has it, the key, the name of the value, its type, and
-# what it says for the tenant ONE.
-# - OneDrive.admx of Microsoft: DisablePersonalSync is of class User. AllowTenantList is of class Machine, an additive
-#   list without explicitValue, so a value is called what it says.
-# - "Sign in to Microsoft Teams", "Restrict sign in to Teams" (learn.microsoft.com/microsoftteams/sign-in-teams).
-# - "Configure Drive for desktop" (support.google.com/a/answer/7644837): the key of policies overrides what users set.
-MACHINE, USER = "machine", "user"
-PUBLISHED = {
-    "DisablePersonalSync": (USER, "SOFTWARE\\Policies\\Microsoft\\OneDrive", "DisablePersonalSync", DWORD, 1),
-    "AllowTenantList": (MACHINE, "Software\\Policies\\Microsoft\\OneDrive\\AllowTenantList", ONE, SZ, ONE),
-    "RestrictTeamsSignInToAccountsFromTenantList": (
-        *(USER, "SOFTWARE\\Policies\\Microsoft\\Office\\16.0\\Teams"),
-        *("RestrictTeamsSignInToAccountsFromTenantList", SZ, ONE),
-    ),
-    "AllowedAccountsPattern": (
-        *(MACHINE, "Software\\Policies\\Google\\DriveFS", "AllowedAccountsPattern", SZ),
-        r"^[^@]+@(example\.org)$",
-    ),
-}
 # By domain of preferences, the keys with the types of their values: "Deploy and configure the OneDrive sync app for
 # Mac", the page on Teams, and ProfileCreator/ProfileManifests com.microsoft.OneDrive and com.google.drivefs.settings.
 ON_MACS = {
@@ -85,16 +69,6 @@ ON_MACS = {
     "com.google.drivefs.settings": {"AllowedAccountsPattern": str},
 }
 ALL = plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["example.org"])
-
-
-def test_registry_values_are_those_that_vendors_publish() -> None:
-    def of(part: str, entry: Entry) -> tuple[object, ...]:
-        return part, entry.key.casefold(), entry.value, entry.type, said_by(entry)  # names of keys have no case
-
-    made = [of(MACHINE, item) for item in accounts.machine(ALL)] + [of(USER, item) for item in accounts.user(ALL)]
-    assert sorted(made, key=str) == sorted(
-        ((item[0], item[1].casefold(), *item[2:]) for item in PUBLISHED.values()), key=str
-    )
 
 
 def test_preferences_of_macs_are_those_that_vendors_publish() -> None:

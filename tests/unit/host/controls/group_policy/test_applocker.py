@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ from domain_controllers import DESKTOPS, LAPTOPS, POLICIES, SYSVOL, Controller
 from domain_controllers import plan as planned
 from proscribe.host.controls.group_policy.applocker import APPX, EXE, MSI, TEMPLATE, Rule, of_service
 from proscribe.host.controls.group_policy.identity import guid
-from proscribe.host.controls.group_policy.observed import POLICY
-from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, text
+from proscribe.host.controls.group_policy.registry_pol import render, text
 from proscribe.host.controls.group_policy.state import ASIDE
 from proscribe.host.run import change, observe
 
@@ -93,10 +91,6 @@ def file(controller: Controller, path: str) -> Path:
 def put(controller: Controller, path: str, content: bytes) -> None:
     file(controller, path).parent.mkdir(parents=True, exist_ok=True)
     file(controller, path).write_bytes(content)
-
-
-def written(change_of: Callable[[list[Entry]], list[Entry]]) -> Callable[[Controller], object]:
-    return lambda c: put(c, POLICY, render(change_of(parse(file(c, POLICY).read_bytes()))))
 
 
 @pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])

@@ -27,8 +27,6 @@ EVERYTHING = plan(
     tenants={"google": ["corp.example"], "microsoft": [TENANT]},
     extensions_allowed=["b" * 32],
 )
-
-
 JOINED = {
     "PolicyListMultipleSourceMergeList\\**delvals.": " ",
     "PolicyListMultipleSourceMergeList\\1": "URLAllowlist",

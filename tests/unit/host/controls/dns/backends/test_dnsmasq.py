@@ -40,8 +40,6 @@ SAMPLE = Sample(
         logging=("etc/dnsmasq.d/log.conf", "log-queries\n"),
     ),
 )
-
-
 RUNS = Observed(("127.0.0.1",), (), "", {dnsmasq.UNIT: 77})
 STOPPED = RUNS._replace(units={dnsmasq.UNIT: 0})
 
@@ -95,11 +93,6 @@ def test_dnsmasq_is_described_with_files_and_openers(tmp_path: Path, logs: bool)
 @pytest.mark.parametrize(
     ("word", "names"),
     [
-        *(
-            ("--address=/a.org/10.0.0.1", ["a.org"]),
-            ("-A/a.org/10.0.0.1", ["a.org"]),
-            ("-A=/a.org/10.0.0.1", ["a.org"]),
-        ),
         *(("-C/x", ["c.org"]), ("-7/d", ["d.org"]), ("-H/hosts", ["h.org"]), ("--hostsdir=/hosts", ["h.org"])),
         *(("--servers-file=/x", ["c.org"]), ("-Z/x", [])),
     ],

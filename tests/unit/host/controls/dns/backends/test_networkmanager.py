@@ -25,10 +25,8 @@ SAMPLE = Sample(
     tools=("dnsmasq", "nmcli", "busctl"),
     links={"proc/80/exe": "/usr/sbin/dnsmasq"},
 )
-
-
 RUNS = Observed(("192.0.2.1",), (), "NetworkManager", {networkmanager.UNIT: 77})
-CONF, LATER = "etc/NetworkManager/NetworkManager.conf", "etc/NetworkManager/conf.d"
+CONF = "etc/NetworkManager/NetworkManager.conf"
 RELOAD = ("nmcli", "general", "reload", "conf,dns-full")
 FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkManager/conf.d/zz-proscribe.conf"
 
@@ -37,7 +35,6 @@ FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkMana
     ("dns", "tools", "pid", "lacks"),
     [
         ("", "dnsmasq nmcli", 77, ""),
-        ("dnsmasq", "dnsmasq nmcli", 77, ""),
         ("none", "dnsmasq nmcli", 77, "NetworkManager has dns=none in [main]: set it to dnsmasq"),
         ("", "nmcli", 77, "NetworkManager needs dnsmasq"),
         ("", "dnsmasq", 77, "nmcli makes NetworkManager"),
@@ -76,7 +73,6 @@ def configuration(*domains: str) -> str:
         (Result(0, '{"type":"aa{sv}","data":[{"nameservers":{"type":"as","data":[]}}]}', ""), [], ""),
         (Result(1, "", "Failed to get property: access denied"), [], "Failed to get property: access denied"),
         (Result(0, '{"data": [7]}', ""), [], '{"data": [7]}'),
-        (Result(0, "[]", ""), [], "[]"),
         (None, [], "busctl is not installed"),
     ],
 )

@@ -21,8 +21,6 @@ SAMPLE = Sample(
     users=("nobody", "systemd-resolve"),
     opens=False,  # the filter is our own
 )
-
-
 RUNS = Observed(("127.0.0.53",), ("192.0.2.1",), "", {resolved.UNIT: 77})
 FILE, DROP_IN = "/etc/proscribe/dns.conf", "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
 OWN, UNIT_FILE = "proscribe-dns.service", "/etc/systemd/system/proscribe-dns.service"
@@ -122,22 +120,3 @@ def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path: Pat
     assert found.routed == [("eth0", "corp.example"), ("eth0", "lab.example")]
     assert resolved.describe(host(tmp_path, tools="dnsmasq"), RUNS, {}).units == (OWN, resolved.UNIT)
     assert found.is_raced
-
-
-@pytest.mark.parametrize(
-    ("tools", "units", "files", "lacks"),
-    [
-        ("dnsmasq", RUNS.units, {}, ""),
-        ("dnsmasq", {}, {}, "systemd-resolved.service does not run"),
-        ("", RUNS.units, {}, "systemd-resolved cannot filter by itself"),
-        (
-            "dnsmasq",
-            RUNS.units,
-            {"etc/systemd/resolved.conf": "DNSOverTLS=yes\n"},
-            "systemd-resolved queries over TLS only",
-        ),
-    ],
-)
-def test_resolved_names_its_missing_condition(tmp_path: Path, tools: str, units: Any, files: Any, lacks: str) -> None:
-    found = resolved.missing(host(tmp_path, files, tools), RUNS._replace(units=units))
-    assert found.startswith(lacks) and bool(found) is bool(lacks)
