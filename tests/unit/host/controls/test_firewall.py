@@ -38,19 +38,14 @@ class RecordedHost(Host):
 
     def install(self, *names: str) -> RecordedHost:
         for name in names:
-            path = Path(self.root, "usr/sbin", name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("")
-            path.chmod(0o755)
+            self.write(f"/usr/sbin/{name}", "", 0o755)
         return self
 
 
-def plan(mode: str = "enforce", dns_over_tls: str = "blocked", **services: dict[str, Any]) -> dict[str, Any]:
-    entries = {
-        id_: {"name": id_, "mode": mode, "networks": ["203.0.113.0/24"], "ports": [], **e}
-        for id_, e in services.items()
-    }
-    section = {"mode": mode, "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
+def plan(dns_over_tls: str = "blocked", **services: dict[str, Any]) -> dict[str, Any]:
+    usual = {"mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}
+    entries = {id_: {"name": id_, **usual, **entry} for id_, entry in services.items()}
+    section = {"mode": "enforce", "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
     return {"controls": {"firewall": section}}
 
 

@@ -226,10 +226,7 @@ def test_relatives_of_which_a_policy_folder_is_known_are_started_too(tmp_path: P
     put(tmp_path, "/opt/a/a", mode=0o755)
     host, made = Host(str(tmp_path)), plan_with_paths("/opt/a/a")
     found = list(probe.candidates(host, made))
-    assert [(candidate.place.id, candidate.binary) for candidate in found] == [
-        ("a", "/opt/a/a"),
-        ("owl", "/opt/owl/owl"),
-    ]
+    assert [candidate.binary for candidate in found] == ["/opt/a/a", "/opt/owl/owl"]
     started = []
     monkeypatch.setattr(Host, "privileged", True)
     monkeypatch.setattr(probe, "start", lambda *words: started.append(words) or REFUSED)

@@ -199,17 +199,10 @@ def test_drop_in_beside_our_unit_is_deleted(host: Resolver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("resolv_conf", "expected"),
-    [
-        ("nameserver 127.0.0.1\nnameserver 127.0.0.9\n", True),
-        ("nameserver 127.0.0.9\nnameserver 127.0.0.1\n", False),
-        ("nameserver 127.0.0.8\n", False),
-        (None, False),
-    ],
+    ("servers", "expected"), [("127.0.0.1 127.0.0.9", True), ("127.0.0.9 127.0.0.1", False), ("127.0.0.8", False)]
 )
-def test_a_host_resolves_by_its_first_name_server(host: Resolver, resolv_conf: str | None, expected: bool) -> None:
-    place = Path(host.root) / "etc/resolv.conf"
-    place.unlink() if resolv_conf is None else place.write_text(resolv_conf)
+def test_host_resolves_by_its_first_name_server(host: Resolver, servers: str, expected: bool) -> None:
+    host.write("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in servers.split()))
     host.closed, host.silent = {("127.0.0.9", 53)}, {("127.0.0.8", 53)}
     assert switching._resolves(host, [2]) is expected
     assert all(timeout == 2 for _, timeout in host.queried)

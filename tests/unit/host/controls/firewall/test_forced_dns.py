@@ -40,7 +40,6 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
 @pytest.mark.parametrize(
     ("backend", "users", "before", "numbers"),
     [
-        ("unbound", [], [953], [953]),
         ("unbound", [], [101, 953], [101, 953]),
         ("unbound", [], None, []),
         ("unbound", ["resolve"], [953], [101]),

@@ -265,9 +265,7 @@ def test_another_object_of_the_name_is_never_touched(controller: Controller) -> 
     controller.objects[theirs]["displayName"] = ["OURS"]
     before = everything(controller)
     result = enforce(controller)
-    assert [refusal["reason"] for refusal in result["refused"]] == [
-        f"another object, {THEIRS}, has this name and is not ours"
-    ]
+    assert [THEIRS in refusal["reason"] for refusal in result["refused"]] == [True]
     assert "not ours" in rules(controller)["group_policy/ours"][1][0]
     assert everything(controller)[0] == before[0]
 

@@ -78,10 +78,8 @@ def test_dnsmasq_is_described_with_files_and_openers(tmp_path: Path, logs: bool)
     )
     found = dnsmasq.describe(made, RUNS, {})
     (stage,) = found.stages("text")
-    assert (found.manager, found.file, stage.files) == (
-        *("dnsmasq", "/etc/b/proscribe.conf"),
-        {"/etc/b/proscribe.conf": "text"},
-    )
+    assert (found.manager, found.file) == ("dnsmasq", "/etc/b/proscribe.conf")
+    assert stage.files == {"/etc/b/proscribe.conf": "text"}
     assert (found.units, found.logs) == (("dnsmasq.service",), "dnsmasq.service" if logs else "")
     assert found.checking("/x") == ("dnsmasq", "--test", "-C", "/x")
     assert found.openers == [
