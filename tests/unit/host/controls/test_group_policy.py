@@ -57,6 +57,12 @@ def test_state_file_is_written_read_and_deleted(host: Host) -> None:
     assert host.stat(FILE) is None
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"names": ["1"], "right": []}', '{"names": {"1": "x"}}', ""])
+def test_foreign_text_is_no_state(host: Host, text: str) -> None:
+    host.write(FILE, text)
+    assert read(host) == NONE
+
+
 class Controller(Host):
     """A host at its own root, with these tools."""
 

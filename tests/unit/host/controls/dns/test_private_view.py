@@ -194,3 +194,21 @@ def test_endless_list_of_mounts_is_unknown(tmp_path: Path) -> None:
 )
 def test_remote_file_systems_may_never_answer(type_: str, remote: bool) -> None:
     assert is_remote(type_) is remote
+
+
+@root_only
+@pytest.mark.parametrize(("namespace", "state"), [(1, COMPLIANT), (2, COMPLIANT), (3, NONCOMPLIANT)])
+def test_views_of_this_program_and_the_first_process_are_the_hosts(tmp_path: Path, namespace: int, state: str) -> None:
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    machine.link("proc/1/ns/mnt", "mnt:[2]")  # the program itself may have PrivateTmp=
+    machine.link("proc/77/ns/mnt", f"mnt:[{namespace}]")
+    assert machine.state()[0] == state
+
+
+@root_only
+def test_view_with_another_root_is_another_one(tmp_path: Path) -> None:
+    machine = Machine(tree(tmp_path), ROOT + FUSE)
+    more(machine, 78, 2)
+    more(machine, 79, 2)
+    machine.link("proc/79/root", "/elsewhere")
+    assert [process.pid for _, process in private_view._views(Host(str(tmp_path)), [])] == [77, 79]

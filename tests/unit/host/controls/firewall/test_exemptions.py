@@ -133,7 +133,38 @@ def test_controllers_are_exempt_from_rules_for_incoming_traffic(host: Any, direc
         host({}), plan, "", connections=[("198.51.100.9", 22), ("2001:db8::9", 2222), ("not-an-address", 22)]
     )
     controllers = [(spelled(network), port) for network, port in lets.controllers]
+    assert lets.ssh_ports == [22, 2222]
     assert controllers == ([("198.51.100.9", 22), ("2001:db8::9", 2222)] if exempted else [])
+
+
+@pytest.mark.parametrize(
+    ("direction", "addresses", "open_addresses"),
+    [
+        ("out", [], ["203.0.113.1", "fe80::1"]),  # a host that has only IPv6 would never come back else
+        ("forward", ["203.0.113.0/28"], ["203.0.113.1"]),
+        ("in", [], []),
+    ],
+)
+def test_own_rule_leaves_the_host_its_gateways(
+    host: Any, direction: str, addresses: list[str], open_addresses: list[str]
+) -> None:
+    route = f"{32 * '0'} 00 {32 * '0'} 00 fe800000000000000000000000000001 0 0 0 3 eth0\n"
+    plan = with_rules({"direction": direction, "verdict": "drop", "addresses": addresses})
+    found = exempt(host({"/proc/net/route": DEFAULT_ROUTE, "/proc/net/ipv6_route": route}), plan)
+    assert found == [(address, "default gateway") for address in open_addresses]
+
+
+@pytest.mark.parametrize(("text", "ports"), [("20000\t30000\n", (20000, 30000)), ("20000\n", (32768, 60999))])
+def test_answers_come_to_the_ports_of_the_kernel(host: Any, text: str, ports: tuple[int, int]) -> None:
+    seen = host({"/proc/sys/net/ipv4/ip_local_port_range": text})
+    assert collect(seen, section("203.0.113.0/24"), "").ephemeral == ports
+
+
+def test_reason_with_a_long_name_is_no_longer_than_nfts_comments(host: Any) -> None:
+    name = ("a" * 60 + ".") * 3 + "b.example"
+    seen = host({"/etc/apt/sources.list": f"deb http://{name}/debian x\n"})
+    (entry,) = collect(seen, section("203.0.113.0/24"), "", resolve=lambda _: ["203.0.113.80"]).exempt
+    assert entry.reason.endswith("b.example") and len(entry.reason) <= 128
 
 
 # RFC 6052, section 2.4: 192.0.2.33 and its network, by the organisation's prefix.
@@ -152,9 +183,12 @@ def test_the_examples_of_the_standard(prefix: str) -> None:
     address, network = EXAMPLES[prefix]
     assert {address, network} <= set(listable(["192.0.2.33", "192.0.2.0/24", "2001:db8::1"], own))
     among = carriers(own)
-    assert ("64:ff9b:1::/48" in carriers(["64:ff9b:1:aaaa::/64"])) is ("64:ff9b:1::/48" not in among)
     assert list(map(str, carried_in(ipaddress.ip_network(address), among))) == ["192.0.2.33/32"]
     assert list(map(str, carried_in(ipaddress.ip_network(network), among))) == ["192.0.2.0/24"]
+
+
+def test_own_prefix_for_local_use_replaces_the_assumed_one() -> None:
+    assert "64:ff9b:1::/48" in carriers([]) and "64:ff9b:1::/48" not in carriers(["64:ff9b:1:aaaa::/64"])
 
 
 @given(

@@ -10,7 +10,8 @@ from domain_controllers import DESKTOPS, LAPTOPS, POLICIES, SYSVOL, Controller
 from domain_controllers import plan as planned
 from proscribe.host.controls.group_policy.applocker import APPX, EXE, MSI, TEMPLATE, Rule, of_service
 from proscribe.host.controls.group_policy.identity import guid
-from proscribe.host.controls.group_policy.registry_pol import render, text
+from proscribe.host.controls.group_policy.observed import POLICY
+from proscribe.host.controls.group_policy.registry_pol import parse, render, text
 from proscribe.host.controls.group_policy.state import ASIDE
 from proscribe.host.run import change, observe
 
@@ -134,3 +135,24 @@ def test_two_objects_of_ours_are_no_conflict(controller: Controller) -> None:
     controller.objects[f"OU=Lab,{DESKTOPS}"] = {"objectClass": ["organizationalUnit"]}
     assert enforce(controller, both)["refused"] == [] and found(controller, both) == []
     assert enforce(controller, both)["refused"] == []
+
+
+def test_later_rules_of_others_are_named_and_ours_stay(controller: Controller) -> None:
+    enforce(controller)
+    others(controller, DESKTOPS)
+    assert [refusal["subject"] for refusal in enforce(controller)["refused"]] == [OTHER]
+    assert [OTHER in finding for finding in found(controller)] == [True]
+    change(controller, PLAN, "group_policy", lift=True)
+    assert not any(GUID in dn for dn in controller.objects)
+
+
+@pytest.mark.parametrize(("mode", "number"), [("audit", b"\0"), ("enforce", b"\1")])
+def test_rules_are_audited_or_enforced_and_go_with_the_variable(
+    controller: Controller, mode: str, number: bytes
+) -> None:
+    enforce(controller, with_apps(mode))
+    rules = parse(file(controller, POLICY).read_bytes())
+    assert {entry.data for entry in rules if entry.value == "EnforcementMode"} == {number + b"\0\0\0"}
+    enforce(controller, WITHOUT)
+    assert not file(controller, "Machine/Microsoft").exists() and found(controller, WITHOUT) == []
+    assert not [entry for entry in parse(file(controller, POLICY).read_bytes()) if "SRPV2" in entry.key.upper()]

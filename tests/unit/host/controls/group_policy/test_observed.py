@@ -34,7 +34,7 @@ from proscribe.host.controls.group_policy import changes, ldif, permissions
 from proscribe.host.controls.group_policy.applocker import template
 from proscribe.host.controls.group_policy.desired import desired, ini
 from proscribe.host.controls.group_policy.domain import plain, same
-from proscribe.host.controls.group_policy.identity import guid
+from proscribe.host.controls.group_policy.identity import MARK, guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
 from proscribe.host.controls.group_policy.permissions import DIRECTORY
 from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, text
@@ -279,6 +279,17 @@ def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(contr
     assert observe(controller, PLAN)[1] == []  # which is left is nothing that enforcing would correct
 
 
+def test_mark_on_a_foreign_object_does_not_make_it_ours(controller: Controller) -> None:
+    """Or who may write to one object could have us delete another one."""
+    theirs = f"CN={THEIRS},{POLICIES}"
+    enforce(controller)
+    controller.objects[theirs]["description"] = [f"{MARK}Default Domain Policy"]
+    (Path(controller.root) / FILE[1:]).write_text(f'{{"names": {{"{THEIRS}": "x"}}, "right": []}}')
+    before = copy.deepcopy(controller.objects[theirs])
+    change(controller, PLAN, "group_policy", lift=True)
+    assert controller.objects[theirs] == before and OBJECT not in controller.objects
+
+
 def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller: Controller) -> None:
     plan = planned({"ous": [DESKTOPS, f"OU=Gone,{DN}"]})
     assert [refusal["subject"] for refusal in enforce(controller, plan)["refused"]] == [f"OU=Gone,{DN}"]
@@ -354,6 +365,17 @@ def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path: Path, lift: 
             change(controller, PLAN, "group_policy", lift=True)
         assert everything(controller) == before
     assert number > 5
+
+
+def test_unit_that_is_not_there_takes_the_policy_from_no_other(controller: Controller) -> None:
+    """Or the machines of a unit that was renamed would be without the ban."""
+    enforce(controller)
+    renamed = planned({"ous": [f"OU=Desktop,{DN}", LAPTOPS]})
+    (refusal,) = enforce(controller, renamed)["refused"]
+    assert refusal["subject"] == f"OU=Desktop,{DN}"
+    assert all(OBJECT in controller.objects[unit]["gPLink"][0] for unit in (DESKTOPS, LAPTOPS))
+    enforce(controller, planned({"ous": [LAPTOPS]}))
+    assert OBJECT not in str(controller.objects[DESKTOPS].get("gPLink"))
 
 
 def test_links_that_others_change_meanwhile_stay(controller: Controller) -> None:
