@@ -131,7 +131,9 @@ UNSANDBOXED = 'pref("general.config.sandbox_enabled"'
         ("usr/lib/firefox-esr/defaults/pref/a.js", 'pref("general.config.sandbox_enabled", false);', True),
         ("etc/firefox/defaults/pref/a.js", "defaultPref('general.config.sandbox_enabled', false);", True),
         ("usr/lib/firefox-esr/browser/defaults/preferences/a.js", f"{UNSANDBOXED}, false);", True),
+        ("etc/firefox/a.js", f"{UNSANDBOXED}, false);", True),
         ("etc/firefox-esr/a.js", f"{UNSANDBOXED}, false);", True),
+        ("usr/lib/firefox-esr/defaults/pref/a.js", f"  //{UNSANDBOXED}, false);", False),
         ("etc/firefox-esr/a.json", f"{UNSANDBOXED}, false);", False),
         ("etc/firefox-esr/a.js/b", f"{UNSANDBOXED}, false);", False),  # no file
         ("etc/firefox-esr/a.js", f'{UNSANDBOXED}, true); pref("x", true);', False),

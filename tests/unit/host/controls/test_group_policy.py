@@ -234,6 +234,7 @@ BITS = {
         (FILES, FILES, []),
         (f"{SHORT}S:(AU;SA;WP;;;WD)\n(x", SHORT, []),  # who is noted in a log
         (SHORT.replace("AU", f"{DOMAIN}-512"), SHORT.replace("AU", "DA"), []),
+        (SHORT.replace("AU", f"{DOMAIN}-519"), SHORT.replace("AU", "EA"), []),
         (SHORT.replace("O:DA", f"O:{DOMAIN}-512"), SHORT, []),
         (SHORT.replace("RP", "0x10"), SHORT, []),
         (SHORT.replace(";;;AU", ";1A;;AU"), SHORT.replace(";;;AU", ";1a;;AU"), []),

@@ -46,7 +46,7 @@ FE80 = "fe80:0000:0000:0000:0000:0000:0000:0001"
         (gateways, "proc/net/route", ROUTE.format("00000000", "0001", "00000000"), []),
         (gateways, "proc/net/route", ROUTE.format("00000000", "0003", "000000FF"), []),
         (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "3"), [FE80]),
-        (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "3").rpartition(" ")[0], []),  # cut
+        (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "3").rsplit(" ", 2)[0], []),  # cut
         (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format(ZEROS, "00", "1"), []),
         (gateways, "proc/net/ipv6_route", IPV6_ROUTE.format("2" + ZEROS[1:], "00", "3"), []),
         (resolvers, RESOLV_CONF, "nameserver 192.0.2.1\nnameserver\t::1\nnameserver 192.0.2.1", ["192.0.2.1", "::1"]),

@@ -96,6 +96,7 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path: P
     [
         ("server=/a.org/10.0.0.1", ["a.org"]),
         ("server=/a.org/b.org/10.0.0.1#5353", ["a.org", "b.org"]),
+        ("server=/a.org/#", ["a.org"]),
         ("server = /A.org/10.0.0.1 # why", ["a.org"]),
         ("server=/a.org/", []),
         ("address=/a.org/10.0.0.1", ["a.org"]),

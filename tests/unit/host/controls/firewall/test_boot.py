@@ -62,6 +62,7 @@ def change(detail: str) -> Finding:
 
 
 LATE_DROP_IN = f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
+DROP_IN, CONTROL = f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf", f"/etc/systemd/system.control/{LOAD_UNIT}"
 TRANSIENT = f"/run/systemd/transient/{WATCH_UNIT}"
 
 
@@ -83,6 +84,8 @@ def mask(host: BootHost) -> None:
         (mask, unit(LOAD_UNIT_FILE, "masked", LOAD_UNIT_FILE)),
         (lambda host: host.lay(WATCH_UNIT_FILE, ""), unit(WATCH_UNIT_FILE, "masked", WATCH_UNIT_FILE)),
         (lambda host: host.lay(LATE_DROP_IN, ""), unit(WATCH_UNIT, f"overridden by {LATE_DROP_IN}", LATE_DROP_IN)),
+        (lambda host: host.lay(DROP_IN, ""), unit(LOAD_UNIT, f"overridden by {DROP_IN}", DROP_IN)),
+        (lambda host: host.lay(CONTROL, ""), unit(LOAD_UNIT, f"overridden by {CONTROL}", CONTROL)),
         (lambda host: host.lay(TRANSIENT, ""), unit(WATCH_UNIT, f"overridden by {TRANSIENT}", TRANSIENT)),
     ],
 )
@@ -146,7 +149,9 @@ def test_without_systemd_nothing_loads_it_at_boot(tmp_path: Path) -> None:
     assert boot.wrong(host, NFT, TEXT) == [file(BOOT_FILE, "missing"), none]
 
 
-@pytest.mark.parametrize(("state", "events", "held"), [("S", "", False), ("T", "", True), ("S", "frozen 1", True)])
+@pytest.mark.parametrize(
+    ("state", "events", "held"), [("S", "", False), ("T", "", True), ("t", "", True), ("S", "frozen 1", True)]
+)
 @pytest.mark.parametrize(
     ("first", "place"),
     [*(("0::/init.scope\n", f"/sys/fs/cgroup{end}") for end in ("", "/systemd", "/unified")),
