@@ -68,6 +68,7 @@ def test_accounts_of_a_backend_are_those_of_its_sample(name: str, host: Machine)
     assert registry.backend(name).users(host, observed) == list(sample(name).users)
 
 
+@pytest.mark.slow
 @given(names=NAMES, through=NAMES)
 def test_the_names_come_back_out_of_its_text(name: str, names: set[str], through: set[str]) -> None:
     text = rendering.text(language(name), Desired({"service": sorted(names)}, {}, frozenset(through - names)))
@@ -75,6 +76,7 @@ def test_the_names_come_back_out_of_its_text(name: str, names: set[str], through
     assert len(rendering.digest_in(text)) == 32
 
 
+@pytest.mark.slow
 @given(names=NAMES, more=NAMES, through=NAMES)
 def test_two_texts_that_differ_have_different_digests(name: str, names: Any, more: set[str], through: set[str]) -> None:
     first = Desired({"service": sorted(names)}, {}, frozenset(through - names))

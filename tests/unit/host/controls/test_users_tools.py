@@ -18,7 +18,10 @@ from proscribe.host.system import Host, Result, User, run_tool
 from proscribe.host.watch import correcting
 from proscribe.model import plan as plans
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs tools as somebody else")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs tools as somebody else"),
+]
 MALLORY = User("mallory", 61235, 61235, "/home/mallory")
 BOB = User("bob", 61236, 61236, "/home/bob")
 IDS = [f"banned{number:02}" for number in range(20)]
