@@ -65,6 +65,16 @@ GUID = "{" + "0" * 8 + "-0000" * 3 + "-" + "0" * 12 + "}"
         (windows_signing.publisher, ["O=GOOGLER"], ["O=GOOGLE LLC", "O=GOOGLE LLC\\*", "O=CISCO SYSTEMS, C=US"]),
         (windows_signing.appx_publisher, ["CN=ab", "OU=ab", "E=a@b"], ["CN=a", "XN=ab", "CN=a*b", f"CN={'a' * 401}"]),
         (windows_signing.installer, ["Parrot*.exe", "Parrot-1.2.msi"], ["Par.exe", "Parrot", "Setup-*.exe"]),
+        (
+            grammar.signing_id,
+            ["EXAMPLE123:com.example.chat", "EXAMPLE123:Owl"],
+            ["platform:com.apple.Safari", "EXAMPLE123"],
+        ),
+        (
+            grammar.signing_id,
+            [],
+            ["example123:a.b", "EXAMPLE12:a.b", "EXAMPLE123:", "EXAMPLE123:a.b\n", "EXAMPLE123: a"],
+        ),
         (grammar.one_of("a", "b"), ["a", "b"], ["", "c", "ab"]),
     ],
 )

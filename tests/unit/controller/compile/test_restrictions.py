@@ -341,6 +341,8 @@ def test_wrong_value_of_a_schedule_is_refused(read, value, message):
         (schedule_values.read_signers, [f"{KEY}\n"], "[0]", f"{KEY}\n"),
         (schedule_values.read_signers, [KEY[16:]], "[0]", KEY[16:]),
         (schedule_values.read_repository, "/srv/a b", "", "/srv/a b"),
+        (schedule_values.read_repository, "https://u:secret@git.example.org/x", "", "a URL with a password"),
+        (schedule_values.read_repository, "https://u:secret@[git.example.org/x", "", "a URL with a password"),
         (schedule_values.read_calendar, "x" * 101, "", "x" * 101),
         (channels.read_notify, {"mial": "x"}, ".mial", "mial"),
         (channels.read_notify, {"mail": "-x"}, ".mail", "-x"),

@@ -291,5 +291,8 @@ def test_granted_answer_counts_before_refused_and_ended() -> None:
     one, refused = build_waiver(request="r1", services=("crow",)), {"r1": {"answer": "refused"}}
     assert answers(refused=refused, over=(one,)) == refused
     assert answers(one, refused=refused, over=(one,))["r1"]["answer"] == "granted"
+    ended = {"answer": "ended", "user": "", "service": "crow", "waiver": "w1", "on": "2026-11-20T08:00:00Z"}
+    assert answers(over=(one,)) == {"r1": ended}
+    assert answers(over=(build_waiver(request="r1", users=("wong",)),))["r1"]["user"] == "wong"
     assert with_answers(BODY, {}, [], []) is BODY
     assert with_answers(BODY, refused, [])["controls"] is BODY["controls"]

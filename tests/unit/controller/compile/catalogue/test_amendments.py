@@ -10,6 +10,7 @@ import pytest
 import yaml
 from made_catalogue import GOOD, Made, errors_of
 from proscribe.controller.compile.catalogue.amendments import Origins, amended
+from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.reading.yaml_file import Document, read_yaml
 
 OURS = "ours"
@@ -59,6 +60,11 @@ def test_amendment_names_an_existing_service_as_its_file_does(made: Made) -> Non
     (made.root / OURS / "amends/parot.yml").unlink()
     (error,) = errors_of(*write_amendment(made, "enforce: 'false'\n", "amends/owl.yml"))
     assert (error.key, error.expected) == ("amends", "owl, the name of its file")
+
+
+def test_amendment_changes_the_version_of_the_catalogue(made: Made) -> None:
+    alone = load([made.root / "catalog"]).version
+    assert load(write_amendment(made, "enforce: 'false'\n")).version != alone
 
 
 def test_amendment_cannot_remove_all_identifiers(made: Made) -> None:

@@ -14,7 +14,8 @@ from made_catalogue import GOOD, Made
 from properties import examples
 from proscribe.controller.compile.catalogue import cache
 from proscribe.controller.compile.catalogue.cache import Catalogues, state
-from proscribe.controller.compile.catalogue.loading import Catalogue
+from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire.store import Store
 
 NOBODY = 65534
@@ -57,6 +58,48 @@ def test_unread_file_keeps_the_note_of_a_catalogue(store, directory) -> None:
     load_and_note(store, directory)
     (directory / "instant_messaging/README.md").write_text("Another note.\n")
     assert is_noted(store, directory)
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    """Change a file so that neither its size nor its time shows it."""
+    before, text = path.stat(), path.read_text()
+    assert old in text and len(old) == len(new)
+    path.write_text(text.replace(old, new))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+OWL = GOOD.replace("parrot", "owl").replace("Parrot", "Owl")
+RELEASE = "---\nschema: proscribe/catalog/1\nversion: 2026.11.1\nreleased: 2026-11-02\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: rewrite(root / "instant_messaging/parrot.yml", "Parrot", "Carrot"),
+        lambda root: rewrite(root / "feeds/birds.txt", "b.example", "d.example"),
+        lambda root: rewrite(root / "amends/parrot.yml", "c.example", "d.example"),
+        lambda root: (root / "amends/parrot.yml").unlink(),
+        lambda root: (root / "instant_messaging/owl.yml").write_text(OWL),
+        lambda root: (root / "release.yml").write_text(RELEASE),
+    ],
+    ids=["value", "list", "amendment", "amendment gone", "service added", "release"],
+)
+def test_changed_catalogue_is_loaded_anew(change, store, directory) -> None:
+    before = load_and_note(store, directory)
+    change(directory)
+    assert load_and_note(store, directory) == load([directory]) != before
+    assert is_noted(store, directory)
+
+
+def test_catalogue_with_a_link_is_never_noted(store, directory, tmp_path) -> None:
+    hidden = directory / "instant_messaging/.owl"
+    hidden.write_text(OWL)
+    (directory / "instant_messaging/owl.yml").symlink_to(hidden)
+    assert "owl" in load_and_note(store, directory).services and not is_noted(store, directory)
+    hidden.rename(tmp_path / "owl")
+    hidden.symlink_to(tmp_path / "owl")
+    with pytest.raises(PolicyErrors, match="not a link out of it"):
+        load_and_note(store, directory)
 
 
 def test_a_pipe_does_not_hold_the_run(directory) -> None:

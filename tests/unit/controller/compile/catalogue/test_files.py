@@ -64,6 +64,35 @@ def test_a_file_that_is_not_text_is_reported(content: bytes, value: str, expecte
     assert (error.value, error.expected) == (value, expected)
 
 
+def test_name_of_a_file_never_speaks_to_the_terminal(write: Made) -> None:
+    (error,) = errors_of(write(GOOD, "instant_messaging/owl\x1b[2J\u202e.yml"))
+    assert str(error).isprintable() and r"owl\x1b[2J\u202e.yml" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("instant_messaging/owl.yml", "{outside}/webmail/owl.yml"),
+        ("webmail", "{outside}/webmail"),
+        ("instant_messaging/owl.yml", "nowhere.yml"),
+        ("instant_messaging/owl.yml", "owl.yml"),
+        ("feeds/owl.txt", "owl.txt"),
+    ],
+)
+def test_link_out_of_the_directory_or_to_nothing_is_refused(
+    place: str, target: str, write: Made, tmp_path: Path
+) -> None:
+    owl = GOOD.replace("parrot", "owl").replace("Parrot", "Owl")
+    write(owl.replace("instant_messaging", "webmail"), "webmail/owl.yml", "outside")
+    write(FEED.replace("birds", "owl"), "feeds/owl.yml")
+    write("owl.example\n", "feeds/owl.txt")
+    path = write(GOOD) / place
+    path.unlink(missing_ok=True)
+    path.symlink_to(target.format(outside=tmp_path / "outside"))
+    (error,) = errors_of(tmp_path / "catalog")
+    assert error.expected.startswith("a file of this directory, not a link" if "outside" in target else "a file")
+
+
 def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     (error,) = errors_of(tmp_path / "nowhere")
     assert (error.where, error.value) == (str(tmp_path / "nowhere"), "No such file or directory")

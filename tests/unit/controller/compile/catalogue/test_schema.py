@@ -278,6 +278,12 @@ def test_a_broken_entry_is_reported_with_line_key_value_and_what_was_expected(
     assert expected in error.expected
 
 
+def test_all_mistakes_of_all_files_are_reported_at_once(write: Made) -> None:
+    write(GOOD.replace("parrot.example\n", "Parrot\n").replace("[parrot]", "[-x]"))
+    directory = write("a: [\n", "webmail/owl.yml")
+    assert [error.key for error in errors_of(directory)] == ["domains[1]", "packages.apt[0]", ""]
+
+
 BROWSER_TEXT = """\
 browsers:
   - id: owl

@@ -212,7 +212,22 @@ def test_an_item_of_a_long_list_is_reported_with_its_own_line(written: Written) 
     assert line.startswith("group_vars/all.yml:3: proscribe_services_include: found 'whatsap'"), line
 
 
-def test_a_mistake_in_an_own_catalogue_does_not_hide_one_in_the_restrictions(written: Written) -> None:
+WRONG = """\
+proscribe_categorys: [webmail]
+proscribe_services_include: [whatsap]
+proscribe_probe: maybe
+proscribe_zone: "{{ nowhere }}"
+"""
+
+
+def test_mistakes_of_variables_catalogues_waivers_and_registers_are_reported_at_once(written: Written) -> None:
+    written.file("group_vars/all.yml", WRONG)
+    written.file("waivers/w1.yml", "id: w1\n")
+    written.file("approvers.yml", "nosuch: {head: a}\n")
+    places = {f"all.yml:{number}: {key.partition(':')[0]}" for number, key in enumerate(WRONG.splitlines(), 1)}
+    lines = written.mistakes()
+    for place in (*places, "waivers/w1.yml", "approvers.yml"):
+        assert [line for line in lines if line.removeprefix("group_vars/").startswith(place)], (place, lines)
     written.file("group_vars/all.yml", "proscribe_catalog_dirs: [ours]\nproscribe_probe: maybe\n")
     written.file("ours/webmail/x.yml", "id: y\n")
     lines = written.mistakes()

@@ -58,6 +58,13 @@ def test_the_restrictions_choose_the_services(restrictions, browser):
     assert {id_: entry["mode"] for id_, entry in services.items()} == browser
 
 
+def test_permitted_service_below_a_restricted_name_stays_open() -> None:
+    made = catalogue(service("wechat", domains=("weixin.qq.com",)), CATALOGUE.services["wecom"])
+    chosen = compile_plan(made, read_restrictions({}, str), (), TODAY)["controls"]
+    for control in ("browser", "dns"):
+        assert chosen[control]["services"]["wechat"]["allow"] == ["work.weixin.qq.com"]
+
+
 def test_a_waiver_for_what_is_not_restricted_changes_nothing(waiver):
     assert compile_today(waiver("a", services=("wecom",))) == compile_today()
 
@@ -154,6 +161,8 @@ UPCOMING = {
 def test_the_settings_of_each_control_in_force_and_before() -> None:
     assert settings() == IN_FORCE
     assert settings(today=BEGINS - datetime.timedelta(days=1)) == UPCOMING
+    for unforced in ({"dns_force": False}, {"controls": {"dns": "audit"}}):  # without DNS in force, nothing forces it
+        assert settings(**unforced)["firewall"] == {**IN_FORCE["firewall"], "force_dns": False}
 
 
 @pytest.fixture

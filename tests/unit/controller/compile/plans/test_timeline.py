@@ -51,6 +51,12 @@ def list_changes(plans: Compiled, host: str = "press01") -> list[tuple[str, str]
         moment, plan = plan["later"]["at"], plans.later[plan["later"]["plan"]]
 
 
+def test_waiver_that_changes_nothing_of_a_plan_is_no_moment_of_it(organisation: Organisation) -> None:
+    organisation.variables["services_exclude"] = ["slack"]
+    organisation.waiver(services=["slack"])
+    assert list_changes(compile_plans(organisation, NOW)) == [("now", "enforce")]
+
+
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
 def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day: str) -> None:
     organisation.variables["effective_from"] = day

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable
@@ -205,3 +206,47 @@ def test_unknown_name_in_a_waiver_stops_the_run(organisation, changes, message):
     with pytest.raises(PolicyErrors) as wrong:
         organisation.run()
     assert message in str(wrong.value)
+    assert organisation.status("2026-12-31T10:00:00Z") == "expired"  # one that is over stops no run
+    organisation.waiver(**changes, revoked={"on": "2026-11-20T09:00:00+08:00", "by": "head.of.press", "why": "x"})
+    assert organisation.status() == "revoked"
+
+
+def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation: Organisation) -> None:
+    organisation.waiver(
+        services=["whatsapp", "whatsap"], hosts=["press01", "press"], controls=["app"], expires="2026-12-31T18:00:00"
+    )
+    organisation.waiver("w2.yml", id="w2", services=["inhouse_chat"], hosts=["pres01"])
+    organisation.approvers({"pres": {"head": "x"}})
+    values = {"press", "app", "2026-12-31T18:00:00", "inhouse_chat", "pres01", "pres"}
+    # Whether press01 knows a service, only a run over press01 can say.
+    for compile_waivers, hosts, more in (waivers_of, ["fin01"], set()), (compile_hosts, [], {"whatsap"}):
+        with pytest.raises(PolicyErrors) as wrong:
+            compile_waivers(organisation.question(*hosts), at(NOW))
+        assert {error.value for error in wrong.value.errors} == values | more
+
+
+@pytest.mark.parametrize(
+    ("host", "removed", "missed"),
+    [
+        ("press01", "", [True, True]),
+        ("fin01", "", [False, True]),
+        ("fin01", "w1", [False, False]),
+        ("fin01", "all", [False, False]),
+        ("fin01", "w9", [False, True]),
+    ],
+)
+def test_lost_waivers_stop_runs_over_their_hosts(
+    ran: Organisation, host: str, removed: str, missed: list[bool]
+) -> None:
+    ran.waivers.rename(ran.root / "elsewhere")
+    if removed:
+        ran.variables["waivers_removed"] = removed
+
+    def is_missed(*hosts: str) -> bool:
+        with contextlib.suppress(PolicyErrors):
+            return not ran.run(NOW, *hosts)
+        return True
+
+    found = [is_missed(host)]
+    ran.variables.pop("waivers_removed", None)
+    assert [*found, is_missed()] == missed

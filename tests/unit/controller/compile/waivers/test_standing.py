@@ -35,6 +35,8 @@ def test_a_case_has_its_status_in_the_report_and_its_effect_in_every_plan(organi
     assert organisation.opened(now=case.now) == case.opened
     assert organisation.opened("signal", case.now) == {}
     assert waiver["status"] == "active" or waiver["why"], "what waives nothing says why"
+    if case.status == "active":  # whichever hosts a run is for
+        assert organisation.status(case.now, "press02") == organisation.status(case.now, "lab01") == "active"
     # A warning for everything that somebody may rely on in error; what was taken back on purpose is only listed.
     assert bool(run["warnings"]) == (case.status not in ("active", "revoked") or waiver["review_overdue"])
 
@@ -292,4 +294,24 @@ def test_a_signature_for_another_purpose_is_none_where_the_key_may_sign_for_all(
     keys.sign(file, keys.make("head"), made_for)
     assert organisation.status() == "bad_signature"
     keys.sign(file, keys.make("head"))
-    assert organisation.status() == "active"
+    (waiver,) = organisation.run()["waivers"]
+    assert waiver["status"] == "active" and "ED25519 key SHA256:" in waiver["signed_with"]
+
+
+def test_waiver_without_a_signature_needs_no_ssh_keygen(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    organisation.waiver()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert organisation.opened() == OPEN
+    assert organisation.run()["waivers"][0]["signed_with"] == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n"]
+)
+def test_a_damaged_signature_does_not_count(organisation: Organisation, keys: Keys, content: bytes) -> None:
+    file = organisation.waiver()
+    keys.allow("head.of.press", keys.make("head"), OURS)
+    keys.sign(file, keys.make("head")).write_bytes(content)
+    assert organisation.status() == "bad_signature"
