@@ -18,19 +18,16 @@ def organisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Organisatio
 
 @pytest.fixture(scope="module")
 def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SSH keys, made once for the tests of a file."""
     return tmp_path_factory.mktemp("keys")
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Made:
-    """Writes the files of a catalogue."""
     return Made(tmp_path)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Where plans and notes are kept."""
     made = Store(tmp_path / "reports" / "plans")
     made.require()
     return made

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
+import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +14,23 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
-from ansible.vars.manager import VariableManager
+from ansible_inventory import read_hostvars
 from made_policy import restrictions
-from proscribe.controller.compile.inventory import nested
+from mistakes import get_mistake
+from proscribe.controller.compile.inventory import nested, policy_folders
 from proscribe.controller.compile.inventory import reporting as module
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
-from proscribe.controller.compile.inventory.policy_folders import (
-    catalogue_folders,
-    folder_of_new_waivers,
-    folders_of_registers,
-    folders_of_waivers,
-    places_of,
-)
+from proscribe.controller.compile.inventory.places import paths_of, place_within, set_in
 from proscribe.controller.compile.inventory.reporting import nothing_known, one_for_all, policies, reporting, rule_count
+from proscribe.controller.compile.inventory.reports_place import VARIABLE, place_of_reports, reports_of, require_reports
 from proscribe.controller.compile.inventory.selection import Selection, audience, chosen
 from proscribe.controller.compile.inventory.selection import select as select_of_inventory
 from proscribe.controller.compile.inventory.supported_hosts import unserved
 from proscribe.controller.compile.inventory.tags import unknown_tags
+from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.model.plan import digest
+from proscribe.wire import installation
+from waiver_organisation import Organisation, at
 
 HOSTS = "department: {hosts: {one: {}}}\n"
 
@@ -57,8 +58,6 @@ def test_folders_are_looked_into_down_to_a_depth(tmp_path: Path, deep: int, foun
 
 
 # -- tags
-
-
 KNOWN = ("apps", "dns", "report")
 
 
@@ -83,10 +82,7 @@ def test_unknown_tag_without_tasks_of_controls_offers_none() -> None:
 
 
 # -- values for reports
-
-
 def write_report(reports, name):
-    """Write a complete report with a name."""
     (reports / name).mkdir(parents=True)
     (reports / name / "report.json").write_text('{"run": {}}')
     (reports / name / "hosts.jsonl").touch()
@@ -121,17 +117,13 @@ def test_without_hosts_it_is_as_usual(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("baseline", ["latest", "20261125T080000Z"])
 def test_a_run_to_compare_with_has_to_be_there(tmp_path: Path, baseline: str) -> None:
-    with pytest.raises(PolicyErrors) as wrong:
-        read_reporting(tmp_path, a={"gate_baseline": baseline})
-    (error,) = wrong.value.errors
+    error = get_mistake(read_reporting, tmp_path, a={"gate_baseline": baseline})
     assert (error.key, error.value) == ("proscribe_gate_baseline", baseline)
     assert error.expected.startswith("an earlier run to compare with: ")
 
 
 def test_hosts_have_to_agree(tmp_path: Path) -> None:
-    with pytest.raises(PolicyErrors) as wrong:
-        read_reporting(tmp_path, a={}, b={}, c={"history": "off"})
-    (error,) = wrong.value.errors
+    error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
     assert (error.key, error.value) == ("proscribe_history", "off")
     assert error.expected == "the same for all hosts of a run; a has 'sqlite', c 'off'"
 
@@ -149,27 +141,25 @@ def test_the_rules_of_a_plan_are_counted() -> None:
 
 
 def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from() -> None:
-    def of(section: Any, browsers: Any = ("fox",)) -> str:
-        return digest({"browsers": [*browsers], "section": section})[:23]
+    found = policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
+    modes = {"apps": "enforce", "browser": "audit", "dns": "audit", "firewall": "off"}
+    assert {name: policy["mode"] for name, policy in found.items()} == {
+        **modes,
+        **dict.fromkeys(("group_policy", "watch"), "enforce"),
+    }
+    assert found["firewall"]["policy"] is None and len({policy["policy"] for policy in found.values()}) == 6
+    assert all(len(policy["policy"]) == 23 for name, policy in found.items() if name != "firewall")
 
-    found = policies(PLAN)
-    assert found == {
-        "apps": {"mode": "enforce", "policy": of(APPS)},
-        "browser": {"mode": "audit", "policy": of({"mode": "audit", "services": {}})},
-        "dns": {"mode": "audit", "policy": of(DNS)},
-        "firewall": {"mode": "off", "policy": None},
-    }
-    more = policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
-    assert {name: policy for name, policy in more.items() if name not in found} == {
-        "group_policy": {"mode": "enforce", "policy": digest({"x": 1})[:23]},
-        "watch": {"mode": "enforce", "policy": digest({"y": 2})[:23]},
-    }
-    assert policies({**PLAN, "browsers": ["other"]})["apps"]["policy"] == of(APPS, ["other"]) != of(APPS)
+    def find_changed(**changes: Any) -> set[str]:
+        changed = policies({**PLAN, **changes})
+        return {name for name in modes if changed[name] != found[name]}
+
+    assert find_changed(watch={"y": 3}, contact="x") == set()
+    assert find_changed(browsers=["other"]) == {"apps", "browser", "dns"}
+    assert find_changed(controls={**PLAN["controls"], "dns": {**DNS, "services": {}}}) == {"dns"}
 
 
 # -- selection
-
-
 @pytest.mark.parametrize("shell", ["powershell", "cmd", "ansible.builtin.PowerShell"])
 def test_a_windows_host_is_recognised_by_its_shell(shell: str) -> None:
     assert unserved({"ansible_shell_type": shell}) == f"a Windows host (ansible_shell_type: {shell})"
@@ -206,10 +196,8 @@ def test_pattern_selects_served_hosts_and_lists_the_others() -> None:
 
 def read_managers(text: str, file: Path) -> tuple[InventoryManager, HostVars]:
     file.write_text(text, "utf-8")
-    loader = DataLoader()
-    inventory = InventoryManager(loader=loader, sources=[str(file)])
-    manager = VariableManager(loader=loader, inventory=inventory)
-    return inventory, HostVars(inventory=inventory, variable_manager=manager, loader=loader)
+    hostvars = read_hostvars(file)
+    return hostvars._inventory, hostvars
 
 
 def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_path: Path) -> None:
@@ -244,14 +232,10 @@ def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path: Path) -> Non
     ],
 )
 def test_a_pattern_that_chooses_nobody_or_not_the_same_for_all_is_a_mistake(hosts: Any, message: str) -> None:
-    with pytest.raises(PolicyErrors) as wrong:
-        select(*hosts)
-    assert str(wrong.value).startswith(f"host {message}")
+    assert str(get_mistake(select, *hosts)).startswith(f"host {message}")
 
 
 # -- folders of a policy
-
-
 class Made:
     """A project with two inventories, of which the first names the hosts, and folders in them."""
 
@@ -275,7 +259,7 @@ class Made:
 
 def test_an_absolute_path_means_one_place(tmp_path: Path) -> None:
     made = Made(tmp_path)
-    assert places_of("/own", made.question(), made.host) == [Path("/own")]
+    assert policy_folders.places_of("/own", made.question(), made.host) == [Path("/own")]
 
 
 @pytest.mark.parametrize(
@@ -293,11 +277,9 @@ def test_an_organisations_own_catalogue(there: list[str], found: list[str] | str
     made = Made(tmp_path, *there)
     own = restrictions(catalog_dirs=["own"])
     if isinstance(found, list):
-        assert made.shown(catalogue_folders(made.question(), made.host, own)) == found
+        assert made.shown(policy_folders.catalogue_folders(made.question(), made.host, own)) == found
         return
-    with pytest.raises(PolicyErrors) as wrong:
-        catalogue_folders(made.question(), made.host, own)
-    (error,) = wrong.value.errors
+    error = get_mistake(policy_folders.catalogue_folders, made.question(), made.host, own)
     assert (error.where, error.key, error.value) == ("host h1", "proscribe_catalog_dirs", "own")
     assert error.expected.startswith(found.format(tmp_path))
 
@@ -305,9 +287,12 @@ def test_an_organisations_own_catalogue(there: list[str], found: list[str] | str
 def test_a_catalogue_in_the_place_of_the_projects_own(tmp_path: Path) -> None:
     made = Made(tmp_path, "fleet/ours", "project/more")
     own = restrictions(catalog="ours", catalog_dirs=["more"])
-    assert made.shown(catalogue_folders(made.question(), made.host, own)) == ["fleet/ours", "project/more"]
+    assert made.shown(policy_folders.catalogue_folders(made.question(), made.host, own)) == [
+        "fleet/ours",
+        "project/more",
+    ]
     with pytest.raises(PolicyErrors, match="proscribe_catalog: found 'nosuch', expected a directory with <category>"):
-        catalogue_folders(made.question(), made.host, restrictions(catalog="nosuch"))
+        policy_folders.catalogue_folders(made.question(), made.host, restrictions(catalog="nosuch"))
 
 
 def test_folders_of_waivers_and_the_registers_beside_them(tmp_path: Path) -> None:
@@ -318,15 +303,187 @@ def test_folders_of_waivers_and_the_registers_beside_them(tmp_path: Path) -> Non
     named = {"h1": "department/waivers", "h2": "again", "h3": ""}  # and of h4 nothing is known
     own = {name: restrictions(waivers_dir=folder) for name, folder in named.items()}
     department = "project/department"
-    assert made.shown(folders_of_waivers(question, own)) == [f"{department}/waivers", "second/waivers"]
-    assert made.shown(folders_of_registers(question, own)) == [department, "fleet", "second"]
-    assert folder_of_new_waivers(question, own) == tmp_path / department / "waivers"
-    assert folder_of_new_waivers(question, {}) == tmp_path / "fleet/waivers", "which is not there yet"
+    assert made.shown(policy_folders.folders_of_waivers(question, own)) == [f"{department}/waivers", "second/waivers"]
+    assert made.shown(policy_folders.folders_of_registers(question, own)) == [department, "fleet", "second"]
+    assert policy_folders.folder_of_new_waivers(question, own) == tmp_path / department / "waivers"
+    assert policy_folders.folder_of_new_waivers(question, {}) == tmp_path / "fleet/waivers", "which is not there yet"
     with pytest.raises(PolicyErrors, match="proscribe_waivers_dir: found 'x'"):
-        folders_of_waivers(question, {"h2": restrictions(waivers_dir="x")})
+        policy_folders.folders_of_waivers(question, {"h2": restrictions(waivers_dir="x")})
 
 
 def test_inventory_without_a_folder_has_none_for_new_waivers(tmp_path: Path) -> None:
     question = Question(tmp_path, "audit", "audit", ["h1,"], "", [], [], {})
-    assert folder_of_new_waivers(question, {}) is None
-    assert folders_of_waivers(question, {}) == folders_of_registers(question, {}) == []
+    assert policy_folders.folder_of_new_waivers(question, {}) is None
+    assert policy_folders.folders_of_waivers(question, {}) == policy_folders.folders_of_registers(question, {}) == []
+
+
+# -- places of variables
+VALUES = """\
+proscribe_controls:
+  apps: enforce
+  dns:
+    - audit
+    - wrong
+proscribe_zone: desks
+proscribe_end_grace: 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("variable", "steps", "wrong", "line"),
+    [
+        ("proscribe_controls", "", None, 1),
+        ("proscribe_controls", ".apps", None, 2),
+        ("proscribe_controls", ".dns[1]", None, 5),
+        ("proscribe_controls", ".dns", "wrong", 5),
+        ("proscribe_controls", ".dns[7]", None, 4),  # an item that is not there: its list
+        ("proscribe_controls", ".browser", None, 1),
+        ("proscribe_zone", "[2]", None, 6),  # a text has no items, though it has letters
+        ("proscribe_end_grace", "[0]", None, 7),
+        ("proscribe_zone", ".apps", None, 6),
+    ],
+)
+def test_the_nearest_place_that_is_known(tmp_path: Path, variable: str, steps: str, wrong: object, line: int) -> None:
+    file = tmp_path / "all.yml"
+    file.write_text(VALUES)
+    values = DataLoader().load_from_file(str(file))
+    (key,) = (key for key in values if key == variable)
+    assert place_within(key, values[variable], steps, wrong) == f"{file}:{line}"
+
+
+X = "proscribe_x"
+FOLDERS = ("fleet", "second", "play")
+# Where one variable can stand, the place with the last word last; in an inventory, with what is around it there.
+PLACES = {
+    "fleet/1.yml": "all: {{vars: {}}}",
+    "fleet/2.yml": "all: {{children: {{web: {{vars: {}}}}}}}",
+    **{f"{folder}/group_vars/{group}.yml": "{}" for group in ("all", "web") for folder in FOLDERS},
+    "fleet/3.yml": "all: {{hosts: {{h1: {}}}}}",
+    **{f"{folder}/host_vars/h1.yml": "{}" for folder in FOLDERS},
+    "extra.yml": "{}",
+}
+FLEET = "all: {children: {web: {hosts: {h1: , h2: }}, other: {hosts: {h2: }}}}"
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.pairwise(PLACES), ("fleet/1.yml", "extra.yml")])
+def test_the_place_with_the_last_word_is_named(one: str, other: str, tmp_path: Path) -> None:
+    loader = DataLoader()
+    files = {"fleet/hosts.yml": FLEET, "second/hosts.yml": "all: {}", "play/play.yml": "[]"}
+    files |= {place: PLACES[place].format(f"{{{X}: {place}}}") for place in (one, other)}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"---\n{text}\n")
+    loader.set_basedir(str(tmp_path / "play"))
+    hostvars = read_hostvars(tmp_path / "fleet", tmp_path / "second", loader=loader)
+    if other == "extra.yml":
+        hostvars._variable_manager._extra_vars = loader.load_from_file(str(tmp_path / other))
+    assert hostvars.raw_get("h1")[X] == other, "as Ansible has it"
+    assert set_in(hostvars, "h1", X) == f"{tmp_path}/{other}:2"
+    assert set_in(hostvars, "h1", "proscribe_y") == set_in(hostvars, "nobody", X) == ""
+
+
+def test_a_source_with_a_comma_is_a_path_where_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a, b").mkdir()
+    sources = [str(tmp_path / name) for name in ("a, b", "c, d", "e")]
+    assert paths_of(["web1,", *sources]) == [tmp_path / "a, b", tmp_path / "e"]
+
+
+# -- the place of reports
+USUAL = installation.ROOT / "reports"
+NOW = "2026-11-25T08:00:00+00:00"
+
+
+def build_hosts(folder: Path, *values: object) -> list[HostVariables]:
+    return [
+        HostVariables(f"web{number}", {} if value is None else {VARIABLE: value}, {}, str(folder))
+        for number, value in enumerate(values, 1)
+    ]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    (tmp_path / "inventory" / "prod").mkdir(parents=True)
+    (tmp_path / "inventory" / "prod" / "hosts.yml").touch()
+    return tmp_path / "inventory" / "prod"
+
+
+# what is named, what the environment has, and where that is, from the directory of the inventory
+REPORTS_PLACES = [
+    (None, "", None, "the usual place"),
+    ("state", "", "state", "proscribe_reports of the inventory"),
+    ("../../state", "", "../../state", "proscribe_reports of the inventory"),
+    ("./a//b/../c", "", "a/c", "proscribe_reports of the inventory"),
+    ("/srv/state", "", "/srv/state", "proscribe_reports of the inventory"),
+    ("/srv/state", "/mnt/job", "/mnt/job", "PROSCRIBE_REPORTS"),
+    (None, "/mnt/job", "/mnt/job", "PROSCRIBE_REPORTS"),
+]
+
+
+@pytest.mark.parametrize("place", REPORTS_PLACES)
+@pytest.mark.parametrize("cwd", ["inventory", "elsewhere"])
+def test_the_place_does_not_depend_on_where_one_starts(
+    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str, Any, str], cwd: str
+) -> None:
+    value, environment, expected, named_by = place
+    (tmp_path / "elsewhere" / "state").mkdir(parents=True)  # what is there has no say
+    monkeypatch.chdir(tmp_path / cwd)
+    variables = {"PROSCRIBE_REPORTS": environment} if environment else {}
+    where = USUAL if expected is None else Path(os.path.normpath(inventory / expected))
+    sources = [str(inventory / "hosts.yml")]
+    assert reports_of(build_hosts(inventory, value, value), sources, variables) == where
+    assert place_of_reports(build_hosts(inventory, value), sources, environment=variables) == (where, named_by)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("a", "b"), "web2: proscribe_reports: found 'b', expected the same .*; web1 has 'a', web2 'b'"),
+        (("a", None), "web2: proscribe_reports: found nothing, expected the same .*; web1 has 'a', web2 ''"),
+        (("",), "web1: proscribe_reports: found nothing, expected a directory's path"),
+        ((" ",), "found ' ', expected a directory's path of at most 1000 printable characters"),
+        ((7,), "found 7, expected a directory's path"),
+        (("a\x1b[2J",), r"found 'a\\x1b\[2J', expected a directory's path"),
+        (("a/" * 501,), "expected a directory's path of at most 1000"),
+        (("é" * 128,), "each name in it of at most 255 bytes"),
+    ],
+)
+def test_wrong_place_of_reports_is_refused(inventory: Path, values: tuple[object, ...], message: str) -> None:
+    with pytest.raises(PolicyErrors, match=message):
+        reports_of(build_hosts(inventory, *values), [str(inventory)], {})
+
+
+def test_a_run_needs_a_place_in_which_it_can_write(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = str(inventory / "hosts.yml")
+    (inventory / "file").touch()
+    for named in ("file", "file/below/it"):
+        hosts = build_hosts(inventory, named)
+        with pytest.raises(PolicyErrors, match=f"found '{named}', .*{inventory}/file is no directory"):
+            require_reports(hosts, [source], {})
+        assert str(require_reports(hosts, [source], {"PROSCRIBE_REPORTS": "/mnt/job"})) == "/mnt/job"
+    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != str(inventory))
+    with pytest.raises(PolicyErrors, match=f"found 'new/one', .*can write; {inventory} is not writable"):
+        require_reports(build_hosts(inventory, "new/one"), [source], {})
+    assert not (inventory / "new").exists(), "nothing was made"
+
+
+def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory: Path) -> None:
+    hosts = build_hosts(inventory, "reports")
+    with pytest.raises(PolicyErrors, match=f"found 'reports', .*not read as hosts, and {inventory}/reports is inside"):
+        require_reports(hosts, [str(inventory)], {})
+    assert require_reports(build_hosts(inventory, "../reports"), [str(inventory)], {}) == inventory.parent / "reports"
+    assert require_reports(hosts, [str(inventory / "hosts.yml")], {}) == inventory / "reports"
+
+
+def test_run_writes_to_its_place_or_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROSCRIBE_REPORTS", raising=False)
+    organisation = Organisation(tmp_path)
+    organisation.variables["reports"] = "../state"
+    run = compile_run(organisation.question(), at(NOW))
+    assert Path(run["directory"]).parent == Path(run["plans"]).parent == tmp_path / "state"
+    assert list((tmp_path / "state" / "plans").glob("*.json"))
+    question = organisation.question()
+    last = question.hosts[-1]
+    question.hosts[-1] = dataclasses.replace(last, values={**last.values, VARIABLE: "../other"})
+    with pytest.raises(PolicyErrors, match=f"{last.name}.*proscribe_reports: found '../other', expected the same"):
+        compile_run(question, at(NOW))
+    assert not (tmp_path / "other").exists()

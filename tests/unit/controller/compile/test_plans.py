@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made import catalogue, service
 from made_policy import restrictions
+from mistakes import get_mistake
 from proscribe.controller.compile.catalogue.loading import Browser, Catalogue
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
+from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans.browsers import places
 from proscribe.controller.compile.plans.cache import PlanCache
 from proscribe.controller.compile.plans.chosen import chosen_services
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.plans.departments import departments_of, outermost
 from proscribe.controller.compile.plans.hosts import Compiled
+from proscribe.controller.compile.plans.policy import sound_policy
+from proscribe.controller.compile.plans.run import compile_run
 from proscribe.controller.compile.plans.unmanaged_browsers import unmanaged_browsers
 from proscribe.controller.compile.plans.warnings import of_catalogue_age, of_policy, select_not_printed_today
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -29,14 +34,15 @@ from proscribe.host.controls.browser.desired import Desired
 from proscribe.host.controls.browser.name_closing import WITH_ALL_BELOW
 from proscribe.host.controls.browser.other_controls import HostControls
 from proscribe.host.controls.browser.rendering import fit_names
+from proscribe.model import plan as plans
 from proscribe.wire.store import Store
+from waiver_organisation import Organisation
 
 BODY = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ("a.example.org",)}}}}}
 READ = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ["a.example.org"]}}}}}
 
 
 def read_repeatedly(store: Store, state: bytes, times: int) -> tuple[list[dict[str, Any]], int]:
-    """Return the plans of several runs, and how often a plan was compiled."""
     plans, compiled = [], []
     for _ in range(times):
         cache = PlanCache(store)
@@ -55,8 +61,6 @@ def test_plan_without_a_hash_of_its_sources_is_not_noted(store):
 
 
 # -- departments
-
-
 GROUPS = {
     "all": {"web1", "web2", "db1", "lap1"},
     "ungrouped": {"lap1"},
@@ -73,7 +77,6 @@ GROUPS = {
         ({"all": {"a"}, "ungrouped": {"a"}}, []),
         ({"a": {"1", "2"}, "b": {"2", "3"}, "c": {"2"}}, ["a", "b"]),
         ({"empty": set(), "press": {"1"}}, ["press"]),
-        ({"departments": {"1", "2", "3"}, "press": {"1", "2"}, "treasury": {"3"}}, ["press", "treasury"]),
         ({"site": {"1", "2"}, "departments": {"1", "2"}, "press": {"1"}, "treasury": {"2"}}, ["press", "treasury"]),
         # One that has hosts of its own as well is a department around a team.
         ({"press": {"1", "2"}, "photographers": {"1"}}, ["press"]),
@@ -91,8 +94,6 @@ def test_only_hosts_of_the_run_count(tmp_path):
 
 
 # -- chosen services
-
-
 MADE = catalogue(
     service("owl"),
     service("dodo", enforce=False),
@@ -137,9 +138,7 @@ def test_variables_choose_enforced_and_reported_services(values: dict[str, Any],
     ],
 )
 def test_unknown_service_or_feed_is_a_mistake(values: dict[str, Any], key: str, value: str, expected: str) -> None:
-    with pytest.raises(PolicyErrors) as wrong:
-        chosen_services(MADE, restrictions(**values))
-    (error,) = wrong.value.errors
+    error = get_mistake(chosen_services, MADE, restrictions(**values))
     assert (error.where, error.key, error.value) == ("", f"proscribe_{key}", value)
     assert error.expected.startswith(expected)
 
@@ -149,7 +148,6 @@ def test_unknown_service_or_feed_is_a_mistake(values: dict[str, Any], key: str, 
     [
         ("own", "apps", TENANTS, True),
         ("own", "apps", {"controls": {"apps": "off"}}, False),
-        ("own", "firewall", {"controls": {"apps": "off"}}, True),
         ("own", "firewall", {"controls": {"firewall": "off"}}, False),
         ("shared", "apps", {}, False),  # its programs serve permitted accounts, too
         ("shared", "apps", REMOVED, True),
@@ -158,24 +156,18 @@ def test_unknown_service_or_feed_is_a_mistake(values: dict[str, Any], key: str, 
         ("page", "apps", {}, False),
     ],
 )
-def test_service_for_groups_needs_programs_or_networks(
-    id_: str, control: str, values: dict[str, Any], found: bool
-) -> None:
+def test_service_for_groups_needs_identifiers(id_: str, control: str, values: dict[str, Any], found: bool) -> None:
     entry = {"services": [id_], "groups": ["guests"], "controls": [control]}
     own = restrictions(groups_restricted=[entry], **values)
     if found:
         assert (SHARED.services[id_], True) in chosen_services(SHARED, own)
         return
-    with pytest.raises(PolicyErrors) as wrong:
-        chosen_services(SHARED, own)
-    (error,) = wrong.value.errors
+    error = get_mistake(chosen_services, SHARED, own)
     assert (error.key, error.value) == ("proscribe_groups_restricted[0].services[0]", id_)
     assert error.expected.startswith(f"a service of which {control} can find")
 
 
 # -- warnings
-
-
 NOW = datetime.datetime(2026, 11, 25, 8, tzinfo=datetime.timezone.utc)
 OWL = service(
     "owl", checked="2026-11-20", packages={"apt": ("owl",)}, networks=("192.0.2.99/32",), networks_checked="2026-11-22"
@@ -188,7 +180,6 @@ BY_GROUP = {"groups_restricted": [{"services": ["owl"], "groups": ["guests"]}]}
 def compile_warnings(
     of: dict[str, tuple[Catalogue, dict[str, Any]]], mode: str = "enforce", windows: tuple[str, ...] = ()
 ) -> list[str]:
-    """Return the warnings for hosts, each with its catalogue and its variables."""
     own = {name: restrictions(**values) for name, (_, values) in of.items()}
     hosts = [HostVariables(name, {}, {}, ".") for name in of]
     question = Question(Path("/"), mode, mode, [], "", [], hosts, {}, windows=windows)
@@ -226,14 +217,9 @@ def test_windows_hosts_are_not_corrected(mode: str, windows: tuple[str, ...], li
 
 def test_controls_that_are_off_leave_services_open() -> None:
     off = {"controls": {"browser": "off"}}
-    hosts = {
-        "c": (FRESH, {**TENANTS, **off}),
-        "a": (FRESH, {**TENANTS, **off}),
-        "b": (FRESH, BY_GROUP),
-        "e": (FRESH, {**BY_GROUP, **off}),
-        "d": (FRESH, BY_GROUP),
-    }
-    apart, both, dns = compile_warnings(hosts)
+    tenants = {**TENANTS, **off}
+    of_hosts = {"c": tenants, "a": tenants, "b": BY_GROUP, "e": {**BY_GROUP, **off}, "d": BY_GROUP}
+    apart, both, dns = compile_warnings({name: (FRESH, values) for name, values in of_hosts.items()})
     assert apart.startswith("proscribe_tenants") and "on a (and 1 more)" in apart
     assert "on b (and 1 more): browser and dns cannot" in both and "on e: dns cannot" in dns
 
@@ -246,15 +232,12 @@ def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once() -> No
 
 
 # -- places of browsers
-
-
 LATER = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
 MANAGED = "policies/managed/proscribe.json"
 THUNDERBIRDS = [f"/var/lib/flatpak/app/{who}.Thunderbird" for who in ("org.mozilla", "net.thunderbird")]
 
 
 def build_flatpak_path(app: str) -> str:
-    """The file of policies in an extension of an app."""
     return f"/var/lib/flatpak/extension/{app}.systemconfig/<arch>/<branch>/policies/policies.json"
 
 
@@ -287,12 +270,9 @@ def test_place_is_named_after_its_first_browser(
 
 
 def test_firefox_reads_the_file_of_its_installation_where_there_is_no_other(own: dict[str, dict[str, object]]) -> None:
-    assert own["/etc/firefox/policies/policies.json"]["fallbacks"] == [
-        "/usr/lib/firefox/distribution/policies.json",
-        "/usr/lib64/firefox/distribution/policies.json",
-        "/usr/lib/firefox-esr/distribution/policies.json",
-        "/usr/share/firefox-esr/distribution/policies.json",
-    ]
+    folders = ("lib/firefox", "lib64/firefox", "lib/firefox-esr", "share/firefox-esr")
+    files = [f"/usr/{folder}/distribution/policies.json" for folder in folders]
+    assert own["/etc/firefox/policies/policies.json"]["fallbacks"] == files
 
 
 def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, object]]) -> None:
@@ -304,16 +284,13 @@ def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, 
     [
         (f"/etc/opt/chrome/{MANAGED}", {"flatpaks": ["com.google.Chrome"]}),
         (f"/etc/chromium-browser/{MANAGED}", {"snaps": ["chromium"]}),
-        (build_flatpak_path("org.mozilla.firefox"), {"flatpaks": ["org.mozilla.firefox"]}),
         # Not ungoogled Chromium's Flatpak: where that reads policies is known, from one source.
         (f"/etc/chromium/{MANAGED}", {"elsewhere": ["flatpak com.vivaldi.Vivaldi", "snap vivaldi"]}),
         (f"/etc/brave/{MANAGED}", {"flatpaks": ["com.brave.Browser"], "elsewhere": ["snap brave"]}),
         ("/etc/thunderbird/policies/policies.json", {}),
     ],
 )
-def test_place_names_the_packagings_that_read_it(
-    own: dict[str, dict[str, object]], path: str, packaged: dict[str, list[str]]
-) -> None:
+def test_place_names_its_packagings(own: dict[str, dict[str, Any]], path: str, packaged: dict[str, list[str]]) -> None:
     assert {key: own[path][key] for key in ("flatpaks", "snaps", "elsewhere") if key in own[path]} == packaged
 
 
@@ -337,8 +314,6 @@ def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own
 
 
 # -- unmanaged browsers
-
-
 def browser(id_: str, support: str, **keys: Any) -> Browser:
     blank: dict[str, Any] = {"packages": {}, "processes": (), "paths": ()}
     more: dict[str, Any] = {"policy_dir": {}, "policy_file": {}, "policy_fallbacks": (), "unverified": {}}
@@ -346,33 +321,123 @@ def browser(id_: str, support: str, **keys: Any) -> Browser:
 
 
 def test_unmanaged_browsers_are_scanned_for_without_shared_names() -> None:
-    made = catalogue(
-        service("relay", packages={"apt": ("finch-relay",)}, processes=("relayed",), paths=("/opt/relay/finch",))
-    )
+    relay = {"packages": {"apt": ("finch-relay",)}, "processes": ("relayed",), "paths": ("/opt/relay/finch",)}
+    made = catalogue(service("relay", **relay))
+    finch = {"packages": {"apt": ("finch", "finch-relay"), "rpm": ("finch",)}, "paths": ("/opt/finch", *relay["paths"])}
     browsers = [
         browser("chrome", "chromium", packages={"apt": ("chrome",)}, processes=("chrome", "both"), paths=("/opt/c",)),
         browser("fox", "firefox", processes=("fox", "relayed")),
         browser("bird", "thunderbird", processes=("bird",)),
-        browser(
-            "finch",
-            "none",
-            packages={"apt": ("finch", "finch-relay"), "rpm": ("finch",)},
-            processes=("finch", "both", "relayed"),
-            paths=("/opt/finch", "/opt/relay/finch"),
-        ),
+        browser("finch", "none", processes=("finch", "both", "relayed"), **finch),
         browser("dove", "none", packages={"apt": ("dove",)}, processes=("dove", "finch"), paths=("/opt/dove",)),
     ]
     made.browsers.update({one.id: one for one in browsers})  # type: ignore[attr-defined]
-    expected = {
-        "name": "Browsers that no policy reaches",
-        "mode": "audit",
-        "packages": {"apt": ["finch", "dove"], "rpm": ["finch"]},
-        "processes": ["dove", "finch"],
-        "paths": ["/opt/dove", "/opt/finch"],
-        "copies": ["both", "chrome", "fox"],
-    }
-    assert unmanaged_browsers(made, "audit", made.services.values()) == expected
+    reached = unmanaged_browsers(made, "audit", made.services.values())
+    assert (reached["name"], reached["mode"]) == ("Browsers that no policy reaches", "audit")
+    assert reached["packages"] == {"apt": ["finch", "dove"], "rpm": ["finch"]}
+    assert (reached["processes"], reached["paths"]) == (["dove", "finch"], ["/opt/dove", "/opt/finch"])
+    assert reached["copies"] == ["both", "chrome", "fox"]
     without = unmanaged_browsers(made, "report", [])
     assert (without["mode"], without["paths"]) == ("report", ["/opt/dove", "/opt/finch", "/opt/relay/finch"])
     assert without["packages"] == {"apt": ["finch", "finch-relay", "dove"], "rpm": ["finch"]}
     assert without["copies"] == ["both", "chrome", "fox", "relayed"]
+
+
+# -- runs
+@pytest.fixture
+def ask_run(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
+
+    def compiled(hosts, mode="audit", job=""):
+        own = [
+            HostVariables(name, {f"proscribe_{key}": value for key, value in values.items()}, {}, str(tmp_path))
+            for name, values in hosts.items()
+        ]
+        groups = {"all": frozenset(hosts)}
+        question = Question(project, mode, "audit", [str(tmp_path)], "", list(plans.CONTROLS), own, groups, round=job)
+        return compile_run(question, NOW)
+
+    return compiled
+
+
+def test_hosts_with_the_same_restrictions_share_a_plan(ask_run):
+    run = ask_run({"web01": {}, "web02": {}, "db01": {"categories": ["webmail"]}})
+    assert run["hosts"]["web01"] == run["hosts"]["web02"] != run["hosts"]["db01"]
+    stored = sorted(Path(run["plans"]).glob("*.json"))
+    assert len(stored) == 2
+    for path in stored:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        plans.check(plan)
+        assert plan["digest"] == f"sha256:{path.stem}"
+
+
+def test_a_second_run_stores_nothing_new(ask_run):
+    first = ask_run({"web01": {}})
+    before = {path: path.stat().st_mtime_ns for path in Path(first["plans"]).iterdir()}
+    second = ask_run({"web01": {}})
+    assert {path: path.stat().st_mtime_ns for path in Path(second["plans"]).iterdir()} == before
+    assert first["id"] != second["id"]
+
+
+@pytest.mark.parametrize(
+    ("value", "command"),
+    [
+        ("wechat-3fa4b2c1", "its subcommand restore, --id wechat-3fa4b2c1, and"),
+        (["a-00000001", "b-00000002"], "its subcommand restore, --id a-00000001, --id b-00000002, and"),
+        ("$(reboot)", "its subcommand restore, and"),
+    ],
+)
+def test_the_old_way_to_restore_stops_every_run_and_names_the_new_one(ask_run, tmp_path, value, command):
+    for mode in ("lift", "enforce", "audit"):
+        error = get_mistake(ask_run, {"web01": {"restore": value}, "web02": {"restore": value}}, mode=mode)
+        assert error.key == "proscribe_restore" and "nothing was lifted" in error.expected
+        assert error.expected.endswith(f" {command} this run's other options")
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "variables", "round_"),
+    [
+        ({"round": 12}, {"awx_workflow_job_id": 7}, "12"),
+        ({}, {"awx_workflow_job_id": 7, "tower_workflow_job_id": 7}, "7"),
+        ({}, {"tower_workflow_job_id": "8"}, "8"),
+        ({}, {"awx_workflow_job_id": None, "awx_job_id": 9}, ""),
+    ],
+)
+def test_a_run_is_of_the_round_that_is_named_or_of_the_workflow_job(ask_run, named, variables, round_):
+    assert ask_run({"web01": named}, job=read_workflow_job(variables))["round"] == round_
+
+
+@pytest.mark.parametrize("value", ["a b", "-x", "x" * 65, ["7"]])
+def test_a_round_is_a_short_plain_word(ask_run, value):
+    with pytest.raises(PolicyErrors, match="proscribe_round.*an id of letters, digits"):
+        ask_run({"web01": {"round": value}})
+    with pytest.raises(PolicyErrors, match="awx_workflow_job_id.*an id of letters, digits"):
+        read_workflow_job({"awx_workflow_job_id": value})
+
+
+def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> None:
+    organisation.variables["batches"] = [2, "10%"]
+    question = organisation.question()
+    first = question.hosts[0]
+    question.hosts[0] = dataclasses.replace(first, values={**first.values, "proscribe_batches": "x"})
+    assert get_mistake(compile_run, question, NOW).key == "proscribe_batches"
+
+
+def test_loaded_catalogue_is_noted_for_the_next_run(organisation: Organisation) -> None:
+    store = organisation.root / "reports/plans"
+    compile_run(organisation.question(), NOW)
+    assert {path.name.rpartition("-")[0] for path in store.iterdir()} >= {"catalogue", "plan"}
+
+
+def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation: Organisation) -> None:
+    organisation.approvers(None)
+    organisation.waivers.rmdir()
+    question = dataclasses.replace(organisation.question("press01"), inventory=[str(organisation.root)])
+    assert set(sound_policy(question).services) == {"signal", "slack", "whatsapp"}
+    (organisation.root / "more").mkdir()
+    (host,) = question.hosts
+    own = {**host.values, "proscribe_catalog_dirs": ["more"]}
+    error = get_mistake(sound_policy, dataclasses.replace(question, hosts=[dataclasses.replace(host, values=own)]))
+    assert (error.where, error.key) == ("host press01", "proscribe_catalog_dirs")
+    assert error.value == str(organisation.root / "more")

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD
+from mistakes import get_mistake
 from proscribe.controller.compile.catalogue import dates
 from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import check_service
@@ -21,7 +22,6 @@ from proscribe.controller.compile.reading import grammar, values, windows_signin
 from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
 from proscribe.controller.compile.reading.plain_file import content_of
 from proscribe.controller.compile.restrictions import readers
-from proscribe.controller.policy_errors import Expected, PolicyError
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 ONE_DAY = datetime.timedelta(days=1)
@@ -110,8 +110,6 @@ def test_publisher_that_is_recorded_twice_is_a_mistake() -> None:
 
 
 # -- publishers
-
-
 def test_a_publisher_without_a_package_of_its_own_is_refused() -> None:
     publisher = "CN=24803D75-212C-471A-BC57-9EF86AB91435"
     entry = yaml.safe_load(GOOD)
@@ -134,8 +132,6 @@ def test_no_two_services_have_one_publisher(own_catalogue: Catalogue) -> None:
 
 
 # -- networks
-
-
 @pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "x", ""])
 def test_text_that_is_no_network_is_not_packed(text: str) -> None:
     assert packed(text) is None
@@ -153,9 +149,7 @@ def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]]
     st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), max_size=12),
     st.tuples(st.integers(0, 255), st.integers(8, 32)),
 )
-def test_a_network_of_a_table_is_found_by_any_of_its_addresses(
-    made: list[tuple[int, int]], other: tuple[int, int]
-) -> None:
+def test_table_finds_a_network_by_any_of_its_addresses(made: list[tuple[int, int]], other: tuple[int, int]) -> None:
     networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
     table = {str(net): str(net) for net in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))}
     network = ipaddress.ip_network((f"198.51.100.{other[0]}", other[1]), strict=False)
@@ -171,26 +165,16 @@ def test_network_is_packed(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "listed"),
-    [
-        ("10.0.0.0/24", "10.0.0.0/24"),
-        ("10.0.0.1/32", "10.0.0.1"),
-        ("2001:DB8::1", "2001:db8::1"),
-        ("2001:DB8::/48", "2001:db8::/48"),
-        ("fe80::1%x;accept", "fe80::1"),
-        ("fe80::%x;accept/64", "fe80::/64"),
-    ],
+    [("10.0.0.0/24", "10.0.0.0/24"), ("10.0.0.1/32", "10.0.0.1"), ("2001:DB8::1", "2001:db8::1")]
+    + [("2001:DB8::/48", "2001:db8::/48"), ("fe80::1%x;accept", "fe80::1"), ("fe80::%x;accept/64", "fe80::/64")],
 )
 def test_a_network_is_spelled_anew(text: str, listed: str) -> None:
     assert spelled(ipaddress.ip_network(text)) == listed
 
 
 # -- plain files
-
-
 def get_refusal(path: Path, largest: int = 5, within: Path | None = None) -> tuple[str, str, object, str]:
-    with pytest.raises(PolicyError) as wrong:
-        content_of(path, largest, within)
-    error = wrong.value
+    error = get_mistake(content_of, path, largest, within)
     return error.where, error.key, error.value, error.expected
 
 
@@ -223,8 +207,6 @@ def test_a_link_may_not_lead_out_of_the_directory(tmp_path: Path) -> None:
 
 
 # -- readers of values
-
-
 WORD = values.choice("audit", "off")
 STRICT = values.choice("audit", "enforce")
 IDS, SOME = values.list_of_names(None, "ids"), values.list_of_names(("a", "b"), "letters")
@@ -236,40 +218,30 @@ NAME = "x" * 255
 PATH = "/".join([NAME] * 3)
 EXTENSION = "a" * 32
 DATABASE = "postgresql://proscribe@db.example.org/proscribe"
-GOOGLE = {"google": ["example.org", "a-1.example"]}
 BOTH = {"google": (), "microsoft": ()}
 TENANT_ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
 BY_ID = {"id": TENANT_ID.upper(), "domains": ["A.example", "a.example"]}
+READ_BY_ID = {"id": TENANT_ID, "domains": ["a.example"]}
 TENANTS = {"microsoft": (TENANT_ID, "Dept.example")}
-
 TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (WORD, "audit", "audit"),
     (WORD, False, "off"),
     (IDS, ["b", "a", "b"], ("b", "a")),
-    (SOME, ["b", "a"], ("b", "a")),
     (NUMBER, 4, 4),
-    (values.flag, True, True),
     (values.flag, "true", True),
     (values.line, LONG, LONG),
     (values.directory, None, ""),
     (values.directory, PATH, PATH),
     (values.pattern, " web*:!web1 ", "web*:!web1"),
-    (values.day, DAY, DAY),
-    (values.day, "2024-10-31", DAY),
-    (SPAN, "1m", 60),
-    (SPAN, "1h", 3600),
+    *((values.day, day, DAY) for day in (DAY, "2024-10-31")),
+    *((SPAN, text, seconds) for text, seconds in (("1m", 60), ("1h", 3600))),
     (values.length_or_forever, "forever", 0),
     (values.networks, ["10.0.0.1", "10.0.0.0/24", "2001:db8::/32"], ("10.0.0.1/32", "10.0.0.0/24", "2001:db8::/32")),
     (values.name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
     (readers.read_controls, {}, dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")),
     (readers.read_tenants, {}, BOTH),
-    (readers.read_tenants, GOOGLE, {"google": ("example.org", "a-1.example"), "microsoft": ()}),
     (readers.read_tenants, {"microsoft": [TENANT_ID, "Dept.example", TENANT_ID]}, {**BOTH, **TENANTS}),
-    (
-        readers.read_tenants,
-        {"microsoft": [BY_ID]},
-        {**BOTH, "microsoft": ({"id": TENANT_ID, "domains": ["a.example"]},)},
-    ),
+    (readers.read_tenants, {"microsoft": [BY_ID]}, {**BOTH, "microsoft": (READ_BY_ID,)}),
     (readers.read_extensions, [EXTENSION, "parrot@example.org"], (EXTENSION, "parrot@example.org")),
     *((readers.read_history, word, word) for word in ("sqlite", "off", DATABASE, "postgresql+psycopg://db/x")),
     (readers.read_history, False, "off"),
@@ -277,7 +249,7 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (readers.read_texts, {"en": "a", "zh_HK": "b", "nb": "c"}, "a\nb\nc"),
     (readers.read_texts, {f"x{letter}": letter for letter in "abcdef"}, "a\nb\nc\nd\ne\nf"),
     (readers.read_feeds, False, "off"),
-    *((readers.read_feeds, kind(["birds"]), ("birds",)) for kind in (list, tuple)),
+    (readers.read_feeds, ["birds"], ("birds",)),
 ]
 
 
@@ -362,14 +334,10 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
 def test_wrong_value_is_refused_at_its_key(
     read: Callable[..., Any], value: Any, key: str, found: Any, expected: str
 ) -> None:
-    with pytest.raises(Expected) as wrong:
-        read(value)
-    assert (wrong.value.key, wrong.value.value) == (key, found)
-    assert wrong.value.expected.startswith(expected)
+    mistake = get_mistake(read, value)
+    assert (mistake.key, mistake.value) == (key, found) and mistake.expected.startswith(expected)
 
 
 def test_forever_is_offered_where_it_may_be_and_off_too() -> None:
     for read, end in ((values.length_or_forever, ", or forever"), (readers.read_watch, ", or off")):
-        with pytest.raises(Expected) as wrong:
-            read("soon")
-        assert wrong.value.expected.endswith(end)
+        assert get_mistake(read, "soon").expected.endswith(end)

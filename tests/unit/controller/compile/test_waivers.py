@@ -5,34 +5,32 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from mistakes import get_mistake
 from proscribe.controller.compile.plans.hosts import compile_hosts
+from proscribe.controller.compile.waivers import refusals
 from proscribe.controller.compile.waivers.authority import Authority, objection, read_register
+from proscribe.controller.compile.waivers.document import MOMENT, load_waivers, read_waiver
 from proscribe.controller.compile.waivers.hours import HOURS, windows
-from proscribe.controller.compile.waivers.refusals import (
-    FILE,
-    LARGEST,
-    Disregarded,
-    Refusal,
-    in_force,
-    read_refusals,
-    warning,
-    with_one_more,
-)
+from proscribe.controller.compile.waivers.refusals import FILE, LARGEST, Disregarded, Refusal
 from proscribe.controller.compile.waivers.request_answers import refused_by_host, with_answers
 from proscribe.controller.compile.waivers.standing import Context, Rules
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
-from waiver_organisation import GROUPS, NOW, Organisation, at
+from waiver_organisation import GROUPS, NOW, WAIVER, Organisation, at
 
 
-@pytest.mark.parametrize("approver", ["", "no head is named"])
-def test_an_empty_entry_lets_nobody_approve(approver: str) -> None:
-    why = objection(approver, frozenset({"press01"}), {"press": Authority("")}, {"press": frozenset({"press01"})})
-    assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
+def test_empty_entry_lets_nobody_approve() -> None:
+    for approver in ("", "no head is named"):
+        why = objection(approver, frozenset({"press01"}), {"press": Authority("")}, {"press": frozenset({"press01"})})
+        assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +41,7 @@ def test_an_empty_entry_lets_nobody_approve(approver: str) -> None:
         ({"press": "", "finance": ""}, ["the group finance (and 1 more)"]),
     ],
 )
-def test_every_run_says_for_whom_nobody_can_approve(
+def test_groups_without_approver_are_named(
     organisation: Organisation, register: dict[str, Any], warning: list[str]
 ) -> None:
     organisation.approvers(register)
@@ -94,8 +92,6 @@ def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key
 
 
 # -- hours
-
-
 NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
 
 
@@ -109,16 +105,12 @@ NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
         ("daily 09:00-12:00", [(day, NINE, NOON) for day in range(7)]),
         ("sat-mon 00:00-24:00", [(0, 0, DAY), (5, 0, DAY), (6, 0, DAY)]),
         ("wed,mon 09:45-18:00", [(0, NINE + 45, SIX), (2, NINE + 45, SIX)]),
-        # over midnight
         ("mon 22:00-09:00", [(0, TEN, DAY), (1, 0, NINE)]),
         ("sun 22:00-09:00", [(0, 0, NINE), (6, TEN, DAY)]),
         ("mon 22:00-00:00", [(0, TEN, DAY)]),
         ("mon 24:00-09:00", [(1, 0, NINE)]),
-        # what touches on a day is one, and what follows on the next day is not
         ("mon 09:00-12:00;mon 12:00-18:00", [(0, NINE, SIX)]),
-        ("mon 09:00-18:00;mon 12:00-13:00", [(0, NINE, SIX)]),
         ("mon 12:01-18:00;mon 09:00-12:00", [(0, NINE, NOON), (0, NOON + 1, SIX)]),
-        ("mon 09:00-10:00;mon 11:00-12:00;mon 12:00-18:00", [(0, NINE, NINE + 60), (0, NINE + 120, SIX)]),
         ("mon 09:00-12:00;tue 09:00-12:00;mon 11:00-18:00", [(0, NINE, SIX), (1, NINE, NOON)]),
     ],
 )
@@ -127,7 +119,7 @@ def test_hours_become_windows_of_a_week(texts: str, expected: list[tuple[int, in
     assert windows(texts.split(";")) == expected
 
 
-@pytest.mark.parametrize("times", ["09:00-09:00", "00:00-00:00", "24:00-24:00", "24:00-00:00"])
+@pytest.mark.parametrize("times", ["09:00-09:00", "24:00-00:00"])
 def test_no_time_at_all_is_a_mistake(times: str) -> None:
     with pytest.raises(ValueError, match=times):
         windows([f"daily {times}"])
@@ -136,9 +128,8 @@ def test_no_time_at_all_is_a_mistake(times: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("mon", "09:00-18:00", "mon 9:00-18:00", "mon 09:00-18:60", "mon 09:00-25:00", "mon 09:00-24:01"),
-        *("mon 09:00", "mon 09:00-18:00 ", "mon  09:00-18:00", "mon 09:00-18:00\n", "Mon 09:00-18:00"),
-        *("mon- 09:00-18:00", "mon;tue 09:00-18:00", "weekdays,sat 09:00-18:00", "monday 09:00-18:00"),
+        *("mon", "09:00-18:00", "mon 9:00-18:00", "mon 09:00-18:60", "mon 09:00-24:01", "mon 09:00"),
+        *("mon  09:00-18:00", "mon 09:00-18:00\n", "Mon 09:00-18:00", "mon- 09:00-18:00", "weekdays,sat 09:00-18:00"),
         *(f"{'mon,' * 7}mon 09:00-18:00", "mon \u0660\u0669:00-18:00"),
     ],
 )
@@ -147,9 +138,7 @@ def test_malformed_hours_do_not_match(text: str) -> None:
 
 
 # -- refusals
-
-
-ONE = Refusal("1", "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
+ONE = Refusal("0" * 16, "press01", "wong", "whatsapp", "no", "head.of.press", "2026-11-25T08:00:00Z")
 DEPARTMENTS = {name: GROUPS[name] for name in ("press", "finance")} | {"all": frozenset({"press01", "fin01", "lab01"})}
 REGISTER = {
     "press": Authority("head.of.press", ("deputy", "head.of.both")),
@@ -162,32 +151,26 @@ def write_line(refusal: Refusal) -> str:
     return json.dumps(refusal._asdict()) + "\n"
 
 
-@pytest.mark.parametrize("key", Refusal._fields)
+@pytest.mark.parametrize("key", ["id", "host", "user", "service", "why", "by", "on"])
 @pytest.mark.parametrize("value", ["", "a\nb", "x" * 1001, 7, None])
 def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path: Path, key: str, value: object) -> None:
     (tmp_path / FILE).write_text(write_line(ONE) + json.dumps({**ONE._asdict(), key: value}) + "\n" + "[\n")
     with pytest.raises(PolicyErrors) as wrong:
-        read_refusals([tmp_path])
+        refusals.read_refusals([tmp_path])
     assert [error.where for error in wrong.value.errors] == [f"{tmp_path / FILE}:{number}" for number in (2, 3)]
     assert all("id, host, user, service, why, by, on" in error.expected for error in wrong.value.errors)
-
-
-def test_the_longest_text_counts(tmp_path: Path) -> None:
-    one = ONE._replace(why="x" * 1000)
-    (tmp_path / FILE).write_text(write_line(one))
-    assert read_refusals([tmp_path]) == [one]
+    longest = ONE._replace(why="x" * 1000)
+    (tmp_path / FILE).write_text(write_line(longest))
+    assert refusals.read_refusals([tmp_path]) == [longest]
 
 
 def test_refusals_in_no_file_of_lines_are_a_mistake(tmp_path: Path) -> None:
     def read_error(name: str) -> tuple[str, str, object, str]:
-        with pytest.raises(PolicyErrors) as wrong:
-            read_refusals([tmp_path / name])
-        (error,) = wrong.value.errors
+        error = get_mistake(refusals.read_refusals, [tmp_path / name])
         return error.where, error.key, error.value, error.expected
 
-    for name in ("folder", "large", "latin"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "folder" / FILE).mkdir()
+    for name in (f"folder/{FILE}", "large", "latin"):
+        (tmp_path / name).mkdir(parents=True)
     with (tmp_path / "large" / FILE).open("wb") as stream:
         stream.truncate(LARGEST + 1)
     (tmp_path / "latin" / FILE).write_bytes(b"\xe4\n")
@@ -202,10 +185,10 @@ def test_one_more_line_leaves_the_others_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / FILE
     other = ONE._replace(why="請用電話")
     added = (json.dumps(other._asdict(), ensure_ascii=False) + "\n").encode()
-    assert with_one_more(file, other) == added
+    assert refusals.with_one_more(file, other) == added
     for before, left in ((b"", b""), (b"x", b"x\n"), (b"x\n", b"x\n")):
         file.write_bytes(before)
-        assert with_one_more(file, other) == left + added
+        assert refusals.with_one_more(file, other) == left + added
 
 
 def test_the_newest_that_counts_is_in_force() -> None:
@@ -213,37 +196,31 @@ def test_the_newest_that_counts_is_in_force() -> None:
     own = ONE._replace(by="wong", on="2026-11-27T08:00:00Z")
     stranger = ONE._replace(id="2", by="head.of.finance")
     elsewhere = ONE._replace(host="gone01")
-    found, disregarded = in_force([elsewhere, ONE, newer, own, stranger], CONTEXT)
+    found, disregarded = refusals.in_force([elsewhere, ONE, newer, own, stranger], CONTEXT)
     assert found == [newer]
     (left,) = disregarded
     assert left.refusal == stranger and left.why.startswith("head.of.finance may not approve for press")
 
 
 def test_a_run_says_what_counts_for_nothing() -> None:
-    one = Disregarded(ONE, "it is theirs")
-    assert warning([one]).endswith(": it is theirs [refused.jsonl]") and "request 1 on" in warning([one])
-    assert "on press01 counts for nothing (and 1 more)" in warning([one, Disregarded(ONE._replace(id="2"), "x")])
+    one, two = Disregarded(ONE, "it is theirs"), Disregarded(ONE._replace(id="2"), "x")
+    text, more = refusals.warning([one]), refusals.warning([one, two])
+    assert text.endswith(": it is theirs [refused.jsonl]") and "request 0000000000000000 on" in text
+    assert "on press01 counts for nothing (and 1 more)" in more
 
 
 # -- answers to requests
-
-
-REFUSAL = Refusal("0" * 16, "press01", "wong", "whatsapp", "no", "head", "2026-11-25T08:00:00Z")
-
-
 PLAN = {"schema": "proscribe/plan/1", "controls": {}}
 
 
 def test_a_refusal_is_in_what_the_plan_of_its_host_consists_of() -> None:
-    refused = refused_by_host([REFUSAL])
-    assert with_answers(PLAN, refused["press01"], [])["answers"][REFUSAL.id]["why"] == "no"
+    refused = refused_by_host([ONE])
+    assert with_answers(PLAN, refused["press01"], [])["answers"]["0000000000000000"]["why"] == "no"
     assert "press02" not in refused
     assert with_answers(PLAN, {}, []) == PLAN
 
 
 # -- parts of waivers
-
-
 def day(number: int) -> datetime.datetime:
     return datetime.datetime(2026, 11, number, 8, tzinfo=datetime.timezone.utc)
 
@@ -296,3 +273,123 @@ def test_granted_answer_counts_before_refused_and_ended() -> None:
     assert answers(over=(build_waiver(request="r1", users=("wong",)),))["r1"]["user"] == "wong"
     assert with_answers(BODY, {}, [], []) is BODY
     assert with_answers(BODY, refused, [])["controls"] is BODY["controls"]
+
+
+# -- documents
+def write_waiver(folder: Path, name: str = "w1.yml", **changes: object) -> Path:
+    content = {key: value for key, value in {**WAIVER, **changes}.items() if value is not None}
+    path = folder / name
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+NO_TIMES = [
+    *("2026-12-31", "2015/10/21", "2026-12-31T18:00:00", "2026-12-31T18:00:00 Asia/Hong_Kong"),
+    *("20261231T180000+0800", "2026-W53-4T18:00:00+08:00"),
+    "2027-02-29T18:00:00+08:00",  # no leap year
+    *("2026-12-31T24:00:00+08:00", "2026-12-31T18:00:60+08:00", "2026-12-31T18:00:00+15:00"),
+    *("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "\u0662026-12-31T18:00:00+08:00"),
+    *(["2026-12-31T18:00:00+08:00"], "never"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "expected"),
+    [
+        ({"expires": None}, "expires", "every waiver has one"),
+        *(({"expires": text}, "expires", "a time with its zone") for text in NO_TIMES),
+        ({"expires": "2026-11-01T16:00:00+00:00"}, "expires", "a time after 2026-11-01T16:00:00+00:00"),
+        ({"requested_on": "2026-11-05T00:00:00Z"}, "requested_on", "not after approved_on"),
+        ({"reviewed_on": "2026-10-05T00:00:00Z"}, "reviewed_on", "not before approved_on"),
+        ({"expiry": "never"}, "expiry", "did you mean 'expires'?"),
+        ({"id": "w2"}, "id", "the name of its file, w1"),
+        ({"id": "w 1"}, "id", "letters, digits"),
+        ({"services": None}, "services", "every waiver has one"),
+        ({"services": "whatsapp"}, "services", "a list, such as [whatsapp]"),
+        ({"services": [["whatsapp"]]}, "services[0]", "a service's id"),
+        ({"controls": ["firewal"]}, "controls[0]", "did you mean 'firewall'?"),
+        ({"hosts": None}, "hosts", "hosts, groups or zones"),
+        ({"approved_by": " head"}, "approved_by", "one line of text"),
+        ({"reason": ""}, "reason", "every waiver has one"),
+        ({"reason": "\x1b[2J"}, "reason", "one line of text"),
+        ({"reason": "x" * 1001}, "reason", "at most 1000"),
+        ({"users": ["alice"]}, "controls", "[apps, firewall] or less beside users, because browser policies"),
+        ({"versions": ["4.0"], "controls": ["apps", "firewall"]}, "controls", "[apps] or less beside versions"),
+        ({"paths": ["/opt/x"]}, "controls", "[apps] or less beside paths"),
+        *(({"users": [name], "controls": ["apps"]}, "users[0]", "a user's login name") for name in ("1000", "-rf")),
+        ({"versions": ["4 0"], "controls": ["apps"]}, "versions[0]", "a version as the package system says it"),
+        *(({"paths": [path], "controls": ["apps"]}, "paths[0]", "an absolute") for path in ("opt/x", "/opt/../etc")),
+        ({"posix_groups": ["press"]}, "controls", "[apps, firewall] or less beside posix_groups, because browser"),
+        ({"posix_groups": ["-rf"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group of the host's users"),
+        ({"posix_groups": [f"g{n}" for n in range(21)], "controls": ["apps"]}, "posix_groups", "at most 20"),
+        ({"hours": "sun 09:00-18:00"}, "controls", "[browser, firewall, dns] or less beside hours, because apps that"),
+        ({"hours": "mon\n09:00-18:00", "controls": ["dns"]}, "hours[0]", "days and times of the host's own zone"),
+        ({"hours": ["mon 09:00-09:00"], "controls": ["dns"]}, "hours[0]", "ends at another minute"),
+        ({"hours": [f"mon 09:00-10:{n:02}" for n in range(21)], "controls": ["dns"]}, "hours", "at most 20"),
+        *(({"request": id_}, "request", "16 of 0-9 and a-f") for id_ in ("12345", "00C0FFEE00C0FFEE")),
+        ({"revoked": ""}, "revoked", "a mapping such as"),
+        ({"revoked": {"on": "2026-12-01", "by": "x", "why": "y"}}, "revoked.on", "a time with its zone"),
+        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x"}}, "revoked.why", "every revocation has one"),
+        ({"revoked": {"on": "2026-12-01T00:00:00Z", "by": "x", "wy": "y"}}, "revoked.wy", "did you mean 'why'?"),
+    ],
+)
+def test_a_wrong_waiver_is_named_with_its_place_and_what_was_expected(tmp_path, changes, key, expected):
+    path = write_waiver(tmp_path, **changes)
+    with pytest.raises(PolicyErrors) as raised:
+        read_waiver(path)
+    error = next(error for error in raised.value.errors if error.key == key)
+    assert error.where.rpartition(":")[0] == str(path)
+    assert expected in error.expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("id: w1\nservices: [whatsapp\nreason: x\n", r"w1\.yml:3: found a syntax error .*expected valid YAML"),
+        ("", "found nothing, expected a YAML document"),
+        ("- w1\n", "found a list, expected a mapping with the keys of a waiver"),
+        ("id: w1\nid: w1\n", "the key a second time"),
+    ],
+)
+def test_a_file_that_is_no_waiver_is_named(tmp_path, content, expected):
+    path = tmp_path / "w1.yml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(PolicyErrors, match=expected):
+        read_waiver(path)
+
+
+def test_mistakes_of_all_files_are_reported_at_once(tmp_path):
+    write_waiver(tmp_path, "w1.yml", reason="")
+    write_waiver(tmp_path, "w2.yml", id="w2", expires="soon", risk="\n")
+    write_waiver(tmp_path, "w3.yml", id="w3")
+    with pytest.raises(PolicyErrors) as raised:
+        load_waivers([tmp_path])
+    assert [error.key for error in raised.value.errors] == ["reason", "risk", "expires"]
+
+
+def test_only_yaml_files_are_waivers_and_every_folder_is_read(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    write_waiver(tmp_path / "a")
+    write_waiver(tmp_path / "b", "w2.yaml", id="w2")
+    for other in ("README.md", "w1.yml.sig", "w3.yml~", "w4.yml.bak", "._w1.yml"):
+        (tmp_path / "a" / other).write_text("no waiver", encoding="utf-8")
+    assert [waiver.id for waiver in load_waivers([tmp_path / "a", tmp_path / "b"])] == ["w1", "w2"]
+    write_waiver(tmp_path / "b", "w1.yml")
+    with pytest.raises(PolicyErrors, match="does not have"):
+        load_waivers([tmp_path / "a", tmp_path / "b"])
+
+
+def test_entry_of_the_folder_that_is_no_file_is_a_mistake(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yml")
+    (tmp_path / "folder.yml").mkdir()
+    (tmp_path / "link.yml").symlink_to("nowhere")
+    with pytest.raises(PolicyErrors) as raised:
+        load_waivers([tmp_path, tmp_path / "nosuch"])
+    assert [Path(error.where).name for error in raised.value.errors] == ["folder.yml", "link.yml", "pipe.yml", "nosuch"]
+
+
+@given(st.integers(0, 6_000_000_000), st.integers(-14 * 60, 14 * 60))  # seconds since 1970, to the year 2160
+def test_any_moment_with_its_offset_can_be_written(seconds, minutes):
+    zone = datetime.timezone(datetime.timedelta(minutes=minutes))
+    assert MOMENT.fullmatch(datetime.datetime.fromtimestamp(seconds, zone).isoformat())

@@ -20,7 +20,6 @@ from proscribe.wire.store import Store
 
 NOBODY = 65534
 LIST = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-11-01\nsources: [a test]\n"
-
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
 
 
@@ -35,7 +34,6 @@ def directory(tmp_path: Path) -> Path:
 
 
 def load_and_note(store: Store, *directories: Path) -> Catalogue:
-    """As a run does: load, and note what had to be loaded."""
     catalogues = Catalogues(store)
     found = catalogues.load(directories)
     catalogues.note_down()
@@ -43,7 +41,6 @@ def load_and_note(store: Store, *directories: Path) -> Catalogue:
 
 
 def is_noted(store: Store, *directories: Path) -> bool:
-    """Whether a run would take these directories from a note."""
     now = state(directories)
     note = store.noted(cache._name(directories))
     return bool(now) and cache._read(note, now) is not None
@@ -108,15 +105,13 @@ def test_a_pipe_does_not_hold_the_run(directory) -> None:
 
 
 def damage_note(note: bytes, content: bytes) -> bytes:
-    """A note of the same state, with a right hash over something else."""
     return b"\n".join([note.split(b"\n")[0], hashlib.sha256(content).hexdigest().encode(), content])
 
 
-UNUSABLE = [b"", b"[]", b"{}", b"null", b'{"services": [[1]]}', b"[" * 100_000, b"\xff"]
-UNUSABLE += [b'{"services": 1, "browsers": 2}']
+UNUSABLE = [b"", b"[]", b"{}", b'{"services": [[1]]}', b"[" * 100_000, b"\xff", b'{"services": 1, "browsers": 2}']
 
 
-@pytest.mark.parametrize("content", UNUSABLE, ids=range(len(UNUSABLE)))
+@pytest.mark.parametrize("content", UNUSABLE, ids=range(7))
 def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory) -> None:
     fresh = load_and_note(store, directory)
     path = find_note(store, directory)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from proscribe.controller.compile.catalogue.loading import Catalogue, load
 from proscribe.controller.policy_errors import PolicyErrors
-from published_lists import KNOWN_GOOD, left_out, patterns, sections
+from published_lists import KNOWN_GOOD, left_out, patterns
 
 PARROT = """\
 ---
@@ -29,8 +28,6 @@ ENTRY = "social_media/parrot.yml"
 FEED = "id: birds\nname: Birds\nservice: parrot\nkind: {kind}\nchecked: 2026-01-02\nsources: [a test]\n"
 AMENDED = "---\namends: parrot\nsources: [a test]\n{what}"
 NAMES = "# public bodies\nwww.gov.example\nhsbc.example\n"
-BLOCK = "Sign-in, payment, maps and widgets: "
-BUILDING_BLOCKS = [one for one in sections() if one.title.startswith(BLOCK)]
 NETWORKS = "198.51.0.0/16\n2001:4860::/32\n"
 
 
@@ -57,7 +54,7 @@ class Lists:
         self.write(f"{where}/feeds/birds.txt", "".join(f"{value}\n" for value in sorted(values)))
 
     def refused(self) -> str:
-        """What a load says of the one mistake; "" for a catalogue that loads."""
+        """Return the one mistake of a load; "" for none."""
         try:
             load([one for one in (self.root, self.own) if one.exists()])
         except PolicyErrors as wrong:
@@ -119,28 +116,17 @@ def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customer
 
 def test_names_below_a_publishers_pattern_are_not_blocked(own_catalogue: Catalogue) -> None:
     enforced = [one for one in own_catalogue.services.values() if one.enforce]
-    hosts = {host for one in enforced for host in (*one.domains, *one.mail_hosts, *_whole(one.urls))}
+    hosts = {host for one in enforced for host in (*one.domains, *one.mail_hosts, *one.urls) if "/" not in host}
     hosts |= {name for feed in own_catalogue.feeds.values() if feed.kind == "domains" for name in feed.values}
     ends = tuple(pattern.removeprefix("*") for pattern in patterns())
     decided = {name for one in left_out() for name in one.names}
     assert len(ends) > 100 and sorted(host for host in hosts - decided if host.endswith(ends)) == []
 
 
-def test_the_list_has_the_building_blocks_of_every_vendor_that_was_closed_whole() -> None:
-    names = {name for vendor in BUILDING_BLOCKS for name in vendor.names}
-    assert names >= {"accounts.kakao.com", "access.line.me", "api.weixin.qq.com", "id.vk.com", "oauth.mail.ru"}
-
-
 @pytest.mark.parametrize("address", ["147.92.191.1/32", "2400:dcc0::1/128"])
 def test_networks_with_building_blocks_are_in_no_entry(own_catalogue: Catalogue, address: str) -> None:
-    """They are LINE's, whose sign-in and scripts other sites load."""
     networks = {network for one in own_catalogue.services.values() for network in one.networks}
     networks |= {value for feed in own_catalogue.feeds.values() if feed.kind == "networks" for value in feed.values}
     one = ipaddress.ip_network(address)
     found = [ipaddress.ip_network(network) for network in networks]
     assert found and [other for other in found if other.version == one.version and other.supernet_of(one)] == []
-
-
-def _whole(urls: Iterable[str]) -> Iterator[str]:
-    """The hosts that browsers block whole."""
-    return (url for url in urls if "/" not in url)

@@ -69,45 +69,28 @@ paths: [/opt/owl/owl]
 
 
 def read_texts(*texts: str) -> dict[str, Any]:
-    made: dict[str, Any] = yaml.safe_load("".join(texts))
-    return made
+    return dict(yaml.safe_load("".join(texts)))
 
 
-FULL_SERVICE = read_texts(
-    "id: parrot\nname: Parrot\ncategory: circumvention\nvendor: Parrot Ltd\nclass: vpn\ntenants: google\n"
-    'retired: "false"\n',
-    *(NAMES, LISTS, CONTROL, DATES, CHANGEABLE, ADDRESSES),
-)
+HEAD = 'id: parrot\nname: Parrot\ncategory: circumvention\nvendor: Parrot Ltd\nclass: vpn\nretired: "false"\n'
+FULL_SERVICE = read_texts(HEAD, "tenants: google\n", NAMES, LISTS, CONTROL, DATES, CHANGEABLE, ADDRESSES)
 FULL_UNVERIFIED = {"unverified": read_texts(NAMES, LISTS, CONTROL, "notes: a bird")}
-FULL_AMENDMENT = read_texts("amends: parrot\nnetworks_note: of 2026-11-20\n", DATES, CHANGEABLE) | {
-    "add": read_texts(NAMES, LISTS, ADDRESSES),
-    "remove": read_texts(NAMES, LISTS, ADDRESSES),
-    "accept": read_texts(NAMES, LISTS),
-}
-FULL_FEED = read_texts(
-    'id: birds\nname: Birds\nservice: parrot\nkind: domains\nagreement: "2"\nreplaces: "false"\n', DATES
-)
+FULL_AMENDMENT = read_texts("amends: parrot\nnetworks_note: of 2026-11-20\n", DATES, CHANGEABLE)
+FULL_AMENDMENT |= {key: read_texts(NAMES, LISTS, ADDRESSES) for key in ("add", "remove")}
+FULL_AMENDMENT |= {"accept": read_texts(NAMES, LISTS)}
+FEED_HEAD = 'id: birds\nname: Birds\nservice: parrot\nkind: domains\nagreement: "2"\nreplaces: "false"\n'
+FULL_FEED = read_texts(FEED_HEAD, DATES)
 PLACED = {"native": "/etc/owl", "flatpak": "/app/<id>", "snap": "/snap/owl"}
 PLACES = ("policy_dir", "policy_file")
-FULL_BROWSER = read_texts(
-    LOCATED, "id: owl\nname: Owl\npolicy_support: firefox\nnotes: a bird\nsources: [a test]\n"
-) | {
-    **{key: dict(PLACED) for key in PLACES},
-    "policy_fallbacks": ["/opt/owl/policies.json"],
-    "unverified": read_texts(LOCATED, "notes: a bird")
-    | {key: {one: [path] for one, path in PLACED.items()} for key in PLACES},
-}
-FULL: list[tuple[Group, dict[str, Any]]] = [
-    (SERVICE, FULL_SERVICE | FULL_UNVERIFIED),
-    (AMENDMENT, FULL_AMENDMENT),
-    (FEED, FULL_FEED),
-    (BROWSERS, {"browsers": [FULL_BROWSER]}),
-]
-BY_KIND = pytest.mark.parametrize(("kind", "full"), FULL, ids=["service", "amendment", "feed", "browsers"])
+BROWSER_HEAD = "id: owl\nname: Owl\npolicy_support: firefox\npolicy_fallbacks: [/opt/owl/policies.json]\n"
+FULL_BROWSER = read_texts(BROWSER_HEAD, LOCATED, "notes: a bird\nsources: [a test]\n")
+FULL_BROWSER |= {key: dict(PLACED) for key in PLACES} | {"unverified": read_texts(LOCATED, "notes: a bird")}
+FULL_BROWSER["unverified"] |= {key: {system: [path] for system, path in PLACED.items()} for key in PLACES}
+FULL: list[tuple[Group, dict[str, Any]]] = [(SERVICE, FULL_SERVICE | FULL_UNVERIFIED), (AMENDMENT, FULL_AMENDMENT)]
+FULL += [(FEED, FULL_FEED), (BROWSERS, {"browsers": [FULL_BROWSER]})]
 
 
 def find_leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Where the texts of an entry are."""
     if isinstance(value, str):
         yield path
     for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
@@ -115,23 +98,17 @@ def find_leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 def set_value(entry: dict[str, Any], path: KeyPath, value: object) -> dict[str, Any]:
-    """An entry with another value at one place."""
-    changed: Any = copy.deepcopy(entry)
-    place = changed
+    place: Any = (changed := copy.deepcopy(entry))
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    return dict(changed)
+    return changed
 
 
-def find_wrong_paths(kind: Group, entry: object) -> list[KeyPath]:
-    return [path for path, _, _ in kind.check(entry, ())]
-
-
-@BY_KIND
+@pytest.mark.parametrize(("kind", "full"), FULL, ids=["service", "amendment", "feed", "browsers"])
 def test_a_wrong_value_is_found_wherever_it_is(kind: Group, full: dict[str, Any]) -> None:
     for path in find_leaves(full):
-        assert find_wrong_paths(kind, set_value(full, path, "\n")) == [path]
+        assert [wrong for wrong, _, _ in kind.check(set_value(full, path, "\n"), ())] == [path]
 
 
 def test_an_entry_says_whom_its_programs_serve_where_it_has_some() -> None:
@@ -238,7 +215,6 @@ BAD_ENTRIES = [
     ("consumer", "consumers", 6, "audience", "consumers", "did you mean 'consumer'?"),
     ("enforce: true", "enforce: yes", 7, "enforce", "yes", "one of true, false"),
     ("[a test]", "a test", 13, "sources", "a test", LIST),
-    ("Example", "[Example]", 5, "vendor", ["Example"], "one text"),
     ("[parrot]", "[]", 12, "packages.apt", [], LIST),
     ("[parrot]", "[{a: b}]", 12, "packages.apt[0]", {"a": "b"}, "one text"),
     ("\n  apt: [parrot]", " {}", 11, "packages", {}, "at least one key out of apt"),
@@ -255,7 +231,6 @@ BAD_ENTRIES = [
     ("", "shared_domains: [work.parrot.example]\n", 10, "domains[1]", "parrot.example", WORK_IS_SHARED),
     ("", "overlaps_with: [parrrot]\n", 14, "overlaps_with[0]", "parrrot", f"{ANOTHER}, did you mean 'parrot'?"),
     ("", "a: [b\n", 15, "", "a syntax error (did not find expected ',' or ']')", "valid YAML"),
-    ("", "a:\n\tb: c\n", 15, "", "a syntax error (found character that cannot start any token)", "valid YAML"),
     ("packages:\n", "packages:\n  apt: [a-b]\n", 13, "packages.apt", "the key a second time", "each key once"),
     ("", "? [a]\n: b\n", 14, "", ANY, "a word as the key"),
     ("[parrot]", "&x [parrot]\n  rpm: *x", 12, "packages.rpm", "an alias (*name)", "the value itself, written out"),
@@ -263,7 +238,6 @@ BAD_ENTRIES = [
     ("", "notes: " + "[" * 20 + "]" * 20, 14, ANY, "more than 8 levels", "a list or mapping that is"),
     (GOOD, "- a\n", 1, "", ["a"], "a mapping with keys out of id, name"),
     (GOOD, "{}\n", 1, "", {}, "at least one key out of id, name"),
-    ("", "---\na: b\n", 14, "", "a syntax error (but found another document)", "valid YAML"),
 ]
 
 
@@ -314,17 +288,13 @@ def test_a_broken_browser_is_reported(old: str, new: str, key: str, value: objec
     assert expected in error.expected
 
 
-def test_a_browser_s_id_is_used_once(write: Made) -> None:
-    again = BROWSER_TEXT.replace("browsers:\n", "").replace("name: Owl", "name: Owl again")
-    directory = write(BROWSER_TEXT + again, "browsers.yml")
-    (error,) = errors_of(directory)
-    assert error.where == f"{directory}/browsers.yml:11"
-    assert (error.key, error.expected) == ("browsers[1].id", f"an id of its own; {directory}/browsers.yml has this one")
-
-
-def test_a_browser_of_the_organisation_joins_the_project_s_own(write: Made) -> None:
+def test_a_browser_of_the_organisation_joins_the_project_s_own_with_an_id_of_its_own(write: Made) -> None:
     loaded = load([OWN, write(BROWSER_TEXT, "browsers.yml")])
     assert loaded.browsers.keys() == {*load([OWN]).browsers, "owl"}
     assert loaded.browsers["owl"].policy_dir == {"native": "/etc/owl/policies/managed"}
     again = errors_of(OWN, write(BROWSER_TEXT.replace("owl", "brave"), "browsers.yml"))
     assert "browsers[0].id" in [error.key for error in again]
+    second = BROWSER_TEXT.replace("browsers:\n", "").replace("name: Owl", "name: Owl again")
+    directory = write(BROWSER_TEXT + second, "browsers.yml")
+    (error,) = [error for error in errors_of(directory) if error.key == "browsers[1].id"]
+    assert error.where == f"{directory}/browsers.yml:11" and f"{directory}/browsers.yml has" in error.expected

@@ -8,13 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
 from ansible.playbook import Playbook
-from ansible.vars.hostvars import HostVars
-from ansible.vars.manager import VariableManager
+from ansible_inventory import read_hostvars
 from proscribe.controller.compile.inventory.in_play import InPlay, for_another_role, in_play_only
-from proscribe.controller.compile.inventory.places import Origin, set_in
+from proscribe.controller.compile.inventory.places import set_in
 
 BAN = "proscribe_services_include"
 
@@ -27,14 +24,12 @@ class Run:
         for name, content in {"hosts.yml": inventory, "play.yml": [{"hosts": "all", **play}], **files}.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-        self.loader = DataLoader()
-        self.inventory = InventoryManager(loader=self.loader, sources=[str(root / "hosts.yml")])
-        self.variables = VariableManager(loader=self.loader, inventory=self.inventory)
-        self.hostvars = HostVars(self.inventory, self.variables, self.loader)
-        playbook = Playbook.load(str(root / "play.yml"), variable_manager=self.variables, loader=self.loader)
+        self.hostvars = read_hostvars(root / "hosts.yml")
+        self.variables = self.hostvars._variable_manager
+        loader = self.hostvars._loader
+        playbook = Playbook.load(str(root / "play.yml"), variable_manager=self.variables, loader=loader)
         (self.play,) = playbook.get_plays()
-        blocks = self.play.compile()
-        self.tasks = {task.name: task for block in blocks for task in block.block if task.name}
+        self.tasks = {task.name: task for block in self.play.compile() for task in block.block if task.name}
 
     def seen(self, task: str, names: Sequence[str] = ("h1", "h2")) -> InPlay:
         return InPlay(self.hostvars, self.tasks[task], names)
@@ -52,7 +47,6 @@ ROLE = {
 
 
 def first(seen: InPlay, host: str) -> Any:
-    """What the layers say of a host, which has nothing of it in the inventory."""
     layers = (*seen.layers(host), *seen.defaults())
     return next((layer[BAN] for layer in layers if BAN in layer), None)
 
@@ -114,8 +108,7 @@ def test_variable_of_a_play_has_the_place_that_sets_it(tmp_path: Path, places: S
     run = Run(tmp_path, {"roles": ["own"]}, files)
     seen = run.seen("in the role")
     assert seen.raw_get("h1")[BAN] == where
-    if Origin is not None:  # which Ansible says since 2.19
-        assert set_in(seen, "h1", BAN) == f"{tmp_path}/{where}:1"
+    assert set_in(seen, "h1", BAN) == f"{tmp_path}/{where}:1"
 
 
 PLAY = """\
@@ -136,12 +129,10 @@ def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path: Path
     first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
     of_role = {one.key: one.where for one in for_another_role(second, [first])}
     of_play = {name: one.where for name, one in in_play_only(run.hostvars, second, ["h1"]).items()}
-    assert (set(of_role), set(of_play)) == (
-        {"proscribe_x", "proscribe_y"},
-        {"proscribe_b", "proscribe_c", "proscribe_d", BAN},
-    )
-    if Origin is not None:  # which Ansible says since 2.19; neither true nor false has a place
-        assert of_role == {"proscribe_x": f"{tmp_path}/play.yml:7", "proscribe_y": f"{tmp_path}/play.yml:8"}
-        assert of_play["proscribe_c"] == f"{tmp_path}/play.yml:3"
-        assert of_play[BAN] == f"{tmp_path}/roles/own/defaults/main.yml:2"
-        assert of_play["proscribe_d"] == f"{tmp_path}/roles/own/tasks/main.yml:1", "where the task is"
+    assert set(of_role) == {"proscribe_x", "proscribe_y"}
+    assert set(of_play) == {"proscribe_b", "proscribe_c", "proscribe_d", BAN}
+    assert of_role["proscribe_x"] == f"{tmp_path}/play.yml:7"
+    assert of_play["proscribe_c"] == f"{tmp_path}/play.yml:3"
+    assert of_play[BAN] == f"{tmp_path}/roles/own/defaults/main.yml:2"
+    assert of_role["proscribe_y"] == f"{tmp_path}/play.yml:8"  # true has no place of its own
+    assert of_play["proscribe_d"] == f"{tmp_path}/roles/own/tasks/main.yml:1", "where the task is"

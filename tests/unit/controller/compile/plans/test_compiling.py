@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from ansible_inventory import read_hostvars
 from derived.package_systems import declared
 from hypothesis import given
 from hypothesis import strategies as st
 from made import catalogue, service
-from made_catalogue import OWN
 from proscribe.controller.compile.catalogue.release import Release
 from proscribe.controller.compile.inventory.inventory import HostVariables, Question
 from proscribe.controller.compile.plans import compiling, identifiers
@@ -74,33 +75,14 @@ KNOWN = {"packages": {"apt": ("x",)}, "networks": ("192.0.2.0/24",), "domains": 
 MADE = dataclasses.replace(catalogue(service("owl", **KNOWN)), release=Release("2026.11.1", "2026-11-02"))
 RULE = {"direction": "out", "verdict": "reject"}
 ALL_OF_IT = {"protocol": "any", "addresses": [], "ports": [], "comment": ""}
-SAID: dict[str, Any] = {
-    "effective_from": BEGINS.isoformat(),
-    "contact": "the desk",
-    "request_url": "https://ask.example.org/",
-    "watch": "5m",
-    "watch_max_age": "2d",
-    "user_notice": "Yours was removed.",
-    "refusal_notice": "Ask.",
-    "end_grace": 9,
-    "quarantine_keep": "3d",
-    "exec_control": "fapolicyd",
-    "applocker": "enforce",
-    "full_scan_every": 4,
-    "network_homes": "scan",
-    "unmanaged_browsers": "audit",
-    "browser_settings": {"proxies": "unmanaged"},
-    "browser_extensions_allowed": ["a" * 32],
-    "tenants": {"google": ["example.org"]},
-    "management": ["192.0.2.1"],
-    "firewall_rules": [RULE],
-    "firewall_quic": "blocked",
-    "firewall_log": False,
-    "firewall_confirm_within": 30,
-    "dns_backend": "hosts",
-    "dns_upstreams": ["192.0.2.53"],
-    "dns_force": True,
-}
+SAID: dict[str, Any] = {"effective_from": BEGINS.isoformat(), "contact": "the desk", "watch": "5m"}
+SAID |= {"user_notice": "Yours was removed.", "refusal_notice": "Ask.", "request_url": "https://ask.example.org/"}
+SAID |= {"watch_max_age": "2d", "end_grace": 9, "quarantine_keep": "3d", "exec_control": "fapolicyd"}
+SAID |= {"applocker": "enforce", "full_scan_every": 4, "network_homes": "scan", "unmanaged_browsers": "audit"}
+SAID |= {"browser_settings": {"proxies": "unmanaged"}, "browser_extensions_allowed": ["a" * 32]}
+SAID |= {"tenants": {"google": ["example.org"]}, "management": ["192.0.2.1"], "firewall_rules": [RULE]}
+SAID |= {"firewall_quic": "blocked", "firewall_log": False, "firewall_confirm_within": 30}
+SAID |= {"dns_backend": "hosts", "dns_upstreams": ["192.0.2.53"], "dns_force": True}
 
 
 def compile_owl(*waivers: Waiver, made: Any = MADE, today: datetime.date = BEGINS, **more: Any) -> dict[str, Any]:
@@ -114,46 +96,23 @@ def settings(**more: Any) -> dict[str, dict[str, Any]]:
 
 BLOCKED = "dns_over_https extensions proxy_extensions sign_in browser_vpn tor_windows remote_debugging"
 UNMANAGED = {"name": "Browsers that no policy reaches", "packages": {}, "processes": [], "paths": [], "copies": []}
+APPS: dict[str, Any] = {"user_notice": "Yours was removed.", "refusal_notice": "Ask.", "grace": 9, "full_scan_every": 4}
+APPS |= {"quarantine_keep": 3 * 86400, "exec_control": "fapolicyd", "applocker": "enforce", "network_homes": "scan"}
+APPS |= {"unmanaged_browsers": {**UNMANAGED, "mode": "audit"}}
+FIREWALL: dict[str, Any] = {"dns_over_tls": "blocked", "quic": "blocked", "log": False, "confirm_within": 30}
+FIREWALL |= {"rules": [{**RULE, **ALL_OF_IT}], "management": ["192.0.2.1/32"], "force_dns": True}
+TENANTS = {"tenants": {"google": ["example.org"]}}
 IN_FORCE = {
-    "apps": {
-        "user_notice": "Yours was removed.",
-        "refusal_notice": "Ask.",
-        "grace": 9,
-        "quarantine_keep": 3 * 86400,
-        "exec_control": "fapolicyd",
-        "applocker": "enforce",
-        "full_scan_every": 4,
-        "network_homes": "scan",
-        "requests": digest(),
-        "unmanaged_browsers": {**UNMANAGED, "mode": "audit"},
-    },
-    "browser": {
-        "browsers": dict.fromkeys(BLOCKED.split(), "blocked"),
-        "extensions_allowed": ["a" * 32],
-        "tenants": {"google": ["example.org"]},
-    },
-    "firewall": {
-        "dns_over_tls": "blocked",
-        "quic": "blocked",
-        "log": False,
-        "confirm_within": 30,
-        "rules": [{**RULE, **ALL_OF_IT}],
-        "management": ["192.0.2.1/32"],
-        "force_dns": True,
-    },
+    "apps": {**APPS, "requests": digest()},
+    "browser": {"browsers": dict.fromkeys(BLOCKED.split(), "blocked"), "extensions_allowed": ["a" * 32], **TENANTS},
+    "firewall": FIREWALL,
     "dns": {"backend": "hosts", "upstreams": ["192.0.2.53"]},
 }
-APPS = {key: value for key, value in IN_FORCE["apps"].items() if key != "requests"}
+NOT_YET = {"dns_over_tls": "unmanaged", "quic": "unmanaged", "rules": [], "force_dns": False}
 UPCOMING = {
     "apps": {**APPS, "exec_control": "off", "unmanaged_browsers": {**UNMANAGED, "mode": "report"}},
     "browser": {"browsers": {}, "extensions_allowed": [], "tenants": {}},
-    "firewall": {
-        **IN_FORCE["firewall"],
-        "dns_over_tls": "unmanaged",
-        "quic": "unmanaged",
-        "rules": [],
-        "force_dns": False,
-    },
+    "firewall": {**FIREWALL, **NOT_YET},
     "dns": IN_FORCE["dns"],
 }
 
@@ -167,7 +126,6 @@ def test_the_settings_of_each_control_in_force_and_before() -> None:
 
 @pytest.fixture
 def waiver(tmp_path: Path) -> Any:
-    """A waiver for owl, with some of its fields changed."""
     (tmp_path / "w1.yml").write_text(yaml.safe_dump({**WAIVER, "services": ["owl"]}), encoding="utf-8")
     read = read_waiver(tmp_path / "w1.yml")
     return lambda id_, **changes: dataclasses.replace(read, id=id_, **changes)
@@ -204,19 +162,13 @@ def test_a_watching_host_knows_the_waivers_that_its_plan_names(waiver: Any) -> N
     everything = ("apps", "browser", "firewall", "dns")
     whole = waiver("a", controls=everything, request="00c0ffee00c0ffee", users=())
     part = waiver("b", controls=("firewall",), users=("alice",), posix_groups=("press",))
-    named = compile_owl(whole, part, waiver("c", services=("nosuch",)))["waivers"]
-    assert named == {
-        "a": {"expires": "2026-12-31T10:00:00Z", "users": [], "services": ["Owl"], "request": "00c0ffee00c0ffee"}
-    }
-    named, closed = compile_owl(part)["waivers"], "programs, pages in browsers, names (DNS)"
-    assert named == {
-        "b": {
-            "expires": "2026-12-31T10:00:00Z",
-            "users": ["alice"],
-            "services": ["Owl"],
-            "posix_groups": ["press"],
-            "limits": f"open: network addresses; closed to everybody on this host: {closed}",
-        }
+    named = {"expires": "2026-12-31T10:00:00Z", "services": ["Owl"]}
+    waivers = compile_owl(whole, part, waiver("c", services=("nosuch",)))["waivers"]
+    assert waivers == {"a": {**named, "users": [], "request": "00c0ffee00c0ffee"}}
+    closed = "programs, pages in browsers, names (DNS)"
+    limits = f"open: network addresses; closed to everybody on this host: {closed}"
+    assert compile_owl(part)["waivers"] == {
+        "b": {**named, "users": ["alice"], "posix_groups": ["press"], "limits": limits}
     }
     assert "waivers" not in compile_owl(part, watch="off") and "waivers" not in compile_owl()
 
@@ -234,14 +186,12 @@ def test_a_service_that_a_control_leaves_alone_hides_none_after_it() -> None:
     made = catalogue(service("ant"), service("bee", **KNOWN), service("owl", **{**KNOWN, "domains": ("owl.example",)}))
     by_group = [{"services": ["bee"], "groups": ["guests"], "controls": ["apps"]}]
     plan = compile_owl(made=made, groups_restricted=by_group, controls={"browser": "off", "dns": "off"})
-    assert {control: [*section["services"]] for control, section in plan["controls"].items()} == {
+    sections = plan["controls"]
+    assert {control: [*section["services"]] for control, section in sections.items()} == {
         "apps": ["bee", "owl"],
         "firewall": ["owl"],
     }
-    assert {control: section["nothing_known"] for control, section in plan["controls"].items()} == {
-        "apps": ["ant"],
-        "firewall": ["ant"],
-    }
+    assert sections["apps"]["nothing_known"] == sections["firewall"]["nothing_known"] == ["ant"]
 
 
 NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
@@ -258,19 +208,13 @@ LABELS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map(
 ENTRIES = st.builds(Entry, st.lists(LABELS, max_size=4).map(tuple), st.booleans())
 
 
-class Services(NamedTuple):
-    """As much of a catalogue as the names are taken from."""
-
-    services: dict[str, Entry]
-
-
 @given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES))
 def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, Entry]) -> None:
     services: dict[str, Any] = {
         id_: {"mode": RESTRICTED[0] if one.restricted else "report", "domains": list(one.domains)}
         for id_, one in made.items()
     }
-    compiling._allow_permitted(services, Services(made), "dns")  # type: ignore[arg-type]
+    compiling._allow_permitted(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
     permitted = [name for one in made.values() if not one.restricted for name in one.domains]
     for id_, one in made.items():
         below = {name for name in permitted if identifiers.is_below(name, one.domains) and name not in one.domains}
@@ -290,7 +234,7 @@ def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], tim
             id_: {"domains": list(one.domains), **(how(id_) if one.restricted else {"mode": "report"})}
             for id_, one in made.items()
         }
-        compiling._allow_permitted(services, Services(made), "dns")  # type: ignore[arg-type]
+        compiling._allow_permitted(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
         return services
 
     def waived(id_: str) -> dict[str, Any]:
@@ -310,55 +254,21 @@ def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], tim
         assert now[id_] == entry
 
 
-class Gathered:
-    """Ansible's variables of some hosts; it counts how often those of a host are gathered."""
-
-    def __init__(self, hosts: dict[str, dict[str, Any]]) -> None:
-        self.hosts, self.times = hosts, 0
-
-    def raw_get(self, name: str) -> dict[str, Any]:
-        self.times += 1
-        return dict(self.hosts[name])
-
-    def __getitem__(self, name: str) -> Templated:
-        return Templated(self.raw_get(name))
-
-
-class Templated(dict[str, Any]):
-    """The variables of a host as Ansible gives them one by one."""
-
-    def __init__(self, variables: dict[str, Any]) -> None:
-        super().__init__({key: str(value).replace("{{ site }}", "north") for key, value in variables.items()})
-        self._vars = variables
-
-
-def question(tmp_path: Path, hosts: list[HostVariables]) -> Question:
-    (tmp_path / "inventory").mkdir(exist_ok=True)
-    (tmp_path / "catalog").exists() or (tmp_path / "catalog").symlink_to(OWN)
-    groups = {"all": frozenset(host.name for host in hosts)}
-    return Question(tmp_path, "audit", "audit", [str(tmp_path / "inventory")], "", list(CONTROLS), hosts, groups)
-
-
-def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(tmp_path, monkeypatch) -> None:
-    fleet = {
-        f"h{number}": {
-            "inventory_dir": str(tmp_path),
-            "proscribe_zone": f"zone{number % 3}",
-            "ansible_host": f"10.0.0.{number}",
-        }
-        for number in range(12)
-    }
+def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, tmp_path, monkeypatch) -> None:
+    zones = [{"proscribe_zone": f"zone{number}", "site": "north"} for number in range(3)]
+    fleet = {f"h{number}": {**zones[number % 3], "ansible_host": f"10.0.0.{number}"} for number in range(12)}
     fleet["h0"]["proscribe_contact"] = "{{ site }}@example.org"
-    gathered, shared = Gathered(fleet), {}
-    hosts = [HostVariables.of(name, gathered, shared=shared) for name in fleet]
-    assert gathered.times == len(fleet)
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
+    hostvars, shared = read_hostvars(tmp_path / "hosts.yml"), {}
+    hosts = [HostVariables.of(name, hostvars, shared=shared) for name in fleet]
     assert len({id(host.values) for host in hosts}) == 4  # three zones, and the first host
     compiled_plans = []
     compile_body = compiling.compile_body
-    monkeypatch.setattr(
-        plans_of_hosts, "compile_body", lambda *given: compiled_plans.append(compile_body(*given)) or compiled_plans[-1]
-    )
-    compiled = compile_hosts(question(tmp_path, hosts), NOW)
+    record = lambda *of: compiled_plans.append(compile_body(*of)) or compiled_plans[-1]  # noqa: E731
+    monkeypatch.setattr(plans_of_hosts, "compile_body", record)
+    groups = {"all": frozenset(fleet)}
+    question = Question(project, "audit", "audit", [str(tmp_path)], "", list(CONTROLS), hosts, groups)
+    compiled = compile_hosts(question, NOW)
     assert len(compiled_plans) == len(compiled.plans) == 2
     assert {compiled.restrictions[name].zone for name in fleet} == {"zone0", "zone1", "zone2"}
     assert compiled.restrictions["h1"] is compiled.restrictions["h4"] is not compiled.restrictions["h2"]

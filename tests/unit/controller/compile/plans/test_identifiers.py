@@ -20,8 +20,6 @@ AFTER, BEFORE = datetime.date(2026, 1, 1), datetime.date(2024, 1, 1)
 
 @pytest.fixture
 def apps(own_catalogue: Catalogue) -> Callable[..., dict[str, Any]]:
-    """Makes what a plan says to `apps`, on a day and with restrictions."""
-
     def made(today: datetime.date = AFTER, **chosen: Any) -> dict[str, Any]:
         restrictions = read_restrictions({f"proscribe_{name}": value for name, value in chosen.items()}, str)
         section: dict[str, Any] = compile_plan(own_catalogue, restrictions, [], today)["controls"]["apps"]
@@ -61,62 +59,38 @@ def test_browsers_without_policies(apps, today, chosen, mode):
 
 
 DUCK = "CN=24803D75-212C-471A-BC57-9EF86AB91435"
-FULL = service(
-    "parrot",
-    names=("鹦鹉",),
-    domains=("parrot.example", "cdn.example"),
-    urls=("web.example/parrot", "web.parrot.example", "old.example"),
-    mail_hosts=("imap.parrot.example", "shared.example"),
-    shared_domains=("shared.example",),
-    allow_domains=("work.parrot.example",),
-    networks=("192.0.2.0/25", "192.0.2.128/25"),
-    packages={
-        "apt": ("parrot",),
-        "snap": ("parrot",),
-        "rpm": (),
-        "choco": ("parrot",),
-        "winget": ("Parrot.Parrot",),
-        "appx": ("Parrot_cv1g1gvanyjgm", "Other_8wekyb3d8bbwe"),
-    },
-    processes=("parrot",),
-    paths=("/opt/parrot/parrot",),
-    desktop_files=("parrot.desktop",),
-    markers={"go": ("parrot.example/x",)},
-    windows_programs=("Parrot/parrot.exe",),
-    windows_processes=("parrot.exe",),
-    windows_registered={"keys": ("Parrot",)},
-    windows_publishers={"programs": ("O=PARROT",), "appx": (DUCK,)},
-    windows_installers=("ParrotSetup*.exe",),
-    bundle_ids=("com.example.Parrot",),
-    mac_apps=("Parrot.app",),
-    signing_ids=("EXAMPLE123:com.example.Parrot",),
-    team_ids=("EXAMPLE123",),
-    browser_extensions={"chrome": ("a" * 32,)},
-    nxdomain_canaries=("canary.example",),
-)
-PROGRAMS = {
+PACKAGES = {"apt": ("parrot",), "snap": ("parrot",), "rpm": (), "choco": ("parrot",), "winget": ("Parrot.Parrot",)}
+PACKAGES |= {"appx": ("Parrot_cv1g1gvanyjgm", "Other_8wekyb3d8bbwe")}
+WEB_KEYS: dict[str, Any] = {"names": ("鹦鹉",), "domains": ("parrot.example", "cdn.example")}
+WEB_KEYS |= {"urls": ("web.example/parrot", "web.parrot.example", "old.example")}
+WEB_KEYS |= {"mail_hosts": ("imap.parrot.example", "shared.example"), "shared_domains": ("shared.example",)}
+WEB_KEYS |= {"allow_domains": ("work.parrot.example",), "networks": ("192.0.2.0/25", "192.0.2.128/25")}
+WEB_KEYS |= {"browser_extensions": {"chrome": ("a" * 32,)}, "nxdomain_canaries": ("canary.example",)}
+KEYS: dict[str, Any] = {"processes": ("parrot",), "paths": ("/opt/parrot/parrot",)}
+KEYS |= {"desktop_files": ("parrot.desktop",), "markers": {"go": ("parrot.example/x",)}, "mac_apps": ("Parrot.app",)}
+KEYS |= {"windows_registered": {"keys": ("Parrot",)}, "windows_installers": ("ParrotSetup*.exe",)}
+KEYS |= {"bundle_ids": ("com.example.Parrot",), "signing_ids": ("EXAMPLE123:com.example.Parrot",)}
+KEYS |= {"team_ids": ("EXAMPLE123",), "windows_processes": ("parrot.exe",)}
+PUBLISHERS = {"programs": ("O=PARROT",), "appx": (DUCK,)}
+OF_WINDOWS = {"windows_programs": ("Parrot/parrot.exe",), "windows_publishers": PUBLISHERS}
+FULL = service("parrot", packages=PACKAGES, **KEYS, **OF_WINDOWS, **WEB_KEYS)
+
+
+def write_lists(value: Any) -> Any:
+    """Write tuples as the lists of a plan."""
+    return {key: list(items) for key, items in value.items()} if isinstance(value, dict) else list(value)
+
+
+APPX = ["Parrot_cv1g1gvanyjgm", "Other_8wekyb3d8bbwe"]
+PROGRAMS = {key: write_lists(value) for key, value in KEYS.items()} | {
     "packages": {"apt": ["parrot"], "snap": ["parrot"]},
-    "processes": ["parrot"],
-    "paths": ["/opt/parrot/parrot"],
-    "desktop_files": ["parrot.desktop"],
-    "markers": {"go": ["parrot.example/x"]},
     "windows": ["Parrot/parrot.exe"],
-    "windows_processes": ["parrot.exe"],
-    "windows_registered": {"keys": ["Parrot"]},
-    "windows_packages": {"appx": ["Parrot_cv1g1gvanyjgm", "Other_8wekyb3d8bbwe"], "winget": ["Parrot.Parrot"]},
+    "windows_packages": {"appx": APPX, "winget": ["Parrot.Parrot"]},
     "windows_publishers": {"programs": ["O=PARROT"], "appx": [f"{DUCK}\\Parrot"]},
-    "windows_installers": ["ParrotSetup*.exe"],
-    "bundle_ids": ["com.example.Parrot"],
-    "mac_apps": ["Parrot.app"],
-    "signing_ids": ["EXAMPLE123:com.example.Parrot"],
-    "team_ids": ["EXAMPLE123"],
     "names": ["鹦鹉"],
 }
-WEB = {
-    "web_hosts": ["parrot.example", "cdn.example", "web.example/parrot", "old.example"],
-    "web_allow": ["work.parrot.example"],
-}
 ALLOW = ["work.parrot.example"]
+WEB = {"web_hosts": ["parrot.example", "cdn.example", "web.example/parrot", "old.example"], "web_allow": ALLOW}
 EXPECTED: dict[str, dict[str, Any]] = {
     "apps": {**PROGRAMS, **WEB},
     "browser": {
@@ -161,18 +135,14 @@ def build_feed(id_: str, kind: str, *values: str, of: str = "parrot") -> Feed:
         (("nets",), [], ["192.0.2.0/24", "198.51.100.0/24"]),
     ],
 )
-def test_the_values_of_feeds_are_of_names_or_of_networks(
-    feeds: str | tuple[str, ...], domains: list[str], networks: list[str]
-) -> None:
-    made = dataclasses.replace(
-        catalogue(FULL),
-        feeds={
-            "birds": build_feed("birds", "domains", "finch.example", "parrot.example"),
-            "more": build_feed("more", "domains", "crow.example"),
-            "nets": build_feed("nets", "networks", "198.51.100.0/24"),
-            "others": build_feed("others", "domains", "other.example", of="owl"),
-        },
-    )
+def test_feed_adds_to_its_control(feeds: str | tuple[str, ...], domains: list[str], networks: list[str]) -> None:
+    all_feeds = [
+        build_feed("birds", "domains", "finch.example", "parrot.example"),
+        build_feed("more", "domains", "crow.example"),
+        build_feed("nets", "networks", "198.51.100.0/24"),
+        build_feed("others", "domains", "other.example", of="owl"),
+    ]
+    made = dataclasses.replace(catalogue(FULL), feeds={feed.id: feed for feed in all_feeds})
     identifiers = {control: identifiers_of(made, control, FULL, feeds) for control in EXPECTED}
     assert identifiers["dns"] == {**EXPECTED["dns"], "domains": [*EXPECTED["dns"]["domains"], *domains]}
     assert identifiers["firewall"] == {"networks": networks, "ports": []}

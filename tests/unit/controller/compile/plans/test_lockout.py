@@ -17,7 +17,6 @@ WEB, DB = "203.0.113.5", "2001:db8::5"
 
 @pytest.fixture
 def controller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this controller's address is, wherever the tests run."""
     monkeypatch.setattr(lockout, "controller_addresses", lambda hosts: {CONTROLLER} if list(hosts) else set())
 
 
@@ -46,7 +45,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (plan(FREE, "198.51.100.0/24"), "198.51.100.9, this controller's own address"),
     (plan("203.0.113.0/24", mode="audit"), "the address of host web"),
     (plan(FREE, management=("192.0.2.0/24",)), f"service chat: networks: found '{FREE}', expected networks that"),
-    (plan(FREE, management=("0.0.0.0/0",)), "would never be refused"),
     (plan(FREE, management=("192.0.0.0/16", "2001:db8::/64")), "would never be refused"),
 ]
 
@@ -60,7 +58,6 @@ def test_a_network_of_a_service_that_somebody_needs_stops_the_run(compiled: dict
 
 @pytest.mark.usefixtures("controller")
 def test_later_plan_that_cuts_a_host_off_stops_this_run() -> None:
-    """A waiver ends at night, and nobody is there who could name the network that the hosts are managed over."""
     then = plan("203.0.113.0/24")
     at = "2026-12-01T00:00:00Z"
     now = plans.sealed({**plan("203.0.113.0/24", mode="waived"), "later": {"at": at, "plan": then["digest"]}})
@@ -97,9 +94,7 @@ RULES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
 
 @pytest.mark.usefixtures("controller")
 @pytest.mark.parametrize(("rule", "management", "expected"), RULES)
-def test_an_own_rule_that_cuts_the_controller_stops_the_run(
-    rule: dict[str, Any], management: tuple[str, ...], expected: str
-) -> None:
+def test_rule_may_not_cut_the_controller(rule: dict[str, Any], management: tuple[str, ...], expected: str) -> None:
     errors, _ = find_mistakes(plan(management=management, rules=[rule]))
     assert [expected in error for error in errors] == ([True] if expected else [])
     assert all(error.startswith("all.yml:3: proscribe_firewall_rules[0]") for error in errors)
@@ -135,9 +130,7 @@ def test_the_controllers_address_is_the_one_it_would_send_from() -> None:
         ("64:ff9b::cb00:7107", ("64:ff9b::cb00:7107",), False),
     ],
 )
-def test_a_managed_host_behind_a_translator_is_no_part_of_a_restricted_network(
-    address: str, management: tuple[str, ...], refused: bool
-) -> None:
+def test_network_of_a_translated_host_is_refused(address: str, management: tuple[str, ...], refused: bool) -> None:
     made = plan("203.0.113.0/24", management=management)
     made["controls"]["firewall"]["settings"]["nat64"] = ["2001:db8:64:64::/64"]
     errors, _ = find([build_host("web", address)], {"web": made})

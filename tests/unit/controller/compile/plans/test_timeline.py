@@ -21,11 +21,9 @@ HOUR = datetime.timedelta(hours=1)
 CLOSED = ("2026-12-31T10:00:00Z", "enforce")  # at the end of the made waiver
 
 
-@pytest.fixture
-def organisation(tmp_path: Path) -> Organisation:
-    made = Organisation(tmp_path)
-    made.variables["watch"] = "5m"
-    return made
+@pytest.fixture(autouse=True)
+def watch(organisation: Organisation) -> None:
+    organisation.variables["watch"] = "5m"
 
 
 def compile_plans(organisation: Organisation, now: datetime.datetime, *hosts: str) -> Compiled:
@@ -33,7 +31,7 @@ def compile_plans(organisation: Organisation, now: datetime.datetime, *hosts: st
 
 
 def follow_plan(plans: Compiled, host: str, moment: datetime.datetime) -> dict[str, Any]:
-    """The plan that a host has reached at a moment, from the one that it was given."""
+    """Return the plan that a host reaches at a moment."""
     plan = plans.plans[plans.hosts[host]]
     while "later" in plan and at(plan["later"]["at"].replace("Z", "+00:00")) <= moment:
         plan = plans.later[plan["later"]["plan"]]
@@ -41,7 +39,7 @@ def follow_plan(plans: Compiled, host: str, moment: datetime.datetime) -> dict[s
 
 
 def list_changes(plans: Compiled, host: str = "press01") -> list[tuple[str, str]]:
-    """When a host's plan changes, and what it makes of whatsapp in `apps` from then on."""
+    """Return when a host's plan changes, and the mode of whatsapp in `apps` from then on."""
     plan, moment, seen = plans.plans[plans.hosts[host]], "now", []
     while True:
         check(plan)
@@ -55,6 +53,12 @@ def test_waiver_that_changes_nothing_of_a_plan_is_no_moment_of_it(organisation: 
     organisation.variables["services_exclude"] = ["slack"]
     organisation.waiver(services=["slack"])
     assert list_changes(compile_plans(organisation, NOW)) == [("now", "enforce")]
+
+
+def sign(organisation: Organisation, file: Path, *options: str) -> None:
+    keys = Keys(organisation.root, organisation.inventory)
+    keys.allow("head.of.press", keys.make("head"), *(options or (OURS,)))
+    keys.sign(file, keys.make("head"))
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
@@ -74,30 +78,20 @@ def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day:
         ('valid-before="20270101Z"', [("now", "waived"), CLOSED]),
     ],
 )
-def test_a_key_that_ceases_to_be_valid_ends_what_it_signed(
-    organisation: Organisation, option: str, expected: list[tuple[str, str]]
-) -> None:
-    keys = Keys(organisation.root, organisation.inventory)
-    key = keys.make("head")
-    keys.allow("head.of.press", key, *filter(None, [OURS, option]))
-    keys.sign(organisation.waiver(), key)
+def test_times_of_keys_are_moments(organisation: Organisation, option: str, expected: list[tuple[str, str]]) -> None:
+    sign(organisation, organisation.waiver(), *filter(None, [OURS, option]))
     assert list_changes(compile_plans(organisation, NOW)) == expected
 
 
 def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organisation) -> None:
-    keys = Keys(organisation.root, organisation.inventory)
-    key = keys.make("head")
-    keys.allow("head.of.press", key, OURS)
-    keys.sign(organisation.waiver(request="00c0ffee00c0ffee"), key)  # one that answers a request has to be signed
+    sign(organisation, organisation.waiver(request="00c0ffee00c0ffee"))
     organisation.waiver("w2.yml", id="w2", services=["signal", "slack"], users=["alice"], controls=["apps"])
     organisation.waiver("w3.yml", id="w3", posix_groups=["press"], controls=["apps"], expires="2026-12-01T00:00:00Z")
     plans = compile_plans(organisation, NOW)
     plan = plans.plans[plans.hosts["press01"]]
     assert plan["watch"] == {"every": 300, "max_age": 14 * 86400}
-    assert {id_: waiver["services"] for id_, waiver in plan["waivers"].items()} == {
-        "w1": ["whatsapp"],
-        "w2": ["signal", "slack"],
-    }, "w3 opens nothing that w1 leaves closed"
+    services = {id_: waiver["services"] for id_, waiver in plan["waivers"].items()}
+    assert services == {"w1": ["whatsapp"], "w2": ["signal", "slack"]}, "w3 opens nothing that w1 leaves closed"
     assert "waivers" not in plans.plans[plans.hosts["fin01"]]
 
 
@@ -152,11 +146,8 @@ def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation: Orga
     made = organisation.run()
     store = Store(Path(made["plans"]))
     digests = timeline.chain(store, made["hosts"]["press01"])
-    assert [store.stored(digest)["controls"]["dns"]["services"]["whatsapp"]["mode"] for digest in digests] == [
-        "enforce",
-        "waived",
-        "enforce",
-    ]
+    services = [store.stored(digest)["controls"]["dns"]["services"] for digest in digests]
+    assert [plan["whatsapp"]["mode"] for plan in services] == ["enforce", "waived", "enforce"]
     assert timeline.chain(store, made["hosts"]["fin01"]) == [made["hosts"]["fin01"]]
     assert digests[1] not in made["policies"]  # no host has it yet
     (store.directory / f"{digests[1][7:]}.json").unlink()

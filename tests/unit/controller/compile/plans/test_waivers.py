@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from proscribe.controller.cli import Refused
@@ -28,14 +29,13 @@ from waiver_organisation import NOW, Organisation, at
 
 @pytest.fixture
 def ran(organisation):
-    """An organisation with a waiver, after a run."""
     organisation.waiver()
     organisation.run(NOW)
     return organisation
 
 
 def in_controller(organisation: Organisation, *names: str, sources=None, **variables):
-    """The question of an automation controller: the inventory is a generated file, far from the project."""
+    """Build the question of an automation controller, whose inventory is generated far from the project."""
     generated = organisation.root / "runner" / "inventory"
     generated.mkdir(parents=True, exist_ok=True)
     (generated / "hosts").touch()
@@ -46,9 +46,8 @@ def in_controller(organisation: Organisation, *names: str, sources=None, **varia
 
 
 def test_a_new_waiver_is_written_where_waivers_are_read(organisation):
-    names_only = in_controller(organisation, sources=["press01,"])
     with pytest.raises(Refused, match="proscribe_waivers_dir"):
-        of_inventory(names_only)
+        of_inventory(in_controller(organisation, sources=["press01,"]))
     named = in_controller(organisation, sources=["press01,"], waivers_dir="inventory/waivers")
     assert of_inventory(named) == organisation.waivers
 
@@ -59,16 +58,12 @@ def test_the_same_hosts_out_of_another_file_are_the_same_inventory(ran):
     assert compile_run(in_controller(ran, waivers_dir="inventory/waivers"), at(NOW))["waivers"]
 
 
-def test_waivers_without_their_register_are_as_good_as_lost(ran):
-    register = ran.inventory / "approvers.yml"
-    register.rename(ran.root / "approvers.yml")
+def test_lost_register_or_damaged_note_stops_the_run_and_is_named(ran):
+    (ran.inventory / "approvers.yml").rename(ran.root / "approvers.yml")
     with pytest.raises(PolicyErrors, match=r"without their approvers\.yml"):
         ran.run(NOW)
-
-
-def test_a_note_that_is_none_stops_the_run_and_is_named(ran):
-    note = Path(ran.root, "reports", PLANS, "seen-waivers")
-    note.write_text("{}", encoding="utf-8")
+    (ran.root / "approvers.yml").rename(ran.inventory / "approvers.yml")
+    Path(ran.root, "reports", PLANS, "seen-waivers").write_text("{}", encoding="utf-8")
     with pytest.raises(PolicyErrors, match="seen-waivers"):
         ran.run(NOW)
 
@@ -101,50 +96,40 @@ def test_a_waiver_of_hosts_outside_the_run_may_name_what_only_they_know(organisa
 
 
 # -- hosts that left
-
-
 LATER, LATEST = "2026-11-27T08:00:00+00:00", "2026-11-28T08:00:00+00:00"
 BOTH = {"hosts": ["press01", "press02"]}
 
 
 def remove_names(organisation: Organisation, *names: str) -> None:
-    """Take hosts and groups out of the inventory."""
-    groups = {group: hosts.difference(names) for group, hosts in organisation.groups.items() if group not in names}
-    organisation.groups = groups
+    organisation.groups = {group: hosts.difference(names) for group, hosts in organisation.groups.items()}
 
 
-def test_a_host_that_comes_back_is_waived_again(organisation: Organisation) -> None:
-    organisation.waiver(**BOTH)
+def test_host_that_left_is_granted_no_new_waiver_and_comes_back_with_its_old_one(organisation: Organisation) -> None:
+    file = organisation.waiver(**BOTH)
     organisation.run()
     groups = organisation.groups
     remove_names(organisation, "press02")
     organisation.run(LATER)
+    with pytest.raises(PolicyErrors, match=r"hosts: found 'press02 \(last seen on 2026-11-25\)', expected a name that"):
+        judge(read_waiver(file), organisation.question(), at(LATER))
     organisation.groups = groups
     assert (organisation.why(LATEST), list(organisation.opened(now=LATEST))) == ("", ["press01", "press02"])
 
 
-def test_host_that_left_is_granted_no_new_waiver(organisation: Organisation) -> None:
-    file = organisation.waiver(**BOTH)
-    organisation.run()
-    remove_names(organisation, "press02")
-    with pytest.raises(PolicyErrors, match=r"hosts: found 'press02 \(last seen on 2026-11-25\)', expected a name that"):
-        judge(read_waiver(file), organisation.question(), at(LATER))
+def write_history(reports: Path, *statement: Any) -> None:
+    history = open_history("sqlite", reports)
+    assert history
+    with history.database.writing() as session:
+        session.run(*statement)
 
 
 def in_history(reports: Path) -> None:
-    history = open_history("sqlite", reports)
-    assert history
-    with history.database.writing() as session:
-        session.run(
-            SET_HOST, HostRow("press02", expected_at="2026-11-20T08:00:00Z")._asdict() | {"asked": "2026-11-20"}
-        )
+    host = HostRow("press02", expected_at="2026-11-20T08:00:00Z")._asdict() | {"asked": "2026-11-20"}
+    write_history(reports, SET_HOST, host)
 
 
 def in_departed(reports: Path) -> None:
-    history = open_history("sqlite", reports)
-    assert history
-    with history.database.writing() as session:
-        session.run(f"INSERT INTO {DEPARTED} VALUES ('press02', '', '2026-11-20T08:00:00Z')")
+    write_history(reports, f"INSERT INTO {DEPARTED} VALUES ('press02', '', '2026-11-20T08:00:00Z')")
 
 
 def in_fleet_state(reports: Path) -> None:
@@ -155,7 +140,7 @@ def in_fleet_state(reports: Path) -> None:
 
 
 def in_old_note(reports: Path) -> None:
-    """What a version noted that knew no names: it knows no host."""
+    """Write the note as an earlier version did, which knew no names."""
     place = reports / PLANS / NOTES
     note = json.loads(place.read_text(encoding="utf-8"))
     for entry in note["inventories"]:
@@ -235,9 +220,7 @@ def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation
         ("fin01", "w9", [False, True]),
     ],
 )
-def test_lost_waivers_stop_runs_over_their_hosts(
-    ran: Organisation, host: str, removed: str, missed: list[bool]
-) -> None:
+def test_lost_waivers_stop_runs_of_their_hosts(ran: Organisation, host: str, removed: str, missed: list[bool]) -> None:
     ran.waivers.rename(ran.root / "elsewhere")
     if removed:
         ran.variables["waivers_removed"] = removed

@@ -1,7 +1,4 @@
-"""What every channel of `proscribe_notify` passes: its file of tasks is read as Ansible reads it, and nothing is sent.
-
-Which values one takes beyond that, and which it refuses, is in test_schedule_values.py.
-"""
+"""Channels of `proscribe_notify`: their files of tasks as Ansible reads them; nothing is sent."""
 
 from __future__ import annotations
 
@@ -26,7 +23,6 @@ def block(name: str) -> dict[str, Any]:
 
 
 def read_tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each task, with the name of its module."""
     for task in block(name)["block"]:
         (module,) = task.keys() - KEYWORDS
         yield task, module

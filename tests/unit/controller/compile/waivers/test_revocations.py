@@ -51,12 +51,17 @@ class Signed:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
 
+    def commit_revocation(self) -> None:
+        self.git("init", "-q")
+        self.commit("a waiver")
+        self.revoke()
+        self.commit("revoke it")
+
     @property
     def reports(self) -> Path:
         return self.organisation.root / "reports"
 
     def record(self, now: str) -> None:
-        """Remember the waivers of a run in the history, as its end does."""
         found: Any = self.organisation.run(now)
         run = {"inventory": [str(self.organisation.inventory)], "finished": spelled(at(now)), "whole": True}
         history = open_history("sqlite", self.reports)
@@ -71,7 +76,7 @@ def signed(organisation: Organisation, key_folder: Path) -> Signed:
 
 
 def check_refused(signed: Signed, now: str = LATER) -> str:
-    """What a run says of the waiver, which has to waive nothing."""
+    """Check that the waiver waives nothing, and return why."""
     assert signed.organisation.opened(now=now) == SHUT
     run = signed.organisation.run(now)
     (waiver,) = run["waivers"]
@@ -100,10 +105,7 @@ def test_the_history_remembers_where_the_plan_store_is_new(signed: Signed) -> No
 
 @pytest.mark.parametrize("hidden", ["", "reset file", "merge", "replace", "graft"])
 def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, hidden: str) -> None:
-    signed.git("init", "-q")
-    signed.commit("a waiver")
-    signed.revoke()
-    signed.commit("revoke it")
+    signed.commit_revocation()
     # The merge results in the file before the revocation: git leaves the revocation out of a short log.
     if hidden == "merge":
         signed.git("checkout", "-q", "-b", "side", "HEAD~1")
@@ -125,10 +127,7 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, 
 
 
 def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed: Signed) -> None:
-    signed.git("init", "-q")
-    signed.commit("a waiver")
-    signed.revoke()
-    signed.commit("revoke it")
+    signed.commit_revocation()
     signed.restore()
     assert check_refused(signed).startswith(WHY)
     signed.git("reset", "-q", "--hard", "HEAD~1")

@@ -17,7 +17,7 @@ from proscribe.controller.compile.waivers.authority import Authority
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.standing import STATUSES, Context, Rules, standing, worst_first
 from proscribe.controller.compile.waivers.waiver import Revocation
-from waiver_cases import CASES, OPEN, SHUT, SIGNED, TAKEN_BACK, on
+from waiver_cases import CASES, OPEN, SHUT, SIGNED, on
 from waiver_organisation import NOW, OURS, ZONES, Keys, Organisation, at
 
 
@@ -42,29 +42,19 @@ def test_a_case_has_its_status_in_the_report_and_its_effect_in_every_plan(organi
 
 
 def test_the_worst_comes_first(organisation):
-    organisation.waiver("good.yml", id="good")
-    organisation.waiver("alike.yml", id="alike")
-    organisation.waiver("overdue.yml", id="overdue", review_by="2026-11-20T00:00:00Z")
-    organisation.waiver("mallory.yml", id="mallory", approved_by="mallory")
-    organisation.waiver("later.yml", id="later", valid_from="2026-12-01T00:00:00Z")
-    organisation.waiver("over.yml", id="over", expires="2026-11-20T00:00:00Z")
+    changes = {"good": {}, "alike": {}, "overdue": {"review_by": "2026-11-20T00:00:00Z"}}
+    changes |= {"mallory": {"approved_by": "mallory"}, "later": {"valid_from": "2026-12-01T00:00:00Z"}}
+    changes |= {"over": {"expires": "2026-11-20T00:00:00Z"}}
+    for id_, changed in changes.items():
+        organisation.waiver(f"{id_}.yml", id=id_, **changed)
     judged = waivers_of(organisation.question(), at(NOW))[::-1]  # of what is alike, its id says the order
     judged.sort(key=lambda one: worst_first(*one))
     assert [waiver.id for waiver, _ in judged] == ["mallory", "over", "later", "overdue", "alike", "good"]
     assert {standing.status for _, standing in judged} <= set(STATUSES)
 
 
-def test_a_revocation_takes_it_back_at_once(organisation):
-    organisation.waiver()
-    open_ = organisation.run()["hosts"]
-    organisation.waiver(revoked=TAKEN_BACK)
-    shut = organisation.run()["hosts"]
-    assert {host for host in open_ if open_[host] != shut[host]} == {"press01"}
-
-
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """A waiver, and what makes it a good one."""
     organisation = Organisation(tmp_path_factory.mktemp("good"))
     waiver = read_waiver(organisation.waiver())
     register = {"press": Authority("head.of.press")}
@@ -93,14 +83,10 @@ def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
 
 
 # -- growing groups
-
-
-SIGNED = {"hosts": None, "groups": ["desks"], "signed_hosts": ["press01"]}
-
-
+GROUP = {"hosts": None, "groups": ["desks"], "signed_hosts": ["press01"]}
 DESKS = frozenset({"press01", "press02"})
 FROZEN = {"waiver_groups": "frozen"}
-NOT_LISTED = {**SIGNED, "signed_hosts": None}
+NOT_LISTED = {**GROUP, "signed_hosts": None}
 
 
 @pytest.fixture
@@ -110,22 +96,21 @@ def grown(organisation: Organisation) -> Organisation:
 
 
 def read_warnings(organisation: Organisation) -> list[str]:
-    """The warnings of a run about the one waiver."""
     return [text for text in organisation.run(NOW)["warnings_to_print"] if "waiver w1" in text]
 
 
 @pytest.mark.parametrize(
     ("waiver", "variables", "opened", "warning"),
     [
-        (SIGNED, {}, ["press01", "press02"], "still waives, but it was signed for 1 host, now 2: press02 is new"),
-        (SIGNED, FROZEN, ["press01"], "signed for 1 host, now 2: it does not open press02 (proscribe_waiver_groups"),
-        ({**SIGNED, "signed_hosts": ["press01", "press02"]}, FROZEN, ["press01", "press02"], ""),
-        ({**SIGNED, "signed_hosts": ["press01", "press02", "left01"]}, {}, ["press01", "press02"], ""),
-        ({**SIGNED, "hosts": ["press02"]}, FROZEN, ["press01", "press02"], ""),
+        (GROUP, {}, ["press01", "press02"], "still waives, but it was signed for 1 host, now 2: press02 is new"),
+        (GROUP, FROZEN, ["press01"], "signed for 1 host, now 2: it does not open press02 (proscribe_waiver_groups"),
+        ({**GROUP, "signed_hosts": ["press01", "press02"]}, FROZEN, ["press01", "press02"], ""),
+        ({**GROUP, "signed_hosts": ["press01", "press02", "left01"]}, {}, ["press01", "press02"], ""),
+        ({**GROUP, "hosts": ["press02"]}, FROZEN, ["press01", "press02"], ""),
         (NOT_LISTED, FROZEN, [], "waives nothing (no hosts): its file does not say"),
         ({**NOT_LISTED, "hosts": ["press02"]}, FROZEN, ["press02"], "it does not open press01: its file does not say"),
         (NOT_LISTED, {}, ["press01", "press02"], ""),
-        ({**SIGNED, "groups": None, "zones": ["internal"]}, FROZEN, [], "waives nothing (no hosts): it was signed"),
+        ({**GROUP, "groups": None, "zones": ["internal"]}, FROZEN, [], "waives nothing (no hosts): it was signed"),
     ],
 )
 def test_waiver_for_a_group_opens_signed_or_all_hosts(
@@ -139,13 +124,12 @@ def test_waiver_for_a_group_opens_signed_or_all_hosts(
 
 
 def test_the_signature_covers_the_hosts(grown: Organisation, key_folder: Path) -> None:
-    """Who adds a host to the group cannot add it to the file."""
     grown.variables = {"waiver_groups": "frozen", "waiver_signatures": "required"}
     keys = Keys(key_folder, grown.inventory)
     keys.allow("head.of.press", keys.make("head"), OURS)
-    keys.sign(grown.waiver(**SIGNED), keys.make("head"))
+    keys.sign(grown.waiver(**GROUP), keys.make("head"))
     assert grown.opened() == on("press01")
-    grown.waiver(**{**SIGNED, "signed_hosts": ["press01", "press02"]})
+    grown.waiver(**{**GROUP, "signed_hosts": ["press01", "press02"]})
     assert grown.status() == "bad_signature" and grown.opened() == {}
 
 
@@ -160,8 +144,6 @@ def test_growth_since_the_last_run_is_printed_where_the_file_says_nothing(organi
 
 
 # -- persons
-
-
 ALICE = "Alice Wong <alice@example.org>"
 ONE_PERSON = [
     (ALICE, "alice@example.org"),
@@ -169,7 +151,7 @@ ONE_PERSON = [
     (ALICE, "Alice Wong"),
     (ALICE, "ALICE@Example.ORG"),
     (ALICE, "A. W. <alice+approvals@example.org>"),
-    ("alice@example.org", "alice"),
+    *(("alice@example.org", "alice"), ("alice", "alice@example.org")),
     ("alice", "EXAMPLE\\alice"),
     ("alice.wong", "Alice Wong"),
     ("alice", "\uff41lice"),  # fullwidth
@@ -188,6 +170,7 @@ TWO_PERSONS = [
     ("alice@example.org", "alice@example.net"),
     ("chan.tai.man", "陳大文"),
     ("陳大文", "李小明"),
+    ("\u0438\u0432\u0430\u043d", "\u0431\u043e\u0440\u0438\u0441"),  # both Cyrillic
 ]
 OTHER_SCRIPTS = [
     ("\u0431\u043e\u0440\u0438\u0441", "CYRILLIC"),
@@ -225,13 +208,7 @@ def test_a_name_in_another_script_than_the_approvers_is_refused(
     assert status == "self_approved" and script in why and requester in why
 
 
-def test_requester_in_the_script_of_an_approver_counts(organisation: Organisation) -> None:
-    assert judged(organisation, "\u0438\u0432\u0430\u043d", "\u0431\u043e\u0440\u0438\u0441") == ("active", "")
-
-
 # -- signatures by the real ssh-keygen
-
-
 @pytest.fixture
 def keys(organisation, key_folder):
     return Keys(key_folder, organisation.inventory)
@@ -295,23 +272,12 @@ def test_a_signature_for_another_purpose_is_none_where_the_key_may_sign_for_all(
     assert organisation.status() == "bad_signature"
     keys.sign(file, keys.make("head"))
     (waiver,) = organisation.run()["waivers"]
-    assert waiver["status"] == "active" and "ED25519 key SHA256:" in waiver["signed_with"]
+    assert (waiver["status"], waiver["approved_by"]) == ("active", "head.of.press")
+    assert "ED25519 key SHA256:" in waiver["signed_with"]
 
 
-def test_waiver_without_a_signature_needs_no_ssh_keygen(
-    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_unsigned_needs_no_keygen(organisation: Organisation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     organisation.waiver()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert organisation.opened() == OPEN
     assert organisation.run()["waivers"][0]["signed_with"] == ""
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"garbage", b"-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n"]
-)
-def test_a_damaged_signature_does_not_count(organisation: Organisation, keys: Keys, content: bytes) -> None:
-    file = organisation.waiver()
-    keys.allow("head.of.press", keys.make("head"), OURS)
-    keys.sign(file, keys.make("head")).write_bytes(content)
-    assert organisation.status() == "bad_signature"
