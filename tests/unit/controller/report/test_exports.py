@@ -184,6 +184,14 @@ def test_oscal_observes_each_rule_in_each_state_with_its_hosts(texts):
     }  # fmt: skip
 
 
+def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
+    assert exported(tmp_path, ["oscal"])["oscal"] == texts["oscal"]
+    other = exported(tmp_path, ["oscal"], id="20261126T003000Z-audit-77c0")["oscal"]
+    (first, result), (second, other_result) = read_results(texts["oscal"]), read_results(other)
+    assert result["local-definitions"] == other_result["local-definitions"]  # a host is the same in every run
+    assert first["uuid"] != second["uuid"]
+
+
 TEXTS = st.text(max_size=12) | st.sampled_from(
     [
         "=1+1",

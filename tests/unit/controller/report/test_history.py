@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import writers
 from fleets import SERVICES, answer, no_policy, wechat
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from proscribe.controller.report.history import (
     HistoryError,
     Scope,
     database,
+    exceptions,
     incident_groups,
     open_history,
     said,
@@ -42,7 +44,7 @@ from proscribe.controller.report.terminal.summary import Screen
 from proscribe.model.finding import Finding, Verdict
 from proscribe.model.plan import sealed
 from proscribe.wire.replies.record import read
-from watched_hosts import INCIDENT, REQUEST, watched
+from watched_hosts import INCIDENT, POLICY, REQUEST, watched
 
 DAY = 86400
 
@@ -63,6 +65,22 @@ def test_no_text_is_sql(past, text):
     assert past.story() == [("noncompliant", "25T01", "", "")], "of another host nothing has changed"
     (incident,) = [item for item in past.ask("incidents", host=text) if item.rule == "apps/wechat"]
     assert text in str(incident)
+
+
+def test_wrong_clock_of_a_host_moves_nothing_out_of_its_run(past):
+    past.run({"web01": bad()}, change=lambda record: {**record, "checked_at": "2099-01-01T00:00:00Z"})
+    assert past.story() == [("noncompliant", "25T01", "", "")]
+
+
+def test_changes_of_a_run_stay_as_they_are_whatever_later_runs_do(past):
+    past.run({"web01": bad(), "web02": bad(), "web03": bad()})
+    past.run({"web01": unseen(), "web02": good(), "web03": bad()})
+    before = {host: past.history.transitions("run2").of(host) for host in ("web01", "web02")}
+    assert [(span.state, span.began) for span in before["web01"]] == [("noncompliant", False), ("unknown", True)]
+    assert [(span.state, span.began, span.ended) for span in before["web02"]] == [("noncompliant", False, "compliant")]
+    past.run({"web01": good(), "web02": bad(), "web03": good()})
+    changes = past.history.transitions("run2")
+    assert {host: changes.of(host) for host in changes.hosts()} == before
 
 
 def test_a_run_that_does_not_start_the_browsers_says_nothing_of_what_they_did(past):
@@ -203,6 +221,16 @@ def test_no_sum_of_what_a_host_claims_ends_the_history(past):
     assert {item.host: item.times for item in read_entries(past)} == {"a": greatest, "b": 1}
 
 
+def test_incident_of_many_rules_is_an_entry_of_each(past):
+    other = {**POLICY, "cause": "policy /etc/firefox/policies/policies.json"}
+    past.run({"a": watched(POLICY, other)})
+    entries = read_entries(past, rule="browser/gmail")
+    assert {(item.detail, item.rule, item.times) for item in entries} == {
+        (POLICY["cause"], "browser", 3), (other["cause"], "browser", 3)
+    }  # fmt: skip
+    assert read_entries(past, rule="dns/gmail") == [] and len(read_entries(past)) == 2
+
+
 def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_path):
     past = Past(open_history("sqlite", tmp_path))
     past.run({"web01": waived()})
@@ -243,6 +271,15 @@ def test_the_command_prints_it(tmp_path, options, result):
         text = str(refused)
     assert result in text
     assert result[:1] == "-" or "weekdays 09:00-18:00" in text
+
+
+def test_waiver_is_stored_again_only_where_its_terms_change(past):
+    for more in ({"hosts": ["web01"]}, {"why": "x"}, {"waives": True, "review_overdue": True, "days_left": 3},
+                 {"expires": "2027-01-01T00:00:00Z"}):  # fmt: skip
+        past.run({"web01": waived()}, waivers=[{**PRESS, **more}])
+    with past.history.database.reading() as session:
+        stored = [(item.opened[11:13], item.seen[11:13]) for item in exceptions.stretches(session, "")]
+    assert stored == [("01", "03"), ("04", "04")]
 
 
 @given(
@@ -312,6 +349,12 @@ def test_a_writer_that_never_ends_is_reported(tmp_path, monkeypatch):
     second = history.database.writing()
     with history.database.writing(), pytest.raises(HistoryError, match="in use by another run"), second:
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [writers.several_writers, writers.a_killed_writer])
+def test_writers_lose_no_run_and_leave_none_half_written(tmp_path, write):
+    write(open_history("sqlite", tmp_path), "sqlite", tmp_path)
 
 
 APPS = {"apps": {"mode": "enforce", "services": {"wechat": {}, "line": {}}}}

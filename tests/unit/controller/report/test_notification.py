@@ -70,6 +70,26 @@ def test_host_that_is_compliant_again_is_reported(past):
     assert past.notification_of({"web01": good()}) is None
 
 
+def test_a_mail_can_be_read_again_and_a_host_cannot_forge_its_headers():
+    message = made("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
+    mail = email.message_from_string(message.as_dict()["message"])
+    assert (mail["Subject"], mail["Bcc"]) == ("Proscribe: x Bcc: all@example.org", None)
+    assert "größer" in mail.get_payload(decode=True).decode()
+    assert "\x1b" not in message.facts["text"]
+
+
+def test_a_stopped_run_is_reported_though_nothing_changed(past):
+    past.run({"web01": good()})
+    sent = past.notification_of({"web01": good()}, rollout={"why": "12 of 20 hosts differ"})
+    assert "stopped" in sent.subject and "The run was stopped: 12 of 20 hosts differ" in sent.lines
+
+
+def test_corrections_after_changes_of_the_policy_are_no_repeated_drift(past):
+    for policy, again in ((0, []), (1, []), (2, []), (3, []), (3, []), (3, []), (3, ["web01"])):
+        sent = past.notification_of({"web01": repaired(digest=f"sha256:{policy:064}")})
+        assert sent.facts["again_and_again"] == again and ("Repeated drift" in sent.text) is bool(again)
+
+
 def test_a_host_that_had_answered_is_not_said_to_answer_again(past):
     errors = [{"control": "apps", "message": "No space left on device"}]
     past.run({"web01": good()}, change=lambda record: {**record, "state": "error", "errors": errors})

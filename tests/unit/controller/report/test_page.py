@@ -27,6 +27,7 @@ from proscribe.controller.report.page.document import page
 from proscribe.controller.report.page.findings import ago
 from proscribe.controller.report.page.trend import drawing, numbers, until
 from proscribe.controller.report.page.waivers import waivers
+from proscribe.controller.report.terminal import summary
 from proscribe.controller.report.text.wording import clean, host_label
 from proscribe.model.finding import Finding
 from proscribe.wire import installation
@@ -507,3 +508,12 @@ def test_the_page_says_who_fetched_it_and_what_is_not_known() -> None:
     nobody = {**CURRENT_POINT, "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 0, "last": []}}
     assert "nobody since 2026-11-20 00:00 UTC, by the access log" in "".join(page(*report_with_points(nobody)))
     assert 'id="points"' not in "".join(page(*report_with_points()))
+
+
+@pytest.mark.parametrize("state", ["current", "unknown", "expired"])
+def test_hostile_text_of_an_export_is_shown_as_text(state: str) -> None:
+    result = report_with_points({**UNKNOWN_POINT, "state": state})
+    screen, html = summary.render(*result, summary.Screen(200, 60)), "".join(page(*result))
+    for text in (screen, html):
+        assert state in text and "\x1b" not in text and "\u202e" not in text
+    assert "</td><script>" not in html.partition("</style>")[2]

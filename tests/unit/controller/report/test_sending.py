@@ -65,6 +65,15 @@ def test_without_a_history_the_run_is_sent_and_the_rest_is_said_not_to_be_known(
     assert read_kinds(file) == ["run"]
     assert "the history does not have this run" in warning
     assert send(report, records, changes, {**SETTINGS, "file": str(file), "send": "all"}) == []
+    assert [item["changed"] for item in read_lines(file)[1:]] == [None, None, True]
+
+
+def test_changes_are_appended_run_after_run(past, own):
+    file = own / "events.jsonl"
+    for answer in (bad(), bad(), good()):
+        assert send(*past.report({"web01": answer}), {**SETTINGS, "file": str(file)}) == []
+    assert read_kinds(file) == ["host", "rule", "run", "run", "host", "rule", "run"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
 
 
 def test_the_usual_settings_and_the_most_that_is_sent():

@@ -26,6 +26,7 @@ from proscribe.controller.report.storage.complete import (
 )
 from proscribe.controller.report.storage.corrected import earlier, read, take
 from proscribe.controller.report.storage.files import ReportDirectory, opened, rewrite
+from proscribe.controller.report.storage.journal import Journal
 from proscribe.controller.report.storage.last_passed import latest_passed, retained
 from proscribe.controller.report.storage.latest import stays
 from proscribe.controller.report.storage.pruning import prune
@@ -185,6 +186,22 @@ def test_a_page_that_cannot_be_made_leaves_no_complete_report(tmp_path):
         ReportDirectory(tmp_path / "r1.partial").finish([RECORD], REPORT, page())
     assert [path.name for path in tmp_path.iterdir()] == ["r1.partial"]
     assert not (tmp_path / "r1.partial" / "report.html").exists()
+
+
+def test_a_killed_run_leaves_its_journal_and_latest_as_it_was(tmp_path):
+    finish_report(tmp_path, "r1")
+    killed = Journal(ReportDirectory(tmp_path / "r2.partial").partial, {"id": "r2"})
+    killed.note("answered", "web01", RECORD)  # and nothing more
+    journal = (tmp_path / "r2.partial" / "journal.jsonl").read_text()
+    assert journal.endswith(',{"host":"web01","state":"compliant"}]\n')
+    assert os.readlink(tmp_path / "latest") == "r1" and not (tmp_path / "r2").exists()
+    killed.close()
+
+
+def test_two_runs_never_share_a_directory(tmp_path):
+    ReportDirectory(tmp_path / "r1.partial")
+    with pytest.raises(FileExistsError):
+        ReportDirectory(tmp_path / "r1.partial")
 
 
 def test_a_directory_in_the_place_of_latest_is_left_alone(tmp_path):
@@ -420,6 +437,19 @@ def test_old_report_after_one_that_is_gone_goes(reports):
     assert list_names(reports) == [OLD]
 
 
+def test_a_link_is_no_report_and_is_not_followed(reports, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_report(elsewhere, OLD)
+    (reports / OLD).symlink_to(elsewhere / OLD)
+    (reports / "diffs").symlink_to(elsewhere)
+    (reports / "lifts").write_text("a file")
+    (write_report(reports, "20260102T020000Z-audit-0000") / "link").symlink_to(elsewhere / OLD)
+    assert prune(reports, NOW, DAY) == []
+    assert (list_names(reports), list_names(elsewhere)) == ([OLD, "diffs", "lifts"], [OLD])
+    assert list_names(elsewhere / OLD) == ["hosts.jsonl", "report.html", "report.json"]
+
+
 @pytest.mark.parametrize(("age", "goes"), [(2 * DAY, True), (60, False)])
 def test_a_run_without_a_complete_report_goes_when_nothing_was_heard_of_it(reports, age, goes):
     folder = write_report(reports, f"{OLD}.partial")
@@ -493,6 +523,25 @@ def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: str, 
     assert file.read_text() == content
     assert requests_file.take(tmp_path, run_report(), []).endswith("; requests that no later run brings are lost")
     assert file.read_text() == EMPTY
+
+
+@pytest.mark.parametrize(("report", "records", "kept"), [
+    (run_report(), [], False),  # its host is gone from the inventory
+    (run_report(left_out=1), [], True),
+    (run_report(inventory=["other"]), [], True),
+    (run_report(), [requesting_record("web01")], False),
+    (run_report(), [requesting_record("web01", rules=0)], True),  # it did not answer
+    (run_report(controls=["dns"]), [requesting_record("web01")], True),
+])  # fmt: skip
+def test_request_stays_until_its_host_answers_without_it_or_is_gone(
+    tmp_path: Path, report: Any, records: Any, kept: bool
+) -> None:
+    requests_file.take(tmp_path, run_report("run1"), [requesting_record("web01", FIRST)])
+    file = tmp_path / "requests.jsonl"
+    before = file.stat().st_ino
+    assert requests_file.take(tmp_path, report, records) == ""
+    assert requests_file.read(tmp_path) == ([FIRST] if kept else [])
+    assert (file.stat().st_ino == before) is kept, "nothing is written where nothing has changed"
 
 
 def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path: Path) -> None:

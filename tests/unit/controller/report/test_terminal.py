@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -212,6 +214,29 @@ def test_a_text_of_some_size_is_written_whole_whatever_the_name_of_the_host(tmp_
     text = ["+" + "a" * 4096 + "\n"]
     path = DifferenceFiles(tmp_path, "r1").write("w" * 200, "dns_filter", "digest", text)
     assert (path.name, path.read_text()) == (f"{'w' * 120}.dns_filter.diff", text[0])
+
+
+def test_difference_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewhere(tmp_path: Path) -> None:
+    files = DifferenceFiles(tmp_path, "r1")
+    path = files.write("../../etc/web01\n", "dns_filter", "digest1", ["+a\n"])
+    assert path == tmp_path / "diffs" / "r1" / ".._.._etc_web01_.dns_filter.diff"
+    assert [stat.S_IMODE(item.stat().st_mode) for item in (path, path.parent, path.parent.parent)] == [
+        0o600, 0o700, 0o700
+    ]  # fmt: skip
+    second = files.write("../../etc/web01\n", "dns_filter", "digest2", ["+b\n"])
+    assert second == path.with_name(".._.._etc_web01_.dns_filter.2.diff") and path.read_text() == "+a\n"
+    assert files.write("../../etc/web01\n", "browser_policy", "digest2", ["+b\n"]) != second
+    assert files.write("web02", "dns_filter", "digest2", ["+b\n"]) == second  # equal hosts share one
+
+
+def test_difference_that_cannot_be_written_leaves_no_half_file(tmp_path: Path) -> None:
+    def pieces() -> Iterator[str]:
+        yield "+a\n"
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        DifferenceFiles(tmp_path, "r1").write("web01", "dns_filter", "digest3", pieces())
+    assert list((tmp_path / "diffs" / "r1").iterdir()) == []
 
 
 SCREEN = Screen(200, 50)

@@ -28,6 +28,7 @@ OPTIONS = {
     **{f"--{name}": (name, True) for name in ("subset", "start_at_task")},
 }
 FILE = ("-e", f"@{SECRETS_FILE}")
+OURS = str(PROJECT / "playbooks" / "enforce.yml")
 
 
 @pytest.mark.parametrize(("typed", "words"), [
@@ -53,6 +54,7 @@ def test_words_are_options_with_their_values(typed: list[str], words: list[Any])
     (["-e", "a=1", "-b"], ("-e", "a=1", "-b"), ()),
     (["-e", "a=1 token=x", "-b"], (*FILE, "-b"), ("a", "token")),
     (["-b", "-e", "token=x", "-i", "p", "-e", "token=y pwd=z"], ("-b", "-i", "p", *FILE), ("token", "pwd")),
+    (["-e", "'unclosed hunter2"], FILE, ("what an -e says that cannot be read",)),
     (["-e", "[1, token]"], FILE, ("what an -e says that cannot be read",)),
     (["-e", " {token: x, b: 1}"], FILE, ("token", "b")),
     (["-e", "@token"], ("-e", "@token"), ()),
@@ -108,7 +110,18 @@ def test_the_configuration_of_the_project_need_not_be_said() -> None:
     assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION}", "ansible-playbook"), cwd="/srv")
 
 
-OURS = str(PROJECT / "playbooks" / "enforce.yml")
+@pytest.mark.parametrize(("environment", "before"), [
+    ({"HOME": "/root", "PROSCRIBE": "x"}, ()),
+    ({"ANSIBLE_CONFIG": ""}, ()),
+    ({"SUDO_COMMAND": "/usr/bin/bash"}, ()),
+    ({"SUDO_COMMAND": "./p audit", "ANSIBLE_CONFIG": "/etc/my.cfg"}, ("sudo", "env", "ANSIBLE_CONFIG=/etc/my.cfg")),
+])  # fmt: skip
+def test_launcher_that_sudo_started_is_started_by_it_again(
+    environment: dict[str, str], before: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    call = called(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
+    assert call.program == (*before, "./p")
 
 
 @pytest.mark.parametrize(("words", "launcher", "call"), [

@@ -47,6 +47,14 @@ def test_a_host_that_no_part_has_is_unknown() -> None:
     assert report["warnings"] == ["1 of the inventory's hosts are in no part of the run"]
 
 
+def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing() -> None:
+    switch = {"host": "switch", "why": "a network device"}
+    parts = [make_part(number, make_record(host), not_served=[switch]) for number, host in ((1, "a"), (2, "b"))]
+    report, records = merged("id", parts, ["a", "b", "switch"])
+    assert report["not_served"] == [switch] and states_by_host(records) == {"a": COMPLIANT, "b": COMPLIANT}
+    assert report["summary"]["coverage"] == {"numerator": 2, "denominator": 3, "percent": 66.6}
+
+
 LATE = "2026-11-25T05:00:00Z"
 
 

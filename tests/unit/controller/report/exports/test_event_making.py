@@ -29,6 +29,7 @@ WRONG, RIGHT, BLIND, EXCUSED, MENDED = "noncompliant", "compliant", "unknown", "
 STORIES = {
     "in order from the beginning": ([good(), good()], []),
     "broken in the first run": ([bad()], [("", None, WRONG), ("apps/wechat", None, WRONG)]),
+    "as bad as before": ([bad(), bad()], []),
     "drifted": ([good(), bad()], [("", None, WRONG), ("apps/wechat", None, WRONG)]),
     "repaired": ([bad(), repaired()], [("", WRONG, MENDED), ("apps/wechat", WRONG, MENDED)]),
     "drifted and repaired in one run": ([good(), repaired()], [("", None, MENDED), ("apps/wechat", None, MENDED)]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,42 @@ def test_a_journal_that_says_no_run_is_of_none(tmp_path: Path, first: str) -> No
     write_journal(tmp_path, FIRST[first])
     write_journal(tmp_path, name="r2.partial")
     assert ids_of_ended_runs(tmp_path) == ["r2.partial"]
+
+
+def test_a_first_line_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    length = len((write_journal(tmp_path) / journal.FILE).read_text())
+    for most, ids in ((length - 1, [NAME]), (length - 2, [])):  # the end of the line is not counted
+        monkeypatch.setattr(journal, "MOST_RUN", most)
+        assert ids_of_ended_runs(tmp_path) == ids
+
+
+HERE = {"kernel": "k", "machine": "m"}
+
+
+@pytest.mark.parametrize(("place", "old", "is_over"), [
+    pytest.param({**HERE, "locked": True}, False, True, id="here"),
+    pytest.param({**HERE, "locked": False}, False, False, id="here, where nothing can be locked"),
+    pytest.param({**HERE, "locked": False}, True, True, id="the same, long silent"),
+    pytest.param({**HERE, "locked": "yes"}, False, False, id="here, and nothing of ours"),
+    pytest.param({**HERE, "kernel": "x", "locked": False}, False, True, id="before this machine started"),
+    pytest.param({"kernel": "x", "machine": "y", "locked": True}, False, False, id="a lock that may not reach here"),
+    pytest.param({"kernel": "x", "machine": "y"}, True, True, id="another machine, long silent"),
+    pytest.param({}, False, False, id="nobody knows"),
+])  # fmt: skip
+def test_a_run_that_nobody_holds_is_over_by_its_machine_and_its_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: dict[str, Any], old: bool, is_over: bool
+) -> None:
+    monkeypatch.setattr(journal, "here", lambda: HERE)
+    path = write_journal(tmp_path, [{"id": NAME}, place]) / journal.FILE
+    age = time.time() - (2 * journal.SILENT if old else 60)
+    os.utime(path, (age, age))
+    assert ids_of_ended_runs(tmp_path) == ([NAME] if is_over else [])
+
+
+def test_the_oldest_run_comes_first_and_a_complete_one_never(tmp_path: Path) -> None:
+    for name in ("r4.partial", "r2.partial", "r9.partial", "r1.partial", "r3"):
+        write_journal(tmp_path, name=name)
+    assert ids_of_ended_runs(tmp_path) == ["r1.partial", "r2.partial", "r4.partial", "r9.partial"]
 
 
 def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
