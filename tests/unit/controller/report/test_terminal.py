@@ -101,6 +101,7 @@ def test_nothing_from_a_host_steers_the_terminal(data, width):
 def test_a_lift_says_where_the_ban_is_lifted_and_where_not():
     collector = Collector(run(["web01", "web02", "web03"], "lift"))
     collector.changed("web01", "apps", {"changed": True, "actions": ["delete gate", "delete hook"]})
+    collector.changed("web02", "dns", {"changed": True, "actions": ["delete block"]})
     collector.failed("web02", "apps", "apt is locked")
     collector.unreachable("web03", REFUSED_CONNECTION)
     assert lifting.render(collector.expected, collector.heard, check=False, width=120) == dedent_screen(
