@@ -131,25 +131,14 @@ class Project:
         self.exit_file.unlink(missing_ok=True)
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
         return subprocess.Popen(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts", "play.yml", *options],
-            cwd=self.path,
-            env={
-                **inherited,
-                "ANSIBLE_CONFIG": str(self.path / "ansible.cfg"),
-                "ANSIBLE_HOME": str(self.path / "home"),
-                "PROSCRIBE_EXIT_FILE": str(self.exit_file),
-                "PWD": str(self.path),
-                "LC_ALL": "C.UTF-8",
-                "COLUMNS": "100",
-                **(environment or {}),
-            },
-            stdin=terminal,
-            stdout=subprocess.PIPE if terminal is None else terminal,
-            stderr=subprocess.PIPE if terminal is None else terminal,
-            start_new_session=terminal is not None,
-            preexec_fn=lambda: _at_a_terminal(terminal is not None),
-            text=True,
-        )
+            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts", "play.yml", *options], cwd=self.path,
+            env={**inherited, "ANSIBLE_CONFIG": str(self.path / "ansible.cfg"), "ANSIBLE_HOME": str(self.path / "home"),
+             "PROSCRIBE_EXIT_FILE": str(self.exit_file), "PWD": str(self.path), "LC_ALL": "C.UTF-8", "COLUMNS": "100",
+             **(environment or {})},
+            stdin=terminal, stdout=subprocess.PIPE if terminal is None else terminal,
+            stderr=subprocess.PIPE if terminal is None else terminal, start_new_session=terminal is not None,
+            preexec_fn=lambda: _at_a_terminal(terminal is not None), text=True,
+        )  # fmt: skip
 
     @property
     def exit(self) -> str:

@@ -18,34 +18,20 @@ SERVICES = [f"service{number:03}" for number in range(118)]
 def run(hosts=("web01", "web02"), mode="audit", **changes):
     """What `compile_plans` says of a run over those hosts."""
     return {
-        "id": f"20261125T003000Z-{mode}-1a2b",
-        "playbook": (playbook := "enforce" if mode == "check" else mode),
-        "command": Call(("./proscribe",), playbook, options=("-i", "inventory/prod")).as_dict(),
-        "mode": mode,
-        "started": "2026-11-25T00:30:00Z",
-        "catalog_version": "2026.11.1",
-        "inventory": ["inventory/prod"],
-        "limit": "",
-        "gate": {},
-        "hosts": dict.fromkeys(hosts, DIGEST),
-        "upcoming": [],
-        "waivers": [],
-        "warnings": [],
-        "controls": ["apps", "browser", "firewall", "dns"],
-        **changes,
-    }
+        "id": f"20261125T003000Z-{mode}-1a2b", "playbook": (playbook := "enforce" if mode == "check" else mode),
+        "command": Call(("./proscribe",), playbook, options=("-i", "inventory/prod")).as_dict(), "mode": mode,
+        "started": "2026-11-25T00:30:00Z", "catalog_version": "2026.11.1", "inventory": ["inventory/prod"], "limit": "",
+        "gate": {}, "hosts": dict.fromkeys(hosts, DIGEST), "upcoming": [], "waivers": [], "warnings": [],
+        "controls": ["apps", "browser", "firewall", "dns"], **changes,
+    }  # fmt: skip
 
 
 def answer(*verdicts, evaluated=(), digest=DIGEST, checked_at="2026-11-25T00:30:05Z", errors=()):
     """What a host answers: these verdicts, and so many services more (by rule) that hold."""
     return host_record(
-        plan_digest=digest,
-        checked_at=checked_at,
-        platform=PLATFORM,
-        verdicts=[*verdicts, *(Verdict(rule, "compliant") for rule in evaluated)],
-        errors=errors,
-        duration_ms=120,
-    )
+        plan_digest=digest, checked_at=checked_at, platform=PLATFORM,
+        verdicts=[*verdicts, *(Verdict(rule, "compliant") for rule in evaluated)], errors=errors, duration_ms=120,
+    )  # fmt: skip
 
 
 def clean_answer(**changes):
@@ -80,24 +66,9 @@ def no_policy(browsers=("chromium", "firefox"), services=SERVICES):
 
 
 WAIVERS = [
-    {
-        "id": "press-office",
-        "status": "active",
-        "expires": "2027-03-31T10:00:00Z",
-        "hosts": ["web02"],
-        "services": ["wechat"],
-        "controls": ["apps"],
-        "approved_by": "mei.chan",
-        "reason": "answers readers of the ministry",
-    },
-    {
-        "id": "old-project",
-        "status": "expired",
-        "expires": "2026-01-31T10:00:00Z",
-        "hosts": ["web01"],
-        "services": ["dropbox"],
-        "controls": ["browser"],
-        "approved_by": "bo.li",
-        "reason": "hand-over of files",
-    },
-]
+    {"id": "press-office", "status": "active", "expires": "2027-03-31T10:00:00Z", "hosts": ["web02"],
+     "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan",
+     "reason": "answers readers of the ministry"},
+    {"id": "old-project", "status": "expired", "expires": "2026-01-31T10:00:00Z", "hosts": ["web01"],
+     "services": ["dropbox"], "controls": ["browser"], "approved_by": "bo.li", "reason": "hand-over of files"},
+]  # fmt: skip

@@ -68,22 +68,17 @@ def fleet(day: int, plan: str) -> dict[str, Any]:
     return {
         "flaps": bad() if every_other else {**repaired(), **drifted},
         "mended": {**(bad() if day < 4 else good()), "attempts": {"apps/wechat": day}},
-        "silent": good() if day < 3 else None,
-        "blind": bad() if day < 3 else unseen(),
+        "silent": good() if day < 3 else None, "blind": bad() if day < 3 else unseen(),
         "excused": {**answer(EXCUSED, evaluated=["dns/x"]), "attempts": {"apps/wechat": 3 * day}},
-        "partly": answer(wechat(WECHAT), Verdict("dns/x", "error", reason="the disk is full"), errors=[FULL])
-        if day == 5
-        else good(),
-        "watched": watched(
-            {**INCIDENT, "last": f"2026-11-{18 + day:02}T03:00:00Z", "times": 3 + day, "corrected": 3 + day},
-            POLICY,
-            ended=[{**ENDED, "last": f"2026-11-{18 + day:02}T09:00:00Z", "times": day}],
-            answer=bad(),
-        ),
+        "partly": answer(wechat(WECHAT), Verdict("dns/x", "error", reason="the disk is full"),
+         errors=[FULL]) if day == 5 else good(),
+        "watched": watched({**INCIDENT, "last": f"2026-11-{18 + day:02}T03:00:00Z", "times": 3 + day,
+         "corrected": 3 + day}, POLICY, ended=[{**ENDED, "last": f"2026-11-{18 + day:02}T09:00:00Z", "times": day}],
+         answer=bad()),
         "asking": asking(REQUEST),
         "planned": {**(good() if day == 7 else answer(*no_policy(services=["x"]), wechat(WECHAT))), "plan": plan},
         **({"gone": bad()} if day < 5 else {}),
-    }
+    }  # fmt: skip
 
 
 def story(reports: Path) -> Iterator[tuple[str, str]]:

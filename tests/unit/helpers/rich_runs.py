@@ -29,12 +29,10 @@ Made = tuple[Any, Any]  # a report and its records
 
 MODES = {"apps": "enforce", "browser": "audit", "firewall": "off", "dns": "enforce"}
 POLICIES = {
-    OTHER_DIGEST: {
-        name: {"mode": mode, "policy": None if mode == "off" else "sha256:0123456789abcdef"}
-        for name, mode in MODES.items()
-    },
+    OTHER_DIGEST: {name: {"mode": mode, "policy": None if mode == "off" else "sha256:0123456789abcdef"}
+     for name, mode in MODES.items()},
     DIGEST: {name: {"mode": "enforce", "policy": "sha256:fedcba9876543210"} for name in CONTROLS},
-}
+}  # fmt: skip
 FOUND = [
     Finding("file", "wechat", None, None, "user:bob", "/home/bob/.local/share/applications/wechat.desktop"),
     Finding("flatpak", "com.tencent.WeChat", "flatpak", "4.1", "user:alice", None, "from flathub"),
@@ -133,14 +131,10 @@ def enforced() -> Made:
         collector.answered(host, bad)
     collector.answered(hosts[4], clean_answer())
     collector.unreachable(hosts[5], "ssh: connect to host web06 port 22: Connection refused")
-    collector.decided(
-        {
-            "hosts": hosts[:3],
-            "batches": [1, 2],
-            "allow": {},
-            "set_aside": {"web04": "more than proscribe_max_change would change"},
-        }
-    )
+    collector.decided({
+        "hosts": hosts[:3], "batches": [1, 2], "allow": {},
+        "set_aside": {"web04": "more than proscribe_max_change would change"},
+    })  # fmt: skip
     took = {"actions": ["remove wechat 4.0", "move aside /opt/wechat"], "refused": [], "changed": True}
     refusal = {"rule": "browser/x", "subject": "a policy of others", "reason": "it is not ours"}
     other = {"by": "root", "since": "2026-11-25T00:29:00Z", "waited": 12}

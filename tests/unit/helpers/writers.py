@@ -17,11 +17,9 @@ def start(where, reports, *arguments):
     """A writing process (see history_writer.py)."""
     return subprocess.Popen(
         [sys.executable, str(HERE / "history_writer.py"), where, str(reports), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": f"{PROJECT / 'module_utils'}{os.pathsep}{HERE}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+        env={**os.environ, "PYTHONPATH": f"{PROJECT / 'module_utils'}{os.pathsep}{HERE}"}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 def written(history):

@@ -123,7 +123,9 @@ def test_a_failed_correction_is_an_error_of_its_host(project):
 def test_a_dry_run_says_each_change_once_for_all_hosts_that_would_have_it(project):
     diff = [{"before_header": "remove wechat", "after_header": "remove wechat", "before": "wechat 4.0\n", "after": ""}]
     changed = {"changed": True, "actions": ["remove wechat", "end 311\x1b[2J"], "refused": [], "notes": ["why\x1b[2J"]}
-    canned = answers(project, dict.fromkeys(HOSTS, BAD), {host: changed | {"diff": diff} for host in HOSTS}, mode="check")
+    canned = answers(
+        project, dict.fromkeys(HOSTS, BAD), {host: changed | {"diff": diff} for host in HOSTS}, mode="check"
+    )
     done = project.run(ENFORCE + TEAMS, canned, HOSTS, "-C", "--diff")
     block = """\
 would change on 2 hosts: web01, web02

@@ -14,9 +14,7 @@ from proscribe.controller.report.evaluation.baseline import Baseline, New
 from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
 from proscribe.controller.report.evaluation.modes import Modes, correctable, only_observed
 from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
-from proscribe.controller.report.evaluation.verdict import (
-    Verdict as RunVerdict,
-)
+from proscribe.controller.report.evaluation.verdict import Verdict as RunVerdict
 from proscribe.controller.report.evaluation.verdict import (
     judge,
     judge_lift,

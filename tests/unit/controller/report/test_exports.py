@@ -192,25 +192,10 @@ def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
     assert first["uuid"] != second["uuid"]
 
 
-TEXTS = st.text(max_size=12) | st.sampled_from(
-    [
-        "=1+1",
-        "a;=1+1",
-        "\x00",
-        "\x1b[31m",
-        "]]>",
-        "</script>",
-        "a\r\nb",
-        "\ud800",
-        "\u202eb",
-        "\ufffe",
-        '"',
-        "\\",
-        "'",
-        "{}",
-        " ",
-    ]
-)
+TEXTS = st.text(max_size=12) | st.sampled_from([
+    "=1+1", "a;=1+1", "\x00", "\x1b[31m", "]]>", "</script>", "a\r\nb", "\ud800", "\u202eb", "\ufffe", '"', "\\", "'",
+    "{}", " ",
+])  # fmt: skip
 FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 VERDICTS = st.builds(
     Verdict, TEXTS.filter(bool).map("apps/".__add__), st.sampled_from(STATES),

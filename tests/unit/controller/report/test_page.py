@@ -464,35 +464,18 @@ def test_waivers_without_effect_come_first_and_others_by_their_end() -> None:
 
 HOSTILE = 'x\x1b[31m</td><script>"\\\u202e\n'
 CURRENT_POINT: dict[str, Any] = {
-    "format": "rpz",
-    "directory": "/srv/dns/guests",
-    "group": "guests",
-    "state": "current",
-    "why": [],
-    "written": "2026-11-24T08:00:00Z",
-    "plan": "sha256:" + "a" * 64,
-    "valid_until": "2026-12-24T18:00:00Z",
-    "older": False,
-    "expired": False,
-    "signed_with": "ED25519 key SHA256:abc",
-    "fetched_by": {
-        "since": "2026-11-20T00:00:00Z",
-        "addresses": 5,
-        "last": [
-            {"address": f"192.0.2.{number}", "at": f"2026-11-2{number}T09:00:00Z", "file": "proscribe.rpz"}
-            for number in (4, 3, 2, 1)
-        ],
-    },
+    "format": "rpz", "directory": "/srv/dns/guests", "group": "guests", "state": "current", "why": [],
+    "written": "2026-11-24T08:00:00Z", "plan": "sha256:" + "a" * 64, "valid_until": "2026-12-24T18:00:00Z",
+    "older": False, "expired": False, "signed_with": "ED25519 key SHA256:abc",
+    "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 5,
+     "last": [{"address": f"192.0.2.{number}", "at": f"2026-11-2{number}T09:00:00Z", "file": "proscribe.rpz"}
+     for number in (4, 3, 2, 1)]},
     "fetched_by_unknown": "",
-}
+}  # fmt: skip
 UNKNOWN_POINT: dict[str, Any] = dict.fromkeys(CURRENT_POINT) | {
-    "format": "nft",
-    "directory": f"/srv/{HOSTILE}",
-    "group": "",
-    "state": "unknown",
-    "why": [f"{HOSTILE} cannot be read"],
-    "fetched_by_unknown": f"{HOSTILE} is no log",
-}
+    "format": "nft", "directory": f"/srv/{HOSTILE}", "group": "", "state": "unknown",
+    "why": [f"{HOSTILE} cannot be read"], "fetched_by_unknown": f"{HOSTILE} is no log",
+}  # fmt: skip
 
 
 def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, Any]:

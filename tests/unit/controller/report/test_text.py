@@ -12,14 +12,7 @@ from proscribe.controller.report.text import wording
 from proscribe.controller.report.text.layout import cells, clip, row, screen_width, table, wrap
 from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.controller.report.text.reinstalling import command, has_command, without_command
-from proscribe.controller.report.text.wording import (
-    Cause,
-    causes,
-    evidences,
-    left,
-    message,
-    without_name,
-)
+from proscribe.controller.report.text.wording import Cause, causes, evidences, left, message, without_name
 from proscribe.model.finding import Finding
 from proscribe.model.removed import Removed, read
 
@@ -179,6 +172,7 @@ AS_ALICE = (
     " --uid=alice -- env"
 )
 APART = "</dev/null 2>&1 | cat -v"
+PATH = "'PATH=/h/a b/bin:/usr/local/bin:/usr/bin:/bin'"
 STORE = "/nix/store/" + 32 * "a"
 
 
@@ -210,7 +204,7 @@ STORE = "/nix/store/" + 32 * "a"
             [make_removed("pip", "x-y", tool="/usr/bin/python3", how="user", scope=ALICE)],
             f"{AS_ALICE} PIP_BREAK_SYSTEM_PACKAGES=1 /usr/bin/python3 -m pip install --user x-y==1.0 {APART}",
         ),
-        (  # what pipx and uv take one by one
+        (
             [make_removed("uv", name, tool="/usr/bin/uv", place="/t") for name in ("xa", "xb")],
             "env UV_TOOL_DIR=/t /usr/bin/uv tool install xa==1.0; env UV_TOOL_DIR=/t /usr/bin/uv tool install xb==1.0",
         ),
@@ -220,8 +214,7 @@ STORE = "/nix/store/" + 32 * "a"
         ),
         (
             [make_removed("npm", "@a/b", tool="/h/a b/bin/npm", place="/h/a b", scope=ALICE)],
-            f"{AS_ALICE} 'PATH=/h/a b/bin:/usr/local/bin:/usr/bin:/bin' '/h/a b/bin/npm' install --global"
-            f" --prefix '/h/a b' @a/b@1.0 {APART}",
+            f"{AS_ALICE} {PATH} '/h/a b/bin/npm' install --global --prefix '/h/a b' @a/b@1.0 {APART}",
         ),
         (
             [
@@ -237,7 +230,6 @@ STORE = "/nix/store/" + 32 * "a"
             [make_removed("guix", "x", tool="/g/guix", place="/p", scope=ALICE)],
             f"{AS_ALICE} /g/guix package --profile=/p --install=x {APART}",
         ),
-        # no front that installs by name
         (
             [
                 make_removed("dpkg", "tim", how="dpkg"),

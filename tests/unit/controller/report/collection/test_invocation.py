@@ -15,18 +15,12 @@ from proscribe.wire import installation
 PROJECT = Path(__file__).resolve().parents[5]
 AS_VARIABLE = ("ssh_common_args", "ssh_extra_args", "sftp_extra_args", "scp_extra_args")
 OPTIONS = {
-    "-i": ("inventory", True),
-    "--tags": ("tags", True),
-    "--take": ("take", False),
-    "-e": ("extra_vars", True),
-    "-b": ("become", False),
-    "-K": ("become_ask_pass", False),
-    **{f"--{name}": (name, True) for name in AS_VARIABLE},
-    **{
-        f"--{name}": (name, False) for name in ("check", "diff", "step", "syntax", "listhosts", "listtasks", "listtags")
-    },
+    "-i": ("inventory", True), "--tags": ("tags", True), "--take": ("take", False), "-e": ("extra_vars", True),
+    "-b": ("become", False), "-K": ("become_ask_pass", False), **{f"--{name}": (name, True) for name in AS_VARIABLE},
+    **{f"--{name}": (name, False) for name in ("check", "diff", "step", "syntax", "listhosts", "listtasks",
+     "listtags")},
     **{f"--{name}": (name, True) for name in ("subset", "start_at_task")},
-}
+}  # fmt: skip
 FILE = ("-e", f"@{SECRETS_FILE}")
 OURS = str(PROJECT / "playbooks" / "enforce.yml")
 
@@ -146,11 +140,7 @@ def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path / "real")
     here = os.getcwd()
     directories = {
-        str(tmp_path / "name"): str(tmp_path / "name"),
-        "": here,
-        ".": here,
-        "/": here,
-        "/nosuch/place": here,
-    }
+        str(tmp_path / "name"): str(tmp_path / "name"), "": here, ".": here, "/": here, "/nosuch/place": here,
+    }  # fmt: skip
     assert {name: where_we_are({"PWD": name}) for name in directories} == directories
     assert where_we_are({}) == here

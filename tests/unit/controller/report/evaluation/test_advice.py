@@ -51,6 +51,11 @@ LIMIT = "--limit web01"
 TWO = [make_bad_record("web01"), make_record("web02")]
 SEE = f"see what would change: ./p enforce --check --diff {LIMIT} -i prod"
 CUT = {"interrupted": {"why": "killed", "closed_by": None}}
+ALLOWED = """'{"proscribe_max_change": {"apps": 3}}'"""
+FIRST = (
+    "first put token into proscribe-secret-vars.yml (ansible-vault create makes one that is encrypted): "
+    "this run had them on its command line, and what looks like a secret is not repeated here"
+)
 STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
 
 
@@ -116,8 +121,7 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
             [make_silent_record("web01")],
             {"run": {"command": {**CALL, "withheld": ["token"]}}},
             [
-                "first put token into proscribe-secret-vars.yml (ansible-vault create makes one that is encrypted): "
-                "this run had them on its command line, and what looks like a secret is not repeated here",
+                FIRST,
                 f"ask it again: ./p audit {LIMIT} -i prod",
             ],
         ),
@@ -142,8 +146,7 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
             {"rollout": {**STOPPED, "not_reached": 1, "allow": {"apps": 3}}},
             [
                 "see what would change on the other 1 host: ./p audit --check --diff -i prod",
-                "go on, if all of these changes are intended: ./p audit -i prod -e "
-                """'{"proscribe_max_change": {"apps": 3}}'""",
+                f"go on, if all of these changes are intended: ./p audit -i prod -e {ALLOWED}",
             ],
         ),
         (

@@ -132,12 +132,9 @@ def test_rules_of_many_hosts_are_one_object(monkeypatch: pytest.MonkeyPatch) -> 
     rules = [dict(rule) for rule in WRONG]
     of.take(
         make_run(),
-        [
-            make_record("a", rules=rules),
-            make_record("b", rules=rules),
-            make_record("c", rules=[dict(r) for r in rules]),
-        ],
-    )
+        [make_record("a", rules=rules), make_record("b", rules=rules),
+         make_record("c", rules=[dict(r) for r in rules])],
+    )  # fmt: skip
     lists = [of.hosts[name].observations["apps"].rules for name in "abc"]
     assert lists[0] is lists[1] is lists[2] and len(of._same) == 2
     monkeypatch.setattr(fleet_state, "REMEMBERED", 7)

@@ -26,12 +26,9 @@ def make_record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:3
 
 def make_part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> Part:
     run_ = {
-        **RUN,
-        "id": f"2026112{number}T020000Z-enforce-000{number}",
-        "started": f"2026-11-2{number}T02:00:00Z",
-        "finished": f"2026-11-2{number}T02:01:00Z",
-        **(run or {}),
-    }
+        **RUN, "id": f"2026112{number}T020000Z-enforce-000{number}", "started": f"2026-11-2{number}T02:00:00Z",
+        "finished": f"2026-11-2{number}T02:01:00Z", **(run or {}),
+    }  # fmt: skip
     return Part({"run": run_, "rollout": ROLLOUT, "unexpected": [], "warnings": [], **more}, list(records))
 
 

@@ -170,17 +170,12 @@ def test_evidence_of_a_rule_is_cut_to_the_limit(result: list[Any], lengths: list
     message = state_of(Line("apps/" + "r" * 700, "noncompliant", "w" * 400, "y" * 2000, result, "audit"))
     assert [len(finding["id"] or "") for finding in message["findings"]] == lengths
     assert message == {
-        "rule": f"apps/{'r' * 589}...",
-        "control_mode": "audit",
-        "state": "noncompliant",
-        "waiver": f"{'w' * 294}...",
+        "rule": f"apps/{'r' * 589}...", "control_mode": "audit", "state": "noncompliant", "waiver": f"{'w' * 294}...",
         "reason": f"{'y' * 994}...",
-        "findings": [
-            {key: text and (text if len(text) < 9 else f"{text[:545]}...") for key, text in item.items()}
-            for item in result[: len(lengths)]
-        ],
+        "findings": [{key: text and (text if len(text) < 9 else f"{text[:545]}...") for key, text in item.items()}
+         for item in result[: len(lengths)]],
         "findings_left_out": left_out,
-    }
+    }  # fmt: skip
 
 
 def test_facts_that_events_of_a_host_share_are_cut() -> None:

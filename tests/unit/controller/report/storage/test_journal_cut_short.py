@@ -1,4 +1,4 @@
-"""Runs that are cut short by real signals to ansible-playbook: each is closed with what it did, by itself or the next."""
+"""Runs that are cut short by real signals to ansible-playbook: each is closed with what it did, by itself or later."""
 
 from __future__ import annotations
 
