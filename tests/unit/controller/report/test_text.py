@@ -176,70 +176,37 @@ PATH = "'PATH=/h/a b/bin:/usr/local/bin:/usr/bin:/bin'"
 STORE = "/nix/store/" + 32 * "a"
 
 
-@pytest.mark.parametrize(
-    ("packages", "line"),
-    [
-        ([], ""),
-        ([WECHAT], "apt-get install wechat:i386 && apt-mark auto wechat:i386"),
-        (
-            [WECHAT, make_removed("dpkg", "tim", how="apt-get", mark="manual")],
-            "apt-get install tim wechat:i386 && apt-mark auto wechat:i386",
-        ),
-        ([make_removed("rpm", "wechat", "wechat.noarch", how="zypper")], "zypper install wechat.noarch"),
-        ([make_removed("pacman", "signal", mark="auto")], "pacman -S signal && pacman -D --asdeps signal"),
-        (
-            [make_removed("flatpak", "org.x.App", "app/org.x.App/x86_64/stable", place="default", source="flathub")],
-            "flatpak install --assumeyes --installation=default flathub app/org.x.App/x86_64/stable",
-        ),
-        (
-            [make_removed("flatpak", "org.x.App", "app/org.x.App/x86_64/stable", scope=ALICE)],
-            f"{AS_ALICE} flatpak install --assumeyes --user app/org.x.App/x86_64/stable {APART}",
-        ),
-        ([make_removed("snap", "signal", how="classic", source="")], "snap install --classic signal"),
-        (
-            [make_removed("snap", "a"), make_removed("snap", "bb", source="latest/edge")],
-            "snap install --channel=latest/edge bb",
-        ),
-        (
-            [make_removed("pip", "x-y", tool="/usr/bin/python3", how="user", scope=ALICE)],
-            f"{AS_ALICE} PIP_BREAK_SYSTEM_PACKAGES=1 /usr/bin/python3 -m pip install --user x-y==1.0 {APART}",
-        ),
-        (
-            [make_removed("uv", name, tool="/usr/bin/uv", place="/t") for name in ("xa", "xb")],
-            "env UV_TOOL_DIR=/t /usr/bin/uv tool install xa==1.0; env UV_TOOL_DIR=/t /usr/bin/uv tool install xb==1.0",
-        ),
-        (
-            [make_removed("pipx", "x-y", "X_y", tool="pipx", place="/opt/pipx", how="system", version="claims/any")],
-            "env PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install X_y",
-        ),
-        (
-            [make_removed("npm", "@a/b", tool="/h/a b/bin/npm", place="/h/a b", scope=ALICE)],
-            f"{AS_ALICE} {PATH} '/h/a b/bin/npm' install --global --prefix '/h/a b' @a/b@1.0 {APART}",
-        ),
-        (
-            [
-                make_removed(
-                    "nix", "signal", f"{STORE}-signal-1.0", how="env", tool="/n/nix-env", place="/p", scope=ALICE
-                )
-            ],
-            f"{AS_ALICE} /n/nix-env --profile /p --install {STORE}-signal-1.0 {APART}",
-        ),
-        ([make_removed("conda", "x", tool="/c/bin/conda", place="/c")], "/c/bin/conda install --yes --prefix /c x=1.0"),
-        ([make_removed("brew_cask", "x", tool="/b/brew", scope=ALICE)], f"{AS_ALICE} /b/brew install --cask x {APART}"),
-        (
-            [make_removed("guix", "x", tool="/g/guix", place="/p", scope=ALICE)],
-            f"{AS_ALICE} /g/guix package --profile=/p --install=x {APART}",
-        ),
-        (
-            [
-                make_removed("dpkg", "tim", how="dpkg"),
-                make_removed("rpm", "tim", "tim.noarch", how="rpm"),
-                make_removed("mine", "x"),
-            ],
-            "",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("packages", "line"), [
+    ([], ""),
+    ([WECHAT], "apt-get install wechat:i386 && apt-mark auto wechat:i386"),
+    ([WECHAT, make_removed("dpkg", "tim", how="apt-get", mark="manual")],
+     "apt-get install tim wechat:i386 && apt-mark auto wechat:i386"),
+    ([make_removed("rpm", "wechat", "wechat.noarch", how="zypper")], "zypper install wechat.noarch"),
+    ([make_removed("pacman", "signal", mark="auto")], "pacman -S signal && pacman -D --asdeps signal"),
+    ([make_removed("flatpak", "org.x.App", "app/org.x.App/x86_64/stable", place="default", source="flathub")],
+     "flatpak install --assumeyes --installation=default flathub app/org.x.App/x86_64/stable"),
+    ([make_removed("flatpak", "org.x.App", "app/org.x.App/x86_64/stable", scope=ALICE)],
+     f"{AS_ALICE} flatpak install --assumeyes --user app/org.x.App/x86_64/stable {APART}"),
+    ([make_removed("snap", "signal", how="classic", source="")], "snap install --classic signal"),
+    ([make_removed("snap", "a"), make_removed("snap", "bb", source="latest/edge")],
+     "snap install --channel=latest/edge bb"),
+    ([make_removed("pip", "x-y", tool="/usr/bin/python3", how="user", scope=ALICE)],
+     f"{AS_ALICE} PIP_BREAK_SYSTEM_PACKAGES=1 /usr/bin/python3 -m pip install --user x-y==1.0 {APART}"),
+    ([make_removed("uv", name, tool="/usr/bin/uv", place="/t") for name in ("xa", "xb")],
+     "env UV_TOOL_DIR=/t /usr/bin/uv tool install xa==1.0; env UV_TOOL_DIR=/t /usr/bin/uv tool install xb==1.0"),
+    ([make_removed("pipx", "x-y", "X_y", tool="pipx", place="/opt/pipx", how="system", version="claims/any")],
+     "env PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install X_y"),
+    ([make_removed("npm", "@a/b", tool="/h/a b/bin/npm", place="/h/a b", scope=ALICE)],
+     f"{AS_ALICE} {PATH} '/h/a b/bin/npm' install --global --prefix '/h/a b' @a/b@1.0 {APART}"),
+    ([make_removed("nix", "signal", f"{STORE}-signal-1.0", how="env", tool="/n/nix-env", place="/p", scope=ALICE)],
+     f"{AS_ALICE} /n/nix-env --profile /p --install {STORE}-signal-1.0 {APART}"),
+    ([make_removed("conda", "x", tool="/c/bin/conda", place="/c")], "/c/bin/conda install --yes --prefix /c x=1.0"),
+    ([make_removed("brew_cask", "x", tool="/b/brew", scope=ALICE)], f"{AS_ALICE} /b/brew install --cask x {APART}"),
+    ([make_removed("guix", "x", tool="/g/guix", place="/p", scope=ALICE)],
+     f"{AS_ALICE} /g/guix package --profile=/p --install=x {APART}"),
+    ([make_removed("dpkg", "tim", how="dpkg"), make_removed("rpm", "tim", "tim.noarch", how="rpm"),
+     make_removed("mine", "x")], ""),
+])  # fmt: skip
 def test_one_line_brings_back_what_was_removed(packages: list[Removed], line: str) -> None:
     assert command([read(package._asdict()) for package in packages]) == line
     assert len(packages) == len(without_command(packages)) + sum(map(has_command, packages))
