@@ -56,137 +56,59 @@ FIRST = (
     "first put token into proscribe-secret-vars.yml (ansible-vault create makes one that is encrypted): "
     "this run had them on its command line, and what looks like a secret is not repeated here"
 )
+SEE_OTHERS = "see what would change on the"
 STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
 
 
-@pytest.mark.parametrize(
-    ("records", "more", "steps"),
-    [
-        ([], {}, ["no host was selected: check the inventory (-i), the limit (-l) and the tags"]),
-        ([], {"not_served": [{}]}, ["Proscribe serves none of these hosts: it observes no network devices"]),
-        (TWO, {"department": {"name": "press"}}, []),
-        (TWO, {}, [SEE, "the same without --check --diff corrects it"]),
-        (
-            [make_record("web01", "noncompliant", controls={**ENFORCED, "dns": AUDITED["apps"]})],
-            {},
-            [SEE, "the same without --check --diff corrects what is enforced"],
-        ),
-        (TWO, {"run": {"mode": "check"}}, [f"nothing was changed; to make these changes: ./p audit {LIMIT} -i prod"]),
-        (
-            TWO,
-            {"run": {"mode": "enforce"}},
-            ["enforcing did not correct everything: see what was refused or is only audited, above"],
-        ),
-        (
-            TWO,
-            {"run": {"command": {**CALL, "word": "", "playbook": "/srv/site.yml"}}},
-            ["enforce by a play with the hosts and variables of site.yml: it corrects it"],
-        ),
-        (
-            [make_bad_record("web01", platform={"os": "windows"}), make_bad_record("web02", platform={"os": "macos"})],
-            {},
-            ["Windows hosts and Macs are only observed: correct them by their own management"],
-        ),
-        (
-            [
-                make_bad_record("web01", platform={"os": "windows"}),
-                make_record("web02", "noncompliant", controls=AUDITED),
-            ],
-            {},
-            ["what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)"],
-        ),
-        (
-            [make_blind_record("web01"), make_record("web02")],
-            {},
-            [
-                "check as root what could not be observed (-K too if sudo asks for a password): "
-                f"./p audit {LIMIT} -i prod -b"
-            ],
-        ),
-        (
-            [make_blind_record("web01"), make_record("web02")],
-            {"run": {"command": {**CALL, "options": ["--become"]}}},
-            [
-                "check as root what could not be observed (-K too if sudo asks for a password): "
-                f"./p audit {LIMIT} --become"
-            ],
-        ),
-        ([make_silent_record("web01"), make_record("web02")], {}, [f"ask it again: ./p audit {LIMIT} -i prod"]),
-        (
-            [make_silent_record("web01", "unreachable: x"), make_silent_record("web02")],
-            {},
-            ["ask these 2 hosts again, once reachable: ./p audit --limit web01,web02 -i prod"],
-        ),
-        (
-            [make_silent_record("web01")],
-            {"run": {"command": {**CALL, "withheld": ["token"]}}},
-            [
-                FIRST,
-                f"ask it again: ./p audit {LIMIT} -i prod",
-            ],
-        ),
-        ([make_record("web01", "error")], {}, ["errors: correct what they name and run again; -v shows every task"]),
-        (
-            [*TWO, make_silent_record("web03")],
-            {"run": CUT},
-            ["go on with what was not done (1 host): ./p audit --limit web03 -i prod"],
-        ),
-        (
-            [*TWO, make_silent_record("web03")],
-            {"run": {**CUT, "mode": "enforce"}},
-            ["go on with what was not done (2 hosts): ./p audit --limit web01,web03 -i prod"],
-        ),
-        (
-            TWO,
-            {"rollout": STOPPED, "run": {"limit": "web*"}},
-            ["go on with the other 2 hosts, once the failure is corrected: ./p audit --limit 'web*' -i prod"],
-        ),
-        (
-            TWO,
-            {"rollout": {**STOPPED, "not_reached": 1, "allow": {"apps": 3}}},
-            [
-                "see what would change on the other 1 host: ./p audit --check --diff -i prod",
-                f"go on, if all of these changes are intended: ./p audit -i prod -e {ALLOWED}",
-            ],
-        ),
-        (
-            TWO,
-            {"rollout": {**STOPPED, "not_reached": 0, "set_aside": [{"host": "web02"}]}},
-            ["see what would change on the host that was set aside: ./p audit --check --diff --limit web02 -i prod"],
-        ),
-        (
-            TWO,
-            {"rollout": {**STOPPED, "not_reached": 0, "set_aside": [{"host": "web01"}, {"host": "web02"}]}},
-            [
-                "see what would change on the 2 hosts that were set aside: "
-                "./p audit --check --diff --limit web01,web02 -i prod"
-            ],
-        ),
-        (
-            [make_record("web01"), make_record("web02", "waived")],
-            {"requests": {"waiting": 1}},
-            ["1 request waits: ./p requests -i prod", "nothing: the ban is in effect on every host, but for waivers"],
-        ),
-        (
-            [make_record("web01", "repaired")],
-            {"run": {"left_out": 2}, "not_served": [{}, {}]},
-            ["nothing: the ban is in effect on this host that was selected that is served; 2 hosts not served"],
-        ),
-        (
-            [make_record("web01", "not_applicable", 0)],
-            {"run": {"expected_hosts": 1}},
-            ["ask it again: ./p audit -i prod", "nothing: nothing is restricted"],
-        ),
-        (
-            [make_record("web01")],
-            {"watch": {"closed_again": 1, "ended_on": 0, "frozen": 2, "stale": 0, "unobserved": 0}},
-            [
-                "nothing: the ban is in effect on this host",
-                "read what happened between two runs: 1 host open in between and closed again, 2 hosts frozen",
-            ],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("records", "more", "steps"), [
+    ([], {}, ["no host was selected: check the inventory (-i), the limit (-l) and the tags"]),
+    ([], {"not_served": [{}]}, ["Proscribe serves none of these hosts: it observes no network devices"]),
+    (TWO, {"department": {"name": "press"}}, []),
+    (TWO, {}, [SEE, "the same without --check --diff corrects it"]),
+    ([make_record("web01", "noncompliant", controls={**ENFORCED, "dns": AUDITED["apps"]})], {},
+     [SEE, "the same without --check --diff corrects what is enforced"]),
+    (TWO, {"run": {"mode": "check"}}, [f"nothing was changed; to make these changes: ./p audit {LIMIT} -i prod"]),
+    (TWO, {"run": {"mode": "enforce"}},
+     ["enforcing did not correct everything: see what was refused or is only audited, above"]),
+    (TWO, {"run": {"command": {**CALL, "word": "", "playbook": "/srv/site.yml"}}},
+     ["enforce by a play with the hosts and variables of site.yml: it corrects it"]),
+    ([make_bad_record("web01", platform={"os": "windows"}), make_bad_record("web02", platform={"os": "macos"})], {},
+     ["Windows hosts and Macs are only observed: correct them by their own management"]),
+    ([make_bad_record("web01", platform={"os": "windows"}), make_record("web02", "noncompliant", controls=AUDITED)], {},
+     ["what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)"]),
+    ([make_blind_record("web01"), make_record("web02")], {},
+     [f"check as root what could not be observed (-K too if sudo asks for a password): ./p audit {LIMIT} -i prod -b"]),
+    ([make_blind_record("web01"), make_record("web02")], {"run": {"command": {**CALL, "options": ["--become"]}}},
+     [f"check as root what could not be observed (-K too if sudo asks for a password): ./p audit {LIMIT} --become"]),
+    ([make_silent_record("web01"), make_record("web02")], {}, [f"ask it again: ./p audit {LIMIT} -i prod"]),
+    ([make_silent_record("web01", "unreachable: x"), make_silent_record("web02")], {},
+     ["ask these 2 hosts again, once reachable: ./p audit --limit web01,web02 -i prod"]),
+    ([make_silent_record("web01")], {"run": {"command": {**CALL, "withheld": ["token"]}}},
+     [FIRST, f"ask it again: ./p audit {LIMIT} -i prod"]),
+    ([make_record("web01", "error")], {}, ["errors: correct what they name and run again; -v shows every task"]),
+    ([*TWO, make_silent_record("web03")], {"run": CUT},
+     ["go on with what was not done (1 host): ./p audit --limit web03 -i prod"]),
+    ([*TWO, make_silent_record("web03")], {"run": {**CUT, "mode": "enforce"}},
+     ["go on with what was not done (2 hosts): ./p audit --limit web01,web03 -i prod"]),
+    (TWO, {"rollout": STOPPED, "run": {"limit": "web*"}},
+     ["go on with the other 2 hosts, once the failure is corrected: ./p audit --limit 'web*' -i prod"]),
+    (TWO, {"rollout": {**STOPPED, "not_reached": 1, "allow": {"apps": 3}}},
+     ["see what would change on the other 1 host: ./p audit --check --diff -i prod",
+     f"go on, if all of these changes are intended: ./p audit -i prod -e {ALLOWED}"]),
+    (TWO, {"rollout": {**STOPPED, "not_reached": 0, "set_aside": [{"host": "web02"}]}},
+     ["see what would change on the host that was set aside: ./p audit --check --diff --limit web02 -i prod"]),
+    (TWO, {"rollout": {**STOPPED, "not_reached": 0, "set_aside": [{"host": "web01"}, {"host": "web02"}]}},
+     [f"{SEE_OTHERS} 2 hosts that were set aside: ./p audit --check --diff --limit web01,web02 -i prod"]),
+    ([make_record("web01"), make_record("web02", "waived")], {"requests": {"waiting": 1}},
+     ["1 request waits: ./p requests -i prod", "nothing: the ban is in effect on every host, but for waivers"]),
+    ([make_record("web01", "repaired")], {"run": {"left_out": 2}, "not_served": [{}, {}]},
+     ["nothing: the ban is in effect on this host that was selected that is served; 2 hosts not served"]),
+    ([make_record("web01", "not_applicable", 0)], {"run": {"expected_hosts": 1}},
+     ["ask it again: ./p audit -i prod", "nothing: nothing is restricted"]),
+    ([make_record("web01")], {"watch": {"closed_again": 1, "ended_on": 0, "frozen": 2, "stale": 0, "unobserved": 0}},
+     ["nothing: the ban is in effect on this host",
+     "read what happened between two runs: 1 host open in between and closed again, 2 hosts frozen"]),
+])  # fmt: skip
 def test_advice_fits_the_states_of_hosts(records: Any, more: Any, steps: list[str]) -> None:
     assert list_steps(records, **more) == steps
 
