@@ -91,8 +91,6 @@ def _at_a_terminal(controlling):
 
 
 class Project:
-    """A throw-away project."""
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self.exit_file = path / "exit"

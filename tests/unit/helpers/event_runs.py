@@ -12,8 +12,6 @@ SETTINGS = {"file": "", "journald": False, "syslog": False, "facility": "daemon"
 
 
 class EventRuns(Past):
-    """Runs with a history, and their events."""
-
     def report(self, hosts, record=True, actions=(), **changes):
         """The report and the records of one more run, and what it changed (None: it is not in the history)."""
         if record:

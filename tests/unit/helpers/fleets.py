@@ -35,12 +35,10 @@ def answer(*verdicts, evaluated=(), digest=DIGEST, checked_at="2026-11-25T00:30:
 
 
 def clean_answer(**changes):
-    """Return the answer of a compliant host."""
     return answer(evaluated=["apps/wechat", "browser/gmail", "firewall/telegram"], **changes)
 
 
 def wechat(*findings, entry=ENFORCED):
-    """Return the verdict on apps/wechat."""
     return judge("apps/wechat", entry, findings)
 
 

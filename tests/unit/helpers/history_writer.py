@@ -17,7 +17,6 @@ from proscribe.wire.replies.record import read
 
 
 def main(where: str, reports: str, name: str, runs: int, hosts: int, stop: int = 0) -> None:
-    """Write them."""
     history = open_history(where, Path(reports))
     expected = {f"{name}-host{number}": DIGEST for number in range(hosts)}
 

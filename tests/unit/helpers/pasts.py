@@ -26,27 +26,22 @@ def made_plan(reports: Path, **services) -> str:
 
 
 def bad(**changes):
-    """Return the answer of a host with WeChat."""
     return answer(wechat(PACKAGE), evaluated=["dns/x"], **changes)
 
 
 def good(**changes):
-    """Return the answer of a compliant host."""
     return answer(evaluated=["apps/wechat", "dns/x"], **changes)
 
 
 def waived(**changes):
-    """Return the answer of a host with a waiver."""
     return answer(wechat(PACKAGE, entry={"mode": "waived", "waiver": "press"}), evaluated=["dns/x"], **changes)
 
 
 def unseen(**changes):
-    """Return the answer of a host that nobody could observe."""
     return answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/x"], **changes)
 
 
 def repaired(**changes):
-    """Return the answer of a host that the run corrected."""
     verdict = wechat(PACKAGE)._replace(state=REPAIRED, drifted=False)
     return answer(verdict, evaluated=["dns/x"], **changes)
 
@@ -80,12 +75,10 @@ class Past:
         return ReportDirectory(reports / f"{name}.partial").finish(records, report, ["old page"])
 
     def ask(self, name, **scope):
-        """Return the answer of a query."""
         with self.history.database.reading() as session:
             result = getattr(queries, name)(session, Scope(**scope))
             return list(result) if name == "incidents" else result
 
     def story(self, host="web01", rule="apps/wechat"):
-        """Return or yield the story of runs."""
         result = [e for e in self.ask("incidents", host=host) if e.rule == rule]
         return [(e.state, e.opened[8:13], e.closed[8:13], e.ended) for e in reversed(result)]

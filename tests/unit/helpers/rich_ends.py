@@ -59,23 +59,19 @@ class Ends:
         return Collector(run(hosts, mode, **facts))
 
     def at(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Return an answer of this day."""
         return {**item, "checked_at": f"2026-11-{self.day:02}T00:30:30Z"}
 
     def end(self, collector: Collector, failed: bool = False) -> Ended:
-        """End a run."""
         directory = ReportDirectory(self.reports / f"{collector.run['id']}.partial")
         return ended(collector, directory, f"2026-11-{self.day:02}T00:31:00Z", failed, self.broken.append)
 
     def answered(self, collector: Collector, **answers: dict[str, Any]) -> Collector:
-        """Collect answers of hosts."""
         for host, item in answers.items():
             collector.answered(host, self.at(item))
         return collector
 
 
 def story(reports: Path) -> Iterator[str]:
-    """Return or yield the story of runs."""
     ends = Ends(reports)
     unseen = answer(Verdict("apps/wechat", "unknown", reason="needs root"), evaluated=["dns/line"])
     twice = asking(REQUEST, {**REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line"})
@@ -101,7 +97,6 @@ def story(reports: Path) -> Iterator[str]:
 
 
 def corrected(ends: Ends) -> Collector:
-    """Yield a run that corrects and cannot observe each control again."""
     collector = ends.answered(ends.run(mode="enforce"), **dict.fromkeys(HOSTS, BAD))
     collector.decided(
         {"hosts": list(HOSTS[:3]), "batches": [1, 2], "allow": {"apps": 3}, "set_aside": {"web04": "late"}}
@@ -116,7 +111,6 @@ def corrected(ends: Ends) -> Collector:
 
 
 def killed(ends: Ends, mode: str) -> None:
-    """Yield a run that was killed."""
     collector = ends.run(mode=mode)
     directory = ReportDirectory(ends.reports / f"{collector.run['id']}.partial")
     journal = Journal(directory.partial, collector.run)
@@ -132,7 +126,6 @@ def killed(ends: Ends, mode: str) -> None:
 
 
 def lifted(ends: Ends) -> str:
-    """Yield a lift on the screen and its file."""
     collector = ends.run(HOSTS[:3], mode="lift")
     for host in HOSTS[:2]:
         collector.began(host, "apps")

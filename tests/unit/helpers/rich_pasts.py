@@ -62,7 +62,6 @@ PRUNED = datetime.datetime(2026, 11, 12, 12, tzinfo=datetime.timezone.utc)
 
 
 def fleet(day: int, plan: str) -> dict[str, Any]:
-    """Return the answers or the report of a fleet."""
     every_other = day % 2
     drifted = {"found_at": f"2026-11-{day:02}T00:00:20Z", "logged_in": ["alice", "bob"]}
     return {
@@ -82,7 +81,6 @@ def fleet(day: int, plan: str) -> dict[str, Any]:
 
 
 def story(reports: Path) -> Iterator[tuple[str, str]]:
-    """Return or yield the story of runs."""
     history = open_history("sqlite", reports)
     past = Past(history)
     plan, less = made_plan(reports, apps=["wechat"], dns=["x"]), made_plan(reports, dns=["x"])
@@ -142,7 +140,6 @@ def answers(history: Any) -> Iterator[tuple[str, str]]:
 
 
 def tables(session: Session) -> str:
-    """Return all rows of a history."""
     rows = {table: sorted(map(list, session.rows(f"SELECT * FROM {table}"))) for table in TABLES}
     named = "SELECT type, name FROM sqlite_master WHERE name LIKE 'proscribe%'"
     rows["made"] = sorted(map(list, session.rows(named)))

@@ -155,7 +155,6 @@ def enforced() -> Made:
 
 
 def empty() -> Made:
-    """Run over no host."""
     result: Any = run(())
     fleet = reconcile(result["hosts"], [])
     return fleet_report(result, fleet, FINISHED), fleet.records
@@ -169,7 +168,6 @@ WRITTEN = {
 
 
 def runs() -> dict[str, Made]:
-    """Return each run by its name."""
     return {
         "audit": audited(), "few": audited(FEW), "waived": audited(("excused",)),
         "press": of_department(*audited(FEW), "press"), "enforce": enforced(), "none": empty(),

@@ -33,7 +33,6 @@ HIDDEN = [
 
 
 def layouts() -> Iterator[str]:
-    """Yield sentences in several widths."""
     for text, width in product(SENTENCES, WIDTHS):
         yield f"{width} {text!r}"
         yield from (f"wrap {most}: {wrap(text, width, most)}" for most in (0, 2))

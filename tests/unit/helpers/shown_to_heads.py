@@ -35,7 +35,6 @@ def past() -> list[dict[str, Any]]:
 
 
 def fleet() -> tuple[Any, Any]:
-    """Return the answers or the report of a fleet."""
     names = "vault-db07 of treasury"
     ends = {"ends-today": "2026-11-25T10:00:00Z", "press-office": "2027-03-31T10:00:00Z", "old": "2026-11-24T10:00:00Z"}
     waivers = [
@@ -55,7 +54,6 @@ def fleet() -> tuple[Any, Any]:
 
 
 def written(directory: Path) -> dict[str, Path]:
-    """Write the pages; return them by name."""
     report, records = fleet()
     trend: Any = past()
     paths = {

@@ -31,7 +31,6 @@ REQUEST = {
 
 
 def watch(*incidents, **changes):
-    """Return the watch of a host."""
     return {
         "every": 300, "renewed": "2026-11-24T00:30:00Z", "stale": False, "last": "2026-11-25T00:27:00Z",
         "since": "2026-11-20T00:00:00Z", "incidents": list(incidents), "ended": [], "left_out": {}, **changes,
@@ -39,12 +38,10 @@ def watch(*incidents, **changes):
 
 
 def watched(*incidents, answer=None, **changes):
-    """Return an answer with a watch."""
     return {**(answer or fleets.clean_answer()), "watch": watch(*incidents, **changes)}
 
 
 def asking(*requests, answer=None, left_out=0):
-    """Return an answer with requests."""
     return {**(answer or fleets.clean_answer()), "requests": list(requests), "requests_left_out": left_out}
 
 

@@ -23,7 +23,6 @@ def start(where, reports, *arguments):
 
 
 def written(history):
-    """How many (runs, incidents, open incidents, hosts) there are."""
     with history.database.reading() as session:
         return tuple(
             next(session.rows(f"SELECT COUNT(*) FROM proscribe_{of}"))[0]

@@ -36,14 +36,12 @@ def project(tmp_path):
 
 
 def compiled(project, hosts=HOSTS, mode="audit", **changes):
-    """Return the canned answer of compile_plans."""
     directory = str(project.path / "reports" / "r1.partial")
     result = run(hosts, mode, directory=directory, inventory=[str(project.path / "hosts")], **changes)
     return {"all": {"proscribe_run": result}}
 
 
 def observation(record):
-    """Return the result of compliance_state."""
     drifted = ["apps"] if record.get("state") == "noncompliant" else []
     return {"record": record, "drifted": drifted, "privileged": True}
 

@@ -20,7 +20,6 @@ GOOD = clean_answer(checked_at="2026-11-25T00:30:09Z")
 
 
 def collect_record(mode, *events):
-    """Return the record of web01 after events in a run over it alone."""
     collector = Collector(run(["web01"], mode))
     for name, *arguments in events:
         getattr(collector, name)("web01", *arguments)

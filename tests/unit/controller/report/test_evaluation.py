@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.arithmetic import nothing_known, share, summarise
 from proscribe.controller.report.evaluation.baseline import Baseline, New
-from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
+from proscribe.controller.report.evaluation.groups import Group, Grouping, needs_root, silences
 from proscribe.controller.report.evaluation.modes import Modes, correctable, only_observed
 from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
 from proscribe.controller.report.evaluation.verdict import Verdict as RunVerdict
@@ -23,7 +23,6 @@ from proscribe.controller.report.evaluation.verdict import (
     stopped,
     worst_exit,
 )
-from proscribe.controller.report.terminal import summary
 from proscribe.controller.report.text.wording import Cause
 from proscribe.model.finding import GROUP_POLICY, NOTHING_KNOWN, STATES, Finding, Verdict
 from proscribe.model.plan import CONTROLS
@@ -222,43 +221,6 @@ def test_defect_of_a_whole_host_has_no_rule():
 
 
 FINISHED = "2026-11-25T00:31:00Z"
-SERVICES = ["wechat", *(f"service{number:03}" for number in range(118))]
-
-
-def policies_with_modes(**changed):
-    """Return policies with these modes, enforced otherwise."""
-    modes_ = {**dict.fromkeys(CONTROLS, "enforce"), **changed}
-    return {DIGEST: {name: {"mode": mode, "policy": "p"} for name, mode in modes_.items()}}
-
-
-def audit_fleet(*verdicts, changed=(), mode="audit", hosts=1, **policy):
-    """Return the report and the records of hosts with these verdicts."""
-    names = [f"web{number:02}" for number in range(1, hosts + 1)]
-    facts = run(names, mode, policies=policies_with_modes(**policy), left_out=[], services=SERVICES)
-    collector = Collector(facts)
-    evaluated = [
-        f"{name}/x" for name, mode_ in {**dict.fromkeys(CONTROLS, "enforce"), **policy}.items() if mode_ != "off"
-    ]
-    for host in [*facts["hosts"]] * (2 if changed else 1):
-        collector.answered(host, answer(*verdicts, evaluated=evaluated))
-        for control, refused in changed:
-            collector.changed("web01", control, {"actions": [], "refused": [refused]})
-    fleet = collector.fleet()
-    return fleet_report(facts, fleet, FINISHED), fleet.records
-
-
-def render_screen(report, records):
-    return summary.render(report, records, summary.Screen(120, 60), "reports/r1")
-
-
-def test_the_screen_says_what_is_only_audited_and_does_not_say_that_enforcing_corrects_it():
-    text = render_screen(*audit_fleet(wechat(WECHAT), apps="audit", firewall="off"))
-    assert "only audited: apps" in text
-    assert "off: firewall" in text
-    assert "apps/wechat (audited)  noncompliant" in text
-    assert "corrects it" not in text
-    assert "./proscribe enforce" not in text
-    assert "what is noncompliant is only audited: enforcing leaves it as it is" in text
 
 
 NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
@@ -320,12 +282,6 @@ def test_no_run_corrects_a_host_on_which_nothing_is_ever_changed(platform, corre
         assert (correctable(record), only_observed(record)) == (corrects, not corrects)
 
 
-def test_a_refused_removal_stays_as_bad_as_its_rule():
-    refused = {"rule": "apps/wechat", "subject": "wechat", "reason": "it would take gnome with it"}
-    text = render_screen(*audit_fleet(wechat(WECHAT), changed=[("apps", refused)], mode="enforce"))
-    assert "apps         noncompliant  web01: apps/wechat: wechat was left as it is" in text
-
-
 WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").as_dict()
 
 
@@ -365,39 +321,6 @@ def test_a_group_in_a_sentence(group: Group, subject: str, text: str) -> None:
 def test_a_sentence_has_as_many_hosts_as_are_wanted() -> None:
     assert make_group(hosts="a b c").text(1) == "3 hosts: down; a and 2 more"
     assert make_group(hosts="a b c", evidence=HAVE[:3]).text(1) == "3 hosts: a: dpkg x; and 2 more (down)"
-
-
-@pytest.mark.parametrize(("rules", "groups"), [
-    pytest.param([make_rule("apps/x", "waived", "why", WECHAT_FOUND, waiver="press")],
-                 [("apps", "waived", ("apps/x",), ["waiver press"], ["dpkg wechat 4.0"], False)], id="with its waiver"),
-    pytest.param([make_rule("apps/x", "unknown", "why", WECHAT_FOUND, mode="audit")],
-                 [("apps", "unknown", ("apps/x",), ["why"], ["dpkg wechat 4.0"], True)],
-                 id="or with its reason, and only audited"),
-    pytest.param([make_rule("dns/b", reason="up"), make_rule("dns/a", reason="down"),
-                  make_rule("dns/c", reason=None, mode="audit")],
-                 [("dns", "noncompliant", ("dns/a", "dns/b"), ["down", "up"], [], False),
-                  ("dns", "noncompliant", ("dns/c",), ["no reason given"], [], True)],
-                 id="with all their causes, and what is audited apart"),
-    pytest.param([make_rule("dns/a", "not_applicable", "no DNS", mode="audit")], [], id="what does not apply is none"),
-    pytest.param([make_rule("browser/a", "noncompliant", None, WECHAT_FOUND),
-                  make_rule("browser/b", "noncompliant", None, WECHAT_FOUND)],
-                 [("browser", "noncompliant", ("browser/a", "browser/b"), ["not as required"], [], False)],
-                 id="evidence of another control is a cause"),
-])  # fmt: skip
-def test_rules_of_a_host_are_grouped(rules: Any, groups: Any) -> None:
-    result = grouped([group_record("web01", *rules)])
-    assert [
-        (
-            item.control,
-            item.state,
-            item.rules,
-            [why.text for why in item.causes],
-            [subject for _, subject in item.evidence],
-            item.audited,
-        )
-        for item in result
-    ] == groups
-    assert all(entry.hosts == ("web01",) for entry in result)
 
 
 def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:

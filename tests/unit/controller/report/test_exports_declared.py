@@ -27,7 +27,6 @@ OTHER_RULES = re.compile("watch/.*|.*/(error|refused)")
 
 
 def find_lost_hosts(directory, name):
-    """Return the hosts of a fleet that its export lacks."""
     text = exported(directory, [name], ANSWERING, tuple(HOSTS), not_served=UNSERVED)[name]
     expected = [host for host, state in HOSTS.items() if state != WITHOUT.get(name)]
     return [host for host in (*expected, *UNSERVED) if host not in text]

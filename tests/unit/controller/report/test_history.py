@@ -9,7 +9,6 @@ import datetime
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,9 @@ from proscribe.controller.report.history import (
     Scope,
     database,
     exceptions,
-    incident_groups,
     open_history,
-    said,
     since_last_run,
 )
-from proscribe.controller.report.history.incident_groups import Bundles
 from proscribe.controller.report.history.plans import Plans
 from proscribe.controller.report.history.recording import prune
 from proscribe.controller.report.history.said import Said
@@ -199,7 +195,6 @@ def read_entries(past, **scope):
 
 
 def make_incident(first, last, times, corrected=None, users=(), rule="apps/wechat"):
-    """Return an incident between two days of November."""
     return {
         "control": rule.partition("/")[0], "cause": "", "rules": [rule], "rules_left_out": 0,
         "first": f"2026-11-{first:02}T08:00:00Z", "last": f"2026-11-{last:02}T08:00:00Z", "times": times,
@@ -390,35 +385,6 @@ def test_a_plan_is_read_once_and_one_that_is_gone_or_broken_is_none(tmp_path: Pa
     assert Plans(tmp_path).services(digest) is None
 
 
-class Queried:
-    """A session with some bundles that records its queries."""
-
-    def __init__(self, bundles: dict[str, dict[str, str]]) -> None:
-        self.bundles = bundles
-        self.queries: list[list[str]] = []
-        self.written: list[Any] = []
-
-    def rows(self, query: str, values: Any) -> Iterator[tuple[str, str, str]]:
-        assert query.count(":") == len(values)
-        self.queries.append(list(values.values()))
-        for id_ in values.values():
-            yield from ((id_, rule, evidence) for rule, evidence in self.bundles.get(id_, {}).items())
-
-    def many(self, _: str, rows: Any) -> None:
-        self.written.append(list(rows))
-
-
-def test_bundles_beyond_the_limit_are_forgotten_and_queried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incident_groups, "MOST", 2)
-    session: Any = Queried({"a": {"apps/x": "1"}, "b": {}, "c": {}})
-    bundles = Bundles(session)
-    for ids in (["a", "b"], ["a", "c"], ["a"]):
-        bundles.load(ids)
-    assert session.queries == [["a", "b"], ["c"], ["a"]]
-    with pytest.raises(KeyError):
-        bundles.rules("c")
-
-
 def make_record(*rules: Any, state: str = "noncompliant", **more: Any) -> Any:
     return {"state": state, "reason": None, "errors": [], "rules": list(rules), **more}
 
@@ -428,19 +394,6 @@ def make_rule(name: str, state: str = "noncompliant", reason: str | None = None,
         "rule": name, "state": state, "reason": reason,
         "findings": [Finding("package", item, "dpkg", "4.0").as_dict() for item in result],
     }  # fmt: skip
-
-
-def test_rules_that_many_hosts_list_are_read_once_as_long_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules, others = [make_rule("apps/x")], [make_rule("apps/y")]
-    of = Said()
-    first = of.of(make_record(*rules), ["apps"], False)
-    of.of(make_record(*others), ["apps"], False)
-    assert of.of(make_record(*rules), ["apps"], False) is first
-    assert of.of(make_record(*rules), ["apps", "dns"], False) is not first
-    monkeypatch.setattr(said, "REMEMBERED", 1)
-    of.of(make_record(make_rule("apps/z")), ["apps"], False)
-    again = of.of(make_record(*rules), ["apps"], False)
-    assert again is not first and again == first
 
 
 @pytest.mark.parametrize(("item", "stored"), [

@@ -30,8 +30,6 @@ from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Finding, Verdict
 
 
 class NotifiedRuns(Past):
-    """Runs with a notification each."""
-
     def notification_of(self, hosts, refused=(), **changes):
         self.run(hosts, **changes)
 
@@ -221,12 +219,10 @@ def find_active(text: str) -> set[str]:
 
 
 def find_blocks(text: str) -> Iterator[str]:
-    """Return the fenced blocks of a text."""
     return (item.content for item in MarkdownIt("js-default").parse(text) if item.type == "fence")
 
 
 def remove_blocks(text: str) -> str:
-    """Return a text without its fenced blocks."""
     return re.sub(r"(?ms)^```\n.*?^```$", "", text)
 
 
@@ -252,7 +248,6 @@ def make_refused_message(text: str) -> Notification:
 
 
 def find_texts(value: object) -> Iterator[str]:
-    """Return each text of some facts."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -14,7 +14,7 @@ from typing import Any
 
 import proscribe
 import pytest
-from fleets import ENFORCED, SERVICES, WAIVERS, WECHAT, answer, clean_answer, judge, no_policy, run, wechat
+from fleets import WAIVERS, answer, clean_answer, judge, run
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
@@ -33,6 +33,7 @@ from proscribe.model.finding import Finding
 from proscribe.wire import installation
 from proscribe.wire.replies import shapes
 from proscribe.wire.replies.record import read
+from rich_facts import UNREAD
 from watched_hosts import ENDED, watched
 
 VOID = {"meta", "input", "rect", "path", "circle", "use", "wbr"}
@@ -98,26 +99,6 @@ def trend_of(*bad):
         }
         for day, count in enumerate(bad)
     ]
-
-
-def test_services_with_evidence_are_apart_from_services_without_blocks():
-    boot = judge("firewall/boot", ENFORCED, [Finding("unit", "boot", detail="missing")])
-    signal = judge("apps/signal", ENFORCED, [Finding("package", "signal-desktop", manager="dpkg")])
-    collector = Collector(run(["web01", "web02", "db01"], services=["wechat", "signal", *SERVICES]))
-    collector.answered("web01", answer(wechat(WECHAT), boot, *no_policy()))
-    collector.answered("web02", answer(wechat(WECHAT), signal, boot, *no_policy()))
-    collector.answered("db01", answer(boot, *no_policy()))
-    page_, reader = read_page(collector)
-    heading = "Hosts on which something of the service was found. Services found "
-    missing = "browser 118 services hosts: 3 noncompliant Which service000 service001 "
-    assert f"{heading}Service Hosts wechat 2 noncompliant signal 1 noncompliant" in words_of(reader)
-    assert f"Controls What is missing {missing}" in words_of(reader).partition("Services not blocked yet")[2]
-    assert "firewall 1 setting hosts: 3 noncompliant Which firewall/boot" in words_of(reader)
-    assert "<svg" not in page_.partition("Services not blocked yet")[2].partition("</section>")[0]
-
-
-def unseen(control, service):
-    return judge(f"{control}/{service}", ENFORCED, [], unseen="no answer")
 
 
 @pytest.mark.parametrize(("since", "expected"), [
@@ -411,37 +392,6 @@ def test_a_page_does_not_depend_on_its_cache(cached, monkeypatch):
 
 
 SHORT_WAIVER: Any = {"id": "press", "status": "active", "expires": "2026-12-01T10:00:00Z"}
-WHOLE_WAIVER = {
-    **SHORT_WAIVER, "waives": True, "days_left": 6, "extra_key": {"a": True, "b": ["x", False], "c": None},
-    "file": "press.yml", "request": "0123", "ticket": "BAN-1", "compensating_controls": "logs", "risk": "low",
-    "revoked": {"on": "2026-11-30T10:00:00Z", "by": "bo"}, "review_by": "2026-11-26",
-    "valid_from": "2026-11-01T00:00:00Z", "signed_with": "SHA256:abc", "signed_by": "mei",
-    "approved_on": "2026-10-31T08:00:00Z", "approved_by": "mei.chan", "requested_on": "2026-10-30T08:00:00Z",
-    "requested_by": "alice", "hours": ["08:00-18:00"], "paths": ["/opt/x"], "versions": ["4.0", "4.1"],
-    "posix_groups": ["press"], "users": ["alice"], "zones": ["lab"], "groups": ["press"],
-    "hosts": [f"web{number}" for number in range(7)], "controls": ["apps"],
-    "services": ["wechat", "line", "zoom", "x", "tim", "qq", "parrot"], "reason": "answers readers", "why": "",
-}  # fmt: skip
-
-
-def test_waiver_panel_has_its_facts_in_order() -> None:
-    (panel,) = waivers([WHOLE_WAIVER], FINISHED)  # type: ignore[list-item]
-    assert panel._replace(facts=()) == (
-        "press", "waived", "active", True,
-        "wechat, line, zoom, x, tim, qq and 1 more on web0, web1, web2, web3, web4, web5 and 1 more",
-        "2026-11-30 10:00 UTC", "5 days left", (),
-    )  # fmt: skip
-    assert panel.facts == [
-        ("Reason", "answers readers"), ("Services", "wechat, line, zoom, x, tim, qq, parrot"), ("Controls", "apps"),
-        ("Hosts of this run", "7 hosts: web0, web1, web2, web3, web4, web5, web6"), ("Groups", "press"),
-        ("Network zones", "lab"), ("Users only", "alice"), ("Members of these groups only", "press"),
-        ("Versions only", "4.0, 4.1"), ("Paths only", "/opt/x"), ("Hours only", "08:00-18:00"),
-        ("Requested by", "alice"), ("Requested on", "2026-10-30 08:00 UTC"), ("Approved by", "mei.chan"),
-        ("Approved on", "2026-10-31 08:00 UTC"), ("Signed by", "mei"), ("Signed with", "SHA256:abc"),
-        ("Valid from", "2026-11-01 00:00 UTC"), ("Expires", "2026-12-01 10:00 UTC"), ("Review by", "2026-11-26"),
-        ("Revoked", "on: 2026-11-30 10:00 UTC; by: bo"), ("Risk", "low"), ("Compensating controls", "logs"),
-        ("Ticket", "BAN-1"), ("Request", "0123"), ("File", "press.yml"), ("Extra key", "a: yes; b: x, no; c: "),
-    ]  # fmt: skip
 
 
 def test_few_hosts_are_not_counted_and_many_have_an_end() -> None:
@@ -463,18 +413,9 @@ def test_waivers_without_effect_come_first_and_others_by_their_end() -> None:
 
 
 HOSTILE = 'x\x1b[31m</td><script>"\\\u202e\n'
-CURRENT_POINT: dict[str, Any] = {
-    "format": "rpz", "directory": "/srv/dns/guests", "group": "guests", "state": "current", "why": [],
-    "written": "2026-11-24T08:00:00Z", "plan": "sha256:" + "a" * 64, "valid_until": "2026-12-24T18:00:00Z",
-    "older": False, "expired": False, "signed_with": "ED25519 key SHA256:abc",
-    "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 5,
-     "last": [{"address": f"192.0.2.{number}", "at": f"2026-11-2{number}T09:00:00Z", "file": "proscribe.rpz"}
-     for number in (4, 3, 2, 1)]},
-    "fetched_by_unknown": "",
-}  # fmt: skip
-UNKNOWN_POINT: dict[str, Any] = dict.fromkeys(CURRENT_POINT) | {
-    "format": "nft", "directory": f"/srv/{HOSTILE}", "group": "", "state": "unknown",
-    "why": [f"{HOSTILE} cannot be read"], "fetched_by_unknown": f"{HOSTILE} is no log",
+UNKNOWN_POINT: Any = {
+    **UNREAD, "directory": f"/srv/{HOSTILE}", "why": [f"{HOSTILE} cannot be read"],
+    "fetched_by_unknown": f"{HOSTILE} is no log",
 }  # fmt: skip
 
 
@@ -482,16 +423,6 @@ def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, An
     result = run(["web01"], **changes)
     fleet = reconcile(result["hosts"], [read("web01", clean_answer())])
     return {**fleet_report(result, fleet, FINISHED), "points": list(points)}, fleet.records
-
-
-def test_the_page_says_who_fetched_it_and_what_is_not_known() -> None:
-    text = "".join(page(*report_with_points(CURRENT_POINT, UNKNOWN_POINT)))
-    assert "192.0.2.4 on 2026-11-24 09:00 UTC, 192.0.2.3 on 2026-11-23 09:00 UTC (an earlier export)" in text
-    assert "and 2 more" in text and "signed with ED25519 key SHA256:abc" in text
-    assert "not known: x" in text
-    nobody = {**CURRENT_POINT, "fetched_by": {"since": "2026-11-20T00:00:00Z", "addresses": 0, "last": []}}
-    assert "nobody since 2026-11-20 00:00 UTC, by the access log" in "".join(page(*report_with_points(nobody)))
-    assert 'id="points"' not in "".join(page(*report_with_points()))
 
 
 @pytest.mark.parametrize("state", ["current", "unknown", "expired"])

@@ -131,7 +131,6 @@ def test_reading_ends_with_the_first_event_that_is_none(event, values):
 
 
 def write_killed_run(reports: Path, **changes) -> Path:
-    """Write the directory of a run that was killed."""
     result = run(["web01", "web02"], "enforce", id=ID, **changes)
     collector = Collector(result)
     writer = journal.Journal(ReportDirectory(reports / f"{ID}.partial").partial, result)

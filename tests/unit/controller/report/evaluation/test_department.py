@@ -31,7 +31,6 @@ SAID = f"of {', '.join(HIDDEN)}: /srv/treasury/x, VAULT-DB07, vault_db07.example
 
 
 def make_talkative_host(host):
-    """Return an answer with the names of other hosts in each text."""
     finding = Finding("package", SAID, SAID, SAID, f"user:{SAID}", SAID, SAID)
     incident = {**watched_hosts.INCIDENT, "cause": SAID, "users": [SAID]}
     ended = {**watched_hosts.ENDED, "program": SAID, "user": SAID}
@@ -57,7 +56,6 @@ def make_waiver(name, hosts, **more):
 
 
 def make_fleet(**changes):
-    """Return a report and its records."""
     waivers = [
         make_waiver("of-press", ["web02"]),
         make_waiver(

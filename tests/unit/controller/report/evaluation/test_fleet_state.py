@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from proscribe.controller.report.evaluation import fleet_state
 from proscribe.controller.report.evaluation.fleet_state import FleetState, Observation
 from proscribe.model.plan import CONTROLS
 
@@ -40,7 +39,6 @@ SWITCHED_OFF = Observation("off", state="not_applicable", counts=True)
 def observe(
     report: dict[str, Any], record_: dict[str, Any], before: FleetState | None = None, name: str = "apps"
 ) -> Observation:
-    """Return the observation of a control of web01 after a run."""
     of = before or FleetState()
     of.take(report, [record_])
     return of.hosts["web01"].observations[name]
@@ -125,21 +123,3 @@ def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory()
     assert len(of.hosts) == 4, "one over some controls is over a part"
     of.take(make_run(), [make_record("a")])
     assert inventories_by_host(of) == {"a": "inv", "x": "lab"}
-
-
-def test_rules_of_many_hosts_are_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    of = FleetState()
-    rules = [dict(rule) for rule in WRONG]
-    of.take(
-        make_run(),
-        [make_record("a", rules=rules), make_record("b", rules=rules),
-         make_record("c", rules=[dict(r) for r in rules])],
-    )  # fmt: skip
-    lists = [of.hosts[name].observations["apps"].rules for name in "abc"]
-    assert lists[0] is lists[1] is lists[2] and len(of._same) == 2
-    monkeypatch.setattr(fleet_state, "REMEMBERED", 7)
-    more = [[dict(rule) for rule in WRONG] for _ in range(3)]
-    for number, rules in enumerate(more):
-        of.take(make_run(), [make_record("a", rules=rules)])
-        assert len(of._same) == (1, 2, 1)[number], "it is begun anew when it is too much"
-    assert of.hosts["a"].observations["apps"].rules == lists[0]

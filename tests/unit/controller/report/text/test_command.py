@@ -54,7 +54,6 @@ REPEATED += ("--vault-password-file", "pw", "--become-user", "root")
 
 
 def make_launcher_call(word="audit", options=(), program="./proscribe", here="/srv", **environment):
-    """Return the call of a run that the launcher started."""
     argv = ["/venv/bin/ansible-playbook", f"{PROJECT}/playbooks/{word}.yml", *options]
     return called(argv, {"PROSCRIBE_CALLED": program, **environment}, OPTIONS, here)
 
