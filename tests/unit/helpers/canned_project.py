@@ -19,67 +19,27 @@ ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("compile_plans", "compliance_state", "restricted_apps")
 
 COMPILE = """
-- name: Compile the plans
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Compile every host's plan
-      compile_plans:
-        host: all
-      run_once: true
-      delegate_to: localhost
+- {name: Compile the plans, hosts: all, gather_facts: false, tasks: [
+    {name: Compile every host's plan, compile_plans: {host: all}, run_once: true, delegate_to: localhost}]}
 """
-
-AUDIT = (
-    COMPILE
-    + """
+AUDIT = f"""{COMPILE}
 - name: Audit
   hosts: all
   gather_facts: false
   tasks:
-    - name: Observe the host
-      compliance_state:
-        host: "{{ inventory_hostname }}"
-      tags: [observe]
+    - {{name: Observe the host, compliance_state: {{host: "{{{{ inventory_hostname }}}}"}}, tags: [observe]}}
 """
-)
-
-ENFORCE = (
-    AUDIT
-    + """
-    - name: Correct the apps
-      restricted_apps:
-        host: "{{ inventory_hostname }}"
-
-    - name: Observe the host again
-      compliance_state:
-        host: "{{ inventory_hostname }}"
-        call: second
+ENFORCE = f"""{AUDIT}
+    - {{name: Correct the apps, restricted_apps: {{host: "{{{{ inventory_hostname }}}}"}}}}
+    - {{name: Observe the host again, compliance_state: {{host: "{{{{ inventory_hostname }}}}", call: second}}}}
 """
-)
-
-LIFT = (
-    COMPILE
-    + """
-- name: Lift
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Lift the apps
-      restricted_apps:
-        host: "{{ inventory_hostname }}"
-        state: absent
+LIFT = f"""{COMPILE}
+- {{name: Lift, hosts: all, gather_facts: false, tasks: [
+    {{name: Lift the apps, restricted_apps: {{host: "{{{{ inventory_hostname }}}}", state: absent}}}}]}}
 """
-)
-
 FOREIGN = """
-- name: Somebody else's play
-  hosts: all
-  gather_facts: false
-  tasks:
-    - name: Say something
-      ansible.builtin.debug:
-        msg: foreign words
+- {name: Somebody else's play, hosts: all, gather_facts: false, tasks: [
+    {name: Say something, ansible.builtin.debug: {msg: foreign words}}]}
 """
 
 

@@ -13,7 +13,7 @@ FINISHED = "2026-11-25T00:31:00Z"
 WAIVED = {"mode": "waived", "waiver": "press-office"}
 UPCOMING = {"mode": "upcoming", "effective_from": "2027-01-01"}
 
-# One host of each kind, and what it answers; "gone" does not answer.
+# One host of each kind, and what it answers; "gone" does not answer, "other" answers for another plan.
 ANSWERS = {
     "holds": fleets.clean_answer(),
     "broken": fleets.answer(wechat(WECHAT, PROCESS), evaluated=["apps/line", "dns/line"])
@@ -30,17 +30,9 @@ ANSWERS = {
     "other": fleets.clean_answer(digest=fleets.OTHER_DIGEST),
 }
 STATE = {
-    "holds": "compliant",
-    "broken": "noncompliant",
-    "blind": "unknown",
-    "failed": "error",
-    "excused": "waived",
-    "mended": "repaired",
-    "early": "not_applicable",
-    "idle": "not_applicable",
-    "other": "unknown",  # it answered for another plan
-    "gone": "unknown",
-}
+    "holds": "compliant", "broken": "noncompliant", "blind": "unknown", "failed": "error", "excused": "waived",
+    "mended": "repaired", "early": "not_applicable", "idle": "not_applicable", "other": "unknown", "gone": "unknown",
+}  # fmt: skip
 
 
 def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **changes):

@@ -45,22 +45,12 @@ def wechat(*findings, entry=ENFORCED):
 def no_policy(browsers=("chromium", "firefox"), services=SERVICES):
     """Return verdicts of a host without browser policies: each rule fails for one cause."""
     return [
-        judge(
-            f"browser/{service}",
-            ENFORCED,
-            [
-                Finding(
-                    "policy",
-                    f"www.{service}.example",
-                    manager=browser,
-                    path=f"/etc/{browser}/policies/managed/proscribe.json",
-                    detail=f"and {index + 1} more: the file is not there",
-                )
-                for browser in browsers
-            ],
-        )
+        judge(f"browser/{service}", ENFORCED, [
+            Finding("policy", f"www.{service}.example", browser, path=f"/etc/{browser}/policies/managed/proscribe.json",
+                    detail=f"and {index + 1} more: the file is not there") for browser in browsers
+        ])
         for index, service in enumerate(services)
-    ]
+    ]  # fmt: skip
 
 
 WAIVERS = [

@@ -1,4 +1,4 @@
-"""Days of runs that have each kind of change, and the outputs of their history, for test_exports_whole_outputs.py."""
+"""Days of runs that have each kind of change, and the outputs of their history, for test_exports.py."""
 
 from __future__ import annotations
 

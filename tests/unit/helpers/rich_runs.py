@@ -1,4 +1,4 @@
-"""Runs that have each kind of result, and the outputs of these runs, for test_exports_whole_outputs.py."""
+"""Runs that have each kind of result, and the outputs of these runs, for test_exports.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layouts of texts and summaries of changes, for test_exports_whole_outputs.py."""
+"""Layouts of texts and summaries of changes, for test_exports.py."""
 
 from __future__ import annotations
 

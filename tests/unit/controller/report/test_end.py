@@ -1,16 +1,39 @@
-"""The end of a run: its baseline, its history, and old reports that go."""
+"""The end of a run and of a lift: baseline, history, old reports that go, hosts that stay lifted until observed."""
 
 from __future__ import annotations
 
+import argparse
+import calendar
+import csv
+import io
+import json
+import re
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fleets import WECHAT, answer, clean_answer, run, wechat
+from fleets import DIGEST, WECHAT, answer, clean_answer, run, wechat
+from proscribe.base.duration import moment_of
+from proscribe.controller.cli import report as command
+from proscribe.controller.cli.diff import earlier_plans
+from proscribe.controller.cli.explain import facts
+from proscribe.controller.compile.inventory.reports_place import Place
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.end import publishing
 from proscribe.controller.report.end.ending import Ended, ended
+from proscribe.controller.report.end.publishing import Beyond, publish, remembered
+from proscribe.controller.report.evaluation.reconcile import fleet_report
+from proscribe.controller.report.history import Scope, open_history
+from proscribe.controller.report.storage import corrected
 from proscribe.controller.report.storage.files import ReportDirectory
+from proscribe.controller.report.terminal import past_runs, summary
+from proscribe.model.plan import CONTROLS
+from proscribe_ansible import reported_run
+from proscribe_ansible.exit_code import FILE, ExitCode
+from proscribe_ansible.reported_run import ReportedRun
+from proscribe_ansible.terminal import Terminal
 
 FINISHED = "2026-11-25T01:00:00Z"
 DRIFTED = answer(wechat(WECHAT), evaluated=["apps/x"])
@@ -80,3 +103,224 @@ def test_a_report_that_cannot_be_written_is_said_and_the_run_has_its_verdict(
     done = reports.ended(DRIFTED, clean_answer(), **GATED)
     assert (done.where, reports.broken) == ("", ["the report cannot be written: RuntimeError: no room"])
     assert done.verdict.exit != "ansible"
+
+
+MODULES = {
+    "apps": "restricted_apps", "browser": "browser_policy", "firewall": "host_firewall", "dns": "dns_filter",
+    "watch": "host_watch", "group_policy": "group_policy",
+}  # fmt: skip
+RULES = [f"{control}/wechat" for control in CONTROLS]
+ENFORCED = {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
+LIFT_ID = "20261125T050000Z-lift-0005"
+LIFTED_AT = "2026-11-25T05:01:00Z"
+
+MEETS = answer(evaluated=RULES)
+BREAKS = answer(wechat(WECHAT), evaluated=RULES[1:])
+
+
+class Fleet:
+    """Audits of web01 and web02, and lifts, one at each hour of a day."""
+
+    def __init__(self, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reports, self.monkeypatch = reports, monkeypatch
+
+    def audit(self, hour: int, answers: dict[str, Any], mode: str = "audit", **facts_: Any) -> Path:
+        """Publish a run with these answers (None: no answer)."""
+        began, ended = f"2026-11-25T{hour:02}:00:00Z", f"2026-11-25T{hour:02}:02:00Z"
+        at = facts_.pop("checked_at", f"2026-11-25T{hour:02}:00:30Z")
+        result = self._run(f"20261125T{hour:02}0000Z-{mode}-{hour:04x}", began, answers, mode, **facts_)
+        collector = Collector(result)
+        for host, text in answers.items():
+            if text:
+                collector.answered(host, {**text, "checked_at": at})
+        records = collector.fleet(ended).records
+        report = fleet_report(result, collector.fleet(ended), ended)
+        past = remembered(self.reports, report, records)
+        return publish(ReportDirectory(self.reports / f"{result['id']}.partial"), report, records, Beyond(past=past))
+
+    def lift(self, *events: Any, hosts: Any = ("web01", "web02"), **facts_: Any) -> list[str]:
+        """End a lift with these events; return its output."""
+        self.monkeypatch.delenv(FILE, raising=False)
+        self.monkeypatch.setattr(reported_run.context, "CLIARGS", {"check": False})
+        clock = SimpleNamespace(time=lambda: calendar.timegm((2026, 11, 25, 5, 1, 0)), monotonic=time.monotonic)
+        self.monkeypatch.setattr(reported_run, "time", clock)
+        terminal, message = Terminal(), []
+        terminal.display = SimpleNamespace(
+            verbosity=0, display=lambda text, **_: message.append(text), warning=message.append, error=message.append
+        )
+        result = self._run(LIFT_ID, "2026-11-25T05:00:00Z", dict.fromkeys(hosts), "lift", **facts_)
+        goes_on = ReportedRun(result, terminal, ExitCode(terminal))
+        for event in events:
+            event(goes_on)
+        goes_on.end(failed=False)
+        return message
+
+    def _run(self, id_: str, began: str, hosts: Any, mode: str, **facts_: Any) -> Any:
+        about = {"policies": {DIGEST: ENFORCED}, "history": "sqlite", "exports": ["csv", "prometheus"], **facts_}
+        place = {"id": id_, "started": began, "directory": str(self.reports / f"{id_}.partial")}
+        return run(tuple(hosts), mode, left_out=[], services=["wechat"], **place, **about)
+
+    def metrics(self, name: str = "latest") -> dict[str, str]:
+        text = (self.reports / name / "metrics.prom").read_text()
+        return dict(re.findall(r'^proscribe_host_state\{host="(.*)",state="(.*)"\} 1$', text, re.M))
+
+    def history(self) -> dict[str, Any]:
+        history = open_history("sqlite", self.reports)
+        assert history is not None
+        now = moment_of("2026-11-25T09:00:00Z")
+        return json.loads(json.dumps(past_runs.gather(history, Scope(), now, 86400).as_dict()))
+
+    def shown(self, *options: str) -> str:
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        screen = summary.Screen(100, 200, False, "/")
+        return command.answer(parser.parse_args([*options]), screen, Place(self.reports, "made"))
+
+    def notes_of_diff(self) -> tuple[str, ...]:
+        self.monkeypatch.setattr(earlier_plans, "_plan", lambda reports, digest: {})
+        arguments = argparse.Namespace(old_inventory=[], as_now=False)
+        return earlier_plans.earlier("latest", arguments, moment_of("2026-11-25T09:00:00Z"), self.reports).notes
+
+    def csv_states(self) -> dict[str, str]:
+        return {row["host"]: row["host_state"] for row in csv.DictReader(io.StringIO(self.shown("--format", "csv")))}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    return Fleet(tmp_path / "reports", monkeypatch)
+
+
+def lift_controls(host: str, *controls: str) -> Any:
+    """Return the event that controls of a host were lifted."""
+
+    def happen(goes_on: ReportedRun) -> None:
+        for control in controls or CONTROLS:
+            goes_on.collector.began(host, control)
+            task = SimpleNamespace(action=MODULES[control], check_mode=False)
+            name = SimpleNamespace(get_name=lambda: host)
+            goes_on.succeeded(SimpleNamespace(task=task, host=name, result={"actions": ["removed"]}))
+
+    return happen
+
+
+def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": MEETS, "web02": BREAKS})
+    fleet.lift(lift_controls("web01"), lift_controls("web02"))
+
+    assert fleet.metrics() == {"web01": "lifted", "web02": "lifted"}
+    text = (fleet.reports / "latest" / "metrics.prom").read_text()
+    for line in ('hosts{state="lifted"} 2', 'hosts{state="noncompliant"} 0', "coverage_hosts 0", "expected_hosts 2"):
+        assert f"proscribe_{line}\n" in text
+    assert f'proscribe_host_lifted_timestamp_seconds{{host="web01",control="dns",run="{LIFT_ID}"}} 1795582860\n' in text
+    assert "proscribe_rule_hosts{" not in text
+
+    history = fleet.history()
+    assert history["wrong"] == []
+    [lifted] = history["lifted"]
+    assert (lifted["hosts"], lifted["oldest"], lifted["run"]) == (2, LIFTED_AT, LIFT_ID)
+    assert lifted["controls"] == ["apps", "browser", "firewall", "dns"]
+
+    known_names = facts.known(fleet.reports, ["web01", "web02"])
+    assert [known_names[host].state for host in ("web01", "web02")] == ["lifted", "lifted"]
+    assert known_names["web01"].observed == LIFTED_AT
+
+    for page in ((fleet.reports / "latest" / "report.html").read_text(), fleet.shown("--format", "html")):
+        assert "The ban is lifted on 2 of 2 hosts" in page
+        assert LIFT_ID in page and "dpkg wechat 4.0" not in page.partition("<script")[0]
+    assert fleet.csv_states() == {"web01": "lifted", "web02": "lifted"}
+    assert json.loads(fleet.shown("--format", "json"))["lifted"][0]["host"] == "web01"
+    assert f"lifted 2026-11-25 05:01 UTC by {LIFT_ID}" in " ".join(fleet.shown().split())
+    # The run's own record stays as the run observed it.
+    assert '"state":"noncompliant"' in (fleet.reports / "latest" / "hosts.jsonl").read_text()
+
+    assert (
+        len(fleet.notes_of_diff()) == 2
+        and f"web01 was lifted 2026-11-25 05:01 UTC by {LIFT_ID}" in fleet.notes_of_diff()[0]
+    )
+
+    fleet.audit(6, {"web01": MEETS, "web02": BREAKS})
+    assert fleet.metrics() == {"web01": "compliant", "web02": "noncompliant"}
+    assert fleet.notes_of_diff() == ()
+    history = fleet.history()
+    assert [(item["rule"], item["state"]) for item in history["wrong"]] == [("apps/wechat", "noncompliant")]
+    assert history["lifted"] == []
+    assert facts.known(fleet.reports, ["web01"])["web01"].state == "compliant"
+    assert LIFT_ID not in fleet.shown("--format", "html")
+
+
+@pytest.mark.parametrize(
+    ("mode", "advice"), [("enforce", "enforce the ban again where it was lifted:"), ("audit", "ask it again:")]
+)
+def test_advice_for_a_lifted_host_says_what_its_command_does(fleet: Fleet, mode: str, advice: str) -> None:
+    fleet.audit(4, {"web01": MEETS}, mode=mode)
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
+    assert f"next: {advice}" in fleet.shown()
+
+
+def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": BREAKS, "web02": MEETS})
+    fleet.lift(lift_controls("web01", "dns"), hosts=["web01"], controls=["dns"])
+    assert fleet.metrics() == {"web01": "noncompliant", "web02": "compliant"}
+    page = fleet.shown("--format", "html")
+    assert "The ban is lifted in part on 1 of 2 hosts; 1 is not compliant" in page
+    assert (
+        "dpkg wechat 4.0" in page.partition("<script")[0]
+        and f"lifted 2026-11-25 05:01 UTC by {LIFT_ID}; not observed since" in page
+    )
+    assert fleet.csv_states() == {"web01": "noncompliant", "web02": "compliant"}
+    assert [item["rule"] for item in fleet.history()["wrong"]] == ["apps/wechat"]
+    seen = facts.known(fleet.reports, ["web01"])["web01"]
+    assert (seen.state, seen.lifted) == ("noncompliant", ("dns",))
+
+
+@pytest.mark.parametrize(("hour", "answers", "options", "state"), [
+    (6, {"web01": None}, {}, "lifted"),  # it did not answer
+    (6, {"web01": MEETS}, {"controls": ["dns"]}, "lifted"),  # three controls are as the lift left them
+    (6, {"web01": MEETS}, {"checked_at": "2026-11-25T04:30:00Z"}, "lifted"),  # from before the lift
+    (6, {"web01": MEETS}, {"checked_at": "2026-11-25T04:30:00Z", "mode": "enforce"}, "compliant"),  # its clock is late
+    (3, {"web01": MEETS}, {}, "lifted"),  # the run began before the lift, and is published after it
+    (6, {"web01": MEETS}, {}, "compliant"),
+])  # fmt: skip
+def test_only_an_observation_after_the_lift_replaces_it(
+    fleet: Fleet, hour: int, answers: Any, options: Any, state: str
+) -> None:
+    fleet.audit(2, {"web01": MEETS})
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
+    fleet.audit(hour, answers, **options)
+    assert fleet.metrics("newest") == {"web01": state}
+    assert bool(fleet.history()["lifted"]) == (state == "lifted")
+
+
+def test_a_changed_policy_and_time_leave_a_host_lifted(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": MEETS, "web02": MEETS})
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
+    policies = {DIGEST: {control: {"mode": "enforce", "policy": "p2"} for control in CONTROLS}}
+    fleet.audit(6, {"web01": None, "web02": MEETS}, stale_after={"usual": 60, "hosts": {}}, policies=policies)
+    assert fleet.metrics()["web01"] == "lifted"
+
+
+def test_waived_rule_is_lifted_in_the_history(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": answer(wechat(WECHAT, entry={"mode": "waived", "waiver": "press"}), evaluated=RULES[1:])})
+    assert [item["rule"] for item in fleet.history()["waived"]] == ["apps/wechat"]
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
+    assert fleet.history()["waived"] == []
+    assert "lifted now" in fleet.shown("--since", "365d")
+
+
+def test_lifted_correction_is_repaired_by_no_run(fleet: Fleet) -> None:
+    fleet.reports.mkdir(parents=True)
+    fleet.audit(4, {"web01": MEETS, "web02": MEETS})
+    file = fleet.reports / corrected.FILE
+    file.write_text(json.dumps(dict.fromkeys(("web01", "web02"), {"apps": "20261125T040000Z-audit-0004"})))
+    fleet.lift(lift_controls("web01"), hosts=["web01"])
+    assert json.loads(file.read_text()) == {"web02": {"apps": "20261125T040000Z-audit-0004"}}
+
+
+def test_a_history_and_a_state_that_cannot_be_written_are_warnings(fleet: Fleet) -> None:
+    fleet.audit(4, {"web01": MEETS})
+    (fleet.reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
+    (fleet.reports / "whole.jsonl").unlink()
+    (fleet.reports / "whole.jsonl").mkdir()
+    text = " ".join(fleet.lift(lift_controls("web01"), hosts=["web01"]))
+    assert "lifted on 1 of 1 host" in text
+    assert "this lift is not in the history" in text and "this lift is not in the fleet state" in text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
 from proscribe.controller.report.evaluation.arithmetic import nothing_known, share, summarise
 from proscribe.controller.report.evaluation.baseline import Baseline, New
-from proscribe.controller.report.evaluation.groups import Group, Grouping, needs_root, silences
+from proscribe.controller.report.evaluation.groups import Group, needs_root, silences
 from proscribe.controller.report.evaluation.modes import Modes, correctable, only_observed
 from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
 from proscribe.controller.report.evaluation.verdict import Verdict as RunVerdict
@@ -321,24 +321,6 @@ def test_a_group_in_a_sentence(group: Group, subject: str, text: str) -> None:
 def test_a_sentence_has_as_many_hosts_as_are_wanted() -> None:
     assert make_group(hosts="a b c").text(1) == "3 hosts: down; a and 2 more"
     assert make_group(hosts="a b c", evidence=HAVE[:3]).text(1) == "3 hosts: a: dpkg x; and 2 more (down)"
-
-
-def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:
-    grouping = Grouping()
-    same = make_rule("dns/a", reason="down")
-    error = {"errors": [{"control": "dns", "message": "it is\nlocked"}]}
-    assert grouping.add(group_record("a", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
-    assert grouping.add(group_record("b", dict(same), same)) == (2,)
-    assert grouping.add(group_record("c", same, **error)) == (0, 3)
-    assert [rule["rule"] for rule in grouping.rules] == ["dns/a", "dns/b"]
-    assert [(part.control, part.state, part.rules, part.group) for part in grouping.parts] == [
-        ("dns", "noncompliant", (0,), 0), ("dns", "not_applicable", (1,), None), ("dns", "noncompliant", (0, 0), 0),
-        ("dns", "error", (), 1),
-    ]  # fmt: skip
-    of_browsers = [make_rule(f"browser/{name}", "noncompliant", None, WECHAT_FOUND) for name in "ab"]
-    assert len(grouping.add(group_record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
-    first, second, _ = grouping.groups()
-    assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
 
 
 def test_hosts_that_gave_no_answer_by_the_kind_of_reason() -> None:

@@ -30,7 +30,6 @@ from proscribe.controller.report.page.waivers import waivers
 from proscribe.controller.report.terminal import summary
 from proscribe.controller.report.text.wording import clean, host_label
 from proscribe.model.finding import Finding
-from proscribe.wire import installation
 from proscribe.wire.replies import shapes
 from proscribe.wire.replies.record import read
 from rich_facts import UNREAD
@@ -79,11 +78,6 @@ def read_page(collector, departments=None, **more):
     reader.close()
     assert not reader.open
     return text, reader
-
-
-def words_of(reader):
-    # A slash may be the end of a line, and is no end of a word.
-    return " ".join("".join(word + " " * (not word.endswith("/")) for word in reader.words).split())
 
 
 def trend_of(*bad):
@@ -370,17 +364,6 @@ def test_templates_are_not_cached_in_a_directory_of_everybody(cached):
     cached.chmod(0o777)
     compile_page()
     assert list(cached.iterdir()) == []
-
-
-def test_templates_are_not_cached_without_a_cache_directory(cached, monkeypatch):
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert rendering._compiled() is None
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    monkeypatch.setattr(installation, "COLLECTION", "proscribe.ban")
-    assert rendering._compiled() is None
-    monkeypatch.setattr(installation, "COLLECTION", "")
-    monkeypatch.setattr(importlib.util, "cache_from_source", lambda _path: str(cached / "nosuch" / "rendering.pyc"))
-    assert rendering._compiled() is None
 
 
 def test_a_page_does_not_depend_on_its_cache(cached, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import fcntl
 import json
 import os
@@ -221,10 +220,6 @@ def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp
     (warning,) = read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
-
-
-def test_every_month_has_its_name() -> None:
-    assert list(datagrams.MONTHS) == calendar.month_abbr[1:]
 
 
 def test_a_day_is_padded_by_a_blank() -> None:

@@ -16,9 +16,8 @@ from pasts import bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.controller.report.evaluation.observed import observed_at
 from proscribe.controller.report.exports.event_kinds import ACTION, GATE, RUN
-from proscribe.controller.report.exports.event_texts import Seen, cut, errors_of, names, state_of
+from proscribe.controller.report.exports.event_texts import cut, errors_of, names
 from proscribe.controller.report.exports.format import encoded
-from proscribe.controller.report.exports.record_lines import Line
 from proscribe.model.finding import Finding, Verdict
 from proscribe.model.types.event import EventCounts
 
@@ -132,8 +131,6 @@ def test_no_host_dates_its_events_out_of_the_run(text, taken):
     assert observed_at({"checked_at": text}, "2026-11-25T00:30:00Z", "2026-11-25T00:31:00Z") == taken
 
 
-LONG_FINDING = Finding(*(character * 9000 for character in "kimvspd")).as_dict()
-SHORT_FINDING = Finding("package", "wechat", "dpkg", "4.0").as_dict()
 ERROR: Any = {"control": "apps", "message": "m" * 50, "refused": None}
 ENDLESS: Any = {"control": "c" * 9000, "message": "m" * 9000, "refused": "r" * 9000}
 
@@ -158,26 +155,3 @@ def test_listed_errors_are_cut_to_the_limit(result: list[Any], lengths: list[int
     assert ([len(item["message"] or "") for item in shown], remaining) == (lengths, left_out)
     assert len(encoded(shown)) <= 4_000
     assert shown[0] == {key: text and cut(text, lengths[0] + 3) for key, text in result[0].items()}
-
-
-@pytest.mark.parametrize(("result", "lengths", "left_out"), [
-    ([SHORT_FINDING] * 3, [6] * 3, 0),
-    ([SHORT_FINDING] * 99, [6] * 38, 61),
-    ([LONG_FINDING, SHORT_FINDING], [548], 1),
-    ([SHORT_FINDING, LONG_FINDING, SHORT_FINDING], [6], 2),
-])  # fmt: skip
-def test_evidence_of_a_rule_is_cut_to_the_limit(result: list[Any], lengths: list[int], left_out: int) -> None:
-    message = state_of(Line("apps/" + "r" * 700, "noncompliant", "w" * 400, "y" * 2000, result, "audit"))
-    assert [len(finding["id"] or "") for finding in message["findings"]] == lengths
-    assert message == {
-        "rule": f"apps/{'r' * 589}...", "control_mode": "audit", "state": "noncompliant", "waiver": f"{'w' * 294}...",
-        "reason": f"{'y' * 994}...",
-        "findings": [{key: text and (text if len(text) < 9 else f"{text[:545]}...") for key, text in item.items()}
-         for item in result[: len(lengths)]],
-        "findings_left_out": left_out,
-    }  # fmt: skip
-
-
-def test_facts_that_events_of_a_host_share_are_cut() -> None:
-    assert Seen.of("web01", "t" * 400, "p" * 400) == ("web01", f"{'t' * 294}...", f"{'p' * 294}...")
-    assert Seen.of("web01", "2026") == ("web01", "2026", None)

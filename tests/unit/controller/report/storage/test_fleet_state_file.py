@@ -101,7 +101,6 @@ def test_a_place_that_is_no_file_is_wrong_before_its_first_line(tmp_path: Path) 
 
 
 INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
-ENFORCED = {"mode": "enforce"}
 
 
 def time_at(minute):
@@ -117,27 +116,17 @@ class Fleet:
         self.truth: dict[tuple[str, str], str] = {}  # by host and control: its state when it was last observed
         self.in_inventory: dict[str, str] = {}  # hosts that are in some inventory that a run has read
 
-    def run(
-        self,
-        states,
-        inventory="inventory/prod",
-        hosts=None,
-        controls=CONTROLS,
-        policies=None,
-        gate="never",
-        limited=True,
-        mode="audit",
-    ):
+    def run(self, states, inventory="inventory/prod", hosts=None, controls=CONTROLS, gate="never"):
         """One run: `states` says by host how each control stands (None: no answer). Returns its report and records."""
         self.number += 1
         everyone = INVENTORIES[inventory]
         hosts = tuple(everyone if hosts is None else hosts)
         began, ended = time_at(self.number * 10), time_at(self.number * 10 + 2)
-        modes = policies or {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
+        modes = {control: {"mode": "enforce", "policy": "p1"} for control in CONTROLS}
         id_ = f"20261125T00{self.number:02}00Z-audit-{self.number:04x}"
         result = run(
-            hosts, id=id_, mode=mode, started=began, inventory=[inventory],
-            limit=",".join(hosts) if limited and hosts != everyone else "",
+            hosts, id=id_, started=began, inventory=[inventory],
+            limit=",".join(hosts) if hosts != everyone else "",
             left_out=[host for host in everyone if host not in hosts], controls=list(controls),
             policies={DIGEST: modes}, services=["wechat"], exports=list(usual()), gate=dict.fromkeys(hosts, gate),
         )  # fmt: skip
@@ -145,8 +134,7 @@ class Fleet:
         for host in hosts:
             observed = states(host)
             if observed is not None:
-                on = [control for control in controls if modes[control]["mode"] != "off"]
-                collector.answered(host, make_record({control: observed[control] for control in on}, began))
+                collector.answered(host, make_record({control: observed[control] for control in controls}, began))
         fleet = collector.fleet(ended)
         report = fleet_report(result, fleet, ended)
         decided = verdict.judge(fleet.records, result["gate"].values(), ansible_failed=False)
@@ -190,12 +178,8 @@ def make_record(states, at):
     for control, state in states.items():
         finding = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
         verdicts.append(Verdict(f"{control}/boot", COMPLIANT))
-        if state == "noncompliant":
-            verdicts.append(judge(f"{control}/wechat", ENFORCED, [finding]))
-        elif state == "unknown":
-            verdicts.append(judge(f"{control}/wechat", ENFORCED, [], "needs root"))
-        else:
-            verdicts.append(Verdict(f"{control}/wechat", COMPLIANT))
+        findings, unseen = [finding] * (state == "noncompliant"), "needs root" * (state == "unknown")
+        verdicts.append(judge(f"{control}/wechat", {"mode": "enforce"}, findings, unseen))
     return answer(*verdicts, checked_at=at)
 
 

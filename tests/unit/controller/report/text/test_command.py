@@ -48,9 +48,6 @@ OPTIONS = {
 SCOPE = ["-i", "a b/prod", "-i", "x,y", "--tags", "apps,browser", "--skip-tags=slow", "-e", "@vars file.yml"]
 SCOPE += ["-e", '{"note": "it\'s $HOME `id` !!"}', "-u", "ops", "-bK", "--vault-id", "dev@prompt"]
 SCOPE += ["--vault-password-file", "pw", "--become-user=root"]
-REPEATED = ("-i", "a b/prod", "-i", "x,y", "--tags", "apps,browser", "--skip-tags", "slow", "-e", "@vars file.yml")
-REPEATED += ("-e", '{"note": "it\'s $HOME `id` !!"}', "-u", "ops", "-b", "-K", "--vault-id", "dev@prompt")
-REPEATED += ("--vault-password-file", "pw", "--become-user", "root")
 
 
 def make_launcher_call(word="audit", options=(), program="./proscribe", here="/srv", **environment):
