@@ -1,6 +1,4 @@
-"""An action for a throw-away project, copied there once for each name that it stands for: it answers what canned.json
-beside it has for its name, its host and its call.
-"""
+"""An action for a throw-away project: it answers what canned.json beside it has for its name, host and call."""
 
 from __future__ import annotations
 

@@ -15,9 +15,7 @@ from pathlib import Path
 from patience import LONGEST
 
 ROOT = Path(__file__).resolve().parents[3]
-
 NAMES = ("compile_plans", "compliance_state", "restricted_apps")
-
 COMPILE = """
 - {name: Compile the plans, hosts: all, gather_facts: false, tasks: [
     {name: Compile every host's plan, compile_plans: {host: all}, run_once: true, delegate_to: localhost}]}

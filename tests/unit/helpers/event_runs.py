@@ -25,7 +25,6 @@ class EventRuns(Past):
         return report, records, self.history.transitions(report["run"]["id"])
 
     def events(self, hosts, only_changed=True, verdict=None, **changes):
-        """The events of one more run."""
         report, records, changed = self.report(hosts, **changes)
         report["run"]["verdict"] = verdict
         return made(report, records, changed, only_changed)
@@ -41,8 +40,5 @@ def made(report, records, changes, only_changed=True):
 
 def reported(events):
     """Return (host, rule, previous, state) of each change, "" for a whole host."""
-    return [
-        (event["host"], event.get("rule", ""), event["previous"], event["state"])
-        for event in events
-        if "state" in event
-    ]
+    changes = (event for event in events if "state" in event)
+    return [(event["host"], event.get("rule", ""), event["previous"], event["state"]) for event in changes]

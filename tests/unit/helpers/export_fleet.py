@@ -33,6 +33,12 @@ STATE = {
     "holds": "compliant", "broken": "noncompliant", "blind": "unknown", "failed": "error", "excused": "waived",
     "mended": "repaired", "early": "not_applicable", "idle": "not_applicable", "other": "unknown", "gone": "unknown",
 }  # fmt: skip
+# Text that would break out of one format or the other, in every place where a host can put some.
+HOSTILE = "=cmd|' /C calc'!A0,\x00\x1b[31m\r\n]]></testcase><a b=\"c\">\\{}\ud800\u202e\ufffe "
+# Names of hosts that people cannot tell apart, and of which a cleaned text is sometimes the same.
+ALIKE = [
+    "web\u200b1", "web\u200c1", "web\ufffd1", "web\x001", "web\u00a01", "web 1", "Web 1", "web\ufffd{200b}1", "web\t1",
+]  # fmt: skip
 
 
 def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **changes):
@@ -47,10 +53,6 @@ def exported(directory, names=None, answers=ANSWERS, hosts=tuple(STATE), **chang
     return {name: path.read_bytes().decode() for name, path in zip(names, paths)}
 
 
-# Text that would break out of one format or the other, in every place where a host can put some.
-HOSTILE = "=cmd|' /C calc'!A0,\x00\x1b[31m\r\n]]></testcase><a b=\"c\">\\{}\ud800\u202e\ufffe "
-
-
 def hostile_answers():
     """Return hosts whose every text is hostile, in each state."""
     return {f"{state}{HOSTILE}": hostile_answer(HOSTILE, state) for state in STATES}
@@ -62,9 +64,3 @@ def hostile_answer(text, state="noncompliant"):
     verdict = Verdict(f"apps/{text}", state, (finding, finding), text, text)
     answer = fleets.answer(verdict, errors=[{"control": "dns", "message": text}], checked_at=text)
     return {**answer, "platform": {"os": text, "version": text}}
-
-
-# Names of hosts that people cannot tell apart, and of which a cleaned text is sometimes the same.
-ALIKE = [
-    "web\u200b1", "web\u200c1", "web\ufffd1", "web\x001", "web\u00a01", "web 1", "Web 1", "web\ufffd{200b}1", "web\t1",
-]  # fmt: skip

@@ -9,10 +9,16 @@ DIGEST = "sha256:" + "a" * 64
 OTHER_DIGEST = "sha256:" + "b" * 64
 PLATFORM = {"os": "debian", "version": "13", "kernel": "6.12.0", "architecture": "x86_64", "python": "3.13.5"}
 ENFORCED = {"mode": "enforce"}
-
 WECHAT = Finding("package", "wechat", manager="dpkg", version="4.0", scope="system")
 PROCESS = Finding("process", "wechat", scope="pid:311 user:alice", path="/opt/wechat/wechat")
 SERVICES = [f"service{number:03}" for number in range(118)]
+WAIVERS = [
+    {"id": "press-office", "status": "active", "expires": "2027-03-31T10:00:00Z", "hosts": ["web02"],
+     "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan",
+     "reason": "answers readers of the ministry"},
+    {"id": "old-project", "status": "expired", "expires": "2026-01-31T10:00:00Z", "hosts": ["web01"],
+     "services": ["dropbox"], "controls": ["browser"], "approved_by": "bo.li", "reason": "hand-over of files"},
+]  # fmt: skip
 
 
 def run(hosts=("web01", "web02"), mode="audit", **changes):
@@ -51,12 +57,3 @@ def no_policy(browsers=("chromium", "firefox"), services=SERVICES):
         ])
         for index, service in enumerate(services)
     ]  # fmt: skip
-
-
-WAIVERS = [
-    {"id": "press-office", "status": "active", "expires": "2027-03-31T10:00:00Z", "hosts": ["web02"],
-     "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan",
-     "reason": "answers readers of the ministry"},
-    {"id": "old-project", "status": "expired", "expires": "2026-01-31T10:00:00Z", "hosts": ["web01"],
-     "services": ["dropbox"], "controls": ["browser"], "approved_by": "bo.li", "reason": "hand-over of files"},
-]  # fmt: skip

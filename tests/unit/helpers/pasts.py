@@ -65,7 +65,6 @@ class Past:
         return fleet_report(result, fleet, f"{time}:01:00Z"), fleet.records
 
     def run(self, hosts, keep=0, **how):
-        """Record one more run; returns what it changed."""
         return self.history.record(*self.made(hosts, **how), keep)
 
     def stored(self, reports, hosts, name, **how):

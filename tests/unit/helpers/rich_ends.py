@@ -47,7 +47,6 @@ class Ends:
         self.day = 0
 
     def run(self, hosts: tuple[str, ...] = HOSTS, mode: str = "audit", **changes: Any) -> Collector:
-        """A run that begins."""
         self.day += 1
         date = f"2026-11-{self.day:02}"
         facts: dict[str, Any] = {

@@ -26,7 +26,6 @@ from shown_to_heads import past
 
 FINISHED = "2026-11-25T00:31:00Z"
 Made = tuple[Any, Any]  # a report and its records
-
 MODES = {"apps": "enforce", "browser": "audit", "firewall": "off", "dns": "enforce"}
 POLICIES = {
     OTHER_DIGEST: {name: {"mode": mode, "policy": None if mode == "off" else "sha256:0123456789abcdef"}
@@ -46,10 +45,14 @@ TROUBLE = [
 # The page and the screen show all of these hosts, an export only those of FEW.
 OF_OTHERS = ("holds", "broken", "failed", "excused", "other", "open", "frozen")
 FEW = ("policies", "named", "excused", "gone")
+# The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
+WRITTEN = {
+    "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif"), "waived": ("oscal",),
+    "press": ("screen",), "enforce": ("page", "screen"), "none": ("page", "screen", "prometheus"),
+}  # fmt: skip
 
 
 def answers() -> dict[str, Any]:
-    """Return the answer of each host, one host of each kind."""
     result: dict[str, Any] = {host: {**export_fleet.ANSWERS, **watched_hosts.HOSTS}[host] for host in OF_OTHERS}
     result["policies"] = answer(
         *no_policy(services=["gmail", "line"]), wechat(*FOUND), evaluated=["dns/line"], errors=TROUBLE
@@ -73,7 +76,6 @@ def answers() -> dict[str, Any]:
 
 
 def named(text: str) -> dict[str, Any]:
-    """Return an answer whose every text names other hosts."""
     request = {**watched_hosts.REQUEST, "user": text, "service": text, "reason": text}
     incident = {**watched_hosts.INCIDENT, "cause": text, "users": [text]}
     ended = {**watched_hosts.ENDED, "program": text, "user": text}
@@ -89,7 +91,6 @@ def named(text: str) -> dict[str, Any]:
 
 
 def audited(only: tuple[str, ...] = ()) -> Made:
-    """Audit that fleet, or only these hosts of it, and compare with an earlier run."""
     answers_by_host = {host: item for host, item in answers().items() if not only or host in only}
     hosts = [*answers_by_host, "gone", *([] if only else ("away1", "away2"))]
     digests = {host: OTHER_DIGEST if host == "audited" else DIGEST for host in hosts}
@@ -123,7 +124,6 @@ def audited(only: tuple[str, ...] = ()) -> Made:
 
 
 def enforced() -> Made:
-    """An enforcing run that was stopped half way."""
     hosts = [f"web{number:02}" for number in range(1, 7)]
     collector = Collector(run(hosts, "enforce", policies=POLICIES, gate=dict.fromkeys(hosts, "noncompliant")))
     bad = answer(wechat(WECHAT), *no_policy(["firefox"], ["gmail", "line"]), evaluated=["dns/line"])
@@ -160,13 +160,6 @@ def empty() -> Made:
     return fleet_report(result, fleet, FINISHED), fleet.records
 
 
-# The outputs of each run: in one of them a format, or a part of the page, has all that it can have.
-WRITTEN = {
-    "audit": ("page", "screen"), "few": ("csv", "events", "junit", "prometheus", "sarif"), "waived": ("oscal",),
-    "press": ("screen",), "enforce": ("page", "screen"), "none": ("page", "screen", "prometheus"),
-}  # fmt: skip
-
-
 def runs() -> dict[str, Made]:
     return {
         "audit": audited(), "few": audited(FEW), "waived": audited(("excused",)),
@@ -188,13 +181,11 @@ def pages(result: Made) -> str:
 
 
 def screens(result: Made) -> str:
-    """Return the report on a usual and on a narrow terminal with colours."""
     shown = [render(*result, Screen()), render(*result, Screen(72, 24, True, "/srv/ban"), "/srv/ban/reports/r1")]
     return "\n\n====\n".join(shown)
 
 
 def export(result: Made, name: str) -> str:
-    """Return the report in another format."""
     stream = io.StringIO(newline="")
     pour(stream, *result, name)
     text = stream.getvalue()
@@ -205,7 +196,6 @@ OWN = {"page": pages, "screen": screens}
 
 
 def compact(value: Any) -> str:
-    """Return JSON with a line for each object of a list."""
     return json.dumps(value).replace("}, {", "},\n{")
 
 

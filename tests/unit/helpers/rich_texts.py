@@ -75,7 +75,6 @@ CHANGES = {
 
 
 def differences() -> Iterator[str]:
-    """Yield each change, all of them, and those of several hosts."""
     everything = []
     for name, (before, after) in CHANGES.items():
         item = {"before_header": name, "after_header": f"write {name}", "before": before, "after": after}

@@ -1,6 +1,4 @@
-"""Made hosts that keep themselves in line, and users who request something: for the tests of what happened between two
-runs, here and in real readers.
-"""
+"""Made hosts that keep themselves in line, and users who request something between two runs."""
 
 from __future__ import annotations
 
@@ -13,12 +11,9 @@ INCIDENT = {
     "users": ["alice", "bob"],
 }  # fmt: skip
 POLICY = {  # one file for many rules
-    **INCIDENT,
-    "control": "browser",
-    "cause": "policy /etc/opt/chrome/policies/managed/proscribe.json",
-    "rules": ["browser/wechat", "browser/gmail"],
-    "rules_left_out": 194,
-}
+    **INCIDENT, "control": "browser", "cause": "policy /etc/opt/chrome/policies/managed/proscribe.json",
+    "rules": ["browser/wechat", "browser/gmail"], "rules_left_out": 194,
+}  # fmt: skip
 ENDED = {
     "rule": "apps/telegram", "program": "/home/alice/Telegram/Telegram", "user": "alice",
     "first": "2026-11-24T09:00:00Z", "last": "2026-11-24T11:00:00Z", "times": 7,

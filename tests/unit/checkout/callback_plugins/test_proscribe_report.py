@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import stat
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from canned_project import AUDIT, ENFORCE, FOREIGN, LIFT, Project
 from fleets import PROCESS, WECHAT, answer, clean_answer, run, wechat
 
 pytestmark = pytest.mark.slow
-
 BAD = answer(wechat(WECHAT, PROCESS), evaluated=["apps/x"])
 HOSTS = ["web01", "web02"]
 TEAMS = """
@@ -28,6 +26,7 @@ TEAMS = """
         dest: "{{ playbook_dir }}/theirs-{{ inventory_hostname }}"
         mode: "0644"
 """
+REMEMBERED = {"history": "sqlite", "history_keep": 0, "exports": ["csv", "junit"]}
 
 
 @pytest.fixture
@@ -48,11 +47,9 @@ def observation(record):
 
 def answers(project, observed, enforced=None, **compiling):
     """Canned answers: host records by host (or host/second), and results of restricted_apps by host."""
-    return {
-        "compile_plans": compiled(project, **compiling),
-        "compliance_state": {host: observation(record) for host, record in observed.items()},
-        "restricted_apps": enforced or {},
-    }
+    states = {host: observation(record) for host, record in observed.items()}
+    plans = compiled(project, **compiling)
+    return {"compile_plans": plans, "compliance_state": states, "restricted_apps": enforced or {}}
 
 
 def test_an_audit_with_one_of_two_hosts_unreachable(project):
@@ -229,26 +226,6 @@ def test_without_an_exit_file_ansible_playbook_itself_ends_with_the_reports_exit
     assert done.returncode == 10
     assert "\nexit 10: the compliance gate (noncompliant) is not met: hosts are noncompliant\n" in done.stdout
     assert not project.exit_file.exists()
-
-
-REMEMBERED = {"history": "sqlite", "history_keep": 0, "exports": ["csv", "junit"]}
-
-
-def test_a_run_is_remembered_and_exported(project):
-    canned = answers(project, {"web01": BAD, "web02": clean_answer()}, id="r1", **REMEMBERED)
-    assert project.run(AUDIT, canned, HOSTS).returncode == 0
-    (project.path / "reports" / "r1").rename(project.path / "reports" / "earlier")
-    canned = answers(project, {"web01": BAD, "web02": BAD}, id="r2", **REMEMBERED)
-    done = project.run(AUDIT, canned, HOSTS)
-    assert done.returncode == 0
-    assert "WARNING" not in done.stderr
-    names = {path.name for path in (project.path / "reports" / "r1").iterdir()}
-    assert names >= {"report.json", "hosts.jsonl", "report.html", "report.csv", "junit.xml"}
-    with sqlite3.connect(project.path / "reports" / "history.db") as connection:
-        rows = connection.execute(
-            "SELECT host, state, opened_run, closed FROM proscribe_episode ORDER BY host"
-        ).fetchall()
-    assert rows == [("web01", "noncompliant", "r1", None), ("web02", "noncompliant", "r2", None)]
 
 
 def test_a_history_and_an_export_that_cannot_be_written_are_reported_and_cost_nothing_else(project):

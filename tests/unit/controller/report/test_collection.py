@@ -17,6 +17,17 @@ from proscribe.wire.installation import COLLECTION
 
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
 GOOD = clean_answer(checked_at="2026-11-25T00:30:09Z")
+DECIDED = {"hosts": ["web01", "web02", "web03"], "batches": [1, 2], "allow": {"hosts": 3}, "set_aside": {}}
+NOW = "2026-11-25T08:00:00Z"
+ASIDE = {**DECIDED, "hosts": ["web02", "web03"], "set_aside": {"web01": "set aside: it has 201 removals"}, "allow": {}}
+COLLECTOR, OTHER = object(), object()
+# The modules that change a host, with the control of each.
+CHANGING = {
+    "restricted_apps": "apps", "browser_policy": "browser", "host_firewall": "firewall", "dns_filter": "dns",
+    "group_policy": "group_policy", "host_watch": "watch",
+}  # fmt: skip
+ROLE = "browser_policy"
+Steps = list[tuple[float, int]]  # seconds, and the hosts that came in by then
 
 
 def collect_record(mode, *events):
@@ -69,10 +80,6 @@ def test_hosts_that_say_the_same_share_one_copy():
     assert collector.expected == {"web01": DIGEST, "web02": DIGEST}
 
 
-DECIDED = {"hosts": ["web01", "web02", "web03"], "batches": [1, 2], "allow": {"hosts": 3}, "set_aside": {}}
-NOW = "2026-11-25T08:00:00Z"
-
-
 def collect_stopped_run(**decided: Any) -> Collector:
     """Collect a run over four hosts, of which three have to be corrected."""
     collector = Collector(run([f"web{number:02}" for number in range(1, 5)], "enforce"))
@@ -103,17 +110,11 @@ def test_hosts_whose_turn_did_not_come_are_named_with_why() -> None:
     assert states == {"web01": "repaired", "web02": "noncompliant", "web03": "noncompliant", "web04": "compliant"}
 
 
-ASIDE = {**DECIDED, "hosts": ["web02", "web03"], "set_aside": {"web01": "set aside: it has 201 removals"}, "allow": {}}
-
-
 def test_a_dry_run_sets_nobody_aside() -> None:
     collector = collect_stopped_run(**ASIDE)
     collector.run = {**collector.run, "mode": "check"}
     rollout = collector.rollout()
     assert rollout is not None and rollout.set_aside == {}
-
-
-COLLECTOR, OTHER = object(), object()
 
 
 @pytest.fixture(autouse=True)
@@ -197,13 +198,6 @@ def test_a_play_that_compiles_plans(item: Any, compiles: bool) -> None:
     assert plays.compiles(item) is compiles
 
 
-# The modules that change a host, with the control of each.
-CHANGING = {
-    "restricted_apps": "apps", "browser_policy": "browser", "host_firewall": "firewall", "dns_filter": "dns",
-    "group_policy": "group_policy", "host_watch": "watch",
-}  # fmt: skip
-
-
 def test_control_has_its_module(project: Path) -> None:
     assert plays.ENFORCING == CHANGING and {*CHANGING.values()} >= {*CONTROLS}
     assert all((project / "library" / f"{name}.py").is_file() for name in plays.ENFORCING)
@@ -230,9 +224,6 @@ def test_a_play_that_sets_up_scheduled_runs(action: str, schedules: bool) -> Non
     assert plays.schedules(make_play(PING, make_task(action))) is schedules
 
 
-ROLE = "browser_policy"
-
-
 @pytest.mark.parametrize(("entry", "names"), [("main", ["dns_filter", f"{COLLECTION}.{ROLE}"]), ("lift", [ROLE])])
 def test_the_roles_that_a_play_includes_while_it_runs(entry: str, names: list[str]) -> None:
     item = make_play(
@@ -252,9 +243,6 @@ def test_the_tags_of_plays_and_their_tasks() -> None:
 
 def test_the_file_of_a_play_has_no_line() -> None:
     assert plays.file_of(make_play(place="/a:b/audit.yml:28")) == "/a:b/audit.yml"
-
-
-Steps = list[tuple[float, int]]  # seconds, and the hosts that came in by then
 
 
 @pytest.mark.parametrize(("expected", "rewriting", "steps", "due"), [

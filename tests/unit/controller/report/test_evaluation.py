@@ -9,24 +9,31 @@ from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wech
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.events import Collector
+from proscribe.controller.report.evaluation import verdict as verdicts
 from proscribe.controller.report.evaluation.arithmetic import nothing_known, share, summarise
 from proscribe.controller.report.evaluation.baseline import Baseline, New
-from proscribe.controller.report.evaluation.groups import Group, needs_root, silences
+from proscribe.controller.report.evaluation.groups import Group, Grouping, grouped, needs_root, silences
 from proscribe.controller.report.evaluation.modes import Modes, correctable, only_observed
 from proscribe.controller.report.evaluation.reconcile import Clock, fleet_report, reconcile
-from proscribe.controller.report.evaluation.verdict import Verdict as RunVerdict
-from proscribe.controller.report.evaluation.verdict import (
-    judge,
-    judge_lift,
-    judge_new,
-    judge_quarantine,
-    stopped,
-    worst_exit,
-)
 from proscribe.controller.report.text.wording import Cause
 from proscribe.model.finding import GROUP_POLICY, NOTHING_KNOWN, STATES, Finding, Verdict
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read, silent
+
+WORST_FIRST = ["250", "12", "13", "10", "11", "ansible"]
+BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("web02", "", "unknown", "no answer")
+FINISHED = "2026-11-25T00:31:00Z"
+NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
+WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").as_dict()
+HAS = [("a", "dpkg x"), ("b", "dpkg x"), ("c", "dpkg x"), ("d", "dpkg x")]
+HAVE = [("a", "dpkg x"), ("b\x1b", "dpkg y"), ("c", "dpkg z"), ("d", "dpkg w")]
+NOW = "2026-11-25T08:00:00Z"
+THREE_DAYS = 3 * 86400
+REASONS = ("failed: x: y", "unreachable: no\nroute", "unreachable: z", "asleep", None)
+ANSWERS = {
+    "clean": clean_answer(), "bad": answer(wechat(WECHAT)), "other plan": clean_answer(digest=OTHER_DIGEST),
+    "old": clean_answer(checked_at="2026-11-01T00:00:00Z"), "nothing evaluated": answer(),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("numerator", "denominator"), [(1, 0), (-1, 2), (3, 2)])
@@ -100,23 +107,23 @@ def state_record(state):
     ([], [], False, "12", "nothing was lifted: no host was selected"),
 ])  # fmt: skip
 def test_exit_of_a_lift(expected, reached, failed, exit_, reason):
-    assert judge_lift(expected, reached, failed) == RunVerdict(exit_, reason)
+    assert verdicts.judge_lift(expected, reached, failed) == verdicts.Verdict(exit_, reason)
 
 
 def test_an_exit_that_is_not_zero_says_why():
-    assert "no host" in judge([], [], False).reason
-    assert "incomplete" in judge([state_record("silent")], ["incomplete"], True).reason
-    assert judge([state_record("compliant")], [], False).reason == ""
+    assert "no host" in verdicts.judge([], [], False).reason
+    assert "incomplete" in verdicts.judge([state_record("silent")], ["incomplete"], True).reason
+    assert verdicts.judge([state_record("compliant")], [], False).reason == ""
 
 
 @pytest.mark.parametrize(("verdict", "gate_levels", "compared", "failed", "values"), [
-    (RunVerdict("ansible"), [], False, False, (None, True, None, None)),
-    (RunVerdict("ansible"), [], False, True, (None, True, None, None)),  # there was no gate to pass
-    (RunVerdict("ansible"), ["never", "incomplete"], False, False, ("incomplete", True, None, None)),
-    (RunVerdict("ansible"), [], True, False, ("noncompliant", True, None, None)),  # comparing asks for a verdict
-    (RunVerdict("10", "why"), ["noncompliant"], False, False, ("noncompliant", False, 10, "why")),
-    (RunVerdict("12", "why"), [], False, False, (None, False, 12, "why")),
-    (RunVerdict("2", "why"), [], False, False, (None, True, 2, "why")),
+    (verdicts.Verdict("ansible"), [], False, False, (None, True, None, None)),
+    (verdicts.Verdict("ansible"), [], False, True, (None, True, None, None)),  # there was no gate to pass
+    (verdicts.Verdict("ansible"), ["never", "incomplete"], False, False, ("incomplete", True, None, None)),
+    (verdicts.Verdict("ansible"), [], True, False, ("noncompliant", True, None, None)),  # comparing asks for a verdict
+    (verdicts.Verdict("10", "why"), ["noncompliant"], False, False, ("noncompliant", False, 10, "why")),
+    (verdicts.Verdict("12", "why"), [], False, False, (None, False, 12, "why")),
+    (verdicts.Verdict("2", "why"), [], False, False, (None, True, 2, "why")),
 ])  # fmt: skip
 def test_a_verdict_as_it_stands_in_the_report(verdict, gate_levels, compared, failed, values):
     """The next run takes its baseline by it: one that did not pass must never be what is accepted."""
@@ -133,9 +140,9 @@ def test_a_verdict_as_it_stands_in_the_report(verdict, gate_levels, compared, fa
 ])  # fmt: skip
 def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gate_levels, exit_, reason):
     records = [state_record(state) for state in states]
-    verdict = judge(records, gate_levels, False, 3)
+    verdict = verdicts.judge(records, gate_levels, False, 3)
     assert verdict.exit == exit_ and verdict.reason.startswith(reason) and bool(verdict.reason) == bool(reason)
-    assert judge_new(records, gate_levels, False, [], 3).exit == ("12" if not states else "ansible")
+    assert verdicts.judge_new(records, gate_levels, False, [], 3).exit == ("12" if not states else "ansible")
 
 
 @pytest.mark.parametrize(("expected", "answered", "failed", "exit_", "reason"), [
@@ -145,30 +152,24 @@ def test_hosts_that_cannot_be_served_are_no_compliant_ones(states, gate_levels, 
     (0, 0, False, "12", "no quarantine was read: no host was selected"),
 ])  # fmt: skip
 def test_exit_of_a_run_over_quarantines(expected, answered, failed, exit_, reason):
-    assert judge_quarantine(expected, answered, failed) == RunVerdict(exit_, reason)
-
-
-WORST_FIRST = ["250", "12", "13", "10", "11", "ansible"]
+    assert verdicts.judge_quarantine(expected, answered, failed) == verdicts.Verdict(exit_, reason)
 
 
 @pytest.mark.parametrize("worst", WORST_FIRST)
 def test_the_worst_of_several_runs(worst):
     milder = WORST_FIRST[WORST_FIRST.index(worst) :]
-    assert worst_exit(milder) == worst_exit(reversed(milder)) == worst
-    assert worst_exit([]) == "ansible"
+    assert verdicts.worst_exit(milder) == verdicts.worst_exit(reversed(milder)) == worst
+    assert verdicts.worst_exit([]) == "ansible"
 
 
 @pytest.mark.parametrize(
     ("before", "exit_"), [("ansible", "13"), ("10", "13"), ("11", "13"), ("13", "13"), ("12", "12"), ("250", "250")]
 )
 def test_a_run_that_was_stopped_says_so_and_how_many_it_left(before, exit_):
-    verdict = stopped(RunVerdict(before, "as it was"), "2 of 3\x1b[2J hosts failed", 1200)
+    verdict = verdicts.stopped(verdicts.Verdict(before, "as it was"), "2 of 3\x1b[2J hosts failed", 1200)
     assert verdict.exit == exit_
     text = "2 of 3\ufffd[2J hosts failed; 1,200 hosts left as found"
     assert verdict.reason == (text if exit_ == "13" else "as it was")
-
-
-BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New("web02", "", "unknown", "no answer")
 
 
 @pytest.mark.parametrize(("states", "gate_levels", "failed", "new", "exit_"), [
@@ -182,14 +183,14 @@ BAD, BLIND = New("web01", "apps/wechat", "noncompliant", "dpkg wechat 4.0"), New
     pytest.param(["silent", "compliant"], ["incomplete"], True, [], "ansible", id="silent in the baseline too"),
 ])  # fmt: skip
 def test_exit_with_a_baseline(states, gate_levels, failed, new, exit_):
-    assert judge_new([state_record(state) for state in states], gate_levels, failed, new).exit == exit_
+    assert verdicts.judge_new([state_record(state) for state in states], gate_levels, failed, new).exit == exit_
 
 
 @pytest.mark.parametrize(
     ("new", "exit_"), [([], "ansible"), ([New("web01", "", "error", "the disk is full")], "10")], ids=["known", "new"]
 )
 def test_a_host_in_error_is_accepted_where_the_baseline_has_it(new, exit_):
-    assert judge_new([state_record("error"), state_record("compliant")], [], False, new).exit == exit_
+    assert verdicts.judge_new([state_record("error"), state_record("compliant")], [], False, new).exit == exit_
 
 
 def error_record(*verdicts, message="apt is locked"):
@@ -218,12 +219,6 @@ def test_defect_of_a_whole_host_has_no_rule():
     assert Baseline([baseline_record()]).new([failed]) == [New("web01", "", "error", "apt is locked")]
     nobody = {**silent("web01", ""), "reason": None}
     assert Baseline([baseline_record()]).new([nobody]) == [New("web01", "", "unknown", "no answer")]
-
-
-FINISHED = "2026-11-25T00:31:00Z"
-
-
-NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
 
 
 def record_with_modes(
@@ -260,8 +255,7 @@ def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_
     )
     assert result["controls"] == {
         "apps": {"mode": "audit", "policy": "p", "state": "waived", "evaluated": 1, "not_applicable": 0},
-        "browser": {"mode": None, "policy": None, **NOT_OBSERVED},
-        "firewall": {"mode": None, "policy": None, **NOT_OBSERVED},
+        **dict.fromkeys(("browser", "firewall"), {"mode": None, "policy": None, **NOT_OBSERVED}),
         "dns": {"mode": None, "policy": None, "state": "compliant", "evaluated": 3, "not_applicable": 0},
     }
     assert result["rules"] == [{"rule": "apps/0", "state": "waived", "reason": None, "mode": "audit"}]
@@ -282,9 +276,6 @@ def test_no_run_corrects_a_host_on_which_nothing_is_ever_changed(platform, corre
         assert (correctable(record), only_observed(record)) == (corrects, not corrects)
 
 
-WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").as_dict()
-
-
 def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, *result: Any, **more: Any) -> Any:
     return {"rule": name, "state": state, "waiver": None, "reason": reason, "findings": list(result), **more}
 
@@ -297,10 +288,6 @@ def make_group(rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), w
     causes = tuple(Cause(item) for item in why.split(",") if item)
     result = Group("dns", "noncompliant", tuple(rules.split()), tuple(hosts.split()), causes, tuple(evidence))
     return result._replace(**more)
-
-
-HAS = [("a", "dpkg x"), ("b", "dpkg x"), ("c", "dpkg x"), ("d", "dpkg x")]
-HAVE = [("a", "dpkg x"), ("b\x1b", "dpkg y"), ("c", "dpkg z"), ("d", "dpkg w")]
 
 
 @pytest.mark.parametrize(("group", "subject", "text"), [
@@ -323,13 +310,51 @@ def test_a_sentence_has_as_many_hosts_as_are_wanted() -> None:
     assert make_group(hosts="a b c", evidence=HAVE[:3]).text(1) == "3 hosts: a: dpkg x; and 2 more (down)"
 
 
+@pytest.mark.parametrize(("rules", "groups"), [
+    pytest.param([make_rule("apps/x", "waived", "why", WECHAT_FOUND, waiver="press")],
+                 [("apps", "waived", ("apps/x",), ["waiver press"], ["dpkg wechat 4.0"], False)], id="with its waiver"),
+    pytest.param([make_rule("apps/x", "unknown", "why", WECHAT_FOUND, mode="audit")],
+                 [("apps", "unknown", ("apps/x",), ["why"], ["dpkg wechat 4.0"], True)],
+                 id="or with its reason, and only audited"),
+    pytest.param([make_rule("dns/b", reason="up"), make_rule("dns/a", reason="down"),
+                  make_rule("dns/c", reason=None, mode="audit")],
+                 [("dns", "noncompliant", ("dns/a", "dns/b"), ["down", "up"], [], False),
+                  ("dns", "noncompliant", ("dns/c",), ["no reason given"], [], True)],
+                 id="with all their causes, and what is audited apart"),
+    pytest.param([make_rule("dns/a", "not_applicable", "no DNS", mode="audit")], [], id="what does not apply is none"),
+    pytest.param([make_rule("browser/a", "noncompliant", None, WECHAT_FOUND),
+                  make_rule("browser/b", "noncompliant", None, WECHAT_FOUND)],
+                 [("browser", "noncompliant", ("browser/a", "browser/b"), ["not as required"], [], False)],
+                 id="evidence of another control is a cause"),
+])  # fmt: skip
+def test_rules_of_a_host_are_grouped(rules: Any, groups: Any) -> None:
+    result = grouped([group_record("web01", *rules)])
+    texts = [([why.text for why in item.causes], [subject for _, subject in item.evidence]) for item in result]
+    assert [(item[0], item[1], item.rules, *text, item.audited) for item, text in zip(result, texts)] == groups
+    assert all(entry.hosts == ("web01",) for entry in result)
+
+
+def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:
+    grouping = Grouping()
+    same = make_rule("dns/a", reason="down")
+    error = {"errors": [{"control": "dns", "message": "it is\nlocked"}]}
+    assert grouping.add(group_record("a", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
+    assert grouping.add(group_record("b", dict(same), same)) == (2,)
+    assert grouping.add(group_record("c", same, **error)) == (0, 3)
+    assert [rule["rule"] for rule in grouping.rules] == ["dns/a", "dns/b"]
+    assert [(part.control, part.state, part.rules, part.group) for part in grouping.parts] == [
+        ("dns", "noncompliant", (0,), 0), ("dns", "not_applicable", (1,), None), ("dns", "noncompliant", (0, 0), 0),
+        ("dns", "error", (), 1),
+    ]  # fmt: skip
+    of_browsers = [make_rule(f"browser/{name}", "noncompliant", None, WECHAT_FOUND) for name in "ab"]
+    assert len(grouping.add(group_record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
+    first, second, _ = grouping.groups()
+    assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
+
+
 def test_hosts_that_gave_no_answer_by_the_kind_of_reason() -> None:
     records = [
-        group_record("a", state="unknown", reason="failed: x: y"),
-        group_record("b", state="unknown", reason="unreachable: no\nroute"),
-        group_record("c", state="unknown", reason="unreachable: z"),
-        group_record("d", state="unknown", reason="asleep"),
-        group_record("e", state="unknown"),
+        *(group_record(host, state="unknown", reason=reason) for host, reason in zip("abcde", REASONS)),
         group_record("f", state="error", reason="failed: x"),
     ]
     assert silences(records) == [
@@ -357,10 +382,6 @@ def test_the_records_are_the_expected_hosts_whoever_answers(answering):
     fleet = reconcile(expected, [read(host, clean_answer()) for host in sorted(answering)])
     assert [record["host"] for record in fleet.records] == list(expected)
     assert {host for host, state in states_by_host(fleet).items() if state == "compliant"} == answering - {"ghost"}
-
-
-NOW = "2026-11-25T08:00:00Z"
-THREE_DAYS = 3 * 86400
 
 
 @pytest.mark.parametrize(("checked_at", "state", "kind", "reason"), [
@@ -403,12 +424,6 @@ def test_a_change_in_a_run_that_only_audits_is_an_error_of_its_host():
     assert fleet_report(result, fleet, FINISHED)["unexpected"] == [
         {"host": "web01", "kind": "changed", "detail": "changed in a run that only audits: remove wechat"}
     ]
-
-
-ANSWERS = {
-    "clean": clean_answer(), "bad": answer(wechat(WECHAT)), "other plan": clean_answer(digest=OTHER_DIGEST),
-    "old": clean_answer(checked_at="2026-11-01T00:00:00Z"), "nothing evaluated": answer(),
-}  # fmt: skip
 
 
 @given(

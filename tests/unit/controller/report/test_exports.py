@@ -35,6 +35,30 @@ from proscribe.wire.replies.record import read
 from recording import compare, fold
 
 BAD = ("error", "noncompliant", "unknown")
+TEXTS = st.text(max_size=12) | st.sampled_from([
+    "=1+1", "a;=1+1", "\x00", "\x1b[31m", "]]>", "</script>", "a\r\nb", "\ud800", "\u202eb", "\ufffe", '"', "\\", "'",
+    "{}", " ",
+])  # fmt: skip
+FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
+VERDICTS = st.builds(
+    Verdict, TEXTS.filter(bool).map("apps/".__add__), st.sampled_from(STATES),
+    st.lists(FINDINGS, max_size=3).map(tuple), TEXTS, TEXTS,
+)  # fmt: skip
+# Names that no export has among its own words.
+ANSWERING = {f"{host}.example": answer for host, answer in ANSWERS.items()}
+HOSTS = {f"{host}.example": state for host, state in STATE.items()}
+UNSERVED = {"switch01.example": "a network device"}
+# What an export is for may leave out hosts with nothing but that.
+WITHOUT = {"sarif_open": WAIVED}
+# These write what is no rule of a plan in another form: events of the kind `between` and the key `errors`, metrics such
+# as `watch_incidents` and `control_hosts`.
+RULES_OF_PLANS = ("events", "prometheus")
+OTHER_RULES = re.compile("watch/.*|.*/(error|refused)")
+RECORDED = Path(__file__).parents[2] / "recorded/report"
+STORIES = {
+    "runs": cache(rich_runs.texts), "past": cache(rich_pasts.texts), "ends": cache(rich_ends.texts),
+    "texts": cache(rich_texts.texts),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -178,13 +202,11 @@ def test_oscal_observes_each_rule_in_each_state_with_its_hosts(texts):
         ("apps/wechat", "not_applicable"): ["early"], (HOST, "not_applicable"): ["idle"],
     }  # fmt: skip
     by_id = {element["uuid"]: props_of(element) for element in result["observations"]}
-    status = {
-        tuple(by_id[finding["related-observations"][0]["observation-uuid"]].get(key) for key in ("rule", "state")): (
-            finding["target"]["status"]["state"],
-            finding["target"]["status"]["reason"],
-        )
-        for finding in result["findings"]
-    }
+    status = {}
+    for finding in result["findings"]:
+        props = by_id[finding["related-observations"][0]["observation-uuid"]]
+        target = finding["target"]["status"]
+        status[props.get("rule"), props.get("state")] = (target["state"], target["reason"])
     assert status == {
         ("dns/error", "error"): ("not-satisfied", "other"), ("apps/wechat", "noncompliant"): ("not-satisfied", "fail"),
         ("apps/wechat", "unknown"): ("not-satisfied", "other"), (HOST, "unknown"): ("not-satisfied", "other"),
@@ -199,17 +221,6 @@ def test_oscal_has_the_same_identifiers_whenever_it_is_written(texts, tmp_path):
     (first, result), (second, other_result) = read_results(texts["oscal"]), read_results(other)
     assert result["local-definitions"] == other_result["local-definitions"]  # a host is the same in every run
     assert first["uuid"] != second["uuid"]
-
-
-TEXTS = st.text(max_size=12) | st.sampled_from([
-    "=1+1", "a;=1+1", "\x00", "\x1b[31m", "]]>", "</script>", "a\r\nb", "\ud800", "\u202eb", "\ufffe", '"', "\\", "'",
-    "{}", " ",
-])  # fmt: skip
-FINDINGS = st.builds(Finding, TEXTS.filter(bool), TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
-VERDICTS = st.builds(
-    Verdict, TEXTS.filter(bool).map("apps/".__add__), st.sampled_from(STATES),
-    st.lists(FINDINGS, max_size=3).map(tuple), TEXTS, TEXTS,
-)  # fmt: skip
 
 
 @st.composite
@@ -303,18 +314,6 @@ def test_spooled_pieces_are_poured_in_order(pieces: list[str]) -> None:
     assert stream.getvalue() == ",\n".join(pieces)
 
 
-# Names that no export has among its own words.
-ANSWERING = {f"{host}.example": answer for host, answer in ANSWERS.items()}
-HOSTS = {f"{host}.example": state for host, state in STATE.items()}
-UNSERVED = {"switch01.example": "a network device"}
-# What an export is for may leave out hosts with nothing but that.
-WITHOUT = {"sarif_open": WAIVED}
-# These write what is no rule of a plan in another form: events of the kind `between` and the key `errors`, metrics such
-# as `watch_incidents` and `control_hosts`.
-RULES_OF_PLANS = ("events", "prometheus")
-OTHER_RULES = re.compile("watch/.*|.*/(error|refused)")
-
-
 def find_lost_hosts(directory, name):
     text = exported(directory, [name], ANSWERING, tuple(HOSTS), not_served=UNSERVED)[name]
     expected = [host for host, state in HOSTS.items() if state != WITHOUT.get(name)]
@@ -385,13 +384,6 @@ def add(tmp_path, monkeypatch):
 def test_one_that_leaves_out_compliant_hosts_does_not_pass(add, tmp_path):
     add(TALLY.format(which='if answer.state != "compliant": '))
     assert find_lost_hosts(tmp_path, "tally") == ["holds.example"]
-
-
-RECORDED = Path(__file__).parents[2] / "recorded/report"
-STORIES = {
-    "runs": cache(rich_runs.texts), "past": cache(rich_pasts.texts), "ends": cache(rich_ends.texts),
-    "texts": cache(rich_texts.texts),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("story", STORIES)

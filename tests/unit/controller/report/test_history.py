@@ -23,14 +23,8 @@ from proscribe.base.duration import spelled
 from proscribe.controller.cli import Refused
 from proscribe.controller.cli import report as word
 from proscribe.controller.compile.inventory.reports_place import Place
-from proscribe.controller.report.history import (
-    HistoryError,
-    Scope,
-    database,
-    exceptions,
-    open_history,
-    since_last_run,
-)
+from proscribe.controller.report.history import HistoryError, Scope, database, open_history, since_last_run
+from proscribe.controller.report.history.exceptions import stretches
 from proscribe.controller.report.history.plans import Plans
 from proscribe.controller.report.history.recording import prune
 from proscribe.controller.report.history.said import Said
@@ -43,12 +37,20 @@ from proscribe.wire.replies.record import read
 from watched_hosts import INCIDENT, POLICY, REQUEST, watched
 
 DAY = 86400
-
-
 SQL = [
     "x'); DROP TABLE proscribe_host; --", 'x" OR "1"="1', "x' UNION SELECT name FROM sqlite_master --", ":host",
     "%(host)s %s ?1 $1", "x; ATTACH 'other' AS o", "\\'; --",
 ]  # fmt: skip
+STATES = st.sampled_from([good, bad, waived, unseen, repaired, None])
+NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
+PRESS = {
+    "id": "press", "status": "active", "waives": True, "expires": "2026-11-25T09:30:00Z",
+    "valid_from": "2026-11-24T12:00:00Z", "hosts": ["web01"], "services": ["wechat"], "controls": ["apps"], "users": [],
+    "reason": "answers readers", "requested_by": "alice", "requested_on": "2026-11-24T10:00:00Z",
+    "request": REQUEST["id"], "approved_by": "mei.chan", "approved_on": "2026-11-24T11:00:00Z",
+    "signed_with": "SHA256:abc", "revoked": None,
+}  # fmt: skip
+APPS = {"apps": {"mode": "enforce", "services": {"wechat": {}, "line": {}}}}
 
 
 @pytest.mark.parametrize("text", SQL)
@@ -159,9 +161,6 @@ def test_whatever_a_host_says_can_be_kept(tmp_path_factory, id_, path, rule, rea
     assert all(text.isprintable() for incident in incidents for text in incident)
 
 
-STATES = st.sampled_from([good, bad, waived, unseen, repaired, None])
-
-
 @examples(40)
 @given(runs=st.lists(st.tuples(STATES, STATES), min_size=1, max_size=8))
 def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory, runs):
@@ -184,9 +183,6 @@ def test_after_any_runs_what_is_open_is_what_the_last_run_found(tmp_path_factory
             assert not mine
     for incident in past.ask("incidents"):
         assert not incident.closed or incident.opened <= incident.closed
-
-
-NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.timezone.utc)
 
 
 def read_entries(past, **scope):
@@ -239,15 +235,6 @@ def test_a_history_of_an_earlier_version_has_none_of_it_until_the_next_run(tmp_p
     assert len(read_entries(past)) == 1
 
 
-PRESS = {
-    "id": "press", "status": "active", "waives": True, "expires": "2026-11-25T09:30:00Z",
-    "valid_from": "2026-11-24T12:00:00Z", "hosts": ["web01"], "services": ["wechat"], "controls": ["apps"], "users": [],
-    "reason": "answers readers", "requested_by": "alice", "requested_on": "2026-11-24T10:00:00Z",
-    "request": REQUEST["id"], "approved_by": "mei.chan", "approved_on": "2026-11-24T11:00:00Z",
-    "signed_with": "SHA256:abc", "revoked": None,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize(("options", "result"), [
     (["--exceptions"], "press  expired"),
     (["--exceptions", "--since", "2026-11-01", "--format", "csv"], "waiver,inventory,status"),
@@ -273,7 +260,7 @@ def test_waiver_is_stored_again_only_where_its_terms_change(past):
                  {"expires": "2027-01-01T00:00:00Z"}):  # fmt: skip
         past.run({"web01": waived()}, waivers=[{**PRESS, **more}])
     with past.history.database.reading() as session:
-        stored = [(item.opened[11:13], item.seen[11:13]) for item in exceptions.stretches(session, "")]
+        stored = [(item.opened[11:13], item.seen[11:13]) for item in stretches(session, "")]
     assert stored == [("01", "03"), ("04", "04")]
 
 
@@ -315,18 +302,14 @@ def test_history_that_is_no_file_is_refused(past, tmp_path, make):
         past.history.trend()
 
 
-def test_an_empty_file_is_no_history_yet_and_becomes_one(past, tmp_path):
-    (tmp_path / "history.db").touch()
-    with pytest.raises(HistoryError, match="no history yet"):
-        past.history.trend()
+def test_a_missing_or_empty_file_is_no_history_yet_and_becomes_one(past, tmp_path):
+    assert open_history("off", tmp_path) is None
+    for make in (Path.exists, Path.touch):
+        make(tmp_path / "history.db")
+        with pytest.raises(HistoryError, match="no history yet"):
+            past.history.trend()
     past.run({"web01": bad()})
     assert len(past.history.trend()) == 1
-
-
-def test_a_history_that_is_off_is_none_and_one_that_is_not_there_says_so(tmp_path):
-    assert open_history("off", tmp_path) is None
-    with pytest.raises(HistoryError, match="no history yet"):
-        open_history("sqlite", tmp_path).trend()
 
 
 def test_tables_of_a_newer_version_are_left_alone(past, tmp_path):
@@ -352,9 +335,6 @@ def test_writers_lose_no_run_and_leave_none_half_written(tmp_path, write):
     write(open_history("sqlite", tmp_path), "sqlite", tmp_path)
 
 
-APPS = {"apps": {"mode": "enforce", "services": {"wechat": {}, "line": {}}}}
-
-
 def store_plan(place: Path, **more: Any) -> str:
     plan = sealed({"schema": "proscribe/plan/1", "controls": APPS, **more})
     (place / f"{plan['digest'].removeprefix('sha256:')}.json").write_text(json.dumps(plan))
@@ -367,9 +347,7 @@ def store_plan(place: Path, **more: Any) -> str:
     ({"group_policy": {"objects": [{"name": "Proscribe Desktops"}]}}, {"group_policy": {"proscribe-desktops"}}),
     ({"group_policy": {}, "watch": None}, {"watch": {"watcher", "plan"}}),
 ])  # fmt: skip
-def test_a_plan_has_the_services_of_its_controls_and_what_is_beside_them(
-    tmp_path: Path, more: Any, result: Any
-) -> None:
+def test_plan_has_the_services_of_its_controls_and_what_is_beside_them(tmp_path: Path, more: Any, result: Any) -> None:
     assert Plans(tmp_path).services(store_plan(tmp_path, **more)) == {"apps": {"wechat", "line"}, **result}
 
 

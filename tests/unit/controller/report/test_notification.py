@@ -28,6 +28,22 @@ from proscribe.controller.report.storage.requests_file import Request
 from proscribe.host.programs.guarding import guard
 from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Finding, Verdict
 
+AT = "2026-11-25T01:00:30Z"
+BENIGN = "Press enquiries come in there"
+HOSTILE = [
+    "<!channel> please read", "<!subteam^S1234|@heads>", "<@U012AB3CD>", "<users/all>",
+    "<https://evil.example/login|the approved report>", "[the approved report](https://evil.example/login)",
+    "[a][b] and [b]: https://evil.example", "![seen](https://evil.example/pixel.png)", "<https://evil.example>",
+    "https://evil.example/login", "www.evil.example", "@everyone @here @channel @all",
+    "<img src=x onerror=alert(1)><script>alert(1)</script>", "&lt;!channel&gt; &#60;img src=x&#62;",
+    "``` <!channel> ```", "~~~ [a](https://evil.example)", "**The request was approved.** __yes__ ~~no~~ ||hidden||",
+    "# Approved by head.of.press", "a\u2028[b](https://evil.example)", "\u202egnihton", "\uff1c!channel\uff1e",
+]  # fmt: skip
+PIECES = [*"<>&@`[]()!*_~|#:/\\'\"^-=+. \n\ta1", "http://", "www.", "channel", "https://evil.example", "](", "!["]
+PIECE = st.one_of(st.sampled_from(PIECES), st.sampled_from(HOSTILE), st.characters())
+TEXTS = st.lists(PIECE, max_size=12).map("".join)
+HEADERS = {"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "MIME-Version", "Subject"}
+
 
 class NotifiedRuns(Past):
     def notification_of(self, hosts, refused=(), **changes):
@@ -109,9 +125,6 @@ def test_drift_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
     assert f"  {second.rule}: corrected: chromium www." in sent.text
 
 
-AT = "2026-11-25T01:00:30Z"
-
-
 def make_rule(name: str, reason: str | None = "why", state: str = "noncompliant") -> Any:
     return {"rule": name, "state": state, "reason": reason, "findings": []}
 
@@ -175,22 +188,6 @@ def test_repeated_drift_is_named_by_host() -> None:
     assert f"the correction: {', '.join(hosts[:10])} and 1 more\n" in sent.text
     assert sent.facts["again_and_again"] == hosts[:11]
     assert sent.text.count("(time 3 in 30 days)") == 11 and sent.text.count("(time 2 in 30 days)") == 1
-
-
-BENIGN = "Press enquiries come in there"
-HOSTILE = [
-    "<!channel> please read", "<!subteam^S1234|@heads>", "<@U012AB3CD>", "<users/all>",
-    "<https://evil.example/login|the approved report>", "[the approved report](https://evil.example/login)",
-    "[a][b] and [b]: https://evil.example", "![seen](https://evil.example/pixel.png)", "<https://evil.example>",
-    "https://evil.example/login", "www.evil.example", "@everyone @here @channel @all",
-    "<img src=x onerror=alert(1)><script>alert(1)</script>", "&lt;!channel&gt; &#60;img src=x&#62;",
-    "``` <!channel> ```", "~~~ [a](https://evil.example)", "**The request was approved.** __yes__ ~~no~~ ||hidden||",
-    "# Approved by head.of.press", "a\u2028[b](https://evil.example)", "\u202egnihton", "\uff1c!channel\uff1e",
-]  # fmt: skip
-PIECES = [*"<>&@`[]()!*_~|#:/\\'\"^-=+. \n\ta1", "http://", "www.", "channel", "https://evil.example", "](", "!["]
-PIECE = st.one_of(st.sampled_from(PIECES), st.sampled_from(HOSTILE), st.characters())
-TEXTS = st.lists(PIECE, max_size=12).map("".join)
-HEADERS = {"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "MIME-Version", "Subject"}
 
 
 class _Tags(html.parser.HTMLParser):

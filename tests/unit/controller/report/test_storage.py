@@ -14,16 +14,7 @@ import pytest
 from proscribe.base.duration import moment_of
 from proscribe.controller.report.evaluation.scope import Scope
 from proscribe.controller.report.evaluation.unobserved import Earlier
-from proscribe.controller.report.storage import requests_file
-from proscribe.controller.report.storage.complete import (
-    NoSuchRun,
-    UnreadableReport,
-    find_run,
-    newest_runs,
-    read_records,
-    read_report,
-    runs,
-)
+from proscribe.controller.report.storage import complete, requests_file
 from proscribe.controller.report.storage.corrected import earlier, read, take
 from proscribe.controller.report.storage.files import ReportDirectory, opened, rewrite
 from proscribe.controller.report.storage.journal import Journal
@@ -32,6 +23,21 @@ from proscribe.controller.report.storage.latest import stays
 from proscribe.controller.report.storage.pruning import prune
 from proscribe.controller.report.storage.requests_file import Request
 from proscribe.model.plan import CONTROLS
+
+GOOD = '{"host": "web01", "rules": [{"rule": "apps/x"}]}\n'
+R1, R2, R3 = (f"2026112{day}T003000Z-enforce-1a2b" for day in (1, 2, 3))
+BEFORE = {"web01": {"apps": R1, "browser": R2}, "web02": {"dns": R1, "watch": R1}}
+RECORD = {"host": "web01", "state": "compliant"}
+REPORT = {"schema": "proscribe/report/1"}
+PROD = Scope(["inventory/prod"])
+GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}
+HOSTS = ("web01", "db01")
+PART = {"left_out": 1, "limit": "web01"}
+OTHER = {"inventory": ["inventory/other"]}
+NOW, DAY = "2026-11-25T08:00:00Z", 86400
+OLD, NEW = "20260101T020000Z-audit-1a2b", "20261125T020000Z-audit-77c0"
+EMPTY = '{"schema":"proscribe/requested/1"}\n'
+FIRST = Request("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
 
 
 @pytest.fixture
@@ -50,26 +56,27 @@ def stored_reports(tmp_path: Path) -> Path:
 
 
 def test_the_reports_of_a_directory_are_those_with_a_report(stored_reports: Path) -> None:
-    assert runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
-    assert newest_runs(stored_reports) == "the newest are r3, r4, r6"
-    assert (runs(stored_reports / "nosuch"), newest_runs(stored_reports / "plans")) == ([], "there is none yet")
+    assert complete.runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
+    assert complete.newest_runs(stored_reports) == "the newest are r3, r4, r6"
+    assert complete.runs(stored_reports / "nosuch") == []
+    assert complete.newest_runs(stored_reports / "plans") == "there is none yet"
 
 
 def test_a_report_is_found_by_its_name_or_its_place(stored_reports: Path) -> None:
-    assert [find_run(stored_reports).name, find_run(stored_reports, "r1").name] == ["r3", "r1"]
-    assert find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
+    assert [complete.find_run(stored_reports).name, complete.find_run(stored_reports, "r1").name] == ["r3", "r1"]
+    assert complete.find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
 
 
 @pytest.mark.parametrize("name", ["nosuch", "gone", "r5.partial", "r6", "r7", "r8", "plans"])
 def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports: Path, name: str) -> None:
-    with pytest.raises(NoSuchRun) as wrong:
-        find_run(stored_reports, name)
+    with pytest.raises(complete.NoSuchRun) as wrong:
+        complete.find_run(stored_reports, name)
     assert str(wrong.value) == f"no complete report {name} in {stored_reports}; the newest are r3, r4, r6"
-    with pytest.raises(NoSuchRun) as wrong:
-        find_run(stored_reports, f"{stored_reports}/{name}")
+    with pytest.raises(complete.NoSuchRun) as wrong:
+        complete.find_run(stored_reports, f"{stored_reports}/{name}")
     assert str(wrong.value) == f"{stored_reports}/{name} is no complete report, which has report.json and hosts.jsonl"
-    with pytest.raises(NoSuchRun):
-        find_run(stored_reports / "r1", name)  # that is a report, and no directory of them
+    with pytest.raises(complete.NoSuchRun):
+        complete.find_run(stored_reports / "r1", name)  # that is a report, and no directory of them
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -79,12 +86,9 @@ def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports: Path,
 ])  # fmt: skip
 def test_a_report_that_is_none_is_named(stored_reports: Path, text: str, message: str) -> None:
     (stored_reports / "r1/report.json").write_text(text)
-    with pytest.raises(UnreadableReport) as wrong:
-        read_report(stored_reports / "r1")
+    with pytest.raises(complete.UnreadableReport) as wrong:
+        complete.read_report(stored_reports / "r1")
     assert str(wrong.value).startswith(f"{stored_reports}/r1/{message}")
-
-
-GOOD = '{"host": "web01", "rules": [{"rule": "apps/x"}]}\n'
 
 
 @pytest.mark.parametrize(("line", "text"), [
@@ -95,15 +99,11 @@ GOOD = '{"host": "web01", "rules": [{"rule": "apps/x"}]}\n'
 ])  # fmt: skip
 def test_a_record_that_is_none_is_named_with_its_line(stored_reports: Path, line: str, text: str) -> None:
     (stored_reports / "r1/hosts.jsonl").write_text(f"{GOOD}{line}\n{GOOD}")
-    records = read_records(stored_reports / "r1")
+    records = complete.read_records(stored_reports / "r1")
     assert next(records)["host"] == "web01"
-    with pytest.raises(UnreadableReport) as wrong:
+    with pytest.raises(complete.UnreadableReport) as wrong:
         next(records)
     assert str(wrong.value).startswith(f"{stored_reports}/r1/{text}")
-
-
-R1, R2, R3 = (f"2026112{day}T003000Z-enforce-1a2b" for day in (1, 2, 3))
-BEFORE = {"web01": {"apps": R1, "browser": R2}, "web02": {"dns": R1, "watch": R1}}
 
 
 def corrected_record(host: str, *controls: str, rules: int = 1) -> Any:
@@ -157,20 +157,13 @@ def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_pa
         return earlier(tmp_path, run)  # type: ignore[arg-type]
 
     of = {(host, run): {**corrected_record(host), "run": run} for host in BEFORE for run in (R1, R2)}
-    everything = {
-        "web01": [Earlier(R1, of["web01", R1], ["apps"]), Earlier(R2, of["web01", R2], ["browser"])],
-        "web02": [Earlier(R1, of["web02", R1], ["dns", "watch"])],
-    }
+    web01 = [Earlier(R1, of["web01", R1], ["apps"]), Earlier(R2, of["web01", R2], ["browser"])]
+    everything = {"web01": web01, "web02": [Earlier(R1, of["web02", R1], ["dns", "watch"])]}
     assert earlier_of(hosts=["web01", "web02", "web04", "web05", "web06"]) == everything
     assert earlier_of(hosts=["web02"]) == {"web02": everything["web02"]}
     assert earlier_of(hosts=["web01", "web02"], controls=["dns", "browser"]) == {
-        "web01": everything["web01"][1:],
-        "web02": [Earlier(R1, of["web02", R1], ["dns"])],
-    }
-
-
-RECORD = {"host": "web01", "state": "compliant"}
-REPORT = {"schema": "proscribe/report/1"}
+        "web01": web01[1:], "web02": [Earlier(R1, of["web02", R1], ["dns"])],
+    }  # fmt: skip
 
 
 def finish_report(reports, name):
@@ -265,10 +258,6 @@ def test_only_an_ordinary_file_is_opened(tmp_path, make, number):
     assert (wrong.value.errno, wrong.value.filename) == (number, str(tmp_path / "x"))
 
 
-PROD = Scope(["inventory/prod"])
-GATED, FREE, STOPPED = {"gate": "noncompliant"}, {"gate": None}, {"gate": None, "passed": False}
-
-
 @pytest.fixture
 def stored_verdicts(tmp_path):
     """Return a function that stores complete reports, oldest first."""
@@ -306,16 +295,18 @@ def test_where_every_run_failed_the_message_names_the_one_to_name(stored_verdict
     reports = stored_verdicts(
         *((verdict, {}) for verdict in (failed_verdict(**GATED), failed_verdict(**GATED), *later))
     )
-    with pytest.raises(NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
+    with pytest.raises(complete.NoSuchRun, match=r"no run of this scope in .* has passed; r1 failed, name it"):
         latest_passed(reports, PROD)
     assert retained(reports) == []
 
 
 def test_where_there_is_no_run_of_this_scope_the_message_says_which_there_are(stored_verdicts, tmp_path):
-    with pytest.raises(NoSuchRun, match=r"no complete report latest in .* that covers this run; there is none yet"):
+    with pytest.raises(
+        complete.NoSuchRun, match=r"no complete report latest in .* that covers this run; there is none yet"
+    ):
         latest_passed(tmp_path, PROD)
     lab = (passed_verdict(**GATED), {"inventory": ["inventory/lab"]})
-    with pytest.raises(NoSuchRun, match=r"covers this run; the newest are r1, r2, r3"):
+    with pytest.raises(complete.NoSuchRun, match=r"covers this run; the newest are r1, r2, r3"):
         latest_passed(stored_verdicts(lab, lab, lab, lab), PROD)
 
 
@@ -324,11 +315,6 @@ def test_baselines_of_every_scope_are_kept_when_old_reports_go(stored_verdicts):
         (passed_verdict(**GATED), {}), (passed_verdict(**GATED), {"controls": ["dns"]}), (failed_verdict(**GATED), {})
     )
     assert {path.name for path in retained(reports)} == {"r0", "r1"}
-
-
-HOSTS = ("web01", "db01")
-PART = {"left_out": 1, "limit": "web01"}
-OTHER = {"inventory": ["inventory/other"]}
 
 
 def make_run(**more: Any) -> dict[str, Any]:
@@ -358,10 +344,8 @@ def test_over_a_report_of_the_whole(tmp_path: Path, new: dict[str, Any], named: 
 
 def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path: Path) -> None:
     write_latest(tmp_path, ("localhost", "d", "c", "b", "a"), inventory=["x", "y"])
-    assert stays(tmp_path, make_run(**OTHER), ["e"]) == (
-        "latest stays r1: this run is over another inventory, which lacks a, b, c and 1 more of x, y"
-        f" (if that no longer exists, delete {tmp_path / 'latest'})"
-    )
+    why = stays(tmp_path, make_run(**OTHER), ["e"])
+    assert "lacks a, b, c and 1 more of x, y" in why and f"delete {tmp_path / 'latest'}" in why
     assert stays(tmp_path, make_run(inventory=["y/", "x"]), ["e"]) == ""
     (tmp_path / "r1/hosts.jsonl").unlink()
     assert stays(tmp_path, make_run(**OTHER), ["e"]) == ""
@@ -376,10 +360,6 @@ def test_over_a_part_or_nothing_any_run_counts(tmp_path: Path) -> None:
     assert stays(tmp_path, make_run(**PART), HOSTS) == ""
     write_latest(tmp_path, **PART)
     assert stays(tmp_path, make_run(**PART), ("web01",)) == ""
-
-
-NOW, DAY = "2026-11-25T08:00:00Z", 86400
-OLD, NEW = "20260101T020000Z-audit-1a2b", "20261125T020000Z-audit-77c0"
 
 
 @pytest.fixture
@@ -488,10 +468,6 @@ def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
     assert failure.startswith("old reports could not be listed: ")
 
 
-EMPTY = '{"schema":"proscribe/requested/1"}\n'
-FIRST = Request("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
-
-
 def requesting_record(host: str, *requests: Request, rules: int = 1) -> Any:
     requests_ = [
         {key: getattr(request, key) for key in ("id", "user", "service", "reason", "at")} for request in requests
@@ -533,9 +509,7 @@ def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: str, 
     (run_report(), [requesting_record("web01", rules=0)], True),  # it did not answer
     (run_report(controls=["dns"]), [requesting_record("web01")], True),
 ])  # fmt: skip
-def test_request_stays_until_its_host_answers_without_it_or_is_gone(
-    tmp_path: Path, report: Any, records: Any, kept: bool
-) -> None:
+def test_request_stays_until_its_host_answers_without_it(tmp_path: Path, report: Any, records: Any, kept: bool) -> None:
     requests_file.take(tmp_path, run_report("run1"), [requesting_record("web01", FIRST)])
     file = tmp_path / "requests.jsonl"
     before = file.stat().st_ino

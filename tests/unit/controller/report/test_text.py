@@ -20,6 +20,7 @@ from proscribe.model.removed import Removed, read
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
 PRINTABLE = st.text(CHARACTERS, max_size=80)
 NOT_BLANK = st.text(CHARACTERS, min_size=1, max_size=80).filter(str.split)
+WAIVER: Any = {"status": "active", "expires": "2026-12-01T00:00:00Z", "revoked": None}
 
 
 @given(text=PRINTABLE, width=st.integers(10, 60), most=st.integers(0, 5))
@@ -58,9 +59,6 @@ def test_a_clipped_text_fits_and_shows_the_cut(text, width):
     short = clip(text, width)
     assert cells(short) <= width
     assert short == text or short.endswith("...")
-
-
-WAIVER: Any = {"status": "active", "expires": "2026-12-01T00:00:00Z", "revoked": None}
 
 
 @pytest.mark.parametrize(("change", "at", "text"), [
@@ -135,11 +133,8 @@ def test_equal_evidence_is_grouped_with_its_places(findings: Any, text: list[str
     (0, 0, [], ""),
 ])  # fmt: skip
 def test_a_ban_that_applies_to_nothing(idle: int, expected: int, days: list[str], text: str) -> None:
-    report: Any = {
-        "summary": {"hosts": {"not_applicable": idle}},
-        "run": {"expected_hosts": expected},
-        "upcoming": [{"effective_from": day} for day in days],
-    }
+    summary, upcoming = {"hosts": {"not_applicable": idle}}, [{"effective_from": day} for day in days]
+    report: Any = {"summary": summary, "run": {"expected_hosts": expected}, "upcoming": upcoming}
     assert wording.not_in_force(report) == text
 
 

@@ -38,6 +38,10 @@ EVENTS = st.one_of(
                        "set_aside": {"web02": "x"}})),
     st.tuples(st.just("stopped"), st.just("stopped after the canary batch")),
 )  # fmt: skip
+WRONG = {
+    "its report is there already": lambda path: (path.with_suffix("") / "in the way").mkdir(parents=True),
+    "it is another run's": lambda path: path.rename(path.with_name(f"{BY}.partial")),
+}
 
 
 def feed(collector: Collector, events) -> Collector:
@@ -65,27 +69,6 @@ def test_a_journal_is_read_as_the_run_that_wrote_it(events, mode):
     again = replayed(run_, noted)
     assert observe(again) == observe(written)
     assert "other" not in again.heard
-
-
-EACH = (
-    ("answered", "web01", RECORDS[0]), ("answered", "web02", RECORDS[0]),
-    ("decided", {"hosts": ["web01", "web02"], "batches": [1, 1], "allow": {"apps": 3}, "set_aside": {"web03": "x"}}),
-    ("began", "web01", "apps"),
-    ("changed", "web01", "apps", {"actions": ["remove wechat"], "refused": RESULTS[1]["refused"]}, False),
-    ("failed", "web01", "watch", "it is locked"), ("began", "web02", "browser"), ("skipped", "web02", "browser"),
-    ("changed", "web02", "apps", {"actions": ["end 311"]}, True), ("unreachable", "web02", "timed out"),
-    ("stopped", "after the canary batch"),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("events", [EACH[:number] for number in range(1, len(EACH) + 1)], ids=len)
-def test_a_run_in_which_each_event_happens_is_read_as_it_was_after_each(events):
-    noted = []
-    collector = Collector(run(["web01", "web02", "web03"], "enforce", id=ID))
-    collector.note = lambda *event: noted.append(json.loads(json.dumps(event)))
-    feed(collector, events)
-    assert observe(replayed(collector.run, noted)) == observe(collector)
-    assert [event[0] for event in noted] == [event[0] for event in events]
 
 
 @given(st.lists(EVENTS, max_size=6), st.integers(0, 3000))
@@ -143,12 +126,6 @@ def write_killed_run(reports: Path, **changes) -> Path:
 def close_runs(reports: Path) -> tuple[list[str], list[str]]:
     wrong: list[str] = []
     return [item.text for item in closing.close(reports, BY, wrong.append)], wrong
-
-
-WRONG = {
-    "its report is there already": lambda path: (path.with_suffix("") / "in the way").mkdir(parents=True),
-    "it is another run's": lambda path: path.rename(path.with_name(f"{BY}.partial")),
-}
 
 
 @pytest.mark.parametrize("name", WRONG)

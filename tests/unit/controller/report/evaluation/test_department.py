@@ -56,13 +56,9 @@ def make_waiver(name, hosts, **more):
 
 
 def make_fleet(**changes):
-    waivers = [
-        make_waiver("of-press", ["web02"]),
-        make_waiver(
-            f"shared-{SAID}", ["web01", OTHERS[0]], revoked={"on": "2027-01-01T00:00:00Z", "by": SAID, "why": SAID}
-        ),
-        make_waiver("of-others", OTHERS),
-    ]
+    revoked = {"on": "2027-01-01T00:00:00Z", "by": SAID, "why": SAID}
+    waivers = [make_waiver("of-press", ["web02"]), make_waiver("of-others", OTHERS)]
+    waivers.insert(1, make_waiver(f"shared-{SAID}", ["web01", OTHERS[0]], revoked=revoked))
     command = {**run()["command"], "options": ["-i", SAID], "cwd": f"/srv/{SAID}"}
     named = {"inventory": [SAID], "limit": SAID, "pattern": SAID, "history": SAID, "playbook": SAID, "command": command}
     upcoming = [{"service": SAID, "control": "apps", "effective_from": "2027-01-01"}]
@@ -154,10 +150,8 @@ def make_simple_fleet(**changes):
     collector.answered("web02", clean_answer())
     collector.answered("db01", clean_answer())
     result = collector.fleet()
-    return {
-        **fleet_report(collector.run, result, FINISHED),
-        "departments": {"press": ["web01", "web02"], "it": ["db01"]},
-    }, result.records
+    departments = {"press": ["web01", "web02"], "it": ["db01"]}
+    return {**fleet_report(collector.run, result, FINISHED), "departments": departments}, result.records
 
 
 def test_a_report_without_that_department_is_no_empty_page():

@@ -9,6 +9,13 @@ from proscribe.controller.report.evaluation.fleet_state import FleetState, Obser
 from proscribe.model.plan import CONTROLS
 
 T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
+SWITCHED_OFF = Observation("off", state="not_applicable", counts=True)
+STATES = {"apps/x": "noncompliant", "dns/y": "waived", "apps/z": "waived"}
+WRONG = [{"rule": rule, "state": state} for rule, state in STATES.items()]
+EARLIER = Observation(
+    "enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (("apps/x", "noncompliant"), ("apps/z", "waived"))
+)
+DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown")))
 
 
 def make_run(finished: str = T2, **more: Any) -> dict[str, Any]:
@@ -33,22 +40,12 @@ def make_record(
     }  # fmt: skip
 
 
-SWITCHED_OFF = Observation("off", state="not_applicable", counts=True)
-
-
 def observe(
     report: dict[str, Any], record_: dict[str, Any], before: FleetState | None = None, name: str = "apps"
 ) -> Observation:
     of = before or FleetState()
     of.take(report, [record_])
     return of.hosts["web01"].observations[name]
-
-
-WRONG = [
-    {"rule": "apps/x", "state": "noncompliant"},
-    {"rule": "dns/y", "state": "waived"},
-    {"rule": "apps/z", "state": "waived"},
-]
 
 
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
@@ -69,12 +66,6 @@ def test_an_observation_is_never_later_than_its_run(at: str | None, when: str) -
 ])  # fmt: skip
 def test_control_counts_by_its_record(control_: dict[str, Any], expected: Observation) -> None:
     assert observe(make_run(), make_record(apps=control_)) == expected
-
-
-EARLIER = Observation(
-    "enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (("apps/x", "noncompliant"), ("apps/z", "waived"))
-)
-DOUBTED = EARLIER._replace(evaluated=2, idle=0, counts=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown")))
 
 
 def test_control_that_was_off_is_not_observed() -> None:

@@ -15,6 +15,8 @@ RUN = {
     "stale_after": 259200, "expected_hosts": 1, "round": "r1",
 }  # fmt: skip
 ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
+LATE = "2026-11-25T05:00:00Z"
+AT_TWO, TO_THREE = "2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z"
 
 
 def make_record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:30Z") -> dict[str, Any]:
@@ -50,9 +52,6 @@ def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing() -> Non
     report, records = merged("id", parts, ["a", "b", "switch"])
     assert report["not_served"] == [switch] and states_by_host(records) == {"a": COMPLIANT, "b": COMPLIANT}
     assert report["summary"]["coverage"] == {"numerator": 2, "denominator": 3, "percent": 66.6}
-
-
-LATE = "2026-11-25T05:00:00Z"
 
 
 @pytest.mark.parametrize(("first", "second", "state"), [
@@ -122,9 +121,6 @@ def test_rules_with_nothing_to_look_for_are_those_of_all_parts() -> None:
 def make_part_without_round(number: int, *hosts: str, started: str = "", finished: str = "", **more: Any) -> Part:
     times = {"started": started, "finished": finished} if started else {}
     return make_part(number, *map(make_record, hosts), run={"round": "", **times, **more})
-
-
-AT_TWO, TO_THREE = "2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z"
 
 
 @pytest.mark.parametrize(("parts", "expected", "refused"), [

@@ -21,7 +21,14 @@ from proscribe.controller.report.terminal.summary import Screen, render
 from proscribe.wire.replies.record import read
 from watched_hosts import ENDED, FROZEN, HOSTS, INCIDENT, REQUEST, watch, watched
 
-# What each host has to say of itself, in words of the screen and of every export.
+NOW, RENEWED, FIRST = "2026-11-25T12:00:00Z", "2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z"
+SHORT_INCIDENT = {
+    "control": "apps", "cause": "policy", "rules": ["apps/x"], "rules_left_out": 0, "first": FIRST, "last": NOW,
+    "times": 3, "corrected": 3, "users": [],
+}  # fmt: skip
+SHORT_ENDED = {"rule": "apps/x", "program": "/opt/x", "user": "al\x1b", "first": FIRST, "last": NOW, "times": 1}
+SHORT_FROZEN = {"until": NOW, "by": "ro\x1bot", "reason": "an\nupdate"}
+SINCE = "since Tuesday 2026-11-24 08:00 UTC"
 
 
 def make_fleet(answers=HOSTS, **changes):
@@ -57,10 +64,8 @@ def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_other
 
 def test_junit_skips_a_frozen_host_beside_the_rules_that_hold(texts):
     suite = next(item for item in ET.fromstring(texts["junit"]) if item.get("name") == "frozen")
-    assert [(case.get("name"), [child.tag for child in case]) for case in suite.findall("testcase")] == [
-        ("rules that hold", ["system-out"]),
-        ("watch/frozen", ["skipped"]),
-    ]
+    cases = [(case.get("name"), [child.tag for child in case]) for case in suite.findall("testcase")]
+    assert cases == [("rules that hold", ["system-out"]), ("watch/frozen", ["skipped"])]
 
 
 def test_metrics_count_the_time_between_runs(texts):
@@ -97,17 +102,10 @@ def test_events_have_one_for_each_thing_that_happened(texts):
 @examples(60)
 def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, stale):
     listed = [
-        {
-            **INCIDENT,
-            "rules": [f"apps/a{number}"],
-            "rules_left_out": 3 * many,
-            "cause": f"policy {number}",
-            "times": times,
-            "corrected": min(times, corrected),
-            "users": [],
-        }
+        {**INCIDENT, "rules": [f"apps/a{number}"], "rules_left_out": 3 * many, "cause": f"policy {number}",
+         "times": times, "corrected": min(times, corrected), "users": []}
         for number, (times, corrected, many) in enumerate(incidents)
-    ]
+    ]  # fmt: skip
     more = {"frozen": FROZEN} if frozen else {}
     record = read("a", {**fleets.clean_answer(), "watch": watch(*listed, stale=stale, **more)})
     result = since_last_run.remarks(record)
@@ -116,22 +114,10 @@ def test_no_incident_is_lost_between_a_record_and_its_words(incidents, frozen, s
     assert sum(len(entry.hosts) for entry in since_last_run.together([record])) == len(result)
 
 
-NOW, RENEWED, FIRST = "2026-11-25T12:00:00Z", "2026-11-23T08:00:00Z", "2026-11-24T08:00:00Z"
-SHORT_INCIDENT = {
-    "control": "apps", "cause": "policy", "rules": ["apps/x"], "rules_left_out": 0, "first": FIRST, "last": NOW,
-    "times": 3, "corrected": 3, "users": [],
-}  # fmt: skip
-SHORT_ENDED = {"rule": "apps/x", "program": "/opt/x", "user": "al\x1b", "first": FIRST, "last": NOW, "times": 1}
-SHORT_FROZEN = {"until": NOW, "by": "ro\x1bot", "reason": "an\nupdate"}
-
-
 def watch_record(host: str = "web01", *incidents: Any, wrong: tuple[str, ...] = (), **watch: Any) -> Any:
     facts = {"stale": False, "renewed": RENEWED, "last": NOW, "every": 300, "ended": [], "left_out": {}}
     rules = [{"rule": name, "state": "noncompliant"} for name in wrong] + [{"rule": "apps/ok", "state": "waived"}]
     return {"host": host, "checked_at": NOW, "rules": rules, "watch": {**facts, "incidents": list(incidents), **watch}}
-
-
-SINCE = "since Tuesday 2026-11-24 08:00 UTC"
 
 
 @pytest.mark.parametrize(("watch", "text", "first"), [

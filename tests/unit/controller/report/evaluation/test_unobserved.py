@@ -18,20 +18,23 @@ BAD = answer(wechat(WECHAT), GMAIL, WAIVED, evaluated=["apps/x"])
 AFTER_APPS = answer(GMAIL, WAIVED, evaluated=["apps/x", "apps/wechat"], checked_at="2026-11-25T00:30:09Z")
 GOOD = clean_answer(checked_at="2026-11-25T00:30:12Z")
 POLICIES = {DIGEST: {name: {"mode": "enforce", "policy": f"sha256:{name}"} for name in ("apps", "browser")}}
-
 CORRECTED = "corrected, not observed again"
 BEGUN = "its correction began and gave no answer, not observed again"
 OBSERVED, BEGINS = ("answered", BAD), ("began", "apps")
 REMOVED = ("changed", "apps", {"actions": ["remove wechat"]})
 NOTHING = ("changed", "apps", {"actions": []})
-REFUSED = (
-    "changed",
-    "apps",
-    {"actions": ["end 311"], "refused": [{"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}]},
-)
+REFUSAL = {"rule": "apps/wechat", "subject": "wechat", "reason": "others need it"}
+REFUSED = ("changed", "apps", {"actions": ["end 311"], "refused": [REFUSAL]})
 BROKE = ("changed", "apps", {"msg": "a module that broke says nothing of what it did"})
 WRITTEN = ("changed", "browser", {"actions": ["write policy"]})
 LOST = ("unreachable", "connection timed out")
+EARLIER = "20261125T003000Z-enforce-1a2b"
+LATER = "20261126T003000Z-audit-77c0"
+LEFT = {"rule": "apps/wechat", "state": "unknown", "waiver": None, "reason": f"{CORRECTED}; x", "findings": []}
+OTHERS = {"rule": "apps/line", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
+THEN = {"rules": [LEFT, OTHERS], "checked_at": "2026-11-24T00:00:00Z", "controls": {"apps": {"policy": "sha256:1"}}}
+NOW = {"rules": [], "state": "compliant", "rules_evaluated": 1}
+SAME = {"apps": {"mode": "enforce", "policy": "sha256:1"}, "browser": {"mode": "enforce", "policy": "sha256:1"}}
 
 
 def collect(*events, mode="enforce", **changes):
@@ -82,9 +85,6 @@ def test_a_dry_run_corrects_nothing():
     assert (states_by_rule(record), "not_observed_again" in record) == (expected_states("noncompliant"), False)
 
 
-EARLIER = "20261125T003000Z-enforce-1a2b"
-
-
 def publish(reports, collector):
     """Write the records of a run and its open corrections."""
     collector.earlier = corrected.earlier(reports, collector.run)
@@ -96,20 +96,10 @@ def publish(reports, collector):
     return records[0]
 
 
-LATER = "20261126T003000Z-audit-77c0"
-
-
 def test_begun_is_named_as_such_by_the_next_run(tmp_path):
     publish(tmp_path, collect(OBSERVED, BEGINS, id=EARLIER))
     record = publish(tmp_path, collect(("answered", GOOD), mode="audit", id=LATER))
     assert record["rules"][0]["reason"] == f"{BEGUN} by {EARLIER}; compliant now"
-
-
-LEFT = {"rule": "apps/wechat", "state": "unknown", "waiver": None, "reason": f"{CORRECTED}; x", "findings": []}
-OTHERS = {"rule": "apps/line", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
-THEN = {"rules": [LEFT, OTHERS], "checked_at": "2026-11-24T00:00:00Z", "controls": {"apps": {"policy": "sha256:1"}}}
-NOW = {"rules": [], "state": "compliant", "rules_evaluated": 1}
-SAME = {"apps": {"mode": "enforce", "policy": "sha256:1"}, "browser": {"mode": "enforce", "policy": "sha256:1"}}
 
 
 @pytest.mark.parametrize(("earlier_rule", "about", "now", "policies", "reason"), [

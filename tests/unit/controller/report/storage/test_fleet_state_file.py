@@ -47,6 +47,18 @@ LINES = [
      "requests": 2},
     {"host": "web02", "inventory": "inv", "looks": [[*APPS[:-1], 0], NEVER, NEVER, NEVER], "stale_after": 0},
 ]  # fmt: skip
+SHORT = {**LINES[4], "looks": [NEVER] * 3}
+INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
+STATES = st.sampled_from(["compliant", "compliant", "noncompliant", "unknown"])
+ONE_RUN = st.fixed_dictionaries(
+    {"inventory": st.sampled_from(sorted(INVENTORIES)),
+     "hosts": st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
+     "controls": st.one_of(st.just(list(CONTROLS)),
+                           st.lists(st.sampled_from(CONTROLS), min_size=1, max_size=3, unique=True)),
+     "stands": st.lists(st.one_of(st.none(), st.fixed_dictionaries(dict.fromkeys(CONTROLS, STATES))), min_size=4,
+                        max_size=4),
+     "gate": st.sampled_from(["never", "noncompliant", "incomplete"])},
+)  # fmt: skip
 
 
 def make_fleet_state() -> FleetState:
@@ -76,16 +88,13 @@ def test_written_fleet_state_is_read_with_every_control(tmp_path: Path) -> None:
     assert not read(tmp_path)[0].used
 
 
-SHORT = {**LINES[4], "looks": [NEVER] * 3}
-
-
 @pytest.mark.parametrize(("lines", "text"), [
     ([{**LINES[0], "schema": "proscribe/whole/9"}], "1 cannot be read (ValueError: schema is 'proscribe/whole/9', "),
     ([5], "1 cannot be read (TypeError: "),
     ([LINES[0], LINES[4]], "2 cannot be read (KeyError: 0)"),
     ([LINES[0], SHORT], "2 cannot be read (ValueError: "),
 ])  # fmt: skip
-def test_a_file_that_cannot_be_read_is_named_with_its_line_and_nothing_of_it_counts(
+def test_unreadable_fleet_state_is_named_with_its_line_and_counts_for_nothing(
     tmp_path: Path, lines: Any, text: str
 ) -> None:
     (tmp_path / "whole.jsonl").write_text(join_lines(lines))
@@ -98,9 +107,6 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line_and_nothing_of_it_cou
 def test_a_place_that_is_no_file_is_wrong_before_its_first_line(tmp_path: Path) -> None:
     (tmp_path / "whole.jsonl").mkdir()
     assert read(tmp_path)[1].startswith(f"{tmp_path}/whole.jsonl:0 cannot be read (OSError: ")
-
-
-INVENTORIES = {"inventory/prod": ("web01", "web02", "ops1"), "inventory/lab": ("ops1", "lab1")}
 
 
 def time_at(minute):
@@ -211,18 +217,6 @@ def test_a_picture_that_another_run_holds_leaves_no_metrics_of_a_part(tmp_path, 
     assert any("not in the fleet state" in warning for warning in report["warnings"])
     assert fleet.latest() == before
     assert not (fleet.reports / "newest" / "metrics.prom").exists()
-
-
-STATES = st.sampled_from(["compliant", "compliant", "noncompliant", "unknown"])
-ONE_RUN = st.fixed_dictionaries(
-    {"inventory": st.sampled_from(sorted(INVENTORIES)),
-     "hosts": st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
-     "controls": st.one_of(st.just(list(CONTROLS)),
-                           st.lists(st.sampled_from(CONTROLS), min_size=1, max_size=3, unique=True)),
-     "stands": st.lists(st.one_of(st.none(), st.fixed_dictionaries(dict.fromkeys(CONTROLS, STATES))), min_size=4,
-                        max_size=4),
-     "gate": st.sampled_from(["never", "noncompliant", "incomplete"])},
-)  # fmt: skip
 
 
 @pytest.mark.slow

@@ -15,6 +15,12 @@ from proscribe.controller.report.storage.journal import Journal, here, left
 
 NAME = "r1.partial"
 OF_ITS_TASKS = ("given", "packed", "selected", "task", "play")
+FIRST: dict[str, Any] = {
+    "empty": "", "half": '[{"id": "r1"}, {', "no JSON": "nonsense\n", "nested without end": "[" * 100_000 + "\n",
+    "no list": '{"id": "r1"}\n', "one part": [{"id": "r1"}], "three parts": [{"id": "r1"}, {}, {}],
+    "another form": [{"id": "r1"}, []],
+}  # fmt: skip
+HERE = {"kernel": "k", "machine": "m"}
 
 
 def write_journal(reports: Path, first: Any = None, more: str = "", name: str = NAME) -> Path:
@@ -82,13 +88,6 @@ def test_change_is_on_the_disk_after_an_interval(tmp_path: Path, monkeypatch: py
     item.close()
 
 
-FIRST: dict[str, Any] = {
-    "empty": "", "half": '[{"id": "r1"}, {', "no JSON": "nonsense\n", "nested without end": "[" * 100_000 + "\n",
-    "no list": '{"id": "r1"}\n', "one part": [{"id": "r1"}], "three parts": [{"id": "r1"}, {}, {}],
-    "another form": [{"id": "r1"}, []],
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("first", FIRST)
 def test_a_journal_that_says_no_run_is_of_none(tmp_path: Path, first: str) -> None:
     write_journal(tmp_path, FIRST[first])
@@ -101,9 +100,6 @@ def test_a_first_line_without_end_is_not_read(tmp_path: Path, monkeypatch: pytes
     for most, ids in ((length - 1, [NAME]), (length - 2, [])):  # the end of the line is not counted
         monkeypatch.setattr(journal, "MOST_RUN", most)
         assert ids_of_ended_runs(tmp_path) == ids
-
-
-HERE = {"kernel": "k", "machine": "m"}
 
 
 @pytest.mark.parametrize(("place", "old", "is_over"), [
@@ -161,7 +157,7 @@ def test_running_run_holds_its_journal_and_other_files_are_ignored(tmp_path: Pat
 
 
 @pytest.mark.parametrize("another", [False, True])
-def test_a_journal_that_is_closed_while_it_is_locked_is_of_no_run(
+def test_journal_replaced_meanwhile_is_of_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another: bool
 ) -> None:
     path = write_journal(tmp_path) / journal.FILE

@@ -18,7 +18,6 @@ from fleets import DIGEST, WECHAT, answer, clean_answer, run, wechat
 from patience import LONGEST, until
 
 pytestmark = pytest.mark.slow
-
 BAD = answer(wechat(WECHAT), evaluated=["apps/x"])
 HOSTS = ["web01", "web02", "web03"]
 CUT, NEXT = "20261125T003000Z-enforce-1a2b", "20261125T013000Z-audit-77c0"

@@ -48,6 +48,14 @@ OPTIONS = {
 SCOPE = ["-i", "a b/prod", "-i", "x,y", "--tags", "apps,browser", "--skip-tags=slow", "-e", "@vars file.yml"]
 SCOPE += ["-e", '{"note": "it\'s $HOME `id` !!"}', "-u", "ops", "-bK", "--vault-id", "dev@prompt"]
 SCOPE += ["--vault-password-file", "pw", "--become-user=root"]
+HOSTS = ["web01", "web02", "web03"]
+# Examples in the help, files of one host (which reach no other host), and descriptions of variables and keys.
+WITH_LAUNCHER = {
+    "controller/cli": "report requests export quarantine __init__ diff/__init__ explain/__init__ init/__init__ "
+                      "scheduled/__init__ waiver/new collection/__init__",
+    "controller/compile": "restrictions/runs inventory/retired", "host/system": "files", "model/types": "export",
+    "host/controls/apps": "quarantine/moving",
+}  # fmt: skip
 
 
 def make_launcher_call(word="audit", options=(), program="./proscribe", here="/srv", **environment):
@@ -92,9 +100,6 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     repeated(parsed(["-e", text, f"-{text}", f"--{text}"], OPTIONS))
 
 
-HOSTS = ["web01", "web02", "web03"]
-
-
 def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_controls() -> None:
     result = run(HOSTS, inventory=["/srv/prod"], controls=["apps"], command=None)
     options = "audit --limit web01 -i /srv/prod --tags apps"
@@ -126,10 +131,6 @@ def test_withheld_options_are_named_before_the_command() -> None:
     assert step.command is None and step.text.startswith("first put one, two into proscribe-secret-vars.yml (")
 
 
-# What names the launcher in a text all the same: examples in the help (`cli.Help` puts the launcher's name in), what
-# hosts' files say (which never reaches further than one host), and a message about a command of its own.
-
-
 def test_command_in_a_file_of_a_host_reaches_no_other_host() -> None:
     assert LIFT.split()[:3] == ["./proscribe", "lift", "--limit"]
     assert LIFT in WRITTEN_BY and LIFT in moving.SAID
@@ -137,7 +138,6 @@ def test_command_in_a_file_of_a_host_reaches_no_other_host() -> None:
     assert len(WRITTEN_BY) < 127  # nft takes no longer comment
 
 
-PROJECT_PATH = Path(__file__).resolve().parents[5]
 SOURCES = ("module_utils/proscribe/controller", "module_utils/proscribe_ansible", "action_plugins", "callback_plugins")
 SUBCOMMANDS = {word: [*parsers(word)] for word in ("waiver", "catalog")}
 NAMED = [line for lines in SUBCOMMANDS.values() for line in lines if " " in line]
@@ -168,9 +168,9 @@ def read_literals(path: Path) -> Iterator[str]:
 
 def test_no_command_is_written_by_hand_in_a_message() -> None:
     result = {
-        str(path.relative_to(PROJECT_PATH)): text
+        str(path.relative_to(Path(PROJECT))): text
         for folder in SOURCES
-        for path in sorted((PROJECT_PATH / folder).rglob("*.py"))
+        for path in sorted((Path(PROJECT) / folder).rglob("*.py"))
         for text in read_literals(path)
         if BY_HAND.search(HELP.sub("", text))
     }
@@ -178,20 +178,11 @@ def test_no_command_is_written_by_hand_in_a_message() -> None:
     assert all(any(path.endswith(name) for path in result) for name in ALLOWED), "an exception that nothing needs"
 
 
-# Examples in the help, files of one host (which reach no other host), and descriptions of variables and keys.
-WITH_LAUNCHER = {
-    "controller/cli": "report requests export quarantine __init__ diff/__init__ explain/__init__ init/__init__ "
-                      "scheduled/__init__ waiver/new collection/__init__",
-    "controller/compile": "restrictions/runs inventory/retired", "host/system": "files", "model/types": "export",
-    "host/controls/apps": "quarantine/moving",
-}  # fmt: skip
-
-
 def test_no_other_text_has_a_command_without_its_scope() -> None:
-    root = PROJECT_PATH / "module_utils/proscribe"
+    root = Path(PROJECT) / "module_utils/proscribe"
     allowed = {root / folder / f"{name}.py" for folder, names in WITH_LAUNCHER.items() for name in names.split()}
     plugins = ("module_utils", "action_plugins", "callback_plugins", "filter_plugins", "library", "test_plugins")
-    paths = {path for folder in plugins for path in (PROJECT_PATH / folder).rglob("*.py")} - allowed
+    paths = {path for folder in plugins for path in (Path(PROJECT) / folder).rglob("*.py")} - allowed
     texts = [text for path in paths if "./proscribe" in path.read_text() for text in read_literals(path)]
     assert [text for text in texts if re.search(r"\./proscribe (?:\w|\{)", text)] == []
 
@@ -205,7 +196,7 @@ RUN: dict[str, Any] = {
     "controls": ["apps", "browser", "firewall", "dns"], "started": "2026-11-25T00:00:00Z",
     "stale_catalog": {"max_days": 30, "directories": [str(installation.CATALOGUE), "/srv/our own"]},
 }  # fmt: skip
-OF_PLAYBOOK = Call(("ansible-playbook",), playbook=f"{PROJECT_PATH}/playbooks/audit.yml")
+OF_PLAYBOOK = Call(("ansible-playbook",), playbook=f"{Path(PROJECT)}/playbooks/audit.yml")
 
 
 def print_commands_of_run(call: Call) -> list[str]:
