@@ -305,11 +305,6 @@ def test_a_group_in_a_sentence(group: Group, subject: str, text: str) -> None:
     assert (group.subject, group.text()) == (subject, text)
 
 
-def test_a_sentence_has_as_many_hosts_as_are_wanted() -> None:
-    assert make_group(hosts="a b c").text(1) == "3 hosts: down; a and 2 more"
-    assert make_group(hosts="a b c", evidence=HAVE[:3]).text(1) == "3 hosts: a: dpkg x; and 2 more (down)"
-
-
 @pytest.mark.parametrize(("rules", "groups"), [
     pytest.param([make_rule("apps/x", "waived", "why", WECHAT_FOUND, waiver="press")],
                  [("apps", "waived", ("apps/x",), ["waiver press"], ["dpkg wechat 4.0"], False)], id="with its waiver"),

@@ -263,6 +263,7 @@ def test_a_day_without_a_run_is_a_gap_and_the_places_of_days_are_those_of_the_ca
 def test_the_days_are_counted_from_the_run_and_not_from_today():
     assert picture(TWO, "2026-11-25T23:59:59Z").days[-1].x == 712
     assert picture(TWO, "2026-11-26T00:00:00Z").days[-1].x == 704
+    assert [picture(TWO[:number], FINISHED) for number in (0, 1)] == [None, None], "one run is no trend"
 
 
 def test_trend_draws_a_column_for_each_run_and_compares_the_last_two():
@@ -279,11 +280,6 @@ def test_trend_draws_a_column_for_each_run_and_compares_the_last_two():
     assert [len(columns), columns[0].pieces[0][1]] == [28, 0.0]
     assert (drawing(trend[:1]), [*numbers(trend)], numbers(trend[:1])) == (None, trend[::-1], ())
     assert (until(trend, "run0"), until(trend, "nosuch")) == (trend[:1], trend)
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_one_run_is_no_trend(number):
-    assert picture(TWO[:number], FINISHED) is None
 
 
 def print_template(template, **values):

@@ -14,8 +14,6 @@ import pytest
 from event_runs import SETTINGS
 from pasts import bad, good
 from proscribe.controller import waiting
-from proscribe.controller.compile.restrictions.event_values import read_events
-from proscribe.controller.policy_errors import Expected
 from proscribe.controller.report import sending
 from proscribe.controller.report.end.publishing import Beyond, publish
 from proscribe.controller.report.exports.event_kinds import Event
@@ -73,13 +71,6 @@ def test_changes_are_appended_run_after_run(past, own):
         assert send(*past.report({"web01": answer}), {**SETTINGS, "file": str(file)}) == []
     assert read_kinds(file) == ["host", "rule", "run", "run", "host", "rule", "run"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
-
-
-def test_the_usual_settings_and_the_most_that_is_sent():
-    assert read_events({"syslog": True}) == {**SETTINGS, "syslog": True}
-    assert read_events({"syslog": True, "limit": 10_000_000})["limit"] == 10_000_000
-    with pytest.raises(Expected):
-        read_events({"syslog": True, "limit": 10_000_001})
 
 
 class FailingTransport:

@@ -138,12 +138,6 @@ def test_a_ban_that_applies_to_nothing(idle: int, expected: int, days: list[str]
     assert wording.not_in_force(report) == text
 
 
-def test_services_of_which_nothing_is_known() -> None:
-    result = [{"rule": "apps/a"}, {"rule": "dns/b"}, {"rule": "apps/c"}]
-    assert wording.nothing_known({"nothing_known": result}) == {"apps": ["a", "c"], "dns": ["b"]}  # type: ignore[typeddict-item]
-    assert wording.nothing_known({}) == {}  # type: ignore[typeddict-item]
-
-
 @pytest.mark.parametrize(("text", "closed"), [
     ("Failed to connect to the host via ssh: kex_exchange_identification: read: Connection reset by peer", True),
     ("Failed to connect to the host via ssh: Connection closed by 192.0.2.7 port 22", True),
@@ -162,10 +156,8 @@ def make_removed(manager: str, id_: str, name: str = "", **more: str) -> Removed
 
 WECHAT = make_removed("dpkg", "wechat", "wechat:i386", how="apt-get", mark="auto")
 ALICE = "user:alice"
-AS_ALICE = (
-    "systemd-run --quiet --pipe --wait --collect --property=KillSignal=SIGKILL --property=RuntimeMaxSec=3600"
-    " --uid=alice -- env"
-)
+LIMITS = "--property=KillSignal=SIGKILL --property=RuntimeMaxSec=3600"
+AS_ALICE = f"systemd-run --quiet --pipe --wait --collect {LIMITS} --uid=alice -- env"
 APART = "</dev/null 2>&1 | cat -v"
 PATH = "'PATH=/h/a b/bin:/usr/local/bin:/usr/bin:/bin'"
 STORE = "/nix/store/" + 32 * "a"
