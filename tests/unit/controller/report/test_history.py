@@ -1,6 +1,4 @@
-"""The history: incidents, answers, what hosts did between two runs, its file, its plans.
-
-Tests with `past` and without `tmp_path` run with PostgreSQL too: tests/integration/test_history_postgres.py."""
+"""The history. Tests with `past` and without `tmp_path` run in integration too: test_history_postgres.py."""
 
 from __future__ import annotations
 

@@ -365,8 +365,8 @@ def test_few_hosts_are_not_counted_and_many_have_an_end() -> None:
     for number, text in ((6, "h, h, h, h, h, h"), (1001, f"1,001 hosts: {', '.join('h' * 1000)} and 1 more")):
         (panel,) = waivers([{**SHORT_WAIVER, "hosts": ["h"] * number}], FINISHED)
         assert panel.facts[0] == ("Hosts of this run", text)
-    (panel,) = waivers([SHORT_WAIVER], FINISHED)
-    assert panel.scope == "nothing on no host of this run"
+    (panel,) = waivers([{**SHORT_WAIVER, "groups": ["press"]}], FINISHED)
+    assert panel.scope == "nothing on no host of this run" and ("Groups", "press") in panel.facts
 
 
 def test_waivers_without_effect_come_first_and_others_by_their_end() -> None:

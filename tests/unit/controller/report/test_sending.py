@@ -215,10 +215,9 @@ def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp
 
 def test_a_day_is_padded_by_a_blank() -> None:
     """RFC 3164, 4.1.2: a receiver takes the place of the host's name by counting."""
-    event = Event('{"kind":"rule"}', "rule", "web01", "apps/wechat", "noncompliant", True, 4)
     for month, day, text in ((1, 2, "Jan  2 03:04:05"), (10, 31, "Oct 31 03:04:05"), (12, 9, "Dec  9 03:04:05")):
         when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))
-        assert text.encode() in datagrams.syslog_message(event, 3, when)
+        assert text.encode() in datagrams.syslog_message(EVENT, 3, when)
 
 
 def is_open(path):
