@@ -121,6 +121,13 @@ def test_row_of_item_has_the_keys_that_scripts_read():
     assert (found["kept_until"], found["next_run"]["waiver"]) == ("2027-02-18T08:00:00Z", "w1")
 
 
+def test_parts_of_one_thing_stay_together_where_times_are_equal():
+    parts = [item("x-00000004", group="x-00000003"), item("x-00000005"), item("x-00000003", group="x-00000003")]
+    listed = {"b": [item("x-00000002")], "a": parts}
+    rows = choose(request(), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
+    assert [row.item["id"][-1] for row in rows] == ["5", "3", "4", "2"]
+
+
 def test_parts_are_chosen_by_the_name_of_a_part_that_is_gone():
     listed = {"a": [item("x-00000002", group="x-00000001"), item("x-00000003", group="x-00000001")]}
     rows = choose(request(ids=["x-00000001"]), listed, 0, lambda host: plan(x="enforce"), {}, NOW)
@@ -194,6 +201,11 @@ def test_next_run_is_never_milder_than_the_plan(compiled, thing, state, why):
     assert found.waiver == (why.split()[3] if state == "waived" else "")
 
 
+def test_request_without_a_format_is_a_table():
+    assert read({}) == Request("list", format="table") and read({"format": "json"}).format == "json"
+    assert read({"do": "prune", "all": True, "older_than": "1d"}) == Request("prune", all=True, older_than=86400)
+
+
 def rows_of(*things):
     compiled = plan(wechat="enforce", telegram=WAIVED_1)
     found = choose(request(), {"web01": list(things)}, 0, lambda host: compiled, {"w1": "2027-01-01"}, NOW)
@@ -238,6 +250,24 @@ def test_table_names_unreadable_items_and_silent_hosts():
         "cannot be read: web01: odd: no JSON",
     ]
     assert lines[8].startswith("web01: 3 more items ")
+
+
+def test_silent_hosts_are_unknown_and_never_an_empty_quarantine():
+    made = Course(["web01", "web02"])
+    made.began({"hosts": ["web01", "web02"], "do": "list", "format": "table"})
+    made.failed("web01", "unreachable: x")
+    text = wording.table(made, 200)
+    assert "0 of 2 hosts answered" in text and "web01: unreachable: x" in text and "web02: no answer" in text
+    assert [host["state"] for host in made.document()["hosts"]] == ["unknown", "unknown"]
+
+
+def test_table_marks_items_that_are_kept_forever_unfinished_or_of_an_unknown_kind():
+    things = [item(finished=False, kept_until="", kind="odd"), item("wechat-00000002", group="wechat-00000001")]
+    made = course()
+    made.chose({"rows": rows_of(*things, item("wechat-00000009", group="", path="/x", finished=False, bytes=1))})
+    first, second = wording.table(made, 200).splitlines()[2:4]
+    assert re.split(r" {2,}", first)[5:8] == ["odd (2 parts), unfinished", "9 KiB", "forever"]
+    assert re.split(r" {2,}", second)[5:8] == ["AppImage, unfinished", "1 B", "2027-02-18"]
 
 
 DONE = {"wechat-00000001": "", "telegram-00000002": ""}

@@ -50,13 +50,22 @@ def test_a_service_that_is_not_restricted_yet_is_said():
     assert decision(made).digest == made["digest"]
 
 
+def test_programs_of_permitted_accounts_are_only_reported():
+    made = plan({"apps": {"chat": {"mode": "report", "serves_both": True}}})
+    [left_out] = decision(made).left_out
+    assert (left_out.rule, left_out.what) == ("apps/chat", "the programs") and "only reported" in left_out.why
+
+
 def test_hosts_may_differ_in_what_a_format_does_not_take():
     other = plan({"browser": {"chat": {"domains": ["other.example"]}}})
     joined, _ = join({"a": plan(), "b": other}, ("dns",))
     check(joined)
     assert sorted(joined["controls"]) == ["apps", "dns", "firewall"]
-    with pytest.raises(NotExportable, match="controls.browser.services.chat.domains"):
+    with pytest.raises(NotExportable, match=r"a and b .*controls\.browser\.services\.chat\.domains"):
         join({"a": plan(), "b": other}, ("dns", "browser"))
+    more = plan({"dns": {"more": {"mode": "enforce", "domains": [], "allow": []}}})
+    with pytest.raises(NotExportable, match=r"controls\.dns\.services\.more differs"):
+        join({"a": plan(), "b": more})
 
 
 def test_a_control_that_is_off_is_said_or_refused():
@@ -362,3 +371,18 @@ def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_pat
     with pytest.raises(OSError, match="No space"):
         writing.write(directory, {**files(), "more.txt": b"more"})
     assert within(directory) == files()
+
+
+def test_file_that_somebody_adds_at_the_last_moment_is_not_deleted(tmp_path, monkeypatch):
+    directory = tmp_path / "export"
+    writing.write(directory, files())
+    exchange = writing._exchange
+
+    def add_late(new, old):
+        (old / "late.txt").write_bytes(b"mine")
+        exchange(new, old)
+
+    monkeypatch.setattr(writing, "_exchange", add_late)
+    writing.write(directory, files())
+    assert within(directory) == files()
+    assert [path.read_bytes() for path in tmp_path.rglob("late.txt")] == [b"mine"]

@@ -1,5 +1,7 @@
 """Messages about mistakes in a policy, with suggestions."""
 
+import pickle
+
 import pytest
 from proscribe.controller.policy_errors import (
     Described,
@@ -47,6 +49,18 @@ def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(
 )
 def test_a_wrong_value_is_shown_in_few_characters(value, expected):
     assert shown(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "line"),
+    [
+        ("a.yml:3", "ports[1]", "a.yml:3: ports[1]: found 7, expected a name"),
+        ("a\x1b[2J", "é", r"a\x1b[2J: \xe9: found 7, expected a name"),
+    ],
+)
+def test_mistake_is_one_line_that_steers_no_terminal(where, key, line):
+    error = PolicyError(where, key, 7, "a name")
+    assert str(error) == line and pickle.loads(pickle.dumps(error)).args == (where, key, 7, "a name")
 
 
 def test_all_mistakes_are_raised_together_each_of_them_once():

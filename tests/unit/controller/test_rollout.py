@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from proscribe.controller.policy_errors import Expected
 from proscribe.controller.rollout import Before, Decision, Seen, decide, deciding, objection, seen
 from proscribe.controller.rollout.before import run_before
 from proscribe.controller.rollout.limits import allowed_hosts, allowed_removals, batch_sizes, read_max_change
@@ -31,6 +32,52 @@ def fleet(drifted, compliant=0, removals=0, plans=1):
 )
 def test_max_change_is_read(value, hosts, removals):
     assert read_max_change(value) == {"hosts": hosts, "removals": removals}
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "message"),
+    [
+        ({"host": 3}, ".host", "did you mean 'hosts'?"),
+        ({"hosts": -1}, "", "a number of hosts"),
+        ({"removals": "10%"}, ".removals", "a number of removals"),
+        ({"hosts": "101%", "removals": 3}, ".hosts", "a share such as '25%'"),  # of two, the wrong one is named
+        (None, "", "unlimited"),
+    ],
+)
+def test_invalid_max_change_is_reported(value, key, message):
+    with pytest.raises(Expected) as raised:
+        read_max_change(value)
+    assert (raised.value.key, message in raised.value.expected) == (key, True)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "answered", "allowed"),
+    [("25%", 40, 10), ("25%", 1000, 250), ("0%", 1000, 10), (3, 1000, 3), ("unlimited", 9, None)],
+)
+def test_share_of_the_fleet_is_never_less_than_ten_hosts(hosts, answered, allowed):
+    assert allowed_hosts({"hosts": hosts}, answered) == allowed
+
+
+@pytest.mark.parametrize(
+    ("hosts", "limits", "batches", "reach", "allow"),
+    [
+        (fleet(2), {}, (2,), 2, {}),  # the first run of a newcomer
+        (fleet(10), {}, (2, 8), 10, {}),
+        (fleet(12), {}, (2, 10), 2, {"hosts": 12}),
+        (fleet(12, 38), {}, (2, 10), 12, {}),  # a quarter of 50
+        # The value replaces the one before: it needs the hosts and keeps what else a team wrote.
+        (fleet(12), {"max_change": {"hosts": 2, "removals": 7}}, (2, 10), 2, {"hosts": 12, "removals": 7}),
+        (fleet(12, 36, removals=20), {}, (2, 10), 2, {"hosts": 12, "removals": 240}),
+        (fleet(4, removals=1), {"max_change": {"hosts": 4, "removals": 0}}, (1, 3), 0, {"hosts": 4, "removals": 4}),
+        (fleet(4), {"max_change": {"hosts": 0, "removals": "auto"}}, (1, 3), 0, {"hosts": 4}),  # a freeze
+        (fleet(0, 5000), {}, (), 0, {}),
+    ],
+    ids=str,
+)
+def test_run_that_would_change_too_much_stops_after_a_canary_within_the_limit(hosts, limits, batches, reach, allow):
+    decision = decide(hosts, {**DEFAULTS, **limits})
+    assert (decision.batches, decision.reach, decision.allow) == (batches, reach, allow)
+    assert bool(decision.stop) == bool(allow)
 
 
 AMOUNT = st.one_of(st.integers(1, 50), st.integers(1, 100).map("{}%".format))
@@ -282,6 +329,15 @@ def begins(reports, mode="enforce", hosts=4, most="100%", plans="p" * 11):
     limits = {"batches": [1, "100%"], "max_change": {"hosts": most, "removals": "auto"}, "max_failures": "10%"}
     names = {f"h{number}": plan for number, plan in zip(range(1, hosts + 1), plans)}
     deciding.begins({"mode": mode, "hosts": names, "rollout": limits, "directory": str(reports / "run.partial")})
+
+
+def test_answer_after_the_decision_changes_nothing(tmp_path, warned):
+    begins(tmp_path)
+    deciding.answered("h1", DRIFTED)
+    before = deciding.decision(warned.append)
+    deciding.answered("h1", {**DRIFTED, "drifted": []})
+    deciding.answered("h2", DRIFTED)
+    assert deciding.decision(warned.append) == before
 
 
 def test_a_host_that_was_set_aside_is_none_of_the_run_that_follows(tmp_path, warned):

@@ -1,6 +1,8 @@
 """Files and settings of a schedule on a controller, and on hosts that pull."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,10 +12,19 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.controller.schedule import units
 from proscribe.controller.schedule.rendered import Here, plan
+from proscribe.host.schedule.timers import BASE_OF_GUARD, BASE_OF_PULL, COMMITS, GUARD, PROGRAM
+from recording import compare, join_files
 
 HERE = Here("/srv/proscribe", "ops", False, ["/srv/proscribe/inventory/prod"], "servers", {"PROSCRIBE_REPORTS": "/r 1"})
 UNITS = "/etc/systemd/system/proscribe"
 SIGNER = "ops@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"
+PULLED = {"schedule": "pull", "schedule_repository": "https://git.example.org/p.git", "schedule_signers": [SIGNER]}
+ODD = HERE._replace(
+    project='/srv/p 100%"$x',
+    inventory=['/srv/p 100%"$x/inventory/prod', "/etc/hosts.yml"],
+    limit="",
+    environment={"PROSCRIBE_B": 'a "b" \\ 5% $HOME', "PROSCRIBE_ANSIBLE_PLAYBOOK": "/opt/a/ansible-playbook"},
+)
 
 
 def planned(here=HERE, elsewhere="", local=False, of=({}, {}), **settings):
@@ -28,9 +39,38 @@ def planned(here=HERE, elsewhere="", local=False, of=({}, {}), **settings):
 
 
 def test_a_limit_of_hosts_that_pull_does_not_narrow_what_is_collected():
-    answer = planned(schedule="pull", schedule_repository="https://git.example.org/p.git", schedule_signers=[SIGNER])
+    answer = planned(**PULLED)
     service = answer["drift"]["files"][f"{UNITS}-drift.service"]
     assert '"scheduled" "collect" "--" "-i" "/srv/proscribe/inventory/prod"\n' in service
+
+
+def test_pulling_unit_is_not_kept_from_changing_its_host():
+    lines = planned(**PULLED)["pull"]["files"][f"{UNITS}-pull.service"].splitlines()
+    assert "SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap" in lines
+    assert not [line for line in lines if line.startswith(("Protect", "Private", "NoNewPriv", "RestrictSUIDSGID"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("locked_in", {"schedule_refresh": "weekly"}),
+        (
+            "root_with_mail",
+            {"schedule_account": "root", "schedule_refresh": "daily", "notify": {"mail": "a@b.example"}},
+        ),
+        ("root_of_a_host", {"schedule_account": "root", "local": True, "here": HERE._replace(root=True)}),
+        ("odd_names", {"here": ODD, "schedule_options": ["-e", "@/v/1"], "schedule_refresh": "weekly"}),
+        ("elsewhere", {"elsewhere": "ctl", "schedule_directory": "/opt/p", "schedule_account": "ops2"}),
+        ("pulled", {**PULLED, "schedule_branch": "live"}),
+    ],
+)
+def test_schedule_is_as_recorded(name, settings):
+    answer = planned(**settings)
+    files = {**answer["drift"].pop("files"), **answer["pull"].pop("files")}
+    for program in (PROGRAM, COMMITS, GUARD, *BASE_OF_PULL.values(), *BASE_OF_GUARD.values()):  # as in the source
+        files.pop(program, None)
+    recorded = Path(__file__).parents[1] / f"recorded/schedule/{name}.txt"
+    compare(recorded, join_files({**files, "answer": json.dumps(answer, indent=1)}))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Command, answer, registry, programs, accounts and browsers of a Windows host."""
 
+import base64
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import processor
 from proscribe.controller.windows import answer as answer_module
 from proscribe.controller.windows import browsers
 from proscribe.controller.windows import registry as registry_module
@@ -223,6 +225,32 @@ def test_an_answer_of_any_size_is_limited(monkeypatch):
     assert read("\n".join([f"{MARK} begin", *"x" * 18, f"{MARK} end", ""]).encode(), MARK).tasks is None
 
 
+def test_long_lines_of_a_hostile_host_are_read_in_linear_time():
+    began = processor()
+    text = "    " * 100_000 + "REG_" * 50_000 + "    " * 100_000
+    assert answered(installed("{1}", DisplayName="x", Other=text[:900_000])).registry.values(KEY)["displayname"]
+    assert processor() - began < 5
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_text_in_a_value_is_neither_a_key_nor_a_value(end):
+    """A user can write any text into their own part of the registry."""
+    forged = ["harmless", "HKEY_LOCAL_MACHINE\\Software\\Policies\\Google\\Chrome", f"{MARK[:-1]} done"]
+    forged += ["PROCESSOR_ARCHITECTURE=x86", f"HKEY_USERS\\{BOB}\\{UNINSTALL}\\{{2}}"]
+    found = answered(installed("{1}", USER, DisplayName=end.join(forged)), users=(ALICE, BOB))
+    assert found.registry.there("HKLM\\Software\\Policies\\Google\\Chrome") is False
+    assert list(found.registry.names(f"HKU\\{BOB}\\{UNINSTALL}")) == [] and found.architecture == "AMD64"
+    data = found.registry.values(f"{USER}\\{UNINSTALL}\\{{1}}")["displayname"].data
+    assert str(data).splitlines() == forged
+
+
+@pytest.mark.parametrize(("lines", "complete"), [(1, True), (1100, False)])
+def test_too_long_text_of_a_user_makes_its_key_incomplete(lines, complete):
+    text = "\n".join(["x" * 1000] * lines)
+    registry = answered(installed("{1}", USER, DisplayName=text)).registry
+    assert registry.complete(f"{USER}\\{UNINSTALL}") is complete
+
+
 @given(st.binary(max_size=3000), st.integers(0, 10_000))
 def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise, place):
     whole = printed(installed("{1}", DisplayName="x")).encode()
@@ -272,6 +300,12 @@ SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'ec
 )
 def test_command_fits_shell_and_connection(shell, transport, made):
     assert command("echo 'x' y", shell, transport) == made
+
+
+def test_powershell_over_ssh_gets_no_character_that_a_shell_takes_for_its_own():
+    *words, packed = command("echo 'x' y", "powershell", "ssh").split(" ")
+    assert words == ["powershell", "-NoProfile", "-NonInteractive", "-EncodedCommand"]
+    assert base64.b64decode(packed).decode("utf-16-le") == SCRIPT
 
 
 def find_installed_browsers(values, **named):

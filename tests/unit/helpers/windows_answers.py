@@ -7,6 +7,7 @@ from typing import Any
 
 from proscribe.controller.windows.answer import Answer, read
 from proscribe.controller.windows.command import (
+    ALL_USERS_PACKAGES,
     APP_PACKAGES,
     APP_PATHS,
     APPLIER_KEY,
@@ -135,6 +136,11 @@ def app_package(full_name: str, account: str = ALICE, on_device: bool = True) ->
 def device_package(full_name: str) -> Registered:
     """An app package that is on the device, whoever has it."""
     return {f"{DEVICE_PACKAGES}\\{full_name}": [("Path", "REG_SZ", f"C:\\Program Files\\WindowsApps\\{full_name}")]}
+
+
+def package_of_all(full_name: str, below: str = "Applications") -> Registered:
+    """Return an app package that each new user gets, or that waits for one named user."""
+    return {f"{ALL_USERS_PACKAGES}\\{below}\\{full_name}": [("Path", "REG_SZ", "C:\\x")]}
 
 
 def started(path: str, name: str = "", company: str = "", account: str = ALICE) -> Registered:

@@ -143,6 +143,14 @@ def test_stats_count_and_name_what_nothing_is_known_of(prints):
     assert prints("stats").endswith("\nnothing is known of 1 enforced services: owl\n")
 
 
+def test_stats_of_a_category_count_its_services_alone(prints):
+    found = json.loads(prints("stats", "--json", "--category", "webmail"))
+    assert ([*found["services"]], found["total"]["unverified"]) == (["owl"], 1)
+    heading, owl, total, *_ = prints("stats", "--category", "webmail").splitlines()
+    assert heading.split()[0] == "service"
+    assert owl.split() == ["owl", *"--------1"] and total.split() == ["total", *"000000001"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

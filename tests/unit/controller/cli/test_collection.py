@@ -154,6 +154,15 @@ def test_change_of_an_installed_collection_is_found(here, tmp_path, name):
         placing.target_of(tmp_path, Names("proscribe.ban", *[frozenset[str]()] * 4))
 
 
+def test_collection_of_another_name_has_that_name_everywhere(tmp_path):
+    path, files = built(tmp_path / "other", namespace="acme", name="no_chat", repository="https://git.example/x")
+    assert path.name.startswith("acme-no_chat-") and b"acme.no_chat.compile_plans" in files["playbooks/audit.yml"]
+    assert json.loads(files["MANIFEST.json"])["collection_info"]["repository"] == "https://git.example/x"
+    code = [name for name, text in files.items() if name.endswith((".py", ".yml")) and b"proscribe.ban." in text]
+    # `init` gives the example the collection's name.
+    assert [name for name in code if not name.startswith("examples/")] == []
+
+
 def test_the_readmes_of_its_roles_are_about_it(here):
     readmes = {path: text.decode() for path, text in here[1].items() if re.fullmatch(r"roles/\w+/README.md", path)}
     assert len(readmes) == len(list((PROJECT / "roles").iterdir()))
@@ -213,3 +222,15 @@ def test_collection_that_galaxy_refuses_leaves_no_file(tmp_path):
     with pytest.raises(Refused, match="ansible-galaxy cannot build the collection"):
         building.build({"README.md": b"x"}, names, "1.0.0", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_link_to_the_plugins_is_left_out(tmp_path):
+    (checkout(tmp_path, git=False) / "playbooks" / "library").symlink_to("../library")
+    assert sorted(layout.source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
+
+
+def test_collection_has_no_file_beyond_sources_and_metadata(here):
+    metadata = {"README.md", "meta/runtime.yml", "MANIFEST.json", "FILES.json"}
+    metadata |= {"changelogs/changelog.yaml", "changelogs/config.yaml"}
+    more = here[1].keys() - {layout.place_of(path) for path in layout.source_files(PROJECT)} - metadata
+    assert all(path.startswith("plugins/module_utils/proscribe/wire/stream.") for path in more) and more

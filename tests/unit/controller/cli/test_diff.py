@@ -174,13 +174,14 @@ def compared(tmp_path, old, new, whole=True):
 
 
 def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp_path):
-    old = {"a": {"contact": "x"}, "b": {"contact": "y"}, "c": {}, "gone": {}}
+    old = {"0": {}, "a": {"contact": "x"}, "b": {"contact": "y"}, "c": {}, "gone": {}}
     without = {"services_exclude": ["owl"]}
     new = {"a": {"contact": "x", **without}, "b": {"contact": "y", **without}, "c": {}, "fresh": {}}
+    new["0"] = {"contact": "z"}
     found = compared(tmp_path, old, new)
-    assert [group.hosts for group in found.groups] == [("a", "b")]
+    assert [group.hosts for group in found.groups] == [("a", "b"), ("0",)]  # the largest group first
     assert {change.service for change in found.groups[0].changes} == {"owl"}
-    assert (found.fresh, found.gone, found.compared, found.different) == (("fresh",), ("gone",), 3, True)
+    assert (found.fresh, found.gone, found.compared, found.different) == (("fresh",), ("gone",), 4, True)
 
 
 @pytest.fixture
@@ -288,6 +289,33 @@ def test_a_new_approver_stands_before_any_host(inventory, capsys):
     assert run_diff(inventory) == 1
     text = capsys.readouterr().out
     assert text.index("+ press: head mallory") < text.index("1 host (")
+
+
+HEAD_KEY = "ssh-ed25519 SHA256:Li4BMNlpen/nOyQPcr4EaIQVyzxxL70v5qpXuyKdkK4"  # by ssh-keygen -l
+OTHER_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIBqQN9YaBCmEN8YHbV3uBiJ7G5pEGZzVUjUy+gPRfjpn"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "added", "removed"),
+    [
+        ("approvers.yml", "press: {head: head.of.press, deputies: [chan]}\n", ["press: deputy chan"], []),
+        (
+            *("allowed_signers", SIGNERS + f"chan ssh-ed25519 {OTHER_KEY}\n"),
+            *(["chan ssh-ed25519 SHA256:X67g7OU/jFhYGjpXBBgeA/Y3F30uGwpRVlKmQKWYrk0"], []),
+        ),
+        (
+            *("allowed_signers", SIGNERS.replace(' namespaces="proscribe-waiver"', "")),
+            *([f"head.of.press {HEAD_KEY}"], [f'head.of.press namespaces="proscribe-waiver" {HEAD_KEY}']),
+        ),
+    ],
+)
+def test_change_of_an_approver_or_key_is_a_difference(inventory, capsys, file, text, added, removed):
+    assert run_diff(inventory, "--json") == 0 and json.loads(capsys.readouterr().out)["exceptions"] == []
+    write_files(inventory, {file: text})
+    assert run_diff(inventory, "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert [(change["added"], change["removed"]) for change in answer["exceptions"]] == [(added, removed)]
+    assert answer["hosts"]["changed"] == 0
 
 
 def test_a_limit_compares_hosts_alone(inventory, capsys):

@@ -174,7 +174,8 @@ def test_the_table_and_the_exit_code(tmp_path, monkeypatch, capsys):
     assert ended("press: {open: [owl.example]}", "--json") == 1
     printed = json.loads(capsys.readouterr().out)
     assert (printed["schema"], printed["met"]) == (expectations.SCHEMA, False)
-    assert printed["results"][0]["differences"][0]["hosts"] == ["press01"]
+    (result,) = printed["results"]
+    assert (result["name"], result["differences"][0]["hosts"]) == ("owl.example", ["press01"])
 
 
 DEBIAN = {"os": "debian", "version": "13"}
@@ -388,3 +389,9 @@ def test_subjects_of_questions_are_as_recorded(rich):
         found = [f"  {one.service.id} {one.how} {one.what}" for one in about.relations]
         lines += [f"{word}: {about.kind}", *found, *(f"  - {said}" for said in remarks(about))]
     compare(RECORDED / "explain.subjects.txt", "\n".join([*lines, ""]))
+
+
+def test_hostile_names_of_hosts_reach_no_terminal(tmp_path):
+    hosts = question(tmp_path, {"evil\x1b[2Jhost": {}, "rtl\u202ehost": {}})
+    answer = answering.explain(read("parrot.example"), compile_hosts(hosts, NOW))
+    assert all(line.isprintable() for line in printing.render(*answer, 80, colours=False).splitlines())

@@ -352,3 +352,27 @@ def test_a_device_that_fetches_it_checks_it_without_proscribe(ours, server, tmp_
         (fetched / "proscribe.rpz").write_bytes(answer.read())
     (fetched / "manifest.json").write_text((fetched / "manifest.json").read_text() + "\n")
     assert not verified()
+
+
+def test_check_of_all_finds_changed_and_missing_exports(inventory, tmp_path, capsys):
+    out = tmp_path / "all"
+    assert all_of(inventory, out, *AT) == all_of(inventory, out, "--check") == 0
+    (out / "domains/blocked.txt").write_text("")
+    assert all_of(inventory, out, "--check") == 1
+    assert f"{out}/domains: blocked.txt was changed, or is gone" in capsys.readouterr().out
+    shutil.rmtree(out / "zscaler")
+    assert all_of(inventory, out, "--check") == 2
+    assert f"zscaler: {out}/zscaler has no export to check" in capsys.readouterr().err
+
+
+def test_unsigned_export_counts_only_where_the_policy_has_no_key(ours, capsys):
+    ours.signs("")
+    assert ours.export(*AT) == 0 and not (ours.out / "manifest.json.sig").exists()
+    assert ours.export(*AT, "--check") == 0
+    assert ours.export(*AT, "--check", "--key", str(ours.key("controller"))) == 4
+    for signer, code in (("stranger", 4), ("controller", 0)):  # a signature that is there has to count
+        ours.sign(signer)
+        assert ours.export(*AT, "--check") == code
+    ours.signs("export_key")
+    assert ours.export(*AT, "--check") == 2
+    assert "found 'export_key', expected an absolute path" in capsys.readouterr().err

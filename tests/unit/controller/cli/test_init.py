@@ -245,6 +245,12 @@ def test_a_mistake_names_option_value_and_what_was_expected(options, mistake):
     assert mistake.replace("\\\\", "\\") in str(wrong.value).replace("\\\\", "\\")
 
 
+def test_all_mistakes_of_the_options_come_at_once():
+    with pytest.raises(PolicyErrors) as wrong:
+        answers("--ci=x", "--first-day=y", "--category=z")
+    assert len(wrong.value.errors) == 3
+
+
 def test_only_a_public_key_is_one_and_no_other_file_is_shown(key, tmp_path):
     assert public_key(key.with_suffix(".pub")).startswith("ssh-ed25519 AAAA") and "comment" not in public_key(
         key.with_suffix(".pub")
@@ -350,3 +356,20 @@ def test_a_directory_that_cannot_be_is_refused(tmp_path, name):
     (tmp_path / "nowhere").symlink_to("missing")
     with pytest.raises(Refused, match="expected a directory, or a new name in one"):
         place_new_files(tmp_path / name, FILES)
+
+
+def test_link_inside_the_directory_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy/a").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="found a link"):
+        place_new_files(tmp_path / "policy", FILES)
+    assert inside(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [(".github/workflows/policy.yml", ()), (".gitlab-ci.yml", ("--ci=gitlab",))]
+)
+def test_pipeline_of_an_audit_has_no_gate(name, options):
+    text = made(*options)[name]
+    assert "proscribe.ban.audit\n" in text and "gate" not in text.partition("audit:")[2].partition("run:")[2]

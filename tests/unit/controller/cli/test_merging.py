@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
+import re
 
 import pytest
 from pasts import Past, bad, good, made_plan
 from proscribe.controller.cli import Refused, merging
 from proscribe.controller.report.evaluation.advice import NOT_REACHED, SET_ASIDE
+from proscribe.controller.report.evaluation.merge import Unmergeable
 from proscribe.controller.report.history import open_history
 from proscribe.controller.report.storage.complete import NoSuchRun, read_records, read_report
 
@@ -49,6 +51,11 @@ def test_merged_run_is_not_merged_again_unless_named(reports):
     assert parts(merge(reports, FIRST)) == [FIRST] and first.is_dir()
 
 
+def test_hosts_of_the_inventory_that_no_part_has_are_unknown(reports):
+    assert hosts(merge(reports, FIRST, inventory=["a,z,"])) == {"a": "compliant", "z": "unknown"}
+    assert hosts(merge(reports, FIRST)) == {"a": "compliant"}
+
+
 def test_an_inventory_that_ansible_cannot_read_is_refused(reports):
     place = reports.parent / "hosts.yml"
     place.write_text("all: [")
@@ -70,6 +77,22 @@ class TestRounds:
         past.stored(reports, {"a": bad()}, FIRST, hour=3, round="r2")
         past.stored(reports, {"b": good()}, SECOND, hour=3, round="r2")
         return reports
+
+    def test_host_of_a_slice_that_died_is_unknown(self, reports, capsys):
+        made = merge(reports, "unmerged", inventory=["a,b,c,"])
+        assert parts(made) == [FIRST, SECOND]
+        assert hosts(made) == {"a": "noncompliant", "b": "compliant", "c": "unknown"}
+        printed = " ".join(capsys.readouterr().err.split())
+        for run, why in ((WHOLE, "over the whole"), (OTHER, "another inventory"), (OLDER_SLICE, "the round r2")):
+            assert re.search(f"{run} is not merged: it is [a-z ]*{why}", printed)
+
+    def test_run_over_the_whole_never_stands_for_a_round_that_died(self, reports):
+        with pytest.raises(Unmergeable, match="run over the whole"):
+            merge(reports, WHOLE, inventory=["a,b,c,"])
+        for _ in range(2):  # the newer round, then the older one
+            merge(reports, "unmerged", inventory=["a,b,c,"])
+        with pytest.raises(NoSuchRun):
+            merge(reports, "unmerged", inventory=["a,b,c,"])
 
     def test_the_round_that_is_named(self, reports):
         assert parts(merge(reports, "unmerged", round="r1", inventory=["a,b,c,"])) == [OLDER_SLICE]

@@ -272,3 +272,19 @@ def test_a_department_that_is_not_there_is_named_with_those_that_are(departments
     report = {"run": RUN, "departments": departments}
     with pytest.raises(Refused, match=f"^the report of r1 has .*{said}"):
         report_pages.department(report, [], "pre\x1bs")
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "coloured"),
+    [(True, {}, True), (False, {}, False), (True, {"NO_COLOR": "1"}, False), (True, {"TERM": "dumb"}, False)],
+)
+def test_screen_has_colours_and_an_end_only_on_a_terminal(terminal, environment, coloured, tmp_path, monkeypatch):
+    usual = {"COLUMNS": "70", "LINES": "33", "PROSCRIBE_REPORTS": str(tmp_path), "TERM": "xterm", "NO_COLOR": ""}
+    for name, value in (usual | environment).items():
+        monkeypatch.setenv(name, value)
+    screens = []
+    monkeypatch.setattr(sys, "stdout", Stream(terminal))
+    monkeypatch.setattr(report, "answer", lambda arguments, screen, place: screens.append(screen) or "")
+    monkeypatch.chdir(tmp_path)
+    report.run(arguments())
+    assert screens == [Screen(70, 33 if terminal else sys.maxsize, coloured, str(tmp_path))]

@@ -125,6 +125,26 @@ def test_a_run_without_a_report_of_its_own_is_said_so(place, report, capsys):
     assert "produced no report (it ended with 5)" in capsys.readouterr().err and place.read("sent") == ""
 
 
+def test_notification_goes_to_its_playbook_in_a_file_and_never_on_a_command_line(place):
+    place.reports_that(None, NEWS, None, heads=[{"mail": "h@example.org"}])
+    assert place.scheduled("drift", *ARGUMENTS) == 0
+    words = place.read("sent").split("\n")
+    assert words[:5] == ["-EP", "-m", "ansible", "playbook", installation.playbook("notify")]
+    assert "/srv/inventory" in words and "--limit" not in words and "--ask-vault-pass" not in words
+    assert "drift" not in " ".join(words[words.index("-e") :])
+    notification = json.loads(place.read("notification"))
+    assert notification["facts"]["a"] == 1 and notification["heads"] == [{"mail": "h@example.org"}]
+    environment = place.read("environment").split("\n")
+    assert {"ANSIBLE_NO_TARGET_SYSLOG=1", f"PROSCRIBE_REPORTS={place.reports}"} <= {*environment}
+    assert not os.path.exists(json.loads(words[words.index("-e") + 1])["proscribe_notice_file"])
+
+
+def test_run_gets_its_options_and_no_input_and_is_quiet_without_news(place, capsys):
+    assert place.scheduled("collect", *ARGUMENTS) == 0
+    assert place.read("started").split("\n") == ["collect", *ARGUMENTS, ""]
+    assert capsys.readouterr().out == "" and place.read("sent") == ""
+
+
 def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place):
     holder = "import fcntl,os,sys; fcntl.flock(os.open(sys.argv[1], 0), 2); print('ready', flush=True); input()"
     with subprocess.Popen(["python3", "-c", holder, place.reports], stdin=-1, stdout=-1, text=True) as other:

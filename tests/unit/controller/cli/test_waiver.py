@@ -505,3 +505,54 @@ def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted()
         waiver = judged(controls=controls, hosts=("h1", "h2") if hosts else ("h2",))
         assert lifted_hosts(waiver, lifts) == hosts
         assert table([waiver], NOON, 500, False, lifts).splitlines()[-1].endswith(where)
+
+
+def test_link_to_a_waiver_stays_a_link_when_it_is_revoked(words, tmp_path):
+    words(*NEW)
+    words.file().rename(tmp_path / "press01-parrot.yml")
+    words.file().symlink_to(tmp_path / "press01-parrot.yml")
+    words("revoke", "press01-parrot", "--by", "deputy", "--why", "over")
+    assert words.file().is_symlink() and b"revoked:" in (tmp_path / "press01-parrot.yml").read_bytes()
+
+
+def test_signature_is_made_and_verified_by_ssh_keygen_itself(words, key, capsys):
+    words(*NEW)
+    trusted(words, key)
+    capsys.readouterr()
+    assert words("verify", "--json") == 0
+    (waiver,) = json.loads(capsys.readouterr().out)["waivers"]
+    assert (waiver["signed"], waiver["signature"], waiver["waives"]) == (False, "not signed", True)
+    assert words("sign", "press01-parrot", "--key", str(key)) == words("verify") == 0
+    assert "signed by head.of.press with ED25519 key SHA256:" in capsys.readouterr().out
+    signature = f"{words.file()}.sig"
+    assert os.stat(signature).st_mode & 0o777 == 0o644
+    argv = ["ssh-keygen", "-Y", "verify", "-f", str(words.where / "allowed_signers"), "-I", "head.of.press"]
+    argv += ["-n", "proscribe-waiver", "-s", signature]
+    subprocess.run(argv, input=words.file().read_bytes(), check=True, capture_output=True)
+
+
+def test_all_mistakes_of_the_options_are_named_at_once_and_nothing_is_written(words):
+    options = "new --service parot,webmail --host press,fin02 --group fin01 --control dsn --reason x --requested-by a"
+    options += " --approved-by head.of.press --approved-on yesterday --expires 30x"
+    with pytest.raises(Refused) as refused:
+        words(*options.split())
+    starts = sorted(line.partition(", expected ")[0] for line in str(refused.value).splitlines())
+    assert starts == [
+        *("--approved-on: found 'yesterday'", "--control: found 'dsn'", "--expires: found '30x'"),
+        *("--group: found 'fin01'", "--host: found 'fin02'", "--host: found 'press'"),
+        *("--service: found 'parot'", "--service: found 'webmail'"),
+    ]
+    for hint in ("'webmail' is a category", "--group press", "--host fin01", "you mean 'parrot'?"):
+        assert hint in str(refused.value)
+    with pytest.raises(Refused, match="^give --reason, --requested-by, --approved-by, --expires, --host, --group or "):
+        words("new", "--service", "parrot", "--approved-on", "now")
+    assert not words.file().parent.exists() or not list(words.file().parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options", [("--approved-by", "head.of.finance"), ("--approved-by", "alice"), ("--expires", "2029-01-01")]
+)
+def test_waiver_that_no_signature_helps_asks_for_none(words, options, capsys):
+    words(*NEW, *options, "--id", "w")
+    printed = capsys.readouterr().out
+    assert "since no signature helps" in printed and "signs it, and" not in printed

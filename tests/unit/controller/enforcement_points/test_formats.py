@@ -317,6 +317,17 @@ def test_no_name_injects_into_a_device_list(name, text, where):
     DEVICES[name](files)
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"), [("cloudflare_gateway", [1_000, 1_000, 501]), ("defender_indicators", [500] * 5 + [1])]
+)
+def test_names_beyond_the_limit_of_a_file_go_into_the_next(name, lines):
+    made = plan({"dns": {"chat": {"domains": [f"n{n}.test" for n in range(2_500)], "allow": [], "canaries": []}}})
+    made["controls"]["dns"]["services"]["mail"]["domains"] = ["mail.example"]
+    files = export_for_device(name, made).files
+    assert sorted(content.count(b"\n") - 1 for content in files.values())[-len(lines) + 1 :] == sorted(lines)[1:]
+    assert all(DEVICES[name](files)(host) for host in ("n0.test", "n999.test", "n2499.test", "mail.example"))
+
+
 OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
 
 

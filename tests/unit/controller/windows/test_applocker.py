@@ -98,6 +98,19 @@ def test_difference_of_a_policy_is_named(values, named, expected):
     assert found.keys() - expected.keys() <= {"AppIDSvc"}
 
 
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ({"refused": [APPLOCKER]}, [f"{APPLOCKER} cannot be read there"]),
+        ({"refused": [APPLOCKER, APPLIER_KEY]}, [f"{name} cannot be read there" for name in (APPLOCKER, APPLIER_KEY)]),
+        ({"applier": [("System", 4), ("svchost.exe", 5)]}, [applocker.NOT_KNOWN]),
+    ],
+)
+def test_policy_that_cannot_be_read_is_unknown(named, why):
+    [verdict] = verdicts(arrived(policy()), desired=policy(), **named)
+    assert (verdict.state, verdict.reason) == (UNKNOWN, "; ".join(why))
+
+
 def test_a_finding_says_where_in_the_registry_it_is():
     [verdict] = verdicts(arrived(changed(3, 4), "0x3"), desired=policy())
     appx = Finding("rules", "AppLocker Appx", "windows", path=f"{APPLOCKER}\\Appx", detail="no rule has arrived")

@@ -9,9 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.windows import observing
+from proscribe.controller.windows import observing, registry
 from proscribe.controller.windows.answer import read
-from proscribe.controller.windows.command import ALL_USERS_PACKAGES, APP_PACKAGES, DEVICE_PACKAGES, POLICIES
+from proscribe.controller.windows.command import (
+    ALL_USERS_PACKAGES,
+    APP_PACKAGES,
+    DEVICE_PACKAGES,
+    POLICIES,
+    SHELL,
+    STARTED,
+    UNINSTALL,
+)
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.model.plan import sealed
 from proscribe.wire.replies import results
@@ -29,6 +37,7 @@ from windows_answers import (
     app_path,
     device_package,
     installed,
+    package_of_all,
     plan,
     policies_of,
     started,
@@ -52,6 +61,84 @@ def record(values=NOTHING, compiled=None, only=(), **named):
 
 
 GOOD = {"code_page": ["65001"]}
+
+
+AWAY = "what a user who is not logged in installed"
+WOW64 = {"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}
+UNSEEN = [
+    ({"profiles": (ALICE, BOB)}, AWAY),
+    ({"profiles": (ALICE, BOB, BOB + "1")}, "what 2 users who are not logged in installed"),
+    ({"tasks": ()}, "the programs that run cannot be listed"),
+    ({"refused": [f"HKU\\{ALICE}\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "uninstall keys of a user"),
+    ({"code_page": ["437"]}, "names in other scripts"),
+    ({"refused": ["HKU"]}, "which users the host has"),
+    ({"refused": [f"HKU\\{ALICE}\\{APP_PACKAGES}"]}, "the app packages of a user who is logged in"),
+    ({"refused": [f"HKU\\{ALICE}\\{STARTED}"]}, "what a user who is logged in has started"),
+    ({"refused": ["HKLM\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "(App Paths) of the machine"),
+    (WOW64, "a program of 32 bits"),
+]
+
+
+@pytest.mark.parametrize(("named", "why"), UNSEEN)
+def test_place_that_could_not_be_seen_is_unknown_and_never_compliant(named, why):
+    found = rules({}, **{**GOOD, **named})["apps/wechat"]
+    assert found["state"] == UNKNOWN and why in found["reason"]
+    there = installed("{1}", DisplayIcon="C:\\Tencent\\WeChat\\WeChat.exe")
+    assert rules(there, **{**GOOD, **named})["apps/wechat"]["state"] == NONCOMPLIANT
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ({"refused": [f"HKU\\{ALICE}\\Software"]}, "the list of browsers of a user cannot be read"),
+        ({"profiles": (ALICE, BOB)}, AWAY),
+        (WOW64, "a program of 32 bits"),
+    ],
+)
+def test_browsers_that_could_not_be_seen_are_unknown(named, why):
+    compiled = plan()
+    found = rules({**BROWSERS, **policies_of(compiled)}, compiled, ["browser"], **named)["browser/policy-file"]
+    assert found["state"] == UNKNOWN and why in found["reason"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        installed("{1}", f"HKU\\{ALICE}", DisplayName="x" * 400),
+        {f"HKU\\{ALICE}\\{UNINSTALL}" + "\\x" * 130: [("DisplayName", "REG_SZ", "x")]},
+    ],
+)
+def test_too_much_of_one_user_is_unknown_and_hides_nothing_else(values, monkeypatch):
+    monkeypatch.setattr(registry, "LONGEST_TEXT", 300)
+    found = rules(values, **GOOD)["apps/wechat"]
+    assert found["state"] == UNKNOWN and "uninstall keys of a user" in found["reason"]
+    there = installed("{1}", InstallLocation="C:\\Program Files\\Tencent\\WeChat")
+    assert rules({**values, **there}, **GOOD)["apps/wechat"]["state"] == NONCOMPLIANT
+
+
+def test_controls_that_are_not_observed_on_windows_are_unknown_rule_by_rule():
+    service = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.example"], "urls": [], "allow": []}
+    service["networks"] = ["192.0.2.0/24"]
+    section = {"mode": "enforce", "services": {"wechat": service}, "settings": {}}
+    found = record({}, plan(firewall=section, dns=section), **GOOD)
+    states = {rule["rule"]: (rule["state"], rule["reason"]) for rule in found["rules"]}
+    for control in ("firewall", "dns"):
+        assert states[f"{control}/wechat"] == (UNKNOWN, f"{control} is not observed on Windows")
+    assert found["state"] == UNKNOWN
+    assert found["platform"] == {"os": "windows", "version": "10.0.22631.4317", "architecture": "AMD64"}
+
+
+@pytest.mark.parametrize(("gate", "failed"), [("never", False), ("noncompliant", True), ("incomplete", True)])
+def test_gate_holds_for_a_windows_host(gate, failed):
+    made = observing.observe(plan(), answered({}, tasks=[("WeChat.exe", 3)], **GOOD), ["apps"], time.monotonic())
+    answer = dict(observing.answered(made, gate))
+    assert (bool(answer.pop("failed", False)), bool(answer.pop("msg", ""))) == (failed, failed)
+    assert answer == {"changed": False, "record": made, "drifted": [], "privileged": False}
+
+
+def test_plan_that_somebody_changed_is_refused():
+    with pytest.raises(ValueError, match="digest"):
+        observing.observe({**plan(), "contact": "x"}, answered(), (), time.monotonic())
 
 
 def test_a_portable_program_that_winget_installed_is_found_by_its_id_alone():
@@ -159,6 +246,29 @@ def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_w
     assert observe_rule({}, refused=[*closed, DEVICE_PACKAGES, ALL_USERS_PACKAGES])["state"] == UNKNOWN
 
 
+def test_user_who_never_had_a_desktop_has_started_nothing():
+    """The account of the audit is one: its part of the registry has none of these keys."""
+    none = [f"HKU\\{ALICE}\\{key}" for key in (SHELL, STARTED)]
+    assert observe_rule({}, refused=none)["state"] == COMPLIANT
+    for closed in (f"HKU\\{ALICE}\\Software", "HKU"):
+        assert observe_rule({}, refused=[*none, closed])["state"] == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        together(app_package(NEW, on_device=False), device_package(OTHER)),  # the list of the user keeps it
+        together(package_of_all(NEW, BOB), device_package(OTHER)),
+        package_of_all(NEW, "Deleted"),
+        package_of_all(NEW, f"EndOfLife\\{ALICE}"),
+        device_package("TencentWeChatLimited.WeChatUWP_2.0.0.0_x64__8wekyb3d8bbwe"),  # of another publisher
+        started(f"C:\\Program Files\\WindowsApps\\{NEW}\\WeChat.exe") | device_package(OTHER),
+    ],
+)
+def test_app_that_is_gone_or_never_was_is_compliant(values):
+    assert observe_rule(values)["state"] == COMPLIANT
+
+
 NAMED_SO = ["2414FC7A.Viber", "C27EB4BA.ViberOEM", "Example.Viber", "Example.ViberDesktop", "viber"]
 VIBER = {
     "name": "Viber",
@@ -233,3 +343,35 @@ def rules_of_well_known(own_plan, values, **named):
 
 def test_without_any_of_them_a_host_is_compliant(own_plan):
     assert not SERVICES & rules_of_well_known(own_plan, {}).keys()
+
+
+def with_key(known):
+    values = {"DisplayName": known.name, "Publisher": known.publisher, "InstallLocation": known.folder}
+    return installed(known.key, **values, UninstallString=f"{known.folder}\\uninstall.exe")
+
+
+PRESENCES = {  # by how a program is there: values of the registry, what names it, and the state
+    "installed": (with_key, "name", NONCOMPLIANT),
+    "running": (lambda known: {}, "image", NONCOMPLIANT),
+    "app": (lambda known: app_package(known.package), "family", NONCOMPLIANT),
+    "app of a new user": (lambda known: package_of_all(known.package), "family", NONCOMPLIANT),
+    "own path": (lambda known: app_path(known.image, path=f"D:\\x\\{known.image}"), "image", NONCOMPLIANT),
+    "portable": (lambda known: started(f"D:\\x\\{known.image}", known.name, known.publisher), "name", UNKNOWN),
+    "portable of another user": (lambda known: started_lately(f"D:\\x\\{known.image}", BOB), "image", UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("presence", PRESENCES)
+@pytest.mark.parametrize("known", WELL_KNOWN, ids=lambda known: known.service)
+def test_each_well_known_program_is_named_or_unknown_and_never_compliant(own_plan, known, presence):
+    make, naming, state = PRESENCES[presence]
+    tasks = [("System", 4), *[(known.image, 7)] * (presence == "running")]
+    users = (ALICE, BOB) if presence == "portable of another user" else (ALICE,)
+    found = rules_of_well_known(own_plan, make(known), tasks=tasks, profiles=users)
+    rule = found.pop(known.service)
+    entry = own_plan["controls"]["apps"]["services"][known.service]
+    if naming == "family" and not entry.get("windows_packages", {}).get("appx"):
+        state = UNKNOWN  # the catalogue has no app of it
+    name = known.package.partition("_")[0] if naming == "family" else getattr(known, naming)
+    assert rule["state"] == state and name in [finding["id"] for finding in rule["findings"]]
+    assert all(found[service]["findings"] == [] for service in SERVICES & found.keys())

@@ -6,6 +6,7 @@ import http.client
 import io
 import os
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -230,3 +231,16 @@ def test_a_list_that_includes_what_is_elsewhere_is_not_fetched(monkeypatch):
     monkeypatch.setattr(obtaining, "fetch", lambda *_: outside)
     with pytest.raises(NotFetched, match="birds/list includes '../x'"):
         published(of_table("list"))
+
+
+def test_endless_answer_is_left_after_a_limit_and_keeps_no_process(serve, monkeypatch):
+    monkeypatch.setattr(fetching, "LONGEST", 0.01)
+    ended = threading.Event()
+    serve(lambda: ended.wait() and Answer(b""))
+    before = threading.enumerate()
+    try:
+        with pytest.raises(NotFetched, match="longer than 0.01 seconds"):
+            fetch(URL)
+        assert [thread.daemon for thread in threading.enumerate() if thread not in before] == [True]
+    finally:
+        ended.set()

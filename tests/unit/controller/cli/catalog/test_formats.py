@@ -334,3 +334,43 @@ def test_reading_is_linear(unit):
 def test_a_name_of_any_text_is_one_or_none(text):
     name = name_of(text)
     assert not name or (not grammar.domain(name) and name_of(name) in (name, name.removeprefix("www.")))
+
+
+def test_checked_day_is_that_of_the_file_and_never_a_day_to_come(refresh, catalog):
+    today = datetime.datetime.now(datetime.timezone.utc)
+    for days_ago, expected in ((10, 10), (-10, 0)):
+        written = today - datetime.timedelta(days=days_ago)
+        assert refresh("names", [f"new{expected}.example"], day=int(written.timestamp()))[0] == 0
+        days = [today.date() - datetime.timedelta(days=expected - late) for late in (0, 1)]  # midnight may pass
+        entry = (catalog / "instant_messaging/parrot.yml").read_text()
+        assert any(f"checked: {day}\n" in entry for day in days)
+
+
+@pytest.mark.parametrize(
+    ("values", "most", "taken"),
+    [
+        (NAMES + MORE[:40], "40", True),
+        (NAMES + MORE[:40], "39", False),
+        (NAMES[40:], "39", False),
+        (NAMES * 2, "100", False),
+        (NAMES[:49], "100", False),  # fewer than the publisher always has
+    ],
+)
+def test_list_that_changes_more_than_allowed_is_refused(refresh, catalog, values, most, taken):
+    assert refresh("birds", [f"{name.upper()}." for name in NAMES]) == (0, ["birds: unchanged"])
+    before = (catalog / "feeds/birds.txt").read_text()
+    code, printed = refresh("birds", values, "--max-change", most)
+    assert code == (0 if taken else 1), printed
+    assert ((catalog / "feeds/birds.txt").read_text() != before) is taken
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (" *.Owl.Example. ", "owl.example"), ("'www.owl.example',", "owl.example"), ("owl.example:8443", "owl.example"),
+        ("owl.example/path", "owl.example"), ("bücher.example", "xn--bcher-kva.example"), ("co.uk", ""),
+        ("1.2.3.4", ""), ("\x1b[31m.example", ""), ("ü" * 80 + ".example", ""), ("a." * 2048 + "example", ""),
+    ],
+)  # fmt: skip
+def test_name_in_a_value_is_read_without_its_surroundings(value, name):
+    assert name_of(value) == name

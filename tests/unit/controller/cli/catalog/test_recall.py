@@ -472,6 +472,17 @@ def test_a_share_is_of_what_was_measured(families, popular, whole, share):
     assert result.share(whole) == share
 
 
+def test_copy_at_second_hand_vouches_for_no_name_and_the_most_asked_for_comes_first():
+    lists = [source("a", takes_from="b"), source("b", takes_from="c"), source("c")]
+    names = {"a": listed("owl"), "b": listed("wren"), "c": listed("owl")}
+    assert measure("vpn", lists, names, NOBODY, lambda _: Standing(MISSING)).found == []
+    popular = Popular({"tit.example": 7, "owl.example": 9}, frozenset({"wren.example"}), ("top",))
+    found = measure(
+        *("vpn", lists[::2], dict.fromkeys("ac", listed("owl x wren tit")), popular), lambda _: Standing(MISSING)
+    ).found
+    assert [name.name.partition(".")[0] for name in found] == ["tit", "owl", "wren", "x"]
+
+
 IDS = "abcd"
 LISTS_OF_NAMES = st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(["x", "y", "z", "x.y"]), max_size=4))
 

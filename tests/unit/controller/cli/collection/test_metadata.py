@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from proscribe.controller.cli import Refused
-from proscribe.controller.cli.collection import full_names, layout, metadata, python_source
+from proscribe.controller.cli.collection import documents, full_names, layout, metadata, python_source
 from proscribe.controller.cli.collection.full_names import Names
 from proscribe.controller.cli.collection.metadata import Release
 
@@ -207,6 +207,20 @@ def test_a_name_that_galaxy_does_not_take_is_refused(option, wrong):
 def test_the_namespace_of_ansible_is_refused():
     with pytest.raises(Refused, match="--namespace: found 'ansible', which is Ansible's own"):
         Names.of(SOURCE, "ansible", "ban")
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ("[a](page.md#x)", "[a](page.md#x)"),
+        ("[b](../library/quarantine.py)", "[b](../plugins/modules/quarantine.py)"),
+        ("[c](../roles/dns_filter)", "[c](../roles/dns_filter)"),
+        ("[d](../tests/x.py)", "d"),
+        ("[e](https://x)", "[e](https://x)"),
+    ],
+)
+def test_link_of_a_document_leads_to_a_file_of_the_collection(link, expected):
+    assert documents.document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
 
 
 PLUGIN = '''\

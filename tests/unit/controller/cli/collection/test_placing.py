@@ -60,6 +60,8 @@ def test_collection_is_placed_and_replaced_whole(tmp_path, monkeypatch, exchange
     target = place(tmp_path, FIRST)
     assert target == tmp_path / "ansible_collections/proscribe/ban" and contents(target) == FIRST
     assert (target / "docs").is_dir()
+    modes = [(path.is_dir(), path.stat().st_mode & 0o777) for path in target.rglob("*")]
+    assert {*modes} == {(True, 0o755), (False, 0o644)}, "every account can read it"
     (target / "plugins/modules/__pycache__").mkdir()
     (target / "plugins/modules/__pycache__/a.pyc").touch()  # a run has imported it
     assert contents(place(tmp_path / "ansible_collections", SECOND)) == SECOND

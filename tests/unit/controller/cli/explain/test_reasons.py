@@ -471,3 +471,16 @@ def test_why_a_service_has_no_entry(control, restrictions, status, text):
     policy = SimpleNamespace(restrictions=SimpleNamespace(**{**usual, **restrictions}), section=sections.get)
     owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
     assert missing(policy, control, SimpleNamespace(**owl), "no domain") == Reason(status, text, "owl")
+
+
+@pytest.mark.parametrize(
+    ("systems", "observed", "changed"),
+    [
+        ("debian fedora arch linux", True, True),
+        ("windows macos", True, False),
+        ("darwin freebsd14 openbsd7 netbsd sunos5 aix cygwin win32", False, True),
+    ],
+)
+def test_system_of_a_host_decides_whether_it_is_observed_and_changed(systems, observed, changed):
+    for system in systems.split():
+        assert (Facts(system).observed_system, Facts(system).only_observed) == (observed, not changed)

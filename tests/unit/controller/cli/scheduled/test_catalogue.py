@@ -84,10 +84,41 @@ class Place:
         self.lists = lists
         return catalogue.refresh((), self.fetched)
 
+    def state(self):
+        """Return the files and what git has checked out; objects and branches of git may change."""
+        files = {path: path.read_bytes() for path in self.top.rglob("*") if path.is_file() and ".git" not in path.parts}
+        return {**files, **{name: (self.top / ".git" / name).read_bytes() for name in ("index", "HEAD")}}
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     return Place(tmp_path, monkeypatch)
+
+
+def test_refreshed_lists_become_a_commit_on_a_branch_and_change_nothing_else(place):
+    for name in ("pre-commit", "post-commit", "post-checkout", "reference-transaction", "post-index-change"):
+        place.write(place.top / ".git/hooks" / name, "#!/bin/sh\ntouch ../ran\n")
+        (place.top / ".git/hooks" / name).chmod(0o755)
+    place.write(place.top / "notes.txt", "not committed\n")
+    place.write(place.top / "catalog/feeds/birds.txt", "a.example\nmine.example\n")
+    before, base = place.state(), place.git("rev-parse", "HEAD")
+    (place.root / "ran").unlink(missing_ok=True)
+    notification, complete = place.refresh(birds="b.example\n", nets="9.9.9.0/24\n")
+    assert complete and notification.facts["branch"] == BRANCH
+    assert place.state() == before and not (place.root / "ran").exists()
+    assert place.git("rev-parse", f"{BRANCH}^") == base
+    changed = ["catalog/amends/parrot.yml", "catalog/feeds/birds.txt", "catalog/feeds/birds.yml"]
+    assert place.git("diff", "--name-only", "HEAD", BRANCH).split() == changed
+    assert place.git("show", f"{BRANCH}:catalog/feeds/birds.txt") == "b.example"
+    author = place.git("log", "-1", "--format=%an %ae %cn %ce", BRANCH)
+    assert author == "Proscribe proscribe@localhost Proscribe proscribe@localhost"
+    assert (place.release / "circumvention/parrot.yml").read_text() == ENTRY
+
+
+def test_branch_of_somebody_else_is_never_moved(place):
+    place.git("branch", BRANCH)
+    place.refresh(birds="b.example\n", nets="8.8.4.0/24\n")
+    assert place.git("rev-parse", BRANCH) == place.git("rev-parse", "HEAD") == place.git("rev-parse", f"{BRANCH}-2^")
 
 
 def test_there_are_only_so_many_branches_of_a_day(place, monkeypatch):
