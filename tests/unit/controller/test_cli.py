@@ -25,6 +25,13 @@ HELPED = [
     *(["catalog", name] for name in ("list", "show", "check", "stats", "stale", "refresh", "propose")),
     *(["waiver", name] for name in ("new", "sign", "verify", "list", "expire-soon", "revoke")),
 ]
+ONE = PolicyError("a.yml:3", "mode", "x", "y")
+OTHER = PolicyError("b.yml:5", "mode", "z", "y")
+HELP_DEFAULT = re.compile(r"\(default: ([^),;]+)")
+TYPED = [
+    ("diff", {"diff_old": "latest", "diff_tool": "x"}, "diff_tool", "diff_old, diff_old_inventory, diff_as_now"),
+    ("explain", {"explain_name": "x", "explain_extra_vars": "x"}, "explain_extra_vars", "explain_name, explain_expect"),
+]
 
 
 @pytest.mark.parametrize("place", [".", f"/srv/{'deep/' * 20}proscribe"])
@@ -48,10 +55,6 @@ def test_text_to_copy_out_of_a_message_stays_whole(monkeypatch, capsys):
         "  needs this line:",
         key,
     ]
-
-
-ONE = PolicyError("a.yml:3", "mode", "x", "y")
-OTHER = PolicyError("b.yml:5", "mode", "z", "y")
 
 
 def raising(error):
@@ -120,8 +123,6 @@ def test_unknown_option_goes_to_ansible_where_a_command_starts_it(option, capsys
 
 
 PROJECT = Path(__file__).resolve().parents[3]
-EMPTY_DEFAULTS = ("", None, False, [], (), 0)
-HELP_DEFAULT = re.compile(r"\(default: ([^),;]+)")
 
 
 OPTIONS = {
@@ -139,7 +140,7 @@ def test_default_of_an_option_is_in_its_help(name):
     default = action.default
     if said and said[1] == "the project's own":
         assert default == str(PROJECT / "catalog")
-    elif default not in EMPTY_DEFAULTS:
+    elif default not in ("", None, False, [], (), 0):
         assert said and said[1] == str(default), "its help says another default, or none"
 
 
@@ -227,12 +228,6 @@ def test_the_arguments(command, variables, words):
 def test_wrong_variable_is_refused(command, variables, message):
     with pytest.raises(Refused, match=message):
         arguments_of(command, variables)
-
-
-TYPED = [
-    ("diff", {"diff_old": "latest", "diff_tool": "x"}, "diff_tool", "diff_old, diff_old_inventory, diff_as_now"),
-    ("explain", {"explain_name": "x", "explain_extra_vars": "x"}, "explain_extra_vars", "explain_name, explain_expect"),
-]
 
 
 @pytest.mark.parametrize(("command", "variables", "wrong", "known"), TYPED)

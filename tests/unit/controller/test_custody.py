@@ -13,6 +13,13 @@ from proscribe.controller.custody.selection import choose
 NOW = datetime.datetime(2026, 11, 26, 8, tzinfo=datetime.timezone.utc)
 DAY = "2026-11-2{}T08:00:00Z"
 HOSTILE = "\x1b[2J\u202egnp"
+NO_WAIVER = "no waiver covers wechat there"
+W1 = "covered by waiver w1 (until 2027-01-01T00:00:00Z)"
+AUDITED = "wechat is only audited there: the next run reports it noncompliant"
+FOR_GROUPS = {"mode": "enforce", "only": {"posix_groups": ["x", "y"]}}
+WAIVED_1, WAIVED_9 = {"mode": "waived", "waiver": "w1"}, {"mode": "waived", "waiver": "w9"}
+BOTH_SERVICES = {"services": ["wechat", "signal"]}
+DONE = {"wechat-00000001": "", "telegram-00000002": ""}
 
 
 def item(id_="wechat-00000001", **more):
@@ -146,19 +153,11 @@ def test_mistake_counts_the_hosts_that_answered(answered, silent, where):
     assert mistake.startswith("--user: found 'zoe', ") and mistake.endswith(f" of {where}")
 
 
-NO_WAIVER = "no waiver covers wechat there"
-W1 = "covered by waiver w1 (until 2027-01-01T00:00:00Z)"
-AUDITED = "wechat is only audited there: the next run reports it noncompliant"
-FOR_GROUPS = {"mode": "enforce", "only": {"posix_groups": ["x", "y"]}}
-WAIVED_1, WAIVED_9 = {"mode": "waived", "waiver": "w1"}, {"mode": "waived", "waiver": "w9"}
-
-
 def except_(**part):
     return {"mode": "enforce", "exceptions": [{"waiver": "w1", **part}]}
 
 
 PARTLY = except_(users=["alice"])
-BOTH_SERVICES = {"services": ["wechat", "signal"]}
 
 
 @pytest.mark.parametrize(
@@ -268,9 +267,6 @@ def test_table_marks_items_that_are_kept_forever_unfinished_or_of_an_unknown_kin
     first, second = wording.table(made, 200).splitlines()[2:4]
     assert re.split(r" {2,}", first)[5:8] == ["odd (2 parts), unfinished", "9 KiB", "forever"]
     assert re.split(r" {2,}", second)[5:8] == ["AppImage, unfinished", "1 B", "2027-02-18"]
-
-
-DONE = {"wechat-00000001": "", "telegram-00000002": ""}
 
 
 @pytest.mark.parametrize(

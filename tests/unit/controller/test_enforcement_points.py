@@ -23,6 +23,16 @@ from proscribe.model.words import EXPORT_SCHEMA
 WAIVED = {"mode": "waived", "waiver": "W-1"}
 AT_NOON = {**WAIVED, "hours": HOURS, "otherwise": "enforce"}
 FOR_ALICE = {"exceptions": [{"waiver": "W-2", "users": ["alice"]}]}
+ENTRIES = st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}])
+EMPTY = {"schema": EXPORT_SCHEMA, "files": []}
+NOTHING = manifest.Earlier("", "", None, "", None, {})
+TOOL = "#!/bin/sh\n[ $2 = sign ] && echo made\n"
+NOWHERE = "it cannot be checked: there is no /nowhere/a, which says who has which key"
+BOTH = {
+    "onedrive_personal": ("microsoft", "OneDrive: accounts of other organisations"),
+    "teams_personal": ("microsoft", "Teams: private accounts, and those of other organisations"),
+    "google_drive": ("google", "Google Drive for desktop: all accounts"),
+}
 
 
 def chat(entry, control="dns"):
@@ -79,9 +89,6 @@ def test_a_control_that_is_off_is_said_or_refused():
         join({})
 
 
-ENTRIES = st.sampled_from([{}, WAIVED, AT_NOON, FOR_ALICE, {**AT_NOON, **FOR_ALICE}])
-
-
 @given(st.lists(ENTRIES, min_size=1, max_size=5))
 def test_a_decision_is_never_wider_than_a_host(entries):
     plans = {f"host{number}": chat(entry) for number, entry in enumerate(entries)}
@@ -90,10 +97,6 @@ def test_a_decision_is_never_wider_than_a_host(entries):
     assert open_there == all(entry == WAIVED for entry in entries)
     assert bool(said) == any(entry not in ({}, WAIVED) for entry in entries) or WAIVED in entries
     assert join(dict(reversed(plans.items())), ("dns",)) == (joined, said)
-
-
-EMPTY = {"schema": EXPORT_SCHEMA, "files": []}
-NOTHING = manifest.Earlier("", "", None, "", None, {})
 
 
 @pytest.mark.parametrize(
@@ -115,9 +118,6 @@ def test_foreign_manifest_is_not_read(document, read):
     assert manifest.read(json.dumps(document).encode()) == read
 
 
-TOOL = "#!/bin/sh\n[ $2 = sign ] && echo made\n"
-
-
 @pytest.fixture
 def fake_ssh_keygen(tmp_path, monkeypatch):
     """An ssh-keygen that signs, and to which no signature fits."""
@@ -125,10 +125,6 @@ def fake_ssh_keygen(tmp_path, monkeypatch):
     (tmp_path / "bin/ssh-keygen").write_text(TOOL)
     (tmp_path / "bin/ssh-keygen").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-
-
-NO_INVENTORY = "it cannot be checked: no inventory says where allowed_signers is"
-NOWHERE = "it cannot be checked: there is no /nowhere/a, which says who has which key"
 
 
 @pytest.mark.usefixtures("fake_ssh_keygen")
@@ -139,7 +135,7 @@ NOWHERE = "it cannot be checked: there is no /nowhere/a, which says who has whic
         (None, Signing("key"), "there is no manifest.json.sig"),
         ("a link", Signing(), "manifest.json.sig is no signature"),
         (65_537, Signing(), "manifest.json.sig is no signature"),
-        (65_536, Signing(), NO_INVENTORY),
+        (65_536, Signing(), "it cannot be checked: no inventory says where allowed_signers is"),
         (1, Signing(signers=("/nowhere/a", "/nowhere/b")), NOWHERE),
     ],
 )
@@ -178,14 +174,6 @@ def test_a_format_is_called_as_its_module_is(monkeypatch):
         registry._found()
 
 
-TEAMS = "Teams: chats with people who have private accounts"
-BOTH = {
-    "onedrive_personal": ("microsoft", "OneDrive: accounts of other organisations"),
-    "teams_personal": ("microsoft", "Teams: private accounts, and those of other organisations"),
-    "google_drive": ("google", "Google Drive for desktop: all accounts"),
-}
-
-
 def of_browsers(services, **settings):
     made = plan({"browser": {id_: {"domains": [], "urls": [], "allow": [], **one} for id_, one in services.items()}})
     made["controls"]["browser"]["settings"] |= settings
@@ -199,7 +187,7 @@ def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(id_, nam
     found = browsers.accounts_left_out(of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"])))
     provider, what = BOTH.get(id_, ("", ""))
     said = [what] * (bool(what) and mode != "report" and provider not in named)
-    said += [TEAMS] * (id_ == "teams_personal" and mode != "report")
+    said += ["Teams: chats with people who have private accounts"] * (id_ == "teams_personal" and mode != "report")
     assert [(one.rule, one.what) for one in found] == [(f"browser/{id_}", one) for one in said]
 
 

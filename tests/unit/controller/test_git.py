@@ -22,7 +22,6 @@ ALWAYS = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 ALONE = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-SETTINGS = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +51,7 @@ def test_git_ignores_environment_and_hooks_of_the_repository(tmp_path, alone, ow
     assert (where.decode(), content) == (os.path.realpath(tmp_path), b"\xff content")
     words = [line.decode() for line in said]
     assert [word.removeprefix("argument ") for word in words if word.startswith("argument ")] == [
-        *SETTINGS,
+        *["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"],
         "log",
         "--x",
     ]

@@ -14,8 +14,6 @@ from proscribe.controller.policy_errors import (
     unknown_variables,
 )
 
-KNOWN = ["custody_path", "custody_service"]
-
 
 @pytest.mark.parametrize(
     ("given", "typed", "mistakes"),
@@ -29,7 +27,7 @@ KNOWN = ["custody_path", "custody_service"]
     ],
 )
 def test_a_variable_that_is_none_of_a_commands_is_a_mistake_with_what_was_meant(given, typed, mistakes):
-    found = unknown_variables([given], [given] if typed else [], "custody_", KNOWN)
+    found = unknown_variables([given], [given] if typed else [], "custody_", ["custody_path", "custody_service"])
     assert found == [f"{given}: found an unknown variable, expected {expected}" for expected in mistakes]
 
 

@@ -12,6 +12,17 @@ from proscribe.controller.rollout.limits import allowed_hosts, allowed_removals,
 from proscribe.controller.rollout.shares import is_held_by_users
 
 DEFAULTS = {"batches": "auto", "max_change": {"hosts": "25%", "removals": "auto"}, "max_failures": "10%"}
+AMOUNT = st.one_of(st.integers(1, 50), st.integers(1, 100).map("{}%".format))
+FLEETS = st.lists(
+    st.builds(Seen, st.uuids().map(str), st.sampled_from("xyz"), st.sampled_from([(), ("dns",)]), st.integers(0, 90)),
+    max_size=60,
+    unique_by=lambda host: host.name,
+)
+CLAIMS = st.lists(st.integers(0, 60), min_size=1, max_size=50)
+CANARY_2 = "stopped after the canary batch (2 hosts)"
+TWO_FIRST = {"batches": (2, 10, 19)}  # of 31 hosts, three may be set aside
+HERS, ROOTS, HOSTS = {"scope": "user:alice"}, {"scope": "pid:7 user:root"}, {"scope": "system"}
+DRIFTED = {"record": {"plan": "p", "rules": []}, "drifted": ["dns"]}
 
 
 def fleet(drifted, compliant=0, removals=0, plans=1):
@@ -80,9 +91,6 @@ def test_run_that_would_change_too_much_stops_after_a_canary_within_the_limit(ho
     assert bool(decision.stop) == bool(allow)
 
 
-AMOUNT = st.one_of(st.integers(1, 50), st.integers(1, 100).map("{}%".format))
-
-
 @given(st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=5)), st.integers(0, 3000))
 def test_batches_are_never_empty_and_hold_every_host_once(batches, total):
     sizes = batch_sizes(batches, total)
@@ -111,11 +119,6 @@ def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop():
     assert (decision.batches, len(decision.hosts), [*decision.set_aside]) == ((11,), 11, ["d10"])
 
 
-FLEETS = st.lists(
-    st.builds(Seen, st.uuids().map(str), st.sampled_from("xyz"), st.sampled_from([(), ("dns",)]), st.integers(0, 90)),
-    max_size=60,
-    unique_by=lambda host: host.name,
-)
 CHANGES = st.fixed_dictionaries(
     {
         "hosts": st.one_of(st.integers(0, 40), st.just("20%"), st.just("unlimited")),
@@ -142,7 +145,6 @@ def claiming(*removals, plan="p"):
     return [Seen(f"c{n}", plan, ("apps",), many) for n, many in enumerate(removals)]
 
 
-CLAIMS = st.lists(st.integers(0, 60), min_size=1, max_size=50)
 LIMITS = st.fixed_dictionaries(
     {
         "hosts": st.one_of(st.integers(1, 60), st.just("25%"), st.just("unlimited")),
@@ -180,7 +182,6 @@ def test_the_limit_that_is_printed_lets_the_hosts_go_on_that_were_not_set_aside(
     assert not again.stop
 
 
-CANARY_2 = "stopped after the canary batch (2 hosts)"
 GOING = Decision(
     hosts=tuple(f"d{n}" for n in range(31)),
     batches=(1, 5, 25),
@@ -216,9 +217,6 @@ def test_a_batch_begins_only_where_nothing_is_against_it(changes, first, lost, m
     assert found.startswith(message) and bool(found) == bool(message), found
 
 
-TWO_FIRST = {"batches": (2, 10, 19)}  # of 31 hosts, three may be set aside
-
-
 @pytest.mark.parametrize(
     ("changes", "first", "lost", "aside", "message"),
     [
@@ -242,9 +240,6 @@ def test_hosts_that_are_set_aside_neither_fail_nor_pass_as_long_as_they_are_few(
     decision = GOING._replace(**changes)
     said = objection(decision, first, {host for host in decision.hosts if host not in lost}, aside)
     assert said.startswith(message) and bool(said) == bool(message), said
-
-
-HERS, ROOTS, HOSTS = {"scope": "user:alice"}, {"scope": "pid:7 user:root"}, {"scope": "system"}
 
 
 @pytest.mark.parametrize(
@@ -314,9 +309,6 @@ def test_missing_or_broken_earlier_run_is_none(report, tmp_path):
     file.unlink()
     file.symlink_to("report.json")  # no link is followed
     assert run_before(tmp_path, ["a"]) is None
-
-
-DRIFTED = {"record": {"plan": "p", "rules": []}, "drifted": ["dns"]}
 
 
 @pytest.fixture

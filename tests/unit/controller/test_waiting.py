@@ -20,6 +20,8 @@ from proscribe.controller.waiting import holder, locked
 SCRIPT = Path(waiting.__file__)
 ME = pwd.getpwuid(os.geteuid()).pw_name
 HOLDING = "import fcntl, sys, time; fcntl.flock(int(sys.argv[1]), 2); print('has it', flush=True); time.sleep(600)"
+BEGAN = "which began at 1970-01-01T00:16:45Z"
+UNSEEN = "a process that cannot be seen from here"
 
 
 def holding(path):
@@ -94,10 +96,6 @@ class Proc:
     def has(self, pid, command, ticks=500):
         self.files[f"/proc/{pid}/cmdline"] = command
         self.files[f"/proc/{pid}/stat"] = f"{pid} (a) \xff b) S {'1 ' * 18}{ticks} 9 9\n".encode("latin-1")
-
-
-BEGAN = "which began at 1970-01-01T00:16:45Z"
-UNSEEN = "a process that cannot be seen from here"
 
 
 @pytest.mark.parametrize(

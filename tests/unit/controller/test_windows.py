@@ -47,6 +47,27 @@ NOTES = [
     ("C:\\A\\owl.txt.FriendlyAppName", "REG_SZ", "no program"),
     ("\\Device\\HarddiskVolume3\\B\\b.exe", "REG_SZ", "older Windows notes the path alone"),
 ]
+NARROW = "a program of 32 bits answered there, which does not see those of 64"
+ENTRA = "S-1-12-1-1111111111-2222222222-333-4444444444"
+NOBODY_KNOWS = ["which users the host has cannot be read there"]
+NAMES = ["Parrot by Parrots", "Beak by the Owls by Co", "Macaw Messenger by Parrots"]
+OWL = {
+    "name": "Owl",
+    "windows_packages": {"appx": ["Owls.Owl_abc", "Owls.Other"]},
+    "windows_registered": {"names": ["Owl by Parrots"]},
+}
+KEY = f"HKLM\\{UNINSTALL}\\{{1}}"
+_TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=40)
+_NAME = st.text("abcdefghijklmnop -{}().", min_size=1, max_size=20).filter(lambda text: "    " not in text)
+SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'echo ''x'' y'"
+IMAGES = {
+    "brave.exe": "brave", "chrome.exe": "google_chrome", "firefox.exe": "firefox", "msedge.exe": "microsoft_edge",
+    "thunderbird.exe": "thunderbird",
+}  # fmt: skip
+CHROMIUM = "C:\\Users\\a\\Chromium\\Application\\chrome.exe"
+CHROME_KEY = f"{POLICIES}\\Google\\Chrome"
+TOP = "HKEY_LOCAL_MACHINE\\Software"
+THREE_VALUES = ["    a    REG_SZ    x", "    b    REG_SZ    y", "    c    REG_SZ    z"]
 
 
 def test_installed_and_started_programs_are_read_whole():
@@ -88,9 +109,6 @@ def test_store_apps_that_ran_are_in_the_list_of_the_device():
     assert [one.program for one in find(answered(notes | device_package("a_1_x_y_z"))).started] == paths[2:]
 
 
-NARROW = "a program of 32 bits answered there, which does not see those of 64"
-
-
 @pytest.mark.parametrize(
     ("named", "unseen"),
     [
@@ -119,12 +137,6 @@ def test_a_finding_names_a_program_by_what_is_known_of_it():
     assert key == Finding("file", "{1}", "windows", "", f"user:{ALICE}", "C:\\x", "")
 
 
-ENTRA = "S-1-12-1-1111111111-2222222222-333-4444444444"
-
-
-NOBODY_KNOWS = ["which users the host has cannot be read there"]
-
-
 @pytest.mark.parametrize(
     ("host", "here", "said"),
     [
@@ -140,7 +152,6 @@ def test_users_who_are_not_logged_in_are_unknown(host, here, said):
     assert (sorted(logged_in(answer)), away(answer, "did")) == (sorted(here), said)
 
 
-NAMES = ["Parrot by Parrots", "Beak by the Owls by Co", "Macaw Messenger by Parrots"]
 PARROT = {
     "name": "Parrot Chat",
     "names": ["Parrot Talk", "鹦鹉"],
@@ -148,11 +159,6 @@ PARROT = {
     "windows_processes": ["Parrot.exe", "Parrot Helper.exe"],
     "windows_packages": {"winget": ["Parrots.Chat"]},
     "windows_registered": {"keys": ["Parrot_is1"], "names": NAMES},
-}
-OWL = {
-    "name": "Owl",
-    "windows_packages": {"appx": ["Owls.Owl_abc", "Owls.Other"]},
-    "windows_registered": {"names": ["Owl by Parrots"]},
 }
 CATALOGUED = Catalogued({"parrot": PARROT, "owl": OWL})
 
@@ -181,9 +187,6 @@ def test_company_form_of_publisher_makes_no_difference():
     ]:
         for publisher in (f"Parrots {kind}", f"Parrots, {kind}.", f"Parrots {kind} Co., Ltd."):
             assert services(name="Parrot", publisher=publisher) == {"parrot": "known by its names alone"}
-
-
-KEY = f"HKLM\\{UNINSTALL}\\{{1}}"
 
 
 @pytest.mark.parametrize(
@@ -264,10 +267,6 @@ def test_no_bytes_of_a_host_do_anything_but_be_read_or_refused(noise, place):
         assert all(name.isprintable() for name in [task.image for task in found.tasks or ()])
 
 
-_TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=40)
-_NAME = st.text("abcdefghijklmnop -{}().", min_size=1, max_size=20).filter(lambda text: "    " not in text)
-
-
 @given(st.dictionaries(_NAME, _TEXT.filter(lambda text: not text.startswith(MARK)), max_size=8))
 def test_values_are_read_back_as_they_are(values):
     registry = Registry()
@@ -290,9 +289,6 @@ def test_the_line_is_short_enough_for_every_way_to_a_host():
 
 def test_line_for_a_host_is_as_recorded():
     compare(RECORDED / "line.txt", fold(line("proscribe-0123456789abcdef").replace("& ", "&\n"), 120))
-
-
-SCRIPT = "try{[Console]::OutputEncoding=[Text.Encoding]::UTF8}catch{};cmd /c 'echo ''x'' y'"
 
 
 @pytest.mark.parametrize(
@@ -318,12 +314,6 @@ def known_browsers(values, **named):
     return [one.id for one in browsers.known], list(browsers.others)
 
 
-IMAGES = {
-    "brave.exe": "brave", "chrome.exe": "google_chrome", "firefox.exe": "firefox", "msedge.exe": "microsoft_edge",
-    "thunderbird.exe": "thunderbird",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_browser_that_policies_reach_is_known_by_its_image(image):
     assert known_browsers({}, tasks=[(image.upper(), 4)]) == ([IMAGES[image]], [])
@@ -332,9 +322,6 @@ def test_a_browser_that_policies_reach_is_known_by_its_image(image):
 def registered(name, *values):
     key = f"HKLM\\Software\\Clients\\StartMenuInternet\\{name}"
     return {f"{key}\\shell\\open\\command": list(values)} if values else {key: []}
-
-
-CHROMIUM = "C:\\Users\\a\\Chromium\\Application\\chrome.exe"
 
 
 @pytest.mark.parametrize(
@@ -372,9 +359,6 @@ def test_policies_are_read_as_json_has_them_and_spelled_as_the_plan_spells_them(
     }  # fmt: skip
 
 
-CHROME_KEY = f"{POLICIES}\\Google\\Chrome"
-
-
 def test_keys_are_read_down_to_a_depth():
     deep = [CHROME_KEY + "\\A" * number for number in range(browsers.DEEPEST + 3)]
     read = browsers.table(answered({key: [("v", "REG_SZ", key)] for key in deep}).registry, CHROME_KEY, {})
@@ -398,7 +382,6 @@ def test_firefox_takes_a_list_of_sites_only_whole(value, taken):
     assert browsers._is_filter(value) is taken
 
 
-TOP = "HKEY_LOCAL_MACHINE\\Software"
 PRINTED = rf"""
     Early    REG_SZ    no key comes before it
 
@@ -464,9 +447,6 @@ def test_a_key_is_there_or_not_or_nobody_knows(key, there, listed, complete, nam
     registry = read_made_registry()
     found = (registry.there(key), registry.listed(key), registry.complete(key), list(registry.names(key)))
     assert found == (there, listed, complete, names)
-
-
-THREE_VALUES = ["    a    REG_SZ    x", "    b    REG_SZ    y", "    c    REG_SZ    z"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,11 @@ USUAL = {
     "feeds/birds.txt": "finch.example\n",
     "../ours/amends/parrot.yml": AMENDS,
 }
+DOORS, DOMAINS = "front_doors:\n  - parrot.example\n", "domains:\n  - parrot.example\n"
+OLD = 400  # days
+TODAY = datetime.datetime.now(datetime.timezone.utc).date()
+RECORD = "compared:\n  - {{with: list, day: 2026-01-02, sha256: {}, values: 5{}}}\nsources:"
+PUBLISHED = [("birds", "feed", "birds"), ("nets", "networks", "parrot"), ("names", "domains", "parrot")]
 
 
 def written(place: Path, files: Mapping[str, str]) -> Path:
@@ -103,9 +108,6 @@ def test_check_names_what_no_load_refuses(call, catalog):
         ["owl: is enforced, and no control has anything to look for", "owl: says no day of checking (checked)"],
     )
     assert printed.endswith("2 problems in 2 services; 1 known-good names\n")
-
-
-DOORS, DOMAINS = "front_doors:\n  - parrot.example\n", "domains:\n  - parrot.example\n"
 
 
 @pytest.mark.parametrize(
@@ -164,10 +166,6 @@ def test_a_wrong_name_is_refused(call, words, said):
     assert code == 2 and said in printed
 
 
-OLD = 400  # days
-TODAY = datetime.datetime.now(datetime.timezone.utc).date()
-RECORD = "compared:\n  - {{with: list, day: 2026-01-02, sha256: {}, values: 5{}}}\nsources:"
-PUBLISHED = [("birds", "feed", "birds"), ("nets", "networks", "parrot"), ("names", "domains", "parrot")]
 SHOWN = """\
 parrot  Parrot, instant_messaging
   file: {root}/instant_messaging/parrot.yml

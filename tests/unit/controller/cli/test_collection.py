@@ -22,6 +22,7 @@ from proscribe.controller.cli.collection.full_names import Names
 PROJECT = Path(__file__).resolve().parents[4]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
 FILTERS = {path.stem for path in (PROJECT / "filter_plugins").glob("*.py")}
+pytestmark = pytest.mark.slow  # it packs the observing code
 
 
 def built(output, **options):
@@ -36,9 +37,6 @@ def built(output, **options):
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     return built(tmp_path_factory.mktemp("built") / "here")
-
-
-pytestmark = pytest.mark.slow  # it packs the observing code
 
 
 def test_every_file_of_the_checkout_is_in_it(here):

@@ -19,7 +19,7 @@ license = "GPL-3.0-or-later"
 dependencies = ["{needs}"]
 {urls}
 """
-NEEDS = "ansible-core>=2.19,<2.22"
+USUAL = (collection.NAMESPACE, collection.NAME)
 
 
 class Checkout:
@@ -46,7 +46,7 @@ class Checkout:
         return lambda *given: self.made.update({name: given}) or answer
 
     def says(self, urls=""):
-        (self.root / "pyproject.toml").write_text(PROJECT.format(needs=NEEDS, urls=urls))
+        (self.root / "pyproject.toml").write_text(PROJECT.format(needs="ansible-core>=2.19,<2.22", urls=urls))
 
     def run(self, *options):
         run, arguments = command_line.read("collection", options)
@@ -57,9 +57,6 @@ class Checkout:
 def checkout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return Checkout(tmp_path, monkeypatch)
-
-
-USUAL = (collection.NAMESPACE, collection.NAME)
 
 
 def test_collection_is_placed_in_a_collections_path(checkout, capsys):
@@ -105,13 +102,10 @@ def test_collection_is_not_built_from_a_collection(checkout, monkeypatch):
         checkout.run()
 
 
-HERE = "https://git.example.org/it/proscribe"
-
-
 @pytest.mark.parametrize("remote", ["", "https://alice:secret@git.example.org/it/proscribe.git"])
 def test_a_checkout_says_where_it_was_cloned_from(tmp_path, remote):
     assert sources.of_checkout(tmp_path) == "", "an archive without git"
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     if remote:
         subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
-    assert sources.of_checkout(tmp_path) == (HERE if remote else "")
+    assert sources.of_checkout(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")

@@ -25,6 +25,18 @@ from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.wire import installation
 from recording import compare, fold, join_files
 
+W1, W2 = "audit, but for w1 (hours mon 09:00-18:00, sun 00:00-24:00)", "enforce, but for w2 (posix_groups press)"
+LATER, LATER_ANOTHER = ({"at": "2026-12-01T00:00:00Z", "plan": f"sha256:{one}"} for one in "ab")
+NAMES = st.lists(st.sampled_from(["a.example", "b.example", "c.example"]), unique=True)
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJxA07LLRlQ0vtNWgOHcZyxBmTXyEvlBv8/7rjIeXaFb"
+SIGNERS = f'# the approvers\nhead.of.press namespaces="proscribe-waiver" ssh-ed25519 {KEY} her laptop\n'
+HEAD_KEY = "ssh-ed25519 SHA256:Li4BMNlpen/nOyQPcr4EaIQVyzxxL70v5qpXuyKdkK4"  # by ssh-keygen -l
+OTHER_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIBqQN9YaBCmEN8YHbV3uBiJ7G5pEGZzVUjUy+gPRfjpn"
+MANY = tuple(f"n{number}.example" for number in range(diff.MOST_NAMES + 2))
+HOSTS = tuple(f"h{number:02}" for number in range(diff.MOST_HOSTS + 2))
+DEPARTMENTS = {"press": HOSTS[:3], "it\x1b": ("x", HOSTS[0]), "other": ("y",), "none": ()}
+BEFORE = Earlier("v1\x1b", {}, {}, ("a\x1b note", "another"), {Path("/srv/a"): "abc", Path("/srv/b"): "def"})
+
 
 @pytest.fixture
 def catalogue(tmp_path):
@@ -49,8 +61,6 @@ def dns(**services):
 
 FOR_PRESS = entry(exceptions=[{"waiver": "w2", "users": [], "posix_groups": ["press"]}])
 AT_HOURS = entry("waived", waiver="w1", hours=[[0, 540, 1080], [6, 0, 1440]], otherwise="audit", opens={"b": ["c"]})
-W1, W2 = "audit, but for w1 (hours mon 09:00-18:00, sun 00:00-24:00)", "enforce, but for w2 (posix_groups press)"
-LATER, LATER_ANOTHER = ({"at": "2026-12-01T00:00:00Z", "plan": f"sha256:{one}"} for one in "ab")
 
 
 @pytest.mark.parametrize(
@@ -73,10 +83,8 @@ def test_change_for_a_service_is_reported(old, new, change):
 
 AB, BC = (entry(domains=[f"{name}.example" for name in names]) for names in ("ab", "bc"))
 ON_APT, ON_RPM = ({"parrot": entry(packages=dict.fromkeys(keys, ["parrot"]))} for keys in (["apt"], ["apt", "rpm"]))
-WAIVED_OWL = {"parrot": entry("enforce"), "owl": entry("waived", waiver="w1")}
 SETTINGS = section(log=True, management=["10.0.0.0/8"], rules=[{"port": 22}], tenants={"google": []})
 OTHERS = section(log=False, management=["10.1.0.0/16"], rules=[], tenants={"google": ["a"]}, zone="")
-TOP = {**made(), "watch": {"every": 300}, "request_url": "https://a.example/"}
 TOP_ANEW = {**made(), "watch": {"every": 60}, "waivers": {"w1": {"expires": "2026-12-01T00:00:00Z"}}, "later": LATER}
 
 
@@ -86,7 +94,7 @@ TOP_ANEW = {**made(), "watch": {"every": 60}, "waivers": {"w1": {"expires": "202
         (dns(parrot=AB), dns(parrot=BC), [("dns", "identifier", "parrot", "domains", ("c.example",), ("a.example",))]),
         ({**made(), "later": LATER}, {**made(), "later": LATER_ANOTHER}, []),  # only the time of the next plan counts
         (
-            TOP,
+            {**made(), "watch": {"every": 300}, "request_url": "https://a.example/"},
             TOP_ANEW,
             [
                 ("", "plan", "", "request_url", (), (), "https://a.example/"),
@@ -101,7 +109,7 @@ TOP_ANEW = {**made(), "watch": {"every": 60}, "waivers": {"w1": {"expires": "202
             [("apps", "identifier", "parrot", "packages.rpm", ("parrot",))],
         ),
         (  # the services of a control follow its mode; a word for each would hide it
-            made(dns=section("enforce", WAIVED_OWL)),
+            made(dns=section("enforce", {"parrot": entry("enforce"), "owl": entry("waived", waiver="w1")})),
             made(dns=section("audit", {"parrot": entry("audit"), "owl": entry("audit")})),
             [
                 ("dns", "control", "", "", (), (), "enforce", "audit"),
@@ -132,7 +140,6 @@ def test_a_difference_is_reported_in_the_terms_of_the_policy(old, new, changes):
     assert list(difference(old, new)) == [Change(**dict(zip(keys, change))) for change in changes]
 
 
-NAMES = st.lists(st.sampled_from(["a.example", "b.example", "c.example"]), unique=True)
 ENTRIES = st.builds(entry, st.sampled_from(["enforce", "report"]), domains=NAMES, allow=NAMES)
 PLANS = st.builds(dns, **dict.fromkeys(("parrot", "owl"), ENTRIES))
 
@@ -221,8 +228,6 @@ def test_latest_without_any_run_is_refused(tmp_path):
         earlier("latest", arguments(), NOW, tmp_path / "nothing")
 
 
-KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJxA07LLRlQ0vtNWgOHcZyxBmTXyEvlBv8/7rjIeXaFb"
-SIGNERS = f'# the approvers\nhead.of.press namespaces="proscribe-waiver" ssh-ed25519 {KEY} her laptop\n'
 WAIVER = """\
 id: press-whatsapp
 services: [whatsapp]
@@ -291,10 +296,6 @@ def test_a_new_approver_stands_before_any_host(inventory, capsys):
     assert text.index("+ press: head mallory") < text.index("1 host (")
 
 
-HEAD_KEY = "ssh-ed25519 SHA256:Li4BMNlpen/nOyQPcr4EaIQVyzxxL70v5qpXuyKdkK4"  # by ssh-keygen -l
-OTHER_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIBqQN9YaBCmEN8YHbV3uBiJ7G5pEGZzVUjUy+gPRfjpn"
-
-
 @pytest.mark.parametrize(
     ("file", "text", "added", "removed"),
     [
@@ -325,7 +326,6 @@ def test_a_limit_compares_hosts_alone(inventory, capsys):
 
 
 RECORDED = Path(__file__).parents[2] / "recorded/cli"
-MANY = tuple(f"n{number}.example" for number in range(diff.MOST_NAMES + 2))
 CHANGES = (
     Change("", PLAN, "", "contact", before="", after="desk\x1b[2J"),
     Change("", PLAN, "", "request_url", before="desk", after=""),
@@ -344,11 +344,8 @@ CHANGES = (
     Change("dns", SETTING, "elf", "allow", before="x", after="y"),
 )
 MORE = tuple(Change("dns", IDENTIFIER, f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2))
-HOSTS = tuple(f"h{number:02}" for number in range(diff.MOST_HOSTS + 2))
-DEPARTMENTS = {"press": HOSTS[:3], "it\x1b": ("x", HOSTS[0]), "other": ("y",), "none": ()}
 GROUPS = (Group(CHANGES, HOSTS), Group(MORE, ("z",)), Group(MORE[:-1], ("y",)))
 FOUND = Compared(GROUPS, fresh=("new1",), gone=HOSTS, compared=1200)
-BEFORE = Earlier("v1\x1b", {}, {}, ("a\x1b note", "another"), {Path("/srv/a"): "abc", Path("/srv/b"): "def"})
 
 
 def test_all_of_a_difference(monkeypatch):

@@ -29,6 +29,15 @@ HOSTS = {
     "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}},
 }
 GROUPS = {"press": ["press01", "press02"], "finance": ["fin01"], "lab": ["lab01"]}
+THREE_HOSTS = {"press01": {}, "fin01": {}, "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}}
+THREE_GROUPS = {"press": ["press01"], "lab": ["lab01"], "empty": []}
+DEBIAN = {"os": "debian", "version": "13"}
+PRINTED_QUESTIONS = (
+    *("parrot", "https://pages.example/parrot/x", "198.51.100.0/23"),
+    *("example.parrot.Parrot", "abcdefghijklmnopabcdefghijklmnop"),
+)
+FED = [{"format": name, "directory": f"/srv/{name}"} for name in ("rpz", "nft")]
+AT = "2026-11-24T05:00:00Z"
 
 
 def explained(folder, text, *waivers):
@@ -104,10 +113,6 @@ def test_word_of_another_kind_gets_a_hint(tmp_path, word, hint):
     assert hint in said and bool(hint) == bool(said)
 
 
-THREE_HOSTS = {"press01": {}, "fin01": {}, "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}}}
-THREE_GROUPS = {"press": ["press01"], "lab": ["lab01"], "empty": []}
-
-
 def compared(folder, text, only=tuple(THREE_HOSTS)):
     question_ = question(folder, {host: THREE_HOSTS[host] for host in only}, **THREE_GROUPS)
     file = folder / "expectations.yml"
@@ -178,9 +183,6 @@ def test_the_table_and_the_exit_code(tmp_path, monkeypatch, capsys):
     assert (result["name"], result["differences"][0]["hosts"]) == ("owl.example", ["press01"])
 
 
-DEBIAN = {"os": "debian", "version": "13"}
-
-
 def report(reports, id_, *records):
     (reports / id_).mkdir(parents=True)
     (reports / id_ / "report.json").write_text('{"run": {}}')
@@ -244,11 +246,6 @@ def test_hosts_that_differ_in_what_they_have_get_answers_of_their_own(tmp_path):
 
 
 RECORDED = Path(__file__).parents[2] / "recorded/cli"
-PRINTED_QUESTIONS = (
-    *("parrot", "https://pages.example/parrot/x", "198.51.100.0/23"),
-    *("example.parrot.Parrot", "abcdefghijklmnopabcdefghijklmnop"),
-)
-FED = [{"format": name, "directory": f"/srv/{name}"} for name in ("rpz", "nft")]
 PRINTED_HOSTS = {
     "press01": {},
     "press02": {},
@@ -256,7 +253,6 @@ PRINTED_HOSTS = {
     "lab01": {"controls": {"browser": "audit", "dns": "off", "firewall": "off"}},
     "mac01": {"watch": "5m"},
 }
-AT = "2026-11-24T05:00:00Z"
 KNOWN = {
     "press01": Facts("debian", frozenset({"dpkg"}), frozenset({"nix"}), frozenset({"firefox"}), AT, "compliant", AT),
     "fin01": Facts(

@@ -37,6 +37,19 @@ all:
     empty: {}
 """
 AT = ["--at", "2026-11-27T08:00:00Z"]
+NONE = NotExportable(f"{NOTHING}: no names")
+MORE = NotExportable(f"{NOTHING}: no programs")
+PATHS = NotExportable("it takes no paths")
+FOR_ONE = "1 format with nothing to export:\n  a: no names\n"
+FOR_EACH = "2 formats with nothing to export:\n  a: no names\n  b: no programs\n"
+STALE = "no names. Delete {0}/a, which has an earlier export of it"
+BAD = export_all.REFUSED
+NAMESPACE = "proscribe-export"
+WAIVER = (
+    "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
+    " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-24T18:00:00Z, risk: r, compensating_controls: [c],"
+    " ticket: t}\n"
+)
 
 
 @pytest.fixture
@@ -143,17 +156,6 @@ def test_a_tenant_without_its_id_is_refused_before_any_file_where_a_format_takes
     assert {one.name for one in out.iterdir()} == FORMATS.keys() - refused
 
 
-NONE = NotExportable(f"{NOTHING}: no names")
-MORE = NotExportable(f"{NOTHING}: no programs")
-PATHS = NotExportable("it takes no paths")
-FOR_ONE = "1 format with nothing to export:\n  a: no names\n"
-FOR_TWO = "2 formats with nothing to export:\n  a, b: no names\n"
-FOR_EACH = "2 formats with nothing to export:\n  a: no names\n  b: no programs\n"
-TWO = "2 formats refused:\n  a, c: it takes no paths\n"
-STALE = "no names. Delete {0}/a, which has an earlier export of it"
-BAD = export_all.REFUSED
-
-
 def refused(name, why):
     return f"1 format refused:\n  {name}: {why}\n"
 
@@ -162,9 +164,9 @@ def refused(name, why):
     ("outcomes", "earlier", "code", "out", "err"),
     [
         ({"a": 1, "b": 3, "c": 2}, "", 3, "", ""),
-        ({"a": NONE, "b": NONE, "c": 0}, "", 0, FOR_TWO, ""),
+        ({"a": NONE, "b": NONE, "c": 0}, "", 0, "2 formats with nothing to export:\n  a, b: no names\n", ""),
         ({"a": NONE, "b": MORE, "c": 0}, "", 0, FOR_EACH, ""),
-        ({"a": PATHS, "b": 9, "c": PATHS}, "", BAD, "", TWO),
+        ({"a": PATHS, "b": 9, "c": PATHS}, "", BAD, "", "2 formats refused:\n  a, c: it takes no paths\n"),
         ({"a": NONE, "b": PATHS}, "b", BAD, FOR_ONE, refused("b", "it takes no paths")),
         ({"a": NONE, "b": 0}, "a", BAD, "", refused("a", STALE)),
         *(({"a": kind("so"), "b": 0}, "", BAD, "", refused("a", "so")) for kind in (ControlError, Refused, OSError)),
@@ -194,14 +196,6 @@ def test_a_policy_with_nothing_for_any_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(export_all, "FORMATS", {name: SimpleNamespace(name=name) for name in "ab"})
     with pytest.raises(Refused, match="^export all: the policy has nothing for any format$"):
         export_all.run(tmp_path, export)
-
-
-NAMESPACE = "proscribe-export"
-WAIVER = (
-    "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a, approved_by: head,"
-    " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-24T18:00:00Z, risk: r, compensating_controls: [c],"
-    " ticket: t}\n"
-)
 
 
 class Organisation:

@@ -28,6 +28,14 @@ from proscribe.wire import installation
 
 SOURCE = "--source=https://git.example/proscribe.git"
 HOSTS = "[press]\npress01\n[finance]\nfin01\n"
+# Each form that Ansible reads: the path, its files, and what `--inventory` names.
+YAML = "press: {hosts: {press01: }}\nfinance: {hosts: {fin01: }}\n"
+MET = dict.fromkeys(repository.TABLES, 0)
+SITES = "[berlin]\npress01\nfin01\n[hongkong]\npress02\n[press]\npress01\npress02\n[finance]\nfin01\n"
+TODAY = datetime.date(2026, 11, 30)
+PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
+ENOUGH = ("--organisation=Acme", "--department=press=press01")
+FILES = {"README.md": b"text\n", "ci/diff": b"#!/bin/sh\n", "a/b/c": b""}
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +45,6 @@ def no_terminal(monkeypatch):
 
 def inside(directory):
     return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
-
-
-# Each form that Ansible reads: the path, its files, and what `--inventory` names.
-YAML = "press: {hosts: {press01: }}\nfinance: {hosts: {fin01: }}\n"
 
 
 def placed(directory, files):
@@ -72,12 +76,6 @@ def expected_names(directory, monkeypatch):
     monkeypatch.chdir(directory)
     options = [word for source in line.split(",") for word in ("-i", source)]
     return {name: main(["explain", "--expect", name, *options]) for name in repository.TABLES}
-
-
-MET = dict.fromkeys(repository.TABLES, 0)
-
-
-SITES = "[berlin]\npress01\nfin01\n[hongkong]\npress02\n[press]\npress01\npress02\n[finance]\nfin01\n"
 
 
 class Terminal(io.StringIO):
@@ -157,11 +155,6 @@ def test_a_checkout_puts_the_collections_file_beside_its_policy(tmp_path, monkey
     (entry,) = yaml.safe_load(Path("policy/requirements.yml").read_text())["collections"][:1]
     assert entry == {"name": "./vendor/acme-ban-1.tar.gz", "type": "file"}
     assert Path("policy/vendor/acme-ban-1.tar.gz").read_bytes() == b"packed"
-
-
-TODAY = datetime.date(2026, 11, 30)
-PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.isprintable)
-ENOUGH = ("--organisation=Acme", "--department=press=press01")
 
 
 def answers(*options):
@@ -303,9 +296,6 @@ def place_new_files(directory, files):
     with placing.beside(directory) as place:
         placing.fill(place, files)
         placing.move(place, directory)
-
-
-FILES = {"README.md": b"text\n", "ci/diff": b"#!/bin/sh\n", "a/b/c": b""}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ all:
       hosts: {kiosk01: }
     nobody: {}
 """
+PASSWORD = b"of the vault"
 
 
 @pytest.fixture
@@ -123,8 +124,6 @@ def test_reports_are_where_the_inventory_says_unless_the_environment_does(ask, t
     assert len(calls) == 1
 
 
-PASSWORD = b"of the vault"
-OTHER = b"another"
 # Ansible has the secrets once for a process.
 CONTACT = """
 import sys
@@ -142,7 +141,7 @@ def vault_inventory(tmp_path):
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "hosts").write_text("web1\n")
     (tmp_path / "password").write_bytes(PASSWORD)
-    (tmp_path / "other").write_bytes(OTHER)
+    (tmp_path / "other").write_bytes(b"another")
     secret = VaultLib([("prod", VaultSecret(PASSWORD))]).encrypt("proscribe_contact: helpdesk\n", vault_id="prod")
     (tmp_path / "group_vars/all.yml").write_bytes(secret)
     return tmp_path

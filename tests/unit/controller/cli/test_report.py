@@ -18,6 +18,11 @@ from proscribe.controller.report.terminal.summary import Screen
 
 FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
 WAIVER = {"id": "press", "services": ["wechat"], "controls": ["apps"], "approved_by": "mei.chan"}
+ONE_RUN = "--run and --write are about one run"
+OF_ITS_OWN = "--merge makes a report of its own"
+READ_FROM = "reports are read from reports (a test)"
+RUN = {"id": "r1", "finished": "2026-11-30T01:00:00Z"}
+KNOWN = {"since": {"web01": "x"}, "days": [1, 2]}
 WAIVER |= {"expires": "2026-11-22T00:00:00Z", "valid_from": "2026-11-01T00:00:00Z", "status": "active"}
 
 
@@ -53,10 +58,6 @@ def changed(directory, **run):
 def notes(text):
     """The notes of a screen."""
     return re.findall(r"(?m)^note: (.*(?:\n  .*)*)", text)
-
-
-ONE_RUN = "--run and --write are about one run"
-OF_ITS_OWN = "--merge makes a report of its own"
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,6 @@ def test_a_page_that_is_written_anew_knows_its_directory_and_the_past(ask, repor
     ask("--write")
     given = {"directory": str(reports / SECOND), "days": [SECOND]}
     assert (reports / SECOND / "report.html").read_text() == f"{json.dumps(given)}2"
-
-
-READ_FROM = "reports are read from reports (a test)"
 
 
 @pytest.fixture
@@ -219,10 +217,6 @@ def test_a_text_is_printed_for_its_reader(tmp_path, format_, terminal, monkeypat
 def test_since_refuses_text_that_is_no_time(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is no day such as 2026-11-01"):
         report.since(text)
-
-
-RUN = {"id": "r1", "finished": "2026-11-30T01:00:00Z"}
-KNOWN = {"since": {"web01": "x"}, "days": [1, 2]}
 
 
 @pytest.mark.parametrize(("named", "own", "opened"), [("named", "own", "named"), ("", "own", "own"), ("", None, "off")])

@@ -38,6 +38,10 @@ from proscribe.wire.replies import results
 CLEAN = fleets.clean_answer()
 WONG = 1000 if os.getuid() == 0 else os.getuid()
 program = importlib.import_module("proscribe.host.programs.request")
+ID = "0f3a9c5d7e1b2846"
+OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
+WAIVED = "waived by W-1 until 2026-12-25 04:00:00 UTC"
+LONG = "x" * (refusals.LONGEST + 1)
 
 
 class MadeHost(Host):
@@ -391,11 +395,6 @@ def test_an_organisation_may_do_without(story):
     assert story.host.stat(command.COMMAND) is None and story.host.stat(command.KNOWN) is None
 
 
-ID = "0f3a9c5d7e1b2846"
-OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
-WAIVED = "waived by W-1 until 2026-12-25 04:00:00 UTC"
-
-
 def request(state="open", why="", waiver="", **changed):
     """One of wong's on press01, made three days ago."""
     fields = {"id": ID, "user": "wong", "service": "parrot", "reason": "Press calls", "at": "2026-11-22T04:00:00Z"}
@@ -426,9 +425,6 @@ def test_where_there_is_none_that_is_said(list_command, capsys):
     list_command.listed = []
     list_command()
     assert capsys.readouterr().out == "no requests: no host of this inventory has reported one\n"
-
-
-LONG = "x" * (refusals.LONGEST + 1)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,10 @@ printf 'bad\\033[2J\\n'
 printf '[ERROR]: no inventory\\033[2J\\n' >&2
 exit {code}
 """
+NEWS = made("Proscribe: drift", ["a line"], a=1)
+INVENTORY_OPTIONS = ["-i", "/srv/inventory", "--limit", "web"]
+NEW = Request("press01", "0f3a", "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z", "inventory", "run1")
+RUN_OF_REPORT = {"id": "run1", "inventory": ["a b"], "playbook": "audit"}
 
 
 class Place:
@@ -103,9 +107,6 @@ def place(tmp_path, monkeypatch):
     one = Place(tmp_path, monkeypatch)
     one.reports_that(None, None, None)
     return one
-
-
-NEWS = made("Proscribe: drift", ["a line"], a=1)
 
 
 @pytest.mark.parametrize(
@@ -365,9 +366,6 @@ def test_the_options_of_the_run_stand_behind_its_name(words, what, options):
     assert vars(parser.parse_args(words)) == {"what": what, "options": options}
 
 
-INVENTORY_OPTIONS = ["-i", "/srv/inventory", "--limit", "web"]
-
-
 class Inventory:
     """An inventory, whose hosts each have catalogues; and the repository of it."""
 
@@ -427,10 +425,6 @@ def test_where_no_list_could_be_written_that_is_said(calls):
     calls.repository = None
     with pytest.raises(Refused, match=f"^{calls.top} lies in no git repository; expected one"):
         calls.refresh()
-
-
-NEW = Request("press01", "0f3a", "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z", "inventory", "run1")
-RUN_OF_REPORT = {"id": "run1", "inventory": ["a b"], "playbook": "audit"}
 
 
 class News:

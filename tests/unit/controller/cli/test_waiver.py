@@ -34,6 +34,13 @@ NEW = [
     *("--requested-by", "alice", "--approved-by", "head.of.press"),
     *("--approved-on", "2026-11-20T09:00:00+08:00", "--expires", "2026-12-31T18:00:00+08:00"),
 ]
+PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=60).map(
+    str.strip
+)
+HALF_PAST_NOON = datetime.datetime(2026, 11, 25, 12, 30, 5, 7, tzinfo=datetime.timezone.utc)
+NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+END = NOON + datetime.timedelta(days=36, hours=6)
+WORTH = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "review_overdue": False}
 
 
 class Words:
@@ -133,11 +140,6 @@ def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch):
     made = read_waiver(words.file("w1"))
     assert (made.services, made.groups, made.hosts) == (("parrot", "owl"), ("press",), ("press01",))
     assert made.reason == "Enquiries: many"
-
-
-PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=60).map(
-    str.strip
-)
 
 
 @given(PRINTABLE.filter(bool), st.lists(PRINTABLE.filter(bool), max_size=3))
@@ -367,9 +369,6 @@ def test_a_missing_key_is_named(words, tmp_path):
         words("sign", "press01-parrot", "--key", str(tmp_path / "none"))
 
 
-HALF_PAST_NOON = datetime.datetime(2026, 11, 25, 12, 30, 5, 7, tzinfo=datetime.timezone.utc)
-
-
 @pytest.fixture
 def in_hong_kong(monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Hong_Kong")
@@ -406,8 +405,6 @@ def test_a_revocation_reads_back():
     }
 
 
-NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
-END = NOON + datetime.timedelta(days=36, hours=6)
 FILE = {
     "id": "w1",
     "services": ("parrot", "owl"),
@@ -424,7 +421,6 @@ FILE = {
     "starts": NOON,
     "ends": END,
 }
-WORTH = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "review_overdue": False}
 
 
 def judged(**changes):
@@ -471,11 +467,8 @@ def test_waiver_near_its_end_or_review_is_due(changes, days, due):
     assert soon(judged(**changes), NOON, datetime.timedelta(days=days)) is due
 
 
-WRONG = {"waives": False, "status": "bad_signature"}
-
-
 def test_a_line_has_a_name_a_word_and_the_sentence():
-    active, wrong = judged(), judged(id="press-\x1b[2J", **WRONG)
+    active, wrong = judged(), judged(id="press-\x1b[2J", waives=False, status="bad_signature")
     lines = table([wrong, active], NOON, 400, False).splitlines()[2:]
     assert [line.split(maxsplit=2)[1:] for line in lines] == [
         ["bad", f"signature  {sentence(wrong, NOON)}"],

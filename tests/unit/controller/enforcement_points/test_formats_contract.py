@@ -25,6 +25,7 @@ CHAT = {
     "dns": {"domains": ["chat.example"]},
     "firewall": {"networks": ["192.0.2.0/24", "2001:db8::/32"], "ports": []},
 }
+PATHS = {"urls": ["www.corp.example/closed-path"], "allow": ["chat.example/open-path"]}
 
 
 def made(**changes):
@@ -53,9 +54,6 @@ def test_every_restricted_service_is_in_it_or_is_named_as_left_out(name):
         services = a_plan["controls"][control]["services"]
         assert {f"{control}/{id_}" for id_, entry in services.items() if entry["mode"] in RESTRICTED} <= said
     assert found.included
-
-
-PATHS = {"urls": ["www.corp.example/closed-path"], "allow": ["chat.example/open-path"]}
 
 
 def test_every_path_is_in_it_or_is_named_as_left_out(name):

@@ -9,6 +9,12 @@ from properties import examples
 from proscribe.controller.enforcement_points.group_policy import registry_file
 from proscribe.host.controls.group_policy.registry_pol import BINARY, EMPTY_KEY, SZ, Entry, emptied, text
 
+SAID = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+WHOLE_LINE = re.compile(
+    r'|Windows Registry Editor Version 5\.00|; [ -~]*|\[-?HKEY_LOCAL_MACHINE\\K(\\L)?\]|"[A-Z0-9]+"=("([^"\\]|\\.)*"|'
+    r"dword:[0-9a-f]{8}|hex\([0-9a-f]\):[0-9a-f,]*|-)"
+)
+
 
 def lines(content):
     assert content[:2] == b"\xff\xfe"
@@ -36,13 +42,6 @@ def test_a_name_that_is_more_than_a_name_is_refused(entry):
 def test_a_comment_is_one_line():
     with pytest.raises(ValueError, match="no comment"):
         registry_file.setting([], ["a\r\n[-HKEY_LOCAL_MACHINE]"])
-
-
-SAID = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-WHOLE_LINE = re.compile(
-    r'|Windows Registry Editor Version 5\.00|; [ -~]*|\[-?HKEY_LOCAL_MACHINE\\K(\\L)?\]|"[A-Z0-9]+"=("([^"\\]|\\.)*"|'
-    r"dword:[0-9a-f]{8}|hex\([0-9a-f]\):[0-9a-f,]*|-)"
-)
 
 
 @pytest.mark.slow

@@ -17,6 +17,9 @@ from windows_answers import NOTHING, WECHAT, answered, plan
 
 KEY = APPLOCKER.partition("\\")[2]
 IDS = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in range(4)]
+RUNS = {"applier": [("svchost.exe", 1234)]}
+NO_START = {"AppIDSvc": "it does not start with Windows"}
+_TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=80)
 
 
 def rule(id_, path, name="Proscribe: wechat"):
@@ -43,9 +46,6 @@ def arrived(entries, start="0x2"):
         type_, data = ("REG_DWORD", hex(said)) if isinstance(said, int) else ("REG_SZ", str(said))
         found.setdefault(f"HKLM\\{entry.key}", []).append((entry.value, type_, data))
     return found
-
-
-RUNS = {"applier": [("svchost.exe", 1234)]}
 
 
 def verdicts(values=NOTHING, desired_mode="enforce", desired=(), **named):
@@ -120,9 +120,6 @@ def test_a_finding_says_where_in_the_registry_it_is():
     assert [one.id for one in verdict.findings] == [f"AppLocker {'x' * 40}"]
 
 
-NO_START = {"AppIDSvc": "it does not start with Windows"}
-
-
 def test_policy_that_nobody_asks_for_is_not_reported():
     assert verdicts(NOTHING, "off") == verdicts(NOTHING, "") == []
     [verdict] = verdicts(arrived(policy()), "off", refused=[APPLOCKER])
@@ -158,9 +155,6 @@ def test_the_record_says_whether_the_plans_own_policy_has_arrived():
     logged = recorded(made_plan("audit"), there)
     assert (logged["state"], logged["findings"][0]["detail"]) == (NOT_APPLICABLE, "it denies (Enabled), 2 rules")
     assert recorded(made_plan("enforce", windows_processes=["a%b.exe"]), there)["state"] == UNKNOWN
-
-
-_TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=80)
 
 
 @given(_TEXT, _TEXT, st.sampled_from(["0x0", "0x1", "no number", ""]))

@@ -46,6 +46,17 @@ from windows_answers import (
 
 WINE = Path(__file__).parents[2] / "recorded/windows/wine_10.txt"
 CHROME, EDGE, FIREFOX = (f"{POLICIES}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox"))
+GOOD = {"code_page": ["65001"]}
+AWAY = "what a user who is not logged in installed"
+WOW64 = {"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}
+UWP = "TencentWeChatLimited.WeChatUWP_{}_x64__sdtnhv12zgd7a"
+NEW, OLD = UWP.format("2.0.0.0"), UWP.format("1.0.0.0")
+OTHER = "Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe"
+FOLDER = "C:\\Users\\alice\\Downloads"
+NAMED_SO = ["2414FC7A.Viber", "C27EB4BA.ViberOEM", "Example.Viber", "Example.ViberDesktop", "viber"]
+PORTABLE = f"{FOLDER}\\WeChat.exe"
+_PATH = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=60)
+SERVICES = {one.service for one in WELL_KNOWN}
 
 
 def rules(values=NOTHING, compiled=None, only=(), **named):
@@ -60,11 +71,6 @@ def record(values=NOTHING, compiled=None, only=(), **named):
     return dict(result["record"])
 
 
-GOOD = {"code_page": ["65001"]}
-
-
-AWAY = "what a user who is not logged in installed"
-WOW64 = {"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}
 UNSEEN = [
     ({"profiles": (ALICE, BOB)}, AWAY),
     ({"profiles": (ALICE, BOB, BOB + "1")}, "what 2 users who are not logged in installed"),
@@ -211,12 +217,6 @@ def test_the_record_of_a_real_registry_says_what_is_installed_and_runs_there():
     assert str(collection["detail"]).startswith("it only logs (AuditOnly), 1 rule")
 
 
-UWP = "TencentWeChatLimited.WeChatUWP_{}_x64__sdtnhv12zgd7a"
-NEW, OLD = UWP.format("2.0.0.0"), UWP.format("1.0.0.0")
-OTHER = "Microsoft.Paint_11.0.0.0_x64__8wekyb3d8bbwe"
-FOLDER = "C:\\Users\\alice\\Downloads"
-
-
 def together(*parts):
     """Values of several keys, those of one key behind each other."""
     found = {}
@@ -269,7 +269,6 @@ def test_app_that_is_gone_or_never_was_is_compliant(values):
     assert observe_rule(values)["state"] == COMPLIANT
 
 
-NAMED_SO = ["2414FC7A.Viber", "C27EB4BA.ViberOEM", "Example.Viber", "Example.ViberDesktop", "viber"]
 VIBER = {
     "name": "Viber",
     "windows_packages": {},
@@ -293,9 +292,6 @@ def test_an_app_that_is_called_as_a_service_without_a_known_app_is_unknown_and_n
         )
 
 
-PORTABLE = f"{FOLDER}\\WeChat.exe"
-
-
 def test_installed_program_that_was_started_is_named_once():
     folder = "C:\\Program Files\\Tencent\\WeChat"
     there = installed("WeChat", DisplayName="WeChat", DisplayVersion="3.9", InstallLocation=folder)
@@ -310,17 +306,11 @@ def test_installed_program_that_was_started_is_named_once():
         assert (elsewhere["state"], elsewhere["findings"][0]["path"]) == (UNKNOWN, PORTABLE)
 
 
-_PATH = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=60)
-
-
 @given(st.lists(st.tuples(_PATH, _PATH, _PATH), max_size=6))
 def test_no_note_of_a_user_does_anything_but_be_read(notes):
     values = together(*(started(*note) for note in notes), *(started_lately(path) for path, _, _ in notes))
     for one in observe_rule(values)["findings"]:
         assert all(text is None or text.isprintable() for text in one.values())
-
-
-SERVICES = {one.service for one in WELL_KNOWN}
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,23 @@ from proscribe.controller.policy_errors import PolicyErrors
 DAY = datetime.date(2026, 11, 25)
 BIRDS = [f"bird{number:03}.example" for number in range(100)]
 NETWORKS = ["8.8.8.0/24", "8.8.9.0/24"]
+WIDE = "a network of at least /8, or /16 of IPv6"
+WRONG = MOST_WRONG + 1  # of a hundred values
+NO_NAMES = [f"bird_{number}" for number in range(WRONG)]
+OWN = {
+    "domains": ("owl.example", "a.own.test"),
+    "allow_domains": ("ok.example",),
+    "nxdomain_canaries": ("canary.example",),
+}
+OPEN = {
+    "shared_domains": ("cdn.example", "a.open.test"),
+    "mail_hosts": ("mx.example",),
+    "urls": ("web.example/x", "page.example"),
+}
+DECIDED = [{"as": "blocked", "names": ["meant.example"]}, {"as": "shared", "names": ["stays.example"]}]
+NOTHING = dict.fromkeys([*OWN, *OPEN], ())
+NEW_NETWORKS = ["198.51.100.0/24", "203.0.113.0/24"]
+COMMENTED = "id: a\nnetworks:\n  - 192.0.2.0/24  # ours\n  - 198.51.100.0/24  # theirs\n# of whom?\nsources: [b]\n"
 
 
 def believed(*values, kind="domains", agreeing=False, version="", **changed):
@@ -43,11 +60,6 @@ def believed(*values, kind="domains", agreeing=False, version="", **changed):
 )
 def test_the_values_of_a_list_are_each_there_once(values, how, found):
     assert believed(*values, **how).values == found
-
-
-WIDE = "a network of at least /8, or /16 of IPv6"
-WRONG = MOST_WRONG + 1  # of a hundred values
-NO_NAMES = [f"bird_{number}" for number in range(WRONG)]
 
 
 @pytest.mark.parametrize(
@@ -102,20 +114,6 @@ def test_a_review_can_take_in_so_much_of_a_list(before, added, gone, most, why):
     except Unreadable as refused:
         said = str(refused)
     assert said == why
-
-
-OWN = {
-    "domains": ("owl.example", "a.own.test"),
-    "allow_domains": ("ok.example",),
-    "nxdomain_canaries": ("canary.example",),
-}
-OPEN = {
-    "shared_domains": ("cdn.example", "a.open.test"),
-    "mail_hosts": ("mx.example",),
-    "urls": ("web.example/x", "page.example"),
-}
-DECIDED = [{"as": "blocked", "names": ["meant.example"]}, {"as": "shared", "names": ["stays.example"]}]
-NOTHING = dict.fromkeys([*OWN, *OPEN], ())
 
 
 @pytest.mark.parametrize(
@@ -246,9 +244,6 @@ def test_a_mistake_in_a_row_of_a_publisher(tmp_path, change, why):
         read_publishers(write_tables(tmp_path, publishers=[row]))
 
 
-NEW_NETWORKS = ["198.51.100.0/24", "203.0.113.0/24"]
-
-
 def listed(text):
     return edited(text, {"networks": NEW_NETWORKS, "checked": "2026-02-02"})
 
@@ -272,9 +267,6 @@ def dated(text):
 def test_edit_that_changes_another_meaning_is_refused(edit, text, why):
     with pytest.raises(NotEdited, match=why):
         edit(text)
-
-
-COMMENTED = "id: a\nnetworks:\n  - 192.0.2.0/24  # ours\n  - 198.51.100.0/24  # theirs\n# of whom?\nsources: [b]\n"
 
 
 def test_a_comment_on_a_line_of_its_own_would_be_lost():

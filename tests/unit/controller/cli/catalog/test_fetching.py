@@ -20,6 +20,9 @@ from proscribe.controller.cli.catalog.public_lists import Source
 from proscribe.controller.cli.catalog.publishers import Publisher
 
 URL = "https://lists.example/x"
+PARTS = {"list": ("a.example\ninclude:b\n", 5), "b": ("b.example", 3), "alone": ("c.example", 4)}
+TOGETHER = "a.example\ninclude:b\n\nb.example"
+BOTH = sum(len(PARTS[name][0]) for name in ("list", "b"))
 
 
 class Answer(io.BytesIO):
@@ -138,10 +141,6 @@ def test_only_https_is_followed(serve):
             redirected(follows, to)
 
 
-PARTS = {"list": ("a.example\ninclude:b\n", 5), "b": ("b.example", 3), "alone": ("c.example", 4)}
-TOGETHER = "a.example\ninclude:b\n\nb.example"
-
-
 def of_table(*paths):
     """A list of recall.yml."""
     texts = {"publisher": "x", "family": "x", "folder": "birds", "format": "v2fly", "licence": "x", "popular": ""}
@@ -179,9 +178,6 @@ def test_a_list_is_all_of_its_files_and_of_the_day_of_the_oldest(monkeypatch, tm
                 (0, datetime.datetime(2026, 1, of, 23, tzinfo=datetime.timezone.utc).timestamp()),
             )
         assert from_folder(publisher, tmp_path) == Fetched(text, datetime.date(2026, 1, day), digest(text))
-
-
-BOTH = sum(len(PARTS[name][0]) for name in ("list", "b"))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,10 @@ sources:
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 NAMES = [f"bird{number:03}.example" for number in range(100)]
 MORE = [f"wren{number:03}.example" for number in range(100)]
+PIECES = st.sampled_from(
+    [*"\n\t\"'`,:#*-|^<>[]{}()/\\ .", "||", "https://", "sdns://", "a.example", "domain", "Domains:", "ID:", "GroupID:"]
+    + ["include:", "0.0.0.0 ", "DOMAIN,", "Intel::DOMAIN", "<td>", "<strong>", "NDPI_PROTOCOL_X", "1,", "\x00", "é"]
+)
 
 
 @pytest.mark.parametrize(
@@ -300,12 +304,6 @@ def test_a_public_list_in_its_form(form, text, part, found):
 
 def test_includes_of_a_v2fly_file_are_read():
     assert list(INCLUDES["v2fly"]("a.example\ninclude:birds @x # y\ndomain:b.example\n")) == ["birds"]
-
-
-PIECES = st.sampled_from(
-    [*"\n\t\"'`,:#*-|^<>[]{}()/\\ .", "||", "https://", "sdns://", "a.example", "domain", "Domains:", "ID:", "GroupID:"]
-    + ["include:", "0.0.0.0 ", "DOMAIN,", "Intel::DOMAIN", "<td>", "<strong>", "NDPI_PROTOCOL_X", "1,", "\x00", "é"]
-)
 
 
 @given(text=st.lists(PIECES | st.text(max_size=4), max_size=40).map("".join), part=st.sampled_from(["", "X", "a"]))

@@ -15,6 +15,21 @@ from proscribe.controller.cli.catalog.recall.measure import Found
 from proscribe.controller.cli.catalog.recall.proposals import Proposed
 from proscribe.controller.cli.catalog.recall.standing import Standing
 
+NEW = ["a.b.new.example", "new.example", "perhaps.example", "newer.example"]
+SAID = "shared: others use it"
+KNOWN = ["owl.example", "below.owl.example", "page.example", "said.example", "cdn.example", "ok.owl.example"]
+SOURCE = ("--source", "a test")
+OF = "rank 7: one, two"
+DAY = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
+NOBODYS = f"""\
+# No entry has names of their vendors. A new entry, or a decision of one, speaks of them:
+# vpn: nobody.example, {OF}
+"""
+MISSING = "missing: four: it is gone\n"
+CLOSES = f"left out closes.example, {OF}: it carries all\n"
+SAID_SO = f"left out said.example: {SAID}\n"
+COUNT = "5 names proposed, 1 of them without an entry\n"
+
 
 def test_a_longer_list_is_a_feed(monkeypatch):
     monkeypatch.setattr(proposing, "MOST", 2)
@@ -32,9 +47,6 @@ OWL = SimpleNamespace(
     decided=[{"as": "shared", "names": ["said.example", "x.example"], "why": "others use it"}],
     unverified={"domains": ["perhaps.example"]},
 )
-NEW = ["a.b.new.example", "new.example", "perhaps.example", "newer.example"]
-SAID = "shared: others use it"
-KNOWN = ["owl.example", "below.owl.example", "page.example", "said.example", "cdn.example", "ok.owl.example"]
 
 
 def test_name_that_an_entry_has_or_has_decided_is_not_proposed():
@@ -71,7 +83,6 @@ def command(tmp_path, monkeypatch):
 
 
 ADDED = amendment(OWL, ["new.example"], ["a test"])
-SOURCE = ("--source", "a test")
 
 
 def test_amendment_is_printed(command, capsys):
@@ -143,18 +154,8 @@ FOUND = [
     missing("gull.example", "gull"),
     missing("nobody.example", ""),
 ]
-OF = "rank 7: one, two"
-DAY = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
 OF_OWL = amendment(OWL, ["new.example"], [f"public lists, compared on 2026-11-25: new.example, {OF}"])
 OF_GULL = OF_OWL.replace("owl", "gull").replace("new.example", "gull.example")
-NOBODYS = f"""\
-# No entry has names of their vendors. A new entry, or a decision of one, speaks of them:
-# vpn: nobody.example, {OF}
-"""
-MISSING = "missing: four: it is gone\n"
-CLOSES = f"left out closes.example, {OF}: it carries all\n"
-SAID_SO = f"left out said.example: {SAID}\n"
-COUNT = "5 names proposed, 1 of them without an entry\n"
 
 
 @pytest.fixture

@@ -53,6 +53,20 @@ NAMES = [
     f"{name}.example"
     for name in ("missing", "owlmail", "x.owlmail", "reported", "open.owlmail", "shared", "refused", "unverified")
 ]
+V2FLY = (
+    "- {id: third, publisher: X, family: third, about: [vpn], folder: third, paths: [data/list], format: v2fly,"
+    " least: 1, licence: MIT}"
+)
+READ_LISTS = Lists({"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"})
+NOBODY = Popular({}, frozenset(), ())
+IDS = "abcd"
+LISTS_OF_NAMES = st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(["x", "y", "z", "x.y"]), max_size=4))
+KEYS_OF_NAMES = ("domains", "nxdomain_canaries", "urls", "shared_domains", "allow_domains", "mail_hosts", "decided")
+FEEDS = [
+    SimpleNamespace(id="birds", kind="domains", service="owl", values=["fed.example", "x.deep.fed.other"]),
+    SimpleNamespace(id="calm", kind="domains", service="quiet", values=["calm.example", "said.example"]),
+    SimpleNamespace(id="nets", kind="networks", service="owl", values=["nets.example"]),
+]
 NAMES += ["known.example", "portal.example", "whole.example", "partly.example", "fed.example"]
 
 
@@ -151,12 +165,6 @@ def test_a_folder_that_is_a_link_out_is_not_followed(call, folder, tmp_path):
 def more_rows(catalog, *rows):
     with (catalog / "recall.yml").open("a") as stream:
         stream.writelines(f"{row}\n" for row in rows)
-
-
-V2FLY = (
-    "- {id: third, publisher: X, family: third, about: [vpn], folder: third, paths: [data/list], format: v2fly,"
-    " least: 1, licence: MIT}"
-)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +334,6 @@ RESULTS = (
     Result("webmail", {"one": 3, "three": 5}, 2, 8, [], True),
     Result("messaging", {"one": 3, "two": 4}, 2, 7, [make_found(30, "blocked"), make_found(31, "blocked")], False),
 )
-READ_LISTS = Lists({"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"})
 RECALL = recall.Recall(READ_LISTS, RESULTS, ("top", "other"), 100_000)
 
 
@@ -406,9 +413,6 @@ def test_numbers_and_goals_have_a_form(run, option, text, taken):
         run(f"{option}={text}")
 
 
-NOBODY = Popular({}, frozenset(), ())
-
-
 def source(id_, about="vpn", mixed="", takes_from="", popular="", only_popular=""):
     """A list: its family is what is before the _ of its id."""
     lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
@@ -483,10 +487,6 @@ def test_copy_at_second_hand_vouches_for_no_name_and_the_most_asked_for_comes_fi
     assert [name.name.partition(".")[0] for name in found] == ["tit", "owl", "wren", "x"]
 
 
-IDS = "abcd"
-LISTS_OF_NAMES = st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(["x", "y", "z", "x.y"]), max_size=4))
-
-
 @given(lists=LISTS_OF_NAMES, taken=st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(IDS)), max_size=4))
 def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_none(lists, taken):
     names = {id_: listed(" ".join(sorted(some))) for id_, some in lists.items()}
@@ -495,9 +495,6 @@ def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_no
     fewer = measure("vpn", copies, names, NOBODY, lambda _: Standing(MISSING))
     assert all(len(one.lists) > 1 for one in free.found)
     assert all(any(one.name.endswith(other.name) for other in free.found) for one in fewer.found)
-
-
-KEYS_OF_NAMES = ("domains", "nxdomain_canaries", "urls", "shared_domains", "allow_domains", "mail_hosts", "decided")
 
 
 def service(id_, **says):
@@ -512,11 +509,6 @@ SERVICES = [
     service("mail", mail_hosts=["mx.example"]),
     service("wren", decided=[{"names": ["said.example", "192.0.2.0/24", "mx.example", "kept.example"]}]),
     service("elf", unverified={"domains": ["perhaps.example", "owl.example"], "networks": ["192.0.2.0/24"]}),
-]
-FEEDS = [
-    SimpleNamespace(id="birds", kind="domains", service="owl", values=["fed.example", "x.deep.fed.other"]),
-    SimpleNamespace(id="calm", kind="domains", service="quiet", values=["calm.example", "said.example"]),
-    SimpleNamespace(id="nets", kind="networks", service="owl", values=["nets.example"]),
 ]
 
 

@@ -43,6 +43,19 @@ sources:
 """
 BIRDS = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
 DAY = 1_790_000_000  # 2026-09-21
+NAMES = "\n".join(f"bird{number:03}.example" for number in range(100))
+# With others beside them, neither list copies the other one.
+ONE = "\n".join([NAMES, *(f"tree{number:03}.example" for number in range(50))])
+TWO = "\n".join([NAMES, *(f"bush{number:03}.example" for number in range(30))])
+EMPTY = "z1.example\n"
+WRENS = TWO.replace("bird", "wren").replace("bush", "moss")
+TABLE = """\
+- {id: %s, publisher: x, family: %s, %s: [vpn], folder: %s, paths: [list], url: 'https://x.example/', format: lines,
+   least: '1', licence: x%s}
+"""
+NETS = {"id": "nets", "into": "networks", "of": "parrot"}
+COVERING = {"id": "covering", "into": "networks", "of": "parrot", "adds": "false"}
+AMENDS = "---\namends: parrot\nadd:\n  domains:\n    - ours.example\nsources:\n  - our desk\n"
 
 
 class Refreshed:
@@ -92,11 +105,6 @@ LISTS = [
     {"id": "two", "family": "two"},
     {"id": "three", "family": "three"},
 ]
-NAMES = "\n".join(f"bird{number:03}.example" for number in range(100))
-# With others beside them, neither list copies the other one.
-ONE = "\n".join([NAMES, *(f"tree{number:03}.example" for number in range(50))])
-TWO = "\n".join([NAMES, *(f"bush{number:03}.example" for number in range(30))])
-EMPTY = "z1.example\n"
 
 
 @pytest.fixture
@@ -114,7 +122,6 @@ def lists(one="", copy="", two="", three=""):
     return {name: EMPTY.replace("z1", name) + text.replace(" ", "\n") + "\n" for name, text in named.items()}
 
 
-WRENS = TWO.replace("bird", "wren").replace("bush", "moss")
 WRONG = {
     "one is empty": ({"two": ""}, "two: it has 0 values, expected at least 1"),
     "one is a page": ({"two": "<html>\n<p>\nbird000.example\n"}, "two: 2 of its 3 values are no names"),
@@ -147,12 +154,6 @@ def test_a_list_that_cannot_be_had_takes_no_name_away_and_is_named(made):
     )
     text = "# what sings\na.example # 2\nb.example # 2\nc.example # 2\nhand.example\n"
     assert (made.release / "feeds/birds.txt").read_text() == text
-
-
-TABLE = """\
-- {id: %s, publisher: x, family: %s, %s: [vpn], folder: %s, paths: [list], url: 'https://x.example/', format: lines,
-   least: '1', licence: x%s}
-"""
 
 
 WRONG_ROWS = {
@@ -188,12 +189,6 @@ def test_all_of_its_lists_are_read_whichever_is_named(made):
         assert code == 0 and [line.partition(":")[0] for line in printed if ":" in line[:6]] == ["birds"]
 
 
-NETS = {"id": "nets", "into": "networks", "of": "parrot"}
-NAMES_LIST = {"id": "names", "into": "domains", "of": "parrot"}
-COVERING = {"id": "covering", "into": "networks", "of": "parrot", "adds": "false"}
-AMENDS = "---\namends: parrot\nadd:\n  domains:\n    - ours.example\nsources:\n  - our desk\n"
-
-
 @pytest.fixture
 def two_directories(tmp_path, capsys):
     two_directories = Refreshed(tmp_path, capsys)
@@ -212,7 +207,7 @@ def changed(two_directories, before):
 
 
 def test_refresh_keeps_text_of_a_person_in_an_amendment(two_directories):
-    two_directories.publishers("ours", NETS, NAMES_LIST)
+    two_directories.publishers("ours", NETS, {"id": "names", "into": "domains", "of": "parrot"})
     two_directories.write(
         "ours/amends/parrot.yml", AMENDS.replace("sources:", "remove:\n  networks:\n    - 8.8.8.8/32\nsources:")
     )

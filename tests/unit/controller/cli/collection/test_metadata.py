@@ -19,6 +19,11 @@ SECTIONS = {
     "Fixed": "bugfixes",
     "Security": "security_fixes",
 }
+# Of the project itself, of a checkout of it, and for its contributors.
+OF_A_CHECKOUT = (
+    *("architecture", "coverage", "glossary", "index", "collection", "release-a-version", "run-one-test"),
+    "test-with-the-real-program",
+)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,6 @@ SOURCE = {
     "doc_fragments/shared.py": b"",
     "docs/page.md": b"",
 }
-TEXT_WITH_A_TEST = "- quarantine:\n  when: x is failing\n"
 ACME_NAMES = Names.of(SOURCE, "acme", "ban")
 
 # Tasks, with a sign where a short name becomes a full one.
@@ -309,15 +313,10 @@ def test_names_of_tests():
     full = text.replace("quarantine", "acme.ban.quarantine").replace("@", "acme.ban.")
     assert full_names.tasks(text.replace("quarantine", "acme.ban.quarantine").replace("@", ""), names, "x.yml") == full
     with pytest.raises(Refused, match="x.yml:2: found the test 'failing', expected one of the project's"):
-        full_names.tasks(TEXT_WITH_A_TEST, ACME_NAMES, "x.yml")
+        full_names.tasks("- quarantine:\n  when: x is failing\n", ACME_NAMES, "x.yml")
 
 
 PROJECT = Path(__file__).resolve().parents[5]
-# Of the project itself, of a checkout of it, and for its contributors.
-OF_A_CHECKOUT = (
-    *("architecture", "coverage", "glossary", "index", "collection", "release-a-version", "run-one-test"),
-    "test-with-the-real-program",
-)
 PAGES = [
     path
     for folder in ("docs", "docs/how-to")

@@ -18,6 +18,8 @@ from proscribe.controller.cli.collection.full_names import Names
 NAMES = Names("proscribe.ban", *[frozenset[str]()] * 4)
 FIRST = {"README.md": b"one", "plugins/modules/a.py": b"a = 1\n"}
 SECOND = {"README.md": b"two", "roles/b/tasks/main.yml": b"[]\n"}
+NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a collection"
+ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 
 
 def archive(files, name="ban"):
@@ -132,8 +134,6 @@ def a_socket(target):
     os.mknod(target / "README.md", stat.S_IFSOCK)
 
 
-NO_COLLECTION = "found a directory without the MANIFEST.json and FILES.json of a collection"
-ACME = '{"collection_info": {"namespace": "acme", "name": "ban"}}'
 OTHERS = {
     a_link: "found a link",
     a_file: "found no directory",

@@ -23,6 +23,10 @@ from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
 ABC, DEF = "abc" * 14, "def" * 14
+CATALOGUES, WAIVERS = earlier_plans.FOLDERS
+CALLED_ALIKE = {"exclude": set(), "hosts": {"a"}, "domain": "crow.example.org", "waiver": False}
+CALLED_ALIKE["own"] = "called as the project's"
+WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
 
 
 @dataclasses.dataclass
@@ -167,9 +171,6 @@ def test_a_run_takes_no_option_of_a_revision(policy, option, monkeypatch):
         policy.earlier(**{option: ["x"]})
 
 
-CATALOGUES, WAIVERS = earlier_plans.FOLDERS
-
-
 def test_the_folders_that_hosts_name_are_those_of_then(policy):
     (policy.root / "now-waivers").mkdir()
     (policy.root / "now-own").mkdir()
@@ -245,9 +246,6 @@ STATES = st.fixed_dictionaries(
     }
 )
 
-CALLED_ALIKE = {"exclude": set(), "hosts": {"a"}, "domain": "crow.example.org", "waiver": False}
-CALLED_ALIKE["own"] = "called as the project's"
-
 
 @pytest.mark.slow
 @examples(8, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # each runs git a lot
@@ -300,9 +298,6 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
     assert found.hosts == compiled[0]
     own_repository = [] if old["own"] == "called as the project's" else [own]
     assert set(found.commits) == {project, policy, *own_repository, *([waivers] if waivers_apart else [])}
-
-
-WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
 
 
 class Made:

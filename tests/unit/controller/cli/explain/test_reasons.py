@@ -27,6 +27,27 @@ from proscribe.host.system import Host, User
 from proscribe.model.finding import NOTHING_KNOWN
 from proscribe.model.plan import CONTROLS
 
+EVERYTHING = Facts(
+    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset({"chromium", "firefox"})
+)
+LABELS = st.sampled_from(["parrot", "work", "office", "web", "owl", "gull", "a", "imap", "pages"])
+HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(lambda labels: ".".join([*labels, "example"]))
+WAIVED = st.sets(st.sampled_from(["parrot", "parrot_work", "owl", "gull"]), max_size=2)
+MANAGERS = {"apt": "dpkg", "flatpak": "flatpak"}
+OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
+STEMS = st.sampled_from(["parrot", "Parrot", "parrot-desktop", "dodo-mail", "krita", "parrots", "owl"])
+BESIDE = st.lists(st.sampled_from(["4.1", "x86_64", "linux", "amd64", "beta", "nest"]), max_size=3)
+SUFFIX = st.sampled_from(["", ".AppImage", ".appimage"])
+PLACES = st.sampled_from(["/home/a", "/home/a/Downloads", "/home/a/deep/down", "/opt", "/tmp", "/usr/share/x"])
+AN_IMAGE = b"\x7fELF" + bytes(4) + b"AI\x02" + bytes(200_000)
+OTHER_ID = "p" * 32
+AT = "at mon 09:00-18:00 (the host's time)"
+USERS = {"users": ["a", "b"], "posix_groups": ["g"], "waiver": "w1"}
+AT_HOURS = {"mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
+NESTED = {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": [{"users": ["a"], "waiver": "w1"}]}
+OF_GROUPS = {"groups_restricted": [ByGroup(("owl",), ("h", "g"), ("apps",)), ByGroup(("wren",), ("x",), ("firewall",))]}
+TENANTS = {"tenants": {"google": list("abcd")}}
+
 
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory):
@@ -36,11 +57,6 @@ def catalogue(tmp_path_factory):
 def waiver(id_="w1", services=("parrot",), controls=CONTROLS, hours=(), **partial):
     windows_ = windows(hours)
     return SimpleNamespace(id=id_, services=services, controls=controls, partial=partial, hours=hours, windows=windows_)
-
-
-EVERYTHING = Facts(
-    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset({"chromium", "firefox"})
-)
 
 
 def said(catalogue, text, waivers=None, facts=EVERYTHING, **values):
@@ -216,9 +232,6 @@ def test_the_real_catalogue_blocks_what_it_is_for(real, text):
     assert answers(subject(read(text), real[0]), real[1])["browser"].status == "blocked"
 
 
-LABELS = st.sampled_from(["parrot", "work", "office", "web", "owl", "gull", "a", "imap", "pages"])
-HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(lambda labels: ".".join([*labels, "example"]))
-WAIVED = st.sets(st.sampled_from(["parrot", "parrot_work", "owl", "gull"]), max_size=2)
 VALUES = st.fixed_dictionaries(
     {
         "services_include": st.sampled_from([[], ["parrot_work"]]),
@@ -254,7 +267,6 @@ def test_the_firewall_refuses_what_the_answer_says(catalogue, offset, port, waiv
     assert (found["firewall"].status == "blocked") is refused
 
 
-MANAGERS = {"apt": "dpkg", "flatpak": "flatpak"}
 FACTS = st.builds(
     Facts,
     st.sampled_from(["", "debian", "fedora"]),
@@ -291,9 +303,6 @@ def test_a_package_of_a_system_that_the_host_does_not_have_is_open_and_says_why(
     assert "nothing of it is known that could be here: this host has no apt" in texts(nothing, "apps")
 
 
-OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
-
-
 @pytest.mark.parametrize(
     ("system", "text", "values", "status", "controls"),
     [
@@ -311,13 +320,6 @@ def test_observed_system_blocks_no_name(catalogue, system, text, values, status,
     found = said(catalogue, text, facts=Facts(system), **values)
     assert found["all"] == status
     assert {control: found[control].status for control in controls} == controls
-
-
-STEMS = st.sampled_from(["parrot", "Parrot", "parrot-desktop", "dodo-mail", "krita", "parrots", "owl"])
-BESIDE = st.lists(st.sampled_from(["4.1", "x86_64", "linux", "amd64", "beta", "nest"]), max_size=3)
-SUFFIX = st.sampled_from(["", ".AppImage", ".appimage"])
-PLACES = st.sampled_from(["/home/a", "/home/a/Downloads", "/home/a/deep/down", "/opt", "/tmp", "/usr/share/x"])
-AN_IMAGE = b"\x7fELF" + bytes(4) + b"AI\x02" + bytes(200_000)
 
 
 @given(STEMS, BESIDE, SUFFIX, PLACES)
@@ -364,9 +366,6 @@ def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its
     assert by_name
 
 
-OTHER_ID = "p" * 32
-
-
 @pytest.mark.parametrize(
     ("text", "values", "status", "reason"),
     [
@@ -394,16 +393,6 @@ def test_a_system_that_is_not_served_has_one_answer():
     assert found == dict.fromkeys(CONTROLS, Answer("open", (Reason("open", "no control is observed on darwin"),)))
 
 
-AT = "at mon 09:00-18:00 (the host's time)"
-HOURS = [[0, 540, 1080]]
-USERS = {"users": ["a", "b"], "posix_groups": ["g"], "waiver": "w1"}
-
-
-AT_HOURS = {"mode": "waived", "waiver": "w1", "hours": HOURS, "otherwise": "enforce"}
-FOR_SOME = {"mode": "enforce", "exceptions": [USERS, {"versions": ["1"], "paths": ["/x"], "waiver": "w2"}]}
-NESTED = {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": [{"users": ["a"], "waiver": "w1"}]}
-
-
 @pytest.mark.parametrize(
     ("entry", "reasons"),
     [
@@ -417,7 +406,7 @@ NESTED = {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": 
             [("depends", "it, for the members of g, h only, and open to everybody else", "")],
         ),
         (
-            FOR_SOME,
+            {"mode": "enforce", "exceptions": [USERS, {"versions": ["1"], "paths": ["/x"], "waiver": "w2"}]},
             [
                 ("blocked", "it", ""),
                 ("blocked", "but open for users a, b or members of g: waiver w1 of head", "w1"),
@@ -435,10 +424,6 @@ def test_an_entry_of_the_plan_gives_its_reasons(entry, reasons):
 
 def test_control_that_is_off_says_why():
     assert off("dns") == Reason("off", "proscribe_controls leaves dns off here")
-
-
-OF_GROUPS = {"groups_restricted": [ByGroup(("owl",), ("h", "g"), ("apps",)), ByGroup(("wren",), ("x",), ("firewall",))]}
-TENANTS = {"tenants": {"google": list("abcd")}}
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ sources:
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 BRANCH = f"proscribe/catalogue-{TODAY}"
+NOW = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 
 
 class Place:
@@ -170,7 +171,6 @@ def test_reason_against_a_refresh_is_reported(monkeypatch, capsys):
     assert message.lines == lines
 
 
-NOW = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 WAIVER = {
     "id": "w1",
     "services": ["whatsapp"],

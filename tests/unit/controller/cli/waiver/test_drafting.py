@@ -20,10 +20,21 @@ from proscribe.controller.compile.waivers.refusals import Refusal
 from proscribe.controller.report.storage.requests_file import Request
 
 ID = "0f3a9c5d7e1b2846"
-AT = "2026-11-22T04:00:00Z"
-TODAY = "2026-11-25T04:00:00Z"
-REQUEST = Request("press01", ID, "wong", "parrot", "Press calls", AT)
+REQUEST = Request("press01", ID, "wong", "parrot", "Press calls", "2026-11-22T04:00:00Z")
 OPENS = Opens("wong", ("apps", "firewall"), ("apps", "browser", "firewall"), ("browser",))
+LISTS = ("services", "hosts", "groups", "zones", "users", "controls")
+TEXTS = ("reason", "requested_by", "requested_on", "approved_by", "approved_on", "expires", "id")
+BOTH = Opens("wong", ("apps",), ("apps", "browser", "firewall"), ("browser", "firewall"))
+OUT = "closed, because --control leaves"
+WHOLE = "because what they refuse they refuse to a whole host; --whole-host opens them for everybody there"
+ALONE = "a waiver for wong alone would leave it out of reach. --whole-host opens it for everybody there"
+ONE_CLOSED, TWO_CLOSED = Opens("wong", (), ("browser",), ("browser",)), Opens("wong", (), ("browser", "dns"))
+PARTLY_OPEN = Opens("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
+NO = Refusal(ID, "press01", "wong", "parrot", "use the desk", "head", "2026-11-25T04:00:00Z")
+UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
+REVOKED, EXPIRED = ({"waives": False, "status": status, "why": "over"} for status in ("revoked", "expired"))
+FOR_ALL = "A waiver would open apps and dns for everybody on the host. One for wong alone would leave it out of reach"
+STAYS = "would stay closed, being for a whole host"
 
 
 def standing(opens=OPENS, **changed):
@@ -32,19 +43,10 @@ def standing(opens=OPENS, **changed):
     return made._replace(**own)
 
 
-LISTS = ("services", "hosts", "groups", "zones", "users", "controls")
-TEXTS = ("reason", "requested_by", "requested_on", "approved_by", "approved_on", "expires", "id")
-
-
 def options(**given):
     """The options of `waiver new`."""
     lists = {name: [] for name in LISTS}
     return argparse.Namespace(**{**lists, **dict.fromkeys(TEXTS), "whole_host": False, **given})
-
-
-BOTH = Opens("wong", ("apps",), ("apps", "browser", "firewall"), ("browser", "firewall"))
-OUT = "closed, because --control leaves"
-WHOLE = "because what they refuse they refuse to a whole host; --whole-host opens them for everybody there"
 
 
 @pytest.mark.parametrize(
@@ -61,13 +63,6 @@ WHOLE = "because what they refuse they refuse to a whole host; --whole-host open
 )
 def test_draft_tells_its_approver_which_controls_stay_closed(opens, given, remarks):
     assert fill_in(options(**given), standing(opens), NOW) == remarks
-
-
-ALONE = "a waiver for wong alone would leave it out of reach. --whole-host opens it for everybody there"
-
-
-ONE_CLOSED, TWO_CLOSED = Opens("wong", (), ("browser",), ("browser",)), Opens("wong", (), ("browser", "dns"))
-PARTLY_OPEN = Opens("wong", ("apps", "firewall"), ("apps", "browser", "dns"), ("browser",), True)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +93,6 @@ def judged(id_="W-1", **changed):
     for key, value in changed.items():
         (waiver if key in waiver else worth)[key] = value
     return SimpleNamespace(**waiver), SimpleNamespace(**worth)
-
-
-NO = Refusal(ID, "press01", "wong", "parrot", "use the desk", "head", TODAY)
-UNSIGNED = {"waives": False, "status": "bad_signature", "why": "no key"}
-REVOKED, EXPIRED = ({"waives": False, "status": status, "why": "over"} for status in ("revoked", "expired"))
 
 
 @dataclasses.dataclass
@@ -170,10 +160,6 @@ def test_waiting_requests_come_first_and_chosen_hosts_alone_are_compiled(fleet):
     assert fleet.compiled_hosts == ["press01"]
     fleet.requests = fleet.requests[6:7]
     assert fleet.found() == []
-
-
-FOR_ALL = "A waiver would open apps and dns for everybody on the host. One for wong alone would leave it out of reach"
-STAYS = "would stay closed, being for a whole host"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ OTHERS = {
     "audited": {"mode": "audit", "windows_processes": ["Audited.exe"]},
     "linux": {"mode": "enforce", "packages": {"apt": ["linux"]}},
 }
+TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="%"), min_size=1, max_size=40)
 
 
 def made(mode="audit", **changes):
@@ -53,9 +54,6 @@ def policy(a_plan):
 def test_a_policy_that_cannot_be_is_refused(a_plan, why):
     with pytest.raises(NotExportable, match=why):
         render(decision(a_plan, ("apps",)))
-
-
-TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="%"), min_size=1, max_size=40)
 
 
 @examples(200)

@@ -23,6 +23,10 @@ APPS = {
     "brewed": {"mode": "enforce", "packages": {"brew_cask": ["brewed"]}},
     "linux": {"mode": "enforce", "packages": {"apt": ["linux"]}},
 }
+# Santa's documented precedence: CDHash, Binary, SigningID, Certificate, TeamID; the first that fits decides.
+CHAT = Program(f"{TEAM}:com.example.chat", cdhash="a" * 40, sha256="b" * 64, certificate="c" * 64)
+ORDER = [("CDHASH", "a" * 40), ("BINARY", "b" * 64), ("SIGNINGID", CHAT.signing_id), ("CERTIFICATE", "c" * 64)]
+TEXT = st.text(st.sampled_from("aZ <>&\"'%\n\r\t/;é\u2028]") | st.characters(), max_size=30)
 
 
 def made(text="", **top):
@@ -48,9 +52,6 @@ def test_without_a_known_signer_there_is_nothing_to_export():
         render(decision(plan({"apps": {"unsigned": APPS["unsigned"]}})))
 
 
-# Santa's documented precedence: CDHash, Binary, SigningID, Certificate, TeamID; the first that fits decides.
-CHAT = Program(f"{TEAM}:com.example.chat", cdhash="a" * 40, sha256="b" * 64, certificate="c" * 64)
-ORDER = [("CDHASH", "a" * 40), ("BINARY", "b" * 64), ("SIGNINGID", CHAT.signing_id), ("CERTIFICATE", "c" * 64)]
 ORDER.append(("TEAMID", TEAM))
 
 
@@ -61,9 +62,6 @@ def test_the_most_specific_rule_decides_whatever_the_others_say(first):
     assert santa.decision(CHAT, [*others[first + 1 :], allowed]) == allowed
     assert santa.blocks(CHAT, [allowed, *others[:first]]) is (first > 0)
     assert santa.decision(CHAT, [], [Rule(*ORDER[4], ALLOWED)]) is not None
-
-
-TEXT = st.text(st.sampled_from("aZ <>&\"'%\n\r\t/;é\u2028]") | st.characters(), max_size=30)
 
 
 @pytest.mark.slow
