@@ -1,17 +1,12 @@
 """Commands: screen width, exit codes, option defaults, whole files, and options as variables of a playbook."""
 
 import argparse
-import importlib
 import os
-import pkgutil
-import re
 import sys
 from pathlib import Path
 
 import pytest
-from command_parsers import options, parsers
 from printed import too_wide
-from proscribe.controller import cli
 from proscribe.controller.cli import Refused, command_line, say, whole_file
 from proscribe.controller.cli.catalog import files
 from proscribe.controller.cli.command_line import read
@@ -27,7 +22,6 @@ HELPED = [
 ]
 ONE = PolicyError("a.yml:3", "mode", "x", "y")
 OTHER = PolicyError("b.yml:5", "mode", "z", "y")
-HELP_DEFAULT = re.compile(r"\(default: ([^),;]+)")
 TYPED = [
     ("diff", {"diff_old": "latest", "diff_tool": "x"}, "diff_tool", "diff_old, diff_old_inventory, diff_as_now"),
     ("explain", {"explain_name": "x", "explain_extra_vars": "x"}, "explain_extra_vars", "explain_name, explain_expect"),
@@ -106,14 +100,6 @@ def test_an_error_of_our_own_is_no_answer(monkeypatch, capsys):
     assert "it broke" in printed.err and printed.out == ""
 
 
-def test_every_module_with_options_and_a_run_is_a_command():
-    modules = [importlib.import_module(f"{cli.__name__}.{one.name}") for one in pkgutil.iter_modules(cli.__path__)]
-    found = [
-        one.__name__.rpartition(".")[2] for one in modules if hasattr(one, "run") and hasattr(one, "add_arguments")
-    ]
-    assert sorted(found) == sorted(command_line.COMMANDS)
-
-
 @pytest.mark.parametrize("option", ["--jsn", "-K"])
 def test_unknown_option_goes_to_ansible_where_a_command_starts_it(option, capsys):
     assert command_line.read("quarantine", ["list", option])[1].passed_on == [option]
@@ -123,25 +109,6 @@ def test_unknown_option_goes_to_ansible_where_a_command_starts_it(option, capsys
 
 
 PROJECT = Path(__file__).resolve().parents[3]
-
-
-OPTIONS = {
-    f"{words} {'/'.join(action.option_strings) or action.dest}": action
-    for command in command_line.COMMANDS
-    for words, parser in parsers(command).items()
-    for action in options(parser)
-}
-
-
-@pytest.mark.parametrize("name", OPTIONS)
-def test_default_of_an_option_is_in_its_help(name):
-    action = OPTIONS[name]
-    said = HELP_DEFAULT.search(action.help or "")
-    default = action.default
-    if said and said[1] == "the project's own":
-        assert default == str(PROJECT / "catalog")
-    elif default not in ("", None, False, [], (), 0):
-        assert said and said[1] == str(default), "its help says another default, or none"
 
 
 def test_file_is_written_whole_and_readable_for_others(tmp_path):

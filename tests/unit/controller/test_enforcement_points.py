@@ -223,7 +223,6 @@ def managed(*networks, firewall=None):
 
 
 def whole(made):
-    """The networks that a list has as a whole."""
     lines = FORMATS["cidr"].render(decision(made)).files["networks.txt"].decode().splitlines()
     return [ipaddress.ip_network(line) for line in lines if not line.startswith("#")]
 

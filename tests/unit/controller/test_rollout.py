@@ -102,14 +102,15 @@ def test_stop_message_counts_hosts_and_removals():
     hosts = [Seen(f"h{n}", "plan", ("apps", "dns") if n < 900 else ("dns",), 30 if n < 900 else 0) for n in range(1200)]
     before = Before("20261124T000000Z-enforce-1a2b", 1190)
     stop = decide(hosts, DEFAULTS, before=before).stop
-    for part in (
+    for numbers in (
         "1,200 hosts of the 1,200",
         "(apps on 900, dns on 1,200)",
-        "27,000 programs",
-        "allows 300 hosts and 200 ",
+        "27,000 ",
+        "300 hosts and 200 ",
+        "1,190 ",
     ):
-        assert part in stop
-    assert "(20261124T000000Z-enforce-1a2b), 1,190 of these" in stop
+        assert numbers in stop
+    assert "(20261124T000000Z-enforce-1a2b)" in stop
 
 
 def test_a_dry_run_is_one_batch_and_knows_where_a_real_one_would_stop():
@@ -274,15 +275,8 @@ def test_findings_of_a_user_count_once_for_a_rule():
     assert seen("web01", "p", answer).removals == 2 + 3 + 1
 
 
-STATES = {
-    "a": "compliant",
-    "b": "repaired",
-    "c": "waived",
-    "d": "not_applicable",
-    "e": "noncompliant",
-    "f": "unknown",
-    "g": "unreachable",
-}
+STATES = {"a": "compliant", "b": "repaired", "c": "waived", "d": "not_applicable", "e": "noncompliant"}
+STATES |= {"f": "unknown", "g": "unreachable"}
 
 
 @pytest.fixture

@@ -13,8 +13,6 @@ CONTENT = b"what \xff was signed"
 
 
 class Signed:
-    """Keys of two people, and a signature by the first."""
-
     def __init__(self, root):
         self.root, self.signers, self.signature = root, root / "allowed_signers", root / "content.sig"
         self.keys = [self.key("one"), self.key("two")]

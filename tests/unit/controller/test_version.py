@@ -39,7 +39,6 @@ def git(root, *words):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout of one commit, whose changelog has no day yet."""
     for path, text in (
         ("pyproject.toml", '[project]\nname = "x"\nversion = "0.2.0"\n'),
         ("CHANGELOG.md", "# C\n\n## [0.2.0] - unreleased\n\n## [0.1.0] - 2026-01-02\n"),

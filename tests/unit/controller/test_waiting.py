@@ -25,7 +25,6 @@ UNSEEN = "a process that cannot be seen from here"
 
 
 def holding(path):
-    """Another process that has the lock."""
     opened = os.open(path, os.O_RDONLY)
     command = [sys.executable, "-c", HOLDING, str(opened)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[opened])

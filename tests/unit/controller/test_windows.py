@@ -168,23 +168,8 @@ def services(**named):
 
 
 def test_company_form_of_publisher_makes_no_difference():
-    for kind in [
-        "AB",
-        "AG",
-        "BV",
-        "Co",
-        "Corp",
-        "Corporation",
-        "GmbH",
-        "Inc",
-        "Limited",
-        "LLC",
-        "Ltd",
-        "Pte",
-        "SA",
-        "Srl",
-        "UG",
-    ]:
+    kinds = "AB, AG, BV, Co, Corp, Corporation, GmbH, Inc, Limited, LLC, Ltd, Pte, SA, Srl, UG"
+    for kind in kinds.split(", "):
         for publisher in (f"Parrots {kind}", f"Parrots, {kind}.", f"Parrots {kind} Co., Ltd."):
             assert services(name="Parrot", publisher=publisher) == {"parrot": "known by its names alone"}
 

@@ -66,7 +66,6 @@ PUBLISHED = [("birds", "feed", "birds"), ("nets", "networks", "parrot"), ("names
 
 
 def written(place: Path, files: Mapping[str, str]) -> Path:
-    """The catalogue in a directory, with these files besides or instead."""
     root = place / "catalog"
     for name, text in {**USUAL, **files}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,6 @@ def call(catalog, capsys):
 
 @pytest.fixture
 def prints(call):
-    """What a command prints that has nothing to object to."""
 
     def run(*words):
         code, printed = call(*words)
@@ -237,12 +235,8 @@ def test_show_says_all_of_a_service(call_old, old_catalog):
 def test_show_says_the_same_to_machines(call_old, old_catalog):
     code, printed = call_old("show", "parrot", "--json")
     found = json.loads(printed)
-    assert (code, found["schema"], found["id"], found["domains"]) == (
-        0,
-        "proscribe/service/1",
-        "parrot",
-        ["parrot.example"],
-    )
+    assert (code, found["schema"]) == (0, "proscribe/service/1")
+    assert (found["id"], found["domains"]) == ("parrot", ["parrot.example"])
     compared = {"with": "list", "day": "2026-01-02", "sha256": "b" * 64, "values": "5"}
     feed = {"id": "birds", "kind": "domains", "checked": "2026-01-02", "values": 2, "agreement": 2}
     assert found["feeds"] == [{**feed, "compared": [compared]}]

@@ -26,7 +26,6 @@ pytestmark = pytest.mark.slow  # it packs the observing code
 
 
 def built(output, **options):
-    """The collection's file, in a directory that is made for it, and what is in it."""
     given = {"directory": "", "namespace": "proscribe", "name": "ban", "repository": "", **options}
     assert collection.run(argparse.Namespace(output=str(output), **given)) == 0
     (path,) = output.iterdir()
@@ -79,7 +78,6 @@ def imported(text):
 
 
 def keys(value):
-    """The keys in a document, but for those of variables."""
     for key, item in value.items() if isinstance(value, dict) else ():
         yield str(key)
         yield from keys(item if key != "vars" else None)
@@ -112,7 +110,6 @@ def galaxy(*words):
 
 
 def with_changes(archive, into, change):
-    """The collection's file as somebody on its way has changed it."""
     path = into / archive.name
     with tarfile.open(archive) as old, tarfile.open(path, "w:gz") as new:
         for member in old:
@@ -185,7 +182,6 @@ def test_an_output_that_is_no_directory_is_refused(tmp_path):
 
 
 def checkout(place, git):
-    """A small checkout."""
     for path in ("library/one.py", "playbooks/two.yml", "docs/__pycache__/x.pyc", "tests/x.py"):
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_text(path)

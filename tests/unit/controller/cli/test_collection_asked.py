@@ -23,8 +23,6 @@ USUAL = (collection.NAMESPACE, collection.NAME)
 
 
 class Checkout:
-    """A checkout, of which the collection is not really built."""
-
     def __init__(self, root, patch):
         self.root = root / "root"
         self.root.mkdir()

@@ -260,7 +260,6 @@ def write_files(top, files):
 
 @pytest.fixture
 def inventory(tmp_path):
-    """A repository with one commit, and an inventory in it."""
     place = tmp_path / "policy"
     write_files(place, POLICY_FILES)
     run_git(tmp_path, "init", "--quiet", str(place))

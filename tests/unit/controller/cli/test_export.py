@@ -90,12 +90,7 @@ def waived(inventory, tmp_path):
     """A waiver of both hosts of the office for one service, which ends."""
     (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
     (tmp_path / "waivers").mkdir()
-    (tmp_path / "waivers/w1.yml").write_text(
-        "{id: w1, services: [telegram], controls: [dns], groups: [office], reason: r, requested_by: a,"
-        " approved_by: head, approved_on: 2026-11-01T00:00:00Z, valid_from: 2026-11-01T00:00:00Z,"
-        " expires: 2026-12-24T18:00:00Z,"
-        " risk: r, compensating_controls: [c], ticket: t}\n"
-    )
+    (tmp_path / "waivers/w1.yml").write_text(WAIVER)
     return inventory
 
 
@@ -199,8 +194,6 @@ def test_a_policy_with_nothing_for_any_format_is_refused(tmp_path, monkeypatch):
 
 
 class Organisation:
-    """An inventory that signs its exports, and the keys of a few people."""
-
     def __init__(self, root, keys):
         self.root, self.keys, self.out = root, keys, root / "out"
         self.inventory = root / "inventory"
@@ -311,7 +304,6 @@ def test_export_written_by_an_attacker_does_not_count(ours, capsys, attack):
 
 @pytest.fixture
 def server(tmp_path):
-    """A real web server over the directory."""
     (tmp_path / "out").mkdir()
     code = "import http.server as h; s = h.ThreadingHTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler)"
     code += "; print(s.server_port, flush=True); s.serve_forever()"

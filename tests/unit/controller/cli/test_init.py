@@ -85,15 +85,8 @@ class Terminal(io.StringIO):
 
 def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatch):
     (tmp_path / "hosts.ini").write_text(SITES)
-    answers = [
-        *("Acme", ""),
-        *("pres", "press", "finance", ""),
-        "",
-        "",
-        *("pres:chan", "press:chan", ""),
-        *("", "", ""),
-    ]
-    monkeypatch.setattr(sys, "stdin", Terminal("\n".join([*answers, ""])))
+    answers = "Acme||pres|press|finance||||pres:chan|press:chan||||||"
+    monkeypatch.setattr(sys, "stdin", Terminal(answers.replace("|", "\n")))
     assert main(["init", str(tmp_path), "--inventory=hosts.ini", "--source", SOURCE.partition("=")[2]]) == 0
     assert approvers(tmp_path) == {"press": {"head": "chan"}, "finance": None}
 
@@ -174,7 +167,6 @@ def key(tmp_path_factory):
 
 
 def templated(text, place):
-    """What Ansible makes of a value that is in a file of variables."""
     file = place / "all.yml"
     file.write_text(text)
     loader = DataLoader()

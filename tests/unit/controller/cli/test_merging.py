@@ -19,7 +19,6 @@ FIRST, SECOND, THIRD = (f"2026112{day}T020000Z-audit-0001" for day in (1, 2, 3))
 
 @pytest.fixture
 def reports(tmp_path):
-    """Three runs, each of one host: one a day."""
     reports = tmp_path / "reports"
     past = Past(open_history("sqlite", tmp_path))
     for day, (name, host) in enumerate([(FIRST, "a"), (SECOND, "b"), (THIRD, "c")], 21):
@@ -64,11 +63,8 @@ def test_an_inventory_that_ansible_cannot_read_is_refused(reports):
 
 
 class TestRounds:
-    """Of the runs that are in no merged report, only the slices of one round are merged."""
-
     @pytest.fixture
     def reports(self, tmp_path):
-        """A run over the whole, then a round of which the slice of c died, and one of another inventory."""
         reports = tmp_path / "reports"
         past = Past(open_history("sqlite", tmp_path))
         past.stored(reports, {host: good() for host in "abc"}, WHOLE, hour=1)
@@ -125,8 +121,6 @@ class TestHistory:
 
 
 class TestPlans:
-    """Plans lie beside the reports of the controller that made them."""
-
     def test_those_of_another_controller_come_along(self, reports, tmp_path):
         other = tmp_path / "other"
         Past(open_history("sqlite", tmp_path)).stored(other, {"d": good()}, FIRST, round="r1")

@@ -18,7 +18,6 @@ NOTHING = {
 
 @pytest.fixture
 def call(monkeypatch):
-    """What the process becomes."""
     monkeypatch.delenv("PROSCRIBE_ANSIBLE_PLAYBOOK", raising=False)
     became = []
     monkeypatch.setattr(os, "execvp", lambda file, argv: became.append([file, *argv]))

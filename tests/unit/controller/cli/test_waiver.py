@@ -44,8 +44,6 @@ WORTH = {"waives": True, "status": "active", "why": "", "hosts": ("h1", "h2"), "
 
 
 class Words:
-    """The word `waiver` over an inventory of three hosts."""
-
     def __init__(self, where):
         self.where = where
         self.question = question(where, {"press01": {}, "press02": {}, "fin01": {}}, press=["press01", "press02"])
@@ -121,18 +119,8 @@ def test_text_that_is_no_time_is_refused(words, given_, message):
 
 def test_at_a_terminal_it_asks_for_what_is_missing(words, monkeypatch):
     controller, terminal = pty.openpty()
-    answers = [
-        "",
-        "parrot, owl",
-        "Enquiries: many",
-        "alice",
-        "head.of.press",
-        "now",
-        "30d",
-        "group:press, press01",
-        "w1",
-    ]
-    os.write(controller, "\n".join([*answers, ""]).encode())
+    answers = "|parrot, owl|Enquiries: many|alice|head.of.press|now|30d|group:press, press01|w1|"
+    os.write(controller, answers.replace("|", "\n").encode())
     with os.fdopen(terminal, "r", encoding="utf-8") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
         assert words("new") == 0  # the empty first answer is asked for again
@@ -236,16 +224,8 @@ def test_the_list_is_worst_first_and_says_who_may_do_what(words, capsys):
     assert "alice may use parrot, by apps on 1 host (press01); for alice, approved by head.of.press" in said
     assert words("list", "--json") == 0
     listed = json.loads(capsys.readouterr().out)["waivers"]
-    assert [(one["id"], one["status"]) for one in listed] == [
-        ("wrong", "unauthorised"),
-        ("old", "expired"),
-        ("fine", "active"),
-    ]
-    assert [one["seconds_left"] for one in listed] == [
-        0,
-        0,
-        int((datetime.timedelta(days=36, hours=6)).total_seconds()),
-    ]
+    rows = [(waiver["id"], waiver["status"], waiver["seconds_left"]) for waiver in listed]
+    assert rows == [("wrong", "unauthorised", 0), ("old", "expired", 0), ("fine", "active", 3_132_000)]
 
 
 @pytest.mark.parametrize(
@@ -305,7 +285,6 @@ def test_a_signature_covers_the_hosts_that_a_group_comes_to(words, key, capsys):
 
 
 def inventory_of(words, *press):
-    """Give the group press other hosts."""
     words.question = question(words.where, {name: {} for name in (*press, "fin01")}, press=[*press])
 
 
@@ -363,12 +342,6 @@ def test_a_pipeline_refuses_a_waiver_that_counts_for_nothing(words, key, case, n
     assert (words("verify", now=now), words("verify", "--current", now=now)) == (code, code_of_current)
 
 
-def test_a_missing_key_is_named(words, tmp_path):
-    words(*NEW)
-    with pytest.raises(Refused, match="there is no key"):
-        words("sign", "press01-parrot", "--key", str(tmp_path / "none"))
-
-
 @pytest.fixture
 def in_hong_kong(monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Hong_Kong")
@@ -405,22 +378,9 @@ def test_a_revocation_reads_back():
     }
 
 
-FILE = {
-    "id": "w1",
-    "services": ("parrot", "owl"),
-    "users": (),
-    "posix_groups": (),
-    "versions": (),
-    "paths": (),
-    "hours": (),
-    "controls": ("apps", "browser", "firewall", "dns"),
-    "ticket": "",
-    "requested_by": "alice",
-    "approved_by": "head",
-    "reason": "Enquiries",
-    "starts": NOON,
-    "ends": END,
-}
+FILE = {"id": "w1", "services": ("parrot", "owl"), "controls": ("apps", "browser", "firewall", "dns"), "ticket": ""}
+FILE |= dict.fromkeys(("users", "posix_groups", "versions", "paths", "hours"), ())
+FILE |= {"requested_by": "alice", "approved_by": "head", "reason": "Enquiries", "starts": NOON, "ends": END}
 
 
 def judged(**changes):
@@ -483,11 +443,7 @@ def test_a_line_has_a_name_a_word_and_the_sentence():
 
 def test_a_waiver_has_nothing_to_waive_where_the_ban_of_its_controls_is_lifted():
     lift = Lift("2026-11-25T08:00:00Z", "20261125T075900Z-lift-0001")
-    lifts = {
-        "h1": dict.fromkeys(("apps", "browser", "firewall", "dns"), lift),
-        "h2": {"dns": lift},
-        "h3": {"dns": lift},
-    }
+    lifts = {"h1": dict.fromkeys(FILE["controls"], lift), "h2": {"dns": lift}, "h3": {"dns": lift}}
     said = ". It has nothing to waive on {}, where the ban is lifted"
     by = " (lifted 2026-11-25 08:00 UTC by 20261125T075900Z-lift-0001)"
     for controls, hosts, where in (

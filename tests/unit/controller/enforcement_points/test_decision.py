@@ -68,8 +68,6 @@ def guarded():
 
 
 class Policy(NamedTuple):
-    """What an inventory says, and which waivers cover the host, each a service and its controls."""
-
     variables: dict[str, Any]
     waivers: tuple[tuple[str, tuple[str, ...]], ...]
 

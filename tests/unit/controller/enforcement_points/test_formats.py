@@ -52,11 +52,6 @@ DEVICES = device_readers.DEVICES
 WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
 OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
 VPN = {"vpn": {"mode": "enforce", "extensions": {"chrome": ["a" * 32], "firefox": ["v@v.example"]}}}
-OWN_TENANT, PARTNER_TENANT, BY_NAME = (
-    "2fd6bb84-ad40-4ec5-9369-a215b25c9952",
-    "72f988bf-86f1-41af-91ab-2d7cd011db47",
-    "b.example",
-)
 # Registry.pol is binary; each of the others is as a file of another browser, or the other way round.
 LEFT_OUT = (".pol", "remove.reg", "brave.json", "chromium.json", "windows_edge.json")
 CLAIMS = ("included", "left_out", "waived")  # the others are the same in each format
@@ -84,8 +79,7 @@ def filter_list_of(*places):
 
 def test_name_that_a_filter_list_cannot_open_stays_blocked():
     made, blocked = filter_list_of(0, 2, 4)
-    why = "What is blocked below it could not be blocked again, so all of it stays blocked."
-    assert LeftOut("", "name a.b.c.d.example, open below b.c.d.example", why) in made.left_out
+    assert LeftOut("", "name a.b.c.d.example, open below b.c.d.example", WHY_NESTED) in made.left_out
     assert blocked == [True, False, True, True, True]
 
 
@@ -96,21 +90,14 @@ def test_a_filter_list_opens_a_name_below_one_that_is_blocked_again():
     assert blocked == [True, False, True, False, False] and made.left_out == []
 
 
-def of_tenants(*google, microsoft=()):
-    made = plan()
-    made["controls"]["browser"]["settings"]["tenants"] = {"google": [*google], "microsoft": [*microsoft]}
-    return made
-
-
 @pytest.mark.parametrize("tenant", ['a"b', "a b", "a\nb", "", "x" * 5000])
 def test_a_tenant_that_cannot_stand_in_a_header_is_an_error(tenant):
     with pytest.raises(NotExportable, match="is no value of a header of tenants"):
-        export("squid_opening", of_tenants(tenant))
+        export("squid_opening", plan_of_tenants(tenant))
 
 
 @st.composite
 def plans(draw, control, **keys):
-    """Plans of a control with a few services that have these keys."""
     services = {}
     for number in range(draw(st.integers(1, 6))):
         mode = draw(MODES)
@@ -254,7 +241,6 @@ def for_macs(text, where):
 
 
 def form(value):
-    """What a document consists of, whatever its texts are."""
     if isinstance(value, dict):
         return {key: form(item) for key, item in value.items()}
     return list(map(form, value)) if isinstance(value, list) else type(value)
@@ -270,10 +256,6 @@ def test_the_documents_have_an_example_for_each_format(project):
     _, _, section = (project / "docs/enforcement_points.md").read_text().partition("## One example for each device\n")
     shown = set(re.findall(r"`([a-z_]+)`", section.partition("\n## ")[0]))
     assert sorted(FORMATS.keys() - shown) == []
-
-
-def export_for_device(name, made=None):
-    return FORMATS[name].render(decision(made))
 
 
 def test_every_device_has_a_reader_and_says_where_its_facts_are_from():
@@ -293,7 +275,7 @@ def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made, hosts
     desired = of_plan(made["controls"]["dns"], {}, canaries=False)
     either = desired.names | desired.through
     for name, read in DEVICES.items():
-        rendered, answer = export_for_device(name, made), FORMATS[name].blocks
+        rendered, answer = export(name, made), FORMATS[name].blocks
         blocks = read(rendered.files)
         nested = any(one.why == WHY_NESTED for one in rendered.left_out)
         for host in hosts:
@@ -324,14 +306,14 @@ def test_no_name_injects_into_a_device_list(name, text, where):
 def test_names_beyond_the_limit_of_a_file_go_into_the_next(name, lines):
     made = plan({"dns": {"chat": {"domains": [f"n{n}.test" for n in range(2_500)], "allow": [], "canaries": []}}})
     made["controls"]["dns"]["services"]["mail"]["domains"] = ["mail.example"]
-    files = export_for_device(name, made).files
+    files = export(name, made).files
     assert sorted(content.count(b"\n") - 1 for content in files.values())[-len(lines) + 1 :] == sorted(lines)[1:]
     assert all(DEVICES[name](files)(host) for host in ("n0.test", "n999.test", "n2499.test", "mail.example"))
 
 
-def plan_of_tenants(*tenants):
+def plan_of_tenants(*google, microsoft=()):
     made = plan()
-    made["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": [*tenants]}
+    made["controls"]["browser"]["settings"]["tenants"] = {"google": [*google], "microsoft": [*microsoft]}
     return made
 
 
@@ -346,7 +328,7 @@ def plan_of_tenants(*tenants):
 )
 def test_tenants_that_no_header_takes_are_refused(tenants, said):
     with pytest.raises(NotExportable, match=re.escape(said)) as refused:
-        export_for_device("entra_tenant_restrictions", plan_of_tenants(*tenants))
+        export("entra_tenant_restrictions", plan_of_tenants(microsoft=tenants))
     assert refused.value.nothing == (not tenants)
 
 
@@ -362,7 +344,7 @@ def plan_for_macs(**apps):
 def test_no_name_and_no_contact_changes_a_record(name, contact):
     made = {**plan_for_macs(chat=[f"{name}.app"]), "contact": contact}
     try:
-        files = export_for_device("jamf_restricted_software", made).files
+        files = export("jamf_restricted_software", made).files
     except NotExportable:
         return
     assert device_readers.jamf(files) == {f"{name}.app"}
@@ -486,7 +468,7 @@ def rich_plan(*microsoft):
     found = plan(SERVICES, contact="IT & <help>", request_url="https://help.example/ask")
     controls = found["controls"]
     controls["apps"]["settings"] |= {"refusal_notice": "Ask us.\nFragen Sie uns.", "applocker": "enforce"}
-    tenants = {"google": ["b.example"], "microsoft": [*microsoft] or [OWN_TENANT, PARTNER_TENANT, BY_NAME]}
+    tenants = {"google": ["b.example"], "microsoft": [*microsoft] or [OWN, PARTNER, "b.example"]}
     controls["browser"]["settings"]["tenants"] = tenants
     controls["firewall"]["settings"] |= {
         "dns_over_tls": "blocked",
@@ -505,7 +487,7 @@ def recorded(name):
     format_ = FORMATS[name]
     # Entra takes a tenant by its id only.
     one = (
-        rich_plan(OWN_TENANT, {"id": PARTNER_TENANT, "domains": [BY_NAME]})
+        rich_plan(OWN, {"id": PARTNER, "domains": ["b.example"]})
         if name == "entra_tenant_restrictions"
         else rich_plan()
     )

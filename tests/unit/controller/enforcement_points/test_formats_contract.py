@@ -29,7 +29,6 @@ PATHS = {"urls": ["www.corp.example/closed-path"], "allow": ["chat.example/open-
 
 
 def made(**changes):
-    """A plan that restricts the service, or has `changes` in it, for all controls, with tenants."""
     a_plan = plan({control: {"chat": {"mode": "enforce", **keys, **changes}} for control, keys in CHAT.items()})
     a_plan["controls"]["browser"]["settings"]["tenants"] = {"google": [], "microsoft": TENANTS}
     return sealed(a_plan)

@@ -25,8 +25,6 @@ WAIVER = (
 
 
 class Points:
-    """An organisation that feeds one export of its office, or of another group."""
-
     def __init__(self, root):
         self.root, self.out = root, root / "out"
         (root / "waivers").mkdir()
@@ -99,10 +97,10 @@ FOUND = {
         "older",
         "that of thi",
     ),
-    "one that nobody signed": (
+    "unsigned": (
         lambda p: p.feeds(variables="    proscribe_exports_key: /key\n"),
         "not_signed",
-        "there is no manifest.json.sig",
+        "no manifest.json.sig",
     ),
 }
 

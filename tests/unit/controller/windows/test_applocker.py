@@ -28,7 +28,6 @@ def rule(id_, path, name="Proscribe: wechat"):
 
 
 def policy(mode=1):
-    """Two collections, of two rules and of one."""
     return [
         number(f"{KEY}\\Exe", "EnforcementMode", mode),
         text(f"{KEY}\\Exe\\{IDS[0]}", "Value", rule(IDS[0], "*")),
@@ -128,7 +127,6 @@ def test_policy_that_nobody_asks_for_is_not_reported():
 
 
 def made_plan(mode, **entry):
-    """A plan that asks this of AppLocker."""
     services = {"wechat": {**WECHAT, **entry}}
     compiled = plan(services)
     section = compiled["controls"]["apps"]

@@ -60,7 +60,6 @@ SERVICES = {one.service for one in WELL_KNOWN}
 
 
 def rules(values=NOTHING, compiled=None, only=(), **named):
-    """The rules that a host's record lists, by their names, once it has passed the reader of answers."""
     return {rule["rule"]: rule for rule in record(values, compiled, only, **named)["rules"]}
 
 
@@ -227,7 +226,6 @@ def together(*parts):
 
 
 def observe_rule(values, service="wechat", entry=None, **named):
-    """Return a rule of a host, once its record has passed the reader of answers."""
     services = {"wechat": {**WECHAT, **(entry or {})}, "telegram": {**TELEGRAM, **(entry or {})}}
     said = answered(values, code_page=["65001"], **named)
     made = observing.observe(plan(services), said, ["apps"], time.monotonic())
@@ -315,7 +313,6 @@ def test_no_note_of_a_user_does_anything_but_be_read(notes):
 
 @pytest.fixture(scope="module")
 def own_plan(own_catalogue):
-    """What the project's own catalogue says of the fourteen."""
     chosen = {"proscribe_categories": [], "proscribe_services_include": sorted(SERVICES)}
     compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
     enforced = {id_ for id_, one in compiled["controls"]["apps"]["services"].items() if one["mode"] == "enforce"}

@@ -42,7 +42,6 @@ COMMENTED = "id: a\nnetworks:\n  - 192.0.2.0/24  # ours\n  - 198.51.100.0/24  # 
 
 
 def believed(*values, kind="domains", agreeing=False, version="", **changed):
-    """A list of those values, as it is read."""
     of = {"format": "lines", "into": kind if kind == "networks" else "feed", "of": "owl"}
     publisher = Publisher(**{"id": "birds", "url": "", "named": ("",), "least": 1, **of, **changed})
     return read(publisher, Fetched("\n".join(values), DAY, "5ad", version), kind, agreeing)
@@ -140,37 +139,15 @@ def test_an_agreement_leaves_out_what_is_known_shared_or_of_an_entry(name, out, 
     assert left_out([name, "x.another"], "owl", chosen) == ({name} if out else set())
 
 
-LEAST = {
-    "id": "birds",
-    "publisher": "Bird Watchers",
-    "family": "watchers",
-    "folder": "watchers-lists",
-    "paths": ["data/*.txt", "more/list.txt"],
-    "format": "lines",
-    "least": "25",
-    "licence": "CC0",
-    "about": ["vpn"],
-}
-ALL = LEAST | {
-    "mixed": ["tor"],
-    "paths": ["list.txt"],
-    "url": "https://lists.example:8443/a/",
-    "named": ["owl"],
-    "takes_from": ["others", "top"],
-    "without": ["top"],
-    "only_popular": "it has ended",
-    "notes": "seen",
-}
+LEAST = {"id": "birds", "publisher": "Bird Watchers", "family": "watchers", "folder": "watchers-lists"}
+LEAST |= {"paths": ["data/*.txt", "more/list.txt"], "format": "lines", "least": "25", "licence": "CC0"}
+LEAST |= {"about": ["vpn"]}
+ALL = LEAST | {"mixed": ["tor"], "paths": ["list.txt"], "url": "https://lists.example:8443/a/", "named": ["owl"]}
+ALL |= {"takes_from": ["others", "top"], "without": ["top"], "only_popular": "it has ended", "notes": "seen"}
 TOP = {**LEAST, "id": "top", "family": "others", "popular": "ranked"}
 del TOP["about"]
-OWN_ROW = {
-    "id": "nets",
-    "url": "https://x.example/nets",
-    "format": "lines",
-    "into": "networks",
-    "of": "parrot",
-    "least": "3",
-}
+OWN_ROW = {"id": "nets", "url": "https://x.example/nets", "format": "lines", "into": "networks", "of": "parrot"}
+OWN_ROW |= {"least": "3"}
 
 
 def write_tables(folder, **tables):

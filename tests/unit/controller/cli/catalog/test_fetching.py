@@ -142,7 +142,6 @@ def test_only_https_is_followed(serve):
 
 
 def of_table(*paths):
-    """A list of recall.yml."""
     texts = {"publisher": "x", "family": "x", "folder": "birds", "format": "v2fly", "licence": "x", "popular": ""}
     more = {"only_popular": "", "about": (), "mixed": (), "takes_from": (), "named": (), "without": ()}
     source = Source(**{"id": "birds", "url": "https://x.example/", "paths": paths, "least": 1, **texts, **more})

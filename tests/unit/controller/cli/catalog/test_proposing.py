@@ -63,8 +63,6 @@ def test_name_that_an_entry_has_or_has_decided_is_not_proposed():
 
 
 class Command:
-    """The command, over a catalogue with one entry, in a folder with a list."""
-
     def __init__(self, folder):
         self.folder = folder
         self.chosen = Chosen([folder], SimpleNamespace(services={"owl": OWL}))
@@ -160,7 +158,6 @@ OF_GULL = OF_OWL.replace("owl", "gull").replace("new.example", "gull.example")
 
 @pytest.fixture
 def recalled(command, monkeypatch):
-    """What is compared; recall finds six names."""
     calls = []
     services = {"owl": OWL, "gull": SimpleNamespace(**{**vars(OWL), "id": "gull", "decided": []})}
     command.chosen = Chosen([command.folder], SimpleNamespace(services=services))

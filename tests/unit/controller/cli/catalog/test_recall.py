@@ -262,14 +262,8 @@ def test_fetched_lists_are_written_into_the_folder(call, catalog, tmp_path, monk
 
 @pytest.fixture
 def new_names(folder):
-    names = [
-        "owlmail.test.com",
-        "unverified.example",
-        "nothing.example",
-        "needed.example",
-        "google.com",
-        "partly.example",
-    ]
+    names = ["owlmail.test.com", "google.com"]
+    names += [f"{name}.example" for name in ("unverified", "nothing", "needed", "partly")]
     for id_ in ("first", "second", "top"):
         (folder / id_ / "list").write_text("\n".join(names))
 
@@ -323,11 +317,7 @@ def make_found(number, state, popular=True, rank=None, *lists):
 
 
 EVERY = [make_found(number, state, True, number + 1) for number, state in enumerate(STATES)]
-OTHERS = [
-    make_found(20, "missing", True),
-    make_found(21, "unverified", False, None, "two"),
-    make_found(22, "blocked", False),
-]
+OTHERS = [make_found(20, "missing"), make_found(21, "unverified", False, None, "two"), make_found(22, "blocked", False)]
 RESULTS = (
     Result("vpn", {"one": 1200, "two": 12}, 2, 1201, [*EVERY, *OTHERS], True),
     Result("tor", {"one": 3}, 1, 3, [], True),
@@ -339,7 +329,6 @@ RECALL = recall.Recall(READ_LISTS, RESULTS, ("top", "other"), 100_000)
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Runs the command over what was compared; its code and what it prints on both streams."""
     calls = []
     monkeypatch.setenv("COLUMNS", "90")
     monkeypatch.setattr(recall, "needed", lambda chosen, categories: (chosen, tuple(categories)))
@@ -399,10 +388,9 @@ def test_recall_compares_named_categories_and_popular_names(run):
     ("option", "text", "taken"),
     [
         *(("--popular", text, True) for text in ("1", "9999999")),
-        *(("--popular", text, False) for text in ("0", "10000000", "x", "-1", "01", "1.5")),
-        *(("--at-least", f"vpn={text}", True) for text in ("0", "0.1", "0.1234", "1", "1.0000")),
-        *(("--at-least", f"vpn={text}", False) for text in ("1.1", "0.", "0.12345", "2", "", ".5", "1.00000")),
-        *(("--at-least", text, False) for text in ("vpns=0.5", "vpn:most=0.5", "vpn", "VPN=1")),
+        *(("--popular", text, False) for text in ("0", "10000000", "-1", "1.5")),
+        *(("--at-least", f"vpn={text}", True) for text in ("0", "0.1234", "1.0000")),
+        *(("--at-least", text, False) for text in ("vpn=1.1", "vpn=0.12345", "vpn", "vpns=0.5", "vpn:most=0.5")),
     ],
 )
 def test_numbers_and_goals_have_a_form(run, option, text, taken):

@@ -59,8 +59,6 @@ AMENDS = "---\namends: parrot\nadd:\n  domains:\n    - ours.example\nsources:\n 
 
 
 class Refreshed:
-    """The catalogue `release`, the organisation's own `ours`, and a folder of lists."""
-
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root, self.release, self.ours, self.lists = root, root / "release", root / "ours", root / "lists"
         self._capsys = capsys
@@ -69,7 +67,6 @@ class Refreshed:
         self.write("release/circumvention/parrot.yml", PARROT)
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of a directory."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -82,7 +79,6 @@ class Refreshed:
         self.write(f"{directory}/publishers.yml", yaml.safe_dump(listed))
 
     def refresh(self, lists: Mapping[str, str], *words: str) -> tuple[int, list[str]]:
-        """Refresh from these lists; the exit code and what was printed."""
         for name, text in lists.items():
             os.utime(self.write(f"lists/{name}", text), (DAY, DAY))
         directories = ["--catalog", str(self.release), "--dir", str(self.ours)]
@@ -90,12 +86,10 @@ class Refreshed:
         return code, "".join(self._capsys.readouterr()).splitlines()
 
     def content(self) -> dict[str, bytes]:
-        """What is in the directories."""
         files = [*self.release.rglob("*.*"), *self.ours.rglob("*.*")]
         return {str(path.relative_to(self.root)): path.read_bytes() for path in sorted(files)}
 
     def data(self, name: str) -> Any:
-        """What a file says."""
         return yaml.load((self.root / name).read_text(), yaml.BaseLoader)
 
 
@@ -190,29 +184,29 @@ def test_all_of_its_lists_are_read_whichever_is_named(made):
 
 
 @pytest.fixture
-def two_directories(tmp_path, capsys):
-    two_directories = Refreshed(tmp_path, capsys)
-    two_directories.write("release/feeds/birds.yml", BIRDS)
-    two_directories.write("release/feeds/birds.txt", "a.example\nb.example\n")
-    return two_directories
+def place(tmp_path, capsys):
+    place = Refreshed(tmp_path, capsys)
+    place.write("release/feeds/birds.yml", BIRDS)
+    place.write("release/feeds/birds.txt", "a.example\nb.example\n")
+    return place
 
 
-def service(two_directories):
-    return load([two_directories.release, two_directories.ours]).services["parrot"]
+def service(place):
+    return load([place.release, place.ours]).services["parrot"]
 
 
-def changed(two_directories, before):
-    after = two_directories.content()
+def changed(place, before):
+    after = place.content()
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-def test_refresh_keeps_text_of_a_person_in_an_amendment(two_directories):
-    two_directories.publishers("ours", NETS, {"id": "names", "into": "domains", "of": "parrot"})
-    two_directories.write(
+def test_refresh_keeps_text_of_a_person_in_an_amendment(place):
+    place.publishers("ours", NETS, {"id": "names", "into": "domains", "of": "parrot"})
+    place.write(
         "ours/amends/parrot.yml", AMENDS.replace("sources:", "remove:\n  networks:\n    - 8.8.8.8/32\nsources:")
     )
-    assert two_directories.refresh({"nets": "8.8.8.8/32\n9.9.9.0/24\n", "names": "ours.example\nnew.example\n"})[0] == 0
-    data = two_directories.data("ours/amends/parrot.yml")
+    assert place.refresh({"nets": "8.8.8.8/32\n9.9.9.0/24\n", "names": "ours.example\nnew.example\n"})[0] == 0
+    data = place.data("ours/amends/parrot.yml")
     assert (data["add"], data["remove"], data["sources"]) == (
         {"domains": ["ours.example", "new.example"], "networks": ["9.9.9.0/24"]},
         {"networks": ["8.8.4.0/24"]},
@@ -220,35 +214,28 @@ def test_refresh_keeps_text_of_a_person_in_an_amendment(two_directories):
     )
 
 
-def test_into_writes_what_the_release_would_get_elsewhere(two_directories):
-    two_directories.publishers("release", NETS, {"id": "list"})
-    before = two_directories.content()
-    assert (
-        two_directories.refresh({"nets": "9.9.9.0/24\n", "list": "c.example\n"}, "--into", str(two_directories.ours))[0]
-        == 0
-    )
-    assert changed(two_directories, before) == {
+def test_into_writes_what_the_release_would_get_elsewhere(place):
+    place.publishers("release", NETS, {"id": "list"})
+    before = place.content()
+    assert place.refresh({"nets": "9.9.9.0/24\n", "list": "c.example\n"}, "--into", str(place.ours))[0] == 0
+    assert changed(place, before) == {
         "ours/amends/parrot.yml",
         "ours/feeds/birds.yml",
         "ours/feeds/birds.txt",
     }
-    code, printed = two_directories.refresh({}, "--into", str(two_directories.root))
+    code, printed = place.refresh({}, "--into", str(place.root))
     assert code == 2 and "expected one of" in " ".join(printed)
 
 
-def test_a_list_that_covers_none_of_the_networks_takes_none_away(two_directories):
-    two_directories.publishers("release", COVERING)
-    before = two_directories.content()
-    code, printed = two_directories.refresh({"covering": "9.9.9.0/24\n"})
-    assert (
-        code == 1
-        and "it covers none of the 2 networks of parrot" in " ".join(printed)
-        and two_directories.content() == before
-    )
+def test_a_list_that_covers_none_of_the_networks_takes_none_away(place):
+    place.publishers("release", COVERING)
+    before = place.content()
+    code, printed = place.refresh({"covering": "9.9.9.0/24\n"})
+    assert code == 1 and "it covers none of the 2 networks of parrot" in " ".join(printed) and place.content() == before
 
 
-def test_lists_that_cover_an_entrys_networks_together_are_one_job(two_directories):
-    two_directories.publishers("release", COVERING, {**COVERING, "id": "second"})
-    code, printed = two_directories.refresh({"covering": "8.8.4.0/24\n", "second": "8.8.8.0/24\n"})
+def test_lists_that_cover_an_entrys_networks_together_are_one_job(place):
+    place.publishers("release", COVERING, {**COVERING, "id": "second"})
+    code, printed = place.refresh({"covering": "8.8.4.0/24\n", "second": "8.8.8.0/24\n"})
     assert (code, printed) == (0, ["covering, second: unchanged"])
-    assert [one["with"] for one in service(two_directories).compared] == ["covering", "second"]
+    assert [one["with"] for one in service(place).compared] == ["covering", "second"]

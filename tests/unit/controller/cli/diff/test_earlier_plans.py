@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import Phase, example, given
@@ -18,187 +16,12 @@ from proscribe.controller.cli import Refused, inventory
 from proscribe.controller.cli.diff import earlier_plans
 from proscribe.controller.cli.diff.at_revision import FilesAtRevision
 from proscribe.controller.cli.diff.revision import before, repository_of
-from proscribe.controller.compile.inventory.inventory import HostVariables
 from proscribe.controller.compile.plans.hosts import compile_hosts
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
-ABC, DEF = "abc" * 14, "def" * 14
-CATALOGUES, WAIVERS = earlier_plans.FOLDERS
 CALLED_ALIKE = {"exclude": set(), "hosts": {"a"}, "domain": "crow.example.org", "waiver": False}
 CALLED_ALIKE["own"] = "called as the project's"
 WHEN = {"one": "2026-11-01T12:00:00+00:00", "two": "2026-11-10T12:00:00+00:00"}
-
-
-@dataclasses.dataclass
-class Inventory:
-    """What the inventory of then says."""
-
-    hosts: list[HostVariables]
-    reports: Path | None = None
-
-
-class Then:
-    """Files at a revision: whatever is asked for was there, in one directory."""
-
-    def __init__(self, root, commits, same, *given):
-        self.root, self.commits, self.same = root, commits, same
-        self.name, into, self.as_now = given
-        assert into.is_dir()
-        self.paths = []
-        self.optionals = []
-
-    def path(self, now, what):
-        self.paths.append((str(now), what))
-        return self.root / "then" / now.name
-
-    def optional(self, now):
-        self.optionals.append(str(now))
-
-    def now(self, path):
-        return path.parent / f"now-{path.name}"
-
-    def located(self, text):
-        return f"v1:{text}"
-
-
-class Policy:
-    """The policy of a revision, which is not really compiled."""
-
-    def __init__(self, root, patch):
-        self.root = root
-        self.hosts = [HostVariables("a", {}, {}, "/in")]
-        self.error = None
-        self.then = None
-        self.calls = None
-        self.compiled = None
-        self.commits = {Path("/srv/policy"): ABC}
-        self.same = []
-        patch.setattr(earlier_plans, "PROJECT", root / "project")
-        patch.setattr(earlier_plans, "FilesAtRevision", self.at)
-        patch.setattr(inventory, "question", self.question)
-        patch.setattr(inventory, "sources", lambda named: named)
-        patch.setattr(earlier_plans, "compile_hosts", self.compile)
-        patch.setattr(earlier_plans, "read_exceptions", lambda question, compiled, now: None)
-        patch.setattr(earlier_plans, "places_of", lambda folder, question, host: [Path("/p") / folder, root / folder])
-
-    def at(self, *given):
-        self.then = Then(self.root, self.commits, self.same, *given)
-        return self.then
-
-    def question(self, arguments, project):
-        self.calls = (arguments, project)
-        if self.error:
-            raise self.error
-        return Inventory(self.hosts)
-
-    def compile(self, question, now):
-        self.compiled = (question, now)
-        return SimpleNamespace(hosts={"a": "sha256:1"}, plans={"sha256:1": {}})
-
-    def earlier(self, *sources, **options):
-        given = {"inventory": list(sources), "old_inventory": [], "as_now": [], "limit": "web", **options}
-        return earlier_plans.earlier("v1", argparse.Namespace(**given), NOW, self.root / "reports")
-
-
-@pytest.fixture
-def policy(tmp_path, monkeypatch):
-    return Policy(tmp_path.resolve(), monkeypatch)
-
-
-def test_the_project_and_the_inventory_are_those_of_then(policy):
-    (policy.root / "inventory").mkdir()
-    (policy.root / "other").mkdir()
-    (policy.root / "then").mkdir()
-    for file in ("other/hosts.yml", "then/other"):
-        (policy.root / file).touch()
-    (policy.root / "then/other").unlink()
-    (policy.root / "then/other").mkdir()
-    (policy.root / "then/other/hosts.yml").touch()
-    sources = [str(policy.root / "inventory"), "h1,h2", str(policy.root / "other/hosts.yml")]
-    found = policy.earlier(*sources, as_now=["/srv/now"])
-    assert found == (f"v1 ({ABC[:12]})", {"a": "sha256:1"}, {"sha256:1": {}}, (), policy.commits, None)
-    assert policy.then.name == "v1" and policy.then.as_now == ["/srv/now"]
-    assert policy.then.paths == [
-        (str(policy.root / "project/catalog"), "the catalogue"),
-        (str(policy.root / "inventory"), "the inventory"),
-        (str(policy.root / "other"), "the directory of the inventory"),
-    ]
-    assert policy.then.optionals == [
-        str(policy.root / f"project/playbooks/{part}") for part in ("group_vars", "host_vars")
-    ]
-    arguments, project = policy.calls
-    then = policy.root / "then"
-    assert (arguments.inventory, arguments.limit) == (
-        [str(then / "inventory"), "h1,h2", str(then / "other/hosts.yml")],
-        "",
-    )
-    assert project == then and policy.compiled[1] == NOW
-
-
-@pytest.mark.parametrize(
-    ("source", "why"),
-    [
-        ("gone", "the inventory gone is not there"),
-        ("there/hosts.yml", "the inventory there/hosts.yml is not in v1; --old-inventory names its place"),
-    ],
-)
-def test_an_inventory_that_is_or_was_not_there_is_refused(policy, source, why, monkeypatch):
-    monkeypatch.chdir(policy.root)
-    Path("there").mkdir()
-    Path("there/hosts.yml").touch()
-    with pytest.raises(Refused, match=f"^{why}"):
-        policy.earlier(source)
-
-
-@pytest.mark.parametrize("error", [Refused("no host"), PolicyErrors([PolicyError("a.yml:3", "mode", "x", "y")])])
-def test_why_a_policy_of_then_cannot_be_compiled_is_said(policy, error):
-    policy.error = error
-    with pytest.raises(Refused) as refused:
-        policy.earlier()
-    assert str(refused.value) == f"the policy of v1 cannot be compiled by the current code:\nv1:{error}"
-
-
-def test_where_all_is_taken_as_now_there_is_nothing_to_compare(policy):
-    policy.commits = {}
-    with pytest.raises(Refused, match="^all of it is taken as it is now, so there is nothing to compare"):
-        policy.earlier()
-
-
-@pytest.mark.parametrize("option", ["old_inventory", "as_now"])
-def test_a_run_takes_no_option_of_a_revision(policy, option, monkeypatch):
-    monkeypatch.setattr(earlier_plans, "find_run", lambda reports, name: reports / name)
-    with pytest.raises(Refused, match=f"^--{option.replace('_', '-')} goes with a git revision; a run has the plans"):
-        policy.earlier(**{option: ["x"]})
-
-
-def test_the_folders_that_hosts_name_are_those_of_then(policy):
-    (policy.root / "now-waivers").mkdir()
-    (policy.root / "now-own").mkdir()
-    values = {CATALOGUES: ["own", "gone", 5], WAIVERS: "waivers", "other": "own"}
-    policy.hosts = [
-        HostVariables("a", values, {}, "/in"),
-        HostVariables("b", {CATALOGUES: "own", WAIVERS: ""}, {}, "/in"),
-        HostVariables("c", {CATALOGUES: 7}, {}, "/in"),
-        HostVariables("d", {CATALOGUES: ["own"]}, {}, "/elsewhere"),
-    ]
-    policy.earlier()
-    question, _ = policy.compiled
-    own, waivers, gone = (str(policy.root / "then" / f"now-{name}") for name in ("own", "waivers", "gone"))
-    assert [host.values for host in question.hosts] == [
-        {CATALOGUES: [own, gone, 5], WAIVERS: waivers, "other": "own"},
-        {CATALOGUES: own, WAIVERS: ""},
-        {CATALOGUES: 7},
-        {CATALOGUES: [own]},
-    ]
-    assert question.reports == policy.root / "reports", "hosts that left are known to the runs of now"
-    assert values[WAIVERS] == "waivers", "what is asked now stays"
-    assert policy.then.paths[1:] == [
-        (str(policy.root / "now-own"), CATALOGUES),
-        ("/p/now-gone", CATALOGUES),
-        (str(policy.root / "now-waivers"), WAIVERS),
-        (str(policy.root / "now-own"), CATALOGUES),
-    ]
-    assert policy.then.optionals[2:] == [str(policy.root / name) for name in ("approvers.yml", "allowed_signers")]
 
 
 OWN = """---
@@ -223,9 +46,11 @@ expires: 2026-12-31T00:00:00Z
 """
 
 
+AUTHOR = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+
+
 def git(top, *words):
-    author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", "-C", str(top), *author, *words], check=True, capture_output=True)
+    subprocess.run(["git", "-C", str(top), *AUTHOR, *words], check=True, capture_output=True)
 
 
 def write(path, content):
@@ -301,17 +126,14 @@ def test_the_plans_of_a_revision_are_those_that_were_compiled_then(tmp_path_fact
 
 
 class Made:
-    """A repository: what is written into it, and commits on given days."""
-
     def __init__(self, top):
         self.top = top
         top.mkdir(parents=True)
         self.git("init", "--quiet")
 
     def git(self, *words, when="2026-11-01T12:00:00+00:00"):
-        author = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
         dates = {"GIT_COMMITTER_DATE": when, "GIT_AUTHOR_DATE": when}
-        argv = ["git", "-C", str(self.top), "-c", "protocol.file.allow=always", *author, *words]
+        argv = ["git", "-C", str(self.top), "-c", "protocol.file.allow=always", *AUTHOR, *words]
         environment = {**os.environ, **dates, "GIT_CONFIG_GLOBAL": os.devnull}
         return subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
@@ -337,6 +159,51 @@ def two(tmp_path):
             repository.commit(WHEN[text])
         repository.file("in/a.yml", "of the working tree")
     return made
+
+
+@pytest.fixture
+def earlier(two, tmp_path, monkeypatch):
+    """Call the reader of plans over the two repositories."""
+    monkeypatch.setattr(earlier_plans, "PROJECT", tmp_path / "catalogue")
+    monkeypatch.setattr(inventory, "sources", lambda names: names)
+    (tmp_path / "catalogue/catalog").mkdir()
+    Made.file(two[1], "catalog/x", "x")
+    two[1].commit()
+
+    def call(revision, *sources, **options):
+        arguments = {"inventory": [str(source) for source in sources], "old_inventory": [], "as_now": [], "limit": ""}
+        return earlier_plans.earlier(revision, argparse.Namespace(**arguments | options), NOW, tmp_path / "reports")
+
+    return call
+
+
+def test_inventory_that_is_or_was_not_there_is_refused(earlier, two):
+    two[0].file("in/new.yml", "")
+    for source, why in (("gone", "gone is not there"), ("in/new.yml", "is not in HEAD; --old-inventory names")):
+        with pytest.raises(Refused, match=why):
+            earlier("HEAD", two[0].top / source)
+
+
+@pytest.mark.parametrize("error", [Refused("no host"), PolicyErrors([PolicyError("a.yml:3", "mode", "x", "y")])])
+def test_policy_of_a_revision_that_does_not_compile_is_refused_with_the_reason(earlier, two, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(inventory, "question", refuse)
+    with pytest.raises(Refused, match=f"cannot be compiled by the current code:\n{error}"):
+        earlier("HEAD", two[0].top / "in/a.yml")
+
+
+def test_comparison_with_everything_as_now_is_refused(earlier, two):
+    with pytest.raises(Refused, match="nothing to compare"):
+        earlier("HEAD", two[0].top / "in/a.yml", as_now=[str(made.top) for made in two])
+
+
+@pytest.mark.parametrize("option", ["old_inventory", "as_now"])
+def test_plans_of_a_run_take_no_option_of_a_revision(earlier, option, monkeypatch):
+    monkeypatch.setattr(earlier_plans, "find_run", lambda reports, name: reports / name)
+    with pytest.raises(Refused, match=f"^--{option.replace('_', '-')} goes with a git revision"):
+        earlier("latest", **{option: ["x"]})
 
 
 @pytest.fixture
@@ -410,8 +277,7 @@ def test_a_shallow_clone_says_so(two, into, tmp_path):
 
 def test_a_missing_object_is_fetched_from_nowhere(two, into, tmp_path):
     """What a partial clone lacks, git would get by whatever the repository's configuration names."""
-    policy = two[0]
-    ran = tmp_path / "ran"
+    policy, ran = two[0], tmp_path / "ran"
     blob = policy.git("rev-parse", "HEAD:in/a.yml")
     (policy.top / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
     for key, value in (

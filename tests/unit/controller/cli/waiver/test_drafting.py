@@ -44,7 +44,6 @@ def standing(opens=OPENS, **changed):
 
 
 def options(**given):
-    """The options of `waiver new`."""
     lists = {name: [] for name in LISTS}
     return argparse.Namespace(**{**lists, **dict.fromkeys(TEXTS), "whole_host": False, **given})
 
@@ -97,15 +96,11 @@ def judged(id_="W-1", **changed):
 
 @dataclasses.dataclass
 class Inventory:
-    """What the inventory says."""
-
     hosts: list[Any]
     groups: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Fleet:
-    """The compiled policy of two hosts, and what their users request."""
-
     def __init__(self, folder, patch):
         self.waivers = []
         self.refusals = []

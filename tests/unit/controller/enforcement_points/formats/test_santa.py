@@ -40,7 +40,6 @@ def files(**changes):
 
 
 def rules(**changes):
-    """The rules, which both files have alike."""
     both = files(**changes)
     found = santa.imported(both[RULES])
     assert santa.static(both[PROFILE]) == found
