@@ -350,7 +350,7 @@ PRESENCES = {  # by how a program is there: values of the registry, what names i
 
 @pytest.mark.parametrize("presence", PRESENCES)
 @pytest.mark.parametrize("known", WELL_KNOWN, ids=lambda known: known.service)
-def test_each_well_known_program_is_named_or_unknown_and_never_compliant(own_plan, known, presence):
+def test_well_known_program_is_named_or_unknown_and_never_compliant(own_plan, known, presence):
     make, naming, state = PRESENCES[presence]
     tasks = [("System", 4), *[(known.image, 7)] * (presence == "running")]
     users = (ALICE, BOB) if presence == "portable of another user" else (ALICE,)
