@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_tools import absent
 from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import brew, waydroid
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host.system import ControlError, Host, Process, Result
+from proscribe.host.system import Host, Process
 
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 COMMON = "/home/linuxbrew/.linuxbrew"
@@ -66,50 +63,6 @@ def test_formula_identifies_programs_of_its_owner_alone(root: Path, monkeypatch:
     everybodys = [element._replace(owner=None) for element in brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]]
     program = brew.FORMULAE.programs(host, {"rclone"}, everybodys)
     assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
-
-
-def test_brew_removes_formula_or_cask_as_its_owner(root: Path) -> None:
-    calls: list[tuple[Sequence[str], Any]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append((argv[1:], options["user"]))
-        assert {name for name, value in options["environment"].items() if value == "1"} >= {
-            "HOMEBREW_NO_ANALYTICS",  # nothing is asked of the network
-            "HOMEBREW_NO_AUTO_UPDATE",
-            "HOMEBREW_NO_INSTALL_FROM_API",
-            "HOMEBREW_NO_AUTOREMOVE",  # and what the formula needed stays
-        }
-        return Result(0, "", "")
-
-    prefix, ids = "/home/alice/.linuxbrew", {"rclone", "telegram"}
-    formula(root, prefix)
-    formula(root, prefix, "telegram", room="Caskroom")
-    put(root, f"{prefix}/bin/brew", mode=0o755)
-    host = Host(str(root), run)
-    for package in (*brew.FORMULAE.query_of(host, ALICE, ids)[0], *brew.CASKS.query_of(host, ALICE, ids)[0]):
-        ((action,), refused) = brew.FORMULAE.removal(host, [package])
-        with pytest.raises(ControlError, match="is still there"):
-            action.apply()
-        assert refused == [] and [item.tool for item in action.takes] == [f"{prefix}/bin/brew"]
-    assert calls == [
-        (["uninstall", "--formula", "--force", "rclone"], ALICE),
-        (["uninstall", "--cask", "telegram"], ALICE),
-    ]
-
-
-def test_formula_of_root_or_without_brew_stays(root: Path) -> None:
-    formula(root, "/home/alice/.linuxbrew")
-    host = Host(str(root), absent)
-    (package,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
-    refused = [
-        why
-        for element in (package, package._replace(owner=None))
-        for _, why in brew.FORMULAE.removal(host, [element])[1]
-    ]
-    assert refused == [
-        "Homebrew's own brew is not in /home/alice/.linuxbrew/bin",
-        "/home/alice/.linuxbrew is root's, and Homebrew does not run for root",
-    ]
 
 
 def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(root: Path) -> None:

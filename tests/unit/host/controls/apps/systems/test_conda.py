@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_tools import absent
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, put
@@ -142,14 +141,6 @@ def test_the_hosts_own_conda_is_asked_before_and_once_where_it_does_not_answer(r
     actions, refused = conda.removal(host, conda.query(host, IDS)[0])
     assert (actions, len({why for _, why in refused}), len(refused)) == ([], 1, 2)
     assert calls == ["rclone"]
-
-
-def test_without_a_tool_it_stays(root: Path) -> None:
-    package(root, "/home/alice/.pixi/envs/rclone")
-    host = Host(str(root), absent)
-    assert [why for _, why in conda.removal(host, conda.query_of(host, ALICE, IDS)[0])[1]] == [
-        "neither conda, mamba nor micromamba is there to remove it with"
-    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")

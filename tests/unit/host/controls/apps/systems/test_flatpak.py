@@ -93,14 +93,6 @@ def test_a_user_s_app_is_removed_as_that_user_and_data_and_runtimes_stay(root: P
     ]
 
 
-def test_apps_without_flatpak_itself_are_refused(root: Path) -> None:
-    package = Package("flatpak", WECHAT)
-    assert flatpak.removal(Host(str(root)), [package]) == (
-        [],
-        [(package, "flatpak itself is not installed on this host")],
-    )
-
-
 CONFIG_FILE = "/var/lib/flatpak/repo/config"
 FILTERS = RemoteFilters((WECHAT,))
 FLATHUB = f"{DIRECTORY}/default/flathub.filter"

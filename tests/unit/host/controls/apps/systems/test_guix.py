@@ -4,9 +4,7 @@ source writes them (guix/profiles.scm, manifest->gexp).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import guix
 from proscribe.host.controls.apps.systems.registry import ON_DEMAND
-from proscribe.host.system import Host, Process, Result
+from proscribe.host.system import Host, Process
 
 ROWS = {system.MANAGER: system for system in ON_DEMAND}
 IDS = {"telegram-desktop", "rclone"}
@@ -97,25 +95,3 @@ def test_any_text_is_read(text: str) -> None:
 def test_guix_store_program(root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
     assert guix.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
-
-
-def test_guix_takes_out_the_package_of_that_name_as_the_owner(root: Path) -> None:
-    calls: list[tuple[Sequence[str], Any]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append((argv, options["user"]))
-        put(root, f"{STORE}-profile/manifest", "(manifest (version 4) (packages ()))")
-        return Result(0, "", "")
-
-    profile(root, VERSION_3)
-    host = Host(str(root), run)
-    result = guix.query_of(host, ALICE, IDS)[0]
-    assert [why for _, why in guix.removal(host, result)[1]] == ["guix itself is not installed on this host"]
-    put(root, "usr/local/bin/guix", mode=0o755)
-    ((action,), refused) = guix.removal(host, result)
-    action.apply()
-    assert refused == []
-    assert [(item.name, item.tool, item.place) for item in action.takes] == [
-        ("telegram-desktop", "/usr/local/bin/guix", PROFILE)
-    ]
-    assert calls == [(["/usr/local/bin/guix", "package", f"--profile={PROFILE}", "--remove=telegram-desktop"], ALICE)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, BOB, put
 from proscribe.host.controls.apps.systems import nix, store_paths
-from proscribe.host.system import ControlError, Host, Process, Result, Unseen
+from proscribe.host.system import Host, Process, Unseen
 
 IDS = {"telegram-desktop", "rclone"}
 DIGESTS = ("a3rx158y96c5vjhma3d6zhghkdh69ljc", "0q315rkwi25qkx3gj040sg6lj3aakxqr", "6y86mhm7a4jl2pngn6d77rr36habgl8z")
@@ -155,36 +154,14 @@ def test_nix_store_program(root: Path, exe: str, inside: bool, id_: str, monkeyp
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
-def test_nix_takes_out_the_store_path_as_the_owner_of_the_profile(root: Path) -> None:
-    calls: list[tuple[Sequence[str], Any]] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        calls.append((argv, options["user"]))
-        assert options["environment"] == {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"}
-        return Result(0, "", "")
-
-    host = Host(str(root), run)
-    profile(root, f"{OWN}/other", version3(TELEGRAM))
-    profile(root, f"{OWN}/profile", version3(TELEGRAM))
-    profile(root, "/nix/var/nix/profiles/default", env(TELEGRAM), "manifest.nix", generation=7)
-    (root / f"{ENVIRONMENT}/manifest.json".lstrip("/")).rename(root / "aside")
-    system = nix.query(host, IDS)[0]
-    assert [why for _, why in nix.removal(host, system)[1]] == ["nix-env is not installed on this host"]
-    put(root, "usr/bin/nix-env", mode=0o755)
-    put(root, "home/alice/.nix-profile/bin/nix", mode=0o755)
-    (root / "aside").rename(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"))
-    actions, refused = nix.removal(host, [*system, *nix.query_of(host, ALICE, IDS)[0][-1:]])
-    assert refused == []
-    assert [
-        (item.scope, item.name, item.how, item.tool, item.place) for action in actions for item in action.takes
-    ] == [
-        ("system", TELEGRAM, "env", "/usr/bin/nix-env", "/nix/var/nix/profiles/default"),
-        ("user:alice", TELEGRAM, "profile", "/home/alice/.nix-profile/bin/nix", f"{OWN}/profile"),
-    ]
-    for action in reversed(actions):
-        with pytest.raises(ControlError, match="telegram-desktop is still there"):
-            action.apply()
-    assert calls == [
-        (["/home/alice/.nix-profile/bin/nix", "profile", "remove", "--profile", f"{OWN}/profile", TELEGRAM], ALICE),
-        (["/usr/bin/nix-env", "--profile", "/nix/var/nix/profiles/default", "-e", TELEGRAM], None),
-    ]
+def test_package_of_nix_env_is_one_of_the_host(root: Path) -> None:
+    profile(root, "/nix/var/nix/profiles/default", "", "unused", generation=7)
+    put(root, f"/nix/store/{DIGESTS[0]}-env-manifest.nix", env(TELEGRAM))
+    manifest = root / f"{ENVIRONMENT}/manifest.nix".lstrip("/")
+    manifest.symlink_to(f"/nix/store/{DIGESTS[0]}-env-manifest.nix")  # as nix-env has it
+    assert [(item.scope, item.handles[1]) for item in nix.query(Host(str(root)), IDS)[0]] == [("system", "env")]
+    manifest.unlink()
+    manifest.symlink_to("/etc/passwd")
+    os.lchown(manifest, ALICE.uid, ALICE.gid)
+    packages, unseen = nix.query(Host(str(root)), IDS)
+    assert packages == [] and unseen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_users import ALICE, everywhere, put
 from proscribe.host.controls.apps.systems import pip, pip_removal, pipx, site_packages
-from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import ControlError, Host, Result
 
 IDS = {"telethon", "Signalbot.cli-tool"}
@@ -84,27 +82,6 @@ def test_the_python_that_a_path_is_for(path: str, result: tuple[str, str] | None
             pip_removal.interpreter(path)
 
 
-def test_pip_asks_nobody_and_does_not_wait_for_ever(root: Path) -> None:
-    words: list[Any] = []
-
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        words.append(options)
-        return DONE
-
-    distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon")
-    host = Host(str(root), run)
-    ((action,), _) = pip.removal(host, pip.query(host, IDS)[0])
-    with pytest.raises(ControlError, match="is still there"):
-        action.apply()
-    assert words[0] == {"timeout": pip_removal.PATIENCE}
-    assert words[1]["environment"] == {
-        "PIP_BREAK_SYSTEM_PACKAGES": "1",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_NO_INPUT": "1",
-        "PIP_REQUIRE_VIRTUALENV": "0",
-    }
-
-
 @pytest.mark.parametrize(
     ("installer", "answer", "reason"),
     [
@@ -148,11 +125,4 @@ def test_an_environment_of_pipx_goes_only_if_it_is_the_packages_own(root: Path) 
     assert tools.ran == [
         (["/usr/bin/pipx", "uninstall", "Telethon"], None),
         (["/usr/bin/pipx", "uninstall", "telethon"], ALICE),
-    ]
-
-
-def test_environments_without_pipx_are_refused(root: Path) -> None:
-    package = Package("pipx", "telethon", "1", ("telethon",), ALICE, "/home/alice/.local/pipx/venvs/telethon/lib/x")
-    assert pip_removal.pipx_removal(Host(str(root)), [package])[1] == [
-        (package, "pipx itself is not installed on this host")
     ]

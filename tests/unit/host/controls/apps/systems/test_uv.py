@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_tools import absent
 from made_users import ALICE, put
 from proscribe.host.controls.apps.systems import uv
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Host
 
 IDS = {"Telethon", "pyrogram"}
 TOOLS = "/home/alice/.local/share/uv/tools"
@@ -65,25 +62,3 @@ def test_links_beyond_the_limit_are_reported(root: Path, monkeypatch: pytest.Mon
     unseen = "/home/alice/.local/bin has more than 2000 entries: not all were checked"
     assert uv.query_of(Host(str(root)), ALICE, IDS) == ([], unseen)
     assert len(read) == uv.MOST_LINKS
-
-
-@pytest.mark.parametrize("place", ["/usr/bin/uv", "/home/alice/.local/bin/uv", "/home/alice/.cargo/bin/uv"])
-def test_uv_is_the_hosts_or_its_users_own(root: Path, place: str) -> None:
-    def run(argv: Sequence[str], **options: Any) -> Result:
-        assert argv[-1] == "--version" and options["user"] == ALICE
-        return Result(0 if argv[0] == place else 1, "", "")
-
-    tool(root, "telethon", {"telethon": "1.36.0"})
-    put(root, place, mode=0o755)
-    host = Host(str(root), run)
-    (action,), refused = uv.removal(host, uv.query_of(host, ALICE, IDS)[0])
-    assert ([item.tool for item in action.takes], refused) == ([place], [])
-
-
-def test_without_uv_it_stays(root: Path) -> None:
-    tool(root, "telethon", {"telethon": "1.36.0"})
-
-    host = Host(str(root), absent)
-    assert [why for _, why in uv.removal(host, uv.query_of(host, ALICE, IDS)[0])[1]] == [
-        "uv itself is not installed on this host"
-    ]
