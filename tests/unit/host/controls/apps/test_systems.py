@@ -11,8 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest import mock
 
 import proscribe
 import pytest
@@ -23,7 +23,7 @@ from made_users import ALICE, put, tree
 from proscribe.controller.compile.reading.package_names import GUARDED, NAMES
 from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.host.controls.apps import systems
-from proscribe.host.controls.apps.systems import installed
+from proscribe.host.controls.apps.systems import dpkg, installed
 from proscribe.host.controls.apps.systems.on_demand import OnDemand
 from proscribe.host.controls.apps.systems.package import Block, Package
 from proscribe.host.controls.apps.systems.registry import BY_NAME, OF_THE_HOST, ON_DEMAND, SYSTEMS
@@ -215,36 +215,24 @@ def test_unseen_system_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("ids", [set(), {"x"}])
 @pytest.mark.parametrize("present", [False, True])
-def test_file_of_a_system_is_asked_for_wanted_traces_alone(tmp_path: Path, ids: set[str], present: bool) -> None:
+def test_file_of_a_system_is_asked_for_wanted_traces_alone(root: Path, ids: set[str], present: bool) -> None:
     """To ask it means to compile it, which every audit would pay for."""
-    root = tree(tmp_path)
-    if present:
-        put(root, "/trace/x")
-        put(root, f"{ALICE.home}/trace/x")
-    host = Host(str(root))
-    queried: list[Any] = []
-    inner: Any = SimpleNamespace(
-        query=lambda *case: queried.append(case) or (["p"], "b"),
-        query_of=lambda *case: queried.append(case) or (["p"], "b"),
-        programs=lambda *case: queried.append(case) or (lambda process: "p"),
-        owned_directories=lambda *case: queried.append(case) or ["t"],
-        removal=lambda *case: case,
-    )
+    for place in ("/trace/x", f"{ALICE.home}/trace/x") if present else ():
+        put(root, place)
+    host, inner = Host(str(root)), mock.Mock()
+    inner.query.return_value = inner.query_of.return_value = ["p"], "b"
+    inner.programs.return_value = lambda process: "p"
+    inner.owned_directories.return_value = ["t"]
     system = OnDemand("x", "x", lambda: inner, ["/trace", "~/trace"])
-    assert not system.by_name
     is_queried = bool(ids and present)
-    for case in ((host, ids), (host, ALICE, ids)):
-        answer = (system.query_of if ALICE in case else system.query)(*case)
-        assert (answer, queried) == ((["p"], "b") if is_queried else ([], ""), [case] if is_queried else [])
-        queried.clear()
+    answer = (["p"], "b") if is_queried else ([], "")
+    assert system.query(host, ids) == system.query_of(host, ALICE, ids) == answer
+    assert inner.query.call_count == inner.query_of.call_count == is_queried
     assert system.programs(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
     assert system.programs(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), "of a user's, there is one"
-    assert queried == [(host, ids, packages) for packages, is_one in (([], is_queried), (["p"], ids)) if is_one]
-    assert system.removal(host, ["p"]) == (host, ["p"])
-    queried.clear()
+    assert system.removal(host, ["p"]) is inner.removal.return_value
     assert [system.owned_directories(host, user) for user in (None, ALICE)] == ([["t"], ["t"]] if present else [(), ()])
-    assert queried == ([(host, None), (host, ALICE)] if present else [])
-    assert not system.gated(host) and system.block_parts(Block(ids, "contact")) == ()
+    assert not system.by_name and not system.gated(host) and system.block_parts(Block(ids, "contact")) == ()
 
 
 @pytest.mark.parametrize("files", [("/db", "/db-wal"), ("/db",), ("/db-wal",)])
@@ -264,6 +252,74 @@ def test_answer_stays_while_the_database_does(
     saved, again = json.loads(json.dumps(noted)), {}
     assert installed.installed(host, system, {"wechat"}, saved, again) == (packages, "")
     assert queries == [{"wechat"}] and again == {"npm": tuple(saved["npm"])}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_queried"),
+    [
+        (lambda dpkg: None, False),
+        (lambda dpkg: os.replace(dpkg / "new", dpkg / "status"), True),
+        (lambda dpkg: (dpkg / "status").write_text("more"), True),
+        (lambda dpkg: (dpkg / "updates/0000").touch(), True),
+        (lambda dpkg: os.utime(dpkg / "status", ns=(1, 1)), True),
+    ],
+)
+def test_dpkg_is_queried_again_after_a_change_of_its_database(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, change: Any, is_queried: bool
+) -> None:
+    monkeypatch.setattr(installed, "SETTLED", -(10**12))
+    place, noted = Path(host.root) / "var/lib/dpkg", {}  # type: ignore[var-annotated]
+    (place / "updates").mkdir()
+    (place / "new").touch()
+    host.packages = {"wechat": "ii"}
+    installed.installed(host, dpkg, {"wechat"}, {}, noted)
+    host.packages["wechat"] = "rc"
+    change(place)
+    packages, _ = installed.installed(host, dpkg, {"wechat"}, json.loads(json.dumps(noted)), {})
+    assert bool(packages) is not is_queried
+
+
+@pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])
+def test_answer_of_a_database_that_changed_just_now_is_not_noted(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, since: int, is_noted: bool
+) -> None:
+    changed = os.stat(put(Path(host.root), "/db")).st_ctime_ns
+    monkeypatch.setattr(installed, "SETTLED", 1000)
+    monkeypatch.setattr(installed.time, "time_ns", lambda: changed + since)
+    noted: dict[str, Any] = {}
+    installed.installed(host, package_system(DATABASE_FILES=("/db",)), {"x"}, {}, noted)
+    assert bool(noted) is is_noted
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        *(("flatpak", place) for place in (".local", ".local/share/flatpak", ".local/share/flatpak/app/owl")),
+        *(("npm", place) for place in (".npm-global", ".npm-global/lib/node_modules")),
+        ("pip", ".local"),
+        *(("uv", place) for place in (".local/share/uv", ".local/share/uv/tools/owl")),
+    ],
+)
+def test_place_behind_a_users_link_is_unseen(root: Path, name: str, place: str) -> None:
+    path = root / "home/alice" / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("/usr")
+    os.lchown(path, ALICE.uid, ALICE.gid)
+    packages, unseen = ANSWERS[name].query_of(Host(str(root)), ALICE, {"owl"})
+    assert packages == [] and f"/home/alice/{place} is a link that uid 1000 made: not followed" in unseen
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
+@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
+def test_system_behind_a_users_link_does_not_count_as_absent(root: Path, system: Any) -> None:
+    for trace in [trace for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]:
+        above = (root / (ALICE.home + trace[1:]).lstrip("/")).parent
+        above.parent.mkdir(parents=True, exist_ok=True)
+        if not above.is_symlink():
+            above.symlink_to("/usr")
+            os.lchown(above, ALICE.uid, ALICE.gid)
+        assert system.there(Host(str(root)), ALICE)
 
 
 def test_present_systems_are_those_of_the_host_or_of_a_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:

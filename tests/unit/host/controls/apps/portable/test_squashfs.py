@@ -53,12 +53,6 @@ def content_of(archive: Archive, path: str, size: int = 10**6) -> bytes | None:
 
 PLAIN, LONG, PACKED = ("gzip", False, False), ("gzip", False, True), ("gzip", True, False)
 FORMS = [PLAIN, LONG, PACKED, ("lzma", True, True), ("xz", True, False)]
-    ("gzip", False, False),
-    ("gzip", False, True),
-    ("gzip", True, False),
-    ("lzma", True, True),
-    ("xz", True, False),
-]
 
 
 @pytest.mark.slow

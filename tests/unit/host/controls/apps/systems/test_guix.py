@@ -4,6 +4,7 @@ source writes them (guix/profiles.scm, manifest->gexp).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,8 @@ def test_the_packages_of_a_whole_home(root: Path) -> None:
 def test_damaged_manifest_is_unknown(root: Path, text: str) -> None:
     profile(root, text)
     assert guix.query_of(Host(str(root)), ALICE, IDS) == ([], f"{STORE}-profile/manifest is no manifest of Guix")
+    os.truncate(root / f"{STORE}-profile/manifest".lstrip("/"), 1 << 40)
+    assert "is larger than" in guix.query_of(Host(str(root)), ALICE, IDS)[1]
 
 
 @given(st.text(alphabet=st.sampled_from('()" \\a.;')) | st.text())

@@ -160,6 +160,21 @@ class Removed:
         return lock, mark
 
 
+def test_packages_go_in_one_transaction_whose_lock_is_marked(root: Path) -> None:
+    removed = Removed(root)
+    assert removed.action.before == "linuxqq 3.2-1\nwechat-bin 4.0-1\n"
+    removed.action.apply()
+    assert removed.calls[-1] == ["pacman", "--remove", "--noconfirm", "--", "linuxqq", "wechat-bin"]
+    assert removed.marked == "linuxqq\nwechat-bin\n" and removed.has() == (False, False)
+
+
+@pytest.mark.parametrize("lacking", ["", "usr/bin/pacman", "var/lib/pacman/local"])
+def test_block_is_for_a_host_with_pacman_and_its_database(root: Path, lacking: str) -> None:
+    for path in {"usr/bin/pacman", "var/lib/pacman/local"} - {lacking}:
+        put(root, path, mode=0o755)
+    assert pacman.gated(Host(str(root))) is not bool(lacking)
+
+
 def test_error_of_pacman_is_the_reason(root: Path) -> None:
     item = Removed(root)
     item.result = Result(1, "", "error:\n  no room\n")

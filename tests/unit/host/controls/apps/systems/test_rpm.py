@@ -146,6 +146,14 @@ def test_locks_of_zypper_are_given_back(theirs: list[tuple[str, str]], names: se
     assert rpm_block.without_locks(after) == before and rpm_block.locks(after) == new
 
 
+def test_locks_in_another_order_are_the_same_locks() -> None:
+    text = rpm_block.locked(["wechat", "viber"], POLICY, stanza("other"))
+    parts = [part.strip("\n") for part in text.split("\n\n") if part.strip()]
+    shuffled = "\n" + "\n\n\n".join(parts[::-1]) + "\n\n"
+    assert rpm_block.locked(["wechat", "viber"], POLICY, shuffled) == shuffled
+    assert rpm_block.without_locks(shuffled).strip() == stanza("other").strip()
+
+
 BLOCK_GUARD = rpm_block.Guard((Conflict("viber"), Conflict("wechat")), POLICY)
 
 
