@@ -9,7 +9,7 @@ import made_apps as fake
 import pytest
 from made_host import TOR, WECHAT, MadeHost, carry_out, plan, states
 from proscribe.host.controls import apps
-from proscribe.host.system import Process, Unseen
+from proscribe.host.system import ControlError, Process, Unseen
 from proscribe.host.system.budget import Budget
 from proscribe.host.system.forked import Limits
 from proscribe.host.watch import restricted
@@ -18,12 +18,22 @@ from proscribe.host.watch.starts.prefilter import Prefilter
 
 
 def test_lift_leaves_files_of_others_alone(host: MadeHost) -> None:
+    assert not any(apps.lift(host, plan(wechat=WECHAT))[:2]), "a host that was never enforced has none to lift"
     theirs = [Path(host.root + path) for path in ("/etc/dpkg/dpkg.cfg.d/theirs", "/etc/proscribe/note")]
     carry_out(apps.enforce(host, plan(wechat=WECHAT)).actions)
     for path in theirs:
         path.write_text("theirs")
     carry_out(apps.lift(host, plan(wechat=WECHAT)).actions)
     assert [path.read_text() for path in theirs] == ["theirs", "theirs"]
+
+
+def test_script_that_fails_its_trial_is_not_put_into_dpkgs_configuration(host: MadeHost) -> None:
+    *others, last = apps.enforce(host, plan(wechat=WECHAT)).actions
+    carry_out(others)
+    Path(host.root + "/usr/libexec/proscribe/dpkg-gate").write_text("#!/bin/sh\nfi\n")
+    with pytest.raises(ControlError, match="dpkg-gate"):
+        last.apply()
+    assert host.stat("/etc/dpkg/dpkg.cfg.d/proscribe") is None
 
 
 def test_audit_reports_package_and_expects_no_block(host: MadeHost) -> None:

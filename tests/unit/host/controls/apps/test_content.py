@@ -6,6 +6,7 @@ Each attack is a start by a user of this machine. The program is a real one that
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -84,6 +85,24 @@ def test_program_of_a_loader_is_identified(place: Path, service: dict[str, list[
         assert [bool(item.identity.doubt) for item in audited(of, process)] == [not found_by_audit]
         (program,) = ended(of, process)
         assert program.finding().path == f"{place}/owl/owl"
+
+
+@pytest.mark.parametrize(
+    ("entry", "ends"),
+    [
+        pytest.param({"exceptions": [{"waiver": "w", "users": [str(MALLORY)]}]}, False, id="this user's waiver"),
+        pytest.param({"exceptions": [{"waiver": "w", "users": ["frida"]}]}, True, id="another user's waiver"),
+        pytest.param({"exceptions": [{"waiver": "w", "paths": ["{0}/notes"]}]}, False, id="a waiver for the path"),
+        pytest.param({"mode": "audit"}, False, id="audited alone"),
+    ],
+)
+@pytest.mark.parametrize("attack", ["deleted while it runs", "through the loader"])
+def test_permitted_program_runs_on_however_it_is_started(
+    place: Path, attack: str, entry: dict[str, Any], ends: bool
+) -> None:
+    entry = json.loads(json.dumps({**RCLONE, **entry}).replace("{0}", str(place)))
+    with started(place, ATTACKS[attack]) as process:
+        assert bool(ended(plan(rclone=entry), process)) is ends
 
 
 INNOCENT = {

@@ -6,7 +6,6 @@ import base64
 import json
 import marshal
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,12 +20,15 @@ from proscribe.host.controls.apps.desired import Desired
 from proscribe.host.controls.apps.per_user import Common, Seen, Unit
 from proscribe.host.controls.apps.portable.desktop_entries import app_id
 from proscribe.host.controls.apps.portable.names import Names
-from proscribe.host.controls.apps.portable.scan import PortableApp, PortableApps, Region
+from proscribe.host.controls.apps.portable.scan import PortableApp
 from proscribe.host.controls.apps.portable.scan_cache import DROPPED, Memory, keep, stamped
+from proscribe.host.controls.apps.running import Identity, Running
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.user_share import UserShare
-from proscribe.host.system import ControlError, Host, Unseen, User
+from proscribe.host.system import ControlError, Host, Process, Unseen, User
 from proscribe.host.system.mounts import not_entered
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
 
 def test_parts_of_users_are_put_together(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +89,7 @@ def test_package_system_there(host: MadeHost, has: bool, requests: bool, monkeyp
     assert seen.there == ({"npm"} if has and requests else set())
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@needs_root
 def test_unseen_process_is_reported_with_its_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host.program(7, "/usr/bin/wechat")
     monkeypatch.setattr(host, "user_of", lambda process: 1000)
@@ -97,121 +99,102 @@ def test_unseen_process_is_reported_with_its_user(host: MadeHost, monkeypatch: p
     assert seen.unseen == {"wechat": "number 1000: it hangs"} and seen.running == []
 
 
-WECHAT = {"packages": {key: ["x"] for key in ("conda", "brew", "npm", "nix")}, "processes": ["wechat"]}
-PLACES = [("/tmp/hers", ()), ("/tmp", ("wechat",))]
+NPM_PLAN = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["other"]})["controls"]["apps"]
 
 
-class FakeUser:
-    """One user with something of every kind; each may be taken away."""
+@pytest.mark.parametrize("silent", ["the host", "root"])
+def test_silent_package_system_is_unknown_for_its_services_alone(
+    host: MadeHost, monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    """A process of its own asks for another user, who may hang or lie."""
+    host.has_accounts(User("root", 0, 0, "/root"), ALICE)
+    queried: list[str] = []
 
-    def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch) -> None:
-        self.host, self.queried = host, []  # type: ignore[var-annotated]
-        self.started: tuple[list[str], list[str]] = (["started"], ["closed"])
-        self.scanned = PortableApps(["found"], ["open"], ["/web"], {}, {})  # type: ignore[list-item]
-        self.web_apps, self.requests = ["web app"], (["request"], 2)
-        self.memory: str | None = "text"
-        host.learns = True
-        conda, brew, npm, nix = map(self.system, ("conda", "brew", "npm", "nix"))
-        for name, value in {
-            "SYSTEMS": [conda, brew, npm, nix],
-            "ON_DEMAND": [conda, brew, nix],
-            "BY_NAME": [nix],
-            "brought_by": lambda _, user: ["conda"] if user == ALICE else ["nix"],
-            "text_of_user": lambda *_: self.memory,
-        }.items():
-            patch.setattr(per_user, name, value)
-        patch.setattr(per_user.user_dirs, "of_user", lambda *_: {"DESKTOP": "/home/alice/Bureau", "MUSIC": "/m"})
-        patch.setattr(per_user.launchers, "find_launchers", self.find_launchers)
-        patch.setattr(per_user.launchers, "installed", self.installed)
-        patch.setattr(per_user.scan, "scan_files", self.scan_files)
-        patch.setattr(per_user.reading, "of_user", lambda *_: self.requests)
+    def answer(door: Host, *rest: Any) -> Any:
+        queried.append(rest[0].name if isinstance(rest[0], User) else "the host")
+        return [], "its list is odd" if queried[-1] == silent else ""
 
-    def system(self, manager: str) -> Any:
-        def query_of(host: Host, user: User, ids: Any) -> tuple[list[str], str]:
-            assert (host, [*ids]) == (self.host, ["x"])
-            self.queried.append((user.name, manager))
-            return [f"{manager} x"], f"{manager} is odd"
-
-        return package_system(
-            MANAGER=manager,
-            query_of=query_of,
-            owned_directories=lambda host, user: [f"{user.home}/{manager}"],
-            there=lambda host, user: manager == "nix",
-        )
-
-    def find_launchers(
-        self, host: Host, services: Any, services_of: Any, users: Sequence[User], system: bool, desktops: Any
-    ) -> tuple[list[str], list[str]]:
-        assert (host, [*services], services_of("wechat", ""), system) == (self.host, ["wechat"], ["wechat"], False)
-        self.launchers_of, self.desktops = users, desktops
-        return self.started
-
-    def scan_files(
-        self, host: Host, services: Any, names: Names, region: Region, packages: Any, match: Any
-    ) -> PortableApps:
-        assert (host, [*services], [*packages], match) == (self.host, ["wechat"], ["package"], {})
-        assert "/home/alice/Bureau" in names.program_folders or not region.homes
-        self.region = region
-        return self.scanned
-
-    def installed(self, host: Host, services: Any, paths: Sequence[str], owner_of: Any) -> list[str]:
-        assert (host, [*services], paths) == (self.host, ["wechat"], self.scanned.web_apps)
-        self.owner = owner_of("/web")
-        return self.web_apps
-
-    def parts(self, *users: User, places: Any = (), unseen: Sequence[str] = (), **services: Any) -> list[Any]:
-        desired = Desired(plan(**(services or {"wechat": WECHAT}))["controls"]["apps"])  # type: ignore[arg-type]
-        common = Common(desired, Names(desired.services), set(), ["package"], Memory({}, "s", "now", 0))  # type: ignore[list-item]
-        return list(per_user._parts(self.host, common, Unit(users[0].uid, users, places, unseen)))
+    monkeypatch.setattr(observed, "SYSTEMS", [package_system(query=answer, query_of=answer)])
+    assert observed.observe_apps(host, NPM_PLAN).unseen == {"wechat": "its list is odd"}
+    assert set(queried) == {"root", "the host"}
 
 
-@pytest.fixture
-def user_with_all(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> FakeUser:
-    return FakeUser(host, monkeypatch)
+CERTAIN, DOUBTFUL = "", "by its name alone"
 
 
-def package(manager: str) -> dict[str, Any]:
-    return {"packages": [f"{manager} x"], "blind": [(manager, f"{manager} is odd")]}
+@pytest.mark.parametrize(
+    ("portable_apps", "programs", "packages", "uncertain"),
+    [
+        ([], [], 0, False),
+        ([], [], 1, False),
+        ([DOUBTFUL], [], 0, True),
+        ([], [DOUBTFUL], 0, True),
+        ([DOUBTFUL], [CERTAIN], 0, False),
+        ([CERTAIN], [DOUBTFUL], 0, False),
+        ([DOUBTFUL], [DOUBTFUL], 0, True),
+        ([DOUBTFUL], [], 1, False),
+    ],
+)
+def test_service_is_uncertain_where_all_its_evidence_is_doubtful(
+    portable_apps: list[str], programs: list[str], packages: int, uncertain: bool
+) -> None:
+    """Otherwise the report would show a drift that no run ever corrects, or hide one that a run corrects."""
+    desired = Desired(plan(a=WECHAT, b=WECHAT)["controls"]["apps"])
+    apps = [("a", doubt) for doubt in portable_apps] + [("b", CERTAIN)]
+    seen = observed.Observed(
+        desired,
+        [(["a"], Package("dpkg", "a"))] * packages + [(["b"], Package("dpkg", "b"))],
+        [Running(Identity(["a"], "a", doubt=doubt), "x", "", [Process(1, "/x")]) for doubt in programs],
+        lambda process: None,
+        {},
+        [PortableApp([id_], "program", f"/x/{id_}", id_, None, "", doubt) for id_, doubt in apps],
+    )
+    assert seen.uncertain("a") is uncertain and not seen.uncertain("b")
+    assert len(seen.findings("a")) == len(portable_apps) + len(programs) + packages
 
 
-def test_user_gives_parts_in_order(user_with_all: FakeUser) -> None:
-    assert user_with_all.parts(ALICE, BOB, places=PLACES, unseen=["elsewhere"]) == [
-        {"unseen": ["elsewhere"]},
-        {"systems": ["conda"]},
-        package("conda"),
-        package("npm"),
-        {"systems": ["nix"]},
-        package("nix"),
-        {"portable_apps": ["started"], "unseen": ["closed"]},
-        {"portable_apps": ["found", "web app"], "unseen": ["open"]},
-        {"memory": "text"},
-        {"requests": (["request"], 2)},
+WECHAT = {"packages": {"npm": ["x"], "nix": ["x"]}, "processes": ["wechat"], "web_hosts": ["wechat.com"]}
+REQUEST = b'{"schema": "proscribe/request/1", "service": "wechat", "reason": "r", "at": "2026-11-25T08:00:00Z"}'
+FILES = {
+    ".npm-global/lib/node_modules/x/package.json": b'{"version": "1"}',
+    ".config/user-dirs.dirs": b'XDG_DESKTOP_DIR="$HOME/Bureau"\n',
+    "Bureau/a.desktop": fake.entry("x", URL="https://wechat.com/"),
+    "wechat.AppImage": fake.image("wechat"),
+    ".local/state/proscribe/requests/0000000000000000.json": REQUEST,
+}
+
+
+@needs_root
+def test_user_gives_parts_in_order(host: MadeHost) -> None:
+    """A user who hangs loses what comes later alone."""
+    host.learns = True
+    fake.put(Path(host.root + ALICE.home), FILES, ALICE.uid)
+    for folder in ("hers", "shared"):
+        fake.put(Path(host.root + f"/tmp/{folder}"), {"wechat": fake.elf(), "qq": fake.elf()}, ALICE.uid)
+    fake.put(Path(host.root + "/nix/var/nix/profiles/per-user/bob"), {"x": b""})
+    places = [("/tmp/hers", ()), ("/tmp/shared", ("wechat",))]
+    unit = Unit(ALICE.uid, [ALICE, BOB], places, ["elsewhere"])  # bob has no home here
+    result = parts(host, unit, wechat=WECHAT, qq={"processes": ["qq"]})
+    keys = ["unseen", "systems", "packages", "systems", "portable_apps", "portable_apps", "memory", "requests"]
+    assert [next(iter(part)) for part in result] == keys, [
+        {k: v for k, v in p.items() if k in ("systems", "blind")} or [*p] for p in result
     ]
-    assert user_with_all.queried == [("alice", "conda"), ("alice", "npm"), ("bob", "nix")], (
-        "Bob has no home of his own here"
-    )
-    owned = ["/home/alice/conda", "/home/alice/npm"]
-    roots = ["/home/alice", "/tmp/hers"]
-    assert user_with_all.region == Region({"/home/alice": ALICE}, roots, [("/tmp", ("wechat",))], ALICE, owned)
-    assert (user_with_all.launchers_of, user_with_all.desktops, user_with_all.owner) == (
-        [ALICE],
-        {"/home/alice": "/home/alice/Bureau"},
-        ALICE,
-    )
+    assert result[:2] == [{"unseen": ["elsewhere"]}, {"systems": ["nix"]}]
+    assert [package.id for package in result[2]["packages"]] == ["x"]
+    portable_apps = [sorted(app.path for app in part["portable_apps"]) for part in result[4:6]]
+    assert portable_apps[0] == ["/home/alice/Bureau/a.desktop"]
+    assert portable_apps[1] == ["/home/alice/wechat.AppImage", "/tmp/hers/qq", "/tmp/hers/wechat", "/tmp/shared/wechat"]
+    assert len(result[7]["requests"][0]) == 1
 
 
-def test_user_without_anything_is_forgotten(user_with_all: FakeUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody, someone = (package_system(there=lambda host, user, present=present: present) for present in (False, True))
-    monkeypatch.setattr(per_user, "BY_NAME", [nobody])
-    assert user_with_all.parts(BOB, unseen=["elsewhere"]) == [{"unseen": ["elsewhere"]}]
-    keep(user_with_all.host, Memory({}, "s", "now", 0, users={str(BOB.uid): "text"}))
-    assert user_with_all.parts(BOB) == [{"memory": DROPPED}]
-    for places, by_name in (([("/tmp/x", ())], [nobody]), ((), [nobody, someone])):
-        monkeypatch.setattr(per_user, "BY_NAME", by_name)
-        assert {"systems": ["nix"]} in user_with_all.parts(BOB, places=places)
+@needs_root
+def test_user_without_anything_is_forgotten(host: MadeHost) -> None:
+    assert parts(host, Unit(BOB.uid, [BOB], (), ["elsewhere"]), wechat=WECHAT) == [{"unseen": ["elsewhere"]}]
+    keep(host, Memory({}, "s", "now", 0, users={str(BOB.uid): "text"}))
+    assert parts(host, Unit(BOB.uid, [BOB], ()), wechat=WECHAT) == [{"memory": DROPPED}]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
+@needs_root
 def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
     for home in ("/root", "/home/alice"):
@@ -250,27 +233,25 @@ SHARED = plan(
 
 
 @pytest.mark.parametrize(
-    ("things", "listed", "counted"),
+    ("ids", "listed", "counted"),
     [
-        (["line"] * 5, ["line", "line"], 3),
-        (["line", "line", "line", "other", "other"], ["line", "line", "other"], 2),
-        (["line", "other", "both"], ["line", "other"], 1),
-        (["line", "line", "both"], ["line", "line", "both"], 0),  # it is the first of another rule
-        (["line", "line", "excused", "excused"], ["line", "line", "excused"], 0),  # what is permitted does not count
-        (["line", "line", "waived", "waived"], ["line", "line", "waived"], 0),
-        (["line", "line", "members"], ["line", "line"], 0),  # it is not restricted for her
-        (["partly", "partly", "partly"], ["partly", "partly", "partly"], 0),  # the first of them is permitted
+        ("line line line line line", "line line", 3),
+        ("line line line other other", "line line other", 2),
+        ("line line both", "line line both", 0),  # it is the first of another rule
+        ("line line excused excused", "line line excused", 0),  # what is permitted does not count
+        ("line line waived waived", "line line waived", 0),
+        ("line line members", "line line", 0),  # it is not restricted for her
+        ("partly partly partly", "partly partly partly", 0),  # a waiver permits two of them
     ],
 )
-def test_packages_beyond_a_users_share_are_counted(things: list[str], listed: list[str], counted: int) -> None:
+def test_packages_beyond_a_users_share_are_counted(ids: str, listed: str, counted: int) -> None:
     desired = Desired(SHARED["controls"]["apps"])
-    packages = [Package("npm", id_, owner=ALICE, path=f"/{place}") for place, id_ in enumerate(things, start=1)]
-    if things[0] == "partly":  # two that a waiver permits, and one more
-        packages = [package._replace(path=path) for package, path in zip(packages, ("/1", "/1", "/2"))]
+    places = "112" if "partly" in ids else "12345"
+    packages = [Package("npm", id_, owner=ALICE, path=f"/{place}") for place, id_ in zip(places, ids.split())]
     for pieces in ([packages], [packages[:1], packages[1:]], [[package] for package in packages]):
         share = UserShare(desired, most=2)
         taken = [share.take(piece) for piece in pieces]
-        assert [package.id for members, _ in taken for package in members] == listed
+        assert [package.id for members, _ in taken for package in members] == listed.split()
         assert sum(cut for _, cut in taken) == counted
 
 
@@ -290,19 +271,19 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scan
 
 
 @pytest.mark.parametrize(
-    ("user", "has"),
+    ("name", "home", "has"),
     [
-        (ALICE, True),
-        (BOB, False),  # his is not made yet
-        (User("bin", 2, 2, "/bin"), False),
-        (User("service", 997, 997, "/opt/service"), True),
-        (User("odd", 1002, 1002, "/usr/lib/odd"), False),
+        ("alice", "/home/alice", True),
+        ("bob", "/home/bob", False),  # his is not made yet
+        ("bin", "/bin", False),
+        ("service", "/opt/service", True),
+        ("odd", "/usr/lib/odd", False),
     ],
 )
-def test_home_is_a_directory_of_the_user(host: MadeHost, user: User, has: bool) -> None:
+def test_home_is_a_directory_of_the_user(host: MadeHost, name: str, home: str, has: bool) -> None:
     for place in ("bin", "opt/service", "usr/lib/odd"):
         (Path(host.root) / place).mkdir(parents=True, exist_ok=True)
-    assert per_user._has_home(host, user) is has
+    assert per_user._has_home(host, User(name, 1002, 1002, home)) is has
 
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link"), OSError(5, "x")])

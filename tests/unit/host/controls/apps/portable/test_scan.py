@@ -77,6 +77,30 @@ def test_where_nothing_is_looked_for_nothing_is_scanned(host: Host) -> None:
     assert results == PortableApps([], [], [], {}, {})
 
 
+def test_unread_home_leaves_its_rules_unknown(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def refuse(name: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return real(name, flags, *rest, **more)
+
+    (Path(host.root + HOME) / "closed").mkdir()
+    monkeypatch.setattr(os, "open", refuse)
+    states = {verdict.rule: (verdict.state, verdict.drifted) for verdict in apps.observe(host, plan())}
+    assert states["apps/wechat"] == ("unknown", False)
+
+
+@pytest.mark.parametrize(("theirs", "reported"), [([], True), (["/opt/shared"], False), (["/opt/other"], True)])
+def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(
+    host: Host, theirs: list[str], reported: bool
+) -> None:
+    put(host, "/opt/shared/wechat")
+    place = search(host, Region({}, ["/opt"]))
+    place.named("wechat", "/opt/shared/wechat", theirs)
+    assert [app.path for app in place.found] == ["/opt/shared/wechat"] * reported
+
+
 @pytest.mark.parametrize("odd", ["pipe", "directory", "link", "web app"])
 def test_odd_file_hides_no_program_behind_it(host: Host, odd: str) -> None:
     """A user has made it; the names of a directory are gone through in their order."""
@@ -114,34 +138,30 @@ def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Hos
     assert [(app.path, bool(app.doubt), app.owner) for app in results.found] == [("/tmp/wechat", True, ALICE)]
 
 
-@pytest.mark.parametrize("kind", ["file", "directory", "empty", "pipe", "link", "none"])
-def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host: Host, kind: str) -> None:
-    place = Path(f"{host.root}/home/alice/.wechat")
-    make = {
-        "file": lambda: put(host, "/home/alice/.wechat"),
-        "directory": lambda: put(host, "/home/alice/.wechat/run"),
-        "empty": place.mkdir,
-        "pipe": lambda: os.mkfifo(place),
-        "link": lambda: place.symlink_to("/bin/sh"),
-        "none": lambda: None,
-    }
-    make[kind]()
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda place: place.write_bytes(ELF), "program"),
+        (lambda place: (place.mkdir(), (place / "run").write_bytes(ELF)), "tree"),
+        (lambda place: place.mkdir(), ""),
+        (os.mkfifo, ""),
+        (lambda place: place.symlink_to("/bin/sh"), ""),
+    ],
+    ids=["file", "directory", "empty", "pipe", "link"],
+)
+def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host: Host, make: Any, kind: str) -> None:
+    make(Path(f"{host.root}/home/alice/.wechat"))
     results = scan_region(host, OF_ALICE)
-    expected = {"file": [("program", str(place))], "directory": [("tree", str(place))]}.get(kind, [])
-    assert paths(results) == [(kind_, path.removeprefix(host.root)) for kind_, path in expected] and not results.unseen
+    assert paths(results) == ([(kind, "/home/alice/.wechat")] if kind else []) and not results.unseen
 
 
-@pytest.mark.parametrize("service_of_tools", [True, False])
-def test_small_file_with_an_appimage_mark_is_not_an_appimage(host: Host, service_of_tools: bool) -> None:
+@pytest.mark.parametrize("name", ["chisel-linux-amd64", "signal"])
+def test_small_file_with_an_appimage_mark_is_not_an_appimage(host: Host, name: str) -> None:
     """What unpacks an AppImage is larger, and so is every program that Go makes."""
-    name = "chisel-linux-amd64" if service_of_tools else "signal"
     content = fake.elf({".go.buildinfo": fake.build_info(CHISEL)}, b"AI\x02")
-    put(host, f"/home/alice/bin/{name}", content)
-    assert paths(scan_region(host, OF_ALICE)) == []
-    put(host, f"/home/alice/bin/{name}", content.ljust(appimage.SMALLEST - 1))
-    assert paths(scan_region(host, OF_ALICE)) == []
-    put(host, f"/home/alice/bin/{name}", content.ljust(appimage.SMALLEST))
-    assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")]
+    for size, is_image in ((0, False), (appimage.SMALLEST - 1, False), (appimage.SMALLEST, True)):
+        put(host, f"/home/alice/bin/{name}", content.ljust(size))
+        assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")] * is_image
 
 
 def test_services_of_a_file_are_reported_once_and_in_order() -> None:
@@ -151,20 +171,18 @@ def test_services_of_a_file_are_reported_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "content", "kind"),
+    ("path", "content", "certain"),
     [
-        ("/home/alice/.wine/drive_c/a/tencent/wechat/WeChat.exe", fake.windows(), "wine"),
-        ("/home/alice/.wine/drive_c/WeChat.exe", b"MZ" + bytes(100), ""),
-        ("/home/alice/.wine/drive_c/WeChat.exe", b"NZ" + fake.windows()[2:], ""),
-        ("/home/alice/.wine/drive_d/WeChat.exe", fake.windows(), ""),
-        ("/home/alice/drive_c/x/drive_c/WeChat.exe", fake.windows(), "wine"),
+        (".wine/drive_c/a/tencent/wechat/WeChat.exe", fake.windows(), True),
+        (".wine/drive_c/WeChat.exe", b"MZ" + bytes(100), None),
+        (".wine/drive_d/WeChat.exe", fake.windows(), None),
+        ("drive_c/x/drive_c/WeChat.exe", fake.windows(), False),
     ],
 )
-def test_a_windows_program_counts_in_a_wine_prefix(host: Host, path: str, content: bytes, kind: str) -> None:
-    put(host, path, content, 0o644)
-    put(host, f"{path.rpartition('/')[0]}/a.dll", fake.windows(), 0o644)
-    (certain,) = [app.doubt == "" for app in scan_region(host).found] or [None]
-    assert certain is ((path.count("/wechat/") == 1) if kind else None)
+def test_a_windows_program_counts_in_a_wine_prefix(host: Host, path: str, content: bytes, certain: bool | None) -> None:
+    put(host, f"{HOME}/{path}", content, 0o644)
+    put(host, f"{HOME}/{path.rpartition('/')[0]}/a.dll", fake.windows(), 0o644)
+    assert ([app.doubt == "" for app in scan_region(host).found] or [None]) == [certain]
 
 
 def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host: Host) -> None:
@@ -229,6 +247,8 @@ def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch: p
     for room, result in ((len(text), text), (len(text) - 1, "")):
         monkeypatch.setattr(scan_cache, "LARGEST", room)
         assert scan_cache.text_of_user(memory, {}, match) == result
+    stamps = [scan_cache.stamped("s", folders) for folders in ([], ["/a", "/b"], ["/b", "/a"], ["/a"])]
+    assert stamps[0] == "s" and stamps[1] == stamps[2] != stamps[3] and stamps[1].startswith("s ")
 
 
 def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host: Host) -> None:
@@ -237,12 +257,6 @@ def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host: Host) -> N
     keep(host, Memory({}, "s", "now", 0, users={"1": None, "2": "", "4": "text"}))
     assert sorted(os.listdir(host.root + "/var/lib/proscribe/apps")) == ["other", "walk", "walk-1", "walk-4"]
     assert [path.rpartition("/")[2] for path in sorted(scan_cache.traces(host))] == ["walk", "walk-1", "walk-4"]
-
-
-def test_folders_of_a_user_are_part_of_the_stamp_in_any_order() -> None:
-    assert scan_cache.stamped("s", []) == "s"
-    item, two, three = (scan_cache.stamped("s", of) for of in (["/a", "/b"], ["/b", "/a"], ["/a"]))
-    assert item == two != three and item.startswith("s ")
 
 
 def test_app_of_a_package_system_is_reported_and_stays(host: Host) -> None:
