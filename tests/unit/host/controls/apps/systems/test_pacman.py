@@ -59,9 +59,8 @@ def pacman_host(root: Path, answers: dict[str, Result]) -> tuple[Host, list[Sequ
         calls.append(argv)
         if argv[0] == "pacman-conf":
             return answers.get("pacman-conf", Result(0, "", ""))
-        return answers.get(
-            " ".join(argv[argv.index("--") + 1 :]), Result(0, "\n".join(argv[argv.index("--") + 1 :]), "")
-        )
+        names = argv[argv.index("--") + 1 :]
+        return answers.get(" ".join(names), Result(0, "\n".join(names), ""))
 
     put(root, "usr/bin/pacman", mode=0o755)
     return Host(str(root), run), calls
@@ -121,43 +120,27 @@ class Removed:
     """A host with a pacman that removes, whose lock and whose mark are as the test has them."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
         self.host, self.calls = pacman_host(root, {})
-        (root / "var/lib/pacman").mkdir(parents=True, exist_ok=True)
-        (root / "var/lib/proscribe").mkdir(parents=True, exist_ok=True)
-        (root / "proc").mkdir(exist_ok=True)
+        self.lock, self.mark = (root / path.lstrip("/") for path in (pacman_removal.LOCK, pacman_removal.MARK))
+        for directory in (self.lock.parent, self.mark.parent, root / "proc"):
+            directory.mkdir(parents=True, exist_ok=True)
         [self.action], _ = pacman_removal.removal(self.host, [QQ, WECHAT])
         self.calls.clear()
-        self.result, self.dies = Result(0, "", ""), False
-        self.marked = ""
+        self.result, self.dies, self.marked = Result(0, "", ""), False, ""
         run = self.host._run
 
-        def removing(argv: Sequence[str], **options: Any) -> Result:
+        def remove(argv: Sequence[str], **options: Any) -> Result:
             if "--noconfirm" not in argv:
                 return run(argv, **options)
             self.calls.append(argv)
-            self.options = options
-            self.marked = self.host.text(pacman_removal.MARK) or ""
-            self.set_file("lock", self.dies)
+            self.marked = self.mark.read_text()
+            self.lock.touch() if self.dies else self.lock.unlink(missing_ok=True)
             return self.result
 
-        self.host._run = removing
-
-    def set_file(self, which: str, present: bool = True) -> None:
-        path = self.root / {"lock": pacman_removal.LOCK, "mark": pacman_removal.MARK}[which].lstrip("/")
-        path.write_text("") if present else path.unlink(missing_ok=True)
-
-    def touched(self, which: str) -> float:
-        """The time of change of one of them, which is written once more."""
-        if which == "mark":
-            self.set_file(which)
-        seen = self.host.stat({"lock": pacman_removal.LOCK, "mark": pacman_removal.MARK}[which])
-        assert seen is not None
-        return seen.st_ctime
+        self.host._run = remove
 
     def has(self) -> tuple[bool, bool]:
-        lock, mark = (self.host.stat(path) is not None for path in (pacman_removal.LOCK, pacman_removal.MARK))
-        return lock, mark
+        return self.lock.exists(), self.mark.exists()
 
 
 def test_packages_go_in_one_transaction_whose_lock_is_marked(root: Path) -> None:
@@ -197,21 +180,21 @@ def test_the_lock_of_a_pacman_of_ours_that_was_killed_is_taken_away_by_the_next_
 @pytest.mark.parametrize("whose", ["another's", "one that runs", "one of long after", "one of before"])
 def test_any_other_lock_stays_and_is_waited_for(root: Path, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
     item = Removed(root)
-    item.set_file("lock")
+    item.lock.touch()
     if whose != "another's":
-        item.set_file("mark")
+        item.mark.touch()
     if whose == "one that runs":
         (root / "proc/9").mkdir()
         (root / "proc/9/exe").symlink_to("/usr/bin/pacman")
     if whose == "one of long after":
         monkeypatch.setattr(pacman_removal, "SOON", -1)
     if whose == "one of before":
-        until(lambda: item.touched("mark") > item.touched("lock"))
+        until(lambda: (item.mark.write_text(""), item.mark.stat().st_ctime > item.lock.stat().st_ctime)[1])
     with monkeypatch.context() as impatient, pytest.raises(ControlError, match="another pacman has been at work"):
         impatient.setattr(pacman_removal, "PATIENCE", 0.0)
         item.action.apply()
-    assert item.has()[0] and not [argv for argv in item.calls if "--noconfirm" in argv]
-    monkeypatch.setattr(pacman_removal.time, "sleep", lambda _: item.set_file("lock", False))
+    assert item.lock.exists() and not [argv for argv in item.calls if "--noconfirm" in argv]
+    monkeypatch.setattr(pacman_removal.time, "sleep", lambda _: item.lock.unlink())
     item.action.apply()
     assert item.calls[-1][1:3] == ["--remove", "--noconfirm"]
 
@@ -225,15 +208,10 @@ def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path: Path
     script, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages))
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert (done.returncode, done.stdout.splitlines()[-3:]) == (
-        1,
-        [
-            "proscribe: nothing was installed; ask $(touch x) `id` '\"; exit 0 #",
-            *(f"proscribe: {message}" for message in messages),
-        ],
-    )
-    assert [path.name for path in tmp_path.iterdir()] == ["gate"]
-    assert "Target = wechat-bin\n" in hook.content
+    refusal, *rest = done.stdout.splitlines()[-3:]
+    assert done.returncode == 1 and refusal.endswith("ask $(touch x) `id` '\"; exit 0 #")
+    assert rest == [f"proscribe: {message}" for message in messages]
+    assert [path.name for path in tmp_path.iterdir()] == ["gate"] and "Target = wechat-bin\n" in hook.content
 
 
 def test_hook_without_restricted_versions_has_a_target() -> None:
@@ -242,23 +220,19 @@ def test_hook_without_restricted_versions_has_a_target() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "hidden", "reason"),
+    ("rc", "hidden", "reason"),
     [
-        (Result(1, "does not allow proscribe-trial on this host", ""), False, ""),
-        (
-            Result(1, "does not allow proscribe-trial on this host", ""),
-            True,
-            f"/opt/00-proscribe.hook takes the place of {HOOK}",
-        ),
-        (Result(0, "does not allow proscribe-trial on this host", ""), False, f"{GATE} does not refuse a package"),
+        (1, False, ""),
+        (1, True, f"/opt/00-proscribe.hook takes the place of {HOOK}"),
+        (0, False, f"{GATE} does not refuse a package"),
     ],
 )
-def test_hook_that_does_not_refuse_is_open(tmp_path: Path, answer: Result, hidden: bool, reason: str) -> None:
+def test_hook_that_does_not_refuse_is_open(tmp_path: Path, rc: int, hidden: bool, reason: str) -> None:
     def run(argv: Sequence[str], **options: Any) -> Result:
         if argv == ["pacman-conf", "HookDir"]:
             return Result(0, "/opt/\n/usr/share/libalpm/hooks/\n", "")
         assert (argv, options) == ([GATE], {"stdin": "proscribe-trial\n", "timeout": 30})
-        return answer
+        return Result(rc, "does not allow proscribe-trial on this host", "")
 
     if hidden:
         put(tmp_path, "opt/00-proscribe.hook")
