@@ -70,32 +70,26 @@ def test_process(identify: Callable[[Process], Identity | None], pid: int, exe: 
 def test_processes_of_one_program_and_user_are_one_entry(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     x, other, sandboxed = Identity(["a"], "x"), Identity(["b"], "x"), Identity(["a"], "com.x", "flatpak", "com.x")
     doubtful = x._replace(doubt="it may be another")
-    seen: dict[int, tuple[str, Identity | None, Any, str]] = {
-        1: ("/a/x", x, ALICE, "2026-02"),
-        2: ("/a/x", x, BOB, "2026-01"),
-        3: ("/b/x", x, ALICE, "2026-01"),
-        4: ("/app/y", sandboxed, ALICE, "2026-02"),
-        5: ("/app/z", sandboxed, ALICE, "2026-01"),
-        6: ("/a/x", x, None, "2026-01"),
-        7: ("/a/x", None, ALICE, "2026-01"),
-        8: ("/a/x", other, ALICE, "2026-01"),
-        9: ("/a/x", x, ALICE, "2026-01"),
-        10: ("/a/x", doubtful, ALICE, "2026-01"),
+    seen: dict[int, tuple[str, Identity | None, Any, int]] = {
+        1: ("/a/x", x, ALICE, 2),
+        2: ("/a/x", x, BOB, 1),
+        3: ("/b/x", x, ALICE, 1),
+        4: ("/app/y", sandboxed, ALICE, 2),
+        5: ("/app/z", sandboxed, ALICE, 1),
+        6: ("/a/x", x, None, 1),
+        7: ("/a/x", None, ALICE, 1),
+        8: ("/a/x", other, ALICE, 1),
+        9: ("/a/x", x, ALICE, 1),
+        10: ("/a/x", doubtful, ALICE, 1),
     }
     monkeypatch.setattr(host, "owner", lambda process: seen[process.pid][2])
-    monkeypatch.setattr(host, "started", lambda process: seen[process.pid][3])
+    monkeypatch.setattr(host, "started", lambda process: f"2026-0{seen[process.pid][3]}")
     processes = {pid: Process(pid, exe) for pid, (exe, *_) in seen.items()}
     result = running.running(host, lambda process: seen[process.pid][1], processes.values())
+    rows = [(sandboxed, ALICE, (5, 4)), (x, ALICE, (9, 1)), (x, ALICE, (3,)), (x, BOB, (2,)), (doubtful, ALICE, (10,))]
     assert result == [
         Running(identity, user.name, "2026-01", [processes[pid] for pid in pids])
-        for identity, user, pids in (
-            (sandboxed, ALICE, (5, 4)),
-            (x, ALICE, (9, 1)),
-            (x, ALICE, (3,)),
-            (x, BOB, (2,)),
-            (doubtful, ALICE, (10,)),
-            (other, ALICE, (8,)),
-        )
+        for identity, user, pids in (*rows, (other, ALICE, (8,)))
     ]
 
 

@@ -237,7 +237,7 @@ DECLARED = (
                 ),
                 removed=Claim(
                     "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
-                    "unit/host/controls/apps/systems/test_conda::test_a_removal_is_simulated_and_refused_where_more_would_go",
+                    "unit/host/controls/apps/systems/test_conda::test_removal_that_takes_more_along_is_refused",
                 ),
                 prevented=None,
                 left=(

@@ -117,31 +117,31 @@ def test_file_is_reported_once_for_a_service(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "directory", "entry"),
-    [(Unseen("no"), ["no"], ["no"]), (ControlError("odd"), ["odd"], [])],  # a pipe or a link is no launcher
+    ("method", "closed", "error", "names", "unseen"),
+    [
+        ("list", MENU, Unseen("no"), [], ["no"]),
+        ("list", MENU, ControlError("no"), [], ["no"]),
+        ("read", f"{MENU}/a.desktop", Unseen("no"), ["b.desktop"], ["no"]),
+        ("read", f"{MENU}/a.desktop", ControlError("no"), ["b.desktop"], []),  # a pipe or a link is no launcher
+        ("list", "/home/alice/.local/bin", Unseen("no"), ["a.desktop", "b.desktop"], []),  # the file scan tells that
+    ],
 )
 def test_unread_launcher_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, directory: list[str], entry: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, closed: str, error: Exception, names: Any, unseen: Any
 ) -> None:
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
     put(tmp_path, f"{MENU}/b.desktop", OPENS)
     put(tmp_path, "/home/alice/.local/bin/wechat")
-    real = {"list": Host.list, "read": Host.read}
+    real = getattr(Host, method)
 
-    def refuse(which: str, closed: str) -> tuple[list[str], list[str]]:
-        def method(self: Host, path: str, *rest: Any) -> Any:
-            if path == closed:
-                raise error
-            return real[which](self, path, *rest)
+    def refuse(self: Host, path: str, *rest: Any) -> Any:
+        if path == closed:
+            raise error
+        return real(self, path, *rest)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(Host, which, method)
-            result, unseen = launchers.find_launchers(Host(str(tmp_path)), SERVICES, services_of, [ALICE], True)
-        return [copy.name for copy in result], unseen
-
-    assert refuse("list", MENU) == ([], directory)
-    assert refuse("read", f"{MENU}/a.desktop") == (["b.desktop"], entry)
-    assert refuse("list", "/home/alice/.local/bin") == (["a.desktop", "b.desktop"], []), "the file scan tells that"
+    monkeypatch.setattr(Host, method, refuse)
+    result, reasons = launchers.find_launchers(Host(str(tmp_path)), SERVICES, services_of, [ALICE], True)
+    assert ([app.name for app in result], reasons) == (names, unseen)
 
 
 NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}

@@ -208,35 +208,28 @@ def test_an_environment_goes_where_it_is_the_packages_own(environment: str, tool
     assert not_whole(OF_HOST._replace(handles=(environment,), id="Owl"), tool, "pipx") == why
 
 
-class TestUninstalling:
-    def test_the_tool_runs_as_the_owner(self, root: Path) -> None:
-        tools = Tools("npm")
-        place = put(root, OF_ALICE.path)
-        host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
-        action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
-        text = (action.verb, action.subject, action.before, action.after)
-        assert text == ("remove", "owl (user:alice) from /home/alice", "owl 1.0\n", "")
-        (gone,) = action.takes
-        assert gone == Removed("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
+def test_uninstall_runs_the_tool_as_the_owner(root: Path) -> None:
+    tools, place = Tools("npm"), put(root, OF_ALICE.path)
+    host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
+    action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
+    assert (str(action), action.before) == ("remove owl (user:alice) from /home/alice", "owl 1.0\n")
+    (gone,) = action.takes
+    assert gone == Removed("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
+    action.apply()
+    action.apply()  # it went along with another one
+    assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
+
+
+def test_uninstall_stops_at_an_objection_and_at_a_package_that_remains(root: Path) -> None:
+    tools, place = Tools("npm"), put(root, OF_ALICE.path)
+    host = Host(str(root), tools)
+    with pytest.raises(ControlError, match="^more would go$"):
+        uninstall(host, OF_ALICE, ["npm"], "/opt", why_not=lambda: "more would go").apply()
+    assert tools.ran == [] and place.exists()
+    present, gone = [True, True], Removed("npm", "owl", "1.0", "system", "owl")
+    action = uninstall(host, OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
+    with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
         action.apply()
-        action.apply()  # it went along with another one
-        assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
-
-    def test_objection_just_before_the_removal_keeps_the_package(self, root: Path) -> None:
-        tools = Tools("npm")
-        put(root, OF_ALICE.path)
-        action = uninstall(Host(str(root), tools), OF_ALICE, ["npm"], "/opt", why_not=lambda: "more would go")
-        with pytest.raises(ControlError, match="^more would go$"):
-            action.apply()
-        assert tools.ran == []
-
-    def test_package_that_remains_is_an_error(self, root: Path) -> None:
-        tools, present = Tools("npm"), [True, True]
-        gone = Removed("npm", "owl", "1.0", "system", "owl")
-        action = uninstall(Host(str(root), tools), OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
-        assert action.takes == (gone,)
-        with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
-            action.apply()
-        assert tools.ran[0][1]["environment"] == {} and present == []
-        with pytest.raises(ControlError, match="ended with 1"):
-            uninstall(Host(str(root), Tools()), OF_HOST, ["npm"], "/opt", still=lambda: True).apply()
+    assert action.takes == (gone,) and tools.ran[0][1]["environment"] == {} and present == []
+    with pytest.raises(ControlError, match="ended with 1"):
+        uninstall(Host(str(root), Tools()), OF_HOST, ["npm"], "/opt", still=lambda: True).apply()

@@ -55,14 +55,13 @@ def test_the_common_place_is_the_one_who_installed_it(root: Path, uid: int, scop
 def test_formula_identifies_programs_of_its_owner_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = formula(root, "/home/alice/.linuxbrew")
     host = Host(str(root))
-    program = brew.FORMULAE.programs(host, {"rclone"}, brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0])
+    (own,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
     monkeypatch.setattr(Host, "shares_root", lambda self, process: process.pid != 9)
     monkeypatch.setattr(Host, "user_of", lambda self, process: 1001 if process.pid == 8 else 1000)
-    assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "", ""]
-    assert program(Process(7, f"{path}-extra/1/bin/x")) == ""
-    everybodys = [element._replace(owner=None) for element in brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]]
-    program = brew.FORMULAE.programs(host, {"rclone"}, everybodys)
-    assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
+    for package, ids in ((own, ["rclone", "", ""]), (own._replace(owner=None), ["rclone", "rclone", ""])):
+        program = brew.FORMULAE.programs(host, {"rclone"}, [package])
+        assert [program(Process(pid, f"{path}/1.70.0/bin/rclone")) for pid in (7, 8, 9)] == ids
+        assert program(Process(7, f"{path}-extra/1/bin/x")) == ""
 
 
 def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(root: Path) -> None:

@@ -6,17 +6,13 @@ The answer was put together after snapd's REST API documentation; no snapd ran f
 from __future__ import annotations
 
 import json
-import os
-import socket
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fake_tools import DONE, Tools
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import put, tree
+from made_users import put
 from proscribe.host.controls.apps.systems import snap
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.system import Host, Process
@@ -26,37 +22,10 @@ IDS = {"telegram-desktop", "signal-desktop"}
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    built = tree(tmp_path)
+def root(root: Path) -> Path:
     for file in ("telegram-desktop_6380.snap", "telegram-desktop_6389.snap", "core22_1621.snap", "partial", "x.snap"):
-        put(built, f"{snap.SNAPS}/{file}")
-    (built / "run").mkdir()
-    return built
-
-
-@pytest.fixture
-def snapd(root: Path) -> Iterator[Callable[[bytes], list[bytes]]]:
-    """snapd's socket in the tree, with one answer for whoever asks; the requests are kept."""
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    directory = os.open(root / "run", os.O_RDONLY)
-    server.bind(f"/proc/self/fd/{directory}/snapd.socket")
-    os.close(directory)
-
-    def answering(answer: bytes) -> list[bytes]:
-        requests: list[bytes] = []
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                requests.append(connection.recv(65536))
-                connection.sendall(answer)
-
-        server.listen()
-        threading.Thread(target=serve, daemon=True).start()
-        return requests
-
-    yield answering
-    server.close()
+        put(root, f"{snap.SNAPS}/{file}")
+    return root
 
 
 def test_without_snapd_the_files_tell(root: Path) -> None:
