@@ -58,11 +58,7 @@ def test_the_stamp_differs_for_other_names_and_not_for_another_order() -> None:
         result = desired(**services)
         return result.stamp(Names(result.services))
 
-    item, two = {"packages": {"apt": ["a"]}, "processes": ["longer"]}, {"processes": ["other"]}
-    assert stamp(a=item, b=two) == stamp(b=two, a=item)
-    others = [
-        {**item, "packages": {"apt": ["b"]}},
-        {**item, "packages": {"snap": ["a"]}},
-        {**item, "processes": ["new"]},
-    ]
-    assert len({stamp(a=item), *(stamp(a=other) for other in others), stamp(a=item, b=two)}) == 5
+    entry, other = {"packages": {"apt": ["a"]}, "processes": ["longer"]}, {"processes": ["other"]}
+    assert stamp(a=entry, b=other) == stamp(b=other, a=entry)
+    changes = ({}, {"packages": {"apt": ["b"]}}, {"packages": {"snap": ["a"]}}, {"processes": ["new"]})
+    assert len({*(stamp(a={**entry, **change}) for change in changes), stamp(a=entry, b=other)}) == 5

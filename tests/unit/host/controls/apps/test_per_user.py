@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import made_apps as fake
 import pytest
@@ -213,11 +214,8 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
         (MemoryError(), "over budget: memory"),
     ],
 )
-def test_every_failed_observation_of_a_user_gives_a_reason(host: MadeHost, error: Exception, why: str) -> None:
-    def question() -> Any:
-        raise error
-
-    assert per_user._guarded(host, question) == ([], [why])
+def test_failed_observation_of_a_user_gives_a_reason(host: MadeHost, error: Exception, why: str) -> None:
+    assert per_user._guarded(host, mock.Mock(side_effect=error)) == ([], [why])
     assert per_user._guarded(host, lambda: (("a",), "b")) == (["a"], ["b"])
 
 
@@ -289,11 +287,7 @@ def test_home_is_a_directory_of_the_user(host: MadeHost, name: str, home: str, h
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link"), OSError(5, "x")])
 def test_unseen_home_may_be_there(host: MadeHost, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Of a home as of a package system: who looks into it says why he cannot, and the host is not compliant."""
-
-    def refuse(*_: Any) -> None:
-        raise error
-
-    system: Any = SimpleNamespace(there=refuse)
-    assert per_user._has(host, system, ALICE)
+    refuse = mock.Mock(side_effect=error)
+    assert per_user._has(host, package_system(there=refuse), ALICE)
     monkeypatch.setattr(host, "stat", refuse)
     assert per_user._has_home(host, ALICE)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -256,20 +257,15 @@ def observe_command(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, 
 
 
 def test_command_is_observed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    waived, enforced = plan_command(service="waived"), plan_command()
-    assert observe_command(host, waived) == observe_command(host, plan_command("audit")) == []
+    waived, audited, enforced = plan_command(service="waived"), plan_command("audit"), plan_command()
+    assert observe_command(host, waived) == observe_command(host, audited) == []
     assert observe_command(host, enforced) == [("noncompliant", [(LIST, "missing"), (COMMAND, "missing")], "")]
     for part in command.parts(enforced):
         part.enforce(host)
-    assert observe_command(host, enforced) == [("compliant", [], "")]
-    assert observe_command(host, plan_command("audit")) == []
+    assert observe_command(host, enforced) == [("compliant", [], "")] and observe_command(host, audited) == []
     ((state, findings, _),) = observe_command(host, waived)
     assert state == "noncompliant" and all(detail.startswith("left over") for _, detail in findings)
-
-    def refuse(*_: Any) -> None:
-        raise Unseen("a dead mount")
-
-    monkeypatch.setattr(host, "stat", refuse)
+    monkeypatch.setattr(host, "stat", mock.Mock(side_effect=Unseen("a dead mount")))
     assert observe_command(host, enforced) == [("unknown", [], "a dead mount")]
 
 
@@ -366,11 +362,8 @@ def test_waiver_of_the_plan_counts_before_the_answer_and_groups_hide_no_other(he
 
 
 def test_unread_memory_notifies_again(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise ControlError("a link")
-
     here.due(waivers={"w1": WAIVER})
-    monkeypatch.setattr(here.host, "read", refuse)
+    monkeypatch.setattr(here.host, "read", mock.Mock(side_effect=ControlError("a link")))
     assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 

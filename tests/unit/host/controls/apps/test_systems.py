@@ -87,8 +87,7 @@ PLACES = {
     "flatpak": Places(
         ["/var/lib/flatpak"],
         ["/etc/flatpak/installations.d", "/var/lib/flatpak/app"],
-        at_home(".local/share/flatpak"),
-        at_home(".local/share/flatpak/app"),
+        *(at_home(f".local/share/flatpak{inside}") for inside in ("", "/app")),
     ),
     "pacman": Places(read=["/var/lib/pacman/local"]),
     "rpm": Places(read=RPM),
@@ -116,7 +115,7 @@ PLACES = {
         at_home(".local/share/nix/root/nix/store", ".nix/store", ".nix-portable/nix/store"),
         [*at_home(".local/state/nix/profiles"), f"{NIX}/per-user/alice"],
     ),
-    "waydroid": Places([], [], at_home(".local/share/waydroid"), at_home(".local/share/waydroid/data/data")),
+    "waydroid": Places([], [], *(at_home(f".local/share/waydroid{inside}") for inside in ("", "/data/data"))),
 }
 ANSWERS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
 ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without asking first whether it is there
@@ -202,15 +201,11 @@ def test_host_compiles_the_files_of_systems_that_it_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
-def test_unseen_system_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: Any) -> None:
+@pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
+def test_unseen_system_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: Any, error: Exception) -> None:
     """The system itself says why nothing is known."""
-    for error in (Unseen("a dead mount"), ControlError("a link")):
-
-        def refuse(self: Host, path: str, error: Exception = error) -> None:
-            raise error
-
-        monkeypatch.setattr(Host, "stat", refuse)
-        assert system.there(Host(str(tmp_path)), ALICE)
+    monkeypatch.setattr(Host, "stat", mock.Mock(side_effect=error))
+    assert system.there(Host(str(tmp_path)), ALICE)
 
 
 @pytest.mark.parametrize("ids", [set(), {"x"}])

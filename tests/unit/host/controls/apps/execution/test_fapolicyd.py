@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -228,11 +229,8 @@ def test_wrong_state_is_found_at_its_path(host: Fapolicyd, spoil: list[Any], exp
 
 
 def test_unseen_processes_make_the_state_unknown(host: Fapolicyd, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unseen(*_: Any) -> None:
-        raise Unseen("a dead mount")
-
     enforce(host, ON)
-    monkeypatch.setattr(host, "processes", unseen)
+    monkeypatch.setattr(host, "processes", mock.Mock(side_effect=Unseen("a dead mount")))
     (verdict,) = observe(host, ON)
     assert (verdict.rule, verdict.state, verdict.reason) == ("apps/execution-control", "unknown", "a dead mount")
 

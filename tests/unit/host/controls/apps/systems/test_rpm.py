@@ -200,46 +200,42 @@ CONFLICTS = [Conflict("owl"), Conflict("elk", "<", "2:1.0-1"), Conflict("elk", "
 INT32, STRING, BINARY = 4, 6, 7
 
 
-def header(content: bytes, at: int, region: int) -> tuple[dict[int, tuple[int, Any]], int]:
-    """A header's entries by tag, each with its type, and where it ends. Its region is checked and left out."""
+def header(content: bytes, at: int, region: int) -> tuple[dict[int, Any], int]:
+    """Return a header's values by tag, and where it ends. Its region is checked and left out."""
     magic, count, size = struct.unpack_from(">8sii", content, at)
-    assert magic == b"\x8e\xad\xe8\x01\0\0\0\0"
     index = [struct.unpack_from(">iiii", content, at + 16 + 16 * number) for number in range(count)]
     start = at + 16 + 16 * count
     store = content[start : start + size]
-    assert index[0] == (region, BINARY, size - 16, 16)
+    assert (magic, index[0]) == (b"\x8e\xad\xe8\x01\0\0\0\0", (region, BINARY, size - 16, 16))
     assert struct.unpack(">iiii", store[-16:]) == (region, BINARY, -16 * count, 16)
     assert [tag for tag, *_ in index[1:]] == sorted({tag for tag, *_ in index[1:]})
-    result: dict[int, tuple[int, Any]] = {}
+    values: dict[int, Any] = {}
     for tag, kind, offset, items in index[1:]:
-        if kind == INT32:
-            assert offset % 4 == 0
-            result[tag] = kind, list(struct.unpack_from(f">{items}i", store, offset))
-        else:
-            texts = [text.decode() for text in store[offset:].split(b"\0")[:items]]
-            result[tag] = kind, texts[0] if kind == STRING else texts
-            assert kind != STRING or items == 1
-    return result, start + size
+        assert (kind != INT32 or offset % 4 == 0) and (kind != STRING or items == 1)
+        texts = [text.decode() for text in store[offset:].split(b"\0")[:items]]
+        numbers = list(struct.unpack_from(f">{items}i", store, offset)) if kind == INT32 else []
+        values[tag] = numbers or (texts[0] if kind == STRING else texts)
+    return values, start + size
 
 
-def read(content: bytes) -> tuple[dict[int, tuple[int, Any]], bytes]:
-    """What a package says, and its payload; lead and signatures are checked."""
+def read(content: bytes) -> dict[int, Any]:
+    """Return what a package says. Lead and signatures are checked."""
     assert content[:4] == b"\xed\xab\xee\xdb"
     signature, end = header(content, 96, 62)
     begin = -(-end // 8) * 8
     assert not content[end:begin].strip(b"\0")
     message, end = header(content, begin, 63)
-    assert signature == {
-        273: (STRING, hashlib.sha256(content[begin:end]).hexdigest()),
-        1000: (INT32, [len(content) - begin]),
-    }
-    return message, content[end:]
+    assert signature == {273: hashlib.sha256(content[begin:end]).hexdigest(), 1000: [len(content) - begin]}
+    return message
 
 
 def test_long_name_is_cut_in_the_lead_alone() -> None:
-    content = rpm_guard.package((), "0", "x" * 100)
+    content = rpm_guard.package(CONFLICTS, "0", "x" * 100)
     assert content[10:76] == b"proscribe-guard-".ljust(65, b"x") + b"\0"
-    assert read(content)[0][1001][1] == "x" * 100
+    message = read(content)
+    assert message[1001] == "x" * 100
+    # CONFLICTNAME and CONFLICTVERSION
+    assert message[1054][:3] == ["owl", "elk", "elk"] and message[1055][:3] == ["", "2:1.0-1", "2:1.0-1"]
 
 
 def test_permitted_version_has_two_conflicts_and_odd_names_have_none() -> None:
@@ -311,8 +307,7 @@ def test_query_reads_packages_and_files(root: Path) -> None:
     assert rpm.query(host, {"owl", "elk", "yak"}) == ([ELK, OWL], "")
     assert [argv for argv, _ in tools.ran] == [
         ["rpm", "-q", "--qf", FORMAT, "--", "elk", "owl", "yak"],
-        ["rpm", "-ql", "--", "elk-1-1.noarch"],
-        ["rpm", "-ql", "--", "owl-1-1.x86_64"],
+        *(["rpm", "-ql", "--", handle] for handle in ("elk-1-1.noarch", "owl-1-1.x86_64")),
     ]
     assert rpm.query(host, set()) == rpm.query_of(host, ALICE, {"owl"}) == ([], "")
     assert len(tools.ran) == 3
