@@ -96,7 +96,6 @@ def test_processes_of_one_program_and_user_are_one_entry(host: MadeHost, monkeyp
 @pytest.mark.parametrize(
     ("exe", "services"),
     [
-        ("/opt/app/app", ["a"]),
         ("/opt/app2/app", []),
         ("/home/alice/own", ["b"]),
         ("/home/bob/own/x", []),

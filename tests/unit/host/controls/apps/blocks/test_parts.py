@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from fake_tools import package_system
@@ -61,16 +62,14 @@ def test_own_file_of_a_user_is_wrong(host: MadeHost) -> None:
 
 
 def test_file_is_written_where_its_trial_succeeds(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[Any] = []
-    monkeypatch.setattr(host, "must", lambda argv, **options: tried.append((argv, options)))
+    trial = mock.Mock()
+    monkeypatch.setattr(host, "must", trial)
     FILE._replace(trial=("check", "it"), environment=(("A", "b"),)).enforce(host)
-    assert tried == [(("check", "it"), {"environment": {"A": "b"}, "timeout": 30})] and at(host).exists()
-
-    def refused(*_: Any, **__: Any) -> None:
-        raise ControlError("no")
-
-    monkeypatch.setattr(host, "must", refused)
+    assert at(host).exists() and trial.call_args_list == [
+        mock.call(("check", "it"), environment={"A": "b"}, timeout=30)
+    ]
     FILE.lift(host)
+    trial.side_effect = ControlError("no")
     FILE.enforce(host)
     FILE.lift(host)
     with pytest.raises(ControlError):
@@ -190,11 +189,8 @@ def test_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch:
 
 
 def test_unseen_part_is_unknown_where_no_block_is_due(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unseen(*_: Any) -> str:
-        raise Unseen("a dead mount")
-
+    monkeypatch.setattr(BlockFile, "wrong", mock.Mock(side_effect=Unseen("a dead mount")))
     here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
-    monkeypatch.setattr(BlockFile, "wrong", unseen)
     assert here.observed() == [("unknown", False, "a dead mount", [])]
 
 

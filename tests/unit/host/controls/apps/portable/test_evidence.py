@@ -273,25 +273,23 @@ def test_at_most_200_names_of_a_directory_are_checked(tmp_path: Path, before: in
 @pytest.mark.parametrize(
     ("folder", "files", "at_a_path", "beside", "own"),
     [
-        ("x", ["Telegram", "Updater", "libffmpeg.so", "telegram-cli"], False, "Updater", False),
-        ("x", ["Telegram", "telegram-cli"], False, "telegram-cli", False),
-        ("Telegram", ["Telegram", "liba.so.1", "libb.so"], False, "liba.so.1", True),
-        ("x", ["Telegram", "liba.so.1"], True, "liba.so.1", True),
-        ("x", ["Telegram", "liba.so.1"], False, "", False),
-        ("x", ["Telegram", "gone.so"], True, "", False),  # users remove files while root looks
+        ("x", "Telegram Updater libffmpeg.so telegram-cli", False, ", beside Updater", False),
+        ("x", "Telegram telegram-cli", False, ", beside telegram-cli", False),
+        ("Telegram", "Telegram liba.so.1 libb.so", False, ", beside liba.so.1", True),
+        ("x", "Telegram liba.so.1", True, ", beside liba.so.1", True),
+        ("x", "Telegram liba.so.1", False, "", False),
+        ("x", "Telegram gone.so", True, "", False),  # users remove files while root looks
     ],
 )
 def test_the_first_sign_of_an_app_is_named(
-    tmp_path: Path, folder: str, files: list[str], at_a_path: bool, beside: str, own: bool
+    tmp_path: Path, folder: str, files: str, at_a_path: bool, beside: str, own: bool
 ) -> None:
-    host = Host(str(tmp_path))
-    fake.put(tmp_path / folder, {name: fake.elf() for name in files if name != "gone.so"})
-    match = evidence.program(host, f"/{folder}/Telegram", BOTH, "telegram", files[::-1], at_a_path)
-    assert match and (match.why, bool(match.doubt)) == (
-        f"a program of that name{beside and f', beside {beside}'}",
-        not beside,
-    )
-    assert match.own is own
+    names = files.split()
+    fake.put(tmp_path / folder, {name: fake.elf() for name in names if name != "gone.so"})
+    program = f"/{folder}/Telegram"
+    match = evidence.program(Host(str(tmp_path)), program, BOTH, "telegram", names[::-1], at_a_path)
+    assert match and (match.why, match.own) == (f"a program of that name{beside}", own)
+    assert bool(match.doubt) is not bool(beside)
 
 
 @pytest.mark.parametrize(

@@ -92,14 +92,12 @@ def test_only_what_is_copied_needs_room(host: Host, monkeypatch: pytest.MonkeyPa
     assert capacity.lacking(host, [FILE]) == ""
     real = os.stat
 
-    def elsewhere(path: Any, **options: Any) -> Any:
+    def stat_elsewhere(path: Any, **options: Any) -> Any:
         seen = real(path, **options)
-        if path == "." or not str(path).endswith(".AppImage"):
-            return seen
         fields = {name: getattr(seen, name) for name in dir(seen) if name.startswith("st_")}
-        return SimpleNamespace(**{**fields, "st_dev": seen.st_dev + 1})
+        return SimpleNamespace(**{**fields, "st_dev": seen.st_dev + str(path).endswith(".AppImage")})
 
-    monkeypatch.setattr(os, "stat", elsewhere)
+    monkeypatch.setattr(os, "stat", stat_elsewhere)
     assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
 
 

@@ -268,20 +268,20 @@ def gate(tmp_path: Path) -> Gate:
     ("package", "why"),
     [
         ({"name": "wechat"}, "wechat"),
-        ({"name": "x", "fields": "Provides: a, wechat (= 1.0)\n"}, "x (which provides wechat)"),
-        ({"name": "x", "fields": "Provides: wechat:amd64\n"}, "x (which provides wechat)"),
-        ({"name": "x", "files": ["/opt/wechat/wechat"]}, "x (which has /opt/wechat/wechat in it)"),
-        ({"name": "x", "files": ["/bin/qq"]}, "x (which has /usr/bin/qq in it)"),  # by its other name
-        ({"name": "x", "files": ["/opt/tree/a/b"]}, "x (which has /opt/tree in it)"),
+        ({"fields": "Provides: a, wechat (= 1.0)\n"}, "x (which provides wechat)"),
+        ({"fields": "Provides: wechat:amd64\n"}, "x (which provides wechat)"),
+        ({"files": ["/opt/wechat/wechat"]}, "x (which has /opt/wechat/wechat in it)"),
+        ({"files": ["/bin/qq"]}, "x (which has /usr/bin/qq in it)"),  # by its other name
+        ({"files": ["/opt/tree/a/b"]}, "x (which has /opt/tree in it)"),
         ({"name": "wechat-theme"}, ""),
-        ({"name": "x", "fields": "Provides: wechat-theme, linuxqq2\nDepends: wechat\nConflicts: wechat\n"}, ""),
-        ({"name": "x", "files": ["/opt/wechat2/wechat", "/opt/wechat/other", "/srv/opt/wechat/wechat"]}, ""),
+        ({"fields": "Provides: wechat-theme, linuxqq2\nDepends: wechat\nConflicts: wechat\n"}, ""),
+        ({"files": ["/opt/wechat2/wechat", "/opt/wechat/other", "/srv/opt/wechat/wechat"]}, ""),
         ({"name": "wechat", "version": "4.1.0", "files": ["/opt/wechat/wechat"]}, ""),  # a waived version
         ({"name": "kept-app"}, ""),  # an update of an installed package
     ],
 )
 def test_restricted_archive_is_refused_and_another_passes(gate: Gate, package: dict[str, Any], why: str) -> None:
-    archive = gate.archive(**package)
+    archive = gate.archive(**{"name": "x", **package})
     ends, text = gate.ask("-i", archive)
     if not why:
         assert (ends, text, gate.log) == (0, "", "")

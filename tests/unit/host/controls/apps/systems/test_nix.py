@@ -78,10 +78,8 @@ def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
 def test_a_profile_whose_store_is_nowhere_is_unknown(root: Path) -> None:
     profile(root, f"{OWN}/profile", "")
     (root / ENVIRONMENT.lstrip("/")).rename(root / "gone")
-    assert nix.query_of(Host(str(root)), ALICE, IDS) == (
-        [],
-        f"{OWN}/profile leads into a store of Nix that is nowhere here",
-    )
+    packages, unseen = nix.query_of(Host(str(root)), ALICE, IDS)
+    assert packages == [] and unseen.startswith(f"{OWN}/profile leads into a store")
 
 
 def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(root: Path) -> None:
@@ -139,7 +137,6 @@ def test_the_name_of_a_store_path(base: str, result: tuple[str, str]) -> None:
         (f"{TELEGRAM}/bin/.telegram-desktop-wrapped", True, "telegram-desktop"),
         (f"{HELLO}/bin/hello", True, ""),
         (f"/home/alice{TELEGRAM}/bin/x", True, ""),
-        ("/nix/store/telegram-desktop-5.2.3/bin/x", True, ""),
         (f"{TELEGRAM}/bin/telegram-desktop", False, ""),  # in a container the path says little
     ],
 )
