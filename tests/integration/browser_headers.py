@@ -74,8 +74,7 @@ def visit(browser: str, executable: str, urls: list[str], home: str, server: Ser
     """Send the browser to one address after the other."""
     port = server.server_address[1]
     if browser == "chromium":
-        switches = ["--ignore-certificate-errors"]
-        with Chromium(executable, home, f"MAP * 127.0.0.1:{port}", switches) as running:
+        with Chromium(executable, home, f"MAP * 127.0.0.1:{port}", ["--ignore-certificate-errors"]) as running:
             page = running.open(START)
             for url in urls:
                 running.events.clear()

@@ -95,14 +95,12 @@ class Chromium:
     ) -> Page:
         """Open an address in a tab of its own, and wait until it has loaded."""
         target = self.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
-        session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-        page = Page(self, session)
+        page = Page(self, self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"])
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.ask(f"{domain}.enable")
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         page.ask("Emulation.setDeviceMetricsOverride", metrics)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        page.ask("Emulation.setEmulatedMedia", {"features": features})
+        page.ask("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
         page.ask("Emulation.setScriptExecutionDisabled", {"value": not script})
         page.ask("Page.navigate", {"url": url})
         page.wait_for(LOADED)
@@ -180,8 +178,7 @@ class Page:
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; a promise is waited for. Raises ChromiumError when it throws."""
-        parameters = {"expression": expression, "returnByValue": True, "awaitPromise": True}
-        answer = self.ask("Runtime.evaluate", parameters)
+        answer = self.ask("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True})
         if "exceptionDetails" in answer:
             details = answer["exceptionDetails"]
             raise ChromiumError(details.get("exception", {}).get("description") or details["text"])
@@ -208,8 +205,7 @@ class Page:
 
     def requests(self) -> list[str]:
         """The addresses that were asked for, but for the page itself."""
-        urls = [event["request"]["url"] for event in self.events("Network.requestWillBeSent")]
-        return urls[1:]
+        return [event["request"]["url"] for event in self.events("Network.requestWillBeSent")][1:]
 
     def screenshot(self, *, whole: bool = False) -> bytes:
         """The window as PNG, or the whole page."""

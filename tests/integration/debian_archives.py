@@ -125,10 +125,9 @@ class Archives:
 
     def dependents(self, names: AbstractSet[str]) -> set[str]:
         """The other packages of the archives that cannot be installed without one of these."""
-        needs = (line.partition(": ") for line in self.sh(DEPENDENCIES).splitlines())
         return {
             package
-            for package, _, clauses in needs
+            for package, _, clauses in (line.partition(": ") for line in self.sh(DEPENDENCIES).splitlines())
             if package not in names and any(alternatives(clause) <= names for clause in clauses.split(","))
         }
 
@@ -142,8 +141,7 @@ class Archives:
         self.sh('apt-get -q --yes --no-install-recommends --download-only install "$@"', *ELSE)
         installed = set(self.sh("dpkg-query -W -f '${Package}\\n'").split())
         self.sh(FINISH)
-        upper = self.root.with_name("upper")
-        return Filled((upper, *self.below), tuple(sorted(installed & restricted)))
+        return Filled((self.root.with_name("upper"), *self.below), tuple(sorted(installed & restricted)))
 
 
 @contextlib.contextmanager

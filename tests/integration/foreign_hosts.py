@@ -102,8 +102,7 @@ def of_user(key: str, name: str, value: str) -> str:
 
 def start(host: Machine, image: str) -> None:
     """Start a program of that image's name, which waits for a key: Wine's own cmd under another name."""
-    program = f"{PREFIX}/drive_c/{image}"
-    host.run("cp", f"{PREFIX}/drive_c/windows/system32/cmd.exe", program)
+    host.run("cp", f"{PREFIX}/drive_c/windows/system32/cmd.exe", f"{PREFIX}/drive_c/{image}")
     environment = [word for one in ENVIRONMENT for word in ("--setenv", one)]
     waiting = f"sleep infinity | wine 'C:\\{image}' /c pause"
     host.run("systemd-run", "--quiet", "--unit", "made-program", *environment, "sh", "-c", waiting)
@@ -171,8 +170,7 @@ def preferences(host: Machine, plan: Mapping[str, Any]) -> None:
     """A plan's browser policies as managed preferences, as an MDM's profile would have set them."""
     for program, said in of_programs(plan).items():
         enabled = {} if program.family == "chromium" else {"EnterprisePoliciesEnabled": True}
-        path = f"/Library/Managed Preferences/{program.domain}.plist"
-        place(host, path, plistlib.dumps({**enabled, **said}))
+        place(host, f"/Library/Managed Preferences/{program.domain}.plist", plistlib.dumps({**enabled, **said}))
 
 
 def place(host: Machine, path: str, content: bytes, mode: int = 0o644) -> None:

@@ -32,8 +32,7 @@ def server_name(hello: bytes) -> str:
     while at + 4 <= end:
         kind, size = _number(hello, at, 2), _number(hello, at + 2, 2)
         if kind == SERVER_NAME:
-            length = _number(hello, at + 7, 2)
-            return hello[at + 9 : at + 9 + length].decode("ascii", "replace")
+            return hello[at + 9 : at + 9 + _number(hello, at + 7, 2)].decode("ascii", "replace")
         at += 4 + size
     return ""
 

@@ -225,11 +225,7 @@ def booted(
 
 @contextlib.contextmanager
 def booting(
-    name: str,
-    root: str | Sequence[Path],
-    directory: Path,
-    *options: str,
-    hostname: str = "",
+    name: str, root: str | Sequence[Path], directory: Path, *options: str, hostname: str = ""
 ) -> Iterator[tuple[Path, ...]]:
     """A host that boots, of a root by its name or of these layers; `options` are podman's. Gives its layers, of which
     the newest has what it writes, and is there as long as it is.

@@ -194,8 +194,7 @@ class _Heard(http.server.BaseHTTPRequestHandler):
 
 def visit(proxy: tuple[str, int], url: str, headers: Mapping[str, str]) -> None:
     """Read a page of plain HTTP through a proxy, with headers of the client's own."""
-    handler = urllib.request.ProxyHandler({"http": f"http://{proxy[0]}:{proxy[1]}"})
-    opener = urllib.request.build_opener(handler)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": f"http://{proxy[0]}:{proxy[1]}"}))
     opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=LONGEST).close()
 
 

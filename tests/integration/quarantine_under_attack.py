@@ -139,8 +139,7 @@ def at_once(victim: str) -> None:
 
 def exchange(first: str, second: str) -> None:
     """Exchange two names in one step (RENAME_EXCHANGE of renameat2(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(AT_FDCWD, first.encode(), AT_FDCWD, second.encode(), 2):
+    if ctypes.CDLL(None, use_errno=True).renameat2(AT_FDCWD, first.encode(), AT_FDCWD, second.encode(), 2):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
@@ -169,8 +168,7 @@ def defend(root: Path, tries: int) -> dict[str, int]:
             except ControlError:
                 done["refused"] += 1
         done["not_restored"] += len(restoring.given_back(host).refused)
-        known = manifest.items(host)
-        for item in known[-20:]:  # also where something was there a moment ago
+        for item in manifest.items(host)[-20:]:  # also where something was there a moment ago
             done["tries"] += 1
             try:
                 done["restored"] += restoring.restore(host, item) is not None
@@ -196,8 +194,7 @@ def given_back_in_peace(host: Host, root: Path) -> list[str]:
     shutil.rmtree(apps, ignore_errors=True)
     apps.mkdir()
     os.chown(apps, MALLORY, MALLORY)
-    item = manifest.items(host)[-1]
-    restoring.restore(host, item)
+    restoring.restore(host, manifest.items(host)[-1])
     back = apps / NAME
     if back.is_symlink():
         return ["a link"]

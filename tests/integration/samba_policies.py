@@ -25,8 +25,7 @@ SECTIONS = {"chrome": "Google\\Chrome", "chromium": "Chromium"}
 
 
 def main() -> None:
-    content = Path(sys.argv[1]).read_bytes()
-    read = ndr_unpack(preg.file, content)
+    read = ndr_unpack(preg.file, Path(sys.argv[1]).read_bytes())
     found = {
         "entries": [[one.keyname, one.valuename, one.type, one.data] for one in read.entries],
         "again": base64.b64encode(ndr_pack(read)).decode("ascii"),

@@ -57,8 +57,7 @@ def test_applocker_denies_as_explain_and_its_manifest_say(policy: Exported, host
         known[id_] = list(programs(entry))
         expected[id_] = (answer in CLOSED or f"apps/{id_}" in not_waived) and f"apps/{id_}" not in without
         found[id_] = {bool(denied(rules, file)) for file in known[id_]}
-    wrong = {id_: found[id_] for id_ in services if known[id_] and found[id_] != {expected[id_]}}
-    assert wrong == {}
+    assert {id_: found[id_] for id_ in services if known[id_] and found[id_] != {expected[id_]}} == {}
     # A service of which nothing is known is named, and the others are not.
     restricted = {id_ for id_ in services if policy.controls(host, id_)["apps"]["answer"] in CLOSED}
     unknown = {id_ for id_ in restricted if not known[id_]}

@@ -169,8 +169,7 @@ class Machine:
         return {line.split()[1] for line in lines if line[1:2] not in ("", "n", "c")}
 
     def verb(self, verb: str, plan: dict[str, Any]) -> Any:
-        done = self.run("python3", "-I", "-S", "-c", DRIVER, verb, input=json.dumps(plan))
-        return json.loads(done.stdout)
+        return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, input=json.dumps(plan)).stdout)
 
     def start(self, program: str, *become: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([*self.enter, *become, program, "600"])

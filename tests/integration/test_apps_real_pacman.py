@@ -33,8 +33,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(directory, "linuxqq", "3.2-1")
     build(directory, "tim", "1-1")
     offered = ("wechat-bin-1_4.1-2", "wechat-theme-1-1", "weechat-4.6-1")
-    files = [directory / f"{package}-any.pkg.tar.gz" for package in offered]
-    archive(directory / "made.db", dict(map(entry, files)))
+    archive(directory / "made.db", dict(map(entry, [directory / f"{package}-any.pkg.tar.gz" for package in offered])))
     return directory
 
 
@@ -138,8 +137,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
 
 def test_package_of_pacman_that_others_need_stays_and_is_reported(machine: TwoUsers) -> None:
     install(machine, "wechat-bin-4.0-1", "linuxqq-3.2-1", "qq-or-tim-1-1")
-    done = machine.verb("enforce", PLAN)
-    assert done["refused"] == [["apps/qq", "linuxqq", "would break qq-or-tim"]]
+    assert machine.verb("enforce", PLAN)["refused"] == [["apps/qq", "linuxqq", "would break qq-or-tim"]]
     assert installed(machine) == {"linuxqq", "qq-or-tim"}
     # What is still there is updated, by either road; and goes once nothing needs it.
     assert machine.sh("pacman -U --noconfirm /debs/linuxqq-3.2-1-any.pkg.tar.gz").returncode == 0

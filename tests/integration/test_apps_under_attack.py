@@ -159,8 +159,7 @@ def test_home_of_a_hostile_user_costs_a_bounded_amount(
     root: Path, plan: Path, attack: Callable[[Path], None], said: str
 ) -> None:
     attack(root / "home/mallory")
-    report = observe_root(root, plan)
-    assert said in judged(report)
+    assert said in judged(observe_root(root, plan))
 
 
 def npm_package(home: Path, name: str, version: int) -> None:

@@ -91,8 +91,7 @@ def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(mach
     (home / ".config/autostart/discord.desktop").write_text(entry.format("/usr/bin/discord --start-minimized"))
     (home / ".config/autostart/clock.desktop").write_text(entry.format("/usr/bin/xclock"))
 
-    catalogue = load([PROJECT / "catalog"])
-    plan = compile_plan(catalogue, read_restrictions(SCANNED, str), [], datetime.date(2026, 1, 1))
+    plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions(SCANNED, str), [], datetime.date(2026, 1, 1))
     before = {path: path.lstat() for path in machine.rglob("*")}
     verdicts = apps.observe(Host(str(machine)), plan)
     assert {path: path.lstat() for path in machine.rglob("*")}.keys() == before.keys()

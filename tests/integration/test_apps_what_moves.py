@@ -100,8 +100,7 @@ def test_in_a_folder_of_several_owners_only_the_programs_owner_loses_files(
         (shared / name).chmod(0o755)
         os.chown(shared / name, uid, uid)
     enforce(machine, plan)
-    left = listed(shared)
-    assert {"libbob.so", "thesis.odt", "libroot.so"} <= set(left)
+    assert {"libbob.so", "thesis.odt", "libroot.so"} <= set(listed(shared))
     assert {item.attributes.uid for item in manifest.items(Host(str(machine)))} <= {MALLORY}
 
 
@@ -196,8 +195,7 @@ def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: st
     subprocess.run(
         ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"], check=True, capture_output=True
     )
-    runtime = made.elf({".upd_info": update + b"\0"}, b"AI\x02")
-    (place / name).write_bytes(runtime + archive.read_bytes())
+    (place / name).write_bytes(made.elf({".upd_info": update + b"\0"}, b"AI\x02") + archive.read_bytes())
     (place / name).chmod(0o755)
     shutil.rmtree(inside)
     archive.unlink()

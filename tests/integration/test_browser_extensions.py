@@ -59,8 +59,7 @@ def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(
         "settings": {"browsers": {EXTENSIONS: how}, "extensions_allowed": [notes]},
     }
     enforce(tree, {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section}})
-    file = tree / FILES[name][1:]
-    file.rename(tree / "etc/later.json")
+    (tree / FILES[name][1:]).rename(tree / "etc/later.json")
 
     words = ["--browser", name, "--policy", "/etc/later.json", FILES[name], *map(str, folders)]
     seen = in_place_of_etc(tree, HERE / "browser_extensions.py", *words)

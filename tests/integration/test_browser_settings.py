@@ -68,8 +68,7 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
     plan = real_plan(**restrictions)
     enforce(tree, plan)
     desired = rules(plan["controls"]["browser"])
-    rows = [id_ for id_ in ALL if firefox.closing(desired, FIREFOX).get(id_)]
-    assert rows == [
+    assert [id_ for id_ in ALL if firefox.closing(desired, FIREFOX).get(id_)] == [
         id_ for id_ in ALL if id_ not in ("tor_windows", "guest_windows", "web_apps", "unpacked_extensions")
     ]
 

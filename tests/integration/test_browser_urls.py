@@ -144,8 +144,7 @@ def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(
     began = time.monotonic()
     found = visits(tree, name, list(CASES))
     record_property("seconds", round(time.monotonic() - began, 1))
-    came = {url: OPEN if hits else BLOCKED for url, (hits, _) in found.items()}
-    assert came == predicted
+    assert {url: OPEN if hits else BLOCKED for url, (hits, _) in found.items()} == predicted
     # Not just silence: the browser says that it is the policy. Of what is in a frame it says nothing.
     refused = {url for url in CASES if predicted[url] == BLOCKED and "/frame?" not in url}
     assert {url for url, (_, said) in found.items() if REFUSAL[name] in said} == refused

@@ -105,8 +105,7 @@ def content(root: Path) -> dict[str, bytes]:
 def refresh(catalog: Path, pair: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     def call(*words: str) -> tuple[int, str]:
         options = ["--catalog", str(catalog), "--ca-file", str(pair.parent / "ca.pem")]
-        code = launcher.main(["catalog", "refresh", *words, *options])
-        return code, "".join(capsys.readouterr())
+        return launcher.main(["catalog", "refresh", *words, *options]), "".join(capsys.readouterr())
 
     return call
 

@@ -21,8 +21,7 @@ LIST = "finch.example\nwren.example\n"
 
 def git(top: Path, *words: str) -> str:
     who = ["-c", "user.name=a", "-c", "user.email=a@x.example"]
-    done = subprocess.run(["git", *who, *words], cwd=top, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    return subprocess.run(["git", *who, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_a_branch_of_the_policy_repository_has_what_a_publisher_changed(
@@ -37,8 +36,7 @@ def test_a_branch_of_the_policy_repository_has_what_a_publisher_changed(
     }.items():
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text(text)
-    pair = certificate(tmp_path)
-    with published(pair, {"birds": LIST}) as server:
+    with published(certificate(tmp_path), {"birds": LIST}) as server:
         url = f"https://127.0.0.1:{server.server_port}/birds"
         row = f"- {{id: birds, url: {url}, format: lines, into: feed, of: our_birds, least: 1}}\n"
         (top / "policy/publishers.yml").write_text(row)

@@ -201,8 +201,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     assert done.returncode == 0, done.stderr
     with booted("collection", 2) as hosts:
         found = Team(place / "team", hosts)
-        install = [f"{ANSIBLE}-galaxy", "collection", "install", "--offline", "-p", "vendor", done.stdout.strip()]
-        found.run(install, 0)
+        found.run([f"{ANSIBLE}-galaxy", "collection", "install", "--offline", "-p", "vendor", done.stdout.strip()], 0)
         before, top = contents(found.collection), set(os.listdir(found.directory))
         yield found
         assert contents(found.collection) == before, "nothing is written into the collection"

@@ -136,8 +136,7 @@ def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -
     assert names.isdisjoint(installed(host))
     argv = ("exec", "--interactive", "--env", "DEBIAN_FRONTEND=noninteractive", host.name, "sh", "-c", REINSTALL)
     of_services = [names.intersection(service.packages.get("apt", ())) for service in catalogue.services.values()]
-    lines = "".join(f"{' '.join(sorted(own))}\n" for own in of_services if own)
-    done = podman(*argv, stdin=lines, timeout=LIMIT)
+    done = podman(*argv, stdin="".join(f"{' '.join(sorted(own))}\n" for own in of_services if own), timeout=LIMIT)
     answers = {name: answers for name, *answers in (line.split() for line in done.stdout.splitlines())}
     assert names.isdisjoint(installed(host))
     stayed = {name: why.get(name, "no reason is given") for name in left}

@@ -45,8 +45,7 @@ def test_blocked_names_lead_nowhere_and_own_names_stay(
         return {line.split()[0] for line in answer.splitlines()}
 
     assert resolved("ahosts", "wechat.com") == set()
-    changes = dns.enforce(Host(str(tmp_path)), PLAN)
-    for action in changes.actions:
+    for action in dns.enforce(Host(str(tmp_path)), PLAN).actions:
         action.apply()
     assert resolved("ahostsv4", "wechat.com") == {"0.0.0.0"}
     assert resolved("ahostsv6", "wechat.com") == {"::"}

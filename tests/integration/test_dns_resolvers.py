@@ -73,8 +73,7 @@ def test_client_gets_no_address_of_a_blocked_name(
     enforced: MadeHost, upstream: NameServer, name: str, kind: int, blocked: bool
 ) -> None:
     upstream.queries.clear()
-    answer = ask(enforced.address, name, kind)
-    assert answer == (NO_SUCH_NAME if blocked else (0, 1))
+    assert ask(enforced.address, name, kind) == (NO_SUCH_NAME if blocked else (0, 1))
     assert (name.lower() in upstream.queries) is not blocked  # what is blocked never leaves the host
 
 
@@ -113,8 +112,7 @@ def test_enforcing_settles_and_lifting_leaves_nothing(made: MadeHost) -> None:
 def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made: MadeHost) -> None:
     made.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    text = rendering.text(made.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True))
-    made.file.write_text(text)
+    made.file.write_text(rendering.text(made.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True)))
     assert set(made.states(more).values()) == {NONCOMPLIANT}
     assert "does not answer with what the file says" in made.details(more)
     assert made.enforce(more) == [f"restart {made.unit}"]
@@ -128,8 +126,7 @@ def test_a_file_that_cuts_other_names_is_taken_back(
     monkeypatch.setattr(switching, "PATIENCE", 1.5)
     made.enforce()
     before = made.tree()
-    more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    changes = dns.enforce(made.host, more)
+    changes = dns.enforce(made.host, plan(wechat=["wechat.com"], signal=["signal.org"]))
     made.restarts = 0
     made.at_restart = lambda: setattr(upstream, "silent", made.restarts == 1)  # as long as the new names are in place
     with pytest.raises(ControlError, match="names do not resolve any more; name resolution is restored"):
@@ -168,8 +165,7 @@ def test_every_name_of_the_catalogue(made: MadeHost) -> None:
     restrictions = read_restrictions({"proscribe_dns_backend": made.kind}, lambda name: name)
     whole = compile_plan(load([PROJECT / "catalog"]), restrictions, [], restrictions.effective_from)
     made.enforce(whole)
-    verdicts = dns.observe(made.host, whole)
-    assert {verdict.state for verdict in verdicts} == {COMPLIANT, NOT_APPLICABLE}
+    assert {verdict.state for verdict in dns.observe(made.host, whole)} == {COMPLIANT, NOT_APPLICABLE}
     blocked = {*made.language.blocked.findall(made.file.read_text())}
     assert len(blocked) > 700
     assert {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked

@@ -340,8 +340,7 @@ def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host: Contai
     host.sh("systemctl stop unbound; systemctl start dnsmasq")
     seen = host.call("observe")
     assert (seen["backend"], seen["states"]) == ("dnsmasq", [NONCOMPLIANT])
-    left = ["/etc/unbound/unbound.conf.d/proscribe.conf", "left over from another backend"]
-    assert left in seen["told"]
+    assert ["/etc/unbound/unbound.conf.d/proscribe.conf", "left over from another backend"] in seen["told"]
     enforced = host.call("enforce")
     assert [action.split()[0] for action in enforced["actions"]] == ["write", "delete"]
     assert (enforced["states"], host.resolved()) == ([COMPLIANT], NAMES)

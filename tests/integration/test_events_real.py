@@ -57,8 +57,7 @@ def machine() -> Iterator[Scheduled]:
 
 
 def configure(machine: Scheduled, file: str) -> None:
-    events = f"proscribe_events: {SETTINGS % file}\n"
-    machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", RESTRICTIONS + events)
+    machine.write(f"{CHECKOUT}/fleet/group_vars/all.yml", RESTRICTIONS + f"proscribe_events: {SETTINGS % file}\n")
 
 
 def when(days: float) -> str:

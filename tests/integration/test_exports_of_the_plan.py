@@ -137,9 +137,7 @@ def test_resolvers_answer_as_the_plan_says(
     appliance: Appliance, upstream: NameServer, own_plan: dict[str, Any], kind: str, which: str
 ) -> None:
     plan = nested_plan() if which == "nested" else own_plan
-    format_ = FORMATS[network_appliances.FORMAT_OF[kind]]
-    export = rendered(plan, format_.name)
-    appliance.put_export(export)
+    appliance.put_export(rendered(plan, FORMATS[network_appliances.FORMAT_OF[kind]].name))
     expected = in_dns(plan, names_of(plan))
     if which == "nested":
         assert {one: expected[one] for one in BETWEEN} == BETWEEN
@@ -175,8 +173,7 @@ def test_the_tools_accept_the_files(
 ) -> None:
     nothing = {"mode": "enforce", "services": {}, "settings": {}}
     empty = sealed({**nested_plan(), "controls": {"dns": nothing, "browser": nothing}})
-    plan = {"nested": nested_plan(), "own": own_plan, "nothing": empty}[which]
-    appliance.put_export(rendered(plan, format_))
+    appliance.put_export(rendered({"nested": nested_plan(), "own": own_plan, "nothing": empty}[which], format_))
     appliance.run(*command)
 
 

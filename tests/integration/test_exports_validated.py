@@ -105,8 +105,7 @@ def calc(soffice, path, separators):
 
 
 def test_junit_fits_the_schema_of_jenkins(fleet):
-    schema = etree.XMLSchema(etree.parse(str(SCHEMAS / "junit-10.xsd")))
-    schema.assertValid(etree.parse(str(fleet[0] / "junit.xml")))
+    etree.XMLSchema(etree.parse(str(SCHEMAS / "junit-10.xsd"))).assertValid(etree.parse(str(fleet[0] / "junit.xml")))
 
 
 def test_junitparser_counts_what_the_suites_say(fleet):
@@ -144,8 +143,7 @@ def test_promtool_has_nothing_to_say_of_the_metrics(fleet):
 def test_sarif_fits_the_schema(fleet):
     schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text())
     log = json.loads((fleet[0] / "report.sarif").read_text(encoding="utf-8"))
-    checker = jsonschema.FormatChecker()
-    jsonschema.Draft4Validator(schema, format_checker=checker).validate(log)
+    jsonschema.Draft4Validator(schema, format_checker=jsonschema.FormatChecker()).validate(log)
 
 
 @pytest.fixture(scope="module")

@@ -50,8 +50,7 @@ def refused(host: Machine, *within: str) -> bool:
 
 def rules_of_others(host: Machine) -> str:
     """All tables but ours, without counts; their chains by name, in whatever order they were made."""
-    listing = host.run("nft", "-s", "list", "ruleset")
-    tables = re.split(r"^(?=table )", listing, flags=re.MULTILINE)
+    tables = re.split(r"^(?=table )", host.run("nft", "-s", "list", "ruleset"), flags=re.MULTILINE)
     others = [table for table in tables if not table.startswith("table inet proscribe ")]
     return "".join(part.strip() + "\n" for table in others for part in sorted(re.split(r"\n(?=\tchain |\}\n)", table)))
 
@@ -60,8 +59,7 @@ def back_within(host: Machine) -> float:
     """Wait until the ban is in effect, check that it is whole, and all that keeps it; return the seconds."""
     seconds = until(lambda: refused(host), WITHIN)
     record = host.call("compliance_state", {"plan": BAN})["record"]
-    wrong = [rule for rule in record["rules"] if rule["rule"] != "firewall/neighbours"]
-    assert (wrong, record["errors"]) == ([], [])
+    assert ([rule for rule in record["rules"] if rule["rule"] != "firewall/neighbours"], record["errors"]) == ([], [])
     return seconds
 
 
@@ -176,8 +174,7 @@ STORIES = (
 
 @pytest.fixture(scope="module")
 def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
-    root = "trixie-docker" if WITH_DOCKER else "trixie-managed"
-    with played(request, "coexistence", HOSTS, root=root) as stories:
+    with played(request, "coexistence", HOSTS, root="trixie-docker" if WITH_DOCKER else "trixie-managed") as stories:
         yield stories
 
 

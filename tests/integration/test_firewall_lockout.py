@@ -71,8 +71,7 @@ def lift(host: Machine) -> None:
     """Afterwards the host is as if Proscribe had never been there."""
     answer = host.call("host_firewall", {"plan": GOOD, "state": "absent"})
     assert not answer["failed"], answer
-    left = host.run("find", "/etc", "/run", "/usr/libexec", "/var/lib", "-path", "*proscribe*")
-    assert left == ""
+    assert host.run("find", "/etc", "/run", "/usr/libexec", "/var/lib", "-path", "*proscribe*") == ""
     assert host.run("nft", "list", "tables") == ""
     assert host.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "proscribe*") == ""
 
@@ -99,8 +98,7 @@ def rules_stay_once_a_new_connection_confirmed_them(host: Machine) -> None:
     assert "proscribe-rollback" not in host.run("systemctl", "list-timers", "--all")
     assert host.call("host_firewall", {"plan": GOOD})["changed"] is False
     assert boot_rule(host, GOOD) == []
-    verify = host.run("systemd-analyze", "verify", "--man=no", boot.UNIT_FILE, boot.WATCH_FILE)
-    assert verify == ""
+    assert host.run("systemd-analyze", "verify", "--man=no", boot.UNIT_FILE, boot.WATCH_FILE) == ""
 
 
 def rules_that_cut_the_controller_off_take_themselves_back(host: Machine) -> None:

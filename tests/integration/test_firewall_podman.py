@@ -74,7 +74,6 @@ def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(
             assert of_podman() == before
             podman.run("network", "reload", "--all")
         assert world.refused() == 2
-        drifted = [v.rule for v in firewall.observe(world.host, BAN) if v.drifted and v.rule != "firewall/boot"]
-        assert drifted == []
+        assert [v.rule for v in firewall.observe(world.host, BAN) if v.drifted and v.rule != "firewall/boot"] == []
     finally:
         podman.close()

@@ -168,8 +168,7 @@ def test_tampering_is_found_and_repaired(space: Namespaced, command: str) -> Non
 def test_a_ruleset_that_does_not_load_leaves_the_old_table(space: Namespaced, monkeypatch: pytest.MonkeyPatch) -> None:
     space.enforce(TELEGRAM)
     before = space.nft("-j", "list", "ruleset")
-    changed = plan(telegram=["203.0.113.0/25"])
-    changes = firewall.enforce(space.host, changed)
+    changes = firewall.enforce(space.host, plan(telegram=["203.0.113.0/25"]))
     real = space.host._run
 
     def spoilt(argv: list[str], **options: Any) -> Result:
@@ -209,10 +208,8 @@ def test_kernel_lists_the_table_as_it_was_written(
     space: Namespaced, networks: dict[str, list[str]], near: list[int], users: list[int]
 ) -> None:
     """Neighbours and overlaps too: `near` are blocks of two addresses side by side."""
-    side_by_side = [f"192.0.2.{2 * n}/31" for n in near]
-    section = plan(three=side_by_side, **networks)["controls"]["firewall"]
-    lets = Exemptions(ssh_ports=[22, 2222], users={"one": users} if users else {})
-    text = render(section, lets)
+    section = plan(three=[f"192.0.2.{2 * n}/31" for n in near], **networks)["controls"]["firewall"]
+    text = render(section, Exemptions(ssh_ports=[22, 2222], users={"one": users} if users else {}))
     space.nft("-f", "-", stdin=text)
     assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(text)
 

@@ -129,8 +129,7 @@ def test_the_control_connection_survives_though_it_comes_from_a_restricted_netwo
     """The connection is older than connection tracking on this host, and either side may be the first to speak."""
     assert world.send_command("outside", "connect", LOCAL, port, BLOCKED) == "ok"
     control_connection(world, port)
-    refusals = world.enforce(BAN)
-    assert f"port {port}" in refusals[BLOCKED]
+    assert f"port {port}" in world.enforce(BAN)[BLOCKED]
     other = {"local": "outside", "outside": "local"}
     for speaker in (first, other[first], first, other[first]):
         assert world.send_command(speaker, "say") == "ok"

@@ -137,8 +137,7 @@ def programs(world: World, id_: str) -> dict[str, Collection]:
 
 
 def version(world: World) -> str:
-    said = world.controller.run("cat", f"{FOLDER}/{INI}")
-    return said.partition("Version=")[2].strip()
+    return world.controller.run("cat", f"{FOLDER}/{INI}").partition("Version=")[2].strip()
 
 
 def test_an_enforcing_run_puts_the_object_in_place(world: World) -> None:
@@ -244,8 +243,7 @@ def test_versions_that_differ_and_an_object_that_is_gone_are_named_and_repaired(
 def test_an_object_of_others_with_rules_is_named_before_anything_is_written(world: World) -> None:
     """Made by Samba's own tool, as an administrator would."""
     controller = world.controller
-    said = controller.samba("gpo", "create", "Allow list")
-    theirs = "{" + said.partition("{")[2].partition("}")[0] + "}"
+    theirs = "{" + controller.samba("gpo", "create", "Allow list").partition("{")[2].partition("}")[0] + "}"
     rules = [
         {
             "keyname": "Software\\Policies\\Microsoft\\Windows\\SrpV2\\Exe",
@@ -319,8 +317,7 @@ def test_a_missing_unit_takes_the_ban_from_no_desktop(world: World) -> None:
 def test_an_object_of_the_same_name_is_not_taken(world: World) -> None:
     enforce(world, proscribe_group_policy=[])
     assert world.controller.there(FOLDER) is False
-    said = world.controller.samba("gpo", "create", NAME)
-    theirs = said.partition("{")[2].partition("}")[0]
+    theirs = world.controller.samba("gpo", "create", NAME).partition("{")[2].partition("}")[0]
     before = state_of(world.controller)
     enforce(world)
     found = rule(world)

@@ -85,8 +85,7 @@ def of_samba(samba: Path, content: bytes, scratch: Path, template: bytes = b"") 
 
 
 def test_samba_reads_every_entry_and_writes_the_same_bytes(samba: Path, tmp_path: Path) -> None:
-    plan = real_plan(browser_settings=ALL, tenants=TENANTS)
-    made = entries(plan)
+    made = entries(real_plan(browser_settings=ALL, tenants=TENANTS))
     assert len(made) > 1000
     content = render(made)
     found = of_samba(samba, content, tmp_path)
@@ -153,8 +152,7 @@ def test_chromium_takes_what_samba_computed_and_what_the_export_has(
     require_tool("chromium")
     plan = real_plan()
     found = of_samba(samba, render(entries(plan)), tmp_path_factory.mktemp("policy"))["chromium"]
-    chromium = next(said for program, said in of_programs(plan).items() if program.id == "chromium")
-    for policies in (found, chromium):
+    for policies in (found, next(said for program, said in of_programs(plan).items() if program.id == "chromium")):
         put(tree, {"/etc/chromium/policies/managed/gpo.json": policies})
         answer = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"]
         assert {name: one["value"] for name, one in answer.items()} == policies

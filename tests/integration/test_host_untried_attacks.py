@@ -184,8 +184,7 @@ def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root: Path, 
 
 def test_a_lease_on_what_has_moved_fails_no_later_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mallory has the file open while it moves, and the run is killed there."""
-    path = images(root)["mallory"]
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = os.open(images(root)["mallory"], os.O_RDWR)
 
     def killed(step: str) -> None:
         if step == "moved":
@@ -251,8 +250,7 @@ def test_a_file_system_mounted_after_the_observation_holds_no_run(
             patched.setattr(manifest, "reached", killed)
             actions[0].apply()
         actions = [*completing.unfinished(Host(str(root))), *actions]
-    where = root / "home/mallory" if of == "its completion" else path.parent
-    with fuse("hanging_fuse.py", where, "0"):
+    with fuse("hanging_fuse.py", root / "home/mallory" if of == "its completion" else path.parent, "0"):
         list_mounts(root)
         done, left, seconds = change(actions)
     unmount(root / "home")
@@ -479,8 +477,7 @@ def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs: Path, 
 def enforced(*evasions: str) -> dict[str, Any]:
     """One enforcing run on a host where mallory runs a restricted program by these evasions, and bob does, too."""
     script = [sys.executable, "-ISB", restricted_programs.__file__, MODULES, *evasions]
-    python = os.path.realpath("/usr/bin/python3")
-    argv = [*restricted_programs.COMMAND, restricted_programs.SETUP, python, *script]
+    argv = [*restricted_programs.COMMAND, restricted_programs.SETUP, os.path.realpath("/usr/bin/python3"), *script]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))

@@ -117,8 +117,7 @@ else:
 def test_no_key_of_an_observation_reaches_ansible(hosts, playbook, options, keys):
     hosts.more = {"PROSCRIBE_SWEEP": "off"} if "-v" in options else {}  # and once with a worker for each host
     attack(hosts, HOSTILE_RECORD, keys)
-    ended = hosts.run(playbook, *options)
-    assert set(unharmed(hosts, ended).values()) <= {"unknown", "compliant"}
+    assert set(unharmed(hosts, hosts.run(playbook, *options)).values()) <= {"unknown", "compliant"}
 
 
 # The streamed code gets no answer, so that the module is tried; and that answers.
@@ -214,8 +213,7 @@ def test_collected_journals_and_requests_are_not_believed(hosts):
     """The other hosts, which have stored an honest record, stay as they are; a request is its own host's."""
     hosts.inventory(len(JOURNALS) + 2)
     hosts.run("audit")
-    plan = hosts.records()["h1"]["plan"].removeprefix("sha256:")
-    stored = STORED.replace("PLAN", repr(plan))
+    stored = STORED.replace("PLAN", repr(hosts.records()["h1"]["plan"].removeprefix("sha256:")))
     for number, said in enumerate(JOURNALS.values()):
         hosts.attack(hosts.names[number + 1], stored.replace("SAID", repr(json.dumps(said))))
     honest = [hosts.names[0], hosts.names[-1]]
@@ -309,8 +307,7 @@ def test_a_flood_of_a_list_of_a_quarantine_is_cut_too(hosts):
 
 def test_a_flood_of_a_kept_record_is_cut_too(hosts):
     hosts.attack("h2", "print('proscribe-record:', end='')\nwhile True: sys.stdout.write('x' * 65536)")
-    ended = hosts.run("collect")
-    assert unharmed(hosts, ended, "unknown") == {"h2": "unknown"}
+    assert unharmed(hosts, hosts.run("collect"), "unknown") == {"h2": "unknown"}
     assert "more than" in hosts.records()["h2"]["reason"]
 
 
@@ -426,8 +423,7 @@ def test_a_confirmation_is_awaited_no_longer_than_the_plan_says_and_for_no_other
     for name, token in (("h2", "a" * 12), ("h3", "'; touch /tmp/x; '")):
         pending = {**CHANGED, "pending": {"token": token, "within": 10**9}}
         hosts.attack(name, FIREWALL + waits.replace("SAID", repr(json.dumps(pending))))
-    ended = hosts.run("enforce", *ALL)
-    assert unharmed(hosts, ended) == {"h2": "noncompliant", "h3": "error"}
+    assert unharmed(hosts, hosts.run("enforce", *ALL)) == {"h2": "noncompliant", "h3": "error"}
     assert "token" in json.dumps(hosts.records()["h3"]["errors"])
 
 
@@ -456,8 +452,7 @@ else:
 def test_a_host_that_says_it_is_another_one_speaks_for_itself_alone(hosts):
     """Its record, its requests and its quarantine are filed under the name that the inventory gives it."""
     hosts.run("audit")
-    plan = hosts.records()["h2"]["plan"].removeprefix("sha256:")
-    names = {"PLAN": repr(plan), "REQUEST": repr(REQUEST)}
+    names = {"PLAN": repr(hosts.records()["h2"]["plan"].removeprefix("sha256:")), "REQUEST": repr(REQUEST)}
     hosts.attack("h2", re.sub("PLAN|REQUEST", lambda match: names[match[0]], AS_ANOTHER))
     for playbook, honest in (("audit", "compliant"), ("collect", "unknown")):  # the honest ones have stored no record
         assert unharmed(hosts, hosts.run(playbook, "-v"), honest) == {"h2": "noncompliant"}

@@ -40,8 +40,7 @@ def installed(policy: Repository) -> Repository:
     """A repository with its collections: its own as its file says, and Molecule's from this disk."""
     policy.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
     podman = collection_of_pypi("containers", "podman")
-    entry = f"---\ncollections:\n  - {{name: {podman}, type: dir}}\n"
-    policy.write({"molecule/default/collections.yml": entry})
+    policy.write({"molecule/default/collections.yml": f"---\ncollections:\n  - {{name: {podman}, type: dir}}\n"})
     return policy
 
 
@@ -129,8 +128,7 @@ def existing(bin_directory: Path, tmp_path: Path) -> Iterator[Repository]:
 def test_an_inventory_that_is_there_is_used_as_it_is(existing: Repository) -> None:
     existing.commit("the policy")
     for table, rows in (("expectations.yml", "9 of 9"), ("exceptions.yml", "2 of 2")):
-        said = expected(existing, table)
-        assert f"{table}: {rows} names as expected" in said
+        assert f"{table}: {rows} names as expected" in expected(existing, table)
     assert document(existing, GITLAB)["audit"]["script"] == ["ansible-playbook proscribe.ban.audit"]
     existing.write({"inventory/prod/group_vars/press.yml": "proscribe_services_exclude: [telegram]\n"})
     changed = existing.run("ci/diff", "HEAD")

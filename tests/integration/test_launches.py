@@ -142,8 +142,7 @@ def test_a_program_with_a_view_of_the_disk_of_its_own_is_ended_too(host: Machine
 )
 def test_a_marked_program_is_ended_however_it_is_started(host: Machine, attack: str) -> None:
     """In a container no kernel reports processes: there the daemon finds two of these in its scan every 30 s."""
-    program = made.marked(Path(starts.SLEEP).read_bytes(), starts.PACKAGE)
-    text = base64.b64encode(program).decode()
+    text = base64.b64encode(made.marked(Path(starts.SLEEP).read_bytes(), starts.PACKAGE)).decode()
     host.run("sh", "-c", "base64 -d >/home/frida/notes && chmod 755 /home/frida/notes", stdin=text)
     host.run("chown", "frida:", "/home/frida", "/home/frida/notes")
     command = ["setpriv", "--reuid=2001", "--regid=2001", "--clear-groups", *starts.ATTACKS[attack]]

@@ -218,9 +218,8 @@ HOSTILE = "```\n# heading\n@everyone <img src=x>\n~~~~\n``````` \u202eevil\u202c
 
 
 def commented(text: str, api: str, code: int = 0, path: str = "/notes", **environment: str) -> str:
-    argv = [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}{path}"]
     done = subprocess.run(
-        argv,
+        [sys.executable, str(EXAMPLE / "ci/comment.py"), "Title", f"{api}{path}"],
         input=text.encode(errors="surrogatepass"),
         env={**os.environ, "COMMENT_TOKEN": TOKEN, "COMMENT_USER": f"{api}/user", **environment},
         capture_output=True,

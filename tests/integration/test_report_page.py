@@ -198,11 +198,7 @@ def test_a_search_finds_every_word_in_host_or_evidence(page, words, found):
 
 
 @pytest.mark.parametrize(
-    ("select", "value", "found"),
-    [
-        ("control", "firewall", ["lap1"]),
-        ("department", "no department", ["lap2", "lap1"]),
-    ],
+    ("select", "value", "found"), [("control", "firewall", ["lap1"]), ("department", "no department", ["lap2", "lap1"])]
 )
 def test_a_choice_narrows_the_list(page, select, value, found):
     chosen = f"(e => {{ e.value = {json.dumps(value)}; e.dispatchEvent(new Event('change')); }})"
@@ -435,14 +431,12 @@ def test_hostile_words_stay_words_everywhere(browser, tmp_path):
         system=EVIL,
         errors=[{"control": "run", "message": EVIL}],
     )
-    bad = waiver(**dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])
-    upcoming = [{"service": EVIL, "control": "apps", "effective_from": EVIL}]
     address = write(
         tmp_path / "report.html",
         {EVIL: said, "web01": EVIL},
         {(EVIL, f"apps/{EVIL}"): EVIL},
-        waivers=[bad],
-        upcoming=upcoming,
+        waivers=[waiver(**dict.fromkeys(("status", "reason", "why", "approved_by", EVIL), EVIL), hosts=[EVIL])],
+        upcoming=[{"service": EVIL, "control": "apps", "effective_from": EVIL}],
         warnings=[EVIL],
         limit=EVIL,
     )

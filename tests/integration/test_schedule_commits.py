@@ -413,8 +413,7 @@ def test_a_tree_that_would_write_elsewhere_is_refused(repository: Repository, na
     good = begun(repository)
     folder = repository.put_folder()
     made = repository.put_object("tree", b"40000 " + name.encode() + b"\0" + bytes.fromhex(folder))
-    commit = repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made)
-    repository.push(commit)
+    repository.push(repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made))
     assert "could not be fetched" in repository.refuses()
     assert not (repository.state / "config").exists() and not (repository.state / "checkout" / ".git").exists()
 
@@ -430,8 +429,7 @@ def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository: Repo
     folder = repository.put_folder()
     entries = [b"120000 x\0" + bytes.fromhex(link), b"40000 x\0" + bytes.fromhex(folder)]
     made = repository.put_object("tree", b"".join(entries if first == "link" else entries[::-1]))
-    commit = repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made)
-    repository.push(commit)
+    repository.push(repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made))
     assert "could not be fetched" in repository.refuses()
     assert list(outside.iterdir()) == []
 

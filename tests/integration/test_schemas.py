@@ -57,8 +57,7 @@ def closed(schema):
 
 def fits(name, value):
     validator = jsonschema.Draft202012Validator(closed(SCHEMAS[name]), format_checker=jsonschema.FormatChecker())
-    wrong = [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)]
-    assert wrong == []
+    assert [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)] == []
 
 
 def fleet():
@@ -75,8 +74,7 @@ def test_schema_of_a_format_is_valid_and_has_its_id(name):
 
 @pytest.mark.parametrize("host", STATE)
 def test_a_record_fits(host):
-    records = {record["host"]: record for record in fleet()[1].records}
-    fits("host-record", records[host])
+    fits("host-record", {record["host"]: record for record in fleet()[1].records}[host])
 
 
 def test_records_of_a_run_that_changes_hosts_and_of_hostile_hosts_fit():
@@ -278,8 +276,7 @@ revoked: {on: 2026-12-02T09:00:00+08:00, by: head.of.press, why: no longer neede
 def test_a_waiver_fits_where_the_code_takes_it(tmp_path, change, good):
     value = yaml.load(WAIVER, Loader=yaml.BaseLoader)
     value = {key: item for key, item in {**value, **change}.items() if item is not None}
-    validator = jsonschema.Draft202012Validator(SCHEMAS["waiver"])
-    assert validator.is_valid(value) is good
+    assert jsonschema.Draft202012Validator(SCHEMAS["waiver"]).is_valid(value) is good
     file = tmp_path / "press-whatsapp.yml"
     file.write_text(yaml.safe_dump(copy.deepcopy(value)))
     if good:

@@ -66,8 +66,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     require_tool("mksquashfs")
     directory = tmp_path_factory.mktemp("sid")
     with booted("sid", root="sid-managed") as (one,):
-        sid = Scheduled(one.name)
-        sid.become_host()
+        Scheduled(one.name).become_host()
         one.run("dpkg", "-i", DEB)
         appimage(directory, "made", of("signal-desktop"), "zstd")
         podman("cp", str(directory / "made"), f"{one.name}:{APPIMAGE}")

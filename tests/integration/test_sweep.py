@@ -132,8 +132,7 @@ class Controller:
             "proscribe_controls": {"apps": "audit", "browser": "audit", "firewall": "off", "dns": "audit"},
             "proscribe_history": "off",
         }
-        inventory = {"all": {"hosts": self.names, "vars": common}}
-        (directory / "inventory.yml").write_text(json.dumps(inventory))
+        (directory / "inventory.yml").write_text(json.dumps({"all": {"hosts": self.names, "vars": common}}))
 
     def run(self, *options: str, playbook: Path = PROJECT / "playbooks/audit.yml", **environment: str) -> Ended:
         """A run over all of them, by default an audit."""

@@ -81,11 +81,9 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine: Schedule
     finally:
         machine.run("mv", f"{CHECKOUT}-away", CHECKOUT)
     until(lambda: machine.run("systemctl", "is-active", units.SERVICE, check=False) == "inactive\n")
-    stored = machine.json(files.RECORD)
-    assert stored["state"] in ("repaired", "compliant")
+    assert machine.json(files.RECORD)["state"] in ("repaired", "compliant")
     machine.proscribe("audit")
-    account = machine.record()["watch"]
-    wechat = next(one for one in account["incidents"] if one["rules"] == ["apps/wechat"])
+    wechat = next(one for one in machine.record()["watch"]["incidents"] if one["rules"] == ["apps/wechat"])
     assert (wechat["times"], wechat["corrected"]) == (1, 1)
 
 
@@ -145,8 +143,7 @@ def test_a_host_that_is_killed_at_any_moment_goes_on(machine: Scheduled) -> None
 def test_a_lift_leaves_nothing(machine: Scheduled) -> None:
     machine.proscribe("lift")
     # Copies that were brought to one place several times stay in the quarantine: only one of them can be restored.
-    left = set(machine.run("sh", "-c", LEFT).split()) - {STATE_DIRECTORY}
-    assert left == set()
+    assert (set(machine.run("sh", "-c", LEFT).split()) - {STATE_DIRECTORY}) == set()
     assert set(machine.run("ls", "-A", STATE_DIRECTORY, check=False).split()) <= {"directories", "quarantine"} or (
         not machine.there(STATE_DIRECTORY)
     )

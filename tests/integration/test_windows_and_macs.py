@@ -77,8 +77,7 @@ class Fleet:
     def plan(self) -> dict[str, Any]:
         """The plan of all of them."""
         [digest] = {record["plan"] for record in self.records().values()}
-        text = (self.directory / f"reports/plans/{digest.rpartition(':')[2]}.json").read_text()
-        return dict(json.loads(text))
+        return dict(json.loads((self.directory / f"reports/plans/{digest.rpartition(':')[2]}.json").read_text()))
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +130,7 @@ def audited(fleet: Fleet) -> dict[str, dict[str, Any]]:
 
 
 def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited: dict[str, dict[str, Any]]) -> None:
-    found = {name: (record["state"], record["platform"]["os"]) for name, record in audited.items()}
-    assert found == {
+    assert {name: (record["state"], record["platform"]["os"]) for name, record in audited.items()} == {
         "win-managed": ("unknown", "windows"),
         "win-other": ("noncompliant", "windows"),
         "mac": ("noncompliant", "macos"),

@@ -90,8 +90,7 @@ class Made:
             "proscribe_contact": "it-security@example.org",
             "proscribe_requests": False,  # its /usr/local is this machine's
         }
-        hosts = {"department": {"hosts": {"pc17": variables}}}
-        (directory / "fleet/hosts.yml").write_text(json.dumps(hosts))
+        (directory / "fleet/hosts.yml").write_text(json.dumps({"department": {"hosts": {"pc17": variables}}}))
         (directory / "fleet/approvers.yml").write_text("department: {head: head.of.department}\n")
         (directory / "fleet/allowed_signers").touch()
 

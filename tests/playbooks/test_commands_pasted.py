@@ -41,11 +41,10 @@ class Desk:
         return clean_environment(PROSCRIBE_REPORTS=str(self.reports), PATH=self.path, **more)
 
     def run(self, *argv: str, cwd: Path | None = None, columns: int = 80, **environment: str) -> str:
-        variables = self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, **environment)
         done: Any = subprocess.run(
             argv,
             cwd=cwd or self.directory,
-            env={**variables, "COLUMNS": str(columns)},
+            env={**self.environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE, **environment), "COLUMNS": str(columns)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -81,8 +80,7 @@ def test_the_dry_run_that_an_audit_proposes_is_one_in_the_scope_of_the_audit(
     }[how]
     screen = desk.run(program, "audit", *SCOPE, "-l", "o*:two", columns=columns)
     assert f"{program} enforce --check --diff " in screen, screen
-    called = desk.pasted(screen, columns)
-    assert [(arguments, place) for _, arguments, place in called] == [
+    assert [(arguments, place) for _, arguments, place in desk.pasted(screen, columns)] == [
         ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
     ]
 
@@ -93,15 +91,13 @@ def test_plain_ansible_playbook_proposes_itself_with_its_configuration(desk: Des
     screen = desk.run(REAL_ANSIBLE, f"{relative}/audit.yml", *SCOPE, "-l", "o*:two", **configured)
     printed = commands(screen)
     assert len(printed) == 1, screen
-    found = printed[0].replace(REAL_ANSIBLE, "ansible-playbook")
-    called = desk.pasted(found)
+    called = desk.pasted(printed[0].replace(REAL_ANSIBLE, "ansible-playbook"))
     assert [arguments for _, arguments, _ in called] == [[*DRY, f"{relative}/enforce.yml", *SCOPE]]
 
 
 def test_a_report_that_is_shown_elsewhere_says_where_its_command_is_typed(desk: Desk, tmp_path: Path) -> None:
     desk.run("proscribe", "audit", *SCOPE, "-l", "o*:two")
-    screen = desk.run("proscribe", "report", cwd=tmp_path)
-    called = desk.pasted(screen, cwd=tmp_path)
+    called = desk.pasted(desk.run("proscribe", "report", cwd=tmp_path), cwd=tmp_path)
     assert [(arguments, place) for _, arguments, place in called] == [
         ([f"{PROJECT}/playbooks/enforce.yml", *DRY, *SCOPE], str(desk.directory))
     ]
@@ -113,8 +109,7 @@ def test_a_password_on_the_command_line_is_repeated_nowhere_and_the_command_fail
     screen = desk.run("proscribe", "audit", *SCOPE, "-e", "ansible_become_password=hunter2")
     assert "hunter2" not in screen and "put ansible_become_password into proscribe-secret-vars.yml" in screen
     assert "-e @proscribe-secret-vars.yml" in screen
-    with_secret = [path for path in desk.reports.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
-    assert with_secret == []
+    assert [path for path in desk.reports.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()] == []
     for command in commands(screen):
         output = desk.run("sh", "-c", command)
         assert "proscribe-secret-vars.yml" in output and "nothing was evaluated" in output

@@ -145,8 +145,7 @@ def test_ansible_is_run_by_its_own_python(
 
 def test_a_name_on_the_path_is_found(launcher: Path, tmp_path: Path) -> None:
     ansible = made_ansible(tmp_path / "other-ansible", f"#!{sys.executable}\n{SAYS}\n")
-    path = f"{tmp_path}:{os.environ['PATH']}"
-    variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK="other-ansible", PATH=path)
+    variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK="other-ansible", PATH=f"{tmp_path}:{os.environ['PATH']}")
     said = launch(launcher, "audit", cwd=Path("/"), environment=variables).said
     assert said.startswith(f"{BY_PYTHON} ['{ansible}', ")
 

@@ -24,8 +24,7 @@ class Trap:
         self.marks.mkdir()
         self.directory.mkdir(mode=0o777)
         for name in MODULES:
-            mark = f"open({str(self.marks)!r} + '/{name}', 'w').close()\n"
-            (self.directory / f"{name}.py").write_text(mark)
+            (self.directory / f"{name}.py").write_text(f"open({str(self.marks)!r} + '/{name}', 'w').close()\n")
         (self.directory / "startup").write_text(f"open({str(self.marks)!r} + '/startup', 'w').close()\n")
         (self.directory / "ansible.cfg").write_text(f"[defaults]\nlog_path = {self.marks}/ansible.cfg\n")
         self.directory.chmod(0o777)
@@ -104,8 +103,7 @@ def planted(environment: Path, launcher: Path, marker: Path) -> None:
     for name in ("python", "ansible-playbook"):
         made_ansible(environment / "bin" / name, f"#!/bin/sh\ntouch {marker}\n")
     requirement = (launcher.parent / "pyproject.toml").read_text().partition('["')[2].partition('"]')[0]
-    identity = f"{environment}\n{requirement}\n{environment}/bin/python"
-    (environment / "made-by-proscribe").write_text(identity)
+    (environment / "made-by-proscribe").write_text(f"{environment}\n{requirement}\n{environment}/bin/python")
 
 
 @pytest.mark.parametrize("who", ["somebody else", "everybody", "a group"])

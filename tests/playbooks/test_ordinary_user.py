@@ -67,8 +67,7 @@ def test_an_audit_says_what_it_could_not_see_and_asks_for_no_password(base: Path
     checkout = Path(shutil.copytree(PROJECT, base / "checkout", ignore=NOT_OF_THE_CHECKOUT, symlinks=True))
     ended = audit_as_nobody(checkout / "proscribe", base / "state")
     assert ended.code == 0, ended.said
-    reports = base / "state/proscribe/reports/latest"
-    record = json.loads((reports / "hosts.jsonl").read_text())
+    record = json.loads(((base / "state/proscribe/reports/latest") / "hosts.jsonl").read_text())
     unseen = [rule for rule in record["rules"] if rule["state"] == "unknown"]
     assert unseen and all(rule["reason"] for rule in unseen)
     assert "root" in ended.said, "it says how to see it all"

@@ -90,8 +90,7 @@ def every() -> Iterator[Any]:
             for one in names if kind != NO_NAMES else ():
                 users.setdefault(one, []).append((uses, f"{kind}.{one}"))
     for name, of in users.items():
-        marks = [] if name in REPRESENTING else [pytest.mark.nightly]
-        yield pytest.param(name, of, id=name, marks=marks)
+        yield pytest.param(name, of, id=name, marks=[] if name in REPRESENTING else [pytest.mark.nightly])
 
 
 @pytest.mark.parametrize(("name", "of"), list(every()))

@@ -103,8 +103,7 @@ def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp
     assert found["fetched_by"]["last"] == [
         {"address": "192.0.2.7", "at": "2026-11-30T08:00:01Z", "file": "proscribe.rpz"}
     ]
-    page = (fleet.latest / "report.html").read_text()
-    assert "192.0.2.7 on 2026-11-30 08:00 UTC" in page
+    assert "192.0.2.7 on 2026-11-30 08:00 UTC" in (fleet.latest / "report.html").read_text()
     metrics = (fleet.latest / "metrics.prom").read_text()
     assert f'proscribe_export_state{{directory="{place}",format="rpz",group="",state="current"}} 1' in metrics
 

@@ -69,8 +69,7 @@ def test_planted_code_of_a_right_name_is_not_chosen(controller: Controller) -> N
     (controller.plans / f"{name}.code").write_bytes(evil)
     for path in list(controller.plans.glob("*.name")):
         path.write_text(name)
-    stems = [path.stem for path in controller.plans.iterdir()]
-    for stem in stems:
+    for stem in [path.stem for path in controller.plans.iterdir()]:
         (controller.plans / f"{stem}.name").write_text(name)
     ended = controller.audit()
     assert ended.code == 0 and controller.answered, ended.said

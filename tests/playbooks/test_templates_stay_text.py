@@ -117,8 +117,7 @@ def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(tmp_path: Path, m
     desk = Desk(tmp_path)
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
     monkeypatch.setenv("HOME", str(tmp_path))  # Ansible keeps files there
-    evil = REQUEST._replace(reason=desk.evil, user=desk.evil)
-    notification = request_news.notification([evil], {}, desk.evil)
+    notification = request_news.notification([REQUEST._replace(reason=desk.evil, user=desk.evil)], {}, desk.evil)
     with Loopback() as chat:
         hook = {"proscribe_notify": {"webhook": f"{chat.url}/"}}
         (tmp_path / "inventory/group_vars/all.yml").write_text(json.dumps(hook))

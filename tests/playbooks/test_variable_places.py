@@ -101,8 +101,7 @@ def play(use: str, place: str, role: str) -> str:
 def organisation(tmp_path: Path) -> Organisation:
     made = Organisation(tmp_path)
     made.inventory(enforced="", proscribe_categories="[]", **{BAN: f"[{INVENTORY}]"})
-    hosts = (tmp_path / "hosts.yml").read_text()
-    (tmp_path / "hosts.yml").write_text(hosts.replace("dns: 'off'", "dns: audit"))
+    (tmp_path / "hosts.yml").write_text((tmp_path / "hosts.yml").read_text().replace("dns: 'off'", "dns: audit"))
     return made
 
 
@@ -139,8 +138,7 @@ def run(organisation: Organisation, playbook: str, config: str = ROLES, *options
     ("use", "place"), [(use, place) for use in USES for place in PLACES if place not in LACKING[use]]
 )
 def test_a_role_counts_what_ansible_counts(organisation: Organisation, use: str, place: str) -> None:
-    own = f"roles_path = {organisation.directory / 'roles'}:{PROJECT / 'roles'}\n"
-    organisation.configured("", own)
+    organisation.configured("", f"roles_path = {organisation.directory / 'roles'}:{PROJECT / 'roles'}\n")
     role = wrapped(organisation, PLACES[place].files, "dns_filter")
     (organisation.directory / "plays").mkdir(exist_ok=True)
     playbook = organisation.playbook(play(use, place, role), "plays/site.yml")

@@ -38,10 +38,8 @@ def alone(launcher: Path, *words: str, before: str = "", **environment: str) -> 
     """The launcher where no network is; `before` is a script for its own mounts."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     inherited = {name: value for name, value in clean_environment().items() if not name.startswith("PIP_")}
-    script = f'{before}\nexec "$@"'
-    command = [*ALONE, "sh", "-euc", script, "sh", str(launcher), *words]
     done = subprocess.run(
-        command,
+        [*ALONE, "sh", "-euc", f'{before}\nexec "$@"', "sh", str(launcher), *words],
         env={**inherited, "PATH": path, "PIP_RETRIES": "0", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
