@@ -15,9 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-QUESTION = {"question_name": str, "variable": str, "type": str, "required": bool}
 OF_THE_API = ("page_size", "or__id")
-NOT_THERE = {"detail": "Not found."}
 
 
 class Awx(BaseHTTPRequestHandler):
@@ -69,7 +67,7 @@ class Awx(BaseHTTPRequestHandler):
         return self.made.get(kind, [])
 
     def _one(self, kind: str, id_: str) -> dict[str, Any]:
-        return next((one for one in self._of(kind) if str(one["id"]) == id_), NOT_THERE)
+        return next((one for one in self._of(kind) if str(one["id"]) == id_), {"detail": "Not found."})
 
     @staticmethod
     def _list(found: list[dict[str, Any]]) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def form_mistake(form: dict[str, Any]) -> str:
         if not isinstance(form.get(name), type_):
             return f"{name} of the survey"
     for question in form["spec"]:
-        for name, type_ in QUESTION.items():
+        for name, type_ in {"question_name": str, "variable": str, "type": str, "required": bool}.items():
             if not isinstance(question.get(name), type_):
                 return f"{name} of a question"
         choices = question.get("choices", "").splitlines()

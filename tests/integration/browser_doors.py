@@ -220,12 +220,11 @@ class OfChromium:
         permissions, script = EXTENSIONS[name]
         manifest = {"manifest_version": 3, "name": "made", "version": "1", "host_permissions": ["<all_urls>"]}
         os.mkdir(folder := f"{home}/extension")
-        files = {
+        for file, text in {
             "manifest.json": json.dumps({**manifest, **permissions, "background": {"service_worker": "made.js"}}),
             "made.js": script.replace("BLOCKED", self.blocked),
             "page.html": f'<iframe src="http://{self.blocked}/"></iframe>',
-        }
-        for file, text in files.items():
+        }.items():
             with open(f"{folder}/{file}", "w", encoding="utf-8") as stream:
                 stream.write(text)
         return folder

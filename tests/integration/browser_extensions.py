@@ -84,8 +84,7 @@ def _settled(states: Callable[[], dict[str, bool]]) -> dict[str, bool]:
 
 
 def _states_of_firefox(browser: Firefox, folders: list[str]) -> dict[str, bool]:
-    script_call = {"script": STATES_OF_FIREFOX, "args": []}
-    every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", script_call)["value"])
+    every = json.loads(browser.ask("WebDriver:ExecuteAsyncScript", {"script": STATES_OF_FIREFOX, "args": []})["value"])
     return {Path(folder).name: every.get(Path(folder).name, False) for folder in folders}
 
 

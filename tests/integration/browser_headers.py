@@ -81,12 +81,11 @@ def visit(browser: str, executable: str, urls: list[str], home: str, server: Ser
                 if not page.ask("Page.navigate", {"url": url}).get("errorText"):
                     page.wait_for("Page.loadEventFired")
         return
-    preferences = {
-        "network.dns.forceResolve": "127.0.0.1",
-        "network.proxy.type": 0,
-        "network.socket.forcePort": f"443={port}",
-    }
-    with Firefox(executable, home, preferences) as marionette:
+    with Firefox(
+        executable,
+        home,
+        {"network.dns.forceResolve": "127.0.0.1", "network.proxy.type": 0, "network.socket.forcePort": f"443={port}"},
+    ) as marionette:
         for url in urls:
             marionette.visit(url)
 

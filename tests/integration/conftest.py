@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,10 @@ PACKAGES = {
     "soffice": "libreoffice-calc",
     "createrepo_c": "createrepo-c",
 }
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.integration)
 
 
 def missing(what: str) -> None:
@@ -76,18 +80,6 @@ def open_to_others(path: Path) -> None:
     for step in (path, *path.parents):
         if not step.stat().st_mode & 0o001:
             step.chmod(0o755)
-
-
-@pytest.fixture(name="require_tool", scope="session")
-def require_tool_fixture() -> Callable[[str], str]:
-    """`require_tool(name)`, for tests that take it as an argument."""
-    return require_tool
-
-
-@pytest.fixture(name="require_root", scope="session")
-def require_root_fixture() -> Callable[[], None]:
-    """`require_root()`, for tests that take it as an argument."""
-    return require_root
 
 
 @pytest.fixture

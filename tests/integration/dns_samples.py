@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-from proscribe.host.controls.dns.backends.registry import FILTERS
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "controls"))
-
 from dns_contract import sample
+from proscribe.host.controls.dns.backends.registry import FILTERS
 
 __all__ = ("MADE", "PACKAGED", "UNITS", "sample")
 MADE = {name: made for name in FILTERS if (made := sample(name).made)}

@@ -26,7 +26,6 @@ CHANGING = (
     (re.compile(r"\d+"), "0"),
     (re.compile(r"\s+"), " "),
 )
-LEFT_OUT = "..."
 
 
 class Ended(NamedTuple):
@@ -102,7 +101,7 @@ def missing(documented: Sequence[str], printed: str) -> list[str]:
     return [
         line
         for line in documented
-        if not all(part in real for part in map(str.strip, map(_alike, line.split(LEFT_OUT))) if part)
+        if not all(part in real for part in map(str.strip, map(_alike, line.split("..."))) if part)
     ]
 
 

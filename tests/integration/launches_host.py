@@ -8,13 +8,9 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
-
-sys.path.append(str(Path(__file__).parents[1] / "unit/controls"))
 
 import pytest
 from machines import Machine
@@ -30,7 +26,6 @@ from proscribe.model import plan as plans
 from proscribe.wire.stream import packed_watch
 
 UNIT = units.LAUNCHES.partition(".")[0]
-NOTIFICATION = "Viber is not permitted here; ask the IT service desk."
 # A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
 SETUP = """\
 set -eu
@@ -94,7 +89,7 @@ def plan(exceptions: Sequence[Mapping[str, Any]] = (), mode: str = "enforce") ->
         viber["exceptions"] = [dict(one) for one in exceptions]
     rclone = {"name": "rclone", "mode": mode, "packages": {}, "processes": [], "paths": [], **RCLONE}
     settings = {
-        "user_notice": NOTIFICATION,
+        "user_notice": "Viber is not permitted here; ask the IT service desk.",
         "grace": 5,
         "quarantine_keep": 0,
         "exec_control": "off",

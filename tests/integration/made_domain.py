@@ -20,7 +20,6 @@ PASSWORD = "Passw0rd-made"
 ADMINISTRATOR = f"-UAdministrator%{PASSWORD}"
 SYSVOL = "/var/lib/samba/sysvol"
 DATABASE = "/var/lib/samba/private/sam.ldb"
-PROBE = ("browser_probe.py", "chromium.py", "listener.py", "marionette.py")
 
 PROVISION = f"""\
 set -eu
@@ -117,9 +116,8 @@ def domain() -> Iterator[tuple[Controller, Machine]]:
         controller.run("samba-tool", "ou", "create", OU)
         desktop.run("sh", "-s", controller.address, stdin=JOIN)
         desktop.run("mkdir", "-p", "/opt/probe")
-        for file in PROBE:
-            text = (PROJECT / "tests/integration" / file).read_text()
-            desktop.run("sh", "-c", f"cat >/opt/probe/{file}", stdin=text)
+        for file in ("browser_probe.py", "chromium.py", "listener.py", "marionette.py"):
+            desktop.run("sh", "-c", f"cat >/opt/probe/{file}", stdin=(PROJECT / "tests/integration" / file).read_text())
         yield controller, desktop
 
 

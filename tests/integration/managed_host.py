@@ -53,7 +53,6 @@ forward-zone:
 include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"
 """
 CONF = {"dnsmasq": Path("/etc/dnsmasq.conf"), "unbound": Path("/etc/unbound/unbound.conf")}
-FOLDERS = ("/etc/dnsmasq.d", "/etc/unbound/unbound.conf.d")
 COMMANDS = {
     "dnsmasq": ["dnsmasq", "--keep-in-foreground", "--conf-file=/etc/dnsmasq.conf"],
     "unbound": ["unbound", "-d", "-c", "/etc/unbound/unbound.conf"],
@@ -152,6 +151,6 @@ def observe(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for folder in FOLDERS:
+    for folder in ("/etc/dnsmasq.d", "/etc/unbound/unbound.conf.d"):
         Path(folder).mkdir(parents=True)
     reaching.serve({"resolver": resolver, "stop": stop, "enforce": enforce, "lift": lift, "observe": observe})

@@ -24,7 +24,7 @@ from typing import IO, Any
 from name_server import ask
 from patience import LONGEST
 from proscribe.controller.enforcement_points.decision import decide
-from proscribe.controller.enforcement_points.declaration import Decision, Rendered
+from proscribe.controller.enforcement_points.declaration import Rendered
 from proscribe.controller.enforcement_points.registry import FORMATS
 from test_apps_real_dpkg import Machine
 
@@ -102,14 +102,9 @@ STARTED = {
 FORMAT_OF = {"bind": "rpz", "unbound": "unbound", "dnsmasq": "dnsmasq", "squid": "squid"}
 
 
-def decided(plan: Mapping[str, Any], format_: str) -> Decision:
-    """The decision for one host with a plan."""
-    return decide({"host1": plan}, AT, needed=FORMATS[format_].controls)
-
-
 def rendered(plan: Mapping[str, Any], format_: str) -> Rendered:
     """The export of a plan for one host."""
-    return FORMATS[format_].render(decided(plan, format_))
+    return FORMATS[format_].render(decide({"host1": plan}, AT, needed=FORMATS[format_].controls))
 
 
 class Appliance(Machine):

@@ -26,7 +26,6 @@ VARIABLES: dict[str, Any] = {
 WAIVED = "dropbox"
 
 _TELEGRAM = ("149.154.167.99", "2001:67c:4e8:f004::9")
-_DROPBOX = ("162.125.66.18", "2620:100:6022:18::a27d:4212")
 _LINE = ("147.92.191.1", "2400:dcc0::1")
 _GOOGLE = ("142.250.74.110", "2a00:1450:400f:80c::200e")
 _MICROSOFT = ("52.96.165.18", "2603:1026:c0a::2")
@@ -60,7 +59,7 @@ KNOWN_NAMES = {
     "work.weixin.qq.com": _ELSEWHERE,
     "access.line.me": _LINE,
     "skype.com": _MICROSOFT,
-    "dropbox.com": _DROPBOX,
+    "dropbox.com": ("162.125.66.18", "2620:100:6022:18::a27d:4212"),
     "slack.com": _ELSEWHERE,
     "mediafire.com": _ELSEWHERE,
 }

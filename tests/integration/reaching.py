@@ -27,7 +27,6 @@ from name_server import question
 
 PATIENCE = 3
 NO_SUCH_NAME = 3  # RFC 1035, section 4.1.1
-NOWHERE = ("0.0.0.0", "::")
 
 _CONTEXT = ssl.create_default_context()
 _CONTEXT.check_hostname = False
@@ -39,7 +38,7 @@ def name(hostname: str) -> list[str]:
         found = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
     except socket.gaierror:
         return []
-    return sorted({str(entry[4][0]) for entry in found} - set(NOWHERE))
+    return sorted({str(entry[4][0]) for entry in found} - {"0.0.0.0", "::"})
 
 
 def dns(server: str, hostname: str, kind: int, protocol: str) -> object:

@@ -21,8 +21,6 @@ from samba.gp import gp_chromium_ext, gp_firefox_ext  # type: ignore[import-not-
 from samba.gp_parse import gp_inf  # type: ignore[import-not-found]
 from samba.ndr import ndr_pack, ndr_unpack  # type: ignore[import-not-found]
 
-SECTIONS = {"chrome": "Google\\Chrome", "chromium": "Chromium"}
-
 
 def main() -> None:
     read = ndr_unpack(preg.file, Path(sys.argv[1]).read_bytes())
@@ -31,7 +29,7 @@ def main() -> None:
         "again": base64.b64encode(ndr_pack(read)).decode("ascii"),
         "firefox": gp_firefox_ext.convert_pol_to_json("Software\\Policies\\Mozilla\\Firefox", read.entries),
     }
-    for name, below in SECTIONS.items():
+    for name, below in {"chrome": "Google\\Chrome", "chromium": "Chromium"}.items():
         managed, recommended = gp_chromium_ext.convert_pol_to_json(f"Software\\Policies\\{below}", read.entries)
         if recommended:
             raise ValueError(f"{name}: only recommended are {recommended}")

@@ -15,8 +15,6 @@ from proscribe.controller.cli.explain.reasons.reason import AUDITED, BLOCKED, DE
 from proscribe.controller.enforcement_points.formats.applocker import NOTHING
 from reach_cases import WAIVED as WAIVED_SERVICE
 
-pytestmark = pytest.mark.integration
-
 EVERY = 4  # of the services, one in so many is asked for: `explain` takes seconds for each
 CLOSED = (BLOCKED, AUDITED, DEPENDS)  # a point has no audit; a name alone is denied where a host reports it
 

@@ -14,7 +14,6 @@ import pytest
 import test_apps_real_dpkg as real
 from machine import outside
 
-pytestmark = pytest.mark.integration
 debs, machine = real.debs, real.machine  # the fixtures
 
 RUN = """
@@ -54,8 +53,7 @@ def fapolicyd(tmp_path_factory: pytest.TempPathFactory, machine: real.Machine) -
 
 
 def answer(machine: real.Machine, verb: str, section: dict[str, object]) -> tuple[list[str], list[str]]:
-    done = machine.run("python3", "-I", "-S", "-c", RUN, verb, input=json.dumps(section))
-    actions, refused = json.loads(done.stdout)
+    actions, refused = json.loads(machine.run("python3", "-I", "-S", "-c", RUN, verb, input=json.dumps(section)).stdout)
     return actions, refused
 
 

@@ -10,23 +10,17 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hostile_homes
 import pytest
-from attacked_host import BOB, HERE, MALLORY, MEGABYTES, SECONDS, made_host, observe_root, whole_plan
+from attacked_host import BOB, MALLORY, MEGABYTES, SECONDS, made_host, observe_root, whole_plan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(HERE.parent / "unit/controls"))
-import hostile_homes
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own")
 HOSTS = int(os.environ.get("PROSCRIBE_FUZZ") or 20)
 USERS = 3
 # What nobody should have to read: control characters, what turns a line round, halves of characters.

@@ -19,7 +19,6 @@ import test_apps_real_pip as pip
 import test_apps_real_rpm as rpm
 from throwaway import TwoUsers, archive, two_users
 
-pytestmark = pytest.mark.integration
 debs, rpms = deb.debs, rpm.rpms  # the fixtures
 deb_machine, rpm_machine = deb.machine, rpm.machine
 pacman_packages, wheels, tarballs = arch.packages, pip.wheels, npm.tarballs

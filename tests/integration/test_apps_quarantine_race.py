@@ -6,17 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import proscribe
 import pytest
 import quarantine_under_attack as attack
-from conftest import open_to_others
+from conftest import open_to_others, require_root
 from patience import LONGEST
-
-pytestmark = pytest.mark.integration
 
 
 def victim(root: Path) -> dict[str, Any]:
@@ -37,7 +34,7 @@ def victim(root: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("tries", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("file_systems", [1, 2])
 def test_quarantine_under_attack_moves_files_of_the_attacker_only(
-    tmp_path: Path, require_root: Callable[[], None], file_systems: int, tries: int
+    tmp_path: Path, file_systems: int, tries: int
 ) -> None:
     require_root()
     open_to_others(tmp_path)  # the user has to reach what is his

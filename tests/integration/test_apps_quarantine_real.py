@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import proscribe
 import pytest
+from conftest import require_root
 from patience import LONGEST
-
-pytestmark = pytest.mark.integration
 
 # Alice's tree and what is known of it; there, back, and the same again. Prints both pictures, and where things were.
 RUN = r"""
@@ -90,7 +88,7 @@ def run(root: Path, mounts: str) -> dict[str, Any]:
     ["", "mount -t tmpfs tmpfs home;", "mount --bind home home;"],
     ids=["one file system", "two file systems", "a second view of one"],
 )
-def test_there_and_back_exactly(tmp_path: Path, require_root: Callable[[], None], mounts: str) -> None:
+def test_there_and_back_exactly(tmp_path: Path, mounts: str) -> None:
     require_root()
     report = run(tmp_path, mounts)
     assert (report["error"], report["gone"], len(report["kept"])) == ("", True, 2)

@@ -22,8 +22,6 @@ from patience import LONGEST
 from proscribe.controller.report.text.reinstalling import command
 from proscribe.model import removed
 
-pytestmark = pytest.mark.integration
-
 SOURCE = Path(proscribe.__file__).parents[1]  # what has to be on sys.path for `import proscribe`
 
 # What runs inside: one verb of the control, over the plan on standard input; the answer as JSON.

@@ -8,19 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import require_root, require_tool
 from patience import LONGEST, until
 from proscribe.controller.report.text import reinstalling
 from proscribe.model import removed
 from test_apps_real_dpkg import DRIVER, SOURCE
 from throwaway import pasted
-
-pytestmark = pytest.mark.integration
 
 PYTHON = "/usr/bin/python3"  # one that is not in root's home, which is covered
 WECHAT = "com.tencent.WeChat"
@@ -151,9 +150,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None], request: pytest.FixtureRequest
-) -> Iterator[Machine]:
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
     require_root()
     for tool in ("flatpak", "ostree", "unshare", "nsenter", "setpriv", PYTHON):
         require_tool(tool)
@@ -262,8 +259,7 @@ def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(ma
     assert machine.installs("--user", "made", WECHAT)  # a user's own asks nobody
     assert scopes(machine.verb("observe"), "package") == ["user:root"]
     sh("flatpak remote-add --system --no-gpg-verify another file:///home/repository")
-    seen = machine.verb("observe gate")
-    assert [finding["detail"] for finding in seen["findings"]] == ["another: missing"]
+    assert [finding["detail"] for finding in machine.verb("observe gate")["findings"]] == ["another: missing"]
     machine.verb("enforce")
     assert not machine.installs("--system", "another", WECHAT)
     sh(f"flatpak build-bundle /home/repository /home/bundle.flatpak {WECHAT} stable")

@@ -7,13 +7,12 @@ place where it runs and writes to the home. Waydroid and toolbox were not run: t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import require_tool
 from throwaway import TwoUsers, plan, two_users
-
-pytestmark = pytest.mark.integration
 
 ENTRY = """[Desktop Entry]
 Type=Application
@@ -39,9 +38,7 @@ EXPORT = (
 
 
 @pytest.fixture
-def machine(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]
-) -> Iterator[TwoUsers]:
+def machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoUsers]:
     brought = tmp_path_factory.mktemp("distrobox")
     brought.chmod(0o755)
     shutil.copy(require_tool("distrobox-export"), brought)

@@ -11,8 +11,6 @@ from proscribe.host.controls.apps import removed
 from test_apps_real_dpkg import TREE
 from throwaway import TwoUsers, archive, plan, seen, two_users
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture(scope="session")
 def tarballs(tmp_path_factory: pytest.TempPathFactory) -> Path:

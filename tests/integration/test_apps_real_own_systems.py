@@ -20,8 +20,6 @@ from conftest import missing
 from test_apps_real_pip import build
 from throwaway import USERS, TwoUsers, become, plan, seen, two_users
 
-pytestmark = pytest.mark.integration
-
 NIX = """
 build-users-group =
 experimental-features = nix-command flakes

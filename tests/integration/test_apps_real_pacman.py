@@ -17,8 +17,6 @@ from proscribe.model import removed
 from test_apps_real_dpkg import TREE
 from throwaway import TwoUsers, archive, pasted, plan, seen, two_users
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -94,8 +92,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
     machine.remount("ro")
     verdict = machine.verb("observe", PLAN)["apps/wechat"]
     machine.remount("rw")
-    path = f"{pacman.DATABASE}/wechat-bin-4.0-1"
-    assert seen(verdict) == [("pacman", "wechat-bin", "4.0-1", "system", path)]
+    assert seen(verdict) == [("pacman", "wechat-bin", "4.0-1", "system", f"{pacman.DATABASE}/wechat-bin-4.0-1")]
     process = verdict["findings"][1]
     assert (process["kind"], process["id"], process["manager"]) == ("process", "wechat-bin", "pacman")
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import layers
+from conftest import layers, require_tool
 from patience import LONGEST
 from proscribe.controller.report.text.reinstalling import command
 from proscribe.model import removed
 from test_apps_real_dpkg import DRIVER, SOURCE, TREE
 from throwaway import TwoUsers, pasted, plan, seen
-
-pytestmark = pytest.mark.integration
 
 REPOSITORY = "[made]\\nname=made\\nbaseurl=file:///debs\\nenabled=1\\ngpgcheck=0\\n"
 # The rest of dnf.conf is an administrator's.
@@ -101,7 +99,7 @@ class Machine(TwoUsers):
 
 
 @pytest.fixture
-def machine(tmp_path: Path, require_tool: Callable[[str], str], request: pytest.FixtureRequest) -> Iterator[Machine]:
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
     """With dnf and zypper, or only with the front end that the test is for."""
     for tool in ("rpmbuild", "createrepo_c"):
         require_tool(tool)

@@ -20,7 +20,7 @@ from patience import LONGEST, until
 from test_apps_real_dpkg import DRIVER, SOURCE
 from throwaway import plan, seen
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 NAME = f"proscribe-snap-{os.getpid()}"
 TELEGRAM = "/var/lib/snapd/snaps/telegram-desktop_x1.snap"
 
@@ -124,7 +124,6 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 PLAN = plan("snap", telegram=["telegram-desktop"])
-OURS = ("find", "/etc", "/usr/libexec", "/var/lib", "-path", "*proscribe*")
 
 
 def test_a_snap_on_its_whole_way(host: Host) -> None:
@@ -169,5 +168,5 @@ def test_a_snap_on_its_whole_way(host: Host) -> None:
 
     assert host.verb("lift", PLAN)["error"] is None
     assert host.verb("lift", PLAN)["actions"] == []
-    assert host.run(*OURS) == ""
+    assert host.run("find", "/etc", "/usr/libexec", "/var/lib", "-path", "*proscribe*") == ""
     assert host.as_alice(INSTALL).returncode == 0

@@ -32,10 +32,7 @@ from attacked_host import (
 )
 from patience import BUSY
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own")
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import made_apps as made
 import pytest
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
@@ -20,11 +20,8 @@ from proscribe.host.system import Host
 from proscribe.host.system.file_scan import scan
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]
 
-import made_apps as made  # noqa: E402
 
-pytestmark = pytest.mark.integration
 ALICE = 61234  # an account that no other process has
 
 SCANNED = {"proscribe_requests": False}  # the command for requests is no part of the scan
@@ -95,12 +92,11 @@ def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(mach
     before = {path: path.lstat() for path in machine.rglob("*")}
     verdicts = apps.observe(Host(str(machine)), plan)
     assert {path: path.lstat() for path in machine.rglob("*")}.keys() == before.keys()
-    found = {
+    assert {
         (verdict.rule, finding.kind, finding.path.removeprefix("/home/alice/"), finding.scope)
         for verdict in verdicts
         for finding in verdict.findings
-    }
-    assert found == {
+    } == {
         ("apps/qq", "file", "Downloads/QQ_3.2.15_241224_x86_64_01.AppImage", "user:alice"),
         ("apps/telegram", "file", "Telegram", "user:alice"),
         ("apps/signal", "file", "bin/signal-cli", "user:alice"),

@@ -9,12 +9,13 @@ import datetime
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import made_apps as made
 import pytest
+from conftest import require_root, require_tool
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -26,11 +27,8 @@ from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "tests" / "unit" / "controls")]
 
-import made_apps as made  # noqa: E402
 
-pytestmark = pytest.mark.integration
 ALICE, BOB, MALLORY = 61234, 61235, 61236  # accounts that no other process has
 
 
@@ -41,7 +39,7 @@ def plan() -> dict[str, Any]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, require_root: Callable[[], None]) -> Iterator[Path]:
+def machine(tmp_path: Path) -> Iterator[Path]:
     require_root()
     for place in ("opt", "proc", "etc", "var/lib", "srv"):
         (tmp_path / place).mkdir(parents=True)
@@ -144,8 +142,7 @@ def test_documents_projects_and_sources_stay(
 ) -> None:
     home = machine / "home/alice"
     made.put(home, files, ALICE)
-    changes = enforce(machine, plan)
-    assert [str(action) for action in changes.actions if action.verb == "quarantine"] == []
+    assert [str(action) for action in enforce(machine, plan).actions if action.verb == "quarantine"] == []
     assert listed(home) == sorted(files)
 
 
@@ -179,7 +176,7 @@ def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
-def test_binaries_of_the_go_compiler_are_read(tool: str, require_tool: Callable[[str], str]) -> None:
+def test_binaries_of_the_go_compiler_are_read(tool: str) -> None:
     from proscribe.base import elf
 
     read = evidence.content(Host(), require_tool(tool))
@@ -223,13 +220,7 @@ def of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
     ],
 )
 def test_appimages_by_what_is_in_them(
-    machine: Path,
-    plan: Mapping[str, Any],
-    require_tool: Callable[[str], str],
-    name: str,
-    files: Mapping[str, bytes],
-    compression: str,
-    moves: bool,
+    machine: Path, plan: Mapping[str, Any], name: str, files: Mapping[str, bytes], compression: str, moves: bool
 ) -> None:
     require_tool("mksquashfs")
     home = machine / "home/alice"

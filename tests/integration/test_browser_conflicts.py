@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, put, real_plan
+from conftest import require_tool
 from proscribe.host.controls.browser import packaged
 from proscribe.host.controls.browser.chromium_folder import Folder
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import rules
 from proscribe.host.system import Host
-
-pytestmark = pytest.mark.integration
 
 MANAGED = "/etc/chromium/policies/managed"
 CHROMIUM = Place("chromium", "chromium", f"{MANAGED}/proscribe.json", browsers=("chromium",))
@@ -41,9 +40,7 @@ FILES: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("files", FILES.values(), ids=FILES)
-def test_our_merge_of_several_policy_files_is_that_of_chromium(
-    files: Mapping[str, Any], tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_our_merge_of_several_policy_files_is_that_of_chromium(files: Mapping[str, Any], tree: Path) -> None:
     require_tool("chromium")
     plan = real_plan(services_include=["whatsapp"], categories=[])
     put(tree, {f"{MANAGED}/{name}": content for name, content in files.items()})
@@ -102,9 +99,7 @@ def of(made: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("arguments", OVERRIDES.values(), ids=OVERRIDES)
-def test_our_reading_of_overrides_is_that_of_flatpak(
-    arguments: list[str], request: pytest.FixtureRequest, require_tool: Callable[[str], str]
-) -> None:
+def test_our_reading_of_overrides_is_that_of_flatpak(arguments: list[str], request: pytest.FixtureRequest) -> None:
     for tool in ("flatpak", "ostree"):
         require_tool(tool)
     made = request.getfixturevalue("chrome")

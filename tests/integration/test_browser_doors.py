@@ -6,15 +6,13 @@ What stays open with it is a row of docs/coverage.md. A copy of a browser is a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, real_plan
+from conftest import require_tool
 
-pytestmark = pytest.mark.integration
-
-BLOCKED = "0x0.st"
 PATIENCE, REFUSED_WITHIN = 60, 10  # seconds for remote control to answer, without and with a policy
 # By attack: whether it opens the blocked site in spite of the policy.
 DOORS: Mapping[str, Mapping[str, bool]] = {
@@ -42,13 +40,13 @@ DOORS: Mapping[str, Mapping[str, bool]] = {
 
 @pytest.mark.parametrize(("browser", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
 def test_a_user_opens_a_blocked_site_by_a_door_of_the_browser_only_where_no_policy_closes_it(
-    browser: str, tool: str, tree: Path, tmp_path: Path, require_tool: Callable[[str], str]
+    browser: str, tool: str, tree: Path, tmp_path: Path
 ) -> None:
     require_tool(tool)
     prepared = ["prepare"] if browser == "chromium" else []
 
     def attack(patience: float, *first: str) -> dict[str, bool]:
-        words = ["--browser", browser, "--blocked", BLOCKED, "--home", str(tmp_path), "--patience", str(patience)]
+        words = ["--browser", browser, "--blocked", "0x0.st", "--home", str(tmp_path), "--patience", str(patience)]
         opened: dict[str, bool] = in_place_of_etc(
             tree, HERE / "browser_doors.py", *words, *first, *DOORS[browser], seconds=600
         )

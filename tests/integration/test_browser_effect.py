@@ -4,16 +4,14 @@ organisation has keeps its effect, and after the lift everything is open again a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import PROJECT, connections, enforce, lift, put, unmet
+from conftest import require_tool
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.browsers import places
-
-pytestmark = pytest.mark.integration
 
 SERVICES = {
     "gmail": {"domains": ["mail.google.com"], "urls": ["mail.google.com/mail"]},
@@ -60,9 +58,7 @@ def section() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(
-    name: str, tool: str, tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(name: str, tool: str, tree: Path) -> None:
     require_tool(tool)
     put(tree, OWN_FILES[name])
     before = {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[name]}

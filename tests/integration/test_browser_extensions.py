@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 from browser_setup import HERE, PROJECT, enforce, in_place_of_etc
+from conftest import require_tool
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.browsers import places
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS
-
-pytestmark = pytest.mark.integration
 
 FILES = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
 VPN, NOTES = "vpn@made.example", "notes@made.example"
@@ -44,7 +43,7 @@ def id_in(browser: str, folder: Path) -> str:
 @pytest.mark.parametrize("how", [BLOCKED, ALLOW_LIST])
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
 def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(
-    name: str, tool: str, how: str, tree: Path, require_tool: Callable[[str], str]
+    name: str, tool: str, how: str, tree: Path
 ) -> None:
     require_tool(tool)
     folders = [tree / VPN, tree / NOTES]

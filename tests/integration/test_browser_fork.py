@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from browser_setup import enforce, lift, real_plan, unmet, visits
-from conftest import missing
+from conftest import missing, require_tool
 from proscribe.host.controls.browser import probe
 from proscribe.host.system import Host
-
-pytestmark = pytest.mark.integration
 
 CHROMIUM = Path("/usr/lib/chromium")
 ITS, OURS = b"/etc/chromium/policies\0", b"/etc/nightowl/policies\0"  # of one length
@@ -45,9 +41,7 @@ def install_nightowl(tree: Path) -> Path:
     return binary
 
 
-def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(
-    tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree: Path) -> None:
     require_tool("chromium")
     if not os.path.exists(CHROMIUM / "chromium"):
         missing("needs Debian's chromium, with its binary in /usr/lib/chromium")

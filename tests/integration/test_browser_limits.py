@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import enforce, put, real_plan, unmet, visits
+from conftest import require_tool
 from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
 from proscribe.host.controls.browser.rendering import CHROMIUM_ENTRIES, MOST_ENTRIES
 from proscribe.model.plan_hours import at
 
-pytestmark = pytest.mark.integration
-
-JOINED = {"PolicyListMultipleSourceMergeList": ["URLBlocklist"]}
 REFUSED = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blockedByPolicy"}
 LAST, TWICE = "last.test", "twice.test"
 
@@ -43,20 +41,18 @@ CASES: Mapping[str, tuple[Mapping[str, Any], Sequence[str], Sequence[str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(
-    case: str, tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(case: str, tree: Path) -> None:
     require_tool("chromium")
     files, blocking, cut = CASES[case]
     last = max(files)
     content = {name: {"URLBlocklist": listed, "NetworkPredictionOptions": 2} for name, listed in files.items()}
     if len(files) > 1:
-        content[last] |= JOINED
+        content[last] |= {"PolicyListMultipleSourceMergeList": ["URLBlocklist"]}
     put(tree, {f"/etc/chromium/policies/managed/{name}.json": said for name, said in content.items()})
     assert blocked(tree, "chromium", [*blocking, *cut]) == set(blocking)
 
 
-def test_chromium_takes_1500_exceptions(tree: Path, require_tool: Callable[[str], str]) -> None:
+def test_chromium_takes_1500_exceptions(tree: Path) -> None:
     require_tool("chromium")
     allowed = hosts(CHROMIUM_ENTRIES + 1)
     banned = [*allowed[-2:], "shut.test"]
@@ -66,9 +62,7 @@ def test_chromium_takes_1500_exceptions(tree: Path, require_tool: Callable[[str]
 
 
 @pytest.mark.parametrize("listed", [hosts(MOST_ENTRIES), [TWICE] * MOST_ENTRIES], ids=["distinct", "doubles"])
-def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(
-    listed: list[str], tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(listed: list[str], tree: Path) -> None:
     require_tool("firefox-esr")
     patterns = [f"*://*.{name}/*" for name in (*listed, LAST)]
     put(tree, {"/etc/firefox/policies/policies.json": {"policies": {"WebsiteFilter": {"Block": patterns}}}})
@@ -76,9 +70,7 @@ def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(
 
 
 @pytest.mark.parametrize("listed", [hosts(MOST_ENTRIES), [TWICE] * MOST_ENTRIES], ids=["distinct", "doubles"])
-def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(
-    listed: list[str], tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(listed: list[str], tree: Path) -> None:
     require_tool("firefox-esr")
     filtered = {
         "Block": [f"*://*.{name}/*" for name in dict.fromkeys([*listed, LAST, "shut.test"])][-MOST_ENTRIES:],
@@ -90,7 +82,7 @@ def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(
 
 @pytest.mark.parametrize(("hour", "is_open"), [(10, True), (20, False)])
 def test_every_category_closes_sites_outside_of_hours_and_reports_what_stays_open(
-    hour: int, is_open: bool, tree: Path, require_tool: Callable[[str], str]
+    hour: int, is_open: bool, tree: Path
 ) -> None:
     require_tool("chromium")
     plan = real_plan(categories=list(CATEGORIES), audiences=list(AUDIENCES), dns_backend="hosts")

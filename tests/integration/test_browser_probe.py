@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
-from conftest import missing
+from conftest import missing, require_root, require_tool
 from proscribe.host.system import Host
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
-
-pytestmark = pytest.mark.integration
 
 ON_THE_HOST = """
 import json, sys
@@ -29,14 +26,12 @@ NOTHING = "nothing was opened, not even a name that no list has"
 
 
 @pytest.fixture
-def host(require_root: Callable[[], None]) -> Host:
+def host() -> Host:
     require_root()
     return Host()
 
 
-def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
-    tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree: Path) -> None:
     for tool in ("chromium", "firefox-esr"):
         require_tool(tool)
     plan, plan_file = real_plan(browser_settings={"remote_debugging": "blocked"}), tree / "plan.json"
@@ -68,7 +63,7 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(
     assert observe() == {"state": COMPLIANT, "chromium": refused}
 
 
-def test_chromium_without_namespaces_is_unknown(host: Host, tmp_path: Path, require_tool: Callable[[str], str]) -> None:
+def test_chromium_without_namespaces_is_unknown(host: Host, tmp_path: Path) -> None:
     require_tool("chromium")
     (tmp_path / "plan.json").write_text(json.dumps(real_plan()))
     (tmp_path / "look.py").write_text(ON_THE_HOST)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import HERE, PROJECT, enforce, in_place_of_etc, put, unmet
+from conftest import require_tool
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.browsers import places
 from proscribe.host.controls.browser.chromium import MERGE_DICTIONARIES
@@ -17,8 +18,6 @@ from proscribe.host.controls.browser.chromium_file import File
 from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS
 from proscribe.host.controls.browser.settings import BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 from test_browser_extensions import MANIFESTS, id_in
-
-pytestmark = pytest.mark.integration
 
 FOLDER = "/etc/chromium/policies/managed/"
 PROXY, LATER, NOTES = "proxy@made.example", "later@made.example", "notes@made.example"
@@ -29,7 +28,6 @@ PERMISSIONS: Mapping[str, Any] = {
     NOTES: {},
     REFUSED: {},
 }
-BROWSERS = [("chromium", "chromium"), ("firefox", "firefox-esr")]
 
 
 def made(browser: str, tree: Path) -> dict[str, str]:
@@ -64,9 +62,9 @@ def refused(browser: str, tree: Path) -> set[str]:
     return {name for name, taken in loaded(browser, tree).items() if not taken}
 
 
-@pytest.mark.parametrize(("browser", "tool"), BROWSERS)
+@pytest.mark.parametrize(("browser", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
 def test_an_extension_that_wants_a_proxy_is_not_loaded_but_for_the_allowed_and_the_waived_one(
-    browser: str, tool: str, tree: Path, require_tool: Callable[[str], str]
+    browser: str, tool: str, tree: Path
 ) -> None:
     require_tool(tool)
     of = plan(browser, made(browser, tree))
@@ -81,9 +79,7 @@ OF_ALL = {"blocked_permissions": ["downloads"], "install_sources": ["https://mad
 
 
 @pytest.mark.parametrize("name", ["10-own.json", "zz-own.json"])
-def test_settings_of_the_organisation_keep_their_effect_beside_ours(
-    name: str, tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_settings_of_the_organisation_keep_their_effect_beside_ours(name: str, tree: Path) -> None:
     require_tool("chromium")
     ids = made("chromium", tree)
     of = plan("chromium", ids)
@@ -129,9 +125,7 @@ COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("files", COMBINATIONS.values(), ids=COMBINATIONS)
-def test_our_merge_of_extension_settings_is_that_of_chromium(
-    files: list[dict[str, Any]], tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_our_merge_of_extension_settings_is_that_of_chromium(files: list[dict[str, Any]], tree: Path) -> None:
     require_tool("chromium")
     put(tree, {f"{FOLDER}{number}.json": said for number, said in enumerate(files)})
     has = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"][EXTENSION_SETTINGS]

@@ -6,19 +6,18 @@ in a distribution.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, real_plan
+from conftest import require_tool
 from proscribe.host.controls.browser import chromium, firefox
 from proscribe.host.controls.browser.observed import MARK
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import rules
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
-
-pytestmark = pytest.mark.integration
 
 SCRIPT = HERE / "browser_policies.py"
 CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
@@ -42,7 +41,7 @@ PLANS: Mapping[str, Mapping[str, Any]] = {
 
 @pytest.mark.parametrize("restrictions", PLANS.values(), ids=PLANS)
 def test_chromium_has_each_policy_with_its_value_and_without_an_error(
-    restrictions: Mapping[str, Any], tree: Path, require_tool: Callable[[str], str]
+    restrictions: Mapping[str, Any], tree: Path
 ) -> None:
     require_tool("chromium")
     plan = real_plan(**restrictions)
@@ -61,9 +60,7 @@ def test_chromium_has_each_policy_with_its_value_and_without_an_error(
 
 
 @pytest.mark.parametrize("restrictions", PLANS.values(), ids=PLANS)
-def test_firefox_has_each_policy_with_its_value_and_effect(
-    restrictions: Mapping[str, Any], tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_firefox_has_each_policy_with_its_value_and_effect(restrictions: Mapping[str, Any], tree: Path) -> None:
     require_tool("firefox-esr")
     plan = real_plan(**restrictions)
     enforce(tree, plan)
@@ -100,7 +97,7 @@ def test_firefox_has_each_policy_with_its_value_and_effect(
     [("chromium", "chromium", "Chromium gives no answer|Not allowed"), ("firefox", "firefox-esr", "no remote control")],
 )
 def test_without_developer_tools_a_browser_cannot_be_driven_any_more(
-    name: str, tool: str, answer: str, tree: Path, require_tool: Callable[[str], str]
+    name: str, tool: str, answer: str, tree: Path
 ) -> None:
     require_tool(tool)
     enforce(tree, real_plan(browser_settings={"developer_tools": BLOCKED}))

@@ -5,13 +5,12 @@ How Google and Microsoft use these headers is not tested.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, real_plan
-
-pytestmark = pytest.mark.integration
+from conftest import require_tool
 
 DOMAINS, TENANTS = ["corp.example", "corp.test"], ["11111111-2222-3333-4444-555555555555", "tenant.example"]
 GOOGLE = {"x-googapps-allowed-domains": ",".join(DOMAINS)}
@@ -34,15 +33,12 @@ SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] =
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_only_the_sites_of_google_and_microsoft_get_the_tenants(
-    name: str, tool: str, tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_only_the_sites_of_google_and_microsoft_get_the_tenants(name: str, tool: str, tree: Path) -> None:
     for needed in (tool, "openssl"):
         require_tool(needed)
     enforce(tree, real_plan(tenants={"google": DOMAINS, "microsoft": TENANTS}))
     sent = in_place_of_etc(tree, HERE / "browser_headers.py", "--browser", name, *SITES)
-    found = {
+    assert {
         url: {key: value for key, value in came.items() if key in HEADERS} if came is not None else None
         for url, came in sent.items()
-    }
-    assert found == {url: cases[name == "firefox"] for url, cases in SITES.items()}
+    } == {url: cases[name == "firefox"] for url, cases in SITES.items()}

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, lift, put, real_plan, unmet
+from conftest import require_tool
 from proscribe.host.controls.browser.settings import BLOCKED, SETTINGS
-
-pytestmark = pytest.mark.integration
 
 FILE = "/etc/thunderbird/policies/policies.json"
 OWN = {"policies": {"DisableAppUpdate": True}}
 LOCKED = 'Services.prefs.prefIsLocked("network.trr.mode")'
 
 
-def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(
-    tree: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(tree: Path) -> None:
     require_tool("thunderbird")
     put(tree, {FILE: OWN})
     plan = real_plan(browser_settings=dict.fromkeys(SETTINGS, BLOCKED))

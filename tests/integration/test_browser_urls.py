@@ -16,11 +16,10 @@ from urllib.parse import urlsplit
 import pytest
 from browser_probe import host_of, target
 from browser_setup import enforce, real_plan, visits
+from conftest import require_tool
 from proscribe.host.controls.browser import firefox
 from proscribe.host.controls.browser.matching import Closest, Unless
 from proscribe.host.controls.browser.rendering import Name, rules
-
-pytestmark = pytest.mark.integration
 
 BLOCKED, OPEN = "blocked", "open"
 # What each browser says of an address that its policy blocks.
@@ -127,12 +126,7 @@ def reading(name: str, plan: Mapping[str, Any]) -> Closest | Unless:
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
 def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(
-    name: str,
-    tool: str,
-    tree: Path,
-    plan: dict[str, Any],
-    require_tool: Callable[[str], str],
-    record_property: Callable[[str, object], None],
+    name: str, tool: str, tree: Path, plan: dict[str, Any], record_property: Callable[[str, object], None]
 ) -> None:
     require_tool(tool)
     effect = reading(name, plan)

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import require_tool
 from hostile_lists import HOSTILE
 from list_publisher import NAMES, PUBLISHED, Publisher, Requests, certificate, published
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import fetching
-
-pytestmark = pytest.mark.integration
 
 ENTRY = """\
 ---
@@ -72,7 +71,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def publisher(pair: Path, require_tool: Callable[[str], str]) -> Iterator[Publisher]:
+def publisher(pair: Path) -> Iterator[Publisher]:
     require_tool("openssl")
     with published(pair, PUBLISHED) as server:
         yield server

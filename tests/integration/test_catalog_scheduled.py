@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import require_tool
 from list_publisher import certificate, published
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).resolve().parents[2]
 FEED = "---\nid: our_birds\nname: Birds\nservice: tor\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
-INVENTORY = "all:\n  hosts:\n    web01:\n      proscribe_catalog_dirs: [policy]\n"
 LIST = "finch.example\nwren.example\n"
 
 
@@ -24,13 +23,11 @@ def git(top: Path, *words: str) -> str:
     return subprocess.run(["git", *who, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_a_branch_of_the_policy_repository_has_what_a_publisher_changed(
-    tmp_path: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_a_branch_of_the_policy_repository_has_what_a_publisher_changed(tmp_path: Path) -> None:
     require_tool("openssl")
     top = tmp_path / "ours"
     for name, text in {
-        "inventory.yml": INVENTORY,
+        "inventory.yml": "all:\n  hosts:\n    web01:\n      proscribe_catalog_dirs: [policy]\n",
         "policy/feeds/our_birds.yml": FEED,
         "policy/feeds/our_birds.txt": "finch.example\n",
     }.items():

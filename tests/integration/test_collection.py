@@ -17,7 +17,7 @@ import pytest
 from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 COLLECTION = "proscribe.ban"
 APP = "telegram-desktop"

@@ -23,31 +23,28 @@ from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
+import fleets
 import pytest
+import watched_hosts
 from conftest import missing
 from prometheus_client.parser import text_string_to_metric_families
+from proscribe.controller.cli import Refused, inventory
+from proscribe.controller.cli.command_line import main
+from proscribe.controller.cli.scheduled import proposing
+from proscribe.controller.cli.whole_file import write_whole
+from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.enforcement_points import manifest, writing
+from proscribe.controller.report import exports
+from proscribe.controller.report.evaluation import verdict
+from proscribe.controller.report.storage import fleet_state_file, requests_file
+from proscribe.controller.rollout import deciding
+from proscribe.model.words import EXPORT_SCHEMA
+from proscribe_ansible.exit_code import ExitCode
+from proscribe_ansible.reported_run import ReportedRun
+from unit.controller.cli.test_waiver import NEW, Words
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "unit" / "report"), str(TESTS / "unit" / "cli"), str(TESTS / "unit" / "compile")]
 
-import fleets  # noqa: E402
-import watched_hosts  # noqa: E402
-from proscribe.controller.cli import Refused, inventory  # noqa: E402
-from proscribe.controller.cli.command_line import main  # noqa: E402
-from proscribe.controller.cli.scheduled import proposing  # noqa: E402
-from proscribe.controller.cli.whole_file import write_whole  # noqa: E402
-from proscribe.controller.compile.waivers.document import read_waiver  # noqa: E402
-from proscribe.controller.enforcement_points import manifest, writing  # noqa: E402
-from proscribe.controller.report import exports  # noqa: E402
-from proscribe.controller.report.evaluation import verdict  # noqa: E402
-from proscribe.controller.report.storage import fleet_state_file, requests_file  # noqa: E402
-from proscribe.controller.rollout import deciding  # noqa: E402
-from proscribe.model.words import EXPORT_SCHEMA  # noqa: E402
-from proscribe_ansible.exit_code import ExitCode  # noqa: E402
-from proscribe_ansible.reported_run import ReportedRun  # noqa: E402
-from test_cli_waiver import NEW, Words  # noqa: E402
-
-pytestmark = pytest.mark.integration
 
 SMALL_KIB, LARGE_KIB, MANY_INODES = 4, 32 * 1024, 10_000
 REASON = re.compile(

@@ -21,10 +21,9 @@ from machines import Machine, booted, podman
 from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import CATEGORIES
 
-pytestmark = [pytest.mark.integration, pytest.mark.nightly]
+pytestmark = pytest.mark.nightly
 
 TABLE = Path(__file__).parents[1] / "catalog/debian_packages.yml"
-SUITES = ("bookworm", "trixie")
 # Each line of standard input has the packages of a service. apt is to install them all at once, dpkg each by itself. A
 # line is printed for each: the package, what apt did, what dpkg did.
 REINSTALL = rf"""
@@ -146,7 +145,7 @@ def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -
 
 
 @pytest.mark.parametrize("number", (1, 2, 3), ids=("stable", "apart", "backports"))
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", ("bookworm", "trixie"))
 def test_every_package_of_the_archives_is_found_removed_and_gated(
     suite: str, number: int, table: dict[str, Any], own_catalogue: Catalogue, tmp_path: Path
 ) -> None:

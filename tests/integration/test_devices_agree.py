@@ -6,23 +6,17 @@ The export is made by the command. What devices make of it is in device_readers.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from agreeing_cases import Case, cases
 from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answer, Exported, host_of, is_address, stated
 from browser_setup import PROJECT
+from device_readers import DEVICES
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, OPEN
 from proscribe.controller.compile.catalogue.known_good import read_lists
 from proscribe.controller.compile.catalogue.loading import load
 from published_lists import blocked_on_purpose
-
-sys.path.append(str(PROJECT / "tests" / "unit" / "enforcement_points"))
-
-from device_readers import DEVICES
-
-pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 from test_dns_services import UPSTREAM, Container, booted_desk, plan
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 AT_THE_SEAT = """cat >/etc/polkit-1/rules.d/50-seat.rules <<'END'
 polkit.addRule(function(action, subject) {
@@ -62,8 +62,7 @@ AS_ALICE = ("setpriv", "--reuid=alice", "--regid=alice", "--clear-groups")
 
 def as_alice(host: Container, command: str, check: bool = False) -> str:
     """What a command of hers prints; "" where it fails, which `check` makes an error."""
-    script = 'out=$("$@") && printf "%s\\n" "$out"'
-    return host.run("sh", "-c", script, "sh", *AS_ALICE, *command.split(), check=check)
+    return host.run("sh", "-c", 'out=$("$@") && printf "%s\\n" "$out"', "sh", *AS_ALICE, *command.split(), check=check)
 
 
 def may(host: Container, command: str) -> bool:

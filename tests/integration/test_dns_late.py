@@ -5,24 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import require_root, require_tool
 from dns_samples import MADE
 from made_resolver import KINDS, WECHAT, MadeHost
 from proscribe.host.controls import dns
 from proscribe.model.finding import COMPLIANT, UNKNOWN
 
-pytestmark = pytest.mark.integration
-
 FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolver": COMPLIANT}
 
 
 @pytest.fixture(params=KINDS)
-def made(
-    request: pytest.FixtureRequest, tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]
-) -> Iterator[MadeHost]:
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MadeHost]:
     """A host that keeps the ban."""
     require_root()
     os.chmod(tmp_path, 0o755)

@@ -6,15 +6,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import open_to_others
+from conftest import open_to_others, require_root, require_tool
 from proscribe.host.controls.dns import other_files, private_view
 from proscribe.host.system import Host
-
-pytestmark = pytest.mark.integration
 
 UID = 71003  # nobody's account here, so that it goes by its number
 SLEEPS = ("sh", "-c", "echo ready; exec sleep 300")
@@ -71,9 +69,7 @@ class Observed:
 
 
 @pytest.fixture
-def observed(
-    tmp_path: Path, require_root: Callable[[], None], require_tool: Callable[[str], str]
-) -> Iterator[Observed]:
+def observed(tmp_path: Path) -> Iterator[Observed]:
     require_root()
     for tool in ("unshare", "setpriv", "bwrap"):
         require_tool(tool)

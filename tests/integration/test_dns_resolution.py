@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import require_root, require_tool
 from dns_samples import MADE
 from made_resolver import KINDS, UPSTREAM, MadeHost
 from name_server import ADDRESS, NameServer
 from proscribe.host.controls import dns
 from proscribe.host.system import Host
-
-pytestmark = pytest.mark.integration
 
 OWN = "127.0.0.1 localhost\n192.0.2.10 intranet.example web.own.example\n"
 ENTRY = {
@@ -28,9 +27,7 @@ ENTRY = {
 PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
 
 
-def test_blocked_names_lead_nowhere_and_own_names_stay(
-    tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]
-) -> None:
+def test_blocked_names_lead_nowhere_and_own_names_stay(tmp_path: Path) -> None:
     require_root()
     unshare, getent = require_tool("unshare"), require_tool("getent")
     hosts = tmp_path / "etc/hosts"
@@ -67,7 +64,7 @@ BY_ENVIRONMENT = {
 
 
 @pytest.fixture
-def upstream(require_root: Callable[[], None]) -> Iterator[NameServer]:
+def upstream() -> Iterator[NameServer]:
     require_root()
     server = NameServer(UPSTREAM)
     yield server
@@ -110,9 +107,7 @@ def test_variables_pass_the_hosts_file_and_the_record_says_so(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_variables_do_not_pass_a_filter(
-    tmp_path: Path, upstream: NameServer, require_tool: Callable[[str], str], kind: str
-) -> None:
+def test_variables_do_not_pass_a_filter(tmp_path: Path, upstream: NameServer, kind: str) -> None:
     os.chmod(tmp_path, 0o755)
     host = MadeHost(kind, tmp_path, require_tool(MADE[kind].program))
     try:

@@ -5,10 +5,11 @@ the organisation's.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import require_root, require_tool
 from dns_samples import MADE
 from made_resolver import ANOTHER, KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan
 from name_server import NameServer, ask
@@ -21,15 +22,13 @@ from proscribe.host.controls.dns import desired, rendering, switching
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
 
-pytestmark = pytest.mark.integration
-
 PROJECT = Path(__file__).resolve().parents[2]
 A, AAAA, HTTPS = 1, 28, 65
 NO_SUCH_NAME = (3, 0)
 
 
 @pytest.fixture(scope="module")
-def upstream(require_root: Callable[[], None]) -> Iterator[NameServer]:
+def upstream() -> Iterator[NameServer]:
     require_root()
     server = NameServer(UPSTREAM)
     yield server
@@ -37,9 +36,7 @@ def upstream(require_root: Callable[[], None]) -> Iterator[NameServer]:
 
 
 @pytest.fixture(params=KINDS)
-def made(
-    request: pytest.FixtureRequest, tmp_path: Path, upstream: NameServer, require_tool: Callable[[str], str]
-) -> Iterator[MadeHost]:
+def made(request: pytest.FixtureRequest, tmp_path: Path, upstream: NameServer) -> Iterator[MadeHost]:
     upstream.queries.clear()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(MADE[request.param].program))
@@ -79,10 +76,7 @@ def test_client_gets_no_address_of_a_blocked_name(
 
 @pytest.fixture(scope="module", params=KINDS)
 def enforced(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    upstream: NameServer,
-    require_tool: Callable[[str], str],
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: NameServer
 ) -> Iterator[MadeHost]:
     root = tmp_path_factory.mktemp(request.param)
     host = MadeHost(request.param, root, require_tool(MADE[request.param].program), ANOTHER)

@@ -21,7 +21,7 @@ from machines import Machine, booting
 from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 PROJECT = Path(__file__).resolve().parents[2]
 UPSTREAM, ANOTHER = "198.51.100.53", "198.51.100.54"
@@ -73,7 +73,6 @@ for name in sys.argv[1:]:
 MASK = """systemctl stop proscribe-dns
 ln -sf /dev/null /etc/systemd/system/proscribe-dns.service
 systemctl daemon-reload"""
-BOOTED = "systemctl is-active --quiet dbus NetworkManager systemd-resolved"
 
 NETWORK = f"""
 set -eu
@@ -241,7 +240,7 @@ def booted_desk(root: str, directory: Path) -> Iterator[Container]:
     container = Container(f"proscribe-dns-{os.getpid()}-{next(NUMBERS)}", "", Path())
     here = ("--volume", f"{PROJECT}/module_utils:/proscribe:ro", "--volume", f"{PROJECT}/tests/integration:/tests:ro")
     with booting(container.name, root, directory, "--network", "none", *here, hostname="desk"):
-        container.until(BOOTED)
+        container.until("systemctl is-active --quiet dbus NetworkManager systemd-resolved")
         container.sh(NETWORK)
         yield container
 

@@ -23,7 +23,7 @@ from doc_shell import codes, missing, written
 from printed import too_wide, unread
 from scheduled_fleet import Fleet
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = read(PROJECT)

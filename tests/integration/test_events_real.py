@@ -18,7 +18,7 @@ from patience import until
 from proscribe.controller.schedule import units
 from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, Scheduled, scheduled_machine
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 ANSIBLE = "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook"
 FILE = "/var/log/proscribe/events.jsonl"
@@ -35,7 +35,6 @@ approved_on: {start}
 valid_from: {start}
 expires: {end}
 """
-REVOKED = "revoked: {{on: {now}, by: somebody.else, why: no longer needed}}\n"
 # rsyslog writes the bare message here, and what it takes for the tag and the process before it.
 RSYSLOG = """\
 template(name="bare" type="string" string="%programname% %syslogfacility-text% %syslogseverity% %msg%\\n")
@@ -123,7 +122,7 @@ def test_a_story_of_an_app_in_file_journal_and_syslog(machine: Scheduled) -> Non
     assert ("rule", "noncompliant", "waived") in reported(waived)
     assert [event["waiver"] for event in waived if event.get("rule") == "apps/wechat"] == ["press"]
 
-    waive(machine, REVOKED)
+    waive(machine, "revoked: {{on: {now}, by: somebody.else, why: no longer needed}}\n")
     assert ("rule", "waived", "noncompliant") in reported(run(machine, "audit"))
 
     enforced = run(machine, "enforce")

@@ -8,13 +8,13 @@ import datetime
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import network_appliances
 import pytest
-from conftest import layers
+from conftest import layers, require_root, require_tool
 from name_server import NameServer, ask
 from network_appliances import PLACES, Appliance, Origin, rendered, visit
 from proscribe.controller.compile.catalogue.loading import Catalogue
@@ -25,8 +25,6 @@ from proscribe.host.controls.browser.rendering import Name, Verdicts
 from proscribe.host.controls.dns.desired import covering, of_plan
 from proscribe.model.plan import sealed
 from three_namespaces import ThreeNamespaces
-
-pytestmark = pytest.mark.integration
 
 NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
 PROJECT = Path(__file__).resolve().parents[2]
@@ -84,7 +82,7 @@ def own_plan(own_catalogue: Catalogue) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def upstream(require_root: Callable[[], None]) -> Iterator[NameServer]:
+def upstream() -> Iterator[NameServer]:
     require_root()
     server = NameServer(network_appliances.UPSTREAM)
     yield server
@@ -128,10 +126,8 @@ printf 'visible_hostname proxy.made\\ninclude /export/proscribe.conf\\n' >/parse
 squid -k parse -f /parsed >/parsed.log 2>&1 && ! grep -E 'WARNING: .*(acl|domain|http_access)|ERROR|FATAL' /parsed.log
 """
 
-RESOLVERS = ("bind", "unbound", "dnsmasq")
 
-
-@pytest.mark.parametrize("kind", RESOLVERS)
+@pytest.mark.parametrize("kind", ("bind", "unbound", "dnsmasq"))
 @pytest.mark.parametrize("which", ["nested", "own"])
 def test_resolvers_answer_as_the_plan_says(
     appliance: Appliance, upstream: NameServer, own_plan: dict[str, Any], kind: str, which: str
@@ -208,9 +204,7 @@ console.log(JSON.stringify(answers));
 """
 
 
-def test_a_proxy_configuration_answers_as_the_plan_says(
-    own_plan: dict[str, Any], tmp_path: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_a_proxy_configuration_answers_as_the_plan_says(own_plan: dict[str, Any], tmp_path: Path) -> None:
     node = require_tool("node")
     odd = ["", "localhost", "__proto__", "constructor", "l0.made.", "A.L0.MADE..", "192.0.2.1", "[2001:db8::1]"]
     for plan in (nested_plan(), own_plan):
@@ -304,7 +298,7 @@ BLOCKED, RESOLVER, OPEN = (
 
 
 @pytest.fixture
-def router(require_root: Callable[[], None], require_tool: Callable[[str], str]) -> Iterator[Router]:
+def router() -> Iterator[Router]:
     require_root()
     for tool in ("ip", "nft"):
         require_tool(tool)
@@ -331,8 +325,7 @@ def router_plan(own_plan: dict[str, Any], **settings: Any) -> dict[str, Any]:
         "x" * 64: {"name": "X", "mode": "audit", "networks": ["100.64.7.0/24"], "ports": []},
     }
     chosen = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": [], **settings}
-    section = {"mode": "enforce", "services": services, "settings": chosen}
-    return sealed({**own_plan, "controls": {"firewall": section}})
+    return sealed({**own_plan, "controls": {"firewall": {"mode": "enforce", "services": services, "settings": chosen}}})
 
 
 def reached(router: Router, addresses: tuple[str, ...], *ports: int) -> set[str]:
@@ -375,9 +368,7 @@ console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(blocked)));
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("format_", ["adguard", "pihole"])
-def test_adguards_own_engine_answers_as_the_plan_says(
-    own_plan: dict[str, Any], tmp_path: Path, require_tool: Callable[[str], str], format_: str
-) -> None:
+def test_adguards_own_engine_answers_as_the_plan_says(own_plan: dict[str, Any], tmp_path: Path, format_: str) -> None:
     """Pi-hole's two lists in one: there too, what is allowed comes before what is blocked."""
     install = [require_tool("npm"), "install", "--ignore-scripts", "--no-audit", "--no-fund", ENGINE]
     (tmp_path / "package.json").write_text("{}")

@@ -12,21 +12,18 @@ from pathlib import Path
 
 import jsonschema
 import junitparser
+import machine
 import pytest
+import watched_hosts
 from conftest import missing, require_tool
+from export_fleet import ALIKE, ANSWERS, STATE, exported, hostile_answer, hostile_answers
 from lxml import etree
 from patience import LONGEST
 from prometheus_client.parser import text_string_to_metric_families
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "unit" / "report")]
 
 
-import machine  # noqa: E402
-import watched_hosts  # noqa: E402
-from export_fleet import ALIKE, ANSWERS, STATE, exported, hostile_answer, hostile_answers  # noqa: E402
-
-pytestmark = pytest.mark.integration
 SCHEMAS = Path(__file__).parent / "schemas"
 HOSTILE = hostile_answers()
 WATCHED = watched_hosts.HOSTS

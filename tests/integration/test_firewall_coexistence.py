@@ -18,7 +18,7 @@ from patience import until
 from proscribe.host.controls.firewall import boot
 from proscribe.model.plan import SCHEMA, sealed
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 HOSTS = 3  # side by side
 WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"

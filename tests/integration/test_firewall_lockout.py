@@ -17,7 +17,7 @@ from patience import BUSY, LONGEST, until
 from proscribe.host.controls.firewall import boot, program
 from proscribe.model.plan import SCHEMA, sealed
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 HOSTS = 3  # side by side
 WITHIN = 60  # seconds, the default of proscribe_firewall_confirm_within: a busy controller confirms in less
@@ -162,8 +162,7 @@ def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_t
     variables = {"proscribe_catalog_dirs": [str(folder / "catalog")], "ansible_become": False}
     said = host.playbook("enforce", variables, reports=folder / "reports")
     assert said.returncode != 0
-    found = f"found '{host.subnet}', expected no network that contains {host.subnet.removesuffix('0/24')}"
-    assert found in said.stdout
+    assert f"found '{host.subnet}', expected no network that contains {host.subnet.removesuffix('0/24')}" in said.stdout
     assert re.search(r"the address of host proscribe-lockout|this controller's own address", said.stdout)
     assert (table(host), host.there("/etc/proscribe"), host.there(program.PATH)) == ("", False, False)
 

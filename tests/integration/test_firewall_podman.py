@@ -5,14 +5,13 @@ its rules changed.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import require_tool
 from proscribe.host.controls import firewall
 from traffic_world import BAN, BLOCKED, FREE, World, world_in
-
-pytestmark = pytest.mark.integration
 
 
 class Podman:
@@ -48,14 +47,12 @@ class Podman:
 
 
 @pytest.fixture
-def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[World]:
-    with world_in(tmp_path, require_tool, require_root) as made:
+def world(tmp_path: Path) -> Iterator[World]:
+    with world_in(tmp_path) as made:
         yield made
 
 
-def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(
-    world: World, tmp_path: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(world: World, tmp_path: Path) -> None:
     for tool in ("podman", "runc"):
         require_tool(tool)
 

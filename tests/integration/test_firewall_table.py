@@ -7,11 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import require_root, require_tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from namespaced import NamespacedHost, made_plan, own_rule
@@ -24,8 +25,6 @@ from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import ControlError, Result, run_tool
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT
-
-pytestmark = pytest.mark.integration
 
 
 def plan(dns_over_tls: str = "blocked", mode: str = "enforce", **services: list[str]) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def ip(*words: str) -> None:
 
 
 @pytest.fixture
-def space(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[Namespaced]:
+def space(tmp_path: Path) -> Iterator[Namespaced]:
     require_root()
     tools = {name: require_tool(name) for name in ("nft", "ip", "unshare", "systemctl")}
     for directory in ("usr/sbin", "etc/systemd/system", "var/lib"):
@@ -113,7 +112,7 @@ def test_loaded_once_found_compliant_and_not_touched_again(space: Namespaced) ->
     assert space.nft("-j", "list", "ruleset") == before
 
 
-def test_table_of_the_next_boot_loads_and_is_enabled(space: Namespaced, require_tool: Callable[[str], str]) -> None:
+def test_table_of_the_next_boot_loads_and_is_enabled(space: Namespaced) -> None:
     require_tool("systemd-analyze")
     space.enforce(TELEGRAM)
     verify = ["systemd-analyze", "verify", f"{space.root}{boot.UNIT_FILE}"]

@@ -19,12 +19,10 @@ from proscribe.model.finding import WAIVED
 from three_namespaces import GATEWAY, LOCAL, LOCAL_6
 from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, World, plan, world_in
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
-def world(tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[World]:
-    with world_in(tmp_path, require_tool, require_root) as made:
+def world(tmp_path: Path) -> Iterator[World]:
+    with world_in(tmp_path) as made:
         yield made
 
 

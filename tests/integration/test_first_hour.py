@@ -14,16 +14,15 @@ from doc_shell import codes, missing
 from machines import PROJECT
 from scheduled_fleet import Fleet, scheduled_fleet
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
-HOSTS = ("press01", "press02", "fin01")
 # What the collection is made of, beside what a controller runs.
 BUILT_FROM = ("examples", "doc_fragments", "LICENSE", "CHANGELOG.md", "SECURITY.md")
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    with scheduled_fleet("hour", HOSTS) as booted:
+    with scheduled_fleet("hour", ("press01", "press02", "fin01")) as booted:
         booted.controller.send_checkout((*MORE, *(part for part in BUILT_FROM if part not in MORE)))
         booted.controller.script(SERVED)
         for host, address in booted.addresses.items():

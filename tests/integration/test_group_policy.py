@@ -24,7 +24,7 @@ from proscribe.host.controls.group_policy.identity import WITH_APPLOCKER, guid
 from proscribe.host.controls.group_policy.observed import INI, POLICY
 from proscribe.host.controls.group_policy.registry_pol import parse, said_by
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 NAME = "Proscribe desktops"
 RULE = "group_policy/proscribe-desktops"

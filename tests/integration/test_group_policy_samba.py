@@ -9,22 +9,18 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_setup import HERE, in_place_of_etc, put, real_plan
-from conftest import missing
+from conftest import missing, require_tool
 from machine import outside
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
 from proscribe.host.controls.group_policy import applocker
 from proscribe.host.controls.group_policy.policies import PROGRAMS, entries, of_programs
 from proscribe.host.controls.group_policy.registry_pol import Entry, parse, render, said_by
 
-pytestmark = pytest.mark.integration
-
-PYTHON = "/usr/bin/python3"
 PACKAGES = (
     "python3-samba",
     "samba-libs",
@@ -76,7 +72,7 @@ def of_samba(samba: Path, content: bytes, scratch: Path, template: bytes = b"") 
         "PYTHONPATH": str(samba / "usr/lib/python3/dist-packages"),
         "LD_LIBRARY_PATH": f"{library.parent}:{library}",
     }
-    argv = [PYTHON, "-B", str(HERE / "samba_policies.py"), *(str(scratch / name) for name in files)]
+    argv = ["/usr/bin/python3", "-B", str(HERE / "samba_policies.py"), *(str(scratch / name) for name in files)]
     said = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert said.returncode == 0, said.stderr[-2000:]
     found = json.loads(said.stdout)
@@ -139,15 +135,14 @@ def test_samba_computes_the_policies_that_hosts_have(restrictions: dict[str, Any
         }
         assert said == expected
     assert len(found["chrome"]["URLBlocklist"]) > 500
-    texts = {
+    assert {
         key: json.loads(value) if key in ("ExtensionSettings", "Preferences") else value
         for key, value in found["firefox"].items()
-    }
-    assert texts == of_hosts["firefox"]
+    } == of_hosts["firefox"]
 
 
 def test_chromium_takes_what_samba_computed_and_what_the_export_has(
-    samba: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]
+    samba: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     require_tool("chromium")
     plan = real_plan()
@@ -160,7 +155,7 @@ def test_chromium_takes_what_samba_computed_and_what_the_export_has(
 
 
 def test_firefox_takes_texts_of_json_where_the_registry_has_no_tables(
-    samba: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]
+    samba: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The schema in Firefox is one for all platforms; what it takes as a text here, it takes out of the registry."""
     require_tool("firefox-esr")

@@ -23,7 +23,7 @@ from proscribe.host.controls.group_policy.policies import entries
 from proscribe.host.controls.group_policy.registry_pol import DWORD, EMPTY_KEY, Entry, emptied, number, said_by, text
 from test_apps_real_dpkg import SOURCE, Machine
 
-pytestmark = [pytest.mark.integration, pytest.mark.nightly]
+pytestmark = pytest.mark.nightly
 
 ENVIRONMENT = ("HOME=/root", "WINEDEBUG=-all", "WINEDLLOVERRIDES=mscoree,mshtml=", "XDG_RUNTIME_DIR=/tmp")
 BELOW = "HKEY_LOCAL_MACHINE\\Software\\Policies"

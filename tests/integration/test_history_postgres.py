@@ -9,27 +9,21 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import zlib
 from pathlib import Path
 
 import pytest
-from conftest import missing
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "controller" / "report"))
-
-import test_history
 import watched_hosts
 import writers
+from conftest import missing
 from fleets import WAIVERS, answer
 from pasts import Past, bad, good
 from proscribe.controller.report.history import HistoryError, open_history
 from proscribe.controller.report.history import server as server_of_history
 from proscribe.model.finding import Finding, judge
-
-pytestmark = pytest.mark.integration
+from unit.controller.report import test_history
 
 
 def programs() -> Path:

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import made_apps as made
 import pytest
 import restricted_programs
 from attacked_host import (
     BOB,
-    HERE,
     MALLORY,
     MODULES,
     SECONDS,
@@ -39,13 +39,7 @@ from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
 from proscribe.host.system.forked import Limits, run_apart
 
-sys.path.insert(0, str(HERE.parent / "unit/controls"))
-import made_apps as made
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own")
 needs_fuse = pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="needs FUSE")
 IMAGE = "WeChat.AppImage"
 # Holds a write lease on each of some files, until the kernel takes it away. Files that are open already are named by
@@ -467,8 +461,7 @@ def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs: Path, 
     else:
         subprocess.run(["mount", "--bind", str(other / "deep"), str(place)], check=True)
     list_mounts(btrfs)
-    found = "user:mallory QQ_9_x86_64.AppImage" in observe_root(btrfs, plan)["findings"]
-    assert found is (mounted == "a subvolume")
+    assert ("user:mallory QQ_9_x86_64.AppImage" in observe_root(btrfs, plan)["findings"]) is (mounted == "a subvolume")
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -21,12 +20,9 @@ from typing import Any
 import pytest
 from conftest import require_root, require_tool
 from hostile_host import Ended, Fleet, fleet
+from watched_hosts import ENDED, INCIDENT, REQUEST, watch
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
-
-from watched_hosts import ENDED, INCIDENT, REQUEST, watch  # noqa: E402
-
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 ALL = ("-e", json.dumps({"proscribe_max_change": {"hosts": "unlimited"}}))
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -60,8 +56,7 @@ def unharmed(hosts: Fleet, ended: Ended, honest: str = "compliant") -> dict[str,
     assert not owned(hosts).exists(), "a host ran a command on the controller"
     assert not CONTROL.search(ended.said), repr(ended.said[-2000:])
     states = hosts.states()
-    found = {name: states.get(name) for name in hosts.honest}
-    assert found == dict.fromkeys(hosts.honest, honest), ended.said[-3000:]
+    assert {name: states.get(name) for name in hosts.honest} == dict.fromkeys(hosts.honest, honest), ended.said[-3000:]
     assert "did not end" not in ended.said and "Proscribe's report failed" not in ended.said
     assert states.keys() == set(hosts.names)
     return {name: states[name] for name in hosts.names if name not in hosts.honest}

@@ -19,8 +19,6 @@ from pipelines import GITHUB, GITLAB, document, github
 from vendored import PROJECT, Repository, bin_directory, collection_of_pypi
 
 __all__ = ["bin_directory"]  # fixtures
-pytestmark = pytest.mark.integration
-
 DEPARTMENTS = ("--department", "finance=fin01", "--department", "press=press01,press02")
 TENANTS = ("--tenant", "google=acme.example")
 
@@ -83,13 +81,9 @@ def test_an_audit_of_hosts_that_only_audit_is_no_failure(made: Repository) -> No
     (made.directory / "inventory/prod/host_vars").mkdir()
     for name in ("fin01", "press01", "press02"):
         made.write({f"inventory/prod/host_vars/{name}.yml": "ansible_connection: local\n"})
-    said = made.run(*_last_command(document(made, GITHUB)["jobs"]["audit"]["steps"][2]["run"]))
+    said = made.run(*document(made, GITHUB)["jobs"]["audit"]["steps"][2]["run"].removeprefix(".venv/bin/").split())
     assert "3 hosts: 3 noncompliant" in said and "only audited: apps, browser, firewall, dns" in said, said
     made.git("clean", "--quiet", "--force", "-d", "inventory")
-
-
-def _last_command(line: str) -> list[str]:
-    return line.removeprefix(".venv/bin/").split()
 
 
 def test_the_collection_makes_the_same(made: Repository) -> None:

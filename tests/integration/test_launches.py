@@ -19,12 +19,11 @@ from launches_host import UNIT
 from machines import Machine, booted
 from patience import BUSY, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 FRIDA, DIETER, BERTHA = 2001, 2002, 2003
 ROOTS, PORTABLE = "/opt/viber/Viber", "/home/frida/viber/Viber"
 INNOCENT = ("/home/frida/bin/Viber", "/srv/tools/Viber", "/home/frida/bin/other")
-WAIVED = [{"waiver": "w1", "users": ["dieter"]}]
 RATIO = 4.0  # of what starting the programs costs their starter, at most; 0.3 to 1 alone, 2.1 beside other work
 
 # Starts programs that stay, and prints their numbers.
@@ -83,7 +82,7 @@ chmod 755 /home/frida
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with booted("launches", root="trixie-host") as (one,):
-        launches.install(one, launches.plan(WAIVED))
+        launches.install(one, launches.plan([{"waiver": "w1", "users": ["dieter"]}]))
         yield one
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "unit/controls"))
 
 import made_starts as starts
 import pytest
@@ -22,8 +19,6 @@ from proscribe.host.watch.restricted import Restricted, sets
 from proscribe.host.watch.starts import daemon as noticing
 from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.proc_events import ProcEvents
-
-pytestmark = pytest.mark.integration
 
 
 def test_a_start_is_reported_and_forks_are_not() -> None:

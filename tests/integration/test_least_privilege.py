@@ -19,7 +19,7 @@ from patience import LONGEST
 from proscribe.host.audit_program import PROGRAM
 from proscribe.wire.loader import MARK
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 DOCUMENT = "docs/least-privilege.md"
 CORRECTING, ASKING, AUDITING = "proscribe", "ops", "auditor"

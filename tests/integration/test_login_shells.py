@@ -21,7 +21,7 @@ from conftest import missing
 from machines import Machine, booted, podman, run_ansible
 from patience import LONGEST
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 NU = "@nushell/linux-x64@0.115.1"  # Debian has none
 # What passes a command on, in whatever language it has; `talks` greets with what looks like an answer.
@@ -77,7 +77,6 @@ done
 echo 'MaxStartups 200' >/etc/ssh/sshd_config.d/many.conf
 systemctl reload ssh
 """
-ONLY_DNS = {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"}
 
 
 def nu() -> Path:
@@ -113,7 +112,7 @@ class Shells:
         common = {
             "ansible_host": host.address,
             "ansible_ssh_common_args": " ".join(["-F none", *host._ssh_options()]),
-            "proscribe_controls": ONLY_DNS,
+            "proscribe_controls": {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"},
             "proscribe_history": "off",
         }
         self.inventory.write_text(json.dumps({"all": {"hosts": names, "vars": common}}))

@@ -24,8 +24,6 @@ from proscribe.host.system import Host, Result
 from proscribe.model.finding import NONCOMPLIANT
 from proscribe.wire.replies import record as replies
 
-pytestmark = pytest.mark.integration
-
 GROUP, ONE, OTHER = "macs", "mac1", "mac2"
 WAIVED, OF_OTHER, FOR_USERS = "signal", "discord", "viber"
 GROUPED = "zalo"  # restricted for the members of a group alone

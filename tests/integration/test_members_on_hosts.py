@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from machines import Machine, booted
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 FRIDA, DIETER, GRETA = 2001, 2002, 2003
 TELEGRAM = "149.154.167.99"

@@ -18,27 +18,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import fleets
+import machine
 import pytest
+import watched_hosts
 import yaml
 from conftest import missing, require_tool
+from export_fleet import ANSWERS, FINISHED, STATE, exported
 from patience import until
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "unit" / "report")]
 
-import fleets  # noqa: E402
-import machine  # noqa: E402
-import watched_hosts  # noqa: E402
-from export_fleet import ANSWERS, FINISHED, STATE, exported  # noqa: E402
 
-pytestmark = pytest.mark.integration
 MONITORING = PROJECT / "examples" / "monitoring"
 RULES = MONITORING / "proscribe.rules.yml"
 DASHBOARD = MONITORING / "grafana-dashboard.json"
 ALERTS = {rule["alert"]: rule for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]}
 PANELS = json.loads(DASHBOARD.read_text())["panels"]
 TIME = int(datetime.fromisoformat(FINISHED).timestamp()) + 60  # the metrics were read a minute after the run
-WORTHLESS = {**fleets.WAIVERS[0], "id": "a-promise", "status": "unsigned"}
 HOSTS = {**ANSWERS, **watched_hosts.HOSTS}
 
 # Each alert by the series that it is about (a value for each hour), when it does not fire yet, when it does, and what
@@ -176,7 +173,7 @@ def served(place: Path, metrics: str) -> Iterator[Prometheus]:
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Of a fleet with a host of each kind."""
-    waivers = [*fleets.WAIVERS, WORTHLESS]
+    waivers = [*fleets.WAIVERS, {**fleets.WAIVERS[0], "id": "a-promise", "status": "unsigned"}]
     hosts = tuple({**dict.fromkeys(STATE), **HOSTS})
     return exported(tmp_path_factory.mktemp("each"), ["prometheus"], HOSTS, hosts, waivers=waivers)["prometheus"]
 

@@ -35,8 +35,6 @@ from vendored import (
 )
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
-pytestmark = pytest.mark.integration
-
 TOKEN = "a-secret-token"
 # An audit of this machine that is short, in which the policy is what it is.
 SHORT = (

@@ -14,12 +14,13 @@ without DNS. Browsers have policies of their own and no part in this.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from conftest import require_root, require_tool
 from explained import Explained, closed
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
 from reach_cases import (
@@ -52,8 +53,6 @@ from reach_world import (
     lost,
     split,
 )
-
-pytestmark = pytest.mark.integration
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 FORCED = "forced"  # a host with an unbound, on which nobody else may ask name servers, and QUIC is refused
@@ -107,9 +106,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
 
 
 @pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str], require_root: Callable[[], None]
-) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     require_root()
     for tool in TOOLS:
         require_tool(tool)

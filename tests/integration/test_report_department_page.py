@@ -5,20 +5,14 @@ printed.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import shown_to_heads
 from chromium import Chromium, Page
 from conftest import missing, require_tool
-
-sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
-
-import shown_to_heads  # noqa: E402
-
-pytestmark = pytest.mark.integration
 
 VIEWS = [
     pytest.param({"width": 1280, "height": 900}, id="desk"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import socket
-import sys
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rich_runs
+import watched_hosts
 from chromium import Chromium, Page
 from conftest import missing, require_tool
 from proscribe.controller.report.collection.events import Collector
@@ -20,16 +21,8 @@ from proscribe.controller.report.page.document import page as report_page
 from proscribe.model.finding import Finding, Verdict, host_record, judge
 from proscribe.model.plan import CONTROLS
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "report")]
-
-import rich_runs  # noqa: E402
-import watched_hosts  # noqa: E402
-
-pytestmark = pytest.mark.integration
-
 DIGEST = "sha256:" + "a" * 64
 ENFORCED = {"mode": "enforce"}
-FINISHED = "2026-11-25T00:31:00Z"
 EVIL = '"><img src=x onerror="document.title=1"><script>document.title=1</script></script><!--\u202e\x1b[2J{{1}}'
 DEPARTMENTS = {"press": "web", "treasury": "db"}  # by the first letters of its hosts
 
@@ -387,7 +380,7 @@ def test_words_stay_whole_and_nothing_is_wider_than_the_screen(browser, tmp_path
     services = ["microsoft_teams_consumer", "google_messages", *(f"service{number}" for number in range(60))]
     report["nothing_known"] = [{"rule": f"{control}/{id_}", "hosts": 3} for control in CONTROLS for id_ in services]
     report["lifted"] = [
-        {"host": names[0], "controls": [*CONTROLS], "at": FINISHED, "run": "20261125T050000Z-lift-0005"}
+        {"host": names[0], "controls": [*CONTROLS], "at": "2026-11-25T00:31:00Z", "run": "20261125T050000Z-lift-0005"}
     ]
     path = tmp_path / "report.html"
     path.write_text("".join(report_page(report, records)), encoding="utf-8")

@@ -20,7 +20,7 @@ from proscribe.host.watch.state import files, journal
 from scheduled_fleet import REPORTS, Fleet, scheduled_fleet
 from scheduled_machine import CHECKOUT, RESTRICTIONS
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 A, B = "press01", "fin01"
 NOTIFICATION = "This is not permitted here; ask the IT service desk."

@@ -6,10 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import roots
-
-pytestmark = pytest.mark.integration
 
 # It notes that it was called, and takes a moment. What it makes is its last argument but for the mirror.
 MMDEBSTRAP = """\

@@ -22,7 +22,7 @@ from pasting import commands
 from patience import LONGEST, until
 from proscribe.controller.report.storage import journal
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 PACKAGE = """\
 set -eu

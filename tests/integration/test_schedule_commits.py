@@ -16,8 +16,6 @@ from patience import until
 from proscribe.host.programs.pulling import commits
 from proscribe.host.programs.pulling.commits import GOOD, Checkout, Problem
 
-pytestmark = pytest.mark.integration
-
 PAST = "2024-06-01T12:00:00Z"  # when the key of `old`, which ended with 2024, was good
 
 
@@ -203,8 +201,7 @@ def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository: 
 
 def test_a_signature_that_was_made_for_something_else_is_refused(repository: Repository) -> None:
     """A signer signs waivers, too, and files; the namespace distinguishes them (ssh-keygen(1), -n)."""
-    commit = repository.commit("")
-    raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", commit) + "\n"
+    raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", repository.commit("")) + "\n"
     payload = repository.directory / "payload"
     payload.write_text(raw)
     for namespace, taken in (("file", False), ("git", True)):
@@ -224,8 +221,7 @@ def test_a_signature_that_was_made_for_something_else_is_refused(repository: Rep
 
 def test_a_good_signature_of_another_commit_is_refused(repository: Repository) -> None:
     """Its lines put into a commit that the signer never saw."""
-    good = begun(repository)
-    raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", good)
+    raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", begun(repository))
     signature = raw[raw.index("gpgsig ") : raw.index("-----END SSH SIGNATURE-----")] + "-----END SSH SIGNATURE-----\n"
     other = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", repository.commit("")) + "\n"
     head, _, message = other.partition("\n\n")

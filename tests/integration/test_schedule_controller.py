@@ -15,7 +15,7 @@ from patience import until
 from scheduled_machine import CHECKOUT, Scheduled, frozen, mail_text, mails, scheduled_machine, thawed
 from tampering import TEN, named
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 SERVICE, TIMER, FAILED = "proscribe-drift.service", "proscribe-drift.timer", "proscribe-drift-failed.service"
 REPORTS = f"{CHECKOUT}/reports"

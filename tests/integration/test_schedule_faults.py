@@ -12,7 +12,7 @@ from patience import until
 from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
 from scheduled_machine import mail_text
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 RESTRICTIONS = """\
 proscribe_categories: []

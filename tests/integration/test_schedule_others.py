@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 SERVICE, UNIT = "proscribe-drift.service", "/etc/systemd/system/proscribe-drift.service"
 THEIRS = "/home/alice/proscribe"

@@ -13,7 +13,7 @@ from proscribe.host.audit_program import PROGRAM
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN, named
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 SERVICE, TIMER = "proscribe-pull.service", "proscribe-pull.timer"
 RECORD = "/var/lib/proscribe/record.json"

@@ -17,7 +17,6 @@ from patience import LONGEST
 from proscribe.controller.compile.restrictions import read_in_part
 from vendored import PROJECT, collection_of_pypi, tools
 
-pytestmark = pytest.mark.integration
 EXAMPLES = PROJECT / "examples" / "schedules"
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 

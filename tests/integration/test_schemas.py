@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import datetime
 import json
-import sys
 from pathlib import Path
 
+import fleets
 import jsonschema
 import pytest
+import watched_hosts
 import yaml
+from event_runs import EventRuns
+from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers
+from made_export import decision
+from pasts import bad, good, repaired, unseen, waived
 from proscribe.controller.compile.catalogue import schema as catalogue_keys
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.schema import CATEGORIES
@@ -21,23 +26,15 @@ from proscribe.controller.enforcement_points import manifest, writing
 from proscribe.controller.enforcement_points.observed import points_of
 from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile
+from proscribe.controller.report.exports.event_kinds import KINDS
+from proscribe.controller.report.history import open_history
 from proscribe.model.finding import STATES
 from proscribe.model.plan import CONTROLS
 from proscribe.wire.replies.record import read
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "tests" / "unit" / part) for part in ("report", "enforcement_points")]
 
-import fleets  # noqa: E402
-import watched_hosts  # noqa: E402
-from event_runs import EventRuns  # noqa: E402
-from export_fleet import ANSWERS, FINISHED, STATE, exported, hostile_answers  # noqa: E402
-from made_export import decision  # noqa: E402
-from pasts import bad, good, repaired, unseen, waived  # noqa: E402
-from proscribe.controller.report.exports.event_kinds import KINDS  # noqa: E402
-from proscribe.controller.report.history import open_history  # noqa: E402
 
-pytestmark = pytest.mark.integration
 SCHEMAS = {
     path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in PROJECT.glob("docs/schema/*.json")
 }

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import proscribe
 import pytest
+from conftest import require_root, require_tool
 from namespaced import made_plan
 from proscribe.controller.report.text.wording import SSHD_REFUSES, unreachable
 from proscribe.host.controls.firewall.rule_text import Exemptions
 from proscribe.host.controls.firewall.ruleset import render
-
-pytestmark = pytest.mark.integration
 
 PORT = 2222
 # Opens connections and never logs in, each from another address of the loopback network where `spread`.
@@ -69,9 +68,7 @@ daemon.kill(), daemon.wait()
 
 
 @pytest.fixture
-def story(
-    tmp_path: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]
-) -> Callable[[str, str], dict[str, object]]:
+def story(tmp_path: Path) -> Callable[[str, str], dict[str, object]]:
     require_root()
     for tool in ("ip", "nft", "ssh", "ssh-keygen", "unshare", "setpriv"):
         require_tool(tool)

@@ -12,7 +12,7 @@ from machines import ACCOUNTS, PROJECT, Machine, booted
 from patience import LONGEST
 from proscribe.model.plan import SCHEMA, sealed
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 APP = {
     "name": "A",

@@ -20,7 +20,7 @@ import pytest
 from machines import ACCOUNTS, ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 # The shell of bob talks.
 PREPARE = """\

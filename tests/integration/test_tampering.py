@@ -17,7 +17,7 @@ from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TABLE, USER, Tampering
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 OPEN = ("noncompliant", "unknown", "error")

@@ -17,7 +17,7 @@ from proscribe.controller.report.text.package_commands import COMMANDS
 from proscribe.controller.report.text.reinstalling import command
 from proscribe.model.removed import Removed
 
-pytestmark = [pytest.mark.integration, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for whole hosts")]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for whole hosts")
 HERE = Path(__file__).resolve().parent
 MODULES = HERE.parents[1] / "module_utils"
 TOOL = "/home/alice/.local/bin/tool"

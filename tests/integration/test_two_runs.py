@@ -19,7 +19,7 @@ from patience import LONGEST, until
 from proscribe.host.system.file_lock import LOCK
 from proscribe.model.plan import SCHEMA, sealed
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 HOLD, HELD = "/run/hold", "/run/held"
 WAITS = f"""#!/bin/sh

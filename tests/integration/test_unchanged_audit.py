@@ -16,7 +16,7 @@ from scheduled_machine import Scheduled, scheduled_machine
 from streams import with_program
 from unchanged_audit import NOT_LOADED
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 CALL = {"controls": [], "gate": "never", "will_correct": False, "watch": None}
 LISTING = BOOTSTRAP.replace(" os._exit(0)", " print(*sys.modules, flush=True)\n os._exit(0)")

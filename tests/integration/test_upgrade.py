@@ -14,11 +14,10 @@ import pytest
 from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 # While there is no release, the code of so many changes ago takes its place.
 CHANGES_AGO = 150
-APP = "telegram-desktop"
 FAKE_APP = """\
 set -e
 mkdir -p /tmp/app/DEBIAN
@@ -85,7 +84,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 def test_the_last_release_enforces(fleet: Fleet) -> None:
-    fleet.host.run("sh", "-c", FAKE_APP, "sh", APP)
+    fleet.host.run("sh", "-c", FAKE_APP, "sh", "telegram-desktop")
     assert fleet.left() == []
     fleet.run(fleet.before, "enforce")
     assert fleet.record()["state"] in IN_LINE

@@ -16,8 +16,6 @@ import yaml
 from vendored import EXAMPLE, PROJECT, Repository, bin_directory, collection, collection_repository, downloaded, image
 
 __all__ = ["bin_directory", "collection", "collection_repository"]  # fixtures
-pytestmark = pytest.mark.integration
-
 INVENTORY = "press: {hosts: {localhost: {ansible_connection: local}}}\n"
 # Restrictions with which an audit of this machine is short.
 VARIABLES = """\

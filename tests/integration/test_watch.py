@@ -15,7 +15,7 @@ from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import TEN
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 EVERY = 60  # seconds
 GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"

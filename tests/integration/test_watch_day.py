@@ -21,7 +21,7 @@ from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, Scheduled, scheduled_machine
 from tampering import TEN
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 HOUR, DAY, EVERY = 3600, 86400, 1200
 WAIVED_FOR = 10 * HOUR
@@ -45,7 +45,6 @@ NET = """\
 ip link add wlan0 type veth peer name beyond && ip addr add 192.0.2.5/24 dev wlan0
 ip link set beyond up && ip link set wlan0 up && ip route add default via 192.0.2.1
 """
-NO_NET = "ip link delete wlan0"
 # Plays the moments of the day: before each what has happened, then one observation at its time; prints what came of it.
 PLAY = r"""
 import json, os, subprocess, sys, time
@@ -123,7 +122,7 @@ def test_a_day_of_a_laptop_without_a_controller(machine: Scheduled) -> None:
         before = [TAMPERING[name].done for name in names]
         if (OFFLINE[0] <= at < OFFLINE[1]) != offline:
             offline = not offline
-            before.insert(0, NO_NET if offline else NET)
+            before.insert(0, "ip link delete wlan0" if offline else NET)
         moments.append({"at": at, "before": before, "right": [TAMPERING[name].right for name in names]})
     given = {
         "begin": begin,

@@ -17,7 +17,7 @@ from proscribe.host.watch.state import files, journal
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 from tampering import GATE, TEN
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts]
+pytestmark = pytest.mark.whole_hosts
 
 GROUP = f"{CHECKOUT}/fleet/group_vars/all.yml"
 POLICY = TEN["a policy file is removed"]
@@ -28,7 +28,6 @@ mount -t tmpfs -o size=8m,mode=755 tmpfs {STATE_DIRECTORY}
 cp -a /root/state/. {STATE_DIRECTORY}
 rm -r /root/state
 """
-FULL = f"cat /dev/zero >{STATE_DIRECTORY}/filler 2>/dev/null || true"
 LARGE = f"""\
 rm -f {STATE_DIRECTORY}/filler
 cp -a {STATE_DIRECTORY} /root/state
@@ -81,7 +80,7 @@ def drifted(machine: Scheduled) -> list[str]:
 def test_a_full_disk(machine: Scheduled) -> None:
     machine.script(SMALL)
     try:
-        machine.script(FULL)
+        machine.script(f"cat /dev/zero >{STATE_DIRECTORY}/filler 2>/dev/null || true")
         before = machine.read(files.RECORD)
         machine.script(POLICY.done)
         code, said = observed(machine)

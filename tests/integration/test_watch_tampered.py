@@ -17,7 +17,7 @@ from proscribe.host.watch.state import files
 from tampering import CHROMIUM
 from watched_host import EVERY, audit, enforce, events, observed, plan
 
-pytestmark = [pytest.mark.integration, pytest.mark.whole_hosts, pytest.mark.steps]
+pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 MAIN = f"$(systemctl show -P MainPID {units.LAUNCHES})"
 # Empties the fanotify group of the daemon, whose process goes on.

@@ -38,7 +38,7 @@ from proscribe.model.plan import sealed
 from test_apps_real_dpkg import SOURCE, Machine
 from well_known import WELL_KNOWN, WellKnown
 
-pytestmark = [pytest.mark.integration, pytest.mark.nightly]
+pytestmark = pytest.mark.nightly
 
 ENVIRONMENT = ("HOME=/root", "WINEDEBUG=-all", "XDG_RUNTIME_DIR=/tmp")
 ALICE = "S-1-5-21-0-0-0-1000"  # as Wine calls its user

@@ -9,11 +9,12 @@ import json
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from conftest import require_root, require_tool
 from namespaced import NamespacedHost, made_plan
 from patience import until
 from proscribe.host.controls import firewall
@@ -23,7 +24,6 @@ from three_namespaces import GATEWAY_6, LOCAL_6, ROLES, ThreeNamespaces
 PEER = Path(__file__).with_name("peer.py")
 BLOCKED, BLOCKED_HOST, BLOCKED_6 = "203.0.113.7", "198.51.100.7", "2001:db8::7"
 FREE, FREE_6 = "198.51.100.80", "2001:db8:1::80"
-OUTSIDE = (BLOCKED, BLOCKED_HOST, BLOCKED_6, FREE, FREE_6)
 
 
 def plan(
@@ -55,7 +55,7 @@ class World:
         return run_tool([*self.spaces.enter("local"), *argv], **options)
 
     def build(self) -> None:
-        self.spaces.build(OUTSIDE)
+        self.spaces.build((BLOCKED, BLOCKED_HOST, BLOCKED_6, FREE, FREE_6))
         for role in ROLES:
             self.start(role)
             assert self.send_command(role, "serve") == "ok"
@@ -114,7 +114,7 @@ class World:
 
 
 @contextlib.contextmanager
-def world_in(root: Path, require_tool: Callable[[str], str], require_root: Callable[[], None]) -> Iterator[World]:
+def world_in(root: Path) -> Iterator[World]:
     """The world, the files of whose host are in a directory."""
     require_root()
     (root / "usr/sbin").mkdir(parents=True)

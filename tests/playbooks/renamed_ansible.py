@@ -16,14 +16,13 @@ from types import CodeType
 
 OWN = Path(str(importlib.util.find_spec("ansible").origin)).parent  # type: ignore[union-attr]
 OF_PYTHON = {"_writer": Path(str(queues.__file__))}
-PARAMETERS = ("_hosts", "_hosts_all")
 COMPUTED = "'_%s' % plugin_type"  # where Ansible itself makes the name `_shell`
 IMPORT = re.compile(r"\s*(from|import) ")
 
 
 def renamed(text: str, name: str) -> str:
     """A source text with another name. What is imported by that name is a module, and has its name still."""
-    if name in PARAMETERS or not name.startswith("_"):
+    if name in ("_hosts", "_hosts_all") or not name.startswith("_"):
         return re.sub(rf"\b{name}\b", f"{name}_renamed", text)
     places = rf"(?<!_internal)(?<=\.){name}\b|(?<=\bdef ){name}\b|(?<=['\"]){name}(?=['\"])|(?<=^    ){name}(?=: | = )"
     if re.search(rf"^    {name}: ", text, re.MULTILINE):  # a field, which is given by its name

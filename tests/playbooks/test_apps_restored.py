@@ -156,8 +156,7 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
     (id_,) = made.quarantined
     path = "/home/alice/proscribe-made-parrot"
     assert f"changed: pc17 quarantine {path} as {id_}" in ended.said
-    entry = {"control": "apps", "action": f"quarantine {path} as {id_}", "quarantine_id": id_}
-    assert entry in made.record["actions"]
+    assert {"control": "apps", "action": f"quarantine {path} as {id_}", "quarantine_id": id_} in made.record["actions"]
 
     listed = made("quarantine list")
     assert listed.code == 0, listed.said

@@ -64,12 +64,10 @@ TAGGED = f"""{PLAY}  tasks:
       ansible.builtin.debug: {{msg: something else}}
       tags: [other]
 """
-DEPENDS = f"{PLAY}  roles: [desktop]\n"
 DESKTOP = {
     "our_roles/desktop/meta/main.yml": f"dependencies: [{{role: {ROLE}}}]\n",
     "our_roles/desktop/tasks/main.yml": "- name: Our desktop\n  ansible.builtin.debug: {msg: our desktop}\n",
 }
-SHORT_ROLE = f"{PLAY}  collections: [proscribe.ban]\n  roles: [dns_filter]\n"
 SHORT_MODULES = f"""{PLAY}  collections: [proscribe.ban]
   tasks:
     - name: Compile
@@ -110,8 +108,8 @@ SHAPES = {
     "include_role in a loop, and rescue": Shape(IN_A_LOOP, 2, NOT_ON_H1, ("rescued h1",), breaks="h1"),
     "include_role of several in a loop": Shape(SEVERAL_IN_A_LOOP, controls=("browser", "dns")),
     "import_role with tags": Shape(TAGGED, words=("site.yml", "--tags", "ban")),
-    "a role that depends on ours": Shape(DEPENDS, says=("our desktop",), files=DESKTOP),
-    "short names of roles": Shape(SHORT_ROLE),
+    "a role that depends on ours": Shape(f"{PLAY}  roles: [desktop]\n", says=("our desktop",), files=DESKTOP),
+    "short names of roles": Shape(f"{PLAY}  collections: [proscribe.ban]\n  roles: [dns_filter]\n"),
     "short names of modules": Shape(SHORT_MODULES, 0, IN_EFFECT, controls=EVERY),
     "short names of filters": Shape(
         SHORT_FILTER, 2, {"h1": "unknown", "h2": "unknown"}, ("No filter named 'proscribe_plan'",), controls=EVERY

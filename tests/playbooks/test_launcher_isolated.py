@@ -57,8 +57,7 @@ def test_the_trap_works(trap: Trap) -> None:
 @pytest.mark.parametrize("words", [("--help",), ("enforec",), ("test", "--help")])
 @pytest.mark.parametrize("named", [True, False], ids=["an Ansible that is named", "none named"])
 def test_words_that_need_no_host(trap: Trap, words: tuple[str, ...], named: bool) -> None:
-    given = {"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE} if named else {}
-    ended = trap.launch(PROJECT / "proscribe", *words, **given)
+    ended = trap.launch(PROJECT / "proscribe", *words, **{"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE} if named else {})
     assert trap.sprung == [], ended.said
     assert ("Usage" if words[0] == "--help" else "did you mean" if words[0] == "enforec" else "usage:") in ended.said
 

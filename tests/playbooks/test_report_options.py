@@ -150,8 +150,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=list(OPTIONS))
 def test_play_with_an_option_ends_with_one_report_or_its_reason(organisation: Organisation, option: Option) -> None:
-    text = play(keywords=option.keywords)
-    ended = organisation.run(organisation.playbook(text), *option.options, stdin=option.stdin)
+    ended = organisation.run(organisation.playbook(play(keywords=option.keywords)), *option.options, stdin=option.stdin)
     assert ended.code == option.code, ended.said
     assert organisation.covered == ([option.covered] if option.covered else []), ended.said
     assert option.prints in words(ended), ended.said

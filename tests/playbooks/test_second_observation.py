@@ -92,5 +92,4 @@ def test_the_report_describes_the_hosts_as_they_are(tmp_path: Path, name: str, a
     fleet, case = Fleet(tmp_path, 2), CASES[name]
     ended = played(fleet, ansible, case)
     assert [(fleet.states[host], fleet.worst_rule(host)) for host in fleet.names] == [case.h1, case.h2], ended.said
-    repaired = {host for host, (_, rules) in zip(fleet.names, (case.h1, case.h2)) if rules == "repaired"}
-    assert fleet.corrected == repaired
+    assert fleet.corrected == {host for host, (_, rules) in zip(fleet.names, (case.h1, case.h2)) if rules == "repaired"}

@@ -123,7 +123,6 @@ def test_a_directory_of_reports_that_others_can_change_is_refused(
 # The files and links of a directory of reports, beside the directories of runs.
 FILES = ["whole.jsonl", "requests.jsonl", "corrected.json", "history.db", ".whole.lock", "latest", "newest"]
 FILES += [".whole.jsonl~", ".requests.jsonl~", ".corrected.json~"]
-DIRECTORIES = ["diffs", "lifts"]
 
 
 def plant(place: Path, kind: str, victim: Path) -> None:
@@ -145,7 +144,7 @@ def test_planted_files_in_the_reports_hold_no_run_and_lead_nowhere(controller: C
     """The run is reported all the same, and says what it could not use; commands that read end as well."""
     victim = controller.reports.parent / "victim"
     victim.mkdir() if kind == "directory" else victim.write_text("mine\n")
-    for name in [*FILES, *DIRECTORIES]:
+    for name in [*FILES, "diffs", "lifts"]:
         plant(controller.reports / name, kind, victim)
     left = controller.reports / "20200101T000000Z-audit-0000.partial"
     left.mkdir()

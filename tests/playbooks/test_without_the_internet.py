@@ -23,7 +23,6 @@ ALONE = ("unshare", "--net", "--mount")
 # As the page says; a project of its own, so that nothing of this checkout's environment is there.
 PARTS = "action_plugins ansible.cfg callback_plugins catalog filter_plugins inventory library module_utils playbooks"
 PARTS = f"{PARTS} proscribe pyproject.toml roles test_plugins"
-REQUIREMENT = "ansible-core>=2.19,<2.22"
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +69,7 @@ mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PWD/etc/upper,workdir=$PWD/
 
 def test_the_real_ones_are_fetched_elsewhere_carried_over_and_audit(tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
-    fetch = [sys.executable, "-m", "pip", "--quiet", "download", "--dest", str(wheels), REQUIREMENT]
+    fetch = [sys.executable, "-m", "pip", "--quiet", "download", "--dest", str(wheels), "ansible-core>=2.19,<2.22"]
     fetched = subprocess.run(fetch, capture_output=True, text=True, timeout=LONGEST)
     if fetched.returncode:
         pytest.skip(f"needs a package index: {fetched.stderr[-300:]}")
