@@ -2,8 +2,6 @@
 no chance, so that the same catalogue gives the same ones.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar

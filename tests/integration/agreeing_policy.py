@@ -1,7 +1,5 @@
 """The policy that enforcement points are asked about: two hosts with different waivers, and exports for both."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

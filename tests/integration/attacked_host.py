@@ -1,7 +1,5 @@
 """A made host of mallory, who attacks, and bob, who is innocent and has a banned AppImage; and its observation."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import json

@@ -4,8 +4,6 @@ No such server can be had here. What they take is what their makers publish: awx
 api-docs.yml of Semaphore 2.16.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import threading

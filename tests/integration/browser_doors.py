@@ -7,8 +7,6 @@ the host. The attack `prepare` makes a profile in DIR with an installed app and 
 installed` and `app offline`. Standard library only; needs chromium.py and marionette.py beside it.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import http.server

@@ -10,8 +10,6 @@ the start, and it prints {"loaded": {NAME OF DIR: true, ...}}. Standard library 
 marionette.py beside it.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -11,8 +11,6 @@ is a JavaScript expression, which runs with all of the browser's own rights. The
 be asked: some policies forbid just that. Standard library only.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import shutil

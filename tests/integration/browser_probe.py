@@ -16,8 +16,6 @@ Ends with 0; with 2 when the browser is missing or does not work. Standard libra
 marionette.py and listener.py beside it.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import shutil

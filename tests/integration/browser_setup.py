@@ -3,8 +3,6 @@
 They do so in a mount namespace of their own, so that no policy is ever in force on the machine itself.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import shutil

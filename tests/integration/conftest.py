@@ -1,7 +1,5 @@
 """Integration tests run on real tools: a missing one is named, and fails the test where everything has to run."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ what the backports have. All downloaded archives stay in apt's cache, so that ap
 without a network.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 import shutil

@@ -4,8 +4,6 @@ The controller has a copy of this checkout that git can clone, and reaches the h
 and fin01 as root, lab01 as an ordinary user whose sudo asks for a password. On them stands what a first audit finds.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

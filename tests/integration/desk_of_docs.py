@@ -4,8 +4,6 @@ web01, pc17 and press01 are the three hosts. Each block begins with the checkout
 that another one has left in it.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from fnmatch import fnmatchcase

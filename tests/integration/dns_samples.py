@@ -1,7 +1,5 @@
 """The resolvers that tests run for real, as each backend's own test describes them (unit/controls/dns_contract.py)."""
 
-from __future__ import annotations
-
 from dns_contract import sample
 from proscribe.host.controls.dns.backends.registry import FILTERS
 

@@ -1,7 +1,5 @@
 """What `explain` answers about an inventory, host by host and control by control."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

@@ -1,7 +1,5 @@
 """The doors of Firefox for browser_doors.py: what a user starts so that the browser's own code opens a blocked site."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

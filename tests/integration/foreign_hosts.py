@@ -5,8 +5,6 @@ Wine's registry, `reg`, `tasklist` and `cmd` are real implementations. It is no 
 a command line to Wine's cmd as it is, in a variable, since arguments would be quoted another time.
 """
 
-from __future__ import annotations
-
 import base64
 import plistlib
 from collections.abc import Iterable, Mapping

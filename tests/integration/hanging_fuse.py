@@ -7,8 +7,6 @@ else waits for ever. Prints "mounted" once it is. Ends, and lets everybody go, w
 See linux/fuse.h, and https://docs.kernel.org/filesystems/fuse.html.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

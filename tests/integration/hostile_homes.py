@@ -4,8 +4,6 @@ read, and links, pipes, sockets, deep directories and names of any bytes anywher
 What is drawn is small and prints well (`Thing`); `leave` makes of it what may be large.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

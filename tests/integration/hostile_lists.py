@@ -1,7 +1,5 @@
 """Lists that nobody may believe: by what is wrong, the publisher, its answer, and a part of what is said about it."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import json

@@ -4,8 +4,6 @@ Several test runs share the kernel. So the limit is raised by the first one, and
 holds a shared lock as long as its machines run, which the kernel releases for a run that is killed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 What `watch launches` runs is put there by hand, as an enforcing run does it: code, plan, settings, a unit.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import subprocess

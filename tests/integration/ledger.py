@@ -4,8 +4,6 @@ Whoever runs the tests names a file in PROSCRIBE_TESTS_LEDGER, and undoes from i
 Each line is a JSON object: {"sysctl": NAME, "value": BEFORE}, or {"cgroup": NAME}, a directory below /sys/fs/cgroup.
 """
 
-from __future__ import annotations
-
 import json
 import os
 

@@ -1,7 +1,5 @@
 """A publisher of lists on this machine: real https, with a certificate of its own authority."""
 
-from __future__ import annotations
-
 import contextlib
 import http.server
 import json

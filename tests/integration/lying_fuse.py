@@ -8,8 +8,6 @@ and content without end. All that it has is said to be root's. With `private`, n
 root. Prints "mounted" once it is. Ends when its standard input is closed. See linux/fuse.h.
 """
 
-from __future__ import annotations
-
 import errno
 import stat
 import struct

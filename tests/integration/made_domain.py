@@ -2,8 +2,6 @@
 network that leads nowhere else (machines.py); the domain is provisioned by Samba's own tool.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import subprocess

@@ -2,8 +2,6 @@
 loopback address of its own.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -12,8 +12,6 @@ To be started with private /etc, /run, /var/lib and /usr/libexec. It answers wha
 There is no systemd, so this program carries out the systemctl commands for the two resolvers.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

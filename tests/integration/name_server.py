@@ -1,7 +1,5 @@
 """A name server that stands for the organisation's: it answers every name, and remembers what it was asked."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import socket

@@ -1,7 +1,5 @@
 """A host for tests: a made tree of files, and the real nft in a network namespace."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

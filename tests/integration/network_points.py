@@ -8,8 +8,6 @@ what `reaching` answers, and:
     ["nft", FILES], ["ipset", FILES]    from now on the packets that pass through here are filtered so, by that alone
 """
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path

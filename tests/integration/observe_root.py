@@ -9,8 +9,6 @@ Prints JSON: `rules` ({rule: [state, reason, number of findings]}), `findings`, 
 process, and any that it started, held beyond what it began with.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -3,8 +3,6 @@
 python3 -I pasted_line.py LINE, as root on a host of a test.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import pty

@@ -11,8 +11,6 @@ line as its answer.
 Answers: "ok", or the name of the error (ECONNREFUSED, ECONNRESET, ...), or "nothing" after PATIENCE seconds.
 """
 
-from __future__ import annotations
-
 import errno
 import socket
 import sys

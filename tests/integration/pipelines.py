@@ -1,7 +1,5 @@
 """The pipelines of a policy repository, run as their platforms run them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

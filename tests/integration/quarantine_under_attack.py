@@ -7,8 +7,6 @@ one move, into the quarantine or back. Prints what was done, as JSON: how often 
 back, and how many rounds the user made.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

@@ -2,8 +2,6 @@
 catalogue closes, those that it knows and that stay open here, and innocent ones that lie close by.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 # The rest of the world.

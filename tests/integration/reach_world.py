@@ -2,8 +2,6 @@
 that answers for every name and on every address of `reach_cases`; and the probes that find what is reached in it.
 """
 
-from __future__ import annotations
-
 import json
 import select
 import subprocess

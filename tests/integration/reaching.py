@@ -12,8 +12,6 @@ The answer to the last three is "ok". What fails is the name of its error ("ECON
 comes back in PATIENCE seconds.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import socket

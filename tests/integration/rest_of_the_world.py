@@ -8,8 +8,6 @@ Its input is one line of JSON: [{"names": {name: [IPv4, IPv6]}, "others": [IPv4,
     UDP         every datagram comes back
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -7,8 +7,6 @@ runs it too. An enforcing run ends what it finds. Prints JSON: `before` and `aft
 `seconds` that the run took; `left`, what it could not change, by user; `done`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -9,8 +9,6 @@ With a security template, "template" has it as Samba writes it again, in base64,
 The last three are what samba-gpupdate writes for these browsers on a Linux host. Standard library and Samba only.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import sys

@@ -1,7 +1,5 @@
 """A controller and the hosts that it corrects, each a booted machine, on a network that leads nowhere else."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import tempfile

@@ -3,8 +3,6 @@
 It is controller and managed host in one: as a controller it reaches itself over SSH by the name web01.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """What may be done against the ban: the rows of tampering.toml."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path

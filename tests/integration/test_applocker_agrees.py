@@ -2,8 +2,6 @@
 and evaluated by the documented rules. The programs are all that the catalogue has on Windows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

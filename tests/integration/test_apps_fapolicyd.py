@@ -4,8 +4,6 @@ The daemon is never started: its program is not even in the root, since one that
 starting programs. So what is shown here is that the rules are taken and compiled in the right order, and taken away.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path

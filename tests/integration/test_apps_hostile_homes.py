@@ -4,8 +4,6 @@ error, hides what an innocent user has, or puts into the record what cannot be p
 PROSCRIBE_FUZZ=1000 observes that many hosts, each with three such users; twenty otherwise.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

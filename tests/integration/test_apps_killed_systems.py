@@ -4,8 +4,6 @@ it runs, each file that it writes or deletes. The next run completes it, and lif
 Also with a package manager that is killed itself while it removes something: in the scripts of a package.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

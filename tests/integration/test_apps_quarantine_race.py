@@ -1,7 +1,5 @@
 """The quarantine against a user who swaps links and directories under its feet, on one real file system and on two."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The quarantine on one real file system and between two, with owners, capabilities and extended attributes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 The root is Debian 13 with apt and python3 (tests/roots.py).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

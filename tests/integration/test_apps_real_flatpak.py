@@ -3,8 +3,6 @@
 It happens in a mount namespace of its own, with fresh homes and a fresh /var/lib/flatpak, so that nothing of it stays.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

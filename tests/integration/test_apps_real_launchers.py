@@ -4,8 +4,6 @@ No container is needed for that: its export is a script of the shell, which read
 place where it runs and writes to the home. Waydroid and toolbox were not run: they need Android's images, a registry.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

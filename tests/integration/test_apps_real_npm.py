@@ -1,7 +1,5 @@
 """The control `apps` on real npm, in a throw-away root: packages for the whole host, and below users' prefixes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -2,8 +2,6 @@
 without a daemon, and environments that a real library of conda's kind has installed. Nothing comes from a network.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import io

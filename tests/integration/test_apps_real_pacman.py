@@ -1,7 +1,5 @@
 """The control `apps` on real pacman, in a throw-away root: seen, ended, removed, refused on every road, and let in."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import tarfile

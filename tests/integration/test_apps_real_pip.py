@@ -1,7 +1,5 @@
 """The control `apps` on real pip and pipx, in a throw-away root: the host's packages, users' own, and environments."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path

@@ -4,8 +4,6 @@ again.
 The front ends are those of Debian 13, and dnf5 and rpm 6 of Debian sid, over a database of made packages.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ The tests do not reach the Snap Store, so they make the snaps here. The made sta
 snap as installed.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -5,8 +5,6 @@ Each attack is made in the home of mallory, on a made host where bob has a banne
 within the budget of one user, and to report bob's AppImage. Of mallory it reports what it could not see.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The file scan with real programs, and against a user who swaps directories for links meanwhile."""
 
-from __future__ import annotations
-
 import datetime
 import os
 import shutil

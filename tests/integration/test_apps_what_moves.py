@@ -3,8 +3,6 @@
 Each user tries to have root take something that is no program's: of his own, and of others.
 """
 
-from __future__ import annotations
-
 import datetime
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Our reading of policy files compared with that of a real Chromium, and of overrides with that of a real flatpak."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Mapping

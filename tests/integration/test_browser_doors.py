@@ -4,8 +4,6 @@ with it.
 What stays open with it is a row of docs/coverage.md. A copy of a browser is a finding of `apps/unmanaged-browsers`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

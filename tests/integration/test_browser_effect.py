@@ -2,8 +2,6 @@
 organisation has keeps its effect, and after the lift everything is open again and every file as it was.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

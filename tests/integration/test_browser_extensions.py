@@ -1,7 +1,5 @@
 """Extensions in real browsers: a refused one that is there already is turned off, and does not come again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """A made relative of Chromium, with a policy folder of its own that no table has: found in its binary, and kept."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How many entries real browsers take of a list, and what becomes of the rest: the numbers that rendering.py has."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The probe with real browsers. test_transient_user.py has the account in which they run."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

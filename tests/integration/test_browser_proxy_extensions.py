@@ -1,7 +1,5 @@
 """Extensions that want a proxy, in real browsers, also beside policy files of the organisation."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ Left out is what only Brave or Edge have (`BraveVPNDisabled`, `TorDisabled`, `In
 in a distribution.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 How Google and Microsoft use these headers is not tested.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A real Thunderbird: it speaks Firefox's policy language, knows no sites, and has a file of its own."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -4,8 +4,6 @@ them (host/controls/browser/matching.py), leave open; case by case.
 Each case also has by hand what is meant to happen, so that a mistake in the reading is not one in the expectation.
 """
 
-from __future__ import annotations
-
 import time
 import unicodedata
 from collections.abc import Callable, Mapping

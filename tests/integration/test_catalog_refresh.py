@@ -3,8 +3,6 @@
 The publisher speaks real https with a certificate of its own authority. Its answers have the forms of the real lists.
 """
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import os

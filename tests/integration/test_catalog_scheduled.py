@@ -1,7 +1,5 @@
 """The scheduled refresh with the launcher, a real inventory, real git and a publisher over https."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

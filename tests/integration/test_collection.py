@@ -3,8 +3,6 @@
 Two real hosts over SSH. What is run is what docs/collection.md shows; what is written is in the project of the team.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ each error names its place and reason, and with room the next run and the next c
 Each place is tried with any amount of room, from none to enough: so each write of it fails once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

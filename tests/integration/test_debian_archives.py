@@ -5,8 +5,6 @@ All services are restricted, those of the reported categories and those with `en
 have is compared with tests/catalog/debian_packages.yml, which also has the reason of each exception.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ addresses what `explain` says of hosts, unless the export's manifest says that i
 The export is made by the command. What devices make of it is in device_readers.py.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

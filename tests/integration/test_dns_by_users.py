@@ -4,8 +4,6 @@
 bring them up (`allow_active` of NetworkManager's actions); a rule of polkit gives her the same here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A resolver that is stopped by a signal, as a machine without a free processor stops it: its port stays open."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """Programs of a user that see other files than those by which the host resolves names: real namespaces and mounts."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -5,8 +5,6 @@ Each test has a host of its own, with a network of its own, and so none waits fo
 are not answered at once are asked for again: a busy machine is no finding. An answer, once there, counts as it is.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

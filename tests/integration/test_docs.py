@@ -4,8 +4,6 @@ The tutorial is lived from its first line to its last, and what it shows is comp
 commands of the other documents are run on the same hosts, each document with a checkout of its own.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence

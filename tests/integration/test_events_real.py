@@ -4,8 +4,6 @@ The machine is controller and host in one. An app is there, is waived, is not wa
 nothing changes. Each run's events are read back where a SIEM would read them.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import re

@@ -2,8 +2,6 @@
 the answer of the plan, for every name of the project's own catalogue and for names that lie within one another.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """The exports in readers that others wrote: of a fleet with a host of each kind, of none, and of hostile hosts."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

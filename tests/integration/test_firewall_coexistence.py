@@ -4,8 +4,6 @@ firewalld, ufw, nftables.service and what Docker does, on hosts that boot with s
 With PROSCRIBE_TESTS_DOCKER=1 also beside Docker's own daemon, which makes the image of the hosts twice as large.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """New firewall rules that cut the controller off undo themselves: on real hosts, over real SSH."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A service that is refused to the members of a group only, with real packets between network namespaces."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -2,8 +2,6 @@
 its rules changed.
 """
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The firewall's table on the real nft and the real kernel, in an empty network namespace made for each test."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import os

@@ -1,7 +1,5 @@
 """What the firewall refuses and what it lets pass, with real packets between network namespaces made for each test."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The first hour of docs/first-hour.md, lived on a controller and three hosts, and how much of it is waiting."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

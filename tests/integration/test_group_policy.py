@@ -3,8 +3,6 @@ desktop that has joined the domain and takes its policies with Samba's own clien
 the plan says; what is changed by hand is named and repaired; a lift leaves the domain as it was, object by object.
 """
 
-from __future__ import annotations
-
 import base64
 import datetime
 import json

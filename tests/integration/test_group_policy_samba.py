@@ -3,8 +3,6 @@
 Samba's modules come out of Debian's package without its daemons; nothing of it is installed.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os

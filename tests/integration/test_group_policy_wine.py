@@ -4,8 +4,6 @@ Wine's registry and its `reg` are real implementations of Windows' own (10.0); w
 here. The root with Wine is 1.1 GB, so this is on request.
 """
 
-from __future__ import annotations
-
 import base64
 import datetime
 import re

@@ -1,7 +1,5 @@
 """The history on a real PostgreSQL, of which several controllers are clients."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import inspect

@@ -2,8 +2,6 @@
 that do not end, and apps under other names. Where it is cheap, a control shows that the attack works on others.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

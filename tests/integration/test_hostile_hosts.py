@@ -2,8 +2,6 @@
 their records, nothing runs on the controller, and nothing but text reaches the terminal.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -3,8 +3,6 @@
 It is made by the launcher, and by the collection that is then installed in it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

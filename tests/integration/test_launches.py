@@ -4,8 +4,6 @@ second, nothing else is, and a flood of starts costs the daemon next to nothing.
 Here times are what is tested. They are measured on the host, from the start to the end, and printed (`pytest -s`).
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator, Sequence

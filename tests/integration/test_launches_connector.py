@@ -1,7 +1,5 @@
 """Starts as a machine's own kernel reports them. Nothing is ended here: what starts is only listened to."""
 
-from __future__ import annotations
-
 import os
 import select
 import subprocess

@@ -4,8 +4,6 @@ The sudoers files are those of the document. The tests are one story, in their o
 host, an enforcing run comes, audits without root follow, and a lift ends it.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ and a password. Each is observed and changed, or refused with its name and its h
 One real host stands for all: each name of the inventory is an account of it with another login shell.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -5,8 +5,6 @@ An inventory with waivers is compiled from the real catalogue and exported by th
 evaluator of its documented precedence (tests/santa.py): Santa runs on macOS alone.
 """
 
-from __future__ import annotations
-
 import json
 import plistlib
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Services that are restricted for a group only, on a real host over SSH: its members lose them, the others do not."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 The metrics are those of a made fleet with a host of each kind, at the time of its run.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import socket

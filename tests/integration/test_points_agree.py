@@ -9,8 +9,6 @@ Every answer is that of `explain`, host by host, unless the export's manifest sa
 manifest says is so: a point that does more than its manifest says fails as one that does less.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ Only the servers are not theirs: git is a directory, and the comments go to a se
 `--size nightly` also runs Molecule, whose throw-away hosts take some minutes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.server
 import json

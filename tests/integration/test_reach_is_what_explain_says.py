@@ -11,8 +11,6 @@ The firewall knows no names. So the test probes the addresses of a name one by o
 without DNS. Browsers have policies of their own and no part in this.
 """
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Iterator
 from pathlib import Path

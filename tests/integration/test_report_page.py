@@ -1,7 +1,5 @@
 """The report page in a real Chromium: searched, sorted, opened by mouse and by keyboard, printed, and attacked."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import socket

@@ -4,8 +4,6 @@ it is drafted, signed, opens for exactly that user on that host, is about to end
 At every run the outputs are compared with each other: record, report, page, exceptions, metrics.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import time

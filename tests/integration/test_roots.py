@@ -1,7 +1,5 @@
 """The tests' own Debian roots: each layer is made once, whoever asks first, and a half-made one is never used."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

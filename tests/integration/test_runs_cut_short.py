@@ -5,8 +5,6 @@ The package of a restricted program waits in its removal for as long as a file i
 middle of a correction.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

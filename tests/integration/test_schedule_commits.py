@@ -1,7 +1,5 @@
 """What a host that pulls takes from a repository in hostile hands: real git, real SSH and OpenPGP keys."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import os

@@ -4,8 +4,6 @@ Each test has a machine of its own: two are made once, before the schedule is se
 test boots from a copy of one of them. So what a test leaves, or leaves undone, is nobody else's.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

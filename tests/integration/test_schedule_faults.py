@@ -2,8 +2,6 @@
 run heals. All faults of hosts at once, a host for each, and then one run with nothing wrong.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A schedule on a machine with other people: root never runs what they can change, and the units do their work."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

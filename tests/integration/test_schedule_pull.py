@@ -2,8 +2,6 @@
 and the controller sees how old their answers are.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The examples for other schedulers: what they make on AWX, Semaphore and GitLab, and that Proscribe takes it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

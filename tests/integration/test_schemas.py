@@ -1,7 +1,5 @@
 """The schemas of our own formats in a validator that others wrote: what the code makes fits, nothing is left out."""
 
-from __future__ import annotations
-
 import copy
 import datetime
 import json

@@ -4,8 +4,6 @@ It is a host of this machine's Ansible first, and then a controller of itself, b
 ones. (Its dnf5 is in test_apps_real_rpm.py.) Where sid cannot be installed today, these tests are skipped and say so.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -2,8 +2,6 @@
 notices, and what the firewall's limit does. All in a network namespace of its own.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

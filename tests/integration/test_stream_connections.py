@@ -1,7 +1,5 @@
 """The streamed code over real SSH: one record over each connection, and the code and plan that a host keeps."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

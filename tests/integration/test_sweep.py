@@ -5,8 +5,6 @@ One real host stands for all of them. Each name of the inventory reaches it in a
 describe, or does not reach it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

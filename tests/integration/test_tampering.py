@@ -4,8 +4,6 @@ or docs/coverage.md says that it is not noticed. Nothing is compliant and open.
 One host observes itself and has no controller, another one is observed by a controller alone.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple

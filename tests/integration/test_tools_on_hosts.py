@@ -2,8 +2,6 @@
 nor by an enforcing run. The tool is hostile_tool.py.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ in its record, or gives up with that.
 The first run is stopped within a call, while a tool of the host waits.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

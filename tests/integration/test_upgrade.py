@@ -1,7 +1,5 @@
 """From the last release to this code on a host that the last one enforced, and back: docs/how-to/upgrade.md."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

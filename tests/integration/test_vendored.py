@@ -4,8 +4,6 @@ What is observed is this machine, by an audit: nothing is changed. `--size night
 execution environment, which takes minutes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -2,8 +2,6 @@
 intervals, what is done to the watcher is named and repaired by the next run, and a lift leaves nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

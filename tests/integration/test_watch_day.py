@@ -5,8 +5,6 @@ The day is the last 24 hours, so that it ends now: each observation runs at its 
 the controller at the real one. A seed makes the hours; PROSCRIBE_TESTS_SEED repeats a day.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

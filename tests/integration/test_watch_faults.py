@@ -2,8 +2,6 @@
 says that it could not save the rest, and the next observation on a sound disk completes it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

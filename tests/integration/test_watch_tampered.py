@@ -2,8 +2,6 @@
 restores it, and counts that. A watcher is tried: that systemd calls its daemon active says nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import NamedTuple

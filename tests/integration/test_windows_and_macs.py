@@ -3,8 +3,6 @@
 The Windows hosts are Wine's real registry and programs behind a real sshd, the Mac is a made one (foreign_hosts.py).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -4,8 +4,6 @@ asked with: its `cmd`, `reg` and `tasklist` are real implementations. Each progr
 What Windows itself keeps in these keys is not tested here. The root with Wine is 1.1 GB, so this is on request.
 """
 
-from __future__ import annotations
-
 import datetime
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping

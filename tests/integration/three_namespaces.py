@@ -3,8 +3,6 @@
 inner (a guest or container) --- local (the host) --- outside (the rest of the world)
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterable

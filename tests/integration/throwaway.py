@@ -2,8 +2,6 @@
 with dnf and zypper, and Nix. Every test has an overlay over them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

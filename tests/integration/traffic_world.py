@@ -2,8 +2,6 @@
 connections on command.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import select

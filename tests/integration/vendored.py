@@ -3,8 +3,6 @@
 The collection comes from a git repository on this disk, as it comes from a server elsewhere.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -2,8 +2,6 @@
 by a plan of the real catalogue.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import io

@@ -1,7 +1,5 @@
 """Running the launcher: of this checkout with a real Ansible, or of a made one with a made Ansible."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

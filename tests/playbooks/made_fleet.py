@@ -3,8 +3,6 @@
 What is enforced is the hosts file, so that a host costs little. Needs root.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Somebody else's Ansible project that uses Proscribe's parts: an ansible.cfg, plays and an inventory of its own."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What others run beside Ansible, in environments of their own, which PyPI makes on first use."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tomllib

@@ -4,8 +4,6 @@ The names are another one in all of ansible-core, as it is imported: so Ansible 
 nothing. A name of Python's own is renamed in the module of Python that has it.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import sys

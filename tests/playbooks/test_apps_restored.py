@@ -4,8 +4,6 @@ The host is a mount namespace of this machine with an /etc, a /var/lib, homes an
 made for the test, so nobody has it at home.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What an automation controller does, for real: the inventory is a generated script far from the project."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import shutil

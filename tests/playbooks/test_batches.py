@@ -1,7 +1,5 @@
 """How far a run reaches that enforces for real on several hosts; it is the same for every control."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from pathlib import Path

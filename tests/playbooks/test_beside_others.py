@@ -3,8 +3,6 @@
 Both are installed into an environment of their own, from PyPI, when the first of these tests is run.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the channel webhook sends, to a server on a loopback address."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

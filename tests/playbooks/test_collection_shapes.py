@@ -9,8 +9,6 @@ and execution environments in integration/test_vendored.py; Molecule in integrat
 in test_beside_others.py.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

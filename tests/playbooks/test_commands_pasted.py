@@ -1,7 +1,5 @@
 """What a real run proposes, pasted into a real shell: the same scope, and a program that is there."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`./proscribe diff` through the launcher, in a checkout with a history of its own."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The virtual environment that the launcher makes on first use: whole, once, and repaired."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

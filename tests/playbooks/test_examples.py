@@ -1,7 +1,5 @@
 """The examples of the gate for tasks of one's own, each run as `ansible-doc` shows it."""
 
-from __future__ import annotations
-
 import ast
 import json
 import textwrap

@@ -1,7 +1,5 @@
 """What a host prints that fails its gate: the message, on whatever screen, while the record stays in its variable."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

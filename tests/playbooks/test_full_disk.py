@@ -1,7 +1,5 @@
 """Runs whose controller has no room left on its disk. Needs root, to mount a small one."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

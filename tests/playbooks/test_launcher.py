@@ -1,7 +1,5 @@
 """The launcher's words, exit codes and signals, with a made program in Ansible's place."""
 
-from __future__ import annotations
-
 import gc
 import os
 import shutil

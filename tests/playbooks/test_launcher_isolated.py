@@ -1,7 +1,5 @@
 """The launcher in a directory where somebody has put modules of the standard library's names: none runs."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """One place for reports and state, which the inventory names: every command finds it, wherever it is started."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -2,8 +2,6 @@
 ends because of them.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Iterator

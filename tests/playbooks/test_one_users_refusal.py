@@ -2,8 +2,6 @@
 failure of the control. So a canary batch with his host goes through, and the next host is corrected.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

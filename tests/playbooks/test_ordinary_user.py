@@ -1,7 +1,5 @@
 """Somebody who is not root and may not write the checkout: what is made goes to a place of their own."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Proscribe's parts in an organisation's own configuration and plays: one report for the run, or a clear refusal."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

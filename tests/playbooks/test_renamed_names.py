@@ -4,8 +4,6 @@ Each name of private_names.py is renamed. The hosts are this machine, behind a p
 runs what it is given: the test observes only what is between Proscribe and Ansible.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

@@ -2,8 +2,6 @@
 gate and its exit code, or with one clear sentence before any host is touched. Nothing of this machine is changed.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

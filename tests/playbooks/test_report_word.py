@@ -1,7 +1,5 @@
 """`./proscribe report` and its playbook for real, after real audits; and a gate that only what is new can fail."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

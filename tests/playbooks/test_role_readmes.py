@@ -1,7 +1,5 @@
 """The usage that the README of a role shows, run as it stands: it ends in a report."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

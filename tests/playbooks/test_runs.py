@@ -1,7 +1,5 @@
 """The launcher and the playbooks for real, on the machine that the tests run on. Nothing of it is changed."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What the timers start: a notification where something changed, none where nothing did, sent to a real listener."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -2,8 +2,6 @@
 describes the host as it is, or says that nobody knows.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Slices of a job, as an automation controller makes them: real runs over parts of an inventory, made one report."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is kept between two runs goes to hosts and is run there as root: edited, planted or linked, it does not."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import lzma

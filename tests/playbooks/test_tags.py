@@ -1,7 +1,5 @@
 """A run with a tag that no task has would check nothing, or less than was meant: it stops and prints why."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

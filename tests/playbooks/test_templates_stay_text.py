@@ -3,8 +3,6 @@ publishers, waivers, approvers, expectations, and the requests of users, also wh
 inventory are Ansible's own: whoever writes them may run anything.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Each place bans one service of its own, and the inventory bans another for all h
 of them counted.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Mapping

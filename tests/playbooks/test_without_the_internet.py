@@ -4,8 +4,6 @@ With a made wheel in the place of ansible-core's; the last test has the real one
 ansible-core runs without a network in tests/integration/test_schedule_pull.py and others of scheduled_machine.py.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The words without a playbook, through the launcher, with a real Ansible: they see an inventory as a run sees it."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
