@@ -1,6 +1,4 @@
-"""AppLocker's policy agrees with `explain`: exported by the command for two hosts with one policy and other waivers,
-and evaluated by the documented rules. The programs are all that the catalogue has on Windows.
-"""
+"""AppLocker's policy agrees with `explain`."""
 
 from collections.abc import Iterator
 from typing import Any

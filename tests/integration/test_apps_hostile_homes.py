@@ -1,5 +1,4 @@
-"""Hundreds of homes that no honest user has. None costs the observation of its host more than one user may, ends in an
-error, hides what an innocent user has, or puts into the record what cannot be printed.
+"""Hundreds of homes that no honest user has.
 
 PROSCRIBE_FUZZ=1000 observes that many hosts, each with three such users; twenty otherwise.
 """

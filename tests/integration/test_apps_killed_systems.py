@@ -1,8 +1,4 @@
-"""Enforcing on every real package system, killed with SIGKILL after each thing that it does to the host: each tool that
-it runs, each file that it writes or deletes. The next run completes it, and lifting leaves the host as it was.
-
-Also with a package manager that is killed itself while it removes something: in the scripts of a package.
-"""
+"""Enforcing on every real package system, killed with SIGKILL after each thing that it does to the host."""
 
 import json
 import os

@@ -1,7 +1,4 @@
-"""The control `apps` on a real Debian: real dpkg, real apt, real processes, in a throw-away overlay of a small root.
-
-The root is Debian 13 with apt and python3 (tests/roots.py).
-"""
+"""The control `apps` on a real Debian."""
 
 import hashlib
 import json

@@ -1,7 +1,4 @@
-"""The control `apps` on real flatpak: an app of the system's and of users' own, installed, run, ended and removed.
-
-It happens in a mount namespace of its own, with fresh homes and a fresh /var/lib/flatpak, so that nothing of it stays.
-"""
+"""The control `apps` on real flatpak: an app of the system's and of users' own, installed, run, ended and removed."""
 
 import json
 import shutil

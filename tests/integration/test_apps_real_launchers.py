@@ -1,7 +1,6 @@
 """What distrobox-export really writes, seen and moved by the control `apps` in a throw-away root.
 
-No container is needed for that: its export is a script of the shell, which reads the desktop files and programs of the
-place where it runs and writes to the home. Waydroid and toolbox were not run: they need Android's images, a registry.
+Waydroid and toolbox were not run: they need Android's images, a registry.
 """
 
 import shutil

@@ -1,6 +1,4 @@
-"""The control `apps` on package systems that users bring along, in a throw-away root: real uv, real Nix with and
-without a daemon, and environments that a real library of conda's kind has installed. Nothing comes from a network.
-"""
+"""The control `apps` on package systems that users bring along, in a throw-away root."""
 
 import asyncio
 import hashlib

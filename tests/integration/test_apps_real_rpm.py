@@ -1,8 +1,4 @@
-"""The control `apps` on real rpm with real dnf, dnf5 and zypper, in a throw-away root: seen, removed, refused, let in
-again.
-
-The front ends are those of Debian 13, and dnf5 and rpm 6 of Debian sid, over a database of made packages.
-"""
+"""The control `apps` on real rpm with real dnf, dnf5 and zypper, in a throw-away root."""
 
 import json
 import subprocess

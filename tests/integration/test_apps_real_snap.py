@@ -1,8 +1,6 @@
-"""The control `apps` on a real snapd and a real polkit, in a container that boots with systemd: a snap is installed,
-run, seen, ended, removed, refused to a user, seen again where root installs it, and let in again.
+"""The control `apps` on a real snapd and a real polkit, in a container that boots with systemd.
 
-The tests do not reach the Snap Store, so they make the snaps here. The made state of snapd lists its base and its own
-snap as installed.
+The tests do not reach the Snap Store, so they make the snaps here.
 """
 
 import json

@@ -1,9 +1,4 @@
-"""What one user leaves in his home, in /tmp, or mounts there costs the observation of his host a bounded amount of time
-and memory, fails nothing, and hides nothing of the other users.
-
-Each attack is made in the home of mallory, on a made host where bob has a banned AppImage. The observation has to end
-within the budget of one user, and to report bob's AppImage. Of mallory it reports what it could not see.
-"""
+"""Hostile homes, mounts and files in /tmp: what they cost the observation of their host."""
 
 import json
 import os

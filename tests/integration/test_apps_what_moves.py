@@ -1,7 +1,4 @@
-"""What an enforcing run takes of users' files, and what it leaves: real accounts, real owners, real AppImages.
-
-Each user tries to have root take something that is no program's: of his own, and of others.
-"""
+"""What an enforcing run takes of users' files, and what it leaves: real accounts, real owners, real AppImages."""
 
 import datetime
 import os

@@ -1,8 +1,4 @@
-"""The doors of real browsers by which a user opens a blocked site: each works without a policy, and which ones do not
-with it.
-
-What stays open with it is a row of docs/coverage.md. A copy of a browser is a finding of `apps/unmanaged-browsers`.
-"""
+"""The doors of real browsers by which a user opens a blocked site."""
 
 from collections.abc import Mapping
 from pathlib import Path

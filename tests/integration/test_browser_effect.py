@@ -1,6 +1,4 @@
-"""The policies beside the organisation's own, on real browsers: what is blocked is not connected to, what the
-organisation has keeps its effect, and after the lift everything is open again and every file as it was.
-"""
+"""The policies beside the organisation's own, on real browsers."""
 
 from pathlib import Path
 from typing import Any

@@ -1,8 +1,4 @@
-"""Addresses in real browsers, made from the whole catalogue: what is opened is what the lists, by our own reading of
-them (host/controls/browser/matching.py), leave open; case by case.
-
-Each case also has by hand what is meant to happen, so that a mistake in the reading is not one in the expectation.
-"""
+"""Addresses in real browsers, made from the whole catalogue."""
 
 import time
 import unicodedata

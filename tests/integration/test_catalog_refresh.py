@@ -1,7 +1,4 @@
-"""`catalog refresh` against a publisher on this machine: a list is believed as a whole or not at all.
-
-The publisher speaks real https with a certificate of its own authority. Its answers have the forms of the real lists.
-"""
+"""`catalog refresh` against a publisher on this machine: a list is believed as a whole or not at all."""
 
 import datetime
 import hashlib

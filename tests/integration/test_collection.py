@@ -1,7 +1,4 @@
-"""The collection in the project of a team that knows nothing of this one: its own ansible.cfg, site.yml, facts, roles.
-
-Two real hosts over SSH. What is run is what docs/collection.md shows; what is written is in the project of the team.
-"""
+"""The collection in the project of a team that knows nothing of this one."""
 
 import hashlib
 import json

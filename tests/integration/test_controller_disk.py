@@ -1,8 +1,4 @@
-"""The controller's disk is full, has no inodes left, is read-only, or takes no larger files: nothing is half-written,
-each error names its place and reason, and with room the next run and the next command work.
-
-Each place is tried with any amount of room, from none to enough: so each write of it fails once.
-"""
+"""The controller's disk is full, has no inodes left, is read-only, or takes no larger files."""
 
 import contextlib
 import csv

@@ -1,9 +1,4 @@
-"""Every package of Debian's archives that the catalogue names, on whole hosts of Debian 12 and 13: found, removed, and
-refused by the install block. On request: a suite is 2 GB of downloads (docs/how-to/run-one-test.md).
-
-All services are restricted, those of the reported categories and those with `enforce: false` too. What the archives
-have is compared with tests/catalog/debian_packages.yml, which also has the reason of each exception.
-"""
+"""Every package of Debian's archives that the catalogue names, on whole hosts of Debian 12 and 13."""
 
 import json
 import tempfile

@@ -1,8 +1,4 @@
-"""They agree: the devices that nobody has here, each as its vendor's page says that it reads its lists, do with 300
-addresses what `explain` says of hosts, unless the export's manifest says that it is another thing.
-
-The export is made by the command. What devices make of it is in device_readers.py.
-"""
+"""Devices that nobody has here, each as its vendor's page says that it reads its lists, agree with `explain`."""
 
 from pathlib import Path
 

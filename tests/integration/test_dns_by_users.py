@@ -1,8 +1,4 @@
-"""What an ordinary user can do to name resolution through systemd-resolved and NetworkManager, on a whole Debian host.
-
-`alice` has an account and no more. At the seat of a desktop polkit lets every user add connections of their own and
-bring them up (`allow_active` of NetworkManager's actions); a rule of polkit gives her the same here.
-"""
+"""What an ordinary user can do to name resolution through systemd-resolved and NetworkManager."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""What the C library's resolver answers from a hosts file with our block, and behind a filter, in a mount namespace of
-its own.
-"""
+"""What the C library's resolver answers from a hosts file with our block."""
 
 import os
 import subprocess

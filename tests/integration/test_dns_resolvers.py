@@ -1,6 +1,4 @@
-"""The DNS filter in real resolvers, on loopback addresses of their own, with a name server behind them that stands for
-the organisation's.
-"""
+"""The DNS filter in real resolvers, on loopback addresses of their own."""
 
 import os
 from collections.abc import Iterator

@@ -1,9 +1,4 @@
-"""The DNS filter on a whole Debian host, a container with systemd: its systemd-resolved, NetworkManager and other
-resolvers as Debian packages them, and a name server behind a link that leads nowhere else.
-
-Each test has a host of its own, with a network of its own, and so none waits for what another one leaves. Names that
-are not answered at once are asked for again: a busy machine is no finding. An answer, once there, counts as it is.
-"""
+"""The DNS filter on a whole Debian host, a container with systemd."""
 
 import contextlib
 import itertools

@@ -1,8 +1,4 @@
-"""Every command of the documents does what they say, on a controller and three hosts of its own.
-
-The tutorial is lived from its first line to its last, and what it shows is compared with what is printed. Then the
-commands of the other documents are run on the same hosts, each document with a checkout of its own.
-"""
+"""Every command of the documents does what they say, on a controller and three hosts of its own."""
 
 import json
 import re

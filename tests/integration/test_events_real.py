@@ -1,8 +1,4 @@
-"""The events of real runs in a real journal, a real rsyslog and a file that a real logrotate rotates: one story.
-
-The machine is controller and host in one. An app is there, is waived, is not waived any more, is removed; and then
-nothing changes. Each run's events are read back where a SIEM would read them.
-"""
+"""The events of real runs in a real journal, a real rsyslog and a file that a real logrotate rotates: one story."""
 
 import datetime
 import json

@@ -1,6 +1,4 @@
-"""One decision, many points: real name servers, a real proxy, a JavaScript engine and the kernel's packet filters give
-the answer of the plan, for every name of the project's own catalogue and for names that lie within one another.
-"""
+"""One decision, many points: real name servers, a real proxy, a JavaScript engine, packet filters."""
 
 import datetime
 import json

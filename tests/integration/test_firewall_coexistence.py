@@ -1,5 +1,4 @@
-"""The ban comes back by itself when another program deletes the table, and leaves the others' rules as they are: beside
-firewalld, ufw, nftables.service and what Docker does, on hosts that boot with systemd.
+"""The ban comes back by itself when another program deletes the table, and leaves the others' rules as they are.
 
 With PROSCRIBE_TESTS_DOCKER=1 also beside Docker's own daemon, which makes the image of the hosts twice as large.
 """

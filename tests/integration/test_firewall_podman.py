@@ -1,6 +1,4 @@
-"""The ban beside the real podman, whose netavark has a table of its own: for its containers too, and without a word of
-its rules changed.
-"""
+"""The ban beside the real podman, whose netavark has a table of its own."""
 
 import subprocess
 from collections.abc import Iterator

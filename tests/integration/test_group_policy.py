@@ -1,7 +1,4 @@
-"""Group Policy from a plan, in a real domain: a Samba domain controller that the playbooks reach over SSH, and a Debian
-desktop that has joined the domain and takes its policies with Samba's own client. Chromium there blocks and opens what
-the plan says; what is changed by hand is named and repaired; a lift leaves the domain as it was, object by object.
-"""
+"""Group Policy from a plan, in a real domain."""
 
 import base64
 import datetime

@@ -1,7 +1,4 @@
-"""Samba reads the Registry.pol of the whole catalogue, and real browsers take what it makes of it.
-
-Samba's modules come out of Debian's package without its daemons; nothing of it is installed.
-"""
+"""Samba reads the Registry.pol of the whole catalogue, and real browsers take what it makes of it."""
 
 import base64
 import json

@@ -1,6 +1,4 @@
-"""Attacks of an ordinary user on what root does with his things: leases, FUSE, memory, full disks, btrfs, processes
-that do not end, and apps under other names. Where it is cheap, a control shows that the attack works on others.
-"""
+"""Attacks of an ordinary user on what root does with his things."""
 
 import contextlib
 import json

@@ -1,6 +1,4 @@
-"""A compromised host attacks the controller, over real SSH. Whatever it answers, the run goes on, the other hosts keep
-their records, nothing runs on the controller, and nothing but text reaches the terminal.
-"""
+"""A compromised host attacks the controller, over real SSH."""
 
 import contextlib
 import json

@@ -1,7 +1,4 @@
-"""What `init` makes, used as a team uses it: its README's commands, its pipelines, its Molecule scenario.
-
-It is made by the launcher, and by the collection that is then installed in it.
-"""
+"""What `init` makes, used as a team uses it: its README's commands, its pipelines, its Molecule scenario."""
 
 import json
 import os

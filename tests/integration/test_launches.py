@@ -1,8 +1,4 @@
-"""Programs are noticed when they start, on a real systemd host without a controller: restricted ones are ended within a
-second, nothing else is, and a flood of starts costs the daemon next to nothing.
-
-Here times are what is tested. They are measured on the host, from the start to the end, and printed (`pytest -s`).
-"""
+"""Programs are noticed when they start, on a real systemd host without a controller."""
 
 import base64
 import json

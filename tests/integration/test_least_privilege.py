@@ -1,8 +1,4 @@
-"""The rights that docs/least-privilege.md names are enough, and no more than it says: Debian's own sudo, over SSH.
-
-The sudoers files are those of the document. The tests are one story, in their order: nothing of Proscribe is on the
-host, an enforcing run comes, audits without root follow, and a lift ends it.
-"""
+"""The rights that docs/least-privilege.md names are enough, and no more than it says: Debian's own sudo, over SSH."""
 
 import json
 import subprocess

@@ -1,8 +1,4 @@
-"""Runs over the login shells that accounts have, over real SSH: of root, and of an account that becomes root with sudo
-and a password. Each is observed and changed, or refused with its name and its host; none reads our program.
-
-One real host stands for all: each name of the inventory is an account of it with another login shell.
-"""
+"""Runs over the login shells that accounts have, over real SSH."""
 
 import json
 import shutil

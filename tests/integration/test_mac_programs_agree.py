@@ -1,9 +1,4 @@
-"""They agree on Macs: what `explain` says of a service's programs, what a Mac's own record says where they are
-installed, and what the exports `santa` and `ddm` stop.
-
-An inventory with waivers is compiled from the real catalogue and exported by the command. Santa's answer is that of an
-evaluator of its documented precedence (tests/santa.py): Santa runs on macOS alone.
-"""
+"""What `explain`, Santa and Apple's declaration say of a service's programs on Macs."""
 
 import json
 import plistlib

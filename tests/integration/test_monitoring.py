@@ -1,7 +1,4 @@
-"""The examples for Prometheus and Grafana, in Prometheus itself: each alert fires, and each query has an answer.
-
-The metrics are those of a made fleet with a host of each kind, at the time of its run.
-"""
+"""The examples for Prometheus and Grafana, in Prometheus itself: each alert fires, and each query has an answer."""
 
 import json
 import re

@@ -1,13 +1,4 @@
-"""They agree: what hosts enforce and what the exports make of the same policy at every point that runs here.
-
-An inventory with waivers is compiled from the real catalogue, and exported by the command itself. 300 addresses
-(agreeing_cases) are asked of real name servers, a real proxy, real browsers, a JavaScript engine, the C library and the
-kernel's packet filters. Names and the hosts of URLs are for name servers and proxies, URLs for browsers, addresses for
-packet filters.
-
-Every answer is that of `explain`, host by host, unless the export's manifest says that it is another one. And what the
-manifest says is so: a point that does more than its manifest says fails as one that does less.
-"""
+"""They agree: what hosts enforce and what the exports make of the same policy at every point that runs here."""
 
 import json
 import subprocess

@@ -1,8 +1,4 @@
-"""examples/policy-repository, run as an organisation runs it: its commands, its pipelines, its Molecule scenario.
-
-Only the servers are not theirs: git is a directory, and the comments go to a server of this test.
-`--size nightly` also runs Molecule, whose throw-away hosts take some minutes.
-"""
+"""examples/policy-repository, run as an organisation runs it: its commands, its pipelines, its Molecule scenario."""
 
 import contextlib
 import http.server

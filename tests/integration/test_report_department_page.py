@@ -1,6 +1,4 @@
-"""The trend of 90 days, the days of waivers and the page of one department in a real Chromium, at two widths, dark and
-printed.
-"""
+"""The page of a department in a real browser: the trend of 90 days, the days of waivers."""
 
 import importlib.util
 from collections.abc import Iterator

@@ -1,8 +1,4 @@
-"""From refused to granted to closed, on two real hosts and their controller: a user is refused, requests an exception,
-it is drafted, signed, opens for exactly that user on that host, is about to end, ends without a controller.
-
-At every run the outputs are compared with each other: record, report, page, exceptions, metrics.
-"""
+"""From refused to granted to closed, on two real hosts and their controller."""
 
 import datetime
 import json

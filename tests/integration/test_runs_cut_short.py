@@ -1,9 +1,4 @@
-"""Enforcing runs over two real hosts that are cut short: by Ctrl-C, by SIGKILL, by a host that is switched off, by a
-failing task of a team's own play. What was removed is named by a run, and nothing that was not observed is compliant.
-
-The package of a restricted program waits in its removal for as long as a file is there, so that a run can be met in the
-middle of a correction.
-"""
+"""Enforcing runs over two real hosts that are cut short."""
 
 import contextlib
 import json

@@ -1,8 +1,4 @@
-"""The controller's timer on a real machine: drift is corrected, a hanging run is ended, both are reported; off is off.
-
-Each test has a machine of its own: two are made once, before the schedule is set up and after the first run, and each
-test boots from a copy of one of them. So what a test leaves, or leaves undone, is nobody else's.
-"""
+"""The controller's timer on a real machine."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,4 @@
-"""What goes wrong with hosts and with the controller: each has a state and a message, other hosts go on, and the next
-run heals. All faults of hosts at once, a host for each, and then one run with nothing wrong.
-"""
+"""What goes wrong with hosts and with the controller."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

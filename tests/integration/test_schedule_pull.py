@@ -1,6 +1,4 @@
-"""Hosts that run by themselves, on a real machine: what is fetched has to be signed and newer, the last good goes on,
-and the controller sees how old their answers are.
-"""
+"""Hosts that run by themselves, on a real machine."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,4 @@
-"""Debian sid, which has today what other releases get later: Python 3.14, systemd 262, rpm 6, an ansible-core to come.
-
-It is a host of this machine's Ansible first, and then a controller of itself, by its own ansible-core and by released
-ones. (Its dnf5 is in test_apps_real_rpm.py.) Where sid cannot be installed today, these tests are skipped and say so.
-"""
+"""Debian sid, which has today what other releases get later."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""A real sshd whose places are filled by the idle connections of one account: what the controller prints, what the host
-notices, and what the firewall's limit does. All in a network namespace of its own.
-"""
+"""A real sshd whose places are filled by the idle connections of one account."""
 
 import json
 import os

@@ -1,9 +1,4 @@
-"""Many hosts observed by one process, over real SSH: the same records, results, recap and exit code as with a worker of
-Ansible's for each host (PROSCRIBE_SWEEP=off).
-
-One real host stands for all of them. Each name of the inventory reaches it in another of the ways that inventories
-describe, or does not reach it.
-"""
+"""Many hosts observed by one process, over real SSH."""
 
 import json
 import os

@@ -1,8 +1,4 @@
-"""What is done to a host that is in line, row by row of tampering.toml: the next observation undoes it or reports it,
-or docs/coverage.md says that it is not noticed. Nothing is compliant and open.
-
-One host observes itself and has no controller, another one is observed by a controller alone.
-"""
+"""What is done to a host that is in line, row by row of tampering.toml."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

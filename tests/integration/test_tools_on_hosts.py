@@ -1,6 +1,4 @@
-"""On a host with systemd, no tool of a user's reaches root's terminal or outlives its call: neither by a printed line,
-nor by an enforcing run. The tool is hostile_tool.py.
-"""
+"""On a host with systemd, no tool of a user's reaches root's terminal or outlives its call."""
 
 import json
 import os

@@ -1,8 +1,4 @@
-"""Two runs over one host at once, over real SSH: the second one waits, says for whom and until when, on the screen and
-in its record, or gives up with that.
-
-The first run is stopped within a call, while a tool of the host waits.
-"""
+"""Two runs over one host at once, over real SSH."""
 
 import json
 import os

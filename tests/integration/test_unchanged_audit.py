@@ -1,6 +1,4 @@
-"""What an audit does on a real host that is as an enforcing run left it: it loads little, asks systemd nothing, and
-answers.
-"""
+"""What an audit does on a real host that is as an enforcing run left it."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,4 @@
-"""Each way of docs/how-to/use-it-from-your-repository.md, from a repository that knows nothing of this checkout.
-
-What is observed is this machine, by an audit: nothing is changed. `--size nightly` also builds the image of an
-execution environment, which takes minutes.
-"""
+"""Each way of docs/how-to/use-it-from-your-repository.md, from a repository that knows nothing of this checkout."""
 
 import json
 import os

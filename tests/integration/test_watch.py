@@ -1,6 +1,4 @@
-"""A host that keeps itself in line, on a real machine without a controller: what drifts is closed again within two
-intervals, what is done to the watcher is named and repaired by the next run, and a lift leaves nothing.
-"""
+"""A host that keeps itself in line, on a real machine without a controller."""
 
 import json
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
-"""A day of a laptop, in a minute: own observations every 20 minutes, but for the hours in which it sleeps, through the
-loss of its network, with tampering at random hours and a waiver that ends in between. There is no controller.
+"""A day of a laptop, in a minute.
 
-The day is the last 24 hours, so that it ends now: each observation runs at its own time (libfaketime), the last run of
-the controller at the real one. A seed makes the hours; PROSCRIBE_TESTS_SEED repeats a day.
+A seed makes the hours; PROSCRIBE_TESTS_SEED repeats a day.
 """
 
 import json

@@ -1,6 +1,4 @@
-"""A host that keeps itself in line while its disk is full or its file systems are read-only: it corrects what it can,
-says that it could not save the rest, and the next observation on a sound disk completes it.
-"""
+"""A host that keeps itself in line while its disk is full or its file systems are read-only."""
 
 import json
 from collections.abc import Iterator

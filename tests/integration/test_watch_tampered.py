@@ -1,6 +1,4 @@
-"""What is done to the watcher of a real host, without a controller: the host finds that it does not work, names it,
-restores it, and counts that. A watcher is tried: that systemd calls its daemon active says nothing.
-"""
+"""What is done to the watcher of a real host, without a controller."""
 
 import json
 from collections.abc import Iterator

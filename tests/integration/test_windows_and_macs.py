@@ -1,7 +1,4 @@
-"""Two Windows hosts and a Mac in one report with two Debian hosts: each kind is asked in its own way, in one run.
-
-The Windows hosts are Wine's real registry and programs behind a real sshd, the Mac is a made one (foreign_hosts.py).
-"""
+"""Two Windows hosts and a Mac in one report with two Debian hosts: each kind is asked in its own way, in one run."""
 
 import json
 import os

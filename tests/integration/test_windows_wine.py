@@ -1,7 +1,6 @@
-"""Fourteen well-known programs in Wine's registry and among its programs, asked with the line that Windows hosts are
-asked with: its `cmd`, `reg` and `tasklist` are real implementations. Each program is named, or unknown with the reason.
+"""Fourteen well-known programs in Wine's registry.
 
-What Windows itself keeps in these keys is not tested here. The root with Wine is 1.1 GB, so this is on request.
+What Windows itself keeps in these keys is not tested here.
 """
 
 import datetime

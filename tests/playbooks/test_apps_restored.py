@@ -1,8 +1,4 @@
-"""The launcher handles a portable app from end to end: found, taken, listed, restored by its id, taken again, pruned.
-
-The host is a mount namespace of this machine with an /etc, a /var/lib, homes and install blocks of its own. The app is
-made for the test, so nobody has it at home.
-"""
+"""The launcher handles a portable app from end to end."""
 
 import json
 import os

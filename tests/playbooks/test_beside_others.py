@@ -1,7 +1,4 @@
-"""The report beside ARA, which records runs, and Mitogen, which has strategies and connections of its own.
-
-Both are installed into an environment of their own, from PyPI, when the first of these tests is run.
-"""
+"""The report beside ARA, which records runs, and Mitogen, which has strategies and connections of its own."""
 
 import json
 import subprocess

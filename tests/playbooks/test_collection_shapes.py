@@ -1,13 +1,4 @@
-"""The collection in the shapes that projects of teams have: what works in each of them, and how it ends.
-
-Each row is a small project with its own ansible.cfg, inventory, plays and roles, and the collection as ansible-galaxy
-installs it. Its hosts are mount namespaces of this machine, so that a ban is enforced for real.
-
-Other shapes have tests where what they need is: plays of one's own, gates, single modules and a lift of whole hosts in
-integration/test_collection.py; a requirement, a submodule, ansible-navigator with ansible-runner, a controller's job
-and execution environments in integration/test_vendored.py; Molecule in integration/test_policy_repository.py; Mitogen
-in test_beside_others.py.
-"""
+"""The collection in the shapes that projects of teams have: what works in each of them, and how it ends."""
 
 import json
 import os

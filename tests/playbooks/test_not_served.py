@@ -1,6 +1,4 @@
-"""Network devices in an inventory, and Windows hosts where a run does not observe: nobody connects to them, and no run
-ends because of them.
-"""
+"""Network devices in an inventory, and Windows hosts where a run does not observe."""
 
 import socket
 import threading

@@ -1,6 +1,4 @@
-"""One user whose uninstall always fails stops nobody's rollout: it is his finding, reported in the record, and no
-failure of the control. So a canary batch with his host goes through, and the next host is corrected.
-"""
+"""One user whose uninstall always fails stops nobody's rollout."""
 
 import json
 import os

@@ -1,8 +1,4 @@
-"""A release of ansible-core that renames what Proscribe uses without a promise: the run gives the same record.
-
-Each name of private_names.py is renamed. The hosts are this machine, behind a program in the place of `ssh` that
-runs what it is given: the test observes only what is between Proscribe and Ansible.
-"""
+"""A release of ansible-core that renames what Proscribe uses without a promise: the run gives the same record."""
 
 import json
 import re

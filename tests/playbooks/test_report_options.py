@@ -1,6 +1,4 @@
-"""How a run with a role in somebody's own play ends, whatever ways of running a play there are: with one report, its
-gate and its exit code, or with one clear sentence before any host is touched. Nothing of this machine is changed.
-"""
+"""How a run with a role in somebody's own play ends, whatever ways of running a play there are."""
 
 from pathlib import Path
 from typing import NamedTuple

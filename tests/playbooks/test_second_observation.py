@@ -1,6 +1,4 @@
-"""The second observation of a team's own plays with roles, for real: whatever comes after a correction, the report
-describes the host as it is, or says that nobody knows.
-"""
+"""The second observation of a team's own plays with roles, for real."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""What Ansible would run as a template is text, wherever strangers can have written it: catalogues with their feeds and
-publishers, waivers, approvers, expectations, and the requests of users, also where they are sent. Variables of an
-inventory are Ansible's own: whoever writes them may run anything.
-"""
+"""What Ansible would run as a template is text, wherever strangers can have written it."""
 
 import json
 from pathlib import Path

@@ -1,8 +1,4 @@
-"""Every place in which Ansible lets a team put a variable: its own precedence decides, or the run is refused.
-
-Each place bans one service of its own, and the inventory bans another for all hosts. The record of the host says which
-of them counted.
-"""
+"""Every place in which Ansible lets a team put a variable: its own precedence decides, or the run is refused."""
 
 import json
 import subprocess

@@ -1,8 +1,4 @@
-"""docs/how-to/run-without-the-internet.md: the launcher's first use on a machine that has no network at all.
-
-With a made wheel in the place of ansible-core's; the last test has the real ones, and audits with them. Debian's own
-ansible-core runs without a network in tests/integration/test_schedule_pull.py and others of scheduled_machine.py.
-"""
+"""docs/how-to/run-without-the-internet.md: the launcher's first use on a machine that has no network at all."""
 
 import functools
 import os
