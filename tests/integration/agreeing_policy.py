@@ -35,7 +35,6 @@ def waiver(id_: str, service: str, **places: Any) -> dict[str, Any]:
 
 
 def export_into(folder: Path, format_: str, group: str) -> Path:
-    """Export for a group of the inventory in a folder; the directory of the export."""
     parser = argparse.ArgumentParser()
     export.add_arguments(parser)
     place = folder / "exports" / format_
@@ -71,7 +70,6 @@ class Exported(Explained):
         self.folder = folder
 
     def export(self, format_: str) -> Path:
-        """The directory of an export."""
         return export_into(self.folder, format_, GROUP)
 
     def files(self, format_: str) -> dict[str, str]:

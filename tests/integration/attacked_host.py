@@ -30,7 +30,6 @@ def mounts_in(root: Path) -> list[str]:
 
 
 def whole_plan(directory: Path) -> Path:
-    """The plan of the whole catalogue."""
     catalogue = load([HERE.parents[1] / "catalog"])
     compiled = compile_plan(catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 26))
     path = directory / "plan.json"

@@ -153,8 +153,6 @@ def running(argv: Sequence[str], home: str) -> Iterator[subprocess.Popen[bytes]]
 
 
 class OfChromium:
-    """The attacks in Chromium."""
-
     def __init__(self, executable: str, blocked: str, home: str, patience: float) -> None:
         self.executable, self.blocked, self.home, self.patience = executable, blocked, home, patience
         self.site = Site()

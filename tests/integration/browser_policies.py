@@ -40,7 +40,6 @@ return JSON.stringify({
 
 
 def of_chromium(executable: str, home: str) -> dict[str, Any]:
-    """What Chromium says."""
     with Chromium(executable, home) as browser:
         groups = json.loads(browser.open("chrome://policy").evaluate(ASK_CHROMIUM))
     policies = groups["chrome"]["policies"]

@@ -45,8 +45,6 @@ class ProbeError(Exception):
 
 
 class Visit(NamedTuple):
-    """What came of an address."""
-
     connections: int
     said: str  # the error that the browser gave, if any
 

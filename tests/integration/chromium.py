@@ -145,8 +145,6 @@ class Chromium:
 
 
 class Page:
-    """One tab."""
-
     def __init__(self, browser: Chromium, session: str) -> None:
         self._browser = browser
         self._session = session
@@ -156,7 +154,6 @@ class Page:
         return self._browser.ask(method, parameters, self._session)
 
     def close(self) -> None:
-        """Close the tab."""
         self.ask("Page.close")
 
     def events(self, method: str) -> list[dict[str, Any]]:

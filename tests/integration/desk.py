@@ -48,7 +48,6 @@ TERMINAL = {"COLUMNS": str(WIDTH), "LANG": "C.UTF-8", "NO_COLOR": "1", "HOME": "
 
 
 def shell(fleet: Fleet, directory: str, **environment: str) -> DocShell:
-    """A shell on the controller."""
     variables = [word for item in {**TERMINAL, **environment}.items() for word in ("--env", "=".join(item))]
     how = ("--interactive", "--workdir", directory, *variables, fleet.controller.name)
     return DocShell(["podman", "--runtime", "runc", "exec", *how])

@@ -75,8 +75,6 @@ CODES = {
 
 
 class Prepared:
-    """The desk with all of that."""
-
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         controller = fleet.controller

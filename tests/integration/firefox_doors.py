@@ -54,8 +54,6 @@ WINDOW = """<?xml version="1.0"?>
 
 
 class OfFirefox:
-    """The attacks in Firefox."""
-
     def __init__(self, executable: str, blocked: str, home: str, patience: float) -> None:
         self.executable, self.blocked, self.home, self.patience = executable, blocked, home, patience
         self.site = Site()

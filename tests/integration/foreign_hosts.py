@@ -49,7 +49,6 @@ def wine(host: Machine, *argv: str, stdin: str | None = None) -> str:
 
 
 def import_registry(host: Machine, text: str) -> None:
-    """Have the host import a file of `.reg`."""
     host.run("sh", "-c", "iconv -f utf-8 -t utf-16 >/tmp/made.reg", stdin=text)
     wine(host, "reg", "import", r"Z:\tmp\made.reg")
 
@@ -159,7 +158,6 @@ def into_mac(host: Machine) -> None:
 
 
 def bundle(host: Machine, path: str, identifier: str, **more: Any) -> None:
-    """An application at a path."""
     said = {"CFBundleIdentifier": identifier, "CFBundlePackageType": "APPL", **more}
     place(host, f"{path}/Contents/Info.plist", plistlib.dumps(said, fmt=plistlib.FMT_BINARY))
 
@@ -172,7 +170,6 @@ def preferences(host: Machine, plan: Mapping[str, Any]) -> None:
 
 
 def place(host: Machine, path: str, content: bytes, mode: int = 0o644) -> None:
-    """Write a file in the host."""
     text = base64.b64encode(content).decode()
     script = f'mkdir -p "$(dirname "$1")" && rm -f "$1" && base64 -d >"$1" && chmod {mode:o} "$1"'
     host.run("sh", "-c", script, "-", path, stdin=text)

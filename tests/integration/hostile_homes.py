@@ -205,7 +205,6 @@ def catalogue_names(catalogue: Mapping[str, Any]) -> Mapping[str, Sequence[str]]
 
 
 def content(thing: Thing, name: str) -> bytes:
-    """The content of a file, with its changes."""
     text = texts(name)[thing.kind]
     for change in thing.changes:
         at = len(text) * change.at // 1000

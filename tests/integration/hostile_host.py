@@ -46,7 +46,6 @@ class Call(NamedTuple):
 
 
 def session_call() -> Call:
-    """What this session is for."""
     command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     if "reply(*given" in command or "proscribe-answer" in command:  # the stream, or the program that a host caches
         return Call("observe", command)
@@ -117,7 +116,6 @@ def good(call: Call) -> None:
 
 
 def main(directory: str) -> None:
-    """Answer one session."""
     address = os.environ["SSH_CONNECTION"].split()[2]
     attack = Path(directory, f"{address}.attack")
     call = session_call()

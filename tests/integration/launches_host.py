@@ -158,7 +158,6 @@ def status(host: Machine) -> str:
 
 
 def pids(host: Machine) -> list[int]:
-    """The daemon, and the verifier where there is one."""
     listed = host.run("cat", f"/sys/fs/cgroup/system.slice/{UNIT}.service/cgroup.procs", check=False)
     if not listed:
         own = host.run("systemctl", "show", "-P", "MainPID", UNIT).strip()
@@ -168,7 +167,6 @@ def pids(host: Machine) -> list[int]:
 
 
 def daemon(host: Machine) -> int:
-    """The number of the daemon."""
     return int(host.run("systemctl", "show", "-P", "MainPID", UNIT).strip())
 
 

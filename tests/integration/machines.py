@@ -65,7 +65,6 @@ class Machine:
         return done.stdout
 
     def there(self, path: str) -> bool:
-        """Whether a file is there."""
         return podman("exec", self.name, "test", "-e", path, check=False).returncode == 0
 
     def answers(self, seconds: int = 3) -> bool:
@@ -152,8 +151,6 @@ class Machine:
 
 
 class Controller:
-    """An Ansible that runs."""
-
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
@@ -179,7 +176,6 @@ class Controller:
 def run_ansible(
     playbook: str, inventory: Path, reports: Path, longest: float = LONGEST, *options: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a playbook of the project on the hosts of an inventory."""
     command = [f"{ANSIBLE}-playbook", str(PROJECT / f"playbooks/{playbook}.yml"), "-i", str(inventory), *options]
     own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(reports)}
     environment = {**_without_ansible(), **own}

@@ -85,7 +85,6 @@ class Controller(Machine):
         return run_ansible(playbook, inventory, reports)
 
     def record(self, reports: Path) -> dict[str, Any]:
-        """Its record in the newest report."""
         lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
         record: dict[str, Any] = next(one for one in map(json.loads, lines) if one["host"] == "dc1")
         return record
@@ -101,7 +100,6 @@ class Controller(Machine):
 
 @contextlib.contextmanager
 def domain() -> Iterator[tuple[Controller, Machine]]:
-    """A domain controller, and a desktop that has joined the domain."""
     with booted("domain", 2, "trixie-domain") as (first, desktop):
         controller = Controller(first.name, first.address, first.directory)
         for host, called in ((controller, "dc1"), (desktop, "desk1")):

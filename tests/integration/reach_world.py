@@ -49,8 +49,7 @@ class Place:
         )
 
     def ask(self, *questions: Probe) -> list[Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(questions) + "\n")
         self.process.stdin.flush()
         answered, _, _ = select.select([self.process.stdout], [], [], LONGEST)

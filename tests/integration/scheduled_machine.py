@@ -70,8 +70,6 @@ echo "127.0.0.1 $(cat /etc/ssh/ssh_host_ed25519_key.pub)" >/root/.ssh/known_host
 
 
 class Scheduled:
-    """The machine, and what stands on it."""
-
     def __init__(self, name: str, layers: Sequence[Path] = ()) -> None:
         self.name, self.layers = name, layers
         self.ansible = "/usr/bin/ansible-playbook"

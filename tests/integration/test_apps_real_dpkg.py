@@ -128,8 +128,7 @@ class Machine:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self.keeper.stdout is not None
-        assert self.keeper.stdout.readline() == "ready\n"
+        assert self.keeper.stdout is not None and self.keeper.stdout.readline() == "ready\n"
         children = Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children").read_text().split()
         while os.readlink(f"/proc/{children[0]}/root") == "/":
             pass  # the shell has said that it is ready, and is about to change its root
@@ -219,16 +218,13 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
     assert (process["kind"], process["scope"], process["path"]) == ("process", "user:root", "/opt/wechat/wechat")
 
     done = machine.verb("enforce", WECHAT)
-    assert (done["error"], done["refused"]) == (None, [])
-    assert running.wait(timeout=LONGEST) != 0
-    assert innocent.poll() is None
-    assert machine.installed() == before - {"wechat"}
+    assert (done["error"], done["refused"]) == (None, []) and running.wait(timeout=LONGEST) != 0
+    assert innocent.poll() is None and machine.installed() == before - {"wechat"}
     assert {verdict["state"] for verdict in machine.verb("observe", WECHAT).values()} == {"compliant"}
     assert machine.verb("enforce", WECHAT)["actions"] == []
 
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
-    assert machine.verb("lift", WECHAT)["error"] is None
-    assert machine.verb("lift", WECHAT)["actions"] == []
+    assert machine.verb("lift", WECHAT)["error"] is None and machine.verb("lift", WECHAT)["actions"] == []
     machine.install("wechat")
     assert machine.sh(TREE).stdout == tree
 
@@ -357,14 +353,12 @@ def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine: Mach
         ("package", "4.0"),
         ("process", "4.0"),
     ]
-    assert machine.verb("enforce", here)["actions"] == []
-    assert running.poll() is None
+    assert machine.verb("enforce", here)["actions"] == [] and running.poll() is None
 
     machine.install("wechat-new")  # an update of what is there; the install block leaves that to the next run
     seen = machine.verb("observe", here)["apps/wechat"]
     assert (seen["state"], {finding["version"] for finding in seen["findings"]}) == ("noncompliant", {"4.1"})
-    assert machine.verb("enforce", here)["error"] is None
-    assert "wechat" not in machine.installed()
+    assert machine.verb("enforce", here)["error"] is None and "wechat" not in machine.installed()
     assert running.wait(timeout=LONGEST) != 0
 
 
@@ -397,15 +391,13 @@ class TestNothingElseGoes:
     def test_an_apt_that_prefers_a_release_removes_too(self, machine: Machine) -> None:
         machine.install("wechat")
         machine.sh("echo 'APT::Default-Release \"stable\";' >/etc/apt/apt.conf.d/99release")
-        assert machine.verb("enforce", WECHAT)["error"] is None
-        assert "wechat" not in machine.installed()
+        assert machine.verb("enforce", WECHAT)["error"] is None and "wechat" not in machine.installed()
 
     def test_a_package_on_hold_stays(self, machine: Machine) -> None:
         machine.install("wechat")
         machine.run("apt-mark", "hold", "wechat")
         [[rule, _, reason]] = machine.verb("enforce", WECHAT)["refused"]
-        assert rule == "apps/wechat" and "apt-mark unhold wechat" in reason
-        assert "wechat" in machine.installed()
+        assert rule == "apps/wechat" and "apt-mark unhold wechat" in reason and "wechat" in machine.installed()
 
     def test_a_half_configured_package_of_others_is_reported_and_not_touched(self, machine: Machine) -> None:
         machine.install("wechat")
@@ -419,8 +411,7 @@ class TestNothingElseGoes:
         machine.sh("dpkg-query -s weechat >/var/lib/dpkg/updates/0000")  # what dpkg was about to note
         for _ in range(2):
             assert "dpkg was interrupted" in machine.verb("enforce", WECHAT)["error"]
-        assert machine.sh("ls /var/lib/dpkg/updates").stdout == "0000\n"
-        assert "wechat" in machine.installed()
+        assert machine.sh("ls /var/lib/dpkg/updates").stdout == "0000\n" and "wechat" in machine.installed()
         machine.sh("dpkg --configure -a")  # the administrator's word
         assert machine.verb("enforce", WECHAT)["error"] is None
 

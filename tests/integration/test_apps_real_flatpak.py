@@ -96,8 +96,7 @@ class Machine:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self.keeper.stdout is not None
-        assert self.keeper.stdout.readline() == "ready\n"
+        assert self.keeper.stdout is not None and self.keeper.stdout.readline() == "ready\n"
         child = Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children").read_text().split()[0]
         self.enter = ["nsenter", "--target", child, "--mount", "--pid", "--wd"]
 
@@ -175,12 +174,10 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
     assert [f["path"] for f in seen["findings"] if f["kind"] == "process"] == ["/app/bin/wechat"]
 
     done = machine.enforce_apps()
-    assert done["error"] is None
-    assert done["actions"][0].startswith(f"end {WECHAT} of alice (pid ")
+    assert done["error"] is None and done["actions"][0].startswith(f"end {WECHAT} of alice (pid ")
     assert len(done["actions"]) == 5
     running.wait(timeout=LONGEST)
-    assert machine.verb("observe")["state"] == "compliant"
-    assert machine.verb("enforce")["actions"] == []
+    assert machine.verb("observe")["state"] == "compliant" and machine.verb("enforce")["actions"] == []
 
     for user in ("root", *USERS):
         assert WECHAT not in machine.run(user, "flatpak", "list", "--columns=application")
@@ -235,17 +232,14 @@ def test_an_app_of_another_installation_is_seen_and_removed_there(machine: Machi
     assert f"remove {WECHAT} (system, installation extra)" in machine.verb("enforce")["actions"]
     assert machine.verb("observe")["state"] == "compliant"
     assert not machine.installs("--installation=extra", "more", WECHAT)
-    assert machine.verb("lift")["error"] is None
-    assert machine.installs("--installation=extra", "more", WECHAT)
+    assert machine.verb("lift")["error"] is None and machine.installs("--installation=extra", "more", WECHAT)
 
 
 def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(machine: Machine) -> None:
     sh = partial(machine.run, "root", "sh", "-c")
     before = sh(f"cat {REMOTES}; ls -R /etc/polkit-1 /etc/proscribe /var/lib/proscribe 2>&1 || :")
-    assert machine.verb("observe gate")["state"] == "noncompliant"
-    assert machine.verb("enforce")["error"] is None
-    assert machine.verb("observe gate")["state"] == "compliant"
-    assert machine.verb("enforce")["actions"] == []
+    assert machine.verb("observe gate")["state"] == "noncompliant" and machine.verb("enforce")["error"] is None
+    assert machine.verb("observe gate")["state"] == "compliant" and machine.verb("enforce")["actions"] == []
     assert not machine.installs("--system", "made", WECHAT)
     assert not machine.installs("--system", "made", f"app/{WECHAT}//stable")
     assert machine.installs("--system", "--reinstall", "made", "org.example.Platform")  # nothing else is refused
@@ -264,8 +258,7 @@ def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(ma
     assert machine.verb("observe")["state"] == machine.verb("observe gate")["state"] == "compliant"
 
     sh("flatpak remote-delete --system another; flatpak remote-delete --system wechat-origin 2>/dev/null || :")
-    assert machine.verb("lift")["error"] is None
-    assert machine.verb("lift")["actions"] == []
+    assert machine.verb("lift")["error"] is None and machine.verb("lift")["actions"] == []
     assert sh(f"cat {REMOTES}; ls -R /etc/polkit-1 /etc/proscribe /var/lib/proscribe 2>&1 || :") == before
     assert machine.installs("--system", "made", WECHAT)
 

@@ -95,10 +95,8 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
     assert (process["kind"], process["id"], process["manager"]) == ("process", "wechat-bin", "pacman")
 
     done = machine.verb("enforce", PLAN)
-    assert (done["error"], done["refused"]) == (None, [])
-    assert running.wait(timeout=LONGEST) != 0
-    assert innocent.poll() is None
-    assert installed(machine) == {"weechat", "tim"}
+    assert (done["error"], done["refused"]) == (None, []) and running.wait(timeout=LONGEST) != 0
+    assert innocent.poll() is None and installed(machine) == {"weechat", "tim"}
     assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
     assert machine.verb("enforce", PLAN)["actions"] == []
 
@@ -137,8 +135,7 @@ def test_package_of_pacman_that_others_need_stays_and_is_reported(machine: TwoUs
     # What is still there is updated, by either road; and goes once nothing needs it.
     assert machine.sh("pacman -U --noconfirm /debs/linuxqq-3.2-1-any.pkg.tar.gz").returncode == 0
     machine.sh("pacman -R --noconfirm qq-or-tim")
-    assert machine.verb("enforce", PLAN)["error"] is None
-    assert installed(machine) == set()
+    assert machine.verb("enforce", PLAN)["error"] is None and installed(machine) == set()
 
 
 def test_version_of_a_waiver_can_be_installed_by_pacman(machine: TwoUsers) -> None:

@@ -89,8 +89,6 @@ INSTALL = "snap install --dangerous /tmp/telegram-desktop.snap"
 
 
 class Host(Machine):
-    """The container, with the control in it."""
-
     def verb(self, verb: str, of: Mapping[str, Any]) -> Any:
         return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, stdin=json.dumps(of)))
 
@@ -143,8 +141,7 @@ def test_a_snap_on_its_whole_way(host: Host) -> None:
     host.run("systemctl", "start", "snapd.socket", "snapd.service")
 
     done = host.verb("enforce", PLAN)
-    assert (done["error"], done["refused"]) == (None, [])
-    assert running.wait(timeout=LONGEST) != 0
+    assert (done["error"], done["refused"]) == (None, []) and running.wait(timeout=LONGEST) != 0
     assert host.snaps() == {"innocent"}
     assert {verdict["state"] for verdict in host.verb("observe", PLAN).values()} == {"compliant"}
     assert host.verb("enforce", PLAN)["actions"] == []
@@ -159,10 +156,8 @@ def test_a_snap_on_its_whole_way(host: Host) -> None:
     assert host.snaps() == {"innocent"}
     host.run(*INSTALL.split())  # root's own: nothing can refuse it by its name, so it is seen
     assert seen(host.verb("observe", PLAN)["apps/telegram"])[0][1] == "telegram-desktop"
-    assert host.verb("enforce", PLAN)["error"] is None
-    assert host.snaps() == {"innocent"}
+    assert host.verb("enforce", PLAN)["error"] is None and host.snaps() == {"innocent"}
 
-    assert host.verb("lift", PLAN)["error"] is None
-    assert host.verb("lift", PLAN)["actions"] == []
+    assert host.verb("lift", PLAN)["error"] is None and host.verb("lift", PLAN)["actions"] == []
     assert host.run("find", "/etc", "/usr/libexec", "/var/lib", "-path", "*proscribe*") == ""
     assert host.as_alice(INSTALL).returncode == 0

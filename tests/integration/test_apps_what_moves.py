@@ -107,8 +107,7 @@ def test_thesis_beside_telegram_stays_and_is_named(machine: Path, plan: Mapping[
     assert "stays, since it is not the program's own: a.out, tdata, thesis.odt" in text
     changes = enforce(machine, plan)
     assert [str(action) for action in changes.actions if action.verb == "quarantine"] == [f"quarantine {path}"]
-    assert listed(home) == sorted(chats)
-    assert detail(machine, plan, "apps/telegram") == []
+    assert listed(home) == sorted(chats) and detail(machine, plan, "apps/telegram") == []
     # All that went together comes back.
     found = operator.chosen(Host(str(machine)), "restore", [item.id for item in manifest.items(Host(str(machine)))])
     carry_out(Changes([choice.action for choice in found if choice.action]))

@@ -60,8 +60,7 @@ def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(
 
     words = ["--browser", name, "--policy", "/etc/later.json", FILES[name], *map(str, folders)]
     seen = in_place_of_etc(tree, HERE / "browser_extensions.py", *words)
-    assert seen["before"] == {vpn: True, notes: True}
-    assert seen["after"] == {vpn: False, notes: True}
+    assert seen["before"] == {vpn: True, notes: True} and seen["after"] == {vpn: False, notes: True}
     if name == "chromium":
         assert SAYS[how] in seen["again"][vpn]
         assert bool(seen["again"][notes]) == (how == ALLOW_LIST)  # its id is the folder's; a store's would do

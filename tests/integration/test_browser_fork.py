@@ -48,8 +48,7 @@ def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree: Path
     file = tree / "etc/nightowl/policies/managed/proscribe.json"
 
     enforce(tree, plan)
-    assert file.is_file()
-    assert unmet(tree, plan) == []
+    assert file.is_file() and unmet(tree, plan) == []
     assert "/usr/lib/nightowl/nightowl" in [one.binary for one in probe.candidates(Host(str(tree)), plan)]
     # Chromium's own folder is taken away, so that it is the found one that counts.
     (tree / "etc/chromium/policies/managed/proscribe.json").unlink()

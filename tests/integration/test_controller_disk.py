@@ -135,8 +135,6 @@ ROOMS = {"KiB": range(0, 200, 8), "inodes": range(16), "read-only": [0], "KiB a 
 
 
 class Screen:
-    """What a run prints."""
-
     def __init__(self) -> None:
         self.errors: list[str] = []
         self.warnings: list[str] = []
@@ -237,8 +235,7 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk: Callable[[], Disk], k
         assert {one.host for one in requests_file.read(reports)} <= {*HOSTS[:2]}
 
         screen, code, third = enforce(reports, 25)  # there is room again
-        assert (screen.errors, code) == ([], None)
-        assert os.readlink(reports / "latest") == third
+        assert (screen.errors, code) == ([], None) and os.readlink(reports / "latest") == third
         assert_whole(reports / third)
         said = " ".join(screen.warnings)
         assert "killed" not in said and "It corrected no host" not in said, said

@@ -44,8 +44,6 @@ done
 
 
 class Seen(NamedTuple):
-    """What became of one package."""
-
     found: bool
     left: str  # why it was not removed; "" if it was
     gated: bool
@@ -157,7 +155,6 @@ def test_every_package_of_the_archives_is_found_removed_and_gated(
         states = ("running", "degraded")  # what the packages bring does not all start without a network
         with booted(f"archives-{host}", 1, filled.layers, states) as hosts:
             seen = played(hosts[0], filled, own_catalogue, tmp_path / "reports")
-    assert seen.keys() >= whole
-    assert [name for name, one in seen.items() if not one.found] == []
+    assert seen.keys() >= whole and [name for name, one in seen.items() if not one.found] == []
     assert {name: one.left for name, one in seen.items() if one.left} == table["stays"].get(host, {})
     assert [name for name, one in seen.items() if not one.gated] == []

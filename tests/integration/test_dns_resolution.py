@@ -40,11 +40,9 @@ def test_blocked_names_lead_nowhere_and_own_names_stay(tmp_path: Path) -> None:
     assert resolved("ahosts", "wechat.com") == set()
     for action in dns.enforce(Host(str(tmp_path)), PLAN).actions:
         action.apply()
-    assert resolved("ahostsv4", "wechat.com") == {"0.0.0.0"}
-    assert resolved("ahostsv6", "wechat.com") == {"::"}
+    assert resolved("ahostsv4", "wechat.com") == {"0.0.0.0"} and resolved("ahostsv6", "wechat.com") == {"::"}
     assert resolved("ahostsv4", "web.own.example") == {"192.0.2.10"}
-    assert resolved("ahostsv4", "localhost") == {"127.0.0.1"}
-    assert resolved("ahosts", "notwechat.com") == set()
+    assert resolved("ahostsv4", "localhost") == {"127.0.0.1"} and resolved("ahosts", "notwechat.com") == set()
     for action in dns.lift(Host(str(tmp_path)), PLAN).actions:
         action.apply()
     assert hosts.read_text() == OWN

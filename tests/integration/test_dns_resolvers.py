@@ -84,19 +84,14 @@ def enforced(
 
 def test_enforcing_settles_and_lifting_leaves_nothing(made: MadeHost) -> None:
     before = made.tree()
-    assert made.states() == dict.fromkeys(FINE, NONCOMPLIANT)
-    assert made.enforce() == [f"write {made.files}"]
-    assert made.states() == FINE
-    assert made.enforce() == []
-    assert made.restarts == 1
+    assert made.states() == dict.fromkeys(FINE, NONCOMPLIANT) and made.enforce() == [f"write {made.files}"]
+    assert made.states() == FINE and made.enforce() == [] and made.restarts == 1
     assert {name: content for name, content in made.tree().items() if name in before} == before
     assert made.enforce(plan()) == [f"delete {made.files}"]
     assert made.states(plan()) == {"resolver": NOT_APPLICABLE}
     made.enforce()
-    assert apply(dns.lift(made.host, {"controls": {}})) == [f"delete {made.files}"]
-    assert made.tree() == before
-    assert ask(made.address, "wechat.com") == (0, 1)
-    assert apply(dns.lift(made.host, {"controls": {}})) == []
+    assert apply(dns.lift(made.host, {"controls": {}})) == [f"delete {made.files}"] and made.tree() == before
+    assert ask(made.address, "wechat.com") == (0, 1) and apply(dns.lift(made.host, {"controls": {}})) == []
 
 
 def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made: MadeHost) -> None:
@@ -105,8 +100,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected
     made.file.write_text(rendering.text(made.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True)))
     assert set(made.states(more).values()) == {NONCOMPLIANT}
     assert "does not answer with what the file says" in made.details(more)
-    assert made.enforce(more) == [f"restart {made.unit}"]
-    assert set(made.states(more).values()) == {COMPLIANT}
+    assert made.enforce(more) == [f"restart {made.unit}"] and set(made.states(more).values()) == {COMPLIANT}
     assert ask(made.address, "signal.org") == NO_SUCH_NAME
 
 
@@ -121,9 +115,7 @@ def test_a_file_that_cuts_other_names_is_taken_back(
     made.at_restart = lambda: setattr(upstream, "silent", made.restarts == 1)  # as long as the new names are in place
     with pytest.raises(ControlError, match="names do not resolve any more; name resolution is restored"):
         apply(changes)
-    assert made.tree() == before
-    assert made.restarts == 2
-    assert ask(made.address, "notwechat.com") == (0, 1)
+    assert made.tree() == before and made.restarts == 2 and ask(made.address, "notwechat.com") == (0, 1)
 
 
 def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made: MadeHost) -> None:
@@ -134,8 +126,7 @@ def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made:
     wechat = verdicts["dns/wechat"]
     assert (wechat.state, wechat.drifted) == (NONCOMPLIANT, False)
     assert [(f.id, f.path) for f in wechat.findings] == [("web.wechat.com", f"/{own}")]
-    assert verdicts["dns/personal"].state == COMPLIANT
-    assert made.enforce() == []
+    assert verdicts["dns/personal"].state == COMPLIANT and made.enforce() == []
 
 
 def test_ten_thousand_domains(made: MadeHost) -> None:
@@ -146,9 +137,7 @@ def test_ten_thousand_domains(made: MadeHost) -> None:
     assert made.states(many) == {"many": COMPLIANT, "resolver": COMPLIANT}
     observing = processor() - before
     assert ask(made.address, "x.d9999.example") == NO_SUCH_NAME
-    assert ask(made.address, "x.d10000.example") == (0, 1)
-    assert enforcing < 10
-    assert observing < 2
+    assert ask(made.address, "x.d10000.example") == (0, 1) and enforcing < 10 and observing < 2
 
 
 def test_every_name_of_the_catalogue(made: MadeHost) -> None:
@@ -157,7 +146,6 @@ def test_every_name_of_the_catalogue(made: MadeHost) -> None:
     made.enforce(whole)
     assert {verdict.state for verdict in dns.observe(made.host, whole)} == {COMPLIANT, NOT_APPLICABLE}
     blocked = {*made.language.blocked.findall(made.file.read_text())}
-    assert len(blocked) > 700
-    assert {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked
+    assert len(blocked) > 700 and {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked
     sample = sorted(blocked)[:: len(blocked) // 40]
     assert {ask(made.address, f"x.{name}") for name in sample} == {NO_SUCH_NAME}

@@ -216,14 +216,12 @@ class Container(Machine):
         enforced = self.call("enforce")
         assert (enforced["backend"], enforced["states"], enforced["told"]) == (backend, [COMPLIANT], [])
         assert [action.split()[0] for action in enforced["actions"]] == [verbs]
-        assert self.call("enforce")["actions"] == []
-        assert self.resolved() == NAMES
+        assert self.call("enforce")["actions"] == [] and self.resolved() == NAMES
         self.after_enforcing = enforced
         self.before = before
 
     def lifts(self) -> None:
-        assert self.call("lift")["states"] == [NONCOMPLIANT]
-        assert set(self.resolved().values()) == {OPEN}
+        assert self.call("lift")["states"] == [NONCOMPLIANT] and set(self.resolved().values()) == {OPEN}
         assert self.files() == self.before
 
 

@@ -105,7 +105,6 @@ def names_of(plan: Mapping[str, Any]) -> list[str]:
 
 
 def uppers(name: str) -> Iterator[str]:
-    """The name and those above it."""
     parts = name.split(".")
     return (".".join(parts[start:]) for start in range(len(parts)))
 
@@ -305,8 +304,7 @@ def router() -> Iterator[Router]:
     listen = [*made.enter("outside"), sys.executable, "-I", "-c", LISTEN, *addresses]
     world = subprocess.Popen(listen, stdout=subprocess.PIPE)
     try:
-        assert world.stdout is not None
-        assert world.stdout.readline() == b"ready\n"
+        assert world.stdout is not None and world.stdout.readline() == b"ready\n"
         yield made
     finally:
         world.kill()

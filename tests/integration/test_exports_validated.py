@@ -118,8 +118,7 @@ def test_prometheus_reads_the_metrics(fleet):
     families = list(text_string_to_metric_families((folder / "metrics.prom").read_text(encoding="utf-8")))
     samples = {family.name: family.samples for family in families}
     counters = {family.name for family in families if family.type == "counter"}
-    assert counters <= {"proscribe_watch_ended"}
-    assert all(family.documentation for family in families)
+    assert counters <= {"proscribe_watch_ended"} and all(family.documentation for family in families)
     assert all(family.type == "gauge" for family in families if family.name not in counters)
     assert len(samples["proscribe_host_state"]) == hosts
     assert len({sample.labels["host"] for sample in samples["proscribe_host_state"]}) == hosts

@@ -70,5 +70,4 @@ def test_last_data_of_another_user_arrives_after_the_program_has_ended(world: Wo
     assert world.send_command("bob", "pour", BLOCKED, 443, 300_000) == "ok"
     world.peers["bob"].kill()
     world.peers["bob"].communicate()
-    assert world.send_command("outside", "drain", 300_000) == "ok"
-    assert world.refused() == 0
+    assert world.send_command("outside", "drain", 300_000) == "ok" and world.refused() == 0

@@ -37,8 +37,7 @@ def test_a_restricted_address_is_refused_at_once_and_counted(world: World, addre
 @pytest.mark.parametrize("address", [FREE, FREE_6, LOCAL])
 def test_every_other_address_works(world: World, address: str) -> None:
     world.enforce(BAN)
-    assert world.send_command("local", "connect", address, 443) == "ok"
-    assert world.refused() == 0
+    assert world.send_command("local", "connect", address, 443) == "ok" and world.refused() == 0
 
 
 NAT64 = "2001:db8:64:64::/64"  # a translator's own prefix (RFC 6052)
@@ -79,8 +78,7 @@ def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world: World)
     world.enforce(BAN)
     assert world.send_command("local", "connect", FREE, 853) == "ECONNREFUSED"
     assert world.send_command("local", "connect", FREE_6, 853) == "ECONNREFUSED"
-    assert world.send_command("local", "send", FREE, 853) == "EPERM"
-    assert world.refused("-dns-over-tls") >= 3
+    assert world.send_command("local", "send", FREE, 853) == "EPERM" and world.refused("-dns-over-tls") >= 3
     assert world.send_command("local", "connect", "127.0.0.1", 853) == "ok"
 
 
@@ -95,8 +93,7 @@ def test_a_guest_behind_the_host_is_refused_too(world: World) -> None:
     world.enforce(BAN)
     assert world.send_command("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
     assert world.send_command("inner", "connect", BLOCKED_6, 443) == "ECONNREFUSED"
-    assert world.send_command("inner", "connect", FREE, 443) == "ok"
-    assert world.refused() >= 2
+    assert world.send_command("inner", "connect", FREE, 443) == "ok" and world.refused() >= 2
 
 
 @pytest.mark.parametrize(
@@ -128,8 +125,7 @@ def test_the_control_connection_survives_though_it_comes_from_a_restricted_netwo
     assert f"port {port}" in world.enforce(BAN)[BLOCKED]
     other = {"local": "outside", "outside": "local"}
     for speaker in (first, other[first], first, other[first]):
-        assert world.send_command(speaker, "say") == "ok"
-        assert world.send_command(other[speaker], "hear") == "ok"
+        assert world.send_command(speaker, "say") == "ok" and world.send_command(other[speaker], "hear") == "ok"
 
 
 @pytest.mark.parametrize("port", [22, 2222])
@@ -250,13 +246,10 @@ def test_a_log_line_names_the_service_and_the_user_and_few_are_written(
     assert len(lines) in range(20, 24)  # 20 at once, and then 6 a minute; the counter has them all
     assert world.refused() >= 41
     forwarded, *of_user = lines
-    assert forwarded.startswith("proscribe telegram IN=inner OUT=outside ")
-    assert "UID" not in forwarded
+    assert forwarded.startswith("proscribe telegram IN=inner OUT=outside ") and "UID" not in forwarded
     for line in of_user:
-        assert line.startswith("proscribe telegram IN= OUT=outside ")
-        assert " PROTO=TCP " in line
-        assert " DPT=443 " in line
-        assert " UID=51005 " in line
+        assert line.startswith("proscribe telegram IN= OUT=outside ") and " PROTO=TCP " in line
+        assert " DPT=443 " in line and " UID=51005 " in line
 
 
 def test_last_data_of_a_waived_user_arrives_after_the_program_has_ended(world: World) -> None:
@@ -266,8 +259,7 @@ def test_last_data_of_a_waived_user_arrives_after_the_program_has_ended(world: W
     assert world.send_command("alice", "pour", BLOCKED, 443, 300_000) == "ok"
     world.peers["alice"].kill()
     world.peers["alice"].communicate()
-    assert world.send_command("outside", "drain", 300_000) == "ok"
-    assert world.refused() == 0
+    assert world.send_command("outside", "drain", 300_000) == "ok" and world.refused() == 0
 
 
 def test_quic_is_refused_everywhere_and_tcp_is_not(world: World) -> None:
@@ -275,8 +267,7 @@ def test_quic_is_refused_everywhere_and_tcp_is_not(world: World) -> None:
     assert world.send_command("local", "send", FREE, 443) == "EPERM"
     assert world.send_command("local", "send", FREE_6, 443) == "EPERM"
     assert world.send_command("local", "connect", FREE, 443) == "ok"
-    assert world.send_command("local", "send", FREE, 8080) == "ok"
-    assert world.refused("-quic") == 2
+    assert world.send_command("local", "send", FREE, 8080) == "ok" and world.refused("-quic") == 2
 
 
 def rules(*own: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -139,8 +139,7 @@ def test_an_enforcing_run_puts_the_object_in_place(world: World) -> None:
     enforce(world)
     assert rule(world)["state"] == "repaired"
     said = world.controller.run("samba-tool", "gpo", "getlink", OU)
-    assert GUID in said and NAME in said
-    assert "Registry.pol" in world.controller.run("ls", f"{FOLDER}/Machine")
+    assert GUID in said and NAME in said and "Registry.pol" in world.controller.run("ls", f"{FOLDER}/Machine")
     assert applocker.template() == content(world, f"{FOLDER}/{TEMPLATE}")
     said = world.controller.run("ldbsearch", "-H", DATABASE, f"(cn={GUID})", "gPCMachineExtensionNames")
     assert WITH_APPLOCKER in said.replace("\n ", "")
@@ -349,8 +348,7 @@ def test_a_lift_leaves_the_domain_as_it_was(world: World) -> None:
     enforce(world)
     done = world.controller.proscribe("lift", world.reports, **OBJECTS)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert state_of(world.controller) == world.before
-    assert not world.controller.there("/var/lib/proscribe")
+    assert state_of(world.controller) == world.before and not world.controller.there("/var/lib/proscribe")
     # What remains are the graves that the directory has of every object for half a year.
     said = world.controller.run("ldbsearch", "-H", DATABASE, "--show-deleted", "(isDeleted=TRUE)", "lastKnownParent")
     assert said.count(f"CN=Policies,CN=System,{DN}") >= 1

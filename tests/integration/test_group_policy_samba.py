@@ -57,7 +57,6 @@ def unpacked(folder: Path) -> Path:
 
 
 def of_samba(samba: Path, content: bytes, scratch: Path, template: bytes = b"") -> dict[str, Any]:
-    """What Samba reads in a file, and in a security template."""
     files = {"Registry.pol": content, **({"GptTmpl.inf": template} if template else {})}
     for name, said in files.items():
         (scratch / name).write_bytes(said)
@@ -81,8 +80,7 @@ def test_samba_reads_every_entry_and_writes_the_same_bytes(samba: Path, tmp_path
     content = render(made)
     found = of_samba(samba, content, tmp_path)
     assert found["entries"] == [[one.key, one.value, one.type, said_by(one)] for one in made]
-    assert base64.b64decode(found["again"]) == content
-    assert parse(base64.b64decode(found["again"])) == made
+    assert base64.b64decode(found["again"]) == content and parse(base64.b64decode(found["again"])) == made
 
 
 def test_samba_reads_the_rules_of_applocker_and_the_services_start(samba: Path, tmp_path: Path) -> None:

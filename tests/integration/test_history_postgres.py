@@ -98,8 +98,7 @@ def test_a_server_that_is_not_there_is_reported_in_one_line(tmp_path):
     history = open_history("postgresql://proscribe@127.0.0.1:1/proscribe", tmp_path)
     with pytest.raises(HistoryError) as raised:
         Past(history).run({"web01": bad()})
-    assert "127.0.0.1" in str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert "127.0.0.1" in str(raised.value) and "\n" not in str(raised.value)
 
 
 # -- what a hostile host says ------------------------------------------------------------------------------------------
@@ -181,7 +180,6 @@ def test_names_of_hosts_are_apart_and_none_ends_the_history(where, tmp_path, pro
 
 
 def made_database(url, options):
-    """Another database of the server, with these options; its URL."""
     import sqlalchemy
 
     name = f"{url.partition('@/')[2].partition('?')[0]}x"

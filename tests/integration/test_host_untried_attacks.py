@@ -340,7 +340,6 @@ def test_a_disk_that_a_user_has_filled_loses_nothing_and_the_next_run_goes_on(
 
 
 def fill(place: Path, what: str) -> None:
-    """Fill the file system of a place."""
     with contextlib.suppress(OSError), open(place / "fill", "wb", buffering=0) as stream:
         for number in range(100_000):
             if what == "inodes":

@@ -19,7 +19,6 @@ TENANTS = ("--tenant", "google=acme.example")
 
 
 def init(directory: Path, bin_directory: Path, *options: str) -> str:
-    """What the command prints."""
     environment = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": str(bin_directory / "ansible-playbook")}
     argv = [str(PROJECT / "proscribe"), "init", str(directory), "--organisation", "Acme", *options]
     done = subprocess.run(

@@ -98,8 +98,7 @@ def test_santa_does_what_explain_says_or_the_manifest_names_the_difference(
     if explained is not None:
         assert macs.says(ONE, service)["apps"] == explained
     signed = own_catalogue.services[service].signing_ids
-    assert macs.stops(signed) == ({stopped} if signed else set())
-    assert said in macs.left_out().get(service, "")
+    assert macs.stops(signed) == ({stopped} if signed else set()) and said in macs.left_out().get(service, "")
     if explained == BLOCKED and not stopped:
         assert said
 
@@ -129,8 +128,7 @@ def test_a_mac_reports_the_installed_programs_that_santa_stops(
         for one in own_catalogue.services.values()
         if known[one.id] and True in macs.stops([s for s in one.signing_ids if s.partition(":")[2] in known[one.id]])
     }
-    assert stopped == found - {GROUPED}
-    assert len(stopped) > 20
+    assert stopped == found - {GROUPED} and len(stopped) > 20
 
 
 def test_a_user_reads_the_organisations_text_and_address(macs: Macs) -> None:

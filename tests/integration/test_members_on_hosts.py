@@ -94,7 +94,6 @@ def test_a_new_member_is_drift_and_a_group_that_is_gone_is_unknown(host: Machine
     assert run(host, "audit", tmp_path)[0] == {}
     host.run("groupmod", "--new-name", "externals", "contractors")
     unknown = {"apps/viber": "unknown", "apps/telegram": "unknown", "firewall/telegram": "unknown"}
-    assert run(host, "audit", tmp_path)[0] == unknown
-    assert run(host, "enforce", tmp_path)[0] == unknown
+    assert run(host, "audit", tmp_path)[0] == unknown and run(host, "enforce", tmp_path)[0] == unknown
     assert host.there("/home/dieter/viber/Viber")
     assert host.run("python3", "-IS", "-c", CONNECT, str(FRIDA), TELEGRAM).strip() == "ECONNREFUSED"

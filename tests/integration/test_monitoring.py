@@ -120,7 +120,6 @@ class Prometheus:
         self.address = address
 
     def ready(self) -> bool:
-        """Whether it answers."""
         try:
             return bool(urllib.request.urlopen(f"{self.address}/-/ready").status == 200)
         except OSError:
@@ -134,7 +133,6 @@ class Prometheus:
         return [(one["metric"], float(one["value"][1])) for one in data["result"]]
 
     def one(self, query: str) -> float:
-        """The one number of a query."""
         ((_, value),) = self.answer(query)
         return value
 
@@ -180,7 +178,6 @@ def each(metrics: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 @pytest.fixture(scope="module")
 def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Of a fleet in which all is well."""
     place = tmp_path_factory.mktemp("well")
     answers = {name: watched_hosts.watched() for name in ("web01", "web02")}
     text = exported(place, ["prometheus"], answers, tuple(answers), waivers=fleets.WAIVERS)["prometheus"]
@@ -244,7 +241,6 @@ print(JSONEncoder().encode(Dashboard.from_json(json.load(sys.stdin))))
 
 
 def lost(given: object, read: object) -> list[object]:
-    """What is in one and not in the other."""
     if isinstance(given, dict) and isinstance(read, dict):
         return [key for key in given if key not in read] + [
             part for key in given if key in read for part in lost(given[key], read[key])

@@ -153,8 +153,7 @@ def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(pol
         assert title == "The effect of this change:"
         assert opening == "```text" and lines[-1] == "```" and "```" not in lines[:-1]
         assert any("press01.example.org" in line for line in lines) and any("telegram" in line for line in lines)
-    assert TOKEN not in said
-    assert policy.git("status", "--porcelain") == ""
+    assert TOKEN not in said and policy.git("status", "--porcelain") == ""
 
 
 def test_an_error_of_the_comparison_fails_the_job(policy: Repository, api: str) -> None:
@@ -224,8 +223,7 @@ def commented(text: str, api: str, code: int = 0, path: str = "/notes", **enviro
 
 def test_hostile_text_stays_inside_the_block(api: str) -> None:
     lines = commented(HOSTILE, api).splitlines()
-    assert lines[:3] == ["Title", "", "````````text"]
-    assert lines[-1] == "````````"
+    assert lines[:3] == ["Title", "", "````````text"] and lines[-1] == "````````"
     assert not any(line.strip().startswith("````````") for line in lines[3:-1])
     inside = "\n".join(lines[3:-1])
     assert "# heading" in inside and not re.search("[\u202a-\u202e\u200b\x1b]", inside)

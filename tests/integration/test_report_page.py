@@ -52,7 +52,6 @@ def no_policy() -> list[Verdict]:
 
 
 def waiver(name: str = "press-office", **changes: Any) -> dict[str, Any]:
-    """A waiver as a report has it."""
     hosts, services, controls = ["web03"], ["wechat"], ["apps"]
     times = {"expires": "2027-03-31T10:00:00Z", "review_by": "2026-12-31T10:00:00Z"}
     lists = {"hosts": hosts, "services": services, "controls": controls}
@@ -123,8 +122,7 @@ def address_fixture(tmp_path_factory: pytest.TempPathFactory) -> str:
 def page_fixture(browser: Chromium, address: str) -> Iterator[Page]:
     page = browser.open(address)
     yield page
-    assert page.complaints() == []
-    assert page.requests() == []
+    assert page.complaints() == [] and page.requests() == []
     page.close()
 
 
@@ -136,7 +134,6 @@ def texts(page: Page, selector: str) -> list[str]:
 
 
 def hosts(page: Page) -> list[str]:
-    """The hosts of the list, as it is shown."""
     return texts(page, "#list tbody th")
 
 
@@ -163,8 +160,7 @@ def focused(page: Page) -> str:
 
 
 def test_the_list_begins_with_the_worst_and_has_fifty_hosts(page):
-    assert hosts(page)[:6] == ["lap2", "db7", "web9", "web10", "web11", "db8"]
-    assert len(hosts(page)) == 50
+    assert hosts(page)[:6] == ["lap2", "db7", "web9", "web10", "web11", "db8"] and len(hosts(page)) == 50
     assert texts(page, "#count") == ["121 hosts."]
     assert texts(page, "#place") == ["1 to 50 of 121"]
     assert texts(page, "h1") == ["5 of 121 hosts are not compliant, and 2 are unknown"]
@@ -304,8 +300,7 @@ def test_the_keyboard_alone_finds_a_host_looks_and_comes_back(page):
     page.press("Enter")
     assert texts(page, "#panel-name") == ["web10"]
     page.press("Escape")
-    assert not page.evaluate("document.getElementById('panel').open")
-    assert focused(page) == "web9"
+    assert not page.evaluate("document.getElementById('panel').open") and focused(page) == "web9"
 
 
 # -- everyone ----------------------------------------------------------------------------------------------------------
@@ -384,8 +379,7 @@ def test_words_stay_whole_and_nothing_is_wider_than_the_screen(browser, tmp_path
     path.write_text("".join(report_page(report, records)), encoding="utf-8")
     page = browser.open(path.as_uri(), width=width, height=900)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert page.evaluate(BROKEN_WORDS) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(BROKEN_WORDS) == [] and page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_events_between_two_runs_are_in_their_section_and_with_each_host(browser, tmp_path):
@@ -409,8 +403,7 @@ def test_events_between_two_runs_are_in_their_section_and_with_each_host(browser
 
 def test_a_run_of_no_hosts_has_a_page_too(browser, tmp_path):
     page = browser.open(write(tmp_path / "report.html", {}, {}))
-    assert texts(page, "h1") == ["No host was selected"]
-    assert page.complaints() == []
+    assert texts(page, "h1") == ["No host was selected"] and page.complaints() == []
 
 
 def test_hostile_words_stay_words_everywhere(browser, tmp_path):
@@ -441,8 +434,7 @@ def test_hostile_words_stay_words_everywhere(browser, tmp_path):
     assert page.evaluate("document.title").startswith("1 of 2 hosts that were selected is not compliant")
     assert page.evaluate("document.querySelectorAll('img, script:not([type]) ~ script').length") == 0
     assert not {"\u202e", "\x1b"} & set(page.evaluate("document.documentElement.textContent"))
-    assert page.complaints() == []
-    assert page.requests() == []
+    assert page.complaints() == [] and page.requests() == []
 
 
 # What runs, loads, opens or leads elsewhere, were it markup, an address, code or a key of ours. PORT is listened on.
@@ -553,12 +545,10 @@ def test_pressing_everything_of_hostile_hosts_runs_and_loads_nothing(browser, tm
             page.load(lambda: page.ask("Page.reload"))
             assert page.evaluate("document.documentElement.className") == "live", one
 
-        assert page.evaluate("document.title") == title
-        assert page.evaluate(STRAY) == []
+        assert page.evaluate("document.title") == title and page.evaluate(STRAY) == []
         assert page.evaluate("location.href").partition("#")[0] == address
         assert not set("\u202e\u2066\u2028\x1b") & set(page.evaluate("document.documentElement.textContent"))
-        assert browser.tabs() == tabs
-        assert page.events("Page.javascriptDialogOpening") == []
+        assert browser.tabs() == tabs and page.events("Page.javascriptDialogOpening") == []
         assert page.complaints() == []
         assert {url.partition("#")[0] for url in page.requests()} == {address}
         away.setblocking(False)

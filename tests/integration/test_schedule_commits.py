@@ -258,8 +258,7 @@ def test_a_commit_of_another_branch_is_refused(repository: Repository, signed: b
     repository.git("checkout", "--quiet", "--orphan", "unrelated")
     repository.commit()
     repository.push()
-    assert "comes from another branch" in repository.refuses(signed=signed)
-    assert first != sibling
+    assert "comes from another branch" in repository.refuses(signed=signed) and first != sibling
 
 
 def test_a_tag_of_the_branchs_name_is_not_what_is_followed(repository: Repository) -> None:
@@ -332,8 +331,7 @@ def test_settings_planted_in_the_hosts_own_copy_run_and_change_nothing(repositor
     newer = repository.commit()
     repository.push()
     planted(repository, evil)
-    assert repository.takes() == newer
-    assert not (repository.directory / "was-here").exists()
+    assert repository.takes() == newer and not (repository.directory / "was-here").exists()
     assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
     # An unrelated commit that a graft gives the good one as its parent.
     planted(repository, evil)
@@ -371,8 +369,7 @@ def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch:
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.fsmonitor")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"touch {mark}")
     monkeypatch.setenv("GIT_EXEC_PATH", str(repository.directory))
-    assert repository.takes() == good
-    assert not mark.exists()
+    assert repository.takes() == good and not mark.exists()
 
 
 # -- what comes with a commit ------------------------------------------------------------------------------------------
@@ -397,8 +394,7 @@ def test_files_that_a_commit_brings_along_run_nothing(repository: Repository) ->
     repository.push()
     with contextlib.suppress(Problem):
         assert repository.takes() == newer
-    assert not mark.exists()
-    assert [path.name for path in (repository.state / "checkout").glob("x/*")] == []
+    assert not mark.exists() and [path.name for path in (repository.state / "checkout").glob("x/*")] == []
 
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "..", "git~1", ".git\u200c"])
@@ -424,8 +420,7 @@ def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository: Repo
     entries = [b"120000 x\0" + bytes.fromhex(link), b"40000 x\0" + bytes.fromhex(folder)]
     made = repository.put_object("tree", b"".join(entries if first == "link" else entries[::-1]))
     repository.push(repository.git("commit-tree", f"-S{repository.keys / 'ops'}.pub", "-p", good, "-m", "x", made))
-    assert "could not be fetched" in repository.refuses()
-    assert list(outside.iterdir()) == []
+    assert "could not be fetched" in repository.refuses() and list(outside.iterdir()) == []
 
 
 def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository: Repository) -> None:

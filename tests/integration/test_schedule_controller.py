@@ -67,10 +67,8 @@ def test_the_timer_is_set_up_once(fresh: Scheduled) -> None:
     assert "would change on web01 -> localhost\n" in would and f"\n  enable {TIMER}\n" in would
     assert not machine.there(f"/etc/systemd/system/{TIMER}")
     keys = machine.script(KEYS)
-    assert f"start {TIMER}" in machine.proscribe("schedule")
-    assert "changed" not in machine.proscribe("schedule")
-    assert machine.succeeds("systemctl", "is-active", TIMER)
-    assert machine.script(KEYS) == keys
+    assert f"start {TIMER}" in machine.proscribe("schedule") and "changed" not in machine.proscribe("schedule")
+    assert machine.succeeds("systemctl", "is-active", TIMER) and machine.script(KEYS) == keys
     assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{SERVICE}") == ""
 
 
@@ -80,8 +78,7 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(f
     assert "Subject: Proscribe: 1 host corrected for the first time" in mails(machine)
     sent = mails(machine)
     assert machine.start(SERVICE), machine.log(SERVICE)
-    assert machine.record()["state"] == "compliant"
-    assert "Proscribe:" not in machine.log(SERVICE)
+    assert machine.record()["state"] == "compliant" and "Proscribe:" not in machine.log(SERVICE)
     assert mails(machine) == sent
 
 
@@ -109,13 +106,10 @@ def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Sched
     assert [how for how, tampering in TEN.items() if not named(record, tampering)] == []
     assert [how for how, tampering in TEN.items() if not machine.succeeds("sh", "-c", tampering.right)] == []
     assert (record["state"], record["errors"]) == ("repaired", [])
-    assert record["found_at"] <= record["checked_at"]
-    assert record["logged_in"] == ["alice"]
-    assert machine.start(SERVICE)
-    assert machine.record()["state"] == "compliant"
+    assert record["found_at"] <= record["checked_at"] and record["logged_in"] == ["alice"]
+    assert machine.start(SERVICE) and machine.record()["state"] == "compliant"
     mail = mails(machine).rpartition("to: ")[2]
-    assert "Subject: Proscribe: 1 host corrected after drift" in mail
-    assert "web01 (logged in: alice)" in mail
+    assert "Subject: Proscribe: 1 host corrected after drift" in mail and "web01 (logged in: alice)" in mail
     assert "apps/wechat: corrected: dpkg wechat 4.1.0; found 20" in mail
 
 
@@ -152,8 +146,7 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     assert "sleep 1000" not in machine.run("systemctl", "status", SERVICE, check=False)
     assert latest(machine) == before
     mail = mails(machine).rpartition("to: ")[2].replace("\n", " ")
-    assert "Subject: Proscribe: a scheduled run was ended" in mail
-    assert "Until then 1 host had answered" in mail
+    assert "Subject: Proscribe: a scheduled run was ended" in mail and "Until then 1 host had answered" in mail
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", hosts)
     machine.run("rm", "-r", f"/etc/systemd/system/{SERVICE}.d")
     machine.run("systemctl", "daemon-reload")

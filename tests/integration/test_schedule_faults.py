@@ -124,8 +124,7 @@ def message(record: dict) -> str:
 def test_a_fault_has_a_state_and_a_message_and_costs_no_other_host_its_turn(faulty: dict[str, dict], host: str) -> None:
     record = faulty[host]
     assert record["state"] == FAULTS[host].state, message(record)
-    assert FAULTS[host].says in message(record)
-    assert "Traceback" not in message(record)
+    assert FAULTS[host].says in message(record) and "Traceback" not in message(record)
 
 
 def test_every_fault_is_reported_once(fleet: Fleet, faulty: dict[str, dict]) -> None:
@@ -139,8 +138,7 @@ def test_every_fault_is_reported_once(fleet: Fleet, faulty: dict[str, dict]) -> 
 @pytest.mark.parametrize("host", FAULTS)
 def test_the_next_run_heals(fleet: Fleet, healed: dict[str, dict], host: str) -> None:
     assert healed[host]["state"] in ("repaired", "compliant"), message(healed[host])
-    assert healed[host]["errors"] == []
-    assert not fleet.hosts[host].there("/opt/wechat")
+    assert healed[host]["errors"] == [] and not fleet.hosts[host].there("/opt/wechat")
 
 
 def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet: Fleet, healed: dict) -> None:

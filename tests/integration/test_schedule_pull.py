@@ -69,8 +69,7 @@ def collected(machine: Scheduled, *options: str) -> dict:
 
 def test_a_host_that_has_not_run_yet_is_unknown(machine: Scheduled) -> None:
     record = collected(machine)
-    assert record["state"] == "unknown"
-    assert "it has no stored record yet" in record["reason"]
+    assert record["state"] == "unknown" and "it has no stored record yet" in record["reason"]
 
 
 def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Scheduled) -> None:
@@ -114,8 +113,7 @@ def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_ke
         machine.start(SERVICE)
         stored = machine.json(RECORD)
         assert (stored["commit"], stored["state"]) == (good, "repaired")
-        assert "has no good signature" in stored["errors"][0]["message"]
-        assert not machine.there("/root/was-here")
+        assert "has no good signature" in stored["errors"][0]["message"] and not machine.there("/root/was-here")
         machine.script(
             f"cd {CHECKOUT}; git reset --quiet --hard {good}; git push --quiet --force {REPOSITORY} HEAD:main"
         )
@@ -129,8 +127,7 @@ def test_a_policy_with_a_mistake_is_reported_and_the_last_good_one_stays(machine
     commit(machine, "signer")
     machine.start(SERVICE)
     stored = machine.json(RECORD)
-    assert stored["commit"] == good
-    assert "came to no report" in stored["errors"][0]["message"]
+    assert stored["commit"] == good and "came to no report" in stored["errors"][0]["message"]
     machine.write(group, restrictions)
     newer = commit(machine, "signer")
     assert machine.start(SERVICE), machine.log(SERVICE)
@@ -190,8 +187,7 @@ def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Schedul
     assert f"chmod -R go-w {CHECKOUT}/roles" in record["errors"][0]["message"]
     machine.script(f"chmod o-w {CHECKOUT}/roles")
     assert machine.start(SERVICE), machine.log(SERVICE)
-    assert machine.json(RECORD)["errors"] == []
-    assert not machine.there("/etc/proscribe/pull_signers")
+    assert machine.json(RECORD)["errors"] == [] and not machine.there("/etc/proscribe/pull_signers")
 
 
 def test_lift_takes_the_hosts_own_runs_away_first(machine: Scheduled) -> None:

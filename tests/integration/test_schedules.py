@@ -64,8 +64,7 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path: Path) -> N
     assert templates[schedule["unified_job_template"]]["playbook"] == "playbooks/drift.yml"
     assert re.fullmatch(r"DTSTART(;TZID=\w+/\w+)?:\d{8}T\d{6}Z? RRULE:FREQ=DAILY;INTERVAL=1", schedule["rrule"])
     for template in templates.values():
-        assert (PROJECT / template["playbook"]).is_file()
-        assert refused(json.loads(template["extra_vars"])) == []
+        assert (PROJECT / template["playbook"]).is_file() and refused(json.loads(template["extra_vars"])) == []
         assert len(template["of"]["credentials"]) == 2
         for question in template["survey"]["spec"]:
             for answer in question.get("choices", question["default"]).splitlines():
@@ -85,8 +84,7 @@ def test_semaphore_gets_a_template_and_its_schedule(tmp_path: Path) -> None:
     (template,), (schedule,), (environment,) = made["templates"], made["schedules"], made["environment"]
     assert (template["repository_id"], template["inventory_id"]) == (4, 5)
     assert template["environment_id"] == environment["id"] and schedule["template_id"] == template["id"]
-    assert (PROJECT / template["playbook"]).is_file()
-    assert refused(json.loads(environment["json"])) == []
+    assert (PROJECT / template["playbook"]).is_file() and refused(json.loads(environment["json"])) == []
     assert json.loads(environment["env"]).keys() == {"PROSCRIBE_REPORTS"}
 
 

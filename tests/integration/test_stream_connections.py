@@ -105,20 +105,17 @@ def test_host_without_python3_answers_by_the_module(host, whole):
         said, answer = observed(host, *ADMIN, "-e", "ansible_python_interpreter=auto_silent")
     finally:
         host.run("mv", "/usr/bin/python3-hidden", "/usr/bin/python3")
-    assert NO_ANSWER in " ".join(said.split())
-    assert lasting(answer) == whole
+    assert NO_ANSWER in " ".join(said.split()) and lasting(answer) == whole
 
 
 def test_code_and_plan_are_kept_by_runs_that_enforce_alone_and_not_in_check_mode(host, whole):
     observed(host)
     observed(host, "--check", remember=True)
-    assert not host.there("/var/lib/proscribe")
-    assert lasting(observed(host, remember=True)[1]) == whole
+    assert not host.there("/var/lib/proscribe") and lasting(observed(host, remember=True)[1]) == whole
     stored = [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()]  # the code, and the plan
     assert len(stored) == 2 and host.run("stat", "-c", "%a %u", *stored).split() == ["600", "0"] * 2
     before = host.run("stat", "-c", "%i", *stored)
-    assert lasting(observed(host)[1]) == whole
-    assert host.run("stat", "-c", "%i", *stored) == before
+    assert lasting(observed(host)[1]) == whole and host.run("stat", "-c", "%i", *stored) == before
     host.run("truncate", "-s", "100", *stored)  # what is sent comes before what is kept, and heals it
     assert lasting(observed(host, remember=True)[1]) == whole
     assert [f"{PLACE}/{name}" for name in host.run("ls", PLACE).split()] == stored

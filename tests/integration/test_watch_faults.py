@@ -86,8 +86,7 @@ def test_a_full_disk(machine: Scheduled) -> None:
         assert observed(machine)[0] == 1
         machine.script(f"rm {STATE_DIRECTORY}/filler")
         machine.script(POLICY.done)
-        assert observed(machine) == (0, "")
-        assert machine.succeeds("sh", "-c", POLICY.right)
+        assert observed(machine) == (0, "") and machine.succeeds("sh", "-c", POLICY.right)
         assert machine.json(files.RECORD)["state"] == "repaired"
         assert len(drifted(machine)) == len(set(drifted(machine))) > 0, "once: the disk had no room for the other"
         assert machine.run("find", STATE_DIRECTORY, "-name", ".*proscribe~") == ""
@@ -105,16 +104,14 @@ def test_a_read_only_root(machine: Scheduled) -> None:
         for _ in range(2):
             code, said = observed(machine)
             assert code == 1 and "Read-only file system" in said, said
-        assert machine.read(files.RECORD) == before
-        assert not machine.succeeds("sh", "-c", POLICY.right)
+        assert machine.read(files.RECORD) == before and not machine.succeeds("sh", "-c", POLICY.right)
         machine.proscribe("audit")
         record = machine.record()
         assert record["state"] == "noncompliant"
         assert record["watch"]["last"] == last, "what was seen since is not on the disk"
     finally:
         machine.script("".join(f"umount {place}\n" for place in places))
-    assert observed(machine) == (0, "")
-    assert machine.succeeds("sh", "-c", f"{POLICY.right} && test -s {GATE}")
+    assert observed(machine) == (0, "") and machine.succeeds("sh", "-c", f"{POLICY.right} && test -s {GATE}")
     incidents = account(machine)["incidents"]
     assert {rule for one in incidents for rule in one["rules"]} >= {"apps/reinstall-gate"}
     assert all((one["times"], one["corrected"]) == (1, 1) for one in incidents), incidents

@@ -85,8 +85,7 @@ class World:
 
     def send_command(self, role: str, *words: object) -> str:
         stdin, stdout = self.peers[role].stdin, self.peers[role].stdout
-        assert stdin is not None
-        assert stdout is not None
+        assert stdin is not None and stdout is not None
         stdin.write(" ".join(map(str, words)) + "\n")
         stdin.flush()
         answered, _, _ = select.select([stdout], [], [], 30)

@@ -123,11 +123,9 @@ class Repository:
         return done.stdout
 
     def git(self, *argv: str) -> str:
-        """The same of git."""
         return self.run("git", *GIT, *argv).strip()
 
     def commit(self, message: str) -> str:
-        """Commit everything; returns the commit."""
         if not (self.directory / ".git").exists():
             self.git("init", "--quiet", "--initial-branch=main")
         self.git("add", "--all")

@@ -85,7 +85,6 @@ def enforce(
 
 
 def audit(host: Machine, made: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to an audit."""
     return dict(json.loads(_python(host, AUDIT, {"plan": made, "watch": watch_sent.named_for_hosts()})))
 
 

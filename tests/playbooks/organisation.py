@@ -56,7 +56,6 @@ class Organisation:
         return path
 
     def playbook(self, text: str, name: str = "site.yml") -> Path:
-        """Write a playbook."""
         path = self.directory / name
         path.write_text(text)
         return path

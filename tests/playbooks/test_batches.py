@@ -22,13 +22,11 @@ def test_two_hosts_go_at_once_and_a_second_run_changes_nothing(tmp_path: Path) -
     fleet = Fleet(tmp_path, 2)
     ended = fleet.enforce()
     assert ended.code == 0, ended.said
-    assert fleet.corrected == {"h1", "h2"}
-    assert set(fleet.states.values()) == {"repaired"}
+    assert fleet.corrected == {"h1", "h2"} and set(fleet.states.values()) == {"repaired"}
     assert fleet.rollout == {**NOTHING, "to_correct": 2, "batches": [2]}
     ended = fleet.enforce()
     assert ended.code == 0, ended.said
-    assert set(fleet.states.values()) == {"compliant"}
-    assert fleet.rollout == NOTHING
+    assert set(fleet.states.values()) == {"compliant"} and fleet.rollout == NOTHING
     assert "changed:" not in ended.said and "WARNING" not in ended.usual
 
 
@@ -46,8 +44,7 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     assert set((fleet.latest / "not_reached.txt").read_text().split()) == set(fleet.names) - {canary}
     said = " ".join(ended.said.split())
     assert "exit 13: stopped after the canary batch (1 host): the whole would change 4 hosts of the 4" in said
-    assert "0 of these hosts were compliant; 3 hosts left as found" in said
-    assert "failed:" not in said
+    assert "0 of these hosts were compliant; 3 hosts left as found" in said and "failed:" not in said
 
     dry, on = commands(ended.said)
     assert " enforce --check --diff --limit @" in dry
@@ -74,8 +71,7 @@ def test_one_host_of_the_canary_that_fails_stops_nobody_and_two_stop_all(tmp_pat
     fleet.interpreter("h2")
     ended = fleet.enforce()
     assert ended.code == 2, ended.said  # a host failed, but every host had its turn
-    assert fleet.corrected == {*fleet.names} - {"h1"}
-    assert fleet.rollout["not_reached"] == 0
+    assert fleet.corrected == {*fleet.names} - {"h1"} and fleet.rollout["not_reached"] == 0
 
 
 def test_hosts_that_another_process_is_changing_stop_nobody_and_stay_reported(tmp_path: Path) -> None:

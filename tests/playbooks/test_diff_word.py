@@ -64,7 +64,6 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 @pytest.fixture
 def checkout(committed: Checkout) -> Checkout:
-    """As it was committed."""
     committed.git("checkout", "--quiet", "--force", "HEAD")
     committed.git("clean", "--quiet", "--force", "-d")
     return committed
@@ -98,8 +97,7 @@ def test_a_change_of_catalogue_restrictions_and_waivers_is_shown_with_its_hosts(
     ended = checkout.diff("HEAD")
     assert "1 host (finance 1 of 1): fin01" in ended.said
     assert "2 hosts (press 2 of 2): press01, press02" in ended.said
-    assert "domains +1 (made.example)" in ended.said
-    assert checkout.git("status", "--porcelain") == before
+    assert "domains +1 (made.example)" in ended.said and checkout.git("status", "--porcelain") == before
     assert list(checkout.temporary.glob("proscribe-*")) == []
 
 

@@ -54,8 +54,7 @@ def test_the_help_of_a_playbook_is_ours_first(tmp_path: Path, word: str, words: 
 
 def test_an_unknown_command_is_named_with_the_one_that_is_close(launcher: Path) -> None:
     ended = launch(launcher, "enforec", environment=clean_environment())
-    assert ended.code == 2
-    assert 'no command "enforec" (did you mean "enforce"?)' in ended.said
+    assert ended.code == 2 and 'no command "enforec" (did you mean "enforce"?)' in ended.said
 
 
 @pytest.mark.parametrize(

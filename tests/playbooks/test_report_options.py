@@ -68,8 +68,7 @@ def test_a_role_in_an_own_play_ends_with_a_report_of_the_hosts_of_that_play(
     text = play(role) if how == "roles" else TASK.format(how=how, role=role)
     ended = organisation.run(organisation.playbook(text), "--check")
     assert ended.code == 0, ended.said
-    assert organisation.covered == [(3, 3)]
-    assert set(organisation.states) == {"one", "two", "three"}
+    assert organisation.covered == [(3, 3)] and set(organisation.states) == {"one", "two", "three"}
     assert ended.said.count("coverage 3 of 3") == 1, ended.said
     assert ("TASK [compliance : Observe the host again]" in ended.said) == (role == ENFORCE)
 
@@ -161,8 +160,7 @@ def test_a_delegated_observation_is_refused_since_it_would_count_for_another_hos
     ended = organisation.run(organisation.playbook(text))
     assert ended.code == 2, ended.said
     assert "compliance_state is delegated to two, whose answer would count for one" in words(ended)
-    assert organisation.covered == [(2, 3)]
-    assert organisation.states["one"] == "unknown"
+    assert organisation.covered == [(2, 3)] and organisation.states["one"] == "unknown"
 
 
 def test_our_own_playbooks_say_what_a_start_at_a_later_task_leaves_out(organisation: Organisation) -> None:

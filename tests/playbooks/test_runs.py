@@ -43,8 +43,7 @@ def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Site) -
     ended = run("enforce", "--check", "--diff", "--tags", "dns")
     assert ended.code == 0, ended.said
     # One line for each list, and the whole in a file of the account's own: not 1,500 lines of names.
-    assert re.search(r"\d+ names added: ", ended.said)
-    assert len(ended.said.splitlines()) < 40
+    assert re.search(r"\d+ names added: ", ended.said) and len(ended.said.splitlines()) < 40
     named = re.search(r"all of it: (\S+)", ended.said)
     assert named
     whole = (run.cwd / named[1]).resolve()
@@ -60,8 +59,7 @@ def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Site) -
 def test_run_that_evaluated_nothing_is_reported_once_and_is_no_success(run: Site, options: tuple[str, ...]) -> None:
     ended = run("audit", *options)
     assert ended.code == 12, ended.said
-    assert ended.said.count("nothing was evaluated") == 1
-    assert not (run.reports / "latest").exists()
+    assert ended.said.count("nothing was evaluated") == 1 and not (run.reports / "latest").exists()
 
 
 def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run: Site) -> None:
@@ -90,8 +88,7 @@ def test_a_mistake_in_the_restrictions_is_reported_with_what_was_meant(
     ended = run("audit")
     assert ended.code not in (0, 10, 11), ended.said
     assert all(word in " ".join(ended.said.split()) for word in words), ended.said
-    assert "group_vars/all.yml" in ended.said
-    assert "Traceback" not in ended.said
+    assert "group_vars/all.yml" in ended.said and "Traceback" not in ended.said
     assert not (run.reports / "latest").exists()
 
 
@@ -172,5 +169,4 @@ def test_waivers_and_approvers_are_not_taken_for_inventory(run: Site) -> None:
     run.file("allowed_signers", "somebody.else ssh-ed25519 AAAA\n")
     ended = run("audit", "--list-hosts")
     assert ended.code == 0, ended.said
-    assert "WARNING" not in ended.usual and "ERROR" not in ended.said
-    assert "hosts (1):" in ended.said
+    assert "WARNING" not in ended.usual and "ERROR" not in ended.said and "hosts (1):" in ended.said

@@ -38,8 +38,7 @@ def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: P
     assert sent.kind == "application/json"
     assert (notification["schema"], notification["number_of_hosts"]) == ("proscribe/notice/1", 2)
     assert notification["text"].startswith("Proscribe: 2 hosts corrected for the first time")
-    assert {host["host"] for host in notification["hosts"]} == {"h1", "h2"}
-    assert "token=secret" not in ended.said
+    assert {host["host"] for host in notification["hosts"]} == {"h1", "h2"} and "token=secret" not in ended.said
 
     ended = scheduled(fleet, chat)
     assert (ended.code, len(chat.got)) == (0, 1), ended.said

@@ -56,8 +56,7 @@ def test_slices_become_one_report_with_every_host_accounted_for(tmp_path: Path) 
     ended = sliced.launch("report", "--merge", "unmerged", "--since", "12h", "-i", whole, "--history", "sqlite")
     assert ended.code == 0, ended.said
     assert "is not merged: it is a run over the whole" in " ".join(ended.said.split())
-    assert "coverage 2 of 3" in ended.said
-    assert sliced.latest["run"]["parts"] == ids
+    assert "coverage 2 of 3" in ended.said and sliced.latest["run"]["parts"] == ids
     assert sliced.states == {"web01": "noncompliant", "web02": "noncompliant", "web03": "unknown"}
     assert (sliced.reports / "latest" / "report.html").stat().st_size > 10_000
     known = sqlite3.connect(sliced.reports / "history.db").execute("SELECT id FROM proscribe_run ORDER BY finished")

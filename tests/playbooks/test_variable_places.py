@@ -25,8 +25,6 @@ PLAY = "- hosts: one\n  gather_facts: false\n"
 
 
 class Place(NamedTuple):
-    """A place, and what of the project is there."""
-
     files: Mapping[str, str] = {}
     head: str = ""  # of the play
     before: str = ""  # a task before the role
@@ -74,7 +72,6 @@ LACKING = {
 
 
 def play(use: str, place: str, role: str) -> str:
-    """A playbook that uses a role so, with a variable in this place."""
     there = PLACES[place]
     used = USES[use].format(role=role)
     own = f"{{{SAYS.strip()}}}"
@@ -153,7 +150,6 @@ def test_a_task_that_compiles_has_its_own_variables(organisation: Organisation) 
 
 
 def imported(more: str = "", playbook: str = str(PROJECT / "playbooks/audit.yml")) -> str:
-    """A playbook that imports one of ours."""
     return f"- import_playbook: {playbook}\n{more}"
 
 
@@ -166,7 +162,6 @@ def test_variables_of_import_playbook_count(organisation: Organisation) -> None:
 
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A collections path in which the collection is installed."""
     path = tmp_path_factory.mktemp("collections")
     ended = proscribe("collection", "--output", str(path), reports=path)
     assert ended.code == 0, ended.said
