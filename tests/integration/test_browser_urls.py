@@ -49,7 +49,7 @@ CASES: Mapping[str, str | tuple[str, str]] = {
     "https://proton.me/drivers": BLOCKED,  # a path is the start of one
     "https://www.proton.me/drive": BLOCKED,
     "https://proton.me/mail/": OPEN,
-    "https://proton.me//drive": OPEN,
+    "https://proton.me//drive": (OPEN, BLOCKED),  # Firefox 153 merges slashes (WebsiteFilter.sys.mjs)
     "https://proton.me/a/../drive": BLOCKED,
     "https://proton.me/./drive": BLOCKED,
     "https://proton.me/Drive": (OPEN, BLOCKED),  # Firefox compares in lower case
@@ -91,17 +91,15 @@ CASES: Mapping[str, str | tuple[str, str]] = {
 }
 
 
-def address(url: str) -> Name:
-    """The name in an address after what every browser does to it first (https://url.spec.whatwg.org)."""
-    parts = urlsplit(unicodedata.normalize("NFKC", target(url)))
+def address(url: str, browser: str) -> Name:
+    """Return the name in an address after what browsers do to it first (https://url.spec.whatwg.org)."""
     steps: list[str] = []
-    for step in parts.path.split("/")[1:]:
+    for step in urlsplit(unicodedata.normalize("NFKC", target(url))).path.split("/")[1:]:
         if step == "..":
             steps = steps[:-1]
-        elif step != ".":
+        elif step != "." and (step or browser == "chromium"):
             steps.append(step)
-    path = "/" + "/".join(steps)
-    return Name(host_of(url), path)
+    return Name(host_of(url), "/" + "/".join(steps))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +123,7 @@ def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(
     require_tool(tool)
     effect = reading(name, plan)
     meant = {url: case if isinstance(case, str) else case[name == "firefox"] for url, case in CASES.items()}
-    predicted = {url: BLOCKED if effect.blocked(address(url)) else OPEN for url in CASES}
+    predicted = {url: BLOCKED if effect.blocked(address(url, name)) else OPEN for url in CASES}
     assert predicted == meant
 
     enforce(tree, plan)
