@@ -229,6 +229,7 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
     assert machine.sh(TREE).stdout == tree
 
 
+@pytest.mark.slow
 def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine: Machine) -> None:
     """The packages go in two runs, one of them under apt's mark "auto"; another is there again before the lift."""
     machine.sh(REPOSITORY)
@@ -248,6 +249,7 @@ def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine: Machine) -
     assert machine.run("apt-mark", "showauto", "wechat", "linuxqq").stdout == "linuxqq\n"
 
 
+@pytest.mark.slow
 def test_the_gate_on_every_road(machine: Machine) -> None:
     machine.install("weechat")
     machine.sh(REPOSITORY)
@@ -370,6 +372,7 @@ class TestNothingElseGoes:
         assert done["refused"] == [["apps/wechat", "wechat", "would also remove wechat-moments"]]
         assert machine.installed() == before - {"linuxqq"}
 
+    @pytest.mark.slow
     def test_removal_installs_no_alternative(self, machine: Machine) -> None:
         machine.install("linuxqq", "qq-or-tim")
         machine.sh(REPOSITORY)
