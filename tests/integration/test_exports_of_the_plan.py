@@ -3,8 +3,7 @@
 import datetime
 import json
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from proscribe.controller.enforcement_points.registry import FORMATS
 from proscribe.host.controls.browser.rendering import Name, Verdicts
 from proscribe.host.controls.dns.desired import covering, of_plan
 from proscribe.model.plan import sealed
-from three_namespaces import ThreeNamespaces
+from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, world_in
 
 NO_SUCH_NAME, FOUND = (3, 0), (0, 1)
 PROJECT = Path(__file__).resolve().parents[2]
@@ -223,131 +222,41 @@ def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance: Applian
     assert appliance.run("duk", "/pac.js").stdout == "PROXY 127.0.0.1:9 DIRECT\n"
 
 
-class Router(ThreeNamespaces):
-    """A client, a router and the rest of the world; the router's tools run in its namespace."""
-
-    def sh(self, *command: str, stdin: bytes = b"", check: bool = True) -> str:
-        """What a command prints on the router."""
-        done = subprocess.run([*self.enter("local"), *command], input=stdin, capture_output=True, timeout=60)
-        assert not check or done.returncode == 0, (command, done.stderr.decode())
-        return done.stdout.decode()
-
-    def reaches(self, address: str, port: int = 443, udp: bool = False) -> str:
-        """What becomes of a packet of the client's: `passed`, `refused`, or `lost`."""
-        done = subprocess.run(
-            [*self.enter("inner"), sys.executable, "-I", "-c", TRY, address, str(port), "udp" if udp else "tcp"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-
-# A closed port of the other side is reached too; what the router refuses comes from the router, by ICMP or as a reset
-# that the other side, which has a listener on that port, would not have sent.
-TRY = """
-import socket, sys
-address, port, protocol = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-family = socket.AF_INET6 if ":" in address else socket.AF_INET
-with socket.socket(family, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM) as channel:
-    channel.settimeout(3)
-    try:
-        channel.connect((address, port))
-        if protocol == "udp":
-            channel.send(b"?")
-            channel.recv(10)
-        print("passed")
-    except TimeoutError:
-        print("lost")
-    except OSError:
-        print("refused")
-"""
-LISTEN = """
-import select, socket, sys
-servers = []
-for address in sys.argv[1:]:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for port in (53, 443, 853, 8080):
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            one = socket.socket(family, kind)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind((address, port))
-            if kind == socket.SOCK_STREAM:
-                one.listen(64)
-            servers.append(one)
-print("ready", flush=True)
-while True:
-    for one in select.select(servers, [], [])[0]:
-        if one.type == socket.SOCK_STREAM:
-            one.accept()[0].close()
-        else:
-            data, client = one.recvfrom(100)
-            one.sendto(data, client)
-"""
-BLOCKED, RESOLVER, OPEN = (
-    ("198.51.100.7", "2001:db8::7"),
-    ("203.0.113.9", "2001:db9::9"),
-    ("192.0.2.80", "2001:dba::80"),
-)
-
-
-@pytest.fixture
-def router() -> Iterator[Router]:
-    require_root()
-    for tool in ("ip", "nft"):
-        require_tool(tool)
-    made = Router("proscribe-export")
-    addresses = [*BLOCKED, *RESOLVER, *OPEN]
-    made.build([f"{one}/{128 if ':' in one else 32} nodad" for one in addresses])
-    made.sh("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")  # or some refusals are silent
-    listen = [*made.enter("outside"), sys.executable, "-I", "-c", LISTEN, *addresses]
-    world = subprocess.Popen(listen, stdout=subprocess.PIPE)
-    try:
-        assert world.stdout is not None and world.stdout.readline() == b"ready\n"
-        yield made
-    finally:
-        world.kill()
-        world.wait()
-        made.close()
-
-
-def router_plan(own_plan: dict[str, Any], **settings: Any) -> dict[str, Any]:
+def test_a_router_refuses_what_the_plan_says(tmp_path: Path, own_plan: dict[str, Any]) -> None:
     services = {
-        "chat": {"name": "Chat", "mode": "enforce", "networks": ["198.51.100.0/24", "2001:db8::/32"], "ports": []},
-        "resolver": {"name": "R", "mode": "enforce", "networks": list(RESOLVER), "ports": [53, 443, 853]},
+        "chat": {"name": "Chat", "mode": "enforce", "networks": ["203.0.113.0/24", "2001:db8::/48"], "ports": []},
+        "resolver": {"name": "R", "mode": "enforce", "networks": [BLOCKED_HOST], "ports": [53, 443, 853]},
         "x" * 64: {"name": "X", "mode": "audit", "networks": ["100.64.7.0/24"], "ports": []},
     }
-    chosen = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": [], **settings}
-    return sealed({**own_plan, "controls": {"firewall": {"mode": "enforce", "services": services, "settings": chosen}}})
+    settings = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": []}
+    section = {"mode": "enforce", "services": services, "settings": settings}
+    nothing = {"mode": "enforce", "services": {}, "settings": {}}
+    full, empty = (
+        rendered(sealed({**own_plan, "controls": {"firewall": controls}}), "nft").files["proscribe.nft"].decode()
+        for controls in (section, nothing)
+    )
+    with world_in(tmp_path) as world:
 
+        def nft(*words: str, stdin: str = "") -> str:
+            done = world.run(["nft", *words], stdin=stdin)
+            assert done.rc == 0, done.err
+            return str(done.out)
 
-def reached(router: Router, addresses: tuple[str, ...], *ports: int) -> set[str]:
-    return {
-        router.reaches(address, port, udp)
-        for address in addresses
-        for port in ports or (8080,)
-        for udp in (False, True)
-    }
+        def reached(*addresses: str, ports: Sequence[int] = (8080, 443)) -> set[str]:
+            return {world.send_command("inner", "connect", address, port) for address in addresses for port in ports}
 
-
-def test_a_router_refuses_what_the_plan_says(router: Router, own_plan: dict[str, Any]) -> None:
-    plan = router_plan(own_plan)
-    file = rendered(plan, "nft").files["proscribe.nft"]
-    assert reached(router, (*BLOCKED, *RESOLVER, *OPEN)) == {"passed"}
-    router.sh("nft", "-c", "-f", "-", stdin=file)
-    router.sh("nft", "add", "table", "inet", "other")
-    for _ in range(2):  # and again, over itself
-        router.sh("nft", "-f", "-", stdin=file)
-        assert reached(router, BLOCKED, 8080, 443) == {"refused"}
-        assert reached(router, RESOLVER, 53, 443, 853) == {"refused"}
-        assert reached(router, RESOLVER, 8080) == reached(router, OPEN, 8080, 443, 53) == {"passed"}
-        assert reached(router, OPEN, 853) == {"refused"}  # DNS over TLS, wherever to
-    assert "packets" in router.sh("nft", "list", "counter", "inet", "proscribe_forward", "refused_chat")
-    empty = sealed({**plan, "controls": {"firewall": {"mode": "enforce", "services": {}, "settings": {}}}})
-    router.sh("nft", "-f", "-", stdin=rendered(empty, "nft").files["proscribe.nft"])
-    assert router.sh("nft", "list", "tables").split() == ["table", "inet", "other"]
-    assert reached(router, (*BLOCKED, *RESOLVER, *OPEN)) == {"passed"}
+        every = (BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6)
+        assert reached(*every) == {"ok"}
+        nft("add", "table", "inet", "other")
+        for _ in range(2):  # and again, over itself
+            nft("-f", "-", stdin=full)
+            assert reached(BLOCKED, BLOCKED_6) == reached(BLOCKED_HOST, ports=(53, 443, 853)) == {"ECONNREFUSED"}
+            assert reached(BLOCKED_HOST, ports=(8080,)) == reached(FREE, FREE_6, ports=(8080, 443, 53)) == {"ok"}
+            assert reached(FREE, FREE_6, ports=(853,)) == {"ECONNREFUSED"}  # DNS over TLS, wherever to
+        assert "packets" in nft("list", "counter", "inet", "proscribe_forward", "refused_chat")
+        nft("-f", "-", stdin=empty)
+        assert nft("list", "tables").split() == ["table", "inet", "other"]
+        assert reached(*every) == {"ok"}
 
 
 ENGINE = "@adguard/tsurlfilter@2.2.23"
