@@ -1,13 +1,11 @@
 """The ban beside the real podman, whose netavark has a table of its own."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from conftest import require_tool
 from proscribe.host.controls import firewall
-from traffic_world import BAN, BLOCKED, FREE, World, world_in
+from traffic_world import BAN, BLOCKED, FREE, World, world
 
 
 class Podman:
@@ -42,10 +40,7 @@ class Podman:
         subprocess.run([*self.command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with world_in(tmp_path) as made:
-        yield made
+__all__ = ["world"]  # a fixture
 
 
 def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(world: World, tmp_path: Path) -> None:

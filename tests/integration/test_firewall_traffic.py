@@ -4,7 +4,6 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import ledger
@@ -15,13 +14,9 @@ from namespaced import made_plan, own_rule
 from proscribe.host.controls import firewall
 from proscribe.model.finding import WAIVED
 from three_namespaces import GATEWAY, LOCAL, LOCAL_6
-from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, World, plan, world_in
+from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, World, plan, world
 
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with world_in(tmp_path) as made:
-        yield made
+__all__ = ["world"]  # a fixture
 
 
 @pytest.mark.parametrize("address", [BLOCKED, BLOCKED_HOST, BLOCKED_6])

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import require_root, require_tool
 from namespaced import NamespacedHost, made_plan
 from patience import until
@@ -124,3 +125,9 @@ def world_in(root: Path) -> Iterator[World]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with world_in(tmp_path) as made:
+        yield made
