@@ -6,11 +6,14 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+from conftest import require_root
 from dns_samples import MADE, UNITS, sample
+from name_server import NameServer
 from patience import until
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns.backends import registry
@@ -121,3 +124,11 @@ def apply(changes: Any) -> list[str]:
     for action in changes.actions:
         action.apply()
     return [str(action) for action in changes.actions]
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[NameServer]:
+    require_root()
+    server = NameServer(UPSTREAM)
+    yield server
+    server.close()

@@ -1,7 +1,6 @@
 """The file scan with real programs, and against a user who swaps directories for links meanwhile."""
 
 import datetime
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import apps
-from proscribe.host.controls.apps.observed import observe_apps
 from proscribe.host.system import Host
 from proscribe.host.system.file_scan import scan
 
@@ -108,21 +106,3 @@ def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(mach
         "apps/whatsapp": True,
         "apps/discord": True,
     }
-
-
-def test_a_program_that_runs_from_a_certain_copy_is_ended_for_certain(machine: Path) -> None:
-    copy = machine / "home/alice/Telegram/Telegram"
-    copy.parent.mkdir()
-    shutil.copy(shutil.which("sleep") or "/bin/sleep", copy)
-    shutil.copy(copy, copy.parent / "Updater")
-    process = machine / "proc/77"
-    process.mkdir()
-    (process / "exe").symlink_to("/home/alice/Telegram/Telegram")
-    (process / "root").symlink_to(machine)
-    (process / "status").write_text(f"Uid:\t{os.getuid()}\n")
-    section = {
-        "services": {"telegram": {"mode": "enforce", "packages": {}, "processes": ["Telegram"], "paths": []}},
-        "settings": {},
-    }
-    (running,) = observe_apps(Host(str(machine)), section).running
-    assert running.identity.doubt == ""

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,14 +54,6 @@ BY_ENVIRONMENT = {
     "a search list": ("wechat", {"LOCALDOMAIN": "com"}),
     "a search list for names with dots": ("www.wechat", {"LOCALDOMAIN": "com", "RES_OPTIONS": "ndots:5"}),
 }
-
-
-@pytest.fixture
-def upstream() -> Iterator[NameServer]:
-    require_root()
-    server = NameServer(UPSTREAM)
-    yield server
-    server.close()
 
 
 def answers(directory: Path, server: str, name: str, environment: dict[str, str]) -> set[str]:

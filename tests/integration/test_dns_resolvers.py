@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import require_root, require_tool
+from conftest import require_tool
 from dns_samples import MADE
-from made_resolver import ANOTHER, KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan
+from made_resolver import ANOTHER, KINDS, WECHAT, MadeHost, apply, plan, upstream
 from name_server import NameServer, ask
 from patience import processor
 from proscribe.controller.compile.catalogue.loading import load
@@ -23,12 +23,7 @@ A, AAAA, HTTPS = 1, 28, 65
 NO_SUCH_NAME = (3, 0)
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[NameServer]:
-    require_root()
-    server = NameServer(UPSTREAM)
-    yield server
-    server.close()
+__all__ = ["upstream"]  # a fixture
 
 
 @pytest.fixture(params=KINDS)

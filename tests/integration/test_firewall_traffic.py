@@ -29,12 +29,6 @@ def test_a_restricted_address_is_refused_at_once_and_counted(world: World, addre
     assert world.refused() >= 2
 
 
-@pytest.mark.parametrize("address", [FREE, FREE_6, LOCAL])
-def test_every_other_address_works(world: World, address: str) -> None:
-    world.enforce(BAN)
-    assert world.send_command("local", "connect", address, 443) == "ok" and world.refused() == 0
-
-
 NAT64 = "2001:db8:64:64::/64"  # a translator's own prefix (RFC 6052)
 # Addresses by which a translator or a tunnel in the network reaches an IPv4 address: of BLOCKED, FREE and BLOCKED_HOST.
 CARRIED = {

@@ -134,19 +134,6 @@ def test_samba_computes_the_policies_that_hosts_have(restrictions: dict[str, Any
     } == of_hosts["firefox"]
 
 
-def test_chromium_takes_what_samba_computed_and_what_the_export_has(
-    samba: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    require_tool("chromium")
-    plan = real_plan()
-    found = of_samba(samba, render(entries(plan)), tmp_path_factory.mktemp("policy"))["chromium"]
-    for policies in (found, next(said for program, said in of_programs(plan).items() if program.id == "chromium")):
-        put(tree, {"/etc/chromium/policies/managed/gpo.json": policies})
-        answer = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"]
-        assert {name: one["value"] for name, one in answer.items()} == policies
-        assert not [one["error"] for one in answer.values() if "error" in one]
-
-
 def test_firefox_takes_texts_of_json_where_the_registry_has_no_tables(
     samba: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -11,13 +11,13 @@ The firewall knows no names. So the test probes the addresses of a name one by o
 without DNS. Browsers have policies of their own and no part in this.
 """
 
-import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from agreeing_policy import NOW, waiver
 from conftest import require_root, require_tool
 from explained import Explained, closed
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
@@ -52,19 +52,8 @@ from reach_world import (
     split,
 )
 
-NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 FORCED = "forced"  # a host with an unbound, on which nobody else may ask name servers, and QUIC is refused
 BEFORE, ENFORCED, LIFTED = "before", "enforced", "lifted"
-WAIVER = {
-    "id": "w1",
-    "services": [WAIVED],
-    "groups": ["press"],
-    "reason": "r",
-    "requested_by": "a",
-    "approved_by": "b",
-    "approved_on": "2026-11-20T00:00:00Z",
-    "expires": "2026-12-31T18:00:00Z",
-}
 
 
 class Policy(Explained):
@@ -81,7 +70,7 @@ class Policy(Explained):
             yaml.safe_dump({"press": {"hosts": hosts, "vars": {**VARIABLES, "proscribe_requests": False}}})
         )
         (folder / "approvers.yml").write_text("press: {head: b}\n")
-        (folder / "waivers/w1.yml").write_text(yaml.safe_dump(WAIVER))
+        (folder / "waivers/w1.yml").write_text(yaml.safe_dump(waiver("w1", WAIVED, groups=["press"])))
         super().__init__(folder / "hosts.yml", NOW)
 
 

@@ -1,15 +1,16 @@
 """The page of a department in a real browser: the trend of 90 days, the days of waivers."""
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shown_to_heads
 from chromium import Chromium, Page
-from conftest import missing, require_tool
+from conftest import missing
+from test_report_page import browser_fixture
 
+__all__ = ["browser_fixture"]
 VIEWS = [
     pytest.param({"width": 1280, "height": 900}, id="desk"),
     pytest.param({"width": 390, "height": 844, "scheme": "dark"}, id="phone-dark"),
@@ -17,12 +18,6 @@ VIEWS = [
 BOXES = """[...document.querySelectorAll('figure.days > svg g')].map(g => {
     const box = g.getBoundingClientRect(); return [box.left, box.right, box.height]; })"""
 COLOUR = "getComputedStyle(document.querySelector('figure.days rect.%s')).fill"
-
-
-@pytest.fixture(scope="module", name="browser")
-def browser_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(require_tool("chromium"), str(tmp_path_factory.mktemp("home"))) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", name="files")

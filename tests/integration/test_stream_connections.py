@@ -31,17 +31,7 @@ PLAN = sealed(
         },
     }
 )
-# The shells of root and of bob talk. (Ansible's own way of copying a module does not survive that, so the cases that
-# need it have quiet ones.)
-PREPARE = """\
-for home in /root /home/bob; do
-    printf 'echo Welcome; printf "{ not: json, proscribe-answer:{} "\\n%s\\n' "$(cat $home/.bashrc)" >$home/.bashrc
-done
-"""
 ADMIN = ("--become", "-e", "ansible_user=admin")
-BOB = ("--become", "-e", "ansible_user=bob", "-e", "ansible_become_password=secret")
-CAROL = ("--become", "-e", "ansible_user=carol", "-e", "ansible_become_password=secret")
-MODULE = "goes as a module"
 NO_ANSWER = "its Python did not answer the streamed code"
 PLACE = "/var/lib/proscribe/observe"
 
@@ -49,7 +39,7 @@ PLACE = "/var/lib/proscribe/observe"
 @pytest.fixture(scope="module")
 def host() -> Iterator[Machine]:
     with booted("stream") as (machine,):
-        machine.run("sh", "-c", ACCOUNTS + PREPARE)
+        machine.run("sh", "-c", ACCOUNTS)
         yield machine
 
 
@@ -80,23 +70,6 @@ def whole(host: Machine) -> str:
     answer = observed(host)[1]
     assert answer["record"]["state"] == "noncompliant" and answer["drifted"] == ["apps", "dns"]
     return lasting(answer)
-
-
-@pytest.mark.parametrize(
-    ("options", "warned"),
-    [
-        ((*BOB, "-vvv", "--check"), ""),
-        (("-e", "ansible_python_interpreter=auto_silent"), ""),
-        ((*CAROL, "-e", "ansible_pipelining=false"), MODULE),
-    ],
-    ids=["a shell that talks", "an interpreter to be found", "no pipelining"],
-)
-def test_record_is_the_same_over_each_connection(host, whole, options, warned):
-    """test_sweep.py has more connections."""
-    said, answer = observed(host, *options)
-    assert lasting(answer) == whole
-    said = " ".join(said.split())
-    assert [text for text in (MODULE, NO_ANSWER) if text in said] == ([warned] if warned else [])
 
 
 def test_host_without_python3_answers_by_the_module(host, whole):
