@@ -43,11 +43,23 @@ def export_into(folder: Path, format_: str, group: str) -> Path:
     return place
 
 
+def write_inventory(
+    folder: Path, group: str, hosts: Mapping[str, Any], variables: Any, *waivers: Mapping[str, Any]
+) -> Path:
+    """Write an inventory with a group, a host of another one, and waivers; return its file."""
+    (folder / "waivers").mkdir(parents=True)
+    groups = {group: {"hosts": hosts, "vars": variables}, "others": {"hosts": {"another": {}}}}
+    (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
+    (folder / "approvers.yml").write_text(f"{group}: {{head: b}}\n")
+    for made in waivers:
+        (folder / f"waivers/{made['id']}.yml").write_text(yaml.safe_dump(made))
+    return folder / "hosts.yml"
+
+
 class Exported(Explained):
     """The policy of two hosts, and what was exported for both of them."""
 
     def __init__(self, folder: Path, fed: Iterable[str]) -> None:
-        (folder / "waivers").mkdir(parents=True)
         variables = {
             **VARIABLES,
             "proscribe_requests": False,
@@ -56,17 +68,13 @@ class Exported(Explained):
             "proscribe_watch": "5m",
         }
         hosts: dict[str, Any] = {STRICT: {"proscribe_exports_fed": sorted(fed)}, OTHER: {}}
-        groups = {GROUP: {"hosts": hosts, "vars": variables}, "others": {"hosts": {"another": {}}}}
-        (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
-        (folder / "approvers.yml").write_text(f"{GROUP}: {{head: b}}\n")
-        for made in (
+        waivers = (
             waiver("w1", WAIVED, groups=[GROUP]),
             waiver("w2", OF_OTHER, hosts=[OTHER]),
             waiver("w3", WITH_HOURS, hosts=[OTHER], hours=["mon-fri 12:00-13:00"], controls=["browser", "dns"]),
             waiver("w4", FOR_USERS, groups=[GROUP], users=["alice"], controls=["firewall"]),
-        ):
-            (folder / f"waivers/{made['id']}.yml").write_text(yaml.safe_dump(made))
-        super().__init__(folder / "hosts.yml", NOW, GROUP)
+        )
+        super().__init__(write_inventory(folder, GROUP, hosts, variables, *waivers), NOW, GROUP)
         self.folder = folder
 
     def export(self, format_: str) -> Path:

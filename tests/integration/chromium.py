@@ -48,12 +48,7 @@ class Chromium:
 
     def __init__(self, executable: str, home: str, names: str = "MAP * ~NOTFOUND", more: Sequence[str] = ()) -> None:
         switches = ["--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
-        switches += [
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-quic",
-        ]
+        switches += [f"--disable-{part}" for part in ("background-networking", "component-update", "sync", "quic")]
         switches += [
             f"--user-data-dir={home}/profile",
             f"--host-resolver-rules={names}",

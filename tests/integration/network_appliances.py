@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import http.server
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -203,3 +204,20 @@ def refused(proxy: tuple[str, int], url: str) -> bool:
         status = channel.makefile("rb").readline().split()[1]
     assert status in (b"403", b"500", b"502", b"503"), (url, status)  # it may, and has nobody to go on to
     return status == b"403"
+
+
+PAC = """
+var fs = require("fs"), vm = require("vm"), context = vm.createContext({});
+vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
+var questions = JSON.parse(fs.readFileSync(0, "utf8"));
+console.log(JSON.stringify(questions.map(function (asked) { return context.FindProxyForURL(asked[0], asked[1]); })));
+"""
+
+
+def pac_answers(script: bytes, questions: Sequence[tuple[str, str]], scratch: Path) -> list[str]:
+    """Return what a PAC file answers in a JavaScript engine, for each URL and its host."""
+    file = scratch / "proscribe.pac"
+    file.write_bytes(script)
+    done = subprocess.run(["node", "-e", PAC, str(file)], input=json.dumps(questions), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))

@@ -374,16 +374,6 @@ def test_a_refreshed_catalogue_is_a_whole_commit_or_none(make_disk: Callable[[],
 
 
 def git(top: Path, *words: str) -> str:
-    command = [
-        "git",
-        "-c",
-        "maintenance.auto=false",
-        "-c",
-        "user.name=x",
-        "-c",
-        "user.email=x@example.org",
-        "-C",
-        str(top),
-        *words,
-    ]
+    settings = ("maintenance.auto=false", "user.name=x", "user.email=x@example.org")
+    command = ["git", "-C", str(top), *(word for setting in settings for word in ("-c", setting)), *words]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

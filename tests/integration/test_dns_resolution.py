@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from conftest import require_root, require_tool
 from dns_samples import MADE
-from made_resolver import KINDS, UPSTREAM, MadeHost
+from made_resolver import KINDS, UPSTREAM, MadeHost, upstream
 from name_server import ADDRESS, NameServer
 from proscribe.host.controls import dns
 from proscribe.host.system import Host
 
+__all__ = ["upstream"]  # a fixture
 OWN = "127.0.0.1 localhost\n192.0.2.10 intranet.example web.own.example\n"
 ENTRY = {
     "name": "WeChat",

@@ -11,7 +11,7 @@ import network_appliances
 import pytest
 from conftest import layers, require_root, require_tool
 from name_server import NameServer, ask
-from network_appliances import PLACES, Appliance, Origin, rendered, visit
+from network_appliances import PLACES, Appliance, Origin, pac_answers, rendered, visit
 from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -188,31 +188,19 @@ def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(
     }
 
 
-ASK = """
-var fs = require("fs"), vm = require("vm");
-var context = vm.createContext({});
-vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
-var hosts = JSON.parse(fs.readFileSync(0, "utf8"));
-var answers = hosts.map(function (host) { return context.FindProxyForURL("https://" + host + "/", host); });
-console.log(JSON.stringify(answers));
-"""
-
-
 def test_a_proxy_configuration_answers_as_the_plan_says(own_plan: dict[str, Any], tmp_path: Path) -> None:
-    node = require_tool("node")
+    require_tool("node")
     odd = ["", "localhost", "__proto__", "constructor", "l0.made.", "A.L0.MADE..", "192.0.2.1", "[2001:db8::1]"]
     for plan in (nested_plan(), own_plan):
         hosts = [*names_of(plan), *odd]
-        file = tmp_path / "proscribe.pac"
-        file.write_bytes(rendered(plan, "pac").files["proscribe.pac"])
-        done = subprocess.run([node, "-e", ASK, str(file)], input=json.dumps(hosts), capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        script = rendered(plan, "pac").files["proscribe.pac"]
+        answers = pac_answers(script, [(f"https://{host}/", host) for host in hosts], tmp_path)
         verdicts = Verdicts(plan["controls"]["browser"]["services"])
         expected = [
             "." in host.strip(".") and "[" not in host and verdicts.blocked(Name(host.lower().rstrip(".")))
             for host in hosts
         ]
-        assert json.loads(done.stdout) == ["PROXY 127.0.0.1:9" if blocked else "DIRECT" for blocked in expected]
+        assert answers == ["PROXY 127.0.0.1:9" if blocked else "DIRECT" for blocked in expected]
 
 
 def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance: Appliance, own_plan: dict[str, Any]) -> None:

@@ -53,23 +53,7 @@ def test_csv_is_a_table(fleet):
 
 # What a spreadsheet may take for a formula, alone or behind what ends a cell or a line somewhere.
 FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(1,1)", "=cmd|' /C calc'!A0", '=WEBSERVICE("http://127.0.0.1:9/")', "＝1+1"]
-BEFORE = [
-    "",
-    " ",
-    "\t",
-    "\r",
-    "\n",
-    "\0",
-    '"',
-    '",',
-    '"\r\n',
-    "\ufeff",
-    "\u00a0",
-    "\u200b",
-    "\u2028",
-    "\u202e",
-    "\u3000",
-]
+BEFORE = ["", *" \t\r\n\0", *'"', '",', '"\r\n', *"\ufeff\u00a0\u200b\u2028\u202e\u3000"]
 BEFORE += [f"x{end}{more}" for end in (",", ";", "|", "\t", '";', '"|') for more in ("", " ", '"', end)]
 CALC = "table:formula="
 SEPARATORS = ["44", "59", "9", "124", "44/59/9", "44/59/9/MRG"]  # of LibreOffice's import: , ; tab |

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import santa
-import yaml
-from agreeing_policy import NOW, export_into, waiver
+from agreeing_policy import NOW, export_into, waiver, write_inventory
 from explained import Explained
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
 from proscribe.controller.compile.catalogue.loading import Catalogue
@@ -27,7 +26,6 @@ class Macs(Explained):
     """The policy of two Macs, and what was exported for both."""
 
     def __init__(self, folder: Path) -> None:
-        (folder / "waivers").mkdir(parents=True)
         variables = {
             "proscribe_services_exclude": [EXCLUDED],
             "proscribe_groups_restricted": [{"services": [GROUPED], "groups": ["staff"], "controls": ["apps"]}],
@@ -36,16 +34,12 @@ class Macs(Explained):
             "proscribe_refusal_notice": {"en": "Use Teams <instead>.", "zh-HK": "請使用 Teams。"},
             "proscribe_exports_fed": ["santa"],
         }
-        groups = {GROUP: {"hosts": {ONE: {}, OTHER: {}}, "vars": variables}, "others": {"hosts": {"another": {}}}}
-        (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
-        (folder / "approvers.yml").write_text(f"{GROUP}: {{head: b}}\n")
-        for made in (
+        waivers = (
             waiver("w1", WAIVED, groups=[GROUP]),
             waiver("w2", OF_OTHER, hosts=[OTHER]),
             waiver("w3", FOR_USERS, groups=[GROUP], users=["alice"], controls=["apps"]),
-        ):
-            (folder / f"waivers/{made['id']}.yml").write_text(yaml.safe_dump(made))
-        super().__init__(folder / "hosts.yml", NOW, GROUP)
+        )
+        super().__init__(write_inventory(folder, GROUP, {ONE: {}, OTHER: {}}, variables, *waivers), NOW, GROUP)
         self.folder = folder
         self.rules = santa.imported((export_into(folder, "santa", GROUP) / "rules.json").read_bytes())
         assert santa.static((self.folder / "exports/santa/santa.mobileconfig").read_bytes()) == self.rules

@@ -1,7 +1,5 @@
 """They agree: what hosts enforce and what the exports make of the same policy at every point that runs here."""
 
-import json
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -84,22 +82,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, chosen: list[Case]) -> Itera
         made.close()
 
 
-PAC = """
-var fs = require("fs"), vm = require("vm"), context = vm.createContext({});
-vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
-var questions = JSON.parse(fs.readFileSync(0, "utf8"));
-console.log(JSON.stringify(questions.map(function (one) { return context.FindProxyForURL(one[0], one[1]); })));
-"""
-
-
 def by_engine(script: str, urls: Sequence[str], scratch: Path) -> list[bool]:
-    """Which addresses a PAC file sends nowhere. Of one with https, browsers show it the host alone."""
-    file = scratch / "proscribe.pac"
-    file.write_text(script)
+    """Return which addresses a PAC file sends nowhere. Of one with https, browsers show it the host alone."""
     shown = [(url if url.startswith("http:") else f"https://{host_of(url)}/", host_of(url)) for url in urls]
-    done = subprocess.run(["node", "-e", PAC, str(file)], input=json.dumps(shown), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
+    answers = network_appliances.pac_answers(script.encode(), shown, scratch)
     assert set(answers) <= {"DIRECT", "PROXY 127.0.0.1:9"}
     return [answer != "DIRECT" for answer in answers]
 

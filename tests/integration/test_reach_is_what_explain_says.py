@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from agreeing_policy import NOW, waiver
+from agreeing_policy import NOW, waiver, write_inventory
 from conftest import require_root, require_tool
 from explained import Explained, closed
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
@@ -62,16 +61,12 @@ class Policy(Explained):
     """
 
     def __init__(self, folder: Path) -> None:
-        (folder / "waivers").mkdir(parents=True)
         hosts: dict[str, dict[str, Any]] = {name: {"proscribe_dns_backend": name} for name in (*BACKENDS, "auto")}
         hosts[FORCED] = {"proscribe_dns_backend": "unbound", "proscribe_dns_force": True}
         hosts[FORCED]["proscribe_firewall_quic"] = "blocked"
-        (folder / "hosts.yml").write_text(
-            yaml.safe_dump({"press": {"hosts": hosts, "vars": {**VARIABLES, "proscribe_requests": False}}})
-        )
-        (folder / "approvers.yml").write_text("press: {head: b}\n")
-        (folder / "waivers/w1.yml").write_text(yaml.safe_dump(waiver("w1", WAIVED, groups=["press"])))
-        super().__init__(folder / "hosts.yml", NOW)
+        variables = {**VARIABLES, "proscribe_requests": False}
+        written = write_inventory(folder, "press", hosts, variables, waiver("w1", WAIVED, groups=["press"]))
+        super().__init__(written, NOW, "press")
 
 
 CONNECTIONS = list(
