@@ -106,8 +106,6 @@ def start(host: Machine, image: str) -> None:
     until(lambda: image.casefold() in wine(host, "tasklist").casefold())
 
 
-# -- a made Mac -------------------------------------------------------------------------------------------------------
-
 # What makes a Python take itself for one on macOS: it says so, and lacks what Python has on Linux only.
 DARWIN = """\
 import os, signal, sys

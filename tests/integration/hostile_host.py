@@ -26,9 +26,6 @@ PROJECT = Path(__file__).resolve().parents[2]
 MARK = "\nproscribe-answer:"
 
 
-# -- on the host -------------------------------------------------------------------------------------------------------
-
-
 class Call(NamedTuple):
     """What is asked of a host: `kind` is observe, module, collect or other (Ansible's own small commands)."""
 
@@ -125,9 +122,6 @@ def main(directory: str) -> None:
         exec(attack.read_text(), {**globals(), "call": call})  # noqa: S102 - the attack that a test wrote
     else:
         good(call)
-
-
-# -- on the controller -------------------------------------------------------------------------------------------------
 
 
 class Fleet:

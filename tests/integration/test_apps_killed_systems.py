@@ -138,8 +138,6 @@ def test_pacman_pip_and_npm(others: TwoUsers) -> None:
     assert at_each_step(others, plan, install, listed) >= 8
 
 
-# -- the package manager itself is killed ------------------------------------------------------------------------------
-
 KILL = """[ -e /die ] || exit 0; rm /die
 for p in /proc/[0-9]*; do case $(readlink $p/exe) in {exe}) kill -9 ${{p#/proc/}};; esac; done"""
 APT = KILL.format(exe="*/apt-get|*/dpkg")

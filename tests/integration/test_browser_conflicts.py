@@ -51,8 +51,6 @@ def test_our_merge_of_several_policy_files_is_that_of_chromium(files: Mapping[st
     assert policies["DnsOverHttpsMode"]["value"] == folder.source("DnsOverHttpsMode")[1]
 
 
-# -- flatpak -----------------------------------------------------------------------------------------------------------
-
 APP = "com.google.Chrome"
 OVERRIDES: Mapping[str, list[str]] = {
     "nothing": [],

@@ -123,8 +123,6 @@ def with_room(disk: Disk, kind: str, room: int) -> Iterator[None]:
         yield
 
 
-# -- a run -------------------------------------------------------------------------------------------------------------
-
 HOSTS = [f"web{number:02}" for number in range(20)]
 DRIFTED = {
     **fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"]),
@@ -270,8 +268,6 @@ def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk: Callable[[]
     (said,) = screen.warnings
     assert second in said and "nobody knows what it did" in said and code is None
 
-
-# -- what commands write -----------------------------------------------------------------------------------------------
 
 REVOKE = ("revoke", "press01-parrot", "--by", "head.of.press", "--why", "over", "--on", "2026-11-25T09:00:00+08:00")
 MANIFEST = json.dumps(

@@ -124,9 +124,6 @@ def test_no_table_names_what_no_document_has_any_more() -> None:
     assert [said for said in DONE_OTHERWISE if not any(said in text for text in every[TUTORIAL])] == []
 
 
-# -- what compares ----------------------------------------------------------------------------------------------------
-
-
 def test_printed_text_may_differ_in_numbers_alone() -> None:
     printed = "3 hosts: 2 noncompliant   coverage\n apps/x  waived  fin01: dpkg x 4.1 as telegram-7831071f\n"
     assert missing(["1 host: ..."], printed) == ["1 host: ..."]

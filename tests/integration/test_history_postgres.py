@@ -101,9 +101,6 @@ def test_a_server_that_is_not_there_is_reported_in_one_line(tmp_path):
     assert "127.0.0.1" in str(raised.value) and "\n" not in str(raised.value)
 
 
-# -- what a hostile host says ------------------------------------------------------------------------------------------
-
-
 def dense(length, seed):
     """A text that PostgreSQL cannot compress, of characters of four bytes."""
     chosen = random.Random(seed)

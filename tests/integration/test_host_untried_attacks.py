@@ -140,9 +140,6 @@ def change(actions: list[Any]) -> tuple[list[str], list[tuple[str, str]], float]
     return done, [(user, why) for user, why in left], time.monotonic() - began
 
 
-# -- leases ------------------------------------------------------------------------------------------------------------
-
-
 def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root: Path, plan: Path) -> None:
     home = root / "home/mallory"
     entry = home / ".config/autostart/a.desktop"
@@ -194,9 +191,6 @@ def test_a_lease_on_what_has_moved_fails_no_later_run(root: Path, monkeypatch: p
     assert (content.stat().st_uid, content.stat().st_mode & 0o777) == (0, 0o600)
 
 
-# -- FUSE --------------------------------------------------------------------------------------------------------------
-
-
 @needs_fuse
 @pytest.mark.parametrize("private", [False, True], ids=["for all", "for its user alone"])
 @pytest.mark.parametrize("place", ["home/mallory/.config", "tmp/mallory's"])
@@ -246,9 +240,6 @@ def test_a_file_system_mounted_after_the_observation_holds_no_run(
     unmount(root / "home")
     assert len(done) == 1 and "/home/bob/" in done[0] and {user for user, _ in left} == {"mallory"}, left
     assert "not entered" in left[-1][1] and seconds < BUSY / 2
-
-
-# -- memory and disks --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -346,9 +337,6 @@ def fill(place: Path, what: str) -> None:
                 (place / str(number)).touch()
             else:
                 stream.write(bytes(4096))
-
-
-# -- btrfs -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -459,9 +447,6 @@ def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs: Path, 
     assert ("user:mallory QQ_9_x86_64.AppImage" in observe_root(btrfs, plan)["findings"]) is (mounted == "a subvolume")
 
 
-# -- processes ---------------------------------------------------------------------------------------------------------
-
-
 def enforced(*evasions: str) -> dict[str, Any]:
     """One enforcing run on a host where mallory runs a restricted program by these evasions, and bob does, too."""
     script = [sys.executable, "-ISB", restricted_programs.__file__, MODULES, *evasions]
@@ -497,9 +482,6 @@ def test_programs_that_not_even_kill_ends_are_waited_for_once(plan: Path) -> Non
     assert report["after"]["bob"] == 0 and report["seconds"] < 25, report
     assert {user for user, _ in report["left"]} == {"mallory"} and len(report["left"]) == 2, report
     assert all("does not end, not even by KILL (and 1 more)" in why for _, why in report["left"]), report
-
-
-# -- apps under other names --------------------------------------------------------------------------------------------
 
 
 def electron(program: str) -> dict[str, bytes]:

@@ -71,9 +71,6 @@ def test_the_pipelines_are_what_their_platforms_take(bin_directory: Path, file: 
     assert done.returncode == 0, done.stdout
 
 
-# -- the pipelines -----------------------------------------------------------------------------------------------------
-
-
 class Comments(http.server.BaseHTTPRequestHandler):
     """A platform's API: remembers what is posted."""
 
@@ -203,8 +200,6 @@ def test_the_gate_fails_the_job_that_audits(policy: Repository, wheels: Path, tm
     assert Path("/var/lib/proscribe-reports/latest/report.html").is_file()
 
 
-# -- comments ----------------------------------------------------------------------------------------------------------
-
 HOSTILE = "```\n# heading\n@everyone <img src=x>\n~~~~\n``````` \u202eevil\u202c \x1b[2J \u200b\ud83d\n"
 
 
@@ -285,9 +280,6 @@ def test_the_token_goes_nowhere_else_and_a_refusal_is_one_line(
     monkeypatch.setattr(Comments, "code", code)
     commented("text", api, code=1)
     assert len(Comments.posted) == 1
-
-
-# -- throw-away hosts --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -156,9 +156,6 @@ def focused(page: Page) -> str:
     return content
 
 
-# -- finding hosts -----------------------------------------------------------------------------------------------------
-
-
 def test_the_list_begins_with_the_worst_and_has_fifty_hosts(page):
     assert hosts(page)[:6] == ["lap2", "db7", "web9", "web10", "web11", "db8"] and len(hosts(page)) == 50
     assert texts(page, "#count") == ["121 hosts."]
@@ -250,9 +247,6 @@ def test_choices_stand_in_the_address(browser, address):
     assert page.complaints() + again.complaints() == []
 
 
-# -- one host ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_host_shows_its_evidence(page):
     click(page, "#list tbody button", "web10")
     panel = texts(page, "#panel")[0]
@@ -301,9 +295,6 @@ def test_the_keyboard_alone_finds_a_host_looks_and_comes_back(page):
     assert texts(page, "#panel-name") == ["web10"]
     page.press("Escape")
     assert not page.evaluate("document.getElementById('panel').open") and focused(page) == "web9"
-
-
-# -- everyone ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_page_is_accessible_by_the_rules_of_axe(browser, address):

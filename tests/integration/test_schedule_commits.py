@@ -112,9 +112,6 @@ def begun(repository: Repository) -> str:
     return repository.takes()
 
 
-# -- what is as it should be -------------------------------------------------------------------------------------------
-
-
 def test_a_signed_commit_is_taken_and_its_files_laid_out(repository: Repository) -> None:
     commit = begun(repository)
     assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
@@ -158,9 +155,6 @@ def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository: Repository)
         commit = repository.commit()
         repository.push()
         assert repository.takes() == commit
-
-
-# -- signatures --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("begins", [False, True], ids=["a fresh host", "a host with a good commit"])
@@ -228,9 +222,6 @@ def test_a_good_signature_of_another_commit_is_refused(repository: Repository) -
         assert "has no good signature" in repository.refuses() or "fsck" in repository.refuses()
 
 
-# -- history -----------------------------------------------------------------------------------------------------------
-
-
 def test_an_older_commit_is_refused(repository: Repository) -> None:
     begun(repository)
     repository.commit()
@@ -277,9 +268,6 @@ def test_a_branch_that_is_no_commit_is_refused(repository: Repository) -> None:
     assert repository.host().good() == good
 
 
-# -- the first commit --------------------------------------------------------------------------------------------------
-
-
 def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_is_named(repository: Repository) -> None:
     first = repository.commit()
     newer = repository.commit()
@@ -290,9 +278,6 @@ def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_i
     assert not (repository.state / "repository").exists(), "what was refused is kept"
     repository.push(newer)
     assert repository.takes(first_commit=first) == newer
-
-
-# -- what stands in the host's own copy --------------------------------------------------------------------------------
 
 
 def planted(repository: Repository, evil: str) -> None:
@@ -370,9 +355,6 @@ def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch:
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"touch {mark}")
     monkeypatch.setenv("GIT_EXEC_PATH", str(repository.directory))
     assert repository.takes() == good and not mark.exists()
-
-
-# -- what comes with a commit ------------------------------------------------------------------------------------------
 
 
 def test_files_that_a_commit_brings_along_run_nothing(repository: Repository) -> None:
@@ -488,9 +470,6 @@ def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(re
     assert "no whole history" in repository.refuses(repository=str(shallow))
     assert repository.host().good() == good
     assert repository.takes() == newer, "nothing of it keeps the next run from the whole one"
-
-
-# -- what comes is bounded ---------------------------------------------------------------------------------------------
 
 
 def test_too_much_is_refused_and_nothing_of_it_stays(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,9 +87,6 @@ def test_ansible_navigator_runs_it_without_an_image(team: Repository, collection
     assert evaluated(team.directory / "reports") == "audit"
 
 
-# -- an automation controller ------------------------------------------------------------------------------------------
-
-
 def test_a_controllers_job_runs_the_project_with_its_collections(
     team: Repository, tmp_path: Path, collection_repository: str
 ) -> None:
@@ -112,9 +109,6 @@ def test_a_controllers_job_runs_the_project_with_its_collections(
     }
     job.run("ansible-playbook", "-i", str(runner / "inventory/hosts"), "site.yml", cwd="project", **environment)
     assert evaluated(tmp_path / "reports") == "audit"
-
-
-# -- an execution environment ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("definition", [EXAMPLE, PROJECT], ids=["example", "project"])

@@ -166,9 +166,6 @@ def test_the_collection_in_a_project_of_that_shape(team: Team, shape: Shape) -> 
     assert [text for text in shape.says if text not in ended.said] == [], ended.said
 
 
-# -- what takes several steps ------------------------------------------------------------------------------------------
-
-
 def test_a_retry_file_names_the_hosts_that_failed(team: Team) -> None:
     """Ansible puts it beside the playbook, which is the collection's own directory unless one is named."""
     team.fleet.breaks("h1")

@@ -91,9 +91,6 @@ def test_making_the_environment_and_running_it(trap: Trap, tmp_path: Path) -> No
     assert trap.sprung == []
 
 
-# -- an environment that somebody else has made ------------------------------------------------------------------------
-
-
 def planted(environment: Path, launcher: Path, marker: Path) -> None:
     """An environment with the right mark, whose programs are not Python."""
     (environment / "bin").mkdir(parents=True)

@@ -35,9 +35,6 @@ def organisation(tmp_path: Path) -> Organisation:
 AUDIT = PROJECT / "playbooks" / "audit.yml"
 
 
-# -- who collects ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("playbook", ["audit.yml", "enforce.yml", "lift.yml"])
 @pytest.mark.parametrize("configured", ["", COLLECTED], ids=["by itself", "enabled"])
 def test_a_run_ends_with_one_report_whether_the_callback_is_enabled_or_not(
@@ -103,9 +100,6 @@ def test_an_ansible_that_lets_nothing_register_itself_is_refused_before_any_host
     organisation.configured(COLLECTED)
     ended = organisation.run(plays(organisation))
     assert (ended.code, organisation.covered) == (0, [(4, 4)]), ended.said
-
-
-# -- batches and strategies --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["template", "environment"])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import PROJECT, Ended
+from checkout import Ended
 from organisation import ROLES, Organisation
 
 pytestmark = pytest.mark.playbook
@@ -46,8 +46,6 @@ def words(ended: Ended) -> str:
     """What was printed, whatever the lines."""
     return " ".join(ended.said.split())
 
-
-# -- ways of naming a role ---------------------------------------------------------------------------------------------
 
 TASK = """
 - name: Our own play
@@ -108,9 +106,6 @@ def test_a_role_changes_nothing_where_the_whole_is_more_than_is_allowed(organisa
     assert set(organisation.states.values()) == {"noncompliant"}
 
 
-# -- ways of running a play --------------------------------------------------------------------------------------------
-
-
 class Option(NamedTuple):
     """A way of running the play, and what comes of it: the exit code, and the (answered, expected) hosts of the one
     report, or what is printed where there is none.
@@ -127,7 +122,6 @@ class Option(NamedTuple):
 UNCOMPILED = "no plan was compiled for one: compile_plans did not run for it"
 OPTIONS = {
     "serial: 1": Option(keywords="serial: 1"),
-    "free": Option(2, None, 'strategy is "free"', keywords="strategy: free"),
     "debug": Option(keywords="strategy: debug"),
     "limit": Option(covered=(1, 1), options=("--limit", "two")),
     "a tag of no task": Option(2, None, "no task has the tag 'nginx'", options=("--tags", "nginx")),
@@ -163,17 +157,6 @@ def test_a_delegated_observation_is_refused_since_it_would_count_for_another_hos
     assert organisation.covered == [(2, 3)] and organisation.states["one"] == "unknown"
 
 
-def test_our_own_playbooks_say_what_a_start_at_a_later_task_leaves_out(organisation: Organisation) -> None:
-    organisation.configured("")
-    ended = organisation.run(PROJECT / "playbooks" / "audit.yml", "--start-at-task", "nosuch")
-    assert ended.code == 12, ended.said
-    assert "exit 12: nothing was evaluated: --start-at-task left out the task that compiles the plans" in words(ended)
-    assert "undefined" not in ended.said and not organisation.complete
-
-
-# -- the gate and the exit code ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("gate", "dead", "code", "keywords"),
     [
@@ -193,9 +176,6 @@ def test_the_gate_decides_the_exit_code_of_plain_ansible_playbook(
     (report,) = organisation.complete
     assert report["run"]["verdict"]["exit"] == (code if code >= 10 else None)
     assert organisation.covered == [(3 - bool(dead), 3)]
-
-
-# -- other plays of the same run ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -241,9 +221,6 @@ def test_several_playbooks_on_the_command_line_are_several_runs(organisation: Or
     first, second = organisation.playbook(SUCCEEDS, "first.yml"), organisation.playbook(play(), "second.yml")
     ended = organisation.run(first, str(second), str(second))
     assert (ended.code, organisation.covered) == (0, [(3, 3), (3, 3)]), ended.said
-
-
-# -- other callbacks ---------------------------------------------------------------------------------------------------
 
 
 def test_other_callbacks_have_their_last_word_before_the_exit_code(organisation: Organisation) -> None:

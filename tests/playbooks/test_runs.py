@@ -52,9 +52,6 @@ def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Site) -
     assert Path("/etc/hosts").read_bytes() == before
 
 
-# -- exit codes --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("options", [("--limit", "nosuch"), ("-i", "/nowhere/inventory")])
 def test_run_that_evaluated_nothing_is_reported_once_and_is_no_success(run: Site, options: tuple[str, ...]) -> None:
     ended = run("audit", *options)
@@ -69,9 +66,6 @@ def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run: Site) -> Non
     ended = run("audit", "-e", "proscribe_compliance_gate=incomplete")
     assert ended.code == 11, ended.said
     assert run.report["summary"]["hosts"]["unknown"] >= 1
-
-
-# -- mistakes: one clear message, and no host is touched ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

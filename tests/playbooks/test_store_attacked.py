@@ -99,9 +99,6 @@ def test_a_link_in_place_of_the_store_is_refused_and_not_written_through(control
     assert sorted(elsewhere.iterdir()) == before
 
 
-# -- what others put into a directory of reports while they could ------------------------------------------------------
-
-
 @as_root
 @pytest.mark.parametrize(
     ("owner", "group", "mode"), [(0, 0, 0o777), (0, 0, 0o1777), (0, NOBODY, 0o770), (NOBODY, 0, 0o700)]
