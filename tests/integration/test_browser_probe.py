@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
 from conftest import missing, require_root, require_tool
-from proscribe.host.system import Host
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 ON_THE_HOST = """
@@ -21,12 +19,6 @@ with open(sys.argv[2]) as stream:
     print(json.dumps(probe.check_by_probe(Host(), json.load(stream)).as_dict()))
 """
 NOTHING = "nothing was opened, not even a name that no list has"
-
-
-@pytest.fixture
-def host() -> Host:
-    require_root()
-    return Host()
 
 
 def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree: Path) -> None:
@@ -61,7 +53,8 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree: Path) -
     assert observe() == {"state": COMPLIANT, "chromium": refused}
 
 
-def test_chromium_without_namespaces_is_unknown(host: Host, tmp_path: Path) -> None:
+def test_chromium_without_namespaces_is_unknown(tmp_path: Path) -> None:
+    require_root()
     require_tool("chromium")
     (tmp_path / "plan.json").write_text(json.dumps(real_plan()))
     (tmp_path / "look.py").write_text(ON_THE_HOST)

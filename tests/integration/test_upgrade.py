@@ -11,18 +11,12 @@ from typing import Any
 import pytest
 from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
+from test_collection import FAKE_APP
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 # While there is no release, the code of so many changes ago takes its place.
 CHANGES_AGO = 150
-FAKE_APP = """\
-set -e
-mkdir -p /tmp/app/DEBIAN
-printf '%s: %s\\n' Package "$1" Version 1 Architecture all Maintainer x Description x >/tmp/app/DEBIAN/control
-dpkg-deb --build /tmp/app /tmp/app.deb
-dpkg --install /tmp/app.deb
-"""
 VARIABLES = {"proscribe_categories": ["instant_messaging"], "proscribe_watch": "1h"}
 IN_LINE = {"compliant", "repaired"}
 

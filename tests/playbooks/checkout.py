@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from patience import LONGEST
 
+AS_ROOT = [
+    pytest.mark.playbook,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
+]
 PROJECT = Path(__file__).resolve().parents[2]
 REAL_ANSIBLE = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or str(Path(sys.executable).parent / "ansible-playbook")
 

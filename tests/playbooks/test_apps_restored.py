@@ -11,13 +11,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, proscribe
+from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, proscribe
 from patience import LONGEST
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
-]
+pytestmark = AS_ROOT
 
 INTERPRETER = """#!/bin/sh
 exec unshare --mount sh -c '

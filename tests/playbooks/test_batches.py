@@ -1,18 +1,14 @@
 """How far a run reaches that enforces for real on several hosts; it is the same for every control."""
 
-import os
 import shlex
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT
+from checkout import AS_ROOT, PROJECT
 from made_fleet import Fleet
 from pasting import commands
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
-]
+pytestmark = AS_ROOT
 
 
 NOTHING = {"to_correct": 0, "batches": [], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
 from made_fleet import Fleet
 from others import installed
 from patience import LONGEST
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
-]
+pytestmark = AS_ROOT
 
 CONFIG = """\
 [defaults]

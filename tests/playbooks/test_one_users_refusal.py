@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
+from checkout import AS_ROOT
 from made_fleet import Fleet
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
-]
+pytestmark = AS_ROOT
 ALICE = 61235  # a number that no account and no process of this machine has
 # A host of its own also for what observes files and processes: nothing of this machine is seen, ended or moved.
 INTERPRETER = """#!/bin/sh

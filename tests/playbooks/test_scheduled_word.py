@@ -1,21 +1,17 @@
 """What the timers start: a notification where something changed, none where nothing did, sent to a real listener."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import Ended
+from checkout import AS_ROOT, Ended
 from loopback import Loopback
 from made_fleet import Fleet
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
-]
+pytestmark = AS_ROOT
 
 
 @pytest.fixture

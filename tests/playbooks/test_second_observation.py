@@ -1,18 +1,14 @@
 """The second observation of a team's own plays with roles, for real."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from checkout import PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
+from checkout import AS_ROOT, PROJECT, REAL_ANSIBLE, Ended, clean_environment, launch
 from made_fleet import Fleet
 from organisation import ROLES
 
-pytestmark = [
-    pytest.mark.playbook,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce"),
-]
+pytestmark = AS_ROOT
 
 # The oldest and the newest Ansible that there is here, beside that of the tests.
 EVERY_ANSIBLE = sorted({REAL_ANSIBLE, *map(str, (PROJECT / ".cache").glob("core*/bin/ansible-playbook"))})
