@@ -216,7 +216,7 @@ TAMPERED: list[tuple[Callable[[Controller], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("tamper", "named"), TAMPERED, ids=str)
+@pytest.mark.parametrize(("tamper", "named"), TAMPERED, ids=[named for _, named in TAMPERED])
 def test_manual_change_is_named_and_repaired(controller: Controller, tamper: Any, named: str) -> None:
     enforce(controller)
     before = everything(controller)[0][OBJECT]
