@@ -5,6 +5,7 @@ A copy takes the place of the original where their sums are equal, so a sum of l
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -227,3 +228,161 @@ def test_refused_attribute_is_an_error_only_on_a_broken_disk(tmp_path, here, mon
         file_attributes.give_attributes(descriptor, desired)
         assert (tmp_path / "file").stat().st_mtime_ns == 10**18
     os.close(descriptor)
+
+
+CHANGES = {
+    "a byte of a file": lambda top: (top / "deep/two").write_bytes(b"two" * 999 + b"twO"),
+    "a file is cut short": lambda top: (top / "deep/two").write_bytes(b"two" * 999),
+    "an empty file more": lambda top: (top / "deep/er/more").touch(),
+    "another name": lambda top: (top / "one").rename(top / "One"),
+    "another place": lambda top: (top / "one").rename(top / "deep/one"),
+    "a directory more": lambda top: (top / "deep/empty").mkdir(),
+    "a link that leads elsewhere": lambda top: [(top / "link").unlink(), (top / "link").symlink_to("one")],
+    "a file in the place of a link": lambda top: [(top / "link").unlink(), (top / "link").write_text("deep/two")],
+    "a pipe less": lambda top: (top / "pipe").unlink(),
+    "a directory in the place of a pipe": lambda top: [(top / "pipe").unlink(), (top / "pipe").mkdir()],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_change_of_a_tree_changes_its_sum(tmp_path, here, change):
+    make_tree(tmp_path / "a")
+    before = directories.sum_up(here, "a")
+    assert (before.files, before.size, before.shared) == (3, 3003, 0)
+    assert directories.sum_up(here, make_tree(tmp_path / "b").name) == before
+    CHANGES[change](tmp_path / "a")
+    assert directories.sum_up(here, "a").sha256 != before.sha256
+
+
+def test_end_of_a_name_is_part_of_the_sum(tmp_path, here):
+    """The name and the target of a link are its maker's words, of which one could be made to run into the other."""
+    for top, name, target in (("a", "x", "120000y"), ("b", "x120000", "y")):
+        (tmp_path / top).mkdir()
+        (tmp_path / top / name).symlink_to(target)
+    assert directories.sum_up(here, "a").sha256 != directories.sum_up(here, "b").sha256
+
+
+@pytest.mark.parametrize(
+    ("links", "shared"),
+    [([("one", "a/same")], 0), ([("one", "outside"), ("one", "a/same")], 1), ([("one", "x"), ("deep/two", "y")], 2)],
+)
+def test_files_with_names_outside_of_the_tree_are_counted(tmp_path, here, links, shared):
+    make_tree(tmp_path / "a")
+    for file, name in links:
+        os.link(tmp_path / "a" / file, tmp_path / name)
+    assert directories.sum_up(here, "a").shared == shared
+
+
+@pytest.mark.parametrize("lookups", [1, 2])
+@pytest.mark.parametrize("act", ["open", "sum", "copy"])
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_link_that_replaces_a_checked_entry_reveals_nothing(tmp_path, here, monkeypatch, act, kind, lookups):
+    """It is an error, or the link itself is summed up and copied."""
+    secret, place, real, seen = make_tree(tmp_path / "secret"), tmp_path / "place", os.stat, []
+    place.touch() if kind == "file" else place.mkdir()
+
+    def swap(name, **options):
+        result = real(name, **options)
+        seen.append(name)
+        if name == "place" and seen.count("place") == lookups:
+            place.rename(tmp_path / "away")
+            place.symlink_to(secret / "one" if kind == "file" else secret)
+        return result
+
+    monkeypatch.setattr(os, "stat", swap)
+    with contextlib.suppress(OSError):  # it was noticed
+        if act == "open":
+            descriptor = directories.open_entry(here, "place")
+            assert os.path.samestat(os.fstat(descriptor), real(tmp_path / ("away" if lookups == 1 else "place")))
+            os.close(descriptor)
+        elif act == "sum":
+            assert directories.sum_up(here, "place").size == 0
+        else:
+            directories.copy(here, "place", here, "copy")
+            copy = tmp_path / "copy"
+            assert copy.is_symlink() or (copy.stat().st_size == 0 if kind == "file" else os.listdir(copy) == [])
+    assert (secret / "one").read_text() == "one"
+
+
+def test_pipe_that_replaces_a_checked_file_blocks_nobody(tmp_path, here, monkeypatch):
+    (tmp_path / "place").touch()
+    real = os.stat
+
+    def swap(name, **options):
+        seen = real(name, **options)
+        if name == "place" and stat.S_ISREG(seen.st_mode):
+            (tmp_path / "place").unlink()
+            os.mkfifo(tmp_path / "place")
+        return seen
+
+    monkeypatch.setattr(os, "stat", swap)
+    os.close(directories.open_entry(here, "place"))
+
+
+def test_unfinished_copy_can_be_opened_by_root_alone_and_a_finished_one_is_on_the_disk(tmp_path, here, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/file").write_text("x")
+    modes, synced, give, fsync = [], [], file_attributes.give_attributes, os.fsync
+    for path in (tmp_path / "a/file", tmp_path / "a"):
+        path.chmod(0o777)
+
+    def note_mode(descriptor, desired):
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        give(descriptor, desired)
+
+    monkeypatch.setattr(directories, "give_attributes", note_mode)
+    monkeypatch.setattr(os, "umask", lambda mask: mask)
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")) or fsync(fd))
+    directories.copy(here, "a", here, "b")
+    assert modes == [0o600, 0o700] and synced == [f"{tmp_path}/b/file", f"{tmp_path}/b"]
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("b", "b/file")] == [0o777, 0o777]
+
+
+def test_copy_writes_over_nothing_and_goes_on_after_a_write_of_a_part(tmp_path, here, monkeypatch):
+    (tmp_path / "file").write_bytes(os.urandom(20_000))
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(FileExistsError):
+        directories.copy(here, "file", here, "mine")
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, piece, at: real(descriptor, piece[:3_000], at))
+    directories.copy(here, "file", here, "copy")
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "file").read_bytes()
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20 + 4097])
+@pytest.mark.parametrize("hole", [False, True])
+def test_copy_is_whole_around_the_size_of_a_piece_and_keeps_holes(tmp_path, here, size, hole):
+    content = bytearray(os.urandom(size))
+    content[4096:12288] = bytes(8192)
+    with (tmp_path / "file").open("wb") as stream:
+        stream.write(content[: 4096 if hole else size])
+        if hole:
+            stream.seek(12288)
+            stream.write(content[12288:])
+    assert directories.sum_up(here, "file").sha256 == hashlib.sha256(content).hexdigest()
+    directories.copy(here, "file", here, "copy")
+    assert (tmp_path / "copy").read_bytes() == content
+    assert (tmp_path / "copy").stat().st_blocks * 512 <= size // 4096 * 4096
+
+
+def test_allowance_is_for_the_data_of_all_files_and_not_for_holes(tmp_path, here):
+    """A disk image is taken for what it has; counted with its holes, it would be too large to be copied."""
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        with (tmp_path / f"a/{number}").open("wb") as stream:
+            stream.seek(1_048_576)
+            stream.write(b"x" * 4096)
+    allowance = directories.Allowance(3 * 4096)
+    directories.sum_up(here, "a", allowance)
+    assert allowance.left == 0
+    with pytest.raises(ControlError):
+        directories.copy(here, "a", here, "b", directories.Allowance(3 * 4096 - 1))
+
+
+def test_tree_is_removed_with_entries_of_any_kind_and_links_lead_nowhere(tmp_path, here):
+    outside, top = make_tree(tmp_path / "outside"), make_tree(tmp_path / "a")
+    (top / "deep/away").symlink_to(outside)
+    for _ in range(2):  # a tree that is gone is no error
+        directories.remove(here, "a")
+    assert os.listdir(tmp_path) == ["outside"] and (outside / "deep/two").exists()

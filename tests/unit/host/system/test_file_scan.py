@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.system import Host, file_scan
+from proscribe.host.system import Host, file_scan, forked
 from proscribe.host.system.budget import Budget
 from proscribe.host.system.file_scan import Limits, Scanned, scan
+from proscribe.host.system.forked import run_apart
 from proscribe.host.system.mounts import not_entered
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
@@ -50,20 +52,22 @@ def test_root_within_another_is_scanned_once_and_a_longer_name_separately(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "found", "kind"),
     [
-        ("36 35 0:50 / /home/a/net rw - nfs4 server:/export rw", []),
-        ("36 35 0:50 / /home/a/net rw,nosuid shared:7 - fuse.sshfs me@server: rw", []),
-        ("36 35 8:1 /sub /home/a/net rw - ext4 /dev/sda1 rw", []),  # a second view of something else
-        ("36 35 8:1 / /home/a/net rw - ext4 /dev/sda1 rw", ["/home/a/net/wechat"]),
-        ("36 35 0:50 / /home rw - autofs systemd-1 rw", []),
-        ("36 35 0:50 / / rw - 9p share rw", ["/home/a/net/wechat"]),  # the whole host is on one
+        ("36 35 0:50 / /home/a/net rw - nfs4 server:/export rw", [], "nfs4"),
+        ("36 35 0:50 / /home/a/net rw,nosuid shared:7 - fuse.sshfs me@server: rw", [], "fuse.sshfs"),
+        ("36 35 8:1 / /home/a/net rw - fuseblk /dev/sdb1 rw", [], "fuseblk"),
+        ("36 35 8:1 /sub /home/a/net rw - ext4 /dev/sda1 rw", [], ""),  # a second view of something else
+        ("36 35 0:50 / /home/a/net rw - tmpfs tmpfs rw", [], ""),
+        ("36 35 8:1 / /home/a/net rw - ext4 /dev/sda1 rw", ["/home/a/net/wechat"], ""),
+        ("36 35 0:50 / / rw - 9p share rw", ["/home/a/net/wechat"], ""),  # the whole host is on one
     ],
 )
-def test_mount_of_another_machine_or_a_user_is_left_out(tmp_path, line, found):
+def test_mount_of_another_machine_or_a_user_is_left_out_and_reported(tmp_path, line, found, kind):
     host = make_files(tmp_path, "home/a/net/wechat", "proc/self/mountinfo")
     (tmp_path / "proc/self/mountinfo").write_text(line + "\n")
-    assert list_hits(scan_home(host)) == found
+    scanned = scan_home(host)
+    assert (list_hits(scanned), scanned.unseen) == (found, [not_entered("/home/a/net", kind)] if kind else [])
 
 
 @pytest.mark.parametrize("remembered", [False, True])
@@ -263,3 +267,189 @@ def test_scan_by_an_ordinary_user_takes_files_of_root_and_of_this_user(tmp_path,
     scanned = scan_home(host, roots=["/srv"], apart=True)
     assert list_hits(scanned) == ["/srv/0/wechat", "/srv/1000/wechat"]
     assert scanned.others == {1001: [("/srv/1001", ())]}
+
+
+def test_links_below_a_root_are_not_followed(tmp_path):
+    host = make_files(tmp_path, "outside/wechat", "home/a/x")
+    (tmp_path / "home/a/link").symlink_to(tmp_path / "outside")
+    (tmp_path / "home/a/loop").symlink_to(".")
+    assert list_hits(scan_home(host)) == []
+
+
+@pytest.mark.parametrize("becomes", ["link", "pipe"])
+def test_directory_that_is_exchanged_after_it_was_listed_is_not_entered(tmp_path, becomes):
+    """A link may lead anywhere, /root too, and no scan waits at a pipe."""
+    host = make_files(tmp_path, "outside/wechat", "home/a/x/wechat", "home/a/y/wechat")
+
+    def exchange(directory, names):
+        if directory == "/home/a":
+            shutil.rmtree(tmp_path / "home/a/x")
+            (tmp_path / "home/a/x").symlink_to("../../outside") if becomes == "link" else os.mkfifo(
+                tmp_path / "home/a/x"
+            )
+        return choose(directory, names)
+
+    def work():
+        scanned = scan_home(host, choose=exchange)
+        return [list_hits(scanned), scanned.unseen]
+
+    assert run_apart(work, forked.Limits(seconds=20)) == [["/home/a/y/wechat"], []]
+
+
+def test_directory_that_vanishes_meanwhile_is_not_there(tmp_path, monkeypatch):
+    host, real = make_files(tmp_path, "home/a/x/wechat", "home/a/y/wechat"), os.scandir
+
+    def vanish(place):
+        if (tmp_path / "home/a/x").exists():
+            (tmp_path / "home/a/x").rename(tmp_path / "gone")
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", vanish)
+    scanned = scan_home(host)
+    assert (list_hits(scanned), scanned.unseen) == (["/home/a/y/wechat"], [])
+
+
+def test_names_of_any_bytes_are_scanned(tmp_path):
+    for name in (b"\xff\xfe", b"a\nb", b"\x1b[31m", b" ", b"~", "\u202egnp".encode()):
+        os.makedirs(os.path.join(os.fsencode(tmp_path), b"home/a", name, b"wechat"))
+    assert len(list_hits(scan_home(Host(str(tmp_path))))) == 6
+
+
+def test_unchanged_directory_is_neither_read_nor_followed_again(tmp_path, monkeypatch, settled):
+    host = make_files(tmp_path, "home/a/x/wechat", "home/a/y/z")
+    assert scan_home(host, remember=False).known == {}
+    first, follows, real = scan_home(host), [], os.stat
+
+    def watch_stat(path, **options):
+        follows.append(options.get("follow_symlinks", True))
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "scandir", lambda place: pytest.fail("read again"))
+    monkeypatch.setattr(os, "stat", watch_stat)
+    again = scan_home(host, first.known)
+    assert (list_hits(again), again.known) == (["/home/a/x/wechat"], first.known)
+    assert follows == [False, False, False]
+
+
+CHANGES = {
+    "a name more": lambda home: make_files(home, "y/z/wechat"),
+    "a tree more": lambda home: make_files(home, "y/z/n/m/wechat"),
+    "gone": lambda home: shutil.rmtree(home / "x"),
+    "moved": lambda home: (home / "x").rename(home / "y/x"),
+    "a link": lambda home: (shutil.rmtree(home / "x"), (home / "x").symlink_to("../../outside")),
+    "dated back": lambda home: (make_files(home, "y/z/wechat"), os.utime(home / "y/z", ns=(1, 1))),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_of_a_remembered_directory_is_seen(tmp_path, settled, change):
+    host = make_files(tmp_path, "home/a/x/wechat", "home/a/y/z/f", "outside/wechat")
+    os.utime(tmp_path / "home/a/y/z", ns=(1, 1))
+    known = scan_home(host).known
+    time.sleep(0.02)
+    CHANGES[change](tmp_path / "home/a")
+    assert list_hits(scan_home(host, known)) == list_hits(scan_home(host))
+
+
+@pytest.mark.parametrize(("later", "remembered"), [(0, False), (1, True)])
+def test_directory_is_remembered_once_its_change_is_old_enough(tmp_path, monkeypatch, later, remembered):
+    """A second change within the same tick of the clock has the same time, and would not be read."""
+    host = make_files(tmp_path, "home/a/wechat")
+    changed = os.stat(tmp_path / "home/a").st_ctime_ns
+    monkeypatch.setattr(time, "time_ns", lambda: changed + file_scan.SETTLED + later)
+    assert bool(scan_home(host).known) is remembered
+
+
+def test_next_scan_goes_on_where_a_limit_ended_one(tmp_path, settled):
+    host = make_files(tmp_path, *(f"home/a/d{d}/f{f}" for d in range(20) for f in range(10)), "home/a/d9/wechat")
+    known, rounds = {}, 0
+    while (scanned := scan_home(host, known, limits=Limits(entries=60))).unseen:
+        known, rounds = scanned.known, rounds + 1
+        assert scanned.unseen[0].startswith("the file scan ended after 60 files, in /home/a/d") and rounds < 10
+    assert (rounds, list_hits(scanned)) == (3, ["/home/a/d9/wechat"])
+
+
+@pytest.mark.parametrize(("most", "hits"), [(2, 2), (1, 1), (0, 0)])
+def test_directory_is_read_as_long_as_the_limit_is_not_passed(tmp_path, most, hits):
+    scanned = scan_home(make_files(tmp_path, "home/a/x/wechat/wechat"), limits=Limits(entries=most))
+    assert (len(list_hits(scanned)), len(scanned.unseen)) == (hits, most < 2)
+
+
+def test_limit_of_a_user_is_one_for_all_places_and_of_the_host_one_each(tmp_path):
+    host = make_files(tmp_path, "home/a/x/y/wechat", "opt/a/wechat")
+    for budget, hits in ((None, ["/opt/a/wechat"]), (Budget(), [])):
+        host.budget = budget
+        scanned = scan_home(host, roots=("/home/a", "/opt/a"), limits=Limits(entries=1))
+        assert list_hits(scanned) == hits and len(scanned.unseen) == 1
+    assert file_scan.LIMITS == Limits(3_000_000, 120, 128)
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_remembered_directories_are_paid_for_too(tmp_path, settled, remembered):
+    """A user who has a million directories spends this user's budget, and nobody else's."""
+    host = make_files(tmp_path, "home/a/wechat", "home/a/x/wechat", "home/a/y/wechat")
+    known = scan_home(host).known if remembered else {}
+    host.budget = Budget(entries=10)
+    assert len(list_hits(scan_home(host, known))) == 3 and host.budget.left["files"] == (7 if remembered else 5)
+    host.budget = Budget(entries=1)
+    assert scan_home(host, known).unseen == ["over budget: more than 1 files, in /home/a"]
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("mode", "skipped", "ours", "others"),
+    [
+        (0o1777, (), OURS, {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+        (0o775, (), OURS, {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+        (0o707, (), OURS, {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+        (0o755, (), ["/tmp/qq", *OURS], {1000: [("/tmp/a", ())]}),  # only root can have put that file there
+        (0o1777, ("/tmp/a",), OURS, {1000: [("/tmp", ("qq",))]}),
+        (0o1777, ("/tmp/r",), ["/tmp/wechat"], {1000: [("/tmp/a", ()), ("/tmp", ("qq",))]}),
+    ],
+)
+def test_entries_of_others_are_handed_over_to_be_scanned_on_their_behalf(tmp_path, shared, mode, skipped, ours, others):
+    (tmp_path / "tmp").chmod(mode)
+    scanned = scan_home(shared, roots=["/tmp"], skipped=skipped, apart=True)
+    assert (list_hits(scanned), scanned.others, scanned.unseen) == (ours, others, [])
+    assert "/tmp" not in scanned.known, "the owner of an entry may change without the directory"
+    scanned = scan_home(shared, roots=["/tmp"])
+    assert (list_hits(scanned), scanned.others) == (["/tmp/a/wechat", "/tmp/qq", *OURS], {})
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "unseen"),
+    [
+        ("/tmp/.mount_QQaBcDeF", "fuse.QQ_3.2.15_x86_64.AppImage", 0),
+        ("/tmp/.mount_my\\040app", "fuse", 0),
+        ("/tmp/.mount_QQaBcDeF", "nfs4", 1),  # which no user can mount
+        ("/tmp/mount_QQaBcDeF", "fuse.sshfs", 1),
+        ("/home/a/.mount_QQaBcDeF", "fuse.QQ.AppImage", 1),
+    ],
+)
+def test_archive_of_an_appimage_that_runs_is_not_reported(tmp_path, place, kind, unseen):
+    host = make_files(tmp_path, place[1:].replace("\\040", " ") + "/wechat", "proc/self/mountinfo")
+    (tmp_path / "proc/self/mountinfo").write_text(f"36 35 0:50 / {place} ro - {kind} {kind} ro,user_id=1000\n")
+    scanned = scan_home(host, roots=["/tmp", "/home/a"])
+    assert (list_hits(scanned), len(scanned.unseen)) == ([], unseen)
+
+
+def test_clock_is_read_only_now_and_then(tmp_path, monkeypatch):
+    """A host has a hundred thousand directories."""
+    host, readings, real = make_files(tmp_path, *(f"home/a/{n}/x" for n in range(64))), [], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: readings.append(1) or real())
+    scan_home(host)
+    assert 64 // file_scan.OFTEN <= len(readings) <= 64 // file_scan.OFTEN + 3
+
+
+def test_scan_leaves_no_directory_open_not_even_number_0(tmp_path):
+    """Where a service has closed its input, the first file that is opened gets the number 0."""
+    host, before, input_ = make_files(tmp_path, "home/a/x/y/wechat"), len(os.listdir("/proc/self/fd")), os.dup(0)
+    os.close(0)
+    try:
+        assert list_hits(scan_home(host)) == ["/home/a/x/y/wechat"]
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(0)
+    finally:
+        os.dup2(input_, 0)
+        os.close(input_)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import ControlError, Host, Unseen, links
+from proscribe.host.system import ControlError, Host, Unseen, User, forked, links
 
 USER = 61235
 SWAP = """
@@ -108,3 +108,70 @@ def test_link_that_is_swapped_after_its_check_leads_nowhere(root, good, bad, rea
                 break
     assert "secret" not in answers
     assert both_links, "each of the two links has been read"
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("links_", "path"),
+    [
+        ({"lib": "usr/lib"}, "/lib/file"),
+        ({"lib": "/usr/lib"}, "/lib/file"),  # of this host, and not of the one that looks
+        ({"lib": "./usr//lib/"}, "/lib/file"),
+        ({"etc/x": "../usr/lib/file"}, "/etc/x"),
+        ({"etc/x": "/etc/alternatives/x", "etc/alternatives/x": "../../lib/file", "lib": "usr/lib"}, "/etc/x"),
+    ],
+)
+def test_links_of_root_are_followed(root, links_, path):
+    for name, to in links_.items():
+        link(root / name, to)
+    assert Host(str(root)).text(path) == "it"
+
+
+@ROOT
+@pytest.mark.parametrize(
+    "links_",
+    [
+        {"home/a/x": ("/usr/lib/file", USER)},
+        {"etc/x": ("/home/a/y", 0), "home/a/y": ("/usr/lib/file", USER)},  # root's leads to a user's
+        {"etc/x": ("/home/a/y/file", 0), "home/a/y": ("/usr/lib", USER)},
+        {"etc/x": ("x", 0)},  # and one that leads nowhere
+        {"etc/x": ("y/file", 0), "etc/y": ("z", 0), "etc/z": ("y", 0)},
+    ],
+)
+def test_links_of_users_are_not_followed_wherever_they_stand(root, links_):
+    for name, (to, uid) in links_.items():
+        link(root / name, to, uid)
+    with pytest.raises((ControlError, Unseen)):
+        Host(str(root)).text("/" + next(iter(links_)))
+
+
+@ROOT
+def test_links_of_any_kind_leave_no_descriptor_open(root):
+    """An audit follows thousands; with one left of each, it ends for want of descriptors."""
+    for name, to, uid in (("good", "file", 0), ("nowhere", "none/file", 0), ("bad", "file", USER), ("in", "file/x", 0)):
+        link(root / "etc" / name, f"/usr/lib/{to}", uid)
+    host, before = Host(str(root)), len(os.listdir("/proc/self/fd"))
+    for name in ("good", "nowhere", "bad", "in", "good/x"):
+        with contextlib.suppress(ControlError, Unseen):
+            host.text(f"/etc/{name}")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@ROOT
+def test_pipe_behind_a_link_keeps_nobody_waiting(root):
+    os.mkfifo(root / "home/a/pipe")
+    link(root / "etc/x", "/home/a/pipe")
+    for path in ("/etc/x", "/home/a/pipe"):
+        with pytest.raises(ControlError):
+            forked.run_apart(lambda path=path: Host(str(root)).text(path), forked.Limits(seconds=5))
+
+
+@ROOT
+def test_directory_that_a_user_may_only_pass_is_passed_by_a_link_too(root):
+    """Proscribe reads homes on a network as their users, to whom /home itself may be closed (0711)."""
+    for place in (root, *root.parents):
+        place.chmod(place.stat().st_mode | 0o011)
+    (root / "usr").chmod(0o711)
+    link(root / "etc/x", "/usr/lib/file")
+    user = User("somebody", USER, USER, "/")
+    assert forked.run_apart(lambda: Host(str(root)).text("/etc/x"), user=user) == "it"

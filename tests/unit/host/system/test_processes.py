@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import signal
+import subprocess
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.host.system import ControlError, Ending, Host, Process, Unseen, User, processes
@@ -12,6 +17,7 @@ from proscribe.host.system.processes import RootNotRead
 
 SEVEN = Process(7, "/opt/x")
 GONE = Process(8, "/opt/x")
+ALICE = User("alice", 1000, 1001, "/home/alice")  # neither number is taken for the other
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
 
@@ -152,9 +158,12 @@ def test_questions_leave_no_descriptor_open(contained):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_process_may_have_any_name(host):
-    (Path(host.root) / "proc/7/stat").write_bytes(b"7 (\xff\xfe) S 3 1")
-    assert (host.parent(SEVEN), host.state(SEVEN)) == (3, "S")
+@pytest.mark.parametrize(
+    ("stat", "parent"), [(b"7 (\xff\xfe) S 3 1", 3), (b"7 (a) S 9 ) S 3", 3), (b"7 (x) S", 0), (b"", 0)]
+)
+def test_process_may_have_any_name_and_a_parent(host, stat, parent):
+    (Path(host.root) / "proc/7/stat").write_bytes(stat)
+    assert (host.parent(SEVEN), host.parent(GONE), host.state(SEVEN)) == (parent, 0, "S" if stat else "")
 
 
 @pytest.mark.parametrize(("flags", "forked"), [("4194624", True), ("4194560", False), ("0", False)])
@@ -228,10 +237,9 @@ def test_home_with_a_mount_on_it_belongs_to_the_user_of_its_name(host, monkeypat
 
 
 def test_accounts_are_asked_for_once(host):
-    alice = User("alice", 1000, 1001, "/home/alice")
-    assert host.users() == [alice]
+    assert host.users() == [ALICE]
     (Path(host.root) / "etc/passwd").write_text("")
-    assert host.users() == [alice]
+    assert host.users() == [ALICE]
 
 
 def test_name_service_of_this_machine_answers(monkeypatch):
@@ -251,3 +259,123 @@ def test_name_service_of_this_machine_answers(monkeypatch):
     assert host.account(7002) == User("single", 7002, 7003, "/srv/single")
     assert host.account(7009) == User("7009", 7009, 7009, "/nonexistent")
     assert (host.user_id("single"), host.user_id("listed")) == (7002, None)
+
+
+@pytest.mark.parametrize(("view", "sees"), [("same", True), ("copy", False), ("none", False), ("link", False)])
+def test_process_sees_the_file_of_the_host_by_a_name_of_it_alone(contained, view, sees):
+    place = Path(contained.root) / "view/etc/hosts"
+    place.unlink()
+    if view == "same":
+        os.link(f"{contained.root}/etc/hosts", place)
+    elif view == "copy":
+        place.write_text("etc/hosts")
+    elif view == "link":  # a user's, which nobody follows
+        place.symlink_to(f"{contained.root}/etc/hosts")
+    assert contained.sees(SEVEN, "/etc/hosts") is sees
+    assert contained.sees(SEVEN, "/etc/none") is None, "the host itself has no such file"
+
+
+@pytest.mark.parametrize(("device", "number", "same"), [(0, 0, True), (1, 0, False), (0, 1, False)])
+def test_file_and_root_are_the_hosts_by_device_and_number(contained, monkeypatch, device, number, same):
+    """A file system of a user's own may give its files the numbers that the host's have."""
+    ours, root, real = os.stat(f"{contained.root}/etc/hosts"), os.stat(contained.root), os.stat
+    its = SimpleNamespace(st_dev=ours.st_dev + device, st_ino=ours.st_ino + number)
+    monkeypatch.setattr(processes, "Files", lambda root: SimpleNamespace(stat=lambda path: its))
+    assert contained.sees(SEVEN, "/etc/hosts") is same
+    numbers = SimpleNamespace(st_dev=root.st_dev + device, st_ino=root.st_ino + number)
+    monkeypatch.setattr(os, "stat", lambda path, **_: numbers if str(path).endswith("7/root") else real(path))
+    assert contained.shares_root(SEVEN) is same
+
+
+@pytest.mark.parametrize(("mount", "same"), [(b"mnt_id:\t1\n", True), (b"mnt_id:\t2\n", False)])
+def test_root_of_the_host_below_another_mount_is_another_root(host, monkeypatch, mount, same):
+    """There other files may be mounted over its own, as `unshare -m` lets anybody do."""
+    link(host, "proc/7/root", host.root)
+    mounts = iter([mount, b"mnt_id:\t1\n"])
+    monkeypatch.setattr(processes, "mount_of", lambda descriptor: next(mounts))
+    host.asks_roots = False
+    with contextlib.nullcontext() if same else pytest.raises(RootNotRead):
+        assert host.sees(SEVEN, "/etc/hosts") is True
+
+
+def test_root_of_a_process_is_only_held_and_never_opened(contained, monkeypatch):
+    """To open it asks whoever has mounted it (FUSE), and that user may let this process wait for ever."""
+    opened, real = [], os.open
+
+    def watch_open(path, flags, *rest, **options):
+        opened.append((path, flags))
+        return real(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", watch_open)
+    assert contained._same_root(f"{contained.root}/proc/7/root") is False
+    assert contained.read_inside(SEVEN, "info") == b"view/info"
+    roots = [flags for path, flags in opened if path.endswith("/proc/7/root")]
+    assert len(roots) == 2 and all(flags & os.O_PATH for flags in roots)
+
+
+def test_kernel_distinguishes_a_fork_from_a_start():
+    child = os.fork()
+    if not child:
+        time.sleep(600)
+    started = subprocess.Popen(["sleep", "600"])
+    try:
+        assert Host().forked(Process(child, "")) and not Host().forked(Process(started.pid, ""))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        started.kill()
+        started.wait()
+
+
+def make_accounts(root: Path, passwd: str | None, homes: dict[str, int] = {}) -> Host:
+    """Make a host with a list of accounts, and directories below /home by their owner's number."""
+    for directory in ("etc", "home"):
+        (root / directory).mkdir()
+    if passwd is not None:
+        (root / "etc/passwd").write_text(passwd)
+    for home, uid in homes.items():
+        (root / "home" / home).mkdir(parents=True)
+        os.chown(root / "home" / home, uid, uid)
+    return Host(str(root))
+
+
+@pytest.mark.parametrize(
+    ("passwd", "users"),
+    [
+        (None, []),
+        ("alice:x:1000:1001::/home/./alice//:/bin/sh\n", [ALICE]),
+        ("a:x:1:2::/home/a:/bin/sh\nb:x:3:4::/home/a:/bin/sh\n", [User("a", 1, 2, "/home/a")]),
+        ("broken:x:1\nalice:x:1000:1001::/home/alice:/bin/sh:more\nalice:x:1000:1001::/home/alice:/bin/sh", [ALICE]),
+        *((f"a:x:1:2::{home}:/bin/sh\n", []) for home in ("", "/", "/.", "/nonexistent", "/dev/null", "home/a", ".")),
+    ],
+)
+def test_accounts_have_homes_in_which_somebody_may_keep_something(tmp_path, passwd, users):
+    """A home that is missing here is never scanned. A root that is no home, but is listed, would be scanned whole."""
+    assert make_accounts(tmp_path, passwd).users() == users
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("homes", "users"),
+    [
+        ({"alice": 5001}, []),  # whoever owns a home that the list has
+        ({"old": 1000}, [ALICE._replace(home="/home/old")]),
+        ({"carol": 5001, "carol/x": 5002}, [User("5001", 5001, 5001, "/home/carol")]),
+        ({"work": 0, "work/dave": 5002}, [User("5002", 5002, 5002, "/home/work/dave")]),
+        ({"work": 0, "work/empty": 0, "work/empty/eve": 5003}, []),  # /home/<domain>/<name>, and no deeper
+    ],
+)
+def test_directory_below_home_is_the_home_of_its_owner(tmp_path, homes, users):
+    """A directory service lists nobody, so a home that no list names would otherwise never be scanned."""
+    host = make_accounts(tmp_path, "alice:x:1000:1001::/home/alice:/bin/sh\n", homes)
+    (tmp_path / "home/file").touch()
+    (tmp_path / "home/link").symlink_to("/")
+    for name in ("file", "link"):
+        os.lchown(tmp_path / "home" / name, 5009, 5009)
+    assert host.users() == [ALICE, *users]
+
+
+@pytest.mark.parametrize(("uid", "name", "user_id"), [(1000, "alice", 1000), (0, "0", None), (4711, "4711", None)])
+def test_account_of_a_number_is_listed_or_has_the_number_as_its_name(host, uid, name, user_id):
+    account = ALICE if name == "alice" else User(name, uid, uid, "/nonexistent")
+    assert (host.account(uid), host.user_id(name)) == (account, user_id)
