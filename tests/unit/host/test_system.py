@@ -7,12 +7,16 @@ import os
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from patience import LONGEST
 from proscribe.host import system
-from proscribe.host.system import DARWIN, ControlError, Host, names
+from proscribe.host.system import DARWIN, ControlError, Host, Process, Unseen, User, names
+from proscribe.host.system.forked import run_apart
+
+NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 
 
 @pytest.fixture
@@ -187,3 +191,59 @@ def test_directory_as_a_host_has_no_kernel_and_no_library(tmp_path, monkeypatch)
 
     assert answers(Host(str(tmp_path))) == [None, None, None]
     assert answers(Host()) == ["a state", ("192.0.2.1", 5), ("a.example", 0, 2.0)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+@pytest.mark.parametrize("mode", [0o000, 0o711])
+@pytest.mark.parametrize("read", ["read", "list", "stat"])
+def test_directory_of_another_user_is_unseen_or_passed(host, read, mode):
+    host.write("/home/bob/a", "text")
+    for place in (Path(host.root), *Path(host.root).parents):
+        place.chmod(place.stat().st_mode | 0o011)
+    os.chmod(host.root + "/home/bob", mode)
+
+    def ask():
+        return bool(getattr(host, read)("/home/bob" if read == "list" else "/home/bob/a"))
+
+    if mode and read != "list":
+        assert run_apart(ask, user=NOBODY)
+    else:
+        with pytest.raises(Unseen, match="can only be read by root$"):
+            run_apart(ask, user=NOBODY)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
+def test_link_of_a_user_on_the_way_is_not_followed(host, tmp_path):
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/a").write_text("secret")
+    (tmp_path / "home/alice").symlink_to(tmp_path / "secret")
+    os.lchown(tmp_path / "home/alice", 65534, 65534)
+    for ask in (host.read, host.list, host.stat, host.delete, lambda path: host.write(path, "x")):
+        with pytest.raises(ControlError, match="/home/alice is a link that uid 65534 made: not followed"):
+            ask("/home/alice/a")
+    assert (tmp_path / "secret/a").read_text() == "secret"
+
+
+def test_deleted_executable_is_listed_and_a_kernel_thread_is_not(host, tmp_path):
+    for pid in ("7", "8"):
+        (tmp_path / "proc" / pid).mkdir()
+    (tmp_path / "proc/7/exe").symlink_to("/opt/wechat/wechat (deleted)")
+    (tmp_path / "proc/uptime").write_text("1 1")
+    assert host.processes() == ([Process(7, "/opt/wechat/wechat")], 0)
+
+
+def test_lock_that_a_run_waited_for_is_the_one_that_is_there_and_goes_with_it(host):
+    os.makedirs(host.root + "/run")
+    held = []
+
+    def wait():
+        with host.exclusive(patience=LONGEST):
+            held.append(os.stat(host.root + "/run/proscribe.lock").st_mode & 0o777)
+
+    with host.exclusive():
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.3)
+        assert held == []
+    waiting.join()
+    assert held == [0o600] and os.listdir(host.root + "/run") == []

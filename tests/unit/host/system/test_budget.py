@@ -42,3 +42,10 @@ def test_budget_ends_with_its_time(monkeypatch):
     for work in (budget.hold, lambda: budget.take("files", 1)):
         with pytest.raises(Unseen, match=r"^over budget: more than 2\.5 s$"):
             work()
+
+
+def test_user_has_3_million_files_256_mib_and_15_seconds():
+    """docs/apps.md promises these figures."""
+    before, budget, after = time.monotonic(), Budget(), time.monotonic()
+    assert budget.left == budget.most == {"files": 3_000_000, "bytes read": 2**28}
+    assert budget.seconds == 15.0 and before + 15 <= budget.end <= after + 15

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patience import LONGEST
 from proscribe.host.system import ControlError, Ending, Host, Process, ending
 
 SEVEN, EIGHT = Process(7, "/opt/x"), Process(8, "/opt/y")
@@ -113,3 +115,44 @@ def test_refused_signal_is_reported_unless_the_process_has_ended(tmp_path, monke
     with pytest.raises(ControlError, match=message) if message else contextlib.nullcontext():
         machine.end()
     assert machine.done == [(7, TERM, 0)]
+
+
+@pytest.mark.parametrize(
+    ("ends_after", "grace", "done"),
+    [
+        (1, 5, [(7, TERM, 0)]),  # five seconds in which its user's work can be saved
+        (2, 5, [(7, TERM, 0), (7, KILL, 5)]),
+        (2, 2, [(7, TERM, 0), (7, KILL, 2)]),
+    ],
+)
+def test_program_is_asked_to_end_and_killed_if_it_stays(tmp_path, monkeypatch, ends_after, grace, done):
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: ends_after})
+    machine.end(grace=grace)
+    assert machine.done == done
+
+
+def test_forked_processes_are_stopped_before_any_of_them_is_killed(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1, EIGHT: 2})
+    program = Ending([SEVEN], lambda process: True)
+    machine.host.end_program(program, [program], lambda: [(EIGHT, program)], 5)
+    assert machine.done == [(7, TERM, 0), (8, STOP, 0), (8, KILL, 0)]
+
+
+def test_process_that_ended_before_it_is_held_gets_no_signal(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch, {SEVEN: 1})
+    (tmp_path / "proc/7/exe").unlink()
+    machine.end()
+    assert machine.done == []
+
+
+@pytest.mark.parametrize(("deaf", "number"), [("", TERM), ("trap '' TERM; ", KILL)])
+def test_real_program_is_listed_with_its_user_and_ended(deaf, number):
+    code = f"{deaf}echo ready; while :; do sleep 0.1; done"
+    with subprocess.Popen(["sh", "-c", code], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        host, seen = Host(), Process(process.pid, os.readlink(f"/proc/{process.pid}/exe"))
+        assert seen in host.processes()[0] and host.owner(seen).uid == os.getuid()
+        assert host.started(seen).startswith("20") and host.shares_root(seen)
+        assert {1, os.getpid(), os.getppid()} <= host.lineage()
+        host.end_program(Ending([seen], lambda found: found == seen), grace=0.2 if deaf else 5)
+        assert process.wait(LONGEST) == -number

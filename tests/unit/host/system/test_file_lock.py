@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,46 @@ def test_pipe_in_place_of_the_turns_blocks_nobody(root):
     with make_run(root, "a", 0).exclusive() as turns:
         turns.note()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_run_keeps_nobody_from_the_host(root, number):
+    with hold_host(root, "run 7 of alice on ctl") as other:
+        other.send_signal(number)
+    assert (root / LOCK[1:]).exists()
+    host = make_run(root, "run 8 of bob on spare", 0)
+    with host.exclusive():
+        assert re.fullmatch(rf"{TIME} run 8 of bob on spare\n", (root / LOCK[1:]).read_text())
+    assert host.other_runs == [] and not (root / LOCK[1:]).exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"no", b"x" * 100_000, b"\n\n\n"])
+def test_text_that_is_no_turn_is_passed_over(root, text):
+    for name in (LOCK, LAST):
+        (root / name[1:]).write_bytes(text)
+    host = make_run(root, "a", 0)
+    with host.exclusive() as turns:
+        turns.note()
+    assert host.other_runs == [] and (root / LAST[1:]).read_text().splitlines()[-1].endswith(" a")
+
+
+@pytest.mark.parametrize(("by", "line"), [("", "another run"), ("\n", "another run"), ("x" * 300, "x" * 200)])
+def test_run_is_named_in_one_line_that_root_alone_can_write(root, by, line):
+    with make_run(root, by, 0).exclusive() as turns:
+        turns.note()
+        for name in (LOCK, LAST):
+            assert re.fullmatch(f"{TIME} {line}\n", (root / name[1:]).read_text())
+            assert (root / name[1:]).stat().st_mode & 0o777 == 0o600
+
+
+def test_link_to_a_file_that_would_be_emptied_is_not_followed(root):
+    (root / "file").write_text("2026-11-27T03:00:00Z a\n2026-11-27T03:00:00Z b\n")
+    (root / LAST[1:]).symlink_to("../file")
+    host = make_run(root, "a", 0)
+    with host.exclusive() as turns:
+        turns.note()
+    assert host.other_runs == []
+    (root / LOCK[1:]).symlink_to("../file")
+    with pytest.raises(ControlError, match=f"^cannot lock {LOCK}: "), make_run(root, "a", 0).exclusive():
+        pytest.fail("nobody has the host")
+    assert (root / "file").read_text().count("\n") == 2

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import proscribe
 import pytest
 from proscribe.host.system import LEDGER, ControlError, Host
 
@@ -119,3 +122,186 @@ def test_directories_of_concurrent_processes_are_all_in_the_ledger(host):
     for directory in directories:
         host.delete(f"{directory}/file")
     assert os.listdir(f"{host.root}/etc") == os.listdir(f"{host.root}/var/lib") == []
+
+
+def list_tree(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text() if path.is_file() else "" for path in root.rglob("*")}
+
+
+def test_name_and_content_are_on_the_disk_when_a_call_returns(host, monkeypatch):
+    """Else a loss of power leaves an empty file under the new name, or no name."""
+    steps, real = [], {name: getattr(os, name) for name in ("fsync", "rename", "unlink")}
+
+    def fsync(descriptor):
+        steps.append(f"fsync {os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+        if steps[-1] != "fsync etc":
+            seen = os.fstat(descriptor)
+            assert (seen.st_size, seen.st_mode & 0o777) == (5, 0o640)
+        real["fsync"](descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", lambda *a, **how: steps.append(f"rename {a[1]}") or real["rename"](*a, **how))
+    monkeypatch.setattr(os, "unlink", lambda name, **how: real["unlink"](name, **how) or steps.append(f"unlink {name}"))
+    host.write("/etc/a", "12345", 0o640, owner=(os.getuid(), os.getgid()), modified=10**18)
+    assert os.stat(host.root + "/etc/a").st_mtime_ns == 10**18
+    host.delete("/etc/a")
+    host.delete("/etc/a")
+    host.delete("/etc/none/a")
+    assert steps == ["fsync .a.proscribe~", "rename a", "fsync etc", "unlink a", "fsync etc"]
+
+
+def test_file_is_made_for_root_alone_under_a_new_name(host, monkeypatch):
+    modes, real = [], os.open
+
+    def open_(path, flags, mode=0o777, *, dir_fd=None):
+        if flags & os.O_CREAT:
+            modes.append((mode, flags & os.O_EXCL > 0 and flags & os.O_NOFOLLOW > 0))
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_)
+    host.write("/etc/a", "secret", 0o644)
+    assert modes == [(0o600, True)]
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("/etc/new", 0o755),  # programs of users read what is there
+        ("/var/lib/proscribe", 0o755),
+        ("/var/lib/proscribe/browser", 0o700),
+        ("/var/lib/proscribe/watch/plans", 0o700),
+    ],
+)
+def test_directories_below_our_own_are_listed_by_root_alone_whatever_the_umask(host, path, mode):
+    before = os.umask(0o077)
+    try:
+        host.write(f"{path}/a", "")
+    finally:
+        os.umask(before)
+    modes = [os.stat(host.root + place).st_mode & 0o777 for place in (path, f"{path}/a")]
+    assert modes == [mode, 0o644]
+
+
+@pytest.mark.parametrize("call", ["fdopen", "fchmod", "fsync", "rename"])
+def test_full_disk_at_any_step_leaves_the_old_file_and_nothing_beside_it(host, monkeypatch, call):
+    host.write("/etc/a", "old")
+    before = list_tree(Path(host.root))
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(ControlError, match=r"^cannot write /etc/a: No space left on device"):
+        host.write("/etc/a", "new")
+    assert list_tree(Path(host.root)) == before
+
+
+@pytest.mark.parametrize("name", ["a", ".a.proscribe~"])
+def test_link_at_a_name_that_is_written_or_deleted_is_not_followed(host, name):
+    """Somebody may have planted it where the new file is prepared."""
+    target, etc = Path(host.root, "target"), Path(host.root, "etc")
+    target.write_text("mine")
+    (etc / name).symlink_to(target)
+    host.write("/etc/a", "new")
+    assert host.list("/etc") == ["a"] and not (etc / "a").is_symlink()
+    (etc / "a").unlink()
+    (etc / "a").symlink_to(target)
+    host.delete("/etc/a")
+    assert target.read_text() == "mine" and host.list("/etc") == []
+    (etc / "a").mkdir()
+    with pytest.raises(ControlError, match="cannot delete /etc/a"):
+        host.delete("/etc/a")
+
+
+def test_reader_of_the_old_file_keeps_all_of_it(host):
+    before = len(os.listdir("/proc/self/fd"))
+    host.write("/etc/a", "old")
+    with open(host.root + "/etc/a") as reader:
+        host.write("/etc/a", "new")
+        assert (reader.read(), host.text("/etc/a")) == ("old", "new")
+    host.rename("/etc/a", "b")
+    host.delete("/etc/b")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_directories_go_with_the_last_file_that_they_were_made_for(host):
+    etc, before = Path(host.root, "etc"), list_tree(Path(host.root))
+    host.write("/etc/x/y/a", "")
+    host.write("/etc/x/b", "")
+    host.write("/opt/a", "")
+    host.write("/var/lib/proscribe/state.json", "")
+    for path, names in (("/etc/x/y/a", ["b"]), ("/etc/x/b", []), ("/opt/a", []), ("/var/lib/proscribe/state.json", [])):
+        host.delete(path)
+        assert host.list("/etc/x") == names
+    assert list_tree(Path(host.root)) == before
+    (etc / "theirs").mkdir()
+    assert not host.traces("/etc/theirs/a"), "an empty directory of somebody else"
+    host.write("/etc/theirs/a", "")
+    host.write("/etc/made/a", "")
+    (etc / "made/theirs").touch()
+    for path in ("/etc/theirs/a", "/etc/made/a"):
+        host.delete(path)
+    assert host.list("/etc/made") == ["theirs"] and (etc / "theirs").is_dir()
+
+
+def test_state_directory_of_somebody_else_is_no_trace(host):
+    (Path(host.root) / "var/lib/proscribe").mkdir()
+    host.write("/etc/new/file", "text")
+    (Path(host.root) / "var/lib/proscribe/.directories.proscribe~").touch()  # of a killed write of the ledger
+    os.unlink(f"{host.root}/etc/new/file")
+    os.rmdir(f"{host.root}/etc/new")
+    assert not host.traces("/var/lib/proscribe/report.json")
+    host.delete("/etc/new/file")
+    assert host.list("/var/lib/proscribe") == []
+
+
+@pytest.mark.parametrize("rest", ["a", ".a.proscribe~", ""])
+def test_rest_of_a_killed_write_or_delete_is_a_trace_and_is_deleted(host, rest):
+    before = list_tree(Path(host.root))
+    host.write("/etc/x/a", "")
+    os.unlink(host.root + "/etc/x/a")
+    if rest:
+        Path(host.root, "etc/x", rest).touch()
+    assert host.traces("/etc/x/a")
+    host.delete("/etc/x/a")
+    assert list_tree(Path(host.root)) == before
+
+
+KILLED = """
+import os, sys
+from proscribe.host import system as host
+steps = int(sys.argv[2])
+for name in ("mkdir", "rename", "fsync", "unlink", "rmdir", "open", "fchmod"):
+    def counted(*args, real=getattr(os, name), name=name, **kwargs):
+        global steps
+        steps -= name != "open" or bool(args[1] & os.O_CREAT)
+        if steps < 0:
+            os._exit(9)
+        return real(*args, **kwargs)
+    setattr(os, name, counted)
+here = host.Host(sys.argv[1])
+here.write("/etc/one/two/a", "all of it")
+if sys.argv[3] == "delete":
+    here.delete("/etc/one/two/a")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["write", "delete"])
+def test_next_run_repairs_a_host_after_a_kill_at_any_step(tmp_path, task):
+    for steps in range(100):
+        root = tmp_path / str(steps)
+        for directory in ("etc", "var/lib"):
+            (root / directory).mkdir(parents=True)
+        before, host = list_tree(root), Host(str(root))
+        command = [sys.executable, "-S", "-c", KILLED, str(root), str(steps), task]
+        ended = subprocess.run(command, env={"PYTHONPATH": str(Path(proscribe.__file__).parents[1])}, check=False)
+        assert host.text("/etc/one/two/a") in (None, "all of it"), "whole or not at all"
+        host.write("/etc/one/two/a", "all of it")
+        assert host.list("/etc/one/two") == ["a"]
+        host.delete("/etc/one/two/a")
+        assert list_tree(root) == before
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == 9
+    assert 8 < steps < 99, "it was killed at every step before its end"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import resource
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +16,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import LONGEST
 from properties import examples
 from proscribe.host.controls.apps import running
 from proscribe.host.controls.apps.portable import appimage, desktop_entries, user_dirs
 from proscribe.host.controls.apps.portable.names import Names
 from proscribe.host.controls.apps.systems import flatpak, npm, pip_removal, site_packages, snap
 from proscribe.host.controls.browser import packaged
-from proscribe.host.system import ControlError, Unseen, escaped, forked, mounts, one_line
+from proscribe.host.system import ControlError, Unseen, User, escaped, forked, mounts, one_line
 from proscribe.host.system.forked import Limits, each, run_apart
 from unchanged_audit import printed
 
@@ -213,3 +217,168 @@ def test_no_text_keeps_a_reader_busy(reader, pieces, end):
     length, unit = 4_000 if reader in SHORT else 16_000, "".join(pieces)
     text = unit * (length // len(unit)) + end
     run_apart(lambda: bool(READERS[reader](text)), Limits(seconds=180))  # the slowest takes 4 on a quiet machine
+
+
+def spend_memory(item: str) -> Iterator[int]:
+    yield len([bytearray(forked.MEGABYTE) for _ in range(1000)])
+
+
+def hang(item: str) -> Iterator[str]:
+    yield "first"
+    time.sleep(LONGEST)
+
+
+def answer_too_much(item: str) -> Iterator[str]:
+    for _ in range(100):
+        yield "x" * 100_000
+
+
+def fail(error: BaseException) -> Callable[[str], Iterator[str]]:
+    def work(item: str) -> Iterator[str]:
+        yield "first"
+        raise error
+
+    return work
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("trouble", "parts", "why"),
+    [
+        (spend_memory, [], "over budget: more than 64 MB of memory"),
+        (hang, ["first"], "over budget: not done within 10 s"),
+        (answer_too_much, ["x" * 100_000] * 10, "over budget: an answer of more than 1 MB"),
+        (lambda item: [{1, 2}], [], "cannot be observed: TypeError: Object of type set is not JSON serializable"),
+        (lambda item: os.kill(os.getpid(), 9), [], "the observation was ended by signal 9"),
+        (lambda item: os._exit(3), [], "the observation ended without an answer"),
+        (fail(Unseen("a home is closed")), ["first"], "a home is closed"),
+        (fail(ControlError("a link")), ["first"], "a link"),
+        (fail(KeyError("mallory")), ["first"], "cannot be observed: KeyError: 'mallory'"),
+    ],
+)
+def test_trouble_of_an_item_ends_its_own_work_and_none_of_the_others(trouble, parts, why):
+    limits = Limits(10 if trouble is hang else LONGEST, 64 * 2**20, 2**20)
+    found = list(each(["alice", "mallory", "bob"], lambda i: trouble(i) if i == "mallory" else [i.upper()], limits))
+    assert found == [("alice", ["ALICE"], ""), ("mallory", parts, why), ("bob", ["BOB"], "")]
+
+
+@pytest.mark.parametrize("content", [b" ", b"{", b"[1", b"\xff\xfe"])
+def test_answer_that_is_no_json_ends_its_own_item_alone(monkeypatch, content):
+    """A child that becomes a user may be traced by this user, and made to say anything."""
+    real = forked._send
+
+    def send(descriptor, message):
+        if message.get("part") == "mallory":
+            os.write(descriptor, len(content).to_bytes(8, "big") + content)
+        else:
+            real(descriptor, message)
+
+    monkeypatch.setattr(forked, "_send", send)
+    found = [(item, parts, bool(why)) for item, parts, why in each(["alice", "mallory", "bob"], lambda item: [item])]
+    assert found == [("alice", ["alice"], False), ("mallory", [], True), ("bob", ["bob"], False)]
+
+
+def test_child_has_no_file_of_this_process_but_its_own_end_of_the_pipe(capfd):
+    """It would take the plan from the run's input, and with both ends never learn that nobody listens any more."""
+    saved, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+
+    def pipes():
+        places = [f"/proc/self/fd/{number}" for number in range(3, 200)]
+        return [end for place in places if os.path.lexists(place) and (end := os.readlink(place)).startswith("pipe:")]
+
+    def work():
+        os.write(1, b"x")
+        os.write(2, b"y")
+        return [[os.readlink(f"/proc/self/fd/{number}") for number in range(3)], pipes()]
+
+    before = pipes()
+    try:
+        ends, own = run_apart(work)
+    finally:
+        os.dup2(saved, 0)
+        for descriptor in (saved, reading, writing):
+            os.close(descriptor)
+    assert ends == ["/dev/null"] * 3 and len([end for end in own if end not in before]) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_child_and_no_descriptor_stays():
+    def children():
+        return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+    before, ends = children(), len(os.listdir("/proc/self/fd"))
+    list(each(["mallory"], hang, Limits(seconds=0.2)))
+    for item, _, _ in each(["alice", "mallory", "bob"], lambda item: [item]):
+        if item == "alice":
+            break  # the caller wants no more
+    with pytest.raises(Unseen, match=r"not done within 0\.2 s"):
+        run_apart(lambda: time.sleep(60), Limits(seconds=0.2))
+    assert (children(), len(os.listdir("/proc/self/fd"))) == (before, ends)
+
+
+def test_child_goes_from_item_to_item_until_it_has_grown():
+    def work(item):
+        if item == 3:
+            work.held = bytearray(100 * forked.MEGABYTE)  # which nobody gives back
+        yield os.getpid()
+
+    gc.collect()  # garbage of other tests would make room in the child meanwhile
+    pids = [parts[0] for _, parts, _ in each(range(6), work, Limits())]
+    assert len(set(pids[:4])) == len(set(pids[4:])) == 1 and pids[3] != pids[4]
+    assert os.getpid() not in pids
+
+
+def test_limits_are_those_of_each_item_and_none_of_this_process():
+    """Memory above the present size, and the begun second of the processor's time; never above a hard limit."""
+    which = (resource.RLIMIT_AS, resource.RLIMIT_CPU)
+    before = [resource.getrlimit(limit) for limit in which]
+
+    def work():
+        return [resource.getrlimit(which[0])[0] - forked._size(), resource.getrlimit(which[1])[0]]
+
+    def work_below(hard):
+        resource.setrlimit(which[1], (1, hard))
+        forked._limit(Limits(seconds=2.0))
+        return resource.getrlimit(which[1])
+
+    room, seconds = run_apart(work, Limits(seconds=2.0, memory=64 * 2**20))
+    assert 60 * 2**20 < room <= 64 * 2**20 and seconds == 3
+    assert [run_apart(lambda hard=hard: work_below(hard)) for hard in (2, 1000)] == [[2, 2], [3, 1000]]
+    assert run_apart(lambda: resource.getrlimit(which[0])[0], Limits(memory=0)) == before[0][0]
+    assert [resource.getrlimit(limit) for limit in which] == before
+    assert forked.Limits() == (20.0, 128 * 2**20, 32 * 2**20) and forked.GROWN == 32 * 2**20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
+def test_work_as_a_user_has_the_numbers_of_this_user_alone():
+    daemon = User("daemon", 1, 1, "/usr/sbin")
+    numbers = run_apart(lambda: [os.getresuid(), os.getresgid(), 0 in os.getgroups()], user=daemon)
+    assert numbers == [[1, 1, 1], [1, 1, 1], False]
+
+
+def test_child_is_waited_for_in_pauses_that_grow_and_an_answer_to_its_end(monkeypatch):
+    pauses, waits, child = [], [], object.__new__(forked._Child)
+    child.pid, child.ended, child.limits = 7, None, Limits(seconds=2.0)
+    child.poll = SimpleNamespace(poll=waits.append)  # None: no answer came
+    monkeypatch.setattr(os, "waitpid", lambda pid, how: (7, 9) if len(pauses) == 9 else (0, 0))
+    monkeypatch.setattr(forked, "time", SimpleNamespace(monotonic=lambda: 100.0, sleep=pauses.append))
+    child._reap(60)
+    assert pauses == pytest.approx([0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05]) and child.ended == 9
+    for end in (102.0, 100.5, 99.0):
+        with pytest.raises(Unseen, match="not done within 2 s"):
+            child._read(8, end)
+    assert waits == [2000.0, 500.0]
+
+
+def test_answer_in_pieces_is_whole(monkeypatch):
+    """A pipe holds 64 KiB, so a large answer always comes in pieces."""
+    assert run_apart(lambda: "x" * 1_000_000) == "x" * 1_000_000
+    real = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: real(descriptor, min(size, 3)))
+    assert list(each(["alice"], lambda item: [item, "b" * 100])) == [("alice", ["alice", "b" * 100], "")]
+
+
+def test_name_with_many_versions_is_read_at_once():
+    assert appimage.stem(f"a{'.1' * 40}!.AppImage") == f"a{'.1' * 40}!"
+    assert appimage.stem(f"wechat{'-1.0' * 60}-linux-x86_64.AppImage") == "wechat"

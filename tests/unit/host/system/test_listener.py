@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 from patience import LONGEST, until
@@ -95,3 +96,29 @@ def test_listener_is_closed_after_its_block():
     with pytest.raises(OSError):
         send_pieces(listening, HELLO)
     until(lambda: not listening._thread.is_alive())
+
+
+@pytest.mark.parametrize(
+    ("pieces", "hits"),
+    [
+        ([HELLO[:3], HELLO[3:40], HELLO[40:]], 1),
+        ([hello("mail.example.")], 1),
+        ([HTTP % b"MAIL.example:8080"], 1),
+        ([HTTP % b"another.example"], 0),
+        ([b"nonsense"], 0),
+    ],
+)
+def test_connection_for_a_name_is_counted_and_gets_no_answer(pieces, hits):
+    with Listener("127.0.0.7") as listening:
+        assert (listening.address, send_pieces(listening, *pieces)) == ("127.0.0.7", b"")
+        assert [listening.hits(name) for name in ("mail.EXAMPLE.", "example", "")] == [hits, 0, 0]
+
+
+def test_connections_at_the_same_time_are_all_counted():
+    with Listener() as listening:
+        clients = [threading.Thread(target=send_pieces, args=(listening, HELLO)) for _ in range(20)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(LONGEST)
+        assert listening.hits("mail.example") == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 
@@ -30,3 +31,28 @@ def test_lock_is_waited_for_until_its_deadline(tmp_path, monkeypatch):
         with pytest.raises(ControlError, match=f"^another process has held /file for {PATIENCE:g} s$"):
             locked(host, "/file", other, deadline())
     assert 100.0 + PATIENCE < now[0] < 100.1 + PATIENCE
+
+
+def test_lock_is_had_soon_after_it_is_free(tmp_path, monkeypatch):
+    host, pauses = Host(str(tmp_path)), []
+    with open_file(host) as first, open_file(host) as other:
+        assert locked(host, "/file", first, deadline())
+
+        def wait(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                fcntl.flock(first, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(locking.time, "sleep", wait)
+        assert locked(host, "/file", other, deadline())
+        assert len(pauses) == 3 and max(pauses) < 0.1
+
+
+def test_file_that_is_no_longer_at_its_path_is_not_locked(tmp_path):
+    host = Host(str(tmp_path))
+    with open_file(host) as first:
+        (tmp_path / "file").rename(tmp_path / "older")
+        assert not locked(host, "/file", first, deadline())
+        with open_file(host) as other:
+            assert not locked(host, "/file", first, deadline())
+            assert locked(host, "/file", other, deadline())

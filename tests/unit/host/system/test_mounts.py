@@ -5,7 +5,7 @@ import os
 import pytest
 from proscribe.host.system import Host
 from proscribe.host.system.budget import Budget
-from proscribe.host.system.mounts import Mount, here, is_image, mount_of, mounts, remote
+from proscribe.host.system.mounts import Mount, here, is_image, is_remote, mount_of, mount_point, mounts, remote
 
 MOUNTINFO = r"""28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 29 28 254:1 /@home /home rw - ext4 /dev/vda1 rw
@@ -70,3 +70,30 @@ def test_mount_point_is_not_here():
         os.close(root)
         os.close(proc)
     assert mount_of(2**20) == b""
+
+
+@pytest.mark.parametrize(
+    ("field", "point"),
+    [(r"/a\040b\011c", "/a b\tc"), (r"/\134040", r"/\040"), (r"/\777", "/\xff"), (r"/\048", r"/\048"), (r"/\04", r"/\04")],
+)
+def test_mount_point_is_read_as_the_kernel_writes_it(field, point):
+    assert mount_point(field) == point
+
+
+OF_OTHERS = (
+    "nfs nfs3 nfs4 cifs smb smb3 smbfs 9p afs autofs ceph coda gfs2 glusterfs gpfs lustre ncpfs ocfs2 "
+    "fuse fuse.sshfs fuseblk"
+)
+
+
+def test_file_systems_of_another_machine_or_a_program_are_remote():
+    assert [kind for kind in OF_OTHERS.split() if not is_remote(kind)] == []
+    assert [kind for kind in "ext4 xfs btrfs tmpfs overlay vfat proc f2fs".split() if is_remote(kind)] == []
+
+
+@pytest.mark.parametrize("line", ["-", "1 1 8:1 - / rw", "1 - 8:1 / /x rw - ext4 /dev/sda1 rw"])
+def test_odd_line_of_mounts_hides_no_other(tmp_path, line):
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text(f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n")
+    found = mounts(Host(str(tmp_path)))
+    assert found.pop("/y") == Mount("nfs4", False) and found == ({"/x": Mount("ext4", True)} if "ext4" in line else {})

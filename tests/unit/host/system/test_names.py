@@ -59,3 +59,35 @@ def test_ordinary_user_asks_without_giving_up_rights(monkeypatch):
     monkeypatch.setattr(names.os, "setgroups", lambda _: pytest.fail("it is not root"), raising=False)
     monkeypatch.setattr(names, "_resolution", lambda *_: Resolution(("192.0.2.1",)))
     assert resolve("a.example", 0, 600).addresses == ("192.0.2.1",)
+
+
+@ROOT
+def test_lookup_has_no_rights_of_root_and_gives_none_away(monkeypatch):
+    rights, groups = [], os.getgroups()
+    monkeypatch.setattr(
+        names, "_resolution", lambda *_: rights.append((os.geteuid(), os.getegid(), os.getgroups())) or Resolution()
+    )
+    try:
+        os.setgroups([0, 7])
+        before = os.getresuid(), os.getresgid(), os.getgroups()
+        resolve("name.example", 0, 5)
+        assert rights == [(65534, 65534, [])] and (os.getresuid(), os.getresgid(), os.getgroups()) == before
+    finally:
+        os.setgroups(groups)
+
+
+@pytest.mark.parametrize(
+    ("error", "resolution"),
+    [
+        (_socket.gaierror(_socket.EAI_NONAME, "no such name"), Resolution()),
+        (_socket.gaierror(_socket.EAI_NODATA, "no address"), Resolution()),
+        (_socket.gaierror(_socket.EAI_AGAIN, "try again"), Resolution(failure="try again")),
+        (OSError(24, "too many open files"), Resolution(failure="too many open files")),
+    ],
+)
+def test_missing_name_is_no_failure(monkeypatch, error, resolution):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(_socket, "getaddrinfo", fail)
+    assert resolve("a.example", 0, 600) == resolution

@@ -107,3 +107,21 @@ def test_generation_is_read_from_an_answer(monkeypatch, answer, number):
 def test_system_without_netlink_has_no_generation(monkeypatch):
     monkeypatch.setitem(sys.modules, "_socket", SimpleNamespace())
     assert netfilter.generation() is None
+
+
+CHANGED = """
+seen = [netfilter.generation(), netfilter.generation()]
+for text in ("table inet one {}", "table inet two {}; table inet three {}"):
+    nft(text)
+    seen.append(netfilter.generation())
+print(json.dumps(seen))
+"""
+
+
+@NETWORK
+def test_real_transaction_is_the_next_generation_of_its_network():
+    first, same, second, third = (Generation(*seen) for seen in run_in_network(CHANGED))
+    assert (same, second, third) == (first, first.next(), first.next().next())
+    elsewhere = Generation(*run_in_network(CHANGED)[0])
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert elsewhere.place != first.place and {seen.place.split()[0] for seen in (first, elsewhere)} == {boot}

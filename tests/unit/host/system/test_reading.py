@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proscribe.host.system import ControlError, Host, Unseen, reading
 from proscribe.host.system.budget import Budget
 from proscribe.host.system.reading import FileReader
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
 
 @pytest.fixture
@@ -182,3 +186,175 @@ def test_answers_of_a_still_host_are_the_same(host):
         with pytest.MonkeyPatch.context() as patched, host.still():
             patched.setattr(reading, "MOST_OPEN", most)
             assert [answer(read) for read in (*READS, *READS)] == [*plain, *plain]
+
+
+ASKS = {
+    "read": (lambda host: host.read("/etc/file"), b"0123456789", 10, None),
+    "head": (lambda host: host.head("/etc/file", 4), b"0123", 4, b""),
+    "piece": (lambda host: host.piece("/etc/file", 3, 4), b"3456", 4, b""),
+    "search": (lambda host: host.search("/etc/file", re.compile(b"[57]")), [b"5", b"7"], 10, []),
+    "text": (lambda host: host.text("/etc/file"), "0123456789", 10, None),
+}
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_read_is_paid_to_the_last_byte_and_of_a_regular_file_alone(host, name):
+    """A user may have as much as possible of anything that is not paid for."""
+    ask, answer, size, nothing = ASKS[name]
+    for still in (host.still, contextlib.nullcontext):
+        host.budget = Budget(size=size)
+        with still():
+            assert (ask(host), host.budget.left["bytes read"]) == (answer, 0)
+        host.budget = Budget(size=size - 1)
+        with still(), pytest.raises(Unseen, match=f"more than {size - 1} bytes read"):
+            ask(host)
+    host.budget, path = None, Path(host.root) / "etc/file"
+    path.unlink()
+    assert ask(host) == nothing
+    for make in (Path.mkdir, lambda place: (place.rmdir(), os.mkfifo(place))):
+        make(path)
+        with pytest.raises(ControlError, match=r"^/etc/file is not a regular file$"):
+            ask(host)
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "piece"),
+    [(0, 3, b"012"), (8, 5, b"89"), *((offset, 1, b"") for offset in (10, -1, -(1 << 70), 1 << 62, 1 << 63, 1 << 70))],
+)
+def test_piece_is_read_wherever_a_hostile_file_says_that_it_is(host, offset, size, piece):
+    assert host.piece("/etc/file", offset, size) == piece
+    assert (host.head("/etc/file", 0), host.head("/etc/file", 11)) == (b"", b"0123456789")
+
+
+@ROOT
+@pytest.mark.parametrize(
+    ("owner", "myself", "budget", "whole"),
+    [
+        (0, 0, False, True),
+        (1000, 0, False, False),
+        (1, 0, False, False),  # an account of the system's is no root either
+        (0, 1000, False, True),  # an ordinary user reads root's files,
+        (1000, 1000, False, True),  # and this user's own,
+        (1001, 1000, False, False),  # and those of others in part
+        (0, 0, True, False),  # on a user's behalf, whoever owns it: a link of root's may lead anywhere
+    ],
+)
+def test_large_file_is_read_only_where_no_user_made_it(host, monkeypatch, owner, myself, budget, whole):
+    os.chown(f"{host.root}/etc/file", owner, owner)
+    monkeypatch.setattr(reading, "LARGEST", 8)
+    monkeypatch.setattr(os, "geteuid", lambda: myself)
+    host.budget = Budget() if budget else None
+    with contextlib.nullcontext() if whole else pytest.raises(Unseen, match="more than is read of a user's file"):
+        assert host.read("/etc/file") == b"0123456789"
+    if budget:  # a limit of the caller's is no mistake of the user's
+        for limit, error in ((8, ControlError), (9, Unseen)):
+            with pytest.raises(error, match="^/etc/file is larger than 8 bytes"):
+                host.read("/etc/file", limit)
+
+
+@ROOT
+@pytest.mark.parametrize("ask", [Host.read, Host.list, Host.stat])
+def test_link_that_is_not_followed_is_named_by_its_whole_path(host, ask):
+    (Path(host.root) / "etc/sub/link").symlink_to("..")
+    os.lchown(Path(host.root) / "etc/sub/link", 1000, 1000)
+    with pytest.raises(ControlError, match="^/etc/sub/link is a link that uid 1000 made: not followed$"):
+        ask(host, "/etc/sub/link/sub/file")
+
+
+@ROOT
+def test_target_of_a_link_is_followed_up_to_16_links_and_past_none_of_a_user(host):
+    place = Path(host.root) / "etc"
+    (place / "first").symlink_to("sub/second")
+    (place / "sub/second").symlink_to("/usr/bin/../lib/tool")
+    targets = {"first": "/usr/lib/tool", "file": "/etc/file", "none": "/etc/none", "l15": "/etc/file", "l16": "/etc/l0"}
+    for number in range(17):
+        (place / f"l{number}").symlink_to(f"l{number - 1}" if number else "file")
+    assert {name: host.target(f"/etc/{name}") for name in targets} == targets
+    os.lchown(place / "first", 1000, 1000)
+    with pytest.raises(ControlError, match="uid 1000 made"):
+        host.target("/etc/first")
+
+
+def test_names_of_a_directory_are_paid_as_they_come(host, monkeypatch):
+    """A directory may have millions: names beyond the budget are not even taken."""
+    for name in "abcd":
+        (Path(host.root) / "etc" / name).touch()
+    monkeypatch.setattr(reading, "NAMES", 2)
+    host.budget = Budget(entries=6)
+    assert (host.list("/etc"), host.budget.left["files"]) == ([*"abcd", "file", "sub"], 0)
+    host.budget = Budget(entries=3)
+    with pytest.raises(Unseen, match="more than 3 files"):
+        host.list("/etc")
+    assert host.budget.left["files"] == -1, "two were taken, and then two more"
+
+
+def test_still_host_gives_the_same_answer_and_to_each_caller_its_own(host):
+    file = Path(host.root) / "etc/file"
+    asks = (lambda: host.read("/etc/file"), lambda: host.list("/etc"), lambda: host.stat("/none/x") is None)
+    with host.still():
+        before = [ask() for ask in asks]
+        host.list("/etc").clear()
+        file.write_bytes(b"another")
+        (file.parent / "new").touch()
+        (file.parents[1] / "none").mkdir()
+        (file.parents[1] / "none/x").touch()
+        assert [ask() for ask in asks] == before == [b"0123456789", ["file", "sub"], True]
+        assert host.read("/etc/file", 100) == b"another", "with a limit of its own it is another question"
+    assert [ask() for ask in asks] == [b"another", ["file", "new", "sub"], False]
+
+
+@pytest.mark.parametrize("error", [None, KeyError])
+def test_still_host_holds_directories_up_to_a_limit_and_none_after_it(host, monkeypatch, error):
+    monkeypatch.setattr(reading, "MOST_OPEN", 3)  # the root, /etc and one more
+    for name in "abc":
+        (Path(host.root) / "etc" / name).mkdir()
+        (Path(host.root) / "etc" / name / "x").touch()
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(error) if error else contextlib.nullcontext(), host.still():
+        for name in "abcabc":
+            assert host.read(f"/etc/{name}/x") == b"" and host.list(f"/etc/{name}") == ["x"]
+        assert len(os.listdir("/proc/self/fd")) == before + 3
+        if error:
+            raise error
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@ROOT
+def test_still_host_asks_the_kernel_nothing_twice(host, monkeypatch):
+    calls = Counter()
+    (Path(host.root) / "etc/by-root").symlink_to("../etc")
+
+    def count(name, real):
+        def counted(path, *rest, **options):
+            calls[(name, path, *rest, *options.items())] += 1
+            return real(path, *rest, **options)
+
+        monkeypatch.setattr(os, name, counted)
+
+    for name in ("open", "stat"):
+        count(name, getattr(os, name))
+    with host.still():
+        for read in READS[:7]:
+            read(host)
+        once = Counter(calls)
+        for read in READS[:7]:
+            read(host)
+    assert once and calls == once
+
+
+@pytest.mark.parametrize("path", ["//etc//sub/file", "/etc/./sub/file"])
+def test_path_may_be_written_in_several_ways(host, path):
+    for still in (host.still, contextlib.nullcontext):
+        with still():
+            assert host.read(path) == b"below\xff" and host.text(path) == "below\ufffd"
+            assert host.list(path.rpartition("/")[0] + "/") == ["file"] and host.stat("/etc/") == host.stat("/etc")
+
+
+def test_no_more_is_searched_twice_than_a_match_is_long(host, monkeypatch):
+    """A gigabyte would else cost two."""
+    monkeypatch.setattr(reading, "SEARCHED", 1000)
+    (Path(host.root) / "etc/file").write_bytes(b"x" * 2500)
+    for options, sizes in (((), [1000, 1256, 756]), ((10,), [1000, 1010, 510])):
+        searched = []
+        pattern = SimpleNamespace(finditer=lambda content, searched=searched: searched.append(len(content)) or iter(()))
+        assert host.search("/etc/file", pattern, *options) == [] and searched == sizes

@@ -12,7 +12,7 @@ from pathlib import Path
 import proscribe
 import pytest
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
-from proscribe.host.system import ControlError, Host, run_tool
+from proscribe.host.system import ControlError, Host, roots_own, run_tool
 from proscribe.host.system.roots_own import changeable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of somebody else")
@@ -139,3 +139,27 @@ def test_package_system_of_a_user_is_not_asked(tmp_path, owner):
     said, ran = json.loads(done.stdout)
     local = {name for name, (path, _) in said.items() if path.startswith("/usr/local")}
     assert (bool(local), ran) == (owner == 0, owner == 0), said
+
+
+def test_ordinary_user_may_run_any_tool(place, monkeypatch):
+    give_away(place)
+    monkeypatch.setattr(os, "geteuid", lambda: MALLORY)
+    assert changeable(str(place / "made")) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "checked"),
+    [
+        ("/usr/bin/env", "/usr/bin/env", False),
+        ("/bin/sh", "/usr/bin/dash", False),
+        ("/sbin/nft", "/sbin/nft", False),
+        ("/usr/bin/link", "/srv/link", True),
+        ("/usr/bin/link", "/usr/local/link", True),
+        ("/usr/local/link", "/usr/bin/env", True),
+        ("/srv/link", "/usr/bin/env", True),
+    ],
+)
+def test_tools_of_the_distribution_are_trusted_unchecked(monkeypatch, path, target, checked):
+    monkeypatch.setattr(os.path, "realpath", lambda _: target)
+    monkeypatch.setattr(roots_own, "others", lambda *_, **__: True)
+    assert bool(changeable(path)) is checked

@@ -18,7 +18,7 @@ from pathlib import Path
 import proscribe
 import pytest
 from patience import BUSY, LONGEST, until
-from proscribe.host.system import ControlError, Ending, Host, Process, Result, User, run_tool, tool_ending, tool_scope
+from proscribe.host.system import ControlError, Ending, Host, Process, Result, User, run_tool, tool_ending, tool_scope, transient_user
 from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))
@@ -230,3 +230,19 @@ def test_watch_does_not_end_the_same_program_that_was_started_since(given_away):
     watch = Verifying(Host)
     assert not watch._begin([seen], {seen.pid: noted}) and is_unharmed(seen.pid)
     assert watch._begin([seen], {seen.pid: watch._state(seen)})
+
+
+@NUMBERS
+def test_process_with_the_number_of_a_transient_users_process_is_not_ended(given_away, monkeypatch):
+    seen, _, _ = given_away()
+    listed = [[seen.pid], []]
+    monkeypatch.setattr(transient_user, "_processes", lambda uid: listed.pop(0))
+    transient_user.end_all_of(65000)
+    assert is_unharmed(seen.pid)
+
+
+def test_process_is_known_by_its_start_alone():
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    assert tool_ending.since(os.getpid()) == fields[19]
+    with pytest.raises(OSError):
+        tool_ending.since(2**22 + 1)

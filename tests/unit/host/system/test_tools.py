@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +18,7 @@ from types import SimpleNamespace
 import proscribe
 import pytest
 from patience import LONGEST, alive, until
-from proscribe.host.system import ControlError, Result, User, run_tool, tool_scope, tools
+from proscribe.host.system import ControlError, Result, User, run_tool, tool_ending, tool_scope, tools
 
 NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes somebody else")
@@ -189,3 +192,164 @@ def test_tool_that_cannot_become_its_user_is_an_error(monkeypatch):
     with pytest.raises(ControlError, match="^/bin/x cannot be run: Invalid argument$"):
         run_tool(["/bin/x", "y"], user=User("x", 1 << 40, 1 << 40, "/"))
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def sh(code: str) -> list[str]:
+    return ["/bin/sh", "-c", code]
+
+
+PRINT_SELF = """\
+import json, os
+who = os.getcwd(), os.getuid(), os.getgid(), os.getgroups()
+print(json.dumps([dict(os.environ), *who, os.getsid(0) == os.getpid()]))
+"""
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_tool_has_nothing_of_the_environment_of_the_run(user, monkeypatch):
+    """No variable of a caller's steers it; a user's tool has this user's name and home, and none of root's groups."""
+    monkeypatch.setenv("LD_PRELOAD_OF_A_CALLER", "x")
+    result = run_tool(python(PRINT_SELF), user=user, environment={"MORE": "1"})
+    environment, where, uid, gid, groups, leads = json.loads(result.out)
+    environment.pop("__CF_USER_TEXT_ENCODING", None)
+    path = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+    expected = {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "MORE": "1"}
+    if user:
+        expected |= {"HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody"}
+        assert (where, uid, gid, groups) == ("/", 65534, 65534, [65534])
+    assert environment == expected and leads, "it leads a session of its own, which can be ended whole"
+    assert run_tool(sh('echo "$LC_ALL $A"'), environment={"LC_ALL": "C", "A": "b"}).out == "C b\n"
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_output_is_taken_up_to_its_limit(stream, monkeypatch):
+    monkeypatch.setattr(tools, "MOST", 200_000)
+    code = f"import os\nleft = 200_000 + %d\nwhile left: left -= os.write({stream}, b'x' * left)"
+    assert len(run_tool(python(code % 0))[stream]) == 200_000
+    with pytest.raises(ControlError, match="printed more than 200000 bytes"):
+        run_tool(python(code % 1))
+
+
+@pytest.mark.parametrize(("printed", "text"), [(b"a\r\nb\rc\n", "a\nb\nc\n"), (b"\xffx", "\ufffdx"), (b"\xe5\xbe\xae", "微")])
+def test_output_of_any_bytes_is_text_with_lines_of_one_kind(printed, text):
+    assert run_tool(python(f"import os\nos.write(1, {printed!r})\nos.write(2, {printed!r})")) == Result(0, text, text)
+
+
+def test_tool_that_is_ended_leaves_no_descriptor_while_the_error_is_held():
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(ControlError) as wrong:
+        run_tool(python("import time\ntime.sleep(60)"), stdin="x" * 1_000_000, timeout=0.3)
+    assert wrong.tb and sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_tool_that_no_signal_ends_is_left_to_the_kernel_after_a_while(monkeypatch):
+    now = [0.0]
+
+    def sleep(length):
+        now[0] += length
+
+    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    tools._wait(SimpleNamespace(poll=lambda: None))
+    assert 5 <= now[0] < 5.1
+
+
+SEEN = """\
+import json, os
+status = dict(line.split(":", 1) for line in open("/proc/self/status") if line.startswith("Sig"))
+names = sorted(name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
+print(json.dumps([os.getsid(0) == os.getpid(), status["SigIgn"], status["SigBlk"], names, os.getcwd(), dict(os.environ),
+    os.path.realpath("/proc/self/fd/0") == "/dev/null", os.read(0, 9).decode(), os.stat("/proc/self/fd/1").st_mode]))
+"""
+
+
+@pytest.mark.parametrize("stdin", [None, "words"])
+def test_tool_of_root_is_started_as_subprocess_would_start_it(stdin):
+    """Beside a descriptor that this process got from its caller, and passes on to nobody."""
+    inherited = os.dup(0)
+    os.set_inheritable(inherited, True)
+    given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin.encode()}
+    try:
+        plain = subprocess.run(
+            *(python(SEEN),), env=tools.TOOL_ENVIRONMENT, start_new_session=True, stdout=-1, check=True, **given
+        )
+        assert json.loads(run_tool(python(SEEN), stdin=stdin).out) == json.loads(plain.stdout)
+    finally:
+        os.close(inherited)
+
+
+@pytest.mark.parametrize(("end", "code"), [("os._exit(3)", 3), ("os.kill(os.getpid(), 9)", -9)])
+def test_tool_has_the_exit_code_or_the_signal_that_ended_it(end, code):
+    assert run_tool(python(f"import os\n{end}")).rc == code
+
+
+@pytest.mark.parametrize(
+    ("alive", "killed"),
+    [
+        ([[11, 12], [13], []], ["stop 10", "kill 11", "kill 12", "session", "kill 13", "session", "session"]),
+        ([[]], ["stop 10", "session"]),
+        ([[11]] * 9, ["stop 10", *["kill 11", "session"] * 5]),  # five times, where it starts more and more
+    ],
+)
+def test_processes_that_a_tool_starts_while_it_is_ended_are_ended_too(monkeypatch, alive, killed):
+    done, rounds = [], iter(alive)
+
+    def kill(pid, number):
+        done.append(f"stop {pid}")
+        assert number == 19
+        raise ProcessLookupError
+
+    def killpg(pid, number):
+        done.append("session")
+        assert (pid, number) == (10, 9)
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(os, "killpg", killpg)
+    monkeypatch.setattr(tool_ending, "kill", lambda pid, of, seen: done.append(f"kill {pid}"))
+    monkeypatch.setattr(tool_ending, "descendants", lambda leader: dict.fromkeys(next(rounds), "0"))
+    tool_ending.end_session(10)
+    assert done == killed
+
+
+def test_descendants_are_found_whatever_session_and_name_they_have(monkeypatch):
+    stats = {
+        "10": b"10 (tool) S 1 10 10 0", "11": b"11 (a) S) 9 (b) S 10 11 11 0", "12": b"12 (\xff\xfe) R 11 12 12 0",
+        "13": b"13 (gone) Z 12 13 13 0", "14": b"14 (gone) X 10 10 10 0", "15": b"15 (other) S 1 15 15 0",
+        "16": b"16 (same session) S 1 10 10 0", "17": b"17 (short)", "self": b"10 (self) S 10 10 10 0",
+    }  # fmt: skip
+    stats = {name: line + b" 0" * 14 + b" 1%s" % name.encode() for name, line in stats.items()}
+
+    def open_stat(path, *mode, **how):
+        if (name := path.split("/")[2]) not in stats:
+            raise FileNotFoundError
+        return io.StringIO(stats[name].decode(errors="replace"))
+
+    monkeypatch.setattr(os, "listdir", lambda path: [*stats, "18", "version"])
+    monkeypatch.setattr(tool_ending, "open", open_stat, raising=False)
+    assert tool_ending.descendants(10) == {10: "110", 11: "111", 12: "112", 16: "116"}
+    assert list(tool_ending.descendants(15)) == [15]
+
+
+def test_last_output_is_taken_although_a_child_holds_it_open():
+    code = "sleep 1000 & echo $!; i=0; while [ $i -lt 300 ]; do echo 123456789; i=$((i + 1)); done; echo end >&2"
+    out, err = run_tool(sh(code), timeout=LONGEST)[1:]
+    holder, _, out = out.partition("\n")
+    os.kill(int(holder), signal.SIGKILL)  # it is there
+    assert (out, err) == ("123456789\n" * 300, "end\n")
+
+
+def test_tool_has_all_of_its_time(monkeypatch):
+    """By a clock that stands still, so that a busy machine takes none of it."""
+    monkeypatch.setattr(tools, "time", SimpleNamespace(monotonic=lambda: 100.0, sleep=time.sleep))
+    assert run_tool(sh("echo x; exec >&- 2>&-; sleep 0.1; exit 5"), timeout=0.001) == Result(5, "x\n", "")
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_child_of_a_hosts_tool_goes_on_and_of_a_users_tool_does_not(user):
+    """A service manager starts services; a user's tool has no business after it has answered."""
+    child = int(run_tool(sh("sleep 3600 >&- 2>&- & echo $!"), user=user).out)
+    if user is not None:
+        until(lambda: not alive(child), LONGEST)
+    else:
+        time.sleep(0.3)  # a signal would take its time
+        os.kill(child, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,55 @@ def test_rest_of_a_killed_run_is_removed_with_its_processes(room, monkeypatch, e
     transient_user._sweep()
     assert rest.exists() is stays and killed == ([owner] if ended and owner else [])
     assert len(os.listdir(room)) == 2 + stays
+
+
+@ROOT
+def test_transient_user_is_nobody_with_a_home_of_its_own_that_goes(room):
+    before = len(os.listdir("/proc/self/fd"))
+    with transient_user.transient_user(Host()) as user, transient_user.transient_user(Host()) as other:
+        seen = os.stat(user.home)
+        assert os.stat(os.path.dirname(user.home)).st_mode & 0o777 == 0o711, "it may pass to its home, and no more"
+        assert 61184 <= user.uid <= 65519, "as systemd numbers a DynamicUser="
+        assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (user.uid, user.uid, 0o700)
+        assert user.home != other.home and len(os.listdir(room)) == 2
+        with pytest.raises(KeyError):
+            pwd.getpwuid(user.uid)
+        transient_user._sweep()
+        assert os.path.isdir(user.home)
+        with user.running(["sleep", "1000"], 1, {}) as process:
+            assert process.wait(60) != 0, "a program has its time and no more"
+    assert os.listdir(room) == [] and len(os.listdir("/proc/self/fd")) == before
+
+
+@ROOT
+def test_room_of_somebody_else_or_behind_a_link_is_not_removed(room):
+    theirs, target = room / f"{transient_user.PREFIX}999999999-x", room / "target"
+    for place in (theirs, target):
+        (place / "home").mkdir(parents=True)
+    os.chown(theirs, 1000, 1000)
+    (room / f"{transient_user.PREFIX}999999998-x").symlink_to(target)
+    transient_user._sweep()
+    assert theirs.exists() and (target / "home").exists()
+
+
+def test_ordinary_user_makes_no_transient_user(monkeypatch):
+    monkeypatch.setattr(Host, "privileged", False)
+    with pytest.raises(ControlError), transient_user.transient_user(Host()):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "noise", "line"),
+    [
+        (b"\n \n", "", ""),
+        (b"a\nb\n\n", "", "b"),
+        (b"[12:00/x] why\n", "", "why"),
+        (b"why\nnoise: b\n", "noise", "why"),
+        (b"noise: a\nnoise: b\n", "noise", "noise: b"),
+        (b"x" * 300, "", "x" * 200),
+        (b"\xff", "", "\ufffd"),
+    ],
+)
+def test_last_line_of_a_program_is_its_message(tmp_path, text, noise, line):
+    (tmp_path / "said").write_bytes(text)
+    assert transient_user.TransientUser(65000, str(tmp_path)).said(noise) == line

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from proscribe.host.controls.dns.observed import running
 from proscribe.host.system import Host, Result
 from proscribe.host.system.units import (
     CONTROL_GROUPS,
@@ -132,3 +133,53 @@ def test_unit_that_links_to_null_is_masked(machine):
     texts = {name: unit_text(machine, f"/etc/systemd/system/{name}.service") for name in "abcde"}
     assert texts == {"a": "[Service]\n", "b": "", "c": "", "d": "[Service]\n", "e": None}
     assert [name for name in "abcde" if masked(machine, f"/etc/systemd/system/{name}.service")] == ["c"]
+
+
+def test_main_process_is_the_child_of_systemd_in_the_group_of_the_service(machine):
+    machine.noted()
+    assert not evidently_absent(machine, UNIT), "it may run without a file"
+    machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
+    machine.process(71, "/usr/sbin/dnsmasq", 70, GROUP)  # it has forked this one
+    machine.process(72, "/bin/sh", 1, GROUP)  # systemd runs this one to reload it
+    assert main_process(machine, UNIT) == 70
+
+
+@pytest.mark.parametrize(
+    ("exe", "parent", "group"),
+    [
+        ("/usr/sbin/dnsmasq", 70, GROUP),
+        ("/usr/sbin/other", 1, GROUP),
+        ("/usr/sbin/dnsmasq", 1, "/machine/a/system.slice/other.service"),
+        # A user may have a group of that name in an own part of the tree, and a container a whole tree.
+        ("/home/a/dnsmasq", 1, "/machine/a/user.slice/user-1000.slice/user@1000.service/system.slice/dnsmasq.service"),
+        ("/home/a/dnsmasq", 1, f"/machine/a/user.slice/user-1000.slice/user@1000.service/x0::{GROUP}"),
+        ("/usr/sbin/dnsmasq", 1, "/machine.slice/b/system.slice/dnsmasq.service"),
+        ("/usr/sbin/dnsmasq", 1, ""),
+    ],
+)
+def test_other_process_is_not_taken_for_the_main_process(machine, exe, parent, group):
+    machine.noted()
+    machine.process(70, exe, parent, group)
+    assert main_process(machine, UNIT) == 0
+
+
+def test_systemd_is_asked_only_about_services_of_which_nothing_shows(tmp_path):
+    machine = Machine(tmp_path, "Id=unbound.service\nActiveState=inactive\nUnitFileState=enabled\nMainPID=0\n")
+    machine.noted()
+    machine.process(70, "/usr/sbin/dnsmasq", 1, GROUP)
+    services = (UNIT, "unbound.service", "NetworkManager.service")
+    assert running(machine, services) == {UNIT: 70} and machine.called == []
+    machine.put("/usr/lib/systemd/system/unbound.service", "[Service]\n")  # installed, and it does not run
+    assert running(machine, services) == {UNIT: 70, "unbound.service": 0} and machine.called == [["unbound.service"]]
+
+
+@pytest.mark.parametrize("folder", ("/etc/systemd/system", *BEFORE, *BEHIND))
+def test_foreign_files_before_or_beside_a_unit_are_named(machine, folder):
+    for path in ("other.service", "other.service.d/a.conf", f"{MINE}.wants/a.conf"):
+        machine.put(f"{folder}/{path}", "")
+    assert foreign_to(machine, (MINE, MY_TIMER)) == {}
+    paths = [f"{folder}/{path}" for path in (MINE, f"{MINE}.d/a.conf", "proscribe-.service.d/a.conf")]
+    timer = f"{folder}/proscribe-.timer.d/b.conf"
+    for path in (*paths, timer):
+        machine.put(path, "")
+    assert foreign_to(machine, (MINE, MY_TIMER)) == {MINE: paths[folder not in BEFORE :], MY_TIMER: [timer]}
