@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -24,9 +25,9 @@ SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) 
 shells = pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 
 
-def pacman_script() -> str:
+def pacman_script(contact: str = "it@example.org", messages: Sequence[str] = ()) -> str:
     """Return the script of pacman's gate."""
-    parts = pacman.block_parts(Block({"wechat"}, "it@example.org", messages=()))
+    parts = pacman.block_parts(Block({"wechat"}, contact, messages=messages))
     return next(part.content for part in parts if part.path == pacman.SCRIPT)
 
 
@@ -158,3 +159,27 @@ def test_ruleset_is_listed_after_it_is_loaded(tmp_path, ends, called):
     assert subprocess.run(argv, input=b"table inet made {}").returncode == ends
     assert (tmp_path / "called").read_text().splitlines() == called
     assert (tmp_path / "loaded").read_text() == "table inet made {}"
+
+
+@shells
+def test_pacman_is_stopped_with_a_message_that_the_shell_does_not_interpret(shell, tmp_path):
+    (tmp_path / "logger").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/log\n')
+    (tmp_path / "logger").chmod(0o755)
+    script = pacman_script("o'neil {x} @HOOK@ $HOME", ["it's {over} @WHOM@", "$(reboot) \\n"])
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [*shell, "-c", script], input="wechat\nqq\n", env=environment, text=True, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = [line.removeprefix("proscribe: ") for line in done.stdout.splitlines()]
+    assert ["wechat" in lines[0], "qq" in lines[1]] == [True, True]
+    assert lines[2].endswith("ask o'neil {x} @HOOK@ $HOME") and lines[3:] == ["it's {over} @WHOM@", "$(reboot) \\n"]
+    assert [line.rpartition(" ")[2] for line in (tmp_path / "log").read_text().splitlines()] == ["wechat", "qq"]
+
+
+@shells
+def test_program_of_the_firewall_prints_its_usage(shell, tmp_path):
+    (tmp_path / "firewall").write_text(boot.program_text())
+    done = subprocess.run([*shell, str(tmp_path / "firewall")], text=True, capture_output=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line.split()[1] for line in done.stderr.splitlines() if line] == ["watch", "try", "take-back", "later"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import marshal
 from binascii import crc32
 from importlib._bootstrap_external import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import watch_commands
+from proscribe.host import run, watch_commands
+from proscribe.host.system import ControlError
 from proscribe.host.watch import launches, observation
 from proscribe.host.watch.state import files, journal, pause
 from watch_host import ROOT, Made
 
 pytestmark = ROOT
+FIVE = b"%08x" % crc32(marshal.dumps(5)) + marshal.dumps(5)
 
 
 class Called:
@@ -134,3 +137,39 @@ def test_cache_is_read_by_the_next_observation_and_old_entries_are_removed(call)
     assert call("observe") == 0
     assert set(call.cached()) == {named, f"{named}-aa", f"{named}-cc"}
     assert call.cached()[f"{named}-aa"] == first[f"{named}-aa"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [(("freeze", "8d", "x"), "at most 7d"), (("freeze", "soon", "x"), "soon"), (("freeze", "1h", ""), "a reason")],
+)
+def test_refused_pause_is_reported_in_a_line(call, words, reason, capsys):
+    assert call(*words) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("proscribe-watch: ") and reason in err and err.count("\n") == 1
+
+
+def test_observation_is_of_this_host_in_its_own_name(call):
+    assert call("observe") == 0
+    ((host, settings, operations),) = call.observed
+    assert host is call.host and settings == files.settings(call.host)
+    assert (operations.observe, operations.change) == (run.observe, run.change)
+    assert (host.started_by, host.by) == ("proscribe-watch.timer", "this host's own observation (proscribe-watch)")
+
+
+@pytest.mark.parametrize("content", [b"", b"%08x" % crc32(b"nonsense") + b"nonsense", b"%08x" % crc32(b"")])
+def test_cached_content_that_is_broken_or_writable_is_not_read(call, content):
+    for text, mode, found in ((content, 0o600, None), (FIVE, 0o600, 5), (b"x" + FIVE[1:], 0o600, None)) + (
+        (FIVE, 0o666, None),
+    ):
+        call.host.write(f"{files.CACHE}/x", text, mode)
+        assert watch_commands._cached(call.host, "x") == found
+
+
+def test_host_that_cannot_cache_only_loses_time(call, monkeypatch):
+    def refuse(*_):
+        raise ControlError("read-only")
+
+    call.caches = {"sha256:aa": [1]}
+    monkeypatch.setattr(Made, "write", refuse)
+    assert call("observe") == 0

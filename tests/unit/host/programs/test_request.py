@@ -274,3 +274,15 @@ def test_request_that_cannot_be_written_leaves_no_file(home, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         program.request("owl", "x")
     assert list(make_place(home).iterdir()) == []
+
+
+@pytest.mark.parametrize("word", ["owl", "OWL", " night\tbird ", "Night Bird"])
+def test_service_is_known_by_its_id_or_a_name(word):
+    assert program.named(word, KNOWN) == "owl"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff"])
+def test_broken_answers_are_none(home, content):
+    assert program.answers() == {}
+    (home.parent / "ANSWERS").write_bytes(content)
+    assert program.answers() == {}

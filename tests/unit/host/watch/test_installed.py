@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host.system import ControlError, Unseen
+from proscribe.host.system import ControlError, Result, Unseen
 from proscribe.host.watch import installed, installing, units
 from proscribe.host.watch.starts.reported import HEARTBEAT
-from proscribe.host.watch.state import files
+from proscribe.host.watch.state import files, journal
 from proscribe.model.finding import WATCH_PLAN
 from watch_host import AT, ROOT, Made, given, plan
 
@@ -235,3 +235,117 @@ def test_host_without_systemd_is_reported(made):
     assert (verdict.state, verdict.drifted) == ("noncompliant", False)
     with pytest.raises(ControlError, match="systemd"):
         installing.change(made, plan(), given(plan()))
+
+
+def list_tree(host: Made) -> set[str]:
+    return {str(path.relative_to(host.root)) for path in Path(host.root).rglob("*") if "/proc" not in str(path)}
+
+
+def test_watch_is_installed_once_and_removed_whole(made):
+    before, mine = list_tree(made), plan()
+    assert wrong(made, mine) == [f"{files.SETTINGS}: the watch is not installed"]
+    assert installing.change(made, mine, {}, lift_it=True)["actions"] == [] and made.ran == []
+    assert installing.change(made, mine, given(mine), dry_run=True)["changed"]
+    assert list_tree(made) - {"run/proscribe.lock"} == before
+    installing.change(made, mine, given(mine))
+    assert wrong(made, mine) == wrong(made, mine, None) == []
+    assert made.read(files.PROGRAM) == b"#!/usr/bin/python3 -ISXutf8\n# x\n"
+    whole = list_tree(made)
+    assert installing.change(made, mine, given(mine))["actions"] == [] and list_tree(made) == whole
+    journal.append(made, "thawed")
+    for path in (files.RECORD, files.FROZEN, files.STATE, f"{files.CACHE}/x", f"{files.PLACE}/unknown"):
+        made.write(path, "{}")
+    installing.change(made, mine, {}, lift_it=True)
+    assert list_tree(made) == before
+    stopped = [text for text in made.ran if text.startswith("systemctl stop")]
+    assert stopped == [f"systemctl stop proscribe-{unit}" for unit in STOPPED]
+
+
+STOPPED = ("watch.timer", "launches.service", "watch.service")
+
+
+def test_record_of_a_host_that_pulls_stays(watched):
+    host, mine = watched
+    host.write(files.RECORD, "{}")
+    host.write(installing.PULL, "")
+    installing.change(host, mine, {}, lift_it=True)
+    assert host.stat(files.RECORD)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lift", [False, True])
+def test_next_run_finishes_after_a_kill_after_any_action(made, lift):
+    before, mine, count, number = list_tree(made), plan(), 0, 1
+    while count <= number:
+        if lift:
+            installing.change(made, mine, given(mine))
+        changes = installing.lift(made) if lift else installing.enforce(made, mine, given(mine))
+        number = len(changes.actions)
+        for action in changes.actions[:count]:
+            action.apply()
+        if count < number and not lift:
+            states = {verdict.state for verdict in installed.observe(made, mine, CONTROLLER)}
+            assert states != {"compliant"}, "half of it is not compliant"
+        if not lift:
+            installing.change(made, mine, given(mine))
+            assert wrong(made, mine) == []
+        installing.change(made, mine, {}, lift_it=True)
+        assert list_tree(made) == before
+        count += 1
+    assert count > 5
+
+
+def test_program_with_new_hashes_is_not_that_of_this_run(watched):
+    host, mine = watched
+    append(files.PROGRAM)(host)
+    settings = files.settings(host)
+    hashes = {**settings.files, files.PROGRAM: files.hash_of(host.read(files.PROGRAM) or b"")}
+    host.write(files.SETTINGS, files.settings_text(settings._replace(files=hashes)), 0o600)
+    assert wrong(host, mine, None) == [], "a host alone cannot know"
+    assert wrong(host, mine) == [f"{files.PROGRAM}: its program or its code are not those of this run"]
+
+
+@pytest.mark.parametrize(("state", "said"), [("reloading", ""), ("activating", ""), ("failed", "failed"), ("", "unknown")])
+def test_timer_runs_in_some_states(watched, monkeypatch, state, said):
+    host, mine = watched
+    monkeypatch.setattr(host, "_run", lambda argv, **_: Result(3, f"{state}\n", ""))
+    assert wrong(host, mine) == ([f"{units.TIMER}: does not run: {said}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("state", "silent_for"),
+    [
+        ({"last": AT, "up": 98_800, "boot": "this"}, 0),  # three times its interval, and five minutes
+        ({"last": AT, "up": 98_799, "boot": "this"}, 1_201),
+        ({"last": AT, "up": 99_999, "boot": "another"}, 100_000),  # since it was started
+        ({"up": 98_800, "boot": "this"}, 0),  # installed, and not due yet
+        ({"up": 0, "boot": "this"}, 100_000),
+        ({}, 0),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_host_that_does_not_observe_itself_is_silent_while_it_is_awake(watched, monkeypatch, state, silent_for, begun):
+    host, mine = watched
+    monkeypatch.setattr(installed.clock, "awake", lambda: 100_000)
+    monkeypatch.setattr(installed.clock, "boot_id", lambda _: "this")
+    monkeypatch.setattr(installed.files, "state", lambda _: state)
+    monkeypatch.setattr(installed, "evidently_active", lambda _, name: begun and name == units.SERVICE)
+    said = [f"{units.SERVICE}: has not observed this host for {silent_for} s"] if silent_for and not begun else []
+    assert wrong(host, mine) == said and wrong(host, mine, None) == []
+
+
+@pytest.mark.parametrize("text", ["", "never", "2026-11-27", "\0" * 64, "x" * 100_000])
+def test_plan_without_a_readable_moment_of_renewal_is_stale(watched, text):
+    host, mine = watched
+    host.write(files.RENEWED, text)
+    verdict = installed.observe(host, mine)[-1]
+    assert (verdict.state, [finding.detail.partition(":")[0] for finding in verdict.findings]) == (
+        *("noncompliant", ["stale"]),
+    )
+
+
+def test_observation_that_the_timer_started_calls_no_tool(watched):
+    host, mine = watched
+    host.started_by = units.TIMER
+    host.ran.clear()
+    assert {verdict.state for verdict in installed.observe(host, mine)} == {"compliant"} and host.ran == []

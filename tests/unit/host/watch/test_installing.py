@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from proscribe.host.system import DARWIN
-from proscribe.host.watch import installing, units
-from proscribe.host.watch.state import files
+from proscribe.base.moments import stamp
+from proscribe.host.system import DARWIN, ControlError
+from proscribe.host.watch import installing, restoring, units
+from proscribe.host.watch.starts import reported
+from proscribe.host.watch.state import files, journal
 from watch_host import AT, ROOT, Made, given, plan
 
 pytestmark = ROOT
@@ -162,3 +165,65 @@ def test_lift_on_a_mac_changes_nothing(made, monkeypatch):
     done = installing.change(made, MINE, None, lift_it=True)
     assert done == {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
     assert made.stat(files.PLACE)
+
+
+def test_files_of_the_watch_have_their_modes_and_links(made):
+    tried = installing.change(made, MINE, given(MINE), dry_run=True)
+    assert ran(made) == QUERIED
+    done = installing.change(made, MINE, given(MINE))
+    assert ran(made) == [*QUERIED, "daemon-reload", *TIMER_ANEW, *DAEMON_ANEW]
+    assert done["actions"] == tried["actions"] and done["diff"] == tried["diff"]
+    assert done["diff"][0]["after"] == f"{files.hash_of(made.read(files.PROGRAM) or b'')}\n"
+    modes = {path: made.stat(path).st_mode & 0o7777 for path in files.settings(made).files}
+    assert sorted(modes.values()) == [0o600, 0o600, 0o700, 0o700]
+    assert modes[files.PROGRAM] == modes[reported.HEARTBEAT] == 0o700
+    place = made.root + "/etc/systemd/system"  # where systemd looks for them
+    for name in ("proscribe-watch.timer", "proscribe-watch.service", "proscribe-launches.service"):
+        assert os.stat(f"{place}/{name}").st_mode & 0o7777 == 0o644
+    assert os.listdir(f"{place}/timers.target.wants") == ["proscribe-watch.timer"]
+    assert os.listdir(f"{place}/multi-user.target.wants") == ["proscribe-launches.service"]
+    assert os.readlink(made.root + files.COMMAND) == files.PROGRAM
+
+
+def test_lift_stops_the_units_before_it_deletes_files(made):
+    installing.change(made, MINE, given(MINE))
+    made.write(f"{files.PLACE}/unknown", "")
+    ran(made)
+    done = installing.change(made, MINE, None)["actions"]
+    assert done[:3] == [f"stop proscribe-{name}" for name in ("watch.timer", "launches.service", "watch.service")]
+    assert done.index(LOAD) < done.index(f"delete {files.PROGRAM}") < done.index(f"delete {files.SETTINGS}")
+    assert f"delete {files.plan_file(MINE['digest'])}" in done and done[-1] == f"delete {files.PLACE}/unknown"
+    assert ran(made)[3:] == ["daemon-reload", "reset-failed proscribe-watch.service proscribe-launches.service"]
+
+
+def test_ordinary_user_installs_nothing(made, monkeypatch):
+    def refuse(_):
+        raise ControlError("root is needed")
+
+    monkeypatch.setattr(Made, "require_root", refuse)
+    with pytest.raises(ControlError, match="root is needed"):
+        installing.change(made, MINE, given(MINE))
+    assert made.ran == [] and made.stat(files.PLACE) is None
+
+
+@pytest.mark.parametrize("now", [None, "soon", 5])
+def test_clock_of_the_host_counts_where_the_controllers_is_no_moment(made, now):
+    before = stamp(time.time())
+    installing.change(made, MINE, {**given(MINE), "now": now})
+    assert before <= (made.text(files.RENEWED) or "").strip() <= stamp(time.time())
+
+
+def test_host_restores_the_units_that_are_named_and_writes_the_reason_down(made):
+    installing.change(made, MINE, given(MINE))
+    settings = files.settings(made)
+    for path in units.ENABLED.values():
+        made.delete(path)
+    restoring.restored(made, settings, (units.SERVICE,))
+    assert journal.read(made) == ([], 0)
+    link_elsewhere(made)
+    assert restoring.restore(made, settings, [units.LAUNCHES]) == [f"link {files.COMMAND}", f"enable {units.LAUNCHES}"]
+    restoring.restored(made, settings, (units.TIMER,))
+    lines = [(line["event"], line["rules"], line.get("cause", "")) for line in journal.read(made)[0]]
+    cause = f"unit {units.FOLDER}/{units.TIMER}: not enabled"
+    assert lines == [("drift", ["watch/watcher"], cause), ("corrected", ["watch/watcher"], "")]
+    assert restoring.restore(made, settings) == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +29,7 @@ class Ran:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state: Path, *answers: tuple[str, int, bytes]) -> None:
         self.state, self.answers = state, answers
         self.lines: list[tuple[str, float]] = []
+        self.bounded: list[str] = []
         self.files: list[tuple[bytes, bytes]] = []
         monkeypatch.setattr(commits, "ended", self)
 
@@ -38,6 +41,7 @@ class Ran:
             self.files.append((signature.read_bytes(), signed.read_bytes()))
             line = line.replace(str(signature), "SIGNATURE")
         self.lines.append((line, timeout))
+        self.bounded += [line.split()[0]] * bool(more.get("bounded"))
         code, printed = next(((code, out) for words, code, out in self.answers if words in line), (0, b""))
         return code, f"said {code}" if code else "", printed
 
@@ -281,3 +285,106 @@ def test_refused_commit_is_not_kept(history, monkeypatch):
     assert forgotten == ["fetched"]
     monkeypatch.setattr(checkout, "_commit", lambda name: "two")
     assert checkout.fetch() == "two" and forgotten == ["fetched"]
+
+
+PRINT_SELF = f"""\
+import json, os, resource
+limits = [resource.getrlimit(which)[0] for which in ({resource.RLIMIT_FSIZE}, {resource.RLIMIT_AS})]
+print(json.dumps([limits, dict(os.environ)]))
+"""
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_program_has_no_variable_of_the_caller_and_limits_where_it_talks_to_strangers(monkeypatch, bounded):
+    for name in ("GIT_DIR", "GIT_EXEC_PATH", "GIT_SSH", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "LC_ALL"):
+        monkeypatch.setenv(name, "a caller's")
+    more = {"bounded": True} if bounded else {}
+    code, message, printed = commits.ended([sys.executable, "-I", "-S", "-c", PRINT_SELF], 60, **more)
+    limits, environment = json.loads(printed)
+    plain = [resource.getrlimit(which)[0] for which in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
+    assert (code, message, limits) == (0, "", [512 << 20, 2 << 30] if bounded else plain)
+    assert {name: value for name, value in environment.items() if name.startswith(("GIT_", "SSH_ASK", "LC_ALL"))} == {
+        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null", "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes", "LC_ALL": "C",
+    }  # fmt: skip
+
+
+def test_end_of_the_errors_of_a_program_is_one_line():
+    code = "import sys\nsys.stderr.buffer.write(b'a' * 400 + b'\\xff\\n  b\\n')\nsys.stdout.write('out')\nsys.exit(3)"
+    assert commits.ended([sys.executable, "-I", "-S", "-c", code], 60) == (3, "a" * 297 + "\ufffd b", b"out")
+
+
+@pytest.mark.parametrize("first", [None, "a1"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_checkout_goes_by_its_settings(first, signed):
+    checkout = make_checkout(Path("/state"), signed=signed, first_commit=first)
+    assert (checkout.store, checkout.directory) == ("/state/repository", "/state/checkout")
+    assert (checkout.repository, checkout.branch, checkout.first) == ("https://x/y", "main", first or "")
+    assert checkout.signers == ("/etc/proscribe/pull_signers" if signed else "")
+
+
+def test_files_that_steer_git_are_gone_before_git_reads_them(tmp_path):
+    checkout, store = make_checkout(tmp_path / "state"), tmp_path / "state/repository"
+    checkout._forget_fetched()  # there is no repository, which is no problem
+    evil = ("hooks/post-checkout", "info/attributes", "worktrees/x", "modules/x", "refs/replace/x", "config.worktree",
+            "shallow", "objects/info/alternates", "objects/info/http-alternates", "objects/info/commit-graph",
+            "objects/info/commit-graphs/x")  # fmt: skip
+    for name in (*evil, "config", "objects/kept", "refs/heads/main", "../checkout/.git/config"):
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_text("evil")
+    (tmp_path / "state/checkout/.git/config").unlink()
+    checkout.prepare()
+    files = sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+    assert files == ["config", "objects/kept", "refs/heads/main"]
+    config = (store / "config").read_text()
+    assert "evil" not in config and '[protocol "https"]' in config
+    assert not (tmp_path / "state/checkout/.git").exists()
+
+
+def test_new_checkout_is_of_root_alone(tmp_path):
+    (tmp_path / "repository/objects/info").mkdir(parents=True)
+    make_checkout(tmp_path).prepare()
+    assert (tmp_path / "checkout").stat().st_mode & 0o777 == 0o700
+
+
+def test_fetch_begins_a_repository_and_names_the_commit(tmp_path, monkeypatch):
+    ran = Ran(monkeypatch, tmp_path, ("fetched^", 0, COMMIT.encode() + b"\n"), ("good^", 1, b""))
+    monkeypatch.setattr(commits, "write", lambda path, content: None)
+    assert make_checkout(tmp_path).fetch() == COMMIT
+    options = "--quiet --force --no-tags --no-recurse-submodules --no-write-fetch-head"
+    assert ran.lines == [
+        (f"git init --quiet --bare --template= {tmp_path}/repository", 120),
+        ("update-ref -d refs/proscribe/fetched", 120),
+        (f"fetch {options} -- https://x/y refs/heads/main:refs/proscribe/fetched", 600),
+        (PARSED.format("fetched"), 120),
+        (PARSED.format("good"), 120),
+    ]
+    assert ran.bounded == ["fetch"], "it alone talks to somebody that nobody knows"
+
+
+def test_written_file_is_of_this_account_alone_and_replaces_links(tmp_path):
+    path = tmp_path / "config"
+    path.write_text("old")
+    (tmp_path / "config~").symlink_to(path)
+    commits.write(str(path), b"new")
+    assert (path.read_text(), path.stat().st_mode & 0o777, os.listdir(tmp_path)) == ("new", 0o600, ["config"])
+
+
+@pytest.mark.parametrize(
+    ("ended", "message"),
+    [
+        ((128, "fatal: no such branch", b""), "git fetch: fatal: no such branch"),
+        ((1, "", b""), "git fetch: ended with 1"),
+        ((0, "warning: slow", b"printed"), None),
+    ],
+)
+def test_failure_of_git_is_a_problem(monkeypatch, ended, message):
+    calls, checkout = [], make_checkout(Path("/nowhere"))
+    monkeypatch.setattr(commits, "ended", lambda argv, timeout, bounded: calls.append((timeout, bounded)) or ended)
+    if message is None:
+        assert checkout.git("fetch", "origin") == checkout.git("fetch", timeout=9, bounded=True) == b"printed"
+        assert calls == [(120, False), (9, True)]
+    else:
+        with pytest.raises(Problem, match=f"^{message}$"):
+            checkout.git("fetch", "origin")

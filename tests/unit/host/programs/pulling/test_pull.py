@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,56 @@ def test_checkout_that_others_can_change_is_refused_and_the_record_has_the_reaso
     assert stored["checked_at"] == "2026-11-01T00:00:00Z" and stored["errors"][0] == error
     (refusal,) = stored["errors"][1:]
     assert refusal["control"] == "run" and f"chmod -R go-w {checkout}/roles" in refusal["message"]
+
+
+def test_problems_of_a_commit_stand_in_the_record_of_the_good_one(pulled, capsys):
+    repository = Repository(NEW, "a" * 40, broken="a" * 40)
+    repository.run = lambda directory, settings, reports: (3, {"host": "web01", "errors": [{"control": "dns"}], "x": 1})
+    code, record = pulled(repository)
+    assert (code, record["x"], record["commit"], record["errors"][0]) == (3, 1, "a" * 40, {"control": "dns"})
+    (error,) = record["errors"][1:]
+    assert error["control"] == "run" and f"commit {NEW[:12]} came to no report (it ended with 78)" in error["message"]
+    assert "it cannot be laid out" in capsys.readouterr().err and repository.last == "a" * 40
+
+
+@pytest.mark.parametrize(("words", "path"), [([], "/etc/proscribe/pull.json"), (["/x.json", "/y"], "/x.json")])
+def test_program_stands_alone_and_reads_its_settings_first(tmp_path, monkeypatch, words, path):
+    for name, text in planned(schedule="pull", schedule_directory="/srv/p", schedule_inventory="prod")["pull"][
+        "files"
+    ].items():
+        (tmp_path / name[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name[1:]).write_text(text)
+    program = tmp_path / "usr/libexec/proscribe/pull"
+    tried = f"import runpy, sys; sys.argv = ['pull', *{words}]; runpy.run_path({str(program)!r}, run_name='__main__')"
+    code = f"import builtins, sys\ndef open_(path, *_, **__): raise SystemExit(f'{{path}} {{sys.path[0]}}')\n"
+    code += f"sys.path.insert(0, '')\nbuiltins.open = open_\n{tried}"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == f"{path} {program.parent}"
+
+
+def test_run_with_a_repository_stores_a_record_for_root_alone(call, tmp_path):
+    before = os.umask(0)
+    try:
+        assert call() == 0
+    finally:
+        os.umask(before)
+    record = tmp_path / "record.json"
+    assert (record.read_text(), record.stat().st_mode & 0o777) == ('{"by":"pulled"}', 0o600)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("pull", "pull/reports")] == [0o700, 0o700]
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
+def test_state_directory_that_others_can_write_is_refused(call, tmp_path, mode, capsys):
+    (tmp_path / "pull").mkdir()
+    (tmp_path / "pull").chmod(mode)
+    assert call(repository="") == 77 and os.listdir(tmp_path / "pull") == []
+    assert f"mode {mode:04o}) is no directory that only root can change" in capsys.readouterr().err
+
+
+def test_reports_that_are_no_reports_are_not_forgotten(tmp_path):
+    names = [f"202611{day:02}T020000Z" for day in range(1, 18)]
+    for name in (*names, "history"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "20250101-file").touch()
+    pull.forget(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["20250101-file", *names[3:], "history"]

@@ -478,3 +478,166 @@ def test_any_file_is_read_as_a_report(content, pid, since):
     fields = reported.parsed(content)
     assert reported.noted({"beats": content}, pid, since) in (True, False)
     assert 0 <= reported.number(fields, "pid") < 10**9
+
+
+BOTH = "fanotify on 1 file systems, the proc connector"
+CASES = {  # what the daemon listens by: fanotify, the connector; then fields of its report
+    "all": ({}, BOTH, "", "", "", "1"),
+    "no connector": (
+        {"connector": errno.EPERM},
+        *("fanotify on 1 file systems", "fuse.a, nfs4", "the proc connector: Operation not permitted", "", "1"),
+    ),
+    "a limit": (
+        {"fanotify": errno.EMFILE},
+        *("the proc connector", "", "fanotify: Too many open files", "yes", ""),
+    ),
+    "nothing": (
+        {"fanotify": errno.EPERM, "connector": errno.ENOMEM},
+        *("", "fuse.a, nfs4"),
+        *("fanotify: Operation not permitted; the proc connector: Cannot allocate memory", "yes", ""),
+    ),
+    "an older kernel": ({"mark": errno.EINVAL}, "the proc connector", "", "fanotify: Invalid argument", "", ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_report_says_by_what_starts_are_noticed(machine, case):
+    errors, *expected = CASES[case]
+    for name in errors.keys() & {"fanotify", "connector"}:
+        setattr(machine, name, refused(errors[name]))
+    if "mark" in errors:
+        machine.fanotify.refuses = errors["mark"]
+    daemon = Noticing(())
+    fields = machine.reported()
+    assert [fields[name] for name in ("by", "unseen", "refused", "limited", "marked")] == expected
+    assert fields["pid"] == str(os.getpid()) and machine.state.stat().st_mode & 0o777 == 0o600
+    assert bool(daemon.sources.fanotify) is bool(fields["fanotify"]) is bool(expected[-1])
+    if case == "all":  # marks stay where nothing can be opened any more
+        assert machine.fanotify.marks == [str(machine.mounted)]
+        machine.fanotify.refuses = errno.ENOMEM
+        daemon.sources.mark()
+        daemon._note()
+        assert machine.reported()["by"] == BOTH
+        machine.heartbeat.write_text("")
+        daemon.read_due = None
+        machine.heartbeat.read_text()
+        daemon.step(0)
+        assert not daemon.beats, "fanotify alone reports who opens the heartbeat"
+
+
+def test_process_that_only_the_connector_reports_is_known_by_its_path(machine, tmp_path, program):
+    daemon = Noticing(())
+    daemon.prefilter = Prefilter({"parts": [NAME]})
+    machine.connector.events = [([program.pid], False)]
+    daemon.take_starts()
+    assert list_waiting(daemon) == [(program.pid, (str(tmp_path / NAME), os.getuid()))]
+
+
+@pytest.mark.parametrize(
+    ("dues", "seconds"),
+    [
+        ({}, None),
+        ({"missed_due": 107.0, "read_due": 130.0}, 7.0),
+        ({"mounts_due": 101.0, "missed_due": 107.0}, 1.0),
+        ({"scan_due": 99.0}, 0.0),
+    ],
+)
+def test_daemon_wakes_for_the_first_work_that_is_due(machine, dues, seconds):
+    daemon = Noticing(())
+    daemon.read_due, daemon.budget.at = None, 100.0
+    for name, due in dues.items():
+        setattr(daemon, name, due)
+    assert daemon.timeout(100.0) == seconds
+    daemon.read_due = daemon.mounts_due = daemon.missed_due = daemon.scan_due = None
+    daemon.budget.spend(1e9)
+    daemon.read_due = 100.0
+    assert daemon.timeout(100.0) == pytest.approx(daemon.budget.wait()) and daemon.budget.wait() > 0
+    daemon.mounts_due = 100.0
+    assert daemon.timeout(100.0) == 0.0, "it costs nothing"
+
+
+def test_innocent_start_is_verified_again_only_after_a_change_of_the_plan(quiet, program, tmp_path):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon.step(0)
+    _, starts = read_request(channel)
+    send_answer(channel, innocent=[key for _, _, key in starts])
+    daemon.step(1)
+    daemon.of_process(program.pid, noticing.time.monotonic())
+    assert not daemon.waiting.of
+    daemon._use({**SETS, "files": []}, noticing.time.monotonic())
+    daemon.of_process(program.pid, noticing.time.monotonic())
+    assert daemon.waiting.of
+
+
+def test_daemon_of_a_quiet_host_waits_for_ever(quiet, tmp_path):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon.read_due = daemon.scan_due = None
+    daemon.waiting.of.clear()
+    if daemon.verifier.busy_until:
+        send_answer(channel)
+        daemon.step(1)
+    assert daemon.timeout(noticing.time.monotonic()) is None
+
+
+@pytest.mark.parametrize("answer", [b"\x04\0\0\0????", b""], ids=["no answer", "it ended"])
+def test_broken_verifier_is_replaced_and_its_starts_are_scanned_for(quiet, tmp_path, answer):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon.scan_due = None
+    daemon.waiting.of.clear()
+    if not daemon.verifier.busy_until:
+        daemon._request(("starts", []), [], noticing.time.monotonic())
+    channel.sendall(answer) if answer else channel.shutdown(socket.SHUT_WR)
+    daemon.step(1)
+    assert daemon.verifier is None and daemon.lost == 1 and daemon.scan_due is not None
+
+
+def test_verifier_that_had_nothing_to_do_may_end(machine):
+    daemon = Noticing(())
+    daemon.verifier = noticing.Verifier([sys.executable, "-c", ""])
+    daemon.poll.register(daemon.verifier, noticing.select.POLLIN)
+    daemon.read_due = None
+    until(lambda: daemon.step(0) or daemon.verifier is None)
+    assert (daemon.failing, daemon.lost) == ("", 0)
+
+
+def test_start_is_verified_again_until_it_is_known_and_a_late_one_loses_no_try(quiet, tmp_path):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    for later, kept in (({os.getpid(): 2.5}, [True] * 7), ({}, [True] * 3 + [False])):
+        start = Start(os.getpid(), "/x", ("/x", 0), 0, 0.0)
+        for waits in kept:
+            daemon.waiting.of.clear()
+            daemon.verifier.starts, daemon.verifier.busy_until = [start], noticing.time.monotonic() + 5
+            send_answer(channel, later=later, again=[start.pid])
+            daemon._take_answer(daemon.verifier)
+            assert bool(daemon.waiting.of) is waits
+        assert start.tries == (0 if later else 3)
+
+
+@ROOT
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_file_that_root_alone_can_run_is_a_heartbeat_and_no_start(quiet, tmp_path, monkeypatch, mode):
+    daemon, channel = quiet
+    read_sets(daemon, channel, tmp_path)
+    daemon.waiting.of.clear()
+    place = tmp_path / NAME  # of a restricted name
+    place.write_text("no program")
+    place.chmod(mode)
+    monkeypatch.setattr(noticing, "HEARTBEAT", str(place))
+    before = noticing.time.monotonic_ns()
+    with place.open("rb") as file:
+        daemon._of_file(file.fileno(), os.getpid(), noticing.time.monotonic())
+    assert reported.noted({"beats": " ".join(daemon.beats)}, os.getpid(), before) is (mode == 0o700)
+    assert bool(daemon.waiting.of) is (mode == 0o755)
+
+
+def test_heartbeats_without_end_take_no_memory(quiet):
+    daemon, _ = quiet
+    for pid in range(10_000):
+        daemon._beat(pid)
+    beats = {"beats": " ".join(daemon.beats)}
+    assert len(daemon.beats) == reported.MOST_BEATS and reported.noted(beats, 9_999, 0)
+    assert not reported.noted(beats, 9_999, noticing.time.monotonic_ns())

@@ -198,3 +198,124 @@ def test_parsers_take_any_bytes(content):
     assert all(names)
     assert len(mounts.parsed(content)) <= content.count(b"\n") + 1
     mounts.seen_on(mounts.parsed(content))
+
+
+START, LOST, ANSWER, EXECUTED = RECORDED[:4]
+
+
+@pytest.mark.parametrize(
+    ("content", "starts", "lost"),
+    [
+        (START + LOST + START, [(5, 7), (5, 7)], True),
+        (START[:-1], [], False),
+        (bytes(24), [], False),  # a length of nothing would be read for ever
+        (START[:4] + b"\x04" + START[5:], [], False),  # another version
+        (b"\xff\xff\xff\xff" + START[4:], [], False),
+    ],
+)
+def test_starts_and_losses_are_read_from_fanotify(content, starts, lost):
+    assert fanotify.parsed(content) == (starts, lost)
+
+
+@pytest.mark.parametrize(
+    ("content", "pids", "error"),
+    [
+        (EXECUTED + ANSWER + EXECUTED, [0x3228, 0x3228], 0),
+        (EXECUTED[:16] + struct.pack("=I", 9) + EXECUTED[20:], [], None),  # of another connector
+        (event(NOTHING, b"abc") + start(8) + event(4, bytes(8)) + answer(13) + start(9), [8, 9], 13),
+        (event(EXEC, struct.pack("=i", 7)) + start(8)[:-1], [], None),
+    ],
+)
+def test_starts_and_answers_are_read_from_the_connector(content, pids, error):
+    assert (proc_events.started(content), proc_events.answer(content)) == (pids, error)
+    assert message(LISTEN) == struct.pack("=IHHII", 40, 3, 0, 0, 0) + struct.pack("=IIIIHHI", 1, 1, 0, 0, 4, 0, 1)
+
+
+def run_filter(program: list[tuple[int, int, int, int]], content: bytes) -> int:
+    """Return the answer of a program for the kernel's filter, by the instructions of linux/filter.h."""
+    held, at = 0, 0
+    while True:
+        code, if_equal, otherwise, value = program[at]
+        at += 1
+        if code == 0x20:
+            held = int.from_bytes(content[value : value + 4], "big")
+        elif code == 0x15:
+            at += if_equal if held == value else otherwise
+        else:
+            assert code == 0x06
+            return value
+
+
+def test_filter_lets_starts_pass_alone():
+    program = proc_events.only_starts()
+    assert run_filter(program, EXECUTED)
+    for kind in (0, 1, 4, 0x40, 0x200, 0x80000000):
+        assert not run_filter(program, EXECUTED[:36] + struct.pack("=I", kind) + EXECUTED[40:])
+
+
+def test_changed_names_are_read_from_inotify():
+    first = struct.pack("=iIII", 1, 0x80, 0, 16) + b"settings.json".ljust(16, b"\0")
+    gone, of_itself = struct.pack("=iIII", 1, 0x8000, 0, 0), struct.pack("=iIII", 1, 0x3FFF, 0, 0)
+    for content, names, more in (
+        (first + gone, {"settings.json"}, True),
+        (gone + first, {"settings.json"}, True),
+        (struct.pack("=iIII", -1, 0x4000, 0, 0) + of_itself, set(), True),
+        (of_itself + first, {"settings.json"}, False),
+        (first[:-1], set(), False),
+        (struct.pack("=iIII", 1, 0x80, 0, 64) + first, set(), False),
+    ):
+        assert inotify.parsed(content) == (names, more)
+
+
+VIRTUAL = (
+    "proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs pstore bpf configfs hugetlbfs fusectl "
+    "rpc_pipefs binfmt_misc nsfs efivarfs selinuxfs autofs"
+)
+REMOTE = "nfs nfs3 nfs4 cifs smb2 smb3 9p afs ceph coda gfs2 glusterfs gpfs lustre ncpfs ocfs2 fuse fuse.sshfs"
+
+
+def test_file_systems_are_seen_unless_others_answer_for_them_or_they_start_nothing():
+    """Whatever hangs below somebody's own file system is not gone to."""
+    more = b"33 32 0:42 / /home/alice/remote/in rw - tmpfs tmpfs rw\n"
+    local, remote = mounts.seen_on(mounts.parsed(MOUNTINFO + more))
+    assert [(one.device, one.point) for one in local] == [
+        *(("254:1", "/"), ("254:1", "/home"), ("0:40", "/run/media/a disk\\n"))
+    ]
+    assert [one.type for one in remote] == ["fuse.sshfs"]
+    for kinds, expected in ((VIRTUAL, (0, 0)), (REMOTE, (0, 18)), ("tmpfs overlay devtmpfs ramfs ext4 fuseblk", (6, 0))):
+        seen = mounts.seen_on([mounts.Mounted("1", "0:1", "/x", kind) for kind in kinds.split()])
+        assert tuple(map(len, seen)) == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "point"),
+    [(r"/a\040b\011c", "/a b\tc"), (r"/\134040", r"/\040"), (r"/\777", "/\xff"), (r"/\048", r"/\048"), (r"/\04", r"/\04")],
+)
+def test_mount_has_its_fields_without_escapes(field, point):
+    [mounted] = mounts.parsed(f"28 1 254:1 - {field} rw - ext4 /dev/x rw\n".encode())
+    assert mounted == ("28", "254:1", point, "ext4")
+
+
+def test_mount_that_replaced_the_listed_one_is_not_opened(tmp_path):
+    [listed] = mounts.parsed(b"9999999 1 0:1 / %s rw - tmpfs tmpfs rw\n" % os.fsencode(tmp_path))
+    with pytest.raises(OSError, match="another mount by now"):
+        mounts.opened(listed)
+    with open("/proc/self/mountinfo", "rb") as file:
+        os.close(mounts.opened(next(one for one in mounts.parsed(file.read()) if one.point == "/proc")))
+
+
+@pytest.mark.parametrize(
+    ("path", "loader"),
+    [
+        ("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", True),
+        ("/lib/ld-musl-x86_64.so.1", True),
+        ("/lib64/ld64.so.2", True),
+        ("/usr/lib/ld-2.31.so", True),
+        ("/lib/ld.so.1", True),
+        ("/home/alice/ld-linux-x86-64.so.2", False),
+        ("/usr/bin/ld", False),
+        ("/usr/lib/libc.so.6", False),
+    ],
+)
+def test_loader_of_programs_is_known_by_its_path(path, loader):
+    assert fanotify.is_loader(path) is loader

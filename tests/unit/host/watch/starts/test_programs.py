@@ -40,3 +40,12 @@ def test_start_with_an_ambiguous_path_is_innocent_only_in_a_scan(shown, at_its_s
         key = (*programs.key_of(shown, 7, matters, running), 1000)
         remembered.note_innocent([key], 10.0)
         assert [remembered.is_innocent(key, 10.0 + at) for at in (seconds - 0.1, seconds)] == [seconds > 0, False]
+
+
+@pytest.mark.parametrize(("key", "end"), [((8, 1, 5, 1000), 40.0), (("/opt/x", 1000), 15.0)])
+def test_verified_start_is_innocent_for_a_while_and_longer_by_its_file(key, end):
+    programs = Programs()
+    assert not programs.is_innocent(key, 10.0)
+    programs.note_innocent([list(key)], 10.0)
+    assert [programs.is_innocent(key, at) for at in (10.0, end - 0.1, end)] == [True, True, False]
+    assert not programs.is_innocent(key[:-1], 10.0)

@@ -91,3 +91,23 @@ def test_hanging_process_that_ignores_signals_is_ended_at_once(tmp_path):
     verifier.end()
     assert not (tmp_path / "outlived").exists()
     assert not os.path.lexists(f"/proc/{verifier.pid}")
+
+
+def test_verifier_that_hangs_or_has_no_work_is_ended(tmp_path):
+    ends = "import os, pathlib; os.read(0, 1); pathlib.Path('{}').touch()"
+    for code, asks in (("import time; time.sleep(600)", True), (ends.format(tmp_path / "ended"), False)):
+        verifier = Verifier([sys.executable, "-c", code])
+        if asks:
+            verifier.request(("sets",), 100.0, within=5.0)
+            assert verifier.busy_until == 105.0
+        verifier.end()
+        verifier.end()
+        assert not os.path.lexists(f"/proc/{verifier.pid}")
+    assert (tmp_path / "ended").exists(), "it came to its own end"
+
+
+def test_verifier_that_cannot_be_started_leaves_no_descriptor():
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError):
+        Verifier(["/nonexistent/program"])
+    assert sorted(os.listdir("/proc/self/fd")) == before

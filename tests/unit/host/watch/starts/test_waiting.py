@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proscribe.host.watch.starts.waiting import MOST_AT_ONCE, MOST_OF_USER, Budget, Start, Waiting
+from proscribe.host.watch.starts.waiting import MOST, MOST_AT_ONCE, MOST_OF_USER, Budget, Start, Waiting
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5), st.integers(0, 40)), max_size=60))
@@ -72,3 +72,61 @@ def test_ended_start_is_dropped(monkeypatch):
     waiting.add(Start(8, "/x", (), 1, 0.0))
     assert [start.pid for start in waiting.next(9, 1.0)] == [8]
     assert not waiting.of
+
+
+def test_budget_gives_the_share_of_the_time_that_has_passed():
+    budget = Budget(10.0)
+    assert (budget.left, budget.wait(), budget.starts()) == (0.3, 0.0, 31)
+    budget.spend(0.08, 4)  # twice as much for each as before
+    assert (budget.left, budget.each, budget.starts()) == (pytest.approx(0.22), pytest.approx(0.0125), 18)
+    budget.spend(-1.0)
+    budget.fill(12.0)
+    assert budget.left == pytest.approx(0.22 + 2 * 0.0125)
+    budget.fill(1e6)
+    assert budget.left == 0.3
+    budget.spend(1.3)
+    assert (budget.starts(), budget.wait()) == (0, pytest.approx(0.64))
+    budget.spend(9.0)
+    budget.fill(5.0)  # a clock that stands still or goes back
+    assert budget.left == -0.5 == Budget.DEBT
+
+
+def test_flood_of_starts_costs_its_share():
+    budget, now, spent = Budget(0.0), 0.0, 0.0
+    while now < 1000.0:
+        budget.fill(now)
+        if number := budget.starts():
+            budget.spend(0.02 * number, number)
+            spent += 0.02 * number
+        now += max(0.05, budget.wait())
+    assert spent / now < 0.05
+
+
+def test_users_without_end_take_no_memory():
+    waiting = Waiting()
+    for uid in range(10_000):
+        waiting.add(Start(uid, "/x", (), uid, 0.0))
+    assert sum(map(len, waiting.of.values())) == MOST
+
+
+def test_users_take_turns_and_a_start_that_is_not_due_waits():
+    waiting = Waiting()
+    for uid, pids in ((1, (10, 11, 12)), (2, (20,)), (3, (30, 31))):
+        for pid in pids:
+            waiting.add(Start(pid, "/x", (), uid, float(pid % 10)))
+    assert waiting.next(0, 1.0) == []
+    assert [start.pid for start in waiting.next(4, 1.0)] == [10, 20, 30, 11] and waiting.due() == 1.0
+    assert [start.pid for start in waiting.next(9, 9.0)] == [31, 12] and waiting.due() is None
+    for number in range(50):
+        waiting.add(Start(number, "/x", (), 1000, 0.0))
+    waiting.add(Start(5000, "/x", (), 1001, 0.0))
+    assert [waiting.next(1, 1.0)[0].pid for _ in range(3)] == [0, 5000, 1], "one at a time"
+
+
+def test_start_that_comes_again_takes_no_more_room():
+    waiting, again = Waiting(), Start(0, "/y", ("k",), 1000, 1.0)
+    for number in range(MOST_OF_USER):
+        waiting.add(Start(number, "/x", (), 1000, 5.0))
+    assert waiting.add(again) and waiting.of[1000][0] is again and waiting.due() == 1.0
+    assert len(waiting.of[1000]) == MOST_OF_USER
+    assert not waiting.put_back(Start(5000, "/x", (), 1000, 0.0), {"later": {5000: 1.0}}, 1.0), "it is lost"
