@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import plistlib
+import time
 from typing import Any
 
 import pytest
@@ -297,3 +299,149 @@ def test_mac_is_compliant_only_where_all_can_be_seen(mac, well_known_plan, close
     rules = read_rules(Closed(str(mac.root), mac.host._run), well_known_plan, "apps")
     seen = {name: (rule["state"], bool(rule["reason"])) for name, rule in rules.items() if name[5:] in SERVICES}
     assert seen == ({} if closed == "nothing" else {f"apps/{service}": (UNKNOWN, True) for service in SERVICES})
+
+
+@pytest.mark.parametrize(
+    ("domain", "policies", "rule"),
+    [
+        ("com.google.Chrome", {"DnsOverHttpsMode": "automatic"}, "dns-over-https"),
+        ("com.google.Chrome", {"BuiltInDnsClientEnabled": True}, "dns-over-https"),
+        ("com.google.Chrome", {"URLBlocklist": []}, "wechat"),
+        ("com.google.Chrome", {"URLAllowlist": ["work.wechat.example", "wechat.example"]}, "wechat"),
+        ("com.microsoft.Edge", {"URLBlocklist": [b"data"]}, "wechat"),
+        ("org.mozilla.firefox", {"EnterprisePoliciesEnabled": False}, "wechat"),
+        ("org.mozilla.firefox", {"DNSOverHTTPS": {"Enabled": True}}, "dns-over-https"),
+        ("com.google.Chrome", None, "wechat"),
+        ("org.mozilla.firefox", None, "dns-over-https"),
+    ],
+)
+@pytest.mark.parametrize("user", ["", "/alice"])
+def test_preference_that_somebody_changed_is_noncompliant(mac, domain, policies, rule, user):
+    """A preference of one user comes before the one of all users."""
+    mac.bundle("/Applications/Google Chrome.app", "com.google.Chrome")
+    mac.bundle("/Applications/Microsoft Edge.app", "com.microsoft.edgemac")
+    mac.bundle("/Users/alice/Applications/Firefox.app", "org.mozilla.firefox")
+    mac.preferences(plan())
+    place = mac.root / f"Library/Managed Preferences/{domain}.plist"
+    if policies is None:
+        place.unlink()
+    else:
+        before = {} if user else plistlib.loads(place.read_bytes())
+        mac.file(f"/Library/Managed Preferences{user}/{domain}.plist", plistlib.dumps({**before, **policies}))
+    assert read_rules(mac.host, plan(), "browser")[f"browser/{rule}"]["state"] == NONCOMPLIANT
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("/Applications/Chat/Another name.app", "system"),
+        ("/Users/alice/Applications/Chrome Apps/x.app", "user:alice"),
+        ("/Applications/a/b/c/d/e/f/x.app", "system"),
+        ("/Users/alice/Applications/no bundle.app/a/x.app", "user:alice"),
+    ],
+)
+def test_application_is_known_by_its_identifier_alone(mac, path, scope):
+    mac.bundle("/Applications/WeChat.app", "example.other")
+    mac.bundle("/Users/Shared/Applications/WeChat.app", "com.tencent.xinWeChat")  # nobody's home
+    mac.file("/Applications/file.app", b"")
+    assert "apps/wechat" not in read_rules(mac.host, plan())
+    mac.bundle(path, "COM.tencent.xinwechat")
+    [finding] = read_rules(mac.host, plan())["apps/wechat"]["findings"]
+    assert (finding["id"], finding["scope"], finding["path"]) == ("COM.tencent.xinwechat", scope, path)
+
+
+def test_homes_of_nobody_are_left_out_and_each_home_has_a_budget(mac, monkeypatch):
+    for name in ("Guest", "Deleted Users", "Shared", ".localized", "bob"):
+        mac.bundle(f"/Users/{name}/Applications/x.app", name)
+    mac.file("/Users/file", b"")
+    assert [application.id for application in applications.find(mac.host).applications] == ["bob"]
+    budgets, unseen, host = [], [], mac.host
+    assert sorted(applications.homes(host, unseen)) == [("/Users/alice", "alice"), ("/Users/bob", "bob")]
+    monkeypatch.setattr(
+        applications,
+        "_of_folder",
+        lambda host, folder, user: budgets.append((user, host.budget and host.budget.seconds))
+        or applications.Found([], [folder]),
+    )
+    assert len(applications.find(host).unseen) == 3 and unseen == []
+    assert sorted(budgets) == [("", None), ("alice", 10.0), ("bob", 10.0)] and host.budget is None
+
+
+def test_unreadable_directories_hide_no_other_and_are_counted(mac):
+    class Unreadable(Host):
+        def list(self, path):
+            if path in ("/Applications/a", "/Applications/z"):
+                raise Unseen(f"{path} cannot be read")
+            return super().list(path)
+
+    for name in ("a", "z"):
+        (mac.root / "Applications" / name).mkdir()
+    mac.bundle("/Applications/m/x.app", "example.chat")
+    host = Unreadable(str(mac.root), mac.host._run)
+    services = {name: {**WECHAT, "bundle_ids": [f"example.{name}"]} for name in ("chat", "other")}
+    rules = read_rules(host, plan(services), "apps")
+    assert [finding["path"] for finding in rules["apps/chat"]["findings"]] == ["/Applications/m/x.app"]
+    other = rules["apps/other"]
+    assert (other["state"], "cannot be read, and 1 more directories" in other["reason"]) == (UNKNOWN, True)
+
+
+def test_version_counts_only_where_root_alone_could_write_it(mac, tmp_path):
+    waived = plan({"wechat": {**WECHAT, "exceptions": [{"waiver": "W-1", "versions": ["4.0.1"]}]}})
+    version = {"CFBundleShortVersionString": "4.0.1"}
+    mac.bundle("/Applications/WeChat.app", "com.tencent.xinWeChat", **version)
+    if os.geteuid() == 0:
+        assert read_rules(mac.host, waived)["apps/wechat"]["state"] == "waived"
+    (mac.root / "Applications/WeChat.app").chmod(0o777)
+    assert read_rules(mac.host, waived)["apps/wechat"]["state"] == NONCOMPLIANT
+    own = Mac(tmp_path / "other")
+    own.bundle("/Users/alice/Applications/WeChat.app", "com.tencent.xinWeChat", **version)
+    assert read_rules(own.host, waived)["apps/wechat"]["state"] == NONCOMPLIANT
+
+
+def test_lines_of_ps_are_programs_with_a_path(mac):
+    longest = "/" + "x" * (programs.LONGEST - 1)
+    mac.running = ["  1 0 /sbin/launchd", "601    -2 /usr/libexec/nobodys helper  ", f"702 501 {longest}"]
+    mac.running += [f"703 501 {longest}x", "  1234567890 0 /too many digits", "700 501 relative", "x 501 /x"]
+    listed = [(1, 0, "/sbin/launchd"), (601, -2, "/usr/libexec/nobodys helper"), (702, 501, longest)]
+    assert programs.listed(mac.host) == listed
+    mac.running = []
+    assert "ps lists no program" in read_rules(mac.host, plan())["apps/wechat"]["reason"]
+
+
+BOMB = (
+    b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+    b"<plist><dict><key>a</key><string>&b;</string></dict></plist>"
+)
+DEEP = b"<plist><dict><key>a</key>" + b"<array>" * 20_000 + b"</array>" * 20_000 + b"</dict></plist>"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"bplist00" + bytes(40), BOMB, BOMB.decode().encode("utf-16"), b"<plist>", b"{}", b"<plist><array/></plist>"],
+)
+def test_file_that_is_no_property_list_is_an_error(mac, content):
+    mac.file("/x.plist", content)
+    with pytest.raises(ControlError):
+        property_list.read(mac.host, "/x.plist")
+
+
+def test_property_list_that_is_deep_or_large_costs_little(mac):
+    mac.file("/x.plist", DEEP)
+    began = time.process_time()
+    with contextlib.suppress(ControlError):
+        property_list.read(mac.host, "/x.plist")
+    assert time.process_time() - began < 5
+    content = b'\xef\xbb\xbf<?xml version="1.0"?><plist><dict><key>a</key><string>b</string></dict></plist>'
+    mac.file("/x.plist", content.ljust(property_list.LARGEST))
+    assert property_list.read(mac.host, "/x.plist") == {"a": "b"}
+    mac.file("/x.plist", content.ljust(property_list.LARGEST + 1))
+    with pytest.raises((ControlError, Unseen)):
+        property_list.read(mac.host, "/x.plist")
+
+
+@pytest.mark.parametrize("form", [plistlib.FMT_BINARY, plistlib.FMT_XML])
+def test_property_list_has_the_types_of_json(mac, form):
+    values = {"s": "x", "i": 5, "f": 2.5, "b": False, "d": {"k": {"v": True}}}
+    others = {"date": datetime.datetime(2026, 1, 1), "data": b"x", "l": [1, b"x", ["y"]]}
+    mac.file("/x.plist", plistlib.dumps({**values, **others}, fmt=form))
+    assert property_list.read(mac.host, "/x.plist") == {**values, "date": None, "data": None, "l": [1, None, ["y"]]}

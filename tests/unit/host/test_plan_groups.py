@@ -223,3 +223,82 @@ def test_waivers_hours_and_groups_of_a_service_are_all_resolved(host):
         now = entry(resolved(host, at(policy, clock(moment)))[0], control="apps")
         assert now["only"] == {"users": ["alice", "bob"]}
         assert (exception_for(now, of("alice")), exception_for(now, of("bob"))) == (waiver, "")
+
+
+@pytest.mark.parametrize(
+    ("moment", "mode"),
+    [
+        ("2026-11-27 08:59", "audit"),
+        ("2026-11-27 09:00", "waived"),
+        ("2026-11-27 17:59", "waived"),
+        ("2026-11-27 18:00", "audit"),
+        ("2026-11-28 12:00", "audit"),  # Saturday
+    ],
+)
+def test_service_is_open_at_its_hours(moment, mode):
+    assert entry(at(plan(a=WAIVED), clock(moment)))["mode"] == mode
+
+
+@pytest.mark.parametrize(
+    ("begin", "length", "hours", "minutes"),
+    [
+        (1806188400, 23, "sun 01:00-04:00", 120),  # 2027-03-28: 02:00 becomes 03:00
+        (1806188400, 23, "sun 02:00-03:00", 0),
+        (1824933600, 25, "sun 01:00-04:00", 240),  # 2027-10-31: 03:00 becomes 02:00
+        (1824933600, 25, "sun 02:00-03:00", 120),
+    ],
+)
+def test_missing_hour_is_not_open_and_the_repeated_hour_counts_twice(monkeypatch, begin, length, hours, minutes):
+    found = plan(a={**WAIVED, "hours": [list(window) for window in windows([hours])]})
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        moments = [time.localtime(begin + 60 * minute) for minute in range(length * 60)]
+    time.tzset()
+    assert moments[0][3:5] == (0, 0)
+    assert sum(entry(at(found, moment))["mode"] == "waived" for moment in moments) == minutes
+
+
+@pytest.mark.parametrize(
+    ("group", "members"),
+    [
+        ("press", ["alice", "bob"]),  # bob's own group, and nobody who has no account
+        ("alice", ["alice"]),
+        ("empty", []),
+        ("just", []),  # as many as there may be, of whom none has an account
+        *((name, "no such group") for name in ("nosuch", "broken", "pre", "word")),
+        ("nested", "'press' is a group"),
+        ("huge", "more than 1000 members"),
+    ],
+)
+def test_group_has_its_listed_members_and_those_whose_own_it_is(host, group, members):
+    if isinstance(members, str):
+        with pytest.raises(LookupError, match=members):
+            groups.members(host, group)
+    else:
+        assert groups.members(host, group) == members
+
+
+def test_members_are_waived_and_no_other_user(host):
+    exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
+    assert exception_for({"mode": "enforce", "exceptions": [exception]}, of("alice")) == "", "not resolved yet"
+    found, missed = resolved(host, plan("apps", a={"exceptions": [exception]}))
+    now = entry(found, control="apps")
+    assert missed == [] and "waivers" not in found
+    waivers = {user: exception_for(now, of(user)) for user in ("alice", "bob", "carol", "dave")}
+    assert waivers == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
+
+
+@pytest.mark.parametrize(
+    ("names", "members"),
+    [(["empty", "press"], ["alice", "bob"]), (["empty"], []), (["staff"], ["alice", "ally"])],
+)
+def test_restriction_is_for_the_members_on_this_host(host, names, members):
+    """Root serves everybody; ally and alice are one account."""
+    (Path(host.root) / "etc/passwd").write_text(f"{PASSWD}ally:x:1000:1000::/home/ally:/bin/sh\n")
+    (Path(host.root) / "etc/group").write_text(f"{GROUP}staff:x:2005:root,ally\n")
+    found, missed = resolved(host, plan("apps", a={"only": {"posix_groups": names}}, b={}))
+    now = entry(found, control="apps")
+    assert (now["only"], missed) == ({"users": members}, []) and "only" not in entry(found, "b", "apps")
+    assert [user for user in ("alice", "ally", "bob", "root") if concerns(now, of(user))] == members
+    assert not concerns(now, Finding("package", "wechat", scope="system"))

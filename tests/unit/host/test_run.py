@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from patience import LONGEST
 from proscribe.host import audit_program, run
+from proscribe.host.controls import applying, base
 from proscribe.host.controls.base import Action, Changes, Refusal
 from proscribe.host.controls.browser import probe
 from proscribe.host.macos import observing
@@ -294,3 +297,61 @@ def test_ordinary_user_changes_nothing(scripted, monkeypatch):
     monkeypatch.setattr(Host, "privileged", False)
     with pytest.raises(ControlError, match="needs root"):
         run.change(scripted.host, make_plan("apps"), "apps")
+
+
+@pytest.mark.parametrize(("lift", "dry_run"), [(False, False), (False, True), (True, False), (True, True)])
+def test_change_applies_its_actions_unless_it_is_a_dry_run(scripted, lift, dry_run):
+    log = []
+    scripted.changes = Changes([Action("remove", name, lambda name=name: log.append(name), name) for name in "ab"])
+    result = run.change(scripted.host, make_plan("apps"), "apps", lift=lift, dry_run=dry_run)
+    assert (log, result["actions"], result["changed"]) == ([] if dry_run else ["a", "b"], ["remove a", "remove b"], True)
+    assert [difference["before"] for difference in result["diff"]] == ["a", "b"]
+
+
+def test_audited_control_is_not_changed(scripted):
+    scripted.changes = Changes([Action("remove", "a", lambda: pytest.fail("it is audited"))])
+    scripted.seen = {"apps": [Verdict("apps/wechat", NONCOMPLIANT, (FOUND,))]}
+    body = {key: value for key, value in make_plan("apps").items() if key != "digest"}
+    audited = plans.sealed({**body, "controls": {"apps": {**SECTION, "mode": "audit"}}})
+    result = run.change(scripted.host, audited, "apps")
+    assert (result["actions"], result["changed"], len(result["findings"])) == ([], False, 1)
+
+
+def test_independent_actions_are_all_tried(scripted):
+    log = []
+    works = {"a": lambda: log.append("a"), "b": raise_refusal, "c": lambda: log.append("c")}
+    actions = [Action("remove", name, work) for name, work in works.items()]
+    scripted.changes = Changes(actions, independent=True)
+    with pytest.raises(ControlError, match="^remove b: no$") as raised:
+        run.change(scripted.host, make_plan("apps"), "apps")
+    assert (log, raised.value.done) == (["a", "c"], ["remove a", "remove c"])
+
+
+def raise_refusal() -> None:
+    raise ControlError("no")
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "hangs", "dies", "blunders"])
+def test_trouble_of_a_users_action_is_a_refusal_and_keeps_no_other_action(scripted, monkeypatch, tmp_path, trouble):
+    """A user's own thing that cannot be removed must not fail the control, nor take longer than one patience."""
+    works = {"refuses": raise_refusal, "dies": lambda: os._exit(1), "blunders": lambda: {}["x"]}
+    monkeypatch.setattr(applying, "PATIENCE", 1.0)
+    work = works.get(trouble, lambda: time.sleep(LONGEST))
+    own = [Action("remove", f"x{n}", work, user="mallory", rules=["apps/telegram"]) for n in range(20)]
+    (tmp_path / "mark").touch()
+    scripted.changes = Changes([*own, Action("remove", "wechat", (tmp_path / "mark").unlink)])
+    result = run.change(scripted.host, make_plan("apps"), "apps")
+    assert result["actions"] == ["remove wechat"] and not (tmp_path / "mark").exists()
+    reasons = [refusal["reason"] for refusal in result["refused"]]
+    assert len(reasons) == 20 and all(reason.startswith("mallory's, could not be changed") for reason in reasons)
+    assert sum("what was changed before" in reason for reason in reasons) == (19 if trouble == "hangs" else 0)
+    scripted.changes = Changes(own[:1])
+    result = run.change(scripted.host, make_plan("apps"), "apps")
+    assert (result["changed"], result["actions"], result["diff"]) == (False, [], [])
+
+
+def test_differences_are_bounded(monkeypatch):
+    monkeypatch.setattr(base, "LARGEST_DIFFERENCES", 10)
+    actions = [Action("write", path, lambda: None, "1234", "567") for path in ("/a", "/b", "/c")]
+    shown = [(entry["before"], entry["after"]) for entry in base.differences(actions)]
+    assert shown == [("1234", "567"), ("123", ""), ("", "")]

@@ -167,3 +167,112 @@ def test_checkout_is_deleted_on_its_own_file_system_only(machine):
     machine.apply(timers.lifted(machine.host, [timers.PULL]))
     removed = [argv[1:] for argv in ran if argv[0].endswith("rm")]
     assert removed == [["-rf", "--one-file-system", "--", "/var/lib/proscribe/pull/checkout"]]
+
+
+def test_other_run_is_kept_from_the_host_meanwhile_but_not_on_a_mac(machine, change, monkeypatch):
+    @contextlib.contextmanager
+    def exclusive(self):
+        machine.calls.append("begins")
+        yield
+        machine.calls.append("ends")
+
+    monkeypatch.setattr(Host, "exclusive", exclusive)
+    change("write")
+    assert machine.calls == ["root", "begins", "write", "ends"]
+    monkeypatch.setattr(Host, "system", "Darwin")
+    machine.calls.clear()
+    change("write")
+    assert machine.calls == ["root", "write"] and timers.lifted(machine.host).actions == []
+
+
+def test_only_files_that_differ_are_changed(machine):
+    first = machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {"host": "web01"}))
+    assert first[-3:] == ["load systemd's units", "enable proscribe-pull.timer", "start proscribe-pull.timer"]
+    assert machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {"host": "web01"})) == []
+    later = {name: text for name, text in PULL_FILES.items() if name != timers.SIGNERS}
+    later[f"{UNITS}pull.timer"] = "another\n"
+    assert machine.apply(timers.planned(machine.host, timers.PULL, later, {"host": "web01"})) == [
+        f"write {UNITS}pull.timer",
+        "delete /etc/proscribe/pull_signers",
+        "load systemd's units",
+        "start proscribe-pull.timer",
+    ]
+
+
+def test_second_timer_goes_by_itself(machine):
+    machine.apply(timers.planned(machine.host, timers.DRIFT, {**DRIFT_FILES, **REFRESH_FILES}, {}))
+    assert machine.active == {"proscribe-drift.timer", "proscribe-catalogue.timer"}
+    stamp = "/var/lib/systemd/timers/stamp-proscribe-catalogue.timer"
+    (machine.root / stamp[1:]).touch()
+    done = machine.apply(timers.planned(machine.host, timers.DRIFT, DRIFT_FILES, {}))
+    deleted = [f"delete {path}" for path in (*sorted(REFRESH_FILES), stamp)]
+    assert done == ["stop proscribe-catalogue.timer", *deleted, "load systemd's units"]
+    assert machine.active == {"proscribe-drift.timer"} and not any("catalogue" in name for name in machine.list_files())
+
+
+MODULES = ("others", "ownership", "run_files", "tuples")
+MODES = {
+    timers.DRIFT: {
+        **{f"{UNITS}{name}": 0o644 for name in ("drift.service", "drift.timer", "drift-failed.service")},
+        **{f"{UNITS}catalogue.{kind}": 0o644 for kind in ("service", "timer")},
+        "/usr/libexec/proscribe/schedule/guard": 0o755,
+        **{f"/usr/libexec/proscribe/schedule/base/{name}.py": 0o644 for name in MODULES},
+        "/etc/proscribe/schedule.json": 0o600,
+    },
+    timers.PULL: {
+        **{f"{UNITS}pull.{kind}": 0o644 for kind in ("service", "timer")},
+        "/usr/libexec/proscribe/pull": 0o755,
+        "/usr/libexec/proscribe/commits.py": 0o644,
+        **{f"/usr/libexec/proscribe/base/{name}.py": 0o644 for name in MODULES},
+        "/etc/proscribe/pull.json": 0o600,
+        "/etc/proscribe/pull_signers": 0o644,
+        "/var/lib/proscribe/pull/about": 0o644,
+    },
+}
+
+
+@pytest.mark.parametrize("part", MODES)
+def test_files_of_a_schedule_have_their_modes_and_a_lift_stops_before_it_deletes(machine, part):
+    texts = {path: f"of {path}\n" for path in MODES[part] if not path.endswith(".json")}
+    settings = {"host": "web01"} if part == timers.PULL else {}
+    machine.apply(timers.planned(machine.host, part, texts, settings, RUNS))
+    assert {path: (machine.root / path[1:]).stat().st_mode & 0o7777 for path in MODES[part]} == MODES[part]
+    assert {path: (machine.root / path[1:]).read_text() for path in texts} == texts
+    for place in ("checkout", "reports"):
+        (machine.root / "var/lib/proscribe/pull" / place).mkdir(parents=True)
+    done = [str(action) for action in timers.lifted(machine.host, [part]).actions]
+    units = [path.rpartition("/")[2] for path in MODES[part] if path.endswith(".timer")]
+    stopped = [*(f"stop {unit}" for unit in units), *["stop proscribe-pull.service"] * (part == timers.PULL)]
+    if part == timers.PULL:
+        stopped += [f"delete /var/lib/proscribe/pull/{place}" for place in ("checkout", "reports")]
+    assert done == [*stopped, *(f"delete {path}" for path in MODES[part]), "load systemd's units"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
+def test_masked_timer_is_written_again(machine):
+    timer = machine.root / f"{UNITS}pull.timer"[1:]
+    machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {}))
+    timer.unlink()
+    timer.symlink_to("/dev/null")
+    done = machine.apply(timers.planned(machine.host, timers.PULL, PULL_FILES, {}))
+    assert done == [f"write {UNITS}pull.timer", "load systemd's units", "start proscribe-pull.timer"]
+    assert timer.read_text() == "a timer\n" and not timer.is_symlink()
+
+
+def test_commands_have_their_timeouts(machine):
+    (machine.root / "var/lib/proscribe/pull/checkout").mkdir(parents=True)
+    ran, run = [], machine.host._run
+    machine.host._run = lambda argv, **how: ran.append((" ".join(argv[:2]), how.get("timeout"))) or run(argv, **how)
+    machine.apply(timers.planned(machine.host, timers.PULL, {f"{UNITS}pull.timer": "x"}, {}))
+    machine.apply(timers.lifted(machine.host, [timers.PULL]))
+    limits = {line.rpartition("/")[2]: seconds for line, seconds in ran}
+    assert limits["systemctl restart"] == limits["systemctl daemon-reload"] == limits["systemctl stop"] == 120
+    assert limits["rm -rf"] == 300
+
+
+def test_files_that_are_run_have_to_be_the_accounts_own_and_visible_to_the_units(machine, monkeypatch):
+    called, runs = [], {"account": "ban", "paths": ["/srv/x"], "starts": [], "writes": []}
+    monkeypatch.setattr(timers, "require_own", lambda *given: called.append(given))
+    monkeypatch.setattr(timers, "require_visible", lambda *given: called.append(given))
+    timers.planned(machine.host, timers.PULL, PULL_FILES, {}, runs)
+    assert called == [("ban", ["/srv/x"]), (machine.host, PULL_FILES, runs)]

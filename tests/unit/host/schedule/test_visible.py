@@ -3,8 +3,10 @@ the same with a real systemd."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,70 @@ def test_trial_that_cannot_be_made_is_reported(tmp_path, out, error, reason):
     with pytest.raises(ControlError) as wrong:
         require_visible(machine.host, make_service("PrivateTmp=yes"), {"account": "o", "paths": ["/usr"]})
     assert f"({reason}): User=o PrivateTmp=yes. {BETTER}" in str(wrong.value)
+
+
+@pytest.mark.parametrize("kind", ["paths", "starts", "writes"])
+@pytest.mark.parametrize("place", ["/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys"])
+def test_path_in_a_place_that_is_not_kept_is_refused(tmp_path, kind, place):
+    machine = Machine(tmp_path)
+    with pytest.raises(ControlError, match=f"^{place}/proscribe is below {place}, "):
+        require_visible(machine.host, make_units(), {"account": "ops", "paths": [], kind: [f"{place}/proscribe"]})
+    assert machine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("drop_ins", "added"),
+    [
+        ({"usr/lib": {"a.conf": "yes"}}, ["yes"]),
+        ({"run": {"a.conf": "yes"}}, ["yes"]),
+        ({"etc": {"b.conf": "no", "a.conf": "yes", "c.conf~": "tmpfs", "conf": "tmpfs"}}, ["yes", "no"]),
+        ({"usr/lib": {"b.conf": "no"}, "etc": {"a.conf": "yes"}}, ["yes", "no"]),
+        ({"usr/lib": {"a.conf": "1"}, "run": {"a.conf": "2"}, "etc": {"a.conf": "3"}}, ["3"]),
+        ({"usr/lib": {"a.conf": "1"}, "usr/local/lib": {"a.conf": "2"}}, ["2"]),
+    ],
+)
+def test_drop_ins_count_as_systemd_reads_them(tmp_path, drop_ins, added):
+    for place, values in drop_ins.items():
+        folder = tmp_path / place / "systemd/system/proscribe-drift.service.d"
+        folder.mkdir(parents=True)
+        for name, value in values.items():
+            (folder / name).write_text(f"[Service]\n  ProtectHome = {value} \nExecStart=/bin/evil\n# PrivateTmp=no\n")
+    machine = Machine(tmp_path)
+    require_visible(machine.host, make_service(), RUNS)
+    assert machine.read_properties() == ["User=ops", *(f"ProtectHome={value}" for value in added)]
+
+
+@pytest.mark.parametrize(
+    ("happens", "wrong"),
+    [
+        (lambda place: None, ""),
+        (lambda place: (place / "code").unlink(), "code is not there"),
+        (lambda place: (place / "other").rename(place / "code"), "code is not the same"),
+        (lambda place: (place / "start").chmod(0o600), "start cannot be run"),
+        (lambda place: (place / "reports").rmdir(), ""),
+        (lambda place: ((place / "reports").rmdir(), (place / "reports").touch()), "reports cannot be written"),
+    ],
+    ids=["all is seen", "gone", "another file", "no program", "a folder that can be made", "no folder"],
+)
+def test_trial_reports_the_paths_that_a_unit_does_not_see(tmp_path, monkeypatch, happens, wrong):
+    def run(argv, *, stdin, timeout):
+        """Run the command in no unit, after something has happened to the files, beside a user's modules."""
+        options, command = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
+        assert {"--quiet", "--wait", "--pipe", "--collect"} <= set(options) and timeout > 0
+        happens(tmp_path)
+        environment = {"PYTHONPATH": str(tmp_path / "hers")}
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, timeout=timeout, env=environment, cwd=tmp_path / "hers"
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    monkeypatch.setattr(visible, "PASSING", ())
+    for name in ("code", "other", "start"):
+        (tmp_path / name).touch(0o700)
+    for name in ("reports", "hers"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "hers/json.py").write_text("raise SystemExit('hers')")
+    code, start, reports = (str(tmp_path / name) for name in ("code", "start", "reports"))
+    runs = {"account": "ops", "paths": [code, f"{code}-later"], "starts": [start], "writes": [reports]}
+    with pytest.raises(ControlError, match=f"^{tmp_path}/{wrong}") if wrong else contextlib.nullcontext():
+        require_visible(Host(str(tmp_path), run), make_service(), runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proscribe.host.system import ControlError
 from proscribe.host.watch.attempts import EVERY, MOST_OF_USER, OTHERS, Attempts
 
 
@@ -54,3 +55,39 @@ def test_written_numbers_add_up(given_):
     for program in ("a", "b"):
         written = sum(times for _, name, _, times in lines.written if name == program)
         assert written == sum(name == program for name, _ in given_)
+
+
+def test_first_attempt_has_a_line_at_once_and_the_others_one_a_minute():
+    lines = Lines()
+    attempts = Attempts(lines)
+    assert attempts.note("apps/viber", "Viber", "alice", 100.0)
+    assert not any(attempts.note("apps/viber", "Viber", "alice", 100.0 + n / 100) for n in range(500))
+    assert attempts.note("apps/viber", "Viber", "bob", 101.0) and attempts.due() == 160.0
+    attempts.proceed(159.0)
+    assert lines.written == [("apps/viber", "Viber", "alice", 1), ("apps/viber", "Viber", "bob", 1)]
+    attempts.proceed(160.0)
+    assert lines.written[2:] == [("apps/viber", "Viber", "alice", 500)] and attempts.due() is None
+    assert attempts.note("apps/viber", "Viber", "alice", 280.0)
+
+
+def test_attempt_that_cannot_be_written_counts_until_it_can(monkeypatch):
+    lines = Lines()
+    attempts = Attempts(lambda *_: (_ for _ in ()).throw(ControlError("the disk is full")))
+    for now in (0.0, 1.0):
+        attempts.note("apps/viber", "Viber", "alice", now)
+    attempts.write = lines
+    attempts.proceed(60.0)
+    assert lines.written == [("apps/viber", "Viber", "alice", 2)]
+
+
+def test_user_with_any_names_of_programs_fills_no_memory():
+    lines = Lines()
+    attempts = Attempts(lines)
+    for number in range(1000):
+        attempts.note("apps/viber", f"Viber{number}", "alice", 1.0)
+    attempts.note("apps/viber", "Viber", "bob", 1.0)
+    attempts.proceed(2.0, all_of_it=True)
+    names = {program for _, program, user, _ in lines.written if user == "alice"}
+    assert OTHERS in names and len(names) == MOST_OF_USER + 1
+    assert sum(times for *_, user, times in lines.written if user == "alice") == 1000
+    assert ("apps/viber", "Viber", "bob", 1) in lines.written

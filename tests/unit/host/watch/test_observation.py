@@ -462,3 +462,125 @@ def test_new_firewall_table_is_tried_and_confirmed_as_by_a_run(made, monkeypatch
         assert done == {"changed": True, "by": by, "in turn of": made}
     assert sum(waited) == pytest.approx(waits, abs=0.3)
     assert limits[0].seconds >= 60 and limits[0].memory == 0, "nft takes what it needs"
+
+
+def test_clock_that_goes_back_does_not_bring_the_earlier_plan_again(made, ban, plans, monkeypatch):
+    digests, now = [], time.time()
+    monkeypatch.setattr(ban, "observe", lambda _, by: digests.append(by["digest"]) or Ban.observe(ban, made, by))
+    for seconds in (0, 61, 61, 3600, -3600, -7200):
+        monkeypatch.setattr(clock.time, "time", lambda moment=now + seconds: moment)
+        observe(made, ban)
+    earlier, later = (plan_["digest"] for plan_ in plans)
+    assert digests.count(later) >= 5 and digests.count(earlier) == 2, "by which it was seen whether a rule drifted"
+    assert digests[-4:] == [later] * 4
+    lines = journal.read(made)[0]
+    assert [line["plan"] for line in lines if line["event"] == "plan"] == [later]
+    assert [round(line["back"], -2) for line in lines if line["event"] == "clock"] == [7200], "once"
+
+
+def test_successor_that_is_not_what_was_installed_is_not_enforced(made, ban, plans, monkeypatch):
+    made.write(files.plan_file(plans[1]["digest"]), json.dumps(plans[1] | {"controls": {"x": 1}}), 0o600)
+    now = time.time() + 61
+    monkeypatch.setattr(clock.time, "time", lambda: now)
+    with pytest.raises(files.Damaged):
+        observe(made, ban)
+
+
+def test_hours_that_begin_and_end_are_a_change_of_the_plan_and_no_drift(made, ban, monkeypatch):
+    monkeypatch.setenv("TZ", "UTC0")
+    begin = calendar.timegm((2027, 1, 4, 8, 55, 0))  # a Monday
+    waived = {"name": "A", "mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
+    mine = plan(controls={"browser": {"mode": "enforce", "services": {"a": waived}, "settings": {}}})
+    installing.change(made, mine, given(mine))
+    in_place = ["enforce"]
+
+    def read_mode(host, plan_):
+        return run.resolved_here(host, plan_)[0]["controls"]["browser"]["services"]["a"]["mode"]
+
+    def observe_mode(host, plan_):
+        return ban.make_record(plan_, ban.broken() | {"browser/x"} * (read_mode(host, plan_) != in_place[0]))
+
+    def change(host, plan_, name, **more):
+        in_place[0] = read_mode(host, plan_)
+        return Ban.change(ban, host, plan_, name, **more)
+
+    monkeypatch.setattr(ban, "observe", observe_mode)
+    monkeypatch.setattr(ban, "change", change)
+    states = []
+    for moment, tampered in ((0, False), (600, False), (900, True), (10 * 3600, False), (11 * 3600, False)):
+        if tampered:  # somebody did that meanwhile, which is drift all the same
+            ban.break_rules("dns/wechat")
+        with monkeypatch.context() as patched:
+            patched.setattr(clock.time, "time", lambda now=begin + moment: now)
+            observe(made, ban)
+        states.append(read_record(made)["state"])
+    assert states == ["compliant", "compliant", "repaired", "compliant", "compliant"]
+    lines = [line for line in journal.read(made)[0] if line["event"] != "stale"]  # the moments are years later
+    assert [line["event"] for line in lines] == ["hours", "drift", "corrected", "hours"]
+    assert lines[0]["opened"] == lines[-1]["closed"] == ["browser/a"] and lines[1]["rules"] == ["dns/wechat"]
+    assert [incident["rules"] for incident in summary(made, mine)["incidents"]] == [["dns/wechat"]]
+
+
+RESTORED = {
+    "the daemon is stopped": lambda host: host.stopped.add(units.LAUNCHES),
+    "the daemon is deaf": lambda host: setattr(host, "daemon", None),
+    "the program is another": lambda host: host.write(files.PROGRAM, "#!/bin/true\n", 0o755),
+    "the link is gone": lambda host: host.delete(files.COMMAND),
+    "a unit is gone": lambda host: host.delete(f"{units.FOLDER}/{units.TIMER}"),
+    "a unit is overridden": lambda host: host.write(f"/run/systemd/system.control/{units.LAUNCHES}.d/x.conf", ""),
+}
+
+
+@pytest.mark.parametrize("damage", RESTORED)
+def test_part_of_the_watcher_is_restored_named_and_counted(own, damage):
+    host, ban = own
+    RESTORED[damage](host)
+    observe(host, ban)
+    assert read_record(host)["state"] == "repaired" and read_events(host) == ["drift", "corrected"]
+    (incident,) = summary(host, plan())["incidents"]
+    assert (incident["control"], incident["times"], incident["corrected"]) == ("watch", 1, 1)
+    observe(host, ban)
+    assert read_record(host)["state"] == "compliant" and len(read_events(host)) == 2
+
+
+def test_correction_that_fails_is_tried_each_time_and_written_down_once(watched, ban):
+    host, _ = watched
+    ban.break_rules(*RULES)
+    ban.refuses = "dns"
+    for _ in range(3):
+        observe(host, ban)
+    assert ban.changed == ["apps", "dns", "dns", "dns"] and read_record(host)["state"] == "noncompliant"
+    assert read_events(host) == ["drift", "drift", "failed", "corrected"]
+    ban.refuses = ""
+    observe(host, ban)
+    ban.break_rules("dns/wechat")
+    observe(host, ban)
+    assert read_events(host)[4:] == ["corrected", "drift", "corrected"], "it drifted anew"
+
+
+def test_frozen_host_writes_drift_down_and_leaves_it(watched, ban):
+    host, _ = watched
+    pause.freeze(host, "2h", "a printer", "root")
+    ban.break_rules("dns/wechat")
+    observe(host, ban)
+    assert ban.changed == [] and read_events(host) == ["frozen", "drift"]
+    pause.thaw(host)
+    observe(host, ban)
+    assert ban.changed == ["dns"] and read_events(host) == ["frozen", "drift", "thawed", "corrected"]
+
+
+def test_correction_whose_result_is_not_seen_is_not_written_down(watched, ban, monkeypatch):
+    host, _ = watched
+    ban.break_rules("dns/wechat")
+    seen = iter([["dns/wechat"], None])
+
+    def observe_once(_, plan_):
+        if broken := next(seen):
+            return ban.make_record(plan_, broken)
+        record, _ = ban.make_record(plan_, [])
+        unknown = {"rule": "dns/wechat", "state": "unknown", "reason": "why", "waiver": None, "findings": []}
+        return {**record, "state": "unknown", "rules": [unknown]}, []
+
+    monkeypatch.setattr(ban, "observe", observe_once)
+    observe(host, ban)
+    assert read_lines(host) == [("drift", ["dns/wechat"])] and read_record(host)["state"] == "unknown"

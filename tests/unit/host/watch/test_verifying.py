@@ -410,3 +410,99 @@ def test_half_a_request_is_none(channel):
     stub = Stub()
     serving.serve(stub, theirs)
     assert stub.answered == []
+
+
+def test_flood_of_programs_is_not_remembered_without_end(monkeypatch):
+    verifier = Verifying(lambda: Seen([]))
+    for name in ("_begin", "_notify"):
+        monkeypatch.setattr(verifier, name, lambda *_: True)
+    monkeypatch.setattr(verifier.attempts, "note", lambda *_: None)
+    for number in range(MOST_FORKED + 5):
+        process = Process(1000 + number, f"/tmp/{number}")
+        verifier._end(make_running("alice", process), {process.pid: 1}, [process.pid], 100.0)
+    assert len(verifier.forking) == MOST_FORKED
+
+
+OWL = "/opt/owl/owl"
+
+
+@pytest.mark.parametrize(("user", "ended"), [("alice", [20, 60]), ("bob", [30]), ("nobody-known", [])])
+def test_forked_processes_of_the_same_program_and_user_are_ended(monkeypatch, user, ended):
+    rows = [(20, OWL, "alice"), (30, OWL, "bob"), (40, "/opt/owl/helper", "alice"), (50, "/usr/bin/true", "alice")]
+    rows += [(51, OWL, "alice"), (60, OWL, "alice")]  # 51 was started by itself
+    users = {pid: name for pid, _, name in rows}
+    host, numbers, sent = Seen([Process(pid, exe) for pid, exe, _ in rows]), {"alice": 1000, "bob": 1001}, []
+    verifier = Verifying(lambda: host)
+
+    def verify(processes):
+        running = [make_running(users[process.pid], process) for process in processes]
+        return [Verified(running, [], [], [], [])]
+
+    def begin(processes, held):
+        sent.extend(process.pid for process in processes if process.pid in held)
+        return True
+
+    monkeypatch.setattr(host, "user_of", lambda process: numbers[users[process.pid]])
+    monkeypatch.setattr(host, "user_id", numbers.get)
+    monkeypatch.setattr(verifier.restricted, "verify", verify)
+    monkeypatch.setattr(verifier, "_begin", begin)
+    monkeypatch.setattr(verifier, "_notify", lambda *_: None)
+    monkeypatch.setattr(verifier.attempts, "note", lambda *_: None)
+    program = [Process(7, OWL), Process(8, "/opt/owl/helper")]  # the first process says which program it was
+    for now in (100.0, 100.1):
+        verifier._end(make_running(user, *program), {7: 1, 8: 1}, [7, 8], now)
+        assert verifier.forked_at == 100.0 + FORKED and bool(verifier.forking) is (user in numbers)
+    sent.clear()
+    verifier._end_forked(100.0 + FORKED)
+    assert sorted(sent) == ended and verifier.forked_at == 0.0 and not verifier.forking
+
+
+@pytest.mark.parametrize(
+    ("exe", "started", "before", "same"),
+    [
+        (OWL, 1.0, (1.0, OWL), True),
+        ("/usr/bin/true", 1.0, (1.0, OWL), False),  # it has become another program
+        (OWL, 2.0, (1.0, OWL), False),  # another process has its number
+        (OWL, None, (1.0, OWL), False),
+        ("", 1.0, (1.0, OWL), False),  # it has ended
+        (OWL, 1.0, None, False),  # it was not seen before
+    ],
+)
+def test_only_a_verified_process_is_ended(monkeypatch, exe, started, before, same):
+    host = Seen([])
+    monkeypatch.setattr(host, "process", lambda pid: Process(pid, exe) if exe else None)
+    monkeypatch.setattr(host, "start_time", lambda process: started)
+    assert Verifying(lambda: host)._still(Process(7, OWL), before) is same
+
+
+def test_damaged_plan_ends_nothing_and_is_written_down_once_in_a_while(watched, monkeypatch):
+    host, now = watched[0], [1000.0]
+    monkeypatch.setattr(verifying.time, "monotonic", lambda: now[0])
+    host.write(files.SETTINGS, "{}", 0o600)
+    verifier = Verifying(lambda: host)
+    for _ in range(3):
+        answer = verifier.answer(("starts", []))
+        assert files.SETTINGS in answer["failed"] and answer.keys() == {"failed", "used"}
+    assert read_events(host) == [{"event": "damaged", "file": files.SETTINGS}]
+    now[0] += RELOADED
+    verifier.answer(("sets",))
+    assert len(read_events(host)) == 2
+    host.delete(files.SETTINGS)
+    assert "failed" not in verifier.answer(("starts", []))
+
+
+@pytest.mark.parametrize(
+    ("passed", "read", "waived"), [(29, 1, True), (31, 1, False), (31, RELOADED + 1, False), (-3600, RELOADED + 1, True)]
+)
+def test_start_is_verified_by_the_plan_of_its_own_moment(made, monkeypatch, passed, read, waived):
+    """A waiver ends in thirty seconds, and no run and no own observation comes by."""
+    sections, later, begun = [], make_plan(number=1), time.time()
+    monkeypatch.setattr(verifying, "Restricted", lambda host, section: sections.append(section))
+    monkeypatch.setattr(clock.time, "time", lambda: begun)
+    now = make_plan(exceptions=[EXCEPTION], later={"at": stamp(begun + 30), "plan": later["digest"]})
+    installing.change(made, now, {**given(now, later), "now": stamp(begun)})
+    verifier = Verifying(lambda: made)
+    verifier.reload(0.0)
+    monkeypatch.setattr(clock.time, "time", lambda: begun + passed)
+    verifier.reload(read)
+    assert ["exceptions" in section["services"]["owl"] for section in (sections[0], sections[-1])] == [True, waived]

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proscribe import base
+from proscribe.host.programs import pulling
 from proscribe.host.programs.pulling import commits, pull
 from proscribe.host.programs.pulling.commits import Problem
 from proscribe.host.schedule import timers
@@ -228,16 +230,16 @@ def test_problems_of_a_commit_stand_in_the_record_of_the_good_one(pulled, capsys
 
 
 @pytest.mark.parametrize(("words", "path"), [([], "/etc/proscribe/pull.json"), (["/x.json", "/y"], "/x.json")])
-def test_program_stands_alone_and_reads_its_settings_first(tmp_path, monkeypatch, words, path):
-    for name, text in planned(schedule="pull", schedule_directory="/srv/p", schedule_inventory="prod")["pull"][
-        "files"
-    ].items():
-        (tmp_path / name[1:]).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name[1:]).write_text(text)
-    program = tmp_path / "usr/libexec/proscribe/pull"
+def test_program_stands_alone_and_reads_its_settings_first(tmp_path, words, path):
+    program, place = tmp_path / "pull", Path(pulling.__file__).parent
+    (tmp_path / "base").mkdir()
+    program.write_text((place / "pull.py").read_text())
+    (tmp_path / "commits.py").write_text((place / "commits.py").read_text())
+    for name in ("others", "ownership", "run_files", "tuples"):
+        (tmp_path / f"base/{name}.py").write_text((Path(base.__file__).parent / f"{name}.py").read_text())
     tried = f"import runpy, sys; sys.argv = ['pull', *{words}]; runpy.run_path({str(program)!r}, run_name='__main__')"
-    code = f"import builtins, sys\ndef open_(path, *_, **__): raise SystemExit(f'{{path}} {{sys.path[0]}}')\n"
-    code += f"sys.path.insert(0, '')\nbuiltins.open = open_\n{tried}"
+    code = "import builtins, runpy, sys\ndef open_(path, *_, **__): raise SystemExit(f'{path} {sys.path[0]}')\n"
+    code += f"builtins.open = open_\n{tried}"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == f"{path} {program.parent}"
 

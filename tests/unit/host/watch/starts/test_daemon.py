@@ -255,7 +255,7 @@ def test_verifier_that_cannot_be_started_is_tried_later_each_time(machine):
 
 
 def test_verifier_that_ends_without_an_answer_is_reported(machine):
-    daemon = Noticing((sys.executable, "-c", "import os; os.close(0)"))
+    daemon = Noticing((sys.executable, "-c", "import os; os.read(0, 65536); os.close(0)"))
     daemon.read_due = None
     daemon._request(("starts", []), [], noticing.time.monotonic())
     verifier = daemon.verifier

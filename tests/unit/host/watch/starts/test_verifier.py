@@ -7,6 +7,7 @@ import select
 import sys
 from typing import Any
 
+import pytest
 from patience import BUSY, until
 from proscribe.host.watch.starts.verifier import Verifier
 

@@ -52,3 +52,18 @@ def test_boot_of_the_host_has_an_id(made):
 def test_awake_time_is_the_monotonic_clock():
     before = time.monotonic()
     assert int(before) <= clock.awake() <= time.monotonic()
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "\0" * 20, "9" * 64])
+def test_broken_mark_of_the_clock_is_none(made, text):
+    made.write(files.CLOCK, text)
+    assert clock.effective(made) == NOW
+
+
+@pytest.mark.parametrize(("at", "after"), [(stamp(NOW - 9000), NOW - 9000), ("soon", NOW), (None, NOW)])
+def test_run_sets_the_clock_also_back_and_writes_it_once(made, monkeypatch, at, after):
+    made.write(files.CLOCK, stamp(NOW + 9000))
+    clock.set_by_controller(made, at)
+    assert files.clock_mark(made) == stamp(after)
+    monkeypatch.setattr(made, "write", lambda *_: pytest.fail("it is there"))
+    clock.set_by_controller(made, at)

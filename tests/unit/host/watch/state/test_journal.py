@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import stat
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.host.system import ControlError, Host, Unseen
+from proscribe.base.moments import seconds
+from proscribe.host.system import ControlError, Host, Unseen, locking
 from proscribe.host.watch.state import journal
 
 AT = "2026-11-27T03:00:00Z"
@@ -213,3 +215,72 @@ def test_journal_that_cannot_be_seen_has_lost_no_lines(host, monkeypatch, error)
     before = journal.extent(host)
     monkeypatch.setattr(host, "stat", refuse)
     assert journal.extent(host) == [] and not journal.has_lost_lines(host, before, AT)
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "dangling link"])
+def test_link_or_pipe_in_place_of_the_journal_is_replaced_and_not_followed(host, place, tmp_path, kind):
+    target, before = tmp_path / "target", os.umask(0)
+    if kind == "link":
+        target.write_text("mine")
+    os.mkfifo(place) if kind == "fifo" else place.symlink_to(target)
+    try:
+        journal.append(host, "thawed")
+    finally:
+        os.umask(before)
+    assert read_events(host) == ["thawed"] and stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert target.read_text() == "mine" if kind == "link" else not target.exists()
+
+
+def test_held_journal_is_not_waited_for_without_end(host, place, monkeypatch):
+    monkeypatch.setattr(locking, "PATIENCE", 0.05)
+    journal.append(host, "thawed")
+    with place.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ControlError, match="another process"):
+            journal.append(host, "renewed")
+
+
+def test_concurrent_processes_lose_no_line(host, monkeypatch):
+    monkeypatch.setattr(journal, "LARGEST", 4096)  # the file turns over several times meanwhile
+    monkeypatch.setattr(locking, "PATIENCE", 60.0)
+    children, newest = [], {}
+    for child in range(4):
+        if not (pid := os.fork()):
+            for number in range(12):
+                journal.append(host, "plan", plan=f"{child}-{number}-{'x' * 50}")
+            os._exit(0)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
+    monkeypatch.setattr(journal, "LARGEST", 1 << 20)
+    lines, left_out = journal.read(host)
+    assert left_out == 0 and len(lines) >= 28, "two files of 4096 bytes hold that many"
+    for line in lines:  # of each child in its order, none twice
+        child, number, _ = line["plan"].split("-")
+        assert int(number) > newest.get(child, -1)
+        newest[child] = int(number)
+
+
+def test_text_of_a_user_is_no_line_of_its_own_and_is_cut(host, place):
+    journal.append(host, "failed", control="apps", message='x\n{"event": "thawed"}\x1b[2J' + "\N{PILE OF POO}" * 9999)
+    (line,), left_out = journal.read(host)
+    assert (line["event"], line["message"].isprintable(), left_out) == ("failed", True, 0)
+    assert all(len(text) <= 4096 for text in place.read_bytes().splitlines(keepends=True))
+    journal.write_down(host, "drift", {"rules": ["r"] * 9, "users": ["\N{PILE OF POO}" * 100] * 4, "cause": "c" * 300}, AT)
+    fields = journal.read(host)[0][-1]
+    assert (fields["rules"], len(fields["users"]), fields["cause"]) == (["r"] * 9, 2, "c" * 300)
+
+
+@pytest.mark.parametrize(("changed", "lost"), [(-1, True), (0, False), (1, False)])
+def test_journal_that_became_the_older_one_has_lost_no_lines(host, place, changed, lost):
+    journal.append(host, "thawed")
+    before = journal.extent(host)
+    older = place.rename(f"{host.root}{journal.OLDER_JOURNAL}")
+    os.utime(older, (seconds(AT) + changed,) * 2)
+    assert journal.has_lost_lines(host, before, AT) is lost
+
+
+def test_end_of_a_journal_that_somebody_let_grow_is_read(host, place):
+    line = json.dumps(DRIFT).encode() + b"\n"
+    place.write_bytes(line * (1 << 20) + json.dumps({"at": AT, "event": "thawed"}).encode())
+    lines, left_out = journal.read(host)
+    assert (lines[-1]["event"], left_out) == ("thawed", 0) and len(lines) <= 512 * 1024 // len(line) + 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.host import watch_commands
+from proscribe.host import run, watch_commands
 from proscribe.host.watch import installed, installing
 from proscribe.host.watch.observation import Operations, observed
 from proscribe.host.watch.state import clock, files, journal, reservations
@@ -209,3 +209,63 @@ def test_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch)
     reservations.note_plan(fleet.host, [NEW["digest"]])
     assert watch_commands.main(["observe"], "root", "", lambda: None) == 1
     assert [line["event"] for line in journal.read(fleet.host)[0]] == ["damaged"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(lambda fleet: fleet.change("browser"), id="the run has begun"),
+        pytest.param(lambda fleet: (fleet.change("browser"), fleet.change("dns"), fleet.deliver()), id="the plan is there"),
+        pytest.param(lambda fleet: (fleet.change("browser", OLD), fleet.end(OLD)), id="a run by the same plan"),
+        pytest.param(lambda fleet: (fleet.change("browser"), fleet.end(controls=("browser",))), id="of one control"),
+        pytest.param(lambda fleet: fleet.change("browser", lift=True), id="a lift of one control"),
+        pytest.param(lambda fleet: installing.change(fleet.host, OLD, None, lift_it=True), id="a lift"),
+    ],
+)
+def test_observation_that_a_run_comes_into_changes_and_reports_nothing(fleet, steps):
+    fleet.state["dns"] = 7
+    fleet.during = lambda: steps(fleet)
+    fleet.watch()
+    after = dict(fleet.state)
+    assert fleet.by_watch == [] and fleet.incidents() == []
+    if fleet.host.stat(files.SETTINGS):
+        fleet.watch()
+        assert fleet.state["browser"] == after["browser"]
+
+
+@pytest.mark.parametrize("lift", [False, True])
+def test_run_of_one_control_is_not_undone_until_a_run_of_all_brings_a_plan(fleet, monkeypatch, lift):
+    fleet.change("browser", lift=lift)
+    if not lift:
+        fleet.end(controls=("browser",))
+    now = time.time() + 30 * 86400
+    monkeypatch.setattr(clock.time, "time", lambda: now)
+    fleet.state["dns"] = 7
+    rules = fleet.watch()["rules"]
+    assert fleet.state == {"browser": 0 if lift else 2, "dns": 1}, "the other control is corrected"
+    assert {rule["rule"]: rule["state"] for rule in rules} == {"browser/wechat": "unknown", "dns/wechat": "repaired"}
+    fleet.change("browser", OLD)
+    fleet.end(OLD)
+    fleet.state["browser"] = 7
+    fleet.watch()
+    assert fleet.state["browser"] == 1 and fleet.incidents() == ["dns/wechat"] * 2 + ["browser/wechat"] * 2
+
+
+def test_control_that_a_run_could_not_correct_has_not_drifted(fleet):
+    fleet.broken = {"dns"}
+    for control in ("browser", "dns"):
+        fleet.change(control)
+    fleet.deliver()
+    fleet.end()
+    assert [fleet.watch()["state"] for _ in range(2)] == ["noncompliant"] * 2
+    fleet.broken = set()
+    for incidents in ([], ["dns/wechat"] * 2):
+        fleet.state["dns"] = 7
+        fleet.watch()
+        assert fleet.state["dns"] == 2 and fleet.incidents() == incidents
+
+
+def test_dry_run_reserves_nothing(fleet):
+    for dry_run in (True, False):
+        run.change(fleet.host, OLD, "dns", dry_run=dry_run)
+        assert ("dns" in reservations.read_reservations(fleet.host).controls) == (not dry_run)
