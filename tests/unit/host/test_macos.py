@@ -360,8 +360,9 @@ def test_homes_of_nobody_are_left_out_and_each_home_has_a_budget(mac, monkeypatc
     monkeypatch.setattr(
         applications,
         "_of_folder",
-        lambda host, folder, user: budgets.append((user, host.budget and host.budget.seconds))
-        or applications.Found([], [folder]),
+        lambda host, folder, user: (
+            budgets.append((user, host.budget and host.budget.seconds)) or applications.Found([], [folder])
+        ),
     )
     assert len(applications.find(host).unseen) == 3 and unseen == []
     assert sorted(budgets) == [("", None), ("alice", 10.0), ("bob", 10.0)] and host.budget is None
@@ -442,6 +443,6 @@ def test_property_list_that_is_deep_or_large_costs_little(mac):
 @pytest.mark.parametrize("form", [plistlib.FMT_BINARY, plistlib.FMT_XML])
 def test_property_list_has_the_types_of_json(mac, form):
     values = {"s": "x", "i": 5, "f": 2.5, "b": False, "d": {"k": {"v": True}}}
-    others = {"date": datetime.datetime(2026, 1, 1), "data": b"x", "l": [1, b"x", ["y"]]}
+    others = {"date": datetime.datetime.fromisoformat("2026-01-01"), "data": b"x", "l": [1, b"x", ["y"]]}
     mac.file("/x.plist", plistlib.dumps({**values, **others}, fmt=form))
     assert property_list.read(mac.host, "/x.plist") == {**values, "date": None, "data": None, "l": [1, None, ["y"]]}

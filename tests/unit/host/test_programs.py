@@ -167,9 +167,7 @@ def test_pacman_is_stopped_with_a_message_that_the_shell_does_not_interpret(shel
     (tmp_path / "logger").chmod(0o755)
     script = pacman_script("o'neil {x} @HOOK@ $HOME", ["it's {over} @WHOM@", "$(reboot) \\n"])
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [*shell, "-c", script], input="wechat\nqq\n", env=environment, text=True, capture_output=True
-    )
+    done = subprocess.run([*shell, "-c", script], input="wechat\nqq\n", env=environment, text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (1, "")
     lines = [line.removeprefix("proscribe: ") for line in done.stdout.splitlines()]
     assert ["wechat" in lines[0], "qq" in lines[1]] == [True, True]

@@ -304,7 +304,11 @@ def test_change_applies_its_actions_unless_it_is_a_dry_run(scripted, lift, dry_r
     log = []
     scripted.changes = Changes([Action("remove", name, lambda name=name: log.append(name), name) for name in "ab"])
     result = run.change(scripted.host, make_plan("apps"), "apps", lift=lift, dry_run=dry_run)
-    assert (log, result["actions"], result["changed"]) == ([] if dry_run else ["a", "b"], ["remove a", "remove b"], True)
+    assert (log, result["actions"], result["changed"]) == (
+        [] if dry_run else ["a", "b"],
+        ["remove a", "remove b"],
+        True,
+    )
     assert [difference["before"] for difference in result["diff"]] == ["a", "b"]
 
 

@@ -174,7 +174,13 @@ def test_trial_reports_the_paths_that_a_unit_does_not_see(tmp_path, monkeypatch,
         happens(tmp_path)
         environment = {"PYTHONPATH": str(tmp_path / "hers")}
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=timeout, env=environment, cwd=tmp_path / "hers"
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment,
+            cwd=tmp_path / "hers",
         )
         return Result(done.returncode, done.stdout, done.stderr)
 

@@ -381,7 +381,7 @@ def test_limit_of_a_user_is_one_for_all_places_and_of_the_host_one_each(tmp_path
         host.budget = budget
         scanned = scan_home(host, roots=("/home/a", "/opt/a"), limits=Limits(entries=1))
         assert list_hits(scanned) == hits and len(scanned.unseen) == 1
-    assert file_scan.LIMITS == Limits(3_000_000, 120, 128)
+    assert Limits(3_000_000, 120, 128) == file_scan.LIMITS
 
 
 @pytest.mark.parametrize("remembered", [False, True])

@@ -74,7 +74,13 @@ def test_mount_point_is_not_here():
 
 @pytest.mark.parametrize(
     ("field", "point"),
-    [(r"/a\040b\011c", "/a b\tc"), (r"/\134040", r"/\040"), (r"/\777", "/\xff"), (r"/\048", r"/\048"), (r"/\04", r"/\04")],
+    [
+        (r"/a\040b\011c", "/a b\tc"),
+        (r"/\134040", r"/\040"),
+        (r"/\777", "/\xff"),
+        (r"/\048", r"/\048"),
+        (r"/\04", r"/\04"),
+    ],
 )
 def test_mount_point_is_read_as_the_kernel_writes_it(field, point):
     assert mount_point(field) == point
@@ -88,7 +94,9 @@ OF_OTHERS = (
 
 def test_file_systems_of_another_machine_or_a_program_are_remote():
     assert [kind for kind in OF_OTHERS.split() if not is_remote(kind)] == []
-    assert [kind for kind in "ext4 xfs btrfs tmpfs overlay vfat proc f2fs".split() if is_remote(kind)] == []
+    assert [
+        kind for kind in ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat", "proc", "f2fs"] if is_remote(kind)
+    ] == []
 
 
 @pytest.mark.parametrize("line", ["-", "1 1 8:1 - / rw", "1 - 8:1 / /x rw - ext4 /dev/sda1 rw"])

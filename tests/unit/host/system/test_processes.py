@@ -8,6 +8,7 @@ import pwd
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -327,7 +328,7 @@ def test_kernel_distinguishes_a_fork_from_a_start():
         started.wait()
 
 
-def make_accounts(root: Path, passwd: str | None, homes: dict[str, int] = {}) -> Host:
+def make_accounts(root: Path, passwd: str | None, homes: Mapping[str, int] = {}) -> Host:
     """Make a host with a list of accounts, and directories below /home by their owner's number."""
     for directory in ("etc", "home"):
         (root / directory).mkdir()

@@ -18,7 +18,18 @@ from pathlib import Path
 import proscribe
 import pytest
 from patience import BUSY, LONGEST, until
-from proscribe.host.system import ControlError, Ending, Host, Process, Result, User, run_tool, tool_ending, tool_scope, transient_user
+from proscribe.host.system import (
+    ControlError,
+    Ending,
+    Host,
+    Process,
+    Result,
+    User,
+    run_tool,
+    tool_ending,
+    tool_scope,
+    transient_user,
+)
 from proscribe.host.watch.verifying import Verifying
 
 LAST = Path("/proc/sys/kernel/ns_last_pid")  # the next process has the number after it (proc_sys_kernel(5))

@@ -70,12 +70,12 @@ def test_first_attempt_has_a_line_at_once_and_the_others_one_a_minute():
     assert attempts.note("apps/viber", "Viber", "alice", 280.0)
 
 
-def test_attempt_that_cannot_be_written_counts_until_it_can(monkeypatch):
+def test_attempt_that_cannot_be_written_counts_until_it_can():
     lines = Lines()
     attempts = Attempts(lambda *_: (_ for _ in ()).throw(ControlError("the disk is full")))
     for now in (0.0, 1.0):
         attempts.note("apps/viber", "Viber", "alice", now)
-    attempts.write = lines
+    attempts._write = lines
     attempts.proceed(60.0)
     assert lines.written == [("apps/viber", "Viber", "alice", 2)]
 

@@ -492,7 +492,8 @@ def test_damaged_plan_ends_nothing_and_is_written_down_once_in_a_while(watched, 
 
 
 @pytest.mark.parametrize(
-    ("passed", "read", "waived"), [(29, 1, True), (31, 1, False), (31, RELOADED + 1, False), (-3600, RELOADED + 1, True)]
+    ("passed", "read", "waived"),
+    [(29, 1, True), (31, 1, False), (31, RELOADED + 1, False), (-3600, RELOADED + 1, True)],
 )
 def test_start_is_verified_by_the_plan_of_its_own_moment(made, monkeypatch, passed, read, waived):
     """A waiver ends in thirty seconds, and no run and no own observation comes by."""
@@ -503,6 +504,7 @@ def test_start_is_verified_by_the_plan_of_its_own_moment(made, monkeypatch, pass
     installing.change(made, now, {**given(now, later), "now": stamp(begun)})
     verifier = Verifying(lambda: made)
     verifier.reload(0.0)
+    assert "exceptions" in sections[-1]["services"]["owl"]
     monkeypatch.setattr(clock.time, "time", lambda: begun + passed)
     verifier.reload(read)
-    assert ["exceptions" in section["services"]["owl"] for section in (sections[0], sections[-1])] == [True, waived]
+    assert ["exceptions" in section["services"]["owl"] for section in filter(None, sections)][-1] is waived

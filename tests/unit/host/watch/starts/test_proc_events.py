@@ -282,14 +282,24 @@ def test_file_systems_are_seen_unless_others_answer_for_them_or_they_start_nothi
         *(("254:1", "/"), ("254:1", "/home"), ("0:40", "/run/media/a disk\\n"))
     ]
     assert [one.type for one in remote] == ["fuse.sshfs"]
-    for kinds, expected in ((VIRTUAL, (0, 0)), (REMOTE, (0, 18)), ("tmpfs overlay devtmpfs ramfs ext4 fuseblk", (6, 0))):
+    for kinds, expected in (
+        (VIRTUAL, (0, 0)),
+        (REMOTE, (0, 18)),
+        ("tmpfs overlay devtmpfs ramfs ext4 fuseblk", (6, 0)),
+    ):
         seen = mounts.seen_on([mounts.Mounted("1", "0:1", "/x", kind) for kind in kinds.split()])
         assert tuple(map(len, seen)) == expected
 
 
 @pytest.mark.parametrize(
     ("field", "point"),
-    [(r"/a\040b\011c", "/a b\tc"), (r"/\134040", r"/\040"), (r"/\777", "/\xff"), (r"/\048", r"/\048"), (r"/\04", r"/\04")],
+    [
+        (r"/a\040b\011c", "/a b\tc"),
+        (r"/\134040", r"/\040"),
+        (r"/\777", "/\xff"),
+        (r"/\048", r"/\048"),
+        (r"/\04", r"/\04"),
+    ],
 )
 def test_mount_has_its_fields_without_escapes(field, point):
     [mounted] = mounts.parsed(f"28 1 254:1 - {field} rw - ext4 /dev/x rw\n".encode())

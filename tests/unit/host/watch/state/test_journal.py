@@ -265,7 +265,9 @@ def test_text_of_a_user_is_no_line_of_its_own_and_is_cut(host, place):
     (line,), left_out = journal.read(host)
     assert (line["event"], line["message"].isprintable(), left_out) == ("failed", True, 0)
     assert all(len(text) <= 4096 for text in place.read_bytes().splitlines(keepends=True))
-    journal.write_down(host, "drift", {"rules": ["r"] * 9, "users": ["\N{PILE OF POO}" * 100] * 4, "cause": "c" * 300}, AT)
+    journal.write_down(
+        host, "drift", {"rules": ["r"] * 9, "users": ["\N{PILE OF POO}" * 100] * 4, "cause": "c" * 300}, AT
+    )
     fields = journal.read(host)[0][-1]
     assert (fields["rules"], len(fields["users"]), fields["cause"]) == (["r"] * 9, 2, "c" * 300)
 

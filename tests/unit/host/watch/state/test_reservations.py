@@ -215,7 +215,9 @@ def test_damaged_file_that_a_run_is_replacing_is_no_incident(fleet, monkeypatch)
     "steps",
     [
         pytest.param(lambda fleet: fleet.change("browser"), id="the run has begun"),
-        pytest.param(lambda fleet: (fleet.change("browser"), fleet.change("dns"), fleet.deliver()), id="the plan is there"),
+        pytest.param(
+            lambda fleet: (fleet.change("browser"), fleet.change("dns"), fleet.deliver()), id="the plan is there"
+        ),
         pytest.param(lambda fleet: (fleet.change("browser", OLD), fleet.end(OLD)), id="a run by the same plan"),
         pytest.param(lambda fleet: (fleet.change("browser"), fleet.end(controls=("browser",))), id="of one control"),
         pytest.param(lambda fleet: fleet.change("browser", lift=True), id="a lift of one control"),
