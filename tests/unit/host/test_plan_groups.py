@@ -290,8 +290,7 @@ def test_members_are_waived_and_no_other_user(host):
 
 
 @pytest.mark.parametrize(
-    ("names", "members"),
-    [(["empty", "press"], ["alice", "bob"]), (["empty"], []), (["staff"], ["alice", "ally"])],
+    ("names", "members"), [(["empty", "press"], ["alice", "bob"]), (["empty"], []), (["staff"], ["alice", "ally"])]
 )
 def test_restriction_is_for_the_members_on_this_host(host, names, members):
     """Root serves everybody; ally and alice are one account."""

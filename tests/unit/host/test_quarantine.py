@@ -170,8 +170,7 @@ def test_restore_gives_nothing_to_another_users_name_of_the_file(host, owner):
 
 
 @pytest.mark.parametrize(
-    "written",
-    ["nothing", "before it is moved", "before it is sealed", "after it is sealed", "while it is restored"],
+    "written", ["nothing", "before it is moved", "before it is sealed", "after it is sealed", "while it is restored"]
 )
 @pytest.mark.parametrize("privilege", ["capability", "group"])
 def test_privileges_come_back_only_to_the_content_that_had_them(host, two, monkeypatch, privilege, written):

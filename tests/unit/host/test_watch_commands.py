@@ -64,8 +64,7 @@ def test_pause_begins_with_a_reason_and_ends(call, capsys):
 
 
 @pytest.mark.parametrize(
-    "words",
-    [(), ("dance",), ("freeze", "2h"), ("freeze", "2h", "x", "y"), ("thaw", "2h", "x"), ("status", "x")],
+    "words", [(), ("dance",), ("freeze", "2h"), ("freeze", "2h", "x", "y"), ("thaw", "2h", "x"), ("status", "x")]
 )
 def test_unknown_words_print_the_usage(call, words, capsys):
     assert call(*words) == 2

@@ -43,12 +43,7 @@ def test_path_is_on_its_nearest_mount():
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [
-        ("/tmp/.mount_QQaBcDeF", True),
-        ("/tmp/.mount_", False),
-        ("/tmp/.mount_x/y", False),
-        ("/home/a/.mount_QQ", False),
-    ],
+    [("/tmp/.mount_QQaBcDeF", True), ("/tmp/.mount_", False), ("/tmp/.mount_x/y", False), ("/home/a/.mount_QQ", False)],
 )
 def test_mount_of_an_appimage_is_known_by_its_path(path, expected):
     assert is_image(path) is expected

@@ -12,10 +12,7 @@ def test_escaped_text_is_printable(text):
     assert escaped(text).isprintable() and one_line(text).isprintable()
 
 
-@pytest.mark.parametrize(
-    ("reasons", "joined_reasons"),
-    [([], ""), (["no"], "no"), (["a", "b", "c"], "a (and 2 more)")],
-)
+@pytest.mark.parametrize(("reasons", "joined_reasons"), [([], ""), (["no"], "no"), (["a", "b", "c"], "a (and 2 more)")])
 def test_several_reasons_are_the_first_and_a_number(reasons, joined_reasons):
     assert joined(reasons) == joined_reasons
 

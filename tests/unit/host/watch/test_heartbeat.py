@@ -92,10 +92,7 @@ def replace_file(host: Made) -> None:
         pytest.param(replace_report, DEAF, "does not run", id="a report of somebody else's"),
         pytest.param(make_directory, DEAF, "does not run", id="no file"),
         pytest.param(
-            report(by="", refused="no \x1b"),
-            UNABLE,
-            "starts cannot be noticed here (no \\x1b)",
-            id="this kernel",
+            report(by="", refused="no \x1b"), UNABLE, "starts cannot be noticed here (no \\x1b)", id="this kernel"
         ),
         pytest.param(
             report(by="", refused="full", limited="yes"), DEAF, "starts cannot be noticed here (full)", id="a limit"

@@ -487,10 +487,7 @@ CASES = {  # what the daemon listens by: fanotify, the connector; then fields of
         {"connector": errno.EPERM},
         *("fanotify on 1 file systems", "fuse.a, nfs4", "the proc connector: Operation not permitted", "", "1"),
     ),
-    "a limit": (
-        {"fanotify": errno.EMFILE},
-        *("the proc connector", "", "fanotify: Too many open files", "yes", ""),
-    ),
+    "a limit": ({"fanotify": errno.EMFILE}, *("the proc connector", "", "fanotify: Too many open files", "yes", "")),
     "nothing": (
         {"fanotify": errno.EPERM, "connector": errno.ENOMEM},
         *("", "fuse.a, nfs4"),
