@@ -65,7 +65,7 @@ programs that run
     loader
     by integration/test_apps_real_flatpak::test_a_running_app_that_was_removed_behind_its_back_is_still_seen
   removed: ended: TERM, then KILL after `proscribe_end_grace`; users are notified (`proscribe_user_notice`)
-    by integration/test_apps_walk_real::test_a_program_that_runs_from_a_certain_copy_is_ended_for_certain
+    by unit/host/controls/apps/test_running::test_program_of_a_portable_app_is_ended
   left: known by name alone, in a container, or run by an interpreter: reported, not ended
 browsers that no policy reaches, browsers unpacked at home
   seen: the file scan and the packages
