@@ -27,11 +27,7 @@ import json, os, sys
 with open({log!r}, "a") as log:
     log.write(json.dumps([sys.argv[0], sys.argv[1:], os.getcwd()]) + "\\n")
 """
-SHELLS = {
-    "bash": ["bash", "--norc", "--noprofile", "-i"],
-    "zsh": ["zsh", "-f", "-i"],
-    "sh": ["sh", "-i"],
-}
+SHELLS = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"], "sh": ["sh", "-i"]}
 SHELLS = {name: argv for name, argv in SHELLS.items() if shutil.which(name)}
 
 # A line that begins with a command: what may stand before the program, and the program.

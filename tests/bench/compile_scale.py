@@ -75,10 +75,7 @@ def make_fleet(hosts: int, plain: bool = False) -> dict[str, Any]:
     """Make the inventory as a script prints it; `plain` for one without any variable of Proscribe's."""
     names = [f"host{number:06d}" for number in range(hosts)]
     shared = {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"}
-    ours = {
-        "proscribe_contact": "helpdesk-{{ site }}@example.org",
-        "proscribe_tenants": {"google": ["example.org"]},
-    }
+    ours = {"proscribe_contact": "helpdesk-{{ site }}@example.org", "proscribe_tenants": {"google": ["example.org"]}}
     variables: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(names):
         variables[name] = {"ansible_host": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}

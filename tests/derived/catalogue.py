@@ -22,8 +22,7 @@ CATALOG = Path(__file__).resolve().parents[2] / "catalog"
 
 def package_systems() -> str:
     return table(
-        ("key", "a name is", "searched in"),
-        ((f"`{key}`", _expected(key), _managers(key)) for key in PACKAGE_NAMES),
+        ("key", "a name is", "searched in"), ((f"`{key}`", _expected(key), _managers(key)) for key in PACKAGE_NAMES)
     )
 
 

@@ -37,7 +37,4 @@ def all_channels() -> str:
     )
 
 
-DERIVED = (
-    Part("docs/scheduling.md", methods, "ways"),
-    Part("docs/scheduling.md", all_channels, "channels"),
-)
+DERIVED = (Part("docs/scheduling.md", methods, "ways"), Part("docs/scheduling.md", all_channels, "channels"))

@@ -16,7 +16,7 @@ CLOSED = (BLOCKED, AUDITED, DEPENDS)  # a point has no audit; a name alone is de
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def policy(tmp_path_factory):
     return Exported(tmp_path_factory.mktemp("inventory") / "inventory", ["applocker"])
 
 
@@ -35,7 +35,7 @@ def programs(entry: dict[str, Any]) -> Iterator[File]:
 
 
 @pytest.mark.parametrize("host", [STRICT, OTHER])
-def test_applocker_denies_as_explain_and_its_manifest_say(policy: Exported, host: str) -> None:
+def test_applocker_denies_as_explain_and_its_manifest_say(policy, host):
     rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
     left_out = policy.left_out("applocker")
     without = {one["rule"] for one in left_out if one["why"] == NOTHING}
@@ -59,7 +59,7 @@ def test_applocker_denies_as_explain_and_its_manifest_say(policy: Exported, host
     assert sum(map(len, known.values())) > 30 and set(expected.values()) == {True, False}
 
 
-def test_a_waiver_of_one_host_opens_nothing_at_the_point(policy: Exported) -> None:
+def test_a_waiver_of_one_host_opens_nothing_at_the_point(policy):
     assert policy.says(OTHER, OF_OTHER)["apps"] == WAIVED and policy.says(STRICT, OF_OTHER)["apps"] in CLOSED
     rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
     assert denied(rules, File("C:\\x\\Discord.exe")) == f"Proscribe: {OF_OTHER}"

@@ -32,7 +32,7 @@ RULES = "/etc/fapolicyd/rules.d"
 
 
 @pytest.fixture
-def fapolicyd(tmp_path_factory: pytest.TempPathFactory, machine: real.Machine) -> real.Machine:
+def fapolicyd(tmp_path_factory, machine):
     """The tools of fapolicyd and the libraries that they need, unpacked; without the daemon."""
     folder = tmp_path_factory.mktemp("fapolicyd")
     subprocess.run(
@@ -55,7 +55,7 @@ def answer(machine: real.Machine, verb: str, section: dict[str, object]) -> tupl
     return actions, refused
 
 
-def test_rules_are_compiled_in_order_and_taken_away(fapolicyd: real.Machine) -> None:
+def test_rules_are_compiled_in_order_and_taken_away(fapolicyd):
     machine = fapolicyd
     assert not Path(machine.root, "usr/sbin/fapolicyd").exists()
     machine.sh(f"cp /usr/share/fapolicyd/sample-rules/21-updaters.rules {RULES} && fagenrules --load")

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import hostile_homes
@@ -27,7 +26,7 @@ UNFORESEEN = re.compile(r"cannot be observed: |ended by signal|ended without an 
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
+def made(tmp_path_factory):
     """Where hosts are made, the whole plan, and the names in it."""
     place = tmp_path_factory.mktemp("hosts")
     plan = whole_plan(place)

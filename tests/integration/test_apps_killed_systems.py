@@ -11,7 +11,7 @@ import test_apps_real_npm as npm
 import test_apps_real_pacman as arch
 import test_apps_real_pip as pip
 import test_apps_real_rpm as rpm
-from throwaway import TwoUsers, archive, two_users
+from throwaway import archive, two_users
 
 debs, rpms = deb.debs, rpm.rpms  # the fixtures
 deb_machine, rpm_machine = deb.machine, rpm.machine
@@ -74,7 +74,7 @@ def at_each_step(
     raise AssertionError(f"more than {MOST} steps")
 
 
-def test_dpkg(deb_machine: deb.Machine) -> None:
+def test_dpkg(deb_machine):
     deb_machine.install("weechat")
 
     def listed() -> object:
@@ -84,7 +84,7 @@ def test_dpkg(deb_machine: deb.Machine) -> None:
 
 
 @pytest.mark.parametrize("rpm_machine", rpm.FRONT_ENDS, indirect=True)
-def test_rpm(rpm_machine: rpm.Machine) -> None:
+def test_rpm(rpm_machine):
     rpm_machine.add("weechat", "viber-library")
 
     def listed() -> object:
@@ -97,7 +97,7 @@ def test_rpm(rpm_machine: rpm.Machine) -> None:
 
 
 @pytest.fixture
-def others(tmp_path: Any, request: pytest.FixtureRequest) -> Any:
+def others(tmp_path, request):
     """A root with pacman, pip, pipx and npm, and made packages of each."""
     made = tmp_path / "made"
     made.mkdir()
@@ -121,7 +121,7 @@ def together(*plans: dict[str, Any]) -> dict[str, Any]:
     return {**plans[0], "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
 
 
-def test_pacman_pip_and_npm(others: TwoUsers) -> None:
+def test_pacman_pip_and_npm(others):
     plan = together(arch.PLAN, pip.PLAN, npm.PLAN)
     arch.install(others, "weechat-4.6-1")
 
@@ -145,7 +145,7 @@ PACMAN = KILL.format(exe="*/pacman")
 
 
 @pytest.mark.parametrize("script", ["prerm", "postrm"])
-def test_apt_killed_while_it_removes(deb_machine: deb.Machine, script: str) -> None:
+def test_apt_killed_while_it_removes(deb_machine, script):
     deb_machine.install("wechat", "weechat")
     deb_machine.sh(f"printf '%s\\n' '#!/bin/sh' '{APT}' >/var/lib/dpkg/info/wechat.{script}")
     deb_machine.sh(f"chmod 755 /var/lib/dpkg/info/wechat.{script}; touch /die")
@@ -158,7 +158,7 @@ def test_apt_killed_while_it_removes(deb_machine: deb.Machine, script: str) -> N
     assert deb_machine.verb("observe", deb.WECHAT)["apps/wechat"]["state"] == "compliant"
 
 
-def test_pacman_killed_while_it_removes(others: TwoUsers, tmp_path: Any) -> None:
+def test_pacman_killed_while_it_removes(others, tmp_path):
     info = "pkgname = wechat-bin\npkgver = 4.0-1\npkgdesc = made\narch = any\nsize = 1\n"
     script = f"pre_remove() {{\n{PACMAN}\n}}\n"
     files = {".PKGINFO": info, ".INSTALL": script, "opt/wechat-bin/": "", "opt/wechat-bin/wechat-bin": b"x"}

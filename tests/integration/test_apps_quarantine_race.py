@@ -31,9 +31,7 @@ def victim(root: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("tries", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("file_systems", [1, 2])
-def test_quarantine_under_attack_moves_files_of_the_attacker_only(
-    tmp_path: Path, file_systems: int, tries: int
-) -> None:
+def test_quarantine_under_attack_moves_files_of_the_attacker_only(tmp_path, file_systems, tries):
     require_root()
     open_to_others(tmp_path)  # the user has to reach what is his
     attack.make(tmp_path)

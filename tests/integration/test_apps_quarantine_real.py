@@ -86,7 +86,7 @@ def run(root: Path, mounts: str) -> dict[str, Any]:
     ["", "mount -t tmpfs tmpfs home;", "mount --bind home home;"],
     ids=["one file system", "two file systems", "a second view of one"],
 )
-def test_there_and_back_exactly(tmp_path: Path, mounts: str) -> None:
+def test_there_and_back_exactly(tmp_path, mounts):
     require_root()
     report = run(tmp_path, mounts)
     assert (report["error"], report["gone"], len(report["kept"])) == ("", True, 2)

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ exec chroot . /bin/sh -c 'while read -r line; do :; done'
 
 
 @pytest.fixture(scope="session")
-def debs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def debs(tmp_path_factory):
     """Made packages, each with a file `/opt/<name>/<name>` that is a real program."""
     directory = tmp_path_factory.mktemp("debs")
     directory.chmod(0o755)
@@ -171,7 +171,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
+def machine(tmp_path, request):
     require_tool("dpkg-deb")
     made = Machine(tmp_path, layers("trixie"), SOURCE, request.getfixturevalue("debs"))
     yield made
@@ -200,7 +200,7 @@ REPOSITORY = "echo 'deb [trusted=yes] file:/debs ./' >/etc/apt/sources.list.d/ma
 TREE = "cd / && find etc usr opt var/lib/proscribe -printf '%p %m %U %l\\n' 2>/dev/null | sort; cat /etc/dpkg/dpkg.cfg"
 
 
-def test_audit_enforce_and_lift(machine: Machine) -> None:
+def test_audit_enforce_and_lift(machine):
     machine.install("wechat", "weechat")
     before, tree = machine.installed(), machine.sh(TREE).stdout
     running = machine.start("/opt/wechat/wechat")
@@ -230,7 +230,7 @@ def test_audit_enforce_and_lift(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine: Machine) -> None:
+def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine):
     """The packages go in two runs, one of them under apt's mark "auto"; another is there again before the lift."""
     machine.sh(REPOSITORY)
     machine.install("wechat", "linuxqq", "tim", "weechat")
@@ -250,7 +250,7 @@ def test_line_of_a_lift_reinstalls_packages_with_their_marks(machine: Machine) -
 
 
 @pytest.mark.slow
-def test_the_gate_on_every_road(machine: Machine) -> None:
+def test_the_gate_on_every_road(machine):
     machine.install("weechat")
     machine.sh(REPOSITORY)
     forbidden = {"wechat", "weixin-repacked", "weixin-folded", "chat-for-work", "tim"}
@@ -286,7 +286,7 @@ def test_the_gate_on_every_road(machine: Machine) -> None:
         assert machine.installed().isdisjoint(forbidden), road
 
 
-def test_gate_lets_updates_and_other_packages_pass(machine: Machine) -> None:
+def test_gate_lets_updates_and_other_packages_pass(machine):
     machine.install("wechat", "wechat-moments", "weechat")  # wechat cannot go, for wechat-moments would go with it
     machine.verb("enforce", WECHAT)
     for passing in (
@@ -303,7 +303,7 @@ def test_gate_lets_updates_and_other_packages_pass(machine: Machine) -> None:
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode  # and now it is gone for good
 
 
-def test_gate_without_effect_on_a_changed_dpkg_is_noncompliant(machine: Machine) -> None:
+def test_gate_without_effect_on_a_changed_dpkg_is_noncompliant(machine):
     """A trial leaves no trace. tampering.toml has more ways to take the gate's effect away."""
     machine.verb("enforce", WECHAT)
     machine.sh("printf '#!/bin/sh\\necho \"$@\" >>/root/log\\n' >/usr/bin/logger; chmod 755 /usr/bin/logger")
@@ -329,7 +329,7 @@ def test_gate_without_effect_on_a_changed_dpkg_is_noncompliant(machine: Machine)
         f"sed -i 's/timeout 300/timeout 1/; s/^# dpkg-gate --check PID$/sleep 60/' {SCRIPT}",
     ],
 )
-def test_broken_gate_stops_nothing_and_is_repaired(machine: Machine, fault: str) -> None:
+def test_broken_gate_stops_nothing_and_is_repaired(machine, fault):
     machine.verb("enforce", WECHAT)
     machine.sh(fault)
     machine.install("tim")
@@ -339,7 +339,7 @@ def test_broken_gate_stops_nothing_and_is_repaired(machine: Machine, fault: str)
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
 
 
-def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine: Machine) -> None:
+def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine):
     here = plan(wechat=["wechat"])
     here["controls"]["apps"]["services"]["wechat"]["exceptions"] = [{"waiver": "w1", "versions": ["4.0"]}]
     machine.verb("enforce", here)
@@ -365,7 +365,7 @@ def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine: Mach
 
 
 class TestNothingElseGoes:
-    def test_a_package_that_others_need_stays_and_the_rest_goes(self, machine: Machine) -> None:
+    def test_a_package_that_others_need_stays_and_the_rest_goes(self, machine):
         machine.install("wechat", "wechat-moments", "linuxqq")
         before = machine.installed()
         done = machine.verb("enforce", plan(wechat=["wechat"], qq=["linuxqq"]))
@@ -373,7 +373,7 @@ class TestNothingElseGoes:
         assert machine.installed() == before - {"linuxqq"}
 
     @pytest.mark.slow
-    def test_removal_installs_no_alternative(self, machine: Machine) -> None:
+    def test_removal_installs_no_alternative(self, machine):
         machine.install("linuxqq", "qq-or-tim")
         machine.sh(REPOSITORY)
         before = machine.installed()
@@ -383,7 +383,7 @@ class TestNothingElseGoes:
         assert machine.installed() == before
         machine.run("apt-get", "install", "-y", "tim", "linuxqq-")  # and apt still knows its repositories
 
-    def test_an_apt_that_cleans_up_by_default_does_not(self, machine: Machine) -> None:
+    def test_an_apt_that_cleans_up_by_default_does_not(self, machine):
         machine.install("viber-library", "viber")
         machine.run("apt-mark", "auto", "viber-library")
         machine.sh('echo \'APT::Get::AutomaticRemove "true"; APT::Get::Purge "true";\' >/etc/apt/apt.conf.d/99clean')
@@ -391,25 +391,25 @@ class TestNothingElseGoes:
         assert machine.verb("enforce", plan(viber=["viber"]))["error"] is None
         assert machine.installed() == before - {"viber"}
 
-    def test_an_apt_that_prefers_a_release_removes_too(self, machine: Machine) -> None:
+    def test_an_apt_that_prefers_a_release_removes_too(self, machine):
         machine.install("wechat")
         machine.sh("echo 'APT::Default-Release \"stable\";' >/etc/apt/apt.conf.d/99release")
         assert machine.verb("enforce", WECHAT)["error"] is None and "wechat" not in machine.installed()
 
-    def test_a_package_on_hold_stays(self, machine: Machine) -> None:
+    def test_a_package_on_hold_stays(self, machine):
         machine.install("wechat")
         machine.run("apt-mark", "hold", "wechat")
         [[rule, _, reason]] = machine.verb("enforce", WECHAT)["refused"]
         assert rule == "apps/wechat" and "apt-mark unhold wechat" in reason and "wechat" in machine.installed()
 
-    def test_a_half_configured_package_of_others_is_reported_and_not_touched(self, machine: Machine) -> None:
+    def test_a_half_configured_package_of_others_is_reported_and_not_touched(self, machine):
         machine.install("wechat")
         machine.run("dpkg", "-i", "/debs/broken.deb", check=False)
         [[rule, _, reason]] = machine.verb("enforce", WECHAT)["refused"]
         assert rule == "apps/wechat" and "not configured: broken" in reason
         assert {"wechat", "broken"} <= machine.installed()
 
-    def test_a_dpkg_of_others_that_was_killed_is_reported_and_left(self, machine: Machine) -> None:
+    def test_a_dpkg_of_others_that_was_killed_is_reported_and_left(self, machine):
         machine.install("wechat", "weechat")
         machine.sh("dpkg-query -s weechat >/var/lib/dpkg/updates/0000")  # what dpkg was about to note
         for _ in range(2):
@@ -418,7 +418,7 @@ class TestNothingElseGoes:
         machine.sh("dpkg --configure -a")  # the administrator's word
         assert machine.verb("enforce", WECHAT)["error"] is None
 
-    def test_without_apt_dpkg_does_it(self, machine: Machine) -> None:
+    def test_without_apt_dpkg_does_it(self, machine):
         machine.install("wechat", "wechat-moments", "linuxqq")
         machine.sh("rm /usr/bin/apt-get")
         before = machine.installed()
@@ -427,7 +427,7 @@ class TestNothingElseGoes:
         assert machine.installed() == before - {"linuxqq"}
 
 
-def test_apt_locked_by_another_package_manager_is_an_error(machine: Machine) -> None:
+def test_apt_locked_by_another_package_manager_is_an_error(machine):
     machine.install("wechat")
     lock = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
     lock += "; print('locked', flush=True); time.sleep(60)"

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ while read -r line; do :; done
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(tmp_path_factory):
     """A repository with a runtime that holds `sleep` and its libraries, and an app that sleeps."""
     made = tmp_path_factory.mktemp("flatpak")
     arch = subprocess.run(["flatpak", "--default-arch"], check=True, capture_output=True, text=True).stdout.strip()
@@ -144,7 +143,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
+def machine(tmp_path, request):
     require_root()
     for tool in ("flatpak", "ostree", "unshare", "nsenter", "setpriv", PYTHON):
         require_tool(tool)
@@ -161,7 +160,7 @@ def scopes(verdict: Any, kind: str) -> list[str]:
     return [finding["scope"] for finding in verdict["findings"] if finding["kind"] == kind]
 
 
-def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machine: Machine) -> None:
+def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machine):
     running = machine.start("alice")
     machine.run("alice", "sh", "-c", f"echo letters >~/.var/app/{WECHAT}/data/letters")
     seen = machine.verb("observe")
@@ -187,7 +186,7 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
         assert machine.run("root", "find", f"/home/{user}", "-not", "-uid", str(uid)) == ""
 
 
-def test_line_of_a_lift_reinstalls_apps_of_the_system_and_of_users(machine: Machine) -> None:
+def test_line_of_a_lift_reinstalls_apps_of_the_system_and_of_users(machine):
     arch = machine.run("root", "flatpak", "--default-arch").strip()
     machine.verb("enforce")
     machine.run("root", "sed", "-i", "/^carol:/d", "/etc/passwd")
@@ -205,7 +204,7 @@ def test_line_of_a_lift_reinstalls_apps_of_the_system_and_of_users(machine: Mach
         assert f"Ref: app/{WECHAT}/{arch}/stable" in known
 
 
-def test_a_running_app_that_was_removed_behind_its_back_is_still_seen(machine: Machine) -> None:
+def test_a_running_app_that_was_removed_behind_its_back_is_still_seen(machine):
     running = machine.start("bob")
     for user in USERS:
         machine.run(user, "flatpak", "uninstall", "--user", "--noninteractive", WECHAT)
@@ -222,7 +221,7 @@ ADMINISTRATORS = "/etc/flatpak/of-the-administrator.filter"
 EXTRA = '[Installation "extra"]\\nPath=/var/lib/flatpak/extra\\nDisplayName=More\\n'
 
 
-def test_an_app_of_another_installation_is_seen_and_removed_there(machine: Machine) -> None:
+def test_an_app_of_another_installation_is_seen_and_removed_there(machine):
     sh = partial(machine.run, "root", "sh", "-c")
     sh(f"mkdir -p /etc/flatpak/installations.d; printf '{EXTRA}' >/etc/flatpak/installations.d/extra.conf")
     sh("flatpak remote-add --installation=extra --no-gpg-verify more file:///home/repository")
@@ -235,7 +234,7 @@ def test_an_app_of_another_installation_is_seen_and_removed_there(machine: Machi
     assert machine.verb("lift")["error"] is None and machine.installs("--installation=extra", "more", WECHAT)
 
 
-def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(machine: Machine) -> None:
+def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(machine):
     sh = partial(machine.run, "root", "sh", "-c")
     before = sh(f"cat {REMOTES}; ls -R /etc/polkit-1 /etc/proscribe /var/lib/proscribe 2>&1 || :")
     assert machine.verb("observe gate")["state"] == "noncompliant" and machine.verb("enforce")["error"] is None
@@ -278,9 +277,7 @@ ANNOUNCED = "/etc/flatpak/remotes.d/other.flatpakrepo"
         ),
     ],
 )
-def test_remote_without_an_effective_filter_is_noncompliant(
-    machine: Machine, done: str, said: str, remote: str
-) -> None:
+def test_remote_without_an_effective_filter_is_noncompliant(machine, done, said, remote):
     sh = partial(machine.run, "root", "sh", "-c")
     machine.verb("enforce")
     sh(done)
@@ -292,7 +289,7 @@ def test_remote_without_an_effective_filter_is_noncompliant(
     assert not machine.installs("--system", remote, WECHAT)
 
 
-def test_an_administrators_own_filter_stays_in_force_and_comes_back(machine: Machine) -> None:
+def test_an_administrators_own_filter_stays_in_force_and_comes_back(machine):
     sh = partial(machine.run, "root", "sh", "-c")
     sh("mkdir -p /etc/flatpak")
     machine.verb("enforce")

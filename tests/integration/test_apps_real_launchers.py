@@ -4,12 +4,10 @@ Waydroid and toolbox were not run: they need Android's images, a registry.
 """
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from conftest import require_tool
-from throwaway import TwoUsers, plan, two_users
+from throwaway import plan, two_users
 
 ENTRY = """[Desktop Entry]
 Type=Application
@@ -35,7 +33,7 @@ EXPORT = (
 
 
 @pytest.fixture
-def machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoUsers]:
+def machine(tmp_path, tmp_path_factory):
     brought = tmp_path_factory.mktemp("distrobox")
     brought.chmod(0o755)
     shutil.copy(require_tool("distrobox-export"), brought)
@@ -43,7 +41,7 @@ def machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield made
 
 
-def test_exports_of_distrobox_are_seen_and_certain_ones_moved(machine: TwoUsers) -> None:
+def test_exports_of_distrobox_are_seen_and_certain_ones_moved(machine):
     machine.sh(BOX)
     for name, line in (("org.telegram.desktop", "telegram-desktop -- %u"), ("chat", "/usr/bin/wechat %U")):
         entry = ENTRY.format(name=name, line=line)

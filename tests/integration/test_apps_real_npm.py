@@ -1,17 +1,15 @@
 """The control `apps` on real npm, in a throw-away root: packages for the whole host, and below users' prefixes."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from proscribe.host.controls.apps import removed
 from test_apps_real_dpkg import TREE
-from throwaway import TwoUsers, archive, plan, seen, two_users
+from throwaway import archive, plan, seen, two_users
 
 
 @pytest.fixture(scope="session")
-def tarballs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tarballs(tmp_path_factory):
     directory = tmp_path_factory.mktemp("npm")
     directory.chmod(0o755)
     for name, version in (("wechaty", "1.20.2"), ("@made/telegram", "2.0.0"), ("weechat-js", "0.1.0")):
@@ -23,7 +21,7 @@ def tarballs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+def machine(tmp_path, request):
     with two_users(tmp_path, request.getfixturevalue("tarballs")) as made:
         yield made
 
@@ -33,7 +31,7 @@ PLAN = plan("npm", wechat=["wechaty"], telegram=["@made/telegram"])
 HOST = "/usr/local/lib/node_modules"
 
 
-def test_npm_packages_of_host_and_users_are_seen_and_removed(machine: TwoUsers) -> None:
+def test_npm_packages_of_host_and_users_are_seen_and_removed(machine):
     before = machine.sh(TREE).stdout
     machine.sh(f"{NPM} /debs/wechaty.tgz /debs/weechat-js.tgz")
     machine.as_user("alice", f"{NPM} --prefix ~/.npm-global /debs/wechaty.tgz /debs/telegram.tgz")
@@ -76,7 +74,7 @@ def test_npm_packages_of_host_and_users_are_seen_and_removed(machine: TwoUsers) 
     assert machine.sh(TREE).stdout == before
 
 
-def test_a_linked_package_is_unlinked_and_its_source_stays(machine: TwoUsers) -> None:
+def test_a_linked_package_is_unlinked_and_its_source_stays(machine):
     machine.as_user("alice", "mkdir work && tar xf /debs/wechaty.tgz -C work")
     machine.as_user("alice", "cd work/package && npm_config_prefix=~/.npm-global npm link --offline")
     verdict = machine.verb("observe", PLAN)["apps/wechat"]

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,7 +76,7 @@ def conda_environment(directory: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def brought(tmp_path_factory):
     """What users bring along."""
     directory = tmp_path_factory.mktemp("brought")
     directory.chmod(0o755)
@@ -95,7 +94,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+def machine(tmp_path, request):
     with two_users(tmp_path, request.getfixturevalue("brought")) as made:
         yield made
 
@@ -109,7 +108,7 @@ TOOLS = "/home/alice/.local/share/uv/tools"
 SITE = "lib/python3.13/site-packages/telethon-1.40.dist-info"
 
 
-def test_tools_of_uv(machine: TwoUsers) -> None:
+def test_tools_of_uv(machine):
     banned = plan("pip", telegram=["telethon"])
     machine.sh("install -m 755 /debs/uv /usr/local/bin/uv")
     machine.as_user("alice", f"{UV} telethon && {UV} --with telethon notifier")
@@ -142,7 +141,7 @@ def install(kind: str, *names: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["env", "profile"])
-def test_profiles_of_nix_without_a_daemon(machine: TwoUsers, kind: str) -> None:
+def test_profiles_of_nix_without_a_daemon(machine, kind):
     """The store is alice's own, as where she installed Nix for herself."""
     banned = plan("nix", telegram=["telegram-desktop"])
     machine.sh(f"mkdir -p /etc/nix /nix/var/nix && echo '{NIX}' >/etc/nix/nix.conf && chown -R {USERS['alice']} /nix")
@@ -162,7 +161,7 @@ def test_profiles_of_nix_without_a_daemon(machine: TwoUsers, kind: str) -> None:
     assert machine.verb("enforce", banned)["actions"] == []
 
 
-def test_profiles_of_nix_with_a_daemon(machine: TwoUsers) -> None:
+def test_profiles_of_nix_with_a_daemon(machine):
     """The store is root's; bob and the whole host have a profile each, and what nobody installed is seen as it runs."""
     banned = plan("nix", telegram=["telegram-desktop"], signal=["signal-desktop"])
     machine.sh(f"mkdir -p /etc/nix && echo '{NIX}' >/etc/nix/nix.conf")
@@ -189,7 +188,7 @@ def test_profiles_of_nix_with_a_daemon(machine: TwoUsers) -> None:
     daemon.wait()
 
 
-def test_environments_of_conda(machine: TwoUsers) -> None:
+def test_environments_of_conda(machine):
     """The environment is py-rattler's. conda itself could not be had, so nothing is removed here."""
     banned = plan("conda", rclone=["rclone"], mega=["megatools"])
     machine.as_user("alice", "mkdir -p ~/miniforge3/bin ~/miniforge3/envs && cp -r /debs/env ~/miniforge3/envs/chat")

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from throwaway import TwoUsers, archive, pasted, plan, seen, two_users
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages(tmp_path_factory):
     """Made packages, each with a program `/opt/<name>/<name>`."""
     directory = tmp_path_factory.mktemp("pacman")
     directory.chmod(0o755)
@@ -59,7 +58,7 @@ def entry(file: Path) -> tuple[str, str]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+def machine(tmp_path, request):
     with two_users(tmp_path, request.getfixturevalue("packages")) as made:
         made.sh(CONFIGURE)
         yield made
@@ -83,7 +82,7 @@ def installed(machine: TwoUsers) -> set[str]:
     return set(machine.run("pacman", "-Qq", check=False).stdout.split())
 
 
-def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
+def test_seen_ended_removed_refused_and_let_in_again(machine):
     before = machine.sh(TREE).stdout
     install(machine, "wechat-bin-4.0-1", "weechat-4.6-1", "tim-1-1")
     running, innocent = machine.start("/opt/wechat-bin/wechat-bin"), machine.start("/opt/weechat/weechat")
@@ -128,7 +127,7 @@ def test_seen_ended_removed_refused_and_let_in_again(machine: TwoUsers) -> None:
     assert set(machine.sh(TREE).stdout.splitlines()) ^ set(before.splitlines()) == set()
 
 
-def test_package_of_pacman_that_others_need_stays_and_is_reported(machine: TwoUsers) -> None:
+def test_package_of_pacman_that_others_need_stays_and_is_reported(machine):
     install(machine, "wechat-bin-4.0-1", "linuxqq-3.2-1", "qq-or-tim-1-1")
     assert machine.verb("enforce", PLAN)["refused"] == [["apps/qq", "linuxqq", "would break qq-or-tim"]]
     assert installed(machine) == {"linuxqq", "qq-or-tim"}
@@ -138,7 +137,7 @@ def test_package_of_pacman_that_others_need_stays_and_is_reported(machine: TwoUs
     assert machine.verb("enforce", PLAN)["error"] is None and installed(machine) == set()
 
 
-def test_version_of_a_waiver_can_be_installed_by_pacman(machine: TwoUsers) -> None:
+def test_version_of_a_waiver_can_be_installed_by_pacman(machine):
     lenient = plan("pacman", wechat=["wechat-bin"])
     lenient["controls"]["apps"]["services"]["wechat"]["exceptions"] = [{"waiver": "w-1", "versions": ["1:4.1-2"]}]
     machine.verb("enforce", lenient)
@@ -158,9 +157,7 @@ ELSEWHERE = f"sed -i 's,^.options.,&\\nHookDir = /opt/hooks,' /etc/pacman.conf &
         pytest.param(ELSEWHERE, "/opt/hooks/00-proscribe.hook takes the place of", False, id="in another directory"),
     ],
 )
-def test_hook_of_pacman_that_another_one_hides_is_noncompliant(
-    machine: TwoUsers, done: str, said: str, corrected: bool
-) -> None:
+def test_hook_of_pacman_that_another_one_hides_is_noncompliant(machine, done, said, corrected):
     machine.verb("enforce", PLAN)
     machine.sh(done)
     machine.sh("pacman -S --noconfirm wechat-bin && pacman -R --noconfirm wechat-bin")  # it is open

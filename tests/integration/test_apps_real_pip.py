@@ -1,17 +1,16 @@
 """The control `apps` on real pip and pipx, in a throw-away root: the host's packages, users' own, and environments."""
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from proscribe.host.controls.apps import removed
 from test_apps_real_dpkg import TREE
-from throwaway import TwoUsers, plan, seen, two_users
+from throwaway import plan, seen, two_users
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheels(tmp_path_factory):
     directory = tmp_path_factory.mktemp("wheels")
     directory.chmod(0o755)
     build(directory, "Telethon", "1.40")
@@ -37,7 +36,7 @@ def build(directory: Path, name: str, version: str, *fields: str) -> None:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoUsers]:
+def machine(tmp_path, request):
     with two_users(tmp_path, request.getfixturevalue("wheels")) as made:
         yield made
 
@@ -48,7 +47,7 @@ PLAN = plan("pip", telegram=["telethon"], signal=["Signalbot.cli-tool"])
 SITE = "lib/python3.13/{}-packages"
 
 
-def test_pip_packages_of_host_and_user_are_seen_and_removed(machine: TwoUsers) -> None:
+def test_pip_packages_of_host_and_user_are_seen_and_removed(machine):
     before = machine.sh(TREE).stdout
     machine.sh(f"{PIP} notifier signalbot-cli.tool")
     machine.as_user("alice", f"{PIP} --user --ignore-installed telethon")
@@ -85,7 +84,7 @@ def test_pip_packages_of_host_and_user_are_seen_and_removed(machine: TwoUsers) -
     assert set(machine.sh(TREE).stdout.splitlines()) <= set(before.splitlines())
 
 
-def test_environments_of_pipx(machine: TwoUsers) -> None:
+def test_environments_of_pipx(machine):
     machine.as_user("alice", f"{PIPX} telethon && {PIPX} notifier")
     machine.sh(f"PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin {PIPX} signalbot-cli.tool")
     verdicts = machine.verb("observe", PLAN)
@@ -112,7 +111,7 @@ def test_environments_of_pipx(machine: TwoUsers) -> None:
     assert machine.verb("observe", PLAN)["apps/telegram"]["state"] == "noncompliant"
 
 
-def test_package_that_a_user_made_unremovable_is_that_users_finding(machine: TwoUsers) -> None:
+def test_package_that_a_user_made_unremovable_is_that_users_finding(machine):
     """Whoever made his own package unremovable made the control fail, and with it the canary of the whole fleet."""
     machine.as_user("alice", f"{PIP} --user telethon && chmod -R a-w .local/lib")
     machine.as_user("bob", f"{PIP} --user telethon")
@@ -127,7 +126,7 @@ def test_package_that_a_user_made_unremovable_is_that_users_finding(machine: Two
     assert verdicts["apps/signal"]["state"] == "compliant"
 
 
-def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(machine: TwoUsers) -> None:
+def test_a_users_own_python_that_prints_without_end_is_ended_and_fails_nothing(machine):
     python = ".pyenv/versions/3.11.9/bin/python3.11"
     info = ".pyenv/versions/3.11.9/lib/python3.11/site-packages/telethon-1.0.dist-info"
     script = "#!/bin/sh\\nsleep 600 &\\nyes xxxxxxxxxxxxxxxxxxxxxxx\\n"

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ REFUSED = (
 
 
 @pytest.fixture(scope="session")
-def rpms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rpms(tmp_path_factory):
     """Made packages, each with a program `/opt/<name>/<name>`, and a repository of them."""
     directory = tmp_path_factory.mktemp("rpms")
     directory.chmod(0o755)
@@ -93,7 +92,7 @@ class Machine(TwoUsers):
 
 
 @pytest.fixture
-def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
+def machine(tmp_path, request):
     """With dnf and zypper, or only with the front end that the test is for."""
     for tool in ("rpmbuild", "createrepo_c"):
         require_tool(tool)
@@ -139,7 +138,7 @@ RPM_ROADS = ("rpm -i /debs/wechat.rpm", "rpm -U --replacepkgs /debs/weixin-repac
 
 
 @pytest.mark.parametrize("machine", FRONT_ENDS, indirect=True)
-def test_seen_removed_refused_on_every_road_and_let_in_again(machine: Machine, request: pytest.FixtureRequest) -> None:
+def test_seen_removed_refused_on_every_road_and_let_in_again(machine, request):
     front = request.node.callspec.params["machine"]
     machine.sh("zypper -n -q refresh" if front == "zypper" else f"{front} -q makecache")
     unasked = "zypper -n" if front == "zypper" else f"{front} -y"
@@ -205,7 +204,7 @@ chmod 755 /usr/bin/rpm
     ],
     indirect=["machine"],
 )
-def test_guard_that_lost_its_effect_is_noncompliant(machine: Machine, done: str, said: str) -> None:
+def test_guard_that_lost_its_effect_is_noncompliant(machine, done, said):
     machine.verb("enforce", PLAN)
     assert machine.states()["apps/reinstall-gate"] == "compliant"
     machine.sh(done)
@@ -213,7 +212,7 @@ def test_guard_that_lost_its_effect_is_noncompliant(machine: Machine, done: str,
     assert gate["state"] == "noncompliant" and said in str(gate["findings"]) and not gate["drifted"]
 
 
-def test_lock_of_zypper_that_somebody_removes_is_written_again(machine: Machine) -> None:
+def test_lock_of_zypper_that_somebody_removes_is_written_again(machine):
     machine.sh("zypper -n addlock viber other && rm /usr/bin/dnf*")  # the administrator's own
     theirs = machine.sh("zypper locks").stdout
     machine.verb("enforce", PLAN)
@@ -230,7 +229,7 @@ def test_lock_of_zypper_that_somebody_removes_is_written_again(machine: Machine)
 
 
 @pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
-def test_rpm_that_others_need_stays_and_is_reported(machine: Machine) -> None:
+def test_rpm_that_others_need_stays_and_is_reported(machine):
     machine.add("wechat", "wechat-moments", "viber", "viber-library")
     done = machine.verb("enforce", PLAN)
     assert (done["error"], done["refused"]) == (
@@ -252,7 +251,7 @@ def test_rpm_that_others_need_stays_and_is_reported(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
-def test_dependency_of_a_removed_package_stays(machine: Machine, request: pytest.FixtureRequest) -> None:
+def test_dependency_of_a_removed_package_stays(machine, request):
     front = request.node.callspec.params["machine"]
     machine.sh("zypper -n install viber" if front == "zypper" else f"{front} -y install viber")
     assert machine.verb("enforce", PLAN)["error"] is None
@@ -262,9 +261,7 @@ def test_dependency_of_a_removed_package_stays(machine: Machine, request: pytest
 
 
 @pytest.mark.parametrize("machine", ["dnf", "dnf5"], indirect=True)
-def test_package_that_the_administrator_excludes_stays_excluded(
-    machine: Machine, request: pytest.FixtureRequest
-) -> None:
+def test_package_that_the_administrator_excludes_stays_excluded(machine, request):
     front = request.node.callspec.params["machine"]
     machine.run("tee", "/etc/dnf/dnf.conf", input="[main]\ngpgcheck=0\nexclude=tim\nexcludepkgs=weechat\n")
     machine.verb("enforce", PLAN)
@@ -273,7 +270,7 @@ def test_package_that_the_administrator_excludes_stays_excluded(
 
 
 @pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
-def test_guard_that_was_erased_is_installed_again(machine: Machine) -> None:
+def test_guard_that_was_erased_is_installed_again(machine):
     machine.verb("enforce", PLAN)
     machine.sh("rpm -i --nodeps /debs/wechat.rpm")
     assert machine.states()["apps/wechat"] == "noncompliant"
@@ -289,9 +286,7 @@ def test_guard_that_was_erased_is_installed_again(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("machine", ["dnf", "dnf5"], indirect=True)
-def test_waiver_for_a_version_of_an_rpm_lets_no_other_version_in(
-    machine: Machine, request: pytest.FixtureRequest
-) -> None:
+def test_waiver_for_a_version_of_an_rpm_lets_no_other_version_in(machine, request):
     front = request.node.callspec.params["machine"]
     waived = plan("rpm", wechat=["wechat"], viber=["viber"])
     exception = {"waiver": "w-1", "versions": ["4.0-1"]}
@@ -307,7 +302,7 @@ def test_waiver_for_a_version_of_an_rpm_lets_no_other_version_in(
 
 
 @pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
-def test_rpm_locked_by_another_package_manager_is_an_error(machine: Machine) -> None:
+def test_rpm_locked_by_another_package_manager_is_an_error(machine):
     machine.add("wechat")
     lock = "import fcntl, sys; f = open('/var/lib/rpm/.rpm.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
     lock += "; print('locked', flush=True); sys.stdin.read()"
@@ -320,7 +315,7 @@ def test_rpm_locked_by_another_package_manager_is_an_error(machine: Machine) -> 
     assert machine.verb("enforce", PLAN)["error"] is None and machine.installed() == {"proscribe-guard"}
 
 
-def test_host_without_a_front_end_of_rpm_removes_by_rpm(machine: Machine) -> None:
+def test_host_without_a_front_end_of_rpm_removes_by_rpm(machine):
     machine.sh("rm /usr/bin/dnf* /usr/bin/zypper*")
     machine.add("wechat", "wechat-moments", "viber", "viber-library")
     done = machine.verb("enforce", PLAN)

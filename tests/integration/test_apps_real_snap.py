@@ -6,7 +6,7 @@ The tests do not reach the Snap Store, so they make the snaps here.
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ class Host(Machine):
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+def host(tmp_path):
     # snapd keeps a snap's mount namespace by binding it. Linux refuses that for one with a lower number than our own,
     # against loops, and on 6.18 these numbers rise only on each processor by itself.
     options = ("--cpuset-cpus", str(min(os.sched_getaffinity(0))), "--network", "none")
@@ -120,7 +120,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 PLAN = plan("snap", telegram=["telegram-desktop"])
 
 
-def test_a_snap_on_its_whole_way(host: Host) -> None:
+def test_a_snap_on_its_whole_way(host):
     assert host.as_alice(INSTALL).returncode == 0  # with the administrator's leave
     host.run("snap", "install", "--dangerous", "/tmp/innocent.snap")
     running = subprocess.Popen(

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes wha
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plan(tmp_path_factory):
     return whole_plan(tmp_path_factory.mktemp("plan"))
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
+def root(tmp_path):
     host = tmp_path / "host"
     host.mkdir()
     # In memory: a hundred thousand directories on a disk take a minute to delete.
@@ -145,9 +145,7 @@ ATTACKS: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("attack", "said"), [pytest.param(a, said, id=a.__name__) for a, said in ATTACKS])
-def test_home_of_a_hostile_user_costs_a_bounded_amount(
-    root: Path, plan: Path, attack: Callable[[Path], None], said: str
-) -> None:
+def test_home_of_a_hostile_user_costs_a_bounded_amount(root, plan, attack, said):
     attack(root / "home/mallory")
     assert said in judged(observe_root(root, plan))
 
@@ -162,9 +160,7 @@ def pip_package(home: Path, name: str, version: int) -> None:
 
 
 @pytest.mark.parametrize("copies", [1_600, 6_000])
-def test_made_up_packages_of_one_user_change_the_state_of_no_rule_and_are_one_finding(
-    root: Path, plan: Path, copies: int
-) -> None:
+def test_made_up_packages_of_one_user_change_the_state_of_no_rule_and_are_one_finding(root, plan, copies):
     """The first 1,000 count. Every rule is as it would be with all of them."""
     services = json.loads(plan.read_text())["controls"]["apps"]["services"].values()
     named: dict[str, list[str]] = {}
@@ -192,7 +188,7 @@ def test_made_up_packages_of_one_user_change_the_state_of_no_rule_and_are_one_fi
     assert 2 * copies - 1_000 <= more <= 2 * copies, finding["detail"]
 
 
-def test_files_of_subordinate_uids_count_for_their_user(root: Path, plan: Path) -> None:
+def test_files_of_subordinate_uids_count_for_their_user(root, plan):
     """A user has 65,536 of them (subuid(5)), and owns files as each in a namespace. Each had a budget of its own: as
     many names as two of them may have are too many for one user.
     """
@@ -215,7 +211,7 @@ def test_files_of_subordinate_uids_count_for_their_user(root: Path, plan: Path) 
     ]
 
 
-def test_memory_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, plan: Path) -> None:
+def test_memory_of_a_large_home_is_bounded_and_fails_no_later_run(root, plan):
     many_directories(root / "home/mallory")
     time.sleep(2.1)  # what has changed just now is not remembered at all
     for _ in range(2):  # a busy machine needs both; what the first one has read, the second one need not
@@ -242,7 +238,7 @@ def test_memory_of_a_large_home_is_bounded_and_fails_no_later_run(root: Path, pl
     ],
 )
 @pytest.mark.parametrize("known", [True, False], ids=["mounted before", "mounted meanwhile"])
-def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, place: str, known: bool) -> None:
+def test_a_file_system_that_never_answers_holds_nobody(root, plan, place, known):
     """`known`: the list of mounts has it. One that is mounted after that list was read is in no list."""
     where = root / place
     if where.suffix or where.name == ".npmrc":
@@ -260,7 +256,7 @@ def test_a_file_system_that_never_answers_holds_nobody(root: Path, plan: Path, p
         assert "over budget" in said or "FUSE" in said or "mount point" in said, said
 
 
-def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root: Path, plan: Path) -> None:
+def test_a_user_who_swaps_everything_all_the_time_fails_no_look(root, plan):
     """68 of 77 observations failed while a user swapped links, directories, files and pipes under them."""
     home = root / "home/mallory"
     swapping = subprocess.Popen([sys.executable, "-c", SWAPPING, str(home), str(root / "tmp"), str(MALLORY)])

@@ -3,7 +3,6 @@
 import datetime
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import made_apps as made
@@ -23,7 +22,7 @@ ALICE = 61234  # an account that no other process has
 SCANNED = {"proscribe_requests": False}  # the command for requests is no part of the scan
 
 
-def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_path: Path) -> None:
+def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_path):
     secret = tmp_path / "root/secret"
     secret.mkdir(parents=True)
     (secret / "only-root-knows").touch()
@@ -56,7 +55,7 @@ def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_pa
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Path]:
+def machine(tmp_path):
     """A tree with the home of one user, in which the packages of no package system are."""
     for place in ("home/alice/.config/autostart", "home/alice/.local/share/applications", "opt", "proc", "etc"):
         (tmp_path / place).mkdir(parents=True)
@@ -64,7 +63,7 @@ def machine(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
 
 
-def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(machine: Path) -> None:
+def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(machine):
     program = shutil.which("true") or "/bin/true"
     home = machine / "home/alice"
 

@@ -4,7 +4,7 @@ import datetime
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,13 @@ ALICE, BOB, MALLORY = 61234, 61235, 61236  # accounts that no other process has
 
 
 @pytest.fixture(scope="module")
-def plan() -> dict[str, Any]:
+def plan():
     restrictions = read_restrictions({}, str)
     return dict(compile_plan(load([PROJECT / "catalog"]), restrictions, [], datetime.date(2026, 1, 1)))
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Path]:
+def machine(tmp_path):
     require_root()
     for place in ("opt", "proc", "etc", "var/lib", "srv"):
         (tmp_path / place).mkdir(parents=True)
@@ -62,7 +62,7 @@ def detail(machine: Path, plan: Mapping[str, Any], rule: str) -> list[tuple[str,
     return [(finding.path, finding.detail) for finding in verdicts[rule].findings]
 
 
-def test_an_empty_desktop_entry_takes_nothing_of_anybody(machine: Path, plan: Mapping[str, Any]) -> None:
+def test_an_empty_desktop_entry_takes_nothing_of_anybody(machine, plan):
     """The attack of the review: a folder for all, mode 1777, in which one user puts an empty qq.desktop."""
     shared = machine / "srv/projects/qq"
     shared.mkdir(parents=True)
@@ -76,9 +76,7 @@ def test_an_empty_desktop_entry_takes_nothing_of_anybody(machine: Path, plan: Ma
     assert listed(machine / "srv") == before
 
 
-def test_in_a_folder_of_several_owners_only_the_programs_owner_loses_files(
-    machine: Path, plan: Mapping[str, Any]
-) -> None:
+def test_in_a_folder_of_several_owners_only_the_programs_owner_loses_files(machine, plan):
     shared = machine / "srv/projects/Telegram"
     shared.mkdir(parents=True)
     shared.chmod(0o1777)
@@ -97,7 +95,7 @@ def test_in_a_folder_of_several_owners_only_the_programs_owner_loses_files(
     assert {item.attributes.uid for item in manifest.items(Host(str(machine)))} <= {MALLORY}
 
 
-def test_thesis_beside_telegram_stays_and_is_named(machine: Path, plan: Mapping[str, Any]) -> None:
+def test_thesis_beside_telegram_stays_and_is_named(machine, plan):
     home = machine / "home/alice"
     chats = {"Telegram/thesis.odt": b"PK\x03\x04", "Telegram/tdata/key_datas": b"TDF$", "Telegram/a.out": made.elf()}
     made.put(home, {"Telegram/Telegram": made.elf(), "Telegram/Updater": made.elf(), **chats}, ALICE)
@@ -131,16 +129,14 @@ def test_thesis_beside_telegram_stays_and_is_named(machine: Path, plan: Mapping[
     ],
     ids=["a contract", "a project", "a thesis", "sources", "sources that were built", "names"],
 )
-def test_documents_projects_and_sources_stay(
-    machine: Path, plan: Mapping[str, Any], files: Mapping[str, bytes]
-) -> None:
+def test_documents_projects_and_sources_stay(machine, plan, files):
     home = machine / "home/alice"
     made.put(home, files, ALICE)
     assert [str(action) for action in enforce(machine, plan).actions if action.verb == "quarantine"] == []
     assert listed(home) == sorted(files)
 
 
-def test_an_electron_app_goes_whole_and_with_a_document_in_parts(machine: Path, plan: Mapping[str, Any]) -> None:
+def test_an_electron_app_goes_whole_and_with_a_document_in_parts(machine, plan):
     files = made.electron("signal-desktop", "signal-desktop")
     made.put(machine / "home/alice/signal", files, ALICE)
     made.put(machine / "home/bob/signal", {**files, "resources/notes.txt": b"mine"}, BOB)
@@ -152,7 +148,7 @@ def test_an_electron_app_goes_whole_and_with_a_document_in_parts(machine: Path, 
     assert listed(machine / "home/bob/signal") == sorted([*files, "resources/notes.txt"])
 
 
-def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
+def test_tunnels_in_one_file(machine, plan):
     tools = {
         "cloudflared": "github.com/cloudflare/cloudflared/cmd/cloudflared",
         "ngrok": "go.ngrok.com/cmd/ngrok",
@@ -170,7 +166,7 @@ def test_tunnels_in_one_file(machine: Path, plan: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
-def test_binaries_of_the_go_compiler_are_read(tool: str) -> None:
+def test_binaries_of_the_go_compiler_are_read(tool):
     from proscribe.base import elf
 
     read = evidence.content(Host(), require_tool(tool))
@@ -213,9 +209,7 @@ def of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
         ("WeChat.AppImage", of("wechat"), "lzo", False),  # Python does not unpack it, so the name alone counts
     ],
 )
-def test_appimages_by_what_is_in_them(
-    machine: Path, plan: Mapping[str, Any], name: str, files: Mapping[str, bytes], compression: str, moves: bool
-) -> None:
+def test_appimages_by_what_is_in_them(machine, plan, name, files, compression, moves):
     require_tool("mksquashfs")
     home = machine / "home/alice"
     appimage(home, name, files, compression)
@@ -224,7 +218,7 @@ def test_appimages_by_what_is_in_them(
     assert (home / name).exists() is not moves, [refusal.reason for refusal in changes.refused]
 
 
-def test_no_name_of_a_file_brings_it_under_a_waiver_for_a_version(machine: Path, plan: Mapping[str, Any]) -> None:
+def test_no_name_of_a_file_brings_it_under_a_waiver_for_a_version(machine, plan):
     home = machine / "home/alice"
     made.put(home, {"WeChat-4.1.0.AppImage": made.image("wechat")}, ALICE)
     services = plan["controls"]["apps"]["services"]

@@ -38,7 +38,7 @@ FILES: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("files", FILES.values(), ids=FILES)
-def test_our_merge_of_several_policy_files_is_that_of_chromium(files: Mapping[str, Any], tree: Path) -> None:
+def test_our_merge_of_several_policy_files_is_that_of_chromium(files, tree):
     require_tool("chromium")
     plan = real_plan(services_include=["whatsapp"], categories=[])
     put(tree, {f"{MANAGED}/{name}": content for name, content in files.items()})
@@ -63,7 +63,7 @@ OVERRIDES: Mapping[str, list[str]] = {
 
 
 @pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def chrome(tmp_path_factory):
     """A user's installation of flatpak with an application that asks for the host's /etc."""
     made = tmp_path_factory.mktemp("flatpak")
     arch = subprocess.run(["flatpak", "--default-arch"], check=True, capture_output=True, text=True).stdout.strip()
@@ -95,7 +95,7 @@ def of(made: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("arguments", OVERRIDES.values(), ids=OVERRIDES)
-def test_our_reading_of_overrides_is_that_of_flatpak(arguments: list[str], request: pytest.FixtureRequest) -> None:
+def test_our_reading_of_overrides_is_that_of_flatpak(arguments, request):
     for tool in ("flatpak", "ostree"):
         require_tool(tool)
     made = request.getfixturevalue("chrome")

@@ -1,7 +1,6 @@
 """The doors of real browsers by which a user opens a blocked site."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, real_plan
@@ -34,8 +33,8 @@ DOORS: Mapping[str, Mapping[str, bool]] = {
 
 @pytest.mark.parametrize(("browser", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
 def test_a_user_opens_a_blocked_site_by_a_door_of_the_browser_only_where_no_policy_closes_it(
-    browser: str, tool: str, tree: Path, tmp_path: Path
-) -> None:
+    browser, tool, tree, tmp_path
+):
     require_tool(tool)
     prepared = ["prepare"] if browser == "chromium" else []
 

@@ -1,6 +1,5 @@
 """The policies beside the organisation's own, on real browsers."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +53,7 @@ def section() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(name: str, tool: str, tree: Path) -> None:
+def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(name, tool, tree):
     require_tool(tool)
     put(tree, OWN_FILES[name])
     before = {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[name]}

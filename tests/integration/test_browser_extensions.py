@@ -40,9 +40,7 @@ def id_in(browser: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("how", [BLOCKED, ALLOW_LIST])
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(
-    name: str, tool: str, how: str, tree: Path
-) -> None:
+def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(name, tool, how, tree):
     require_tool(tool)
     folders = [tree / VPN, tree / NOTES]
     for folder in folders:

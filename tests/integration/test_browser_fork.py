@@ -39,7 +39,7 @@ def install_nightowl(tree: Path) -> Path:
     return binary
 
 
-def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree: Path) -> None:
+def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree):
     require_tool("chromium")
     if not os.path.exists(CHROMIUM / "chromium"):
         missing("needs Debian's chromium, with its binary in /usr/lib/chromium")

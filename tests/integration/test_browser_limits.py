@@ -39,7 +39,7 @@ CASES: Mapping[str, tuple[Mapping[str, Any], Sequence[str], Sequence[str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(case: str, tree: Path) -> None:
+def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(case, tree):
     require_tool("chromium")
     files, blocking, cut = CASES[case]
     last = max(files)
@@ -50,7 +50,7 @@ def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(case: str,
     assert blocked(tree, "chromium", [*blocking, *cut]) == set(blocking)
 
 
-def test_chromium_takes_1500_exceptions(tree: Path) -> None:
+def test_chromium_takes_1500_exceptions(tree):
     require_tool("chromium")
     allowed = hosts(CHROMIUM_ENTRIES + 1)
     banned = [*allowed[-2:], "shut.test"]
@@ -60,7 +60,7 @@ def test_chromium_takes_1500_exceptions(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("listed", [hosts(MOST_ENTRIES), [TWICE] * MOST_ENTRIES], ids=["distinct", "doubles"])
-def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(listed: list[str], tree: Path) -> None:
+def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(listed, tree):
     require_tool("firefox-esr")
     patterns = [f"*://*.{name}/*" for name in (*listed, LAST)]
     put(tree, {"/etc/firefox/policies/policies.json": {"policies": {"WebsiteFilter": {"Block": patterns}}}})
@@ -68,7 +68,7 @@ def test_firefox_takes_1000_entries_of_a_list_and_counts_doubles(listed: list[st
 
 
 @pytest.mark.parametrize("listed", [hosts(MOST_ENTRIES), [TWICE] * MOST_ENTRIES], ids=["distinct", "doubles"])
-def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(listed: list[str], tree: Path) -> None:
+def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(listed, tree):
     require_tool("firefox-esr")
     filtered = {
         "Block": [f"*://*.{name}/*" for name in dict.fromkeys([*listed, LAST, "shut.test"])][-MOST_ENTRIES:],
@@ -79,9 +79,7 @@ def test_firefox_takes_1000_exceptions_whatever_is_blocked_and_counts_doubles(li
 
 
 @pytest.mark.parametrize(("hour", "is_open"), [(10, True), (20, False)])
-def test_every_category_closes_sites_outside_of_hours_and_reports_what_stays_open(
-    hour: int, is_open: bool, tree: Path
-) -> None:
+def test_every_category_closes_sites_outside_of_hours_and_reports_what_stays_open(hour, is_open, tree):
     require_tool("chromium")
     plan = real_plan(categories=list(CATEGORIES), audiences=list(AUDIENCES), dns_backend="hosts")
     services = plan["controls"]["browser"]["services"]

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from browser_setup import PROJECT, enforce, in_place_of_etc, put, real_plan
@@ -21,7 +20,7 @@ with open(sys.argv[2]) as stream:
 NOTHING = "nothing was opened, not even a name that no list has"
 
 
-def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree: Path) -> None:
+def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree):
     for tool in ("chromium", "firefox-esr"):
         require_tool(tool)
     plan, plan_file = real_plan(browser_settings={"remote_debugging": "blocked"}), tree / "plan.json"
@@ -53,7 +52,7 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree: Path) -
     assert observe() == {"state": COMPLIANT, "chromium": refused}
 
 
-def test_chromium_without_namespaces_is_unknown(tmp_path: Path) -> None:
+def test_chromium_without_namespaces_is_unknown(tmp_path):
     require_root()
     require_tool("chromium")
     (tmp_path / "plan.json").write_text(json.dumps(real_plan()))

@@ -61,9 +61,7 @@ def refused(browser: str, tree: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("browser", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_an_extension_that_wants_a_proxy_is_not_loaded_but_for_the_allowed_and_the_waived_one(
-    browser: str, tool: str, tree: Path
-) -> None:
+def test_an_extension_that_wants_a_proxy_is_not_loaded_but_for_the_allowed_and_the_waived_one(browser, tool, tree):
     require_tool(tool)
     of = plan(browser, made(browser, tree))
     assert refused(browser, tree) == set()
@@ -77,7 +75,7 @@ OF_ALL = {"blocked_permissions": ["downloads"], "install_sources": ["https://mad
 
 
 @pytest.mark.parametrize("name", ["10-own.json", "zz-own.json"])
-def test_settings_of_the_organisation_keep_their_effect_beside_ours(name: str, tree: Path) -> None:
+def test_settings_of_the_organisation_keep_their_effect_beside_ours(name, tree):
     require_tool("chromium")
     ids = made("chromium", tree)
     of = plan("chromium", ids)
@@ -123,7 +121,7 @@ COMBINATIONS: Mapping[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("files", COMBINATIONS.values(), ids=COMBINATIONS)
-def test_our_merge_of_extension_settings_is_that_of_chromium(files: list[dict[str, Any]], tree: Path) -> None:
+def test_our_merge_of_extension_settings_is_that_of_chromium(files, tree):
     require_tool("chromium")
     put(tree, {f"{FOLDER}{number}.json": said for number, said in enumerate(files)})
     has = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"][EXTENSION_SETTINGS]

@@ -5,7 +5,6 @@ in a distribution.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,9 +37,7 @@ PLANS: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("restrictions", PLANS.values(), ids=PLANS)
-def test_chromium_has_each_policy_with_its_value_and_without_an_error(
-    restrictions: Mapping[str, Any], tree: Path
-) -> None:
+def test_chromium_has_each_policy_with_its_value_and_without_an_error(restrictions, tree):
     require_tool("chromium")
     plan = real_plan(**restrictions)
     enforce(tree, plan)
@@ -58,7 +55,7 @@ def test_chromium_has_each_policy_with_its_value_and_without_an_error(
 
 
 @pytest.mark.parametrize("restrictions", PLANS.values(), ids=PLANS)
-def test_firefox_has_each_policy_with_its_value_and_effect(restrictions: Mapping[str, Any], tree: Path) -> None:
+def test_firefox_has_each_policy_with_its_value_and_effect(restrictions, tree):
     require_tool("firefox-esr")
     plan = real_plan(**restrictions)
     enforce(tree, plan)
@@ -94,9 +91,7 @@ def test_firefox_has_each_policy_with_its_value_and_effect(restrictions: Mapping
     ("name", "tool", "answer"),
     [("chromium", "chromium", "Chromium gives no answer|Not allowed"), ("firefox", "firefox-esr", "no remote control")],
 )
-def test_without_developer_tools_a_browser_cannot_be_driven_any_more(
-    name: str, tool: str, answer: str, tree: Path
-) -> None:
+def test_without_developer_tools_a_browser_cannot_be_driven_any_more(name, tool, answer, tree):
     require_tool(tool)
     enforce(tree, real_plan(browser_settings={"developer_tools": BLOCKED}))
     with pytest.raises(AssertionError, match=answer):

@@ -4,7 +4,6 @@ How Google and Microsoft use these headers is not tested.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, real_plan
@@ -31,7 +30,7 @@ SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] =
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_only_the_sites_of_google_and_microsoft_get_the_tenants(name: str, tool: str, tree: Path) -> None:
+def test_only_the_sites_of_google_and_microsoft_get_the_tenants(name, tool, tree):
     for needed in (tool, "openssl"):
         require_tool(needed)
     enforce(tree, real_plan(tenants={"google": DOMAINS, "microsoft": TENANTS}))

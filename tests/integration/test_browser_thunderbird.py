@@ -1,7 +1,6 @@
 """A real Thunderbird: it speaks Firefox's policy language, knows no sites, and has a file of its own."""
 
 import json
-from pathlib import Path
 
 from browser_setup import HERE, enforce, in_place_of_etc, lift, put, real_plan, unmet
 from conftest import require_tool
@@ -12,7 +11,7 @@ OWN = {"policies": {"DisableAppUpdate": True}}
 LOCKED = 'Services.prefs.prefIsLocked("network.trr.mode")'
 
 
-def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(tree: Path) -> None:
+def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(tree):
     require_tool("thunderbird")
     put(tree, {FILE: OWN})
     plan = real_plan(browser_settings=dict.fromkeys(SETTINGS, BLOCKED))

@@ -2,8 +2,7 @@
 
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,7 +102,7 @@ def address(url: str, browser: str) -> Name:
 
 
 @pytest.fixture(scope="module")
-def plan() -> dict[str, Any]:
+def plan():
     return real_plan(services_include=["web_translate_archive_proxies"])
 
 
@@ -117,9 +116,7 @@ def reading(name: str, plan: Mapping[str, Any]) -> Closest | Unless:
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(
-    name: str, tool: str, tree: Path, plan: dict[str, Any], record_property: Callable[[str, object], None]
-) -> None:
+def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(name, tool, tree, plan, record_property):
     require_tool(tool)
     effect = reading(name, plan)
     meant = {url: case if isinstance(case, str) else case[name == "firefox"] for url, case in CASES.items()}

@@ -3,15 +3,13 @@
 import datetime
 import hashlib
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from conftest import require_tool
 from hostile_lists import HOSTILE
-from list_publisher import NAMES, PUBLISHED, Publisher, Requests, certificate, published
+from list_publisher import NAMES, PUBLISHED, Requests, certificate, published
 from proscribe.controller.cli import command_line as launcher
 from proscribe.controller.cli.catalog import fetching
 
@@ -61,19 +59,19 @@ UNCHANGED = {"flock1": "flocks", "flock2": "flocks"}  # a list of an agreement: 
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pair(tmp_path_factory):
     return certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
-def publisher(pair: Path) -> Iterator[Publisher]:
+def publisher(pair):
     require_tool("openssl")
     with published(pair, PUBLISHED) as server:
         yield server
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, publisher: Publisher) -> Path:
+def catalog(tmp_path, publisher):
     root = tmp_path / "catalog"
     (root / "instant_messaging").mkdir(parents=True)
     (root / "feeds").mkdir()
@@ -96,7 +94,7 @@ def content(root: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def refresh(catalog: Path, pair: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def refresh(catalog, pair, capsys):
     def call(*words: str) -> tuple[int, str]:
         options = ["--catalog", str(catalog), "--ca-file", str(pair.parent / "ca.pem")]
         return launcher.main(["catalog", "refresh", *words, *options]), "".join(capsys.readouterr())
@@ -105,7 +103,7 @@ def refresh(catalog: Path, pair: Path, capsys: pytest.CaptureFixture[str]) -> Ca
 
 
 @pytest.mark.parametrize("id_", [one[0] for one in PUBLISHERS if one[0] != "tor"])
-def test_an_unchanged_list_changes_nothing_but_the_record(refresh: Any, catalog: Path, id_: str) -> None:
+def test_an_unchanged_list_changes_nothing_but_the_record(refresh, catalog, id_):
     before = content(catalog)
     assert refresh(id_) == (0, f"{UNCHANGED.get(id_, id_)}: unchanged\n")
     changed = {name for name, text in content(catalog).items() if before[name] != text}
@@ -129,9 +127,7 @@ MODIFIED = "Last-Modified Sun, 29 Nov 2026 10:00:00 GMT"
         ([("ETag", "\xfc\x9b[2J")], MODIFIED),
     ],
 )
-def test_the_tool_that_compared_says_with_what(
-    refresh: Any, catalog: Path, publisher: Publisher, headers: list[tuple[str, str]], version: str
-) -> None:
+def test_the_tool_that_compared_says_with_what(refresh, catalog, publisher, headers, version):
     publisher.headers = headers
     assert refresh("birds")[0] == 0
     feed = yaml.load((catalog / "feeds/birds.yml").read_text(), yaml.BaseLoader)
@@ -140,9 +136,7 @@ def test_the_tool_that_compared_says_with_what(
     assert (feed["checked"], feed["compared"]) == (today, [record])
 
 
-def test_a_changed_list_gives_a_change_to_review_and_nothing_beside_it(
-    refresh: Any, catalog: Path, publisher: Publisher
-) -> None:
+def test_a_changed_list_gives_a_change_to_review_and_nothing_beside_it(refresh, catalog, publisher):
     publisher.answers["nets"] = "8.8.4.0/24\n8.34.208.0/20\n"
     code, printed = refresh("nets")
     entry = (catalog / "instant_messaging/parrot.yml").read_text()
@@ -156,9 +150,7 @@ def test_a_changed_list_gives_a_change_to_review_and_nothing_beside_it(
 @pytest.mark.parametrize(
     ("id_", "bad"), [("birds", "www.gov.example"), ("nets", "8.8.8.0/25"), ("v2fly", "gov.example")]
 )
-def test_a_list_with_what_nobody_may_block_changes_nothing(
-    refresh: Any, catalog: Path, publisher: Publisher, id_: str, bad: str, options: tuple[str, ...]
-) -> None:
+def test_a_list_with_what_nobody_may_block_changes_nothing(refresh, catalog, publisher, id_, bad, options):
     (catalog / "known_good.txt").write_text("www.gov.example\n")
     (catalog / "known_good_networks.txt").write_text("8.8.8.0/26\n")
     (catalog / "instant_messaging/parrot.yml").write_text(ENTRY.replace("  - 8.8.8.0/24\n", ""))
@@ -171,7 +163,7 @@ def test_a_list_with_what_nobody_may_block_changes_nothing(
     assert content(catalog) == before
 
 
-def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) -> None:
+def test_a_redirection_to_https_is_followed(refresh, publisher):
     def moved(request: Requests) -> None:
         request.send_response(302)
         request.send_header("Location", f"https://127.0.0.1:{publisher.server_port}/elsewhere")
@@ -185,9 +177,7 @@ def test_a_redirection_to_https_is_followed(refresh: Any, publisher: Publisher) 
     ("id_", "file"),
     [("nets", "instant_messaging/parrot.yml"), ("birds", "feeds/birds.txt"), ("birds", "feeds/birds.yml")],
 )
-def test_an_edit_made_while_a_list_is_fetched_is_not_lost(
-    refresh: Any, catalog: Path, publisher: Publisher, id_: str, file: str
-) -> None:
+def test_an_edit_made_while_a_list_is_fetched_is_not_lost(refresh, catalog, publisher, id_, file):
     def slow(request: Requests) -> None:
         (catalog / file).write_text((catalog / file).read_text() + "# an operator's remark\n")
         publisher.answers[id_] = PUBLISHED[id_] + ("8.34.208.0/20\n" if id_ == "nets" else "wren.example\n")
@@ -205,9 +195,7 @@ LATER = ("much of it gone", "much that is new")  # the first list of a publisher
 @pytest.mark.parametrize(
     ("name", "used"), [(name, used) for name in HOSTILE for used in (False, True) if used or name not in LATER]
 )
-def test_a_wrong_list_changes_nothing_and_says_why(
-    refresh: Any, catalog: Path, publisher: Publisher, name: str, used: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_list_changes_nothing_and_says_why(refresh, catalog, publisher, name, used, monkeypatch):
     id_, answer, why = HOSTILE[name]
     (catalog / "known_good.txt").write_text("www.gov.example\n")
     if used:
@@ -224,7 +212,7 @@ def test_a_wrong_list_changes_nothing_and_says_why(
     assert printed.startswith(f"{job}: refused, nothing is changed: ") and "\x1b" not in printed
 
 
-def test_a_wrong_list_keeps_no_other_back(refresh: Any, catalog: Path, publisher: Publisher) -> None:
+def test_a_wrong_list_keeps_no_other_back(refresh, catalog, publisher):
     publisher.answers |= {"birds": "", "nets": "8.8.4.0/24\n8.34.208.0/20\n"}
     code, printed = refresh("birds", "nets")
     assert (
@@ -234,22 +222,20 @@ def test_a_wrong_list_keeps_no_other_back(refresh: Any, catalog: Path, publisher
     )
 
 
-def test_a_publisher_whom_nobody_vouches_for_is_not_believed(catalog: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_publisher_whom_nobody_vouches_for_is_not_believed(catalog, capsys):
     before = content(catalog)
     assert launcher.main(["catalog", "refresh", "birds", "--catalog", str(catalog)]) == 1
     assert "certificate" in capsys.readouterr().out.lower() and content(catalog) == before
 
 
-def test_the_environments_proxy_is_used(refresh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environments_proxy_is_used(refresh, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.delenv("no_proxy", raising=False)
     code, printed = refresh("birds")
     assert code == 1 and "could not be fetched" in printed
 
 
-def test_lists_come_out_of_a_folder_where_no_publisher_is_reached(
-    refresh: Any, catalog: Path, publisher: Publisher, tmp_path: Path
-) -> None:
+def test_lists_come_out_of_a_folder_where_no_publisher_is_reached(refresh, catalog, publisher, tmp_path):
     publisher.shutdown()
     folder = tmp_path / "fetched"
     folder.mkdir()

@@ -21,7 +21,7 @@ def git(top: Path, *words: str) -> str:
     return subprocess.run(["git", *who, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_a_branch_of_the_policy_repository_has_what_a_publisher_changed(tmp_path: Path) -> None:
+def test_a_branch_of_the_policy_repository_has_what_a_publisher_changed(tmp_path):
     require_tool("openssl")
     top = tmp_path / "ours"
     for name, text in {

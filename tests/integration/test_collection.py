@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -188,7 +187,7 @@ def contents(directory: Path) -> dict[str, tuple[int, str]]:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+def team(tmp_path_factory):
     place = tmp_path_factory.mktemp("collection")
     launched = {**os.environ, "PROSCRIBE_ANSIBLE_PLAYBOOK": f"{ANSIBLE}-playbook"}
     made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
@@ -203,7 +202,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         assert set(os.listdir(found.directory)) - top == {"reports"}, "and in the project there is one new directory"
 
 
-def test_an_audit_without_a_word_in_ansible_cfg(team: Team) -> None:
+def test_an_audit_without_a_word_in_ansible_cfg(team):
     team.hosts[0].run("sh", "-c", FAKE_APP, "sh", APP)
     said = team.ansible("proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", code=10)
     assert "2 hosts: 2 noncompliant" in said and "team_count: 2 hosts" in said
@@ -214,7 +213,7 @@ def test_an_audit_without_a_word_in_ansible_cfg(team: Team) -> None:
     assert APP in records and "dns/crow" in records, "the services of the team are found in its project"
 
 
-def test_enforcing_among_plays_of_the_team(team: Team) -> None:
+def test_enforcing_among_plays_of_the_team(team):
     said = team.ansible("site.yml")
     assert "2 hosts: 2 repaired" in said and team.states() == {"repaired": 2}
     for host in team.hosts:
@@ -226,7 +225,7 @@ def test_enforcing_among_plays_of_the_team(team: Team) -> None:
     assert "2 hosts: 2 compliant" in said
 
 
-def test_the_checkout_finds_hosts_of_the_collection_compliant(team: Team) -> None:
+def test_the_checkout_finds_hosts_of_the_collection_compliant(team):
     """So nothing differs, and is written again, where a fleet changes from one to the other."""
     for host in team.hosts:
         own = str(team.directory / "policy/services")
@@ -235,12 +234,12 @@ def test_the_checkout_finds_hosts_of_the_collection_compliant(team: Team) -> Non
         assert "1 host: 1 compliant" in done.stdout, done.stdout + done.stderr
 
 
-def test_single_modules_with_a_group_of_defaults(team: Team) -> None:
+def test_single_modules_with_a_group_of_defaults(team):
     team.ansible("modules.yml")
     assert {host.run("cat", "/etc/team-modules") for host in team.hosts} == {"compliant False\n"}
 
 
-def test_the_commands_without_a_playbook(team: Team) -> None:
+def test_the_commands_without_a_playbook(team):
     said = team.ansible(
         "proscribe.ban.explain", "-e", "explain_name=whatsapp", "-e", "explain_host=" + team.hosts[0].name
     )
@@ -264,14 +263,14 @@ def test_the_commands_without_a_playbook(team: Team) -> None:
     assert answer["schema"] == "proscribe/explanation/1"
 
 
-def test_a_schedule_and_a_refresh_from_the_collection_are_refused(team: Team) -> None:
+def test_a_schedule_and_a_refresh_from_the_collection_are_refused(team):
     said = team.ansible("proscribe.ban.schedule", code=2)
     assert "proscribe_schedule: found 'controller', expected awx or off" in said
     said = team.ansible("proscribe.ban.catalog", "-e", "catalog_do=refresh", code=2)
     assert "is in the collection, which its installer alone writes" in said
 
 
-def test_lifting(team: Team) -> None:
+def test_lifting(team):
     said = team.ansible("proscribe.ban.lift")
     assert "2 of 2 hosts" in said or "lifted" in said
     for host in team.hosts:

@@ -78,7 +78,7 @@ class Disk:
 
 
 @pytest.fixture
-def make_disk(tmp_path: Path) -> Iterator[Callable[[], Disk]]:
+def make_disk(tmp_path):
     if os.geteuid() != 0:
         missing("needs root, to mount a small file system")
     made: list[Disk] = []
@@ -201,7 +201,7 @@ def assert_whole(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ROOMS)
-def test_no_write_of_a_run_leaves_anything_torn(make_disk: Callable[[], Disk], kind: str) -> None:
+def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
     broken = 0
     for room in ROOMS[kind]:
         disk = make_disk()
@@ -252,7 +252,7 @@ def run_with_room_in_between(disk: Disk, room: int) -> tuple[Path, str, Screen, 
     return reports, second, screen, code
 
 
-def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make_disk: Callable[[], Disk]) -> None:
+def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make_disk):
     """Its corrections came after the last event that the journal had room for."""
     reports, second, screen, _ = run_with_room_in_between(make_disk(), 8)
     (said,) = screen.warnings
@@ -263,7 +263,7 @@ def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make
     assert str(reasons[HOSTS[-1]]).startswith("not known whether it was reached")
 
 
-def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk: Callable[[], Disk]) -> None:
+def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk):
     _, second, screen, code = run_with_room_in_between(make_disk(), 0)
     (said,) = screen.warnings
     assert second in said and "nobody knows what it did" in said and code is None
@@ -285,7 +285,7 @@ KINDS = [("KiB", 0), ("inodes", 0), ("inodes", 1), ("read-only", 0), ("KiB a fil
 
 
 @pytest.fixture
-def waivers(make_disk: Callable[[], Disk], monkeypatch: pytest.MonkeyPatch) -> tuple[Disk, Words]:
+def waivers(make_disk, monkeypatch):
     disk = make_disk()
     words = Words(disk.place / "inventory")
     monkeypatch.setattr(inventory, "question", lambda arguments: words.question)
@@ -295,9 +295,7 @@ def waivers(make_disk: Callable[[], Disk], monkeypatch: pytest.MonkeyPatch) -> t
 
 
 @pytest.mark.parametrize(("kind", "room"), KINDS)
-def test_a_waiver_is_whole_before_and_after(
-    waivers: tuple[Disk, Words], capsys: pytest.CaptureFixture[str], kind: str, room: int
-) -> None:
+def test_a_waiver_is_whole_before_and_after(waivers, capsys, kind, room):
     """`waiver new` for another host, and `waiver revoke` of the one that is there, as the launcher runs them."""
     disk, words = waivers
     path = words.file()
@@ -318,7 +316,7 @@ def test_a_waiver_is_whole_before_and_after(
 
 
 @pytest.mark.parametrize(("kind", "room"), [*KINDS, ("KiB", 4), ("inodes", 2)])
-def test_an_export_is_the_earlier_one_or_the_new_one(make_disk: Callable[[], Disk], kind: str, room: int) -> None:
+def test_an_export_is_the_earlier_one_or_the_new_one(make_disk, kind, room):
     disk = make_disk()
     directory = disk.place / "export"
 
@@ -336,7 +334,7 @@ def test_an_export_is_the_earlier_one_or_the_new_one(make_disk: Callable[[], Dis
 
 
 @pytest.mark.parametrize(("kind", "room"), KINDS)
-def test_a_file_of_the_catalogue_is_whole(make_disk: Callable[[], Disk], kind: str, room: int) -> None:
+def test_a_file_of_the_catalogue_is_whole(make_disk, kind, room):
     disk = make_disk()
     path = disk.place / "parrot.yml"
     write_whole(path, b"before\n")
@@ -351,7 +349,7 @@ def test_a_file_of_the_catalogue_is_whole(make_disk: Callable[[], Disk], kind: s
 
 
 @pytest.mark.parametrize("kind", ["KiB", "inodes", "read-only"])
-def test_a_refreshed_catalogue_is_a_whole_commit_or_none(make_disk: Callable[[], Disk], kind: str) -> None:
+def test_a_refreshed_catalogue_is_a_whole_commit_or_none(make_disk, kind):
     """A scheduled refresh commits into the repository of the inventory, by git."""
     for room in (0, 8) if kind == "KiB" else (0, 3):
         disk = make_disk()

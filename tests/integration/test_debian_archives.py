@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[str, Any]:
+def table():
     loaded: dict[str, Any] = yaml.safe_load(TABLE.read_text())
     return loaded
 
@@ -137,9 +137,7 @@ def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -
 
 @pytest.mark.parametrize("number", (1, 2, 3), ids=("stable", "apart", "backports"))
 @pytest.mark.parametrize("suite", ("bookworm", "trixie"))
-def test_every_package_of_the_archives_is_found_removed_and_gated(
-    suite: str, number: int, table: dict[str, Any], own_catalogue: Catalogue, tmp_path: Path
-) -> None:
+def test_every_package_of_the_archives_is_found_removed_and_gated(suite, number, table, own_catalogue, tmp_path):
     if not mirrors()[0]:
         missing("needs a machine whose own apt knows a mirror of Debian")
     names = {name for service in own_catalogue.services.values() for name in service.packages.get("apt", ())}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from agreeing_cases import Case, cases
+from agreeing_cases import cases
 from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answer, Exported, host_of, is_address, stated
 from browser_setup import PROJECT
 from device_readers import DEVICES
@@ -14,12 +14,12 @@ from published_lists import blocked_on_purpose
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def policy(tmp_path_factory):
     return Exported(tmp_path_factory.mktemp("inventory") / "inventory", DEVICES)
 
 
 @pytest.fixture(scope="module")
-def hosts(policy: Exported) -> list[Case]:
+def hosts(policy):
     catalog = PROJECT / "catalog"
     meant = blocked_on_purpose(load([catalog]))
     chosen = cases(policy.plan(STRICT), [name for name in read_lists([catalog])[0].names if name not in meant])
@@ -31,9 +31,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("format_", sorted(DEVICES))
-def test_a_device_answers_as_explain_does_and_its_manifest_says(
-    policy: Exported, hosts: list[Case], format_: str
-) -> None:
+def test_a_device_answers_as_explain_does_and_its_manifest_says(policy, hosts, format_):
     blocks = DEVICES[format_](content(policy.export(format_)))
     left_out = policy.left_out(format_)
     listed = {name for one in policy.plan(STRICT)["controls"]["dns"]["services"].values() for name in one["domains"]}

@@ -1,8 +1,5 @@
 """What an ordinary user can do to name resolution through systemd-resolved and NetworkManager."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
@@ -46,7 +43,7 @@ EVERY_NAME = "its own name servers are asked for every name too"
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Container]:
+def host(tmp_path):
     with booted_desk("trixie-seats", tmp_path) as container:
         yield container
 
@@ -80,7 +77,7 @@ def opened(host: Container, name: str) -> bool:
     return "192.0.2.1" in as_alice(host, f"getent ahostsv4 {name}.")
 
 
-def test_without_rights_a_user_changes_nothing_of_it(host: Container) -> None:
+def test_without_rights_a_user_changes_nothing_of_it(host):
     assert opened(host, "wechat.com")
     host.call("enforce")
     assert not opened(host, "wechat.com")
@@ -96,7 +93,7 @@ def test_without_rights_a_user_changes_nothing_of_it(host: Container) -> None:
     assert ["link0", "its own name servers are asked for wechat.com"] in host.call("observe")["told"]
 
 
-def test_questions_to_systemd_resolved_itself_are_answered_as_documented(host: Container) -> None:
+def test_questions_to_systemd_resolved_itself_are_answered_as_documented(host):
     """docs/coverage.md: a program can name the link whose servers are asked, and can leave the hosts file out."""
     host.call("enforce")
     assert "192.0.2.1" in as_alice(host, "resolvectl query --interface=link0 wechat.com")
@@ -108,7 +105,7 @@ def test_questions_to_systemd_resolved_itself_are_answered_as_documented(host: C
     assert "192.0.2.1" in as_alice(host, "resolvectl query --synthesize=no wechat.com")
 
 
-def test_a_users_connection_past_systemd_resolveds_filter_is_named(host: Container) -> None:
+def test_a_users_connection_past_systemd_resolveds_filter_is_named(host):
     host.sh(AT_THE_SEAT)
     host.call("enforce")
     for kind, settings, link, said in (
@@ -144,7 +141,7 @@ def test_a_users_connection_past_systemd_resolveds_filter_is_named(host: Contain
     assert host.run("python3", "-c", ask) == "(3, 0)\n" and host.call("observe")["states"] == [COMPLIANT]
 
 
-def test_a_users_connection_that_opens_a_name_in_networkmanagers_dnsmasq_is_named(host: Container) -> None:
+def test_a_users_connection_that_opens_a_name_in_networkmanagers_dnsmasq_is_named(host):
     host.sh(AT_THE_SEAT)
     host.without_resolved()
     host.call("enforce")

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolv
 
 
 @pytest.fixture(params=KINDS)
-def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MadeHost]:
+def made(request, tmp_path):
     """A host that keeps the ban."""
     require_root()
     os.chmod(tmp_path, 0o755)
@@ -37,7 +36,7 @@ def stopped(made: MadeHost) -> None:
         time.sleep(0.01)
 
 
-def test_a_silent_resolver_is_unknown_and_is_not_started_anew(made: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_resolver_is_unknown_and_is_not_started_anew(made, monkeypatch):
     patience: list[float] = []
     exchange = made.host.exchange
 

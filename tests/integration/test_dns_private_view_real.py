@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -67,7 +67,7 @@ class Observed:
 
 
 @pytest.fixture
-def observed(tmp_path: Path) -> Iterator[Observed]:
+def observed(tmp_path):
     require_root()
     for tool in ("unshare", "setpriv", "bwrap"):
         require_tool(tool)
@@ -77,7 +77,7 @@ def observed(tmp_path: Path) -> Iterator[Observed]:
 
 
 @pytest.mark.parametrize("path", other_files.FILES)
-def test_a_file_mounted_over_the_hosts_own_is_reported(observed: Observed, path: str) -> None:
+def test_a_file_mounted_over_the_hosts_own_is_reported(observed, path):
     observed.over(path)
     (finding,) = observed.findings()
     assert finding.startswith("sleep ") and finding.endswith(f"sees another {path} than the host has")
@@ -91,9 +91,7 @@ def test_a_file_mounted_over_the_hosts_own_is_reported(observed: Observed, path:
         (*SANDBOX, "--tmpfs", "/etc"),
     ],
 )
-def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_reported(
-    observed: Observed, command: Sequence[str]
-) -> None:
+def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_reported(observed, command):
     observed.start(*command)
     assert any("sees another /etc/hosts" in finding for finding in observed.findings())
 
@@ -101,13 +99,13 @@ def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_repor
 @pytest.mark.parametrize(
     "command", [BESIDE, (*SANDBOX, "--tmpfs", "/tmp"), (*BOUND, "--bind", "{copy}", "/etc/hosts"), BARE]
 )
-def test_view_with_the_same_files_is_no_finding(observed: Observed, command: Sequence[str]) -> None:
+def test_view_with_the_same_files_is_no_finding(observed, command):
     observed.start(*command)
     assert observed.findings() == []
 
 
 @pytest.mark.parametrize("uid", [0, 999])
-def test_roots_and_services_own_mounts_are_left_out(observed: Observed, uid: int) -> None:
+def test_roots_and_services_own_mounts_are_left_out(observed, uid):
     observed.over("/etc/hosts", uid=uid)
     verdict = private_view.observe(Host(), {"mode": "enforce"})
     assert [finding for finding in verdict.findings if str(observed.started[0].pid) in finding.detail] == []

@@ -8,7 +8,7 @@ import pytest
 from conftest import require_root, require_tool
 from dns_samples import MADE
 from made_resolver import KINDS, UPSTREAM, MadeHost, upstream
-from name_server import ADDRESS, NameServer
+from name_server import ADDRESS
 from proscribe.host.controls import dns
 from proscribe.host.system import Host
 
@@ -23,7 +23,7 @@ ENTRY = {
 PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
 
 
-def test_blocked_names_lead_nowhere_and_own_names_stay(tmp_path: Path) -> None:
+def test_blocked_names_lead_nowhere_and_own_names_stay(tmp_path):
     require_root()
     unshare, getent = require_tool("unshare"), require_tool("getent")
     hosts = tmp_path / "etc/hosts"
@@ -75,9 +75,7 @@ def answers(directory: Path, server: str, name: str, environment: dict[str, str]
 
 
 @pytest.mark.parametrize("variables", BY_ENVIRONMENT)
-def test_variables_pass_the_hosts_file_and_the_record_says_so(
-    tmp_path: Path, upstream: NameServer, variables: str
-) -> None:
+def test_variables_pass_the_hosts_file_and_the_record_says_so(tmp_path, upstream, variables):
     os.chmod(tmp_path, 0o755)
     for directory in ("etc", "var/lib"):
         (tmp_path / directory).mkdir(parents=True)
@@ -93,7 +91,7 @@ def test_variables_pass_the_hosts_file_and_the_record_says_so(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_variables_do_not_pass_a_filter(tmp_path: Path, upstream: NameServer, kind: str) -> None:
+def test_variables_do_not_pass_a_filter(tmp_path, upstream, kind):
     os.chmod(tmp_path, 0o755)
     host = MadeHost(kind, tmp_path, require_tool(MADE[kind].program))
     try:

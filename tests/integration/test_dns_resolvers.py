@@ -1,14 +1,13 @@
 """The DNS filter in real resolvers, on loopback addresses of their own."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import require_tool
 from dns_samples import MADE
 from made_resolver import ANOTHER, KINDS, WECHAT, MadeHost, apply, plan, upstream
-from name_server import NameServer, ask
+from name_server import ask
 from patience import processor
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
@@ -27,7 +26,7 @@ __all__ = ["upstream"]  # a fixture
 
 
 @pytest.fixture(params=KINDS)
-def made(request: pytest.FixtureRequest, tmp_path: Path, upstream: NameServer) -> Iterator[MadeHost]:
+def made(request, tmp_path, upstream):
     upstream.queries.clear()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(MADE[request.param].program))
@@ -57,18 +56,14 @@ FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolv
         ("com", A, False),
     ],
 )
-def test_client_gets_no_address_of_a_blocked_name(
-    enforced: MadeHost, upstream: NameServer, name: str, kind: int, blocked: bool
-) -> None:
+def test_client_gets_no_address_of_a_blocked_name(enforced, upstream, name, kind, blocked):
     upstream.queries.clear()
     assert ask(enforced.address, name, kind) == (NO_SUCH_NAME if blocked else (0, 1))
     assert (name.lower() in upstream.queries) is not blocked  # what is blocked never leaves the host
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def enforced(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: NameServer
-) -> Iterator[MadeHost]:
+def enforced(request, tmp_path_factory, upstream):
     root = tmp_path_factory.mktemp(request.param)
     host = MadeHost(request.param, root, require_tool(MADE[request.param].program), ANOTHER)
     assert ask(host.address, "wechat.com") == (0, 1)  # and the answer is in its cache now
@@ -77,7 +72,7 @@ def enforced(
     host.stop()
 
 
-def test_enforcing_settles_and_lifting_leaves_nothing(made: MadeHost) -> None:
+def test_enforcing_settles_and_lifting_leaves_nothing(made):
     before = made.tree()
     assert made.states() == dict.fromkeys(FINE, NONCOMPLIANT) and made.enforce() == [f"write {made.files}"]
     assert made.states() == FINE and made.enforce() == [] and made.restarts == 1
@@ -89,7 +84,7 @@ def test_enforcing_settles_and_lifting_leaves_nothing(made: MadeHost) -> None:
     assert ask(made.address, "wechat.com") == (0, 1) and apply(dns.lift(made.host, {"controls": {}})) == []
 
 
-def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made: MadeHost) -> None:
+def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made):
     made.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
     made.file.write_text(rendering.text(made.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True)))
@@ -99,9 +94,7 @@ def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected
     assert ask(made.address, "signal.org") == NO_SUCH_NAME
 
 
-def test_a_file_that_cuts_other_names_is_taken_back(
-    made: MadeHost, upstream: NameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cuts_other_names_is_taken_back(made, upstream, monkeypatch):
     monkeypatch.setattr(switching, "PATIENCE", 1.5)
     made.enforce()
     before = made.tree()
@@ -113,7 +106,7 @@ def test_a_file_that_cuts_other_names_is_taken_back(
     assert made.tree() == before and made.restarts == 2 and ask(made.address, "notwechat.com") == (0, 1)
 
 
-def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made: MadeHost) -> None:
+def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made):
     own, text = made.made.opening
     (made.root / own).write_text(text)
     made.enforce()
@@ -124,7 +117,7 @@ def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made:
     assert verdicts["dns/personal"].state == COMPLIANT and made.enforce() == []
 
 
-def test_ten_thousand_domains(made: MadeHost) -> None:
+def test_ten_thousand_domains(made):
     many = plan(many=[f"d{number}.example" for number in range(10_000)])
     before = processor()
     made.enforce(many)
@@ -135,7 +128,7 @@ def test_ten_thousand_domains(made: MadeHost) -> None:
     assert ask(made.address, "x.d10000.example") == (0, 1) and enforcing < 10 and observing < 2
 
 
-def test_every_name_of_the_catalogue(made: MadeHost) -> None:
+def test_every_name_of_the_catalogue(made):
     restrictions = read_restrictions({"proscribe_dns_backend": made.kind}, lambda name: name)
     whole = compile_plan(load([PROJECT / "catalog"]), restrictions, [], restrictions.effective_from)
     made.enforce(whole)

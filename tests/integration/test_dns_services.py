@@ -237,12 +237,12 @@ def booted_desk(root: str, directory: Path) -> Iterator[Container]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Container]:
+def host(tmp_path):
     with booted_desk("trixie-resolvers", tmp_path) as container:
         yield container
 
 
-def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
+def test_systemd_resolved_with_a_filter_behind_it(host):
     host.filters("resolved", "write")
     assert host.after_enforcing["users"] == ["dnsmasq", "systemd-resolve"]
     host.counts_hits("proscribe-dns", "config a.b.wechat.com is NXDOMAIN")
@@ -274,7 +274,7 @@ def test_systemd_resolved_with_a_filter_behind_it(host: Container) -> None:
     host.lifts()
 
 
-def test_networkmanager_switches_its_dnsmasq_on(host: Container) -> None:
+def test_networkmanager_switches_its_dnsmasq_on(host):
     host.without_resolved()
     host.filters("networkmanager", "write")
     assert host.after_enforcing["users"] == ["nobody"]
@@ -287,7 +287,7 @@ def test_networkmanager_switches_its_dnsmasq_on(host: Container) -> None:
 
 
 @pytest.mark.parametrize("server", PACKAGED)
-def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
+def test_a_resolver_that_debian_runs(host, server):
     packaged, unit = PACKAGED[server], UNITS[server]
     host.asks(server)
     host.filters(server, "write")
@@ -309,7 +309,7 @@ def test_a_resolver_that_debian_runs(host: Container, server: str) -> None:
 
 
 @pytest.mark.parametrize("server", PACKAGED)
-def test_a_resolver_that_was_started_often_of_late_is_not_left_stopped(host: Container, server: str) -> None:
+def test_a_resolver_that_was_started_often_of_late_is_not_left_stopped(host, server):
     host.asks(server)
     unit = UNITS[server]
     limit = f"/run/systemd/system/{unit}.d"
@@ -324,7 +324,7 @@ def test_a_resolver_that_was_started_often_of_late_is_not_left_stopped(host: Con
     host.sh(f"rm -r {limit}; systemctl daemon-reload")
 
 
-def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host: Container) -> None:
+def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host):
     host.asks("unbound")
     host.call("enforce")
     host.sh("systemctl stop unbound; systemctl start dnsmasq")
@@ -371,7 +371,7 @@ def addresses(host: Container, name: str) -> set[str]:
     return {line.split()[0] for line in answer.splitlines()}
 
 
-def test_a_hosts_file_that_programs_do_not_go_by_is_reported_and_corrected(host: Container) -> None:
+def test_a_hosts_file_that_programs_do_not_go_by_is_reported_and_corrected(host):
     host.without_resolved()
     hosts = plan("hosts")
     host.call("enforce", hosts)
@@ -415,7 +415,7 @@ PAST_THE_FILTER = {
 }
 
 
-def test_bypass_of_the_filter_is_named_and_left(host: Container) -> None:
+def test_bypass_of_the_filter_is_named_and_left(host):
     host.asks("dnsmasq")
     host.sh("printf 'listen-address=127.0.0.1\\nbind-interfaces\\n' >>/etc/dnsmasq.d/own.conf")
     host.call("enforce")

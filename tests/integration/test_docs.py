@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -47,17 +47,17 @@ DONE_OTHERWISE = {
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
+def fleet():
     with desk("docs") as booted:
         yield booted
 
 
 @pytest.fixture(scope="module")
-def prepared(fleet: Fleet) -> Prepared:
+def prepared(fleet):
     return Prepared(fleet)
 
 
-def test_the_day_of_the_tutorial_is_as_it_is_written(fleet: Fleet) -> None:
+def test_the_day_of_the_tutorial_is_as_it_is_written(fleet):
     found = list(parts(TUTORIAL, DOCUMENTS[TUTORIAL]))
     ends_with = dict(codes([part for part in found if isinstance(part, Command)], {}))
     with shell(fleet, "/root") as typed:
@@ -94,7 +94,7 @@ def reasons(fleet: Fleet, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", OTHERS)
-def test_every_command_of_a_document_ends_as_it_says(path: str, prepared: Prepared) -> None:
+def test_every_command_of_a_document_ends_as_it_says(path, prepared):
     for block in blocks(path, DOCUMENTS[path]):
         if block.language == CONSOLE:
             run_block(list(commands_of(block)), prepared)
@@ -113,7 +113,7 @@ def run_block(commands: Sequence[Command], prepared: Prepared) -> None:
                 assert done.code == code, (command.where, command.text, done)
 
 
-def test_no_table_names_what_no_document_has_any_more() -> None:
+def test_no_table_names_what_no_document_has_any_more():
     every = {
         path: [part.text for part in parts(path, text) if isinstance(part, Command)] for path, text in DOCUMENTS.items()
     }
@@ -124,7 +124,7 @@ def test_no_table_names_what_no_document_has_any_more() -> None:
     assert [said for said in DONE_OTHERWISE if not any(said in text for text in every[TUTORIAL])] == []
 
 
-def test_printed_text_may_differ_in_numbers_alone() -> None:
+def test_printed_text_may_differ_in_numbers_alone():
     printed = "3 hosts: 2 noncompliant   coverage\n apps/x  waived  fin01: dpkg x 4.1 as telegram-7831071f\n"
     assert missing(["1 host: ..."], printed) == ["1 host: ..."]
     assert missing(["12 hosts: 9 noncompliant   coverage", "..."], printed) == []

@@ -3,7 +3,6 @@
 import datetime
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -37,7 +36,7 @@ if $programname == "proscribe" then { action(type="omfile" file="/var/log/by-rsy
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Scheduled]:
+def machine():
     with scheduled_machine("events") as booted:
         booted.write(f"{CHECKOUT}/fleet/hosts.yml", HOSTS + "  children: {press: {hosts: {web01: }}}\n")
         booted.write(f"{CHECKOUT}/fleet/approvers.yml", "press: {head: somebody.else}\n")
@@ -104,7 +103,7 @@ def waive(machine: Scheduled, more: str = "") -> None:
     machine.write(f"{CHECKOUT}/fleet/waivers/press.yml", text)
 
 
-def test_a_story_of_an_app_in_file_journal_and_syslog(machine: Scheduled) -> None:
+def test_a_story_of_an_app_in_file_journal_and_syslog(machine):
     begun = run(machine, "audit")
     assert reported(begun) == [("host", None, "noncompliant"), ("rule", None, "noncompliant")]
     (wechat,) = [event for event in begun if event.get("rule") == "apps/wechat"]

@@ -12,7 +12,6 @@ import pytest
 from conftest import layers, require_root, require_tool
 from name_server import NameServer, ask
 from network_appliances import PLACES, Appliance, Origin, pac_answers, rendered, visit
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points.registry import FORMATS
@@ -72,12 +71,12 @@ def nested_plan() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def own_plan(own_catalogue: Catalogue) -> dict[str, Any]:
+def own_plan(own_catalogue):
     return compile_plan(own_catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 27))
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[NameServer]:
+def upstream():
     require_root()
     server = NameServer(network_appliances.UPSTREAM)
     yield server
@@ -85,7 +84,7 @@ def upstream() -> Iterator[NameServer]:
 
 
 @pytest.fixture(scope="module")
-def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+def appliance(tmp_path_factory):
     scratch, empty = tmp_path_factory.mktemp("scratch"), tmp_path_factory.mktemp("empty")
     made = Appliance(scratch, layers(network_appliances.ROOT), empty, empty)
     yield made
@@ -123,9 +122,7 @@ squid -k parse -f /parsed >/parsed.log 2>&1 && ! grep -E 'WARNING: .*(acl|domain
 
 @pytest.mark.parametrize("kind", ("bind", "unbound", "dnsmasq"))
 @pytest.mark.parametrize("which", ["nested", "own"])
-def test_resolvers_answer_as_the_plan_says(
-    appliance: Appliance, upstream: NameServer, own_plan: dict[str, Any], kind: str, which: str
-) -> None:
+def test_resolvers_answer_as_the_plan_says(appliance, upstream, own_plan, kind, which):
     plan = nested_plan() if which == "nested" else own_plan
     appliance.put_export(rendered(plan, FORMATS[network_appliances.FORMAT_OF[kind]].name))
     expected = in_dns(plan, names_of(plan))
@@ -158,18 +155,14 @@ def test_resolvers_answer_as_the_plan_says(
     ],
 )
 @pytest.mark.parametrize("which", ["nested", "own", "nothing"])
-def test_the_tools_accept_the_files(
-    appliance: Appliance, own_plan: dict[str, Any], format_: str, command: list[str], which: str
-) -> None:
+def test_the_tools_accept_the_files(appliance, own_plan, format_, command, which):
     nothing = {"mode": "enforce", "services": {}, "settings": {}}
     empty = sealed({**nested_plan(), "controls": {"dns": nothing, "browser": nothing}})
     appliance.put_export(rendered({"nested": nested_plan(), "own": own_plan, "nothing": empty}[which], format_))
     appliance.run(*command)
 
 
-def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(
-    appliance: Appliance, upstream: NameServer
-) -> None:
+def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(appliance, upstream):
     """Over plain HTTP, which is what such a proxy has once it has opened HTTPS. What a client says is replaced."""
     plan = nested_plan()
     plan["controls"]["browser"]["settings"]["tenants"] = {"google": ["example.org", "b.example"], "microsoft": [TENANT]}
@@ -188,7 +181,7 @@ def test_a_proxy_that_opens_connections_says_whose_accounts_to_let_in(
     }
 
 
-def test_a_proxy_configuration_answers_as_the_plan_says(own_plan: dict[str, Any], tmp_path: Path) -> None:
+def test_a_proxy_configuration_answers_as_the_plan_says(own_plan, tmp_path):
     require_tool("node")
     odd = ["", "localhost", "__proto__", "constructor", "l0.made.", "A.L0.MADE..", "192.0.2.1", "[2001:db8::1]"]
     for plan in (nested_plan(), own_plan):
@@ -203,14 +196,14 @@ def test_a_proxy_configuration_answers_as_the_plan_says(own_plan: dict[str, Any]
         assert answers == ["PROXY 127.0.0.1:9" if blocked else "DIRECT" for blocked in expected]
 
 
-def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance: Appliance, own_plan: dict[str, Any]) -> None:
+def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance, own_plan):
     blocked = own_plan["controls"]["browser"]["services"]["whatsapp"]["domains"][0]
     ask_for = f'print(FindProxyForURL("", "www.{blocked}"), FindProxyForURL("", "www.example.org"));'
     appliance.put("/pac.js", rendered(own_plan, "pac").files["proscribe.pac"] + ask_for.encode())
     assert appliance.run("duk", "/pac.js").stdout == "PROXY 127.0.0.1:9 DIRECT\n"
 
 
-def test_a_router_refuses_what_the_plan_says(tmp_path: Path, own_plan: dict[str, Any]) -> None:
+def test_a_router_refuses_what_the_plan_says(tmp_path, own_plan):
     services = {
         "chat": {"name": "Chat", "mode": "enforce", "networks": ["203.0.113.0/24", "2001:db8::/48"], "ports": []},
         "resolver": {"name": "R", "mode": "enforce", "networks": [BLOCKED_HOST], "ports": [53, 443, 853]},
@@ -259,7 +252,7 @@ console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(blocked)));
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("format_", ["adguard", "pihole"])
-def test_adguards_own_engine_answers_as_the_plan_says(own_plan: dict[str, Any], tmp_path: Path, format_: str) -> None:
+def test_adguards_own_engine_answers_as_the_plan_says(own_plan, tmp_path, format_):
     """Pi-hole's two lists in one: there too, what is allowed comes before what is blocked."""
     install = [require_tool("npm"), "install", "--ignore-scripts", "--no-audit", "--no-fund", ENGINE]
     (tmp_path / "package.json").write_text("{}")

@@ -5,12 +5,11 @@ With PROSCRIBE_TESTS_DOCKER=1 also beside Docker's own daemon, which makes the i
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from machines import Machine, Story, played
+from machines import Machine, played
 from patience import until
 from proscribe.host.controls.firewall import boot
 from proscribe.model.plan import SCHEMA, sealed
@@ -169,11 +168,11 @@ STORIES = (
 
 
 @pytest.fixture(scope="module")
-def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
+def futures(request):
     with played(request, "coexistence", HOSTS, root="trixie-docker" if WITH_DOCKER else "trixie-managed") as stories:
         yield stories
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_the_ban_outlives_the_others_and_they_outlive_it(futures: Mapping[Story, Future[None]], story: Story) -> None:
+def test_the_ban_outlives_the_others_and_they_outlive_it(futures, story):
     futures[story].result()

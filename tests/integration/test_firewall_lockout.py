@@ -4,13 +4,12 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import PROJECT, Machine, Story, played
+from machines import PROJECT, Machine, played
 from patience import BUSY, LONGEST, until
 from proscribe.host.controls.firewall import boot, program
 from proscribe.model.plan import SCHEMA, sealed
@@ -172,11 +171,11 @@ STORIES = (
 
 
 @pytest.fixture(scope="module")
-def futures(request: pytest.FixtureRequest) -> Iterator[Mapping[Story, Future[None]]]:
+def futures(request):
     with played(request, "lockout", HOSTS, afterwards=lift) as stories:
         yield stories
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_no_change_of_the_firewall_locks_anybody_out(futures: Mapping[Story, Future[None]], story: Story) -> None:
+def test_no_change_of_the_firewall_locks_anybody_out(futures, story):
     futures[story].result()

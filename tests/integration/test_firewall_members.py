@@ -1,7 +1,5 @@
 """A service that is refused to the members of a group only, with real packets between network namespaces."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ ALICE, BOB = 51004, 51005
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path):
     with world_in(tmp_path) as made:
         made.user("alice", ALICE)
         made.user("bob", BOB)
@@ -37,7 +35,7 @@ def states(world: World, of: dict[str, Any]) -> dict[str, str]:
     return {one.rule: one.state for one in seen if one.rule in ("firewall/telegram", "firewall/ruleset")}
 
 
-def test_a_member_is_refused_and_everybody_else_gets_through(world: World) -> None:
+def test_a_member_is_refused_and_everybody_else_gets_through(world):
     members(world, "alice")
     world.enforce(ban(world))
     for address in (BLOCKED, BLOCKED_6):
@@ -53,7 +51,7 @@ def test_a_member_is_refused_and_everybody_else_gets_through(world: World) -> No
     assert "load inet proscribe" not in map(str, firewall.enforce(world.host, ban(world)).actions)
 
 
-def test_an_open_connection_of_a_member_dies_and_that_of_another_goes_on(world: World) -> None:
+def test_an_open_connection_of_a_member_dies_and_that_of_another_goes_on(world):
     members(world, "alice")
     for who in ("alice", "bob"):
         assert world.send_command(who, "connect", BLOCKED, 443) == "ok"
@@ -63,7 +61,7 @@ def test_an_open_connection_of_a_member_dies_and_that_of_another_goes_on(world: 
     assert world.send_command("alice", "say") in ("EPIPE", "ECONNRESET", "ECONNREFUSED")
 
 
-def test_last_data_of_another_user_arrives_after_the_program_has_ended(world: World) -> None:
+def test_last_data_of_another_user_arrives_after_the_program_has_ended(world):
     """Then the packets belong to no socket of a user any more, and are not a member's for that."""
     members(world, "alice")
     world.enforce(ban(world))

@@ -43,7 +43,7 @@ class Podman:
 __all__ = ["world"]  # a fixture
 
 
-def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(world: World, tmp_path: Path) -> None:
+def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(world, tmp_path):
     for tool in ("podman", "runc"):
         require_tool(tool)
 

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,7 @@ def ip(*words: str) -> None:
 
 
 @pytest.fixture
-def space(tmp_path: Path) -> Iterator[Namespaced]:
+def space(tmp_path):
     require_root()
     tools = {name: require_tool(name) for name in ("nft", "ip", "unshare", "systemctl")}
     for directory in ("usr/sbin", "etc/systemd/system", "var/lib"):
@@ -97,7 +96,7 @@ def space(tmp_path: Path) -> Iterator[Namespaced]:
         ip("netns", "del", name)
 
 
-def test_loaded_once_found_compliant_and_not_touched_again(space: Namespaced) -> None:
+def test_loaded_once_found_compliant_and_not_touched_again(space):
     assert set(space.states(TELEGRAM).values()) == {NONCOMPLIANT}
     done = space.enforce(TELEGRAM)
     units = [
@@ -109,7 +108,7 @@ def test_loaded_once_found_compliant_and_not_touched_again(space: Namespaced) ->
     assert space.enforce(TELEGRAM) == [] and space.nft("-j", "list", "ruleset") == before
 
 
-def test_table_of_the_next_boot_loads_and_is_enabled(space: Namespaced) -> None:
+def test_table_of_the_next_boot_loads_and_is_enabled(space):
     require_tool("systemd-analyze")
     space.enforce(TELEGRAM)
     verify = ["systemd-analyze", "verify", f"{space.root}{boot.UNIT_FILE}"]
@@ -122,7 +121,7 @@ def test_table_of_the_next_boot_loads_and_is_enabled(space: Namespaced) -> None:
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
 
 
-def test_lifting_leaves_the_host_as_it_was_and_foreign_tables_alone(space: Namespaced) -> None:
+def test_lifting_leaves_the_host_as_it_was_and_foreign_tables_alone(space):
     space.nft("-f", "-", stdin="table inet own { chain c { type filter hook output priority 0; counter; }; }\n")
     before, tables = space.tree(), space.nft("list", "ruleset")
     space.enforce(TELEGRAM)
@@ -151,7 +150,7 @@ TAMPERINGS = {
 
 
 @pytest.mark.parametrize("command", TAMPERINGS)
-def test_tampering_is_found_and_repaired(space: Namespaced, command: str) -> None:
+def test_tampering_is_found_and_repaired(space, command):
     space.enforce(TELEGRAM)
     space.nft(*command.split(" "))
     seen = space.states(TELEGRAM)
@@ -161,7 +160,7 @@ def test_tampering_is_found_and_repaired(space: Namespaced, command: str) -> Non
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
 
 
-def test_a_ruleset_that_does_not_load_leaves_the_old_table(space: Namespaced, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ruleset_that_does_not_load_leaves_the_old_table(space, monkeypatch):
     space.enforce(TELEGRAM)
     before = space.nft("-j", "list", "ruleset")
     changes = firewall.enforce(space.host, plan(telegram=["203.0.113.0/25"]))
@@ -178,7 +177,7 @@ def test_a_ruleset_that_does_not_load_leaves_the_old_table(space: Namespaced, mo
     assert space.nft("-j", "list", "ruleset") == before
 
 
-def test_ten_thousand_addresses_take_less_than_five_seconds_of_the_processor(space: Namespaced) -> None:
+def test_ten_thousand_addresses_take_less_than_five_seconds_of_the_processor(space):
     addresses = [str(ipaddress.ip_address(0x0A000000 + 2 * n)) for n in range(8000)]
     many = plan(telegram=addresses + [f"172.{n // 256}.{n % 256}.0/25" for n in range(2000)])
     before = processor()
@@ -199,9 +198,7 @@ NETWORKS = st.builds(
     near=st.lists(st.integers(0, 63), max_size=12),
     users=st.lists(st.integers(0, 2**32 - 2), max_size=3),
 )
-def test_kernel_lists_the_table_as_it_was_written(
-    space: Namespaced, networks: dict[str, list[str]], near: list[int], users: list[int]
-) -> None:
+def test_kernel_lists_the_table_as_it_was_written(space, networks, near, users):
     """Neighbours and overlaps too: `near` are blocks of two addresses side by side."""
     section = plan(three=[f"192.0.2.{2 * n}/31" for n in near], **networks)["controls"]["firewall"]
     text = render(section, Exemptions(ssh_ports=[22, 2222], users={"one": users} if users else {}))
@@ -232,7 +229,7 @@ PINGS = st.fixed_dictionaries(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rules=st.lists(st.one_of(RULES, PINGS), min_size=1, max_size=5))
-def test_the_kernel_lists_own_rules_as_they_were_written(space: Namespaced, rules: list[dict[str, Any]]) -> None:
+def test_the_kernel_lists_own_rules_as_they_were_written(space, rules):
     section = made_plan({}, rules=list(read_rules(rules)), management=["10.0.0.0/8"])["controls"]["firewall"]
     lets = exemptions.collect(space.host, section, "", lambda _: [], [("203.0.113.9", 22), ("2001:db8::9", 2222)])
     text = render(section, lets)
@@ -248,7 +245,7 @@ OWN = made_plan({}, rules=[NO_MAIL, NO_DISCOVERY])
     ("command", "rule"),
     [("insert rule inet proscribe own-in accept", "own-rules"), ("flush chain inet proscribe input", "ruleset")],
 )
-def test_tampering_with_own_rules_is_found_and_repaired(space: Namespaced, command: str, rule: str) -> None:
+def test_tampering_with_own_rules_is_found_and_repaired(space, command, rule):
     space.enforce(OWN)
     assert set(space.states(OWN).values()) == {COMPLIANT}
     space.nft(*command.split(" "))
@@ -276,7 +273,7 @@ def handles(space: Namespaced) -> list[int]:
     return [item["handle"] for part in listed for item in part.values() if "handle" in item]
 
 
-def test_attempts_are_counted_and_counts_survive_new_elements_and_a_new_table(space: Namespaced) -> None:
+def test_attempts_are_counted_and_counts_survive_new_elements_and_a_new_table(space):
     space.enforce(TELEGRAM)
     attempt(space)
     assert counted(space) == {"firewall/telegram": 1}
@@ -295,9 +292,7 @@ NETS = st.sets(st.integers(1, 40), min_size=1).map(lambda numbers: [f"203.0.{3 *
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(SETS, NETS), min_size=2, max_size=4))
-def test_the_sets_are_as_wanted_whatever_was_there_before(
-    space: Namespaced, steps: list[tuple[list[str], list[str]]]
-) -> None:
+def test_the_sets_are_as_wanted_whatever_was_there_before(space, steps):
     nft = str(space.host.tool("nft"))
     for hosts, nets in steps:
         text = render(plan(telegram=[*hosts, *nets])["controls"]["firewall"], Exemptions())
@@ -331,7 +326,7 @@ def at_hook(family: str, hook: str, rule: str, priority: int = 0) -> str:
         (at_hook("netdev", "ingress device out", "fwd to out"), ["own"]),
     ],
 )
-def test_another_table_that_works_round_ours_is_named(space: Namespaced, table: str, named: list[str]) -> None:
+def test_another_table_that_works_round_ours_is_named(space, table, named):
     space.link()
     space.nft("-f", "-", stdin=table)
     space.enforce(TELEGRAM)
@@ -348,7 +343,7 @@ def test_another_table_that_works_round_ours_is_named(space: Namespaced, table: 
         "delete table inet proscribe",
     ],
 )
-def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space: Namespaced, command: str) -> None:
+def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space, command):
     space.link()
     space.enforce(TELEGRAM)
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
@@ -360,7 +355,7 @@ def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
 
 
-def test_a_device_that_has_taken_the_name_of_loopback_is_none(space: Namespaced) -> None:
+def test_a_device_that_has_taken_the_name_of_loopback_is_none(space):
     space.link()
     space.enforce(TELEGRAM)
     for command in ("lo down", "lo name l0", "out down", "out name lo", "lo up", "l0 up"):

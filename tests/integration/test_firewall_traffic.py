@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import ledger
@@ -20,7 +19,7 @@ __all__ = ["world"]  # a fixture
 
 
 @pytest.mark.parametrize("address", [BLOCKED, BLOCKED_HOST, BLOCKED_6])
-def test_a_restricted_address_is_refused_at_once_and_counted(world: World, address: str) -> None:
+def test_a_restricted_address_is_refused_at_once_and_counted(world, address):
     assert world.send_command("local", "connect", address, 443) == "ok"
     world.enforce(BAN)
     assert world.send_command("local", "connect", address, 443) == "ECONNREFUSED"
@@ -44,7 +43,7 @@ CARRIED = {
 
 
 @pytest.mark.parametrize("address", CARRIED)
-def test_an_ipv4_address_that_ipv6_carries_is_refused_as_the_address_itself(world: World, address: str) -> None:
+def test_an_ipv4_address_that_ipv6_carries_is_refused_as_the_address_itself(world, address):
     free, exempt = CARRIED[address]
     for other in (address, free, exempt):
         subprocess.run(["ip", "-n", world.spaces.names["outside"], "addr", "add", other, "dev", "lo"], check=True)
@@ -58,12 +57,12 @@ def test_an_ipv4_address_that_ipv6_carries_is_refused_as_the_address_itself(worl
     assert world.refused() >= 2
 
 
-def test_an_ipv4_address_in_a_socket_for_ipv6_is_refused(world: World) -> None:
+def test_an_ipv4_address_in_a_socket_for_ipv6_is_refused(world):
     world.enforce(BAN)
     assert world.send_command("local", "connect", f"::ffff:{BLOCKED}", 443) == "ECONNREFUSED"
 
 
-def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world: World) -> None:
+def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world):
     world.enforce(BAN)
     assert world.send_command("local", "connect", FREE, 853) == "ECONNREFUSED"
     assert world.send_command("local", "connect", FREE_6, 853) == "ECONNREFUSED"
@@ -71,13 +70,13 @@ def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world: World)
     assert world.send_command("local", "connect", "127.0.0.1", 853) == "ok"
 
 
-def test_ports_of_a_service_are_refused_and_no_others(world: World) -> None:
+def test_ports_of_a_service_are_refused_and_no_others(world):
     world.enforce(plan("203.0.113.0/24", ports=(53, 443)))
     assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
     assert world.send_command("local", "connect", BLOCKED, 8080) == "ok"
 
 
-def test_a_guest_behind_the_host_is_refused_too(world: World) -> None:
+def test_a_guest_behind_the_host_is_refused_too(world):
     assert world.send_command("inner", "connect", BLOCKED, 443) == "ok"
     world.enforce(BAN)
     assert world.send_command("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
@@ -88,7 +87,7 @@ def test_a_guest_behind_the_host_is_refused_too(world: World) -> None:
 @pytest.mark.parametrize(
     ("priority", "rule"), [(-300, "accept"), (100, "accept"), (-300, f"ip daddr {BLOCKED} notrack")]
 )
-def test_another_table_opens_nothing(world: World, priority: int, rule: str) -> None:
+def test_another_table_opens_nothing(world, priority, rule):
     hook = f"type filter hook output priority {priority}; {rule};"
     world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
     world.enforce(BAN)
@@ -105,9 +104,7 @@ def control_connection(world: World, port: int) -> None:
 
 @pytest.mark.parametrize("first", ["local", "outside"])
 @pytest.mark.parametrize("port", [22, 2222])
-def test_the_control_connection_survives_though_it_comes_from_a_restricted_network(
-    world: World, port: int, first: str
-) -> None:
+def test_the_control_connection_survives_though_it_comes_from_a_restricted_network(world, port, first):
     """The connection is older than connection tracking on this host, and either side may be the first to speak."""
     assert world.send_command("outside", "connect", LOCAL, port, BLOCKED) == "ok"
     control_connection(world, port)
@@ -118,7 +115,7 @@ def test_the_control_connection_survives_though_it_comes_from_a_restricted_netwo
 
 
 @pytest.mark.parametrize("port", [22, 2222])
-def test_the_port_of_the_control_connection_is_no_way_out(world: World, port: int) -> None:
+def test_the_port_of_the_control_connection_is_no_way_out(world, port):
     control_connection(world, port)
     world.enforce(BAN)
     assert world.send_command("local", "connect", BLOCKED, 443, LOCAL, port - 1) == "ECONNREFUSED"
@@ -128,7 +125,7 @@ def test_the_port_of_the_control_connection_is_no_way_out(world: World, port: in
     assert world.send_command("local", "connect", FREE, 443, LOCAL, 2300) == "ok"
 
 
-def test_new_connections_from_a_restricted_network_are_answered(world: World) -> None:
+def test_new_connections_from_a_restricted_network_are_answered(world):
     world.enforce(BAN)
     for port in (22, 8080):
         assert world.send_command("outside", "connect", LOCAL, port, BLOCKED) == "ok"
@@ -137,7 +134,7 @@ def test_new_connections_from_a_restricted_network_are_answered(world: World) ->
 
 @pytest.mark.parametrize("first", ["local", "outside"])
 @pytest.mark.parametrize("address", [BLOCKED, BLOCKED_6])
-def test_an_open_connection_to_a_restricted_address_dies(world: World, address: str, first: str) -> None:
+def test_an_open_connection_to_a_restricted_address_dies(world, address, first):
     """Whoever speaks first: a packet from outside must not make the connection look like one that began there."""
     assert world.send_command("local", "connect", address, 443) == "ok"
     world.enforce(BAN)
@@ -149,7 +146,7 @@ def test_an_open_connection_to_a_restricted_address_dies(world: World, address: 
     assert world.refused() >= 1
 
 
-def test_gateway_resolver_source_and_management_stay_reachable_and_it_is_said(world: World) -> None:
+def test_gateway_resolver_source_and_management_stay_reachable_and_it_is_said(world):
     world.file("/proc/net/route", "Iface\nlocal\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
     world.file("/etc/resolv.conf", f"nameserver {BLOCKED_HOST}\n")
     world.file("/etc/apt/sources.list", "deb http://deb.example.org/debian x main\n")
@@ -173,7 +170,7 @@ def excepting(*users: str) -> dict[str, Any]:
     return excepted
 
 
-def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world: World) -> None:
+def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world):
     world.user("alice", 51004)
     world.user("bob", 51005)
     world.enforce(excepting("alice", "nobody-here"))
@@ -199,7 +196,7 @@ def sysctl(*words: str) -> str:
 
 
 @pytest.fixture
-def kernel_log() -> Iterator[Callable[[], list[str]]]:
+def kernel_log():
     """What the kernel has logged since; also of namespaces, where it logs nothing of the packet filter by itself."""
     try:
         log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
@@ -222,9 +219,7 @@ def kernel_log() -> Iterator[Callable[[], list[str]]]:
     sysctl("--write", f"{ALL_NAMESPACES}={before}")
 
 
-def test_a_log_line_names_the_service_and_the_user_and_few_are_written(
-    world: World, kernel_log: Callable[[], list[str]]
-) -> None:
+def test_a_log_line_names_the_service_and_the_user_and_few_are_written(world, kernel_log):
     world.user("bob", 51005)
     world.enforce(BAN)
     assert world.send_command("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
@@ -241,7 +236,7 @@ def test_a_log_line_names_the_service_and_the_user_and_few_are_written(
         assert " DPT=443 " in line and " UID=51005 " in line
 
 
-def test_last_data_of_a_waived_user_arrives_after_the_program_has_ended(world: World) -> None:
+def test_last_data_of_a_waived_user_arrives_after_the_program_has_ended(world):
     """Then the packets belong to no socket of a user any more."""
     world.user("alice", 51004)
     world.enforce(excepting("alice"))
@@ -251,7 +246,7 @@ def test_last_data_of_a_waived_user_arrives_after_the_program_has_ended(world: W
     assert world.send_command("outside", "drain", 300_000) == "ok" and world.refused() == 0
 
 
-def test_quic_is_refused_everywhere_and_tcp_is_not(world: World) -> None:
+def test_quic_is_refused_everywhere_and_tcp_is_not(world):
     world.enforce(made_plan({}, quic="blocked"))
     assert world.send_command("local", "send", FREE, 443) == "EPERM"
     assert world.send_command("local", "send", FREE_6, 443) == "EPERM"
@@ -263,7 +258,7 @@ def rules(*own: dict[str, Any], **more: Any) -> dict[str, Any]:
     return made_plan({"telegram": {"networks": ["203.0.113.0/24"]}}, rules=list(own), **more)
 
 
-def test_own_rules_for_what_goes_out_come_after_the_ban_and_open_nothing_of_it(world: World) -> None:
+def test_own_rules_for_what_goes_out_come_after_the_ban_and_open_nothing_of_it(world):
     to_one = own_rule("out", "accept", protocol="tcp", addresses=[FREE, BLOCKED], ports=["443"])
     world.enforce(
         rules(to_one, own_rule("out", "reject", protocol="tcp", ports=["443", "2000-2999"], comment="no web"))
@@ -276,7 +271,7 @@ def test_own_rules_for_what_goes_out_come_after_the_ban_and_open_nothing_of_it(w
     assert (world.refused("-own-rules"), world.refused()) == (2, 1)
 
 
-def test_refusing_all_that_goes_out_leaves_management_exemptions_and_what_comes_in(world: World) -> None:
+def test_refusing_all_that_goes_out_leaves_management_exemptions_and_what_comes_in(world):
     world.file("/proc/net/route", "Iface\nlocal\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
     world.file("/etc/resolv.conf", f"nameserver {FREE}\n")
     world.enforce(rules(own_rule("out", "drop"), management=[f"{FREE_6}/128"]))
@@ -287,7 +282,7 @@ def test_refusing_all_that_goes_out_leaves_management_exemptions_and_what_comes_
     assert world.send_command("outside", "connect", LOCAL_6, 22, FREE_6) == "ok"
 
 
-def test_own_rules_for_what_comes_in_judge_by_where_it_comes_from(world: World) -> None:
+def test_own_rules_for_what_comes_in_judge_by_where_it_comes_from(world):
     some = own_rule("in", "accept", protocol="tcp", addresses=["198.51.100.0/24"], ports=["8080"])
     world.enforce(
         rules(some, own_rule("in", "reject", protocol="tcp", ports=["8080"]), own_rule("in", "drop", ports=["53"]))
@@ -301,7 +296,7 @@ def test_own_rules_for_what_comes_in_judge_by_where_it_comes_from(world: World) 
     assert world.send_command("local", "connect", FREE, 8080) == "ok"  # its answers come in
 
 
-def test_own_rules_for_what_passes_through(world: World) -> None:
+def test_own_rules_for_what_passes_through(world):
     world.enforce(rules(own_rule("forward", "reject", addresses=[FREE])))
     assert world.send_command("inner", "connect", FREE, 443) == "ECONNREFUSED"
     assert world.send_command("inner", "connect", FREE_6, 443) == "ok"
@@ -309,7 +304,7 @@ def test_own_rules_for_what_passes_through(world: World) -> None:
 
 
 @pytest.mark.parametrize("port", [22, 2222])
-def test_no_own_rule_keeps_out_who_manages_the_host(world: World, port: int) -> None:
+def test_no_own_rule_keeps_out_who_manages_the_host(world, port):
     """Neither over the connection that there is, which conntrack has never seen, nor over a new one."""
     assert world.send_command("outside", "connect", LOCAL, port, FREE) == "ok"
     world.file("/proc/self/environ", f"SSH_CONNECTION={FREE} 50000 {LOCAL} {port}\0")
@@ -322,7 +317,7 @@ def test_no_own_rule_keeps_out_who_manages_the_host(world: World, port: int) -> 
     assert world.send_command("outside", "connect", LOCAL, 8080, FREE) == "nothing"
 
 
-def test_a_translation_to_a_restricted_address_is_refused_and_one_away_from_it_is_not(world: World) -> None:
+def test_a_translation_to_a_restricted_address_is_refused_and_one_away_from_it_is_not(world):
     rules = f"ip daddr {FREE} dnat ip to {BLOCKED}; ip daddr {BLOCKED_HOST} dnat ip to {GATEWAY};"
     hook = f"type nat hook output priority dstnat; {rules}"
     world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from derived.first_hour import MINUTES_IN_ALL, MINUTES_OF_WAITING, PAGE, steps, waiting_of
@@ -10,7 +9,7 @@ from desk import MORE, REPOSITORY, SERVED, shell
 from doc_blocks import Command, parts
 from doc_shell import codes, missing
 from machines import PROJECT
-from scheduled_fleet import Fleet, scheduled_fleet
+from scheduled_fleet import scheduled_fleet
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -19,7 +18,7 @@ BUILT_FROM = ("examples", "doc_fragments", "LICENSE", "CHANGELOG.md", "SECURITY.
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
+def fleet():
     with scheduled_fleet("hour", ("press01", "press02", "fin01")) as booted:
         booted.controller.send_checkout((*MORE, *(part for part in BUILT_FROM if part not in MORE)))
         booted.controller.script(SERVED)
@@ -30,7 +29,7 @@ def fleet() -> Iterator[Fleet]:
         yield booted
 
 
-def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet: Fleet) -> None:
+def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet):
     text = (PROJECT / PAGE).read_text(encoding="utf-8")
     found = [part for part in parts(PAGE, text) if isinstance(part, Command)]
     ends_with = dict(codes(found, {}))
@@ -53,7 +52,7 @@ def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet: Fleet) -> None:
         assert not host.succeeds("test", "-e", "/etc/proscribe")  # nothing was changed there
 
 
-def test_the_table_is_within_what_an_hour_has() -> None:
+def test_the_table_is_within_what_an_hour_has():
     every = steps((PROJECT / PAGE).read_text(encoding="utf-8"))
     waiting = sum(waiting_of(step.title) for step in every)
     assert waiting <= MINUTES_OF_WAITING

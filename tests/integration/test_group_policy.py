@@ -5,7 +5,7 @@ import datetime
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,7 +91,7 @@ class World(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory):
     directory = tmp_path_factory.mktemp("domain")
     with domain() as (controller, desktop):
         refreshed(desktop)  # so that all that a client makes of itself is there
@@ -135,7 +135,7 @@ def version(world: World) -> str:
     return world.controller.run("cat", f"{FOLDER}/{INI}").partition("Version=")[2].strip()
 
 
-def test_an_enforcing_run_puts_the_object_in_place(world: World) -> None:
+def test_an_enforcing_run_puts_the_object_in_place(world):
     enforce(world)
     assert rule(world)["state"] == "repaired"
     said = world.controller.run("samba-tool", "gpo", "getlink", OU)
@@ -149,14 +149,14 @@ def test_an_enforcing_run_puts_the_object_in_place(world: World) -> None:
     assert version(world) == "1"
 
 
-def test_second_run_leaves_the_domain_as_it_is(world: World) -> None:
+def test_second_run_leaves_the_domain_as_it_is(world):
     before = state_of(world.controller)
     enforce(world)
     assert world.controller.record(world.reports)["state"] == "compliant"
     assert state_of(world.controller) == before
 
 
-def test_a_desktop_of_the_domain_blocks_and_opens_what_the_plan_says(world: World) -> None:
+def test_a_desktop_of_the_domain_blocks_and_opens_what_the_plan_says(world):
     policies = refreshed(world.desktop)
     assert "whatsapp.com" in policies["URLBlocklist"] and policies["DnsOverHttpsMode"] == "off"
     seen = visits(world.desktop, BLOCKED + OPEN)
@@ -176,7 +176,7 @@ def tampered(world: World, *commands: str, ldif: str = "") -> list[str]:
     return [f"{one['kind']} {one['id']}: {one['detail']}" for one in found["findings"]]
 
 
-def test_changes_made_by_hand_are_named_and_repaired(world: World) -> None:
+def test_changes_made_by_hand_are_named_and_repaired(world):
     """A value is changed in SYSVOL; others are let in; the audience is narrowed; a script is added."""
     before, number = state_of(world.controller), version(world)
     blocked = "b'whatsapp.com'.decode().encode('utf-16-le')"
@@ -219,7 +219,7 @@ def test_changes_made_by_hand_are_named_and_repaired(world: World) -> None:
     assert "whatsapp.com" in refreshed(world.desktop)["URLBlocklist"]
 
 
-def test_versions_that_differ_and_an_object_that_is_gone_are_named_and_repaired(world: World) -> None:
+def test_versions_that_differ_and_an_object_that_is_gone_are_named_and_repaired(world):
     number = version(world)
     named = tampered(world, ldif="replace: versionNumber\nversionNumber: 60")
     assert f"version {GUID}: the directory has version 60, and SYSVOL {number}" in named
@@ -234,7 +234,7 @@ def test_versions_that_differ_and_an_object_that_is_gone_are_named_and_repaired(
     world.controller.samba("gpo", "aclcheck")
 
 
-def test_an_object_of_others_with_rules_is_named_before_anything_is_written(world: World) -> None:
+def test_an_object_of_others_with_rules_is_named_before_anything_is_written(world):
     """Made by Samba's own tool, as an administrator would."""
     controller = world.controller
     theirs = "{" + controller.samba("gpo", "create", "Allow list").partition("{")[2].partition("}")[0] + "}"
@@ -263,7 +263,7 @@ def test_an_object_of_others_with_rules_is_named_before_anything_is_written(worl
     assert rule(world)["state"] == "compliant"
 
 
-def test_three_units_have_the_rules_of_their_groups(world: World) -> None:
+def test_three_units_have_the_rules_of_their_groups(world):
     """One as the ban has it, one with a waiver for its group, one in which rules are enforced."""
     controller = world.controller
     units = {"lab": f"OU=Lab,{DN}", "press": f"OU=Press,{DN}"}
@@ -297,7 +297,7 @@ def test_three_units_have_the_rules_of_their_groups(world: World) -> None:
     assert state_of(controller) == before
 
 
-def test_a_missing_unit_takes_the_ban_from_no_desktop(world: World) -> None:
+def test_a_missing_unit_takes_the_ban_from_no_desktop(world):
     """The unit was renamed in the inventory alone, or mistyped."""
     mistyped = {**OBJECTS["proscribe_group_policy"][0], "ous": [OU.replace("OU=", "OU=no ", 1)]}
     done = world.controller.proscribe("enforce", world.reports, proscribe_group_policy=[mistyped])
@@ -308,7 +308,7 @@ def test_a_missing_unit_takes_the_ban_from_no_desktop(world: World) -> None:
     assert rule(world)["state"] == "compliant"
 
 
-def test_an_object_of_the_same_name_is_not_taken(world: World) -> None:
+def test_an_object_of_the_same_name_is_not_taken(world):
     enforce(world, proscribe_group_policy=[])
     assert world.controller.there(FOLDER) is False
     theirs = world.controller.samba("gpo", "create", NAME).partition("{")[2].partition("}")[0]
@@ -321,7 +321,7 @@ def test_an_object_of_the_same_name_is_not_taken(world: World) -> None:
 
 
 @pytest.mark.parametrize("actions", [9, 11])  # before GPT.INI is there, and before the object is linked
-def test_the_next_run_goes_on_where_one_was_ended(world: World, actions: int) -> None:
+def test_the_next_run_goes_on_where_one_was_ended(world, actions):
     controller = world.controller
     controller.proscribe("lift", world.reports, **OBJECTS)
     digest = controller.proscribe("audit", world.reports, **OBJECTS) and controller.record(world.reports)["plan"]
@@ -344,7 +344,7 @@ def checkout(controller: Controller) -> None:
     controller.run("sh", "-c", "mkdir -p /opt/checkout && base64 -d | tar -C /opt/checkout -x", stdin=text)
 
 
-def test_a_lift_leaves_the_domain_as_it_was(world: World) -> None:
+def test_a_lift_leaves_the_domain_as_it_was(world):
     enforce(world)
     done = world.controller.proscribe("lift", world.reports, **OBJECTS)
     assert done.returncode == 0, done.stdout[-4000:]

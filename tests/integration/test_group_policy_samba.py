@@ -41,7 +41,7 @@ TEXTS = {"HttpHeaderInjection"}
 
 
 @pytest.fixture(scope="session")
-def samba(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def samba(tmp_path_factory):
     return unpacked(tmp_path_factory.mktemp("samba"))
 
 
@@ -74,7 +74,7 @@ def of_samba(samba: Path, content: bytes, scratch: Path, template: bytes = b"") 
     return found
 
 
-def test_samba_reads_every_entry_and_writes_the_same_bytes(samba: Path, tmp_path: Path) -> None:
+def test_samba_reads_every_entry_and_writes_the_same_bytes(samba, tmp_path):
     made = entries(real_plan(browser_settings=ALL, tenants=TENANTS))
     assert len(made) > 1000
     content = render(made)
@@ -83,7 +83,7 @@ def test_samba_reads_every_entry_and_writes_the_same_bytes(samba: Path, tmp_path
     assert base64.b64decode(found["again"]) == content and parse(base64.b64decode(found["again"])) == made
 
 
-def test_samba_reads_the_rules_of_applocker_and_the_services_start(samba: Path, tmp_path: Path) -> None:
+def test_samba_reads_the_rules_of_applocker_and_the_services_start(samba, tmp_path):
     """Both files of an object come back byte for byte."""
     made = applocker.entries(real_plan()["controls"]["apps"])
     assert len(made) > 150
@@ -94,7 +94,7 @@ def test_samba_reads_the_rules_of_applocker_and_the_services_start(samba: Path, 
     assert found["services"] == [["AppIDSvc", "2", ""]]
 
 
-def test_types_of_other_editors_that_samba_writes_are_read(samba: Path, tmp_path: Path) -> None:
+def test_types_of_other_editors_that_samba_writes_are_read(samba, tmp_path):
     """Types that no policy of ours has, as another editor may write them: Samba's bytes are ours again."""
     made = [
         Entry("Software\\Policies\\X", "Many", 7, "a\0b\0\0".encode("utf-16-le")),
@@ -112,7 +112,7 @@ def test_types_of_other_editors_that_samba_writes_are_read(samba: Path, tmp_path
         pytest.param({"browser_settings": {**ALL, EXTENSIONS: ALLOW_LIST}, "tenants": TENANTS}, id="everything closed"),
     ],
 )
-def test_samba_computes_the_policies_that_hosts_have(restrictions: dict[str, Any], samba: Path, tmp_path: Path) -> None:
+def test_samba_computes_the_policies_that_hosts_have(restrictions, samba, tmp_path):
     plan = real_plan(**restrictions)
     found = of_samba(samba, render(entries(plan)), tmp_path)
     of_hosts = {program.id: said for program, said in of_programs(plan).items()}
@@ -134,9 +134,7 @@ def test_samba_computes_the_policies_that_hosts_have(restrictions: dict[str, Any
     } == of_hosts["firefox"]
 
 
-def test_firefox_takes_texts_of_json_where_the_registry_has_no_tables(
-    samba: Path, tree: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_firefox_takes_texts_of_json_where_the_registry_has_no_tables(samba, tree, tmp_path_factory):
     """The schema in Firefox is one for all platforms; what it takes as a text here, it takes out of the registry."""
     require_tool("firefox-esr")
     plan = real_plan(browser_settings=ALL, tenants=TENANTS)

@@ -7,7 +7,6 @@ here. The root with Wine is 1.1 GB, so this is on request.
 import base64
 import datetime
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def data(said: re.Match[str]) -> str | int:
 
 
 @pytest.fixture
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def registry(tmp_path_factory):
     files = tmp_path_factory.mktemp("files")
     machine = Machine(tmp_path_factory.mktemp("wine"), layers("trixie-wine"), SOURCE, files)
     try:
@@ -82,7 +81,7 @@ def expected(made: list[Entry]) -> Values:
     return {name: value for name, value in said.items() if isinstance(value, (str, int))}
 
 
-def test_wine_has_the_values_of_the_export_and_loses_them_again(registry: Registry) -> None:
+def test_wine_has_the_values_of_the_export_and_loses_them_again(registry):
     plan = real_plan(browser_settings=dict.fromkeys(SETTINGS, BLOCKED), request_url="https://corp.example/ask")
     moment = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
     files = render(decide({"host1": plan}, moment, needed=("browser",))).files
@@ -102,7 +101,7 @@ def test_wine_has_the_values_of_the_export_and_loses_them_again(registry: Regist
     assert registry.values() == expected(theirs)
 
 
-def test_texts_that_look_like_a_file_stay_texts(registry: Registry) -> None:
+def test_texts_that_look_like_a_file_stay_texts(registry):
     key = "Software\\Policies\\Hostile"
     others = [number("Software\\Policies\\Kept", "Value", 1)]
     hostile = [

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,12 @@ while True:
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plan(tmp_path_factory):
     return whole_plan(tmp_path_factory.mktemp("plan"))
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
+def root(tmp_path):
     host = make_open_host(tmp_path)
     yield host
     unmount(host)
@@ -140,7 +140,7 @@ def change(actions: list[Any]) -> tuple[list[str], list[tuple[str, str]], float]
     return done, [(user, why) for user, why in left], time.monotonic() - began
 
 
-def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root: Path, plan: Path) -> None:
+def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root, plan):
     home = root / "home/mallory"
     entry = home / ".config/autostart/a.desktop"
     put(home / ".npmrc", "prefix=~/a\n")
@@ -169,7 +169,7 @@ def test_a_lease_makes_nobody_wait_and_hides_only_what_is_its_users(root: Path, 
     ]
 
 
-def test_a_lease_on_what_has_moved_fails_no_later_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_on_what_has_moved_fails_no_later_run(root, monkeypatch):
     """Mallory has the file open while it moves, and the run is killed there."""
     descriptor = os.open(images(root)["mallory"], os.O_RDWR)
 
@@ -195,9 +195,7 @@ def test_a_lease_on_what_has_moved_fails_no_later_run(root: Path, monkeypatch: p
 @pytest.mark.parametrize("private", [False, True], ids=["for all", "for its user alone"])
 @pytest.mark.parametrize("place", ["home/mallory/.config", "tmp/mallory's"])
 @pytest.mark.parametrize("how", ["error", "endless", "changing", "sizes"])
-def test_a_file_system_that_lies_costs_its_user_alone(
-    root: Path, plan: Path, how: str, place: str, private: bool
-) -> None:
+def test_a_file_system_that_lies_costs_its_user_alone(root, plan, how, place, private):
     """No list of mounts has it: it was mounted after that was read. It says that all in it is root's."""
     where = root / place
     where.mkdir(parents=True)
@@ -214,9 +212,7 @@ def test_a_file_system_that_lies_costs_its_user_alone(
 
 @needs_fuse
 @pytest.mark.parametrize("of", ["a move", "its completion"])
-def test_a_file_system_mounted_after_the_observation_holds_no_run(
-    root: Path, monkeypatch: pytest.MonkeyPatch, of: str
-) -> None:
+def test_a_file_system_mounted_after_the_observation_holds_no_run(root, monkeypatch, of):
     """After a notice, or the end of a program, mallory expects a move."""
     if of == "its completion":
         home = root / "home/mallory"
@@ -243,7 +239,7 @@ def test_a_file_system_mounted_after_the_observation_holds_no_run(
 
 
 @pytest.fixture
-def group() -> Iterator[tuple[Path, str]]:
+def group():
     """A control group for 100 MB, and the file of its limit."""
     for above, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
         place = Path(above) / f"proscribe-test-{os.getpid()}"
@@ -273,7 +269,7 @@ print(json.dumps(found))
 """
 
 
-def test_where_memory_is_out_the_observation_of_that_user_ends_and_nothing_else(group: tuple[Path, str]) -> None:
+def test_where_memory_is_out_the_observation_of_that_user_ends_and_nothing_else(group):
     """A larger program in the same group is the one that the kernel would end."""
     tasks = group[0] / "cgroup.procs"
     innocent = subprocess.Popen(
@@ -300,9 +296,7 @@ def test_where_memory_is_out_the_observation_of_that_user_ends_and_nothing_else(
 
 @pytest.mark.parametrize("what", ["blocks", "inodes"])
 @pytest.mark.parametrize("begun", [False, True], ids=["nothing there yet", "a quarantine there"])
-def test_a_disk_that_a_user_has_filled_loses_nothing_and_the_next_run_goes_on(
-    tmp_path: Path, plan: Path, what: str, begun: bool
-) -> None:
+def test_a_disk_that_a_user_has_filled_loses_nothing_and_the_next_run_goes_on(tmp_path, plan, what, begun):
     root = tmp_path / "host"
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=500,mode=755", "disk", str(root)], check=True)
@@ -340,7 +334,7 @@ def fill(place: Path, what: str) -> None:
 
 
 @pytest.fixture
-def btrfs(tmp_path: Path) -> Iterator[Path]:
+def btrfs(tmp_path):
     """A made host on btrfs, which is mounted at the directory above it."""
     require_tool("mkfs.btrfs")
     disk, place = tmp_path / "disk", tmp_path / "mounted"
@@ -382,7 +376,7 @@ for place in (f"{home}/one", f"{home}/two"):
 """
 
 
-def test_a_subvolume_that_takes_the_place_of_another_is_read(btrfs: Path, plan: Path) -> None:
+def test_a_subvolume_that_takes_the_place_of_another_is_read(btrfs, plan):
     home = btrfs / "home/mallory"
     program = (btrfs / "home/bob/Downloads/QQ_3.2.15_x86_64.AppImage").read_bytes()
     argv = ["/usr/bin/python3", "-c", TWINS, str(home), "QQ_9_x86_64.AppImage"]
@@ -400,9 +394,7 @@ def test_a_subvolume_that_takes_the_place_of_another_is_read(btrfs: Path, plan: 
     assert "user:mallory QQ_9_x86_64.AppImage" in report["findings"] and reasons(report) == ""
 
 
-def test_files_in_subvolumes_move_and_immovable_ones_are_reported(
-    btrfs: Path, plan: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_in_subvolumes_move_and_immovable_ones_are_reported(btrfs, plan, monkeypatch):
     monkeypatch.setattr(capacity, "RESERVE", 1 << 20)
     home = btrfs / "home/mallory"
     everything = json.loads(plan.read_text())
@@ -429,7 +421,7 @@ def test_files_in_subvolumes_move_and_immovable_ones_are_reported(
 
 
 @pytest.mark.parametrize("mounted", ["a subvolume", "a directory of it"])
-def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs: Path, plan: Path, mounted: str) -> None:
+def test_a_subvolume_that_is_mounted_in_a_scanned_place_is_scanned(btrfs, plan, mounted):
     """As installers lay out their disks. A directory that is mounted a second time is scanned where it lies."""
     device = subprocess.run(
         ["findmnt", "-no", "SOURCE", "--target", str(btrfs)], check=True, capture_output=True, text=True
@@ -465,9 +457,7 @@ def enforced(*evasions: str) -> dict[str, Any]:
     ],
     ids=["waiting", "forking"],
 )
-def test_a_program_that_does_not_want_to_end_ends_and_takes_nobodys_time(
-    evasions: tuple[str, ...], least: int, seconds: float
-) -> None:
+def test_a_program_that_does_not_want_to_end_ends_and_takes_nobodys_time(evasions, least, seconds):
     report = enforced(*evasions)
     assert report["before"]["mallory"] >= least and report["before"]["bob"] == 1, report
     assert report["after"] == {"mallory": 0, "bob": 0} and report["left"] == [], report
@@ -476,7 +466,7 @@ def test_a_program_that_does_not_want_to_end_ends_and_takes_nobodys_time(
 
 @needs_fuse
 @pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="needs the Python of the host")
-def test_programs_that_not_even_kill_ends_are_waited_for_once(plan: Path) -> None:
+def test_programs_that_not_even_kill_ends_are_waited_for_once(plan):
     """They wait for an answer of their user's own file system; four of two programs, 32 s each by itself."""
     report = enforced("hanging", "hanging elsewhere")
     assert report["after"]["bob"] == 0 and report["seconds"] < 25, report
@@ -533,9 +523,7 @@ FORMS: list[tuple[str, dict[str, bytes], str]] = [
 
 
 @pytest.mark.parametrize(("place", "files", "outcome"), FORMS)
-def test_forms_of_an_app_are_seen_as_the_coverage_says(
-    root: Path, plan: Path, place: str, files: Mapping[str, bytes], outcome: str
-) -> None:
+def test_forms_of_an_app_are_seen_as_the_coverage_says(root, plan, place, files, outcome):
     home = root / "home/mallory"
     made.put(home / place, files, MALLORY)
     for path in (home / place, *(home / place).parents):

@@ -25,7 +25,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 @pytest.fixture
-def hosts() -> Iterator[Fleet]:
+def hosts():
     require_root()
     for tool in ("sshd", "ssh", "unshare"):
         require_tool(tool)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,7 @@ def installed(policy: Repository) -> Repository:
 
 
 @pytest.fixture(scope="module")
-def made(bin_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def made(bin_directory, tmp_path_factory):
     place = tmp_path_factory.mktemp("init")
     key = place / "home/.ssh/id_ed25519"
     policy = Repository(place / "policy", bin_directory, place / "home")
@@ -53,7 +52,7 @@ def expected(policy: Repository, table: str, *options: str) -> str:
     return policy.run("ansible-playbook", "proscribe.ban.explain", "-e", f"explain_expect={table}", *options)
 
 
-def test_pipeline_of_a_new_repository_passes(made: Repository) -> None:
+def test_pipeline_of_a_new_repository_passes(made):
     said = github(made, "test", {}, but="molecule test")
     assert re.search(r"Passed.*0 failure.*production", said, re.DOTALL), said
     assert "0 problems in" in said
@@ -61,7 +60,7 @@ def test_pipeline_of_a_new_repository_passes(made: Repository) -> None:
     assert made.git("status", "--porcelain") == ""
 
 
-def test_the_head_of_a_department_grants_a_waiver_with_the_commands_of_the_readme(made: Repository) -> None:
+def test_the_head_of_a_department_grants_a_waiver_with_the_commands_of_the_readme(made):
     block = re.findall(r"```sh\n(.*?)```", (made.directory / "README.md").read_text(), re.DOTALL)[-1]
     assert "chan.tai.man" in block and "--host fin01" in block
     made.run("bash", "-e", "-c", block.replace("--requested-by chan.tai.man", "--requested-by lee"))
@@ -71,7 +70,7 @@ def test_the_head_of_a_department_grants_a_waiver_with_the_commands_of_the_readm
     made.git("stash", "--include-untracked")
 
 
-def test_an_audit_of_hosts_that_only_audit_is_no_failure(made: Repository) -> None:
+def test_an_audit_of_hosts_that_only_audit_is_no_failure(made):
     (made.directory / "inventory/prod/host_vars").mkdir()
     for name in ("fin01", "press01", "press02"):
         made.write({f"inventory/prod/host_vars/{name}.yml": "ansible_connection: local\n"})
@@ -80,7 +79,7 @@ def test_an_audit_of_hosts_that_only_audit_is_no_failure(made: Repository) -> No
     made.git("clean", "--quiet", "--force", "-d", "inventory")
 
 
-def test_the_collection_makes_the_same(made: Repository) -> None:
+def test_the_collection_makes_the_same(made):
     variables = {
         "init_dir": "second",
         "init_organisation": "Acme",
@@ -102,7 +101,7 @@ def test_the_collection_makes_the_same(made: Repository) -> None:
 
 
 @pytest.fixture
-def existing(bin_directory: Path, tmp_path: Path) -> Iterator[Repository]:
+def existing(bin_directory, tmp_path):
     """A repository with an inventory of its own, in which `init` was run."""
     policy = Repository(tmp_path / "policy", bin_directory, tmp_path / "home")
     hosts = "[press]\npress01\n\n[finance]\nfin01\n"
@@ -113,7 +112,7 @@ def existing(bin_directory: Path, tmp_path: Path) -> Iterator[Repository]:
     yield installed(policy)
 
 
-def test_an_inventory_that_is_there_is_used_as_it_is(existing: Repository) -> None:
+def test_an_inventory_that_is_there_is_used_as_it_is(existing):
     existing.commit("the policy")
     for table, rows in (("expectations.yml", "9 of 9"), ("exceptions.yml", "2 of 2")):
         assert f"{table}: {rows} names as expected" in expected(existing, table)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import launches_host as launches
@@ -74,7 +74,7 @@ chmod 755 /home/frida
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def host(tmp_path_factory):
     with booted("launches", root="trixie-host") as (one,):
         launches.install(one, launches.plan([{"waiver": "w1", "users": ["dieter"]}]))
         yield one
@@ -95,7 +95,7 @@ def is_ended(host: Machine, exe: str = ROOTS, uid: int = FRIDA) -> bool:
     return launches.starts(host, exe, uid, 1, 20.0)[0][0] is not None
 
 
-def test_a_restricted_program_is_ended_a_hundred_times(host: Machine) -> None:
+def test_a_restricted_program_is_ended_a_hundred_times(host):
     before = sum(line["times"] for line in launches.ended(host))
     found = launches.starts(host, ROOTS, FRIDA, 50) + launches.starts(host, PORTABLE, FRIDA, 50)
     seconds = sorted(seconds for _, seconds in found)
@@ -110,7 +110,7 @@ def test_a_restricted_program_is_ended_a_hundred_times(host: Machine) -> None:
     assert len(lines) < 10 and host.run("stat", "--format=%a %U", launches.JOURNAL) == "600 root\n"
 
 
-def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host: Machine) -> None:
+def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host):
     innocent = staying(host, FRIDA, *INNOCENT) + staying(host, DIETER, ROOTS)
     for _ in range(3):
         assert is_ended(host)
@@ -123,7 +123,7 @@ def test_programs_of_the_same_name_and_those_of_a_waiver_stay(host: Machine) -> 
     host.run("kill", *map(str, innocent))
 
 
-def test_a_program_with_a_view_of_the_disk_of_its_own_is_ended_too(host: Machine) -> None:
+def test_a_program_with_a_view_of_the_disk_of_its_own_is_ended_too(host):
     inside = f"exec unshare --user --map-root-user --mount {ROOTS} 600"
     assert host.run("runuser", "-u", "frida", "--", "sh", "-c", f"{inside}; true", check=False) == ""
     # It has ended, or `run` would still wait; as a program in a root that its user has made it would stay.
@@ -132,7 +132,7 @@ def test_a_program_with_a_view_of_the_disk_of_its_own_is_ended_too(host: Machine
 @pytest.mark.parametrize(
     "attack", ["under another name", "a sealed memfd", "through the loader", "deleted while it runs"]
 )
-def test_a_marked_program_is_ended_however_it_is_started(host: Machine, attack: str) -> None:
+def test_a_marked_program_is_ended_however_it_is_started(host, attack):
     """In a container no kernel reports processes: there the daemon finds two of these in its scan every 30 s."""
     text = base64.b64encode(made.marked(Path(starts.SLEEP).read_bytes(), starts.PACKAGE)).decode()
     host.run("sh", "-c", "base64 -d >/home/frida/notes && chmod 755 /home/frida/notes", stdin=text)
@@ -143,7 +143,7 @@ def test_a_marked_program_is_ended_however_it_is_started(host: Machine, attack: 
     until(lambda: there(host, [pid]) == [], BUSY)
 
 
-def test_a_file_system_that_is_mounted_later_counts(host: Machine) -> None:
+def test_a_file_system_that_is_mounted_later_counts(host):
     host.run("sh", "-c", "mount -t tmpfs tmpfs /opt/viber && cp /usr/bin/sleep /opt/viber/Viber")
     try:
         until(lambda: is_ended(host), BUSY)
@@ -151,7 +151,7 @@ def test_a_file_system_that_is_mounted_later_counts(host: Machine) -> None:
         host.run("umount", "/opt/viber")
 
 
-def test_program_that_started_before_the_daemon_is_ended(host: Machine) -> None:
+def test_program_that_started_before_the_daemon_is_ended(host):
     host.run("systemctl", "stop", UNIT)
     missed = staying(host, FRIDA, ROOTS, PORTABLE)
     assert "not noticed" in launches.status(host)
@@ -159,7 +159,7 @@ def test_program_that_started_before_the_daemon_is_ended(host: Machine) -> None:
     until(lambda: not there(host, missed), BUSY)
 
 
-def test_forks_of_a_restricted_program_end_with_it(host: Machine) -> None:
+def test_forks_of_a_restricted_program_end_with_it(host):
     """A fork is no start, so nobody hears of it."""
     host.run("sh", "-c", "mkdir -p /opt/viber && cp /usr/bin/python3 /opt/viber/forks && chmod 755 /opt/viber/forks")
     code = "import os, time; os.fork(); os.fork(); time.sleep(600)"
@@ -168,7 +168,7 @@ def test_forks_of_a_restricted_program_end_with_it(host: Machine) -> None:
     until(lambda: host.run("pgrep", "-u", "frida", "-x", "forks", check=False) == "", BUSY)
 
 
-def test_files_beside_a_program_do_not_hide_its_starts(host: Machine) -> None:
+def test_files_beside_a_program_do_not_hide_its_starts(host):
     """A hundred and fifty thousand empty files, and thirty starts at once."""
     host.run("sh", "-c", "cd /home/frida/viber && seq -f '%g.so' 150000 | xargs touch && chown -R frida: .")
     found = launches.starts(host, PORTABLE, FRIDA, 5, 20.0)
@@ -178,7 +178,7 @@ def test_files_beside_a_program_do_not_hide_its_starts(host: Machine) -> None:
     host.run("sh", "-c", "cd /home/frida/viber && find . -name '*.so' -delete")
 
 
-def test_a_user_with_many_ids_takes_nobodys_turn(host: Machine) -> None:
+def test_a_user_with_many_ids_takes_nobodys_turn(host):
     """Three hundred subordinate ids start as many copies, while another user starts one program."""
     script = "for id in $(seq 300); do mkdir -p /srv/copies/$id; cp /usr/bin/sleep /srv/copies/$id/Viber; done"
     host.run("sh", "-c", script)
@@ -190,7 +190,7 @@ def test_a_user_with_many_ids_takes_nobodys_turn(host: Machine) -> None:
     host.run("pkill", "-x", "Viber", check=False)
 
 
-def test_units_of_a_user_that_start_a_program_again_and_again_take_nobodys_turn(host: Machine) -> None:
+def test_units_of_a_user_that_start_a_program_again_and_again_take_nobodys_turn(host):
     """Ten services of frida's own manager that never give up, two with a timer, and one program of dieter's between."""
     host.run("sh", "-c", UNITS)
     host.run("systemctl", "start", f"user@{FRIDA}.service")
@@ -209,7 +209,7 @@ def test_units_of_a_user_that_start_a_program_again_and_again_take_nobodys_turn(
     until(lambda: not host.run("pgrep", "-u", "frida", "Viber", check=False).strip())
 
 
-def test_a_daemon_that_is_killed_comes_back(host: Machine) -> None:
+def test_a_daemon_that_is_killed_comes_back(host):
     before = launches.daemon(host)
     host.run("kill", "-9", str(before))
     until(lambda: launches.daemon(host) not in (0, before), BUSY)
@@ -223,7 +223,7 @@ def test_a_daemon_that_is_killed_comes_back(host: Machine) -> None:
         pytest.param(ROOTS, "600", id="a restricted program, until its user has no more processes"),
     ],
 )
-def test_a_flood_of_starts_costs_little_and_stops_nothing(host: Machine, exe: str, wait: str) -> None:
+def test_a_flood_of_starts_costs_little_and_stops_nothing(host, exe, wait):
     daemon = launches.daemon(host)
     burst = launches.burst(host, exe, 1000, 20.0, FRIDA, wait)
     print(

@@ -4,8 +4,6 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import made_starts as starts
 import pytest
@@ -19,7 +17,7 @@ from proscribe.host.watch.starts.prefilter import Prefilter
 from proscribe.host.watch.starts.proc_events import ProcEvents
 
 
-def test_a_start_is_reported_and_forks_are_not() -> None:
+def test_a_start_is_reported_and_forks_are_not():
     require_root()
     try:
         events = ProcEvents()
@@ -48,7 +46,7 @@ def test_a_start_is_reported_and_forks_are_not() -> None:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[noticing.Noticing]:
+def daemon(tmp_path, monkeypatch):
     """A daemon that knows of a marked program, and hears of this machine's starts."""
     require_root()
     if not starts.may():
@@ -70,7 +68,7 @@ ELSEWHERE = ("on an own file system", "over another program")  # the timer's obs
 
 
 @pytest.mark.parametrize("attack", [name for name in starts.ATTACKS if name not in ELSEWHERE])
-def test_a_marked_program_goes_to_the_verifier_however_it_is_started(daemon: noticing.Noticing, attack: str) -> None:
+def test_a_marked_program_goes_to_the_verifier_however_it_is_started(daemon, attack):
     def is_waiting(pid: int) -> bool:
         daemon.take_starts()
         if daemon.scan_due is None and not daemon.sources.proc_events:

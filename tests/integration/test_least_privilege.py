@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def sudoers() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
+def machine():
     with booted("rights") as (host,):
         host.run("sh", "-c", f"echo '127.0.1.1 {host.name}' >>/etc/hosts")  # sudo asks for it
         for account in (CORRECTING, ASKING, AUDITING):
@@ -74,7 +73,7 @@ def states(record: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-def test_without_any_right_what_only_root_sees_is_unknown(machine: Machine, tmp_path: Path) -> None:
+def test_without_any_right_what_only_root_sees_is_unknown(machine, tmp_path):
     record = run(machine, "audit", AUDITING, tmp_path, ansible_become=False, proscribe_audit_with="root")
     assert record["state"] in ("noncompliant", "unknown")
     for control in ("apps", "firewall"):  # a compliant rule is only counted, so all others than these would be none
@@ -88,13 +87,13 @@ def test_without_any_right_what_only_root_sees_is_unknown(machine: Machine, tmp_
     }
 
 
-def test_an_audit_of_what_is_not_stored_yet_is_unknown_and_says_why(machine: Machine, tmp_path: Path) -> None:
+def test_an_audit_of_what_is_not_stored_yet_is_unknown_and_says_why(machine, tmp_path):
     record = run(machine, "audit", AUDITING, tmp_path)
     assert record["state"] == "unknown" and "an enforcing run with proscribe_audit_with: stored" in record["reason"]
     assert not machine.there("/var/lib/proscribe")
 
 
-def test_the_account_that_corrects_needs_no_password_and_no_other_account(machine: Machine, tmp_path: Path) -> None:
+def test_the_account_that_corrects_needs_no_password_and_no_other_account(machine, tmp_path):
     assert run(machine, "enforce", CORRECTING, tmp_path)["state"] == "repaired"
     assert machine.run("stat", "-c", "%U:%G %a", PROGRAM) == "root:root 700\n"
     assert "./proscribe lift" in machine.run("sed", "-n", "2p", PROGRAM)
@@ -104,14 +103,14 @@ def test_the_account_that_corrects_needs_no_password_and_no_other_account(machin
     assert "COMMAND=/bin/sh -c" in machine.run("cat", "/var/log/sudo-proscribe.log")
 
 
-def test_the_account_whose_sudo_asks_is_given_its_password(machine: Machine, tmp_path: Path) -> None:
+def test_the_account_whose_sudo_asks_is_given_its_password(machine, tmp_path):
     machine.run("rm", "/etc/opt/chrome/policies/managed/proscribe.json")
     assert run(machine, "enforce", ASKING, tmp_path, ansible_become_password=SECRET)["state"] == "repaired"
     record = run(machine, "audit", ASKING, tmp_path, proscribe_audit_with="root")
     assert (record["state"], "sudo password" in record["reason"]) == ("unknown", True)
 
 
-def test_a_rule_for_what_ansible_runs_is_a_rule_for_everything(machine: Machine) -> None:
+def test_a_rule_for_what_ansible_runs_is_a_rule_for_everything(machine):
     rule = "auditor ALL=(root) NOPASSWD: /bin/sh -c echo BECOME-SUCCESS-*\n"
     machine.run("sh", "-c", "cat >/etc/sudoers.d/tried", stdin=rule)
     try:
@@ -121,7 +120,7 @@ def test_a_rule_for_what_ansible_runs_is_a_rule_for_everything(machine: Machine)
         machine.run("rm", "/etc/sudoers.d/tried")
 
 
-def test_an_audit_with_the_program_says_what_root_says_and_writes_nothing(machine: Machine, tmp_path: Path) -> None:
+def test_an_audit_with_the_program_says_what_root_says_and_writes_nothing(machine, tmp_path):
     machine.run("touch", "/root/before")
     found = run(machine, "audit", AUDITING, tmp_path / "program")
     assert machine.run(*WRITTEN).split() == []
@@ -133,14 +132,14 @@ def test_an_audit_with_the_program_says_what_root_says_and_writes_nothing(machin
     assert (found["state"], found["rules_evaluated"] > 300) == ("compliant", True)
 
 
-def test_audit_with_the_program_finds_drift(machine: Machine, tmp_path: Path) -> None:
+def test_audit_with_the_program_finds_drift(machine, tmp_path):
     machine.run("rm", "/etc/opt/chrome/policies/managed/proscribe.json")
     assert "noncompliant" in states(run(machine, "audit", AUDITING, tmp_path))["browser"]
     assert run(machine, "enforce", CORRECTING, tmp_path)["state"] == "repaired"
     assert run(machine, "audit", AUDITING, tmp_path)["state"] == "compliant"
 
 
-def test_another_policy_than_the_stored_one_is_unknown(machine: Machine, tmp_path: Path) -> None:
+def test_another_policy_than_the_stored_one_is_unknown(machine, tmp_path):
     record = run(machine, "audit", AUDITING, tmp_path, proscribe_categories=["webmail"])
     assert record["state"] == "unknown" and "an enforcing run with the same release and policy" in record["reason"]
 
@@ -165,12 +164,12 @@ def test_another_policy_than_the_stored_one_is_unknown(machine: Machine, tmp_pat
         f"cat {PROGRAM}",
     ],
 )
-def test_the_account_that_audits_may_run_nothing_else(machine: Machine, command: str) -> None:
+def test_the_account_that_audits_may_run_nothing_else(machine, command):
     done = as_account(machine, AUDITING, command, '{"record": true}\n')
     assert done.returncode != 0 and done.stdout == "", done
 
 
-def test_through_sudo_nothing_of_the_caller_has_an_effect(machine: Machine) -> None:
+def test_through_sudo_nothing_of_the_caller_has_an_effect(machine):
     """The program's own tests have more (test_stored_audit.py); here is what the real sudo lets pass."""
     hers = "cd /tmp && echo 'raise SystemExit(7)' >json.py && export PYTHONPATH=/tmp PYTHONHOME=/tmp LC_ALL=C"
     for sent in ('{"record": true}', "x" * 100_000, "[" * 5000, "", '{"code": "../../../etc/shadow"}'):
@@ -182,14 +181,14 @@ def test_through_sudo_nothing_of_the_caller_has_an_effect(machine: Machine) -> N
     assert "142" in slow.stdout or "Alarm clock" in slow.stderr + slow.stdout, slow
 
 
-def test_an_enforcing_run_without_the_variable_removes_the_program(machine: Machine, tmp_path: Path) -> None:
+def test_an_enforcing_run_without_the_variable_removes_the_program(machine, tmp_path):
     run(machine, "enforce", CORRECTING, tmp_path, proscribe_audit_with="root")
     assert not machine.there(PROGRAM)
     run(machine, "enforce", CORRECTING, tmp_path)
     assert machine.there(PROGRAM)
 
 
-def test_a_lift_leaves_nothing_of_it(machine: Machine, tmp_path: Path) -> None:
+def test_a_lift_leaves_nothing_of_it(machine, tmp_path):
     done = machine.playbook("lift", {**STORED, "ansible_user": CORRECTING}, tmp_path)
     assert done.returncode == 0, done.stdout
     left = machine.run("find", "/", "-xdev", "-name", "*proscribe*").split()

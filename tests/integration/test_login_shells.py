@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,7 @@ class Shells:
 
 
 @pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
+def shells():
     program = nu()
     with tempfile.TemporaryDirectory() as directory, booted("shells", root="trixie-shells") as (host,):
         podman("cp", str(program), f"{host.name}:/usr/local/bin/nu")
@@ -134,7 +133,7 @@ def shells() -> Iterator[Shells]:
 
 
 @pytest.fixture(scope="module")
-def audited(shells: Shells) -> tuple[str, dict[str, dict[str, Any]]]:
+def audited(shells):
     """An audit of all of them, by one process for many hosts."""
     return shells.run("audit")
 
@@ -143,7 +142,7 @@ OBSERVED = [*(f"{name}-{how}" for how in ("root", "sudo") for name in PASSING), 
 
 
 @pytest.mark.parametrize("host", OBSERVED)
-def test_every_shell_that_runs_commands_passes_on_an_audit(audited, host: str) -> None:
+def test_every_shell_that_runs_commands_passes_on_an_audit(audited, host):
     said, records = audited
     rules = records[host]["rules"]
     assert records[host]["state"] == "noncompliant" and not records[host]["errors"], said[-3000:]
@@ -152,7 +151,7 @@ def test_every_shell_that_runs_commands_passes_on_an_audit(audited, host: str) -
 
 
 @pytest.mark.parametrize("name", [*(f"{name}-root" for name in REFUSED), "rbash-sudo"])
-def test_every_other_is_refused_by_host_and_shell(audited, name: str) -> None:
+def test_every_other_is_refused_by_host_and_shell(audited, name):
     said, records = audited
     shell, how = name.split("-")
     _, known_by, printed = REFUSED[shell]
@@ -161,7 +160,7 @@ def test_every_other_is_refused_by_host_and_shell(audited, name: str) -> None:
     assert printed in message and "ansible_user" in message and records[name]["state"] == "unknown"
 
 
-def test_no_shell_has_read_our_program(shells: Shells, audited) -> None:
+def test_no_shell_has_read_our_program(shells, audited):
     """The line that ends a shell, or one word; and no line of Python was run as a command."""
     lines = shells.read()
     assert "exit" in lines and all(line == "exit" or line.isalnum() or "=" in line for line in map(_plain, lines))
@@ -172,7 +171,7 @@ def _plain(line: str) -> str:
     return line.replace("/", "").replace("+", "")
 
 
-def test_the_host_is_corrected_and_lifted_through_them(shells: Shells, audited) -> None:
+def test_the_host_is_corrected_and_lifted_through_them(shells, audited):
     said, records = shells.run("enforce", "fish-sudo")
     assert records["fish-sudo"]["state"] == "repaired", said[-3000:]
     said, _ = shells.run("lift", "csh-root")

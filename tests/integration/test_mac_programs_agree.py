@@ -10,7 +10,6 @@ import santa
 from agreeing_policy import NOW, export_into, waiver, write_inventory
 from explained import Explained
 from proscribe.controller.cli.explain.reasons.reason import BLOCKED, DEPENDS, OPEN, REPORTED
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.host.macos.observing import record_of
 from proscribe.host.system import Host, Result
 from proscribe.model.finding import NONCOMPLIANT
@@ -66,7 +65,7 @@ class Macs(Explained):
 
 
 @pytest.fixture(scope="module")
-def macs(tmp_path_factory: pytest.TempPathFactory) -> Macs:
+def macs(tmp_path_factory):
     return Macs(tmp_path_factory.mktemp("inventory") / "inventory")
 
 
@@ -87,8 +86,8 @@ def macs(tmp_path_factory: pytest.TempPathFactory) -> Macs:
     ],
 )
 def test_santa_does_what_explain_says_or_the_manifest_names_the_difference(
-    macs: Macs, own_catalogue: Catalogue, service: str, explained: str | None, stopped: bool, said: str
-) -> None:
+    macs, own_catalogue, service, explained, stopped, said
+):
     if explained is not None:
         assert macs.says(ONE, service)["apps"] == explained
     signed = own_catalogue.services[service].signing_ids
@@ -97,7 +96,7 @@ def test_santa_does_what_explain_says_or_the_manifest_names_the_difference(
         assert said
 
 
-def test_every_service_is_stopped_open_or_named(macs: Macs, own_catalogue: Catalogue) -> None:
+def test_every_service_is_stopped_open_or_named(macs, own_catalogue):
     """Of all entries: Santa and Apple's declaration stop what the plan restricts, and nothing else."""
     left_out, services = macs.left_out(), macs.plan(ONE)["controls"]["apps"]["services"]
     for one in own_catalogue.services.values():
@@ -108,9 +107,7 @@ def test_every_service_is_stopped_open_or_named(macs: Macs, own_catalogue: Catal
         assert not one.bundle_ids or macs.denied.issuperset(one.bundle_ids) is restricted, one.id
 
 
-def test_a_mac_reports_the_installed_programs_that_santa_stops(
-    macs: Macs, own_catalogue: Catalogue, tmp_path: Path
-) -> None:
+def test_a_mac_reports_the_installed_programs_that_santa_stops(macs, own_catalogue, tmp_path):
     """The audit and the export name the same services by the identifiers that both know."""
     known = {
         one.id: [signed.partition(":")[2] for signed in one.signing_ids if signed.partition(":")[2] in one.bundle_ids]
@@ -125,7 +122,7 @@ def test_a_mac_reports_the_installed_programs_that_santa_stops(
     assert stopped == found - {GROUPED} and len(stopped) > 20
 
 
-def test_a_user_reads_the_organisations_text_and_address(macs: Macs) -> None:
+def test_a_user_reads_the_organisations_text_and_address(macs):
     assert {one.url for one in macs.rules} == {"https://portal.example.org/ask"}
     (wechat,) = [one for one in macs.rules if one.identifier.endswith("xinWeChat")]
     assert santa.on_a_terminal(wechat.message).split("\n")[1:] == [

@@ -74,12 +74,12 @@ FIRING = {
 }
 
 
-def test_every_alert_is_in_the_table() -> None:
+def test_every_alert_is_in_the_table():
     assert {f"Proscribe{name}" for name in FIRING} == ALERTS.keys()
 
 
 @pytest.mark.parametrize("alert", FIRING)
-def test_an_alert_fires_and_says_what_to_do(tmp_path: Path, alert: str) -> None:
+def test_an_alert_fires_and_says_what_to_do(tmp_path, alert):
     """`promtool test rules`: not an hour earlier where it waits, and with the text that somebody gets."""
     series, values, hour, summary = FIRING[alert]
     series, alert = f"proscribe_{series}", f"Proscribe{alert}"
@@ -154,7 +154,7 @@ def served(place: Path, metrics: str) -> Iterator[Prometheus]:
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
+def metrics(tmp_path_factory):
     """Of a fleet with a host of each kind."""
     waivers = [*fleets.WAIVERS, {**fleets.WAIVERS[0], "id": "a-promise", "status": "unsigned"}]
     hosts = tuple({**dict.fromkeys(STATE), **HOSTS})
@@ -162,12 +162,12 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def each(metrics: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def each(metrics, tmp_path_factory):
     yield from served(tmp_path_factory.mktemp("server"), metrics)
 
 
 @pytest.fixture(scope="module")
-def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def well(tmp_path_factory):
     place = tmp_path_factory.mktemp("well")
     answers = {name: watched_hosts.watched() for name in ("web01", "web02")}
     text = exported(place, ["prometheus"], answers, tuple(answers), waivers=fleets.WAIVERS)["prometheus"]
@@ -178,12 +178,12 @@ def firing(server: Prometheus) -> set[str]:
     return {name for name, rule in ALERTS.items() if server.answer(rule["expr"])}
 
 
-def test_the_alerts_of_a_fleet_that_has_everything(each: Prometheus) -> None:
+def test_the_alerts_of_a_fleet_that_has_everything(each):
     without = {"ProscribeLifted", "ProscribeNoReport", "ProscribeNoMetrics", "ProscribeWaiverEnds"}
     assert ALERTS.keys() - firing(each) == without
 
 
-def test_no_alert_fires_where_all_is_well(well: Prometheus) -> None:
+def test_no_alert_fires_where_all_is_well(well):
     assert firing(well) == set()
 
 
@@ -191,7 +191,7 @@ QUERIES = {f"{panel['title']} {target['refId']}": (panel, target) for panel in P
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_query_of_the_dashboard_has_an_answer(each: Prometheus, query: str) -> None:
+def test_query_of_the_dashboard_has_an_answer(each, query):
     panel, target = QUERIES[query]
     found = each.answer(target["expr"])
     assert found, target["expr"]
@@ -211,12 +211,12 @@ def test_query_of_the_dashboard_has_an_answer(each: Prometheus, query: str) -> N
         ("Requests that wait", "proscribe_requests_waiting"),
     ],
 )
-def test_the_dashboard_says_what_the_report_says(each: Prometheus, title: str, metric: str) -> None:
+def test_the_dashboard_says_what_the_report_says(each, title, metric):
     (panel,) = [one for one in PANELS if one["title"] == title]
     assert each.one(panel["targets"][0]["expr"]) == pytest.approx(each.one(metric))
 
 
-def test_no_waiting_request_is_shown_as_zero(well: Prometheus) -> None:
+def test_no_waiting_request_is_shown_as_zero(well):
     (panel,) = [one for one in PANELS if one["title"] == "Requests that wait"]
     assert well.one(panel["targets"][0]["expr"]) == 0
 
@@ -241,7 +241,7 @@ def lost(given: object, read: object) -> list[object]:
     return [] if given == read else [given]
 
 
-def test_grafanas_own_types_have_everything_that_the_dashboard_says() -> None:
+def test_grafanas_own_types_have_everything_that_the_dashboard_says():
     """What its SDK does not know is not in what it writes."""
     needed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     made = machine.made("Grafana's SDK", machine.CACHE / "grafana", sys.executable, needed["test-monitoring"])

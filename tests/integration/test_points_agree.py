@@ -1,13 +1,13 @@
 """They agree: what hosts enforce and what the exports make of the same policy at every point that runs here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import network_appliances
 import pytest
 import reach_world
-from agreeing_cases import MEANT, NUMBER, Case, cases
+from agreeing_cases import MEANT, NUMBER, cases
 from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answer, Exported, host_of, is_address, stated
 from browser_setup import PROJECT, enforce, lift, made_tree, put, visits
 from conftest import layers, require_root, require_tool
@@ -46,13 +46,13 @@ POINTS = {
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def policy(tmp_path_factory):
     fed = {point.format for point in POINTS.values() if point.format}
     return Exported(tmp_path_factory.mktemp("inventory") / "inventory", fed)
 
 
 @pytest.fixture(scope="module")
-def chosen(policy: Exported) -> list[Case]:
+def chosen(policy):
     catalog = PROJECT / "catalog"
     meant = blocked_on_purpose(load([catalog]))
     return cases(policy.plan(STRICT), [name for name in read_lists([catalog])[0].names if name not in meant])
@@ -63,7 +63,7 @@ def url_of(word: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, chosen: list[Case]) -> Iterator[World]:
+def world(tmp_path_factory, chosen):
     require_root()
     for tool in TOOLS:
         require_tool(tool)
@@ -105,9 +105,7 @@ def by_browser(tree: Path, browser: str, words: Sequence[str]) -> Closed:
 
 
 @pytest.fixture(scope="module")
-def refused(
-    world: World, policy: Exported, chosen: list[Case], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Closed]:
+def refused(world, policy, chosen, tmp_path_factory):
     scratch = tmp_path_factory.mktemp("scratch")
     addresses = [case.word for case in chosen if is_address(case.word)]
     words = [case.word for case in chosen if not is_address(case.word)]
@@ -143,9 +141,7 @@ def refused(
     ("point", "host"),
     [(name, host) for host in (STRICT, OTHER) for name, point in POINTS.items() if point.format or host == STRICT],
 )
-def test_a_point_answers_as_explain_does_and_its_manifest_says(
-    refused: dict[str, Closed], policy: Exported, point: str, host: str
-) -> None:
+def test_a_point_answers_as_explain_does_and_its_manifest_says(refused, policy, point, host):
     control, format_ = POINTS[point]
     left_out = policy.left_out(format_) if format_ else []
     listed = {name for one in policy.plan(STRICT)["controls"]["dns"]["services"].values() for name in one["domains"]}
@@ -162,7 +158,7 @@ DIFFERENT = ("the C library", "squid", "a JavaScript engine", "firefox", "nftabl
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_differences_named_by_manifests_occur(refused: dict[str, Closed], policy: Exported, point: str) -> None:
+def test_differences_named_by_manifests_occur(refused, policy, point):
     control, format_ = POINTS[point]
     other = {
         word for word, closed in refused[point].items() if closed != (policy.says(STRICT, word)[control] == BLOCKED)
@@ -177,15 +173,13 @@ FED = {point.format: name for name, point in POINTS.items() if point.format}
 
 
 @pytest.mark.parametrize("format_", FED)
-def test_a_point_answers_as_explain_says_of_what_is_fed(
-    refused: dict[str, Closed], policy: Exported, format_: str
-) -> None:
+def test_a_point_answers_as_explain_says_of_what_is_fed(refused, policy, format_):
     found = refused[FED[format_]]
     expected = {word: BLOCKED if closed else OPEN for word, closed in found.items()}
     assert {word: policy.fed(STRICT, word)[format_] for word in found} == expected
 
 
-def test_300_cases_are_closed_or_open_as_they_are_called(policy: Exported, chosen: list[Case]) -> None:
+def test_300_cases_are_closed_or_open_as_they_are_called(policy, chosen):
     assert len({case.word for case in chosen}) == len(chosen) == NUMBER
     wrong = {}
     for case in chosen:

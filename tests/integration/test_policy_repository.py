@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ SHORT = (
 
 
 @pytest.fixture(scope="module")
-def installed(bin_directory: Path, collection_repository: str, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def installed(bin_directory, collection_repository, tmp_path_factory):
     """The example with its collections, which come from this disk."""
     place = tmp_path_factory.mktemp("policy")
     repository = Repository(place / "policy", bin_directory, place / "home")
@@ -53,7 +52,7 @@ def installed(bin_directory: Path, collection_repository: str, tmp_path_factory:
 
 
 @pytest.fixture
-def policy(installed: Repository, tmp_path: Path) -> Repository:
+def policy(installed, tmp_path):
     """A clone of its own, with the branch main on a server."""
     policy = Repository(tmp_path / "policy", Path(installed.environment["PATH"].split(":")[0]), tmp_path / "home")
     shutil.copytree(installed.directory, policy.directory, dirs_exist_ok=True, symlinks=True)
@@ -65,7 +64,7 @@ def policy(installed: Repository, tmp_path: Path) -> Repository:
 
 
 @pytest.mark.parametrize("file, schema", [(GITHUB, "github-workflows"), (GITLAB, "gitlab-ci")])
-def test_the_pipelines_are_what_their_platforms_take(bin_directory: Path, file: str, schema: str) -> None:
+def test_the_pipelines_are_what_their_platforms_take(bin_directory, file, schema):
     check = [str(bin_directory / "check-jsonschema"), "--builtin-schema", f"vendor.{schema}", str(EXAMPLE / file)]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
@@ -100,7 +99,7 @@ class Comments(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def api(monkeypatch):
     """The URL of such an API."""
     monkeypatch.setattr(Comments, "posted", [])
     monkeypatch.setattr(Comments, "comments", [])
@@ -110,7 +109,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.shutdown()
 
 
-def test_the_jobs_that_read_pass_for_the_example(policy: Repository) -> None:
+def test_the_jobs_that_read_pass_for_the_example(policy):
     steps = document(policy, GITHUB)["jobs"]["test"]["steps"]
     lines = [line for step in steps for line in step.get("run", "").splitlines()]
     pipeline = document(policy, GITLAB)
@@ -122,7 +121,7 @@ def test_the_jobs_that_read_pass_for_the_example(policy: Repository) -> None:
     assert re.search(r"Passed.*0 failure", said), said
 
 
-def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(policy: Repository, api: str) -> None:
+def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(policy, api):
     base = policy.git("rev-parse", "HEAD")
     hub = {"github.token": TOKEN, "github.api_url": api, "github.repository": "acme/policy", "github.event.number": "7"}
     lab = {
@@ -153,7 +152,7 @@ def test_a_change_is_explained_in_a_comment_and_one_without_an_effect_is_not(pol
     assert TOKEN not in said and policy.git("status", "--porcelain") == ""
 
 
-def test_an_error_of_the_comparison_fails_the_job(policy: Repository, api: str) -> None:
+def test_an_error_of_the_comparison_fails_the_job(policy, api):
     """Python ends with exit code 1, too, which means that something changes."""
     broken = policy.directory / "collections/ansible_collections/proscribe/ban/plugins/module_utils"
     for file in (broken / "proscribe/controller/cli/diff/__init__.py", broken / "proscribe_command.py"):
@@ -163,7 +162,7 @@ def test_an_error_of_the_comparison_fails_the_job(policy: Repository, api: str) 
         policy.run("sh", "-c", "! ci/diff HEAD")
 
 
-def test_the_pipeline_fails_for_an_unsigned_waiver(policy: Repository) -> None:
+def test_the_pipeline_fails_for_an_unsigned_waiver(policy):
     new = "waiver_id=w1 waiver_service=whatsapp waiver_host=press01.example.org waiver_reason=enquiries"
     parties = "waiver_requested_by=chan.tai.man waiver_approved_by=head.of.press waiver_approved_on=now"
     policy.run("ansible-playbook", "proscribe.ban.waiver", "-e", f"waiver_do=new {new} {parties} waiver_expires=90d")
@@ -173,7 +172,7 @@ def test_the_pipeline_fails_for_an_unsigned_waiver(policy: Repository) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheels(tmp_path_factory):
     """What the pipelines install, in a directory: a test has no network."""
     place = tmp_path_factory.mktemp("wheels")
     (required,) = set(re.findall(r"'(ansible-core[^']*)'", (EXAMPLE / GITHUB).read_text()))
@@ -181,7 +180,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_gate_fails_the_job_that_audits(policy: Repository, wheels: Path, tmp_path: Path) -> None:
+def test_the_gate_fails_the_job_that_audits(policy, wheels, tmp_path):
     policy.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     hosts = policy.directory / "inventory/prod/hosts.yml"
     hosts.write_text("press: {hosts: {press01.example.org: {ansible_connection: local}}}\nfinance: {hosts: {}}\n")
@@ -216,7 +215,7 @@ def commented(text: str, api: str, code: int = 0, path: str = "/notes", **enviro
     return Comments.posted[-1][2] if Comments.posted else ""
 
 
-def test_hostile_text_stays_inside_the_block(api: str) -> None:
+def test_hostile_text_stays_inside_the_block(api):
     lines = commented(HOSTILE, api).splitlines()
     assert lines[:3] == ["Title", "", "````````text"] and lines[-1] == "````````"
     assert not any(line.strip().startswith("````````") for line in lines[3:-1])
@@ -224,7 +223,7 @@ def test_hostile_text_stays_inside_the_block(api: str) -> None:
     assert "# heading" in inside and not re.search("[\u202a-\u202e\u200b\x1b]", inside)
 
 
-def test_a_long_text_is_cut_and_says_so(api: str) -> None:
+def test_a_long_text_is_cut_and_says_so(api):
     body = commented("x" * 100_000, api)
     assert len(body) < 65_536
     assert body.splitlines()[-1] == "The rest is left out: 40,000 characters. The job's log has it."
@@ -264,9 +263,7 @@ OTHERS = [{"id": number, "body": "Title\n\nx", "author": {"username": "mallory"}
         ),
     ],
 )
-def test_one_comment_of_the_pipeline_is_written_anew_and_nobody_elses(
-    api: str, monkeypatch: pytest.MonkeyPatch, text: str, path: str, comments: list[dict[str, Any]], requests: list[str]
-) -> None:
+def test_one_comment_of_the_pipeline_is_written_anew_and_nobody_elses(api, monkeypatch, text, path, comments, requests):
     monkeypatch.setattr(Comments, "comments", comments)
     commented(text, api, path=path)
     assert [request for request, _, _ in Comments.posted] == requests
@@ -274,16 +271,14 @@ def test_one_comment_of_the_pipeline_is_written_anew_and_nobody_elses(
 
 
 @pytest.mark.parametrize("code", [302, 403])
-def test_the_token_goes_nowhere_else_and_a_refusal_is_one_line(
-    api: str, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_token_goes_nowhere_else_and_a_refusal_is_one_line(api, code, monkeypatch):
     monkeypatch.setattr(Comments, "code", code)
     commented("text", api, code=1)
     assert len(Comments.posted) == 1
 
 
 @pytest.fixture
-def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
+def throw_away(tmp_path):
     """The variables with which Molecule makes hosts from one of the tests' roots, in a network that leads nowhere else,
     and has no name server.
     """
@@ -302,7 +297,7 @@ def throw_away(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.nightly
-def test_molecule_proves_the_policy_on_throw_away_hosts(policy: Repository, throw_away: dict[str, str]) -> None:
+def test_molecule_proves_the_policy_on_throw_away_hosts(policy, throw_away):
     said = policy.run("molecule", "test", **throw_away)
     assert "2 hosts: 2 compliant" in said, said
     for host in ("policy-finance", "policy-press"):

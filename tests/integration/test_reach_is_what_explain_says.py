@@ -11,7 +11,6 @@ The firewall knows no names. So the test probes the addresses of a name one by o
 without DNS. Browsers have policies of their own and no part in this.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +82,12 @@ Seen = dict[tuple[str, str, str], dict[Probe, Any]]  # by backend, phase and rol
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
+def policy(tmp_path_factory):
     return Policy(tmp_path_factory.mktemp("inventory"))
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory):
     require_root()
     for tool in TOOLS:
         require_tool(tool)
@@ -101,7 +100,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def seen(world: World, policy: Policy) -> Seen:
+def seen(world, policy):
     """All that was reached: by each backend of name resolution, and, beside the first one, by the firewall."""
     everything: Seen = {}
     for backend in BACKENDS:
@@ -124,7 +123,7 @@ def seen(world: World, policy: Policy) -> Seen:
 @pytest.mark.parametrize("phase", [BEFORE, LIFTED])
 @pytest.mark.parametrize("role", [HOST, NESTED])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_without_proscribe_everything_is_reached(seen: Seen, backend: str, role: str, phase: str) -> None:
+def test_without_proscribe_everything_is_reached(seen, backend, role, phase):
     reached = seen[backend, phase, role]
     expected = {probe: found(probe, name) for name in NAMES for probe in lookups(backend, role, name)}
     expected |= dict.fromkeys(CONNECTIONS if backend == BACKENDS[0] else [], "ok")
@@ -133,9 +132,7 @@ def test_without_proscribe_everything_is_reached(seen: Seen, backend: str, role:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_name_resolves_unless_explain_says_that_it_is_blocked(
-    seen: Seen, policy: Policy, backend: str, name: str
-) -> None:
+def test_a_name_resolves_unless_explain_says_that_it_is_blocked(seen, policy, backend, name):
     blocked = closed(policy.says(backend, name)["dns"])
     for role in (HOST, NESTED):
         reached = seen[backend, ENFORCED, role]
@@ -144,7 +141,7 @@ def test_a_name_resolves_unless_explain_says_that_it_is_blocked(
 
 
 @pytest.mark.parametrize("case", [*ADDRESSES, *NAMES])
-def test_an_address_is_reached_unless_explain_says_that_it_is_blocked(seen: Seen, policy: Policy, case: str) -> None:
+def test_an_address_is_reached_unless_explain_says_that_it_is_blocked(seen, policy, case):
     places = [(address, TLS_PORT, case) for address in NAMES[case]] if case in NAMES else [split(case)]
     some_blocked = False
     for place in places:
@@ -160,13 +157,13 @@ def test_an_address_is_reached_unless_explain_says_that_it_is_blocked(seen: Seen
         assert policy.says(BACKENDS[0], case)["firewall"] == DEPENDS
 
 
-def test_reasons_name_own_rules_for_guests_only(policy: Policy) -> None:
+def test_reasons_name_own_rules_for_guests_only(policy):
     for address, refused in ((CLOSED_TO_HOST, "from this host"), (CLOSED_TO_NESTED, "from guests behind it")):
         (reason,) = policy.reasons(BACKENDS[0], address)["firewall"]
         assert reason.startswith(refused) and "reject" in reason
 
 
-def test_the_host_itself_reports_the_ban_as_kept(seen: Seen) -> None:
+def test_the_host_itself_reports_the_ban_as_kept(seen):
     for backend in BACKENDS:
         record: Any = seen[backend, ENFORCED, "record"]
         wrong = [rule for rule in record["rules"] if rule["state"] in ("error", "noncompliant", "unknown")]
@@ -175,7 +172,7 @@ def test_the_host_itself_reports_the_ban_as_kept(seen: Seen) -> None:
         assert wrong == []
 
 
-def test_where_it_depends_on_the_host_a_filter_blocks_and_the_hosts_file_does_not(policy: Policy) -> None:
+def test_where_it_depends_on_the_host_a_filter_blocks_and_the_hosts_file_does_not(policy):
     for name in NAMES:
         by_filter, by_file = (closed(policy.says(backend, name)["dns"]) for backend in ("unbound", "hosts"))
         answer = policy.says("auto", name)["dns"]
@@ -183,7 +180,7 @@ def test_where_it_depends_on_the_host_a_filter_blocks_and_the_hosts_file_does_no
         assert (answer == BLOCKED) == (by_filter and by_file), name
 
 
-def test_cases_are_closed_or_open_as_they_are_called(policy: Policy) -> None:
+def test_cases_are_closed_or_open_as_they_are_called(policy):
     assert {name: closed(policy.says("dnsmasq", name)["dns"]) for name in CLOSED_NAMES} == dict.fromkeys(
         CLOSED_NAMES, True
     )
@@ -200,8 +197,8 @@ NAME_SERVERS = [probe for address in (RESOLVER, V4, V6) for probe in connections
 
 
 def test_where_only_the_filter_may_ask_nobody_else_reaches_a_name_server_and_web_pages_come_over_tcp(
-    seen: Seen, world: World, policy: Policy
-) -> None:
+    seen, world, policy
+):
     """`seen` is over by then: it has left the host as it was."""
     assert "QUIC (UDP) is refused everywhere" in policy.reasons(FORCED, at(V4, TLS_PORT))["firewall"][0]
     assert not closed(policy.says(FORCED, at(V4, TLS_PORT))["firewall"])

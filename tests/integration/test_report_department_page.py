@@ -2,11 +2,10 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 import shown_to_heads
-from chromium import Chromium, Page
+from chromium import Page
 from conftest import missing
 from test_report_page import browser_fixture
 
@@ -21,7 +20,7 @@ COLOUR = "getComputedStyle(document.querySelector('figure.days rect.%s')).fill"
 
 
 @pytest.fixture(scope="module", name="files")
-def files_fixture(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def files_fixture(tmp_path_factory):
     """The addresses of the whole page, of a department's page, and of the trend's file."""
     return {name: path.as_uri() for name, path in shown_to_heads.written(tmp_path_factory.mktemp("pages")).items()}
 
@@ -32,9 +31,7 @@ def text(page: Page) -> str:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(
-    browser: Chromium, files: dict[str, str], view: Any
-) -> None:
+def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(browser, files, view):
     page = browser.open(files["whole"], **view)
     assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
     boxes = page.evaluate(BOXES)
@@ -52,7 +49,7 @@ def test_a_day_has_its_place_and_a_day_without_a_run_is_empty(
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_page_of_a_department_has_nothing_of_others(browser: Chromium, files: dict[str, str], view: Any) -> None:
+def test_the_page_of_a_department_has_nothing_of_others(browser, files, view):
     page = browser.open(files["press"], **view)
     assert page.evaluate("document.documentElement.scrollWidth") <= view["width"]
     said = text(page)
@@ -67,7 +64,7 @@ def test_the_page_of_a_department_has_nothing_of_others(browser: Chromium, files
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_waiver_has_its_days(browser: Chromium, files: dict[str, str], view: Any) -> None:
+def test_every_waiver_has_its_days(browser, files, view):
     page = browser.open(files["press"], **view)
     found = page.evaluate("[...document.querySelectorAll('.waiver .until b')].map(e => e.textContent)")
     assert found == ["ended", "ends today", "126 days left"]
@@ -76,7 +73,7 @@ def test_every_waiver_has_its_days(browser: Chromium, files: dict[str, str], vie
 
 
 @pytest.mark.parametrize("name", ["whole", "press"])
-def test_printed_it_is_all_there(browser: Chromium, files: dict[str, str], name: str) -> None:
+def test_printed_it_is_all_there(browser, files, name):
     page = browser.open(files[name], width=1280)
     page.ask("Emulation.setEmulatedMedia", {"media": "print"})
     shown = page.evaluate(
@@ -86,7 +83,7 @@ def test_printed_it_is_all_there(browser: Chromium, files: dict[str, str], name:
     page.close()
 
 
-def test_the_pages_are_accessible_by_the_rules_of_axe(browser: Chromium, files: dict[str, str]) -> None:
+def test_the_pages_are_accessible_by_the_rules_of_axe(browser, files):
     found = importlib.util.find_spec("axe_core_python")
     if found is None or found.origin is None:
         missing("needs axe-core-python: pip install axe-core-python")
@@ -102,7 +99,7 @@ def test_the_pages_are_accessible_by_the_rules_of_axe(browser: Chromium, files: 
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_file_of_the_trend_stands_alone(browser: Chromium, files: dict[str, str], view: Any) -> None:
+def test_the_file_of_the_trend_stands_alone(browser, files, view):
     page = browser.open(files["trend"], **view)
     assert page.evaluate("document.documentElement.tagName") == "svg"
     assert page.evaluate("document.querySelectorAll('g > g').length") == len(shown_to_heads.PLACES)

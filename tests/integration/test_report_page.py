@@ -4,7 +4,6 @@ import importlib.util
 import json
 import socket
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,20 +105,20 @@ def usual() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", name="browser")
-def browser_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+def browser_fixture(tmp_path_factory):
     with Chromium(require_tool("chromium"), str(tmp_path_factory.mktemp("home"))) as browser:
         yield browser
 
 
 @pytest.fixture(scope="module", name="address")
-def address_fixture(tmp_path_factory: pytest.TempPathFactory) -> str:
+def address_fixture(tmp_path_factory):
     since = {("web10", "apps/telegram"): "2026-11-20T00:31:00Z", ("web9", "apps/telegram"): "2026-11-24T00:31:00Z"}
     path = tmp_path_factory.mktemp("report") / "report.html"
     return write(path, usual(), since, waivers=[waiver(), waiver("old", status="expired", hosts=["db7"])])
 
 
 @pytest.fixture(name="page")
-def page_fixture(browser: Chromium, address: str) -> Iterator[Page]:
+def page_fixture(browser, address):
     page = browser.open(address)
     yield page
     assert page.complaints() == [] and page.requests() == []

@@ -3,7 +3,6 @@
 import datetime
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -83,7 +82,7 @@ OUTPUTS = {
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
+def fleet():
     with scheduled_fleet("story", (A, B), POLICY) as booted:
         groups = {"press": {"hosts": {A: {}}}, "finance": {"hosts": {B: {}}}}
         inventory = {"all": {"hosts": booted.variables, "children": groups}}
@@ -223,7 +222,7 @@ def utc() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 
-def test_from_refused_to_granted_to_closed_again(fleet: Fleet) -> None:
+def test_from_refused_to_granted_to_closed_again(fleet):
     story, host = Story(fleet), fleet.hosts[A]
     terminal = Terminal(fleet, A)
     story.proscribe("enforce")

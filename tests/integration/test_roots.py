@@ -38,7 +38,7 @@ def answers_of(directory: Path, code: int, times: int) -> list[subprocess.Comple
     return [subprocess.CompletedProcess(argv, one.returncode, *words) for one, words in zip(running, said, strict=True)]
 
 
-def test_two_processes_make_it_once(tmp_path: Path) -> None:
+def test_two_processes_make_it_once(tmp_path):
     answers = answers_of(tmp_path, 0, 3)
     assert [answer.returncode for answer in answers] == [0, 0, 0], answers
     (made,) = {answer.stdout.strip() for answer in answers}
@@ -46,7 +46,7 @@ def test_two_processes_make_it_once(tmp_path: Path) -> None:
     assert (tmp_path / "calls").read_text() == "called\n"
 
 
-def test_a_root_that_failed_halfway_is_no_root(tmp_path: Path) -> None:
+def test_a_root_that_failed_halfway_is_no_root(tmp_path):
     (answer,) = answers_of(tmp_path, 1, 1)
     assert answer.returncode == 1 and "NotMade: no Debian trixie could be made" in answer.stderr
     assert [path.name for path in (tmp_path / "roots").iterdir()] == [".trixie.lock"]

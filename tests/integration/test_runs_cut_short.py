@@ -144,7 +144,7 @@ def removed(record: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def pair(tmp_path_factory):
     with booted("cut", 2) as (first, second):
         made = Pair(first, second, tmp_path_factory.mktemp("controller"))
         for host in made:
@@ -153,14 +153,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 @pytest.fixture(autouse=True)
-def released(pair: Pair) -> Iterator[None]:
+def released(pair):
     yield
     for host in pair:
         with contextlib.suppress(AssertionError):
             host.run("rm", "-f", "/root/waits")
 
 
-def test_ctrl_c_ends_with_a_report_of_what_was_removed_and_the_command_that_goes_on(pair: Pair) -> None:
+def test_ctrl_c_ends_with_a_report_of_what_was_removed_and_the_command_that_goes_on(pair):
     process = pair.in_the_middle(changed=pair.first, waits=pair.second)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
     code, said = ended(process)
@@ -187,7 +187,7 @@ def test_ctrl_c_ends_with_a_report_of_what_was_removed_and_the_command_that_goes
         assert host is pair.second or id_ in reason
 
 
-def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_had_done(pair: Pair) -> None:
+def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_had_done(pair):
     process = pair.in_the_middle(changed=pair.second, waits=pair.first)
     os.killpg(process.pid, signal.SIGKILL)  # and not its worker, which goes on until its host has answered
     ended(process)
@@ -209,7 +209,7 @@ def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_had_done(pair
     assert (state, left.stem in reason) == ("repaired", True)
 
 
-def test_a_host_that_is_switched_off_after_its_correction_is_not_covered(pair: Pair) -> None:
+def test_a_host_that_is_switched_off_after_its_correction_is_not_covered(pair):
     process = pair.in_the_middle(changed=pair.second, waits=pair.first)
     podman("kill", pair.second.name)
     pair.goes_on(pair.first)
@@ -233,7 +233,7 @@ def test_a_host_that_is_switched_off_after_its_correction_is_not_covered(pair: P
 
 
 @pytest.mark.parametrize("ansible", EVERY_ANSIBLE)
-def test_a_task_that_fails_after_the_roles_of_a_team_hides_nothing(pair: Pair, ansible: str) -> None:
+def test_a_task_that_fails_after_the_roles_of_a_team_hides_nothing(pair, ansible):
     pair.drifts()
     code, said = pair.run("site.yml", ansible)
     assert code == 2, said

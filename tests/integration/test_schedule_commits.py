@@ -99,7 +99,7 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+def repository(tmp_path, monkeypatch):
     for tool in ("git", "ssh-keygen", "gpg"):
         require_tool(tool)
     return Repository(tmp_path, monkeypatch)
@@ -112,7 +112,7 @@ def begun(repository: Repository) -> str:
     return repository.takes()
 
 
-def test_a_signed_commit_is_taken_and_its_files_laid_out(repository: Repository) -> None:
+def test_a_signed_commit_is_taken_and_its_files_laid_out(repository):
     commit = begun(repository)
     assert (repository.state / "checkout" / "policy").read_text() == (repository.tree / "policy").read_text()
     assert repository.host().good() == commit == repository.takes()
@@ -121,7 +121,7 @@ def test_a_signed_commit_is_taken_and_its_files_laid_out(repository: Repository)
     assert repository.takes() == newer
 
 
-def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository: Repository) -> None:
+def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository):
     begun(repository)
     repository.git("checkout", "--quiet", "-b", "other")
     repository.commit("")
@@ -143,7 +143,7 @@ def test_a_signed_merge_and_a_message_of_many_lines_are_taken(repository: Reposi
     assert repository.takes() == repository.git("rev-parse", "HEAD")
 
 
-def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository: Repository) -> None:
+def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository):
     late = f"{datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2):%Y%m%d}"
     for line in (
         "*@example.org",
@@ -168,9 +168,7 @@ def test_a_signer_may_be_named_in_the_ways_of_ssh_keygen(repository: Repository)
     ],
     ids=["unsigned", "a stranger's", "an expired key's", "an expired key's, back-dated"],
 )
-def test_a_commit_that_no_signer_has_signed_now_is_refused(
-    repository: Repository, begins: bool, key: str, at: str, why: str
-) -> None:
+def test_a_commit_that_no_signer_has_signed_now_is_refused(repository, begins, key, at, why):
     if begins:
         begun(repository)
     repository.commit(key, at)
@@ -179,7 +177,7 @@ def test_a_commit_that_no_signer_has_signed_now_is_refused(
     assert "has no good signature" in said and why in said, said
 
 
-def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository: Repository) -> None:
+def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository):
     repository._run(
         "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "ops@example.org", "ed25519"
     )
@@ -191,7 +189,7 @@ def test_an_openpgp_signature_is_refused_whoever_is_in_the_key_ring(repository: 
     assert "its signature is none of SSH's" in repository.refuses()
 
 
-def test_a_signature_that_was_made_for_something_else_is_refused(repository: Repository) -> None:
+def test_a_signature_that_was_made_for_something_else_is_refused(repository):
     """A signer signs waivers, too, and files; the namespace distinguishes them (ssh-keygen(1), -n)."""
     raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", repository.commit("")) + "\n"
     payload = repository.directory / "payload"
@@ -211,7 +209,7 @@ def test_a_signature_that_was_made_for_something_else_is_refused(repository: Rep
             assert "has no good signature" in repository.refuses()
 
 
-def test_a_good_signature_of_another_commit_is_refused(repository: Repository) -> None:
+def test_a_good_signature_of_another_commit_is_refused(repository):
     """Its lines put into a commit that the signer never saw."""
     raw = repository._run("git", "-C", str(repository.tree), "cat-file", "commit", begun(repository))
     signature = raw[raw.index("gpgsig ") : raw.index("-----END SSH SIGNATURE-----")] + "-----END SSH SIGNATURE-----\n"
@@ -222,7 +220,7 @@ def test_a_good_signature_of_another_commit_is_refused(repository: Repository) -
         assert "has no good signature" in repository.refuses() or "fsck" in repository.refuses()
 
 
-def test_an_older_commit_is_refused(repository: Repository) -> None:
+def test_an_older_commit_is_refused(repository):
     begun(repository)
     repository.commit()
     repository.push()
@@ -232,7 +230,7 @@ def test_an_older_commit_is_refused(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "nobody has to sign"])
-def test_a_commit_of_another_branch_is_refused(repository: Repository, signed: bool) -> None:
+def test_a_commit_of_another_branch_is_refused(repository, signed):
     """Whoever may push but not sign moves `main` to something else that was signed."""
     first = repository.commit()
     repository.push()
@@ -252,14 +250,14 @@ def test_a_commit_of_another_branch_is_refused(repository: Repository, signed: b
     assert "comes from another branch" in repository.refuses(signed=signed) and first != sibling
 
 
-def test_a_tag_of_the_branchs_name_is_not_what_is_followed(repository: Repository) -> None:
+def test_a_tag_of_the_branchs_name_is_not_what_is_followed(repository):
     good = begun(repository)
     repository.commit()
     repository.push("HEAD", "refs/tags/main")
     assert repository.takes() == good
 
 
-def test_a_branch_that_is_no_commit_is_refused(repository: Repository) -> None:
+def test_a_branch_that_is_no_commit_is_refused(repository):
     good = begun(repository)
     blob = repository.git("hash-object", "-w", str(repository.tree / "policy"))
     subprocess.run(["cp", "-r", f"{repository.tree}/.git/objects", str(repository.bare)], check=True)
@@ -268,7 +266,7 @@ def test_a_branch_that_is_no_commit_is_refused(repository: Repository) -> None:
     assert repository.host().good() == good
 
 
-def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_is_named(repository: Repository) -> None:
+def test_a_fresh_host_takes_nothing_but_what_comes_after_the_first_commit_that_is_named(repository):
     first = repository.commit()
     newer = repository.commit()
     repository.git("checkout", "--quiet", "--orphan", "unrelated")
@@ -308,7 +306,7 @@ def planted(repository: Repository, evil: str) -> None:
     subprocess.run(["git", "init", "--quiet", "--bare", f"{repository.directory}/evil.git"], check=True)
 
 
-def test_settings_planted_in_the_hosts_own_copy_run_and_change_nothing(repository: Repository) -> None:
+def test_settings_planted_in_the_hosts_own_copy_run_and_change_nothing(repository):
     good = begun(repository)
     repository.git("checkout", "--quiet", "--orphan", "evil")
     evil = repository.commit("stranger")
@@ -325,7 +323,7 @@ def test_settings_planted_in_the_hosts_own_copy_run_and_change_nothing(repositor
     assert repository.host().good() == newer != good
 
 
-def test_a_commit_that_another_replaces_is_itself(repository: Repository) -> None:
+def test_a_commit_that_another_replaces_is_itself(repository):
     """refs/replace in the host's copy: git would show the one and run the other."""
     begun(repository)
     unsigned = repository.commit("")
@@ -343,7 +341,7 @@ def test_a_commit_that_another_replaces_is_itself(repository: Repository) -> Non
     assert "it is not signed" in repository.refuses()
 
 
-def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_leads_nowhere_else(repository, monkeypatch):
     good = begun(repository)
     mark = repository.directory / "was-here"
     (repository.directory / "home" / ".gitconfig").write_text(
@@ -357,7 +355,7 @@ def test_the_environment_leads_nowhere_else(repository: Repository, monkeypatch:
     assert repository.takes() == good and not mark.exists()
 
 
-def test_files_that_a_commit_brings_along_run_nothing(repository: Repository) -> None:
+def test_files_that_a_commit_brings_along_run_nothing(repository):
     """Attributes with a filter, hooks, a submodule, a file for git's own settings: files like any other."""
     begun(repository)
     mark, tree = repository.directory / "was-here", repository.tree
@@ -380,7 +378,7 @@ def test_files_that_a_commit_brings_along_run_nothing(repository: Repository) ->
 
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "..", "git~1", ".git\u200c"])
-def test_a_tree_that_would_write_elsewhere_is_refused(repository: Repository, name: str) -> None:
+def test_a_tree_that_would_write_elsewhere_is_refused(repository, name):
     """Made by hand, since git makes no such tree: it would lay out a repository in the checkout, or leave it."""
     good = begun(repository)
     folder = repository.put_folder()
@@ -391,7 +389,7 @@ def test_a_tree_that_would_write_elsewhere_is_refused(repository: Repository, na
 
 
 @pytest.mark.parametrize("first", ["link", "folder"])
-def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository: Repository, first: str) -> None:
+def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository, first):
     """Made by hand: the link leads out of the checkout, and the file of the folder would be written through it."""
     good = begun(repository)
     outside = repository.directory / "outside"
@@ -405,7 +403,7 @@ def test_a_tree_with_a_link_and_a_folder_of_one_name_is_refused(repository: Repo
     assert "could not be fetched" in repository.refuses() and list(outside.iterdir()) == []
 
 
-def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository: Repository) -> None:
+def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository):
     """A symbolic branch, objects of another repository, a list of bundles and a promisor: its own choices, and the
     commit that comes of them is judged like any other.
     """
@@ -439,9 +437,7 @@ def test_a_remote_leads_to_no_other_place_with_what_it_advertises(repository: Re
 @pytest.mark.parametrize(
     "branch", ["--upload-pack=touch was-here", "main:refs/proscribe/good", "../../x", "ma*n", "HEAD"]
 )
-def test_a_branch_of_an_odd_name_leads_to_nothing(
-    repository: Repository, branch: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_branch_of_an_odd_name_leads_to_nothing(repository, branch, monkeypatch):
     good = begun(repository)
     repository.commit("stranger")
     repository.push()
@@ -451,7 +447,7 @@ def test_a_branch_of_an_odd_name_leads_to_nothing(
 
 
 @pytest.mark.parametrize("line", ['ops@example.org valid-after="20990101Z"', 'ops@example.org namespaces="file"'])
-def test_a_key_that_is_not_good_yet_or_for_something_else_signs_nothing(repository: Repository, line: str) -> None:
+def test_a_key_that_is_not_good_yet_or_for_something_else_signs_nothing(repository, line):
     begun(repository)
     repository.allow(f"{line} {repository.public('ops')}")
     repository.commit("ops", "2099-06-01T12:00:00Z")
@@ -459,7 +455,7 @@ def test_a_key_that_is_not_good_yet_or_for_something_else_signs_nothing(reposito
     assert "has no good signature" in repository.refuses()
 
 
-def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(repository: Repository) -> None:
+def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(repository):
     """A shallow clone in place of the repository: whether a commit comes after the last good one is not in it."""
     good = begun(repository)
     repository.commit()
@@ -472,7 +468,7 @@ def test_a_repository_without_its_history_gives_nothing_that_cannot_be_judged(re
     assert repository.takes() == newer, "nothing of it keeps the next run from the whole one"
 
 
-def test_too_much_is_refused_and_nothing_of_it_stays(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_is_refused_and_nothing_of_it_stays(repository, monkeypatch):
     good = begun(repository)
     monkeypatch.setattr(commits, "LARGEST", 4 * 1024 * 1024)
     (repository.tree / "large").write_bytes(os.urandom(16 * 1024 * 1024))
@@ -483,9 +479,7 @@ def test_too_much_is_refused_and_nothing_of_it_stays(repository: Repository, mon
     assert held < 1024 * 1024 and repository.host().good() == good
 
 
-def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(repository, monkeypatch):
     begun(repository)
     programs = repository.directory / "bin"
     programs.mkdir()
@@ -499,7 +493,7 @@ def test_a_repository_that_never_answers_is_ended_with_all_that_it_began(
     until(lambda: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def test_a_commit_refused_every_night_does_not_fill_the_disk(repository: Repository) -> None:
+def test_a_commit_refused_every_night_does_not_fill_the_disk(repository):
     begun(repository)
     sizes = []
     for _ in range(3):

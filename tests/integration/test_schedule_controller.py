@@ -1,7 +1,6 @@
 """The controller's timer on a real machine."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ HANGS = "#!/bin/sh\nexec sleep 1000\n"
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Mapping[str, Sequence[Path]]]:
+def made():
     """The layers that the tests' machines boot from: `new`, and `in line`, after the first scheduled run."""
     with tempfile.TemporaryDirectory(prefix="proscribe-") as place:
         with scheduled_machine("schedule") as machine:
@@ -38,14 +37,14 @@ def made() -> Iterator[Mapping[str, Sequence[Path]]]:
 
 
 @pytest.fixture
-def fresh(made: Mapping[str, Sequence[Path]]) -> Iterator[Scheduled]:
+def fresh(made):
     """A machine on which nothing is scheduled."""
     with thawed("schedule", made["new"]) as booted:
         yield booted
 
 
 @pytest.fixture
-def machine(made: Mapping[str, Sequence[Path]]) -> Iterator[Scheduled]:
+def machine(made):
     """A machine that has a schedule, and is in line since its first run; no run is under way."""
     with thawed("schedule", made["in line"]) as booted:
         until(lambda: not booted.succeeds("systemctl", "is-active", SERVICE))
@@ -61,7 +60,7 @@ def latest(machine: Scheduled) -> str:
     return machine.run("readlink", f"{REPORTS}/latest", check=False).strip()
 
 
-def test_the_timer_is_set_up_once(fresh: Scheduled) -> None:
+def test_the_timer_is_set_up_once(fresh):
     machine = fresh
     would = machine.proscribe("schedule", "--check")
     assert "would change on web01 -> localhost\n" in would and f"\n  enable {TIMER}\n" in would
@@ -72,7 +71,7 @@ def test_the_timer_is_set_up_once(fresh: Scheduled) -> None:
     assert machine.run("systemd-analyze", "verify", f"/etc/systemd/system/{SERVICE}") == ""
 
 
-def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(fresh: Scheduled) -> None:
+def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(fresh):
     machine = fresh
     first_run(machine)
     assert "Subject: Proscribe: 1 host corrected for the first time" in mails(machine)
@@ -82,7 +81,7 @@ def test_the_first_run_brings_the_host_in_line_and_the_next_has_nothing_to_say(f
     assert mails(machine) == sent
 
 
-def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Scheduled) -> None:
+def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine):
     machine.run(
         "systemd-run",
         "--uid=alice",
@@ -113,7 +112,7 @@ def test_ten_ways_of_tampering_are_repaired_by_the_timer_and_told(machine: Sched
     assert "apps/wechat: corrected: dpkg wechat 4.1.0; found 20" in mail
 
 
-def test_a_missed_run_is_caught_up(machine: Scheduled) -> None:
+def test_a_missed_run_is_caught_up(machine):
     before = latest(machine)
     machine.run("systemctl", "stop", TIMER)
     machine.run("touch", "--date=2 days ago", f"/var/lib/systemd/timers/stamp-{TIMER}")
@@ -122,7 +121,7 @@ def test_a_missed_run_is_caught_up(machine: Scheduled) -> None:
     until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE))
 
 
-def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: Scheduled) -> None:
+def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine):
     machine.write("/usr/local/bin/hangs", HANGS, "0755")
     hosts = machine.read(f"{CHECKOUT}/fleet/hosts.yml")
     hangs = "    web02: {ansible_host: 127.0.0.1, ansible_python_interpreter: /usr/local/bin/hangs}\n"
@@ -153,7 +152,7 @@ def test_a_second_run_is_refused_and_one_that_hangs_is_ended_and_told(machine: S
     assert machine.start(SERVICE), machine.log(SERVICE)  # the next one finds nothing in its way
 
 
-def test_reports_that_others_can_write_refuse_the_run_and_are_reported_with_the_repair(machine: Scheduled) -> None:
+def test_reports_that_others_can_write_refuse_the_run_and_are_reported_with_the_repair(machine):
     before, sent = latest(machine), mails(machine)
     machine.run("chmod", "1777", REPORTS)
     assert not machine.start(SERVICE)
@@ -168,7 +167,7 @@ def test_reports_that_others_can_write_refuse_the_run_and_are_reported_with_the_
     assert machine.start(SERVICE), machine.log(SERVICE)
 
 
-def test_code_that_others_can_change_is_not_run_and_neither_is_its_alert(machine: Scheduled) -> None:
+def test_code_that_others_can_change_is_not_run_and_neither_is_its_alert(machine):
     launcher = machine.read(f"{CHECKOUT}/proscribe")
     machine.write(f"{CHECKOUT}/proscribe", "#!/bin/sh\ntouch /srv/was-here\n", "0755")
     machine.script(f"chown alice {CHECKOUT}/proscribe")
@@ -179,7 +178,7 @@ def test_code_that_others_can_change_is_not_run_and_neither_is_its_alert(machine
     machine.write(f"{CHECKOUT}/proscribe", launcher, "0755")
 
 
-def test_an_alert_without_an_inventory_is_sent_all_the_same(machine: Scheduled) -> None:
+def test_an_alert_without_an_inventory_is_sent_all_the_same(machine):
     sent = mails(machine)
     machine.run("mv", f"{CHECKOUT}/fleet", "/srv/away")
     assert not machine.start(SERVICE)
@@ -189,7 +188,7 @@ def test_an_alert_without_an_inventory_is_sent_all_the_same(machine: Scheduled) 
     assert machine.start(SERVICE), machine.log(SERVICE)
 
 
-def test_the_catalogue_has_a_timer_of_its_own_which_says_what_it_could_not_fetch(machine: Scheduled) -> None:
+def test_the_catalogue_has_a_timer_of_its_own_which_says_what_it_could_not_fetch(machine):
     """There is no network. What is refused changes nothing, and no branch is made."""
     timer, service, variables = "proscribe-catalogue.timer", "proscribe-catalogue.service", "fleet/group_vars/all.yml"
     for name, text in OWN_CATALOGUE.items():
@@ -210,7 +209,7 @@ def test_the_catalogue_has_a_timer_of_its_own_which_says_what_it_could_not_fetch
     assert machine.script("find /etc/systemd /var/lib/systemd/timers -name 'proscribe-catalogue*'") == ""
 
 
-def test_a_schedule_turned_off_leaves_nothing_behind(machine: Scheduled) -> None:
+def test_a_schedule_turned_off_leaves_nothing_behind(machine):
     assert f"stop {TIMER}" in machine.proscribe("schedule", "-e", "proscribe_schedule=off")
     assert machine.script("find /etc/systemd /var/lib/systemd/timers /run -name 'proscribe-drift*'") == ""
     assert "proscribe-drift" not in machine.run("systemctl", "list-timers", "--all")

@@ -1,11 +1,10 @@
 """What goes wrong with hosts and with the controller."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 from patience import until
-from scheduled_fleet import REPORTS, SERVICE, Fleet, scheduled_fleet
+from scheduled_fleet import REPORTS, SERVICE, scheduled_fleet
 from scheduled_machine import mail_text
 
 pytestmark = pytest.mark.whole_hosts
@@ -83,7 +82,7 @@ PYTHONS = {"oldpython": TOO_OLD, "late": LATE, "cut": CUT}
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
+def fleet():
     with scheduled_fleet("faults", list(FAULTS)) as booted:
         booted.hosts["sudo"].script(
             "install -d -o admin -m 700 /home/admin/.ssh; install -o admin /root/.ssh/authorized_keys /home/admin/.ssh/"
@@ -94,7 +93,7 @@ def fleet() -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="module")
-def faulty(fleet: Fleet) -> dict[str, dict]:
+def faulty(fleet):
     """The records of a run in which something is wrong with every host but one."""
     for host, fault in FAULTS.items():
         fleet.hosts[host].script("dpkg -i /root/wechat.deb")
@@ -107,7 +106,7 @@ def faulty(fleet: Fleet) -> dict[str, dict]:
 
 
 @pytest.fixture(scope="module")
-def healed(fleet: Fleet, faulty: dict[str, dict]) -> dict[str, dict]:
+def healed(fleet, faulty):
     """The records of the next run, with nothing wrong any more."""
     for host, fault in FAULTS.items():
         fleet.hosts[host].script(fault.ends)
@@ -121,13 +120,13 @@ def message(record: dict) -> str:
 
 
 @pytest.mark.parametrize("host", FAULTS)
-def test_a_fault_has_a_state_and_a_message_and_costs_no_other_host_its_turn(faulty: dict[str, dict], host: str) -> None:
+def test_a_fault_has_a_state_and_a_message_and_costs_no_other_host_its_turn(faulty, host):
     record = faulty[host]
     assert record["state"] == FAULTS[host].state, message(record)
     assert FAULTS[host].says in message(record) and "Traceback" not in message(record)
 
 
-def test_every_fault_is_reported_once(fleet: Fleet, faulty: dict[str, dict]) -> None:
+def test_every_fault_is_reported_once(fleet, faulty):
     assert set(faulty) == set(FAULTS)
     mail = fleet.controller.read("/srv/mails")
     assert mail.count("Subject: ") == 1
@@ -136,12 +135,12 @@ def test_every_fault_is_reported_once(fleet: Fleet, faulty: dict[str, dict]) -> 
 
 
 @pytest.mark.parametrize("host", FAULTS)
-def test_the_next_run_heals(fleet: Fleet, healed: dict[str, dict], host: str) -> None:
+def test_the_next_run_heals(fleet, healed, host):
     assert healed[host]["state"] in ("repaired", "compliant"), message(healed[host])
     assert healed[host]["errors"] == [] and not fleet.hosts[host].there("/opt/wechat")
 
 
-def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet: Fleet, healed: dict) -> None:
+def test_a_controller_that_is_killed_leaves_what_the_next_run_goes_on_from(fleet, healed):
     controller, before = fleet.controller, fleet.latest()
     fleet.hosts["fine"].script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe; dpkg -i /root/wechat.deb")
     controller.run("systemctl", "start", "--no-block", SERVICE)

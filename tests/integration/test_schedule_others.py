@@ -1,7 +1,5 @@
 """A schedule on a machine with other people: root never runs what they can change, and the units do their work."""
 
-from collections.abc import Iterator
-
 import pytest
 from scheduled_machine import CHECKOUT, Scheduled, scheduled_machine
 
@@ -13,7 +11,7 @@ NO_MAIL = f"sed -i /proscribe_notify/d {CHECKOUT}/fleet/group_vars/all.yml"  # w
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Scheduled]:
+def machine():
     with scheduled_machine("others") as booted:
         booted.script(f"""
             id alice >/dev/null 2>&1 || useradd --create-home alice
@@ -32,7 +30,7 @@ def refused(machine: Scheduled, checkout: str, *options: str) -> str:
     return " ".join(done.split())
 
 
-def test_root_does_not_schedule_what_an_ordinary_user_can_write(machine: Scheduled) -> None:
+def test_root_does_not_schedule_what_an_ordinary_user_can_write(machine):
     said = refused(machine, THEIRS)
     assert "/home/alice (of alice, mode 07" in said and "can be changed by alice" in said, said
     assert "proscribe_schedule_account" in said and "/opt/proscribe" in said
@@ -55,9 +53,7 @@ def test_root_does_not_schedule_what_an_ordinary_user_can_write(machine: Schedul
     ],
     ids=["the checkout", "a part of it", "a directory above it", "the inventory", "a link in it", "its environment"],
 )
-def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(
-    machine: Scheduled, change: str, back: str, reason: str
-) -> None:
+def test_root_schedules_nothing_of_which_a_part_is_in_others_reach(machine, change, back, reason):
     machine.script(change)
     try:
         assert reason in refused(machine, CHECKOUT)
@@ -87,9 +83,7 @@ NO_HOMES = f"mkdir -p {HIDDEN}; printf '[Service]\\nProtectHome=yes\\n' >{HIDDEN
         ),
     ],
 )
-def test_a_checkout_that_its_units_would_not_see_is_refused(
-    machine: Scheduled, place: str, change: str, back: str, reason: str
-) -> None:
+def test_a_checkout_that_its_units_would_not_see_is_refused(machine, place, change, back, reason):
     machine.script(f"{change}\ncp -r {CHECKOUT}/. {place}")
     try:
         done = machine.run("sh", f"{place}/proscribe", "schedule", "-i", f"{place}/fleet", check=False)
@@ -108,7 +102,7 @@ print(*drop_ins(Host(), sys.argv[1]))
 """
 
 
-def test_the_drop_ins_of_a_unit_are_those_that_systemd_reads(machine: Scheduled) -> None:
+def test_the_drop_ins_of_a_unit_are_those_that_systemd_reads(machine):
     name = "drops-a-b.service"
     machine.write(f"/etc/systemd/system/{name}", "[Service]\nExecStart=/bin/true\n")
     parts = (f"{name}.d", "drops-a-.service.d", "drops-.service.d", "service.d")
@@ -130,14 +124,14 @@ def test_the_drop_ins_of_a_unit_are_those_that_systemd_reads(machine: Scheduled)
         machine.script(f"rm /etc/systemd/system/{name}; systemctl daemon-reload")
 
 
-def test_an_ansible_of_an_ordinary_users_is_refused(machine: Scheduled) -> None:
+def test_an_ansible_of_an_ordinary_users_is_refused(machine):
     machine.script("cp /usr/bin/ansible-playbook /home/alice/ansible-playbook")
     named = ("env", "PROSCRIBE_ANSIBLE_PLAYBOOK=/home/alice/ansible-playbook")
     done = machine.run(*named, f"{CHECKOUT}/proscribe", "schedule", "-i", f"{CHECKOUT}/fleet", check=False)
     assert "/home/alice (of alice" in " ".join(done.split()) and not machine.there(UNIT), done
 
 
-def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machine: Scheduled) -> None:
+def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machine):
     machine.script(f"sed -i /proscribe_notify/d {THEIRS}/fleet/group_vars/all.yml")
     argv = (f"{THEIRS}/proscribe", "schedule", "-i", f"{THEIRS}/fleet", "-e", "proscribe_schedule_account=alice")
     machine.run(*argv)
@@ -151,7 +145,7 @@ def test_runs_of_the_account_that_owns_it_are_no_danger_and_work_locked_in(machi
     machine.proscribe("schedule", "-e", "proscribe_schedule=off")
 
 
-def test_roots_runs_on_its_own_machine_change_what_they_have_to(machine: Scheduled) -> None:
+def test_roots_runs_on_its_own_machine_change_what_they_have_to(machine):
     """Without a connection, so within the unit itself."""
     machine.write(f"{CHECKOUT}/fleet/hosts.yml", "all: {hosts: {web01: {ansible_connection: local}}}\n")
     machine.proscribe("lift")

@@ -1,7 +1,6 @@
 """Hosts that run by themselves, on a real machine."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from patience import until
@@ -39,7 +38,7 @@ echo "127.0.1.1 $(hostname)" >>/etc/hosts
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Scheduled]:
+def machine():
     with scheduled_machine("pull") as booted:
         booted.script(MAKE_REPOSITORY)
         commit(booted, "signer")
@@ -67,12 +66,12 @@ def collected(machine: Scheduled, *options: str) -> dict:
     return machine.record()
 
 
-def test_a_host_that_has_not_run_yet_is_unknown(machine: Scheduled) -> None:
+def test_a_host_that_has_not_run_yet_is_unknown(machine):
     record = collected(machine)
     assert record["state"] == "unknown" and "it has no stored record yet" in record["reason"]
 
 
-def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Scheduled) -> None:
+def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine):
     assert machine.start(SERVICE), machine.log(SERVICE)
     stored = machine.json(RECORD)
     assert (stored["host"], stored["state"]) == ("web01", "repaired")
@@ -85,7 +84,7 @@ def test_a_host_brings_itself_in_line_and_the_controller_sees_it(machine: Schedu
     assert record["commit"] == machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
 
 
-def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Scheduled) -> None:
+def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine):
     for tampering in TEN.values():
         machine.script(tampering.done)
         assert not machine.succeeds("sh", "-c", tampering.right), tampering
@@ -102,7 +101,7 @@ def test_ten_ways_of_tampering_are_repaired_by_the_hosts_own_timer(machine: Sche
     assert record["found_at"] <= record["checked_at"]
 
 
-def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_kept(machine: Scheduled) -> None:
+def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_kept(machine):
     until(lambda: not machine.succeeds("systemctl", "is-active", SERVICE))
     good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
     for key in ("", "stranger"):
@@ -119,7 +118,7 @@ def test_a_commit_that_nobody_trusted_signed_is_refused_and_the_last_good_one_ke
         )
 
 
-def test_a_policy_with_a_mistake_is_reported_and_the_last_good_one_stays(machine: Scheduled) -> None:
+def test_a_policy_with_a_mistake_is_reported_and_the_last_good_one_stays(machine):
     good = machine.run("git", "-C", CHECKOUT, "rev-parse", "HEAD").strip()
     group = f"{CHECKOUT}/fleet/group_vars/all.yml"
     restrictions = machine.read(group)
@@ -134,7 +133,7 @@ def test_a_policy_with_a_mistake_is_reported_and_the_last_good_one_stays(machine
     assert (machine.json(RECORD)["commit"], machine.json(RECORD)["errors"]) == (newer, [])
 
 
-def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine: Scheduled) -> None:
+def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine):
     machine.run("mv", REPOSITORY, f"{REPOSITORY}.away")
     machine.script("rm -f /etc/dpkg/dpkg.cfg.d/proscribe")
     machine.start(SERVICE)
@@ -145,7 +144,7 @@ def test_a_repository_that_is_gone_costs_nothing_but_freshness(machine: Schedule
     machine.run("mv", f"{REPOSITORY}.away", REPOSITORY)
 
 
-def test_an_account_that_may_run_one_program_collects(machine: Scheduled) -> None:
+def test_an_account_that_may_run_one_program_collects(machine):
     group = f"{CHECKOUT}/fleet/group_vars/all.yml"
     restrictions = machine.read(group)
     machine.write(group, f"{restrictions}proscribe_audit_with: stored\n")
@@ -165,7 +164,7 @@ def test_an_account_that_may_run_one_program_collects(machine: Scheduled) -> Non
     assert not machine.there(PROGRAM)
 
 
-def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Scheduled) -> None:
+def test_a_checkout_that_the_host_was_given_needs_no_repository(machine):
     given = {"repository": "", "directory": CHECKOUT, "signers": [], "inventory": "fleet"}
     extra = json.dumps({f"proscribe_schedule_{name}": value for name, value in given.items()})
     machine.script(f"chown alice {CHECKOUT}/roles")
@@ -190,7 +189,7 @@ def test_a_checkout_that_the_host_was_given_needs_no_repository(machine: Schedul
     assert machine.json(RECORD)["errors"] == [] and not machine.there("/etc/proscribe/pull_signers")
 
 
-def test_lift_takes_the_hosts_own_runs_away_first(machine: Scheduled) -> None:
+def test_lift_takes_the_hosts_own_runs_away_first(machine):
     machine.proscribe("lift")
     # (An edited policy file was taken for the organisation's own: it stays, and so does the note of its folders.)
     installed = ("/usr/libexec/proscribe", "/etc/proscribe", "/var/lib/proscribe/pull", RECORD)

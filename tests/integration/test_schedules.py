@@ -41,7 +41,7 @@ def refused(variables: dict[str, object]) -> list[str]:
 
 
 @pytest.mark.nightly
-def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path: Path) -> None:
+def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path):
     """With the modules of awx.awx; the second time they change nothing."""
     collections = collection_of_pypi("awx", "awx").parents[2]
     organization = {"id": 1, "name": "Default", "type": "organization"}
@@ -72,7 +72,7 @@ def test_awx_gets_two_templates_with_surveys_and_a_schedule(tmp_path: Path) -> N
     assert len(templates) == 2
 
 
-def test_semaphore_gets_a_template_and_its_schedule(tmp_path: Path) -> None:
+def test_semaphore_gets_a_template_and_its_schedule(tmp_path):
     made: dict[str, list[dict[str, Any]]] = {
         "repositories": [{"id": 3, "name": "Other"}, {"id": 4, "name": "Proscribe"}],
         "inventory": [{"id": 5, "name": "Proscribe"}],
@@ -89,7 +89,7 @@ def test_semaphore_gets_a_template_and_its_schedule(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"resource_grup": "x"}])
-def test_gitlab_takes_the_job(tmp_path: Path, more: dict[str, str]) -> None:
+def test_gitlab_takes_the_job(tmp_path, more):
     """By GitLab's own schema, which check-jsonschema has."""
     checker = tools() / "check-jsonschema"
     pipeline = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())

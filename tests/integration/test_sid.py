@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ WAIVER = [
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def host(tmp_path_factory):
     require_tool("mksquashfs")
     directory = tmp_path_factory.mktemp("sid")
     with booted("sid", root="sid-managed") as (one,):
@@ -84,7 +83,7 @@ def states(of: dict[str, Any]) -> set[str]:
     return {rule["state"] for rule in of["rules"]} - {"not_applicable"}
 
 
-def test_a_host_of_python_3_14_over_ssh(host: Machine, tmp_path: Path) -> None:
+def test_a_host_of_python_3_14_over_ssh(host, tmp_path):
     def play(name: str) -> dict[str, Any]:
         done = host.playbook(name, VARIABLES, tmp_path)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -123,7 +122,7 @@ def test_a_host_of_python_3_14_over_ssh(host: Machine, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def sid(host: Machine) -> Scheduled:
+def sid(host):
     """The same host as a controller that reaches itself."""
     controller = Scheduled(host.name)
     controller.script(REACH_ITSELF)
@@ -132,13 +131,13 @@ def sid(host: Machine) -> Scheduled:
     return controller
 
 
-def test_host_code_runs_on_python_3_14(sid: Scheduled) -> None:
+def test_host_code_runs_on_python_3_14(sid):
     sid.send_checkout(["tests/host_code.py"])
     assert "Python 3.14." in sid.run("python3", f"{CHECKOUT}/tests/host_code.py", "/usr/bin/python3")
 
 
 @pytest.mark.parametrize("core", ["its own", *RELEASED])
-def test_a_controller_of_python_3_14(sid: Scheduled, core: str, tmp_path: Path) -> None:
+def test_a_controller_of_python_3_14(sid, core, tmp_path):
     directory = "/usr" if core == "its own" else released(sid, core, tmp_path)
     sid.ansible = f"{directory}/bin/ansible-playbook"
     assert core == "its own" or f"[core {core}." in sid.run(sid.ansible, "--version")

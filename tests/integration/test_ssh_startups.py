@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import proscribe
@@ -64,7 +63,7 @@ daemon.kill(), daemon.wait()
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Callable[[str, str], dict[str, object]]:
+def story(tmp_path):
     require_root()
     for tool in ("ip", "nft", "ssh", "ssh-keygen", "unshare", "setpriv"):
         require_tool(tool)
@@ -94,9 +93,7 @@ def limited(limit: int) -> str:
 
 
 @pytest.mark.parametrize("spread", ["one address", "spread"])
-def test_full_places_of_sshd_are_named_where_they_can_be_seen(
-    story: Callable[..., dict[str, object]], spread: str
-) -> None:
+def test_full_places_of_sshd_are_named_where_they_can_be_seen(story, spread):
     seen = story(spread)
     refusals = [text for text in seen["said"] if "Permission denied" not in text]  # type: ignore[attr-defined]
     assert len(refusals) >= 2, seen  # sshd refuses by chance from ten on, and more of them the more there are
@@ -107,9 +104,7 @@ def test_full_places_of_sshd_are_named_where_they_can_be_seen(
 
 
 @pytest.mark.parametrize("spread", ["one address", "spread"])
-def test_with_a_limit_of_the_firewall_everybody_else_gets_in(
-    story: Callable[..., dict[str, object]], spread: str
-) -> None:
+def test_with_a_limit_of_the_firewall_everybody_else_gets_in(story, spread):
     seen = story(spread, limited(8))
     assert seen["held"] == 8
     assert all("Permission denied" in text for text in seen["said"]), seen  # type: ignore[attr-defined]

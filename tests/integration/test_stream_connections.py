@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ PLACE = "/var/lib/proscribe/observe"
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Machine]:
+def host():
     with booted("stream") as (machine,):
         machine.run("sh", "-c", ACCOUNTS)
         yield machine
@@ -65,7 +65,7 @@ def lasting(answer: Mapping[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(host: Machine) -> str:
+def whole(host):
     """The record as root sees it, streamed; once for all cases."""
     answer = observed(host)[1]
     assert answer["record"]["state"] == "noncompliant" and answer["drifted"] == ["apps", "dns"]

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -168,14 +167,14 @@ def settled(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def controller() -> Iterator[Controller]:
+def controller():
     with tempfile.TemporaryDirectory() as directory, booted("sweep", root="trixie-host") as (machine,):
         machine.run("sh", "-c", ACCOUNTS + PREPARE)
         yield Controller(machine, Path(directory))
 
 
 @pytest.fixture(scope="module")
-def one_by_one(controller: Controller) -> Ended:
+def one_by_one(controller):
     """A run with a worker for each host: what all others are compared with."""
     return controller.run(PROSCRIBE_SWEEP="off")
 

@@ -1,7 +1,7 @@
 """What is done to a host that is in line, row by row of tampering.toml."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -28,7 +28,7 @@ class Tried(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def alone() -> Iterator[Tried]:
+def alone():
     """A host that observes itself, of which the controller has gone."""
     with scheduled_machine("tampered") as machine:
         machine.write(GROUP, f"{machine.read(GROUP)}proscribe_watch: 5m\n")
@@ -43,7 +43,7 @@ def alone() -> Iterator[Tried]:
 
 
 @pytest.fixture(scope="module")
-def managed() -> Iterator[Tried]:
+def managed():
     """A host that a controller observes."""
     with scheduled_machine("managed") as machine:
         machine.proscribe("enforce")
@@ -56,17 +56,17 @@ def managed() -> Iterator[Tried]:
 
 
 @pytest.mark.parametrize("how", [how for how, one in TABLE.items() if one.then != "uncovered"])
-def test_a_host_without_a_controller_undoes_or_reports_what_is_done_to_it(alone: Tried, how: str) -> None:
+def test_a_host_without_a_controller_undoes_or_reports_what_is_done_to_it(alone, how):
     plays(alone, TABLE[how])
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("how", [how for how, one in TABLE.items() if one.then != "uncovered" and not one.watch])
-def test_a_controller_undoes_or_reports_what_is_done_to_a_host(managed: Tried, how: str) -> None:
+def test_a_controller_undoes_or_reports_what_is_done_to_a_host(managed, how):
     plays(managed, TABLE[how])
 
 
-def test_the_documents_have_what_is_not_noticed() -> None:
+def test_the_documents_have_what_is_not_noticed():
     text = " ".join((PROJECT / "docs/coverage.md").read_text(encoding="utf-8").split())
     assert [how for how, one in TABLE.items() if one.then == "uncovered" and one.named not in text] == []
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ OF_USERS = [
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
+def machine():
     with booted("tools", root="trixie-host") as (host,):
         root = host.directory / "machine/root"
         for path in (root / TOOL[1:], root / "usr/local/bin/flatpak"):
@@ -50,7 +49,7 @@ def processes_of_alice(machine: Machine) -> str:
     return machine.run("pgrep", "--list-full", "--euid", "alice", check=False)
 
 
-def test_a_line_that_shares_the_terminal_gives_it_away(machine: Machine) -> None:
+def test_a_line_that_shares_the_terminal_gives_it_away(machine):
     """The control: by `runuser`, the same tool types, writes raw and stays."""
     shown = paste(machine, f"runuser -u alice -- {TOOL} </dev/null")
     can_type = Path("/proc/sys/dev/tty/legacy_tiocsti").read_text() == "1\n"
@@ -61,7 +60,7 @@ def test_a_line_that_shares_the_terminal_gives_it_away(machine: Machine) -> None
 
 
 @pytest.mark.parametrize(("manager", "how"), OF_USERS)
-def test_no_printed_line_gives_a_user_roots_terminal(machine: Machine, manager: str, how: str) -> None:
+def test_no_printed_line_gives_a_user_roots_terminal(machine, manager, how):
     id_, name = SPELLED.get(manager, ("xy", "xy"))
     place = "" if manager == "flatpak" else "/home/alice/a $HOME place"
     line = command([Removed(manager, id_, "1.0", "user:alice", name, how, tool=TOOL, place=place)])
@@ -98,7 +97,7 @@ def run_tool_on(machine: Machine, *argv: str, seconds: float = 60) -> object:
     return json.loads(machine.run("python3", "-I", "-c", textwrap.dedent(RUN), str(seconds), *argv))
 
 
-def test_a_run_starts_a_users_tool_in_a_unit_of_its_own(machine: Machine) -> None:
+def test_a_run_starts_a_users_tool_in_a_unit_of_its_own(machine):
     words = ["$HOME", "${X}", "a b", "%n", "'", ""]
     code, out, err = run_tool_on(machine, "/usr/bin/python3", "-I", "-c", SEEN, *words)  # type: ignore[misc]
     environment, where, uid, leads, given, argv, groups = json.loads(out)
@@ -118,7 +117,7 @@ def test_a_run_starts_a_users_tool_in_a_unit_of_its_own(machine: Machine) -> Non
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_processes_of_a_users_tool_end_with_the_call_of_a_run(machine: Machine, hangs: bool) -> None:
+def test_processes_of_a_users_tool_end_with_the_call_of_a_run(machine, hangs):
     line = f"{TOOL} x; sleep 600" if hangs else f"exec {TOOL} x"
     answer = run_tool_on(machine, "/bin/sh", "-c", line, seconds=5 if hangs else 60)
     if hangs:

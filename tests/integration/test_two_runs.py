@@ -4,8 +4,6 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from machines import ANSIBLE, PROJECT, Controller, Machine, booted
@@ -32,7 +30,7 @@ WAITING = rf"waits for {FIRST}, which has been changing it since {TIME}, until {
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Machine]:
+def host():
     with booted("turns") as (machine,):
         machine.run("mv", "/usr/bin/dpkg-query", "/usr/bin/dpkg-query.real")
         machine.run("sh", "-c", "cat >/usr/bin/dpkg-query; chmod 755 /usr/bin/dpkg-query", stdin=WAITS)
@@ -58,7 +56,7 @@ class First:
 
 
 @pytest.fixture
-def first(host: Machine) -> Iterator[First]:
+def first(host):
     run = First(host)
     assert re.search(FIRST, host.run("cat", LOCK))
     yield run
@@ -84,9 +82,7 @@ def rest_of(run: Controller) -> str:
     return said
 
 
-def test_the_second_run_says_for_whom_it_waits_while_it_waits_and_then_does_its_work(
-    host: Machine, first: First
-) -> None:
+def test_the_second_run_says_for_whom_it_waits_while_it_waits_and_then_does_its_work(host, first):
     second = host.controller("dns_filter", {"plan": DNS})
     heard(second, f"{host.name}: {WAITING}")
     assert not host.there("/etc/proscribe"), "it has not begun"
@@ -100,7 +96,7 @@ def test_the_second_run_says_for_whom_it_waits_while_it_waits_and_then_does_its_
     assert not host.there(LOCK)
 
 
-def test_run_that_waits_too_long_changes_nothing_and_names_the_other_run(host: Machine, first: First) -> None:
+def test_run_that_waits_too_long_changes_nothing_and_names_the_other_run(host, first):
     second = host.controller("dns_filter", {"plan": DNS, "state": "absent", "run": {"wait": 4}}).answer()
     assert second["failed"] and not second["changed"]
     refusal = rf"this host is being changed by {FIRST}, since {TIME}; waited for it until {TIME}"
@@ -108,7 +104,7 @@ def test_run_that_waits_too_long_changes_nothing_and_names_the_other_run(host: M
     assert "nosuch.example.com" in host.run("cat", "/etc/hosts")
 
 
-def test_record_of_the_run_names_the_other_run(host: Machine, first: First, tmp_path: Path) -> None:
+def test_record_of_the_run_names_the_other_run(host, first, tmp_path):
     inventory = host._inventory(**ONLY_DNS)
     own = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "PROSCRIBE_REPORTS": str(tmp_path)}
     argv = [f"{ANSIBLE}-playbook", str(PROJECT / "playbooks/enforce.yml"), "-i", inventory]

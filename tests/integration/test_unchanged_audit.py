@@ -1,7 +1,6 @@
 """What an audit does on a real host that is as an enforcing run left it."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from proscribe.host.cache import PLACE
@@ -19,7 +18,7 @@ LISTING = BOOTSTRAP.replace(" os._exit(0)", " print(*sys.modules, flush=True)\n 
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Scheduled]:
+def machine():
     with scheduled_machine("unchanged") as booted:
         booted.write(f"{FOLDER}/walk.json", "what an earlier release remembered")
         booted.proscribe("enforce")
@@ -36,13 +35,13 @@ def audited(machine: Scheduled) -> tuple[dict, set[str]]:
     return json.loads(said[0])["record"], {name.partition(".")[0] for name in said[1].split()}
 
 
-def test_unchanged_host_is_compliant_and_loads_no_needless_module(machine: Scheduled) -> None:
+def test_unchanged_host_is_compliant_and_loads_no_needless_module(machine):
     record, loaded = audited(machine)
     assert (record["state"], record["errors"]) == ("compliant", []) and record["rules_evaluated"] > 100
     assert "proscribe" in loaded and loaded & NOT_LOADED.keys() == set()
 
 
-def test_unchanged_audit_needs_no_answer_of_systemd(machine: Scheduled) -> None:
+def test_unchanged_audit_needs_no_answer_of_systemd(machine):
     """The host runs a resolver of its own and our units, of which systemd's notes say enough."""
     machine.run("mount", "--bind", "/bin/false", "/usr/bin/systemctl")
     try:
@@ -51,7 +50,7 @@ def test_unchanged_audit_needs_no_answer_of_systemd(machine: Scheduled) -> None:
         machine.run("umount", "/usr/bin/systemctl")
 
 
-def test_a_resolver_that_was_stopped_is_seen_all_the_same(machine: Scheduled) -> None:
+def test_a_resolver_that_was_stopped_is_seen_all_the_same(machine):
     machine.run("systemctl", "stop", "dnsmasq")
     try:
         record = audited(machine)[0]
@@ -62,5 +61,5 @@ def test_a_resolver_that_was_stopped_is_seen_all_the_same(machine: Scheduled) ->
     assert audited(machine)[0]["state"] == "compliant"
 
 
-def test_memory_of_an_earlier_release_is_gone(machine: Scheduled) -> None:
+def test_memory_of_an_earlier_release_is_gone(machine):
     assert not machine.there(f"{FOLDER}/walk.json") and machine.there(MEMORY)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(tmp_path_factory):
     release = last_release()
     assert release, "the history of this checkout is too short for the last release: git fetch --unshallow --tags"
     before = tmp_path_factory.mktemp("before") / "proscribe"
@@ -75,7 +74,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield Fleet(host, before)
 
 
-def test_the_last_release_enforces(fleet: Fleet) -> None:
+def test_the_last_release_enforces(fleet):
     fleet.host.run("sh", "-c", FAKE_APP, "sh", "telegram-desktop")
     assert fleet.left() == []
     fleet.run(fleet.before, "enforce")
@@ -83,7 +82,7 @@ def test_the_last_release_enforces(fleet: Fleet) -> None:
     shutil.copytree(fleet.reports, fleet.reports.with_name("reports-before"), symlinks=True)
 
 
-def test_this_code_takes_over(fleet: Fleet) -> None:
+def test_this_code_takes_over(fleet):
     """Step 3 of the page, over the reports of the last release."""
     fleet.run(PROJECT, "audit")
     assert fleet.record()["state"] not in ("error", "unknown"), fleet.record()["rules"]
@@ -94,7 +93,7 @@ def test_this_code_takes_over(fleet: Fleet) -> None:
     assert fleet.record()["state"] == "compliant" and str(fleet.version())[:1].isdigit()
 
 
-def test_the_last_release_takes_back_over(fleet: Fleet) -> None:
+def test_the_last_release_takes_back_over(fleet):
     """The last release, with the copy of the reports; both may audit meanwhile."""
     shutil.rmtree(fleet.reports)
     fleet.reports.with_name("reports-before").rename(fleet.reports)
@@ -106,7 +105,7 @@ def test_the_last_release_takes_back_over(fleet: Fleet) -> None:
     assert fleet.record()["state"] == "compliant"
 
 
-def test_this_code_lifts_what_both_have_written(fleet: Fleet) -> None:
+def test_this_code_lifts_what_both_have_written(fleet):
     fleet.run(PROJECT, "enforce")
     fleet.run(PROJECT, "lift")
     assert fleet.left() == []

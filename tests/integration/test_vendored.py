@@ -33,7 +33,7 @@ SITE = """\
 
 
 @pytest.fixture
-def team(tmp_path: Path, bin_directory: Path) -> Repository:
+def team(tmp_path, bin_directory):
     """A team's repository with an inventory and a play, and nothing of Proscribe."""
     team = Repository(tmp_path / "team", bin_directory, tmp_path / "home")
     team.write({"inventory/hosts.yml": INVENTORY, "inventory/group_vars/all.yml": VARIABLES, "site.yml": SITE})
@@ -48,7 +48,7 @@ def evaluated(reports: Path) -> str:
     return str(report["run"]["playbook"])
 
 
-def test_a_submodule_runs_by_its_launcher_without_any_setting(team: Repository) -> None:
+def test_a_submodule_runs_by_its_launcher_without_any_setting(team):
     team.git("submodule", "--quiet", "add", "--depth", "1", PROJECT.as_uri(), "vendor/proscribe")
     playbook = str(Path(team.environment["PATH"].split(":")[0]) / "ansible-playbook")
     environment = {"PROSCRIBE_ANSIBLE_PLAYBOOK": playbook, "PROSCRIBE_REPORTS": str(team.directory / "reports")}
@@ -66,9 +66,7 @@ def test_a_submodule_runs_by_its_launcher_without_any_setting(team: Repository) 
 
 
 @pytest.mark.parametrize("source", ["git", "file"])
-def test_requirements_name_a_repository_or_a_file(
-    team: Repository, source: str, collection: Path, collection_repository: str
-) -> None:
+def test_requirements_name_a_repository_or_a_file(team, source, collection, collection_repository):
     entry = {"git": f"{{name: '{collection_repository}', type: git, version: v0.1.0}}", "file": f"name: {collection}"}
     team.write({"requirements.yml": f"collections:\n  - {entry[source]}\n", "ansible.cfg": CONFIGURATION})
     said = team.run("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "-p", "collections")
@@ -78,7 +76,7 @@ def test_requirements_name_a_repository_or_a_file(
     assert evaluated(team.directory / "reports") == "audit"
 
 
-def test_ansible_navigator_runs_it_without_an_image(team: Repository, collection: Path) -> None:
+def test_ansible_navigator_runs_it_without_an_image(team, collection):
     team.write({"ansible.cfg": CONFIGURATION})
     team.run("ansible-galaxy", "collection", "install", "--offline", str(collection), "-p", "collections")
     run = ("ansible-navigator", "run", "proscribe.ban.audit", "-i", "inventory/hosts.yml")
@@ -87,9 +85,7 @@ def test_ansible_navigator_runs_it_without_an_image(team: Repository, collection
     assert evaluated(team.directory / "reports") == "audit"
 
 
-def test_a_controllers_job_runs_the_project_with_its_collections(
-    team: Repository, tmp_path: Path, collection_repository: str
-) -> None:
+def test_a_controllers_job_runs_the_project_with_its_collections(team, tmp_path, collection_repository):
     """AWX syncs a project and its collections into two directories, and the inventory is a script elsewhere."""
     entry = f"collections:\n  - {{name: '{collection_repository}', type: git, version: v0.1.0}}\n"
     team.write({"requirements.yml": entry})
@@ -112,9 +108,7 @@ def test_a_controllers_job_runs_the_project_with_its_collections(
 
 
 @pytest.mark.parametrize("definition", [EXAMPLE, PROJECT], ids=["example", "project"])
-def test_the_execution_environments_are_what_ansible_builder_takes(
-    team: Repository, collection: Path, definition: Path
-) -> None:
+def test_the_execution_environments_are_what_ansible_builder_takes(team, collection, definition):
     shutil.copy(definition / "execution-environment.yml", team.directory)
     team.write({"requirements.yml": "collections:\n  - name: proscribe.ban\n"})
     team.run("ansible-builder", "create", "--output-filename", "Containerfile")
@@ -148,7 +142,7 @@ UID = 1000  # of a job in an image of ansible-builder
 
 
 @pytest.mark.nightly
-def test_an_execution_environment_is_built_and_audits(team: Repository, tmp_path: Path, collection: Path) -> None:
+def test_an_execution_environment_is_built_and_audits(team, tmp_path, collection):
     configuration = tmp_path / "containers.conf"
     configuration.write_text('[engine]\nruntime = "runc"\n')
     environment = {"CONTAINERS_CONF_OVERRIDE": str(configuration), "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}

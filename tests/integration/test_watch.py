@@ -1,7 +1,6 @@
 """A host that keeps itself in line, on a real machine without a controller."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from patience import BUSY, until
@@ -22,7 +21,7 @@ LEFT = (
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Scheduled]:
+def machine():
     with scheduled_machine("watch") as booted:
         booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1m\n")
         booted.proscribe("enforce")
@@ -42,7 +41,7 @@ def observed(machine: Scheduled) -> None:
     machine.run(files.PROGRAM, "observe")
 
 
-def test_an_enforcing_run_leaves_a_watch_that_runs_and_is_compliant(machine: Scheduled) -> None:
+def test_an_enforcing_run_leaves_a_watch_that_runs_and_is_compliant(machine):
     assert machine.record()["state"] == "repaired"
     assert machine.run("stat", "--format=%a %U", files.PROGRAM, files.SETTINGS) == "700 root\n600 root\n"
     assert machine.run("readlink", files.COMMAND).strip() == files.PROGRAM
@@ -55,14 +54,14 @@ def test_an_enforcing_run_leaves_a_watch_that_runs_and_is_compliant(machine: Sch
     assert record["watch"]["every"] == EVERY and not record["watch"]["stale"]
 
 
-def test_second_run_leaves_the_watch_as_it_is(machine: Scheduled) -> None:
+def test_second_run_leaves_the_watch_as_it_is(machine):
     before = machine.run("stat", "--format=%y", files.SETTINGS, files.CODE)
     machine.proscribe("enforce")
     assert machine.record()["state"] == "compliant"
     assert machine.run("stat", "--format=%y", files.SETTINGS, files.CODE) == before
 
 
-def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine: Scheduled) -> None:
+def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine):
     machine.run("mv", CHECKOUT, f"{CHECKOUT}-away")  # there is no controller
     try:
         machine.run(files.COMMAND, "freeze", "1h", "while it is tampered with")
@@ -83,7 +82,7 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine: Schedule
     assert (wechat["times"], wechat["corrected"]) == (1, 1)
 
 
-def test_a_frozen_host_is_observed_and_not_corrected(machine: Scheduled) -> None:
+def test_a_frozen_host_is_observed_and_not_corrected(machine):
     tampering = TEN["a policy file is removed"]
     assert machine.run(files.COMMAND, "freeze", "8d", "x", check=False).strip().endswith("a pause lasts at most 7d")
     machine.run(files.COMMAND, "freeze", "2h", "the printer\x1b[2J")
@@ -113,7 +112,7 @@ DONE_TO_THE_WATCHER = {
 
 
 @pytest.mark.parametrize("how", DONE_TO_THE_WATCHER)
-def test_next_run_names_and_repairs_a_changed_watcher(machine: Scheduled, how: str) -> None:
+def test_next_run_names_and_repairs_a_changed_watcher(machine, how):
     done, named = DONE_TO_THE_WATCHER[how]
     machine.run(files.COMMAND, "freeze", "1h", "it would restore much of it by itself")
     machine.script(done)
@@ -127,7 +126,7 @@ def test_next_run_names_and_repairs_a_changed_watcher(machine: Scheduled, how: s
     observed(machine)
 
 
-def test_a_host_that_is_killed_at_any_moment_goes_on(machine: Scheduled) -> None:
+def test_a_host_that_is_killed_at_any_moment_goes_on(machine):
     for after in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
         for tampering in TEN.values():  # some of it may still be as the last time
             machine.run("sh", "-c", tampering.done, check=False)
@@ -136,7 +135,7 @@ def test_a_host_that_is_killed_at_any_moment_goes_on(machine: Scheduled) -> None
     assert [how for how, one in TEN.items() if not machine.succeeds("sh", "-c", one.right)] == []
 
 
-def test_a_lift_leaves_nothing(machine: Scheduled) -> None:
+def test_a_lift_leaves_nothing(machine):
     machine.proscribe("lift")
     # Copies that were brought to one place several times stay in the quarantine: only one of them can be restored.
     assert (set(machine.run("sh", "-c", LEFT).split()) - {STATE_DIRECTORY}) == set()

@@ -7,14 +7,13 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from proscribe.base.moments import stamp
 from proscribe.host.watch import units
 from proscribe.host.watch.state import files, journal
-from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, Scheduled, scheduled_machine
+from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, scheduled_machine
 from tampering import TEN
 
 pytestmark = pytest.mark.whole_hosts
@@ -75,7 +74,7 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Scheduled]:
+def machine():
     with scheduled_machine("day") as booted:
         booted.write(f"{CHECKOUT}/fleet/hosts.yml", f"{HOSTS}  children: {{press: {{hosts: {{web01: }}}}}}\n")
         booted.write(f"{CHECKOUT}/fleet/approvers.yml", "press: {head: somebody.else}\n")
@@ -99,7 +98,7 @@ def made_day(chance: random.Random) -> dict[int, list[str]]:
     return found
 
 
-def test_a_day_of_a_laptop_without_a_controller(machine: Scheduled) -> None:
+def test_a_day_of_a_laptop_without_a_controller(machine):
     seed = int(os.environ.get("PROSCRIBE_TESTS_SEED") or time.time())
     print(f"PROSCRIBE_TESTS_SEED={seed}")
     day = made_day(random.Random(seed))

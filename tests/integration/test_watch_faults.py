@@ -1,7 +1,6 @@
 """A host that keeps itself in line while its disk is full or its file systems are read-only."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ rm -r /root/state
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Scheduled]:
+def machine():
     with scheduled_machine("faults") as booted:
         booted.write(GROUP, f"{booted.read(GROUP)}proscribe_watch: 1d\n")  # its timer does not come in between
         booted.proscribe("enforce")
@@ -43,7 +42,7 @@ def machine() -> Iterator[Scheduled]:
 
 
 @pytest.fixture(autouse=True)
-def in_line(machine: Scheduled) -> None:
+def in_line(machine):
     """Each test begins with a host in line that has observed so, and no journal that the host would miss."""
     assert observed(machine) == (0, "")
     machine.run("rm", "-rf", journal.JOURNAL, journal.OLDER_JOURNAL)
@@ -73,7 +72,7 @@ def drifted(machine: Scheduled) -> list[str]:
     return [rule for line in lines(machine, "drift") for rule in line["rules"]]
 
 
-def test_a_full_disk(machine: Scheduled) -> None:
+def test_a_full_disk(machine):
     machine.script(SMALL)
     try:
         machine.script(f"cat /dev/zero >{STATE_DIRECTORY}/filler 2>/dev/null || true")
@@ -94,7 +93,7 @@ def test_a_full_disk(machine: Scheduled) -> None:
         machine.script(LARGE)
 
 
-def test_a_read_only_root(machine: Scheduled) -> None:
+def test_a_read_only_root(machine):
     """All that the host would write lies on file systems that take nothing."""
     places = ("/etc", STATE_DIRECTORY)
     machine.script(f"rm {GATE}; {POLICY.done}")

@@ -1,7 +1,6 @@
 """What is done to the watcher of a real host, without a controller."""
 
 import json
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -75,7 +74,7 @@ MISSED = {
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Machine]:
+def host():
     with booted("tampered", root="trixie-host") as (one,):
         enforce(one, plan())
         yield one
@@ -85,14 +84,14 @@ def notices(host: Machine) -> bool:
     return "starts of programs are noticed by" in host.run(files.PROGRAM, "status")
 
 
-def test_a_host_that_was_enforced_notices_starts_at_once(host: Machine) -> None:
+def test_a_host_that_was_enforced_notices_starts_at_once(host):
     assert notices(host), "the run waited for that"
     assert observed(host)["state"] == "compliant"
     assert enforce(host, plan()) == {"apps": False, "browser": False, "watch": False}
 
 
 @pytest.mark.parametrize("how", DONE)
-def test_a_watcher_that_does_not_work_is_named_restored_and_counted(host: Machine, how: str) -> None:
+def test_a_watcher_that_does_not_work_is_named_restored_and_counted(host, how):
     done = DONE[how]
     old = events(host)
     host.run("sh", "-euc", done.script)
@@ -105,7 +104,7 @@ def test_a_watcher_that_does_not_work_is_named_restored_and_counted(host: Machin
 
 
 @pytest.mark.parametrize("how", MISSED)
-def test_a_daemon_that_misses_the_observation_has_it_come_again(host: Machine, how: str) -> None:
+def test_a_daemon_that_misses_the_observation_has_it_come_again(host, how):
     done = MISSED[how]
     observed(host)  # the daemon waits for the next one
     before = len(events(host))
@@ -117,7 +116,7 @@ def test_a_daemon_that_misses_the_observation_has_it_come_again(host: Machine, h
     until(lambda: json.loads(host.run("cat", files.RECORD))["checked_at"] > last, 2 * EVERY + BUSY)
 
 
-def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(host: Machine) -> None:
+def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(host):
     host.run("systemctl", "stop", units.TIMER)
     host.run("sh", "-euc", f"kill -STOP {MAIN}")
     assert host.run("systemctl", "is-active", units.LAUNCHES) == "active\n"
@@ -145,7 +144,7 @@ WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 
 
 @pytest.mark.parametrize("controls", [(), ("browser",)], ids=["of all controls", "of one control"])
-def test_a_run_that_brings_a_waiver_is_not_undone_by_the_watch(host: Machine, controls: tuple[str, ...]) -> None:
+def test_a_run_that_brings_a_waiver_is_not_undone_by_the_watch(host, controls):
     no_observation_but_ours(host)
     enforce(host, plan())
     no_observation_but_ours(host)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
+def fleet():
     with tempfile.TemporaryDirectory() as place, booted("foreign", 5, "trixie-wine") as hosts:
         made = Fleet(hosts, Path(place))
         managed, other, mac = hosts[:3]
@@ -116,13 +115,13 @@ def states(record: dict[str, Any], control: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def audited(fleet: Fleet) -> dict[str, dict[str, Any]]:
+def audited(fleet):
     """The records of an audit of all of them."""
     fleet.run("audit")
     return fleet.records()
 
 
-def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited: dict[str, dict[str, Any]]) -> None:
+def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited):
     assert {name: (record["state"], record["platform"]["os"]) for name, record in audited.items()} == {
         "win-managed": ("unknown", "windows"),
         "win-other": ("noncompliant", "windows"),
@@ -133,7 +132,7 @@ def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited: dic
     assert all(record["errors"] == [] for record in audited.values())
 
 
-def test_policies_in_the_registry_are_judged_as_files_are(audited: dict[str, dict[str, Any]]) -> None:
+def test_policies_in_the_registry_are_judged_as_files_are(audited):
     assert states(audited["win-managed"], "browser") == {"running": "unknown"}
     assert audited["win-managed"]["browsers"] == ["firefox", "google_chrome", "microsoft_edge"]
     there, without = (states(audited[name], "browser") for name in ("deb-1", "win-other"))
@@ -143,7 +142,7 @@ def test_policies_in_the_registry_are_judged_as_files_are(audited: dict[str, dic
     }
 
 
-def test_installed_and_running_apps_are_found_on_each(audited: dict[str, dict[str, Any]]) -> None:
+def test_installed_and_running_apps_are_found_on_each(audited):
     assert {
         name: {rule for rule, state in states(audited[name], "apps").items() if state == "noncompliant"}
         for name in NAMES[:3]
@@ -165,7 +164,7 @@ def test_installed_and_running_apps_are_found_on_each(audited: dict[str, dict[st
     assert findings["mac"] == [("package", "/Applications/WeChat.app"), ("process", "/Applications/WeChat.app")]
 
 
-def test_controls_that_are_not_observed_are_unknown_on_each_host(audited: dict[str, dict[str, Any]]) -> None:
+def test_controls_that_are_not_observed_are_unknown_on_each_host(audited):
     for name in NAMES[:3]:
         for control in ("firewall", "dns"):
             assert set(states(audited[name], control).values()) == {"unknown"}, (name, control)
@@ -177,7 +176,7 @@ def registry(host: Machine) -> str:
     return foreign.wine(host, "reg", "query", r"HKLM\Software", "/s")
 
 
-def test_a_run_that_enforces_observes_them_and_says_so(fleet: Fleet, audited: dict[str, dict[str, Any]]) -> None:
+def test_a_run_that_enforces_observes_them_and_says_so(fleet, audited):
     windows, mac = fleet.hosts["win-other"], fleet.hosts["mac"]
     files = "find / -xdev -newer /run/began -type f -not -path '/proc/*' -not -path '/run/*' -not -path '/tmp/*'"
     mac.run("touch", "/run/began")
@@ -198,7 +197,7 @@ def test_a_run_that_enforces_observes_them_and_says_so(fleet: Fleet, audited: di
     assert [path for path in changed if "proscribe" in path] == [] and not mac.there("/var/lib/proscribe")
 
 
-def test_a_lift_leaves_windows_hosts_and_macs_alone(fleet: Fleet) -> None:
+def test_a_lift_leaves_windows_hosts_and_macs_alone(fleet):
     before = registry(fleet.hosts["win-managed"])
     said = fleet.run("lift", "--limit", "win-managed,win-other,mac,deb-1")
     words = " ".join(said.split())

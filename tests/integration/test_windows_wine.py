@@ -5,14 +5,13 @@ What Windows itself keeps in these keys is not tested here.
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import foreign_hosts as foreign
 import pytest
 from conftest import layers
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import applocker, observing
@@ -67,7 +66,7 @@ class Windows:
 
 
 @pytest.fixture(scope="module")
-def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Windows]:
+def windows(tmp_path_factory):
     files = tmp_path_factory.mktemp("files")
     machine = Machine(tmp_path_factory.mktemp("wine"), layers("trixie-wine"), SOURCE, files)
     try:
@@ -81,7 +80,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Windows]:
 
 
 @pytest.fixture(scope="module")
-def plan(own_catalogue: Catalogue) -> dict[str, Any]:
+def plan(own_catalogue):
     """What the project's own catalogue says of the fourteen."""
     chosen = {"proscribe_categories": [], "proscribe_services_include": [one.service for one in WELL_KNOWN]}
     compiled = compile_plan(own_catalogue, read_restrictions(chosen, str), [], datetime.date(2026, 11, 30))
@@ -124,7 +123,7 @@ def as_paths(one: WellKnown) -> Values:
     return [(f"{HOST}\\{APP_PATHS}\\{one.image}", "", f"D:\\Portable\\{one.image}")]
 
 
-def test_without_any_of_them_all_are_compliant(windows: Windows, plan: dict[str, Any]) -> None:
+def test_without_any_of_them_all_are_compliant(windows, plan):
     found = windows.answers()
     # Wine has no users but one, and prints in the code page of its system.
     assert {rule["reason"] for rule in rules(plan, found).values()} <= {
@@ -141,9 +140,7 @@ def test_without_any_of_them_all_are_compliant(windows: Windows, plan: dict[str,
         (as_notes, [f"{USER}\\{STARTED}", whole(STARTED_LATELY)], UNKNOWN),
     ],
 )
-def test_well_known_program_is_named(
-    windows: Windows, plan: dict[str, Any], made: Callable[[WellKnown], Values], keys: list[str], state: str
-) -> None:
+def test_well_known_program_is_named(windows, plan, made, keys, state):
     windows.imports(value for one in WELL_KNOWN for value in made(one))
     found = rules(plan, windows.answers())
     windows.imports([], without=keys)
@@ -153,7 +150,7 @@ def test_well_known_program_is_named(
         assert found[one.service]["findings"] and (found[one.service]["reason"] or state == NONCOMPLIANT)
 
 
-def test_a_policy_of_applocker_is_read(windows: Windows) -> None:
+def test_a_policy_of_applocker_is_read(windows):
     """Wine's tasklist knows no services, so whether the one that applies the rules runs is not known there."""
     key = APPLOCKER.partition("\\")[2] + "\\Exe"
     xml = (

@@ -127,11 +127,11 @@ class Made:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
+def made(tmp_path):
     return Made(tmp_path)
 
 
-def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Made) -> None:
+def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made):
     app = made.app()
     before = made.picture()
 
@@ -194,7 +194,7 @@ def test_restored_by_its_id_while_the_ban_stays_and_lifted_with_the_ban(made: Ma
     assert 'proscribe_host_state{host="pc17",state="noncompliant"} 1\n' in metrics.read_text()
 
 
-def test_waived_app_is_restored_without_more_options_and_stays(made: Made) -> None:
+def test_waived_app_is_restored_without_more_options_and_stays(made):
     app = made.app()
     assert made("enforce").code == 0 and not app.exists()
     (id_,) = made.quarantined
@@ -205,7 +205,7 @@ def test_waived_app_is_restored_without_more_options_and_stays(made: Made) -> No
     assert made("enforce").code == 0 and app.exists() and made.record["state"] == "waived"
 
 
-def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Made) -> None:
+def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made):
     app = made.app()
     assert made("enforce").code == 0
     (id_,) = made.quarantined
@@ -227,7 +227,7 @@ def test_a_forgotten_or_mistyped_option_moves_nothing_and_lifts_nothing(made: Ma
         assert made.quarantined == [id_] and made.gate.exists() and not app.exists()
 
 
-def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:
+def test_pruned_for_ever_by_age_and_selector(made):
     app = made.app()
     assert made("enforce").code == 0
     (id_,) = made.quarantined
@@ -244,7 +244,7 @@ def test_pruned_for_ever_by_age_and_selector(made: Made) -> None:
     assert not made.quarantine.exists() and not app.exists()
 
 
-def test_never_over_what_stands_there_now_and_the_run_fails_for_it(made: Made) -> None:
+def test_never_over_what_stands_there_now_and_the_run_fails_for_it(made):
     app = made.app()
     assert made("enforce").code == 0
     (id_,) = made.quarantined
@@ -259,7 +259,7 @@ def test_never_over_what_stands_there_now_and_the_run_fails_for_it(made: Made) -
         app.unlink()
 
 
-def test_the_list_for_machines_is_all_that_stands_on_standard_output(made: Made) -> None:
+def test_the_list_for_machines_is_all_that_stands_on_standard_output(made):
     made.app()
     assert made("enforce").code == 0
     (id_,) = made.quarantined

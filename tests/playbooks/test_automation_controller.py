@@ -3,7 +3,6 @@
 import datetime
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from checkout import Ended, proscribe
@@ -28,7 +27,7 @@ expires: %s
 """
 
 
-def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_more(tmp_path: Path) -> None:
+def test_a_job_honours_the_projects_waivers_and_stops_where_it_finds_them_no_more(tmp_path):
     """Else a drift run would enforce against what was approved."""
     script = tmp_path / "runner" / "inventory" / "hosts"
     script.parent.mkdir(parents=True)

@@ -1,7 +1,6 @@
 """How far a run reaches that enforces for real on several hosts; it is the same for every control."""
 
 import shlex
-from pathlib import Path
 
 import pytest
 from checkout import AS_ROOT, PROJECT
@@ -14,7 +13,7 @@ pytestmark = AS_ROOT
 NOTHING = {"to_correct": 0, "batches": [], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
 
 
-def test_two_hosts_go_at_once_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+def test_two_hosts_go_at_once_and_a_second_run_changes_nothing(tmp_path):
     fleet = Fleet(tmp_path, 2)
     ended = fleet.enforce()
     assert ended.code == 0, ended.said
@@ -26,7 +25,7 @@ def test_two_hosts_go_at_once_and_a_second_run_changes_nothing(tmp_path: Path) -
     assert "changed:" not in ended.said and "WARNING" not in ended.usual
 
 
-def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_goes_on(tmp_path: Path) -> None:
+def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_goes_on(tmp_path):
     fleet = Fleet(tmp_path, 4)
     ended = fleet.enforce("--check", max_change={"hosts": 2})
     assert (ended.code, fleet.corrected) == (0, set()), ended.said
@@ -52,7 +51,7 @@ def test_more_than_is_allowed_stops_after_the_canary_and_the_command_it_names_go
     assert fleet.states == {name: "repaired" for name in fleet.names if name != canary}
 
 
-def test_one_host_of_the_canary_that_fails_stops_nobody_and_two_stop_all(tmp_path: Path) -> None:
+def test_one_host_of_the_canary_that_fails_stops_nobody_and_two_stop_all(tmp_path):
     fleet = Fleet(tmp_path, 6)
     fleet.breaks("h1")  # which comes first, of hosts that share a plan
     fleet.breaks("h2")
@@ -70,7 +69,7 @@ def test_one_host_of_the_canary_that_fails_stops_nobody_and_two_stop_all(tmp_pat
     assert fleet.corrected == {*fleet.names} - {"h1"} and fleet.rollout["not_reached"] == 0
 
 
-def test_hosts_that_another_process_is_changing_stop_nobody_and_stay_reported(tmp_path: Path) -> None:
+def test_hosts_that_another_process_is_changing_stop_nobody_and_stay_reported(tmp_path):
     """Two users who held the lock of their hosts stopped the fleet's run, without being root."""
     fleet = Fleet(tmp_path, 6)
     fleet.is_busy("h1")
@@ -83,7 +82,7 @@ def test_hosts_that_another_process_is_changing_stop_nobody_and_stay_reported(tm
     assert "2 hosts failed: h1, h2" in " ".join(ended.said.split())
 
 
-def test_where_more_hosts_are_set_aside_than_few_the_others_count_as_failed(tmp_path: Path) -> None:
+def test_where_more_hosts_are_set_aside_than_few_the_others_count_as_failed(tmp_path):
     """Also of hostile hosts that only claim it: what stops a run is no claim of theirs."""
     fleet = Fleet(tmp_path, 6)
     for name in fleet.names:
@@ -94,7 +93,7 @@ def test_where_more_hosts_are_set_aside_than_few_the_others_count_as_failed(tmp_
     assert fleet.states == {name: "noncompliant" if name == "h6" else "error" for name in fleet.names}
 
 
-def test_a_host_that_claims_too_much_is_set_aside_and_the_others_are_corrected(tmp_path: Path) -> None:
+def test_a_host_that_claims_too_much_is_set_aside_and_the_others_are_corrected(tmp_path):
     fleet = Fleet(tmp_path, 11)
     fleet.claims("h1", 201)
     ended = fleet.enforce(max_change={"hosts": "unlimited"})
@@ -118,7 +117,7 @@ ROLE = """\
 """
 
 
-def test_the_roles_set_such_a_host_aside_too(tmp_path: Path) -> None:
+def test_the_roles_set_such_a_host_aside_too(tmp_path):
     fleet = Fleet(tmp_path, 3)
     fleet.claims("h2", 201)
     (tmp_path / "site.yml").write_text(ROLE.format(project=PROJECT))
@@ -133,7 +132,7 @@ def test_the_roles_set_such_a_host_aside_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--list-hosts", "--list-tasks", "--syntax-check"])
-def test_the_playbook_may_be_listed_and_checked(tmp_path: Path, option: str) -> None:
+def test_the_playbook_may_be_listed_and_checked(tmp_path, option):
     ended = Fleet(tmp_path, 1).launch("enforce", "-i", "fleet", option)
     assert ended.code == 0, ended.said
     assert "WARNING" not in ended.usual and "ERROR" not in ended.said

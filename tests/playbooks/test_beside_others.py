@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import machine
@@ -17,17 +15,17 @@ PLAY = "- hosts: department\n  gather_facts: false\n  roles:\n    - {role}\n"
 
 
 @pytest.fixture(scope="module")
-def beside() -> machine.Environment:
+def beside():
     return installed("ARA and Mitogen", "test-beside")
 
 
 @pytest.fixture
-def organisation(tmp_path: Path, beside: machine.Environment) -> Organisation:
+def organisation(tmp_path, beside):
     return Organisation(tmp_path, beside.tool("ansible-playbook"))
 
 
 @pytest.fixture
-def recorded(beside: machine.Environment, organisation: Organisation) -> Callable[..., Any]:
+def recorded(beside, organisation):
     """What ARA's own client says that it has recorded, offline."""
 
     def ask(*words: str) -> Any:
@@ -49,9 +47,7 @@ def directory_of(beside: machine.Environment, code: str) -> str:
     return done.stdout.strip()
 
 
-def test_ara_records_the_whole_run_that_ends_with_our_report_and_exit_code(
-    beside: machine.Environment, organisation: Organisation, recorded: Callable[..., Any]
-) -> None:
+def test_ara_records_the_whole_run_that_ends_with_our_report_and_exit_code(beside, organisation, recorded):
     callbacks = directory_of(beside, "import ara.setup as s; print(s.callback_plugins)")
     organisation.configured(f"callback_plugins = {callbacks}\n", ROLES)
     organisation.inventory(proscribe_compliance_gate="noncompliant")
@@ -71,9 +67,7 @@ def test_ara_records_the_whole_run_that_ends_with_our_report_and_exit_code(
         ("mitogen_free", "compliance", 2, 'strategy is "mitogen_free"'),
     ],
 )
-def test_mitogen_observes_and_is_refused_where_it_cannot_work(
-    beside: machine.Environment, organisation: Organisation, strategy: str, role: str, code: int, prints: str
-) -> None:
+def test_mitogen_observes_and_is_refused_where_it_cannot_work(beside, organisation, strategy, role, code, prints):
     package = directory_of(beside, "import os, ansible_mitogen as m; print(os.path.dirname(m.__file__))")
     organisation.configured(f"strategy_plugins = {package}/plugins/strategy\n", ROLES)
     ended = organisation.run(organisation.playbook(PLAY.format(role=role)), "--check", ANSIBLE_STRATEGY=strategy)
@@ -82,9 +76,7 @@ def test_mitogen_observes_and_is_refused_where_it_cannot_work(
     assert organisation.covered == ([(3, 3)] if code == 0 else [])
 
 
-def test_our_own_playbooks_run_where_mitogen_is_the_strategy_of_all_others(
-    beside: machine.Environment, organisation: Organisation
-) -> None:
+def test_our_own_playbooks_run_where_mitogen_is_the_strategy_of_all_others(beside, organisation):
     package = directory_of(beside, "import os, ansible_mitogen as m; print(os.path.dirname(m.__file__))")
     organisation.configured(f"strategy_plugins = {package}/plugins/strategy\nstrategy = mitogen_linear\n", PATHS)
     ended = organisation.run(PROJECT / "playbooks" / "enforce.yml", "--check", "--limit", "department")

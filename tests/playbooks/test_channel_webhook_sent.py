@@ -1,7 +1,6 @@
 """What the channel webhook sends, to a server on a loopback address."""
 
 import json
-from pathlib import Path
 
 import pytest
 from checkout import PROJECT
@@ -13,13 +12,13 @@ pytestmark = pytest.mark.playbook
 
 
 @pytest.fixture(autouse=True)
-def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def configured(tmp_path, monkeypatch):
     """Ansible has the project's configuration, and a place for its files."""
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_webhook_sends_all_facts_as_json(tmp_path: Path) -> None:
+def test_webhook_sends_all_facts_as_json(tmp_path):
     notification = made("Proscribe: a trial", ["one line"], hosts=[])
     with Loopback() as server:
         values = {"proscribe_notify": {"webhook": f"{server.url}/hook"}}
@@ -29,9 +28,7 @@ def test_webhook_sends_all_facts_as_json(tmp_path: Path) -> None:
     assert (sent.path, sent.kind, sent.facts) == ("/hook", "application/json", notification.facts)
 
 
-def test_why_the_webhook_refused_it_is_printed_without_its_token(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_why_the_webhook_refused_it_is_printed_without_its_token(tmp_path, capsys):
     with Loopback() as server:
         server.codes = [403]
         values = {"proscribe_notify": {"webhook": f"{server.url}/hook?token=secret"}}
@@ -41,7 +38,7 @@ def test_why_the_webhook_refused_it_is_printed_without_its_token(
     assert "Status code was 403" in printed and "token=secret" not in printed
 
 
-def test_an_inventory_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_inventory_that_is_not_there_is_named(tmp_path, capsys):
     gone = tmp_path / "gone.yml"
     assert not sending.send(made("Proscribe: a trial", ["one line"]), ["-i", str(gone)])
     assert str(gone) in capsys.readouterr().err

@@ -131,7 +131,7 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collections(tmp_path_factory):
     """Where ansible-galaxy has installed the collection, as it is built from this checkout."""
     place = tmp_path_factory.mktemp("shapes")
     made = [str(PROJECT / "proscribe"), "collection", "--output", str(place)]
@@ -145,12 +145,12 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def team(tmp_path: Path, collections: Path) -> Team:
+def team(tmp_path, collections):
     return Team(tmp_path, collections)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
-def test_the_collection_in_a_project_of_that_shape(team: Team, shape: Shape) -> None:
+def test_the_collection_in_a_project_of_that_shape(team, shape):
     team.write({"site.yml": shape.site, **shape.files})
     if shape.breaks:
         team.fleet.breaks(shape.breaks)
@@ -163,7 +163,7 @@ def test_the_collection_in_a_project_of_that_shape(team: Team, shape: Shape) -> 
     assert [text for text in shape.says if text not in ended.said] == [], ended.said
 
 
-def test_a_retry_file_names_the_hosts_that_failed(team: Team) -> None:
+def test_a_retry_file_names_the_hosts_that_failed(team):
     """Ansible puts it beside the playbook, which is the collection's own directory unless one is named."""
     team.fleet.breaks("h1")
     retries = {"ANSIBLE_RETRY_FILES_ENABLED": "1", "ANSIBLE_RETRY_FILES_SAVE_PATH": str(team.directory)}
@@ -176,7 +176,7 @@ def test_a_retry_file_names_the_hosts_that_failed(team: Team) -> None:
     assert team.fleet.corrected == {"h1", "h2"}
 
 
-def test_ansible_pull(team: Team) -> None:
+def test_ansible_pull(team):
     """A host that fetches the project and runs it over itself."""
     local = f"ansible_connection: local, ansible_python_interpreter: {team.fleet.directory}/h1/py"
     variables = f"{VARIABLES}proscribe_dns_backend: hosts\nproscribe_requests: false\n"
@@ -190,7 +190,7 @@ def test_ansible_pull(team: Team) -> None:
     assert team.done(*where, "-i", "hosts.yml", "site.yml", program=pull) == {"localhost": "repaired"}
 
 
-def test_a_project_and_a_collection_that_nobody_can_write(team: Team, collections: Path) -> None:
+def test_a_project_and_a_collection_that_nobody_can_write(team, collections):
     team.write({"site.yml": PLAIN})
     script = 'for place; do mount --bind -o ro "$place" "$place"; done; cd . && exec "$0" site.yml'
     words = ("--mount", "sh", "-c", script, REAL_ANSIBLE, str(team.directory), str(collections))
@@ -220,7 +220,7 @@ INVENTORIES = {
 
 
 @pytest.mark.parametrize("source", INVENTORIES.values(), ids=list(INVENTORIES))
-def test_inventories_of_other_kinds(team: Team, source: tuple[str, Mapping[str, str]]) -> None:
+def test_inventories_of_other_kinds(team, source):
     """With variables beside the playbook."""
     inventory, files = source
     variables = f"{VARIABLES}proscribe_dns_backend: hosts\nproscribe_requests: false\n"
@@ -246,7 +246,7 @@ def test_the_host_is_what_the_report_says(host):
 """
 
 
-def test_testinfra_asserts_on_the_host_what_the_report_says(team: Team) -> None:
+def test_testinfra_asserts_on_the_host_what_the_report_says(team):
     """As it does for the hosts that Molecule has made, by the same inventory."""
     testinfra = installed("testinfra", "test-testinfra")
     team.write({"site.yml": PLAIN, "tests/test_ban.py": ASSERTIONS})

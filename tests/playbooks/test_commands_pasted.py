@@ -60,7 +60,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path):
     return Desk(tmp_path)
 
 
@@ -68,9 +68,7 @@ DRY = ["--check", "--diff", "--limit", "o*:two"]
 
 
 @pytest.mark.parametrize(("how", "columns"), [("path", 40), ("relative", 80), ("absolute", 200)])
-def test_the_dry_run_that_an_audit_proposes_is_one_in_the_scope_of_the_audit(
-    desk: Desk, how: str, columns: int
-) -> None:
+def test_the_dry_run_that_an_audit_proposes_is_one_in_the_scope_of_the_audit(desk, how, columns):
     program = {
         "path": "proscribe",
         "relative": os.path.relpath(PROJECT / "proscribe", desk.directory),
@@ -83,7 +81,7 @@ def test_the_dry_run_that_an_audit_proposes_is_one_in_the_scope_of_the_audit(
     ]
 
 
-def test_plain_ansible_playbook_proposes_itself_with_its_configuration(desk: Desk) -> None:
+def test_plain_ansible_playbook_proposes_itself_with_its_configuration(desk):
     relative = os.path.relpath(PROJECT / "playbooks", desk.directory)
     configured = {"ANSIBLE_CONFIG": f"{PROJECT}/ansible.cfg"}
     screen = desk.run(REAL_ANSIBLE, f"{relative}/audit.yml", *SCOPE, "-l", "o*:two", **configured)
@@ -93,7 +91,7 @@ def test_plain_ansible_playbook_proposes_itself_with_its_configuration(desk: Des
     assert [arguments for _, arguments, _ in called] == [[*DRY, f"{relative}/enforce.yml", *SCOPE]]
 
 
-def test_a_report_that_is_shown_elsewhere_says_where_its_command_is_typed(desk: Desk, tmp_path: Path) -> None:
+def test_a_report_that_is_shown_elsewhere_says_where_its_command_is_typed(desk, tmp_path):
     desk.run("proscribe", "audit", *SCOPE, "-l", "o*:two")
     called = desk.pasted(desk.run("proscribe", "report", cwd=tmp_path), cwd=tmp_path)
     assert [(arguments, place) for _, arguments, place in called] == [
@@ -101,9 +99,7 @@ def test_a_report_that_is_shown_elsewhere_says_where_its_command_is_typed(desk: 
     ]
 
 
-def test_a_password_on_the_command_line_is_repeated_nowhere_and_the_command_fails_until_it_is_in_a_file(
-    desk: Desk,
-) -> None:
+def test_a_password_on_the_command_line_is_repeated_nowhere_and_the_command_fails_until_it_is_in_a_file(desk):
     screen = desk.run("proscribe", "audit", *SCOPE, "-e", "ansible_become_password=hunter2")
     assert "hunter2" not in screen and "put ansible_become_password into proscribe-secret-vars.yml" in screen
     assert "-e @proscribe-secret-vars.yml" in screen

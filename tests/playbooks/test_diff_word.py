@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -58,12 +57,12 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def committed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def committed(tmp_path_factory):
     return Checkout(tmp_path_factory.mktemp("diff"))
 
 
 @pytest.fixture
-def checkout(committed: Checkout) -> Checkout:
+def checkout(committed):
     committed.git("checkout", "--quiet", "--force", "HEAD")
     committed.git("clean", "--quiet", "--force", "-d")
     return committed
@@ -79,13 +78,13 @@ def changed_services(checkout: Checkout, *words: str) -> dict[tuple[str, ...], s
     }
 
 
-def test_diff_without_a_change_ends_with_0(checkout: Checkout) -> None:
+def test_diff_without_a_change_ends_with_0(checkout):
     ended = checkout.diff("HEAD")
     assert (ended.code, "nothing changes on 3 hosts" in ended.said) == (0, True), ended.said
     assert "note:" not in ended.said
 
 
-def test_a_change_of_catalogue_restrictions_and_waivers_is_shown_with_its_hosts(checkout: Checkout) -> None:
+def test_a_change_of_catalogue_restrictions_and_waivers_is_shown_with_its_hosts(checkout):
     whatsapp = checkout.top / "catalog" / "instant_messaging" / "whatsapp.yml"
     whatsapp.write_text(whatsapp.read_text().replace("domains:\n", "domains:\n  - made.example\n", 1))
     checkout.file("inventory/group_vars/finance.yml", "proscribe_services_exclude: []\n")
@@ -111,6 +110,6 @@ def test_a_change_of_catalogue_restrictions_and_waivers_is_shown_with_its_hosts(
     ],
     ids=["no revision", "no run", "nothing", "no inventory"],
 )
-def test_a_mistake_is_printed_in_plain_lines(checkout: Checkout, words: Sequence[str], message: str) -> None:
+def test_a_mistake_is_printed_in_plain_lines(checkout, words, message):
     ended = checkout.diff(*words)
     assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said

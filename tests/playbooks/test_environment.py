@@ -16,7 +16,7 @@ TOOLS = ("sh", "cat", "dirname", "id", "ls", "mkdir", "mktemp", "readlink", "rm"
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Path:
+def launcher(tmp_path):
     return made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
 
 
@@ -25,14 +25,14 @@ def audit(launcher: Path, **environment: str) -> Ended:
     return launch(launcher, "audit", environment=clean_environment(PATH=path, **environment))
 
 
-def test_environment_is_made_on_first_use_and_used_again(launcher: Path) -> None:
+def test_environment_is_made_on_first_use_and_used_again(launcher):
     first, second = audit(launcher), audit(launcher)
     assert (first.code, second.code) == (0, 0)
     assert SETTING_UP in first.said and first.said.endswith("made ansible 1\n")
     assert second.said == "made ansible 1\n"
 
 
-def test_one_that_was_left_half_is_made_anew(launcher: Path) -> None:
+def test_one_that_was_left_half_is_made_anew(launcher):
     audit(launcher)
     (launcher.parent / ".venv" / "made-by-proscribe").unlink()
     (launcher.parent / ".venv" / "bin" / "ansible-playbook").unlink()
@@ -40,7 +40,7 @@ def test_one_that_was_left_half_is_made_anew(launcher: Path) -> None:
     assert ended.code == 0 and SETTING_UP in ended.said
 
 
-def test_environment_follows_the_requirements_and_the_place(launcher: Path, tmp_path: Path) -> None:
+def test_environment_follows_the_requirements_and_the_place(launcher, tmp_path):
     audit(launcher)
     (launcher.parent / "pyproject.toml").write_text(f'dependencies = ["{made_wheel(tmp_path, "2")}"]\n')
     assert audit(launcher).said.endswith("made ansible 2\n")
@@ -66,7 +66,7 @@ def packages(launcher: Path) -> list[str]:
 
 
 @pytest.fixture
-def with_extra(launcher: Path, tmp_path: Path) -> Path:
+def with_extra(launcher, tmp_path):
     """A checkout that declares an extra of two packages."""
     wheels = '", "'.join(made_wheel(tmp_path, "1", name) for name in ("Made_SQL", "made-driver"))
     with (launcher.parent / "pyproject.toml").open("a") as stream:
@@ -77,7 +77,7 @@ def with_extra(launcher: Path, tmp_path: Path) -> Path:
 ALL = ["Made_SQL-1.dist-info", "made_ansible-1.dist-info", "made_driver-1.dist-info"]
 
 
-def test_a_recorded_extra_is_installed_each_time_that_it_is_made(with_extra: Path) -> None:
+def test_a_recorded_extra_is_installed_each_time_that_it_is_made(with_extra):
     audit(with_extra)
     assert packages(with_extra) == ["made_ansible-1.dist-info"]
     # Each line of a long file costs nothing, so a start stays quick.
@@ -89,9 +89,7 @@ def test_a_recorded_extra_is_installed_each_time_that_it_is_made(with_extra: Pat
     assert audit(with_extra).code == 0 and packages(with_extra) == ALL
 
 
-def test_an_extra_that_was_installed_by_hand_is_there_again_and_a_part_of_it_is_none(
-    with_extra: Path, tmp_path: Path
-) -> None:
+def test_an_extra_that_was_installed_by_hand_is_there_again_and_a_part_of_it_is_none(with_extra, tmp_path):
     audit(with_extra)
     pip = [with_extra.parent / ".venv/bin/python", "-m", "pip", "install", "--quiet"]
     for number, name in enumerate(("Made_SQL", "made-driver"), start=1):
@@ -112,14 +110,14 @@ def test_an_extra_that_was_installed_by_hand_is_there_again_and_a_part_of_it_is_
         ("evil @ file:///x.whl\n", "a line names no extra"),
     ],
 )
-def test_a_line_that_is_no_extra_is_refused_with_the_file(with_extra: Path, content: str, message: str) -> None:
+def test_a_line_that_is_no_extra_is_refused_with_the_file(with_extra, content, message):
     (with_extra.parent / ".venv-extras").write_text(content)
     ended = audit(with_extra)
     assert ended.code == 2 and not (with_extra.parent / ".venv").exists()
     assert message in ended.said and f"{with_extra.parent}/.venv-extras" in ended.said
 
 
-def test_a_record_that_others_can_change_is_refused(with_extra: Path, tmp_path: Path) -> None:
+def test_a_record_that_others_can_change_is_refused(with_extra, tmp_path):
     record = with_extra.parent / ".venv-extras"
     (tmp_path / "elsewhere").write_text("history\n")
     record.symlink_to(tmp_path / "elsewhere")
@@ -133,14 +131,14 @@ def test_a_record_that_others_can_change_is_refused(with_extra: Path, tmp_path: 
     assert not (with_extra.parent / ".venv").exists()
 
 
-def test_a_scheduled_run_that_cannot_start_does_not_end_like_one_that_reported(tmp_path: Path) -> None:
+def test_a_scheduled_run_that_cannot_start_does_not_end_like_one_that_reported(tmp_path):
     launcher = made_checkout(tmp_path / "checkout", f"made-ansible @ file://{tmp_path}/nowhere.whl")
     (launcher.parent / "module_utils/proscribe/controller/cli/scheduled").mkdir(parents=True)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     assert launch(launcher, "scheduled", "drift", environment=clean_environment(PATH=path)).code == 78
 
 
-def test_two_first_runs_at_once_make_it_once(launcher: Path) -> None:
+def test_two_first_runs_at_once_make_it_once(launcher):
     python = Path(sys.executable).parent
     environment = clean_environment(PATH=f"{python}:{os.environ['PATH']}")
     pair = [
@@ -155,7 +153,7 @@ def test_two_first_runs_at_once_make_it_once(launcher: Path) -> None:
     assert all(text.endswith("made ansible 1\n") for text in said)
 
 
-def test_a_requirement_that_cannot_be_had_is_named_and_leaves_nothing_to_be_trusted(tmp_path: Path) -> None:
+def test_a_requirement_that_cannot_be_had_is_named_and_leaves_nothing_to_be_trusted(tmp_path):
     launcher = made_checkout(tmp_path / "checkout", f"made-ansible @ file://{tmp_path}/nowhere.whl")
     ended = audit(launcher)
     assert ended.code == 2
@@ -174,7 +172,7 @@ def test_a_requirement_that_cannot_be_had_is_named_and_leaves_nothing_to_be_trus
     ],
     ids=["no ensurepip", "too old"],
 )
-def test_a_python_that_will_not_do_is_reported_with_what_to_install(tmp_path: Path, refuses: str, message: str) -> None:
+def test_a_python_that_will_not_do_is_reported_with_what_to_install(tmp_path, refuses, message):
     launcher = made_checkout(tmp_path / "checkout")
     programs = tmp_path / "bin"
     programs.mkdir()

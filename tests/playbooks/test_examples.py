@@ -3,7 +3,6 @@
 import ast
 import json
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def documented(path: str, name: str) -> str:
 
 
 @pytest.fixture
-def organisation(tmp_path: Path) -> Organisation:
+def organisation(tmp_path):
     made = Organisation(tmp_path)
     made.configured("", PATHS)
     return made
@@ -40,13 +39,13 @@ def run(organisation: Organisation, path: str, more: str = "") -> tuple[int, str
     return ended.code, " ".join(ended.said.split())
 
 
-def test_the_examples_of_the_module_fail_where_the_ban_is_not_in_effect(organisation: Organisation) -> None:
+def test_the_examples_of_the_module_fail_where_the_ban_is_not_in_effect(organisation):
     code, said = run(organisation, MODULE)
     assert code == 2 and "[Name what was found]" not in said, said
     assert "Fail where the ban is not in effect" in said.rpartition("TASK [")[2]
 
 
-def test_the_examples_of_the_module_go_on_where_nothing_is_banned(organisation: Organisation) -> None:
+def test_the_examples_of_the_module_go_on_where_nothing_is_banned(organisation):
     organisation.inventory(
         proscribe_categories="[]", proscribe_services_include="[whatsapp]", proscribe_effective_from="2099-01-01"
     )
@@ -55,7 +54,7 @@ def test_the_examples_of_the_module_go_on_where_nothing_is_banned(organisation: 
 
 
 @pytest.mark.parametrize("states", ["['noncompliant']", "['noncompliant', 'error']"])
-def test_the_examples_of_the_test(organisation: Organisation, states: str) -> None:
+def test_the_examples_of_the_test(organisation, states):
     more = f"- assert:\n    that: proscribe_observed is proscribe_failed({states})\n"
     more += "- assert:\n    that: proscribe_observed is not proscribe_failed(['repaired'])\n"
     code, said = run(organisation, TEST, more)
@@ -77,7 +76,7 @@ UNKNOWN = """
 """
 
 
-def test_result_without_a_record_has_failed(organisation: Organisation) -> None:
+def test_result_without_a_record_has_failed(organisation):
     code, said = run(organisation, TEST, UNKNOWN)
     assert code == 0, said
 
@@ -90,12 +89,12 @@ def test_result_without_a_record_has_failed(organisation: Organisation) -> None:
         ("'text' is proscribe_failed", "found str, expected what a task of compliance_state registered"),
     ],
 )
-def test_a_mistake_names_what_was_expected(organisation: Organisation, condition: str, expected: str) -> None:
+def test_a_mistake_names_what_was_expected(organisation, condition, expected):
     code, said = run(organisation, TEST, f'- debug:\n  when: "{condition}"\n')
     assert code == 2 and expected in said, said
 
 
-def test_documented_return_values_are_those_of_a_record() -> None:
+def test_documented_return_values_are_those_of_a_record():
     """Keys that are in each record, and the states, worst first."""
     record = yaml.safe_load(documented(MODULE, "RETURN"))["record"]
     required = json.loads((PROJECT / "docs/schema/host-record.schema.json").read_text())["required"]

@@ -1,7 +1,6 @@
 """What a host prints that fails its gate: the message, on whatever screen, while the record stays in its variable."""
 
 import json
-from pathlib import Path
 
 import pytest
 from organisation import Organisation
@@ -65,7 +64,7 @@ OF_A_RECORD = ("rules_evaluated", "proscribe/host/1", "checked_at")
 
 
 @pytest.fixture
-def organisation(tmp_path: Path) -> Organisation:
+def organisation(tmp_path):
     made = Organisation(tmp_path)
     made.configured("")
     made.inventory(proscribe_compliance_gate="incomplete", proscribe_categories="[instant_messaging]")
@@ -76,7 +75,7 @@ def organisation(tmp_path: Path) -> Organisation:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_message_is_printed_and_the_record_is_registered(organisation: Organisation, screen: str) -> None:
+def test_the_message_is_printed_and_the_record_is_registered(organisation, screen):
     done = organisation.started("site.yml", **SCREENS[screen])
     said = done.stdout + done.stderr
     assert done.returncode == 10, said
@@ -93,7 +92,7 @@ def test_the_message_is_printed_and_the_record_is_registered(organisation: Organ
 
 
 @pytest.mark.parametrize("screen", ["default", "json"])
-def test_a_loop_prints_a_message_for_each_item(organisation: Organisation, screen: str) -> None:
+def test_a_loop_prints_a_message_for_each_item(organisation, screen):
     organisation.playbook(
         PLAY.replace("          register: observed\n", "          register: observed\n          loop: [1, 2]\n")
     )
@@ -104,12 +103,12 @@ def test_a_loop_prints_a_message_for_each_item(organisation: Organisation, scree
     assert [one["record"]["state"] for one in observed["results"]] == ["noncompliant"] * 2
 
 
-def test_record_is_printed_with_vvv(organisation: Organisation) -> None:
+def test_record_is_printed_with_vvv(organisation):
     done = organisation.started("site.yml", "-vvv", **SCREENS["default"])
     assert done.returncode == 10 and "rules_evaluated" in done.stdout
 
 
-def test_results_of_other_tasks_are_left_whole(organisation: Organisation) -> None:
+def test_results_of_other_tasks_are_left_whole(organisation):
     (organisation.directory / "library").mkdir()
     (organisation.directory / "library" / "team_check.py").write_text(OWN_MODULE)
     organisation.playbook(

@@ -3,8 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from made_fleet import Fleet
@@ -19,7 +17,7 @@ FULL = "No space left on device"
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
+def fleet(tmp_path):
     """One host, and a directory of reports that is a file system of its own."""
     made = Fleet(tmp_path, 1)
     reports = tmp_path / "reports"
@@ -36,7 +34,7 @@ def leave(fleet: Fleet, kib: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={used + kib}k", str(fleet.directory / "reports")], check=True)
 
 
-def test_without_room_for_a_plan_no_host_is_touched_and_with_room_it_is_corrected(fleet: Fleet) -> None:
+def test_without_room_for_a_plan_no_host_is_touched_and_with_room_it_is_corrected(fleet):
     leave(fleet, 4)
     ended = fleet.enforce()
     said = " ".join(ended.said.split())
@@ -48,9 +46,7 @@ def test_without_room_for_a_plan_no_host_is_touched_and_with_room_it_is_correcte
     assert ended.code == 0 and fleet.corrected == {"h1"} and fleet.states == {"h1": "repaired"}, ended.said
 
 
-def test_a_report_without_room_costs_no_host_its_correction_and_is_no_success(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_report_without_room_costs_no_host_its_correction_and_is_no_success(fleet, monkeypatch):
     """Also where temporary files are on the same disk, such as the one that has the exit code."""
     assert fleet.enforce().code == 0
     before = (fleet.latest / "report.json").read_bytes()

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.playbook
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Path:
+def launcher(tmp_path):
     return made_checkout(tmp_path / "checkout")
 
 
@@ -32,7 +31,7 @@ def play(launcher: Path, tmp_path: Path, script: str, *words: str, stdin: str = 
 
 
 @pytest.mark.parametrize("words", [(), ("-h",), ("--help",), ("help",)])
-def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
+def test_usage_names_every_word(launcher, words):
     ended = launch(launcher, *words, environment=clean_environment())
     assert ended.code == 0
     commands = ("audit", "enforce", "lift", "schedule", "report", "explain", "diff", "waiver", "test")
@@ -41,7 +40,7 @@ def test_usage_names_every_word(launcher: Path, words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("word", ["audit", "lift"])
 @pytest.mark.parametrize("words", [("--help",), ("-i", "x", "-h")])
-def test_the_help_of_a_playbook_is_ours_first(tmp_path: Path, word: str, words: tuple[str, ...]) -> None:
+def test_the_help_of_a_playbook_is_ours_first(tmp_path, word, words):
     ansible = made_ansible(tmp_path / "ansible-playbook", '#!/bin/sh\necho "theirs: $*"\n')
     environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=ansible)
     ended = launch(PROJECT / "proscribe", word, *words, cwd=tmp_path, environment=environment)
@@ -52,7 +51,7 @@ def test_the_help_of_a_playbook_is_ours_first(tmp_path: Path, word: str, words: 
     assert max(map(len, rest)) <= 80 or "/" in max(rest, key=len)  # but for the launcher's own path
 
 
-def test_an_unknown_command_is_named_with_the_one_that_is_close(launcher: Path) -> None:
+def test_an_unknown_command_is_named_with_the_one_that_is_close(launcher):
     ended = launch(launcher, "enforec", environment=clean_environment())
     assert ended.code == 2 and 'no command "enforec" (did you mean "enforce"?)' in ended.said
 
@@ -73,9 +72,7 @@ def test_an_unknown_command_is_named_with_the_one_that_is_close(launcher: Path) 
         (250, "", 250),
     ],
 )
-def test_the_exit_code_is_the_reports_where_it_asks_for_one(
-    launcher: Path, tmp_path: Path, ansible: int, exit_code: str, expected: int
-) -> None:
+def test_the_exit_code_is_the_reports_where_it_asks_for_one(launcher, tmp_path, ansible, exit_code, expected):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     script = f'printf %s "{exit_code}" >"$PROSCRIBE_EXIT_FILE"; exit {ansible}'
@@ -84,29 +81,29 @@ def test_the_exit_code_is_the_reports_where_it_asks_for_one(
     assert ("nothing was evaluated" in ended.said) == (ansible == 1)
 
 
-def test_options_reach_ansible_as_they_are(launcher: Path, tmp_path: Path) -> None:
+def test_options_reach_ansible_as_they_are(launcher, tmp_path):
     ended = play(launcher, tmp_path, 'printf "<%s>" "$@"', "-e", "a=b c", "--limit", "")
     assert ended.said == f"<{launcher.parent}/playbooks/audit.yml><-e><a=b c><--limit><>"
 
 
-def test_input_reaches_ansible(launcher: Path, tmp_path: Path) -> None:
+def test_input_reaches_ansible(launcher, tmp_path):
     assert play(launcher, tmp_path, "cat", stdin="a password\n").said == "a password\n"
 
 
-def test_launcher_works_through_a_link_and_from_any_directory(launcher: Path, tmp_path: Path) -> None:
+def test_launcher_works_through_a_link_and_from_any_directory(launcher, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(launcher)
     ended = play(link, tmp_path, 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS"')
     assert ended.said == f"{launcher.parent}/ansible.cfg \n", "an inventory may name a place; code knows the usual one"
 
 
-def test_environment_wins_over_the_launchers_defaults(launcher: Path, tmp_path: Path) -> None:
+def test_environment_wins_over_the_launchers_defaults(launcher, tmp_path):
     said = {"ANSIBLE_CONFIG": "/mine.cfg", "PROSCRIBE_REPORTS": "/mine"}
     assert play(launcher, tmp_path, 'echo "$ANSIBLE_CONFIG $PROSCRIBE_REPORTS"', **said).said == "/mine.cfg /mine\n"
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX"])
-def test_text_is_utf_8_even_where_the_locale_says_otherwise(launcher: Path, tmp_path: Path, locale: str) -> None:
+def test_text_is_utf_8_even_where_the_locale_says_otherwise(launcher, tmp_path, locale):
     assert play(launcher, tmp_path, 'echo "$LC_ALL"', LC_ALL=locale).said == "C.UTF-8\n"
 
 
@@ -126,9 +123,7 @@ LONG_PATH = f"#!/bin/sh\n'''exec' {sys.executable} \"$0\" \"$@\"\n' '''"
         pytest.param(LONG_PATH, AS_A_PROGRAM, 0, id="a path that is too long for a first line"),
     ],
 )
-def test_ansible_is_run_by_its_own_python(
-    launcher: Path, tmp_path: Path, first: str, threshold: int, no_user_site: int
-) -> None:
+def test_ansible_is_run_by_its_own_python(launcher, tmp_path, first, threshold, no_user_site):
     """With its flags, from its own file, with nothing of the directory that one stands in."""
     for name in ("gc", "runpy", "signal"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('taken out of the working directory')")
@@ -140,7 +135,7 @@ def test_ansible_is_run_by_its_own_python(
     assert (ended.code, ended.said) == (0, f"{threshold} {argv} {no_user_site} False\n")
 
 
-def test_a_name_on_the_path_is_found(launcher: Path, tmp_path: Path) -> None:
+def test_a_name_on_the_path_is_found(launcher, tmp_path):
     ansible = made_ansible(tmp_path / "other-ansible", f"#!{sys.executable}\n{SAYS}\n")
     variables = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK="other-ansible", PATH=f"{tmp_path}:{os.environ['PATH']}")
     said = launch(launcher, "audit", cwd=Path("/"), environment=variables).said
@@ -153,9 +148,7 @@ def test_a_name_on_the_path_is_found(launcher: Path, tmp_path: Path) -> None:
     [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGINT, os.killpg)],
     ids=["TERM to the launcher alone", "TERM to its whole group", "Ctrl-C, which a terminal sends to the whole group"],
 )
-def test_a_signal_reaches_ansible_and_its_code_comes_back(
-    launcher: Path, tmp_path: Path, number: signal.Signals, send: Callable[[int, int], None], first: str
-) -> None:
+def test_a_signal_reaches_ansible_and_its_code_comes_back(launcher, tmp_path, number, send, first):
     ansible = made_ansible(
         tmp_path / "ansible-playbook",
         f"{first}\n"
@@ -178,7 +171,7 @@ def test_a_signal_reaches_ansible_and_its_code_comes_back(
     assert list(temporary.iterdir()) == []
 
 
-def test_the_launcher_reads_the_requirement_that_pyproject_has() -> None:
+def test_the_launcher_reads_the_requirement_that_pyproject_has():
     """It does so with sed, so the line has to stay one line with one entry."""
     text = (PROJECT / "pyproject.toml").read_text()
     said = subprocess.run(
@@ -188,7 +181,7 @@ def test_the_launcher_reads_the_requirement_that_pyproject_has() -> None:
 
 
 @pytest.mark.parametrize("words", [("--version",), ("-V",), ("version",)])
-def test_the_version_is_printed_without_an_ansible(launcher: Path, words: tuple[str, ...]) -> None:
+def test_the_version_is_printed_without_an_ansible(launcher, words):
     shutil.rmtree(launcher.parent / "module_utils")
     (launcher.parent / "module_utils").symlink_to(PROJECT / "module_utils")
     ended = launch(launcher, *words, environment=clean_environment())

@@ -43,31 +43,31 @@ class Trap:
 
 
 @pytest.fixture
-def trap(tmp_path: Path) -> Trap:
+def trap(tmp_path):
     return Trap(tmp_path)
 
 
-def test_the_trap_works(trap: Trap) -> None:
+def test_the_trap_works(trap):
     subprocess.run([sys.executable, "-c", "import difflib"], cwd=trap.directory, env={**os.environ, "PYTHONPATH": "."})
     assert "difflib" in trap.sprung
 
 
 @pytest.mark.parametrize("words", [("--help",), ("enforec",), ("test", "--help")])
 @pytest.mark.parametrize("named", [True, False], ids=["an Ansible that is named", "none named"])
-def test_words_that_need_no_host(trap: Trap, words: tuple[str, ...], named: bool) -> None:
+def test_words_that_need_no_host(trap, words, named):
     ended = trap.launch(PROJECT / "proscribe", *words, **{"PROSCRIBE_ANSIBLE_PLAYBOOK": REAL_ANSIBLE} if named else {})
     assert trap.sprung == [], ended.said
     assert ("Usage" if words[0] == "--help" else "did you mean" if words[0] == "enforec" else "usage:") in ended.said
 
 
-def test_a_command_without_a_playbook(trap: Trap) -> None:
+def test_a_command_without_a_playbook(trap):
     ended = trap.launch(PROJECT / "proscribe", "explain", "--help", PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
     assert trap.sprung == [], ended.said
     assert (ended.code, "proscribe explain [-h]" in ended.said) == (0, True), ended.said
 
 
 @pytest.mark.parametrize("words", ["audit", "enforce", "schedule", "scheduled failed --"])
-def test_a_run_on_this_machine(trap: Trap, tmp_path: Path, words: str) -> None:
+def test_a_run_on_this_machine(trap, tmp_path, words):
     """Also what runs of it as a host. With --check, so that nothing is changed."""
     inventory = tmp_path / "hosts.yml"
     inventory.write_text("a_department: {hosts: {localhost: {ansible_connection: local}}}\n")
@@ -82,7 +82,7 @@ def test_a_run_on_this_machine(trap: Trap, tmp_path: Path, words: str) -> None:
     assert "failed" not in words or "a scheduled run" in ended.said
 
 
-def test_making_the_environment_and_running_it(trap: Trap, tmp_path: Path) -> None:
+def test_making_the_environment_and_running_it(trap, tmp_path):
     launcher = made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for _ in range(2):
@@ -102,7 +102,7 @@ def planted(environment: Path, launcher: Path, marker: Path) -> None:
 
 @pytest.mark.parametrize("who", ["somebody else", "everybody", "a group"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make files of somebody else")
-def test_environment_that_others_can_change_is_not_used(tmp_path: Path, who: str) -> None:
+def test_environment_that_others_can_change_is_not_used(tmp_path, who):
     launcher = made_checkout(tmp_path / "checkout", made_wheel(tmp_path))
     environment = launcher.parent / ".venv"
     planted(environment, launcher, tmp_path / "was-here")

@@ -55,11 +55,11 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path):
     return Site(tmp_path)
 
 
-def test_every_command_finds_what_a_run_has_written_there(site: Site) -> None:
+def test_every_command_finds_what_a_run_has_written_there(site):
     state = site.directory / "state"
     ended = site("audit")
     assert ended.code == 0, ended.said

@@ -2,8 +2,6 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from checkout import Site
@@ -30,14 +28,14 @@ class Port:
 
 
 @pytest.fixture
-def port() -> Iterator[Port]:
+def port():
     made = Port()
     yield made
     made.socket.close()
 
 
 @pytest.fixture
-def mixed(tmp_path: Path, port: Port) -> Site:
+def mixed(tmp_path, port):
     """A fleet of every kind."""
     where = f"ansible_host: 127.0.0.1, ansible_port: {port.number}"
     site = Site(
@@ -55,7 +53,7 @@ VARIABLES = "proscribe_dns_backend: hosts\n"
 UNSERVED = ["a_switch", "b_switch", "c_switch"]
 
 
-def test_unserved_hosts_are_counted_apart_and_never_connected_to(mixed: Site, port: Port) -> None:
+def test_unserved_hosts_are_counted_apart_and_never_connected_to(mixed, port):
     ended = mixed("audit", "--tags", "dns")
     assert ended.code == 0, ended.said
     assert "3 not served" in ended.said and "coverage 1 of 4" in ended.said and port.connections == 0
@@ -71,7 +69,7 @@ def test_unserved_hosts_are_counted_apart_and_never_connected_to(mixed: Site, po
 
 
 @pytest.mark.parametrize("words", [("enforce", "--check"), ("lift", "--check"), ("collect",)])
-def test_no_other_run_connects_to_them_or_ends_because_of_them(words: tuple[str, ...], mixed: Site, port: Port) -> None:
+def test_no_other_run_connects_to_them_or_ends_because_of_them(words, mixed, port):
     ended = mixed(*words, "--tags", "dns")
     assert "not found" not in ended.said and "a_switch" in ended.said, ended.said
     assert port.connections == 0
@@ -79,9 +77,7 @@ def test_no_other_run_connects_to_them_or_ends_because_of_them(words: tuple[str,
 
 @pytest.mark.parametrize("words", [("lift", "--check"), ("collect",)])
 @pytest.mark.parametrize("how", ["ansible_connection: winrm", "ansible_shell_type: powershell"])
-def test_windows_hosts_are_not_served_where_a_run_does_not_observe(
-    words: tuple[str, ...], how: str, mixed: Site, port: Port
-) -> None:
+def test_windows_hosts_are_not_served_where_a_run_does_not_observe(words, how, mixed, port):
     """Only audits and runs that enforce observe them, with the connection that their inventory names."""
     host = f"all:\n  hosts:\n    a_windows: {{ansible_host: 127.0.0.1, ansible_port: {port.number}, {how}}}\n"
     mixed.file("windows.yml", host)
@@ -91,7 +87,7 @@ def test_windows_hosts_are_not_served_where_a_run_does_not_observe(
     assert port.connections == 0
 
 
-def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_out(mixed: Site) -> None:
+def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_out(mixed):
     gate = ["-e", "proscribe_compliance_gate=incomplete", "--tags", "dns", "-e", "proscribe_effective_from=2999-01-01"]
     first = mixed("audit", *gate)
     assert first.code == 11 and "proscribe_hosts" in first.said, first.said
@@ -100,7 +96,7 @@ def test_a_gate_that_asks_for_a_complete_picture_is_not_met_until_they_are_left_
     assert mixed.report["not_served"] == [] and mixed.report["run"]["pattern"] == "here"
 
 
-def test_the_inventory_says_whom_runs_are_about(mixed: Site, port: Port) -> None:
+def test_the_inventory_says_whom_runs_are_about(mixed, port):
     mixed.file("group_vars/all.yml", VARIABLES + "proscribe_hosts: all:!b_switch:!c_switch\n")
     ended = mixed("audit", "--tags", "dns")
     assert ended.code == 0, ended.said

@@ -61,7 +61,7 @@ class Homes(Fleet):
         return self.launch("enforce", "-i", "fleet", "--tags", "apps", "-e", extra, *options)
 
 
-def test_a_users_own_uninstall_that_always_fails_stops_no_rollout(tmp_path: Path) -> None:
+def test_a_users_own_uninstall_that_always_fails_stops_no_rollout(tmp_path):
     fleet = Homes(tmp_path, 2)
     stays = fleet.installs("h1", FAILS)
     goes = fleet.installs("h2", WORKS)
@@ -81,7 +81,7 @@ def test_a_users_own_uninstall_that_always_fails_stops_no_rollout(tmp_path: Path
     assert "alice's, could not be changed: " in error["message"] and "npm is broken here" in error["message"]
 
 
-def test_users_alone_stop_no_rollout_where_a_gate_makes_hosts_fail(tmp_path: Path) -> None:
+def test_users_alone_stop_no_rollout_where_a_gate_makes_hosts_fail(tmp_path):
     """Each host of the first batch has a user whose package stays. The hosts stay noncompliant, and so the gate."""
     fleet = Homes(tmp_path, 3)
     stay = [fleet.installs(name, FAILS) for name in ("h1", "h2")]

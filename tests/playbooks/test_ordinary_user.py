@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ NOT_OF_THE_CHECKOUT = shutil.ignore_patterns(".*", "reports", "__pycache__", "te
 
 
 @pytest.fixture
-def base() -> Iterator[Path]:
+def base():
     """A directory that everybody may enter, which those of pytest are not, with a state directory of nobody's."""
     made = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
     made.chmod(0o755)
@@ -38,7 +37,7 @@ def audit_as_nobody(launcher: Path, state: Path) -> Ended:
     return Ended(done.returncode, done.stdout)
 
 
-def test_the_environment_goes_to_the_users_state_directory(base: Path) -> None:
+def test_the_environment_goes_to_the_users_state_directory(base):
     launcher = made_checkout(base / "checkout", made_wheel(base))
     before = set(launcher.parent.rglob("*"))
     ended = audit_as_nobody(launcher, base / "state")
@@ -48,7 +47,7 @@ def test_the_environment_goes_to_the_users_state_directory(base: Path) -> None:
 
 
 @pytest.mark.parametrize("whose", ["somebody else's", "everybody's"])
-def test_a_state_directory_that_others_can_change_is_refused(base: Path, whose: str) -> None:
+def test_a_state_directory_that_others_can_change_is_refused(base, whose):
     """Below a place such as /tmp somebody else may have been there first, and could change what is run from it."""
     launcher = made_checkout(base / "checkout", made_wheel(base))
     (base / "state").chmod(0o1777)
@@ -61,7 +60,7 @@ def test_a_state_directory_that_others_can_change_is_refused(base: Path, whose: 
     assert list(theirs.iterdir()) == []
 
 
-def test_an_audit_says_what_it_could_not_see_and_asks_for_no_password(base: Path) -> None:
+def test_an_audit_says_what_it_could_not_see_and_asks_for_no_password(base):
     checkout = Path(shutil.copytree(PROJECT, base / "checkout", ignore=NOT_OF_THE_CHECKOUT, symlinks=True))
     ended = audit_as_nobody(checkout / "proscribe", base / "state")
     assert ended.code == 0, ended.said

@@ -28,7 +28,7 @@ def plays(organisation: Organisation, keyword: str = "", once: str = "true") -> 
 
 
 @pytest.fixture
-def organisation(tmp_path: Path) -> Organisation:
+def organisation(tmp_path):
     return Organisation(tmp_path)
 
 
@@ -37,9 +37,7 @@ AUDIT = PROJECT / "playbooks" / "audit.yml"
 
 @pytest.mark.parametrize("playbook", ["audit.yml", "enforce.yml", "lift.yml"])
 @pytest.mark.parametrize("configured", ["", COLLECTED], ids=["by itself", "enabled"])
-def test_a_run_ends_with_one_report_whether_the_callback_is_enabled_or_not(
-    organisation: Organisation, playbook: str, configured: str
-) -> None:
+def test_a_run_ends_with_one_report_whether_the_callback_is_enabled_or_not(organisation, playbook, configured):
     organisation.configured(configured)
     ended = organisation.run(PROJECT / "playbooks" / playbook, "--check", "--limit", "department")
     assert ended.code == 0, ended.said
@@ -50,7 +48,7 @@ def test_a_run_ends_with_one_report_whether_the_callback_is_enabled_or_not(
         assert ended.said.count("coverage 3 of 3") == 1, ended.said
 
 
-def test_the_launcher_reports_too_where_another_configuration_is_asked_for(organisation: Organisation) -> None:
+def test_the_launcher_reports_too_where_another_configuration_is_asked_for(organisation):
     own = organisation.configured("")
     where = {"reports": organisation.reports, "cwd": organisation.directory}
     ended = proscribe("audit", "-i", "hosts.yml", **where, ANSIBLE_CONFIG=str(own))
@@ -59,9 +57,7 @@ def test_the_launcher_reports_too_where_another_configuration_is_asked_for(organ
 
 
 @pytest.mark.parametrize(("pipelining", "warned"), [("true", 0), ("false", 1)])
-def test_a_run_without_pipelining_says_once_what_turns_it_on(
-    organisation: Organisation, pipelining: str, warned: int
-) -> None:
+def test_a_run_without_pipelining_says_once_what_turns_it_on(organisation, pipelining, warned):
     organisation.configured("")
     ended = organisation.run(AUDIT, "--limit", "department", ANSIBLE_PIPELINING=pipelining)
     assert (ended.code, organisation.covered) == (0, [(3, 3)]), ended.said
@@ -84,9 +80,7 @@ main(sys.argv)
 """
 
 
-def test_an_ansible_that_lets_nothing_register_itself_is_refused_before_any_host_is_touched(
-    organisation: Organisation,
-) -> None:
+def test_an_ansible_that_lets_nothing_register_itself_is_refused_before_any_host_is_touched(organisation):
     own = organisation.configured("")
     program = organisation.directory / "ansible-playbook"
     program.write_text(f"#!{Path(REAL_ANSIBLE).parent / 'python'}\n{WITHOUT}")
@@ -103,9 +97,7 @@ def test_an_ansible_that_lets_nothing_register_itself_is_refused_before_any_host
 
 
 @pytest.mark.parametrize("how", ["template", "environment"])
-def test_a_strategy_that_cannot_work_is_a_clear_error_before_any_host_is_touched(
-    organisation: Organisation, how: str
-) -> None:
+def test_a_strategy_that_cannot_work_is_a_clear_error_before_any_host_is_touched(organisation, how):
     organisation.configured(COLLECTED + "stdout_callback = proscribe_stdout\n")
     keyword = "strategy: '{{ \"free\" }}'" if how == "template" else ""
     ended = organisation.run(plays(organisation, keyword), **({"ANSIBLE_STRATEGY": "free"} if not keyword else {}))
@@ -116,14 +108,14 @@ def test_a_strategy_that_cannot_work_is_a_clear_error_before_any_host_is_touched
     assert not organisation.complete
 
 
-def test_our_own_playbooks_run_whatever_the_strategy_that_is_configured(organisation: Organisation) -> None:
+def test_our_own_playbooks_run_whatever_the_strategy_that_is_configured(organisation):
     organisation.configured(COLLECTED)
     ended = organisation.run(AUDIT, ANSIBLE_STRATEGY="host_pinned")
     assert ended.code == 0, ended.said
     assert organisation.covered == [(4, 4)]
 
 
-def test_a_play_that_only_observes_may_go_on_freely(organisation: Organisation) -> None:
+def test_a_play_that_only_observes_may_go_on_freely(organisation):
     organisation.configured(COLLECTED)
     play = plays(organisation, "strategy: debug")
     text = play.read_text()
@@ -135,7 +127,7 @@ def test_a_play_that_only_observes_may_go_on_freely(organisation: Organisation) 
     assert organisation.covered == [(4, 4)]
 
 
-def test_a_compiling_task_that_is_not_run_once_is_refused(organisation: Organisation) -> None:
+def test_a_compiling_task_that_is_not_run_once_is_refused(organisation):
     organisation.configured(COLLECTED)
     ended = organisation.run(plays(organisation, once="false"))
     assert ended.code == 2, ended.said

@@ -66,12 +66,12 @@ def run(directory: Path, *names: str) -> Ran:
 
 
 @pytest.fixture(scope="session")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def usual(tmp_path_factory):
     """A run with all names as they are."""
     return run(tmp_path_factory.mktemp("usual"))
 
 
-def test_a_run_asks_all_hosts_from_one_process(usual: Ran) -> None:
+def test_a_run_asks_all_hosts_from_one_process(usual):
     assert (len(usual.records), len(usual.askers), len(set(usual.askers))) == (len(HOSTS), len(HOSTS), 1), usual.said
     assert usual.warnings == []
 
@@ -88,9 +88,7 @@ def every() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("name", "of"), list(every()))
-def test_a_name_that_is_missing_leaves_the_record_as_it_is(
-    tmp_path: Path, usual: Ran, name: str, of: list[tuple[private_names.Uses, str]]
-) -> None:
+def test_a_name_that_is_missing_leaves_the_record_as_it_is(tmp_path, usual, name, of):
     ran = run(tmp_path, *name.split(private_names.EITHER))
     parts = {uses.part for uses, _ in of}
     if private_names.ACTIONS.part in parts:

@@ -1,6 +1,5 @@
 """How a run with a role in somebody's own play ends, whatever ways of running a play there are."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -32,7 +31,7 @@ AUDIT, ENFORCE = "compliance", "dns_filter"
 
 
 @pytest.fixture
-def organisation(tmp_path: Path) -> Organisation:
+def organisation(tmp_path):
     made = Organisation(tmp_path)
     made.configured("", ROLES)  # this is all that a role in an own play needs
     return made
@@ -60,9 +59,7 @@ TASK = """
 
 @pytest.mark.parametrize("role", [AUDIT, ENFORCE])
 @pytest.mark.parametrize("how", ["roles", "import", "include"])
-def test_a_role_in_an_own_play_ends_with_a_report_of_the_hosts_of_that_play(
-    organisation: Organisation, how: str, role: str
-) -> None:
+def test_a_role_in_an_own_play_ends_with_a_report_of_the_hosts_of_that_play(organisation, how, role):
     text = play(role) if how == "roles" else TASK.format(how=how, role=role)
     ended = organisation.run(organisation.playbook(text), "--check")
     assert ended.code == 0, ended.said
@@ -71,7 +68,7 @@ def test_a_role_in_an_own_play_ends_with_a_report_of_the_hosts_of_that_play(
     assert ("TASK [compliance : Observe the host again]" in ended.said) == (role == ENFORCE)
 
 
-def test_the_roles_of_one_play_are_one_run_that_observes_once_before_it_corrects(organisation: Organisation) -> None:
+def test_the_roles_of_one_play_are_one_run_that_observes_once_before_it_corrects(organisation):
     text = play(f"{ENFORCE}\n    - browser_policy\n    - host_firewall")
     ended = organisation.run(organisation.playbook(text), "--check", "--tags", "dns,browser")
     assert ended.code == 0, ended.said
@@ -81,7 +78,7 @@ def test_the_roles_of_one_play_are_one_run_that_observes_once_before_it_corrects
     assert ended.said.count("TASK [compliance : Observe the host again]") == 1  # dns alone differs
 
 
-def test_a_role_is_about_its_own_control_alone(organisation: Organisation) -> None:
+def test_a_role_is_about_its_own_control_alone(organisation):
     ended = organisation.run(organisation.playbook(play(ENFORCE)), "--check")
     assert organisation.complete[0]["run"]["controls"] == ["dns"], ended.said
     ended = organisation.run(organisation.playbook(play(ENFORCE)), "--check", "--tags", "apps")
@@ -89,14 +86,14 @@ def test_a_role_is_about_its_own_control_alone(organisation: Organisation) -> No
     assert "--tags names apps, and the roles of this play are for dns; no host was touched" in words(ended)
 
 
-def test_a_role_lifts_its_control_and_says_so(organisation: Organisation) -> None:
+def test_a_role_lifts_its_control_and_says_so(organisation):
     text = TASK.format(how="import", role=f"{ENFORCE}\n        tasks_from: lift")
     ended = organisation.run(organisation.playbook(text), "--check")
     assert ended.code == 0, ended.said
     assert "3 hosts" in ended.said and not organisation.complete
 
 
-def test_a_role_changes_nothing_where_the_whole_is_more_than_is_allowed(organisation: Organisation) -> None:
+def test_a_role_changes_nothing_where_the_whole_is_more_than_is_allowed(organisation):
     """Without --check: what stops it is tried, and not that it would change nothing."""
     organisation.inventory(proscribe_max_change="{hosts: 0}")
     ended = organisation.run(organisation.playbook(play(ENFORCE)))
@@ -138,7 +135,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=list(OPTIONS))
-def test_play_with_an_option_ends_with_one_report_or_its_reason(organisation: Organisation, option: Option) -> None:
+def test_play_with_an_option_ends_with_one_report_or_its_reason(organisation, option):
     ended = organisation.run(organisation.playbook(play(keywords=option.keywords)), *option.options, stdin=option.stdin)
     assert ended.code == option.code, ended.said
     assert organisation.covered == ([option.covered] if option.covered else []), ended.said
@@ -147,7 +144,7 @@ def test_play_with_an_option_ends_with_one_report_or_its_reason(organisation: Or
     assert not list(organisation.reports.glob("*.partial"))
 
 
-def test_a_delegated_observation_is_refused_since_it_would_count_for_another_host(organisation: Organisation) -> None:
+def test_a_delegated_observation_is_refused_since_it_would_count_for_another_host(organisation):
     text = play(
         f"role: {AUDIT}\n      delegate_to: \"{{{{ 'two' if inventory_hostname == 'one' else inventory_hostname }}}}\""
     )
@@ -166,9 +163,7 @@ def test_a_delegated_observation_is_refused_since_it_would_count_for_another_hos
         ("incomplete", "one", 10, "become: false"),
     ],
 )
-def test_the_gate_decides_the_exit_code_of_plain_ansible_playbook(
-    organisation: Organisation, gate: str, dead: str, code: int, keywords: str
-) -> None:
+def test_the_gate_decides_the_exit_code_of_plain_ansible_playbook(organisation, gate, dead, code, keywords):
     organisation.inventory(dead, proscribe_compliance_gate=gate)
     ended = organisation.run(organisation.playbook(play(keywords=keywords)))
     assert ended.code == code, ended.said
@@ -183,7 +178,7 @@ def test_the_gate_decides_the_exit_code_of_plain_ansible_playbook(
     [([play(), FAILS], 2, True), ([SUCCEEDS, play(), play(ENFORCE), SUCCEEDS], 0, True)],
     ids=["one fails after ours", "two of ours"],
 )
-def test_other_plays_are_left_alone(organisation: Organisation, plays: list[str], code: int, passed: bool) -> None:
+def test_other_plays_are_left_alone(organisation, plays, code, passed):
     ended = organisation.run(organisation.playbook("".join(plays)), "--check")
     assert ended.code == code, ended.said
     assert organisation.covered == [(3, 3)] * sum("Our own play" in text for text in plays)
@@ -191,7 +186,7 @@ def test_other_plays_are_left_alone(organisation: Organisation, plays: list[str]
     assert {report["run"]["verdict"]["passed"] for report in organisation.complete} == {passed}
 
 
-def test_a_host_that_fails_in_an_earlier_play_of_others_is_unknown(organisation: Organisation) -> None:
+def test_a_host_that_fails_in_an_earlier_play_of_others_is_unknown(organisation):
     """Ansible leaves it out of all plays that follow, so that nothing of ours runs on it."""
     earlier = OTHER.format(that="inventory_hostname != 'two'").replace("elsewhere", "all")
     ended = organisation.run(organisation.playbook(earlier + play()))
@@ -199,13 +194,13 @@ def test_a_host_that_fails_in_an_earlier_play_of_others_is_unknown(organisation:
     assert (organisation.covered, organisation.states["two"]) == ([(2, 3)], "unknown")
 
 
-def test_a_gate_that_is_not_met_decides_over_the_failure_of_another_play(organisation: Organisation) -> None:
+def test_a_gate_that_is_not_met_decides_over_the_failure_of_another_play(organisation):
     organisation.inventory(proscribe_compliance_gate="noncompliant")
     ended = organisation.run(organisation.playbook(SUCCEEDS + play() + FAILS))
     assert ended.code == 10, ended.said
 
 
-def test_a_playbook_of_which_only_other_plays_are_run_ends_as_it_would_without_ours(organisation: Organisation) -> None:
+def test_a_playbook_of_which_only_other_plays_are_run_ends_as_it_would_without_ours(organisation):
     site = organisation.playbook(
         play() + SUCCEEDS.replace("gather_facts: false", "gather_facts: false\n  tags: [nginx]")
     )
@@ -217,13 +212,13 @@ def test_a_playbook_of_which_only_other_plays_are_run_ends_as_it_would_without_o
     assert not organisation.complete
 
 
-def test_several_playbooks_on_the_command_line_are_several_runs(organisation: Organisation) -> None:
+def test_several_playbooks_on_the_command_line_are_several_runs(organisation):
     first, second = organisation.playbook(SUCCEEDS, "first.yml"), organisation.playbook(play(), "second.yml")
     ended = organisation.run(first, str(second), str(second))
     assert (ended.code, organisation.covered) == (0, [(3, 3), (3, 3)]), ended.said
 
 
-def test_other_callbacks_have_their_last_word_before_the_exit_code(organisation: Organisation) -> None:
+def test_other_callbacks_have_their_last_word_before_the_exit_code(organisation):
     organisation.inventory(proscribe_compliance_gate="noncompliant")
     results = organisation.directory / "junit"
     ended = organisation.run(

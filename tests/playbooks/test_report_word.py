@@ -1,7 +1,6 @@
 """`./proscribe report` and its playbook for real, after real audits; and a gate that only what is new can fail."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 from checkout import LOCAL, PROJECT, REAL_ANSIBLE, Site, clean_environment
@@ -11,11 +10,11 @@ pytestmark = pytest.mark.playbook
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Site:
+def run(tmp_path):
     return Site(tmp_path)
 
 
-def test_audits_are_remembered_and_a_gate_with_a_baseline_lets_pass_what_was_there(run: Site) -> None:
+def test_audits_are_remembered_and_a_gate_with_a_baseline_lets_pass_what_was_there(run):
     options = ("--tags", "dns", "-e", "proscribe_compliance_gate=incomplete")
     first = run("audit", *options)
     assert first.code == 10, first.said  # this machine is not under the ban
@@ -40,7 +39,7 @@ def test_audits_are_remembered_and_a_gate_with_a_baseline_lets_pass_what_was_the
     assert "2 runs, the last " in played.stdout
 
 
-def test_a_run_that_failed_against_a_baseline_fails_again_and_does_not_become_it(run: Site) -> None:
+def test_a_run_that_failed_against_a_baseline_fails_again_and_does_not_become_it(run):
     own = LOCAL.replace("local}", "local, proscribe_categories: [], proscribe_services_include: [%s]}")
     run.hosts(own % "wechat")
     assert run("audit").code == 0
@@ -52,7 +51,7 @@ def test_a_run_that_failed_against_a_baseline_fails_again_and_does_not_become_it
     assert (verdict["gate"], verdict["passed"], verdict["exit"]) == ("noncompliant", False, 10)
 
 
-def test_a_baseline_that_is_not_there_stops_the_run_before_any_host_is_touched(run: Site) -> None:
+def test_a_baseline_that_is_not_there_stops_the_run_before_any_host_is_touched(run):
     ended = run("audit", "-e", "proscribe_gate_baseline=latest")
     assert ended.code == 2
     assert "proscribe_gate_baseline: found 'latest', expected an earlier run to compare with" in ended.said

@@ -23,7 +23,7 @@ def usage(role: str) -> str:
     return str(text)
 
 
-def test_every_role_shows_its_usage_and_its_options() -> None:
+def test_every_role_shows_its_usage_and_its_options():
     assert {path.parent.name for path in READMES} == {path.name for path in (PROJECT / "roles").iterdir()}
     for path in READMES:
         entries = yaml.safe_load((path.parent / "meta" / "argument_specs.yml").read_text())["argument_specs"]
@@ -34,7 +34,7 @@ def test_every_role_shows_its_usage_and_its_options() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which its play asks for")
 @pytest.mark.parametrize("role", ["compliance", *CONTROLS])
-def test_the_usage_of_a_role_ends_in_a_report(tmp_path: Path, role: str) -> None:
+def test_the_usage_of_a_role_ends_in_a_report(tmp_path, role):
     organisation = Organisation(tmp_path)
     organisation.configured("", ROLES)
     organisation.inventory(enforced=CONTROLS.get(role, "dns"))
@@ -46,7 +46,7 @@ def test_the_usage_of_a_role_ends_in_a_report(tmp_path: Path, role: str) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for mount namespaces and to enforce")
-def test_the_usage_of_a_role_repairs_and_lifts_for_real(tmp_path: Path) -> None:
+def test_the_usage_of_a_role_repairs_and_lifts_for_real(tmp_path):
     fleet = Fleet(tmp_path, 3)
     fleet.breaks("h3")
     (tmp_path / "ansible.cfg").write_text(f"[defaults]\n{ROLES}")
@@ -76,7 +76,7 @@ def test_the_usage_of_a_role_repairs_and_lifts_for_real(tmp_path: Path) -> None:
     assert "lifted" in said
 
 
-def test_the_schedule_of_the_readme_is_worked_out(tmp_path: Path) -> None:
+def test_the_schedule_of_the_readme_is_worked_out(tmp_path):
     """That role makes no report. Its units are not installed here."""
     organisation = Organisation(tmp_path)
     organisation.configured("")

@@ -15,11 +15,11 @@ DEAD = "dead: {ansible_host: 127.0.0.1, ansible_port: 1}"  # nothing listens the
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Site:
+def run(tmp_path):
     return Site(tmp_path)
 
 
-def test_the_example_inventory_audits_the_machine_it_stands_on(tmp_path: Path) -> None:
+def test_the_example_inventory_audits_the_machine_it_stands_on(tmp_path):
     ended = proscribe("audit", reports=tmp_path, cwd=tmp_path)
     assert ended.code == 0, ended.said
     assert "1 host: " in ended.said
@@ -28,7 +28,7 @@ def test_the_example_inventory_audits_the_machine_it_stands_on(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("options", [(), ("--check", "--diff", "-v"), ("--tags", "apps,dns")])
-def test_an_audit_may_be_run_in_every_way_and_twice(run: Site, options: tuple[str, ...]) -> None:
+def test_an_audit_may_be_run_in_every_way_and_twice(run, options):
     for _ in range(2):
         ended = run("audit", *options)
         assert ended.code == 0, ended.said
@@ -36,7 +36,7 @@ def test_an_audit_may_be_run_in_every_way_and_twice(run: Site, options: tuple[st
     assert rules <= ({"apps", "dns"} if "--tags" in options else {"apps", "browser", "dns", "firewall"})
 
 
-def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Site) -> None:
+def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run):
     if os.geteuid() != 0:
         pytest.skip("needs root: an ordinary user is refused before there is anything to show")
     before = Path("/etc/hosts").read_bytes()
@@ -53,13 +53,13 @@ def test_a_check_of_enforce_changes_nothing_and_shows_what_it_would(run: Site) -
 
 
 @pytest.mark.parametrize("options", [("--limit", "nosuch"), ("-i", "/nowhere/inventory")])
-def test_run_that_evaluated_nothing_is_reported_once_and_is_no_success(run: Site, options: tuple[str, ...]) -> None:
+def test_run_that_evaluated_nothing_is_reported_once_and_is_no_success(run, options):
     ended = run("audit", *options)
     assert ended.code == 12, ended.said
     assert ended.said.count("nothing was evaluated") == 1 and not (run.reports / "latest").exists()
 
 
-def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run: Site) -> None:
+def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run):
     run.hosts(LOCAL, DEAD)
     # Only what is not there counts here, so that the other host is not noncompliant.
     run.file("group_vars/all.yml", "proscribe_controls: {apps: 'off', browser: 'off', firewall: 'off', dns: 'off'}\n")
@@ -75,9 +75,7 @@ def test_a_gate_turns_a_host_that_does_not_answer_into_exit_11(run: Site) -> Non
         ("proscribe_effective_from: soon", ("proscribe_effective_from", "soon")),
     ],
 )
-def test_a_mistake_in_the_restrictions_is_reported_with_what_was_meant(
-    run: Site, variables: str, words: tuple[str, ...]
-) -> None:
+def test_a_mistake_in_the_restrictions_is_reported_with_what_was_meant(run, variables, words):
     run.file("group_vars/all.yml", variables + "\n")
     ended = run("audit")
     assert ended.code not in (0, 10, 11), ended.said
@@ -99,7 +97,7 @@ sources: ["https://parrot.example (2026-11-25)"]
 """
 
 
-def test_a_catalogue_inside_the_inventory_is_no_inventory(run: Site) -> None:
+def test_a_catalogue_inside_the_inventory_is_no_inventory(run):
     run.file("group_vars/all.yml", "proscribe_catalog_dirs: [catalog]\n")
     run.file("catalog/webmail/parrot.yml", PARROT)
     ended = run("audit", "--tags", "apps")
@@ -107,7 +105,7 @@ def test_a_catalogue_inside_the_inventory_is_no_inventory(run: Site) -> None:
     assert run.report["departments"] == {"some_department": ["localhost"]}
 
 
-def test_a_catalogue_inside_the_inventory_that_ansible_takes_for_hosts_stops_the_run(run: Site) -> None:
+def test_a_catalogue_inside_the_inventory_that_ansible_takes_for_hosts_stops_the_run(run):
     run.file("group_vars/all.yml", "proscribe_catalog_dirs: [ours]\n")
     run.file("ours/webmail/parrot.yml", PARROT)
     ended = run("audit", "--tags", "apps")
@@ -115,7 +113,7 @@ def test_a_catalogue_inside_the_inventory_that_ansible_takes_for_hosts_stops_the
     assert not (run.reports / "latest").exists()
 
 
-def test_an_inventory_that_is_no_yaml_stops_the_run(run: Site) -> None:
+def test_an_inventory_that_is_no_yaml_stops_the_run(run):
     run.file("hosts.yml", "some_department: [unclosed\n")
     ended = run("audit")
     assert ended.code == 12, ended.said
@@ -136,7 +134,7 @@ expires: {expires}
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime, to move the controller's clock")
-def test_the_first_run_after_its_end_takes_a_waiver_back(run: Site) -> None:
+def test_the_first_run_after_its_end_takes_a_waiver_back(run):
     start, end = "2026-11-01T00:00:00+08:00", "2026-12-31T18:00:00+08:00"
     run.file("waivers/made.yml", WAIVER.replace("2024-01-01T00:00:00+08:00", start).format(expires=end))
     run.file("approvers.yml", "some_department: {head: somebody.else}\n")
@@ -156,7 +154,7 @@ def test_the_first_run_after_its_end_takes_a_waiver_back(run: Site) -> None:
         assert {section["services"]["whatsapp"]["mode"] for section in sections} == modes
 
 
-def test_waivers_and_approvers_are_not_taken_for_inventory(run: Site) -> None:
+def test_waivers_and_approvers_are_not_taken_for_inventory(run):
     """Ansible reads every file of an inventory directory as inventory, and these are none."""
     run.file("waivers/made.yml", WAIVER.format(expires="2024-06-01T00:00:00+08:00"))
     run.file("approvers.yml", "some_department: {head: somebody.else}\n")

@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ pytestmark = AS_ROOT
 
 
 @pytest.fixture
-def chat() -> Iterator[Loopback]:
+def chat():
     with Loopback() as server:
         yield server
 
@@ -25,7 +23,7 @@ def scheduled(fleet: Fleet, chat: Loopback, *options: str) -> Ended:
     return fleet.launch("scheduled", "drift", "--", "-i", "fleet", "--tags", "dns", "-e", notify, *options)
 
 
-def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: Path, chat: Loopback) -> None:
+def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path, chat):
     fleet = Fleet(tmp_path, 2)
     ended = scheduled(fleet, chat)
     assert ended.code == 0, ended.said
@@ -49,7 +47,7 @@ def test_a_change_is_reported_once_and_what_goes_on_as_it_was_is_not(tmp_path: P
     assert change["state"] == "repaired" and change["found"] <= change["repaired"]
 
 
-def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, chat: Loopback) -> None:
+def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path, chat):
     fleet = Fleet(tmp_path, 1)
     chat.codes = [503, 204]
     ended = scheduled(fleet, chat)
@@ -62,7 +60,7 @@ def test_a_notice_that_cannot_be_sent_is_tried_again_then_told(tmp_path: Path, c
     assert fleet.corrected == {"h1"}
 
 
-def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp_path: Path, chat: Loopback) -> None:
+def test_the_report_has_a_row_for_each_point_and_a_signed_export_is_repaired(tmp_path, chat):
     fleet = Fleet(tmp_path, 1)
     place, key, log = tmp_path / "served" / "rpz", tmp_path / "key", tmp_path / "access.log"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)

@@ -80,7 +80,7 @@ def played(fleet: Fleet, ansible: str, case: Case) -> Ended:
         *(("a later task fails", ansible) for ansible in EVERY_ANSIBLE if ansible != REAL_ANSIBLE),
     ],
 )
-def test_the_report_describes_the_hosts_as_they_are(tmp_path: Path, name: str, ansible: str) -> None:
+def test_the_report_describes_the_hosts_as_they_are(tmp_path, name, ansible):
     fleet, case = Fleet(tmp_path, 2), CASES[name]
     ended = played(fleet, ansible, case)
     assert [(fleet.states[host], fleet.worst_rule(host)) for host in fleet.names] == [case.h1, case.h2], ended.said

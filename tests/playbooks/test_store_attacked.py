@@ -46,13 +46,13 @@ class Controller:
 
 
 @pytest.fixture
-def controller(tmp_path: Path) -> Controller:
+def controller(tmp_path):
     controller = Controller(tmp_path)
     assert controller.audit().code == 0 and controller.answered
     return controller
 
 
-def test_edited_code_does_not_run(controller: Controller) -> None:
+def test_edited_code_does_not_run(controller):
     good = controller.code.read_bytes()
     controller.code.write_bytes(controller.evil(good))
     ended = controller.audit()
@@ -60,7 +60,7 @@ def test_edited_code_does_not_run(controller: Controller) -> None:
     assert controller.code.read_bytes() == good
 
 
-def test_planted_code_of_a_right_name_is_not_chosen(controller: Controller) -> None:
+def test_planted_code_of_a_right_name_is_not_chosen(controller):
     """Also where everything that names code in the store names it."""
     evil = controller.evil(controller.code.read_bytes())
     name = hashlib.sha256(evil).hexdigest()
@@ -73,7 +73,7 @@ def test_planted_code_of_a_right_name_is_not_chosen(controller: Controller) -> N
     assert ended.code == 0 and controller.answered, ended.said
 
 
-def test_an_edited_plan_is_not_enforced(controller: Controller) -> None:
+def test_an_edited_plan_is_not_enforced(controller):
     for path in [*controller.plans.glob("*.plan"), *controller.plans.glob("*.json")]:
         path.write_bytes(b"{}")
     ended = controller.audit()
@@ -81,14 +81,14 @@ def test_an_edited_plan_is_not_enforced(controller: Controller) -> None:
 
 
 @as_root
-def test_a_folder_of_somebody_elses_is_refused(controller: Controller) -> None:
+def test_a_folder_of_somebody_elses_is_refused(controller):
     os.chown(controller.plans, NOBODY, NOBODY)
     ended = controller.audit()
     assert ended.code not in (0, 10, 11)
     assert "a directory of nobody's" in " ".join(ended.said.split()) and "Traceback" not in ended.said
 
 
-def test_a_link_in_place_of_the_store_is_refused_and_not_written_through(controller: Controller) -> None:
+def test_a_link_in_place_of_the_store_is_refused_and_not_written_through(controller):
     elsewhere = controller.reports.parent / "elsewhere"
     controller.plans.rename(elsewhere)
     controller.plans.symlink_to(elsewhere)
@@ -103,9 +103,7 @@ def test_a_link_in_place_of_the_store_is_refused_and_not_written_through(control
 @pytest.mark.parametrize(
     ("owner", "group", "mode"), [(0, 0, 0o777), (0, 0, 0o1777), (0, NOBODY, 0o770), (NOBODY, 0, 0o700)]
 )
-def test_a_directory_of_reports_that_others_can_change_is_refused(
-    controller: Controller, owner: int, group: int, mode: int
-) -> None:
+def test_a_directory_of_reports_that_others_can_change_is_refused(controller, owner, group, mode):
     os.chown(controller.reports, owner, group)
     controller.reports.chmod(mode)
     before = sorted(controller.reports.rglob("*"))
@@ -135,7 +133,7 @@ def plant(place: Path, kind: str, victim: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "directory", "link", "link to nowhere", "link to itself"])
-def test_planted_files_in_the_reports_hold_no_run_and_lead_nowhere(controller: Controller, kind: str) -> None:
+def test_planted_files_in_the_reports_hold_no_run_and_lead_nowhere(controller, kind):
     """The run is reported all the same, and says what it could not use; commands that read end as well."""
     victim = controller.reports.parent / "victim"
     victim.mkdir() if kind == "directory" else victim.write_text("mine\n")

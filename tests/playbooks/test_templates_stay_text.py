@@ -81,7 +81,7 @@ class Desk:
         return proscribe(*words, "-i", str(self.directory / "inventory"), reports=self.directory / "reports")
 
 
-def test_no_text_of_a_stranger_is_run(tmp_path: Path) -> None:
+def test_no_text_of_a_stranger_is_run(tmp_path):
     """Where a template may stand at all; a name may have none of its characters."""
     desk = Desk(tmp_path)
     entry = tmp_path / "inventory/catalog/webmail/mail_of_ours.yml"
@@ -107,7 +107,7 @@ def test_no_text_of_a_stranger_is_run(tmp_path: Path) -> None:
     assert desk.evil in (tmp_path / "reports/latest/report.json").read_text(), "the text itself is in the report"
 
 
-def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_text_of_a_host_or_its_user_is_run_where_it_is_sent(tmp_path, monkeypatch):
     """A notification has the reasons of users and the names that hosts report. It arrives as they wrote it."""
     desk = Desk(tmp_path)
     monkeypatch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))

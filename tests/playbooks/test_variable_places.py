@@ -89,7 +89,7 @@ def play(use: str, place: str, role: str) -> str:
 
 
 @pytest.fixture
-def organisation(tmp_path: Path) -> Organisation:
+def organisation(tmp_path):
     made = Organisation(tmp_path)
     made.inventory(enforced="", proscribe_categories="[]", **{BAN: f"[{INVENTORY}]"})
     (tmp_path / "hosts.yml").write_text((tmp_path / "hosts.yml").read_text().replace("dns: 'off'", "dns: audit"))
@@ -128,7 +128,7 @@ def run(organisation: Organisation, playbook: str, config: str = ROLES, *options
 @pytest.mark.parametrize(
     ("use", "place"), [(use, place) for use in USES for place in PLACES if place not in LACKING[use]]
 )
-def test_a_role_counts_what_ansible_counts(organisation: Organisation, use: str, place: str) -> None:
+def test_a_role_counts_what_ansible_counts(organisation, use, place):
     organisation.configured("", f"roles_path = {organisation.directory / 'roles'}:{PROJECT / 'roles'}\n")
     role = wrapped(organisation, PLACES[place].files, "dns_filter")
     (organisation.directory / "plays").mkdir(exist_ok=True)
@@ -138,7 +138,7 @@ def test_a_role_counts_what_ansible_counts(organisation: Organisation, use: str,
     assert banned(organisation) == {INVENTORY if place in WEAKER else OF_PLACE}, ended.said
 
 
-def test_a_task_that_compiles_has_its_own_variables(organisation: Organisation) -> None:
+def test_a_task_that_compiles_has_its_own_variables(organisation):
     organisation.configured("", PATHS)
     tasks = (
         f"  tasks:\n    - compile_plans: {{mode: audit}}\n      run_once: true\n      vars: {{{SAYS.strip()}}}\n"
@@ -153,7 +153,7 @@ def imported(more: str = "", playbook: str = str(PROJECT / "playbooks/audit.yml"
     return f"- import_playbook: {playbook}\n{more}"
 
 
-def test_variables_of_import_playbook_count(organisation: Organisation) -> None:
+def test_variables_of_import_playbook_count(organisation):
     organisation.configured("", PATHS)
     ended = organisation.run(organisation.playbook(imported(f"  vars: {{{SAYS.strip()}}}\n")), "--limit", "one")
     assert ended.code == 0, ended.said
@@ -161,7 +161,7 @@ def test_variables_of_import_playbook_count(organisation: Organisation) -> None:
 
 
 @pytest.fixture(scope="module")
-def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collections(tmp_path_factory):
     path = tmp_path_factory.mktemp("collections")
     ended = proscribe("collection", "--output", str(path), reports=path)
     assert ended.code == 0, ended.said
@@ -173,9 +173,7 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("named", ["an imported playbook", "an imported FQCN", "an FQCN"])
-def test_variable_files_that_ansible_does_not_read_are_refused(
-    organisation: Organisation, collections: Path, named: str
-) -> None:
+def test_variable_files_that_ansible_does_not_read_are_refused(organisation, collections, named):
     organisation.configured("", f"{PATHS}collections_path = {collections}\n")
     vault = "$ANSIBLE_VAULT;1.1;AES256\n3030\n"  # which this run cannot open, and does not need
     wrapped(organisation, {"team/group_vars/all.yml": SAYS, "team/group_vars/elsewhere.yml": vault}, "")
@@ -200,11 +198,11 @@ def test_variable_files_that_ansible_does_not_read_are_refused(
         f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n      vars: {{{BAN}s: [slack]}}\n",
     ],
 )
-def test_variable_mistyped_in_a_play_is_refused(organisation: Organisation, text: str) -> None:
+def test_variable_mistyped_in_a_play_is_refused(organisation, text):
     assert f"{BAN}s" in run(organisation, text)
 
 
-def test_a_role_alone_cannot_have_a_policy(organisation: Organisation) -> None:
+def test_a_role_alone_cannot_have_a_policy(organisation):
     said = run(
         organisation, f"{PLAY}  roles:\n    - dns_filter\n    - {{role: restricted_apps, vars: {{{SAYS.strip()}}}}}\n"
     )
@@ -219,9 +217,7 @@ def test_a_role_alone_cannot_have_a_policy(organisation: Organisation) -> None:
         (f"- include_role: {{name: dns_filter}}\n  vars: {{{SAYS.strip()}}}\n", f"this role has its own {BAN}"),
     ],
 )
-def test_a_role_of_which_nobody_could_know_is_not_passed_over(
-    organisation: Organisation, task: str, found: str
-) -> None:
+def test_a_role_of_which_nobody_could_know_is_not_passed_over(organisation, task, found):
     organisation.configured("", ROLES)
     (organisation.directory / "more.yml").write_text(task)
     text = f"{PLAY}  tasks:\n    - include_role: {{name: dns_filter}}\n    - include_tasks: more.yml\n"
@@ -240,7 +236,7 @@ def test_a_role_of_which_nobody_could_know_is_not_passed_over(
     ],
 )
 def test_playbook_that_reads_the_inventory_alone_refuses_variables_elsewhere(
-    organisation: Organisation, playbook: str, more: str, options: tuple[str, ...], wrong: str
-) -> None:
+    organisation, playbook, more, options, wrong
+):
     said = run(organisation, imported(more, f"{PROJECT}/playbooks/{playbook}.yml"), PATHS, *options)
     assert f"{BAN}: found a list" in said and wrong in said

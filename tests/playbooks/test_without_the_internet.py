@@ -20,7 +20,7 @@ PARTS = f"{PARTS} proscribe pyproject.toml roles test_plugins"
 
 
 @pytest.fixture(autouse=True)
-def can_be_alone() -> None:
+def can_be_alone():
     if subprocess.run([*ALONE, "true"], capture_output=True).returncode:
         if os.environ.get("PROSCRIBE_TESTS_COMPLETE") == "1":
             pytest.fail("needs root, to have a machine without a network", pytrace=False)
@@ -43,15 +43,13 @@ def alone(launcher: Path, *words: str, before: str = "", **environment: str) -> 
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> Path:
+def launcher(tmp_path):
     (tmp_path / "wheels").mkdir()
     made_wheel(tmp_path / "wheels")
     return made_checkout(tmp_path / "checkout", "made-ansible>=1,<2")
 
 
-def test_the_configuration_of_pip_leads_it_to_the_wheels_where_sudo_drops_variables(
-    launcher: Path, tmp_path: Path
-) -> None:
+def test_the_configuration_of_pip_leads_it_to_the_wheels_where_sudo_drops_variables(launcher, tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {tmp_path}/wheels\n")
     before = f"""
@@ -61,7 +59,7 @@ mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PWD/etc/upper,workdir=$PWD/
     assert (ended.code, ended.said.splitlines()[-1]) == (0, "made ansible 1")
 
 
-def test_the_real_ones_are_fetched_elsewhere_carried_over_and_audit(tmp_path: Path) -> None:
+def test_the_real_ones_are_fetched_elsewhere_carried_over_and_audit(tmp_path):
     wheels = tmp_path / "wheels"
     fetch = [sys.executable, "-m", "pip", "--quiet", "download", "--dest", str(wheels), "ansible-core>=2.19,<2.22"]
     fetched = subprocess.run(fetch, capture_output=True, text=True, timeout=LONGEST)

@@ -58,11 +58,11 @@ class Desk(Site):
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path):
     return Desk(tmp_path)
 
 
-def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> None:
+def test_the_example_inventory_is_explained_from_anywhere(tmp_path):
     environment = clean_environment(PROSCRIBE_ANSIBLE_PLAYBOOK=REAL_ANSIBLE)
     ended = launch(PROJECT / "proscribe", "explain", "mail.google.com", cwd=tmp_path, environment=environment)
     assert ended.said.startswith("mail.google.com (Gmail: gmail): policy: blocked on localhost")
@@ -81,7 +81,7 @@ def test_the_example_inventory_is_explained_from_anywhere(tmp_path: Path) -> Non
         (("waiver", "new", "--service", "whatsapp"), 2, "there is no terminal to ask at"),
     ],
 )
-def test_a_word_ends_with_its_code_and_says_why(desk: Desk, words: tuple[str, ...], code: int, said: str) -> None:
+def test_a_word_ends_with_its_code_and_says_why(desk, words, code, said):
     ended = desk(*words)
     assert (ended.code, said in " ".join(ended.said.split())) == (code, True), ended.said
     assert "Traceback" not in ended.said and not desk.reports.exists()
@@ -94,13 +94,13 @@ def test_a_word_ends_with_its_code_and_says_why(desk: Desk, words: tuple[str, ..
         ("group_vars/press.yml", "a: [\n", "group_vars/press.yml"),
     ],
 )
-def test_a_mistake_in_the_inventory_is_named_in_plain_lines(desk: Desk, name: str, content: str, message: str) -> None:
+def test_a_mistake_in_the_inventory_is_named_in_plain_lines(desk, name, content, message):
     desk.file(name, content)
     ended = desk("explain", "t.me")
     assert (ended.code, message in ended.said, "Traceback" in ended.said) == (2, True, False), ended.said
 
 
-def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk: Desk) -> None:
+def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk):
     extra = ("-e", "proscribe_audiences={{ ['consumer', 'both', 'enterprise'] }}")
     ended = desk("audit", "--tags", "apps", *extra)
     assert ended.code == 0, ended.said
@@ -124,7 +124,7 @@ def test_every_host_is_explained_by_the_plan_that_a_run_gives_it(desk: Desk) -> 
     assert json.loads(done.stdout) == plans and len(set(plans.values())) == 3
 
 
-def test_report_list_and_explain_say_the_same_of_a_waiver_for_all_its_life(desk: Desk) -> None:
+def test_report_list_and_explain_say_the_same_of_a_waiver_for_all_its_life(desk):
     def statuses() -> list[dict[str, Any]]:
         listed = desk.as_json("waiver", "list")["waivers"]
         assert desk("audit", "--tags", "apps").code == 0
@@ -156,7 +156,7 @@ def test_report_list_and_explain_say_the_same_of_a_waiver_for_all_its_life(desk:
     ],
     ids=["its Python", "its Python with options", "env", "a shell script beside its Python"],
 )
-def test_the_python_of_a_given_ansible_is_found(desk: Desk, tmp_path: Path, script: str) -> None:
+def test_the_python_of_a_given_ansible_is_found(desk, tmp_path, script):
     python = Path(REAL_ANSIBLE).with_name("python3")
     ansible = made_ansible(tmp_path / "ansible-playbook", script.format(python=python))
     if script.startswith("#!/bin/sh"):
@@ -166,7 +166,7 @@ def test_the_python_of_a_given_ansible_is_found(desk: Desk, tmp_path: Path, scri
     assert desk("explain", "example.org", PROSCRIBE_ANSIBLE_PLAYBOOK=ansible, PATH=path).code == 0
 
 
-def test_an_ansible_whose_python_is_nowhere_is_reported(desk: Desk, tmp_path: Path) -> None:
+def test_an_ansible_whose_python_is_nowhere_is_reported(desk, tmp_path):
     ansible = made_ansible(tmp_path / "ansible-playbook", "#!/bin/sh\n")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python3").symlink_to("/bin/false")

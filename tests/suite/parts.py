@@ -148,11 +148,7 @@ def molecule(tools: Environment) -> Part:
     return Part(
         f"molecule, two hosts over SSH ({tools.label})",
         [tools.tool("molecule"), "test", "--no-command-borders", "--report"],
-        {
-            "PATH": f"{tools.directory}/bin:{PATH}",
-            "MOLECULE_GLOB": "tests/molecule/*/molecule.yml",
-            "NO_COLOR": "1",
-        },
+        {"PATH": f"{tools.directory}/bin:{PATH}", "MOLECULE_GLOB": "tests/molecule/*/molecule.yml", "NO_COLOR": "1"},
         missing,
         refuse=r"missing=[1-9]",  # a step whose playbook it did not find is no failure to Molecule
         tail=32,

@@ -226,11 +226,7 @@ TABLE = (
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
     Row("integration/test_upgrade.py", NIGHTLY, (*_RUNS, *_SWEEP)),
-    Row(
-        "integration/test_first_hour.py",
-        NIGHTLY,
-        ("docs/first-hour.md", f"{_COMMANDS[0][:-1]}init/*"),
-    ),
+    Row("integration/test_first_hour.py", NIGHTLY, ("docs/first-hour.md", f"{_COMMANDS[0][:-1]}init/*")),
     Row("integration/test_init.py", CHANGED, ("examples/*", f"{_COMMANDS[0][:-1]}init/*")),
     Row("integration/test_vendored.py", NIGHTLY, _COLLECTION),
     # the launcher and the playbooks, on the machine of the tests
@@ -247,11 +243,7 @@ TABLE = (
     Row("playbooks/test_second_observation.py", CHANGED, (*_REPORT, *_RUNS)),
     Row("playbooks/test_own_configuration.py", CHANGED, _RUNS),
     Row("playbooks/test_words.py", ALWAYS, _COMMANDS),
-    Row(
-        "playbooks/test_apps_restored.py",
-        CHANGED,
-        (f"{_CONTROLS}apps/quarantine/*", *_CUSTODY),
-    ),
+    Row("playbooks/test_apps_restored.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*", *_CUSTODY)),
     Row("playbooks/test_automation_controller.py", CHANGED, _RUNS),
     Row("playbooks/test_beside_others.py", NIGHTLY, _REPORT),
     Row("playbooks/test_collection_shapes.py", NIGHTLY, (*_COLLECTION, *_RUNS)),

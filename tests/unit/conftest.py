@@ -1,7 +1,5 @@
 """What unit tests share."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ OWN = Path(__file__).resolve().parents[2] / "catalog"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_files_read_once() -> Iterator[None]:
+def own_files_read_once():
     """No test changes a file of the project's own catalogue. To read and check them all takes a third of a second, and
     hundreds of tests load it, alone or with others. `catalogue.read_entries` is what they have of it.
     """

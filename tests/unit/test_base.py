@@ -1,7 +1,5 @@
 """Small modules that both sides share: lengths of time, moments, folded names, patterns, tuples, hashes."""
 
-from __future__ import annotations
-
 import calendar
 import datetime
 import hashlib

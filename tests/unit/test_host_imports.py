@@ -1,7 +1,5 @@
 """What may stand in the code that runs on managed hosts: the grammar of Python 3.9, and nothing but its own library."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from pathlib import Path
@@ -14,7 +12,7 @@ NEWER = {"compression"}  # in the standard library of Python 3.14 (PEP 784), and
 BESIDE = {"base", "commits"}  # what the programs of a schedule import lies beside them
 
 
-def test_it_parses_as_python_3_9_and_imports_its_own_library_and_no_code_of_the_controllers() -> None:
+def test_it_parses_as_python_3_9_and_imports_its_own_library_and_no_code_of_the_controllers():
     foreign = []
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(), str(path), feature_version=(3, 9))):

@@ -1,10 +1,7 @@
 """Small modules of the model: words of the published schemas, removed packages, ids of a quarantine."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,26 +17,26 @@ MORE = {"version": "1.0", "how": "apt-get", "tool": "/t", "place": "/p", "source
 
 
 @pytest.mark.parametrize("id_", ["owl_2-0123abcd", "a-00000000", f"{'a' * 64}-ffffffff"])
-def test_id_of_a_quarantined_item_is_read_from_the_end_of_its_action(id_: str) -> None:
+def test_id_of_a_quarantined_item_is_read_from_the_end_of_its_action(id_):
     assert ID.fullmatch(id_)
     assert id_of(f"quarantine /home/alice/a as b {moved(id_)}") == id_
     assert f"x {moved(id_)}" == f"x as {id_}"
 
 
-def test_actions_on_a_quarantine_are_list_restore_and_prune() -> None:
+def test_actions_on_a_quarantine_are_list_restore_and_prune():
     assert (LIST, DONE) == ("list", {"restore": "restored", "prune": "pruned"})
 
 
 # -- removed packages
 
 
-def test_removed_package_has_empty_fields_for_those_that_are_missing() -> None:
+def test_removed_package_has_empty_fields_for_those_that_are_missing():
     assert read({**LEAST, "more": 1})._asdict() == {**LEAST, **dict.fromkeys(MORE, "")}
     assert read({**LEAST, **MORE})._asdict() == {**LEAST, **MORE}
     assert Removed("dpkg", "owl", "", "system", "owl") == read({**LEAST, "name": "owl"})
 
 
-def test_removed_packages_differ_by_system_scope_place_and_name() -> None:
+def test_removed_packages_differ_by_system_scope_place_and_name():
     package = read(LEAST)
     others = [{"manager": "rpm"}, {"scope": "user:ann"}, {"place": "/p"}, {"name": "owl"}]
     assert len({read({**LEAST, **change}).key for change in ({}, *others)}) == 5
@@ -61,13 +58,13 @@ SCOPES = ("user:", "user:-a", "user:a b", "user:a/b", "user:a:b", "user:a,b", f"
         ({"mark": "held"}, "auto or manual"),
     ],
 )
-def test_field_of_a_removed_package_that_cannot_be_is_refused(change: dict[str, object], why: str) -> None:
+def test_field_of_a_removed_package_that_cannot_be_is_refused(change, why):
     with pytest.raises(ValueError, match=f"removed package.*{why}"):
         read({**LEAST, **change})
 
 
 @pytest.mark.parametrize("value", [None, [LEAST]])
-def test_removed_package_that_is_no_mapping_is_refused(value: object) -> None:
+def test_removed_package_that_is_no_mapping_is_refused(value):
     with pytest.raises(ValueError, match="mapping"):
         read(value)
 
@@ -84,7 +81,7 @@ def walk(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def parts(project: Path) -> list[dict[str, Any]]:
+def parts(project):
     files = sorted((project / "docs/schema").glob("*.json"))
     return [part for file in files for part in walk(json.loads(file.read_text(encoding="utf-8")))]
 
@@ -94,11 +91,11 @@ def parts(project: Path) -> list[dict[str, Any]]:
     ["STATES", "CONTROLS", "RUN_MODES", "CONTROL_MODES", "RESTRICTED", "SERVICE_MODES", "REQUEST_ANSWERS"]
     + ["POINT_STATES", "EVENT_STATES", "BETWEEN_RUNS", "FACILITIES", "SENT", "OUTLOOKS"],
 )
-def test_words_of_a_document_are_listed_in_a_schema(parts: list[dict[str, Any]], name: str) -> None:
+def test_words_of_a_document_are_listed_in_a_schema(parts, name):
     assert [*getattr(words, name)] in [part["enum"] for part in parts if "enum" in part]
 
 
-def test_names_and_limits_of_documents_are_those_of_their_schemas(parts: list[dict[str, Any]]) -> None:
+def test_names_and_limits_of_documents_are_those_of_their_schemas(parts):
     names = {*(part.get("const") for part in parts if isinstance(part.get("const"), str))}
     names |= {value for part in parts for value in part.get("enum", ()) if len(part["enum"]) == 1}
     assert [name for name, value in vars(words).items() if name.endswith("_SCHEMA") and value not in names] == []
@@ -107,13 +104,13 @@ def test_names_and_limits_of_documents_are_those_of_their_schemas(parts: list[di
     assert limits and [name for name, value in limits.items() if value not in bounds] == []
 
 
-def test_words_beside_the_controls_follow_them(parts: list[dict[str, Any]]) -> None:
+def test_words_beside_the_controls_follow_them(parts):
     listed = [part["enum"] for part in parts if "enum" in part]
     assert [*words.CONTROLS, *words.BESIDE] in listed
     assert [*words.STATES, *words.BESIDE_STATES] == [*words.EVENT_STATES]
 
 
-def test_words_without_an_enum_are_described(parts: list[dict[str, Any]]) -> None:
+def test_words_without_an_enum_are_described(parts):
     described = [part["description"] for part in parts if isinstance(part.get("description"), str)]
     *others, last = words.WAIVER_STATUSES
     assert f"{last}, or why it waives nothing: {', '.join(others)}" in described

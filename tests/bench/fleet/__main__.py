@@ -85,11 +85,7 @@ SWITCHES = {
 VALUES: dict[str, tuple[Any, Any, str]] = {
     "rounds": (int, 2, "the least of so many is printed; 2"),
     "forks": (int, 20, "Ansible's, and as parallel are the peers; 20"),
-    "latency": (
-        milliseconds,
-        None,
-        f"also the rows (at most {FAR} hosts) over a link that adds this each way: 20ms",
-    ),
+    "latency": (milliseconds, None, f"also the rows (at most {FAR} hosts) over a link that adds this each way: 20ms"),
     "loss": (per_cent, 0.0, "and loses that share of packets, such as 1%%; 0"),
     "serving": (addresses, 100, "hosts that serve the addresses of --peak in turn; 100"),
 }

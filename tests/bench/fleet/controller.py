@@ -32,13 +32,7 @@ class Bench:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        made: Fleet,
-        meter: Meter,
-        forks: int,
-        closed: bool = False,
-        prefix: Sequence[str] = (),
+        self, directory: Path, made: Fleet, meter: Meter, forks: int, closed: bool = False, prefix: Sequence[str] = ()
     ) -> None:
         self.directory, self.fleet, self.meter, self.forks, self.closed = directory, made, meter, forks, closed
         directory.mkdir(exist_ok=True)

@@ -8,13 +8,7 @@ from collections.abc import Iterator, Mapping
 from meter import Cost
 
 # The shares: a column of Cost, and the row that it is a share of.
-SHARES = (
-    ("controller", "ping"),
-    ("hosts", "ping"),
-    ("wall", "ping"),
-    ("controller", "pyinfra"),
-    ("wall", "pyinfra"),
-)
+SHARES = (("controller", "ping"), ("hosts", "ping"), ("wall", "ping"), ("controller", "pyinfra"), ("wall", "pyinfra"))
 # The aims: a row, a column, the row that it is a share of; and the most that this share may be.
 OURS = ("audit", "drift")
 AIMS = {
@@ -40,10 +34,7 @@ def processors() -> str:
 
 
 def rows(
-    hosts: int,
-    costs: Mapping[str, Cost],
-    connects: Mapping[str, str],
-    aims: Mapping[tuple[str, str, str], float],
+    hosts: int, costs: Mapping[str, Cost], connects: Mapping[str, str], aims: Mapping[tuple[str, str, str], float]
 ) -> Iterator[str]:
     """The lines of a table: `costs` and the state of the connections (open, new) by the name of the row."""
     shares = [(column, peer) for column, peer in SHARES if peer in costs]

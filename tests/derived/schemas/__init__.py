@@ -40,11 +40,7 @@ SCHEMAS: dict[str, tuple[str, str, Callable[[], Shape]]] = {
         "manifest.json of ./proscribe export: what is in it, and what not",
         lambda: shape_of(Manifest),
     ),
-    "host-record": (
-        "Host record",
-        "A line of hosts.jsonl: what is known of one expected host",
-        record,
-    ),
+    "host-record": ("Host record", "A line of hosts.jsonl: what is known of one expected host", record),
     "plan": ("Plan", "The compiled policy of the hosts that share it, in reports/plans/<digest>.json", plan),
     "quarantine-list": (
         "Quarantine list",

@@ -1,7 +1,5 @@
 """ELF files of any machine, the package that a Go program names, and files that cannot be."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Mapping
 
@@ -19,7 +17,7 @@ def go_package(content: bytes) -> str:
     return elf.go_package(read, binary) if binary else ""
 
 
-def test_go_program_names_the_package_it_was_built_from() -> None:
+def test_go_program_names_the_package_it_was_built_from():
     assert go_package(made.go(PACKAGE)) == PACKAGE
     stripped = made.go(PACKAGE).replace(b".go.buildinfo", b".something.el")
     assert go_package(made.elf({".data": bytes(-(64 + 56 + 18) % 16) + made.build_info(PACKAGE)})) in (PACKAGE, "")
@@ -29,7 +27,7 @@ def test_go_program_names_the_package_it_was_built_from() -> None:
 @pytest.mark.parametrize("width", [4, 8])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("size", "package"), [(100, PACKAGE), (16 * 1024, PACKAGE), (16 * 1024 + 1, "")])
-def test_go_before_1_18_points_to_its_texts(width: int, order: str, size: int, package: str) -> None:
+def test_go_before_1_18_points_to_its_texts(width, order, size, package):
     """Two strings, each an address and a length, as wide as the machine has them (debug/buildinfo)."""
     content = made.SENTINEL + f"path\t{PACKAGE}\n".encode().ljust(size - 32, b"\n") + made.SENTINEL
     blank = made.elf({".go.buildinfo": bytes(32), ".strings": bytes(32), ".text": content})
@@ -57,7 +55,7 @@ def test_go_before_1_18_points_to_its_texts(width: int, order: str, size: int, p
     ],
     ids=range(7),
 )
-def test_program_with_malformed_build_info_has_no_package(info: bytes) -> None:
+def test_program_with_malformed_build_info_has_no_package(info):
     assert go_package(made.elf({".go.buildinfo": info})) == ""
 
 
@@ -84,7 +82,7 @@ ANY_MACHINE = pytest.mark.parametrize(("order", "wide"), [("<", True), ("<", Fal
 
 
 @ANY_MACHINE
-def test_program_is_read_as_its_machine_lays_it(order: str, wide: bool) -> None:
+def test_program_is_read_as_its_machine_lays_it(order, wide):
     content = lay_out(order, wide)
     at = (64 + 2 * 56) if wide else (52 + 2 * 32)
     binary = elf.read(Read(content))
@@ -106,9 +104,7 @@ def test_program_is_read_as_its_machine_lays_it(order: str, wide: bool) -> None:
         ({4: 3}, 2, 0),  # names in a section that there is not
     ],
 )
-def test_table_that_cannot_be_is_empty_and_the_other_is_read(
-    order: str, wide: bool, sizes: Mapping[int, int], segments: int, sections: int
-) -> None:
+def test_table_that_cannot_be_is_empty_and_the_other_is_read(order, wide, sizes, segments, sections):
     binary = elf.read(Read(lay_out(order, wide, sizes) + bytes(10**5)))
     assert binary is not None
     assert (len(binary.segments), len([name for name in binary.sections if name])) == (segments, sections)
@@ -118,5 +114,5 @@ def test_table_that_cannot_be_is_empty_and_the_other_is_read(
     "content",
     [b"", b"\x7fELF", b"\x7fELF" + bytes(100), b"MZ" + bytes(100), made.elf()[:63], b"\x7fELF" + b"\xff" * 200],
 )
-def test_file_that_is_no_elf_is_read_as_none(content: bytes) -> None:
+def test_file_that_is_no_elf_is_read_as_none(content):
     assert elf.read(Read(content)) is None

@@ -1,7 +1,5 @@
 """JSON of plain values without the module json: the same text, letter for letter."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -32,7 +30,7 @@ print("json" in sys.modules)
 
 
 @given(VALUES)
-def test_value_is_written_as_json_writes_it(value: object) -> None:
+def test_value_is_written_as_json_writes_it(value):
     assert json_text.written(value) == json.dumps(value)
 
 
@@ -53,7 +51,7 @@ def describe_outcome(read: Callable[[str | bytes], object], text: str | bytes) -
 
 @given(TEXTS)
 @example("[NaN, Infinity, -Infinity]")
-def test_text_is_read_as_json_reads_it(text: str) -> None:
+def test_text_is_read_as_json_reads_it(text):
     assert describe_outcome(json_text.from_json, text) == describe_outcome(json.loads, text)
 
 
@@ -63,12 +61,12 @@ def test_text_is_read_as_json_reads_it(text: str) -> None:
         str.encode, TEXTS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]), st.just("surrogatepass")
     )
 )
-def test_bytes_are_read_as_json_reads_them(content: bytes) -> None:
+def test_bytes_are_read_as_json_reads_them(content):
     assert describe_outcome(json_text.from_json, content) == describe_outcome(json.loads, content)
 
 
 @given(VALUES)
-def test_answer_is_one_line_that_no_name_in_it_can_end(value: object) -> None:
+def test_answer_is_one_line_that_no_name_in_it_can_end(value):
     assert len(json_text.written(value).splitlines()) == 1
 
 
@@ -86,7 +84,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("value", "loads"), ROWS, ids=range(len(ROWS)))
-def test_module_json_is_loaded_for_values_that_are_not_plain(value: object, loads: bool) -> None:
+def test_module_json_is_loaded_for_values_that_are_not_plain(value, loads):
     path = str(Path(proscribe.__file__).parents[1])
     code = LOADED.replace("{value}", repr(value))
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code, path], capture_output=True, text=True, check=True)

@@ -1,12 +1,9 @@
 """Accounts that can change a file: by owner and mode, on the way to it, by links, below it."""
 
-from __future__ import annotations
-
 import grp
 import os
 import pwd
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +18,14 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make f
 
 
 @pytest.fixture
-def tmp_path() -> Iterator[Path]:
+def tmp_path():
     """A directory that only root can reach: who may write to /tmp is the machine's own business."""
     with tempfile.TemporaryDirectory(dir="/run") as directory:
         yield Path(directory)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path):
     """A checkout out of others' reach, and a file in it."""
     (tmp_path / "checkout" / "roles").mkdir(parents=True, mode=0o755)
     (tmp_path / "checkout" / "roles" / "main.yml").touch()
@@ -58,13 +55,11 @@ def make_stat(uid: int, gid: int, mode: int) -> os.stat_result:
         (99999, 0, 0o400, {NOBODY}, "99999"),
     ],
 )
-def test_account_that_can_change_a_file_is_named_by_owner_and_mode(
-    uid: int, gid: int, mode: int, trusted: set[int], who: str
-) -> None:
+def test_account_that_can_change_a_file_is_named_by_owner_and_mode(uid, gid, mode, trusted, who):
     assert who_else(make_stat(uid, gid, mode), trusted) == who
 
 
-def test_account_that_is_gone_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_account_that_is_gone_hides_no_other(monkeypatch):
     def getpwuid(uid: int) -> pwd.struct_passwd:
         if uid != 4321:
             raise KeyError(uid)
@@ -78,7 +73,7 @@ def test_account_that_is_gone_hides_no_other(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("which", [".", "..", "roles", "roles/main.yml"])
 @pytest.mark.parametrize("how", ["owner", "everybody", "group"])
-def test_first_path_in_others_reach_is_named(place: Path, which: str, how: str) -> None:
+def test_first_path_in_others_reach_is_named(place, which, how):
     path = (place / which).resolve()
     if how == "owner":
         os.chown(path, NOBODY, 0)
@@ -89,7 +84,7 @@ def test_first_path_in_others_reach_is_named(place: Path, which: str, how: str) 
     assert how != "owner" or exposed(str(place), {NOBODY}) is None
 
 
-def test_path_in_a_sticky_directory_is_replaced_by_its_owner_alone(place: Path) -> None:
+def test_path_in_a_sticky_directory_is_replaced_by_its_owner_alone(place):
     place.parent.chmod(0o1777)
     assert exposed(str(place), ()) is None
     assert find_exposed(str(place.parent / "not there")) == str(place.parent), "anybody could make it"
@@ -101,7 +96,7 @@ def test_path_in_a_sticky_directory_is_replaced_by_its_owner_alone(place: Path) 
     assert exposed(str(place), ()) is not None
 
 
-def test_file_that_is_gone_meanwhile_hides_no_other(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_is_gone_meanwhile_hides_no_other(place, monkeypatch):
     # Each scheduled run checks the reports of its checkout, too, and other runs write there.
     real = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: ["gone", *real(path)])
@@ -110,7 +105,7 @@ def test_file_that_is_gone_meanwhile_hides_no_other(place: Path, monkeypatch: py
     assert find_exposed(str(place)) == str(place / "roles" / "main.yml")
 
 
-def test_directory_with_more_files_than_are_checked_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directory_with_more_files_than_are_checked_is_an_error(place, monkeypatch):
     monkeypatch.setattr("proscribe.base.ownership.ENTRIES", 2)  # roles, and the file in it
     assert exposed(str(place), ()) is None
     (place / "roles" / "tasks.yml").touch()
@@ -118,7 +113,7 @@ def test_directory_with_more_files_than_are_checked_is_an_error(place: Path, mon
         exposed(str(place), ())
 
 
-def test_link_to_a_file_that_others_could_make_is_exposed(place: Path, tmp_path: Path) -> None:
+def test_link_to_a_file_that_others_could_make_is_exposed(place, tmp_path):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o1777)
     (place / "link").symlink_to(tmp_path / "open" / "later")
@@ -128,7 +123,7 @@ def test_link_to_a_file_that_others_could_make_is_exposed(place: Path, tmp_path:
 # -- the files of a scheduled run
 
 
-def test_schedule_of_an_account_may_run_its_own_files(place: Path) -> None:
+def test_schedule_of_an_account_may_run_its_own_files(place):
     os.chown(place / "roles", NOBODY, 0)
     require_own("nobody", [str(place)])
     with pytest.raises(ControlError, match=r"roles \(of nobody, mode 0755\) can be changed by nobody"):
@@ -139,12 +134,12 @@ def test_schedule_of_an_account_may_run_its_own_files(place: Path) -> None:
         require_own("root", [str(place)])
 
 
-def test_missing_account_of_a_schedule_is_reported(place: Path) -> None:
+def test_missing_account_of_a_schedule_is_reported(place):
     with pytest.raises(ControlError, match="nosuch"):
         require_own("nosuch", [str(place)])
 
 
-def test_program_is_checked_with_its_environment_and_its_interpreter(place: Path, tmp_path: Path) -> None:
+def test_program_is_checked_with_its_environment_and_its_interpreter(place, tmp_path):
     environment = tmp_path / "venv"
     (environment / "bin").mkdir(parents=True)
     (environment / "lib").mkdir()
@@ -163,7 +158,7 @@ def test_program_is_checked_with_its_environment_and_its_interpreter(place: Path
         os.chown(theirs, 0, 0)
 
 
-def test_path_that_cannot_be_checked_is_not_trusted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_that_cannot_be_checked_is_not_trusted(place, monkeypatch):
     def closed(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
@@ -176,7 +171,7 @@ def test_path_that_cannot_be_checked_is_not_trusted(place: Path, monkeypatch: py
     assert list(run_files._list_with_interpreters(str(place / "roles/main.yml"))) == [str(place / "roles/main.yml")]
 
 
-def test_clone_that_shares_files_by_hard_links_is_to_be_cloned_anew(place: Path, tmp_path: Path) -> None:
+def test_clone_that_shares_files_by_hard_links_is_to_be_cloned_anew(place, tmp_path):
     theirs = tmp_path / "theirs"
     theirs.touch()
     os.chown(theirs, NOBODY, NOBODY)

@@ -1,7 +1,5 @@
 """The modules load: what they import is there, under the name that Ansible gives to module_utils."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path
@@ -14,7 +12,7 @@ MODULES = sorted((PROJECT / "library").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_loads(path, monkeypatch):
     found = [*ansible.module_utils.__path__, str(PROJECT / "module_utils")]
     monkeypatch.setattr(ansible.module_utils, "__path__", found)
     before = set(sys.modules)

@@ -1,7 +1,5 @@
 """What stands at the repository's front door: hooks, CI and forms name what there is."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
@@ -19,7 +17,7 @@ def read(path: str) -> Any:
     return yaml.safe_load((PROJECT / path).read_text(encoding="utf-8"))
 
 
-def test_hooks_fetch_nothing() -> None:
+def test_hooks_fetch_nothing():
     """A hook of another repository is cloned when it runs first, and an environment is made for one of a language."""
     config = read(".pre-commit-config.yaml")
     assert [repository["repo"] for repository in config["repos"]] == ["local"]
@@ -28,7 +26,7 @@ def test_hooks_fetch_nothing() -> None:
     assert all(hook["entry"].startswith("tests/tool ") for hook in hooks)
 
 
-def test_a_tool_is_that_of_the_environment_with_its_ansible(tmp_path: Path) -> None:
+def test_a_tool_is_that_of_the_environment_with_its_ansible(tmp_path):
     place = tmp_path / ".cache/core2.19-python3.11/bin"
     place.mkdir(parents=True)
     (tmp_path / "tests").mkdir()
@@ -58,12 +56,12 @@ def test_a_tool_is_that_of_the_environment_with_its_ansible(tmp_path: Path) -> N
         (".gitlab-ci.yml", lambda ci: ci["nightly"]["script"], "./proscribe test nightly"),
     ],
 )
-def test_ci_runs_the_one_command_and_everything_at_night(path: str, commands: Any, expected: str) -> None:
+def test_ci_runs_the_one_command_and_everything_at_night(path, commands, expected):
     assert expected in commands(read(path))
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_form_is_one_that_is_shown_and_links_to_what_there_is(name: str) -> None:
+def test_a_form_is_one_that_is_shown_and_links_to_what_there_is(name):
     form = read(f".github/ISSUE_TEMPLATE/{name}.yml")
     assert {"name", "description", "body"} <= set(form)
     fields = [item for item in form["body"] if item["type"] != "markdown"]
@@ -74,7 +72,7 @@ def test_a_form_is_one_that_is_shown_and_links_to_what_there_is(name: str) -> No
     assert [link for link in re.findall(r"\]\(\.\./blob/HEAD/([^)]+)\)", text) if not (PROJECT / link).exists()] == []
 
 
-def test_the_form_for_a_service_has_the_categories_that_there_are() -> None:
+def test_the_form_for_a_service_has_the_categories_that_there_are():
     (category,) = (item for item in read(".github/ISSUE_TEMPLATE/service.yml")["body"] if item.get("id") == "category")
     there = {path.name for path in (PROJECT / "catalog").iterdir() if path.is_dir()} - {"feeds"}
     assert set(category["attributes"]["options"]) == there

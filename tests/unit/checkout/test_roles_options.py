@@ -1,7 +1,5 @@
 """What roles say that they take: Ansible shows it, checks it first, and refuses nothing that the compiler takes."""
 
-from __future__ import annotations
-
 import datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +39,7 @@ def takes(name: str, value: object) -> bool:
 
 
 @pytest.mark.parametrize("name", RESTRICTIONS)
-def test_ansible_takes_whatever_the_compiler_takes(name: str) -> None:
+def test_ansible_takes_whatever_the_compiler_takes(name):
     option = f"proscribe_{name}"
     choices = OPTIONS[option].get("choices", [])
     values = [RESTRICTIONS[name].default, *VALUES, *choices, choices]
@@ -61,12 +59,12 @@ def test_ansible_takes_whatever_the_compiler_takes(name: str) -> None:
         ("end_grace", "int", "soon"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_name(name: str, type_: str, wrong: object) -> None:
+def test_a_wrong_value_is_refused_with_its_name(name, type_, wrong):
     assert OPTIONS[f"proscribe_{name}"]["type"] == type_
     (said,) = refused(f"proscribe_{name}", wrong)
     assert f"proscribe_{name}" in said and not takes(name, wrong)
 
 
-def test_what_takes_several_kinds_of_value_is_of_no_one_type() -> None:
+def test_what_takes_several_kinds_of_value_is_of_no_one_type():
     raw = {name.removeprefix("proscribe_") for name, option in OPTIONS.items() if option["type"] == "raw"}
     assert raw == {"feeds", "waivers_removed", "user_notice", "refusal_notice", "batches", "max_change", "round"}

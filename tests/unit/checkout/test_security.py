@@ -1,7 +1,5 @@
 """SECURITY.md claims nothing that no test shows."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path
@@ -34,11 +32,11 @@ def functions_in(path: Path) -> set[str]:
     }
 
 
-def test_every_attacker_has_a_table(project: Path) -> None:
+def test_every_attacker_has_a_table(project):
     assert len(rows(project)) >= 20
 
 
-def test_each_cannot_names_a_test_that_is_there(project: Path) -> None:
+def test_each_cannot_names_a_test_that_is_there(project):
     for claim, cell in rows(project):
         named = NAMED.findall(cell)
         assert named, f"no test is named for: {claim}"
@@ -50,6 +48,6 @@ def test_each_cannot_names_a_test_that_is_there(project: Path) -> None:
 
 
 @pytest.mark.parametrize("attacker", ["host", "user", "controller", "repository"])
-def test_each_attacker_has_a_section(project: Path, attacker: str) -> None:
+def test_each_attacker_has_a_section(project, attacker):
     headings = [line for line in (project / "SECURITY.md").read_text().splitlines() if line.startswith("## ")]
     assert any(attacker in heading for heading in headings)

@@ -1,7 +1,5 @@
 """Variables of hosts as Ansible reads them from inventories."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ansible.inventory.manager import InventoryManager

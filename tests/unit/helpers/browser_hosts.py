@@ -1,7 +1,5 @@
 """A made host whose browsers have policies, and what a plan says to them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

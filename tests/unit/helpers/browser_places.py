@@ -1,7 +1,5 @@
 """The places of a made plan: two of Chromium's language, one of Firefox's."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from proscribe.host.controls.browser.places import Place

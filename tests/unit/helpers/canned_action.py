@@ -1,7 +1,5 @@
 """An action for a throw-away project: it answers what canned.json beside it has for its name, host and call."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A throw-away project for ansible-playbook: canned answers of Proscribe's actions, and the real callbacks."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """A copy of the checkout, for tests that add something to it."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The parsers of the commands."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 from collections.abc import Iterator

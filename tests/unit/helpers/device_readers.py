@@ -4,8 +4,6 @@ that it does not describe fails. Each gives what the device does with a host, by
 The pages are those of the format's declaration. No device was asked: docs/coverage.md.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -3,8 +3,6 @@
 The test file of a backend, tests/unit/host/controls/dns/backends/test_<name>.py, describes its resolver as `SAMPLE`.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import struct
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 `test_group_policy.py` of the integration tests has the real one.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Runs of which the events are made or sent, one after the other: for the tests of events."""
 
-from __future__ import annotations
-
 import json
 
 from pasts import Past

@@ -1,7 +1,5 @@
 """A made fleet with a host of each kind, and its exports: for the tests of the exports, here and in real readers."""
 
-from __future__ import annotations
-
 import fleets
 from fleets import PROCESS, WAIVERS, WECHAT, wechat
 from proscribe.controller.report.evaluation.reconcile import fleet_report, reconcile

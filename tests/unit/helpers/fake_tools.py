@@ -1,7 +1,5 @@
 """Tools of a made host, which answer from a table, and a package system of which nobody has anything."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any

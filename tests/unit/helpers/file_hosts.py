@@ -1,7 +1,5 @@
 """A host over a test directory with some files and tools."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The paths and units of the firewall on a host."""
 
-from __future__ import annotations
-
 BOOT_FILE = "/etc/proscribe/firewall.nft"
 LOAD_UNIT = "proscribe-firewall.service"
 WATCH_UNIT = "proscribe-firewall-watch.service"

@@ -1,7 +1,5 @@
 """Made runs, host records and fleets for the tests of the report."""
 
-from __future__ import annotations
-
 from proscribe.controller.report.text.command import Call
 from proscribe.model.finding import Finding, Verdict, host_record, judge
 

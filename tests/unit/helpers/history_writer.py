@@ -3,8 +3,6 @@
 history_writer.py HISTORY REPORTS NAME RUNS HOSTS [stop after so many hosts, and wait]
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Made services and catalogues for the tests of compiling."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

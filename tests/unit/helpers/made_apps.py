@@ -1,7 +1,5 @@
 """Apps as their makers build them, small but genuine by content: ELF, Go, Electron, Gecko, AppImage, Windows."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Mapping

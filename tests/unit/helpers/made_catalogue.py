@@ -1,7 +1,5 @@
 """A small catalogue on the disk, for the tests of loading."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proscribe.controller.compile.catalogue.loading import load

@@ -1,7 +1,5 @@
 """Made plans for the tests of exports: small ones with all that a format has to resolve, and the decisions for them."""
 
-from __future__ import annotations
-
 import datetime
 from typing import Any
 

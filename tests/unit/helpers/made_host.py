@@ -1,7 +1,5 @@
 """A made host with dpkg, packages and programs, the plans for it, and what is said of it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

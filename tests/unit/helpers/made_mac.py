@@ -1,7 +1,5 @@
 """What Proscribe reads of a Mac, made below a directory, and a `ps` that prints what macOS prints."""
 
-from __future__ import annotations
-
 import plistlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

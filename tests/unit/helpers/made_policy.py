@@ -1,7 +1,5 @@
 """A made catalogue, and the policy of hosts that have it."""
 
-from __future__ import annotations
-
 import datetime
 from pathlib import Path
 from typing import Any

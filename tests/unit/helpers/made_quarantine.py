@@ -1,7 +1,5 @@
 """A made host with a copy of a program at a user's home, and runs that are killed at a step of their choice."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

@@ -1,7 +1,5 @@
 """A program with a mark of the catalogue, and how a user starts it, so that its path says nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A made tree with two users, for what looks into homes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path

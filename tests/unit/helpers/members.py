@@ -1,7 +1,5 @@
 """Tasks of our playbooks that observe, and hosts that a strategy queues for them."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The one mistake of a reading."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Made runs, one after the other, for the tests of the history."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -2,8 +2,6 @@
 real tools read them the same is tested with the real ones (tests/integration/test_exports_of_the_plan.py).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

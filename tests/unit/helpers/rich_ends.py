@@ -1,7 +1,5 @@
 """Runs one after the other in a directory of reports, and all that stands there afterwards: for whole outputs."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

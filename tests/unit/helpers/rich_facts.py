@@ -1,7 +1,5 @@
 """Waivers of each standing, and exports to points: for the runs of which whole outputs are compared."""
 
-from __future__ import annotations
-
 from fleets import DIGEST, WAIVERS
 
 STANDING = [

@@ -1,7 +1,5 @@
 """Days of runs that have each kind of change, and the outputs of their history, for test_exports.py."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import tempfile

@@ -1,7 +1,5 @@
 """Runs that have each kind of result, and the outputs of these runs, for test_exports.py."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """Layouts of texts and summaries of changes, for test_exports.py."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from itertools import product

@@ -1,7 +1,5 @@
 """Made pages for people who run nothing: the whole page with 90 days, a department's page, and the trend's file."""
 
-from __future__ import annotations
-
 import datetime
 from pathlib import Path
 from typing import Any

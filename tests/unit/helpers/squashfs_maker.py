@@ -1,7 +1,5 @@
 """A maker of archives as AppImages have them, after the kernel's documentation (filesystems/squashfs.rst)."""
 
-from __future__ import annotations
-
 import lzma
 import struct
 import zlib

@@ -1,7 +1,5 @@
 """Cases of waivers: changes to the test organisation, and the status and openings that follow."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from waiver_organisation import APPROVERS, NOW, OURS, Signing

@@ -1,7 +1,5 @@
 """A test organisation with waivers: two departments, a lab, a catalogue of three services, and SSH keys."""
 
-from __future__ import annotations
-
 import datetime
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """A host that is a made tree, on which systemd's tools are answered for, and the daemon that notices starts."""
 
-from __future__ import annotations
-
 import errno
 import os
 import time

@@ -1,7 +1,5 @@
 """Made hosts that keep themselves in line, and users who request something between two runs."""
 
-from __future__ import annotations
-
 import fleets
 from fleets import WECHAT, wechat
 

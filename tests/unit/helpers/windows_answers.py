@@ -1,7 +1,5 @@
 """What Windows hosts print, made in the forms that Microsoft documents, for tests."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

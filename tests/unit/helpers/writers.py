@@ -1,7 +1,5 @@
 """What has to be so of every database behind the history when several processes write, and when one is killed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

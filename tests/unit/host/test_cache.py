@@ -1,7 +1,5 @@
 """The cache of a host for parts of the stream."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

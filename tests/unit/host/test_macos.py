@@ -1,7 +1,5 @@
 """A Mac below a directory: its applications, Homebrew, managed preferences, names, processes and record."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import os

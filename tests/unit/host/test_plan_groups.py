@@ -1,7 +1,5 @@
 """The plan of a host at a moment: open hours by its own clock, and members of groups."""
 
-from __future__ import annotations
-
 import datetime
 import os
 import time

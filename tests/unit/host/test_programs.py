@@ -1,7 +1,5 @@
 """The programs that hosts get as files or on command lines, each run by itself on made input."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

@@ -2,8 +2,6 @@
 that the test chooses: a loop would need luck.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

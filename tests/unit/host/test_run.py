@@ -1,7 +1,5 @@
 """The runs over a host: an observation, the state of compliance, and the change of a control."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Sequence

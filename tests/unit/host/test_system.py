@@ -1,7 +1,5 @@
 """The operating system of a host: renames, processes, its release, local services and the kernel."""
 
-from __future__ import annotations
-
 import errno
 import os
 import socket

@@ -1,7 +1,5 @@
 """The program of the watch as it lies on a host: it runs the code that was installed, and no other."""
 
-from __future__ import annotations
-
 import json
 import lzma
 import os

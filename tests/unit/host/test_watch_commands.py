@@ -1,7 +1,5 @@
 """The commands of the watch's program, and the cache of its observations."""
 
-from __future__ import annotations
-
 import marshal
 from binascii import crc32
 from importlib._bootstrap_external import MAGIC_NUMBER

@@ -1,7 +1,5 @@
 """Verdicts and records: what evidence means."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """The plan as it travels: one spelling, one digest, and no plan that was not meant."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -61,7 +59,7 @@ sections = st.fixed_dictionaries({"mode": st.sampled_from(["enforce", "audit"]),
 
 
 @given(st.dictionaries(st.sampled_from(["apps", "browser", "firewall", "dns"]), sections))
-def test_serialised_plan_stands_for_the_same_plan(controls: dict) -> None:
+def test_serialised_plan_stands_for_the_same_plan(controls):
     plan = sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": controls})
     assert whole(json.loads(serialised(plan))) == plan
     assert whole(json.loads(canonical(plan))) == plan, "as stored before texts were shortened"

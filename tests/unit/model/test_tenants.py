@@ -9,8 +9,6 @@ accounts sign in, and others do not.
   of Edge is case sensitive: learn.microsoft.com/deployedge/microsoft-edge-policies/restrictsignintopattern
 """
 
-from __future__ import annotations
-
 import base64
 import datetime
 import functools
@@ -175,7 +173,7 @@ WITH_HEADERS = answered(*BROWSERS, "squid_opening", "entra_tenant_restrictions")
 
 
 @pytest.mark.parametrize(("point", "name"), [one for one in WITH_HEADERS if one not in NOTHING])
-def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point: str, name: str) -> None:
+def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point, name):
     made = {"squid_opening": of_squid, "entra_tenant_restrictions": of_entra}
     headers = made[point](name) if point in made else of_browser(point, name)
     assert headers.get("Restrict-Access-Context") == CONTEXTS.get(name)
@@ -190,21 +188,21 @@ def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point: str, name: 
 
 
 @pytest.mark.parametrize("name", ["id", "whole", "both", "partner"])
-def test_entra_has_a_policy_for_each_partner_by_its_id(name: str) -> None:
+def test_entra_has_a_policy_for_each_partner_by_its_id(name):
     files = export("entra_tenant_restrictions", name).files
     bodies = [json.loads(content)["body"] for path, content in files.items() if path.startswith("partner_")]
     assert [body["tenantId"] for body in bodies] == ([PARTNER] if name == "partner" else [])
 
 
 @pytest.mark.parametrize("point", ["gpo", "mobileconfig", "intune", "chrome_enterprise"])
-def test_where_the_domains_of_a_tenant_are_not_named_an_export_says_what_stays_open_in_edge(point: str) -> None:
+def test_where_the_domains_of_a_tenant_are_not_named_an_export_says_what_stays_open_in_edge(point):
     (left_out,) = (one for one in export(point, "id").left_out if one.rule == "browser/sign-in")
     assert left_out.what == "Microsoft Edge: which accounts sign in"
     assert "proscribe_tenants.microsoft" in left_out.why and f"'{ID}'" in left_out.why and "domains" in left_out.why
     assert not [one for one in export(point, "whole").left_out if one.rule == "browser/sign-in"]
 
 
-def test_programs_that_need_no_id_are_exported_without_one() -> None:
+def test_programs_that_need_no_id_are_exported_without_one():
     """Where the private editions of OneDrive and Teams are permitted, nothing of them is managed."""
     read = read_restrictions({"proscribe_categories": ["webmail"], "proscribe_tenants": TENANTS["domain"]}, str)
     plan = compile_plan(own(), read, (), NOW.date())

@@ -1,7 +1,5 @@
 """An action, by a small one: the answers of hosts, errors of Ansible, turns, login shells, cleaning up."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from types import SimpleNamespace
@@ -88,7 +86,7 @@ class Low(Action):
 
 
 @pytest.fixture(autouse=True)
-def plain_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_run(monkeypatch):
     monkeypatch.setattr(ActionBase, "run", lambda *_: {"of": "ansible"})
 
 
@@ -101,18 +99,18 @@ def plain_run(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["lost", "Ansible's", "a defect"],
 )
-def test_error_of_ansible_steers_no_terminal(raised: Exception, kind: type[Exception], message: str) -> None:
+def test_error_of_ansible_steers_no_terminal(raised, kind, message):
     with pytest.raises(kind) as failed:
         Action(raised).run(None, HOST)
     assert message in str(failed.value) and "\x1b" not in str(failed.value)
 
 
-def test_answer_that_cannot_be_used_fails_the_task() -> None:
+def test_answer_that_cannot_be_used_fails_the_task():
     result = Action(Unusable("no record")).run(None, HOST)
     assert result == {"of": "ansible", "failed": True, "msg": "its answer cannot be used: no record"}
 
 
-def test_answer_in_time_ends_no_connection_and_a_late_one_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_in_time_ends_no_connection_and_a_late_one_is_given_up(monkeypatch):
     action_in_time = Action({"is": 1})
     action_in_time.run(None, HOST)
     assert action_in_time._connection.built == []
@@ -133,9 +131,7 @@ def test_answer_in_time_ends_no_connection_and_a_late_one_is_given_up(monkeypatc
     ],
 )
 @pytest.mark.parametrize("counts", [True, False])
-def test_task_that_would_report_another_hosts_answer_is_refused(
-    keywords: dict[str, Any], hosts: list[str] | None, refused: str, counts: bool
-) -> None:
+def test_task_that_would_report_another_hosts_answer_is_refused(keywords, hosts, refused, counts):
     asking = Action({"is": 1})
     asking.counts_for_its_host = counts
     vars(asking._task).update(keywords)
@@ -153,14 +149,14 @@ def test_task_that_would_report_another_hosts_answer_is_refused(
 BUSY = {"by": "run r0 of ann on c", "since": "2026-11-01T00:00:00Z", "waited": 0}
 
 
-def test_module_that_only_reads_takes_no_turn() -> None:
+def test_module_that_only_reads_takes_no_turn():
     reading = Action({"is": 1}, {"is": 2})
     reading.changes_its_host = False
     assert reading.module(dict(HOST), "a.b.module", stream="x") == {"is": 1}
     assert (reading.calls[0]["module_name"], reading.calls[0]["module_args"]) == ("a.b.module", {"stream": "x"})
 
 
-def test_run_that_has_the_host_is_waited_for_as_long_as_the_task_says_and_named() -> None:
+def test_run_that_has_the_host_is_waited_for_as_long_as_the_task_says_and_named():
     waiting = Action({"busy": BUSY}, {"is": 1, "other_runs": [{**BUSY, "by": "x"}, {**BUSY, "waited": 7}]})
     waiting._task.args = {"plan": "p", "run": {"wait": 44}}
     read = waiting.module(dict(HOST))
@@ -174,14 +170,14 @@ def test_run_that_has_the_host_is_waited_for_as_long_as_the_task_says_and_named(
 @pytest.mark.parametrize(
     ("path", "passes"), [("/usr/bin/python3.11", True), ("/usr/bin/python3; rm -r /", False), ("python3", False)]
 )
-def test_interpreter_that_ansible_finds_is_kept_if_it_is_a_path(path: str, passes: bool) -> None:
+def test_interpreter_that_ansible_finds_is_kept_if_it_is_a_path(path, passes):
     finding = Action({"is": 1})
     finding._discovered_interpreter_key, finding._discovered_interpreter = "discovered_interpreter_python", path
     fact = {"ansible_facts": {"discovered_interpreter_python": path}} if passes else {}
     assert finding.module(dict(HOST)) == {"is": 1, **fact}
 
 
-def test_timeout_of_an_observation_is_the_compiled_one() -> None:
+def test_timeout_of_an_observation_is_the_compiled_one():
     timeouts = {"usual": 60, "hosts": {"h2": "90"}}
     compiled = {"proscribe_compiled": {"proscribe_run": {"observe_timeout": timeouts}}}
     cases = ((compiled, "h1"), (compiled, "h2"), ({}, "h1"))
@@ -200,7 +196,7 @@ def print_answer(answer: dict[str, Any]) -> str:
     return f"motd\nproscribe-answer:{json.dumps(answer)}\n"
 
 
-def test_program_is_asked_again_while_another_audit_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_is_asked_again_while_another_audit_runs(monkeypatch):
     monkeypatch.setattr(action, "PAUSE", 0.001)
     assert ask(Low(*[{"busy": True}] * 3, {"is": 1})) == {"is": 1}
 
@@ -214,11 +210,11 @@ def test_program_is_asked_again_while_another_audit_runs(monkeypatch: pytest.Mon
         ("no json", f"{action.NO_PROGRAM} (it said so)"),
     ],
 )
-def test_program_that_gives_no_record_names_the_reason(answer: Any, message: str) -> None:
+def test_program_that_gives_no_record_names_the_reason(answer, message):
     assert ask(Low(answer), action.PAUSE / 2) == {"failed": True, "msg": message}
 
 
-def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(monkeypatch):
     assert "longer than" in ask(Low("nothing"), 0.0)["msg"]
     cut = Low({"is": 1})
     cut.leash = SimpleNamespace(why="too long")  # type: ignore[assignment]
@@ -239,7 +235,7 @@ def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(mon
         (b"welcome", None, "the login shell on h1"),
     ],
 )
-def test_login_shell_that_runs_nothing_is_refused_by_its_name(printed: bytes, user: str | None, shell: str) -> None:
+def test_login_shell_that_runs_nothing_is_refused_by_its_name(printed, user, shell):
     asking = Low(f"nope {ESCAPE}")
     asking._connection.printed = printed
     asking._get_remote_user = lambda: user  # type: ignore[method-assign]
@@ -252,7 +248,7 @@ def test_login_shell_that_runs_nothing_is_refused_by_its_name(printed: bytes, us
 
 
 @pytest.mark.parametrize(("output", "cut"), [("hello\nproscribe-shell\n", ""), ("nope", "it took too long")])
-def test_login_shell_that_runs_its_command_or_is_cut_off_is_not_refused(output: str, cut: str) -> None:
+def test_login_shell_that_runs_its_command_or_is_cut_off_is_not_refused(output, cut):
     asking = Low(output)
     asking.leash = SimpleNamespace(why=cut)  # type: ignore[assignment]
     asking.require_shell("h1")
@@ -267,7 +263,7 @@ def parse(monkeypatch: pytest.MonkeyPatch, **result: Any) -> Any:
     return Action()._parse_returned_data({"rc": 0, **result}, "p", q=1)
 
 
-def test_ansible_parses_only_keys_that_the_reader_lets_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ansible_parses_only_keys_that_the_reader_lets_through(monkeypatch):
     result, more, named = parse(monkeypatch, stdout='motd\n{"is": 1, "add_host": {}}\n', stderr="x", extra=2)
     assert json.loads(result.pop("stdout")) == {"is": 1}
     assert (result, more, named) == ({"rc": 0, "stderr": "", "extra": 2}, ("p",), {"q": 1})
@@ -277,7 +273,7 @@ def test_ansible_parses_only_keys_that_the_reader_lets_through(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("data", "module"), [(b"#!/usr/bin/python3\nx", True), (b"no script", False), (None, False)])
-def test_module_alone_is_piped_to_a_receiver(monkeypatch: pytest.MonkeyPatch, data: bytes | None, module: bool) -> None:
+def test_module_alone_is_piped_to_a_receiver(monkeypatch, data, module):
     calls: list[Any] = []
     errors = f"a{ESCAPE}\nb"
 
@@ -312,7 +308,7 @@ def clean(cleaning: Action, cut: str = "") -> Shell:
     return cleaning._connection._shell
 
 
-def test_files_of_a_module_are_removed_unless_the_host_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_a_module_are_removed_unless_the_host_was_given_up(monkeypatch):
     forced: list[bool] = []
     monkeypatch.setattr(ActionBase, "cleanup", lambda _, force: forced.append(force))
     assert clean(Action()).tmpdir == "/tmp/x" and forced == [True]
@@ -321,7 +317,7 @@ def test_files_of_a_module_are_removed_unless_the_host_was_given_up(monkeypatch:
 
 
 @pytest.mark.parametrize("slow", [True, False])
-def test_removal_of_files_has_a_time_limit_and_raises_other_errors(monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
+def test_removal_of_files_has_a_time_limit_and_raises_other_errors(monkeypatch, slow):
     def remove(*_: Any) -> None:
         if slow:
             subprocess.run(["sleep", "600"], stdout=-1, check=True)

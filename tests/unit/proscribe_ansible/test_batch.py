@@ -1,11 +1,8 @@
 """Questions of a batch to its hosts, and their outcomes; the hosts are shells of this machine."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +47,7 @@ def said(what: Any) -> str:
 
 
 @pytest.fixture(autouse=True)
-def read(monkeypatch: pytest.MonkeyPatch) -> None:
+def read(monkeypatch):
     """Answers are plain JSON, or nothing; `unusable` is refused by their reader."""
 
     def answered(printed: bytes) -> Any:
@@ -83,7 +80,7 @@ class TestAnswers:
         ],
         ids=range(3),
     )
-    def test_host_answers_to_the_first_stream_that_suffices(self, streams: list[str], found: dict[str, Any]) -> None:
+    def test_host_answers_to_the_first_stream_that_suffices(self, streams, found):
         outcome = proscribe_batch._answer(question(*streams), aside)
         assert outcome is not None and proscribe_batch._answer_in(outcome) == found
         assert outcome(Leash()) == found  # type: ignore[arg-type]
@@ -98,7 +95,7 @@ class TestAnswers:
             ([said({"record": 1})], {"client": "/nonexistent/ssh"}),
         ],
     )
-    def test_host_without_an_answer_is_asked_the_ordinary_way(self, streams: list[str], more: dict[str, Any]) -> None:
+    def test_host_without_an_answer_is_asked_the_ordinary_way(self, streams, more):
         assert proscribe_batch._answer(question(*streams, **more), aside) is None
 
     @pytest.mark.parametrize(
@@ -109,14 +106,14 @@ class TestAnswers:
             (f"echo no route >&2; exit {LOST}", AnsibleConnectionFailure, '"h1.example".*no route'),
         ],
     )
-    def test_error_is_raised_where_the_action_runs(self, stream: str, raised: type[Exception], why: str) -> None:
+    def test_error_is_raised_where_the_action_runs(self, stream, raised, why):
         outcome = proscribe_batch._answer(question(stream), aside)
         assert outcome is not None and proscribe_batch._answer_in(outcome) is None
         with pytest.raises(raised, match=why):
             outcome(Leash())  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("stream", ["", "echo unusable", said({LACKING: "x"})])
-    def test_host_that_has_used_up_its_time_is_not_asked_again(self, stream: str) -> None:
+    def test_host_that_has_used_up_its_time_is_not_asked_again(self, stream):
         outcome = proscribe_batch._answer(question(stream, said({"record": 2}), seconds=0), aside)
         leash = Leash()
         assert outcome is not None and outcome(leash) == {}  # type: ignore[arg-type]
@@ -130,9 +127,7 @@ class TestAnswers:
             (Ended(-1, b"", b"", refused="Incorrect sudo password"), AnsibleError, "Incorrect sudo password"),
         ],
     )
-    def test_end_of_a_command_is_no_outcome_a_cut_or_an_error(
-        self, ended: Ended, raised: type[Exception] | None, why: str | None
-    ) -> None:
+    def test_end_of_a_command_is_no_outcome_a_cut_or_an_error(self, ended, raised, why):
         outcome = proscribe_batch._ending(question(), ended)
         if why is None:
             assert outcome is None
@@ -145,16 +140,14 @@ class TestAnswers:
         with pytest.raises(raised, match=why):
             outcome(leash)  # type: ignore[arg-type]
 
-    def test_socket_that_serves_nobody_is_not_used(self, tmp_path: Path) -> None:
+    def test_socket_that_serves_nobody_is_not_used(self, tmp_path):
         path = tmp_path / "left"
         path.touch()
         outcome = proscribe_batch._answer(question(said({"record": 1}), path=str(path)), aside)
         assert proscribe_batch._answer_in(outcome) == {"record": 1}
 
     @pytest.mark.parametrize(("code", "found"), [(0, {"record": 1}), (LOST, None)])
-    def test_open_connection_is_used(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, found: Any
-    ) -> None:
+    def test_open_connection_is_used(self, tmp_path, monkeypatch, code, found):
         path = tmp_path / "open"
         path.touch()
         opened: list[Any] = []
@@ -169,9 +162,7 @@ class TestAnswers:
         assert (None if outcome is None else proscribe_batch._answer_in(outcome)) == found
 
     @pytest.mark.parametrize("connected", [False, True])
-    def test_worker_that_waits_for_a_connection_steps_aside(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connected: bool
-    ) -> None:
+    def test_worker_that_waits_for_a_connection_steps_aside(self, tmp_path, monkeypatch, connected):
         path = tmp_path / "socket"
         done: list[int] = []
 
@@ -227,15 +218,13 @@ class TestQuestions:
             ("su", {"ansible_su_user": "x"}, True),
         ],
     )
-    def test_host_with_other_options_of_an_unusual_plugin_is_asked_apart(
-        self, become: str, given: dict[str, Any], together: bool
-    ) -> None:
+    def test_host_with_other_options_of_an_unusual_plugin_is_asked_apart(self, become, given, together):
         model, other = member("h1", ansible_su_user="x"), member("h2", **{"ansible_su_user": "x", **given})
         made = proscribe_batch._question(route(become), other, model)
         assert (made is not None) is together
         assert proscribe_batch._question(route(become), model, model) is not None
 
-    def test_host_without_an_observation_is_asked_nothing(self) -> None:
+    def test_host_without_an_observation_is_asked_nothing(self):
         assert proscribe_batch._question(route(refuses="h2"), member("h2"), member("h1")) is None
 
     @pytest.mark.parametrize(
@@ -247,9 +236,7 @@ class TestQuestions:
             (set(), False, [], ""),
         ],
     )
-    def test_hosts_of_a_group_without_a_result_are_asked(
-        self, monkeypatch: pytest.MonkeyPatch, ended: set[str], suits: bool, names: list[str], model: str
-    ) -> None:
+    def test_hosts_of_a_group_without_a_result_are_asked(self, monkeypatch, ended, suits, names, model):
         models: list[str] = []
         group = [member(f"h{number}") for number in range(1, 5)]
         monkeypatch.setattr(proscribe_batch, "_captured", lambda _, one: None if one.name in ended else one.name)
@@ -281,7 +268,7 @@ class TestRoutes:
         action = SimpleNamespace(_connection=connection, can_stream=lambda: streams, _low_level_execute_command=execute)
         return Captured(action, "python3")
 
-    def test_route_has_the_command_that_becomes_root(self) -> None:
+    def test_route_has_the_command_that_becomes_root(self):
         captured = self.captured()
         found = proscribe_batch._route(captured)
         assert found is not None and (found.remote, found.password) == ("become python3", None)
@@ -289,13 +276,13 @@ class TestRoutes:
         assert b"become python3" in found.client("h1.example") and b"h1.example" in found.client("h1.example")
         assert "exec_command" not in vars(captured.action._connection)  # it is as it was
 
-    def test_route_is_none_for_an_action_that_cannot_stream_and_for_another_plugin(self) -> None:
+    def test_route_is_none_for_an_action_that_cannot_stream_and_for_another_plugin(self):
         assert proscribe_batch._route(self.captured(streams=False)) is None
         captured = self.captured()
         captured.action._connection = connection_loader.get("local", PlayContext())
         assert proscribe_batch._route(captured) is None
 
-    def test_route_is_none_where_ansible_lacks_a_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_route_is_none_where_ansible_lacks_a_name(self, monkeypatch):
         captured = self.captured()
         kinds: list[str] = []
         monkeypatch.setattr(proscribe_batch, "complete", lambda uses, having: kinds.extend(having))  # says None
@@ -305,7 +292,7 @@ class TestRoutes:
         ("incorrect", "missing", "why"),
         [(True, True, "Incorrect sudo password"), (False, True, "Missing sudo password"), (False, False, "")],
     )
-    def test_password_is_the_one_of_the_become_plugin(self, incorrect: bool, missing: bool, why: str) -> None:
+    def test_password_is_the_one_of_the_become_plugin(self, incorrect, missing, why):
         become = SimpleNamespace(
             name="sudo",
             expect_prompt=lambda: True,
@@ -341,7 +328,7 @@ class Results:
 
 
 @pytest.fixture
-def batch(monkeypatch: pytest.MonkeyPatch) -> Any:
+def batch(monkeypatch):
     log: list[Any] = []
     monkeypatch.setattr(proscribe_batch, "Results", Results)
     monkeypatch.setattr(proscribe_batch, "alike", lambda members: [members[:2], members[2:]])
@@ -351,7 +338,7 @@ def batch(monkeypatch: pytest.MonkeyPatch) -> Any:
     return SimpleNamespace(log=log, give_up=lambda names: log.append(("give up", *names)))
 
 
-def test_host_without_an_answer_is_given_up(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_an_answer_is_given_up(batch, monkeypatch):
     answered = partial(proscribe_batch._answered, {"record": 1})
     outcomes = {"asked h1": answered, "asked h2": None, "asked h3": partial(proscribe_batch._cut, "x", False)}
     monkeypatch.setattr(proscribe_batch, "_answer", lambda question, _: outcomes[question])
@@ -361,9 +348,7 @@ def test_host_without_an_answer_is_given_up(batch: Any, monkeypatch: pytest.Monk
     assert batch.log[-1] == "flush"
 
 
-def test_failure_of_a_batch_is_reported_and_the_ordinary_way_remains(
-    batch: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failure_of_a_batch_is_reported_and_the_ordinary_way_remains(batch, monkeypatch):
     warned: list[str] = []
     monkeypatch.setattr(proscribe_batch.display, "warning", warned.append)
 

@@ -1,7 +1,5 @@
 """Groups of hosts whose connections have the same options."""
 
-from __future__ import annotations
-
 import pytest
 from ansible.template import trust_as_template
 from members import make_member, make_task

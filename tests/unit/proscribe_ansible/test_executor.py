@@ -33,7 +33,7 @@ def question(route: Any) -> Any:
 
 
 @pytest.fixture
-def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
+def batch(monkeypatch):
     """A batch in which the executor notes for whom it ran, and with which outcome."""
     made = Batch()
 
@@ -56,7 +56,7 @@ def record(number: int) -> dict[str, Any]:
 
 
 class TestResults:
-    def test_an_answer_that_differs_in_more_has_a_result_of_its_own(self, batch: Batch) -> None:
+    def test_an_answer_that_differs_in_more_has_a_result_of_its_own(self, batch):
         results, one, route = Results(batch), task(), object()
         for number, more in enumerate([{}, {}, {"more": 1}, {"more": 1}, {}]):
             results.send(member(f"h{number}", one), question(route), {**record(number), **more}, f"o{number}")
@@ -98,16 +98,14 @@ class TestInside:
     """A member's worker inside the process of the batch."""
 
     @pytest.fixture
-    def parts(self) -> tuple[Any, Member]:
+    def parts(self):
         batch = SimpleNamespace(_final_q=Queue(), _term="term", _loader="loader", _task="own", _host="own")
         host = SimpleNamespace(name="h1", vars={"a": 1}, groups=["g"])
         keywords = dict.fromkeys(KEYWORDS, "{{ expression }}")
         return batch, Member(host, Task(name="x", **keywords), {"b": 2}, "context")
 
     @pytest.mark.parametrize("fails", [False, True])
-    def test_member_runs_with_its_own_host_and_leaves_the_batch_unchanged(
-        self, parts: tuple[Any, Member], monkeypatch: pytest.MonkeyPatch, fails: bool
-    ) -> None:
+    def test_member_runs_with_its_own_host_and_leaves_the_batch_unchanged(self, parts, monkeypatch, fails):
         batch, member = parts
         question = SimpleNamespace(
             address="10.0.0.7",
@@ -148,9 +146,7 @@ class TestInside:
         assert member.host.vars is before and member.host.groups == ["g"]
         assert vars(member.task) == task_before and batch._task == "own"
 
-    def test_without_a_question_the_executor_is_ansibles(
-        self, parts: tuple[Any, Member], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_without_a_question_the_executor_is_ansibles(self, parts, monkeypatch):
         batch, member = parts
         monkeypatch.setattr(TaskExecutor, "_get_connection", lambda *words: ("a connection", *words[1:]))
         monkeypatch.setattr(TaskExecutor, "_set_connection_options", lambda *words: ["options", *words[1:]])

@@ -1,7 +1,5 @@
 """The exit code of a playbook with runs of ours."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

@@ -1,7 +1,5 @@
 """The handover between the process of a batch and the actions that run in it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -11,7 +9,7 @@ from proscribe_ansible.handover import Captured, Member, handover
 
 
 @pytest.mark.parametrize("asks", [True, False])
-def test_action_is_captured_just_before_it_would_ask(monkeypatch: pytest.MonkeyPatch, asks: bool) -> None:
+def test_action_is_captured_just_before_it_would_ask(monkeypatch, asks):
     def run(process: Any, member: Member) -> None:
         assert handover.capturing and process == "batch" and member.name == "h1"
         if asks:

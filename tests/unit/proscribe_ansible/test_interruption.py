@@ -1,7 +1,5 @@
 """Signals of a run, taken from Ansible's task queue manager and given back: made managers, real signals."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

@@ -2,12 +2,9 @@
 written in check mode. The module itself, on a fixture of a host.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +23,7 @@ DIGEST = PLAN["digest"]
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def module(monkeypatch):
     """proscribe_ansible.module as Ansible sends it."""
     monkeypatch.setattr(
         ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PROJECT / "module_utils")]
@@ -74,13 +71,11 @@ class Made:
 
 
 @pytest.fixture
-def host(
-    tmp_path: Path, module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Made:
+def host(tmp_path, module, monkeypatch, capsys):
     return Made(tmp_path, module, monkeypatch, capsys)
 
 
-def test_the_log_has_who_sent_which_plan_and_what_was_done(host: Made) -> None:
+def test_the_log_has_who_sent_which_plan_and_what_was_done(host):
     invoked = f"Invoked with plan={DIGEST} state=present by={BY}"
     host.call(run={"by": BY}, _ansible_check_mode=True)
     assert host.log == [invoked]
@@ -90,7 +85,7 @@ def test_the_log_has_who_sent_which_plan_and_what_was_done(host: Made) -> None:
     assert host.log[3:] == [f"Invoked with plan={DIGEST} state=present"], "nothing was to do"
 
 
-def test_actions_are_one_line_of_the_log_with_any_names_of_files(host: Made) -> None:
+def test_actions_are_one_line_of_the_log_with_any_names_of_files(host):
     host.call(lambda _: {"changed": True, "actions": ["moved /home/a\nroot: did nothing", "moved \x1b[2J"]})
     assert host.log[1:] == ["Did moved /home/a root: did nothing; moved [2J"]
 
@@ -104,9 +99,7 @@ SHARED = [{**OTHER, "waited": 3}]
     ("kind", "done"),
     [("ControlError", []), ("ControlError", ["removed wechat", "closed ports"]), ("ValueError", []), ("Busy", [])],
 )
-def test_error_is_answered_with_the_actions_before_it(
-    host: Made, kind: str, done: list[str], shared: list[dict[str, Any]]
-) -> None:
+def test_error_is_answered_with_the_actions_before_it(host, kind, done, shared):
     def work(call: Any) -> dict[str, Any]:
         call.host.other_runs = shared
         if kind == "ValueError":

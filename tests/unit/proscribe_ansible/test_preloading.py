@@ -1,20 +1,17 @@
 """What every host's task needs is loaded before workers are forked."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 from proscribe_ansible import preloading
 
 PROJECT = Path(preloading.__file__).resolve().parents[2]
 
 
-def test_a_worker_finds_everything_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_finds_everything_loaded(monkeypatch):
     done: list[object] = []
     collector = SimpleNamespace(
         freeze=lambda: done.append("frozen"),
@@ -32,7 +29,7 @@ def test_a_worker_finds_everything_loaded(monkeypatch: pytest.MonkeyPatch) -> No
     assert queried == {("filter", "default"), ("test", "defined"), ("action", "compliance_state"), *usual}
 
 
-def test_plugins_of_every_worker_are_loaded() -> None:
+def test_plugins_of_every_worker_are_loaded():
     """In a process of its own: here it is loaded already."""
     program = f"""
 import sys

@@ -1,7 +1,5 @@
 """Every private name of ansible-core that is used stands in one file, and what becomes of one that is missing."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +80,7 @@ def unlisted(every: dict[str, ast.Module]) -> set[tuple[str, str]]:
     }
 
 
-def test_private_name_that_is_used_is_in_the_list() -> None:
+def test_private_name_that_is_used_is_in_the_list():
     paths = [path for room in ROOMS for path in sorted((PROJECT / room).rglob("*.py"))]
     every = {path.relative_to(PROJECT).as_posix(): ast.parse(path.read_bytes()) for path in paths}
     assert unlisted(every) == set()
@@ -102,11 +100,11 @@ def test_private_name_that_is_used_is_in_the_list() -> None:
         ("def f(x):\n    return x._thing", {"_thing"}),
     ],
 )
-def test_a_use_is_found(text: str, found: set[str]) -> None:
+def test_a_use_is_found(text, found):
     assert {name for _, name in unlisted({"some.py": ast.parse(text)})} == found
 
 
-def test_missing_private_name_is_named_in_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_private_name_is_named_in_a_warning(monkeypatch):
     warnings: list[str] = []
     monkeypatch.setattr(Display, "warning", lambda self, text: warnings.append(text))
     whole = SimpleNamespace(**dict.fromkeys(private_names.SWEEP.names["StrategyBase()"]))

@@ -1,7 +1,5 @@
 """The report registers itself with a run of Ansible's, comes last, and lets the screen print less of a failure."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,7 +51,7 @@ class Strategy(StrategyBase):  # type: ignore[misc]
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
+def loaded(monkeypatch):
     """What Ansible's loader was asked for, and the callback that it has."""
     callback = Callback()
     found = SimpleNamespace(names=[], callback=callback, directories=[])
@@ -73,23 +71,21 @@ class TestRegistering:
             ("ansible_collections.acme.things.plugins.action.compile_plans", "acme.things.proscribe_report", []),
         ],
     )
-    def test_the_callback_joins_the_play_that_runs(
-        self, loaded: Any, action: str, name: str, directories: list[str]
-    ) -> None:
+    def test_the_callback_joins_the_play_that_runs(self, loaded, action, name, directories):
         play, manager = Play(), Manager("screen")
         Strategy(manager).run(SimpleNamespace(_play=play), Path("/checkout/callback_plugins"), action)
         assert manager._callback_plugins == ["screen", loaded.callback]
         assert loaded.callback.done == ["methods", "options", (play, manager)]
         assert (loaded.names, loaded.directories) == ([name], directories)
 
-    def test_none_where_one_collects_already(self, loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_none_where_one_collects_already(self, loaded, monkeypatch):
         monkeypatch.setattr(active, "collected", lambda: True)
         manager = Manager()
         Strategy(manager).run(SimpleNamespace(_play=Play()), Path("/x"))
         assert manager._callback_plugins == [] and loaded.names == []
 
     @pytest.mark.parametrize("lacks", ["play", "callback", "TaskQueueManager()", "CallbackBase", "iterator"])
-    def test_none_where_something_is_not_there(self, loaded: Any, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
+    def test_none_where_something_is_not_there(self, loaded, monkeypatch, lacks):
         monkeypatch.setattr(registration, "complete", lambda uses, having: lacks not in having)
         loaded.callback = None if lacks == "callback" else loaded.callback
         iterator: Any = SimpleNamespace(_play=Play())
@@ -100,7 +96,7 @@ class TestRegistering:
 
 
 class TestManager:
-    def test_manager_is_the_one_that_sends_the_event(self) -> None:
+    def test_manager_is_the_one_that_sends_the_event(self):
         callback = Callback()
         manager = Manager(callback)
         assert manager.sends(callback) is manager
@@ -109,7 +105,7 @@ class TestManager:
 
 
 class TestLast:
-    def test_after_all_others_and_events_on_their_way_go_on(self) -> None:
+    def test_after_all_others_and_events_on_their_way_go_on(self):
         one = Callback()
         manager = Manager("a", one, "b")
         before = manager._callback_plugins
@@ -117,7 +113,7 @@ class TestLast:
         assert manager._callback_plugins == ["a", "b", one] and before == ["a", one, "b"]
 
     @pytest.mark.parametrize("callbacks", [["a"], ("a",), None])
-    def test_not_where_it_is_not_among_them(self, callbacks: Any) -> None:
+    def test_not_where_it_is_not_among_them(self, callbacks):
         manager = SimpleNamespace(_callback_plugins=callbacks)
         assert be_last(Callback(), manager) is False and manager._callback_plugins is callbacks
         assert be_last(Callback(), SimpleNamespace()) is False
@@ -138,7 +134,7 @@ class Screen:
 
 
 class TestShorterFailures:
-    def test_results_of_ours_are_shortened_on_the_screen_alone(self) -> None:
+    def test_results_of_ours_are_shortened_on_the_screen_alone(self):
         screen, other = Screen(), Screen()
         manager = Manager(screen, other)
         for _ in range(2):  # each play may ask for it
@@ -154,7 +150,7 @@ class TestShorterFailures:
         other.v2_runner_on_failed(SimpleNamespace(ours=True, result={"plan": "long"}))
         assert other.printed == [({"plan": "long"}, False)]
 
-    def test_once_however_often_it_is_asked_for(self) -> None:
+    def test_once_however_often_it_is_asked_for(self):
         screen = Screen()
         manager = Manager(screen)
         shorten_failures(manager, lambda result: True, "plan")
@@ -163,7 +159,7 @@ class TestShorterFailures:
         assert screen.v2_runner_on_failed is shortened
 
 
-def test_failures_are_those_of_all_hosts() -> None:
+def test_failures_are_those_of_all_hosts():
     stats = AggregateStats()
     assert failures(SimpleNamespace(_stats=stats)) == 0
     for host, what in [("a", "failures"), ("a", "failures"), ("b", "dark"), ("b", "ok"), ("c", "changed")]:

@@ -1,7 +1,5 @@
 """Every module that our playbooks have run on a host has an action that reads its answer, and there are no others."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

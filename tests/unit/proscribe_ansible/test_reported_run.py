@@ -1,7 +1,5 @@
 """The report of one run, from the results of its tasks to its files and its exit code."""
 
-from __future__ import annotations
-
 import json
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """Hosts and tasks that may be observed in one process with others."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

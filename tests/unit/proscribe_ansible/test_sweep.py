@@ -1,7 +1,5 @@
 """Batches of hosts that one process observes, and the hosts that it leaves."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading
@@ -39,7 +37,7 @@ class Linear:
 
 
 @pytest.fixture
-def ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+def ansible(monkeypatch):
     """Ansible's own methods, which note what they are called for."""
 
     def queue(self: Linear, host: Any, _task: Any, _variables: Any, _context: Any) -> None:

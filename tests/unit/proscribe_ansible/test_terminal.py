@@ -1,7 +1,5 @@
 """The terminal of the report, beside Ansible's own screen."""
 
-from __future__ import annotations
-
 import os
 import sys
 from types import SimpleNamespace
@@ -55,7 +53,7 @@ class Made:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+def made(monkeypatch):
     for name in ("TERM", "NO_COLOR", FILE, "PROSCRIBE_ANSWER_FD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "60")
@@ -77,16 +75,14 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
         ("proscribe_stdout", 0, True, "dumb", False),
     ],
 )
-def test_line_is_rewritten_on_our_own_screen_of_a_terminal(
-    made: Made, monkeypatch: pytest.MonkeyPatch, screen: str, verbosity: int, tty: bool, term: str, rewrites: bool
-) -> None:
+def test_line_is_rewritten_on_our_own_screen_of_a_terminal(made, monkeypatch, screen, verbosity, tty, term, rewrites):
     made.is_one(tty, screen)
     monkeypatch.setenv("TERM", term)
     made.shown.verbosity = verbosity
     assert made.terminal.rewrites() is rewrites
 
 
-def test_line_of_progress_is_flushed_and_removed(made: Made) -> None:
+def test_line_of_progress_is_flushed_and_removed(made):
     for text in ("", "1 of 2\r", "2 of 2\n"):
         made.terminal.progress(text)
     assert made.shown.log == [
@@ -103,7 +99,7 @@ def test_line_of_progress_is_flushed_and_removed(made: Made) -> None:
     ("screen", "document"),
     [("json", True), ("ansible.posix.jsonl", True), ("default", False), ("proscribe_stdout", False)],
 )
-def test_text_beside_a_document_goes_to_stderr(made: Made, screen: str, document: bool) -> None:
+def test_text_beside_a_document_goes_to_stderr(made, screen, document):
     made.is_one(screen=screen)
     made.terminal.show("x")
     made.terminal.conclude("it was bad")
@@ -114,7 +110,7 @@ def test_text_beside_a_document_goes_to_stderr(made: Made, screen: str, document
     assert max(map(len, end.splitlines())) <= 60
 
 
-def test_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made: Made) -> None:
+def test_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made):
     made.shown.display = lambda *_, **__: os.close(-1)  # type: ignore[method-assign]
     made.terminal.interrupted("by a hangup")
 
@@ -124,9 +120,7 @@ def test_terminal_that_is_gone_does_not_keep_a_run_from_its_end(made: Made) -> N
     ("tty", "ansible", "none", "colours"),
     [(True, True, "", True), (False, True, "", False), (True, False, "", False), (True, True, "1", False)],
 )
-def test_screen_has_its_size_and_colours_and_a_log_file_none(
-    made: Made, monkeypatch: pytest.MonkeyPatch, tty: bool, ansible: bool, none: str, colours: bool, log: str | None
-) -> None:
+def test_screen_has_its_size_and_colours_and_a_log_file_none(made, monkeypatch, tty, ansible, none, colours, log):
     made.is_one(tty)
     made.set(of_ansible.color, "ANSIBLE_COLOR", ansible)
     made.set(of_ansible.C, "DEFAULT_LOG_PATH", log)
@@ -139,7 +133,7 @@ def test_screen_has_its_size_and_colours_and_a_log_file_none(
     ]
 
 
-def test_answer_for_machines_is_alone_on_its_descriptor(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_for_machines_is_alone_on_its_descriptor(made, monkeypatch):
     reading, writing = os.pipe()
     monkeypatch.setenv("PROSCRIBE_ANSWER_FD", str(writing))
     made.terminal.hand_over('"é"')
@@ -152,7 +146,7 @@ def test_answer_for_machines_is_alone_on_its_descriptor(made: Made, monkeypatch:
     assert made.shown.log == [("[]", {})] * 2
 
 
-def test_warnings_and_mistakes_steer_no_terminal_and_are_printed_once(made: Made) -> None:
+def test_warnings_and_mistakes_steer_no_terminal_and_are_printed_once(made):
     made.terminal.warn("odd \x1b[2J name")
     made.terminal.mistake("Task failed: Action failed: a mistake")
     assert made.shown.log == ["warning: odd \ufffd[2J name"], "our own screen has said the mistake"

@@ -1,7 +1,5 @@
 """Paths of the code in a checkout and in a collection."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil
@@ -35,11 +33,11 @@ def load_from(directory: Path) -> ModuleType:
         (f"/x/{INSIDE}/deeper/installation.py", ""),
     ],
 )
-def test_name_of_a_collection_is_read_from_its_path(file: str, collection: str) -> None:
+def test_name_of_a_collection_is_read_from_its_path(file, collection):
     assert installation.collection_of(file) == collection
 
 
-def test_paths_of_a_checkout_are_below_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_paths_of_a_checkout_are_below_it(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert (installation.COLLECTION, installation.ROOT) == ("", PROJECT)
     assert installation.reports({}) == PROJECT / "reports" and installation.user_project() is None
@@ -53,9 +51,7 @@ def test_paths_of_a_checkout_are_below_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert not installation.is_playbook("audit.yml", str(tmp_path)) and not installation.is_playbook("acme.ban.audit")
 
 
-def test_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(monkeypatch, tmp_path):
     here = load_from(tmp_path / "checkout/module_utils/proscribe/wire")
     assert here.reports({}) == here.ROOT / "reports" == tmp_path / "checkout/reports"
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
@@ -74,9 +70,7 @@ def test_reports_of_a_checkout_that_is_not_writable_are_in_the_state_directory(
     assert here.reports({}, tmp_path / "named") == tmp_path / "named"
 
 
-def test_paths_of_a_collection_are_below_it_and_reports_are_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_paths_of_a_collection_are_below_it_and_reports_are_not(monkeypatch, tmp_path):
     here = load_from(tmp_path / INSIDE)
     root = tmp_path / "ansible_collections/acme/no_chat"
     user = tmp_path / "team"
@@ -93,7 +87,7 @@ def test_paths_of_a_collection_are_below_it_and_reports_are_not(
     assert not here.is_playbook("acme.other.audit") and not here.is_playbook("site.yml", str(user))
 
 
-def test_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) -> None:
+def test_collection_that_is_a_link_has_the_name_of_the_link(tmp_path):
     source = load_from(tmp_path / "checkout/plugins/module_utils/proscribe/wire")
     assert source.COLLECTION == ""
     place = tmp_path / "ansible_collections/acme"
@@ -102,7 +96,7 @@ def test_collection_that_is_a_link_has_the_name_of_the_link(tmp_path: Path) -> N
     assert source.collection_of(str(place / "ban/plugins/module_utils/proscribe/wire/installation.py")) == "acme.ban"
 
 
-def test_path_behind_a_link_is_below_the_directory_of_the_link(tmp_path: Path) -> None:
+def test_path_behind_a_link_is_below_the_directory_of_the_link(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "real").mkdir()
     assert installation.is_below(f"{tmp_path}/link/x.yml:3", tmp_path / "link")

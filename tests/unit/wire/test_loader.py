@@ -1,7 +1,5 @@
 """The loader: the modules that it finds, the files that it opens, its answers to streams, its cache."""
 
-from __future__ import annotations
-
 import ast
 import gc
 import importlib
@@ -30,7 +28,7 @@ SOURCES = {"texts": {"example": "value = 1", "example.two": "value = 2"}, "packa
 
 
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch):
+def install(monkeypatch):
     """Put a finder where Python asks it, until the test ends."""
 
     def put(modules: loader.Modules) -> None:
@@ -76,7 +74,7 @@ def test_modules_come_out_of_sources_or_of_the_cache(install):
 
 
 @needs_root
-def test_file_that_another_account_can_write_is_not_opened(tmp_path: Path):
+def test_file_that_another_account_can_write_is_not_opened(tmp_path):
     file = tmp_path / "file"
     file.touch(0o600)
     os.close(loader.opened(str(file), 0))
@@ -130,7 +128,7 @@ CODE = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path):
     """The folder of a host for code and plans, which is root's alone."""
     folder = tmp_path / "proscribe" / "observe"
     folder.mkdir(parents=True)

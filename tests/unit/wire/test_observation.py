@@ -1,13 +1,9 @@
 """Observations of one host: the streams to it, the notes on its answer, Macs, registered results."""
 
-from __future__ import annotations
-
 import binascii
 import hashlib
 import json
 import marshal
-from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,14 +37,14 @@ def read_streams(observed: Observation) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path, monkeypatch):
     monkeypatch.setattr("proscribe.wire.store.packed_code", lambda probe: b"probing" if probe else b"observing")
     (tmp_path / "plans").mkdir(0o700)
     return Store(tmp_path / "plans")
 
 
 @pytest.fixture
-def run(store: Store) -> dict[str, Any]:
+def run(store):
     """Return the facts of a run that began with other code than the current one."""
     prepared, name = store.prepare({DIGEST: MADE}), hashlib.sha256(STORED).hexdigest()
     assert store.directory is not None
@@ -62,14 +58,14 @@ def observe(run: dict[str, Any], host: str = "web01", text: str = "", **call: An
 
 
 @pytest.mark.usefixtures("store")
-def test_run_without_a_store_sends_everything() -> None:
+def test_run_without_a_store_sends_everything():
     observed = observe({}, text=TEXT)
     assert observed.store.directory is None
     observed.noted({"cached": True})  # type: ignore[typeddict-item]
     assert len(read_streams(observed)) == 1
 
 
-def test_watched_host_is_sent_the_time(run: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watched_host_is_sent_the_time(run, monkeypatch):
     monkeypatch.setattr(observation, "time", SimpleNamespace(time=lambda: 1_000_000_000))
     watch = {"release": "1.0"}
     observed = observe({**run, "watch": watch, "audit_stored": []})
@@ -85,11 +81,11 @@ def test_watched_host_is_sent_the_time(run: dict[str, Any], monkeypatch: pytest.
         ({"proscribe_compiled": {"proscribe_run": {"id": "r1"}}}, {"id": "r1"}),
     ],
 )
-def test_facts_of_a_run_are_the_compiled_ones(variables: dict[str, Any], facts: dict[str, Any]) -> None:
+def test_facts_of_a_run_are_the_compiled_ones(variables, facts):
     assert compiled_run(variables) == facts  # type: ignore[arg-type]
 
 
-def test_output_with_a_mark_is_an_answer_and_any_other_is_none() -> None:
+def test_output_with_a_mark_is_an_answer_and_any_other_is_none():
     assert answered("bash: python3: command not found\n") is None
     assert answered(f"motd\n{MARK}" + json.dumps({LACKING: True})) == {"changed": False, LACKING: True}
 
@@ -104,7 +100,7 @@ def test_output_with_a_mark_is_an_answer_and_any_other_is_none() -> None:
         ({"system": "Linux"}, False, False),
     ],
 )
-def test_answer_tells_a_mac_and_a_host_that_lacks_code(answer: Any, macos: bool, lacking: bool) -> None:
+def test_answer_tells_a_mac_and_a_host_that_lacks_code(answer, macos, lacking):
     assert (is_macos(answer), lacks(answer)) == (macos, lacking)
 
 
@@ -112,21 +108,21 @@ def test_answer_tells_a_mac_and_a_host_that_lacks_code(answer: Any, macos: bool,
 
 
 @pytest.fixture
-def mac_observation(tmp_path: Path) -> Observation:
+def mac_observation(tmp_path):
     store = Store(tmp_path)
     return Observation(
         store, "mac", store.code(probe=False), store.plan(json.dumps(plan())), {**CALL, "program": ""}, 60
     )
 
 
-def test_call_of_a_mac_stores_nothing_and_starts_no_probe(mac_observation: Observation) -> None:
+def test_call_of_a_mac_stores_nothing_and_starts_no_probe(mac_observation):
     call = mac_observation._replace(call={**CALL, "probe": True, "program": "x", "watch": {}}).for_macos().call
     assert (call["remember"], call["probe"], call["macos"]) == (False, False, True)
     assert not {"program", "watch"} & set(call)
 
 
 @pytest.mark.parametrize("gate", ["never", "incomplete"])
-def test_gate_counts_on_a_mac(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gate: str) -> None:
+def test_gate_counts_on_a_mac(monkeypatch, tmp_path, gate):
     monkeypatch.setattr(Host, "system", DARWIN)
     answer = compliance_state(Host(str(tmp_path)), plan(), [], gate, True, macos=True)
     assert bool(answer.get("failed")) == (gate == "incomplete") and answer["drifted"] == []
@@ -138,7 +134,7 @@ RECORD = {"record": {"rules": ["{{ never }}"]}}
 
 
 @pytest.fixture
-def hostvars() -> HostVars:
+def hostvars():
     """Return two hosts of a real inventory; a task has registered a result for one of them."""
     loader = DataLoader()
     inventory = InventoryManager(loader, sources=["a,b"])
@@ -156,9 +152,7 @@ def hostvars() -> HostVars:
         ("b", "proscribe_observed", {}),
     ],
 )
-def test_registered_result_is_the_one_of_hostvars(
-    hostvars: HostVars, monkeypatch: pytest.MonkeyPatch, host: str, name: str, expected: Mapping[str, Any]
-) -> None:
+def test_registered_result_is_the_one_of_hostvars(hostvars, monkeypatch, host, name, expected):
     assert registered(hostvars, host, name) == expected == (hostvars.raw_get(host).get(name) or {})
     assert "b" not in hostvars._variable_manager._nonpersistent_fact_cache, "nothing is made by asking"
 

@@ -1,7 +1,5 @@
 """Sources as they are sent: the reached parts, as small as they can be, every line in its place."""
 
-from __future__ import annotations
-
 import pytest
 from proscribe.wire.sources import Whole, reached, small
 from proscribe.wire.stream import CHANGING
@@ -36,7 +34,6 @@ def test_text_for_people_is_left_out_and_lines_stay_in_their_place(source, left)
 
 
 ENTRY = """\
-from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from . import used, unused
 from .names import (

@@ -1,11 +1,8 @@
 """The store of plans and code for hosts: nothing in it is believed for its name or its place."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +25,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make file
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path):
     return tmp_path / "reports" / "plans"
 
 
@@ -40,7 +37,7 @@ def prepare(place: Path) -> tuple[Store, dict]:
     return Store(place, run["packed"]), run
 
 
-def test_store_is_for_its_owner_alone(place: Path) -> None:
+def test_store_is_for_its_owner_alone(place):
     store, run = prepare(place)
     store.note("web01", store.prepared(run["code"]), store.plan(digest=DIGEST), has=True)
     assert {oct(path.stat().st_mode & 0o777) for path in (place, place / "kept")} == {"0o700"}
@@ -58,7 +55,7 @@ def test_store_is_for_its_owner_alone(place: Path) -> None:
     ],
     ids=["not packed", "another plan", "half a gigabyte"],
 )
-def test_packed_plan_that_was_edited_does_not_go_to_hosts(place: Path, packed: Callable[[], bytes]) -> None:
+def test_packed_plan_that_was_edited_does_not_go_to_hosts(place, packed):
     store, run = prepare(place)
     path = place / f"{SHORT}.plan"
     before = path.read_bytes()
@@ -67,7 +64,7 @@ def test_packed_plan_that_was_edited_does_not_go_to_hosts(place: Path, packed: C
     assert prepare(place)[1] == run and path.read_bytes() == before
 
 
-def test_missing_plan_is_made_again_of_the_packed_one(place: Path) -> None:
+def test_missing_plan_is_made_again_of_the_packed_one(place):
     store, _ = prepare(place)
     path = place / f"{SHORT}.json"
     before = path.read_bytes()
@@ -79,7 +76,7 @@ def test_missing_plan_is_made_again_of_the_packed_one(place: Path) -> None:
         store.stored(DIGEST)
 
 
-def test_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(place: Path) -> None:
+def test_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(place):
     store, run = prepare(place)
     (place / f"{SHORT}.plan").unlink()
     assert zlib.decompress(store.plan(digest=DIGEST).packed()).decode() == TEXT
@@ -94,7 +91,7 @@ def test_missing_packed_plan_is_packed_again_and_a_missing_plan_is_reported(plac
 
 @as_root
 @pytest.mark.parametrize("which", ["reports", "plans"])
-def test_folder_of_another_account_is_refused(place: Path, which: str) -> None:
+def test_folder_of_another_account_is_refused(place, which):
     prepare(place)
     folder = place if which == "plans" else place.parent
     os.chown(folder, NOBODY, NOBODY)
@@ -103,7 +100,7 @@ def test_folder_of_another_account_is_refused(place: Path, which: str) -> None:
 
 
 @as_root
-def test_file_of_another_account_is_made_anew(place: Path) -> None:
+def test_file_of_another_account_is_made_anew(place):
     store, run = prepare(place)
     for path in place.iterdir():
         os.chown(path, NOBODY, NOBODY)
@@ -111,7 +108,7 @@ def test_file_of_another_account_is_made_anew(place: Path) -> None:
     assert {path.stat().st_uid for path in place.iterdir()} == {0}
 
 
-def test_place_that_cannot_be_written_packs_code_again_and_refuses_a_plan(tmp_path: Path) -> None:
+def test_place_that_cannot_be_written_packs_code_again_and_refuses_a_plan(tmp_path):
     # Each host would fail for a plan that is nowhere, after the run has begun.
     for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
         store = Store(place)
@@ -122,7 +119,7 @@ def test_place_that_cannot_be_written_packs_code_again_and_refuses_a_plan(tmp_pa
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
 
 
-def test_file_that_could_not_be_put_in_place_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_could_not_be_put_in_place_leaves_nothing(place, monkeypatch):
     store, _ = prepare(place)
     before = sorted(path.name for path in place.iterdir())
 
@@ -134,12 +131,12 @@ def test_file_that_could_not_be_put_in_place_leaves_nothing(place: Path, monkeyp
     assert sorted(path.name for path in place.iterdir()) == before and store.noted("figures") == b""
 
 
-def test_plan_is_small_on_its_way_to_a_host() -> None:
+def test_plan_is_small_on_its_way_to_a_host():
     assert len(Store().plan(text="x" * 100_000).packed()) < 1_000
 
 
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
-def test_host_that_keeps_the_code_is_noted_until_there_is_another(place: Path, host: str) -> None:
+def test_host_that_keeps_the_code_is_noted_until_there_is_another(place, host):
     fresh, run = prepare(place)
     for _ in range(2):  # to ask, and to note that nothing is kept, makes nothing
         assert not fresh.has(host, fresh.prepared(run["code"]), fresh.plan(digest=DIGEST))
@@ -161,7 +158,7 @@ def test_host_that_keeps_the_code_is_noted_until_there_is_another(place: Path, h
 
 @examples(30)  # each makes a store
 @given(st.binary(max_size=200))
-def test_file_of_the_store_is_sent_only_where_it_fits_its_name(tmp_path_factory, junk: bytes) -> None:
+def test_file_of_the_store_is_sent_only_where_it_fits_its_name(tmp_path_factory, junk):
     place = tmp_path_factory.mktemp("made") / "plans"
     store, run = prepare(place)
     for path in place.iterdir():
@@ -171,7 +168,7 @@ def test_file_of_the_store_is_sent_only_where_it_fits_its_name(tmp_path_factory,
         store.plan(digest=DIGEST).packed()
 
 
-def test_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "plans").mkdir(0o700)
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path)
     with pytest.raises(Untrusted, match="cannot write"):
@@ -179,7 +176,7 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(("kind", "problem"), [("link", "a link"), ("file", "no directory"), ("none", "")])
-def test_file_in_the_place_of_a_store_is_reported(tmp_path: Path, kind: str, problem: str) -> None:
+def test_file_in_the_place_of_a_store_is_reported(tmp_path, kind, problem):
     place = tmp_path / "plans"
     if kind == "link":
         place.symlink_to(tmp_path)

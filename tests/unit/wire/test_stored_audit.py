@@ -1,7 +1,5 @@
 """The program for audits without root, whose caller may be an attacker."""
 
-from __future__ import annotations
-
 import ast
 import fcntl
 import json
@@ -11,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
@@ -81,11 +78,11 @@ class Installed:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Installed:
+def installed(tmp_path):
     return Installed(tmp_path)
 
 
-def test_program_is_of_a_host_with_an_old_python_and_has_the_paths_of_the_host() -> None:
+def test_program_is_of_a_host_with_an_old_python_and_has_the_paths_of_the_host():
     ast.parse(AUDIT_TEXT, feature_version=(3, 9))
     assert "@" not in AUDIT_TEXT
     assert (stored_audit.CONTROLS, set(stored_audit.GATES)) == (tuple(CONTROLS), set(finding.GATES))
@@ -94,7 +91,7 @@ def test_program_is_of_a_host_with_an_old_python_and_has_the_paths_of_the_host()
 
 
 @needs_root
-def test_program_observes_with_stored_files_and_remembers_probes_and_writes_nothing(installed: Installed) -> None:
+def test_program_observes_with_stored_files_and_remembers_probes_and_writes_nothing(installed):
     before = {path: path.stat().st_mtime_ns for path in installed.state.rglob("*")}
     call = {"controls": ["dns", "apps"], "gate": "incomplete"}
     answer = installed.answer({**REQUEST, **call})
@@ -125,7 +122,7 @@ def test_program_observes_with_stored_files_and_remembers_probes_and_writes_noth
     ],
     ids=range(13),
 )
-def test_input_that_is_no_request_is_refused(installed: Installed, sent: bytes) -> None:
+def test_input_that_is_no_request_is_refused(installed, sent):
     assert list(installed.answer(sent)) == ["refused"]
 
 
@@ -146,7 +143,7 @@ def test_input_that_is_no_request_is_refused(installed: Installed, sent: bytes) 
     ],
     ids=str,
 )
-def test_part_of_a_request_that_may_not_be_is_refused(installed: Installed, change: dict[str, Any]) -> None:
+def test_part_of_a_request_that_may_not_be_is_refused(installed, change):
     assert list(installed.answer({**REQUEST, **change})) == ["refused"]
     with pytest.raises(ValueError, match="."):
         stored_audit.request(json.dumps({**REQUEST, **change}).encode())
@@ -174,7 +171,7 @@ def test_part_of_a_request_that_may_not_be_is_refused(installed: Installed, chan
     ],
     ids=str,
 )
-def test_request_is_read_at_its_bounds_and_a_mistake_is_named(change: dict[str, Any], why: str) -> None:
+def test_request_is_read_at_its_bounds_and_a_mistake_is_named(change, why):
     sent = json.dumps({**REQUEST, **change}).encode()
     for padded in (sent, sent + b"\n", sent + b" " * (4095 - len(sent)) + b"\n"):
         if why:
@@ -190,15 +187,13 @@ def test_request_is_read_at_its_bounds_and_a_mistake_is_named(change: dict[str, 
 
 @needs_root
 @pytest.mark.parametrize("key", REQUEST)
-def test_request_without_one_of_its_parts_is_refused(installed: Installed, key: str) -> None:
+def test_request_without_one_of_its_parts_is_refused(installed, key):
     assert list(installed.answer({name: part for name, part in REQUEST.items() if name != key})) == ["refused"]
 
 
 @needs_root
 @pytest.mark.parametrize("change", [{"code": "e" * 64}, {"plan": "e" * 64}, {"code": PLAN, "plan": CODE}])
-def test_code_and_plan_that_are_not_stored_are_lacking_and_never_sent(
-    installed: Installed, change: dict[str, str]
-) -> None:
+def test_code_and_plan_that_are_not_stored_are_lacking_and_never_sent(installed, change):
     head = {**REQUEST, **change}
     assert installed.answer(head) == {"lacking": True}
     done = installed.run(json.dumps(head).encode() + b"\n" + b"import os")
@@ -208,7 +203,7 @@ def test_code_and_plan_that_are_not_stored_are_lacking_and_never_sent(
 @needs_root
 @pytest.mark.parametrize("above", range(4), ids=["code", "plan", "directory", "directory above"])
 @pytest.mark.parametrize(("mode", "owner"), [(0o720, 0), (0o702, 0), (0o700, 65534)])
-def test_file_that_another_user_can_write_is_not_run(installed: Installed, above: int, mode: int, owner: int) -> None:
+def test_file_that_another_user_can_write_is_not_run(installed, above, mode, owner):
     theirs = [installed.code, installed.plan, installed.place, installed.state][above]
     os.chown(theirs, owner, owner)
     theirs.chmod(mode)
@@ -216,7 +211,7 @@ def test_file_that_another_user_can_write_is_not_run(installed: Installed, above
 
 
 @needs_root
-def test_link_and_pipe_in_the_place_of_code_are_not_followed(installed: Installed) -> None:
+def test_link_and_pipe_in_the_place_of_code_are_not_followed(installed):
     elsewhere = installed.code.rename(installed.state / "elsewhere")
     installed.code.symlink_to(elsewhere)
     assert installed.answer(REQUEST) == {"lacking": True}
@@ -226,7 +221,7 @@ def test_link_and_pipe_in_the_place_of_code_are_not_followed(installed: Installe
 
 
 @needs_root
-def test_environment_of_the_caller_does_not_count(installed: Installed, tmp_path: Path) -> None:
+def test_environment_of_the_caller_does_not_count(installed, tmp_path):
     hers = tmp_path / "hers"
     hers.mkdir()
     for name in ("json", "fcntl", "proscribe", "sitecustomize", "usercustomize"):
@@ -241,13 +236,13 @@ def test_environment_of_the_caller_does_not_count(installed: Installed, tmp_path
 
 
 @needs_root
-def test_caller_that_sends_nothing_is_waited_for_only_shortly(installed: Installed) -> None:
+def test_caller_that_sends_nothing_is_waited_for_only_shortly(installed):
     with subprocess.Popen([installed.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.wait(LONGEST) == -signal.SIGALRM
 
 
 @needs_root
-def test_endless_line_is_read_no_further_than_the_longest_request(installed: Installed) -> None:
+def test_endless_line_is_read_no_further_than_the_longest_request(installed):
     with open("/dev/zero", "rb") as endless:
         done = subprocess.run([installed.path], stdin=endless, capture_output=True, timeout=LONGEST)
     assert b'"refused": "it is longer than 4096 bytes"' in done.stdout
@@ -265,14 +260,14 @@ BLOCKED = (
     [("sh", "-c", 'trap "" ALRM; exec "$@"', "sh"), (sys.executable, "-c", BLOCKED)],
     ids=["ignored", "blocked"],
 )
-def test_signals_of_the_caller_keep_no_audit_beyond_its_time(installed: Installed, before: tuple[str, ...]) -> None:
+def test_signals_of_the_caller_keep_no_audit_beyond_its_time(installed, before):
     installed.store({"sleeps": True})
     done = installed.run(json.dumps({**REQUEST, "seconds": 1}).encode(), before)
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
 @needs_root
-def test_caller_that_reads_no_answer_holds_no_audit_longer(installed: Installed) -> None:
+def test_caller_that_reads_no_answer_holds_no_audit_longer(installed):
     installed.store({"talks": True})
     reading, writing = os.pipe()
     sent = json.dumps({**REQUEST, "seconds": 1}).encode()
@@ -285,7 +280,7 @@ def test_caller_that_reads_no_answer_holds_no_audit_longer(installed: Installed)
 
 
 @needs_root
-def test_audit_beside_another_ends_at_once(installed: Installed) -> None:
+def test_audit_beside_another_ends_at_once(installed):
     # Processes of root that wait for each other would be memory that the caller does not pay for.
     with open(installed.path, "rb") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
@@ -295,7 +290,7 @@ def test_audit_beside_another_ends_at_once(installed: Installed) -> None:
 
 
 @needs_root
-def test_program_does_nothing_for_an_account_that_is_not_root() -> None:
+def test_program_does_nothing_for_an_account_that_is_not_root():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         Path(directory).chmod(0o755)
         installed = Installed(Path(directory))
@@ -306,13 +301,13 @@ def test_program_does_nothing_for_an_account_that_is_not_root() -> None:
 
 
 @needs_root
-def test_program_with_arguments_does_nothing(installed: Installed) -> None:
+def test_program_with_arguments_does_nothing(installed):
     done = subprocess.run([installed.path, "-c", "x"], input=json.dumps(REQUEST).encode(), capture_output=True)
     assert (done.returncode, done.stdout) == (1, b"")
 
 
 @needs_root
-def test_stored_record_is_answered_where_only_root_can_have_written_it(installed: Installed) -> None:
+def test_stored_record_is_answered_where_only_root_can_have_written_it(installed):
     record = installed.state / "record.json"
     asking = b'{"record": true}\n'
     assert installed.answer(asking) == {"lacking": True}
@@ -335,7 +330,7 @@ def test_stored_record_is_answered_where_only_root_can_have_written_it(installed
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+def host(tmp_path, monkeypatch):
     for directory in ("usr/libexec", "var/lib"):
         (tmp_path / directory).mkdir(parents=True)
     monkeypatch.setattr(Host, "privileged", True)
@@ -343,7 +338,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return Host(str(tmp_path))
 
 
-def test_program_without_a_text_is_removed_with_half_written_files(host: Host, tmp_path: Path) -> None:
+def test_program_without_a_text_is_removed_with_half_written_files(host, tmp_path):
     audit_program.install(host, "text\n")
     beside = (tmp_path / audit_program.PROGRAM.lstrip("/")).with_name(".observe.proscribe~")
     beside.write_text("half")
@@ -353,14 +348,14 @@ def test_program_without_a_text_is_removed_with_half_written_files(host: Host, t
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
+def folder():
     """A folder that is root's alone."""
     with tempfile.TemporaryDirectory(dir="/run") as directory:
         yield Path(directory)
 
 
 @needs_root
-def test_interpreter_is_the_file_that_its_links_lead_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interpreter_is_the_file_that_its_links_lead_to(folder, monkeypatch):
     (folder / "python3.11").touch(0o755)
     (folder / "python3").symlink_to(folder / "python3.11")
     monkeypatch.setattr(sys, "executable", str(folder / "python3"))
@@ -369,9 +364,7 @@ def test_interpreter_is_the_file_that_its_links_lead_to(folder: Path, monkeypatc
 
 @needs_root
 @pytest.mark.parametrize("name", ["python 3", "python3\t", "python3\n"])
-def test_interpreter_with_a_space_in_its_path_is_not_run_as_root(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_interpreter_with_a_space_in_its_path_is_not_run_as_root(folder, monkeypatch, name):
     # The kernel takes the rest of the line for an argument (execve(2)).
     (folder / name).touch(0o755)
     monkeypatch.setattr(sys, "executable", str(folder / name))

@@ -3,8 +3,6 @@
 The audit of a compliant host is in tests/integration/test_unchanged_audit.py.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -15,7 +13,7 @@ from unchanged_audit import NOT_LOADED
 
 
 @pytest.mark.parametrize("text", [BOOTSTRAP, WATCH_TEXT.partition("\nif __name__")[0]], ids=["audit", "watch"])
-def test_loader_loads_no_slow_module(text: str) -> None:
+def test_loader_loads_no_slow_module(text):
     code = f"{text}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert set(NOT_LOADED).isdisjoint(done.stdout.split())

@@ -1,7 +1,5 @@
 """Streams to hosts: the command that receives one, the code in it, hosts without the code."""
 
-from __future__ import annotations
-
 import json
 import lzma
 import signal

@@ -1,7 +1,5 @@
 """Content for a host with a watch: the program, the code, and the plans that follow each other."""
 
-from __future__ import annotations
-
 import base64
 import json
 import lzma
@@ -19,7 +17,7 @@ PROGRAM = installable(WATCH_TEXT)
 
 
 @pytest.fixture(autouse=True)
-def quick_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_code(monkeypatch):
     monkeypatch.setattr(watch_sent, "packed_watch", lambda: b"code")
     monkeypatch.setattr(watch_sent, "time", SimpleNamespace(time=lambda: 1_000_000_000))
 
@@ -30,7 +28,7 @@ def make_plan(number: int, last: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("last", "sent"), [(1, [1]), (3, [1, 2, 3]), (watch_sent.MOST_PLANS, None), (999, None)])
-def test_host_is_sent_the_following_plans_up_to_a_limit(last: int, sent: list[int] | None) -> None:
+def test_host_is_sent_the_following_plans_up_to_a_limit(last, sent):
     store: Any = SimpleNamespace(stored=lambda digest: make_plan(int(digest.removeprefix("sha256:")), last))
     packed = watch_sent.packed(store, make_plan(1, last))  # type: ignore[arg-type]
     numbers = sent or range(1, watch_sent.MOST_PLANS + 1)
@@ -42,7 +40,7 @@ def test_host_is_sent_the_following_plans_up_to_a_limit(last: int, sent: list[in
     }
 
 
-def test_watcher_of_a_host_is_named_by_the_release_of_the_run() -> None:
+def test_watcher_of_a_host_is_named_by_the_release_of_the_run():
     watch_sent.named_for_hosts.cache_clear()
     assert watch_sent.named_for_hosts() == {"release": release_of(PROGRAM.encode(), b"code")}
     watch_sent.named_for_hosts.cache_clear()

@@ -1,7 +1,5 @@
 """The two callbacks, driven by real ansible-playbook runs on a made project with canned answers."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat

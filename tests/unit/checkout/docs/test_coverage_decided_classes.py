@@ -1,7 +1,5 @@
 """The classes of services that were decided: docs/coverage.md says of each what the catalogue does."""
 
-from __future__ import annotations
-
 import datetime
 import re
 from pathlib import Path
@@ -41,7 +39,7 @@ def restricted(catalogue: Catalogue, **variables: object) -> set[str]:
 
 
 @pytest.mark.parametrize("row", decided(), ids=lambda row: row.title)
-def test_a_class_is_what_the_page_says(own_catalogue: Catalogue, row: Class) -> None:
+def test_a_class_is_what_the_page_says(own_catalogue, row):
     banned, on_request = restricted(own_catalogue), restricted(own_catalogue, services_include=row.entries)
     if row.decision == "enforced":
         assert row.entries and set(row.entries) <= banned
@@ -97,13 +95,13 @@ ADDRESSES = {
 }
 
 
-def test_addresses_of_these_classes_are_closed_in_browsers_or_not(own_catalogue: Catalogue) -> None:
+def test_addresses_of_these_classes_are_closed_in_browsers_or_not(own_catalogue):
     plan = compile_plan(own_catalogue, read_restrictions({}, str), [], DAY)
     verdicts = Verdicts(plan["controls"]["browser"]["services"])
     assert {address: verdicts.blocked(name(address)) for address in ADDRESSES} == ADDRESSES
 
 
-def test_on_request_the_messages_of_networks_are_closed_and_the_rest_stays(own_catalogue: Catalogue) -> None:
+def test_on_request_the_messages_of_networks_are_closed_and_the_rest_stays(own_catalogue):
     variables = {"proscribe_services_include": ["linkedin_messages", "reddit_chat", "weibo_messages"]}
     plan = compile_plan(own_catalogue, read_restrictions(variables, str), [], DAY)
     verdicts = Verdicts(plan["controls"]["browser"]["services"])
@@ -113,7 +111,7 @@ def test_on_request_the_messages_of_networks_are_closed_and_the_rest_stays(own_c
     assert not any(verdicts.blocked(name(one)) for one in still_open)
 
 
-def test_a_browser_has_room_for_what_the_default_policy_closes(own_catalogue: Catalogue) -> None:
+def test_a_browser_has_room_for_what_the_default_policy_closes(own_catalogue):
     """Names beyond the room of the lists would stay open in browsers, unseen by who adds an entry."""
     plan = compile_plan(own_catalogue, read_restrictions({}, str), [], DAY)
     assert [id_ for id_, one in plan["controls"]["browser"]["services"].items() if one.get("unlisted")] == []

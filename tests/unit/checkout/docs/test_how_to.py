@@ -1,7 +1,5 @@
 """The guides that add something are followed: what they show is put into a copy of the checkout, and works there."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re
@@ -41,18 +39,18 @@ channels()
 """
 
 
-def test_there_are_guides_to_follow() -> None:
+def test_there_are_guides_to_follow():
     assert len(GUIDES) >= 6
 
 
 @pytest.mark.parametrize("path", GUIDES)
-def test_a_guide_shows_one_file_and_its_test(path: str) -> None:
+def test_a_guide_shows_one_file_and_its_test(path):
     names = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith(CODE)]
     tests = [Path(part.name) for part in GUIDES[path] if isinstance(part, File) and part.name.startswith("tests/unit/")]
     assert len(names) <= 1 and all(len(tests) == 1 for _ in names)
 
 
-def test_the_guide_to_exports_has_all_that_an_export_gets() -> None:
+def test_the_guide_to_exports_has_all_that_an_export_gets():
     of_answer = {*Answer._fields, "rows", "summary"}
     of_line = {*(name for name in Line.__slots__ if not name.startswith("_")), "control", "text", "once"}
     text = (PROJECT / "docs/how-to/add-an-export.md").read_text()
@@ -63,7 +61,7 @@ def test_the_guide_to_exports_has_all_that_an_export_gets() -> None:
     assert described == {"answer": of_answer, "line": of_line}
 
 
-def test_the_guide_to_channels_has_all_keys_of_a_notification() -> None:
+def test_the_guide_to_channels_has_all_keys_of_a_notification():
     keys = {*Sendable.__annotations__, "heads", *made("", ()).facts, *failure({}, "", 0).facts}
     for module in (exports, notification, request_news):
         calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
@@ -75,7 +73,7 @@ def test_the_guide_to_channels_has_all_keys_of_a_notification() -> None:
 
 
 @pytest.mark.parametrize("path", GUIDES)
-def test_what_a_guide_shows_is_all_that_has_to_be_written(path: str, tmp_path: Path) -> None:
+def test_what_a_guide_shows_is_all_that_has_to_be_written(path, tmp_path):
     checkout = copied(PROJECT, tmp_path / "checkout", PARTS)
     files = [part for part in GUIDES[path] if isinstance(part, File)]
     for file in files:
@@ -93,9 +91,7 @@ def test_what_a_guide_shows_is_all_that_has_to_be_written(path: str, tmp_path: P
             run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments)
 
 
-def test_what_the_guides_show_has_the_types_that_the_code_expects(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_guides_show_has_the_types_that_the_code_expects(tmp_path, monkeypatch):
     """The test of a guide may replace a tool by a function that takes any argument. mypy compares each call."""
     pytest.importorskip("mypy", reason="only the environment of the oldest Ansible has it")
     checkout = copied(PROJECT, tmp_path / "checkout", PARTS)

@@ -5,8 +5,6 @@
 A fictitious one of each is added to a copy of the checkout.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -38,7 +36,7 @@ sources:
 
 
 @pytest.fixture(scope="module")
-def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(project, tmp_path_factory):
     """A copy with one of each more, whose derived files are written."""
     checkout = copied(project, tmp_path_factory.mktemp("checkout"), PARTS)
     shutil.copy(ADDED / "acme.py", checkout / SYSTEMS)
@@ -60,7 +58,7 @@ def like(path: Path, name: str, *changes: tuple[str, str]) -> None:
     path.with_stem(name).write_text(text)
 
 
-def test_a_package_system(checkout: Path, tmp_path: Path) -> None:
+def test_a_package_system(checkout, tmp_path):
     assert "| acme: packages of the Acme store |" in (checkout / "docs/coverage.md").read_text()
     root = tmp_path / "root"
     (root / "opt/acme/telegram").mkdir(parents=True)
@@ -87,7 +85,7 @@ def test_a_package_system(checkout: Path, tmp_path: Path) -> None:
     assert [name for name, text in seen["exports"].items() if "apps/courier" not in text] == []
 
 
-def test_a_filter_of_names(checkout: Path) -> None:
+def test_a_filter_of_names(checkout):
     page = (checkout / "docs/restrictions.md").read_text()
     (row,) = re.findall(r"^\| `proscribe_dns_backend` .*", page, re.MULTILINE)
     assert "knot" in row
@@ -101,7 +99,7 @@ print(read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend, FIL
     assert run(checkout, "-c", script) == "knot ('server', 'kresd.service') kresd.service\n"
 
 
-def test_a_channel_of_notifications(checkout: Path) -> None:
+def test_a_channel_of_notifications(checkout):
     script = """
 import sys
 sys.path.insert(0, "module_utils")
@@ -120,7 +118,7 @@ except PolicyErrors as errors:
     assert "| `pager` | one mail address |" in (checkout / "docs/scheduling.md").read_text()
 
 
-def test_a_format_for_enforcement_points(checkout: Path, tmp_path: Path) -> None:
+def test_a_format_for_enforcement_points(checkout, tmp_path):
     assert "| `carrier` | pigeons | dns |" in (checkout / "docs/enforcement_points.md").read_text()
     script = """
 import sys

@@ -2,8 +2,6 @@
 command of Proscribe does what the guide says.
 """
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 
@@ -27,16 +25,14 @@ def parts(name: str) -> list[Command | File]:
 
 
 @pytest.mark.parametrize("name", GUIDES)
-def test_a_guide_is_short_and_has_all_parts(name: str) -> None:
+def test_a_guide_is_short_and_has_all_parts(name):
     lines = (PROJECT / f"docs/how-to/{name}.md").read_text(encoding="utf-8").splitlines()
     assert tuple(line[3:] for line in lines if line.startswith("## ")) == PARTS
     assert len(lines) <= TWO_SCREENS
 
 
 @pytest.mark.parametrize("name", GUIDES)
-def test_the_commands_of_a_guide_work_with_its_inventory(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_commands_of_a_guide_work_with_its_inventory(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = parts(name)
     (inventory,) = [one for one in shown if isinstance(one, File)]

@@ -1,7 +1,5 @@
 """What docs/exports.md has for Splunk and Elastic: every field is one of the event's, and a line is read as it says."""
 
-from __future__ import annotations
-
 import configparser
 import datetime
 import json
@@ -58,14 +56,14 @@ def known(kind: str, field: str) -> bool:
     return True
 
 
-def test_there_are_two_of_each() -> None:
+def test_there_are_two_of_each():
     assert len(ELASTIC) == len(SPLUNK) == 2
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "fields"), QUERIES, ids=[f"{kind} {n}" for n, (_, kind, _) in enumerate(QUERIES)]
 )
-def test_every_field_is_one_of_the_event(text: str, kind: str, fields: list[str]) -> None:
+def test_every_field_is_one_of_the_event(text, kind, fields):
     assert len(fields) >= 3, text
     assert [field for field in fields if not known(kind, field)] == []
     states = re.findall(r"\b(error|noncompliant|unknown)\b", text)
@@ -74,7 +72,7 @@ def test_every_field_is_one_of_the_event(text: str, kind: str, fields: list[str]
         assert set(states) <= set(KINDS["host"]["state"]["enum"])
 
 
-def test_a_field_that_no_event_has_is_noticed() -> None:
+def test_a_field_that_no_event_has_is_noticed():
     assert not known("run", "coverage.percents") and not known("host", "coverage.percent")
 
 
@@ -82,7 +80,7 @@ def time_of(text: str, form: str) -> datetime.datetime:
     return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc)
 
 
-def test_splunk_finds_the_time_of_a_line_and_cuts_none(tmp_path: Path) -> None:
+def test_splunk_finds_the_time_of_a_line_and_cuts_none(tmp_path):
     (text,) = [block for language, block in BLOCKS if language == "ini"]
     parser = configparser.RawConfigParser(delimiters=(" = ",))
     parser.read_string(text)
@@ -94,7 +92,7 @@ def test_splunk_finds_the_time_of_a_line_and_cuts_none(tmp_path: Path) -> None:
         assert time_of(time[1], settings["TIME_FORMAT"]) == datetime.datetime.fromisoformat(time[1])
 
 
-def test_filebeat_knows_an_event_by_its_id() -> None:
+def test_filebeat_knows_an_event_by_its_id():
     (text,) = [block for language, block in BLOCKS if language == "yaml"]
     (parser,) = yaml.safe_load(text)["filebeat.inputs"][0]["parsers"]
     assert "id" in KINDS["run"] and parser["ndjson"]["document_id"] == "id"

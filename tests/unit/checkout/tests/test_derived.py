@@ -1,11 +1,8 @@
 """What follows from the code stands between marks of a document, and nothing else of the document changes."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, NotRequired
 
@@ -43,15 +40,10 @@ def test_only_what_stands_between_the_marks_changes():
 
 @pytest.mark.parametrize(
     "document",
-    [
-        "# Page\n",
-        MARKED.format("")[:30],
-        MARKED.format("") * 2,
-        "<!-- end of rows -->\n<!-- derived: rows -->\n",
-    ],
+    ["# Page\n", MARKED.format("")[:30], MARKED.format("") * 2, "<!-- end of rows -->\n<!-- derived: rows -->\n"],
     ids=["none", "no end", "twice", "turned round"],
 )
-def test_a_document_without_its_marks_is_left_as_it_is(document: str):
+def test_a_document_without_its_marks_is_left_as_it_is(document):
     with pytest.raises(StaleMarks, match="derived: rows"):
         ROWS.applied(document)
 
@@ -69,7 +61,7 @@ def test_a_name_of_the_code_has_its_row_and_no_row_is_of_nothing():
 # -- schemas -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_schema_is_written(project: Path):
+def test_every_schema_is_written(project):
     assert {path.name for path in (project / "docs/schema").iterdir()} == {f"{name}.schema.json" for name in SCHEMAS}
 
 
@@ -137,7 +129,7 @@ def test_a_kind_that_has_no_shape_is_a_mistake():
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_program_becomes_one_text_with_others_and_names_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_program_becomes_one_text_with_others_and_names_in_it(tmp_path, monkeypatch):
     (tmp_path / "said.py").write_text(PROGRAM)
     (tmp_path / "all.sh").write_text("echo ${1-} @PLACE@\npython3 -c '\n@SAID@'\n")
     (tmp_path / "plain.sh").write_text("echo ${1-} $@\n")
@@ -151,7 +143,7 @@ def test_a_program_becomes_one_text_with_others_and_names_in_it(tmp_path: Path, 
     assert made["PLAIN"] == "echo ${1-} $@\n"
 
 
-def test_a_dns_filter_has_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_dns_filter_has_the_name_of_its_file(tmp_path, monkeypatch):
     (tmp_path / "acme_dns.py").touch()
     monkeypatch.setattr(dns_backends.backends, "__path__", [str(tmp_path)])
     made = SimpleNamespace(DECLARED=SimpleNamespace(name="acme"))

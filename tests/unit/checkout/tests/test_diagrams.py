@@ -1,10 +1,7 @@
 """The diagrams of the documents: each is drawn from the text beside it, and can be read without seeing it."""
 
-from __future__ import annotations
-
 import re
 import shutil
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -23,12 +20,12 @@ def list_labels(source: str) -> set[str]:
     return {" ".join(line.split()) for line in lines}
 
 
-def test_picture_is_drawn_from_the_text_beside_it(source: Path) -> None:
+def test_picture_is_drawn_from_the_text_beside_it(source):
     picture = source.with_suffix(".svg").read_text(encoding="utf-8")
     assert picture.startswith(describe_origin(source.read_text(encoding="utf-8"))), "run `python tests/diagrams.py`"
 
 
-def test_picture_shows_every_label_and_has_a_description(source: Path) -> None:
+def test_picture_shows_every_label_and_has_a_description(source):
     text = source.read_text(encoding="utf-8")
     root = ElementTree.fromstring(source.with_suffix(".svg").read_text(encoding="utf-8"))
     shown = {" ".join((element.text or "").split()) for element in root.iter(f"{SVG}text")}
@@ -41,18 +38,18 @@ def test_picture_shows_every_label_and_has_a_description(source: Path) -> None:
     assert "prefers-color-scheme:dark" in (root.findtext(f"{SVG}style") or "")
 
 
-def test_document_shows_the_picture_with_a_text_instead(source: Path) -> None:
+def test_document_shows_the_picture_with_a_text_instead(source):
     pages = [*DOCUMENTS.rglob("*.md"), DOCUMENTS.parent / "README.md"]
     shown = re.compile(rf"!\[[^\]]{{20,}}\]\((?:docs/|\.\./)?pictures/{source.stem}\.svg\)")
     assert any(shown.search(page.read_text(encoding="utf-8")) for page in pages)
 
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
-def test_graphviz_draws_the_text(source: Path) -> None:
+def test_graphviz_draws_the_text(source):
     root = ElementTree.fromstring(draw(source.read_text(encoding="utf-8")))
     assert len(root.findall(f".//{SVG}g[@class]")) > 5
 
 
-def test_text_without_a_description_is_refused(source: Path) -> None:
+def test_text_without_a_description_is_refused(source):
     with pytest.raises(ValueError, match="// desc"):
         find_line(source.read_text(encoding="utf-8").replace("// desc:", "//"), "desc")

@@ -1,7 +1,5 @@
 """The commands of the documents exist; mistakes in commands and blocks are reported with their places."""
 
-from __future__ import annotations
-
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -16,23 +14,23 @@ DOCUMENTS = doc_blocks.read(PROJECT)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_commands_of_a_document_have_words_options_tags_and_variables_that_exist(path: str) -> None:
+def test_commands_of_a_document_have_words_options_tags_and_variables_that_exist(path):
     assert doc_commands.mistakes(path, DOCUMENTS[path]) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_every_block_names_its_language(path: str) -> None:
+def test_every_block_names_its_language(path):
     languages = {block.language for block in doc_blocks.blocks(path, DOCUMENTS[path])}
     assert languages <= {None, *doc_blocks.LANGUAGES}
 
 
-def test_command_that_writes_derived_texts_is_spelled_one_way() -> None:
+def test_command_that_writes_derived_texts_is_spelled_one_way():
     every = [command for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
     texts = [command.text for command in every if "tests/derived" in command.text]
     assert texts and all(text.startswith("tests/tool python tests/derived") for text in texts)
 
 
-def test_no_command_is_left_out_that_no_document_has() -> None:
+def test_no_command_is_left_out_that_no_document_has():
     every = [command.text for path, text in DOCUMENTS.items() for command in doc_blocks.commands(path, text)]
     plain = list(map(doc_not_run.without_comment, every))
     assert len(plain) >= 80
@@ -67,7 +65,7 @@ no fence
 """
 
 
-def test_commands_and_files_are_read_with_their_lines() -> None:
+def test_commands_and_files_are_read_with_their_lines():
     assert list(doc_blocks.parts("a.md", DOCUMENT)) == [
         Command("a.md", 4, "one --first   # a comment", ("printed", "...")),
         Command("a.md", 7, "two --second", ()),
@@ -84,7 +82,7 @@ def test_commands_and_files_are_read_with_their_lines() -> None:
         ("\n```console\n$ one \\\n```\n", "a.md:3: found a backslash at the end"),
     ],
 )
-def test_block_that_cannot_be_read_is_reported_with_its_place(text: str, message: str) -> None:
+def test_block_that_cannot_be_read_is_reported_with_its_place(text, message):
     with pytest.raises(Wrong, match=message.replace("$", r"\$")):
         list(doc_blocks.parts("a.md", text))
     assert message in doc_commands.mistakes("a.md", text)[0]
@@ -99,10 +97,7 @@ def test_block_that_cannot_be_read_is_reported_with_its_place(text: str, message
         ("./proscribe audit web01", "found 'web01', expected options only"),
         ("cd x && /opt/proscribe/proscribe enforce --tags appz", "did you mean 'apps'?"),
         ("./proscribe enforce -e proscribe_controlls=off", "there is no variable proscribe_controlls"),
-        (
-            """./proscribe enforce -e '{"proscribe_max_chang": {}}'""",
-            "there is no variable proscribe_max_chang",
-        ),
+        ("""./proscribe enforce -e '{"proscribe_max_chang": {}}'""", "there is no variable proscribe_max_chang"),
         ("./proscribe report --sinc 30d", "unrecognized arguments: --sinc 30d"),
         ("./proscribe report --format pdf | cat", "pdf"),
         ("./proscribe waiver sing press01", "invalid choice: 'sing'"),
@@ -116,7 +111,7 @@ def test_block_that_cannot_be_read_is_reported_with_its_place(text: str, message
         ("python tests/bench/soap.py", "there is no tests/bench/soap.py"),
     ],
 )
-def test_command_that_does_not_exist_is_reported(command: str, message: str) -> None:
+def test_command_that_does_not_exist_is_reported(command, message):
     lines = doc_commands.mistakes("a.md", f"# A\n\n```console\n$ {command}\n```\n")
     assert len(lines) == 1 and lines[0].startswith(f"a.md:4: {command}: ") and message in lines[0], lines
 
@@ -132,7 +127,7 @@ def test_command_that_does_not_exist_is_reported(command: str, message: str) -> 
         "git clone <this repository> proscribe && cd proscribe",
     ],
 )
-def test_command_that_exists_passes(command: str) -> None:
+def test_command_that_exists_passes(command):
     assert doc_commands.wrong_with(command) == []
 
 
@@ -147,11 +142,11 @@ def test_command_that_exists_passes(command: str) -> None:
         ("```text\nnext:\n      ./proscribe audit --limt a\n```", "a.md:3: ./proscribe audit --limt a: unrecognized"),
     ],
 )
-def test_command_in_the_text_or_in_output_is_judged_too(text: str, message: str) -> None:
+def test_command_in_the_text_or_in_output_is_judged_too(text, message):
     lines = doc_commands.mistakes("a.md", text)
     assert len(lines) == 1 and message in lines[0], lines
 
 
-def test_command_in_the_text_may_leave_words_out() -> None:
+def test_command_in_the_text_may_leave_words_out():
     text = "`./proscribe explain NAME`, `./proscribe waiver new | sign`, `./proscribe lift --tags <control> ...`"
     assert doc_commands.mistakes("a.md", text) == []

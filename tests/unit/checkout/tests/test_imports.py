@@ -1,7 +1,5 @@
 """The graph of imports, which selects tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -73,7 +71,7 @@ def list_imports(project: Path, name: str, text: str) -> frozenset[str]:
         ),
     ],
 )
-def test_file_imports_files_of_the_checkout(tmp_path: Path, text: str, found: set[str]):
+def test_file_imports_files_of_the_checkout(tmp_path, text, found):
     assert list_imports(tmp_path, "filter_plugins/some.py", text) == found
 
 
@@ -90,7 +88,7 @@ def test_file_imports_files_of_the_checkout(tmp_path: Path, text: str, found: se
         ("third", "PATH = 'playbooks/audit.yml'", set()),  # only a test names what it reads
     ],
 )
-def test_module_imports_relative_names_and_programs(tmp_path: Path, name: str, text: str, found: set[str]):
+def test_module_imports_relative_names_and_programs(tmp_path, name, text, found):
     assert list_imports(tmp_path, f"module_utils/proscribe/{name}.py", text) == found
 
 
@@ -109,11 +107,11 @@ def test_module_imports_relative_names_and_programs(tmp_path: Path, name: str, t
         ("words = 'helper', 'a.yml', '', '.', '/', 'tests/nothing.py', 'proscribe', 'proscribe.nothing'", set()),
     ],
 )
-def test_test_reaches_what_its_strings_name(tmp_path: Path, text: str, found: set[str]):
+def test_test_reaches_what_its_strings_name(tmp_path, text, found):
     assert list_imports(tmp_path, "tests/unit/near/test_it.py", text) == found
 
 
-def test_test_reaches_the_imports_of_its_fixtures(tmp_path: Path):
+def test_test_reaches_the_imports_of_its_fixtures(tmp_path):
     shared = """
 import pytest
 import helper
@@ -177,7 +175,7 @@ ROOM_OF, BESIDE, PLUGIN = "module_utils/proscribe/room", "module_utils/proscribe
         ({"tests/helper": "import other", "tests/other": "import helper"}, False),
     ],
 )
-def test_files_that_import_each_other_are_a_circle(tmp_path: Path, files: dict[str, str], circle: bool):
+def test_files_that_import_each_other_are_a_circle(tmp_path, files, circle):
     named = {f"{name}.py": text for name, text in files.items()}
     assert find_circles(make_checkout(tmp_path, **named)) == ([sorted(named)] if circle else [])
 
@@ -186,7 +184,7 @@ def test_no_file_imports_itself_in_a_circle():
     assert find_circles(PROJECT) == []
 
 
-def test_floors_of_a_room_are_its_longest_chain(tmp_path: Path):
+def test_floors_of_a_room_are_its_longest_chain(tmp_path):
     room = "module_utils/proscribe/room"
     texts = {"top": "from . import other\nfrom .deep import one\n", "deep/one": "from ..inner import inner\n"}
     files = {f"{room}/{name}.py": text for name, text in texts.items()}

@@ -1,7 +1,5 @@
 """The namespaces of root's tests: changes of the machine go with them, and the checkout stays visible."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -16,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="ne
 TESTS = Path(isolated.__file__).resolve().parent
 
 
-def test_files_that_root_writes_on_the_machine_go_with_the_namespaces(tmp_path: Path) -> None:
+def test_files_that_root_writes_on_the_machine_go_with_the_namespaces(tmp_path):
     name = f"proscribe-written-{os.getpid()}"
     places = ["/etc", "/var/lib", "/var/tmp", "/run/netns"]
     (tmp_path / "hosts").write_text("192.0.2.1 mounted\n")
@@ -51,9 +49,7 @@ def test_files_that_root_writes_on_the_machine_go_with_the_namespaces(tmp_path: 
         ("~/.ansible", True),
     ],
 )
-def test_checkout_at_any_place_runs_its_tests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, is_covered: bool
-) -> None:
+def test_checkout_at_any_place_runs_its_tests(tmp_path, monkeypatch, place, is_covered):
     # Of a covered place nothing else is visible.
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv(isolated.OUTSIDE, raising=False)

@@ -1,7 +1,5 @@
 """tests/observe.py runs the observing code by hand, over a directory and with what a host has."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -14,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Path:
+def plan(tmp_path):
     service = {"name": "Made", "mode": "enforce", "domains": ["made.example"], "allow": []}
     section = {"mode": "enforce", "services": {"made": service}, "settings": {}}
     body = {"schema": plans.SCHEMA, "contact": "x", "browsers": [], "controls": {"dns": section}}
@@ -23,7 +21,7 @@ def plan(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_directory_is_observed_as_a_host_and_nothing_is_written_to_it(plan: Path, tmp_path: Path) -> None:
+def test_a_directory_is_observed_as_a_host_and_nothing_is_written_to_it(plan, tmp_path):
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
@@ -37,7 +35,7 @@ def test_a_directory_is_observed_as_a_host_and_nothing_is_written_to_it(plan: Pa
     assert sorted(str(path.relative_to(root)) for path in root.rglob("*")) == ["etc", "etc/hosts"]
 
 
-def test_a_control_that_there_is_not_is_a_mistake(plan: Path) -> None:
+def test_a_control_that_there_is_not_is_a_mistake(plan):
     argv = [sys.executable, str(PROJECT / "tests/observe.py"), str(plan), "dsn"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 2

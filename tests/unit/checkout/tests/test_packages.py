@@ -1,7 +1,5 @@
 """tests/packages finds packages of an archive that nobody has decided: its readers, its words, its decisions."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.compile.catalogue.loading import Catalogue
 
 PROJECT = Path(__file__).resolve().parents[4]
 sys.path.append(str(PROJECT / "tests/packages"))
@@ -48,7 +45,7 @@ def write(package: Package) -> str:
     return "".join(f"{key}: {value}\n" for key, value in {"Package": package.name, **fields}.items())
 
 
-def test_index_is_read_as_debian_writes_it() -> None:
+def test_index_is_read_as_debian_writes_it():
     assert read(INDEX) == [
         Package(
             "vpnc", "Cisco-compatible VPN client", "net", frozenset(["network::vpn", "role::program", "scope::utility"])
@@ -60,13 +57,13 @@ def test_index_is_read_as_debian_writes_it() -> None:
 
 @given(st.lists(PACKAGES, max_size=5))
 @examples(300)
-def test_written_packages_are_read_again(packages: list[Package]) -> None:
+def test_written_packages_are_read_again(packages):
     assert read("\n".join(map(write, packages))) == packages
 
 
 @given(st.text())
 @examples(1000)
-def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
+def test_any_text_is_read_or_refused_with_its_place(text):
     try:
         assert all(package.name and package.summary for package in read(text))
     except archives.Unreadable as error:
@@ -86,7 +83,7 @@ def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
         ),
     ),
 )
-def test_index_without_its_form_is_refused(text: str, error: str) -> None:
+def test_index_without_its_form_is_refused(text, error):
     with pytest.raises(archives.Unreadable) as refusal:
         read(text)
     assert str(refusal.value) == error
@@ -115,7 +112,7 @@ def test_index_without_its_form_is_refused(text: str, error: str) -> None:
     ),
     ids=lambda value: value.name if isinstance(value, Package) else "",
 )
-def test_words_select_packages_by_topic(package: Package, topics: list[str]) -> None:
+def test_words_select_packages_by_topic(package, topics):
     assert judging.words_of().topics_of(package) == topics
 
 
@@ -148,12 +145,7 @@ def decisions(decided: list[str], elsewhere: list[str]) -> judging.Decisions:
             ["decided: gone: the archive has none", "decided: g*: the archive has none"],
         ),
         (["own-vpn", "dns-*"], [], ["vpnc", "dns-vpn-b"], ["decided: dns-*: is in the catalogue"]),
-        (
-            ["own-vpn", "dns-*"],
-            [],
-            ["vpnc", "lost"],
-            [f"catalogue: lost: {judging.ABSENT}"],
-        ),
+        (["own-vpn", "dns-*"], [], ["vpnc", "lost"], [f"catalogue: lost: {judging.ABSENT}"]),
         (
             ["own-vpn", "dns-*"],
             ["vpnc", "old"],
@@ -162,9 +154,7 @@ def decisions(decided: list[str], elsewhere: list[str]) -> judging.Decisions:
         ),
     ),
 )
-def test_undecided_packages_and_stale_decisions_are_listed(
-    decided: list[str], elsewhere: list[str], catalogue: list[str], expected: list[str]
-) -> None:
+def test_undecided_packages_and_stale_decisions_are_listed(decided, elsewhere, catalogue, expected):
     assert judging.mistakes(ARCHIVE, judging.words_of(), decisions(decided, elsewhere), catalogue) == expected
 
 
@@ -179,27 +169,22 @@ def test_undecided_packages_and_stale_decisions_are_listed(
         ("decided: [{names: [a, b], why: c}]\nelsewhere: [{names: [b], why: c}]\n", "elsewhere: found b again"),
     ),
 )
-def test_wrong_file_of_decisions_is_refused(text: str, error: str, tmp_path: Path) -> None:
+def test_wrong_file_of_decisions_is_refused(text, error, tmp_path):
     (tmp_path / "apt.yml").write_text(text)
     with pytest.raises(judging.Mistake, match=error):
         judging.decisions_of(tmp_path / "apt.yml")
 
 
-def test_catalogue_contradicts_no_decision(own_catalogue: Catalogue) -> None:
+def test_catalogue_contradicts_no_decision(own_catalogue):
     named = {name for service in own_catalogue.services.values() for name in service.packages.get("apt", ())}
     assert judging.against_catalogue(judging.decisions_of(judging.DECISIONS / "apt.yml"), named) == []
 
 
 @pytest.mark.parametrize(
     ("listed", "code", "printed"),
-    (
-        (None, 0, "Nothing is undecided"),
-        ("a-b\nsome-thing\t1.0\n", 1, "catalogue: magic-wormhole: the list has none"),
-    ),
+    ((None, 0, "Nothing is undecided"), ("a-b\nsome-thing\t1.0\n", 1, "catalogue: magic-wormhole: the list has none")),
 )
-def test_list_of_names_is_compared_with_the_catalogue(
-    listed: str | None, code: int, printed: str, own_catalogue: Catalogue, tmp_path: Path
-) -> None:
+def test_list_of_names_is_compared_with_the_catalogue(listed, code, printed, own_catalogue, tmp_path):
     named = {name for service in own_catalogue.services.values() for name in service.packages.get("pip", ())}
     own = "".join(f"{name.upper().replace('-', '__')}\t1.0\n" for name in sorted(named))
     (tmp_path / "names").write_text(own if listed is None else listed)

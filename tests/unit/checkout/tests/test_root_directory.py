@@ -1,7 +1,5 @@
 """The directory of the tests' Debian roots, which no audit of the machine finds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import machine
@@ -22,9 +20,7 @@ MOUNT = "22 1 254:0 / {} rw - {} /dev/vda rw\n"
     ],
     ids=["a machine", "a container", "a container with a volume", "an overlay of its own", "no Linux"],
 )
-def test_roots_are_in_the_checkout_only_where_the_machine_is_an_overlay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str | None, shared: bool
-) -> None:
+def test_roots_are_in_the_checkout_only_where_the_machine_is_an_overlay(tmp_path, monkeypatch, mounts, shared):
     monkeypatch.setattr(root_directory, "MOUNTS", tmp_path / "mountinfo")
     if mounts is not None:
         (tmp_path / "mountinfo").write_text(mounts)
@@ -32,7 +28,7 @@ def test_roots_are_in_the_checkout_only_where_the_machine_is_an_overlay(
     assert root_directory.find_directory() == expected
 
 
-def test_directory_of_roots_is_closed_to_users(tmp_path: Path) -> None:
+def test_directory_of_roots_is_closed_to_users(tmp_path):
     for _ in range(2):
         root_directory.make(tmp_path / "cache/roots")
         assert (tmp_path / "cache/roots").stat().st_mode & 0o777 == 0o700
@@ -48,15 +44,7 @@ def test_directory_of_roots_is_closed_to_users(tmp_path: Path) -> None:
     ],
     ids=["as root", "a host runs", "no right to"],
 )
-def test_roots_of_an_earlier_version_are_removed_or_named(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    root: list[str] | None,
-    used: bool,
-    stays: bool,
-    printed: str,
-) -> None:
+def test_roots_of_an_earlier_version_are_removed_or_named(tmp_path, monkeypatch, capsys, root, used, stays, printed):
     former = tmp_path / "a b/roots"
     (former / "trixie/usr/bin").mkdir(parents=True)
     monkeypatch.setattr(root_directory, "FORMER", former)
@@ -67,7 +55,7 @@ def test_roots_of_an_earlier_version_are_removed_or_named(
     assert capsys.readouterr().out.endswith(printed.format(former))
 
 
-def test_roots_that_a_container_still_has_in_the_checkout_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_roots_that_a_container_still_has_in_the_checkout_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(root_directory, "FORMER", tmp_path)
     root_directory.remove_former(tmp_path)
     assert tmp_path.is_dir()

@@ -1,7 +1,5 @@
 """The site's navigation is the index, and a link out of docs/ leads to a file of the checkout or fails the build."""
 
-from __future__ import annotations
-
 import logging
 from types import SimpleNamespace
 
@@ -24,7 +22,7 @@ INDEX = """\
 """
 
 
-def test_the_index_is_the_navigation() -> None:
+def test_the_index_is_the_navigation():
     assert site_pages.navigation(INDEX) == [
         {"Start": "index.md"},
         {"Tutorial": [{"A day": "tutorial.md"}]},
@@ -43,14 +41,12 @@ def test_the_index_is_the_navigation() -> None:
         ("a.md", "![e](../e.png)", "![e](../e.png)"),
     ],
 )
-def test_what_is_no_page_of_the_site_becomes_text(
-    source: str, link: str, there: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_no_page_of_the_site_becomes_text(source, link, there, caplog):
     assert _written(source, link) == there
     assert caplog.records == []
 
 
-def test_a_link_to_what_is_not_there_is_a_warning_of_mkdocs(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_link_to_what_is_not_there_is_a_warning_of_mkdocs(caplog):
     _written("how-to/a.md", "[gone](../../tests/gone.py)")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING and record.name.startswith("mkdocs.")

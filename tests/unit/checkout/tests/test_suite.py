@@ -1,7 +1,5 @@
 """`./proscribe test`: the tests of each size, the names of failures, the end of a run."""
 
-from __future__ import annotations
-
 import fcntl
 import fnmatch
 import json
@@ -12,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ PROJECT = TESTS.parent
 
 
 @pytest.fixture
-def run_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+def run_part(tmp_path, monkeypatch):
     """Run a command as a part, with its log elsewhere, and not in namespaces."""
     monkeypatch.setattr(running, "LOGS", tmp_path)
     monkeypatch.setattr(running, "POLL", 0.01)
@@ -47,7 +45,7 @@ MARKERS = "[pytest]\nmarkers =\n  slow\n  nightly\n  steps\naddopts = --strict-m
 
 
 @pytest.fixture
-def pytest_directory(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def pytest_directory(tmp_path):
     """Run pytest on files of a directory that has the project's conftest.py."""
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
     (tmp_path / "pytest.ini").write_text(
@@ -77,9 +75,7 @@ def pytest_directory(tmp_path: Path) -> Callable[..., subprocess.CompletedProces
         pytest.param([(minute * 60, minute) for minute in range(240)], 100, 101, id="what the CI allows is over"),
     ],
 )
-def test_part_is_ended_when_its_log_stops_growing(
-    monkeypatch: pytest.MonkeyPatch, sizes_of_log: Sequence[tuple[int, int]], within: int, ended: int | None
-) -> None:
+def test_part_is_ended_when_its_log_stops_growing(monkeypatch, sizes_of_log, within, ended):
     monkeypatch.setattr(running, "WITHIN", within)
     monkeypatch.setattr(running, "STARTED", 0)
     progress = running.Progress(0)
@@ -105,9 +101,7 @@ finally:
 
 @pytest.mark.parametrize("kind", ["orderly", "stubborn"])
 @pytest.mark.parametrize("why", ["hangs", "interrupted"])
-def test_ended_part_finalises_first_and_leaves_no_process(
-    run_part: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, why: str
-) -> None:
+def test_ended_part_finalises_first_and_leaves_no_process(run_part, tmp_path, monkeypatch, kind, why):
     monkeypatch.setattr(running, "PATIENCE", dict.fromkeys(running.PATIENCE, 0.5 if kind == "stubborn" else 60))
     if why == "hangs":
         monkeypatch.setattr(running, "QUIET", 1)
@@ -121,9 +115,7 @@ def test_ended_part_finalises_first_and_leaves_no_process(
     until(lambda: not alive(child))
 
 
-def test_interrupted_run_ends_though_some_parts_never_began(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_interrupted_run_ends_though_some_parts_never_began(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(running, "LOGS", tmp_path)
     monkeypatch.setattr(running, "interrupted", threading.Event())
     monkeypatch.setattr(machine, "processors", lambda: 1)
@@ -140,9 +132,7 @@ def test_interrupted_run_ends_though_some_parts_never_began(
     assert "Interrupted" in capsys.readouterr().out
 
 
-def test_slow_part_shows_its_progress(
-    run_part: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_part_shows_its_progress(run_part, tmp_path, monkeypatch):
     shown: list[str] = []
 
     def show(*lines: str) -> None:
@@ -158,7 +148,7 @@ def test_slow_part_shows_its_progress(
 
 
 @pytest.mark.parametrize(("text", "far"), [("", ""), ("... [  7%]\n.. [ 14%]\n...", ", 14%"), ("no share", "")])
-def test_progress_is_the_last_share_that_pytest_printed(tmp_path: Path, text: str, far: str) -> None:
+def test_progress_is_the_last_share_that_pytest_printed(tmp_path, text, far):
     (tmp_path / "log").write_text("x" * 2000 + text)
     assert running.far(tmp_path / "log") == far
 
@@ -177,9 +167,7 @@ def test_left_out_too(): pytest.skip("no such tool")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [(), ("--numprocesses=2",)], ids=["one process", "two"])
-def test_failures_are_named_at_once_and_skips_in_one_line(
-    run_part: Callable[..., Outcome], tmp_path: Path, capsys: pytest.CaptureFixture[str], processes: Sequence[str]
-) -> None:
+def test_failures_are_named_at_once_and_skips_in_one_line(run_part, tmp_path, capsys, processes):
     (tmp_path / "test_it.py").write_text(FAILING)
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -195,7 +183,7 @@ def test_failures_are_named_at_once_and_skips_in_one_line(
     assert f"    {failed}: {why}" in last and "    2 skipped: no such tool (2)" in last
 
 
-def test_log_of_python_is_written_at_once(run_part: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_of_python_is_written_at_once(run_part, monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     script = "import os; raise SystemExit(os.environ['PYTHONUNBUFFERED'] != '1')"
     assert run_part(sys.executable, "-c", script).state == "passed"
@@ -210,9 +198,7 @@ def test_log_of_python_is_written_at_once(run_part: Callable[..., Outcome], monk
     ],
     ids=["a part of the size", "options", "what changed"],
 )
-def test_part_without_tests_passes_only_with_options_or_a_change(
-    run_part: Callable[..., Outcome], tmp_path: Path, options: Sequence[str], reached: frozenset[str] | None, state: str
-) -> None:
+def test_part_without_tests_passes_only_with_options_or_a_change(run_part, tmp_path, options, reached, state):
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
     choice = Choice(DEFAULT, ["unit"], frozenset(), reached, options)
     part = parts.pytest(choice, "unit", machine.Environment("core 2.19", tmp_path), [])
@@ -242,21 +228,19 @@ OPTIONS = ("-k", "quark or it's")
         (["passed", "NOT RUN"], (), True, "a part could not run"),
     ],
 )
-def test_run_with_options_fails_if_no_part_has_run_a_test(
-    states: Sequence[str], options: Sequence[str], complete: bool, failure: str
-) -> None:
+def test_run_with_options_fails_if_no_part_has_run_a_test(states, options, complete, failure):
     outcomes = [Outcome(Part("ruff check", ["ruff", "check", "."]), "passed")]
     outcomes += [Outcome(Part("unit", ["python", "-m", "pytest"]), state) for state in states]
     assert running.find_failure(outcomes, options, complete) == failure
 
 
-def test_temporary_directory_is_in_no_repository(run_part: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_temporary_directory_is_in_no_repository(run_part, tmp_path):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     outcome = run_part("sh", "-c", 'cd "$TMPDIR" && ! git rev-parse --git-dir')
     assert (outcome.state, outcome.note) == ("passed", "")
 
 
-def test_temporary_directory_has_no_blank_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_directory_has_no_blank_in_its_path(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "LOGS", tmp_path)
     part = Part("made", ["sh", "-c", 'cd "$TMPDIR" && touch made && case "$PWD" in *" "*) false; esac'], isolated=False)
     assert running.run(part, tmp_path / "a checkout/runs").state == "passed"
@@ -265,7 +249,7 @@ def test_temporary_directory_has_no_blank_in_its_path(tmp_path: Path, monkeypatc
 # -- the sizes ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_file_of_tests_has_one_smallest_size_and_no_row_is_empty() -> None:
+def test_each_file_of_tests_has_one_smallest_size_and_no_row_is_empty():
     """A file that no size runs, or that two rows are about, is a mistake; so is a row for nothing."""
     files = list(sizes.files(PROJECT))
     of_rows = [sizes.row(path) for path in files]
@@ -277,7 +261,7 @@ def test_each_file_of_tests_has_one_smallest_size_and_no_row_is_empty() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["integration", "playbooks"])
-def test_each_file_of_tests_can_be_imported_whatever_its_size(kind: str) -> None:
+def test_each_file_of_tests_can_be_imported_whatever_its_size(kind):
     """Nightly files, too: one that cannot is not missed by a size that does not run it."""
     pytest.importorskip("jsonschema", reason="only the environment of the oldest Ansible has all that they import")
     argv = [sys.executable, "-m", "pytest", "-qq", "--collect-only", "--size=nightly", "-p", "no:cacheprovider"]
@@ -286,7 +270,7 @@ def test_each_file_of_tests_can_be_imported_whatever_its_size(kind: str) -> None
 
 
 @pytest.mark.parametrize("path", ["tests/integration/test_nowhere.py", "tests/playbooks/test_nowhere.py"])
-def test_file_without_a_row_is_a_mistake_that_names_it(path: str) -> None:
+def test_file_without_a_row_is_a_mistake_that_names_it(path):
     with pytest.raises(LookupError, match=f"{path}: found no row of tests/suite/sizes.py, expected one row"):
         sizes.row(path)
 
@@ -306,7 +290,7 @@ NPM = "module_utils/proscribe/host/controls/apps/systems/npm.py"
         ("integration/test_sid.py", NPM, (False, False, True)),
     ],
 )
-def test_room_is_represented_and_run_where_it_changed(path: str, change: str, expected: tuple[bool, ...]) -> None:
+def test_room_is_represented_and_run_where_it_changed(path, change, expected):
     assert tuple(sizes.chosen(size, f"tests/{path}", [change]) for size in SIZES) == expected
 
 
@@ -335,17 +319,13 @@ def test_long(): pass
         (["--size=nightly"], {"quick", "slow", "long"}),
     ],
 )
-def test_mark_selects_tests_of_a_size(
-    pytest_directory: Callable[..., subprocess.CompletedProcess[str]], options: Sequence[str], tests: set[str]
-) -> None:
+def test_mark_selects_tests_of_a_size(pytest_directory, options, tests):
     done = pytest_directory("-v", *options, test_marked=MARKED)
     assert set(re.findall(r"test_marked\.py::test_(\w+)(?: PASSED|\s*$)", done.stdout, re.MULTILINE)) == tests
 
 
 @pytest.mark.slow
-def test_steps_of_one_host_stay_in_order_where_a_run_shuffles(
-    pytest_directory: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
+def test_steps_of_one_host_stay_in_order_where_a_run_shuffles(pytest_directory):
     hook = "@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items): items.reverse()\n"
     done = pytest_directory(
         "-v",
@@ -365,7 +345,7 @@ def test_steps_of_one_host_stay_in_order_where_a_run_shuffles(
 
 
 @pytest.fixture
-def made_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[str]]]:
+def made_parts(monkeypatch):
     """Return the command of each part of a choice, by the part's name; makes no environment."""
     monkeypatch.setattr(machine, "find_pythons", lambda: {11: "python3.11", 12: "python3.12", 13: "python3.13"})
 
@@ -394,34 +374,32 @@ def files_of(argv: Sequence[str]) -> set[str]:
     return {word for word in argv if word.startswith("tests/") and word.endswith(".py")}
 
 
-def test_options_after_dashes_go_to_pytest(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+def test_options_after_dashes_go_to_pytest(made_parts):
     made = made_parts(DEFAULT, "unit", options=["-k", "brew", "--", "-x"])
     assert list(made)[0] == "unit (core 2.19)"
     assert all(argv[-4:] == ["-k", "brew", "--", "-x"] for argv in made.values())
 
 
-def test_file_after_dashes_replaces_the_files_of_a_part(
-    made_parts: Callable[..., dict[str, list[str]]],
-) -> None:
+def test_file_after_dashes_replaces_the_files_of_a_part(made_parts):
     made = made_parts(DEFAULT, "unit", options=["tests/unit/model/test_plan.py::test_it"])
     assert [word for word in made["unit (core 2.19)"] if word.startswith("tests/")] == [
         "tests/unit/model/test_plan.py::test_it"
     ]
 
 
-def test_part_of_pytest_is_not_divided_with_options(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+def test_part_of_pytest_is_not_divided_with_options(made_parts):
     assert list(made_parts(DEFAULT, "integration", options=["-k", "x"])) == ["integration (core 2.19)"]
     assert len(made_parts(DEFAULT, "integration")) == 3
 
 
 @pytest.mark.parametrize("size", [DEFAULT, NIGHTLY])
-def test_each_file_of_a_size_is_in_one_of_its_parts(made_parts: Callable[..., dict[str, list[str]]], size: str) -> None:
+def test_each_file_of_a_size_is_in_one_of_its_parts(made_parts, size):
     made = [argv for name, argv in made_parts(size).items() if "2.19" in name]
     found = [path for argv in made for path in sorted(files_of(argv))]
     assert sorted(found) == sorted(path for path in sizes.files(PROJECT) if sizes.chosen(size, path, ()))
 
 
-def test_fast_is_quick_checks_and_unit_tests_on_one_end(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+def test_fast_is_quick_checks_and_unit_tests_on_one_end(made_parts):
     made = made_parts(FAST, reached=frozenset({"tests/unit/model/test_plan.py", "tests/playbooks/test_runs.py"}))
     assert list(made) == ["ruff check", "ruff format", "mypy --strict", "unit (core 2.19)"]
     assert {"--size=fast", "--hypothesis-profile=fast"} < set(made["unit (core 2.19)"])
@@ -429,7 +407,7 @@ def test_fast_is_quick_checks_and_unit_tests_on_one_end(made_parts: Callable[...
     assert "unit (core 2.19)" not in made_parts(FAST, reached=frozenset())
 
 
-def test_newest_core_has_unit_tests_that_reach_ansible(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+def test_newest_core_has_unit_tests_that_reach_ansible(made_parts):
     assert files_of(made_parts(DEFAULT)["unit (core 2.21)"]) == {LIBRARY}
     nightly = made_parts(NIGHTLY)
     for end in ("2.20", "2.21"):
@@ -437,23 +415,19 @@ def test_newest_core_has_unit_tests_that_reach_ansible(made_parts: Callable[...,
 
 
 @pytest.mark.slow
-def test_unit_tests_reach_ansible_by_their_imports() -> None:
+def test_unit_tests_reach_ansible_by_their_imports():
     near, far = parts.reaching_ansible(1), parts.reaching_ansible()
     assert {"tests/unit/checkout/test_library.py", "tests/unit/proscribe_ansible/test_sweep.py"} < near < far
     assert "tests/unit/base/test_moments.py" not in far
 
 
-def test_core_between_the_ends_is_tested_on_request(
-    made_parts: Callable[..., dict[str, list[str]]],
-) -> None:
+def test_core_between_the_ends_is_tested_on_request(made_parts):
     assert not [name for name in made_parts(DEFAULT) if "2.20" in name]
     made = made_parts(DEFAULT, "unit", "playbooks", every_core=True)
     assert [name for name in made if "2.20" in name] == ["playbooks (core 2.20)", "unit (core 2.20)"]
 
 
-def test_nightly_tests_the_next_core_with_tests_that_reach_ansible(
-    made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nightly_tests_the_next_core_with_tests_that_reach_ansible(made_parts, monkeypatch):
     assert not [name for name in made_parts(NIGHTLY) if "next" in name]  # there is none
     monkeypatch.setattr(machine, "next_core", lambda *_: machine.Environment("next", Path("/next")))
     made = {name: files_of(argv) for name, argv in made_parts(NIGHTLY).items() if "next" in name}
@@ -471,9 +445,7 @@ def test_nightly_tests_the_next_core_with_tests_that_reach_ansible(
         (1, "", None),  # no index can be asked
     ],
 )
-def test_next_core_is_the_newest_pre_release(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, version: str, made: str | None
-) -> None:
+def test_next_core_is_the_newest_pre_release(monkeypatch, tmp_path, code, version, made):
     report = json.dumps({"install": [{"metadata": {"version": version}}]})
     pip = tmp_path / "pip"
     pip.write_text(f"#!/bin/sh\necho '{report}'\nexit {code}\n")
@@ -500,26 +472,22 @@ EXPENSIVE = {MOLECULE, AGAIN, LINT, "collection: sanity"}
         ("library/dns_filter.py", {MOLECULE, AGAIN, "collection: sanity"}),
     ],
 )
-def test_expensive_parts_are_in_the_default_size_only_where_a_change_concerns_them(
-    made_parts: Callable[..., dict[str, list[str]]], change: str, expected: set[str]
-) -> None:
+def test_expensive_parts_are_in_the_default_size_only_where_a_change_concerns_them(made_parts, change, expected):
     assert EXPENSIVE & set(made_parts(DEFAULT, changes=[change])) == expected
 
 
-def test_nightly_has_each_expensive_part(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+def test_nightly_has_each_expensive_part(made_parts):
     assert set(made_parts(NIGHTLY)) >= EXPENSIVE
 
 
-def test_slow_tests_run_only_in_the_files_of_a_choice(made_parts: Callable[..., dict[str, list[str]]]) -> None:
+def test_slow_tests_run_only_in_the_files_of_a_choice(made_parts):
     slow, quick = "tests/unit/checkout/tests/test_suite.py", "tests/unit/model/test_plan.py"
     assert f"--slow-in={slow}" in made_parts(DEFAULT, "unit", slow=frozenset({slow, quick}))["unit (core 2.19)"]
     assert "--slow-in=" in made_parts(DEFAULT, "unit", slow=frozenset())["unit (core 2.19)"]
     assert not [word for word in made_parts(DEFAULT, "unit")["unit (core 2.19)"] if word.startswith("--slow-in")]
 
 
-def test_recall_needs_a_folder_of_lists(
-    made_parts: Callable[..., dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recall_needs_a_folder_of_lists(made_parts, monkeypatch):
     monkeypatch.delenv(parts.LISTS, raising=False)
     tools = machine.Environment("core", Path("/core"))
     assert parts.recall(tools).missing == "PROSCRIBE_TESTS_LISTS names no folder of public lists"
@@ -529,7 +497,7 @@ def test_recall_needs_a_folder_of_lists(
     assert part.argv[-1] == "/lists"
 
 
-def test_recall_without_lists_reaches_no_goal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recall_without_lists_reaches_no_goal(tmp_path, capsys):
     assert recall.main(str(tmp_path)) == 1
     printed = capsys.readouterr()
     assert all(f"{name}={shares[0]:g}: not reached" in printed.err for name, shares in recall.GOALS.items())
@@ -552,9 +520,7 @@ def test_recall_without_lists_reaches_no_goal(tmp_path: Path, capsys: pytest.Cap
         (("clean",), "clean", None, []),
     ],
 )
-def test_size_revision_and_parts_are_read(
-    typed: Sequence[str], size: str, since: str | None, words: Sequence[str]
-) -> None:
+def test_size_revision_and_parts_are_read(typed, size, since, words):
     read = script_of_tests().read(typed)
     assert (read.size, read.since, read.part) == (size, since, words)
 
@@ -570,9 +536,7 @@ def test_size_revision_and_parts_are_read(
         (("changed", "HEAD", "HEAD"), "there is no part 'HEAD'"),
     ],
 )
-def test_mistake_of_the_command_line_is_named(
-    capsys: pytest.CaptureFixture[str], typed: Sequence[str], message: str
-) -> None:
+def test_mistake_of_the_command_line_is_named(capsys, typed, message):
     with pytest.raises(SystemExit):
         script_of_tests().read(typed)
     assert message in capsys.readouterr().err
@@ -582,7 +546,7 @@ def test_mistake_of_the_command_line_is_named(
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def repository(tmp_path, monkeypatch):
     """Runs git in a repository of two commits, the first of which is its upstream's."""
     monkeypatch.delenv(changed.SINCE, raising=False)
     for variable in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
@@ -604,9 +568,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     return git
 
 
-def test_revision_is_that_of_the_environment_the_upstream_or_the_commit_before(
-    repository: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_revision_is_that_of_the_environment_the_upstream_or_the_commit_before(repository, tmp_path, monkeypatch):
     place, first = tmp_path / "work", repository("rev-parse", "theirs")
     assert changed.revision(place) == first, "the commit before, without an upstream"
     repository("branch", "--quiet", "--set-upstream-to=theirs")
@@ -626,7 +588,7 @@ def test_revision_is_that_of_the_environment_the_upstream_or_the_commit_before(
     assert changed.revision(tmp_path) is None, "no repository"
 
 
-def test_changed_files_are_committed_or_not(repository: Callable[..., str], tmp_path: Path) -> None:
+def test_changed_files_are_committed_or_not(repository, tmp_path):
     place = tmp_path / "work"
     (place / "first").write_text("other")
     (place / "a new\nname").touch()
@@ -636,7 +598,7 @@ def test_changed_files_are_committed_or_not(repository: Callable[..., str], tmp_
 
 
 @pytest.mark.parametrize("named", ["nosuch", "--output=x", "HEAD:first", ""])
-def test_revision_unknown_to_git_is_a_mistake(repository: Callable[..., str], tmp_path: Path, named: str) -> None:
+def test_revision_unknown_to_git_is_a_mistake(repository, tmp_path, named):
     with pytest.raises(changed.UnknownRevision):
         changed.paths(tmp_path / "work", named)
     assert not (tmp_path / "work/x").exists()
@@ -660,13 +622,13 @@ def test_revision_unknown_to_git_is_a_mistake(repository: Callable[..., str], tm
         ("tests/suite/sizes.py", "unit/checkout/tests/test_suite.py", "unit/model/test_plan.py"),
     ],
 )
-def test_change_reaches_its_tests(change: str, near: str, far: str) -> None:
+def test_change_reaches_its_tests(change, near, far):
     reached = changed.reached(PROJECT, [change])
     assert f"tests/{near}" in reached and f"tests/{far}" not in reached
     assert f"tests/{near}" in changed.near(PROJECT, [change])
 
 
-def test_table_of_changes_names_existing_tests() -> None:
+def test_table_of_changes_names_existing_tests():
     files = list(sizes.files(PROJECT))
     for pattern, tests in changed.REACHES.items():
         assert list(PROJECT.glob(pattern)), f"no file matches {pattern}"
@@ -682,9 +644,7 @@ def test_table_of_changes_names_existing_tests() -> None:
         ("", "1" * 40, ""),
     ],
 )
-def test_ci_compares_with_the_landed_revision_where_it_names_no_other(
-    repository: Callable[..., str], tmp_path: Path, named: str, landed: str, revision: str
-) -> None:
+def test_ci_compares_with_the_landed_revision_where_it_names_no_other(repository, tmp_path, named, landed, revision):
     commits = {"first": repository("rev-parse", "main~1"), "second": repository("rev-parse", "main")}
     place = tmp_path / "work"
     (place / ".ci").mkdir()
@@ -698,16 +658,14 @@ def test_ci_compares_with_the_landed_revision_where_it_names_no_other(
     assert ("lacks" in done.stdout) is (revision == "")
 
 
-def test_landed_revision_is_a_commit_id() -> None:
+def test_landed_revision_is_a_commit_id():
     assert re.fullmatch(r"[0-9a-f]{40}\n", (PROJECT / ".ci/landed").read_text())
 
 
 # -- what a run leaves -------------------------------------------------------------------------------------------------
 
 
-def test_run_removes_its_directory_and_leftovers_of_killed_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_removes_its_directory_and_leftovers_of_killed_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path / "sys")
     monkeypatch.setattr(leftovers, "CGROUPS", tmp_path / "groups")
     monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
@@ -728,7 +686,7 @@ def test_run_removes_its_directory_and_leftovers_of_killed_runs(
     assert [path.name for path in sorted((tmp_path / "groups").glob("*/**/*-*"))] == ["libpod-2"]
 
 
-def test_limit_that_another_run_needs_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limit_that_another_run_needs_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(leftovers, "SYSCTLS", tmp_path)
     monkeypatch.setattr(leftovers, "IN_USE", tmp_path / "in-use")
     (tmp_path / "fs").mkdir()
@@ -743,7 +701,7 @@ def test_limit_that_another_run_needs_stays(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_parts_end_with_the_run_that_is_killed(tmp_path: Path) -> None:
+def test_parts_end_with_the_run_that_is_killed(tmp_path):
     script = (
         "import sys; from pathlib import Path; from suite import running;"
         " running.LOGS = Path(sys.argv[1]);"

@@ -1,7 +1,5 @@
 """The glossary's lint: what it finds, and what it leaves alone."""
 
-from __future__ import annotations
-
 import ast
 
 import pytest
@@ -32,11 +30,11 @@ def names(code: str, path: str = "module_utils/x.py") -> list[str]:
         ("lambda told: told", ["told"]),
     ],
 )
-def test_what_a_file_defines_is_looked_through_and_what_it_uses_is_not(code: str, found: list[str]) -> None:
+def test_what_a_file_defines_is_looked_through_and_what_it_uses_is_not(code, found):
     assert sorted(names(code)) == sorted(found)
 
 
-def test_a_module_has_a_name_too_but_for_a_test() -> None:
+def test_a_module_has_a_name_too_but_for_a_test():
     assert names("", "a/look_again.py") == ["look_again"]
     assert names("", "tests/unit/test_look.py") == []
 
@@ -59,7 +57,7 @@ def test_a_module_has_a_name_too_but_for_a_test() -> None:
         ("tests/sh", "#!/bin/sh\ntold=1\n", 0),
     ],
 )
-def test_messages_are_the_texts_of_code_and_playbooks(path: str, text: str, found: int) -> None:
+def test_messages_are_the_texts_of_code_and_playbooks(path, text, found):
     assert len(list(terms.found_in({path: text.encode()}, TERMS))) == found
 
 
@@ -81,11 +79,11 @@ LONG = "word " * 26
         (f"x = '{LONG}'", []),
     ],
 )
-def test_a_sentence_of_too_many_words_is_found(code: str, found: list[int]) -> None:
+def test_a_sentence_of_too_many_words_is_found(code, found):
     assert [one.line for one in terms.too_long("a.py", code, ast.parse(code))] == found
 
 
-def test_a_finding_says_where_and_what_we_say() -> None:
+def test_a_finding_says_where_and_what_we_say():
     assert str(Found("a.py", 7, "told", "logged")) == "a.py:7: told; we say: logged"
 
 
@@ -97,7 +95,7 @@ GLOSSARY = """
 """
 
 
-def test_the_rules_are_the_table_of_the_glossary() -> None:
+def test_the_rules_are_the_table_of_the_glossary():
     assert terms.terms(GLOSSARY) == [
         Term("observe", frozenset({"look"}), ("look at", "a look"), frozenset({"look_up"})),
         Term("DNS filter", frozenset(), (), frozenset()),

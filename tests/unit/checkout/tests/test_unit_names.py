@@ -1,7 +1,5 @@
 """Tests of every size name what is there: a nightly one is not found to be wrong in the night alone."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 from collections.abc import Iterable, Iterator
@@ -48,7 +46,7 @@ def missing(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_file_names_what_is_there(path: str) -> None:
+def test_a_file_names_what_is_there(path):
     assert missing((TESTS / path).read_text(encoding="utf-8")) == []
 
 
@@ -63,10 +61,10 @@ def test_a_file_names_what_is_there(path: str) -> None:
         ("import json\njson.nothing", []),
     ],
 )
-def test_what_is_not_there_is_found(text: str, found: list[str]) -> None:
+def test_what_is_not_there_is_found(text, found):
     assert missing(text) == found
 
 
-def test_an_import_of_nothing_is_an_error() -> None:
+def test_an_import_of_nothing_is_an_error():
     with pytest.raises(ImportError):
         missing("from proscribe.model import nothing")

@@ -1,7 +1,5 @@
 """`catalog` check, stats, list, show and stale."""
 
-from __future__ import annotations
-
 import datetime
 import json
 from collections.abc import Mapping

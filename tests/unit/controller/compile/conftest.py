@@ -1,9 +1,5 @@
 """What the tests of compiling share."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 from made_catalogue import Made
 from proscribe.wire.store import Store
@@ -11,23 +7,23 @@ from waiver_organisation import Organisation
 
 
 @pytest.fixture
-def organisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Organisation:
+def organisation(tmp_path, monkeypatch):
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
     return Organisation(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def key_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("keys")
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Made:
+def write(tmp_path):
     return Made(tmp_path)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path):
     made = Store(tmp_path / "reports" / "plans")
     made.require()
     return made

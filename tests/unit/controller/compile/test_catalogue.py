@@ -1,11 +1,8 @@
 """Kinds of values, shared networks, signers, guarded names and ages of catalogue entries."""
 
-from __future__ import annotations
-
 import datetime
 import ipaddress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,8 +15,8 @@ from proscribe.controller.compile.catalogue.feeds import LARGEST, numbered, plac
 from proscribe.controller.compile.catalogue.feeds import check as check_feed
 from proscribe.controller.compile.catalogue.feeds import wrong_value as find_mistake
 from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, Stale, stale
-from proscribe.controller.compile.catalogue.kinds import Group, Kind, Listed, Text, listed, texts
-from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.kinds import Group, Listed, Text, listed, texts
+from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.catalogue.shared_networks import shared_by
 from proscribe.controller.compile.catalogue.signers import Signer, check
@@ -56,7 +53,7 @@ AGAIN = "every item once; this one is a duplicate"
         (Listed(BIRD), [{"name": "owl"}, {"name": "owl"}], [((1,), {"name": "owl"}, AGAIN)]),
     ],
 )
-def test_kind_finds_the_mistakes_of_a_value(kind: Kind, value: object, mistakes: list[Any]) -> None:
+def test_kind_finds_the_mistakes_of_a_value(kind, value, mistakes):
     assert list(kind.check(value, ())) == mistakes
     assert list(kind.check(value, ("a", 3))) == [
         (("a", 3, *path), found, expected) for path, found, expected in mistakes
@@ -67,7 +64,7 @@ def test_kind_finds_the_mistakes_of_a_value(kind: Kind, value: object, mistakes:
     ("value", "items", "words"),
     [(["a", 7], ["a", 7], ["a"]), (("a", "b"), ("a", "b"), ["a", "b"]), ("ab", (), []), ({"a": 1}, (), [])],
 )
-def test_a_list_of_an_entry_that_may_have_mistakes(value: object, items: object, words: list[str]) -> None:
+def test_a_list_of_an_entry_that_may_have_mistakes(value, items, words):
     assert (listed({"key": value}, "key"), texts({"key": value}, "key")) == (items, words)
     assert (listed({}, "key"), texts({}, "key")) == ((), [])
 
@@ -93,7 +90,7 @@ CLOUDFLARE = "Cloudflare's content network"
         ("2606:4700:4000::/34", CLOUDFLARE),
     ],
 )
-def test_shared_network_names_its_owner(network: str, whose: str) -> None:
+def test_shared_network_names_its_owner(network, whose):
     assert shared_by(str(ipaddress.ip_network(network))) == whose
 
 
@@ -102,7 +99,7 @@ TEAM = "EXAMPLE123"
 CHAT, MAIL = f"{TEAM}:com.example.chat", f"{TEAM}:com.example.mail"
 
 
-def test_later_signer_of_two_has_the_mistake() -> None:
+def test_later_signer_of_two_has_the_mistake():
     chat, mail = Signer("chat", 0, ["x:y", CHAT], []), Signer("mail", 0, [CHAT], [TEAM])
     whole = "one of them takes it as a whole"
     assert list(check([mail, chat])) == [
@@ -116,12 +113,12 @@ def test_later_signer_of_two_has_the_mistake() -> None:
 
 
 @pytest.mark.parametrize(("team", "owner"), [("UBF8T346G9", "Microsoft"), ("MADPSAYN6T", "the Tor Project")])
-def test_a_team_that_signs_what_every_office_has_is_never_taken(team: str, owner: str) -> None:
+def test_a_team_that_signs_what_every_office_has_is_never_taken(team, owner):
     [(id_, (path, value, expected))] = check([Signer("owl", 0, [], [TEAM, team])])
     assert (id_, path, value) == ("owl", ("team_ids", 1), team) and owner in expected
 
 
-def test_a_service_whose_programs_serve_both_takes_no_team(own_catalogue: Catalogue) -> None:
+def test_a_service_whose_programs_serve_both_takes_no_team(own_catalogue):
     entry = yaml.safe_load(Path(own_catalogue.services["signal"].file).read_text())
     entry |= {"enforce": "true", "checked": "2026-11-29"}
     assert [path for path, _, _ in check_service(entry)] == []
@@ -130,7 +127,7 @@ def test_a_service_whose_programs_serve_both_takes_no_team(own_catalogue: Catalo
 
 # -- guarded names
 @pytest.mark.parametrize("system", ["apt", "rpm", "pacman", "conda", "nix", "guix", "brew"])
-def test_guarded_package_is_refused_in_every_package_system(system: str) -> None:
+def test_guarded_package_is_refused_in_every_package_system(system):
     (mistake,) = guard_list.check({"packages": {system: ["made", "bash"]}})
     assert mistake[:2] == (("packages", system, 1), "bash")
 
@@ -156,7 +153,7 @@ def test_guarded_package_is_refused_in_every_package_system(system: str) -> None
         ("mends the host's packages", "zypper pacman flatpak snapd PackageKit packagekit libdnf5"),
     ],
 )
-def test_guarded_packages(why: str, names: str) -> None:
+def test_guarded_packages(why, names):
     assert {name: protected.package(name) for name in names.split()} == dict.fromkeys(names.split(), why)
 
 
@@ -189,7 +186,7 @@ SYSTEM, MANY, ALL = "the system is installed there", "more than one program live
         ("it is not a plain path", "/opt/../etc /opt/./wechat ~/.."),
     ],
 )
-def test_guarded_paths(reason: str, places: str) -> None:
+def test_guarded_paths(reason, places):
     assert {place: protected.path(place) for place in places.split()} == dict.fromkeys(places.split(), reason)
 
 
@@ -202,11 +199,11 @@ MAY_GO = (
 )
 
 
-def test_paths_that_may_go() -> None:
+def test_paths_that_may_go():
     assert [place for place in MAY_GO.split() if protected.path(place)] == []
 
 
-def test_names_of_programs() -> None:
+def test_names_of_programs():
     service = {"processes": {"linux": ["wechat", "python3", "sshd", "tor"]}}
     assert [(path, value) for path, value, _ in guard_list.check(service)] == [
         (("processes", "linux", 1), "python3"),
@@ -220,13 +217,13 @@ OLD_FEED = "---\nid: f\nname: F\nservice: owl\nkind: domains\nchecked: 2025-01-0
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
+def made(tmp_path):
     made, networks = Made(tmp_path), "networks: [8.8.4.0/24]\nnetworks_checked: 2024-10-21\n"
     made(GOOD.replace("sources:", f"{networks}checked: 2026-11-20\nsources:"))
     return made
 
 
-def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made: Made) -> None:
+def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made):
     made(GOOD.replace("parrot", "owl"), "instant_messaging/owl.yml")
     made(OLD_FEED, "feeds/f.yml")
     made("finch.example\n", "feeds/f.txt")
@@ -241,7 +238,7 @@ def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made: Made
 
 
 @pytest.mark.parametrize(("days", "found"), [(5, True), (6, False)])
-def test_the_last_day_still_counts(made: Made, days: int, found: bool) -> None:
+def test_the_last_day_still_counts(made, days, found):
     entries = [one for one in stale(load([made.root / "catalog"]), {"parrot"}, TODAY, days) if one.what == ENTRY]
     assert bool(entries) is found
 
@@ -257,7 +254,7 @@ OLD = [Stale(NETWORKS, "owl", "2024-10-21", 766), Stale(ENTRY, "owl", "2025-01-0
         ([Stale(ENTRY, f"s{number}", "", None) for number in range(13)], "13 services restricted here were not"),
     ],
 )
-def test_a_run_says_it_in_one_line(found: list[Stale], text: str) -> None:
+def test_a_run_says_it_in_one_line(found, text):
     assert freshness.warning(found, 180).startswith(f"catalogue: {text}")
 
 
@@ -282,7 +279,7 @@ OLD_TEXTS = {
 @pytest.mark.parametrize(
     ("day", "counts"), [("2026-10-31", False), ("2026-11-01", True), ("2027-05-01", True), ("2027-05-02", False)]
 )
-def test_an_age_can_be_accepted_for_a_time(made: Made, file: str, left: list[str], day: str, counts: bool) -> None:
+def test_an_age_can_be_accepted_for_a_time(made, file, left, day, counts):
     made("finch.example\n", "feeds/f.txt")
     today = datetime.date.fromisoformat(day)
     for name, text in OLD_TEXTS.items():
@@ -331,9 +328,7 @@ def find_mistakes(*directories: Path) -> list[tuple[str, str, object, str]]:
         ("domains", "debian.org", "debian.org carries the packages"),
     ],
 )
-def test_a_name_that_permitted_services_stand_on_is_never_blocked(
-    key: str, name: str, carries: str, tmp_path: Path
-) -> None:
+def test_a_name_that_permitted_services_stand_on_is_never_blocked(key, name, carries, tmp_path):
     # Not even by an entry that claims to know of it.
     entry = build_entry("owl", **{key: [name]}, overlaps_with=["gmail", "outlook_com"])
     ((*place, expected),) = find_mistakes(OWN, write_entries(tmp_path / "own", entry))
@@ -349,7 +344,7 @@ def test_a_name_that_permitted_services_stand_on_is_never_blocked(
         ("domains", "office.net", "teams_personal", "teams.cdn.office.net"),
     ],
 )
-def test_name_a_service_shares_is_never_blocked(key: str, name: str, other: str, shared: str, tmp_path: Path) -> None:
+def test_name_a_service_shares_is_never_blocked(key, name, other, shared, tmp_path):
     directory = write_entries(tmp_path / "own", build_entry("owl", **{key: [name]}))
     expected = f"a name of this service alone: {other} says that {shared} is shared {IF_MEANT}"
     assert find_mistakes(OWN, directory) == [("owl.yml", f"{key}[0]", name, expected)]
@@ -379,24 +374,24 @@ BLOCKS = f"a name that no service blocks: google_drive blocks drive.google.com {
         ({"domains": ["weiyun.com.example", "kakao.com.example"]}, []),
     ],
 )
-def test_own_entry_gives_way(keys: dict[str, object], mistakes: list[tuple[str, str, str]], tmp_path: Path) -> None:
+def test_own_entry_gives_way(keys, mistakes, tmp_path):
     directory = write_entries(tmp_path / "own", build_entry("owl", **keys))
     assert find_mistakes(OWN, directory) == [("owl.yml", *mistake) for mistake in mistakes]
 
 
-def test_network_that_others_share_is_never_blocked(tmp_path: Path) -> None:
+def test_network_that_others_share_is_never_blocked(tmp_path):
     networks = ["198.51.100.0/24", "172.67.1.0/24"]
     ((*place, expected),) = find_mistakes(write_entries(tmp_path / "own", build_entry("owl", networks=networks)))
     assert place == ["owl.yml", "networks[1]", "172.67.1.0/24"] and "Cloudflare" in expected
 
 
-def test_a_service_does_not_overlap_with_itself(tmp_path: Path) -> None:
+def test_a_service_does_not_overlap_with_itself(tmp_path):
     directory = write_entries(tmp_path / "own", build_entry("owl", domains=["owl.example"], overlaps_with=["owl"]))
     assert [mistake[1:3] for mistake in find_mistakes(directory)] == [("overlaps_with[0]", "owl")]
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(".".join))
-def test_above_gives_the_name_itself_and_every_name_it_lies_under(name: str) -> None:
+def test_above_gives_the_name_itself_and_every_name_it_lies_under(name):
     names = above(name)
     assert names[0] == name
     assert len(names) == name.count(".") + 1
@@ -408,7 +403,7 @@ BIRDS = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2
 
 
 @pytest.fixture
-def birds(tmp_path: Path) -> Made:
+def birds(tmp_path):
     birds = Made(tmp_path)
     birds(GOOD)
     birds(BIRDS, "feeds/birds.yml")
@@ -428,7 +423,7 @@ def birds(tmp_path: Path) -> Made:
         (b"\x1b[31mowl.example\n", "birds.txt:1", "a host name"),
     ],
 )
-def test_a_wrong_list_is_refused_with_its_line(birds: Made, values: bytes, where: str, expected: str) -> None:
+def test_a_wrong_list_is_refused_with_its_line(birds, values, where, expected):
     (birds.root / "catalog/feeds/birds.txt").write_bytes(values)
     (error,) = errors_of(birds.root / "catalog")
     assert error.where.endswith(f"feeds/{where}") and expected in error.expected
@@ -437,7 +432,7 @@ def test_a_wrong_list_is_refused_with_its_line(birds: Made, values: bytes, where
 LINES = "# birds\na.example # 2\n\n b.example\nc.example # 12\nd.example #3\ne.example # 100\nf.example # 0\ng # 1x\n"
 
 
-def test_the_lines_of_a_list() -> None:
+def test_the_lines_of_a_list():
     lines = {"a.example": 2, "b.example": 4, "c.example": 5, "d.example": 6, "e.example": 7, "f.example": 8, "g": 9}
     assert dict(values_of(LINES)) == lines
     assert numbered(LINES) == {**dict.fromkeys(lines, 0), "a.example": 2, "c.example": 12}
@@ -459,12 +454,12 @@ def test_the_lines_of_a_list() -> None:
         ("addresses", "owl.example", "a network such as"),
     ],
 )
-def test_value_of_a_list_fits_its_kind(kind: str, value: str, expected: str) -> None:
+def test_value_of_a_list_fits_its_kind(kind, value, expected):
     found = find_mistake(value, kind)
     assert found.startswith(expected) and bool(found) == bool(expected)
 
 
-def test_a_list_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_has_a_bound(tmp_path, monkeypatch):
     (tmp_path / "x.txt").write_text("a.example\nb.example\n")
     assert read_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
     monkeypatch.setattr(feeds, "MOST", 1)
@@ -473,14 +468,14 @@ def test_a_list_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert error.expected == "at most 1"
 
 
-def test_an_agreement_is_one_of_names() -> None:
+def test_an_agreement_is_one_of_names():
     assert [*check_feed({"agreement": "2", "kind": "domains"}), *check_feed({"kind": "networks"})] == []
     assert list(check_feed({"agreement": "2", "kind": "networks"})) == [
         (("agreement",), "2", "kind: domains beside it")
     ]
 
 
-def test_a_value_of_a_feed_is_placed_at_its_line(birds: Made) -> None:
+def test_a_value_of_a_feed_is_placed_at_its_line(birds):
     feed, file = load([birds.root / "catalog"]).feeds["birds"], birds.root / "catalog/feeds/birds.txt"
     found = [placed(feed, value, "x") for value in ("owl.example", "gone.example")]
     assert [(one.where, one.key, one.value, one.expected) for one in found] == [

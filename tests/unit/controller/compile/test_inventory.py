@@ -1,7 +1,5 @@
 """Inventories: nested ones, tags, values for reports, selection of hosts, folders of a policy."""
 
-from __future__ import annotations
-
 import dataclasses
 import fnmatch
 import itertools
@@ -46,13 +44,13 @@ def mistakes(*sources: Path) -> list[str]:
     return [str(mistake) for mistake in nested.nested([str(source) for source in sources])]
 
 
-def test_nested_inventory_is_named_by_its_folder(tmp_path: Path) -> None:
+def test_nested_inventory_is_named_by_its_folder(tmp_path):
     top = write_hosts(tmp_path, "prod/hosts.yml", "prod/approvers.yml")
     assert mistakes(top)[0].endswith(f"expected an inventory of its own: -i {top}/prod")
 
 
 @pytest.mark.parametrize(("deep", "found"), [(nested.DEEPEST, 1), (nested.DEEPEST + 1, 0)])
-def test_folders_are_looked_into_down_to_a_depth(tmp_path: Path, deep: int, found: int) -> None:
+def test_folders_are_looked_into_down_to_a_depth(tmp_path, deep, found):
     top = write_hosts(tmp_path, "hosts.yml", f"{'a/' * deep}approvers.yml")
     assert len(mistakes(top)) == found
 
@@ -73,11 +71,11 @@ KNOWN = ("apps", "dns", "report")
         (["xx,apps", "yy", "xx"], "no task has the tag 'xx', and 'yy'; there are apps, dns"),
     ],
 )
-def test_a_tag_that_no_task_has_is_named(given: list[str], message: str) -> None:
+def test_a_tag_that_no_task_has_is_named(given, message):
     assert unknown_tags(given, KNOWN) == message
 
 
-def test_unknown_tag_without_tasks_of_controls_offers_none() -> None:
+def test_unknown_tag_without_tasks_of_controls_offers_none():
     assert unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'"
 
 
@@ -109,20 +107,20 @@ def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
     return reporting(hosts, {name: restrictions(**values) for name, values in variables.items()}, tmp_path)
 
 
-def test_without_hosts_it_is_as_usual(tmp_path: Path) -> None:
+def test_without_hosts_it_is_as_usual(tmp_path):
     found = read_reporting(tmp_path)
     assert (found["history"], found["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
     assert one_for_all("exports_key", [], {}) == ""
 
 
 @pytest.mark.parametrize("baseline", ["latest", "20261125T080000Z"])
-def test_a_run_to_compare_with_has_to_be_there(tmp_path: Path, baseline: str) -> None:
+def test_a_run_to_compare_with_has_to_be_there(tmp_path, baseline):
     error = get_mistake(read_reporting, tmp_path, a={"gate_baseline": baseline})
     assert (error.key, error.value) == ("proscribe_gate_baseline", baseline)
     assert error.expected.startswith("an earlier run to compare with: ")
 
 
-def test_hosts_have_to_agree(tmp_path: Path) -> None:
+def test_hosts_have_to_agree(tmp_path):
     error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
     assert (error.key, error.value) == ("proscribe_history", "off")
     assert error.expected == "the same for all hosts of a run; a has 'sqlite', c 'off'"
@@ -133,14 +131,14 @@ DNS: Any = {"mode": "audit", "services": {"owl": {}}, "nothing_known": ["dodo", 
 PLAN: Any = {"controls": {"apps": APPS, "dns": DNS, "browser": {"mode": "audit", "services": {}}}, "browsers": ["fox"]}
 
 
-def test_the_rules_of_a_plan_are_counted() -> None:
+def test_the_rules_of_a_plan_are_counted():
     counts = [rule_count(PLAN, controls) for controls in ([], ["apps"], ["dns", "browser"], ["apps", "dns"])]
     assert counts == [0, 3, 3, 6]
     assert nothing_known(PLAN, ["dns", "apps"]) == ["apps/dodo", "dns/dodo", "dns/crow"]
     assert nothing_known(PLAN, ["browser"]) == []
 
 
-def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from() -> None:
+def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
     found = policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
     modes = {"apps": "enforce", "browser": "audit", "dns": "audit", "firewall": "off"}
     assert {name: policy["mode"] for name, policy in found.items()} == {
@@ -161,11 +159,11 @@ def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from() -> No
 
 # -- selection
 @pytest.mark.parametrize("shell", ["powershell", "cmd", "ansible.builtin.PowerShell"])
-def test_a_windows_host_is_recognised_by_its_shell(shell: str) -> None:
+def test_a_windows_host_is_recognised_by_its_shell(shell):
     assert unserved({"ansible_shell_type": shell}) == f"a Windows host (ansible_shell_type: {shell})"
 
 
-def test_an_old_network_device_is_recognised_by_its_system() -> None:
+def test_an_old_network_device_is_recognised_by_its_system():
     # `local` reaches the controller: if Proscribe observed it, the result would count as that of the switch.
     found = unserved({"ansible_connection": "local", "ansible_network_os": "ios"})
     assert found == "a network device (ansible_network_os: ios)"
@@ -189,7 +187,7 @@ def select(*hosts: tuple[str, Any, str], observes: bool = False) -> Selection:
     return chosen(made, matching, observes)
 
 
-def test_pattern_selects_served_hosts_and_lists_the_others() -> None:
+def test_pattern_selects_served_hosts_and_lists_the_others():
     found = select(("web1", "web*", ""), ("web2", "web*", "a Windows host"), ("db1", "web*", "a network device"))
     assert (found.names, found.not_served, found.pattern) == (["web1"], {"web2": "a Windows host"}, "web*")
 
@@ -200,7 +198,7 @@ def read_managers(text: str, file: Path) -> tuple[InventoryManager, HostVars]:
     return hostvars._inventory, hostvars
 
 
-def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_path: Path) -> None:
+def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_path):
     """With --limit and serial Ansible knows fewer hosts. Proscribe still has to report what they leave out of a run."""
     fleet = "all: {vars: {proscribe_hosts: 'web*'}, hosts: {web1: , web2: , web3: , db1: }}\n"
     inventory, hostvars = read_managers(fleet, tmp_path / "hosts.yml")
@@ -210,7 +208,7 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
     assert (found.names, found.about) == (["web2"], frozenset(("web1", "web2", "web3")))
 
 
-def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path: Path) -> None:
+def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path):
     windows, switch = "{ansible_connection: winrm}", "{ansible_connection: network_cli}"
     _, hostvars = read_managers(
         f"all: {{hosts: {{web1: , desk1: {windows}, sw1: {switch}}}}}\n", tmp_path / "hosts.yml"
@@ -231,7 +229,7 @@ def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path: Path) -> Non
         ([("web1", "web*", ""), ("web2", None, ""), ("db1", "db*", "")], "web2: proscribe_hosts: found 'all'"),
     ],
 )
-def test_a_pattern_that_chooses_nobody_or_not_the_same_for_all_is_a_mistake(hosts: Any, message: str) -> None:
+def test_a_pattern_that_chooses_nobody_or_not_the_same_for_all_is_a_mistake(hosts, message):
     assert str(get_mistake(select, *hosts)).startswith(f"host {message}")
 
 
@@ -257,7 +255,7 @@ class Made:
         return [str(folder.relative_to(self.root)) for folder in folders]
 
 
-def test_an_absolute_path_means_one_place(tmp_path: Path) -> None:
+def test_an_absolute_path_means_one_place(tmp_path):
     made = Made(tmp_path)
     assert policy_folders.places_of("/own", made.question(), made.host) == [Path("/own")]
 
@@ -273,7 +271,7 @@ def test_an_absolute_path_means_one_place(tmp_path: Path) -> None:
         ([], "a directory with <category>/<id>.yml files: {0}/fleet/own or {0}/second/own or {0}/project/own"),
     ],
 )
-def test_an_organisations_own_catalogue(there: list[str], found: list[str] | str, tmp_path: Path) -> None:
+def test_an_organisations_own_catalogue(there, found, tmp_path):
     made = Made(tmp_path, *there)
     own = restrictions(catalog_dirs=["own"])
     if isinstance(found, list):
@@ -284,7 +282,7 @@ def test_an_organisations_own_catalogue(there: list[str], found: list[str] | str
     assert error.expected.startswith(found.format(tmp_path))
 
 
-def test_a_catalogue_in_the_place_of_the_projects_own(tmp_path: Path) -> None:
+def test_a_catalogue_in_the_place_of_the_projects_own(tmp_path):
     made = Made(tmp_path, "fleet/ours", "project/more")
     own = restrictions(catalog="ours", catalog_dirs=["more"])
     assert made.shown(policy_folders.catalogue_folders(made.question(), made.host, own)) == [
@@ -295,7 +293,7 @@ def test_a_catalogue_in_the_place_of_the_projects_own(tmp_path: Path) -> None:
         policy_folders.catalogue_folders(made.question(), made.host, restrictions(catalog="nosuch"))
 
 
-def test_folders_of_waivers_and_the_registers_beside_them(tmp_path: Path) -> None:
+def test_folders_of_waivers_and_the_registers_beside_them(tmp_path):
     made = Made(tmp_path, "second/waivers", "project/department/waivers")
     (tmp_path / "project/again").symlink_to("department/waivers")
     question = made.question()
@@ -311,7 +309,7 @@ def test_folders_of_waivers_and_the_registers_beside_them(tmp_path: Path) -> Non
         policy_folders.folders_of_waivers(question, {"h2": restrictions(waivers_dir="x")})
 
 
-def test_inventory_without_a_folder_has_none_for_new_waivers(tmp_path: Path) -> None:
+def test_inventory_without_a_folder_has_none_for_new_waivers(tmp_path):
     question = Question(tmp_path, "audit", "audit", ["h1,"], "", [], [], {})
     assert policy_folders.folder_of_new_waivers(question, {}) is None
     assert policy_folders.folders_of_waivers(question, {}) == policy_folders.folders_of_registers(question, {}) == []
@@ -343,7 +341,7 @@ proscribe_end_grace: 5
         ("proscribe_zone", ".apps", None, 6),
     ],
 )
-def test_the_nearest_place_that_is_known(tmp_path: Path, variable: str, steps: str, wrong: object, line: int) -> None:
+def test_the_nearest_place_that_is_known(tmp_path, variable, steps, wrong, line):
     file = tmp_path / "all.yml"
     file.write_text(VALUES)
     values = DataLoader().load_from_file(str(file))
@@ -366,7 +364,7 @@ FLEET = "all: {children: {web: {hosts: {h1: , h2: }}, other: {hosts: {h2: }}}}"
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.pairwise(PLACES), ("fleet/1.yml", "extra.yml")])
-def test_the_place_with_the_last_word_is_named(one: str, other: str, tmp_path: Path) -> None:
+def test_the_place_with_the_last_word_is_named(one, other, tmp_path):
     loader = DataLoader()
     files = {"fleet/hosts.yml": FLEET, "second/hosts.yml": "all: {}", "play/play.yml": "[]"}
     files |= {place: PLACES[place].format(f"{{{X}: {place}}}") for place in (one, other)}
@@ -382,7 +380,7 @@ def test_the_place_with_the_last_word_is_named(one: str, other: str, tmp_path: P
     assert set_in(hostvars, "h1", "proscribe_y") == set_in(hostvars, "nobody", X) == ""
 
 
-def test_a_source_with_a_comma_is_a_path_where_it_is_there(tmp_path: Path) -> None:
+def test_a_source_with_a_comma_is_a_path_where_it_is_there(tmp_path):
     (tmp_path / "a, b").mkdir()
     sources = [str(tmp_path / name) for name in ("a, b", "c, d", "e")]
     assert paths_of(["web1,", *sources]) == [tmp_path / "a, b", tmp_path / "e"]
@@ -401,7 +399,7 @@ def build_hosts(folder: Path, *values: object) -> list[HostVariables]:
 
 
 @pytest.fixture
-def inventory(tmp_path: Path) -> Path:
+def inventory(tmp_path):
     (tmp_path / "inventory" / "prod").mkdir(parents=True)
     (tmp_path / "inventory" / "prod" / "hosts.yml").touch()
     return tmp_path / "inventory" / "prod"
@@ -421,9 +419,7 @@ REPORTS_PLACES = [
 
 @pytest.mark.parametrize("place", REPORTS_PLACES)
 @pytest.mark.parametrize("cwd", ["inventory", "elsewhere"])
-def test_the_place_does_not_depend_on_where_one_starts(
-    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str, Any, str], cwd: str
-) -> None:
+def test_the_place_does_not_depend_on_where_one_starts(inventory, tmp_path, monkeypatch, place, cwd):
     value, environment, expected, named_by = place
     (tmp_path / "elsewhere" / "state").mkdir(parents=True)  # what is there has no say
     monkeypatch.chdir(tmp_path / cwd)
@@ -447,12 +443,12 @@ def test_the_place_does_not_depend_on_where_one_starts(
         (("é" * 128,), "each name in it of at most 255 bytes"),
     ],
 )
-def test_wrong_place_of_reports_is_refused(inventory: Path, values: tuple[object, ...], message: str) -> None:
+def test_wrong_place_of_reports_is_refused(inventory, values, message):
     with pytest.raises(PolicyErrors, match=message):
         reports_of(build_hosts(inventory, *values), [str(inventory)], {})
 
 
-def test_a_run_needs_a_place_in_which_it_can_write(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_needs_a_place_in_which_it_can_write(inventory, monkeypatch):
     source = str(inventory / "hosts.yml")
     (inventory / "file").touch()
     for named in ("file", "file/below/it"):
@@ -466,7 +462,7 @@ def test_a_run_needs_a_place_in_which_it_can_write(inventory: Path, monkeypatch:
     assert not (inventory / "new").exists(), "nothing was made"
 
 
-def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory: Path) -> None:
+def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory):
     hosts = build_hosts(inventory, "reports")
     with pytest.raises(PolicyErrors, match=f"found 'reports', .*not read as hosts, and {inventory}/reports is inside"):
         require_reports(hosts, [str(inventory)], {})
@@ -474,7 +470,7 @@ def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory: Path)
     assert require_reports(hosts, [str(inventory / "hosts.yml")], {}) == inventory / "reports"
 
 
-def test_run_writes_to_its_place_or_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_writes_to_its_place_or_stops(tmp_path, monkeypatch):
     monkeypatch.delenv("PROSCRIBE_REPORTS", raising=False)
     organisation = Organisation(tmp_path)
     organisation.variables["reports"] = "../state"

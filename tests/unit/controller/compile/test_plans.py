@@ -1,7 +1,5 @@
 """Plans of hosts: services that are chosen, warnings, places of browsers, notes of plans, departments."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import json
@@ -36,7 +34,6 @@ from proscribe.host.controls.browser.other_controls import HostControls
 from proscribe.host.controls.browser.rendering import fit_names
 from proscribe.model import plan as plans
 from proscribe.wire.store import Store
-from waiver_organisation import Organisation
 
 BODY = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ("a.example.org",)}}}}}
 READ = {"schema": "x", "controls": {"dns": {"services": {"parrot": {"domains": ["a.example.org"]}}}}}
@@ -123,7 +120,7 @@ REMOVED = {"programs_for_both": "remove"}
         ({"audiences": []}, ""),
     ],
 )
-def test_variables_choose_enforced_and_reported_services(values: dict[str, Any], chosen: str) -> None:
+def test_variables_choose_enforced_and_reported_services(values, chosen):
     found = chosen_services(MADE, restrictions(**values))
     assert [f"{one.id}{'' if enforced else '-'}" for one, enforced in found] == chosen.split()
 
@@ -137,7 +134,7 @@ def test_variables_choose_enforced_and_reported_services(values: dict[str, Any],
         ({"feeds": ["birds"]}, "feeds[0]", "birds", "a feed of the catalogue"),
     ],
 )
-def test_unknown_service_or_feed_is_a_mistake(values: dict[str, Any], key: str, value: str, expected: str) -> None:
+def test_unknown_service_or_feed_is_a_mistake(values, key, value, expected):
     error = get_mistake(chosen_services, MADE, restrictions(**values))
     assert (error.where, error.key, error.value) == ("", f"proscribe_{key}", value)
     assert error.expected.startswith(expected)
@@ -156,7 +153,7 @@ def test_unknown_service_or_feed_is_a_mistake(values: dict[str, Any], key: str, 
         ("page", "apps", {}, False),
     ],
 )
-def test_service_for_groups_needs_identifiers(id_: str, control: str, values: dict[str, Any], found: bool) -> None:
+def test_service_for_groups_needs_identifiers(id_, control, values, found):
     entry = {"services": [id_], "groups": ["guests"], "controls": [control]}
     own = restrictions(groups_restricted=[entry], **values)
     if found:
@@ -188,7 +185,7 @@ def compile_warnings(
     return [*of_policy(question, compiled), *of_catalogue_age(question, compiled, NOW, 180 * 86400)]
 
 
-def test_a_reminder_is_printed_once_a_day(tmp_path: Path) -> None:
+def test_a_reminder_is_printed_once_a_day(tmp_path):
     store = Store(tmp_path / "reports/plans")
     store.require()
     evening, night = NOW.replace(hour=23, minute=59), NOW + datetime.timedelta(days=1)
@@ -197,7 +194,7 @@ def test_a_reminder_is_printed_once_a_day(tmp_path: Path) -> None:
     assert printed == [["old"], [], ["older"], [], ["old"]]
 
 
-def test_unrestricted_service_may_be_old() -> None:
+def test_unrestricted_service_may_be_old():
     assert compile_warnings({"a": (OLD, {"services_exclude": ["parrot"]})}) == []
     assert len(compile_warnings({"b": (OLD, {}), "a": (OLD, {"services_exclude": ["parrot"]})})) == 1
 
@@ -211,11 +208,11 @@ def test_unrestricted_service_may_be_old() -> None:
         ("enforce", ("w1", "w2"), ["w1 (and 1 more)"]),
     ],
 )
-def test_windows_hosts_are_not_corrected(mode: str, windows: tuple[str, ...], lines: list[str]) -> None:
+def test_windows_hosts_are_not_corrected(mode, windows, lines):
     assert [text.rpartition(": ")[2] for text in compile_warnings({"w1": (FRESH, {})}, mode, windows)] == lines
 
 
-def test_controls_that_are_off_leave_services_open() -> None:
+def test_controls_that_are_off_leave_services_open():
     off = {"controls": {"browser": "off"}}
     tenants = {**TENANTS, **off}
     of_hosts = {"c": tenants, "a": tenants, "b": BY_GROUP, "e": {**BY_GROUP, **off}, "d": BY_GROUP}
@@ -224,7 +221,7 @@ def test_controls_that_are_off_leave_services_open() -> None:
     assert "on b (and 1 more): browser and dns cannot" in both and "on e: dns cannot" in dns
 
 
-def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once() -> None:
+def test_keys_that_nothing_reads_any_more_come_first_and_each_place_once():
     retired = dataclasses.replace(OLD, retired=("x.yml:1: engine", "x.yml:2: user_data"))
     first, second = compile_warnings({"a": (retired, {}), "b": (retired, {})})
     assert "engine" in first and "user_data" in first
@@ -242,7 +239,7 @@ def build_flatpak_path(app: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def own(own_catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+def own(own_catalogue):
     return {str(place["path"]): place for place in places(own_catalogue)}
 
 
@@ -262,20 +259,18 @@ def own(own_catalogue: Catalogue) -> dict[str, dict[str, Any]]:
         (build_flatpak_path("net.thunderbird.Thunderbird"), "thunderbird", "thunderbird", THUNDERBIRDS),
     ],
 )
-def test_place_is_named_after_its_first_browser(
-    own: dict[str, dict[str, Any]], path: str, family: str, first: str, present: list[str] | None
-) -> None:
+def test_place_is_named_after_its_first_browser(own, path, family, first, present):
     place = own[path]
     assert (place["family"], place["id"], place["browsers"][0], place.get("present")) == (family, first, first, present)
 
 
-def test_firefox_reads_the_file_of_its_installation_where_there_is_no_other(own: dict[str, dict[str, object]]) -> None:
+def test_firefox_reads_the_file_of_its_installation_where_there_is_no_other(own):
     folders = ("lib/firefox", "lib64/firefox", "lib/firefox-esr", "share/firefox-esr")
     files = [f"/usr/{folder}/distribution/policies.json" for folder in folders]
     assert own["/etc/firefox/policies/policies.json"]["fallbacks"] == files
 
 
-def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, object]]) -> None:
+def test_a_browser_that_no_policy_reaches_has_no_place(own):
     assert not [path for path, place in own.items() if "tor_browser" in str(place["browsers"])]
 
 
@@ -290,7 +285,7 @@ def test_a_browser_that_no_policy_reaches_has_no_place(own: dict[str, dict[str, 
         ("/etc/thunderbird/policies/policies.json", {}),
     ],
 )
-def test_place_names_its_packagings(own: dict[str, dict[str, Any]], path: str, packaged: dict[str, list[str]]) -> None:
+def test_place_names_its_packagings(own, path, packaged):
     assert {key: own[path][key] for key in ("flatpaks", "snaps", "elsewhere") if key in own[path]} == packaged
 
 
@@ -302,7 +297,7 @@ def compile_every_category(own_catalogue: Catalogue) -> dict[str, Any]:
     return compile_plan(both, read_restrictions(chosen, str), [], datetime.date(2026, 11, 29))
 
 
-def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own_catalogue: Catalogue) -> None:
+def test_every_category_and_a_hundred_names_of_an_organisation_make_a_policy(own_catalogue):
     plan = compile_every_category(own_catalogue)
     of = fit_names(plan["controls"]["browser"], HostControls(plan, lambda: WITH_ALL_BELOW))
     assert (sum(of.listed.names.values()), len(of.left_out) > 20) == (1000, True)
@@ -320,7 +315,7 @@ def browser(id_: str, support: str, **keys: Any) -> Browser:
     return Browser(**{**blank, **more, "id": id_, "name": id_.title(), "policy_support": support, **keys})
 
 
-def test_unmanaged_browsers_are_scanned_for_without_shared_names() -> None:
+def test_unmanaged_browsers_are_scanned_for_without_shared_names():
     relay = {"packages": {"apt": ("finch-relay",)}, "processes": ("relayed",), "paths": ("/opt/relay/finch",)}
     made = catalogue(service("relay", **relay))
     finch = {"packages": {"apt": ("finch", "finch-relay"), "rpm": ("finch",)}, "paths": ("/opt/finch", *relay["paths"])}
@@ -416,7 +411,7 @@ def test_a_round_is_a_short_plain_word(ask_run, value):
         read_workflow_job({"awx_workflow_job_id": value})
 
 
-def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> None:
+def test_a_host_with_a_mistake_agrees_with_all(organisation):
     organisation.variables["batches"] = [2, "10%"]
     question = organisation.question()
     first = question.hosts[0]
@@ -424,13 +419,13 @@ def test_a_host_with_a_mistake_agrees_with_all(organisation: Organisation) -> No
     assert get_mistake(compile_run, question, NOW).key == "proscribe_batches"
 
 
-def test_loaded_catalogue_is_noted_for_the_next_run(organisation: Organisation) -> None:
+def test_loaded_catalogue_is_noted_for_the_next_run(organisation):
     store = organisation.root / "reports/plans"
     compile_run(organisation.question(), NOW)
     assert {path.name.rpartition("-")[0] for path in store.iterdir()} >= {"catalogue", "plan"}
 
 
-def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation: Organisation) -> None:
+def test_the_projects_own_catalogue_may_be_in_the_inventory(organisation):
     organisation.approvers(None)
     organisation.waivers.rmdir()
     question = dataclasses.replace(organisation.question("press01"), inventory=[str(organisation.root)])

@@ -1,7 +1,5 @@
 """Readers of values, names, networks and files of a policy."""
 
-from __future__ import annotations
-
 import datetime
 import ipaddress
 import os
@@ -16,7 +14,6 @@ from hypothesis import strategies as st
 from made_catalogue import GOOD
 from mistakes import get_mistake
 from proscribe.controller.compile.catalogue import dates
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import check_service
 from proscribe.controller.compile.reading import grammar, values, windows_signing
 from proscribe.controller.compile.reading.networks import NetworkTable, merged, packed, spelled
@@ -78,7 +75,7 @@ GUID = "{" + "0" * 8 + "-0000" * 3 + "-" + "0" * 12 + "}"
         (grammar.one_of("a", "b"), ["a", "b"], ["", "c", "ab"]),
     ],
 )
-def test_well_formed_texts_pass_and_others_fail(check: Callable[[str], str], good: list[str], wrong: list[str]) -> None:
+def test_well_formed_texts_pass_and_others_fail(check, good, wrong):
     assert [text for text in good if check(text)] == []
     assert [text for text in wrong if not check(text)] == []
 
@@ -88,7 +85,7 @@ def test_well_formed_texts_pass_and_others_fail(check: Callable[[str], str], goo
     [("staff", True), ("x" * 100, True), ("x" * 101, False), ("", False), ("10", False), ("1a", True)]
     + [(name, False) for name in ("-a", "a b", "a:b", 'a"', "a'", "a/b", "a,b", "a\n")],
 )
-def test_a_group_of_users(name: str, fits: bool) -> None:
+def test_a_group_of_users(name, fits):
     assert bool(grammar.POSIX_GROUP.fullmatch(name)) is fits
 
 
@@ -96,21 +93,21 @@ def test_a_group_of_users(name: str, fits: bool) -> None:
     ("until", "wrong"),
     [("2026-11-01", False), ("2026-10-31", True), ("2027-11-02", False), ("2027-11-03", True), ("soon", False)],
 )
-def test_an_age_is_accepted_for_a_year_at_most(until: str, wrong: bool) -> None:
+def test_an_age_is_accepted_for_a_year_at_most(until, wrong):
     accepted = {"day": "2026-11-01", "until": until, "why": "x"}
     expected = [(("checked_accepted", "until"), until, "a day from 2026-11-01 to 2027-11-02: a year at most")]
     assert list(dates.check({"checked_accepted": accepted})) == (expected if wrong else [])
     assert list(dates.check({"checked_accepted": {**accepted, "day": 7}})) == []
 
 
-def test_publisher_that_is_recorded_twice_is_a_mistake() -> None:
+def test_publisher_that_is_recorded_twice_is_a_mistake():
     compared = [{"with": "a"}, {"with": "b"}, "x", {"with": "a"}]
     assert list(dates.check({"compared": compared})) == [(("compared", 3, "with"), "a", "each publisher once")]
     assert list(dates.check({"compared": "a", "checked_accepted": "b"})) == []
 
 
 # -- publishers
-def test_a_publisher_without_a_package_of_its_own_is_refused() -> None:
+def test_a_publisher_without_a_package_of_its_own_is_refused():
     publisher = "CN=24803D75-212C-471A-BC57-9EF86AB91435"
     entry = yaml.safe_load(GOOD)
     entry |= {"enforce": "true"}
@@ -122,7 +119,7 @@ def test_a_publisher_without_a_package_of_its_own_is_refused() -> None:
     assert list(check_service(entry)) == []
 
 
-def test_no_two_services_have_one_publisher(own_catalogue: Catalogue) -> None:
+def test_no_two_services_have_one_publisher(own_catalogue):
     """One rule of AppLocker would deny the programs of both."""
     owners: dict[str, list[str]] = {}
     for id_, service in own_catalogue.services.items():
@@ -133,12 +130,12 @@ def test_no_two_services_have_one_publisher(own_catalogue: Catalogue) -> None:
 
 # -- networks
 @pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "x", ""])
-def test_text_that_is_no_network_is_not_packed(text: str) -> None:
+def test_text_that_is_no_network_is_not_packed(text):
     assert packed(text) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(22, 32)), max_size=12), st.integers(0, 1023))
-def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]], offset: int) -> None:
+def test_the_same_addresses_are_meant_and_none_twice(made, offset):
     networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
     address = ipaddress.ip_address("198.51.100.0") + offset
     holding = [network for network in merged(networks) if address in ipaddress.ip_network(network)]
@@ -149,7 +146,7 @@ def test_the_same_addresses_are_meant_and_none_twice(made: list[tuple[int, int]]
     st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), max_size=12),
     st.tuples(st.integers(0, 255), st.integers(8, 32)),
 )
-def test_table_finds_a_network_by_any_of_its_addresses(made: list[tuple[int, int]], other: tuple[int, int]) -> None:
+def test_table_finds_a_network_by_any_of_its_addresses(made, other):
     networks = [str(ipaddress.ip_network((f"198.51.100.{number}", length), strict=False)) for number, length in made]
     table = {str(net): str(net) for net in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))}
     network = ipaddress.ip_network((f"198.51.100.{other[0]}", other[1]), strict=False)
@@ -159,7 +156,7 @@ def test_table_finds_a_network_by_any_of_its_addresses(made: list[tuple[int, int
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/24", "10.0.0.1", "2001:db8::/48", "::/0", "fe80::1", "0.0.0.0/0"])
-def test_network_is_packed(text: str) -> None:
+def test_network_is_packed(text):
     assert packed(text) == ipaddress.ip_network(text)
 
 
@@ -168,7 +165,7 @@ def test_network_is_packed(text: str) -> None:
     [("10.0.0.0/24", "10.0.0.0/24"), ("10.0.0.1/32", "10.0.0.1"), ("2001:DB8::1", "2001:db8::1")]
     + [("2001:DB8::/48", "2001:db8::/48"), ("fe80::1%x;accept", "fe80::1"), ("fe80::%x;accept/64", "fe80::/64")],
 )
-def test_a_network_is_spelled_anew(text: str, listed: str) -> None:
+def test_a_network_is_spelled_anew(text, listed):
     assert spelled(ipaddress.ip_network(text)) == listed
 
 
@@ -178,14 +175,14 @@ def get_refusal(path: Path, largest: int = 5, within: Path | None = None) -> tup
     return error.where, error.key, error.value, error.expected
 
 
-def test_a_file_is_read_whole_up_to_its_largest_size(tmp_path: Path) -> None:
+def test_a_file_is_read_whole_up_to_its_largest_size(tmp_path):
     file = tmp_path / "a.yml"
     file.write_bytes(b"12345")
     assert content_of(file, 5) == content_of(file, 9, tmp_path) == b"12345"
     assert get_refusal(file, 4) == (str(file), "", "more than 4 bytes", "a smaller file")
 
 
-def test_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_path_that_is_no_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path(os.devnull)):
         assert get_refusal(path) == (str(path), "", "something else", "a file")
@@ -193,7 +190,7 @@ def test_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
         assert get_refusal(path) == (str(path), "", why, "a file that can be read")
 
 
-def test_a_link_may_not_lead_out_of_the_directory(tmp_path: Path) -> None:
+def test_a_link_may_not_lead_out_of_the_directory(tmp_path):
     folder, outside = tmp_path / "waivers", tmp_path / "outside"
     folder.mkdir()
     outside.write_bytes(b"x")
@@ -254,7 +251,7 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("read", "value", "made"), TAKEN)
-def test_good_value_is_read_as_its_type(read: Callable[..., Any], value: Any, made: Any) -> None:
+def test_good_value_is_read_as_its_type(read, value, made):
     found = read(value)
     assert (found, type(found)) == (made, type(made))
 
@@ -331,13 +328,11 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("read", "value", "key", "found", "expected"), REFUSED)
-def test_wrong_value_is_refused_at_its_key(
-    read: Callable[..., Any], value: Any, key: str, found: Any, expected: str
-) -> None:
+def test_wrong_value_is_refused_at_its_key(read, value, key, found, expected):
     mistake = get_mistake(read, value)
     assert (mistake.key, mistake.value) == (key, found) and mistake.expected.startswith(expected)
 
 
-def test_forever_is_offered_where_it_may_be_and_off_too() -> None:
+def test_forever_is_offered_where_it_may_be_and_off_too():
     for read, end in ((values.length_or_forever, ", or forever"), (readers.read_watch, ", or off")):
         assert get_mistake(read, "soon").expected.endswith(end)

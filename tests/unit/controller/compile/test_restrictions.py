@@ -1,14 +1,10 @@
 """Restrictions: values of the inventory's variables, and the errors of wrong ones."""
 
-from __future__ import annotations
-
 import datetime
-from typing import Any
 
 import pytest
 from made_policy import made_catalogue, plan, restrictions
 from mistakes import get_mistake
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.restrictions import RESTRICTIONS, channels, read_restrictions, schedule_values
 from proscribe.controller.compile.restrictions.by_group import ByGroup, mistakes, open_elsewhere
 from proscribe.controller.compile.restrictions.misspelled import guess_intended_variable
@@ -167,7 +163,7 @@ SERVED = {"format": "pac", "directory": "/srv/pac", "access_log": "/var/log/acce
         ([{"format": "rpz", "directory": f"/{n}"} for n in "ab"], (Fed("rpz", "/a"), Fed("rpz", "/b"))),
     ],
 )
-def test_good_feeds_of_points_are_read(value: object, fed: tuple[Fed, ...]) -> None:
+def test_good_feeds_of_points_are_read(value, fed):
     assert read_fed(value) == fed
 
 
@@ -188,12 +184,12 @@ def test_good_feeds_of_points_are_read(value: object, fed: tuple[Fed, ...]) -> N
         ([SERVED, {"format": "rpz", "directory": "/srv/pac"}], "", "/srv/pac", "a directory of its own for each"),
     ],
 )
-def test_wrong_feed_of_a_point_is_refused(value: object, key: str, found: object, expected: str) -> None:
+def test_wrong_feed_of_a_point_is_refused(value, key, found, expected):
     mistake = get_mistake(read_fed, value)
     assert (mistake.key, mistake.value) == (key, found) and mistake.expected.startswith(expected)
 
 
-def test_key_that_signs_exports_is_an_absolute_path() -> None:
+def test_key_that_signs_exports_is_an_absolute_path():
     for path in ("", "/etc/proscribe/export_key", "~/.ssh/export"):
         assert read_key(path) == path
     for wrong in ("export_key", "~root/key", "\n", 7):
@@ -220,11 +216,11 @@ OTHERS = """
         ("proscribe_wacth", ""),  # has the prefix, and is refused for that
     ],
 )
-def test_a_name_close_to_one_of_ours_is_a_misspelled_one(written: str, meant: str) -> None:
+def test_a_name_close_to_one_of_ours_is_a_misspelled_one(written, meant):
     assert guess_intended_variable(written) == meant
 
 
-def test_a_variable_of_another_product_is_none_of_ours() -> None:
+def test_a_variable_of_another_product_is_none_of_ours():
     assert [name for name in OTHERS.split() if guess_intended_variable(name)] == []
 
 
@@ -320,7 +316,7 @@ def give_advice(value: object, expected: str = LIST, place: str = "hosts.ini:3",
         ("hosts.ini:3", INI.format(meant="['webmail']")),
     ],
 )
-def test_advice_on_quotes_fits_the_kind_of_file(place: str, message: str) -> None:
+def test_advice_on_quotes_fits_the_kind_of_file(place, message):
     assert message in give_advice("[webmail]", place=place)
 
 
@@ -336,7 +332,7 @@ def test_advice_on_quotes_fits_the_kind_of_file(place: str, message: str) -> Non
         ("x" * LONGEST, LIST, f"['{'x' * LONGEST}']"),
     ],
 )
-def test_text_is_shown_as_the_value_it_was_meant_to_be(value: str, expected: str, meant: str) -> None:
+def test_text_is_shown_as_the_value_it_was_meant_to_be(value, expected, meant):
     assert INI.format(meant=meant) in give_advice(value, expected)
 
 
@@ -356,11 +352,11 @@ def test_text_is_shown_as_the_value_it_was_meant_to_be(value: str, expected: str
         ("{2026-11-30: c}", MAPPING),
     ],
 )
-def test_other_mistake_gets_no_advice_on_quotes(value: object, expected: str) -> None:
+def test_other_mistake_gets_no_advice_on_quotes(value, expected):
     assert give_advice(value, expected) == ""
 
 
-def test_part_of_a_value_gets_no_advice_on_quotes() -> None:
+def test_part_of_a_value_gets_no_advice_on_quotes():
     assert give_advice("[webmail]") and give_advice("[webmail]", key="[0]") == ""
 
 
@@ -405,14 +401,14 @@ def find_mistakes(*entries: ByGroup) -> list[tuple[str, str, object, str]]:
         ("caht", BOTH_CONTROLS, "a service of the catalogue, did you mean 'chat'?"),
     ],
 )
-def test_service_that_leaves_members_open_is_refused(service: str, controls: tuple[str, ...], expected: str) -> None:
+def test_service_that_leaves_members_open_is_refused(service, controls, expected):
     found = find_mistakes(ByGroup((service,), ("guests",), controls))
     key = "proscribe_groups_restricted[0].services[0]"
     assert [error[:3] for error in found] == ([("", key, service)] if expected else [])
     assert all(error[3].startswith(expected) for error in found)
 
 
-def test_mistakes_have_their_places() -> None:
+def test_mistakes_have_their_places():
     entries = [ByGroup(("chat", "left"), ("a",), BOTH_CONTROLS), ByGroup(("pages", "chat", "x"), ("a",), BOTH_CONTROLS)]
     keys = [key.removeprefix("proscribe_groups_restricted") for _, key, _, _ in find_mistakes(*entries)]
     assert keys == ["[0].services[1]", "[1].services[0]", "[1].services[2]"]
@@ -425,7 +421,7 @@ ENTRIES = [ByGroup(("chat", "mail"), ("guests",), BOTH_CONTROLS), ByGroup(("chat
     ("browser", "dns", "blind"),
     [("enforce", "audit", "browser and dns"), ("off", "audit", "dns"), ("audit", "off", "browser"), ("off", "off", "")],
 )
-def test_controls_that_cannot_tell_users_apart_stay_open(browser: str, dns: str, blind: str) -> None:
+def test_controls_that_cannot_tell_users_apart_stay_open(browser, dns, blind):
     modes = {"apps": "enforce", "firewall": "enforce", "browser": browser, "dns": dns}
     reach = ("guests reach chat, mail too", "board, guests reach chat too")
     expected = [f"{blind} cannot tell users apart, and let the members of {text}" for text in reach if blind]
@@ -437,7 +433,7 @@ PARROT = {"services": ["parrot"], "groups": ["contractors"]}
 
 
 @pytest.fixture(scope="module")
-def made_services(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+def made_services(tmp_path_factory):
     return made_catalogue(tmp_path_factory.mktemp("catalog"))
 
 
@@ -462,7 +458,7 @@ def made_services(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
         ([{**PARROT, "controls": ["apps", "browser"]}], "[0].controls[1]", "browser policies apply to a whole host"),
     ],
 )
-def test_a_mistake_in_the_variable_is_named_with_its_place(value: Any, key: str, expected: str) -> None:
+def test_a_mistake_in_the_variable_is_named_with_its_place(value, key, expected):
     error = get_mistake(restrictions, groups_restricted=value)
     assert error.key == VARIABLE + key and expected in error.expected
 
@@ -480,14 +476,12 @@ def test_a_mistake_in_the_variable_is_named_with_its_place(value: Any, key: str,
         (["gull"], {"tenants": {"google": ["example.org"]}}, "nothing would be restricted"),
     ],
 )
-def test_service_that_no_control_restricts_for_some_users_is_refused(
-    services: list[str], more: dict[str, Any], expected: str, made_services: Catalogue
-) -> None:
+def test_service_that_no_control_restricts_for_some_users_is_refused(services, more, expected, made_services):
     error = get_mistake(plan, made_services, [], groups_restricted=[{**PARROT, "services": services}], **more)
     assert expected in f"{error.key}: {error.expected}" and error.key.startswith(VARIABLE)
 
 
-def test_pages_are_opened_where_somebody_says_that_programs_are_all(made_services: Catalogue) -> None:
+def test_pages_are_opened_where_somebody_says_that_programs_are_all(made_services):
     more = {"controls": {"firewall": "off"}}
     found = plan(made_services, [], groups_restricted=[{**PARROT, "controls": ["apps"]}], **more)["controls"]
     assert [name for name, part in found.items() if "parrot" in part["services"]] == ["apps"]

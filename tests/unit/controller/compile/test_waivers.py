@@ -1,7 +1,5 @@
 """Registers of approvers, refusals, hours and parts of waivers."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import json
@@ -24,10 +22,10 @@ from proscribe.controller.compile.waivers.request_answers import refused_by_host
 from proscribe.controller.compile.waivers.standing import Context, Rules
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.policy_errors import PolicyErrors
-from waiver_organisation import GROUPS, NOW, WAIVER, Organisation, at
+from waiver_organisation import GROUPS, NOW, WAIVER, at
 
 
-def test_empty_entry_lets_nobody_approve() -> None:
+def test_empty_entry_lets_nobody_approve():
     for approver in ("", "no head is named"):
         why = objection(approver, frozenset({"press01"}), {"press": Authority("")}, {"press": frozenset({"press01"})})
         assert why.startswith(f"{approver} may not approve for press (no head is named), which owns press01")
@@ -41,9 +39,7 @@ def test_empty_entry_lets_nobody_approve() -> None:
         ({"press": "", "finance": ""}, ["the group finance (and 1 more)"]),
     ],
 )
-def test_groups_without_approver_are_named(
-    organisation: Organisation, register: dict[str, Any], warning: list[str]
-) -> None:
+def test_groups_without_approver_are_named(organisation, register, warning):
     organisation.approvers(register)
     warnings = compile_hosts(organisation.question(), at(NOW)).warnings
     assert [text.partition(":")[0].rpartition(" for ")[2] for text in warnings] == warning
@@ -114,13 +110,13 @@ NINE, NOON, SIX, TEN, DAY = 9 * 60, 12 * 60, 18 * 60, 22 * 60, 24 * 60
         ("mon 09:00-12:00;tue 09:00-12:00;mon 11:00-18:00", [(0, NINE, SIX), (1, NINE, NOON)]),
     ],
 )
-def test_hours_become_windows_of_a_week(texts: str, expected: list[tuple[int, int, int]]) -> None:
+def test_hours_become_windows_of_a_week(texts, expected):
     assert all(HOURS.fullmatch(text) for text in texts.split(";"))
     assert windows(texts.split(";")) == expected
 
 
 @pytest.mark.parametrize("times", ["09:00-09:00", "24:00-00:00"])
-def test_no_time_at_all_is_a_mistake(times: str) -> None:
+def test_no_time_at_all_is_a_mistake(times):
     with pytest.raises(ValueError, match=times):
         windows([f"daily {times}"])
 
@@ -133,7 +129,7 @@ def test_no_time_at_all_is_a_mistake(times: str) -> None:
         *(f"{'mon,' * 7}mon 09:00-18:00", "mon \u0660\u0669:00-18:00"),
     ],
 )
-def test_malformed_hours_do_not_match(text: str) -> None:
+def test_malformed_hours_do_not_match(text):
     assert not HOURS.fullmatch(text)
 
 
@@ -153,7 +149,7 @@ def write_line(refusal: Refusal) -> str:
 
 @pytest.mark.parametrize("key", ["id", "host", "user", "service", "why", "by", "on"])
 @pytest.mark.parametrize("value", ["", "a\nb", "x" * 1001, 7, None])
-def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path: Path, key: str, value: object) -> None:
+def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path, key, value):
     (tmp_path / FILE).write_text(write_line(ONE) + json.dumps({**ONE._asdict(), key: value}) + "\n" + "[\n")
     with pytest.raises(PolicyErrors) as wrong:
         refusals.read_refusals([tmp_path])
@@ -164,7 +160,7 @@ def test_refusal_with_a_long_or_empty_text_is_a_mistake(tmp_path: Path, key: str
     assert refusals.read_refusals([tmp_path]) == [longest]
 
 
-def test_refusals_in_no_file_of_lines_are_a_mistake(tmp_path: Path) -> None:
+def test_refusals_in_no_file_of_lines_are_a_mistake(tmp_path):
     def read_error(name: str) -> tuple[str, str, object, str]:
         error = get_mistake(refusals.read_refusals, [tmp_path / name])
         return error.where, error.key, error.value, error.expected
@@ -181,7 +177,7 @@ def test_refusals_in_no_file_of_lines_are_a_mistake(tmp_path: Path) -> None:
     assert read_error("latin") == unreadable
 
 
-def test_one_more_line_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+def test_one_more_line_leaves_the_others_as_they_are(tmp_path):
     file = tmp_path / FILE
     other = ONE._replace(why="請用電話")
     added = (json.dumps(other._asdict(), ensure_ascii=False) + "\n").encode()
@@ -191,7 +187,7 @@ def test_one_more_line_leaves_the_others_as_they_are(tmp_path: Path) -> None:
         assert refusals.with_one_more(file, other) == left + added
 
 
-def test_the_newest_that_counts_is_in_force() -> None:
+def test_the_newest_that_counts_is_in_force():
     newer = ONE._replace(why="really", on="2026-11-26T08:00:00Z")
     own = ONE._replace(by="wong", on="2026-11-27T08:00:00Z")
     stranger = ONE._replace(id="2", by="head.of.finance")
@@ -202,7 +198,7 @@ def test_the_newest_that_counts_is_in_force() -> None:
     assert left.refusal == stranger and left.why.startswith("head.of.finance may not approve for press")
 
 
-def test_a_run_says_what_counts_for_nothing() -> None:
+def test_a_run_says_what_counts_for_nothing():
     one, two = Disregarded(ONE, "it is theirs"), Disregarded(ONE._replace(id="2"), "x")
     text, more = refusals.warning([one]), refusals.warning([one, two])
     assert text.endswith(": it is theirs [refused.jsonl]") and "request 0000000000000000 on" in text
@@ -213,7 +209,7 @@ def test_a_run_says_what_counts_for_nothing() -> None:
 PLAN = {"schema": "proscribe/plan/1", "controls": {}}
 
 
-def test_a_refusal_is_in_what_the_plan_of_its_host_consists_of() -> None:
+def test_a_refusal_is_in_what_the_plan_of_its_host_consists_of():
     refused = refused_by_host([ONE])
     assert with_answers(PLAN, refused["press01"], [])["answers"]["0000000000000000"]["why"] == "no"
     assert "press02" not in refused
@@ -247,11 +243,11 @@ def build_waiver(**keys: Any) -> Waiver:
          {"users": ["wong"], "posix_groups": ["staff"], "paths": ["/a"]}),
     ],
 )  # fmt: skip
-def test_partial_waiver_names_its_part(keys: dict[str, Any], part: dict[str, Any]) -> None:
+def test_partial_waiver_names_its_part(keys, part):
     assert build_waiver(**keys).partial == part
 
 
-def test_waiver_has_the_windows_of_its_hours() -> None:
+def test_waiver_has_the_windows_of_its_hours():
     assert build_waiver().windows == []
     assert build_waiver(hours=("mon 09:00-18:00",)).windows == [(0, 540, 1080)]
 
@@ -264,7 +260,7 @@ def answers(*waivers: Waiver, refused: Any = None, over: tuple[Waiver, ...] = ()
     return found
 
 
-def test_granted_answer_counts_before_refused_and_ended() -> None:
+def test_granted_answer_counts_before_refused_and_ended():
     one, refused = build_waiver(request="r1", services=("crow",)), {"r1": {"answer": "refused"}}
     assert answers(refused=refused, over=(one,)) == refused
     assert answers(one, refused=refused, over=(one,))["r1"]["answer"] == "granted"

@@ -5,8 +5,6 @@ What is permitted, and what is banned, is worked out here from the entries alone
 programs read them (readers.py).
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import datetime

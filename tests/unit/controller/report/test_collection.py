@@ -1,9 +1,6 @@
 """Collected events of a run: first and second looks, stops, plays, progress, and the callback that collects."""
 
-from __future__ import annotations
-
 from itertools import count
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,7 +92,7 @@ def correct_hosts(collector: Collector, *hosts: str) -> None:
         collector.answered(host, clean_answer())
 
 
-def test_hosts_whose_turn_did_not_come_are_named_with_why() -> None:
+def test_hosts_whose_turn_did_not_come_are_named_with_why():
     collector = collect_stopped_run()
     correct_hosts(collector, "web01")
     collector.stopped("stopped after the canary batch")
@@ -110,7 +107,7 @@ def test_hosts_whose_turn_did_not_come_are_named_with_why() -> None:
     assert states == {"web01": "repaired", "web02": "noncompliant", "web03": "noncompliant", "web04": "compliant"}
 
 
-def test_a_dry_run_sets_nobody_aside() -> None:
+def test_a_dry_run_sets_nobody_aside():
     collector = collect_stopped_run(**ASIDE)
     collector.run = {**collector.run, "mode": "check"}
     rollout = collector.rollout()
@@ -118,7 +115,7 @@ def test_a_dry_run_sets_nobody_aside() -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_yet(monkeypatch):
     monkeypatch.setattr(active, "_watch", active._Watch())
 
 
@@ -131,7 +128,7 @@ def is_linear(strategy: str) -> bool:
     return strategy == "linear"
 
 
-def test_callback_collects_only_after_a_playbook_begins() -> None:
+def test_callback_collects_only_after_a_playbook_begins():
     assert not active.collected()
     text = active.objection("/etc/ansible.cfg", "/srv/proscribe")
     assert "no host was touched" in text and "/etc/ansible.cfg: callbacks_enabled" in text
@@ -139,7 +136,7 @@ def test_callback_collects_only_after_a_playbook_begins() -> None:
     assert "Ansible's configuration: callbacks_enabled" in active.objection("", "/srv/proscribe")
 
 
-def test_first_of_two_callbacks_collects_a_playbook() -> None:
+def test_first_of_two_callbacks_collects_a_playbook():
     item, next_one = object(), object()
     assert active.begins(item, [], is_linear, COLLECTOR) and active.collected()
     assert not active.begins(item, [], is_linear, OTHER)
@@ -148,7 +145,7 @@ def test_first_of_two_callbacks_collects_a_playbook() -> None:
     assert active.objection("", "") == ""
 
 
-def test_the_play_that_runs_is_objected_to_too_and_once() -> None:
+def test_the_play_that_runs_is_objected_to_too_and_once():
     bad, worse = play_of_strategy("a", "free"), play_of_strategy("b", "host_pinned", "debug")
     active.begins(object(), [bad], is_linear, COLLECTOR)
     active.plays_now(bad, is_linear)
@@ -194,11 +191,11 @@ PING, PLANS = make_task("ansible.builtin.ping"), make_task("proscribe.proscribe.
     (make_play(roles=None), False),
     (make_play(make_task("compile_plans_of_others")), False),
 ])  # fmt: skip
-def test_a_play_that_compiles_plans(item: Any, compiles: bool) -> None:
+def test_a_play_that_compiles_plans(item, compiles):
     assert plays.compiles(item) is compiles
 
 
-def test_control_has_its_module(project: Path) -> None:
+def test_control_has_its_module(project):
     assert plays.ENFORCING == CHANGING and {*CHANGING.values()} >= {*CONTROLS}
     assert all((project / "library" / f"{name}.py").is_file() for name in plays.ENFORCING)
 
@@ -215,17 +212,17 @@ def test_control_has_its_module(project: Path) -> None:
     ("include_role", False),
     *((name, True) for name in CHANGING),
 ])  # fmt: skip
-def test_a_play_that_a_report_is_made_from(action: str, concerns: bool) -> None:
+def test_a_play_that_a_report_is_made_from(action, concerns):
     assert plays.concerns(make_play(PING, make_task(f"{COLLECTION}.{action}"))) is concerns
 
 
 @pytest.mark.parametrize(("action", "schedules"), [("schedule_plan", True), ("compile_plans", False)])
-def test_a_play_that_sets_up_scheduled_runs(action: str, schedules: bool) -> None:
+def test_a_play_that_sets_up_scheduled_runs(action, schedules):
     assert plays.schedules(make_play(PING, make_task(action))) is schedules
 
 
 @pytest.mark.parametrize(("entry", "names"), [("main", ["dns_filter", f"{COLLECTION}.{ROLE}"]), ("lift", [ROLE])])
-def test_the_roles_that_a_play_includes_while_it_runs(entry: str, names: list[str]) -> None:
+def test_the_roles_that_a_play_includes_while_it_runs(entry, names):
     item = make_play(
         PLANS, make_task("include_role", name="dns_filter"), make_task("include_role", name="others"),
         make_block(make_task("include_role", name=f"{COLLECTION}.{ROLE}", tasks_from="main.yml")),
@@ -234,14 +231,14 @@ def test_the_roles_that_a_play_includes_while_it_runs(entry: str, names: list[st
     assert list(plays.included(item, entry)) == names
 
 
-def test_the_tags_of_plays_and_their_tasks() -> None:
+def test_the_tags_of_plays_and_their_tasks():
     result = plays.tags_of(
         [make_play(make_task("ping", "a"), tags=["b"]), make_play(make_block(make_task("ping", "c", "a")), tags=[5])]
     )
     assert result == {"a", "b", "c", "5"} and plays.tags_of([]) == set()
 
 
-def test_the_file_of_a_play_has_no_line() -> None:
+def test_the_file_of_a_play_has_no_line():
     assert plays.file_of(make_play(place="/a:b/audit.yml:28")) == "/a:b/audit.yml"
 
 
@@ -256,7 +253,7 @@ def test_the_file_of_a_play_has_no_line() -> None:
     pytest.param(9, False, [(14.9, 1), (15.0, 2), (29.9, 3), (30.0, 4)], [2, 4], id="every 15 seconds"),
     pytest.param(9, False, [(15.0, 1), (40.0, 9)], [1], id="the report follows at once"),
 ])  # fmt: skip
-def test_progress_line_is_due_by_hosts_and_time(expected: int, rewriting: bool, steps: Steps, due: list[int]) -> None:
+def test_progress_line_is_due_by_hosts_and_time(expected, rewriting, steps, due):
     at = 0.0
     progress = Progress("audit", expected, rewriting, lambda: at)
     shown = []
@@ -269,14 +266,14 @@ def test_progress_line_is_due_by_hosts_and_time(expected: int, rewriting: bool, 
 
 
 @pytest.mark.parametrize(("name", "bad"), [("lift", "failed"), ("audit", "noncompliant"), ("enforce", "noncompliant")])
-def test_progress_counts_failures_by_kind_of_run(name: str, bad: str) -> None:
+def test_progress_counts_failures_by_kind_of_run(name, bad):
     clock = count(0, 20)
     progress = Progress(name, 2000, False, lambda: next(clock))
     assert progress.update(1000, 0) == f"{name}  1,000 of 2,000 hosts\n"
     assert progress.update(1001, 1001) == f"{name}  1,001 of 2,000 hosts  1,001 {bad}\n"
 
 
-def test_only_a_line_that_is_rewritten_is_taken_away() -> None:
+def test_only_a_line_that_is_rewritten_is_taken_away():
     for text, away in (("\r\x1b[Kx\r", "\r\x1b[K"), ("x\n", ""), ("", "")):
         assert Line.put(text) == text
         assert (Line.shown, Line.away(), Line.away()) == (bool(away), away, "")

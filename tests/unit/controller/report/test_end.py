@@ -1,7 +1,5 @@
 """The end of a run and of a lift: baseline, history, old reports that go, hosts that stay lifted until observed."""
 
-from __future__ import annotations
-
 import argparse
 import calendar
 import csv
@@ -66,11 +64,11 @@ class Reports:
 
 
 @pytest.fixture
-def reports(tmp_path: Path) -> Reports:
+def reports(tmp_path):
     return Reports(tmp_path)
 
 
-def test_with_a_baseline_what_was_there_fails_nothing_and_what_is_new_does(reports: Reports) -> None:
+def test_with_a_baseline_what_was_there_fails_nothing_and_what_is_new_does(reports):
     first = reports.ended(DRIFTED, clean_answer(), name="r1", **GATED)
     again = reports.ended(DRIFTED, clean_answer(), name="r2", baseline=first.where, **GATED)
     more = reports.ended(DRIFTED, DRIFTED, name="r3", baseline=first.where, **GATED)
@@ -79,7 +77,7 @@ def test_with_a_baseline_what_was_there_fails_nothing_and_what_is_new_does(repor
 
 
 @pytest.mark.parametrize("content", [None, "nonsense\n"])
-def test_a_baseline_that_cannot_be_read_proves_nothing(reports: Reports, content: str | None) -> None:
+def test_a_baseline_that_cannot_be_read_proves_nothing(reports, content):
     old = reports.place / "old"
     old.mkdir()
     if content is not None:
@@ -90,7 +88,7 @@ def test_a_baseline_that_cannot_be_read_proves_nothing(reports: Reports, content
 
 
 @pytest.mark.parametrize(("keep", "is_kept"), [(0, True), (1, False)])
-def test_old_reports_go_but_not_the_baseline(reports: Reports, keep: int, is_kept: bool) -> None:
+def test_old_reports_go_but_not_the_baseline(reports, keep, is_kept):
     names = [f"2020010{day}T000000Z-audit-aaaa" for day in (1, 2, 3)]
     for name in names:
         reports.ended(clean_answer(), clean_answer(), name=name)
@@ -101,7 +99,7 @@ def test_old_reports_go_but_not_the_baseline(reports: Reports, keep: int, is_kep
     assert (baseline.exists(), other.exists(), newest.exists()) == (True, is_kept, True)
 
 
-def test_report_that_cannot_be_written_leaves_the_verdict(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_that_cannot_be_written_leaves_the_verdict(reports, monkeypatch):
     def fail(*_: Any) -> Any:
         raise RuntimeError("no room")
 
@@ -179,7 +177,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def fleet(tmp_path, monkeypatch):
     return Fleet(tmp_path / "reports", monkeypatch)
 
 
@@ -196,7 +194,7 @@ def lift_controls(host: str, *controls: str) -> Any:
     return happen
 
 
-def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fleet) -> None:
+def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet):
     fleet.audit(4, {"web01": MEETS, "web02": BREAKS})
     fleet.lift(lift_controls("web01"), lift_controls("web02"))
 
@@ -242,13 +240,13 @@ def test_every_output_shows_a_lifted_host_as_lifted_until_the_next_run(fleet: Fl
 @pytest.mark.parametrize(
     ("mode", "advice"), [("enforce", "enforce the ban again where it was lifted:"), ("audit", "ask it again:")]
 )
-def test_advice_for_a_lifted_host_says_what_its_command_does(fleet: Fleet, mode: str, advice: str) -> None:
+def test_advice_for_a_lifted_host_says_what_its_command_does(fleet, mode, advice):
     fleet.audit(4, {"web01": MEETS}, mode=mode)
     fleet.lift(lift_controls("web01"), hosts=["web01"])
     assert f"next: {advice}" in fleet.shown()
 
 
-def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet: Fleet) -> None:
+def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet):
     fleet.audit(4, {"web01": BREAKS, "web02": MEETS})
     fleet.lift(lift_controls("web01", "dns"), hosts=["web01"], controls=["dns"])
     assert fleet.metrics() == {"web01": "noncompliant", "web02": "compliant"}
@@ -270,7 +268,7 @@ def test_a_lift_of_one_control_leaves_what_is_wrong_in_the_others(fleet: Fleet) 
     (3, {"web01": MEETS}, {}, "lifted"),  # the run began before the lift, and is published after it
     (6, {"web01": MEETS}, {}, "compliant"),
 ])  # fmt: skip
-def test_only_a_later_observation_ends_a_lift(fleet: Fleet, hour: int, answers: Any, options: Any, state: str) -> None:
+def test_only_a_later_observation_ends_a_lift(fleet, hour, answers, options, state):
     fleet.audit(2, {"web01": MEETS})
     fleet.lift(lift_controls("web01"), hosts=["web01"])
     fleet.audit(hour, answers, **options)
@@ -278,7 +276,7 @@ def test_only_a_later_observation_ends_a_lift(fleet: Fleet, hour: int, answers: 
     assert bool(fleet.history()["lifted"]) == (state == "lifted")
 
 
-def test_a_changed_policy_and_time_leave_a_host_lifted(fleet: Fleet) -> None:
+def test_a_changed_policy_and_time_leave_a_host_lifted(fleet):
     fleet.audit(4, {"web01": MEETS, "web02": MEETS})
     fleet.lift(lift_controls("web01"), hosts=["web01"])
     policies = {DIGEST: {control: {"mode": "enforce", "policy": "p2"} for control in CONTROLS}}
@@ -286,7 +284,7 @@ def test_a_changed_policy_and_time_leave_a_host_lifted(fleet: Fleet) -> None:
     assert fleet.metrics()["web01"] == "lifted"
 
 
-def test_waived_rule_is_lifted_in_the_history(fleet: Fleet) -> None:
+def test_waived_rule_is_lifted_in_the_history(fleet):
     fleet.audit(4, {"web01": answer(wechat(WECHAT, entry={"mode": "waived", "waiver": "press"}), evaluated=RULES[1:])})
     assert [item["rule"] for item in fleet.history()["waived"]] == ["apps/wechat"]
     fleet.lift(lift_controls("web01"), hosts=["web01"])
@@ -294,7 +292,7 @@ def test_waived_rule_is_lifted_in_the_history(fleet: Fleet) -> None:
     assert "lifted now" in fleet.shown("--since", "365d")
 
 
-def test_lifted_correction_is_repaired_by_no_run(fleet: Fleet) -> None:
+def test_lifted_correction_is_repaired_by_no_run(fleet):
     fleet.reports.mkdir(parents=True)
     fleet.audit(4, {"web01": MEETS, "web02": MEETS})
     file = fleet.reports / corrected.FILE
@@ -303,7 +301,7 @@ def test_lifted_correction_is_repaired_by_no_run(fleet: Fleet) -> None:
     assert json.loads(file.read_text()) == {"web02": {"apps": "20261125T040000Z-audit-0004"}}
 
 
-def test_a_history_and_a_state_that_cannot_be_written_are_warnings(fleet: Fleet) -> None:
+def test_a_history_and_a_state_that_cannot_be_written_are_warnings(fleet):
     fleet.audit(4, {"web01": MEETS})
     (fleet.reports / "history.db").write_text("this is no database, and long enough to be seen as none\n" * 100)
     (fleet.reports / "whole.jsonl").unlink()

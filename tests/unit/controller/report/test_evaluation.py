@@ -1,7 +1,5 @@
 """Counts, verdicts, baselines, modes of controls, groups of hosts and reconciled records."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -295,7 +293,7 @@ def make_group(rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), w
     (make_group(hosts="a b c d", evidence=HAVE), "dns/a",
      "4 hosts: a: dpkg x; b\ufffd: dpkg y; c: dpkg z; and 1 more (down)"),
 ])  # fmt: skip
-def test_a_group_in_a_sentence(group: Group, subject: str, text: str) -> None:
+def test_a_group_in_a_sentence(group, subject, text):
     assert (group.subject, group.text()) == (subject, text)
 
 
@@ -316,14 +314,14 @@ def test_a_group_in_a_sentence(group: Group, subject: str, text: str) -> None:
                  [("browser", "noncompliant", ("browser/a", "browser/b"), ["not as required"], [], False)],
                  id="evidence of another control is a cause"),
 ])  # fmt: skip
-def test_rules_of_a_host_are_grouped(rules: Any, groups: Any) -> None:
+def test_rules_of_a_host_are_grouped(rules, groups):
     result = grouped([group_record("web01", *rules)])
     texts = [([why.text for why in item.causes], [subject for _, subject in item.evidence]) for item in result]
     assert [(item[0], item[1], item.rules, *text, item.audited) for item, text in zip(result, texts)] == groups
     assert all(entry.hosts == ("web01",) for entry in result)
 
 
-def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:
+def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too():
     grouping = Grouping()
     same = make_rule("dns/a", reason="down")
     error = {"errors": [{"control": "dns", "message": "it is\nlocked"}]}
@@ -341,7 +339,7 @@ def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too() -> None:
     assert (first.hosts, second.hosts, second.why) == (("a", "b", "c"), ("c",), "it is locked")
 
 
-def test_hosts_that_gave_no_answer_by_the_kind_of_reason() -> None:
+def test_hosts_that_gave_no_answer_by_the_kind_of_reason():
     records = [
         *(group_record(host, state="unknown", reason=reason) for host, reason in zip("abcde", REASONS)),
         group_record("f", state="error", reason="failed: x"),
@@ -357,7 +355,7 @@ def test_hosts_that_gave_no_answer_by_the_kind_of_reason() -> None:
     ("in /as/root", "unknown", False),
     ("he needs roots", "unknown", False),
 ])  # fmt: skip
-def test_reason_that_needs_root_is_recognized(reason: Any, state: str, needs: bool) -> None:
+def test_reason_that_needs_root_is_recognized(reason, state, needs):
     assert needs_root([group_record("web01", make_rule("apps/x", state, reason))]) == (["web01"] if needs else [])
 
 

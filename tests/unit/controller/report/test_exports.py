@@ -1,7 +1,5 @@
 """Exports: each state of a host, no host or rule lost, no text that breaks out, whole outputs as recorded."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -306,7 +304,7 @@ def test_the_page_names_every_column_of_the_csv():
 
 
 @pytest.mark.parametrize("pieces", [[], ["a"], ["a", "b", "\u7981\r\n"], ["a" * FEW, "b" * FEW, "c"]])
-def test_spooled_pieces_are_poured_in_order(pieces: list[str]) -> None:
+def test_spooled_pieces_are_poured_in_order(pieces):
     spool, stream = Spool(), io.StringIO(newline="")
     for piece in pieces:
         spool.add(piece, ",\n")
@@ -387,11 +385,11 @@ def test_one_that_leaves_out_compliant_hosts_does_not_pass(add, tmp_path):
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_outputs_are_as_recorded(story: str) -> None:
+def test_outputs_are_as_recorded(story):
     for name, text in STORIES[story]().items():
         compare(RECORDED / f"{name}.txt", fold(text))
 
 
-def test_recorded_files_have_an_output() -> None:
+def test_recorded_files_have_an_output():
     written = {f"{name}.txt" for texts in STORIES.values() for name in texts()}
     assert {path.name for path in RECORDED.iterdir()} == written

@@ -1,7 +1,5 @@
 """The history. Tests with `past` and without `tmp_path` run in integration too: test_history_postgres.py."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json
@@ -345,11 +343,11 @@ def store_plan(place: Path, **more: Any) -> str:
     ({"group_policy": {"objects": [{"name": "Proscribe Desktops"}]}}, {"group_policy": {"proscribe-desktops"}}),
     ({"group_policy": {}, "watch": None}, {"watch": {"watcher", "plan"}}),
 ])  # fmt: skip
-def test_plan_has_the_services_of_its_controls_and_what_is_beside_them(tmp_path: Path, more: Any, result: Any) -> None:
+def test_plan_has_the_services_of_its_controls_and_what_is_beside_them(tmp_path, more, result):
     assert Plans(tmp_path).services(store_plan(tmp_path, **more)) == {"apps": {"wechat", "line"}, **result}
 
 
-def test_a_plan_is_read_once_and_one_that_is_gone_or_broken_is_none(tmp_path: Path) -> None:
+def test_a_plan_is_read_once_and_one_that_is_gone_or_broken_is_none(tmp_path):
     plans, digest = Plans(tmp_path), store_plan(tmp_path)
     path = tmp_path / f"{digest.removeprefix('sha256:')}.json"
     gone, broken = "sha256:" + "0" * 64, "sha256:" + "1" * 64
@@ -380,7 +378,7 @@ def make_rule(name: str, state: str = "noncompliant", reason: str | None = None,
     (make_rule("apps/x"), ""),
     (make_rule("apps/x", "not_applicable", "no such program"), ""),
 ])  # fmt: skip
-def test_stored_evidence_of_a_rule_is_short(item: Any, stored: str) -> None:
+def test_stored_evidence_of_a_rule_is_short(item, stored):
     assert Said().of(make_record(item, make_rule("dns/x")), ["apps"], True) == {"apps/x": (item["state"], stored)}
 
 
@@ -394,5 +392,5 @@ def test_stored_evidence_of_a_rule_is_short(item: Any, stored: str) -> None:
     (make_record(make_rule("apps/x"), state="unknown"), True, None),
     (make_record(make_rule("apps/x", "error"), state="error"), True, None),
 ])  # fmt: skip
-def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host: Any, about_host: bool, stored: Any) -> None:
+def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host, about_host, stored):
     assert Said().of(said_of_host, ["dns"], about_host) == ({"": stored} if stored else {})

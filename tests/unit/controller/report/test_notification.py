@@ -1,7 +1,5 @@
 """Notifications of scheduled runs: their content, their bounds, and text of strangers in chats, mails and pages."""
 
-from __future__ import annotations
-
 import email
 import email.policy
 import html.parser
@@ -143,7 +141,7 @@ def notify(*records: Any, known_names: Known | None = None) -> Any:
     ("hosts", "listed", "facts", "more"),
     [(20, 20, 20, []), (21, 20, 21, ["... and 1 more host"]), (101, 20, 100, ["... and 81 more hosts"])],
 )
-def test_notification_lists_twenty_hosts(hosts: int, listed: int, facts: int, more: list[str]) -> None:
+def test_notification_lists_twenty_hosts(hosts, listed, facts, more):
     names = [f"web{number}" for number in range(hosts)]
     sent = notify(*(make_record(name, make_rule("apps/wechat")) for name in names))
     assert sent.subject == f"Proscribe: {hosts} hosts newly not compliant"
@@ -157,7 +155,7 @@ def test_notification_lists_twenty_hosts(hosts: int, listed: int, facts: int, mo
 @pytest.mark.parametrize(
     ("rules", "facts", "more"), [(8, 8, []), (9, 9, ["  ... and more: 1 rule"]), (41, 40, ["  ... and more: 33 rules"])]
 )
-def test_notification_lists_eight_rules_of_a_host(rules: int, facts: int, more: list[str]) -> None:
+def test_notification_lists_eight_rules_of_a_host(rules, facts, more):
     names = [f"apps/app{number}" for number in range(rules)]
     sent = notify(make_record("web01", *map(make_rule, names)))
     assert [line.split(":")[0] for line in sent.lines[1:9]] == [f"  {name}" for name in names[:8]]
@@ -174,12 +172,12 @@ def test_notification_lists_eight_rules_of_a_host(rules: int, facts: int, more: 
     ([make_rule("dns/a", "x" * 160)], f"dns/a: noncompliant: {'x' * 160}; "),
     ([make_rule("dns/a", "x" * 161)], f"dns/a: noncompliant: {'x' * 160}...; "),
 ])  # fmt: skip
-def test_rules_of_one_cause_and_long_evidence(rules: Any, text: str) -> None:
+def test_rules_of_one_cause_and_long_evidence(rules, text):
     lines = notify(make_record("web01", *rules)).lines
     assert lines[:-2] == ("web01", f"  {text}since 2026-11-25 01:00 UTC")
 
 
-def test_repeated_drift_is_named_by_host() -> None:
+def test_repeated_drift_is_named_by_host():
     hosts = [f"web{number:02}" for number in range(12)]
     changes = [Change(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts]
     times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
@@ -254,14 +252,14 @@ def find_texts(value: object) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("text", HOSTILE[:12])
-def test_hostile_text_is_active_where_it_is_not_escaped(text: str) -> None:
+def test_hostile_text_is_active_where_it_is_not_escaped(text):
     assert find_active(text)
 
 
 @pytest.mark.parametrize("make", [make_request_message, make_refused_message, make_report_message])
 @given(text=TEXTS)
 @examples(300)
-def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make: Any, text: str) -> None:
+def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make, text):
     try:
         message = make(text)
     except ValueError:  # no host's answer has such a text
@@ -279,7 +277,7 @@ def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make: Any
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("make", [make_request_message, make_report_message, make_refused_message])
-def test_strangers_text_is_in_a_marked_block_that_is_cut(make: Any, text: str) -> None:
+def test_strangers_text_is_in_a_marked_block_that_is_cut(make, text):
     shown, benign = (str(make(part).facts["text"]) for part in (text * 40, BENIGN))
     (block,) = find_blocks(shown)
     assert remove_blocks(shown) == remove_blocks(benign) and {HOSTS, PRINTED} & {*remove_blocks(shown).split("\n")}
@@ -287,7 +285,7 @@ def test_strangers_text_is_in_a_marked_block_that_is_cut(make: Any, text: str) -
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_the_alert_of_the_guard_is_as_careful(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_alert_of_the_guard_is_as_careful(text, monkeypatch):
     posted: list[bytes] = []
     monkeypatch.setattr(guard, "_post", lambda url, body: posted.append(body))
     monkeypatch.setattr(guard, "_drop_rights", lambda account: None)

@@ -1,13 +1,10 @@
 """report.html: whole, self-contained, true without scripts, and deaf to text of hostile hosts."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -203,7 +200,7 @@ def script_data_of(breakdown: Any, **more: Any) -> Any:
     return json.loads("".join(script_data(breakdown, FINISHED, **more)))
 
 
-def test_the_data_of_a_host_that_says_much_has_an_end() -> None:
+def test_the_data_of_a_host_that_says_much_has_an_end():
     ended = [{**ENDED, "program": f"/opt/p{item}"} for item in range(60)]
     attempts = {f"apps/x{entry:02}": entry % 7 for entry in range(12)}
     of = script_data_of(
@@ -216,7 +213,7 @@ def test_the_data_of_a_host_that_says_much_has_an_end() -> None:
     assert host[14][1::2] == [6, 5, 4, 4, 3, 3, 2, 2, 1, 1]
 
 
-def test_evidence_beyond_what_the_page_has_room_for_is_left_out_and_no_rule() -> None:
+def test_evidence_beyond_what_the_page_has_room_for_is_left_out_and_no_rule():
     rules = [make_rule(f"apps/x{item}", "noncompliant", None, {**WECHAT_FOUND, "id": f"x{item}"}) for item in range(3)]
     size = sum(len(str(value)) for value in WECHAT_FOUND.values() if value) - len("wechat") + len("x0")
     for most, remaining in ((0, 0), (size - 1, 0), (size, 1), (2 * size, 2), (10**6, 3)):
@@ -330,7 +327,7 @@ def test_the_library_is_loaded_where_a_page_is_written_and_not_before():
 
 
 @pytest.fixture
-def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cached(tmp_path, monkeypatch):
     """Return a directory in which Python caches what it compiles."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(importlib.util, "cache_from_source", lambda _path: str(tmp_path / "rendering.pyc"))
@@ -361,7 +358,7 @@ def test_a_page_does_not_depend_on_its_cache(cached, monkeypatch):
     assert compile_page() == "page.html.j2"
 
 
-def test_few_hosts_are_not_counted_and_many_have_an_end() -> None:
+def test_few_hosts_are_not_counted_and_many_have_an_end():
     for number, text in ((6, "h, h, h, h, h, h"), (1001, f"1,001 hosts: {', '.join('h' * 1000)} and 1 more")):
         (panel,) = waivers([{**SHORT_WAIVER, "hosts": ["h"] * number}], FINISHED)
         assert panel.facts[0] == ("Hosts of this run", text)
@@ -369,7 +366,7 @@ def test_few_hosts_are_not_counted_and_many_have_an_end() -> None:
     assert panel.scope == "nothing on no host of this run" and ("Groups", "press") in panel.facts
 
 
-def test_waivers_without_effect_come_first_and_others_by_their_end() -> None:
+def test_waivers_without_effect_come_first_and_others_by_their_end():
     result: Any = [
         {**SHORT_WAIVER, "id": "revoked", "status": "revoked"}, {**SHORT_WAIVER, "id": "b"},
         {**SHORT_WAIVER, "id": "a"}, {**SHORT_WAIVER, "id": "z", "expires": "2026-11-30T10:00:00Z"},
@@ -386,7 +383,7 @@ def report_with_points(*points: dict[str, Any], **changes: Any) -> tuple[Any, An
 
 
 @pytest.mark.parametrize("state", ["current", "unknown", "expired"])
-def test_hostile_text_of_an_export_is_shown_as_text(state: str) -> None:
+def test_hostile_text_of_an_export_is_shown_as_text(state):
     result = report_with_points({**UNKNOWN_POINT, "state": state})
     screen, html = summary.render(*result, summary.Screen(200, 60)), "".join(page(*result))
     for text in (screen, html):

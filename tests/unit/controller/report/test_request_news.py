@@ -1,7 +1,5 @@
 """Notifications of new requests, and the mails to heads of departments."""
 
-from __future__ import annotations
-
 from proscribe.controller.report.request_news import Department, for_heads, new_requests
 from proscribe.controller.report.storage.requests_file import Request
 
@@ -12,7 +10,7 @@ PRESS, IT, LATE = (
 )  # fmt: skip
 
 
-def test_head_reads_the_requests_of_the_own_department_only() -> None:
+def test_head_reads_the_requests_of_the_own_department_only():
     departments = {
         "press": Department(frozenset({"web01"}), "press@example.org"),
         "it": Department(frozenset({"db01"})),
@@ -23,5 +21,5 @@ def test_head_reads_the_requests_of_the_own_department_only() -> None:
     )
 
 
-def test_request_is_new_in_the_run_that_brought_it() -> None:
+def test_request_is_new_in_the_run_that_brought_it():
     assert new_requests([PRESS, IT, LATE], "r1") == [PRESS, IT]

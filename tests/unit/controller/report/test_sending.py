@@ -1,7 +1,5 @@
 """Events on their way to a file, the journal and the local syslog, and runs in which that fails."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -213,7 +211,7 @@ def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
 
 
-def test_a_day_is_padded_by_a_blank() -> None:
+def test_a_day_is_padded_by_a_blank():
     """RFC 3164, 4.1.2: a receiver takes the place of the host's name by counting."""
     for month, day, text in ((1, 2, "Jan  2 03:04:05"), (10, 31, "Oct 31 03:04:05"), (12, 9, "Dec  9 03:04:05")):
         when = time.struct_time((2026, month, day, 3, 4, 5, 0, 1, 0))

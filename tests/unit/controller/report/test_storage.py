@@ -1,7 +1,5 @@
 """Reports on disk: complete ones, links to them, baselines, corrections, requests, old ones that go."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -41,7 +39,7 @@ FIRST = Request("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z"
 
 
 @pytest.fixture
-def stored_reports(tmp_path: Path) -> Path:
+def stored_reports(tmp_path):
     """Store complete and incomplete reports."""
     whole = ("r1", "r2", "r3", "r4", "r5.partial")
     parts = {**dict.fromkeys(whole, ("report.json", "hosts.jsonl")), "r6": ("report.json",), "r7": ("hosts.jsonl",)}
@@ -55,20 +53,20 @@ def stored_reports(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_reports_of_a_directory_are_those_with_a_report(stored_reports: Path) -> None:
+def test_the_reports_of_a_directory_are_those_with_a_report(stored_reports):
     assert complete.runs(stored_reports) == ["r1", "r2", "r3", "r4", "r6"]
     assert complete.newest_runs(stored_reports) == "the newest are r3, r4, r6"
     assert complete.runs(stored_reports / "nosuch") == []
     assert complete.newest_runs(stored_reports / "plans") == "there is none yet"
 
 
-def test_a_report_is_found_by_its_name_or_its_place(stored_reports: Path) -> None:
+def test_a_report_is_found_by_its_name_or_its_place(stored_reports):
     assert [complete.find_run(stored_reports).name, complete.find_run(stored_reports, "r1").name] == ["r3", "r1"]
     assert complete.find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
 
 
 @pytest.mark.parametrize("name", ["nosuch", "gone", "r5.partial", "r6", "r7", "r8", "plans"])
-def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports: Path, name: str) -> None:
+def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports, name):
     with pytest.raises(complete.NoSuchRun) as wrong:
         complete.find_run(stored_reports, name)
     assert str(wrong.value) == f"no complete report {name} in {stored_reports}; the newest are r3, r4, r6"
@@ -84,7 +82,7 @@ def test_incomplete_report_is_refused_with_the_newest_ones(stored_reports: Path,
     ("[]", "report.json:1 is no JSON object"),
     ('{"run": []}', "report.json is no fleet report"),
 ])  # fmt: skip
-def test_a_report_that_is_none_is_named(stored_reports: Path, text: str, message: str) -> None:
+def test_a_report_that_is_none_is_named(stored_reports, text, message):
     (stored_reports / "r1/report.json").write_text(text)
     with pytest.raises(complete.UnreadableReport) as wrong:
         complete.read_report(stored_reports / "r1")
@@ -97,7 +95,7 @@ def test_a_report_that_is_none_is_named(stored_reports: Path, text: str, message
     ('{"host": "a", "rules": {}}', "hosts.jsonl:2 is no host record"),
     ("[" * 100_000, "hosts.jsonl:2 is no JSON: "),
 ])  # fmt: skip
-def test_a_record_that_is_none_is_named_with_its_line(stored_reports: Path, line: str, text: str) -> None:
+def test_a_record_that_is_none_is_named_with_its_line(stored_reports, line, text):
     (stored_reports / "r1/hosts.jsonl").write_text(f"{GOOD}{line}\n{GOOD}")
     records = complete.read_records(stored_reports / "r1")
     assert next(records)["host"] == "web01"
@@ -117,14 +115,14 @@ def write_corrected(reports: Path, value: object) -> Path:
     return file
 
 
-def test_a_run_over_some_controls_says_nothing_of_others(tmp_path: Path) -> None:
+def test_a_run_over_some_controls_says_nothing_of_others(tmp_path):
     write_corrected(tmp_path, BEFORE)
     run: Any = {"id": R3, "controls": ["dns", "apps"]}
     take(tmp_path, run, [corrected_record("web01"), corrected_record("web02")])
     assert read(tmp_path) == {"web01": {"browser": R2}, "web02": {"watch": R1}}
 
 
-def test_the_file_is_written_only_where_something_changes(tmp_path: Path) -> None:
+def test_the_file_is_written_only_where_something_changes(tmp_path):
     run: Any = {"id": R3}
     take(tmp_path, run, [corrected_record("web01")])
     assert not (tmp_path / "corrected.json").exists()
@@ -141,7 +139,7 @@ def test_the_file_is_written_only_where_something_changes(tmp_path: Path) -> Non
     assert not file.exists()
 
 
-def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_path: Path) -> None:
+def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_path):
     write_corrected(
         tmp_path, {**BEFORE, "web03": {"apps": R1}, "web04": {"apps": R3}, "web05": {"apps": f"{R3[:-1]}c"}}
     )
@@ -336,13 +334,13 @@ def write_latest(reports: Path, hosts: Sequence[str] = HOSTS, **more: Any) -> No
     pytest.param(OTHER, (*HOSTS, "more01"), "", id="another inventory that has all hosts"),
     pytest.param(OTHER, ("web01",), "which lacks db01 of inventory/prod", id="another inventory without some"),
 ])  # fmt: skip
-def test_over_a_report_of_the_whole(tmp_path: Path, new: dict[str, Any], named: Sequence[str], why: str) -> None:
+def test_over_a_report_of_the_whole(tmp_path, new, named, why):
     write_latest(tmp_path)
     result = stays(tmp_path, make_run(**new), named)
     assert why in result and bool(result) is bool(why)
 
 
-def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path: Path) -> None:
+def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path):
     write_latest(tmp_path, ("localhost", "d", "c", "b", "a"), inventory=["x", "y"])
     why = stays(tmp_path, make_run(**OTHER), ["e"])
     assert "lacks a, b, c and 1 more of x, y" in why and f"delete {tmp_path / 'latest'}" in why
@@ -351,12 +349,12 @@ def test_the_hosts_that_another_inventory_lacks_are_named(tmp_path: Path) -> Non
     assert stays(tmp_path, make_run(**OTHER), ["e"]) == ""
 
 
-def test_the_controllers_own_host_keeps_no_inventory_out(tmp_path: Path) -> None:
+def test_the_controllers_own_host_keeps_no_inventory_out(tmp_path):
     write_latest(tmp_path, ("localhost",))
     assert stays(tmp_path, make_run(**OTHER), HOSTS) == ""
 
 
-def test_over_a_part_or_nothing_any_run_counts(tmp_path: Path) -> None:
+def test_over_a_part_or_nothing_any_run_counts(tmp_path):
     assert stays(tmp_path, make_run(**PART), HOSTS) == ""
     write_latest(tmp_path, **PART)
     assert stays(tmp_path, make_run(**PART), ("web01",)) == ""
@@ -486,7 +484,7 @@ def run_report(id_: str = "run2", **more: Any) -> Any:
     ('{"schema":"x"}\n', ": schema is 'x', expected 'proscribe/requested/1'"),
     ("{\n", ""),
 ])  # fmt: skip
-def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: str, text: str) -> None:
+def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path, content, text):
     file = tmp_path / "requests.jsonl"
     file.write_text(content)
     if text and content:
@@ -509,7 +507,7 @@ def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: str, 
     (run_report(), [requesting_record("web01", rules=0)], True),  # it did not answer
     (run_report(controls=["dns"]), [requesting_record("web01")], True),
 ])  # fmt: skip
-def test_request_stays_until_its_host_answers_without_it(tmp_path: Path, report: Any, records: Any, kept: bool) -> None:
+def test_request_stays_until_its_host_answers_without_it(tmp_path, report, records, kept):
     requests_file.take(tmp_path, run_report("run1"), [requesting_record("web01", FIRST)])
     file = tmp_path / "requests.jsonl"
     before = file.stat().st_ino
@@ -518,7 +516,7 @@ def test_request_stays_until_its_host_answers_without_it(tmp_path: Path, report:
     assert (file.stat().st_ino == before) is kept, "nothing is written where nothing has changed"
 
 
-def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path: Path) -> None:
+def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path):
     alike = [FIRST, FIRST._replace(user="mallory"), FIRST._replace(id="b2"), FIRST._replace(host="web09")]
     assert len({item.key for item in alike}) == 4
     requests_file.take(

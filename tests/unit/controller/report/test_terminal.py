@@ -1,10 +1,7 @@
 """The report on a terminal: the screen, changes, lifts and exceptions."""
 
-from __future__ import annotations
-
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fleets import answer, judge, run
@@ -94,7 +91,7 @@ def test_a_lift_says_where_the_ban_is_lifted_and_where_not():
     assert check.splitlines()[1] == "would lift on 1 of 3 hosts (2 actions); nothing was changed"
 
 
-def test_host_that_is_lost_while_it_is_lifted_is_not_lifted() -> None:
+def test_host_that_is_lost_while_it_is_lifted_is_not_lifted():
     collector = Collector(run(["web01"], "lift"))
     collector.changed("web01", "apps", {"changed": True, "actions": ["delete gate"]})
     collector.unreachable("web01", "timed out")
@@ -106,7 +103,7 @@ def change(before: str, after: str, header: str = "write /etc/x") -> dict[str, s
     return {"before_header": header, "after_header": header, "before": before, "after": after}
 
 
-def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful() -> None:
+def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful():
     result = changes(
         [change("", f"{number}\n" * 20, f"quarantine /home/a/{number}\x1b[2J\n") for number in range(1000)]
     )
@@ -117,7 +114,7 @@ def test_a_thousand_changes_of_a_hostile_host_stay_a_screenful() -> None:
 
 
 @given(TEXT, TEXT)
-def test_any_two_unequal_texts_are_reported_and_the_whole_leads_from_one_to_the_other(before, after) -> None:
+def test_any_two_unequal_texts_are_reported_and_the_whole_leads_from_one_to_the_other(before, after):
     item = change("".join(f"{line}\n" for line in before), "".join(f"{line}\n" for line in after))
     lines = listed(changes([item]))
     assert all(line.isprintable() for line in lines)
@@ -127,7 +124,7 @@ def test_any_two_unequal_texts_are_reported_and_the_whole_leads_from_one_to_the_
     assert signs.count("-") - signs.count("+") == len(before) - len(after)
 
 
-def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends() -> None:
+def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends():
     same = [f"line {number}" for number in range(3000)]
     before, after = [*same, "old", *same], [*same, "new", "newer", *same]
     text = list(text_of([change("\n".join(before) + "\n", "\n".join(after) + "\n")]))
@@ -139,9 +136,7 @@ def test_texts_too_large_for_the_shortest_difference_are_compared_from_both_ends
     [(["+aaaa\n"] * 9, f"+aaaa\n{CUT}"), (["+aaa\n"], "+aaa\n"), (["+a\n"], None)],
     [(["+aaaa\n"] * 9, f"+aaaa\n{CUT}"), (["+aaaa\n", "+a\n"], CUT), (["+a\n"], None)],
 ])  # fmt: skip
-def test_files_are_bounded_each_and_all_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[tuple[list[str], str | None]]
-) -> None:
+def test_files_are_bounded_each_and_all_together(tmp_path, monkeypatch, files):
     monkeypatch.setattr(difference_files, "OF_ONE", 10)
     monkeypatch.setattr(difference_files, "OF_ALL", 15)
     of_run = DifferenceFiles(tmp_path, "r1")
@@ -153,13 +148,13 @@ def test_files_are_bounded_each_and_all_together(
                 of_run.write(f"web{number}", "dns_filter", f"digest{number}", pieces)
 
 
-def test_a_text_of_some_size_is_written_whole_whatever_the_name_of_the_host(tmp_path: Path) -> None:
+def test_a_text_of_some_size_is_written_whole_whatever_the_name_of_the_host(tmp_path):
     text = ["+" + "a" * 4096 + "\n"]
     path = DifferenceFiles(tmp_path, "r1").write("w" * 200, "dns_filter", "digest", text)
     assert (path.name, path.read_text()) == (f"{'w' * 120}.dns_filter.diff", text[0])
 
 
-def test_difference_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewhere(tmp_path: Path) -> None:
+def test_difference_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewhere(tmp_path):
     files = DifferenceFiles(tmp_path, "r1")
     path = files.write("../../etc/web01\n", "dns_filter", "digest1", ["+a\n"])
     assert path == tmp_path / "diffs" / "r1" / ".._.._etc_web01_.dns_filter.diff"
@@ -172,7 +167,7 @@ def test_difference_is_for_the_account_alone_and_no_name_of_a_host_leads_elsewhe
     assert files.write("web02", "dns_filter", "digest2", ["+b\n"]) == second  # equal hosts share one
 
 
-def test_difference_that_cannot_be_written_leaves_no_half_file(tmp_path: Path) -> None:
+def test_difference_that_cannot_be_written_leaves_no_half_file(tmp_path):
     def pieces() -> Iterator[str]:
         yield "+a\n"
         raise OSError("disk full")
@@ -199,7 +194,7 @@ WAITING = {
 }  # fmt: skip
 
 
-def test_a_narrow_screen_has_all_of_it() -> None:
+def test_a_narrow_screen_has_all_of_it():
     lines = exceptions.render(exceptions.Exceptions(T3, "", [CHAIN], [WAITING]), Screen(40, 10)).splitlines()
     assert all(len(line) <= 40 and line.isprintable() for line in lines)
     assert [line for line in lines if line.startswith("  used")] == ["  used        2026-11-22 08:00 UTC to"]

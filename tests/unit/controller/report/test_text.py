@@ -1,7 +1,5 @@
 """Texts for people: widths, wording, and commands that install removed packages again."""
 
-from __future__ import annotations
-
 import shlex
 from typing import Any
 
@@ -71,7 +69,7 @@ def test_a_clipped_text_fits_and_shows_the_cut(text, width):
     ({"status": "revoked", "revoked": {"on": "2026-12-24T00:00:00Z"}}, "2026-11-29T00:00:00Z", "ends tomorrow"),
     ({"expires": "soon"}, "2026-11-29T00:00:00Z", ""),
 ])  # fmt: skip
-def test_waiver_has_days_left_until_its_end(change: Any, at: str, text: str) -> None:
+def test_waiver_has_days_left_until_its_end(change, at, text):
     assert left({**WAIVER, **change}, at) == text
 
 
@@ -82,7 +80,7 @@ def test_waiver_has_days_left_until_its_end(change: Any, at: str, text: str) -> 
     ("(a.example) 'a.example'", "a.example", "((name)) '(name)'"),
     ("a.example.org", "a.example", "(name).org"),
 ])  # fmt: skip
-def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text: str, name: str, output: str) -> None:
+def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text, name, output):
     assert without_name(text, name) == output
 
 
@@ -97,11 +95,11 @@ def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text: str, name: str, 
      "/a, /b, /c and others can only be read by root; run it as root"),
     ([Cause("/a can only be read by root (and 2 more)")], "/a can only be read by root (and 2 more)"),
 ])  # fmt: skip
-def test_causes_are_merged(shared: Any, text: str) -> None:
+def test_causes_are_merged(shared, text):
     assert causes(shared) == text
 
 
-def test_causes_and_messages_have_an_end() -> None:
+def test_causes_and_messages_have_an_end():
     many = causes([Cause(f"cause {number}") for number in range(10_000)])
     assert many.startswith("cause 0; cause 1; ") and 1_000 < len(many) < 100_000
     item = message("a " * 1_000_000)
@@ -122,7 +120,7 @@ def make_finding(**more: Any) -> Any:
     ([Finding("process", "x", path="/opt/x").as_dict(), Finding("process", "x").as_dict()],
      ["process /opt/x", "process x"]),
 ])  # fmt: skip
-def test_equal_evidence_is_grouped_with_its_places(findings: Any, text: list[str]) -> None:
+def test_equal_evidence_is_grouped_with_its_places(findings, text):
     assert evidences(findings) == text
 
 
@@ -132,7 +130,7 @@ def test_equal_evidence_is_grouped_with_its_places(findings: Any, text: list[str
     (1, 2, ["2027-01-02"], ""),
     (0, 0, [], ""),
 ])  # fmt: skip
-def test_a_ban_that_applies_to_nothing(idle: int, expected: int, days: list[str], text: str) -> None:
+def test_a_ban_that_applies_to_nothing(idle, expected, days, text):
     summary, upcoming = {"hosts": {"not_applicable": idle}}, [{"effective_from": day} for day in days]
     report: Any = {"summary": summary, "run": {"expected_hosts": expected}, "upcoming": upcoming}
     assert wording.not_in_force(report) == text
@@ -144,7 +142,7 @@ def test_a_ban_that_applies_to_nothing(idle: int, expected: int, days: list[str]
     ("ssh: connect to host 192.0.2.7 port 22: No route to host", False),
     ("Shared connection to 192.0.2.7 closed.", False),
 ])  # fmt: skip
-def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text: str, closed: bool) -> None:
+def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text, closed):
     output = wording.unreachable(text)
     assert ("MaxStartups. See it on the host: ps -C sshd -o args=" in output) is closed
     assert output.startswith(wording.message(text))
@@ -194,7 +192,7 @@ STORE = "/nix/store/" + 32 * "a"
     ([make_removed("dpkg", "tim", how="dpkg"), make_removed("rpm", "tim", "tim.noarch", how="rpm"),
      make_removed("mine", "x")], ""),
 ])  # fmt: skip
-def test_one_line_brings_back_what_was_removed(packages: list[Removed], line: str) -> None:
+def test_one_line_brings_back_what_was_removed(packages, line):
     assert command([read(package._asdict()) for package in packages]) == line
     assert len(packages) == len(without_command(packages)) + sum(map(has_command, packages))
 
@@ -211,12 +209,12 @@ def test_one_line_brings_back_what_was_removed(packages: list[Removed], line: st
     make_removed("nix", "wechat", "/nix/store/../../etc-wechat", how="env", tool="/n", place="/p"),
     make_removed("guix", "wechat", tool="/g", place="; reboot"),
 ])  # fmt: skip
-def test_a_hosts_word_is_a_name_or_nothing(hostile: Removed) -> None:
+def test_a_hosts_word_is_a_name_or_nothing(hostile):
     assert command([hostile]) == "" and without_command([hostile]) == [hostile]
 
 
 @given(st.dictionaries(st.sampled_from(Removed._fields), st.text(max_size=30)), st.sampled_from(sorted(COMMANDS)))
-def test_no_answer_becomes_another_command(given_: dict[str, str], manager: str) -> None:
+def test_no_answer_becomes_another_command(given_, manager):
     _, _, _, commands, _ = COMMANDS[manager]
     try:
         package = read({**WECHAT._asdict(), "mark": "", "how": next(iter(commands)), **given_, "manager": manager})

@@ -1,7 +1,5 @@
 """A package system that there is not: a directory in /opt/acme for each package. One file, as any other is one."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import AbstractSet, Callable, Sequence
 

@@ -3,8 +3,6 @@
 Arguments: the host's root directory, a folder for the exports, a folder of the catalogue.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import sys

@@ -1,7 +1,5 @@
 """Application of changes: order, failures and budgets of users."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -31,11 +29,11 @@ def write(name: str, apply: Callable[[], Any] = nothing, user: str = "") -> Acti
 DENIED = write("b", failing(ControlError("denied")))
 
 
-def test_failing_preparation_does_not_stop_actions() -> None:
+def test_failing_preparation_does_not_stop_actions():
     assert carry_out(Changes([write("a")], beforehand=failing(ControlError("no room"))))["done"] == ["write /a"]
 
 
-def test_all_users_together_have_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_users_together_have_some_time(monkeypatch):
     """Other runs wait for the host meanwhile."""
     moments = iter(range(0, 10_000, 50))
     monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
@@ -45,7 +43,7 @@ def test_all_users_together_have_some_time(monkeypatch: pytest.MonkeyPatch) -> N
     assert [(str(action), why) for action, why in carried["left"]] == [("write /e", reason), ("write /f", reason)]
 
 
-def test_action_with_a_users_tool_waits_even_after_a_failure() -> None:
+def test_action_with_a_users_tool_waits_even_after_a_failure():
     hers = write("b", user="alice")._replace(has_users_tool=True)
     assert carry_out(Changes([hers, write("a")])) == {"done": ["write /a"], "left": [], "later": [hers]}
     with pytest.raises(ChangesFailed) as failed:
@@ -53,7 +51,7 @@ def test_action_with_a_users_tool_waits_even_after_a_failure() -> None:
     assert failed.value.carried == {"done": ["write /a"], "left": [], "later": [hers]}
 
 
-def test_users_actions_beyond_the_budget_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_actions_beyond_the_budget_are_left(monkeypatch):
     moments = iter([0, 60.0, 1000, 1000, 1010, 1020, 1030])  # before and after each, but for what is refused
     monkeypatch.setattr(applying, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     names = [("a", "alice"), ("b", "bob"), ("c", "alice"), ("d", "bob")]
@@ -63,7 +61,7 @@ def test_users_actions_beyond_the_budget_are_left(monkeypatch: pytest.MonkeyPatc
     assert [(str(action), why) for action, why in carried["left"]] == [("write /c", reason)]
 
 
-def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit() -> None:
+def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit():
     hers = write("b", failing(ControlError("denied")), user="alice")
     large = write("d", lambda: f"{len(bytes(256 << 20)) >> 20} MB", user="alice")
     done = ["write /a", "write /c", "write /d 256 MB"]

@@ -1,7 +1,5 @@
 """The control `apps` on a test tree, and the verification of one process at its start."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from proscribe.host.watch.restricted import Restricted, Verified, sets
 from proscribe.host.watch.starts.prefilter import Prefilter
 
 
-def test_lift_leaves_files_of_others_alone(host: MadeHost) -> None:
+def test_lift_leaves_files_of_others_alone(host):
     assert not any(apps.lift(host, plan(wechat=WECHAT))[:2]), "a host that was never enforced has none to lift"
     theirs = [Path(host.root + path) for path in ("/etc/dpkg/dpkg.cfg.d/theirs", "/etc/proscribe/note")]
     carry_out(apps.enforce(host, plan(wechat=WECHAT)).actions)
@@ -27,7 +25,7 @@ def test_lift_leaves_files_of_others_alone(host: MadeHost) -> None:
     assert [path.read_text() for path in theirs] == ["theirs", "theirs"]
 
 
-def test_script_that_fails_its_trial_is_not_put_into_dpkgs_configuration(host: MadeHost) -> None:
+def test_script_that_fails_its_trial_is_not_put_into_dpkgs_configuration(host):
     *others, last = apps.enforce(host, plan(wechat=WECHAT)).actions
     carry_out(others)
     Path(host.root + "/usr/libexec/proscribe/dpkg-gate").write_text("#!/bin/sh\nfi\n")
@@ -36,20 +34,20 @@ def test_script_that_fails_its_trial_is_not_put_into_dpkgs_configuration(host: M
     assert host.stat("/etc/dpkg/dpkg.cfg.d/proscribe") is None
 
 
-def test_audit_reports_package_and_expects_no_block(host: MadeHost) -> None:
+def test_audit_reports_package_and_expects_no_block(host):
     host.packages = {"wechat": "ii"}
     (verdict,) = apps.observe(host, plan("audit", wechat=WECHAT))
     assert (verdict.rule, verdict.state, verdict.drifted) == ("apps/wechat", "noncompliant", False)
 
 
-def test_program_that_this_run_depends_on_is_not_ended(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_that_this_run_depends_on_is_not_ended(host, monkeypatch):
     host.program(7, "/usr/bin/tor")
     monkeypatch.setattr(host, "lineage", lambda: {1, 7})
     changes = apps.enforce(host, plan(tor=TOR))
     assert (changes.actions, changes.refused[0].reason) == ([], "this run depends on it")
 
 
-def test_package_counts_although_the_rest_was_not_seen(host: MadeHost) -> None:
+def test_package_counts_although_the_rest_was_not_seen(host):
     host.root_user, host.packages = False, {"wechat": "ii"}
     assert states(host, plan(wechat=WECHAT))["apps/wechat"] == "noncompliant"
 
@@ -62,7 +60,7 @@ def test_package_counts_although_the_rest_was_not_seen(host: MadeHost) -> None:
         ({"rpm": ["parrot"], "pacman": ["parrot"]}, "var/lib/pacman/local"),
     ],
 )
-def test_package_of_a_missing_system_is_out(host: MadeHost, packages: dict[str, list[str]], place: str) -> None:
+def test_package_of_a_missing_system_is_out(host, packages, place):
     of = plan(parrot={"packages": packages})
     assert states(host, of)["apps/parrot"] == "not_applicable"
     (Path(host.root) / place).mkdir(parents=True)
@@ -77,7 +75,7 @@ PORTABLE, ALONE = "/home/alice/Downloads/v/Viber", "/home/alice/alone/Viber"
 
 
 @pytest.fixture
-def host_with_apps(host: MadeHost) -> MadeHost:
+def host_with_apps(host):
     root = Path(host.root)
     (root / "proc/self/ns").mkdir(parents=True)
     (root / "proc/self/ns/mnt").symlink_to("mnt:[1]")
@@ -118,7 +116,7 @@ def pids(verified: Verified) -> list[int]:
         pytest.param("/usr/bin/true", False, id="another program"),
     ],
 )
-def test_start_is_restricted_where_a_run_ends_the_program(host_with_apps: MadeHost, exe: str, ends: bool) -> None:
+def test_start_is_restricted_where_a_run_ends_the_program(host_with_apps, exe, ends):
     host = host_with_apps
     start(host, 7, exe)
     verified = verify(Restricted(host, SECTION), {7: exe})
@@ -129,12 +127,12 @@ def test_start_is_restricted_where_a_run_ends_the_program(host_with_apps: MadeHo
     assert Prefilter(names).may_be(exe) or not ends
 
 
-def test_start_is_innocent_where_nothing_is_restricted(host_with_apps: MadeHost) -> None:
+def test_start_is_innocent_where_nothing_is_restricted(host_with_apps):
     start(host_with_apps, 7, "/opt/viber/Viber")
     assert verify(Restricted(host_with_apps, None), {7: "/opt/viber/Viber"}).innocent == [7]
 
 
-def test_slow_start_of_a_user_delays_no_other(host_with_apps: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
     """The kernel's own answers come first; a program that hangs takes its time limit and hides no other start."""
     host = host_with_apps
     start(host, 7, "/opt/viber/Viber")
@@ -164,7 +162,7 @@ def test_slow_start_of_a_user_delays_no_other(host_with_apps: MadeHost, monkeypa
 
 
 @pytest.mark.parametrize("place", ["home/alice/Downloads/v", "home/alice", "home/alice/Downloads/v/resources"])
-def test_many_files_hide_no_program(host_with_apps: MadeHost, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_many_files_hide_no_program(host_with_apps, monkeypatch, place):
     """A start is verified with few names read."""
     start(host_with_apps, 7, PORTABLE)
     directory = Path(host_with_apps.root) / place
@@ -175,7 +173,7 @@ def test_many_files_hide_no_program(host_with_apps: MadeHost, monkeypatch: pytes
     assert pids(verify(Restricted(host_with_apps, SECTION), {7: PORTABLE})) == [7]
 
 
-def test_program_not_seen_in_time_is_not_innocent(host_with_apps: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_not_seen_in_time_is_not_innocent(host_with_apps, monkeypatch):
     start(host_with_apps, 7, ALONE)
 
     def exceed(*_: object) -> list[object]:

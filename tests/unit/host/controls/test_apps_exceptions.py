@@ -1,7 +1,5 @@
 """Waivers for a part of a service, and services that are restricted for the members of a group alone."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -61,9 +59,7 @@ def install(host: MadeHost, *names: str) -> None:
         ([{"waiver": "w5", "paths": [PROGRAM]}], "noncompliant", "", "package", ["remove"]),
     ],
 )
-def test_waiver_spares_the_package_or_program_it_names(
-    host: MadeHost, exceptions: Any, state: str, waiver: str, counting: str, lost: list[str]
-) -> None:
+def test_waiver_spares_the_package_or_program_it_names(host, exceptions, state, waiver, counting, lost):
     install(host, "wechat")
     host.program(7, PROGRAM)
     of = plan(wechat=wechat(*exceptions), messengers={**WECHAT, "exceptions": exceptions})
@@ -74,19 +70,19 @@ def test_waiver_spares_the_package_or_program_it_names(
 
 
 @pytest.mark.parametrize(("path", "state"), [(PROGRAM, "waived"), ("/opt/wechat", "noncompliant")])
-def test_program_outside_of_packages_is_covered_by_its_very_path(host: MadeHost, path: str, state: str) -> None:
+def test_program_outside_of_packages_is_covered_by_its_very_path(host, path, state):
     host.program(7, PROGRAM)
     assert observe(host, plan(wechat=wechat({"waiver": "w1", "paths": [path]}))).state == state
 
 
-def test_package_that_one_service_permits_stays(host: MadeHost) -> None:
+def test_package_that_one_service_permits_stays(host):
     install(host, "wechat")
     of = plan(wechat=wechat(VERSION), messengers=WECHAT)
     assert (observe(host, of).state, observe(host, of, "apps/messengers").state) == ("waived", "compliant")
     assert losses(host, of) == []
 
 
-def test_program_that_turned_into_a_permitted_one_is_spared(host: MadeHost) -> None:
+def test_program_that_turned_into_a_permitted_one_is_spared(host):
     install(host, "qq")
     host.program(7, "/opt/qq/qq")
     qq = {"packages": {"apt": ["qq"]}, "paths": ["/opt/qq"], "exceptions": [OF_BOB]}
@@ -101,7 +97,7 @@ def test_program_that_turned_into_a_permitted_one_is_spared(host: MadeHost) -> N
         assert exe.is_symlink() is spared
 
 
-def test_install_block_lets_in_a_waived_version(host: MadeHost) -> None:
+def test_install_block_lets_in_a_waived_version(host):
     both = {**VERSION, "waiver": "w9", "users": ["alice"]}  # a block does not know for whom a package is
     carry_out(apps.enforce(host, plan(wechat=wechat(VERSION, {**VERSION, "versions": ["2.0"]}, both))).actions)
     assert (Path(host.root) / LIST).read_text().splitlines()[1:] == ["wechat", "wechat 1.0", "wechat 2.0"]
@@ -126,9 +122,7 @@ def app(owner: User | None = None, version: str = "") -> Package:
         ([app(ALICE, "1.0")], VERSION, "noncompliant", "package process"),  # a user's home may say any version
     ],
 )
-def test_waiver_spares_the_installation_it_names(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch, packages: Any, exception: Any, state: str, counting: str
-) -> None:
+def test_waiver_spares_the_installation_it_names(host, monkeypatch, packages, exception, state, counting):
     monkeypatch.setattr(flatpak, "query", lambda host, ids: (packages, ""))
     monkeypatch.setattr(flatpak, "programs", lambda host, ids, packages: lambda process: "com.tencent.WeChat")
     host.program(7, "/app/bin/wechat")
@@ -137,7 +131,7 @@ def test_waiver_spares_the_installation_it_names(
 
 
 @pytest.mark.parametrize("change", [{"kind": "file"}, {"scope": "user:alice"}, {"version": ""}])
-def test_version_covers_packages_of_the_host_alone(change: dict[str, str]) -> None:
+def test_version_covers_packages_of_the_host_alone(change):
     package = Finding("package", "wechat", "dpkg", "1.0", "system", "/opt/wechat")
     entry = {"exceptions": [{**VERSION, "versions": ["1.0", ""]}]}
     assert (exception_for(entry, package), exception_for(entry, package._replace(**change))) == ("w1", "")
@@ -170,7 +164,7 @@ class Shared(MadeHost):
 
 
 @pytest.fixture
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+def shared(tmp_path_factory):
     return Shared(tmp_path_factory.mktemp("shared"))
 
 
@@ -180,7 +174,7 @@ def seen(host: Host, of: dict[str, Any]) -> tuple[str, list[str]]:
 
 
 @NEEDS_ROOT
-def test_package_of_everybody_stays_and_a_members_process_ends(shared: Shared) -> None:
+def test_package_of_everybody_stays_and_a_members_process_ends(shared):
     install(shared, "wechat")
     assert seen(shared, shared.plan()) == ("compliant", [])
     shared.start(PROGRAM)
@@ -200,7 +194,7 @@ def test_package_of_everybody_stays_and_a_members_process_ends(shared: Shared) -
 
 
 @NEEDS_ROOT
-def test_copy_of_a_member_moves_and_copies_of_others_stay(shared: Shared) -> None:
+def test_copy_of_a_member_moves_and_copies_of_others_stay(shared):
     shared.copy_to(ALICE, BOB)
     waived = shared.plan(exceptions=[{"waiver": "w1", "users": ["alice", "bob"]}])
     assert (seen(shared, waived), losses(shared, waived)) == (("waived", ["file user:alice"]), [])
@@ -212,7 +206,7 @@ def test_copy_of_a_member_moves_and_copies_of_others_stay(shared: Shared) -> Non
 
 
 @NEEDS_ROOT
-def test_app_of_a_member_goes_and_apps_of_others_stay(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_app_of_a_member_goes_and_apps_of_others_stay(shared, monkeypatch):
     removed: list[str] = []
     monkeypatch.setattr(flatpak, "query", lambda host, ids: ([app()], ""))
     monkeypatch.setattr(flatpak, "query_of", lambda host, user, ids: ([app(user)] if user.uid else [], ""))
@@ -226,7 +220,7 @@ def test_app_of_a_member_goes_and_apps_of_others_stay(shared: Shared, monkeypatc
 
 @NEEDS_ROOT
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
-def test_missing_group_touches_no_user_and_is_unknown(shared: Shared, mode: str) -> None:
+def test_missing_group_touches_no_user_and_is_unknown(shared, mode):
     shared.copy_to(ALICE, BOB)
     shared.start(PROGRAM)
     of = shared.plan("nosuch", mode)
@@ -235,7 +229,7 @@ def test_missing_group_touches_no_user_and_is_unknown(shared: Shared, mode: str)
 
 
 @NEEDS_ROOT
-def test_members_are_denied_execution_and_others_may_install(shared: Shared) -> None:
+def test_members_are_denied_execution_and_others_may_install(shared):
     of = shared.plan()
     desired = Desired(of["controls"]["apps"])
     assert [line.split()[2] for line in fapolicyd.rules(shared, desired)] == ["uid=51004", "uid=51004"]

@@ -1,7 +1,5 @@
 """The table of installation routes: each claim in it names a test that is there, and docs/coverage.md shows it."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 from pathlib import Path
@@ -17,18 +15,18 @@ ROUTES = routes()
 WORDS = {"dpkg": "deb packages"}
 
 
-def test_coverage_shows_the_table(project: Path) -> None:
+def test_coverage_shows_the_table(project):
     assert table() in (project / "docs/coverage.md").read_text(encoding="utf-8")
 
 
-def test_every_package_system_has_a_row() -> None:
+def test_every_package_system_has_a_row():
     routes = " ".join(row.route for row in ROUTES)
     assert [
         item.declared.name for item in declared() if WORDS.get(item.declared.name, item.declared.name) not in routes
     ] == []
 
 
-def test_a_system_that_leaves_traces_has_no_install_block() -> None:
+def test_a_system_that_leaves_traces_has_no_install_block():
     """Its file is compiled only where something is installed, so nobody would ever ask it for one (on_demand.py)."""
     traced = [item for item in declared() if item.declared.traces]
     modules = {item.file: importlib.import_module(f"{systems.__name__}.{item.file}") for item in traced}
@@ -53,19 +51,19 @@ def missing(project: Path, row: Route) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ROUTES, ids=lambda row: row.route[:20])
-def test_claim_of_a_row_names_a_test(project: Path, row: Route) -> None:
+def test_claim_of_a_row_names_a_test(project, row):
     """Each column is a promise: one that no test stands for is a hole that looks like a wall."""
     assert missing(project, row) == []
 
 
-def test_unseen_route_is_neither_removed_nor_silently_open() -> None:
+def test_unseen_route_is_neither_removed_nor_silently_open():
     """Nothing can take away what nothing sees; what no test keeps out or takes away says what is left."""
     for row in ROUTES:
         assert row.seen or not (row.removed or row.prevented), row.route
         assert row.left or (row.removed and row.prevented), row.route
 
 
-def test_cells_do_not_break_the_table() -> None:
+def test_cells_do_not_break_the_table():
     """A bar or an end of line in a cell would break the table of docs/coverage.md."""
     rows = table().splitlines()
     assert len(rows) == len(ROUTES) + 2

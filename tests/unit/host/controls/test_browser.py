@@ -1,14 +1,12 @@
 """Browsers whose policies others set too, and the lift that leaves foreign files unchanged."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
 import signal
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +63,7 @@ class Tree(browser_hosts.Tree):
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
+def tree(tmp_path):
     return Tree(tmp_path)
 
 
@@ -101,7 +99,7 @@ CONFLICTS = [
 
 
 @pytest.mark.parametrize(("files", "said"), CONFLICTS)
-def test_conflict_with_a_foreign_file_is_reported_and_left(files: dict[str, Any], said: list[str], tree: Tree) -> None:
+def test_conflict_with_a_foreign_file_is_reported_and_left(files, said, tree):
     for path, content in files.items():
         tree.put(path, content)
     before = tree.foreign()
@@ -115,7 +113,7 @@ def test_conflict_with_a_foreign_file_is_reported_and_left(files: dict[str, Any]
 JOINED = {"PolicyListMultipleSourceMergeList": ["URLAllowlist", "URLBlocklist"]}
 
 
-def test_entry_beyond_chromiums_limit_is_not_blocked(tree: Tree) -> None:
+def test_entry_beyond_chromiums_limit_is_not_blocked(tree):
     # The last file by name comes first in the joined list, so it is Proscribe's own entries that Chromium drops.
     tree.put(f"{MANAGED}/zz.json", {"URLBlocklist": [f"h{n}.example" for n in range(1500)], **JOINED})
     tree.enforce()
@@ -141,7 +139,7 @@ UNSANDBOXED = 'pref("general.config.sandbox_enabled"'
         ("usr/lib/firefox/defaults/pref/a.js", 'pref("general.config.sandbox_enabled", false);', False),  # no Firefox
     ],
 )
-def test_script_without_a_sandbox_makes_the_policy_unknown(tree: Tree, path: str, line: str, unknown: bool) -> None:
+def test_script_without_a_sandbox_makes_the_policy_unknown(tree, path, line, unknown):
     tree.put("usr/lib/firefox-esr/firefox-esr")
     tree.put("usr/lib/chromium/chromium")
     there = ["/usr/lib/firefox-esr/firefox-esr", "/usr/lib/firefox/firefox"]
@@ -155,7 +153,7 @@ def test_script_without_a_sandbox_makes_the_policy_unknown(tree: Tree, path: str
     assert (f"/{path} has Firefox run a script" in verdict.reason) is unknown
 
 
-def test_link_at_our_file_is_replaced_and_its_target_shown_nowhere(tree: Tree) -> None:
+def test_link_at_our_file_is_replaced_and_its_target_shown_nowhere(tree):
     (tree.root / MANAGED).mkdir(parents=True)
     (tree.root / MANAGED / "proscribe.json").symlink_to("/etc/passwd")
     assert "root:" not in "".join(action.before for action in browser.enforce(tree.host, plan()).actions)
@@ -164,7 +162,7 @@ def test_link_at_our_file_is_replaced_and_its_target_shown_nowhere(tree: Tree) -
 
 
 @pytest.mark.parametrize("path", [f"{MANAGED}/proscribe.json", FIREFOX])
-def test_directory_at_one_place_keeps_no_policy_from_the_others(tree: Tree, path: str) -> None:
+def test_directory_at_one_place_keeps_no_policy_from_the_others(tree, path):
     (tree.root / path).mkdir(parents=True)
     with contextlib.suppress(ControlError):
         tree.enforce()
@@ -199,7 +197,7 @@ FOLDERS = st.dictionaries(NAMES, FOREIGN, max_size=4)
 
 
 @pytest.fixture(scope="module")
-def scratch() -> Iterator[Path]:
+def scratch():
     # In memory, where there is such a place: there nothing waits for a disk.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as made:
         yield Path(made)
@@ -226,9 +224,7 @@ def plant(path: Path, foreign: Any) -> None:
 @pytest.mark.slow
 @given(chromium=FOLDERS, firefox=st.none() | FOREIGN, beside=FOLDERS, rights=st.sampled_from([0o755, 0o775, 0o700]))
 @examples(120, HealthCheck.function_scoped_fixture)
-def test_enforce_and_lift_leave_foreign_files(
-    scratch: Path, chromium: dict[str, Any], firefox: Any, beside: dict[str, Any], rights: int
-) -> None:
+def test_enforce_and_lift_leave_foreign_files(scratch, chromium, firefox, beside, rights):
     tree = fresh(scratch)
     for name, foreign in chromium.items():
         plant(tree.root / MANAGED / name, foreign)
@@ -256,7 +252,7 @@ def sealed_plan(browsers: Any) -> dict[str, Any]:
     return sealed(body)
 
 
-def test_unseen_browser_counts_as_installed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_browser_counts_as_installed(tree, monkeypatch):
     real = Host.stat
 
     def stat(self: Host, path: str) -> Any:
@@ -269,7 +265,7 @@ def test_unseen_browser_counts_as_installed(tree: Tree, monkeypatch: pytest.Monk
     assert browser.enforce(tree.host, sealed_plan([{**place, "paths": ["/b"]}])).notes == []
 
 
-def test_a_place_that_cannot_be_observed_is_an_action_that_fails(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_that_cannot_be_observed_is_an_action_that_fails(tree, monkeypatch):
     def refuse(*_: Any) -> None:
         raise Unseen("Host is down")
 
@@ -321,7 +317,7 @@ def make_tree_with_a_fork(scratch: Path) -> Tree:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("act", "again"), [("enforce", True), ("enforce", False), ("lift", False)])
-def test_kill_at_any_change_loses_no_foreign_file(scratch: Path, monkeypatch: Any, act: str, again: bool) -> None:
+def test_kill_at_any_change_loses_no_foreign_file(scratch, monkeypatch, act, again):
     monkeypatch.setattr(forks, "LEAST", 100)
     step, killed = 0, True
     first = ("var/lib/proscribe", "var/lib/proscribe/.directories.proscribe~")  # may stay after the very first steps

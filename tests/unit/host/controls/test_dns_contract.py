@@ -1,10 +1,7 @@
 """The contract of every DNS filter: its documents, its host, its accounts and its language."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dns_contract import Machine, sample
@@ -38,13 +35,13 @@ def declaration(name: str) -> Declared:
 
 
 @pytest.fixture
-def host(name: str, tmp_path: Path) -> Machine:
+def host(name, tmp_path):
     machine = Machine(tmp_path, name, sample(name))
     machine.file = described(machine, name).file
     return machine
 
 
-def test_documents_say_of_it_what_is_so(name: str, host: Machine) -> None:
+def test_documents_say_of_it_what_is_so(name, host):
     declared = declaration(name)
     said = declared.documented
     page = (PROJECT / "docs/dns.md").read_text().splitlines()
@@ -58,19 +55,19 @@ def test_documents_say_of_it_what_is_so(name: str, host: Machine) -> None:
         assert bool(said.tested) is (sample(name).packaged is not None)
 
 
-def test_a_host_with_it_gets_it(name: str, host: Machine) -> None:
+def test_a_host_with_it_gets_it(name, host):
     assert registry.backend(name).missing(host, choose(host, {"backend": name}).observed) == ""
     assert choose(host, {"backend": "auto"}).name == name
 
 
-def test_accounts_of_a_backend_are_those_of_its_sample(name: str, host: Machine) -> None:
+def test_accounts_of_a_backend_are_those_of_its_sample(name, host):
     observed = choose(host, {"backend": name}).observed
     assert registry.backend(name).users(host, observed) == list(sample(name).users)
 
 
 @pytest.mark.slow
 @given(names=NAMES, through=NAMES)
-def test_the_names_come_back_out_of_its_text(name: str, names: set[str], through: set[str]) -> None:
+def test_the_names_come_back_out_of_its_text(name, names, through):
     text = rendering.text(language(name), Desired({"service": sorted(names)}, {}, frozenset(through - names)))
     assert set(language(name).blocked.findall(text)) == names
     assert len(rendering.digest_in(text)) == 32
@@ -78,7 +75,7 @@ def test_the_names_come_back_out_of_its_text(name: str, names: set[str], through
 
 @pytest.mark.slow
 @given(names=NAMES, more=NAMES, through=NAMES)
-def test_two_texts_that_differ_have_different_digests(name: str, names: Any, more: set[str], through: set[str]) -> None:
+def test_two_texts_that_differ_have_different_digests(name, names, more, through):
     first = Desired({"service": sorted(names)}, {}, frozenset(through - names))
     second = Desired({"service": sorted(names | more)}, {}, frozenset(through - names - more))
     one, other = (rendering.text(language(name), desired) for desired in (first, second))

@@ -53,7 +53,7 @@ def states(verdicts: list[Verdict]) -> dict[str, str]:
     return {verdict.rule.partition("/")[2]: verdict.state for verdict in verdicts}
 
 
-def test_without_nft_every_rule_is_noncompliant_and_enforcing_says_what_to_install(tmp_path: Path) -> None:
+def test_without_nft_every_rule_is_noncompliant_and_enforcing_says_what_to_install(tmp_path):
     host = RecordedHost(tmp_path)
     verdicts = firewall.observe(host, plan(telegram={}))
     assert set(states(verdicts).values()) == {NONCOMPLIANT}
@@ -63,13 +63,13 @@ def test_without_nft_every_rule_is_noncompliant_and_enforcing_says_what_to_insta
         firewall.enforce(host, plan(telegram={}))
 
 
-def test_an_ordinary_user_sees_nothing_and_the_reason_names_root(tmp_path: Path) -> None:
+def test_an_ordinary_user_sees_nothing_and_the_reason_names_root(tmp_path):
     verdicts = firewall.observe(RecordedHost(tmp_path, root_user=False).install("nft"), plan(telegram={}))
     assert set(states(verdicts).values()) == {UNKNOWN}
     assert all("root" in verdict.reason for verdict in verdicts)
 
 
-def test_a_container_without_the_capability_is_unknown(tmp_path: Path) -> None:
+def test_a_container_without_the_capability_is_unknown(tmp_path):
     denied = Result(1, "", "netlink: Error: cache initialization failed: Operation not permitted")
     verdicts = firewall.observe(RecordedHost(tmp_path, denied).install("nft", "systemctl"), plan(telegram={}))
     assert (states(verdicts)["telegram"], states(verdicts)["boot"]) == (UNKNOWN, NONCOMPLIANT)
@@ -80,7 +80,7 @@ def test_a_container_without_the_capability_is_unknown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("entry", "state"), [({"mode": "upcoming", "effective_from": "2030-01-01"}, NOT_APPLICABLE)])
-def test_plan_that_refuses_no_network_has_no_table(tmp_path: Path, entry: dict[str, Any], state: str) -> None:
+def test_plan_that_refuses_no_network_has_no_table(tmp_path, entry, state):
     host = RecordedHost(tmp_path).install("nft")
     verdicts = firewall.observe(host, plan(dns_over_tls="unmanaged", telegram=entry))
     assert states(verdicts) == {"telegram": state, "ruleset": NOT_APPLICABLE, "boot": NOT_APPLICABLE}
@@ -91,7 +91,7 @@ def desired(**options: Any) -> str:
     return render(plan(telegram={})["controls"]["firewall"], Exemptions(**options))
 
 
-def test_a_host_without_systemd_is_reported(tmp_path: Path) -> None:
+def test_a_host_without_systemd_is_reported(tmp_path):
     host = RecordedHost(tmp_path, Result(0, desired(), "")).install("nft")
     assert "no systemd" in firewall.observe(host, plan(telegram={}))[-1].findings[-1].detail
     changes = firewall.enforce(host, plan(telegram={}))
@@ -102,7 +102,7 @@ def test_a_host_without_systemd_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("connection", "said"), [("203.0.113.5 50000 192.0.2.2 2222", ["203.0.113.5"]), ("UNKNOWN 65535 UNKNOWN 65535", [])]
 )
-def test_a_control_connection_from_a_refused_network_is_mentioned(tmp_path: Path, connection: str, said: Any) -> None:
+def test_a_control_connection_from_a_refused_network_is_mentioned(tmp_path, connection, said):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/environ").write_text(f"SSH_CONNECTION={connection}\0")
     changes = firewall.enforce(RecordedHost(tmp_path).install("nft", "systemctl"), plan(telegram={}))
@@ -172,7 +172,7 @@ OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\
         (LATE + OFFLOAD, NONCOMPLIANT, [("chain", "late", "inet shaper"), ("flowtable", "ft", "inet fast")]),
     ],
 )
-def test_foreign_table_that_bypasses_ours_is_reported(tmp_path: Path, listing: str, state: str, named: Any) -> None:
+def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, named):
     (verdict,) = other_tables.observe(RecordedHost(tmp_path, Result(0, listing, "")), "nft")
     assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
@@ -182,7 +182,7 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path: Path, listing: s
 
 
 @pytest.mark.parametrize(("answer", "states_"), [(Result(0, "", ""), []), (Result(1, LATE, "Error: x"), [UNKNOWN])])
-def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path: Path, answer: Result, states_: list[str]) -> None:
+def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path, answer, states_):
     assert [verdict.state for verdict in other_tables.observe(RecordedHost(tmp_path, answer), "nft")] == states_
 
 
@@ -200,7 +200,7 @@ def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path: Path, answer
         ),
     ],
 )
-def test_package_source_in_a_refused_network_is_reported(tmp_path: Path, files: Any, named: str | None) -> None:
+def test_package_source_in_a_refused_network_is_reported(tmp_path, files, named):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -214,7 +214,7 @@ class TestLifting:
     """What of ours is on a host goes, in the order in which nothing brings it back."""
 
     @pytest.fixture
-    def host(self, tmp_path: Path) -> RecordedHost:
+    def host(self, tmp_path):
         host = RecordedHost(tmp_path)
         host.write(BOOT_FILE, "the table")
         for unit in boot.units("/usr/sbin/nft"):
@@ -226,7 +226,7 @@ class TestLifting:
         paths = (BOOT_FILE, loaded_state.STATE, *(unit.path for unit in boot.units("/usr/sbin/nft")))
         return {path for path in paths if host.stat(path)}
 
-    def test_without_nft_what_is_stored_goes_and_what_may_be_loaded_is_said(self, host: RecordedHost) -> None:
+    def test_without_nft_what_is_stored_goes_and_what_may_be_loaded_is_said(self, host):
         changes = firewall.lift(host, plan(telegram={}))
         assert [refusal.subject for refusal in changes.refused] == ["inet proscribe"]
         assert self.files(host)
@@ -240,7 +240,7 @@ class TestLifting:
         assert host.ran == []  # there is no systemctl
         assert firewall.lift(host, plan(telegram={})).actions == []
 
-    def test_a_unit_that_is_masked_is_disabled_all_the_same(self, tmp_path: Path) -> None:
+    def test_a_unit_that_is_masked_is_disabled_all_the_same(self, tmp_path):
         host = RecordedHost(tmp_path).install("systemctl")
         unit = boot.units("nft")[0]
         place = Path(host.root + unit.path)
@@ -251,7 +251,7 @@ class TestLifting:
             action.apply()
         assert host.ran == [["systemctl", "disable", unit.name]] and host.stat(unit.path) is None
 
-    def test_lift_without_capability_fails_only_with_stored_files(self, tmp_path: Path) -> None:
+    def test_lift_without_capability_fails_only_with_stored_files(self, tmp_path):
         refused = Result(1, "", "Error: Operation not permitted")
         host = RecordedHost(tmp_path, refused).install("nft")
         assert firewall.lift(host, plan(telegram={})).actions == []

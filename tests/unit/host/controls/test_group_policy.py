@@ -1,7 +1,5 @@
 """Group Policy objects: identity, state, Samba's tools, LDIF, attributes and permissions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,18 +20,18 @@ DESKTOPS = "{564ECAE6-2359-8653-974C-178DC694F313}"
 
 
 @pytest.mark.parametrize("domain", ["example.com", "EXAMPLE.COM"])
-def test_an_id_follows_from_the_domain_and_the_name(domain: str) -> None:
+def test_an_id_follows_from_the_domain_and_the_name(domain):
     assert guid(domain, "Proscribe desktops") == DESKTOPS
 
 
 @pytest.mark.parametrize(
     ("description", "name"), [(f"{MARK}Proscribe", "Proscribe"), ("", ""), ("Its name: Proscribe", "")]
 )
-def test_the_mark_has_the_name(description: str, name: str) -> None:
+def test_the_mark_has_the_name(description, name):
     assert marked(description) == name
 
 
-def test_an_object_is_a_rule() -> None:
+def test_an_object_is_a_rule():
     assert rule("Proscribe: Desktops (2) ") == "group_policy/proscribe-desktops-2"
 
 
@@ -42,12 +40,12 @@ WHOLE = {"names": {"{2}": "Ours", "{1}": "Theirs"}, "right": ["b", "a"]}
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path):
     (tmp_path / "var/lib").mkdir(parents=True)
     return Host(str(tmp_path))
 
 
-def test_state_file_is_written_read_and_deleted(host: Host) -> None:
+def test_state_file_is_written_read_and_deleted(host):
     assert read(host) == NONE
     write(host, State(WHOLE["names"], WHOLE["right"]))
     assert host.text(FILE) == '{"names": {"{1}": "Theirs", "{2}": "Ours"}, "right": ["b", "a"]}\n'
@@ -58,7 +56,7 @@ def test_state_file_is_written_read_and_deleted(host: Host) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"names": ["1"], "right": []}', '{"names": {"1": "x"}}', ""])
-def test_foreign_text_is_no_state(host: Host, text: str) -> None:
+def test_foreign_text_is_no_state(host, text):
     host.write(FILE, text)
     assert read(host) == NONE
 
@@ -79,7 +77,7 @@ class Controller(Host):
         return Result(self.rc, "printed", "no such object")
 
 
-def test_a_tool_that_is_missing_names_its_packages() -> None:
+def test_a_tool_that_is_missing_names_its_packages():
     host = Controller("/", ["ldbsearch"])
     with pytest.raises(ControlError, match=f"testparm is not installed on this host: {domain.PACKAGES}"):
         domain.run(host, ["testparm"])
@@ -87,7 +85,7 @@ def test_a_tool_that_is_missing_names_its_packages() -> None:
     assert domain.run(host, ["ldbsearch", "-H", "x"]) == "printed" and host.ran == ["ldbsearch -H x"]
 
 
-def test_a_tool_that_fails_is_an_error_unless_it_may() -> None:
+def test_a_tool_that_fails_is_an_error_unless_it_may():
     host = Controller("/", ["testparm"], rc=1)
     assert domain.run(host, ["testparm"], may_fail=True) == ""
     with pytest.raises(ControlError, match="no such object"):
@@ -118,7 +116,7 @@ dn:: Q049Yg==
 """
 
 
-def test_ldif_answer_is_parsed_into_entries() -> None:
+def test_ldif_answer_is_parsed_into_entries():
     one, other = parse(ANSWER)
     assert one == Entry(
         "CN=a,DC=example",
@@ -149,11 +147,11 @@ def test_ldif_answer_is_parsed_into_entries() -> None:
         ("\n" * 60, "a:: " + "CgoK" * 20),
     ],
 )
-def test_a_value_that_could_be_taken_for_something_else_is_encoded(value: str, written: str) -> None:
+def test_a_value_that_could_be_taken_for_something_else_is_encoded(value, written):
     assert line("a", value) == written
 
 
-def test_records_of_changes() -> None:
+def test_records_of_changes():
     assert added("CN=a", [("b", "c"), ("d", "e")]) == "dn: CN=a\nchangetype: add\nb: c\nd: e\n\n"
     parts = [replaced("b", "c"), replaced("d", ""), exchanged("e", "f", "g"), exchanged("h", "i", "")]
     assert modified("CN=a", [*parts, exchanged("j", "", "k")]).splitlines() == [
@@ -175,14 +173,14 @@ EDITS_POLICIES, EDITS_TEMPLATES = "{D02B1F72-3407-48AE-BA88-E8213C6761F1}", "{80
 EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
 
 
-def test_the_page_of_requests_is_the_groups() -> None:
+def test_the_page_of_requests_is_the_groups():
     (one,) = desired(plan({"request_url": "https://ask.example"}))
     (other,) = desired(plan())
     assert "https://ask.example".encode("utf-16-le") in one.policy
     assert "https://".encode("utf-16-le") not in other.policy
 
 
-def test_policy_too_odd_for_registry_pol_names_its_group() -> None:
+def test_policy_too_odd_for_registry_pol_names_its_group():
     apps = {**PROGRAMS, "services": {"chat": {"mode": "enforce", "windows_processes": ["a%b.exe"]}}}
     with pytest.raises(ControlError, match="the policies of desktops do not fit into Registry.pol: .*a%b"):
         desired(plan({"apps": apps}))
@@ -195,7 +193,7 @@ def test_policy_too_odd_for_registry_pol_names_its_group() -> None:
         (b"x", [READS_POLICIES, EDITS_RULES, EDITS_POLICIES, READS_TEMPLATES, EDITS_TEMPLATES]),
     ],
 )
-def test_directory_attributes_follow_from_the_object(rules: bytes, extensions: list[str]) -> None:
+def test_directory_attributes_follow_from_the_object(rules, extensions):
     domain = Domain("/sam.ldb", "DC=Example,DC=com", "/sysvol")
     found = dict(attributes(domain, Desired("Ours", [], False, True, b"", rules), "{1}"))
     assert re.findall(r"\{[^}]*\}", found.pop("gPCMachineExtensionNames")) == extensions
@@ -210,7 +208,7 @@ def test_directory_attributes_follow_from_the_object(rules: bytes, extensions: l
     }
 
 
-def test_the_file_by_which_a_client_sees_a_change() -> None:
+def test_the_file_by_which_a_client_sees_a_change():
     assert ini(3) == f"; {WRITTEN_BY}\r\n[General]\r\nVersion=3\r\n".encode()
 
 
@@ -253,11 +251,11 @@ BITS = {
         (SHORT.replace("RP", "CCWO"), "O:DAG:DAD:P", ["AU has 0x80001"]),
     ],
 )
-def test_different_permissions_are_named(sddl: str, desired: str, said: list[str]) -> None:
+def test_different_permissions_are_named(sddl, desired, said):
     assert wrong(sddl, desired) == said
 
 
-def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(tmp_path, monkeypatch):
     values: dict[str, bytes | None] = {"security.NTACL": b"a"}
     monkeypatch.setattr(Host, "attribute", lambda self, path, name: values.get(name))
     host, file = Host(str(tmp_path)), tmp_path / "a"

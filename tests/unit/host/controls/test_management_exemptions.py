@@ -1,13 +1,9 @@
 """The addresses and names that a host depends on, read from its files."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,7 +58,7 @@ FE80 = "fe80:0000:0000:0000:0000:0000:0000:0001"
         (ssh_ports, "etc/ssh/sshd_config", "GatewayPort 2200\nMatch Address 192.0.2.1:2200", [22]),
     ],
 )
-def test_addresses_and_ports_are_read_from_files(tmp_path: Path, read: Any, path: str, text: str, found: Any) -> None:
+def test_addresses_and_ports_are_read_from_files(tmp_path, read, path, text, found):
     assert read(make_host(tmp_path, {path: text})) == found
 
 
@@ -73,7 +69,7 @@ def test_addresses_and_ports_are_read_from_files(tmp_path: Path, read: Any, path
         *(("yes\nDNSOverTLS=no", False), ("no\nDNS = x\nXDNSOverTLS=yes", False)),
     ],
 )
-def test_strict_dns_over_tls_is_read_from_resolved(tmp_path: Path, value: str, strict: bool) -> None:
+def test_strict_dns_over_tls_is_read_from_resolved(tmp_path, value, strict):
     assert resolvers_need_tls(make_host(tmp_path, {})) is False
     assert resolvers_need_tls(make_host(tmp_path, {"etc/systemd/resolved.conf": f"DNSOverTLS={value}\n"})) is strict
     later = {"etc/systemd/resolved.conf.d/a.conf": "DNSOverTLS=no\n"}
@@ -90,7 +86,7 @@ def chain(*parents: str) -> dict[str, str]:
     return files
 
 
-def test_unreadable_process_ends_the_search_for_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_process_ends_the_search_for_connections(tmp_path, monkeypatch):
     connection = "SSH_CONNECTION=192.0.2.{} 5 192.0.2.9 22"
     made = make_host(tmp_path, chain(connection.format(1), "", connection.format(2)))
     (tmp_path / "proc/101/environ").write_bytes(b"A=\xff\0" + connection.format(3).encode())
@@ -116,7 +112,7 @@ def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Calla
 
 @pytest.mark.parametrize("error", [Unseen("not yours"), ControlError("a device")])
 @pytest.mark.parametrize("what", ["list", "text"])
-def test_unreadable_file_or_folder_names_no_source(tmp_path: Path, monkeypatch: Any, what: str, error: Any) -> None:
+def test_unreadable_file_or_folder_names_no_source(tmp_path, monkeypatch, what, error):
     files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}
     made = make_host(tmp_path, files)
     assert package_sources(made) == ["a.example", "b.example"]
@@ -124,7 +120,7 @@ def test_unreadable_file_or_folder_names_no_source(tmp_path: Path, monkeypatch: 
     assert package_sources(made) == ["b.example"]
 
 
-def test_own_names_come_from_kernel_and_file(tmp_path: Path) -> None:
+def test_own_names_come_from_kernel_and_file(tmp_path):
     own = os.uname().nodename.lower()
     assert own_names(make_host(tmp_path, {"etc/hostname": "Web01.Example.org\n\n"})) == {own, "web01.example.org"}
 
@@ -140,19 +136,19 @@ COUNTERS = st.tuples(st.sampled_from(["_telegram", "-quic"]), st.integers(0, 3),
 
 
 @given(st.lists(DNF).map("\n".join))
-def test_our_block_in_dnfs_file(text: str) -> None:
+def test_our_block_in_dnfs_file(text):
     # At the end of a file that does not end in a line's end, the pattern takes what is between two blocks, too.
     assume(text.endswith("\n") or text.split("\n").count(rpm_block.END) < 2)
     assert rpm_block.without_excludes(text) == BLOCK.sub("", text)
 
 
 @given(st.text("aB-_.", max_size=12))
-def test_the_one_spelling_of_a_distribution(name: str) -> None:
+def test_the_one_spelling_of_a_distribution(name):
     assert site_packages.normal(name) == re.sub(r"[-_.]+", "-", name).lower()
 
 
 @given(st.lists(st.lists(LABELS, max_size=5).map(".".join), max_size=3))
-def test_names_match_the_pattern(names: list[str]) -> None:
+def test_names_match_the_pattern(names):
     if all(map(NAME.fullmatch, names)):
         assert desired.plain(names) == sorted(names)
     else:
@@ -161,7 +157,7 @@ def test_names_match_the_pattern(names: list[str]) -> None:
 
 
 @given(st.lists(COUNTERS, unique_by=lambda counter: counter[0]))
-def test_refused_packets_match_the_pattern(counters: list[tuple[str, int, str]]) -> None:
+def test_refused_packets_match_the_pattern(counters):
     text = "table inet proscribe {\n" + "".join(
         f"\tcounter refused{name} {{\n\t\tpackets {packets} bytes {60 * packets}{end}}}\n"
         for name, packets, end in counters
@@ -172,12 +168,12 @@ def test_refused_packets_match_the_pattern(counters: list[tuple[str, int, str]])
 
 
 @given(st.text("a %U@=/\t\u3000-", max_size=20))
-def test_the_arguments_of_a_command_without_quotations(command: str) -> None:
+def test_the_arguments_of_a_command_without_quotations(command):
     assert desktop_entries.arguments(command) == desktop_entries.arguments(f'"" {command}')
 
 
 @given(st.text("aB_.-/é1", max_size=4), st.text("aB_.-/é1", max_size=4))
-def test_a_remotes_names_that_can_be_parts_of_a_path(one: str, other: str) -> None:
+def test_a_remotes_names_that_can_be_parts_of_a_path(one, other):
     good = [re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in (one, other)]
     assert flatpak_remotes.odd(flatpak_remotes.Remote(one, other, "")) is not all(good)
 
@@ -186,7 +182,7 @@ OPTIONS = ("server=", "forward-addr:", "DNS=", "nameserver ", "forwarders:", "fo
 
 
 @given(st.lists(st.ip_addresses(), max_size=3))
-def test_the_servers_of_a_hosts_own_resolver(addresses: list[IPv4Address | IPv6Address]) -> None:
+def test_the_servers_of_a_hosts_own_resolver(addresses):
     for line in ("server={}", "server = /example.org/{}#53", "forward-addr: {}@853#dns.example", "DNS=  {}%eth0#name",
                  "nameserver {}", "nameserver\t{}"):  # fmt: skip
         assert servers(*map(line.format, addresses)) == [str(item) for item in addresses]
@@ -209,7 +205,7 @@ def servers(*lines: str) -> list[str]:
         (["server=/a.example/#", "address=/a.example/192.0.2.1"], []),
     ],
 )
-def test_a_list_of_servers_may_have_lines_of_its_own(lines: list[str], found: list[str]) -> None:
+def test_a_list_of_servers_may_have_lines_of_its_own(lines, found):
     assert servers(*lines) == found
 
 
@@ -226,5 +222,5 @@ def test_a_list_of_servers_may_have_lines_of_its_own(lines: list[str], found: li
         ("baseurl=https://$host.example/ file:///srv/x cdrom:[Debian]/ http:// http:///x http://-a/", []),
     ],
 )
-def test_hosts_of_package_sources_are_read(line: str, hosts: list[str]) -> None:
+def test_hosts_of_package_sources_are_read(line, hosts):
     assert list(management_exemptions._hosts_of_urls(line)) == hosts

@@ -1,9 +1,6 @@
 """The record of a platform that is only observed."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +17,7 @@ PLAN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("only", "names"), [([], ["apps", "browser", "dns"]), (["firewall"], [])])
-def test_observed_controls_follow_plan_and_choice(only: Sequence[str], names: Sequence[str]) -> None:
+def test_observed_controls_follow_plan_and_choice(only, names):
     assert sorted(chosen(PLAN, only)) == names
 
 
@@ -33,7 +30,7 @@ def observed() -> list[Verdict]:
     return [Verdict("apps/chat", NONCOMPLIANT, (finding,)), Verdict("apps/mail", COMPLIANT)]
 
 
-def test_record_has_observed_failed_and_unobserved_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 12.3456)
     observers = {"apps": observed, "dns": failing}
     record = record_of(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)
@@ -62,7 +59,7 @@ def test_record_has_observed_failed_and_unobserved_controls(monkeypatch: pytest.
     }
 
 
-def test_the_catalogue_is_named_where_the_plan_names_it() -> None:
+def test_the_catalogue_is_named_where_the_plan_names_it():
     plan = {**PLAN, "catalog": {"digest": "sha256:2"}}
     record = record_of(plan, ["apps", "dns"], {"apps": list}, {"os": "windows"}, "", time.monotonic())
     assert record["catalog"] == {"digest": "sha256:2"}

@@ -1,12 +1,10 @@
 """Real tools of users, run without the host's lock and within a budget."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,7 @@ from proscribe.host.system import Host, Result, User, run_tool
 from proscribe.host.watch import correcting
 from proscribe.model import plan as plans
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs tools as somebody else"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs tools as somebody else")]
 MALLORY = User("mallory", 61235, 61235, "/home/mallory")
 BOB = User("bob", 61236, 61236, "/home/bob")
 IDS = [f"banned{number:02}" for number in range(20)]
@@ -80,7 +75,7 @@ class UvHost(Host):
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[UvHost]:
+def host(monkeypatch):
     monkeypatch.setattr(users_tools, "USER_SECONDS", 3.0)
     monkeypatch.setattr(users_tools, "ALL_SECONDS", 5.0)
     place = Path(tempfile.mkdtemp())  # pytest's own directories are closed to others
@@ -101,7 +96,7 @@ def refused_of(answer: Any, user: User) -> list[str]:
 
 
 @pytest.mark.parametrize("make_doing", [lambda: run.carry_out, correcting.LimitedChanges], ids=["run", "watch"])
-def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host: UvHost, make_doing: Any) -> None:
+def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host, make_doing):
     doing = make_doing()
     host.installs(MALLORY, SLEEPS, IDS)
     host.installs(BOB, WORKS, IDS[:3])
@@ -120,7 +115,7 @@ def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host: 
         assert [row["user"] for row in correcting.list_by_user("apps", doing.left)] == ["mallory"]
 
 
-def test_user_with_a_spent_budget_waits_a_day(host: UvHost) -> None:
+def test_user_with_a_spent_budget_waits_a_day(host):
     host.installs(MALLORY, SLEEPS, IDS[:2])
     host.installs(BOB, WORKS, IDS[:1])
     run.change(host, plan(), "apps")
@@ -134,7 +129,7 @@ def test_user_with_a_spent_budget_waits_a_day(host: UvHost) -> None:
         assert all("over budget: tools of mallory took 3 s" in reason for reason in refused_of(answer, MALLORY))
 
 
-def test_a_run_that_is_killed_has_charged_the_user(host: UvHost) -> None:
+def test_a_run_that_is_killed_has_charged_the_user(host):
     host.installs(MALLORY, SLEEPS, IDS[:1])
     pid = os.fork()
     if not pid:
@@ -147,9 +142,7 @@ def test_a_run_that_is_killed_has_charged_the_user(host: UvHost) -> None:
     assert len(host.notes(MALLORY)) == 1 and "over budget" in refused_of(answer, MALLORY)[0]
 
 
-def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_who_had_nothing(
-    host: UvHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_who_had_nothing(host, monkeypatch):
     monkeypatch.setattr(users_tools, "USER_SECONDS", 6.0)
     monkeypatch.setattr(users_tools, "ALL_SECONDS", 3.0)
     host.installs(BOB, SLEEPS, IDS[:1])
@@ -163,14 +156,14 @@ def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_w
     assert (len(host.notes(BOB)), len(host.notes(MALLORY)), host.has(MALLORY)) == (2, 1, [])
 
 
-def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host: UvHost, monkeypatch: Any) -> None:
+def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host, monkeypatch):
     host.installs(BOB, WORKS, IDS[:1])
     Path(host.root + users_tools.SPENT).mkdir(parents=True)
     answer = run.change(host, plan(), "apps")
     assert host.notes(BOB) == [] and len(refused_of(answer, BOB)) == 1
 
 
-def test_lift_forgets_the_budgets_of_users(host: UvHost) -> None:
+def test_lift_forgets_the_budgets_of_users(host):
     host.installs(BOB, WORKS, IDS[:1])
     run.change(host, plan(), "apps")
     run.change(host, plan(), "apps", lift=True)

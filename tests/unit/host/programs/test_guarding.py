@@ -1,7 +1,5 @@
 """The guard of scheduled runs: it refuses files that others can change, and sends alerts. Each test has a process."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

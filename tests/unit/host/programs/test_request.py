@@ -1,7 +1,5 @@
 """proscribe-request: its words, its messages, and the requests that it reads and writes."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

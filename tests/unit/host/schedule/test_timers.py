@@ -1,7 +1,5 @@
 """Schedules on a host: their files and timers are installed, changed where they differ, and removed whole."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,8 +1,6 @@
 """The paths that a unit of a schedule sees, tried in a unit of its kind. tests/integration/test_schedule_others.py has
 the same with a real systemd."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

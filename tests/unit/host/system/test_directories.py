@@ -3,8 +3,6 @@
 A copy takes the place of the original where their sums are equal, so a sum of less than the whole loses data.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

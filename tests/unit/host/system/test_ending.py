@@ -1,7 +1,5 @@
 """The end of programs: signals, waits, and reports of processes that stay."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """The lock of a host: runs take turns and know of each other. The other run is a process of its own."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """The file scan below what others fill: limits, links, mounts, hostile names, and what the next scan can skip."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

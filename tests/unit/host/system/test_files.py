@@ -1,7 +1,5 @@
 """Files that are written and deleted on a host, and the ledger of directories that were made for them."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

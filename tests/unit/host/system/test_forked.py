@@ -1,7 +1,5 @@
 """Work in a process of its own: its parts come back, and whatever it does instead ends that process alone."""
 
-from __future__ import annotations
-
 import gc
 import json
 import os

@@ -1,7 +1,5 @@
 """Links of root's are followed; a link of a user's never, also where it is swapped in at the last moment."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

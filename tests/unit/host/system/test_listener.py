@@ -1,7 +1,5 @@
 """The listener with real connections: the names that it counts."""
 
-from __future__ import annotations
-
 import socket
 import threading
 

@@ -1,7 +1,5 @@
 """The lock of a file that several processes of Proscribe change."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

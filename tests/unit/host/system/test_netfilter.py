@@ -1,7 +1,5 @@
 """The state of the kernel's packet filter: of a real one in an own network, and in made answers."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

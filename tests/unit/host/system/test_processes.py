@@ -1,7 +1,5 @@
 """Processes of a host with a made /proc: their users, their start times, and the files that they see."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd

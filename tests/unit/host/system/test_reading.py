@@ -1,7 +1,5 @@
 """Reading of a host: limits, errors, no link of a user's, and nothing left open."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Root runs no tool that others can change: planted tools of users, and package systems of their own."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

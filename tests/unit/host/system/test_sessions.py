@@ -1,7 +1,5 @@
 """The users who are logged in by the files of systemd-logind."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The scope of a user's tool: nothing of the tool is left after it, and its number is not mistaken."""
 
-from __future__ import annotations
-
 import json
 import os
 import select

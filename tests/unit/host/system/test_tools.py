@@ -1,7 +1,5 @@
 """Tools of the host: limits of time and output, input, answers, and no descriptor left open."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Transient users: their files and processes, and the rooms that a killed run left."""
 
-from __future__ import annotations
-
 import os
 import pwd
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The state of units that shows without systemctl."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

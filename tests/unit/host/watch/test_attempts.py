@@ -1,7 +1,5 @@
 """Attempts to start restricted programs: counted, and written once a minute."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The causes of wrong rules, in words."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from proscribe.host.watch.causes import by_cause

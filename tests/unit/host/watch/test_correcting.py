@@ -1,7 +1,5 @@
 """Corrections by the watch where one user has many restricted packages."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -63,7 +61,7 @@ class Homes(Made):
 
 
 @pytest.fixture
-def host(made: Made) -> Homes:
+def host(made):
     """A watched host of alice and bob."""
     homes = Homes(made.root)
     accounts = [f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in (("alice", ALICE), ("bob", BOB))]
@@ -97,7 +95,7 @@ def corrections(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host: Homes) -> None:
+def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host):
     hers, his = host.install("alice", ALICE, 26), host.install("bob", BOB, 1)
     record = observe_itself(host)
     assert not his[0].exists(), "bob's package went"
@@ -115,7 +113,7 @@ def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host: Hom
     assert corrections(audit(host)) == []
 
 
-def test_every_output_names_packages_that_the_watch_did_not_correct(host: Homes, tmp_path: Path) -> None:
+def test_every_output_names_packages_that_the_watch_did_not_correct(host, tmp_path):
     host.install("alice", ALICE, 26)
     observe_itself(host)
     answer = audit(host)
@@ -147,8 +145,8 @@ class TestLimits:
         ],
     )
     def test_owner_of_too_many_packages_keeps_nobody_else_from_correction(
-        self, counts: dict[str, int], removed: list[str], left: list[str], stopped: bool, monkeypatch: Any
-    ) -> None:
+        self, counts, removed, left, stopped, monkeypatch
+    ):
         monkeypatch.setattr("proscribe.host.controls.applying._on_behalf", lambda action, _: action.apply())
         done: list[str] = []
         actions = [self.remove(count, user, done) for user, count in counts.items()]

@@ -1,7 +1,5 @@
 """The ends of programs by the watch: side by side, with TERM and KILL."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

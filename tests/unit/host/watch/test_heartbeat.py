@@ -1,7 +1,5 @@
 """The heartbeat of the daemon that notices starts, and the verdict that follows."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable

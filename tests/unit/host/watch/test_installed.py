@@ -1,7 +1,5 @@
 """The watch as a state of a host: installed, wrong in a part, repaired, and removed."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The steps by which a run brings the watch in line, and its calls of systemd."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

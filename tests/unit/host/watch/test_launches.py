@@ -1,7 +1,5 @@
 """The start of the daemon and of the verifier, with real processes, and their status."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

@@ -1,7 +1,5 @@
 """An own observation of a host: its corrections and its notes, each once in the journal, also after a kill."""
 
-from __future__ import annotations
-
 import calendar
 import json
 import os

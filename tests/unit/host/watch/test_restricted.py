@@ -1,7 +1,5 @@
 """The starts that are verified by the plans: all that these may enforce at some hour."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

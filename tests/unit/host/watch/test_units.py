@@ -1,7 +1,5 @@
 """The units of the watch, and the rights that systemd takes from them."""
 
-from __future__ import annotations
-
 import configparser
 
 import pytest

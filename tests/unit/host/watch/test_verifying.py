@@ -1,7 +1,5 @@
 """The verifier: the plan in effect at every start, the ends of programs, notes to users, and its answers."""
 
-from __future__ import annotations
-
 import marshal
 import os
 import signal

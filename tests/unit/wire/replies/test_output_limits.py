@@ -1,7 +1,5 @@
 """Limits on the programs of a connection: bytes of output, time, and no process that stays behind."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import selectors

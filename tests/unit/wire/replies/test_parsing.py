@@ -1,7 +1,5 @@
 """JSON as hosts print it: any other text is an error of one short line."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -25,7 +23,7 @@ from proscribe.wire.replies.shapes import Unusable
     ],
     ids=range(6),
 )
-def test_text_that_is_no_json_is_one_error_with_a_short_reason(text: str, why: str) -> None:
+def test_text_that_is_no_json_is_one_error_with_a_short_reason(text, why):
     # Any other error of a hostile host's answer would end the task, and with it perhaps the run.
     with pytest.raises(Unusable, match=f"^it is no JSON: {why}") as raised:
         parsed(text)
@@ -39,7 +37,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_too_many_values_are_counted_and_never_made(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_values_are_counted_and_never_made(shape, monkeypatch):
     # Ten such shapes of 16 MiB took up to 637 MB before they were refused.
     texts: list[str] = []
     monkeypatch.setattr(parsing.json, "loads", lambda text, **_: texts.append(text))
@@ -55,7 +53,7 @@ def test_too_many_values_are_counted_and_never_made(shape: str, monkeypatch: pyt
         st.none() | st.text('ab,[{\\"', max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
     )
 )
-def test_values_of_any_json_are_counted_exactly(value: Any) -> None:
+def test_values_of_any_json_are_counted_exactly(value):
     text = json.dumps(value)
     opened = count_values(value)
     assert parsed(text, opened) == value
@@ -78,13 +76,13 @@ def count_values(value: Any) -> int:
         ("m:1\n m:2", "1"), (b"m:1\xff\nx", "1\udcff"), (b"x\r\nm:\r", ""), (b"am:", None), (b"m:", ""),
     ],
 )  # fmt: skip
-def test_rest_of_the_last_line_with_a_mark_is_read(output: str | bytes, line: str | None) -> None:
+def test_rest_of_the_last_line_with_a_mark_is_read(output, line):
     assert last_line(output, "m:") == line
 
 
 @pytest.mark.parametrize(
     ("output", "why"), [("", "$"), ("Welcome!\n", "$"), ("[1]\n", "$"), ('{"a": 1}\n{broken', ": Expecting property")]
 )
-def test_output_without_an_object_is_no_answer(output: str, why: str) -> None:
+def test_output_without_an_object_is_no_answer(output, why):
     with pytest.raises(Unusable, match=f"^it is no JSON{why}"):
         last_object(output)

@@ -1,7 +1,5 @@
 """Records that hosts answer: a hostile host breaks nothing and cannot call itself milder than it is."""
 
-from __future__ import annotations
-
 import copy
 import json
 

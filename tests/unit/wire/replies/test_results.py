@@ -1,7 +1,5 @@
 """Answers of hostile hosts, from bytes to outputs: none ends the run, harms another host, or steers a terminal."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import datetime

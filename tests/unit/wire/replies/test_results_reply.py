@@ -1,9 +1,5 @@
 """Keys and types that a module's answer may bring into Ansible's result."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import pytest
 from proscribe.model.finding import Finding
 from proscribe.wire.replies import results
@@ -20,7 +16,7 @@ HOSTILE = {
 
 
 @pytest.fixture(autouse=True)
-def plain_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_record(monkeypatch):
     monkeypatch.setattr(results.record, "of_result", lambda value: {"record of": value})
 
 
@@ -41,7 +37,7 @@ def plain_record(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"lacking": True, "system": "Linux"}, {"lacking": True}),
     ],
 )
-def test_observation_has_known_keys_alone(answer: dict[str, Any], result: dict[str, Any]) -> None:
+def test_observation_has_known_keys_alone(answer, result):
     assert results.observation({**answer, **HOSTILE}) == {"changed": False, **result}
     assert results.observation({**answer, "changed": True})["changed"] is False
 
@@ -60,7 +56,7 @@ def test_observation_has_known_keys_alone(answer: dict[str, Any], result: dict[s
         (None, "the answer is no mapping"),
     ],
 )
-def test_observation_of_another_shape_is_refused(answer: object, why: str) -> None:
+def test_observation_of_another_shape_is_refused(answer, why):
     with pytest.raises(Unusable, match=f"^{why}$"):
         results.observation(answer)
     results.observation({"record": 1, "drifted": ["apps"] * 4})
@@ -96,7 +92,7 @@ PACKAGE = {"manager": "dpkg", "id": "owl", "scope": "system", "name": "owl:i386"
         ),
     ],
 )
-def test_change_has_known_keys_alone(answer: dict[str, Any], result: dict[str, Any]) -> None:
+def test_change_has_known_keys_alone(answer, result):
     expected = {**CHANGE, **result}
     assert results.change({**answer, **HOSTILE}) == expected
     without = {key: value for key, value in expected.items() if key not in ("refused", "findings")}
@@ -133,14 +129,14 @@ def test_change_has_known_keys_alone(answer: dict[str, Any], result: dict[str, A
         (["x"], "the answer is no mapping"),
     ],
 )
-def test_change_of_another_shape_is_refused(answer: object, why: str) -> None:
+def test_change_of_another_shape_is_refused(answer, why):
     for read in (results.change, results.schedule, results.firewall):
         with pytest.raises(Unusable, match=f"^{why}"):
             read(answer)
 
 
 @pytest.mark.parametrize("pending", ["0123456789ab", {"token": "0123456789ab", "within": 10**9}])
-def test_firewall_that_waits_has_its_token_alone(pending: object) -> None:
+def test_firewall_that_waits_has_its_token_alone(pending):
     assert results.firewall({"pending": pending, **HOSTILE}) == {**CHANGE, "pending": "0123456789ab"}
     assert results.firewall({"pending": None}) == CHANGE
 
@@ -149,13 +145,13 @@ def test_firewall_that_waits_has_its_token_alone(pending: object) -> None:
     "pending",
     ["", "0123456789a", "0123456789abc", "0123456789AB", "0123456789ab\n", "../../../etc", {}, {"token": 5}, 5, []],
 )
-def test_token_of_a_firewall_that_is_no_twelve_digits_is_refused(pending: object) -> None:
+def test_token_of_a_firewall_that_is_no_twelve_digits_is_refused(pending):
     # It becomes part of a name on the host and of a command on the controller.
     with pytest.raises(Unusable, match="twelve hexadecimal digits|pending is no mapping"):
         results.firewall({"pending": pending})
 
 
-def test_stored_record_is_read_as_a_record() -> None:
+def test_stored_record_is_read_as_a_record():
     assert results.stored_record("x") == {"changed": False, "record": {"record of": "x"}}
 
 
@@ -199,7 +195,7 @@ OUTCOME = {"id": "wechat-0123abcd", "done": True, "why": ""}
         *(({"items": [{**ITEM, key: 7}]}, f"{key} is no text") for key in TEXTS_OF_AN_ITEM),
     ],
 )
-def test_answer_about_a_quarantine_of_another_shape_is_refused(answer: object, why: str) -> None:
+def test_answer_about_a_quarantine_of_another_shape_is_refused(answer, why):
     with pytest.raises(Unusable, match=why):
         results.quarantine(answer)
 

@@ -1,7 +1,5 @@
 """Answers about the time between two runs and about requests of users, read as a stranger's data."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """A release, by the commands of docs/how-to/release-a-version.md: built, signed, checked, and refused where changed."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
@@ -39,7 +37,7 @@ def run(script: str, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory):
     """A home with the key of the releases."""
     made = tmp_path_factory.mktemp("home")
     (made / ".ssh").mkdir(mode=0o700)
@@ -49,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def released(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def released(home, tmp_path_factory):
     """A fresh clone at the tag of a release, after the commands that build and sign it."""
     source, clone = tmp_path_factory.mktemp("source") / "proscribe", tmp_path_factory.mktemp("clone") / "proscribe"
     subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(source)], check=True)
@@ -75,7 +73,7 @@ def checked(directory: Path, home: Path) -> bool:
 
 
 @pytest.fixture
-def download(released: Path, home: Path, tmp_path: Path) -> Path:
+def download(released, home, tmp_path):
     """What a team has got: the published files, and the line of the signer."""
     for path in released.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -84,7 +82,7 @@ def download(released: Path, home: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_release_is_checked_and_installed(download: Path, home: Path) -> None:
+def test_a_release_is_checked_and_installed(download, home):
     names = {path.name for path in download.iterdir()}
     archive = f"proscribe-ban-{VERSION}.tar.gz"
     assert names == {archive, "SHA256SUMS", "SHA256SUMS.sig", "allowed_signers"}
@@ -111,12 +109,12 @@ def other_purpose(download: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [other_bytes, other_sums, other_purpose])
-def test_what_somebody_changed_is_refused(download: Path, home: Path, change: object) -> None:
+def test_what_somebody_changed_is_refused(download, home, change):
     change(download)  # type: ignore[operator]
     assert not checked(download, home)
 
 
-def test_another_version_than_that_of_the_tag_is_not_built(released: Path, home: Path) -> None:
+def test_another_version_than_that_of_the_tag_is_not_built(released, home):
     clone = released.parent
     subprocess.run(["git", "tag", "v7.9.0"], cwd=clone, check=True)
     subprocess.run(["git", "tag", "--delete", f"v{VERSION}"], cwd=clone, check=True, capture_output=True)

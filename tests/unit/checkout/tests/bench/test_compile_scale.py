@@ -1,7 +1,5 @@
 """The parts of the bench of compiling: each kind of inventory is the same fleet, and a run stops before any host."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
@@ -19,7 +17,7 @@ HOSTS = DEPARTMENTS + 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kinds_of_inventory_have_the_same_hosts_groups_and_variables(kind: str, tmp_path: Path) -> None:
+def test_kinds_of_inventory_have_the_same_hosts_groups_and_variables(kind, tmp_path):
     fleet = make_fleet(HOSTS)
     inventory = InventoryManager(DataLoader(), sources=[str(KINDS[kind](tmp_path, fleet))])
     groups = {
@@ -34,7 +32,7 @@ def test_kinds_of_inventory_have_the_same_hosts_groups_and_variables(kind: str, 
     assert len({json.dumps(variables["site"]) for variables in fleet["_meta"]["hostvars"].values()}) == SITES
 
 
-def test_playbooks_have_two_plays_and_the_first_is_an_audits(tmp_path: Path) -> None:
+def test_playbooks_have_two_plays_and_the_first_is_an_audits(tmp_path):
     plays = {name: yaml.safe_load(path.read_text()) for name, path in write_playbooks(tmp_path).items()}
     audit = yaml.safe_load((Path(__file__).resolve().parents[5] / "playbooks" / "audit.yml").read_text())
     assert plays["compile"][0] == audit[0]

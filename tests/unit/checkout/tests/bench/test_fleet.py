@@ -1,7 +1,5 @@
 """The parts of the fleet's bench that decide whether a figure is a result."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Programs that serve permitted accounts, too: they are reported, and never removed, ended or denied."""
 
-from __future__ import annotations
-
 import datetime
 import json
 from pathlib import Path
@@ -61,15 +59,13 @@ def modes(made: Catalogue, control: str, **restrictions: object) -> dict[str, st
         ({"programs_for_both": "remove", "controls": {"apps": "audit"}}, "audit"),
     ],
 )
-def test_the_programs_stay_and_the_names_of_the_private_edition_are_blocked(
-    restrictions: dict[str, object], drive: str
-) -> None:
+def test_the_programs_stay_and_the_names_of_the_private_edition_are_blocked(restrictions, drive):
     assert modes(MADE, "apps", **restrictions)["drive"] == drive
     assert modes(MADE, "browser", **restrictions) == modes(MADE, "dns", **restrictions)
     assert modes(MADE, "dns", **restrictions)["drive"] == "enforce"
 
 
-def test_what_is_found_is_reported_and_does_not_count() -> None:
+def test_what_is_found_is_reported_and_does_not_count():
     entry = compiled(MADE)["controls"]["apps"]["services"]["drive"]
     found = Finding("package", "drive", manager="apt", version="1")
     verdict = judge("apps/drive", entry, [found])
@@ -77,7 +73,7 @@ def test_what_is_found_is_reported_and_does_not_count() -> None:
     assert "serves both" in verdict.reason
 
 
-def test_groups_of_users_cannot_be_denied_the_program_either() -> None:
+def test_groups_of_users_cannot_be_denied_the_program_either():
     with pytest.raises(PolicyErrors, match=r"groups_restricted\[0\].services\[0\]: found 'drive'"):
         compiled(MADE, groups_restricted=[{"services": ["drive"], "groups": ["staff"], "controls": ["apps"]}])
 
@@ -90,9 +86,7 @@ def test_groups_of_users_cannot_be_denied_the_program_either() -> None:
     [{}, {"tenants": TENANTS}, {"categories": EVERY}, {"categories": EVERY, "tenants": TENANTS}],
     ids=["default", "tenants", "every category", "every category and tenants"],
 )
-def test_no_policy_denies_what_offices_depend_on(
-    project: Path, own_catalogue: Catalogue, restrictions: dict[str, object]
-) -> None:
+def test_no_policy_denies_what_offices_depend_on(project, own_catalogue, restrictions):
     office = yaml.safe_load((project / "tests/catalog/office_programs.yml").read_text())
     plan = compiled(own_catalogue, **restrictions)
     for id_, entry in plan["controls"]["apps"]["services"].items():
@@ -116,7 +110,7 @@ def folded(names: list[str]) -> set[str]:
     return {name.casefold() for name in names}
 
 
-def test_each_entry_with_programs_says_whom_they_serve(own_catalogue: Catalogue) -> None:
+def test_each_entry_with_programs_says_whom_they_serve(own_catalogue):
     """Written down, and not the default: somebody has judged it."""
     for entry in own_catalogue.services.values():
         data = yaml.safe_load(Path(entry.file).read_text())

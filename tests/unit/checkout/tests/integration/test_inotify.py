@@ -1,7 +1,5 @@
 """The kernel's limit that tests raise: by the first of several runs, and lowered by the last one."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +13,13 @@ from inotify import ENOUGH, room  # noqa: E402
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> tuple[Path, Path, Path]:
+def place(tmp_path):
     (tmp_path / "limit").write_text("128\n")
     return tmp_path / "limit", tmp_path / "present", tmp_path / "before"
 
 
 @pytest.mark.parametrize("own, meanwhile", [("128\n", f"{ENOUGH}\n"), ("8192\n", "8192\n")])
-def test_the_limit_is_raised_as_long_as_anybody_needs_it(place, own: str, meanwhile: str) -> None:
+def test_the_limit_is_raised_as_long_as_anybody_needs_it(place, own, meanwhile):
     limit = place[0]
     limit.write_text(own)
     first, second = room(*place), room(*place)
@@ -33,7 +31,7 @@ def test_the_limit_is_raised_as_long_as_anybody_needs_it(place, own: str, meanwh
     assert limit.read_text() == own
 
 
-def test_a_run_that_was_killed_is_not_here_any_more(place) -> None:
+def test_a_run_that_was_killed_is_not_here_any_more(place):
     limit = place[0]
     paths = [str(path) for path in place]
     program = f"""

@@ -1,7 +1,5 @@
 """The tests that run the line of a mutant, by coverage.py."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
@@ -19,7 +17,7 @@ NEAR_TEST, FAR_TEST = f"{NEAR}::test_a[1]", f"{FAR}::test_b"
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path, monkeypatch):
     """A checkout in which two tests have run line 2 of a module, and one of them lines 1 and 5."""
     for name in (MODULE, NEAR, FAR):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,11 +42,11 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (1, [FAR_TEST, NEAR_TEST]),  # an import runs it
     ],
 )
-def test_line_has_the_tests_that_ran_its_statement(checkout: Path, line: int, tests: list[str]) -> None:
+def test_line_has_the_tests_that_ran_its_statement(checkout, line, tests):
     assert lines.Lines(checkout).find_tests(MODULE, line) == tests
 
 
-def test_changed_test_file_counts_as_a_whole(checkout: Path) -> None:
+def test_changed_test_file_counts_as_a_whole(checkout):
     (checkout / FAR).write_text("# other tests")
     (checkout / NEAR).unlink()
     assert lines.Lines(checkout).find_tests(MODULE, 2) == [FAR]
@@ -56,12 +54,12 @@ def test_changed_test_file_counts_as_a_whole(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", [MODULE, "texts.json"])
-def test_changed_module_has_no_known_tests(checkout: Path, changed: str) -> None:
+def test_changed_module_has_no_known_tests(checkout, changed):
     (checkout / changed).write_text("{}")
     assert lines.Lines(checkout).find_tests(MODULE, 2) == []
 
 
-def test_portions_take_tests_of_each_file_in_turn_the_nearest_first() -> None:
+def test_portions_take_tests_of_each_file_in_turn_the_nearest_first():
     running = [f"{FAR}::{number}" for number in range(700)] + [f"{NEAR}::{number}" for number in range(2)]
     first, second, last = lines.split_tests(running, [NEAR])
     assert first[:5] == [f"{NEAR}::0", f"{FAR}::0", f"{NEAR}::1", f"{FAR}::1", f"{FAR}::2"]

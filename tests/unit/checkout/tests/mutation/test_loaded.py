@@ -1,12 +1,9 @@
 """Tests that are loaded once: they notice mistakes in functions, and report where they cannot."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,7 +48,7 @@ SMALL, SUM, DOUBLE, BROKEN = (f"test_it.py::test_{name}" for name in ("small", "
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def client(tmp_path_factory):
     """The client of the loaded tests of a directory."""
     place = tmp_path_factory.mktemp("loaded")
     (place / "module.py").write_text(MODULE)
@@ -92,21 +89,19 @@ PASSED = Answer(True, 0, "")
         ("< LIMIT", "<= LIMIT", ["test_other.py"], NOT_POSSIBLE),
     ],
 )
-def test_loaded_tests_notice_mistakes_in_functions(
-    client: Client, tmp_path: Path, before: str, after: str, tests: list[str], answer: Answer
-) -> None:
+def test_loaded_tests_notice_mistakes_in_functions(client, tmp_path, before, after, tests, answer):
     mistake = Mistake("module.py", MODULE, MODULE.replace(before, after) if before else MODULE)
     assert client.run(Request([mistake], tests, [BROKEN], str(tmp_path), 60)) == answer
     assert client.run(Request([], tests[:1], [BROKEN], str(tmp_path), 60)).code != 1  # no mistake stays
 
 
-def test_test_that_fails_without_a_mistake_is_named(client: Client, tmp_path: Path) -> None:
+def test_test_that_fails_without_a_mistake_is_named(client, tmp_path):
     assert client.run(Request([], ["test_it.py"], [], str(tmp_path), 60)) == Answer(True, 1, BROKEN)
     (tmp_path / "broken").mkdir()
     assert client.run(Request([], ["test_it.py"], [], str(tmp_path / "broken"), 60)) == PASSED
 
 
-def test_run_that_hangs_is_ended(client: Client, tmp_path: Path) -> None:
+def test_run_that_hangs_is_ended(client, tmp_path):
     mistake = Mistake("module.py", MODULE, MODULE.replace("return number <", "while True: pass\n    return number <"))
     assert client.run(Request([mistake], [SMALL], [], str(tmp_path), 0.5)) == Answer(True, None, "")
     assert client.run(Request([], [SMALL], [], str(tmp_path), 60)) == PASSED
@@ -127,15 +122,13 @@ def test_run_that_hangs_is_ended(client: Client, tmp_path: Path) -> None:
         ("def f():\n  def g(): return 1\n  return g", "def f():\n  def g(): return 2\n  return g", ["f", "g"]),
     ],
 )
-def test_changed_functions_are_listed_with_those_around_them(
-    before: str, after: str, functions: list[str] | None
-) -> None:
+def test_changed_functions_are_listed_with_those_around_them(before, after, functions):
     changes = list_changes(compile(before, "m", "exec"), compile(after, "m", "exec"))
     names = None if changes is None else [code.co_name for code, _ in changes if code.co_name != "<listcomp>"]
     assert names == functions
 
 
-def test_tests_are_loaded_before_a_mistake_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests_are_loaded_before_a_mistake_is_made(tmp_path, monkeypatch):
     (tmp_path / "project").mkdir()
     (tmp_path / "project/module.py").write_text(MODULE)
     texts = []

@@ -1,7 +1,5 @@
 """The modules that have mutants, the test files of each, and the mutants."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +13,7 @@ import module_tests  # noqa: E402
 from mutants import make_mutants  # noqa: E402
 
 
-def test_modules_include_those_beside_the_package_and_no_derived_text() -> None:
+def test_modules_include_those_beside_the_package_and_no_derived_text():
     modules = set(module_tests.list_modules(PROJECT))
     assert {"host/watch/verifying", "controller/windows/command", "proscribe_ansible/batch"} <= modules
     assert not {"host/watch/program_text", "wire/bootstrap", "host/loader_text", "host/programs/__init__"} & modules
@@ -25,7 +23,7 @@ def test_modules_include_those_beside_the_package_and_no_derived_text() -> None:
     ("module", "room"),
     [("host/watch/starts/verifier", "host/watch"), ("model/finding", "model"), ("proscribe_command", "proscribe")],
 )
-def test_module_is_counted_in_its_room(module: str, room: str) -> None:
+def test_module_is_counted_in_its_room(module, room):
     assert module_tests.name_room(module) == room
 
 
@@ -38,7 +36,7 @@ def test_module_is_counted_in_its_room(module: str, room: str) -> None:
         ("host/other", []),
     ],
 )
-def test_test_file_belongs_to_the_module_of_its_path(tmp_path: Path, module: str, names: list[str]) -> None:
+def test_test_file_belongs_to_the_module_of_its_path(tmp_path, module, names):
     paths = [f"module_utils/proscribe/host/{name}.py" for name in ("watch/pause", "watch/pause_file", "other")]
     paths += [f"tests/unit/host/watch/test_pause{end}.py" for end in ("", "_ends", "_file", "_file_lost")]
     for path in map(tmp_path.joinpath, [*paths, "tests/unit/host/test_watch.py", "tests/unit/test_pause.py"]):
@@ -47,7 +45,7 @@ def test_test_file_belongs_to_the_module_of_its_path(tmp_path: Path, module: str
     assert module_tests.list_own_tests(module, tmp_path) == [f"tests/unit/{name}.py" for name in names]
 
 
-def test_nearest_tests_come_first() -> None:
+def test_nearest_tests_come_first():
     files = {
         "tests/unit/test_far.py": {"m/b.py"},
         "tests/unit/test_near.py": {"m/a.py", "m/c.py"},
@@ -61,7 +59,7 @@ def test_nearest_tests_come_first() -> None:
     assert tests == [f"tests/unit/{name}.py" for name in ("room/test_a", "test_near", "test_far", "test_through")]
 
 
-def test_real_tools_of_a_module_are_those_that_its_change_would_run() -> None:
+def test_real_tools_of_a_module_are_those_that_its_change_would_run():
     path = module_tests.find_file("host/controls/apps/systems/dpkg", PROJECT)
     tests = module_tests.list_real(path, PROJECT)
     assert {f"tests/integration/test_apps_{name}.py" for name in ("real_dpkg", "what_moves")} <= set(tests)
@@ -87,11 +85,11 @@ def test_real_tools_of_a_module_are_those_that_its_change_would_run() -> None:
         ),
     ],
 )
-def test_mutants_change_code_and_leave_limits_types_and_sentences(text: str, changes: set[str]) -> None:
+def test_mutants_change_code_and_leave_limits_types_and_sentences(text, changes):
     assert {mutant.change for mutant in make_mutants(text)} == changes
 
 
-def test_survivor_of_a_log_is_made_again_where_its_line_is_now(tmp_path: Path) -> None:
+def test_survivor_of_a_log_is_made_again_where_its_line_is_now(tmp_path):
     file = "module_utils/proscribe/base/moments.py"
     mutants = make_mutants((PROJECT / file).read_text())
     dropped = next(mutant for mutant in mutants if mutant.change.endswith("-> (dropped)"))

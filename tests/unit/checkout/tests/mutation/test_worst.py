@@ -1,7 +1,5 @@
 """The worst mistakes of tests/mutation/worst.toml can still be made: `python tests/mutation --worst` makes them."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ MISTAKES: list[dict[str, Any]] = tomllib.loads((PROJECT / "tests/mutation/worst.
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake["name"])
-def test_mistake_can_be_made_and_names_its_tests(mistake: dict[str, Any]) -> None:
+def test_mistake_can_be_made_and_names_its_tests(mistake):
     text = (PROJECT / mistake["file"]).read_text()
     assert text.count(mistake["old"]) == 1 and mistake["new"] != mistake["old"]
     if mistake["file"].endswith(".py"):  # a mistake that does not even compile would be noticed by any test
@@ -21,5 +19,5 @@ def test_mistake_can_be_made_and_names_its_tests(mistake: dict[str, Any]) -> Non
     assert mistake["tests"] and all((PROJECT / test).is_file() for test in mistake["tests"])
 
 
-def test_no_two_mistakes_have_one_name() -> None:
+def test_no_two_mistakes_have_one_name():
     assert len({mistake["name"] for mistake in MISTAKES}) == len(MISTAKES) >= 24

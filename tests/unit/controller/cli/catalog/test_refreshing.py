@@ -1,7 +1,5 @@
 """Refreshed feeds: agreements of several lists, directories, and amendments."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -218,11 +216,7 @@ def test_into_writes_what_the_release_would_get_elsewhere(place):
     place.publishers("release", NETS, {"id": "list"})
     before = place.content()
     assert place.refresh({"nets": "9.9.9.0/24\n", "list": "c.example\n"}, "--into", str(place.ours))[0] == 0
-    assert changed(place, before) == {
-        "ours/amends/parrot.yml",
-        "ours/feeds/birds.yml",
-        "ours/feeds/birds.txt",
-    }
+    assert changed(place, before) == {"ours/amends/parrot.yml", "ours/feeds/birds.yml", "ours/feeds/birds.txt"}
     code, printed = place.refresh({}, "--into", str(place.root))
     assert code == 2 and "expected one of" in " ".join(printed)
 

@@ -1,7 +1,5 @@
 """Plans of an earlier revision: files out of each repository's own history, and refusals."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

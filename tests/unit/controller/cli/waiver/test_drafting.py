@@ -1,7 +1,5 @@
 """A request becomes the draft of a waiver: what answers it already, what a waiver would open, what is filled in."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import re

@@ -1,7 +1,5 @@
 """Amendments of entries by an organisation."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ BASE = GOOD.replace(
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
+def made(tmp_path):
     made = Made(tmp_path)
     made(BASE)
     return made
@@ -46,13 +44,13 @@ def write_amendment(made: Made, text: str, name: str = "amends/parrot.yml") -> l
         ("enforce: 'yes'\n", "enforce", "one of true, false"),
     ],
 )
-def test_a_mistake_names_the_place_in_the_file_that_made_it(made: Made, text: str, key: str, expected: str) -> None:
+def test_a_mistake_names_the_place_in_the_file_that_made_it(made, text, key, expected):
     (error,) = errors_of(*write_amendment(made, text))
     assert (error.key, expected in error.expected) == (key, True)
     assert ("amends/parrot.yml" in error.where) is (key != "front_doors[0]")
 
 
-def test_amendment_names_an_existing_service_as_its_file_does(made: Made) -> None:
+def test_amendment_names_an_existing_service_as_its_file_does(made):
     folders = [made.root / "catalog", made("---\namends: parot\nsources: [x]\n", "amends/parot.yml", OURS)]
     (error,) = errors_of(*folders)
     assert (error.key, error.expected) == ("amends", "the id of a service, did you mean 'parrot'?")
@@ -61,12 +59,12 @@ def test_amendment_names_an_existing_service_as_its_file_does(made: Made) -> Non
     assert (error.key, error.expected) == ("amends", "owl, the name of its file")
 
 
-def test_amendment_changes_the_version_of_the_catalogue(made: Made) -> None:
+def test_amendment_changes_the_version_of_the_catalogue(made):
     alone = load([made.root / "catalog"]).version
     assert load(write_amendment(made, "enforce: 'false'\n")).version != alone
 
 
-def test_amendment_cannot_remove_all_identifiers(made: Made) -> None:
+def test_amendment_cannot_remove_all_identifiers(made):
     remove = "remove: {domains: [parrot.example.com, parrot.example], packages: {apt: [parrot]},"
     remove += " front_doors: [parrot.example]}\n"
     assert errors_of(*write_amendment(made, remove + "accept: {packages: {apt: [parrot-beta]}}\n")) == []
@@ -108,7 +106,7 @@ sources: [another, our desk]
 """
 
 
-def test_amendment_changes_values_and_origins(tmp_path: Path) -> None:
+def test_amendment_changes_values_and_origins(tmp_path):
     before = copy.deepcopy(ENTRY_DATA)
     (tmp_path / "earlier.yml").write_text("amends: parrot\n")
     (tmp_path / "ours.yml").write_text(AMENDMENT)

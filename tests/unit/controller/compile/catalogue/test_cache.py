@@ -1,7 +1,5 @@
 """The catalogue as an earlier run noted it: the same as a load of its files, or not believed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -24,7 +22,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make file
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory(tmp_path):
     write = Made(tmp_path)
     write(LIST, "feeds/birds.yml")
     write("a.example.org\nb.example.org\n", "feeds/birds.txt")
@@ -51,7 +49,7 @@ def find_note(store: Store, directory: Path) -> Path:
     return store.directory / cache._name([directory])
 
 
-def test_unread_file_keeps_the_note_of_a_catalogue(store, directory) -> None:
+def test_unread_file_keeps_the_note_of_a_catalogue(store, directory):
     load_and_note(store, directory)
     (directory / "instant_messaging/README.md").write_text("Another note.\n")
     assert is_noted(store, directory)
@@ -81,14 +79,14 @@ RELEASE = "---\nschema: proscribe/catalog/1\nversion: 2026.11.1\nreleased: 2026-
     ],
     ids=["value", "list", "amendment", "amendment gone", "service added", "release"],
 )
-def test_changed_catalogue_is_loaded_anew(change, store, directory) -> None:
+def test_changed_catalogue_is_loaded_anew(change, store, directory):
     before = load_and_note(store, directory)
     change(directory)
     assert load_and_note(store, directory) == load([directory]) != before
     assert is_noted(store, directory)
 
 
-def test_catalogue_with_a_link_is_never_noted(store, directory, tmp_path) -> None:
+def test_catalogue_with_a_link_is_never_noted(store, directory, tmp_path):
     hidden = directory / "instant_messaging/.owl"
     hidden.write_text(OWL)
     (directory / "instant_messaging/owl.yml").symlink_to(hidden)
@@ -99,7 +97,7 @@ def test_catalogue_with_a_link_is_never_noted(store, directory, tmp_path) -> Non
         load_and_note(store, directory)
 
 
-def test_a_pipe_does_not_hold_the_run(directory) -> None:
+def test_a_pipe_does_not_hold_the_run(directory):
     os.mkfifo(directory / "instant_messaging/owl.yml")
     assert state([directory]) == b""
 
@@ -112,7 +110,7 @@ UNUSABLE = [b"", b"[]", b"{}", b'{"services": [[1]]}', b"[" * 100_000, b"\xff", 
 
 
 @pytest.mark.parametrize("content", UNUSABLE, ids=range(7))
-def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory) -> None:
+def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory):
     fresh = load_and_note(store, directory)
     path = find_note(store, directory)
     path.write_bytes(damage_note(path.read_bytes(), content))
@@ -123,7 +121,7 @@ def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory) -
 
 @examples(30)
 @given(junk=st.binary(max_size=200), cut=st.integers(min_value=0))
-def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory) -> None:
+def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory):
     root = tmp_path_factory.mktemp("made")
     store = Store(root / "plans")
     store.require()
@@ -151,7 +149,7 @@ def forge_note(note: bytes) -> bytes:
         pytest.param(lambda path: path.rename(f"{path}.real") and path.symlink_to(f"{path}.real"), id="a link"),
     ],
 )
-def test_a_note_that_others_could_have_made_is_not_read(spoil, store, directory) -> None:
+def test_a_note_that_others_could_have_made_is_not_read(spoil, store, directory):
     load_and_note(store, directory)
     path = find_note(store, directory)
     path.write_bytes(forge_note(path.read_bytes()))

@@ -1,19 +1,16 @@
 """Catalogue files that are misplaced or hostile."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from made_catalogue import GOOD, Made, errors_of
+from made_catalogue import GOOD, errors_of
 from patience import processor
 from properties import examples
 from proscribe.controller.cli.catalog.public_lists import read_sources
@@ -40,7 +37,7 @@ from proscribe.controller.policy_errors import PolicyError, PolicyErrors
         ("web_mail/owl.yml", "web_mail", "did you mean 'webmail'?"),
     ],
 )
-def test_a_misplaced_file_is_reported(name: str, value: str, expected: str, write: Made) -> None:
+def test_a_misplaced_file_is_reported(name, value, expected, write):
     directory = write(GOOD, name)
     (error,) = errors_of(directory)
     assert (error.value, error.key) == (value, "")
@@ -56,14 +53,14 @@ def test_a_misplaced_file_is_reported(name: str, value: str, expected: str, writ
         (b"x" * (1 << 20) + b"y", "more than 1048576 bytes", "a smaller file"),
     ],
 )
-def test_a_file_that_is_not_text_is_reported(content: bytes, value: str, expected: str, write: Made) -> None:
+def test_a_file_that_is_not_text_is_reported(content, value, expected, write):
     directory = write("")
     (directory / "instant_messaging" / "parrot.yml").write_bytes(content)
     (error,) = errors_of(directory)
     assert (error.value, error.expected) == (value, expected)
 
 
-def test_name_of_a_file_never_speaks_to_the_terminal(write: Made) -> None:
+def test_name_of_a_file_never_speaks_to_the_terminal(write):
     (error,) = errors_of(write(GOOD, "instant_messaging/owl\x1b[2J\u202e.yml"))
     assert str(error).isprintable() and r"owl\x1b[2J\u202e.yml" in str(error)
 
@@ -78,7 +75,7 @@ def test_name_of_a_file_never_speaks_to_the_terminal(write: Made) -> None:
         ("feeds/owl.txt", "owl.txt"),
     ],
 )
-def test_link_to_outside_or_nothing_is_refused(place: str, target: str, write: Made, tmp_path: Path) -> None:
+def test_link_to_outside_or_nothing_is_refused(place, target, write, tmp_path):
     owl = GOOD.replace("parrot", "owl").replace("Parrot", "Owl")
     write(owl.replace("instant_messaging", "webmail"), "webmail/owl.yml", "outside")
     write(FEED.replace("birds", "owl"), "feeds/owl.yml")
@@ -90,7 +87,7 @@ def test_link_to_outside_or_nothing_is_refused(place: str, target: str, write: M
     assert error.expected.startswith("a file of this directory, not a link" if "outside" in target else "a file")
 
 
-def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(tmp_path):
     (error,) = errors_of(tmp_path / "nowhere")
     assert (error.where, error.value) == (str(tmp_path / "nowhere"), "No such file or directory")
 
@@ -108,14 +105,14 @@ _data = st.recursive(
 @pytest.mark.slow
 @given(tree=_data)
 @examples(200, HealthCheck.function_scoped_fixture)
-def test_file_of_any_data_loads_or_is_a_policy_error(tree: Any, write: Made) -> None:
+def test_file_of_any_data_loads_or_is_a_policy_error(tree, write):
     assert all(str(error).isprintable() for error in errors_of(write(yaml.safe_dump(tree, allow_unicode=True))))
 
 
 @pytest.mark.slow
 @given(changes=st.dictionaries(_keys, _data, min_size=1, max_size=3))
 @examples(200, HealthCheck.function_scoped_fixture)
-def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes: dict[str, Any], write: Made) -> None:
+def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes, write):
     directory = write(yaml.safe_dump({**yaml.safe_load(GOOD), **changes}))
     for error in errors_of(directory):
         assert error.where.startswith(str(directory))
@@ -123,13 +120,13 @@ def test_a_good_entry_with_arbitrary_changes_loads_or_is_refused(changes: dict[s
 
 @given(text=st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"#%@? \n\t,.0\u2028"), max_size=60))
 @examples(200, HealthCheck.function_scoped_fixture)
-def test_file_of_any_text_loads_or_is_a_policy_error(text: str, write: Made) -> None:
+def test_file_of_any_text_loads_or_is_a_policy_error(text, write):
     errors_of(write(text))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loader", [yaml_file._LOADER, yaml.BaseLoader], ids=["libyaml", "python"])
-def test_a_hostile_document_is_refused_soon(loader: type, write: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hostile_document_is_refused_soon(loader, write, monkeypatch):
     monkeypatch.setattr(yaml_file, "_LOADER", loader)
     nested = ["[" * 5_000, "[" * 5_000 + "]" * 5_000, "{a: " * 5_000 + "}" * 5_000, "- " * 5_000]
     for text in (*nested, "&a [*a]", "a: &a {b: *a}"):
@@ -181,7 +178,7 @@ def get_refusal(root: Path, file: str) -> str:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path):
     made = tmp_path / "made"
     for file, text in {"instant_messaging/parrot.yml": GOOD, "feeds/birds.yml": FEED, "feeds/birds.txt": ""}.items():
         (made / file).parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +188,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("file", READERS)
-def test_yaml_that_expands_without_bound_is_refused(root: Path, file: str, content: str) -> None:
+def test_yaml_that_expands_without_bound_is_refused(root, file, content):
     (root / file).parent.mkdir(exist_ok=True)
     (root / file).write_text(CONTENTS[content])
     began = processor()
@@ -201,7 +198,7 @@ def test_yaml_that_expands_without_bound_is_refused(root: Path, file: str, conte
 
 
 @pytest.mark.parametrize("file", READERS)
-def test_pipe_or_endless_device_is_refused(root: Path, file: str) -> None:
+def test_pipe_or_endless_device_is_refused(root, file):
     path = root / file
     for make in (os.mkfifo, lambda place: os.symlink("/dev/zero", place)):
         path.parent.mkdir(exist_ok=True)
@@ -215,7 +212,7 @@ def test_pipe_or_endless_device_is_refused(root: Path, file: str) -> None:
 
 @pytest.mark.parametrize("text", [f"{SECRET}\n", f"{SECRET}\n{SECRET}\n", f"a: {SECRET}\n"], ids=range(3))
 @pytest.mark.parametrize("file", READERS)
-def test_content_behind_a_link_is_not_printed(root: Path, file: str, text: str) -> None:
+def test_content_behind_a_link_is_not_printed(root, file, text):
     (root.parent / "borrowed").write_text(text)
     (root / file).parent.mkdir(exist_ok=True)
     (root / file).unlink(missing_ok=True)
@@ -235,7 +232,7 @@ NAMED = {
 
 @pytest.mark.parametrize("id_", ["../../x", "/etc/x", "..", "a/b", '"a\\0b"', "{{ x }}", "~root"])
 @pytest.mark.parametrize("file", NAMED)
-def test_no_id_is_a_path(root: Path, file: str, id_: str) -> None:
+def test_no_id_is_a_path(root, file, id_):
     (root / file).parent.mkdir(exist_ok=True)
     before = set(root.parent.rglob("*")) | {root / file}
     (root / file).write_text(NAMED[file].format(id=id_ if id_[0] == '"' else f"'{id_}'"))
@@ -243,7 +240,7 @@ def test_no_id_is_a_path(root: Path, file: str, id_: str) -> None:
     assert set(root.parent.rglob("*")) <= before
 
 
-def test_a_signature_that_never_ends_is_none(tmp_path: Path) -> None:
+def test_a_signature_that_never_ends_is_none(tmp_path):
     (tmp_path / "allowed_signers").write_text("a ssh-ed25519 AAAA\n")
     os.mkfifo(tmp_path / "w1.yml.sig")
     seen = verify(b"id: w1\n", tmp_path / "w1.yml", tmp_path / "allowed_signers", "a", datetime.now(timezone.utc))

@@ -1,12 +1,10 @@
 """The names that nobody may block: what the list has, what was left out of it, and which entries would block one."""
 
-from __future__ import annotations
-
 import ipaddress
 from pathlib import Path
 
 import pytest
-from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.policy_errors import PolicyErrors
 from published_lists import KNOWN_GOOD, left_out, patterns
 
@@ -64,7 +62,7 @@ class Lists:
 
 
 @pytest.fixture
-def lists(tmp_path: Path) -> Lists:
+def lists(tmp_path):
     return Lists(tmp_path)
 
 
@@ -73,7 +71,7 @@ def lists(tmp_path: Path) -> Lists:
     ("kind", "good", "bad"),
     [("domains", "duck.example", "hsbc.example"), ("networks", "203.0.113.0/24", "198.51.9.0/24")],
 )
-def test_a_feed_is_refused_with_its_line(lists: Lists, where: str, kind: str, good: str, bad: str) -> None:
+def test_a_feed_is_refused_with_its_line(lists, where, kind, good, bad):
     lists.feed(where, kind, good)
     assert lists.refused() == ""
     lists.feed(where, kind, good, bad)
@@ -81,7 +79,7 @@ def test_a_feed_is_refused_with_its_line(lists: Lists, where: str, kind: str, go
     assert f"{where}/feeds/birds.txt:{number}: found '{bad}'" in lists.refused()
 
 
-def test_an_organisation_has_lists_of_its_own(lists: Lists) -> None:
+def test_an_organisation_has_lists_of_its_own(lists):
     lists.write("ours/known_good.txt", "www.finch.example\n")
     assert "www.finch.example of known_good.txt" in lists.refused()
     lists.write("ours/known_good.txt", "no name\n")
@@ -89,9 +87,7 @@ def test_an_organisation_has_lists_of_its_own(lists: Lists) -> None:
 
 
 @pytest.mark.parametrize("name", ["corp.internal", "printer.local", "build.test"])
-def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_it_is_meant(
-    lists: Lists, name: str
-) -> None:
+def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_it_is_meant(lists, name):
     lists.feed("ours", "domains", "duck.example", name)
     zone = name.rpartition(".")[2]
     assert f"found '{name}', expected a name of the Internet: those below .{zone} " in lists.refused()
@@ -103,9 +99,7 @@ def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_
 @pytest.mark.parametrize(
     ("domain", "needs"), [("blogspot.com", "blogspot.com"), ("uk.com", "uk.com"), ("a-customer.blogspot.com", "")]
 )
-def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customers_is_not(
-    lists: Lists, domain: str, needs: str
-) -> None:
+def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customers_is_not(lists, domain, needs):
     lists.write("catalog/known_good.txt", KNOWN_GOOD.read_text())
     lists.entry(domain=domain)
     assert bool(needs) == (f"found '{domain}', expected a name of this service alone: {needs}" in lists.refused())
@@ -114,7 +108,7 @@ def test_a_domain_below_which_each_customer_has_a_name_is_refused_and_a_customer
     assert bool(needs) == (f"found '{domain}'" in lists.refused())
 
 
-def test_names_below_a_publishers_pattern_are_not_blocked(own_catalogue: Catalogue) -> None:
+def test_names_below_a_publishers_pattern_are_not_blocked(own_catalogue):
     enforced = [one for one in own_catalogue.services.values() if one.enforce]
     hosts = {host for one in enforced for host in (*one.domains, *one.mail_hosts, *one.urls) if "/" not in host}
     hosts |= {name for feed in own_catalogue.feeds.values() if feed.kind == "domains" for name in feed.values}
@@ -124,7 +118,7 @@ def test_names_below_a_publishers_pattern_are_not_blocked(own_catalogue: Catalog
 
 
 @pytest.mark.parametrize("address", ["147.92.191.1/32", "2400:dcc0::1/128"])
-def test_networks_with_building_blocks_are_in_no_entry(own_catalogue: Catalogue, address: str) -> None:
+def test_networks_with_building_blocks_are_in_no_entry(own_catalogue, address):
     networks = {network for one in own_catalogue.services.values() for network in one.networks}
     networks |= {value for feed in own_catalogue.feeds.values() if feed.kind == "networks" for value in feed.values}
     one = ipaddress.ip_network(address)

@@ -1,7 +1,5 @@
 """The project's own catalogue, and loads of catalogues."""
 
-from __future__ import annotations
-
 import io
 import re
 from datetime import date
@@ -13,7 +11,7 @@ import yaml
 from made import catalogue, service
 from made_catalogue import GOOD, OWN, Made
 from made_policy import restrictions
-from proscribe.controller.compile.catalogue.loading import Catalogue, load
+from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.catalogue.retired_keys import warning
 from proscribe.controller.compile.catalogue.schema import BROWSER, CATEGORIES, SERVICE
 from proscribe.controller.compile.inventory.reporting import nothing_known
@@ -28,11 +26,11 @@ from proscribe.wire.replies.record import read
 
 
 @pytest.fixture(scope="module")
-def written() -> dict[Path, Any]:
+def written():
     return {path: yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(OWN.rglob("*.yml"))}
 
 
-def test_the_project_s_own_catalogue_is_whole(own_catalogue: Catalogue, written: dict[Path, Any]) -> None:
+def test_the_project_s_own_catalogue_is_whole(own_catalogue, written):
     files = {(path.parent.name, path.stem) for path in OWN.glob("*/*.yml") if path.parent.name != "feeds"}
     assert files == {(one.category, one.id) for one in own_catalogue.services.values()}
     assert {category for category, _ in files} == set(CATEGORIES)
@@ -41,12 +39,12 @@ def test_the_project_s_own_catalogue_is_whole(own_catalogue: Catalogue, written:
     assert len(own_catalogue.version) == 12
 
 
-def test_circumvention_is_for_consumers_and_has_a_class(own_catalogue: Catalogue) -> None:
+def test_circumvention_is_for_consumers_and_has_a_class(own_catalogue):
     services = [service for service in own_catalogue.services.values() if service.category == "circumvention"]
     assert all(service.audience == "consumer" and service.service_class for service in services)
 
 
-def test_a_service_is_read_as_it_is_written(own_catalogue: Catalogue) -> None:
+def test_a_service_is_read_as_it_is_written(own_catalogue):
     wechat = own_catalogue.services["wechat"]
     assert wechat.packages["flatpak"] == ("com.tencent.WeChat",)
     assert wechat.processes == ("wechat", "WeChatAppEx")
@@ -57,7 +55,7 @@ def test_a_service_is_read_as_it_is_written(own_catalogue: Catalogue) -> None:
     assert own_catalogue.browsers["firefox_esr"].policy_file == {"native": "/etc/firefox/policies/policies.json"}
 
 
-def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader(written: dict[Path, Any]) -> None:
+def test_every_value_is_the_same_text_for_an_ordinary_yaml_reader(written):
     def list_values(data: Any) -> list[Any]:
         if isinstance(data, dict):
             return [value for item in data.values() for value in list_values(item)]
@@ -74,7 +72,7 @@ def read_keys(page: str, heading: str) -> set[str]:
     return {key for row in rows for key in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
-def test_the_documentation_has_every_key_and_no_other_and_its_example_loads(tmp_path: Path) -> None:
+def test_the_documentation_has_every_key_and_no_other_and_its_example_loads(tmp_path):
     page = (OWN.parent / "docs" / "catalogue.md").read_text(encoding="utf-8")
     assert read_keys(page, "Keys of a service") == set(SERVICE.keys)
     assert read_keys(page, "Keys of a browser") == set(BROWSER.keys)
@@ -87,7 +85,7 @@ OWL = {"id": "kestrel", "name": "Kestrel", "packages": {"apt": ["kestrel"]}, "pr
 OWL |= {"policy_support": "chromium", "sources": ["a test"]}
 
 
-def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path: Path) -> None:
+def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path):
     write = Made(tmp_path)
     without = load([write(GOOD, directory="without")])
     old = f"{GOOD}user_data: [~/.config/Parrot]\nunverified:\n  user_data: [~/.parrot]\n"
@@ -103,14 +101,14 @@ def test_keys_of_earlier_versions_are_passed_over_and_named(tmp_path: Path) -> N
     assert warning(catalogue.retired).startswith("catalogue: nothing reads the keys engine and user_data any more")
 
 
-def test_programs_of_windows_are_known_by_what_is_below_the_folder_of_programs(tmp_path: Path) -> None:
+def test_programs_of_windows_are_known_by_what_is_below_the_folder_of_programs(tmp_path):
     paths = [r"%ProgramFiles%\Crow\Crow.EXE", r"%ProgramFiles%\Crow.exe", r"%AppData%\Crow\data", r"%A%\a\b\c.exe"]
     text = yaml.safe_dump({**yaml.safe_load(GOOD), "enforce": "true", "paths": {"windows": paths}})
     service = load([Made(tmp_path)(text)]).services["parrot"]
     assert (service.windows_programs, service.paths) == (("Crow/Crow.EXE", "a/b/c.exe"), ())
 
 
-def test_rules_with_nothing_known_are_in_every_report() -> None:
+def test_rules_with_nothing_known_are_in_every_report():
     made = catalogue(service("parrot"), service("heron", domains=("heron.example",)), service("stork", enforce=False))
     plan = compile_plan(made, restrictions(), [], date(2026, 11, 25))
     digest, moment = plan["digest"], "2026-11-25T08:00:00Z"

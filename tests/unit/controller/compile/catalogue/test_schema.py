@@ -1,7 +1,5 @@
 """Schema of catalogue files."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 import yaml
-from made_catalogue import GOOD, OWN, Made, errors_of
+from made_catalogue import GOOD, OWN, errors_of
 from proscribe.controller.compile.catalogue import schema
 from proscribe.controller.compile.catalogue.kinds import Group
 from proscribe.controller.compile.catalogue.loading import load
@@ -106,12 +104,12 @@ def set_value(entry: dict[str, Any], path: KeyPath, value: object) -> dict[str, 
 
 
 @pytest.mark.parametrize(("kind", "full"), FULL, ids=["service", "amendment", "feed", "browsers"])
-def test_a_wrong_value_is_found_wherever_it_is(kind: Group, full: dict[str, Any]) -> None:
+def test_a_wrong_value_is_found_wherever_it_is(kind, full):
     for path in find_leaves(full):
         assert [wrong for wrong, _, _ in kind.check(set_value(full, path, "\n"), ())] == [path]
 
 
-def test_an_entry_says_whom_its_programs_serve_where_it_has_some() -> None:
+def test_an_entry_says_whom_its_programs_serve_where_it_has_some():
     programs = "packages processes paths registered publishers installers bundle_ids signing_ids team_ids"
     keys = {
         key
@@ -121,7 +119,7 @@ def test_an_entry_says_whom_its_programs_serve_where_it_has_some() -> None:
     assert keys - {"programs"} == {*programs.split(), "desktop_files", "markers"}
 
 
-def test_an_amendment_changes_lists_and_what_is_unverified() -> None:
+def test_an_amendment_changes_lists_and_what_is_unverified():
     amendable = {key for key in (FULL_SERVICE | FULL_UNVERIFIED) if schema.amendable(key)}
     assert amendable == {*read_texts(NAMES, LISTS, ADDRESSES), "unverified"}
 
@@ -187,9 +185,7 @@ BAD_ITEMS = [
 
 @pytest.mark.parametrize(("key", "expected", "values"), BAD_ITEMS)
 @pytest.mark.parametrize("place", ["", "unverified."])
-def test_a_malformed_identifier_is_reported(
-    key: str, expected: str, values: list[str], place: str, write: Made
-) -> None:
+def test_a_malformed_identifier_is_reported(key, expected, values, place, write):
     outer, _, inner = key.partition(".")
     for value in values:
         entry = yaml.safe_load(GOOD)
@@ -243,8 +239,8 @@ BAD_ENTRIES = [
 
 @pytest.mark.parametrize(("old", "new", "line", "key", "value", "expected"), BAD_ENTRIES)
 def test_a_broken_entry_is_reported_with_line_key_value_and_what_was_expected(
-    old: str, new: str, line: int, key: str, value: object, expected: str, write: Made
-) -> None:
+    old, new, line, key, value, expected, write
+):
     directory = write(GOOD.replace(old, new) if old else GOOD + new)
     (error,) = errors_of(directory)
     assert error.where == f"{directory}/instant_messaging/parrot.yml:{line}"
@@ -252,7 +248,7 @@ def test_a_broken_entry_is_reported_with_line_key_value_and_what_was_expected(
     assert expected in error.expected
 
 
-def test_all_mistakes_of_all_files_are_reported_at_once(write: Made) -> None:
+def test_all_mistakes_of_all_files_are_reported_at_once(write):
     write(GOOD.replace("parrot.example\n", "Parrot\n").replace("[parrot]", "[-x]"))
     directory = write("a: [\n", "webmail/owl.yml")
     assert [error.key for error in errors_of(directory)] == ["domains[1]", "packages.apt[0]", ""]
@@ -282,13 +278,13 @@ browsers:
         ("name: Owl", "title: Owl", "name", None, "a value: this key is required"),
     ],
 )
-def test_a_broken_browser_is_reported(old: str, new: str, key: str, value: object, expected: str, write: Made) -> None:
+def test_a_broken_browser_is_reported(old, new, key, value, expected, write):
     error = errors_of(write(BROWSER_TEXT.replace(old, new), "browsers.yml"))[0]
     assert (error.key, error.value) == (f"browsers[0].{key}", value)
     assert expected in error.expected
 
 
-def test_a_browser_of_the_organisation_joins_the_project_s_own_with_an_id_of_its_own(write: Made) -> None:
+def test_a_browser_of_the_organisation_joins_the_project_s_own_with_an_id_of_its_own(write):
     loaded = load([OWN, write(BROWSER_TEXT, "browsers.yml")])
     assert loaded.browsers.keys() == {*load([OWN]).browsers, "owl"}
     assert loaded.browsers["owl"].policy_dir == {"native": "/etc/owl/policies/managed"}

@@ -1,7 +1,5 @@
 """Files of variables that Ansible does not read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +66,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def fleet(tmp_path, monkeypatch):
     return Fleet(tmp_path, tmp_path / "fleet", HOSTS, monkeypatch)
 
 
@@ -90,7 +88,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
         (["groups_vars/all.yml"], "groups_vars/all.yml", "a folder that is called group_vars"),
     ],
 )
-def test_file_that_ansible_ignores_is_refused(fleet: Fleet, files: list[str], refused: str, expected: str) -> None:
+def test_file_that_ansible_ignores_is_refused(fleet, files, refused, expected):
     fleet.write({file: AUDIT if file == refused else {WATCH: "5m"} for file in files})
     ignored = fleet.ask()
     (error,) = ignored.mistakes
@@ -104,7 +102,7 @@ READ_FILES = ["group_vars/all", "group_vars/all.json", "group_vars/all/sub/ban",
 
 
 @pytest.mark.parametrize("file", [*READ_FILES, "group_vars/finance.yaml", "host_vars/gateway"])
-def test_a_file_that_ansible_reads_is_not_named(fleet: Fleet, file: str) -> None:
+def test_a_file_that_ansible_reads_is_not_named(fleet, file):
     fleet.write({file: AUDIT})
     assert fleet.ask() == ([], [])
     assert fleet.read("gateway") == AUDIT
@@ -119,7 +117,7 @@ def test_a_file_that_ansible_reads_is_not_named(fleet: Fleet, file: str) -> None
         ("host_vars/web03.example.org.yml", "host web03.example.org"),  # a number is another host
     ],
 )
-def test_a_group_or_a_host_of_another_inventory_is_reported(fleet: Fleet, file: str, owner: str) -> None:
+def test_a_group_or_a_host_of_another_inventory_is_reported(fleet, file, owner):
     fleet.write({file: AUDIT})
     ignored = fleet.ask()
     (warning,) = ignored.warnings
@@ -127,7 +125,7 @@ def test_a_group_or_a_host_of_another_inventory_is_reported(fleet: Fleet, file: 
     assert f"{owner} ({CONTROLS} in {fleet.folder / file})" in warning
 
 
-def test_many_unknown_groups_are_one_warning(fleet: Fleet) -> None:
+def test_many_unknown_groups_are_one_warning(fleet):
     fleet.write({f"group_vars/team{number}.yml": AUDIT for number in range(9)})
     (warning,) = fleet.ask().warnings
     assert "group team2" in warning and "team3" not in warning and warning.endswith(" and 6 more")
@@ -146,18 +144,18 @@ def test_many_unknown_groups_are_one_warning(fleet: Fleet) -> None:
         ("other_vars/all.yml", AUDIT),
     ],
 )
-def test_foreign_file_or_copy_is_not_named(fleet: Fleet, file: str, content: Any) -> None:
+def test_foreign_file_or_copy_is_not_named(fleet, file, content):
     fleet.write({"group_vars/all/main.yml": {"a": 1}, file: content})
     assert fleet.ask() == ([], [])
 
 
-def test_a_misspelled_variable_in_such_a_file_is_one_of_ours(fleet: Fleet) -> None:
+def test_a_misspelled_variable_in_such_a_file_is_one_of_ours(fleet):
     fleet.write({"group_vars/all/main.yml": {"a": 1}, "group_vars/all.yml": {"Proscribe_watch": "5m"}})
     assert [error.key for error in fleet.ask().mistakes] == ["Proscribe_watch"]
 
 
 @pytest.mark.parametrize(("password", "mistakes"), [(b"right", [CONTROLS]), (b"wrong", [])])
-def test_encrypted_file_is_read_with_its_password(fleet: Fleet, password: bytes, mistakes: list[str]) -> None:
+def test_encrypted_file_is_read_with_its_password(fleet, password, mistakes):
     content = VaultLib([("default", VaultSecret(b"right"))]).encrypt(yaml.safe_dump(AUDIT))
     fleet.loader.set_vault_secrets([("default", VaultSecret(password))])
     fleet.write({"group_vars/all/main.yml": {"a": 1}, "group_vars/all.yml": content})
@@ -172,7 +170,7 @@ def test_encrypted_file_is_read_with_its_password(fleet: Fleet, password: bytes,
         (["other.yml"], False),
     ],
 )
-def test_variables_around_a_folder_of_hosts_are_reported(fleet: Fleet, files: list[str], named: bool) -> None:
+def test_variables_around_a_folder_of_hosts_are_reported(fleet, files, named):
     for file in files:
         (fleet.root / file).parent.mkdir(exist_ok=True)
         (fleet.root / file).write_text("proscribe_watch: 5m\n")
@@ -199,7 +197,7 @@ class Task:
 
 
 @pytest.fixture
-def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def team(tmp_path, monkeypatch):
     hosts = {"all": {"hosts": {"h1": {}, "h2": {}}, "children": {"web": {}}}}
     return Fleet(tmp_path, tmp_path, hosts, monkeypatch)
 
@@ -225,12 +223,12 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
         ({f"base/{ALL}": BANS, "base/p.yml": ""}, ["base/p.yml"], ""),
     ],
 )
-def test_unread_file_is_named(team: Fleet, files: dict[str, Any], playbooks: list[str], found: str) -> None:
+def test_unread_file_is_named(team, files, playbooks, found):
     team.write(files)
     assert team.unread(*playbooks) == [(folder, BAN) for folder in found.split()]
 
 
-def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Fleet) -> None:
+def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team):
     team.write({f"fleet/{ALL}": BANS, "fleet/p.yml": "", ALL: BANS, "p.yml": ""})
     assert team.unread("fleet/p.yml", "p.yml", source="fleet") == [(".", BAN)]
 
@@ -238,7 +236,7 @@ def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team: Fleet)
 @pytest.mark.parametrize(
     ("root", "found"), [("top", ["here", "a", "b"]), ("bottom", ["here", "b", "base"]), ("all", ["here", "base"])]
 )
-def test_files_beside_a_play_are_read_as_ansible_is_configured(team: Fleet, root: str, found: list[str]) -> None:
+def test_files_beside_a_play_are_read_as_ansible_is_configured(team, root, found):
     team.monkeypatch.setattr(C, "PLAYBOOK_VARS_ROOT", root)
     team.write(
         {f"{name}/{file}": text for name in ("here", "a", "b", "base") for file, text in ((ALL, BANS), ("p.yml", ""))}
@@ -249,7 +247,7 @@ def test_files_beside_a_play_are_read_as_ansible_is_configured(team: Fleet, root
     assert [folder for folder, _ in without] == ["here"]
 
 
-def test_circle_of_imported_playbooks_is_read_up_to_a_bound(team: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_circle_of_imported_playbooks_is_read_up_to_a_bound(team, monkeypatch):
     chain = [f"p{number}" for number in range(4)]
     for name, after in zip(chain, [*chain[1:], chain[0]]):
         team.write({f"{name}/{ALL}": BANS, f"{name}/p.yml": [{IMPORTS: f"../{after}/p.yml"}]})

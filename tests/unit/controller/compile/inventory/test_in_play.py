@@ -1,7 +1,5 @@
 """What a task's play says of the policy, with Ansible's own objects: by its precedence, and where it was said."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +64,7 @@ def first(seen: InPlay, host: str) -> Any:
         (("set", "task"), "set"),
     ],
 )
-def test_the_layers_of_a_play_are_in_ansibles_own_order(tmp_path: Path, places: Sequence[str], wins: str) -> None:
+def test_the_layers_of_a_play_are_in_ansibles_own_order(tmp_path, places, wins):
     here = {place: {BAN: place} for place in places}
     files = {
         **ROLE,
@@ -86,7 +84,7 @@ def test_the_layers_of_a_play_are_in_ansibles_own_order(tmp_path: Path, places: 
     assert first(seen, "h2") == seen.raw_get("h2").get(BAN)
 
 
-def test_connection_of_the_task_is_set_for_no_host(tmp_path: Path) -> None:
+def test_connection_of_the_task_is_set_for_no_host(tmp_path):
     variables = {"ansible_connection": "local", BAN: "x"}
     run = Run(tmp_path, {"tasks": [task("compiles", vars=variables)]}, {})
     seen = run.seen("compiles")
@@ -103,7 +101,7 @@ def test_connection_of_the_task_is_set_for_no_host(tmp_path: Path) -> None:
         (("roles/own/vars/main.yml", "group_vars/all.yml"), "roles/own/vars/main.yml"),
     ],
 )
-def test_variable_of_a_play_has_the_place_that_sets_it(tmp_path: Path, places: Sequence[str], where: str) -> None:
+def test_variable_of_a_play_has_the_place_that_sets_it(tmp_path, places, where):
     files = {**ROLE, "roles/own/defaults/main.yml": {}, **{place: {BAN: place} for place in places}}
     run = Run(tmp_path, {"roles": ["own"]}, files)
     seen = run.seen("in the role")
@@ -124,7 +122,7 @@ PLAY = """\
 """
 
 
-def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path: Path) -> None:
+def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
     first, second = (one for block in run.play.compile() for one in block.block if one.name == "in the role")
     of_role = {one.key: one.where for one in for_another_role(second, [first])}

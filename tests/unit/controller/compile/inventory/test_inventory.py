@@ -1,13 +1,9 @@
 """Variables of hosts out of an inventory, and mistakes in it."""
 
-from __future__ import annotations
-
 import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
 from mistakes import get_mistake
 from proscribe.controller.compile.inventory import inventory
@@ -40,14 +36,14 @@ all:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fleet")
     (folder / "hosts.yml").write_text(HOSTS)
     return folder
 
 
 @pytest.fixture(scope="module")
-def hostvars(folder: Path) -> HostVars:
+def hostvars(folder):
     return read_hostvars(folder / "hosts.yml")
 
 
@@ -65,9 +61,7 @@ WEB = {**CONTACT, "proscribe_zone": "dmz", "proscribe_categories": ["webmail", "
         ("desk", CONTACT, "fe80::1", 22),
     ],
 )
-def test_host_has_its_variables_and_address(
-    name: str, values: dict[str, Any], address: str, port: int, hostvars: HostVars, folder: Path
-) -> None:
+def test_host_has_its_variables_and_address(name, values, address, port, hostvars, folder):
     host = HostVariables.of(name, hostvars)
     assert (host.name, host.values, host.origins, host.folder) == (name, values, {}, str(folder))
     assert (host.address, host.ssh_port) == (address, port)
@@ -86,20 +80,18 @@ def test_host_has_its_variables_and_address(
         *(("web1", key, None, 0) for key in ("proscribe_compiled", "ansible_host", "proscribe_nosuch")),
     ],
 )
-def test_variable_has_the_line_that_wrote_it(
-    name: str, key: str, wrong: object, line: int, hostvars: HostVars, folder: Path
-) -> None:
+def test_variable_has_the_line_that_wrote_it(name, key, wrong, line, hostvars, folder):
     where = HostVariables.of(name, hostvars).where(key, wrong)
     assert where == (f"{folder}/hosts.yml:{line}" if line else f"host {name}")
 
 
-def test_any_host_of_the_inventory_can_be_asked_for(hostvars: HostVars) -> None:
+def test_any_host_of_the_inventory_can_be_asked_for(hostvars):
     assert [zones(hostvars)(name) for name in ("web1", "desk")] == ["dmz", ""]
     assert get_mistake(zones(hostvars), "bad").key == "proscribe_zone"
     assert inventory.variables_reader(hostvars)("web1").values == WEB
 
 
-def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars: HostVars, folder: Path) -> None:
+def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars, folder):
     def error(cause: BaseException | None, obj: object = None) -> Exception:
         made = ValueError("x")
         made.obj = obj  # type: ignore[attr-defined]
@@ -119,7 +111,7 @@ def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars: HostVar
     assert inventory.place_of(during) == there
 
 
-def test_values_are_plain(hostvars: HostVars) -> None:
+def test_values_are_plain(hostvars):
     value = {1: ("a", ["b", None]), "c": hostvars.raw_get("web1")["proscribe_zone"]}
     assert plain(value) == {"1": ["a", ["b", None]], "c": "dmz"}
     assert type(plain(value)["c"]) is str
@@ -132,7 +124,7 @@ OTHER_FOLDERS = ("fleet", "elsewhere", "fleet/.git", "fleet/more~/deep", "fleet/
     ("folder", "expected"),
     [("fleet/more", True), ("second/more", True), ("linked/more", True), *((name, False) for name in OTHER_FOLDERS)],
 )
-def test_a_folder_in_a_source_is_read_as_hosts(folder: str, expected: bool, tmp_path: Path) -> None:
+def test_a_folder_in_a_source_is_read_as_hosts(folder, expected, tmp_path):
     for name in ("fleet", "second"):
         (tmp_path / name).mkdir()
     (tmp_path / "hosts").touch()
@@ -142,7 +134,7 @@ def test_a_folder_in_a_source_is_read_as_hosts(folder: str, expected: bool, tmp_
     assert not inventory.read_as_hosts(tmp_path / folder, sources[:1])
 
 
-def test_a_variable_that_is_nearly_called_as_ours_is_a_mistake_with_its_place(tmp_path: Path) -> None:
+def test_a_variable_that_is_nearly_called_as_ours_is_a_mistake_with_its_place(tmp_path):
     (tmp_path / "hosts.yml").write_text("all:\n  hosts:\n    web1:\n      Proscribe_watch: true\n      proxy_env: {}\n")
     host = HostVariables.of("web1", read_hostvars(tmp_path / "hosts.yml"))
     (wrong,) = host.wrong
@@ -175,12 +167,12 @@ class Written:
 
 
 @pytest.fixture
-def written(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Written:
+def written(project, tmp_path, monkeypatch):
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))
     return Written(project, tmp_path / "inventory")
 
 
-def test_an_item_of_a_long_list_is_reported_with_its_own_line(written: Written) -> None:
+def test_an_item_of_a_long_list_is_reported_with_its_own_line(written):
     written.file("group_vars/all.yml", "proscribe_services_include:\n  - telegram\n  - whatsap\n")
     (line,) = written.mistakes()
     assert line.startswith("group_vars/all.yml:3: proscribe_services_include: found 'whatsap'"), line
@@ -194,7 +186,7 @@ proscribe_zone: "{{ nowhere }}"
 """
 
 
-def test_mistakes_of_variables_catalogues_waivers_and_registers_are_reported_at_once(written: Written) -> None:
+def test_mistakes_of_variables_catalogues_waivers_and_registers_are_reported_at_once(written):
     written.file("group_vars/all.yml", WRONG)
     written.file("waivers/w1.yml", "id: w1\n")
     written.file("approvers.yml", "nosuch: {head: a}\n")

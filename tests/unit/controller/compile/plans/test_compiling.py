@@ -1,13 +1,10 @@
 """Compilation of plans."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import time
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -59,7 +56,7 @@ def test_the_restrictions_choose_the_services(restrictions, browser):
     assert {id_: entry["mode"] for id_, entry in services.items()} == browser
 
 
-def test_permitted_service_below_a_restricted_name_stays_open() -> None:
+def test_permitted_service_below_a_restricted_name_stays_open():
     made = catalogue(service("wechat", domains=("weixin.qq.com",)), CATALOGUE.services["wecom"])
     chosen = compile_plan(made, read_restrictions({}, str), (), TODAY)["controls"]
     for control in ("browser", "dns"):
@@ -117,7 +114,7 @@ UPCOMING = {
 }
 
 
-def test_the_settings_of_each_control_in_force_and_before() -> None:
+def test_the_settings_of_each_control_in_force_and_before():
     assert settings() == IN_FORCE
     assert settings(today=BEGINS - datetime.timedelta(days=1)) == UPCOMING
     for unforced in ({"dns_force": False}, {"controls": {"dns": "audit"}}):  # without DNS in force, nothing forces it
@@ -125,7 +122,7 @@ def test_the_settings_of_each_control_in_force_and_before() -> None:
 
 
 @pytest.fixture
-def waiver(tmp_path: Path) -> Any:
+def waiver(tmp_path):
     (tmp_path / "w1.yml").write_text(yaml.safe_dump({**WAIVER, "services": ["owl"]}), encoding="utf-8")
     read = read_waiver(tmp_path / "w1.yml")
     return lambda id_, **changes: dataclasses.replace(read, id=id_, **changes)
@@ -152,13 +149,13 @@ FOR_SOME = {"mode": "enforce", "exceptions": [FOR_A, FOR_B]}
         ({"b": {"users": ("alice",), **HOURS}, "a": {"posix_groups": ("press",)}}, FOR_SOME),
     ],
 )
-def test_waivers_decide_the_mode_of_a_service(waivers: dict[str, Any], standing: dict[str, Any], waiver: Any) -> None:
+def test_waivers_decide_the_mode_of_a_service(waivers, standing, waiver):
     of = [waiver(id_, **{"controls": ("firewall",), **changes}) for id_, changes in waivers.items()]
     entry = compile_owl(*of)["controls"]["firewall"]["services"]["owl"]
     assert entry == {**standing, "name": "Owl", "networks": ["192.0.2.0/24"], "ports": []}
 
 
-def test_a_watching_host_knows_the_waivers_that_its_plan_names(waiver: Any) -> None:
+def test_a_watching_host_knows_the_waivers_that_its_plan_names(waiver):
     everything = ("apps", "browser", "firewall", "dns")
     whole = waiver("a", controls=everything, request="00c0ffee00c0ffee", users=())
     part = waiver("b", controls=("firewall",), users=("alice",), posix_groups=("press",))
@@ -173,7 +170,7 @@ def test_a_watching_host_knows_the_waivers_that_its_plan_names(waiver: Any) -> N
     assert "waivers" not in compile_owl(part, watch="off") and "waivers" not in compile_owl()
 
 
-def test_services_are_announced_before_their_day() -> None:
+def test_services_are_announced_before_their_day():
     plan = compile_owl(today=BEGINS - datetime.timedelta(days=1))
     assert upcoming_services(plan) == [
         {"service": "owl", "control": control, "effective_from": BEGINS.isoformat()}
@@ -182,7 +179,7 @@ def test_services_are_announced_before_their_day() -> None:
     assert upcoming_services(compile_owl()) == []
 
 
-def test_a_service_that_a_control_leaves_alone_hides_none_after_it() -> None:
+def test_a_service_that_a_control_leaves_alone_hides_none_after_it():
     made = catalogue(service("ant"), service("bee", **KNOWN), service("owl", **{**KNOWN, "domains": ("owl.example",)}))
     by_group = [{"services": ["bee"], "groups": ["guests"], "controls": ["apps"]}]
     plan = compile_owl(made=made, groups_restricted=by_group, controls={"browser": "off", "dns": "off"})
@@ -209,7 +206,7 @@ ENTRIES = st.builds(Entry, st.lists(LABELS, max_size=4).map(tuple), st.booleans(
 
 
 @given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES))
-def test_a_permitted_name_below_a_restricted_one_is_let_through(made: dict[str, Entry]) -> None:
+def test_a_permitted_name_below_a_restricted_one_is_let_through(made):
     services: dict[str, Any] = {
         id_: {"mode": RESTRICTED[0] if one.restricted else "report", "domains": list(one.domains)}
         for id_, one in made.items()
@@ -225,7 +222,7 @@ ALL_DAY = [[day, 0, 1440] for day in range(7)]
 
 
 @given(st.dictionaries(st.sampled_from("pqrst"), ENTRIES), st.sets(st.sampled_from("pqrst")), st.data())
-def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], timed: set[str], data: st.DataObject):
+def test_hours_come_to_what_is_compiled_without_them(made, timed, data):
     """Whichever services are open at a moment: others block and allow as if these were waived, and the rest not."""
     open_ = data.draw(st.sets(st.sampled_from(sorted(timed)))) if timed else set()
 
@@ -254,7 +251,7 @@ def test_hours_come_to_what_is_compiled_without_them(made: dict[str, Entry], tim
         assert now[id_] == entry
 
 
-def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, tmp_path, monkeypatch) -> None:
+def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, tmp_path, monkeypatch):
     zones = [{"proscribe_zone": f"zone{number}", "site": "north"} for number in range(3)]
     fleet = {f"h{number}": {**zones[number % 3], "ansible_host": f"10.0.0.{number}"} for number in range(12)}
     fleet["h0"]["proscribe_contact"] = "{{ site }}@example.org"
@@ -276,6 +273,6 @@ def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, 
     assert len({compiled.hosts[name] for name in fleet if name != "h0"}) == 1
 
 
-def test_package_systems_of_hosts_are_sent() -> None:
+def test_package_systems_of_hosts_are_sent():
     assert set(PACKAGE_SYSTEMS) == {one.declared.key for one in declared()}
     assert set(PACKAGE_NAMES) - set(PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}

@@ -1,7 +1,5 @@
 """Group Policy in a domain controller's plan: what the variable may say, and the one policy of a group's hosts."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from typing import Any
@@ -43,13 +41,13 @@ ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
         ([{**ONE, "group": ""}], "[0].group", "a group of the inventory"),
     ],
 )
-def test_wrong_group_policy_is_refused_at_its_key(value: object, key: str, expected: str) -> None:
+def test_wrong_group_policy_is_refused_at_its_key(value, key, expected):
     mistake = get_mistake(read_group_policy, value)
     assert mistake.key == key and mistake.expected.startswith(expected)
 
 
 @given(st.text(), st.text())
-def test_accepted_names_are_one_line_of_a_record(name: str, unit: str) -> None:
+def test_accepted_names_are_one_line_of_a_record(name, unit):
     try:
         (one,) = read_group_policy([{"name": name, "group": "g", "ous": [f"OU={unit},DC=x"]}])
     except Expected:
@@ -81,7 +79,7 @@ def read_object(found: Compiled) -> dict[str, Any]:
     return plan["group_policy"]["objects"][0]  # type: ignore[no-any-return]
 
 
-def test_a_controller_may_be_in_its_own_audience(organisation: Organisation) -> None:
+def test_a_controller_may_be_in_its_own_audience(organisation):
     one = read_object(compile_question(organisation, [{**ONE, "group": "lab"}]))
     assert one["browser"]["mode"] == "enforce"
 
@@ -94,9 +92,7 @@ def test_a_controller_may_be_in_its_own_audience(organisation: Organisation) -> 
         ("lab", {"controls": {"browser": "off"}}, "a group whose proscribe_controls has browser: enforce or audit"),
     ],
 )
-def test_a_group_without_one_policy_is_refused(
-    organisation: Organisation, group: str, variables: dict[str, Any], expected: str
-) -> None:
+def test_a_group_without_one_policy_is_refused(organisation, group, variables, expected):
     error = get_mistake(compile_question, organisation, [{**ONE, "group": group}], **variables)
     assert error.key == "proscribe_group_policy[0].group" and error.where == "host lab01"
     assert error.expected.startswith(expected)
@@ -110,7 +106,7 @@ def test_a_group_without_one_policy_is_refused(
         ("dept.example", "teams_personal", False),  # it has no value for a machine
     ],
 )
-def test_onedrive_needs_a_tenants_id(organisation: Organisation, tenant: Any, service: str, refused: bool) -> None:
+def test_onedrive_needs_a_tenants_id(organisation, tenant, service, refused):
     (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
     entry = yaml.safe_load(file.read_text().replace("whatsapp", service.replace("_", "-")))
     shared = ("category", "vendor", "audience", "enforce", "domains", "sources")
@@ -126,7 +122,7 @@ def test_onedrive_needs_a_tenants_id(organisation: Organisation, tenant: Any, se
     assert "proscribe_tenants.microsoft has 'dept.example' without" in error.expected
 
 
-def test_a_group_with_two_policies_is_refused(organisation: Organisation) -> None:
+def test_a_group_with_two_policies_is_refused(organisation):
     own = {"press02": {"proscribe_services_exclude": ["slack"]}}
     with pytest.raises(PolicyErrors, match="the hosts press01 and press02 have different policies"):
         compile_question(organisation, [ONE], "lab01", others=lambda name: own.get(name, {}))
@@ -135,7 +131,7 @@ def test_a_group_with_two_policies_is_refused(organisation: Organisation) -> Non
 WINDOWS = {"processes": {"windows": ["WhatsApp.exe"]}, "publishers": {"programs": ["O=PARROT LTD, L=PERTH, C=AU"]}}
 
 
-def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation: Organisation) -> None:
+def test_a_waiver_for_users_is_refused_where_rules_are_enforced(organisation):
     """AppLocker's rule denies to all, and no rule for some of them goes before it."""
     (file,) = (organisation.root / "catalog").glob("*/whatsapp.yml")
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **WINDOWS}))

@@ -1,16 +1,12 @@
 """Identifiers that a plan gives to each control."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from made import catalogue, service
 from proscribe.controller.compile.catalogue.feeds import Feed
-from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.plans.identifiers import IDENTIFIERS, identifiers_of, programs_of, without_web
 from proscribe.controller.compile.restrictions import read_restrictions
@@ -19,7 +15,7 @@ AFTER, BEFORE = datetime.date(2026, 1, 1), datetime.date(2024, 1, 1)
 
 
 @pytest.fixture
-def apps(own_catalogue: Catalogue) -> Callable[..., dict[str, Any]]:
+def apps(own_catalogue):
     def made(today: datetime.date = AFTER, **chosen: Any) -> dict[str, Any]:
         restrictions = read_restrictions({f"proscribe_{name}": value for name, value in chosen.items()}, str)
         section: dict[str, Any] = compile_plan(own_catalogue, restrictions, [], today)["controls"]["apps"]
@@ -28,7 +24,7 @@ def apps(own_catalogue: Catalogue) -> Callable[..., dict[str, Any]]:
     return made
 
 
-def test_no_two_services_have_one_name_on_windows(own_catalogue: Catalogue) -> None:
+def test_no_two_services_have_one_name_on_windows(own_catalogue):
     """One program would be evidence of both."""
     services: dict[tuple[str, str], set[str]] = {}
     for entry in own_catalogue.services.values():
@@ -109,12 +105,12 @@ EXPECTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("control", EXPECTED)
-def test_control_has_its_identifiers_of_a_service(control: str) -> None:
+def test_control_has_its_identifiers_of_a_service(control):
     assert IDENTIFIERS[control](FULL) == EXPECTED[control]
     assert IDENTIFIERS[control](service("blank", names=("鹦鹉",), allow_domains=("a.example",))) == {}
 
 
-def test_programs_are_identifiers_without_web() -> None:
+def test_programs_are_identifiers_without_web():
     assert programs_of(FULL) == without_web(IDENTIFIERS["apps"](FULL)) == PROGRAMS
     identifiers = {"packages": {}, "processes": [], "paths": [], "windows": ["Parrot/parrot.exe"]}
     assert programs_of(service("one", windows_programs=("Parrot/parrot.exe",))) == identifiers
@@ -135,7 +131,7 @@ def build_feed(id_: str, kind: str, *values: str, of: str = "parrot") -> Feed:
         (("nets",), [], ["192.0.2.0/24", "198.51.100.0/24"]),
     ],
 )
-def test_feed_adds_to_its_control(feeds: str | tuple[str, ...], domains: list[str], networks: list[str]) -> None:
+def test_feed_adds_to_its_control(feeds, domains, networks):
     all_feeds = [
         build_feed("birds", "domains", "finch.example", "parrot.example"),
         build_feed("more", "domains", "crow.example"),

@@ -1,7 +1,5 @@
 """Policies that would cut off the controller or the hosts from each other."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ WEB, DB = "203.0.113.5", "2001:db8::5"
 
 
 @pytest.fixture
-def controller(monkeypatch: pytest.MonkeyPatch) -> None:
+def controller(monkeypatch):
     monkeypatch.setattr(lockout, "controller_addresses", lambda hosts: {CONTROLLER} if list(hosts) else set())
 
 
@@ -51,13 +49,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.usefixtures("controller")
 @pytest.mark.parametrize(("compiled", "expected"), REFUSED)
-def test_a_network_of_a_service_that_somebody_needs_stops_the_run(compiled: dict[str, Any], expected: str) -> None:
+def test_a_network_of_a_service_that_somebody_needs_stops_the_run(compiled, expected):
     (error,), _ = find_mistakes(compiled)
     assert expected in error
 
 
 @pytest.mark.usefixtures("controller")
-def test_later_plan_that_cuts_a_host_off_stops_this_run() -> None:
+def test_later_plan_that_cuts_a_host_off_stops_this_run():
     then = plan("203.0.113.0/24")
     at = "2026-12-01T00:00:00Z"
     now = plans.sealed({**plan("203.0.113.0/24", mode="waived"), "later": {"at": at, "plan": then["digest"]}})
@@ -94,13 +92,13 @@ RULES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
 
 @pytest.mark.usefixtures("controller")
 @pytest.mark.parametrize(("rule", "management", "expected"), RULES)
-def test_rule_may_not_cut_the_controller(rule: dict[str, Any], management: tuple[str, ...], expected: str) -> None:
+def test_rule_may_not_cut_the_controller(rule, management, expected):
     errors, _ = find_mistakes(plan(management=management, rules=[rule]))
     assert [expected in error for error in errors] == ([True] if expected else [])
     assert all(error.startswith("all.yml:3: proscribe_firewall_rules[0]") for error in errors)
 
 
-def test_a_rule_for_everywhere_cuts_a_controller_of_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_for_everywhere_cuts_a_controller_of_each_family(monkeypatch):
     for own, other in (("198.51.100.9", "2001:db8::/32"), ("2001:db8::9", "198.51.100.0/24")):
         monkeypatch.setattr(lockout, "controller_addresses", lambda _, own=own: {own})
         (error,), _ = find_mistakes(plan(management=(other,), rules=[RULE]))
@@ -108,14 +106,14 @@ def test_a_rule_for_everywhere_cuts_a_controller_of_each_family(monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("controller")
-def test_the_port_that_ansible_uses_is_the_port_of_ssh() -> None:
+def test_the_port_that_ansible_uses_is_the_port_of_ssh():
     compiled = plan(rules=[{**RULE, "protocol": "tcp", "ports": [2222]}])
     assert find_mistakes(compiled)[0] == []
     (error,), _ = find_mistakes(compiled, build_host("odd", "203.0.113.9", 2222))
     assert EVERYWHERE in error
 
 
-def test_the_controllers_address_is_the_one_it_would_send_from() -> None:
+def test_the_controllers_address_is_the_one_it_would_send_from():
     assert controller_addresses(["127.0.0.1", "not-an-address"]) == {"127.0.0.1"}
 
 
@@ -130,7 +128,7 @@ def test_the_controllers_address_is_the_one_it_would_send_from() -> None:
         ("64:ff9b::cb00:7107", ("64:ff9b::cb00:7107",), False),
     ],
 )
-def test_network_of_a_translated_host_is_refused(address: str, management: tuple[str, ...], refused: bool) -> None:
+def test_network_of_a_translated_host_is_refused(address, management, refused):
     made = plan("203.0.113.0/24", management=management)
     made["controls"]["firewall"]["settings"]["nat64"] = ["2001:db8:64:64::/64"]
     errors, _ = find([build_host("web", address)], {"web": made})

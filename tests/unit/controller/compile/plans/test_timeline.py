@@ -1,7 +1,5 @@
 """What a host's plan becomes on its own: whoever follows `later` has what a run at that moment would compile."""
 
-from __future__ import annotations
-
 import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ CLOSED = ("2026-12-31T10:00:00Z", "enforce")  # at the end of the made waiver
 
 
 @pytest.fixture(autouse=True)
-def watch(organisation: Organisation) -> None:
+def watch(organisation):
     organisation.variables["watch"] = "5m"
 
 
@@ -49,7 +47,7 @@ def list_changes(plans: Compiled, host: str = "press01") -> list[tuple[str, str]
         moment, plan = plan["later"]["at"], plans.later[plan["later"]["plan"]]
 
 
-def test_waiver_that_changes_nothing_of_a_plan_is_no_moment_of_it(organisation: Organisation) -> None:
+def test_waiver_that_changes_nothing_of_a_plan_is_no_moment_of_it(organisation):
     organisation.variables["services_exclude"] = ["slack"]
     organisation.waiver(services=["slack"])
     assert list_changes(compile_plans(organisation, NOW)) == [("now", "enforce")]
@@ -62,7 +60,7 @@ def sign(organisation: Organisation, file: Path, *options: str) -> None:
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
-def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day: str) -> None:
+def test_a_day_that_no_clock_shows_is_no_moment(organisation, day):
     organisation.variables["effective_from"] = day
     (plans,) = {plan["digest"] for plan in compile_plans(organisation, NOW).plans.values()}
     assert plans
@@ -78,12 +76,12 @@ def test_a_day_that_no_clock_shows_is_no_moment(organisation: Organisation, day:
         ('valid-before="20270101Z"', [("now", "waived"), CLOSED]),
     ],
 )
-def test_times_of_keys_are_moments(organisation: Organisation, option: str, expected: list[tuple[str, str]]) -> None:
+def test_times_of_keys_are_moments(organisation, option, expected):
     sign(organisation, organisation.waiver(), *filter(None, [OURS, option]))
     assert list_changes(compile_plans(organisation, NOW)) == expected
 
 
-def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation: Organisation) -> None:
+def test_a_plan_says_what_people_have_to_know_of_its_waivers(organisation):
     sign(organisation, organisation.waiver(request="00c0ffee00c0ffee"))
     organisation.waiver("w2.yml", id="w2", services=["signal", "slack"], users=["alice"], controls=["apps"])
     organisation.waiver("w3.yml", id="w3", posix_groups=["press"], controls=["apps"], expires="2026-12-01T00:00:00Z")
@@ -125,9 +123,7 @@ def waivers(draw: st.DrawFn) -> dict[str, Any]:
     st.lists(MOMENTS, min_size=2, max_size=4),
     st.sampled_from(["2024-10-31", "2026-11-25", "2026-11-26", "2026-11-27"]),
 )
-def test_followed_plan_is_the_plan_of_a_run_at_that_moment(
-    organisation: Organisation, made: list[dict[str, Any]], moments: list[datetime.datetime], effective: str
-) -> None:
+def test_followed_plan_is_the_plan_of_a_run_at_that_moment(organisation, made, moments, effective):
     for file in organisation.waivers.iterdir():
         file.unlink()
     for number, waiver in enumerate(made):
@@ -141,7 +137,7 @@ def test_followed_plan_is_the_plan_of_a_run_at_that_moment(
             assert canonical(follow_plan(first, host, moment)) == canonical(then.plans[digest])
 
 
-def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation: Organisation, tmp_path: Path) -> None:
+def test_a_run_stores_what_follows_and_the_chain_is_read_back(organisation, tmp_path):
     organisation.waiver(valid_from="2026-12-01T00:00:00Z")
     made = organisation.run()
     store = Store(Path(made["plans"]))

@@ -1,11 +1,8 @@
 """Waivers of a run: folders, mistakes, hosts that left the inventory."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +65,7 @@ def test_lost_register_or_damaged_note_stops_the_run_and_is_named(ran):
         ran.run(NOW)
 
 
-def test_a_clock_that_goes_back_is_reported_where_ended_waivers_count_again(organisation: Organisation) -> None:
+def test_a_clock_that_goes_back_is_reported_where_ended_waivers_count_again(organisation):
     organisation.waiver()
     run = organisation.run("2027-01-05T00:00:00+00:00")
     assert [one["status"] for one in run["waivers"]] == ["expired"]
@@ -80,7 +77,7 @@ def test_a_clock_that_goes_back_is_reported_where_ended_waivers_count_again(orga
     assert not [text for text in organisation.run(NOW)["warnings_to_print"] if "clock" in text]
 
 
-def test_a_wrong_variable_hides_no_wrong_place(organisation: Organisation) -> None:
+def test_a_wrong_variable_hides_no_wrong_place(organisation):
     organisation.variables = {"controls": {"apps": "enforc"}}
     organisation.waiver(services=["not_known_yet"], hosts=["press"])
     with pytest.raises(PolicyErrors) as wrong:
@@ -90,7 +87,7 @@ def test_a_wrong_variable_hides_no_wrong_place(organisation: Organisation) -> No
 
 
 @pytest.mark.parametrize("services", [["slack"], ["elsewhere"]])
-def test_a_waiver_of_hosts_outside_the_run_may_name_what_only_they_know(organisation: Organisation, services) -> None:
+def test_a_waiver_of_hosts_outside_the_run_may_name_what_only_they_know(organisation, services):
     organisation.waiver(services=services, hosts=["press01"])
     assert len(waivers_of(organisation.question("fin01"), at(NOW))) == 1
 
@@ -104,7 +101,7 @@ def remove_names(organisation: Organisation, *names: str) -> None:
     organisation.groups = {group: hosts.difference(names) for group, hosts in organisation.groups.items()}
 
 
-def test_host_that_left_is_granted_no_new_waiver_and_comes_back_with_its_old_one(organisation: Organisation) -> None:
+def test_host_that_left_is_granted_no_new_waiver_and_comes_back_with_its_old_one(organisation):
     file = organisation.waiver(**BOTH)
     organisation.run()
     groups = organisation.groups
@@ -159,8 +156,8 @@ def in_old_note(reports: Path) -> None:
     ],
 )
 def test_the_history_and_the_fleet_state_know_hosts_of_runs_before_the_waiver(
-    organisation: Organisation, remembering: Callable[[Path], None], history: str, remembered: bool
-) -> None:
+    organisation, remembering, history, remembered
+):
     organisation.variables["history"] = history
     organisation.waiver()
     organisation.run()
@@ -196,7 +193,7 @@ def test_unknown_name_in_a_waiver_stops_the_run(organisation, changes, message):
     assert organisation.status() == "revoked"
 
 
-def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation: Organisation) -> None:
+def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation):
     organisation.waiver(
         services=["whatsapp", "whatsap"], hosts=["press01", "press"], controls=["app"], expires="2026-12-31T18:00:00"
     )
@@ -220,7 +217,7 @@ def test_all_mistakes_of_waivers_and_registers_are_reported_at_once(organisation
         ("fin01", "w9", [False, True]),
     ],
 )
-def test_lost_waivers_stop_runs_of_their_hosts(ran: Organisation, host: str, removed: str, missed: list[bool]) -> None:
+def test_lost_waivers_stop_runs_of_their_hosts(ran, host, removed, missed):
     ran.waivers.rename(ran.root / "elsewhere")
     if removed:
         ran.variables["waivers_removed"] = removed

@@ -1,7 +1,5 @@
 """Channels of `proscribe_notify`: their files of tasks as Ansible reads them; nothing is sent."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,13 +26,13 @@ def read_tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:
         yield task, module
 
 
-def test_example_of_a_channel_is_a_value(name: str) -> None:
+def test_example_of_a_channel_is_a_value(name):
     example = channels()[name].example
     assert read_notify({name: example}) == {name: example}
     assert needs_setgid({name: example}) is channels()[name].setgid
 
 
-def test_a_secret_is_in_no_message(name: str) -> None:
+def test_a_secret_is_in_no_message(name):
     if not channels()[name].secret:
         pytest.skip("its value is no secret")
     with pytest.raises(Expected) as refused:
@@ -43,13 +41,13 @@ def test_a_secret_is_in_no_message(name: str) -> None:
     assert [task["name"] for task, _ in read_tasks(name) if not task.get("no_log")] == []
 
 
-def test_channel_sends_the_notification_to_its_value(name: str) -> None:
+def test_channel_sends_the_notification_to_its_value(name):
     text = str(block(name)["block"])
     assert f"proscribe_notify.{name}" in text
     assert "proscribe_notice.facts" in text or "proscribe_notice.message" in text
 
 
-def test_tasks_of_a_channel_have_names_and_full_modules(name: str) -> None:
+def test_tasks_of_a_channel_have_names_and_full_modules(name):
     for task, module in read_tasks(name):
         assert task["name"] and module.count(".") == 2
         assert "shell" not in module, "what hosts and users wrote is in a notification: no shell reads it"

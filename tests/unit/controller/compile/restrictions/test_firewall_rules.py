@@ -1,10 +1,7 @@
 """Firewall rules of the organisation, from the variable to the nft file."""
 
-from __future__ import annotations
-
 import datetime
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +27,7 @@ OUT = {"direction": "out", "verdict": "reject"}
 WRONG_PORTS = (0, True, "80-70", 65536, "1-65536", "0-5", "-1", "123456", "", 2.5, "80-", "a80")
 
 
-def test_addresses_and_ports_are_merged_and_in_order() -> None:
+def test_addresses_and_ports_are_merged_and_in_order():
     addresses = ["10.0.0.128/25", "10.0.0.0/25", "2001:db8::1"]
     rule = {**OUT, "addresses": addresses, "ports": [465, "25", "1000-2000", 2001]}
     (read,) = read_rules([rule])
@@ -56,7 +53,7 @@ def test_addresses_and_ports_are_merged_and_in_order() -> None:
         *(([{**OUT, "comment": text}], "[0].comment", "at most 100") for text in ("x" * 101, 'x" accept', "x\n")),
     ],
 )
-def test_a_wrong_rule_is_named_with_its_place_and_what_was_expected(value: Any, key: str, expected: str) -> None:
+def test_a_wrong_rule_is_named_with_its_place_and_what_was_expected(value, key, expected):
     mistake = get_mistake(read_rules, value)
     assert mistake.key == key and expected in mistake.expected
 
@@ -113,7 +110,7 @@ def render_rules(services: dict[str, Any], rules: list[Any]) -> str:
 
 
 @given(st.fixed_dictionaries({}, optional={key: st.one_of(good, ANY) for key, good in GOOD.items()}))
-def test_no_rule_puts_a_word_of_its_own_into_the_file(rule: dict[str, Any]) -> None:
+def test_no_rule_puts_a_word_of_its_own_into_the_file(rule):
     try:
         read = read_rules([rule])
     except Expected:
@@ -124,7 +121,7 @@ def test_no_rule_puts_a_word_of_its_own_into_the_file(rule: dict[str, Any]) -> N
 
 
 @given(HOSTILE, st.lists(st.one_of(HOSTILE, st.just("198.51.100.0/24")), min_size=1, max_size=3))
-def test_no_service_puts_a_word_of_its_own_into_the_file(id_: str, networks: list[str]) -> None:
+def test_no_service_puts_a_word_of_its_own_into_the_file(id_, networks):
     if list(check_service({**yaml.safe_load(ENTRY), "enforce": "true", "id": id_, "networks": networks})):
         return
     service = {"mode": "enforce", "networks": merged(networks), "ports": []}
@@ -133,7 +130,7 @@ def test_no_service_puts_a_word_of_its_own_into_the_file(id_: str, networks: lis
 
 @examples(100, HealthCheck.function_scoped_fixture)
 @given(names=st.lists(HOSTILE, max_size=4))
-def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names: list[str], tmp_path: Path) -> None:
+def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names, tmp_path):
     (tmp_path / "etc/apt").mkdir(parents=True, exist_ok=True)
     lines = "".join(f"deb http://{name}/ x\n" for name in names)
     (tmp_path / "etc/apt/sources.list").write_text(lines, encoding="utf-8", errors="replace")
@@ -143,7 +140,7 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names: list[
     assert find_foreign_words(render(section, lets)) == []
 
 
-def test_prefixes_of_translators_are_read_in_order() -> None:
+def test_prefixes_of_translators_are_read_in_order():
     given_prefixes = ["2001:db8:64::/96", "2001:DB8:100::/40", "64:ff9b:1:a::/64", "64:ff9b::/96"]
     assert read_nat64(given_prefixes) == ("64:ff9b::/96", "64:ff9b:1:a::/64", "2001:db8:64::/96", "2001:db8:100::/40")
 
@@ -161,7 +158,7 @@ def test_prefixes_of_translators_are_read_in_order() -> None:
         (["2001:db8::/96", "2001:db8::/96"], "[1]", "does not overlap 2001:db8::/96"),
     ],
 )
-def test_a_prefix_that_no_translator_has_is_refused(value: Any, key: str, expected: str) -> None:
+def test_a_prefix_that_no_translator_has_is_refused(value, key, expected):
     mistake = get_mistake(read_nat64, value)
     assert mistake.key == key and expected in mistake.expected
 
@@ -178,7 +175,7 @@ RULE = {"direction": "out", "protocol": "tcp", "ports": [25], "verdict": "reject
         ({"firewall_rules": [RULE]}, {"rules": [{**RULE, "ports": ["25"], "addresses": [], "comment": ""}]}),
     ],
 )
-def test_the_restrictions_become_settings(values: dict[str, Any], settings: dict[str, Any]) -> None:
+def test_the_restrictions_become_settings(values, settings):
     plan = compile_plan(catalogue(), restrictions(**values), (), datetime.date(2026, 11, 25))
     found = plan["controls"]["firewall"]["settings"]
     assert {name: found[name] for name in settings} == settings

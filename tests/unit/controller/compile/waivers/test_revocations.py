@@ -1,11 +1,8 @@
 """Memory of revocations: the plan store, the history and git."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,7 +68,7 @@ class Signed:
 
 
 @pytest.fixture
-def signed(organisation: Organisation, key_folder: Path) -> Signed:
+def signed(organisation, key_folder):
     return Signed(organisation, Keys(key_folder, organisation.inventory))
 
 
@@ -86,7 +83,7 @@ def check_refused(signed: Signed, now: str = LATER) -> str:
     return str(waiver["why"])
 
 
-def test_a_revocation_that_a_run_has_seen_is_remembered_after_the_old_bytes_came_back(signed: Signed) -> None:
+def test_a_revocation_that_a_run_has_seen_is_remembered_after_the_old_bytes_came_back(signed):
     assert signed.organisation.opened() == OPEN
     signed.revoke()
     signed.organisation.run()
@@ -95,7 +92,7 @@ def test_a_revocation_that_a_run_has_seen_is_remembered_after_the_old_bytes_came
     assert check_refused(signed, "2026-12-20T08:00:00+00:00").startswith(WHY)  # each run remembers it again
 
 
-def test_the_history_remembers_where_the_plan_store_is_new(signed: Signed) -> None:
+def test_the_history_remembers_where_the_plan_store_is_new(signed):
     signed.revoke()
     signed.record(NOW)
     shutil.rmtree(signed.reports / PLANS)
@@ -104,7 +101,7 @@ def test_the_history_remembers_where_the_plan_store_is_new(signed: Signed) -> No
 
 
 @pytest.mark.parametrize("hidden", ["", "reset file", "merge", "replace", "graft"])
-def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, hidden: str) -> None:
+def test_the_history_of_git_remembers_where_no_run_came_between(signed, hidden):
     signed.commit_revocation()
     # The merge results in the file before the revocation: git leaves the revocation out of a short log.
     if hidden == "merge":
@@ -126,7 +123,7 @@ def test_the_history_of_git_remembers_where_no_run_came_between(signed: Signed, 
     assert check_refused(signed).startswith(WHY)
 
 
-def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed: Signed) -> None:
+def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed):
     signed.commit_revocation()
     signed.restore()
     assert check_refused(signed).startswith(WHY)
@@ -142,7 +139,7 @@ def test_revocation_in_git_is_remembered_after_its_history_was_rewritten(signed:
         lambda git: (git / "config").write_text("[core\n"),
     ],
 )
-def test_a_repository_that_git_cannot_read_stops_no_run(signed: Signed, spoil: Callable[[Path], object]) -> None:
+def test_a_repository_that_git_cannot_read_stops_no_run(signed, spoil):
     signed.git("init", "-q")
     signed.commit("a waiver")
     spoil(signed.organisation.inventory / ".git")

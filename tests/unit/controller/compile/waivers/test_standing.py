@@ -1,7 +1,5 @@
 """Statuses of waivers and their effect in plans."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import shutil
@@ -90,7 +88,7 @@ NOT_LISTED = {**GROUP, "signed_hosts": None}
 
 
 @pytest.fixture
-def grown(organisation: Organisation) -> Organisation:
+def grown(organisation):
     organisation.groups["desks"] = DESKS
     return organisation
 
@@ -113,9 +111,7 @@ def read_warnings(organisation: Organisation) -> list[str]:
         ({**GROUP, "groups": None, "zones": ["internal"]}, FROZEN, [], "waives nothing (no hosts): it was signed"),
     ],
 )
-def test_waiver_for_a_group_opens_signed_or_all_hosts(
-    grown: Organisation, waiver: dict[str, object], variables: dict[str, str], opened: list[str], warning: str
-) -> None:
+def test_waiver_for_a_group_opens_signed_or_all_hosts(grown, waiver, variables, opened, warning):
     grown.waiver(**waiver)
     grown.variables = variables
     assert grown.opened() == on(*opened)
@@ -123,7 +119,7 @@ def test_waiver_for_a_group_opens_signed_or_all_hosts(
     assert len(texts) == bool(warning) and all(warning in text for text in texts)
 
 
-def test_the_signature_covers_the_hosts(grown: Organisation, key_folder: Path) -> None:
+def test_the_signature_covers_the_hosts(grown, key_folder):
     grown.variables = {"waiver_groups": "frozen", "waiver_signatures": "required"}
     keys = Keys(key_folder, grown.inventory)
     keys.allow("head.of.press", keys.make("head"), OURS)
@@ -133,7 +129,7 @@ def test_the_signature_covers_the_hosts(grown: Organisation, key_folder: Path) -
     assert grown.status() == "bad_signature" and grown.opened() == {}
 
 
-def test_growth_since_the_last_run_is_printed_where_the_file_says_nothing(organisation: Organisation) -> None:
+def test_growth_since_the_last_run_is_printed_where_the_file_says_nothing(organisation):
     organisation.groups["desks"] = frozenset({"press01"})
     organisation.waiver(hosts=None, groups=["desks"])
     run = organisation.run(NOW)["id"]
@@ -189,21 +185,17 @@ def judged(organisation: Organisation, approver: str, requester: str) -> tuple[s
 
 
 @pytest.mark.parametrize(("approver", "requester"), ONE_PERSON)
-def test_approval_of_own_request_by_another_spelling_is_refused(
-    organisation: Organisation, approver: str, requester: str
-) -> None:
+def test_approval_of_own_request_by_another_spelling_is_refused(organisation, approver, requester):
     assert judged(organisation, approver, requester)[0] == "self_approved"
 
 
 @pytest.mark.parametrize(("approver", "requester"), TWO_PERSONS)
-def test_two_persons_are_two(organisation: Organisation, approver: str, requester: str) -> None:
+def test_two_persons_are_two(organisation, approver, requester):
     assert judged(organisation, approver, requester) == ("active", "")
 
 
 @pytest.mark.parametrize(("requester", "script"), OTHER_SCRIPTS)
-def test_a_name_in_another_script_than_the_approvers_is_refused(
-    organisation: Organisation, requester: str, script: str
-) -> None:
+def test_a_name_in_another_script_than_the_approvers_is_refused(organisation, requester, script):
     status, why = judged(organisation, "head.of.press", requester)
     assert status == "self_approved" and script in why and requester in why
 
@@ -222,9 +214,7 @@ def keys(organisation, key_folder):
         ("2026-10-25T01:30:00Z", "bad_signature"),  # 02:30 again
     ],
 )
-def test_a_key_ends_once_where_an_hour_comes_twice(
-    organisation: Organisation, keys: Keys, now: str, status: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_ends_once_where_an_hour_comes_twice(organisation, keys, now, status, monkeypatch):
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
@@ -248,8 +238,8 @@ def test_a_key_ends_once_where_an_hour_comes_twice(
     ],
 )
 def test_a_certificate_signs_for_whom_its_authority_named_and_while_it_is_valid(
-    organisation: Organisation, keys: Keys, tmp_path: Path, certified: str, options: tuple[str, ...], status: str
-) -> None:
+    organisation, keys, tmp_path, certified, options, status
+):
     file = organisation.waiver()
     authority, key = keys.make("authority"), tmp_path / "certified"
     shutil.copy(keys.make("head"), key)
@@ -263,9 +253,7 @@ def test_a_certificate_signs_for_whom_its_authority_named_and_while_it_is_valid(
 
 
 @pytest.mark.parametrize("made_for", ["git", "proscribe-export"])
-def test_a_signature_for_another_purpose_is_none_where_the_key_may_sign_for_all(
-    organisation: Organisation, keys: Keys, made_for: str
-) -> None:
+def test_a_signature_for_another_purpose_is_none_where_the_key_may_sign_for_all(organisation, keys, made_for):
     file = organisation.waiver()
     keys.allow("head.of.press", keys.make("head"))
     keys.sign(file, keys.make("head"), made_for)
@@ -276,7 +264,7 @@ def test_a_signature_for_another_purpose_is_none_where_the_key_may_sign_for_all(
     assert "ED25519 key SHA256:" in waiver["signed_with"]
 
 
-def test_unsigned_needs_no_keygen(organisation: Organisation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unsigned_needs_no_keygen(organisation, monkeypatch, tmp_path):
     organisation.waiver()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert organisation.opened() == OPEN

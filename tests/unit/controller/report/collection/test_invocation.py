@@ -1,7 +1,5 @@
 """How a run was called: what is read of a command line and its environment, word by word."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path
@@ -38,7 +36,7 @@ OURS = str(PROJECT / "playbooks" / "enforce.yml")
     (["-", "a"], [("", "-", None), ("", "a", None)]),
     (["--", "-b", "--tags"], [("", "-b", None), ("", "--tags", None)]),
 ])  # fmt: skip
-def test_words_are_options_with_their_values(typed: list[str], words: list[Any]) -> None:
+def test_words_are_options_with_their_values(typed, words):
     assert [tuple(word) for word in parsed(typed, OPTIONS)] == words
 
 
@@ -56,7 +54,7 @@ def test_words_are_options_with_their_values(typed: list[str], words: list[Any])
     *(([f"--{name}", "sshpass -p x"], FILE, (f"ansible_{name}",)) for name in AS_VARIABLE),
     (["--ssh_common_args", "-o User=a"], ("--ssh_common_args", "-o User=a"), ()),
 ])  # fmt: skip
-def test_options_are_repeated_and_secrets_are_withheld(typed: list[str], options: Any, withheld: Any) -> None:
+def test_options_are_repeated_and_secrets_are_withheld(typed, options, withheld):
     assert repeated(parsed(typed, OPTIONS)) == (options, withheld)
 
 
@@ -82,20 +80,20 @@ def test_options_are_repeated_and_secrets_are_withheld(typed: list[str], options
     ("a", "aBc" * 8, False),
     ("a", None, False),
 ])  # fmt: skip
-def test_value_like_a_secret_is_withheld(name: str, value: Any, secret: bool) -> None:
+def test_value_like_a_secret_is_withheld(name, value, secret):
     assert seems_secret(name, value) is secret
 
 
 @pytest.mark.parametrize("within", [lambda value: [value], lambda value: {"b": value}, lambda value: (value,)])
 @pytest.mark.parametrize(("levels", "secret"), [(20, False), (21, True)])
-def test_value_that_is_too_deep_counts_as_a_secret(levels: int, secret: bool, within: Any) -> None:
+def test_value_that_is_too_deep_counts_as_a_secret(levels, secret, within):
     value: Any = "b"
     for _ in range(levels):
         value = within(value)
     assert seems_secret("a", value) is secret
 
 
-def test_the_configuration_of_the_project_need_not_be_said() -> None:
+def test_the_configuration_of_the_project_need_not_be_said():
     environment = {"ANSIBLE_CONFIG": installation.CONFIGURATION, "ANSIBLE_BECOME": installation.CONFIGURATION}
     call = called(["ansible-playbook"], environment, OPTIONS, "/srv")
     assert call == Call(("env", f"ANSIBLE_BECOME={installation.CONFIGURATION}", "ansible-playbook"), cwd="/srv")
@@ -107,9 +105,7 @@ def test_the_configuration_of_the_project_need_not_be_said() -> None:
     ({"SUDO_COMMAND": "/usr/bin/bash"}, ()),
     ({"SUDO_COMMAND": "./p audit", "ANSIBLE_CONFIG": "/etc/my.cfg"}, ("sudo", "env", "ANSIBLE_CONFIG=/etc/my.cfg")),
 ])  # fmt: skip
-def test_launcher_that_sudo_started_is_started_by_it_again(
-    environment: dict[str, str], before: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_launcher_that_sudo_started_is_started_by_it_again(environment, before, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     call = called(["a", OURS], {**environment, "PROSCRIBE_CALLED": "./p"}, OPTIONS, "/srv")
     assert call.program == (*before, "./p")
@@ -121,17 +117,17 @@ def test_launcher_that_sudo_started_is_started_by_it_again(
     ([OURS, "-e", "token=x"], "./p", Call(("./p",), "enforce", "", FILE, "/srv", ("token",))),
     (["-b"], "./p", Call(("a",), "", "", ("-b",), "/srv")),
 ])  # fmt: skip
-def test_a_call_is_of_the_launcher_only_with_its_own_playbook(words: list[str], launcher: str, call: Call) -> None:
+def test_a_call_is_of_the_launcher_only_with_its_own_playbook(words, launcher, call):
     assert called(["a", *words], {"PROSCRIBE_CALLED": launcher}, OPTIONS, "/srv") == call
 
 
-def test_python_runs_ansible_as_a_module() -> None:
+def test_python_runs_ansible_as_a_module():
     argv = ["/lib/ansible/__main__.py", "playbook", "site.yml", "-b"]
     assert called(argv, {}, OPTIONS, "/srv").program == (sys.executable, "-m", "ansible", "playbook")
     assert called(argv, {}, OPTIONS, "/srv").options == ("-b",)
 
 
-def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory_has_the_name_that_the_shell_has_for_it(tmp_path, monkeypatch):
     (tmp_path / "real").mkdir()
     (tmp_path / "name").symlink_to("real")
     monkeypatch.chdir(tmp_path / "real")

@@ -1,7 +1,5 @@
 """A run out of its journal is the run that wrote it, whatever happened in it; and what cannot be closed stays, told."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is proposed after a run, by how its hosts stand, and on which hosts each command is."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 
@@ -109,7 +107,7 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
      ["nothing: the ban is in effect on this host",
      "read what happened between two runs: 1 host open in between and closed again, 2 hosts frozen"]),
 ])  # fmt: skip
-def test_advice_fits_the_states_of_hosts(records: Any, more: Any, steps: list[str]) -> None:
+def test_advice_fits_the_states_of_hosts(records, more, steps):
     assert list_steps(records, **more) == steps
 
 
@@ -122,12 +120,12 @@ def test_advice_fits_the_states_of_hosts(records: Any, more: Any, steps: list[st
     (["a"], {"expected_hosts": 1}, "/r", ""),
     (["a", "b", "c", "d", "e"], {"expected_hosts": 5, "limit": "x"}, "/r", " --limit x"),
 ])  # fmt: skip
-def test_command_names_few_hosts_and_a_file_of_many(hosts: list[str], run: Any, directory: str, limit: str) -> None:
+def test_command_names_few_hosts_and_a_file_of_many(hosts, run, directory, limit):
     (step,) = list_steps([make_silent_record(host) for host in hosts], directory, run=run)
     assert step.partition(": ")[2] == f"./p audit{limit} -i prod"
 
 
-def test_hosts_that_are_too_many_for_a_command_are_files_by_what_they_are() -> None:
+def test_hosts_that_are_too_many_for_a_command_are_files_by_what_they_are():
     wrong, lost = [f"b{number}" for number in range(5)], [f"s{number}" for number in range(5)]
     records = [*map(make_bad_record, wrong), *map(make_silent_record, lost), make_record("web01")]
     lists = {"noncompliant.txt": wrong, "unknown.txt": lost}

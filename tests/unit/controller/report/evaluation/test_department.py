@@ -1,7 +1,5 @@
 """`report --group`: what the head of one department may have, who is not to see the others."""
 
-from __future__ import annotations
-
 import argparse
 import html
 import json

@@ -1,7 +1,5 @@
 """The fleet state: the observation of a control that counts, alone and after later ones."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -49,7 +47,7 @@ def observe(
 
 
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
-def test_an_observation_is_never_later_than_its_run(at: str | None, when: str) -> None:
+def test_an_observation_is_never_later_than_its_run(at, when):
     assert observe(make_run(), make_record(at=at)).at == when
 
 
@@ -64,11 +62,11 @@ def test_an_observation_is_never_later_than_its_run(at: str | None, when: str) -
     (make_control("compliant", 0, 0, mode=None), Observation("", "p", "compliant", T1, "r-02", 0, 0, True)),
     (make_control("unknown", 0, 0), Observation("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
 ])  # fmt: skip
-def test_control_counts_by_its_record(control_: dict[str, Any], expected: Observation) -> None:
+def test_control_counts_by_its_record(control_, expected):
     assert observe(make_run(), make_record(apps=control_)) == expected
 
 
-def test_control_that_was_off_is_not_observed() -> None:
+def test_control_that_was_off_is_not_observed():
     of = FleetState()
     of.take(make_run(), [make_record(apps=make_control(None, mode="off"))])
     assert observe(
@@ -77,7 +75,7 @@ def test_control_that_was_off_is_not_observed() -> None:
 
 
 @pytest.mark.parametrize(("at", "attempts"), [(T2, {"firewall/x": 9}), ("2026-11-24T00:00:00Z", {"firewall/x": 5})])
-def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]) -> None:
+def test_attempts_are_those_of_the_newest_look(at, attempts):
     of = FleetState()
     of.take(make_run(), [{**make_record(), "attempts": {"firewall/x": 5}}])
     of.take(make_run(T3), [{**make_record(at=at), "attempts": {"firewall/x": 9}}])
@@ -87,7 +85,7 @@ def test_attempts_are_those_of_the_newest_look(at: str, attempts: dict[str, int]
 @pytest.mark.parametrize(
     ("oldest", "good"), [({}, True), ({3600: T1}, True), ({3600: T2}, False), ({60: T2}, True), ({0: T2}, True)]
 )
-def test_an_observation_before_the_oldest_that_counts_says_nothing_good(oldest: dict[int, str], good: bool) -> None:
+def test_an_observation_before_the_oldest_that_counts_says_nothing_good(oldest, good):
     of = FleetState()
     off = make_control(None, mode="off")
     of.take(make_run(stale_after=3600), [make_record(rules=WRONG, apps=make_control("noncompliant"), firewall=off)])
@@ -102,7 +100,7 @@ def inventories_by_host(of: FleetState) -> dict[str, str]:
     return {name: host.inventory for name, host in of.hosts.items()}
 
 
-def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory() -> None:
+def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory():
     of = FleetState()
     assert of.take(make_run(), [make_record("a"), make_record("b")], ["c"]) is of
     assert inventories_by_host(of) == {"a": "inv", "b": "inv"}, "a whole run leaves nobody out"

@@ -1,7 +1,5 @@
 """Several runs over parts of a fleet as one report."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -38,7 +36,7 @@ def states_by_host(records: Any) -> dict[str, str]:
     return {record["host"]: record["state"] for record in records}
 
 
-def test_a_host_that_no_part_has_is_unknown() -> None:
+def test_a_host_that_no_part_has_is_unknown():
     report, records = merged("id", [make_part(1, make_record("a"))], ["a", "b"])
     assert states_by_host(records) == {"a": COMPLIANT, "b": UNKNOWN}
     assert records[1]["reason"] == "no part of the run has reported it"
@@ -46,7 +44,7 @@ def test_a_host_that_no_part_has_is_unknown() -> None:
     assert report["warnings"] == ["1 of the inventory's hosts are in no part of the run"]
 
 
-def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing() -> None:
+def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing():
     switch = {"host": "switch", "why": "a network device"}
     parts = [make_part(number, make_record(host), not_served=[switch]) for number, host in ((1, "a"), (2, "b"))]
     report, records = merged("id", parts, ["a", "b", "switch"])
@@ -60,13 +58,13 @@ def test_hosts_that_are_not_served_are_listed_once_and_never_as_missing() -> Non
     (silent("a", "unreachable"), make_record("a"), COMPLIANT),
     (silent("a", "unreachable"), silent("a", "failed"), UNKNOWN),
 ])  # fmt: skip
-def test_a_host_that_was_tried_again_counts_once_by_what_was_seen_last(first: Any, second: Any, state: str) -> None:
+def test_a_host_that_was_tried_again_counts_once_by_what_was_seen_last(first, second, state):
     report, records = merged("id", [make_part(1, first), make_part(2, second)])
     assert states_by_host(records) == {"a": state}
     assert report["warnings"] == ["a is in more than one part of the run; its last record counts"]
 
 
-def test_waivers_and_departments_are_those_of_all_parts() -> None:
+def test_waivers_and_departments_are_those_of_all_parts():
     waiver = {"id": "w", "status": "active", "expires": "x"}
     report, _ = merged(
         "id",
@@ -78,7 +76,7 @@ def test_waivers_and_departments_are_those_of_all_parts() -> None:
     assert report["departments"] == {"press": ["a", "b"], "it": ["c"]}
 
 
-def test_parts_that_were_stopped_say_why_and_how_many_are_left() -> None:
+def test_parts_that_were_stopped_say_why_and_how_many_are_left():
     stopped = {**ROLLOUT, "to_correct": 9, "not_reached": 8, "why": "stopped", "allow": {"hosts": 9}}
     report, _ = merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), rollout=stopped)])
     rollout = report["rollout"]
@@ -87,12 +85,12 @@ def test_parts_that_were_stopped_say_why_and_how_many_are_left() -> None:
 
 
 @pytest.mark.parametrize("key", ["playbook", "mode", "controls", "catalog_version", "baseline"])
-def test_runs_of_other_kinds_are_refused(key: str) -> None:
+def test_runs_of_other_kinds_are_refused(key):
     with pytest.raises(Unmergeable, match=f"has {key}"):
         merged("id", [make_part(1, make_record("a")), make_part(2, make_record("b"), run={key: "other"})])
 
 
-def test_merged_run_has_the_facts_of_all_parts_in_their_order() -> None:
+def test_merged_run_has_the_facts_of_all_parts_in_their_order():
     facts = {"command": {"word": "enforce"}, "started": "2026-11-21T02:00:00Z", "left_out": 2, "limit": "a"}
     first = make_part(1, make_record("a"), run={**facts, "version": "1", "verdict": {"gate": "x", "passed": True}})
     later = {**facts, "limit": "b", "version": "2", "verdict": {"gate": "x", "passed": False}}
@@ -105,12 +103,12 @@ def test_merged_run_has_the_facts_of_all_parts_in_their_order() -> None:
     assert merged("id", [first, other])[0]["run"]["command"] is None
 
 
-def test_merge_of_no_parts_is_refused() -> None:
+def test_merge_of_no_parts_is_refused():
     with pytest.raises(Unmergeable):
         merged("id", [])
 
 
-def test_rules_with_nothing_to_look_for_are_those_of_all_parts() -> None:
+def test_rules_with_nothing_to_look_for_are_those_of_all_parts():
     idle = [{"rule": "apps/x", "hosts": 1}]
     report, _ = merged(
         "id", [make_part(1, make_record("a"), nothing_known=idle), make_part(2, make_record("b"), nothing_known=idle)]
@@ -144,7 +142,7 @@ def make_part_without_round(number: int, *hosts: str, started: str = "", finishe
       make_part_without_round(2, "b", started=AT_TWO, finished=TO_THREE)],
      None, "-0001 is a run over the whole, and no slice"),
 ])  # fmt: skip
-def test_part_that_is_no_slice_of_the_round_is_refused(parts: list[Part], expected: Any, refused: str) -> None:
+def test_part_that_is_no_slice_of_the_round_is_refused(parts, expected, refused):
     with pytest.raises(Unmergeable, match=refused):
         merged("id", parts, expected)
 
@@ -157,6 +155,6 @@ def test_part_that_is_no_slice_of_the_round_is_refused(parts: list[Part], expect
       make_part_without_round(3, "c", started="2026-11-21T02:15:00Z", finished=TO_THREE)],
      None),
 ])  # fmt: skip
-def test_slices_of_one_round_or_of_one_time_are_merged(parts: list[Part], expected: Any) -> None:
+def test_slices_of_one_round_or_of_one_time_are_merged(parts, expected):
     report, records = merged("id", parts, expected)
     assert set(states_by_host(records).values()) == {COMPLIANT} and len(report["run"]["parts"]) == len(parts)

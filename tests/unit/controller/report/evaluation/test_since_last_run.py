@@ -1,7 +1,5 @@
 """What hosts did between two runs, in every output, of one host and of several."""
 
-from __future__ import annotations
-
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -133,14 +131,14 @@ def watch_record(host: str = "web01", *incidents: Any, wrong: tuple[str, ...] = 
      "its watcher last observed it on Tuesday 2026-11-24 23:59 UTC, 12 hours before this run", "2026-11-24T23:59:00Z"),
     ({"last": "2026-11-24T00:00:00", "every": 60}, "", ""),
 ])  # fmt: skip
-def test_watcher_remark_depends_on_its_age(watch: Any, text: str, first: str) -> None:
+def test_watcher_remark_depends_on_its_age(watch, text, first):
     result = remarks(watch_record(**watch))
     assert [(item.text, item.first) for item in result] == ([(text, first)] if text else [])
     assert all(entry.filed == (f"watch/{entry.kind}", "not_applicable") for entry in result)
     assert all(element.finding == (element.kind, "", "", "", "", "", element.text) for element in result)
 
 
-def test_same_remark_of_several_hosts_is_one() -> None:
+def test_same_remark_of_several_hosts_is_one():
     many = {**SHORT_INCIDENT, "rules": ["apps/x", "apps/y"], "cause": "policy"}
     later = {**SHORT_INCIDENT, "first": NOW, "times": 2, "corrected": 1, "users": ["b", "a"]}
     records = [

@@ -1,7 +1,5 @@
 """Hosts that were corrected and not observed again: what their records say, and what the next run says of them."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

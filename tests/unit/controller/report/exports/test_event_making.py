@@ -1,7 +1,5 @@
 """Events of a run: what began, changed and ended, and the limits of their texts."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -132,7 +130,7 @@ def test_no_host_dates_its_events_out_of_the_run(text, taken):
     ("result", "shown"),
     [([], 0), (["a" * 20] * 3, 3), (["a" * 20] * 400, 173), (["x" * 290] * 20, 13), (["x" * 5000], 1)],
 )
-def test_listed_names_are_cut_to_the_limit(result: list[str], shown: int) -> None:
+def test_listed_names_are_cut_to_the_limit(result, shown):
     assert names(result) == ([cut(item, 300) for item in result[:shown]], len(result) - shown)
 
 
@@ -143,7 +141,7 @@ def test_listed_names_are_cut_to_the_limit(result: list[str], shown: int) -> Non
     ([ERROR, {**ERROR, "message": "m" * 9000}, ERROR], [50], 2),
     ([ENDLESS, ERROR], [1310], 1),
 ])  # fmt: skip
-def test_listed_errors_are_cut_to_the_limit(result: list[Any], lengths: list[int], left_out: int) -> None:
+def test_listed_errors_are_cut_to_the_limit(result, lengths, left_out):
     shown, remaining = errors_of(result)
     assert ([len(item["message"] or "") for item in shown], remaining) == (lengths, left_out)
     assert len(encoded(shown)) <= 4_000

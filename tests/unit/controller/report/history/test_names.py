@@ -1,7 +1,5 @@
 """A name that `./proscribe report` does not know is a mistake: an answer about nothing reads as an all-clear."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -1,7 +1,5 @@
 """The session of a history on a server: what it makes of statements, tried on a database in memory."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from typing import Any
@@ -17,7 +15,7 @@ NOBODY = "postgresql://ann:secret@127.0.0.1:9/history"  # nobody listens there
 
 
 @pytest.fixture
-def session() -> Any:
+def session():
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.begin() as connection:
         result = _ServerSession(connection, sqlalchemy.text)
@@ -25,7 +23,7 @@ def session() -> Any:
         yield result
 
 
-def test_a_statement_that_inserts_nothing_is_run_for_each_row(session: Any) -> None:
+def test_a_statement_that_inserts_nothing_is_run_for_each_row(session):
     session.many("INSERT INTO t VALUES (:host, :host, :number)", [{"host": "a", "number": item} for item in (1, 2, 3)])
     change = "UPDATE t SET host = :host WHERE number = :number"
     session.many(change, [{"host": "b", "number": 1}, {"host": "c", "number": 3}])
@@ -64,7 +62,7 @@ def make_server(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[Server, 
     return server, engine
 
 
-def test_a_writer_waits_for_its_turn_by_a_lock_that_all_controllers_know(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_waits_for_its_turn_by_a_lock_that_all_controllers_know(monkeypatch):
     server, engine = make_server(monkeypatch)
     with server.writing() as session:
         session.run("DELETE")
@@ -75,7 +73,7 @@ def test_a_writer_waits_for_its_turn_by_a_lock_that_all_controllers_know(monkeyp
     assert (delete, commit) == ("DELETE", "COMMIT")
 
 
-def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch):
     server, engine = make_server(monkeypatch, "proscribe_history", "proscribe_run")
     with server.reading() as session:
         assert session.has("proscribe_run") and not session.has("proscribe_use")
@@ -87,7 +85,7 @@ def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("access", ["reading", "writing"])
-def test_a_server_that_is_not_there_is_named_without_the_password(access: str) -> None:
+def test_a_server_that_is_not_there_is_named_without_the_password(access):
     server = Server(NOBODY)
     with pytest.raises(HistoryError) as error, getattr(server, access)():
         pass
@@ -97,12 +95,12 @@ def test_a_server_that_is_not_there_is_named_without_the_password(access: str) -
 
 
 @pytest.mark.parametrize("url", ["postgresql+nosuchdriver://h/x", "history"])
-def test_a_url_that_is_none_is_named(url: str) -> None:
+def test_a_url_that_is_none_is_named(url):
     with pytest.raises(HistoryError):
         Server(url)
 
 
-def test_without_sqlalchemy_it_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_sqlalchemy_it_says_what_is_needed(monkeypatch):
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     with pytest.raises(HistoryError, match="SQLAlchemy"):
         Server(NOBODY)

@@ -1,7 +1,5 @@
 """The fleet state: its file, and outputs of runs over parts, which state nothing better than was observed."""
 
-from __future__ import annotations
-
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -74,7 +72,7 @@ def join_lines(lines: Any) -> str:
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
-def test_written_fleet_state_is_read_with_every_control(tmp_path: Path) -> None:
+def test_written_fleet_state_is_read_with_every_control(tmp_path):
     (tmp_path / "whole.jsonl").write_text(join_lines(LINES))
     state, wrong = read(tmp_path)
     never = dict.fromkeys(("browser", "firewall"), Observation())
@@ -94,9 +92,7 @@ def test_written_fleet_state_is_read_with_every_control(tmp_path: Path) -> None:
     ([LINES[0], LINES[4]], "2 cannot be read (KeyError: 0)"),
     ([LINES[0], SHORT], "2 cannot be read (ValueError: "),
 ])  # fmt: skip
-def test_unreadable_fleet_state_is_named_with_its_line_and_counts_for_nothing(
-    tmp_path: Path, lines: Any, text: str
-) -> None:
+def test_unreadable_fleet_state_is_named_with_its_line_and_counts_for_nothing(tmp_path, lines, text):
     (tmp_path / "whole.jsonl").write_text(join_lines(lines))
     state, wrong = read(tmp_path)
     assert wrong.startswith(f"{tmp_path}/whole.jsonl:{text}")
@@ -104,7 +100,7 @@ def test_unreadable_fleet_state_is_named_with_its_line_and_counts_for_nothing(
     assert (state.hosts, state.whole) == ({}, {})
 
 
-def test_a_place_that_is_no_file_is_wrong_before_its_first_line(tmp_path: Path) -> None:
+def test_a_place_that_is_no_file_is_wrong_before_its_first_line(tmp_path):
     (tmp_path / "whole.jsonl").mkdir()
     assert read(tmp_path)[1].startswith(f"{tmp_path}/whole.jsonl:0 cannot be read (OSError: ")
 

@@ -1,7 +1,5 @@
 """Which journals are of runs that are over: by the kernel's own locks, and by what their first line says."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -38,7 +36,7 @@ def ids_of_ended_runs(reports: Path) -> list[Any]:
     return [item.run["id"] for item in left(reports)]
 
 
-def test_journal_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
+def test_journal_is_read_up_to_its_last_whole_line(tmp_path):
     place = tmp_path / NAME
     place.mkdir()
     writer = Journal(place, {"id": "r1", "mode": "audit", **dict.fromkeys(OF_ITS_TASKS, "x")})
@@ -58,7 +56,7 @@ def test_journal_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
     assert ids_of_ended_runs(tmp_path) == ["r1"]
 
 
-def test_a_second_run_does_not_write_into_the_first_ones_journal(tmp_path: Path) -> None:
+def test_a_second_run_does_not_write_into_the_first_ones_journal(tmp_path):
     (tmp_path / NAME).mkdir()
     Journal(tmp_path / NAME, {}).close()
     with pytest.raises(FileExistsError):
@@ -66,7 +64,7 @@ def test_a_second_run_does_not_write_into_the_first_ones_journal(tmp_path: Path)
 
 
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
-def test_change_is_on_the_disk_after_an_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+def test_change_is_on_the_disk_after_an_interval(tmp_path, monkeypatch, mode):
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda _: synced.append("whole"))
     monkeypatch.setattr(os, "fdatasync", lambda _: synced.append("data"))
@@ -89,13 +87,13 @@ def test_change_is_on_the_disk_after_an_interval(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("first", FIRST)
-def test_a_journal_that_says_no_run_is_of_none(tmp_path: Path, first: str) -> None:
+def test_a_journal_that_says_no_run_is_of_none(tmp_path, first):
     write_journal(tmp_path, FIRST[first])
     write_journal(tmp_path, name="r2.partial")
     assert ids_of_ended_runs(tmp_path) == ["r2.partial"]
 
 
-def test_a_first_line_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_line_without_end_is_not_read(tmp_path, monkeypatch):
     length = len((write_journal(tmp_path) / journal.FILE).read_text())
     for most, ids in ((length - 1, [NAME]), (length - 2, [])):  # the end of the line is not counted
         monkeypatch.setattr(journal, "MOST_RUN", most)
@@ -112,9 +110,7 @@ def test_a_first_line_without_end_is_not_read(tmp_path: Path, monkeypatch: pytes
     pytest.param({"kernel": "x", "machine": "y"}, True, True, id="another machine, long silent"),
     pytest.param({}, False, False, id="nobody knows"),
 ])  # fmt: skip
-def test_a_run_that_nobody_holds_is_over_by_its_machine_and_its_silence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: dict[str, Any], old: bool, is_over: bool
-) -> None:
+def test_a_run_that_nobody_holds_is_over_by_its_machine_and_its_silence(tmp_path, monkeypatch, place, old, is_over):
     monkeypatch.setattr(journal, "here", lambda: HERE)
     path = write_journal(tmp_path, [{"id": NAME}, place]) / journal.FILE
     age = time.time() - (2 * journal.SILENT if old else 60)
@@ -122,13 +118,13 @@ def test_a_run_that_nobody_holds_is_over_by_its_machine_and_its_silence(
     assert ids_of_ended_runs(tmp_path) == ([NAME] if is_over else [])
 
 
-def test_the_oldest_run_comes_first_and_a_complete_one_never(tmp_path: Path) -> None:
+def test_the_oldest_run_comes_first_and_a_complete_one_never(tmp_path):
     for name in ("r4.partial", "r2.partial", "r9.partial", "r1.partial", "r3"):
         write_journal(tmp_path, name=name)
     assert ids_of_ended_runs(tmp_path) == ["r1.partial", "r2.partial", "r4.partial", "r9.partial"]
 
 
-def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
+def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path):
     long = "x" * 4096
     path = write_journal(tmp_path, [{"id": NAME, "said": long}, {**here(), "locked": True}]) / journal.FILE
     path.write_bytes(path.read_bytes() + json.dumps(["answered", long]).encode() + b'\n["failed","caf\xe9"]\n')
@@ -136,7 +132,7 @@ def test_long_lines_are_read_and_bytes_that_are_no_text_are_replaced(tmp_path: P
     assert events == [["answered", long], ["failed", "caf\N{REPLACEMENT CHARACTER}"]]
 
 
-def test_a_machine_without_an_id_is_no_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_an_id_is_no_other_one(tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "MACHINE", tmp_path / "none")
     assert here()["machine"] == ""
     write_journal(tmp_path, [{"id": NAME}, {"kernel": "x", "machine": ""}])
@@ -145,7 +141,7 @@ def test_a_machine_without_an_id_is_no_other_one(tmp_path: Path, monkeypatch: py
     assert here()["kernel"] == os.uname().nodename
 
 
-def test_running_run_holds_its_journal_and_other_files_are_ignored(tmp_path: Path) -> None:
+def test_running_run_holds_its_journal_and_other_files_are_ignored(tmp_path):
     place = write_journal(tmp_path)
     with (place / journal.FILE).open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
@@ -157,9 +153,7 @@ def test_running_run_holds_its_journal_and_other_files_are_ignored(tmp_path: Pat
 
 
 @pytest.mark.parametrize("another", [False, True])
-def test_journal_replaced_meanwhile_is_of_no_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another: bool
-) -> None:
+def test_journal_replaced_meanwhile_is_of_no_run(tmp_path, monkeypatch, another):
     path = write_journal(tmp_path) / journal.FILE
 
     def close(*_: int) -> None:
@@ -174,7 +168,7 @@ def test_journal_replaced_meanwhile_is_of_no_run(
 @pytest.mark.parametrize(
     ("error", "free"), [(BlockingIOError(), False), (OSError("this directory knows no locks"), True)]
 )
-def test_a_directory_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, free: bool) -> None:
+def test_a_directory_without_locks(tmp_path, monkeypatch, error, free):
     def refuse(*_: Any) -> None:
         raise error
 

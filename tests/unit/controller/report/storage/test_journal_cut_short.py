@@ -1,14 +1,11 @@
 """Runs that are cut short by real signals to ansible-playbook: each is closed with what it did, by itself or later."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pty
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +83,14 @@ class CutRun:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Iterator[CutRun]:
+def cut(tmp_path):
     result = CutRun(tmp_path)
     yield result
     result.waits.unlink(missing_ok=True)  # a worker that is left waits for it
 
 
 @pytest.mark.parametrize(("number", "exit_file"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
-def test_a_run_that_gets_a_signal_closes_itself(cut: CutRun, number: signal.Signals, exit_file: bool) -> None:
+def test_a_run_that_gets_a_signal_closes_itself(cut, number, exit_file):
     process = cut.begin(environment=None if exit_file else {"PROSCRIBE_EXIT_FILE": ""})
     process.send_signal(number)
     output, errors = process.communicate(timeout=LONGEST)
@@ -112,7 +109,7 @@ def test_a_run_that_gets_a_signal_closes_itself(cut: CutRun, number: signal.Sign
     assert not list(cut.reports.glob("*.partial")) and not (cut.reports / CUT / "journal.jsonl").exists()
 
 
-def test_a_terminal_that_is_closed_costs_no_report(cut: CutRun) -> None:
+def test_a_terminal_that_is_closed_costs_no_report(cut):
     ours, its = pty.openpty()
     process = cut.begin(terminal=its)
     os.close(its)
@@ -122,7 +119,7 @@ def test_a_terminal_that_is_closed_costs_no_report(cut: CutRun) -> None:
     assert (cut.states(CUT), cut.project.exit) == (CUT_STATES, "14")
 
 
-def test_an_interrupted_lift_says_where_it_was_not_lifted(cut: CutRun) -> None:
+def test_an_interrupted_lift_says_where_it_was_not_lifted(cut):
     process = cut.begin(LIFT, mode="lift")
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=LONGEST)
@@ -130,7 +127,7 @@ def test_an_interrupted_lift_says_where_it_was_not_lifted(cut: CutRun) -> None:
     assert "not lifted on web02: no answer" in output
 
 
-def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_repaired(cut: CutRun) -> None:
+def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_repaired(cut):
     cut.kill()
     assert not (cut.reports / CUT).exists()
     done = cut.audit({"web01": clean_answer(), "web02": BAD, "web03": clean_answer()})
@@ -145,7 +142,7 @@ def test_a_killed_run_is_closed_by_the_next_one_which_says_what_it_repaired(cut:
     assert os.readlink(cut.reports / "newest") == NEXT and not (cut.reports / "corrected.json").exists()
 
 
-def test_a_run_that_goes_on_is_not_closed_by_another(cut: CutRun) -> None:
+def test_a_run_that_goes_on_is_not_closed_by_another(cut):
     process = cut.begin()
     done = cut.audit(dict.fromkeys(HOSTS, clean_answer()))
     assert done.returncode == 0 and "came to no end" not in done.stderr
@@ -159,7 +156,7 @@ def test_a_run_that_goes_on_is_not_closed_by_another(cut: CutRun) -> None:
     lambda text: text.replace('["changed","web01"', '["chan'),
     lambda text: text + "\0" * 4096,  # as after a power cut
 ], ids=["end", "middle", "zeros"])  # fmt: skip
-def test_a_half_written_journal_yields_its_hosts(cut: CutRun, tear: Any) -> None:
+def test_a_half_written_journal_yields_its_hosts(cut, tear):
     cut.kill()
     cut.journal.write_text(tear(cut.journal.read_text()))
     cut.audit(dict.fromkeys(HOSTS, clean_answer()))

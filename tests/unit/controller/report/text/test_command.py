@@ -1,7 +1,5 @@
 """Printed commands: one line that reaches the program word for word, in the scope of the run."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import json
@@ -63,17 +61,17 @@ def make_launcher_call(word="audit", options=(), program="./proscribe", here="/s
     return called(argv, {"PROSCRIBE_CALLED": program, **environment}, OPTIONS, here)
 
 
-def test_options_that_narrow_a_command_come_first() -> None:
+def test_options_that_narrow_a_command_come_first():
     line = make_launcher_call(options=SCOPE).instead("enforce", "web01").line("/srv")
     assert line.startswith("./proscribe enforce --check --diff --limit web01 ")
 
 
-def test_a_launcher_that_cannot_be_executed_is_run_by_sh(tmp_path: Path) -> None:
+def test_a_launcher_that_cannot_be_executed_is_run_by_sh(tmp_path):
     (tmp_path / "proscribe").touch(0o644)
     assert make_launcher_call(program="proscribe", here=str(tmp_path)).program == ("sh", "./proscribe")
 
 
-def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path: Path, monkeypatch) -> None:
+def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)
     argv = ["/opt/venv/bin/ansible-playbook", "-i", "prod", "playbooks/audit.yml", "-t", "apps"]
     call = called(argv, {"ANSIBLE_CONFIG": "/etc/our.cfg"}, OPTIONS, PROJECT)
@@ -86,7 +84,7 @@ def test_plain_ansible_playbook_is_proposed_where_it_was_called(tmp_path: Path, 
     )  # fmt: skip
 
 
-def test_a_playbook_of_somebody_else_is_proposed_again_and_none_of_ours_in_its_place(tmp_path: Path) -> None:
+def test_a_playbook_of_somebody_else_is_proposed_again_and_none_of_ours_in_its_place(tmp_path):
     """Its `hosts:` and `vars:` are in there: ours would reach every host, by another policy."""
     call = called(["ansible-playbook", "site.yml"], {}, OPTIONS, str(tmp_path))
     assert call.again().argv == ("ansible-playbook", "site.yml")
@@ -96,11 +94,11 @@ def test_a_playbook_of_somebody_else_is_proposed_again_and_none_of_ours_in_its_p
 
 @examples(200)
 @given(st.text(max_size=60))
-def test_any_text_is_read_without_an_error(text: str) -> None:
+def test_any_text_is_read_without_an_error(text):
     repeated(parsed(["-e", text, f"-{text}", f"--{text}"], OPTIONS))
 
 
-def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_controls() -> None:
+def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_controls():
     result = run(HOSTS, inventory=["/srv/prod"], controls=["apps"], command=None)
     options = "audit --limit web01 -i /srv/prod --tags apps"
     assert Call.of(result).again("web01").line("/srv") == f"{quoted(LAUNCHER)} {options}"
@@ -117,21 +115,21 @@ def test_a_report_of_before_names_the_launcher_of_this_checkout_and_keeps_its_co
     ("\n'\\", "$'\\012\\'\\\\'"),
     ("\udcff", "$'\\377'"),
 ])  # fmt: skip
-def test_a_word_is_quoted_for_every_shell(word: str, line: str) -> None:
+def test_a_word_is_quoted_for_every_shell(word, line):
     assert quoted(word) == line
 
 
-def test_the_launcher_is_the_file_at_the_top_of_the_project() -> None:
+def test_the_launcher_is_the_file_at_the_top_of_the_project():
     assert os.path.join(PROJECT, "proscribe") == LAUNCHER and os.access(LAUNCHER, os.X_OK)
 
 
-def test_withheld_options_are_named_before_the_command() -> None:
+def test_withheld_options_are_named_before_the_command():
     assert Call().secrets() == []
     (step,) = Call(withheld=("one", "two")).secrets()
     assert step.command is None and step.text.startswith("first put one, two into proscribe-secret-vars.yml (")
 
 
-def test_command_in_a_file_of_a_host_reaches_no_other_host() -> None:
+def test_command_in_a_file_of_a_host_reaches_no_other_host():
     assert LIFT.split()[:3] == ["./proscribe", "lift", "--limit"]
     assert LIFT in WRITTEN_BY and LIFT in moving.SAID
     assert not re.search(r"proscribe lift(?! --limit)", WRITTEN_BY + moving.SAID)
@@ -166,7 +164,7 @@ def read_literals(path: Path) -> Iterator[str]:
             yield node.value
 
 
-def test_no_command_is_written_by_hand_in_a_message() -> None:
+def test_no_command_is_written_by_hand_in_a_message():
     result = {
         str(path.relative_to(Path(PROJECT))): text
         for folder in SOURCES
@@ -178,7 +176,7 @@ def test_no_command_is_written_by_hand_in_a_message() -> None:
     assert all(any(path.endswith(name) for path in result) for name in ALLOWED), "an exception that nothing needs"
 
 
-def test_no_other_text_has_a_command_without_its_scope() -> None:
+def test_no_other_text_has_a_command_without_its_scope():
     root = Path(PROJECT) / "module_utils/proscribe"
     allowed = {root / folder / f"{name}.py" for folder, names in WITH_LAUNCHER.items() for name in names.split()}
     plugins = ("module_utils", "action_plugins", "callback_plugins", "filter_plugins", "library", "test_plugins")
@@ -218,7 +216,7 @@ def read_options(line: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("call", [Call(("./proscribe",), "audit"), OF_PLAYBOOK], ids=["launcher", "playbook"])
-def test_parser_takes_commands_of_a_run_with_its_catalogue(call: Call) -> None:
+def test_parser_takes_commands_of_a_run_with_its_catalogue(call):
     (line,) = [line for line in print_commands_of_run(call) if "catalog" in line]
     assert [wrong for item in print_commands_of_run(call) for wrong in doc_commands.wrong_with(item)] == []
     word, words = read_options(line)
@@ -233,9 +231,7 @@ def test_parser_takes_commands_of_a_run_with_its_catalogue(call: Call) -> None:
     ("catalog", Subcommand("refresh", {"dir": ["a b"]}, {"list": ["x", "y"]}), False, {"id": ["x", "y"]}),
     ("catalog", Subcommand("refresh", {}, {"list": ["-x"]}), False, {"id": ["-x"]}),
 ])  # fmt: skip
-def test_parser_takes_commands_of_a_command_with_its_inventory(
-    monkeypatch: pytest.MonkeyPatch, collection: str, word: str, more: Subcommand, scoped: bool, parsed: dict[str, Any]
-) -> None:
+def test_parser_takes_commands_of_a_command_with_its_inventory(monkeypatch, collection, word, more, scoped, parsed):
     monkeypatch.setattr(installation, "COLLECTION", collection)
     secret, line = (
         format_suggestions(propose(word, more, INVENTORY)) if scoped else ["", *format_suggestions(propose(word, more))]

@@ -1,7 +1,5 @@
 """What enforcing and lifting do around packages and gates: users told, copies moved and given back, what never goes."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 
 import made_apps
 import pytest
-from made_host import MadeHost, carry_out, plan, states
+from made_host import carry_out, plan, states
 from made_users import ALICE, BOB
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps import changes, removed, user_notice
@@ -40,7 +38,7 @@ def ban(mode: str = "enforce", **settings: Any) -> dict[str, Any]:
     return result
 
 
-def test_lift_gives_back_what_an_enforcing_run_took(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lift_gives_back_what_an_enforcing_run_took(host, monkeypatch):
     notified: list[str] = []
     monkeypatch.setattr(user_notice, "notify", lambda host, text: notified.append(text))
     host.packages = {"wechat": "ii"}
@@ -60,7 +58,7 @@ def in_full(action: Action) -> tuple[str, str, str, str, list[str], list[str]]:
     return str(action), action.before, action.after, action.user, [*action.rules], [item.id for item in action.takes]
 
 
-def test_actions_have_subjects_users_and_rules(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_actions_have_subjects_users_and_rules(host, monkeypatch):
     monkeypatch.setattr(user_notice, "notify", lambda *_: None)
     host.packages = {"wechat": "ii"}
     for pid, exe in enumerate(("/opt/wechat/wechat", "/home/alice/Telegram/Telegram", "/tmp/Telegram"), 7):
@@ -95,7 +93,7 @@ def test_actions_have_subjects_users_and_rules(host: MadeHost, monkeypatch: pyte
     assert host.list("/var/lib/proscribe/apps") == ["walk"]
 
 
-def test_an_unfinished_move_is_drift_and_is_completed_first(host: MadeHost) -> None:
+def test_an_unfinished_move_is_drift_and_is_completed_first(host):
     carry_out(apps.enforce(host, ban()).actions)
     (Path(host.root) / "var/lib/proscribe/quarantine/made-1.unfinished").mkdir(parents=True)
     assert states(host, ban())["apps/quarantine"] == "noncompliant"
@@ -103,7 +101,7 @@ def test_an_unfinished_move_is_drift_and_is_completed_first(host: MadeHost) -> N
     assert "apps/quarantine" not in states(host, ban())
 
 
-def test_slow_copies_of_a_user_delay_nobody_else(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_copies_of_a_user_delay_nobody_else(host, monkeypatch):
     """The run has the host's lock meanwhile: 20 seconds for each of many copies kept other runs waiting."""
     host.has_accounts(ALICE, BOB)
     for number in range(30):
@@ -141,7 +139,7 @@ def test_slow_copies_of_a_user_delay_nobody_else(host: MadeHost, monkeypatch: py
         ("/tmp/Telegram", False),  # known by its name alone
     ],
 )
-def test_process_is_checked_again_before_its_end(host: MadeHost, exe: str, ends: bool) -> None:
+def test_process_is_checked_again_before_its_end(host, exe, ends):
     host.program(7, "/opt/wechat/wechat")
     of = ban()
     of["controls"]["apps"]["services"] |= plan("audit", owl={"paths": ["/opt/owl"]})["controls"]["apps"]["services"]
@@ -156,7 +154,7 @@ def test_process_is_checked_again_before_its_end(host: MadeHost, exe: str, ends:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 @pytest.mark.parametrize("manager", ["npm", "pip"])
 @pytest.mark.parametrize("users", [True, False])
-def test_root_removes_nothing_where_users_may_write(host: MadeHost, manager: str, users: bool) -> None:
+def test_root_removes_nothing_where_users_may_write(host, manager, users):
     """They could have root run their own, or remove what they put a link to."""
     place = {"npm": "lib/node_modules/wechaty", "pip": "lib/python3.11/site-packages/wechaty-1.0.dist-info"}[manager]
     made_apps.put(Path(host.root) / "usr/local" / place, {"package.json": b"{}", "METADATA": b"Name: wechaty\n"})

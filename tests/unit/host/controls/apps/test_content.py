@@ -3,8 +3,6 @@
 Each attack is a start by a user of this machine. The program is a real one that carries a mark of the catalogue.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -32,7 +30,7 @@ pytestmark = pytest.mark.skipif("not starts.may()", reason="needs root, glibc fo
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
+def place():
     with starts.place_of_user() as directory:
         yield directory
 
@@ -60,7 +58,7 @@ def ended(of: Mapping[str, Any], process: Process) -> list[Running]:
 
 
 @pytest.mark.parametrize("attack", [pytest.param(command, id=name) for name, command in ATTACKS.items()])
-def test_a_marked_program_is_reported_and_ended_however_it_is_started(place: Path, attack: list[str]) -> None:
+def test_a_marked_program_is_reported_and_ended_however_it_is_started(place, attack):
     of = plan(rclone=RCLONE)
     with started(place, attack) as process:
         (program,) = audited(of, process)
@@ -76,7 +74,7 @@ def test_a_marked_program_is_reported_and_ended_however_it_is_started(place: Pat
         pytest.param({"processes": ["owl"]}, False, id="a portable app, with its app around it"),
     ],
 )
-def test_program_of_a_loader_is_identified(place: Path, service: dict[str, list[str]], found_by_audit: bool) -> None:
+def test_program_of_a_loader_is_identified(place, service, found_by_audit):
     """Of a portable app, the audit's file scan says what it is."""
     fake.put(place / "owl", {"icudtl.dat": fake.icu()})
     shutil.copy(SLEEP, place / "owl/owl")
@@ -97,9 +95,7 @@ def test_program_of_a_loader_is_identified(place: Path, service: dict[str, list[
     ],
 )
 @pytest.mark.parametrize("attack", ["deleted while it runs", "through the loader"])
-def test_permitted_program_runs_on_however_it_is_started(
-    place: Path, attack: str, entry: dict[str, Any], ends: bool
-) -> None:
+def test_permitted_program_runs_on_however_it_is_started(place, attack, entry, ends):
     entry = json.loads(json.dumps({**RCLONE, **entry}).replace("{0}", str(place)))
     with started(place, ATTACKS[attack]) as process:
         assert bool(ended(plan(rclone=entry), process)) is ends
@@ -118,7 +114,7 @@ INNOCENT = {
 
 
 @pytest.mark.parametrize("command", [pytest.param(command, id=name) for name, command in INNOCENT.items()])
-def test_unrestricted_program_runs_on(place: Path, command: list[str]) -> None:
+def test_unrestricted_program_runs_on(place, command):
     (place / "owl").mkdir()
     libraries = Path(os.path.realpath(LOADER)).parent
     shutil.copy(libraries / "libm.so.6", place / "owl")
@@ -151,7 +147,7 @@ def start_in_own_mounts(place: Path, script: str) -> Iterator[tuple[subprocess.P
         process.wait()
 
 
-def test_program_on_a_file_system_of_its_own_is_ended(place: Path) -> None:
+def test_program_on_a_file_system_of_its_own_is_ended(place):
     with start_in_own_mounts(place, "exec {0}/Telegram/Telegram 600") as (process, verified):
         assert [item.pid for program in verified.restricted for item in program.processes] == [process.pid]
         Host().end_program(Ending([verified.restricted[0].processes[0]], lambda process: True))
@@ -165,7 +161,7 @@ def test_program_on_a_file_system_of_its_own_is_ended(place: Path) -> None:
         pytest.param("mount --rbind / {0}/root; exec chroot {0}/root {0}/Telegram/Telegram 600", id="in another root"),
     ],
 )
-def test_program_hidden_by_own_mounts_is_not_innocent(place: Path, script: str) -> None:
+def test_program_hidden_by_own_mounts_is_not_innocent(place, script):
     """Else the same path would be innocent for half a minute, wherever it is started."""
     with start_in_own_mounts(place, script) as (_, verified):
         assert verified.restricted == [] and verified.innocent == []

@@ -1,7 +1,5 @@
 """A plan's section on apps, turned around: what of it is looked for, removed, kept out and permitted."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -28,7 +26,7 @@ def desired(**services: Any) -> Desired:
     return Desired(plan(**(services or SERVICES))["controls"]["apps"])  # type: ignore[arg-type]
 
 
-def test_enforced_names_are_those_that_nothing_permits() -> None:
+def test_enforced_names_are_those_that_nothing_permits():
     result = desired()
     assert result.restricted("dpkg") == {"owl", "birds", "elk", "ape", "bee"}
     assert (result.restricted("rpm"), result.restricted("flatpak")) == ({"elk"}, set())
@@ -38,7 +36,7 @@ def test_enforced_names_are_those_that_nothing_permits() -> None:
     assert result.for_everybody([*SERVICES]) == ["owl", "elk", "ape", "ant", "bee"]
 
 
-def test_finding_that_a_waiver_covers_belongs_to_the_others() -> None:
+def test_finding_that_a_waiver_covers_belongs_to_the_others():
     of_alice = Finding("package", "ape", "npm", "3", "user:alice")
     assert desired().holders(["ape", "ant"], of_alice) == ["ape"]
     assert desired().holders(["ape", "ant"], of_alice._replace(scope="user:bob")) == ["ape", "ant"]
@@ -47,13 +45,13 @@ def test_finding_that_a_waiver_covers_belongs_to_the_others() -> None:
 
 
 @pytest.mark.parametrize("key", ["processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies"])
-def test_a_service_is_known_by_its_packages_alone_where_nothing_else_is_named(key: str) -> None:
+def test_a_service_is_known_by_its_packages_alone_where_nothing_else_is_named(key):
     sole: dict[str, Any] = {"packages": {"apt": ["a"], "rpm": ["a"], "pip": []}}
     result = desired(owl=sole, elk={**sole, key: ["x"]}, yak={})
     assert result.by_package_only == {"owl": ["dpkg", "rpm"], "yak": []}
 
 
-def test_the_stamp_differs_for_other_names_and_not_for_another_order() -> None:
+def test_the_stamp_differs_for_other_names_and_not_for_another_order():
     def stamp(**services: Any) -> str:
         result = desired(**services)
         return result.stamp(Names(result.services))

@@ -1,7 +1,5 @@
 """Whose a path is, by the package systems: what each is asked, and what it prints then."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +28,9 @@ def answered(question: str) -> Result:
 
 
 @pytest.mark.parametrize(("tool", "manager"), [("dpkg-query", "dpkg"), ("rpm", "rpm"), ("pacman", "pacman")])
-def test_a_path_of_a_package(tmp_path: Path, tool: str, manager: str) -> None:
+def test_a_path_of_a_package(tmp_path, tool, manager):
     assert owner(host(tmp_path, [tool], answered), PATH) == f"the {manager} package chat-stable"
 
 
-def test_a_host_without_package_systems(tmp_path: Path) -> None:
+def test_a_host_without_package_systems(tmp_path):
     assert owner(host(tmp_path, [], lambda _: pytest.fail("nobody is there to be asked")), PATH) == ""

@@ -4,8 +4,6 @@ nothing of others.
 The test observes all apps of a test directory.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable
@@ -67,7 +65,7 @@ MADE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MADE)
 @pytest.mark.parametrize("path", [*PLACES, *untried(PLACES)])
-def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(tmp_path: Path, path: str, kind: str) -> None:
+def test_a_users_places_cost_a_bounded_amount_and_hide_nothing_of_others(tmp_path, path, kind):
     root = tree(tmp_path)
     place = root / f"{HOME}/{path}".lstrip("/")
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,5 @@
 """The observation of users: parts of one user, their sum, its memory, and the share of each user."""
 
-from __future__ import annotations
-
 import base64
 import json
 import marshal
@@ -32,7 +30,7 @@ from proscribe.host.system.mounts import not_entered
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 
 
-def test_parts_of_users_are_put_together(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_users_are_put_together(host, monkeypatch):
     package = Package("npm", "wechat", "1", owner=ALICE, path="/p")
     app = PortableApp(["wechat"], "program", "/home/bob/x", "x", BOB, "why", parts=[])
     sent = json.loads(json.dumps([package, app]))
@@ -57,7 +55,7 @@ def parts(host: MadeHost, unit: Unit, memory: Memory | None = None, **services: 
     return list(per_user._parts(host, common, unit))
 
 
-def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host: MadeHost) -> None:
+def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host):
     """Other names matter in them: what was remembered before he named one knows nothing of those."""
     fake.put(Path(host.root + "/home/alice"), {".config/user-dirs.dirs": b'XDG_DOWNLOAD_DIR="$HOME/Laden"\n'})
     host.learns = True
@@ -65,7 +63,7 @@ def test_a_users_own_folders_are_part_of_what_his_look_is_remembered_by(host: Ma
     assert marshal.loads(base64.b64decode(text))["stamp"] == stamped("s", ["/home/alice/Laden"]) != "s"
 
 
-def test_answer_of_a_users_process_is_not_remembered(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_of_a_users_process_is_not_remembered(host, monkeypatch):
     """He may be able to trace it, and root would read with `marshal` what he makes it say."""
     words = [{"memory": "an attack", "there": ["npm"]}]
     monkeypatch.setattr(per_user, "units", lambda *_: ([], [Unit(1000, [ALICE], ())]))
@@ -76,7 +74,7 @@ def test_answer_of_a_users_process_is_not_remembered(host: MadeHost, monkeypatch
 
 
 @pytest.mark.parametrize(("has", "requests"), [(True, True), (True, False), (False, True)])
-def test_package_system_there(host: MadeHost, has: bool, requests: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_system_there(host, has, requests, monkeypatch):
     """Then a service is no one that this host could not have."""
     monkeypatch.setattr(per_user, "SYSTEMS", [package_system(there=lambda host, user: has)])
     host.has_accounts(ALICE)
@@ -91,7 +89,7 @@ def test_package_system_there(host: MadeHost, has: bool, requests: bool, monkeyp
 
 
 @needs_root
-def test_unseen_process_is_reported_with_its_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_process_is_reported_with_its_user(host, monkeypatch):
     host.program(7, "/usr/bin/wechat")
     monkeypatch.setattr(host, "user_of", lambda process: 1000)
     monkeypatch.setattr(host, "account", lambda uid: User(f"number {uid}", uid, uid, "/"))
@@ -104,9 +102,7 @@ NPM_PLAN = plan(wechat={"packages": {"npm": ["wechat"]}}, other={"processes": ["
 
 
 @pytest.mark.parametrize("silent", ["the host", "root"])
-def test_silent_package_system_is_unknown_for_its_services_alone(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch, silent: str
-) -> None:
+def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypatch, silent):
     """A process of its own asks for another user, who may hang or lie."""
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
     queried: list[str] = []
@@ -136,9 +132,7 @@ CERTAIN, DOUBTFUL = "", "by its name alone"
         ([DOUBTFUL], [], 1, False),
     ],
 )
-def test_service_is_uncertain_where_all_its_evidence_is_doubtful(
-    portable_apps: list[str], programs: list[str], packages: int, uncertain: bool
-) -> None:
+def test_service_is_uncertain_where_all_its_evidence_is_doubtful(portable_apps, programs, packages, uncertain):
     """Otherwise the report would show a drift that no run ever corrects, or hide one that a run corrects."""
     desired = Desired(plan(a=WECHAT, b=WECHAT)["controls"]["apps"])
     apps = [("a", doubt) for doubt in portable_apps] + [("b", CERTAIN)]
@@ -166,7 +160,7 @@ FILES = {
 
 
 @needs_root
-def test_user_gives_parts_in_order(host: MadeHost) -> None:
+def test_user_gives_parts_in_order(host):
     """A user who hangs loses what comes later alone."""
     host.learns = True
     fake.put(Path(host.root + ALICE.home), FILES, ALICE.uid)
@@ -189,14 +183,14 @@ def test_user_gives_parts_in_order(host: MadeHost) -> None:
 
 
 @needs_root
-def test_user_without_anything_is_forgotten(host: MadeHost) -> None:
+def test_user_without_anything_is_forgotten(host):
     assert parts(host, Unit(BOB.uid, [BOB], (), ["elsewhere"]), wechat=WECHAT) == [{"unseen": ["elsewhere"]}]
     keep(host, Memory({}, "s", "now", 0, users={str(BOB.uid): "text"}))
     assert parts(host, Unit(BOB.uid, [BOB], ()), wechat=WECHAT) == [{"memory": DROPPED}]
 
 
 @needs_root
-def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
+def test_a_web_app_in_roots_home_is_roots(host):
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
     for home in ("/root", "/home/alice"):
         folder = f"{home}/.config/google-chrome/Default/Web Applications"
@@ -214,7 +208,7 @@ def test_a_web_app_in_roots_home_is_roots(host: MadeHost) -> None:
         (MemoryError(), "over budget: memory"),
     ],
 )
-def test_failed_observation_of_a_user_gives_a_reason(host: MadeHost, error: Exception, why: str) -> None:
+def test_failed_observation_of_a_user_gives_a_reason(host, error, why):
     assert per_user._guarded(host, mock.Mock(side_effect=error)) == ([], [why])
     assert per_user._guarded(host, lambda: (("a",), "b")) == (["a"], ["b"])
 
@@ -242,7 +236,7 @@ SHARED = plan(
         ("partly partly partly", "partly partly partly", 0),  # a waiver permits two of them
     ],
 )
-def test_packages_beyond_a_users_share_are_counted(ids: str, listed: str, counted: int) -> None:
+def test_packages_beyond_a_users_share_are_counted(ids, listed, counted):
     desired = Desired(SHARED["controls"]["apps"])
     places = "112" if "partly" in ids else "12345"
     packages = [Package("npm", id_, owner=ALICE, path=f"/{place}") for place, id_ in zip(places, ids.split())]
@@ -254,7 +248,7 @@ def test_packages_beyond_a_users_share_are_counted(ids: str, listed: str, counte
 
 
 @pytest.mark.parametrize("scanned", [False, True])
-def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scanned: bool) -> None:
+def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host, scanned):
     host.has_accounts(ALICE, User("nobody", 65534, 65534, "/home/nobody"))
     (Path(host.root) / "proc/self").mkdir()
     (Path(host.root) / "proc/self/mountinfo").write_text("36 35 0:50 / /home rw - nfs4 server:/home rw\n")
@@ -278,14 +272,14 @@ def test_a_home_on_a_network_is_a_unit_of_its_own_or_unseen(host: MadeHost, scan
         ("odd", "/usr/lib/odd", False),
     ],
 )
-def test_home_is_a_directory_of_the_user(host: MadeHost, name: str, home: str, has: bool) -> None:
+def test_home_is_a_directory_of_the_user(host, name, home, has):
     for place in ("bin", "opt/service", "usr/lib/odd"):
         (Path(host.root) / place).mkdir(parents=True, exist_ok=True)
     assert per_user._has_home(host, User(name, 1002, 1002, home)) is has
 
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link"), OSError(5, "x")])
-def test_unseen_home_may_be_there(host: MadeHost, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_unseen_home_may_be_there(host, monkeypatch, error):
     """Of a home as of a package system: who looks into it says why he cannot, and the host is not compliant."""
     refuse = mock.Mock(side_effect=error)
     assert per_user._has(host, package_system(there=refuse), ALICE)

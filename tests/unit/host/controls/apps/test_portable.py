@@ -1,11 +1,7 @@
 """Which program the name of a downloaded file speaks of: versions, systems and processors say nothing of that."""
 
-from __future__ import annotations
-
 import json
 import struct
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import made_apps as fake
@@ -33,7 +29,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("name", "expected"), NAMES)
-def test_name_of_a_download_has_a_stem(name: str, expected: str) -> None:
+def test_name_of_a_download_has_a_stem(name, expected):
     assert stem(name) == expected
 
 
@@ -48,7 +44,7 @@ def test_name_of_a_download_has_a_stem(name: str, expected: str) -> None:
         (b"MZ\0\0\0\0\0\0AI\x02", False),
     ],
 )
-def test_first_bytes_mark_an_appimage(head: bytes, expected: bool) -> None:
+def test_first_bytes_mark_an_appimage(head, expected):
     assert is_image(head) is expected
 
 
@@ -69,7 +65,7 @@ OTHER = "does not say that it is this app"
         (b"text", "it is no program"),
     ],
 )
-def test_an_appimage_is_what_is_in_it(image: bytes, doubt: str) -> None:
+def test_an_appimage_is_what_is_in_it(image, doubt):
     reason = appimage_contents.doubt(Read(image), WECHAT)
     assert doubt in reason and bool(reason) == bool(doubt)
 
@@ -102,7 +98,7 @@ THREE_TEXTS = dict.fromkeys(("WECHAT", "WEchat", "WeChat"), b"text")  # each tak
         pytest.param({}, "", {"resources": {"app.asar": b"wechat"}}, False, id="none"),
     ],
 )
-def test_appimage_names_its_app_in_two_places(more: Mapping[str, str], update: str, files: Any, is_one: bool) -> None:
+def test_appimage_names_its_app_in_two_places(more, update, files, is_one):
     """The name of a desktop entry is one; each of these is another, or none."""
     tree = {"wechat.desktop": fake.entry("other", **more), **files}
     image = fake.elf({".upd_info": update.encode() + b"\0"}, b"AI\x02") + Maker(tree).archive()
@@ -138,7 +134,7 @@ def deep(depth: int) -> dict[str, Any]:
     return tree
 
 
-def test_files_beside_an_archive_have_paths_that_never_lead_out() -> None:
+def test_files_beside_an_archive_have_paths_that_never_lead_out():
     """A path that led elsewhere would move a file that is not the app's."""
     read = asar.read(Read(archive()))
     assert read and read.unpacked == {"a.node": 5, "d/e/f": 8, "d/g": 2}
@@ -161,11 +157,11 @@ def test_files_beside_an_archive_have_paths_that_never_lead_out() -> None:
         archive().replace(b'"files": {"package', b'"filex": {"package'),
     ],
 )
-def test_damaged_archive_is_read_as_none(content: bytes) -> None:
+def test_damaged_archive_is_read_as_none(content):
     assert asar.read(Read(content)) is None
 
 
-def test_a_header_or_a_package_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_or_a_package_that_is_too_large(monkeypatch):
     content = archive()
     size = struct.unpack_from("<I", content, 12)[0]
     for most, is_read in ((size, True), (size - 1, False)):
@@ -187,7 +183,7 @@ DIRS = 'XDG_DESKTOP_DIR="$HOME/桌面"\nXDG_DOWNLOAD_DIR="$HOME/下載"\n'
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path):
     for place in ("home/alice", "root", "proc", "etc", "var/lib"):
         (tmp_path / place).mkdir(parents=True)
     accounts = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
@@ -216,12 +212,12 @@ def section() -> dict[str, Any]:
         ("$HOME/a\0b", ""),
     ],
 )
-def test_only_a_folder_below_the_home_counts(value: str, path: str) -> None:
+def test_only_a_folder_below_the_home_counts(value, path):
     text = f'# c\n  XDG_DESKTOP_DIR="{value}"\nXDG_FOO_DIR="$HOME/y"\n'
     assert user_dirs.parse(text, HOME) == ({"DESKTOP": path} if path else {})
 
 
-def test_folder_of_downloads_never_moves_as_a_whole(host: Host) -> None:
+def test_folder_of_downloads_never_moves_as_a_whole(host):
     put(host, HOME + user_dirs.FILE, DIRS)
     for name, content in fake.electron("signal-desktop").items():
         put(host, f"{HOME}/下載/{name}", content)
@@ -230,13 +226,13 @@ def test_folder_of_downloads_never_moves_as_a_whole(host: Host) -> None:
 
 
 @pytest.mark.parametrize(("more", "read"), [(0, True), (1, False)])
-def test_file_of_folders_is_read_up_to_the_limit(host: Host, more: int, read: bool) -> None:
+def test_file_of_folders_is_read_up_to_the_limit(host, more, read):
     text = DIRS + "#" * (64 * 1024 - len(DIRS.encode()) + more)
     put(host, HOME + user_dirs.FILE, text)
     assert bool(user_dirs.of_user(host, User("alice", 1000, 1000, HOME))) is read
 
 
-def test_a_plans_words_for_a_refusal_reach_the_gates(host: Host) -> None:
+def test_a_plans_words_for_a_refusal_reach_the_gates(host):
     from proscribe.host.controls.apps import install_block
     from proscribe.host.controls.apps.desired import Desired
     from proscribe.host.controls.apps.systems import dpkg

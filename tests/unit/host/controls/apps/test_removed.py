@@ -1,9 +1,6 @@
 """What a host remembers of packages that were removed from it, and what of that is still so."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +17,7 @@ def removed(id_: str = "owl", scope: str = "system", at: str = "2026-11-01T00:00
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "var/lib").mkdir(parents=True)
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
@@ -40,7 +37,7 @@ def host(tmp_path: Path) -> Host:
     ],
     ids=["empty", "a list", "deep", "of another version", "no list", "no packages", "large"],
 )
-def test_damaged_memory_has_no_package(host: Host, content: str) -> None:
+def test_damaged_memory_has_no_package(host, content):
     assert remembered(host) == []
     host.write(FILE, content)
     assert remembered(host) == []
@@ -48,7 +45,7 @@ def test_damaged_memory_has_no_package(host: Host, content: str) -> None:
     assert [item.id for item in remembered(host)] == ["owl"]
 
 
-def test_damaged_row_hides_no_package(host: Host) -> None:
+def test_damaged_row_hides_no_package(host):
     note(host, [removed("owl"), removed("elf")])
     host.write(FILE, (host.text(FILE) or "").replace('"packages": [', '"packages": [5, {"id": "x"},'))
     assert {item.id for item in remembered(host)} == {"owl", "elf"}
@@ -76,7 +73,7 @@ def package_manager(*packages: Package, manager: str = "dpkg", fails: Exception 
 OWL = Package("dpkg", "owl", "9", ("owl",))
 
 
-def test_system_is_asked_once_for_all_packages(host: Host) -> None:
+def test_system_is_asked_once_for_all_packages(host):
     mine, gone = removed("owl", "user:ann"), removed("owl", "user:gone")
     other = removed("owl", manager="snap")
     note(host, [removed("owl"), removed("elf"), mine, gone, other, removed("x", manager="unknown")])
@@ -88,12 +85,12 @@ def test_system_is_asked_once_for_all_packages(host: Host) -> None:
     assert {(item.id, item.scope) for item in still_removed(host, [again])} == {("elf", "system")}
 
 
-def test_packages_of_the_host_come_first(host: Host) -> None:
+def test_packages_of_the_host_come_first(host):
     note(host, [removed("a", "user:ann", at="2026-11-05T00:00:00Z"), removed("b")])
     assert [item.scope for item in still_removed(host, [package_manager()])] == ["system", "user:ann"]
 
 
 @pytest.mark.parametrize("error", [ControlError("dpkg is missing"), Unseen("needs root")])
-def test_unseen_package_counts_as_removed(host: Host, error: Exception) -> None:
+def test_unseen_package_counts_as_removed(host, error):
     note(host, [removed()])
     assert still_removed(host, [package_manager(fails=error)]) == [removed()]

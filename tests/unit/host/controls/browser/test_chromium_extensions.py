@@ -1,10 +1,7 @@
 """Extensions that want a proxy, in ExtensionSettings of Chromium and Firefox."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +54,7 @@ EFFECTIVE = [
 
 
 @pytest.mark.parametrize(("given_", "result"), EFFECTIVE)
-def test_extension_settings_of_several_files_are_joined(given_: list[dict[str, Any]], result: dict[str, Any]) -> None:
+def test_extension_settings_of_several_files_are_joined(given_, result):
     assert effective([*reversed(files(*given_))]) == result
 
 
@@ -81,7 +78,7 @@ def test_extension_settings_of_several_files_are_joined(given_: list[dict[str, A
         ({"update_url:https://made.example/": FORCED}, "update_url:https://made.example/"),
     ],
 )
-def test_wrong_entry_disables_all_extension_settings(settings: dict[str, Any], key: str) -> None:
+def test_wrong_entry_disables_all_extension_settings(settings, key):
     assert flawed(settings) == key
     assert effective(files(of(settings))) == ({} if key else settings)
 
@@ -109,7 +106,7 @@ URL = "update_url:https://made.example/crx"
         ({"*": BLOCK, URL: ALLOWED}, Lists(), [URL]),
     ],
 )
-def test_extensions_with_the_proxy_permission_are_listed(settings: Any, lists: Lists, found: list[str]) -> None:
+def test_extensions_with_the_proxy_permission_are_listed(settings, lists, found):
     assert list(openings(settings, lists, [C])) == found
 
 
@@ -133,7 +130,7 @@ FOREIGN = st.dictionaries(st.sampled_from(["10.json", "20.json", "yy.json", "zz.
 
 
 @given(FOREIGN)
-def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign: dict[str, dict[str, Any]]) -> None:
+def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign):
     others = [File(name, content) for name, content in foreign.items()]
     theirs = effective(others)
     fit = fitted(others, OWN, [C])
@@ -154,7 +151,7 @@ def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign:
     ("given_", "name"),
     [([{}], ""), ([of({"*": BLOCK}), of({})], "b.json"), ([of({"*": BLOCK}), of({"*": {}}, "*")], "a.json")],
 )
-def test_file_that_decides_an_entry_is_named(given_: list[dict[str, Any]], name: str) -> None:
+def test_file_that_decides_an_entry_is_named(given_, name):
     assert deciding(files(*given_), "*") == name
 
 
@@ -189,7 +186,7 @@ ON_A_HOST = [
 
 
 @pytest.mark.parametrize(("foreign", "wrong"), ON_A_HOST)
-def test_extension_settings_beside_foreign_files_are_reported(foreign: Any, wrong: Any, tmp_path: Path) -> None:
+def test_extension_settings_beside_foreign_files_are_reported(foreign, wrong, tmp_path):
     tree = Tree(tmp_path, section(MANAGED, SERVICES, extensions_allowed=ORGANISATIONS))
     for name, content in foreign.items():
         tree.put(CHROMIUM + name, content)
@@ -224,7 +221,7 @@ def ours(managed: dict[str, str]) -> dict[str, Any]:
 
 
 @given(st.none() | OF_FIREFOX, CHOSEN, st.booleans())
-def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs: Any, managed: Any, edited: bool) -> None:
+def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs, managed, edited):
     base: dict[str, Any] = {"policies": {} if theirs is None else {EXTENSION_SETTINGS: theirs}}
     merged = firefox_merge.merge(base, ours(managed))
     assert firefox_merge.merge(merged, ours(managed)) == merged
@@ -259,6 +256,6 @@ BLOCKS, ALLOWS = ({f"{verb}_permissions": ["x", "proxy", "debugger"]} for verb i
         ({"*": {**BLOCKS, **ALLOWS}}, {"*": {**BLOCKS, **ALLOWS}}),
     ],
 )
-def test_the_organisations_settings_with_ours_in_them(theirs: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_the_organisations_settings_with_ours_in_them(theirs, expected):
     assert due(theirs, ["mine", "taken"], ["taken"]) == expected
     assert "taken" in due({}, ["taken"])

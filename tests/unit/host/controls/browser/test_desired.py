@@ -1,9 +1,6 @@
 """The policies that a plan wants of browsers, and the exact match of a policy file with them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,13 +23,13 @@ def plan(of: dict[str, Any] = MAIL, **more: Any) -> dict[str, Any]:
     return {"browsers": BROWSERS, "controls": {"browser": of}, **more}
 
 
-def test_a_place_without_sites_has_the_settings_alone() -> None:
+def test_a_place_without_sites_has_the_settings_alone():
     desired = Desired(plan())
     assert desired.of(FIREFOX) is desired.rules and desired.of(BIRD) == Rules(settings=(("about_config", "blocked"),))
     assert b"mail.example" in (desired.file(FIREFOX) or b"") and b"mail.example" not in (desired.file(BIRD) or b"")
 
 
-def test_places_with_the_same_policy_share_it_and_a_plan_that_says_nothing_has_none() -> None:
+def test_places_with_the_same_policy_share_it_and_a_plan_that_says_nothing_has_none():
     desired = Desired(plan())
     other = CHROMIUM._replace(id="google_chrome", path="/etc/opt/chrome/policies/managed/proscribe.json")
     files = [desired.file(CHROMIUM), desired.file(other)]
@@ -52,7 +49,7 @@ BOTH = pytest.mark.parametrize("place", [CHROMIUM, FALLBACK_FIREFOX], ids=["Chro
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+def tree(tmp_path, monkeypatch):
     """A host on which policies are as they should be; what is looked into says by whose code."""
     tree = Tree(tmp_path, SECTION)
     tree.enforce()
@@ -67,7 +64,7 @@ def seen(tree: Tree, place: Place, of: dict = SECTION) -> Observed:
 
 
 @BOTH
-def test_empty_plan_wants_no_policy_file(tree: Tree, place: Place) -> None:
+def test_empty_plan_wants_no_policy_file(tree, place):
     assert seen(tree, place, NOTHING) == place.family
     (tree.root / place.path[1:]).unlink()
     assert seen(tree, place, NOTHING) == WHOLE
@@ -81,13 +78,13 @@ def refusing(error: Exception) -> Callable[..., bytes]:
 
 
 @pytest.mark.parametrize(("place", "extension"), [(CHROMIUM, A), (FALLBACK_FIREFOX, "vpn@example")])
-def test_unsafe_policy_file_has_no_effect(tree: Tree, place: Place, extension: str, monkeypatch: Any) -> None:
+def test_unsafe_policy_file_has_no_effect(tree, place, extension, monkeypatch):
     monkeypatch.setattr(Host, "read", refusing(ControlError("a folder")))
     settings = {"dns_over_https": "a folder"}
     assert seen(tree, place) == (None, (), False, "a folder", settings, (), {extension}, ["a folder"], "", "")
 
 
 @BOTH
-def test_unseen_policy_file_is_incomplete(tree: Tree, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_policy_file_is_incomplete(tree, place, monkeypatch):
     monkeypatch.setattr(Host, "read", refusing(Unseen("Host is down")))
     assert seen(tree, place) == WHOLE._replace(complete=False, unseen="Host is down")

@@ -1,7 +1,5 @@
 """Firefox's policy file, and the file of its default preferences."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -58,7 +56,7 @@ def carried_out(tree: Tree, of: Rules | None = RULES) -> list[tuple[str, str, st
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
+def tree(tmp_path):
     return Tree(tmp_path, section())
 
 
@@ -123,7 +121,7 @@ def tree(tmp_path: Path) -> Tree:
         ),
     ],
 )
-def test_policy_file_has_an_effect(tree: Tree, document: Any, enforced: bool, edit: Any, found: dict[str, Any]) -> None:
+def test_policy_file_has_an_effect(tree, document, enforced, edit, found):
     if document:
         tree.put(PATH, document)
     if enforced:
@@ -137,7 +135,7 @@ OURS = (firefox.alone(RULES, FIREFOX) or b"").decode()
 STORED = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
 
 
-def test_without_a_file_ours_is_written_corrected_and_deleted(tree: Tree) -> None:
+def test_without_a_file_ours_is_written_corrected_and_deleted(tree):
     assert carried_out(tree) == [(f"write {FIREFOX.path}", "", OURS)]
     assert carried_out(tree) == []
     (tree.root / PATH).chmod(0o600)
@@ -148,7 +146,7 @@ def test_without_a_file_ours_is_written_corrected_and_deleted(tree: Tree) -> Non
 
 
 @pytest.mark.parametrize("edit", [False, True])
-def test_the_organisations_file_comes_back_as_it_was(tree: Tree, edit: bool) -> None:
+def test_the_organisations_file_comes_back_as_it_was(tree, edit):
     theirs = tree.put(PATH, '{"policies": {"A": 1}} ', 0o640).decode()
     os.utime(tree.root / PATH, ns=(1, 1_600_000_000_000_000_000))
     before = (tree.root / PATH).stat()
@@ -172,7 +170,7 @@ def test_the_organisations_file_comes_back_as_it_was(tree: Tree, edit: bool) -> 
         assert (restored[1:], now.st_mtime_ns) == ((new, theirs), before.st_mtime_ns)
 
 
-def test_partial_policy_file_and_note_are_deleted(tree: Tree) -> None:
+def test_partial_policy_file_and_note_are_deleted(tree):
     left = f"{FIREFOX.path.rpartition('/')[0]}/.policies.json.proscribe~"
     for unfinished in (True, False):
         tree.host.make_directories(FIREFOX.path.rpartition("/")[0])
@@ -183,7 +181,7 @@ def test_partial_policy_file_and_note_are_deleted(tree: Tree) -> None:
         assert carried_out(tree, None) == [] and not (tree.root / "etc/firefox").exists()
 
 
-def test_exception_that_opens_a_blocked_address_is_refused(tree: Tree) -> None:
+def test_exception_that_opens_a_blocked_address_is_refused(tree):
     of = rules(
         section({"mail": {"domains": ["mail.example"], "urls": ["ok.mail.example/in"], "allow": ["ok.mail.example"]}})
     )
@@ -199,7 +197,7 @@ DEBUGGING_OPEN = section(browsers={"dns_over_https": "blocked"})
 
 
 @pytest.fixture
-def preferences_tree(tmp_path: Path) -> Tree:
+def preferences_tree(tmp_path):
     preferences_tree = Tree(tmp_path, DEBUGGING_CLOSED)
     preferences_tree.enforce()
     return preferences_tree
@@ -210,7 +208,7 @@ def reported(preferences_tree: Tree) -> tuple[str, str, bool]:
     return verdict.state, next((finding.detail for finding in verdict.findings), ""), verdict.drifted
 
 
-def test_another_file_with_the_preference_is_reported_and_stays(preferences_tree: Tree) -> None:
+def test_another_file_with_the_preference_is_reported_and_stays(preferences_tree):
     content = preferences_tree.put(f"{FOLDER}/own.js", 'pref("remote.policy.disabled", false, locked);\n')
     assert reported(preferences_tree)[:2] == (
         "noncompliant",
@@ -223,7 +221,7 @@ def test_another_file_with_the_preference_is_reported_and_stays(preferences_tree
     assert (preferences_tree.root / FOLDER / "own.js").read_bytes() == content
 
 
-def test_a_file_that_the_plan_no_longer_has_is_reported_and_deleted(preferences_tree: Tree) -> None:
+def test_a_file_that_the_plan_no_longer_has_is_reported_and_deleted(preferences_tree):
     preferences_tree.plan["controls"]["browser"] = DEBUGGING_OPEN
     assert "not in the plan any more" in preferences_tree.verdicts()["policy-file"].findings[-1].detail
     preferences_tree.enforce()
@@ -231,7 +229,7 @@ def test_a_file_that_the_plan_no_longer_has_is_reported_and_deleted(preferences_
     assert preferences_tree.verdicts()["policy-file"].state == "compliant"
 
 
-def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree, monkeypatch):
     read = Host.read
 
     def refuse(host: Host, path: str) -> bytes | None:
@@ -244,7 +242,7 @@ def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree: Tree, monkeypat
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_text("//"), lambda file: file.chmod(0o600)])
-def test_changed_preferences_are_reported_and_written_again(preferences_tree: Tree, change: Any) -> None:
+def test_changed_preferences_are_reported_and_written_again(preferences_tree, change):
     change(preferences_tree.root / FILE)
     state, detail, drifted = reported(preferences_tree)
     assert (state, drifted) == ("noncompliant", True) and f"/{FILE}" in detail

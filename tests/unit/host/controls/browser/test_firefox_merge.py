@@ -1,12 +1,9 @@
 """The merge of our Firefox policies into the organisation's, and its removal."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +62,7 @@ class Tree(browser_hosts.Tree):
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
+def tree(tmp_path):
     return Tree(tmp_path)
 
 
@@ -80,7 +77,7 @@ STATE = "var/lib/proscribe/browser/etc-firefox-policies-policies.json"
 
 
 @pytest.mark.parametrize("original", [b'{ "policies":\t{"DisableTelemetry" : true} }\r\n\n', b""])
-def test_lift_gives_back_every_byte_and_the_mode(tree: Tree, original: bytes) -> None:
+def test_lift_gives_back_every_byte_and_the_mode(tree, original):
     tree.put(PATH, original, 0o640)
     tree.enforce()
     assert (tree.root / PATH).stat().st_mode & 0o777 == 0o644
@@ -90,7 +87,7 @@ def test_lift_gives_back_every_byte_and_the_mode(tree: Tree, original: bytes) ->
     assert (tree.root / PATH).stat().st_mode & 0o777 == 0o640
 
 
-def test_an_edit_of_the_merged_file_survives_the_next_run_and_the_lift(tree: Tree) -> None:
+def test_an_edit_of_the_merged_file_survives_the_next_run_and_the_lift(tree):
     tree.put(PATH, OWN)
     tree.enforce()
     merged = tree.policies()["WebsiteFilter"]
@@ -119,7 +116,7 @@ def test_an_edit_of_the_merged_file_survives_the_next_run_and_the_lift(tree: Tre
         (b"[" * 100000, "not valid JSON"),
     ],
 )
-def test_a_broken_file_of_the_organisation_is_reported_and_not_touched(tree: Tree, content: bytes, reason: str) -> None:
+def test_a_broken_file_of_the_organisation_is_reported_and_not_touched(tree, content, reason):
     original = tree.put(PATH, content)
     verdicts = tree.verdicts()
     assert {verdicts[rule].state for rule in ("policy-file", "service", "dns-over-https")} == {"noncompliant"}
@@ -131,7 +128,7 @@ def test_a_broken_file_of_the_organisation_is_reported_and_not_touched(tree: Tre
     assert tree.content() == original
 
 
-def test_an_edit_on_top_of_the_installations_policies_keeps_both(tree: Tree) -> None:
+def test_an_edit_on_top_of_the_installations_policies_keeps_both(tree):
     tree.put(INSTALLED, {"policies": {"DisableAppUpdate": True}})
     tree.enforce()
     tree.edit(NewSetting=1)
@@ -139,7 +136,7 @@ def test_an_edit_on_top_of_the_installations_policies_keeps_both(tree: Tree) -> 
     assert tree.policies() == {"DisableAppUpdate": True, "NewSetting": 1}
 
 
-def test_more_than_firefox_takes_is_reported(tree: Tree) -> None:
+def test_more_than_firefox_takes_is_reported(tree):
     own = [f"*://*.host{number}.example/*" for number in range(1000)]
     tree.put(PATH, {"policies": {"WebsiteFilter": {"Block": own}}})
     tree.enforce()
@@ -147,7 +144,7 @@ def test_more_than_firefox_takes_is_reported(tree: Tree) -> None:
     assert tree.verdicts()["service"].state == "noncompliant"
 
 
-def test_an_ordinary_user_sees_the_effect_but_not_whose_is_what(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_user_sees_the_effect_but_not_whose_is_what(tree, monkeypatch):
     tree.put(PATH, OWN)
     tree.enforce()
     read = tree.host.read
@@ -164,7 +161,7 @@ def test_an_ordinary_user_sees_the_effect_but_not_whose_is_what(tree: Tree, monk
     assert tree.verdicts(plan("chat.example"))["service"].state == "noncompliant"
 
 
-def test_a_lost_note_does_not_lose_the_organisations_file(tree: Tree) -> None:
+def test_a_lost_note_does_not_lose_the_organisations_file(tree):
     original = tree.put(PATH, OWN)
     tree.enforce()
     (tree.root / f"{STATE}.note").write_text("{")
@@ -173,7 +170,7 @@ def test_a_lost_note_does_not_lose_the_organisations_file(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("survived", range(5))
-def test_kill_between_two_writes_keeps_the_organisations_policies(tree: Tree, survived: int, monkeypatch: Any) -> None:
+def test_kill_between_two_writes_keeps_the_organisations_policies(tree, survived, monkeypatch):
     tree.put(PATH, OWN)
     tree.enforce()
     tree.edit(NewSetting=1)
@@ -223,7 +220,7 @@ FILES = st.builds(
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
+def place():
     with tempfile.TemporaryDirectory() as directory:
         yield Path(directory)
 
@@ -237,7 +234,7 @@ def fresh(place: Path) -> Tree:
 @pytest.mark.slow
 @given(original=FILES)
 @examples(60)
-def test_lift_after_enforce_is_the_original_whatever_it_was(place: Path, original: bytes) -> None:
+def test_lift_after_enforce_is_the_original_whatever_it_was(place, original):
     tree = fresh(place)
     tree.put(PATH, original)
     tree.enforce(plan("mail.example", "b.example"))
@@ -247,7 +244,7 @@ def test_lift_after_enforce_is_the_original_whatever_it_was(place: Path, origina
 
 
 @given(base=DOCUMENTS, ours=st.lists(PATTERNS, min_size=1, max_size=2, unique=True), later=POLICIES)
-def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(base: Any, ours: list[str], later: Any) -> None:
+def test_taking_out_undoes_the_merge_and_nothing_but_the_merge(base, ours, later):
     part = {"WebsiteFilter": {"Block": ours}, "DNSOverHTTPS": {}, "AllowedDomainsForApps": "corp.example"}
     merged = firefox_merge.merge(base, part)
     assert firefox_merge.same(firefox_merge.without_ours(merged, base, [merged]), base)
@@ -304,7 +301,7 @@ JOINED = [
 
 
 @pytest.mark.parametrize(("name", "theirs", "ours", "both"), JOINED)
-def test_merge_joins_policies_and_removal_restores_theirs(name: str, theirs: Any, ours: Any, both: Any) -> None:
+def test_merge_joins_policies_and_removal_restores_theirs(name, theirs, ours, both):
     base = {"proscribe": "old", "other": 1, "policies": {"A": 1, **({name: theirs} if theirs is not None else {})}}
     document = merge(base, {name: ours})
     assert document == {"proscribe": WRITTEN_BY, "other": 1, "policies": {"A": 1, name: both}}
@@ -351,13 +348,13 @@ WRITTEN = {
         (*(PERMITTING, {SETTINGS: {"*": {"blocked_permissions": ["proxy", "debugger"], **REFUSED}}}), PERMITTING),
     ],
 )
-def test_removal_after_an_edit_keeps_the_edit(base: Any, edit: dict[str, Any], theirs: dict[str, Any]) -> None:
+def test_removal_after_an_edit_keeps_the_edit(base, edit, theirs):
     current = {"proscribe": "x", "more": 1, "policies": {**WRITTEN["policies"], **edit}}
     for written in ([WRITTEN], [{}, WRITTEN], [WRITTEN, {"policies": {DNS: 5}}]):
         assert without_ours(current, base, written) == {"more": 1, **theirs}
 
 
-def test_lost_note_makes_every_managed_policy_ours() -> None:
+def test_lost_note_makes_every_managed_policy_ours():
     speculation = "network.http.speculative-parallel-limit"
     extensions = {
         "*": {"blocked_permissions": ADDED, "y": 1},
@@ -384,7 +381,7 @@ def test_lost_note_makes_every_managed_policy_ours() -> None:
     assert assumed_ours({"policies": {PREFERENCES: "x", SETTINGS: {"*": {}}}}) == [{"policies": {SETTINGS: {}}}]
 
 
-def test_link_in_place_of_firefoxs_file_is_refused_and_left(tree: Tree) -> None:
+def test_link_in_place_of_firefoxs_file_is_refused_and_left(tree):
     tree.put("etc/organisation.json", OWN)
     (tree.root / "etc/firefox/policies").mkdir(parents=True)
     (tree.root / PATH).symlink_to("../../organisation.json")

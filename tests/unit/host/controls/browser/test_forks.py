@@ -1,9 +1,6 @@
 """Browsers that the catalogue does not have, found by desktop entry and binary."""
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import pytest
 from browser_hosts import Tree, section
@@ -15,7 +12,7 @@ OWL = "/etc/owl/policies"
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(forks, "LEAST", 100)
     return Tree(tmp_path, section({"mail": {"domains": ["mail.example"]}}))
 
@@ -44,7 +41,7 @@ NONE = [
 
 
 @pytest.mark.parametrize(("text", "mode", "command"), NONE)
-def test_unsuitable_entry_is_skipped_and_the_next_fork_found(text: str, mode: int, command: str, tree: Tree) -> None:
+def test_unsuitable_entry_is_skipped_and_the_next_fork_found(text, mode, command, tree):
     install(tree, "/opt/owl/owl", binary(OWL), mode)
     entry(tree, command, text=text)
     assert forks.find_forks(tree.host, []).forks == []
@@ -53,7 +50,7 @@ def test_unsuitable_entry_is_skipped_and_the_next_fork_found(text: str, mode: in
     assert [fork.id for fork in forks.find_forks(tree.host, []).forks] == ["raven"]
 
 
-def test_a_browser_is_large_and_its_launcher_is_not(tmp_path: Path) -> None:
+def test_a_browser_is_large_and_its_launcher_is_not(tmp_path):
     tree = Tree(tmp_path, section({}))
     for name, megabytes in (("owl", 30), ("eagle", 10)):  # the usual ones have 200
         install(tree, f"/opt/{name}/{name}", binary(f"/etc/{name}/policies"))
@@ -70,13 +67,13 @@ def test_a_browser_is_large_and_its_launcher_is_not(tmp_path: Path) -> None:
         Place("owl", "chromium", "/etc/owl/x", browsers=("owl",), paths=("/opt/owl/something",)),
     ],
 )
-def test_browser_of_the_catalogue_is_no_fork(tree: Tree, known: Place) -> None:
+def test_browser_of_the_catalogue_is_no_fork(tree, known):
     install(tree, "/opt/owl/owl", binary(OWL))
     entry(tree, "/opt/owl/owl")
     assert forks.find_forks(tree.host, [known]).forks == []
 
 
-def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_came(tree: Tree) -> None:
+def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_came(tree):
     for name in ("owl", "eagle"):
         install(tree, f"/opt/{name}/{name}", binary(f"/etc/{name}/policies"))
         entry(tree, f"/opt/{name}/{name}", name)
@@ -90,7 +87,7 @@ DAMAGED = ["", "a directory", '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1,
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_a_damaged_memory_only_costs_time(tree: Tree, content: str) -> None:
+def test_a_damaged_memory_only_costs_time(tree, content):
     install(tree, "/opt/owl/owl", binary(OWL))
     entry(tree, "/opt/owl/owl")
     if content == "a directory":
@@ -101,7 +98,7 @@ def test_a_damaged_memory_only_costs_time(tree: Tree, content: str) -> None:
     assert forks.earlier_places(tree.host) == []
 
 
-def test_browser_behind_a_link_is_found_and_searched_again_after_a_change(tree: Tree) -> None:
+def test_browser_behind_a_link_is_found_and_searched_again_after_a_change(tree):
     tree.put("usr/bin/x")
     (tree.root / "usr/bin/owl").symlink_to("/opt/owl/owl")
     entry(tree, "/usr/bin/owl")

@@ -1,7 +1,5 @@
 """The effect of one table of policies: as planned, beside others, or weakened."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -84,7 +82,7 @@ def come_to(place: Place, due: dict[str, object], said: dict[str, object] | None
         ),
     ],
 )
-def test_the_policies_of_chromium(said: dict[str, object] | None, open_: list[str], found: dict[str, Any]) -> None:
+def test_the_policies_of_chromium(said, open_, found):
     check(come_to(CHROMIUM, CHROME, said), open_, found)
 
 
@@ -109,7 +107,7 @@ def test_the_policies_of_chromium(said: dict[str, object] | None, open_: list[st
         ),
     ],
 )
-def test_the_policies_of_firefox(said: dict[str, object] | None, open_: list[str], found: dict[str, Any]) -> None:
+def test_the_policies_of_firefox(said, open_, found):
     check(come_to(FIREFOX._replace(fallbacks=("/usr/lib/x",)), OURS, said), open_, found)
 
 
@@ -132,12 +130,12 @@ def check(seen: Observed, open_: list[str], found: dict[str, Any]) -> None:
         (True, {"a": 1}, {"a": 1}),
     ],
 )
-def test_numbers_are_booleans_where_the_plan_has_some(due: object, found: object, spelled: object) -> None:
+def test_numbers_are_booleans_where_the_plan_has_some(due, found, spelled):
     now = managed.spelled_as(due, found)
     assert (now, repr(now)) == (spelled, repr(spelled))
 
 
-def test_without_a_policy_to_set_nothing_else_is_said() -> None:
+def test_without_a_policy_to_set_nothing_else_is_said():
     plan = {"browsers": BROWSERS, "controls": {"browser": section()}}
     found = managed.verdicts(plan, Desired(plan), [ObservedPlace(CHROMIUM, Observed(complete=True))], [], "", "macOS")
     assert found == [Verdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]

@@ -5,8 +5,6 @@ match patterns (https://developer.mozilla.org/docs/Mozilla/Add-ons/WebExtensions
 whatever the block. That the documents say what the browsers do is tested in tests/integration/test_browser_urls.py.
 """
 
-from __future__ import annotations
-
 import re
 
 import pytest
@@ -60,7 +58,7 @@ EXACT = st.builds(lambda host, path: f".{host}{path if path != '/' else ''}", HO
 @example(["b.a.com"], ["a.com/x"], Name("b.a.com", "/x"))  # the longer host before the longer path
 @example(["b.a.com"], [".b.a.com"], Name("b.a.com"))  # just this host before all below
 @example(["*"], ["a.com"], Name("a.com"))  # everything comes last
-def test_chromium_closest_filter_decides(block: list[str], allow: list[str], address: Name) -> None:
+def test_chromium_closest_filter_decides(block, allow, address):
     # "*" with a path is read as no filter of the web's hosts; Proscribe writes none, and nobody is known to.
     block = [text for text in block if not text.startswith("*/")]
     allow = [text for text in allow if not text.startswith("*/")]
@@ -68,7 +66,7 @@ def test_chromium_closest_filter_decides(block: list[str], allow: list[str], add
 
 
 @given(st.lists(FILTERS | EXACT, max_size=6), st.lists(FILTERS | EXACT, max_size=6), ADDRESSES)
-def test_name_read_as_blocked_is_blocked_by_chromium(block: list[str], allow: list[str], address: Name) -> None:
+def test_name_read_as_blocked_is_blocked_by_chromium(block, allow, address):
     """Also with foreign blocks of one host alone, which are read so that they speak against us."""
     block = [text for text in block if not text.startswith("*/")]
     allow = [text for text in allow if not text.startswith("*/")]
@@ -82,12 +80,12 @@ ALL = st.sampled_from(("*://*/*",))
 
 
 @given(st.lists(BELOW | ALL, max_size=6), st.lists(BELOW | ALONE | ALL, max_size=6), ADDRESSES)
-def test_firefox_blocks_unless_there_is_an_exception(block: list[str], exceptions: list[str], address: Name) -> None:
+def test_firefox_blocks_unless_there_is_an_exception(block, exceptions, address):
     assert Unless(block, exceptions).blocked(address) == firefox_says(block, exceptions, address)
 
 
 @given(st.lists(BELOW | ALONE | ALL, max_size=6), st.lists(BELOW | ALONE | ALL, max_size=6), ADDRESSES)
-def test_name_read_as_blocked_is_blocked_by_firefox(block: list[str], exceptions: list[str], address: Name) -> None:
+def test_name_read_as_blocked_is_blocked_by_firefox(block, exceptions, address):
     if Unless(block, exceptions).blocked(address):
         assert firefox_says(block, exceptions, address)
 
@@ -105,7 +103,7 @@ def test_name_read_as_blocked_is_blocked_by_firefox(block: list[str], exceptions
         *((text, None) for text in ("*.a.com", "a*", "user@a.com", "", "/x", 5, None, ["a.com"])),
     ],
 )
-def test_an_entry_of_chromiums(text: object, entry: Entry | None) -> None:
+def test_an_entry_of_chromiums(text, entry):
     assert chromium_entry(text) == entry
 
 
@@ -122,5 +120,5 @@ def test_an_entry_of_chromiums(text: object, entry: Entry | None) -> None:
         *((text, None) for text in ("a.com", "*://a.com", "*://a*.com/", "about://a.com/", "*://a.com:80/", 5, None)),
     ],
 )
-def test_an_entry_of_firefoxs(text: object, entry: Entry | None) -> None:
+def test_an_entry_of_firefoxs(text, entry):
     assert firefox_entry(text) == entry

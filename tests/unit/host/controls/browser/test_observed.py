@@ -1,11 +1,8 @@
 """Faults of a policy file: mode, kind, directories, access lists."""
 
-from __future__ import annotations
-
 import os
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 from browser_hosts import Tree
@@ -27,7 +24,7 @@ def acl(hers: int) -> bytes:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
+def tree(tmp_path):
     tree = Tree(tmp_path, {})
     tree.put(FILE[1:], "{}")
     return tree
@@ -52,9 +49,7 @@ BOTH = [f"{FOLDER} {LOOSE} ({of(0o775)}): chown root, chmod 755", f"/etc {CLOSED
         ({}, {FOLDER: 1}, [], [f"{FOLDER} {CLOSED} (an ACL): setfacl -b"], False),
     ],
 )
-def test_modes_and_access_lists_are_judged(
-    tree: Tree, monkeypatch: Any, modes: Any, access: Any, file: list[str], directories: list[str], readable: bool
-) -> None:
+def test_modes_and_access_lists_are_judged(tree, monkeypatch, modes, access, file, directories, readable):
     for path, mode in modes.items():
         (tree.root / path[1:]).chmod(mode)
     monkeypatch.setattr(Host, "acl", lambda self, at: acl(access[at]) if at in access else b"")
@@ -69,7 +64,7 @@ def test_modes_and_access_lists_are_judged(
         (Path.mkdir, ["something other than a file is in its place"], False),
     ],
 )
-def test_kinds_of_policy_files_are_judged(tree: Tree, make: Any, file: list[str], readable: bool) -> None:
+def test_kinds_of_policy_files_are_judged(tree, make, file, readable):
     place = tree.root / FILE[1:]
     place.unlink()
     make(place)
@@ -77,7 +72,7 @@ def test_kinds_of_policy_files_are_judged(tree: Tree, make: Any, file: list[str]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
-def test_directories_behind_a_link_are_checked(tree: Tree) -> None:
+def test_directories_behind_a_link_are_checked(tree):
     (tree.root / "opt/real").mkdir(parents=True)
     (tree.root / "etc/y").symlink_to("../opt/real")
     steps = {path: seen.st_mode & 0o777 for path, seen in leading_to(tree.host, "/etc/y/own.json")}
@@ -92,7 +87,7 @@ def test_directories_behind_a_link_are_checked(tree: Tree) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose links are followed")
-def test_file_or_link_that_others_can_change_is_named(tree: Tree) -> None:
+def test_file_or_link_that_others_can_change_is_named(tree):
     def said(path: str) -> str:
         return changeable(tree.host, path, (tree.root / path[1:]).lstat())
 
@@ -115,7 +110,7 @@ def test_file_or_link_that_others_can_change_is_named(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("mode", "listed", "hidden"), [(0o600, b"", True), (0o640, b"", False), (0o604, b"", False), (0o600, acl(4), False)]
 )
-def test_file_of_root_alone_is_secret(tree: Tree, monkeypatch: Any, mode: int, listed: bytes, hidden: bool) -> None:
+def test_file_of_root_alone_is_secret(tree, monkeypatch, mode, listed, hidden):
     (tree.root / FILE[1:]).chmod(mode)
     monkeypatch.setattr(Host, "acl", lambda self, at: listed)
     assert secret(tree.host, FILE, (tree.root / FILE[1:]).lstat()) is hidden

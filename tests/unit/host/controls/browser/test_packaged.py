@@ -1,7 +1,5 @@
 """Flatpaks and snaps that do not see the policy of their place."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -133,11 +131,11 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
         ({"/snap/chromium/x": "", f"{PROFILES}/snap.chromium.a": '\n"/etc/chromium-browser/{,/,/**}" rk,\n'}, []),
     ],
 )
-def test_packaged_browsers_are_reported_per_scope(tmp_path: Path, files: dict[str, str], found: list[Finding]) -> None:
+def test_packaged_browsers_are_reported_per_scope(tmp_path, files, found):
     assert check_packaged(host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER]) == (found, "")
 
 
-def test_unseen_home_hides_no_finding_of_other_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_home_hides_no_finding_of_other_users(tmp_path, monkeypatch):
     made = host(tmp_path, {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, "/snap/chromium/x": ""})
     (tmp_path / f"{ALICE}/overrides"[1:]).mkdir(parents=True)
     (tmp_path / f"{ALICE}/overrides/{ID}"[1:]).mkdir()
@@ -162,7 +160,7 @@ def test_unseen_home_hides_no_finding_of_other_users(tmp_path: Path, monkeypatch
         (CHROMIUM, f"{SYSTEM}/extension", "/elsewhere", ""),
     ],
 )
-def test_links_on_the_way_to_a_policy(tmp_path: Path, place: Place, link: str, target: str, detail: str) -> None:
+def test_links_on_the_way_to_a_policy(tmp_path, place, link, target, detail):
     made = host(tmp_path, {f"{SYSTEM}/app/org.chromium/x": "", **INSTALLED})
     (tmp_path / link[1:]).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / link[1:]).symlink_to(target)
@@ -171,7 +169,7 @@ def test_links_on_the_way_to_a_policy(tmp_path: Path, place: Place, link: str, t
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a link of a user's")
-def test_link_in_a_home_is_not_followed_and_unseen(tmp_path: Path) -> None:
+def test_link_in_a_home_is_not_followed_and_unseen(tmp_path):
     made = host(tmp_path, {**INSTALLED, f"{ALICE}/overrides/x": ""})
     link = tmp_path / f"{ALICE}/overrides/{ID}"[1:]
     link.symlink_to("/etc/passwd")
@@ -181,7 +179,7 @@ def test_link_in_a_home_is_not_followed_and_unseen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("packager", ["", "var/lib/flatpak", "usr/bin/flatpak", "snap", "var/lib/snapd/snap"])
-def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path: Path, packager: str) -> None:
+def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path, packager):
     tree = Tree(tmp_path, section(browsers={"quic": "blocked"}))
     kind = "snap" if "snap" in packager else "flatpak"
     own = "home/alice/.local/share/flatpak/app/b" if kind == "flatpak" else f"{packager}/b"

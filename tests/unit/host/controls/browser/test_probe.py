@@ -1,7 +1,5 @@
 """The probe: which browsers are started, for how long, and the meaning of their connections."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,9 +42,7 @@ def plan(browsers: list[dict[str, Any]] | None = None, browser: dict[str, Any] =
         (True, GMAIL_PLAN, NOT_APPLICABLE, "no browser is installed"),
     ],
 )
-def test_probe_without_start_has_a_reason(
-    privileged: bool, browser: dict[str, Any], state: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_probe_without_start_has_a_reason(privileged, browser, state, reason, tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "privileged", privileged)
     assert probe.check_by_probe(Host(str(tmp_path)), plan(browser=browser)) == Verdict(probe.RULE, state, reason=reason)
 
@@ -62,7 +58,7 @@ def hello(name: str) -> bytes:
 
 
 @given(st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: hello("a.example")[:60] + tail))
-def test_any_bytes_to_the_listener_are_parsed_without_error(said: bytes) -> None:
+def test_any_bytes_to_the_listener_are_parsed_without_error(said):
     assert isinstance(server_name(said), str)
     assert isinstance(http_host(said), str)
 
@@ -138,7 +134,7 @@ def probed(
 @pytest.mark.parametrize(
     ("opens", "came"), [({"control": 1}, REFUSED), ({"mail": 1, "control": 1}, OPENED), ({}, SILENT)]
 )
-def test_chromium_takes_one_name_after_the_other(tmp_path: Path, monkeypatch: Any, opens: Any, came: Outcome) -> None:
+def test_chromium_takes_one_name_after_the_other(tmp_path, monkeypatch, opens, came):
     outcome, started = probed(tmp_path, monkeypatch, CHROMIUM, 2, **opens)
     assert outcome == came
     assert started.calls == [(["/opt/c/c", *SWITCHES, "--dump-dom", url], 40, {}) for url in (URL, OTHER)]
@@ -153,9 +149,7 @@ def test_chromium_takes_one_name_after_the_other(tmp_path: Path, monkeypatch: An
         (1e9, {"mail": 1}, SILENT, 1),
     ],
 )
-def test_chromium_without_dump_waits_four_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: float, opens: dict[str, float], came: Outcome, times: int
-) -> None:
+def test_chromium_without_dump_waits_four_times(tmp_path, monkeypatch, ends, opens, came, times):
     put(tmp_path, CHROMIUM.place.path, LOCKED)
     outcome, started = probed(tmp_path, monkeypatch, CHROMIUM, ends, **opens)
     assert outcome == came
@@ -166,9 +160,7 @@ def test_chromium_without_dump_waits_four_times(
     ("ends", "opens", "came", "seconds"),
     [(1e9, {"control": 3, "mail": 4.5}, OPENED, 4.5), (1e9, {"control": 3, "mail": 6}, REFUSED, 5), (7, {}, SILENT, 9)],
 )
-def test_firefox_opens_both_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: float, opens: dict[str, float], came: Outcome, seconds: float
-) -> None:
+def test_firefox_opens_both_names(tmp_path, monkeypatch, ends, opens, came, seconds):
     outcome, started = probed(tmp_path, monkeypatch, FIREFOX, ends, **opens)
     assert (outcome, started.now - 100) == (came, pytest.approx(seconds, abs=0.3))
     words = ["/opt/f/f", "--headless", "--no-remote", "--profile", "/home/x/profile", URL, OTHER]
@@ -189,7 +181,7 @@ def test_firefox_opens_both_names(
     }
 
 
-def test_failed_start_is_unknown_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_start_is_unknown_with_its_reason(tmp_path, monkeypatch):
     def refuse(host: Host) -> None:
         raise ControlError("no user is left")
 
@@ -205,19 +197,19 @@ def plan_with_paths(*paths: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("folder", ["/snap/a", "/var/lib/flatpak/app/a", "/var/lib/snapd/snap/a"])
-def test_browser_in_a_package_folder_is_no_candidate(tmp_path: Path, folder: str) -> None:
+def test_browser_in_a_package_folder_is_no_candidate(tmp_path, folder):
     put(tmp_path, f"{folder}/a", mode=0o755)
     assert list(probe.candidates(Host(str(tmp_path)), plan_with_paths(f"{folder}/a"))) == []
 
 
-def test_launcher_and_its_browser_are_one_candidate(tmp_path: Path) -> None:
+def test_launcher_and_its_browser_are_one_candidate(tmp_path):
     for path in ("/usr/bin/a", "/opt/a/a"):
         put(tmp_path, path, mode=0o755)
     found = probe.candidates(Host(str(tmp_path)), plan_with_paths("/usr/bin/a", "/opt/a/a"))
     assert [candidate.binary for candidate in found] == ["/opt/a/a"]
 
 
-def test_relatives_of_which_a_policy_folder_is_known_are_started_too(tmp_path: Path, monkeypatch: Any) -> None:
+def test_relatives_of_which_a_policy_folder_is_known_are_started_too(tmp_path, monkeypatch):
     monkeypatch.setattr(forks, "LEAST", 100)
     for name, policies in (("owl", b"/etc/owl/policies"), ("eagle", b"")):
         put(tmp_path, f"/opt/{name}/{name}", (b"x" * 200 + b"\0" + policies + b"\0").decode(), 0o755)

@@ -1,8 +1,5 @@
 """The lists of browsers against an emulation of each browser, and their limit."""
 
-from __future__ import annotations
-
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,19 +26,19 @@ EVERYTHING = rendering.Rules((Name("a.com"),), (Name("b.a.com"),), (("proxy", "b
 
 
 @pytest.mark.parametrize("key", ["block", "settings", "google_domains", "microsoft_tenants", "chrome_extensions"])
-def test_closed_settings_have_their_rule_ids(key: str) -> None:
+def test_closed_settings_have_their_rule_ids(key):
     ids = {"settings": "proxy", "google_domains": "google_tenants", "microsoft_tenants": "microsoft_tenants"}
     assert EVERYTHING.closed == list(ids.values())
     assert EVERYTHING._replace(**{key: ()}).closed == [id_ for of, id_ in ids.items() if of != key]
 
 
 @pytest.mark.parametrize("text", ["", "example", "*.example.com", "exa mple.com", "a.com:80", "a.com/x?q"])
-def test_a_name_that_no_browser_understands_is_refused(text: str) -> None:
+def test_a_name_that_no_browser_understands_is_refused(text):
     with pytest.raises(ControlError, match="is not a host"):
         rendering.name(text)
 
 
-def test_firefox_does_not_open_what_the_organisation_blocks() -> None:
+def test_firefox_does_not_open_what_the_organisation_blocks():
     desired = rendering.rules(section({"a": {"domains": ["x.example"], "allow": ["open.x.example"]}}))
     assert firefox.lists(desired, [Name("*")]).exceptions == []
     assert firefox.lists(desired, [Name("x.example")]).exceptions == []
@@ -99,14 +96,14 @@ def addresses(services: dict[str, dict[str, Any]]) -> list[Address]:
 
 
 @given(SERVICES)
-def test_chromium_blocks_what_has_to_be_blocked_and_nothing_else(services: dict[str, dict[str, Any]]) -> None:
+def test_chromium_blocks_what_has_to_be_blocked_and_nothing_else(services):
     block, allow = lists(services)
     for address in addresses(services):
         assert chromium_says(block, allow, Name(*address)) == has_to_be_blocked(services, address), address
 
 
 @given(SERVICES)
-def test_no_entry_could_be_left_out(services: dict[str, dict[str, Any]]) -> None:
+def test_no_entry_could_be_left_out(services):
     block, allow = lists(services)
     whole = [chromium_says(block, allow, Name(*address)) for address in addresses(services)]
     for entry in (*block, *allow):
@@ -115,7 +112,7 @@ def test_no_entry_could_be_left_out(services: dict[str, dict[str, Any]]) -> None
 
 
 @given(SERVICES, st.randoms())
-def test_the_order_in_the_plan_does_not_matter(services: dict[str, dict[str, Any]], random: Any) -> None:
+def test_the_order_in_the_plan_does_not_matter(services, random):
     shuffled = list(services.items())
     random.shuffle(shuffled)
     for _, entry in shuffled:
@@ -124,7 +121,7 @@ def test_the_order_in_the_plan_does_not_matter(services: dict[str, dict[str, Any
 
 
 @given(SERVICES)
-def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(services: Any) -> None:
+def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(services):
     desired = rendering.rules(section(services))
     listed = firefox.lists(desired)
     closed = [name for name, _ in listed.closed]
@@ -140,7 +137,7 @@ def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(se
 
 
 @given(SERVICES)
-def test_no_entry_of_firefox_lies_below_another(services: dict[str, dict[str, Any]]) -> None:
+def test_no_entry_of_firefox_lies_below_another(services):
     block = [
         split(p[len("*://*.") :].rstrip("*").rstrip("/"))
         for p in firefox.lists(rendering.rules(section(services))).block
@@ -181,12 +178,12 @@ def plan(dns: dict[str, Any] | None, **settings: Any) -> dict[str, Any]:
         ({"a": {"domains": MANY, "allow": [f"{x}.{name}" for name in MANY for x in "ab"]}}, {}, 500, 1000),
     ],
 )
-def test_no_list_is_longer_than_browsers_take(services: Any, tenants: Any, blocked: int, allowed: int) -> None:
+def test_no_list_is_longer_than_browsers_take(services, tenants, blocked, allowed):
     of = rendering.rules(section(services, tenants=tenants))
     assert (len(of.block), len(of.allow)) == (blocked, allowed)
 
 
-def test_a_host_without_a_resolver_gets_the_best_list_and_reports_what_it_lacks(tmp_path: Path) -> None:
+def test_a_host_without_a_resolver_gets_the_best_list_and_reports_what_it_lacks(tmp_path):
     of = {**plan(control(BIN, backend="hosts"))["controls"]}
     tree = Tree(tmp_path, of["browser"])
     tree.plan["controls"] = of

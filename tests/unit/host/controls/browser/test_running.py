@@ -1,7 +1,5 @@
 """Running browsers that do not follow the policy yet."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -84,9 +82,7 @@ OTHER = "it sees another {} than the host has"
         ("/usr/bin/chrome", 3.5, {"now": START + 903.5}, ""),
     ],
 )
-def test_running_browser_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exe: str, written: float, more: dict[str, Any], detail: str
-) -> None:
+def test_running_browser_is_reported(tmp_path, monkeypatch, exe, written, more, detail):
     monkeypatch.setattr(running.time, "time", lambda: more.get("now", NOW))
     seen = running.check_running(Running(tmp_path, {7: exe}, written, **more), [CHROME, FOX, BIRD, SNAP])
     name = exe.rpartition("/")[2]
@@ -94,7 +90,7 @@ def test_running_browser_is_reported(
     assert seen == ([one] if detail else [], "")
 
 
-def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_path: Path) -> None:
+def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_path):
     programs = {7: "/usr/bin/firefox", 8: "/usr/bin/firefox", 9: "/usr/bin/fox", 10: "/usr/bin/firefox"}
     parents = {8: 7, 9: 7, 10: 6}
     host = Running(tmp_path, programs, 5, parents=parents, hidden=3, owned=False)
@@ -107,7 +103,7 @@ def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_pat
     assert seen.unseen == "3 processes of other users are only seen by root"
 
 
-def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path: Path, monkeypatch: Any) -> None:
+def test_real_browser_started_before_its_policy_needs_a_restart(tmp_path, monkeypatch):
     program, policy, real, ages = tmp_path / "firefox-esr", tmp_path / "policies.json", Host.stat, [60]
     shutil.copy(os.path.realpath(shutil.which("sleep") or "/bin/sleep"), program)
     policy.write_text("{}")

@@ -1,8 +1,5 @@
 """The settings that close bypasses of a block list."""
 
-from __future__ import annotations
-
-from pathlib import Path
 from typing import Any
 
 import browser_hosts
@@ -41,7 +38,7 @@ def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None 
     return {name: value for name, value in policies.items() if name != "WebsiteFilter"}
 
 
-def test_accounts_of_all_domains_of_a_tenant_sign_in_and_no_others() -> None:
+def test_accounts_of_all_domains_of_a_tenant_sign_in_and_no_others():
     policies = said(place("chromium"), {"sign_in": "blocked"}, tenants={"google": ["example.org", "b.example"]})
     assert policies["RestrictSigninToPattern"] == ".*@(b[.]example|example[.]org)" and "BrowserSignin" not in policies
 
@@ -59,9 +56,7 @@ EDGE = "etc/opt/edge/policies/managed/"
         ({"id": ID, "domains": ["dept.example"]}, True, {}, "compliant"),
     ],
 )
-def test_edge_open_to_every_account_is_reported(
-    tmp_path: Path, tenant: Any, installed: bool, theirs: dict[str, Any], state: str
-) -> None:
+def test_edge_open_to_every_account_is_reported(tmp_path, tenant, installed, theirs, state):
     tree = Tree(tmp_path, section({"sign_in": "blocked"}, tenants={"microsoft": [tenant]}))
     path = f"/{EDGE}proscribe.json"
     edge = {"id": "microsoft_edge", "family": "chromium", "path": path, "browsers": ["microsoft_edge"]}
@@ -79,7 +74,7 @@ def test_edge_open_to_every_account_is_reported(
     assert [item.startswith(expected) for item in said] == ([True] if state == "noncompliant" else [])
 
 
-def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have() -> None:
+def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_have():
     for id_, row in SETTINGS.items():
         assert row.default in row.values and UNMANAGED in row.values and row.meaning.endswith(".")
         assert row.chromium or row.firefox or id_ == "extensions"
@@ -99,7 +94,7 @@ class Tree(browser_hosts.Tree):
         return {rule: reported(verdict) for rule, verdict in self.verdicts().items() if verdict.state == "noncompliant"}
 
 
-def test_every_setting_is_enforced_seen_and_taken_back(tmp_path: Path) -> None:
+def test_every_setting_is_enforced_seen_and_taken_back(tmp_path):
     tree = Tree(tmp_path, section(dict.fromkeys(SETTINGS, "blocked"), {"vpn": VPN}))
     assert set(tree.wrong()) >= {rule(id_).partition("/")[2] for id_ in SETTINGS if id_ != "tor_windows"}
     assert len(tree.enforce().actions) == 4

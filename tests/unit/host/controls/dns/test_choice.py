@@ -1,7 +1,5 @@
 """The choice of a DNS filter, and what else resolves names on the host."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,9 +92,7 @@ def plan(**settings: Any) -> dict[str, Any]:
         ("", {}, "", [], "hosts", "no resolver"),
     ],
 )  # fmt: skip
-def test_choice_fits_the_host(
-    tmp_path: Path, resolv_conf: str, files: dict[str, str], tools: str, units: list[str], name: str, why: str
-) -> None:
+def test_choice_fits_the_host(tmp_path, resolv_conf, files, tools, units, name, why):
     host = Machine(tmp_path, {"etc/resolv.conf": resolv_conf, **files}, tools, units)
     choice = choose(host, {"backend": "auto"})
     assert choice.name == name
@@ -112,7 +108,7 @@ def test_choice_fits_the_host(
         ("resolved", "systemd-resolved.service does not run"),
     ],
 )
-def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path: Path, backend: str, said: str) -> None:
+def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path, backend, said):
     host = Machine(tmp_path, {"etc/resolv.conf": REMOTE})
     with pytest.raises(ControlError, match=f"proscribe_dns_backend is {backend}, which this host cannot have: {said}"):
         dns.enforce(host, plan(backend=backend))
@@ -121,7 +117,7 @@ def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path: Path, backend: 
     assert drifted == []
 
 
-def test_only_accounts_of_the_filter_ask_name_servers(tmp_path: Path) -> None:
+def test_only_accounts_of_the_filter_ask_name_servers(tmp_path):
     passwd = {"etc/passwd": "dnsmasq:x:7:7::/:/bin/false\nunbound:x:8:8::/:/bin/false\n"}
     stub = Machine(tmp_path / "a", {"etc/resolv.conf": STUB, **passwd}, "dnsmasq", ["systemd-resolved.service"])
     assert resolver_users(stub, plan()) == ["dnsmasq", "systemd-resolve"]
@@ -135,7 +131,7 @@ def test_only_accounts_of_the_filter_ask_name_servers(tmp_path: Path) -> None:
     assert resolver_users(stub, {"controls": {}}) == []
 
 
-def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path):
     host = Machine(tmp_path, {})
     os.mkfifo(tmp_path / "etc/resolv.conf")
     observed = observe_resolution(host, [unit for _, unit, _ in FILTERS.values()])
@@ -150,7 +146,7 @@ def left_over(manager: str, path: str) -> Finding:
     return Finding("file", path, manager=manager, path=path, detail="left over from another backend")
 
 
-def test_a_filter_blocks_canaries_too_and_the_block_of_the_hosts_file_is_left_over(tmp_path: Path) -> None:
+def test_a_filter_blocks_canaries_too_and_the_block_of_the_hosts_file_is_left_over(tmp_path):
     host = Machine(tmp_path, {"etc/resolv.conf": LOCAL, **DNSMASQ_CONF}, "", ["dnsmasq.service"])
     carry_out(dns.enforce(host, plan(backend="hosts")))
     of = plan()
@@ -164,7 +160,7 @@ def test_a_filter_blocks_canaries_too_and_the_block_of_the_hosts_file_is_left_ov
     assert [str(action) for action in others] == ["write /etc/hosts", "reload dnsmasq.service"]
 
 
-def test_plan_without_names_leaves_our_files_over(tmp_path: Path) -> None:
+def test_plan_without_names_leaves_our_files_over(tmp_path):
     ours = "etc/dnsmasq.d/proscribe.conf"
     host = Machine(tmp_path, {"etc/resolv.conf": LOCAL, **DNSMASQ_CONF, ours: ""}, "", ["dnsmasq.service"])
     none = plan()
@@ -200,7 +196,7 @@ def server(address: str, detail: str) -> Finding:
         (Observed((STUB_ADDRESS,), (OWN, OTHER), "", {}), "resolved", []),
     ],
 )
-def test_name_servers_beside_a_resolver_are_reported(tmp_path: Path, observed: Any, resolver: str, found: Any) -> None:
+def test_name_servers_beside_a_resolver_are_reported(tmp_path, observed, resolver, found):
     assert round_it(Host(str(tmp_path)), observed, resolver) == found
 
 
@@ -214,9 +210,7 @@ def test_name_servers_beside_a_resolver_are_reported(tmp_path: Path, observed: A
         ("hosts: resolve", STUB_ADDRESS, RESOLVED_UNIT, False),
     ],
 )
-def test_library_that_asks_resolved_itself_is_named(
-    tmp_path: Path, line: str, servers: str, units: dict[str, int], named: bool
-) -> None:
+def test_library_that_asks_resolved_itself_is_named(tmp_path, line, servers, units, named):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/nsswitch.conf").write_text(f"{line}\n")
     found = round_it(Host(str(tmp_path)), Observed((servers,), (), "", units), "made")
@@ -225,7 +219,7 @@ def test_library_that_asks_resolved_itself_is_named(
     ] * named
 
 
-def test_running_and_enabled_resolvers_come_from_systemd(tmp_path: Path) -> None:
+def test_running_and_enabled_resolvers_come_from_systemd(tmp_path):
     tool = tmp_path / "usr/bin/systemctl"
     tool.parent.mkdir(parents=True)
     tool.touch(0o755)

@@ -1,10 +1,5 @@
 """The names that a plan blocks, and the verdict of each service."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import pytest
 from proscribe.host.controls.dns.desired import Desired, collect, service_verdicts
 from proscribe.host.system import Host
@@ -45,7 +40,7 @@ WAIVER = Verdict("dns/s", WAIVED, (said("Service", "not blocked, by waiver"),), 
         ({"mode": "report"}, [], {}, set(), ("", ""), Verdict("dns/s", NOT_APPLICABLE, reason=NOT_SHOWN)),
     ],
 )
-def test_service_has_a_verdict(entry: Any, names: Any, left: Any, blocked: Any, reasons: Any, expected: Any) -> None:
+def test_service_has_a_verdict(entry, names, left, blocked, reasons, expected):
     services = {"s": {"name": "Service", "mode": "enforce", **entry}}
     desired = Desired({"s": names} if names else {}, left, frozenset())
     section = {"mode": "enforce", "services": services, "settings": {}}
@@ -61,7 +56,7 @@ def test_service_has_a_verdict(entry: Any, names: Any, left: Any, blocked: Any, 
         *((address + b" a.org", []) for address in (b"127.1.2.3", b"0.0.0.0", b"::")),
     ],
 )
-def test_hosts_lines_with_a_real_address_leave_names_open(tmp_path: Path, line: bytes, found: Any) -> None:
+def test_hosts_lines_with_a_real_address_leave_names_open(tmp_path, line, found):
     entry = {"name": "S", "mode": "enforce", "domains": [A, B, C], "allow": []}
     plan = {"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}
     left = collect(Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False).left

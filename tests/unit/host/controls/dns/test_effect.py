@@ -1,7 +1,5 @@
 """The effect of a filter on programs (with the real C library: integration/test_dns_services.py)."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 from pathlib import Path
@@ -66,14 +64,14 @@ B, W = "B.COM.", f"{WITNESS}."
         (NOBODY_KNOWS, OPEN, True, Tried(idle=f"{IDLE}no such name"), [W]),
     ],
 )
-def test_filter_is_tried(tmp_path: Path, witness: Any, others: Any, gives_up: bool, found: Tried, queried: Any) -> None:
+def test_filter_is_tried(tmp_path, witness, others, gives_up, found, queried):
     host = Library(tmp_path, witness, others)
     assert effect.of_filter(host, NAMES, lambda: gives_up) == found
     assert host.queried == queried
     assert {*host.families} == {socket.AF_INET}  # the witness has no other address
 
 
-def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path: Path) -> None:
+def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path):
     host = Library(tmp_path, OURS, OPEN)
     assert (effect.of_filter(host, NAMES, lambda: False, same_letters=False), host.queried) == (Tried(), [W])
 
@@ -112,7 +110,7 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("content", "amiss", "right"), ORDERS)
-def test_order_that_skips_the_hosts_file_is_corrected(content: bytes, amiss: str, right: bytes | None) -> None:
+def test_order_that_skips_the_hosts_file_is_corrected(content, amiss, right):
     said = nsswitch.amiss(content)
     assert amiss in said and bool(said) is bool(amiss)
     made = nsswitch.with_files_first(content, False)
@@ -127,7 +125,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.one_of(st.lists(WORDS).map(b" ".join), st.binary(max_size=60)), st.booleans())
-def test_any_order_is_corrected_and_restored(content: bytes, made: bool) -> None:
+def test_any_order_is_corrected_and_restored(content, made):
     if b"proscribe" not in content:
         rendered = nsswitch.with_files_first(content, made)
         split = nsswitch.split(rendered)
@@ -143,7 +141,7 @@ def test_any_order_is_corrected_and_restored(content: bytes, made: bool) -> None
         ("true", "programs do not go by it: the C library says of filter.proscribe.internal: no such name"),
     ],
 )
-def test_a_file_that_is_right_and_has_no_effect_is_drift(tmp_path: Path, tampering: str, said: str) -> None:
+def test_a_file_that_is_right_and_has_no_effect_is_drift(tmp_path, tampering, said):
     host = Library(tmp_path, OURS)
     (tmp_path / "etc/nsswitch.conf").write_text("hosts: files dns\n")
     apply(dns.enforce(host, PLAN))
@@ -157,21 +155,21 @@ def test_a_file_that_is_right_and_has_no_effect_is_drift(tmp_path: Path, tamperi
     assert seen(host) == ({COMPLIANT}, "", False)
 
 
-def test_a_library_that_does_not_answer_leaves_it_unknown(tmp_path: Path) -> None:
+def test_a_library_that_does_not_answer_leaves_it_unknown(tmp_path):
     host = Library(tmp_path, OURS)
     apply(dns.enforce(host, PLAN))
     host.others = None
     assert seen(host) == ({UNKNOWN}, "", False)
 
 
-def test_a_blocked_name_that_resolves_all_the_same_is_named(tmp_path: Path) -> None:
+def test_a_blocked_name_that_resolves_all_the_same_is_named(tmp_path):
     host = Library(tmp_path, OURS, OPEN)
     apply(dns.enforce(host, PLAN))
     states, details, drifted = seen(host)
     assert states == {NONCOMPLIANT} and "the C library says 203.0.113.7 all the same" in details and drifted
 
 
-def test_a_link_in_the_place_of_the_order_is_left_and_reported(tmp_path: Path) -> None:
+def test_a_link_in_the_place_of_the_order_is_left_and_reported(tmp_path):
     host = Library(tmp_path, OURS)
     (tmp_path / "etc/authselect").mkdir()
     (tmp_path / "etc/authselect/nsswitch.conf").write_text("hosts: dns\n")

@@ -1,7 +1,5 @@
 """DNS filters with a resolver: files, effect, hits and questions."""
 
-from __future__ import annotations
-
 import socket
 import struct
 import threading
@@ -88,7 +86,7 @@ LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it i
         (None, "unknown", "no answer from 127.0.0.2 port 53"),
     ],
 )
-def test_unread_file_blocks_no_name(tmp_path: Path, monkeypatch: Any, answers: Any, state: str, reason: str) -> None:
+def test_unread_file_blocks_no_name(tmp_path, monkeypatch, answers, state, reason):
     wechat, whole = observed(Machine(tmp_path, answers))
     assert (whole.state, wechat.state) == (state, "noncompliant"), "what is left alone is not blocked, whoever answers"
     assert whole.reason.startswith(reason)
@@ -105,7 +103,7 @@ def test_unread_file_blocks_no_name(tmp_path: Path, monkeypatch: Any, answers: A
         (UNIT, None, Finding("unit", "made.service", "systemd", path=UNIT, detail="not enabled")),
     ],
 )
-def test_changed_or_missing_file_of_a_filter_is_one_finding(tmp_path: Path, path: str, text: Any, finding: Any) -> None:
+def test_changed_or_missing_file_of_a_filter_is_one_finding(tmp_path, path, text, finding):
     host = Machine(tmp_path)
     (tmp_path / path[1:]).unlink() if text is None else (tmp_path / path[1:]).write_text(text)
     wechat, whole = observed(host)
@@ -113,7 +111,7 @@ def test_changed_or_missing_file_of_a_filter_is_one_finding(tmp_path: Path, path
     assert wechat.findings == (LEFT,), "its names are blocked all the same"
 
 
-def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path: Path) -> None:
+def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path):
     host = Machine(tmp_path)
     (tmp_path / FILE[1:]).write_text(TEXT.replace("local=/wechat.com/\n", ""))
     wechat, whole = observed(host)
@@ -125,7 +123,7 @@ def test_a_file_of_other_names_is_amiss_and_nobody_is_asked_about_it(tmp_path: P
     assert (wechat.findings, whole.state) == ((LEFT,), "noncompliant")  # the names are still in it
 
 
-def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:
+def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path):
     journal = "config photos.wechat.com is NXDOMAIN\nconfig wx.qq.com is NXDOMAIN\nconfig other.org is NXDOMAIN\n"
     counted = [
         observed(Machine(tmp_path, answers, journal), made(logs=logs))[0].attempts
@@ -137,7 +135,7 @@ def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "opens"), [("photos.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)]
 )
-def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path: Path, name: str, opens: bool) -> None:
+def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path, name, opens):
     wechat, whole = observed(Machine(tmp_path), made(openers=[("/etc/made/own.conf", f"server=/{name}/", name)]))
     detail = f"the organisation's own line opens it: server=/{name}/"
     finding = Finding("line", name, "made", path="/etc/made/own.conf", detail=detail)
@@ -148,7 +146,7 @@ def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path: Path, name
 @pytest.mark.parametrize(
     ("domain", "counts"), [("wechat.com", True), ("web.wechat.com", True), ("com", True), ("corp.example", False)]
 )
-def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path: Path, domain: str, counts: bool) -> None:
+def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path, domain, counts):
     _, whole = observed(Machine(tmp_path), made(routed=[("tun0", domain)]))
     said = [(finding.id, finding.detail) for finding in whole.findings]
     assert (said, whole.drifted) == ([("tun0", f"its own name servers are asked for {domain}")] * counts, False)
@@ -163,14 +161,14 @@ def test_a_link_whose_servers_are_asked_for_a_blocked_name_is_named(tmp_path: Pa
         ("com", False),  # the filter's own line is for a narrower name
     ],
 )
-def test_a_domain_for_which_the_filter_asks_a_link_opens_its_names(tmp_path: Path, domain: str, opens: bool) -> None:
+def test_a_domain_for_which_the_filter_asks_a_link_opens_its_names(tmp_path, domain, opens):
     wechat, whole = observed(Machine(tmp_path), made(lent=[("link0", domain)]))
     said = [(finding.id, finding.detail) for finding in wechat.findings if finding != LEFT]
     assert said == [("link0", f"its own name servers are asked for {domain}")] * opens
     assert (wechat.drifted, whole.state) == (False, "compliant")
 
 
-def test_a_filter_that_does_not_say_for_which_domains_it_asks_a_link_is_unknown(tmp_path: Path) -> None:
+def test_a_filter_that_does_not_say_for_which_domains_it_asks_a_link_is_unknown(tmp_path):
     _, whole = observed(Machine(tmp_path), made(unseen="NetworkManager does not say"))
     assert (whole.state, whole.reason) == ("unknown", "NetworkManager does not say")
 
@@ -195,11 +193,11 @@ def journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
 
 
 @pytest.fixture(autouse=True)
-def root(monkeypatch: pytest.MonkeyPatch) -> None:
+def root(monkeypatch):
     monkeypatch.setattr(Host, "privileged", True)
 
 
-def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> None:
+def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path):
     hosts = "a.wechat.com WeChat.com x.home.work.wechat.com wx.qq.com notwechat.com own.example"
     host, calls = journal(tmp_path, "".join(f"config {name} is NXDOMAIN\n" for name in hosts.split()))
     counted = hits.count(host, "dnsmasq.service", dnsmasq.LANGUAGE.hit, SERVICES)
@@ -208,7 +206,7 @@ def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path: Path) -> 
     assert calls == [["/usr/bin/journalctl", *options]]
 
 
-def test_an_unreadable_journal_has_no_hits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_journal_has_no_hits(tmp_path, monkeypatch):
     assert hits.count(Host(str(tmp_path)), "unbound.service", unbound.LANGUAGE.hit, SERVICES) == {}
     host, calls = journal(tmp_path, None)
     assert (hits.count(host, "unbound.service", unbound.LANGUAGE.hit, SERVICES), len(calls)) == ({}, 1)
@@ -217,7 +215,7 @@ def test_an_unreadable_journal_has_no_hits(tmp_path: Path, monkeypatch: pytest.M
 
 
 @given(st.text(max_size=300))
-def test_reading_a_log_never_fails(text: str) -> None:
+def test_reading_a_log_never_fails(text):
     assert all(name for language in (dnsmasq, unbound) for name in hits.named(text, language.LANGUAGE.hit))
 
 
@@ -251,12 +249,12 @@ class Canned(Host):
         ("127.0.0.53", ConnectionRefusedError(), False),
     ],
 )
-def test_resolver_serves_the_file_if_its_digest_matches(address: str, reply: bytes | OSError, fine: bool) -> None:
+def test_resolver_serves_the_file_if_its_digest_matches(address, reply, fine):
     text = 'txt-record=filter.proscribe.internal,"abcde"\n'
     assert serves(Canned(reply), address, 53, text) is fine
 
 
-def test_silent_resolver_is_unseen_after_six_seconds() -> None:
+def test_silent_resolver_is_unseen_after_six_seconds():
     host = Canned(None)
     with pytest.raises(Unseen, match=r"no answer from 127.0.0.1 port 53 \(asked 3 times in 6 s\)"):
         ask(host, "127.0.0.1", 53, "x.org", TXT)
@@ -266,13 +264,13 @@ def test_silent_resolver_is_unseen_after_six_seconds() -> None:
 
 
 @given(st.binary(max_size=120))
-def test_no_answer_can_make_it_fail(reply: bytes) -> None:
+def test_no_answer_can_make_it_fail(reply):
     for whole in (reply, HEADER + QUESTION + reply):
         answer = ask(Canned(whole), "127.0.0.1", 53, "x.org", TXT)
         assert answer is None or 0 <= answer.rcode < 16
 
 
-def test_a_datagram_goes_to_the_address_and_back(tmp_path: Path) -> None:
+def test_a_datagram_goes_to_the_address_and_back(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         address, port = server.getsockname()
@@ -299,7 +297,7 @@ def observed_servers(*servers: str, **more: Any) -> Observed:
 @pytest.mark.parametrize(
     ("server", "address", "past"), [("127.0.0.7", "127.0.0.7", []), ("192.0.2.1", "127.0.0.1", ["192.0.2.1"])]
 )
-def test_filter_answers_at_the_first_name_server(tmp_path: Path, server: str, address: str, past: list[str]) -> None:
+def test_filter_answers_at_the_first_name_server(tmp_path, server, address, past):
     check = ("dnsmasq", "--test")
     found = drop_in.filter_of(
         Host(str(tmp_path)), observed_servers(server), "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", LANGUAGE, check
@@ -312,6 +310,6 @@ def test_filter_answers_at_the_first_name_server(tmp_path: Path, server: str, ad
 @pytest.mark.parametrize(
     ("unit", "stop"), [(DNSMASQ_UNIT, [AGAIN[0], ("systemctl", "try-restart", DNSMASQ_UNIT)]), ("named.service", [])]
 )
-def test_files_of_earlier_runs_go_and_a_running_resolver_restarts(unit: str, stop: list[tuple[str, ...]]) -> None:
+def test_files_of_earlier_runs_go_and_a_running_resolver_restarts(unit, stop):
     stages = drop_in.standing(observed_servers(units={unit: 0}), DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"])
     assert stages == [({path: ""}, (), (), (), stop, ()) for path in ("/etc/a", "/etc/b")]

@@ -1,7 +1,5 @@
 """Names blocked in the hosts file, and the order of nsswitch.conf."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ WECHAT = plan(wechat=["wechat.com", "web.wechat.com"])
 
 
 @pytest.fixture
-def hosts(tmp_path: Path) -> Path:
+def hosts(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "var/lib").mkdir(parents=True)
     (tmp_path / "etc/hosts").write_bytes(OWN)
@@ -41,7 +39,7 @@ def hosts(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def host(hosts: Path, tmp_path: Path) -> Host:
+def host(hosts, tmp_path):
     return Host(str(tmp_path))
 
 
@@ -70,9 +68,7 @@ def states(verdicts: list[Verdict]) -> dict[str, str]:
         (b"", "missing", "wechat"),
     ],
 )  # fmt: skip
-def test_damaged_block_is_reported_and_repaired(
-    host: Host, hosts: Path, tampered: bytes, said: str, against: str
-) -> None:
+def test_damaged_block_is_reported_and_repaired(host, hosts, tampered, said, against):
     foreign = b"0.0.0.0 ads.example\n:: ads.example\n" + OWN
     hosts.write_bytes(tampered + foreign)
     verdicts = dns.observe(host, WECHAT)
@@ -86,7 +82,7 @@ def test_damaged_block_is_reported_and_repaired(
     assert set(states(dns.observe(host, WECHAT)).values()) == {COMPLIANT}
 
 
-def test_lines_put_before_the_block_stay_there_when_it_is_lifted(host: Host, hosts: Path) -> None:
+def test_lines_put_before_the_block_stay_there_when_it_is_lifted(host, hosts):
     apply(dns.enforce(host, WECHAT))
     hosts.write_bytes(b"192.0.2.1 first\n" + hosts.read_bytes() + b"192.0.2.2 last")
     assert set(states(dns.observe(host, WECHAT)).values()) == {COMPLIANT}
@@ -94,7 +90,7 @@ def test_lines_put_before_the_block_stay_there_when_it_is_lifted(host: Host, hos
     assert hosts.read_bytes() == b"192.0.2.1 first\n" + OWN + b"192.0.2.2 last"
 
 
-def test_a_file_that_was_not_there_goes_again(host: Host, hosts: Path) -> None:
+def test_a_file_that_was_not_there_goes_again(host, hosts):
     hosts.unlink()
     apply(dns.enforce(host, WECHAT))
     verdicts = dns.observe(host, WECHAT)
@@ -106,7 +102,7 @@ def test_a_file_that_was_not_there_goes_again(host: Host, hosts: Path) -> None:
     assert apply(dns.lift(host, WECHAT)) == []
 
 
-def test_a_plan_that_blocks_nothing_any_more_takes_the_block_away(host: Host, hosts: Path) -> None:
+def test_a_plan_that_blocks_nothing_any_more_takes_the_block_away(host, hosts):
     apply(dns.enforce(host, WECHAT))
     nothing = plan()
     assert states(dns.observe(host, nothing)) == {"hosts-file": NONCOMPLIANT}
@@ -115,7 +111,7 @@ def test_a_plan_that_blocks_nothing_any_more_takes_the_block_away(host: Host, ho
     assert states(dns.observe(host, nothing)) == {"hosts-file": NOT_APPLICABLE}
 
 
-def test_an_unreadable_file_is_unknown(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_unknown(host, monkeypatch):
     read = host.read
 
     def unreadable(path: str, limit: int = 1 << 20) -> bytes | None:
@@ -140,7 +136,7 @@ DOMAINS = st.sets(st.from_regex(r"[a-z]{1,5}\.(com|org)", fullmatch=True), min_s
 
 
 @given(FILES, DOMAINS)
-def test_lifting_gives_back_every_byte(content: bytes, names: set[str]) -> None:
+def test_lifting_gives_back_every_byte(content, names):
     enforced = block.render(names, made=False) + content
     ours = block.render(names, made=False)
     for likely in (b"", ours, block.render({*names, "another.example"}, made=False)):
@@ -148,7 +144,7 @@ def test_lifting_gives_back_every_byte(content: bytes, names: set[str]) -> None:
 
 
 @given(FILES, DOMAINS, st.integers(0, 400))
-def test_damaged_block_loses_no_foreign_line(content: bytes, names: set[str], cut: int) -> None:
+def test_damaged_block_loses_no_foreign_line(content, names, cut):
     rendered = block.render(names, made=False)
     lines = rendered.splitlines(keepends=True)
     del lines[cut % len(lines)]
@@ -223,7 +219,7 @@ FOREIGN = block.render({*NAMES, "a", "b", "c", "d"}, made=False)
         ),
     ],
 )
-def test_hosts_file_is_judged_and_corrected(tmp_path: Path, made: Any, verdicts: list[Verdict], written: Any) -> None:
+def test_hosts_file_is_judged_and_corrected(tmp_path, made, verdicts, written):
     there = make_hosts(tmp_path, **made)
     assert hosts_file.observe(there, WECHAT) == (verdicts, NAMES)
     changes = dns.enforce(there, WECHAT)
@@ -237,14 +233,14 @@ def test_hosts_file_is_judged_and_corrected(tmp_path: Path, made: Any, verdicts:
     assert (tmp_path / "etc/hosts").stat().st_mode & 0o777 == 0o644
 
 
-def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path: Path) -> None:
+def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path):
     there, other = make_hosts(tmp_path), Finding("file", "/x")
     nothing = Verdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
     assert hosts_file.observe(there, plan()) == ([nothing], set())
     assert hosts_file.observe(there, plan(), [other]) == ([against(RULE, other)], set())
 
 
-def test_mounted_hosts_file_is_refused_and_left(tmp_path: Path) -> None:
+def test_mounted_hosts_file_is_refused_and_left(tmp_path):
     mounts = "".join(f"36 35 98:0 /x {path} rw - ext4 /dev/sda rw\n36 35\n" for path in (HOSTS, ORDER, "/other"))
     changes = dns.enforce(make_hosts(tmp_path, order=DNS_FIRST, mounts=mounts), WECHAT)
     assert list(changes.actions) == []
@@ -253,21 +249,21 @@ def test_mounted_hosts_file_is_refused_and_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a link counts only if root made it")
-def test_link_in_place_of_the_hosts_file_is_refused_and_left(host: Host, hosts: Path) -> None:
+def test_link_in_place_of_the_hosts_file_is_refused_and_left(host, hosts):
     hosts.rename(hosts.parent / "elsewhere")
     hosts.symlink_to("elsewhere")
     changes = dns.enforce(host, WECHAT)
     assert (list(changes.actions), [refusal.rule for refusal in changes.refused]) == ([], [RULE])
 
 
-def test_block_signed_by_an_earlier_version_is_ours() -> None:
+def test_block_signed_by_an_earlier_version_is_ours():
     old = b"# Written by Proscribe, rewritten at its next run. To lift the ban on this host: ./proscribe lift"
     parts = [b"# BEGIN proscribe", old, b"0.0.0.0 a.example", b":: a.example", b"# END proscribe", OWN]
     found = block.split(b"\n".join(parts), set)
     assert (found.damage, found.foreign) == ("", OWN)
 
 
-def test_names_that_the_host_needs_stay_open(host: Host, hosts: Path) -> None:
+def test_names_that_the_host_needs_stay_open(host, hosts):
     (hosts.parent / "apt").mkdir()
     (hosts.parent / "apt/sources.list").write_text("deb https://apt.signal.org/ x main\n")
     (hosts.parent / "hostname").write_text("chat.signal.org\n")
@@ -277,7 +273,7 @@ def test_names_that_the_host_needs_stay_open(host: Host, hosts: Path) -> None:
     assert {refusal.subject for refusal in changes.refused} == {"apt.signal.org", "chat.signal.org"}
 
 
-def test_all_of_it_is_taken_back(tmp_path: Path) -> None:
+def test_all_of_it_is_taken_back(tmp_path):
     there = make_hosts(tmp_path, BLOCK + OWN, FILES_FIRST)
     section = WECHAT["controls"]["dns"]
     left = line("block", "why")

@@ -1,10 +1,7 @@
 """Programs whose mounts show other files (real namespaces: integration/test_dns_private_view_real.py)."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +21,7 @@ SECTION = {"mode": "enforce"}
 
 
 @given(st.text(alphabet=st.sampled_from("-/ \\0478a\n:"), max_size=300))
-def test_any_list_is_read(text: str) -> None:
+def test_any_list_is_read(text):
     for place, mounted in other_files.parse(text).items():
         assert isinstance(place, str) and len(mounted) == 3
 
@@ -78,7 +75,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what other
         ("", "another", COMPLIANT, ""),  # it has ended
     ],
 )
-def test_private_view_with_other_files_counts(tmp_path: Path, mounts: str, own: str, state: str, detail: str) -> None:
+def test_private_view_with_other_files_counts(tmp_path, mounts, own, state, detail):
     machine = Machine(tree(tmp_path), mounts)
     if own:
         machine.put("view/etc/hosts", own)
@@ -88,7 +85,7 @@ def test_private_view_with_other_files_counts(tmp_path: Path, mounts: str, own: 
 
 @root_only
 @pytest.mark.parametrize("kind", ["missing", "link", "huge"])
-def test_special_file_in_a_private_view_counts_as_different(tmp_path: Path, kind: str) -> None:
+def test_special_file_in_a_private_view_counts_as_different(tmp_path, kind):
     machine = Machine(tree(tmp_path), ROOT + OVER)
     place = machine.view / "etc/hosts"
     if kind == "huge":
@@ -112,7 +109,7 @@ def more(machine: Machine, pid: int, namespace: int, uid: int = 1000) -> None:
 
 
 @root_only
-def test_a_process_that_has_just_ended_has_no_view(tmp_path: Path) -> None:
+def test_a_process_that_has_just_ended_has_no_view(tmp_path):
     machine = Machine(tree(tmp_path), ROOT + FUSE)
     machine.link("proc/1/ns/mnt", "mnt:[1]")
     os.unlink(tmp_path / "proc/77/ns/mnt")
@@ -120,7 +117,7 @@ def test_a_process_that_has_just_ended_has_no_view(tmp_path: Path) -> None:
 
 
 @root_only
-def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Path) -> None:
+def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path):
     """A service of the system stands in between: it is passed over, and nothing after it is."""
     machine = Machine(tree(tmp_path), ROOT + OVER)
     machine.put("view/etc/hosts", "another")
@@ -140,7 +137,7 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path: Pat
 
 @root_only
 @pytest.mark.parametrize(("views", "all_of_them"), [(2, True), (3, False), (5, False)])
-def test_views_are_limited_per_user(tmp_path: Path, monkeypatch: Any, views: int, all_of_them: bool) -> None:
+def test_views_are_limited_per_user(tmp_path, monkeypatch, views, all_of_them):
     monkeypatch.setattr(private_view, "MOST", 2)
     machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was checked
     for number in range(1, views):
@@ -157,7 +154,7 @@ def test_views_are_limited_per_user(tmp_path: Path, monkeypatch: Any, views: int
 
 
 @root_only
-def test_a_view_that_cannot_be_checked_hides_no_other(tmp_path: Path) -> None:
+def test_a_view_that_cannot_be_checked_hides_no_other(tmp_path):
     machine = Machine(tree(tmp_path), ROOT + OVER)
     more(machine, 78, 3, uid=1001)
     (tmp_path / "proc/77/mountinfo").unlink()
@@ -166,14 +163,14 @@ def test_a_view_that_cannot_be_checked_hides_no_other(tmp_path: Path) -> None:
     assert machine.state() == (NONCOMPLIANT, "pid 78 sees another /etc/hosts than the host has")
 
 
-def test_an_ordinary_user_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_user_cannot_tell(tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "privileged", False)
     machine = Machine(tree(tmp_path), ROOT)
     assert machine.state() == (UNKNOWN, "which files the programs of other users see is only shown to root")
 
 
 @root_only
-def test_mount_over_the_target_of_a_link_counts(tmp_path: Path) -> None:
+def test_mount_over_the_target_of_a_link_counts(tmp_path):
     """As over systemd-resolved's stub, to which /etc/resolv.conf leads."""
     stub = "92 21 8:1 /home/alice/own /run/resolve/stub.conf rw - ext4 /dev/sda1 rw\n"
     machine = Machine(tree(tmp_path), ROOT + stub)
@@ -184,7 +181,7 @@ def test_mount_over_the_target_of_a_link_counts(tmp_path: Path) -> None:
 
 
 @root_only
-def test_endless_list_of_mounts_is_unknown(tmp_path: Path) -> None:
+def test_endless_list_of_mounts_is_unknown(tmp_path):
     state, why = Machine(tree(tmp_path), ROOT + OVER * (other_files.TABLE // len(OVER) + 1)).state()
     assert state == UNKNOWN and "/proc/77/mountinfo is larger than" in why
 
@@ -192,13 +189,13 @@ def test_endless_list_of_mounts_is_unknown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("type_", "remote"), [("ocfs2", True), ("fuse.x", True), ("nfs4", True), ("ext4", False), ("p", False)]
 )
-def test_remote_file_systems_may_never_answer(type_: str, remote: bool) -> None:
+def test_remote_file_systems_may_never_answer(type_, remote):
     assert is_remote(type_) is remote
 
 
 @root_only
 @pytest.mark.parametrize(("namespace", "state"), [(1, COMPLIANT), (2, COMPLIANT), (3, NONCOMPLIANT)])
-def test_views_of_this_program_and_the_first_process_are_the_hosts(tmp_path: Path, namespace: int, state: str) -> None:
+def test_views_of_this_program_and_the_first_process_are_the_hosts(tmp_path, namespace, state):
     machine = Machine(tree(tmp_path), ROOT + FUSE)
     machine.link("proc/1/ns/mnt", "mnt:[2]")  # the program itself may have PrivateTmp=
     machine.link("proc/77/ns/mnt", f"mnt:[{namespace}]")
@@ -206,7 +203,7 @@ def test_views_of_this_program_and_the_first_process_are_the_hosts(tmp_path: Pat
 
 
 @root_only
-def test_view_with_another_root_is_another_one(tmp_path: Path) -> None:
+def test_view_with_another_root_is_another_one(tmp_path):
     machine = Machine(tree(tmp_path), ROOT + FUSE)
     more(machine, 78, 2)
     more(machine, 79, 2)

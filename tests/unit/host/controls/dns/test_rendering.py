@@ -1,11 +1,8 @@
 """The names of a plan in the languages of dnsmasq and unbound."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -40,7 +37,7 @@ HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*|127\.80\.82\.83 f
 
 
 @given(st.sets(ANYTHING, max_size=5), st.sets(ANYTHING, max_size=3))
-def test_no_name_can_put_a_token_of_its_own_into_a_file(names: set[str], through: set[str]) -> None:
+def test_no_name_can_put_a_token_of_its_own_into_a_file(names, through):
     desired = Desired({"service": sorted(names)}, {}, frozenset(through))
     for language, pattern in ((dnsmasq.LANGUAGE, DNSMASQ_LINE), (unbound.LANGUAGE, UNBOUND_LINE)):
         try:
@@ -75,7 +72,7 @@ OWN_LINE = re.compile(
 
 @examples(100, HealthCheck.function_scoped_fixture)
 @given(servers=st.lists(SERVERS, max_size=3))
-def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path: Path, servers: list[str]) -> None:
+def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path, servers):
     (tmp_path / "etc/systemd").mkdir(parents=True, exist_ok=True)
     lines = "".join(f"DNS={server}\n" for server in servers)
     (tmp_path / "etc/systemd/resolved.conf").write_text(f"[Resolve]\n{lines}", encoding="utf-8", errors="replace")
@@ -107,14 +104,14 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path: P
         ("# server=/a.org/10.0.0.1", []),
     ],
 )
-def test_lines_of_dnsmasq_that_open_a_name(line: str, names: list[str]) -> None:
+def test_lines_of_dnsmasq_that_open_a_name(line, names):
     assert [name for _, name in dnsmasq.overrides(f"\n{line}\nport=53")] == names
     expected = ("cname= D.org ,e.org", "d.org")
     assert dnsmasq.overrides(f"{line}\nserver=//10.0.0.1\ncname=.,e.org\n cname= D.org ,e.org # why")[-1] == expected
 
 
 @given(st.text(max_size=200))
-def test_reading_the_organisations_files_never_fails(text: str) -> None:
+def test_reading_the_organisations_files_never_fails(text):
     dnsmasq.overrides(text)
     unbound.overrides(text)
     dnsmasq._files(text)
@@ -122,7 +119,7 @@ def test_reading_the_organisations_files_never_fails(text: str) -> None:
     dnsmasq._command_line(text.split())
 
 
-def test_the_file_of_a_resolver_begins_with_its_notice_and_ends_with_the_witness() -> None:
+def test_the_file_of_a_resolver_begins_with_its_notice_and_ends_with_the_witness():
     language = rendering.Language(
         lines=lambda blocked, through: [*(f"block {name}" for name in blocked), *(f"pass {name}" for name in through)],
         witness=lambda name, text, address: [f'txt {name} "{text}"', f"host {name} {address}"],

@@ -1,7 +1,5 @@
 """A filter put in place and removed in steps (with a real resolver: integration/test_dns_resolvers.py)."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +69,7 @@ class Resolver(Host):
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolver:
+def host(tmp_path, monkeypatch):
     monkeypatch.setattr(switching, "PATIENCE", 0.01)
     return Resolver(tmp_path)
 
@@ -89,7 +87,7 @@ def put(host: Resolver, *stages: Stage) -> list[Any]:
 
 
 @pytest.mark.parametrize(("address", "restarted"), [("127.0.0.53", False), ("127.0.0.1", True)])
-def test_raced_stub_is_not_restarted_for_a_foreign_answer(host: Resolver, address: str, restarted: bool) -> None:
+def test_raced_stub_is_not_restarted_for_a_foreign_answer(host, address, restarted):
     host.write(NAMES, TEXT)
     host.deaf = {(address, 53)}
     stage = Stage({NAMES: TEXT}, [("restart",)], [(address, 53)])
@@ -100,7 +98,7 @@ def test_raced_stub_is_not_restarted_for_a_foreign_answer(host: Resolver, addres
     ("path", "text", "started"),
     [(UNIT_FILE, "[Service]\n", ["start names"]), (NAMES, TEXT, ["start unit", "start names"])],
 )
-def test_stages_after_a_change_are_done_again(host: Resolver, path: str, text: str, started: list[str]) -> None:
+def test_stages_after_a_change_are_done_again(host, path, text, started):
     host.write(path, text)
     (action,) = put(host)
     action.apply()
@@ -108,25 +106,25 @@ def test_stages_after_a_change_are_done_again(host: Resolver, path: str, text: s
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_silent_resolver_is_restarted_only_if_it_is_stopped(host: Resolver, held: bool, monkeypatch: Any) -> None:
+def test_silent_resolver_is_restarted_only_if_it_is_stopped(host, held, monkeypatch):
     host.write(NAMES, TEXT)
     host.silent = {FIRST}
     monkeypatch.setattr(switching, "is_held", lambda *_: held)
     assert bool(put(host, Stage({NAMES: TEXT}, [("start", "names")], [FIRST]))) is held
 
 
-def test_a_tool_may_want_the_file_before_its_options(host: Resolver) -> None:
+def test_a_tool_may_want_the_file_before_its_options(host):
     switching.put(host, made()._replace(check=lambda path: ("check", path, "--strict")), DESIRED)[0].apply()
     assert host.ran[0] == f"/usr/bin/check {switching.CANDIDATE} --strict" and host.candidate == TEXT
 
 
-def test_a_resolver_without_such_a_tool_is_started_at_once(host: Resolver) -> None:
+def test_a_resolver_without_such_a_tool_is_started_at_once(host):
     switching.put(host, made()._replace(check=()), DESIRED)[0].apply()
     assert host.ran == ["start unit", "start names"] and host.text(switching.CANDIDATE) is None
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host: Resolver, answers: bool) -> None:
+def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host, answers):
     host.write(NAMES, "old\n")
     (action,) = put(host, Stage({NAMES: TEXT}, [("start", "names")], []))
     host.refuses, host.gone = "start names", "" if answers else "start names"
@@ -145,7 +143,7 @@ def test_a_resolver_that_could_not_be_started_again_may_answer_as_before(host: R
     ],
 )
 @pytest.mark.parametrize("wrong", ["deaf", "closed", "silent", "refuses", "gone"])
-def test_a_change_that_fails_is_taken_back(host: Resolver, before: dict[str, str], ran: list[str], wrong: str) -> None:
+def test_a_change_that_fails_is_taken_back(host, before, ran, wrong):
     for path, text in before.items():
         host.write(path, text)
     setattr(host, wrong, {SECOND} if wrong in ("deaf", "closed", "silent") else "start names")
@@ -164,7 +162,7 @@ def test_a_change_that_fails_is_taken_back(host: Resolver, before: dict[str, str
     assert host.started() == ran
 
 
-def test_a_stage_that_was_not_begun_is_not_taken_back(host: Resolver) -> None:
+def test_a_stage_that_was_not_begun_is_not_taken_back(host):
     host.refuses = "start unit"
     host.write(NAMES, "old\n")
     (action,) = put(host)
@@ -173,7 +171,7 @@ def test_a_stage_that_was_not_begun_is_not_taken_back(host: Resolver) -> None:
     assert host.started() == ["start unit", "leave unit", "left unit"] and host.text(NAMES) == "old\n"
 
 
-def test_a_resolver_has_a_while_to_answer(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_has_a_while_to_answer(host, monkeypatch):
     monkeypatch.setattr(switching, "PATIENCE", 60.0)
     host.silent = {SECOND}
     host.queried.clear()
@@ -189,7 +187,7 @@ def test_a_resolver_has_a_while_to_answer(host: Resolver, monkeypatch: pytest.Mo
     assert switching._resolves_again(host)
 
 
-def test_drop_in_beside_our_unit_is_deleted(host: Resolver) -> None:
+def test_drop_in_beside_our_unit_is_deleted(host):
     host.write(f"{UNIT_FILE}.d/theirs.conf", "[Service]\nExecStart=\n")
     host.write(UNIT_FILE, "[Service]\n")
     stage = Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [])
@@ -201,7 +199,7 @@ def test_drop_in_beside_our_unit_is_deleted(host: Resolver) -> None:
 @pytest.mark.parametrize(
     ("servers", "expected"), [("127.0.0.1 127.0.0.9", True), ("127.0.0.9 127.0.0.1", False), ("127.0.0.8", False)]
 )
-def test_host_resolves_by_its_first_name_server(host: Resolver, servers: str, expected: bool) -> None:
+def test_host_resolves_by_its_first_name_server(host, servers, expected):
     host.write("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in servers.split()))
     host.closed, host.silent = {("127.0.0.9", 53)}, {("127.0.0.8", 53)}
     assert switching._resolves(host, [2]) is expected
@@ -222,7 +220,7 @@ class Backend:
 
 
 @pytest.fixture
-def filtered(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> Resolver:
+def filtered(host, monkeypatch):
     monkeypatch.setattr(switching, "backend", lambda name: {"made": Backend()}[name])
     host.write(NAMES, TEXT)
     host.write(UNIT_FILE, "[Service]\n")
@@ -233,7 +231,7 @@ def filtered(host: Resolver, monkeypatch: pytest.MonkeyPatch) -> Resolver:
 OBSERVED = Observed((), (), "", {})
 
 
-def test_removal_goes_on_after_a_failed_stop(filtered: Resolver) -> None:
+def test_removal_goes_on_after_a_failed_stop(filtered):
     filtered.refuses = "leave"
     for action in switching.take_away(filtered, OBSERVED, ["made"]):
         action.apply()
@@ -241,7 +239,7 @@ def test_removal_goes_on_after_a_failed_stop(filtered: Resolver) -> None:
 
 
 @pytest.mark.parametrize(("worked", "fails"), [(True, True), (False, False)])
-def test_a_host_that_resolves_no_more_is_an_error_if_it_did(filtered: Resolver, worked: bool, fails: bool) -> None:
+def test_a_host_that_resolves_no_more_is_an_error_if_it_did(filtered, worked, fails):
     filtered.resolves, filtered.gone = worked, "left names"
     action = switching.take_away(filtered, OBSERVED, ["made"])[0]
     if not fails:

@@ -1,9 +1,6 @@
 """The files and units that keep the table over a reboot."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
 
 import pytest
 from firewall_paths import (
@@ -89,13 +86,13 @@ def mask(host: BootHost) -> None:
         (lambda host: host.lay(TRANSIENT, ""), unit(WATCH_UNIT, f"overridden by {TRANSIENT}", TRANSIENT)),
     ],
 )
-def test_changed_file_of_the_boot_is_named(tmp_path: Path, change_host: Any, found: Finding) -> None:
+def test_changed_file_of_the_boot_is_named(tmp_path, change_host, found):
     host = BootHost(tmp_path)
     change_host(host)
     assert boot.wrong(host, NFT, TEXT) == [found]
 
 
-def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path: Path) -> None:
+def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path):
     host = BootHost(tmp_path)
     host.watching = False
     assert boot.wrong(host, NFT, TEXT) == [unit(WATCH_UNIT, "not running")]
@@ -120,7 +117,7 @@ LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
     ],
 )
 @pytest.mark.parametrize("first", [False, True])
-def test_why_a_plan_is_not_in_force_is_said(tmp_path: Path, files: dict[str, str], detail: str, first: bool) -> None:
+def test_why_a_plan_is_not_in_force_is_said(tmp_path, files, detail, first):
     host = BootHost(tmp_path)
     if first:  # nothing was ever confirmed on this host
         host.path(BOOT_FILE).unlink()
@@ -131,7 +128,7 @@ def test_why_a_plan_is_not_in_force_is_said(tmp_path: Path, files: dict[str, str
     assert boot.wrong(host, NFT, "another " + TEXT) == [change(detail), lacks]
 
 
-def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
+def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path):
     host = BootHost(tmp_path)
     units_ = [unit(path, "left over", path) for path in (LOAD_UNIT_FILE, WATCH_UNIT_FILE)]
     assert boot.wrong(host, NFT, "") == [file(BOOT_FILE, "left over"), *units_, file(PROGRAM, "left over")]
@@ -140,7 +137,7 @@ def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path: Path) -> None:
     assert boot.wrong(host, NFT, "") == []
 
 
-def test_without_systemd_nothing_loads_it_at_boot(tmp_path: Path) -> None:
+def test_without_systemd_nothing_loads_it_at_boot(tmp_path):
     host = BootHost(tmp_path)
     host.path("/usr/sbin/systemctl").unlink()
     host.path(BOOT_FILE).unlink()
@@ -158,7 +155,7 @@ def test_without_systemd_nothing_loads_it_at_boot(tmp_path: Path) -> None:
      ("2:cpu:/x\n0::/box/init.scope\n", "/sys/fs/cgroup/systemd/box"),
      ("1:name=systemd:/init.scope\n", "/sys/fs/cgroup/systemd")],
 )  # fmt: skip
-def test_stopped_watcher_is_named(tmp_path: Path, first: str, place: str, state: str, events: str, held: bool) -> None:
+def test_stopped_watcher_is_named(tmp_path, first, place, state, events, held):
     host = BootHost(tmp_path)
     host.lay("/proc/1/cgroup", first)
     host.lay(f"{place}/system.slice/{WATCH_UNIT}/cgroup.procs", "41\n42\n")

@@ -1,7 +1,5 @@
 """The trial of new rules, which stay only if they are confirmed."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import subprocess
@@ -69,7 +67,7 @@ class TrialHost(Host):
 
 
 @pytest.fixture(autouse=True)
-def routes(monkeypatch: pytest.MonkeyPatch) -> None:
+def routes(monkeypatch):
     resolvers = ["192.0.2.53", "a.name.that.is.no.address"]
     monkeypatch.setattr(confirm.management_exemptions, "gateways", lambda host: ["192.0.2.1"])
     monkeypatch.setattr(confirm.management_exemptions, "resolvers", lambda host: resolvers)
@@ -91,7 +89,7 @@ def changes_with(apply: Any, did: list[str]) -> Changes:
 
 
 @pytest.mark.parametrize(("settings", "within"), [({}, 60), ({"confirm_within": 90}, 90)])
-def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, settings: dict[str, int], within: int) -> None:
+def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path, settings, within):
     host, did = TrialHost(tmp_path), list[str]()
     answer = trying(host, changes_with(load(host), did), **settings)
     token = answer["pending"]["token"]
@@ -108,13 +106,13 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path: Path, setting
     assert (host.text(WANTED_TABLE), host.text(BOOT_FILE)) == (TEXT, None)
 
 
-def test_without_a_table_the_way_back_leads_to_none(tmp_path: Path) -> None:
+def test_without_a_table_the_way_back_leads_to_none(tmp_path):
     host = TrialHost(tmp_path, live="")
     confirm.begin(host, load(host), 60)
     assert host.text(PREVIOUS_TABLE) == "table inet proscribe\ndelete table inet proscribe\n"
 
 
-def test_without_systemd_the_program_detaches_itself(tmp_path: Path) -> None:
+def test_without_systemd_the_program_detaches_itself(tmp_path):
     host = TrialHost(tmp_path, systemd=False)
     token = confirm.begin(host, load(host), 60)
     assert host.commands(PROGRAM) == [
@@ -124,7 +122,7 @@ def test_without_systemd_the_program_detaches_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
-def test_other_changes_are_carried_out_at_once(tmp_path: Path, monkeypatch: Any, confirmed: bool) -> None:
+def test_other_changes_are_carried_out_at_once(tmp_path, monkeypatch, confirmed):
     host, did = TrialHost(tmp_path), list[str]()
     monkeypatch.setattr(loading.Load, "__call__", lambda load: did.append("load"))
     apply = load(host, confirmed=True) if confirmed else lambda: did.append("load")
@@ -135,14 +133,14 @@ def test_other_changes_are_carried_out_at_once(tmp_path: Path, monkeypatch: Any,
     assert did == ["before", "load", "after"]
 
 
-def test_second_unconfirmed_change_is_refused(tmp_path: Path) -> None:
+def test_second_unconfirmed_change_is_refused(tmp_path):
     host = TrialHost(tmp_path)
     confirm.begin(host, load(host), 60)
     with pytest.raises(ControlError, match="another run's change"):
         confirm.begin(host, load(host), 60)
 
 
-def test_confirmed_rules_are_kept_for_the_boot(tmp_path: Path) -> None:
+def test_confirmed_rules_are_kept_for_the_boot(tmp_path):
     host = TrialHost(tmp_path)
     host.lay(TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
     token = confirm.begin(host, load(host), 60)
@@ -156,7 +154,7 @@ def test_confirmed_rules_are_kept_for_the_boot(tmp_path: Path) -> None:
         confirm.keep(host, token)
 
 
-def test_change_that_is_not_loaded_cannot_be_confirmed(tmp_path: Path) -> None:
+def test_change_that_is_not_loaded_cannot_be_confirmed(tmp_path):
     """Or a question asked before the connection was cut would keep what cut it."""
     host = TrialHost(tmp_path)
     token = confirm.begin(host, load(host), 60)
@@ -165,7 +163,7 @@ def test_change_that_is_not_loaded_cannot_be_confirmed(tmp_path: Path) -> None:
     assert boot.pending(host) == [token]
 
 
-def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(tmp_path: Path) -> None:
+def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(tmp_path):
     host = TrialHost(tmp_path)
     token = confirm.begin(host, load(host), 60)
     host.lay(f"{CHANGE_FOLDER}/loaded-{token}", "")
@@ -189,7 +187,7 @@ def moment(ago: float) -> str:
         ([(3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, DIGEST)], None),
     ],
 )
-def test_change_taken_back_is_tried_three_times(tmp_path: Path, trace: Any, said: str | None) -> None:
+def test_change_taken_back_is_tried_three_times(tmp_path, trace, said):
     host = TrialHost(tmp_path)
     host.lay(TRACE, "".join(f"{moment(ago)} unreached {digest} 1060\n" for ago, digest in trace))
     if said is None:
@@ -201,7 +199,7 @@ def test_change_taken_back_is_tried_three_times(tmp_path: Path, trace: Any, said
         assert bool(reason) == bool(trace)
 
 
-def test_lifting_forgets_what_was_pending(tmp_path: Path) -> None:
+def test_lifting_forgets_what_was_pending(tmp_path):
     host = TrialHost(tmp_path)
     token = confirm.begin(host, load(host), 60)
     changes = loading.lift(host)
@@ -218,12 +216,12 @@ STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrialHost:
+def host(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "urandom", lambda size: bytes.fromhex(TOKEN[: 2 * size]))
     return TrialHost(tmp_path)
 
 
-def test_without_a_gateway_nobody_is_asked(host: TrialHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gateway_nobody_is_asked(host, monkeypatch):
     for name in ("gateways", "resolvers"):
         monkeypatch.setattr(confirm.management_exemptions, name, lambda host: [])
     confirm.begin(host, load(host), 60)
@@ -231,7 +229,7 @@ def test_without_a_gateway_nobody_is_asked(host: TrialHost, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("fails", ["take-back", "try"])
-def test_change_without_a_timer_or_trial_is_given_up(host: TrialHost, fails: str) -> None:
+def test_change_without_a_timer_or_trial_is_given_up(host, fails):
     host.fails = fails
     with pytest.raises(ControlError):
         confirm.begin(host, load(host), 60)
@@ -239,7 +237,7 @@ def test_change_without_a_timer_or_trial_is_given_up(host: TrialHost, fails: str
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_confirmed_change_is_stored_for_the_boot(host: TrialHost, monkeypatch: pytest.MonkeyPatch, right: bool) -> None:
+def test_confirmed_change_is_stored_for_the_boot(host, monkeypatch, right):
     monkeypatch.setattr(host, "ruleset_generation", lambda: Generation(4, "here"))
     confirm.begin(host, load(host), 60)
     host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}", "")
@@ -255,7 +253,7 @@ def test_confirmed_change_is_stored_for_the_boot(host: TrialHost, monkeypatch: p
     assert host.text(loaded_state.STATE) != "an earlier one"
 
 
-def test_change_taken_back_during_confirmation_is_not_kept(host: TrialHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_taken_back_during_confirmation_is_not_kept(host, monkeypatch):
     confirm.begin(host, load(host), 60)
     host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}", "")
     monkeypatch.setattr(host, "rename", lambda path, name: False)
@@ -264,7 +262,7 @@ def test_change_taken_back_during_confirmation_is_not_kept(host: TrialHost, monk
     assert host.text(BOOT_FILE) is None
 
 
-def test_failed_load_reports_the_end_of_the_message(host: TrialHost) -> None:
+def test_failed_load_reports_the_end_of_the_message(host):
     confirm.begin(host, load(host), 60)
     host.lay(f"{CHANGE_FOLDER}/failed-{TOKEN}", "a" * 400 + " b\n c")
     with pytest.raises(ControlError, match=f"^the new rules were not loaded: {'a' * 296} b c$"):
@@ -273,7 +271,7 @@ def test_failed_load_reports_the_end_of_the_message(host: TrialHost) -> None:
 
 
 @pytest.mark.parametrize(("state", "taken_back"), [(f"{DIGEST} 990", False), (f"{DIGEST} 989", True), ("x", True)])
-def test_change_without_a_timer_is_taken_back(host: TrialHost, monkeypatch: Any, state: str, taken_back: bool) -> None:
+def test_change_without_a_timer_is_taken_back(host, monkeypatch, state, taken_back):
     name = host.lay(f"{CHANGE_FOLDER}/pending-{TOKEN}", state)
     monkeypatch.setattr(confirm.time, "sleep", lambda seconds: name.unlink())
     confirm.settle(host)
@@ -281,7 +279,7 @@ def test_change_without_a_timer_is_taken_back(host: TrialHost, monkeypatch: Any,
 
 
 @pytest.mark.parametrize(("others", "done"), [(5, True), (6, False)])
-def test_others_may_come_first_but_not_for_ever(host: TrialHost, others: int, done: bool) -> None:
+def test_others_may_come_first_but_not_for_ever(host, others, done):
     left = [others]
 
     def work() -> Any:
@@ -302,7 +300,7 @@ def test_others_may_come_first_but_not_for_ever(host: TrialHost, others: int, do
 
 
 @pytest.fixture
-def placed(tmp_path: Path) -> Path:
+def placed(tmp_path):
     """Put the program into a tree of its own, with an nft that does not load what has the word broken."""
     for directory in ("bin", "run", "state"):
         (tmp_path / directory).mkdir()
@@ -322,7 +320,7 @@ def call(placed: Path, *words: str) -> list[str]:
     return called.read_text().splitlines() if called.exists() else []
 
 
-def test_change_is_taken_back_once_with_a_trace(placed: Path) -> None:
+def test_change_is_taken_back_once_with_a_trace(placed):
     run = placed.parent / "run"
     (run / "previous.nft").touch()
     assert call(placed, "take-back", "t0") == []  # it was confirmed
@@ -335,7 +333,7 @@ def test_change_is_taken_back_once_with_a_trace(placed: Path) -> None:
     assert len(call(placed, "take-back", "t0")) == 1
 
 
-def test_host_is_opened_where_the_previous_table_does_not_load(placed: Path) -> None:
+def test_host_is_opened_where_the_previous_table_does_not_load(placed):
     run = placed.parent / "run"
     (run / "pending-t0").touch()
     (run / "previous.nft").write_text("broken")

@@ -1,11 +1,7 @@
 """Addresses and users that the firewall lets pass."""
 
-from __future__ import annotations
-
 import functools
 import ipaddress
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +22,7 @@ DEFAULT_ROUTE = ROUTE + "eth0\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Callable[..., Host]:
+def host(tmp_path):
     return functools.partial(make_host, tmp_path)
 
 
@@ -43,7 +39,7 @@ def exempt(host: Host, plan: dict[str, Any], boot_file: str = "", **extra: Any) 
     return [(spelled(entry.network), entry.reason) for entry in collect(host, plan, boot_file, **extra).exempt]
 
 
-def test_only_what_lies_in_a_refused_network_is_exempted(host: Callable[..., Host]) -> None:
+def test_only_what_lies_in_a_refused_network_is_exempted(host):
     seen = host(
         {
             "/proc/net/route": DEFAULT_ROUTE,
@@ -60,13 +56,13 @@ def test_only_what_lies_in_a_refused_network_is_exempted(host: Callable[..., Hos
     assert collect(seen, section("198.51.100.0/24"), "").exempt == []
 
 
-def test_management_is_exempted_whatever_it_meets_and_swallows_what_lies_in_it(host: Callable[..., Host]) -> None:
+def test_management_is_exempted_whatever_it_meets_and_swallows_what_lies_in_it(host):
     seen = host({"/proc/net/route": DEFAULT_ROUTE})
     plan = section("203.0.113.0/24", management=("203.0.113.0/28", "10.0.0.0/8"))
     assert exempt(seen, plan) == [("10.0.0.0/8", "management"), ("203.0.113.0/28", "management")]
 
 
-def test_a_run_without_the_ssh_session_wants_the_same_table(host: Callable[..., Host]) -> None:
+def test_a_run_without_the_ssh_session_wants_the_same_table(host):
     seen = host({"/proc/net/route": DEFAULT_ROUTE, "/etc/apt/sources.list": "deb http://deb.example.org/debian x\n"})
     plan = section("203.0.113.0/24", "2001:db8::/32")
     resolved, connections = ["203.0.113.80", "2001:db8::80"], [("192.0.2.9", 2222)]
@@ -99,7 +95,7 @@ PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1004:1004::/home/alice:/bin/sh\
         ([{"waiver": "w1", "users": ["alice"], "versions": ["1.0"]}], {}),  # a connection has no version
     ],
 )
-def test_the_users_of_a_waiver_become_numbers_of_this_host(host: Any, exceptions: Any, numbers: Any) -> None:
+def test_the_users_of_a_waiver_become_numbers_of_this_host(host, exceptions, numbers):
     plan = section("203.0.113.0/24")
     plan["services"]["telegram"]["exceptions"] = exceptions
     lets = collect(host({"/etc/passwd": PASSWD}), plan, "")
@@ -116,7 +112,7 @@ NETWORK = st.builds(
 
 
 @given(st.lists(NETWORK, max_size=6), NETWORK)
-def test_blocked_networks_are_found_by_prefix(networks: list[Any], network_: Any) -> None:
+def test_blocked_networks_are_found_by_prefix(networks, network_):
     same = [network for network in networks if network.version == network_.version]
     blocked = Blocked({"service": frozenset(map(spelled, networks))})
     assert bool(blocked.of(network_)) == any(network_.subnet_of(network) for network in same)
@@ -126,7 +122,7 @@ def test_blocked_networks_are_found_by_prefix(networks: list[Any], network_: Any
 @pytest.mark.parametrize(
     ("directions", "exempted"), [(["in"], True), (["out", "in"], True), (["out"], False), ([], False)]
 )
-def test_controllers_are_exempt_from_rules_for_incoming_traffic(host: Any, directions: Any, exempted: bool) -> None:
+def test_controllers_are_exempt_from_rules_for_incoming_traffic(host, directions, exempted):
     rule = {"verdict": "drop", "protocol": "tcp", "addresses": ["192.0.2.0/24"]}
     plan = with_rules(*({**rule, "direction": direction} for direction in directions))
     lets = collect(
@@ -145,9 +141,7 @@ def test_controllers_are_exempt_from_rules_for_incoming_traffic(host: Any, direc
         ("in", [], []),
     ],
 )
-def test_own_rule_leaves_the_host_its_gateways(
-    host: Any, direction: str, addresses: list[str], open_addresses: list[str]
-) -> None:
+def test_own_rule_leaves_the_host_its_gateways(host, direction, addresses, open_addresses):
     route = f"{32 * '0'} 00 {32 * '0'} 00 fe800000000000000000000000000001 0 0 0 3 eth0\n"
     plan = with_rules({"direction": direction, "verdict": "drop", "addresses": addresses})
     found = exempt(host({"/proc/net/route": DEFAULT_ROUTE, "/proc/net/ipv6_route": route}), plan)
@@ -155,12 +149,12 @@ def test_own_rule_leaves_the_host_its_gateways(
 
 
 @pytest.mark.parametrize(("text", "ports"), [("20000\t30000\n", (20000, 30000)), ("20000\n", (32768, 60999))])
-def test_answers_come_to_the_ports_of_the_kernel(host: Any, text: str, ports: tuple[int, int]) -> None:
+def test_answers_come_to_the_ports_of_the_kernel(host, text, ports):
     seen = host({"/proc/sys/net/ipv4/ip_local_port_range": text})
     assert collect(seen, section("203.0.113.0/24"), "").ephemeral == ports
 
 
-def test_reason_with_a_long_name_is_no_longer_than_nfts_comments(host: Any) -> None:
+def test_reason_with_a_long_name_is_no_longer_than_nfts_comments(host):
     name = ("a" * 60 + ".") * 3 + "b.example"
     seen = host({"/etc/apt/sources.list": f"deb http://{name}/debian x\n"})
     (entry,) = collect(seen, section("203.0.113.0/24"), "", resolve=lambda _: ["203.0.113.80"]).exempt
@@ -178,7 +172,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("prefix", EXAMPLES)
-def test_the_examples_of_the_standard(prefix: str) -> None:
+def test_the_examples_of_the_standard(prefix):
     own = [] if prefix == "64:ff9b::/96" else [prefix]
     address, network = EXAMPLES[prefix]
     assert {address, network} <= set(listable(["192.0.2.33", "192.0.2.0/24", "2001:db8::1"], own))
@@ -187,7 +181,7 @@ def test_the_examples_of_the_standard(prefix: str) -> None:
     assert list(map(str, carried_in(ipaddress.ip_network(network), among))) == ["192.0.2.0/24"]
 
 
-def test_own_prefix_for_local_use_replaces_the_assumed_one() -> None:
+def test_own_prefix_for_local_use_replaces_the_assumed_one():
     assert "64:ff9b:1::/48" in carriers([]) and "64:ff9b:1::/48" not in carriers(["64:ff9b:1:aaaa::/64"])
 
 
@@ -196,7 +190,7 @@ def test_own_prefix_for_local_use_replaces_the_assumed_one() -> None:
     st.integers(1, 32),
     st.sampled_from(["2001:db8:a:b::/64", "2001:db8::/32", "fd00:1::/40"]),
 )
-def test_every_network_comes_back(number: int, length: int, prefix: str) -> None:
+def test_every_network_comes_back(number, length, prefix):
     network = ipaddress.ip_network((number, length), strict=False)
     text = listable([str(network)], [prefix])[-1]
     assert carried_in(ipaddress.ip_network(text), carriers([prefix])) == [network]
@@ -211,7 +205,7 @@ def only(*users: str, doubt: str = "", **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def host_with_users(tmp_path: Path) -> Host:
+def host_with_users(tmp_path):
     return make_host(tmp_path, {"etc/passwd": PASSWD})
 
 
@@ -222,7 +216,7 @@ def text_of(host_with_users: Host, plan: dict[str, Any], boot_file: str = "") ->
 @pytest.mark.parametrize(
     ("body", "numbers"), [("1 } ; add rule x", {"1"}), ("1,,2", {"1", "2"}), ("root", set()), ("", set())]
 )
-def test_boot_file_gives_back_user_numbers_only(host_with_users: Host, body: str, numbers: set[str]) -> None:
+def test_boot_file_gives_back_user_numbers_only(host_with_users, body, numbers):
     plan = table_section(telegram=only(doubt=DOUBT), signal=["203.0.113.8"])
     text = text_of(host_with_users, plan, f"\tset only_telegram {{\n\t\ttype uid\n\t\telements = {{ {body} }}\n\t}}\n")
     assert (elements(text, "only_telegram") if numbers else names(text, "set") & {"only_telegram"}) == numbers

@@ -1,7 +1,5 @@
 """Accounts that may ask name servers beside the host's filter."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ def plan(force: bool = True) -> dict[str, Any]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path):
     return make_host(tmp_path, {"etc/passwd": PASSWD})
 
 
@@ -46,14 +44,7 @@ def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
         (choice.HOSTS, [], [101, 953], []),
     ],
 )
-def test_stopped_resolver_keeps_its_account(
-    host: Host,
-    monkeypatch: pytest.MonkeyPatch,
-    backend: str,
-    users: list[str],
-    before: list[int] | None,
-    numbers: list[int],
-) -> None:
+def test_stopped_resolver_keeps_its_account(host, monkeypatch, backend, users, before, numbers):
     def choose(host: Host, settings: Any) -> choice.Choice:
         return choice.Choice(settings["backend"], choice.observe_resolution(host, ()), ())
 
@@ -68,7 +59,7 @@ def test_stopped_resolver_keeps_its_account(
     assert askers(host, of) == numbers
 
 
-def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(host: Host, monkeypatch: Any) -> None:
+def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(host, monkeypatch):
     def refuse(host: Host, plan: Any) -> list[str]:
         raise ControlError("proscribe_dns_backend is unbound, which this host cannot have")
 
@@ -77,7 +68,7 @@ def test_a_host_that_cannot_have_its_backend_filters_nothing_so_everybody_asks(h
 
 
 @pytest.mark.parametrize(("users", "state"), [(["unbound"], NONCOMPLIANT), ([], NOT_APPLICABLE)])
-def test_forced_dns_is_a_rule(host: Host, monkeypatch: pytest.MonkeyPatch, users: list[str], state: str) -> None:
+def test_forced_dns_is_a_rule(host, monkeypatch, users, state):
     filtered_by(monkeypatch, *users)
     states = {verdict.rule: verdict.state for verdict in firewall.observe(host, plan())}  # there is no nft
     assert states["firewall/plain-dns"] == state

@@ -1,7 +1,5 @@
 """Enforcing and lifting the firewall, step by step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,7 +74,7 @@ def steps(changes: Any) -> list[tuple[str, str, str]]:
     return [(str(action), action.before, action.after) for action in changes.actions]
 
 
-def test_a_host_that_has_nothing_gets_all_of_it(tmp_path: Path) -> None:
+def test_a_host_that_has_nothing_gets_all_of_it(tmp_path):
     host = Machine(tmp_path, "nft", "systemctl")
     changes = enforced(host)
     assert changes.refused == []
@@ -101,7 +99,7 @@ def test_a_host_that_has_nothing_gets_all_of_it(tmp_path: Path) -> None:
     assert modes == {PROGRAM: 0o700, BOOT_FILE: 0o600, LOAD.path: 0o644, WATCH.path: 0o644}
 
 
-def test_a_host_that_has_all_of_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_host_that_has_all_of_it_is_left_alone(tmp_path):
     host = Machine(tmp_path, "nft", "systemctl")
     host.whole(TEXT)
     assert enforced(host) == ([], [], False, (), None, None, ())
@@ -111,7 +109,7 @@ def test_a_host_that_has_all_of_it_is_left_alone(tmp_path: Path) -> None:
     assert enforced(host).actions == []
 
 
-def test_changed_files_are_restored_and_the_watcher_restarted(tmp_path: Path) -> None:
+def test_changed_files_are_restored_and_the_watcher_restarted(tmp_path):
     host = Machine(tmp_path, "nft", "systemctl")
     host.whole(TEXT)
     host.lay(PROGRAM, "old", 0o700)
@@ -134,7 +132,7 @@ def test_changed_files_are_restored_and_the_watcher_restarted(tmp_path: Path) ->
     assert [str(action) for action in enforced(host).actions] == [f"enable {WATCH.name}"]
 
 
-def test_addresses_that_stay_reachable_are_refused_with_reasons(tmp_path: Path) -> None:
+def test_addresses_that_stay_reachable_are_refused_with_reasons(tmp_path):
     host = Machine(tmp_path, "nft", "systemctl")
     host.lay("/etc/resolv.conf", "nameserver 203.0.113.53\n")
     host.lay("/etc/apt/sources.list", "deb http://deb.example.org/ x main\n")
@@ -159,7 +157,7 @@ def test_addresses_that_stay_reachable_are_refused_with_reasons(tmp_path: Path) 
     assert host.ran == ["getent ahosts deb.example.org"]
 
 
-def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
+def test_lifting_takes_all_of_it_away(tmp_path):
     host = Machine(tmp_path, "nft", "systemctl")
     host.whole(TEXT)
     host.lay(BESIDE, "[Service]\n")
@@ -183,7 +181,7 @@ def test_lifting_takes_all_of_it_away(tmp_path: Path) -> None:
     assert [path for path in ours if host.stat(path)] == []
 
 
-def test_empty_program_folder_is_deleted(tmp_path: Path) -> None:
+def test_empty_program_folder_is_deleted(tmp_path):
     host = Machine(tmp_path, "nft", "systemctl")
     host.make_directories(PROGRAM.rpartition("/")[0])
     changes = firewall.lift(host, {"controls": {}})

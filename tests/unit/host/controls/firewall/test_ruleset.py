@@ -1,7 +1,5 @@
 """The table of a plan and a host's exemptions, and its differences to a listing."""
 
-from __future__ import annotations
-
 import ipaddress
 from typing import Any
 
@@ -40,7 +38,7 @@ def names(text: str, kind: str) -> set[str]:
     return {name for kind_, name in take_apart(text) if kind_ == kind}
 
 
-def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_passes() -> None:
+def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_passes():
     text = render(with_settings(section(), local_ssh=8), Exemptions(ssh_ports=(22, 2222)))
     limit = "tcp dport { 22, 2222 } ct state new meta skuid != 0 ct count over 8 jump refuse-local-ssh"
     assert rules(text, "output")[1:3] == (f"meta oiftype loopback {limit}", "meta oiftype loopback accept")
@@ -80,7 +78,7 @@ CHANGES: list[tuple[str, str, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("old", "new", "rule", "said"), CHANGES)
-def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old: str, new: str, rule: str, said: Any) -> None:
+def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, rule, said):
     assert changed(TEXT, old, new) == {rule: said}
 
 
@@ -93,7 +91,7 @@ NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
 @given(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
-def test_every_address_of_a_service_is_in_its_sets_and_no_other(services: dict[str, list[str]]) -> None:
+def test_every_address_of_a_service_is_in_its_sets_and_no_other(services):
     parts = take_apart(render(section(**{id_: merged(nets) for id_, nets in services.items()}), Exemptions()))
     for id_, given_networks in services.items():
         held = [
@@ -152,7 +150,7 @@ BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
         (own("forward", addresses=BOTH[:1]), ["ip daddr @own1-hosts4 accept", *carried("accept", "hosts")]),
     ],
 )
-def test_a_rule_of_the_organisations_own(rule: dict[str, Any], expected: list[str]) -> None:
+def test_a_rule_of_the_organisations_own(rule, expected):
     text = render(with_settings(section(), rules=[rule]), Exemptions())
     (chain,) = (name for name in names(text, "chain") if name.startswith("own-"))
     assert chain == f"own-{rule['direction']}"
@@ -373,7 +371,7 @@ TABLE = [
 ]
 
 
-def test_table_with_everything_is_rendered_line_by_line() -> None:
+def test_table_with_everything_is_rendered_line_by_line():
     head = [f"# {WRITTEN_BY}", "table inet proscribe", "delete table inet proscribe", "table inet proscribe {"]
     text = render({"mode": "enforce", "services": SERVICES, "settings": SETTINGS}, LETS)
     listed = "\n".join([*head, f'    comment "{WRITTEN_BY}"', *TABLE, "}", ""])

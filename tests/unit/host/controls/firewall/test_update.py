@@ -1,7 +1,5 @@
 """The table as nft lists it, and its replacement."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +17,7 @@ from proscribe.host.system import ControlError, Generation, Host, Result, Unseen
 from proscribe.model.finding import COMPLIANT, Finding
 
 
-def test_large_set_is_shown_by_its_differences() -> None:
+def test_large_set_is_shown_by_its_differences():
     def parts(*names: str) -> Parts:
         return {("set", "a"): Part(("type ipv4_addr",), frozenset(names)), ("chain", "b"): Part(("accept", "drop"))}
 
@@ -75,12 +73,12 @@ class Kernel(Host):
         ),
     ],
 )
-def test_failed_listing_is_unseen_or_an_error(tmp_path: Path, err: str, error: type[Exception], said: str) -> None:
+def test_failed_listing_is_unseen_or_an_error(tmp_path, err, error, said):
     with pytest.raises(error, match=said):
         listing.listed(Kernel(tmp_path, Result(1, "", err)), "nft")
 
 
-def test_another_spelling_is_compared_as_this_host_lists_it(tmp_path: Path) -> None:
+def test_another_spelling_is_compared_as_this_host_lists_it(tmp_path):
     other = TEXT.replace("jump restricted", "goto restricted")
     host = Kernel(tmp_path, other, Result(0, other, ""))
     assert observe_table(host, "nft", TEXT).right and host.ran == [LIST, ALONE]
@@ -92,7 +90,7 @@ def test_another_spelling_is_compared_as_this_host_lists_it(tmp_path: Path) -> N
     assert (seen.wrong, seen.unseen, seen.right) == ({"ruleset": []}, listing.NO_NAMESPACE, False)
 
 
-def test_superfluous_and_missing_tables_are_reported(tmp_path: Path) -> None:
+def test_superfluous_and_missing_tables_are_reported(tmp_path):
     gone = Finding("table", "proscribe", manager="nftables", path="inet proscribe", detail="not loaded")
     extra = gone._replace(detail="loaded, though nothing is to be refused")
     assert observe_table(Kernel(tmp_path, TEXT), "nft", "").wrong == {"ruleset": [extra]}
@@ -100,7 +98,7 @@ def test_superfluous_and_missing_tables_are_reported(tmp_path: Path) -> None:
     assert observe_table(Kernel(tmp_path, ""), "nft", "").wrong == {}
 
 
-def test_unchanged_table_is_read_by_its_counters(tmp_path: Path) -> None:
+def test_unchanged_table_is_read_by_its_counters(tmp_path):
     host = Kernel(tmp_path, TEXT)
     host.counts = "counter refused_telegram { packets 2 bytes 120 }"
     counters = ["nft", "list", "counters", "table", "inet", "proscribe"]
@@ -151,7 +149,7 @@ WIDE, OTHER = "198.51.100.0/24", "192.0.2.0/24"
         (table(ONE).replace("elements = { ", 'elements = { 203.0.113.9 comment "x", '), table(ONE)),  # not of ours
     ],
 )
-def test_large_change_replaces_the_table(before: str, after: str) -> None:
+def test_large_change_replaces_the_table(before, after):
     assert update.transaction(take_apart(before), {}, after) == after
 
 
@@ -163,7 +161,7 @@ def test_large_change_replaces_the_table(before: str, after: str) -> None:
         (["2001:db8::1"], ["2001:db8::2"], ["delete hosts6 2001:db8::1", "add hosts6 2001:db8::2"]),
     ],
 )
-def test_single_address_is_exchanged_in_place(before: list[str], after: list[str], commands: list[str]) -> None:
+def test_single_address_is_exchanged_in_place(before, after, commands):
     expected = [
         f"{verb} element inet proscribe {name}_telegram {{ {address} }}\n"
         for verb, name, address in map(str.split, commands)
@@ -189,13 +187,13 @@ class LoadingKernel(Host):
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "var/lib").mkdir(parents=True)
     return tmp_path
 
 
-def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
+def test_the_one_change_that_was_ours_is_known(root):
     host = LoadingKernel(root)
     update.load(host, "nft", Observed(take_apart(table(ONE)), {}, generation=host.now), table(ONE, TWO))
     assert loaded_state.unchanged(host, table(ONE, TWO))
@@ -204,7 +202,7 @@ def test_the_one_change_that_was_ours_is_known(root: Path) -> None:
     assert not loaded_state.unchanged(host, table(ONE, TWO))
 
 
-def test_concurrent_change_of_tables_replaces_the_whole_table(root: Path) -> None:
+def test_concurrent_change_of_tables_replaces_the_whole_table(root):
     host = LoadingKernel(root, others=1)
     loaded_state.remember(host, table(ONE), host.now)
     observed = host.now._replace(number=3)
@@ -213,12 +211,12 @@ def test_concurrent_change_of_tables_replaces_the_whole_table(root: Path) -> Non
     assert host.text(loaded_state.STATE) is None
 
 
-def test_a_table_that_the_kernel_does_not_take_is_an_error(root: Path) -> None:
+def test_a_table_that_the_kernel_does_not_take_is_an_error(root):
     with pytest.raises(ControlError, match="ended with 1: no"):
         update.load(LoadingKernel(root, rc=1), "nft", Observed({}, {}), table(ONE))
 
 
-def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(root: Path, monkeypatch: Any) -> None:
+def test_observing_writes_nothing_and_what_is_learnt_is_saved_by_the_run(root, monkeypatch):
     """An audit in check mode, or of a user, observes too. Only what a run saves afterwards is written."""
     host = LoadingKernel(root)
     entry = {"name": "telegram", "mode": "enforce", "networks": [ONE], "ports": []}

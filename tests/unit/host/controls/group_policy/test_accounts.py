@@ -1,7 +1,5 @@
 """The accounts that OneDrive, Teams and Google Drive take, on Windows and on macOS."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +48,7 @@ def plan(
         ),
     ],
 )
-def test_the_values_of_the_registry(made: dict[str, Any], machine: list[Any], user: list[Any]) -> None:
+def test_the_values_of_the_registry(made, machine, user):
     assert [(item.key, item.value, said_by(item)) for item in accounts.machine(made)] == machine
     assert [(item.key, item.value, said_by(item)) for item in accounts.user(made)] == user
     if "browser" in made["controls"]:
@@ -71,7 +69,7 @@ ON_MACS = {
 ALL = plan("onedrive_personal", "teams_personal", microsoft=[ONE], google=["example.org"])
 
 
-def test_preferences_of_macs_are_those_that_vendors_publish() -> None:
+def test_preferences_of_macs_are_those_that_vendors_publish():
     made = {domain: item.preferences for item in accounts.of_programs(ALL) for domain in item.domains}
     assert {domain: {key: type(value) for key, value in said.items()} for domain, said in made.items()} == ON_MACS
     assert made["com.microsoft.OneDrive"]["AllowTenantList"] == {ONE: True}
@@ -85,7 +83,7 @@ SERVICES = ["onedrive_personal", "teams_personal", "google_drive", "gmail"]
     st.lists(st.sampled_from(SERVICES), unique=True),
     st.sampled_from(["enforce", "audit", "report", "waived"]),
 )
-def test_without_a_tenant_no_account_of_an_organisation_is_refused(restricted: Any, by_tenant: Any, mode: str) -> None:
+def test_without_a_tenant_no_account_of_an_organisation_is_refused(restricted, by_tenant, mode):
     made = plan(*restricted, mode=mode, by_tenant=by_tenant)
     names = {name for item in accounts.of_programs(made) for name in item.preferences}
     assert names <= {"DisablePersonalSync"}  # accounts of Microsoft for private persons

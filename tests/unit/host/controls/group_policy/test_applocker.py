@@ -1,7 +1,5 @@
 """AppLocker rules of a service, and their Group Policy object."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +45,7 @@ def signed(*names: str) -> list[Rule]:
         ),
     ],
 )
-def test_service_gives_rules_for_publishers_paths_and_installers(entry: dict[str, Any], expected: list[Rule]) -> None:
+def test_service_gives_rules_for_publishers_paths_and_installers(entry, expected):
     assert list(of_service("chat", {"mode": "enforce", **entry})) == expected
 
 
@@ -66,7 +64,7 @@ PLAN, WITHOUT = with_apps(), planned()
 
 
 @pytest.fixture
-def controller(tmp_path: Path) -> Controller:
+def controller(tmp_path):
     return Controller(tmp_path)
 
 
@@ -95,7 +93,7 @@ def put(controller: Controller, path: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])
-def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_aside(controller: Any, lift: bool) -> None:
+def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_aside(controller, lift):
     enforce(controller, WITHOUT)
     put(controller, TEMPLATE, b"theirs")
     assert f"file {TEMPLATE}: it is not of this object" in found(controller, WITHOUT)
@@ -122,7 +120,7 @@ def others(controller: Controller, at: str, options: int = 0, folder: str = "Mac
 
 
 @pytest.mark.parametrize(("unit", "listed"), [(DESKTOPS, True), (LAPTOPS, True), (DESKTOPS, False)])
-def test_rules_of_others_at_any_unit_of_an_object_are_named(controller: Controller, unit: str, listed: bool) -> None:
+def test_rules_of_others_at_any_unit_of_an_object_are_named(controller, unit, listed):
     others(controller, unit)
     if not listed:
         del controller.objects[f"CN={OTHER},{POLICIES}"]  # its link and its files are there all the same
@@ -130,14 +128,14 @@ def test_rules_of_others_at_any_unit_of_an_object_are_named(controller: Controll
     assert [refusal["subject"] for refusal in result["refused"]] == [OTHER] and result["changed"] is False
 
 
-def test_two_objects_of_ours_are_no_conflict(controller: Controller) -> None:
+def test_two_objects_of_ours_are_no_conflict(controller):
     both = with_apps("audit", {}, {"name": "Second", "ous": [f"OU=Lab,{DESKTOPS}", LAPTOPS]})
     controller.objects[f"OU=Lab,{DESKTOPS}"] = {"objectClass": ["organizationalUnit"]}
     assert enforce(controller, both)["refused"] == [] and found(controller, both) == []
     assert enforce(controller, both)["refused"] == []
 
 
-def test_later_rules_of_others_are_named_and_ours_stay(controller: Controller) -> None:
+def test_later_rules_of_others_are_named_and_ours_stay(controller):
     enforce(controller)
     others(controller, DESKTOPS)
     assert [refusal["subject"] for refusal in enforce(controller)["refused"]] == [OTHER]
@@ -147,9 +145,7 @@ def test_later_rules_of_others_are_named_and_ours_stay(controller: Controller) -
 
 
 @pytest.mark.parametrize(("mode", "number"), [("audit", b"\0"), ("enforce", b"\1")])
-def test_rules_are_audited_or_enforced_and_go_with_the_variable(
-    controller: Controller, mode: str, number: bytes
-) -> None:
+def test_rules_are_audited_or_enforced_and_go_with_the_variable(controller, mode, number):
     enforce(controller, with_apps(mode))
     rules = parse(file(controller, POLICY).read_bytes())
     assert {entry.data for entry in rules if entry.value == "EnforcementMode"} == {number + b"\0\0\0"}

@@ -1,7 +1,5 @@
 """Our Group Policy objects on a fake domain controller: changes, drift, repair and removal."""
 
-from __future__ import annotations
-
 import copy
 import errno
 from collections.abc import Callable
@@ -50,7 +48,7 @@ SITE = f"CN=Berlin,CN=Sites,{CONFIGURATION}"
 
 
 @pytest.fixture
-def controller(tmp_path: Path) -> Controller:
+def controller(tmp_path):
     return Controller(tmp_path)
 
 
@@ -94,9 +92,7 @@ def everything(controller: Controller) -> tuple[dict, dict]:
         ("DN", "DC=../../etc,DC=com", "does not say which domain"),
     ],
 )
-def test_host_that_is_no_controller_is_an_error(
-    controller: Controller, monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
-) -> None:
+def test_host_that_is_no_controller_is_an_error(controller, monkeypatch, name, value, why):
     if name == "DATABASE":
         (Path(controller.root) / DATABASE[1:]).unlink()
     else:
@@ -105,7 +101,7 @@ def test_host_that_is_no_controller_is_an_error(
         enforce(controller)
 
 
-def test_an_audited_object_is_only_observed(controller: Controller) -> None:
+def test_an_audited_object_is_only_observed(controller):
     before = everything(controller)
     audited = copy.deepcopy(PLAN["group_policy"]["objects"][0])
     audited["browser"]["mode"] = "audit"
@@ -116,7 +112,7 @@ def test_an_audited_object_is_only_observed(controller: Controller) -> None:
     assert everything(controller) == before
 
 
-def test_links_below_a_unit_that_blocks_inheritance(controller: Controller) -> None:
+def test_links_below_a_unit_that_blocks_inheritance(controller):
     inner = f"OU=Lab,{DESKTOPS}"
     controller.objects[inner] = {"objectClass": ["organizationalUnit"], "gPOptions": ["1"]}
     enforce(controller)
@@ -217,7 +213,7 @@ TAMPERED: list[tuple[Callable[[Controller], object], str]] = [
 
 
 @pytest.mark.parametrize(("tamper", "named"), TAMPERED, ids=[named for _, named in TAMPERED])
-def test_manual_change_is_named_and_repaired(controller: Controller, tamper: Any, named: str) -> None:
+def test_manual_change_is_named_and_repaired(controller, tamper, named):
     enforce(controller)
     before = everything(controller)[0][OBJECT]
     tamper(controller)
@@ -238,7 +234,7 @@ def test_manual_change_is_named_and_repaired(controller: Controller, tamper: Any
         assert aside.read_bytes() == b"evil" and not place_of(controller, "Machine/Scripts").exists()
 
 
-def test_a_large_file_of_somebody_elses_stays_and_is_an_error(controller: Controller, monkeypatch: Any) -> None:
+def test_a_large_file_of_somebody_elses_stays_and_is_an_error(controller, monkeypatch):
     enforce(controller)
     put(controller, "large.bin", b"x" * 100)
     put(controller, "small.bin", b"x" * 99)
@@ -251,7 +247,7 @@ def test_a_large_file_of_somebody_elses_stays_and_is_an_error(controller: Contro
     assert rules(controller) == {"all": ("compliant", [])}
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error(controller, monkeypatch):
     def full(name: str, *_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -260,7 +256,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(controller: Controller, monkey
         changes._make_folder(controller, FOLDER, "")
 
 
-def test_another_object_of_the_name_is_never_touched(controller: Controller) -> None:
+def test_another_object_of_the_name_is_never_touched(controller):
     theirs = f"CN={THEIRS},{POLICIES}"
     controller.objects[theirs]["displayName"] = ["OURS"]
     before = everything(controller)
@@ -270,7 +266,7 @@ def test_another_object_of_the_name_is_never_touched(controller: Controller) -> 
     assert everything(controller)[0] == before[0]
 
 
-def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(controller: Controller) -> None:
+def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(controller):
     enforce(controller)
     controller.objects[f"CN={THEIRS},{POLICIES}"]["displayName"] = ["Ours"]
     put(controller, POLICY, b"")
@@ -279,7 +275,7 @@ def test_a_later_object_of_the_name_does_not_keep_ours_from_being_repaired(contr
     assert observe(controller, PLAN)[1] == []  # which is left is nothing that enforcing would correct
 
 
-def test_mark_on_a_foreign_object_does_not_make_it_ours(controller: Controller) -> None:
+def test_mark_on_a_foreign_object_does_not_make_it_ours(controller):
     """Or who may write to one object could have us delete another one."""
     theirs = f"CN={THEIRS},{POLICIES}"
     enforce(controller)
@@ -290,7 +286,7 @@ def test_mark_on_a_foreign_object_does_not_make_it_ours(controller: Controller) 
     assert controller.objects[theirs] == before and OBJECT not in controller.objects
 
 
-def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller: Controller) -> None:
+def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller):
     plan = planned({"ous": [DESKTOPS, f"OU=Gone,{DN}"]})
     assert [refusal["subject"] for refusal in enforce(controller, plan)["refused"]] == [f"OU=Gone,{DN}"]
     assert rules(controller, plan)["group_policy/ours"] == (
@@ -303,7 +299,7 @@ def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller: C
 # -- removed
 
 
-def test_object_that_left_the_plan_is_removed_without_the_state(controller: Controller) -> None:
+def test_object_that_left_the_plan_is_removed_without_the_state(controller):
     before = everything(controller)
     both = planned({}, {"name": "Second", "ous": [LAPTOPS]})
     enforce(controller, both)
@@ -320,7 +316,7 @@ def test_object_that_left_the_plan_is_removed_without_the_state(controller: Cont
     assert everything(controller) == before
 
 
-def test_a_host_that_is_no_domain_controller_says_so_and_a_lift_does_nothing(tmp_path: Path) -> None:
+def test_a_host_that_is_no_domain_controller_says_so_and_a_lift_does_nothing(tmp_path):
     host = Controller(tmp_path)
     (tmp_path / DATABASE[1:]).unlink()
     record, drifted = observe(host, PLAN)
@@ -329,7 +325,7 @@ def test_a_host_that_is_no_domain_controller_says_so_and_a_lift_does_nothing(tmp
     assert change(host, none(), "group_policy", lift=True)["changed"] is False
 
 
-def test_an_ordinary_user_sees_nothing(tmp_path: Path) -> None:
+def test_an_ordinary_user_sees_nothing(tmp_path):
     class Ordinary(Controller):
         privileged = False
 
@@ -340,7 +336,7 @@ def test_an_ordinary_user_sees_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lift", [False, True])
-def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path: Path, lift: bool) -> None:
+def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path, lift):
     number, killed = 0, True
     while killed:
         number += 1
@@ -367,7 +363,7 @@ def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path: Path, lift: 
     assert number > 5
 
 
-def test_unit_that_is_not_there_takes_the_policy_from_no_other(controller: Controller) -> None:
+def test_unit_that_is_not_there_takes_the_policy_from_no_other(controller):
     """Or the machines of a unit that was renamed would be without the ban."""
     enforce(controller)
     renamed = planned({"ous": [f"OU=Desktop,{DN}", LAPTOPS]})
@@ -378,7 +374,7 @@ def test_unit_that_is_not_there_takes_the_policy_from_no_other(controller: Contr
     assert OBJECT not in str(controller.objects[DESKTOPS].get("gPLink"))
 
 
-def test_links_that_others_change_meanwhile_stay(controller: Controller) -> None:
+def test_links_that_others_change_meanwhile_stay(controller):
     def apply_after_others(changes: Changes) -> None:
         controller.objects[DESKTOPS]["gPLink"] = ["[LDAP://CN=other;0]"]
         for action in changes.actions:
@@ -397,7 +393,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]+", fullmatch=True).filter("dn".__ne__), TEXTS, min_size=1))
-def test_any_ldif_value_is_read_back_as_written(values: dict[str, str]) -> None:
+def test_any_ldif_value_is_read_back_as_written(values):
     record = ldif.added("CN=x", values.items())
     (entry,) = ldif.parse(record)
     assert {key: entry.one(key) for key in values} == values
@@ -405,7 +401,7 @@ def test_any_ldif_value_is_read_back_as_written(values: dict[str, str]) -> None:
 
 
 @given(st.text())
-def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text: str) -> None:
+def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text):
     for entry in ldif.parse(f"dn: x\n{text}\n\ndn:: {text}\n"):
         assert isinstance(entry.dn, str)
     assert permissions.wrong(text, DIRECTORY)
@@ -443,7 +439,7 @@ def written(before: int, after: int, earlier: dict[str, Any] | None, now: dict[s
     return [(f"write {POL}", size(earlier), size(now)), (f"write {FOLDER}/{INI}", ini_text(before), ini_text(after))]
 
 
-def test_object_is_made_changed_and_lifted_in_steps(controller: Controller) -> None:
+def test_object_is_made_changed_and_lifted_in_steps(controller):
     plain = plan()
     assert steps(changes.enforce(controller, plain)) == [
         NOTE,
@@ -483,7 +479,7 @@ def test_object_is_made_changed_and_lifted_in_steps(controller: Controller) -> N
     assert changes.lift(controller, none()) == Changes()
 
 
-def test_foreign_files_are_set_aside_under_new_names(controller: Controller) -> None:
+def test_foreign_files_are_set_aside_under_new_names(controller):
     steps(changes.enforce(controller, plan()))
     folder, aside = Path(controller.root, FOLDER[1:]), f"{ASIDE}/{GUID}"
     (folder / "Machine/a").mkdir()
@@ -519,7 +515,7 @@ def test_foreign_files_are_set_aside_under_new_names(controller: Controller) -> 
         ("x", 0, 1),
     ],
 )
-def test_changed_object_gets_the_next_version(controller: Controller, directory: str, files: int, given: int) -> None:
+def test_changed_object_gets_the_next_version(controller, directory, files, given):
     steps(changes.enforce(controller, plan()))
     controller.objects[OBJECT]["versionNumber"] = [directory]
     Path(controller.root, f"{FOLDER}/{INI}"[1:]).write_bytes(ini(files))

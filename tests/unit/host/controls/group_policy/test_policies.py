@@ -1,7 +1,5 @@
 """The policies of browsers as values of the Windows registry."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -91,11 +89,11 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
         pytest.param(plan(), "Software", {}, id="nothing"),
     ],
 )
-def test_policies_become_registry_values(made: dict[str, Any], below: str, expected: dict[str, Any]) -> None:
+def test_policies_become_registry_values(made, below, expected):
     assert values(made, below) == expected
 
 
-def test_order_in_the_plan_does_not_change_registry_pol() -> None:
+def test_order_in_the_plan_does_not_change_registry_pol():
     def turned(value: Any) -> Any:
         return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 

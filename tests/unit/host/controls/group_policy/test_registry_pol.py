@@ -1,7 +1,5 @@
 """Registry.pol: entries, limits and damaged files."""
 
-from __future__ import annotations
-
 import struct
 
 import pytest
@@ -62,7 +60,7 @@ GOOD = written(utf16("K"), utf16("V"), 1, utf16("x"))
         ),
     ],
 )
-def test_damaged_registry_pol_is_refused_with_its_byte(content: bytes, why: str) -> None:
+def test_damaged_registry_pol_is_refused_with_its_byte(content, why):
     with pytest.raises(ValueError, match="byte") as refused:
         parse(content)
     assert why in str(refused.value)
@@ -79,25 +77,25 @@ def test_damaged_registry_pol_is_refused_with_its_byte(content: bytes, why: str)
         (Entry("K\ud800", "V", SZ, b""), "half of a character in a text"),
     ],
 )
-def test_unreadable_entry_is_not_written(entry: Entry, why: str) -> None:
+def test_unreadable_entry_is_not_written(entry, why):
     with pytest.raises(ValueError, match="^entry 2 ") as refused:
         render([number("K", "V", 1), entry])
     assert str(refused.value) == f"entry 2 ({ascii(entry.key)}): {why}"
 
 
 @pytest.mark.parametrize("said", [-1, 2**32])
-def test_a_number_has_32_bits(said: int) -> None:
+def test_a_number_has_32_bits(said):
     with pytest.raises(ValueError, match=rf"^K\\V: {said} is no number of 32 bits$"):
         number("K", "V", said)
 
 
 @pytest.mark.parametrize("said", ["a\0b", "\ud800"])
-def test_a_text_that_cannot_be_written_is_refused_by_its_name(said: str) -> None:
+def test_a_text_that_cannot_be_written_is_refused_by_its_name(said):
     with pytest.raises(ValueError, match=r"^K\\V: "):
         text("K", "V", said)
 
 
-def test_files_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_limited(monkeypatch):
     three = [number("K", "V", 1)] * 3
     content = render(three)
     monkeypatch.setattr(registry_pol, "MOST_ENTRIES", 3)
@@ -126,7 +124,7 @@ def test_files_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         (Entry("K", "V", MULTI_SZ, b"a\0\0\0\0\0"), b"a\0\0\0\0\0"),
     ],
 )
-def test_an_entry_says_a_text_a_number_or_its_bytes(entry: Entry, said: str | int | bytes) -> None:
+def test_an_entry_says_a_text_a_number_or_its_bytes(entry, said):
     assert said_by(entry) == said
 
 
@@ -140,7 +138,7 @@ def test_an_entry_says_a_text_a_number_or_its_bytes(entry: Entry, said: str | in
         Entry("K", "V", SZ, b"\0\xd8\0\0"),
     ],
 )
-def test_data_that_are_not_of_their_type_say_nothing(entry: Entry) -> None:
+def test_data_that_are_not_of_their_type_say_nothing(entry):
     with pytest.raises(ValueError, match=r"K\\V"):
         said_by(entry)
 
@@ -155,7 +153,7 @@ PARTS = st.sampled_from([GOOD[place : place + 2] for place in range(0, len(GOOD)
 @pytest.mark.slow
 @examples(10_000)
 @given(st.lists(ENTRIES, max_size=2), SAID, st.integers(0, 0xFFFFFFFF))
-def test_written_entries_are_read_again(entries: list[Entry], said: str, count: int) -> None:
+def test_written_entries_are_read_again(entries, said, count):
     written_ = [*entries, text("K", "V", said), number("K", "W", count)]
     content = render(written_)
     assert parse(content) == written_
@@ -166,7 +164,7 @@ def test_written_entries_are_read_again(entries: list[Entry], said: str, count: 
 @pytest.mark.slow
 @examples(10_000)
 @given(st.binary(max_size=60) | st.lists(PARTS, max_size=20).map(b"".join), st.integers(0, len(GOOD)))
-def test_accepted_content_is_written_back_unchanged(content: bytes, place: int) -> None:
+def test_accepted_content_is_written_back_unchanged(content, place):
     damaged = HEADER + GOOD + GOOD[:place] + content + GOOD[place:]
     try:
         entries = parse(damaged)
@@ -176,6 +174,6 @@ def test_accepted_content_is_written_back_unchanged(content: bytes, place: int) 
 
 
 @pytest.mark.parametrize("content", [b"[\0" + b"\1\0\0\1" * (1 << 20), (b"[\0" + b"K\0" * 4096 + b"\0\0") * 1000])
-def test_hostile_content_is_refused_in_linear_time(content: bytes) -> None:
+def test_hostile_content_is_refused_in_linear_time(content):
     with pytest.raises(ValueError, match="byte"):
         parse(HEADER + content)

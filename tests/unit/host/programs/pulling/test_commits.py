@@ -1,7 +1,5 @@
 """The commits of a host that pulls: git's configuration, signatures, and the commits that are run or refused."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

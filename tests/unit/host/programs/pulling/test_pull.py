@@ -1,7 +1,5 @@
 """A host that pulls: the commit that it runs, the report of the run, and its lock and state directory."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """The daemon that notices starts, with real files, processes and inotify, and fakes of the two listeners of starts."""
 
-from __future__ import annotations
-
 import errno
 import marshal
 import os

@@ -1,7 +1,5 @@
 """The kernel's proc connector: its answers, and that only the kernel's own word counts."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os

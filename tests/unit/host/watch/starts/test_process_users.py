@@ -1,7 +1,5 @@
 """The users of processes, with the kernel's own namespaces of users."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator, Sequence

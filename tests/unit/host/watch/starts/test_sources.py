@@ -1,7 +1,5 @@
 """The listeners of starts: portions, errors, and refusals for want of a resource."""
 
-from __future__ import annotations
-
 import errno
 import os
 import select

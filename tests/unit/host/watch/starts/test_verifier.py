@@ -1,7 +1,5 @@
 """The process that verifies starts, from the side of the daemon."""
 
-from __future__ import annotations
-
 import os
 import select
 import sys

@@ -1,7 +1,5 @@
 """The plan that is in effect on a host."""
 
-from __future__ import annotations
-
 import pytest
 from proscribe.base.json_text import to_json
 from proscribe.host.watch.state import clock, effective, files

@@ -1,7 +1,5 @@
 """The files of the watch on a host: settings, moments, and the state of the last observation."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

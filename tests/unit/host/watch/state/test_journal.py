@@ -1,7 +1,5 @@
 """The journal of a host: its lines are read whatever else is in the file, and whatever lies in its place."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import json

@@ -1,7 +1,5 @@
 """A pause of the watch."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

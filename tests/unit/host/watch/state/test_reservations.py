@@ -1,7 +1,5 @@
 """A run and the watch on the same host: neither undoes the other."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The summary of the journal in the record, and the words of `proscribe-watch status`."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

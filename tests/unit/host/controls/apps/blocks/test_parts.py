@@ -1,7 +1,5 @@
 """The parts of an install block, and the block of all package systems as one rule."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,7 @@ def at(host: MadeHost, path: str = PLACE) -> Path:
     return Path(host.root + path)
 
 
-def test_own_file_is_written_and_deleted(host: MadeHost) -> None:
+def test_own_file_is_written_and_deleted(host):
     assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == (MISSING, "", False)
     FILE.enforce(host)
     assert (FILE.wrong(host, True), FILE.wrong(host, False), FILE.in_place(host)) == ("", LEFT_OVER, True)
@@ -42,7 +40,7 @@ def test_own_file_is_written_and_deleted(host: MadeHost) -> None:
     assert not at(host).exists()
 
 
-def test_own_file_with_another_mode_content_or_kind_is_wrong(host: MadeHost) -> None:
+def test_own_file_with_another_mode_content_or_kind_is_wrong(host):
     FILE.enforce(host)
     at(host).chmod(0o604)
     assert FILE.wrong(host, True) == "has mode 0604 instead of 0640"
@@ -55,13 +53,13 @@ def test_own_file_with_another_mode_content_or_kind_is_wrong(host: MadeHost) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
-def test_own_file_of_a_user_is_wrong(host: MadeHost) -> None:
+def test_own_file_of_a_user_is_wrong(host):
     FILE.enforce(host)
     os.chown(at(host), 1234, -1)
     assert FILE.wrong(host, True) == "belongs to uid 1234, so it can be changed by others than root"
 
 
-def test_file_is_written_where_its_trial_succeeds(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_written_where_its_trial_succeeds(host, monkeypatch):
     trial = mock.Mock()
     monkeypatch.setattr(host, "must", trial)
     FILE._replace(trial=("check", "it"), environment=(("A", "b"),)).enforce(host)
@@ -78,7 +76,7 @@ def test_file_is_written_where_its_trial_succeeds(host: MadeHost, monkeypatch: p
 
 
 @pytest.mark.parametrize(("needs", "concerns"), [((), True), (("/a", PLACE), True), (("/a", "/b"), False)])
-def test_part_concerns_hosts_with_a_need(host: MadeHost, needs: tuple[str, ...], concerns: bool) -> None:
+def test_part_concerns_hosts_with_a_need(host, needs, concerns):
     FILE.enforce(host)
     assert FILE._replace(needs=needs).concerns(host) is concerns
     assert SharedFile(PLACE, str, str, needs).concerns(host) is concerns
@@ -96,9 +94,7 @@ PART = SharedFile(PLACE, lambda text: text.replace("ours\n", "") + "ours\n", lam
         (b"ours\na\n", DIFFERS, LEFT_OVER, "a\nours\n", "a\n"),
     ],
 )
-def test_shared_file(
-    host: MadeHost, text: bytes | None, wrong: str, left_over: str, desired: str, remaining: str
-) -> None:
+def test_shared_file(host, text, wrong, left_over, desired, remaining):
     if text is not None:
         at(host).write_bytes(text)
     assert (PART.wrong(host, True), PART.wrong(host, False)) == (wrong, left_over)
@@ -106,7 +102,7 @@ def test_shared_file(
     assert PART.text(host) == (text or b"").decode("utf-8", "replace")
 
 
-def test_text_of_others_stays_behind_a_link(host: MadeHost) -> None:
+def test_text_of_others_stays_behind_a_link(host):
     at(host, "/etc/real").write_bytes(b"a\xff\n")
     at(host, "/etc/real").chmod(0o600)
     at(host).symlink_to("real")
@@ -118,14 +114,14 @@ def test_text_of_others_stays_behind_a_link(host: MadeHost) -> None:
     assert at(host, "/etc/real").stat().st_mode & 0o777 == 0o600
 
 
-def test_directory_in_place_of_a_file_stays(host: MadeHost) -> None:
+def test_directory_in_place_of_a_file_stays(host):
     at(host).mkdir()
     assert PART.wrong(host, True) == "not a regular file"
     with pytest.raises(ControlError, match=f"^{PLACE} is left alone: not a regular file$"):
         PART.enforce(host)
 
 
-def test_new_shared_file_is_readable_by_everybody(host: MadeHost) -> None:
+def test_new_shared_file_is_readable_by_everybody(host):
     PART.enforce(host)
     assert at(host).stat().st_mode & 0o777 == 0o644
     PART.lift(host)
@@ -133,7 +129,7 @@ def test_new_shared_file_is_readable_by_everybody(host: MadeHost) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a directory away")
-def test_own_directory_of_a_user_becomes_roots(host: MadeHost) -> None:
+def test_own_directory_of_a_user_becomes_roots(host):
     part = OwnDirectory("/etc/own")
     assert (part.wrong(host, True), part.concerns(host)) == ("", True)
     at(host, "/etc/own").mkdir()
@@ -144,7 +140,7 @@ def test_own_directory_of_a_user_becomes_roots(host: MadeHost) -> None:
 
 
 @pytest.mark.parametrize("part", [OwnDirectory("/etc/own"), Trial("x", lambda _: (), lambda _: "open")])
-def test_part_without_text_is_never_deleted(host: MadeHost, part: Any) -> None:
+def test_part_without_text_is_never_deleted(host, part):
     assert (part.in_place(host), part.text(host), part.desired(host), part.left(host)) == (False, "", "", "")
     at(host, "/etc/own").mkdir()
     part.lift(host)
@@ -176,7 +172,7 @@ class Ruled:
         ]
 
 
-def test_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_that_is_missing_whole_is_one_finding(host, monkeypatch):
     other, foreign = BlockFile("/etc/other.conf", "more\n"), BlockFile("/etc/third.conf", "", needs=("/none",))
     here = Ruled(host, monkeypatch, FILE, other, foreign, OwnDirectory("/etc/own"), TRIAL)
     assert here.observed() == [("noncompliant", True, "", [("gate", "", MISSING)])]
@@ -188,13 +184,13 @@ def test_block_that_is_missing_whole_is_one_finding(host: MadeHost, monkeypatch:
     assert here.observed() == [("noncompliant", True, "", [("made.conf", PLACE, DIFFERS)])]
 
 
-def test_unseen_part_is_unknown_where_no_block_is_due(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_part_is_unknown_where_no_block_is_due(host, monkeypatch):
     monkeypatch.setattr(BlockFile, "wrong", mock.Mock(side_effect=Unseen("a dead mount")))
     here = Ruled(host, monkeypatch, FILE, FILE, gated=False)
     assert here.observed() == [("unknown", False, "a dead mount", [])]
 
 
-def test_trials_on_the_host_itself_give_the_verdict(host: MadeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
     names: list[str] = []
     answers: dict[str, Any] = {}
     saved: list[bool] = []

@@ -2,13 +2,10 @@
 contact nor a name in them is code.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +36,7 @@ def answers(rule: str, *questions: tuple[str, dict[str, str], str]) -> list[Any]
 
 
 @pytest.mark.parametrize("contact", CONTACTS)
-def test_packagekit_installs_no_restricted_package(contact: str) -> None:
+def test_packagekit_installs_no_restricted_package(contact):
     rule = polkit.packagekit("dpkg", {"wechat", 'odd"]) || true || ["'}, contact)
     assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-packagekit-dpkg.rules"
     install, untrusted = PACKAGEKIT + "package-install", PACKAGEKIT + "package-install-untrusted"
@@ -69,7 +66,7 @@ def test_packagekit_installs_no_restricted_package(contact: str) -> None:
         ("usr/share/polkit-1/rules.d/00-proscribe-snap.rules", False),  # the one of its name that polkit reads first
     ],
 )
-def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path: Path, path: str, before: bool) -> None:
+def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path, path, before):
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
     (rule,) = snap.block_parts(Block({"telegram-desktop"}))
@@ -86,7 +83,7 @@ def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path: Path, p
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 @pytest.mark.parametrize("folder", polkit.ALL)
 @pytest.mark.parametrize("users", [True, False])
-def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path: Path, folder: str, users: bool) -> None:
+def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path, folder, users):
     """All rules are one program: one that is asked last may change what the first one does."""
     place = tmp_path / folder[1:]
     place.mkdir(parents=True)
@@ -103,7 +100,7 @@ def test_a_rule_that_users_can_change_is_unknown_whatever_its_name(tmp_path: Pat
 
 
 @pytest.mark.parametrize("contact", CONTACTS)
-def test_snapd_is_managed_by_root_alone(contact: str) -> None:
+def test_snapd_is_managed_by_root_alone(contact):
     (rule,) = snap.block_parts(Block({"telegram-desktop"}, contact))
     manage = "io.snapcraft.snapd.manage"
     login, connect = "io.snapcraft.snapd.login", "io.snapcraft.snapd.manage-interfaces"

@@ -1,9 +1,6 @@
 """What was tried of install blocks, and is remembered as long as nothing has changed that the answer depended on."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,14 +39,14 @@ class Block:
 
 
 @pytest.fixture
-def block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Block:
+def block(tmp_path, monkeypatch):
     item = Block(tmp_path)
     monkeypatch.setattr(tries, "SETTLED", -(10**12))  # what was made a moment ago is old
     return item
 
 
 @ROOT
-def test_block_in_effect_is_tried_once(block: Block) -> None:
+def test_block_in_effect_is_tried_once(block):
     assert [block.observed() for _ in range(3)] == [1, 0, 0]
     assert block.observed(name="rpm") == 1
     assert (block.root / TRIED.lstrip("/")).stat().st_mode & 0o777 == 0o600
@@ -68,7 +65,7 @@ def test_block_in_effect_is_tried_once(block: Block) -> None:
         pytest.param(lambda root: os.replace(root / "etc/other", root / "etc/gate.conf"), id="another file"),
     ],
 )
-def test_block_is_tried_again_after_a_change(block: Block, change: Callable[[Path], object]) -> None:
+def test_block_is_tried_again_after_a_change(block, change):
     (block.root / "etc/other").write_text("on")
     block.observed()
     change(block.root)
@@ -76,7 +73,7 @@ def test_block_is_tried_again_after_a_change(block: Block, change: Callable[[Pat
 
 
 @ROOT
-def test_change_during_a_try_is_tried_again(block: Block) -> None:
+def test_change_during_a_try_is_tried_again(block):
     def change(host: Host) -> str:
         (block.root / "etc/gate.conf").write_text("off")
         return ""
@@ -88,9 +85,7 @@ def test_change_during_a_try_is_tried_again(block: Block) -> None:
 
 
 @ROOT
-def test_other_mount_options_change_the_programs_of_a_file_system(
-    block: Block, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_mount_options_change_the_programs_of_a_file_system(block, monkeypatch):
     flags = SimpleNamespace(f_flag=1)
     monkeypatch.setattr(os, "statvfs", lambda path: flags)
     assert [block.observed(), block.observed()] == [1, 0]
@@ -99,7 +94,7 @@ def test_other_mount_options_change_the_programs_of_a_file_system(
 
 
 @ROOT
-def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block: Block) -> None:
+def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block):
     block.observed()
     (block.root / "etc/gate.conf").write_text("off")
     block.opens = "all is open"
@@ -109,9 +104,7 @@ def test_open_block_is_tried_each_time_and_the_saved_answer_is_deleted(block: Bl
 
 @ROOT
 @pytest.mark.parametrize(("later", "tried"), [(10**8, [1, 1]), (10**8 + 1, [1, 0])])
-def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(
-    block: Block, monkeypatch: pytest.MonkeyPatch, later: int, tried: list[int]
-) -> None:
+def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(block, monkeypatch, later, tried):
     monkeypatch.undo()
     last = max((block.root / path[1:]).stat().st_ctime_ns for path in ON[:2])
     monkeypatch.setattr(tries.time, "time_ns", lambda: last + later)
@@ -120,7 +113,7 @@ def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(
 
 @ROOT
 @pytest.mark.parametrize("damage", ["version", "content", "others"])
-def test_damaged_answer_is_not_used(block: Block, damage: str) -> None:
+def test_damaged_answer_is_not_used(block, damage):
     block.observed()
     place = block.root / TRIED.lstrip("/")
     if damage == "version":
@@ -133,20 +126,20 @@ def test_damaged_answer_is_not_used(block: Block, damage: str) -> None:
     assert block.observed() == 1
 
 
-def test_user_tries_each_time_and_saves_nothing(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_tries_each_time_and_saves_nothing(block, monkeypatch):
     monkeypatch.setattr(Host, "privileged", False)
     assert [block.observed(), block.observed()] == [1, 1]
     assert not (block.root / TRIED.lstrip("/")).exists()
 
 
-def test_a_made_package_is_a_file_in_memory_while_it_is_needed() -> None:
+def test_a_made_package_is_a_file_in_memory_while_it_is_needed():
     with in_memory(b"content") as path:
         assert Path(path).read_bytes() == b"content"
         assert os.readlink(path).startswith("/memfd:proscribe-trial")
     assert not os.path.lexists(path)
 
 
-def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path: Path) -> None:
+def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path):
     for directory in ("usr/sbin", "usr/bin", "etc/alternatives"):
         (tmp_path / directory).mkdir(parents=True)
     (tmp_path / "usr/bin/mawk").touch()
@@ -158,7 +151,7 @@ def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path: Path) -
     assert result[2:] == [*awk, *(f"{folder}/none" for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))]
 
 
-def test_a_directory_and_what_is_in_it(tmp_path: Path) -> None:
+def test_a_directory_and_what_is_in_it(tmp_path):
     (tmp_path / "etc/d").mkdir(parents=True)
     (tmp_path / "etc/d/a").symlink_to("../b")
     (tmp_path / "etc/d/c").touch()

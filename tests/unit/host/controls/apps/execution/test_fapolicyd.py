@@ -1,7 +1,5 @@
 """Rules for fapolicyd: their text, wrong states, and their way back where they do harm."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,7 +67,7 @@ class Fapolicyd(Host):
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Fapolicyd:
+def host(tmp_path):
     return Fapolicyd(tmp_path)
 
 
@@ -103,14 +101,14 @@ DENIED = [f"deny_syslog perm=execute all : {path}" for path in PATHS]
         ({"paths": ["/opt/we chat", "/opt/x"], "mode": "waived", "waiver": "w1"}, []),
     ],
 )  # fmt: skip
-def test_waiver_or_group_changes_the_rules(host: Fapolicyd, service: dict[str, Any], rules: list[str]) -> None:
+def test_waiver_or_group_changes_the_rules(host, service, rules):
     desired = Desired(section(wechat={"paths": ["/opt/wechat"], **service}))  # type: ignore[arg-type]
     lines = [line for line in fapolicyd.rules(host, desired) if not line.startswith("allow") or "path=" in line]
     assert lines == rules
 
 
 @given(st.lists(st.text(min_size=1).map(lambda text: "/opt/" + text)))
-def test_no_path_makes_a_rule_of_its_own(paths: list[str]) -> None:
+def test_no_path_makes_a_rule_of_its_own(paths):
     part = section(made={"paths": paths})
 
     class Nobody(Host):
@@ -123,7 +121,7 @@ def test_no_path_makes_a_rule_of_its_own(paths: list[str]) -> None:
         assert line.startswith("#") or len(line.split()) == 5
 
 
-def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host: Fapolicyd) -> None:
+def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host):
     host.cli, host.refuses = "--check-rules path", True
     with pytest.raises(ControlError, match="bad rule"):
         enforce(host, section(wechat=WECHAT))
@@ -138,14 +136,14 @@ def test_a_fapolicyd_that_can_check_rules_is_asked_before_they_count(host: Fapol
 @pytest.mark.parametrize(
     "line", ["allow perm=any all :", "deny_syslog perm=execute all : path=/", "%x=/bin/sh", "deny"]
 )
-def test_foreign_rule_is_not_written(host: Fapolicyd, line: str) -> None:
+def test_foreign_rule_is_not_written(host, line):
     with pytest.raises(ControlError, match="no rule of ours"):
         fapolicyd_changes._load(host, [(RULES, f"# x\n{line}\n"), (REST, "")])
     assert host.list("/etc/fapolicyd/rules.d") == []
 
 
 @pytest.mark.parametrize("program", ["sshd", "sudo", "fapolicyd"])
-def test_program_that_no_longer_starts_reverts_the_rules(host: Fapolicyd, tmp_path: Path, program: str) -> None:
+def test_program_that_no_longer_starts_reverts_the_rules(host, tmp_path, program):
     (tmp_path / "etc/fapolicyd/rules.d/50-own.rules").write_text("allow perm=any uid=0 : all\n")
     host.run(["fagenrules", "--load"])
     before = host.text(COMPILED)
@@ -155,7 +153,7 @@ def test_program_that_no_longer_starts_reverts_the_rules(host: Fapolicyd, tmp_pa
     assert host.list(FOLDER) == ["50-own.rules"] and host.text(COMPILED) == before
 
 
-def test_rules_that_were_not_compiled_are_loaded_again(host: Fapolicyd, tmp_path: Path) -> None:
+def test_rules_that_were_not_compiled_are_loaded_again(host, tmp_path):
     part = section(wechat=WECHAT)
     enforce(host, part)
     (tmp_path / "etc/fapolicyd/compiled.rules").write_text("")
@@ -166,7 +164,7 @@ def test_rules_that_were_not_compiled_are_loaded_again(host: Fapolicyd, tmp_path
     assert [v.state for v in observe(host, part)] == ["compliant"]
 
 
-def test_audit_or_off_calls_no_tool(host: Fapolicyd) -> None:
+def test_audit_or_off_calls_no_tool(host):
     assert observe(host, section("off", wechat=WECHAT)) == []
     assert observe(host, section("fapolicyd", "audit", wechat=WECHAT)) == []
     assert enforce(host, section("off", wechat=WECHAT)) == []
@@ -221,14 +219,14 @@ def stop(host: Fapolicyd) -> None:
         ([write(COMPILED, f"{HEAD}allow perm=any all : dir=/opt/ all\n{OURS}{ALL}")], []),
     ],
 )  # fmt: skip
-def test_wrong_state_is_found_at_its_path(host: Fapolicyd, spoil: list[Any], expected: list[Any]) -> None:
+def test_wrong_state_is_found_at_its_path(host, spoil, expected):
     enforce(host, ON)
     for change in spoil:
         change(host)
     assert findings(host) == expected
 
 
-def test_unseen_processes_make_the_state_unknown(host: Fapolicyd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_processes_make_the_state_unknown(host, monkeypatch):
     enforce(host, ON)
     monkeypatch.setattr(host, "processes", mock.Mock(side_effect=Unseen("a dead mount")))
     (verdict,) = observe(host, ON)
@@ -239,7 +237,7 @@ TRIED = ["sshd -V", "sudo -V", "systemctl --version"]
 
 
 @pytest.mark.parametrize("rest", [RULES, REST])
-def test_lift_deletes_a_file_that_remained(host: Fapolicyd, rest: str) -> None:
+def test_lift_deletes_a_file_that_remained(host, rest):
     Path(host.root + rest).write_text("x\n")
     (delete,) = fapolicyd_changes.lift(host)
     assert delete.before == "x\n"
@@ -247,7 +245,7 @@ def test_lift_deletes_a_file_that_remained(host: Fapolicyd, rest: str) -> None:
     assert host.list(FOLDER) == [] and fapolicyd_changes.lift(host) == []
 
 
-def test_without_its_tool_rules_go_and_none_come(host: Fapolicyd) -> None:
+def test_without_its_tool_rules_go_and_none_come(host):
     enforce(host, ON)
     Path(host.root + "/usr/sbin/fagenrules").unlink()
     host.calls.clear()

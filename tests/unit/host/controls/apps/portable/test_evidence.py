@@ -1,7 +1,5 @@
 """What is in a program, and what its maker says of it: well-formed, hostile and made-up files, read within bounds."""
 
-from __future__ import annotations
-
 import json
 import os
 import struct
@@ -10,7 +8,6 @@ import time
 import types
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import made_apps as fake
@@ -30,7 +27,7 @@ WECHAT = frozenset({"wechat", "com.tencent.wechat"})
 
 @examples(300)
 @given(st.data())
-def test_damaged_program_is_read_within_bounds(data: st.DataObject) -> None:
+def test_damaged_program_is_read_within_bounds(data):
     """Whatever its tables say, no reader asks for more than a megabyte, and none raises."""
     content = bytearray(data.draw(st.sampled_from([fake.go(PACKAGE), fake.image("wechat")])))
     for _ in range(data.draw(st.integers(1, 8))):
@@ -47,7 +44,7 @@ def test_damaged_program_is_read_within_bounds(data: st.DataObject) -> None:
 
 @examples(300)
 @given(st.data())
-def test_a_spoilt_archive_is_unreadable_and_nothing_else(data: st.DataObject) -> None:
+def test_a_spoilt_archive_is_unreadable_and_nothing_else(data):
     content = bytearray(fake.squashfs({"a.desktop": fake.entry("a"), "link": b"x", "AppRun": fake.elf()}))
     for _ in range(data.draw(st.integers(1, 10))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -73,7 +70,7 @@ def test_a_spoilt_archive_is_unreadable_and_nothing_else(data: st.DataObject) ->
 @example({"files": {"package.json": {"size": -1, "offset": "-9"}}})
 @example({"files": {"a": {"files": {}}, "package.json": {"size": 10**30, "offset": "1e9"}}})
 @example({"files": []})
-def test_a_hostile_header_of_an_electron_archive(header: Any) -> None:
+def test_a_hostile_header_of_an_electron_archive(header):
     text = json.dumps(header).encode()
     asar.read(
         lambda offset, size: (struct.pack("<IIII", 4, len(text) + 8, len(text) + 4, len(text)) + text)[
@@ -82,7 +79,7 @@ def test_a_hostile_header_of_an_electron_archive(header: Any) -> None:
     )
 
 
-def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zstd_is_unpacked_within_bounds_where_python_can(monkeypatch):
     """A module with zlib stands for the one of Python 3.14. test_sid.py has the real one."""
     lengths: list[int] = []
 
@@ -135,9 +132,7 @@ ME = os.getuid()
         ("tree", "/home/a/T/x.odt", BOTH, None, ME, "it is gone"),
     ],
 )
-def test_moved_file_is_checked_again(
-    tmp_path: Path, kind: str, original: str, names: Names, content: bytes | None, uid: int, doubt: str
-) -> None:
+def test_moved_file_is_checked_again(tmp_path, kind, original, names, content, uid, doubt):
     if content is not None:
         (tmp_path / "content").write_bytes(content)
     own = program_parts.Own(["Telegram"], [], uid)
@@ -165,7 +160,7 @@ CERTAIN, DOUBT, NONE = "certain", "doubt", "none"
     ],
 )
 @pytest.mark.parametrize("folder", ["x", "Telegram"])
-def test_files_beside_a_program_are_evidence(tmp_path: Path, files: dict[str, bytes], how: str, folder: str) -> None:
+def test_files_beside_a_program_are_evidence(tmp_path, files, how, folder):
     """In a directory of the app's name a library is enough, and what is certain there has the directory for itself."""
     fake.put(tmp_path / folder, files)
     match = evidence.program(Host(str(tmp_path)), f"/{folder}/Telegram", BOTH, "telegram", list(files))
@@ -188,7 +183,7 @@ TEXTS = {f"{number:02}.dll": b"text" for number in range(19)}
         ({**TEXTS, "z.dll": fake.windows()}, True),
     ],
 )
-def test_windows_program_is_certain_beside_others(tmp_path: Path, beside: dict[str, bytes], certain: bool) -> None:
+def test_windows_program_is_certain_beside_others(tmp_path, beside, certain):
     fake.put(tmp_path / "x", {"W.exe": fake.windows(), **beside})
     host = Host(str(tmp_path))
     match, foreign = (evidence.windows(host, "/x/W.exe", is_named) for is_named in (True, False))
@@ -203,13 +198,13 @@ def test_windows_program_is_certain_beside_others(tmp_path: Path, beside: dict[s
         (b"text", {"run": fake.elf()}, False),
     ],
 )
-def test_entry_counts_beside_a_program(tmp_path: Path, entry: bytes, files: dict[str, bytes], reported: bool) -> None:
+def test_entry_counts_beside_a_program(tmp_path, entry, files, reported):
     fake.put(tmp_path / "x", {"a.desktop": entry, **files})
     match = evidence.unpacked(Host(str(tmp_path)), "/x", "a.desktop", [*files, "a.desktop"])
     assert bool(match) is reported and (not match or match.doubt)
 
 
-def test_own_parts_of_an_apps_directory_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_parts_of_an_apps_directory_move(tmp_path, monkeypatch):
     """The program goes first: if the rest cannot, at least that is gone."""
     host, app = Host(str(tmp_path)), dict.fromkeys(("Telegram", "liba.so", "libb.so"), fake.elf())
     for folder in ("app", "opt"):
@@ -242,7 +237,7 @@ def test_own_parts_of_an_apps_directory_move(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs files of root and of others")
 @pytest.mark.parametrize("place", ["opt/wechat", "opt"])
 @pytest.mark.parametrize(("mode", "owner"), [(0o775, 0), (0o757, 0), (0o755, 1000)])
-def test_path_of_the_catalogue_counts_where_only_root_writes(tmp_path: Path, place: str, mode: int, owner: int) -> None:
+def test_path_of_the_catalogue_counts_where_only_root_writes(tmp_path, place, mode, owner):
     """Else anybody has root take a directory of that name, with whatever is in it, away from somebody."""
     tmp_path.chmod(0o755)
     fake.put(tmp_path / "opt/wechat", {"notes": b"text"})
@@ -260,7 +255,7 @@ def test_path_of_the_catalogue_counts_where_only_root_writes(tmp_path: Path, pla
 
 
 @pytest.mark.parametrize(("before", "result"), [(199, True), (200, False)])
-def test_at_most_200_names_of_a_directory_are_checked(tmp_path: Path, before: int, result: bool) -> None:
+def test_at_most_200_names_of_a_directory_are_checked(tmp_path, before, result):
     fake.put(tmp_path / "x", {**{f"a{number:03}": b"" for number in range(before)}, "wechat": fake.elf()})
     host = Host(str(tmp_path))
     assert bool(evidence.named_directory(host, "/x")) is result
@@ -281,9 +276,7 @@ def test_at_most_200_names_of_a_directory_are_checked(tmp_path: Path, before: in
         ("x", "Telegram gone.so", True, "", False),  # users remove files while root looks
     ],
 )
-def test_the_first_sign_of_an_app_is_named(
-    tmp_path: Path, folder: str, files: str, at_a_path: bool, beside: str, own: bool
-) -> None:
+def test_the_first_sign_of_an_app_is_named(tmp_path, folder, files, at_a_path, beside, own):
     names = files.split()
     fake.put(tmp_path / folder, {name: fake.elf() for name in names if name != "gone.so"})
     program = f"/{folder}/Telegram"
@@ -302,7 +295,7 @@ def test_the_first_sign_of_an_app_is_named(
         (b"#" * (16 * 1024 - 9) + b"\nVendor=x", "x"),
     ],
 )
-def test_vendor_of_a_browser_is_evidence(tmp_path: Path, ini: bytes, vendor: str) -> None:
+def test_vendor_of_a_browser_is_evidence(tmp_path, ini, vendor):
     """Tor Browser's program is called firefox: without the vendor, Firefox would be moved in its place."""
     fake.put(tmp_path / "x", {"firefox": fake.elf(), "libxul.so": fake.elf(), "application.ini": ini})
     host, tor = Host(str(tmp_path)), {"processes": ["firefox"], "markers": {"gecko": ["Tor Project"]}}
@@ -322,7 +315,7 @@ def test_vendor_of_a_browser_is_evidence(tmp_path: Path, ini: bytes, vendor: str
         ({}, "", False),
     ],
 )
-def test_package_json_names_the_app(tmp_path: Path, package: dict[str, str], doubt: str, own: bool) -> None:
+def test_package_json_names_the_app(tmp_path, package, doubt, own):
     files = {"wechat": fake.elf(), "libffmpeg.so": fake.elf(), "resources/app.asar": fake.asar(package)}
     fake.put(tmp_path / "x", files)
     host = Host(str(tmp_path))
@@ -332,7 +325,7 @@ def test_package_json_names_the_app(tmp_path: Path, package: dict[str, str], dou
     assert match == evidence.Known("a program of that name, beside libffmpeg.so")
 
 
-def test_a_tool_is_known_by_one_of_its_services_packages(tmp_path: Path) -> None:
+def test_a_tool_is_known_by_one_of_its_services_packages(tmp_path):
     fake.put(tmp_path, {"x": fake.go("github.com/b"), "y": fake.go("github.com/" + "c" * 200), "z": fake.elf()})
     names = named(tunnels={"markers": {"go": ["github.com/a", "github.com/b", "github.com"], "programs": ["x", "z"]}})
     host = Host(str(tmp_path))
@@ -343,7 +336,7 @@ def test_a_tool_is_known_by_one_of_its_services_packages(tmp_path: Path) -> None
     assert evidence.program(host, "/x", names, "tunnels", []), "it needs nothing beside it"
 
 
-def test_file_listed_by_the_archive_is_the_apps_own_with_that_size(tmp_path: Path) -> None:
+def test_file_listed_by_the_archive_is_the_apps_own_with_that_size(tmp_path):
     """No other sign says of such a file that it is the app's and not its user's."""
     fake.put(tmp_path / "wechat", fake.electron("wechat", "wechat"))
     host, native = Host(str(tmp_path)), "resources/app.asar.unpacked/native.bin"
@@ -357,7 +350,7 @@ def test_file_listed_by_the_archive_is_the_apps_own_with_that_size(tmp_path: Pat
 
 @pytest.mark.parametrize(("flags", "result"), [(6, True), (7, True), (5, False), (4, False)])
 @pytest.mark.parametrize("shift", [0, 8])
-def test_go_program_without_sections_names_its_package(flags: int, result: bool, shift: int) -> None:
+def test_go_program_without_sections_names_its_package(flags, result, shift):
     """`strip` can take the table of sections away; Go lays this at a multiple of sixteen (debug/buildinfo)."""
     content = bytearray(fake.elf({".text": b"", ".data": b"x" * 200}))
     struct.pack_into("<Q", content, 40, 0)  # where the sections' table is
@@ -372,7 +365,7 @@ def test_go_program_without_sections_names_its_package(flags: int, result: bool,
 
 
 @pytest.mark.parametrize("name", ["chat", "tool"])
-def test_many_names_hide_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_many_names_hide_no_evidence(tmp_path, monkeypatch, name):
     entry: dict[str, Any] = {"packages": {}, "paths": [], "processes": ["chat", "chat-gui"]}
     names = Names({"chat": {**entry, "markers": {"programs": ["tool"]}}, "other": {**entry, "processes": ["other"]}})
     signs = {"chat", "chat-gui", "tool", "resources", "icudtl.dat", "AppRun"}

@@ -1,7 +1,5 @@
 """Launchers: desktop entries and units of apps, of container runners, and as adversaries write them."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Sequence
@@ -64,7 +62,7 @@ def observe(root: Path, system: bool = True, installed: Sequence[str] = (), **de
     ]
 
 
-def test_a_desktop_with_the_usual_name_is_scanned_once(tmp_path: Path) -> None:
+def test_a_desktop_with_the_usual_name_is_scanned_once(tmp_path):
     put(tree(tmp_path), "/home/alice/Desktop/a.desktop", OPENS)
     assert len(observe(tmp_path, alice="/home/alice/Desktop")) == 1
 
@@ -101,13 +99,13 @@ LONG = "https://wechat.example/" + "x" * 300
         (UNIT, "[Desktop Entry]\nExec=/usr/bin/wechat", "", "", "", ""),
     ],
 )  # fmt: skip
-def test_launcher_service(tmp_path: Path, path: str, text: str, service: str, kind: str, why: str, doubt: str) -> None:
+def test_launcher_service(tmp_path, path, text, service, kind, why, doubt):
     put(tree(tmp_path), path, text + "\n")
     result = [result for result in observe(tmp_path) if result[0] != "qq"]
     assert result == ([(service, kind, path, "alice", why, doubt)] if service else [])
 
 
-def test_file_is_reported_once_for_a_service(tmp_path: Path) -> None:
+def test_file_is_reported_once_for_a_service(tmp_path):
     root = tree(tmp_path)
     text = f"{OPENS}URL=https://chat.example/\nX-WebApp-URL=https://wechat.example/again\nName=微信\n"
     for name in ("a", "b"):
@@ -126,9 +124,7 @@ def test_file_is_reported_once_for_a_service(tmp_path: Path) -> None:
         ("list", "/home/alice/.local/bin", Unseen("no"), ["a.desktop", "b.desktop"], []),  # the file scan tells that
     ],
 )
-def test_unread_launcher_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, closed: str, error: Exception, names: Any, unseen: Any
-) -> None:
+def test_unread_launcher_is_reported(tmp_path, monkeypatch, method, closed, error, names, unseen):
     put(tree(tmp_path), f"{MENU}/a.desktop", OPENS)
     put(tmp_path, f"{MENU}/b.desktop", OPENS)
     put(tmp_path, "/home/alice/.local/bin/wechat")
@@ -157,7 +153,7 @@ NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
         ({"paths": ["/opt/wechat"]}, f"{ENTRY}Exec=/opt/wechat\n"),
     ],
 )
-def test_any_name_of_an_app_has_launchers_searched(tmp_path: Path, more: dict[str, Any], text: str) -> None:
+def test_any_name_of_an_app_has_launchers_searched(tmp_path, more, text):
     put(tree(tmp_path), f"{AUTOSTART}/a.desktop", text)
     host = Host(str(tmp_path))
     of = {"wechat": {**NOTHING, **more}, "other": NOTHING}
@@ -169,7 +165,7 @@ def test_any_name_of_an_app_has_launchers_searched(tmp_path: Path, more: dict[st
 BROWSER = "/home/alice/.config/chromium/Default/Web Applications"
 
 
-def test_a_web_app_that_a_browser_installed(tmp_path: Path) -> None:
+def test_a_web_app_that_a_browser_installed(tmp_path):
     put(tree(tmp_path), f"{BROWSER}/_crx_{APP}/notes.txt", "dear")
     (tmp_path / f"{BROWSER}/_crx_{APP}/icon.png"[1:]).write_bytes(b"\x89PNG\r\n\x1a\n")
     put(tmp_path, f"{BROWSER}/_crx_{'a' * 32}/icon.png", "")
@@ -185,7 +181,7 @@ def test_a_web_app_that_a_browser_installed(tmp_path: Path) -> None:
     assert launchers.installed(Host(str(tmp_path)), SERVICES, paths[1:], lambda path: ALICE) == []
 
 
-def test_a_web_app_of_a_package_stays_what_it_is(tmp_path: Path) -> None:
+def test_a_web_app_of_a_package_stays_what_it_is(tmp_path):
     root = tree(tmp_path)
     put(root, "/usr/bin/dpkg-query", "", 0o755)
     put(root, f"/opt/Web Applications/_crx_{APP}/icon.png", "")
@@ -245,7 +241,7 @@ DBX = "distrobox-enter"
         ("", None),
     ],
 )
-def test_line_of_a_container_runner_names_its_program(line: str, result: tuple[str, str, str] | None) -> None:
+def test_line_of_a_container_runner_names_its_program(line, result):
     inside = container_launchers.launched(desktop_entries.arguments(line))
     assert (tuple(inside) if inside else None) == result
 
@@ -253,7 +249,7 @@ def test_line_of_a_container_runner_names_its_program(line: str, result: tuple[s
 @given(
     st.lists(st.sampled_from(["podman", "exec", "--", "-e", "env", "sudo", "distrobox-enter", "waydroid", "app", "x"]))
 )
-def test_any_line_is_read(words: list[str]) -> None:
+def test_any_line_is_read(words):
     inside = container_launchers.launched(words)
     assert inside is None or bool(inside.program) != bool(inside.android)
 
@@ -277,7 +273,7 @@ BOX = "/usr/bin/distrobox-enter  -n box  --   {} -- %u "
         ("/home/alice/Desktop/a.desktop", "waydroid app launch com.tencent.mm", ("wechat", "launcher", True)),
     ],
 )
-def test_container_launcher(tmp_path: Path, path: str, line: str, result: tuple[str, str, bool] | None) -> None:
+def test_container_launcher(tmp_path, path, line, result):
     root = tree(tmp_path)
     put(root, path, EXEC_ENTRY.format(line))
     portable_apps, unseen = launchers.find_launchers(Host(str(root)), BOXED, find_boxed, [ALICE, BOB], True)
@@ -286,7 +282,7 @@ def test_container_launcher(tmp_path: Path, path: str, line: str, result: tuple[
 
 
 @pytest.mark.parametrize(("length", "certain"), [(4096, True), (4097, False)])
-def test_a_path_that_the_kernel_would_not_open_is_no_path_of_the_catalogue(length: int, certain: bool) -> None:
+def test_a_path_that_the_kernel_would_not_open_is_no_path_of_the_catalogue(length, certain):
     program = "/opt/wechat/".ljust(length - len("/wechat"), "x") + "/wechat"
     ((_, _, doubt),) = container_launchers.Known(BOXED).claims(
         "/x.desktop", [["podman", "exec", "box", program]], find_boxed
@@ -317,7 +313,7 @@ fi
         ("wechat", "# distrobox_binary\n" + "\texec '/" + "x" * 100_000, []),
     ],
 )
-def test_a_script_that_distrobox_exported(tmp_path: Path, name: str, text: str, certain: list[bool]) -> None:
+def test_a_script_that_distrobox_exported(tmp_path, name, text, certain):
     root = tree(tmp_path)
     put(root, f"/home/alice/.local/bin/{name}", text, 0o755)
     portable_apps, unseen = launchers.find_launchers(Host(str(root)), BOXED, find_boxed, [ALICE], False)
@@ -340,7 +336,7 @@ def test_a_script_that_distrobox_exported(tmp_path: Path, name: str, text: str, 
         ('""', []),
     ],
 )
-def test_line_is_split_into_arguments(command: str, words: list[str]) -> None:
+def test_line_is_split_into_arguments(command, words):
     assert arguments(command) == words
 
 
@@ -359,7 +355,7 @@ def test_line_is_split_into_arguments(command: str, words: list[str]) -> None:
         ("env", "", ""),
     ],
 )
-def test_line_starts_a_program_or_a_flatpak(command: str, program: str, flatpak: str) -> None:
+def test_line_starts_a_program_or_a_flatpak(command, program, flatpak):
     assert started(arguments(command)) == (program, flatpak)
 
 

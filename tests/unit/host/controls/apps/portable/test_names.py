@@ -1,7 +1,5 @@
 """By which names copies of restricted apps are looked for: a name that is lost is a program that nobody sees."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -37,7 +35,7 @@ SERVICES = {"wechat": WECHAT, "boxapp": BOX, "chat": CHAT}
 NAMES = Names(SERVICES)
 
 
-def test_key_of_an_entry_gives_names_of_its_kind() -> None:
+def test_key_of_an_entry_gives_names_of_its_kind():
     assert NAMES.programs == {"wx": ["wechat", "chat"], "WeChatAppEx": ["wechat"], "box-sync": ["boxapp"]}
     assert NAMES.portable_apps == {"Box": ["boxapp"]}
     assert NAMES.windows == {"WeChat.exe": {"wechat": ["/tencent/wechat/wechat.exe", "/weixin/wechat.exe"]}}
@@ -57,7 +55,7 @@ def test_key_of_an_entry_gives_names_of_its_kind() -> None:
     assert NAMES.all == {"wx", "WeChatAppEx", "box-sync", "Box", "WeChat.exe", "Wechat-Entry.desktop", "WxTool"}
 
 
-def test_the_names_of_one_app() -> None:
+def test_the_names_of_one_app():
     assert NAMES.programs_of("wechat") == ["wx", "WeChatAppEx", "WxTool"]
     assert NAMES.programs_of("boxapp") == ["box-sync"]
     assert (NAMES.entries_of("wechat"), NAMES.entries_of("chat")) == (["Wechat-Entry.desktop"], [])
@@ -73,7 +71,7 @@ def test_the_names_of_one_app() -> None:
         ("/opt/apps/wechat/files", "wechat", False),
     ],
 )
-def test_a_directory_that_is_an_apps_own(directory: str, service: str, own: bool) -> None:
+def test_a_directory_that_is_an_apps_own(directory, service, own):
     assert NAMES.own(directory, service) is own
 
 
@@ -91,12 +89,12 @@ def test_a_directory_that_is_an_apps_own(directory: str, service: str, own: bool
         ("/srv", "_crx_abc", False),
     ],
 )
-def test_only_names_of_portable_apps_are_checked_in_a_directory(directory: str, name: str, chosen: bool) -> None:
+def test_only_names_of_portable_apps_are_checked_in_a_directory(directory, name, chosen):
     for names in ([name], [name, "other.AppImage"]):
         assert set(NAMES.choose(directory, names)) == ({name} if chosen else set())
 
 
-def test_more_directories_of_many_things_take_no_name_away() -> None:
+def test_more_directories_of_many_things_take_no_name_away():
     names = Names(SERVICES, ["/home/alice"])
     more = names.beside(["/srv/tools"])
     assert vars(more) == {**vars(names), "program_folders": {*names.program_folders, "/srv/tools"}}

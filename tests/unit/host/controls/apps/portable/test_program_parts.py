@@ -4,10 +4,7 @@ A name counts only with the content that an app has under it. Each name is tried
 have under the same name: a mistake in either direction leaves a program, or takes a thesis.
 """
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import made_apps as fake
 import pytest
@@ -73,7 +70,7 @@ THESES = (
 
 
 @pytest.mark.parametrize("name", OWN_NAMES)
-def test_name_counts_with_the_content_of_an_app_alone(tmp_path: Path, name: str) -> None:
+def test_name_counts_with_the_content_of_an_app_alone(tmp_path, name):
     own = program_parts.Own(["own-program"], ["app.desktop"], os.getuid())
     place = tmp_path / "app" / name
     for content in OWN_NAMES[name]:
@@ -88,19 +85,19 @@ def test_name_counts_with_the_content_of_an_app_alone(tmp_path: Path, name: str)
             assert own.layout(Host(str(tmp_path)), "/app") == program_parts.Layout(False, [], [name]), content
 
 
-def test_no_name_is_taken_by_that_is_not_tried_here() -> None:
+def test_no_name_is_taken_by_that_is_not_tried_here():
     assert {*program_parts.FILES, *program_parts.HELPERS, *program_parts.SCRIPTS} <= set(OWN_NAMES)
     assert set(program_parts.SUFFIXES) == {".asar", ".ja", ".pak", ".qm"}
 
 
-def test_a_part_counts_wherever_it_lies_and_a_program_by_its_name_alone(tmp_path: Path) -> None:
+def test_a_part_counts_wherever_it_lies_and_a_program_by_its_name_alone(tmp_path):
     fake.put(tmp_path / "app", {"locales/de.pak": fake.pak(), "a.out": ELF})
     layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert layout == program_parts.Layout(False, ["/app/locales"], ["a.out"])
 
 
 @pytest.mark.parametrize("name", ["icon.png", "icon.ico", "icon.icns", "icon.jpg", "icon.png.txt"])
-def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path: Path, name: str) -> None:
+def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path, name):
     fake.put(tmp_path / "app", {name: b"\x89PNG\r\n"})
     layout = program_parts.Own((), (), os.getuid(), pictures=True).layout(Host(str(tmp_path)), "/app")
     assert layout.whole is (name.rpartition(".")[2] in ("png", "ico", "icns"))
@@ -109,13 +106,13 @@ def test_pictures_alone_are_own_in_a_web_apps_folder(tmp_path: Path, name: str) 
 @pytest.mark.parametrize(
     "folder", ["data", "downloads", "profiles", "tdata", "user data", "userdata", ".git", ".hg", ".svn"]
 )
-def test_personal_folder_inside_an_app_stays(tmp_path: Path, folder: str) -> None:
+def test_personal_folder_inside_an_app_stays(tmp_path, folder):
     fake.put(tmp_path / "app", {"Telegram": ELF, f"{folder.title()}/lib.so": ELF, f"deep/{folder}/x.so": ELF})
     layout = program_parts.Own(["Telegram"], [], os.getuid()).layout(Host(str(tmp_path)), "/app")
     assert layout == program_parts.Layout(False, ["/app/Telegram"], [folder.title(), f"deep/{folder}"])
 
 
-def test_a_text_that_is_larger_than_any_licence_stays(tmp_path: Path) -> None:
+def test_a_text_that_is_larger_than_any_licence_stays(tmp_path):
     """Programs and libraries are as large as they are; a text of that name and size is somebody's own."""
     fake.put(tmp_path / "app", {"LICENSE": b"Copyright", "libx.so": ELF})
     for name, size in (("LICENSE", program_parts.LARGEST_TEXT + 1), ("libx.so", program_parts.LARGEST_TEXT + 1)):
@@ -128,7 +125,7 @@ def test_a_text_that_is_larger_than_any_licence_stays(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
 @pytest.mark.parametrize("theirs", ["app", "app/libx.so", "app/deep", "app/deep/liby.so"])
-def test_file_of_another_owner_stays(tmp_path: Path, theirs: str) -> None:
+def test_file_of_another_owner_stays(tmp_path, theirs):
     fake.put(tmp_path / "app", {"libx.so": ELF, "deep/liby.so": ELF}, 1234)
     own = program_parts.Own([], [], 1234)
     assert own.layout(Host(str(tmp_path)), "/app").whole
@@ -140,13 +137,13 @@ def test_file_of_another_owner_stays(tmp_path: Path, theirs: str) -> None:
 
 
 @pytest.mark.parametrize(("levels", "fine"), [(39, True), (40, False)])
-def test_exactly_so_deep_is_looked(tmp_path: Path, levels: int, fine: bool) -> None:
+def test_exactly_so_deep_is_looked(tmp_path, levels, fine):
     fake.put(tmp_path / "app", {"d/" * levels + "lib.so": ELF})
     own = program_parts.Own([], [], os.getuid())
     assert bool(own.unlike(Host(str(tmp_path)), "/app", "/app")) is not fine
 
 
-def test_links_devices_and_empty_directories_stay(tmp_path: Path) -> None:
+def test_links_devices_and_empty_directories_stay(tmp_path):
     app = tmp_path / "app"
     fake.put(app, {"libx.so.1": fake.elf()})
     (app / "libx.so").symlink_to("libx.so.1")
@@ -167,7 +164,7 @@ FRAME = (
 
 
 @pytest.mark.parametrize("name", FRAME)
-def test_part_of_a_frame_identifies_an_app_by_content(tmp_path: Path, name: str) -> None:
+def test_part_of_a_frame_identifies_an_app_by_content(tmp_path, name):
     """A program with nothing of the kind beside it is known by its name alone, and stays."""
     fake.put(tmp_path / "app", {name: OWN_NAMES[name][0], "notes": b"x"})
     assert evidence.sign(Host(str(tmp_path)), "/app") == name

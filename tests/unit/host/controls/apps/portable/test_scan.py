@@ -1,7 +1,5 @@
 """The scan of portable apps: odd directories, shared places, memory between scans, and moves into the quarantine."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -51,7 +49,7 @@ def plan(**settings: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path):
     for place in ("home/alice", "proc", "etc", "var/lib"):
         (tmp_path / place).mkdir(parents=True)
     (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
@@ -70,14 +68,14 @@ def paths(apps: PortableApps) -> list[tuple[str, str]]:
     return sorted((app.kind, app.path) for app in apps.found)
 
 
-def test_where_nothing_is_looked_for_nothing_is_scanned(host: Host) -> None:
+def test_where_nothing_is_looked_for_nothing_is_scanned(host):
     host.scan = None  # type: ignore[assignment]  # what calls it fails
     nothing = {"a": {"packages": {}, "processes": [], "paths": []}}
     results = scan_files(host, nothing, Names(nothing), Region(HOMES, ["/home"]), [], {})
     assert results == PortableApps([], [], [], {}, {})
 
 
-def test_unread_home_leaves_its_rules_unknown(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_home_leaves_its_rules_unknown(host, monkeypatch):
     real = os.open
 
     def refuse(name: Any, flags: int, *rest: Any, **more: Any) -> int:
@@ -92,9 +90,7 @@ def test_unread_home_leaves_its_rules_unknown(host: Host, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("theirs", "reported"), [([], True), (["/opt/shared"], False), (["/opt/other"], True)])
-def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(
-    host: Host, theirs: list[str], reported: bool
-) -> None:
+def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(host, theirs, reported):
     put(host, "/opt/shared/wechat")
     place = search(host, Region({}, ["/opt"]))
     place.named("wechat", "/opt/shared/wechat", theirs)
@@ -104,7 +100,7 @@ def test_file_that_another_process_scans_is_not_scanned_as_the_hosts(
 @pytest.mark.parametrize(
     "make", [os.mkfifo, os.mkdir, lambda place: place.symlink_to("/bin/sh")], ids=["pipe", "directory", "link"]
 )
-def test_odd_file_hides_no_program_behind_it(host: Host, make: Any) -> None:
+def test_odd_file_hides_no_program_behind_it(host, make):
     """A user has made it; the names of a directory are gone through in their order."""
     put(host, "/home/alice/x/wechat")
     put(host, "/home/alice/x/_crx_abc")
@@ -114,7 +110,7 @@ def test_odd_file_hides_no_program_behind_it(host: Host, make: Any) -> None:
     assert [app.path for app in region.found] == ["/home/alice/x/wechat"] and region.unseen == []
 
 
-def test_unread_directory_is_reported_and_hides_no_other(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_directory_is_reported_and_hides_no_other(host, monkeypatch):
     for name in ("a", "b", "c"):
         put(host, f"/home/alice/{name}/wechat")
     real = Host.list
@@ -130,7 +126,7 @@ def test_unread_directory_is_reported_and_hides_no_other(host: Host, monkeypatch
     assert sorted(results.unseen) == ["cannot read /home/alice/a", "cannot read /home/alice/b"]
 
 
-def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Host) -> None:
+def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host):
     """Beside them may lie what somebody else has put there to have it moved."""
     put(host, "/tmp/wechat")
     put(host, "/tmp/signal-desktop")
@@ -150,14 +146,14 @@ def test_in_a_shared_directory_only_the_files_of_that_user_are_checked(host: Hos
     ],
     ids=["file", "directory", "empty", "pipe", "link"],
 )
-def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host: Host, make: Any, kind: str) -> None:
+def test_path_below_a_home_counts_as_file_or_directory_with_a_program(host, make, kind):
     make(Path(f"{host.root}/home/alice/.wechat"))
     results = scan_region(host, OF_ALICE)
     assert paths(results) == ([(kind, "/home/alice/.wechat")] if kind else []) and not results.unseen
 
 
 @pytest.mark.parametrize("name", ["chisel-linux-amd64", "signal"])
-def test_small_file_with_an_appimage_mark_is_not_an_appimage(host: Host, name: str) -> None:
+def test_small_file_with_an_appimage_mark_is_not_an_appimage(host, name):
     """What unpacks an AppImage is larger, and so is every program that Go makes."""
     content = fake.elf({".go.buildinfo": fake.build_info(CHISEL)}, b"AI\x02")
     for size, is_image in ((0, False), (appimage.SMALLEST - 1, False), (appimage.SMALLEST, True)):
@@ -165,7 +161,7 @@ def test_small_file_with_an_appimage_mark_is_not_an_appimage(host: Host, name: s
         assert paths(scan_region(host, OF_ALICE)) == [("appimage", f"/home/alice/bin/{name}")] * is_image
 
 
-def test_services_of_a_file_are_reported_once_and_in_order() -> None:
+def test_services_of_a_file_are_reported_once_and_in_order():
     """Whichever was found first: else a report differs from run to run, or one finding is written over the other."""
     both = [PortableApp([service], "program", "/x/tool", "tool", None, "") for service in ("b", "c", "a", "b")]
     assert [app.services for app in scan._outermost(both)] == [["a", "b", "c"]]
@@ -180,13 +176,13 @@ def test_services_of_a_file_are_reported_once_and_in_order() -> None:
         ("drive_c/x/drive_c/WeChat.exe", fake.windows(), False),
     ],
 )
-def test_a_windows_program_counts_in_a_wine_prefix(host: Host, path: str, content: bytes, certain: bool | None) -> None:
+def test_a_windows_program_counts_in_a_wine_prefix(host, path, content, certain):
     put(host, f"{HOME}/{path}", content, 0o644)
     put(host, f"{HOME}/{path.rpartition('/')[0]}/a.dll", fake.windows(), 0o644)
     assert ([app.doubt == "" for app in scan_region(host).found] or [None]) == [certain]
 
 
-def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host: Host) -> None:
+def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host):
     for path in ("Signal-7.1.AppImage", "signal-2.0/signal-3.1.AppImage", "signal-4.2/signal.AppImage"):
         put(host, f"/home/alice/{path}", fake.image("signal-desktop"))
     results = scan_region(host).found
@@ -194,7 +190,7 @@ def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host: Host) ->
     assert {(app.name.lower()[:6], app.owner) for app in results} == {("signal", ALICE)}
 
 
-def test_portable_app_has_owner_and_evidence(host: Host) -> None:
+def test_portable_app_has_owner_and_evidence(host):
     put(host, "/home/alice/x/wechat")
     (app,) = scan_region(host).found
     detail = "a program of that name, known by its name alone, so it is not moved"
@@ -203,7 +199,7 @@ def test_portable_app_has_owner_and_evidence(host: Host) -> None:
 
 
 @pytest.mark.parametrize("error", [Unseen("x"), ControlError("x"), ValueError(), EOFError(), KeyError(), TypeError()])
-def test_damaged_memory_is_read_anew(host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_damaged_memory_is_read_anew(host, monkeypatch, error):
     def failing(*_: Any) -> Any:
         raise error
 
@@ -219,7 +215,7 @@ MEMORY = Memory({"/opt": [1]}, "6 names", "2026-11-25T08:00:00Z", 3, {"npm": ([2
     ("names", "every", "begins", "runs"),
     [("names", 30, True, 4), ("names", 4, False, 3), ("names", 4, True, None), ("others", 30, False, None)],
 )
-def test_memory_of_same_names_is_used(host: Host, names: str, every: int, begins: bool, runs: int | None) -> None:
+def test_memory_of_same_names_is_used(host, names, every, begins, runs):
     keep(host, MEMORY._replace(stamp=remembered(host, "names", 1).stamp), begins)
     results = remembered(host, names, every)
     if runs is None:
@@ -232,14 +228,14 @@ def test_memory_of_same_names_is_used(host: Host, names: str, every: int, begins
     ("change", "results"),
     [({}, {"/home/alice": [1]}), ({"stamp": "t"}, {}), ({"full_at": "later"}, {}), ({"fresh": True}, {})],
 )
-def test_users_file_counts_with_its_own_scan(host: Host, change: dict[str, Any], results: dict[str, Any]) -> None:
+def test_users_file_counts_with_its_own_scan(host, change, results):
     memory = Memory({}, "s", "now", 0)
     text = scan_cache.text_of_user(memory, {}, {"/home/alice": [1]})  # type: ignore[dict-item]
     keep(host, memory._replace(users={"1000": text}))
     assert of_user(host, memory._replace(**change), 1000) == results
 
 
-def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch):
     memory: Any = Memory({}, "s", "now", 0)
     match: Any = {"/a": [1]}
     text = scan_cache.text_of_user(memory, {}, match)
@@ -252,7 +248,7 @@ def test_users_text_is_made_for_news_and_dropped_beyond_the_limit(monkeypatch: p
     assert stamps[0] == "s" and stamps[1] == stamps[2] != stamps[3] and stamps[1].startswith("s ")
 
 
-def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host: Host) -> None:
+def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host):
     for name in ("walk-1", "walk-2", "walk-3", "walk.json", "other"):
         host.write(f"/var/lib/proscribe/apps/{name}", name)
     keep(host, Memory({}, "s", "now", 0, users={"1": None, "2": "", "4": "text"}))
@@ -260,7 +256,7 @@ def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host: Host) -> N
     assert [path.rpartition("/")[2] for path in sorted(scan_cache.traces(host))] == ["walk", "walk-1", "walk-4"]
 
 
-def test_app_of_a_package_system_is_reported_and_stays(host: Host) -> None:
+def test_app_of_a_package_system_is_reported_and_stays(host):
     """Else an environment of pipx is taken apart, although another of its programs needs the rest."""
     for name in ("wechat", "libcef.so"):
         put(host, f"/opt/venv/wechat/{name}")
@@ -272,7 +268,7 @@ def test_app_of_a_package_system_is_reported_and_stays(host: Host) -> None:
 
 
 @pytest.mark.parametrize("doubt", ["", "known by its name alone"])
-def test_app_of_a_host_package_stays_with_its_doubt(host: Host, doubt: str) -> None:
+def test_app_of_a_host_package_stays_with_its_doubt(host, doubt):
     put(host, "/usr/bin/dpkg-query", b"")
     put(host, "/opt/x/wechat")
     host._run = lambda argv, **options: Result(0, "some: x\n", "")
@@ -291,7 +287,7 @@ def test_app_of_a_host_package_stays_with_its_doubt(host: Host, doubt: str) -> N
         ("/home/alice/x", ELF, False, False),
     ],
 )
-def test_browser_counts_in_a_home(host: Host, directory: str, content: bytes, sign: bool, counts: bool) -> None:
+def test_browser_counts_in_a_home(host, directory, content, sign, counts):
     put(host, f"{directory}/firefox", content)
     if sign:
         put(host, f"{directory}/libcef.so")
@@ -301,7 +297,7 @@ def test_browser_counts_in_a_home(host: Host, directory: str, content: bytes, si
 
 
 @pytest.mark.parametrize(("mode", "state"), [("report", "not_applicable"), ("audit", "noncompliant")])
-def test_browsers_that_no_policy_reaches_are_reported(host: Host, mode: str, state: str) -> None:
+def test_browsers_that_no_policy_reaches_are_reported(host, mode, state):
     for path in (f"{HOME}/bin/dillo", f"{HOME}/chrome-linux/chrome", "/opt/google/chrome/chrome"):
         put(host, path)
     for path in (f"{HOME}/chrome-linux/icudtl.dat", "/opt/google/chrome/icudtl.dat"):
@@ -335,7 +331,7 @@ UNIT = b"[Service]\nExecStart=/usr/bin/wechat\n"
     ],
     ids=["Windows", "web app", "notes beside a web app", "launcher", "autostart", "unit", "name alone", "AppImage"],
 )
-def test_portable_app_is_moved_whole_and_comes_back(host: Host, files: dict[str, bytes], moved: list[str]) -> None:
+def test_portable_app_is_moved_whole_and_comes_back(host, files, moved):
     """The table of installation routes promises this. All beside the app stays."""
     for path, content in files.items():
         put(host, path, content, 0o644)
@@ -360,7 +356,7 @@ def test_portable_app_is_moved_whole_and_comes_back(host: Host, files: dict[str,
         pytest.param({}, "/opt/app2/x", True, id="beside it"),
     ],
 )
-def test_app_that_moves_with_a_directory_is_reported_with_it(outer: dict[str, Any], path: str, stays: bool) -> None:
+def test_app_that_moves_with_a_directory_is_reported_with_it(outer, path, stays):
     """Else nobody reports a program that stays."""
     tree = PortableApp(["a"], "tree", "/opt/app", "app", None, "")._replace(**outer)
     inner = PortableApp(["b"], "program", path, "x", None, "")

@@ -1,7 +1,5 @@
 """The archive in an AppImage: all forms of it are read, and none beyond bounds."""
 
-from __future__ import annotations
-
 import functools
 import struct
 import zlib
@@ -57,7 +55,7 @@ FORMS = [PLAIN, LONG, PACKED, ("lzma", True, True), ("xz", True, False)]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
-def test_an_archive_is_read_in_all_its_forms(form: tuple[str, bool, bool]) -> None:
+def test_an_archive_is_read_in_all_its_forms(form):
     archive = opened(made_in(*form))
     assert [name for name, _ in archive.listed(archive.node(archive.root))] == sorted(TREE)
     for name, content in FILES.items():
@@ -69,7 +67,7 @@ def test_an_archive_is_read_in_all_its_forms(form: tuple[str, bool, bool]) -> No
 
 
 @pytest.mark.parametrize("form", [LONG, PACKED])
-def test_path_leads_as_in_the_kernel(form: tuple[str, bool, bool]) -> None:
+def test_path_leads_as_in_the_kernel(form):
     for path, content in {
         "/usr//bin/./run": b"run it!",
         "usr/../small": b"tiny!",
@@ -98,7 +96,7 @@ def test_path_leads_as_in_the_kernel(form: tuple[str, bool, bool]) -> None:
         ({"method": 3}, "packed with an unknown method"),
     ],
 )
-def test_head_is_read_within_limits(other: dict[str, int], why: str) -> None:
+def test_head_is_read_within_limits(other, why):
     result = Maker(TREE).archive(**other)
     if why:
         with pytest.raises(Unreadable, match=why):
@@ -109,7 +107,7 @@ def test_head_is_read_within_limits(other: dict[str, int], why: str) -> None:
             opened(result[:95])
 
 
-def test_an_archive_that_is_cut_short_anywhere_is_unreadable() -> None:
+def test_an_archive_that_is_cut_short_anywhere_is_unreadable():
     """Never a part of what was in it, and no other error: it is a file that its user made."""
     tree = {"a": FILES["odd"], "b": {"c": b"it is"}}
     result = Maker(tree).archive()
@@ -120,7 +118,7 @@ def test_an_archive_that_is_cut_short_anywhere_is_unreadable() -> None:
 
 
 @pytest.mark.parametrize(("blocks", "fine"), [(7, True), (6, False)])
-def test_blocks_are_unpacked_up_to_the_limit(monkeypatch: pytest.MonkeyPatch, blocks: int, fine: bool) -> None:
+def test_blocks_are_unpacked_up_to_the_limit(monkeypatch, blocks, fine):
     """For `a` one of inodes, one of names, three of its own, one of fragments, and its end."""
     monkeypatch.setattr(squashfs, "MOST_BLOCKS", blocks)
     archive = opened(Maker({"a": filled(3 * BLOCK + 1)}).archive())
@@ -129,7 +127,7 @@ def test_blocks_are_unpacked_up_to_the_limit(monkeypatch: pytest.MonkeyPatch, bl
 
 
 @pytest.mark.parametrize(("names", "fine"), [(10, True), (9, False)])
-def test_names_are_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch, names: int, fine: bool) -> None:
+def test_names_are_read_up_to_the_limit(monkeypatch, names, fine):
     monkeypatch.setattr(squashfs, "MOST_NAMES", names)
     archive = opened(Maker({f"a{number}": b"" for number in range(10)}).archive())
     with nullcontext() if fine else pytest.raises(Unreadable, match="a directory of its archive is too large"):
@@ -137,7 +135,7 @@ def test_names_are_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch, names: 
 
 
 @pytest.mark.parametrize(("steps", "links", "content"), [(32, 0, b"it"), (33, 0, None), (1, 7, b"it"), (1, 8, None)])
-def test_link_is_followed_up_to_the_limit(steps: int, links: int, content: bytes | None) -> None:
+def test_link_is_followed_up_to_the_limit(steps, links, content):
     tree = {"it": b"it", "l0": "./" * (steps - 1) + "it", **{f"l{n + 1}": f"l{n}" for n in range(links)}}
     assert content_of(opened(Maker(tree).archive()), f"l{links}") == content
 
@@ -151,7 +149,7 @@ class Bomb(Maker):
         return len(body)
 
 
-def test_block_is_never_larger_than_the_archive_says() -> None:
+def test_block_is_never_larger_than_the_archive_says():
     """One of 4 KiB would otherwise be a gigabyte, unpacked or read."""
     assert content_of(opened(Bomb({"a": b"x" * BLOCK}).archive()), "a") == bytes(BLOCK)
     result = bytearray(Maker({"a": b"x" * BLOCK}, packed=False).archive())
@@ -161,14 +159,14 @@ def test_block_is_never_larger_than_the_archive_says() -> None:
         content_of(opened(bytes(result)), "a")
 
 
-def test_damaged_block_is_unreadable() -> None:
+def test_damaged_block_is_unreadable():
     result = Maker(TREE).archive()
     block = zlib.compress(FILES["odd"][:BLOCK])
     with pytest.raises(Unreadable, match="cannot be unpacked"):
         content_of(opened(result.replace(block, bytes(len(block)))), "odd")
 
 
-def test_large_file_is_read_at_its_beginning() -> None:
+def test_large_file_is_read_at_its_beginning():
     content = filled(300 * BLOCK + 1)
     result = Maker({"a": content}).archive()
     assert content_of(opened(result), "a", 50 * BLOCK + 1) == content[: 50 * BLOCK + 1]
@@ -177,7 +175,7 @@ def test_large_file_is_read_at_its_beginning() -> None:
 
 
 @pytest.mark.parametrize("short", range(1, 22))
-def test_a_list_of_names_that_is_cut_short_lists_what_is_whole(short: int) -> None:
+def test_a_list_of_names_that_is_cut_short_lists_what_is_whole(short):
     result = Maker({"a": b"", "b": b""}, packed=False).archive()
     listing = 12 + 2 * 9
     cut = result.replace(struct.pack("<IIH", 0, 2, listing + 3), struct.pack("<IIH", 0, 2, listing + 3 - short))

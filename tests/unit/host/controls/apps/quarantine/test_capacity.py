@@ -1,11 +1,8 @@
 """The quarantine's bounds: holes stay holes, room is left, nobody has all of it, nothing is kept for ever."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +20,7 @@ def taken(host: Host, path: str = FILE, **how: Any) -> Item:
     return next(item for item in manifest.items(host) if item.path == path)
 
 
-def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path: Path) -> None:
+def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path):
     """Two files of a tebibyte that differ in one place only, or in their length only, have different sums."""
     variants = {"a": (2**39, 2**40), "b": (2**39 + 4096, 2**40), "c": (2**39, 2**40 + 1)}
     for name, (place, size) in variants.items():
@@ -41,9 +38,7 @@ def test_holes_of_any_length_are_neither_read_nor_confused(tmp_path: Path) -> No
     assert (tmp_path / "copy").stat().st_blocks * 512 < 2**20
 
 
-def test_differing_copy_never_replaces_the_original(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_differing_copy_never_replaces_the_original(host, tmp_path, monkeypatch):
     in_two_file_systems(monkeypatch, tmp_path)
     content = (tmp_path / FILE[1:]).read_bytes()
 
@@ -80,12 +75,12 @@ class Full:
         ((1, 951), Full(10 * 1024**3), "of the inodes"),
     ],
 )
-def test_a_reserve_stays_free(extent: tuple[int, int], disk: Any, why: str) -> None:
+def test_a_reserve_stays_free(extent, disk, why):
     refusal = capacity.too_much(directories.Extent(*extent), disk)
     assert why in refusal and bool(why) == bool(refusal)
 
 
-def test_only_what_is_copied_needs_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_copied_needs_room(host, monkeypatch):
     """Within one file system only a name changes: a full disk keeps nothing from being taken."""
     monkeypatch.setattr(capacity, "free", lambda of: 0)
     monkeypatch.chdir("/proc")  # whatever file system the run was started on
@@ -101,7 +96,7 @@ def test_only_what_is_copied_needs_room(host: Host, monkeypatch: pytest.MonkeyPa
     assert "there is no room for it in /var/lib/proscribe" in capacity.lacking(host, [FILE])
 
 
-def test_missing_file_needs_no_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_needs_no_room(host, monkeypatch):
     assert [capacity.lacking(host, paths) for paths in (["/home/alice/gone/deeper"], [])] == ["", ""]
     monkeypatch.setattr(capacity, "MOST_FILES", 2)
     assert "it has more than 2 files" in capacity.lacking(host, [TREE])
@@ -109,7 +104,7 @@ def test_missing_file_needs_no_room(host: Host, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("present", "nearest"), [("var/lib/proscribe", "/var/lib/proscribe"), ("var", "/")])
-def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path: Path, present: str, nearest: str) -> None:
+def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path, present, nearest):
     (tmp_path / present).mkdir(parents=True)
     assert capacity._nearest(Host(str(tmp_path))) == nearest
     (tmp_path / present).rename(tmp_path / "away")
@@ -117,9 +112,7 @@ def test_room_is_asked_for_where_the_quarantine_will_be(tmp_path: Path, present:
     assert capacity._nearest(Host(str(tmp_path))) != nearest or nearest == "/"
 
 
-def test_no_user_exceeds_his_share_and_the_error_reports_it(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_user_exceeds_his_share_and_the_error_reports_it(host, tmp_path, monkeypatch):
     if os.getuid() == 0:  # who has no share
         for path in (TREE, FILE):
             os.chown(tmp_path / path[1:], 12345, 12345)
@@ -134,9 +127,7 @@ def test_no_user_exceeds_his_share_and_the_error_reports_it(
     assert "MiB in the quarantine, and may have 0 MiB" in capacity.lacking(host, [TREE])
 
 
-def test_growing_file_takes_no_more_than_the_free_room(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_growing_file_takes_no_more_than_the_free_room(host, tmp_path, monkeypatch):
     """Whoever holds the file open makes it grow once it was measured: it waits out of reach, and is reported."""
     in_two_file_systems(monkeypatch, tmp_path)
     monkeypatch.setattr(capacity, "free", lambda of: 20_000)
@@ -156,7 +147,7 @@ def test_growing_file_takes_no_more_than_the_free_room(
     assert unfinished.observe(host, "enforce") == []
 
 
-def test_only_an_item_whose_time_is_over_is_pruned(host: Host, tmp_path: Path) -> None:
+def test_only_an_item_whose_time_is_over_is_pruned(host, tmp_path):
     taken(host, FILE, keep=DAY)
     item = taken(host, TREE, keep=DAY)
     assert capacity.pruning(host, DAY) == []
@@ -170,13 +161,13 @@ def test_only_an_item_whose_time_is_over_is_pruned(host: Host, tmp_path: Path) -
     assert not place.exists() and [item.path for item in manifest.items(host)] == [FILE]
 
 
-def test_item_kept_for_ever_is_never_pruned(host: Host) -> None:
+def test_item_kept_for_ever_is_never_pruned(host):
     item = taken(host, keep=0)
     assert item.kept_until == "" and not capacity.expired(item, 0, 10**10)
 
 
 @pytest.mark.slow
-def test_a_pruning_that_is_killed_is_completed(tmp_path: Path) -> None:
+def test_a_pruning_that_is_killed_is_completed(tmp_path):
     steps = []
     for step in range(1, 50):
         root = tmp_path / str(step)
@@ -197,7 +188,7 @@ def test_a_pruning_that_is_killed_is_completed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [Unseen("closed"), ControlError("a link")])
-def test_unread_manifest_hides_no_other(host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_unread_manifest_hides_no_other(host, monkeypatch, error):
     item, other = taken(host), taken(host, TREE)
     real = Host.read
 
@@ -210,9 +201,7 @@ def test_unread_manifest_hides_no_other(host: Host, monkeypatch: pytest.MonkeyPa
     assert unfinished.held(host, [item.id, other.id])[0]["owners"].keys() == {other.owner}
 
 
-def test_unfinished_move_is_drift_and_unseen_is_unknown(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unfinished_move_is_drift_and_unseen_is_unknown(host, tmp_path, monkeypatch):
     (tmp_path / ITEMS[1:] / "a-0123abcd.unfinished").mkdir(parents=True)
     (verdict,) = unfinished.observe(host, "enforce")
     assert (verdict.rule, verdict.state, verdict.drifted) == ("apps/quarantine", "noncompliant", True)

@@ -1,13 +1,10 @@
 """What a move into the quarantine or out of it leaves when it is cut short, twice, or by a full disk."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_systems, killed_at, lifted, picture
@@ -46,9 +43,7 @@ def steps(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[s
     return result
 
 
-def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(host, monkeypatch):
     """Of a step without a name, no test shows that a run which ends there loses nothing."""
     taking = ["folder made", "written", "moved", "sealed", "written", "kept"]
     for path, placing in ((TREE, ["placed"]), (FILE, ["linked", "placed"])):
@@ -59,7 +54,7 @@ def test_every_change_of_the_disk_is_a_step_at_which_a_run_can_be_killed(
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
-def test_no_descriptor_is_left_open(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool) -> None:
+def test_no_descriptor_is_left_open(host, tmp_path, monkeypatch, two):
     """A run goes over all that is in the quarantine, and a process may have a thousand."""
     if two:
         in_two_file_systems(monkeypatch, tmp_path)
@@ -69,9 +64,7 @@ def test_no_descriptor_is_left_open(host: Host, tmp_path: Path, monkeypatch: pyt
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-def test_file_sealed_before_a_second_kill_comes_back(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_sealed_before_a_second_kill_comes_back(host, tmp_path, monkeypatch):
     """Its user exchanged it at the last moment: its manifest learns of it once, not again from what root has sealed."""
     (tmp_path / "other").write_text("a thesis")
     (tmp_path / "other").chmod(0o640)
@@ -97,7 +90,7 @@ def test_file_sealed_before_a_second_kill_comes_back(
     assert (back.read_text(), stat.S_IMODE(back.stat().st_mode)) == ("a thesis", 0o640)
 
 
-def test_item_that_had_not_moved_is_not_restored(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_item_that_had_not_moved_is_not_restored(host, tmp_path, monkeypatch):
     before = picture(tmp_path, "home")
     cut_short(monkeypatch, "written", lambda: enforced(host, FILE))
     assert restoring.restore(host, item_of(host, FILE)) is None
@@ -106,7 +99,7 @@ def test_item_that_had_not_moved_is_not_restored(host: Host, tmp_path: Path, mon
     assert restoring.restore(host, item_of(host, FILE)) == ""
 
 
-def test_restoring_a_doubtful_file_is_a_step_too(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restoring_a_doubtful_file_is_a_step_too(host, tmp_path, monkeypatch):
     before = (tmp_path / FILE[1:]).read_bytes()
 
     def take() -> None:
@@ -120,7 +113,7 @@ def test_restoring_a_doubtful_file_is_a_step_too(host: Host, tmp_path: Path, mon
     assert moving.take(host, moving.Taking("/home/alice/gone", ["wechat"], "appimage")).apply() == ""
 
 
-def test_names_on_disk_stay_the_same(tmp_path: Path) -> None:
+def test_names_on_disk_stay_the_same(tmp_path):
     """Another version completes what this one has begun, and finds it by them."""
     assert (manifest.TAKE, manifest.RESTORE, manifest.PRUNE) == ("take", "restore", "prune")
     assert (manifest.MANIFEST, manifest.BESIDE, manifest.CONTENT) == ("manifest.json", ".manifest.json~", "content")
@@ -129,7 +122,7 @@ def test_names_on_disk_stay_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
-def test_users_file_that_grew_fails_no_later_run(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_file_that_grew_fails_no_later_run(host, tmp_path, monkeypatch):
     """It lies on another file system. Who has it open can make it larger than what the quarantine has room for."""
     (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
     os.chown(tmp_path / FILE[1:], 61235, 61235)
@@ -150,7 +143,7 @@ def test_users_file_that_grew_fails_no_later_run(host: Host, tmp_path: Path, mon
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
-def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host: Host, tmp_path: Path) -> None:
+def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host, tmp_path):
     (tmp_path / "etc/passwd").write_text("alice:x:61235:61235::/home/alice:/bin/sh\n")
     os.chown(tmp_path / TREE[1:], 61235, 61235)
     enforced(host, TREE)
@@ -177,7 +170,7 @@ def test_however_deep_a_user_made_it_what_was_kept_long_enough_is_pruned(host: H
         subprocess.run(["rm", "-rf", str(content)], check=True)
 
 
-def test_an_unfinished_restoration_without_services_is_reported_by_kind(host: Host, tmp_path: Path) -> None:
+def test_an_unfinished_restoration_without_services_is_reported_by_kind(host, tmp_path):
     """Of what no service is known any more, the record still has a rule to name."""
     enforced(host, FILE)
     path = tmp_path / ITEMS[1:] / next(folders(host)) / "manifest.json"
@@ -188,7 +181,7 @@ def test_an_unfinished_restoration_without_services_is_reported_by_kind(host: Ho
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory away")
-def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(host: Host, tmp_path: Path) -> None:
+def test_a_folder_of_that_name_that_somebody_else_has_made_is_none_of_ours(host, tmp_path):
     """What is laid in it would be his."""
     enforced(host, TREE)
     (item,) = manifest.items(host)

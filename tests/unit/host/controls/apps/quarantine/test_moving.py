@@ -1,14 +1,11 @@
 """The quarantine: what is taken, what stays, what comes back, on one file system and on two."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -35,13 +32,13 @@ from proscribe.host.system import ControlError, Host, Unseen
 
 
 @pytest.fixture(params=["one file system", "two file systems"])
-def two(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> bool:
+def two(request, monkeypatch, tmp_path):
     if request.param == "two file systems":
         in_two_file_systems(monkeypatch, tmp_path)
     return bool(request.param == "two file systems")
 
 
-def test_a_directory_that_is_gone_is_not_made_up(host: Host, tmp_path: Path) -> None:
+def test_a_directory_that_is_gone_is_not_made_up(host, tmp_path):
     enforced(host, FILE)
     (tmp_path / "home/alice/bin/notes").unlink()
     (tmp_path / "home/alice/bin").rmdir()
@@ -50,16 +47,14 @@ def test_a_directory_that_is_gone_is_not_made_up(host: Host, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("path", ["/home/alice", "/home/alice/Documents", "/etc/shadow", "/usr/bin/sudo"])
-def test_protected_path_is_never_taken(host: Host, path: str) -> None:
+def test_protected_path_is_never_taken(host, path):
     with pytest.raises(ControlError, match="never taken: "):
         moving.take(host, moving.Taking(path, ["wechat"], "tree")).apply()
     assert host.list(ITEMS) == []
 
 
 @pytest.mark.parametrize("manifest_text", ["", "{", "[]", '{"taken_at": 3}', None])
-def test_a_broken_manifest_is_reported_and_blocks_no_other_item(
-    host: Host, tmp_path: Path, manifest_text: str | None
-) -> None:
+def test_a_broken_manifest_is_reported_and_blocks_no_other_item(host, tmp_path, manifest_text):
     enforced(host, FILE)
     (name,) = folders(host)
     path = tmp_path / ITEMS[1:] / name / "manifest.json"
@@ -76,7 +71,7 @@ def test_a_broken_manifest_is_reported_and_blocks_no_other_item(
     assert list(folders(host)) == [name] and host.stat(TREE)
 
 
-def test_missing_file_is_not_taken(host: Host, tmp_path: Path) -> None:
+def test_missing_file_is_not_taken(host, tmp_path):
     action = moving.take(host, moving.Taking(FILE, ["wechat"], "appimage"))
     (tmp_path / FILE[1:]).unlink()
     action.apply()
@@ -84,7 +79,7 @@ def test_missing_file_is_not_taken(host: Host, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files away")
-def test_kept_file_is_out_of_its_users_reach_until_it_comes_back(host: Host, tmp_path: Path, two: bool) -> None:
+def test_kept_file_is_out_of_its_users_reach_until_it_comes_back(host, tmp_path, two):
     """Who owns a file may always open it again, by a descriptor that was kept."""
     for path in (TREE, FILE):
         os.chown(tmp_path / path[1:], 12345, 12345)
@@ -100,7 +95,7 @@ def test_kept_file_is_out_of_its_users_reach_until_it_comes_back(host: Host, tmp
     assert lifted(host).refused == [] and picture(tmp_path) == before
 
 
-def test_file_that_came_meanwhile_is_not_replaced(host: Host, tmp_path: Path, two: bool) -> None:
+def test_file_that_came_meanwhile_is_not_replaced(host, tmp_path, two):
     path = tmp_path / FILE[1:]
     enforced(host, FILE)
     path.write_text("a new one")
@@ -112,7 +107,7 @@ def test_file_that_came_meanwhile_is_not_replaced(host: Host, tmp_path: Path, tw
     assert not (tmp_path / "var/lib/proscribe").exists()
 
 
-def test_full_disk_loses_nothing(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_loses_nothing(host, tmp_path, monkeypatch):
     in_two_file_systems(monkeypatch, tmp_path)
     before = picture(tmp_path)
 
@@ -136,7 +131,7 @@ def test_full_disk_loses_nothing(host: Host, tmp_path: Path, monkeypatch: pytest
         (lambda place: (place.parent / "new").mkdir(), "new in it"),
     ],
 )
-def test_changed_quarantine_is_left(host: Host, tmp_path: Path, lose: Callable[[Path], None], error: str) -> None:
+def test_changed_quarantine_is_left(host, tmp_path, lose, error):
     enforced(host, TREE)
     actions = restoring.given_back(host).actions
     lose(tmp_path / ITEMS[1:] / next(folders(host)))
@@ -147,7 +142,7 @@ def test_changed_quarantine_is_left(host: Host, tmp_path: Path, lose: Callable[[
 
 @examples(40)
 @given(st.binary(min_size=1, max_size=60).filter(lambda name: name not in (b".", b"..") and not set(name) & {0, 47}))
-def test_any_name_there_and_back(name: bytes) -> None:
+def test_any_name_there_and_back(name):
     with tempfile.TemporaryDirectory() as directory:
         root, path = Path(directory), "/home/alice/bin/" + os.fsdecode(name)
         host = made_host(root)
@@ -163,7 +158,7 @@ def test_any_name_there_and_back(name: bytes) -> None:
         assert picture(root) == before
 
 
-def test_only_the_file_that_was_seen_is_taken(host: Host, tmp_path: Path, two: bool) -> None:
+def test_only_the_file_that_was_seen_is_taken(host, tmp_path, two):
     seen = os.stat(tmp_path / FILE[1:])
     for wrong in ((seen.st_dev + 1, seen.st_ino), (seen.st_dev, seen.st_ino + 1)):
         with pytest.raises(ControlError, match="something else is there by now"):
@@ -173,9 +168,7 @@ def test_only_the_file_that_was_seen_is_taken(host: Host, tmp_path: Path, two: b
 
 
 @pytest.mark.parametrize("answer", ["it is a thesis", Unseen("closed"), ControlError("odd")])
-def test_file_that_fails_its_second_check_is_restored(
-    host: Host, tmp_path: Path, two: bool, answer: str | Exception
-) -> None:
+def test_file_that_fails_its_second_check_is_restored(host, tmp_path, two, answer):
     """Root checks what it has moved once more, out of reach of the user. No answer is no permission to keep it."""
     content = (tmp_path / FILE[1:]).read_bytes()
     checked: list[tuple[bytes | None, str]] = []
@@ -192,9 +185,7 @@ def test_file_that_fails_its_second_check_is_restored(
     assert list(folders(host)) == [] and not list(tmp_path.glob("**/.proscribe-quarantine-*"))
 
 
-def test_file_that_cannot_move_leaves_no_folder(
-    host: Host, tmp_path: Path, two: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_that_cannot_move_leaves_no_folder(host, tmp_path, two, monkeypatch):
     """A file that is immutable, say (chattr +i). A folder without content would look like a run that was killed."""
     content, real = (tmp_path / FILE[1:]).read_bytes(), os.rename
 
@@ -218,7 +209,7 @@ def put(root: Path, name: str, new: str) -> None:
 
 
 @pytest.fixture(params=[True, False], ids=["a file system with hard links", "one without"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(request, tmp_path, monkeypatch):
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -228,13 +219,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     return tmp_path
 
 
-def test_put_moves_a_file_to_its_place(place: Path) -> None:
+def test_put_moves_a_file_to_its_place(place):
     put(place, "ours", "new")
     assert [(path.name, path.read_text()) for path in place.iterdir()] == [("new", "ours")]
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir, lambda at: at.symlink_to("nowhere")])
-def test_put_replaces_nothing(place: Path, make: Callable[[Path], None]) -> None:
+def test_put_replaces_nothing(place, make):
     make(place / "new")
     seen = (place / "new").lstat()
     (place / "tree").mkdir()
@@ -245,7 +236,7 @@ def test_put_replaces_nothing(place: Path, make: Callable[[Path], None]) -> None
 
 
 @pytest.mark.parametrize("target", ["nowhere", "folder", "ours"])
-def test_link_is_put_as_itself_wherever_it_leads(place: Path, target: str) -> None:
+def test_link_is_put_as_itself_wherever_it_leads(place, target):
     (place / "folder").mkdir()
     (place / "link").symlink_to(target)
     put(place, "link", "new")
@@ -253,9 +244,7 @@ def test_link_is_put_as_itself_wherever_it_leads(place: Path, target: str) -> No
     assert (place / "ours").stat().st_nlink == 1
 
 
-def test_item_counts_as_placed_where_its_file_is_seen(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_item_counts_as_placed_where_its_file_is_seen(host, tmp_path, monkeypatch):
     """A placed item goes from the quarantine: a mistake here would lose it."""
     seen = (tmp_path / FILE[1:]).stat()
     enforced(host, TREE)
@@ -275,9 +264,7 @@ def test_item_counts_as_placed_where_its_file_is_seen(
 
 
 @pytest.mark.parametrize("swapped", ["file", "link", "pipe"])
-def test_exchanged_file_fails_no_run(
-    host: Host, tmp_path: Path, two: bool, swapped: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exchanged_file_fails_no_run(host, tmp_path, two, swapped, monkeypatch):
     """Its user puts something else there for the moment of the move, and a new file in place of a link or pipe."""
     path = tmp_path / FILE[1:]
     make = {"file": lambda: path.write_text("a new one"), "link": lambda: path.symlink_to("/etc/shadow")}
@@ -309,9 +296,7 @@ def test_exchanged_file_fails_no_run(
         ("restoration", FILE, "enforce"),
     ],
 )
-def test_run_killed_at_any_step_loses_nothing_and_is_completed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: bool, killed: str, path: str, then: str
-) -> None:
+def test_run_killed_at_any_step_loses_nothing_and_is_completed(tmp_path, monkeypatch, two, killed, path, then):
     expected = {"move": {"written", "moved", "sealed", "kept"}, "restoration": {"unsealed", "placed", "dropped"}}
     steps = set()
     for step in range(1, 100):

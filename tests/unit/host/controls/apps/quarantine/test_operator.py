@@ -1,13 +1,10 @@
 """What an operator does with a quarantine, on the host: list, restore, prune, among hostile users and odd folders."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat
 import time
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -49,7 +46,7 @@ def cut_short(root: Path, id_: str, do: str) -> Path:
     return folder.rename(f"{folder}.unfinished")
 
 
-def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host: Host, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path):
     (id_,) = take(host, FILE)
     text = (tmp_path / ITEMS[1:] / id_ / "manifest.json").read_text()
     odd = {
@@ -87,19 +84,19 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host: Host, tmp
         (OSError(122, "Disk quota"), "Disk quota; what was taken is kept, and the next run goes on"),
     ],
 )
-def test_error_of_a_move_is_reported_with_the_attempted_action(error: Exception, reason: str) -> None:
+def test_error_of_a_move_is_reported_with_the_attempted_action(error, reason):
     with pytest.raises(ControlError, match=f"^cannot keep x: {reason}$"), manifest.explained("cannot keep x"):
         raise error
 
 
-def test_the_report_of_an_unreadable_item_has_a_maximum_length(host: Host, tmp_path: Path) -> None:
+def test_the_report_of_an_unreadable_item_has_a_maximum_length(host, tmp_path):
     take(host, FILE)
     break_item(tmp_path, "\n" * 255, "")
     (entry,) = operator.listed(host)["broken"]
     assert (len(entry["id"]), len(entry["why"])) == (200, 1000)
 
 
-def test_one_answer_has_so_many_and_says_how_many_more_there_are(host: Host, monkeypatch: Any) -> None:
+def test_one_answer_has_so_many_and_says_how_many_more_there_are(host, monkeypatch):
     take(host, TREE, FILE)
     monkeypatch.setattr(operator, "MOST", 1)
     answer = operator.listed(host)
@@ -109,7 +106,7 @@ def test_one_answer_has_so_many_and_says_how_many_more_there_are(host: Host, mon
 
 
 @as_root
-def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_leads(host: Host, tmp_path: Path) -> None:
+def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_leads(host, tmp_path):
     give_to_alice(tmp_path)
     (file,) = take(host, FILE)
     away = tmp_path / "srv"
@@ -135,7 +132,7 @@ def test_no_link_that_a_user_made_is_followed_and_nothing_is_written_where_it_le
 
 
 @as_root
-def test_a_place_that_never_answers_costs_its_user_alone(host: Host, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_place_that_never_answers_costs_its_user_alone(host, tmp_path, monkeypatch):
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt/tool").write_text("program")
     give_to_alice(tmp_path)
@@ -154,7 +151,7 @@ def test_a_place_that_never_answers_costs_its_user_alone(host: Host, tmp_path: P
     assert (tmp_path / "opt/tool").exists() and list(folders(host)) == [file]
 
 
-def test_file_that_came_meanwhile_is_never_replaced(host: Host, tmp_path: Path) -> None:
+def test_file_that_came_meanwhile_is_never_replaced(host, tmp_path):
     (file,) = take(host, FILE)
     (element,) = operator.chosen(host, "restore", [file])
     assert element.action
@@ -166,7 +163,7 @@ def test_file_that_came_meanwhile_is_never_replaced(host: Host, tmp_path: Path) 
     assert restored(host, file) == {file: ""}
 
 
-def test_two_things_of_one_place_do_not_both_go_back(host: Host, tmp_path: Path) -> None:
+def test_two_things_of_one_place_do_not_both_go_back(host, tmp_path):
     (first,) = take(host, FILE)
     for path in (tmp_path / ITEMS[1:]).glob("*/manifest.json"):
         path.write_text(path.read_text().replace('"taken_at": "20', '"taken_at": "19'))
@@ -178,26 +175,26 @@ def test_two_things_of_one_place_do_not_both_go_back(host: Host, tmp_path: Path)
     assert (tmp_path / FILE[1:]).read_text() == "another one" and list(folders(host)) == [first]
 
 
-def test_only_what_was_named_is_pruned(host: Host) -> None:
+def test_only_what_was_named_is_pruned(host):
     tree, file = take(host, TREE, FILE)
     assert restored(host, tree, do="prune") == {tree: ""}
     assert list(folders(host)) == [file] and not host.stat(TREE) and not host.stat(FILE)
 
 
-def test_unfinished_item_is_not_pruned(host: Host, tmp_path: Path) -> None:
+def test_unfinished_item_is_not_pruned(host, tmp_path):
     (file,) = take(host, FILE)
     folder = cut_short(tmp_path, file, "restore")
     assert "was cut short" in restored(host, file, do="prune")[file] and (folder / "content").exists()
 
 
-def test_item_that_had_not_moved_is_not_reported_as_restored(host: Host, tmp_path: Path) -> None:
+def test_item_that_had_not_moved_is_not_reported_as_restored(host, tmp_path):
     (file,) = take(host, FILE)
     (cut_short(tmp_path, file, "take") / "content").unlink()
     assert restored(host, file)[file].startswith("an earlier run had not moved it")
 
 
 @as_root
-def test_answer_of_the_module_has_outcomes_and_a_dry_run_changes_nothing(host: Host, tmp_path: Path) -> None:
+def test_answer_of_the_module_has_outcomes_and_a_dry_run_changes_nothing(host, tmp_path):
     tree, file = take(host, TREE, FILE)
     (tmp_path / "run").mkdir()
     before = picture(tmp_path, "var")
@@ -214,7 +211,7 @@ def test_answer_of_the_module_has_outcomes_and_a_dry_run_changes_nothing(host: H
 
 
 @as_root
-def test_unseen_quarantine_is_an_error(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_quarantine_is_an_error(host, tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     assert in_quarantine(host, "list", [])["changed"] is False
     for name in ("listed", "chosen"):

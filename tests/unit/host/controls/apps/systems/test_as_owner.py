@@ -1,11 +1,8 @@
 """Packages that a tool of their owner removes: which tool, its words, and refusals."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,9 +73,7 @@ CALLS: list[Any] = [
 
 
 @pytest.mark.parametrize(("system", "item", "tool", "words", "environment"), CALLS)
-def test_tool_of_an_owner_is_called_with_these_words(
-    root: Path, monkeypatch: pytest.MonkeyPatch, system: Any, item: Package, tool: str, words: str, environment: Any
-) -> None:
+def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, item, tool, words, environment):
     """A lost word asks somebody, goes to the network, or takes more away."""
     put(root, tool, mode=0o755)
     put(root, f"{item.path}/INSTALLER" if system is pip else item.path, "pip\n")
@@ -118,7 +113,7 @@ def test_tool_of_an_owner_is_called_with_these_words(
         (snap, package("snap", "", "owl"), "snap itself is not installed on this host"),
     ],
 )
-def test_package_without_its_tool_stays(root: Path, system: Any, item: Package, reason: str) -> None:
+def test_package_without_its_tool_stays(root, system, item, reason):
     put(root, item.path or "/x")
     assert system.removal(Host(str(root), absent), [item]) == ([], [(item, reason)])
 
@@ -142,7 +137,7 @@ class Tools:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
-def test_root_runs_no_tool_of_a_users(root: Path) -> None:
+def test_root_runs_no_tool_of_a_users(root):
     os.chown(put(root, "/usr/local/npm", mode=0o755), ALICE.uid, -1)
     (root / "home/alice/link").symlink_to("/usr")
     os.lchown(root / "home/alice/link", ALICE.uid, ALICE.gid)
@@ -151,7 +146,7 @@ def test_root_runs_no_tool_of_a_users(root: Path) -> None:
     assert tools.of(OF_ALICE, "npm", ["/home/alice/link/bin/npm", "/usr/local/npm"]) == "/usr/local/npm"
 
 
-def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root: Path) -> None:
+def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
     """What it does takes time of others who wait for the host's lock."""
     tools = Tools()
     of = OwnTools(Host(str(root), tools)).of
@@ -163,7 +158,7 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root: Path) -> None
     assert of(OF_ALICE, "npm") == "" and tools.ran == []
 
 
-def test_package_has_an_action_or_a_reason() -> None:
+def test_package_has_an_action_or_a_reason():
     def item(package: Package) -> Action | str:
         for error in (ControlError, Unseen):
             if package.id == error.__name__:
@@ -176,14 +171,14 @@ def test_package_has_an_action_or_a_reason() -> None:
     assert refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
 
 
-def test_root_removes_nothing_of_the_distributions(root: Path) -> None:
+def test_root_removes_nothing_of_the_distributions(root):
     put(root, "/usr/bin/rpm", mode=0o755)
     host = Host(str(root), lambda argv, **_: Result(0, f"pkg-of-{argv[-1].rpartition('/')[2]}\n", ""))
     assert others_have(host, OF_HOST, "/opt/owl") == "it belongs to the rpm package pkg-of-owl"
     assert others_have(host, OF_ALICE, "/opt/owl") == ""
 
 
-def test_root_runs_nothing_out_of_a_place_that_users_can_change(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_runs_nothing_out_of_a_place_that_users_can_change(root, monkeypatch):
     host = Host(str(root), Tools())
     put(root, "/opt/own/x")
     put(root, "/opt/open", mode=0o666)
@@ -204,11 +199,11 @@ def test_root_runs_nothing_out_of_a_place_that_users_can_change(root: Path, monk
         ("elk", "/usr/bin/pipx", "it came along with 'elk', which pipx installed and nothing restricts"),
     ],
 )
-def test_an_environment_goes_where_it_is_the_packages_own(environment: str, tool: str, why: str) -> None:
+def test_an_environment_goes_where_it_is_the_packages_own(environment, tool, why):
     assert not_whole(OF_HOST._replace(handles=(environment,), id="Owl"), tool, "pipx") == why
 
 
-def test_uninstall_runs_the_tool_as_the_owner(root: Path) -> None:
+def test_uninstall_runs_the_tool_as_the_owner(root):
     tools, place = Tools("npm"), put(root, OF_ALICE.path)
     host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
     action = uninstall(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
@@ -220,7 +215,7 @@ def test_uninstall_runs_the_tool_as_the_owner(root: Path) -> None:
     assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
 
 
-def test_uninstall_stops_at_an_objection_and_at_a_package_that_remains(root: Path) -> None:
+def test_uninstall_stops_at_an_objection_and_at_a_package_that_remains(root):
     tools, place = Tools("npm"), put(root, OF_ALICE.path)
     host = Host(str(root), tools)
     with pytest.raises(ControlError, match="^more would go$"):

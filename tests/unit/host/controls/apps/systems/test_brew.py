@@ -2,8 +2,6 @@
 ("Homebrew on Linux", "Formula Cookbook: terminology"), Waydroid's that of its source (tools/services/user_manager.py).
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -32,7 +30,7 @@ def formula(root: Path, prefix: str, name: str = "rclone", *versions: str, room:
         ("brew_cask", "Caskroom", "/home/alice/.linuxbrew"),
     ],
 )
-def test_formulae_and_casks_of_a_users_own(root: Path, system: str, room: str, prefix: str) -> None:
+def test_formulae_and_casks_of_a_users_own(root, system, room, prefix):
     path = formula(root, prefix, "rclone", "1.69.0", "1.70.0", room=room)
     formula(root, prefix, "jq", room=room)
     put(root, f"{prefix}/{room}/telegram/.metadata/x")  # of a cask that is gone
@@ -45,14 +43,14 @@ def test_formulae_and_casks_of_a_users_own(root: Path, system: str, room: str, p
 
 @root_only
 @pytest.mark.parametrize(("uid", "scopes"), [(0, ["system"]), (1000, ["user:alice"]), (1001, ["user:bob"])])
-def test_the_common_place_is_the_one_who_installed_it(root: Path, uid: int, scopes: list[str]) -> None:
+def test_the_common_place_is_the_one_who_installed_it(root, uid, scopes):
     formula(root, COMMON)
     (root / "home/linuxbrew").chmod(0o755)
     os.chown(root / COMMON.lstrip("/"), uid, uid)
     assert [element.scope for element in everywhere(ROWS["brew"], Host(str(root)), {"rclone"})[0]] == scopes
 
 
-def test_formula_identifies_programs_of_its_owner_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_formula_identifies_programs_of_its_owner_alone(root, monkeypatch):
     path = formula(root, "/home/alice/.linuxbrew")
     host = Host(str(root))
     (own,) = brew.FORMULAE.query_of(host, ALICE, {"rclone"})[0]
@@ -64,7 +62,7 @@ def test_formula_identifies_programs_of_its_owner_alone(root: Path, monkeypatch:
         assert program(Process(7, f"{path}-extra/1/bin/x")) == ""
 
 
-def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(root: Path) -> None:
+def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(root):
     for name in ("com.tencent.mm", "com.android.settings"):
         (root / f"home/alice/.local/share/waydroid/data/data/{name}").mkdir(parents=True)
     host = Host(str(root))

@@ -2,8 +2,6 @@
 (see test_apps_real_own_systems.py); answers of `conda remove --dry-run --json` are as its issues 13019 and 6641 show.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -27,7 +25,7 @@ def package(root: Path, prefix: str, name: str = "rclone", version: str = "1.70.
     return path
 
 
-def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root: Path) -> None:
+def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root):
     package(root, "/home/alice/work/env")
     package(root, "/home/bob/env")
     lines = "/home/alice/work/env\n/home/bob/env\n/home/alice/../bob/env\n\n/\n/home/alice\n/home/alice/x\x07y\n"
@@ -37,7 +35,7 @@ def test_an_environment_anywhere_in_the_home_that_conda_has_listed(root: Path) -
     assert conda.owned_directories(host, ALICE) == ["/home/alice/work/env"]
 
 
-def test_environments_beyond_the_limit_are_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environments_beyond_the_limit_are_reported(root, monkeypatch):
     monkeypatch.setattr(conda, "MOST", 15)
     put(root, "/home/alice/.conda/environments.txt", "".join(f"/home/alice/e{number}\n" for number in range(20)))
     unseen = "more than 15 environments of conda: not all were checked"
@@ -45,13 +43,13 @@ def test_environments_beyond_the_limit_are_reported(root: Path, monkeypatch: pyt
 
 
 @given(st.lists(st.binary()))
-def test_a_list_of_environments_never_leaves_the_home(lines: list[bytes]) -> None:
+def test_a_list_of_environments_never_leaves_the_home(lines):
     own = [b"/home/alice/" + line for line in lines]
     for path in conda.parse([*lines, *own], "/home/alice"):
         assert path.startswith("/home/alice/") and path == os.path.normpath(path)
 
 
-def test_a_huge_file_is_not_read(root: Path) -> None:
+def test_a_huge_file_is_not_read(root):
     path = package(root, "/home/alice/miniconda3")
     with (root / path.lstrip("/")).open("r+b") as stream:
         stream.truncate(1 << 40)
@@ -59,12 +57,12 @@ def test_a_huge_file_is_not_read(root: Path) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["files", "name"]), st.lists(st.text() | st.integers()) | st.text()))
-def test_programs_alone_count_up_to_the_limit(text: dict[str, Any]) -> None:
+def test_programs_alone_count_up_to_the_limit(text):
     result = conda.programs_in(text)
     assert len(result) <= conda.MOST_PROGRAMS and all(file.startswith(conda.PROGRAMS) for file in result)
 
 
-def test_conda_file_identifies_programs_of_its_owner_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conda_file_identifies_programs_of_its_owner_alone(root, monkeypatch):
     prefix = "/home/alice/miniconda3"
     for place in (prefix, "/opt/conda"):
         package(root, place, files=["bin/rclone", "lib/rclone/helper", "etc/rclone.conf", 5])
@@ -96,7 +94,7 @@ def answer(*unlink: str, link: Sequence[str] = ()) -> str:
         ("{" * 100_000, 0, "does not say what its removal would take along"),
     ],
 )
-def test_removal_that_takes_more_along_is_refused(root: Path, text: str, rc: int, reason: str) -> None:
+def test_removal_that_takes_more_along_is_refused(root, text, rc, reason):
     def run(argv: Sequence[str], **options: Any) -> Result:
         assert "--dry-run" in argv
         return Result(rc, f"Remove packages in environment /x:\n\n{text}", "")
@@ -110,7 +108,7 @@ def test_removal_that_takes_more_along_is_refused(root: Path, text: str, rc: int
     assert refused == []
 
 
-def test_conda_of_the_host_that_does_not_answer_is_asked_once(root: Path) -> None:
+def test_conda_of_the_host_that_does_not_answer_is_asked_once(root):
     calls: list[Any] = []
 
     def run(argv: Sequence[str], **options: Any) -> Result:
@@ -126,7 +124,7 @@ def test_conda_of_the_host_that_does_not_answer_is_asked_once(root: Path) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
-def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root: Path) -> None:
+def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root):
     package(root, "/opt/conda")
     put(root, "/opt/conda/bin/conda", mode=0o755)
     host = Host(str(root), lambda argv, **options: pytest.fail(f"root ran {argv}"))
@@ -140,5 +138,5 @@ def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root: Path
 
 
 @given(st.text() | st.just("{") | st.dictionaries(st.just("actions"), st.lists(st.text())).map(json.dumps))
-def test_any_answer_is_read(text: str) -> None:
+def test_any_answer_is_read(text):
     assert conda.parse_dry_run(text) == ([], [])

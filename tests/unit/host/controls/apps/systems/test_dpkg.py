@@ -1,7 +1,5 @@
 """Debian packages: recorded answers of dpkg and apt, the gate's script on real archives, and the trial of a block."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -46,14 +44,14 @@ def package(name: str, **fields: Any) -> Package:
 
 
 @given(st.lists(st.tuples(st.sampled_from("uihrp"), st.sampled_from("ncHUFWti"), NAMES)), st.sets(NAMES))
-def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows: list[tuple[str, str, str]], ids: set[str]) -> None:
+def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows, ids):
     desired = ids | {name for _, _, name in rows[::2]}
     listing = "".join(f"{want}{state} \t{name}\t{name}\t1\n" for want, state, name in rows)
     result = [p.id for p in dpkg.parse(listing, desired)]
     assert result == [name for _, state, name in rows if name in desired and state not in "nc"]
 
 
-def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path: Path) -> None:
+def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path):
     info = tmp_path / "var/lib/dpkg/info"
     info.mkdir(parents=True)
     (info / "wechat.list").write_text("/.\n/opt\n/opt/wechat\n/opt/wechat/wechat\n")
@@ -84,7 +82,7 @@ def test_the_programs_of_a_package_are_the_files_in_its_list(tmp_path: Path) -> 
         ),
     ],
 )
-def test_recorded_simulation_decides(tmp_path: Path, simulation: str, doomed: list[str], refused: str) -> None:
+def test_recorded_simulation_decides(tmp_path, simulation, doomed, refused):
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, recorded(simulation), "")))
     actions, reasons = dpkg_removal.removal(here, [package(name) for name in doomed])
     assert {reason for _, reason in reasons} == ({refused} if refused else set())
@@ -100,7 +98,7 @@ def test_recorded_simulation_decides(tmp_path: Path, simulation: str, doomed: li
         ("wechat", [], "dpkg", "manual"),
     ],
 )
-def test_removed_package_keeps_its_mark(tmp_path: Path, auto: str, tools: list[str], how: str, mark: str) -> None:
+def test_removed_package_keeps_its_mark(tmp_path, auto, tools, how, mark):
     simulation = ("--simulate", Result(0, "Remv wechat:i386 [1.0]\n", ""))
     rows = (NATIVE, PLAIN, simulation, ("showauto", Result(0, f"{auto}\n", "")))
     here = host(tmp_path, *rows, ("--no-act", DONE), tools=["dpkg", *tools])
@@ -109,14 +107,14 @@ def test_removed_package_keeps_its_mark(tmp_path: Path, auto: str, tools: list[s
     assert action.takes == [Removed("dpkg", "wechat", "1.0", "system", "wechat:i386", how, mark=mark)]
 
 
-def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path: Path) -> None:
+def test_a_broken_package_state_is_reported_in_apts_words_and_not_repaired(tmp_path):
     answer = Result(100, "", recorded("apt-broken"))
     actions, refused = dpkg_removal.removal(host(tmp_path, PLAIN, ("--simulate", answer)), [package("linuxqq")])
     assert actions == []
     assert refused[0][1].startswith("E: Unmet dependencies. Try 'apt --fix-broken install'")
 
 
-def test_one_refused_package_does_not_keep_the_others(tmp_path: Path) -> None:
+def test_one_refused_package_does_not_keep_the_others(tmp_path):
     answers = {
         "viber wechat": recorded("apt-takes-dependent"),
         "viber": "Remv viber [1]\n",
@@ -128,7 +126,7 @@ def test_one_refused_package_does_not_keep_the_others(tmp_path: Path) -> None:
     assert refused == [(package("wechat"), "would also remove wechat-moments")]
 
 
-def test_a_dependent_that_is_restricted_too_goes_along(tmp_path: Path) -> None:
+def test_a_dependent_that_is_restricted_too_goes_along(tmp_path):
     simulation = Result(0, "Remv wechat-moments [1.0]\nRemv wechat [4.0]\n", "")
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", simulation))
     actions, refused = dpkg_removal.removal(here, [package("wechat"), package("wechat-moments")])
@@ -144,14 +142,14 @@ def test_a_dependent_that_is_restricted_too_goes_along(tmp_path: Path) -> None:
         (False, "no no yes", "Essential or Protected"),
     ],
 )
-def test_held_or_essential_package_stays(tmp_path: Path, held: bool, answer: str, reason: str) -> None:
+def test_held_or_essential_package_stays(tmp_path, held, answer, reason):
     item = package("wechat", held=held)
     here = host(tmp_path, ("dpkg-query", Result(0, answer, "")))
     (actions, ((refused, why),)) = dpkg_removal.removal(here, [item])
     assert (actions, refused) == ([], item) and reason in why
 
 
-def test_change_since_the_simulation_stops_the_removal(tmp_path: Path) -> None:
+def test_change_since_the_simulation_stops_the_removal(tmp_path):
     here = host(tmp_path, NATIVE, PLAIN, ("--simulate", Result(0, "Remv wechat [4.0]\n", "")))
     actions, _ = dpkg_removal.removal(here, [package("wechat")])
     later = Tools(NATIVE, ("--simulate", Result(0, recorded("apt-takes-dependent"), "")))
@@ -161,7 +159,7 @@ def test_change_since_the_simulation_stops_the_removal(tmp_path: Path) -> None:
     assert not [call for call in later.calls if "--yes" in call]
 
 
-def test_another_running_package_manager_is_reported(tmp_path: Path) -> None:
+def test_another_running_package_manager_is_reported(tmp_path):
     locked = Result(100, "", "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 42 (apt-get)\n")
     simulation = ("--simulate", Result(0, "Remv wechat [4.0]\n", ""))
     here = host(tmp_path, NATIVE, PLAIN, simulation, ("--yes --option=DPkg::Lock::Timeout=60", locked))
@@ -169,7 +167,7 @@ def test_another_running_package_manager_is_reported(tmp_path: Path) -> None:
         dpkg_removal.removal(here, [package("wechat")])[0][0].apply()
 
 
-def test_without_apt_dpkg_says_what_would_break_and_removes(tmp_path: Path) -> None:
+def test_without_apt_dpkg_says_what_would_break_and_removes(tmp_path):
     rows = (PLAIN, ("dpkg --simulate wechat", Result(1, "", recorded("dpkg-breaks-dependent"))))
     actions, refused = dpkg_removal.removal(host(tmp_path, *rows, tools=["dpkg"]), [package("wechat")])
     assert (actions, refused[0][1]) == ([], "would break wechat-moments")
@@ -180,7 +178,7 @@ def test_without_apt_dpkg_says_what_would_break_and_removes(tmp_path: Path) -> N
 
 
 @given(st.sets(NAMES, min_size=1), st.text())
-def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_line(ids: set[str], contact: str) -> None:
+def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_line(ids, contact):
     listing, places, contact_file, script, configuration, *_ = dpkg.block_parts(
         Block(ids, contact, paths=[f"/opt/{id_}" for id_ in ids])
     )
@@ -191,7 +189,7 @@ def test_the_gates_list_has_exactly_the_names_and_the_contact_is_one_harmless_li
     assert (script, configuration) == dpkg.block_parts(Block({"other"}))[3:5]  # nothing of the plan gets into code
 
 
-def test_dpkg_reads_the_gates_configuration() -> None:
+def test_dpkg_reads_the_gates_configuration():
     directory, _, name = dpkg.CONFIGURATION.rpartition("/")
     assert directory == "/etc/dpkg/dpkg.cfg.d"
     assert re.fullmatch(r"[A-Za-z0-9_-]+", name)  # dpkg.cfg(5)
@@ -259,7 +257,7 @@ class Gate:
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Gate:
+def gate(tmp_path):
     return Gate(tmp_path)
 
 
@@ -280,7 +278,7 @@ def gate(tmp_path: Path) -> Gate:
         ({"name": "kept-app"}, ""),  # an update of an installed package
     ],
 )
-def test_restricted_archive_is_refused_and_another_passes(gate: Gate, package: dict[str, Any], why: str) -> None:
+def test_restricted_archive_is_refused_and_another_passes(gate, package, why):
     archive = gate.archive(**{"name": "x", **package})
     ends, text = gate.ask("-i", archive)
     if not why:
@@ -292,7 +290,7 @@ def test_restricted_archive_is_refused_and_another_passes(gate: Gate, package: d
 
 
 @NEEDS_DPKG_DEB
-def test_restricted_archive_is_refused_under_any_name_and_among_others(gate: Gate) -> None:
+def test_restricted_archive_is_refused_under_any_name_and_among_others(gate):
     """The content counts; spaces, dashes and shell code in names are only characters. A removal passes."""
     innocent, wrong = gate.archive("innocent"), gate.archive("wechat")
     assert [gate.ask("-i", wrong, action=action)[0] for action in ("unpack", "remove", "configure")] == [9, 0, 0]
@@ -311,7 +309,7 @@ def test_restricted_archive_is_refused_under_any_name_and_among_others(gate: Gat
 
 
 @NEEDS_DPKG_DEB
-def test_gate_that_lacks_a_file_or_gets_stuck_lets_dpkg_pass(gate: Gate) -> None:
+def test_gate_that_lacks_a_file_or_gets_stuck_lets_dpkg_pass(gate):
     archive = gate.archive("wechat")
     for name in ("restricted-paths", "contact"):
         (gate.place / "etc/proscribe" / name).unlink()
@@ -324,7 +322,7 @@ def test_gate_that_lacks_a_file_or_gets_stuck_lets_dpkg_pass(gate: Gate) -> None
 
 
 @NEEDS_DPKG_DEB
-def test_refusal_has_the_organisations_messages_in_their_order(gate: Gate) -> None:
+def test_refusal_has_the_organisations_messages_in_their_order(gate):
     messages = ("# not a comment \\c $(id)", "本電腦不得安裝此軟件。")
     contact = dpkg.block_parts(Block({"wechat"}, "it@example.org", messages=messages))[2]
     (gate.place / contact.path.lstrip("/")).write_text(contact.content, encoding="utf-8")
@@ -333,7 +331,7 @@ def test_refusal_has_the_organisations_messages_in_their_order(gate: Gate) -> No
 
 
 @pytest.mark.parametrize(("ends", "stops"), [(0, False), (9, True), (1, False), (127, False)])
-def test_only_a_nine_stops_dpkg(tmp_path: Path, ends: int, stops: bool) -> None:
+def test_only_a_nine_stops_dpkg(tmp_path, ends, stops):
     """The line in dpkg's configuration, as dpkg runs it: a gate that is broken or missing stops no package."""
     (line,) = [line for line in dpkg.HOOK.splitlines() if line.startswith("pre-invoke=")]
     script = tmp_path / "gate"
@@ -359,7 +357,7 @@ REFUSED, NOWHERE = dpkg_trial.REFUSED, dpkg_trial.NOWHERE
         ("", "", "dpkg did not end within 30 s"),
     ],
 )
-def test_dpkg_passes_refuses_or_is_unknown(errors: str, printed: str, outcome: bool | str) -> None:
+def test_dpkg_passes_refuses_or_is_unknown(errors, printed, outcome):
     def run(argv: Sequence[str], **options: object) -> Result:
         assert argv[-2:] == ["--unpack", "/made.deb"] and options == {"timeout": 30}
         if not errors and not printed:
@@ -374,7 +372,7 @@ def test_dpkg_passes_refuses_or_is_unknown(errors: str, printed: str, outcome: b
         dpkg_trial._passes(here, ["/usr/bin/dpkg"], "/made.deb")
 
 
-def test_a_try_depends_on_every_program_that_the_script_runs() -> None:
+def test_a_try_depends_on_every_program_that_the_script_runs():
     script = (Path(dpkg_trial.__file__).parents[3] / "programs/dpkg_block.sh").read_text()
     code = "\n".join(line for line in script.splitlines() if not line.lstrip().startswith("#"))
     before = r"(?:^|[|;(!]|&&|-exec|\$\(|\b(?:then|do|else|if|while|timeout \d+|xargs(?: -\S+)*)\b)\s*"
@@ -402,7 +400,7 @@ class WithApt(Host):
 
 
 @pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def programs(tmp_path, monkeypatch):
     """Two directories that a shell searches, in which there can be a dpkg."""
     first, second = tmp_path / "local", tmp_path / "bin"
     first.mkdir()
@@ -418,26 +416,23 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ('Dir::Bin::dpkg "{usual}";\nDPkg::Chroot-Directory "/";\n', []),
         ('Dir::Bin::dpkg "/opt/dpkg";\n', [("/opt/dpkg, which apt runs,", ["/opt/dpkg"])]),
-        (
-            'Dir::Bin::dpkg "{usual}";\nDPkg::Options:: "--x";\n',
-            [("{usual} --x, which apt runs,", ["{usual}", "--x"])],
-        ),
+        ('Dir::Bin::dpkg "{usual}";\nDPkg::Options:: "--x";\n', [("{usual} --x, which apt runs,", ["{usual}", "--x"])]),
     ],
     ids=["the usual one at the root", "another", "the usual one with options"],
 )
-def test_another_dpkg_of_apt_is_tried(programs: Path, dumped: str, tried: list[tuple[str, list[str]]]) -> None:
+def test_another_dpkg_of_apt_is_tried(programs, dumped, tried):
     usual = str(programs / "bin/dpkg")
     host = WithApt(programs / "root", dumped.replace("{usual}", usual))
     expected = [(ending.format(usual=usual), [word.format(usual=usual) for word in argv]) for ending, argv in tried]
     assert list(dpkg_trial._roads(host)) == [(usual, [usual]), *expected]
 
 
-def test_a_dpkg_in_another_root_is_not_known(programs: Path) -> None:
+def test_a_dpkg_in_another_root_is_not_known(programs):
     with pytest.raises(Unseen, match="apt runs dpkg in /srv/x"):
         list(dpkg_trial._roads(WithApt(programs / "root", 'DPkg::Chroot-Directory "/srv/x";\n')))
 
 
-def test_every_dpkg_that_installs_it_is_named_and_who_could_see_to_that(programs: Path) -> None:
+def test_every_dpkg_that_installs_it_is_named_and_who_could_see_to_that(programs):
     host = WithApt(programs / "root", apt=False)
     usual = programs / "bin/dpkg"
     assert dpkg_trial.open_to(host, "wechat").startswith(f"{usual} installs a made package")
@@ -451,7 +446,7 @@ def test_every_dpkg_that_installs_it_is_named_and_who_could_see_to_that(programs
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
-def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_path: Path) -> None:
+def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_path):
     host = WithApt(tmp_path, 'Dir::Bin::dpkg "/opt/dpkg";\n', apt=False)
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt/dpkg").symlink_to("real")
@@ -465,7 +460,7 @@ def test_a_try_depends_on_dpkgs_and_apts_configuration_and_on_what_apt_runs(tmp_
 
 
 @pytest.mark.parametrize(("system", "trial"), [(dpkg, dpkg_trial), (rpm, rpm_trial)], ids=["dpkg", "rpm"])
-def test_first_name_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: Any, trial: Any) -> None:
+def test_first_name_is_tried(tmp_path, monkeypatch, system, trial):
     monkeypatch.setattr(trial, "open_to", lambda host, name: f"open to {name}")
     part = system.block_parts(Block({"owl", "elk"}))[-1]
     assert part.trial(Host(str(tmp_path))) == "open to elk"

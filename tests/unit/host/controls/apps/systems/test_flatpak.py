@@ -1,7 +1,5 @@
 """Flatpak apps in test directories: what is deployed where, what a user's home can do to its scan, and what is run."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Sequence
@@ -41,13 +39,13 @@ def deploy(
     return place
 
 
-def test_two_deployments_of_a_branch_are_one_app_of_no_certain_version(root: Path) -> None:
+def test_two_deployments_of_a_branch_are_one_app_of_no_certain_version(root):
     (deploy(root, SYSTEM) / "x86_64/stable" / ("ab" * 32)).mkdir()
     assert [package.version for package in everywhere(flatpak, Host(str(root)), {WECHAT})[0]] == [""]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's link")
-def test_a_link_at_one_app_hides_only_that_app(root: Path) -> None:
+def test_a_link_at_one_app_hides_only_that_app(root):
     deploy(root, ALICE.home + PERSONAL, "com.qq.QQ")
     link = root / "home/alice/.local/share/flatpak/app" / WECHAT
     link.symlink_to("/var")
@@ -58,11 +56,11 @@ def test_a_link_at_one_app_hides_only_that_app(root: Path) -> None:
 
 
 @given(st.text())
-def test_any_text_in_a_sandbox_is_read_without_an_error(info: str) -> None:
+def test_any_text_in_a_sandbox_is_read_without_an_error(info):
     assert isinstance(flatpak.parse(info), str)
 
 
-def test_a_process_is_known_by_its_sandbox_whatever_its_executable(root: Path) -> None:
+def test_a_process_is_known_by_its_sandbox_whatever_its_executable(root):
     for pid, name in (("7", WECHAT), ("8", "org.example.Innocent")):
         (root / "proc" / pid / "root").mkdir(parents=True)
         (root / "proc" / pid / "root/.flatpak-info").write_text(f"[Application]\nname={name}\n")
@@ -73,7 +71,7 @@ def test_a_process_is_known_by_its_sandbox_whatever_its_executable(root: Path) -
     assert flatpak.programs(Host(str(root)), set(), [])(Process(7, "")) == ""
 
 
-def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root: Path) -> None:
+def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
     put(root, "/usr/bin/flatpak", mode=0o755)
     branch, tools = f"app/{WECHAT}/x86_64/stable", Tools(("flatpak", DONE))
     app = Package("flatpak", WECHAT, handles=(branch,))
@@ -102,7 +100,7 @@ def remote(root: Path, keys: str = "", name: str = "flathub") -> None:
 
 
 @pytest.fixture
-def modified(root: Path) -> tuple[Host, list[Sequence[str]]]:
+def modified(root):
     """A host whose flatpak sets the filter that it is asked for."""
     calls: list[Sequence[str]] = []
 
@@ -115,7 +113,7 @@ def modified(root: Path) -> tuple[Host, list[Sequence[str]]]:
     return Host(str(root), run), calls
 
 
-def test_a_remote_is_filtered_and_let_go(root: Path, modified: tuple[Host, list[Sequence[str]]]) -> None:
+def test_a_remote_is_filtered_and_let_go(root, modified):
     host, calls = modified
     remote(root)
     assert (FILTERS.wrong(host, True), FILTERS.wrong(host, False), FILTERS.concerns(host)) == ("missing", "", True)
@@ -141,9 +139,7 @@ def test_a_remote_is_filtered_and_let_go(root: Path, modified: tuple[Host, list[
         ("#allow *", False),
     ],
 )
-def test_line_that_lets_an_app_in_has_to_be_changed(
-    root: Path, modified: tuple[Host, list[Sequence[str]]], line: str, undone: bool
-) -> None:
+def test_line_that_lets_an_app_in_has_to_be_changed(root, modified, line, undone):
     host, _ = modified
     put(root, "/etc/theirs", line + "\n")
     remote(root, "xa.filter=/etc/theirs\n")
@@ -153,9 +149,7 @@ def test_line_that_lets_an_app_in_has_to_be_changed(
 
 
 @pytest.mark.parametrize("name", ["../../../etc/cron.d/x", ".hidden", "two words"])
-def test_remote_with_an_invalid_name_writes_no_file(
-    root: Path, modified: tuple[Host, list[Sequence[str]]], name: str
-) -> None:
+def test_remote_with_an_invalid_name_writes_no_file(root, modified, name):
     host, _ = modified
     remote(root, name=name)
     assert FILTERS.wrong(host, True) == f"{name}: has a name that no file can have"
@@ -165,7 +159,7 @@ def test_remote_with_an_invalid_name_writes_no_file(
 
 
 @given(st.text())
-def test_any_configuration_is_read_without_an_error(text: str) -> None:
+def test_any_configuration_is_read_without_an_error(text):
     assert isinstance(groups(text, "remote"), list)
 
 
@@ -202,7 +196,7 @@ url=x
 
 
 @pytest.fixture
-def host(root: Path) -> Host:
+def host(root):
     put(root, "/etc/flatpak/installations.d/a.conf", INSTALLATIONS)
     put(root, "/etc/flatpak/installations.d/b.conf.old", '[Installation "old"]\nPath=/old\n')
     put(root, "/etc/flatpak/installations.d/c.conf", '[Installation "late"]\nPath=/late\n')
@@ -223,14 +217,14 @@ REMOTES = [
 OWLS = RemoteFilters(("org.owl", "org.elk"))
 
 
-def test_filters_are_shown_with_their_texts(host: Host) -> None:
+def test_filters_are_shown_with_their_texts(host):
     first = "default flathub: /etc/theirs\ndefault plain: no filter\nusb own: "
     own = "# x\n# Instead of: /etc/before\n# Instead of: /etc/other\n"
     assert OWLS.text(host) == f"{first}{OURS}/usb/own.filter\n{own}"
     assert OWLS.left(host) == f"{first}/etc/before\n"
 
 
-def test_wrong_filter_is_named_with_its_remote(host: Host, root: Path) -> None:
+def test_wrong_filter_is_named_with_its_remote(host, root):
     assert OWLS.wrong(host, True).split("; ") == ["flathub: missing", "plain: missing", f"own: {DIFFERS}"]
     assert OWLS.in_place(host) and OWLS.wrong(host, False).startswith("left over")
     put(root, f"{OURS}/usb/own.filter", OWLS.content(host, REMOTES[2]))
@@ -241,12 +235,12 @@ def test_wrong_filter_is_named_with_its_remote(host: Host, root: Path) -> None:
     assert (OWLS.in_place(Host(str(root))), OWLS.wrong(Host(str(root)), False)) == (False, "")
 
 
-def test_line_that_lets_in_what_is_denied_is_named(host: Host) -> None:
+def test_line_that_lets_in_what_is_denied_is_named(host):
     assert [OWLS.undone(host, item) for item in REMOTES] == ["allow app/org.owl/x86_64/stable", "", ""]
     assert RemoteFilters(("org.elk",)).undone(host, REMOTES[0]) == ""
 
 
-def test_all_parts_of_the_block(host: Host, root: Path) -> None:
+def test_all_parts_of_the_block(host, root):
     filters, rule, trial = flatpak.block_parts(Block({"org.owl", "org.elk"}, "it", {"org.elk": ["1"]}))
     assert filters == RemoteFilters(("org.owl",))
     assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-flatpak.rules" and '["org.owl"]' in rule.desired(host)

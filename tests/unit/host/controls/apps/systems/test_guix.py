@@ -2,8 +2,6 @@
 source writes them (guix/profiles.scm, manifest->gexp).
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -50,7 +48,7 @@ def profile(root: Path, manifest: str, place: str = PROFILE) -> None:
 
 @pytest.mark.parametrize("manifest", [VERSION_0, VERSION_3, VERSION_4])
 @pytest.mark.parametrize("place", [PROFILE, "/home/alice/.guix-extra-profiles/chat/chat"])
-def test_package_of_a_profile_counts_without_its_inputs(root: Path, manifest: str, place: str) -> None:
+def test_package_of_a_profile_counts_without_its_inputs(root, manifest, place):
     profile(root, manifest, place)
     result, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
     assert [(*item.finding()[:6], item.handles) for item in result] == [
@@ -60,7 +58,7 @@ def test_package_of_a_profile_counts_without_its_inputs(root: Path, manifest: st
     assert guix.query_of(Host(str(root)), ALICE, set()) == guix.query(Host(str(root)), IDS) == ([], "")
 
 
-def test_the_packages_of_a_whole_home(root: Path) -> None:
+def test_the_packages_of_a_whole_home(root):
     place = "/var/guix/profiles/per-user/alice/guix-home"
     profile(root, "", place)
     (root / f"{STORE}-profile/manifest".lstrip("/")).unlink()
@@ -73,7 +71,7 @@ def test_the_packages_of_a_whole_home(root: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "\x00" * 10, "(packages)", " "])
-def test_damaged_manifest_is_unknown(root: Path, text: str) -> None:
+def test_damaged_manifest_is_unknown(root, text):
     profile(root, text)
     assert guix.query_of(Host(str(root)), ALICE, IDS) == ([], f"{STORE}-profile/manifest is no manifest of Guix")
     os.truncate(root / f"{STORE}-profile/manifest".lstrip("/"), 1 << 40)
@@ -81,7 +79,7 @@ def test_damaged_manifest_is_unknown(root: Path, text: str) -> None:
 
 
 @given(st.text(alphabet=st.sampled_from('()" \\a.;')) | st.text())
-def test_any_text_is_read(text: str) -> None:
+def test_any_text_is_read(text):
     for entry in guix.parse(text.encode("utf-8", "replace")):
         assert len(entry) == 4
 
@@ -89,6 +87,6 @@ def test_any_text_is_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("path", "id_"), [(f"{TELEGRAM}/bin/x", "telegram-desktop"), ("/gnu/store/x/bin/telegram-desktop", "")]
 )
-def test_guix_store_program(root: Path, path: str, id_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guix_store_program(root, path, id_, monkeypatch):
     monkeypatch.setattr(Host, "shares_root", lambda self, process: True)
     assert guix.programs(Host(str(root)), IDS, [])(Process(7, path)) == id_

@@ -2,13 +2,10 @@
 older versions as its manual has them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,7 +47,7 @@ def profile(root: Path, place: str, manifest: str, name: str = "manifest.json", 
     (root / place.lstrip("/")).symlink_to(f"{base}-{generation}-link")
 
 
-def test_a_profile_that_a_user_goes_by_elsewhere(root: Path) -> None:
+def test_a_profile_that_a_user_goes_by_elsewhere(root):
     profile(root, "/home/alice/my/profile", version3(TELEGRAM))
     (root / "home/alice/.nix-profile").symlink_to("/home/alice/my/profile")
     assert [item.handles[0] for item in nix.query_of(Host(str(root)), ALICE, IDS)[0]] == ["/home/alice/my/profile"]
@@ -62,7 +59,7 @@ def test_a_profile_that_a_user_goes_by_elsewhere(root: Path) -> None:
 
 
 @pytest.mark.parametrize("own", [".local/share/nix/root/nix", ".nix", ".nix-portable/nix"])
-def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
+def test_a_store_of_a_users_own_is_seen_and_left(root, own):
     profile(root, f"{OWN}/profile", "")
     (root / ENVIRONMENT.lstrip("/")).rename(root / "gone")
     own = f"/home/alice/{own}"
@@ -75,14 +72,14 @@ def test_a_store_of_a_users_own_is_seen_and_left(root: Path, own: str) -> None:
     assert why == f"{own} is used as /nix, and Nix removes it only in its user's view of the disk"
 
 
-def test_a_profile_whose_store_is_nowhere_is_unknown(root: Path) -> None:
+def test_a_profile_whose_store_is_nowhere_is_unknown(root):
     profile(root, f"{OWN}/profile", "")
     (root / ENVIRONMENT.lstrip("/")).rename(root / "gone")
     packages, unseen = nix.query_of(Host(str(root)), ALICE, IDS)
     assert packages == [] and unseen.startswith(f"{OWN}/profile leads into a store")
 
 
-def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(root: Path) -> None:
+def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(root):
     (root / OWN.lstrip("/")).mkdir(parents=True)
     for number in range(store_paths.MOST_PROFILES + 1):
         (root / f"{OWN}/p{number}".lstrip("/")).touch()
@@ -93,7 +90,7 @@ def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(ro
 
 
 @pytest.mark.parametrize("manifest", ["{", "[" * 100_000, "\x00", "1" * 5000 + "x"])
-def test_manifest_that_cannot_be_read_is_unknown(root: Path, manifest: str) -> None:
+def test_manifest_that_cannot_be_read_is_unknown(root, manifest):
     profile(root, f"{OWN}/profile", manifest)
     assert nix.query_of(Host(str(root)), ALICE, IDS) == ([], "a manifest.json of a profile of Nix cannot be read")
     os.truncate(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"), 1 << 40)
@@ -107,12 +104,12 @@ values = st.recursive(
 
 
 @given(values)
-def test_any_json_is_read(value: Any) -> None:
+def test_any_json_is_read(value):
     assert set(nix.parse(json.dumps(value).encode())) <= {TELEGRAM}
 
 
 @given(st.binary())
-def test_anything_else_is_unseen_or_nothing(content: bytes) -> None:
+def test_anything_else_is_unseen_or_nothing(content):
     with contextlib.suppress(Unseen):
         assert nix.parse(content) == []
     assert nix.parse_env(content) == []
@@ -127,7 +124,7 @@ def test_anything_else_is_unseen_or_nothing(content: bytes) -> None:
         ("-1", ("", "1")),
     ],
 )
-def test_the_name_of_a_store_path(base: str, result: tuple[str, str]) -> None:
+def test_the_name_of_a_store_path(base, result):
     assert store_paths.split(f"{DIGESTS[0]}-{base}") == result
 
 
@@ -140,13 +137,13 @@ def test_the_name_of_a_store_path(base: str, result: tuple[str, str]) -> None:
         (f"{TELEGRAM}/bin/telegram-desktop", False, ""),  # in a container the path says little
     ],
 )
-def test_nix_store_program(root: Path, exe: str, inside: bool, id_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nix_store_program(root, exe, inside, id_, monkeypatch):
     monkeypatch.setattr(Host, "shares_root", lambda self, process: inside)
     assert nix.programs(Host(str(root)), IDS, [])(Process(7, exe)) == id_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only its links are followed")
-def test_package_of_nix_env_is_one_of_the_host(root: Path) -> None:
+def test_package_of_nix_env_is_one_of_the_host(root):
     profile(root, "/nix/var/nix/profiles/default", "", "unused", generation=7)
     put(root, f"/nix/store/{DIGESTS[0]}-env-manifest.nix", env(TELEGRAM))
     manifest = root / f"{ENVIRONMENT}/manifest.nix".lstrip("/")

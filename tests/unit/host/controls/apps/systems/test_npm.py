@@ -1,11 +1,8 @@
 """Packages of npm in test directories: which prefixes are scanned, what a manifest may hold, and how npm is called."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_users import everywhere, put
@@ -26,7 +23,7 @@ PARTS = st.sampled_from(["..", ".", "", "a", "npm global", "alice", "~", "${HOME
 
 
 @given(st.sampled_from([*HOMES, "/home/bob", "/", "", "/home/alice2", "/home"]), st.lists(PARTS, max_size=6))
-def test_a_prefix_never_leaves_the_home(start: str, parts: list[str]) -> None:
+def test_a_prefix_never_leaves_the_home(start, parts):
     """What is below the home is found where it is, and nothing else ever."""
     value = "/".join([start, *parts]).rstrip()
     place = os.path.normpath(HOMES.get(start, start) + value[len(start) :].replace("${HOME}", "/home/alice"))
@@ -35,19 +32,19 @@ def test_a_prefix_never_leaves_the_home(start: str, parts: list[str]) -> None:
 
 
 @given(st.text())
-def test_no_text_leads_out_of_the_home(text: str) -> None:
+def test_no_text_leads_out_of_the_home(text):
     for prefix in npm.parse([f"prefix=~/{text}", f"prefix=/home/alice/x/{text}", text], "/home/alice"):
         assert prefix == os.path.normpath(prefix) and prefix.startswith("/home/alice/")
 
 
 @given(st.binary(max_size=200))
-def test_any_manifest_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_any_manifest_is_read_without_an_error(tmp_path_factory, content):
     root = tmp_path_factory.mktemp("manifest")
     (root / package(root, "/usr").lstrip("/") / "package.json").write_bytes(content)
     assert len(everywhere(npm, Host(str(root)), IDS)[0]) == 1
 
 
-def test_a_directory_without_a_manifest_is_no_package(root: Path) -> None:
+def test_a_directory_without_a_manifest_is_no_package(root):
     (root / "usr/lib/node_modules/wechaty").mkdir(parents=True)
     (root / "usr/lib/node_modules/@made").mkdir()
     assert everywhere(npm, Host(str(root)), IDS) == ([], "")

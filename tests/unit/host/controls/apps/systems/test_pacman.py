@@ -1,7 +1,5 @@
 """Arch's packages on test trees and recorded answers: queries, removals, the lock of pacman, and the hook."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,12 +24,12 @@ error: failed to prepare transaction (could not satisfy dependencies)
 
 
 @given(st.text())
-def test_any_entry_is_read_without_an_error(entry: str) -> None:
+def test_any_entry_is_read_without_an_error(entry):
     name, version = pacman.parse(entry)
     assert (name, version) == ("", "") or f"{name}-{version}" == entry
 
 
-def test_installed_package_identifies_its_programs(root: Path) -> None:
+def test_installed_package_identifies_its_programs(root):
     for name in ("wechat-bin-4.0-1", "weechat-4.6-1", "broken-off-1-1"):
         put(root, f"{pacman.DATABASE}/{name}/files", "%FILES%\nopt/\nopt/wechat/\nopt/wechat/wechat\n")
     put(root, f"{pacman.DATABASE}/wechat-bin-4.0-1/desc")
@@ -69,7 +67,7 @@ def pacman_host(root: Path, answers: dict[str, Result]) -> tuple[Host, list[Sequ
 QQ, WECHAT = Package("pacman", "linuxqq", "3.2-1"), Package("pacman", "wechat-bin", "4.0-1")
 
 
-def test_a_host_that_changed_meanwhile_is_not_touched(root: Path) -> None:
+def test_a_host_that_changed_meanwhile_is_not_touched(root):
     answers: dict[str, Result] = {}
     host, calls = pacman_host(root, answers)
     [action], _ = pacman_removal.removal(host, [QQ])
@@ -89,9 +87,7 @@ def test_a_host_that_changed_meanwhile_is_not_touched(root: Path) -> None:
          [(QQ, "it is on hold: HoldPkg in pacman.conf names linuxqq")]),
     ],
 )  # fmt: skip
-def test_package_that_others_need_or_on_hold_stays(
-    root: Path, answers: dict[str, Result], actions: list[str], refused: list[Any]
-) -> None:
+def test_package_that_others_need_or_on_hold_stays(root, answers, actions, refused):
     host, _ = pacman_host(root, answers)
     removal = pacman_removal.removal(host, [QQ, WECHAT])
     assert ([str(action) for action in removal[0]], removal[1]) == (actions, refused)
@@ -106,13 +102,13 @@ def test_package_that_others_need_or_on_hold_stays(
         (Result(1, "", "error: failed to init transaction\n"), "error: failed to init transaction"),
     ],
 )
-def test_removal_that_takes_others_along_or_fails_is_refused(root: Path, answer: Result, reason: str) -> None:
+def test_removal_that_takes_others_along_or_fails_is_refused(root, answer, reason):
     host, _ = pacman_host(root, {"linuxqq": answer})
     assert pacman_removal.removal(host, [QQ]) == ([], [(QQ, reason)])
 
 
 @given(st.text())
-def test_any_answer_of_pacman_is_read(answer: str) -> None:
+def test_any_answer_of_pacman_is_read(answer):
     assert isinstance(pacman_removal.parse(answer), dict)
 
 
@@ -143,7 +139,7 @@ class Removed:
         return self.lock.exists(), self.mark.exists()
 
 
-def test_packages_go_in_one_transaction_whose_lock_is_marked(root: Path) -> None:
+def test_packages_go_in_one_transaction_whose_lock_is_marked(root):
     removed = Removed(root)
     assert removed.action.before == "linuxqq 3.2-1\nwechat-bin 4.0-1\n"
     removed.action.apply()
@@ -152,13 +148,13 @@ def test_packages_go_in_one_transaction_whose_lock_is_marked(root: Path) -> None
 
 
 @pytest.mark.parametrize("lacking", ["", "usr/bin/pacman", "var/lib/pacman/local"])
-def test_block_is_for_a_host_with_pacman_and_its_database(root: Path, lacking: str) -> None:
+def test_block_is_for_a_host_with_pacman_and_its_database(root, lacking):
     for path in {"usr/bin/pacman", "var/lib/pacman/local"} - {lacking}:
         put(root, path, mode=0o755)
     assert pacman.gated(Host(str(root))) is not bool(lacking)
 
 
-def test_error_of_pacman_is_the_reason(root: Path) -> None:
+def test_error_of_pacman_is_the_reason(root):
     item = Removed(root)
     item.result = Result(1, "", "error:\n  no room\n")
     with pytest.raises(ControlError, match="pacman could not: error: no room"):
@@ -166,7 +162,7 @@ def test_error_of_pacman_is_the_reason(root: Path) -> None:
     assert item.has() == (False, False)
 
 
-def test_the_lock_of_a_pacman_of_ours_that_was_killed_is_taken_away_by_the_next_run(root: Path) -> None:
+def test_the_lock_of_a_pacman_of_ours_that_was_killed_is_taken_away_by_the_next_run(root):
     item = Removed(root)
     item.dies, item.result = True, Result(137, "", "killed")
     with pytest.raises(ControlError):
@@ -178,7 +174,7 @@ def test_the_lock_of_a_pacman_of_ours_that_was_killed_is_taken_away_by_the_next_
 
 
 @pytest.mark.parametrize("whose", ["another's", "one that runs", "one of long after", "one of before"])
-def test_any_other_lock_stays_and_is_waited_for(root: Path, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_lock_stays_and_is_waited_for(root, whose, monkeypatch):
     item = Removed(root)
     item.lock.touch()
     if whose != "another's":
@@ -203,7 +199,7 @@ HOOK = "/usr/share/libalpm/hooks/00-proscribe.hook"
 GATE = "/usr/libexec/proscribe/pacman-gate"
 
 
-def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path: Path) -> None:
+def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path):
     messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
     script, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages))
     place = put(tmp_path, "gate", script.content, 0o755)
@@ -214,7 +210,7 @@ def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["gate"] and "Target = wechat-bin\n" in hook.content
 
 
-def test_hook_without_restricted_versions_has_a_target() -> None:
+def test_hook_without_restricted_versions_has_a_target():
     _, hook, *_ = pacman.block_parts(Block({"wechat-bin"}, "", {"wechat-bin": ["4.0-1"]}))
     assert [line for line in hook.content.splitlines() if line.startswith("Target")] == ["Target = /"]
 
@@ -227,7 +223,7 @@ def test_hook_without_restricted_versions_has_a_target() -> None:
         (0, False, f"{GATE} does not refuse a package"),
     ],
 )
-def test_hook_that_does_not_refuse_is_open(tmp_path: Path, rc: int, hidden: bool, reason: str) -> None:
+def test_hook_that_does_not_refuse_is_open(tmp_path, rc, hidden, reason):
     def run(argv: Sequence[str], **options: Any) -> Result:
         if argv == ["pacman-conf", "HookDir"]:
             return Result(0, "/opt/\n/usr/share/libalpm/hooks/\n", "")
@@ -243,7 +239,7 @@ def test_hook_that_does_not_refuse_is_open(tmp_path: Path, rc: int, hidden: bool
     assert depends <= {*trial.depends(host)}
 
 
-def test_hook_of_the_same_name_is_deleted(tmp_path: Path) -> None:
+def test_hook_of_the_same_name_is_deleted(tmp_path):
     host, part = Host(str(tmp_path)), pacman.block_parts(Block({"owl"}))[2]
     assert part.concerns(host) and part.wrong(host, True) == ""
     put(tmp_path, part.path)

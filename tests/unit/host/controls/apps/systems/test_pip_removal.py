@@ -1,9 +1,6 @@
 """Python packages on made trees: where they are looked for, by which name, and who may take them off."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_tools import DONE, Tools
@@ -25,7 +22,7 @@ def distribution(
     put(root, f"{directory}/{entry}/INSTALLER", f"{installer}\n")
 
 
-def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None:
+def test_metadata_that_is_not_there_or_no_text_is_no_package(root):
     directory = "/usr/local/lib/python3.13/site-packages"
     put(root, f"{directory}/telethon-1.0.dist-info/RECORD")
     assert everywhere(pip, Host(str(root)), IDS) == ([], "")
@@ -34,14 +31,14 @@ def test_metadata_that_is_not_there_or_no_text_is_no_package(root: Path) -> None
 
 
 @given(st.text())
-def test_any_metadata_is_read_without_an_error(text: str) -> None:
+def test_any_metadata_is_read_without_an_error(text):
     assert all(isinstance(value, str) for value in site_packages.parse(text).values())
 
 
 @given(
     st.text(alphabet=st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=60)
 )
-def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory, name):
     root = tmp_path_factory.mktemp("names")
     directory = root / "usr/lib/python3/dist-packages"
     directory.mkdir(parents=True)
@@ -52,7 +49,7 @@ def test_any_name_in_a_directory_is_read_without_an_error(tmp_path_factory: pyte
     assert everywhere(pip, Host(str(root)), IDS) == ([], "")
 
 
-def test_no_directory_is_read_where_no_package_is_queried(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_directory_is_read_where_no_package_is_queried(root, monkeypatch):
     host = Host(str(root))
     monkeypatch.setattr(host, "list", lambda path: pytest.fail(path))
     assert pip.query(host, set()) == pipx.query(host, set()) == ([], "")
@@ -69,7 +66,7 @@ def test_no_directory_is_read_where_no_package_is_queried(root: Path, monkeypatc
         ("python3.9", None),
     ],
 )
-def test_the_python_that_a_path_is_for(path: str, result: tuple[str, str] | None) -> None:
+def test_the_python_that_a_path_is_for(path, result):
     if result:
         assert pip_removal.interpreter(path) == result
     else:
@@ -89,7 +86,7 @@ OWNED = Result(0, "python3-telethon: /usr/lib/x\n", "")
         ("pip", ("dpkg-query", OWNED), "it belongs to the dpkg package python3-telethon"),
     ],
 )
-def test_distribution_of_another_installer_stays(root: Path, installer: str, answer: Any, reason: str) -> None:
+def test_distribution_of_another_installer_stays(root, installer, answer, reason):
     put(root, "usr/bin/dpkg-query", mode=0o755)
     host = Host(str(root), Tools(*filter(None, [answer]), ("dpkg-query", NOT_OWNED), ("", DONE)))
     distribution(root, "/usr/local/lib/python3.13/dist-packages", "telethon-1.0.dist-info", "telethon", "1", installer)
@@ -97,7 +94,7 @@ def test_distribution_of_another_installer_stays(root: Path, installer: str, ans
     assert actions == [] and why.startswith(reason)
 
 
-def test_environment_of_pipx_goes_where_it_is_the_packages_own(root: Path) -> None:
+def test_environment_of_pipx_goes_where_it_is_the_packages_own(root):
     put(root, "usr/bin/pipx", mode=0o755)
     host = Host(str(root), Tools(("", DONE)))
     own = "/home/alice/.local/share/pipx"

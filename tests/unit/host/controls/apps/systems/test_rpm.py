@@ -1,7 +1,5 @@
 """The rpm family: recorded answers of its tools, the guard package, settings of front ends, the trial of a block."""
 
-from __future__ import annotations
-
 import hashlib
 import struct
 from collections.abc import Sequence
@@ -38,13 +36,11 @@ def package(name: str, version: str = "1.0-1") -> Package:
 
 
 @given(st.text(), st.sets(NAMES))
-def test_any_answer_of_rpm_names_no_other_package(answer: str, ids: set[str]) -> None:
+def test_any_answer_of_rpm_names_no_other_package(answer, ids):
     assert {package.id for package in rpm.parse(answer, ids)} <= ids
 
 
-def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, monkeypatch):
     assert rpm.query(host(root, tools=()), {"wechat"}) == ([], "there is an rpm database, and no rpm to read it")
     answer = Result(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
     with pytest.raises(ControlError, match="damaged header #7"):
@@ -78,7 +74,7 @@ REMOVES, INSTALLS = f"<to-remove>{SOLVABLE}</to-remove>", f"<to-install>{SOLVABL
         ("Error: protected packages: wechat", "Error: protected packages: wechat"),
     ],
 )
-def test_simulation_of_dnf_decides(out: str, objection: str) -> None:
+def test_simulation_of_dnf_decides(out, objection):
     assert rpm_removal.dnf_objection(Result(1, out, ""), [package("wechat")]) == objection
 
 
@@ -91,18 +87,18 @@ def test_simulation_of_dnf_decides(out: str, objection: str) -> None:
         (4, '<message type="error">it is locked</message>', "it is locked"),
     ],
 )  # fmt: skip
-def test_simulation_of_zypper_decides(rc: int, inner: str, objection: str) -> None:
+def test_simulation_of_zypper_decides(rc, inner, objection):
     assert rpm_removal.zypper_objection(Result(rc, ZYPPER.format(inner), ""), [package("wechat")]) == objection
 
 
 @pytest.mark.parametrize(("locked", "front"), [("wechat", ""), ("other", "zypper")])
-def test_package_that_zypper_locked_is_removed_by_rpm(root: Path, locked: str, front: str) -> None:
+def test_package_that_zypper_locked_is_removed_by_rpm(root, locked, front):
     put(root, "usr/bin/zypper", mode=0o755)
     put(root, "etc/zypp/locks", rpm_block.locked([locked], POLICY, ""))
     assert rpm_removal.front_end(Host(str(root)), [package("wechat")]) == front
 
 
-def test_package_that_others_need_stays_also_at_the_second_check(root: Path) -> None:
+def test_package_that_others_need_stays_also_at_the_second_check(root):
     breaks = Result(1, "", "error: Failed dependencies:\n\twechat is needed by (installed) moments-1.0-1.noarch\n")
     wechat = package("wechat")
     refused = rpm_removal.removal(host(root, ("--test", breaks)), [wechat])
@@ -123,7 +119,7 @@ LINES = ["[main]", "[other]", "# a comment", "; another", "", "gpgcheck=1", "exc
     st.sampled_from(["", "\n"]),
     st.lists(NAMES, min_size=1, unique=True),
 )
-def test_configuration_of_dnf_is_given_back(lines: list[str], end: str, names: list[str]) -> None:
+def test_configuration_of_dnf_is_given_back(lines, end, names):
     before = "\n".join(lines) + end
     after = rpm_block.excluded(names, POLICY, before)
     assert after != before
@@ -137,7 +133,7 @@ def stanza(name: str, comment: str = "") -> str:
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from(["", "why", "Written by hand"]))), st.sets(NAMES), st.booleans())
-def test_locks_of_zypper_are_given_back(theirs: list[tuple[str, str]], names: set[str], ended: bool) -> None:
+def test_locks_of_zypper_are_given_back(theirs, names, ended):
     before = "".join(stanza(*lock) for lock in theirs)
     before = before if ended else before.rstrip("\n")
     new = names - {name for name, comment in theirs if not comment}
@@ -147,7 +143,7 @@ def test_locks_of_zypper_are_given_back(theirs: list[tuple[str, str]], names: se
     assert rpm_block.without_locks(after) == before and rpm_block.locks(after) == new
 
 
-def test_locks_in_another_order_are_the_same_locks() -> None:
+def test_locks_in_another_order_are_the_same_locks():
     text = rpm_block.locked(["wechat", "viber"], POLICY, stanza("other"))
     parts = [part.strip("\n") for part in text.split("\n\n") if part.strip()]
     shuffled = "\n" + "\n\n\n".join(parts[::-1]) + "\n\n"
@@ -175,19 +171,19 @@ def guard_host(root: Path, release: str, *provided: str) -> Host:
         ([], ["wechat", "other"], True, ""),  # what was forced past it does not make it wrong
     ],
 )
-def test_guard_state(root: Path, beside: Any, installed: list[str], expected: bool, problem: str) -> None:
+def test_guard_state(root, beside, installed, expected, problem):
     release = "" if beside is None else BLOCK_GUARD.release(set(beside))
     assert BLOCK_GUARD.wrong(guard_host(root, release, *installed), expected) == problem
 
 
-def test_guard_is_planned_for_the_packages_that_remain(root: Path) -> None:
+def test_guard_is_planned_for_the_packages_that_remain(root):
     here = guard_host(root, BLOCK_GUARD.release({"wechat"}), "wechat")
     assert BLOCK_GUARD.wrong(here, True) == ""
     assert BLOCK_GUARD.without({"wechat"}).wrong(here, True) == DIFFERS
     assert "Conflicts: wechat\n" in BLOCK_GUARD.without({"wechat"}).desired(here)
 
 
-def test_file_of_a_killed_run_is_deleted_with_the_guard(root: Path) -> None:
+def test_file_of_a_killed_run_is_deleted_with_the_guard(root):
     here = guard_host(root, "")
     put(root, PLACE)
     assert BLOCK_GUARD.in_place(here)
@@ -229,7 +225,7 @@ def read(content: bytes) -> dict[int, Any]:
     return message
 
 
-def test_long_name_is_cut_in_the_lead_alone() -> None:
+def test_long_name_is_cut_in_the_lead_alone():
     content = rpm_guard.package(CONFLICTS, "0", "x" * 100)
     assert content[10:76] == b"proscribe-guard-".ljust(65, b"x") + b"\0"
     message = read(content)
@@ -238,7 +234,7 @@ def test_long_name_is_cut_in_the_lead_alone() -> None:
     assert message[1054][:3] == ["owl", "elk", "elk"] and message[1055][:3] == ["", "2:1.0-1", "2:1.0-1"]
 
 
-def test_permitted_version_has_two_conflicts_and_odd_names_have_none() -> None:
+def test_permitted_version_has_two_conflicts_and_odd_names_have_none():
     permitted = {"elk": ["1"], "yak": ["1", "2"], "other": ["3"]}
     pairs = [Conflict("owl", "", ""), Conflict("elk", "<", "1"), Conflict("elk", ">", "1")]
     assert list(conflicts(["owl", "elk", "yak"], permitted)) == pairs
@@ -248,7 +244,7 @@ def test_permitted_version_has_two_conflicts_and_odd_names_have_none() -> None:
 
 
 @pytest.mark.parametrize("rc", [0, 1])
-def test_guard_is_installed_from_a_file_that_is_deleted(root: Path, rc: int) -> None:
+def test_guard_is_installed_from_a_file_that_is_deleted(root, rc):
     runs: list[Any] = []
 
     def run(argv: Any, **_: Any) -> Result:
@@ -262,7 +258,7 @@ def test_guard_is_installed_from_a_file_that_is_deleted(root: Path, rc: int) -> 
     assert not (root / PLACE).exists()
 
 
-def test_block_has_settings_of_each_front_end_and_the_guard(root: Path) -> None:
+def test_block_has_settings_of_each_front_end_and_the_guard(root):
     here = Host(str(root))
     block = Block({"owl", "elk"}, "it@example.org", {"elk": ["1"]}, messages=["Ask IT."])
     dnf, guard, protected, zypper, shop, trial = rpm_block.parts(block)
@@ -302,7 +298,7 @@ def built(root: Path, own: int = 0) -> tuple[Host, Tools]:
     return Host(str(root), tools), tools
 
 
-def test_query_reads_packages_and_files(root: Path) -> None:
+def test_query_reads_packages_and_files(root):
     host, tools = built(root)
     assert rpm.query(host, {"owl", "elk", "yak"}) == ([ELK, OWL], "")
     assert [argv for argv, _ in tools.ran] == [
@@ -313,7 +309,7 @@ def test_query_reads_packages_and_files(root: Path) -> None:
     assert len(tools.ran) == 3
 
 
-def test_a_program_belongs_to_the_package_with_its_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_belongs_to_the_package_with_its_file(root, monkeypatch):
     host, _ = built(root)
     whose = rpm.programs(host, {"owl"}, [OWL, ELK])
     for shares in (True, False):
@@ -323,7 +319,7 @@ def test_a_program_belongs_to_the_package_with_its_file(root: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("lacking", ["", "var/lib/rpm/Packages.db", "usr/bin/rpm", "an rpm of rpm"])
-def test_family_needs_database_and_own_rpm(root: Path, lacking: str) -> None:
+def test_family_needs_database_and_own_rpm(root, lacking):
     host, tools = built(root, own=int(lacking == "an rpm of rpm"))
     if "/" in lacking:
         (root / lacking).unlink()
@@ -337,7 +333,7 @@ def needs(handle: str, *others: str) -> Result:
     return Result(len(lines), "", "\n".join(["error: Failed dependencies:", *lines]))
 
 
-def test_as_many_as_can_go_together_go(root: Path) -> None:
+def test_as_many_as_can_go_together_go(root):
     """What elk alone cannot leave goes with it; yak stays, and so does what nobody knows why."""
     ran: list[list[str]] = []
 
@@ -367,7 +363,7 @@ def test_as_many_as_can_go_together_go(root: Path) -> None:
         ("zypper", "--non-interactive --no-refresh --xmlout remove --no-clean-deps {} owl=2:1-1", "--dry-run", ""),
     ],
 )  # fmt: skip
-def test_front_end_is_simulated_and_called(root: Path, tool: str, words: str, simulates: str, does: str) -> None:
+def test_front_end_is_simulated_and_called(root, tool, words, simulates, does):
     put(root, f"/usr/bin/{tool}", mode=0o755)
     runs: list[Any] = []
     solved = '<to-remove><solvable type="package" name="owl"/></to-remove>'
@@ -397,9 +393,7 @@ def test_front_end_is_simulated_and_called(root: Path, tool: str, words: str, si
         ),
     ],
 )
-def test_failed_transaction_is_tried_again_where_another_is_at_work(
-    monkeypatch: pytest.MonkeyPatch, tool: str, answer: Result, times: int, why: str
-) -> None:
+def test_failed_transaction_is_tried_again_where_another_is_at_work(monkeypatch, tool, answer, times, why):
     now, runs = [0.0], []
 
     def run(argv: Any, **options: Any) -> Result:
@@ -447,7 +441,7 @@ def trial_host(root: Path, files: dict[str, str], answer: Result | None = None) 
         *((ZYPP, f"locksfile.apply = {harmless}", "") for harmless in ("yes", "1", "On")),
     ],
 )
-def test_setting_that_opens_the_block_is_named(root: Path, path: str, text: str, key: str) -> None:
+def test_setting_that_opens_the_block_is_named(root, path, text, key):
     here, _ = trial_host(
         root, {path: text}, Result(1, "", "error:\n\twechat conflicts with proscribe-guard-1-1.noarch\n")
     )
@@ -455,7 +449,7 @@ def test_setting_that_opens_the_block_is_named(root: Path, path: str, text: str,
     assert reason.startswith(f"{path} sets {key}, ") if key else reason == ""
 
 
-def test_all_open_settings_are_named_and_the_package_that_rpm_installs(root: Path) -> None:
+def test_all_open_settings_are_named_and_the_package_that_rpm_installs(root):
     here, packages = trial_host(root, {DNF: "disable_excludes=all", ZYPP: "locksfile.path=/x"}, DONE)
     first, second, third = rpm_trial.open_to(here, "wechat").split("; ")
     assert DNF in first and ZYPP in second and "installs" in third and b"wechat" in packages[0]
@@ -464,12 +458,12 @@ def test_all_open_settings_are_named_and_the_package_that_rpm_installs(root: Pat
 @pytest.mark.parametrize(
     "answer", [None, Result(1, "", "error: proscribe-guard is damaged"), Result(1, "", "x conflicts with another-1-1")]
 )
-def test_other_answer_of_rpm_is_unseen(root: Path, answer: Result | None) -> None:
+def test_other_answer_of_rpm_is_unseen(root, answer):
     with pytest.raises(Unseen):
         rpm_trial.open_to(trial_host(root, {}, answer)[0], "wechat")
 
 
-def test_trial_depends_on_the_files_that_rpm_and_front_ends_read(root: Path) -> None:
+def test_trial_depends_on_the_files_that_rpm_and_front_ends_read(root):
     files = [*(f"{folder}/10.conf" for folder in DNF_FOLDERS), "/etc/rpm/macros"]
     here, _ = trial_host(root, dict.fromkeys(files, ""))
     put(root, "/usr/bin/rpm", mode=0o755)

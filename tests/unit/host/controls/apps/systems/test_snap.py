@@ -3,10 +3,7 @@
 The answer was put together after snapd's REST API documentation; no snapd ran for it.
 """
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 from fake_tools import DONE, Tools
@@ -22,19 +19,19 @@ IDS = {"telegram-desktop", "signal-desktop"}
 
 
 @pytest.fixture
-def root(root: Path) -> Path:
+def root(root):
     for file in ("telegram-desktop_6380.snap", "telegram-desktop_6389.snap", "core22_1621.snap", "partial", "x.snap"):
         put(root, f"{snap.SNAPS}/{file}")
     return root
 
 
-def test_without_snapd_the_files_tell(root: Path) -> None:
+def test_without_snapd_the_files_tell(root):
     [result], _ = snap.query(Host(str(root)), IDS)
     assert (result.id, result.version) == ("telegram-desktop", "revision 6389")
 
 
 @given(st.text())
-def test_any_name_of_a_file_is_read_without_an_error(file: str) -> None:
+def test_any_name_of_a_file_is_read_without_an_error(file):
     assert len(snap.parse_file(file)) == 3
 
 
@@ -48,7 +45,7 @@ values = st.recursive(
     | values.map(lambda v: json.dumps(v).encode())
     | values.map(lambda v: json.dumps({"result": v}).encode())
 )
-def test_any_answer_of_snapd_is_read(answer: bytes) -> None:
+def test_any_answer_of_snapd_is_read(answer):
     assert all(isinstance(version, str) for version in snap.parse(answer).values())
 
 
@@ -62,7 +59,7 @@ def test_any_answer_of_snapd_is_read(answer: bytes) -> None:
         ("/snap/core22/1621/bin/sh", "", ""),
     ],
 )
-def test_program_has_the_snap_of_its_place_or_group(root: Path, exe: str, group: str, id_: str) -> None:
+def test_program_has_the_snap_of_its_place_or_group(root, exe, group, id_):
     (root / "proc/7").mkdir()
     (root / "proc/7/root").symlink_to(root)
     put(root, "proc/7/cgroup", f"0::{group}\n")
@@ -72,7 +69,7 @@ def test_program_has_the_snap_of_its_place_or_group(root: Path, exe: str, group:
     assert snap.programs(Host(str(root)), IDS, [])(Process(7, exe)) == ""
 
 
-def test_data_is_saved_before_a_snap_goes(root: Path) -> None:
+def test_data_is_saved_before_a_snap_goes(root):
     tools = Tools(("snap", DONE))
     put(root, "usr/bin/snap", mode=0o755)
     [action], refused = snap.removal(Host(str(root), tools), [Package("snap", "slack", "1", ("slack_work",))])

@@ -1,7 +1,5 @@
 """Tools of uv on made trees: the layout is what uv 0.13 left of `uv tool install` (see test_apps_real_uv.py)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,7 @@ def tool(root: Path, name: str, packages: dict[str, str], tools: str = TOOLS) ->
         put(root, metadata, f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
 
 
-def test_a_tool_and_what_came_along_with_another(root: Path) -> None:
+def test_a_tool_and_what_came_along_with_another(root):
     tool(root, "telethon", {"telethon": "1.36.0"})
     tool(root, "sendbox", {"sendbox": "2.0", "pyrogram": "2.1"})
     result, unseen = uv.query_of(Host(str(root)), ALICE, IDS)
@@ -44,7 +42,7 @@ def test_a_tool_and_what_came_along_with_another(root: Path) -> None:
         ("/home/alice/telethon", False),
     ],
 )
-def test_tools_elsewhere_are_found_by_links_to_their_programs(root: Path, target: str, seen: bool) -> None:
+def test_tools_elsewhere_are_found_by_links_to_their_programs(root, target, seen):
     for home in ("alice", "bob"):
         tool(root, "telethon", {"telethon": "1.36.0"}, tools=f"/home/{home}/apps")
     link = root / "home/alice/.local/bin/telethon"
@@ -54,7 +52,7 @@ def test_tools_elsewhere_are_found_by_links_to_their_programs(root: Path, target
     assert uv.owned_directories(Host(str(root)), ALICE) == [TOOLS, *(["/home/alice/apps"] if seen else [])]
 
 
-def test_links_beyond_the_limit_are_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_beyond_the_limit_are_reported(root, monkeypatch):
     names = [f"a{number}" for number in range(uv.MOST_LINKS + 1)]
     monkeypatch.setattr(Host, "list", lambda self, path: names if path.endswith("bin") else [])
     read: list[str] = []

@@ -1,9 +1,5 @@
 """dnsmasq as a filter, beyond test_dns_contract.py."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
 from file_hosts import make_host
@@ -54,7 +50,7 @@ STOPPED = RUNS._replace(units={dnsmasq.UNIT: 0})
         ("dnsmasq", "", []),
     ],
 )
-def test_dnsmasq_folders_are_found(tmp_path: Path, command: str, main: str, folders: list[str]) -> None:
+def test_dnsmasq_folders_are_found(tmp_path, command, main, folders):
     made = make_host(tmp_path, {"proc/77/cmdline": command.replace(" ", "\0"), "etc/dnsmasq.conf": main})
     stages = [list(stage.files) for stage in dnsmasq.standing(made, RUNS)]
     assert stages == [[f"{folder}/proscribe.conf"] for folder in (*folders, "/etc/dnsmasq.d")]
@@ -62,7 +58,7 @@ def test_dnsmasq_folders_are_found(tmp_path: Path, command: str, main: str, fold
     assert dnsmasq.missing(made, RUNS._replace(units={})).startswith("dnsmasq.service does not run")
 
 
-def test_stopped_dnsmasq_reads_the_usual_folder(tmp_path: Path) -> None:
+def test_stopped_dnsmasq_reads_the_usual_folder(tmp_path):
     assert dnsmasq.missing(make_host(tmp_path), STOPPED).startswith("dnsmasq reads no folder of drop-ins")
     made = make_host(tmp_path, {"etc/dnsmasq.d/README": ""})
     assert dnsmasq.missing(made, STOPPED) == ""
@@ -70,7 +66,7 @@ def test_stopped_dnsmasq_reads_the_usual_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("logs", [False, True])
-def test_dnsmasq_is_described_with_files_and_openers(tmp_path: Path, logs: bool) -> None:
+def test_dnsmasq_is_described_with_files_and_openers(tmp_path, logs):
     own = "server=/a.org/10.0.0.1\n" + "log-queries\n" * logs
     main = {"etc/dnsmasq.conf": "conf-dir=/etc/b\nconf-dir=/etc/a\n", "proc/77/cmdline": "dnsmasq\0-S\0/b.org/10.0.0.1"}
     made = make_host(
@@ -95,13 +91,13 @@ def test_dnsmasq_is_described_with_files_and_openers(tmp_path: Path, logs: bool)
         *(("--servers-file=/x", ["c.org"]), ("-Z/x", [])),
     ],
 )
-def test_dnsmasq_command_line_opens_names(tmp_path: Path, word: str, names: list[str]) -> None:
+def test_dnsmasq_command_line_opens_names(tmp_path, word, names):
     files = {"x": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
     made = make_host(tmp_path, {**files, "hosts": "10.0.0.1 H.org # why\n:: i.org\n0.0.0.0 j.org\n"})
     assert [name for _, _, name in dnsmasq.openers(made, [], ["dnsmasq", word])] == names
 
 
-def test_dnsmasq_files_are_read_once_without_ours(tmp_path: Path) -> None:
+def test_dnsmasq_files_are_read_once_without_ours(tmp_path):
     again = "conf-file=/b.conf # why\nconf-dir=/d/,*.conf\nconf-file=/a.conf\nconf-file=d/x\nport=/d/x\nconf-file\n"
     files = {"a.conf": f"server=/a.org/10.0.0.1\n{again}{again}", "b.conf": "server=/b.org/10.0.0.1"}
     ours = {"d/proscribe.conf": "server=/c.org/10.0.0.1", "d/x": "server=/d.org/10.0.0.1"}
@@ -112,7 +108,7 @@ def test_dnsmasq_files_are_read_once_without_ours(tmp_path: Path) -> None:
     ]
 
 
-def test_dnsmasq_witness_has_digest_and_address() -> None:
+def test_dnsmasq_witness_has_digest_and_address():
     assert dnsmasq.LANGUAGE.lines(["a.org"], ["x.a.org"]) == ["local=/a.org/", "server=/x.a.org/#"]
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
     assert dnsmasq.LANGUAGE.witness("w.internal", "abc", "127.0.0.9")[1:] == ["host-record=w.internal,127.0.0.9"]

@@ -1,10 +1,6 @@
 """NetworkManager's dnsmasq as a filter, beyond test_dns_contract.py."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 from dns_contract import OPENED, UPSTREAM, Sample
@@ -41,13 +37,13 @@ FILE, SWITCH = "/etc/NetworkManager/dnsmasq.d/proscribe.conf", "/etc/NetworkMana
         ("", "dnsmasq nmcli", 0, "NetworkManager.service does not run"),
     ],
 )
-def test_networkmanager_names_its_missing_condition(tmp_path: Path, dns: str, tools: str, pid: int, lacks: str) -> None:
+def test_networkmanager_names_its_missing_condition(tmp_path, dns, tools, pid, lacks):
     made = make_host(tmp_path, {CONF: f"[main]\ndns={dns}\n"}, tools)
     found = networkmanager.missing(made, RUNS._replace(units={networkmanager.UNIT: pid}))
     assert found.startswith(lacks) and bool(found) is bool(lacks)
 
 
-def test_networkmanager_removes_files_of_earlier_runs(tmp_path: Path) -> None:
+def test_networkmanager_removes_files_of_earlier_runs(tmp_path):
     for units, left in [({networkmanager.UNIT: 77}, [RELOAD]), ({networkmanager.UNIT: 0}, []), ({}, [])]:
         found = networkmanager.standing(Host(str(tmp_path)), RUNS._replace(units=units))
         assert found == [({FILE: "", SWITCH: ""}, (), (), (), left, ())]
@@ -76,7 +72,7 @@ def configuration(*domains: str) -> str:
         (None, [], "busctl is not installed"),
     ],
 )
-def test_networkmanager_lends_the_domains_of_links(tmp_path: Path, answer: Any, lent: list[str], unseen: str) -> None:
+def test_networkmanager_lends_the_domains_of_links(tmp_path, answer, lent, unseen):
     made = make_host(tmp_path, {FILE[1:]: ""}, "dnsmasq nmcli busctl" if answer else "dnsmasq nmcli")
     made.run = lambda argv, **_: answer if argv[0].endswith("/busctl") else Result(0, "", "")  # type: ignore[method-assign]
     found = networkmanager.describe(made, RUNS, {})

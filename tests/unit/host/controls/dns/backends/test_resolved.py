@@ -1,7 +1,5 @@
 """The filter behind systemd-resolved, beyond test_dns_contract.py."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +57,7 @@ def host(root: Path, files: Mapping[str, str] = {}, tools: str = "dnsmasq resolv
     return make_host(root, files, tools, run)
 
 
-def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path: Path) -> None:
+def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path):
     found = resolved.describe(host(tmp_path), RUNS, {})
     own, front = found.stages("text")
     assert own._asdict() == {
@@ -95,7 +93,7 @@ def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_resolved_filter_asks_its_upstreams(tmp_path: Path, settings: Any, files: Any, upstream: list[str]) -> None:
+def test_resolved_filter_asks_its_upstreams(tmp_path, settings, files, upstream):
     for passwd, user in [({}, "nobody"), ({"etc/passwd": "root:x:0:0\ndnsmasq:x:9:9\n"}, "dnsmasq")]:
         made = host(tmp_path, {**files, **passwd})
         own = [f"user={user}", "port=153", "listen-address=127.0.0.153", "bind-interfaces", "no-hosts", "cache-size=0"]
@@ -103,7 +101,7 @@ def test_resolved_filter_asks_its_upstreams(tmp_path: Path, settings: Any, files
         assert resolved.users(made, RUNS) == sorted(["systemd-resolve", user])
 
 
-def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path: Path) -> None:
+def test_servers_and_links_beside_the_resolved_filter_are_reported(tmp_path):
     later = {"etc/systemd/resolved.conf.d/zzz.conf": "DNS=192.0.2.9\n"}
     ours = {DROP_IN: "DNS=\nDNS=127.0.0.153:153\n"}
     found = resolved.describe(host(tmp_path, {**later, **ours}), RUNS, {})

@@ -1,9 +1,5 @@
 """unbound as a filter, beyond test_dns_contract.py."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 from dns_contract import OPENED, UPSTREAM, Made, Packaged, Sample
 from file_hosts import make_host
@@ -68,14 +64,14 @@ FOLDERS = ("/etc/unbound/unbound.conf.d", "/etc/unbound/conf.d", "/etc/unbound/l
         ('include-nothing: "/a/*.conf"', ""),
     ],
 )
-def test_unbound_folder_is_found_in_its_configuration(tmp_path: Path, line: str, folder: str) -> None:
+def test_unbound_folder_is_found_in_its_configuration(tmp_path, line, folder):
     made = make_host(tmp_path, {CONF: f"server:\n{line}\n{line}\n"})
     assert bool(unbound.missing(made, RUNS)) is not bool(folder)
     stages = [list(stage.files) for stage in unbound.standing(made, RUNS)]
     assert stages == [[f"{item}/proscribe.conf"] for item in (*filter(None, [folder]), *FOLDERS)]
 
 
-def test_unbound_is_described_with_files_and_openers(tmp_path: Path) -> None:
+def test_unbound_is_described_with_files_and_openers(tmp_path):
     main = 'include: "/b/*.conf"\ninclude: "/a/*.conf"\nlocal-data: "x.org A 1.2.3.4"\n'
     files = {CONF: main, "a/own.conf": 'name: "Y.org."\n', "a/proscribe.conf": "name: z.org\n"}
     made = make_host(tmp_path, files)
@@ -91,7 +87,7 @@ def test_unbound_is_described_with_files_and_openers(tmp_path: Path) -> None:
     assert unbound.missing(made, RUNS._replace(units={}))
 
 
-def test_unbound_witness_has_digest_and_address() -> None:
+def test_unbound_witness_has_digest_and_address():
     text = """  local-data: 'w.internal. 0 IN TXT "abc"'"""
     assert unbound.LANGUAGE.witness("w.internal", "abc", "") == [text]
     assert unbound.LANGUAGE.witness("w.internal", "abc", "127.0.0.9") == [
