@@ -1,49 +1,31 @@
 """The files and units that keep the table over a reboot."""
 
-from pathlib import Path
-
 import pytest
-from firewall_paths import (
+from firewall_hosts import (
     BOOT_FILE,
     CHANGE_FOLDER,
     LOAD_ENABLED,
     LOAD_UNIT,
     LOAD_UNIT_FILE,
+    NFT,
     PROGRAM,
     TRACE,
     WATCH_UNIT,
     WATCH_UNIT_FILE,
+    FirewallHost,
 )
 from proscribe.host.controls.firewall import boot
-from proscribe.host.system import Host, Result
+from proscribe.host.system import Result
 from proscribe.model.finding import Finding
 
 TEXT = "table inet proscribe {\n}\n"
-NFT = "/usr/sbin/nft"
 
 
-class BootHost(Host):
-    """A made tree on which everything is as it should be; `watching` says whether the watcher runs."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(str(root), lambda argv, **options: Result(0 if self.watching else 3, "", ""))
-        self.watching = True
-        self.lay("/usr/sbin/systemctl", "", 0o755)
-        self.lay(BOOT_FILE, TEXT)
-        self.lay(PROGRAM, boot.program_text(), 0o700)
-        for unit in boot.units(NFT):
-            self.lay(unit.path, unit.text)
-            self.lay(unit.enabled, "")
-        self.path("/run/systemd/system").mkdir(parents=True)
-
-    def path(self, path: str) -> Path:
-        return Path(self.root, path.lstrip("/"))
-
-    def lay(self, path: str, text: str, mode: int = 0o644) -> None:
-        real = self.path(path)
-        real.parent.mkdir(parents=True, exist_ok=True)
-        real.write_text(text)
-        real.chmod(mode)
+@pytest.fixture
+def host(tmp_path):
+    host = FirewallHost(tmp_path, "systemctl")
+    host.lay_whole(TEXT)
+    return host
 
 
 def file(path: str, detail: str) -> Finding:
@@ -54,16 +36,12 @@ def unit(name: str, detail: str, path: str = "") -> Finding:
     return Finding("unit", name, manager="systemd", path=path, detail=detail)
 
 
-def change(detail: str) -> Finding:
-    return Finding("change", "proscribe", manager="nftables", path=TRACE, detail=detail)
-
-
 LATE_DROP_IN = f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
 DROP_IN, CONTROL = f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf", f"/etc/systemd/system.control/{LOAD_UNIT}"
 TRANSIENT = f"/run/systemd/transient/{WATCH_UNIT}"
 
 
-def mask(host: BootHost) -> None:
+def mask(host: FirewallHost) -> None:
     host.path(LOAD_UNIT_FILE).unlink()
     host.path(LOAD_UNIT_FILE).symlink_to("/dev/null")
 
@@ -86,15 +64,13 @@ def mask(host: BootHost) -> None:
         (lambda host: host.lay(TRANSIENT, ""), unit(WATCH_UNIT, f"overridden by {TRANSIENT}", TRANSIENT)),
     ],
 )
-def test_changed_file_of_the_boot_is_named(tmp_path, change_host, found):
-    host = BootHost(tmp_path)
+def test_changed_file_of_the_boot_is_named(host, change_host, found):
     change_host(host)
     assert boot.wrong(host, NFT, TEXT) == [found]
 
 
-def test_a_watcher_that_does_not_run_is_named_where_systemd_runs(tmp_path):
-    host = BootHost(tmp_path)
-    host.watching = False
+def test_watcher_that_does_not_run_is_named_where_systemd_runs(host):
+    host.answers["is-active"] = Result(3, "", "")
     assert boot.wrong(host, NFT, TEXT) == [unit(WATCH_UNIT, "not running")]
     host.path("/run/systemd/system").rmdir()  # an image that is being made
     assert boot.wrong(host, NFT, TEXT) == []
@@ -117,31 +93,28 @@ LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
     ],
 )
 @pytest.mark.parametrize("first", [False, True])
-def test_why_a_plan_is_not_in_force_is_said(tmp_path, files, detail, first):
-    host = BootHost(tmp_path)
+def test_plan_not_in_force_has_its_reason(host, files, detail, first):
     if first:  # nothing was ever confirmed on this host
         host.path(BOOT_FILE).unlink()
         host.path(LOAD_UNIT_FILE).unlink()
     for path, content in files.items():
         host.lay(path, content)
     lacks = unit(LOAD_UNIT, "missing", LOAD_UNIT_FILE) if first else file(BOOT_FILE, "changed")
-    assert boot.wrong(host, NFT, "another " + TEXT) == [change(detail), lacks]
+    change = Finding("change", "proscribe", manager="nftables", path=TRACE, detail=detail)
+    assert boot.wrong(host, NFT, "another " + TEXT) == [change, lacks]
 
 
-def test_with_nothing_to_load_all_of_it_is_left_over(tmp_path):
-    host = BootHost(tmp_path)
-    units_ = [unit(path, "left over", path) for path in (LOAD_UNIT_FILE, WATCH_UNIT_FILE)]
-    assert boot.wrong(host, NFT, "") == [file(BOOT_FILE, "left over"), *units_, file(PROGRAM, "left over")]
+def test_without_a_table_all_files_are_left_over(host):
+    units = [unit(path, "left over", path) for path in (LOAD_UNIT_FILE, WATCH_UNIT_FILE)]
+    assert boot.wrong(host, NFT, "") == [file(BOOT_FILE, "left over"), *units, file(PROGRAM, "left over")]
     for path in (BOOT_FILE, LOAD_UNIT_FILE, WATCH_UNIT_FILE, PROGRAM):
         host.path(path).unlink()
     assert boot.wrong(host, NFT, "") == []
 
 
-def test_without_systemd_nothing_loads_it_at_boot(tmp_path):
-    host = BootHost(tmp_path)
-    host.path("/usr/sbin/systemctl").unlink()
-    host.path(BOOT_FILE).unlink()
-    host.path(LOAD_UNIT_FILE).unlink()
+def test_without_systemd_no_unit_loads_the_table_at_boot(host):
+    for path in ("/usr/sbin/systemctl", BOOT_FILE, LOAD_UNIT_FILE):
+        host.path(path).unlink()
     none = unit(LOAD_UNIT, "this host has no systemd: the table is not loaded at boot")
     assert boot.wrong(host, NFT, TEXT) == [file(BOOT_FILE, "missing"), none]
 
@@ -151,12 +124,13 @@ def test_without_systemd_nothing_loads_it_at_boot(tmp_path):
 )
 @pytest.mark.parametrize(
     ("first", "place"),
-    [*(("0::/init.scope\n", f"/sys/fs/cgroup{end}") for end in ("", "/systemd", "/unified")),
-     ("2:cpu:/x\n0::/box/init.scope\n", "/sys/fs/cgroup/systemd/box"),
-     ("1:name=systemd:/init.scope\n", "/sys/fs/cgroup/systemd")],
-)  # fmt: skip
-def test_stopped_watcher_is_named(tmp_path, first, place, state, events, held):
-    host = BootHost(tmp_path)
+    [
+        *(("0::/init.scope\n", f"/sys/fs/cgroup{end}") for end in ("", "/systemd", "/unified")),
+        ("2:cpu:/x\n0::/box/init.scope\n", "/sys/fs/cgroup/systemd/box"),
+        ("1:name=systemd:/init.scope\n", "/sys/fs/cgroup/systemd"),
+    ],
+)
+def test_stopped_watcher_is_named(host, first, place, state, events, held):
     host.lay("/proc/1/cgroup", first)
     host.lay(f"{place}/system.slice/{WATCH_UNIT}/cgroup.procs", "41\n42\n")
     host.lay(f"{place}/system.slice/{WATCH_UNIT}/cgroup.events", f"populated 1\n{events}\n")

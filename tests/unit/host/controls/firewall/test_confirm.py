@@ -1,5 +1,6 @@
 """The trial of new rules, which stay only if they are confirmed."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -9,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firewall_paths import BOOT_FILE, CHANGE_FOLDER, PREVIOUS_TABLE, PROGRAM, TRACE, WANTED_TABLE, WATCH_UNIT
+from firewall_hosts import (
+    BOOT_FILE,
+    CHANGE_FOLDER,
+    NFT,
+    PREVIOUS_TABLE,
+    PROGRAM,
+    TRACE,
+    WANTED_TABLE,
+    WATCH_UNIT,
+    FirewallHost,
+)
 from proscribe.host.controls.base import Action, Changes
 from proscribe.host.controls.firewall import boot, confirm, listing, loaded_state, loading, pending
 from proscribe.host.programs import SEND
@@ -19,51 +30,23 @@ TEXT = "table inet proscribe {\n}\n"
 DIGEST = hashlib.sha256(TEXT.encode()).hexdigest()
 LIVE = "table inet proscribe {\n\tcounter refused_telegram {\n\t\tpackets 5 bytes 300\n\t}\n}\n"
 HOUR = 3600
+TOKEN = "0123456789ab"
+BOTH = ["192.0.2.1 9", "192.0.2.53 53"]
+STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
+FAILED = Result(1, "", "no")
 
 
-class TrialHost(Host):
-    """A made tree that systemd runs, whose tools do nothing and succeed, but for `fails` (the first word that does)."""
-
-    def __init__(self, root: Path, *, systemd: bool = True, fails: str = "", live: str = LIVE) -> None:
-        super().__init__(str(root), self.answer)
-        self.fails, self.live = fails, live
-        self.ran: list[list[str]] = []
-        self.sent = ["192.0.2.1 9", "192.0.2.53 53"]
-        self.lay("/proc/uptime", "1000.5 900.0\n")
-        self.lay("/usr/sbin/nft", "").chmod(0o755)
-        self.lay(PROGRAM, boot.program_text()).chmod(0o700)
-        if systemd:
-            self.lay("/usr/sbin/systemctl", "").chmod(0o755)
-            self.path("/run/systemd/system").mkdir(parents=True)
-
-    @property
-    def privileged(self) -> bool:
-        return True
-
-    def path(self, path: str) -> Path:
-        return Path(self.root, path.lstrip("/"))
-
-    def lay(self, path: str, text: str) -> Path:
-        real = self.path(path)
-        real.parent.mkdir(parents=True, exist_ok=True)
-        real.write_text(text)
-        return real
-
-    def answer(self, argv: list[str], **options: Any) -> Result:
-        self.ran.append(list(argv))
-        if self.fails and self.fails in argv:
-            return Result(1, "", "no")
-        if argv[1:2] == ["list"]:
-            return Result(0 if self.live else 1, self.live, "" if self.live else "No such file or directory")
-        if argv[:2] == [PROGRAM, "take-back"]:
-            self.path(f"{CHANGE_FOLDER}/pending-{argv[2]}").unlink()
-        return Result(0, "\n".join(self.sent) if "-c" in argv and argv[1] == "-I" else "", "")
-
-    def commands(self, tool: str) -> list[list[str]]:
-        return [argv for argv in self.ran if argv[0].endswith(tool)]
-
-    def names(self) -> list[str]:
-        return self.list(CHANGE_FOLDER)
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "urandom", lambda size: bytes.fromhex(TOKEN[: 2 * size]))
+    host = FirewallHost(tmp_path, "nft", "systemctl", table=LIVE)
+    host.answers |= {
+        "is-active": Result(0, "", ""),
+        "-I": Result(0, "\n".join(BOTH), ""),
+    }  # what the gateways and resolvers were sent
+    host.lay("/proc/uptime", "1000.5 900.0\n")
+    host.lay(PROGRAM, boot.program_text(), 0o700)
+    return host
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +58,16 @@ def routes(monkeypatch):
 
 def load(host: Host, confirmed: bool = False) -> loading.Load:
     return loading.Load(host, "/usr/sbin/nft", listing.Observed({}, {}), TEXT, confirmed)
+
+
+def begin(host: FirewallHost, loaded: bool = True) -> None:
+    confirm.begin(host, load(host), 60)
+    if loaded:
+        host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}")
+
+
+def commands(host: FirewallHost, tool: str) -> list[list[str]]:
+    return [argv for argv in host.ran if argv[0].endswith(tool)]
 
 
 def trying(host: Host, changes: Changes, **settings: int) -> Any:
@@ -89,41 +82,40 @@ def changes_with(apply: Any, did: list[str]) -> Changes:
 
 
 @pytest.mark.parametrize(("settings", "within"), [({}, 60), ({"confirm_within": 90}, 90)])
-def test_new_rules_are_armed_and_neither_loaded_nor_kept(tmp_path, settings, within):
-    host, did = TrialHost(tmp_path), list[str]()
-    answer = trying(host, changes_with(load(host), did), **settings)
-    token = answer["pending"]["token"]
-    assert answer == {"pending": {"token": token, "within": within}}
+def test_new_rules_are_armed_and_neither_loaded_nor_kept(host, settings, within):
+    did = list[str]()
+    assert trying(host, changes_with(load(host), did), **settings) == {"pending": {"token": TOKEN, "within": within}}
     assert did == ["before"]
-    assert [argv[1:] for argv in host.commands("nft") if "-f" in argv] == [["-c", "-f", "-"]] * 2
+    assert [argv[1:] for argv in commands(host, "nft") if "-f" in argv] == [["-c", "-f", "-"]] * 2
     assert [NFT, "list", "table", "inet", "proscribe"] in host.ran
-    timer, trial = host.commands("systemd-run")
-    assert [f"--unit=proscribe-rollback-{token}", f"--on-active={within}"] == timer[4:6]
-    assert timer[-3:] == [PROGRAM, "take-back", token]
-    assert trial[-4:] == [PROGRAM, "try", token, str(os.getpid())]
-    assert host.text(f"{CHANGE_FOLDER}/pending-{token}") == f"{DIGEST} {1000 + within}"
+    timer, trial = commands(host, "systemd-run")
+    assert [f"--unit=proscribe-rollback-{TOKEN}", f"--on-active={within}"] == timer[4:6]
+    assert timer[-3:] == [PROGRAM, "take-back", TOKEN]
+    assert trial[-4:] == [PROGRAM, "try", TOKEN, str(os.getpid())]
+    assert host.text(f"{CHANGE_FOLDER}/pending-{TOKEN}") == f"{DIGEST} {1000 + within}"
     assert host.text(PREVIOUS_TABLE) == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
     assert (host.text(WANTED_TABLE), host.text(BOOT_FILE)) == (TEXT, None)
 
 
-def test_without_a_table_the_way_back_leads_to_none(tmp_path):
-    host = TrialHost(tmp_path, live="")
-    confirm.begin(host, load(host), 60)
+def test_without_a_table_the_way_back_leads_to_none(host):
+    host.answers["list"] = Result(1, "", "No such file or directory")
+    begin(host)
     assert host.text(PREVIOUS_TABLE) == "table inet proscribe\ndelete table inet proscribe\n"
 
 
-def test_without_systemd_the_program_detaches_itself(tmp_path):
-    host = TrialHost(tmp_path, systemd=False)
-    token = confirm.begin(host, load(host), 60)
-    assert host.commands(PROGRAM) == [
-        [PROGRAM, "later", "60", "take-back", token],
-        [PROGRAM, "later", "0", "try", token, str(os.getpid())],
+def test_without_systemd_the_program_detaches_itself(host):
+    host.path("/usr/sbin/systemctl").unlink()
+    host.path("/run/systemd/system").rmdir()
+    begin(host)
+    assert commands(host, PROGRAM) == [
+        [PROGRAM, "later", "60", "take-back", TOKEN],
+        [PROGRAM, "later", "0", "try", TOKEN, str(os.getpid())],
     ]
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
-def test_other_changes_are_carried_out_at_once(tmp_path, monkeypatch, confirmed):
-    host, did = TrialHost(tmp_path), list[str]()
+def test_other_changes_are_carried_out_at_once(host, monkeypatch, confirmed):
+    did = list[str]()
     monkeypatch.setattr(loading.Load, "__call__", lambda load: did.append("load"))
     apply = load(host, confirmed=True) if confirmed else lambda: did.append("load")
     assert trying(host, changes_with(apply, did)) == {
@@ -133,44 +125,26 @@ def test_other_changes_are_carried_out_at_once(tmp_path, monkeypatch, confirmed)
     assert did == ["before", "load", "after"]
 
 
-def test_second_unconfirmed_change_is_refused(tmp_path):
-    host = TrialHost(tmp_path)
-    confirm.begin(host, load(host), 60)
+def test_second_unconfirmed_change_is_refused(host):
+    begin(host)
     with pytest.raises(ControlError, match="another run's change"):
-        confirm.begin(host, load(host), 60)
+        begin(host)
 
 
-def test_confirmed_rules_are_kept_for_the_boot(tmp_path):
-    host = TrialHost(tmp_path)
-    host.lay(TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
-    token = confirm.begin(host, load(host), 60)
-    host.lay(f"{CHANGE_FOLDER}/loaded-{token}", "")
-    answer = confirm.keep(host, token)
-    assert answer["actions"][:2] == ["confirm inet proscribe", f"write {BOOT_FILE}"]
-    assert host.text(BOOT_FILE) == TEXT
-    assert ["systemctl", "stop", f"proscribe-rollback-{token}.timer"] in host.ran
-    assert (host.names(), host.stat(TRACE)) == ([], None)
-    with pytest.raises(ControlError):
-        confirm.keep(host, token)
-
-
-def test_change_that_is_not_loaded_cannot_be_confirmed(tmp_path):
+def test_change_that_is_not_loaded_cannot_be_confirmed(host):
     """Or a question asked before the connection was cut would keep what cut it."""
-    host = TrialHost(tmp_path)
-    token = confirm.begin(host, load(host), 60)
+    begin(host, loaded=False)
     with pytest.raises(ControlError, match="not loaded yet"):
-        confirm.keep(host, token)
-    assert boot.pending(host) == [token]
+        confirm.keep(host, TOKEN)
+    assert boot.pending(host) == [TOKEN]
 
 
-def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(tmp_path):
-    host = TrialHost(tmp_path)
-    token = confirm.begin(host, load(host), 60)
-    host.lay(f"{CHANGE_FOLDER}/loaded-{token}", "")
-    host.sent = ["192.0.2.53 53"]
+def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(host):
+    begin(host)
+    host.answers["-I"] = Result(0, "192.0.2.53 53", "")
     with pytest.raises(ControlError, match="cut this host off from 192.0.2.1 port 9"):
-        confirm.keep(host, token)
-    assert host.commands(PROGRAM)[-1] == [PROGRAM, "take-back", token, "cut"]
+        confirm.keep(host, TOKEN)
+    assert commands(host, PROGRAM)[-1] == [PROGRAM, "take-back", TOKEN, "cut"]
     assert host.text(BOOT_FILE) is None
 
 
@@ -187,8 +161,7 @@ def moment(ago: float) -> str:
         ([(3 * HOUR, DIGEST), (2 * HOUR, DIGEST), (HOUR, DIGEST)], None),
     ],
 )
-def test_change_taken_back_is_tried_three_times(tmp_path, trace, said):
-    host = TrialHost(tmp_path)
+def test_change_taken_back_is_tried_three_times(host, trace, said):
     host.lay(TRACE, "".join(f"{moment(ago)} unreached {digest} 1060\n" for ago, digest in trace))
     if said is None:
         with pytest.raises(ControlError, match="taken back 3 times in a row"):
@@ -199,63 +172,51 @@ def test_change_taken_back_is_tried_three_times(tmp_path, trace, said):
         assert bool(reason) == bool(trace)
 
 
-def test_lifting_forgets_what_was_pending(tmp_path):
-    host = TrialHost(tmp_path)
-    token = confirm.begin(host, load(host), 60)
+def test_lifting_forgets_what_was_pending(host):
+    begin(host, loaded=False)
     changes = loading.lift(host)
     assert str(changes.actions[0]) == "forget unconfirmed changes"
     changes.actions[0].apply()
-    assert (host.names(), boot.pending(host)) == ([], [])
-    assert ["systemctl", "stop", f"proscribe-rollback-{token}.timer"] in host.ran
-
-
-NFT, TOKEN = "/usr/sbin/nft", "0123456789ab"
-ASK = [sys.executable, "-I", "-S", "-c", SEND]
-BOTH = ["192.0.2.1 9", "192.0.2.53 53"]
-STOP = ["systemctl", "stop", f"proscribe-rollback-{TOKEN}.timer"]
-
-
-@pytest.fixture
-def host(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "urandom", lambda size: bytes.fromhex(TOKEN[: 2 * size]))
-    return TrialHost(tmp_path)
+    assert (host.list(CHANGE_FOLDER), boot.pending(host), host.ran[-1]) == ([], [], STOP)
 
 
 def test_without_a_gateway_nobody_is_asked(host, monkeypatch):
     for name in ("gateways", "resolvers"):
         monkeypatch.setattr(confirm.management_exemptions, name, lambda host: [])
-    confirm.begin(host, load(host), 60)
-    assert host.text(pending.METHODS) == "" and host.commands(sys.executable) == []
+    begin(host)
+    assert host.text(pending.METHODS) == "" and commands(host, sys.executable) == []
 
 
 @pytest.mark.parametrize("fails", ["take-back", "try"])
 def test_change_without_a_timer_or_trial_is_given_up(host, fails):
-    host.fails = fails
+    host.answers[fails] = FAILED
     with pytest.raises(ControlError):
-        confirm.begin(host, load(host), 60)
-    assert (host.ran[-1], host.names(), boot.pending(host)) == (STOP, [], [])
+        begin(host)
+    assert (host.ran[-1], host.list(CHANGE_FOLDER), boot.pending(host)) == (STOP, [], [])
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_confirmed_change_is_stored_for_the_boot(host, monkeypatch, right):
-    monkeypatch.setattr(host, "ruleset_generation", lambda: Generation(4, "here"))
-    confirm.begin(host, load(host), 60)
-    host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}", "")
+    host.generation = Generation(4, "here")
+    begin(host)
+    host.lay(TRACE, "2026-01-01T00:00:00Z unreached 0 0\n")
     host.lay(loaded_state.STATE, "an earlier one")
     host.ran.clear()
-    host.live = TEXT if right else LIVE
+    host.answers["list"] = Result(0, TEXT if right else LIVE, "")
     units = [word for unit in boot.units(NFT) for word in (f"write {unit.path}", f"enable {unit.name}")]
     answer = confirm.keep(host, TOKEN)
     actions = ["confirm inet proscribe", f"write {BOOT_FILE}", *units, f"restart {WATCH_UNIT}"]
     assert answer == {"changed": True, "actions": actions, "refused": [], "findings": [], "diff": []}
-    assert host.ran[:2] == [[*ASK, *BOTH], STOP]
-    assert (host.text(BOOT_FILE), host.names(), loaded_state.unchanged(host, TEXT)) == (TEXT, [], right)
+    assert host.ran[:2] == [[sys.executable, "-I", "-S", "-c", SEND, *BOTH], STOP]
+    assert (host.text(BOOT_FILE), loaded_state.unchanged(host, TEXT)) == (TEXT, right)
+    assert (host.list(CHANGE_FOLDER), host.stat(TRACE)) == ([], None)
     assert host.text(loaded_state.STATE) != "an earlier one"
+    with pytest.raises(ControlError):
+        confirm.keep(host, TOKEN)
 
 
 def test_change_taken_back_during_confirmation_is_not_kept(host, monkeypatch):
-    confirm.begin(host, load(host), 60)
-    host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}", "")
+    begin(host)
     monkeypatch.setattr(host, "rename", lambda path, name: False)
     with pytest.raises(ControlError, match="the new rules were taken back meanwhile"):
         confirm.keep(host, TOKEN)
@@ -263,7 +224,7 @@ def test_change_taken_back_during_confirmation_is_not_kept(host, monkeypatch):
 
 
 def test_failed_load_reports_the_end_of_the_message(host):
-    confirm.begin(host, load(host), 60)
+    begin(host, loaded=False)
     host.lay(f"{CHANGE_FOLDER}/failed-{TOKEN}", "a" * 400 + " b\n c")
     with pytest.raises(ControlError, match=f"^the new rules were not loaded: {'a' * 296} b c$"):
         confirm.keep(host, TOKEN)
@@ -280,20 +241,17 @@ def test_change_without_a_timer_is_taken_back(host, monkeypatch, state, taken_ba
 
 @pytest.mark.parametrize(("others", "done"), [(5, True), (6, False)])
 def test_others_may_come_first_but_not_for_ever(host, others, done):
-    left = [others]
+    outcomes = [*[confirm.Busy("another run")] * others, {"changed": True}]
 
     def work() -> Any:
-        if left[0]:
-            left[0] -= 1
-            raise confirm.Busy("another run")
-        return {"changed": True}
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, confirm.Busy):
+            raise outcome
+        return outcome
 
-    if done:
+    with contextlib.nullcontext() if done else pytest.raises(confirm.Busy):
         assert confirm.in_turn(host, work) == {"changed": True}
-    else:
-        with pytest.raises(confirm.Busy):
-            confirm.in_turn(host, work)
-    assert left == [0]
+    assert len(outcomes) == (0 if done else 1)
 
 
 # -- the program on a host, a shell script ----------------------------------------------------------------------------

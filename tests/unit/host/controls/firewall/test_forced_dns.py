@@ -1,11 +1,9 @@
 """Accounts that may ask name servers beside the host's filter."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from file_hosts import make_host
-from firewall_paths import BOOT_FILE
+from firewall_hosts import BOOT_FILE, FirewallHost, make_section
 from proscribe.host.controls import firewall
 from proscribe.host.controls.dns import choice
 from proscribe.host.controls.firewall.forced_dns import askers
@@ -18,14 +16,15 @@ PASSWD = "root:x:0:0::/root:/bin/sh\nunbound:x:953:953::/:/bin/false\nresolve:x:
 
 
 def plan(force: bool = True) -> dict[str, Any]:
-    settings = {"dns_over_tls": "unmanaged", "management": [], "force_dns": force}
     dns = {"mode": "enforce", "services": {}, "settings": {}}
-    return {"controls": {"firewall": {"mode": "enforce", "services": {}, "settings": settings}, "dns": dns}}
+    return {"controls": {"firewall": make_section(dns_over_tls="unmanaged", force_dns=force), "dns": dns}}
 
 
 @pytest.fixture
 def host(tmp_path):
-    return make_host(tmp_path, {"etc/passwd": PASSWD})
+    host = FirewallHost(tmp_path)
+    host.lay("/etc/passwd", PASSWD)
+    return host
 
 
 def filtered_by(monkeypatch: pytest.MonkeyPatch, *users: str) -> None:
@@ -53,9 +52,7 @@ def test_stopped_resolver_keeps_its_account(host, monkeypatch, backend, users, b
     of = plan()
     of["controls"]["dns"]["settings"]["backend"] = backend
     if before:
-        file = Path(host.root, BOOT_FILE.lstrip("/"))
-        file.parent.mkdir()
-        file.write_text(render(of["controls"]["firewall"], Exemptions(askers=before)))
+        host.lay(BOOT_FILE, render(of["controls"]["firewall"], Exemptions(askers=before)))
     assert askers(host, of) == numbers
 
 

@@ -1,0 +1,77 @@
+"""A host with a firewall, a plan for it, and the paths and units that it has there."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from proscribe.host.controls.firewall import boot
+from proscribe.host.system import Generation, Host, Result
+
+NFT, WHERE = "/usr/sbin/nft", "inet proscribe"
+BOOT_FILE = "/etc/proscribe/firewall.nft"
+LOAD_UNIT, WATCH_UNIT = "proscribe-firewall.service", "proscribe-firewall-watch.service"
+LOAD_UNIT_FILE, WATCH_UNIT_FILE = (f"/etc/systemd/system/{unit}" for unit in (LOAD_UNIT, WATCH_UNIT))
+LOAD_ENABLED = f"/etc/systemd/system/sysinit.target.wants/{LOAD_UNIT}"
+PROGRAM = "/usr/libexec/proscribe/firewall"
+CHANGE_FOLDER = "/run/proscribe/firewall-change"
+PREVIOUS_TABLE, WANTED_TABLE = f"{CHANGE_FOLDER}/previous.nft", f"{CHANGE_FOLDER}/wanted.nft"
+TRACE = "/var/lib/proscribe/firewall-taken-back"
+DONE, NO_TABLE = Result(0, "", ""), Result(1, "", "Error: No such file or directory")
+
+
+def make_section(services: Mapping[str, Any] = {}, **settings: Any) -> dict[str, Any]:
+    """Make a plan's section. A service is a list of networks, or a part of its entry."""
+    usual = {"mode": "enforce", "networks": [], "ports": []}
+    entries = {
+        id_: {"name": id_, **usual, **(value if isinstance(value, dict) else {"networks": value})}
+        for id_, value in services.items()
+    }
+    return {"mode": "enforce", "services": entries, "settings": {"management": [], **settings}}
+
+
+class FirewallHost(Host):
+    """A host tree that systemd runs. `answers` has results of commands by a word of them; other commands succeed."""
+
+    privileged = True
+
+    def __init__(self, root: Path, *tools: str, table: str | Result = NO_TABLE) -> None:
+        super().__init__(str(root), self.answer)
+        listed = Result(0, table, "") if isinstance(table, str) else table
+        denied = Result(1, "", "unshare: unshare failed: Operation not permitted")
+        self.answers = {"counters": DONE, "-y": DONE, "list": listed, "is-active": Result(3, "", ""), "unshare": denied}
+        self.ran: list[list[str]] = []
+        self.inputs: list[str] = []
+        self.generation: Generation | None = None
+        for folder in ("run/systemd/system", "var/lib", "etc"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        for tool in tools:
+            self.lay(f"/usr/sbin/{tool}", mode=0o755)
+
+    def answer(self, argv: Sequence[str], **options: Any) -> Result:
+        self.ran.append(list(argv))
+        self.inputs.append(options.get("stdin", ""))
+        if argv[:2] == [PROGRAM, "take-back"]:
+            self.path(f"{CHANGE_FOLDER}/pending-{argv[2]}").unlink()
+        return next((result for word, result in self.answers.items() if word in argv), DONE)
+
+    def ruleset_generation(self) -> Generation | None:
+        return self.generation
+
+    def path(self, path: str) -> Path:
+        return Path(self.root, path.lstrip("/"))
+
+    def lay(self, path: str, text: str = "", mode: int = 0o644) -> Path:
+        place = self.path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        place.chmod(mode)
+        return place
+
+    def lay_whole(self, text: str) -> None:
+        """Leave the host as enforcing leaves it with this table."""
+        self.answers |= {"list": Result(0, text, ""), "is-active": DONE}
+        self.lay(BOOT_FILE, text, 0o600)
+        self.lay(PROGRAM, boot.program_text(), 0o700)
+        for unit in boot.units(NFT):
+            self.lay(unit.path, unit.text)
+            self.lay(unit.enabled)
