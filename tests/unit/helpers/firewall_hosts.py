@@ -42,6 +42,7 @@ class FirewallHost(Host):
         self.ran: list[list[str]] = []
         self.inputs: list[str] = []
         self.generation: Generation | None = None
+        self.generations_per_load = 0
         for folder in ("run/systemd/system", "var/lib", "etc"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         for tool in tools:
@@ -50,6 +51,8 @@ class FirewallHost(Host):
     def answer(self, argv: Sequence[str], **options: Any) -> Result:
         self.ran.append(list(argv))
         self.inputs.append(options.get("stdin", ""))
+        if self.generation and "-f" in argv:
+            self.generation = self.generation._replace(number=self.generation.number + self.generations_per_load)
         if argv[:2] == [PROGRAM, "take-back"]:
             self.path(f"{CHANGE_FOLDER}/pending-{argv[2]}").unlink()
         return next((result for word, result in self.answers.items() if word in argv), DONE)

@@ -4,6 +4,7 @@ import ipaddress
 from typing import Any
 
 import pytest
+from firewall_hosts import make_section
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.compile.reading.networks import merged
@@ -11,19 +12,6 @@ from proscribe.host.controls.firewall.listing import differences, take_apart
 from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import WRITTEN_BY
-
-
-def section(*, dns_over_tls: str = "unmanaged", mode: str = "enforce", **services: Any) -> dict[str, Any]:
-    """A plan's section; a service is a list of networks, or a whole entry."""
-    entries = {
-        id_: {"name": id_, "mode": mode, "ports": [], **(value if isinstance(value, dict) else {"networks": value})}
-        for id_, value in services.items()
-    }
-    return {"mode": mode, "services": entries, "settings": {"dns_over_tls": dns_over_tls, "management": []}}
-
-
-def with_settings(plan: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {**plan, "settings": {**plan["settings"], **more}}
 
 
 def rules(text: str, chain: str = "restricted") -> tuple[str, ...]:
@@ -39,7 +27,7 @@ def names(text: str, kind: str) -> set[str]:
 
 
 def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_passes():
-    text = render(with_settings(section(), local_ssh=8), Exemptions(ssh_ports=(22, 2222)))
+    text = render(make_section(local_ssh=8), Exemptions(ssh_ports=(22, 2222)))
     limit = "tcp dport { 22, 2222 } ct state new meta skuid != 0 ct count over 8 jump refuse-local-ssh"
     assert rules(text, "output")[1:3] == (f"meta oiftype loopback {limit}", "meta oiftype loopback accept")
     assert not any("local-ssh" in line for line in rules(text, "forward"))
@@ -55,7 +43,9 @@ def changed(text: str, old: str, new: str) -> dict[str, list[str]]:
     return {rule: [f"{f.kind} {f.id}: {f.detail}" for f in all_] for rule, all_ in found.items()}
 
 
-TEXT = render(section(telegram=["203.0.113.7", "203.0.113.9", "198.51.100.0/24"], dns_over_tls="blocked"), Exemptions())
+TEXT = render(
+    make_section({"telegram": ["203.0.113.7", "203.0.113.9", "198.51.100.0/24"]}, dns_over_tls="blocked"), Exemptions()
+)
 JUMP = "ip daddr @nets4_telegram jump refuse_telegram"
 REJECT = 'counter name "refused_telegram"\n'
 TYPED = "set foreign {\ntype ipv4_addr\n}\n"
@@ -92,7 +82,7 @@ NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
 def test_every_address_of_a_service_is_in_its_sets_and_no_other(services):
-    parts = take_apart(render(section(**{id_: merged(nets) for id_, nets in services.items()}), Exemptions()))
+    parts = take_apart(render(make_section({id_: merged(nets) for id_, nets in services.items()}), Exemptions()))
     for id_, given_networks in services.items():
         held = [
             ipaddress.ip_network(element)
@@ -151,7 +141,7 @@ BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
     ],
 )
 def test_a_rule_of_the_organisations_own(rule, expected):
-    text = render(with_settings(section(), rules=[rule]), Exemptions())
+    text = render(make_section(rules=[rule]), Exemptions())
     (chain,) = (name for name in names(text, "chain") if name.startswith("own-"))
     assert chain == f"own-{rule['direction']}"
     assert list(rules(text, chain))[-len(expected) :] == expected
@@ -170,34 +160,25 @@ def net(text: str) -> Any:
     return ipaddress.ip_network(text)
 
 
-def service(*networks: str, **more: Any) -> dict[str, Any]:
-    return {"name": "x", "mode": "enforce", "networks": networks, "ports": [], **more}
-
-
-def own_rule(direction: str, protocol: str, verdict: str, *addresses: str, **more: Any) -> dict[str, Any]:
-    usual = {"ports": [], "comment": ""}
-    return {"direction": direction, "protocol": protocol, "verdict": verdict, "addresses": addresses, **usual, **more}
-
-
 SERVICES = {
-    "telegram": service(
-        *("203.0.113.1", "203.0.113.6", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"), ports=[443, 80]
-    ),
-    "members": service("203.0.113.2", only={"users": ["a"]}),
-    "nobody": service("203.0.113.3", only={"users": ["b"]}),
-    "empty": service(),
-    "waived": service("203.0.113.4", mode="waived"),
-    "audited": service("203.0.113.5", mode="audit"),
+    "telegram": {
+        "networks": ["203.0.113.1", "203.0.113.6", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"],
+        "ports": [443, 80],
+    },
+    "members": {"networks": ["203.0.113.2"], "only": {"users": ["a"]}},
+    "nobody": {"networks": ["203.0.113.3"], "only": {"users": ["b"]}},
+    "empty": {},
+    "waived": {"networks": ["203.0.113.4"], "mode": "waived"},
+    "audited": {"networks": ["203.0.113.5"], "mode": "audit"},
 }
 OWN_RULES = [
-    own_rule("in", "tcp", "accept", "192.0.2.0/24", ports=["22"], comment="ours"),
-    own_rule("in", "any", "drop", "2001:db8::5", ports=["53", "8000-8080"]),
-    own_rule("in", "icmp", "accept", "192.0.2.7", "2001:db8::7"),
-    own_rule("out", "icmp", "accept"),
-    own_rule("out", "udp", "reject", ports=["514"]),
-    own_rule("forward", "any", "drop"),
+    own("in", protocol="tcp", addresses=["192.0.2.0/24"], ports=["22"], comment="ours"),
+    own("in", "drop", addresses=["2001:db8::5"], ports=["53", "8000-8080"]),
+    own("in", protocol="icmp", addresses=["192.0.2.7", "2001:db8::7"]),
+    own("out", protocol="icmp"),
+    own("out", "reject", protocol="udp", ports=["514"]),
+    own("forward", "drop"),
 ]
-SETTINGS = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": OWN_RULES}
 LETS = Exemptions(
     exempt=[
         Exempt(net("203.0.113.9/32"), "management", ("telegram",)),
@@ -373,6 +354,7 @@ TABLE = [
 
 def test_table_with_everything_is_rendered_line_by_line():
     head = [f"# {WRITTEN_BY}", "table inet proscribe", "delete table inet proscribe", "table inet proscribe {"]
-    text = render({"mode": "enforce", "services": SERVICES, "settings": SETTINGS}, LETS)
+    section = make_section(SERVICES, dns_over_tls="blocked", quic="blocked", log=True, rules=OWN_RULES)
+    text = render(section, LETS)
     listed = "\n".join([*head, f'    comment "{WRITTEN_BY}"', *TABLE, "}", ""])
     assert text.replace("\t", "    ") == listed
