@@ -19,6 +19,7 @@ CONFIGURATION = f"CN=Configuration,{DN}"
 DESKTOPS, LAPTOPS = f"OU=Desktops,{DN}", f"OU=Laptops,{DN}"
 THEIRS = "{31B2F340-016D-11D2-945F-00C04FB984F9}"  # an object of somebody else
 INHERITED = "O:BAG:DUD:AI(A;OICIID;FA;;;DA)"  # what a new file has
+NO_OBJECT = {"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}}
 
 
 class Killed(Exception):
@@ -46,9 +47,10 @@ class Controller(Host):
             LAPTOPS: {"objectClass": ["organizationalUnit"]},
         }
 
-    @property
-    def privileged(self) -> bool:
-        return True
+    privileged = True
+
+    def path(self, path: str) -> Path:
+        return Path(self.root, path.lstrip("/"))
 
     def require_root(self) -> None:
         pass
@@ -187,26 +189,21 @@ def _unescaped(text: str) -> str:
     return re.sub(rb"\\([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), text.encode()).decode()
 
 
-def plan(*objects: Mapping[str, Any], **services: Any) -> dict[str, Any]:
-    """A domain controller's plan: objects of these names and units, all with one policy."""
-    entries = {
-        "mail": {"name": "Mail", "mode": "enforce", "domains": ["mail.test"], "urls": [], "allow": []},
-        **services,
-    }
+def plan(*objects: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a domain controller's plan: objects of these names and units, all with one policy."""
+    mail = {"name": "Mail", "mode": "enforce", "domains": ["mail.test"], "urls": [], "allow": []}
     settings = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
-    browser = {"mode": "enforce", "services": entries, "settings": settings}
+    browser = {"mode": "enforce", "services": {"mail": mail}, "settings": settings}
     usual = {"name": "Ours", "group": "desktops", "ous": [DESKTOPS], "enforced": False, "browser": browser}
-    made = [{**usual, **one} for one in objects or ({},)]
-    body = {"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}}
-    return sealed({**body, "group_policy": {"objects": made}})
+    return sealed({**NO_OBJECT, "group_policy": {"objects": [{**usual, **item} for item in objects or ({},)]}})
 
 
 def none() -> dict[str, Any]:
-    """The plan of a host without an object."""
-    return sealed({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}})
+    """Make the plan of a host without an object."""
+    return sealed(NO_OBJECT)
 
 
-def files_of(root: Path) -> Iterator[tuple[str, bytes]]:
-    """What a made tree has, but for the database."""
-    for path in sorted(root.rglob("*")):
-        yield str(path.relative_to(root)), path.read_bytes() if path.is_file() else b"/"
+def files_of(root: Path) -> dict[str, bytes]:
+    """Read the files of a tree."""
+    paths = sorted(root.rglob("*"))
+    return {str(path.relative_to(root)): path.read_bytes() if path.is_file() else b"/" for path in paths}

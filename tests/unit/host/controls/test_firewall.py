@@ -143,7 +143,7 @@ OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\
 )
 def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, named):
     host = FirewallHost(tmp_path)
-    host.answers["-y"] = Result(0, listing, "")
+    host.answers |= dict.fromkeys(("-y", "-t"), Result(0, listing, ""))
     (verdict,) = other_tables.observe(host, "nft")
     assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
@@ -177,6 +177,7 @@ def test_package_source_in_a_refused_network_is_reported(tmp_path, source, files
 def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_path):
     host, units = FirewallHost(tmp_path), boot.units("/usr/sbin/nft")
     ours = (BOOT_FILE, loaded_state.STATE, *(unit.path for unit in units))
+    host.path("/run/systemd/system").rmdir()
     for path in ours:
         host.lay(path, "ours")
     changes = firewall.lift(host, plan())

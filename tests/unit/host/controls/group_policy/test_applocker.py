@@ -33,15 +33,12 @@ def signed(*names: str) -> list[Rule]:
         ),
         ({"windows_publishers": {"appx": ["CN=Z\\Y, O=Q\\App"]}}, [Rule(APPX, "chat", "", "CN=Z\\Y, O=Q", "App")]),
         (  # what a process is called is denied wherever it lies
-            {
-                "windows_processes": ["Chat.exe"],
-                "windows": ["dir/sub/chat.EXE", "other/tool.exe", "alone.exe"],
-                "windows_installers": ["setup.MSI", "setup.exe"],
-            },
-            [
-                *(path_rule(EXE, "Chat.exe"), path_rule(EXE, "alone.exe"), path_rule(EXE, "other\\tool.exe")),
-                *(path_rule(MSI, "setup.MSI"), path_rule(EXE, "setup.exe")),
-            ],
+            {"windows_processes": ["Chat.exe"], "windows": ["dir/sub/chat.EXE", "other/tool.exe", "alone.exe"]},
+            [path_rule(EXE, name) for name in ("Chat.exe", "alone.exe", "other\\tool.exe")],
+        ),
+        (
+            {"windows_installers": ["setup.MSI", "setup.exe"]},
+            [path_rule(MSI, "setup.MSI"), path_rule(EXE, "setup.exe")],
         ),
     ],
 )
@@ -73,29 +70,22 @@ def enforce(controller: Controller, plan: dict[str, Any] = PLAN) -> dict[str, An
 
 
 def found(controller: Controller, plan: dict[str, Any] = PLAN) -> list[str]:
-    """What an audit names; [] for an object that is compliant."""
+    """List the findings of an audit; [] for a compliant object."""
     record, _ = observe(controller, plan)
     assert record["errors"] == []
-    return [
-        f"{finding['kind']} {finding['id']}: {finding['detail']}"
-        for rule in record["rules"]
-        for finding in rule["findings"]
-    ]
+    findings = [finding for rule in record["rules"] for finding in rule["findings"]]
+    return [f"{finding['kind']} {finding['id']}: {finding['detail']}" for finding in findings]
 
 
 def file(controller: Controller, path: str) -> Path:
     return Path(controller.root) / f"{FOLDER}/{path}"[1:]
 
 
-def put(controller: Controller, path: str, content: bytes) -> None:
-    file(controller, path).parent.mkdir(parents=True, exist_ok=True)
-    file(controller, path).write_bytes(content)
-
-
 @pytest.mark.parametrize("lift", [False, True], ids=["enforced", "lifted"])
 def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_aside(controller, lift):
     enforce(controller, WITHOUT)
-    put(controller, TEMPLATE, b"theirs")
+    file(controller, TEMPLATE).parent.mkdir(parents=True)
+    file(controller, TEMPLATE).write_bytes(b"theirs")
     assert f"file {TEMPLATE}: it is not of this object" in found(controller, WITHOUT)
     change(controller, WITHOUT, "group_policy", lift=lift)
     aside = Path(controller.root) / f"{ASIDE}/{GUID}/{TEMPLATE}"[1:]
@@ -131,8 +121,7 @@ def test_rules_of_others_at_any_unit_of_an_object_are_named(controller, unit, li
 def test_two_objects_of_ours_are_no_conflict(controller):
     both = with_apps("audit", {}, {"name": "Second", "ous": [f"OU=Lab,{DESKTOPS}", LAPTOPS]})
     controller.objects[f"OU=Lab,{DESKTOPS}"] = {"objectClass": ["organizationalUnit"]}
-    assert enforce(controller, both)["refused"] == [] and found(controller, both) == []
-    assert enforce(controller, both)["refused"] == []
+    assert [enforce(controller, both)["refused"] for _ in range(2)] == [[], []] and found(controller, both) == []
 
 
 def test_later_rules_of_others_are_named_and_ours_stay(controller):

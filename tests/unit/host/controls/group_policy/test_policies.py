@@ -25,11 +25,14 @@ EVERYTHING = plan(
     tenants={"google": ["corp.example"], "microsoft": [TENANT]},
     extensions_allowed=["b" * 32],
 )
-JOINED = {
-    "PolicyListMultipleSourceMergeList\\**delvals.": " ",
-    "PolicyListMultipleSourceMergeList\\1": "URLAllowlist",
-    "PolicyListMultipleSourceMergeList\\2": "URLBlocklist",
-}
+
+
+def numbered(name: str, *entries: str) -> dict[str, str]:
+    """List the values of a key that replaces what it had before."""
+    return {f"{name}\\**delvals.": " ", **{f"{name}\\{number}": entry for number, entry in enumerate(entries, 1)}}
+
+
+JOINED = numbered("PolicyListMultipleSourceMergeList", "URLAllowlist", "URLBlocklist")
 
 
 def values(made: dict[str, Any], below: str) -> dict[str, Any]:
@@ -42,55 +45,40 @@ def values(made: dict[str, Any], below: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("made", "below", "expected"),
+    ("services", "settings", "below", "expected"),
     [
         (  # sites in Chrome: numbered values, after what was there
-            plan(CHAT),
-            CHROME,
+            *(CHAT, {}, CHROME),
             {
                 "NetworkPredictionOptions": 2,
                 **JOINED,
-                "URLAllowlist\\**delvals.": " ",
-                "URLAllowlist\\1": "help.chat.example",
-                "URLBlocklist\\**delvals.": " ",
-                "URLBlocklist\\1": "chat.example",
-                "URLBlocklist\\2": "www.corp.example/drive",
+                **numbered("URLAllowlist", "help.chat.example"),
+                **numbered("URLBlocklist", "chat.example", "www.corp.example/drive"),
             },
         ),
         (  # without a site, the organisation's lists stay
-            plan(browsers={"dns_over_https": "blocked"}),
-            CHROME,
+            *({}, {"browsers": {"dns_over_https": "blocked"}}, CHROME),
             {"BuiltInDnsClientEnabled": 0, "DnsOverHttpsMode": "off", **JOINED},
         ),
         (  # sites in Firefox: keys within keys
-            plan(CHAT),
-            FIREFOX,
+            *(CHAT, {}, FIREFOX),
             {
                 "Preferences": '{"network.http.speculative-parallel-limit":{"Status":"locked","Value":0}}',
                 "SupportMenu\\Title": "Request an exception",
                 "SupportMenu\\URL": "https://corp.example/ask",
-                "WebsiteFilter\\Block\\**delvals.": " ",
-                "WebsiteFilter\\Block\\1": "*://*.chat.example/*",
-                "WebsiteFilter\\Block\\2": "*://*.www.corp.example/drive*",
-                "WebsiteFilter\\Exceptions\\**delvals.": " ",
-                "WebsiteFilter\\Exceptions\\1": "*://*.help.chat.example/*",
+                **numbered("WebsiteFilter\\Block", "*://*.chat.example/*", "*://*.www.corp.example/drive*"),
+                **numbered("WebsiteFilter\\Exceptions", "*://*.help.chat.example/*"),
             },
         ),
         (  # without exceptions, somebody else's do not stay in Firefox, and the key is not empty
-            plan({"chat": {"domains": ["chat.example"]}}),
-            FIREFOX + "\\WebsiteFilter",
-            {
-                "Block\\**delvals.": " ",
-                "Block\\1": "*://*.chat.example/*",
-                "Exceptions\\**delvals.": " ",
-                "Exceptions\\1": "*://nothing.proscribe.internal/*",
-            },
+            *({"chat": {"domains": ["chat.example"]}}, {}, f"{FIREFOX}\\WebsiteFilter"),
+            {**numbered("Block", "*://*.chat.example/*"), **numbered("Exceptions", "*://nothing.proscribe.internal/*")},
         ),
-        pytest.param(plan(), "Software", {}, id="nothing"),
+        ({}, {}, "Software", {}),
     ],
 )
-def test_policies_become_registry_values(made, below, expected):
-    assert values(made, below) == expected
+def test_policies_become_registry_values(services, settings, below, expected):
+    assert values(plan(services, **settings), below) == expected
 
 
 def test_order_in_the_plan_does_not_change_registry_pol():
