@@ -64,6 +64,13 @@ def sample(name: str) -> Sample:
     return module.SAMPLE
 
 
+def make_reply(question: bytes, text: str = "", code: int = 0) -> bytes:
+    """Make a reply to a question: with this text of a TXT record, or without a record and with this response code."""
+    head = struct.pack(">HHHHHH", 0x5052, 0x8180 + code, 1, bool(text), 0, 0) + question[12:]
+    record = struct.pack(">HHHIHB", 0xC00C, TXT, 1, 0, len(text) + 1, len(text)) + text.encode()
+    return head + record if text else head
+
+
 class Machine(Host):
     """The host. Its resolver has read what is in the file of the filter, unless it is `deaf`."""
 
@@ -108,11 +115,8 @@ class Machine(Host):
         return Result(0, "", "")
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes:
-        text = rendering.digest_in(self.text(self.file) or "").encode() if self.file and not self.deaf else b""
-        if int.from_bytes(message[-4:-2], "big") != TXT or not text:
-            return struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 0, 0, 0) + message[12:]
-        record = b"\xc0\x0c" + struct.pack(">HHIH", TXT, 1, 0, len(text) + 1) + bytes([len(text)]) + text
-        return struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0) + message[12:] + record
+        text = rendering.digest_in(self.text(self.file) or "") if self.file and not self.deaf else ""
+        return make_reply(message, text if int.from_bytes(message[-4:-2], "big") == TXT else "")
 
     def tree(self) -> dict[str, str]:
         """All files and links, but for what names tools and processes."""

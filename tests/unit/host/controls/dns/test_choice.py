@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from file_hosts import make_host, write_files
 from proscribe.host.controls import dns
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.dns.backends.registry import FILTERS
@@ -22,10 +23,8 @@ LOCAL = "nameserver 127.0.0.1\n"
 REMOTE = "nameserver 10.0.0.53\n"
 DNSMASQ_CONF = {"etc/dnsmasq.conf": "conf-dir=/etc/dnsmasq.d/,*.conf\n"}
 UNBOUND_CONF = {"etc/unbound/unbound.conf": 'include-toplevel: "/etc/unbound/unbound.conf.d/*.conf"\n'}
-RESOLVED = "etc/systemd/resolved.conf"
+RESOLVED, UPLINKS = "etc/systemd/resolved.conf", "run/systemd/resolve/resolv.conf"
 PLUGIN = {"etc/NetworkManager/NetworkManager.conf": "[main]\nplugins=keyfile\ndns=dnsmasq\n[ifupdown]\ndns=none\n"}
-
-
 UNIT = "Id={}\nActiveState={}\nUnitFileState={}\nMainPID={}"
 
 
@@ -35,23 +34,15 @@ class Machine(Host):
     def __init__(self, root: Path, files: dict[str, str], tools: str = "", units: Sequence[str] = ()) -> None:
         super().__init__(str(root), self.answer)
         self.units = units
-        self.calls: list[str] = []
-        for name, text in {"etc/hosts": "127.0.0.1 localhost\n", **files}.items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(text)
-        (root / "usr/sbin").mkdir(parents=True, exist_ok=True)
-        for tool in ["systemctl", *tools.split()]:
-            (root / "usr/sbin" / tool).touch(mode=0o755)
+        usual = {"etc/hosts": "127.0.0.1 localhost\n"}
+        write_files(root, {**usual, **files}, [f"usr/sbin/{tool}" for tool in ("systemctl", *tools.split())])
 
     def answer(self, argv: Sequence[str], **options: Any) -> Result:
-        self.calls.append(" ".join(argv))
         if "show" in argv:
             states = dict.fromkeys(self.units, ("active", "enabled", 77))
             states |= {name[1:]: ("failed", "enabled", 0) for name in self.units if name.startswith("-")}
-            blocks = [
-                UNIT.format(name, *states.get(name, ("inactive", "disabled", 0)))
-                for name in argv[argv.index("--") + 1 :]
-            ]
+            names = argv[argv.index("--") + 1 :]
+            blocks = [UNIT.format(name, *states.get(name, ("inactive", "disabled", 0))) for name in names]
             return Result(0, "\n\n".join(blocks), "")
         return Result(0, "Global: ~.\nLink 2 (eth0): corp.example\nLink 3 (tun0): ~. vpn.example\n", "")
 
@@ -65,35 +56,30 @@ def plan(**settings: Any) -> dict[str, Any]:
     return sealed({"schema": SCHEMA, "contact": "", "controls": controls})
 
 
-@pytest.mark.parametrize(
-    ("resolv_conf", "files", "tools", "units", "name", "why"),
-    [
-        (LOCAL, DNSMASQ_CONF, "", ["dnsmasq.service"], "dnsmasq", ""),
-        (LOCAL, DNSMASQ_CONF, "", ["-dnsmasq.service"], "dnsmasq", ""),
+CHOICES = [
+    (LOCAL, DNSMASQ_CONF, "", ["dnsmasq"], "dnsmasq", ""),
+    (LOCAL, DNSMASQ_CONF, "", ["-dnsmasq"], "dnsmasq", ""),
+    (LOCAL, {}, "", ["dnsmasq"], "hosts", "conf-dir"),
+    (LOCAL, UNBOUND_CONF, "", ["unbound"], "unbound", ""),
+    (LOCAL, {}, "", ["unbound"], "hosts", "include-toplevel"),
+    (LOCAL, PLUGIN, "dnsmasq nmcli", ["NetworkManager"], "networkmanager", ""),
+    (LOCAL, {**PLUGIN, **DNSMASQ_CONF}, "dnsmasq nmcli", ["NetworkManager", "-dnsmasq"], "networkmanager", ""),
+    (LOCAL, {}, "dnsmasq nmcli", ["NetworkManager"], "hosts", "no resolver"),
+    (MANAGED, {}, "dnsmasq nmcli", ["NetworkManager"], "networkmanager", ""),
+    (MANAGED, {}, "dnsmasq", ["NetworkManager"], "hosts", "nmcli"),
+    (MANAGED, {}, "dnsmasq nmcli", [], "hosts", "does not run"),
+    (MANAGED, {}, "dnsmasq nmcli", ["NetworkManager", "dnsmasq"], "hosts", "no resolver"),
+    (STUB, {}, "dnsmasq", ["systemd-resolved"], "resolved", ""),
+    (STUB, {}, "", ["systemd-resolved"], "hosts", "systemd-resolved cannot filter"),
+    (STUB, {RESOLVED: "DNSOverTLS=yes\n"}, "dnsmasq", ["systemd-resolved"], "hosts", "TLS"),
+    (STUB, {**UNBOUND_CONF, UPLINKS: LOCAL}, "dnsmasq", ["systemd-resolved", "unbound"], "unbound", ""),
+    ("", {}, "", [], "hosts", "no resolver"),
+]
 
-        (LOCAL, {}, "", ["dnsmasq.service"], "hosts", "conf-dir"),
-        (LOCAL, UNBOUND_CONF, "", ["unbound.service"], "unbound", ""),
-        (LOCAL, {}, "", ["unbound.service"], "hosts", "include-toplevel"),
 
-        (LOCAL, PLUGIN, "dnsmasq nmcli", ["NetworkManager.service"], "networkmanager", ""),
-        (LOCAL, {**PLUGIN, **DNSMASQ_CONF}, "dnsmasq nmcli", ["NetworkManager.service", "-dnsmasq.service"],
-         "networkmanager", ""),
-        (LOCAL, {}, "dnsmasq nmcli", ["NetworkManager.service"], "hosts", "no resolver"),
-        (MANAGED, {}, "dnsmasq nmcli", ["NetworkManager.service"], "networkmanager", ""),
-
-        (MANAGED, {}, "dnsmasq", ["NetworkManager.service"], "hosts", "nmcli"),
-        (MANAGED, {}, "dnsmasq nmcli", [], "hosts", "does not run"),
-        (MANAGED, {}, "dnsmasq nmcli", ["NetworkManager.service", "dnsmasq.service"], "hosts", "no resolver"),
-        (STUB, {}, "dnsmasq", ["systemd-resolved.service"], "resolved", ""),
-        (STUB, {}, "", ["systemd-resolved.service"], "hosts", "systemd-resolved cannot filter"),
-        (STUB, {RESOLVED: "DNSOverTLS=yes\n"}, "dnsmasq", ["systemd-resolved.service"], "hosts", "TLS"),
-        (STUB, {**UNBOUND_CONF, "run/systemd/resolve/resolv.conf": LOCAL}, "dnsmasq",
-         ["systemd-resolved.service", "unbound.service"], "unbound", ""),
-        ("", {}, "", [], "hosts", "no resolver"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("resolv_conf", "files", "tools", "units", "name", "why"), CHOICES)
 def test_choice_fits_the_host(tmp_path, resolv_conf, files, tools, units, name, why):
-    host = Machine(tmp_path, {"etc/resolv.conf": resolv_conf, **files}, tools, units)
+    host = Machine(tmp_path, {"etc/resolv.conf": resolv_conf, **files}, tools, [f"{unit}.service" for unit in units])
     choice = choose(host, {"backend": "auto"})
     assert choice.name == name
     assert why in choice.why if why else choice.why == ""
@@ -151,9 +137,7 @@ def test_a_filter_blocks_canaries_too_and_the_block_of_the_hosts_file_is_left_ov
     carry_out(dns.enforce(host, plan(backend="hosts")))
     of = plan()
     of["controls"]["dns"]["services"]["wechat"]["canaries"] = ["canary.example"]
-    block = Finding(
-        *("hosts_line", "block"), manager="hosts", path="/etc/hosts", detail="left over from another backend"
-    )
+    block = Finding("hosts_line", "block", "hosts", path="/etc/hosts", detail="left over from another backend")
     assert block in verdict(dns.observe(host, of), "resolver").findings
     written, *others = dns.enforce(host, of).actions
     assert "local=/canary.example/\nlocal=/wechat.com/\n" in written.after
@@ -175,7 +159,6 @@ def test_plan_without_names_leaves_our_files_over(tmp_path):
 
 
 STUB_ADDRESS, OWN, OTHER = "127.0.0.53", "127.0.0.1", "192.0.2.1"
-RESOLVED_UNIT = {"systemd-resolved.service": 77}
 PAST = "programs do not ask made: the first name server"
 UPLINK = "systemd-resolved asks it besides the filter"
 BESIDES = "asked besides the filter, whenever that is slow to answer"
@@ -201,28 +184,22 @@ def test_name_servers_beside_a_resolver_are_reported(tmp_path, observed, resolve
 
 
 @pytest.mark.parametrize(
-    ("line", "servers", "units", "named"),
+    ("line", "servers", "named"),
     [
-        ("hosts: files resolve dns # x", OWN, RESOLVED_UNIT, True),
-        ("#hosts: resolve\nhosts: files dns\nhosts: resolve", OWN, RESOLVED_UNIT, False),
-        ("passwd: resolve", OWN, RESOLVED_UNIT, False),
-        ("hosts: files # resolve", OWN, RESOLVED_UNIT, False),
-        ("hosts: resolve", STUB_ADDRESS, RESOLVED_UNIT, False),
+        ("hosts: files resolve dns # x", OWN, True),
+        ("#hosts: resolve\nhosts: files dns\nhosts: resolve", OWN, False),
+        ("passwd: resolve\nhosts: files # resolve", OWN, False),
+        ("hosts: resolve", STUB_ADDRESS, False),
     ],
 )
-def test_library_that_asks_resolved_itself_is_named(tmp_path, line, servers, units, named):
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/nsswitch.conf").write_text(f"{line}\n")
-    found = round_it(Host(str(tmp_path)), Observed((servers,), (), "", units), "made")
-    assert [(finding.kind, finding.id, finding.path) for finding in found] == [
-        ("file", "nsswitch.conf", "/etc/nsswitch.conf")
-    ] * named
+def test_library_that_asks_resolved_itself_is_named(tmp_path, line, servers, named):
+    host = make_host(tmp_path, {"etc/nsswitch.conf": f"{line}\n"})
+    found = round_it(host, Observed((servers,), (), "", {"systemd-resolved.service": 77}), "made")
+    assert [(f.kind, f.id, f.path) for f in found] == [("file", "nsswitch.conf", "/etc/nsswitch.conf")] * named
 
 
 def test_running_and_enabled_resolvers_come_from_systemd(tmp_path):
-    tool = tmp_path / "usr/bin/systemctl"
-    tool.parent.mkdir(parents=True)
-    tool.touch(0o755)
+    write_files(tmp_path, {}, ["usr/bin/systemctl"])
     said = {
         "a": ("active", "disabled", "1"),
         "b": ("activating", "", "2"),

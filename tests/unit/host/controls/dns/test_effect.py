@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from file_hosts import write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls import dns
@@ -16,11 +17,8 @@ from proscribe.host.system import Host, Unseen
 from proscribe.host.system.names import Resolution
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
-OURS, NOBODY_KNOWS, GAVE_UP = (
-    Resolution((ADDRESS,)),
-    Resolution(),
-    Resolution(failure="Temporary failure in name resolution"),
-)
+OURS, NOBODY_KNOWS = Resolution((ADDRESS,)), Resolution()
+GAVE_UP = Resolution(failure="Temporary failure in name resolution")
 SINK, OPEN = Resolution(("0.0.0.0", "::")), Resolution(("203.0.113.7",))
 NAMES = Desired({"a": ["a.com"], "none": [], "b": ["needed.com", "b.com", "c.com"]}, {"needed.com": ""}, frozenset())
 
@@ -31,16 +29,13 @@ class Library(Host):
     def __init__(self, root: Path, witness: Resolution | None, others: Resolution | None = SINK) -> None:
         super().__init__(str(root))
         self.witness, self.others = witness, others
-        self.queried: list[str] = []
-        self.families: list[int] = []
+        self.queried: list[tuple[str, int]] = []
         self.clock = lambda: 1.0
-        (root / "etc").mkdir(exist_ok=True)
-        (root / "var/lib").mkdir(parents=True, exist_ok=True)
+        write_files(root, {"etc/README": "", "var/lib/README": ""})
 
     def resolve(self, name: str, family: int, patience: float) -> Resolution | None:
         assert patience > 1  # a busy host takes a while
-        self.queried.append(name)
-        self.families.append(family)
+        self.queried.append((name, family))
         answer = self.witness if name.startswith(WITNESS) else self.others
         if answer is None:
             raise Unseen(f"no answer for {name}")
@@ -48,7 +43,7 @@ class Library(Host):
 
 
 IDLE = f"programs do not go by it: the C library says of {WITNESS}: "
-B, W = "B.COM.", f"{WITNESS}."
+B, W = ("B.COM.", socket.AF_INET), (f"{WITNESS}.", socket.AF_INET)  # the witness has no other address
 
 
 @pytest.mark.parametrize(
@@ -56,8 +51,8 @@ B, W = "B.COM.", f"{WITNESS}."
     [
         (OURS, SINK, False, Tried(), [W, B]),
         (OURS, OPEN, False, Tried(opened="b.com", leads="203.0.113.7"), [W, B]),
-        (OURS, None, False, Tried(unseen=f"no answer for {B}"), [W, B]),
-        (None, SINK, False, Tried(unseen=f"no answer for {W}"), [W]),
+        (OURS, None, False, Tried(unseen="no answer for B.COM."), [W, B]),
+        (None, SINK, False, Tried(unseen=f"no answer for {WITNESS}."), [W]),
         # Of what does not go by ours no name is asked for: the question would leave the host.
         (NOBODY_KNOWS, OPEN, False, Tried(idle=f"{IDLE}no such name"), [W]),
         (GAVE_UP, OPEN, True, Tried(), [W]),  # systemd-resolved without a link answers nobody
@@ -68,7 +63,6 @@ def test_filter_is_tried(tmp_path, witness, others, gives_up, found, queried):
     host = Library(tmp_path, witness, others)
     assert effect.of_filter(host, NAMES, lambda: gives_up) == found
     assert host.queried == queried
-    assert {*host.families} == {socket.AF_INET}  # the witness has no other address
 
 
 def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path):
@@ -80,10 +74,17 @@ ENTRY = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.com"], "allow"
 PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
 
 
-def apply(changes: Any) -> list[str]:
+@pytest.fixture
+def host(tmp_path):
+    host = Library(tmp_path, OURS)
+    (tmp_path / "etc/nsswitch.conf").write_text("hosts: files dns\n")
+    apply(dns.enforce(host, PLAN))
+    return host
+
+
+def apply(changes: Any) -> None:
     for action in changes.actions:
         action.apply()
-    return [str(action) for action in changes.actions]
 
 
 def seen(host: Host) -> tuple[set[str], str, bool]:
@@ -141,10 +142,7 @@ def test_any_order_is_corrected_and_restored(content, made):
         ("true", "programs do not go by it: the C library says of filter.proscribe.internal: no such name"),
     ],
 )
-def test_a_file_that_is_right_and_has_no_effect_is_drift(tmp_path, tampering, said):
-    host = Library(tmp_path, OURS)
-    (tmp_path / "etc/nsswitch.conf").write_text("hosts: files dns\n")
-    apply(dns.enforce(host, PLAN))
+def test_right_file_without_effect_is_drift(tmp_path, host, tampering, said):
     assert seen(host) == ({COMPLIANT}, "", False)
     subprocess.run(["sh", "-c", tampering], cwd=tmp_path / "etc", check=True)
     host.witness = host.others = NOBODY_KNOWS if tampering == "true" else SINK
@@ -155,28 +153,21 @@ def test_a_file_that_is_right_and_has_no_effect_is_drift(tmp_path, tampering, sa
     assert seen(host) == ({COMPLIANT}, "", False)
 
 
-def test_a_library_that_does_not_answer_leaves_it_unknown(tmp_path):
-    host = Library(tmp_path, OURS)
-    apply(dns.enforce(host, PLAN))
-    host.others = None
-    assert seen(host) == ({UNKNOWN}, "", False)
-
-
-def test_a_blocked_name_that_resolves_all_the_same_is_named(tmp_path):
-    host = Library(tmp_path, OURS, OPEN)
-    apply(dns.enforce(host, PLAN))
+@pytest.mark.parametrize(
+    ("others", "state", "detail"),
+    [(None, UNKNOWN, ""), (OPEN, NONCOMPLIANT, "the C library says 203.0.113.7 all the same")],
+)
+def test_blocked_name_that_resolves_is_named_and_silence_is_unknown(host, others, state, detail):
+    host.others = others
     states, details, drifted = seen(host)
-    assert states == {NONCOMPLIANT} and "the C library says 203.0.113.7 all the same" in details and drifted
+    assert (states, drifted, detail in details) == ({state}, bool(detail), True)
 
 
-def test_a_link_in_the_place_of_the_order_is_left_and_reported(tmp_path):
+def test_link_in_the_place_of_the_order_is_left_and_reported(tmp_path):
     host = Library(tmp_path, OURS)
-    (tmp_path / "etc/authselect").mkdir()
-    (tmp_path / "etc/authselect/nsswitch.conf").write_text("hosts: dns\n")
+    write_files(tmp_path, {"etc/authselect/nsswitch.conf": "hosts: dns\n"})
     (tmp_path / "etc/nsswitch.conf").symlink_to("authselect/nsswitch.conf")
     changes = dns.enforce(host, PLAN)
-    assert [(refusal.rule, refusal.subject) for refusal in changes.refused] == [
-        ("dns/hosts-file", "/etc/nsswitch.conf")
-    ]
+    assert [(item.rule, item.subject) for item in changes.refused] == [("dns/hosts-file", "/etc/nsswitch.conf")]
     apply(changes)
     assert seen(host)[0] == {NONCOMPLIANT}
