@@ -54,3 +54,16 @@ class Tree:
 
     def states(self, of: dict[str, Any] | None = None) -> set[str]:
         return {verdict.state for verdict in self.verdicts(of).values()}
+
+    def wrong(self, browser: str = "") -> dict[str, list[str]]:
+        """List the findings of each rule that does not hold, of one browser or of all."""
+        findings = {
+            rule: [
+                f"{finding.manager} {finding.id}: {finding.detail}"
+                for finding in verdict.findings
+                if browser in ("", finding.manager.split(",")[0])
+            ]
+            for rule, verdict in self.verdicts().items()
+            if verdict.state == "noncompliant"
+        }
+        return {rule: lines for rule, lines in findings.items() if lines}

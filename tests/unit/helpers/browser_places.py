@@ -7,24 +7,15 @@ from proscribe.host.controls.browser.places import Place
 CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
 FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
 
+FALLBACKS = ("lib/firefox-esr", "share/firefox-esr", "lib/firefox", "lib64/firefox")
 BROWSERS: list[dict[str, Any]] = [
     {"id": "chromium", "family": "chromium", "path": CHROMIUM.path, "browsers": ["chromium"]},
     {
-        "id": "google_chrome",
-        "family": "chromium",
+        "id": "google_chrome", "family": "chromium", "browsers": ["google_chrome"],
         "path": "/etc/opt/chrome/policies/managed/proscribe.json",
-        "browsers": ["google_chrome"],
     },
     {
-        "id": "firefox",
-        "family": "firefox",
-        "path": FIREFOX.path,
-        "browsers": ["firefox", "firefox_esr"],
-        "fallbacks": [
-            "/usr/lib/firefox-esr/distribution/policies.json",
-            "/usr/share/firefox-esr/distribution/policies.json",
-            "/usr/lib/firefox/distribution/policies.json",
-            "/usr/lib64/firefox/distribution/policies.json",
-        ],
+        "id": "firefox", "family": "firefox", "path": FIREFOX.path, "browsers": ["firefox", "firefox_esr"],
+        "fallbacks": [f"/usr/{folder}/distribution/policies.json" for folder in FALLBACKS],
     },
 ]

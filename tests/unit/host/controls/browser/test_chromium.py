@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import browser_hosts
 import pytest
 from browser_hosts import Tree, section
 from browser_places import BROWSERS, CHROMIUM
@@ -57,18 +56,17 @@ def test_partial_first_write_is_removed_by_the_lift(tree):
     assert done(tree, None) == [("delete", ".proscribe.json.proscribe~", "", "")]
 
 
+@pytest.mark.parametrize("extension", ["blocked", "allow_list"])
 @pytest.mark.parametrize("id_", ["chromium", "microsoft_edge"])
-def test_copy_of_any_earlier_policy_is_recognised(tree, id_):
+def test_copy_of_any_earlier_policy_is_recognised(tree, id_, extension):
     place = Place(id_, "chromium", CHROMIUM.path, browsers=(id_,))
     extensions = {"mail": {"domains": ["mail.example"], "extensions": {"chrome": ["a" * 32]}}}
-    for extension in ("blocked", "allow_list"):
-        managed = {**dict.fromkeys(SETTINGS, "blocked"), "extensions": extension}
-        tenants = {"google": ["example.org"], "microsoft": ["t-1"]}
-        for more in ({}, {"tenants": tenants}):
-            said = chromium.policies(rules(section(extensions, browsers=managed, **more)), place)
-            tree.put(f"{FOLDER}/copy.json"[1:], said)
-            assert Folder(tree.host, CHROMIUM, RULES).backups == ["copy.json"], sorted(said)
-    tree.put(f"{FOLDER}/copy.json"[1:], {**said, "HomepageLocation": "https://own.example"})
+    managed = {**dict.fromkeys(SETTINGS, "blocked"), "extensions": extension}
+    for tenants in ({}, {"google": ["example.org"], "microsoft": ["t-1"]}):
+        policies = chromium.policies(rules(section(extensions, browsers=managed, tenants=tenants)), place)
+        tree.put(f"{FOLDER}/copy.json"[1:], policies)
+        assert Folder(tree.host, CHROMIUM, RULES).backups == ["copy.json"], sorted(policies)
+    tree.put(f"{FOLDER}/copy.json"[1:], {**policies, "HomepageLocation": "https://own.example"})
     assert Folder(tree.host, CHROMIUM, RULES).backups == []
 
 
@@ -91,17 +89,14 @@ def test_policy_file_is_read_by_content_and_mode(tree, content, mode, expected):
     assert check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat()) == (("10.json", *expected), written)
 
 
-class Unreadable(Host):
-    """A host with a file that not even root can read, as on a network mount that does not answer."""
-
-    def read(self, path: str, *_: object) -> bytes | None:
+@pytest.mark.parametrize(("mode", "odd"), [(0o600, ""), (0o644, f"/{PATH} cannot be read: Host is down")])
+def test_file_that_root_cannot_read_is_unknown_where_users_may_read_it(tree, monkeypatch, mode, odd):
+    def refuse(host: Host, path: str, *_: object) -> bytes | None:
         raise Unseen(f"{path} cannot be read: Host is down")
 
-
-@pytest.mark.parametrize(("mode", "odd"), [(0o600, ""), (0o644, f"/{PATH} cannot be read: Host is down")])
-def test_a_file_that_root_cannot_read_is_unknown_where_users_may_read_it(tree, mode, odd):
     tree.put(PATH, SAID, mode)
-    found = check_file(Unreadable(str(tree.root)), f"/{PATH}", (tree.root / PATH).lstat())
+    monkeypatch.setattr(Host, "read", refuse)
+    found = check_file(tree.host, f"/{PATH}", (tree.root / PATH).lstat())
     assert found == (("10.json", {}, "not readable for users", True, "", odd), None)
 
 
@@ -203,24 +198,21 @@ UNCHANGED: dict[str, Any] = {"block": ["mail.example"], "allow": ["ok.mail.examp
         ),
     ],
 )
-def test_policy_folder_has_the_effect_of_all_files(tmp_path, files, found):
-    tree = Tree(tmp_path, section())
+def test_policy_folder_has_the_effect_of_all_files(tree, files, found):
     modes = {"secret.json": 0o600, "open.json": 0o646}
-    for name, content in {"proscribe.json": CLOSED_POLICIES, **files}.items():
+    for name, content in {"proscribe.json": chromium.render(CLOSED_POLICIES), **files}.items():
         if content is not None:
-            text = chromium.render(content) if content is CLOSED_POLICIES else content
-            tree.put(f"{CHROMIUM.path.rpartition('/')[0]}/{name}"[1:], text, modes.get(name, 0o644))
+            tree.put(f"{FOLDER}/{name}"[1:], content, modes.get(name, 0o644))
     folder = Folder(tree.host, CHROMIUM, CLOSED_RULES)
-    seen = folder.observed()._replace(effect=None)._asdict()
-    said = {
+    seen = {
         "expected": {name: value for name, value in folder.expected.items() if value != CLOSED_POLICIES.get(name)},
         "gone": CLOSED_POLICIES.keys() - folder.expected.keys(),
         "backups": folder.backups,
         "block": folder.effective(BLOCK),
         "allow": folder.effective(ALLOW),
-        **seen,
+        **folder.observed()._replace(effect=None)._asdict(),
     }
-    assert {name: value for name, value in said.items() if value} == found
+    assert {name: value for name, value in seen.items() if value} == found
 
 
 OWN = "etc/chromium/policies/managed/proscribe.json"
@@ -233,48 +225,34 @@ SERVICES = {
 SECTION = section(SERVICES, browsers={"dns_over_https": "blocked"})
 
 
-class EnforcedTree(browser_hosts.Tree):
-    """A made host on which the ban is enforced."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, SECTION)
-        self.enforce()
-
-    def corrected(self) -> tuple[list[str], list[str]]:
-        """What an enforcing run does, and what it refuses."""
-        changes = self.enforce()
-        return [str(action) for action in changes.actions], [refusal.reason for refusal in changes.refused]
-
-    def beside(self, name: str, content: Any, mode: int = 0o644) -> None:
-        self.put(f"{FOLDER}/{name}"[1:], content, mode)
-
-    def wrong(self) -> dict[str, str]:
-        """What is said against each rule that does not hold, of Chromium alone."""
-        return {
-            rule: f"{finding.id}: {finding.detail}"
-            for rule, verdict in self.verdicts().items()
-            if verdict.state == "noncompliant"
-            for finding in verdict.findings
-            if finding.manager.split(",")[0] == "chromium"
-        }
+def correct(tree: Tree) -> tuple[list[str], list[str]]:
+    """Enforce the plan. Return the actions and the reasons of refusals."""
+    changes = tree.enforce()
+    return [str(action) for action in changes.actions], [refusal.reason for refusal in changes.refused]
 
 
 @pytest.fixture
 def enforced(tmp_path):
-    return EnforcedTree(tmp_path)
+    tree = Tree(tmp_path, SECTION)
+    tree.enforce()
+    return tree
 
 
-def changed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[EnforcedTree], object]:
-    """Proscribe's own file with something else in it."""
+def changed(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Tree], object]:
+    """Change Proscribe's own file."""
     return lambda enforced: enforced.put(OWN, change(enforced.read(OWN)))
 
 
+def wrong_rules(tree: Tree) -> set[str]:
+    return set(tree.wrong("chromium"))
+
+
 @pytest.mark.parametrize(("mode", "said"), [(0o777, "can be changed by others"), (0o700, "cannot be read by users")])
-def test_the_rights_on_a_directory_are_reported_and_left_to_its_owner(enforced, mode, said):
+def test_rights_on_a_directory_are_reported_and_left_to_its_owner(enforced, mode, said):
     (enforced.root / FOLDER[1:]).chmod(mode)
-    assert said in enforced.wrong()["policy-file"]
-    assert ("mail" in enforced.wrong()) == (mode == 0o700)
-    actions, refused = enforced.corrected()
+    assert said in enforced.wrong("chromium")["policy-file"][-1]
+    assert ("mail" in wrong_rules(enforced)) == (mode == 0o700)
+    actions, refused = correct(enforced)
     assert actions == [] and said in refused[0]
 
 
@@ -310,42 +288,33 @@ POLICY = "HttpHeaderInjection"
 ANOTHER = "sets another value of the header"
 INCOMPLETE = f"sets {POLICY} to what is no list of complete header rules: it has no effect in proscribe.json either"
 PRIVATE = "sec-Restrict-Tenant-Access-Policy"
-TENANT_SECTION = section(
-    {"mail": {"domains": ["mail.example"]}}, browsers={"quic": "blocked"}, tenants={"microsoft": ["t-1"]}
-)
+TENANTS = {"tenants": {"microsoft": ["t-1"]}}
 
 
 @pytest.fixture
 def tenant_tree(tmp_path):
-    tenant_tree = Tree(tmp_path, TENANT_SECTION)
-    tenant_tree.enforce()
-    return tenant_tree
+    tree = Tree(tmp_path, section({"mail": {"domains": ["mail.example"]}}, browsers={"quic": "blocked"}, **TENANTS))
+    tree.enforce()
+    return tree
 
 
 def header(pattern: str, value: str, name: str = PRIVATE) -> dict[str, Any]:
     return {"patterns": [pattern], "headers": [{"name": name, "value": value}]}
 
 
-def of_tenants(tenant_tree: Tree) -> tuple[str, list[str]]:
-    """The state of the rule, and what is wrong in Chromium."""
-    verdict = tenant_tree.verdicts()["microsoft-tenants"]
-    return verdict.state, [finding.detail for finding in verdict.findings if verdict.state == "noncompliant"]
-
-
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        (lambda own: {**own, "URLBlocklist": []}, []),
-        (lambda own: {**own, "ExtensionSettings": {"*": {}}}, []),
-        (lambda own: {**own, POLICY: own[POLICY][1:]}, ["is without"]),
-        (lambda own: {**own, POLICY: [*own[POLICY], header("login.live.com", "none")]}, ["sets another value"]),
+        (lambda own: {**own, "URLBlocklist": []}, ""),
+        (lambda own: {**own, "ExtensionSettings": {"*": {}}}, ""),
+        (lambda own: {**own, POLICY: own[POLICY][1:]}, "is without"),
+        (lambda own: {**own, POLICY: [*own[POLICY], header("login.live.com", "none")]}, "sets another value"),
     ],
 )
 def test_only_a_change_of_the_headers_counts_against_them(tenant_tree, change, wrong):
     tenant_tree.put(OWN, change(tenant_tree.read(OWN)))
-    state, details = of_tenants(tenant_tree)
-    assert state == ("noncompliant" if wrong else "compliant")
-    assert [word in detail for word, detail in zip(wrong, details)] == [True] * len(wrong) == [True] * len(details)
+    details = tenant_tree.wrong().get("microsoft-tenants", [])
+    assert len(details) == bool(wrong) and all(wrong in detail for detail in details)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +333,8 @@ def test_only_a_change_of_the_headers_counts_against_them(tenant_tree, change, w
 def test_foreign_header_rules_count_as_chromium_joins_them(tenant_tree, name, rule, wrong):
     tenant_tree.put(OWN.replace("proscribe.json", name), {POLICY: [rule]})
     tenant_tree.enforce()
-    assert of_tenants(tenant_tree) == (("noncompliant", [wrong]) if wrong else ("compliant", []))
+    details = [detail.partition(": ")[2] for detail in tenant_tree.wrong().get("microsoft-tenants", [])]
+    assert details == [wrong] * bool(wrong)
 
 
 def plant_link_of_a_user(place: Path) -> None:
@@ -377,16 +347,17 @@ def plant_link_of_a_user(place: Path) -> None:
 def test_odd_file_in_the_folder_makes_the_policy_unknown(enforced, plant):
     plant(enforced.root / FOLDER[1:] / "zz.json")
     assert {enforced.verdicts()[rule].state for rule in ("mail", "policy-file", "dns-over-https")} == {"unknown"}
-    assert enforced.corrected() == ([], [])
+    assert correct(enforced) == ([], [])
 
 
 def test_chromium_does_not_open_names_that_the_organisation_blocks(enforced):
-    enforced.beside("10-organisation.json", {"URLBlocklist": ["*"], "URLAllowlist": ["corp.example"]})
+    others = {"URLBlocklist": ["*"], "URLAllowlist": ["corp.example"]}
+    enforced.put(f"{FOLDER}/10-organisation.json"[1:], others)
     enforced.enforce()
-    assert enforced.read(OWN)["URLAllowlist"] == [] and enforced.wrong() == {}
+    assert enforced.read(OWN)["URLAllowlist"] == [] and wrong_rules(enforced) == set()
 
 
-def replace_by_link(enforced: EnforcedTree) -> None:
+def replace_by_link(enforced: Tree) -> None:
     (enforced.root / OWN).rename(enforced.root / "etc/elsewhere.json")
     (enforced.root / OWN).symlink_to("/etc/elsewhere.json")
 
@@ -404,7 +375,7 @@ def replace_by_link(enforced: EnforcedTree) -> None:
 def test_tampered_policy_is_reported_and_corrected(enforced, tamper, rules_):
     before = (enforced.root / OWN).read_bytes()
     tamper(enforced)
-    assert enforced.wrong().keys() == rules_
-    assert enforced.corrected() == ([f"write /{OWN}"], [])
-    assert enforced.wrong() == {} and enforced.verdicts()["chat"].waiver == "w1"
+    assert wrong_rules(enforced) == rules_
+    assert correct(enforced) == ([f"write /{OWN}"], [])
+    assert wrong_rules(enforced) == set() and enforced.verdicts()["chat"].waiver == "w1"
     assert (enforced.root / OWN).read_bytes() == before and not (enforced.root / OWN).is_symlink()

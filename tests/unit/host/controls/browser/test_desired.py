@@ -1,6 +1,5 @@
 """The policies that a plan wants of browsers, and the exact match of a policy file with them."""
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,21 +69,13 @@ def test_empty_plan_wants_no_policy_file(tree, place):
     assert seen(tree, place, NOTHING) == WHOLE
 
 
-def refusing(error: Exception) -> Callable[..., bytes]:
-    def refuse(*_: object) -> bytes:
-        raise error
-
-    return refuse
-
-
-@pytest.mark.parametrize(("place", "extension"), [(CHROMIUM, A), (FALLBACK_FIREFOX, "vpn@example")])
-def test_unsafe_policy_file_has_no_effect(tree, place, extension, monkeypatch):
-    monkeypatch.setattr(Host, "read", refusing(ControlError("a folder")))
-    settings = {"dns_over_https": "a folder"}
-    assert seen(tree, place) == (None, (), False, "a folder", settings, (), {extension}, ["a folder"], "", "")
-
-
 @BOTH
-def test_unseen_policy_file_is_incomplete(tree, place, monkeypatch):
-    monkeypatch.setattr(Host, "read", refusing(Unseen("Host is down")))
-    assert seen(tree, place) == WHOLE._replace(complete=False, unseen="Host is down")
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_unsafe_policy_file_has_no_effect_and_an_unseen_one_is_incomplete(tree, place, is_seen, monkeypatch):
+    def refuse(*_: object) -> bytes:
+        raise ControlError("a folder") if is_seen else Unseen("Host is down")
+
+    monkeypatch.setattr(Host, "read", refuse)
+    extension = A if place is CHROMIUM else "vpn@example"
+    unsafe = (None, (), False, "a folder", {"dns_over_https": "a folder"}, (), {extension}, ["a folder"], "", "")
+    assert seen(tree, place) == (unsafe if is_seen else WHOLE._replace(complete=False, unseen="Host is down"))

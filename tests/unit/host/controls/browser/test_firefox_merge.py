@@ -56,9 +56,7 @@ class Tree(browser_hosts.Tree):
         assert not (self.root / "var/lib/proscribe/browser").exists()
 
     def details(self, rule: str) -> list[str]:
-        verdict = self.verdicts()[rule]
-        assert verdict.state == "noncompliant"
-        return [finding.detail for finding in verdict.findings if finding.manager == "firefox"]
+        return self.wrong("firefox")[rule]
 
 
 @pytest.fixture
@@ -74,17 +72,6 @@ OWN = {
     }
 }
 STATE = "var/lib/proscribe/browser/etc-firefox-policies-policies.json"
-
-
-@pytest.mark.parametrize("original", [b'{ "policies":\t{"DisableTelemetry" : true} }\r\n\n', b""])
-def test_lift_gives_back_every_byte_and_the_mode(tree, original):
-    tree.put(PATH, original, 0o640)
-    tree.enforce()
-    assert (tree.root / PATH).stat().st_mode & 0o777 == 0o644
-    assert (tree.root / f"{STATE}.original").stat().st_mode & 0o77 == 0
-    tree.lift()
-    assert tree.content() == original
-    assert (tree.root / PATH).stat().st_mode & 0o777 == 0o640
 
 
 def test_an_edit_of_the_merged_file_survives_the_next_run_and_the_lift(tree):
@@ -140,7 +127,7 @@ def test_more_than_firefox_takes_is_reported(tree):
     own = [f"*://*.host{number}.example/*" for number in range(1000)]
     tree.put(PATH, {"policies": {"WebsiteFilter": {"Block": own}}})
     tree.enforce()
-    assert tree.details("policy-file")[0].startswith("1001 entries in WebsiteFilter, 1000 of them the organisation's;")
+    assert "1001 entries in WebsiteFilter, 1000 of them the organisation's;" in tree.details("policy-file")[0]
     assert tree.verdicts()["service"].state == "noncompliant"
 
 
@@ -261,6 +248,7 @@ LINK = {"Title": "Request an exception", "URL": "https://ask.example"}
 LOCKED = {"Mode": "system", "Locked": True}
 REFUSED, ALLOWED, FORCED = ({"installation_mode": mode} for mode in ("blocked", "allowed", "force_installed"))
 BLOCK, EXCEPTION = {"blocked_permissions": ["proxy", "debugger"]}, {"allowed_permissions": ["proxy", "debugger"]}
+BLOCKS = {"blocked_permissions": ["x", "proxy", "debugger"]}
 ENTRY = {"Value": False, "Status": "locked"}
 JOINED = [
     (FILTER, None, {"Block": ["b"]}, {"Block": ["b"]}),
@@ -287,11 +275,7 @@ JOINED = [
     (
         *(SETTINGS, {"*": {"blocked_permissions": ["x"], "y": 1}, "b": {}}),
         {"*": BLOCK, "a": EXCEPTION, "b": EXCEPTION},
-        {
-            "*": {"blocked_permissions": ["x", "proxy", "debugger"], "y": 1},
-            "a": {"blocked_permissions": ["x"], **EXCEPTION},
-            "b": {},
-        },
+        {"*": {**BLOCKS, "y": 1}, "a": {"blocked_permissions": ["x"], **EXCEPTION}, "b": {}},
     ),
     (  # an exception opens nothing that theirs block
         *(SETTINGS, {"*": {**BLOCK, "y": 1}}, {"*": {**REFUSED, **BLOCK}, "a": EXCEPTION}),
@@ -310,7 +294,7 @@ def test_merge_joins_policies_and_removal_restores_theirs(name, theirs, ours, bo
 
 
 EDITED = {"Block": ["a", "b", "z"], "Exceptions": ["c"]}
-PERMITTING = {"policies": {SETTINGS: {"*": {"blocked_permissions": [], **ALLOWED}}}}
+PERMITTING = {SETTINGS: {"*": {"blocked_permissions": [], **ALLOWED}}}
 ADDED = ["x", "proxy", "debugger"]
 WRITTEN = {
     "policies": {
@@ -318,7 +302,7 @@ WRITTEN = {
         DNS: OFF,
         FILTER: {"Block": ["a", "b"], "Exceptions": ["c"]},
         PREFERENCES: {"p": ENTRY, "q": ENTRY},
-        SETTINGS: {"*": {"blocked_permissions": ADDED, **REFUSED}, "a": REFUSED, "b": EXCEPTION},
+        SETTINGS: {"*": {**BLOCKS, **REFUSED}, "a": REFUSED, "b": EXCEPTION},
     }
 }
 
@@ -327,31 +311,29 @@ WRITTEN = {
     ("base", "edit", "theirs"),
     [
         ({}, {}, {}),
-        ({"policies": {"BlockAboutConfig": False, DNS: "x"}}, {}, {"policies": {"BlockAboutConfig": False, DNS: "x"}}),
-        ({}, {"BlockAboutConfig": False, DNS: {}}, {"policies": {"BlockAboutConfig": False, DNS: {}}}),
-        ({}, {FILTER: {"Block": ["a", "z"], "Other": 1}}, {"policies": {FILTER: {"Block": ["z"], "Other": 1}}}),
+        ({"BlockAboutConfig": False, DNS: "x"}, {}, {"BlockAboutConfig": False, DNS: "x"}),
+        ({}, {"BlockAboutConfig": False, DNS: {}}, {"BlockAboutConfig": False, DNS: {}}),
+        ({}, {FILTER: {"Block": ["a", "z"], "Other": 1}}, {FILTER: {"Block": ["z"], "Other": 1}}),
         (
-            *({"policies": {FILTER: {"Block": ["a"], "Exceptions": "x"}}}, {FILTER: EDITED}),
-            {"policies": {FILTER: {"Block": ["a", "z"], "Exceptions": "x"}}},
+            *({FILTER: {"Block": ["a"], "Exceptions": "x"}}, {FILTER: EDITED}),
+            {FILTER: {"Block": ["a", "z"], "Exceptions": "x"}},
         ),
         ({}, {FILTER: {"Block": ["b"]}}, {}),
-        ({}, {PREFERENCES: {"p": ENTRY, "r": 1}}, {"policies": {PREFERENCES: {"r": 1}}}),
-        (
-            *({"policies": {PREFERENCES: {"p": 5}}}, {PREFERENCES: {"p": ENTRY, "r": 1}}),
-            {"policies": {PREFERENCES: {"p": 5, "r": 1}}},
-        ),
+        ({}, {PREFERENCES: {"p": ENTRY, "r": 1}}, {PREFERENCES: {"r": 1}}),
+        ({PREFERENCES: {"p": 5}}, {PREFERENCES: {"p": ENTRY, "r": 1}}, {PREFERENCES: {"p": 5, "r": 1}}),
         (
             *({}, {SETTINGS: {"*": {"blocked_permissions": [*ADDED, "z"], **REFUSED, "y": 1}, "a": ALLOWED}}),
-            {"policies": {SETTINGS: {"*": {"blocked_permissions": ["z"], "y": 1}, "a": ALLOWED}}},
+            {SETTINGS: {"*": {"blocked_permissions": ["z"], "y": 1}, "a": ALLOWED}},
         ),
-        ({}, {SETTINGS: {"*": {"blocked_permissions": ["proxy", "debugger"], **REFUSED}, "b": EXCEPTION}}, {}),
-        (*(PERMITTING, {SETTINGS: {"*": {"blocked_permissions": ["proxy", "debugger"], **REFUSED}}}), PERMITTING),
+        ({}, {SETTINGS: {"*": {**BLOCK, **REFUSED}, "b": EXCEPTION}}, {}),
+        (PERMITTING, {SETTINGS: {"*": {**BLOCK, **REFUSED}}}, PERMITTING),
     ],
 )
 def test_removal_after_an_edit_keeps_the_edit(base, edit, theirs):
     current = {"proscribe": "x", "more": 1, "policies": {**WRITTEN["policies"], **edit}}
     for written in ([WRITTEN], [{}, WRITTEN], [WRITTEN, {"policies": {DNS: 5}}]):
-        assert without_ours(current, base, written) == {"more": 1, **theirs}
+        kept = {"policies": theirs} if theirs else {}
+        assert without_ours(current, {"policies": base} if base else {}, written) == {"more": 1, **kept}
 
 
 def test_lost_note_makes_every_managed_policy_ours():

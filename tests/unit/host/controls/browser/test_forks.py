@@ -29,6 +29,11 @@ def entry(tree: Tree, command: str, name: str = "owl", text: str = ENTRY) -> Non
     tree.put(f"usr/share/applications/{name}.desktop", text.format(command))
 
 
+def install_owl(tree: Tree) -> None:
+    install(tree, "/opt/owl/owl", binary(OWL))
+    entry(tree, "/opt/owl/owl")
+
+
 NONE = [
     (ENTRY.replace("MimeType=", "X-Handles="), 0o755, "/opt/owl/owl"),  # the name of the addresses in another key
     (ENTRY, 0o644, "/opt/owl/owl"),  # not a program
@@ -68,8 +73,7 @@ def test_a_browser_is_large_and_its_launcher_is_not(tmp_path):
     ],
 )
 def test_browser_of_the_catalogue_is_no_fork(tree, known):
-    install(tree, "/opt/owl/owl", binary(OWL))
-    entry(tree, "/opt/owl/owl")
+    install_owl(tree)
     assert forks.find_forks(tree.host, [known]).forks == []
 
 
@@ -83,14 +87,13 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
     assert list((tree.root / "etc").iterdir()) == []
 
 
-DAMAGED = ["", "a directory", '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
+DAMAGED = ["", None, '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_a_damaged_memory_only_costs_time(tree, content):
-    install(tree, "/opt/owl/owl", binary(OWL))
-    entry(tree, "/opt/owl/owl")
-    if content == "a directory":
+def test_damaged_memory_only_costs_time(tree, content):
+    install_owl(tree)
+    if content is None:
         (tree.root / forks.REMEMBERED[1:]).mkdir(parents=True)
     else:
         tree.put(forks.REMEMBERED[1:], content)

@@ -4,11 +4,11 @@ from typing import Any
 
 import browser_hosts
 import pytest
+from browser_hosts import Tree
 from proscribe.host.controls.browser import chromium, firefox
 from proscribe.host.controls.browser.places import Place
 from proscribe.host.controls.browser.rendering import rules
 from proscribe.host.controls.browser.settings import SETTINGS, UNMANAGED, rule
-from proscribe.model.finding import Verdict
 
 A, B = "a" * 32, "b" * 32
 VPN = {"domains": ["vpn.example"], "extensions": {"chrome": [A, B], "firefox": ["vpn@example"]}}
@@ -82,16 +82,6 @@ def test_every_setting_says_something_to_somebody_and_has_a_default_that_it_may_
         closed = {**said(place("microsoft_edge"), {id_: "blocked"}), **said(place("brave"), {id_: "blocked"})}
         assert [name for name in row.chromium if closed[name] != row.chromium[name]] == []  # as it is documented
         assert [name for name in row.firefox if said(FOX, {id_: "blocked"})[name] != row.firefox[name]] == []
-
-
-class Tree(browser_hosts.Tree):
-    """A made host on which a browser section is enforced."""
-
-    def wrong(self) -> dict[str, list[str]]:
-        def reported(verdict: Verdict) -> list[str]:
-            return [f"{finding.manager} {finding.id}: {finding.detail}" for finding in verdict.findings]
-
-        return {rule: reported(verdict) for rule, verdict in self.verdicts().items() if verdict.state == "noncompliant"}
 
 
 def test_every_setting_is_enforced_seen_and_taken_back(tmp_path):
