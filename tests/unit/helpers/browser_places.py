@@ -11,11 +11,16 @@ FALLBACKS = ("lib/firefox-esr", "share/firefox-esr", "lib/firefox", "lib64/firef
 BROWSERS: list[dict[str, Any]] = [
     {"id": "chromium", "family": "chromium", "path": CHROMIUM.path, "browsers": ["chromium"]},
     {
-        "id": "google_chrome", "family": "chromium", "browsers": ["google_chrome"],
+        "id": "google_chrome",
+        "family": "chromium",
+        "browsers": ["google_chrome"],
         "path": "/etc/opt/chrome/policies/managed/proscribe.json",
     },
     {
-        "id": "firefox", "family": "firefox", "path": FIREFOX.path, "browsers": ["firefox", "firefox_esr"],
+        "id": "firefox",
+        "family": "firefox",
+        "path": FIREFOX.path,
+        "browsers": ["firefox", "firefox_esr"],
         "fallbacks": [f"/usr/{folder}/distribution/policies.json" for folder in FALLBACKS],
     },
 ]

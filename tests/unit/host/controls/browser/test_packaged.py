@@ -21,18 +21,18 @@ SNAP = Place("snapped", "chromium", f"/etc/chromium-browser/{MANAGED}", snaps=("
 LOST = Place("lost", "firefox", "/etc/lost.json", elsewhere=("snap lost", "flatpak org.lost"))
 POLICIES = "x86_64/stable/policies/policies.json"
 SYSTEMCONFIG = "org.mozilla.firefox.systemconfig"
-FOX = Place(
-    "fox", "firefox", f"/var/lib/flatpak/extension/{SYSTEMCONFIG}/{POLICIES}", flatpaks=("org.mozilla.firefox",)
-)
+FIREFOX_POLICIES = f"/var/lib/flatpak/extension/{SYSTEMCONFIG}/{POLICIES}"
+FOX = Place("fox", "firefox", FIREFOX_POLICIES, flatpaks=("org.mozilla.firefox",))
 OTHER = LOST._replace(id="other", elsewhere=("flatpak org.other",))
 HIDDEN = f"it hides the host's /etc from the flatpak, and {EDGE.path} with it"
 SYSTEM, ALICE, ROOT = "/var/lib/flatpak", "/home/alice/.local/share/flatpak", "/root/.local/share/flatpak"
 SEES, HIDES = "[Context]\nfilesystems=host-etc;\n", "[Context]\nfilesystems=!host-etc;\n"
 INSTALLED = {f"{SYSTEM}/app/{ID}/current/active/metadata": SEES}
 PROFILES = "/var/lib/snapd/apparmor/profiles"
+CONNECT = "snap connections chromium, then snap connect the one for /etc/chromium-browser/policies/managed"
 
 
-def host(root: Path, files: dict[str, str]) -> Host:
+def make_user_host(root: Path, files: dict[str, str]) -> Host:
     passwd = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
     return make_host(root, {"/etc/passwd": passwd, "/root/x": "", "/home/alice/x": "", **files})
 
@@ -96,10 +96,7 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
             [],
         ),
         (
-            {
-                f"{SYSTEM}/app/{ID}/current/active/metadata": "[Context]\nfilesystems=host;\n",
-                f"{ALICE}/overrides/{ID}": HIDES,
-            },
+            {f"{SYSTEM}/app/{ID}/current/active/metadata": SEES.replace("-etc", ""), f"{ALICE}/overrides/{ID}": HIDES},
             [],
         ),
         (
@@ -120,23 +117,18 @@ def snap(place: Place, name: str, path: str, detail: str) -> Finding:
                 f"{PROFILES}/snap.chromium.a": '"/etc/chromium{,/,/**}" rk,\n  "/etc/chromium-browser{,/,/**}" r\n',
                 f"{PROFILES}/snap.other.a": '"/etc/chromium-browser{,/,/**}" rk,\n',
             },
-            [
-                snap(
-                    *(SNAP, "chromium", f"{PROFILES}/snap.chromium.a"),
-                    f"no plug lets it see {SNAP.path}: snap connections chromium, then snap connect the one for"
-                    " /etc/chromium-browser/policies/managed",
-                )
-            ],
+            [snap(SNAP, "chromium", f"{PROFILES}/snap.chromium.a", f"no plug lets it see {SNAP.path}: {CONNECT}")],
         ),
         ({"/snap/chromium/x": "", f"{PROFILES}/snap.chromium.a": '\n"/etc/chromium-browser/{,/,/**}" rk,\n'}, []),
     ],
 )
 def test_packaged_browsers_are_reported_per_scope(tmp_path, files, found):
-    assert check_packaged(host(tmp_path, files), [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER]) == (found, "")
+    host = make_user_host(tmp_path, files)
+    assert check_packaged(host, [EDGE, CHROMIUM, SNAP, LOST, FOX], [OTHER]) == (found, "")
 
 
 def test_unseen_home_hides_no_finding_of_other_users(tmp_path, monkeypatch):
-    made = host(tmp_path, {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, "/snap/chromium/x": ""})
+    made = make_user_host(tmp_path, {**INSTALLED, f"{ROOT}/overrides/{ID}": HIDES, "/snap/chromium/x": ""})
     (tmp_path / f"{ALICE}/overrides"[1:]).mkdir(parents=True)
     (tmp_path / f"{ALICE}/overrides/{ID}"[1:]).mkdir()
     (tmp_path / f"{ALICE}/app"[1:]).write_text("")
@@ -161,7 +153,7 @@ def test_unseen_home_hides_no_finding_of_other_users(tmp_path, monkeypatch):
     ],
 )
 def test_links_on_the_way_to_a_policy(tmp_path, place, link, target, detail):
-    made = host(tmp_path, {f"{SYSTEM}/app/org.chromium/x": "", **INSTALLED})
+    made = make_user_host(tmp_path, {f"{SYSTEM}/app/org.chromium/x": "", **INSTALLED})
     (tmp_path / link[1:]).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / link[1:]).symlink_to(target)
     found = [flatpak(place, place.flatpaks[0], "system", link, detail)] if detail else []
@@ -170,7 +162,7 @@ def test_links_on_the_way_to_a_policy(tmp_path, place, link, target, detail):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a link of a user's")
 def test_link_in_a_home_is_not_followed_and_unseen(tmp_path):
-    made = host(tmp_path, {**INSTALLED, f"{ALICE}/overrides/x": ""})
+    made = make_user_host(tmp_path, {**INSTALLED, f"{ALICE}/overrides/x": ""})
     link = tmp_path / f"{ALICE}/overrides/{ID}"[1:]
     link.symlink_to("/etc/passwd")
     os.lchown(link, 1000, 1000)

@@ -17,34 +17,34 @@ from proscribe.host.controls.browser.probe import CONTROL, Candidate, Outcome
 from proscribe.host.controls.browser.rendering import Name
 from proscribe.host.system import ControlError, Host
 from proscribe.host.system.listener import http_host, server_name
-from proscribe.model import plan as plans
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict
 
 
-def section(mode: str = "enforce", **services: Any) -> dict[str, Any]:
-    entries = {id_: {"name": id_, "mode": mode, **entry} for id_, entry in services.items()}
-    return {"mode": mode, "services": entries, "settings": {}}
+def section(**services: Any) -> dict[str, Any]:
+    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
+    return {"mode": "enforce", "services": entries, "settings": {}}
 
 
-GMAIL_PLAN = section(gmail={"domains": ["mail.google.com"]})
+MAIL_SECTION = section(mail={"domains": ["mail.example"]})
 
 
-def plan(browsers: list[dict[str, Any]] | None = None, browser: dict[str, Any] = GMAIL_PLAN) -> dict[str, Any]:
-    body = {"schema": plans.SCHEMA, "contact": "", "browsers": browsers or [], "controls": {"browser": browser}}
-    return plans.sealed(body)
+def plan(*paths: str, section: dict[str, Any] = MAIL_SECTION) -> dict[str, Any]:
+    browser = {"id": "a", "family": "chromium", "path": "/etc/a.json", "browsers": ["a"], "paths": list(paths)}
+    return {"browsers": [browser] if paths else [], "controls": {"browser": section}}
 
 
 @pytest.mark.parametrize(
     ("privileged", "browser", "state", "reason"),
     [
         (True, section(), NOT_APPLICABLE, "no site is blocked"),
-        (False, GMAIL_PLAN, UNKNOWN, "only root can start a browser as somebody else"),
-        (True, GMAIL_PLAN, NOT_APPLICABLE, "no browser is installed"),
+        (False, MAIL_SECTION, UNKNOWN, "only root can start a browser as somebody else"),
+        (True, MAIL_SECTION, NOT_APPLICABLE, "no browser is installed"),
     ],
 )
 def test_probe_without_start_has_a_reason(privileged, browser, state, reason, tmp_path, monkeypatch):
     monkeypatch.setattr(Host, "privileged", privileged)
-    assert probe.check_by_probe(Host(str(tmp_path)), plan(browser=browser)) == Verdict(probe.RULE, state, reason=reason)
+    verdict = probe.check_by_probe(Host(str(tmp_path)), plan(section=browser))
+    assert verdict == Verdict(probe.RULE, state, reason=reason)
 
 
 HELLO = b"\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03" + bytes(32) + b"\x00\x00\x02\x13\x01\x01\x00"
@@ -98,12 +98,9 @@ class Started:
         self._open_names()
 
     def _open_names(self) -> None:
-        words = self.calls[-1][0]
-        self.opened |= {
-            host
-            for host, after in self.opens.items()
-            if any(f"//{host}/" in word for word in words) and after <= min(self.ends, self.now - self.began)
-        }
+        seconds = min(self.ends, self.now - self.began)
+        names = {host for host, after in self.opens.items() if after <= seconds}
+        self.opened |= {host for host in names if any(f"//{host}/" in word for word in self.calls[-1][0])}
 
     def hits(self, host: str) -> int:
         return int(host in self.opened)
@@ -189,23 +186,16 @@ def test_failed_start_is_unknown_with_its_reason(tmp_path, monkeypatch):
     assert probe.start(Host(str(tmp_path)), FIREFOX, MAIL) == Outcome(UNKNOWN, "no user is left")
 
 
-def plan_with_paths(*paths: str) -> dict[str, Any]:
-    entry = {"id": "a", "family": "chromium", "path": "/etc/a.json", "browsers": ["a"], "paths": list(paths)}
-    service = {"name": "mail", "mode": "enforce", "domains": ["mail.example"]}
-    section = {"mode": "enforce", "services": {"mail": service}, "settings": {}}
-    return {"browsers": [entry], "controls": {"browser": section}}
-
-
 @pytest.mark.parametrize("folder", ["/snap/a", "/var/lib/flatpak/app/a", "/var/lib/snapd/snap/a"])
 def test_browser_in_a_package_folder_is_no_candidate(tmp_path, folder):
     put(tmp_path, f"{folder}/a", mode=0o755)
-    assert list(probe.candidates(Host(str(tmp_path)), plan_with_paths(f"{folder}/a"))) == []
+    assert list(probe.candidates(Host(str(tmp_path)), plan(f"{folder}/a"))) == []
 
 
 def test_launcher_and_its_browser_are_one_candidate(tmp_path):
     for path in ("/usr/bin/a", "/opt/a/a"):
         put(tmp_path, path, mode=0o755)
-    found = probe.candidates(Host(str(tmp_path)), plan_with_paths("/usr/bin/a", "/opt/a/a"))
+    found = probe.candidates(Host(str(tmp_path)), plan("/usr/bin/a", "/opt/a/a"))
     assert [candidate.binary for candidate in found] == ["/opt/a/a"]
 
 
@@ -216,7 +206,7 @@ def test_relatives_of_which_a_policy_folder_is_known_are_started_too(tmp_path, m
         text = f"Exec=/opt/{name}/{name}\nMimeType=x-scheme-handler/http;\n"
         put(tmp_path, f"/usr/share/applications/{name}.desktop", text)
     put(tmp_path, "/opt/a/a", mode=0o755)
-    host, made = Host(str(tmp_path)), plan_with_paths("/opt/a/a")
+    host, made = Host(str(tmp_path)), plan("/opt/a/a")
     found = list(probe.candidates(host, made))
     assert [candidate.binary for candidate in found] == ["/opt/a/a", "/opt/owl/owl"]
     started = []

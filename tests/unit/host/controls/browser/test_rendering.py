@@ -138,34 +138,14 @@ def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(se
 
 @given(SERVICES)
 def test_no_entry_of_firefox_lies_below_another(services):
-    block = [
-        split(p[len("*://*.") :].rstrip("*").rstrip("/"))
-        for p in firefox.lists(rendering.rules(section(services))).block
-    ]
+    listed = firefox.lists(rendering.rules(section(services))).block
+    block = [split(pattern[len("*://*.") :].rstrip("*").rstrip("/")) for pattern in listed]
     assert not [item for item in block for upper in block if item != upper and fits(upper, item)]
 
 
 CHROMIUM_PATH, FIREFOX_PATH = "etc/chromium/policies/managed/proscribe.json", "etc/firefox/policies/policies.json"
-CLOSED = {"browsers": {"dns_over_https": "blocked"}}
 MANY = [f"host{number:04}.example" for number in range(999)]
 BELOW = "open below this name in browsers: their lists take 1000 names, and /etc/hosts closes it alone"
-
-
-def control(services: dict[str, Any], mode: str = "enforce", **settings: Any) -> dict[str, Any]:
-    entries = {
-        id_: {"name": id_, "mode": mode, "domains": [], "urls": [], "allow": [], **entry}
-        for id_, entry in services.items()
-    }
-    return {"mode": mode, "services": entries, "settings": settings}
-
-
-MANY_SERVICES = {"many": {"domains": MANY}, "bin": {"domains": ["filebin.example", "x1.filebin2.example"]}}
-BIN = {"bin": {"domains": ["filebin.example", "filebin2.example"]}}
-
-
-def plan(dns: dict[str, Any] | None, **settings: Any) -> dict[str, Any]:
-    controls = {"browser": control(MANY_SERVICES, **{**CLOSED, **settings})}
-    return {"controls": controls if dns is None else {**controls, "dns": dns}}
 
 
 @pytest.mark.parametrize(
@@ -183,10 +163,12 @@ def test_no_list_is_longer_than_browsers_take(services, tenants, blocked, allowe
     assert (len(of.block), len(of.allow)) == (blocked, allowed)
 
 
-def test_a_host_without_a_resolver_gets_the_best_list_and_reports_what_it_lacks(tmp_path):
-    of = {**plan(control(BIN, backend="hosts"))["controls"]}
-    tree = Tree(tmp_path, of["browser"])
-    tree.plan["controls"] = of
+def test_host_without_a_resolver_gets_the_best_list_and_reports_the_rest(tmp_path):
+    services = {"many": {"domains": MANY}, "bin": {"domains": ["filebin.example", "x1.filebin2.example"]}}
+    tree = Tree(tmp_path, section(services, browsers={"dns_over_https": "blocked"}))
+    tree.plan["controls"]["dns"] = section(
+        {"bin": {"domains": ["filebin.example", "filebin2.example"], "allow": []}}, backend="hosts"
+    )
     tree.enforce()
     blocked = tree.read(CHROMIUM_PATH)["URLBlocklist"]
     assert (len(blocked), "filebin.example" in blocked) == (1000, False)

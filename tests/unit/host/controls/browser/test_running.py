@@ -37,8 +37,6 @@ class Running(Host):
         return User("alice", 1000, 1000, "/home/alice") if self.more.get("owned", True) else None
 
     def stat(self, path: str) -> os.stat_result | None:
-        if path in self.more.get("missing", ()):
-            return None
         return os.stat_result([0o100644] + 9 * [0], {"st_ctime": START + self.written})
 
     def sees(self, process: Process, path: str) -> bool | None:
@@ -59,47 +57,45 @@ MISSED = "started at ten, as {} was written: it may see that only 15 minutes lat
 OTHER = "it sees another {} than the host has"
 
 
+LATE_FOX = f"started at ten, before {FOX.path} was written: restart it"
+MISSED = f"started at ten, as {CHROME.path} was written: it may see that only 15 minutes later: restart it"
+OTHER = "it sees another {} than the host has"
+BELOW_APP = f"its user has given it a .flatpak-info, so that it reads its policies below /app instead of {FOX.path}"
+
+
 @pytest.mark.parametrize(
     ("exe", "written", "more", "detail"),
     [
         ("/usr/bin/firefox", 0, {}, ""),
-        ("/usr/bin/firefox", 1.5, {}, LATE.format(FOX.path)),
-        ("/app/bin/firefox", 1.5, {}, LATE.format(FOX.path)),
-        ("/usr/bin/bird", 1.5, {}, LATE.format(BIRD.path)),
+        ("/usr/bin/firefox", 1.5, {}, LATE_FOX),
+        ("/app/bin/firefox", 1.5, {}, LATE_FOX),
+        ("/usr/bin/bird", 1.5, {}, LATE_FOX.replace("fox", "bird")),
         ("/usr/bin/firefox", 1.5, {"start": None}, ""),
         ("/usr/bin/other", 1.5, {}, ""),
         ("/usr/bin/firefox", 0, {"unseen": {FOX.path: False}}, OTHER.format(FOX.path)),
         ("/app/bin/firefox", 0, {"unseen": {FOX.path: False}, "inside": b"["}, ""),
         ("/usr/bin/chrome", 0, {"unseen": {CHROME.path: False}}, OTHER.format(CHROME.path)),
-        (
-            *("/usr/bin/firefox", 0, {"inside": b"["}),
-            f"its user has given it a .flatpak-info, so that it reads its policies below /app instead of {FOX.path}",
-        ),
+        ("/usr/bin/firefox", 0, {"inside": b"["}, BELOW_APP),
         ("/usr/bin/chrome", 0, {"inside": b"["}, ""),
         ("/usr/bin/chrome", -0.5, {"now": START}, ""),
-        ("/usr/bin/chrome", 0, {"now": START + 5}, MISSED.format(CHROME.path)),
-        ("/usr/bin/chrome", 3.5, {"now": START + 902}, MISSED.format(CHROME.path)),
+        ("/usr/bin/chrome", 0, {"now": START + 5}, MISSED),
+        ("/usr/bin/chrome", 3.5, {"now": START + 902}, MISSED),
         ("/usr/bin/chrome", 3.5, {"now": START + 903.5}, ""),
     ],
 )
 def test_running_browser_is_reported(tmp_path, monkeypatch, exe, written, more, detail):
     monkeypatch.setattr(running.time, "time", lambda: more.get("now", NOW))
     seen = running.check_running(Running(tmp_path, {7: exe}, written, **more), [CHROME, FOX, BIRD, SNAP])
-    name = exe.rpartition("/")[2]
-    one = Finding("process", name, scope="user:alice", path=exe, detail=f"pid 7, {detail}")
-    assert seen == ([one] if detail else [], "")
+    finding = Finding("process", Path(exe).name, scope="user:alice", path=exe, detail=f"pid 7, {detail}")
+    assert seen == ([finding] if detail else [], "")
 
 
-def test_helpers_of_a_browser_are_passed_over_and_what_is_hidden_is_said(tmp_path):
+def test_helpers_of_a_browser_are_passed_over_and_hidden_processes_counted(tmp_path):
     programs = {7: "/usr/bin/firefox", 8: "/usr/bin/firefox", 9: "/usr/bin/fox", 10: "/usr/bin/firefox"}
-    parents = {8: 7, 9: 7, 10: 6}
-    host = Running(tmp_path, programs, 5, parents=parents, hidden=3, owned=False)
+    host = Running(tmp_path, programs, 5, parents={8: 7, 9: 7, 10: 6}, hidden=3, owned=False)
     seen = running.check_running(host, [FOX])
-    assert [(finding.detail.split(",")[0], finding.scope) for finding in seen.findings] == [
-        ("pid 7", ""),
-        ("pid 9", ""),
-        ("pid 10", ""),
-    ]
+    pids = [(finding.detail.split(",")[0], finding.scope) for finding in seen.findings]
+    assert pids == [("pid 7", ""), ("pid 9", ""), ("pid 10", "")]
     assert seen.unseen == "3 processes of other users are only seen by root"
 
 

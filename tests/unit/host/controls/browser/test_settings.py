@@ -63,8 +63,7 @@ def test_edge_open_to_every_account_is_reported(tmp_path, tenant, installed, the
     tree.plan["browsers"] = [*tree.plan["browsers"], {**edge, "paths": ["/opt/microsoft/msedge/msedge"]}]
     if installed:
         tree.put("opt/microsoft/msedge/msedge", mode=0o755)
-    if theirs:
-        tree.put(f"{EDGE}own.json", theirs)
+    tree.put(f"{EDGE}own.json", theirs)
     tree.enforce()
     assert "BrowserSignin" not in tree.read(f"{EDGE}proscribe.json")
     verdict = tree.verdicts()["sign-in"]
