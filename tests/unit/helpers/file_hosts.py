@@ -21,3 +21,10 @@ def make_host(root: Path, files: Mapping[str, str] = {}, tools: str = "", run: C
     """Make a host with files by their path from the root, and empty tools in /usr/bin."""
     write_files(root, files, [f"usr/bin/{tool}" for tool in tools.split()])
     return Host(str(root), run)
+
+
+def apply(changes: Any) -> list[str]:
+    """Apply each action of a control. Return the actions."""
+    for action in changes.actions:
+        action.apply()
+    return [str(action) for action in changes.actions]

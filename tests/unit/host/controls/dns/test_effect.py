@@ -3,10 +3,9 @@
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-from file_hosts import write_files
+from file_hosts import apply, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls import dns
@@ -80,11 +79,6 @@ def host(tmp_path):
     (tmp_path / "etc/nsswitch.conf").write_text("hosts: files dns\n")
     apply(dns.enforce(host, PLAN))
     return host
-
-
-def apply(changes: Any) -> None:
-    for action in changes.actions:
-        action.apply()
 
 
 def seen(host: Host) -> tuple[set[str], str, bool]:

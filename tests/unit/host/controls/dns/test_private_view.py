@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_users import tree
+from made_users import put, tree
 from proscribe.host.controls.dns import other_files, private_view
 from proscribe.host.system import Host
 from proscribe.host.system.mounts import is_remote
@@ -30,25 +30,27 @@ class Machine:
     """A made host with one program of alice's, 77, in a namespace of its own; its root is another directory."""
 
     def __init__(self, root: Path, mounts: str, ours: str = ROOT) -> None:
-        self.root = root
-        self.view = root / "view"
-        self.put("etc/hosts", "127.0.0.1 localhost\n0.0.0.0 wechat.com\n")
-        self.put("etc/resolv.conf", "nameserver 192.0.2.53\n")
-        self.put("etc/nsswitch.conf", "hosts: files dns\n")
-        self.put("usr/bin/browser", "")
-        self.put("proc/self/mountinfo", ours)
-        self.put("proc/77/mountinfo", mounts)
-        self.put("proc/77/status", "Name:\tbrowser\nUid:\t1000\t1000\t1000\t1000\n")
+        self.root, self.view, self.mounts = root, root / "view", mounts
+        put(root, "etc/hosts", "127.0.0.1 localhost\n0.0.0.0 wechat.com\n")
+        put(root, "etc/resolv.conf", "nameserver 192.0.2.53\n")
+        put(root, "etc/nsswitch.conf", "hosts: files dns\n")
+        put(root, "usr/bin/browser")
+        put(root, "proc/self/mountinfo", ours)
         self.link("proc/self/ns/mnt", "mnt:[1]")
-        self.link("proc/77/ns/mnt", "mnt:[2]")
-        self.link("proc/77/exe", "/usr/bin/browser")
-        self.link("proc/77/root", str(self.view))
         for name in ("hosts", "resolv.conf", "nsswitch.conf"):
             self.put(f"view/etc/{name}", (root / "etc" / name).read_text())
+        self.start(77, 2)
+
+    def start(self, pid: int, namespace: int, uid: int = 1000) -> None:
+        """Add a program with the mounts of the machine's programs."""
+        self.put(f"proc/{pid}/mountinfo", self.mounts)
+        self.put(f"proc/{pid}/status", f"Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+        self.link(f"proc/{pid}/ns/mnt", f"mnt:[{namespace}]")
+        self.link(f"proc/{pid}/exe", "/usr/bin/browser")
+        self.link(f"proc/{pid}/root", str(self.view))
 
     def put(self, path: str, text: str) -> None:
-        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).write_text(text)
+        put(self.root, path, text)
 
     def link(self, path: str, target: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -94,18 +96,7 @@ def test_special_file_in_a_private_view_counts_as_different(tmp_path, kind):
         place.unlink()
     if kind == "link":  # to the very file of the host's: what it leads to in there, only the program knows
         place.symlink_to(tmp_path / "etc/hosts")
-    elif kind == "directory":
-        place.mkdir()
     assert machine.state()[0] == NONCOMPLIANT
-
-
-def more(machine: Machine, pid: int, namespace: int, uid: int = 1000) -> None:
-    """Another program, with the same mounts as that of alice's."""
-    machine.put(f"proc/{pid}/mountinfo", (machine.root / "proc/77/mountinfo").read_text())
-    machine.put(f"proc/{pid}/status", f"Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
-    machine.link(f"proc/{pid}/ns/mnt", f"mnt:[{namespace}]")
-    machine.link(f"proc/{pid}/exe", "/usr/bin/other")
-    machine.link(f"proc/{pid}/root", str(machine.view))
 
 
 @root_only
@@ -121,16 +112,14 @@ def test_a_finding_says_whose_program_it_is_and_how_many_there_are(tmp_path):
     """A service of the system stands in between: it is passed over, and nothing after it is."""
     machine = Machine(tree(tmp_path), ROOT + OVER)
     machine.put("view/etc/hosts", "another")
-    more(machine, 78, 3, uid=999)
-    more(machine, 79, 4)
-    more(machine, 80, 5, uid=1001)
-    more(machine, 81, 4)  # the same view as 79: one program of each is enough
+    machine.start(78, 3, uid=999)
+    machine.start(79, 4)
+    machine.start(80, 5, uid=1001)
+    machine.start(81, 4)  # the same view as 79: one program of each is enough
     verdict = private_view.observe(Host(str(tmp_path)), SECTION)
     first, second = verdict.findings
-    assert tuple(first) == (
-        "process", "browser", "", "", "user:alice", "/usr/bin/browser",
-        "pid 77 and 1 more sees another /etc/hosts than the host has",
-    )  # fmt: skip
+    detail = "pid 77 and 1 more sees another /etc/hosts than the host has"
+    assert tuple(first) == ("process", "browser", "", "", "user:alice", "/usr/bin/browser", detail)
     assert (second.scope, second.detail) == ("user:bob", "pid 80 sees another /etc/hosts than the host has")
     assert not verdict.drifted, "nothing is ended for it"
 
@@ -141,8 +130,8 @@ def test_views_are_limited_per_user(tmp_path, monkeypatch, views, all_of_them):
     monkeypatch.setattr(private_view, "MOST", 2)
     machine = Machine(tree(tmp_path), ROOT + OVER)  # the same lines as the host's: compliant where all was checked
     for number in range(1, views):
-        more(machine, 77 + number, 2 + number)
-    more(machine, 90, 90, uid=1001)
+        machine.start(77 + number, 2 + number)
+    machine.start(90, 90, uid=1001)
     unseen: list[str] = []
     found = [(user, process.pid) for user, process in private_view._views(Host(str(tmp_path)), unseen)]
     assert found == [("alice", 77), ("alice", 78), ("bob", 90)]
@@ -156,7 +145,7 @@ def test_views_are_limited_per_user(tmp_path, monkeypatch, views, all_of_them):
 @root_only
 def test_a_view_that_cannot_be_checked_hides_no_other(tmp_path):
     machine = Machine(tree(tmp_path), ROOT + OVER)
-    more(machine, 78, 3, uid=1001)
+    machine.start(78, 3, uid=1001)
     (tmp_path / "proc/77/mountinfo").unlink()
     (tmp_path / "proc/77/mountinfo").mkdir()
     machine.put("view/etc/hosts", "another")
@@ -205,7 +194,7 @@ def test_views_of_this_program_and_the_first_process_are_the_hosts(tmp_path, nam
 @root_only
 def test_view_with_another_root_is_another_one(tmp_path):
     machine = Machine(tree(tmp_path), ROOT + FUSE)
-    more(machine, 78, 2)
-    more(machine, 79, 2)
+    machine.start(78, 2)
+    machine.start(79, 2)
     machine.link("proc/79/root", "/elsewhere")
     assert [process.pid for _, process in private_view._views(Host(str(tmp_path)), [])] == [77, 79]

@@ -15,9 +15,11 @@ from proscribe.host.controls.dns.backends import dnsmasq, resolved, unbound
 from proscribe.host.controls.dns.desired import Desired, plain
 from proscribe.host.system import WRITTEN_BY, ControlError, Host
 
-WICKED = ["a.org/\nserver=/b.org/1.2.3.4", 'a.org." transparent', "a.org b.org", "a.org#", "A.org", ".org", "a..org",
-          "", "a.org.", "*.org", "a.org\r", "a.org\0", "\u00e4.org", "-a.org", "a/b.org", 64 * "a" + ".x",
-          ".".join(5 * [60 * "a"])]  # fmt: skip
+WICKED = [
+    *("a.org/\nserver=/b.org/1.2.3.4", 'a.org." transparent', "a.org b.org", "a.org#", "A.org", ".org", "a..org", ""),
+    *("a.org.", "*.org", "a.org\r", "a.org\0", "\u00e4.org", "-a.org", "a/b.org", 64 * "a" + ".x"),
+    ".".join(5 * [60 * "a"]),
+]
 ANYTHING = st.one_of(
     st.text(max_size=40),
     st.sampled_from(WICKED),
@@ -56,12 +58,11 @@ def test_no_name_can_put_a_token_of_its_own_into_a_file(names, through):
 
 
 ADDRESS = st.ip_addresses().map(str)
+ENDS = st.sampled_from(["#53", ":53", "%eth0", "#dns.example", "/", "\nlocal=/b.org/", " ", "\r"])
 SERVERS = st.one_of(
     ADDRESS,
     ANYTHING,
-    st.tuples(ADDRESS, st.sampled_from(["#53", ":53", "%eth0", "#dns.example", "/", "\nlocal=/b.org/", " ", "\r"])).map(
-        "".join
-    ),
+    st.tuples(ADDRESS, ENDS).map("".join),
     st.sampled_from(["/a.org/10.0.0.1", "10.0.0.1\nserver=/b.org/1.2.3.4", "[2001:db8::1]:53", "fe80::1%a\nno-resolv"]),
 )
 OWN_LINE = re.compile(
@@ -79,9 +80,8 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path, s
     host = Host(str(tmp_path))
     servers_of = [resolved.global_servers(host)]
     with contextlib.suppress(PolicyErrors):
-        servers_of.append(
-            list(read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name).dns_upstreams)
-        )
+        restrictions = read_restrictions({"proscribe_dns_upstreams": servers}, lambda name: name)
+        servers_of.append(list(restrictions.dns_upstreams))
     for upstreams in servers_of:
         text = resolved._options(host, upstreams)
         assert [line for line in text.splitlines() if not OWN_LINE.fullmatch(line)] == []

@@ -1,11 +1,14 @@
 """A filter put in place and removed in steps (with a real resolver: integration/test_dns_resolvers.py)."""
 
-import struct
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dns_contract import make_reply
+from file_hosts import write_files
 from proscribe.host.controls.dns import rendering, switching
 from proscribe.host.controls.dns.backends.dnsmasq import LANGUAGE
 from proscribe.host.controls.dns.desired import Desired
@@ -34,10 +37,8 @@ class Resolver(Host):
         self.silent, self.closed, self.deaf = (set[tuple[str, int]]() for _ in range(3))
         self.resolves = True
         self.queried: list[tuple[str, float]] = []
-        for place in ("etc/resolver", "etc/systemd/system", "run", "usr/bin"):
-            (root / place).mkdir(parents=True)
-        (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\nnameserver 10.0.0.1\n")
-        (root / "usr/bin/check").touch(mode=0o755)
+        write_files(root, {"etc/systemd/system/README": "", "run/README": ""}, ["usr/bin/check"])
+        write_files(root, {"etc/resolver/README": "", "etc/resolv.conf": "nameserver 127.0.0.1\nnameserver 10.0.0.1\n"})
 
     def answer(self, argv: Sequence[str], **_: Any) -> Result:
         line = " ".join(argv)
@@ -50,19 +51,14 @@ class Resolver(Host):
 
     def exchange(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         where = (address, port)
-        kind = int.from_bytes(message[-4:-2], "big")
         self.queried.append((address, timeout))
         if where in self.silent:
             return None
         if where in self.closed:
             raise ConnectionRefusedError
-        head = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0) + message[12:]
-        if kind == NS:
-            rcode = 0x8180 if self.resolves else 0x8182
-            return struct.pack(">HHHHHH", 0x5052, rcode, 1, 0, 0, 0) + message[12:]
-        text = (self.text(NAMES) or "").partition('"')[2].partition('"')[0].encode()
-        said = b"old" if where in self.deaf else text
-        return head + b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, len(said) + 1) + bytes([len(said)]) + said
+        if int.from_bytes(message[-4:-2], "big") == NS:
+            return make_reply(message, code=0 if self.resolves else 2)
+        return make_reply(message, "old" if where in self.deaf else rendering.digest_in(self.text(NAMES) or ""))
 
     def started(self) -> list[str]:
         return [line for line in self.ran if "check" not in line]
@@ -113,14 +109,13 @@ def test_silent_resolver_is_restarted_only_if_it_is_stopped(host, held, monkeypa
     assert bool(put(host, Stage({NAMES: TEXT}, [("start", "names")], [FIRST]))) is held
 
 
-def test_a_tool_may_want_the_file_before_its_options(host):
+def test_tool_may_want_the_file_before_its_options_and_none_is_needed(host):
     switching.put(host, made()._replace(check=lambda path: ("check", path, "--strict")), DESIRED)[0].apply()
     assert host.ran[0] == f"/usr/bin/check {switching.CANDIDATE} --strict" and host.candidate == TEXT
-
-
-def test_a_resolver_without_such_a_tool_is_started_at_once(host):
+    host.delete(NAMES)
+    host.ran.clear()
     switching.put(host, made()._replace(check=()), DESIRED)[0].apply()
-    assert host.ran == ["start unit", "start names"] and host.text(switching.CANDIDATE) is None
+    assert host.ran == ["start names"] and host.text(switching.CANDIDATE) is None
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -165,9 +160,8 @@ def test_a_change_that_fails_is_taken_back(host, before, ran, wrong):
 def test_a_stage_that_was_not_begun_is_not_taken_back(host):
     host.refuses = "start unit"
     host.write(NAMES, "old\n")
-    (action,) = put(host)
     with pytest.raises(ControlError):
-        action.apply()
+        put(host)[0].apply()
     assert host.started() == ["start unit", "leave unit", "left unit"] and host.text(NAMES) == "old\n"
 
 
@@ -191,8 +185,7 @@ def test_drop_in_beside_our_unit_is_deleted(host):
     host.write(f"{UNIT_FILE}.d/theirs.conf", "[Service]\nExecStart=\n")
     host.write(UNIT_FILE, "[Service]\n")
     stage = Stage({UNIT_FILE: "[Service]\n"}, [("start", "unit")], [])
-    (action,) = put(host, stage)
-    action.apply()
+    put(host, stage)[0].apply()
     assert host.text(f"{UNIT_FILE}.d/theirs.conf") is None and put(host, stage) == []
 
 
@@ -209,22 +202,16 @@ def test_host_resolves_by_its_first_name_server(host, servers, expected):
 # -- taken away
 
 
-class Backend:
-    """Two stages of a filter that can be on a host."""
-
-    def standing(self, _host: Host, _observed: Observed) -> list[Stage]:
-        return [
-            Stage({UNIT_FILE: ""}, (), (), [("leave", "unit")], [("left", "unit")], exists=[LINK]),
-            Stage({NAMES: "", "/etc/resolver/none.conf": ""}, (), (), [("leave", "names")], [("left", "names")]),
-        ]
-
-
 @pytest.fixture
 def filtered(host, monkeypatch):
-    monkeypatch.setattr(switching, "backend", lambda name: {"made": Backend()}[name])
-    host.write(NAMES, TEXT)
-    host.write(UNIT_FILE, "[Service]\n")
-    host.write(LINK, "")
+    stages = [
+        Stage({UNIT_FILE: ""}, (), (), [("leave", "unit")], [("left", "unit")], exists=[LINK]),
+        Stage({NAMES: "", "/etc/resolver/none.conf": ""}, (), (), [("leave", "names")], [("left", "names")]),
+    ]
+    backends = {"made": SimpleNamespace(standing=lambda host, observed: stages)}
+    monkeypatch.setattr(switching, "backend", backends.__getitem__)
+    for path, text in ((NAMES, TEXT), (UNIT_FILE, "[Service]\n"), (LINK, "")):
+        host.write(path, text)
     return host
 
 
@@ -239,12 +226,10 @@ def test_removal_goes_on_after_a_failed_stop(filtered):
 
 
 @pytest.mark.parametrize(("worked", "fails"), [(True, True), (False, False)])
-def test_a_host_that_resolves_no_more_is_an_error_if_it_did(filtered, worked, fails):
+def test_host_that_resolves_no_more_is_an_error_if_it_did(filtered, worked, fails):
     filtered.resolves, filtered.gone = worked, "left names"
     action = switching.take_away(filtered, OBSERVED, ["made"])[0]
-    if not fails:
-        action.apply()
-        return
-    with pytest.raises(ControlError, match=f"names do not resolve any more now that {NAMES} is gone"):
+    error = pytest.raises(ControlError, match=f"names do not resolve any more now that {NAMES} is gone")
+    with error if fails else contextlib.nullcontext():
         action.apply()
     assert filtered.text(NAMES) is None
