@@ -15,22 +15,19 @@ def nothing() -> None:
     pass
 
 
-def failing(error: Exception) -> Callable[[], None]:
-    def fails() -> None:
-        raise error
-
-    return fails
+def fail() -> None:
+    raise ControlError("denied")
 
 
 def write(name: str, apply: Callable[[], Any] = nothing, user: str = "") -> Action:
     return Action("write", f"/{name}", apply, user=user)
 
 
-DENIED = write("b", failing(ControlError("denied")))
+DENIED = write("b", fail)
 
 
 def test_failing_preparation_does_not_stop_actions():
-    assert carry_out(Changes([write("a")], beforehand=failing(ControlError("no room"))))["done"] == ["write /a"]
+    assert carry_out(Changes([write("a")], beforehand=fail))["done"] == ["write /a"]
 
 
 def test_all_users_together_have_some_time(monkeypatch):
@@ -62,7 +59,7 @@ def test_users_actions_beyond_the_budget_are_left(monkeypatch):
 
 
 def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit():
-    hers = write("b", failing(ControlError("denied")), user="alice")
+    hers = write("b", fail, user="alice")
     large = write("d", lambda: f"{len(bytes(256 << 20)) >> 20} MB", user="alice")
     done = ["write /a", "write /c", "write /d 256 MB"]
     assert carry_out(Changes([write("a"), hers, write("c"), large])) == {"done": done, "left": [(hers, "denied")]}

@@ -24,6 +24,9 @@ from proscribe.model.plan import SCHEMA, sealed
 
 MANAGED = "etc/chromium/policies/managed"
 FIREFOX = "etc/firefox/policies/policies.json"
+JOINED = {"PolicyListMultipleSourceMergeList": ["URLAllowlist", "URLBlocklist"]}
+UNSANDBOXED = 'pref("general.config.sandbox_enabled"'
+STEPS = ("mkdir", "rename", "unlink", "rmdir", "fsync", "write")
 
 
 def plan(browsers: list[dict[str, Any]] = BROWSERS, *domains: str) -> dict[str, Any]:
@@ -67,8 +70,6 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
-# -- foreign files of one folder ---------------------------------------------------------------------------------------
-
 CONFLICTS = [
     (  # a later file that says the opposite, with a byte order mark, comments, and a comma too many
         {f"{MANAGED}/zz.json": '\ufeff{"DnsOverHttpsMode": "secure", /* , */ } // read all the same'},
@@ -110,17 +111,11 @@ def test_conflict_with_a_foreign_file_is_reported_and_left(files, said, tree):
     assert tree.foreign() == before
 
 
-JOINED = {"PolicyListMultipleSourceMergeList": ["URLAllowlist", "URLBlocklist"]}
-
-
 def test_entry_beyond_chromiums_limit_is_not_blocked(tree):
     # The last file by name comes first in the joined list, so it is Proscribe's own entries that Chromium drops.
     tree.put(f"{MANAGED}/zz.json", {"URLBlocklist": [f"h{n}.example" for n in range(1500)], **JOINED})
     tree.enforce()
     assert tree.verdicts()["mail"].state == "noncompliant"
-
-
-UNSANDBOXED = 'pref("general.config.sandbox_enabled"'
 
 
 @pytest.mark.parametrize(
@@ -170,8 +165,6 @@ def test_directory_at_one_place_keeps_no_policy_from_the_others(tree, path):
     assert {place for place in places if (tree.root / place).is_file()} == places - {path}
     assert tree.verdicts()["mail"].state == "noncompliant"
 
-
-# -- nothing foreign is lost -------------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(
     ["10.json", "zz.json", ".hidden", "no-suffix", "10.json~", "10.json.2026-01-01@00:00:00~", "a b.json", "sub/x.json"]
@@ -275,11 +268,6 @@ def test_a_place_that_cannot_be_observed_is_an_action_that_fails(tree, monkeypat
         assert (str(first), first.subject < second.subject) == (f"observe {BROWSERS[0]['path']}", True)
         with pytest.raises(ControlError, match="Host is down"):
             first.apply()
-
-
-# -- a kill ------------------------------------------------------------------------------------------------------------
-
-STEPS = ("mkdir", "rename", "unlink", "rmdir", "fsync", "write")
 
 
 def is_killed_at(step: int, act: Callable[[], object]) -> bool:

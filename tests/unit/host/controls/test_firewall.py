@@ -12,6 +12,7 @@ from proscribe.host.system import ControlError, Result
 from proscribe.model.finding import NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, Verdict
 
 DENIED = Result(1, "", "netlink: Error: cache initialization failed: Operation not permitted")
+STORED = {BOOT_FILE: '203.0.113.8 comment "package source deb.example.org"\n'}
 
 
 def plan(dns_over_tls: str = "blocked", **entry: Any) -> dict[str, Any]:
@@ -156,9 +157,6 @@ def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path, answer, stat
     host = FirewallHost(tmp_path)
     host.answers["-y"] = answer
     assert [verdict.state for verdict in other_tables.observe(host, "nft")] == states_
-
-
-STORED = {BOOT_FILE: '203.0.113.8 comment "package source deb.example.org"\n'}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,14 @@ from proscribe.host.controls.group_policy.state import FILE, State, read, write
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, Result
 
 DESKTOPS = "{564ECAE6-2359-8653-974C-178DC694F313}"
+NONE: State = State({}, ())
+WHOLE = {"names": {"{2}": "Ours", "{1}": "Theirs"}, "right": ["b", "a"]}
+APPS = {"mode": "enforce", "services": {}, "settings": {}}
+PROGRAMS = {**APPS, "services": {"chat": {"mode": "enforce", "windows_processes": ["chat.exe"]}}}
+# [MS-GPREG] 1.9 and [MS-GPSB] 1.9: what reads Registry.pol, and security templates; then the editors.
+READS_POLICIES, READS_TEMPLATES = "{35378EAC-683F-11D2-A89A-00C04FBBCFA2}", "{827D319E-6EAC-11D2-A4EA-00C04F79F83A}"
+EDITS_POLICIES, EDITS_TEMPLATES = "{D02B1F72-3407-48AE-BA88-E8213C6761F1}", "{803E14A0-B4FB-11D0-A0D0-00A0C90F574B}"
+EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
 
 
 @pytest.mark.parametrize("domain", ["example.com", "EXAMPLE.COM"])
@@ -28,10 +36,6 @@ def test_mark_has_the_name_of_an_object_and_a_rule_its_identifier():
     names = [marked(description) for description in (f"{MARK}Proscribe", "", "Its name: Proscribe")]
     assert names == ["Proscribe", "", ""]
     assert rule("Proscribe: Desktops (2) ") == "group_policy/proscribe-desktops-2"
-
-
-NONE: State = State({}, ())
-WHOLE = {"names": {"{2}": "Ours", "{1}": "Theirs"}, "right": ["b", "a"]}
 
 
 @pytest.fixture
@@ -155,14 +159,6 @@ def test_records_of_changes():
         *("add: j", "j: k", "-"),
         "",
     ]
-
-
-APPS = {"mode": "enforce", "services": {}, "settings": {}}
-PROGRAMS = {**APPS, "services": {"chat": {"mode": "enforce", "windows_processes": ["chat.exe"]}}}
-# [MS-GPREG] 1.9 and [MS-GPSB] 1.9: what reads Registry.pol, and security templates; then the editors.
-READS_POLICIES, READS_TEMPLATES = "{35378EAC-683F-11D2-A89A-00C04FBBCFA2}", "{827D319E-6EAC-11D2-A4EA-00C04F79F83A}"
-EDITS_POLICIES, EDITS_TEMPLATES = "{D02B1F72-3407-48AE-BA88-E8213C6761F1}", "{803E14A0-B4FB-11D0-A0D0-00A0C90F574B}"
-EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
 
 
 def test_the_page_of_requests_is_the_groups():

@@ -33,6 +33,7 @@ NUMBER = int.from_bytes(bytes([203, 0, 113, 1]), sys.byteorder)
 ROUTE = f"Iface Destination\neth0 {{}} {NUMBER:08X} {{}} 0 0 0 {{}}\n"
 IPV6_ROUTE = f"{{}} {{}} {ZEROS} 00 fe800000000000000000000000000001 0 0 0 {{}} eth0\n"
 FE80 = "fe80:0000:0000:0000:0000:0000:0000:0001"
+OPTIONS = ("server=", "forward-addr:", "DNS=", "nameserver ", "forwarders:", "forwarders ")
 
 
 @pytest.mark.parametrize(
@@ -171,9 +172,6 @@ def test_the_arguments_of_a_command_without_quotations(command):
 def test_a_remotes_names_that_can_be_parts_of_a_path(one, other):
     good = [re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII) for name in (one, other)]
     assert flatpak_remotes.odd(flatpak_remotes.Remote(one, other, "")) is not all(good)
-
-
-OPTIONS = ("server=", "forward-addr:", "DNS=", "nameserver ", "forwarders:", "forwarders ")
 
 
 def servers(*lines: str) -> list[str]:

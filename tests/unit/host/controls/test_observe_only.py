@@ -21,22 +21,17 @@ def test_observed_controls_follow_plan_and_choice(only, names):
     assert sorted(chosen(PLAN, only)) == names
 
 
-def failing() -> list[Verdict]:
-    raise ControlError("out of reach")
-
-
-def observed() -> list[Verdict]:
-    finding = Finding("process", "chat")
-    return [Verdict("apps/chat", NONCOMPLIANT, (finding,)), Verdict("apps/mail", COMPLIANT)]
-
-
 def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
+    def fail() -> list[Verdict]:
+        raise ControlError("out of reach")
+
+    observed = [Verdict("apps/chat", NONCOMPLIANT, (Finding("process", "chat"),)), Verdict("apps/mail", COMPLIANT)]
     monkeypatch.setattr(time, "monotonic", lambda: 12.3456)
-    observers = {"apps": observed, "dns": failing}
+    observers = {"apps": lambda: observed, "dns": fail}
     record = record_of(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)
     nowhere = "browser is not observed on macOS"
-    said = [(item["rule"], item["state"], item["reason"], len(item["findings"])) for item in record.pop("rules")]
-    assert said == [
+    rules = [(item["rule"], item["state"], item["reason"], len(item["findings"])) for item in record.pop("rules")]
+    assert rules == [
         ("apps/chat", "noncompliant", None, 1),
         ("browser/chat", "unknown", nowhere, 0),
         ("browser/mail", "unknown", nowhere, 0),

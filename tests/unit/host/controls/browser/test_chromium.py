@@ -22,6 +22,14 @@ FOLDER = CHROMIUM.path.rpartition("/")[0]
 RULES = rules(section({"mail": {"domains": ["mail.example"]}}))
 OURS = chromium.render(chromium.policies(RULES, CHROMIUM)).decode()
 COPY = json.dumps({"proscribe": WRITTEN_BY, "URLBlocklist": []})
+PATH = "etc/chromium/policies/managed/10.json"
+EVERYBODYS = f"can be changed by others (uid {os.getuid()}, mode 646): chown root, chmod 644"
+SAID = {"URLBlocklist": ["a.example"]}
+POLICY = "HttpHeaderInjection"
+ANOTHER = "sets another value of the header"
+INCOMPLETE = f"sets {POLICY} to what is no list of complete header rules: it has no effect in proscribe.json either"
+PRIVATE = "sec-Restrict-Tenant-Access-Policy"
+TENANTS = {"tenants": {"microsoft": ["t-1"]}}
 
 
 @pytest.fixture
@@ -68,11 +76,6 @@ def test_copy_of_any_earlier_policy_is_recognised(tree, id_, extension):
         assert Folder(tree.host, CHROMIUM, RULES).backups == ["copy.json"], sorted(policies)
     tree.put(f"{FOLDER}/copy.json"[1:], {**policies, "HomepageLocation": "https://own.example"})
     assert Folder(tree.host, CHROMIUM, RULES).backups == []
-
-
-PATH = "etc/chromium/policies/managed/10.json"
-EVERYBODYS = f"can be changed by others (uid {os.getuid()}, mode 646): chown root, chmod 644"
-SAID = {"URLBlocklist": ["a.example"]}
 
 
 @pytest.mark.parametrize(
@@ -282,13 +285,6 @@ def test_json_as_chromium_reads_it(text, value):
 def test_broken_json_is_refused_as_by_chromium(text):
     with pytest.raises(ValueError, match="."):
         chromium_json.parse(text)
-
-
-POLICY = "HttpHeaderInjection"
-ANOTHER = "sets another value of the header"
-INCOMPLETE = f"sets {POLICY} to what is no list of complete header rules: it has no effect in proscribe.json either"
-PRIVATE = "sec-Restrict-Tenant-Access-Policy"
-TENANTS = {"tenants": {"microsoft": ["t-1"]}}
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ VPN = {"extensions": {"chrome": [A], "firefox": ["vpn@example"]}}
 WAIVED = {"mode": "waived", "extensions": {"chrome": [B], "firefox": ["waived@example"]}}
 MANAGED = {EXTENSIONS: BLOCKED, PROXY_EXTENSIONS: BLOCKED}
 ORGANISATIONS = [C, "own@example"]
+URL = "update_url:https://made.example/crx"
+BLOCKS, ALLOWS = ({f"{verb}_permissions": ["x", "proxy", "debugger"]} for verb in ("blocked", "allowed"))
 
 
 def files(*said: Mapping[str, Any], names: str = "abcdef") -> list[File]:
@@ -36,8 +38,6 @@ def files(*said: Mapping[str, Any], names: str = "abcdef") -> list[File]:
 def of(settings: Any, *joined: Any) -> dict[str, Any]:
     return {EXTENSION_SETTINGS: settings, **({MERGE_DICTIONARIES: list(joined)} if joined else {})}
 
-
-# -- what several files come to; tests/integration/test_browser_proxy_extensions.py has the same from Chromium ---------
 
 EFFECTIVE = [
     ([{}], {}),
@@ -82,9 +82,6 @@ def test_extension_settings_of_several_files_are_joined(given_, result):
 def test_wrong_entry_disables_all_extension_settings(settings, key):
     assert flawed(settings) == key
     assert effective(files(of(settings))) == ({} if key else settings)
-
-
-URL = "update_url:https://made.example/crx"
 
 
 @pytest.mark.parametrize(
@@ -156,8 +153,6 @@ def test_file_that_decides_an_entry_is_named(given_, name):
     assert deciding(files(*given_), "*") == name
 
 
-# -- on a host ---------------------------------------------------------------------------------------------------------
-
 RULE, FILE = "proxy-extensions", "policy-file"
 SERVICES = {"vpn": VPN, "waived": {**WAIVED, "waiver": "w1"}}
 NO_ROOM = (
@@ -201,9 +196,6 @@ def test_extension_settings_beside_foreign_files_are_reported(foreign, wrong, tm
     assert left == foreign
 
 
-# -- firefox -----------------------------------------------------------------------------------------------------------
-
-
 FIELDS: Mapping[str, Any] = {
     "installation_mode": st.sampled_from(["allowed", "blocked"]),
     "blocked_permissions": st.lists(st.sampled_from(["proxy", "debugger"]), max_size=2, unique=True),
@@ -236,9 +228,6 @@ def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs, manage
         back = firefox_merge.without_ours(changed, base, [merged])["policies"][EXTENSION_SETTINGS]
         before = theirs["*"] if theirs and isinstance(theirs.get("*"), dict) else {}
         assert back["*"] == {**before, "blocked_permissions": [*before.get("blocked_permissions", []), "history"]}
-
-
-BLOCKS, ALLOWS = ({f"{verb}_permissions": ["x", "proxy", "debugger"]} for verb in ("blocked", "allowed"))
 
 
 @pytest.mark.parametrize(

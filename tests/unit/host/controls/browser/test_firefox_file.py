@@ -30,6 +30,12 @@ OPENED: dict[str, Any] = {
     "openings": [Name("mail.example"), Name("x.mail.example")],
     "openers": [(Name(name), f"the organisation's exception {pattern} opens it") for name, pattern in OPENS.items()],
 }
+OURS = (firefox.alone(RULES, FIREFOX) or b"").decode()
+STORED = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
+FOLDER = "etc/firefox/defaults/pref"
+FILE = f"{FOLDER}/proscribe.js"
+DEBUGGING_CLOSED = section(browsers={"remote_debugging": "blocked"})
+DEBUGGING_OPEN = section(browsers={"dns_over_https": "blocked"})
 
 
 def own(**policies: Any) -> dict[str, Any]:
@@ -127,10 +133,6 @@ def test_policy_file_has_an_effect(tree, document, enforced, edit, found):
     assert {name: value for name, value in seen.items() if value} == found
 
 
-OURS = (firefox.alone(RULES, FIREFOX) or b"").decode()
-STORED = "/var/lib/proscribe/browser/etc-firefox-policies-policies.json"
-
-
 def test_without_a_file_ours_is_written_corrected_and_deleted(tree):
     assert carried_out(tree) == [(f"write {FIREFOX.path}", "", OURS)]
     assert carried_out(tree) == []
@@ -180,12 +182,6 @@ def test_exception_that_opens_a_blocked_address_is_refused(tree):
     (refusal,) = firefox_changes.enforce(tree.host, FIREFOX, rules(section({"mail": mail}))).refused
     assert (refusal.rule, refusal.subject) == ("browser/policy-file", "ok.mail.example")
     assert "without opening ok.mail.example/in" in refusal.reason
-
-
-FOLDER = "etc/firefox/defaults/pref"
-FILE = f"{FOLDER}/proscribe.js"
-DEBUGGING_CLOSED = section(browsers={"remote_debugging": "blocked"})
-DEBUGGING_OPEN = section(browsers={"dns_over_https": "blocked"})
 
 
 @pytest.fixture

@@ -180,8 +180,6 @@ def test_kill_between_two_writes_keeps_the_organisations_policies(tree, survived
     assert tree.policies() == {**OWN["policies"], "NewSetting": 1}
 
 
-# -- at random --------------------------------------------------------------------------------------------------------
-
 SCALARS = st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2)

@@ -9,6 +9,7 @@ from proscribe.host.controls.browser.places import Place
 
 ENTRY = "[Desktop Entry]\nName=Owl\nExec={}\nMimeType=text/html;x-scheme-handler/http;\n"
 OWL = "/etc/owl/policies"
+DAMAGED = ["", None, '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
 
 
 @pytest.fixture
@@ -85,9 +86,6 @@ def test_the_policy_of_a_browser_that_is_gone_is_lifted_although_another_one_cam
         os.unlink(tree.root / f"opt/{name}/{name}")
     tree.lift()
     assert list((tree.root / "etc").iterdir()) == []
-
-
-DAMAGED = ["", None, '{"/opt/owl/owl": []}', '{"/opt/owl/owl": ["x", 1, ""]}']
 
 
 @pytest.mark.parametrize("content", DAMAGED)

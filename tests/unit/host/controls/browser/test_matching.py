@@ -17,6 +17,11 @@ LABELS = ("a", "b", "com", "xn--a")
 HOSTS = st.lists(st.sampled_from(LABELS), min_size=2, max_size=4).map(".".join)
 PATHS = st.sampled_from(("", "/", "/x", "/X", "/x/y", "/xy", "/z"))
 ADDRESSES = st.builds(Name, HOSTS, st.sampled_from(("", "/", "/x", "/X", "/x/y/z", "/xyz", "/z")))
+FILTERS = st.builds(lambda host, path: host + (path if path != "/" else ""), HOSTS | st.just("*"), PATHS)
+EXACT = st.builds(lambda host, path: f".{host}{path if path != '/' else ''}", HOSTS, PATHS)
+BELOW = st.builds(lambda host, path: f"*://*.{host}{path or '/'}*", HOSTS, PATHS)
+ALONE = st.builds(lambda host, path: f"*://{host}{path or '/'}*", HOSTS, PATHS)
+ALL = st.sampled_from(("*://*/*",))
 
 
 def chromium_says(block: list[str], allow: list[str], address: Name) -> bool:
@@ -48,10 +53,6 @@ def firefox_says(block: list[str], exceptions: list[str], address: Name) -> bool
     return any(map(fits, block)) and not any(map(fits, exceptions))
 
 
-FILTERS = st.builds(lambda host, path: host + (path if path != "/" else ""), HOSTS | st.just("*"), PATHS)
-EXACT = st.builds(lambda host, path: f".{host}{path if path != '/' else ''}", HOSTS, PATHS)
-
-
 @given(st.lists(HOSTS | FILTERS, max_size=6), st.lists(FILTERS | EXACT, max_size=6), ADDRESSES)
 @example(["a.com"], ["a.com"], Name("b.a.com"))  # a tie: the exception
 @example(["a.com/x"], ["a.com"], Name("a.com", "/x/y"))  # the longer path
@@ -72,11 +73,6 @@ def test_name_read_as_blocked_is_blocked_by_chromium(block, allow, address):
     allow = [text for text in allow if not text.startswith("*/")]
     if Closest(block, allow).blocked(address):
         assert chromium_says(block, allow, address)
-
-
-BELOW = st.builds(lambda host, path: f"*://*.{host}{path or '/'}*", HOSTS, PATHS)
-ALONE = st.builds(lambda host, path: f"*://{host}{path or '/'}*", HOSTS, PATHS)
-ALL = st.sampled_from(("*://*/*",))
 
 
 @given(st.lists(BELOW | ALL, max_size=6), st.lists(BELOW | ALONE | ALL, max_size=6), ADDRESSES)

@@ -19,6 +19,8 @@ from proscribe.host.system import ControlError, Host
 from proscribe.host.system.listener import http_host, server_name
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Verdict
 
+HELLO = b"\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03" + bytes(32) + b"\x00\x00\x02\x13\x01\x01\x00"
+
 
 def section(**services: Any) -> dict[str, Any]:
     entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
@@ -45,9 +47,6 @@ def test_probe_without_start_has_a_reason(privileged, browser, state, reason, tm
     monkeypatch.setattr(Host, "privileged", privileged)
     verdict = probe.check_by_probe(Host(str(tmp_path)), plan(section=browser))
     assert verdict == Verdict(probe.RULE, state, reason=reason)
-
-
-HELLO = b"\x16\x03\x01\x00\x00\x01\x00\x00\x00\x03\x03" + bytes(32) + b"\x00\x00\x02\x13\x01\x01\x00"
 
 
 def hello(name: str) -> bytes:

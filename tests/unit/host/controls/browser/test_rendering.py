@@ -14,15 +14,16 @@ from proscribe.host.system import ControlError
 from unit.host.controls.browser.test_matching import chromium_says, firefox_says
 
 Address = tuple[str, str]  # host, path
+LISTED = (("g.example",), ("m.example",), ("c",), ("f",), ("x",))
+EVERYTHING = rendering.Rules((Name("a.com"),), (Name("b.a.com"),), (("proxy", "blocked"),), *LISTED)
+CHROMIUM_PATH, FIREFOX_PATH = "etc/chromium/policies/managed/proscribe.json", "etc/firefox/policies/policies.json"
+MANY = [f"host{number:04}.example" for number in range(999)]
+BELOW = "open below this name in browsers: their lists take 1000 names, and /etc/hosts closes it alone"
 
 
 def lists(services: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
     said = chromium.policies(rendering.rules(section(services)), CHROMIUM)
     return said.get("URLBlocklist", []), said.get("URLAllowlist", [])
-
-
-LISTED = (("g.example",), ("m.example",), ("c",), ("f",), ("x",))
-EVERYTHING = rendering.Rules((Name("a.com"),), (Name("b.a.com"),), (("proxy", "blocked"),), *LISTED)
 
 
 @pytest.mark.parametrize("key", ["block", "settings", "google_domains", "microsoft_tenants", "chrome_extensions"])
@@ -45,8 +46,6 @@ def test_firefox_does_not_open_what_the_organisation_blocks():
     assert firefox.lists(desired, [Name("bad.open.x.example")]).exceptions == ["*://open.x.example/*"]
     assert firefox.lists(desired, [Name("other.example")]).exceptions == ["*://*.open.x.example/*"]
 
-
-# -- against an emulation of each browser that shares nothing with the code above -----------------------------------
 
 HOSTS = st.lists(st.sampled_from("ab"), min_size=0, max_size=3).map(lambda labels: ".".join([*labels, "x", "test"]))
 NAMES = st.builds(lambda host, path: host + path, HOSTS, st.sampled_from(["", "", "", "/p", "/p/q"]))
@@ -141,11 +140,6 @@ def test_no_entry_of_firefox_lies_below_another(services):
     listed = firefox.lists(rendering.rules(section(services))).block
     block = [split(pattern[len("*://*.") :].rstrip("*").rstrip("/")) for pattern in listed]
     assert not [item for item in block for upper in block if item != upper and fits(upper, item)]
-
-
-CHROMIUM_PATH, FIREFOX_PATH = "etc/chromium/policies/managed/proscribe.json", "etc/firefox/policies/policies.json"
-MANY = [f"host{number:04}.example" for number in range(999)]
-BELOW = "open below this name in browsers: their lists take 1000 names, and /etc/hosts closes it alone"
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,6 @@ class Running(Host):
         return "at ten"
 
 
-LATE = "started at ten, before {} was written: restart it"
-MISSED = "started at ten, as {} was written: it may see that only 15 minutes later: restart it"
-OTHER = "it sees another {} than the host has"
-
-
 LATE_FOX = f"started at ten, before {FOX.path} was written: restart it"
 MISSED = f"started at ten, as {CHROME.path} was written: it may see that only 15 minutes later: restart it"
 OTHER = "it sees another {} than the host has"

@@ -12,6 +12,8 @@ from proscribe.host.controls.browser.settings import SETTINGS, UNMANAGED, rule
 
 A, B = "a" * 32, "b" * 32
 VPN = {"domains": ["vpn.example"], "extensions": {"chrome": [A, B], "firefox": ["vpn@example"]}}
+ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
+EDGE = "etc/opt/edge/policies/managed/"
 
 
 def section(managed: dict[str, str], services: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
@@ -41,10 +43,6 @@ def said(where: Place, managed: dict[str, str], services: dict[str, Any] | None 
 def test_accounts_of_all_domains_of_a_tenant_sign_in_and_no_others():
     policies = said(place("chromium"), {"sign_in": "blocked"}, tenants={"google": ["example.org", "b.example"]})
     assert policies["RestrictSigninToPattern"] == ".*@(b[.]example|example[.]org)" and "BrowserSignin" not in policies
-
-
-ID = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
-EDGE = "etc/opt/edge/policies/managed/"
 
 
 @pytest.mark.parametrize(

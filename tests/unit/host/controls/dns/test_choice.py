@@ -26,6 +26,10 @@ UNBOUND_CONF = {"etc/unbound/unbound.conf": 'include-toplevel: "/etc/unbound/unb
 RESOLVED, UPLINKS = "etc/systemd/resolved.conf", "run/systemd/resolve/resolv.conf"
 PLUGIN = {"etc/NetworkManager/NetworkManager.conf": "[main]\nplugins=keyfile\ndns=dnsmasq\n[ifupdown]\ndns=none\n"}
 UNIT = "Id={}\nActiveState={}\nUnitFileState={}\nMainPID={}"
+STUB_ADDRESS, OWN, OTHER = "127.0.0.53", "127.0.0.1", "192.0.2.1"
+PAST = "programs do not ask made: the first name server"
+UPLINK = "systemd-resolved asks it besides the filter"
+BESIDES = "asked besides the filter, whenever that is slow to answer"
 
 
 class Machine(Host):
@@ -156,12 +160,6 @@ def test_plan_without_names_leaves_our_files_over(tmp_path):
     Path(tmp_path, ours).unlink()
     reason = "no name is to be blocked"
     assert verdict(dns.observe(host, none), "resolver") == Verdict("dns/resolver", NOT_APPLICABLE, reason=reason)
-
-
-STUB_ADDRESS, OWN, OTHER = "127.0.0.53", "127.0.0.1", "192.0.2.1"
-PAST = "programs do not ask made: the first name server"
-UPLINK = "systemd-resolved asks it besides the filter"
-BESIDES = "asked besides the filter, whenever that is slow to answer"
 
 
 def server(address: str, detail: str) -> Finding:

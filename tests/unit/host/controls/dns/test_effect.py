@@ -20,6 +20,13 @@ OURS, NOBODY_KNOWS = Resolution((ADDRESS,)), Resolution()
 GAVE_UP = Resolution(failure="Temporary failure in name resolution")
 SINK, OPEN = Resolution(("0.0.0.0", "::")), Resolution(("203.0.113.7",))
 NAMES = Desired({"a": ["a.com"], "none": [], "b": ["needed.com", "b.com", "c.com"]}, {"needed.com": ""}, frozenset())
+IDLE = f"programs do not go by it: the C library says of {WITNESS}: "
+B, W = ("B.COM.", socket.AF_INET), (f"{WITNESS}.", socket.AF_INET)  # the witness has no other address
+ENTRY = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.com"], "allow": []}
+PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
+WORDS = st.sampled_from(
+    [b"hosts:", b"files", b"dns", b"[NOTFOUND=return]", b"[", b"]", b"\n", b"#", b" ", b"passwd: x"]
+)
 
 
 class Library(Host):
@@ -39,10 +46,6 @@ class Library(Host):
         if answer is None:
             raise Unseen(f"no answer for {name}")
         return answer
-
-
-IDLE = f"programs do not go by it: the C library says of {WITNESS}: "
-B, W = ("B.COM.", socket.AF_INET), (f"{WITNESS}.", socket.AF_INET)  # the witness has no other address
 
 
 @pytest.mark.parametrize(
@@ -67,10 +70,6 @@ def test_filter_is_tried(tmp_path, witness, others, gives_up, found, queried):
 def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path):
     host = Library(tmp_path, OURS, OPEN)
     assert (effect.of_filter(host, NAMES, lambda: False, same_letters=False), host.queried) == (Tried(), [W])
-
-
-ENTRY = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.com"], "allow": []}
-PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
 
 
 @pytest.fixture
@@ -112,11 +111,6 @@ def test_order_that_skips_the_hosts_file_is_corrected(content, amiss, right):
     assert nsswitch.amiss(made) == "" and nsswitch.begins_with_files(made)
     assert nsswitch.split(made).foreign == content
     assert right is None or b"\nhosts: " + right + b"\n# END" in made
-
-
-WORDS = st.sampled_from(
-    [b"hosts:", b"files", b"dns", b"[NOTFOUND=return]", b"[", b"]", b"\n", b"#", b" ", b"passwd: x"]
-)
 
 
 @given(st.one_of(st.lists(WORDS).map(b" ".join), st.binary(max_size=60)), st.booleans())

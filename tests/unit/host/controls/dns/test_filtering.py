@@ -29,6 +29,13 @@ DESIRED = Desired(SERVICES, {"wx.qq.com": "it is needed"}, frozenset(["open.wech
 ENTRY = {"name": "WeChat", "mode": "enforce", "domains": SERVICES["wechat"], "allow": []}
 SECTION: dict[str, Any] = {"mode": "enforce", "services": {"wechat": ENTRY}}
 TEXT = rendering.text(LANGUAGE, DESIRED)
+LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it is needed")
+COUNTED = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
+QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
+HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
+RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
+DNSMASQ_UNIT = "dnsmasq.service"
+AGAIN = [("systemctl", "reset-failed", DNSMASQ_UNIT), ("systemctl", "restart", DNSMASQ_UNIT)]
 
 
 class Machine(Host):
@@ -63,9 +70,6 @@ def observed(
     wechat, whole = filtering.observe(host, SECTION, desired, filter_ or made(), leftovers)
     assert (wechat.rule, whole.rule) == ("dns/wechat", "dns/resolver")
     return wechat, whole
-
-
-LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it is needed")
 
 
 @pytest.mark.parametrize("answers", ["0123456789abcdef", ConnectionRefusedError()])
@@ -152,9 +156,6 @@ def test_a_filter_that_does_not_say_for_which_domains_it_asks_a_link_is_unknown(
     assert (whole.state, whole.reason) == ("unknown", "NetworkManager does not say")
 
 
-COUNTED = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
-
-
 def make_journal(root: Path, text: str | None) -> tuple[Host, list[list[str]]]:
     """Make a host with that journal, or (None) with a journalctl that does not end; and a list of its calls."""
     calls = []
@@ -193,11 +194,6 @@ def test_unreadable_journal_has_no_hits(tmp_path, monkeypatch):
 @given(st.text(max_size=300))
 def test_reading_a_log_never_fails(text):
     assert all(name for language in (dnsmasq, unbound) for name in hits.named(text, language.LANGUAGE.hit))
-
-
-QUESTION = b"\x06filter\x09proscribe\x08internal\0\0\x10\0\x01"
-HEADER = struct.pack(">HHHHHH", 0x5052, 0x8180, 1, 1, 0, 0)
-RECORD = b"\xc0\x0c\0\x10\0\x01\0\0\0\0"
 
 
 @pytest.mark.parametrize(
@@ -247,10 +243,6 @@ def test_a_datagram_goes_to_the_address_and_back(tmp_path):
         assert Host(str(tmp_path)).exchange(address, port, b"abc", 0.05) is None, "open and silent"
     with pytest.raises(ConnectionRefusedError):
         Host(str(tmp_path)).exchange(address, port, b"abc", 60)
-
-
-DNSMASQ_UNIT = "dnsmasq.service"
-AGAIN = [("systemctl", "reset-failed", DNSMASQ_UNIT), ("systemctl", "restart", DNSMASQ_UNIT)]
 
 
 def observed_servers(*servers: str, **more: Any) -> Observed:

@@ -17,6 +17,19 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNK
 OWN = b"127.0.0.1 localhost\n::1 ip6-localhost\n"
 NAMES = {"wechat.com", "web.wechat.com"}
 BLOCK = block.render(NAMES, made=False)
+LINES = st.sampled_from([b"127.0.0.1 localhost", b":: wechat.com", b"# note", b"", b"\xff\xfe", b"192.0.2.1 a b # c"])
+CHUNKS = (st.lists(LINES), st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([b"", b"\n", b"\r"]))
+FILES = st.one_of(  # without markers of ours: hypothesis knows every constant of the code
+    st.binary(max_size=200), st.builds(lambda lines, end, last: end.join(lines) + last, *CHUNKS)
+).filter(lambda content: b"proscribe" not in content)
+DOMAINS = st.sets(st.from_regex(r"[a-z]{1,5}\.(com|org)", fullmatch=True), min_size=1, max_size=5)
+HOSTS, ORDER = "/etc/hosts", "/etc/nsswitch.conf"
+RULE = "dns/hosts-file"
+DNS_FIRST = b"hosts: dns files\npasswd: files\n"
+FILES_FIRST = f"# BEGIN proscribe\n# {WRITTEN_BY}\nhosts: files dns\n# END proscribe\n#proscribe# ".encode() + DNS_FIRST
+BEFORE = f"{ORDER} has `dns` before `files` in its line `hosts`"
+CLOSED = "users' programs cannot read it"
+MOUNTED = "it is a mount point of its own, as in some containers: what starts the container has to"
 
 
 def plan(mode: str = "enforce", **services: Any) -> dict[str, Any]:
@@ -111,14 +124,6 @@ def test_an_unreadable_file_is_unknown(host, monkeypatch):
     assert states(dns.observe(host, WECHAT)) == {"wechat": UNKNOWN, "hosts-file": UNKNOWN}
 
 
-LINES = st.sampled_from([b"127.0.0.1 localhost", b":: wechat.com", b"# note", b"", b"\xff\xfe", b"192.0.2.1 a b # c"])
-CHUNKS = (st.lists(LINES), st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([b"", b"\n", b"\r"]))
-FILES = st.one_of(  # without markers of ours: hypothesis knows every constant of the code
-    st.binary(max_size=200), st.builds(lambda lines, end, last: end.join(lines) + last, *CHUNKS)
-).filter(lambda content: b"proscribe" not in content)
-DOMAINS = st.sets(st.from_regex(r"[a-z]{1,5}\.(com|org)", fullmatch=True), min_size=1, max_size=5)
-
-
 @given(FILES, DOMAINS)
 def test_lifting_gives_back_every_byte(content, names):
     enforced = block.render(names, made=False) + content
@@ -137,15 +142,6 @@ def test_damaged_block_loses_no_foreign_line(content, names, cut):
     assert block.split(damaged, lambda: names, rendered) == split
     foreign = split.foreign
     assert [line for line in content.split() if line not in foreign.split() and line not in rendered.split()] == []
-
-
-HOSTS, ORDER = "/etc/hosts", "/etc/nsswitch.conf"
-RULE = "dns/hosts-file"
-DNS_FIRST = b"hosts: dns files\npasswd: files\n"
-FILES_FIRST = f"# BEGIN proscribe\n# {WRITTEN_BY}\nhosts: files dns\n# END proscribe\n#proscribe# ".encode() + DNS_FIRST
-BEFORE = f"{ORDER} has `dns` before `files` in its line `hosts`"
-CLOSED = "users' programs cannot read it"
-MOUNTED = "it is a mount point of its own, as in some containers: what starts the container has to"
 
 
 def make_hosts(root: Path, hosts: bytes = OWN, order: bytes | None = None, mode: int = 0o644, mounts: str = "") -> Host:

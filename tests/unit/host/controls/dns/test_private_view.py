@@ -18,6 +18,7 @@ OVER = "90 21 8:1 /home/alice/hosts /etc/hosts rw,relatime master:1 - ext4 /dev/
 FUSE = "91 21 0:55 / /etc rw,nosuid - fuse.own own rw,user_id=1000\n"
 CONTAINER = "300 299 0:77 / / rw - overlay overlay rw,lowerdir=/x\n"
 SECTION = {"mode": "enforce"}
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what others see is only shown to root")
 
 
 @given(st.text(alphabet=st.sampled_from("-/ \\0478a\n:"), max_size=300))
@@ -60,9 +61,6 @@ class Machine:
     def state(self) -> tuple[str, str]:
         verdict = private_view.observe(Host(str(self.root)), SECTION)
         return verdict.state, "".join(finding.detail for finding in verdict.findings) or verdict.reason
-
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what others see is only shown to root")
 
 
 @root_only

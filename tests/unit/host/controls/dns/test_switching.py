@@ -22,6 +22,7 @@ LINK = "/etc/systemd/system/multi-user.target.wants/proscribe-resolver.service"
 DESIRED = Desired({"wechat": ["wechat.com"]}, {}, frozenset())
 TEXT = rendering.text(LANGUAGE, DESIRED)
 FIRST, SECOND = ("127.0.0.1", 53), ("127.0.0.1", 5353)
+OBSERVED = Observed((), (), "", {})
 
 
 class Resolver(Host):
@@ -199,9 +200,6 @@ def test_host_resolves_by_its_first_name_server(host, servers, expected):
     assert all(timeout == 2 for _, timeout in host.queried)
 
 
-# -- taken away
-
-
 @pytest.fixture
 def filtered(host, monkeypatch):
     stages = [
@@ -213,9 +211,6 @@ def filtered(host, monkeypatch):
     for path, text in ((NAMES, TEXT), (UNIT_FILE, "[Service]\n"), (LINK, "")):
         host.write(path, text)
     return host
-
-
-OBSERVED = Observed((), (), "", {})
 
 
 def test_removal_goes_on_after_a_failed_stop(filtered):

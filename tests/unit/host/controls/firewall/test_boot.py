@@ -19,6 +19,12 @@ from proscribe.host.system import Result
 from proscribe.model.finding import Finding
 
 TEXT = "table inet proscribe {\n}\n"
+LATE_DROP_IN = f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
+DROP_IN, CONTROL = f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf", f"/etc/systemd/system.control/{LOAD_UNIT}"
+TRANSIENT = f"/run/systemd/transient/{WATCH_UNIT}"
+PENDING = f"{CHANGE_FOLDER}/pending-0123456789ab"
+BACK = "2026-11-25T08:00:00Z unreached 0 0\n"
+LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
 
 
 @pytest.fixture
@@ -34,11 +40,6 @@ def file(path: str, detail: str) -> Finding:
 
 def unit(name: str, detail: str, path: str = "") -> Finding:
     return Finding("unit", name, manager="systemd", path=path, detail=detail)
-
-
-LATE_DROP_IN = f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
-DROP_IN, CONTROL = f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf", f"/etc/systemd/system.control/{LOAD_UNIT}"
-TRANSIENT = f"/run/systemd/transient/{WATCH_UNIT}"
 
 
 def mask(host: FirewallHost) -> None:
@@ -74,11 +75,6 @@ def test_watcher_that_does_not_run_is_named_where_systemd_runs(host):
     assert boot.wrong(host, NFT, TEXT) == [unit(WATCH_UNIT, "not running")]
     host.path("/run/systemd/system").rmdir()  # an image that is being made
     assert boot.wrong(host, NFT, TEXT) == []
-
-
-PENDING = f"{CHANGE_FOLDER}/pending-0123456789ab"
-BACK = "2026-11-25T08:00:00Z unreached 0 0\n"
-LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
 
 
 @pytest.mark.parametrize(

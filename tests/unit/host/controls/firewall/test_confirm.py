@@ -118,10 +118,8 @@ def test_other_changes_are_carried_out_at_once(host, monkeypatch, confirmed):
     did = list[str]()
     monkeypatch.setattr(loading.Load, "__call__", lambda load: did.append("load"))
     apply = load(host, confirmed=True) if confirmed else lambda: did.append("load")
-    assert trying(host, changes_with(apply, did)) == {
-        "left": [],
-        "done": ["write before", "load inet proscribe", "write after"],
-    }
+    done = ["write before", "load inet proscribe", "write after"]
+    assert trying(host, changes_with(apply, did)) == {"left": [], "done": done}
     assert did == ["before", "load", "after"]
 
 
@@ -252,9 +250,6 @@ def test_others_may_come_first_but_not_for_ever(host, others, done):
     with contextlib.nullcontext() if done else pytest.raises(confirm.Busy):
         assert confirm.in_turn(host, work) == {"changed": True}
     assert len(outcomes) == (0 if done else 1)
-
-
-# -- the program on a host, a shell script ----------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -19,6 +19,13 @@ from unit.host.controls.firewall.test_ruleset import elements, names
 
 ROUTE = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 DEFAULT_ROUTE = ROUTE + "eth0\t00000000\t017100CB\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"  # 203.0.113.1
+PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1004:1004::/home/alice:/bin/sh\nbob:x:1002:1002::/home/bob:/bin/sh\n"
+NETWORK = st.builds(
+    lambda address, length: ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False),
+    st.one_of(st.ip_addresses(v=4, network="198.51.100.0/24"), st.ip_addresses(v=6, network="2001:db8::/112")),
+    st.integers(0, 128),
+)
+DOUBT = "nobody is known for whom the group contractors restricts this: this host has no such group"
 
 
 @pytest.fixture
@@ -72,9 +79,6 @@ def with_rules(*rules: dict[str, Any]) -> dict[str, Any]:
     return section(rules=[{**usual, **rule} for rule in rules])
 
 
-PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1004:1004::/home/alice:/bin/sh\nbob:x:1002:1002::/home/bob:/bin/sh\n"
-
-
 @pytest.mark.parametrize(
     ("exceptions", "numbers"),
     [
@@ -91,13 +95,6 @@ def test_users_of_a_waiver_become_numbers_of_this_host(host, exceptions, numbers
     lets = collect(host({"/etc/passwd": PASSWD}), plan, "")
     assert lets.users == numbers
     assert lets.unknown_users == ([("telegram", "nobody")] if numbers else []), "a user who opens nothing is named"
-
-
-NETWORK = st.builds(
-    lambda address, length: ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False),
-    st.one_of(st.ip_addresses(v=4, network="198.51.100.0/24"), st.ip_addresses(v=6, network="2001:db8::/112")),
-    st.integers(0, 128),
-)
 
 
 @given(st.lists(NETWORK, max_size=6), NETWORK)
@@ -183,9 +180,6 @@ def test_every_network_comes_back(number, length, prefix):
     network = ipaddress.ip_network((number, length), strict=False)
     text = listable([str(network)], [prefix])[-1]
     assert carried_in(ipaddress.ip_network(text), carriers([prefix])) == [network]
-
-
-DOUBT = "nobody is known for whom the group contractors restricts this: this host has no such group"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,12 @@ from proscribe.host.controls.firewall.rule_text import Exempt, Exemptions
 from proscribe.host.controls.firewall.ruleset import render
 from proscribe.host.system import WRITTEN_BY
 
+NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
+    lambda address, length: str(ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False)),
+    st.ip_addresses(), st.integers(1, 128),
+))  # fmt: skip
+BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
+
 
 def rules(text: str, chain: str = "restricted") -> tuple[str, ...]:
     return take_apart(text)["chain", chain].lines
@@ -72,12 +78,6 @@ def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, ru
     assert changed(TEXT, old, new) == {rule: said}
 
 
-NETWORKS = st.one_of(st.ip_addresses().map(str), st.builds(
-    lambda address, length: str(ipaddress.ip_network((address, length % (address.max_prefixlen + 1)), strict=False)),
-    st.ip_addresses(), st.integers(1, 128),
-))  # fmt: skip
-
-
 @given(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
@@ -111,9 +111,6 @@ def carried(verdict: str, *kinds: str) -> list[str]:
             lines.append(f"ip6 daddr {prefix} {low} == @own1-{kind}4in96 {verdict}")
         lines.append(f"ip6 daddr 2001::/32 {low} ^ ::255.255.255.255 == @own1-{kind}4in96 {verdict}")
     return [*lines, *(f"ip6 daddr 2002::/16 {high} == @own1-{kind}4in16 {verdict}" for kind in kinds)]
-
-
-BOTH = ["10.0.0.1", "10.1.0.0/16", "2001:db8::1"]
 
 
 @pytest.mark.parametrize(
@@ -151,9 +148,6 @@ def test_a_rule_of_the_organisations_own(rule, expected):
     for refusal in ("reject", "drop"):
         there = {"reject": "refuse-own-rules", "drop": "drop-own-rules"}[refusal] in names(text, "chain")
         assert there is (rule["verdict"] == refusal)
-
-
-# -- a table with something of everything in it
 
 
 def net(text: str) -> Any:

@@ -13,6 +13,9 @@ from proscribe.host.programs import LOAD_AND_LIST
 from proscribe.host.system import ControlError, Generation, Result, Unseen
 from proscribe.model.finding import COMPLIANT, Finding
 
+ONE, TWO = "203.0.113.1", "203.0.113.2"
+WIDE, OTHER = "198.51.100.0/24", "192.0.2.0/24"
+
 
 def test_large_set_is_shown_by_its_differences():
     def parts(*names: str) -> Parts:
@@ -105,10 +108,6 @@ def test_unchanged_table_is_read_by_its_counters(host):
     assert Finding("effect", "proscribe", "nftables", path="inet proscribe", detail=effect) == listing.NO_EFFECT
     host.answers["list"] = Result(0, "", "")
     assert observe_table(host, "nft", "").right  # no witness is to be refused
-
-
-ONE, TWO = "203.0.113.1", "203.0.113.2"
-WIDE, OTHER = "198.51.100.0/24", "192.0.2.0/24"
 
 
 @pytest.mark.parametrize(

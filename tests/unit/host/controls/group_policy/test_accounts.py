@@ -13,6 +13,7 @@ from proscribe.host.controls.group_policy.registry_pol import said_by
 ONE, OTHER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "9188040d-6c67-4c5b-b112-36a304b66dad"
 ONEDRIVE, TEAMS = "Software\\Policies\\Microsoft\\OneDrive", "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
 SIGN_IN, PATTERN = "RestrictTeamsSignInToAccountsFromTenantList", "AllowedAccountsPattern"
+SERVICES = ["onedrive_personal", "teams_personal", "google_drive", "gmail"]
 
 
 def plan(
@@ -73,9 +74,6 @@ def test_preferences_of_macs_are_those_that_vendors_publish():
     made = {domain: item.preferences for item in accounts.of_programs(ALL) for domain in item.domains}
     assert {domain: {key: type(value) for key, value in said.items()} for domain, said in made.items()} == ON_MACS
     assert made["com.microsoft.OneDrive"]["AllowTenantList"] == {ONE: True}
-
-
-SERVICES = ["onedrive_personal", "teams_personal", "google_drive", "gmail"]
 
 
 @given(

@@ -13,6 +13,11 @@ from proscribe.host.controls.group_policy.registry_pol import parse, render, tex
 from proscribe.host.controls.group_policy.state import ASIDE
 from proscribe.host.run import change, observe
 
+GUID = guid("example.com", "Ours")
+FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"
+OTHER = "{AAAAAAAA-0000-1111-2222-BBBBBBBBBBBB}"
+CHAT = {"name": "Chat", "mode": "enforce", "windows_processes": ["chat.exe"]}
+
 
 def path_rule(collection: str, name: str) -> Rule:
     return Rule(collection, "chat", path=f"*\\{name}")
@@ -44,12 +49,6 @@ def signed(*names: str) -> list[Rule]:
 )
 def test_service_gives_rules_for_publishers_paths_and_installers(entry, expected):
     assert list(of_service("chat", {"mode": "enforce", **entry})) == expected
-
-
-GUID = guid("example.com", "Ours")
-FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"
-OTHER = "{AAAAAAAA-0000-1111-2222-BBBBBBBBBBBB}"
-CHAT = {"name": "Chat", "mode": "enforce", "windows_processes": ["chat.exe"]}
 
 
 def with_apps(mode: str = "audit", *objects: dict[str, Any]) -> dict[str, Any]:
@@ -91,9 +90,6 @@ def test_a_template_of_somebody_else_in_an_object_without_applocker_is_kept_asid
     aside = Path(controller.root) / f"{ASIDE}/{GUID}/{TEMPLATE}"[1:]
     assert aside.read_bytes() == b"theirs" and not file(controller, "Machine/Microsoft").exists()
     assert lift or found(controller, WITHOUT) == []
-
-
-# -- objects of others with rules of their own
 
 
 def others(controller: Controller, at: str, options: int = 0, folder: str = "Machine", **more: str) -> None:

@@ -45,6 +45,16 @@ OBJECT = f"CN={GUID},{POLICIES}"
 FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"
 PLAN = planned()
 SITE = f"CN=Berlin,CN=Sites,{CONFIGURATION}"
+ACCOUNT = "S-1-5-21-1-2-3-1104"
+ACCESS = f"(A;CI;CCDCLCSWRPWPDTLOSDRCWDWO;;;{ACCOUNT})"
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+POL, SECURITY = f"{FOLDER}/Machine/Registry.pol", f"{FOLDER}/Machine/Microsoft"
+SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
+WITH_RULES = plan({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
+HERS = f"[LDAP://CN={THEIRS},{POLICIES};2]"
+LINK = f"[LDAP://{OBJECT};0]"
+NOTE = (f"note {FILE}", "", "")
+Step = tuple[str, str, str]
 
 
 @pytest.fixture
@@ -79,9 +89,6 @@ def read(controller: Controller, path: str) -> bytes:
 
 def everything(controller: Controller) -> tuple[dict, dict]:
     return copy.deepcopy(controller.objects), files_of(Path(controller.root))
-
-
-# -- put in place
 
 
 def test_host_that_is_no_controller_is_an_error(controller, monkeypatch):
@@ -119,12 +126,6 @@ def test_links_below_a_unit_that_blocks_inheritance(controller):
     enforce(controller, forced)
     assert controller.objects[DESKTOPS]["gPLink"][0].startswith(f"[LDAP://{OBJECT};2]")
     assert rules(controller, forced) == {"all": ("compliant", [])}
-
-
-# -- what others do to it
-
-ACCOUNT = "S-1-5-21-1-2-3-1104"
-ACCESS = f"(A;CI;CCDCLCSWRPWPDTLOSDRCWDWO;;;{ACCOUNT})"
 
 
 def said(**values: str) -> Callable[[Controller], object]:
@@ -280,9 +281,6 @@ def test_a_unit_that_the_domain_does_not_have_is_named_and_refused(controller):
     assert observe(controller, plan)[1] == []  # nothing that enforcing would correct
 
 
-# -- removed
-
-
 def test_object_that_left_the_plan_is_removed_without_the_state(controller):
     before = everything(controller)
     both = planned({}, {"name": "Second", "ous": [LAPTOPS]})
@@ -301,9 +299,6 @@ def test_object_that_left_the_plan_is_removed_without_the_state(controller):
 def test_an_ordinary_user_sees_nothing(controller, monkeypatch):
     monkeypatch.setattr(Controller, "privileged", False)
     assert rules(controller)["group_policy/ours"][0] == "unknown"
-
-
-# -- a kill, and others at the same time
 
 
 @pytest.mark.parametrize("lift", [False, True])
@@ -358,11 +353,6 @@ def test_links_that_others_change_meanwhile_stay(controller):
     assert rules(controller) == {"all": ("compliant", [])}
 
 
-# -- what is read of others
-
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-
-
 @given(st.dictionaries(st.from_regex(r"[a-z]+", fullmatch=True).filter("dn".__ne__), TEXTS, min_size=1))
 def test_any_ldif_value_is_read_back_as_written(values):
     record = ldif.added("CN=x", values.items())
@@ -377,15 +367,6 @@ def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text):
         assert isinstance(entry.dn, str)
     assert permissions.wrong(text, DIRECTORY)
     assert isinstance(same(text), str) and fits(f"(a={plain(text)})", {"a": [text]})
-
-
-POL, SECURITY = f"{FOLDER}/Machine/Registry.pol", f"{FOLDER}/Machine/Microsoft"
-SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
-WITH_RULES = plan({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
-HERS = f"[LDAP://CN={THEIRS},{POLICIES};2]"
-LINK = f"[LDAP://{OBJECT};0]"
-NOTE = (f"note {FILE}", "", "")
-Step = tuple[str, str, str]
 
 
 def steps(done: Changes) -> list[Step]:

@@ -21,6 +21,8 @@ from proscribe.host.controls.group_policy.registry_pol import (
     text,
 )
 
+WRONG = [(DWORD, b"\1"), *((SZ, data) for data in (b"a\0", b"a\0\0\0b\0\0\0", b"", b"\0\xd8\0\0"))]
+
 
 def utf16(name: str) -> bytes:
     return (name + "\0").encode("utf-16-le")
@@ -113,9 +115,6 @@ def test_files_are_limited(monkeypatch):
 )
 def test_an_entry_says_a_text_a_number_or_its_bytes(entry, said):
     assert said_by(entry) == said
-
-
-WRONG = [(DWORD, b"\1"), *((SZ, data) for data in (b"a\0", b"a\0\0\0b\0\0\0", b"", b"\0\xd8\0\0"))]
 
 
 @pytest.mark.parametrize(("kind", "data"), WRONG)
