@@ -14,7 +14,6 @@ LOAD_UNIT_FILE, WATCH_UNIT_FILE = (f"/etc/systemd/system/{unit}" for unit in (LO
 LOAD_ENABLED = f"/etc/systemd/system/sysinit.target.wants/{LOAD_UNIT}"
 PROGRAM = "/usr/libexec/proscribe/firewall"
 CHANGE_FOLDER = "/run/proscribe/firewall-change"
-PREVIOUS_TABLE, WANTED_TABLE = f"{CHANGE_FOLDER}/previous.nft", f"{CHANGE_FOLDER}/wanted.nft"
 TRACE = "/var/lib/proscribe/firewall-taken-back"
 DONE, NO_TABLE = Result(0, "", ""), Result(1, "", "Error: No such file or directory")
 

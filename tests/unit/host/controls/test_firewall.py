@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from file_hosts import apply
 from firewall_hosts import BOOT_FILE, PROGRAM, FirewallHost, make_section
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, loaded_state, other_tables
@@ -79,57 +80,29 @@ def test_control_connection_from_a_refused_network_is_mentioned(tmp_path, connec
     assert [refusal.subject for refusal in firewall.enforce(host, plan()).refused] == said
 
 
-LATE = """\
-table inet shaper {
-	chain late {
-		type nat hook output priority 100; policy accept;
-	}
-	chain marks {
-		type route hook output priority -150; policy accept;
-	}
-}
-table ip nat {
-	chain OUTPUT {
-		type nat hook output priority -100; policy accept;
-	}
-	chain POSTROUTING {
-		type nat hook postrouting priority 100; policy accept;
-	}
-}
-table inet proscribe {
-	chain output {
-		type filter hook output priority -10; policy accept;
-	}
-}
-"""
-# What sets an address, or forwards by itself, and comes after our chains; and what comes before them, or does neither.
-LEADS = """\
-table ip t {
-	chain pre {
-		type filter hook prerouting priority -300; policy accept;
-		ip daddr set 203.0.113.1
-	}
-	chain early {
-		type route hook output priority -150; policy accept;
-		ip daddr 192.0.2.1 ip daddr set 203.0.113.1
-	}
-	chain sub {
-		ip daddr 192.0.2.1 ip daddr set 203.0.113.1
-		ip daddr 192.0.2.2 counter packets 0 bytes 0 accept
-	}
-	chain post {
-		type filter hook postrouting priority 0; policy accept;
-		@nh,128,32 set 0xcb007101
-		ip saddr set 192.0.2.9
-	}
-}
-table netdev t {
-	chain e {
-		type filter hook ingress device "veth0" priority 0; policy accept;
-		fwd to "eth0"
-	}
-}
-"""
+def make_table(name: str, **chains: list[str]) -> str:
+    """Write a table as nft lists it."""
+    parts = ["\n\t\t".join([f"\tchain {chain} {{", *lines]) + "\n\t}\n" for chain, lines in chains.items()]
+    return f"table {name} {{\n{''.join(parts)}}}\n"
+
+
+def hook(kind: str, priority: int) -> str:
+    return f"type {kind} priority {priority}; policy accept;"
+
+
+LATE = (
+    make_table("inet shaper", late=[hook("nat hook output", 100)], marks=[hook("route hook output", -150)])
+    + make_table("ip nat", OUTPUT=[hook("nat hook output", -100)], POSTROUTING=[hook("nat hook postrouting", 100)])
+    + make_table("inet proscribe", output=[hook("filter hook output", -10)])
+)
+# Rules that set an address, or forward, and come after our chains; and rules that come before them, or do neither.
+LEADS = make_table(
+    "ip t",
+    pre=[hook("filter hook prerouting", -300), "ip daddr set 203.0.113.1"],
+    early=[hook("route hook output", -150), "ip daddr 192.0.2.1 ip daddr set 203.0.113.1"],
+    sub=["ip daddr 192.0.2.1 ip daddr set 203.0.113.1", "ip daddr 192.0.2.2 counter packets 0 bytes 0 accept"],
+    post=[hook("filter hook postrouting", 0), "@nh,128,32 set 0xcb007101", "ip saddr set 192.0.2.9"],
+) + make_table("netdev t", e=[hook('filter hook ingress device "veth0"', 0), 'fwd to "eth0"'])
 OFFLOAD = "table inet fast {\n\tflowtable ft {\n\t\thook ingress priority 0\n\t\tdevices = { eth0 }\n\t}\n}\n"
 
 
@@ -181,8 +154,7 @@ def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_p
     changes = firewall.lift(host, plan())
     assert [refusal.subject for refusal in changes.refused] == ["inet proscribe"]
     assert all(map(host.stat, ours))
-    for action in changes.actions:
-        action.apply()
+    apply(changes)
     assert not any(map(host.stat, ours))
     disabled = [action for action in changes.actions if action.verb == "disable"]
     assert [action.subject for action in disabled] == [unit.name for unit in units][::-1], "the watcher first"
@@ -196,6 +168,5 @@ def test_lift_disables_a_masked_unit_all_the_same(tmp_path):
     host.path("/run/systemd/system").rmdir()
     host.lay(unit.path).unlink()
     host.path(unit.path).symlink_to("/dev/null")
-    for action in firewall.lift(host, plan()).actions:
-        action.apply()
+    apply(firewall.lift(host, plan()))
     assert host.ran == [["systemctl", "disable", unit.name]] and host.stat(unit.path) is None

@@ -15,15 +15,7 @@ from proscribe.host.controls.apps.portable import desktop_entries
 from proscribe.host.controls.apps.systems import flatpak_remotes, rpm_block, site_packages
 from proscribe.host.controls.dns import desired
 from proscribe.host.controls.firewall import listing
-from proscribe.host.controls.management_exemptions import (
-    control_connections,
-    gateways,
-    own_names,
-    package_sources,
-    resolvers,
-    resolvers_need_tls,
-    ssh_ports,
-)
+from proscribe.host.controls.management_exemptions import control_connections, gateways, resolvers, ssh_ports
 from proscribe.host.system import ControlError, Host, Unseen
 
 ZEROS, RESOLV_CONF = "0" * 32, "etc/resolv.conf"
@@ -66,10 +58,10 @@ def test_addresses_and_ports_are_read_from_files(tmp_path, read, path, text, fou
 def test_strict_dns_over_tls_is_read_from_resolved(tmp_path):
     for value, strict in (("yes", True), ("true", True), ("no", False), ("yes\nDNSOverTLS=no", False)):
         conf = {"etc/systemd/resolved.conf": f"DNSOverTLS={value}\nDNS = x\nXDNSOverTLS=yes\n"}
-        assert resolvers_need_tls(make_host(tmp_path, conf)) is strict, value
-    assert resolvers_need_tls(make_host(tmp_path, {"etc/systemd/resolved.conf": ""})) is False
+        assert management_exemptions.resolvers_need_tls(make_host(tmp_path, conf)) is strict, value
+    assert management_exemptions.resolvers_need_tls(make_host(tmp_path, {"etc/systemd/resolved.conf": ""})) is False
     strict = {"etc/systemd/resolved.conf": "DNSOverTLS=yes\n", "etc/systemd/resolved.conf.d/a.conf": "DNSOverTLS=no\n"}
-    assert resolvers_need_tls(make_host(tmp_path, strict)) is False
+    assert management_exemptions.resolvers_need_tls(make_host(tmp_path, strict)) is False
 
 
 def chain(*parents: str) -> dict[str, str]:
@@ -111,14 +103,18 @@ def refusing(error: Exception, concerns: Callable[[str], bool], otherwise: Calla
 def test_unreadable_file_or_folder_names_no_source(tmp_path, monkeypatch, what, error):
     files = {"etc/apt/sources.list.d/a": "http://a.example", "etc/yum.repos.d/b": "http://b.example"}
     made = make_host(tmp_path, files)
-    assert package_sources(made) == ["a.example", "b.example"]
+    assert management_exemptions.package_sources(made) == ["a.example", "b.example"]
     monkeypatch.setattr(Host, what, refusing(error, lambda path: "apt" in path, getattr(Host, what)))
-    assert package_sources(made) == ["b.example"]
+    assert management_exemptions.package_sources(made) == ["b.example"]
 
 
 def test_own_names_come_from_kernel_and_file(tmp_path):
     own = os.uname().nodename.lower()
-    assert own_names(make_host(tmp_path, {"etc/hostname": "Web01.Example.org\n\n"})) == {own, "web01.example.org"}
+    host = make_host(tmp_path, {"etc/hostname": "Web01.Example.org\n\n"})
+    assert management_exemptions.own_names(host) == {
+        own,
+        "web01.example.org",
+    }
 
 
 BLOCK = re.compile(

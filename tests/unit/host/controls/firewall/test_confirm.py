@@ -10,17 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firewall_hosts import (
-    BOOT_FILE,
-    CHANGE_FOLDER,
-    NFT,
-    PREVIOUS_TABLE,
-    PROGRAM,
-    TRACE,
-    WANTED_TABLE,
-    WATCH_UNIT,
-    FirewallHost,
-)
+from firewall_hosts import BOOT_FILE, CHANGE_FOLDER, NFT, PROGRAM, TRACE, WATCH_UNIT, FirewallHost
 from proscribe.host.controls.base import Action, Changes
 from proscribe.host.controls.firewall import boot, confirm, listing, loaded_state, loading, pending
 from proscribe.host.programs import SEND
@@ -93,14 +83,14 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(host, settings, within)
     assert timer[-3:] == [PROGRAM, "take-back", TOKEN]
     assert trial[-4:] == [PROGRAM, "try", TOKEN, str(os.getpid())]
     assert host.text(f"{CHANGE_FOLDER}/pending-{TOKEN}") == f"{DIGEST} {1000 + within}"
-    assert host.text(PREVIOUS_TABLE) == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
-    assert (host.text(WANTED_TABLE), host.text(BOOT_FILE)) == (TEXT, None)
+    assert host.text(f"{CHANGE_FOLDER}/previous.nft") == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
+    assert (host.text(f"{CHANGE_FOLDER}/wanted.nft"), host.text(BOOT_FILE)) == (TEXT, None)
 
 
 def test_without_a_table_the_way_back_leads_to_none(host):
     host.answers["list"] = Result(1, "", "No such file or directory")
     begin(host)
-    assert host.text(PREVIOUS_TABLE) == "table inet proscribe\ndelete table inet proscribe\n"
+    assert host.text(f"{CHANGE_FOLDER}/previous.nft") == "table inet proscribe\ndelete table inet proscribe\n"
 
 
 def test_without_systemd_the_program_detaches_itself(host):
@@ -129,21 +119,37 @@ def test_second_unconfirmed_change_is_refused(host):
         begin(host)
 
 
-def test_change_that_is_not_loaded_cannot_be_confirmed(host):
-    """Or a question asked before the connection was cut would keep what cut it."""
-    begin(host, loaded=False)
-    with pytest.raises(ControlError, match="not loaded yet"):
-        confirm.keep(host, TOKEN)
-    assert boot.pending(host) == [TOKEN]
-
-
-def test_rules_that_cut_the_host_off_from_its_gateway_are_taken_back_at_once(host):
-    begin(host)
+def cut_off(host: FirewallHost) -> None:
+    host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}")
     host.answers["-I"] = Result(0, "192.0.2.53 53", "")
-    with pytest.raises(ControlError, match="cut this host off from 192.0.2.1 port 9"):
+
+
+def fail(host: FirewallHost) -> None:
+    host.lay(f"{CHANGE_FOLDER}/failed-{TOKEN}", "a" * 400 + " b\n c")
+
+
+def take_back(host: FirewallHost) -> None:
+    host.lay(f"{CHANGE_FOLDER}/loaded-{TOKEN}")
+    host.rename = lambda path, name: False  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("event", "why", "command"),
+    [
+        # Or a question asked before the connection was cut would keep what cut it.
+        (lambda host: None, "not loaded yet", []),
+        (cut_off, "cut this host off from 192.0.2.1 port 9", [PROGRAM, "take-back", TOKEN, "cut"]),
+        (fail, f"^the new rules were not loaded: {'a' * 296} b c$", STOP),
+        (take_back, "the new rules were taken back meanwhile", []),
+    ],
+)
+def test_change_that_is_not_in_effect_is_not_kept(host, event, why, command):
+    begin(host, loaded=False)
+    event(host)
+    with pytest.raises(ControlError, match=why):
         confirm.keep(host, TOKEN)
-    assert commands(host, PROGRAM)[-1] == [PROGRAM, "take-back", TOKEN, "cut"]
     assert host.text(BOOT_FILE) is None
+    assert ([] if command else [TOKEN], command in [[], *host.ran]) == (boot.pending(host), True)
 
 
 def moment(ago: float) -> str:
@@ -211,22 +217,6 @@ def test_confirmed_change_is_stored_for_the_boot(host, monkeypatch, right):
     assert host.text(loaded_state.STATE) != "an earlier one"
     with pytest.raises(ControlError):
         confirm.keep(host, TOKEN)
-
-
-def test_change_taken_back_during_confirmation_is_not_kept(host, monkeypatch):
-    begin(host)
-    monkeypatch.setattr(host, "rename", lambda path, name: False)
-    with pytest.raises(ControlError, match="the new rules were taken back meanwhile"):
-        confirm.keep(host, TOKEN)
-    assert host.text(BOOT_FILE) is None
-
-
-def test_failed_load_reports_the_end_of_the_message(host):
-    begin(host, loaded=False)
-    host.lay(f"{CHANGE_FOLDER}/failed-{TOKEN}", "a" * 400 + " b\n c")
-    with pytest.raises(ControlError, match=f"^the new rules were not loaded: {'a' * 296} b c$"):
-        confirm.keep(host, TOKEN)
-    assert host.ran[-1] == STOP
 
 
 @pytest.mark.parametrize(("state", "taken_back"), [(f"{DIGEST} 990", False), (f"{DIGEST} 989", True), ("x", True)])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from file_hosts import apply
 from firewall_hosts import BOOT_FILE, NFT, PROGRAM, TRACE, WHERE, FirewallHost, make_section
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import boot, loaded_state, loading
@@ -37,11 +38,6 @@ def steps(changes: Any) -> list[tuple[str, str, str]]:
 
 def names(changes: Any) -> list[str]:
     return [str(action) for action in changes.actions]
-
-
-def apply(changes: Any) -> None:
-    for action in changes.actions:
-        action.apply()
 
 
 def test_host_without_files_gets_all_of_them(host):

@@ -8,22 +8,7 @@ from typing import Any
 
 import domain_controllers
 import pytest
-from domain_controllers import (
-    CONFIGURATION,
-    DATABASE,
-    DESKTOPS,
-    DN,
-    LAPTOPS,
-    POLICIES,
-    SYSVOL,
-    THEIRS,
-    Controller,
-    Killed,
-    files_of,
-    fits,
-    none,
-    plan,
-)
+from domain_controllers import DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, THEIRS, Controller, none
 from domain_controllers import plan as planned
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,13 +29,13 @@ GUID = guid("example.com", "Ours")
 OBJECT = f"CN={GUID},{POLICIES}"
 FOLDER = f"{SYSVOL}/example.com/Policies/{GUID}"
 PLAN = planned()
-SITE = f"CN=Berlin,CN=Sites,{CONFIGURATION}"
+SITE = f"CN=Berlin,CN=Sites,{domain_controllers.CONFIGURATION}"
 ACCOUNT = "S-1-5-21-1-2-3-1104"
 ACCESS = f"(A;CI;CCDCLCSWRPWPDTLOSDRCWDWO;;;{ACCOUNT})"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 POL, SECURITY = f"{FOLDER}/Machine/Registry.pol", f"{FOLDER}/Machine/Microsoft"
 SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
-WITH_RULES = plan({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
+WITH_RULES = planned({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
 HERS = f"[LDAP://CN={THEIRS},{POLICIES};2]"
 LINK = f"[LDAP://{OBJECT};0]"
 NOTE = (f"note {FILE}", "", "")
@@ -88,7 +73,7 @@ def read(controller: Controller, path: str) -> bytes:
 
 
 def everything(controller: Controller) -> tuple[dict, dict]:
-    return copy.deepcopy(controller.objects), files_of(Path(controller.root))
+    return copy.deepcopy(controller.objects), domain_controllers.files_of(Path(controller.root))
 
 
 def test_host_that_is_no_controller_is_an_error(controller, monkeypatch):
@@ -96,7 +81,7 @@ def test_host_that_is_no_controller_is_an_error(controller, monkeypatch):
         monkeypatch.setattr(domain_controllers, name, value)
         with pytest.raises(ControlError, match=why):
             enforce(controller)
-    (Path(controller.root) / DATABASE[1:]).unlink()
+    (Path(controller.root) / domain_controllers.DATABASE[1:]).unlink()
     with pytest.raises(ControlError, match="no Samba domain controller"):
         enforce(controller)
     record, drifted = observe(controller, PLAN)
@@ -316,7 +301,7 @@ def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path, lift):
         controller.tools_left, killed = number, False
         try:
             change(controller, PLAN, "group_policy", lift=lift)
-        except Killed:
+        except domain_controllers.Killed:
             killed = True
         controller.tools_left = 1_000_000
         if killed:
@@ -366,7 +351,7 @@ def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text):
     for entry in ldif.parse(f"dn: x\n{text}\n\ndn:: {text}\n"):
         assert isinstance(entry.dn, str)
     assert permissions.wrong(text, DIRECTORY)
-    assert isinstance(same(text), str) and fits(f"(a={plain(text)})", {"a": [text]})
+    assert isinstance(same(text), str) and domain_controllers.fits(f"(a={plain(text)})", {"a": [text]})
 
 
 def steps(done: Changes) -> list[Step]:
@@ -392,7 +377,7 @@ def written(before: int, after: int, earlier: dict[str, Any] | None, now: dict[s
 
 
 def test_object_is_made_changed_and_lifted_in_steps(controller):
-    plain = plan()
+    plain = planned()
     assert steps(changes.enforce(controller, plain)) == [
         NOTE,
         *((f"make {path}", "", "") for path in (FOLDER, f"{FOLDER}/Machine", f"{FOLDER}/User")),
@@ -432,12 +417,12 @@ def test_object_is_made_changed_and_lifted_in_steps(controller):
 
 
 def test_foreign_files_are_set_aside_under_new_names(controller):
-    steps(changes.enforce(controller, plan()))
+    steps(changes.enforce(controller, planned()))
     folder, aside = Path(controller.root, FOLDER[1:]), f"{ASIDE}/{GUID}"
     (folder / "Machine/a").mkdir()
     (folder / "Machine/a/b").write_text("b")
     (folder / "x").write_text("1")
-    assert steps(changes.enforce(controller, plan())) == [
+    assert steps(changes.enforce(controller, planned())) == [
         (f"set aside {FOLDER}/x as {aside}/x", "", ""),
         (f"set aside {FOLDER}/Machine/a/b as {aside}/Machine/a/b", "", ""),
         (f"set aside {FOLDER}/Machine/a/", "", ""),
@@ -445,25 +430,25 @@ def test_foreign_files_are_set_aside_under_new_names(controller):
     ]
     (folder / "x").symlink_to("/etc/passwd")
     (folder / "GPT.INI.new").write_text("")
-    assert steps(changes.enforce(controller, plan())) == [
+    assert steps(changes.enforce(controller, planned())) == [
         (f"set aside {FOLDER}/x", "", ""),
         (f"set aside {FOLDER}/GPT.INI.new", "", ""),
         NOTE,
     ]
     for number in (2, 3):
         (folder / "x").write_text(str(number))
-        assert steps(changes.enforce(controller, plan()))[0][0] == f"set aside {FOLDER}/x as {aside}/x.{number}"
+        assert steps(changes.enforce(controller, planned()))[0][0] == f"set aside {FOLDER}/x as {aside}/x.{number}"
     assert [controller.text(f"{aside}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
     assert controller.path(f"{aside}/x").stat().st_mode & 0o777 == 0o600
-    assert ASIDE in changes.lift(controller, plan()).notes[0]
+    assert ASIDE in changes.lift(controller, planned()).notes[0]
 
 
 @pytest.mark.parametrize(("directory", "files", "given"), [("5", 1, 5), ("1", 7, 8), ("65535", 65535, 1), ("x", 0, 1)])
 def test_changed_object_gets_the_next_version(controller, directory, files, given):
-    steps(changes.enforce(controller, plan()))
+    steps(changes.enforce(controller, planned()))
     controller.objects[OBJECT]["versionNumber"] = [directory]
     Path(controller.root, f"{FOLDER}/{INI}"[1:]).write_bytes(ini(files))
     Path(controller.root, POL[1:]).write_bytes(b"")
-    steps(changes.enforce(controller, plan()))
+    steps(changes.enforce(controller, planned()))
     assert controller.objects[OBJECT]["versionNumber"] == [str(given)]
     assert controller.read(f"{FOLDER}/{INI}") == ini(given)

@@ -7,19 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.host.controls.group_policy import registry_pol
-from proscribe.host.controls.group_policy.registry_pol import (
-    BINARY,
-    DWORD,
-    HEADER,
-    MULTI_SZ,
-    SZ,
-    Entry,
-    number,
-    parse,
-    render,
-    said_by,
-    text,
-)
+from proscribe.host.controls.group_policy.registry_pol import DWORD, HEADER, SZ, Entry, number, parse, render, text
 
 WRONG = [(DWORD, b"\1"), *((SZ, data) for data in (b"a\0", b"a\0\0\0b\0\0\0", b"", b"\0\xd8\0\0"))]
 
@@ -109,18 +97,18 @@ def test_files_are_limited(monkeypatch):
         (Entry("K", "V", SZ, b"a\0\0\0"), "a"),
         (Entry("K", "V", SZ, b"\0\0"), ""),
         (Entry("K", "V", DWORD, b"\1\2\0\0"), 0x201),
-        (Entry("K", "V", BINARY, b"\1\2"), b"\1\2"),
-        (Entry("K", "V", MULTI_SZ, b"a\0\0\0\0\0"), b"a\0\0\0\0\0"),
+        (Entry("K", "V", registry_pol.BINARY, b"\1\2"), b"\1\2"),
+        (Entry("K", "V", registry_pol.MULTI_SZ, b"a\0\0\0\0\0"), b"a\0\0\0\0\0"),
     ],
 )
 def test_an_entry_says_a_text_a_number_or_its_bytes(entry, said):
-    assert said_by(entry) == said
+    assert registry_pol.said_by(entry) == said
 
 
 @pytest.mark.parametrize(("kind", "data"), WRONG)
 def test_data_that_are_not_of_their_type_say_nothing(kind, data):
     with pytest.raises(ValueError, match=r"K\\V"):
-        said_by(Entry("K", "V", kind, data))
+        registry_pol.said_by(Entry("K", "V", kind, data))
 
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], min_codepoint=32).filter(lambda one: one != "\x7f")
@@ -138,7 +126,7 @@ def test_written_entries_are_read_again(entries, said, count):
     content = render(written_)
     assert parse(content) == written_
     assert render(parse(content)) == content
-    assert [said_by(item) for item in written_[-2:]] == [said, count]
+    assert [registry_pol.said_by(item) for item in written_[-2:]] == [said, count]
 
 
 @pytest.mark.slow
