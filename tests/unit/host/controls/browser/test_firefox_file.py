@@ -151,6 +151,7 @@ def test_the_organisations_file_comes_back_as_it_was(tree, edit):
     ((said, old, new),) = carried_out(tree)
     assert (said, old, json.loads(new)["policies"]["A"]) == (f"write {FIREFOX.path}", theirs, 1)
     assert tree.host.text(f"{STORED}.original") == theirs
+    assert (tree.root / PATH).stat().st_mode & 0o777 == 0o644
     modes = [(tree.root / f"{STORED[1:]}.{name}").stat().st_mode & 0o777 for name in ("original", "note")]
     assert modes == [0o600, 0o600]
     if edit:
