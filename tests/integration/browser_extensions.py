@@ -27,7 +27,6 @@ from marionette import Firefox, FirefoxError
 DEAF = 4  # seconds from its start in which Chromium may not notice that its policies change
 PATIENCE = 60  # seconds for it to read them again; it takes 5
 SAME = 4  # equal observations in a row, half a second apart
-
 STATES_OF_CHROMIUM = """
 new Promise(done => chrome.developerPrivate.getExtensionsInfo({includeDisabled: true},
   all => done(JSON.stringify(Object.fromEntries(all.map(one => [one.id, one.state == "ENABLED"]))))))

@@ -22,7 +22,6 @@ from chromium import Chromium, ChromiumError
 from marionette import Firefox, FirefoxError
 
 EXECUTABLES = {"chromium": "chromium", "firefox": "firefox-esr", "thunderbird": "thunderbird"}
-
 # The page chrome://policy asks its own browser in the same way.
 ASK_CHROMIUM = """
 import("chrome://resources/js/cr.js").then(cr => new Promise(done => {

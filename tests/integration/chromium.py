@@ -23,7 +23,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 PATIENCE = 600  # seconds for one answer, of which only what hangs takes as many
-
 # The browser wants to find its ends of the pipes as 3 and 4, whatever numbers these have.
 AS_3_AND_4 = """
 import fcntl, os, sys
@@ -32,9 +31,7 @@ os.dup2(ends[0], 3)
 os.dup2(ends[1], 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-
 LOADED = "Page.loadEventFired"
-
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "Space": 32, "/": 191}
 TYPED = {"Enter": "\r", "Space": " ", "/": "/"}
 

@@ -61,8 +61,6 @@ apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' | while read 
         /^(Pre-)?Depends: / { sub(/^[^ ]* /, ""); print name ": " $0 }'
 done
 """
-
-
 # In mounts and processes of its own, a script in the root.
 ENTER = """\
 mount -t proc proc "$0/proc"

@@ -16,7 +16,6 @@ REPOSITORY = "/srv/git/proscribe.git"
 # What of the checkout is served, beside the parts that a controller runs.
 MORE = (".gitignore", "inventory", "docs", "README.md")
 SECRET = "correct horse"  # ops' on lab01
-
 # Two commits, the first without one service: for what compares revisions.
 SERVED = f"""\
 cd /srv/proscribe && rm -rf fleet
@@ -40,8 +39,6 @@ PORTABLE = """\
 cd /home/alice && mkdir -p opt/Telegram && cp /bin/sleep opt/Telegram/Telegram && cp /bin/true opt/Telegram/Updater
 cp /bin/true opt/Telegram/libqt.so.6 && echo 'dear diary' >letter && chown -R alice: opt letter
 """
-
-
 # What a terminal and its owner would have said.
 WIDTH = 80  # columns, of the narrowest screen that nobody has to scroll sideways
 TERMINAL = {"COLUMNS": str(WIDTH), "LANG": "C.UTF-8", "NO_COLOR": "1", "HOME": "/root", "USER": "root"}

@@ -13,7 +13,6 @@ import test_apps_real_dpkg as real
 from machine import outside
 
 debs, machine = real.debs, real.machine  # the fixtures
-
 RUN = """
 import json, sys
 sys.path.insert(0, "/source")

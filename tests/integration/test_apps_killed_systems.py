@@ -16,7 +16,6 @@ from throwaway import archive, two_users
 debs, rpms = deb.debs, rpm.rpms  # the fixtures
 deb_machine, rpm_machine = deb.machine, rpm.machine
 pacman_packages, wheels, tarballs = arch.packages, pip.wheels, npm.tarballs
-
 # One run that dies once it has done so many things to the host; `done` where it lived.
 RUN = """
 import json, os, signal, sys

@@ -18,7 +18,6 @@ from proscribe.controller.report.text.reinstalling import command
 from proscribe.model import removed
 
 SOURCE = Path(proscribe.__file__).parents[1]  # what has to be on sys.path for `import proscribe`
-
 # What runs inside: one verb of the control, over the plan on standard input; the answer as JSON.
 DRIVER = """
 import json, sys
@@ -46,7 +45,6 @@ else:
     actions = list(map(str, changes.actions))
     print(json.dumps({"actions": actions, "refused": refused, "error": error, "removed": removed}))
 """
-
 SETUP = """
 set -e
 mount -t tmpfs tmpfs "$1"
@@ -216,13 +214,11 @@ def test_audit_enforce_and_lift(machine):
     fields = {key: package[key] for key in ("kind", "id", "manager", "version", "scope", "path")}
     assert list(fields.values()) == ["package", "wechat", "dpkg", "4.0", "system", "/opt/wechat"]
     assert (process["kind"], process["scope"], process["path"]) == ("process", "user:root", "/opt/wechat/wechat")
-
     done = machine.verb("enforce", WECHAT)
     assert (done["error"], done["refused"]) == (None, []) and running.wait(timeout=LONGEST) != 0
     assert innocent.poll() is None and machine.installed() == before - {"wechat"}
     assert {verdict["state"] for verdict in machine.verb("observe", WECHAT).values()} == {"compliant"}
     assert machine.verb("enforce", WECHAT)["actions"] == []
-
     assert machine.run("dpkg", "-i", "/debs/wechat.deb", check=False).returncode
     assert machine.verb("lift", WECHAT)["error"] is None and machine.verb("lift", WECHAT)["actions"] == []
     machine.install("wechat")
@@ -346,7 +342,6 @@ def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine):
     refused = machine.run("dpkg", "-i", "/debs/wechat-new.deb", check=False)
     assert refused.returncode and "does not allow wechat" in refused.stderr
     assert machine.run("dpkg", "-i", "/debs/weixin-repacked.deb", check=False).returncode  # 4.0 by another name
-
     machine.install("wechat")  # version 4.0
     running = machine.start("/opt/wechat/wechat")
     seen = machine.verb("observe", here)["apps/wechat"]
@@ -356,7 +351,6 @@ def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine):
         ("process", "4.0"),
     ]
     assert machine.verb("enforce", here)["actions"] == [] and running.poll() is None
-
     machine.install("wechat-new")  # an update of what is there; the install block leaves that to the next run
     seen = machine.verb("observe", here)["apps/wechat"]
     assert (seen["state"], {finding["version"] for finding in seen["findings"]}) == ("noncompliant", {"4.1"})

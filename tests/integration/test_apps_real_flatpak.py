@@ -171,13 +171,11 @@ def test_an_app_of_the_system_and_of_every_user_is_seen_ended_and_removed(machin
     assert first["path"].startswith(f"/var/lib/flatpak/app/{WECHAT}/") and first["path"].endswith("/stable")
     assert scopes(seen, "process") == ["user:alice"]
     assert [f["path"] for f in seen["findings"] if f["kind"] == "process"] == ["/app/bin/wechat"]
-
     done = machine.enforce_apps()
     assert done["error"] is None and done["actions"][0].startswith(f"end {WECHAT} of alice (pid ")
     assert len(done["actions"]) == 5
     running.wait(timeout=LONGEST)
     assert machine.verb("observe")["state"] == "compliant" and machine.verb("enforce")["actions"] == []
-
     for user in ("root", *USERS):
         assert WECHAT not in machine.run(user, "flatpak", "list", "--columns=application")
     assert "org.example.Platform" in machine.run("root", "flatpak", "list", "--system", "--columns=application")
@@ -242,7 +240,6 @@ def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(ma
     assert not machine.installs("--system", "made", WECHAT)
     assert not machine.installs("--system", "made", f"app/{WECHAT}//stable")
     assert machine.installs("--system", "--reinstall", "made", "org.example.Platform")  # nothing else is refused
-
     sh("flatpak remote-add --user --no-gpg-verify made file:///home/repository")
     assert machine.installs("--user", "made", WECHAT)  # a user's own asks nobody
     assert scopes(machine.verb("observe"), "package") == ["user:root"]
@@ -255,7 +252,6 @@ def test_the_gate_refuses_from_every_remote_and_what_it_cannot_refuse_is_seen(ma
     assert scopes(machine.verb("observe"), "package") == ["system"]
     machine.verb("enforce")
     assert machine.verb("observe")["state"] == machine.verb("observe gate")["state"] == "compliant"
-
     sh("flatpak remote-delete --system another; flatpak remote-delete --system wechat-origin 2>/dev/null || :")
     assert machine.verb("lift")["error"] is None and machine.verb("lift")["actions"] == []
     assert sh(f"cat {REMOTES}; ls -R /etc/polkit-1 /etc/proscribe /var/lib/proscribe 2>&1 || :") == before
@@ -307,7 +303,6 @@ def test_an_administrators_own_filter_stays_in_force_and_comes_back(machine):
     sh(f"printf '# ours\\ndeny runtime/org.example.Platform/*\\n' >{ADMINISTRATORS}")
     machine.verb("lift")
     assert sh(f"cat {REMOTES} {ADMINISTRATORS}") == before
-
     sh(f"echo 'allow app/com.tencent.*' >>{ADMINISTRATORS}")  # which flatpak takes before any denial
     assert "allow app/com.tencent.*" in machine.verb("enforce")["error"]
     assert "allow app/com.tencent.*" in machine.verb("observe gate")["findings"][0]["detail"]

@@ -64,7 +64,6 @@ def test_npm_packages_of_host_and_users_are_seen_and_removed(machine):
     )
     assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
     assert machine.verb("enforce", PLAN)["actions"] == []
-
     machine.as_user("alice", f"{NPM} --prefix ~/.npm-packages /debs/wechaty.tgz")  # no install block
     assert machine.verb("observe", PLAN)["apps/wechat"]["findings"][0]["scope"] == "user:alice"
     machine.verb("enforce", PLAN)

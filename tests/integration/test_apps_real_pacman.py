@@ -92,13 +92,11 @@ def test_seen_ended_removed_refused_and_let_in_again(machine):
     assert seen(verdict) == [("pacman", "wechat-bin", "4.0-1", "system", f"{pacman.DATABASE}/wechat-bin-4.0-1")]
     process = verdict["findings"][1]
     assert (process["kind"], process["id"], process["manager"]) == ("process", "wechat-bin", "pacman")
-
     done = machine.verb("enforce", PLAN)
     assert (done["error"], done["refused"]) == (None, []) and running.wait(timeout=LONGEST) != 0
     assert innocent.poll() is None and installed(machine) == {"weechat", "tim"}
     assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
     assert machine.verb("enforce", PLAN)["actions"] == []
-
     for road in (
         "pacman -S --noconfirm wechat-bin",
         "pacman -S --noconfirm wechat-theme",  # which needs it
@@ -114,7 +112,6 @@ def test_seen_ended_removed_refused_and_let_in_again(machine):
         assert "proscribe: the policy of this organisation does not allow " in said, (road, said)
         assert 'ask it-security@example.org ("$(id)" \'`id`)' in said
         assert installed(machine) == {"weechat", "tim"}
-
     assert machine.sh("pacman -R --noconfirm tim weechat && pacman -S --noconfirm weechat").returncode == 0
     done = machine.verb("lift", PLAN)
     assert done["error"] is None

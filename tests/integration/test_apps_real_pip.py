@@ -62,7 +62,6 @@ def test_pip_packages_of_host_and_user_are_seen_and_removed(machine):
     assert seen(verdicts["apps/signal"]) == [
         ("pip", "Signalbot.cli-tool", "0.9", "system", f"{host}/signalbot_cli_tool-0.9.dist-info")
     ]
-
     # A module of that name where root stands must not be run: that may be a user's directory.
     machine.sh("mkdir -p /tmp/trap/pip && echo 'import os; os.mkdir(\"/tmp/trapped\")' >/tmp/trap/pip/__main__.py")
     done = machine.verb("enforce", PLAN)
@@ -72,7 +71,6 @@ def test_pip_packages_of_host_and_user_are_seen_and_removed(machine):
     assert {verdict["state"] for verdict in machine.verb("observe", PLAN).values()} == {"compliant"}
     assert machine.verb("enforce", PLAN)["actions"] == []
     assert machine.sh("find /home/alice -not -uid 71001; test ! -e /tmp/trapped").stdout == ""
-
     machine.sh("cp /debs/telethon* /tmp")  # pip has no install block: the package is found after every installation
     machine.as_user("bob", f"{PIP} /tmp/telethon-1.40-py3-none-any.whl")
     assert machine.verb("observe", PLAN)["apps/telegram"]["findings"][0]["scope"] == "user:bob"

@@ -19,7 +19,6 @@ from throwaway import plan, seen
 pytestmark = pytest.mark.whole_hosts
 NAME = f"proscribe-snap-{os.getpid()}"
 TELEGRAM = "/var/lib/snapd/snaps/telegram-desktop_x1.snap"
-
 PRESENT = {"bare": "base", "snapd": "snapd"}
 STATE = {
     "data": {
@@ -130,7 +129,6 @@ def test_a_snap_on_its_whole_way(host):
     )
     until(host.runs)
     host.as_alice("mkdir -p ~/snap/telegram-desktop/x1 && echo letters >~/snap/telegram-desktop/x1/letters")
-
     verdict = host.verb("observe", PLAN)["apps/telegram"]
     assert seen(verdict) == [("snap", "telegram-desktop", "5.8.3", "system", TELEGRAM)]
     process = verdict["findings"][1]
@@ -139,7 +137,6 @@ def test_a_snap_on_its_whole_way(host):
     verdict = host.verb("observe", PLAN)["apps/telegram"]
     assert seen(verdict) == [("snap", "telegram-desktop", "revision x1", "system", TELEGRAM)]
     host.run("systemctl", "start", "snapd.socket", "snapd.service")
-
     done = host.verb("enforce", PLAN)
     assert (done["error"], done["refused"]) == (None, []) and running.wait(timeout=LONGEST) != 0
     assert host.snaps() == {"innocent"}
@@ -148,7 +145,6 @@ def test_a_snap_on_its_whole_way(host):
     saved = host.run("sh", "-c", "ls /var/lib/snapd/snapshots/*_telegram-desktop_*.zip | head -n 1").strip()
     host.run("python3", "-m", "zipfile", "-e", saved, "/tmp/saved")
     assert "letters" in host.run("tar", "--list", "--file", "/tmp/saved/user/alice.tgz")
-
     host.as_alice("mkdir -p ~/mine/meta && cp /snap/innocent/x1/meta/snap.yaml ~/mine/meta")
     for road in (INSTALL, "snap try ~/mine", "snap install telegram-desktop", "snap remove innocent"):
         refused = host.as_alice(road)
@@ -157,7 +153,6 @@ def test_a_snap_on_its_whole_way(host):
     host.run(*INSTALL.split())  # root's own: nothing can refuse it by its name, so it is seen
     assert seen(host.verb("observe", PLAN)["apps/telegram"])[0][1] == "telegram-desktop"
     assert host.verb("enforce", PLAN)["error"] is None and host.snaps() == {"innocent"}
-
     assert host.verb("lift", PLAN)["error"] is None and host.verb("lift", PLAN)["actions"] == []
     assert host.run("find", "/etc", "/usr/libexec", "/var/lib", "-path", "*proscribe*") == ""
     assert host.as_alice(INSTALL).returncode == 0

@@ -15,10 +15,7 @@ from proscribe.host.system import Host
 from proscribe.host.system.file_scan import scan
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
 ALICE = 61234  # an account that no other process has
-
 SCANNED = {"proscribe_requests": False}  # the command for requests is no part of the scan
 
 
@@ -82,7 +79,6 @@ def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(mach
     (home / ".local/share/applications/a.desktop").write_text(entry.format("chromium --app=https://web.whatsapp.com"))
     (home / ".config/autostart/discord.desktop").write_text(entry.format("/usr/bin/discord --start-minimized"))
     (home / ".config/autostart/clock.desktop").write_text(entry.format("/usr/bin/xclock"))
-
     plan = compile_plan(load([PROJECT / "catalog"]), read_restrictions(SCANNED, str), [], datetime.date(2026, 1, 1))
     before = {path: path.lstat() for path in machine.rglob("*")}
     verdicts = apps.observe(Host(str(machine)), plan)

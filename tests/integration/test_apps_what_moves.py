@@ -22,8 +22,6 @@ from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
 ALICE, BOB, MALLORY = 61234, 61235, 61236  # accounts that no other process has
 
 

@@ -19,8 +19,6 @@ MANAGED = "/etc/chromium/policies/managed"
 CHROMIUM = Place("chromium", "chromium", f"{MANAGED}/proscribe.json", browsers=("chromium",))
 LISTS = ("URLBlocklist", "URLAllowlist")
 MERGE = "PolicyListMultipleSourceMergeList"
-
-
 FILES: Mapping[str, Mapping[str, Any]] = {
     "lists before and after": {
         "10.json": {"URLBlocklist": ["a.example"]},

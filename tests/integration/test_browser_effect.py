@@ -33,7 +33,6 @@ PERMITTED = [
     "https://open.closed.test/",
 ]
 OWN = ["https://www.example.net/", "https://www.example.com/"]  # what the organisation itself blocks
-
 OWN_FILES = {
     "chromium": {
         "/etc/chromium/policies/managed/10-organisation.json": {"URLBlocklist": ["www.example.net"]},
@@ -58,13 +57,11 @@ def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(name, too
     put(tree, OWN_FILES[name])
     before = {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[name]}
     plan = {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section()}}
-
     enforce(tree, plan)
     assert unmet(tree, plan) == []
     counted = connections(tree, name, RESTRICTED + OWN + PERMITTED)
     assert [url for url in RESTRICTED + OWN if counted[url]] == []
     assert [url for url in PERMITTED if not counted[url]] == []
-
     lift(tree, plan)
     counted = connections(tree, name, RESTRICTED[:2])
     assert [url for url in RESTRICTED[:2] if not counted[url]] == []

@@ -55,7 +55,6 @@ def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(name, too
     }
     enforce(tree, {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section}})
     (tree / FILES[name][1:]).rename(tree / "etc/later.json")
-
     words = ["--browser", name, "--policy", "/etc/later.json", FILES[name], *map(str, folders)]
     seen = in_place_of_etc(tree, HERE / "browser_extensions.py", *words)
     assert seen["before"] == {vpn: True, notes: True} and seen["after"] == {vpn: False, notes: True}

@@ -46,7 +46,6 @@ def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree):
     binary = install_nightowl(tree)
     plan = real_plan()
     file = tree / "etc/nightowl/policies/managed/proscribe.json"
-
     enforce(tree, plan)
     assert file.is_file() and unmet(tree, plan) == []
     assert "/usr/lib/nightowl/nightowl" in [one.binary for one in probe.candidates(Host(str(tree)), plan)]
@@ -55,7 +54,6 @@ def test_an_unknown_relative_of_chromium_gets_its_policy_and_obeys_it(tree):
     found = visits(tree, "chromium", URLS, "--executable", str(binary))
     assert [hits > 0 for hits, _ in found.values()] == [False, True]
     assert found[URLS[0]][1] == "net::ERR_BLOCKED_BY_ADMINISTRATOR"
-
     lift(tree, plan)
     assert not (tree / "etc/nightowl").exists()
     assert visits(tree, "chromium", URLS, "--executable", str(binary))[URLS[0]][0] > 0

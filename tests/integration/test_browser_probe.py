@@ -26,7 +26,6 @@ def test_real_browsers_are_seen_to_keep_the_ban_only_where_they_do(tree):
     plan, plan_file = real_plan(browser_settings={"remote_debugging": "blocked"}), tree / "plan.json"
     plan_file.write_text(json.dumps(plan))
     (tree / "look.py").write_text(ON_THE_HOST)
-
     foreign = "/etc/chromium/policies/managed/zz.json"  # the organisation's
 
     def observe() -> dict[str, Any]:

@@ -19,7 +19,6 @@ from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENS
 SCRIPT = HERE / "browser_policies.py"
 CHROMIUM = Place("chromium", "chromium", "/etc/chromium/policies/managed/proscribe.json", browsers=("chromium",))
 FIREFOX = Place("firefox", "firefox", "/etc/firefox/policies/policies.json", browsers=("firefox", "firefox_esr"))
-
 # What would keep a browser from being asked about its policies is tried by itself.
 MUTE = ("remote_debugging", "developer_tools")
 ALL = {id_: BLOCKED for id_ in SETTINGS if id_ not in MUTE}
@@ -45,7 +44,6 @@ def test_chromium_has_each_policy_with_its_value_and_without_an_error(restrictio
     said = chromium.policies(desired, CHROMIUM)
     rows = [id_ for id_ in ALL if chromium.closing(desired, CHROMIUM).get(id_)]
     assert rows == [id_ for id_ in ALL if id_ not in ("browser_vpn", "tor_windows", "about_config")]
-
     policies = in_place_of_etc(tree, SCRIPT, "--browser", "chromium")["policies"]
     assert {name: policy["value"] for name, policy in policies.items()} == said
     assert {name: policy["error"] for name, policy in policies.items() if "error" in policy} == {
@@ -63,7 +61,6 @@ def test_firefox_has_each_policy_with_its_value_and_effect(restrictions, tree):
     assert [id_ for id_ in ALL if firefox.closing(desired, FIREFOX).get(id_)] == [
         id_ for id_ in ALL if id_ not in ("tor_windows", "guest_windows", "web_apps", "unpacked_extensions")
     ]
-
     refused = desired.firefox_extensions[0]
     effects: dict[str, Any] = {
         'Services.prefs.getIntPref("network.trr.mode")': 5,  # off by choice

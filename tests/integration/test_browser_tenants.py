@@ -14,7 +14,6 @@ GOOGLE = {"x-googapps-allowed-domains": ",".join(DOMAINS)}
 WORK = {"restrict-access-to-tenants": ",".join(TENANTS), "restrict-access-context": TENANTS[0]}
 PRIVATE = {"sec-restrict-tenant-access-policy": "restrict-msa"}
 HEADERS = (*GOOGLE, *WORK, *PRIVATE)
-
 # What of these headers comes to a site, in (Chromium, Firefox); None: the browser is not there.
 SITES: Mapping[str, tuple[Mapping[str, str] | None, Mapping[str, str] | None]] = {
     "https://accounts.google.com/": (GOOGLE, GOOGLE),

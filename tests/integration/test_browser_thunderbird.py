@@ -17,11 +17,9 @@ def test_thunderbird_takes_our_part_beside_the_organisations_until_the_lift(tree
     plan = real_plan(browser_settings=dict.fromkeys(SETTINGS, BLOCKED))
     enforce(tree, plan)
     assert unmet(tree, plan) == []
-
     answer = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)
     ours = {name: value for row in SETTINGS.values() if row.thunderbird for name, value in row.firefox.items()}
     assert (answer["status"], answer["policies"], answer["answers"]) == ("active", {**ours, **OWN["policies"]}, [True])
-
     lift(tree, plan)
     assert json.loads((tree / FILE[1:]).read_text()) == OWN
     answer = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "thunderbird", "--ask", LOCKED)

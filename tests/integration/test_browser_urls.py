@@ -17,7 +17,6 @@ from proscribe.host.controls.browser.rendering import Name, rules
 BLOCKED, OPEN = "blocked", "open"
 # What each browser says of an address that its policy blocks.
 REFUSAL = {"chromium": "net::ERR_BLOCKED_BY_ADMINISTRATOR", "firefox": "e=blockedByPolicy"}
-
 # Whatever comes of it in both browsers alike; (chromium, firefox) where they differ.
 CASES: Mapping[str, str | tuple[str, str]] = {
     # a name, and what lies below it
@@ -122,7 +121,6 @@ def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(name, t
     meant = {url: case if isinstance(case, str) else case[name == "firefox"] for url, case in CASES.items()}
     predicted = {url: BLOCKED if effect.blocked(address(url, name)) else OPEN for url in CASES}
     assert predicted == meant
-
     enforce(tree, plan)
     began = time.monotonic()
     found = visits(tree, name, list(CASES))

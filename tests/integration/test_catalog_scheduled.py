@@ -10,7 +10,6 @@ from conftest import require_tool
 from list_publisher import certificate, published
 
 pytestmark = pytest.mark.slow
-
 PROJECT = Path(__file__).resolve().parents[2]
 FEED = "---\nid: our_birds\nname: Birds\nservice: tor\nkind: domains\nchecked: 2026-01-02\nsources:\n  - a test\n"
 LIST = "finch.example\nwren.example\n"

@@ -12,7 +12,6 @@ from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
-
 COLLECTION = "proscribe.ban"
 APP = "telegram-desktop"
 # The organisation has its own stdout callback and one more callback. Nothing here names the collection: it is where all

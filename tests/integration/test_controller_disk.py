@@ -38,8 +38,6 @@ from proscribe_ansible.reported_run import ReportedRun
 from unit.controller.cli.test_waiver import NEW, Words
 
 TESTS = Path(__file__).parents[1]
-
-
 SMALL_KIB, LARGE_KIB, MANY_INODES = 4, 32 * 1024, 10_000
 REASON = re.compile(
     r"No space left on device|Read-only file system|File too large|disk is full|disk I/O error|readonly"
@@ -231,7 +229,6 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
         state, wrong = fleet_state_file.read(reports)
         assert (len(state.hosts), wrong) == (len(HOSTS), "")
         assert {one.host for one in requests_file.read(reports)} <= {*HOSTS[:2]}
-
         screen, code, third = enforce(reports, 25)  # there is room again
         assert (screen.errors, code) == ([], None) and os.readlink(reports / "latest") == third
         assert_whole(reports / third)

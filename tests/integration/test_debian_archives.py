@@ -15,7 +15,6 @@ from proscribe.controller.compile.catalogue.loading import Catalogue
 from proscribe.controller.compile.catalogue.schema import CATEGORIES
 
 pytestmark = pytest.mark.nightly
-
 TABLE = Path(__file__).parents[1] / "catalog/debian_packages.yml"
 # Each line of standard input has the packages of a service. apt is to install them all at once, dpkg each by itself. A
 # line is printed for each: the package, what apt did, what dpkg did.

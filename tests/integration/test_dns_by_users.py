@@ -6,7 +6,6 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 from test_dns_services import UPSTREAM, Container, booted_desk, plan
 
 pytestmark = pytest.mark.whole_hosts
-
 AT_THE_SEAT = """cat >/etc/polkit-1/rules.d/50-seat.rules <<'END'
 polkit.addRule(function(action, subject) {
     var own = ["settings.modify.own", "network-control", "wifi.share.open", "wifi.share.protected"];

@@ -20,8 +20,6 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Ver
 PROJECT = Path(__file__).resolve().parents[2]
 A, AAAA, HTTPS = 1, 28, 65
 NO_SUCH_NAME = (3, 0)
-
-
 __all__ = ["upstream"]  # a fixture
 
 

@@ -15,7 +15,6 @@ from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
 pytestmark = pytest.mark.whole_hosts
-
 PROJECT = Path(__file__).resolve().parents[2]
 UPSTREAM, ANOTHER = "198.51.100.53", "198.51.100.54"
 BLOCKED, OPEN = "no such name", "an address"
@@ -27,7 +26,6 @@ NAMES = {
     "notwechat.com": OPEN,
     "host.corp.example": OPEN,  # a name of the link's own domain
 }
-
 # Runs on the host: what `python3 -` gets besides is in `call`.
 CALL = """
 import json, sys
@@ -53,7 +51,6 @@ answer["hits"] = {verdict.rule: verdict.attempts for verdict in verdicts if verd
 answer["told"] = [[finding.id, finding.detail] for verdict in verdicts for finding in verdict.findings]
 print(json.dumps(answer))
 """
-
 ASK = """
 import socket, sys
 for name in sys.argv[1:]:
@@ -62,11 +59,9 @@ for name in sys.argv[1:]:
     except socket.gaierror as error:
         print("no such name" if error.errno in (socket.EAI_NONAME, -5) else error)
 """
-
 MASK = """systemctl stop proscribe-dns
 ln -sf /dev/null /etc/systemd/system/proscribe-dns.service
 systemctl daemon-reload"""
-
 NETWORK = f"""
 set -eu
 mount -o remount,ro /sys  # NetworkManager would wait for udev, which a container has not
@@ -83,8 +78,6 @@ nmcli connection add type ethernet ifname link0 con-name link0 ipv4.method manua
     ipv4.gateway 198.51.100.1 ipv4.dns {UPSTREAM} ipv4.dns-search corp.example ipv6.method disabled
 nmcli connection up link0
 """
-
-
 # A DHCP server on the other side of the link, which announces the only name server that answers there. The host asks it
 # for an address.
 LEASE = """
@@ -107,7 +100,6 @@ nmcli connection modify link0 ipv4.method manual ipv4.addresses 198.51.100.2/24 
     ipv4.dns {UPSTREAM} ipv4.dns-search corp.example
 nmcli connection up link0
 """
-
 NUMBERS = itertools.count()
 
 

@@ -18,7 +18,6 @@ from printed import too_wide, unread
 from scheduled_fleet import Fleet
 
 pytestmark = pytest.mark.whole_hosts
-
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = read(PROJECT)
 TUTORIAL = "docs/tutorial.md"

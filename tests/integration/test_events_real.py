@@ -12,7 +12,6 @@ from proscribe.controller.schedule import units
 from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, Scheduled, scheduled_machine
 
 pytestmark = pytest.mark.whole_hosts
-
 ANSIBLE = "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook"
 FILE = "/var/log/proscribe/events.jsonl"
 SETTINGS = "{file: %s, journald: true, syslog: true, facility: local3}"
@@ -109,23 +108,18 @@ def test_a_story_of_an_app_in_file_journal_and_syslog(machine):
     (wechat,) = [event for event in begun if event.get("rule") == "apps/wechat"]
     (record,) = [rule for rule in machine.record(f"{CHECKOUT}/reports")["rules"] if rule["rule"] == "apps/wechat"]
     assert wechat["findings"] == record["findings"] and wechat["findings"][0]["version"] == "4.1.0"
-
     waive(machine)
     waived = run(machine, "audit")
     assert ("rule", "noncompliant", "waived") in reported(waived)
     assert [event["waiver"] for event in waived if event.get("rule") == "apps/wechat"] == ["press"]
-
     waive(machine, "revoked: {{on: {now}, by: somebody.else, why: no longer needed}}\n")
     assert ("rule", "waived", "noncompliant") in reported(run(machine, "audit"))
-
     enforced = run(machine, "enforce")
     assert reported(enforced) == [("host", "noncompliant", "repaired"), ("rule", "noncompliant", "repaired")]
     actions = [event["action"] for event in enforced if event["kind"] == "action"]
     assert any("wechat" in action for action in actions) and enforced[-1]["events"]["action"] == len(actions)
-
     (unchanged,) = run(machine, "audit")
     assert (unchanged["kind"], unchanged["hosts"]["compliant"]) == ("run", 1)
-
     rotated(machine)
     scheduled(machine)
     refused(machine)

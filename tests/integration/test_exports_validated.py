@@ -20,8 +20,6 @@ from patience import LONGEST
 from prometheus_client.parser import text_string_to_metric_families
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
 SCHEMAS = Path(__file__).parent / "schemas"
 HOSTILE = hostile_answers()
 WATCHED = watched_hosts.HOSTS

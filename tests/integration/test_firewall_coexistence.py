@@ -15,7 +15,6 @@ from proscribe.host.controls.firewall import boot
 from proscribe.model.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.whole_hosts
-
 HOSTS = 3  # side by side
 WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"
 WITHIN = 20  # seconds until the ban is back: at once, and not when a timer checks, twice a minute
@@ -23,7 +22,6 @@ SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["20
 SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
 SECTION = {"mode": "enforce", "services": SERVICES, "settings": SETTINGS}
 BAN: dict[str, Any] = sealed({"schema": SCHEMA, "contact": "", "controls": {"firewall": SECTION}})
-
 # Debian's own begins with the flush, and stopping the service flushes too.
 NFTABLES_CONF = """\
 flush ruleset

@@ -15,10 +15,8 @@ from proscribe.host.controls.firewall import boot, program
 from proscribe.model.plan import SCHEMA, sealed
 
 pytestmark = pytest.mark.whole_hosts
-
 HOSTS = 3  # side by side
 WITHIN = 60  # seconds, the default of proscribe_firewall_confirm_within: a busy controller confirms in less
-
 # The mistake in the policy.
 PARROT = """\
 id: parrot

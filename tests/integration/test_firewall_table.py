@@ -301,11 +301,7 @@ def test_the_sets_are_as_wanted_whatever_was_there_before(space, steps):
 
 
 LATE_NAT = "table inet own { chain late { type nat hook output priority 100; dnat ip to 203.0.113.9; }; }\n"
-
-
 EARLY_NAT = "table inet own { chain early { type nat hook output priority -100; dnat ip to 203.0.113.9; }; }\n"
-
-
 SETS = "ip daddr 192.0.2.1 ip daddr set 203.0.113.9"
 
 

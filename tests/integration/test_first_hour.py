@@ -12,7 +12,6 @@ from machines import PROJECT
 from scheduled_fleet import scheduled_fleet
 
 pytestmark = pytest.mark.whole_hosts
-
 # What the collection is made of, beside what a controller runs.
 BUILT_FROM = ("examples", "doc_fragments", "LICENSE", "CHANGELOG.md", "SECURITY.md")
 
