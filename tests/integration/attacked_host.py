@@ -29,11 +29,15 @@ def mounts_in(root: Path) -> list[str]:
     return [place for place in places if f"{place}/".startswith(f"{root}/")]
 
 
+def compile_catalogue(**restrictions: Any) -> dict[str, Any]:
+    """Return the plan of the own catalogue with some restrictions."""
+    read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
+    return dict(compile_plan(load([HERE.parents[1] / "catalog"]), read, [], datetime.date(2026, 11, 26)))
+
+
 def whole_plan(directory: Path) -> Path:
-    catalogue = load([HERE.parents[1] / "catalog"])
-    compiled = compile_plan(catalogue, read_restrictions({}, str), [], datetime.date(2026, 11, 26))
     path = directory / "plan.json"
-    path.write_text(json.dumps(compiled))
+    path.write_text(json.dumps(compile_catalogue()))
     return path
 
 

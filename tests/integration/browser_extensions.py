@@ -1,4 +1,4 @@
-"""What becomes of extensions that a real browser has when its policy comes?
+"""Prints what becomes of the extensions of a real browser when its policy comes.
 
     python3 browser_extensions.py --browser firefox --policy /etc/later.json /etc/firefox/policies/policies.json DIR...
     python3 browser_extensions.py --browser chromium DIR...
@@ -6,8 +6,7 @@
 Starts the browser with the made extensions of some folders (for Firefox, each is named for its id), moves the policy to
 its place, and prints which extensions are at work before and after: {"before": {ID: true, ...}, "after": {ID: false,
 ...}, "again": {ID: "what Chromium says when it is to be loaded once more"}}. Without --policy, the policy is there from
-the start, and it prints {"loaded": {NAME OF DIR: true, ...}}. Standard library only; needs chromium.py and
-marionette.py beside it.
+the start, and it prints {"loaded": {NAME OF DIR: true, ...}}. Standard library only.
 """
 
 import argparse
@@ -15,14 +14,14 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from browser_probe import find_executable, print_answer
 from chromium import Chromium, ChromiumError, Page
-from marionette import Firefox, FirefoxError
+from marionette import Firefox
 
 DEAF = 4  # seconds from its start in which Chromium may not notice that its policies change
 PATIENCE = 60  # seconds for it to read them again; it takes 5
@@ -45,10 +44,9 @@ UNSIGNED = {
 }
 
 
-def of_chromium(home: str, folders: list[str], policy: tuple[str, str]) -> dict[str, Any]:
-    """In one browser, which reads its policies again while it runs."""
-    executable = shutil.which("chromium") or "chromium"
-    with Chromium(executable, home, more=["--enable-unsafe-extension-debugging"]) as browser:
+def watch_chromium(home: str, folders: list[str], policy: list[str]) -> dict[str, Any]:
+    """Watch one browser, which reads its policies again while it runs."""
+    with Chromium(find_executable("chromium"), home, more=["--enable-unsafe-extension-debugging"]) as browser:
         ids = {browser.ask("Extensions.loadUnpacked", {"path": folder})["id"]: folder for folder in folders}
         page = browser.open("chrome://extensions")
         before = after = _states(page, ids)
@@ -58,26 +56,28 @@ def of_chromium(home: str, folders: list[str], policy: tuple[str, str]) -> dict[
         while after == before and time.monotonic() < end:
             time.sleep(0.5)
             after = _settled(lambda: _states(page, ids))
-        again = {}
-        for id_, folder in ids.items():
-            try:
-                browser.ask("Extensions.loadUnpacked", {"path": folder})
-                again[id_] = ""
-            except ChromiumError as error:
-                again[id_] = str(error)
-        return {"before": before, "after": after, "again": again}
+        return {"before": before, "after": after, "again": {id_: _load(browser, ids[id_]) for id_ in ids}}
+
+
+def _load(browser: Chromium, folder: str) -> str:
+    """Load an extension. Return why Chromium refuses it, or "" if it does not."""
+    try:
+        browser.ask("Extensions.loadUnpacked", {"path": folder})
+    except ChromiumError as error:
+        return str(error)
+    return ""
 
 
 def _settled(states: Callable[[], dict[str, bool]]) -> dict[str, bool]:
-    """What a browser has come to: it turns extensions on and off one by one."""
-    found = [states()]
+    """Wait until a browser, which turns extensions on and off one by one, is done; return what is on."""
+    history = [states()]
     end = time.monotonic() + PATIENCE
-    while len(found) < SAME or len(set(map(str, found[-SAME:]))) > 1:
+    while len(history) < SAME or len(set(map(str, history[-SAME:]))) > 1:
         if time.monotonic() > end:
             break
         time.sleep(0.5)
-        found.append(states())
-    return found[-1]
+        history.append(states())
+    return history[-1]
 
 
 def _states_of_firefox(browser: Firefox, folders: list[str]) -> dict[str, bool]:
@@ -90,22 +90,13 @@ def _states(page: Page, ids: dict[str, str]) -> dict[str, bool]:
     return {id_: every.get(id_, False) for id_ in ids}
 
 
-def loaded_by_chromium(home: str, folders: list[str]) -> dict[str, Any]:
-    """Which extensions a browser takes that has its policy from the start."""
-    loaded = {}
-    executable = shutil.which("chromium") or "chromium"
-    with Chromium(executable, home, more=["--enable-unsafe-extension-debugging"]) as browser:
-        for folder in folders:
-            try:
-                browser.ask("Extensions.loadUnpacked", {"path": folder})
-                loaded[Path(folder).name] = True
-            except ChromiumError:
-                loaded[Path(folder).name] = False
-    return {"loaded": loaded}
+def load_by_chromium(home: str, folders: list[str]) -> dict[str, Any]:
+    with Chromium(find_executable("chromium"), home, more=["--enable-unsafe-extension-debugging"]) as browser:
+        return {"loaded": {Path(folder).name: not _load(browser, folder) for folder in folders}}
 
 
-def of_firefox(home: str, folders: list[str], policy: list[str] | None) -> dict[str, Any]:
-    """In one profile, which is started once more: policies are read at the start."""
+def watch_firefox(home: str, folders: list[str], policy: list[str] | None) -> dict[str, Any]:
+    """Start one profile twice: Firefox reads policies at the start."""
     put = os.path.join(home, "profile", "extensions")
     os.makedirs(put)
     for folder in folders:
@@ -115,32 +106,21 @@ def of_firefox(home: str, folders: list[str], policy: list[str] | None) -> dict[
     for step in ("before", "after") if policy else ("loaded",):
         if policy and step == "after":
             os.rename(*policy)
-        with Firefox(shutil.which("firefox-esr") or "firefox-esr", home, UNSIGNED) as browser:
+        with Firefox(find_executable("firefox"), home, UNSIGNED) as browser:
             browser.ask("Marionette:SetContext", {"value": "chrome"})
             states.append(_settled(lambda: _states_of_firefox(browser, folders)))
             browser.quit()
     return {"before": states[0], "after": states[1], "again": {}} if policy else {"loaded": states[0]}
 
 
-def main() -> int:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print which extensions are at work before and after a policy comes.")
     parser.add_argument("--browser", choices=["chromium", "firefox"], required=True)
     parser.add_argument("--policy", nargs=2, metavar=("FROM", "TO"))
     parser.add_argument("folder", nargs="+")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="extensions-", ignore_cleanup_errors=True) as home:
-        try:
-            if arguments.browser == "firefox":
-                print(json.dumps(of_firefox(home, arguments.folder, arguments.policy)))
-            elif arguments.policy:
-                print(json.dumps(of_chromium(home, arguments.folder, tuple(arguments.policy))))
-            else:
-                print(json.dumps(loaded_by_chromium(home, arguments.folder)))
-        except (ChromiumError, FirefoxError) as error:
-            print(error, file=sys.stderr)
-            return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    options = parser.parse_args()
+    if options.browser == "firefox":
+        sys.exit(print_answer(lambda home: watch_firefox(home, options.folder, options.policy)))
+    if options.policy:
+        sys.exit(print_answer(lambda home: watch_chromium(home, options.folder, options.policy)))
+    sys.exit(print_answer(lambda home: load_by_chromium(home, options.folder)))

@@ -1,30 +1,26 @@
-"""Which headers does a real browser on this host send to a site?
+"""Prints the headers that a real browser on this host sends to a site.
 
     python3 browser_headers.py --browser chromium https://mail.google.com/ https://www.example.org/
 
-prints, for each address, the headers of its request: {"https://mail.google.com/": {"x-googapps-allowed-domains":
-"corp.example", ...}}; null where no request came. All names lead to a server on this host, and the browser is set to
-accept its certificate. The exit code is 2 when the browser does not work. Standard library only, and the tool openssl;
-needs browser_probe.py and what that needs beside it.
+prints {"https://mail.google.com/": {"x-googapps-allowed-domains": "corp.example", ...}, ...}; null where no request
+came. All names lead to a server on this host, and the browser is set to accept its certificate. Standard library only,
+and the tool openssl.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.server
-import json
 import os
-import shutil
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 from urllib.parse import urlsplit
 
-from browser_probe import EXECUTABLES, START
-from chromium import Chromium, ChromiumError
-from marionette import Firefox, FirefoxError
+from browser_probe import START, find_executable, print_answer
+from chromium import Chromium
+from marionette import Firefox
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -71,7 +67,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def visit(browser: str, executable: str, urls: list[str], home: str, server: Server) -> None:
-    """Send the browser to one address after the other."""
     port = server.server_address[1]
     if browser == "chromium":
         with Chromium(executable, home, f"MAP * 127.0.0.1:{port}", ["--ignore-certificate-errors"]) as running:
@@ -81,30 +76,21 @@ def visit(browser: str, executable: str, urls: list[str], home: str, server: Ser
                 if not page.ask("Page.navigate", {"url": url}).get("errorText"):
                     page.wait_for("Page.loadEventFired")
         return
-    with Firefox(
-        executable,
-        home,
-        {"network.dns.forceResolve": "127.0.0.1", "network.proxy.type": 0, "network.socket.forcePort": f"443={port}"},
-    ) as marionette:
+    names = {"network.dns.forceResolve": "127.0.0.1", "network.socket.forcePort": f"443={port}"}
+    with Firefox(executable, home, {**names, "network.proxy.type": 0}) as marionette:
         for url in urls:
             marionette.visit(url)
 
 
-def main() -> int:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print the headers that a browser sends to each address.")
     parser.add_argument("--browser", choices=["chromium", "firefox"], required=True)
     parser.add_argument("url", nargs="+")
-    arguments = parser.parse_args()
-    executable = next(filter(None, map(shutil.which, EXECUTABLES[arguments.browser])), arguments.browser)
-    with tempfile.TemporaryDirectory(prefix="headers-", ignore_cleanup_errors=True) as home, Server(home) as server:
-        try:
-            visit(arguments.browser, executable, arguments.url, home, server)
-        except (ChromiumError, FirefoxError) as error:
-            print(error, file=sys.stderr)
-            return 2
-        print(json.dumps({url: server.headers.get(urlsplit(url).hostname or "") for url in arguments.url}))
-    return 0
+    options = parser.parse_args()
 
+    def answer(home: str) -> dict[str, object]:
+        with Server(home) as server:
+            visit(options.browser, find_executable(options.browser), options.url, home, server)
+            return {url: server.headers.get(urlsplit(url).hostname or "") for url in options.url}
 
-if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_answer(answer))

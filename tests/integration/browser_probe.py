@@ -1,19 +1,14 @@
-"""Does a real browser on this host connect to a site, or does its policy keep it from that?
+"""Counts the connections that a real browser on this host makes for some addresses.
 
     python3 browser_probe.py --browser chromium --listen 127.0.0.1 https://mail.google.com/ https://www.example.org/
 
-prints how many connections each address led to: {"https://mail.google.com/": 0, "https://www.example.org/": 1}; with
---said how each ended: {"https://mail.google.com/": [0, "net::ERR_BLOCKED_BY_ADMINISTRATOR"], ...}. All names lead to a
-listener on this host, so nothing leaves it. The browser runs without a window and with a profile of its own; every
-address is waited for until the browser itself is done with it, so that 0 means refused and not late.
+prints {"https://mail.google.com/": 0, "https://www.example.org/": 1}; with --said also how each ended:
+{"https://mail.google.com/": [0, "net::ERR_BLOCKED_BY_ADMINISTRATOR"], ...}. All names lead to a listener on this host,
+so nothing leaves it. Each address is waited for until the browser is done with it: 0 means refused, and not late.
+Of http://any.test/redirect?<address> and http://any.test/frame?<address>, the connections to <address> are counted.
 
-    http://any.test/redirect?<address>      leads there by a redirection
-    http://any.test/frame?<address>         has it in a frame
-
-and then the connections of the name in <address> are counted.
-
-Ends with 0; with 2 when the browser is missing or does not work. Standard library only; needs chromium.py,
-marionette.py and listener.py beside it.
+The exit code is 2 where the browser does not work. Standard library only; needs chromium.py, marionette.py and
+listener.py beside it.
 """
 
 import argparse
@@ -22,7 +17,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from chromium import Chromium, ChromiumError
@@ -33,20 +27,12 @@ EXECUTABLES = {
     "chromium": ("chromium", "chromium-browser"),
     "google_chrome": ("google-chrome-stable", "google-chrome"),
     "firefox": ("firefox-esr", "firefox"),
+    "thunderbird": ("thunderbird",),
 }
 PORTS = (80, 443, 8000, 8080, 8443)  # that Firefox is led to the listener on
 TLS = b"\x16"  # how a hello begins (RFC 8446 section 5.1)
 TLS_REFUSED = b"\x15\x03\x01\x00\x02\x02\x28"  # the alert handshake_failure (section 6)
 START = 'data:text/html,<meta charset="utf-8">'
-
-
-class ProbeError(Exception):
-    """The browser cannot be used, so nothing is known about its policy."""
-
-
-class Visit(NamedTuple):
-    connections: int
-    said: str  # the error that the browser gave, if any
 
 
 class Site(Listener):
@@ -84,30 +70,40 @@ def host_of(url: str) -> str:
     return host if host.isascii() else host.encode("idna").decode()
 
 
-def probe(
-    browser: str, urls: Sequence[str], listen: str = "127.0.0.1", executable: str | None = None
-) -> dict[str, Visit]:
-    """What came of each address when `browser` (a key of EXECUTABLES) opened it. Raises ProbeError."""
-    executable = executable or next(filter(None, map(shutil.which, EXECUTABLES[browser])), None)
-    if executable is None:
-        raise ProbeError(f"{browser} is not installed (looked for {', '.join(EXECUTABLES[browser])})")
-    session = _firefox if browser == "firefox" else _chromium
-    visits: dict[str, Visit] = {}
-    seen: dict[str, int] = {}  # by name, since several addresses may have the same one
-    with tempfile.TemporaryDirectory(prefix="probe-", ignore_cleanup_errors=True) as home, Site(listen) as site:
+def find_executable(browser: str) -> str:
+    """Return the program of a browser. Raises ChromiumError where it is not installed."""
+    program = next(filter(None, map(shutil.which, EXECUTABLES[browser])), None)
+    if program is None:
+        raise ChromiumError(f"{browser} is not installed (looked for {', '.join(EXECUTABLES[browser])})")
+    return program
+
+
+def print_answer(answer: Callable[[str], object]) -> int:
+    """Print what comes of a browser with a home of its own. Return the exit code: 2 where the browser does not work."""
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as home:
         try:
-            for url, said in session(executable, urls, site, home):
-                name = host_of(url)
-                total = site.hits(name)
-                visits[url] = Visit(total - seen.get(name, 0), said)
-                seen[name] = total
+            print(json.dumps(answer(home)))
         except (ChromiumError, FirefoxError) as error:
-            raise ProbeError(f"{executable}: {error}") from None
+            print(error, file=sys.stderr)
+            return 2
+    return 0
+
+
+def probe(browser: str, urls: Sequence[str], listen: str, executable: str, home: str) -> dict[str, tuple[int, str]]:
+    """Open addresses in a browser. Return for each one the connections, and the error that the browser shows."""
+    open_urls = _firefox if browser == "firefox" else _chromium
+    visits: dict[str, tuple[int, str]] = {}
+    seen: dict[str, int] = {}  # by name, since several addresses may have the same one
+    with Site(listen) as site:
+        for url, error in open_urls(executable, urls, site, home):
+            name = host_of(url)
+            total = site.hits(name)
+            visits[url] = total - seen.get(name, 0), error
+            seen[name] = total
     return visits
 
 
 def _chromium(executable: str, urls: Sequence[str], site: Site, home: str) -> Iterator[tuple[str, str]]:
-    """Start the browser once, and send it to one address after the other."""
     to_site = f"MAP * {site.address}:{site.port}"
     with Chromium(executable, home, to_site, ["--disable-features=HttpsUpgrades"]) as browser:
         page = browser.open(START)
@@ -120,7 +116,6 @@ def _chromium(executable: str, urls: Sequence[str], site: Site, home: str) -> It
 
 
 def _firefox(executable: str, urls: Sequence[str], site: Site, home: str) -> Iterator[tuple[str, str]]:
-    """Start the browser once, and send it to one address after the other."""
     preferences = {
         "dom.security.https_first": False,
         "network.dns.forceResolve": site.address,
@@ -132,23 +127,18 @@ def _firefox(executable: str, urls: Sequence[str], site: Site, home: str) -> Ite
             yield url, browser.visit(url)
 
 
-def main() -> int:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Count the connections that a browser makes for each address.")
     parser.add_argument("--browser", choices=sorted(EXECUTABLES), required=True)
     parser.add_argument("--executable", help="another one than what this machine has under its usual names")
     parser.add_argument("--listen", default="127.0.0.1", help="address of this host to lead all names to")
     parser.add_argument("--said", action="store_true", help="print also what the browser said")
     parser.add_argument("url", nargs="+")
-    arguments = parser.parse_args()
-    try:
-        visits = probe(arguments.browser, arguments.url, arguments.listen, arguments.executable)
-    except ProbeError as error:
-        print(error, file=sys.stderr)
-        return 2
-    brief: Callable[[Visit], object] = tuple if arguments.said else lambda visit: visit.connections
-    print(json.dumps({url: brief(visit) for url, visit in visits.items()}))
-    return 0
+    options = parser.parse_args()
 
+    def count(home: str) -> dict[str, object]:
+        executable = options.executable or find_executable(options.browser)
+        visits = probe(options.browser, options.url, options.listen, executable, home)
+        return {url: visit if options.said else visit[0] for url, visit in visits.items()}
 
-if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_answer(count))

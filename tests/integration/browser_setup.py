@@ -8,12 +8,13 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from conftest import missing, require_root, require_tool
 from proscribe.controller.compile.catalogue.loading import load
+from proscribe.controller.compile.plans.browsers import places
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import browser
@@ -43,36 +44,38 @@ def made_tree(where: Path) -> Iterator[Path]:
 
 
 def real_plan(**restrictions: Any) -> dict[str, Any]:
-    """Return the plan of the project's own catalogue and some restrictions.
-
-    Tests control browsers by remote debugging. So it stays open, unless `browser_settings` has it.
-    """
+    """Return the plan of the own catalogue. Tests control browsers by remote debugging, which stays open by default."""
     settings = {"remote_debugging": "unmanaged", **restrictions.get("browser_settings", {})}
     restrictions = {**restrictions, "browser_settings": settings}
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
     return compile_plan(load([PROJECT / "catalog"]), read, [], datetime.date(2026, 11, 25))
 
 
+def plan_of(services: Mapping[str, Any], browsers: Mapping[str, Any], allowed: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a plan of these services, settings and allowed extensions."""
+    settings = {"browsers": browsers, "extensions_allowed": list(allowed)}
+    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
+    section = {"mode": "enforce", "services": entries, "settings": settings}
+    return {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section}}
+
+
 def enforce(tree: Path, plan: Mapping[str, Any]) -> None:
-    """Bring the tree in line with a plan."""
     for action in browser.enforce(Host(str(tree)), plan).actions:
         action.apply()
 
 
 def unmet(tree: Path, plan: Mapping[str, Any]) -> list[Verdict]:
-    """Observe the tree, and return the verdicts of the rules that it does not comply with."""
-    seen = browser.observe(Host(str(tree)), plan)
-    return [verdict for verdict in seen if verdict.state not in (COMPLIANT, NOT_APPLICABLE)]
+    verdicts = browser.observe(Host(str(tree)), plan)
+    return [verdict for verdict in verdicts if verdict.state not in (COMPLIANT, NOT_APPLICABLE)]
 
 
 def lift(tree: Path, plan: Mapping[str, Any]) -> None:
-    """Take out of the tree what was enforced."""
     for action in browser.lift(Host(str(tree)), plan).actions:
         action.apply()
 
 
 def put(tree: Path, files: Mapping[str, Any]) -> None:
-    """Files of the organisation's own, as JSON."""
+    """Write files of the organisation's own, as JSON."""
     for path, document in files.items():
         file = tree / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +83,7 @@ def put(tree: Path, files: Mapping[str, Any]) -> None:
 
 
 def in_place_of_etc(tree: Path, script: Path, *words: str, seconds: int = 120) -> Any:
-    """What a script of ours prints (as JSON) that is run where the tree's etc stands in place of /etc."""
+    """Run a script where the tree's etc stands in place of /etc, and return the JSON that it prints."""
     bind = 'mount --bind "$1" /etc && shift && exec "$@"'
     inside = ["sh", "-c", bind, "sh", str(tree / "etc"), sys.executable, "-B", str(script), *words]
     argv = ["timeout", "-k", "5", str(seconds), *UNSHARE, *inside]
@@ -89,14 +92,13 @@ def in_place_of_etc(tree: Path, script: Path, *words: str, seconds: int = 120) -
     return json.loads(answer.stdout)
 
 
-def connections(tree: Path, name: str, urls: list[str]) -> dict[str, int]:
-    """How many connections each address leads to."""
-    counted: dict[str, int] = in_place_of_etc(tree, HERE / "browser_probe.py", "--browser", name, *urls)
-    return counted
-
-
 def visits(tree: Path, name: str, urls: list[str], *more: str, seconds: int = 120) -> dict[str, tuple[int, str]]:
-    """How many connections each address leads to, and what the browser says of it."""
+    """Return how many connections each address leads to, and the error that the browser shows."""
     words = ["--said", "--browser", name, *more, *urls]
-    came = in_place_of_etc(tree, HERE / "browser_probe.py", *words, seconds=seconds)
-    return {url: (n, said) for url, (n, said) in came.items()}
+    answer = in_place_of_etc(tree, HERE / "browser_probe.py", *words, seconds=seconds)
+    return {url: (hits, error) for url, (hits, error) in answer.items()}
+
+
+def read_policies(tree: Path, name: str = "chromium", *words: str) -> dict[str, Any]:
+    """Return what browser_policies.py prints of a browser."""
+    return dict(in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", name, *words))

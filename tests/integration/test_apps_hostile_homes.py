@@ -36,12 +36,8 @@ def made(tmp_path_factory):
 def texts(part: Any) -> Iterator[str]:
     if isinstance(part, str):
         yield part
-    elif isinstance(part, dict):
-        for key, value in part.items():
-            yield from texts(key)
-            yield from texts(value)
-    elif isinstance(part, list):
-        for value in part:
+    elif isinstance(part, (dict, list)):
+        for value in (*part, *(part.values() if isinstance(part, dict) else ())):
             yield from texts(value)
 
 

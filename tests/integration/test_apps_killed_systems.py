@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,87 +42,67 @@ for action in changes.actions:
     action.apply()
 print("done")
 """
+Step = Callable[[], object]
 MOST = 80
 # Every step takes a minute or two for each system. By default it is every fifth one; PROSCRIBE_EVERY_STEP=1 for all.
 STRIDE = 1 if os.environ.get("PROSCRIBE_EVERY_STEP") == "1" else 5
 
 
-def killed_at(machine: Any, plan: dict[str, Any], at: int) -> bool:
-    """Whether a run that is to die at a step did."""
-    done = machine.run("python3", "-I", "-S", "-c", RUN, input=json.dumps({"plan": plan, "at": at}), check=False)
-    assert done.stdout == "done\n" or done.returncode in (-9, 137), done.stderr
-    return not done.stdout
-
-
-def at_each_step(
-    machine: Any, plan: dict[str, Any], install: Callable[[], object], listed: Callable[[], object]
-) -> int:
-    """Let runs die at one step after the other; how many did."""
-    innocent = listed()
+def at_each_step(machine: Any, plan: dict[str, Any], install: Step, installed: Step, listing: str) -> int:
+    """Let runs die at one step after the other. Return how many did; `listing` prints files that a lift restores."""
+    before = installed(), machine.sh(listing, check=False).stdout
     for at in range(1, MOST, STRIDE):
         install()
-        died = killed_at(machine, plan, at)
+        done = machine.run("python3", "-I", "-S", "-c", RUN, input=json.dumps({"plan": plan, "at": at}), check=False)
+        assert done.stdout == "done\n" or done.returncode in (-9, 137), done.stderr
         completed = machine.verb("enforce", plan)
         assert (completed["error"], completed["refused"]) == (None, []), at
         assert {verdict["state"] for verdict in machine.verb("observe", plan).values()} == {"compliant"}, at
         assert machine.verb("enforce", plan)["actions"] == [], at
         lifted = machine.verb("lift", plan)
         assert (lifted["error"], lifted["refused"]) == (None, []), at
-        assert listed() == innocent, at
-        if not died:
+        assert (installed(), machine.sh(listing, check=False).stdout) == before, at
+        if done.stdout:
             return at
     raise AssertionError(f"more than {MOST} steps")
 
 
 def test_dpkg(deb_machine):
     deb_machine.install("weechat")
-
-    def listed() -> object:
-        return deb_machine.installed(), deb_machine.sh(deb.TREE).stdout
-
-    assert at_each_step(deb_machine, deb.WECHAT, lambda: deb_machine.install("wechat"), listed) >= 6
+    install = partial(deb_machine.install, "wechat")
+    assert at_each_step(deb_machine, deb.WECHAT, install, deb_machine.installed, deb.TREE) >= 6
 
 
 @pytest.mark.parametrize("rpm_machine", rpm.FRONT_ENDS, indirect=True)
 def test_rpm(rpm_machine):
     rpm_machine.add("weechat", "viber-library")
-
-    def listed() -> object:
-        files = rpm_machine.sh(
-            "cat /etc/dnf/dnf.conf; cat /etc/zypp/locks; ls /etc/dnf/protected.d", check=False
-        ).stdout
-        return rpm_machine.installed(), files
-
-    assert at_each_step(rpm_machine, rpm.PLAN, lambda: rpm_machine.add("wechat", "viber"), listed) >= 5
+    install, files = partial(rpm_machine.add, "wechat", "viber"), "/etc/dnf/dnf.conf /etc/zypp/locks"
+    listing = f"cat {files}; ls /etc/dnf/protected.d"
+    assert at_each_step(rpm_machine, rpm.PLAN, install, rpm_machine.installed, listing) >= 5
 
 
 @pytest.fixture
 def others(tmp_path, request):
     """A root with pacman, pip, pipx and npm, and made packages of each."""
-    made = tmp_path / "made"
-    made.mkdir()
-    made.chmod(0o755)
+    packages, scratch = tmp_path / "made", tmp_path / "scratch"
+    packages.mkdir()
+    packages.chmod(0o755)
+    scratch.mkdir()
     for fixture in ("pacman_packages", "wheels", "tarballs"):
         for file in request.getfixturevalue(fixture).iterdir():
-            (made / file.name).write_bytes(file.read_bytes())
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    with two_users(scratch, made) as machine:
+            (packages / file.name).write_bytes(file.read_bytes())
+    with two_users(scratch, packages) as machine:
         machine.sh(arch.CONFIGURE)
         yield machine
 
 
-def together(*plans: dict[str, Any]) -> dict[str, Any]:
-    """The services of several plans in one, each under a name of its own."""
-    services = {}
-    for number, plan in enumerate(plans):
-        for id_, entry in plan["controls"]["apps"]["services"].items():
-            services[f"{id_}{number}"] = entry
-    return {**plans[0], "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
-
-
 def test_pacman_pip_and_npm(others):
-    plan = together(arch.PLAN, pip.PLAN, npm.PLAN)
+    services = {
+        f"{id_}{number}": entry
+        for number, plan in enumerate((arch.PLAN, pip.PLAN, npm.PLAN))
+        for id_, entry in plan["controls"]["apps"]["services"].items()
+    }
+    plan = {**arch.PLAN, "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
     arch.install(others, "weechat-4.6-1")
 
     def install() -> None:
@@ -130,11 +111,8 @@ def test_pacman_pip_and_npm(others):
         others.as_user("alice", f"{pip.PIP} --user --ignore-installed telethon")
         others.sh(f"{npm.NPM} /debs/wechaty.tgz")
 
-    def listed() -> object:
-        hooks = others.sh("ls /usr/share/libalpm/hooks /usr/libexec/proscribe 2>/dev/null", check=False).stdout
-        return arch.installed(others), hooks
-
-    assert at_each_step(others, plan, install, listed) >= 8
+    hooks = "ls /usr/share/libalpm/hooks /usr/libexec/proscribe 2>/dev/null"
+    assert at_each_step(others, plan, install, partial(arch.installed, others), hooks) >= 8
 
 
 KILL = """[ -e /die ] || exit 0; rm /die

@@ -14,19 +14,9 @@ from conftest import open_to_others, require_root
 from patience import LONGEST
 
 
-def victim(root: Path) -> dict[str, Any]:
-    found = {}
-    for folder, folders, files in os.walk(root / "srv"):
-        for name in [*folders, *files]:
-            seen = os.lstat(os.path.join(folder, name))
-            found[os.path.join(folder, name)] = (
-                seen.st_ino,
-                seen.st_mode,
-                seen.st_uid,
-                seen.st_mtime_ns,
-                seen.st_nlink,
-            )
-    return found
+def victim(root: Path) -> dict[Path, Any]:
+    states = {path: path.lstat() for path in (root / "srv").rglob("*")}
+    return {path: (s.st_ino, s.st_mode, s.st_uid, s.st_mtime_ns, s.st_nlink) for path, s in states.items()}
 
 
 @pytest.mark.parametrize("tries", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])

@@ -1,12 +1,13 @@
 """The control `apps` on a real Debian."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +67,17 @@ def debs(tmp_path_factory):
     """Made packages, each with a file `/opt/<name>/<name>` that is a real program."""
     directory = tmp_path_factory.mktemp("debs")
     directory.chmod(0o755)
+    for name in ("weechat", "linuxqq", "tim", "viber-library", "teams-for-linux", "onedrive"):
+        build(directory, name, "1.0")
     build(directory, "wechat", "4.0")
     build(directory, "wechat", "4.1", file="wechat-new.deb")
     build(directory, "wechat-moments", "1.0", "Depends: wechat")
     build(directory, "weixin-repacked", "1.0", "Provides: other, wechat (= 4.0)")
     build(directory, "weixin-folded", "1.0", "Provides: other,\n made-by-hand,\n wechat (= 4.0)")
     build(directory, "chat-for-work", "1.0", folder="wechat")
-    build(directory, "weechat", "4.6")
-    build(directory, "linuxqq", "3.2")
     build(directory, "qq-or-tim", "1.0", "Depends: linuxqq | tim")
-    build(directory, "tim", "1.0")
     build(directory, "viber", "1.0", "Depends: viber-library")
-    build(directory, "viber-library", "1.0")
     build(directory, "broken", "1.0", postinst="exit 1")
-    build(directory, "teams-for-linux", "2.6")
-    build(directory, "onedrive", "2.5")
     (directory / "Packages").write_bytes(listing(directory))
     return directory
 
@@ -114,23 +111,23 @@ def listing(directory: Path) -> bytes:
     return "\n".join(entries).encode()
 
 
+def start_apart(script: str, *words: object, options: Sequence[str] = ()) -> tuple[subprocess.Popen[str], str]:
+    """Run a script in mounts and processes of its own until it prints `ready`; return it, and its shell's pid."""
+    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", *options, "sh", "-c", script, "sh"]
+    keeper = subprocess.Popen([*argv, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert keeper.stdout is not None and keeper.stdout.readline() == "ready\n"
+    return keeper, Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()[0]
+
+
 class Machine:
     """A throw-away Debian: its own file system, mounts and processes."""
 
     def __init__(self, scratch: Path, root: Sequence[Path], source: Path, debs: Path) -> None:
         self.root = str(scratch / "root")
-        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SETUP, "sh"]
-        self.keeper = subprocess.Popen(
-            [*unshare, str(scratch), ":".join(map(str, root)), str(source), str(debs)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.keeper.stdout is not None and self.keeper.stdout.readline() == "ready\n"
-        children = Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children").read_text().split()
-        while os.readlink(f"/proc/{children[0]}/root") == "/":
+        self.keeper, shell = start_apart(SETUP, scratch, ":".join(map(str, root)), source, debs)
+        while os.readlink(f"/proc/{shell}/root") == "/":
             pass  # the shell has said that it is ready, and is about to change its root
-        self.enter = ["nsenter", "--target", children[0], "--mount", "--pid", "--root", "--wd"]
+        self.enter = ["nsenter", "--target", shell, "--mount", "--pid", "--root", "--wd"]
 
     def stop(self) -> None:
         self.keeper.kill()
@@ -138,9 +135,8 @@ class Machine:
 
     def run(self, *command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(
-            [*self.enter, *command], capture_output=True, text=True, check=False, env=path, timeout=LONGEST, **options
-        )
+        options |= {"capture_output": True, "text": True, "env": path, "timeout": LONGEST}
+        done = subprocess.run([*self.enter, *command], check=False, **options)
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done
 
@@ -161,6 +157,16 @@ class Machine:
     def verb(self, verb: str, plan: dict[str, Any]) -> Any:
         return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, input=json.dumps(plan)).stdout)
 
+    @contextlib.contextmanager
+    def locked(self, file: str) -> Iterator[None]:
+        """Have another process hold the lock of a package manager."""
+        lock = f"import fcntl, sys; f = open('{file}', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True)"
+        argv = [*self.enter, "python3", "-c", f"{lock}; sys.stdin.read()"]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            assert holder.stdout is not None and holder.stdout.readline() == b"\n"
+            yield
+            holder.communicate()
+
     def start(self, program: str, *become: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([*self.enter, *become, program, "600"])
         while self.sh(f"ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q ' {program}$'", check=False).returncode:
@@ -178,16 +184,9 @@ def machine(tmp_path, request):
 
 def plan(**names: list[str]) -> dict[str, Any]:
     """A plan that enforces these packages, by service; a service's program is /opt/<its first package>."""
-    services = {
-        service: {
-            "name": service,
-            "mode": "enforce",
-            "packages": {"apt": packages},
-            "processes": [packages[0]],
-            "paths": [f"/opt/{packages[0]}"],
-        }
-        for service, packages in names.items()
-    }
+    services: dict[str, Any] = {id_: {"name": id_, "mode": "enforce"} for id_ in names}
+    for id_, (first, *others) in names.items():
+        services[id_] |= {"packages": {"apt": [first, *others]}, "processes": [first], "paths": [f"/opt/{first}"]}
     section = {"mode": "enforce", "services": services, "settings": {}}
     return {"contact": 'it-security@example.org ("$(id)" \'`id`)', "controls": {"apps": section}}
 
@@ -206,10 +205,8 @@ def test_audit_enforce_and_lift(machine):
     machine.remount("ro")  # an audit writes nothing, and needs nowhere to write
     seen = machine.verb("observe", WECHAT)
     machine.remount("rw")
-    assert {rule: verdict["state"] for rule, verdict in seen.items()} == {
-        "apps/wechat": "noncompliant",
-        "apps/reinstall-gate": "noncompliant",
-    }
+    states = {rule: verdict["state"] for rule, verdict in seen.items()}
+    assert states == dict.fromkeys(("apps/wechat", "apps/reinstall-gate"), "noncompliant")
     package, process = seen["apps/wechat"]["findings"]
     fields = {key: package[key] for key in ("kind", "id", "manager", "version", "scope", "path")}
     assert list(fields.values()) == ["package", "wechat", "dpkg", "4.0", "system", "/opt/wechat"]
@@ -346,10 +343,7 @@ def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine):
     running = machine.start("/opt/wechat/wechat")
     seen = machine.verb("observe", here)["apps/wechat"]
     assert (seen["state"], seen["waiver"]) == ("waived", "w1")
-    assert [(finding["kind"], finding["version"]) for finding in seen["findings"]] == [
-        ("package", "4.0"),
-        ("process", "4.0"),
-    ]
+    assert [(f["kind"], f["version"]) for f in seen["findings"]] == [("package", "4.0"), ("process", "4.0")]
     assert machine.verb("enforce", here)["actions"] == [] and running.poll() is None
     machine.install("wechat-new")  # an update of what is there; the install block leaves that to the next run
     seen = machine.verb("observe", here)["apps/wechat"]
@@ -358,80 +352,58 @@ def test_waiver_for_a_version_of_a_package_covers_no_other_version(machine):
     assert running.wait(timeout=LONGEST) != 0
 
 
-class TestNothingElseGoes:
-    def test_a_package_that_others_need_stays_and_the_rest_goes(self, machine):
-        machine.install("wechat", "wechat-moments", "linuxqq")
-        before = machine.installed()
-        done = machine.verb("enforce", plan(wechat=["wechat"], qq=["linuxqq"]))
-        assert done["refused"] == [["apps/wechat", "wechat", "would also remove wechat-moments"]]
-        assert machine.installed() == before - {"linuxqq"}
+NEEDED = ("wechat", "wechat-moments", "linuxqq")
+CLEAN = "apt-mark auto viber-library; echo 'APT::Get::AutomaticRemove true; APT::Get::Purge true;' >/etc/apt/apt.conf"
+RELEASE = "echo 'APT::Default-Release \"stable\";' >/etc/apt/apt.conf.d/99release"
 
-    @pytest.mark.slow
-    def test_removal_installs_no_alternative(self, machine):
-        machine.install("linuxqq", "qq-or-tim")
-        machine.sh(REPOSITORY)
-        before = machine.installed()
-        assert machine.sh("apt-get --simulate remove linuxqq").stdout.count("Inst tim") == 1  # what apt alone would do
-        done = machine.verb("enforce", plan(qq=["linuxqq"]))
-        assert done["refused"] == [["apps/qq", "linuxqq", "would also remove qq-or-tim"]]
-        assert machine.installed() == before
-        machine.run("apt-get", "install", "-y", "tim", "linuxqq-")  # and apt still knows its repositories
 
-    def test_an_apt_that_cleans_up_by_default_does_not(self, machine):
-        machine.install("viber-library", "viber")
-        machine.run("apt-mark", "auto", "viber-library")
-        machine.sh('echo \'APT::Get::AutomaticRemove "true"; APT::Get::Purge "true";\' >/etc/apt/apt.conf.d/99clean')
-        before = machine.installed()
-        assert machine.verb("enforce", plan(viber=["viber"]))["error"] is None
-        assert machine.installed() == before - {"viber"}
+@pytest.mark.parametrize(
+    ("installed", "script", "services", "reason", "removed_names"),
+    [
+        (NEEDED, ":", {"wechat": ["wechat"], "qq": ["linuxqq"]}, "would also remove wechat-moments", {"linuxqq"}),
+        (NEEDED, "rm /usr/bin/apt-get", {"wechat": ["wechat"], "qq": ["linuxqq"]}, "break wechat-moments", {"linuxqq"}),
+        (("viber-library", "viber"), CLEAN, {"viber": ["viber"]}, "", {"viber"}),
+        (("wechat",), RELEASE, {"wechat": ["wechat"]}, "", {"wechat"}),
+        (("wechat",), "apt-mark hold wechat", {"wechat": ["wechat"]}, "apt-mark unhold wechat", set()),
+        # A package of others that is half configured is not touched either.
+        (("wechat",), "dpkg -i /debs/broken.deb || :", {"wechat": ["wechat"]}, "not configured: broken", set()),
+    ],
+)
+def test_removal_takes_no_other_package_along(machine, installed, script, services, reason, removed_names):
+    machine.install(*installed)
+    machine.sh(script)
+    before = machine.installed()
+    done = machine.verb("enforce", plan(**services))
+    assert done["error"] is None and [rule for rule, _, _ in done["refused"]] == ["apps/wechat"] * bool(reason)
+    assert all(reason in text for _, _, text in done["refused"]) and machine.installed() == before - removed_names
 
-    def test_an_apt_that_prefers_a_release_removes_too(self, machine):
-        machine.install("wechat")
-        machine.sh("echo 'APT::Default-Release \"stable\";' >/etc/apt/apt.conf.d/99release")
-        assert machine.verb("enforce", WECHAT)["error"] is None and "wechat" not in machine.installed()
 
-    def test_a_package_on_hold_stays(self, machine):
-        machine.install("wechat")
-        machine.run("apt-mark", "hold", "wechat")
-        [[rule, _, reason]] = machine.verb("enforce", WECHAT)["refused"]
-        assert rule == "apps/wechat" and "apt-mark unhold wechat" in reason and "wechat" in machine.installed()
+@pytest.mark.slow
+def test_removal_installs_no_alternative(machine):
+    machine.install("linuxqq", "qq-or-tim")
+    machine.sh(REPOSITORY)
+    before = machine.installed()
+    assert machine.sh("apt-get --simulate remove linuxqq").stdout.count("Inst tim") == 1  # what apt alone would do
+    done = machine.verb("enforce", plan(qq=["linuxqq"]))
+    assert done["refused"] == [["apps/qq", "linuxqq", "would also remove qq-or-tim"]]
+    assert machine.installed() == before
+    machine.run("apt-get", "install", "-y", "tim", "linuxqq-")  # and apt still knows its repositories
 
-    def test_a_half_configured_package_of_others_is_reported_and_not_touched(self, machine):
-        machine.install("wechat")
-        machine.run("dpkg", "-i", "/debs/broken.deb", check=False)
-        [[rule, _, reason]] = machine.verb("enforce", WECHAT)["refused"]
-        assert rule == "apps/wechat" and "not configured: broken" in reason
-        assert {"wechat", "broken"} <= machine.installed()
 
-    def test_a_dpkg_of_others_that_was_killed_is_reported_and_left(self, machine):
-        machine.install("wechat", "weechat")
-        machine.sh("dpkg-query -s weechat >/var/lib/dpkg/updates/0000")  # what dpkg was about to note
-        for _ in range(2):
-            assert "dpkg was interrupted" in machine.verb("enforce", WECHAT)["error"]
-        assert machine.sh("ls /var/lib/dpkg/updates").stdout == "0000\n" and "wechat" in machine.installed()
-        machine.sh("dpkg --configure -a")  # the administrator's word
-        assert machine.verb("enforce", WECHAT)["error"] is None
-
-    def test_without_apt_dpkg_does_it(self, machine):
-        machine.install("wechat", "wechat-moments", "linuxqq")
-        machine.sh("rm /usr/bin/apt-get")
-        before = machine.installed()
-        done = machine.verb("enforce", plan(wechat=["wechat"], qq=["linuxqq"]))
-        assert done["refused"] == [["apps/wechat", "wechat", "would break wechat-moments"]]
-        assert machine.installed() == before - {"linuxqq"}
+def test_dpkg_of_others_that_was_killed_is_reported_and_left(machine):
+    machine.install("wechat", "weechat")
+    machine.sh("dpkg-query -s weechat >/var/lib/dpkg/updates/0000")  # what dpkg was about to note
+    for _ in range(2):
+        assert "dpkg was interrupted" in machine.verb("enforce", WECHAT)["error"]
+    assert machine.sh("ls /var/lib/dpkg/updates").stdout == "0000\n" and "wechat" in machine.installed()
+    machine.sh("dpkg --configure -a")  # the administrator's word
+    assert machine.verb("enforce", WECHAT)["error"] is None
 
 
 def test_apt_locked_by_another_package_manager_is_an_error(machine):
     machine.install("wechat")
-    lock = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
-    lock += "; print('locked', flush=True); time.sleep(60)"
-    holder = subprocess.Popen([*machine.enter, "python3", "-c", lock], stdout=subprocess.PIPE)
-    assert holder.stdout is not None
-    holder.stdout.readline()
-    done = machine.verb("enforce", WECHAT)
-    holder.kill()
-    holder.wait()
-    holder.stdout.close()
+    with machine.locked("/var/lib/dpkg/lock-frontend"):
+        done = machine.verb("enforce", WECHAT)
     assert "Unable to acquire the dpkg frontend lock" in done["error"]
     assert machine.verb("observe", WECHAT)["apps/wechat"]["state"] == "noncompliant"
     assert machine.verb("observe", WECHAT)["apps/reinstall-gate"]["state"] == "compliant"  # the rest was done

@@ -12,7 +12,7 @@ from conftest import require_root, require_tool
 from patience import LONGEST, until
 from proscribe.controller.report.text import reinstalling
 from proscribe.model import removed
-from test_apps_real_dpkg import DRIVER, SOURCE
+from test_apps_real_dpkg import DRIVER, SOURCE, start_apart
 from throwaway import pasted
 
 PYTHON = "/usr/bin/python3"  # one that is not in root's home, which is covered
@@ -88,16 +88,9 @@ class Machine:
     def __init__(self, repository: Path, scratch: Path) -> None:
         users = scratch / "users"
         users.write_text("".join(f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in USERS.items()))
-        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SETUP, "sh"]
-        self.keeper = subprocess.Popen(
-            [*unshare, str(SOURCE), str(repository), str(users), WECHAT],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.keeper.stdout is not None and self.keeper.stdout.readline() == "ready\n"
-        child = Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children").read_text().split()[0]
-        self.enter = ["nsenter", "--target", child, "--mount", "--pid", "--wd"]
+        words = (SOURCE, repository, users, WECHAT)
+        self.keeper, shell = start_apart(SETUP, *words, options=["--mount-proc"])
+        self.enter = ["nsenter", "--target", shell, "--mount", "--pid", "--wd"]
 
     def stop(self) -> None:
         self.keeper.kill()
@@ -111,9 +104,8 @@ class Machine:
         return [*self.enter, *become, "env", "-i", f"HOME=/home/{user}", "PATH=/usr/bin", *command]
 
     def run(self, user: str, *command: str, **options: Any) -> str:
-        done = subprocess.run(
-            self.command(user, *command), capture_output=True, text=True, check=False, timeout=LONGEST, **options
-        )
+        options |= {"capture_output": True, "text": True, "timeout": LONGEST}
+        done = subprocess.run(self.command(user, *command), check=False, **options)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 

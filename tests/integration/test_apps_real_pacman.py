@@ -20,13 +20,11 @@ def packages(tmp_path_factory):
     """Made packages, each with a program `/opt/<name>/<name>`."""
     directory = tmp_path_factory.mktemp("pacman")
     directory.chmod(0o755)
-    build(directory, "wechat-bin", "4.0-1")
-    build(directory, "wechat-bin", "1:4.1-2")
-    build(directory, "wechat-theme", "1-1", "depend = wechat-bin")
-    build(directory, "weechat", "4.6-1")
-    build(directory, "qq-or-tim", "1-1", "depend = linuxqq>=1")
+    for name, version in (("wechat-bin", "4.0-1"), ("wechat-bin", "1:4.1-2"), ("weechat", "4.6-1"), ("tim", "1-1")):
+        build(directory, name, version)
     build(directory, "linuxqq", "3.2-1")
-    build(directory, "tim", "1-1")
+    build(directory, "wechat-theme", "1-1", "depend = wechat-bin")
+    build(directory, "qq-or-tim", "1-1", "depend = linuxqq>=1")
     offered = ("wechat-bin-1_4.1-2", "wechat-theme-1-1", "weechat-4.6-1")
     archive(directory / "made.db", dict(map(entry, [directory / f"{package}-any.pkg.tar.gz" for package in offered])))
     return directory
@@ -44,14 +42,9 @@ def entry(file: Path) -> tuple[str, str]:
     with tarfile.open(file) as tar:
         info = (tar.extractfile(".PKGINFO") or io.BytesIO()).read().decode()
     values = dict(line.split(" = ") for line in info.splitlines())
-    fields = {
-        "FILENAME": file.name,
-        "NAME": values["pkgname"],
-        "VERSION": values["pkgver"],
-        "ARCH": "any",
-        "ISIZE": "1",
-    }
-    fields |= {"CSIZE": str(file.stat().st_size), "SHA256SUM": hashlib.sha256(file.read_bytes()).hexdigest()}
+    fields = {"FILENAME": file.name, "NAME": values["pkgname"], "VERSION": values["pkgver"], "ARCH": "any"}
+    fields |= {"ISIZE": "1", "CSIZE": str(file.stat().st_size)}
+    fields["SHA256SUM"] = hashlib.sha256(file.read_bytes()).hexdigest()
     fields |= {"DEPENDS": values["depend"]} if "depend" in values else {}
     place = f"{values['pkgname']}-{values['pkgver']}/desc"
     return place, "".join(f"%{name}%\n{value}\n\n" for name, value in fields.items())

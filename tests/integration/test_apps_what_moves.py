@@ -1,6 +1,5 @@
 """What an enforcing run takes of users' files, and what it leaves: real accounts, real owners, real AppImages."""
 
-import datetime
 import os
 import shutil
 import subprocess
@@ -10,10 +9,9 @@ from typing import Any
 
 import made_apps as made
 import pytest
+from attacked_host import compile_catalogue
 from conftest import require_root, require_tool
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.plans.compiling import compile_plan
-from proscribe.controller.compile.restrictions import read_restrictions
+from proscribe.base import elf
 from proscribe.host.controls import apps
 from proscribe.host.controls.applying import carry_out
 from proscribe.host.controls.apps.portable import evidence
@@ -21,14 +19,12 @@ from proscribe.host.controls.apps.quarantine import manifest, operator
 from proscribe.host.controls.base import Changes
 from proscribe.host.system import Host
 
-PROJECT = Path(__file__).resolve().parents[2]
 ALICE, BOB, MALLORY = 61234, 61235, 61236  # accounts that no other process has
 
 
 @pytest.fixture(scope="module")
 def plan():
-    restrictions = read_restrictions({}, str)
-    return dict(compile_plan(load([PROJECT / "catalog"]), restrictions, [], datetime.date(2026, 1, 1)))
+    return compile_catalogue()
 
 
 @pytest.fixture
@@ -78,14 +74,10 @@ def test_in_a_folder_of_several_owners_only_the_programs_owner_loses_files(machi
     shared = machine / "srv/projects/Telegram"
     shared.mkdir(parents=True)
     shared.chmod(0o1777)
-    for name, content, uid in (
-        ("Telegram", made.elf(), MALLORY),
-        ("Updater", made.elf(), MALLORY),
-        ("libbob.so", made.elf(), BOB),
-        ("thesis.odt", b"PK\x03\x04", ALICE),
-        ("libroot.so", made.elf(), 0),
-    ):
-        (shared / name).write_bytes(content)
+    (shared / "thesis.odt").write_bytes(b"PK\x03\x04")
+    os.chown(shared / "thesis.odt", ALICE, ALICE)
+    for name, uid in (("Telegram", MALLORY), ("Updater", MALLORY), ("libbob.so", BOB), ("libroot.so", 0)):
+        (shared / name).write_bytes(made.elf())
         (shared / name).chmod(0o755)
         os.chown(shared / name, uid, uid)
     enforce(machine, plan)
@@ -116,12 +108,7 @@ def test_thesis_beside_telegram_stays_and_is_named(machine, plan):
         {"Documents/WeChat/contract.pdf": b"%PDF-1.7"},
         {"work/telegram/proposal.odt": b"PK", "work/telegram/run.sh": b"#!/bin/sh\n"},
         {"Telegram/thesis.odt": b"PK"},
-        {
-            "src/psi/psi.desktop": made.entry("psi"),
-            "src/psi/configure": b"#!/bin/sh\n",
-            "src/psi/src/main.cpp": b"int main() {}",
-            "src/psi/.git/config": b"[core]",
-        },
+        {"src/psi/psi.desktop": made.entry("psi"), "src/psi/configure": b"#!/bin/sh\n", "src/psi/main.cpp": b"int"},
         {"src/psi/psi.desktop": made.entry("psi"), "src/psi/psi": made.elf(), "src/psi/main.cpp": b"int main() {}"},
         {".local/bin/chisel": b"#!/bin/sh\n", "bin/xray": made.elf(), "bin/clash": made.go("example.org/clash")},
     ],
@@ -155,56 +142,49 @@ def test_tunnels_in_one_file(machine, plan):
         "sing-box": "github.com/sagernet/sing-box/cmd/sing-box",
         "chisel": "github.com/jpillora/chisel",
         "frpc": "github.com/fatedier/frp/cmd/frpc",
+        "hugo": "github.com/gohugoio/hugo",
     }
     home = machine / "home/alice"
     made.put(home / ".local/bin", {name: made.go(package) for name, package in tools.items()}, ALICE)
-    made.put(home / ".local/bin", {"hugo": made.go("github.com/gohugoio/hugo")}, ALICE)
     enforce(machine, plan)
     assert listed(home / ".local/bin") == ["hugo"]
 
 
 @pytest.mark.parametrize("tool", ["promtool", "runc"])
 def test_binaries_of_the_go_compiler_are_read(tool):
-    from proscribe.base import elf
-
     read = evidence.content(Host(), require_tool(tool))
     binary = elf.read(read)
     assert binary and elf.go_package(read, binary).rpartition("/")[2] == tool
 
 
-def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: str, update: bytes = b"") -> None:
-    """An AppImage with an archive that mksquashfs has made."""
-    inside = place / "inside"
+def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: str) -> None:
+    """Write an AppImage with an archive of mksquashfs."""
+    inside, archive = place / "inside", place / "archive"
     made.put(inside, files)
-    archive = place / "archive"
-    subprocess.run(
-        ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"], check=True, capture_output=True
-    )
-    (place / name).write_bytes(made.elf({".upd_info": update + b"\0"}, b"AI\x02") + archive.read_bytes())
+    command = ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"]
+    subprocess.run(command, check=True, capture_output=True)
+    (place / name).write_bytes(made.elf({".upd_info": b"\0"}, b"AI\x02") + archive.read_bytes())
     (place / name).chmod(0o755)
     shutil.rmtree(inside)
     archive.unlink()
 
 
-def of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
-    return {
-        f"{desktop or program}.desktop": made.entry(program, **more),
-        f"usr/bin/{program}": made.elf(),
-        "AppRun": b"#!/bin/sh\n",
-    }
+def image_of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
+    entry = {f"{desktop or program}.desktop": made.entry(program, **more)}
+    return {**entry, f"usr/bin/{program}": made.elf(), "AppRun": b"#!/bin/sh\n"}
 
 
 @pytest.mark.parametrize(
     ("name", "files", "compression", "moves"),
     [
-        ("Signal-7.1.AppImage", of("signal-desktop"), "gzip", True),
-        ("WeChatLinux_x86_64.AppImage", of("wechat", categories="Utility;"), "xz", True),
-        ("Session.AppImage", of("session-desktop"), "lzma", True),
+        ("Signal-7.1.AppImage", image_of("signal-desktop"), "gzip", True),
+        ("WeChatLinux_x86_64.AppImage", image_of("wechat", categories="Utility;"), "xz", True),
+        ("Session.AppImage", image_of("session-desktop"), "lzma", True),
         # The same name, and another program
-        ("Session.AppImage", of("session", "io.example.Session", categories="Utility;"), "gzip", False),
-        ("Fractal.AppImage", of("fractal", categories="Graphics;Math;"), "xz", False),
-        ("Signal.AppImage", of("signal-generator"), "gzip", False),
-        ("WeChat.AppImage", of("wechat"), "lzo", False),  # Python does not unpack it, so the name alone counts
+        ("Session.AppImage", image_of("session", "io.example.Session", categories="Utility;"), "gzip", False),
+        ("Fractal.AppImage", image_of("fractal", categories="Graphics;Math;"), "xz", False),
+        ("Signal.AppImage", image_of("signal-generator"), "gzip", False),
+        ("WeChat.AppImage", image_of("wechat"), "lzo", False),  # Python does not unpack it, so the name alone counts
     ],
 )
 def test_appimages_by_what_is_in_them(machine, plan, name, files, compression, moves):

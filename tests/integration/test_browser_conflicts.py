@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_setup import HERE, enforce, in_place_of_etc, put, real_plan
+from browser_setup import enforce, put, read_policies, real_plan
 from conftest import require_tool
 from proscribe.host.controls.browser import packaged
 from proscribe.host.controls.browser.chromium_folder import Folder
@@ -42,7 +42,7 @@ def test_our_merge_of_several_policy_files_is_that_of_chromium(files, tree):
     put(tree, {f"{MANAGED}/{name}": content for name, content in files.items()})
     enforce(tree, plan)
     folder = Folder(Host(str(tree)), CHROMIUM, rules(plan["controls"]["browser"]))
-    policies = in_place_of_etc(tree, HERE / "browser_policies.py", "--browser", "chromium")["policies"]
+    policies = read_policies(tree)["policies"]
     its = {name: policies.get(name, {}) for name in LISTS}
     taken = {name: sorted(one.get("value", []) if "error" not in one else []) for name, one in its.items()}
     assert taken == {name: sorted(folder.effective(name)) for name in LISTS}, policies

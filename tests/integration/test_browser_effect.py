@@ -3,10 +3,8 @@
 from typing import Any
 
 import pytest
-from browser_setup import PROJECT, connections, enforce, lift, put, unmet
+from browser_setup import enforce, lift, plan_of, put, unmet, visits
 from conftest import require_tool
-from proscribe.controller.compile.catalogue.loading import load
-from proscribe.controller.compile.plans.browsers import places
 
 SERVICES = {
     "gmail": {"domains": ["mail.google.com"], "urls": ["mail.google.com/mail"]},
@@ -17,38 +15,21 @@ SERVICES = {
     "closed": {"domains": ["closed.test"], "allow": ["open.closed.test"]},
     "again": {"domains": ["again.open.closed.test"]},
 }
-RESTRICTED = [
-    "https://mail.google.com/",
-    "https://web.whatsapp.com/",
-    "https://www.dropbox.com/",
-    "https://proton.me/drive/folder",
-    "https://web.telegram.org/",
-    "https://www.closed.test/",
-    "https://again.open.closed.test/",
-]
+HOSTS = ("mail.google.com", "web.whatsapp.com", "www.dropbox.com", "web.telegram.org", "www.closed.test")
+RESTRICTED = [f"https://{name}/" for name in (*HOSTS, "again.open.closed.test", "proton.me/drive/folder")]
 PERMITTED = [
-    "https://www.example.org/",
-    "https://proton.me/mail",
-    "https://api.telegram.org/",
-    "https://open.closed.test/",
+    f"https://{name}/" for name in ("www.example.org", "proton.me/mail", "api.telegram.org", "open.closed.test")
 ]
 OWN = ["https://www.example.net/", "https://www.example.com/"]  # what the organisation itself blocks
-OWN_FILES = {
+MANAGED = "/etc/chromium/policies/managed"
+BLOCK = ["*://www.example.net/*", "*://*.www.example.com/*"]
+OWN_FILES: dict[str, dict[str, Any]] = {
     "chromium": {
-        "/etc/chromium/policies/managed/10-organisation.json": {"URLBlocklist": ["www.example.net"]},
-        "/etc/chromium/policies/managed/zz-organisation.json": {"URLBlocklist": ["www.example.com"]},
+        f"{MANAGED}/10-organisation.json": {"URLBlocklist": ["www.example.net"]},
+        f"{MANAGED}/zz-organisation.json": {"URLBlocklist": ["www.example.com"]},
     },
-    "firefox": {
-        "/etc/firefox/policies/policies.json": {
-            "policies": {"WebsiteFilter": {"Block": ["*://www.example.net/*", "*://*.www.example.com/*"]}}
-        }
-    },
+    "firefox": {"/etc/firefox/policies/policies.json": {"policies": {"WebsiteFilter": {"Block": BLOCK}}}},
 }
-
-
-def section() -> dict[str, Any]:
-    services = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in SERVICES.items()}
-    return {"mode": "enforce", "services": services, "settings": {"browsers": {"dns_over_https": "blocked"}}}
 
 
 @pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
@@ -56,13 +37,11 @@ def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(name, too
     require_tool(tool)
     put(tree, OWN_FILES[name])
     before = {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[name]}
-    plan = {"browsers": places(load([PROJECT / "catalog"])), "controls": {"browser": section()}}
+    plan = plan_of(SERVICES, {"dns_over_https": "blocked"})
     enforce(tree, plan)
     assert unmet(tree, plan) == []
-    counted = connections(tree, name, RESTRICTED + OWN + PERMITTED)
-    assert [url for url in RESTRICTED + OWN if counted[url]] == []
-    assert [url for url in PERMITTED if not counted[url]] == []
+    opened = {url for url, (hits, _) in visits(tree, name, RESTRICTED + OWN + PERMITTED).items() if hits}
+    assert opened == set(PERMITTED)
     lift(tree, plan)
-    counted = connections(tree, name, RESTRICTED[:2])
-    assert [url for url in RESTRICTED[:2] if not counted[url]] == []
+    assert all(hits for hits, _ in visits(tree, name, RESTRICTED[:2]).values())
     assert {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[name]} == before
