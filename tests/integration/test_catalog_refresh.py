@@ -3,6 +3,8 @@
 import datetime
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,8 +37,7 @@ decided:
 checked: 2026-01-02
 networks_checked: 2026-01-02
 notes: A test's.
-sources:
-  - a test
+sources: [a test]
 """
 FEED = "---\nid: birds\nname: Birds\nservice: parrot\nkind: domains\nchecked: 2026-01-02\nsources: [a test]\n"
 AGREEING = FEED.replace("id: birds", "id: flocks").replace("checked:", "agreement: '2'\nchecked:")
@@ -102,7 +103,7 @@ def refresh(catalog, pair, capsys):
     return call
 
 
-@pytest.mark.parametrize("id_", [one[0] for one in PUBLISHERS if one[0] != "tor"])
+@pytest.mark.parametrize("id_", [id_ for id_, *_ in PUBLISHERS if id_ != "tor"])
 def test_an_unchanged_list_changes_nothing_but_the_record(refresh, catalog, id_):
     before = content(catalog)
     assert refresh(id_) == (0, f"{UNCHANGED.get(id_, id_)}: unchanged\n")
@@ -173,10 +174,10 @@ def test_a_redirection_to_https_is_followed(refresh, publisher):
     assert refresh("birds") == (0, "birds: unchanged\n")
 
 
-@pytest.mark.parametrize(
-    ("id_", "file"),
-    [("nets", "instant_messaging/parrot.yml"), ("birds", "feeds/birds.txt"), ("birds", "feeds/birds.yml")],
-)
+EDITED = [("nets", "instant_messaging/parrot.yml"), ("birds", "feeds/birds.txt"), ("birds", "feeds/birds.yml")]
+
+
+@pytest.mark.parametrize(("id_", "file"), EDITED)
 def test_an_edit_made_while_a_list_is_fetched_is_not_lost(refresh, catalog, publisher, id_, file):
     def slow(request: Requests) -> None:
         (catalog / file).write_text((catalog / file).read_text() + "# an operator's remark\n")
@@ -215,11 +216,8 @@ def test_a_wrong_list_changes_nothing_and_says_why(refresh, catalog, publisher, 
 def test_a_wrong_list_keeps_no_other_back(refresh, catalog, publisher):
     publisher.answers |= {"birds": "", "nets": "8.8.4.0/24\n8.34.208.0/20\n"}
     code, printed = refresh("birds", "nets")
-    assert (
-        code == 1
-        and "nets: 1 new" in printed
-        and "8.34.208.0/20" in (catalog / "instant_messaging/parrot.yml").read_text()
-    )
+    assert code == 1 and "nets: 1 new" in printed
+    assert "8.34.208.0/20" in (catalog / "instant_messaging/parrot.yml").read_text()
 
 
 def test_a_publisher_whom_nobody_vouches_for_is_not_believed(catalog, capsys):
@@ -244,3 +242,37 @@ def test_lists_come_out_of_a_folder_where_no_publisher_is_reached(refresh, catal
     code, printed = refresh("birds", "nets", "--from", str(folder))
     assert code == 1 and "birds: 1 new" in printed and "nets: refused" in printed and "No such file" in printed
     assert "checked: 2026-09-21" in (catalog / "feeds/birds.yml").read_text()
+
+
+def git(top: Path, *words: str) -> str:
+    who = ["-c", "user.name=a", "-c", "user.email=a@x.example"]
+    return subprocess.run(["git", *who, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.slow
+def test_scheduled_refresh_makes_a_branch_of_the_policy_repository(tmp_path, project):
+    require_tool("openssl")
+    top, feed = tmp_path / "ours", FEED.replace("birds", "our_birds").replace("parrot", "tor")
+    (top / "policy/feeds").mkdir(parents=True)
+    (top / "inventory.yml").write_text("all: {hosts: {web01: {proscribe_catalog_dirs: [policy]}}}\n")
+    (top / "policy/feeds/our_birds.yml").write_text(feed)
+    (top / "policy/feeds/our_birds.txt").write_text("finch.example\n")
+    with published(certificate(tmp_path), {"birds": "finch.example\nwren.example\n"}) as server:
+        url = f"https://127.0.0.1:{server.server_port}/birds"
+        row = f"- {{id: birds, url: {url}, format: lines, into: feed, of: our_birds, least: 1}}\n"
+        (top / "policy/publishers.yml").write_text(row)
+        for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=policy"]):
+            git(top, *words)
+        # The project's own publishers are not reached: each is refused, and keeps the organisation's list from nothing.
+        environment = {"SSL_CERT_FILE": str(tmp_path / "ca.pem"), "PROSCRIBE_REPORTS": str(tmp_path / "reports")}
+        environment |= {"https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"}
+        environment["PROSCRIBE_ANSIBLE_PLAYBOOK"] = str(Path(sys.executable).with_name("ansible-playbook"))
+        command = [str(project / "proscribe"), "scheduled", "catalog", "--", "-i", str(top / "inventory.yml")]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "our_birds.txt" in done.stdout and "  + wren.example" in done.stdout
+    assert "telegram_networks: refused, nothing is changed: it could not be fetched" in done.stdout
+    [branch] = [line.strip() for line in git(top, "branch", "--list", "proscribe/*").splitlines()]
+    assert git(top, "show", f"{branch}:policy/feeds/our_birds.txt") == "finch.example\nwren.example"
+    assert git(top, "status", "--porcelain") == "" and "could not be sent" not in done.stderr
+    assert (top / "policy/feeds/our_birds.txt").read_text() == "finch.example\n"

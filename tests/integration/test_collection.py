@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machines import ANSIBLE, PROJECT, Machine, booted
@@ -14,8 +15,7 @@ from patience import LONGEST
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 COLLECTION = "proscribe.ban"
 APP = "telegram-desktop"
-# The organisation has its own stdout callback and one more callback. Nothing here names the collection: it is where all
-# of their collections are.
+# The team has callbacks of its own. Nothing here names the collection: it is where all of their collections are.
 CONFIG = """\
 [defaults]
 inventory = inventories/prod/hosts.yml,inventories/lab
@@ -41,60 +41,32 @@ class CallbackModule(CallbackBase):
         self._display.display(f"team_count: {len(stats.processed)} hosts")
 """
 SITE = """\
-- name: Our own setup, which needs facts
-  hosts: all
-  gather_facts: true
-  tags: [base]
-  roles: [motd]
-
-- name: The ban
-  import_playbook: proscribe.ban.enforce
-
+- {name: Our own setup, hosts: all, gather_facts: true, tags: [base], roles: [motd]}
+- {name: The ban, import_playbook: proscribe.ban.enforce}
 - name: Afterwards
   hosts: all
   gather_facts: false
   tasks:
-    - name: Facts are still there
-      ansible.builtin.copy:
-        content: "{{ ansible_facts.distribution }}\\n"
-        dest: /etc/team-after
-        mode: "0644"
+    - ansible.builtin.copy: {content: "{{ ansible_facts.distribution }}\\n", dest: /etc/team-after, mode: "0644"}
 """
-ROLE = """\
-- name: Our message
-  ansible.builtin.copy:
-    content: "team\\n"
-    dest: /etc/team-motd
-    mode: "0644"
-"""
-ROLES = """\
-- name: One control, as a role
-  hosts: all
-  gather_facts: true
-  roles: [proscribe.ban.dns_filter]
-"""
+ROLE = '- ansible.builtin.copy: {content: "team\\n", dest: /etc/team-motd, mode: "0644"}\n'
 MODULES = """\
-- name: Single modules in tasks of our own
-  hosts: all
+- hosts: all
   gather_facts: false
   module_defaults:
     group/proscribe.ban.controls:
       plan: "{{ proscribe_compiled | proscribe.ban.proscribe_plan(inventory_hostname) }}"
     proscribe.ban.compliance_state: {probe: false}
   tasks:
-    - name: Compile
-      proscribe.ban.compile_plans:
-        mode: audit
+    - proscribe.ban.compile_plans: {mode: audit}
       run_once: true
       register: proscribe_compiled
-    - name: Observe
-      proscribe.ban.compliance_state:
+    - proscribe.ban.compliance_state:
       register: observed
     - name: Enforce it with the plan of the group
       proscribe.ban.host_firewall:
       register: enforced
-    - name: Say what came of it
-      ansible.builtin.copy:
+    - ansible.builtin.copy:
         content: "{{ observed.record.state }} {{ enforced.changed }}\\n"
         dest: /etc/team-modules
         mode: "0644"
@@ -102,15 +74,8 @@ MODULES = """\
 VARIABLES = "proscribe_categories: [instant_messaging]\nproscribe_catalog_dirs: [policy/services]\n"
 SERVICE = """\
 ---
-id: crow
-name: Crow
-category: instant_messaging
-vendor: Crow Ltd
-enforce: true
-audience: consumer
-domains: [crow-chat.example]
-sources: [a test]
-
+{id: crow, name: Crow, category: instant_messaging, vendor: Crow Ltd, enforce: true, audience: consumer,
+ domains: [crow-chat.example], sources: [a test]}
 """
 FAKE_APP = """\
 set -e
@@ -133,7 +98,6 @@ class Team:
             "our_callbacks/team_count.py": CALLBACK,
             "our_roles/motd/tasks/main.yml": ROLE,
             "site.yml": SITE,
-            "roles.yml": ROLES,
             "modules.yml": MODULES,
             "policy/services/instant_messaging/crow.yml": SERVICE,
             "inventories/prod/group_vars/all.yml": VARIABLES,
@@ -147,33 +111,20 @@ class Team:
         (directory / "inventories/lab/group_vars").mkdir()
 
     def ansible(self, *words: str, code: int = 0, **environment: str) -> str:
-        """What ansible-playbook prints, of which the exit code is that one."""
         return self.run([f"{ANSIBLE}-playbook", *words], code, environment)
 
     def run(self, argv: list[str], code: int, environment: dict[str, str] | None = None) -> str:
-        """What a command prints in the project."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PROSCRIBE_"))}
-        done = subprocess.run(
-            argv,
-            cwd=self.directory,
-            env={**own, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode == code, said
-        return said
-
-    def report(self) -> dict[str, object]:
-        """The newest report, in the project."""
-        found: dict[str, object] = json.loads((self.reports / "newest/report.json").read_text())
-        return found
+        own |= {"ANSIBLE_NOCOLOR": "1", **(environment or {})}
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        done = subprocess.run(argv, cwd=self.directory, env=own, timeout=LONGEST, **options)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def states(self) -> dict[str, int]:
-        """How many hosts of the newest report have which state."""
-        return {state: count for state, count in self.report()["summary"]["hosts"].items() if count}  # type: ignore[index]
+        """Return how many hosts of the newest report have which state."""
+        report = json.loads((self.reports / "newest/report.json").read_text())
+        return {state: count for state, count in report["summary"]["hosts"].items() if count}
 
 
 def contents(directory: Path) -> dict[str, tuple[int, str]]:
@@ -203,9 +154,11 @@ def team(tmp_path_factory):
 
 def test_an_audit_without_a_word_in_ansible_cfg(team):
     team.hosts[0].run("sh", "-c", FAKE_APP, "sh", APP)
-    said = team.ansible("proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", code=10)
-    assert "2 hosts: 2 noncompliant" in said and "team_count: 2 hosts" in said
-    assert f"ansible-playbook --check --diff {COLLECTION}.enforce" in said, "the command that comes next can be pasted"
+    printed = team.ansible("proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", code=10)
+    assert "2 hosts: 2 noncompliant" in printed and "team_count: 2 hosts" in printed
+    assert f"ansible-playbook --check --diff {COLLECTION}.enforce" in printed, (
+        "the command that comes next can be pasted"
+    )
     assert team.states() == {"noncompliant": 2}
     assert (team.reports / "latest/report.html").exists() and (team.reports / "history.db").exists()
     records = (team.reports / "newest/hosts.jsonl").read_text()
@@ -213,15 +166,17 @@ def test_an_audit_without_a_word_in_ansible_cfg(team):
 
 
 def test_enforcing_among_plays_of_the_team(team):
-    said = team.ansible("site.yml")
-    assert "2 hosts: 2 repaired" in said and team.states() == {"repaired": 2}
+    printed = team.ansible("site.yml")
+    assert "2 hosts: 2 repaired" in printed and team.states() == {"repaired": 2}
     for host in team.hosts:
         assert (host.run("cat", "/etc/team-motd"), host.run("cat", "/etc/team-after")) == ("team\n", "Debian\n")
         assert "proscribe" in host.run("nft", "list", "tables")
     assert "installed" not in team.hosts[0].run("dpkg-query", "--show", "--showformat=${Status}", APP, check=False)
     # Hosts that store the code are asked by its name, as those of a checkout are.
-    said = team.ansible("proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", ANSIBLE_PIPELINING="1")
-    assert "2 hosts: 2 compliant" in said
+    printed = team.ansible(
+        "proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", ANSIBLE_PIPELINING="1"
+    )
+    assert "2 hosts: 2 compliant" in printed
 
 
 def test_the_checkout_finds_hosts_of_the_collection_compliant(team):
@@ -239,39 +194,35 @@ def test_single_modules_with_a_group_of_defaults(team):
 
 
 def test_the_commands_without_a_playbook(team):
-    said = team.ansible(
-        "proscribe.ban.explain", "-e", "explain_name=whatsapp", "-e", "explain_host=" + team.hosts[0].name
-    )
-    assert "whatsapp (WhatsApp: whatsapp): policy: blocked" in said and team.hosts[1].name not in said
+    limited = f"explain_name=whatsapp explain_host={team.hosts[0].name}"
+    printed = team.ansible("proscribe.ban.explain", "-e", limited)
+    assert "whatsapp (WhatsApp: whatsapp): policy: blocked" in printed and team.hosts[1].name not in printed
     assert "no waivers" in team.ansible("proscribe.ban.waiver", "-e", "waiver_do=list")
-    assert "vendor: Meta" in team.ansible(
-        "proscribe.ban.catalog", "-e", "catalog_do=show", "-e", "catalog_service=whatsapp"
-    )
+    assert "vendor: Meta" in team.ansible("proscribe.ban.catalog", "-e", "catalog_do=show catalog_service=whatsapp")
     assert "nothing changes" in team.ansible("proscribe.ban.diff", "-e", "diff_old=newest")
     assert "trend" in team.ansible("proscribe.ban.report", "-e", "report_since=1d")
     assert "0 items" in team.ansible("proscribe.ban.quarantine")
-    said = team.ansible("proscribe.ban.catalog", "-e", "catalog_do=show", "-e", "catalog_url=x", code=2)
-    assert "catalog_url: found an unknown variable, expected one of catalog_do, catalog_service, " in said
-    said = team.ansible("proscribe.ban.explain", "-e", "explain_nmae=whatsapp", code=2)
-    assert "explain_nmae: found an unknown variable, expected explain_name" in said
+    printed = team.ansible("proscribe.ban.catalog", "-e", "catalog_do=show", "-e", "catalog_url=x", code=2)
+    assert "catalog_url: found an unknown variable, expected one of catalog_do, catalog_service, " in printed
+    printed = team.ansible("proscribe.ban.explain", "-e", "explain_nmae=whatsapp", code=2)
+    assert "explain_nmae: found an unknown variable, expected explain_name" in printed
     script = str(team.collection / "plugins/module_utils/proscribe_command.py")
     python = str(ANSIBLE.with_name("python"))
-    answer = json.loads(
-        team.run([python if Path(python).exists() else sys.executable, script, "explain", "x.com", "--json"], 0)
-    )
+    python = python if Path(python).exists() else sys.executable
+    answer = json.loads(team.run([python, script, "explain", "x.com", "--json"], 0))
     assert answer["schema"] == "proscribe/explanation/1"
 
 
 def test_a_schedule_and_a_refresh_from_the_collection_are_refused(team):
-    said = team.ansible("proscribe.ban.schedule", code=2)
-    assert "proscribe_schedule: found 'controller', expected awx or off" in said
-    said = team.ansible("proscribe.ban.catalog", "-e", "catalog_do=refresh", code=2)
-    assert "is in the collection, which its installer alone writes" in said
+    printed = team.ansible("proscribe.ban.schedule", code=2)
+    assert "proscribe_schedule: found 'controller', expected awx or off" in printed
+    printed = team.ansible("proscribe.ban.catalog", "-e", "catalog_do=refresh", code=2)
+    assert "is in the collection, which its installer alone writes" in printed
 
 
 def test_lifting(team):
-    said = team.ansible("proscribe.ban.lift")
-    assert "2 of 2 hosts" in said or "lifted" in said
+    printed = team.ansible("proscribe.ban.lift")
+    assert "2 of 2 hosts" in printed or "lifted" in printed
     for host in team.hosts:
         assert "proscribe" not in host.run("nft", "list", "tables")
         assert not host.there("/var/lib/proscribe") and not host.there("/etc/proscribe")

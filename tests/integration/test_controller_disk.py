@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 from xml.etree import ElementTree
 
 import fleets
@@ -37,11 +38,8 @@ from proscribe_ansible.exit_code import ExitCode
 from proscribe_ansible.reported_run import ReportedRun
 from unit.controller.cli.test_waiver import NEW, Words
 
-TESTS = Path(__file__).parents[1]
-SMALL_KIB, LARGE_KIB, MANY_INODES = 4, 32 * 1024, 10_000
-REASON = re.compile(
-    r"No space left on device|Read-only file system|File too large|disk is full|disk I/O error|readonly"
-)
+LARGE = "size=32768k,nr_inodes=10000"
+REASON = re.compile(r"No space left on|Read-only file system|File too large|disk (is full|I/O error)|readonly")
 
 
 class Disk:
@@ -50,25 +48,20 @@ class Disk:
     def __init__(self, place: Path) -> None:
         self.place = place
         place.mkdir()
-        self._mount(f"size={LARGE_KIB}k,nr_inodes={MANY_INODES}", "-t", "tmpfs", "tmpfs")
+        self._mount(LARGE, "-t", "tmpfs", "tmpfs")
 
     def _mount(self, options: str, *more: str) -> None:
         subprocess.run(["mount", "-o", options, *more, str(self.place)], check=True, capture_output=True)
 
-    def leave_kib(self, room: int) -> None:
+    def leave(self, kind: str, room: int) -> None:
         seen = os.statvfs(self.place)
-        used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize // 1024
-        self._mount(f"remount,size={used + room}k")
-
-    def leave_inodes(self, room: int) -> None:
-        seen = os.statvfs(self.place)
-        self._mount(f"remount,nr_inodes={seen.f_files - seen.f_ffree + room}")
-
-    def make_read_only(self) -> None:
-        self._mount("remount,ro")
+        size = (seen.f_blocks - seen.f_bfree) * seen.f_frsize // 1024 + room
+        inodes = seen.f_files - seen.f_ffree + room
+        limits = {"KiB": f"size={size}k", "inodes": f"nr_inodes={inodes}", "read-only": "ro"}
+        self._mount(f"remount,{limits[kind]}")
 
     def make_large(self) -> None:
-        self._mount(f"remount,rw,size={LARGE_KIB}k,nr_inodes={MANY_INODES}")
+        self._mount(f"remount,rw,{LARGE}")
 
     def end(self) -> None:
         subprocess.run(["umount", "--lazy", str(self.place)], check=True)
@@ -110,57 +103,33 @@ def with_room(disk: Disk, kind: str, room: int) -> Iterator[None]:
     """The disk with so much room of a kind; large again afterwards."""
     with contextlib.ExitStack() as stack:
         stack.callback(disk.make_large)
-        if kind == "KiB":
-            disk.leave_kib(room)
-        elif kind == "inodes":
-            disk.leave_inodes(room)
-        elif kind == "read-only":
-            disk.make_read_only()
-        else:
+        if kind == "KiB a file":
             stack.enter_context(files_of_at_most(room * 1024))
+        else:
+            disk.leave(kind, room)
         yield
 
 
 HOSTS = [f"web{number:02}" for number in range(20)]
-DRIFTED = {
-    **fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"]),
-    "requests": [watched_hosts.REQUEST],
-    "requests_left_out": 0,
-}
+DRIFTED = fleets.answer(fleets.wechat(fleets.WECHAT), evaluated=["apps/x"])
+DRIFTED = {**DRIFTED, "requests": [watched_hosts.REQUEST], "requests_left_out": 0}
 ROOMS = {"KiB": range(0, 200, 8), "inodes": range(16), "read-only": [0], "KiB a file": [0, 1, 4, 16, 24]}
 
 
-class Screen:
-    def __init__(self) -> None:
-        self.errors: list[str] = []
-        self.warnings: list[str] = []
-        self.tables = 0
-        self.display = SimpleNamespace(error=self.errors.append, vvv=lambda text: None)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def print(self, render: Any) -> None:
-        self.tables += 1
-
-    def rewrites(self) -> bool:
-        return False
-
-    def take_line_away(self) -> None: ...
-
-    def progress(self, text: str) -> None: ...
-
-    def conclude(self, text: str) -> None: ...
+def make_screen() -> Any:
+    screen = mock.MagicMock(errors=[], warnings=[])
+    screen.warn, screen.display.error, screen.rewrites = screen.warnings.append, screen.errors.append, lambda: False
+    return screen
 
 
-def enforce(reports: Path, day: int) -> tuple[Screen, int | None, str]:
-    """A run that corrects two hosts of twenty; what it printed, its exit code, and its id."""
+def enforce(reports: Path, day: int) -> tuple[Any, int | None, str]:
+    """Correct two hosts of twenty in a run; return its screen, its exit code, and its id."""
     id_ = f"202611{day}T003000Z-enforce-aaaa"
     facts = {"id": id_, "directory": str(reports / f"{id_}.partial"), "history": "sqlite"}
     facts |= {"exports": [*exports.usual()], "started": f"2026-11-{day}T00:30:00Z"}
-    screen = Screen()
-    codes = ExitCode(screen)  # type: ignore[arg-type]
-    run = ReportedRun(fleets.run(HOSTS, "enforce", **facts), screen, codes)  # type: ignore[arg-type]
+    screen = make_screen()
+    codes = ExitCode(screen)
+    run = ReportedRun(fleets.run(HOSTS, "enforce", **facts), screen, codes)
     for host in HOSTS:
         run.succeeded(result("compliance_state", host, record=DRIFTED if host in HOSTS[:2] else fleets.clean_answer()))
     for host in HOSTS[:2]:
@@ -208,7 +177,7 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
         assert code is None
         with with_room(disk, kind, room):
             screen, code, second = enforce(reports, 24)
-        assert screen.tables == 1, "the operator sees the result of the hosts"
+        assert screen.print.call_count == 1, "the operator sees the result of the hosts"
         for text in (*screen.errors, *screen.warnings):
             assert REASON.search(text) and str(disk.place) in text, text
         ended = (reports / second).is_dir()
@@ -237,10 +206,8 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
     assert broken, "there was room for each run"
 
 
-def run_with_room_in_between(disk: Disk, room: int) -> tuple[Path, str, Screen, int | None]:
-    """Run three times, the second time with so many KiB. Return the reports, the second run, and how the third one
-    ended.
-    """
+def run_with_room_in_between(disk: Disk, room: int) -> tuple[Path, str, Any, int | None]:
+    """Run three times, the second time with so many KiB. Return the reports, the second run, and the third one's end."""
     reports = disk.place / "reports"
     enforce(reports, 23)
     with with_room(disk, "KiB", room):
@@ -267,17 +234,9 @@ def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk):
 
 
 REVOKE = ("revoke", "press01-parrot", "--by", "head.of.press", "--why", "over", "--on", "2026-11-25T09:00:00+08:00")
-MANIFEST = json.dumps(
-    {
-        "schema": EXPORT_SCHEMA,
-        "format": "domains",
-        "group": "",
-        "valid_until": None,
-        "plan": {"digest": "x"},
-        "written": "2026-11-25T00:00:00Z",
-        "files": [{"path": "list.txt"}, {"path": "more/list.txt"}],
-    }
-).encode()
+HEAD = {"schema": EXPORT_SCHEMA, "format": "domains", "group": "", "valid_until": None, "plan": {"digest": "x"}}
+PATHS = [{"path": "list.txt"}, {"path": "more/list.txt"}]
+MANIFEST = json.dumps({**HEAD, "written": "2026-11-25T00:00:00Z", "files": PATHS}).encode()
 KINDS = [("KiB", 0), ("inodes", 0), ("inodes", 1), ("read-only", 0), ("KiB a file", 0)]
 
 

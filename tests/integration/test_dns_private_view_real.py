@@ -27,9 +27,8 @@ class Observed:
 
     def __init__(self, scratch: Path) -> None:
         self.started: list[subprocess.Popen[bytes]] = []
-        self.own = scratch / "own"
+        self.own, self.copy = scratch / "own", scratch / "copy"
         self.own.write_text("203.0.113.7 web.telegram.org\n")
-        self.copy = scratch / "copy"
         self.copy.write_bytes(Path("/etc/hosts").read_bytes())
         open_to_others(scratch)
 
@@ -83,14 +82,10 @@ def test_a_file_mounted_over_the_hosts_own_is_reported(observed, path):
     assert finding.startswith("sleep ") and finding.endswith(f"sees another {path} than the host has")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        (*SANDBOX, "--bind", "{own}", "/etc/hosts"),
-        (*BOUND, "--bind", "{own}", "/etc/hosts"),
-        (*SANDBOX, "--tmpfs", "/etc"),
-    ],
-)
+OWN_FILE = ("--bind", "{own}", "/etc/hosts")
+
+
+@pytest.mark.parametrize("command", [(*SANDBOX, *OWN_FILE), (*BOUND, *OWN_FILE), (*SANDBOX, "--tmpfs", "/etc")])
 def test_a_sandbox_that_runs_the_hosts_programs_with_another_hosts_file_is_reported(observed, command):
     observed.start(*command)
     assert any("sees another /etc/hosts" in finding for finding in observed.findings())

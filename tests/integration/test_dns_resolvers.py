@@ -1,20 +1,21 @@
-"""The DNS filter in real resolvers, on loopback addresses of their own."""
+"""The DNS filter in real resolvers, on loopback addresses of their own, and in the hosts file by the C library."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import require_tool
+from conftest import require_root, require_tool
 from dns_samples import MADE
-from made_resolver import ANOTHER, KINDS, WECHAT, MadeHost, apply, plan, upstream
-from name_server import ask
+from made_resolver import KINDS, UPSTREAM, WECHAT, MadeHost, apply, plan, upstream
+from name_server import ADDRESS, ask
 from patience import processor
 from proscribe.controller.compile.catalogue.loading import load
 from proscribe.controller.compile.plans.compiling import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns import desired, rendering, switching
-from proscribe.host.system import ControlError
+from proscribe.host.system import ControlError, Host
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, Verdict
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -36,38 +37,26 @@ def made(request, tmp_path, upstream):
 FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolver": COMPLIANT}
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "blocked"),
-    [
-        ("wechat.com", A, True),
-        ("wechat.com", AAAA, True),
-        ("wechat.com", HTTPS, True),
-        ("WWW.WeChat.com", A, True),
-        ("a.b.c.d.wechat.com", A, True),
-        ("work.wechat.com", A, False),
-        ("open.work.wechat.com", A, False),
-        ("home.work.wechat.com", A, True),
-        ("deep.home.work.wechat.com", A, True),
-        ("use-application-dns.net", A, True),
-        ("notwechat.com", A, False),
-        ("wechat.com.example", A, False),
-        ("com", A, False),
-    ],
-)
-def test_client_gets_no_address_of_a_blocked_name(enforced, upstream, name, kind, blocked):
+BLOCKED_NAMES = [
+    "wechat.com",
+    "WWW.WeChat.com",
+    "a.b.c.d.wechat.com",
+    "home.work.wechat.com",
+    "use-application-dns.net",
+]
+OPEN_NAMES = ["work.wechat.com", "open.work.wechat.com", "notwechat.com", "wechat.com.example", "com"]
+
+
+def test_client_gets_no_address_of_a_blocked_name(made, upstream):
+    assert ask(made.address, "wechat.com") == (0, 1)  # and the answer is in its cache now
+    made.enforce()
     upstream.queries.clear()
-    assert ask(enforced.address, name, kind) == (NO_SUCH_NAME if blocked else (0, 1))
-    assert (name.lower() in upstream.queries) is not blocked  # what is blocked never leaves the host
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def enforced(request, tmp_path_factory, upstream):
-    root = tmp_path_factory.mktemp(request.param)
-    host = MadeHost(request.param, root, require_tool(MADE[request.param].program), ANOTHER)
-    assert ask(host.address, "wechat.com") == (0, 1)  # and the answer is in its cache now
-    host.enforce()
-    yield host
-    host.stop()
+    for name in (*BLOCKED_NAMES, "deep.home.work.wechat.com"):
+        assert ask(made.address, name, A) == NO_SUCH_NAME, name
+    assert ask(made.address, "wechat.com", AAAA) == ask(made.address, "wechat.com", HTTPS) == NO_SUCH_NAME
+    assert not {name.lower() for name in BLOCKED_NAMES} & set(upstream.queries)  # what is blocked never leaves the host
+    for name in OPEN_NAMES:
+        assert ask(made.address, name, A) == (0, 1) and name in upstream.queries
 
 
 def test_enforcing_settles_and_lifting_leaves_nothing(made):
@@ -135,3 +124,82 @@ def test_every_name_of_the_catalogue(made):
     assert len(blocked) > 700 and {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked
     sample = sorted(blocked)[:: len(blocked) // 40]
     assert {ask(made.address, f"x.{name}") for name in sample} == {NO_SUCH_NAME}
+
+
+OWN = "127.0.0.1 localhost\n192.0.2.10 intranet.example web.own.example\n"
+IN_HOSTS_FILE = plan(wechat=["wechat.com", "login.wechat.com", "web.own.example"])
+
+
+@pytest.fixture
+def hosts_file(tmp_path):
+    """A tree whose hosts file is the filter."""
+    os.chmod(tmp_path, 0o755)
+    for directory in ("etc", "var/lib"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "etc/hosts").write_text(OWN)
+    return tmp_path / "etc/hosts"
+
+
+def test_blocked_names_lead_nowhere_and_own_names_stay(hosts_file, tmp_path):
+    require_root()
+    unshare, getent = require_tool("unshare"), require_tool("getent")
+
+    def resolved(database: str, name: str) -> set[str]:
+        script = f'mount --bind "$0" /etc/hosts && exec {getent} --no-addrconfig {database} {name}'
+        argv = [unshare, "--mount", "--net", "sh", "-c", script, str(hosts_file)]  # no network: nobody else can answer
+        answer = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+        return {line.split()[0] for line in answer.splitlines()}
+
+    assert resolved("ahosts", "wechat.com") == set()
+    apply(dns.enforce(Host(str(tmp_path)), IN_HOSTS_FILE))
+    assert resolved("ahostsv4", "wechat.com") == {"0.0.0.0"} and resolved("ahostsv6", "wechat.com") == {"::"}
+    assert resolved("ahostsv4", "web.own.example") == {"192.0.2.10"}
+    assert resolved("ahostsv4", "localhost") == {"127.0.0.1"} and resolved("ahosts", "notwechat.com") == set()
+    apply(dns.lift(Host(str(tmp_path)), IN_HOSTS_FILE))
+    assert hosts_file.read_text() == OWN
+
+
+# What a user's program asks for, with variables of the environment that the C library obeys: by each of them it asks
+# the resolver for a blocked name, and nobody looks that name up in the hosts file.
+BY_ENVIRONMENT = {
+    "an alias": ("work", {"HOSTALIASES": "/mnt/aliases"}),
+    "a search list": ("wechat", {"LOCALDOMAIN": "com"}),
+    "a search list for names with dots": ("www.wechat", {"LOCALDOMAIN": "com", "RES_OPTIONS": "ndots:5"}),
+}
+
+
+def answers(directory: Path, server: str, name: str, environment: dict[str, str]) -> set[str]:
+    """Return what the C library has for a name, from the directory's hosts file and from one name server."""
+    (directory / "resolv.conf").write_text(f"nameserver {server}\noptions timeout:2 attempts:3\n")
+    (directory / "nsswitch.conf").write_text("hosts: files dns\n")
+    (directory / "aliases").write_text("work login.wechat.com.\n")
+    script = (
+        'mount --bind "$0/etc/hosts" /etc/hosts && mount --bind "$0/resolv.conf" /etc/resolv.conf && '
+        'mount --bind "$0/nsswitch.conf" /etc/nsswitch.conf && mount --bind "$0" /mnt && '
+        f"exec setpriv --reuid=65534 --clear-groups getent --no-addrconfig ahostsv4 {name}"
+    )
+    argv, variables = ["unshare", "--mount", "sh", "-c", script, str(directory)], {**os.environ, **environment}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=variables)
+    return {line.split()[0] for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize("variables", BY_ENVIRONMENT)
+def test_variables_pass_the_hosts_file_and_the_record_says_so(hosts_file, tmp_path, upstream, variables):
+    host = Host(str(tmp_path))
+    apply(dns.enforce(host, IN_HOSTS_FILE))
+    assert answers(tmp_path, UPSTREAM, "wechat.com", {}) == {"0.0.0.0"}
+    assert answers(tmp_path, UPSTREAM, *BY_ENVIRONMENT[variables]) == {ADDRESS}
+    (verdict,) = (verdict for verdict in dns.observe(host, IN_HOSTS_FILE) if verdict.rule == "dns/sub-domains")
+    (finding,) = verdict.findings
+    assert "HOSTALIASES" in finding.detail
+
+
+def test_variables_do_not_pass_a_filter(made, tmp_path, upstream):
+    for enforced in (False, True):
+        if enforced:
+            made.enforce()
+        for name, environment in BY_ENVIRONMENT.values():
+            upstream.queries.clear()
+            answers(tmp_path, made.address, name, environment)
+            leaving = [query for query in upstream.queries if query.endswith("wechat.com")]
+            assert bool(leaving) is not enforced, (name, leaving)

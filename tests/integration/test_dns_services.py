@@ -59,9 +59,12 @@ for name in sys.argv[1:]:
     except socket.gaierror as error:
         print("no such name" if error.errno in (socket.EAI_NONAME, -5) else error)
 """
-MASK = """systemctl stop proscribe-dns
-ln -sf /dev/null /etc/systemd/system/proscribe-dns.service
-systemctl daemon-reload"""
+MASK = (
+    "systemctl stop proscribe-dns; ln -sf /dev/null /etc/systemd/system/proscribe-dns.service; systemctl daemon-reload"
+)
+MANUAL = "ipv4.method manual ipv4.addresses 198.51.100.2/24 ipv4.gateway 198.51.100.1"
+MANUAL += f" ipv4.dns {UPSTREAM} ipv4.dns-search corp.example"
+SERVER = f"systemd-run --quiet --unit name-server ip netns exec outside python3 -B /tests/name_server.py {UPSTREAM}"
 NETWORK = f"""
 set -eu
 mount -o remount,ro /sys  # NetworkManager would wait for udev, which a container has not
@@ -71,11 +74,10 @@ ip link add link0 type veth peer name outer netns outside
 ip -n outside link set lo up
 ip -n outside address add {UPSTREAM}/24 dev outer
 ip -n outside link set outer up
-systemd-run --quiet --unit name-server ip netns exec outside python3 -B /tests/name_server.py {UPSTREAM}
+{SERVER}
 systemctl restart NetworkManager
 nmcli device set link0 managed yes
-nmcli connection add type ethernet ifname link0 con-name link0 ipv4.method manual ipv4.addresses 198.51.100.2/24 \
-    ipv4.gateway 198.51.100.1 ipv4.dns {UPSTREAM} ipv4.dns-search corp.example ipv6.method disabled
+nmcli connection add type ethernet ifname link0 con-name link0 {MANUAL} ipv6.method disabled
 nmcli connection up link0
 """
 # A DHCP server on the other side of the link, which announces the only name server that answers there. The host asks it
@@ -95,9 +97,8 @@ nmcli connection up link0
 BY_HAND = f"""
 set -eu
 systemctl stop name-server dhcp
-systemd-run --quiet --unit name-server ip netns exec outside python3 -B /tests/name_server.py {UPSTREAM}
-nmcli connection modify link0 ipv4.method manual ipv4.addresses 198.51.100.2/24 ipv4.gateway 198.51.100.1 \
-    ipv4.dns {UPSTREAM} ipv4.dns-search corp.example
+{SERVER}
+nmcli connection modify link0 {MANUAL}
 nmcli connection up link0
 """
 NUMBERS = itertools.count()
@@ -114,19 +115,15 @@ def plan(backend: str = "auto", **more: Any) -> dict[str, Any]:
 
 
 class Container(Machine):
-    """A host, with what its filter has to do."""
-
     def sh(self, script: str) -> str:
         return self.run("sh", stdin=script)
 
     def until(self, condition: str) -> None:
-        """Wait until a command of the shell succeeds on the host."""
         until(lambda: self.run("sh", "-c", f"{condition} && echo so", check=False).endswith("so\n"))
 
-    def call(self, verb: str, of: dict[str, Any] | None = None) -> dict[str, Any]:
+    def call(self, verb: str, of: dict[str, Any] | None = None) -> Any:
         call = json.dumps({"verb": verb, "plan": of or plan()})
-        answer: dict[str, Any] = json.loads(self.run("python3", "-I", "-", stdin=CALL % call))
-        return answer
+        return json.loads(self.run("python3", "-I", "-", stdin=CALL % call))
 
     def resolved(self) -> dict[str, str]:
         """What the C library says of the names, once each of them is answered."""
@@ -140,13 +137,10 @@ class Container(Machine):
         return said
 
     def is_compliant(self) -> None:
-        """The names are answered as they have to be, and an audit says so."""
         assert (self.resolved(), self.call("observe")["states"]) == (NAMES, [COMPLIANT])
 
     def asks(self, server: str) -> None:
-        """One of its own resolvers, as Debian runs it, answers its programs. The others are there and stopped. All ask
-        the name server on the link.
-        """
+        """Have one of its own resolvers answer its programs, as Debian runs it; the others are there and stopped."""
         self.without_resolved()
         self.sh("systemctl disable --now NetworkManager")
         self.sh("ip address replace 198.51.100.2/24 dev link0; ip link set link0 up")
@@ -158,7 +152,7 @@ class Container(Machine):
         self.sh(f"systemctl start {UNITS[server]}")
 
     def without_resolved(self) -> None:
-        """NetworkManager writes /etc/resolv.conf itself."""
+        """Have NetworkManager write /etc/resolv.conf itself."""
         self.sh("dpkg --purge libnss-resolve systemd-resolved >/dev/null; rm -f /etc/resolv.conf")
         self.sh("systemctl restart NetworkManager")
         self.until(f"grep -s '^nameserver {UPSTREAM}' /etc/resolv.conf")
@@ -193,11 +187,9 @@ class Container(Machine):
         self.sh(BY_HAND)
 
     def files(self) -> str:
-        return self.sh(
-            "find /etc /usr/libexec /var/lib/proscribe ! -type d ! -path /etc/resolv.conf "
-            "! -path '*/system-connections/*' -exec sha256sum {} + 2>/dev/null | sort -k 2; "
-            "find /etc -type d | sort; ls /etc/systemd/system/*.wants"
-        )
+        others = "! -type d ! -path /etc/resolv.conf ! -path '*/system-connections/*'"
+        sums = f"find /etc /usr/libexec /var/lib/proscribe {others} -exec sha256sum {{}} + 2>/dev/null | sort -k 2"
+        return self.sh(f"{sums}; find /etc -type d | sort; ls /etc/systemd/system/*.wants")
 
     def filters(self, backend: str, verbs: str) -> None:
         """Check what every backend has to do: observe, enforce, and change nothing when enforced again."""
@@ -209,8 +201,7 @@ class Container(Machine):
         assert (enforced["backend"], enforced["states"], enforced["told"]) == (backend, [COMPLIANT], [])
         assert [action.split()[0] for action in enforced["actions"]] == [verbs]
         assert self.call("enforce")["actions"] == [] and self.resolved() == NAMES
-        self.after_enforcing = enforced
-        self.before = before
+        self.after_enforcing, self.before = enforced, before
 
     def lifts(self) -> None:
         assert self.call("lift")["states"] == [NONCOMPLIANT] and set(self.resolved().values()) == {OPEN}
@@ -348,7 +339,7 @@ def test_another_resolver_takes_over_and_the_traces_of_the_first_go(host):
 
 
 ORDER = "/etc/nsswitch.conf"
-# What keeps users' programs from the hosts file, and what an audit says of it.
+# What keeps users' programs from the hosts file, and the finding of an audit.
 PAST_THE_FILE = {
     f"sed -i 's/^hosts:.*/hosts: dns/' {ORDER}": "has no `files` in its line `hosts`",
     f"sed -i 's/^hosts:.*/hosts: files [SUCCESS=continue] dns/' {ORDER}": "goes on after `files` ([SUCCESS=continue])",

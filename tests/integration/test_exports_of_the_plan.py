@@ -38,35 +38,20 @@ NESTED = [
     ("l4.l3.y.z.l2.l1.x.l0.made", True),
     ("l5.l4.l3.y.z.l2.l1.x.l0.made", False),
 ]
-BETWEEN = {
-    "x.l0.made": True,
-    "other.x.l0.made": True,
-    "y.z.l2.l1.x.l0.made": True,
-    "other.z.l2.l1.x.l0.made": True,
-    "nl0.made": False,
-    "l0.made.example": False,
-    "made": False,
-    "canary.made": True,
-}
+CLOSED = ("x.l0.made", "other.x.l0.made", "y.z.l2.l1.x.l0.made", "other.z.l2.l1.x.l0.made", "canary.made")
+BETWEEN = {**dict.fromkeys(CLOSED, True), **dict.fromkeys(("nl0.made", "l0.made.example", "made"), False)}
 
 
 def nested_plan() -> dict[str, Any]:
-    services = {
-        f"s{number}": entry([one], [other for other, _ in NESTED[number + 1 : number + 2]])
-        for number, (one, blocked) in enumerate(NESTED)
-        if blocked
-    }
+    services = {f"s{place}": entry([NESTED[place][0]], [NESTED[place + 1][0]]) for place in (0, 2, 4)}
     # Above an open name that somebody blocks again, the upper one has to leave all of it to the lower ones.
     services["canary"] = entry([], [], canaries=["canary.made"])
     services["web"] = entry([], [], urls=["path.made/drive", "l1.x.l0.made/drive"])
-    services["web"]["allow"] = []
     browser = {id_: {key: value for key, value in one.items() if key != "canaries"} for id_, one in services.items()}
     dns = {id_: {key: value for key, value in one.items() if key != "urls"} for id_, one in services.items()}
     settings: dict[str, Any] = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
-    controls = {
-        "browser": {"mode": "enforce", "services": browser, "settings": settings},
-        "dns": {"mode": "enforce", "services": dns, "settings": {}},
-    }
+    controls = {"browser": {"mode": "enforce", "services": browser, "settings": settings}}
+    controls["dns"] = {"mode": "enforce", "services": dns, "settings": {}}
     return sealed({"schema": "proscribe/plan/1", "contact": "IT", "browsers": [], "controls": controls})
 
 
@@ -189,11 +174,9 @@ def test_a_proxy_configuration_answers_as_the_plan_says(own_plan, tmp_path):
         script = rendered(plan, "pac").files["proscribe.pac"]
         answers = pac_answers(script, [(f"https://{host}/", host) for host in hosts], tmp_path)
         verdicts = Verdicts(plan["controls"]["browser"]["services"])
-        expected = [
-            "." in host.strip(".") and "[" not in host and verdicts.blocked(Name(host.lower().rstrip(".")))
-            for host in hosts
-        ]
-        assert answers == ["PROXY 127.0.0.1:9" if blocked else "DIRECT" for blocked in expected]
+        names = [host for host in hosts if "." in host.strip(".") and "[" not in host]
+        blocked = {host for host in names if verdicts.blocked(Name(host.lower().rstrip(".")))}
+        assert answers == ["PROXY 127.0.0.1:9" if host in blocked else "DIRECT" for host in hosts]
 
 
 def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance, own_plan):
@@ -256,7 +239,8 @@ def test_adguards_own_engine_answers_as_the_plan_says(own_plan, tmp_path, format
     """Pi-hole's two lists in one: there too, what is allowed comes before what is blocked."""
     install = [require_tool("npm"), "install", "--ignore-scripts", "--no-audit", "--no-fund", ENGINE]
     (tmp_path / "package.json").write_text("{}")
-    done = subprocess.run(install, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    options: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run(install, **options)
     assert done.returncode == 0, done.stderr
     (tmp_path / "match.mjs").write_text(MATCH)
     shallow = nested_plan()
@@ -270,6 +254,6 @@ def test_adguards_own_engine_answers_as_the_plan_says(own_plan, tmp_path, format
         without = canaries if format_ == "pihole" else set()  # it does not answer NXDOMAIN
         names = [one for one in names_of(plan) if "." in one and without.isdisjoint(uppers(one))]
         node = [require_tool("node"), "match.mjs"]
-        done = subprocess.run(node, cwd=tmp_path, input=json.dumps(names), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(node, input=json.dumps(names), **options)
         assert done.returncode == 0, done.stderr
         assert dict(zip(names, json.loads(done.stdout))) == in_dns(plan, names)

@@ -41,14 +41,6 @@ def fleet(request, tmp_path_factory):
     return folder, len(hosts)
 
 
-def test_csv_is_a_table(fleet):
-    folder, hosts = fleet
-    with (folder / "report.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, strict=True))
-    assert all(None not in row and None not in row.values() for row in rows)
-    assert len({row["host"] for row in rows}) == hosts
-
-
 # What a spreadsheet may take for a formula, alone or behind what ends a cell or a line somewhere.
 FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(1,1)", "=cmd|' /C calc'!A0", '=WEBSERVICE("http://127.0.0.1:9/")', "＝1+1"]
 BEFORE = ["", *" \t\r\n\0", *'"', '",', '"\r\n', *"\ufeff\u00a0\u200b\u2028\u202e\u3000"]
@@ -81,18 +73,20 @@ def calc(soffice, path, separators):
     return path.with_suffix(".fods").read_text(encoding="utf-8")
 
 
-def test_junit_fits_the_schema_of_jenkins(fleet):
-    etree.XMLSchema(etree.parse(str(SCHEMAS / "junit-10.xsd"))).assertValid(etree.parse(str(fleet[0] / "junit.xml")))
-
-
-def test_junitparser_counts_what_the_suites_say(fleet):
+def test_csv_and_junit_have_each_host_once_and_junit_fits_its_schema(fleet):
     folder, hosts = fleet
+    with (folder / "report.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, strict=True))
+    assert all(None not in row and None not in row.values() for row in rows)
+    assert len({row["host"] for row in rows}) == hosts
+    schema = etree.XMLSchema(etree.parse(str(SCHEMAS / "junit-10.xsd")))  # of Jenkins
+    schema.assertValid(etree.parse(str(folder / "junit.xml")))
     suites = list(junitparser.JUnitXml.fromfile(str(folder / "junit.xml")))
     assert len(suites) == hosts
     for suite in suites:
-        said = suite.tests, suite.failures, suite.errors, suite.skipped
+        numbers = suite.tests, suite.failures, suite.errors, suite.skipped
         suite.update_statistics()  # counts the cases
-        assert (suite.tests, suite.failures, suite.errors, suite.skipped) == said
+        assert (suite.tests, suite.failures, suite.errors, suite.skipped) == numbers
 
 
 def test_prometheus_reads_the_metrics(fleet):
@@ -110,9 +104,8 @@ def test_prometheus_reads_the_metrics(fleet):
 
 def test_promtool_has_nothing_to_say_of_the_metrics(fleet):
     with (fleet[0] / "metrics.prom").open("rb") as stream:
-        done = subprocess.run(
-            [require_tool("promtool"), "check", "metrics"], stdin=stream, capture_output=True, text=True
-        )
+        command = [require_tool("promtool"), "check", "metrics"]
+        done = subprocess.run(command, stdin=stream, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -133,13 +126,12 @@ def trestle():
 
 
 def test_oscal_is_valid(fleet, trestle, tmp_path):
-    done = subprocess.run([trestle, "init", "-loc"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    file = tmp_path / "assessment-results" / "run" / "assessment-results.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes((fleet[0] / "oscal.json").read_bytes())
-    done = subprocess.run([trestle, "validate", "-f", str(file)], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    file = tmp_path / "assessment-results/run/assessment-results.json"
+    for words in (["init", "-loc"], ["validate", "-f", str(file)]):
+        done = subprocess.run([trestle, *words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((fleet[0] / "oscal.json").read_bytes())
     assert "VALID" in done.stdout + done.stderr
 
 

@@ -141,7 +141,6 @@ TABLE = (
     Row("integration/test_browser_extensions.py", CHANGED, _BROWSER),
     Row("integration/test_browser_[!eu]*.py", CHANGED, _BROWSER),
     # dns and firewall
-    Row("integration/test_dns_resolution.py", ALWAYS, _DNS),
     Row("integration/test_dns_resolvers.py", ALWAYS, _DNS),
     Row("integration/test_dns_[!r]*.py", CHANGED, _DNS),
     Row("integration/test_firewall_table.py", CHANGED, _FIREWALL),
@@ -220,8 +219,7 @@ TABLE = (
     Row("integration/test_sid.py", NIGHTLY, ()),
     Row("integration/test_roots.py", CHANGED, ("tests/roots.py", "tests/integration/machines.py")),
     # the documents, the collection, other people's repositories
-    Row("integration/test_catalog_refresh.py", CHANGED, ("module_utils/proscribe/controller/cli/catalog*",)),
-    Row("integration/test_catalog_scheduled.py", CHANGED, _REFRESH),
+    Row("integration/test_catalog_refresh.py", CHANGED, _REFRESH),
     Row("integration/test_collection.py", NIGHTLY, _COLLECTION),
     Row("integration/test_docs.py", NIGHTLY, _DOCUMENTS),
     Row("integration/test_policy_repository.py", CHANGED, ("examples/*",)),
