@@ -16,42 +16,63 @@ from urllib.parse import parse_qs, urlsplit
 OF_THE_API = ("page_size", "or__id")
 
 
-class Awx(BaseHTTPRequestHandler):
-    """Objects of /api/v2, which are found by any of their fields."""
-
+class _Server(BaseHTTPRequestHandler):
     made: ClassVar[dict[str, list[dict[str, Any]]]]
+
+    def body(self) -> dict[str, Any]:
+        return dict(json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}"))
+
+    def add(self, kind: str, **fields: Any) -> dict[str, Any]:
+        item = {**fields, "id": 100 + sum(map(len, self.made.values()))}
+        self.made.setdefault(kind, []).append(item)
+        return item
+
+    def answer(self, body: object, code: int = 200) -> None:
+        content = json.dumps(body).encode() if code != 204 else b""
+        self.send_response(code)
+        for name, value in (("API-Product-Name", "AWX"), ("API-Product-Version", "24.6.1")):
+            self.send_header(f"X-{name}", value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *words: object) -> None: ...
+
+
+class Awx(_Server):
+    """Objects of /api/v2, which are found by any of their fields."""
 
     def do_GET(self) -> None:
         kind, *rest = self._path()
         if kind == "ping":
-            return self._answer({"version": "24.6.1"})
+            return self.answer({"version": "24.6.1"})
         if rest[1:] == ["survey_spec"]:
-            return self._answer(self._one(kind, rest[0]).get("survey", {}))
+            return self.answer(self._one(kind, rest[0]).get("survey", {}))
         if len(rest) == 2:  # what belongs to one
-            return self._answer(self._list(self._one(kind, rest[0]).get("of", {}).get(rest[1], [])))
+            return self.answer(self._list(self._one(kind, rest[0]).get("of", {}).get(rest[1], [])))
         if rest:
-            return self._answer(self._one(kind, rest[0]))
+            return self.answer(self._one(kind, rest[0]))
         query = parse_qs(urlsplit(self.path).query)
         fields = {name.partition("__")[0]: values[0] for name, values in query.items() if name not in OF_THE_API}
-        found = [one for one in self._of(kind) if all(str(one.get(name)) == value for name, value in fields.items())]
-        return self._answer(self._list(found))
+        items = [item for item in self._of(kind) if all(str(item.get(name)) == fields[name] for name in fields)]
+        return self.answer(self._list(items))
 
     def do_POST(self) -> None:
         kind, *rest = self._path()
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
+        body = self.body()
         if rest and rest[1] == "survey_spec":
-            wrong = form_mistake(body)
+            mistake = form_mistake(body)
             self._one(kind, rest[0])["survey"] = body
-            return self._answer({"error": wrong} if wrong else {}, 400 if wrong else 200)
+            return self.answer({"error": mistake} if mistake else {}, 400 if mistake else 200)
         if rest:
             self._one(kind, rest[0]).setdefault("of", {}).setdefault(rest[1], []).append({"id": body["id"]})
-            return self._answer({}, 204)
-        one = {**body, "id": 100 + sum(map(len, self.made.values())), "type": kind}
-        url = f"/api/v2/{kind}/{one['id']}/"
-        one.update(url=url, related={name: f"{url}{name}/" for name in ("survey_spec", "credentials")})
-        one.update(scm_revision="", summary_fields={})  # of a project, which was not fetched yet
-        self.made.setdefault(kind, []).append(one)
-        return self._answer(one, 201)
+            return self.answer({}, 204)
+        item = self.add(kind, **body, type=kind)
+        url = f"/api/v2/{kind}/{item['id']}/"
+        item.update(url=url, related={name: f"{url}{name}/" for name in ("survey_spec", "credentials")})
+        item.update(scm_revision="", summary_fields={})  # of a project, which was not fetched yet
+        return self.answer(item, 201)
 
     def do_PATCH(self) -> None:
         raise AssertionError(f"{self.path}: a second run changes nothing")
@@ -60,29 +81,14 @@ class Awx(BaseHTTPRequestHandler):
         return urlsplit(self.path).path.removeprefix("/api/v2/").strip("/").split("/")
 
     def _of(self, kind: str) -> list[dict[str, Any]]:
-        if kind == "unified_job_templates":
-            return self.made.get("job_templates", [])
-        return self.made.get(kind, [])
+        return self.made.get("job_templates" if kind == "unified_job_templates" else kind, [])
 
     def _one(self, kind: str, id_: str) -> dict[str, Any]:
-        return next((one for one in self._of(kind) if str(one["id"]) == id_), {"detail": "Not found."})
+        return next((item for item in self._of(kind) if str(item["id"]) == id_), {"detail": "Not found."})
 
     @staticmethod
-    def _list(found: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"count": len(found), "next": None, "previous": None, "results": found}
-
-    def _answer(self, body: object, code: int = 200) -> None:
-        content = json.dumps(body).encode() if code != 204 else b""
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("X-API-Product-Name", "AWX")
-        self.send_header("X-API-Product-Version", "24.6.1")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *words: object) -> None:
-        """Nothing."""
+    def _list(items: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"count": len(items), "next": None, "previous": None, "results": items}
 
 
 def form_mistake(form: dict[str, Any]) -> str:
@@ -113,22 +119,18 @@ SEMAPHORE: dict[str, dict[str, type]] = {
 }
 
 
-class Semaphore(BaseHTTPRequestHandler):
+class Semaphore(_Server):
     """The lists of /api/project/1."""
 
-    made: ClassVar[dict[str, list[dict[str, Any]]]]
-
     def do_GET(self) -> None:
-        self._answer(self.made.get(self._kind(), []), 200)
+        self.answer(self.made.get(self._kind(), []))
 
     def do_POST(self) -> None:
         kind = self._kind()
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        right = {name: type(value) for name, value in body.items()} == SEMAPHORE[kind]
-        one = {**body, "id": 100 + sum(map(len, self.made.values()))}
-        if right:
-            self.made.setdefault(kind, []).append(one)
-        self._answer(one if right else {"error": f"{kind}: {body}"}, 201 if right else 400)
+        body = self.body()
+        if {name: type(value) for name, value in body.items()} == SEMAPHORE[kind]:
+            return self.answer(self.add(kind, **body), 201)
+        return self.answer({"error": f"{kind}: {body}"}, 400)
 
     def _kind(self) -> str:
         path = urlsplit(self.path)
@@ -137,21 +139,10 @@ class Semaphore(BaseHTTPRequestHandler):
         assert self.command == "POST" or path.query == "sort=name&order=asc"
         return found[1]
 
-    def _answer(self, body: object, code: int) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *words: object) -> None:
-        """Nothing."""
-
 
 @contextmanager
 def serving(kind: type[Awx] | type[Semaphore], made: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
-    """The address of such a server, which has that already."""
+    """Serve such an interface, which has these objects already; return its address."""
     kind.made = made
     with HTTPServer(("127.0.0.1", 0), kind) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -21,10 +21,11 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import chromium as driven
-from chromium import Chromium, ChromiumError
+from chromium import Chromium, ChromiumError, make_switches
 
 OPEN = "open.test"  # a name that no list has: a browser that reaches it works
 START, SETTLE = 30, 3  # seconds for a browser to reach that name, and then for an attack
@@ -100,8 +101,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
-        pass
+    def log_message(self, *_: Any) -> None: ...
 
 
 def _answer(path: str) -> tuple[str, bytes]:
@@ -113,9 +113,8 @@ def _answer(path: str) -> tuple[str, bytes]:
         return "image/png", _icon()
     if path == "/app.json":
         icons = [{"src": "/icon.png", "sizes": "192x192", "type": "image/png"}]
-        return "application/json", json.dumps(
-            {"name": "App", "start_url": "/app", "display": "standalone", "icons": icons}
-        ).encode()
+        manifest = {"name": "App", "start_url": "/app", "display": "standalone", "icons": icons}
+        return "application/json", json.dumps(manifest).encode()
     return "text/html", b'<link rel="manifest" href="/app.json"><title>online</title>online'
 
 
@@ -128,22 +127,32 @@ def _icon() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+def new_home() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="doors-", ignore_cleanup_errors=True)
+
+
 def until(met: Callable[[], bool], seconds: float) -> bool:
-    """Wait until a condition is met, for some seconds at most; return whether it is."""
     end = time.monotonic() + seconds
     while not met() and time.monotonic() < end:
         time.sleep(0.1)
     return met()
 
 
+def write_files(folder: str, files: Mapping[str, str]) -> str:
+    for name, text in files.items():
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
 @contextlib.contextmanager
 def running(argv: Sequence[str], home: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a browser while the block does."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"}
-    null = subprocess.DEVNULL
-    process = subprocess.Popen(
-        argv, stdin=null, stdout=null, stderr=null, env={**environment, "LC_ALL": "C.UTF-8"}, start_new_session=True
-    )
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    environment["LC_ALL"] = "C.UTF-8"
+    process = subprocess.Popen(argv, env=environment, start_new_session=True, **streams)  # type: ignore[call-overload]
     try:
         yield process
     finally:
@@ -173,7 +182,7 @@ class OfChromium:
         self.site.requests.clear()
         if name.startswith("app ") or name == "prepare":
             return self._prepare() if name == "prepare" else self._app(name)
-        with tempfile.TemporaryDirectory(prefix="doors-", ignore_cleanup_errors=True) as home:
+        with new_home() as home:
             if name == "pipe":
                 return self._pipe(home)
             if name == "port":
@@ -186,11 +195,7 @@ class OfChromium:
                 return until(lambda: self.site.has(self.blocked), 2 * SETTLE)
 
     def _running(self, home: str, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-        switches = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
-        switches += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        switches += ["--no-sandbox"] if os.geteuid() == 0 else []
-        own = [f"--user-data-dir={home}/profile", f"--host-resolver-rules={self.names}"]
-        return running([self.executable, *switches, *own, *self.more, *words], home)
+        return running([self.executable, *make_switches(home, self.names, self.more), *words], home)
 
     def _wait_for(self, name: str) -> None:
         if not until(lambda: self.site.has(name) or self.site.has(self.blocked), START):
@@ -215,15 +220,12 @@ class OfChromium:
     def _extension(self, name: str, home: str) -> str:
         permissions, script = EXTENSIONS[name]
         manifest = {"manifest_version": 3, "name": "made", "version": "1", "host_permissions": ["<all_urls>"]}
-        os.mkdir(folder := f"{home}/extension")
-        for file, text in {
+        files = {
             "manifest.json": json.dumps({**manifest, **permissions, "background": {"service_worker": "made.js"}}),
             "made.js": script.replace("BLOCKED", self.blocked),
             "page.html": f'<iframe src="http://{self.blocked}/"></iframe>',
-        }.items():
-            with open(f"{folder}/{file}", "w", encoding="utf-8") as stream:
-                stream.write(text)
-        return folder
+        }
+        return write_files(f"{home}/extension", files)
 
     def _prepare(self) -> bool:
         """Install the site as an app in one profile; in another one, have it answer without a network."""
@@ -244,15 +246,12 @@ class OfChromium:
 
     def _app(self, name: str) -> bool:
         began = time.monotonic()
-        with (
-            tempfile.TemporaryDirectory(prefix="doors-", ignore_cleanup_errors=True) as home,
-            self._running(home, f"--app=http://{OPEN}/"),
-        ):
+        with new_home() as home, self._running(home, f"--app=http://{OPEN}/"):
             self._wait_for(OPEN)
         took = time.monotonic() - began
         if name == "app offline":
             return self._offline()
-        with tempfile.TemporaryDirectory(prefix="doors-", ignore_cleanup_errors=True) as home:
+        with new_home() as home:
             words = [f"--app=http://{self.blocked}/"]
             if name == "app installed":
                 home = f"{self.home}/installed"
@@ -263,10 +262,9 @@ class OfChromium:
 
     def _offline(self) -> bool:
         """Read the page that the site's worker has stored."""
-        switches = ["--headless", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage", "--dump-dom"]
-        switches += ["--no-sandbox"] if os.geteuid() == 0 else []
-        own = [f"--user-data-dir={self.home}/offline/profile", f"--host-resolver-rules={self.names}", *self.more]
-        argv = ["timeout", "-k", "2", str(START), self.executable, *switches, *own, f"http://{self.blocked}/"]
+        switches = make_switches(f"{self.home}/offline", self.names, self.more)
+        address = f"http://{self.blocked}/"
+        argv = ["timeout", "-k", "2", str(START), self.executable, *switches, "--dump-dom", address]
         return "offline" in subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 

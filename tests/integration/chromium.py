@@ -40,36 +40,29 @@ class ChromiumError(Exception):
     """The browser does not answer, or a script in it failed."""
 
 
+def make_switches(home: str, names: str, more: Sequence[str] = ()) -> list[str]:
+    """Return the switches of a browser without a window, with a profile of its own; `names` says where names lead."""
+    parts = ("background-networking", "component-update", "sync", "quic", "gpu", "dev-shm-usage")
+    switches = ["--headless", "--no-first-run", "--hide-scrollbars", *(f"--disable-{part}" for part in parts)]
+    switches += ["--no-sandbox"] * (os.geteuid() == 0)  # its own isolation does not work for root
+    return [*switches, f"--user-data-dir={home}/profile", f"--host-resolver-rules={names}", *more]
+
+
 class Chromium:
-    """One browser without a window, with a profile of its own in `home`. `names` says where names lead: nowhere."""
+    """One browser without a window, with a profile of its own in `home`."""
 
     def __init__(self, executable: str, home: str, names: str = "MAP * ~NOTFOUND", more: Sequence[str] = ()) -> None:
-        switches = ["--headless", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
-        switches += [f"--disable-{part}" for part in ("background-networking", "component-update", "sync", "quic")]
-        switches += [
-            f"--user-data-dir={home}/profile",
-            f"--host-resolver-rules={names}",
-            "--disable-dev-shm-usage",
-            *more,
-        ]
-        if os.geteuid() == 0:  # its own isolation does not work for root
-            switches.append("--no-sandbox")
+        switches = ["--remote-debugging-pipe", *make_switches(home, names, more)]
         to_browser, self._writing = os.pipe()
         self._reading, from_browser = os.pipe()
-        null = subprocess.DEVNULL
-        self._process = subprocess.Popen(
-            [sys.executable, "-IS", "-c", AS_3_AND_4, str(to_browser), str(from_browser), executable, *switches],
-            stdin=null,
-            stdout=null,
-            stderr=null,
-            pass_fds=(to_browser, from_browser),
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            start_new_session=True,
-        )
+        argv = [sys.executable, "-IS", "-c", AS_3_AND_4, str(to_browser), str(from_browser), executable, *switches]
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        ends: dict[str, Any] = {"pass_fds": (to_browser, from_browser), "start_new_session": True, **streams}
+        self._process = subprocess.Popen(argv, env=environment, **ends)
         os.close(to_browser)
         os.close(from_browser)
-        self._buffer = b""
-        self._last = 0
+        self._buffer, self._last = b"", 0
         self.events: list[dict[str, Any]] = []
 
     def __enter__(self) -> Chromium:
@@ -99,31 +92,23 @@ class Chromium:
         return page
 
     def tabs(self) -> int:
-        """How many tabs and windows there are."""
         return len(self.ask("Target.getTargets")["targetInfos"])
 
     def ask(self, method: str, parameters: Mapping[str, Any] | None = None, session: str = "") -> dict[str, Any]:
         """Send a command, and return its result. Raises ChromiumError."""
         self._last += 1
-        mine = self._last
-        question: dict[str, Any] = {"id": mine, "method": method, "params": dict(parameters or {})}
-        if session:
-            question["sessionId"] = session
-        data = json.dumps(question).encode() + b"\0"
+        question = {"id": self._last, "method": method, "params": dict(parameters or {})}
+        data = json.dumps({**question, **({"sessionId": session} if session else {})}).encode() + b"\0"
         while data:
             data = data[os.write(self._writing, data) :]
-        while True:
-            answer = self.receive(method)
-            if answer.get("id") == mine:
-                break
+        while (answer := self.receive(method)).get("id") != question["id"]:
             self.events.append(answer)
         if "error" in answer:
             raise ChromiumError(f"{method}: {answer['error']['message']}")
-        result: dict[str, Any] = answer["result"]
-        return result
+        return dict(answer["result"])
 
     def receive(self, waiting_for: str) -> dict[str, Any]:
-        """The next message. Raises ChromiumError when none comes."""
+        """Return the next message. Raises ChromiumError when none comes."""
         end = time.monotonic() + PATIENCE
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._reading], [], [], max(0, end - time.monotonic()))
@@ -132,29 +117,24 @@ class Chromium:
                 raise ChromiumError(f"Chromium gives no answer to {waiting_for} (ended: {self._process.poll()})")
             self._buffer += more
         message, _, self._buffer = self._buffer.partition(b"\0")
-        read: dict[str, Any] = json.loads(message)
-        return read
+        return dict(json.loads(message))
 
 
 class Page:
     def __init__(self, browser: Chromium, session: str) -> None:
-        self._browser = browser
-        self._session = session
+        self._browser, self._session = browser, session
 
     def ask(self, method: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send a command of the debugging protocol to this tab."""
         return self._browser.ask(method, parameters, self._session)
 
     def close(self) -> None:
         self.ask("Page.close")
 
     def events(self, method: str) -> list[dict[str, Any]]:
-        """The events of a kind that came for this tab so far."""
         mine = (event for event in self._browser.events if event.get("sessionId") == self._session)
         return [event["params"] for event in mine if event["method"] == method]
 
     def wait_for(self, method: str) -> None:
-        """Wait until an event of a kind has come."""
         while not self.events(method):
             self._browser.events.append(self._browser.receive(method))
 
@@ -174,7 +154,6 @@ class Page:
         return answer["result"].get("value")
 
     def press(self, key: str, *, shift: bool = False) -> None:
-        """Press and let go of a key."""
         common = {"key": " " if key == "Space" else key, "windowsVirtualKeyCode": KEYS[key], "modifiers": 8 * shift}
         down: dict[str, Any] = {"type": "keyDown", **common}
         if key in TYPED:
@@ -183,7 +162,6 @@ class Page:
         self.ask("Input.dispatchKeyEvent", {"type": "keyUp", **common})
 
     def type(self, text: str) -> None:
-        """Type a text into what has the focus."""
         self.ask("Input.insertText", {"text": text})
 
     def complaints(self) -> list[str]:
@@ -202,6 +180,5 @@ class Page:
         return base64.b64decode(self.ask("Page.captureScreenshot", parameters)["data"])
 
     def pdf(self) -> bytes:
-        """The page as it is printed, on A4."""
         parameters = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
         return base64.b64decode(self.ask("Page.printToPDF", parameters)["data"])

@@ -50,18 +50,22 @@ def shell(fleet: Fleet, directory: str, **environment: str) -> DocShell:
     return DocShell(["podman", "--runtime", "runc", "exec", *how])
 
 
+def name_hosts(fleet: Fleet) -> None:
+    """Let the controller reach the hosts by their names."""
+    for host, address in fleet.addresses.items():
+        in_keys = f"sed -i 's/^{address} /{host},&/' /root/.ssh/known_hosts"
+        fleet.controller.script(f"echo '{address} {host}' >>/etc/hosts; {in_keys}")
+
+
 @contextlib.contextmanager
 def desk(called: str) -> Iterator[Fleet]:
-    """The controller and the hosts, booted, and nothing of Proscribe set up."""
+    """Boot the controller and the hosts, and set up nothing of Proscribe."""
     with scheduled_fleet(called, HOSTS) as fleet:
         controller = fleet.controller
         controller.send_checkout(MORE)
         controller.script('echo "127.0.1.1 $(hostname)" >>/etc/hosts')  # sudo asks for it
         controller.script(SERVED)
-        for host, address in fleet.addresses.items():
-            controller.script(
-                f"echo '{address} {host}' >>/etc/hosts; sed -i 's/^{address} /{host},&/' /root/.ssh/known_hosts"
-            )
+        name_hosts(fleet)
         for host, package in (("press01", "wechat"), ("fin01", "signal-desktop"), ("lab01", "parrot-desktop")):
             fleet.hosts[host].script(f"rm -f /root/wechat.deb; set -- {package} /root/{package}.deb\n{PACKAGE}")
             fleet.hosts[host].run("dpkg", "--install", f"/root/{package}.deb")

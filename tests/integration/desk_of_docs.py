@@ -18,20 +18,11 @@ CHECKOUT = "/srv/docs/proscribe"
 PRISTINE = "/srv/docs/pristine"  # the same; runs know an inventory by its path, so the checkout is restored in place
 HERS = "/home/alice/proscribe"
 PROD = """\
-pilot:
-  hosts:
-    web01: {{ansible_host: {0}, ansible_user: root}}
-finance:
-  hosts:
-    pc17: {{ansible_host: {1}, ansible_user: root}}
-press:
-  hosts:
-    press01: {{ansible_host: {2}, ansible_user: ops, ansible_become_password: {secret}}}
+pilot: {{hosts: {{web01: {{ansible_host: {0}, ansible_user: root}}}}}}
+finance: {{hosts: {{pc17: {{ansible_host: {1}, ansible_user: root}}}}}}
+press: {{hosts: {{press01: {{ansible_host: {2}, ansible_user: ops, ansible_become_password: {secret}}}}}}}
 """
-POLICY = """\
-proscribe_categories: [instant_messaging, webmail]
-proscribe_effective_from: 2024-10-31
-"""
+POLICY = "proscribe_categories: [instant_messaging, webmail]\nproscribe_effective_from: 2024-10-31\n"
 APPROVERS = "press: {head: head.of.press}\nfinance: {head: head.of.finance}\npilot: {head: head.of.pilot}\n"
 WAIVER = """\
 id: {host}-{service}
@@ -55,11 +46,9 @@ cp -r inventory/prod /srv/inventory && cd /srv/inventory && git init --quiet && 
 dated 2026-10-01T00:00:00Z 'The policy'
 """
 # Commands that the text says are typed on a host.
-ON_HOSTS = {
-    "systemctl stop proscribe-firewall-watch *": "fin01",
-    "journalctl -t ansible-*": "fin01",
-    "find / -xdev *": "fin01",
-}
+ON_HOSTS = dict.fromkeys(
+    ("systemctl stop proscribe-firewall-watch *", "journalctl -t ansible-*", "find / -xdev *"), "fin01"
+)
 # What the documents say for something that is called otherwise here: a repository, a thing in the quarantine, runs.
 PLACEHOLDERS = ("<this repository>", "wechat-3fa4b2c1", "20261125T003000Z-audit-1a2b", "RUN RUN")
 # The exit codes that are not 0: what is explained is blocked, something changes, or it is said.
@@ -104,13 +93,11 @@ class Prepared:
             controller.script(COMMITTED)
             done = typed.run("./proscribe audit -i inventory/prod")
             assert done.code == 0, done.printed
-            listing = json.loads(
-                typed.run("./proscribe quarantine list -i inventory/prod --format json 2>/dev/null").printed
-            )
+            listed = typed.run("./proscribe quarantine list -i inventory/prod --format json 2>/dev/null").printed
             slices = typed.run("ls reports | grep -- -audit-").printed.split()
         controller.script(f"mkdir -p /srv/ci && cp -r {CHECKOUT}/reports/latest/ /srv/ci/baseline")
         controller.script(f"mv {CHECKOUT} {PRISTINE} && cp -a {PRISTINE} {HERS} && chown -R alice: {HERS}")
-        item_id = next(thing["id"] for thing in listing["items"])
+        item_id = json.loads(listed)["items"][0]["id"]
         self._values = dict(zip(PLACEHOLDERS, (REPOSITORY, item_id, slices[-1], " ".join(slices[:2])), strict=True))
 
     def afresh(self) -> None:

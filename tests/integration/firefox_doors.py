@@ -4,11 +4,10 @@ import json
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from browser_doors import BROWSERS_OWN, OPEN, SETTLE, START, Site, running, until
+from browser_doors import BROWSERS_OWN, OPEN, SETTLE, START, Site, new_home, running, until, write_files
 from marionette import QUIET, Firefox, FirefoxError
 
 # What a user sets in the own profile: whatever a policy does not lock.
@@ -38,14 +37,9 @@ this.made = class extends ExtensionAPI {
 };
 """
 APPLICATION = """[App]
-Vendor=made
-Name=made
-Version=1
-BuildID=20260101000000
-ID=made@made.example
+Vendor=made\nName=made\nVersion=1\nBuildID=20260101000000\nID=made@made.example
 [Gecko]
-MinVersion=1.0
-MaxVersion=999.*
+MinVersion=1.0\nMaxVersion=999.*
 """
 WINDOW = """<?xml version="1.0"?>
 <window xmlns="http://www.mozilla.org/keymaster/gatekeeper/there.is.only.xul">
@@ -62,7 +56,7 @@ class OfFirefox:
     def attack(self, name: str) -> bool:
         """Try one attack. Raises FirefoxError where the browser does not work."""
         self.site.requests.clear()
-        with tempfile.TemporaryDirectory(prefix="doors-", ignore_cleanup_errors=True) as home:
+        with new_home() as home:
             if name == "marionette":
                 return self._marionette(self.executable, home)
             if name == "marionette of a copy":
@@ -90,10 +84,7 @@ class OfFirefox:
         return {**OWN_PREFERENCES, "network.socket.forcePort": f"80={self.site.port};443={self.site.port}"}
 
     def _running(self, executable: str, home: str, *words: str) -> Any:
-        os.makedirs(f"{home}/profile", exist_ok=True)
-        with open(f"{home}/profile/user.js", "w", encoding="utf-8") as stream:
-            for name, value in self._preferences().items():
-                stream.write(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n")
+        write_files(f"{home}/profile", {"user.js": _as_script("user_pref", self._preferences())})
         own = ["--headless", "--no-remote", "--profile", f"{home}/profile"]
         return running([executable, *own, *words, f"http://{OPEN}/"], home)
 
@@ -117,11 +108,10 @@ class OfFirefox:
     def _scripted(self, program: str, home: str) -> bool:
         """Give a copy a script of its own, which its sandbox does not keep from the browser's code."""
         folder = os.path.dirname(program)
-        with open(f"{folder}/defaults/pref/made.js", "w", encoding="utf-8") as stream:
-            stream.write('pref("general.config.filename", "made.cfg");\npref("general.config.obscure_value", 0);\n')
-            stream.write('pref("general.config.sandbox_enabled", false);\n')
-        with open(f"{folder}/made.cfg", "w", encoding="utf-8") as stream:
-            stream.write("//\nunlockPref('remote.policy.disabled'); lockPref('remote.policy.disabled', false);\n")
+        config = {"filename": "made.cfg", "obscure_value": 0, "sandbox_enabled": False}
+        preferences = {f"general.config.{name}": value for name, value in config.items()}
+        unlock = "//\nunlockPref('remote.policy.disabled'); lockPref('remote.policy.disabled', false);\n"
+        write_files(folder, {"defaults/pref/made.js": _as_script("pref", preferences), "made.cfg": unlock})
         return self._marionette(program, home)
 
     def _extension(self, home: str) -> None:
@@ -137,36 +127,28 @@ class OfFirefox:
             "background.js": "",
             "made.js": PART_OF_THE_BROWSER.replace("ATTACK", self.script),
         }
-        os.makedirs(f"{home}/extension")
         os.makedirs(f"{home}/profile/extensions")
-        for file, text in files.items():
-            with open(f"{home}/extension/{file}", "w", encoding="utf-8") as stream:
-                stream.write(text)
-        archive = shutil.make_archive(f"{home}/made", "zip", f"{home}/extension")
+        archive = shutil.make_archive(f"{home}/made", "zip", write_files(f"{home}/extension", files))
         shutil.move(archive, f"{home}/profile/extensions/made@made.example.xpi")
 
     def _application(self, home: str) -> bool:
         """Start an application of the user's own in the installed browser (-app)."""
+        preferences = {**self._preferences(), "toolkit.defaultChromeURI": "chrome://made/content/window.xhtml"}
         files = {
             "application.ini": APPLICATION,
             "chrome.manifest": "content made ./\n",
             "window.xhtml": WINDOW.replace("BLOCKED", self.blocked),
-            "defaults/preferences/made.js": "".join(
-                f"pref({json.dumps(name)}, {json.dumps(value)});\n"
-                for name, value in {
-                    **self._preferences(),
-                    "toolkit.defaultChromeURI": "chrome://made/content/window.xhtml",
-                }.items()
-            ),
+            "defaults/preferences/made.js": _as_script("pref", preferences),
         }
-        os.makedirs(f"{home}/app/defaults/preferences")
+        write_files(f"{home}/app", files)
         os.makedirs(f"{home}/profile")
-        for file, text in files.items():
-            with open(f"{home}/app/{file}", "w", encoding="utf-8") as stream:
-                stream.write(text)
         own = ["--headless", "--no-remote", "--profile", f"{home}/profile"]
         with running([self.executable, "-app", f"{home}/app/application.ini", *own], home):
             return until(lambda: self.site.has(self.blocked), START)
+
+
+def _as_script(function: str, preferences: Mapping[str, Any]) -> str:
+    return "".join(f"{function}({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items())
 
 
 class _Server:

@@ -207,7 +207,7 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
 
 
 def run_with_room_in_between(disk: Disk, room: int) -> tuple[Path, str, Any, int | None]:
-    """Run three times, the second time with so many KiB. Return the reports, the second run, and the third one's end."""
+    """Run three times, the second time with so many KiB. Return reports, second run, and how the third one ended."""
     reports = disk.place / "reports"
     enforce(reports, 23)
     with with_room(disk, "KiB", room):

@@ -57,8 +57,7 @@ def back_within(host: Machine) -> float:
     return seconds
 
 
-def banned(host: Machine) -> None:
-    """The host keeps the ban."""
+def ban(host: Machine) -> None:
     if not host.run("ip", "route", "show", "default"):
         host.run("ip", "route", "add", "default", "via", host.subnet.replace(".0/24", ".1"))
     answer = host.call("host_firewall", {"plan": BAN})
@@ -86,7 +85,7 @@ def deleted(host: Machine, *commands: str) -> None:
 
 
 def firewalld(host: Machine) -> None:
-    banned(host)
+    ban(host)
     commands = ("--reload", "--complete-reload", "--panic-on; firewall-cmd --quiet --panic-off")
     restart = "systemctl restart firewalld"
     beside(host, "systemctl start firewalld", [*(f"firewall-cmd --quiet {words}" for words in commands), restart])
@@ -94,13 +93,13 @@ def firewalld(host: Machine) -> None:
 
 
 def ufw(host: Machine) -> None:
-    banned(host)
+    ban(host)
     beside(host, "ufw allow 22/tcp; ufw --force enable", ["ufw reload"])
     deleted(host, "ufw disable", "iptables -F", "iptables -t nat -F")
 
 
 def nftables_service(host: Machine) -> None:
-    banned(host)
+    ban(host)
     host.run("tee", "/etc/nftables.conf", stdin=NFTABLES_CONF)
     again = ["systemctl restart nftables", "systemctl reload nftables", "nft -f /etc/nftables.conf"]
     beside(host, "systemctl start nftables", again)
@@ -108,7 +107,7 @@ def nftables_service(host: Machine) -> None:
 
 
 def chains_of_docker(host: Machine) -> None:
-    banned(host)
+    ban(host)
     host.run("tee", "/run/docker", stdin=DOCKER)
     beside(host, "iptables-restore --noflush /run/docker", ["iptables-restore --noflush /run/docker"])
     deleted(host, "nft flush ruleset")
@@ -126,7 +125,7 @@ ip -n guest route add default via 172.17.0.1
 
 def dockerd(host: Machine) -> None:
     """Containers do not start within a container; a guest on Docker's bridge goes the same way through its rules."""
-    banned(host)
+    ban(host)
     beside(host, "systemctl start docker", ["systemctl restart docker"])
     host.run("sh", "-ec", CONTAINER)
     enter = ("ip", "netns", "exec", "guest")
@@ -142,7 +141,7 @@ def dockerd(host: Machine) -> None:
 
 
 def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
-    banned(host)
+    ban(host)
     host.run("systemctl", "kill", "--signal", "KILL", boot.WATCH_NAME)
     host.run("nft", "flush", "ruleset")  # while nobody watches
     until(lambda: refused(host))
@@ -154,15 +153,8 @@ def the_watcher_starts_again_and_does_not_fight(host: Machine) -> None:
     until(lambda: refused(host), WITHIN)
 
 
-# The longest first.
-STORIES = (
-    the_watcher_starts_again_and_does_not_fight,
-    firewalld,
-    nftables_service,
-    ufw,
-    chains_of_docker,
-    *[dockerd] * WITH_DOCKER,
-)
+BESIDE = (firewalld, nftables_service, ufw, chains_of_docker, *[dockerd] * WITH_DOCKER)
+STORIES = (the_watcher_starts_again_and_does_not_fight, *BESIDE)  # the longest first
 
 
 @pytest.fixture(scope="module")

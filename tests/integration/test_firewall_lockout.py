@@ -19,17 +19,10 @@ HOSTS = 3  # side by side
 WITHIN = 60  # seconds, the default of proscribe_firewall_confirm_within: a busy controller confirms in less
 # The mistake in the policy.
 PARROT = """\
-id: parrot
-name: Parrot
-category: instant_messaging
-vendor: Example
-audience: consumer
-enforce: true
-networks: [{subnet}]
-sources: [a test]
+{{id: parrot, name: Parrot, category: instant_messaging, vendor: Example, audience: consumer, enforce: true,
+ networks: [{subnet}], sources: [a test]}}
 """
-# The mistake that gets the same past what a host does against it, made in a copy of the checkout: nothing is let pass
-# before the refusals.
+# The mistake that gets the same past the host, made in a copy of the checkout: nothing passes before the refusals.
 MISTAKE = """
 
 _careful = render
@@ -63,7 +56,6 @@ def checkout_with_the_mistake() -> Iterator[Path]:
 
 
 def lift(host: Machine) -> None:
-    """Afterwards the host is as if Proscribe had never been there."""
     answer = host.call("host_firewall", {"plan": GOOD, "state": "absent"})
     assert not answer["failed"], answer
     assert host.run("find", "/etc", "/run", "/usr/libexec", "/var/lib", "-path", "*proscribe*") == ""

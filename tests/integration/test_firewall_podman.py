@@ -30,11 +30,10 @@ class Podman:
         self.run("run", *options, "--rootfs", str(self.filesystem), "/usr/bin/sleep", "300")
 
     def connects(self, address: str) -> str:
-        """The name of the error, or that there is none."""
-        code = "import errno, socket, sys; s = socket.socket(); s.settimeout(4); e = s.connect_ex((sys.argv[1], 443)); "
-        return self.run(
-            "exec", "guest", "/usr/bin/python3", "-c", f"{code}print(errno.errorcode.get(e, 'ok'))", address
-        )
+        """Return the name of the error, or "ok"."""
+        code = "import errno, socket, sys; s = socket.socket(); s.settimeout(4); e = s.connect_ex((sys.argv[1], 443))"
+        code += "; print(errno.errorcode.get(e, 'ok'))"
+        return self.run("exec", "guest", "/usr/bin/python3", "-c", code, address)
 
     def close(self) -> None:
         subprocess.run([*self.command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)

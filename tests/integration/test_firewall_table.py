@@ -33,13 +33,10 @@ TELEGRAM = plan(telegram=["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"], si
 
 
 class Namespaced:
-    """A host whose files are a made tree, and whose nft and systemctl are the real ones: nft in a network namespace,
-    systemctl on the tree.
-    """
+    """A host with the files of a tree, the real systemctl on that tree, and the real nft in a network namespace."""
 
     def __init__(self, name: str, root: Path) -> None:
-        self.name = name
-        self.root = root
+        self.name, self.root = name, root
         self.host = NamespacedHost(str(root), self.run)
 
     def run(self, argv: list[str], **options: Any) -> Result:
@@ -99,9 +96,7 @@ def space(tmp_path):
 def test_loaded_once_found_compliant_and_not_touched_again(space):
     assert set(space.states(TELEGRAM).values()) == {NONCOMPLIANT}
     done = space.enforce(TELEGRAM)
-    units = [
-        f"{verb} {name}" for unit in boot.units("nft") for verb, name in (("write", unit.path), ("enable", unit.name))
-    ]
+    units = [action for unit in boot.units("nft") for action in (f"write {unit.path}", f"enable {unit.name}")]
     assert done == [f"write {program.PATH}", "load inet proscribe", f"write {boot.FILE}", *units]
     assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
     before = space.nft("-j", "list", "ruleset")  # handles would change with a reload
@@ -146,18 +141,24 @@ TAMPERINGS = {
     "add set inet proscribe more { type ipv4_addr; }": {"ruleset"},
     "add table inet proscribe { flags dormant; }": {"ruleset"},
     "add chain inet proscribe output { policy drop; }": {"ruleset"},
+    "insert rule inet proscribe own-in accept": {"own-rules"},
+    "flush chain inet proscribe input": {"ruleset"},
 }
+NO_MAIL, NO_DISCOVERY = own_rule("out", "reject", protocol="tcp", ports=["25"]), own_rule("in", "drop", ports=["5353"])
+OWN = made_plan({}, rules=[NO_MAIL, NO_DISCOVERY])
 
 
 @pytest.mark.parametrize("command", TAMPERINGS)
 def test_tampering_is_found_and_repaired(space, command):
-    space.enforce(TELEGRAM)
+    wanted = OWN if "own-in" in command or command.endswith("input") else TELEGRAM
+    space.enforce(wanted)
+    assert set(space.states(wanted).values()) == {COMPLIANT}
     space.nft(*command.split(" "))
-    seen = space.states(TELEGRAM)
+    seen = space.states(wanted)
     assert {rule for rule, state in seen.items() if state == NONCOMPLIANT} == TAMPERINGS[command]
     assert {rule for rule, state in seen.items() if state == COMPLIANT} == set(seen) - TAMPERINGS[command]
-    assert space.enforce(TELEGRAM) == ["load inet proscribe"]
-    assert set(space.states(TELEGRAM).values()) == {COMPLIANT}
+    assert space.enforce(wanted) == ["load inet proscribe"]
+    assert set(space.states(wanted).values()) == {COMPLIANT}
 
 
 def test_a_ruleset_that_does_not_load_leaves_the_old_table(space, monkeypatch):
@@ -167,9 +168,8 @@ def test_a_ruleset_that_does_not_load_leaves_the_old_table(space, monkeypatch):
     real = space.host._run
 
     def spoilt(argv: list[str], **options: Any) -> Result:
-        return real(
-            argv, **{**options, "stdin": (options.get("stdin") or "") + "add rule inet proscribe nosuch accept\n"}
-        )
+        stdin = (options.pop("stdin", None) or "") + "add rule inet proscribe nosuch accept\n"
+        return real(argv, stdin=stdin, **options)
 
     monkeypatch.setattr(space.host, "_run", spoilt)
     with pytest.raises(ControlError, match="nft .* ended with 1"):
@@ -185,6 +185,7 @@ def test_ten_thousand_addresses_take_less_than_five_seconds_of_the_processor(spa
     assert set(space.states(many).values()) == {COMPLIANT} and processor() - before < 5
 
 
+EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NETWORKS = st.builds(
     lambda address, length: str(ipaddress.ip_network((address, length % address.max_prefixlen + 1), strict=False)),
     st.ip_addresses(),
@@ -192,7 +193,7 @@ NETWORKS = st.builds(
 ).filter(packed)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@EXAMPLES
 @given(
     networks=st.dictionaries(st.sampled_from(["one", "two", "element"]), st.lists(NETWORKS, max_size=12)),
     near=st.lists(st.integers(0, 63), max_size=12),
@@ -209,25 +210,21 @@ def test_kernel_lists_the_table_as_it_was_written(space, networks, near, users):
 PORT = st.integers(1, 65535)
 RANGE = st.tuples(PORT, PORT).map(lambda both: f"{min(both)}-{max(both)}")
 PORTS = st.lists(st.one_of(PORT, RANGE), min_size=1, max_size=6)
-RULES = st.fixed_dictionaries(
-    {
-        "direction": st.sampled_from(["in", "out", "forward"]),
-        "protocol": st.sampled_from(["tcp", "udp", "any"]),
-        "verdict": st.sampled_from(["accept", "reject", "drop"]),
-    },
-    optional={
-        "addresses": st.lists(NETWORKS, min_size=1, max_size=5),
-        "ports": PORTS,
-        "comment": st.text("abc XYZ019 .,:;/@()+=_#-", max_size=100),
-    },
-)
+WORDS = {
+    "direction": st.sampled_from(["in", "out", "forward"]),
+    "protocol": st.sampled_from(["tcp", "udp", "any"]),
+    "verdict": st.sampled_from(["accept", "reject", "drop"]),
+}
+COMMENT = st.text("abc XYZ019 .,:;/@()+=_#-", max_size=100)
+ADDRESSES = st.lists(NETWORKS, min_size=1, max_size=5)
+RULES = st.fixed_dictionaries(WORDS, optional={"addresses": ADDRESSES, "ports": PORTS, "comment": COMMENT})
 PINGS = st.fixed_dictionaries(
     {"direction": st.sampled_from(["in", "out"]), "protocol": st.just("icmp"), "verdict": st.just("drop")},
     optional={"addresses": st.lists(NETWORKS, min_size=1, max_size=3)},
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@EXAMPLES
 @given(rules=st.lists(st.one_of(RULES, PINGS), min_size=1, max_size=5))
 def test_the_kernel_lists_own_rules_as_they_were_written(space, rules):
     section = made_plan({}, rules=list(read_rules(rules)), management=["10.0.0.0/8"])["controls"]["firewall"]
@@ -235,22 +232,6 @@ def test_the_kernel_lists_own_rules_as_they_were_written(space, rules):
     text = render(section, lets)
     space.nft("-f", "-", stdin=text)
     assert listing.take_apart(space.nft("list", "table", "inet", "proscribe")) == listing.take_apart(text)
-
-
-NO_MAIL, NO_DISCOVERY = own_rule("out", "reject", protocol="tcp", ports=["25"]), own_rule("in", "drop", ports=["5353"])
-OWN = made_plan({}, rules=[NO_MAIL, NO_DISCOVERY])
-
-
-@pytest.mark.parametrize(
-    ("command", "rule"),
-    [("insert rule inet proscribe own-in accept", "own-rules"), ("flush chain inet proscribe input", "ruleset")],
-)
-def test_tampering_with_own_rules_is_found_and_repaired(space, command, rule):
-    space.enforce(OWN)
-    assert set(space.states(OWN).values()) == {COMPLIANT}
-    space.nft(*command.split(" "))
-    assert {name for name, state in space.states(OWN).items() if state == NONCOMPLIANT} == {rule}
-    assert space.enforce(OWN) == ["load inet proscribe"] and set(space.states(OWN).values()) == {COMPLIANT}
 
 
 def counted(space: Namespaced) -> dict[str, int]:
@@ -290,7 +271,7 @@ SETS = st.sets(st.integers(1, 40), min_size=1).map(lambda numbers: [f"198.51.100
 NETS = st.sets(st.integers(1, 40), min_size=1).map(lambda numbers: [f"203.0.{3 * n}.0/25" for n in sorted(numbers)])
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(EXAMPLES, max_examples=6)
 @given(st.lists(st.tuples(SETS, NETS), min_size=2, max_size=4))
 def test_the_sets_are_as_wanted_whatever_was_there_before(space, steps):
     nft = str(space.host.tool("nft"))
@@ -300,9 +281,8 @@ def test_the_sets_are_as_wanted_whatever_was_there_before(space, steps):
         assert listing.listed(space.host, nft) == listing.take_apart(text)
 
 
-LATE_NAT = "table inet own { chain late { type nat hook output priority 100; dnat ip to 203.0.113.9; }; }\n"
-EARLY_NAT = "table inet own { chain early { type nat hook output priority -100; dnat ip to 203.0.113.9; }; }\n"
-SETS = "ip daddr 192.0.2.1 ip daddr set 203.0.113.9"
+NAT = "table inet own {{ chain late {{ type nat hook output priority {}; dnat ip to 203.0.113.9; }}; }}\n"
+SETS_ADDRESS = "ip daddr 192.0.2.1 ip daddr set 203.0.113.9"
 
 
 def at_hook(family: str, hook: str, rule: str, priority: int = 0) -> str:
@@ -313,12 +293,12 @@ def at_hook(family: str, hook: str, rule: str, priority: int = 0) -> str:
 @pytest.mark.parametrize(
     ("table", "named"),
     [
-        (LATE_NAT, ["late"]),
-        (EARLY_NAT, []),
-        (at_hook("ip", "output", SETS, -150), []),  # ours sees the new address
-        (at_hook("inet", "postrouting", SETS), ["own"]),
+        (NAT.format(100), ["late"]),
+        (NAT.format(-100), []),
+        (at_hook("ip", "output", SETS_ADDRESS, -150), []),  # ours sees the new address
+        (at_hook("inet", "postrouting", SETS_ADDRESS), ["own"]),
         (at_hook("inet", "postrouting", "ip saddr set 192.0.2.9"), []),
-        (at_hook("netdev", "egress device out", SETS), ["own"]),
+        (at_hook("netdev", "egress device out", SETS_ADDRESS), ["own"]),
         (at_hook("netdev", "ingress device out", "fwd to out"), ["own"]),
     ],
 )
@@ -331,13 +311,11 @@ def test_another_table_that_works_round_ours_is_named(space, table, named):
     assert not any(verdict.drifted for verdict in found)
 
 
+DORMANT = "add table inet proscribe { flags dormant; }"
+
+
 @pytest.mark.parametrize(
-    "command",
-    [
-        "insert rule inet proscribe output accept",
-        "add table inet proscribe { flags dormant; }",
-        "delete table inet proscribe",
-    ],
+    "command", ["insert rule inet proscribe output accept", DORMANT, "delete table inet proscribe"]
 )
 def test_a_table_that_refuses_nothing_is_found_whatever_the_host_remembers(space, command):
     space.link()

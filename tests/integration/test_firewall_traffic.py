@@ -16,13 +16,19 @@ from three_namespaces import GATEWAY, LOCAL, LOCAL_6
 from traffic_world import BAN, BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, FREE_6, World, plan, world
 
 __all__ = ["world"]  # a fixture
+REFUSED = "ECONNREFUSED"
+
+
+def connect(world: World, role: str, *places: tuple[object, ...]) -> list[str]:
+    """Return how the connections of a role end, in turn; a place is an address, a port, and what `connect` takes."""
+    return [world.send_command(role, "connect", *place) for place in places]
 
 
 @pytest.mark.parametrize("address", [BLOCKED, BLOCKED_HOST, BLOCKED_6])
 def test_a_restricted_address_is_refused_at_once_and_counted(world, address):
-    assert world.send_command("local", "connect", address, 443) == "ok"
+    assert connect(world, "local", (address, 443)) == ["ok"]
     world.enforce(BAN)
-    assert world.send_command("local", "connect", address, 443) == "ECONNREFUSED"
+    assert connect(world, "local", (address, 443)) == [REFUSED]
     assert world.refused() == 1, "the first packet is answered: nobody sends it again and waits"
     assert world.send_command("local", "send", address, 443) == "EPERM"  # QUIC fails at once too
     assert world.refused() >= 2
@@ -47,41 +53,35 @@ def test_an_ipv4_address_that_ipv6_carries_is_refused_as_the_address_itself(worl
     free, exempt = CARRIED[address]
     for other in (address, free, exempt):
         subprocess.run(["ip", "-n", world.spaces.names["outside"], "addr", "add", other, "dev", "lo"], check=True)
-        assert world.send_command("local", "connect", other, 443) == "ok"
+    assert connect(world, "local", (address, 443), (free, 443), (exempt, 443)) == ["ok"] * 3
     world.file("/proc/net/route", "Iface\nlocal\t00000000\t076433C6\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
     world.enforce(plan("203.0.113.0/24", BLOCKED_HOST, nat64=[NAT64]))
     for role in ("local", "inner"):
-        assert world.send_command(role, "connect", address, 443) == "ECONNREFUSED"
-        assert world.send_command(role, "connect", free, 443) == "ok"
-        assert world.send_command(role, "connect", exempt, 443) == "ok"
+        assert connect(world, role, (address, 443), (free, 443), (exempt, 443)) == [REFUSED, "ok", "ok"]
     assert world.refused() >= 2
 
 
 def test_an_ipv4_address_in_a_socket_for_ipv6_is_refused(world):
     world.enforce(BAN)
-    assert world.send_command("local", "connect", f"::ffff:{BLOCKED}", 443) == "ECONNREFUSED"
+    assert connect(world, "local", (f"::ffff:{BLOCKED}", 443)) == [REFUSED]
 
 
 def test_dns_over_tls_is_refused_everywhere_but_on_the_host_itself(world):
     world.enforce(BAN)
-    assert world.send_command("local", "connect", FREE, 853) == "ECONNREFUSED"
-    assert world.send_command("local", "connect", FREE_6, 853) == "ECONNREFUSED"
+    assert connect(world, "local", (FREE, 853), (FREE_6, 853), ("127.0.0.1", 853)) == [REFUSED, REFUSED, "ok"]
     assert world.send_command("local", "send", FREE, 853) == "EPERM" and world.refused("-dns-over-tls") >= 3
-    assert world.send_command("local", "connect", "127.0.0.1", 853) == "ok"
 
 
 def test_ports_of_a_service_are_refused_and_no_others(world):
     world.enforce(plan("203.0.113.0/24", ports=(53, 443)))
-    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
-    assert world.send_command("local", "connect", BLOCKED, 8080) == "ok"
+    assert connect(world, "local", (BLOCKED, 443), (BLOCKED, 8080)) == [REFUSED, "ok"]
 
 
 def test_a_guest_behind_the_host_is_refused_too(world):
-    assert world.send_command("inner", "connect", BLOCKED, 443) == "ok"
+    assert connect(world, "inner", (BLOCKED, 443)) == ["ok"]
     world.enforce(BAN)
-    assert world.send_command("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
-    assert world.send_command("inner", "connect", BLOCKED_6, 443) == "ECONNREFUSED"
-    assert world.send_command("inner", "connect", FREE, 443) == "ok" and world.refused() >= 2
+    assert connect(world, "inner", (BLOCKED, 443), (BLOCKED_6, 443), (FREE, 443)) == [REFUSED, REFUSED, "ok"]
+    assert world.refused() >= 2
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_another_table_opens_nothing(world, priority, rule):
     hook = f"type filter hook output priority {priority}; {rule};"
     world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
     world.enforce(BAN)
-    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    assert connect(world, "local", (BLOCKED, 443)) == [REFUSED]
 
 
 def control_connection(world: World, port: int) -> None:
@@ -118,18 +118,16 @@ def test_the_control_connection_survives_though_it_comes_from_a_restricted_netwo
 def test_the_port_of_the_control_connection_is_no_way_out(world, port):
     control_connection(world, port)
     world.enforce(BAN)
-    assert world.send_command("local", "connect", BLOCKED, 443, LOCAL, port - 1) == "ECONNREFUSED"
+    assert connect(world, "local", (BLOCKED, 443, LOCAL, port - 1)) == [REFUSED]
     world.file("/etc/ssh/sshd_config", f"Port {port}\nPort 2300\n")
     world.enforce(BAN)
-    assert world.send_command("local", "connect", BLOCKED, 443, LOCAL, 2300) == "ECONNREFUSED"
-    assert world.send_command("local", "connect", FREE, 443, LOCAL, 2300) == "ok"
+    assert connect(world, "local", (BLOCKED, 443, LOCAL, 2300), (FREE, 443, LOCAL, 2300)) == [REFUSED, "ok"]
 
 
 def test_new_connections_from_a_restricted_network_are_answered(world):
     world.enforce(BAN)
-    for port in (22, 8080):
-        assert world.send_command("outside", "connect", LOCAL, port, BLOCKED) == "ok"
-    assert world.send_command("outside", "connect", LOCAL_6, 8080, BLOCKED_6) == "ok"
+    places = ((LOCAL, 22, BLOCKED), (LOCAL, 8080, BLOCKED), (LOCAL_6, 8080, BLOCKED_6))
+    assert connect(world, "outside", *places) == ["ok"] * 3
 
 
 @pytest.mark.parametrize("first", ["local", "outside"])
@@ -158,10 +156,8 @@ def test_gateway_resolver_source_and_management_stay_reachable_and_it_is_said(wo
         BLOCKED: "package source deb.example.org",
         FREE_6: "management",
     }
-    for address, port in ((GATEWAY, 443), (BLOCKED_HOST, 53), (BLOCKED, 443), (FREE_6, 443)):
-        assert world.send_command("local", "connect", address, port) == "ok"
-    for address, port in ((BLOCKED_HOST, 443), (FREE, 443), (BLOCKED_6, 443)):
-        assert world.send_command("local", "connect", address, port) == "ECONNREFUSED"
+    assert connect(world, "local", (GATEWAY, 443), (BLOCKED_HOST, 53), (BLOCKED, 443), (FREE_6, 443)) == ["ok"] * 4
+    assert connect(world, "local", (BLOCKED_HOST, 443), (FREE, 443), (BLOCKED_6, 443)) == [REFUSED] * 3
 
 
 def excepting(*users: str) -> dict[str, Any]:
@@ -174,12 +170,10 @@ def test_only_the_users_of_a_waiver_reach_the_service_and_only_that_one(world):
     world.user("alice", 51004)
     world.user("bob", 51005)
     world.enforce(excepting("alice", "nobody-here"))
-    for address in (BLOCKED, BLOCKED_6):
-        assert world.send_command("alice", "connect", address, 443) == "ok"
-        assert world.send_command("bob", "connect", address, 443) == "ECONNREFUSED"
-        assert world.send_command("local", "connect", address, 443) == "ECONNREFUSED"
-        assert world.send_command("inner", "connect", address, 443) == "ECONNREFUSED"
-    assert world.send_command("alice", "connect", BLOCKED_HOST, 443) == "ECONNREFUSED"
+    for role in ("alice", "bob", "local", "inner"):
+        answer = "ok" if role == "alice" else REFUSED
+        assert connect(world, role, (BLOCKED, 443), (BLOCKED_6, 443)) == [answer] * 2, role
+    assert connect(world, "alice", (BLOCKED_HOST, 443)) == [REFUSED]
     (verdict,) = (v for v in firewall.observe(world.host, excepting("alice")) if v.rule == "firewall/telegram")
     assert (verdict.state, verdict.waiver) == (WAIVED, "w1")
     assert [finding.scope for finding in verdict.findings] == ["user:alice"]
@@ -208,11 +202,11 @@ def kernel_log():
     os.lseek(log, 0, os.SEEK_END)
 
     def lines() -> list[str]:
-        found = []
+        records: list[str] = []
         with contextlib.suppress(BlockingIOError):
-            while True:
-                found.append(os.read(log, 8192).decode("utf-8", "replace").partition(";")[2].splitlines()[0])
-        return found
+            while record := os.read(log, 8192):
+                records.append(record.decode("utf-8", "replace").partition(";")[2].splitlines()[0])
+        return records
 
     yield lines
     os.close(log)
@@ -222,10 +216,9 @@ def kernel_log():
 def test_a_log_line_names_the_service_and_the_user_and_few_are_written(world, kernel_log):
     world.user("bob", 51005)
     world.enforce(BAN)
-    assert world.send_command("inner", "connect", BLOCKED, 443) == "ECONNREFUSED"
-    for _ in range(40):
-        assert world.send_command("bob", "connect", BLOCKED, 443) == "ECONNREFUSED"
-    assert world.send_command("local", "connect", FREE, 443) == "ok"
+    assert connect(world, "inner", (BLOCKED, 443)) == [REFUSED]
+    assert connect(world, "bob", *[(BLOCKED, 443)] * 40) == [REFUSED] * 40
+    assert connect(world, "local", (FREE, 443)) == ["ok"]
     lines = [line for line in kernel_log() if f"DST={BLOCKED} " in line]
     assert len(lines) in range(20, 24)  # 20 at once, and then 6 a minute; the counter has them all
     assert world.refused() >= 41
@@ -248,9 +241,8 @@ def test_last_data_of_a_waived_user_arrives_after_the_program_has_ended(world):
 
 def test_quic_is_refused_everywhere_and_tcp_is_not(world):
     world.enforce(made_plan({}, quic="blocked"))
-    assert world.send_command("local", "send", FREE, 443) == "EPERM"
-    assert world.send_command("local", "send", FREE_6, 443) == "EPERM"
-    assert world.send_command("local", "connect", FREE, 443) == "ok"
+    assert [world.send_command("local", "send", address, 443) for address in (FREE, FREE_6)] == ["EPERM"] * 2
+    assert connect(world, "local", (FREE, 443)) == ["ok"]
     assert world.send_command("local", "send", FREE, 8080) == "ok" and world.refused("-quic") == 2
 
 
@@ -259,15 +251,11 @@ def rules(*own: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def test_own_rules_for_what_goes_out_come_after_the_ban_and_open_nothing_of_it(world):
-    to_one = own_rule("out", "accept", protocol="tcp", addresses=[FREE, BLOCKED], ports=["443"])
-    world.enforce(
-        rules(to_one, own_rule("out", "reject", protocol="tcp", ports=["443", "2000-2999"], comment="no web"))
-    )
-    assert world.send_command("local", "connect", FREE, 443) == "ok"
-    assert world.send_command("local", "connect", FREE_6, 443) == "ECONNREFUSED"
-    assert world.send_command("local", "connect", FREE, 2222) == "ECONNREFUSED"
-    assert world.send_command("local", "connect", FREE, 8080) == "ok"
-    assert world.send_command("local", "connect", BLOCKED, 443) == "ECONNREFUSED"
+    accept = own_rule("out", "accept", protocol="tcp", addresses=[FREE, BLOCKED], ports=["443"])
+    reject = own_rule("out", "reject", protocol="tcp", ports=["443", "2000-2999"], comment="no web")
+    world.enforce(rules(accept, reject))
+    assert connect(world, "local", (FREE, 443), (FREE, 8080)) == ["ok"] * 2
+    assert connect(world, "local", (FREE_6, 443), (FREE, 2222), (BLOCKED, 443)) == [REFUSED] * 3
     assert (world.refused("-own-rules"), world.refused()) == (2, 1)
 
 
@@ -275,32 +263,25 @@ def test_refusing_all_that_goes_out_leaves_management_exemptions_and_what_comes_
     world.file("/proc/net/route", "Iface\nlocal\t00000000\t01004D0A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
     world.file("/etc/resolv.conf", f"nameserver {FREE}\n")
     world.enforce(rules(own_rule("out", "drop"), management=[f"{FREE_6}/128"]))
-    for address, port in ((GATEWAY, 443), (FREE, 53), (FREE_6, 8080)):
-        assert world.send_command("local", "connect", address, port) == "ok"
+    assert connect(world, "local", (GATEWAY, 443), (FREE, 53), (FREE_6, 8080)) == ["ok"] * 3
     assert world.send_command("local", "send", FREE, 8080) == "EPERM"
-    assert world.send_command("outside", "connect", LOCAL, 8080, FREE) == "ok"
-    assert world.send_command("outside", "connect", LOCAL_6, 22, FREE_6) == "ok"
+    assert connect(world, "outside", (LOCAL, 8080, FREE), (LOCAL_6, 22, FREE_6)) == ["ok"] * 2
 
 
 def test_own_rules_for_what_comes_in_judge_by_where_it_comes_from(world):
-    some = own_rule("in", "accept", protocol="tcp", addresses=["198.51.100.0/24"], ports=["8080"])
-    world.enforce(
-        rules(some, own_rule("in", "reject", protocol="tcp", ports=["8080"]), own_rule("in", "drop", ports=["53"]))
-    )
-    assert world.send_command("outside", "connect", LOCAL, 8080, FREE) == "ok"
-    assert world.send_command("outside", "connect", LOCAL, 8080, GATEWAY) == "ECONNREFUSED"
-    assert world.send_command("outside", "connect", LOCAL_6, 8080) == "ECONNREFUSED"
-    assert world.send_command("outside", "connect", LOCAL, 443, GATEWAY) == "ok"
-    assert world.send_command("outside", "connect", LOCAL, 53, GATEWAY) == "nothing"
-    assert world.send_command("local", "connect", "127.0.0.1", 8080) == "ok"
-    assert world.send_command("local", "connect", FREE, 8080) == "ok"  # its answers come in
+    accept = own_rule("in", "accept", protocol="tcp", addresses=["198.51.100.0/24"], ports=["8080"])
+    reject = own_rule("in", "reject", protocol="tcp", ports=["8080"])
+    world.enforce(rules(accept, reject, own_rule("in", "drop", ports=["53"])))
+    assert connect(world, "outside", (LOCAL, 8080, FREE), (LOCAL, 443, GATEWAY)) == ["ok"] * 2
+    assert connect(world, "outside", (LOCAL, 8080, GATEWAY), (LOCAL_6, 8080)) == [REFUSED] * 2
+    assert connect(world, "outside", (LOCAL, 53, GATEWAY)) == ["nothing"]
+    assert connect(world, "local", ("127.0.0.1", 8080), (FREE, 8080)) == ["ok"] * 2  # FREE's answers come in
 
 
 def test_own_rules_for_what_passes_through(world):
     world.enforce(rules(own_rule("forward", "reject", addresses=[FREE])))
-    assert world.send_command("inner", "connect", FREE, 443) == "ECONNREFUSED"
-    assert world.send_command("inner", "connect", FREE_6, 443) == "ok"
-    assert world.send_command("local", "connect", FREE, 443) == "ok"
+    assert connect(world, "inner", (FREE, 443), (FREE_6, 443)) == [REFUSED, "ok"]
+    assert connect(world, "local", (FREE, 443)) == ["ok"]
 
 
 @pytest.mark.parametrize("port", [22, 2222])
@@ -312,9 +293,8 @@ def test_no_own_rule_keeps_out_who_manages_the_host(world, port):
     for role in ("outside", "local"):
         assert world.send_command(role, "say") == "ok"
         assert world.send_command({"outside": "local", "local": "outside"}[role], "hear") == "ok"
-    assert world.send_command("outside", "connect", LOCAL, port, FREE) == "ok"
-    assert world.send_command("outside", "connect", LOCAL_6, 8080, FREE_6) == "ok"
-    assert world.send_command("outside", "connect", LOCAL, 8080, FREE) == "nothing"
+    assert connect(world, "outside", (LOCAL, port, FREE), (LOCAL_6, 8080, FREE_6)) == ["ok"] * 2
+    assert connect(world, "outside", (LOCAL, 8080, FREE)) == ["nothing"]
 
 
 def test_a_translation_to_a_restricted_address_is_refused_and_one_away_from_it_is_not(world):
@@ -322,5 +302,4 @@ def test_a_translation_to_a_restricted_address_is_refused_and_one_away_from_it_i
     hook = f"type nat hook output priority dstnat; {rules}"
     world.run(["nft", "-f", "-"], stdin=f"table inet own {{ chain c {{ {hook} }}; }}\n")
     world.enforce(BAN)
-    assert world.send_command("local", "connect", FREE, 443) == "ECONNREFUSED"
-    assert world.send_command("local", "connect", BLOCKED_HOST, 443) == "ok"
+    assert connect(world, "local", (FREE, 443), (BLOCKED_HOST, 443)) == [REFUSED, "ok"]

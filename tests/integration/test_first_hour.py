@@ -5,7 +5,7 @@ import time
 
 import pytest
 from derived.first_hour import MINUTES_IN_ALL, MINUTES_OF_WAITING, PAGE, steps, waiting_of
-from desk import MORE, REPOSITORY, SERVED, shell
+from desk import MORE, REPOSITORY, SERVED, name_hosts, shell
 from doc_blocks import Command, parts
 from doc_shell import codes, missing
 from machines import PROJECT
@@ -21,20 +21,17 @@ def fleet():
     with scheduled_fleet("hour", ("press01", "press02", "fin01")) as booted:
         booted.controller.send_checkout((*MORE, *(part for part in BUILT_FROM if part not in MORE)))
         booted.controller.script(SERVED)
-        for host, address in booted.addresses.items():
-            booted.controller.script(
-                f"echo '{address} {host}' >>/etc/hosts; sed -i 's/^{address} /{host},&/' /root/.ssh/known_hosts"
-            )
+        name_hosts(booted)
         yield booted
 
 
 def test_a_stranger_has_a_scheduled_run_within_the_hour(fleet):
     text = (PROJECT / PAGE).read_text(encoding="utf-8")
-    found = [part for part in parts(PAGE, text) if isinstance(part, Command)]
-    ends_with = dict(codes(found, {}))
+    commands = [part for part in parts(PAGE, text) if isinstance(part, Command)]
+    ends_with = dict(codes(commands, {}))
     waited: dict[str, float] = {}
     with shell(fleet, "/root", PROSCRIBE_ANSIBLE_PLAYBOOK="/usr/bin/ansible-playbook") as typed:
-        for command in found:
+        for command in commands:
             began = time.monotonic()
             done = typed.run(command.text.replace("<this repository>", REPOSITORY))
             step = next(step.title for step in reversed(steps(text)) if step.line < command.line)
