@@ -174,11 +174,6 @@ class Page:
         """The addresses that were asked for, but for the page itself."""
         return [event["request"]["url"] for event in self.events("Network.requestWillBeSent")][1:]
 
-    def screenshot(self, *, whole: bool = False) -> bytes:
-        """The window as PNG, or the whole page."""
-        parameters = {"format": "png", "captureBeyondViewport": whole}
-        return base64.b64decode(self.ask("Page.captureScreenshot", parameters)["data"])
-
     def pdf(self) -> bytes:
         parameters = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
         return base64.b64decode(self.ask("Page.printToPDF", parameters)["data"])

@@ -8,22 +8,10 @@ import pytest
 import roots
 
 # The Debian package that has a tool, where it is not named like it.
-PACKAGES = {
-    "nft": "nftables",
-    "ip": "iproute2",
-    "unshare": "util-linux",
-    "nsenter": "util-linux",
-    "dnsmasq": "dnsmasq-base",
-    "firefox": "firefox-esr",
-    "dpkg-deb": "dpkg",
-    "sshd": "openssh-server",
-    "apt-get": "apt",
-    "ostree": "ostree",
-    "geckodriver": "firefox-esr",
-    "rpmbuild": "rpm",
-    "soffice": "libreoffice-calc",
-    "createrepo_c": "createrepo-c",
-}
+PACKAGES = {"nft": "nftables", "ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux", "apt-get": "apt"}
+PACKAGES |= {"firefox": "firefox-esr", "geckodriver": "firefox-esr", "soffice": "libreoffice-calc"}
+PACKAGES |= {"dpkg-deb": "dpkg", "rpmbuild": "rpm", "createrepo_c": "createrepo-c"}
+PACKAGES |= {"sshd": "openssh-server", "dnsmasq": "dnsmasq-base"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -78,16 +78,11 @@ class Filled(NamedTuple):
 
 
 def sources(suite: str) -> str:
-    """The lines of sources.list: all components of the suite, its updates, its backports, its security updates."""
+    """Return sources.list: all components of the suite, its updates, its backports, its security updates."""
     debian, security = mirrors()
     places = [(debian, name) for name in (suite, f"{suite}-updates", f"{suite}-backports")]
     places += [(security, f"{suite}-security")] if security else []
     return "".join(f"deb {uri} {name} {COMPONENTS}\n" for uri, name in places)
-
-
-def alternatives(clause: str) -> set[str]:
-    """The packages that one clause of a dependency names: `a (>= 1) | b:any` names a and b."""
-    return {re.split(r"[ (:\[]", name.strip())[0] for name in clause.split("|")}
 
 
 class Archives:
@@ -97,22 +92,15 @@ class Archives:
         self.suite, self.root, self.below = suite, root, below
 
     def sh(self, script: str, *arguments: str, stdin: str = "") -> str:
-        """What a script prints in the root."""
         quiet = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
         apart = outside(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, str(self.root)])
-        done = subprocess.run(
-            [*apart, "sh", "-c", script, "sh", *arguments],
-            env=quiet,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-        )
+        command = [*apart, "sh", "-c", script, "sh", *arguments]
+        done = subprocess.run(command, env=quiet, input=stdin, capture_output=True, text=True, timeout=LIMIT)
         assert done.returncode == 0, (script, done.stdout[-3000:], done.stderr[-3000:])
         return done.stdout
 
     def listed(self) -> dict[str, dict[str, set[str]]]:
-        """The packages of each archive: suite -> component -> names."""
+        """Return the packages of each archive: suite -> component -> names."""
         found: dict[str, dict[str, set[str]]] = {}
         for line in self.sh(LISTS).splitlines():
             suite, component, package = line.split(" ")
@@ -120,12 +108,13 @@ class Archives:
         return found
 
     def dependents(self, names: AbstractSet[str]) -> set[str]:
-        """The other packages of the archives that cannot be installed without one of these."""
-        return {
-            package
-            for package, _, clauses in (line.partition(": ") for line in self.sh(DEPENDENCIES).splitlines())
-            if package not in names and any(alternatives(clause) <= names for clause in clauses.split(","))
-        }
+        """Return the other packages of the archives that cannot be installed without one of these."""
+        dependents = set()
+        for package, _, clauses in (line.partition(": ") for line in self.sh(DEPENDENCIES).splitlines()):
+            for clause in clauses.split(","):  # such as `a (>= 1) | b:any`
+                if {re.split(r"[ (:\[]", name.strip())[0] for name in clause.split("|")} <= names:
+                    dependents.add(package)
+        return dependents - names
 
     def prefer_backports(self) -> None:
         """Have apt take what is in the backports from there."""
@@ -142,7 +131,7 @@ class Archives:
 
 @contextlib.contextmanager
 def archives(suite: str, directory: Path) -> Iterator[Archives]:
-    """A root of the suite to be filled. What is filled in stays in the directory."""
+    """Mount a root of the suite to be filled. What is filled in stays in the directory."""
     below = layers(f"{suite}-host")
     with roots.mounted(below, directory) as root:
         shutil.copy("/etc/resolv.conf", root / "etc")

@@ -20,27 +20,13 @@ pytestmark = pytest.mark.whole_hosts
 NAME = f"proscribe-snap-{os.getpid()}"
 TELEGRAM = "/var/lib/snapd/snaps/telegram-desktop_x1.snap"
 PRESENT = {"bare": "base", "snapd": "snapd"}
-STATE = {
-    "data": {
-        "patch-level": 6,
-        "patch-sublevel": 3,
-        "patch-sublevel-last-version": "2.68.3",
-        "snaps": {
-            name: {
-                "type": kind,
-                "sequence": [{"name": name, "snap-id": "", "revision": "x1"}],
-                "active": True,
-                "current": "x1",
-            }
-            for name, kind in PRESENT.items()
-        },
-    },
-    "changes": {},
-    "tasks": {},
-    "last-change-id": 0,
-    "last-task-id": 0,
-    "last-lane-id": 0,
+SNAPS = {
+    name: {"type": kind, "sequence": [{"name": name, "snap-id": "", "revision": "x1"}], "active": True, "current": "x1"}
+    for name, kind in PRESENT.items()
 }
+LEVEL = {"patch-level": 6, "patch-sublevel": 3, "patch-sublevel-last-version": "2.68.3"}
+LAST_IDS = dict.fromkeys(("last-change-id", "last-task-id", "last-lane-id"), 0)
+STATE = {"data": {**LEVEL, "snaps": SNAPS}, "changes": {}, "tasks": {}, **LAST_IDS}
 # A base is what a snap has for its root: here the directories that snapd mounts over, and what `sleep` needs.
 MAKE = r"""
 set -e
@@ -88,8 +74,8 @@ INSTALL = "snap install --dangerous /tmp/telegram-desktop.snap"
 
 
 class Host(Machine):
-    def verb(self, verb: str, of: Mapping[str, Any]) -> Any:
-        return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, stdin=json.dumps(of)))
+    def verb(self, verb: str, plan: Mapping[str, Any]) -> Any:
+        return json.loads(self.run("python3", "-I", "-S", "-c", DRIVER, verb, stdin=json.dumps(plan)))
 
     def as_alice(self, script: str) -> subprocess.CompletedProcess[str]:
         return podman("exec", "--user", "alice", "--workdir", "/home/alice", self.name, "sh", "-c", script, check=False)
@@ -122,11 +108,8 @@ PLAN = plan("snap", telegram=["telegram-desktop"])
 def test_a_snap_on_its_whole_way(host):
     assert host.as_alice(INSTALL).returncode == 0  # with the administrator's leave
     host.run("snap", "install", "--dangerous", "/tmp/innocent.snap")
-    running = subprocess.Popen(
-        ["podman", "--runtime", "runc", "exec", NAME, "snap", "run", "telegram-desktop", "600"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    start = ["podman", "--runtime", "runc", "exec", NAME, "snap", "run", "telegram-desktop", "600"]
+    running = subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(host.runs)
     host.as_alice("mkdir -p ~/snap/telegram-desktop/x1 && echo letters >~/snap/telegram-desktop/x1/letters")
     verdict = host.verb("observe", PLAN)["apps/telegram"]

@@ -50,14 +50,11 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def table():
-    loaded: dict[str, Any] = yaml.safe_load(TABLE.read_text())
-    return loaded
+    return yaml.safe_load(TABLE.read_text())
 
 
 def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) -> tuple[set[str], set[str]]:
-    """The catalogue's names that the archives of a suite have, and that its backports have. The table has to have them
-    too.
-    """
+    """Return the catalogue's names in the archives of a suite, and in its backports. Check the table of them."""
     own = {
         suite: {component: sorted(named) for component, all_ in components.items() if (named := all_ & names)}
         for suite, components in archive.listed().items()
@@ -65,42 +62,32 @@ def of_archives(archive: Archives, names: set[str], table: Mapping[str, Any]) ->
     }
     expected = {suite: named for suite, named in table["suites"].items() if suite.startswith(archive.suite)}
     assert {suite: named for suite, named in own.items() if named} == expected, f"{TABLE} is not up to date"
-    stable, backports = (
-        {name for named in own.get(suite, {}).values() for name in named}
-        for suite in (archive.suite, f"{archive.suite}-backports")
-    )
+    suites = [own.get(f"{archive.suite}{part}", {}) for part in ("", "-backports")]
+    stable, backports = ({name for named in suite.values() for name in named} for suite in suites)
     unexplained = archive.dependents(stable | backports) - table["dependents"].keys()
     assert not unexplained, f"they depend on a restricted package, which they keep on a host: {sorted(unexplained)}"
     return stable, backports
 
 
 def restrictions(catalogue: Catalogue) -> dict[str, Any]:
-    """The variables that restrict all services, by the control `apps` alone."""
-    return {
-        "proscribe_categories": list(CATEGORIES),
-        "proscribe_categories_reported": [],
-        "proscribe_audiences": ["consumer", "both", "enterprise"],
-        "proscribe_services_include": [id_ for id_, service in catalogue.services.items() if not service.enforce],
-        "proscribe_controls": {"apps": "enforce", "browser": "off", "firewall": "off", "dns": "off"},
-        "proscribe_max_change": "unlimited",
-        "proscribe_max_failures": "100%",
-        "proscribe_observe_timeout": "30m",
+    """Return variables that restrict all services, by the control `apps` alone."""
+    variables = {
+        "categories": list(CATEGORIES),
+        "categories_reported": [],
+        "audiences": ["consumer", "both", "enterprise"],
+        "services_include": [id_ for id_, service in catalogue.services.items() if not service.enforce],
+        "controls": {"apps": "enforce", "browser": "off", "firewall": "off", "dns": "off"},
     }
+    limits = {"max_change": "unlimited", "max_failures": "100%", "observe_timeout": "30m"}
+    return {f"proscribe_{name}": value for name, value in {**variables, **limits}.items()}
 
 
-def record(host: Machine, playbook: str, variables: Mapping[str, Any], reports: Path) -> dict[str, Any]:
-    """The host record after a run."""
+def record(host: Machine, playbook: str, variables: Mapping[str, Any], reports: Path) -> Any:
+    """Run a playbook, and return the host record."""
     done = host.playbook(playbook, variables, reports, LIMIT)
     lines = (reports / "latest/hosts.jsonl").read_text().splitlines()
     assert len(lines) == 1, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(lines[0])
-    return found
-
-
-def packages(found: Mapping[str, Any]) -> set[str]:
-    """The Debian packages of a host record."""
-    findings = [finding for rule in found["rules"] for finding in rule["findings"]]
-    return {finding["id"] for finding in findings if finding["kind"] == "package" and finding["manager"] == "dpkg"}
+    return json.loads(lines[0])
 
 
 def installed(host: Machine) -> set[str]:
@@ -112,7 +99,9 @@ def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -
     """The whole story of a host: observed, enforced, and each package installed again by apt and by dpkg."""
     variables, names = restrictions(catalogue), set(filled.packages)
     assert names <= installed(host)
-    found = packages(record(host, "audit", variables, reports / "audit"))
+    audited = record(host, "audit", variables, reports / "audit")
+    findings = [finding for rule in audited["rules"] for finding in rule["findings"]]
+    found = {f["id"] for f in findings if (f["kind"], f["manager"]) == ("package", "dpkg")}
     after = record(host, "enforce", variables, reports / "enforce")
     left = names & installed(host)
     why = {}
@@ -129,9 +118,8 @@ def played(host: Machine, filled: Filled, catalogue: Catalogue, reports: Path) -
     answers = {name: answers for name, *answers in (line.split() for line in done.stdout.splitlines())}
     assert names.isdisjoint(installed(host))
     stayed = {name: why.get(name, "no reason is given") for name in left}
-    return {
-        name: Seen(name in found, stayed.get(name, ""), answers[name] == ["refused"] * 2) for name in filled.packages
-    }
+    gated = {name for name in filled.packages if answers[name] == ["refused"] * 2}
+    return {name: Seen(name in found, stayed.get(name, ""), name in gated) for name in filled.packages}
 
 
 @pytest.mark.parametrize("number", (1, 2, 3), ids=("stable", "apart", "backports"))

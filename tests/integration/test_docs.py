@@ -25,24 +25,19 @@ LIVED = (TUTORIAL, PAGE)  # from their first line to their last, each in a test 
 # These lift what the others observe, so they come last.
 LAST = ("docs/how-to/upgrade.md", "README.md", "docs/firewall-changes.md", "docs/apps.md", "docs/how-to/uninstall.md")
 # Those with a command to run.
-OTHERS = sorted(
-    (
-        path
-        for path, text in DOCUMENTS.items()
-        if path not in LIVED
-        and any(isinstance(part, Command) and not doc_not_run.reason(part.text) for part in parts(path, text))
-    ),
-    key=lambda path: (path in LAST and LAST.index(path) + 1, path),
-)
+RUN = {
+    path: [p for p in parts(path, text) if isinstance(p, Command) and not doc_not_run.reason(p.text)]
+    for path, text in DOCUMENTS.items()
+}
+OTHERS = [path for path in RUN if RUN[path] and path not in LIVED]
+OTHERS.sort(key=lambda path: (path in LAST and LAST.index(path) + 1, path))
 REPORTS = "/opt/proscribe/reports"
 PROSCRIBES = re.compile(r"(?:^|[;&|] *)\./proscribe ")
 # What ansible-core itself says, in one line, of a limit that matches no host.
 ANSIBLES = "[ERROR]: Specified inventory, host pattern and/or --limit leaves us with no hosts to target."
 # What a reader's own hands do: the rest of the working day passes for the controller alone, and at once.
-DONE_OTHERWISE = {
-    "<this repository>": REPOSITORY,
-    "sleep 8h": "export FAKETIME=+8h LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1'",
-}
+LATER = "export FAKETIME=+8h LD_PRELOAD='/usr/$LIB/faketime/libfaketime.so.1'"
+DONE_OTHERWISE = {"<this repository>": REPOSITORY, "sleep 8h": LATER}
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +108,7 @@ def run_block(commands: Sequence[Command], prepared: Prepared) -> None:
 
 
 def test_no_table_names_what_no_document_has_any_more():
-    every = {
-        path: [part.text for part in parts(path, text) if isinstance(part, Command)] for path, text in DOCUMENTS.items()
-    }
+    every = {path: [p.text for p in parts(path, DOCUMENTS[path]) if isinstance(p, Command)] for path in DOCUMENTS}
     others = [without_comment(text) for path in OTHERS for text in every[path]]
     assert [command for command in CODES if command not in others] == []
     assert [pattern for pattern in ON_HOSTS if not any(fnmatchcase(text, pattern) for text in others)] == []

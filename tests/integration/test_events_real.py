@@ -16,16 +16,8 @@ ANSIBLE = "PROSCRIBE_ANSIBLE_PLAYBOOK=/usr/bin/ansible-playbook"
 FILE = "/var/log/proscribe/events.jsonl"
 SETTINGS = "{file: %s, journald: true, syslog: true, facility: local3}"
 WAIVER = """\
-id: press
-services: [wechat]
-controls: [apps]
-hosts: [web01]
-reason: for a test
-requested_by: somebody
-approved_by: somebody.else
-approved_on: {start}
-valid_from: {start}
-expires: {end}
+{{id: press, services: [wechat], controls: [apps], hosts: [web01], reason: for a test, requested_by: somebody,
+  approved_by: somebody.else, approved_on: {start}, valid_from: {start}, expires: {end}{more}}}
 """
 # rsyslog writes the bare message here, and what it takes for the tag and the process before it.
 RSYSLOG = """\
@@ -62,17 +54,18 @@ def run(machine: Scheduled, word: str, *within: str) -> list[dict[str, Any]]:
     machine.run(*within, f"{CHECKOUT}/proscribe", word, "-i", f"{CHECKOUT}/fleet", "--tags", "apps")
     new = lines(machine, FILE)[before:]
     cursor = json.loads(since)["__CURSOR"]
-    entries = [json.loads(line) for line in journal(machine, cursor, "SYSLOG_IDENTIFIER=proscribe")]
+    words = ("--after-cursor", cursor, "-o", "json", "--no-pager", "SYSLOG_IDENTIFIER=proscribe")
+    entries = [json.loads(line) for line in machine.run("journalctl", *words).splitlines() if line[:1] == "{"]
     # On this machine journald has both, by its own socket and as /dev/log.
     by_journal = [entry for entry in entries if entry["_TRANSPORT"] == "journal"]
     by_syslog = [entry for entry in entries if entry["_TRANSPORT"] == "syslog"]
-    for found in (by_journal, by_syslog):
-        assert [entry["MESSAGE"] for entry in found] == new
-        assert {(entry["SYSLOG_FACILITY"], entry["_UID"]) for entry in found} == {("19", "0")}
+    for records in (by_journal, by_syslog):
+        assert [entry["MESSAGE"] for entry in records] == new
+        assert {(entry["SYSLOG_FACILITY"], entry["_UID"]) for entry in records} == {("19", "0")}
     events = [json.loads(line) for line in new]
     for entry, event in zip(by_journal, events):
-        found = [entry.get(f"PROSCRIBE_{key.upper()}") for key in ("kind", "host", "rule", "state")]
-        assert found == [event.get(key) for key in ("kind", "host", "rule", "state")]
+        fields = [entry.get(f"PROSCRIBE_{key.upper()}") for key in ("kind", "host", "rule", "state")]
+        assert fields == [event.get(key) for key in ("kind", "host", "rule", "state")]
     assert [entry["PRIORITY"] for entry in by_journal] == [entry["PRIORITY"] for entry in by_syslog]
     expected = sorted([f"proscribe local3 {entry['PRIORITY']}  {entry['MESSAGE']}" for entry in by_journal] * 2)
     until(lambda: sorted(machine.read("/var/log/by-rsyslog").splitlines()[-len(expected) :]) == expected)
@@ -86,11 +79,6 @@ def lines(machine: Scheduled, file: str) -> list[str]:
     return machine.read(file).splitlines() if machine.there(file) else []
 
 
-def journal(machine: Scheduled, cursor: str, *matches: str) -> list[str]:
-    words = ("--after-cursor", cursor, "-o", "json", "--no-pager", *matches)
-    return [line for line in machine.run("journalctl", *words).splitlines() if line.startswith("{")]
-
-
 def reported(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """What is said of the app and of the host."""
     about = [event for event in events if event["kind"] == "host" or event.get("rule") == "apps/wechat"]
@@ -98,7 +86,7 @@ def reported(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 def waive(machine: Scheduled, more: str = "") -> None:
-    text = WAIVER.format(start=when(-2), end=when(30)) + more.format(now=when(-0.001))
+    text = WAIVER.format(start=when(-2), end=when(30), more=more.format(now=when(-0.001)))
     machine.write(f"{CHECKOUT}/fleet/waivers/press.yml", text)
 
 
@@ -112,7 +100,7 @@ def test_a_story_of_an_app_in_file_journal_and_syslog(machine):
     waived = run(machine, "audit")
     assert ("rule", "noncompliant", "waived") in reported(waived)
     assert [event["waiver"] for event in waived if event.get("rule") == "apps/wechat"] == ["press"]
-    waive(machine, "revoked: {{on: {now}, by: somebody.else, why: no longer needed}}\n")
+    waive(machine, ", revoked: {{on: {now}, by: somebody.else, why: no longer needed}}")
     assert ("rule", "waived", "noncompliant") in reported(run(machine, "audit"))
     enforced = run(machine, "enforce")
     assert reported(enforced) == [("host", "noncompliant", "repaired"), ("rule", "noncompliant", "repaired")]
