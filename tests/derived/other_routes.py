@@ -19,7 +19,7 @@ AppImages
 unpacked archives and vendors' trees in `/opt`, `/usr/local`, `/srv`, `/tmp`, media, homes
   seen: the file scan, by the program's name with the rest of an app around it, by what the code of an Electron app
     says of itself, or a path where only root can write
-    by integration/test_apps_walk_real::test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else
+    by integration/test_apps_under_attack::test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else
   removed: what shows by its content that it is the app's own is moved into the quarantine; the rest stays
     by integration/test_apps_what_moves::test_an_electron_app_goes_whole_and_with_a_document_in_parts
   prevented: execution control, where asked for, by the catalogue's paths

@@ -1,6 +1,4 @@
-"""The 300 addresses that every enforcement point is asked for: picked from the compiled plan of a host, evenly and by
-no chance, so that the same catalogue gives the same ones.
-"""
+"""The 300 addresses that every enforcement point is asked for: of a plan, the same ones for the same catalogue."""
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +19,6 @@ class Case(NamedTuple):
 
 
 def spread(found: Iterable[T], number: int) -> list[T]:
-    """So many of them, in equal distances."""
     items = list(dict.fromkeys(found))
     if len(items) < number:
         raise ValueError(f"{len(items)} are too few for {number} cases, such as {items[:3]}")
@@ -29,8 +26,6 @@ def spread(found: Iterable[T], number: int) -> list[T]:
 
 
 class _Plan:
-    """What the plan has, in the order of its services."""
-
     def __init__(self, plan: Mapping[str, Any], known_good: Sequence[str]) -> None:
         self.known_good = known_good
         sections = {control: section["services"] for control, section in plan["controls"].items()}
@@ -43,15 +38,13 @@ class _Plan:
         }
         self.blocked = [entry["domains"] for entry in self.closed("dns") if entry["domains"]]
         self.listed = {name for names in self.blocked for name in names}
-        self.listed |= {
-            url.partition("/")[0] for one in self.closed("browser") for url in (*one["domains"], *one["urls"])
-        }
+        urls = [url for entry in self.closed("browser") for url in (*entry["domains"], *entry["urls"])]
+        self.listed |= {url.partition("/")[0] for url in urls}
         allowed = {name for control in ("dns", "browser") for one in self.closed(control) for name in one["allow"]}
         self.open = sorted(allowed - self.listed)
 
     def closed(self, control: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.of_mode[control]["closed"]
-        return found
+        return list(self.of_mode[control]["closed"])
 
     def one_of_each(self, mode: str = "closed") -> Iterator[str]:
         """A name of each service: the first of the first, the second of the second, and so on."""
@@ -127,11 +120,7 @@ KINDS: Mapping[str, tuple[int, bool | None, Callable[[_Plan], Iterable[str]]]] =
     "an address of a network": (26, True, _Plan.inside),
     "beside a network": (20, False, _Plan.beside),
     "a resolver on its ports": (10, True, _Plan.resolvers),
-    "a resolver on other ports": (
-        4,
-        False,
-        lambda plan: (f"{one.rpartition(':')[0]}:8443" for one in plan.resolvers()),
-    ),
+    "a resolver on other ports": (4, False, lambda plan: (f"{r.rpartition(':')[0]}:8443" for r in plan.resolvers())),
 }
 # What no catalogue has: look-alikes that people have come across, and the organisation's own rules.
 BY_HAND: Mapping[str, tuple[bool | None, Sequence[str]]] = {
@@ -147,7 +136,6 @@ MEANT = {kind: closed for kind, (_, closed, _) in KINDS.items()} | {kind: one fo
 
 
 def cases(plan: Mapping[str, Any], known_good: Sequence[str]) -> list[Case]:
-    """The cases of a plan: 300 different ones."""
     made = _Plan(plan, known_good)
     found = {word: kind for kind, (_, words) in BY_HAND.items() for word in words}
     for kind, (number, _, words) in KINDS.items():

@@ -43,30 +43,21 @@ def export_into(folder: Path, format_: str, group: str) -> Path:
     return place
 
 
-def write_inventory(
-    folder: Path, group: str, hosts: Mapping[str, Any], variables: Any, *waivers: Mapping[str, Any]
-) -> Path:
+def write_inventory(folder: Path, group: str, hosts: Mapping[str, Any], variables: Any, *waivers: Any) -> Path:
     """Write an inventory with a group, a host of another one, and waivers; return its file."""
     (folder / "waivers").mkdir(parents=True)
     groups = {group: {"hosts": hosts, "vars": variables}, "others": {"hosts": {"another": {}}}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
     (folder / "approvers.yml").write_text(f"{group}: {{head: b}}\n")
-    for made in waivers:
-        (folder / f"waivers/{made['id']}.yml").write_text(yaml.safe_dump(made))
+    for document in waivers:
+        (folder / f"waivers/{document['id']}.yml").write_text(yaml.safe_dump(document))
     return folder / "hosts.yml"
 
 
 class Exported(Explained):
-    """The policy of two hosts, and what was exported for both of them."""
-
     def __init__(self, folder: Path, fed: Iterable[str]) -> None:
-        variables = {
-            **VARIABLES,
-            "proscribe_requests": False,
-            "proscribe_dns_backend": "unbound",
-            "proscribe_services_include": INCLUDED,
-            "proscribe_watch": "5m",
-        }
+        own = {"requests": False, "dns_backend": "unbound", "services_include": INCLUDED, "watch": "5m"}
+        variables = {**VARIABLES, **{f"proscribe_{name}": value for name, value in own.items()}}
         hosts: dict[str, Any] = {STRICT: {"proscribe_exports_fed": sorted(fed)}, OTHER: {}}
         waivers = (
             waiver("w1", WAIVED, groups=[GROUP]),
@@ -88,8 +79,7 @@ class Exported(Explained):
     def left_out(self, format_: str) -> list[dict[str, str]]:
         """What the manifest of an export says that its point does not do as hosts do."""
         manifest = json.loads((self.folder / "exports" / format_ / "manifest.json").read_text())
-        listed: list[dict[str, str]] = manifest["left_out"]
-        return listed
+        return list(manifest["left_out"])
 
 
 def is_address(word: str) -> bool:
@@ -97,13 +87,10 @@ def is_address(word: str) -> bool:
 
 
 def host_of(word: str) -> str:
-    """The name of a host in an address that has one."""
     return urlsplit(word).hostname or "" if "://" in word else word.lower()
 
 
 class Answer(NamedTuple):
-    """What `explain` says for a control of a host."""
-
     status: str
     reasons: Sequence[Mapping[str, Any]]
 

@@ -69,7 +69,6 @@ def put(path: Path, content: str | bytes = b"", size: int = 0) -> None:
 
 
 def observe_root(root: Path, plan: Path, patience: float = 120, *more: str) -> dict[str, Any]:
-    """Observe the host once, in a process of its own."""
     command = [sys.executable, "-I", "-S", str(HERE / "observe_root.py"), MODULES, str(root), str(plan), *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -95,5 +94,4 @@ def running(argv: list[str], first: str, **options: Any) -> Iterator[subprocess.
 
 
 def fuse(script: str, place: Path, *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-    """Mount a file system of mallory's at a place while the block runs."""
     return running([sys.executable, str(HERE / script), str(place), str(MALLORY), *words], "mounted")

@@ -148,7 +148,6 @@ def write_files(folder: str, files: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def running(argv: Sequence[str], home: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a browser while the block does."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"}
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     environment["LC_ALL"] = "C.UTF-8"
@@ -261,7 +260,6 @@ class OfChromium:
                 return until(lambda: self.site.has(self.blocked), SETTLE + 2 * took)
 
     def _offline(self) -> bool:
-        """Read the page that the site's worker has stored."""
         switches = make_switches(f"{self.home}/offline", self.names, self.more)
         address = f"http://{self.blocked}/"
         argv = ["timeout", "-k", "2", str(START), self.executable, *switches, "--dump-dom", address]

@@ -96,7 +96,6 @@ def load_by_chromium(home: str, folders: list[str]) -> dict[str, Any]:
 
 
 def watch_firefox(home: str, folders: list[str], policy: list[str] | None) -> dict[str, Any]:
-    """Start one profile twice: Firefox reads policies at the start."""
     put = os.path.join(home, "profile", "extensions")
     os.makedirs(put)
     for folder in folders:

@@ -47,8 +47,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def handle_error(self, *_: object) -> None:
-        """A connection that a browser made to have one, and left."""
+    def handle_error(self, *_: object) -> None: ...
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -62,8 +61,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Nothing: standard output is for the answer."""
+    def log_message(self, *_: object) -> None: ...
 
 
 def visit(browser: str, executable: str, urls: list[str], home: str, server: Server) -> None:

@@ -34,7 +34,6 @@ def require_tool(name: str) -> str:
 
 
 def require_root() -> None:
-    """The end of the test for an ordinary user."""
     if os.geteuid() != 0:
         missing("needs root: run the tests as root")
 
@@ -54,7 +53,6 @@ def layers(root: str) -> tuple[Path, ...]:
 
 
 def require_whole_hosts() -> None:
-    """The end of the test where no host can be booted."""
     require_root()
     for tool in ("podman", "runc", "mmdebstrap", "ssh", "ssh-keygen", "ip"):
         require_tool(tool)
@@ -69,7 +67,6 @@ def open_to_others(path: Path) -> None:
 
 @pytest.fixture
 def tree(tmp_path):
-    """A made tree for a test of real browsers."""
     from browser_setup import made_tree  # which needs this module
 
     yield from made_tree(tmp_path)

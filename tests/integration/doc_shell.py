@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from doc_blocks import Command, File
 from doc_not_run import without_comment
@@ -29,27 +29,17 @@ CHANGING = (
 
 
 class Ended(NamedTuple):
-    """How a command ended, and all that it printed."""
-
     code: int
     printed: str
 
 
 class DocShell:
-    """A bash that keeps its directory and its variables between commands; `argv` begins it."""
-
     def __init__(self, argv: Sequence[str]) -> None:
         self._mark = secrets.token_hex(8)
         self._code = 0
-        self._bash = subprocess.Popen(
-            [*argv, "bash", "--norc", "--noprofile"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"},
-        )
+        options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        options |= {"text": True, "errors": "replace", "env": {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}}
+        self._bash = subprocess.Popen([*argv, "bash", "--norc", "--noprofile"], **options)
         # What runs the shell elsewhere (podman exec) may hand on two streams in another order than they were written.
         assert self._bash.stdin
         self._bash.stdin.write("exec 2>&1\n")
@@ -83,7 +73,6 @@ class DocShell:
 
 
 def written(file: File) -> str:
-    """A command that writes a file that a document shows."""
     name = shlex.quote(file.name)
     return f'mkdir -p "$(dirname {name})" && printf %s {shlex.quote(file.content)} >{name}'
 
@@ -98,11 +87,7 @@ def codes(commands: Sequence[Command], known: Mapping[str, int]) -> Iterator[tup
 def missing(documented: Sequence[str], printed: str) -> list[str]:
     """The lines of a documented output that were not printed. Times, ids and numbers may be others."""
     real = _alike(printed)
-    return [
-        line
-        for line in documented
-        if not all(part in real for part in map(str.strip, map(_alike, line.split("..."))) if part)
-    ]
+    return [line for line in documented if not all(_alike(part).strip() in real for part in line.split("..."))]
 
 
 def _alike(text: str) -> str:

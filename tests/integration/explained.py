@@ -27,11 +27,9 @@ class Explained:
         return self.compiled.plans[self.compiled.hosts[host]]
 
     def says(self, host: str, word: str) -> dict[str, str]:
-        """Each control's answer about a name or an address."""
         return {control: answer["answer"] for control, answer in self.controls(host, word).items()}
 
     def reasons(self, host: str, word: str) -> dict[str, list[str]]:
-        """Each control's reasons, in words."""
         answers = self.controls(host, word)
         return {control: [reason["text"] for reason in answer["reasons"]] for control, answer in answers.items()}
 
@@ -40,7 +38,6 @@ class Explained:
         return {one["format"]: one["answer"] for one in self._answer(host, word)["given_to"]}
 
     def controls(self, host: str, word: str) -> dict[str, Any]:
-        """Each control's answer and reasons."""
         return dict(self._answer(host, word)["controls"])
 
     def _answer(self, host: str, word: str) -> dict[str, Any]:

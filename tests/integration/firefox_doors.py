@@ -152,14 +152,11 @@ def _as_script(function: str, preferences: Mapping[str, Any]) -> str:
 
 
 class _Server:
-    """The server of Firefox' debugger, which another program connects to."""
-
     def __init__(self, port: int) -> None:
         self._stream = socket.create_connection(("127.0.0.1", port), timeout=START).makefile("rwb")
         self._receive()  # it introduces itself
 
     def run(self, script: str) -> None:
-        """Run a script with the browser's own rights."""
         process = self._ask("root", "getProcess", id=0)["processDescriptor"]["actor"]
         console = self._ask(process, "getTarget")["process"]["consoleActor"]
         self._ask(console, "evaluateJSAsync", text=f"(() => {{{script}}})()")

@@ -13,7 +13,7 @@ from typing import Any
 from machines import Machine
 from patience import until
 from proscribe.host.controls.group_policy.policies import entries, of_programs
-from proscribe.host.controls.group_policy.registry_pol import DWORD, Entry, said_by
+from proscribe.host.controls.group_policy.registry_pol import DWORD, said_by
 
 WINE = ("wine", "wine64")  # Debian packages
 PREFIX = "/root/wine"
@@ -34,7 +34,6 @@ PLACES = {
 
 
 def into_windows(host: Machine) -> None:
-    """Make a Windows host of a booted container."""
     host.run("sh", "-c", "cat >/usr/local/bin/wine-shell && chmod 755 /usr/local/bin/wine-shell", stdin=SHELL)
     # One server of Wine's for all sessions: it is found below /run/user, which would go with the last of them.
     host.run("loginctl", "enable-linger", "root")
@@ -44,7 +43,6 @@ def into_windows(host: Machine) -> None:
 
 
 def wine(host: Machine, *argv: str, stdin: str | None = None) -> str:
-    """What a program of Windows prints in the host."""
     return host.run("env", *ENVIRONMENT, "wine", *argv, stdin=stdin)
 
 
@@ -54,41 +52,32 @@ def import_registry(host: Machine, text: str) -> None:
 
 
 def registry_file(values: Iterable[tuple[str, str, str | int | bytes]]) -> str:
-    """A file of `.reg` with some values: key, name ("" for the key's own), and text, number or bytes."""
+    """Return a file of `.reg` with values: key, name ("" for the key's own), and text, number or bytes."""
     lines = ["Windows Registry Editor Version 5.00"]
     for key, name, data in values:
-        shown = f'"{_escaped(data)}"' if isinstance(data, str) else _bare(data)
-        lines += ["", f"[{key}]", f'"{_escaped(name)}"={shown}' if name else f"@={shown}"]
+        quoted = ['"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"')) for text in (name, str(data))]
+        number = (
+            f"dword:{data:08x}" if isinstance(data, int) else f"hex:{data.hex(',')}" if isinstance(data, bytes) else ""
+        )
+        lines += ["", f"[{key}]", f"{quoted[0] if name else '@'}={number or quoted[1]}"]
     return "\n".join([*lines, ""])
-
-
-def _bare(data: int | bytes) -> str:
-    return f"dword:{data:08x}" if isinstance(data, int) else f"hex:{data.hex(',')}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def policies(plan: Mapping[str, Any]) -> str:
     """A plan's browser policies as a file of `.reg`, as a domain's policy would have set them."""
-    found = [one for one in entries(plan) if not one.value.startswith("**")]
-    return registry_file((f"HKEY_LOCAL_MACHINE\\{one.key}", one.value, _said(one)) for one in found)
-
-
-def _said(entry: Entry) -> str | int:
-    said = said_by(entry)
-    assert isinstance(said, int if entry.type == DWORD else str), entry
-    return said
+    values = []
+    for entry in entries(plan):
+        data = said_by(entry)
+        assert isinstance(data, int if entry.type == DWORD else str), entry
+        values.append((f"HKEY_LOCAL_MACHINE\\{entry.key}", entry.value, data))
+    return registry_file(value for value in values if not value[1].startswith("**"))
 
 
 def browsers(*names: str) -> str:
-    """A file of `.reg` with browsers registered as their installers do it."""
     return registry_file((rf"{CLIENTS}\{one}\shell\open\command", "", f'"{PLACES[one]}"') for one in names)
 
 
 def installed(key: str, **values: str) -> str:
-    """A file of `.reg` with an uninstall key."""
     return registry_file((rf"{UNINSTALL}\{key}", name, value) for name, value in values.items())
 
 
@@ -146,7 +135,6 @@ END
 
 
 def into_mac(host: Machine) -> None:
-    """Make what Proscribe reads of a Mac in a booted container."""
     place(host, PYTHON, INTERPRETER.encode(), mode=0o755)
     place(host, "/bin/ps", PS.encode(), mode=0o755)
     host.run("mkdir", "-p", "/private/etc", "/Applications", "/Users/alice/Applications", "/Users/Shared")

@@ -21,7 +21,6 @@ def policy(tmp_path_factory):
 
 
 def programs(entry: dict[str, Any]) -> Iterator[File]:
-    """What the catalogue knows of a service on Windows, as files."""
     for path in (*entry.get("windows_processes", ()), *entry.get("windows", ()), *entry.get("windows_installers", ())):
         yield File("C:\\Apps\\" + path.replace("/", "\\").replace("*", "-1.2.3-"))
     publishers = entry.get("windows_publishers", {})

@@ -102,7 +102,7 @@ def build(
 
 
 def listing(directory: Path) -> bytes:
-    """The list of packages that makes a directory a repository."""
+    """Return the list of packages that makes a directory a repository."""
     entries = []
     for deb in sorted(directory.glob("*.deb")):
         fields = subprocess.run(["dpkg-deb", "-f", deb], check=True, capture_output=True, text=True).stdout

@@ -83,8 +83,6 @@ def repository(tmp_path_factory):
 
 
 class Machine:
-    """This machine with homes, accounts and flatpaks of its own."""
-
     def __init__(self, repository: Path, scratch: Path) -> None:
         users = scratch / "users"
         users.write_text("".join(f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in USERS.items()))

@@ -27,7 +27,6 @@ name: derivation {
 
 
 def conda_package(channel: Path, name: str, version: str, *depends: str) -> None:
-    """A package with one program, as conda's builders make it."""
     program = Path("/usr/bin/sleep").read_bytes()
     index = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": list(depends)}
     paths = [{"_path": f"bin/{name}", "path_type": "hardlink", "sha256": hashlib.sha256(program).hexdigest()}]

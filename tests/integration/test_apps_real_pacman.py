@@ -38,7 +38,6 @@ def build(directory: Path, name: str, version: str, *fields: str) -> None:
 
 
 def entry(file: Path) -> tuple[str, str]:
-    """What the list of a repository says of a package."""
     with tarfile.open(file) as tar:
         info = (tar.extractfile(".PKGINFO") or io.BytesIO()).read().decode()
     values = dict(line.split(" = ") for line in info.splitlines())

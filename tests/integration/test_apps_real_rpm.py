@@ -92,9 +92,8 @@ def machine(tmp_path, request):
     front = getattr(request, "param", "")
     root = layers("sid-dnf5" if front == "dnf5" else "trixie-systems")
     made = Machine(tmp_path, root, SOURCE, request.getfixturevalue("rpms"))
-    made.sh(CONFIGURE)
-    if front in ("dnf", "zypper"):
-        made.sh("rm /usr/bin/zypper*" if front == "dnf" else "rm /usr/bin/dnf*")
+    other = {"dnf": "zypper", "zypper": "dnf"}.get(front)
+    made.sh(f"{CONFIGURE}rm /usr/bin/{other}*" if other else CONFIGURE)
     yield made
     made.stop()
 
@@ -220,7 +219,7 @@ def test_lock_of_zypper_that_somebody_removes_is_written_again(machine):
     assert machine.sh("zypper locks").stdout == theirs
 
 
-@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+@pytest.mark.parametrize("machine", FRONT_ENDS, indirect=True)
 def test_rpm_that_others_need_stays_and_is_reported(machine):
     machine.add("wechat", "wechat-moments", "viber", "viber-library")
     done = machine.verb("enforce", PLAN)
@@ -236,7 +235,7 @@ def test_rpm_that_others_need_stays_and_is_reported(machine):
     assert set(machine.states().values()) == {"compliant"}
 
 
-@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+@pytest.mark.parametrize("machine", FRONT_ENDS, indirect=True)
 def test_dependency_of_a_removed_package_stays(machine, request):
     front = request.node.callspec.params["machine"]
     machine.sh("zypper -n install viber" if front == "zypper" else f"{front} -y install viber")
@@ -255,7 +254,7 @@ def test_package_that_the_administrator_excludes_stays_excluded(machine, request
     assert "viber-library" in listed and not listed & {"tim", "viber", "wechat", "weechat"}
 
 
-@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+@pytest.mark.parametrize("machine", FRONT_ENDS, indirect=True)
 def test_guard_that_was_erased_is_installed_again(machine):
     machine.verb("enforce", PLAN)
     machine.sh("rpm -i --nodeps /debs/wechat.rpm")
@@ -286,7 +285,7 @@ def test_waiver_for_a_version_of_an_rpm_lets_no_other_version_in(machine, reques
     assert machine.installed() == {"proscribe-guard"}
 
 
-@pytest.mark.parametrize("machine", [*FRONT_ENDS], indirect=True)
+@pytest.mark.parametrize("machine", FRONT_ENDS, indirect=True)
 def test_rpm_locked_by_another_package_manager_is_an_error(machine):
     machine.add("wechat")
     with machine.locked("/var/lib/rpm/.rpm.lock"):

@@ -1,24 +1,39 @@
-"""Hostile homes, mounts and files in /tmp: what they cost the observation of their host."""
+"""Hostile homes, mounts and files in /tmp: what they cost the observation of their host, and what it finds beside them.
+
+PROSCRIBE_FUZZ=1000 observes that many hosts of homes that no honest user has, each with three such users.
+"""
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attacked_host
+import hostile_homes
+import made_apps as made
 import pytest
-from attacked_host import BOB, MALLORY, MEGABYTES, SECONDS, fuse, image, made_host, mounts_in, observe_root, put
-from attacked_host import whole_plan as write_plan
+from attacked_host import BOB, MALLORY, MEGABYTES, SECONDS, fuse, image, made_host, observe_root, put
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from patience import BUSY
+from proscribe.host.controls import apps
+from proscribe.host.system import Host
+from proscribe.host.system.file_scan import scan
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what other users own")
 
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    return write_plan(tmp_path_factory.mktemp("plan"))
+    return attacked_host.whole_plan(tmp_path_factory.mktemp("plan"))
 
 
 @pytest.fixture
@@ -29,7 +44,7 @@ def root(tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4g,mode=755", "host", str(host)], check=True)
     made_host(host)
     yield host
-    subprocess.run(["umount", "--lazy", *reversed(mounts_in(host))], check=True)
+    subprocess.run(["umount", "--lazy", *reversed(attacked_host.mounts_in(host))], check=True)
 
 
 def judged(report: dict[str, Any], seconds: float = SECONDS) -> str:
@@ -73,15 +88,12 @@ FILES: dict[str, tuple[dict[str, str], int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("files", "size", "reason"), FILES.values(), ids=FILES)
-def test_home_with_hostile_files_costs_a_bounded_amount(root, plan, files, size, reason):
+def put_files(files: dict[str, str], size: int, home: Path) -> None:
     for path, content in files.items():
-        put(root / "home/mallory" / path, content, size)
-    assert reason in judged(observe_root(root, plan))
+        put(home / path, content, size)
 
 
 def sparse_everything(home: Path) -> None:
-    """Make everything that is read of a home a gigabyte large."""
     flatpak = ".local/share/flatpak/app/com.tencent.WeChat/x86_64/stable"
     for path in (".npmrc", ".local/lib/node_modules/wechaty/package.json", f"{flatpak}/{'0' * 64}/deploy"):
         put(home / path, "{", GIGABYTE)
@@ -112,15 +124,16 @@ def links(home: Path) -> None:
         os.lchown(home / path, MALLORY, MALLORY)
 
 
-ATTACKS = [
-    (sparse_everything, "larger than 1048576 bytes"),
-    (deep, "more than 128 directories down"),
-    (pipes_and_sockets, ""),
-    (links, "is a link"),
-]
+ATTACKS = {
+    **{name: (partial(put_files, files, size), reason) for name, (files, size, reason) in FILES.items()},
+    "everything sparse": (sparse_everything, "larger than 1048576 bytes"),
+    "deep": (deep, "more than 128 directories down"),
+    "pipes": (pipes_and_sockets, ""),
+    "links": (links, "is a link"),
+}
 
 
-@pytest.mark.parametrize(("attack", "reason"), ATTACKS)
+@pytest.mark.parametrize(("attack", "reason"), ATTACKS.values(), ids=ATTACKS)
 def test_home_of_a_hostile_user_costs_a_bounded_amount(root, plan, attack, reason):
     attack(root / "home/mallory")
     assert reason in judged(observe_root(root, plan))
@@ -265,3 +278,109 @@ while True:
         elif what == 3: open(place, "w").write("[Desktop Entry]\\nExec=qq\\n")
         elif what == 4: os.mkdir(place, 0)
 """
+HOSTS = int(os.environ.get("PROSCRIBE_FUZZ") or 20)
+USERS = 3
+# What nobody should have to read: control characters, what turns a line round, halves of characters.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What a user's part says when something in it was not thought of.
+UNFORESEEN = re.compile(r"cannot be observed: |ended by signal|ended without an answer")
+
+
+def list_texts(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, (dict, list)):
+        for value in (*part, *(part.values() if isinstance(part, dict) else ())):
+            yield from list_texts(value)
+
+
+def find_mistakes(report: dict[str, Any]) -> list[Any]:
+    """Return what is wrong with an observation; nothing may be, whatever was in the homes."""
+    reasons = sorted({part for _, reason, _ in report["rules"].values() for part in reason.split("; ")})
+    mistakes = [reason for reason in reasons if "bob" in reason or UNFORESEEN.search(reason)]
+    mistakes += [text for text in list_texts(report["record"]) if UNPRINTABLE.search(text)]
+    mistakes += report["errors"]
+    if not any(finding.startswith("user:bob QQ") for finding in report["findings"]):
+        mistakes.append("bob's image was not seen")
+    if report["processor"] > SECONDS or max(report["child"], report["own"]) > MEGABYTES:
+        mistakes.append([report["processor"], "s of all three together", report["child"], report["own"], "MB"])
+    return mistakes
+
+
+@settings(max_examples=HOSTS, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(homes=st.lists(hostile_homes.HOMES, min_size=USERS, max_size=USERS))
+def test_no_home_costs_more_than_one_user_may(plan, homes):
+    root = plan.parent / "host"
+    names = hostile_homes.catalogue_names(json.loads(plan.read_text())["controls"]["apps"]["services"])
+    users = [(f"mallory{number}", MALLORY + 10 + number) for number in range(USERS)]
+    try:
+        made_host(root, [*users, ("bob", BOB)])
+        for (name, uid), things in zip(users, homes):
+            hostile_homes.leave(root / "home" / name, root / "tmp", uid, things, names)
+        report = observe_root(root, plan)
+    finally:
+        subprocess.run(["rm", "-rf", str(root)], check=True)  # its directories may be deeper than Python goes
+    assert find_mistakes(report) == []
+
+
+def test_a_user_who_swaps_directories_for_links_leads_no_file_scan_astray(tmp_path):
+    secret = tmp_path / "root/secret"
+    secret.mkdir(parents=True)
+    (secret / "only-root-knows").touch()
+    home = tmp_path / "home/alice"
+    for number in range(50):
+        (home / f"d{number}/e/f").mkdir(parents=True)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            for number in range(0, 50, 7):
+                place, aside = home / f"d{number}/e", home / f"aside{number}"
+                place.rename(aside)
+                place.symlink_to(secret)
+                place.unlink()
+                aside.rename(place)
+
+    thread = threading.Thread(target=swap)
+    seen: set[str] = set()
+    thread.start()
+    try:
+        known: dict = {}
+        for _ in range(150):
+            known = scan(Host(str(tmp_path)), ["/home/alice"], lambda d, names: seen.update(names) or (), known).known
+    finally:
+        stop.set()
+        thread.join()
+    assert "f" in seen and "only-root-knows" not in seen
+
+
+def test_the_whole_catalogue_finds_what_people_bring_along_and_nothing_else(tmp_path):
+    home = tmp_path / "home/alice"
+    for place in ("opt", "proc", "etc"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "etc/passwd").write_text("alice:x:61234:61234::/home/alice:/bin/sh\n")
+    image = made.image("qq")
+    made.put(home / "Downloads", {"QQ_3.2.15_241224_x86_64_01.AppImage": image, "megaglest-3.13.AppImage": image})
+    for path in ("Telegram/Telegram", "Telegram/Updater", "bin/signal-cli", "bin/weechat-notify", "src/megaglest"):
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shutil.which("true") or "/bin/true", home / path)
+    for path, command in (
+        (".local/share/applications/a", "chromium --app=https://web.whatsapp.com"),
+        (".config/autostart/discord", "/usr/bin/discord --start-minimized"),
+        (".config/autostart/clock", "/usr/bin/xclock"),
+    ):
+        made.put(home, {f"{path}.desktop": f"[Desktop Entry]\nType=Application\nName=x\nExec={command}\n".encode()})
+    before = set(tmp_path.rglob("*"))
+    # The command for requests is no part of the scan.
+    verdicts = apps.observe(Host(str(tmp_path)), attacked_host.compile_catalogue(requests=False))
+    assert set(tmp_path.rglob("*")) == before
+    assert {(v.rule, f.kind, f.path, f.scope, v.drifted) for v in verdicts for f in v.findings} == {
+        (f"apps/{service}", kind, f"/home/alice/{path}", "user:alice", drifted)
+        for service, kind, path, drifted in (
+            ("qq", "file", "Downloads/QQ_3.2.15_241224_x86_64_01.AppImage", True),
+            ("telegram", "file", "Telegram", True),
+            ("signal", "file", "bin/signal-cli", False),  # a program of that name alone
+            ("whatsapp", "web_app", ".local/share/applications/a.desktop", True),
+            ("discord", "autostart", ".config/autostart/discord.desktop", True),
+        )
+    }

@@ -158,7 +158,6 @@ def test_binaries_of_the_go_compiler_are_read(tool):
 
 
 def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: str) -> None:
-    """Write an AppImage with an archive of mksquashfs."""
     inside, archive = place / "inside", place / "archive"
     made.put(inside, files)
     command = ["mksquashfs", inside, archive, "-comp", compression, "-no-progress", "-quiet"]

@@ -19,11 +19,10 @@ MANAGED = "/etc/chromium/policies/managed"
 CHROMIUM = Place("chromium", "chromium", f"{MANAGED}/proscribe.json", browsers=("chromium",))
 LISTS = ("URLBlocklist", "URLAllowlist")
 MERGE = "PolicyListMultipleSourceMergeList"
+BEFORE = {"URLBlocklist": ["a.example"]}
+AFTER = {"URLBlocklist": ["b.example"], "URLAllowlist": ["c.example"]}
 FILES: Mapping[str, Mapping[str, Any]] = {
-    "lists before and after": {
-        "10.json": {"URLBlocklist": ["a.example"]},
-        "zz.json": {"URLBlocklist": ["b.example"], "URLAllowlist": ["c.example"]},
-    },
+    "lists before and after": {"10.json": BEFORE, "zz.json": AFTER},
     "a later file that joins other lists": {"zz.json": {"URLBlocklist": ["b.example"], MERGE: ["URLAllowlist"]}},
     "a later file with a list that is none": {"zz.json": {"URLBlocklist": "b.example"}},
     "an earlier file with a list that is none": {"10.json": {"URLBlocklist": "b.example"}},
@@ -65,14 +64,11 @@ def chrome(tmp_path_factory):
     """A user's installation of flatpak with an application that asks for the host's /etc."""
     made = tmp_path_factory.mktemp("flatpak")
     arch = subprocess.run(["flatpak", "--default-arch"], check=True, capture_output=True, text=True).stdout.strip()
-    app = made / "app"
+    app, runtime = made / "app", f"org.example.Platform/{arch}/1"
     for folder in ("files/bin", "export"):
         (app / folder).mkdir(parents=True)
-    runtime = f"org.example.Platform/{arch}/1"
-    (app / "metadata").write_text(
-        f"[Application]\nname={APP}\nruntime={runtime}\nsdk={runtime}\ncommand=true\n"
-        "[Context]\nfilesystems=host-etc;xdg-download;\n"
-    )
+    metadata = f"[Application]\nname={APP}\nruntime={runtime}\nsdk={runtime}\ncommand=true\n"
+    (app / "metadata").write_text(f"{metadata}[Context]\nfilesystems=host-etc;xdg-download;\n")
     repository = str(made / "repository")
     for command in (
         ["ostree", "init", "--mode=archive-z2", f"--repo={repository}"],
@@ -86,7 +82,6 @@ def chrome(tmp_path_factory):
 
 
 def of(made: Path) -> dict[str, str]:
-    """An environment in which flatpak knows that installation alone."""
     (made / "home").mkdir(exist_ok=True)
     own = {"HOME": str(made / "home"), "FLATPAK_USER_DIR": str(made / "user"), "XDG_DATA_HOME": str(made / "data")}
     return {**os.environ, **own, "FLATPAK_SYSTEM_DIR": str(made / "system")}

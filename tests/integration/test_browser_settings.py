@@ -28,13 +28,10 @@ ALL = {id_: BLOCKED for id_ in SETTINGS if id_ not in MUTE}
 TENANTS = {"google": ["corp.example", "corp.test"], "microsoft": ["11111111-2222-3333-4444-555555555555"]}
 UBLOCK = {"chrome": "cjpalhdlnbpafiamejdnhcphjbkeiagm", "firefox": "uBlock0@raymondhill.net"}
 PRIVATE = "resource://gre/modules/PrivateBrowsingUtils.sys.mjs"
+BY_LIST = {"browser_settings": {**ALL, EXTENSIONS: ALLOW_LIST}, "browser_extensions_allowed": list(UBLOCK.values())}
 PLANS: Mapping[str, Mapping[str, Any]] = {
     "everything closed": {"browser_settings": ALL},
-    "tenants, and extensions by allow list": {
-        "browser_settings": {**ALL, EXTENSIONS: ALLOW_LIST},
-        "browser_extensions_allowed": list(UBLOCK.values()),
-        "tenants": TENANTS,
-    },
+    "tenants, and extensions by allow list": {**BY_LIST, "tenants": TENANTS},
 }
 
 

@@ -87,8 +87,6 @@ dpkg --install /tmp/app.deb
 
 
 class Team:
-    """The team's project, and its runs."""
-
     def __init__(self, directory: Path, hosts: list[Machine]) -> None:
         self.directory, self.hosts = directory, hosts
         self.collection = directory / "vendor/ansible_collections/proscribe/ban"
@@ -128,7 +126,6 @@ class Team:
 
 
 def contents(directory: Path) -> dict[str, tuple[int, str]]:
-    """All below a directory: its mode, and what is in it."""
     found = {}
     for path in sorted([directory, *directory.rglob("*")]):
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

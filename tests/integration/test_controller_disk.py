@@ -72,22 +72,20 @@ class Disk:
 def make_disk(tmp_path):
     if os.geteuid() != 0:
         missing("needs root, to mount a small file system")
-    made: list[Disk] = []
+    with contextlib.ExitStack() as stack:
 
-    def make() -> Disk:
-        for disk in made:
-            disk.end()
-        made[:] = [Disk(tmp_path / "disk")]
-        return made[0]
+        def make() -> Disk:
+            stack.close()
+            disk = Disk(tmp_path / "disk")
+            stack.callback(disk.end)
+            return disk
 
-    yield make
-    for disk in made:
-        disk.end()
+        yield make
 
 
 @contextlib.contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """No file becomes larger, as where a quota or a file system has such a limit."""
+    """Let no file become larger, as a quota or a file system does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -159,7 +157,6 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def assert_whole(directory: Path) -> None:
-    """Each file of a report is complete, and there is none beside."""
     assert {"report.json", "hosts.jsonl", "report.html"} <= {path.name for path in directory.iterdir()}
     for path in directory.iterdir():
         assert not path.name.startswith("."), path

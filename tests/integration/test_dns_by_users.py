@@ -61,7 +61,6 @@ def may(host: Container, command: str) -> bool:
 
 
 def connect(host: Container, kind: str, settings: str) -> None:
-    """Bring up a connection of alice's own, in place of the one before."""
     as_alice(host, "nmcli connection delete own")
     words = f"nmcli connection add type {kind} con-name own connection.permissions user:alice {settings}"
     as_alice(host, words, check=True)

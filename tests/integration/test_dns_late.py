@@ -17,7 +17,6 @@ FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolv
 
 @pytest.fixture(params=KINDS)
 def made(request, tmp_path):
-    """A host that keeps the ban."""
     require_root()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(MADE[request.param].program))
@@ -29,7 +28,6 @@ def made(request, tmp_path):
 
 
 def stopped(made: MadeHost) -> None:
-    """The resolver does nothing any more; its port stays open."""
     assert made.process is not None
     made.process.send_signal(signal.SIGSTOP)
     while ") T " not in Path(f"/proc/{made.process.pid}/stat").read_text():

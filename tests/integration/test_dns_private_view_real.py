@@ -23,8 +23,6 @@ BOUND = (*BARE, "--ro-bind", "/etc", "/etc")
 
 
 class Observed:
-    """What users of this machine start."""
-
     def __init__(self, scratch: Path) -> None:
         self.started: list[subprocess.Popen[bytes]] = []
         self.own, self.copy = scratch / "own", scratch / "copy"
@@ -33,7 +31,6 @@ class Observed:
         open_to_others(scratch)
 
     def start(self, *command: str, uid: int = UID, then: Sequence[str] = SLEEPS) -> None:
-        """Run a command as a user, and wait until it sleeps."""
         become = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"] if uid else []
         whole = [*become, *(word.format(own=self.own, copy=self.copy) for word in command), *then]
         process = subprocess.Popen(whole, stdout=subprocess.PIPE, start_new_session=True)
@@ -59,7 +56,6 @@ class Observed:
                 process.stdout.close()
 
     def findings(self) -> list[str]:
-        """The findings about this user and root's programs of this test."""
         verdict = private_view.observe(Host(), {"mode": "enforce"})
         assert not verdict.drifted
         return [f"{f.id} {f.detail.partition(' ')[2]}" for f in verdict.findings if f.scope == f"user:{UID}"]

@@ -158,7 +158,6 @@ class Container(Machine):
         self.until(f"grep -s '^nameserver {UPSTREAM}' /etc/resolv.conf")
 
     def ends(self, part: str) -> None:
-        """Kill a part of the filter and wait until it runs again; nothing else by its name runs here."""
         before = self.run("pidof", part).strip()
         self.sh(f"kill -KILL {before}")
         self.until(f'test -n "$(pidof {part})" -a "$(pidof {part})" != \'{before}\'')
@@ -289,7 +288,7 @@ def test_a_resolver_that_debian_runs(host, server):
     host.sh(f"systemctl restart {unit}")
     host.is_compliant()
     host.lifts()
-    # A resolver that was started often of late is not left stopped: StartLimitBurst= is 5, and systemd refuses one more.
+    # One that was started often of late is not left stopped: StartLimitBurst= is 5, and systemd refuses one more.
     limit = f"/run/systemd/system/{unit}.d"
     host.sh(f"mkdir -p {limit}; printf '[Unit]\\nStartLimitIntervalSec=1h\\n' >{limit}/limit.conf")
     host.sh("systemctl daemon-reload")

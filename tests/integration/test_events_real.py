@@ -80,7 +80,6 @@ def lines(machine: Scheduled, file: str) -> list[str]:
 
 
 def reported(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """What is said of the app and of the host."""
     about = [event for event in events if event["kind"] == "host" or event.get("rule") == "apps/wechat"]
     return [(event["kind"], event["previous"], event["state"]) for event in about]
 

@@ -93,7 +93,6 @@ def uppers(name: str) -> Iterator[str]:
 
 
 def in_dns(plan: Mapping[str, Any], names: list[str]) -> dict[str, bool]:
-    """Which names are blocked in DNS, as hosts decide it."""
     desired = of_plan(plan["controls"]["dns"], {}, canaries=True)
     blocked, both = desired.names, desired.names | desired.through
     return {one: covering(one, both) in blocked for one in names}

@@ -64,7 +64,6 @@ def test_libreoffice_finds_no_formula_in_the_csv(tmp_path, separators):
 
 
 def calc(soffice, path, separators):
-    """A CSV file as LibreOffice reads it, as a flat document."""
     profile = f"-env:UserInstallation={(path.parent / 'profile').as_uri()}"
     reader = f"--infilter=CSV:{separators},34,76,1"
     command = [soffice, profile, "--headless", reader, "--convert-to", "fods", "--outdir", str(path.parent), str(path)]

@@ -9,8 +9,6 @@ from traffic_world import BAN, BLOCKED, FREE, World, world
 
 
 class Podman:
-    """The real podman in the host's network namespace, with images and networks of its own, and one container."""
-
     def __init__(self, world: World, folder: Path) -> None:
         own = [f"--root={folder}/root", f"--runroot={folder}/runroot", f"--network-config-dir={folder}/networks"]
         self.command = [*world.spaces.enter("local"), "podman", "--runtime=runc", *own]

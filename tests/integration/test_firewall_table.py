@@ -61,7 +61,6 @@ class Namespaced:
         return {verdict.rule.partition("/")[2]: verdict.state for verdict in firewall.observe(self.host, of)}
 
     def link(self) -> None:
-        """A way out, which leads nowhere."""
         ip("-n", self.name, "link", "add", "out", "type", "veth", "peer", "name", "outer")
         for device in ("lo", "out", "outer"):
             ip("-n", self.name, "link", "set", device, "up")

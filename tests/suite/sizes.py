@@ -119,7 +119,6 @@ TABLE = (
     Row("integration/test_debian_archives.py", NIGHTLY, ("catalog/*",)),
     # apps: what lies in homes, the quarantine, execution control
     Row("integration/test_apps_fapolicyd.py", CHANGED, (f"{_CONTROLS}apps/execution/*",)),
-    Row("integration/test_apps_hostile_homes.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
     Row("integration/test_apps_quarantine_race.py", CHANGED, (f"{_CONTROLS}apps/quarantine/*",)),
     Row("integration/test_apps_quarantine_real.py", ALWAYS, (f"{_CONTROLS}apps/quarantine/*",)),
     Row("integration/test_apps_real_launchers.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
@@ -133,7 +132,6 @@ TABLE = (
         CHANGED,
         (*_APPS, "module_utils/proscribe/host/system/*", "module_utils/proscribe/host/controls/applying.py"),
     ),
-    Row("integration/test_apps_walk_real.py", CHANGED, (f"{_CONTROLS}apps/portable/*",)),
     Row("integration/test_apps_what_moves.py", ALWAYS, _APPS),
     # browsers
     Row("integration/test_browser_effect.py", ALWAYS, _BROWSER),
