@@ -94,7 +94,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append((self.headers.get("Host", ""), self.path))
-        kind, body = _answer(self.path)
+        kind, body = PAGES.get(self.path, ("text/html", ONLINE))
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -104,20 +104,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None: ...
 
 
-def _answer(path: str) -> tuple[str, bytes]:
-    if path == "/worker.js":
-        return "text/javascript", WORKER
-    if path == "/register":
-        return "text/html", REGISTER
-    if path == "/icon.png":
-        return "image/png", _icon()
-    if path == "/app.json":
-        icons = [{"src": "/icon.png", "sizes": "192x192", "type": "image/png"}]
-        manifest = {"name": "App", "start_url": "/app", "display": "standalone", "icons": icons}
-        return "application/json", json.dumps(manifest).encode()
-    return "text/html", b'<link rel="manifest" href="/app.json"><title>online</title>online'
-
-
 def _icon() -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
@@ -125,6 +111,17 @@ def _icon() -> bytes:
     head = (192).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
     rows = zlib.compress((b"\0" + bytes([16, 32, 240]) * 192) * 192)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+ICON = {"src": "/icon.png", "sizes": "192x192", "type": "image/png"}
+MANIFEST = {"name": "App", "start_url": "/app", "display": "standalone", "icons": [ICON]}
+ONLINE = b'<link rel="manifest" href="/app.json"><title>online</title>online'
+PAGES = {
+    "/worker.js": ("text/javascript", WORKER),
+    "/register": ("text/html", REGISTER),
+    "/icon.png": ("image/png", _icon()),
+    "/app.json": ("application/json", json.dumps(MANIFEST).encode()),
+}
 
 
 def new_home() -> tempfile.TemporaryDirectory[str]:

@@ -10,26 +10,17 @@ from conftest import require_tool
 from throwaway import plan, two_users
 
 ENTRY = """[Desktop Entry]
-Type=Application
-Name={name}
-Exec={line}
-Icon={name}
-TryExec={name}
+Type=Application\nName={name}\nExec={line}\nIcon={name}\nTryExec={name}
 [Desktop Action new]
-Name=New
-Exec={line} --new
+Name=New\nExec={line} --new
 """
 HOME = "/home/alice"
 MENU = f"{HOME}/.local/share/applications"
 # What a container of distrobox has: its name, the host's home and file system below /run/host.
-BOX = (
-    "mkdir -p /run/host/home /usr/share/applications && ln -s /home/alice /run/host/home/alice"
-    " && printf 'name=\"box\"\\n' >/run/.containerenv"
-)
-EXPORT = (
-    "export CONTAINER_ID=box DISTROBOX_ENTER_PATH=/usr/bin/distrobox-enter SHELL=/bin/sh USER=alice XDG_DATA_DIRS="
-    " XDG_DATA_HOME= ; /debs/distrobox-export"
-)
+BOX = "mkdir -p /run/host/home /usr/share/applications && ln -s /home/alice /run/host/home/alice"
+BOX += " && printf 'name=\"box\"\\n' >/run/.containerenv"
+EXPORT = "export CONTAINER_ID=box DISTROBOX_ENTER_PATH=/usr/bin/distrobox-enter SHELL=/bin/sh USER=alice"
+EXPORT += " XDG_DATA_DIRS= XDG_DATA_HOME= ; /debs/distrobox-export"
 
 
 @pytest.fixture

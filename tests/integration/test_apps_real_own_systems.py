@@ -91,8 +91,8 @@ def machine(tmp_path, request):
         yield made
 
 
-def packages(machine: TwoUsers, banned: dict[str, object], service: str) -> list[tuple[str, ...]]:
-    return seen(machine.verb("observe", banned)[f"apps/{service}"])
+def packages(machine: TwoUsers, banned: dict[str, object]) -> list[tuple[str, ...]]:
+    return seen(machine.verb("observe", banned)["apps/telegram"])
 
 
 UV = "uv tool install --quiet --offline --no-index --find-links /debs --python /usr/bin/python3"
@@ -105,7 +105,7 @@ def test_tools_of_uv(machine):
     machine.sh("install -m 755 /debs/uv /usr/local/bin/uv")
     machine.as_user("alice", f"{UV} telethon && {UV} --with telethon notifier")
     machine.as_user("bob", f"UV_TOOL_DIR=~/elsewhere {UV} telethon")
-    found = packages(machine, banned, "telegram")
+    found = packages(machine, banned)
     assert found == [
         ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/notifier/{SITE}"),
         ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/telethon/{SITE}"),
@@ -114,11 +114,11 @@ def test_tools_of_uv(machine):
     done = machine.verb("enforce", banned)
     why = "it came along with 'notifier', which uv installed and nothing restricts"
     assert (done["error"], done["refused"]) == (None, [["apps/telegram", "telethon", why]])
-    assert [found[0]] == packages(machine, banned, "telegram")
+    assert [found[0]] == packages(machine, banned)
     assert machine.as_user("alice", "ls ~/.local/bin; ~/.local/bin/notifier").stdout == "notifier\nruns\n"
     assert machine.as_user("bob", "ls ~/.local/bin; ls ~/elsewhere").stdout == ""
     machine.as_user("alice", "uv tool uninstall --quiet notifier")
-    assert packages(machine, banned, "telegram") == []
+    assert packages(machine, banned) == []
 
 
 def install(kind: str, *names: str) -> str:
@@ -134,7 +134,7 @@ def test_profiles_of_nix_without_a_daemon(machine, kind):
     banned = plan("nix", telegram=["telegram-desktop"])
     machine.sh(f"mkdir -p /etc/nix /nix/var/nix && echo '{NIX}' >/etc/nix/nix.conf && chown -R {USERS['alice']} /nix")
     machine.as_user("alice", install(kind, "telegram-desktop-5.2.3", "hello-2.12"))
-    ((manager, id_, version, scope, path),) = packages(machine, banned, "telegram")
+    ((manager, id_, version, scope, path),) = packages(machine, banned)
     assert (manager, id_, version, scope) == ("nix", "telegram-desktop", "5.2.3", "user:alice")
     assert path.startswith("/nix/store/") and path.endswith("-telegram-desktop-5.2.3")
     running = machine.start(f"{path}/bin/telegram-desktop-5.2.3", *become("alice"))

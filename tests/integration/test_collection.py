@@ -13,8 +13,7 @@ from machines import ANSIBLE, PROJECT, Machine, booted
 from patience import LONGEST
 
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
-COLLECTION = "proscribe.ban"
-APP = "telegram-desktop"
+APP, GATE = "telegram-desktop", "proscribe_compliance_gate=noncompliant"
 # The team has callbacks of its own. Nothing here names the collection: it is where all of their collections are.
 CONFIG = """\
 [defaults]
@@ -99,14 +98,13 @@ class Team:
             "modules.yml": MODULES,
             "policy/services/instant_messaging/crow.yml": SERVICE,
             "inventories/prod/group_vars/all.yml": VARIABLES,
+            # Two sources of the inventory, one of them a directory.
+            "inventories/prod/hosts.yml": Path(hosts[0]._inventory()).read_text(),
+            "inventories/lab/hosts.yml": Path(hosts[1]._inventory()).read_text(),
         }.items():
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             (directory / path).write_text(text)
-        # Two sources of the inventory, one of them a directory.
-        for host, path in zip(hosts, ("inventories/prod/hosts.yml", "inventories/lab/hosts.yml")):
-            (directory / path).parent.mkdir(parents=True, exist_ok=True)
-            (directory / path).write_text(Path(host._inventory()).read_text())
-        (directory / "inventories/lab/group_vars").mkdir()
+        (directory / "inventories/lab/group_vars").mkdir(parents=True)
 
     def ansible(self, *words: str, code: int = 0, **environment: str) -> str:
         return self.run([f"{ANSIBLE}-playbook", *words], code, environment)
@@ -141,21 +139,19 @@ def team(tmp_path_factory):
     done = subprocess.run(made, env=launched, capture_output=True, text=True, timeout=3 * LONGEST)
     assert done.returncode == 0, done.stderr
     with booted("collection", 2) as hosts:
-        found = Team(place / "team", hosts)
-        found.run([f"{ANSIBLE}-galaxy", "collection", "install", "--offline", "-p", "vendor", done.stdout.strip()], 0)
-        before, top = contents(found.collection), set(os.listdir(found.directory))
-        yield found
-        assert contents(found.collection) == before, "nothing is written into the collection"
-        assert set(os.listdir(found.directory)) - top == {"reports"}, "and in the project there is one new directory"
+        team = Team(place / "team", hosts)
+        team.run([f"{ANSIBLE}-galaxy", "collection", "install", "--offline", "-p", "vendor", done.stdout.strip()], 0)
+        before, top = contents(team.collection), set(os.listdir(team.directory))
+        yield team
+        assert contents(team.collection) == before, "nothing is written into the collection"
+        assert set(os.listdir(team.directory)) - top == {"reports"}, "and in the project there is one new directory"
 
 
 def test_an_audit_without_a_word_in_ansible_cfg(team):
     team.hosts[0].run("sh", "-c", FAKE_APP, "sh", APP)
-    printed = team.ansible("proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", code=10)
+    printed = team.ansible("proscribe.ban.audit", "-e", GATE, code=10)
     assert "2 hosts: 2 noncompliant" in printed and "team_count: 2 hosts" in printed
-    assert f"ansible-playbook --check --diff {COLLECTION}.enforce" in printed, (
-        "the command that comes next can be pasted"
-    )
+    assert "ansible-playbook --check --diff proscribe.ban.enforce" in printed, "the next command can be pasted"
     assert team.states() == {"noncompliant": 2}
     assert (team.reports / "latest/report.html").exists() and (team.reports / "history.db").exists()
     records = (team.reports / "newest/hosts.jsonl").read_text()
@@ -170,9 +166,7 @@ def test_enforcing_among_plays_of_the_team(team):
         assert "proscribe" in host.run("nft", "list", "tables")
     assert "installed" not in team.hosts[0].run("dpkg-query", "--show", "--showformat=${Status}", APP, check=False)
     # Hosts that store the code are asked by its name, as those of a checkout are.
-    printed = team.ansible(
-        "proscribe.ban.audit", "-e", "proscribe_compliance_gate=noncompliant", ANSIBLE_PIPELINING="1"
-    )
+    printed = team.ansible("proscribe.ban.audit", "-e", GATE, ANSIBLE_PIPELINING="1")
     assert "2 hosts: 2 compliant" in printed
 
 

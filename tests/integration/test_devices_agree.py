@@ -1,7 +1,5 @@
 """Devices that nobody has here, each as its vendor's page says that it reads its lists, agree with `explain`."""
 
-from pathlib import Path
-
 import pytest
 from agreeing_cases import cases
 from agreeing_policy import OF_OTHER_NAME, OTHER, STRICT, WITH_HOURS_NAME, Answer, Exported, host_of, is_address, stated
@@ -26,13 +24,11 @@ def hosts(policy):
     return [case for case in chosen if not is_address(case.word)]
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
 @pytest.mark.parametrize("format_", sorted(DEVICES))
 def test_a_device_answers_as_explain_does_and_its_manifest_says(policy, hosts, format_):
-    blocks = DEVICES[format_](content(policy.export(format_)))
+    folder = policy.export(format_)
+    files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    blocks = DEVICES[format_](files)
     left_out = policy.left_out(format_)
     listed = {name for one in policy.plan(STRICT)["controls"]["dns"]["services"].values() for name in one["domains"]}
     closed = {case.word: blocks(host_of(case.word)) for case in hosts}
@@ -40,9 +36,9 @@ def test_a_device_answers_as_explain_does_and_its_manifest_says(policy, hosts, f
     for host in (STRICT, OTHER):
         expected = {}
         for word in closed:
-            said = policy.controls(host, word)["dns"]
-            expected[word] = stated(format_, word, Answer(said["answer"], said["reasons"]), left_out, listed)
-        assert {word: found for word, found in closed.items() if found != expected[word]} == {}
+            answer = policy.controls(host, word)["dns"]
+            expected[word] = stated(format_, word, Answer(answer["answer"], answer["reasons"]), left_out, listed)
+        assert {word: is_closed for word, is_closed in closed.items() if is_closed != expected[word]} == {}
     for word in (OF_OTHER_NAME, WITH_HOURS_NAME):  # closed for both, since one of them may not have it
         assert closed[word] and policy.says(OTHER, word)["dns"] != BLOCKED
     known = {word: answer for word in closed if (answer := policy.fed(STRICT, word)[format_])}

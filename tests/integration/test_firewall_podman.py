@@ -23,18 +23,11 @@ class Podman:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def start(self) -> None:
-        options = ["--detach", "--name=guest", "--no-hosts", "--network=bridge", "--volume=/usr:/usr:ro"]
-        self.run("run", *options, "--rootfs", str(self.filesystem), "/usr/bin/sleep", "300")
-
     def connects(self, address: str) -> str:
         """Return the name of the error, or "ok"."""
         code = "import errno, socket, sys; s = socket.socket(); s.settimeout(4); e = s.connect_ex((sys.argv[1], 443))"
         code += "; print(errno.errorcode.get(e, 'ok'))"
         return self.run("exec", "guest", "/usr/bin/python3", "-c", code, address)
-
-    def close(self) -> None:
-        subprocess.run([*self.command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)
 
 
 __all__ = ["world"]  # a fixture
@@ -49,7 +42,8 @@ def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(world, tmp_
 
     podman = Podman(world, tmp_path / "podman")
     try:
-        podman.start()
+        options = ["--detach", "--name=guest", "--no-hosts", "--network=bridge", "--volume=/usr:/usr:ro"]
+        podman.run("run", *options, "--rootfs", str(podman.filesystem), "/usr/bin/sleep", "300")
         assert (podman.connects(BLOCKED), podman.connects(FREE)) == ("ok", "ok")
         before = of_podman()
         assert "masquerade" in before
@@ -61,4 +55,4 @@ def test_a_container_of_podman_is_refused_too_and_podmans_rules_stay(world, tmp_
         assert world.refused() == 2
         assert [v.rule for v in firewall.observe(world.host, BAN) if v.drifted and v.rule != "firewall/boot"] == []
     finally:
-        podman.close()
+        subprocess.run([*podman.command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)

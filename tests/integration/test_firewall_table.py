@@ -61,11 +61,13 @@ class Namespaced:
         return {verdict.rule.partition("/")[2]: verdict.state for verdict in firewall.observe(self.host, of)}
 
     def link(self) -> None:
-        ip("-n", self.name, "link", "add", "out", "type", "veth", "peer", "name", "outer")
-        for device in ("lo", "out", "outer"):
-            ip("-n", self.name, "link", "set", device, "up")
-        ip("-n", self.name, "address", "add", "192.0.2.2/24", "dev", "out")
-        ip("-n", self.name, "route", "add", "default", "dev", "out")
+        self.ip("link add out type veth peer name outer")
+        for words in ("link set lo up", "link set out up", "link set outer up", "address add 192.0.2.2/24 dev out"):
+            self.ip(words)
+        self.ip("route add default dev out")
+
+    def ip(self, words: str) -> None:
+        ip("-n", self.name, *words.split(" "))
 
     def tree(self) -> dict[str, str]:
         paths = [path for path in sorted(self.root.rglob("*")) if not path.is_dir()]
@@ -239,10 +241,7 @@ def counted(space: Namespaced) -> dict[str, int]:
 
 def attempt(space: Namespaced) -> None:
     """A connection to a restricted address, in a namespace of its own."""
-    ip("-n", space.name, "link", "set", "lo", "up")
-    ip("-n", space.name, "link", "add", "out", "type", "veth", "peer", "name", "end")
-    ip("-n", space.name, "link", "set", "out", "up")
-    ip("-n", space.name, "route", "replace", "default", "dev", "out")
+    space.link()
     code = "import socket; s = socket.socket(); s.settimeout(2); s.connect_ex(('203.0.113.9', 443))"
     assert space.run([sys.executable, "-c", code]).rc == 0
 
@@ -332,6 +331,6 @@ def test_a_device_that_has_taken_the_name_of_loopback_is_none(space):
     space.link()
     space.enforce(TELEGRAM)
     for command in ("lo down", "lo name l0", "out down", "out name lo", "lo up", "l0 up"):
-        ip("-n", space.name, "link", "set", *command.split(" "))
-    ip("-n", space.name, "route", "add", "default", "dev", "lo")
+        space.ip(f"link set {command}")
+    space.ip("route add default dev lo")
     assert space.host.refuses("203.0.113.7", 9) is True and space.host.refuses("192.0.2.99", 9) is False
