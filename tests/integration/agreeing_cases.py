@@ -18,8 +18,8 @@ class Case(NamedTuple):
     word: str
 
 
-def spread(found: Iterable[T], number: int) -> list[T]:
-    items = list(dict.fromkeys(found))
+def spread(chosen: Iterable[T], number: int) -> list[T]:
+    items = list(dict.fromkeys(chosen))
     if len(items) < number:
         raise ValueError(f"{len(items)} are too few for {number} cases, such as {items[:3]}")
     return [items[place * len(items) // number] for place in range(number)]
@@ -40,7 +40,7 @@ class _Plan:
         self.listed = {name for names in self.blocked for name in names}
         urls = [url for entry in self.closed("browser") for url in (*entry["domains"], *entry["urls"])]
         self.listed |= {url.partition("/")[0] for url in urls}
-        allowed = {name for control in ("dns", "browser") for one in self.closed(control) for name in one["allow"]}
+        allowed = {name for control in ("dns", "browser") for item in self.closed(control) for name in item["allow"]}
         self.open = sorted(allowed - self.listed)
 
     def closed(self, control: str) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ class _Plan:
 
     def one_of_each(self, mode: str = "closed") -> Iterator[str]:
         """A name of each service: the first of the first, the second of the second, and so on."""
-        for place, entry in enumerate(one for one in self.of_mode["dns"][mode] if one["domains"]):
+        for place, entry in enumerate(item for item in self.of_mode["dns"][mode] if item["domains"]):
             yield entry["domains"][place % len(entry["domains"])]
 
     def below(self) -> Iterator[str]:
@@ -57,7 +57,7 @@ class _Plan:
 
     def longer(self) -> Iterator[str]:
         """Names that only end as blocked ones do."""
-        return (one for name in self.one_of_each() if not self.listed & set(above(one := f"not{name}")))
+        return (item for name in self.one_of_each() if not self.listed & set(above(item := f"not{name}")))
 
     def parents(self) -> Iterator[str]:
         """Names above blocked ones, which nobody blocks."""
@@ -67,7 +67,7 @@ class _Plan:
                 yield parent
 
     def pages(self, of: Callable[[str, str], str]) -> Iterator[str]:
-        for place, url in enumerate(url for one in self.closed("browser") for url in one["urls"] if "/" in url):
+        for place, url in enumerate(url for item in self.closed("browser") for url in item["urls"] if "/" in url):
             host, _, path = url.partition("/")
             yield f"{('https', 'http')[place % 2]}://{of(host, path)}"
 
@@ -103,7 +103,7 @@ KINDS: Mapping[str, tuple[int, bool | None, Callable[[_Plan], Iterable[str]]]] =
     "a name of a service": (45, True, lambda plan: plan.one_of_each()),
     "below a name": (24, True, _Plan.below),
     "written otherwise": (6, True, lambda plan: (name.title() for name in plan.one_of_each())),
-    "a canary": (3, True, lambda plan: (name for one in plan.closed("dns") for name in one.get("canaries", ()))),
+    "a canary": (3, True, lambda plan: (name for item in plan.closed("dns") for name in item.get("canaries", ()))),
     "open below a blocked name": (20, False, lambda plan: plan.open),
     "below an open name": (8, False, lambda plan: (f"x.{name}" for name in plan.open)),
     "beside an open name": (10, None, lambda plan: (f"x{name}" for name in plan.open)),
@@ -112,7 +112,7 @@ KINDS: Mapping[str, tuple[int, bool | None, Callable[[_Plan], Iterable[str]]]] =
     "a name in front": (14, False, lambda plan: (f"{name}.example.org" for name in plan.one_of_each())),
     "known to be good": (24, False, lambda plan: plan.known_good),
     "reported only": (6, False, lambda plan: plan.one_of_each("reported")),
-    "waived": (4, False, lambda plan: (name for one in plan.of_mode["dns"]["waived"] for name in one["domains"])),
+    "waived": (4, False, lambda plan: (name for item in plan.of_mode["dns"]["waived"] for name in item["domains"])),
     "a page": (12, True, lambda plan: plan.pages(lambda host, path: f"{host}/{path}")),
     "below a page": (4, True, lambda plan: plan.pages(lambda host, path: f"{host}/{path}/a/b?c")),
     "beside a page": (12, None, lambda plan: plan.pages(lambda host, path: f"{host}/imprint/{path}")),
@@ -132,12 +132,12 @@ BY_HAND: Mapping[str, tuple[bool | None, Sequence[str]]] = {
     "by a rule of the organisation": (None, ("203.0.113.66:443", "203.0.113.67:443", "203.0.113.72:443")),
     "for guests only": (False, ("203.0.113.129:443",)),
 }
-MEANT = {kind: closed for kind, (_, closed, _) in KINDS.items()} | {kind: one for kind, (one, _) in BY_HAND.items()}
+MEANT = {kind: closed for kind, (_, closed, _) in KINDS.items()} | {kind: item for kind, (item, _) in BY_HAND.items()}
 
 
 def cases(plan: Mapping[str, Any], known_good: Sequence[str]) -> list[Case]:
     made = _Plan(plan, known_good)
-    found = {word: kind for kind, (_, words) in BY_HAND.items() for word in words}
+    chosen = {word: kind for kind, (_, words) in BY_HAND.items() for word in words}
     for kind, (number, _, words) in KINDS.items():
-        found |= dict.fromkeys(spread((word for word in words(made) if word not in found), number), kind)
-    return [Case(kind, word) for word, kind in found.items()]
+        chosen |= dict.fromkeys(spread((word for word in words(made) if word not in chosen), number), kind)
+    return [Case(kind, word) for word, kind in chosen.items()]

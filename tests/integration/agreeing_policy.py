@@ -96,11 +96,11 @@ class Answer(NamedTuple):
 
     def closed(self, point: str) -> bool:
         """Whether it is closed at a point: browsers whose lists cannot say it are named, and count for themselves."""
-        cannot = {one["text"] for one in self.reasons if CANNOT in one["text"]}
+        cannot = {item["text"] for item in self.reasons if CANNOT in item["text"]}
         for text in cannot:
             if text.startswith(FAMILIES.get(point, NOBODY)):
                 return text.endswith("blocks it")
-        others = [one["answer"] for one in self.reasons if one["text"] not in cannot]
+        others = [item["answer"] for item in self.reasons if item["text"] not in cannot]
         status = min(others, key=STATUSES.index, default=OPEN) if cannot else self.status
         assert status not in (DEPENDS, AUDITED), self
         return status == BLOCKED
@@ -109,29 +109,28 @@ class Answer(NamedTuple):
 def stated(point: str, word: str, answer: Answer, left_out: Sequence[Mapping[str, str]], listed: set[str]) -> bool:
     """Whether a point refuses an address, by the answer for a host and what the manifest says of the differences."""
     opened_by = {(reason["service"], reason["waiver"]) for reason in answer.reasons if reason["waiver"]}
-    exact = any(one["what"] == BELOW for one in left_out)
-    for one in left_out:
-        if one["what"].startswith("waiver "):
-            service, id_ = one["rule"].partition("/")[2], one["what"].split()[1]
+    exact = any(item["what"] == BELOW for item in left_out)
+    for item in left_out:
+        if item["what"].startswith("waiver "):
+            service, id_ = item["rule"].partition("/")[2], item["what"].split()[1]
             if (service, id_) in opened_by:
                 return not exact or host_of(word) in listed
     closed = answer.closed(point)
-    for one in left_out:
-        kind, _, what = one["what"].partition(" ")
+    blocking = [item["text"] for item in answer.reasons if item["answer"] == "blocked"]
+    for item in left_out:
+        kind, _, what = item["what"].partition(" ")
         if kind == "path" and "://" in word:
             path, _, note = what.partition(", ")
             target = urlsplit(word)
             if covers(name(path), Name(host_of(word), target.path)):
                 over_tls = target.scheme == "https"
                 closed = bool(note) or (closed and point == "squid" and not over_tls)
-        elif one["what"] == BELOW:
+        elif item["what"] == BELOW:
             closed = closed and host_of(word) in listed
         elif kind == "name" and host_of(word) == what:
             closed = False
-        elif one["rule"] == "firewall/own-rules":
-            own = all("proscribe_firewall_rules" in one["text"] for one in answer.reasons if one["answer"] == "blocked")
-            closed = closed and not own
-        elif one["what"] == "the port that is refused everywhere":
-            everywhere = all("DNS over TLS" in one["text"] for one in answer.reasons if one["answer"] == "blocked")
-            closed = closed and not everywhere
+        elif item["rule"] == "firewall/own-rules":
+            closed = closed and not all("proscribe_firewall_rules" in text for text in blocking)
+        elif item["what"] == "the port that is refused everywhere":
+            closed = closed and not all("DNS over TLS" in text for text in blocking)
     return closed

@@ -1,6 +1,4 @@
-"""The interfaces of automation servers, as far as the examples for them need these: what was made, by its kind.
-
-No such server can be had here. What they take is what their makers publish: awx_collection and api/views of AWX 24, and
+"""Fake AWX and Semaphore servers, which take what their makers publish: awx_collection and api/views of AWX 24, and
 api-docs.yml of Semaphore 2.16.
 """
 

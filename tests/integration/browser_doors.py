@@ -1,10 +1,7 @@
-"""Does a user open a blocked site through a browser's own doors: remote control, unpacked extensions, installed apps?
+"""Opens a blocked site through a browser's own doors (remote control, unpacked extensions, installed apps), if it can.
 
-    python3 browser_doors.py --browser chromium --blocked 0x0.st --home DIR pipe port ...
-
-prints {"pipe": true, ...}: whether the site was reached. All names lead to a server of this script, so nothing leaves
-the host. The attack `prepare` makes a profile in DIR with an installed app and an offline page of the site, for `app
-installed` and `app offline`. Standard library only; needs chromium.py and marionette.py beside it.
+Prints {"pipe": true, ...}: whether the site was reached. All names lead to a server of this script, so nothing leaves
+the host. The attack `prepare` makes what `app installed` and `app offline` need. Standard library only.
 """
 
 import argparse
@@ -116,12 +113,8 @@ def _icon() -> bytes:
 ICON = {"src": "/icon.png", "sizes": "192x192", "type": "image/png"}
 MANIFEST = {"name": "App", "start_url": "/app", "display": "standalone", "icons": [ICON]}
 ONLINE = b'<link rel="manifest" href="/app.json"><title>online</title>online'
-PAGES = {
-    "/worker.js": ("text/javascript", WORKER),
-    "/register": ("text/html", REGISTER),
-    "/icon.png": ("image/png", _icon()),
-    "/app.json": ("application/json", json.dumps(MANIFEST).encode()),
-}
+PAGES = {"/worker.js": ("text/javascript", WORKER), "/register": ("text/html", REGISTER)}
+PAGES |= {"/icon.png": ("image/png", _icon()), "/app.json": ("application/json", json.dumps(MANIFEST).encode())}
 
 
 def new_home() -> tempfile.TemporaryDirectory[str]:
@@ -162,10 +155,8 @@ class OfChromium:
         self.executable, self.blocked, self.home, self.patience = executable, blocked, home, patience
         self.site = Site()
         self.names = f"MAP * 127.0.0.1:{self.site.port}"
-        self.more = [
-            "--disable-features=HttpsUpgrades,DisableLoadExtensionCommandLineSwitch",
-            f"--unsafely-treat-insecure-origin-as-secure=http://{blocked}",
-        ]
+        self.more = ["--disable-features=HttpsUpgrades,DisableLoadExtensionCommandLineSwitch"]
+        self.more += [f"--unsafely-treat-insecure-origin-as-secure=http://{blocked}"]
 
     def attack(self, name: str) -> bool:
         """Try one attack. Raises ChromiumError where the browser does not work."""

@@ -1,12 +1,9 @@
 """Prints what becomes of the extensions of a real browser when its policy comes.
 
-    python3 browser_extensions.py --browser firefox --policy /etc/later.json /etc/firefox/policies/policies.json DIR...
-    python3 browser_extensions.py --browser chromium DIR...
-
 Starts the browser with the made extensions of some folders (for Firefox, each is named for its id), moves the policy to
-its place, and prints which extensions are at work before and after: {"before": {ID: true, ...}, "after": {ID: false,
-...}, "again": {ID: "what Chromium says when it is to be loaded once more"}}. Without --policy, the policy is there from
-the start, and it prints {"loaded": {NAME OF DIR: true, ...}}. Standard library only.
+its place, and prints which extensions are at work: {"before": {ID: true, ...}, "after": {ID: false, ...}, "again": {ID:
+"what Chromium says when it is loaded once more"}}. Without --policy, the policy is there from the start, and it prints
+{"loaded": {NAME OF DIR: true, ...}}. Standard library only.
 """
 
 import argparse
@@ -36,12 +33,8 @@ const {AddonManager} = ChromeUtils.importESModule("resource://gre/modules/AddonM
 AddonManager.getAddonsByTypes(["extension"]).then(
   all => done(JSON.stringify(Object.fromEntries(all.map(one => [one.id, one.isActive])))));
 """
-UNSIGNED = {
-    "extensions.autoDisableScopes": 0,
-    "extensions.startupScanScopes": 15,
-    "network.proxy.type": 0,
-    "xpinstall.signatures.required": False,
-}
+UNSIGNED = {"xpinstall.signatures.required": False, "network.proxy.type": 0}
+UNSIGNED |= {"extensions.autoDisableScopes": 0, "extensions.startupScanScopes": 15}
 
 
 def watch_chromium(home: str, folders: list[str], policy: list[str]) -> dict[str, Any]:
@@ -99,8 +92,8 @@ def watch_firefox(home: str, folders: list[str], policy: list[str] | None) -> di
     put = os.path.join(home, "profile", "extensions")
     os.makedirs(put)
     for folder in folders:
-        made = shutil.make_archive(os.path.join(home, os.path.basename(folder)), "zip", folder)
-        shutil.move(made, os.path.join(put, f"{os.path.basename(folder)}.xpi"))
+        archive = shutil.make_archive(os.path.join(home, os.path.basename(folder)), "zip", folder)
+        shutil.move(archive, os.path.join(put, f"{os.path.basename(folder)}.xpi"))
     states = []
     for step in ("before", "after") if policy else ("loaded",):
         if policy and step == "after":

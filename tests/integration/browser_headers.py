@@ -1,10 +1,6 @@
-"""Prints the headers that a real browser on this host sends to a site.
+"""Prints the headers that a real browser on this host sends to each address, by address; null where no request came.
 
-    python3 browser_headers.py --browser chromium https://mail.google.com/ https://www.example.org/
-
-prints {"https://mail.google.com/": {"x-googapps-allowed-domains": "corp.example", ...}, ...}; null where no request
-came. All names lead to a server on this host, and the browser is set to accept its certificate. Standard library only,
-and the tool openssl.
+All names lead to a server on this host, whose certificate the browser is set to accept. Standard library and openssl.
 """
 
 from __future__ import annotations
@@ -32,9 +28,9 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.headers: dict[str, dict[str, str]] = {}
         key, certificate = os.path.join(home, "key.pem"), os.path.join(home, "certificate.pem")
-        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        made += ["-days", "2", "-subj", "/CN=every.test", "-keyout", key, "-out", certificate]
-        subprocess.run(made, check=True, capture_output=True)
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", "2", "-subj", "/CN=every.test", "-keyout", key, "-out", certificate]
+        subprocess.run(command, check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)

@@ -1,12 +1,7 @@
-"""Prints the policies that a real browser has, and whether they are active.
+"""Prints {"status": "active", "policies": {"SyncDisabled": {"value": true, ...}, ...}} of a real browser.
 
-    python3 browser_policies.py --browser chromium
-    {"status": "active", "policies": {"SyncDisabled": {"value": true, "level": "mandatory", ...}}}
-    python3 browser_policies.py --browser firefox --ask 'Services.prefs.prefIsLocked("network.trr.mode")'
-    {"status": "active", "policies": {"DNSOverHTTPS": {...}}, "answers": [true]}
-
-Chromium has `error` for each policy that it does not take; Firefox and Thunderbird leave it out. `--ask` evaluates a
-JavaScript expression there, with all of the browser's own rights. Standard library only.
+Chromium has `error` for each policy that it does not take; Firefox and Thunderbird leave it out. Their "answers" are
+the values of the JavaScript expressions behind --ask, with all of the browser's own rights. Standard library only.
 """
 
 import argparse

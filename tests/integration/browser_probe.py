@@ -1,14 +1,9 @@
 """Counts the connections that a real browser on this host makes for some addresses.
 
-    python3 browser_probe.py --browser chromium --listen 127.0.0.1 https://mail.google.com/ https://www.example.org/
-
-prints {"https://mail.google.com/": 0, "https://www.example.org/": 1}; with --said also how each ended:
-{"https://mail.google.com/": [0, "net::ERR_BLOCKED_BY_ADMINISTRATOR"], ...}. All names lead to a listener on this host,
-so nothing leaves it. Each address is waited for until the browser is done with it: 0 means refused, and not late.
+Prints {"https://mail.google.com/": 0, "https://www.example.org/": 1}; with --said also how each ended. All names lead
+to a listener on this host. Each address is waited for until the browser is done with it: 0 means refused, and not late.
 Of http://any.test/redirect?<address> and http://any.test/frame?<address>, the connections to <address> are counted.
-
-The exit code is 2 where the browser does not work. Standard library only; needs chromium.py, marionette.py and
-listener.py beside it.
+Standard library only; needs chromium.py, marionette.py and listener.py beside it.
 """
 
 import argparse
@@ -116,13 +111,9 @@ def _chromium(executable: str, urls: Sequence[str], site: Site, home: str) -> It
 
 
 def _firefox(executable: str, urls: Sequence[str], site: Site, home: str) -> Iterator[tuple[str, str]]:
-    preferences = {
-        "dom.security.https_first": False,
-        "network.dns.forceResolve": site.address,
-        "network.proxy.type": 0,
-        "network.socket.forcePort": ";".join(f"{port}={site.port}" for port in PORTS),
-    }
-    with Firefox(executable, home, preferences) as browser:
+    ports = ";".join(f"{port}={site.port}" for port in PORTS)
+    to_site = {"network.dns.forceResolve": site.address, "network.socket.forcePort": ports, "network.proxy.type": 0}
+    with Firefox(executable, home, {**to_site, "dom.security.https_first": False}) as browser:
         for url in urls:
             yield url, browser.visit(url)
 

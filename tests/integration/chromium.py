@@ -1,10 +1,5 @@
 """Chromium under remote control, by its debugging pipe: open a page, press keys, read what stands there, print it.
 
-    with Chromium(executable, home) as browser:
-        page = browser.open(path.as_uri(), width=1280, height=800)
-        page.press("Tab")
-        page.evaluate("document.activeElement.textContent")
-
 The pipe (file descriptors 3 and 4, JSON ended by a zero byte) needs no port and no WebSocket. Standard library only.
 """
 

@@ -1,7 +1,6 @@
-"""A controller and three hosts for the commands of the docs: a day of a new user (docs/tutorial.md) is lived there.
+"""A controller and three hosts for the commands of the docs, with what a first audit finds.
 
-The controller has a copy of this checkout that git can clone, and reaches the hosts by their names over SSH: press01
-and fin01 as root, lab01 as an ordinary user whose sudo asks for a password. On them stands what a first audit finds.
+The controller can clone this checkout. It reaches press01 and fin01 as root, lab01 as a user with sudo and a password.
 """
 
 import contextlib

@@ -62,11 +62,11 @@ class DocShell:
         limit = threading.Timer(LONGEST, self._bash.kill)
         limit.start()
         try:
-            for said in self._bash.stdout:
-                if said.startswith(self._mark):
-                    self._code = int(said.split()[1])
+            for line_printed in self._bash.stdout:
+                if line_printed.startswith(self._mark):
+                    self._code = int(line_printed.split()[1])
                     return Ended(self._code, "".join(printed).removesuffix("\n"))
-                printed.append(said)
+                printed.append(line_printed)
         finally:
             limit.cancel()
         raise AssertionError(f"{text}: the shell ended, or was ended after {LONGEST} s\n{''.join(printed)}")

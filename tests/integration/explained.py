@@ -35,7 +35,7 @@ class Explained:
 
     def fed(self, host: str, word: str) -> dict[str, str]:
         """The answer of each export that the host's organisation feeds to a point, by its format."""
-        return {one["format"]: one["answer"] for one in self._answer(host, word)["given_to"]}
+        return {export["format"]: export["answer"] for export in self._answer(host, word)["given_to"]}
 
     def controls(self, host: str, word: str) -> dict[str, Any]:
         return dict(self._answer(host, word)["controls"])

@@ -121,12 +121,8 @@ class OfFirefox:
         manifest = {"manifest_version": 2, "name": "made", "version": "1", "experiment_apis": {"made": api}}
         manifest |= {"browser_specific_settings": {"gecko": {"id": "made@made.example"}}}
         manifest |= {"background": {"scripts": ["background.js"]}}
-        files = {
-            "manifest.json": json.dumps(manifest),
-            "schema.json": '[{"namespace": "made", "functions": []}]',
-            "background.js": "",
-            "made.js": PART_OF_THE_BROWSER.replace("ATTACK", self.script),
-        }
+        files = {"manifest.json": json.dumps(manifest), "schema.json": '[{"namespace": "made", "functions": []}]'}
+        files |= {"background.js": "", "made.js": PART_OF_THE_BROWSER.replace("ATTACK", self.script)}
         os.makedirs(f"{home}/profile/extensions")
         archive = shutil.make_archive(f"{home}/made", "zip", write_files(f"{home}/extension", files))
         shutil.move(archive, f"{home}/profile/extensions/made@made.example.xpi")
@@ -134,12 +130,9 @@ class OfFirefox:
     def _application(self, home: str) -> bool:
         """Start an application of the user's own in the installed browser (-app)."""
         preferences = {**self._preferences(), "toolkit.defaultChromeURI": "chrome://made/content/window.xhtml"}
-        files = {
-            "application.ini": APPLICATION,
-            "chrome.manifest": "content made ./\n",
-            "window.xhtml": WINDOW.replace("BLOCKED", self.blocked),
-            "defaults/preferences/made.js": _as_script("pref", preferences),
-        }
+        files = {"application.ini": APPLICATION, "chrome.manifest": "content made ./\n"}
+        files |= {"window.xhtml": WINDOW.replace("BLOCKED", self.blocked)}
+        files |= {"defaults/preferences/made.js": _as_script("pref", preferences)}
         write_files(f"{home}/app", files)
         os.makedirs(f"{home}/profile")
         own = ["--headless", "--no-remote", "--profile", f"{home}/profile"]

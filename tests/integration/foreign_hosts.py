@@ -1,8 +1,7 @@
-"""A Windows host of Wine's, and a made Mac, behind a real sshd: what Ansible reaches with `ansible_shell_type: cmd`,
-and with a Python that takes itself for one on macOS.
+"""A Windows host of Wine's (with `ansible_shell_type: cmd`) and a made Mac, behind a real sshd.
 
-Wine's registry, `reg`, `tasklist` and `cmd` are real implementations. It is no Windows: the shell of its account hands
-a command line to Wine's cmd as it is, in a variable, since arguments would be quoted another time.
+Wine's registry, `reg`, `tasklist` and `cmd` are real implementations. The shell of its account hands a command line to
+Wine's cmd in a variable, since arguments would be quoted another time.
 """
 
 import base64
@@ -56,9 +55,8 @@ def registry_file(values: Iterable[tuple[str, str, str | int | bytes]]) -> str:
     lines = ["Windows Registry Editor Version 5.00"]
     for key, name, data in values:
         quoted = ['"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"')) for text in (name, str(data))]
-        number = (
-            f"dword:{data:08x}" if isinstance(data, int) else f"hex:{data.hex(',')}" if isinstance(data, bytes) else ""
-        )
+        number = f"dword:{data:08x}" if isinstance(data, int) else ""
+        number = f"hex:{data.hex(',')}" if isinstance(data, bytes) else number
         lines += ["", f"[{key}]", f"{quoted[0] if name else '@'}={number or quoted[1]}"]
     return "\n".join([*lines, ""])
 
@@ -74,7 +72,7 @@ def policies(plan: Mapping[str, Any]) -> str:
 
 
 def browsers(*names: str) -> str:
-    return registry_file((rf"{CLIENTS}\{one}\shell\open\command", "", f'"{PLACES[one]}"') for one in names)
+    return registry_file((rf"{CLIENTS}\{item}\shell\open\command", "", f'"{PLACES[item]}"') for item in names)
 
 
 def installed(key: str, **values: str) -> str:
@@ -89,7 +87,7 @@ def of_user(key: str, name: str, value: str) -> str:
 def start(host: Machine, image: str) -> None:
     """Start a program of that image's name, which waits for a key: Wine's own cmd under another name."""
     host.run("cp", f"{PREFIX}/drive_c/windows/system32/cmd.exe", f"{PREFIX}/drive_c/{image}")
-    environment = [word for one in ENVIRONMENT for word in ("--setenv", one)]
+    environment = [word for item in ENVIRONMENT for word in ("--setenv", item)]
     waiting = f"sleep infinity | wine 'C:\\{image}' /c pause"
     host.run("systemd-run", "--quiet", "--unit", "made-program", *environment, "sh", "-c", waiting)
     until(lambda: image.casefold() in wine(host, "tasklist").casefold())

@@ -24,12 +24,12 @@ def programs(entry: dict[str, Any]) -> Iterator[File]:
     for path in (*entry.get("windows_processes", ()), *entry.get("windows", ()), *entry.get("windows_installers", ())):
         yield File("C:\\Apps\\" + path.replace("/", "\\").replace("*", "-1.2.3-"))
     publishers = entry.get("windows_publishers", {})
-    for one in publishers.get("programs", ()):
-        publisher, product, binary = (*one.split("\\"), "ANY", "ANY.EXE")[:3]
+    for row in publishers.get("programs", ()):
+        publisher, product, binary = (*row.split("\\"), "ANY", "ANY.EXE")[:3]
         yield File("D:\\renamed.exe", publisher, product, binary)
         yield File("D:\\renamed.msi", publisher, product, binary)
-    for one in publishers.get("appx", ()):
-        publisher, _, product = one.rpartition("\\")
+    for row in publishers.get("appx", ()):
+        publisher, _, product = row.rpartition("\\")
         yield File("", publisher, product, "APP", packaged=True)
 
 
@@ -37,29 +37,29 @@ def programs(entry: dict[str, Any]) -> Iterator[File]:
 def test_applocker_denies_as_explain_and_its_manifest_say(policy, host):
     rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
     left_out = policy.left_out("applocker")
-    without = {one["rule"] for one in left_out if one["why"] == NOTHING}
-    not_waived = {one["rule"] for one in left_out if one["what"].startswith("waiver ")}
+    without = {row["rule"] for row in left_out if row["why"] == NOTHING}
+    not_waived = {row["rule"] for row in left_out if row["what"].startswith("waiver ")}
     all_services = policy.plan(host)["controls"]["apps"]["services"]
     with_programs = [id_ for id_, entry in all_services.items() if any(programs(entry))]
     others = [id_ for id_ in all_services if id_ not in with_programs]
     chosen = {OF_OTHER, WAIVED_SERVICE, FOR_USERS, "onedrive_personal", *with_programs[::EVERY], *others[:: 3 * EVERY]}
     services = {id_: all_services[id_] for id_ in sorted(chosen)}
-    expected, found, known = {}, {}, {}
+    expected, denied_files, files = {}, {}, {}
     for id_, entry in services.items():
         answer = policy.controls(host, id_)["apps"]["answer"]
-        known[id_] = list(programs(entry))
+        files[id_] = list(programs(entry))
         expected[id_] = (answer in CLOSED or f"apps/{id_}" in not_waived) and f"apps/{id_}" not in without
-        found[id_] = {bool(denied(rules, file)) for file in known[id_]}
-    assert {id_: found[id_] for id_ in services if known[id_] and found[id_] != {expected[id_]}} == {}
+        denied_files[id_] = {bool(denied(rules, file)) for file in files[id_]}
+    assert {id_: denied_files[id_] for id_ in services if files[id_] and denied_files[id_] != {expected[id_]}} == {}
     # A service of which nothing is known is named, and the others are not.
     restricted = {id_ for id_ in services if policy.controls(host, id_)["apps"]["answer"] in CLOSED}
-    unknown = {id_ for id_ in restricted if not known[id_]}
+    unknown = {id_ for id_ in restricted if not files[id_]}
     assert unknown == {rule.partition("/")[2] for rule in without} & restricted and unknown
-    assert sum(map(len, known.values())) > 30 and set(expected.values()) == {True, False}
+    assert sum(map(len, files.values())) > 30 and set(expected.values()) == {True, False}
 
 
 def test_a_waiver_of_one_host_opens_nothing_at_the_point(policy):
     assert policy.says(OTHER, OF_OTHER)["apps"] == WAIVED and policy.says(STRICT, OF_OTHER)["apps"] in CLOSED
     rules = evaluator.read((policy.export("applocker") / "applocker.xml").read_bytes())
     assert denied(rules, File("C:\\x\\Discord.exe")) == f"Proscribe: {OF_OTHER}"
-    assert any(one["rule"] == f"apps/{OF_OTHER}" and "w2" in one["what"] for one in policy.left_out("applocker"))
+    assert any(row["rule"] == f"apps/{OF_OTHER}" and "w2" in row["what"] for row in policy.left_out("applocker"))

@@ -97,11 +97,8 @@ def others(tmp_path, request):
 
 
 def test_pacman_pip_and_npm(others):
-    services = {
-        f"{id_}{number}": entry
-        for number, plan in enumerate((arch.PLAN, pip.PLAN, npm.PLAN))
-        for id_, entry in plan["controls"]["apps"]["services"].items()
-    }
+    sections = [plan["controls"]["apps"]["services"] for plan in (arch.PLAN, pip.PLAN, npm.PLAN)]
+    services = {f"{id_}{number}": entry for number, own in enumerate(sections) for id_, entry in own.items()}
     plan = {**arch.PLAN, "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
     arch.install(others, "weechat-4.6-1")
 

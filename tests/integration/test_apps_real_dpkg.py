@@ -177,9 +177,9 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path, request):
     require_tool("dpkg-deb")
-    made = Machine(tmp_path, layers("trixie"), SOURCE, request.getfixturevalue("debs"))
-    yield made
-    made.stop()
+    system = Machine(tmp_path, layers("trixie"), SOURCE, request.getfixturevalue("debs"))
+    yield system
+    system.stop()
 
 
 def plan(**names: list[str]) -> dict[str, Any]:
@@ -273,9 +273,9 @@ def test_the_gate_on_every_road(machine):
     ):
         done = machine.sh(road, check=False)
         assert done.returncode, road
-        said = done.stdout + done.stderr
-        assert re.search("proscribe: the policy of this organisation does not allow (we|chat-for-work)", said), road
-        assert 'ask it-security@example.org ("$(id)" \'`id`)' in said, road
+        message = done.stdout + done.stderr
+        assert re.search("proscribe: the policy of this organisation does not allow (we|chat-for-work)", message), road
+        assert 'ask it-security@example.org ("$(id)" \'`id`)' in message, road
         assert machine.installed().isdisjoint(forbidden), road
 
 

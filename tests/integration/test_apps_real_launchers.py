@@ -1,7 +1,4 @@
-"""What distrobox-export really writes, seen and moved by the control `apps` in a throw-away root.
-
-Waydroid and toolbox were not run: they need Android's images, a registry.
-"""
+"""What distrobox-export really writes. Waydroid and toolbox were not run: they need Android's images, a registry."""
 
 import shutil
 
@@ -28,8 +25,8 @@ def machine(tmp_path, tmp_path_factory):
     brought = tmp_path_factory.mktemp("distrobox")
     brought.chmod(0o755)
     shutil.copy(require_tool("distrobox-export"), brought)
-    with two_users(tmp_path, brought) as made:
-        yield made
+    with two_users(tmp_path, brought) as system:
+        yield system
 
 
 def test_exports_of_distrobox_are_seen_and_certain_ones_moved(machine):
@@ -50,10 +47,10 @@ def test_exports_of_distrobox_are_seen_and_certain_ones_moved(machine):
     services["telegram"]["processes"], services["wechat"]["processes"] = ["telegram-desktop"], ["wechat"]
     services["wechat"]["paths"] = ["/opt/wechat"]
     verdicts = machine.verb("observe", banned)
-    found = [(f["kind"], f["path"], f["detail"]) for rule in sorted(verdicts) for f in verdicts[rule]["findings"]]
+    findings = [(f["kind"], f["path"], f["detail"]) for rule in sorted(verdicts) for f in verdicts[rule]["findings"]]
     by_name = "known by its name alone, so it is not moved"
     starts = "it starts {} in a container ({})"
-    assert found == [
+    assert findings == [
         ("launcher", f"{MENU}/box-org.telegram.desktop.desktop", starts.format("telegram-desktop", "distrobox-enter")),
         ("launcher", f"{MENU}/box-chat.desktop", starts.format("/usr/bin/wechat", "distrobox-enter") + ", " + by_name),
         ("launcher", f"{HOME}/.local/bin/wechat", starts.format("/opt/wechat/wechat", "distrobox")),

@@ -22,8 +22,8 @@ def tarballs(tmp_path_factory):
 
 @pytest.fixture
 def machine(tmp_path, request):
-    with two_users(tmp_path, request.getfixturevalue("tarballs")) as made:
-        yield made
+    with two_users(tmp_path, request.getfixturevalue("tarballs")) as system:
+        yield system
 
 
 NPM = "npm install --global --offline --no-audit --no-fund --no-update-notifier"
@@ -40,14 +40,11 @@ def test_npm_packages_of_host_and_users_are_seen_and_removed(machine):
     verdicts = machine.verb("observe", PLAN)
     machine.remount("rw")
     alice, bob = "/home/alice/.npm-global/lib/node_modules", "/home/bob/node/lib/node_modules"
-    assert seen(verdicts["apps/wechat"]) == [
-        ("npm", "wechaty", "1.20.2", "system", f"{HOST}/wechaty"),
-        ("npm", "wechaty", "1.20.2", "user:alice", f"{alice}/wechaty"),
-    ]
-    assert seen(verdicts["apps/telegram"]) == [
-        ("npm", "@made/telegram", "2.0.0", "user:alice", f"{alice}/@made/telegram"),
-        ("npm", "@made/telegram", "2.0.0", "user:bob", f"{bob}/@made/telegram"),
-    ]
+    wechat, telegram = ("npm", "wechaty", "1.20.2"), ("npm", "@made/telegram", "2.0.0")
+    places = [("system", f"{HOST}/wechaty"), ("user:alice", f"{alice}/wechaty")]
+    assert seen(verdicts["apps/wechat"]) == [(*wechat, *place) for place in places]
+    places = [("user:alice", f"{alice}/@made/telegram"), ("user:bob", f"{bob}/@made/telegram")]
+    assert seen(verdicts["apps/telegram"]) == [(*telegram, *place) for place in places]
     done = machine.verb("enforce", PLAN)
     assert (done["error"], done["refused"], len(done["actions"])) == (None, [], 4)
     assert machine.sh(f"ls {HOST}; ls /usr/local/bin").stdout.split() == ["weechat-js", "weechat-js"]

@@ -87,8 +87,8 @@ def brought(tmp_path_factory):
 
 @pytest.fixture
 def machine(tmp_path, request):
-    with two_users(tmp_path, request.getfixturevalue("brought")) as made:
-        yield made
+    with two_users(tmp_path, request.getfixturevalue("brought")) as system:
+        yield system
 
 
 def packages(machine: TwoUsers, banned: dict[str, object]) -> list[tuple[str, ...]]:
@@ -105,8 +105,8 @@ def test_tools_of_uv(machine):
     machine.sh("install -m 755 /debs/uv /usr/local/bin/uv")
     machine.as_user("alice", f"{UV} telethon && {UV} --with telethon notifier")
     machine.as_user("bob", f"UV_TOOL_DIR=~/elsewhere {UV} telethon")
-    found = packages(machine, banned)
-    assert found == [
+    packages_found = packages(machine, banned)
+    assert packages_found == [
         ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/notifier/{SITE}"),
         ("uv", "telethon", "1.40", "user:alice", f"{TOOLS}/telethon/{SITE}"),
         ("uv", "telethon", "1.40", "user:bob", f"/home/bob/elsewhere/telethon/{SITE}"),
@@ -114,7 +114,7 @@ def test_tools_of_uv(machine):
     done = machine.verb("enforce", banned)
     why = "it came along with 'notifier', which uv installed and nothing restricts"
     assert (done["error"], done["refused"]) == (None, [["apps/telegram", "telethon", why]])
-    assert [found[0]] == packages(machine, banned)
+    assert [packages_found[0]] == packages(machine, banned)
     assert machine.as_user("alice", "ls ~/.local/bin; ~/.local/bin/notifier").stdout == "notifier\nruns\n"
     assert machine.as_user("bob", "ls ~/.local/bin; ls ~/elsewhere").stdout == ""
     machine.as_user("alice", "uv tool uninstall --quiet notifier")
@@ -124,8 +124,8 @@ def test_tools_of_uv(machine):
 def install(kind: str, *names: str) -> str:
     """Return a command that installs made derivations into the profile of whoever runs it."""
     tool = "nix-env --quiet --install --file" if kind == "env" else "nix profile install --file"
-    one = "echo 'import /debs/derivation.nix \"{0}\"' >~/{0}.nix && {1} ~/{0}.nix"
-    return " && ".join(one.format(name, tool) for name in names)
+    command = "echo 'import /debs/derivation.nix \"{0}\"' >~/{0}.nix && {1} ~/{0}.nix"
+    return " && ".join(command.format(name, tool) for name in names)
 
 
 @pytest.mark.parametrize("kind", ["env", "profile"])

@@ -51,9 +51,9 @@ def entry(file: Path) -> tuple[str, str]:
 
 @pytest.fixture
 def machine(tmp_path, request):
-    with two_users(tmp_path, request.getfixturevalue("packages")) as made:
-        made.sh(CONFIGURE)
-        yield made
+    with two_users(tmp_path, request.getfixturevalue("packages")) as system:
+        system.sh(CONFIGURE)
+        yield system
 
 
 # CheckSpace looks for mount points, which an overlay in a chroot does not show.
@@ -99,18 +99,18 @@ def test_seen_ended_removed_refused_and_let_in_again(machine):
         "pacman -U --noconfirm --hookdir /nonexistent /debs/linuxqq-3.2-1-any.pkg.tar.gz",
     ):
         done = machine.sh(road, check=False)
-        said = done.stdout + done.stderr
+        message = done.stdout + done.stderr
         assert done.returncode, road
-        assert "proscribe: the policy of this organisation does not allow " in said, (road, said)
-        assert 'ask it-security@example.org ("$(id)" \'`id`)' in said
+        assert "proscribe: the policy of this organisation does not allow " in message, (road, message)
+        assert 'ask it-security@example.org ("$(id)" \'`id`)' in message
         assert installed(machine) == {"weechat", "tim"}
     assert machine.sh("pacman -R --noconfirm tim weechat && pacman -S --noconfirm weechat").returncode == 0
     done = machine.verb("lift", PLAN)
     assert done["error"] is None
     again = machine.verb("lift", PLAN)
     assert (again["actions"], again["removed"]) == ([], [])
-    pasted([*machine.enter, "sh", "-c", command([removed.read(one) for one in done["removed"]])])
-    assert installed(machine) == {"weechat", *(one["name"] for one in done["removed"])}
+    pasted([*machine.enter, "sh", "-c", command([removed.read(row) for row in done["removed"]])])
+    assert installed(machine) == {"weechat", *(row["name"] for row in done["removed"])}
     assert "wechat-bin" in installed(machine)
     machine.sh("pacman -R --noconfirm $(pacman -Qq)")
     assert set(machine.sh(TREE).stdout.splitlines()) ^ set(before.splitlines()) == set()
@@ -140,18 +140,18 @@ ELSEWHERE = f"sed -i 's,^.options.,&\\nHookDir = /opt/hooks,' /etc/pacman.conf &
 
 
 @pytest.mark.parametrize(
-    ("done", "said", "corrected"),
+    ("done", "message", "corrected"),
     [
         pytest.param(HIDE.format("/etc/pacman.d/hooks"), "/etc/pacman.d/hooks", True, id="its name is taken"),
         pytest.param(ELSEWHERE, "/opt/hooks/00-proscribe.hook takes the place of", False, id="in another directory"),
     ],
 )
-def test_hook_of_pacman_that_another_one_hides_is_noncompliant(machine, done, said, corrected):
+def test_hook_of_pacman_that_another_one_hides_is_noncompliant(machine, done, message, corrected):
     machine.verb("enforce", PLAN)
     machine.sh(done)
     machine.sh("pacman -S --noconfirm wechat-bin && pacman -R --noconfirm wechat-bin")  # it is open
     gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
-    assert gate["state"] == "noncompliant" and said in str(gate["findings"])
+    assert gate["state"] == "noncompliant" and message in str(gate["findings"])
     machine.verb("enforce", PLAN)
     assert (machine.verb("observe", PLAN)["apps/reinstall-gate"]["state"] == "compliant") is corrected
     assert bool(machine.sh("pacman -S --noconfirm wechat-bin", check=False).returncode) is corrected

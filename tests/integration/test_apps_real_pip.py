@@ -37,8 +37,8 @@ def build(directory: Path, name: str, version: str, *fields: str) -> None:
 
 @pytest.fixture
 def machine(tmp_path, request):
-    with two_users(tmp_path, request.getfixturevalue("wheels")) as made:
-        yield made
+    with two_users(tmp_path, request.getfixturevalue("wheels")) as system:
+        yield system
 
 
 PIP = "python3 -m pip install --quiet --no-index --find-links /debs --break-system-packages --root-user-action ignore"
@@ -55,10 +55,8 @@ def test_pip_packages_of_host_and_user_are_seen_and_removed(machine):
     verdicts = machine.verb("observe", PLAN)
     machine.remount("rw")
     host, own = f"/usr/local/{SITE.format('dist')}", f"/home/alice/.local/{SITE.format('site')}"
-    assert seen(verdicts["apps/telegram"]) == [
-        ("pip", "telethon", "1.40", "system", f"{host}/telethon-1.40.dist-info"),
-        ("pip", "telethon", "1.40", "user:alice", f"{own}/telethon-1.40.dist-info"),
-    ]
+    places = [("system", f"{host}/telethon-1.40.dist-info"), ("user:alice", f"{own}/telethon-1.40.dist-info")]
+    assert seen(verdicts["apps/telegram"]) == [("pip", "telethon", "1.40", *place) for place in places]
     signalbot = ("pip", "Signalbot.cli-tool", "0.9", "system", f"{host}/signalbot_cli_tool-0.9.dist-info")
     assert seen(verdicts["apps/signal"]) == [signalbot]
     # A module of that name where root stands must not be run: that may be a user's directory.
@@ -87,10 +85,8 @@ def test_environments_of_pipx(machine):
     verdicts = machine.verb("observe", PLAN)
     venvs = "/home/alice/.local/share/pipx/venvs"
     site = f"{SITE.format('site')}/telethon-1.40.dist-info"
-    assert seen(verdicts["apps/telegram"]) == [
-        ("pipx", "telethon", "1.40", "user:alice", f"{venvs}/notifier/{site}"),
-        ("pipx", "telethon", "1.40", "user:alice", f"{venvs}/telethon/{site}"),
-    ]
+    paths = [f"{venvs}/{venv}/{site}" for venv in ("notifier", "telethon")]
+    assert seen(verdicts["apps/telegram"]) == [("pipx", "telethon", "1.40", "user:alice", path) for path in paths]
     done = machine.verb("enforce", PLAN)
     [(rule, subject, why)] = done["refused"]
     assert (done["error"], rule, subject) == (None, "apps/telegram", "telethon") and "along with 'notifier'" in why
@@ -112,7 +108,7 @@ def test_package_that_a_user_made_unremovable_is_that_users_finding(machine):
     assert (rule, subject.split()[:2]) == ("apps/telegram", ["telethon", "(user:alice)"])
     assert why.startswith("alice's, could not be changed: ") and "Permission denied" in why
     verdicts = machine.verb("observe", PLAN)
-    assert [found["scope"] for found in verdicts["apps/telegram"]["findings"]] == ["user:alice"]
+    assert [finding["scope"] for finding in verdicts["apps/telegram"]["findings"]] == ["user:alice"]
     assert verdicts["apps/signal"]["state"] == "compliant"
 
 

@@ -57,13 +57,8 @@ def build(directory: Path, name: str, version: str, *fields: str) -> None:
     body = ["%description", "made", "%install", f"mkdir -p {place}; cp /usr/bin/sleep {place}/{name}"]
     spec = directory / "made.spec"
     spec.write_text("\n".join([*head, "BuildArch: noarch", "AutoReqProv: no", *body, "%files", f"/opt/{name}\n"]))
-    settings = {
-        "_topdir": f"{directory}/build",
-        "_rpmdir": str(directory),
-        "_rpmfilename": f"{name}.rpm",
-        "_binaries_in_noarch_packages_terminate_build": "0",
-        "__os_install_post": "%{nil}",
-    }
+    settings = {"_topdir": f"{directory}/build", "_rpmdir": str(directory), "_rpmfilename": f"{name}.rpm"}
+    settings |= {"_binaries_in_noarch_packages_terminate_build": "0", "__os_install_post": "%{nil}"}
     defined = [word for key, value in settings.items() for word in ("--define", f"{key} {value}")]
     subprocess.run(["rpmbuild", "-bb", "--quiet", *defined, spec], check=True, capture_output=True)
     spec.unlink()
@@ -91,11 +86,11 @@ def machine(tmp_path, request):
         require_tool(tool)
     front = getattr(request, "param", "")
     root = layers("sid-dnf5" if front == "dnf5" else "trixie-systems")
-    made = Machine(tmp_path, root, SOURCE, request.getfixturevalue("rpms"))
+    system = Machine(tmp_path, root, SOURCE, request.getfixturevalue("rpms"))
     other = {"dnf": "zypper", "zypper": "dnf"}.get(front)
-    made.sh(f"{CONFIGURE}rm /usr/bin/{other}*" if other else CONFIGURE)
-    yield made
-    made.stop()
+    system.sh(f"{CONFIGURE}rm /usr/bin/{other}*" if other else CONFIGURE)
+    yield system
+    system.stop()
 
 
 ROADS = {
@@ -161,9 +156,9 @@ def test_seen_removed_refused_on_every_road_and_let_in_again(machine, request):
 
     for road in (*ROADS[front], *RPM_ROADS):
         tried = machine.sh(road, check=False)
-        said = tried.stdout + tried.stderr
-        assert tried.returncode, (road, said)
-        assert any(word in said for word in REFUSED), (road, said)
+        message = tried.stdout + tried.stderr
+        assert tried.returncode, (road, message)
+        assert any(word in message for word in REFUSED), (road, message)
         assert machine.installed() == {"weechat", "viber-library", "proscribe-guard"}, road
     assert set(machine.states().values()) == {"compliant"}
     machine.sh(f"{unasked} remove weechat && {unasked} install weechat")
@@ -172,7 +167,7 @@ def test_seen_removed_refused_on_every_road_and_let_in_again(machine, request):
     assert done["error"] is None
     again = machine.verb("lift", PLAN)
     assert (again["actions"], again["removed"]) == ([], [])
-    line = command([removed.read(one) for one in done["removed"]])
+    line = command([removed.read(entry) for entry in done["removed"]])
     assert line == f"{front} install viber.noarch wechat.noarch"
     pasted([*machine.enter, "sh", "-c", line])
     assert machine.installed() == {"wechat", "weechat", "viber", "viber-library"}
@@ -188,19 +183,19 @@ chmod 755 /usr/bin/rpm
 
 
 @pytest.mark.parametrize(
-    ("machine", "done", "said"),
+    ("machine", "done", "message"),
     [
         ("dnf", "sed -i '/^.main/a protected_packages=x' /etc/dnf/dnf.conf", "sets protected_packages"),
         ("zypper", PASSING, "rpm installs a made package"),
     ],
     indirect=["machine"],
 )
-def test_guard_that_lost_its_effect_is_noncompliant(machine, done, said):
+def test_guard_that_lost_its_effect_is_noncompliant(machine, done, message):
     machine.verb("enforce", PLAN)
     assert machine.states()["apps/reinstall-gate"] == "compliant"
     machine.sh(done)
     gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
-    assert gate["state"] == "noncompliant" and said in str(gate["findings"]) and not gate["drifted"]
+    assert gate["state"] == "noncompliant" and message in str(gate["findings"]) and not gate["drifted"]
 
 
 def test_lock_of_zypper_that_somebody_removes_is_written_again(machine):
@@ -211,7 +206,7 @@ def test_lock_of_zypper_that_somebody_removes_is_written_again(machine):
     assert machine.states()["apps/reinstall-gate"] == "compliant"
     machine.sh("zypper -n removelock wechat")
     gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
-    assert [found["path"] for found in gate["findings"]] == ["/etc/zypp/locks"]
+    assert [finding["path"] for finding in gate["findings"]] == ["/etc/zypp/locks"]
     assert machine.verb("enforce", PLAN)["actions"] == ["write /etc/zypp/locks"]
     assert machine.states()["apps/reinstall-gate"] == "compliant"
     assert "it-security@example.org" in machine.sh("zypper locks").stdout
@@ -264,7 +259,9 @@ def test_guard_that_was_erased_is_installed_again(machine):
     assert machine.sh(tried, check=False).returncode
     assert "viber" not in machine.installed()
     gate = machine.verb("observe", PLAN)["apps/reinstall-gate"]
-    assert [(found["path"], found["detail"]) for found in gate["findings"]] == [("package proscribe-guard", "missing")]
+    assert [(finding["path"], finding["detail"]) for finding in gate["findings"]] == [
+        ("package proscribe-guard", "missing")
+    ]
     assert machine.verb("enforce", PLAN)["error"] is None and machine.installed() == {"proscribe-guard"}
     assert set(machine.states().values()) == {"compliant"}
 

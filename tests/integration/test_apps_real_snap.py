@@ -1,7 +1,4 @@
-"""The control `apps` on a real snapd and a real polkit, in a container that boots with systemd.
-
-The tests do not reach the Snap Store, so they make the snaps here.
-"""
+"""The control `apps` on a real snapd and a real polkit, with snaps that are made here and not from the Snap Store."""
 
 import json
 import os

@@ -43,7 +43,7 @@ def test_our_merge_of_several_policy_files_is_that_of_chromium(files, tree):
     folder = Folder(Host(str(tree)), CHROMIUM, rules(plan["controls"]["browser"]))
     policies = read_policies(tree)["policies"]
     its = {name: policies.get(name, {}) for name in LISTS}
-    taken = {name: sorted(one.get("value", []) if "error" not in one else []) for name, one in its.items()}
+    taken = {name: sorted(policy.get("value", []) if "error" not in policy else []) for name, policy in its.items()}
     assert taken == {name: sorted(folder.effective(name)) for name in LISTS}, policies
     assert policies["DnsOverHttpsMode"]["value"] == folder.source("DnsOverHttpsMode")[1]
 
@@ -62,42 +62,42 @@ OVERRIDES: Mapping[str, list[str]] = {
 @pytest.fixture(scope="module")
 def chrome(tmp_path_factory):
     """A user's installation of flatpak with an application that asks for the host's /etc."""
-    made = tmp_path_factory.mktemp("flatpak")
+    place = tmp_path_factory.mktemp("flatpak")
     arch = subprocess.run(["flatpak", "--default-arch"], check=True, capture_output=True, text=True).stdout.strip()
-    app, runtime = made / "app", f"org.example.Platform/{arch}/1"
+    app, runtime = place / "app", f"org.example.Platform/{arch}/1"
     for folder in ("files/bin", "export"):
         (app / folder).mkdir(parents=True)
     metadata = f"[Application]\nname={APP}\nruntime={runtime}\nsdk={runtime}\ncommand=true\n"
     (app / "metadata").write_text(f"{metadata}[Context]\nfilesystems=host-etc;xdg-download;\n")
-    repository = str(made / "repository")
+    repository = str(place / "repository")
     for command in (
         ["ostree", "init", "--mode=archive-z2", f"--repo={repository}"],
         ["flatpak", "build-export", repository, str(app), "stable"],
         ["flatpak", "--user", "remote-add", "--no-gpg-verify", "made", f"file://{repository}"],
         ["flatpak", "--user", "install", "--noninteractive", "--no-deps", "made", APP],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, env=of(made), check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=of(place), check=False)
         assert done.returncode == 0, done.stderr
-    return made
+    return place
 
 
-def of(made: Path) -> dict[str, str]:
-    (made / "home").mkdir(exist_ok=True)
-    own = {"HOME": str(made / "home"), "FLATPAK_USER_DIR": str(made / "user"), "XDG_DATA_HOME": str(made / "data")}
-    return {**os.environ, **own, "FLATPAK_SYSTEM_DIR": str(made / "system")}
+def of(place: Path) -> dict[str, str]:
+    (place / "home").mkdir(exist_ok=True)
+    own = {"HOME": str(place / "home"), "FLATPAK_USER_DIR": str(place / "user"), "XDG_DATA_HOME": str(place / "data")}
+    return {**os.environ, **own, "FLATPAK_SYSTEM_DIR": str(place / "system")}
 
 
 @pytest.mark.parametrize("arguments", OVERRIDES.values(), ids=OVERRIDES)
 def test_our_reading_of_overrides_is_that_of_flatpak(arguments, request):
     for tool in ("flatpak", "ostree"):
         require_tool(tool)
-    made = request.getfixturevalue("chrome")
-    subprocess.run(["flatpak", "override", "--user", "--reset", APP], check=False, capture_output=True, env=of(made))
+    place = request.getfixturevalue("chrome")
+    subprocess.run(["flatpak", "override", "--user", "--reset", APP], check=False, capture_output=True, env=of(place))
     if arguments:
-        subprocess.run(["flatpak", "override", "--user", *arguments, APP], check=True, env=of(made))
+        subprocess.run(["flatpak", "override", "--user", *arguments, APP], check=True, env=of(place))
     show = ["flatpak", "info", "--user", "--show-permissions", APP]
-    said = subprocess.run(show, check=True, capture_output=True, text=True, env=of(made)).stdout
-    override = made / "user/overrides" / APP
-    own = (made / "user/app" / APP / "current/active/metadata").read_text()
+    printed = subprocess.run(show, check=True, capture_output=True, text=True, env=of(place)).stdout
+    override = place / "user/overrides" / APP
+    own = (place / "user/app" / APP / "current/active/metadata").read_text()
     ours = packaged.applied(packaged.applied({}, own), override.read_text() if override.exists() else "")
-    assert packaged.sees_etc(ours) is packaged.sees_etc(packaged.applied({}, said)), said
+    assert packaged.sees_etc(ours) is packaged.sees_etc(packaged.applied({}, printed)), printed

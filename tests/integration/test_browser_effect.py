@@ -17,9 +17,8 @@ SERVICES = {
 }
 HOSTS = ("mail.google.com", "web.whatsapp.com", "www.dropbox.com", "web.telegram.org", "www.closed.test")
 RESTRICTED = [f"https://{name}/" for name in (*HOSTS, "again.open.closed.test", "proton.me/drive/folder")]
-PERMITTED = [
-    f"https://{name}/" for name in ("www.example.org", "proton.me/mail", "api.telegram.org", "open.closed.test")
-]
+OPEN = ("www.example.org", "proton.me/mail", "api.telegram.org", "open.closed.test")
+PERMITTED = [f"https://{name}/" for name in OPEN]
 OWN = ["https://www.example.net/", "https://www.example.com/"]  # what the organisation itself blocks
 MANAGED = "/etc/chromium/policies/managed"
 BLOCK = ["*://www.example.net/*", "*://*.www.example.com/*"]

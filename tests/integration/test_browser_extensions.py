@@ -65,12 +65,8 @@ def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(browser, 
 FOLDER = "/etc/chromium/policies/managed/"
 PROXY, LATER = "proxy@made.example", "later@made.example"
 OWN, WAIVED, REFUSED = "own@made.example", "waived@made.example", "refused@made.example"
-PERMISSIONS: Mapping[str, Any] = {
-    **{name: {"permissions": ["proxy"]} for name in (PROXY, OWN, WAIVED)},
-    LATER: {"optional_permissions": ["proxy"]},
-    NOTES: {},
-    REFUSED: {},
-}
+PERMISSIONS: Mapping[str, Any] = {name: {"permissions": ["proxy"]} for name in (PROXY, OWN, WAIVED)}
+PERMISSIONS = {**PERMISSIONS, LATER: {"optional_permissions": ["proxy"]}, NOTES: {}, REFUSED: {}}
 
 
 def make_plan(browser: str, ids: Mapping[str, str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def test_chromium_takes_1500_entries_of_a_list_after_files_are_joined(case, tree
     content = {name: {"URLBlocklist": listed, "NetworkPredictionOptions": 2} for name, listed in files.items()}
     if len(files) > 1:
         content[last] |= {"PolicyListMultipleSourceMergeList": ["URLBlocklist"]}
-    put(tree, {f"/etc/chromium/policies/managed/{name}.json": said for name, said in content.items()})
+    put(tree, {f"/etc/chromium/policies/managed/{name}.json": policies for name, policies in content.items()})
     assert blocked(tree, "chromium", [*blocking, *cut]) == set(blocking)
 
 

@@ -245,8 +245,8 @@ def test_lists_come_out_of_a_folder_where_no_publisher_is_reached(refresh, catal
 
 
 def git(top: Path, *words: str) -> str:
-    who = ["-c", "user.name=a", "-c", "user.email=a@x.example"]
-    return subprocess.run(["git", *who, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
+    names = ["-c", "user.name=a", "-c", "user.email=a@x.example"]
+    return subprocess.run(["git", *names, *words], cwd=top, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.mark.slow

@@ -124,11 +124,11 @@ class Team:
 
 
 def contents(directory: Path) -> dict[str, tuple[int, str]]:
-    found = {}
+    sums = {}
     for path in sorted([directory, *directory.rglob("*")]):
         content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        found[str(path.relative_to(directory))] = path.lstat().st_mode, content
-    return found
+        sums[str(path.relative_to(directory))] = path.lstat().st_mode, content
+    return sums
 
 
 @pytest.fixture(scope="module")

@@ -139,9 +139,9 @@ def enforce(reports: Path, day: int) -> tuple[Any, int | None, str]:
     return screen, codes.code(), id_
 
 
-def result(action: str, host: str, **said: Any) -> Any:
+def result(action: str, host: str, **warning: Any) -> Any:
     task = SimpleNamespace(action=action, check_mode=False, vars={})
-    return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=said)
+    return SimpleNamespace(task=task, host=SimpleNamespace(get_name=lambda: host), result=warning)
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -198,8 +198,8 @@ def test_no_write_of_a_run_leaves_anything_torn(make_disk, kind):
         screen, code, third = enforce(reports, 25)  # there is room again
         assert (screen.errors, code) == ([], None) and os.readlink(reports / "latest") == third
         assert_whole(reports / third)
-        said = " ".join(screen.warnings)
-        assert "killed" not in said and "It corrected no host" not in said, said
+        warning = " ".join(screen.warnings)
+        assert "killed" not in warning and "It corrected no host" not in warning, warning
     assert broken, "there was room for each run"
 
 
@@ -216,9 +216,9 @@ def run_with_room_in_between(disk: Disk, room: int) -> tuple[Path, str, Any, int
 def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make_disk):
     """Its corrections came after the last event that the journal had room for."""
     reports, second, screen, _ = run_with_room_in_between(make_disk(), 8)
-    (said,) = screen.warnings
-    assert f"the run {second} came to no end: its journal or its report could not be written." in said
-    assert "Not known whether done: " in said
+    (warning,) = screen.warnings
+    assert f"the run {second} came to no end: its journal or its report could not be written." in warning
+    assert "Not known whether done: " in warning
     records = map(json.loads, (reports / second / "hosts.jsonl").read_text().splitlines())
     reasons = {record["host"]: record["reason"] for record in records}
     assert str(reasons[HOSTS[-1]]).startswith("not known whether it was reached")
@@ -226,8 +226,8 @@ def test_a_run_whose_journal_ends_early_is_not_said_to_have_changed_nothing(make
 
 def test_a_run_without_a_journal_is_named_to_the_next_one(make_disk):
     _, second, screen, code = run_with_room_in_between(make_disk(), 0)
-    (said,) = screen.warnings
-    assert second in said and "nobody knows what it did" in said and code is None
+    (warning,) = screen.warnings
+    assert second in warning and "nobody knows what it did" in warning and code is None
 
 
 REVOKE = ("revoke", "press01-parrot", "--by", "head.of.press", "--why", "over", "--on", "2026-11-25T09:00:00+08:00")

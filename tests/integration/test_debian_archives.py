@@ -173,9 +173,9 @@ def archives(suite: str, directory: Path) -> Iterator[Archives]:
     below = layers(f"{suite}-host")
     with roots.mounted(below, directory) as root:
         shutil.copy("/etc/resolv.conf", root / "etc")
-        made = Archives(suite, root, below)
-        made.sh(PREPARE, stdin=sources(suite))
-        yield made
+        root_of_suite = Archives(suite, root, below)
+        root_of_suite.sh(PREPARE, stdin=sources(suite))
+        yield root_of_suite
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +270,6 @@ def test_every_package_of_the_archives_is_found_removed_and_gated(suite, number,
         states = ("running", "degraded")  # what the packages bring does not all start without a network
         with booted(f"archives-{host}", 1, filled.layers, states) as hosts:
             seen = played(hosts[0], filled, own_catalogue, tmp_path / "reports")
-    assert seen.keys() >= whole and [name for name, one in seen.items() if not one.found] == []
-    assert {name: one.left for name, one in seen.items() if one.left} == table["stays"].get(host, {})
-    assert [name for name, one in seen.items() if not one.gated] == []
+    assert seen.keys() >= whole and [name for name, result in seen.items() if not result.found] == []
+    assert {name: result.left for name, result in seen.items() if result.left} == table["stays"].get(host, {})
+    assert [name for name, result in seen.items() if not result.gated] == []

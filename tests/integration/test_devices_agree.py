@@ -30,7 +30,9 @@ def test_a_device_answers_as_explain_does_and_its_manifest_says(policy, hosts, f
     files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     blocks = DEVICES[format_](files)
     left_out = policy.left_out(format_)
-    listed = {name for one in policy.plan(STRICT)["controls"]["dns"]["services"].values() for name in one["domains"]}
+    listed = {
+        name for service in policy.plan(STRICT)["controls"]["dns"]["services"].values() for name in service["domains"]
+    }
     closed = {case.word: blocks(host_of(case.word)) for case in hosts}
     assert set(closed.values()) == {True, False} and len(closed) > 200
     for host in (STRICT, OTHER):
@@ -41,6 +43,6 @@ def test_a_device_answers_as_explain_does_and_its_manifest_says(policy, hosts, f
         assert {word: is_closed for word, is_closed in closed.items() if is_closed != expected[word]} == {}
     for word in (OF_OTHER_NAME, WITH_HOURS_NAME):  # closed for both, since one of them may not have it
         assert closed[word] and policy.says(OTHER, word)["dns"] != BLOCKED
-    known = {word: answer for word in closed if (answer := policy.fed(STRICT, word)[format_])}
-    assert known == {word: BLOCKED if closed[word] else OPEN for word in known}
-    assert (len(known) < len(closed)) == (format_ == "defender_indicators")  # of names below others nobody says
+    fed = {word: answer for word in closed if (answer := policy.fed(STRICT, word)[format_])}
+    assert fed == {word: BLOCKED if closed[word] else OPEN for word in fed}
+    assert (len(fed) < len(closed)) == (format_ == "defender_indicators")  # of names below others nobody says

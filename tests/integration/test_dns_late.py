@@ -16,7 +16,7 @@ FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolv
 
 
 @pytest.fixture(params=KINDS)
-def made(request, tmp_path):
+def host(request, tmp_path):
     require_root()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(MADE[request.param].program))
@@ -27,28 +27,28 @@ def made(request, tmp_path):
     host.stop()
 
 
-def stopped(made: MadeHost) -> None:
-    assert made.process is not None
-    made.process.send_signal(signal.SIGSTOP)
-    while ") T " not in Path(f"/proc/{made.process.pid}/stat").read_text():
+def stopped(host: MadeHost) -> None:
+    assert host.process is not None
+    host.process.send_signal(signal.SIGSTOP)
+    while ") T " not in Path(f"/proc/{host.process.pid}/stat").read_text():
         time.sleep(0.01)
 
 
-def test_a_silent_resolver_is_unknown_and_is_not_started_anew(made, monkeypatch):
+def test_a_silent_resolver_is_unknown_and_is_not_started_anew(host, monkeypatch):
     patience: list[float] = []
-    exchange = made.host.exchange
+    exchange = host.host.exchange
 
     def count(address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         patience.append(timeout)
         return exchange(address, port, message, timeout)
 
-    monkeypatch.setattr(made.host, "exchange", count)
-    stopped(made)
+    monkeypatch.setattr(host.host, "exchange", count)
+    stopped(host)
     # No resolver has a part in what programs see of files.
-    verdicts = [verdict for verdict in dns.observe(made.host, WECHAT) if verdict.rule != "dns/private-view"]
+    verdicts = [verdict for verdict in dns.observe(host.host, WECHAT) if verdict.rule != "dns/private-view"]
     assert {verdict.rule.partition("/")[2]: verdict.state for verdict in verdicts} == dict.fromkeys(FINE, UNKNOWN)
     assert not any(verdict.drifted for verdict in verdicts), "a run that enforces would start it anew"
-    assert {made.address in verdict.reason and "no answer" in verdict.reason for verdict in verdicts} == {True}
+    assert {host.address in verdict.reason and "no answer" in verdict.reason for verdict in verdicts} == {True}
     assert len(patience) > 1 and patience == sorted(patience) and sum(patience) <= 6
-    assert made.enforce() == [] and made.restarts == 0
-    assert made.process is not None and made.process.poll() is None
+    assert host.enforce() == [] and host.restarts == 0
+    assert host.process is not None and host.process.poll() is None

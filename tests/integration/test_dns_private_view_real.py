@@ -66,9 +66,9 @@ def observed(tmp_path):
     require_root()
     for tool in ("unshare", "setpriv", "bwrap"):
         require_tool(tool)
-    made = Observed(tmp_path)
-    yield made
-    made.stop()
+    programs = Observed(tmp_path)
+    yield programs
+    programs.stop()
 
 
 @pytest.mark.parametrize("path", other_files.FILES)

@@ -25,7 +25,7 @@ __all__ = ["upstream"]  # a fixture
 
 
 @pytest.fixture(params=KINDS)
-def made(request, tmp_path, upstream):
+def host(request, tmp_path, upstream):
     upstream.queries.clear()
     os.chmod(tmp_path, 0o755)
     host = MadeHost(request.param, tmp_path, require_tool(MADE[request.param].program))
@@ -37,93 +37,87 @@ def made(request, tmp_path, upstream):
 FINE = {"wechat": COMPLIANT, "personal": COMPLIANT, "canary": COMPLIANT, "resolver": COMPLIANT}
 
 
-BLOCKED_NAMES = [
-    "wechat.com",
-    "WWW.WeChat.com",
-    "a.b.c.d.wechat.com",
-    "home.work.wechat.com",
-    "use-application-dns.net",
-]
+BLOCKED_NAMES = ["wechat.com", "WWW.WeChat.com", "a.b.c.wechat.com", "home.work.wechat.com", "use-application-dns.net"]
 OPEN_NAMES = ["work.wechat.com", "open.work.wechat.com", "notwechat.com", "wechat.com.example", "com"]
 
 
-def test_client_gets_no_address_of_a_blocked_name(made, upstream):
-    assert ask(made.address, "wechat.com") == (0, 1)  # and the answer is in its cache now
-    made.enforce()
+def test_client_gets_no_address_of_a_blocked_name(host, upstream):
+    assert ask(host.address, "wechat.com") == (0, 1)  # and the answer is in its cache now
+    host.enforce()
     upstream.queries.clear()
     for name in (*BLOCKED_NAMES, "deep.home.work.wechat.com"):
-        assert ask(made.address, name, A) == NO_SUCH_NAME, name
-    assert ask(made.address, "wechat.com", AAAA) == ask(made.address, "wechat.com", HTTPS) == NO_SUCH_NAME
+        assert ask(host.address, name, A) == NO_SUCH_NAME, name
+    assert ask(host.address, "wechat.com", AAAA) == ask(host.address, "wechat.com", HTTPS) == NO_SUCH_NAME
     assert not {name.lower() for name in BLOCKED_NAMES} & set(upstream.queries)  # what is blocked never leaves the host
     for name in OPEN_NAMES:
-        assert ask(made.address, name, A) == (0, 1) and name in upstream.queries
+        assert ask(host.address, name, A) == (0, 1) and name in upstream.queries
 
 
-def test_enforcing_settles_and_lifting_leaves_nothing(made):
-    before = made.tree()
-    assert made.states() == dict.fromkeys(FINE, NONCOMPLIANT) and made.enforce() == [f"write {made.files}"]
-    assert made.states() == FINE and made.enforce() == [] and made.restarts == 1
-    assert {name: content for name, content in made.tree().items() if name in before} == before
-    assert made.enforce(plan()) == [f"delete {made.files}"]
-    assert made.states(plan()) == {"resolver": NOT_APPLICABLE}
-    made.enforce()
-    assert apply(dns.lift(made.host, {"controls": {}})) == [f"delete {made.files}"] and made.tree() == before
-    assert ask(made.address, "wechat.com") == (0, 1) and apply(dns.lift(made.host, {"controls": {}})) == []
+def test_enforcing_settles_and_lifting_leaves_nothing(host):
+    before = host.tree()
+    assert host.states() == dict.fromkeys(FINE, NONCOMPLIANT) and host.enforce() == [f"write {host.files}"]
+    assert host.states() == FINE and host.enforce() == [] and host.restarts == 1
+    assert {name: content for name, content in host.tree().items() if name in before} == before
+    assert host.enforce(plan()) == [f"delete {host.files}"]
+    assert host.states(plan()) == {"resolver": NOT_APPLICABLE}
+    host.enforce()
+    assert apply(dns.lift(host.host, {"controls": {}})) == [f"delete {host.files}"] and host.tree() == before
+    assert ask(host.address, "wechat.com") == (0, 1) and apply(dns.lift(host.host, {"controls": {}})) == []
 
 
-def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(made):
-    made.enforce()
+def test_a_running_resolver_that_has_not_read_the_file_is_reported_and_corrected(host):
+    host.enforce()
     more = plan(wechat=["wechat.com"], signal=["signal.org"])
-    made.file.write_text(rendering.text(made.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True)))
-    assert set(made.states(more).values()) == {NONCOMPLIANT}
-    assert "does not answer with what the file says" in made.details(more)
-    assert made.enforce(more) == [f"restart {made.unit}"] and set(made.states(more).values()) == {COMPLIANT}
-    assert ask(made.address, "signal.org") == NO_SUCH_NAME
+    host.file.write_text(rendering.text(host.language, desired.of_plan(more["controls"]["dns"], {}, canaries=True)))
+    assert set(host.states(more).values()) == {NONCOMPLIANT}
+    assert "does not answer with what the file says" in host.details(more)
+    assert host.enforce(more) == [f"restart {host.unit}"] and set(host.states(more).values()) == {COMPLIANT}
+    assert ask(host.address, "signal.org") == NO_SUCH_NAME
 
 
-def test_a_file_that_cuts_other_names_is_taken_back(made, upstream, monkeypatch):
+def test_a_file_that_cuts_other_names_is_taken_back(host, upstream, monkeypatch):
     monkeypatch.setattr(switching, "PATIENCE", 1.5)
-    made.enforce()
-    before = made.tree()
-    changes = dns.enforce(made.host, plan(wechat=["wechat.com"], signal=["signal.org"]))
-    made.restarts = 0
-    made.at_restart = lambda: setattr(upstream, "silent", made.restarts == 1)  # as long as the new names are in place
+    host.enforce()
+    before = host.tree()
+    changes = dns.enforce(host.host, plan(wechat=["wechat.com"], signal=["signal.org"]))
+    host.restarts = 0
+    host.at_restart = lambda: setattr(upstream, "silent", host.restarts == 1)  # as long as the new names are in place
     with pytest.raises(ControlError, match="names do not resolve any more; name resolution is restored"):
         apply(changes)
-    assert made.tree() == before and made.restarts == 2 and ask(made.address, "notwechat.com") == (0, 1)
+    assert host.tree() == before and host.restarts == 2 and ask(host.address, "notwechat.com") == (0, 1)
 
 
-def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(made):
-    own, text = made.made.opening
-    (made.root / own).write_text(text)
-    made.enforce()
-    verdicts: dict[str, Verdict] = {verdict.rule: verdict for verdict in dns.observe(made.host, WECHAT)}
+def test_the_organisations_own_line_that_opens_a_name_is_reported_and_left(host):
+    own, text = host.made.opening
+    (host.root / own).write_text(text)
+    host.enforce()
+    verdicts: dict[str, Verdict] = {verdict.rule: verdict for verdict in dns.observe(host.host, WECHAT)}
     wechat = verdicts["dns/wechat"]
     assert (wechat.state, wechat.drifted) == (NONCOMPLIANT, False)
     assert [(f.id, f.path) for f in wechat.findings] == [("web.wechat.com", f"/{own}")]
-    assert verdicts["dns/personal"].state == COMPLIANT and made.enforce() == []
+    assert verdicts["dns/personal"].state == COMPLIANT and host.enforce() == []
 
 
-def test_ten_thousand_domains(made):
+def test_ten_thousand_domains(host):
     many = plan(many=[f"d{number}.example" for number in range(10_000)])
     before = processor()
-    made.enforce(many)
+    host.enforce(many)
     enforcing, before = processor() - before, processor()
-    assert made.states(many) == {"many": COMPLIANT, "resolver": COMPLIANT}
+    assert host.states(many) == {"many": COMPLIANT, "resolver": COMPLIANT}
     observing = processor() - before
-    assert ask(made.address, "x.d9999.example") == NO_SUCH_NAME
-    assert ask(made.address, "x.d10000.example") == (0, 1) and enforcing < 10 and observing < 2
+    assert ask(host.address, "x.d9999.example") == NO_SUCH_NAME
+    assert ask(host.address, "x.d10000.example") == (0, 1) and enforcing < 10 and observing < 2
 
 
-def test_every_name_of_the_catalogue(made):
-    restrictions = read_restrictions({"proscribe_dns_backend": made.kind}, lambda name: name)
+def test_every_name_of_the_catalogue(host):
+    restrictions = read_restrictions({"proscribe_dns_backend": host.kind}, lambda name: name)
     whole = compile_plan(load([PROJECT / "catalog"]), restrictions, [], restrictions.effective_from)
-    made.enforce(whole)
-    assert {verdict.state for verdict in dns.observe(made.host, whole)} == {COMPLIANT, NOT_APPLICABLE}
-    blocked = {*made.language.blocked.findall(made.file.read_text())}
+    host.enforce(whole)
+    assert {verdict.state for verdict in dns.observe(host.host, whole)} == {COMPLIANT, NOT_APPLICABLE}
+    blocked = {*host.language.blocked.findall(host.file.read_text())}
     assert len(blocked) > 700 and {"mask.icloud.com", "use-application-dns.net", "wechat.com"} < blocked
     sample = sorted(blocked)[:: len(blocked) // 40]
-    assert {ask(made.address, f"x.{name}") for name in sample} == {NO_SUCH_NAME}
+    assert {ask(host.address, f"x.{name}") for name in sample} == {NO_SUCH_NAME}
 
 
 OWN = "127.0.0.1 localhost\n192.0.2.10 intranet.example web.own.example\n"
@@ -194,12 +188,12 @@ def test_variables_pass_the_hosts_file_and_the_record_says_so(hosts_file, tmp_pa
     assert "HOSTALIASES" in finding.detail
 
 
-def test_variables_do_not_pass_a_filter(made, tmp_path, upstream):
+def test_variables_do_not_pass_a_filter(host, tmp_path, upstream):
     for enforced in (False, True):
         if enforced:
-            made.enforce()
+            host.enforce()
         for name, environment in BY_ENVIRONMENT.values():
             upstream.queries.clear()
-            answers(tmp_path, made.address, name, environment)
+            answers(tmp_path, host.address, name, environment)
             leaving = [query for query in upstream.queries if query.endswith("wechat.com")]
             assert bool(leaving) is not enforced, (name, leaving)

@@ -59,9 +59,8 @@ for name in sys.argv[1:]:
     except socket.gaierror as error:
         print("no such name" if error.errno in (socket.EAI_NONAME, -5) else error)
 """
-MASK = (
-    "systemctl stop proscribe-dns; ln -sf /dev/null /etc/systemd/system/proscribe-dns.service; systemctl daemon-reload"
-)
+UNIT = "/etc/systemd/system/proscribe-dns.service"
+MASK = f"systemctl stop proscribe-dns; ln -sf /dev/null {UNIT}; systemctl daemon-reload"
 MANUAL = "ipv4.method manual ipv4.addresses 198.51.100.2/24 ipv4.gateway 198.51.100.1"
 MANUAL += f" ipv4.dns {UPSTREAM} ipv4.dns-search corp.example"
 SERVER = f"systemd-run --quiet --unit name-server ip netns exec outside python3 -B /tests/name_server.py {UPSTREAM}"
@@ -105,10 +104,8 @@ NUMBERS = itertools.count()
 
 
 def plan(backend: str = "auto", **more: Any) -> dict[str, Any]:
-    services = {
-        "wechat": {"domains": ["wechat.com"], "allow": ["work.wechat.com"]},
-        "canary": {"domains": [], "allow": [], "canaries": ["use-application-dns.net"]},
-    }
+    canary = {"domains": [], "allow": [], "canaries": ["use-application-dns.net"]}
+    services = {"wechat": {"domains": ["wechat.com"], "allow": ["work.wechat.com"]}, "canary": canary}
     entries = {id_: {"name": id_, "mode": "enforce", **entry, **more} for id_, entry in services.items()}
     settings = {"backend": backend, "upstreams": []}
     return {"controls": {"dns": {"mode": "enforce", "services": entries, "settings": settings}}}

@@ -72,9 +72,8 @@ cp -r inventory/prod /srv/inventory && cd /srv/inventory && git init --quiet && 
 dated 2026-10-01T00:00:00Z 'The policy'
 """
 # Commands that the text says are typed on a host.
-ON_HOSTS = dict.fromkeys(
-    ("systemctl stop proscribe-firewall-watch *", "journalctl -t ansible-*", "find / -xdev *"), "fin01"
-)
+FIREWALL, LOG, SEARCH = "systemctl stop proscribe-firewall-watch *", "journalctl -t ansible-*", "find / -xdev *"
+ON_HOSTS = dict.fromkeys((FIREWALL, LOG, SEARCH), "fin01")
 # What the documents say for something that is called otherwise here: a repository, a thing in the quarantine, runs.
 PLACEHOLDERS = ("<this repository>", "wechat-3fa4b2c1", "20261125T003000Z-audit-1a2b", "RUN RUN")
 # The exit codes that are not 0: what is explained is blocked, something changes, or it is said.
@@ -141,8 +140,8 @@ class Prepared:
     def real(self, text: str) -> str:
         """A command of a document as it is typed on the controller."""
         host = next((host for pattern, host in ON_HOSTS.items() if fnmatchcase(text, pattern)), "")
-        for said, meant in self._values.items():
-            text = text.replace(said, meant)
+        for placeholder, meant in self._values.items():
+            text = text.replace(placeholder, meant)
         return f"ssh {host} {shlex.quote(text)}" if host else text
 
     def _file(self, name: str, content: str) -> None:
@@ -166,16 +165,16 @@ def prepared(fleet):
 
 
 def test_the_day_of_the_tutorial_is_as_it_is_written(fleet):
-    found = list(parts(TUTORIAL, DOCUMENTS[TUTORIAL]))
-    ends_with = dict(codes([part for part in found if isinstance(part, Command)], {}))
+    steps = list(parts(TUTORIAL, DOCUMENTS[TUTORIAL]))
+    ends_with = dict(codes([part for part in steps if isinstance(part, Command)], {}))
     with shell(fleet, "/root") as typed:
-        for part in found:
+        for part in steps:
             if isinstance(part, File):
                 assert typed.run(written(part)).code == 0, part
                 continue
             text = part.text
-            for said, meant in DONE_OTHERWISE.items():
-                text = text.replace(said, meant)
+            for placeholder, meant in DONE_OTHERWISE.items():
+                text = text.replace(placeholder, meant)
             runs = reports(fleet)
             done = typed.run(text)
             assert done.code == ends_with[part], (part.where, part.text, done)
@@ -193,10 +192,10 @@ def reports(fleet: Fleet) -> set[str]:
 
 def reasons(fleet: Fleet, path: str) -> list[str]:
     records = [json.loads(line) for line in fleet.controller.read(path).splitlines()]
-    found = [record["reason"] for record in records if record["reason"]]
-    found += [error["message"] for record in records for error in record["errors"]]
+    steps = [record["reason"] for record in records if record["reason"]]
+    steps += [error["message"] for record in records for error in record["errors"]]
     states = ("error", "unknown")
-    return found + [rule["reason"] for record in records for rule in record["rules"] if rule["state"] in states]
+    return steps + [rule["reason"] for record in records for rule in record["rules"] if rule["state"] in states]
 
 
 @pytest.mark.parametrize("path", OTHERS)
@@ -224,8 +223,10 @@ def test_no_table_names_what_no_document_has_any_more():
     others = [without_comment(text) for path in OTHERS for text in every[path]]
     assert [command for command in CODES if command not in others] == []
     assert [pattern for pattern in ON_HOSTS if not any(fnmatchcase(text, pattern) for text in others)] == []
-    assert [said for said in PLACEHOLDERS if not any(said in text for text in others)] == []
-    assert [said for said in DONE_OTHERWISE if not any(said in text for text in every[TUTORIAL])] == []
+    assert [placeholder for placeholder in PLACEHOLDERS if not any(placeholder in text for text in others)] == []
+    assert [
+        placeholder for placeholder in DONE_OTHERWISE if not any(placeholder in text for text in every[TUTORIAL])
+    ] == []
 
 
 def test_printed_text_may_differ_in_numbers_alone():

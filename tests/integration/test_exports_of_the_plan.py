@@ -47,8 +47,8 @@ def nested_plan() -> dict[str, Any]:
     # Above an open name that somebody blocks again, the upper one has to leave all of it to the lower ones.
     services["canary"] = entry([], [], canaries=["canary.made"])
     services["web"] = entry([], [], urls=["path.made/drive", "l1.x.l0.made/drive"])
-    browser = {id_: {key: value for key, value in one.items() if key != "canaries"} for id_, one in services.items()}
-    dns = {id_: {key: value for key, value in one.items() if key != "urls"} for id_, one in services.items()}
+    browser = {id_: {key: value for key, value in item.items() if key != "canaries"} for id_, item in services.items()}
+    dns = {id_: {key: value for key, value in item.items() if key != "urls"} for id_, item in services.items()}
     settings: dict[str, Any] = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
     controls = {"browser": {"mode": "enforce", "services": browser, "settings": settings}}
     controls["dns"] = {"mode": "enforce", "services": dns, "settings": {}}
@@ -71,26 +71,26 @@ def upstream():
 @pytest.fixture(scope="module")
 def appliance(tmp_path_factory):
     scratch, empty = tmp_path_factory.mktemp("scratch"), tmp_path_factory.mktemp("empty")
-    made = Appliance(scratch, layers(network_appliances.ROOT), empty, empty)
-    yield made
-    made.stop()
+    started = Appliance(scratch, layers(network_appliances.ROOT), empty, empty)
+    yield started
+    started.stop()
 
 
 def names_of(plan: Mapping[str, Any]) -> list[str]:
     """All names of a plan's sections, a name below each, and the names above them."""
-    found = set()
+    listed_names = set()
     for control in ("dns", "browser"):
-        for one in plan["controls"][control]["services"].values():
-            found |= {*one["domains"], *one["allow"], *one.get("canaries", ())}
-    below = {f"a.{one}" for one in found} | {f"a.b.{one}" for one in found}
-    above = {one.partition(".")[2] for one in found if one.count(".") > 1}
-    return sorted({*found, *below, *above, "www.example.org", "example", "gov.hk", *BETWEEN})
+        for item in plan["controls"][control]["services"].values():
+            listed_names |= {*item["domains"], *item["allow"], *item.get("canaries", ())}
+    below = {f"a.{item}" for item in listed_names} | {f"a.b.{item}" for item in listed_names}
+    above = {item.partition(".")[2] for item in listed_names if item.count(".") > 1}
+    return sorted({*listed_names, *below, *above, "www.example.org", "example", "gov.hk", *BETWEEN})
 
 
 def in_dns(plan: Mapping[str, Any], names: list[str]) -> dict[str, bool]:
     desired = of_plan(plan["controls"]["dns"], {}, canaries=True)
     blocked, both = desired.names, desired.names | desired.through
-    return {one: covering(one, both) in blocked for one in names}
+    return {item: covering(item, both) in blocked for item in names}
 
 
 SQUID_PARSES = """
@@ -106,18 +106,18 @@ def test_resolvers_answer_as_the_plan_says(appliance, upstream, own_plan, kind, 
     appliance.put_export(rendered(plan, FORMATS[network_appliances.FORMAT_OF[kind]].name))
     expected = in_dns(plan, names_of(plan))
     if which == "nested":
-        assert {one: expected[one] for one in BETWEEN} == BETWEEN
-        assert {one: expected[f"a.{one}"] for one, _ in NESTED} == dict(NESTED)
+        assert {item: expected[item] for item in BETWEEN} == BETWEEN
+        assert {item: expected[f"a.{item}"] for item, _ in NESTED} == dict(NESTED)
     assert set(expected.values()) == {True, False}
     with appliance.serving(kind) as (address, port):
         upstream.queries.clear()
-        answers = {one: ask(address, one, port=port) for one in expected}
-        assert {one: answers[one] == NO_SUCH_NAME for one in expected} == expected
-        assert all(answers[one] == FOUND for one, blocked in expected.items() if not blocked)
+        answers = {item: ask(address, item, port=port) for item in expected}
+        assert {item: answers[item] == NO_SUCH_NAME for item in expected} == expected
+        assert all(answers[item] == FOUND for item, blocked in expected.items() if not blocked)
         queried = set(upstream.queries)
-        assert queried >= {one for one, blocked in expected.items() if not blocked and "." in one}
-        assert not queried & {one for one, blocked in expected.items() if blocked}  # what is blocked goes nowhere
-        blocked = next(one for one, is_blocked in expected.items() if is_blocked)
+        assert queried >= {item for item, blocked in expected.items() if not blocked and "." in item}
+        assert not queried & {item for item, blocked in expected.items() if blocked}  # what is blocked goes nowhere
+        blocked = next(item for item, is_blocked in expected.items() if is_blocked)
         assert ask(address, blocked.upper(), 65, port) == NO_SUCH_NAME  # HTTPS records too
         assert ask(address, "export.proscribe.internal", 16, port) == FOUND
 
@@ -189,10 +189,8 @@ def test_a_router_refuses_what_the_plan_says(tmp_path, own_plan):
     settings = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": []}
     section = {"mode": "enforce", "services": services, "settings": settings}
     nothing = {"mode": "enforce", "services": {}, "settings": {}}
-    full, empty = (
-        rendered(sealed({**own_plan, "controls": {"firewall": controls}}), "nft").files["proscribe.nft"].decode()
-        for controls in (section, nothing)
-    )
+    plans = [sealed({**own_plan, "controls": {"firewall": controls}}) for controls in (section, nothing)]
+    full, empty = (rendered(plan, "nft").files["proscribe.nft"].decode() for plan in plans)
     with world_in(tmp_path) as world:
 
         def nft(*words: str, stdin: str = "") -> str:
@@ -242,9 +240,9 @@ def test_adguards_own_engine_answers_as_the_plan_says(own_plan, tmp_path, format
         del shallow["controls"]["dns"]["services"][number]
     for plan in (sealed(shallow), own_plan):
         export = rendered(plan, format_)
-        assert not [one for one in export.left_out if "open below" in one.what]
+        assert not [item for item in export.left_out if "open below" in item.what]
         (tmp_path / "proscribe.txt").write_bytes(b"".join(export.files.values()))
-        canaries = {name for one in plan["controls"]["dns"]["services"].values() for name in one.get("canaries", ())}
+        canaries = {name for item in plan["controls"]["dns"]["services"].values() for name in item.get("canaries", ())}
         # Pi-hole does not answer NXDOMAIN.
         endings = tuple(f".{name}" for name in canaries) if format_ == "pihole" else ()
         names = [name for name in names_of(plan) if "." in name and not f".{name}".endswith(endings)]

@@ -118,10 +118,10 @@ def test_sarif_fits_the_schema(fleet):
 def trestle():
     """The program of compliance-trestle, in an environment of its own."""
     needed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["test-oscal"]
-    made = machine.made("OSCAL", machine.CACHE / "trestle", sys.executable, needed)
-    if made.missing:
-        missing(f"needs compliance-trestle: {made.missing}")
-    return made.tool("trestle")
+    environment = machine.made("OSCAL", machine.CACHE / "trestle", sys.executable, needed)
+    if environment.missing:
+        missing(f"needs compliance-trestle: {environment.missing}")
+    return environment.tool("trestle")
 
 
 def test_oscal_is_valid(fleet, trestle, tmp_path):

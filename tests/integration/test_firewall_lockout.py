@@ -143,10 +143,10 @@ def a_policy_that_blocks_the_controllers_network_is_refused_before_the_host_is_t
     (folder / "catalog/instant_messaging").mkdir(parents=True)
     (folder / "catalog/instant_messaging/parrot.yml").write_text(PARROT.format(subnet=host.subnet))
     variables = {"proscribe_catalog_dirs": [str(folder / "catalog")], "ansible_become": False}
-    said = host.playbook("enforce", variables, reports=folder / "reports")
-    assert said.returncode != 0
-    assert f"found '{host.subnet}', expected no network that contains {host.subnet.removesuffix('0/24')}" in said.stdout
-    assert re.search(r"the address of host proscribe-lockout|this controller's own address", said.stdout)
+    done = host.playbook("enforce", variables, reports=folder / "reports")
+    assert done.returncode != 0
+    assert f"found '{host.subnet}', expected no network that contains {host.subnet.removesuffix('0/24')}" in done.stdout
+    assert re.search(r"the address of host proscribe-lockout|this controller's own address", done.stdout)
     assert (table(host), host.there("/etc/proscribe"), host.there(program.PATH)) == ("", False, False)
 
 

@@ -10,10 +10,10 @@ from traffic_world import BLOCKED, BLOCKED_6, BLOCKED_HOST, FREE, World, plan, w
 
 @pytest.fixture
 def world(tmp_path):
-    with world_in(tmp_path) as made:
-        made.user("alice", 51004)
-        made.user("bob", 51005)
-        yield made
+    with world_in(tmp_path) as started:
+        started.user("alice", 51004)
+        started.user("bob", 51005)
+        yield started
 
 
 def ban(world: World) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def test_a_member_is_refused_and_everybody_else_gets_through(world):
 
 def test_an_open_connection_of_a_member_dies_and_that_of_another_goes_on(world):
     members(world, "alice")
-    for who in ("alice", "bob"):
-        assert world.send_command(who, "connect", BLOCKED, 443) == "ok"
+    for role_name in ("alice", "bob"):
+        assert world.send_command(role_name, "connect", BLOCKED, 443) == "ok"
     world.enforce(ban(world))
     assert world.send_command("bob", "say") == "ok"
     assert "nothing" not in {world.send_command("alice", "say"), world.send_command("alice", "hear")}
