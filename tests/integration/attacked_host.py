@@ -72,15 +72,13 @@ def observe_root(root: Path, plan: Path, patience: float = 120, *more: str) -> d
     command = [sys.executable, "-I", "-S", str(HERE / "observe_root.py"), MODULES, str(root), str(plan), *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
     assert done.returncode == 0, done.stderr[-2000:]
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    return json.loads(done.stdout)
 
 
 @contextlib.contextmanager
 def running(argv: list[str], first: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process of an attack, from its first line on, while the block does."""
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
-    assert process.stdin and process.stdout
     try:
         assert select.select([process.stdout], [], [], BUSY)[0], "the attack does not begin"
         assert process.stdout.readline() == first.encode() + b"\n"

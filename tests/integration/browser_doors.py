@@ -141,7 +141,7 @@ def running(argv: Sequence[str], home: str) -> Iterator[subprocess.Popen[bytes]]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"}
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     environment["LC_ALL"] = "C.UTF-8"
-    process = subprocess.Popen(argv, env=environment, start_new_session=True, **streams)  # type: ignore[call-overload]
+    process = subprocess.Popen(argv, env=environment, start_new_session=True, **streams)
     try:
         yield process
     finally:
@@ -192,7 +192,7 @@ class OfChromium:
         """Send the request for an open page to the blocked site."""
         with Chromium(self.executable, home, self.names, [*self.more, f"http://{OPEN}/"]) as browser:
             self._wait_for(OPEN)
-            driven.PATIENCE = self.patience  # type: ignore[assignment]
+            driven.PATIENCE = self.patience
             try:
                 page = browser.open("data:text/html,page")
                 page.ask("Fetch.enable", {"patterns": [{"urlPattern": f"http://{OPEN}/page"}]})

@@ -41,7 +41,6 @@ class DocShell:
         options |= {"text": True, "errors": "replace", "env": {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}}
         self._bash = subprocess.Popen([*argv, "bash", "--norc", "--noprofile"], **options)
         # What runs the shell elsewhere (podman exec) may hand on two streams in another order than they were written.
-        assert self._bash.stdin
         self._bash.stdin.write("exec 2>&1\n")
         self._bash.stdin.flush()
 
@@ -54,7 +53,6 @@ class DocShell:
 
     def run(self, text: str) -> Ended:
         """Run a line, with `$?` of the one before. One that does not end is ended with the shell."""
-        assert self._bash.stdin and self._bash.stdout
         line = f"(exit {self._code}); eval {shlex.quote(text)} </dev/null; printf '\\n%s %d\\n' {self._mark} $?\n"
         self._bash.stdin.write(line)
         self._bash.stdin.flush()

@@ -117,7 +117,7 @@ class OfFirefox:
     def _extension(self, home: str) -> None:
         """Put an extension into the profile that is part of the browser itself (an experiment)."""
         api = {"schema": "schema.json", "parent": {"scopes": ["addon_parent"], "script": "made.js"}}
-        api["parent"] |= {"paths": [["made"]], "events": ["startup"]}  # type: ignore[operator]
+        api["parent"] |= {"paths": [["made"]], "events": ["startup"]}
         manifest = {"manifest_version": 2, "name": "made", "version": "1", "experiment_apis": {"made": api}}
         manifest |= {"browser_specific_settings": {"gecko": {"id": "made@made.example"}}}
         manifest |= {"background": {"scripts": ["background.js"]}}

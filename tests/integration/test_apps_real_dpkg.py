@@ -115,7 +115,7 @@ def start_apart(script: str, *words: object, options: Sequence[str] = ()) -> tup
     """Run a script in mounts and processes of its own until it prints `ready`; return it, and its shell's pid."""
     argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", *options, "sh", "-c", script, "sh"]
     keeper = subprocess.Popen([*argv, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert keeper.stdout is not None and keeper.stdout.readline() == "ready\n"
+    assert keeper.stdout.readline() == "ready\n"
     return keeper, Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()[0]
 
 
@@ -163,7 +163,7 @@ class Machine:
         lock = f"import fcntl, sys; f = open('{file}', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True)"
         argv = [*self.enter, "python3", "-c", f"{lock}; sys.stdin.read()"]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-            assert holder.stdout is not None and holder.stdout.readline() == b"\n"
+            assert holder.stdout.readline() == b"\n"
             yield
             holder.communicate()
 

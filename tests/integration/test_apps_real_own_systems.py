@@ -29,8 +29,8 @@ name: derivation {
 def conda_package(channel: Path, name: str, version: str, *depends: str) -> None:
     program = Path("/usr/bin/sleep").read_bytes()
     index = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": list(depends)}
-    paths = [{"_path": f"bin/{name}", "path_type": "hardlink", "sha256": hashlib.sha256(program).hexdigest()}]
-    paths[0]["size_in_bytes"] = len(program)  # type: ignore[assignment]
+    path = {"_path": f"bin/{name}", "path_type": "hardlink", "sha256": hashlib.sha256(program).hexdigest()}
+    paths = [{**path, "size_in_bytes": len(program)}]
     files = {
         "info/index.json": json.dumps({**index, "subdir": "linux-64", "arch": "x86_64", "platform": "linux"}).encode(),
         "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}).encode(),

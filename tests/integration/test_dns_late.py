@@ -28,7 +28,6 @@ def host(request, tmp_path):
 
 
 def stopped(host: MadeHost) -> None:
-    assert host.process is not None
     host.process.send_signal(signal.SIGSTOP)
     while ") T " not in Path(f"/proc/{host.process.pid}/stat").read_text():
         time.sleep(0.01)
@@ -51,4 +50,4 @@ def test_a_silent_resolver_is_unknown_and_is_not_started_anew(host, monkeypatch)
     assert {host.address in verdict.reason and "no answer" in verdict.reason for verdict in verdicts} == {True}
     assert len(patience) > 1 and patience == sorted(patience) and sum(patience) <= 6
     assert host.enforce() == [] and host.restarts == 0
-    assert host.process is not None and host.process.poll() is None
+    assert host.process.poll() is None

@@ -35,7 +35,7 @@ class Observed:
         whole = [*become, *(word.format(own=self.own, copy=self.copy) for word in command), *then]
         process = subprocess.Popen(whole, stdout=subprocess.PIPE, start_new_session=True)
         self.started.append(process)
-        assert process.stdout and process.stdout.readline() == b"ready\n", whole
+        assert process.stdout.readline() == b"ready\n", whole
         while Path(f"/proc/{self._last(process.pid)}/comm").read_text() != "sleep\n":
             time.sleep(0.01)
 
@@ -52,8 +52,7 @@ class Observed:
         for process in self.started:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            if process.stdout:
-                process.stdout.close()
+            process.stdout.close()
 
     def findings(self) -> list[str]:
         verdict = private_view.observe(Host(), {"mode": "enforce"})
