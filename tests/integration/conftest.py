@@ -70,3 +70,9 @@ def tree(tmp_path):
     from browser_setup import made_tree  # which needs this module
 
     yield from made_tree(tmp_path)
+
+
+@pytest.fixture(params=["chromium", "firefox"])
+def browser(request):
+    require_tool("firefox-esr" if request.param == "firefox" else request.param)
+    return request.param

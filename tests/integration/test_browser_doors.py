@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from browser_setup import HERE, enforce, in_place_of_etc, real_plan
-from conftest import require_tool
 
 PATIENCE, REFUSED_WITHIN = 60, 10  # seconds for remote control to answer, without and with a policy
 EXTENSIONS = [f"extension {name}" for name in ("with the debugger", "that redirects", "with a frame")]
@@ -18,11 +16,7 @@ DOORS: Mapping[str, Mapping[str, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("browser", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_a_user_opens_a_blocked_site_by_a_door_of_the_browser_only_where_no_policy_closes_it(
-    browser, tool, tree, tmp_path
-):
-    require_tool(tool)
+def test_a_user_opens_a_blocked_site_by_a_door_of_the_browser_only_where_no_policy_closes_it(browser, tree, tmp_path):
     prepared = ["prepare"] if browser == "chromium" else []
 
     def attack(patience: float, *first: str) -> Any:

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import pytest
 from browser_setup import enforce, lift, plan_of, put, unmet, visits
-from conftest import require_tool
 
 SERVICES = {
     "gmail": {"domains": ["mail.google.com"], "urls": ["mail.google.com/mail"]},
@@ -31,16 +29,14 @@ OWN_FILES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(name, tool, tree):
-    require_tool(tool)
-    put(tree, OWN_FILES[name])
-    before = {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[name]}
+def test_a_real_browser_is_kept_from_what_is_restricted_until_the_lift(browser, tree):
+    put(tree, OWN_FILES[browser])
+    before = {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[browser]}
     plan = plan_of(SERVICES, {"dns_over_https": "blocked"})
     enforce(tree, plan)
     assert unmet(tree, plan) == []
-    opened = {url for url, (hits, _) in visits(tree, name, RESTRICTED + OWN + PERMITTED).items() if hits}
+    opened = {url for url, (hits, _) in visits(tree, browser, RESTRICTED + OWN + PERMITTED).items() if hits}
     assert opened == set(PERMITTED)
     lift(tree, plan)
-    assert all(hits for hits, _ in visits(tree, name, RESTRICTED[:2]).values())
-    assert {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[name]} == before
+    assert all(hits for hits, _ in visits(tree, browser, RESTRICTED[:2]).values())
+    assert {path: (tree / path[1:]).read_bytes() for path in OWN_FILES[browser]} == before

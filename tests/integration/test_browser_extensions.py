@@ -15,7 +15,6 @@ from proscribe.host.controls.browser.chromium_file import File
 from proscribe.host.controls.browser.extension_settings import EXTENSION_SETTINGS
 from proscribe.host.controls.browser.settings import ALLOW_LIST, BLOCKED, EXTENSIONS, PROXY_EXTENSIONS
 
-BROWSERS = pytest.mark.parametrize(("browser", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
 FILES = {"chromium": "/etc/chromium/policies/managed/proscribe.json", "firefox": "/etc/firefox/policies/policies.json"}
 VPN, NOTES = "vpn@made.example", "notes@made.example"
 MANIFESTS: Mapping[str, Callable[[str], dict[str, Any]]] = {
@@ -47,9 +46,7 @@ def make_extensions(browser: str, tree: Path, manifests: Mapping[str, Any]) -> d
 
 
 @pytest.mark.parametrize("how", [BLOCKED, ALLOW_LIST])
-@BROWSERS
-def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(browser, tool, how, tree):
-    require_tool(tool)
+def test_a_refused_extension_is_turned_off_and_the_permitted_one_stays(browser, how, tree):
     vpn, notes = make_extensions(browser, tree, {VPN: {}, NOTES: {}}).values()
     store = "chrome" if browser == "chromium" else "firefox"
     enforce(tree, plan_of({"vpn": {"extensions": {store: [vpn]}}}, {EXTENSIONS: how}, [notes]))
@@ -84,9 +81,7 @@ def refused(browser: str, tree: Path) -> set[str]:
     return {name for name, is_loaded in answer["loaded"].items() if not is_loaded}
 
 
-@BROWSERS
-def test_an_extension_that_wants_a_proxy_is_not_loaded_but_for_the_allowed_and_the_waived_one(browser, tool, tree):
-    require_tool(tool)
+def test_an_extension_that_wants_a_proxy_is_not_loaded_but_for_the_allowed_and_the_waived_one(browser, tree):
     plan = make_plan(browser, make_extensions(browser, tree, PERMISSIONS))
     assert refused(browser, tree) == set()
     enforce(tree, plan)

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 from browser_probe import host_of, target
 from browser_setup import enforce, real_plan, visits
-from conftest import require_tool
 from proscribe.host.controls.browser import firefox
 from proscribe.host.controls.browser.matching import Closest, Unless
 from proscribe.host.controls.browser.rendering import Name, rules
@@ -75,21 +74,19 @@ def plan():
     return real_plan(services_include=["web_translate_archive_proxies"])
 
 
-@pytest.mark.parametrize(("name", "tool"), [("chromium", "chromium"), ("firefox", "firefox-esr")])
-def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(name, tool, tree, plan, record_property):
-    require_tool(tool)
+def test_a_real_browser_opens_what_the_lists_leave_open_and_nothing_else(browser, tree, plan, record_property):
     desired = rules(plan["controls"]["browser"])
     listed = firefox.lists(desired)
     chromiums = Closest(map(str, desired.block), map(str, desired.allow))
-    effect = chromiums if name == "chromium" else Unless(listed.block, listed.exceptions)
-    meant = {url: case if isinstance(case, str) else case[name == "firefox"] for url, case in CASES.items()}
-    predicted = {url: BLOCKED if effect.blocked(address(url, name)) else OPEN for url in CASES}
+    effect = chromiums if browser == "chromium" else Unless(listed.block, listed.exceptions)
+    meant = {url: case if isinstance(case, str) else case[browser == "firefox"] for url, case in CASES.items()}
+    predicted = {url: BLOCKED if effect.blocked(address(url, browser)) else OPEN for url in CASES}
     assert predicted == meant
     enforce(tree, plan)
     began = time.monotonic()
-    opened = visits(tree, name, list(CASES))
+    opened = visits(tree, browser, list(CASES))
     record_property("seconds", round(time.monotonic() - began, 1))
     assert {url: OPEN if hits else BLOCKED for url, (hits, _) in opened.items()} == predicted
     # Not just silence: the browser says that it is the policy. Of what is in a frame it says nothing.
     refused = {url for url in CASES if predicted[url] == BLOCKED and "/frame?" not in url}
-    assert {url for url, (_, error) in opened.items() if REFUSAL[name] in error} == refused
+    assert {url for url, (_, error) in opened.items() if REFUSAL[browser] in error} == refused

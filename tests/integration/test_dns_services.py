@@ -32,8 +32,7 @@ import json, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, "/proscribe")
 from proscribe.host.controls import dns
-from proscribe.host.controls.dns.choice import choose
-from proscribe.host.controls.dns.choice import resolver_users
+from proscribe.host.controls.dns.choice import choose, resolver_users
 from proscribe.host.system import Host
 from proscribe.host.controls.applying import carry_out
 

@@ -82,15 +82,15 @@ def names_of(plan: Mapping[str, Any]) -> list[str]:
     for control in ("dns", "browser"):
         for item in plan["controls"][control]["services"].values():
             listed_names |= {*item["domains"], *item["allow"], *item.get("canaries", ())}
-    below = {f"a.{item}" for item in listed_names} | {f"a.b.{item}" for item in listed_names}
-    above = {item.partition(".")[2] for item in listed_names if item.count(".") > 1}
+    below = {f"a.{name}" for name in listed_names} | {f"a.b.{name}" for name in listed_names}
+    above = {name.partition(".")[2] for name in listed_names if name.count(".") > 1}
     return sorted({*listed_names, *below, *above, "www.example.org", "example", "gov.hk", *BETWEEN})
 
 
 def in_dns(plan: Mapping[str, Any], names: list[str]) -> dict[str, bool]:
     desired = of_plan(plan["controls"]["dns"], {}, canaries=True)
     blocked, both = desired.names, desired.names | desired.through
-    return {item: covering(item, both) in blocked for item in names}
+    return {name: covering(name, both) in blocked for name in names}
 
 
 SQUID_PARSES = """
@@ -106,18 +106,18 @@ def test_resolvers_answer_as_the_plan_says(appliance, upstream, own_plan, kind, 
     appliance.put_export(rendered(plan, FORMATS[network_appliances.FORMAT_OF[kind]].name))
     expected = in_dns(plan, names_of(plan))
     if which == "nested":
-        assert {item: expected[item] for item in BETWEEN} == BETWEEN
-        assert {item: expected[f"a.{item}"] for item, _ in NESTED} == dict(NESTED)
+        assert {name: expected[name] for name in BETWEEN} == BETWEEN
+        assert {name: expected[f"a.{name}"] for name, _ in NESTED} == dict(NESTED)
     assert set(expected.values()) == {True, False}
     with appliance.serving(kind) as (address, port):
         upstream.queries.clear()
-        answers = {item: ask(address, item, port=port) for item in expected}
-        assert {item: answers[item] == NO_SUCH_NAME for item in expected} == expected
-        assert all(answers[item] == FOUND for item, blocked in expected.items() if not blocked)
+        answers = {name: ask(address, name, port=port) for name in expected}
+        assert {name: answers[name] == NO_SUCH_NAME for name in expected} == expected
+        assert all(answers[name] == FOUND for name, blocked in expected.items() if not blocked)
         queried = set(upstream.queries)
-        assert queried >= {item for item, blocked in expected.items() if not blocked and "." in item}
-        assert not queried & {item for item, blocked in expected.items() if blocked}  # what is blocked goes nowhere
-        blocked = next(item for item, is_blocked in expected.items() if is_blocked)
+        assert queried >= {name for name, blocked in expected.items() if not blocked and "." in name}
+        assert not queried & {name for name, blocked in expected.items() if blocked}  # what is blocked goes nowhere
+        blocked = next(name for name, is_blocked in expected.items() if is_blocked)
         assert ask(address, blocked.upper(), 65, port) == NO_SUCH_NAME  # HTTPS records too
         assert ask(address, "export.proscribe.internal", 16, port) == FOUND
 
