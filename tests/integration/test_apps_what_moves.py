@@ -168,7 +168,7 @@ def appimage(place: Path, name: str, files: Mapping[str, bytes], compression: st
     archive.unlink()
 
 
-def image_of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
+def of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
     entry = {f"{desktop or program}.desktop": made.entry(program, **more)}
     return {**entry, f"usr/bin/{program}": made.elf(), "AppRun": b"#!/bin/sh\n"}
 
@@ -176,14 +176,14 @@ def image_of(program: str, desktop: str = "", **more: str) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("name", "files", "compression", "moves"),
     [
-        ("Signal-7.1.AppImage", image_of("signal-desktop"), "gzip", True),
-        ("WeChatLinux_x86_64.AppImage", image_of("wechat", categories="Utility;"), "xz", True),
-        ("Session.AppImage", image_of("session-desktop"), "lzma", True),
+        ("Signal-7.1.AppImage", of("signal-desktop"), "gzip", True),
+        ("WeChatLinux_x86_64.AppImage", of("wechat", categories="Utility;"), "xz", True),
+        ("Session.AppImage", of("session-desktop"), "lzma", True),
         # The same name, and another program
-        ("Session.AppImage", image_of("session", "io.example.Session", categories="Utility;"), "gzip", False),
-        ("Fractal.AppImage", image_of("fractal", categories="Graphics;Math;"), "xz", False),
-        ("Signal.AppImage", image_of("signal-generator"), "gzip", False),
-        ("WeChat.AppImage", image_of("wechat"), "lzo", False),  # Python does not unpack it, so the name alone counts
+        ("Session.AppImage", of("session", "io.example.Session", categories="Utility;"), "gzip", False),
+        ("Fractal.AppImage", of("fractal", categories="Graphics;Math;"), "xz", False),
+        ("Signal.AppImage", of("signal-generator"), "gzip", False),
+        ("WeChat.AppImage", of("wechat"), "lzo", False),  # Python does not unpack it, so the name alone counts
     ],
 )
 def test_appimages_by_what_is_in_them(machine, plan, name, files, compression, moves):
